@@ -1,0 +1,83 @@
+// Package enforce holds what an opening in the firewall is ([Grant]), who can make
+// and end one ([Enforcer]), what may be asked for at all ([Limits]) and a
+// [Recorder] for tests and replay. It is pure; the backends are in the folders
+// below.
+package enforce
+
+import (
+	"context"
+	"net/netip"
+	"time"
+)
+
+// A Port is a transport protocol (IANA number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6)
+// and a port number; the number is 0 for ICMP.
+type Port struct {
+	Proto  uint8
+	Number uint16
+}
+
+// A Grant is one opening: Src may reach Ports until Expires. It is a plain value;
+// two grants with the same [Grant.Key] are the same opening, and the later Expires
+// holds.
+type Grant struct {
+	// Src is the client that is let in, never unspecified.
+	Src netip.Addr
+	// Dst restricts the opening to one of our addresses (ENABLE_DESTINATION_RULE);
+	// zero: any.
+	Dst netip.Addr
+	// Ports are the ports the client connects to, sorted, without duplicates.
+	// Empty iff All.
+	Ports []Port
+	// All opens every port and protocol (FORWARD_ALL).
+	All bool
+	// Output asks for the mirror rule on the output hook too.
+	Output bool
+	// NAT, if not nil, translates what is opened instead of accepting it locally.
+	NAT *NAT
+	// External, if not nil, runs commands in place of firewall rules.
+	External *External
+	// Expires is the end, absolute; zero means no end (FW_ACCESS_TIMEOUT 0).
+	Expires time.Time
+	// Stanza is the line of the SOURCE keyword that allowed it, User the client's
+	// name for the event log; neither is part of the identity.
+	Stanza int
+	User   string
+}
+
+// NAT says where the opened port leads.
+type NAT struct {
+	// Target is the DNAT destination. Its port is 0 iff the grant is All (every
+	// port keeps its number). Zero value: no DNAT (DISABLE_DNAT), forward only.
+	Target netip.AddrPort
+	// Local: the target is this host, so the packet arrives on the input hook and
+	// the accept rule belongs there (message types 5 and 6).
+	Local bool
+	// SNAT rewrites the source as well; Masquerade lets the kernel choose the
+	// address. At most one of them is set.
+	SNAT       netip.Addr
+	Masquerade bool
+}
+
+// External is a pair of commands as argument vectors. No shell is involved; every
+// value that came from a packet is a part of one argument.
+type External struct {
+	Open, Close []string      // Close may be empty: nothing to run at the end
+	Timeout     time.Duration // for each run; the process group is killed after it
+}
+
+// An Enforcer makes grants real.
+type Enforcer interface {
+	// Apply opens g. The same key again moves Expires and adds no rule.
+	Apply(ctx context.Context, g Grant) error
+	// Revoke closes g; that it is not open is success.
+	Revoke(ctx context.Context, g Grant) error
+	// List says what is open, asking the kernel (not a memory of ours).
+	List(ctx context.Context) ([]Grant, error)
+}
+
+// A Batcher is an Enforcer that can open many grants in one transaction. The
+// result holds one error per grant, in order; nil when all succeeded.
+type Batcher interface {
+	ApplyAll(ctx context.Context, gs []Grant) []error
+}

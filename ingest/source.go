@@ -1,0 +1,72 @@
+// Package ingest is where events come from: a log or a capture, read once or
+// followed for ever, the journal, the wire, a socket. Whatever it is, it is a
+// [Source]; one path looks like one endless stream through rotation, truncation
+// and half-written records. Nothing is decided here.
+//
+// Every record is accounted for: read = events + not ours + malformed ([Counts]).
+package ingest
+
+import (
+	"context"
+
+	"fwknopd/parse"
+)
+
+// A Source yields events, one per call.
+//
+// Next fills ev, which the caller owns and reuses; what ev refers to is valid
+// until the next call. An error that wraps parse.ErrSkip means this record held
+// no event: read on. io.EOF means finished, and only a source that is read once
+// ever says so. Any other error is final. A source whose context is done returns
+// its error.
+//
+// A Source is for one goroutine, except that Close may be called from another
+// to end a Next that waits.
+type Source interface {
+	Next(ctx context.Context, ev *parse.Event) error
+	Close() error
+}
+
+// Counts keeps the books of one source: Records = Events + NotOurs + Malformed.
+type Counts struct {
+	Records   uint64 // lines or frames taken from the input
+	Events    uint64
+	NotOurs   uint64 // sound, but no packet record: another program's line, an ARP frame
+	Malformed uint64 // claims to be a packet record and breaks its own format
+	Bytes     uint64 // as read, before decompression
+	Lost      uint64 // records the kernel or a rotation dropped before we could read them
+}
+
+// Add sums c and d.
+func (c *Counts) Add(d Counts) {
+	c.Records += d.Records
+	c.Events += d.Events
+	c.NotOurs += d.NotOurs
+	c.Malformed += d.Malformed
+	c.Bytes += d.Bytes
+	c.Lost += d.Lost
+}
+
+// A Position names a record for messages: the input as the user called it and the
+// record's number in it, from 1. For a log that is the line number.
+type Position struct {
+	Name   string
+	Record int64
+}
+
+// A Problem is something wrong with one record or with an input's end. Reading
+// went on unless Next said otherwise.
+type Problem struct {
+	Position
+	Err error
+}
+
+// Counter is a Source that keeps books. All of this package's sources do.
+type Counter interface {
+	Counts() Counts // of this source so far
+}
+
+// Positioner is a Source that can name the record that Next looked at last.
+type Positioner interface {
+	Position() Position
+}

@@ -1,0 +1,162 @@
+// Package parse turns one record, a Netfilter log line or a captured frame, into
+// one [Event]. It is pure: the same bytes and the same reference time always give
+// the same event, and nothing here does I/O, reads a clock or keeps state between
+// records.
+//
+// The two entry points are [LogLine] and [Decoder.Frame].
+package parse
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrSkip reports that a record holds no event for us. The caller counts it and
+// reads on. It is always wrapped by one of the two kinds below, so that callers
+// can keep the books: read = events + not ours + malformed.
+var ErrSkip = errors.New("no event in record")
+
+// skip is a constant error of one of the two kinds; being preallocated, returning
+// it costs nothing on the hot path.
+type skip struct {
+	kind error
+	text string
+}
+
+func (e *skip) Error() string   { return e.text }
+func (e *skip) Unwrap() []error { return []error{ErrSkip, e.kind} }
+
+var (
+	// ErrNotOurs is the kind of an ErrSkip for a sound record that is not ours:
+	// a log line that no Netfilter rule wrote, an ARP frame.
+	ErrNotOurs = errors.New("not ours")
+	// ErrMalformed is the kind of an ErrSkip for a record that claims to be ours
+	// and breaks its own format.
+	ErrMalformed = errors.New("malformed")
+)
+
+// Proto is an IANA protocol number.
+type Proto uint8
+
+// The protocols that have names here; every other number is legal as well.
+const (
+	ICMP   Proto = 1
+	TCP    Proto = 6
+	UDP    Proto = 17
+	ICMPv6 Proto = 58
+)
+
+// TCPFlags are the eight control bits of RFC 9293 section 3.1, at their places in
+// the header's fourteenth byte.
+type TCPFlags uint8
+
+// Control bits, least significant first.
+const (
+	FIN TCPFlags = 1 << iota
+	SYN
+	RST
+	PSH
+	ACK
+	URG
+	ECE
+	CWR
+)
+
+// MaxOptions is the most bytes of options a TCP header can carry (RFC 9293: data
+// offset of at most 15 words, less the 5 fixed ones).
+const MaxOptions = 40
+
+// Origin says who vouches for an event. Knock sequences count a log line only if
+// the kernel wrote it; fingerprinting does not care.
+type Origin uint8
+
+const (
+	// OriginUnknown: a line that reads like a Netfilter record, but nothing says
+	// that the kernel wrote it. The zero value.
+	OriginUnknown Origin = iota
+	// OriginKernel: the line has the kernel's tag in tag position, or the journal
+	// says _TRANSPORT=kernel, or it is raw kernel ring buffer output.
+	OriginKernel
+	// OriginFrame: not a line at all, but the packet itself.
+	OriginFrame
+)
+
+// An Event is one observed packet. The caller owns it and reuses it; everything
+// it refers to stays valid until the next record is decoded into it.
+//
+// Fields that a record did not carry are zero. A decoder that returns an error
+// leaves the event in an unspecified state.
+type Event struct {
+	// Time is when the packet was seen, by the clock of whoever recorded it. Log
+	// stamps mostly have a resolution of one second. Zero if the record has none.
+	Time time.Time
+	// Src and Dst are IPv4 or IPv6, never IPv4-mapped; the ports are valid iff
+	// Proto is TCP or UDP.
+	Src, Dst netip.AddrPort
+	Proto    Proto
+	Origin   Origin
+	// Len is the whole packet in bytes: the IPv4 total length, or the IPv6
+	// payload length plus 40.
+	Len uint16
+	// TTL is the IPv4 time to live or the IPv6 hop limit.
+	TTL uint8
+	// DF is the IPv4 don't-fragment bit.
+	DF bool
+	// ID is the IPv4 identification.
+	ID uint16
+	// IPOptions says that the IPv4 header carried options.
+	IPOptions bool
+	// Fragment says that this is one piece of a fragmented packet. Only a first
+	// fragment becomes an event; its payload is incomplete.
+	Fragment bool
+
+	// ICMPType and ICMPCode are valid iff Proto is ICMP or ICMPv6.
+	ICMPType, ICMPCode uint8
+
+	// Flags, Window (unscaled), Urgent, Reserved, Seq, Ack and Options are valid
+	// iff Proto is TCP.
+	Flags    TCPFlags
+	Reserved uint8 // the four reserved bits of the header, as a number 0..15
+	Window   uint16
+	Urgent   uint16
+	Seq, Ack uint32
+	// HasSeq says that the record held Seq and Ack: always for a frame, for a log
+	// line only with --log-tcp-sequence.
+	HasSeq bool
+	// HasOptions says that Options is the whole truth: always for a frame, for a
+	// log line if it carries OPT or if its length leaves no room for any.
+	HasOptions bool
+	nopt       uint8
+	opt        [MaxOptions]byte
+
+	// Payload is the transport payload (for ICMP what follows the 8-byte header).
+	// It is nil for log lines. Ethernet padding is never part of it.
+	Payload []byte
+
+	// In is the input interface a log line names, nil if none. Prefix is the text
+	// of the log rule (--log-prefix) before IN=, as written. Both alias the line.
+	In, Prefix []byte
+}
+
+// Options returns the raw TCP options, at most [MaxOptions] bytes.
+func (e *Event) Options() []byte { return e.opt[:e.nopt] }
+
+// SetOptions copies b into the event and marks it complete. It reports false, and
+// changes nothing, if b is longer than a TCP header can hold.
+func (e *Event) SetOptions(b []byte) bool {
+	if len(b) > MaxOptions {
+		return false
+	}
+	e.nopt = uint8(copy(e.opt[:], b))
+	e.HasOptions = true
+	return true
+}
+
+// Reset makes the event ready for the next record. The option bytes are left as
+// they are; their length is what counts.
+func (e *Event) Reset() {
+	opt := e.opt
+	*e = Event{}
+	e.opt = opt
+}

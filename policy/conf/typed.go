@@ -1,0 +1,223 @@
+package conf
+
+import (
+	"net/netip"
+	"regexp"
+	"time"
+)
+
+// Pos is where a value was written. The zero Pos means: a default.
+type Pos struct {
+	File string
+	Line int // from 1
+}
+
+// A Secret is key material. It prints as [redacted]; only Bytes gives it away.
+type Secret struct{ b []byte }
+
+// NewSecret takes ownership of b.
+func NewSecret(b []byte) Secret { return Secret{b} }
+
+// Bytes returns the key itself.
+func (s Secret) Bytes() []byte { return s.b }
+
+// IsZero reports that no key was configured.
+func (s Secret) IsZero() bool { return len(s.b) == 0 }
+
+// String implements fmt.Stringer.
+func (s Secret) String() string {
+	if s.IsZero() {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// GoString keeps %#v from printing the key.
+func (s Secret) GoString() string { return "conf.Secret(" + s.String() + ")" }
+
+// MarshalText keeps encoders from printing the key.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Nets is a list of networks with exceptions. An address is in it if some
+// prefix of Include covers it and none of Exclude does. ANY is the two prefixes
+// 0.0.0.0/0 and ::/0.
+type Nets struct {
+	Include, Exclude []netip.Prefix
+}
+
+// Contains reports whether a is in the list. It does not allocate.
+func (n *Nets) Contains(a netip.Addr) bool {
+	for _, p := range n.Exclude {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	for _, p := range n.Include {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsZero reports a list without entries; it contains nothing.
+func (n *Nets) IsZero() bool { return len(n.Include) == 0 && len(n.Exclude) == 0 }
+
+// A Port is a transport protocol and port of OPEN_PORTS, RESTRICT_PORTS or
+// SHARED_SEQUENCE. Number is 0 for ICMP.
+type Port struct {
+	Proto  uint8 // IANA: 1, 6, 17
+	Number uint16
+}
+
+// Mode is the evaluation a stanza takes part in.
+type Mode uint8
+
+const (
+	ModeSPA       Mode = iota // PCAP, FILE_PCAP, ULOG_PCAP: one packet says all
+	ModeEncrypted             // ENCRYPT_SEQUENCE
+	ModeShared                // SHARED_SEQUENCE
+)
+
+// NATTarget is FORCE_NAT: an address and a port.
+type NATTarget = netip.AddrPort
+
+// A Stanza is one block of access.conf, from SOURCE to the next, as the engine
+// uses it. Durations of 0 mean what their comment says.
+type Stanza struct {
+	Pos    Pos // of the SOURCE keyword; Pos.Line names the stanza in decisions
+	Number int // 1 for the first stanza, in reading order
+
+	Source      Nets
+	Destination Nets // zero: any
+	Mode        Mode
+	Shadow      bool // SHADOW: decide and report, never grant (our keyword)
+
+	// Keys.
+	Key            Secret
+	KeyLegacyPad   bool   // 1.9 file: keys shorter than 16 bytes are filled up with '0'
+	EncryptionMode string // "cbc" (default), "ctr", "ofb", "cfb", "ecb", "legacy"
+	HMACKey        Secret
+	HMACType       string // "" without key; md5 sha1 sha256 sha384 sha512 sha3_256 sha3_512
+
+	GPG *GPG // nil unless the stanza has a complete GnuPG configuration
+
+	// What may be opened.
+	OpenPorts           []Port
+	OpenPortsAny        bool // 2.6 file without OPEN_PORTS, or PERMIT_CLIENT_PORTS: any port may be asked for
+	RestrictPorts       []Port
+	PermitClientTimeout bool          // 2.6 files: always
+	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
+	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for
+	DisableAccess       bool          // DISABLE_FW_ACCESS
+	ForwardAccess       bool          // ENABLE_FORWARD_ACCESS: NAT requests only
+	ForwardAccessNeeded bool          // 1.9 file: NAT requests need ForwardAccess
+	OutputAccess        bool          // ENABLE_OUTPUT_ACCESS
+	InternalNets        Nets          // INTERNAL_NET_ACCESS; zero: any
+	ForceNAT            NATTarget     // zero: none
+	ForwardAll          bool
+	ForceSNAT           netip.Addr
+	ForceMasquerade     bool
+	DisableDNAT         bool
+	Interface           string // RESTRICT_INTF
+
+	// Who may ask.
+	Usernames []string // REQUIRE_USERNAME; empty: anyone
+	// SourceAddress lists the packet sources that may leave the address to us by
+	// sending 0.0.0.0 or ::. REQUIRE_SOURCE_ADDRESS Y is the empty list.
+	SourceAddress Nets
+	AuthCrypt     bool // REQUIRE_AUTH_METHOD crypt
+	ShadowFile    string
+	Expires       time.Time // ACCESS_EXPIRE(_EPOCH); zero: never
+
+	// Commands.
+	CmdExec                     bool
+	CmdRegex                    *regexp.Regexp // nil: any
+	CmdUser, CmdGroup           string
+	CmdSudo                     bool
+	CmdSudoUser, CmdSudoGroup   string
+	CmdShell                    bool   // CMD_SHELL: give the text to a shell (our keyword)
+	ExternalOpen, ExternalClose string // EXTERNAL_CMD_*, with variables unexpanded
+	ExternalTimeout             time.Duration
+	CycleOpen, CycleClose       string // CMD_CYCLE_*; CycleClose "" for NONE
+	CycleTimer                  time.Duration
+
+	// Knock sequences.
+	Sequence          []Port // SHARED_SEQUENCE
+	PortOffset        uint16
+	KnockInterval     time.Duration // 0: no limit
+	KnockLimit        int           // -1: none
+	MinTimeDiff       time.Duration // -1: none
+	MaxTimeDiff       time.Duration // -1: none
+	RequireOS         string
+	RequireOSRegex    *regexp.Regexp
+	PermitClientPorts bool
+
+	// Vars are the stanza's keywords by name, without secrets, for $KEYWORD in
+	// external commands.
+	Vars map[string]string
+}
+
+// GPG is the OpenPGP side of a stanza.
+type GPG struct {
+	HomeDir, Exe string
+	KeyFiles     []string // GPG_KEY_FILE: exported keys, no gpg program needed (our keyword)
+	UseOptions   bool     // GPG_USE_OPTIONS and not GPG_NO_OPTIONS
+	DecryptID    string
+	DecryptPW    Secret
+	AllowNoPW    bool
+	Prefix       string   // put back before decoding, "hQ"; "" with GPG_NO_REQUIRE_PREFIX
+	RemoteIDs    []string // key ids or fingerprints, upper case hex without 0x; "ANY" alone: any key in the ring
+	Fingerprints []string // upper case hex
+	DisableSig   bool
+	IgnoreSigErr bool
+	AllowNoMDC   bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
+}
+
+// Access is access.conf with everything it includes.
+type Access struct {
+	File    string
+	Stanzas []Stanza
+}
+
+// Server is what fwknop.conf (and its overrides) says, typed. Only the parts that
+// the engine or the offline commands use are named; the rest is read by name with
+// [Values].
+type Server struct {
+	// Generation of the file: decides defaults where the two daemons differ.
+	CSyntax bool
+
+	AuthModes            []string // AUTH_MODE and our list form, upper case
+	Aging                bool
+	MaxAge               time.Duration
+	DigestTypes          []string // nil: all; else of md5 sha1 sha256 sha384 sha512 sha3_256 sha3_512
+	DigestFile           string
+	DigestPersistence    bool
+	Blacklist            Nets
+	RequireSourceAddress bool // global: nobody may send 0.0.0.0
+	MinPacketLen         int  // MIN_SPA_PKT_LEN, bytes with headers
+	MaxSniffBytes        int
+	MinGPGLen            int // MIN_GNUPG_MSG_SIZE
+	OverHTTP             bool
+	AnyUserAgent         bool
+	XForwardedFor        bool
+	Forwarding           bool // ENABLE_IPT_FORWARDING
+	LocalNAT             bool
+	Output               bool // ENABLE_IPT_OUTPUT
+	SNAT                 bool
+	SNATAddr             netip.Addr // invalid: masquerade
+	NATDNS               bool
+	DestinationRule      bool
+	ExternalEnabled      bool // ENABLE_EXTERNAL_CMDS
+	ExternalOpen         string
+	ExternalClose        string
+	ExternalTimeout      time.Duration
+	ExternalPrefix       string // "" or EXT_CMD_PREFIX when ENABLE_EXT_CMD_PREFIX is Y
+	CmdTimeout           time.Duration
+	FirewallType         string // iptables nftables ipfw external_cmd
+	MaxHops              int
+	P0fFile              string // "" : the embedded one
+	PcapFilter           string
+	FWMsgSearch          []string // empty: every record
+	KernelLogOnly        bool     // our keyword: the log file holds kernel lines only
+}

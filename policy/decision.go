@@ -1,0 +1,70 @@
+// Package policy answers each event with one [Decision]: knock sequences, Single
+// Packet Authorization and the requirements of access.conf. It is pure but for its
+// own state: no I/O, no clock; what time it is, it is told.
+//
+// Entry point: [NewEngine], then [Engine.Decide].
+package policy
+
+import (
+	"net/netip"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// Verdict is the outcome for one event. The zero value is Ignore.
+type Verdict uint8
+
+const (
+	Ignore Verdict = iota // nobody's business: no stanza, no SPA, no sequence
+	Deny                  // somebody asked and is refused
+	Allow                 // open Grant, or run Command
+)
+
+// Reason is a stable code, never packet data; see the constants in reason.go.
+type Reason string
+
+// A Decision is the answer to one event.
+type Decision struct {
+	Verdict Verdict
+	Reason  Reason
+	Detail  Detail
+	Mode    string        // "spa", "knock" or ""
+	Src     netip.Addr    // the packet's source
+	Stanza  int           // line of the SOURCE keyword, 0 = none
+	User    string        // as the client says; "" if it does not
+	Shadow  bool          // the stanza only reports: an Allow must not be carried out
+	Grant   enforce.Grant // valid iff Allow and Command is nil
+	Command *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
+}
+
+// Detail are the numbers behind a reason, for the log and for explain; nil
+// pointers and zero values are left out. Never a secret.
+type Detail struct {
+	AgeS      *int64     `json:"age_s,omitempty"`
+	MaxAgeS   *int64     `json:"max_age_s,omitempty"`
+	FirstSeen *time.Time `json:"first_seen,omitempty"`
+	FirstSrc  string     `json:"first_src,omitempty"`
+	Step      *int       `json:"step,omitempty"` // of a knock sequence, from 1
+	Steps     *int       `json:"steps,omitempty"`
+	GapS      *float64   `json:"gap_s,omitempty"`
+	LimitS    *float64   `json:"limit_s,omitempty"`
+	Limit     *int       `json:"limit,omitempty"`
+	Port      string     `json:"port,omitempty"`
+	Want      string     `json:"want,omitempty"`
+	Got       string     `json:"got,omitempty"`
+	Signer    string     `json:"signer,omitempty"`
+	Text      string     `json:"text,omitempty"` // one short sentence where no number says it
+}
+
+// A Command is what an authorised client asks to run. Text is exactly what it
+// sent; it reaches a shell only if Shell says so.
+type Command struct {
+	Text                string
+	User, Group         string
+	Sudo                bool
+	SudoUser, SudoGroup string
+	Shell               bool
+	Timeout             time.Duration
+	Src                 netip.Addr
+}

@@ -1,0 +1,41 @@
+package policy
+
+// Reason codes. They are a contract with scripts and never renamed; new ones may
+// be added. README has the table of what each means.
+const (
+	SPAGranted        Reason = "spa.granted"
+	SPACommand        Reason = "spa.command"
+	SPAHMACMismatch   Reason = "spa.hmac_mismatch"
+	SPADecryptFailed  Reason = "spa.decrypt_failed"
+	SPADigestMismatch Reason = "spa.digest_mismatch"
+	SPAMalformed      Reason = "spa.malformed"
+	SPAStale          Reason = "spa.stale"
+	SPAFuture         Reason = "spa.future"
+	SPAReplay         Reason = "spa.replay"
+	SPAUser           Reason = "spa.user"
+	SPASource         Reason = "spa.source"
+	SPAPort           Reason = "spa.port"
+	SPACmdDisabled    Reason = "spa.cmd_disabled"
+	SPACmdRegex       Reason = "spa.cmd_regex"
+	SPAGPGSigner      Reason = "spa.gpg_signer"
+	SPAAuthMethod     Reason = "spa.auth_method"
+	SPANAT            Reason = "spa.nat"
+	SPAExpiredStanza  Reason = "spa.expired_stanza"
+	SPARateLimited    Reason = "spa.rate_limited"
+
+	KnockGranted       Reason = "knock.granted"
+	KnockWrongPort     Reason = "knock.wrong_port"
+	KnockTimeout       Reason = "knock.timeout"
+	KnockTooFast       Reason = "knock.too_fast"
+	KnockTooSlow       Reason = "knock.too_slow"
+	KnockLimit         Reason = "knock.limit"
+	KnockDecryptFailed Reason = "knock.decrypt_failed"
+	KnockChecksum      Reason = "knock.checksum"
+	KnockUser          Reason = "knock.user"
+	KnockOS            Reason = "knock.os"
+	KnockSource        Reason = "knock.source"
+	KnockReplay        Reason = "knock.replay"
+	KnockForgedLine    Reason = "knock.forged_line"
+
+	NoStanza Reason = "no_stanza"
+)
