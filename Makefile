@@ -1,0 +1,59 @@
+# Everything a machine needs is set up by the target that needs it: the Go modules by
+# go itself, Debian packages for the end-to-end tests by .ci/packages.
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME    ?= 20s
+export CGO_ENABLED ?= 0
+
+.PHONY: run build check test unit race fuzz e2e bench lint fmt golden package clean
+
+# Name the systems that knock in a log a Linux kernel wrote and in a capture.
+run: build
+	./fwknopd --os fixtures/netfilter/kernel/variety.log
+	./fwknopd --os fixtures/netfilter/scanners/scanners.pcap
+
+build:
+	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
+
+# What has to be green before a commit; needs neither root nor packages.
+check: fmt lint unit
+
+unit:
+	$(GO) test ./...
+
+# All that CI runs.
+test: check race e2e
+
+race:
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+# The tests that need root, other programs and private network namespaces.
+e2e: build
+	.ci/packages
+	FWKNOPD_E2E=1 $(GO) test -count=1 -p 1 -timeout 20m $$($(GO) list -f '{{.ImportPath}} {{.TestImports}} {{.XTestImports}}' ./... | awk '/fixtures\/netlab/ {print $$1}')
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p; \
+	  done; done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+# Fails if a file is not formatted.
+fmt:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt would change:"; echo "$$out"; exit 1; }
+
+# Rewrite the golden files after a deliberate change; look at the diff.
+golden:
+	$(GO) test $$(git grep -l '"update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+
+clean:
+	rm -rf fwknopd build

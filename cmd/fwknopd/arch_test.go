@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// mayImport is the one-way flow ingest -> parse -> policy -> enforce as a table:
+// which of our packages each package may import directly. cmd may import anything
+// and is imported by nothing outside itself; test-support packages below fixtures
+// are for tests alone.
+var mayImport = map[string][]string{
+	"parse":             nil,
+	"enforce":           nil,
+	"policy/spa":        nil,
+	"policy/crypt":      nil,
+	"policy/replay":     nil,
+	"policy/conf":       nil,
+	"ingest":            {"parse", "ingest/filter"},
+	"ingest/filter":     nil,
+	"fingerprint":       {"parse"},
+	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/spa"},
+	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce"},
+	"enforce/iptables":  {"enforce"},
+	"enforce/nftables":  {"enforce"},
+	"enforce/ipfw":      {"enforce"},
+	"enforce/external":  {"enforce"},
+	"enforce/conntrack": {"enforce"},
+	"enforce/monitor":   {"enforce"},
+}
+
+// pure packages do no I/O, read no clock and log nothing.
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce"}
+
+// notInPure are standard packages whose import alone breaks the promise.
+var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}
+
+// clocks are the functions of package time that read the clock or wait for it.
+var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+
+func TestImportDirections(t *testing.T) {
+	for pkg, imports := range packages(t) {
+		if pkg == "cmd" || strings.HasPrefix(pkg, "cmd/") || strings.HasPrefix(pkg, "fixtures/") {
+			continue
+		}
+		allowed, known := mayImport[pkg]
+		if !known {
+			t.Errorf("package %s is not in the import table", pkg)
+		}
+		for _, imp := range imports {
+			ours, isOurs := strings.CutPrefix(imp, "fwknopd/")
+			switch {
+			case isOurs && !slices.Contains(allowed, ours):
+				t.Errorf("%s must not import %s", pkg, ours)
+			case strings.HasPrefix(imp, "github.com/google/gopacket") && pkg != "parse" && pkg != "ingest":
+				t.Errorf("%s imports gopacket; only parse and ingest may", pkg)
+			case pkg == "parse" && imp == "regexp":
+				t.Errorf("parse imports regexp")
+			}
+		}
+	}
+}
+
+func TestPurePackagesStayPure(t *testing.T) {
+	all := packages(t)
+	for _, pkg := range pure {
+		if all[pkg] == nil {
+			t.Errorf("package %s does not exist", pkg)
+		}
+		for _, imp := range all[pkg] {
+			if slices.Contains(notInPure, imp) {
+				t.Errorf("%s is pure and imports %s", pkg, imp)
+			}
+		}
+		for _, use := range clockUses(t, pkg) {
+			t.Errorf("%s: a pure package reads the clock", use)
+		}
+	}
+}
+
+// packages maps each of our packages, by path below the module, to its imports.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "fwknopd/...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	m := make(map[string][]string)
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		m[strings.TrimPrefix(f[0], "fwknopd/")] = append([]string{}, f[1:]...)
+	}
+	if len(m) < 5 {
+		t.Fatalf("go list found only %d packages", len(m))
+	}
+	return m
+}
+
+// clockUses finds time.Now and its kin in the non-test files of a package.
+func clockUses(t *testing.T, pkg string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pkg), "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Go files in %s (%v)", pkg, err)
+	}
+	var uses []string
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, name, src, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clocks, s.Sel.Name) {
+				uses = append(uses, fmt.Sprintf("%s: time.%s", fset.Position(s.Pos()), s.Sel.Name))
+			}
+			return true
+		})
+	}
+	return uses
+}

@@ -1,0 +1,81 @@
+// Package cli is the flag half of fwknopd's command line: the options of the
+// manual, the ones that scripts for the 2.6 daemon use, and every spelling of them.
+// Sub-commands (replay, explain, check, grants, help) parse what follows them
+// themselves.
+package cli
+
+// Options is a parsed command line. Fields of options that were not given are zero;
+// Set tells a given zero from an absent option.
+type Options struct {
+	// Actions: at most one is set. None of them means: run the daemon.
+	OS           bool   // --os
+	Dump         bool   // --Dump-config
+	Kill         bool   // --Kill
+	Restart      bool   // --Restart
+	Status       bool   // --Status
+	FWList       bool   // --fw-list
+	FWListAll    bool   // --fw-list-all
+	FWFlush      bool   // --fw-flush, with FWDelChains: chains and jumps as well
+	FWDelIP      string // --fw-del-ip
+	KeyGen       bool   // --key-gen
+	SPADump      string // --spa-dump-packets
+	ParseConfig  bool   // --exit-parse-config
+	ParseDigests bool   // --exit-parse-digest-cache
+	RotateCache  bool   // --rotate-digest-cache
+	Help         bool   // --help
+	Version      bool   // --Version
+
+	// Where things are.
+	Config       string   // --config
+	Access       string   // --access-file
+	AccessFolder string   // --access-folder
+	Overrides    []string // --Override-config, in the order given
+	DigestFile   string   // --digest-file
+	PIDFile      string   // --pid-file
+	RunDir       string   // --run-dir
+	FWLog        []string // --fw-log, and the operands of --os
+	PcapFile     string   // --pcap-file
+	Signatures   []string // --signatures FILE or +FILE
+
+	// How to run.
+	Interface    string // --intf
+	PcapFilter   string // --pcap-filter
+	AnyDirection bool   // --pcap-any-direction
+	CookedIntf   bool   // --Linux-cooked-intf
+	UDPServer    bool   // --udp-server
+	PacketLimit  int    // --packet-limit; 0: none
+	Foreground   bool   // --foreground or --debug
+	Debug        bool   // --debug
+	Test         bool   // --test: no firewall changes, no commands
+	Verbose      int    // --verbose, counted
+	SyslogEnable bool   // --syslog-enable
+	Locale       string // --locale
+	NoLocale     bool   // --no-locale
+	FWType       string // --fw-type
+	FWDelChains  bool   // --fw-del-chains
+	NoGPG        bool   // --no-gpg
+	GPGHomeDir   string // --gpg-home-dir
+	GPGExe       string // --gpg-exe
+	SudoExe      string // --sudo-exe
+	GPGOptions   int    // --gpg-use-options 1, --gpg-no-options -1
+
+	// What to print.
+	Format      string // --format
+	Defaults    bool   // --defaults, with --Dump-config
+	IncludeAll  bool   // --Include-all-config
+	Lenient     bool   // --lenient
+	StrictPerms bool   // --strict-perms
+
+	// Key generation.
+	KeyGenFile     string // --key-gen-file
+	KeyLen         int    // --key-len, bytes
+	HMACKeyLen     int    // --hmac-key-len, bytes
+	HMACDigestType string // --hmac-digest-type
+
+	// Obsolete lists the accepted options that have no effect here.
+	Obsolete []string
+	set      map[string]bool
+}
+
+// Set reports whether the option of that canonical long name was given.
+func (o *Options) Set(name string) bool { return o.set[name] }

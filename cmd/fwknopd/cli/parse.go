@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// A UsageError is a command line that makes no sense; the program ends with 2.
+type UsageError struct{ text string }
+
+func (e *UsageError) Error() string { return e.text }
+
+func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }
+
+// Parse reads args, which do not hold the program's name. Long names may be cut as
+// long as they stay unique, may come with one dash or two and in any letter case,
+// with = or a blank before the value, as the 1.9 daemon took them.
+func Parse(args []string) (*Options, error) {
+	o := &Options{set: make(map[string]bool)}
+	fs := newFlagSet(o)
+	args, err := canonical(args)
+	if err != nil {
+		return nil, err
+	}
+	if err := fs.Parse(args); err != nil {
+		return nil, usagef("%v", err)
+	}
+	fs.Visit(func(f *pflag.Flag) { o.set[f.Name] = true })
+	return o, o.finish(fs.Args())
+}
+
+func newFlagSet(o *Options) *pflag.FlagSet {
+	fs := pflag.NewFlagSet("fwknopd", pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	for i := range options {
+		d := &options[i]
+		var p any
+		if d.into != nil {
+			p = d.into(o)
+		}
+		switch d.kind {
+		case flag:
+			b, _ := p.(*bool)
+			if b == nil {
+				b = new(bool)
+			}
+			fs.BoolVarP(b, d.name, d.short, false, d.help)
+		case count:
+			fs.CountVarP(p.(*int), d.name, d.short, d.help)
+		case text:
+			fs.StringVarP(p.(*string), d.name, d.short, "", d.help)
+		case number:
+			fs.VarP((*natural)(p.(*int)), d.name, d.short, d.help)
+		case list:
+			fs.VarP((*commaList)(p.(*[]string)), d.name, d.short, d.help)
+		case ignored:
+			fs.BoolP(d.name, d.short, false, d.help)
+		case ignoredText:
+			fs.StringP(d.name, d.short, "", d.help)
+		}
+	}
+	return fs
+}
+
+// natural is a whole number that is not negative.
+type natural int
+
+func (n *natural) String() string { return strconv.Itoa(int(*n)) }
+func (n *natural) Type() string   { return "number" }
+func (n *natural) Set(s string) error {
+	v, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number from 0 to %d", s, 1<<31-1)
+	}
+	*n = natural(v)
+	return nil
+}
+
+// commaList collects values over repeats and commas, in order.
+type commaList []string
+
+func (l *commaList) String() string { return strings.Join(*l, ",") }
+func (l *commaList) Type() string   { return "list" }
+func (l *commaList) Set(s string) error {
+	for _, v := range strings.Split(s, ",") {
+		if v != "" {
+			*l = append(*l, v)
+		}
+	}
+	return nil
+}
+
+// finish checks what pflag cannot: actions exclude each other, operands go with
+// --os alone.
+func (o *Options) finish(operands []string) error {
+	var actions []string
+	for _, d := range options {
+		if !o.set[d.name] {
+			continue
+		}
+		switch {
+		case d.action:
+			actions = append(actions, "--"+d.name)
+		case d.kind == ignored || d.kind == ignoredText:
+			o.Obsolete = append(o.Obsolete, "--"+d.name)
+		}
+	}
+	if o.Help || o.Version {
+		return nil
+	}
+	if len(actions) > 1 {
+		sort.Strings(actions)
+		return usagef("%s exclude each other", strings.Join(actions, " and "))
+	}
+	if len(operands) > 0 && !o.OS {
+		return usagef("unexpected argument %q (see fwknopd --help)", operands[0])
+	}
+	o.FWLog = append(o.FWLog, operands...)
+	if o.Debug {
+		o.Foreground = true
+	}
+	if o.set["gpg-use-options"] {
+		o.GPGOptions = 1
+	}
+	if o.set["gpg-no-options"] {
+		o.GPGOptions = -1
+	}
+	return nil
+}

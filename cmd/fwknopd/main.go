@@ -1,0 +1,58 @@
+// Fwknopd is the firewall knock operator's server: it watches what reaches a host
+// for Single Packet Authorization and port-knock sequences and opens the firewall
+// for one client for a limited time. The same program reads logs and captures
+// offline: which systems knocked, and what the daemon would have decided.
+//
+// This file is wiring. Every command lives in a package below this one.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/osreport"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// version is the release; revision names the commit and is set by the linker.
+const version = "0.1.0"
+
+var revision = "unknown"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings as arguments, for tests.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := cli.Parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		var usage *cli.UsageError
+		if errors.As(err, &usage) {
+			return exitUsage
+		}
+		return exitError
+	}
+	switch {
+	case o.Help:
+		cli.Usage(stdout)
+		return exitOK
+	case o.Version:
+		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", version, revision)
+		return exitOK
+	case o.OS:
+		return osreport.Run(o, stdin, stdout, stderr)
+	}
+	fmt.Fprintln(stderr, "fwknopd: nothing to do (see fwknopd --help)")
+	return exitUsage
+}
