@@ -44,7 +44,7 @@ func newFlagSet(o *Options) *pflag.FlagSet {
 			p = d.into(o)
 		}
 		switch d.kind {
-		case flag:
+		case switchOn:
 			b, _ := p.(*bool)
 			if b == nil {
 				b = new(bool)
