@@ -1,0 +1,296 @@
+package parse
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// unhex reads a frame written in hex; blanks and bars are for the eye.
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.NewReplacer(" ", "", "|", "", "\n", "", "\t", "").Replace(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// Packets that the tables below wrap.
+const (
+	udp4 = "45000020 1c46 4000 40 11 0000 c0000207 c6336401 | d558 f2f9 000c 0000 | 64656164" // 192.0.2.7:54616 > 198.51.100.1:62201 "dead"
+	udp6 = "60000000 000c 11 3f 20010db8000000000000000000000007 20010db8000000000000000000000001 | d558 f2f9 000c 0000 | 64656164"
+	syn4 = "4500003c 0001 4000 40 06 0000 c0000207 c6336401 | d558 0016 00000001 00000000 a0 02 faf0 0000 0000" + syn4opt
+	// mss 1460, sackOK, timestamp, nop, wscale 7
+	syn4opt = "020405b4 0402 080a0000000100000000 01 030307"
+	macs    = "020000000001 020000000002 "
+)
+
+func udpEvent(src, dst string, n, ttl int, df bool) Event {
+	return Event{
+		Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst), Proto: UDP,
+		Len: uint16(n), TTL: uint8(ttl), DF: df, Payload: []byte("dead"), Origin: OriginFrame,
+	}
+}
+
+func wantUDP4() Event {
+	ev := udpEvent("192.0.2.7:54616", "198.51.100.1:62201", 32, 64, true)
+	ev.ID = 0x1c46
+	return ev
+}
+
+func wantUDP6() Event {
+	return udpEvent("[2001:db8::7]:54616", "[2001:db8::1]:62201", 52, 63, false)
+}
+
+func decode(t testing.TB, link LinkType, frame []byte) (Event, error) {
+	t.Helper()
+	d, err := NewDecoder(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ev Event
+	err = d.Frame(frame, time.Time{}, &ev)
+	return ev, err
+}
+
+func diffEvents(want, got Event) string {
+	return cmp.Diff(want, got, cmp.AllowUnexported(Event{}), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }))
+}
+
+func TestFrameLinkTypes(t *testing.T) {
+	tests := []struct {
+		name  string
+		link  LinkType
+		frame string
+		want  Event
+	}{
+		{"ethernet", LinkEthernet, macs + "0800" + udp4, wantUDP4()},
+		{"ethernet, padding and checksum", LinkEthernet, macs + "0800" + udp4 + "0000000000000000000000000000 aabbccdd", wantUDP4()},
+		{"ethernet, IPv6", LinkEthernet, macs + "86dd" + udp6 + "ffff", wantUDP6()},
+		{"802.1Q", LinkEthernet, macs + "8100 0064 0800" + udp4, wantUDP4()},
+		{"802.1ad around 802.1Q", LinkEthernet, macs + "88a8 0064 8100 0065 86dd" + udp6, wantUDP6()},
+		{"three tags", LinkEthernet, macs + "9100 0001 9200 0002 8100 0003 0800" + udp4, wantUDP4()},
+		{"SNAP", LinkEthernet, macs + "0028 aaaa03 000000 0800" + udp4 + "0000", wantUDP4()},
+		{"PPPoE on ethernet", LinkEthernet, macs + "8864 11 00 0001 0022 0021" + udp4 + "0000", wantUDP4()},
+		{"PPPoE in a VLAN", LinkEthernet, macs + "8100 0007 8864 11 00 0001 0036 0057" + udp6 + "0000", wantUDP6()},
+		{"SLL", LinkSLL, "0000 0001 0006 0200000000020000 0800" + udp4, wantUDP4()},
+		{"SLL with a tag", LinkSLL, "0000 0001 0006 0200000000020000 8100 0007 86dd" + udp6, wantUDP6()},
+		{"SLL, address length nonsense", LinkSLL, "0000 0001 fffe 0200000000020000 0800" + udp4, wantUDP4()},
+		{"SLL2", LinkSLL2, "0800 0000 00000002 0001 00 06 0200000000020000" + udp4, wantUDP4()},
+		{"raw 12", LinkRawDLT, udp4, wantUDP4()},
+		{"raw 14", LinkRawOBSD, udp6, wantUDP6()},
+		{"raw 101", LinkRaw, udp6, wantUDP6()},
+		{"IPV4", LinkIPv4, udp4, wantUDP4()},
+		{"IPV6", LinkIPv6, udp6, wantUDP6()},
+		{"NULL, little endian", LinkNull, "02000000" + udp4, wantUDP4()},
+		{"NULL, big endian", LinkNull, "00000002" + udp4, wantUDP4()},
+		{"NULL, Darwin IPv6", LinkNull, "1e000000" + udp6, wantUDP6()},
+		{"LOOP, OpenBSD IPv6", LinkLoop, "00000018" + udp6, wantUDP6()},
+		{"PPP", LinkPPP, "0021" + udp4, wantUDP4()},
+		{"PPP, compressed protocol", LinkPPP, "57" + udp6, wantUDP6()},
+		{"PPP, HDLC framing", LinkPPPSerial, "ff03 0021" + udp4, wantUDP4()},
+		{"PPPoE", LinkPPPEther, "11 00 0001 0022 0021" + udp4, wantUDP4()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := decode(t, tt.link, unhex(t, tt.frame))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := diffEvents(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestFrameNFLOG(t *testing.T) {
+	packet := unhex(t, udp4)
+	for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		attr := func(b []byte, kind uint16, value []byte) []byte {
+			b = order.AppendUint16(b, uint16(4+len(value)))
+			b = order.AppendUint16(b, kind)
+			b = append(b, value...)
+			for len(b)%4 != 0 {
+				b = append(b, 0)
+			}
+			return b
+		}
+		frame := []byte{2, 0, 0, 5}
+		frame = attr(frame, 1, []byte{8, 0, 1, 0})
+		frame = attr(frame, nfulaPrefix, []byte("DROP spa \x00"))
+		frame = attr(frame, 4, []byte{0, 0, 0, 2})
+		frame = attr(frame, nfulaPayload, packet)
+		got, err := decode(t, LinkNFLOG, frame)
+		if err != nil {
+			t.Fatalf("%v: %v", order, err)
+		}
+		want := wantUDP4()
+		want.Prefix = []byte("DROP spa ")
+		if diff := diffEvents(want, got); diff != "" {
+			t.Errorf("%v: %s", order, diff)
+		}
+	}
+}
+
+func TestFrameTCP(t *testing.T) {
+	want := Event{
+		Src: netip.MustParseAddrPort("192.0.2.7:54616"), Dst: netip.MustParseAddrPort("198.51.100.1:22"), Proto: TCP,
+		Len: 60, TTL: 64, DF: true, ID: 1, Flags: SYN, Window: 64240, Seq: 1, HasSeq: true,
+		Payload: []byte{}, Origin: OriginFrame,
+	}
+	want.SetOptions(unhex(t, syn4opt))
+	got, err := decode(t, LinkRaw, unhex(t, syn4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := diffEvents(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if !got.HasOptions || len(got.Options()) != 20 {
+		t.Errorf("options: have %v, % x", got.HasOptions, got.Options())
+	}
+}
+
+// TestFrameTCPFields is about what a scanner sets: reserved bits, urgent pointer,
+// all flags, an acknowledgement number, options that no stack would send.
+func TestFrameTCPFields(t *testing.T) {
+	frame := unhex(t, "4500002c 0000 0000 80 06 0000 c0000207 c6336401 | 0001 0002 01020304 05060708 6f ff 0003 0000 0004 | 02000000")
+	got, err := decode(t, LinkIPv4, frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Reserved != 15 || got.Flags != 0xff || got.Urgent != 4 || got.Window != 3 || got.Seq != 0x01020304 || got.Ack != 0x05060708 {
+		t.Errorf("got %+v", got)
+	}
+	if !bytes.Equal(got.Options(), []byte{2, 0, 0, 0}) {
+		t.Errorf("options % x", got.Options())
+	}
+}
+
+func TestFramePackets(t *testing.T) {
+	const head6, v6addrs = "60000000", "20010db8000000000000000000000007 20010db8000000000000000000000001"
+	tests := []struct {
+		name    string
+		frame   string
+		payload string
+		check   func(*Event) bool
+	}{
+		{"IPv4 options", "46000024 0000 0000 40 11 0000 c0000207 c6336401 94040000 | d558 f2f9 000c 0000 | 64656164", "dead", func(ev *Event) bool { return ev.IPOptions && ev.Dst.Port() == 62201 && !ev.DF }},
+		{"broken IPv4 options", "46000024 0000 0000 40 11 0000 c0000207 c6336401 94ff0000 | d558 f2f9 000c 0000 | 64656164", "dead", func(ev *Event) bool { return ev.IPOptions }},
+		{"first fragment", "45000020 0007 2000 40 11 0000 c0000207 c6336401 | d558 f2f9 0100 0000 | 64656164", "dead", func(ev *Event) bool { return ev.Fragment && ev.ID == 7 }},
+		{"cut by snaplen", "450005dc 0000 0000 40 11 0000 c0000207 c6336401 | d558 f2f9 05c8 0000 | 64656164", "dead", func(ev *Event) bool { return ev.Len == 1500 }},
+		{"UDP shorter than IP", "45000020 0000 0000 40 11 0000 c0000207 c6336401 | d558 f2f9 000a 0000 | 64656164", "de", nil},
+		{"options cut by snaplen", "4500003c 0000 0000 40 06 0000 c0000207 c6336401 | d558 0016 00000001 00000000 a0 02 faf0 0000 0000 0204", "", func(ev *Event) bool { return !ev.HasOptions && ev.Flags == SYN }},
+		{"TCP data", "4500002c 0000 0000 40 06 0000 c0000207 c6336401 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.HasOptions && len(ev.Options()) == 0 }},
+		{"ICMP echo", "45000020 0000 0000 40 01 0000 c0000207 c6336401 | 08 00 0000 0001 0002 | 64656164", "dead", func(ev *Event) bool { return ev.Proto == ICMP && ev.ICMPType == 8 && ev.Src.Port() == 0 }},
+		{"ICMP unreachable", "45000020 0000 0000 40 01 0000 c0000207 c6336401 | 03 0d 0000 0000 0000 | 64656164", "dead", func(ev *Event) bool { return ev.ICMPType == 3 && ev.ICMPCode == 13 }},
+		{"SCTP", "45000018 0000 0000 40 84 0000 c0000207 c6336401 | 64656164", "dead", func(ev *Event) bool { return ev.Proto == 132 }},
+		{"ICMPv6", head6 + "000c 3a 40" + v6addrs + "80 00 0000 0001 0002 64656164", "dead", func(ev *Event) bool { return ev.Proto == ICMPv6 && ev.ICMPType == 128 }},
+		{"IPv6 hop-by-hop, routing, options", head6 + "0024 00 40" + v6addrs + "2b 00 050200000100 | 3c 00 0000 00000000 | 11 00 010400000000 | d558 f2f9 000c 0000 64656164", "dead", func(ev *Event) bool { return ev.Proto == UDP && ev.Len == 76 }},
+		{"IPv6 first fragment", head6 + "0014 2c 40" + v6addrs + "11 00 0001 00000007 | d558 f2f9 0100 0000 64656164", "dead", func(ev *Event) bool { return ev.Fragment }},
+		{"IPv6 atomic fragment", head6 + "0014 2c 40" + v6addrs + "11 00 0000 00000007 | d558 f2f9 000c 0000 64656164", "dead", func(ev *Event) bool { return !ev.Fragment }},
+		{"IPv6 authentication header", head6 + "0024 33 40" + v6addrs + "11 04 0000 00000007 00000001 000000000000000000000000 | d558 f2f9 000c 0000 64656164", "dead", func(ev *Event) bool { return ev.Proto == UDP }},
+		{"IPv6 no next header", head6 + "0000 3b 40" + v6addrs, "", func(ev *Event) bool { return ev.Proto == 59 }},
+		{"IPv4-mapped", head6 + "000c 11 40 00000000000000000000ffffc0000207 00000000000000000000ffffc6336401 | d558 f2f9 000c 0000 64656164", "dead", func(ev *Event) bool { return ev.Src == netip.MustParseAddrPort("192.0.2.7:54616") }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ev, err := decode(t, LinkRaw, unhex(t, tt.frame))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(ev.Payload) != tt.payload {
+				t.Errorf("payload %q, want %q", ev.Payload, tt.payload)
+			}
+			if tt.check != nil && !tt.check(&ev) {
+				t.Errorf("got %+v", ev)
+			}
+		})
+	}
+}
+
+func TestFrameRefused(t *testing.T) {
+	const v6addrs = "20010db8000000000000000000000007 20010db8000000000000000000000001"
+	tests := []struct {
+		name  string
+		link  LinkType
+		frame string
+		kind  error
+	}{
+		{"ARP", LinkEthernet, macs + "0806 0001080006040001", ErrNotOurs},
+		{"spanning tree", LinkEthernet, macs + "0026 424203 0000000000", ErrNotOurs},
+		{"PPPoE discovery", LinkEthernet, macs + "8863 11090000 0000", ErrNotOurs},
+		{"PPPoE session of another code", LinkPPPEther, "11 a7 0001 0000", ErrNotOurs},
+		{"PPP LCP", LinkPPP, "c021 0101", ErrNotOurs},
+		{"NULL, AF_APPLETALK", LinkNull, "10000000 00", ErrNotOurs},
+		{"later fragment", LinkRaw, "45000020 0007 0001 40 11 0000 c0000207 c6336401 d558 f2f9 000c 0000 64656164", ErrNotOurs},
+		{"later IPv6 fragment", LinkRaw, "60000000 0014 2c 40" + v6addrs + "11 00 0009 00000007 d558 f2f9 000c 0000 64656164", ErrNotOurs},
+		{"NFLOG without a packet", LinkNFLOG, "02000005 0500 0a00 00000000", ErrNotOurs},
+
+		{"empty", LinkEthernet, "", ErrMalformed},
+		{"empty raw", LinkRaw, "", ErrMalformed},
+		{"half a MAC", LinkEthernet, "0200", ErrMalformed},
+		{"tag cut short", LinkEthernet, macs + "8100 00", ErrMalformed},
+		{"version 5", LinkRaw, "55000020", ErrMalformed},
+		{"IPv6 where IPv4 is promised", LinkIPv4, udp6, ErrMalformed},
+		{"IPv4 under the IPv6 EtherType", LinkEthernet, macs + "86dd" + udp4 + "00000000 00000000 00000000", ErrMalformed},
+		{"header length 4", LinkRaw, "44000020 0000 0000 40 11 0000 c0000207 c6336401", ErrMalformed},
+		{"total length 0", LinkRaw, "45000000 0000 0000 40 11 0000 c0000207 c6336401 d558 f2f9 000c 0000", ErrMalformed},
+		{"options cut short", LinkRaw, "4f000040 0000 0000 40 11 0000 c0000207 c6336401 01010101", ErrMalformed},
+		{"TCP cut short", LinkRaw, "4500001c 0000 0000 40 06 0000 c0000207 c6336401 d558 0016 00000001", ErrMalformed},
+		{"TCP data offset 4", LinkRaw, "45000028 0000 0000 40 06 0000 c0000207 c6336401 d558 0016 00000001 00000000 40 02 faf0 0000 0000", ErrMalformed},
+		{"UDP cut short", LinkRaw, "45000018 0000 0000 40 11 0000 c0000207 c6336401 d558 f2f9", ErrMalformed},
+		{"UDP length 7", LinkRaw, "4500001c 0000 0000 40 11 0000 c0000207 c6336401 d558 f2f9 0007 0000", ErrMalformed},
+		{"ICMP cut short", LinkRaw, "45000018 0000 0000 40 01 0000 c0000207 c6336401 0800 0000", ErrMalformed},
+		{"IPv6 extension cut short", LinkRaw, "60000000 0008 00 40" + v6addrs + "11 01 0000 00000000", ErrMalformed},
+		{"endless IPv6 extensions", LinkRaw, "60000000 0050 3c 40" + v6addrs + strings.Repeat("3c 00 010400000000", 10), ErrMalformed},
+		{"NFLOG, attribute of no length", LinkNFLOG, "02000005 0000 0900 00000000", ErrMalformed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ev, err := decode(t, tt.link, unhex(t, tt.frame))
+			if !errors.Is(err, ErrSkip) || !errors.Is(err, tt.kind) {
+				t.Errorf("err = %v, want kind %v; event %+v", err, tt.kind, ev)
+			}
+		})
+	}
+}
+
+func TestNewDecoderUnknown(t *testing.T) {
+	_, err := NewDecoder(105)
+	if err == nil || err.Error() != "cannot decode link type 105" {
+		t.Errorf("err = %v", err)
+	}
+}
+
+func TestFrameReusesEvent(t *testing.T) {
+	d, err := NewDecoder(LinkRaw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ev, fresh Event
+	for _, frame := range []string{syn4, udp4, udp6} {
+		b := unhex(t, frame)
+		fresh = Event{}
+		if err := errors.Join(d.Frame(b, time.Unix(1, 0), &ev), d.Frame(b, time.Unix(1, 0), &fresh)); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ev.Options(), fresh.Options()) {
+			t.Errorf("options % x, want % x", ev.Options(), fresh.Options())
+		}
+		ev.opt, fresh.opt = [MaxOptions]byte{}, [MaxOptions]byte{}
+		if diff := diffEvents(fresh, ev); diff != "" {
+			t.Error(diff)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package parse
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+)
+
+const (
+	ipv4Header = 20
+	ipv6Header = 40
+	// maxExtensions bounds the IPv6 extension headers of one packet. RFC 8200
+	// section 4.1 has seven kinds, one of which may come twice.
+	maxExtensions = 8
+)
+
+// IPv6 next headers that are not the end of the chain.
+const (
+	hopByHop    = 0
+	routing     = 43
+	fragment    = 44
+	authHeader  = 51
+	destOptions = 60
+	mobility    = 135
+)
+
+// ip decodes a packet whose first nibble is all that says which version it is.
+func (d *Decoder) ip(b []byte, ev *Event) error {
+	if len(b) == 0 {
+		return errShortLink
+	}
+	switch {
+	case b[0]>>4 == 4 && d.link != LinkIPv6:
+		return d.ipv4(b, ev)
+	case b[0]>>4 == 6 && d.link != LinkIPv4:
+		return d.ipv6(b, ev)
+	}
+	return errVersion
+}
+
+// ipv4 decodes RFC 791. Payload ends with the packet's own length: what follows in
+// the frame is padding or a checksum.
+func (d *Decoder) ipv4(b []byte, ev *Event) error {
+	if len(b) < ipv4Header {
+		return errIPHeader
+	}
+	header, total := int(b[0]&0xf)*4, int(binary.BigEndian.Uint16(b[2:]))
+	switch {
+	case b[0]>>4 != 4:
+		return errVersion
+	case header < ipv4Header || header > total || header > len(b):
+		return errIPHeader
+	}
+	ip := &d.ip4
+	// What it may still refuse, the header being whole, is the inside of options;
+	// nobody reads that.
+	_ = ip.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
+	ev.Len, ev.TTL, ev.ID = ip.Length, ip.TTL, ip.Id
+	ev.DF = ip.Flags&layers.IPv4DontFragment != 0
+	ev.Fragment = ip.Flags&layers.IPv4MoreFragments != 0
+	ev.IPOptions = header > ipv4Header
+	ev.Proto = Proto(ip.Protocol)
+	ev.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[12:16])), 0)
+	ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[16:20])), 0)
+	if ip.FragOffset != 0 {
+		return errFragment
+	}
+	return d.transport(ip.Payload, ev)
+}
+
+// ipv6 decodes RFC 8200 and walks the extension headers to the transport.
+func (d *Decoder) ipv6(b []byte, ev *Event) error {
+	if len(b) < ipv6Header {
+		return errIPHeader
+	}
+	if b[0]>>4 != 6 {
+		return errVersion
+	}
+	size := ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
+	ev.Len, ev.TTL = uint16(min(size, 0xffff)), b[7]
+	ev.Src = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])).Unmap(), 0)
+	ev.Dst = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[24:40])).Unmap(), 0)
+	rest, next, err := extensions(b[ipv6Header:min(size, len(b))], b[6], ev)
+	if err != nil {
+		return err
+	}
+	ev.Proto = Proto(next)
+	return d.transport(rest, ev)
+}
+
+// extensions skips the extension headers at the front of b, the first of which is
+// of type next, and returns what follows and its protocol.
+func extensions(b []byte, next byte, ev *Event) (rest []byte, proto byte, err error) {
+	for range maxExtensions {
+		size := 0
+		switch next {
+		case hopByHop, routing, destOptions, mobility, fragment, authHeader:
+			if len(b) < 8 {
+				return nil, 0, errExtension
+			}
+			size = (int(b[1]) + 1) * 8
+		default:
+			return b, next, nil
+		}
+		switch next {
+		case authHeader: // RFC 4302 counts in four bytes, less two
+			size = (int(b[1]) + 2) * 4
+		case fragment:
+			offset := binary.BigEndian.Uint16(b[2:])
+			if offset>>3 != 0 {
+				return nil, 0, errFragment
+			}
+			ev.Fragment = offset&1 != 0
+			size = 8
+		}
+		if size > len(b) {
+			return nil, 0, errExtension
+		}
+		next, b = b[0], b[size:]
+	}
+	return nil, 0, errExtension
+}
