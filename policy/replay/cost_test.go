@@ -1,0 +1,155 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+const million = 1_000_000
+
+// cache is a cache of the 2.6 daemon with n lines.
+func cache(n int) []byte {
+	var b bytes.Buffer
+	for i := range n {
+		key := KeyOf(fmt.Appendf(nil, "%d", i))
+		fmt.Fprintf(&b, "%s 17 100.65.%d.%d 40000 10.10.10.10 62201 1700000000\n", b64(key[:]), i>>8&255, i&255)
+	}
+	return b.Bytes()
+}
+
+func TestMemoryAtAMillion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second")
+	}
+	text := cache(million)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	m := NewMemory(Options{})
+	if err := m.Load(bytes.NewReader(text), "old"); err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if m.Len() != million {
+		t.Fatalf("%d records", m.Len())
+	}
+	got := (after.HeapAlloc - before.HeapAlloc) >> 20
+	t.Logf("%d MiB held at %d records", got, million)
+	if got > 80 {
+		t.Errorf("%d MiB held at %d records, want at most 80", got, million)
+	}
+	runtime.KeepAlive(text)
+	runtime.KeepAlive(m)
+}
+
+func TestLookupDoesNotAllocate(t *testing.T) {
+	m := NewMemory(Options{})
+	add(t, m, packet(1, t0))
+	known, unknown := packet(1, t0), packet(2, t0)
+	if n := testing.AllocsPerRun(100, func() { m.Seen(known); m.Seen(unknown) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkAdd(b *testing.B) {
+	for _, n := range []int{0, 10_000, million} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := NewMemory(Options{})
+			for i := range n {
+				m.Add(packet(i, t0))
+			}
+			ps := make([]*Packet, 100_000)
+			for i := range ps {
+				ps[i] = packet(n+i, t0)
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				m.Add(ps[i%len(ps)])
+				i++
+			}
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	text := cache(100_000)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		m := NewMemory(Options{})
+		if err := m.Load(bytes.NewReader(text), "old"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/line")
+}
+
+func BenchmarkJournal(b *testing.B) {
+	for _, batch := range []int{1, 64} {
+		b.Run(fmt.Sprintf("commit of %d", batch), func(b *testing.B) {
+			j, err := Open(filepath.Join(b.TempDir(), "digest.cache"), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer j.Close()
+			i := 0
+			for b.Loop() {
+				i++
+				if _, fresh, err := j.Add(packet(i, t0)); !fresh || err != nil {
+					b.Fatal(fresh, err)
+				}
+				if i%batch == 0 {
+					if err := j.Sync(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Whatever stands in the file: it opens, it takes a message, and both that message
+// and every digest line of the file are known after the next opening.
+func FuzzOpen(f *testing.F) {
+	key := KeyOf(packet(1, t0).Plaintext)
+	f.Add([]byte(header))
+	f.Add(append([]byte(header), appendLine(nil, packet(1, t0))...))
+	f.Add([]byte("10.77.0.2 " + b64(key[:]) + " [Tue Nov 14 22:13:25 2023]"))
+	f.Add([]byte(b64(key[:]) + " 17 10.77.0.2 57300 10.77.0.1 62201 1700000005\n\x00\x00"))
+	f.Add([]byte(horizonMark + "2023-11-14T22:13:20.000000Z\n"))
+	f.Add([]byte(strings.Repeat("A", 100<<10)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := filepath.Join(t.TempDir(), "digest.cache")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		opts := aging
+		j, err := Open(path, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := packet(99, time.Now())
+		_, fresh, err := j.Add(p)
+		if err == nil && !fresh {
+			t.Fatal("a message nobody recorded is known")
+		}
+		n := j.Len()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if j, err = Open(path, opts); err != nil {
+			t.Fatal(err)
+		}
+		defer j.Close()
+		if _, again, _ := j.Add(p); again || j.Len() != n {
+			t.Fatalf("fresh again: %v; %d records, had %d", again, j.Len(), n)
+		}
+	})
+}

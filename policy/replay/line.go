@@ -1,0 +1,284 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// header is the first line of a journal: it names the columns.
+const header = "# fwknopd digests: <digest> <seen> <sent> <proto> <src> <sport> <dst> <dport>\n"
+
+// horizonMark begins the line that says up to when records were dropped.
+const horizonMark = "# dropped what was sent before "
+
+// stamp is the form of both times: RFC 3339 in UTC, microseconds.
+const stamp = "2006-01-02T15:04:05.000000Z"
+
+// maxLine bounds a line; ours have at most 216 bytes (two IPv6 addresses).
+const maxLine = 512
+
+var (
+	errShape  = errors.New("not a digest line of any known shape")
+	errDigest = errors.New("digest of unknown length or alphabet")
+	errTime   = errors.New("time not understood")
+)
+
+// appendLine adds the line of a fresh p to b.
+func appendLine(b []byte, p *Packet) []byte {
+	key := KeyOf(p.Plaintext)
+	b = base64.RawStdEncoding.AppendEncode(b, key[:])
+	b = p.Time.UTC().AppendFormat(append(b, ' '), stamp)
+	b = append(b, ' ')
+	if p.Sent.IsZero() {
+		b = append(b, '-')
+	} else {
+		b = p.Sent.UTC().AppendFormat(b, stamp)
+	}
+	b = strconv.AppendUint(append(b, ' '), uint64(p.Proto), 10)
+	b = appendAddrPort(b, p.Src)
+	b = appendAddrPort(b, p.Dst)
+	return append(b, '\n')
+}
+
+// appendAddrPort adds " address port"; an invalid address is spelled "-".
+func appendAddrPort(b []byte, a netip.AddrPort) []byte {
+	b = append(b, ' ')
+	if a.IsValid() {
+		b = a.Addr().AppendTo(b)
+	} else {
+		b = append(b, '-')
+	}
+	return strconv.AppendUint(append(b, ' '), uint64(a.Port()), 10)
+}
+
+// appendHorizon adds the line that carries the horizon through a restart.
+func appendHorizon(b []byte, t time.Time) []byte {
+	b = append(b, horizonMark...)
+	return append(t.UTC().AppendFormat(b, stamp), '\n')
+}
+
+// A parser reads digest lines of five shapes: ours, two with and without the time
+// by 1.9, the bare digest before that, and the seven columns of 2.6. It keeps its
+// scratch space between lines.
+type parser struct {
+	maxAge time.Duration // assumed between time stamp and sighting where the shape has no stamp
+	field  [9][]byte
+	raw    [64]byte
+}
+
+// parse returns the record of one line, without its newline.
+func (p *parser) parse(line []byte) (record, shape, error) {
+	f := p.split(line)
+	switch {
+	case len(f) == 0 || len(f) > 8:
+		return record{}, 0, errShape
+	case bytes.IndexByte(f[0], '.') >= 0 || bytes.IndexByte(f[0], ':') >= 0:
+		return p.perl(line, f)
+	case len(f) == 1:
+		return p.bare(f[0])
+	case len(f) == 7:
+		return p.columns(f)
+	case len(f) == 8:
+		return p.own(f)
+	}
+	return record{}, 0, errShape
+}
+
+// split cuts line at blanks into at most nine fields; the ninth means too many.
+func (p *parser) split(line []byte) [][]byte {
+	f := p.field[:0]
+	for i := 0; i < len(line) && len(f) < cap(f); {
+		if line[i] == ' ' {
+			i++
+			continue
+		}
+		end := bytes.IndexByte(line[i:], ' ')
+		if end < 0 {
+			end = len(line) - i
+		}
+		f = append(f, line[i:i+end])
+		i += end
+	}
+	return f
+}
+
+// own is DIGEST SEEN SENT PROTO SRC SPORT DST DPORT.
+func (p *parser) own(f [][]byte) (record, shape, error) {
+	r, _, err := p.bare(f[0])
+	if err != nil {
+		return r, 0, err
+	}
+	if len(f[0]) != 43 {
+		return r, 0, errDigest
+	}
+	seen, err := parseStamp(f[1])
+	if err != nil {
+		return r, 0, err
+	}
+	r.seen, r.keep = seen.UnixMicro(), forever
+	if string(f[2]) != "-" {
+		sent, err := parseStamp(f[2])
+		if err != nil {
+			return r, 0, err
+		}
+		r.keep = max(seen.Unix(), sent.Unix())
+	}
+	if string(f[4]) != "-" {
+		if r.src, err = parseAddr(f[4]); err != nil {
+			return r, 0, err
+		}
+	}
+	return r, 0, numbers(f[3], f[5], f[7])
+}
+
+// columns is DIGEST PROTO SRC SPORT DST DPORT EPOCH.
+func (p *parser) columns(f [][]byte) (record, shape, error) {
+	r, kind, err := p.bare(f[0])
+	if err != nil {
+		return r, 0, err
+	}
+	if kind != ofBody {
+		return r, 0, errDigest
+	}
+	if r.src, err = parseAddr(f[2]); err != nil {
+		return r, 0, err
+	}
+	if err := numbers(f[1], f[3], f[5]); err != nil {
+		return r, 0, err
+	}
+	epoch, err := parseUint(f[6], 1<<40)
+	if err != nil {
+		return r, 0, errTime
+	}
+	p.dated(&r, time.Unix(int64(epoch), 0))
+	return r, ofWire, nil
+}
+
+// perl is IP DIGEST, or with the local time in brackets behind it.
+func (p *parser) perl(line []byte, f [][]byte) (record, shape, error) {
+	if len(f) < 2 {
+		return record{}, 0, errShape
+	}
+	r, kind, err := p.bare(f[1])
+	if err != nil {
+		return r, 0, err
+	}
+	if r.src, err = parseAddr(f[0]); err != nil {
+		return r, 0, err
+	}
+	if len(f) == 2 {
+		return r, kind, nil
+	}
+	open, end := bytes.IndexByte(line, '['), bytes.LastIndexByte(line, ']')
+	if open < 0 || end < open || len(f) != 7 {
+		return r, 0, errShape
+	}
+	t, err := time.ParseInLocation(time.ANSIC, string(line[open+1:end]), time.Local)
+	if err != nil {
+		return r, 0, errTime
+	}
+	p.dated(&r, t)
+	return r, kind, nil
+}
+
+// dated sets the ages of a record whose shape has no time stamp of the client: it
+// may lie as far in the future as was allowed.
+func (p *parser) dated(r *record, seen time.Time) {
+	r.seen, r.keep = seen.UnixMicro(), seen.Add(p.maxAge).Unix()
+}
+
+// bare is a digest alone, told by its length.
+func (p *parser) bare(text []byte) (record, shape, error) {
+	r := record{keep: forever}
+	decode, kind := base64.RawStdEncoding.Decode, shape(0)
+	switch len(text) {
+	case 22:
+		kind = md5Digest
+	case 27:
+		kind = sha1Digest
+	case 32:
+		kind, decode = md5Digest, hex.Decode
+	case 43:
+		kind = ofBody
+	default:
+		return r, 0, errDigest
+	}
+	if n, err := decode(p.raw[:], text); err != nil || n < len(r.id) {
+		return r, 0, errDigest
+	}
+	copy(r.id[:], p.raw[:])
+	return r, kind, nil
+}
+
+func parseStamp(b []byte) (time.Time, error) {
+	t, err := time.Parse(stamp, string(b))
+	if err != nil {
+		return t, errTime
+	}
+	return t, nil
+}
+
+// parseAddr reads an address as 16 bytes. The dotted form is read here: a cache of
+// a million lines should load in a moment.
+func parseAddr(b []byte) ([16]byte, error) {
+	if a, ok := dotted(b); ok {
+		return netip.AddrFrom4(a).As16(), nil
+	}
+	a, err := netip.ParseAddr(string(b))
+	if err != nil {
+		return [16]byte{}, errShape
+	}
+	return a.WithZone("").As16(), nil
+}
+
+func dotted(b []byte) (a [4]byte, ok bool) {
+	for i := range a {
+		end := bytes.IndexByte(b, '.')
+		if i == len(a)-1 {
+			end = len(b)
+		}
+		if end < 0 {
+			return a, false
+		}
+		n, err := parseUint(b[:end], 256)
+		if err != nil {
+			return a, false
+		}
+		a[i], b = byte(n), b[min(end+1, len(b)):]
+	}
+	return a, true
+}
+
+// numbers checks the columns that are only there for the reader: protocol and
+// ports.
+func numbers(fields ...[]byte) error {
+	for _, f := range fields {
+		if _, err := parseUint(f, 1<<16); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseUint reads decimal digits, a number below limit.
+func parseUint(b []byte, limit uint64) (uint64, error) {
+	if len(b) == 0 || len(b) > 13 {
+		return 0, errShape
+	}
+	var n uint64
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return 0, errShape
+		}
+		n = 10*n + uint64(c-'0')
+	}
+	if n >= limit {
+		return 0, errShape
+	}
+	return n, nil
+}
