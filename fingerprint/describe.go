@@ -1,0 +1,94 @@
+package fingerprint
+
+import (
+	"strconv"
+
+	"fwknopd/parse"
+)
+
+// AppendSignature appends the SYN's own signature, of six fields, in the syntax of
+// the file: numbers as seen, but a window that is a multiple of the MSS or of the
+// MSS+40 is written so, and the TTL is the likely initial one. Loaded again, it
+// fits that SYN at a distance limit of [DefaultMaxHops]. It appends nothing if ev
+// is not a SYN or its options are not known.
+func AppendSignature(dst []byte, ev *parse.Event) []byte {
+	if !isSYN(ev) || !ev.HasOptions {
+		return dst
+	}
+	var s syn
+	s.decode(ev)
+	dst = s.appendWindow(dst)
+	dst = append(dst, ':')
+	dst = strconv.AppendUint(dst, uint64(initialTTL(s.ttl)), 10)
+	dst = append(dst, ':', "01*"[s.df], ':')
+	dst = strconv.AppendUint(dst, uint64(s.size), 10)
+	dst = append(dst, ':')
+	dst = s.appendOptions(dst)
+	dst = append(dst, ':')
+	return s.quirks.appendTo(dst)
+}
+
+func (s *syn) appendWindow(dst []byte) []byte {
+	n := s.window
+	switch mss, mtu := s.mss, uint32(s.mss)+40; {
+	case n == 0 || mss == 0:
+	case n%mss == 0:
+		dst, n = append(dst, 'S'), n/mss
+	case uint32(n)%mtu == 0:
+		dst, n = append(dst, 'T'), uint16(uint32(n)/mtu)
+	}
+	return strconv.AppendUint(dst, uint64(n), 10)
+}
+
+// initialTTL rounds up to a TTL that systems start with, if that is not too far.
+func initialTTL(ttl uint8) uint8 {
+	for _, initial := range [...]uint8{32, 64, 128, 255} {
+		if ttl <= initial {
+			if initial-ttl < DefaultMaxHops {
+				return initial
+			}
+			break
+		}
+	}
+	return max(ttl, 1)
+}
+
+func (s *syn) appendOptions(dst []byte) []byte {
+	start := len(dst)
+	for i, kind := range s.layout.kind[:s.layout.n] {
+		dst = s.appendOption(dst, kind, s.value[i])
+		dst = append(dst, ',')
+	}
+	ends := s.tail
+	if !s.zeroTail {
+		ends = 1
+	}
+	for range ends {
+		dst = append(dst, 'E', ',')
+	}
+	if len(dst) == start {
+		return append(dst, '.')
+	}
+	return dst[:len(dst)-1]
+}
+
+func (s *syn) appendOption(dst []byte, kind uint8, value uint16) []byte {
+	switch kind {
+	case kindNOP:
+		return append(dst, 'N')
+	case kindSACKPermitted:
+		return append(dst, 'S')
+	case kindTimestamp:
+		if value == 0 {
+			return append(dst, 'T', '0')
+		}
+		return append(dst, 'T')
+	case kindMSS:
+		dst = append(dst, 'M')
+	case kindScale:
+		dst = append(dst, 'W')
+	default:
+		dst, value = append(dst, '?'), uint16(kind)
+	}
+	return strconv.AppendUint(dst, uint64(value), 10)
+}

@@ -1,0 +1,171 @@
+package fingerprint
+
+import (
+	"encoding/binary"
+
+	"fwknopd/parse"
+)
+
+// syn is what signatures see of a SYN.
+type syn struct {
+	window, size uint16
+	mss          uint16 // of the first MSS option, 0 if none
+	ttl          uint8
+	df           bit
+	quirks       quirks
+	known        quirks // those that the record can show
+	layout       layout
+	// value holds, by place in the layout, an MSS, a window scale, or for a time
+	// stamp whether it is 0 or 1 for anything else.
+	value    [parse.MaxOptions]uint16
+	tail     uint8 // bytes from the end-of-list option on
+	zeroTail bool  // which are all zero
+	padded   bool  // and no more than it takes to fill a header word
+}
+
+// isSYN reports whether ev opens a connection and has a length of its own.
+func isSYN(ev *parse.Event) bool {
+	const judged = parse.SYN | parse.ACK | parse.RST | parse.FIN
+	return ev.Proto == parse.TCP && ev.Flags&judged == parse.SYN && !ev.Fragment
+}
+
+// equivalentIPv4 is the difference between the fixed headers of IPv6 and IPv4.
+const equivalentIPv4 = 20
+
+// header fills in everything but the options.
+func (s *syn) header(ev *parse.Event) {
+	s.window, s.size, s.ttl = ev.Window, ev.Len, ev.TTL
+	s.quirks, s.known = headerQuirks(ev)
+	switch {
+	case ev.Src.Addr().Is6():
+		s.size -= min(equivalentIPv4, s.size)
+		s.df = bitAny
+	case ev.DF:
+		s.df = bitSet
+	default:
+		s.df = bitClear
+	}
+}
+
+// headerQuirks returns the quirks outside the options, and which of all quirks
+// the record can show.
+func headerQuirks(ev *parse.Event) (set, known quirks) {
+	known = ^quirks(0)
+	if ev.Src.Addr().Is6() {
+		known &^= quirkZeroID | quirkData
+	} else if ev.ID == 0 {
+		set |= quirkZeroID
+	}
+	if ev.IPOptions { // their length is not on record
+		set |= quirkIPOptions
+		known &^= quirkData
+	}
+	if ev.Urgent != 0 {
+		set |= quirkUrgent
+	}
+	if ev.Reserved != 0 {
+		set |= quirkReserved
+	}
+	if ev.Flags&(parse.PSH|parse.URG) != 0 {
+		set |= quirkFlags
+	}
+	if int(ev.Len) > 40+(len(ev.Options())+3)&^3 {
+		set |= quirkData
+	}
+	if !ev.HasSeq {
+		known &^= quirksWithNumbers
+		return set & known, known
+	}
+	if ev.Ack != 0 {
+		set |= quirkAck
+	}
+	if ev.Seq == ev.Ack {
+		set |= quirkSeqAck
+	}
+	if ev.Seq == 0 {
+		set |= quirkZeroSeq
+	}
+	return set & known, known
+}
+
+// options decodes b. The layout must be zero when it is called.
+func (s *syn) options(b []byte) {
+	s.mss, s.tail, s.zeroTail, s.padded = 0, 0, true, true
+	for i := 0; i < len(b); {
+		n := optionLen(b[i:])
+		switch {
+		case n == 0:
+			s.quirks |= quirkBroken
+			return
+		case b[i] == kindEnd:
+			s.end(b, i)
+			return
+		}
+		s.option(b[i : i+n])
+		i += n
+	}
+}
+
+// optionLen returns the length of the option at the start of b, 0 if it is broken.
+func optionLen(b []byte) int {
+	want := 0
+	switch b[0] {
+	case kindEnd, kindNOP:
+		return 1
+	case kindMSS:
+		want = 4
+	case kindScale:
+		want = 3
+	case kindSACKPermitted:
+		want = 2
+	case kindTimestamp:
+		want = 10
+	}
+	if len(b) < 2 || b[1] < 2 || int(b[1]) > len(b) || want != 0 && int(b[1]) != want {
+		return 0
+	}
+	return int(b[1])
+}
+
+// option appends one option of sound length to the layout.
+func (s *syn) option(b []byte) {
+	at := s.layout.n
+	s.layout.kind[at] = b[0]
+	s.layout.n++
+	switch b[0] {
+	case kindMSS:
+		s.value[at] = binary.BigEndian.Uint16(b[2:])
+		if s.mss == 0 {
+			s.mss = s.value[at]
+		}
+	case kindScale:
+		s.value[at] = uint16(b[2])
+	case kindTimestamp:
+		s.value[at] = 0
+		if binary.BigEndian.Uint32(b[2:]) != 0 {
+			s.value[at] = 1
+		}
+		if binary.BigEndian.Uint32(b[6:]) != 0 {
+			s.quirks |= quirkEcho
+		}
+	}
+}
+
+// end records what follows from the end-of-list option at b[i] on.
+func (s *syn) end(b []byte, i int) {
+	s.tail = uint8(len(b) - i)
+	for _, c := range b[i:] {
+		s.zeroTail = s.zeroTail && c == 0
+	}
+	s.padded = s.zeroTail && len(b) <= (i+3)&^3
+	if s.tail > 1 {
+		s.quirks |= quirkPastEnd
+	}
+}
+
+// decode fills s from a SYN whose options are known.
+func (s *syn) decode(ev *parse.Event) {
+	s.layout = layout{}
+	s.header(ev)
+	s.options(ev.Options())
+}
