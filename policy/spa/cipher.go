@@ -1,0 +1,111 @@
+package spa
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
+)
+
+// A mode en- or decrypts whole blocks in place. data is a multiple of the block
+// size long, iv is one block and may be overwritten.
+type mode struct {
+	name             string
+	encrypt, decrypt func(b cipher.Block, iv, data []byte)
+}
+
+// modes of the C library's clients; "legacy" differs from "cbc" in the key alone.
+// PCBC has a name there but no code.
+var modes = [...]mode{
+	{"cbc", cbcEncrypt, cbcDecrypt},
+	{"legacy", cbcEncrypt, cbcDecrypt},
+	{"ctr", ctr, ctr},
+	{"ofb", ofb, ofb},
+	{"cfb", cfbEncrypt, cfbDecrypt},
+	{"ecb", ecbEncrypt, ecbDecrypt},
+}
+
+// modeOf returns nil for an unknown name; "" is "cbc".
+func modeOf(name string) *mode {
+	if name == "" {
+		name = "cbc"
+	}
+	for i := range modes {
+		if modes[i].name == name {
+			return &modes[i]
+		}
+	}
+	return nil
+}
+
+func cbcEncrypt(b cipher.Block, iv, data []byte) {
+	cipher.NewCBCEncrypter(b, iv).CryptBlocks(data, data)
+}
+
+func cbcDecrypt(b cipher.Block, iv, data []byte) {
+	cipher.NewCBCDecrypter(b, iv).CryptBlocks(data, data)
+}
+
+// ctr counts the whole initialisation vector up, big-endian.
+func ctr(b cipher.Block, iv, data []byte) {
+	cipher.NewCTR(b, iv).XORKeyStream(data, data)
+}
+
+func ofb(b cipher.Block, iv, data []byte) {
+	for ; len(data) > 0; data = data[aes.BlockSize:] {
+		b.Encrypt(iv, iv)
+		subtle.XORBytes(data[:aes.BlockSize], data, iv)
+	}
+}
+
+// cfbEncrypt and cfbDecrypt are CFB-128.
+func cfbEncrypt(b cipher.Block, iv, data []byte) {
+	for ; len(data) > 0; data = data[aes.BlockSize:] {
+		b.Encrypt(iv, iv)
+		subtle.XORBytes(data[:aes.BlockSize], data, iv)
+		copy(iv, data)
+	}
+}
+
+func cfbDecrypt(b cipher.Block, iv, data []byte) {
+	var stream [aes.BlockSize]byte
+	for ; len(data) > 0; data = data[aes.BlockSize:] {
+		b.Encrypt(stream[:], iv)
+		copy(iv, data)
+		subtle.XORBytes(data[:aes.BlockSize], data, stream[:])
+	}
+}
+
+func ecbEncrypt(b cipher.Block, _, data []byte) {
+	for ; len(data) > 0; data = data[aes.BlockSize:] {
+		b.Encrypt(data, data)
+	}
+}
+
+func ecbDecrypt(b cipher.Block, _, data []byte) {
+	for ; len(data) > 0; data = data[aes.BlockSize:] {
+		b.Decrypt(data, data)
+	}
+}
+
+// unpad removes PKCS#7 padding, a whole block of it where the message was a
+// multiple of the block size long.
+func unpad(p []byte) ([]byte, error) {
+	n := int(p[len(p)-1])
+	if n < 1 || n > aes.BlockSize {
+		return nil, errPadding
+	}
+	for _, c := range p[len(p)-n:] {
+		if int(c) != n {
+			return nil, errPadding
+		}
+	}
+	return p[:len(p)-n], nil
+}
+
+func pad(p []byte) []byte {
+	n := aes.BlockSize - len(p)%aes.BlockSize
+	for range n {
+		p = append(p, byte(n))
+	}
+	return p
+}

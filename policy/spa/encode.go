@@ -1,0 +1,138 @@
+package spa
+
+import (
+	"bytes"
+	"crypto/aes"
+	"encoding/base64"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+)
+
+// EncodeOptions are the choices of a sender.
+type EncodeOptions struct {
+	Rand       io.Reader // random bytes; required
+	KeepPrefix bool      // leave "U2FsdGVkX1" on the wire
+	KeepEquals bool      // leave "=" on the wire; not with an HMAC
+}
+
+// Encode makes the wire bytes of m. An empty m.Rand is drawn from opt.Rand and an
+// empty m.DigestType is sha256. Of the texts, Text and NAT count; Plaintext and
+// what is derived from the texts is not looked at. Fields that [Opener.Open] would
+// refuse are an error.
+func Encode(m *Message, k Key, opt EncodeOptions) ([]byte, error) {
+	rnd := m.Rand
+	if rnd == "" {
+		var err error
+		if rnd, err = randomDigits(opt.Rand); err != nil {
+			return nil, err
+		}
+	}
+	plain, err := Plaintext(m, rnd)
+	if err != nil {
+		return nil, err
+	}
+	rules := Rules{AllowHosts: true, Perl19: m.Perl19}
+	if _, err := decode(plain, 1<<len(algorithms)-1, &rules, nil, new(Message)); err != nil {
+		return nil, err
+	}
+	return Seal(plain, k, opt)
+}
+
+// Plaintext joins the fields of m, with rnd for the random value, and their
+// digest. Fields of 1.x messages keep the "=" of their base64, as that client has it.
+func Plaintext(m *Message, rnd string) ([]byte, error) {
+	name := m.DigestType
+	if name == "" {
+		name = "sha256"
+	}
+	alg := algorithmOf(name)
+	if alg == nil {
+		return nil, fmt.Errorf("unknown digest type %q", name)
+	}
+	enc := base64.RawStdEncoding
+	if perlVersion(m.Version) {
+		enc = base64.StdEncoding
+	}
+	p := append([]byte(rnd), ':')
+	p = enc.AppendEncode(p, []byte(m.User))
+	p = strconv.AppendInt(append(p, ':'), m.Time, 10)
+	p = append(append(append(p, ':'), m.Version...), ':')
+	p = strconv.AppendUint(p, uint64(m.Type), 10)
+	p = enc.AppendEncode(append(p, ':'), []byte(m.Text))
+	if m.Type.hasNAT() {
+		p = enc.AppendEncode(append(p, ':'), []byte(m.NAT))
+	}
+	if m.ServerAuth != "" {
+		p = enc.AppendEncode(append(p, ':'), []byte(m.ServerAuth))
+	}
+	if m.HasTimeout {
+		p = strconv.AppendUint(append(p, ':'), uint64(m.Timeout), 10)
+	}
+	sum := alg.sum(nil, p)
+	return base64.RawStdEncoding.AppendEncode(append(p, ':'), sum), nil
+}
+
+// Seal encrypts and authenticates any plaintext; tests make hostile ones with it.
+func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
+	md := modeOf(k.Mode)
+	if md == nil {
+		return nil, fmt.Errorf("unknown encryption mode %q", k.Mode)
+	}
+	pass, err := k.passphrase()
+	if err != nil {
+		return nil, err
+	}
+	mac, alg, err := newMAC(k.HMACKey, k.HMACType)
+	if err != nil {
+		return nil, err
+	}
+	var salt [saltSize]byte
+	if _, err := io.ReadFull(opt.Rand, salt[:]); err != nil {
+		return nil, err
+	}
+	var d derived
+	derive(&d, pass, salt[:], nil)
+	block, err := aes.NewCipher(d.key[:])
+	if err != nil {
+		return nil, err
+	}
+	data := pad(bytes.Clone(plain))
+	md.encrypt(block, d.iv[:], data)
+	raw := append(append([]byte(salted), salt[:]...), data...)
+	return frame(raw, saltedPrefix, mac, alg, &opt), nil
+}
+
+// frame is the base64 and the HMAC around a cipher text.
+func frame(raw []byte, prefix string, mac hash.Hash, alg *algorithm, opt *EncodeOptions) []byte {
+	enc := base64.RawStdEncoding
+	if opt.KeepEquals && mac == nil {
+		enc = base64.StdEncoding
+	}
+	text := enc.AppendEncode(nil, raw)
+	if mac != nil {
+		mac.Reset()
+		mac.Write(text)
+		text = base64.RawStdEncoding.AppendEncode(text, mac.Sum(nil))[:len(text)+alg.b64]
+	}
+	if opt.KeepPrefix {
+		return text
+	}
+	return bytes.TrimPrefix(text, []byte(prefix))
+}
+
+// randomDigits draws the random value: 16 digits, each equally likely.
+func randomDigits(r io.Reader) (string, error) {
+	var d [randLen]byte
+	for i := 0; i < len(d); {
+		if _, err := io.ReadFull(r, d[i:i+1]); err != nil {
+			return "", err
+		}
+		if c := d[i]; c < 250 { // 256 is no multiple of 10
+			d[i] = '0' + c%10
+			i++
+		}
+	}
+	return string(d[:]), nil
+}

@@ -1,0 +1,68 @@
+package spa
+
+import "errors"
+
+// What stops a message from being opened, in the order of the checks. Every error
+// of this package wraps exactly one of them, its text says which rule refused, and
+// neither ever holds key material or packet data.
+var (
+	// ErrNotSPA: length, alphabet or first character rule out that this is an SPA
+	// packet for this key. Nothing was computed.
+	ErrNotSPA = errors.New("not an SPA packet")
+	// ErrHMAC: the packet has no HMAC, or not that of this key.
+	ErrHMAC = errors.New("hmac mismatch")
+	// ErrDecrypt: nothing sensible came out; mostly this is another key's packet.
+	ErrDecrypt = errors.New("decryption failed")
+	// ErrSigner: the OpenPGP signature is missing, broken or not of a listed key.
+	ErrSigner = errors.New("signature not acceptable")
+	// ErrDigest: the digest inside the plaintext is wrong or of a type that is not
+	// accepted.
+	ErrDigest = errors.New("digest mismatch")
+	// ErrMalformed: whoever has the key sent a message that breaks the format.
+	ErrMalformed = errors.New("malformed message")
+)
+
+// failure is a constant error: one of the kinds above and the rule that was
+// broken. Being preallocated, returning it costs nothing.
+type failure struct {
+	kind error
+	text string
+}
+
+func (f *failure) Error() string { return f.kind.Error() + ": " + f.text }
+func (f *failure) Unwrap() error { return f.kind }
+func (f *failure) Rule() string  { return f.text }
+
+var (
+	errLength    = &failure{ErrNotSPA, "length"}
+	errFirstChar = &failure{ErrNotSPA, "first character"}
+	errPrefix    = &failure{ErrNotSPA, "prefix left on the wire"}
+
+	errMAC = &failure{ErrHMAC, "the hmac is not that of this key and type"}
+
+	errBase64    = &failure{ErrDecrypt, "not the base64 of whole bytes"}
+	errBlocks    = &failure{ErrDecrypt, "length is not a multiple of the block size"}
+	errPadding   = &failure{ErrDecrypt, "padding"}
+	errPrintable = &failure{ErrDecrypt, "no message came out"}
+
+	errDigestLen   = &failure{ErrDigest, "digest of unknown length"}
+	errDigestType  = &failure{ErrDigest, "digest type is not accepted"}
+	errDigestValue = &failure{ErrDigest, "digest does not fit the message"}
+
+	errPlainLen   = &failure{ErrMalformed, "plaintext length"}
+	errFields     = &failure{ErrMalformed, "number of fields"}
+	errRand       = &failure{ErrMalformed, "random value is not 16 digits"}
+	errUser       = &failure{ErrMalformed, "user name"}
+	errTime       = &failure{ErrMalformed, "time stamp"}
+	errVersion    = &failure{ErrMalformed, "version"}
+	errOldVersion = &failure{ErrMalformed, "client version too old"}
+	errType       = &failure{ErrMalformed, "message type"}
+	errText       = &failure{ErrMalformed, "message field"}
+	errAddr       = &failure{ErrMalformed, "address to allow"}
+	errPorts      = &failure{ErrMalformed, "list of ports"}
+	errNoPort     = &failure{ErrMalformed, "no port was asked for"}
+	errCmd        = &failure{ErrMalformed, "command"}
+	errNAT        = &failure{ErrMalformed, "nat field"}
+	errAuth       = &failure{ErrMalformed, "server_auth field"}
+	errTimeout    = &failure{ErrMalformed, "client timeout"}
+)

@@ -1,0 +1,169 @@
+package spa
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash"
+)
+
+const (
+	// saltedPrefix is how the base64 of every container starts: ten characters are
+	// 60 of the 64 bits of "Salted__". Clients leave it away.
+	saltedPrefix = "U2FsdGVkX1"
+	salted       = "Salted__"
+
+	// MaxText bounds the text of an SPA packet, HMAC included. A datagram of 1500
+	// bytes is the most a client sends; plaintexts are bounded by maxPlain as well.
+	MaxText = 2048
+	// minText: a container with three blocks, as the shortest plaintext needs.
+	minText = (len(salted)+saltSize+3*aes.BlockSize)*4/3 - len(saltedPrefix)
+
+	// Limits of the plaintext, bytes.
+	minPlain = 36
+	maxPlain = 1500 // exclusive
+)
+
+// An Opener opens the SPA packets of one [Key]. It keeps its working memory, so
+// it is for one goroutine at a time.
+type Opener struct {
+	mode       *mode
+	passphrase []byte
+	mac        hash.Hash // nil: no HMAC
+	macAlg     *algorithm
+	digests    digestSet
+	rules      Rules
+
+	wire  []byte // text with its prefix, without HMAC and padding
+	raw   []byte // the container; decrypted in place
+	arena []byte // decoded fields
+	sum   [maxDigest]byte
+	tag   [maxDigestB64]byte
+}
+
+// NewOpener checks the key and prepares it for use.
+func NewOpener(k Key) (*Opener, error) {
+	o := &Opener{mode: modeOf(k.Mode), rules: k.Rules}
+	if o.mode == nil {
+		return nil, fmt.Errorf("unknown encryption mode %q", k.Mode)
+	}
+	var err error
+	if o.passphrase, err = k.passphrase(); err != nil {
+		return nil, err
+	}
+	if o.mac, o.macAlg, err = newMAC(k.HMACKey, k.HMACType); err != nil {
+		return nil, err
+	}
+	if o.mac != nil && bytes.Equal(k.Passphrase, k.HMACKey) {
+		return nil, errors.New("encryption key and hmac key are the same")
+	}
+	o.digests, err = k.digestSet()
+	return o, err
+}
+
+// Open authenticates, decrypts and decodes text, the standard base64 of one SPA
+// packet as [Carrier] delivers it, into m. Only on success does m hold a message.
+//
+// The checks come in the order of their cost: length, first character, HMAC,
+// alphabet and decryption, inner digest, fields. Up to the HMAC nothing is
+// allocated. The error wraps one of the kinds ErrNotSPA … ErrMalformed.
+func (o *Opener) Open(text []byte, m *Message) error {
+	if len(text) < minText || len(text) > MaxText {
+		return errLength
+	}
+	switch text[0] {
+	case '8', '9', '+', '/':
+	case 'U':
+		if !bytes.HasPrefix(text, []byte(saltedPrefix)) {
+			return errFirstChar
+		}
+		if !o.rules.Perl19 {
+			return errPrefix
+		}
+		text = text[len(saltedPrefix):]
+	default:
+		return errFirstChar
+	}
+	o.wire = append(append(o.wire[:0], saltedPrefix...), text...)
+	body, err := o.authenticate(o.wire)
+	if err != nil {
+		return err
+	}
+	plain, err := o.decrypt(body)
+	if err != nil {
+		return err
+	}
+	o.arena, err = decode(plain, o.digests, &o.rules, o.arena, m)
+	return err
+}
+
+// authenticate checks and cuts off the HMAC. It covers the text as it was before
+// the client took the prefix away.
+func (o *Opener) authenticate(wire []byte) ([]byte, error) {
+	if o.mac == nil {
+		return wire, nil
+	}
+	return checkMAC(o.mac, o.macAlg, wire, o.sum[:0], o.tag[:])
+}
+
+func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
+	cut := len(wire) - a.b64
+	if cut < minText {
+		return nil, errMAC
+	}
+	mac.Reset()
+	mac.Write(wire[:cut])
+	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
+	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
+		return nil, errMAC
+	}
+	return wire[:cut], nil
+}
+
+// decrypt returns the plaintext, which aliases the opener's memory.
+func (o *Opener) decrypt(wire []byte) ([]byte, error) {
+	raw, err := decodeBase64(o.raw[:0], wire)
+	if err != nil {
+		return nil, err
+	}
+	o.raw = raw
+	if string(raw[:len(salted)]) != salted {
+		return nil, errFirstChar
+	}
+	salt, data := raw[len(salted):len(salted)+saltSize], raw[len(salted)+saltSize:]
+	if len(data)%aes.BlockSize != 0 {
+		return nil, errBlocks
+	}
+	var d derived
+	o.arena = derive(&d, o.passphrase, salt, o.arena)
+	block, err := aes.NewCipher(d.key[:])
+	if err != nil {
+		return nil, err
+	}
+	o.mode.decrypt(block, d.iv[:], data)
+	return unpad(data)
+}
+
+var strict = base64.RawStdEncoding.Strict()
+
+// decodeBase64 appends the bytes of src to dst. Padding may be absent or right;
+// whatever else is not canonical, unused bits that are set or line ends included,
+// is an error.
+func decodeBase64(dst, src []byte) ([]byte, error) {
+	if n := len(src); n > 0 && n%4 == 0 && src[n-1] == '=' {
+		src = bytes.TrimSuffix(src[:n-1], []byte("="))
+	}
+	off, n := len(dst), strict.DecodedLen(len(src))
+	if cap(dst)-off < n {
+		dst = append(make([]byte, 0, off+n), dst...)
+	}
+	dst = dst[:off+n]
+	got, err := strict.Decode(dst[off:], src)
+	if err != nil || got != n { // the decoder skips line ends
+		return dst[:off], errBase64
+	}
+	return dst, nil
+}
