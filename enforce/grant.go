@@ -75,9 +75,3 @@ type Enforcer interface {
 	// List says what is open, asking the kernel (not a memory of ours).
 	List(ctx context.Context) ([]Grant, error)
 }
-
-// A Batcher is an Enforcer that can open many grants in one transaction. The
-// result holds one error per grant, in order; nil when all succeeded.
-type Batcher interface {
-	ApplyAll(ctx context.Context, gs []Grant) []error
-}

@@ -1,0 +1,154 @@
+package enforce
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// IANA protocol numbers that a [Port] may carry.
+const (
+	ICMP   = 1
+	TCP    = 6
+	UDP    = 17
+	ICMPv6 = 58
+)
+
+var protoNames = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmpv6"}
+
+// ProtoName is the protocol's name in lower case, its number where it has none
+// here.
+func ProtoName(proto uint8) string {
+	if name, ok := protoNames[proto]; ok {
+		return name
+	}
+	return strconv.Itoa(int(proto))
+}
+
+// String is "tcp/22"; "icmp" without a number.
+func (p Port) String() string {
+	if !p.HasNumber() {
+		return ProtoName(p.Proto)
+	}
+	return ProtoName(p.Proto) + "/" + strconv.Itoa(int(p.Number))
+}
+
+// HasNumber reports whether the protocol has ports.
+func (p Port) HasNumber() bool { return p.Proto != ICMP && p.Proto != ICMPv6 }
+
+// Normal returns g as backends keep it: addresses unmapped, ICMP in the spelling
+// of the address family, ports sorted and without duplicates. Ports is a copy.
+func (g Grant) Normal() Grant {
+	g.Src, g.Dst = g.Src.Unmap(), g.Dst.Unmap()
+	ports := make([]Port, len(g.Ports))
+	for i, p := range g.Ports {
+		ports[i] = p.in(g.Src)
+	}
+	slices.SortFunc(ports, func(a, b Port) int {
+		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
+	})
+	g.Ports = slices.Compact(ports)
+	if g.NAT != nil {
+		nat := *g.NAT
+		nat.Target = netip.AddrPortFrom(nat.Target.Addr().Unmap(), nat.Target.Port())
+		nat.SNAT = nat.SNAT.Unmap()
+		g.NAT = &nat
+	}
+	return g
+}
+
+// in gives ICMP the number it has in src's family; its port number is 0.
+func (p Port) in(src netip.Addr) Port {
+	if p.HasNumber() {
+		return p
+	}
+	if src.Is4() {
+		return Port{Proto: ICMP}
+	}
+	return Port{Proto: ICMPv6}
+}
+
+// Key identifies the opening: everything but Expires, Stanza and User. Order and
+// spelling of the fields do not matter.
+func (g Grant) Key() string {
+	g = g.Normal()
+	var b strings.Builder
+	b.WriteString(g.Src.String())
+	if g.Dst.IsValid() {
+		b.WriteString(" to " + g.Dst.String())
+	}
+	for _, p := range g.Ports {
+		b.WriteString(" " + p.String())
+	}
+	if g.All {
+		b.WriteString(" all")
+	}
+	if g.Output {
+		b.WriteString(" output")
+	}
+	g.NAT.key(&b)
+	g.External.key(&b)
+	return b.String()
+}
+
+func (n *NAT) key(b *strings.Builder) {
+	if n == nil {
+		return
+	}
+	b.WriteString(" nat")
+	if n.Target.IsValid() {
+		b.WriteString(" " + n.Target.String())
+	}
+	if n.Local {
+		b.WriteString(" local")
+	}
+	if n.SNAT.IsValid() {
+		b.WriteString(" snat " + n.SNAT.String())
+	}
+	if n.Masquerade {
+		b.WriteString(" masquerade")
+	}
+}
+
+func (e *External) key(b *strings.Builder) {
+	if e == nil {
+		return
+	}
+	for _, argv := range [][]string{e.Open, e.Close} {
+		b.WriteString(" external")
+		for _, arg := range argv {
+			b.WriteString(" " + strconv.Quote(arg))
+		}
+	}
+}
+
+// Split cuts g into grants of one port each, in normal form: the unit in which
+// backends keep rules, [Enforcer.List] reports and expiry is counted. A grant
+// that is All or External is one unit.
+func (g Grant) Split() []Grant {
+	g = g.Normal()
+	if len(g.Ports) <= 1 || g.External != nil {
+		return []Grant{g}
+	}
+	parts := make([]Grant, len(g.Ports))
+	for i := range g.Ports {
+		parts[i] = g
+		parts[i].Ports = g.Ports[i : i+1 : i+1]
+	}
+	return parts
+}
+
+// Outlives reports whether an end at a is later than one at b; the zero time is
+// no end at all.
+func Outlives(a, b time.Time) bool {
+	switch {
+	case b.IsZero():
+		return false
+	case a.IsZero():
+		return true
+	}
+	return a.After(b)
+}

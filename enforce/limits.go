@@ -1,0 +1,285 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits is all that access.conf can ever allow, by stanza. The privileged side
+// checks each request against it: whoever takes over the unprivileged side can
+// ask for nothing else.
+type Limits struct {
+	Stanzas []Allowance
+}
+
+// An Allowance is what one stanza offers. Its zero value offers nothing.
+type Allowance struct {
+	Stanza int // line of the SOURCE keyword
+
+	// Source is where grants may lead from, less Exclude. (A client may name
+	// another address than it sends from; the compiler of Limits knows whether
+	// this stanza allows that, and then includes every address.)
+	Source, Exclude []netip.Prefix
+	Ports           []Port
+	AnyPort         bool
+	Destination     bool // Dst may be set
+	All             bool // FORWARD_ALL
+	Output          bool
+
+	// NAT: Targets are offered as they are (FORCE_NAT), TargetNets less
+	// TargetExclude with any port (INTERNAL_NET_ACCESS).
+	Targets       []netip.AddrPort
+	TargetNets    []netip.Prefix
+	TargetExclude []netip.Prefix
+	NoDNAT        bool // a zero target may be asked for (DISABLE_DNAT)
+	Local         bool
+	SNAT          []netip.Addr
+	Masquerade    bool
+
+	MaxLifetime time.Duration
+	Permanent   bool // no end may be asked for (FW_ACCESS_TIMEOUT 0)
+
+	External []ExternalLimit
+	Commands *CommandLimit // nil: none
+}
+
+// Sizes above which a request is refused unread.
+const (
+	MaxPorts    = 128
+	MaxCommand  = 2048 // bytes of a command's text
+	clockSlack  = 2 * time.Second
+	maxExternal = 4096 // bytes of one argument
+)
+
+// Errors of [Limits.Check], wrapped with the numbers.
+var (
+	ErrStanza   = errors.New("no such stanza")
+	ErrSource   = errors.New("source is not offered")
+	ErrPort     = errors.New("port is not offered")
+	ErrForm     = errors.New("form of access is not offered")
+	ErrNAT      = errors.New("translation is not offered")
+	ErrLifetime = errors.New("lifetime is not offered")
+	ErrCommand  = errors.New("command is not offered")
+)
+
+// Check refuses what g's stanza does not offer, or what lies outside time.
+func (l *Limits) Check(g Grant, now time.Time) error {
+	a := l.stanza(g.Stanza)
+	if a == nil {
+		return fmt.Errorf("%w: %d", ErrStanza, g.Stanza)
+	}
+	g = g.Normal()
+	if err := a.checkSource(g.Src); err != nil {
+		return err
+	}
+	if err := a.checkLifetime(g.Expires, now); err != nil {
+		return err
+	}
+	if g.External != nil {
+		return a.checkExternal(g.External)
+	}
+	if err := a.checkForm(g); err != nil {
+		return err
+	}
+	return a.checkNAT(g)
+}
+
+func (l *Limits) stanza(line int) *Allowance {
+	i := slices.IndexFunc(l.Stanzas, func(a Allowance) bool { return a.Stanza == line })
+	if line == 0 || i < 0 {
+		return nil
+	}
+	return &l.Stanzas[i]
+}
+
+func (a *Allowance) checkSource(src netip.Addr) error {
+	bad := !src.IsValid() || src.IsUnspecified() || src.IsMulticast() || src.Zone() != ""
+	if bad || covers(a.Exclude, src) || !covers(a.Source, src) {
+		return fmt.Errorf("%w: %s", ErrSource, src)
+	}
+	return nil
+}
+
+func covers(nets []netip.Prefix, addr netip.Addr) bool {
+	return slices.ContainsFunc(nets, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+func (a *Allowance) checkLifetime(end, now time.Time) error {
+	if end.IsZero() {
+		if !a.Permanent {
+			return fmt.Errorf("%w: no end", ErrLifetime)
+		}
+		return nil
+	}
+	left := end.Sub(now)
+	if left <= 0 || (!a.Permanent && left > a.MaxLifetime+clockSlack) {
+		return fmt.Errorf("%w: %v of at most %v", ErrLifetime, left.Round(time.Second), a.MaxLifetime)
+	}
+	return nil
+}
+
+func (a *Allowance) checkForm(g Grant) error {
+	switch {
+	case g.All && (!a.All || len(g.Ports) > 0):
+		return fmt.Errorf("%w: every port", ErrForm)
+	case !g.All && len(g.Ports) == 0, len(g.Ports) > MaxPorts:
+		return fmt.Errorf("%w: %d ports", ErrPort, len(g.Ports))
+	case g.Output && !a.Output:
+		return fmt.Errorf("%w: output", ErrForm)
+	case g.Dst.IsValid() && (!a.Destination || g.Dst.Is4() != g.Src.Is4()):
+		return fmt.Errorf("%w: destination %s", ErrForm, g.Dst)
+	}
+	for _, p := range g.Ports {
+		if err := a.checkPort(p, g.Src); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Allowance) checkPort(p Port, src netip.Addr) error {
+	if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) {
+		return fmt.Errorf("%w: %s", ErrPort, p)
+	}
+	offered := func(o Port) bool { return o.in(src) == p }
+	if !a.AnyPort && !slices.ContainsFunc(a.Ports, offered) {
+		return fmt.Errorf("%w: %s", ErrPort, p)
+	}
+	return nil
+}
+
+func (a *Allowance) checkNAT(g Grant) error {
+	n := g.NAT
+	if n == nil {
+		return nil
+	}
+	switch {
+	case !a.offersTarget(n.Target, g.Src.Is4()):
+		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
+	case n.Local && !a.Local, n.Local && !n.Target.IsValid():
+		return fmt.Errorf("%w: local", ErrNAT)
+	case n.Target.IsValid() && (n.Target.Port() == 0) != g.All:
+		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
+	case n.SNAT.IsValid() && (n.Masquerade || !slices.Contains(a.SNAT, n.SNAT) || n.SNAT.Is4() != g.Src.Is4()):
+		return fmt.Errorf("%w: source %s", ErrNAT, n.SNAT)
+	case n.Masquerade && !a.Masquerade:
+		return fmt.Errorf("%w: masquerade", ErrNAT)
+	}
+	return nil
+}
+
+func (a *Allowance) offersTarget(t netip.AddrPort, is4 bool) bool {
+	if !t.IsValid() {
+		return a.NoDNAT && t == (netip.AddrPort{})
+	}
+	addr := t.Addr()
+	if addr.Is4() != is4 || addr.IsUnspecified() || addr.IsMulticast() || addr.Zone() != "" {
+		return false
+	}
+	return slices.Contains(a.Targets, t) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
+}
+
+// An ExternalLimit is a pair of configured commands.
+type ExternalLimit struct {
+	Open, Close []Word
+	Timeout     time.Duration
+}
+
+// A Word is one argument of a configured command, cut where a value of the packet
+// goes in: {"--from=", ""} is "--from=$SRC". One piece alone is literal.
+type Word []string
+
+func (a *Allowance) checkExternal(e *External) error {
+	offered := func(l ExternalLimit) bool {
+		return matchWords(l.Open, e.Open) && matchWords(l.Close, e.Close) && e.Timeout == l.Timeout
+	}
+	if !slices.ContainsFunc(a.External, offered) {
+		return fmt.Errorf("%w: external", ErrCommand)
+	}
+	return nil
+}
+
+func matchWords(words []Word, argv []string) bool {
+	if len(words) != len(argv) {
+		return false
+	}
+	for i := range words {
+		if !words[i].match(argv[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// match reports whether arg is w with values filled in. The pieces are found from
+// the left at their first place and the last at the end, which for values of the
+// narrow alphabet below is enough: they can hide nothing.
+func (w Word) match(arg string) bool {
+	if len(w) == 0 || len(arg) > maxExternal {
+		return false
+	}
+	if len(w) == 1 {
+		return arg == w[0]
+	}
+	rest, ok := strings.CutPrefix(arg, w[0])
+	if !ok {
+		return false
+	}
+	for _, piece := range w[1 : len(w)-1] {
+		value, after, ok := strings.Cut(rest, piece)
+		if !ok || !isValue(value) {
+			return false
+		}
+		rest = after
+	}
+	value, ok := strings.CutSuffix(rest, w[len(w)-1])
+	return ok && isValue(value)
+}
+
+// isValue admits addresses, ports, protocols, numbers and names; never a leading
+// "-" that a program would take for an option.
+func isValue(s string) bool {
+	if strings.HasPrefix(s, "-") {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("._:-/,@", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// A CommandLimit says how a stanza's SPA commands run (ENABLE_CMD_EXEC).
+type CommandLimit struct {
+	Regexp              *regexp.Regexp // nil: any text
+	User, Group         string
+	Sudo                bool
+	SudoUser, SudoGroup string
+	Shell               bool
+	Timeout             time.Duration
+}
+
+// Command returns how to run text for a stanza. Nothing but the text comes from
+// the request.
+func (l *Limits) Command(stanza int, text string) (CommandLimit, error) {
+	a := l.stanza(stanza)
+	switch {
+	case a == nil:
+		return CommandLimit{}, fmt.Errorf("%w: %d", ErrStanza, stanza)
+	case a.Commands == nil:
+		return CommandLimit{}, fmt.Errorf("%w: stanza %d runs none", ErrCommand, stanza)
+	case text == "" || len(text) > MaxCommand || strings.ContainsAny(text, "\x00\n\r"):
+		return CommandLimit{}, fmt.Errorf("%w: text of %d bytes", ErrCommand, len(text))
+	case a.Commands.Regexp != nil && !a.Commands.Regexp.MatchString(text):
+		return CommandLimit{}, fmt.Errorf("%w: text does not match", ErrCommand)
+	}
+	return *a.Commands, nil
+}

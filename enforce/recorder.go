@@ -1,0 +1,188 @@
+package enforce
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Recorder is a [Backend] without a firewall, for tests and replay: it
+// remembers what is open and what was asked. Grants do not end by themselves; see
+// Expire. The zero value is ready for use.
+type Recorder struct {
+	// Fail, if not nil, may refuse an Apply.
+	Fail func(Grant) error
+
+	mu     sync.Mutex
+	open   map[string]Grant
+	log    []string
+	signal chan struct{}
+}
+
+var _ Backend = (*Recorder)(nil)
+
+// Log is what was asked, in order: "apply KEY", "revoke KEY", "flush", ….
+func (r *Recorder) Log() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.log)
+}
+
+// Apply implements [Enforcer].
+func (r *Recorder) Apply(ctx context.Context, g Grant) error {
+	return FirstError(r.ApplyAll(ctx, []Grant{g}))
+}
+
+// ApplyAll implements [Batcher].
+func (r *Recorder) ApplyAll(_ context.Context, gs []Grant) []error {
+	return r.each(gs, "apply ", func(g Grant) error {
+		if r.Fail != nil {
+			if err := r.Fail(g); err != nil {
+				return err
+			}
+		}
+		for _, part := range g.Split() {
+			r.add(part)
+		}
+		return nil
+	})
+}
+
+func (r *Recorder) add(part Grant) {
+	if r.open == nil {
+		r.open = make(map[string]Grant)
+	}
+	key := part.Key()
+	if old, ok := r.open[key]; !ok || Outlives(part.Expires, old.Expires) {
+		r.open[key] = part
+	}
+}
+
+// Revoke implements [Enforcer].
+func (r *Recorder) Revoke(ctx context.Context, g Grant) error {
+	return FirstError(r.RevokeAll(ctx, []Grant{g}))
+}
+
+// RevokeAll implements [Batcher].
+func (r *Recorder) RevokeAll(_ context.Context, gs []Grant) []error {
+	return r.each(gs, "revoke ", func(g Grant) error {
+		for _, part := range g.Split() {
+			delete(r.open, part.Key())
+		}
+		return nil
+	})
+}
+
+func (r *Recorder) each(gs []Grant, verb string, f func(Grant) error) []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var errs Errors
+	for i, g := range gs {
+		r.log = append(r.log, verb+g.Key())
+		errs.Set(i, len(gs), f(g))
+	}
+	return errs
+}
+
+// List implements [Enforcer], sorted by key.
+func (r *Recorder) List(context.Context) ([]Grant, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gs := make([]Grant, 0, len(r.open))
+	for _, g := range r.open {
+		gs = append(gs, g)
+	}
+	SortGrants(gs)
+	return gs, nil
+}
+
+// Expire drops what has ended by now, as a kernel would.
+func (r *Recorder) Expire(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key, g := range r.open {
+		if !g.Expires.IsZero() && !g.Expires.After(now) {
+			delete(r.open, key)
+		}
+	}
+}
+
+// Reconcile implements [Backend].
+func (r *Recorder) Reconcile(_ context.Context, want []Grant) (Repair, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = append(r.log, "reconcile")
+	var rep Repair
+	wanted := make(map[string]bool)
+	for _, g := range want {
+		for _, part := range g.Split() {
+			wanted[part.Key()] = true
+			if _, ok := r.open[part.Key()]; !ok {
+				r.add(part)
+				rep.Restored = append(rep.Restored, part)
+			}
+		}
+	}
+	for key, g := range r.open {
+		if !wanted[key] {
+			rep.Found = append(rep.Found, g)
+		}
+	}
+	SortGrants(rep.Found)
+	return rep, nil
+}
+
+// Setup implements [Backend].
+func (r *Recorder) Setup(context.Context) error { return r.note("setup", false) }
+
+// Flush implements [Backend].
+func (r *Recorder) Flush(context.Context) error { return r.note("flush", true) }
+
+// Teardown implements [Backend].
+func (r *Recorder) Teardown(context.Context) error { return r.note("teardown", true) }
+
+func (r *Recorder) note(what string, clears bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.log = append(r.log, what)
+	if clears {
+		clear(r.open)
+	}
+	return nil
+}
+
+// Disturb plays an outside flush: everything is closed and Watch signals.
+func (r *Recorder) Disturb() {
+	r.note("disturbed", true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.signal != nil {
+		select {
+		case r.signal <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Watch implements [Backend].
+func (r *Recorder) Watch(context.Context) (<-chan struct{}, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.signal == nil {
+		r.signal = make(chan struct{}, 1)
+	}
+	return r.signal, nil
+}
+
+// Notes implements [Backend].
+func (r *Recorder) Notes() []string { return nil }
+
+// Close implements [Backend].
+func (r *Recorder) Close() error { return nil }
+
+// SortGrants sorts by key.
+func SortGrants(gs []Grant) {
+	slices.SortFunc(gs, func(a, b Grant) int { return strings.Compare(a.Key(), b.Key()) })
+}
