@@ -24,8 +24,10 @@ type skip struct {
 	text string
 }
 
-func (e *skip) Error() string   { return e.text }
-func (e *skip) Unwrap() []error { return []error{ErrSkip, e.kind} }
+func (e *skip) Error() string { return e.text }
+
+// Is makes errors.Is find both without the slice that Unwrap would have to make.
+func (e *skip) Is(target error) bool { return target == ErrSkip || target == e.kind }
 
 var (
 	// ErrNotOurs is the kind of an ErrSkip for a sound record that is not ours:
