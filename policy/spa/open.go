@@ -126,10 +126,10 @@ func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error
 // decrypt returns the plaintext, which aliases the opener's memory.
 func (o *Opener) decrypt(wire []byte) ([]byte, error) {
 	raw, err := decodeBase64(o.raw[:0], wire)
+	o.raw = raw
 	if err != nil {
 		return nil, err
 	}
-	o.raw = raw
 	if string(raw[:len(salted)]) != salted {
 		return nil, errFirstChar
 	}
@@ -145,25 +145,4 @@ func (o *Opener) decrypt(wire []byte) ([]byte, error) {
 	}
 	o.mode.decrypt(block, d.iv[:], data)
 	return unpad(data)
-}
-
-var strict = base64.RawStdEncoding.Strict()
-
-// decodeBase64 appends the bytes of src to dst. Padding may be absent or right;
-// whatever else is not canonical, unused bits that are set or line ends included,
-// is an error.
-func decodeBase64(dst, src []byte) ([]byte, error) {
-	if n := len(src); n > 0 && n%4 == 0 && src[n-1] == '=' {
-		src = bytes.TrimSuffix(src[:n-1], []byte("="))
-	}
-	off, n := len(dst), strict.DecodedLen(len(src))
-	if cap(dst)-off < n {
-		dst = append(make([]byte, 0, off+n), dst...)
-	}
-	dst = dst[:off+n]
-	got, err := strict.Decode(dst[off:], src)
-	if err != nil || got != n { // the decoder skips line ends
-		return dst[:off], errBase64
-	}
-	return dst, nil
 }
