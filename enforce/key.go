@@ -40,7 +40,8 @@ func (p Port) String() string {
 func (p Port) HasNumber() bool { return p.Proto != ICMP && p.Proto != ICMPv6 }
 
 // Normal returns g as backends keep it: addresses unmapped, ICMP in the spelling
-// of the address family, ports sorted and without duplicates. Ports is a copy.
+// of the address family, ports sorted and without duplicates. Ports and NAT are
+// copies.
 func (g Grant) Normal() Grant {
 	g.Src, g.Dst = g.Src.Unmap(), g.Dst.Unmap()
 	ports := make([]Port, len(g.Ports))
@@ -56,6 +57,8 @@ func (g Grant) Normal() Grant {
 		nat.Target = netip.AddrPortFrom(nat.Target.Addr().Unmap(), nat.Target.Port())
 		nat.SNAT = nat.SNAT.Unmap()
 		g.NAT = &nat
+		// What is forwarded never passes the output hook.
+		g.Output = g.Output && nat.Local
 	}
 	return g
 }

@@ -1,0 +1,206 @@
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	nft "github.com/google/nftables"
+
+	"fwknopd/enforce"
+)
+
+// batchSize is how many grants go into one batch. A netlink attribute ends at
+// 64 KiB; that many elements with comments stay below.
+const batchSize = 200
+
+// ApplyAll implements [enforce.Batcher].
+func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.inBatches(ctx, gs, func(part enforce.Grant, now time.Time) ([]cell, error) {
+		if !part.Expires.IsZero() && !part.Expires.After(now) {
+			return nil, ErrEnded
+		}
+		return b.ledger.put(part, now), nil
+	})
+}
+
+// RevokeAll implements [enforce.Batcher].
+func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.inBatches(ctx, gs, func(part enforce.Grant, _ time.Time) ([]cell, error) {
+		var cells []cell
+		for _, e := range elements(part) {
+			cells = append(cells, cell{e.set, e.key})
+		}
+		b.ledger.drop(part.Key())
+		return cells, nil
+	})
+}
+
+// A change alters the ledger for a grant of one port and says which cells of the
+// kernel that concerns.
+type change func(part enforce.Grant, now time.Time) ([]cell, error)
+
+func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter change) []error {
+	var errs enforce.Errors
+	for i := 0; i < len(gs); i += batchSize {
+		chunk := gs[i:min(i+batchSize, len(gs))]
+		if err := b.transact(ctx, chunk, alter); err == nil {
+			continue
+		}
+		for j, g := range chunk { // find out which one it was
+			errs.Set(i+j, len(gs), b.transact(ctx, []enforce.Grant{g}, alter))
+		}
+	}
+	return errs
+}
+
+// transact sends one batch. If that fails, the kernel is not as we think:
+// somebody flushed the ruleset, or wrote into our sets. Then it looks, makes what
+// is missing and tries once more.
+func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, alter change) error {
+	if err := b.ensureHomes(ctx, gs); err != nil {
+		return err
+	}
+	err := b.send(gs, alter)
+	if err == nil || errors.Is(err, ErrEnded) {
+		return err
+	}
+	if err := b.resync(ctx); err != nil {
+		return err
+	}
+	if err = b.send(gs, alter); err != nil {
+		return errors.Join(err, b.resync(ctx))
+	}
+	return nil
+}
+
+// resync takes everything from the kernel.
+func (b *Backend) resync(ctx context.Context) error {
+	if err := b.setup(ctx); err != nil {
+		return err
+	}
+	_, err := b.load()
+	return err
+}
+
+// ensureHomes sets up roles that are used for the first time.
+func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	missing := !b.loaded
+	for _, g := range gs {
+		for _, e := range elements(g.Split()[0]) {
+			missing = missing || len(b.homes[e.set.role]) == 0
+			b.uses[e.set.role] = true
+		}
+	}
+	if !missing {
+		return nil
+	}
+	return b.resync(ctx)
+}
+
+// A slot is a set in a certain table, with what a batch does to it.
+type slot struct {
+	home *home
+	id   setID
+}
+
+// work is what a batch does to one set, in this order. First comes an add of what
+// is there, or as good as: without it, deleting what has just timed out would
+// undo the whole batch. Nobody sees the gap inside a transaction. (Adding alone
+// would refresh an element's time on new kernels only.)
+type work struct{ before, after []nft.SetElement }
+
+// send alters the ledger and makes the kernel follow, in one batch.
+func (b *Backend) send(gs []enforce.Grant, alter change) error {
+	now := time.Now()
+	slots := make(map[slot]*work)
+	before := make(map[cell]use)
+	for _, g := range gs {
+		for _, part := range g.Split() {
+			for _, e := range elements(part) {
+				c := cell{e.set, e.key}
+				if _, seen := before[c]; seen {
+					continue
+				}
+				old, ok := b.ledger.current(c, now)
+				if !ok {
+					old = use{target: e.target}
+				}
+				before[c] = old
+			}
+			if _, err := alter(part, now); err != nil {
+				return err
+			}
+		}
+	}
+	for c, old := range before {
+		b.put(slots, c, old, now)
+	}
+	for s, w := range slots {
+		if err := b.queue(s, w); err != nil {
+			return b.redial(err)
+		}
+	}
+	return b.flush()
+}
+
+// put files the change of a cell under every table of its role.
+func (b *Backend) put(slots map[slot]*work, c cell, old use, now time.Time) {
+	next, ok := b.ledger.current(c, now)
+	for _, h := range b.homes[c.set.role] {
+		if !h.serves(c.set) || !ok && h.sets[c.set] == nil {
+			continue
+		}
+		s := slot{h, c.set}
+		if slots[s] == nil {
+			slots[s] = new(work)
+		}
+		w := slots[s]
+		w.before = append(w.before, element{c.set, c.key, old.target}.encode(time.Minute, ""))
+		if ok {
+			w.after = append(w.after, element{c.set, c.key, next.target}.encode(timeout(next.end, now), next.comment))
+		}
+	}
+}
+
+func (b *Backend) queue(s slot, w *work) error {
+	if s.home.sets[s.id] == nil {
+		if err := b.addSet(s.home, s.id); err != nil {
+			return err
+		}
+		b.conn.AddRule(s.id.lookupRule(s.home.table))
+	}
+	set := s.home.sets[s.id]
+	err := errors.Join(b.conn.SetAddElements(set, w.before), b.conn.SetDeleteElements(set, keysOf(w.before)))
+	if len(w.after) > 0 {
+		err = errors.Join(err, b.conn.SetAddElements(set, w.after))
+	}
+	if err != nil {
+		return fmt.Errorf("queue elements: %w", err)
+	}
+	return nil
+}
+
+// timeout is the time left in whole milliseconds, 0 for ever.
+func timeout(end, now time.Time) time.Duration {
+	if end.IsZero() {
+		return 0
+	}
+	return max(end.Sub(now).Round(time.Millisecond), time.Millisecond)
+}
+
+func keysOf(els []nft.SetElement) []nft.SetElement {
+	keys := make([]nft.SetElement, len(els))
+	for i := range els {
+		keys[i].Key = els[i].Key
+	}
+	return keys
+}

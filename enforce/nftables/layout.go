@@ -1,0 +1,196 @@
+package nftables
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	nft "github.com/google/nftables"
+)
+
+// A home is one table in which our chain of a role lives.
+type home struct {
+	role  Role
+	table *nft.Table
+	base  []string // chains in the table that jump to ours
+	own   bool     // the table is ours: the user has none on this hook
+	v4    bool     // which families it is asked about
+	v6    bool
+	sets  map[setID]*nft.Set // that exist in the kernel, as far as we know
+}
+
+func (h *home) serves(id setID) bool {
+	return id.role == h.role && (id.v6 && h.v6 || !id.v6 && h.v4)
+}
+
+// ownTable holds what has no place in a table of the user's.
+var ownTable = nft.Table{Family: nft.TableFamilyINet, Name: "fwknopd"}
+
+// A layout is what the kernel has and where ours belongs in it.
+type layout struct {
+	tables []*nft.Table
+	chains []*nft.Chain
+	homes  [roles][]*home
+	notes  []string
+}
+
+func (b *Backend) readLayout() (*layout, error) {
+	var l layout
+	var err error
+	if l.tables, err = b.conn.ListTables(); err != nil {
+		return nil, fmt.Errorf("list tables: %w", err)
+	}
+	if l.chains, err = b.conn.ListChains(); err != nil {
+		return nil, fmt.Errorf("list chains: %w", err)
+	}
+	for _, c := range l.chains { // a chain's table comes without flags
+		if i := slices.IndexFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, c.Table) }); i >= 0 {
+			c.Table.Flags = l.tables[i].Flags
+		}
+	}
+	for role := range roles {
+		if b.uses[role] {
+			l.place(role, b.cfg.Places[role])
+		}
+	}
+	return &l, nil
+}
+
+func sameTable(a, b *nft.Table) bool { return a.Name == b.Name && a.Family == b.Family }
+
+// place finds the homes of a role: the user's choice or every base chain on the
+// hook, since an accept in one of them does not undo a drop in another. A family
+// that is left over goes to our own table.
+func (l *layout) place(role Role, chosen []Place) {
+	for _, c := range l.chains {
+		if l.belongs(role, c, chosen) {
+			l.add(role, c)
+		}
+	}
+	for _, p := range chosen {
+		if !slices.ContainsFunc(l.chains, func(c *nft.Chain) bool { return isPlace(c, p) }) {
+			l.note("nftables: there is no chain %s; until there is, a grant opens nothing in it", p)
+		}
+	}
+	own := &home{role: role, table: &nft.Table{Family: ownTable.Family, Name: ownTable.Name}, own: true, v4: true, v6: true}
+	for _, h := range l.homes[role] {
+		own.v4, own.v6 = own.v4 && !h.v4, own.v6 && !h.v6
+	}
+	if own.v4 || own.v6 {
+		own.base = []string{role.String()}
+		l.homes[role] = append(l.homes[role], own)
+		l.noteNothingDrops(own)
+	}
+}
+
+func (l *layout) belongs(role Role, c *nft.Chain, chosen []Place) bool {
+	if len(chosen) > 0 {
+		return slices.ContainsFunc(chosen, func(p Place) bool { return isPlace(c, p) })
+	}
+	facts := roleFacts[role]
+	if c.Hooknum == nil || *c.Hooknum != *facts.hook || c.Type != facts.kind || sameTable(c.Table, &ownTable) {
+		return false
+	}
+	switch {
+	case !slices.Contains([]nft.TableFamily{nft.TableFamilyINet, nft.TableFamilyIPv4, nft.TableFamilyIPv6}, c.Table.Family):
+		return false
+	case l.isXtables(c.Table):
+		if role <= Forward {
+			l.note("nftables: table %s %s belongs to iptables-nft and is left to FIREWALL_TYPE iptables; what its chain %s drops, a grant does not open",
+				familyName(c.Table.Family), c.Table.Name, c.Name)
+		}
+		return false
+	case c.Table.Flags&tableOwned != 0:
+		l.note("nftables: table %s %s belongs to a running program alone; what its chain %s drops, a grant does not open",
+			familyName(c.Table.Family), c.Table.Name, c.Name)
+		return false
+	}
+	return true
+}
+
+func isPlace(c *nft.Chain, p Place) bool {
+	return c.Name == p.Chain && c.Table.Name == p.Table && c.Table.Family == p.Family
+}
+
+func (l *layout) add(role Role, c *nft.Chain) {
+	i := slices.IndexFunc(l.homes[role], func(h *home) bool { return sameTable(h.table, c.Table) })
+	if i < 0 {
+		i = len(l.homes[role])
+		l.homes[role] = append(l.homes[role], &home{
+			role: role, table: c.Table,
+			v4: c.Table.Family != nft.TableFamilyIPv6,
+			v6: c.Table.Family != nft.TableFamilyIPv4,
+		})
+	}
+	l.homes[role][i].base = append(l.homes[role][i].base, c.Name)
+}
+
+// tableOwned is NFT_TABLE_F_OWNER: only the program that made the table may
+// change it.
+const tableOwned = 2
+
+var (
+	xtTables = []string{"filter", "nat", "mangle", "raw", "security"}
+	xtChains = []string{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
+)
+
+// isXtables reports a table made by iptables-nft: it has one of five names, and
+// its base chains are the builtin ones of iptables and no others.
+func (l *layout) isXtables(t *nft.Table) bool {
+	if t.Family == nft.TableFamilyINet || !slices.Contains(xtTables, t.Name) {
+		return false
+	}
+	for _, c := range l.chains {
+		if c.Hooknum != nil && sameTable(c.Table, t) && !slices.Contains(xtChains, c.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *layout) noteNothingDrops(h *home) {
+	if h.role != Input {
+		return
+	}
+	family := "IPv4 and IPv6"
+	switch {
+	case !h.v6:
+		family = "IPv4"
+	case !h.v4:
+		family = "IPv6"
+	}
+	l.note("nftables: no base chain of nftables on the input hook for %s: it drops nothing there, so there is nothing for a grant to open", family)
+}
+
+func (l *layout) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(l.notes, n) {
+		l.notes = append(l.notes, n)
+	}
+}
+
+// chain finds a chain of the kernel's by table and name.
+func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
+	i := slices.IndexFunc(l.chains, func(c *nft.Chain) bool { return c.Name == name && sameTable(c.Table, t) })
+	if i < 0 {
+		return nil
+	}
+	return l.chains[i]
+}
+
+// strays are tables with chains of ours in which they no longer belong.
+func (l *layout) strays() (chains []*nft.Chain) {
+	for _, c := range l.chains {
+		role := slices.IndexFunc(allRoles, func(r Role) bool { return r.chain() == c.Name })
+		if role < 0 {
+			continue
+		}
+		at := func(h *home) bool { return sameTable(h.table, c.Table) }
+		if !slices.ContainsFunc(l.homes[role], at) {
+			chains = append(chains, c)
+		}
+	}
+	slices.SortFunc(chains, func(a, b *nft.Chain) int { return cmp.Compare(a.Table.Name, b.Table.Name) })
+	return chains
+}
+
+var allRoles = []Role{Input, Output, Forward, DNAT, SNAT}

@@ -1,0 +1,111 @@
+package nftables
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// A ledger knows which grants stand behind which elements. Several may share one:
+// two ports of ours that lead to the same port inside need the same element of
+// the forward hook, and it must stay until the last of them ends.
+type ledger struct {
+	uses   map[cell][]use // oldest first
+	grants map[string][]cell
+	sweep  int // size of grants at which ended ones are dropped
+}
+
+// A cell is the place of an element: in a set there is one for each key.
+type cell struct {
+	set setID
+	key key
+}
+
+// A use is one grant's claim to a cell.
+type use struct {
+	grant   string
+	target  netip.AddrPort
+	end     time.Time
+	comment string
+}
+
+// firstSweep is the size up to which a ledger does not look for ended grants.
+const firstSweep = 1024
+
+func newLedger() ledger {
+	return ledger{uses: make(map[cell][]use), grants: make(map[string][]cell), sweep: firstSweep}
+}
+
+// put notes a grant of one port and returns its cells. An earlier end of the same
+// grant does not replace a later one.
+func (l *ledger) put(part enforce.Grant, now time.Time) []cell {
+	key := part.Key()
+	part.Expires = l.later(key, part.Expires)
+	l.drop(key)
+	comment := part.Comment().String()
+	for _, e := range elements(part) {
+		l.claim(cell{e.set, e.key}, use{key, e.target, part.Expires, comment})
+	}
+	if len(l.grants) >= l.sweep {
+		l.forget(now)
+	}
+	return l.grants[key]
+}
+
+func (l *ledger) claim(c cell, u use) {
+	l.uses[c] = append(l.uses[c], u)
+	l.grants[u.grant] = append(l.grants[u.grant], c)
+}
+
+func (l *ledger) later(grant string, end time.Time) time.Time {
+	for _, c := range l.grants[grant] {
+		for _, u := range l.uses[c] {
+			if u.grant == grant && enforce.Outlives(u.end, end) {
+				end = u.end
+			}
+		}
+	}
+	return end
+}
+
+// drop forgets a grant and returns the cells it had.
+func (l *ledger) drop(grant string) []cell {
+	cells := l.grants[grant]
+	for _, c := range cells {
+		rest := slices.DeleteFunc(l.uses[c], func(u use) bool { return u.grant == grant })
+		if len(rest) == 0 {
+			delete(l.uses, c)
+		} else {
+			l.uses[c] = rest
+		}
+	}
+	delete(l.grants, grant)
+	return cells
+}
+
+// current is what the cell should hold: the target of the grant that came last,
+// for as long as any grant wants this target.
+func (l *ledger) current(c cell, now time.Time) (cur use, ok bool) {
+	for _, u := range slices.Backward(l.uses[c]) {
+		if !enforce.Outlives(u.end, now) {
+			continue
+		}
+		if !ok || u.target == cur.target && enforce.Outlives(u.end, cur.end) {
+			cur, ok = u, true
+		}
+	}
+	return cur, ok
+}
+
+// forget drops what has ended.
+func (l *ledger) forget(now time.Time) {
+	for grant, cells := range l.grants {
+		ended := func(u use) bool { return u.grant == grant && !enforce.Outlives(u.end, now) }
+		if slices.ContainsFunc(l.uses[cells[0]], ended) {
+			l.drop(grant)
+		}
+	}
+	l.sweep = max(2*len(l.grants), firstSweep)
+}

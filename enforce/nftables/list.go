@@ -1,0 +1,91 @@
+package nftables
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// List implements [enforce.Enforcer], from what the kernel has at this moment.
+func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l, err := b.readLayout()
+	if err != nil {
+		return nil, b.redial(err)
+	}
+	all, err := b.readElements(l)
+	if err != nil {
+		return nil, b.redial(err)
+	}
+	gs := assemble(unique(all))
+	enforce.SortGrants(gs)
+	return gs, nil
+}
+
+// readElements reads our sets in every table, wherever an earlier process put
+// them.
+func (b *Backend) readElements(l *layout) (all []found, err error) {
+	for _, t := range l.tables {
+		if _, ok := families[familyName(t.Family)]; !ok {
+			continue
+		}
+		sets, err := b.conn.GetSets(t)
+		if err != nil {
+			return nil, fmt.Errorf("list sets: %w", err)
+		}
+		for _, s := range sets {
+			id, ok := setIDs[s.Name]
+			if !ok {
+				continue
+			}
+			els, err := b.conn.GetSetElements(s)
+			if err != nil {
+				return nil, fmt.Errorf("list elements: %w", err)
+			}
+			now := time.Now()
+			for _, el := range els {
+				if f, ok := id.decode(el, now); ok {
+					f.place = Place{t.Family, t.Name, s.Name}
+					all = append(all, f)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// unique drops the copies of an element in further tables of the same role.
+func unique(all []found) []found {
+	seen := make(map[element]bool, len(all))
+	var once []found
+	for _, f := range all {
+		if !seen[f.element] {
+			seen[f.element] = true
+			once = append(once, f)
+		}
+	}
+	return once
+}
+
+// load fills the ledger from the kernel.
+func (b *Backend) load() ([]found, error) {
+	l, err := b.readLayout()
+	if err != nil {
+		return nil, b.redial(err)
+	}
+	all, err := b.readElements(l)
+	if err != nil {
+		return nil, b.redial(err)
+	}
+	b.ledger, b.loaded = newLedger(), true
+	for _, g := range assemble(unique(all)) {
+		b.ledger.put(g, time.Now())
+	}
+	return all, nil
+}

@@ -1,0 +1,143 @@
+// Package nftables opens access in nftables by netlink: no program is run and no
+// text is built.
+//
+// A set belongs to one table, and an accept in one base chain does not undo a
+// drop in another. So a chain of ours, with sets and maps whose elements time out
+// in the kernel, lives inside the user's own table, and a jump to it stands first
+// in his base chain:
+//
+//	table inet filter {
+//	    set fwknop_input4 { type ipv4_addr . inet_proto . inet_service; flags timeout }
+//	    chain fwknop_input { ip saddr . meta l4proto . th dport @fwknop_input4 accept }
+//	    chain input { type filter hook input priority filter; policy drop; jump fwknop_input … }
+//	}
+//
+// Entry point: [New]. The [Backend] satisfies [enforce.Backend].
+package nftables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	nft "github.com/google/nftables"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+)
+
+// A Config says where grants go.
+type Config struct {
+	// Places are NFT_INPUT_ACCESS and its kin. A role without: every base chain
+	// on its hook.
+	Places map[Role][]Place
+	// Roles beside Input that Setup prepares; others are with the first grant
+	// that needs them.
+	Roles []Role
+}
+
+// A Backend is a connection to nf_tables of one network namespace: that of the
+// thread which called [New].
+type Backend struct {
+	cfg Config
+
+	mu     sync.Mutex
+	conn   *nft.Conn
+	netns  int           // of the first socket, for the next
+	portID atomic.Uint32 // of conn: its changes are our own
+	uses   [roles]bool
+	homes  [roles][]*home
+	notes  []string
+	ledger ledger
+	loaded bool // the ledger has seen what the kernel holds
+}
+
+var _ enforce.Backend = (*Backend)(nil)
+
+// socketBuffer holds the largest batch and its acknowledgements.
+const socketBuffer = 4 << 20
+
+// ErrEnded is the refusal of a grant whose end has passed.
+var ErrEnded = errors.New("grant has already ended")
+
+// New connects to the kernel and fails if it has no nf_tables or we may not use
+// them. It changes nothing; call [Backend.Setup].
+func New(cfg Config) (*Backend, error) {
+	b := &Backend{cfg: cfg, ledger: newLedger()}
+	for _, role := range append([]Role{Input}, cfg.Roles...) {
+		b.uses[role] = true
+	}
+	netns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("own network namespace: %w", err)
+	}
+	b.netns = netns
+	if err := b.dial(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	if _, err := b.readLayout(); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Backend) dial() (err error) {
+	keep := func(c *netlink.Conn) error {
+		b.portID.Store(c.PID())
+		return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
+	}
+	b.conn, err = nft.New(nft.AsLasting(), nft.WithNetNSFd(b.netns), nft.WithSockOptions(keep))
+	if err != nil {
+		return fmt.Errorf("connect to nf_tables: %w", err)
+	}
+	return nil
+}
+
+// redial takes a new connection after an error: the old one may still hold
+// answers that nobody reads, and messages that nobody sent.
+func (b *Backend) redial(cause error) error {
+	b.conn.CloseLasting()
+	return errors.Join(cause, b.dial())
+}
+
+// flush sends the queued batch: all of it takes effect, or nothing.
+func (b *Backend) flush() error {
+	if err := b.conn.Flush(); err != nil {
+		return b.redial(err)
+	}
+	return nil
+}
+
+// Close implements [enforce.Backend]. What is open stays open until its end.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var err error
+	if b.conn != nil {
+		err = b.conn.CloseLasting()
+	}
+	return errors.Join(err, unix.Close(b.netns))
+}
+
+// Notes implements [enforce.Backend]; they are those of the last Setup.
+func (b *Backend) Notes() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.notes)
+}
+
+// Apply implements [enforce.Enforcer].
+func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
+}
+
+// Revoke implements [enforce.Enforcer].
+func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
+}

@@ -1,0 +1,100 @@
+package nftables
+
+import (
+	"context"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// Reconcile implements [enforce.Backend].
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.setup(ctx); err != nil {
+		return rep, err
+	}
+	all, err := b.load()
+	if err != nil {
+		return rep, err
+	}
+	now := time.Now()
+	have := b.index(all)
+	wanted := make(map[string]bool)
+	for _, g := range want {
+		for _, part := range g.Split() {
+			wanted[part.Key()] = true
+			switch {
+			case !enforce.Outlives(part.Expires, now):
+			case b.isOpen(part, have):
+				b.ledger.put(part, now)
+			default:
+				rep.Restored = append(rep.Restored, part)
+			}
+		}
+	}
+	for _, g := range assemble(unique(all)) {
+		if !wanted[g.Key()] {
+			rep.Found = append(rep.Found, g)
+		}
+	}
+	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, func(part enforce.Grant, now time.Time) ([]cell, error) {
+		return b.ledger.put(part, now), nil
+	}))
+}
+
+// A spot is an element in a certain table.
+type spot struct {
+	place Place
+	element
+}
+
+func (b *Backend) index(all []found) map[spot]time.Time {
+	have := make(map[spot]time.Time, len(all))
+	for _, f := range all {
+		have[spot{f.place, f.element}] = f.expires
+	}
+	return have
+}
+
+// isOpen reports whether each table has all elements of the grant, to its end.
+func (b *Backend) isOpen(part enforce.Grant, have map[spot]time.Time) bool {
+	for _, e := range elements(part) {
+		for _, h := range b.homes[e.set.role] {
+			if !h.serves(e.set) {
+				continue
+			}
+			end, ok := have[spot{Place{h.table.Family, h.table.Name, e.set.String()}, e}]
+			if !ok || enforce.Outlives(part.Expires, end.Add(snap)) && !end.IsZero() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Flush implements [enforce.Backend].
+func (b *Backend) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	l, err := b.readLayout()
+	if err != nil {
+		return b.redial(err)
+	}
+	for _, t := range l.tables {
+		sets, err := b.conn.GetSets(t)
+		if err != nil {
+			return b.redial(err)
+		}
+		for _, s := range sets {
+			if _, ok := setIDs[s.Name]; ok {
+				b.conn.FlushSet(s)
+			}
+		}
+	}
+	b.ledger = newLedger()
+	return b.flush()
+}

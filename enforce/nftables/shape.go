@@ -1,0 +1,202 @@
+package nftables
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+
+	nft "github.com/google/nftables"
+)
+
+// A shape says which fields of a packet make the key of a set, in this order. The
+// client's address is always the first.
+type shape uint8
+
+const (
+	withLocal shape = 1 << iota // the other address: ours, or the DNAT target
+	withProto
+	withPort // only together with withProto
+)
+
+// shapes are all there are; the first is what most grants need.
+var shapes = []shape{
+	withProto | withPort, withLocal | withProto | withPort,
+	withProto, withLocal | withProto,
+	0, withLocal,
+}
+
+func (s shape) String() string {
+	name := ""
+	if s&withLocal != 0 {
+		name += "_dst"
+	}
+	switch {
+	case s&withProto == 0:
+		name += "_all"
+	case s&withPort == 0:
+		name += "_proto"
+	}
+	return name
+}
+
+// A setID names one of our sets or maps within a table.
+type setID struct {
+	role       Role
+	v6         bool
+	shape      shape
+	masquerade bool // in role SNAT: a plain set, not a map
+}
+
+// String is the set's name: fwknop_input4, fwknop_dnat6_dst, fwknop_masquerade4_all.
+func (id setID) String() string {
+	family := "4"
+	if id.v6 {
+		family = "6"
+	}
+	name := id.role.String()
+	if id.masquerade {
+		name = "masquerade"
+	}
+	return "fwknop_" + name + family + id.shape.String()
+}
+
+// setIDs is the inverse of setID.String.
+var setIDs = func() map[string]setID {
+	ids := make(map[string]setID)
+	for role := range roles {
+		for _, s := range shapes {
+			for _, v6 := range []bool{false, true} {
+				for _, masq := range []bool{false, role == SNAT} {
+					id := setID{role, v6, s, masq}
+					ids[id.String()] = id
+				}
+			}
+		}
+	}
+	return ids
+}()
+
+// isMap reports that elements carry an address to rewrite to.
+func (id setID) isMap() bool { return id.role == DNAT || id.role == SNAT && !id.masquerade }
+
+// mapsPort reports that a map's value has a port behind the address.
+func (id setID) mapsPort() bool { return id.role == DNAT && id.shape&withPort != 0 }
+
+func (id setID) addrType() nft.SetDatatype {
+	if id.v6 {
+		return nft.TypeIP6Addr
+	}
+	return nft.TypeIPAddr
+}
+
+func (id setID) addrLen() int { return int(id.addrType().Bytes) }
+
+func (id setID) keyTypes() []nft.SetDatatype {
+	types := []nft.SetDatatype{id.addrType()}
+	if id.shape&withLocal != 0 {
+		types = append(types, id.addrType())
+	}
+	if id.shape&withProto != 0 {
+		types = append(types, nft.TypeInetProto)
+	}
+	if id.shape&withPort != 0 {
+		types = append(types, nft.TypeInetService)
+	}
+	return types
+}
+
+// set is the definition in a table.
+func (id setID) set(t *nft.Table) *nft.Set {
+	types := id.keyTypes()
+	s := &nft.Set{
+		Table: t, Name: id.String(), HasTimeout: true,
+		KeyType: types[0], Concatenation: len(types) > 1, IsMap: id.isMap(),
+	}
+	if s.Concatenation {
+		s.KeyType = nft.MustConcatSetType(types...)
+	}
+	if s.IsMap {
+		s.DataType = id.addrType()
+		if id.mapsPort() {
+			s.DataType = nft.MustConcatSetType(id.addrType(), nft.TypeInetService)
+		}
+	}
+	return s
+}
+
+// A key is the decoded form of a set key.
+type key struct {
+	peer, local netip.Addr
+	proto       uint8
+	port        uint16
+}
+
+// marshal pads each field to registers of four bytes, as the kernel wants
+// concatenations.
+func (id setID) marshal(k key) []byte {
+	b := append(make([]byte, 0, 40), k.peer.AsSlice()...)
+	if id.shape&withLocal != 0 {
+		b = append(b, k.local.AsSlice()...)
+	}
+	if id.shape&withProto != 0 {
+		b = append(b, k.proto, 0, 0, 0)
+	}
+	if id.shape&withPort != 0 {
+		b = append(binary.BigEndian.AppendUint16(b, k.port), 0, 0)
+	}
+	return b
+}
+
+func (id setID) unmarshal(b []byte) (k key, ok bool) {
+	n := id.addrLen()
+	take := func(n int) []byte {
+		if len(b) < n {
+			b, n = nil, 0
+		}
+		field := b[:n]
+		b = b[n:]
+		return field
+	}
+	k.peer, ok = netip.AddrFromSlice(take(n))
+	if ok && id.shape&withLocal != 0 {
+		k.local, ok = netip.AddrFromSlice(take(n))
+	}
+	if ok && id.shape&withProto != 0 {
+		f := take(4)
+		if ok = len(f) == 4; ok {
+			k.proto = f[0]
+		}
+	}
+	if ok && id.shape&withPort != 0 {
+		f := take(4)
+		if ok = len(f) == 4; ok {
+			k.port = binary.BigEndian.Uint16(f)
+		}
+	}
+	return k, ok
+}
+
+// marshalTarget is the value of a map.
+func (id setID) marshalTarget(t netip.AddrPort) []byte {
+	b := t.Addr().AsSlice()
+	if id.mapsPort() {
+		b = append(binary.BigEndian.AppendUint16(b, t.Port()), 0, 0)
+	}
+	return b
+}
+
+func (id setID) unmarshalTarget(b []byte) (netip.AddrPort, bool) {
+	n := id.addrLen()
+	if len(b) < n {
+		return netip.AddrPort{}, false
+	}
+	addr, ok := netip.AddrFromSlice(b[:n])
+	var port uint16
+	if id.mapsPort() && len(b) >= n+2 {
+		port = binary.BigEndian.Uint16(b[n:])
+	}
+	return netip.AddrPortFrom(addr, port), ok
+}
+
+// ours reports whether a name is one that this package gives.
+func ours(name string) bool { return strings.HasPrefix(name, "fwknop_") }
