@@ -91,7 +91,9 @@ const (
 // leaves the event in an unspecified state.
 type Event struct {
 	// Time is when the packet was seen, by the clock of whoever recorded it. Log
-	// stamps mostly have a resolution of one second. Zero if the record has none.
+	// stamps mostly have a resolution of one second. If a log line has nothing but
+	// the kernel's uptime, Time is that long after the Unix epoch: the day is
+	// wrong, but gaps between such times are exact. Zero if the record has none.
 	Time time.Time
 	// Src and Dst are IPv4 or IPv6, never IPv4-mapped; the ports are valid iff
 	// Proto is TCP or UDP.
@@ -137,8 +139,10 @@ type Event struct {
 	Payload []byte
 
 	// In is the input interface a log line names, nil if none. Prefix is the text
-	// of the log rule (--log-prefix) before IN=, as written. Both alias the line.
+	// of the log rule (--log-prefix) before IN=, as written. Both alias the line,
+	// or text if that had to be decoded.
 	In, Prefix []byte
+	text       []byte // scratch space for messages with JSON escapes
 }
 
 // Options returns the raw TCP options, at most [MaxOptions] bytes.
@@ -156,9 +160,9 @@ func (e *Event) SetOptions(b []byte) bool {
 }
 
 // Reset makes the event ready for the next record. The option bytes are left as
-// they are; their length is what counts.
+// they are, their length is what counts, and scratch space is kept.
 func (e *Event) Reset() {
-	opt := e.opt
+	opt, text := e.opt, e.text
 	*e = Event{}
-	e.opt = opt
+	e.opt, e.text = opt, text
 }

@@ -1,0 +1,129 @@
+package parse
+
+import (
+	"math/bits"
+	"net/netip"
+)
+
+// address reads the address at i: IPv4 in dotted decimal, or IPv6 as the kernel
+// (eight full groups) or inet_ntop(3) (RFC 5952) writes it.
+func address(b []byte, i int) (netip.Addr, int) {
+	if v, j := ipv4(b, i); j != failed {
+		return v, j
+	}
+	return ipv6(b, i)
+}
+
+// ipv4 reads four decimal numbers of at most 255, without leading zeros: some
+// programs read those as octal, and what has two readings is refused.
+func ipv4(b []byte, i int) (netip.Addr, int) {
+	var a [4]byte
+	for k := range a {
+		w := load(b, i)
+		x := uint32(w) ^ 0x30303030
+		stop := (x + 0x76767676 | x) & 0x80808080 // as in number
+		n := bits.TrailingZeros32(stop) / 8
+		if n-1 > 2 || n == 0 {
+			return netip.Addr{}, failed
+		}
+		d := x << (32 - 8*n)
+		v := d>>24 + d>>16&0xff*10 + d>>8&0xff*100
+		if v > 255 || n > 1 && x&0xff == 0 {
+			return netip.Addr{}, failed
+		}
+		if k < 3 && uint8(w>>(8*n)) != '.' {
+			return netip.Addr{}, failed
+		}
+		a[k] = uint8(v)
+		i += n + 1
+	}
+	return netip.AddrFrom4(a), i - 1
+}
+
+// ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet
+// may carry them (RFC 4942 section 2.2), and taken for the IPv4 address they would
+// speak for somebody else.
+func ipv6(b []byte, i int) (netip.Addr, int) {
+	a, j := ipv6Groups(b, i)
+	if j == failed {
+		return netip.Addr{}, failed
+	}
+	addr := netip.AddrFrom16(a)
+	if addr.Is4In6() {
+		return netip.Addr{}, failed
+	}
+	return addr, j
+}
+
+func ipv6Groups(b []byte, i int) (a [16]byte, next int) {
+	const none = -1
+	n, gap := 0, none // bytes filled, and where "::" stands among them
+	if i+1 < len(b) && b[i] == ':' && b[i+1] == ':' {
+		gap, i = 0, i+2
+	}
+	for n < len(a) {
+		v, j := hexGroup(b, i)
+		if j == failed {
+			break
+		}
+		if j < len(b) && b[j] == '.' {
+			return ipv6Dotted(b, i, a, n, gap)
+		}
+		a[n], a[n+1] = uint8(v>>8), uint8(v)
+		n, i = n+2, j
+		if i+1 >= len(b) || b[i] != ':' || n == len(a) {
+			break
+		}
+		i++
+		if b[i] == ':' {
+			if gap != none {
+				return a, failed
+			}
+			gap, i = n, i+1
+		} else if hexValue[b[i]] == notHex {
+			return a, failed
+		}
+	}
+	return ipv6Spread(a, n, gap, i)
+}
+
+// ipv6Dotted ends an address whose last four bytes are written as IPv4.
+func ipv6Dotted(b []byte, i int, a [16]byte, n, gap int) ([16]byte, int) {
+	v4, j := ipv4(b, i)
+	if j == failed || n > len(a)-4 {
+		return a, failed
+	}
+	tail := v4.As4()
+	copy(a[n:], tail[:])
+	return ipv6Spread(a, n+4, gap, j)
+}
+
+// ipv6Spread moves what follows the gap to the end. A gap stands for at least one
+// group, and without one all eight must be there.
+func ipv6Spread(a [16]byte, n, gap, next int) ([16]byte, int) {
+	if gap < 0 {
+		if n != len(a) {
+			return a, failed
+		}
+		return a, next
+	}
+	if n >= len(a) {
+		return a, failed
+	}
+	var out [16]byte
+	copy(out[:], a[:gap])
+	copy(out[len(out)-(n-gap):], a[gap:n])
+	return out, next
+}
+
+// hexGroup reads one to four hexadecimal digits.
+func hexGroup(b []byte, i int) (v uint16, next int) {
+	start := i
+	for ; i < len(b) && i < start+4 && hexValue[b[i]] != notHex; i++ {
+		v = v<<4 | uint16(hexValue[b[i]])
+	}
+	if i == start {
+		return 0, failed
+	}
+	return v, i
+}

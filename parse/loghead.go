@@ -1,0 +1,110 @@
+package parse
+
+import "time"
+
+// head reads what loggers put in front of a message. b ends where the record
+// begins. head sets ev.Time and ev.Origin and returns where the message starts,
+// which is the prefix of the log rule.
+//
+// The origin is the kernel only if the place that says who wrote the message says
+// so, and nothing else in the line denies it:
+//
+//   - "kernel:" or "kernel[…]:" where the dialect has the tag, that is behind the
+//     stamp and at most one host name: "Jul  3 04:05:06 gate kernel: ";
+//   - the same behind a facility and level (BusyBox, OpenWrt: "kern.warn kernel:"),
+//     if the facility is kern;
+//   - "[kernel]" behind the stamp (metalog);
+//   - APP-NAME kernel (RFC 5424);
+//   - nothing at all but the kernel's own "[ 1234.567890]", priority, or both
+//     (dmesg, /proc/kmsg, /dev/kmsg), or a stamp of a form that only dmesg writes.
+//
+// In all of them a priority in front must have the facility kern. Behind a program's
+// tag the word kernel means nothing: "myapp: kernel: DROP" is what myapp says.
+func head(b []byte, ref time.Time, ev *Event) int {
+	i, kern := priority(b)
+	var s stamp
+	msg, origin := dialect(b, i, &s)
+	if s.month != 0 || s.counted {
+		ev.Time = s.time(ref)
+	}
+	if kern {
+		ev.Origin = origin
+	}
+	return msg
+}
+
+// dialect tells the dialects apart by how they begin, behind a priority.
+func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
+	if j := s.read(b, i); j != failed {
+		if s.comma {
+			return skipBlank(b, j), OriginKernel // dmesg --time-format iso
+		}
+		return behindStamp(b, j)
+	}
+	*s = stamp{}
+	if j := bracket(b, i, s); j != failed {
+		return behindUptime(b, j)
+	}
+	*s = stamp{}
+	if j := s.kmsg(b, i); j != failed {
+		return j, OriginKernel
+	}
+	*s = stamp{}
+	if j := after(b, i, "1 "); j != failed {
+		if msg, o := rfc5424(b, j, s); msg != failed {
+			return msg, o
+		}
+	}
+	*s = stamp{}
+	if i > 0 {
+		return i, OriginKernel // /proc/kmsg of a kernel that does not print its time
+	}
+	return i, OriginUnknown
+}
+
+// behindStamp reads "host tag: " behind a wall clock stamp. Some loggers write no
+// host, some a facility and level before the tag, ulogd no tag.
+func behindStamp(b []byte, i int) (msg int, o Origin) {
+	i = skipBlanks(b, i)
+	if i < len(b) && b[i] == '[' { // metalog: no host, and the program in brackets
+		end := wordEnd(b, i)
+		if string(b[i:end]) == "[kernel]" {
+			return skipUptime(b, end), OriginKernel
+		}
+		return skipBlank(b, end), OriginUnknown
+	}
+	if msg, o, ok := tag(b, i); ok {
+		return msg, o
+	}
+	i = skipBlanks(b, wordEnd(b, i))
+	if msg, o, ok := tag(b, i); ok {
+		return msg, o
+	}
+	return i, OriginUnknown
+}
+
+// tag reads the tag at i, with the facility and level that BusyBox puts before it.
+// It reports false if the word there is no tag.
+func tag(b []byte, i int) (msg int, o Origin, ok bool) {
+	if j := kernelTag(b, i); j != failed {
+		return skipUptime(b, j), OriginKernel, true
+	}
+	end := wordEnd(b, i)
+	word := b[i:end]
+	if f, isFacility := facility(word); isFacility {
+		msg, o, ok = tag(b, skipBlanks(b, end))
+		if !ok {
+			msg = skipBlanks(b, end)
+		}
+		if f != "kern" {
+			o = OriginUnknown
+		}
+		return msg, o, true
+	}
+	if hasPID(word) {
+		return skipBlank(b, end), OriginUnknown, true
+	}
+	// "DROP:" may be a program, or the prefix in a line of ulogd's. It stays in
+	// the prefix.
+	return i, OriginUnknown, len(word) > 0 && word[len(word)-1] == ':'
+}

@@ -1,0 +1,73 @@
+package parse
+
+import "time"
+
+// LogLine reads one line of a log, without its newline, into ev. ref is the moment
+// at which the line is read or, for an old log, at which it was last written to:
+// years that stamps leave out are found by it, and its location is that of stamps
+// without a zone and of ev.Time.
+//
+// It knows a record as Linux's nf_log_syslog and ulogd's LOGEMU write it, within
+// the lines of syslog daemons (RFC 3164 and 5424, rsyslog, syslog-ng, BusyBox,
+// metalog), of journalctl in all its short forms and json, of dmesg and the kernel
+// ring buffer itself, and within JSON objects that hold such a line.
+//
+// The error is one of ErrSkip: ErrNotOurs for a line without a record, and for the
+// record of a packet that makes no event (ARP, later fragments, headers that were
+// cut short); ErrMalformed for a record that breaks its own format. Ports, lengths
+// and all other numbers are checked against the width of their header fields.
+func LogLine(line []byte, ref time.Time, ev *Event) error {
+	line = trimEnd(line)
+	if len(line) > 0 && line[0] == '{' {
+		return jsonLine(line, ref, ev)
+	}
+	return textLine(line, ref, ev)
+}
+
+// textLine reads a line that is not wrapped in anything.
+func textLine(line []byte, ref time.Time, ev *Event) error {
+	s, ok := findRecord(line, 0)
+	if !ok {
+		return errNoRecord
+	}
+	ev.Reset()
+	msg := head(line[:s.start], ref, ev)
+	return message(line, msg, s, ev)
+}
+
+// maxPrefix is the longest prefix of a log rule (NF_LOG_PREFIXLEN less its NUL).
+const maxPrefix = 127
+
+// message reads the record at s of the message that begins at msg.
+//
+// A prefix may itself begin like a record. Then the record proper is looked for
+// behind it; but it may as well be another line glued to a torn one, so that
+// nobody vouches for it.
+func message(b []byte, msg int, s span, ev *Event) error {
+	ev.Prefix = b[msg:s.start]
+	err := record(b, s, ev)
+	if err != errRecord {
+		return err
+	}
+	for {
+		var ok bool
+		s, ok = findRecord(b, s.fields)
+		if !ok || s.start-msg > maxPrefix {
+			return errRecord
+		}
+		t := ev.Time
+		ev.Reset()
+		ev.Time, ev.Prefix = t, b[msg:s.start]
+		if err := record(b, s, ev); err != errRecord {
+			return err
+		}
+	}
+}
+
+// trimEnd cuts a newline or carriage return off the end.
+func trimEnd(line []byte) []byte {
+	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r') {
+		line = line[:len(line)-1]
+	}
+	return line
+}

@@ -1,0 +1,236 @@
+package parse
+
+import "math"
+
+// monthAt reads the English short name of a month at i.
+func monthAt(b []byte, i int) (int, int) {
+	if i+3 > len(b) {
+		return 0, failed
+	}
+	m := 0
+	switch string(b[i : i+3]) {
+	case "Jan":
+		m = 1
+	case "Feb":
+		m = 2
+	case "Mar":
+		m = 3
+	case "Apr":
+		m = 4
+	case "May":
+		m = 5
+	case "Jun":
+		m = 6
+	case "Jul":
+		m = 7
+	case "Aug":
+		m = 8
+	case "Sep":
+		m = 9
+	case "Oct":
+		m = 10
+	case "Nov":
+		m = 11
+	case "Dec":
+		m = 12
+	default:
+		return 0, failed
+	}
+	return m, i + 3
+}
+
+// weekday passes over the English short name of a weekday and a blank.
+func weekday(b []byte, i int) int {
+	if i+4 > len(b) {
+		return failed
+	}
+	switch string(b[i : i+4]) {
+	case "Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun ":
+		return i + 4
+	}
+	return failed
+}
+
+// clock reads "04:05:06" and a fraction behind a point or comma. A sixtieth
+// second is a leap second.
+func (s *stamp) clock(b []byte, i int) int {
+	s.hour, i = twoDigits(b, i, 23)
+	s.min, i = twoDigits(b, after(b, i, ":"), 59)
+	s.sec, i = twoDigits(b, after(b, i, ":"), 60)
+	if i < len(b) && (b[i] == '.' || b[i] == ',') {
+		s.comma = b[i] == ','
+		s.nsec, i = fraction(b, i+1)
+	}
+	return i
+}
+
+// fraction reads the digits behind a decimal point, as nanoseconds.
+func fraction(b []byte, i int) (nsec, next int) {
+	start, scale := i, 100_000_000
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		nsec += int(b[i]-'0') * scale
+		scale /= 10
+	}
+	if i == start {
+		return 0, failed
+	}
+	return nsec, i
+}
+
+// read reads the wall clock stamp at i, in any of the forms below.
+func (s *stamp) read(b []byte, i int) int {
+	if i >= len(b) {
+		return failed
+	}
+	if b[i]-'0' > 9 {
+		if j := weekday(b, i); j != failed {
+			return s.withWeekday(b, j)
+		}
+		return s.valid(s.bsd(b, i))
+	}
+	if j := s.iso(b, i); j != failed {
+		return s.valid(s.zone(b, j))
+	}
+	if j := s.unix(b, i); j != failed {
+		return j
+	}
+	return s.valid(s.bsd(b, after(b, s.yearAt(b, i), " ")))
+}
+
+// valid returns i if the stamp's day exists in its year, or in some year if it has
+// none.
+func (s *stamp) valid(i int) int {
+	year := s.year
+	if year == 0 {
+		year = 2000
+	}
+	if i == failed || s.day < 1 || s.day > daysIn(s.month, year) {
+		return failed
+	}
+	return i
+}
+
+// withWeekday reads what stands behind a weekday: an ISO date with the name of a
+// zone (journalctl -o short-full and with-unit), or ctime(3) with its year last
+// (OpenWrt, dmesg -T).
+func (s *stamp) withWeekday(b []byte, i int) int {
+	if j := s.iso(b, i); j != failed {
+		return s.valid(s.zoneName(b, j))
+	}
+	i = s.bsd(b, i)
+	return s.valid(s.yearAt(b, after(b, i, " ")))
+}
+
+// bsd reads a stamp as in RFC 3164, "Jul  3 04:05:06", with what loggers make of
+// it: "Jul 03", a fraction, a year before the clock.
+func (s *stamp) bsd(b []byte, i int) int {
+	s.month, i = monthAt(b, i)
+	i = after(b, i, " ")
+	day, i := number(b, skipBlank(b, i), 31)
+	s.day = int(day)
+	i = after(b, i, " ")
+	if i+4 < len(b) && b[i+4] == ' ' {
+		i = after(b, s.yearAt(b, i), " ")
+	}
+	return s.clock(b, i)
+}
+
+// iso reads "2026-07-03T04:05:06", or with a blank for the T.
+func (s *stamp) iso(b []byte, i int) int {
+	i = after(b, s.yearAt(b, i), "-")
+	s.month, i = twoDigits(b, i, 12)
+	s.day, i = twoDigits(b, after(b, i, "-"), 31)
+	if i >= len(b) || b[i] != 'T' && b[i] != ' ' || s.month == 0 {
+		return failed
+	}
+	return s.clock(b, i+1)
+}
+
+// yearAt reads a year of four digits.
+func (s *stamp) yearAt(b []byte, i int) int {
+	century, i := twoDigits(b, i, 99)
+	year, i := twoDigits(b, i, 99)
+	s.year = century*100 + year
+	if s.year == 0 {
+		return failed
+	}
+	return i
+}
+
+// zone reads the offset from UTC glued to an ISO stamp, if there is one: "Z",
+// "+02:00", "+0200" or "+02".
+func (s *stamp) zone(b []byte, i int) int {
+	if i >= len(b) || b[i] == ' ' {
+		return i
+	}
+	s.hasZone = true
+	if b[i] == 'Z' {
+		return i + 1
+	}
+	sign := 1
+	if b[i] == '-' {
+		sign = -1
+	} else if b[i] != '+' {
+		return failed
+	}
+	h, i := twoDigits(b, i+1, 23)
+	m := 0
+	if i < len(b) && b[i] == ':' {
+		i++
+	}
+	if i < len(b) && b[i] != ' ' {
+		m, i = twoDigits(b, i, 59)
+	}
+	s.offset = sign * (h*60 + m) * 60
+	return i
+}
+
+// zoneName reads the name of a zone behind a blank. Only UTC's means the same
+// everywhere; a stamp in another zone is in the reader's, like one without.
+func (s *stamp) zoneName(b []byte, i int) int {
+	i = after(b, i, " ")
+	if i >= len(b) {
+		return failed
+	}
+	if b[i] == '+' || b[i] == '-' {
+		return s.zone(b, i)
+	}
+	end := wordEnd(b, i)
+	switch string(b[i:end]) {
+	case "UTC", "GMT", "Z":
+		s.hasZone = true
+	}
+	return end
+}
+
+// maxSeconds keeps seconds since the epoch in the years that have four digits.
+const maxSeconds = 253402300799
+
+// unix reads seconds since 1970 with a fraction (journalctl -o short-unix).
+func (s *stamp) unix(b []byte, i int) int {
+	sec, i := number(b, i, maxSeconds)
+	i = after(b, i, ".")
+	if i == failed {
+		return failed
+	}
+	s.counted, s.seconds = true, int64(sec)
+	s.nsec, i = fraction(b, i)
+	return i
+}
+
+// uptime reads the seconds since boot as the kernel prints them, blanks in front.
+// They count from the epoch: nobody knows the day of boot, but the gaps between
+// such times are true.
+func (s *stamp) uptime(b []byte, i int) int {
+	for i < len(b) && b[i] == ' ' {
+		i++
+	}
+	return s.unix(b, i)
+}
+
+// microseconds reads a count of them since the epoch.
+func (s *stamp) microseconds(b []byte, i int) int {
+	n, i := number(b, i, math.MaxInt64)
+	s.counted, s.seconds, s.nsec = true, int64(n/1e6), int(n%1e6)*1000
+	return i
+}
