@@ -41,12 +41,13 @@ func decodeBase64(dst, src []byte) ([]byte, error) {
 			src = src[:n-2]
 		}
 	}
-	dst = slices.Grow(dst, len(src)*3/4)
+	off := len(dst)
+	dst = slices.Grow(dst, len(src)*3/4)[:off+len(src)/4*3]
 	var bad uint8
-	for ; len(src) >= 4; src = src[4:] {
+	for out := dst[off:]; len(src) >= 4 && len(out) >= 3; src, out = src[4:], out[3:] {
 		a, b, c, d := sextet[src[0]], sextet[src[1]], sextet[src[2]], sextet[src[3]]
 		bad |= a | b | c | d
-		dst = append(dst, a<<2|b>>4, b<<4|c>>2, c<<6|d)
+		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 	}
 	// Valid sextets have the two high bits clear. In what is left over, so are the
 	// bits that belong to no byte.

@@ -41,8 +41,17 @@ func cbcEncrypt(b cipher.Block, iv, data []byte) {
 	cipher.NewCBCEncrypter(b, iv).CryptBlocks(data, data)
 }
 
+// cbcDecrypt goes from the last block to the first, so that every block finds the
+// one before it still encrypted. It spares the copy of the key schedule that the
+// decrypter of crypto/cipher makes for every packet.
 func cbcDecrypt(b cipher.Block, iv, data []byte) {
-	cipher.NewCBCDecrypter(b, iv).CryptBlocks(data, data)
+	for n := len(data) - aes.BlockSize; n > 0; n -= aes.BlockSize {
+		block := data[n : n+aes.BlockSize]
+		b.Decrypt(block, block)
+		subtle.XORBytes(block, block, data[n-aes.BlockSize:n])
+	}
+	b.Decrypt(data, data)
+	subtle.XORBytes(data[:aes.BlockSize], data, iv)
 }
 
 // ctr counts the whole initialisation vector up, big-endian.

@@ -37,11 +37,12 @@ type Opener struct {
 	digests    digestSet
 	rules      Rules
 
-	wire  []byte // text with its prefix, without HMAC and padding
-	raw   []byte // the container; decrypted in place
-	arena []byte // decoded fields
-	sum   [maxDigest]byte
-	tag   [maxDigestB64]byte
+	wire    []byte // text with its prefix, without HMAC and padding
+	raw     []byte // the container; decrypted in place
+	arena   []byte // decoded fields
+	derived derived
+	sum     [maxDigest]byte
+	tag     [maxDigestB64]byte
 }
 
 // NewOpener checks the key and prepares it for use.
@@ -65,7 +66,8 @@ func NewOpener(k Key) (*Opener, error) {
 }
 
 // Open authenticates, decrypts and decodes text, the standard base64 of one SPA
-// packet as [Carrier] delivers it, into m. Only on success does m hold a message.
+// packet as [Carrier] delivers it, into m. Only on success does m hold a message;
+// the memory of its slices is reused, so a caller that keeps one of them copies it.
 //
 // The checks come in the order of their cost: length, first character, HMAC,
 // alphabet and decryption, inner digest, fields. Up to the HMAC nothing is
@@ -137,12 +139,11 @@ func (o *Opener) decrypt(wire []byte) ([]byte, error) {
 	if len(data)%aes.BlockSize != 0 {
 		return nil, errBlocks
 	}
-	var d derived
-	o.arena = derive(&d, o.passphrase, salt, o.arena)
-	block, err := aes.NewCipher(d.key[:])
+	o.arena = derive(&o.derived, o.passphrase, salt, o.arena)
+	block, err := aes.NewCipher(o.derived.key[:])
 	if err != nil {
 		return nil, err
 	}
-	o.mode.decrypt(block, d.iv[:], data)
+	o.mode.decrypt(block, o.derived.iv[:], data)
 	return unpad(data)
 }
