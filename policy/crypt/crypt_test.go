@@ -1,0 +1,101 @@
+package crypt
+
+import (
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestVerify has hashes made by the C library of Debian 12.
+func TestVerify(t *testing.T) {
+	for _, c := range []struct{ name, hash, password string }{
+		{"md5", "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "secret"},
+		{"md5 empty password", "$1$abcdefgh$M55TzYaaccxVGbptZWaxX/", ""},
+		{"md5 short salt", "$1$ab$dslkcXxVH.x8LwW1W/oAB/", "secret"},
+		{"md5 no salt", "$1$$ysVNzQc4CTMkp5daOdZ.3/", "secret"},
+		{"md5 long password", "$1$abcdefgh$ax3Kvr/hbxTbyc0QiTLcg/", strings.Repeat("x", 100)},
+		{"sha256", "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "Hello world!"},
+		{"sha256 rounds, short salt", "$5$rounds=1400$ab$QyUJd7xqoUKRwoB4ruav6u/e5q3equwFMkW1Zi6heU9", "secret"},
+		{"sha256 rounds, full salt", "$5$rounds=10000$saltstringsaltst$3xv.VbSHBb41AL9AvLeujZkZRBAwqFMz2.opqey6IcA", "Hello world!"},
+		{"sha256 no salt", "$5$$o1w7HPzHt8gHmL5zUzDkRqt6Az.BjDfkvuDNNLWnXx5", "secret"},
+		{"sha256 long password", "$5$ab$1h755jb7H.lK/zq7Tyu/.IMELL0StfkZ6OxNMS.A3A9", strings.Repeat("y", 200)},
+		{"sha512", "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1", "Hello world!"},
+		{"sha512 rounds, short salt", "$6$rounds=1000$ab$3tLFZOSDxcyiDWcYSrieU1uloXMcbPJQRTcotZNqEJiB1iizwjzbn2jECOCvw6wslPpiTPzli2jppqTUXUq9N0", "secret"},
+		{"sha512 empty password", "$6$saltstring$kyGrqt6gmjAdtFLPrflEFifSYLCWWq1pyx95SvqinLDy2UHmj0sTF0MSLMwxPFZc3tu5kQckI8fks0zOPda3n1", ""},
+		{"sha512 long password", "$6$ab$lp6hLQ.4JeDs00s23Yem5jvQrJIg0rk5NNk5y4wrqV7ZjdWA6pnJNInpEqPFFje/2mRqFnl2LvBa9ztoByXMs/", strings.Repeat("y", 200)},
+		{"sha512 high bytes", "$6$ab$egoRpOCqv0CxABPe4gxKv54F7tXnQopqcYQeenbEKSrDj1JXMLWSz4jpUkVmmeAYHs7sUTiacXiE.77FT2u.D/", "grün"},
+		{"bcrypt 2b", "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
+		{"bcrypt 2a", "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
+		{"bcrypt 2y", "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
+		{"bcrypt 72 bytes and more", "$2b$04$abcdefghijklmnopqrstuu7c/9gwyU5n92/NDnt1NVdILq9XYhttG", strings.Repeat("z", 80)},
+	} {
+		if ok, err := Verify(c.hash, c.password); !ok || err != nil {
+			t.Errorf("%s: %v, %v", c.name, ok, err)
+		}
+		if ok, err := Verify(c.hash, "x"+c.password); ok || err != nil {
+			t.Errorf("%s, wrong password: %v, %v", c.name, ok, err)
+		}
+	}
+}
+
+// TestAgainstC holds every password length around the block sizes against the C
+// library.
+func TestAgainstC(t *testing.T) {
+	perl, err := exec.LookPath("perl")
+	if err != nil {
+		t.Skip(err)
+	}
+	const script = `for my $s (@ARGV) { print crypt("a" x $_, $s), "\n" for 0..130 }`
+	settings := []string{"$1$ab", "$5$rounds=1000$abc", "$6$rounds=1000$abcdefghijklmnop"}
+	out, err := exec.Command(perl, append([]string{"-e", script}, settings...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes := strings.Fields(string(out))
+	if len(hashes) != 131*len(settings) {
+		t.Fatalf("%d hashes", len(hashes))
+	}
+	for i, h := range hashes {
+		if ok, err := Verify(h, strings.Repeat("a", i%131)); !ok || err != nil {
+			t.Errorf("%s of %d: %v, %v", h, i%131, ok, err)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	const good = "$6$spatestsalt$HsiYVOGlC1R9lpMTEHZeR5z40Kq21S/WkIE.y3EdQ6xNZkFDj0xVmrWxonNhX4j64neRM.ENUiDGRMbadleLx1"
+	for _, c := range []struct {
+		name, hash, password string
+		want                 error
+	}{
+		{"wrong password", good, "unix-pass-2", nil},
+		{"password with nul", good, "unix-pass-1\x00", nil},
+		{"long password", good, strings.Repeat("x", maxPassword+1), nil},
+		{"empty hash", "", "", nil},
+		{"locked", "!" + good, "unix-pass-1", nil},
+		{"no login", "*", "unix-pass-1", nil},
+		{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7", "x", ErrUnsupported},
+		{"gost-yescrypt", "$gy$j9T$abc$def", "x", ErrUnsupported},
+		{"des", "abJnggxhB/yWI", "x", ErrUnsupported},
+		{"no salt", "$6", "x", ErrMalformed},
+		{"unknown", "$9$abc$def", "x", ErrUnsupported},
+		{"broken bcrypt", "$2x$10$abcdefghijklmnopqrstuu", "x", ErrUnsupported},
+		{"short bcrypt", "$2b$10$abc", "x", ErrMalformed},
+		{"costly bcrypt", "$2b$31$" + strings.Repeat("a", 53), "x", ErrMalformed},
+		{"digest cut", good[:len(good)-1], "unix-pass-1", ErrMalformed},
+		{"salt too long", strings.Replace(good, "spatestsalt", "spatestsaltspatest", 1), "unix-pass-1", ErrMalformed},
+		{"rounds too few", strings.Replace(good, "$6$", "$6$rounds=999$", 1), "unix-pass-1", ErrMalformed},
+		{"rounds too many", strings.Replace(good, "$6$", "$6$rounds=1000001$", 1), "unix-pass-1", ErrMalformed},
+		{"rounds with a zero", strings.Replace(good, "$6$", "$6$rounds=05000$", 1), "unix-pass-1", ErrMalformed},
+		{"rounds empty", strings.Replace(good, "$6$", "$6$rounds=$", 1), "unix-pass-1", ErrMalformed},
+	} {
+		ok, err := Verify(c.hash, c.password)
+		if ok || !errors.Is(err, c.want) || c.want == nil && err != nil {
+			t.Errorf("%s: %v, %v; want %v", c.name, ok, err, c.want)
+		}
+		if err != nil && len(c.hash) > 4 && strings.Contains(err.Error(), c.hash[4:]) {
+			t.Errorf("%s: the error tells the hash", c.name)
+		}
+	}
+}
