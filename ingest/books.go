@@ -1,0 +1,83 @@
+package ingest
+
+import (
+	"errors"
+
+	"fwknopd/parse"
+)
+
+// badRecord is a constant error for a record that ingest itself finds malformed,
+// of the kinds that parse uses.
+type badRecord string
+
+func (e badRecord) Error() string { return string(e) }
+func (e badRecord) Is(target error) bool {
+	return target == parse.ErrSkip || target == parse.ErrMalformed
+}
+
+// notOurs is the same for a sound record that is not asked for.
+type notOurs string
+
+func (e notOurs) Error() string { return string(e) }
+func (e notOurs) Is(target error) bool {
+	return target == parse.ErrSkip || target == parse.ErrNotOurs
+}
+
+// Why a record is refused before parse sees it.
+var (
+	errLongLine  error = badRecord("line too long")
+	errTorn      error = badRecord("record cut short by the end of the input")
+	errBadLength error = badRecord("absurd record length")
+	errBadBlock  error = badRecord("broken pcapng block")
+	errNoIface   error = badRecord("packet of an interface that was not described")
+	errLinkType  error = notOurs("link type not supported")
+	errPrefix    error = notOurs("log prefix not searched for")
+	errFiltered  error = notOurs("filtered out")
+)
+
+// books counts the records of a source and names the last one. Like the source
+// it belongs to one goroutine.
+type books struct {
+	name    string
+	counts  Counts
+	record  int64
+	problem func(Problem) // may be nil
+	// firstLine, if not nil, counts the records in front of this source's part of
+	// its input. Only messages ask.
+	firstLine func() int64
+}
+
+// enter counts the record that err is the outcome of, and returns err.
+func (b *books) enter(err error) error {
+	b.record++
+	b.counts.Records++
+	switch {
+	case err == nil:
+		b.counts.Events++
+	case errors.Is(err, parse.ErrMalformed):
+		b.counts.Malformed++
+		b.report(err)
+	default:
+		b.counts.NotOurs++
+	}
+	return err
+}
+
+// report tells of something wrong at the current record.
+func (b *books) report(err error) {
+	if b.problem != nil {
+		b.problem(Problem{b.Position(), err})
+	}
+}
+
+// Counts implements [Counter].
+func (b *books) Counts() Counts { return b.counts }
+
+// Position implements [Positioner].
+func (b *books) Position() Position {
+	n := b.record
+	if b.firstLine != nil {
+		n += b.firstLine()
+	}
+	return Position{b.name, n}
+}

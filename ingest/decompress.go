@@ -1,0 +1,60 @@
+package ingest
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+)
+
+// maxDictionary bounds the memory that unpacking one input may take: what
+// `xz -9` and `zstd --long` need, and no more.
+const maxDictionary = 128 << 20
+
+// magicSize is how many bytes tell what an input is.
+const magicSize = 24
+
+var errDictionary = errors.New("xz dictionary too large")
+
+// unpack returns a reader of what r holds, magic being its first bytes, and the
+// name of the compression; r itself and "" if there is none.
+func unpack(magic []byte, r io.Reader) (io.Reader, string, error) {
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(r)
+		return z, "gzip", err
+	case bytes.HasPrefix(magic, []byte("BZh")) && len(magic) >= 4 && magic[3] >= '1' && magic[3] <= '9':
+		return bzip2.NewReader(r), "bzip2", nil
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxWindow(maxDictionary), zstd.WithDecoderMaxMemory(maxDictionary))
+		if err != nil {
+			return nil, "zstd", err
+		}
+		return z.IOReadCloser(), "zstd", nil
+	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
+		if dictionary(magic) > maxDictionary {
+			return nil, "xz", errDictionary
+		}
+		z, err := xz.NewReader(r)
+		return z, "xz", err
+	}
+	return r, "", nil
+}
+
+// dictionary returns the size of the LZMA2 dictionary of an xz file's first block,
+// for its decoder allocates what the file asks for, 4 GiB if it likes. The stream
+// header has 12 bytes; the block header its size, flags, two optional sizes that
+// streaming writers leave out, and the filters: 0x21, 1, size.
+func dictionary(magic []byte) int64 {
+	const lzma2 = 0x21
+	if len(magic) < 17 || magic[13] != 0 || magic[14] != lzma2 {
+		return 0
+	}
+	exp := magic[16] & 0x3f
+	return int64(2|exp&1) << (exp/2 + 11) // xz file format, section 5.3.1
+}

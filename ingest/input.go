@@ -1,0 +1,154 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+
+	"fwknopd/parse"
+)
+
+// Kind is what an input's content is.
+type Kind string
+
+// The kinds of input.
+const (
+	KindLog    Kind = "log"
+	KindPcap   Kind = "pcap"
+	KindPcapng Kind = "pcapng"
+)
+
+// An Input describes one input of a [Reader].
+type Input struct {
+	Name     string
+	Kind     Kind
+	Packed   string         // "gzip", "bzip2", "zstd", "xz" or ""
+	LinkType parse.LinkType // of a pcap; each interface of a pcapng has its own
+}
+
+// An input is one open file, or standard input.
+type input struct {
+	records
+	Input
+	raw    rawReader
+	file   io.Closer // nil for standard input
+	unpack io.Closer // nil if there is nothing to close
+	failed bool      // a read error was reported
+}
+
+// A rawReader counts the bytes read.
+type rawReader struct {
+	r io.Reader
+	n int64
+}
+
+func (r *rawReader) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	r.n += int64(n)
+	return n, err
+}
+
+// openName opens an input as the user named it.
+func (r *Reader) openName(name string) (*input, error) {
+	in := &input{Input: Input{Name: displayName(name)}}
+	if name == Stdin {
+		in.raw.r = r.opt.Stdin
+		if in.raw.r == nil {
+			in.raw.r = os.Stdin
+		}
+		return in, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	in.raw.r, in.file = f, f
+	return in, nil
+}
+
+// sniff finds out what the input is and makes it ready.
+func (in *input) sniff(r *Reader) error {
+	magic, body, err := peek(&in.raw)
+	if err != nil {
+		return err
+	}
+	unpacked, packed, err := unpack(magic, body)
+	if err != nil {
+		return err
+	}
+	if packed != "" {
+		in.Packed = packed
+		in.unpack, _ = unpacked.(io.Closer)
+		if magic, body, err = peek(unpacked); err != nil {
+			return err
+		}
+	}
+	w := newWindow(body)
+	_, classic := pcapMagic(magic)
+	switch {
+	case classic:
+		return in.sniffPcap(w, r)
+	case bytes.HasPrefix(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
+		in.Kind, in.records = KindPcapng, newPcapng(w, r.opt.frames())
+	default:
+		in.Kind, in.records = KindLog, &lines{window: w, lineOptions: r.line}
+	}
+	return nil
+}
+
+func (in *input) sniffPcap(w *window, r *Reader) error {
+	in.Kind = KindPcap
+	p, err := newPcap(context.Background(), w, r.opt.frames())
+	switch {
+	case err == io.EOF: // the file ends inside its header
+		in.records = stub{w}
+		return nil
+	case err != nil:
+		return err
+	}
+	in.records, in.LinkType = p, p.decoder.LinkType()
+	return nil
+}
+
+// peek reads the first bytes of r and returns them and a reader of the whole.
+func peek(r io.Reader) ([]byte, io.Reader, error) {
+	magic := make([]byte, magicSize)
+	n, err := io.ReadFull(r, magic)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, nil, err
+	}
+	magic = magic[:n]
+	return magic, &rejoined{bytes.NewReader(magic), r}, nil
+}
+
+// rejoined reads front, then r. Unlike io.MultiReader it never keeps an end of r.
+type rejoined struct {
+	front *bytes.Reader
+	r     io.Reader
+}
+
+func (j *rejoined) Read(b []byte) (int, error) {
+	if j.front.Len() > 0 {
+		return j.front.Read(b)
+	}
+	return j.r.Read(b)
+}
+
+// stub is a capture that ends inside its file header: one torn record.
+type stub struct{ *window }
+
+func (s stub) next(context.Context, *parse.Event) error { return io.EOF }
+func (s stub) rest(*parse.Event, bool) error            { return s.torn(false) }
+
+func (in *input) about() Input { return in.Input }
+
+func (in *input) close() error {
+	if in.unpack != nil {
+		in.unpack.Close()
+	}
+	if in.file == nil {
+		return nil
+	}
+	return in.file.Close()
+}

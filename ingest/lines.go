@@ -1,0 +1,126 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"fwknopd/parse"
+)
+
+// maxLine is the longest log line that is looked at. The kernel's own records end
+// at 1 KiB, rsyslog cuts at 8 KiB, the journal's JSON is a few KiB.
+const maxLine = 64 << 10
+
+// records cuts a stream into records and decodes them.
+type records interface {
+	// next decodes the next whole record into ev. An error of the stream (io.EOF,
+	// a reader with nothing yet) leaves an unfinished record where it is, so that
+	// next may be called again; every other outcome is that of one record.
+	next(ctx context.Context, ev *parse.Event) error
+	// rest deals with what is left where the stream has ended for good: it decodes a
+	// last line without its newline, if whole says that the stream was read to its
+	// true end, and else counts a torn record. It returns io.EOF if nothing is left.
+	rest(ev *parse.Event, whole bool) error
+}
+
+// lineOptions are what log lines of any source are read with.
+type lineOptions struct {
+	ref        time.Time // gives stamps without a year theirs
+	match      [][]byte  // texts of which the log prefix must hold one; empty: any
+	kernelOnly bool      // nobody but the kernel writes to this source
+}
+
+// decode turns one line into an event.
+func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
+	if err := parse.LogLine(line, o.ref, ev); err != nil {
+		return err
+	}
+	if o.kernelOnly {
+		ev.Origin = parse.OriginKernel
+	}
+	if len(o.match) > 0 && !o.matches(ev.Prefix) {
+		return errPrefix
+	}
+	return nil
+}
+
+func (o *lineOptions) matches(prefix []byte) bool {
+	for _, m := range o.match {
+		if bytes.Contains(prefix, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// lines reads log lines. A line ends with LF or CR LF. NUL bytes in front of a
+// line, which is what a truncated and still written file is full of, are dropped.
+// Of a line longer than maxLine nothing is decoded: it is one malformed record.
+type lines struct {
+	*window
+	lineOptions
+	looked int  // bytes of the window known to hold no newline
+	long   bool // in a line that is too long
+}
+
+func (l *lines) next(ctx context.Context, ev *parse.Event) error {
+	for {
+		unread := l.bytes()
+		if n := bytes.IndexByte(unread[l.looked:], '\n'); n >= 0 {
+			line := unread[:l.looked+n]
+			l.take(len(line) + 1)
+			l.looked = 0
+			return l.line(line, ev)
+		}
+		l.looked = len(unread)
+		if l.looked > 0 && unread[0] == 0 {
+			l.takeNULs()
+		}
+		if l.looked > maxLine {
+			l.take(l.looked)
+			l.looked, l.long = 0, true
+		}
+		if err := l.fill(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *lines) line(line []byte, ev *parse.Event) error {
+	if len(line) > 0 && line[0] == 0 {
+		line = bytes.TrimLeft(line, "\x00")
+	}
+	if l.long || len(line) > maxLine {
+		l.long = false
+		return errLongLine
+	}
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		line = line[:n-1]
+	}
+	return l.decode(line, ev)
+}
+
+// takeNULs drops the hole at the front of an unfinished line.
+func (l *lines) takeNULs() {
+	unread := l.bytes()
+	n := len(unread) - len(bytes.TrimLeft(unread, "\x00"))
+	if !l.long {
+		l.take(n)
+		l.looked -= n
+	}
+}
+
+func (l *lines) rest(ev *parse.Event, whole bool) error {
+	l.looked = 0
+	if !whole && !l.long {
+		return l.torn(false)
+	}
+	line := l.bytes()
+	if len(line) == 0 && !l.long {
+		return io.EOF
+	}
+	l.take(len(line))
+	return l.line(line, ev)
+}

@@ -1,0 +1,181 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"time"
+
+	"fwknopd/parse"
+)
+
+const (
+	// maxFrame bounds a captured frame, as libpcap does (MAXIMUM_SNAPLEN). The
+	// snapshot length in a file's header is not believed: writers put 0 or 2^31
+	// there.
+	maxFrame = 256 << 10
+
+	pcapHeader   = 24
+	pcapRecord   = 16
+	pcapPatched  = 24    // record header of Kuznetzov's patched libpcap
+	clockSlack   = 86400 // seconds between neighbours, at most, to believe a header after a bad one
+	maxWire      = 1 << 20
+	linkTypeMask = 0x03ffffff // above are the length of the frame check sequence and flags
+)
+
+// A pcapFormat is what the first bytes of a classic capture say.
+type pcapFormat struct {
+	order  binary.ByteOrder
+	nano   bool
+	record int // bytes of a record's header
+}
+
+// pcapMagic recognises the five kinds of classic capture.
+func pcapMagic(b []byte) (pcapFormat, bool) {
+	if len(b) < 4 {
+		return pcapFormat{}, false
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		switch order.Uint32(b) {
+		case 0xa1b2c3d4:
+			return pcapFormat{order, false, pcapRecord}, true
+		case 0xa1b23c4d:
+			return pcapFormat{order, true, pcapRecord}, true
+		case 0xa1b2cd34:
+			return pcapFormat{order, false, pcapPatched}, true
+		}
+	}
+	return pcapFormat{}, false
+}
+
+// pcap reads a classic capture. It decodes in place: what an event refers to is in
+// the window.
+type pcap struct {
+	*window
+	frames
+	pcapFormat
+	little bool  // order, as a branch is cheaper than an interface call
+	last   int64 // seconds of the last good record; 0 before the first
+	lost   bool  // looking for the next plausible record header
+}
+
+// newPcap reads the file header. An error of the stream leaves the header unread.
+func newPcap(ctx context.Context, w *window, opt frameOptions) (*pcap, error) {
+	b, err := w.need(ctx, pcapHeader)
+	if err != nil {
+		return nil, err
+	}
+	format, ok := pcapMagic(b)
+	if !ok {
+		return nil, errNoCapture
+	}
+	if major := format.order.Uint16(b[4:]); major != 2 {
+		return nil, fmt.Errorf("capture format version %d is not supported", major)
+	}
+	link := format.order.Uint32(b[20:]) & linkTypeMask
+	p := &pcap{window: w, frames: frames{frameOptions: opt}, pcapFormat: format}
+	p.little = format.order == binary.LittleEndian
+	if err := p.use(link); err != nil {
+		return nil, err
+	}
+	w.take(pcapHeader)
+	return p, nil
+}
+
+func (p *pcap) uint32(b []byte) uint32 {
+	if p.little {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return binary.BigEndian.Uint32(b)
+}
+
+func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
+	if p.lost {
+		if err := p.resync(ctx); err != nil {
+			return err
+		}
+	}
+	b, err := p.need(ctx, p.record)
+	if err != nil {
+		return err
+	}
+	sec, frac, n := p.uint32(b), p.uint32(b[4:]), p.uint32(b[8:])
+	if n > maxFrame {
+		p.take(1) // the search must not find this one again
+		p.lost = true
+		return errBadLength
+	}
+	if b, err = p.need(ctx, p.record+int(n)); err != nil {
+		return err
+	}
+	p.take(p.record + int(n))
+	p.last = int64(sec)
+	if !p.nano {
+		frac *= 1000
+	}
+	return p.frame(b[p.record:p.record+int(n)], time.Unix(int64(sec), int64(frac)).UTC(), ev)
+}
+
+// resync finds the next place that looks like a record header followed by another
+// one, or by the end of what is there.
+func (p *pcap) resync(ctx context.Context) error {
+	for {
+		b, err := p.need(ctx, p.record)
+		if err != nil {
+			return err
+		}
+		skip := 0
+		for ; skip+p.record <= len(b); skip++ {
+			n, ok := p.plausible(b[skip:])
+			if !ok {
+				continue
+			}
+			p.take(skip)
+			chained, err := p.chained(ctx, p.record+n)
+			if err != nil {
+				return err
+			}
+			if chained {
+				p.lost = false
+				return nil
+			}
+			p.take(1)
+			skip = -1
+			break
+		}
+		if skip > 0 {
+			p.take(skip)
+		}
+	}
+}
+
+// plausible says whether b starts with a record header that a capture going on
+// where this one was could have, and the length of its frame.
+func (p *pcap) plausible(b []byte) (int, bool) {
+	if len(b) < p.record {
+		return 0, false
+	}
+	sec, frac, n, wire := int64(p.uint32(b)), p.uint32(b[4:]), p.uint32(b[8:]), p.uint32(b[12:])
+	limit := uint32(1e6)
+	if p.nano {
+		limit = 1e9
+	}
+	near := p.last == 0 || (sec >= p.last-clockSlack && sec <= p.last+clockSlack)
+	return int(n), near && frac < limit && n > 0 && n <= maxFrame && wire >= n && wire <= maxWire
+}
+
+// chained says whether another plausible header, or the end, is n bytes on.
+func (p *pcap) chained(ctx context.Context, n int) (bool, error) {
+	b, err := p.need(ctx, n+p.record)
+	switch err {
+	case nil:
+		_, ok := p.plausible(b[n:])
+		return ok, nil
+	case io.EOF:
+		return len(p.bytes()) == n, nil
+	}
+	return false, err
+}
+
+func (p *pcap) rest(*parse.Event, bool) error { return p.torn(p.lost) }
