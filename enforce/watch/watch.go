@@ -1,0 +1,62 @@
+// Package watch tells when somebody else changes nf_tables: the rules of nft(8)
+// and those of the nft variant of iptables.
+package watch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// notable are the messages after which something of ours may be missing, or a
+// chain that should lead to ours is new.
+var notable = []netlink.HeaderType{
+	unix.NFT_MSG_NEWCHAIN, unix.NFT_MSG_DELTABLE, unix.NFT_MSG_DELCHAIN,
+	unix.NFT_MSG_DELRULE, unix.NFT_MSG_DELSET, unix.NFT_MSG_DELSETELEM,
+}
+
+// NFTables signals changes in the network namespace netns (a file descriptor; 0:
+// that of the calling thread) until ctx ends, when the channel is closed. mine
+// says which netlink ports make changes of our own; a port is usually the process
+// id of a program.
+func NFTables(ctx context.Context, netns int, mine func(port uint32) bool) (<-chan struct{}, error) {
+	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: netns})
+	if err != nil {
+		return nil, fmt.Errorf("watch nf_tables: %w", err)
+	}
+	if err := sock.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
+		sock.Close()
+		return nil, fmt.Errorf("watch nf_tables: %w", err)
+	}
+	changed := make(chan struct{}, 1)
+	context.AfterFunc(ctx, func() { sock.Close() })
+	go run(sock, mine, changed)
+	return changed, nil
+}
+
+// run ends when the socket is closed. A lost message (ENOBUFS) is a change, too:
+// nobody knows what it said.
+func run(sock *netlink.Conn, mine func(uint32) bool, changed chan<- struct{}) {
+	defer close(changed)
+	for {
+		msgs, err := sock.Receive()
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return
+		}
+		if err == nil && !slices.ContainsFunc(msgs, func(m netlink.Message) bool { return isForeign(m, mine) }) {
+			continue
+		}
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func isForeign(m netlink.Message, mine func(uint32) bool) bool {
+	return slices.Contains(notable, m.Header.Type&0xff) && !mine(m.Header.PID)
+}
