@@ -91,7 +91,8 @@ type Stanza struct {
 	Source      Nets
 	Destination Nets // zero: any
 	Mode        Mode
-	Shadow      bool // SHADOW: decide and report, never grant (our keyword)
+	Collect     string // DATA_COLLECT_MODE: PCAP, FILE_PCAP, ULOG_PCAP, ENCRYPT_SEQUENCE, SHARED_SEQUENCE
+	Shadow      bool   // SHADOW: decide and report, never grant (our keyword)
 
 	// Keys.
 	Key            Secret
@@ -108,7 +109,7 @@ type Stanza struct {
 	RestrictPorts       []Port
 	PermitClientTimeout bool          // 2.6 files: always
 	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
-	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for
+	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for, never 0
 	DisableAccess       bool          // DISABLE_FW_ACCESS
 	ForwardAccess       bool          // ENABLE_FORWARD_ACCESS: NAT requests only
 	ForwardAccessNeeded bool          // 1.9 file: NAT requests need ForwardAccess
@@ -156,6 +157,9 @@ type Stanza struct {
 	// Vars are the stanza's keywords by name, without secrets, for $KEYWORD in
 	// external commands.
 	Vars map[string]string
+
+	Expectations []Expectation // EXPECT lines, for check; the engine does not look at them
+	Values       *Values       // every keyword with its origin, for the dump
 }
 
 // GPG is the OpenPGP side of a stanza.
@@ -176,8 +180,9 @@ type GPG struct {
 
 // Access is access.conf with everything it includes.
 type Access struct {
-	File    string
-	Stanzas []Stanza
+	File       string
+	Generation Generation // of the main file; included files have their own
+	Stanzas    []Stanza
 }
 
 // Server is what fwknop.conf (and its overrides) says, typed. Only the parts that

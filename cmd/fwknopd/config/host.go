@@ -1,0 +1,119 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"sort"
+	"syscall"
+	"time"
+
+	"fwknopd/policy/conf"
+)
+
+// disk is the real conf.FS.
+type disk struct{}
+
+func (disk) Read(name string) ([]byte, conf.FileInfo, error) {
+	link, err := os.Lstat(name)
+	if err != nil {
+		return nil, conf.FileInfo{}, err
+	}
+	// O_NONBLOCK: opening a named pipe must not wait for a writer.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, conf.FileInfo{}, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, conf.FileInfo{}, err
+	}
+	info := conf.FileInfo{
+		Regular: st.Mode().IsRegular(),
+		Symlink: link.Mode()&os.ModeSymlink != 0,
+		Perm:    uint32(st.Mode().Perm()),
+	}
+	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
+		info.UID = sys.Uid
+		info.Foreign = sys.Uid != 0 && int(sys.Uid) != os.Geteuid()
+	}
+	if !info.Regular {
+		return nil, info, nil
+	}
+	data, err := io.ReadAll(io.LimitReader(f, conf.MaxFileSize+1))
+	return data, info, err
+}
+
+func (disk) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, filepath.Join(dir, e.Name()))
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+// machine is the real conf.Host.
+type machine struct{}
+
+func (machine) Dir(path string) error {
+	st, err := os.Stat(path)
+	if err == nil && !st.IsDir() {
+		return errors.New("not a directory")
+	}
+	return err
+}
+
+func (machine) Executable(path string) error {
+	st, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return err
+	case !st.Mode().IsRegular() || st.Mode().Perm()&0o111 == 0:
+		return errors.New("not executable")
+	}
+	return nil
+}
+
+func (machine) User(name string) bool {
+	_, err := user.Lookup(name)
+	return err == nil
+}
+
+func (machine) Group(name string) bool {
+	_, err := user.LookupGroup(name)
+	return err == nil
+}
+
+// chainTimeout bounds one question to iptables.
+const chainTimeout = 5 * time.Second
+
+// Chain asks iptables. It only reads, but needs root to do so.
+func (machine) Chain(table, chain string) (exists, known bool) {
+	iptables, err := exec.LookPath("iptables")
+	if err != nil || os.Geteuid() != 0 {
+		return false, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), chainTimeout)
+	defer cancel()
+	err = exec.CommandContext(ctx, iptables, "-w", "-t", table, "-S", chain).Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return true, true
+	case errors.As(err, &exit) && exit.ExitCode() == 1:
+		return false, true
+	}
+	return false, false
+}

@@ -1,0 +1,93 @@
+// Package config holds the commands that show and judge the configuration (check,
+// -D, help, man pages) and the glue that loads it from disk for all others.
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+
+	"fwknopd/policy/conf"
+)
+
+// Default places of the server file; the first one that exists is read.
+var defaultFiles = []string{"/etc/fwknop/fwknop.conf", "/etc/fwknop/fwknopd.conf"}
+
+// Options say what [Load] shall read.
+type Options struct {
+	Config       string            // -c; "" for the default place, which may be missing
+	Access       string            // -a; "" for what the server file says
+	AccessFolder string            // --access-folder
+	Overrides    []string          // -O, in the order given; later ones win
+	Argv         map[string]string // values of the command line by keyword; they win over all files
+	Lenient      bool              // unknown keywords are warnings
+	StrictPerms  bool              // what is warned of about owner and mode is refused
+	// Offline loads the configuration of another machine or time: users, programs,
+	// chains and permissions of this one are not looked at.
+	Offline bool
+	// ServerOnly leaves access.conf alone.
+	ServerOnly bool
+}
+
+// Loaded is a configuration as the rest of the program uses it.
+type Loaded struct {
+	Server *conf.Server
+	Access *conf.Access // nil with ServerOnly
+	Values *conf.Values // of the server file, with origins
+	Files  []string     // every file that was read, absolute, for watching
+}
+
+// Load reads the configuration. It is usable only if the problems hold no error;
+// what could be read is there in any case, for dump and check.
+func Load(o Options) (*Loaded, conf.Problems) {
+	files := &recorder{}
+	co := conf.Options{
+		FS: files, Server: o.server(), Overrides: o.Overrides, Argv: o.Argv,
+		Access: o.Access, AccessFolder: o.AccessFolder,
+		Lenient: o.Lenient, StrictPerms: o.StrictPerms, AnyPerms: o.Offline,
+		Location: time.Local,
+	}
+	if !o.Offline {
+		co.Host = machine{}
+	}
+	l := &Loaded{}
+	var problems conf.Problems
+	if o.ServerOnly {
+		l.Server, l.Values, problems = conf.LoadServer(co)
+	} else {
+		l.Server, l.Values, l.Access, problems = conf.Load(co)
+	}
+	l.Files = files.names
+	return l, problems
+}
+
+// server is the file to read; the default places may be empty.
+func (o Options) server() string {
+	if o.Config != "" {
+		return o.Config
+	}
+	for _, name := range defaultFiles {
+		if _, err := os.Stat(name); err == nil {
+			return name
+		}
+	}
+	return ""
+}
+
+// recorder remembers which files were asked for.
+type recorder struct {
+	disk
+	names []string
+	seen  map[string]bool
+}
+
+func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
+	if abs, err := filepath.Abs(name); err == nil && !r.seen[abs] {
+		if r.seen == nil {
+			r.seen = make(map[string]bool)
+		}
+		r.seen[abs] = true
+		r.names = append(r.names, abs)
+	}
+	return r.disk.Read(name)
+}

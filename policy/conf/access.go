@@ -1,0 +1,269 @@
+package conf
+
+import (
+	"path"
+	"strings"
+)
+
+// LoadAccess reads access.conf with what it includes, or the *.conf files of an
+// access folder. v are the values of fwknop.conf: they decide whether forwarding may
+// be asked for and where keys are by default. The result is usable only if no
+// Problem is an Error.
+func LoadAccess(o Options, v *Values) (*Access, Problems) {
+	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: v}
+	a := &Access{File: ld.Access, Generation: V2}
+	ld.out = a
+	switch {
+	case ld.AccessFolder != "":
+		a.File = ld.AccessFolder
+		ld.folder(ld.AccessFolder, Pos{File: ld.AccessFolder}, "", nil)
+	default:
+		if ld.Access == "" {
+			a.File = v.AccessPath()
+		}
+		ld.file(a.File, Pos{File: a.File}, "", nil)
+	}
+	ld.finish()
+	if len(a.Stanzas) == 0 && !ld.list.Failed() || ld.blocks == 0 {
+		ld.errorf(Pos{File: a.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
+	}
+	return a, ld.problems()
+}
+
+// An accessLoader builds stanzas out of files.
+type accessLoader struct {
+	loader
+	server  *Values
+	out     *Access
+	files   int // opened so far
+	blocks  int // SOURCE lines so far
+	pending []*block
+}
+
+// A block is a stanza in the making. It belongs to the file that opened it: lines
+// of an included file never change the stanza that the include stands in.
+type block struct {
+	pos    Pos
+	values *Values
+	broken bool // some line of it was refused
+}
+
+// A frame is one file being read and the include that led there.
+type frame struct {
+	up      *frame
+	name    string
+	at      Pos    // of the include directive
+	keyword string // "%include" or "%include_folder"
+}
+
+func (f *frame) depth() int {
+	n := 0
+	for ; f != nil; f = f.up {
+		n++
+	}
+	return n
+}
+
+// root is the outermost include directive: where the operator has to look first.
+func (f *frame) root() *frame {
+	for f.up != nil && f.up.up != nil {
+		f = f.up
+	}
+	return f
+}
+
+// chain lists the files from the main one to f.
+func (f *frame) chain() string {
+	if f.up == nil {
+		return f.name
+	}
+	return f.up.chain() + " -> " + f.name
+}
+
+// file reads one file of stanzas.
+func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
+	f := &frame{up: up, name: name, at: at, keyword: keyword}
+	if f.depth() > MaxDepth+1 {
+		root := f.root()
+		ld.errorf(root.at, root.keyword, "includes are deeper than %d files: %s", MaxDepth, f.chain())
+		return
+	}
+	for u := up; u != nil; u = u.up {
+		if u.name == name {
+			root := f.root()
+			ld.errorf(root.at, root.keyword, "files include each other: %s", f.chain())
+			return
+		}
+	}
+	if ld.files++; ld.files > MaxFiles {
+		if ld.files == MaxFiles+1 {
+			ld.errorf(at, keyword, "more than %d files", MaxFiles)
+		}
+		return
+	}
+	data, ok := ld.open(name, at, keyword)
+	if !ok {
+		return
+	}
+	lines := lex(name, data, &ld.report)
+	g := accessGeneration(ld.serverGeneration(), collect(AccessFile, lines))
+	if up == nil {
+		ld.out.Generation = g
+	}
+	ld.lines(f, g, lines)
+	ld.noticeObsolete(name)
+}
+
+// serverGeneration is what fwknop.conf shows, as far as it shows anything.
+func (ld *accessLoader) serverGeneration() Generation {
+	if ld.server == nil || !ld.server.Evident {
+		return ld.Generation
+	}
+	return ld.server.Generation
+}
+
+// lines reads the lines of one file into blocks. An include ends where it stands:
+// the lines behind it go on with the stanza before it.
+func (ld *accessLoader) lines(f *frame, g Generation, lines []line) {
+	var own *block
+	warned := false
+	for i := range lines {
+		l := &lines[i]
+		switch {
+		case strings.HasPrefix(l.keyword, "%"):
+			ld.directive(f, g, l, own)
+		case l.keyword == "SOURCE":
+			ld.blocks++
+			own = &block{pos: l.pos, values: newValues(AccessFile, g)}
+			ld.begin(own)
+			ld.take(own, g, l)
+		case own == nil:
+			if val := ld.value(AccessFile, g, l); val != nil && !warned {
+				ld.warnf(l.pos, l.keyword, "stands before the first SOURCE and belongs to no stanza")
+				warned = true
+			}
+		default:
+			ld.take(own, g, l)
+		}
+	}
+}
+
+// begin puts a new block in line.
+func (ld *accessLoader) begin(b *block) {
+	if ld.blocks > MaxStanzas {
+		if ld.blocks == MaxStanzas+1 {
+			ld.errorf(b.pos, "SOURCE", "more than %d stanzas", MaxStanzas)
+		}
+		return
+	}
+	ld.pending = append(ld.pending, b)
+}
+
+// take adds one line to a block.
+func (ld *accessLoader) take(b *block, g Generation, l *line) {
+	val := ld.value(AccessFile, g, l)
+	if val == nil || !ld.parse(g, val) {
+		b.refuse(AccessFile, l.keyword)
+		return
+	}
+	if val.Keyword.Name == "GPG_KEY_FILE" {
+		for i, name := range val.list {
+			val.list[i] = beside(l.pos.File, name)
+		}
+	}
+	b.values.take(val, &ld.report)
+}
+
+// directive obeys %include, %include_folder and %include_keys.
+func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
+	text := strings.TrimRight(l.rest, " \t;")
+	if text == "" {
+		ld.errorf(l.pos, printable(l.keyword), "no value")
+		return
+	}
+	name := beside(l.pos.File, text)
+	switch l.keyword {
+	case "%include":
+		ld.file(name, l.pos, l.keyword, f)
+	case "%include_folder":
+		ld.folder(name, l.pos, l.keyword, f)
+	case "%include_keys":
+		ld.keys(name, l, b)
+	default:
+		ld.add(Problem{Pos: l.pos, Keyword: printable(l.keyword), Text: "unknown directive",
+			Hint: nearestOf(l.keyword, []string{"%include", "%include_folder", "%include_keys"})})
+	}
+}
+
+// folder reads the *.conf files of a folder in the order of their names.
+func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
+	names, err := ld.FS.List(dir)
+	if err != nil {
+		ld.errorf(at, keyword, "cannot read the folder %s: %v", dir, cause(err))
+		return
+	}
+	if up == nil {
+		up = &frame{name: dir}
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".conf") && !strings.HasPrefix(path.Base(name), ".") {
+			ld.file(name, at, keyword, up)
+		}
+	}
+}
+
+// keyKinds are the keywords that a file of keys may hold.
+func isKey(k *Keyword) bool {
+	switch k.Name {
+	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
+		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
+		return true
+	}
+	return false
+}
+
+// keys reads a file of keys into the stanza that includes it.
+func (ld *accessLoader) keys(name string, at *line, b *block) {
+	if b == nil {
+		ld.errorf(at.pos, at.keyword, "stands before the first SOURCE")
+		return
+	}
+	if ld.files++; ld.files > MaxFiles {
+		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
+		return
+	}
+	data, ok := ld.open(name, at.pos, at.keyword)
+	if !ok {
+		b.broken = true
+		return
+	}
+	lines := lex(name, data, &ld.report)
+	g := accessGeneration(b.values.Generation, collect(AccessFile, lines))
+	for i := range lines {
+		l := &lines[i]
+		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
+			ld.errorf(l.pos, printable(l.keyword), "a file of keys may hold keys only")
+			continue
+		}
+		ld.take(b, g, l)
+	}
+}
+
+// refuse remembers that a keyword is there although its value was refused, so that
+// it is not reported missing as well.
+func (b *block) refuse(f File, name string) {
+	b.broken = true
+	if k := Find(f, name); k != nil && b.values.set[k.Name] == nil {
+		b.values.set[k.Name] = &Value{Keyword: k, Name: name, Text: "?", Pos: b.pos, Whence: FromFile}
+	}
+}
+
+// finish turns the blocks into stanzas.
+func (ld *accessLoader) finish() {
+	for i, b := range ld.pending {
+		s := ld.stanza(b, i+1)
+		if !b.broken {
+			ld.out.Stanzas = append(ld.out.Stanzas, s)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An expander replaces $NAME in values by the value of NAME, each value once.
+type expander struct {
+	v     *Values
+	state map[*Keyword]visit
+	text  map[*Keyword]string
+	path  []*Keyword // being expanded, for the chain of a cycle
+}
+
+type visit uint8
+
+const (
+	unseen visit = iota
+	busy
+	done
+	broken // an error was reported
+)
+
+// expandable reports that variables in the value are ours; in commands they are
+// filled in when the command runs, and in expressions $ has its own meaning.
+func (k *Keyword) expandable() bool { return k.Kind != Command && k.Kind != Regex && !k.Secret() }
+
+// expand replaces the variables of all values, reporting what cannot be.
+func (v *Values) expand(r *report) {
+	e := &expander{v: v, state: make(map[*Keyword]visit), text: make(map[*Keyword]string)}
+	table := tableOf(v.File)
+	for i := range table {
+		for _, val := range v.each(table[i].Name) {
+			if val.Whence == FromDefault && !strings.Contains(val.Text, "$") {
+				continue
+			}
+			e.value(val, r)
+		}
+	}
+}
+
+// value expands one value in place.
+func (e *expander) value(val *Value, r *report) {
+	k := val.Keyword
+	if v := e.v.set[k.Name]; v != nil && v != val { // a repetition: nobody refers to it
+		val.Text, _ = e.replace(val, r)
+		return
+	}
+	text, ok := e.resolve(k, r)
+	if !ok {
+		text = ""
+	}
+	if val.Whence == FromDefault {
+		val.Text = text
+		val.parsed, _ = k.parse(e.v.Generation, text)
+		e.v.set[k.Name] = val
+		return
+	}
+	val.Text = text
+}
+
+// resolve gives the expanded text of k.
+func (e *expander) resolve(k *Keyword, r *report) (string, bool) {
+	switch e.state[k] {
+	case done:
+		return e.text[k], true
+	case broken:
+		return "", false
+	case busy:
+		e.cycle(k, r)
+		return "", false
+	}
+	e.state[k] = busy
+	e.path = append(e.path, k)
+	text, ok := e.replace(e.v.Lookup(k.Name), r)
+	e.path = e.path[:len(e.path)-1]
+	if !ok || e.state[k] == broken {
+		e.state[k] = broken
+		return "", false
+	}
+	e.state[k], e.text[k] = done, text
+	return text, true
+}
+
+// replace fills in the variables of one text.
+func (e *expander) replace(val *Value, r *report) (string, bool) {
+	if !val.Keyword.expandable() {
+		return val.Text, true
+	}
+	var b strings.Builder
+	rest := val.Text
+	for {
+		before, after, found := strings.Cut(rest, "$")
+		b.WriteString(before)
+		if !found {
+			break
+		}
+		name := after[:wordLen(after)]
+		rest = after[len(name):]
+		if name == "" {
+			b.WriteByte('$')
+			continue
+		}
+		k := Find(e.v.File, name)
+		if k == nil {
+			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("the variable $%s is not defined", clip(name)), Hint: dollar(nearest(e.v.File, name))})
+			return "", false
+		}
+		text, ok := e.resolve(k, r)
+		if !ok {
+			return "", false
+		}
+		b.WriteString(text)
+		if b.Len() > MaxExpansion {
+			r.errorf(val.Pos, val.Name, "longer than %d bytes after expansion", MaxExpansion)
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+// cycle reports the chain of names from k back to k, at the member that a file
+// has first.
+func (e *expander) cycle(k *Keyword, r *report) {
+	start := 0
+	for i, p := range e.path {
+		if p == k {
+			start = i
+		}
+	}
+	ring := e.path[start:]
+	first := 0
+	for i, p := range ring {
+		e.state[p] = broken
+		a, b := e.v.Lookup(p.Name), e.v.Lookup(ring[first].Name)
+		if a.IsSet() && (!b.IsSet() || a.Pos.File == b.Pos.File && a.Pos.Line < b.Pos.Line) {
+			first = i
+		}
+	}
+	var names []string
+	for i := range ring {
+		names = append(names, ring[(first+i)%len(ring)].Name)
+	}
+	names = append(names, names[0])
+	val := e.v.Lookup(ring[first].Name)
+	r.errorf(val.Pos, val.Name, "refers to itself: %s", strings.Join(names, " -> "))
+}
+
+func wordLen(s string) int {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func dollar(name string) string {
+	if name == "" {
+		return ""
+	}
+	return "$" + name
+}

@@ -1,0 +1,204 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+var (
+	any4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	any6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
+
+// anyNets is ANY.
+func anyNets() Nets { return Nets{Include: []netip.Prefix{any4, any6}} }
+
+// parseNets reads a comma list of ANY, address, address/length and address/mask;
+// "!" before an entry makes it an exception; NONE anywhere is the empty list.
+func parseNets(text string) (Nets, error) {
+	var n Nets
+	entries, err := parseList(text)
+	if err != nil {
+		return n, err
+	}
+	for _, e := range entries {
+		if strings.EqualFold(e, "NONE") {
+			return Nets{}, nil
+		}
+		to := &n.Include
+		if rest, ok := strings.CutPrefix(e, "!"); ok {
+			to, e = &n.Exclude, strings.TrimSpace(rest)
+		}
+		if strings.EqualFold(e, "ANY") {
+			*to = append(*to, any4, any6)
+			continue
+		}
+		p, err := parsePrefix(e)
+		if err != nil {
+			return Nets{}, err
+		}
+		*to = append(*to, p)
+	}
+	return n, nil
+}
+
+// parseNetsOrFlag reads REQUIRE_SOURCE_ADDRESS: Y is the empty list, N is ANY.
+func parseNetsOrFlag(text string) (Nets, error) {
+	if yes, err := parseFlag(text); err == nil {
+		if yes {
+			return Nets{}, nil
+		}
+		return anyNets(), nil
+	}
+	n, err := parseNets(text)
+	if err != nil && !strings.ContainsAny(text, ".:/,") {
+		return Nets{}, fmt.Errorf("%q is neither Y nor N nor a list of networks", clip(text))
+	}
+	return n, err
+}
+
+func parsePrefix(text string) (netip.Prefix, error) {
+	host, mask, slash := strings.Cut(text, "/")
+	a, err := parseAddr(strings.TrimSpace(host))
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	if !slash {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	bits, err := parseMask(strings.TrimSpace(mask), a.BitLen())
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%q: %w", clip(text), err)
+	}
+	return netip.PrefixFrom(a, bits).Masked(), nil
+}
+
+// parseMask reads a prefix length or a dotted, contiguous mask.
+func parseMask(text string, max int) (int, error) {
+	if text == "" {
+		return 0, errors.New("no mask behind the slash")
+	}
+	if n, err := strconv.ParseUint(text, 10, 16); err == nil && len(text) <= 3 {
+		if int(n) > max {
+			return 0, fmt.Errorf("prefix length %d is above %d", n, max)
+		}
+		return int(n), nil
+	}
+	m, err := netip.ParseAddr(text)
+	if err != nil || !m.Is4() || max != 32 {
+		return 0, fmt.Errorf("%q is no mask", clip(text))
+	}
+	b := m.As4()
+	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	ones := 0
+	for ; v&(1<<31) != 0; v <<= 1 {
+		ones++
+	}
+	if v != 0 {
+		return 0, fmt.Errorf("the mask %s has gaps", text)
+	}
+	return ones, nil
+}
+
+func parseAddr(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is no address", clip(text))
+	}
+	return a.Unmap(), nil
+}
+
+// parseTarget reads FORCE_NAT: an address and a port.
+func parseTarget(text string) (netip.AddrPort, error) {
+	f := strings.Fields(text)
+	if len(f) != 2 {
+		return netip.AddrPort{}, fmt.Errorf("%q is not an address and a port", clip(text))
+	}
+	a, err := parseAddr(f[0])
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := parseInt(f[1], 0, 65535)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("port %w", err)
+	}
+	return netip.AddrPortFrom(a, uint16(n)), nil
+}
+
+// Protocol numbers of IANA that port lists know.
+const (
+	protoICMP = 1
+	protoTCP  = 6
+	protoUDP  = 17
+)
+
+// MaxPorts bounds one list of ports.
+const MaxPorts = 1024
+
+// parsePorts reads a comma list of proto/port; icmp stands without a port, and only
+// where icmp is true.
+func parsePorts(text string, icmp bool) ([]Port, error) {
+	entries, err := parseList(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(entries) > MaxPorts {
+		return nil, fmt.Errorf("%d ports, at most %d are allowed", len(entries), MaxPorts)
+	}
+	ports := make([]Port, len(entries))
+	for i, e := range entries {
+		if ports[i], err = parsePort(e, icmp); err != nil {
+			return nil, err
+		}
+	}
+	return ports, nil
+}
+
+func parsePort(text string, icmp bool) (Port, error) {
+	proto, number, slash := strings.Cut(text, "/")
+	var p Port
+	switch strings.ToLower(proto) {
+	case "tcp":
+		p.Proto = protoTCP
+	case "udp":
+		p.Proto = protoUDP
+	case "icmp":
+		if !icmp {
+			return p, fmt.Errorf("%q: only tcp and udp are known in 2.6 files", clip(text))
+		}
+		if slash && strings.Trim(number, "0123456789") != "" {
+			return p, fmt.Errorf("%q is no port", clip(text))
+		}
+		return Port{Proto: protoICMP}, nil
+	default:
+		if !slash {
+			return p, fmt.Errorf("%q is not proto/port", clip(text))
+		}
+		return p, fmt.Errorf("%q: unknown protocol %q", clip(text), clip(proto))
+	}
+	if !slash || number == "" {
+		return p, fmt.Errorf("%q has no port", clip(text))
+	}
+	n, err := parseInt(number, 0, 65535)
+	if err != nil {
+		return p, fmt.Errorf("port %w", err)
+	}
+	p.Number = uint16(n)
+	return p, nil
+}
+
+// String is proto/port, or icmp.
+func (p Port) String() string {
+	switch p.Proto {
+	case protoICMP:
+		return "icmp"
+	case protoTCP:
+		return "tcp/" + strconv.Itoa(int(p.Number))
+	case protoUDP:
+		return "udp/" + strconv.Itoa(int(p.Number))
+	}
+	return strconv.Itoa(int(p.Proto)) + "/" + strconv.Itoa(int(p.Number))
+}

@@ -1,0 +1,140 @@
+package conf
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// MaxProblems bounds the list of one load; what comes after is only counted.
+const MaxProblems = 200
+
+// Severity says what a [Problem] does to the load.
+type Severity uint8
+
+const (
+	Error   Severity = iota // the files are refused
+	Warning                 // accepted; the operator should look
+	Notice                  // accepted; nothing to do
+)
+
+// String implements fmt.Stringer.
+func (s Severity) String() string {
+	switch s {
+	case Error:
+		return "error"
+	case Warning:
+		return "warning"
+	default:
+		return "notice"
+	}
+}
+
+// A Problem is one thing wrong with a configuration, and where.
+type Problem struct {
+	Pos      Pos      // Line 0: the file as a whole
+	Keyword  string   // as written; for a missing partner the one that is missing
+	Text     string   // what is wrong, never a secret
+	Hint     string   // a correction, "" if none is near
+	Severity Severity // zero value: Error
+}
+
+// String is `file:line: KEYWORD: what is wrong (did you mean …?)`.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.Pos.File != "" {
+		b.WriteString(p.Pos.String())
+		b.WriteString(": ")
+	}
+	if p.Severity != Error {
+		b.WriteString(p.Severity.String())
+		b.WriteString(": ")
+	}
+	if p.Keyword != "" {
+		b.WriteString(p.Keyword)
+		b.WriteString(": ")
+	}
+	b.WriteString(p.Text)
+	if p.Hint != "" {
+		fmt.Fprintf(&b, " (did you mean %s?)", p.Hint)
+	}
+	return b.String()
+}
+
+// String is `file:line`, or the file alone for line 0.
+func (p Pos) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+// Problems are all problems of one load, in reading order.
+type Problems []Problem
+
+// Failed reports whether one of them is an [Error].
+func (ps Problems) Failed() bool {
+	for _, p := range ps {
+		if p.Severity == Error {
+			return true
+		}
+	}
+	return false
+}
+
+// Error joins the problems by newlines, so that Problems can be an error.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// report collects problems up to MaxProblems.
+type report struct {
+	list    Problems
+	files   map[string]int // reading order
+	dropped int
+}
+
+func (r *report) add(p Problem) {
+	if r.files == nil {
+		r.files = make(map[string]int)
+	}
+	if _, ok := r.files[p.Pos.File]; !ok {
+		r.files[p.Pos.File] = len(r.files)
+	}
+	if len(r.list) >= MaxProblems {
+		r.dropped++
+		return
+	}
+	r.list = append(r.list, p)
+}
+
+func (r *report) errorf(pos Pos, keyword, format string, args ...any) {
+	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...)})
+}
+
+func (r *report) warnf(pos Pos, keyword, format string, args ...any) {
+	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...), Severity: Warning})
+}
+
+// full says that further problems would not be kept, so that a caller can save
+// the work of finding a hint.
+func (r *report) full() bool { return len(r.list) >= MaxProblems }
+
+// problems returns what was found, by file in reading order and by line.
+func (r *report) problems() Problems {
+	sort.SliceStable(r.list, func(i, j int) bool {
+		a, b := r.list[i].Pos, r.list[j].Pos
+		if a.File != b.File {
+			return r.files[a.File] < r.files[b.File]
+		}
+		return a.Line < b.Line
+	})
+	if r.dropped > 0 {
+		return append(r.list, Problem{Text: fmt.Sprintf("%d further problems are not listed", r.dropped)})
+	}
+	return r.list
+}
