@@ -1,0 +1,66 @@
+package knock
+
+import (
+	"regexp"
+	"testing"
+
+	"fwknopd/policy/conf"
+)
+
+func TestCarryOver(t *testing.T) {
+	a, b, c := shared("tcp/1 tcp/2"), shared("tcp/3 tcp/4"), encrypted("key")
+	a.KnockLimit, b.KnockLimit = 1, 1
+	text := encipher(passphrase(&c), salt(0), clearText("192.0.2.99", "tcp/443", ""))
+	knocks := spell(&c, text, "")
+
+	old := New(Options{Stanzas: []conf.Stanza{a, b, c}})
+	expect(t, play(old, "tcp/1", "tcp/2", "tcp/3", "tcp/4"), "2 "+opened+"\n4 "+opened)
+	expect(t, play(old, knocks...), "32 knock.granted 192.0.2.99 tcp/22,tcp/443 5m0s")
+	expect(t, play(old, "192.0.2.8 tcp/1"), "") // under way
+
+	// The file is reloaded: a moved down, b changed.
+	a.Pos.Line, a.Number = 40, 2
+	b.AccessTimeout++
+	now := New(Options{Stanzas: []conf.Stanza{b, a, c}})
+	now.CarryOver(old)
+	expect(t, play(now, "192.0.2.8 tcp/2"), "1 knock.granted 192.0.2.8 tcp/22 5m0s")
+	expect(t, play(now, "100 tcp/1", "100 tcp/2"), "2 knock.limit")
+	expect(t, play(now, "200 tcp/3", "200 tcp/4"), "2 knock.granted 192.0.2.7 tcp/22 5m0.000000001s")
+	expect(t, play(now, knocks...), "32 knock.replay")
+	if got := now.Counts(); got.Granted != 5 || got.Refused != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSameStanza(t *testing.T) {
+	a := shared("tcp/1")
+	a.RequireOSRegex = regexp.MustCompile("linux")
+	for _, c := range []struct {
+		name   string
+		change func(*conf.Stanza)
+		want   bool
+	}{
+		{"nothing", func(*conf.Stanza) {}, true},
+		{"place", func(s *conf.Stanza) { s.Pos.Line, s.Number = 9, 9 }, true},
+		{"regex read again", func(s *conf.Stanza) { s.RequireOSRegex = regexp.MustCompile("linux") }, true},
+		{"regex", func(s *conf.Stanza) { s.RequireOSRegex = regexp.MustCompile("bsd") }, false},
+		{"key", func(s *conf.Stanza) { s.Key = conf.NewSecret([]byte("new")) }, false},
+		{"source", func(s *conf.Stanza) { s.Source.Exclude = s.Source.Include[:1] }, false},
+		{"sequence", func(s *conf.Stanza) { s.Sequence = nil }, false},
+	} {
+		b := a
+		c.change(&b)
+		if got := sameStanza(a, b); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// Equal stanzas are two all the same.
+func TestMatchStanzas(t *testing.T) {
+	a, b := shared("tcp/1"), shared("tcp/2")
+	got := matchStanzas([]conf.Stanza{a, b, a}, []conf.Stanza{a, a, a})
+	if len(got) != 2 || got[0] != 0 || got[2] != 1 {
+		t.Errorf("%v", got)
+	}
+}

@@ -1,0 +1,154 @@
+package knock
+
+import (
+	"net/netip"
+	"time"
+
+	"fwknopd/parse"
+	"fwknopd/policy/conf"
+)
+
+// knock is one packet under evaluation.
+type knock struct {
+	ev    *parse.Event
+	addr  netip.Addr // source
+	port  conf.Port
+	now   time.Time
+	at    time.Time // when it came
+	alike bool      // perhaps a copy: see trace.repeats
+}
+
+// source is what is remembered of one address.
+type source struct {
+	last     time.Time // of the last packet that concerned an attempt
+	traces   [maxTraces]trace
+	n        int       // traces written, ever
+	attempts []attempt // by stanza, ascending; those at rest are dropped after each packet
+}
+
+// attempt is a sequence in the making: of a shared one, how far it got; of an
+// encrypted one, the bytes so far.
+type attempt struct {
+	stanza      int32
+	done        int // knocks
+	first, prev time.Time
+	text        [maxText]byte
+}
+
+// reset forgets the progress, not the stanza.
+func (a *attempt) reset() { a.done = 0 }
+
+// attempt returns the place of the stanza's attempt, made if need be.
+func (s *source) attempt(stanza int32) (_ *attempt, made bool) {
+	i := len(s.attempts)
+	for i > 0 && s.attempts[i-1].stanza >= stanza {
+		i--
+	}
+	if i < len(s.attempts) && s.attempts[i].stanza == stanza {
+		return &s.attempts[i], false
+	}
+	s.attempts = append(s.attempts, attempt{})
+	copy(s.attempts[i+1:], s.attempts[i:])
+	s.attempts[i] = attempt{stanza: stanza}
+	return &s.attempts[i], true
+}
+
+// keptAttempts is the most room for attempts that a place in the table keeps for
+// its next tenant.
+const keptAttempts = 1
+
+// clear makes the place ready for another address.
+func (s *source) clear() {
+	room := s.attempts[:0]
+	if cap(room) > keptAttempts {
+		room = nil
+	}
+	*s = source{attempts: room}
+}
+
+const (
+	// maxTraces is how many packets back a copy is recognised. A client that does
+	// not wait for answers has that many SYNs outstanding at most.
+	maxTraces = 8
+	// maxResent bounds how far the identification may have advanced: Linux counts
+	// per connection, others per peer.
+	maxResent = 8
+	// traceLife is how long a copy is recognised: the time that Linux goes on
+	// sending a SYN again (tcp_syn_retries 6).
+	traceLife = 127 * time.Second
+)
+
+// trace is what tells a copy of a packet from another packet.
+type trace struct {
+	port   conf.Port
+	sport  uint16 // ICMP: type and code
+	id     uint16
+	flags  parse.TCPFlags // without ECE and CWR, which a SYN sent again may drop
+	hasSeq bool
+	seq    uint32
+}
+
+func traceOf(k *knock) trace {
+	t := trace{port: k.port, id: k.ev.ID}
+	switch k.ev.Proto {
+	case parse.ICMP, parse.ICMPv6:
+		t.sport = uint16(k.ev.ICMPType)<<8 | uint16(k.ev.ICMPCode)
+	case parse.TCP:
+		t.flags = k.ev.Flags &^ (parse.ECE | parse.CWR)
+		t.seq, t.hasSeq = k.ev.Seq, k.ev.HasSeq
+		fallthrough
+	default:
+		t.sport = k.ev.Src.Port()
+	}
+	return t
+}
+
+// likeness is how sure it is that one packet is a copy of another.
+type likeness uint8
+
+const (
+	other likeness = iota
+	alike          // all there is to compare agrees, but it identifies nothing
+	copied
+)
+
+// repeats compares t with an earlier packet.
+func (t *trace) repeats(earlier *trace) likeness {
+	switch {
+	case t.port != earlier.port || t.sport != earlier.sport || t.flags != earlier.flags,
+		t.hasSeq && earlier.hasSeq && t.seq != earlier.seq:
+		return other
+	case t.flags&(parse.SYN|parse.ACK) == parse.SYN && t.id-earlier.id <= maxResent:
+		return copied
+	case t.id != earlier.id:
+		return other
+	case t.id == 0:
+		return alike
+	}
+	return copied
+}
+
+// seen says whether k was recorded before.
+func (s *source) seen(k *knock) likeness {
+	if k.at.Sub(s.last) > traceLife {
+		s.n = 0
+		return other
+	}
+	best, t := other, traceOf(k)
+	for i := range min(s.n, maxTraces) {
+		l := t.repeats(&s.traces[i])
+		if l == copied {
+			s.traces[i].id = t.id
+			return copied
+		}
+		best = max(best, l)
+	}
+	return best
+}
+
+// remember makes k one of those that a copy is compared with.
+func (s *source) remember(k *knock) {
+	s.traces[s.n%maxTraces] = traceOf(k)
+	s.n++
+	s.last = k.at
+}
