@@ -93,9 +93,10 @@ func (m *Matcher) match(ev *parse.Event) ID {
 	s := &m.syn
 	s.decode(ev)
 	m.hits = m.hits[:0]
-	for _, i := range m.set.byLayout[s.layout] {
-		if m.set.sigs[i].pattern.fits(s, m.maxHops) {
-			m.hits = binary.BigEndian.AppendUint32(m.hits, uint32(i))
+	list := m.set.byLayout[s.layout]
+	for i := range list {
+		if list[i].fits(s, m.maxHops) {
+			m.hits = binary.BigEndian.AppendUint32(m.hits, list[i].index)
 		}
 	}
 	if id, ok := m.ids[string(m.hits)]; ok {

@@ -2,7 +2,6 @@ package fingerprint
 
 import (
 	"encoding/binary"
-	"math/bits"
 
 	"fwknopd/parse"
 )
@@ -18,11 +17,9 @@ const (
 
 // of takes the shape of ev, whose options are known.
 func (k *shape) of(ev *parse.Event) {
-	var s syn
-	s.header(ev)
-	b := ev.Options()
-	k[0] = uint64(s.window) | uint64(s.size)<<16 | uint64(s.ttl)<<32 | uint64(s.df)<<40 | uint64(len(b))<<48
-	k[1] = uint64(s.quirks) | uint64(s.known)<<16
+	h, b := headerOf(ev), ev.Options()
+	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(h.ttl)<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
+	k[1] = uint64(h.quirks) | uint64(h.known)<<16
 	var buf [parse.MaxOptions]byte
 	copy(buf[:], b)
 	dullStamps(buf[:len(b)])
@@ -53,13 +50,13 @@ func dull(b []byte) {
 }
 
 // memo is a table of the shapes seen last. Its size is constant: whoever forges
-// shapes can only push others out. A shape has two places; the one used longer
-// ago makes room.
-type memo [memoSets][2]memoSlot
+// shapes can only push others out. A shape has two places; the older one makes
+// room.
+type memo [1 << memoBits][2]memoSlot
 
-// memoSets bounds the memory of a Matcher to 4 MiB, enough for twice the shapes
-// of a million-line log of a busy border.
-const memoSets = 1 << 15
+// memoBits bounds the memory of a Matcher to 4 MiB, room for three times the
+// shapes in a million lines of a busy border.
+const memoBits = 15
 
 type memoSlot struct {
 	shape shape
@@ -70,7 +67,7 @@ type memoSlot struct {
 // find returns the place of k, and whether k is there; if not, the caller fills
 // the place.
 func (m *memo) find(k *shape) (*memoSlot, bool) {
-	set := &m[k.hash()%memoSets]
+	set := &m[k.hash()]
 	if set[0].used && set[0].shape == *k {
 		return &set[0], true
 	}
@@ -82,13 +79,19 @@ func (m *memo) find(k *shape) (*memoSlot, bool) {
 	return &set[0], false
 }
 
-// hash mixes the words by multiplication; it need not resist forgery, a bad hash
-// costs no more than the work it saves.
+// hash is a sum of products, of which the upper bits are good. It need not resist
+// forgery: a collision costs no more than asking the signatures.
 func (k *shape) hash() uint64 {
-	h := uint64(0x9e3779b97f4a7c15)
-	for _, w := range k {
-		hi, lo := bits.Mul64(h^w, 0xd6e8feb86659fd93)
-		h = hi ^ lo
+	var h uint64
+	for i, w := range k {
+		h += (w ^ w>>32) * hashFactors[i]
 	}
-	return h
+	return h >> (64 - memoBits)
+}
+
+// hashFactors are odd and otherwise arbitrary: bits of the fractional parts of the
+// square roots of the first primes.
+var hashFactors = [shapeWords]uint64{
+	0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1,
+	0x510e527fade682d1, 0x9b05688c2b3e6c1f, 0x1f83d9abfb41bd6b,
 }

@@ -79,11 +79,17 @@ type pattern struct {
 
 // fits reports whether s, whose layout is that of the pattern, fits.
 func (p *pattern) fits(s *syn, maxHops int) bool {
-	return p.size.fits(s.size, 0) &&
-		s.ttl <= p.ttl && int(p.ttl)-int(s.ttl) < maxHops &&
-		(p.df == s.df || p.df == bitAny || s.df == bitAny) &&
-		p.window.fits(s.window, s.mss) &&
+	return p.window.fits(s.window, s.mss) && p.size.fits(s.size, 0) &&
+		p.fitsTTL(s.ttl, maxHops) && p.fitsDF(s.df) &&
 		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s)
+}
+
+func (p *pattern) fitsTTL(ttl uint8, maxHops int) bool {
+	return ttl <= p.ttl && int(p.ttl)-int(ttl) < maxHops
+}
+
+func (p *pattern) fitsDF(df bit) bool {
+	return p.df == df || p.df == bitAny || df == bitAny
 }
 
 func (p *pattern) fitsValues(s *syn) bool {

@@ -25,14 +25,20 @@ var Default = sync.OnceValue(func() *Set {
 // and may be shared.
 type Set struct {
 	sigs     []Signature
-	byLayout map[layout][]int32 // ascending
+	byLayout map[layout][]candidate // in the same order
+}
+
+// candidate is what matching needs of a signature, close together.
+type candidate struct {
+	pattern
+	index uint32
 }
 
 // newSet takes ownership of sigs.
 func newSet(sigs []Signature) *Set {
 	set := &Set{
 		sigs:     make([]Signature, 0, len(sigs)),
-		byLayout: make(map[layout][]int32),
+		byLayout: make(map[layout][]candidate),
 	}
 	type identity struct{ text, label string }
 	seen := make(map[identity]bool, len(sigs))
@@ -45,7 +51,7 @@ func newSet(sigs []Signature) *Set {
 			seen[id] = true
 			sig.Index = len(set.sigs)
 			set.sigs = append(set.sigs, sig)
-			set.byLayout[sig.layout] = append(set.byLayout[sig.layout], int32(sig.Index))
+			set.byLayout[sig.layout] = append(set.byLayout[sig.layout], candidate{sig.pattern, uint32(sig.Index)})
 		}
 	}
 	return set

@@ -6,15 +6,20 @@ import (
 	"fwknopd/parse"
 )
 
-// syn is what signatures see of a SYN.
-type syn struct {
+// header is what signatures see of a SYN outside its options.
+type header struct {
 	window, size uint16
-	mss          uint16 // of the first MSS option, 0 if none
 	ttl          uint8
 	df           bit
 	quirks       quirks
 	known        quirks // those that the record can show
-	layout       layout
+}
+
+// syn is all that signatures see of a SYN.
+type syn struct {
+	header
+	mss    uint16 // of the first MSS option, 0 if none
+	layout layout
 	// value holds, by place in the layout, an MSS, a window scale, or for a time
 	// stamp whether it is 0 or 1 for anything else.
 	value    [parse.MaxOptions]uint16
@@ -32,19 +37,17 @@ func isSYN(ev *parse.Event) bool {
 // equivalentIPv4 is the difference between the fixed headers of IPv6 and IPv4.
 const equivalentIPv4 = 20
 
-// header fills in everything but the options.
-func (s *syn) header(ev *parse.Event) {
-	s.window, s.size, s.ttl = ev.Window, ev.Len, ev.TTL
-	s.quirks, s.known = headerQuirks(ev)
+func headerOf(ev *parse.Event) header {
+	h := header{window: ev.Window, size: ev.Len, ttl: ev.TTL}
+	h.quirks, h.known = headerQuirks(ev)
 	switch {
 	case ev.Src.Addr().Is6():
-		s.size -= min(equivalentIPv4, s.size)
-		s.df = bitAny
+		h.size -= min(equivalentIPv4, h.size)
+		h.df = bitAny
 	case ev.DF:
-		s.df = bitSet
-	default:
-		s.df = bitClear
+		h.df = bitSet
 	}
+	return h
 }
 
 // headerQuirks returns the quirks outside the options, and which of all quirks
@@ -166,6 +169,6 @@ func (s *syn) end(b []byte, i int) {
 // decode fills s from a SYN whose options are known.
 func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
-	s.header(ev)
+	s.header = headerOf(ev)
 	s.options(ev.Options())
 }

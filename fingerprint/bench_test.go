@@ -1,0 +1,121 @@
+package fingerprint
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"fwknopd/parse"
+)
+
+// linuxSYN is what a kernel since 4.20 sends over Ethernet.
+func linuxSYN() *parse.Event {
+	return newSYN(64240, 57, true, []byte{2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 1, 2, 3, 0, 0, 0, 0, 1, 3, 3, 7})
+}
+
+// shapes returns n SYNs of different shapes: no memo holds more than it has room for.
+func shapes(n int) []*parse.Event {
+	list := make([]*parse.Event, n)
+	for i := range list {
+		ev := linuxSYN()
+		ev.Window = uint16(i)
+		ev.TTL = 64 - uint8(i>>16)
+		list[i] = ev
+	}
+	return list
+}
+
+func TestMatchAllocatesNothing(t *testing.T) {
+	m := NewMatcher(Default(), DefaultMaxHops)
+	events := append(readLog(t, "os/nearmiss.log"), shapes(1000)...)
+	dst := make([]*Signature, 0, 64)
+	text := make([]byte, 0, 256)
+	var ids int
+	step := func() {
+		for _, ev := range events {
+			if ev == nil {
+				continue
+			}
+			dst = m.Match(ev, dst[:0])
+			text = AppendSignature(text[:0], ev)
+			ids += int(m.MatchID(ev))
+		}
+	}
+	step() // meets every combination once
+	m.memo = new(memo)
+	if n := testing.AllocsPerRun(1, func() { clear(m.memo[:]); step() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if ids == 0 {
+		t.Error("nothing matched")
+	}
+}
+
+func BenchmarkMatchIDKnown(b *testing.B) {
+	m, ev := NewMatcher(Default(), DefaultMaxHops), linuxSYN()
+	b.ReportAllocs()
+	stamp := uint32(0)
+	for b.Loop() {
+		stamp++
+		binary.BigEndian.PutUint32(ev.Options()[8:], stamp|1)
+		m.MatchID(ev)
+	}
+}
+
+// Every shape is new: the price of a flood of forged ones.
+func BenchmarkMatchIDUnknown(b *testing.B) {
+	m, ev := NewMatcher(Default(), DefaultMaxHops), linuxSYN()
+	b.ReportAllocs()
+	for b.Loop() {
+		if ev.Window++; ev.Window == 0 {
+			ev.ID, ev.Urgent = ev.ID+1, ev.Urgent+1
+			ev.Len++
+		}
+		m.MatchID(ev)
+	}
+}
+
+// 19,000 shapes in turn, as in the log of a busy border.
+func BenchmarkMatchIDBorder(b *testing.B) {
+	m, events := NewMatcher(Default(), DefaultMaxHops), shapes(19000)
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		m.MatchID(events[i%len(events)])
+		i++
+	}
+}
+
+func BenchmarkMatchNoMemo(b *testing.B) {
+	m, ev := NewMatcher(Default(), DefaultMaxHops), linuxSYN()
+	b.ReportAllocs()
+	for b.Loop() {
+		m.match(ev)
+	}
+}
+
+func BenchmarkAppendSignature(b *testing.B) {
+	ev, dst := linuxSYN(), make([]byte, 0, 256)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = AppendSignature(dst[:0], ev)
+	}
+}
+
+func BenchmarkNearest(b *testing.B) {
+	m, ev := NewMatcher(Default(), DefaultMaxHops), linuxSYN()
+	ev.TTL = 250
+	ev.Window = 1
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Nearest(ev)
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Load(ownFileName, ownFile); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
