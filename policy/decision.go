@@ -36,6 +36,9 @@ type Decision struct {
 	Shadow  bool          // the stanza only reports: an Allow must not be carried out
 	Grant   enforce.Grant // valid iff Allow and Command is nil
 	Command *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
+	// Also are further decisions on the same packet, in file order: other stanzas
+	// that grant on the same knock, and what shadow stanzas have to say.
+	Also []Decision
 }
 
 // Detail are the numbers behind a reason, for the log and for explain; nil

@@ -22,6 +22,8 @@ const (
 	SPANAT            Reason = "spa.nat"
 	SPAExpiredStanza  Reason = "spa.expired_stanza"
 	SPARateLimited    Reason = "spa.rate_limited"
+	SPATimeout        Reason = "spa.timeout" // the client may not choose a timeout
+	SPAStore          Reason = "spa.store"   // the digest could not be recorded
 
 	KnockGranted       Reason = "knock.granted"
 	KnockWrongPort     Reason = "knock.wrong_port"
@@ -34,6 +36,7 @@ const (
 	KnockUser          Reason = "knock.user"
 	KnockOS            Reason = "knock.os"
 	KnockSource        Reason = "knock.source"
+	KnockPort          Reason = "knock.port"
 	KnockReplay        Reason = "knock.replay"
 	KnockForgedLine    Reason = "knock.forged_line"
 

@@ -1,0 +1,233 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fwknopd/fingerprint"
+	"fwknopd/parse"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/knock"
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
+)
+
+// Options are what an [Engine] is made of. Server, Access and Store are required;
+// whatever does I/O is a function of the caller's.
+type Options struct {
+	Server *conf.Server
+	Access *conf.Access
+	Store  replay.Store
+	// Signatures name operating systems for REQUIRE_OS; nil refuses those stanzas.
+	Signatures *fingerprint.Matcher
+	// GPG returns what opens the OpenPGP packets of a stanza; called once for each
+	// that has a GPG part. nil: those parts are ignored.
+	GPG func(*conf.Stanza) (Opener, error)
+	// GPGAllowed says whether a packet of src may be given to an OpenPGP opener
+	// now; nil: always. It bounds what public-key work strangers can cause.
+	GPGAllowed func(src netip.Addr, now time.Time) bool
+	// ShadowHash returns the password hash of user in a shadow file, for
+	// REQUIRE_AUTH_METHOD. nil: nobody has one.
+	ShadowHash func(file, user string) (string, error)
+	// Resolve returns the address of a host name in a NAT request, where
+	// ENABLE_NAT_DNS allows one. nil: names are refused.
+	Resolve func(host string) (netip.Addr, error)
+	// Filter says which captured packets are candidates for SPA at all
+	// (PCAP_FILTER); nil: every one. Log lines never are.
+	Filter func(*parse.Event) bool
+	// All lets every stanza take part, whatever AUTH_MODE says: offline use.
+	All bool
+	// DeferSync leaves it to the caller to call [Engine.Sync] before it acts on
+	// decisions: one flush for many packets.
+	DeferSync bool
+}
+
+// An Opener turns the text of an SPA packet into a message. *[spa.Opener] is one.
+type Opener interface {
+	Open(text []byte, m *spa.Message) error
+}
+
+// An Engine decides. It holds one configuration, which never changes, and what it
+// remembers of the traffic. It is for one goroutine.
+//
+// A reload makes a new engine with the same Store and lets it take over the rest
+// with [Engine.Inherit].
+type Engine struct {
+	opts    Options
+	server  *conf.Server
+	spa     []stanza // of ModeSPA, in reading order
+	carrier spa.CarrierOptions
+	minLen  uint16 // of the whole packet
+	html    []byte // room for a packet that came over HTTP
+	request request
+	tracker *knock.Tracker // nil without sequences
+	results []knock.Result // room for what one packet meant
+	unsaved bool           // the store has records that were not synced
+}
+
+// stanza is a stanza of access.conf ready for use.
+type stanza struct {
+	*conf.Stanza
+	symmetric Opener // nil without KEY
+	gpg       Opener // nil without GPG
+	perl      bool   // of a file of 1.9
+	external  *external
+}
+
+// spaModes are the values of AUTH_MODE under which SPA stanzas are evaluated.
+var spaModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"}
+
+// NewEngine checks and prepares a configuration.
+func NewEngine(opts Options) (*Engine, error) {
+	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
+		return nil, errors.New("an engine needs a server, stanzas and a store")
+	}
+	e := &Engine{opts: opts, server: opts.Server, html: make([]byte, spa.MaxText)}
+	e.carrier, e.minLen = carrierOptions(opts.Server)
+	for i := range opts.Access.Stanzas {
+		st := &opts.Access.Stanzas[i]
+		if st.Mode != conf.ModeSPA || !opts.All && !runs(opts.Server.AuthModes, spaModes) {
+			continue
+		}
+		prepared, err := e.prepare(st)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
+		}
+		e.spa = append(e.spa, prepared)
+	}
+	e.tracker = e.newTracker()
+	return e, nil
+}
+
+// runs reports that one of the modes is among those configured.
+func runs(configured, modes []string) bool {
+	return slices.ContainsFunc(configured, func(m string) bool { return slices.Contains(modes, m) })
+}
+
+// Lengths of the two generations. The 2.6 daemon measures the payload, 1.9 the
+// frame, of which the link header is taken to be that of Ethernet.
+const (
+	minPayload    = 140 // 2.6
+	maxPayload    = 1500
+	minPayload19  = 11 // 1.9
+	ethernetBytes = 14
+)
+
+func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
+	c := spa.CarrierOptions{
+		MinLen:        minPayload,
+		MaxLen:        maxPayload,
+		OverHTTP:      s.OverHTTP,
+		AnyUserAgent:  s.AnyUserAgent,
+		XForwardedFor: s.XForwardedFor,
+		Perl19:        !s.CSyntax,
+	}
+	if s.CSyntax {
+		return c, 0
+	}
+	c.MinLen = minPayload19
+	if s.MaxSniffBytes > 0 {
+		c.MaxLen = min(s.MaxSniffBytes-1, spa.MaxText)
+	}
+	return c, uint16(min(max(s.MinPacketLen-ethernetBytes, 0), 1<<16-1))
+}
+
+// prepare makes the keys of a stanza ready.
+func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
+	s := stanza{Stanza: st, perl: st.KeyLegacyPad || st.ForwardAccessNeeded}
+	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: e.server.NATDNS, Perl19: s.perl}
+	if !st.Key.IsZero() {
+		o, err := spa.NewOpener(spa.Key{
+			Passphrase: st.Key.Bytes(),
+			LegacyPad:  st.KeyLegacyPad,
+			Mode:       st.EncryptionMode,
+			HMACKey:    st.HMACKey.Bytes(),
+			HMACType:   st.HMACType,
+			Rules:      rules,
+		})
+		if err != nil {
+			return s, err
+		}
+		s.symmetric = o
+	}
+	var err error
+	if st.GPG != nil && e.opts.GPG != nil {
+		if s.gpg, err = e.opts.GPG(st); err != nil {
+			return s, err
+		}
+	}
+	s.external, err = newExternal(st, e.server)
+	return s, err
+}
+
+// Inherit takes over what old remembers of the traffic, for a reload. The Store is
+// shared through Options; old must not be used any more.
+func (e *Engine) Inherit(old *Engine) {
+	e.unsaved = e.unsaved || old.unsaved
+	if e.tracker != nil && old.tracker != nil {
+		e.tracker.CarryOver(old.tracker)
+	}
+}
+
+// KnockCounts are the totals of the sequence tracker.
+func (e *Engine) KnockCounts() knock.Counts {
+	if e.tracker == nil {
+		return knock.Counts{}
+	}
+	return e.tracker.Counts()
+}
+
+// Sync makes every record durable that Decide added since the last call. With
+// DeferSync nothing that Decide allowed may be done before Sync returned nil.
+func (e *Engine) Sync() error {
+	if !e.unsaved {
+		return nil
+	}
+	if err := e.opts.Store.Sync(); err != nil {
+		return err
+	}
+	e.unsaved = false
+	return nil
+}
+
+// Decide answers one event: now is the time that freshness and expiry are judged
+// by. The decision refers to nothing of ev.
+//
+// A packet that is both an SPA message and a knock is decided as the message,
+// unless only the knock grants; a grant of the other kind then stands in Also.
+func (e *Engine) Decide(now time.Time, ev *parse.Event) Decision {
+	d := combine(e.decideSPA(now, ev, nil), e.decideKnock(now, ev))
+	if d.Verdict == Allow && !e.opts.DeferSync {
+		if err := e.Sync(); err != nil {
+			return e.unrecorded(d, err)
+		}
+	}
+	return d
+}
+
+// combine makes one decision of two.
+func combine(message, knock Decision) Decision {
+	switch {
+	case knock.Verdict == Ignore:
+		return message
+	case message.Verdict == Ignore || message.Verdict == Deny && knock.Verdict == Allow:
+		knock.Also = append(knock.Also, message.Also...)
+		return knock
+	}
+	also := knock.Also
+	if knock.Verdict == Allow {
+		knock.Also = nil
+		also = append([]Decision{knock}, also...)
+	}
+	message.Also = append(message.Also, also...)
+	return message
+}
+
+// unrecorded turns d into a refusal: what is not on disk could be replayed.
+func (e *Engine) unrecorded(d Decision, err error) Decision {
+	return Decision{Verdict: Deny, Reason: SPAStore, Detail: Detail{Text: err.Error()},
+		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
+}

@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"strconv"
+	"time"
+
+	"fwknopd/parse"
+	"fwknopd/policy/spa"
+)
+
+// A Trace is one packet's way through every stage and stanza, for a human: what
+// was checked, what held, and the numbers where something did not. It never holds
+// a secret.
+type Trace struct {
+	Packet   []Check       // before any stanza
+	Stanzas  []StanzaTrace // in file order
+	Decision Decision
+}
+
+// A StanzaTrace is the part of one stanza.
+type StanzaTrace struct {
+	Stanza int // line of the SOURCE keyword
+	Shadow bool
+	Checks []Check
+}
+
+// A Check is one requirement and whether it was met.
+type Check struct {
+	Name   string
+	OK     bool
+	Reason Reason // of a failed check that decides; "" otherwise
+	Detail Detail
+}
+
+// Explain decides like [Engine.Decide] and tells how. What the engine remembers of
+// SPA messages stays as it is: an explained packet is not a seen one.
+func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
+	var t Trace
+	t.Decision = e.decideSPA(now, ev, &t)
+	return t
+}
+
+// begin opens the part of one stanza. Like all of a Trace's own methods it does
+// nothing on nil, so that decisions without a reader cost nothing.
+func (t *Trace) begin(st *stanza) {
+	if t != nil {
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
+	}
+}
+
+// stage records a check and returns ok.
+func (t *Trace) stage(name string, ok bool, text string) bool {
+	if t != nil {
+		t.add(Check{Name: name, OK: ok, Detail: Detail{Text: text}})
+	}
+	return ok
+}
+
+// check records a check of a message.
+func (t *Trace) check(name string, ref *refusal) {
+	switch {
+	case t == nil:
+	case ref == nil:
+		t.add(Check{Name: name, OK: true})
+	default:
+		t.add(Check{Name: name, Reason: ref.reason, Detail: ref.detail})
+	}
+}
+
+func (t *Trace) add(c Check) {
+	if n := len(t.Stanzas); n > 0 {
+		t.Stanzas[n-1].Checks = append(t.Stanzas[n-1].Checks, c)
+		return
+	}
+	t.Packet = append(t.Packet, c)
+}
+
+// message records that a stanza's key opened the packet.
+func (t *Trace) message(name string, m *spa.Message) {
+	if t != nil {
+		t.stage(name, true, "authentic, "+typeName(m.Type)+", user "+m.User)
+	}
+}
+
+// typeName names a message type in the words of the manual.
+func typeName(t spa.Type) string {
+	return [...]string{"command", "access", "nat access", "access with timeout", "nat access with timeout",
+		"local nat access", "local nat access with timeout"}[t]
+}
+
+// traceSources shows for each stanza why it is not meant for the packet.
+func (e *Engine) traceSources(r *request) {
+	if r.trace == nil {
+		return
+	}
+	for i := range e.spa {
+		r.trace.begin(&e.spa[i])
+		r.trace.stage("source", false, e.spa[i].covers(r.ev))
+	}
+}
+
+// carrierText says what was found in the payload. Only explain asks for it.
+func carrierText(r *request, ok bool) string {
+	switch {
+	case r.trace == nil:
+		return ""
+	case !ok:
+		return "no SPA text in " + strconv.Itoa(len(r.ev.Payload)) + " bytes of payload"
+	}
+	text := strconv.Itoa(len(r.text)) + " characters of SPA text"
+	if r.info.HTTP {
+		text += " in an HTTP request"
+	}
+	if from := r.info.Forwarded(); from.IsValid() {
+		text += ", for " + from.String()
+	}
+	return text
+}

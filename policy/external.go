@@ -1,0 +1,278 @@
+package policy
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/policy/conf"
+)
+
+// An external is a pair of configured commands that opens and closes in place of
+// firewall rules: EXTERNAL_CMD_* of 1.9 or CMD_CYCLE_* of 2.6.
+type external struct {
+	open, close []word
+	timeout     time.Duration // of each run
+	anyPort     bool          // opens whatever port was asked for
+	cycle       bool          // the variables and the clock of CMD_CYCLE
+	timer       time.Duration // CMD_CYCLE_TIMER
+}
+
+// newExternal returns the commands of a stanza, nil if firewall rules serve it. The
+// stanza's own pair comes before that of the server.
+func newExternal(st *conf.Stanza, s *conf.Server) (*external, error) {
+	x := &external{timeout: cmp.Or(st.ExternalTimeout, s.ExternalTimeout), anyPort: true}
+	open, end := "", ""
+	switch {
+	case st.CycleOpen != "":
+		x.cycle, x.timer = true, st.CycleTimer
+		open, end = st.CycleOpen, st.CycleClose
+	case st.ExternalOpen != "":
+		open, end = st.ExternalOpen, st.ExternalClose
+	case s.FirewallType == "external_cmd" && s.ExternalOpen != "":
+		x.anyPort = s.ExternalEnabled
+		open, end = s.ExternalOpen, s.ExternalClose
+	default:
+		return nil, nil
+	}
+	vars := variables(st, s.ExternalPrefix)
+	if x.cycle {
+		vars = cycleVariables
+	}
+	var err error
+	if x.open, err = compile(open, vars, x.cycle); err == nil && len(x.open) == 0 {
+		err = errors.New("external command is empty")
+	}
+	if err == nil {
+		x.close, err = compile(end, vars, x.cycle)
+	}
+	return x, err
+}
+
+// ExternalLimits says what a stanza's external commands can become, in the form in
+// which the privileged side checks them; none if firewall rules serve it.
+func ExternalLimits(st *conf.Stanza, s *conf.Server) ([]enforce.ExternalLimit, error) {
+	x, err := newExternal(st, s)
+	if x == nil || err != nil {
+		return nil, err
+	}
+	return []enforce.ExternalLimit{{Open: limits(x.open), Close: limits(x.close), Timeout: x.timeout}}, nil
+}
+
+// A value is what a variable stands for in one grant.
+type value uint8
+
+const (
+	literal       value = iota // fixed when the configuration is loaded
+	clientAddress              // the address to let in
+	packetSource
+	packetDest
+	portNumber
+	protoName
+	protoNumber
+	endEpoch
+	clientSeconds
+)
+
+// variable is a name in a command and what it stands for; text is that of a
+// literal.
+type variable struct {
+	value value
+	text  string
+}
+
+// cycleVariables are those of CMD_CYCLE_*.
+var cycleVariables = map[string]variable{
+	"IP":             {value: clientAddress},
+	"SRC":            {value: clientAddress},
+	"PKT_SRC":        {value: packetSource},
+	"DST":            {value: packetDest},
+	"PORT":           {value: portNumber},
+	"PROTO":          {value: protoNumber},
+	"TIMEOUT":        {value: endEpoch},
+	"CLIENT_TIMEOUT": {value: clientSeconds},
+}
+
+// variables are those of EXTERNAL_CMD_*: three of the packet, and the keywords of
+// the stanza, of which conf leaves out the secrets.
+func variables(st *conf.Stanza, prefix string) map[string]variable {
+	vars := make(map[string]variable, len(st.Vars)+3)
+	for name, text := range st.Vars {
+		vars[prefix+name] = variable{text: text}
+	}
+	vars[prefix+"SRC"] = variable{value: clientAddress}
+	vars[prefix+"PORT"] = variable{value: portNumber}
+	vars[prefix+"PROTO"] = variable{value: protoName}
+	return vars
+}
+
+// A word is one argument in pieces: literal text and values of the packet by
+// turns. Whatever a value holds, it stays inside its argument.
+type word []variable
+
+// compile cuts a command line into arguments, the way a shell would by blanks and
+// quotes, and finds the variables in it: the longest name that fits counts.
+// Unknown ones stand as they are; in CMD_CYCLE they lose their dollar sign.
+func compile(line string, vars map[string]variable, cycle bool) ([]word, error) {
+	names := slices.SortedFunc(maps.Keys(vars), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
+	var words []word
+	var w word
+	quote, inWord := byte(0), false
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		switch {
+		case quote == 0 && (c == ' ' || c == '\t'):
+			if inWord {
+				words, w, inWord = append(words, w), nil, false
+			}
+			continue
+		case c == quote && quote != 0:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == '\\' && quote != '\'' && i+1 < len(line):
+			i++
+			w = w.add(line[i : i+1])
+		case c == '$' && quote != '\'':
+			name := longest(names, line[i+1:])
+			switch {
+			case name != "":
+				w = append(w, vars[name]).merge()
+				i += len(name)
+			case !cycle:
+				w = w.add("$")
+			}
+		default:
+			w = w.add(line[i : i+1])
+		}
+		inWord = true
+	}
+	if quote != 0 {
+		return nil, errors.New("external command has a quote without its partner")
+	}
+	if inWord {
+		words = append(words, w)
+	}
+	return words, nil
+}
+
+// longest returns the first of names, which are sorted by length, that text begins
+// with.
+func longest(names []string, text string) string {
+	for _, n := range names {
+		if n != "" && strings.HasPrefix(text, n) {
+			return n
+		}
+	}
+	return ""
+}
+
+// add appends literal text.
+func (w word) add(text string) word {
+	return append(w, variable{text: text}).merge()
+}
+
+// merge joins the last two pieces if both are literal.
+func (w word) merge() word {
+	n := len(w)
+	if n < 2 || w[n-1].value != literal || w[n-2].value != literal {
+		return w
+	}
+	w[n-2].text += w[n-1].text
+	return w[:n-1]
+}
+
+// limits is the form of [enforce.Limits]: literal text, cut where a value goes.
+func limits(words []word) []enforce.Word {
+	out := make([]enforce.Word, len(words))
+	for i, w := range words {
+		cut := enforce.Word{""}
+		for _, p := range w {
+			if p.value == literal {
+				cut[len(cut)-1] += p.text
+			} else {
+				cut = append(cut, "")
+			}
+		}
+		out[i] = cut
+	}
+	return out
+}
+
+// apply makes of g a grant that runs the commands.
+func (x *external) apply(g *enforce.Grant, r *request, st *stanza) {
+	if x.cycle {
+		x.cycleClock(g, r, st)
+	} else {
+		g.Ports = slices.DeleteFunc(g.Ports, func(p enforce.Port) bool { return !st.offers(conf.Port(p)) })
+	}
+	v := x.values(g, r)
+	g.External = &enforce.External{Open: argv(x.open, v), Close: argv(x.close, v), Timeout: x.timeout}
+}
+
+// cycleClock sets the end by CMD_CYCLE_TIMER unless the client asked for its own.
+func (x *external) cycleClock(g *enforce.Grant, r *request, st *stanza) {
+	if x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
+		g.Expires = r.now.Add(x.timer)
+	}
+}
+
+// values are the texts of one grant. The port is the first that was asked for and
+// is offered; without one it is 0 of protocol NA.
+func (x *external) values(g *enforce.Grant, r *request) map[value]string {
+	v := map[value]string{
+		clientAddress: g.Src.String(),
+		packetSource:  r.src().String(),
+		packetDest:    addrText(r.ev.Dst.Addr()),
+		portNumber:    "0",
+		protoName:     "NA",
+		protoNumber:   "0",
+		endEpoch:      "0",
+		clientSeconds: strconv.FormatUint(uint64(r.msg.Timeout), 10),
+	}
+	for _, p := range r.msg.Ports {
+		if port := enforce.Port(p); slices.Contains(g.Ports, port) {
+			v[portNumber] = strconv.Itoa(int(port.Number))
+			v[protoName] = enforce.ProtoName(port.Proto)
+			v[protoNumber] = strconv.Itoa(int(port.Proto))
+			break
+		}
+	}
+	if !g.Expires.IsZero() {
+		v[endEpoch] = strconv.FormatInt(g.Expires.Unix(), 10)
+	}
+	return v
+}
+
+func addrText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "0.0.0.0"
+	}
+	return a.String()
+}
+
+// argv fills the values in.
+func argv(words []word, values map[value]string) []string {
+	if len(words) == 0 {
+		return nil
+	}
+	args := make([]string, len(words))
+	for i, w := range words {
+		for _, p := range w {
+			if p.value == literal {
+				args[i] += p.text
+			} else {
+				args[i] += values[p.value]
+			}
+		}
+	}
+	return args
+}

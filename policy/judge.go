@@ -1,0 +1,256 @@
+package policy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
+)
+
+// check is one requirement of a stanza; nil means met.
+type check struct {
+	name string
+	meet func(*Engine, *request, *stanza) *refusal
+}
+
+// common are the checks of every message, in their order.
+var common = []check{
+	{"age", (*Engine).age},
+	{"expiry", (*Engine).expiry},
+	{"user", (*Engine).user},
+	{"address", (*Engine).address},
+	{"auth", (*Engine).auth},
+}
+
+// ofCommand and ofAccess are the checks of message type 0 and of all others.
+var (
+	ofCommand = []check{
+		{"command", (*Engine).command},
+	}
+	ofAccess = []check{
+		{"access", (*Engine).access},
+		{"timeout", (*Engine).timeout},
+		{"ports", (*Engine).ports},
+	}
+)
+
+// judge asks one stanza whether it grants what the message in r wants. Nothing is
+// granted in part.
+func (e *Engine) judge(r *request, st *stanza) (Decision, step) {
+	checks := ofAccess
+	if r.msg.Type == spa.Command {
+		checks = ofCommand
+	}
+	at := atPolicy
+	for _, list := range [...][]check{common, checks} {
+		for _, c := range list {
+			ref := c.meet(e, r, st)
+			r.trace.check(c.name, ref)
+			if ref != nil {
+				return r.deny(st, ref), at
+			}
+			at++
+		}
+	}
+	d := Decision{Verdict: Allow, Reason: SPAGranted, Mode: modeSPA, Src: r.src(), Stanza: st.Pos.Line, User: r.msg.User}
+	if r.msg.Type == spa.Command {
+		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
+		return d, at
+	}
+	grant, ref := e.grant(r, st)
+	r.trace.check("grant", ref)
+	if ref != nil {
+		return r.deny(st, ref), at
+	}
+	d.Grant = grant
+	return d, at
+}
+
+// age compares the client's clock with ours, in both directions. Whole seconds
+// count, as the time stamp has them; the limit itself is young enough.
+func (e *Engine) age(r *request, _ *stanza) *refusal {
+	if !e.server.Aging {
+		return nil
+	}
+	age, limit := r.now.Unix()-r.msg.Time, int64(e.server.MaxAge/time.Second)
+	if age <= limit && -age <= limit {
+		return nil
+	}
+	ref := refuse(SPAStale, "")
+	if age < 0 {
+		ref.reason = SPAFuture
+	}
+	ref.detail.AgeS, ref.detail.MaxAgeS = &age, &limit
+	return ref
+}
+
+func (e *Engine) expiry(r *request, st *stanza) *refusal {
+	if st.Expires.IsZero() || r.now.Before(st.Expires) {
+		return nil
+	}
+	return refuse(SPAExpiredStanza, "since "+st.Expires.UTC().Format(time.RFC3339))
+}
+
+func (e *Engine) user(r *request, st *stanza) *refusal {
+	if len(st.Usernames) == 0 || slices.Contains(st.Usernames, r.msg.User) {
+		return nil
+	}
+	return &refusal{SPAUser, Detail{Want: strings.Join(st.Usernames, ","), Got: r.msg.User}}
+}
+
+// address decides whom the message may speak for.
+func (e *Engine) address(r *request, st *stanza) *refusal {
+	allow := r.allow()
+	if r.msg.Allow.IsUnspecified() {
+		switch {
+		case e.server.RequireSourceAddress:
+			return &refusal{SPASource, Detail{Got: r.msg.Allow.String(), Text: "REQUIRE_SOURCE_ADDRESS wants a real address"}}
+		case !st.SourceAddress.Contains(r.src()):
+			return &refusal{SPASource, Detail{Got: r.msg.Allow.String(), Text: "REQUIRE_SOURCE_ADDRESS of the stanza wants a real address from this source"}}
+		}
+	}
+	switch {
+	case e.server.Blacklist.Contains(allow):
+		return &refusal{SPASource, Detail{Got: allow.String(), Text: "the address is in BLACKLIST"}}
+	case allow.IsUnspecified() || allow.IsMulticast():
+		return &refusal{SPASource, Detail{Got: allow.String(), Text: "not the address of a client"}}
+	}
+	return nil
+}
+
+// auth asks for the password of the user, where REQUIRE_AUTH_METHOD is crypt.
+func (e *Engine) auth(r *request, st *stanza) *refusal {
+	if !st.AuthCrypt {
+		return nil
+	}
+	method, password, ok := strings.Cut(r.msg.ServerAuth, ",")
+	if !ok || method != "crypt" {
+		return refuse(SPAAuthMethod, "the message brings no password")
+	}
+	if e.opts.ShadowHash == nil {
+		return refuse(SPAAuthMethod, "no shadow file")
+	}
+	hash, err := e.opts.ShadowHash(st.ShadowFile, r.msg.User)
+	if err != nil {
+		return refuse(SPAAuthMethod, err.Error())
+	}
+	_, _ = hash, password
+	return refuse(SPAAuthMethod, "passwords cannot be verified")
+}
+
+// access says whether the stanza opens anything of the kind that is asked for.
+func (e *Engine) access(r *request, st *stanza) *refusal {
+	switch {
+	case st.DisableAccess:
+		return refuse(SPAPort, "DISABLE_FW_ACCESS: the stanza opens nothing")
+	case st.ForwardAccess && st.ForwardAccessNeeded && !nat(r.msg.Type):
+		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS: the stanza serves NAT requests only")
+	}
+	return nil
+}
+
+func (e *Engine) timeout(r *request, st *stanza) *refusal {
+	if r.msg.HasTimeout && !st.PermitClientTimeout {
+		return refuse(SPATimeout, "PERMIT_CLIENT_TIMEOUT is off")
+	}
+	return nil
+}
+
+// lifetime is how long the grant lasts, 0 for ever: what the stanza says, or what
+// the client asks for up to the cap. A client that asks for 0 has not asked.
+func (r *request) lifetime(st *stanza) time.Duration {
+	if !r.msg.HasTimeout || r.msg.Timeout == 0 {
+		return st.AccessTimeout
+	}
+	asked := time.Duration(r.msg.Timeout) * time.Second
+	if st.MaxAccessTimeout > 0 {
+		asked = min(asked, st.MaxAccessTimeout)
+	}
+	return asked
+}
+
+// ports wants every port that is asked for to be offered. Commands that open by
+// themselves need no match, but RESTRICT_PORTS binds them too.
+func (e *Engine) ports(r *request, st *stanza) *refusal {
+	for _, p := range r.msg.Ports {
+		port := conf.Port(p)
+		switch {
+		case slices.Contains(st.RestrictPorts, port):
+			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "in RESTRICT_PORTS"}}
+		case st.external != nil && st.external.anyPort, st.offers(port):
+		default:
+			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "not in OPEN_PORTS"}}
+		}
+	}
+	return nil
+}
+
+// offers reports that the stanza opens p.
+func (st *stanza) offers(p conf.Port) bool {
+	return st.OpenPortsAny || st.PermitClientPorts || slices.Contains(st.OpenPorts, p)
+}
+
+// grant is what the message opens.
+func (e *Engine) grant(r *request, st *stanza) (enforce.Grant, *refusal) {
+	g := enforce.Grant{Src: r.allow(), Ports: portsOf(r.msg.Ports), Stanza: st.Pos.Line, User: r.msg.User}
+	if life := r.lifetime(st); life > 0 {
+		g.Expires = r.now.Add(life)
+	}
+	if st.external != nil {
+		st.external.apply(&g, r, st)
+		return g, nil
+	}
+	if e.server.DestinationRule && sameFamily(g.Src, r.ev.Dst.Addr()) {
+		g.Dst = r.ev.Dst.Addr()
+	}
+	ref := e.translate(&g, r, st)
+	if g.NAT == nil {
+		g.Output = e.server.Output && (st.OutputAccess || !st.perl)
+	}
+	return g, ref
+}
+
+func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }
+
+// portsOf sorts the ports and drops repetitions.
+func portsOf(asked []spa.Port) []enforce.Port {
+	ports := make([]enforce.Port, len(asked))
+	for i, p := range asked {
+		ports[i] = enforce.Port(p)
+	}
+	slices.SortFunc(ports, func(a, b enforce.Port) int {
+		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
+	})
+	return slices.Compact(ports)
+}
+
+// command wants a stanza that runs commands, and a text that its CMD_REGEX, if it
+// has one, finds in the whole message: address, comma, command.
+func (e *Engine) command(r *request, st *stanza) *refusal {
+	switch {
+	case !st.CmdExec:
+		return refuse(SPACmdDisabled, "ENABLE_CMD_EXEC is off")
+	case st.CmdRegex != nil && !st.CmdRegex.MatchString(r.msg.Text):
+		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String()}}
+	}
+	return nil
+}
+
+func (e *Engine) commandFor(r *request, st *stanza) *Command {
+	return &Command{
+		Text:      r.msg.Cmd,
+		User:      st.CmdUser,
+		Group:     st.CmdGroup,
+		Sudo:      st.CmdSudo,
+		SudoUser:  st.CmdSudoUser,
+		SudoGroup: st.CmdSudoGroup,
+		Shell:     st.CmdShell,
+		Timeout:   e.server.CmdTimeout,
+		Src:       r.allow(),
+	}
+}

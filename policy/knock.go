@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"bytes"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/parse"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/knock"
+	"fwknopd/policy/replay"
+)
+
+// modeKnock is Decision.Mode of every decision in this file.
+const modeKnock = "knock"
+
+// knockModes are the values of AUTH_MODE under which sequences are followed.
+var knockModes = []string{"KNOCK"}
+
+// newTracker returns nil if no stanza has a sequence to follow.
+func (e *Engine) newTracker() *knock.Tracker {
+	if !e.opts.All && !runs(e.server.AuthModes, knockModes) {
+		return nil
+	}
+	for i := range e.opts.Access.Stanzas {
+		if e.opts.Access.Stanzas[i].Mode != conf.ModeSPA {
+			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures})
+		}
+	}
+	return nil
+}
+
+// decideKnock takes the packet as one knock. Every stanza that it completes
+// grants: the first is the decision, the others stand in Also. If none grants, the
+// refusal that came furthest in its sequence counts.
+func (e *Engine) decideKnock(now time.Time, ev *parse.Event) Decision {
+	if e.tracker == nil {
+		return Decision{}
+	}
+	e.results = e.tracker.Step(now, ev, e.results[:0])
+	if len(e.results) == 0 {
+		return Decision{}
+	}
+	var best Decision
+	var also, shadows []Decision
+	far := -1
+	replays := e.rememberKnocks(now, ev)
+	for i := range e.results {
+		res := &e.results[i]
+		d := e.knockDecision(now, ev, res, replays[i])
+		switch {
+		case d.Shadow:
+			shadows = append(shadows, d)
+		case d.Verdict == Allow && best.Verdict == Allow:
+			also = append(also, d)
+		case d.Verdict == Allow:
+			best = d
+		case best.Verdict != Allow && res.Step > far:
+			best, far = d, res.Step
+		}
+	}
+	if best.Verdict == Ignore && len(shadows) > 0 {
+		best, shadows = shadows[0], shadows[1:]
+	}
+	best.Also = append(also, shadows...)
+	return best
+}
+
+// rememberKnocks tells the store of the cipher texts that this packet completed,
+// each once, and returns for each result why the store refuses it.
+func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event) []*refusal {
+	replays := make([]*refusal, len(e.results))
+	for i := range e.results {
+		res := &e.results[i]
+		if res.Cipher == nil || Reason(res.Reason) == KnockReplay {
+			continue
+		}
+		same := func(j int) bool { return bytes.Equal(e.results[j].Cipher, res.Cipher) }
+		first := 0
+		for !same(first) {
+			first++
+		}
+		if first < i {
+			replays[i] = replays[first]
+			continue
+		}
+		seen, fresh, err := e.opts.Store.Add(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)})
+		e.unsaved = e.unsaved || fresh
+		switch {
+		case err != nil:
+			replays[i] = refuse(KnockReplay, err.Error())
+		case !fresh:
+			replays[i] = replayed(seen)
+			replays[i].reason = KnockReplay
+		}
+	}
+	return replays
+}
+
+// knockDecision puts a result in the words of a decision.
+func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result, replay *refusal) Decision {
+	st := &e.opts.Access.Stanzas[res.Stanza]
+	d := Decision{Verdict: Deny, Reason: Reason(res.Reason), Mode: modeKnock, Src: ev.Src.Addr(),
+		Stanza: st.Pos.Line, User: res.User, Shadow: st.Shadow, Detail: knockDetail(res)}
+	switch {
+	case replay != nil:
+		d.Reason, d.Detail = replay.reason, replay.detail
+	case res.Granted:
+		d.Verdict, d.Grant = Allow, e.knockGrant(now, ev, res, st)
+	}
+	return d
+}
+
+func (e *Engine) knockGrant(now time.Time, ev *parse.Event, res *knock.Result, st *conf.Stanza) enforce.Grant {
+	g := enforce.Grant{Src: res.Allow, Ports: res.Ports, Stanza: st.Pos.Line, User: res.User,
+		Output: e.server.Output && st.OutputAccess}
+	if res.Timeout > 0 {
+		g.Expires = now.Add(res.Timeout)
+	}
+	if e.server.DestinationRule && sameFamily(g.Src, ev.Dst.Addr()) {
+		g.Dst = ev.Dst.Addr()
+	}
+	return g
+}
+
+// knockDetail takes over the numbers that the reason needs.
+func knockDetail(res *knock.Result) Detail {
+	d := Detail{Port: res.Port.String(), Want: res.Want, Got: res.Got, Text: res.Text}
+	if res.Steps > 0 {
+		step, steps := res.Step, res.Steps
+		d.Step, d.Steps = &step, &steps
+	}
+	if res.Gap != 0 || res.Bound != 0 {
+		gap, bound := res.Gap.Seconds(), res.Bound.Seconds()
+		d.GapS, d.LimitS = &gap, &bound
+	}
+	if res.MaxUses > 0 {
+		limit := res.MaxUses
+		d.Limit = &limit
+	}
+	if !res.FirstSeen.IsZero() {
+		seen := res.FirstSeen
+		d.FirstSeen = &seen
+	}
+	if res.FirstSrc.IsValid() {
+		d.FirstSrc = res.FirstSrc.String()
+	}
+	return d
+}

@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"errors"
+	"net/netip"
+
+	"fwknopd/enforce"
+	"fwknopd/policy/spa"
+)
+
+var errNoResolver = errors.New("host names are not looked up")
+
+// nat reports the message types that ask for a translation.
+func nat(t spa.Type) bool {
+	switch t {
+	case spa.NATAccess, spa.NATAccessTimeout, spa.LocalNATAccess, spa.LocalNATAccessTimeout:
+		return true
+	}
+	return false
+}
+
+// translate adds to g where the opening leads: nowhere else, for most messages.
+func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
+	local := r.msg.Type == spa.LocalNATAccess || r.msg.Type == spa.LocalNATAccessTimeout
+	forced := st.ForwardAll || st.ForceNAT.IsValid()
+	if !forced && !nat(r.msg.Type) {
+		return nil
+	}
+	if ref := e.natEnabled(st, local && !forced, forced); ref != nil {
+		return ref
+	}
+	var ref *refusal
+	switch {
+	case st.ForwardAll:
+		ref = forwardAll(g, st)
+	case forced:
+		ref = forwardTo(g, st.ForceNAT)
+	default:
+		ref = e.forwardAsAsked(g, r, st)
+	}
+	if ref != nil {
+		return ref
+	}
+	g.NAT.Local = local && !forced
+	if st.DisableDNAT && !g.NAT.Local {
+		withoutDNAT(g)
+	}
+	return e.sourceNAT(g, st)
+}
+
+// natEnabled asks the switches: of the server, and of a stanza of 1.9.
+func (e *Engine) natEnabled(st *stanza, local, forced bool) *refusal {
+	switch {
+	case forced && !e.server.Forwarding && !e.server.LocalNAT:
+		return refuse(SPANAT, "FORCE_NAT and FORWARD_ALL need ENABLE_IPT_FORWARDING")
+	case forced:
+		return nil
+	case local && !e.server.LocalNAT:
+		return refuse(SPANAT, "ENABLE_IPT_LOCAL_NAT is off")
+	case !local && !e.server.Forwarding:
+		return refuse(SPANAT, "ENABLE_IPT_FORWARDING is off")
+	case !local && st.ForwardAccessNeeded && !st.ForwardAccess:
+		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS of the stanza is off")
+	}
+	return nil
+}
+
+// forwardAll opens everything towards the forced address, or towards all.
+func forwardAll(g *enforce.Grant, st *stanza) *refusal {
+	g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{}
+	if to := st.ForceNAT.Addr(); to.IsValid() && !to.IsUnspecified() {
+		if !sameFamily(g.Src, to) {
+			return refuse(SPANAT, "address families of client and target differ")
+		}
+		g.NAT.Target = netip.AddrPortFrom(to, 0)
+	}
+	return nil
+}
+
+// forwardAsAsked reads the two conventions. Clients of 1.x name the inside service
+// in the message and the outside port in the nat field, later ones the other way
+// round.
+func (e *Engine) forwardAsAsked(g *enforce.Grant, r *request, st *stanza) *refusal {
+	host, err := netip.ParseAddr(r.msg.NATHost)
+	if err != nil {
+		if host, err = e.resolve(r.msg.NATHost); err != nil {
+			return refuse(SPANAT, "the host name of the target does not resolve")
+		}
+	}
+	if !st.InternalNets.IsZero() && !st.InternalNets.Contains(host) {
+		return &refusal{SPANAT, Detail{Got: host.String(), Text: "the target is not in INTERNAL_NET_ACCESS"}}
+	}
+	if len(g.Ports) != 1 {
+		return refuse(SPANAT, "a translation is for one port")
+	}
+	inside := r.msg.NATPort
+	if r.msg.Perl19 {
+		inside, g.Ports[0].Number = g.Ports[0].Number, inside
+	}
+	return forwardTo(g, netip.AddrPortFrom(host, inside))
+}
+
+// forwardTo leads the one port of g to the target.
+func forwardTo(g *enforce.Grant, to netip.AddrPort) *refusal {
+	switch {
+	case len(g.Ports) != 1:
+		return refuse(SPANAT, "a translation is for one port")
+	case !g.Ports[0].HasNumber():
+		return refuse(SPANAT, "ICMP cannot be translated")
+	case !sameFamily(g.Src, to.Addr()):
+		return refuse(SPANAT, "address families of client and target differ")
+	case to.Addr().IsUnspecified() || to.Addr().IsMulticast() || to.Port() == 0:
+		return refuse(SPANAT, "not an address that can be a target")
+	}
+	g.NAT = &enforce.NAT{Target: to}
+	return nil
+}
+
+func (e *Engine) resolve(host string) (netip.Addr, error) {
+	if e.opts.Resolve == nil || !e.server.NATDNS {
+		return netip.Addr{}, errNoResolver
+	}
+	return e.opts.Resolve(host)
+}
+
+// withoutDNAT makes of a translation a mere permission to pass (DISABLE_DNAT): the
+// client addresses the inside host and port itself, so these are what is opened.
+func withoutDNAT(g *enforce.Grant) {
+	to := g.NAT.Target
+	g.NAT.Target = netip.AddrPort{}
+	if !to.IsValid() {
+		return
+	}
+	g.Dst = to.Addr()
+	if !g.All {
+		g.Ports[0].Number = to.Port()
+	}
+}
+
+// sourceNAT adds the translation of the client's address: the stanza's word first,
+// then the server's.
+func (e *Engine) sourceNAT(g *enforce.Grant, st *stanza) *refusal {
+	switch {
+	case g.NAT.Local:
+		return nil
+	case st.ForceSNAT.IsValid():
+		g.NAT.SNAT = st.ForceSNAT
+	case st.ForceMasquerade:
+		g.NAT.Masquerade = true
+	case e.server.SNAT && e.server.SNATAddr.IsValid():
+		g.NAT.SNAT = e.server.SNATAddr
+	case e.server.SNAT:
+		g.NAT.Masquerade = true
+	}
+	if g.NAT.SNAT.IsValid() && !sameFamily(g.Src, g.NAT.SNAT) {
+		return refuse(SPANAT, "address families of client and SNAT address differ")
+	}
+	return nil
+}

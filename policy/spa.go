@@ -1,0 +1,338 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fwknopd/parse"
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
+)
+
+// modeSPA is Decision.Mode of every decision in this file.
+const modeSPA = "spa"
+
+// A request is one SPA packet on its way through the stanzas. The engine keeps one
+// and uses it again.
+type request struct {
+	now   time.Time
+	ev    *parse.Event
+	text  []byte
+	info  spa.CarrierInfo
+	msg   spa.Message
+	trace *Trace // nil: nobody asks, and the store is written
+
+	opened bool // some stanza opened it, so that the store knows it
+	ended  bool // the store ended it: no stanza can help
+}
+
+// src is who sent the packet.
+func (r *request) src() netip.Addr { return r.ev.Src.Addr() }
+
+// client is whom the packet speaks for: its source, or whom a proxy named.
+func (r *request) client() netip.Addr {
+	if from := r.info.Forwarded(); from.IsValid() {
+		return from
+	}
+	return r.src()
+}
+
+// allow is the address to let in.
+func (r *request) allow() netip.Addr {
+	if r.msg.Allow.IsUnspecified() {
+		return r.client()
+	}
+	return r.msg.Allow
+}
+
+// A refusal is why a check failed.
+type refusal struct {
+	reason Reason
+	detail Detail
+}
+
+func refuse(reason Reason, text string) *refusal {
+	return &refusal{reason, Detail{Text: text}}
+}
+
+// decideSPA gives a captured packet to the stanzas in file order; the first that
+// grants ends it. Of the refusals the one that came furthest counts, and among
+// equals the first: the stanza that nearly granted knows best why not.
+//
+// Shadow stanzas are asked too, but what they say neither grants nor ends
+// anything: it goes into Also, or stands for the whole where no other stanza has
+// an opinion.
+func (e *Engine) decideSPA(now time.Time, ev *parse.Event, trace *Trace) Decision {
+	if len(e.spa) == 0 || !e.candidate(ev, trace) {
+		return Decision{}
+	}
+	forSource := slices.ContainsFunc(e.spa, func(st stanza) bool { return st.covers(ev) == "" })
+	if !forSource && trace == nil && !shaped(ev.Payload, e.carrier.OverHTTP) {
+		return Decision{}
+	}
+	r := &e.request
+	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
+	var ok bool
+	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, e.carrier, e.html)
+	trace.stage("carrier", ok, carrierText(r, ok))
+	switch {
+	case !ok:
+		return Decision{}
+	case !forSource && !looksSPA(r.text):
+		return Decision{}
+	case !forSource:
+		e.traceSources(r)
+		return r.deny(nil, refuse(NoStanza, ""))
+	case e.server.Blacklist.Contains(r.src()):
+		trace.stage("blacklist", false, "the source is in BLACKLIST")
+		if !looksSPA(r.text) {
+			return Decision{}
+		}
+		return r.deny(nil, refuse(SPASource, "the source is in BLACKLIST"))
+	}
+	return e.ask(r)
+}
+
+// candidate reports that ev can carry SPA at all.
+func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
+	switch {
+	case ev.Origin != parse.OriginFrame || len(ev.Payload) == 0:
+		return trace.stage("packet", false, "a log line or an empty packet carries no SPA message")
+	case ev.Fragment:
+		return trace.stage("packet", false, "a fragment is never taken for a message")
+	case ev.Proto != parse.UDP && ev.Proto != parse.TCP && ev.Proto != parse.ICMP && ev.Proto != parse.ICMPv6:
+		return trace.stage("packet", false, "protocol carries no SPA message")
+	case ev.Len < e.minLen:
+		return trace.stage("packet", false, "shorter than MIN_SPA_PKT_LEN")
+	case e.opts.Filter != nil && !e.opts.Filter(ev):
+		return trace.stage("filter", false, "PCAP_FILTER does not match")
+	}
+	return true
+}
+
+// covers says whether the stanza is meant for the packet: "" or why not. It does
+// not allocate.
+func (st *stanza) covers(ev *parse.Event) string {
+	switch {
+	case !st.Source.Contains(ev.Src.Addr()):
+		return "the source is not in SOURCE"
+	case !st.Destination.IsZero() && !st.Destination.Contains(ev.Dst.Addr()):
+		return "the destination is not in DESTINATION"
+	case st.Interface != "" && ev.In != nil && string(ev.In) != st.Interface:
+		return "not from RESTRICT_INTF"
+	}
+	return ""
+}
+
+// ask gives the packet to each stanza.
+func (e *Engine) ask(r *request) Decision {
+	var best Decision
+	var far step
+	var shadows []Decision
+	for i := range e.spa {
+		st := &e.spa[i]
+		r.trace.begin(st)
+		if why := st.covers(r.ev); why != "" {
+			r.trace.stage("source", false, why)
+			continue
+		}
+		r.trace.stage("source", true, "")
+		d, at := e.try(r, st)
+		switch {
+		case st.Shadow:
+			if d.Verdict != Ignore {
+				d.Shadow = true
+				shadows = append(shadows, d)
+			}
+		case d.Verdict == Allow:
+			d.Also = shadows
+			return d
+		case at > far:
+			best, far = d, at
+		}
+		if r.ended {
+			break
+		}
+	}
+	if best.Verdict == Ignore && len(shadows) > 0 {
+		best, shadows = shadows[0], shadows[1:]
+	}
+	best.Also = shadows
+	return best
+}
+
+// A step is how far a packet came in a stanza, in the order of the checks.
+type step uint8
+
+const (
+	atNothing step = iota
+	atRate         // not opened: too much public-key work
+	atHMAC
+	atDecrypt
+	atDigest
+	atSigner
+	atMalformed
+	atStore // opened from here on
+	atPolicy
+)
+
+// try opens the packet with the keys of one stanza and asks for its judgement.
+func (e *Engine) try(r *request, st *stanza) (Decision, step) {
+	ref, at := e.open(r, st)
+	switch {
+	case at == atNothing:
+		return Decision{}, atNothing
+	case ref != nil:
+		return r.deny(st, ref), at
+	}
+	if ref := e.remember(r); ref != nil {
+		return r.deny(st, ref), atStore
+	}
+	return e.judge(r, st)
+}
+
+// open tries the keys of the stanza. Without a refusal r.msg is the message.
+// atNothing: this is no packet for these keys.
+func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
+	ref, at := e.openWith(r, st.symmetric, "rijndael")
+	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
+		return ref, at
+	}
+	if e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.now) {
+		r.trace.stage("gpg", false, "too many packets for public-key work")
+		if at < atRate {
+			ref, at = refuse(SPARateLimited, ""), atRate
+		}
+		return ref, at
+	}
+	if gref, gat := e.openWith(r, st.gpg, "gpg"); gat > at {
+		return gref, gat
+	}
+	return ref, at
+}
+
+func (e *Engine) openWith(r *request, o Opener, name string) (*refusal, step) {
+	if o == nil {
+		return nil, atNothing
+	}
+	err := o.Open(r.text, &r.msg)
+	if err == nil {
+		r.trace.message(name, &r.msg)
+		return nil, atStore
+	}
+	if r.trace != nil {
+		r.trace.stage(name, false, err.Error())
+	}
+	for _, k := range openErrors {
+		if errors.Is(err, k.err) {
+			return refuse(k.reason, ruleOf(err)), k.at
+		}
+	}
+	return nil, atNothing
+}
+
+// openErrors maps what stops a message from being opened. What is not in it means
+// that the packet was not for these keys at all.
+var openErrors = []struct {
+	err    error
+	reason Reason
+	at     step
+}{
+	{spa.ErrHMAC, SPAHMACMismatch, atHMAC},
+	{spa.ErrDecrypt, SPADecryptFailed, atDecrypt},
+	{spa.ErrDigest, SPADigestMismatch, atDigest},
+	{spa.ErrSigner, SPAGPGSigner, atSigner},
+	{spa.ErrMalformed, SPAMalformed, atMalformed},
+}
+
+// ruleOf is the rule that an error of package spa names: no packet data.
+func ruleOf(err error) string {
+	var f interface{ Rule() string }
+	if errors.As(err, &f) {
+		return f.Rule()
+	}
+	return ""
+}
+
+// remember tells the store about the message, once per packet: as soon as one
+// stanza has opened it and before anything in it is judged. A replay ends it.
+func (e *Engine) remember(r *request) *refusal {
+	if r.opened {
+		return nil
+	}
+	r.opened = true
+	p := replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
+		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
+	var first replay.First
+	var fresh bool
+	var err error
+	if r.trace == nil {
+		first, fresh, err = e.opts.Store.Add(&p)
+		e.unsaved = e.unsaved || fresh
+	} else {
+		first, fresh, err = e.opts.Store.Seen(&p)
+		fresh = !fresh
+	}
+	var ref *refusal
+	switch {
+	case errors.Is(err, replay.ErrForgotten):
+		if ref = e.age(r, nil); ref == nil {
+			ref = refuse(SPAReplay, err.Error())
+		}
+	case err != nil:
+		ref = refuse(SPAStore, err.Error())
+	case !fresh:
+		ref = replayed(first)
+	}
+	r.ended = ref != nil
+	r.trace.check("replay", ref)
+	return ref
+}
+
+func replayed(first replay.First) *refusal {
+	ref := refuse(SPAReplay, "")
+	if !first.Time.IsZero() {
+		ref.detail.FirstSeen = &first.Time
+	}
+	if first.Src.IsValid() {
+		ref.detail.FirstSrc = first.Src.String()
+	}
+	return ref
+}
+
+// deny is the decision of a failed check; st is nil where no stanza is to blame.
+func (r *request) deny(st *stanza, ref *refusal) Decision {
+	d := Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: modeSPA, Src: r.src()}
+	if st != nil {
+		d.Stanza = st.Pos.Line
+	}
+	if r.opened {
+		d.User = r.msg.User
+	}
+	return d
+}
+
+// firstChars are the characters that a Rijndael packet can begin with: the four
+// bits of "_" before the salt.
+const firstChars = "89+/"
+
+// Sizes from which on a text is somebody's attempt rather than chance.
+const (
+	shapedLen    = 140
+	shapedGPGLen = 400
+)
+
+// looksSPA reports that text, which is base64, has the form of an SPA packet. It
+// decides whether a packet that no stanza answers is worth a line.
+func looksSPA(text []byte) bool {
+	return len(text) >= shapedGPGLen || len(text) >= shapedLen &&
+		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
+}
+
+// shaped is a cheap look at a payload before anything is copied.
+func shaped(payload []byte, http bool) bool {
+	return http || len(payload) >= shapedLen
+}
