@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/crypt"
 	"fwknopd/policy/spa"
 )
 
@@ -139,8 +140,14 @@ func (e *Engine) auth(r *request, st *stanza) *refusal {
 	if err != nil {
 		return refuse(SPAAuthMethod, err.Error())
 	}
-	_, _ = hash, password
-	return refuse(SPAAuthMethod, "passwords cannot be verified")
+	match, err := crypt.Verify(hash, password)
+	switch {
+	case err != nil:
+		return refuse(SPAAuthMethod, err.Error())
+	case !match:
+		return refuse(SPAAuthMethod, "wrong password")
+	}
+	return nil
 }
 
 // access says whether the stanza opens anything of the kind that is asked for.
