@@ -13,7 +13,6 @@ import (
 	"os"
 
 	"fwknopd/cmd/fwknopd/cli"
-	"fwknopd/cmd/fwknopd/osreport"
 )
 
 // Exit codes of the command line contract.
@@ -51,7 +50,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", version, revision)
 		return exitOK
 	case o.OS:
-		return osreport.Run(o, stdin, stdout, stderr)
+		return runOS(o, stdin, stdout, stderr)
 	}
 	fmt.Fprintln(stderr, "fwknopd: nothing to do (see fwknopd --help)")
 	return exitUsage

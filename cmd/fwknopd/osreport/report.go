@@ -1,0 +1,150 @@
+package osreport
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"fwknopd/fingerprint"
+)
+
+// signatureColumns is the width of the signature in the report of the 1.9 daemon;
+// scripts cut at it.
+const signatureColumns = 33
+
+// signatures returns every signature a source's SYNs fit, in file order, once each.
+func (t *tally) signatures(s *source, n *names) []*fingerprint.Signature {
+	if s.n == 1 && s.results[0] >= 0 { // most sources
+		return n.matches[s.results[0]]
+	}
+	var out []*fingerprint.Signature
+	t.results(s, func(r int32) {
+		if r >= 0 {
+			out = append(out, n.matches[r]...)
+		}
+	})
+	slices.SortFunc(out, func(a, b *fingerprint.Signature) int { return cmp.Compare(a.Index, b.Index) })
+	return slices.Compact(out)
+}
+
+// unknowns returns the kinds of SYN of a source that nothing fits.
+func (t *tally) unknowns(s *source, n *names) []unknown {
+	var out []unknown
+	t.results(s, func(r int32) {
+		if r < 0 {
+			out = append(out, n.unknown[^r])
+		}
+	})
+	return out
+}
+
+// writeText writes the layout of the 1.9 daemon. With verbose set, SYNs that
+// nothing fits are shown as well.
+func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	var line []byte
+	for s := range t.all() {
+		sigs := t.signatures(s, n)
+		var unknowns []unknown
+		if verbose {
+			unknowns = t.unknowns(s, n)
+		}
+		if len(sigs)+len(unknowns) == 0 {
+			continue
+		}
+		line = append(s.addr().AppendTo(append(line[:0], "[+] "...)), '\n')
+		for _, sig := range sigs {
+			line = appendRow(line, sig.Text, sig.Label)
+		}
+		for _, u := range unknowns {
+			line = appendRow(line, u.text, u.String())
+		}
+		if _, err := b.Write(line); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+// appendRow keeps a blank behind a signature that is wider than its column.
+func appendRow(dst []byte, signature, label string) []byte {
+	dst = append(append(dst, "      "...), signature...)
+	for range max(signatureColumns-len(signature), 1) {
+		dst = append(dst, ' ')
+	}
+	return append(append(dst, label...), '\n')
+}
+
+// String says what an unmatched SYN comes nearest to.
+func (u unknown) String() string {
+	if u.nearest == nil {
+		return "(unknown)"
+	}
+	return fmt.Sprintf("(unknown; nearest is %s %s, which differs in %s)", u.nearest.Text, u.nearest.Label, strings.Join(u.differs, ", "))
+}
+
+// A record is one line of the JSON report.
+type record struct {
+	V         int         `json:"v"`
+	Type      string      `json:"event_type"`
+	Src       string      `json:"src_ip"`
+	SYNs      uint32      `json:"syns"`
+	First     *time.Time  `json:"first_seen,omitempty"`
+	Last      *time.Time  `json:"last_seen,omitempty"`
+	Matches   []match     `json:"matches"`
+	Unmatched []unmatched `json:"unmatched"`
+}
+
+type match struct {
+	Signature string `json:"signature"`
+	OS        string `json:"os"`
+	Generic   bool   `json:"generic,omitempty"`
+}
+
+type unmatched struct {
+	Signature string   `json:"signature"`
+	Nearest   *match   `json:"nearest,omitempty"`
+	Differs   []string `json:"differs,omitempty"`
+}
+
+// writeJSON writes one object a source, all sources, in order of first appearance.
+func writeJSON(w io.Writer, t *tally, n *names) error {
+	b := bufio.NewWriter(w)
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false)
+	for s := range t.all() {
+		if err := enc.Encode(newRecord(s, t, n)); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
+func newRecord(s *source, t *tally, n *names) record {
+	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}}
+	if s.first != noTime {
+		first, last := time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
+		r.First, r.Last = &first, &last
+	}
+	for _, sig := range t.signatures(s, n) {
+		r.Matches = append(r.Matches, newMatch(sig))
+	}
+	for _, u := range t.unknowns(s, n) {
+		x := unmatched{Signature: u.text, Differs: u.differs}
+		if u.nearest != nil {
+			m := newMatch(u.nearest)
+			x.Nearest = &m
+		}
+		r.Unmatched = append(r.Unmatched, x)
+	}
+	return r
+}
+
+func newMatch(s *fingerprint.Signature) match {
+	return match{Signature: s.Text, OS: s.Label, Generic: s.Generic}
+}

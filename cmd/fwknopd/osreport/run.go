@@ -1,0 +1,163 @@
+// Package osreport is `fwknopd --os`: it reads logs and captures and says which
+// operating systems their SYNs came from. It needs neither root nor configuration.
+package osreport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"fwknopd/cmd/fwknopd/pipe"
+	"fwknopd/fingerprint"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+)
+
+// Options say what to read and how to show it.
+type Options struct {
+	Inputs     []string         // files, patterns, "-"
+	Signatures *fingerprint.Set // to match against
+	MaxHops    int              // how many hops a packet may have come, less one
+	JSON       bool             // one object a source instead of the 1.9 layout
+	Verbose    bool             // show what nothing fits in the text report too
+	Filter     ingest.FrameFilter
+	Now        time.Time // gives log stamps without a year theirs
+	Stdin      io.Reader
+}
+
+// Run reads every input and writes the report to stdout; diagnostics and the
+// closing summary go to stderr. An input that cannot be read is an error, what is
+// wrong inside an input is not.
+func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
+	if !o.JSON {
+		fmt.Fprintln(stdout, "[+] Entering OS fingerprinting mode.")
+		for _, name := range o.Inputs {
+			fmt.Fprintf(stdout, "[+] Parsing iptables log: %s\n", name)
+		}
+	}
+	d := newDiagnostics(stderr)
+	readers, err := o.open(d)
+	if err != nil {
+		return err
+	}
+	stop := d.progress(readers)
+	total, names, err := o.count(ctx, readers)
+	stop()
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		err = writeJSON(stdout, total, names)
+	} else {
+		err = writeText(stdout, total, names, o.Verbose)
+	}
+	if err != nil {
+		return err
+	}
+	d.summary(readers, total, names)
+	return nil
+}
+
+// open cuts the inputs into parts for all cores, in order.
+func (o *Options) open(d *diagnostics) ([]*ingest.Reader, error) {
+	opt := ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: d.problem, Stdin: o.Stdin}
+	var parts []*ingest.Reader
+	for _, name := range o.Inputs {
+		r, err := ingest.Split(name, runtime.GOMAXPROCS(0), opt)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, r...)
+	}
+	return parts, nil
+}
+
+// count reads the parts side by side and merges their tallies in order, so that
+// the outcome is that of one reader.
+func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *names, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	total, all := newTally(), newNames()
+	free := make(chan struct{}, runtime.GOMAXPROCS(0))
+	done := make([]chan outcome, len(parts))
+	for i := range done {
+		done[i] = make(chan outcome, 1)
+	}
+	go func() {
+		for i, p := range parts {
+			free <- struct{}{}
+			go func() { done[i] <- o.part(ctx, p); <-free }()
+		}
+	}()
+	var first error
+	for _, c := range done {
+		out := <-c
+		if out.err != nil && first == nil {
+			first = out.err
+			cancel()
+		}
+		if first == nil {
+			total.merge(out.tally, func(r int32) int32 { return all.renumber(out.names, r) })
+		}
+	}
+	return total, all, first
+}
+
+// An outcome is what one part gave.
+type outcome struct {
+	tally *tally
+	names *names
+	err   error
+}
+
+// part reads one source to its end.
+func (o *Options) part(ctx context.Context, src ingest.Source) outcome {
+	defer src.Close()
+	c := counter{
+		matcher: fingerprint.NewMatcher(o.Signatures, o.MaxHops),
+		tally:   newTally(), names: newNames(),
+		unmatched: o.JSON || o.Verbose,
+	}
+	err := pipe.Run(ctx, src, c.step)
+	return outcome{c.tally, c.names, err}
+}
+
+// counter is the step of --os.
+type counter struct {
+	matcher   *fingerprint.Matcher
+	tally     *tally
+	names     *names
+	results   []int32 // by fingerprint.ID; 0 is "not numbered yet", else result+1
+	unmatched bool    // tell unmatched SYNs apart
+}
+
+func (c *counter) step(ev *parse.Event) error {
+	id := c.matcher.MatchID(ev)
+	if id == fingerprint.NotSYN {
+		return nil
+	}
+	c.tally.add(ev.Src.Addr(), ev.Time, c.result(id, ev))
+	return nil
+}
+
+func (c *counter) result(id fingerprint.ID, ev *parse.Event) int32 {
+	if id == fingerprint.Unmatched {
+		if !c.unmatched {
+			return noResult
+		}
+		return c.names.unmatched(c.matcher, ev)
+	}
+	for int(id) >= len(c.results) {
+		c.results = append(c.results, 0)
+	}
+	if c.results[id] == 0 {
+		c.results[id] = c.names.matched(c.matcher.Result(id)) + 1
+	}
+	return c.results[id] - 1
+}
+
+// errNoInput says what to do about it.
+var errNoInput = errors.New("no log to read: name a file, or - for standard input")

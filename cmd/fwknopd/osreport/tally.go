@@ -1,0 +1,147 @@
+package osreport
+
+import (
+	"encoding/binary"
+	"iter"
+	"math/bits"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+const (
+	// maxSources bounds a tally: addresses in logs can be forged. SYNs of sources
+	// past it are counted, not named.
+	maxSources = 1 << 19
+	// chunk is how many sources are allocated at a time, so that none is copied.
+	chunk = 1 << 10
+	// leastIndex is the first size of the index.
+	leastIndex = 1 << 12
+)
+
+// A tally counts SYNs by source and by what they matched. Sources stay in order of
+// first appearance. The index is a hash table of our own because it is hit once a
+// SYN: one probe finds the source without touching any other.
+type tally struct {
+	chunks  []*[chunk]source
+	n       int
+	index   []slot // a power of two, at most half full
+	seed    uint64
+	more    [][]int32 // results beyond those in place, see source.more
+	syns    uint64
+	dropped uint64 // SYNs of sources past maxSources
+}
+
+// slot is one place of the index. The tag spares a look at a source with another
+// hash.
+type slot struct {
+	tag   uint32
+	place uint32 // 1 + number of the source, 0 if free
+}
+
+func newTally() *tally {
+	return &tally{index: make([]slot, leastIndex), seed: rand.Uint64()}
+}
+
+// add counts one SYN.
+func (t *tally) add(addr netip.Addr, at time.Time, result int32) {
+	t.syns++
+	s := t.of(addr.As16())
+	if s == nil {
+		t.dropped++
+		return
+	}
+	s.add(at)
+	if result != noResult {
+		t.note(s, result)
+	}
+}
+
+// at returns source number i.
+func (t *tally) at(i int) *source { return &t.chunks[i/chunk][i%chunk] }
+
+// all yields the sources in order of first appearance.
+func (t *tally) all() iter.Seq[*source] {
+	return func(yield func(*source) bool) {
+		for i := range t.n {
+			if !yield(t.at(i)) {
+				return
+			}
+		}
+	}
+}
+
+// hash mixes an address with the tally's secret, so that nobody can choose
+// addresses that collide.
+func (t *tally) hash(key *[16]byte) uint64 {
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed, binary.LittleEndian.Uint64(key[8:])^0x9e3779b97f4a7c15)
+	hi, lo = bits.Mul64(hi^lo^t.seed, 0xd6e8feb86659fd93)
+	return hi ^ lo
+}
+
+// of finds or makes the entry of an address; nil if there is no room.
+func (t *tally) of(key [16]byte) *source {
+	h := t.hash(&key)
+	tag := uint32(h >> 32)
+	i := h & uint64(len(t.index)-1)
+	for t.index[i].place != 0 {
+		if t.index[i].tag == tag {
+			if s := t.at(int(t.index[i].place - 1)); s.key == key {
+				return s
+			}
+		}
+		i = (i + 1) & uint64(len(t.index)-1)
+	}
+	if t.n == maxSources {
+		return nil
+	}
+	s := t.grow(key)
+	t.index[i] = slot{tag, uint32(t.n)}
+	if 2*t.n >= len(t.index) {
+		t.rehash()
+	}
+	return s
+}
+
+// grow appends a source.
+func (t *tally) grow(key [16]byte) *source {
+	if t.n%chunk == 0 {
+		t.chunks = append(t.chunks, new([chunk]source))
+	}
+	s := t.at(t.n)
+	s.key, s.first, s.last = key, noTime, noTime
+	t.n++
+	return s
+}
+
+// rehash doubles the index.
+func (t *tally) rehash() {
+	t.index = make([]slot, 2*len(t.index))
+	for n := range t.n {
+		h := t.hash(&t.at(n).key)
+		i := h & uint64(len(t.index)-1)
+		for t.index[i].place != 0 {
+			i = (i + 1) & uint64(len(t.index)-1)
+		}
+		t.index[i] = slot{uint32(h >> 32), uint32(n + 1)}
+	}
+}
+
+// merge adds u, which counted what came after t. Results of u are renumbered by
+// rename.
+func (t *tally) merge(u *tally, rename func(int32) int32) {
+	t.syns += u.syns
+	t.dropped += u.dropped
+	for from := range u.all() {
+		to := t.of(from.key)
+		if to == nil {
+			t.dropped += uint64(from.syns)
+			continue
+		}
+		to.syns += from.syns
+		if from.first != noTime {
+			to.seen(from.first, from.last)
+		}
+		u.results(from, func(r int32) { t.note(to, rename(r)) })
+	}
+}

@@ -1,0 +1,109 @@
+package osreport
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	a1 = netip.MustParseAddr("192.0.2.1")
+	a2 = netip.MustParseAddr("2001:db8::2")
+	a3 = netip.MustParseAddr("192.0.2.3")
+	t0 = time.Unix(1700000000, 0)
+)
+
+func same(r int32) int32 { return r }
+
+func results(u *tally, s *source) []int32 {
+	var out []int32
+	u.results(s, func(r int32) { out = append(out, r) })
+	return out
+}
+
+func TestSourceIsOneCacheLine(t *testing.T) {
+	if n := unsafe.Sizeof(source{}); n != 64 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
+func TestTallyKeepsOrderAndSpan(t *testing.T) {
+	u := newTally()
+	u.add(a2, t0.Add(time.Second), 7)
+	u.add(a1, time.Time{}, 1)
+	u.add(a2, t0, 7)
+	u.add(a2, t0.Add(time.Minute), 9)
+	if u.n != 2 || u.at(0).addr() != a2 || u.at(1).addr() != a1 {
+		t.Fatalf("order: %v, %v", u.at(0).addr(), u.at(1).addr())
+	}
+	s := u.at(0)
+	if s.syns != 3 || s.first != t0.UnixNano() || s.last != t0.Add(time.Minute).UnixNano() {
+		t.Errorf("got %+v", s)
+	}
+	if d := cmp.Diff([]int32{7, 9}, results(u, s)); d != "" {
+		t.Error(d)
+	}
+	if u.at(1).first != noTime || u.syns != 4 {
+		t.Errorf("got %+v, %d SYNs", u.at(1), u.syns)
+	}
+}
+
+// Cutting the input in two and merging gives what one pass gives.
+func TestMergeEqualsOnePass(t *testing.T) {
+	adds := func(u *tally, from, to int) {
+		for i := from; i < to; i++ {
+			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11))
+		}
+	}
+	whole, left, right := newTally(), newTally(), newTally()
+	adds(whole, 0, 500)
+	adds(left, 0, 200)
+	adds(right, 200, 500)
+	left.merge(right, same)
+	if left.syns != whole.syns || left.n != whole.n {
+		t.Fatalf("got %d SYNs of %d sources", left.syns, left.n)
+	}
+	for i := range whole.n {
+		w, l := whole.at(i), left.at(i)
+		if w.key != l.key || w.first != l.first || w.last != l.last || w.syns != l.syns {
+			t.Errorf("source %d: got %+v, want %+v", i, l, w)
+		}
+		if d := cmp.Diff(results(whole, w), results(left, l)); d != "" {
+			t.Errorf("source %d: %s", i, d)
+		}
+	}
+}
+
+func TestTallyIsBounded(t *testing.T) {
+	u := newTally()
+	for i := range maxSources + 10 {
+		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0)
+	}
+	if u.n != maxSources || u.dropped != 10 || u.syns != maxSources+10 {
+		t.Errorf("%d sources, %d dropped", u.n, u.dropped)
+	}
+}
+
+func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
+	u := newTally()
+	u.add(a1, t0, 1)
+	u.add(a2, t0, 1)
+	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1); u.add(a2, t0, 1) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// A source that sends ever new kinds of SYN is remembered in a bounded way.
+func TestResultsOfOneSourceAreBounded(t *testing.T) {
+	u := newTally()
+	for i := range int32(1000) {
+		u.add(a1, t0, i)
+		u.add(a1, t0, i)
+	}
+	if got := results(u, u.at(0)); len(got) != maxResults || got[maxResults-1] != maxResults-1 {
+		t.Errorf("%d results: %v", len(got), got)
+	}
+}
