@@ -122,6 +122,7 @@ func (o *Options) part(ctx context.Context, src ingest.Source) outcome {
 		unmatched: o.JSON || o.Verbose,
 	}
 	err := pipe.Run(ctx, src, c.step)
+	c.tally.flush()
 	return outcome{c.tally, c.names, err}
 }
 

@@ -4,7 +4,6 @@ import (
 	"math"
 	"net/netip"
 	"slices"
-	"time"
 )
 
 const (
@@ -32,15 +31,6 @@ type source struct {
 }
 
 func (s *source) addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
-
-// add counts one SYN at the given time.
-func (s *source) add(at time.Time) {
-	s.syns++
-	if !at.IsZero() {
-		ns := at.UnixNano()
-		s.seen(ns, ns)
-	}
-}
 
 // seen widens the span of time.
 func (s *source) seen(first, last int64) {

@@ -20,8 +20,9 @@ const (
 )
 
 // A tally counts SYNs by source and by what they matched. Sources stay in order of
-// first appearance. The index is a hash table of our own because it is hit once a
-// SYN: one probe finds the source without touching any other.
+// first appearance. It is hit once a SYN and is larger than a cache, so the index
+// is a hash table of our own, and SYNs are entered in batches: their misses then
+// overlap instead of adding up.
 type tally struct {
 	chunks  []*[chunk]source
 	n       int
@@ -30,6 +31,22 @@ type tally struct {
 	more    [][]int32 // results beyond those in place, see source.more
 	syns    uint64
 	dropped uint64 // SYNs of sources past maxSources
+
+	waiting  int // in batch
+	batch    [batchSize]entry
+	gathered [batchSize]slot // scratch of flush
+}
+
+// batchSize is how many SYNs are entered at a time, about what a core can have in
+// flight.
+const batchSize = 32
+
+// entry is a SYN that is still to be entered.
+type entry struct {
+	key    [16]byte
+	hash   uint64
+	at     int64 // Unix ns or noTime
+	result int32
 }
 
 // slot is one place of the index. The tag spares a look at a source with another
@@ -43,17 +60,54 @@ func newTally() *tally {
 	return &tally{index: make([]slot, leastIndex), seed: rand.Uint64()}
 }
 
-// add counts one SYN.
+// add counts one SYN. It shows after the next flush.
 func (t *tally) add(addr netip.Addr, at time.Time, result int32) {
-	t.syns++
-	s := t.of(addr.As16())
-	if s == nil {
-		t.dropped++
-		return
+	e := &t.batch[t.waiting]
+	e.key = addr.As16()
+	e.hash = t.hash(&e.key)
+	e.at, e.result = noTime, result
+	if !at.IsZero() {
+		e.at = at.UnixNano()
 	}
-	s.add(at)
-	if result != noResult {
-		t.note(s, result)
+	t.waiting++
+	if t.waiting == batchSize {
+		t.flush()
+	}
+}
+
+// flush enters the SYNs that wait. Whatever the first loop gathered may be out of
+// date in the second one: the key decides.
+func (t *tally) flush() {
+	batch := t.batch[:t.waiting]
+	mask := uint64(len(t.index) - 1)
+	for i := range batch {
+		t.gathered[i] = t.index[batch[i].hash&mask]
+	}
+	for i := range batch {
+		e, g := &batch[i], t.gathered[i]
+		if g.place != 0 && g.tag == uint32(e.hash>>32) {
+			if s := t.at(int(g.place - 1)); s.key == e.key {
+				t.enter(s, e)
+				continue
+			}
+		}
+		if s := t.of(e.key, e.hash); s != nil {
+			t.enter(s, e)
+		} else {
+			t.dropped++
+		}
+	}
+	t.syns += uint64(len(batch))
+	t.waiting = 0
+}
+
+func (t *tally) enter(s *source, e *entry) {
+	s.syns++
+	if e.at != noTime {
+		s.seen(e.at, e.at)
+	}
+	if e.result != noResult {
+		t.note(s, e.result)
 	}
 }
 
@@ -80,8 +134,7 @@ func (t *tally) hash(key *[16]byte) uint64 {
 }
 
 // of finds or makes the entry of an address; nil if there is no room.
-func (t *tally) of(key [16]byte) *source {
-	h := t.hash(&key)
+func (t *tally) of(key [16]byte, h uint64) *source {
 	tag := uint32(h >> 32)
 	i := h & uint64(len(t.index)-1)
 	for t.index[i].place != 0 {
@@ -130,10 +183,12 @@ func (t *tally) rehash() {
 // merge adds u, which counted what came after t. Results of u are renumbered by
 // rename.
 func (t *tally) merge(u *tally, rename func(int32) int32) {
+	t.flush()
+	u.flush()
 	t.syns += u.syns
 	t.dropped += u.dropped
 	for from := range u.all() {
-		to := t.of(from.key)
+		to := t.of(from.key, t.hash(&from.key))
 		if to == nil {
 			t.dropped += uint64(from.syns)
 			continue

@@ -36,6 +36,7 @@ func TestTallyKeepsOrderAndSpan(t *testing.T) {
 	u.add(a1, time.Time{}, 1)
 	u.add(a2, t0, 7)
 	u.add(a2, t0.Add(time.Minute), 9)
+	u.flush()
 	if u.n != 2 || u.at(0).addr() != a2 || u.at(1).addr() != a1 {
 		t.Fatalf("order: %v, %v", u.at(0).addr(), u.at(1).addr())
 	}
@@ -63,6 +64,7 @@ func TestMergeEqualsOnePass(t *testing.T) {
 	adds(left, 0, 200)
 	adds(right, 200, 500)
 	left.merge(right, same)
+	whole.flush()
 	if left.syns != whole.syns || left.n != whole.n {
 		t.Fatalf("got %d SYNs of %d sources", left.syns, left.n)
 	}
@@ -82,6 +84,7 @@ func TestTallyIsBounded(t *testing.T) {
 	for i := range maxSources + 10 {
 		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0)
 	}
+	u.flush()
 	if u.n != maxSources || u.dropped != 10 || u.syns != maxSources+10 {
 		t.Errorf("%d sources, %d dropped", u.n, u.dropped)
 	}
@@ -103,6 +106,7 @@ func TestResultsOfOneSourceAreBounded(t *testing.T) {
 		u.add(a1, t0, i)
 		u.add(a1, t0, i)
 	}
+	u.flush()
 	if got := results(u, u.at(0)); len(got) != maxResults || got[maxResults-1] != maxResults-1 {
 		t.Errorf("%d results: %v", len(got), got)
 	}
