@@ -1,0 +1,223 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// ErrEnded is the refusal of a grant whose end has passed.
+var ErrEnded = errors.New("grant has already ended")
+
+// ApplyAll implements [enforce.Batcher]: one transaction for each family. An
+// extended grant gets its new rules before the old ones go, in the same
+// transaction, so that there is no moment without.
+func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.each(ctx, gs, func(p *plan, part enforce.Grant) error {
+		if !enforce.Outlives(part.Expires, time.Now()) {
+			return ErrEnded
+		}
+		if old := p.entry(part.Key()); old != nil && !enforce.Outlives(part.Expires, old.grant.Expires) {
+			return nil
+		}
+		return p.open(part)
+	})
+}
+
+// RevokeAll implements [enforce.Batcher].
+func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.each(ctx, gs, func(p *plan, part enforce.Grant) error {
+		p.close(part.Key())
+		return nil
+	})
+}
+
+// A plan is a transaction in the making: what to tell the programs, and what will
+// be true when they have done it.
+type plan struct {
+	b       *Backend
+	scripts [2]script
+	lengths map[chainID]int
+	changed map[string]*entry // nil: gone
+	needs   map[ruleChain]bool
+}
+
+// ruleChain is a role's chain in one family.
+type ruleChain struct {
+	role Role
+	v6   bool
+}
+
+func (b *Backend) newPlan() *plan {
+	return &plan{b: b, lengths: make(map[chainID]int), changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
+}
+
+func (p *plan) entry(key string) *entry {
+	if e, ok := p.changed[key]; ok {
+		return e
+	}
+	return p.b.entries[key]
+}
+
+// open adds the rules of a grant and deletes those it had.
+func (p *plan) open(part enforce.Grant) error {
+	if _, err := p.b.tool(part); err != nil {
+		return err
+	}
+	v6 := part.Src.Is6()
+	e := &entry{grant: part}
+	for _, r := range p.b.rules(part) {
+		text := r.spec.args()
+		p.insert(v6, r.role, text)
+		e.rules = append(e.rules, listed{r, v6, text})
+	}
+	key := part.Key()
+	p.close(key)
+	p.changed[key] = e
+	return nil
+}
+
+func (p *plan) close(key string) {
+	old := p.entry(key)
+	p.changed[key] = nil
+	if old == nil {
+		return
+	}
+	for _, r := range old.rules {
+		c := p.b.cfg.Chains[r.role]
+		p.scripts[family(r.v6)].add(c.Table, "-D "+c.To+" "+r.text)
+		p.lengths[chainID{r.v6, c.Table, c.To}]--
+	}
+}
+
+// insert adds a rule at the position of its chain's definition, or at the end
+// when the chain is shorter.
+func (p *plan) insert(v6 bool, role Role, text string) {
+	c := p.b.cfg.Chains[role]
+	id := chainID{v6, c.Table, c.To}
+	command := "-A " + c.To + " "
+	if c.RulePos > 0 {
+		pos := min(c.RulePos, p.b.length[id]+p.lengths[id]+1)
+		command = fmt.Sprintf("-I %s %d ", c.To, pos)
+	}
+	p.scripts[family(v6)].add(c.Table, command+text)
+	p.lengths[id]++
+	p.needs[ruleChain{role, v6}] = true
+}
+
+// each runs f for every part of every grant and carries the plan out; if that
+// fails, grant by grant.
+func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) []error {
+	var errs enforce.Errors
+	if len(gs) == 0 || b.try(ctx, gs, f) == nil {
+		return nil
+	}
+	for i, g := range gs {
+		errs.Set(i, len(gs), b.try(ctx, []enforce.Grant{g}, f))
+	}
+	return errs
+}
+
+// try carries a plan out. A failure says that the kernel is not as we think:
+// somebody changed our chains. Then it looks, repairs and plans again.
+func (b *Backend) try(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) (err error) {
+	for n := range max(b.cfg.Tries, 2) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if n > 0 || !b.loaded {
+			if err := b.resync(ctx); err != nil {
+				return err
+			}
+		}
+		p := b.newPlan()
+		for _, g := range gs {
+			for _, part := range g.Split() {
+				if err := f(p, part); err != nil {
+					return err
+				}
+			}
+		}
+		if err = p.run(ctx); err == nil {
+			return nil
+		}
+		sleep(ctx, b.cfg.Pause)
+	}
+	b.loaded = false
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// run sends the scripts and, if they succeed, makes the plan the truth.
+func (p *plan) run(ctx context.Context) error {
+	if err := p.ensureChains(ctx); err != nil {
+		return err
+	}
+	for _, t := range p.b.tools() {
+		if err := t.run(ctx, &p.scripts[family(t.v6)]); err != nil {
+			return err
+		}
+	}
+	for id, n := range p.lengths {
+		p.b.length[id] += n
+	}
+	for key, e := range p.changed {
+		if e == nil {
+			delete(p.b.entries, key)
+		} else {
+			p.b.entries[key] = e
+		}
+	}
+	return nil
+}
+
+// ensureChains looks whether the jumps to the chains in question are there: a
+// rule that nothing leads to opens nothing.
+func (p *plan) ensureChains(ctx context.Context) error {
+	for need := range p.needs {
+		t := p.b.v4
+		if need.v6 {
+			t = p.b.v6
+		}
+		p.b.uses[need.role] = true
+		c := p.b.cfg.Chains[need.role]
+		if !p.b.ready[need.role][family(need.v6)] {
+			if err := p.b.settle(t, c); err != nil {
+				return err
+			}
+			p.b.ready[need.role][family(need.v6)] = true
+			continue
+		}
+		if there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To); err == nil && there {
+			continue
+		}
+		if err := p.b.settle(t, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resync makes chains and jumps that are missing and reads our chains.
+func (b *Backend) resync(ctx context.Context) error {
+	if err := b.setup(ctx); err != nil {
+		return err
+	}
+	return b.load(ctx)
+}

@@ -1,0 +1,226 @@
+// Package iptables opens access with iptables and ip6tables, of either variant
+// (nf_tables, legacy). Rules go into chains of ours, to which a jump leads from
+// the user's:
+//
+//	-A INPUT -j FWKNOP_INPUT
+//	-A FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22
+//	  -m time --datestop 2026-11-22T07:46:35
+//	  -m comment --comment "_exp_1795333596 fwknopd:3:1d7e9a40" -j ACCEPT
+//
+// The time match ends the rule in the kernel, in UTC; the comment says when that
+// is, and whose rule it is. What is open is read from -S alone, whose format is
+// meant for programs.
+//
+// Entry point: [New]. The [Backend] satisfies [enforce.Backend].
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/watch"
+)
+
+// A Config says where grants go.
+type Config struct {
+	// Path and Path6 are the programs (iptablesCmd, FIREWALL_EXE); "" is iptables,
+	// and for Path6 the sibling of Path. iptables-legacy is a choice here.
+	Path, Path6 string
+	// Chains are IPT_INPUT_ACCESS and its kin; [Defaults] for those left out.
+	Chains map[Role]enforce.Chain
+	// Roles beside Input that Setup prepares; others are with the first grant
+	// that needs them.
+	Roles []Role
+	// Prepend puts rules first in chains whose definition would append
+	// (ENABLE_RULE_PREPEND).
+	Prepend bool
+	// Tries is how often a failing transaction is tried (IPT_EXEC_TRIES), at
+	// least twice: the second time with chains and rules as they really are.
+	Tries int
+	// Pause lies between two tries (IPT_EXEC_SLEEP).
+	Pause time.Duration
+	// Alarm limits each program (IPT_CMD_ALARM); 0 is 30 s.
+	Alarm time.Duration
+}
+
+const defaultAlarm = 30 * time.Second
+
+// A Backend works in the network namespace of the thread that calls it.
+type Backend struct {
+	cfg      Config
+	v4, v6   *tool // v6 may be nil
+	datestop bool  // the kernel has the time match
+
+	mu      sync.Mutex
+	uses    [roles]bool
+	ready   [roles][2]bool // chain was there at the last Setup, by family
+	entries map[string]*entry
+	loaded  bool
+	length  map[chainID]int // rules in our chains, for insertion further down
+	notes   []string
+	pids    *pidRing
+}
+
+var _ enforce.Backend = (*Backend)(nil)
+
+// New finds the programs and what they can do. It fails without iptables, or if
+// we may not use it; without ip6tables it says so in Notes.
+func New(ctx context.Context, cfg Config) (*Backend, error) {
+	if cfg.Alarm <= 0 {
+		cfg.Alarm = defaultAlarm
+	}
+	b := &Backend{cfg: cfg, pids: new(pidRing)}
+	b.cfg.Chains = maps.Clone(Defaults)
+	for role, c := range cfg.Chains {
+		if role == Output && c.RulePos == 0 { // the six-field form has no direction
+			c.Direction = enforce.DirDst
+		}
+		if cfg.Prepend {
+			c.RulePos = max(c.RulePos, 1)
+		}
+		b.cfg.Chains[role] = c
+	}
+	for _, role := range append([]Role{Input}, cfg.Roles...) {
+		b.uses[role] = true
+	}
+	if err := b.openTools(); err != nil {
+		return nil, err
+	}
+	return b, b.probe(ctx)
+}
+
+func (b *Backend) openTools() (err error) {
+	if b.v4, err = open(b.cfg.Path, false, b.cfg.Alarm); err != nil {
+		return err
+	}
+	b.v4.ran = b.pids.add
+	other := b.cfg.Path6
+	if other == "" {
+		other = path6(b.v4.path)
+	}
+	if b.v6, err = open(other, true, b.cfg.Alarm); err != nil {
+		b.v6 = nil
+		b.note("iptables: %v: no access for IPv6 addresses", err)
+		return nil
+	}
+	b.v6.ran = b.pids.add
+	return nil
+}
+
+// probeChain exists for a moment, without a jump to it.
+const probeChain = "FWKNOP_PROBE"
+
+// probe tries a rule as we need it, and again without the time match.
+func (b *Backend) probe(ctx context.Context) error {
+	try := func(t *tool, s spec) error {
+		var sc script
+		sc.add("filter", ":"+probeChain+" - [0:0]")
+		sc.add("filter", "-A "+probeChain+" "+s.args())
+		sc.add("filter", "-F "+probeChain)
+		sc.add("filter", "-X "+probeChain)
+		return t.run(ctx, &sc)
+	}
+	s := spec{comment: "_exp_1 probe", target: "ACCEPT", stop: 1}
+	err := try(b.v4, s)
+	if b.datestop = err == nil; !b.datestop {
+		s.stop = 0
+		if plain := try(b.v4, s); plain != nil {
+			return fmt.Errorf("probe iptables: %w", plain)
+		}
+		b.note("iptables: no time match in this kernel (%v): rules end only when fwknopd deletes them", err)
+	}
+	if b.v6 != nil {
+		if err := try(b.v6, s); err != nil {
+			b.note("iptables: no access for IPv6 addresses: %v", err)
+			b.v6 = nil
+		}
+	}
+	return nil
+}
+
+func (b *Backend) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(b.notes, n) {
+		b.notes = append(b.notes, n)
+	}
+}
+
+// Notes implements [enforce.Backend].
+func (b *Backend) Notes() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.notes)
+}
+
+// Close implements [enforce.Backend]. What is open stays open until its end.
+func (b *Backend) Close() error { return nil }
+
+// Apply implements [enforce.Enforcer].
+func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
+}
+
+// Revoke implements [enforce.Enforcer].
+func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
+}
+
+// Watch implements [enforce.Backend]. The legacy variant has no way to tell.
+func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
+	if !b.v4.nft {
+		return nil, nil
+	}
+	netns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("own network namespace: %w", err)
+	}
+	ch, err := watch.NFTables(ctx, netns, b.pids.has)
+	return ch, errors.Join(err, unix.Close(netns))
+}
+
+// tools are the programs there are.
+func (b *Backend) tools() []*tool {
+	if b.v6 == nil {
+		return []*tool{b.v4}
+	}
+	return []*tool{b.v4, b.v6}
+}
+
+// tool is the program for a grant.
+func (b *Backend) tool(g enforce.Grant) (*tool, error) {
+	switch {
+	case g.Src.Is4():
+		return b.v4, nil
+	case b.v6 == nil:
+		return nil, ErrFamily
+	}
+	return b.v6, nil
+}
+
+// pidRing remembers the programs that we ran last: netlink names the sender of a
+// change by its process id.
+type pidRing struct {
+	mu   sync.Mutex
+	pids [64]uint32
+	next int
+}
+
+func (r *pidRing) add(pid int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pids[r.next%len(r.pids)] = uint32(pid)
+	r.next++
+}
+
+func (r *pidRing) has(pid uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Contains(r.pids[:], pid)
+}

@@ -1,0 +1,135 @@
+package iptables
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// List implements [enforce.Enforcer]: what -S of our chains says, whoever wrote
+// it. Rules without a comment are grants without end.
+func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.load(ctx); err != nil {
+		return nil, err
+	}
+	gs := make([]enforce.Grant, 0, len(b.entries))
+	for _, e := range b.entries {
+		gs = append(gs, e.grant)
+	}
+	enforce.SortGrants(gs)
+	return gs, nil
+}
+
+// load makes the entries what the kernel has.
+func (b *Backend) load(ctx context.Context) error {
+	all, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	b.entries, b.loaded = make(map[string]*entry), true
+	for _, e := range b.assemble(all) {
+		key := e.grant.Key()
+		if old := b.entries[key]; old != nil { // a grant that was extended by adding rules
+			e.rules = append(e.rules, old.rules...)
+			if enforce.Outlives(old.grant.Expires, e.grant.Expires) {
+				e.grant.Expires, e.grant.Stanza = old.grant.Expires, old.grant.Stanza
+			}
+		}
+		b.entries[key] = e
+	}
+	return nil
+}
+
+// read lists our chains in both families.
+func (b *Backend) read(ctx context.Context) (all []listed, err error) {
+	b.length = make(map[chainID]int)
+	for _, t := range b.tools() {
+		for _, c := range b.ours() {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			lines, exists, err := t.list(c.Table, c.To)
+			if err != nil {
+				return nil, fmt.Errorf("list chain %s: %w", c.To, err)
+			}
+			if exists {
+				b.length[chainID{t.v6, c.Table, c.To}] = countRules(lines)
+				all = append(all, b.parse(lines, c, t.v6)...)
+			}
+		}
+	}
+	return all, nil
+}
+
+// parse keeps the rules that open something for one address, or part of it.
+func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed) {
+	for _, line := range lines {
+		chain, s, ok := parseRule(line)
+		if !ok || chain != c.To {
+			continue
+		}
+		_, known := enforce.ParseComment(s.comment)
+		if s.strange && !known || !s.src.IsValid() && !s.dst.IsValid() {
+			continue
+		}
+		role, ok := b.roleOf(c, s.target)
+		if !ok {
+			continue
+		}
+		all = append(all, listed{ruleAt{role, s}, v6, strings.TrimPrefix(line, "-A "+chain+" ")})
+	}
+	return all
+}
+
+// roleOf tells roles that share a chain by their targets.
+func (b *Backend) roleOf(c enforce.Chain, target string) (Role, bool) {
+	for role := range roles {
+		o := b.cfg.Chains[role]
+		if o.Table == c.Table && o.To == c.To && o.Target == target {
+			return role, true
+		}
+	}
+	return 0, false
+}
+
+// Reconcile implements [enforce.Backend].
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.resync(ctx); err != nil {
+		return rep, err
+	}
+	now := time.Now()
+	wanted := make(map[string]bool)
+	for _, g := range want {
+		for _, part := range g.Split() {
+			key := part.Key()
+			wanted[key] = true
+			if enforce.Outlives(part.Expires, now) && !b.isOpen(key, part) {
+				rep.Restored = append(rep.Restored, part)
+			}
+		}
+	}
+	for key, e := range b.entries {
+		if !wanted[key] {
+			rep.Found = append(rep.Found, e.grant)
+		}
+	}
+	enforce.SortGrants(rep.Found)
+	errs := b.each(ctx, rep.Restored, func(p *plan, part enforce.Grant) error { return p.open(part) })
+	return rep, enforce.FirstError(errs)
+}
+
+// isOpen reports whether the kernel has the grant whole and to its end.
+func (b *Backend) isOpen(key string, part enforce.Grant) bool {
+	e := b.entries[key]
+	if e == nil || enforce.Outlives(part.Expires, e.grant.Expires.Add(time.Second)) && !e.grant.Expires.IsZero() {
+		return false
+	}
+	return b.isComplete(e, e.grant)
+}

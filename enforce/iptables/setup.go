@@ -1,0 +1,149 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"fwknopd/enforce"
+)
+
+// ErrNoChain is wrapped when the chain that should jump to ours does not exist.
+var ErrNoChain = errors.New("no such chain")
+
+// Setup implements [enforce.Backend].
+func (b *Backend) Setup(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.setup(ctx)
+}
+
+func (b *Backend) setup(ctx context.Context) error {
+	for _, t := range b.tools() {
+		for role := range roles {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !b.uses[role] {
+				continue
+			}
+			if err := b.settle(t, b.cfg.Chains[role]); err != nil {
+				return err
+			}
+			b.ready[role][family(t.v6)] = true
+		}
+	}
+	return nil
+}
+
+func family(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 0
+}
+
+// settle makes our chain and the jump to it if they are missing. The jump is
+// compared by iptables itself, as a whole rule: one with further matches is not
+// ours.
+func (b *Backend) settle(t *tool, c enforce.Chain) error {
+	if err := t.ipt.NewChain(c.Table, c.To); err != nil && !isNotThere(err) {
+		return fmt.Errorf("make chain %s: %w", c.To, err)
+	}
+	return b.jump(t, c)
+}
+
+func (b *Backend) jump(t *tool, c enforce.Chain) error {
+	there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To)
+	if err != nil {
+		return fmt.Errorf("look for jump to %s: %w", c.To, err)
+	}
+	if there {
+		return nil
+	}
+	lines, exists, err := t.list(c.Table, c.From)
+	if err != nil {
+		return fmt.Errorf("list chain %s: %w", c.From, err)
+	}
+	if !exists {
+		return fmt.Errorf("%w: %s in table %s", ErrNoChain, c.From, c.Table)
+	}
+	if err := t.ipt.Insert(c.Table, c.From, min(c.JumpPos, countRules(lines)+1), "-j", c.To); err != nil {
+		return fmt.Errorf("jump from %s to %s: %w", c.From, c.To, err)
+	}
+	return nil
+}
+
+func countRules(lines []string) (n int) {
+	for _, l := range lines {
+		if len(l) > 3 && l[:3] == "-A " {
+			n++
+		}
+	}
+	return n
+}
+
+// ours are the chains of a family, each once: two roles may share one.
+func (b *Backend) ours() []enforce.Chain {
+	var cs []enforce.Chain
+	for role := range roles {
+		c := b.cfg.Chains[role]
+		if !slices.ContainsFunc(cs, func(o enforce.Chain) bool { return o.Table == c.Table && o.To == c.To }) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// Flush implements [enforce.Backend]. It empties the chains whole, as the manual
+// says: rules of others in them go, too.
+func (b *Backend) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries, b.loaded = nil, false
+	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
+		sc.add(c.Table, "-F "+c.To)
+		return nil
+	})
+}
+
+// Teardown implements [enforce.Backend].
+func (b *Backend) Teardown(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.entries, b.loaded, b.ready = nil, false, [roles][2]bool{}
+	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
+		lines, err := t.ipt.List(c.Table, c.From)
+		if err != nil && !isNotThere(err) {
+			return fmt.Errorf("list chain %s: %w", c.From, err)
+		}
+		for _, l := range lines {
+			if l == "-A "+c.From+" -j "+c.To {
+				sc.add(c.Table, "-D "+c.From+" -j "+c.To)
+			}
+		}
+		sc.add(c.Table, "-F "+c.To)
+		sc.add(c.Table, "-X "+c.To)
+		return nil
+	})
+}
+
+// eachChain runs a script for each chain of ours that exists.
+func (b *Backend) eachChain(ctx context.Context, build func(*tool, enforce.Chain, *script) error) error {
+	for _, t := range b.tools() {
+		for _, c := range b.ours() {
+			if _, exists, _ := t.list(c.Table, c.To); !exists {
+				continue
+			}
+			var sc script
+			if err := build(t, c, &sc); err != nil {
+				return err
+			}
+			if err := t.run(ctx, &sc); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

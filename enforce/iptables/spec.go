@@ -1,0 +1,184 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// A spec is a rule as this package writes and reads it: every field is a number
+// or an address, so that nothing a client sent can become an option. Two rules
+// are the same iff their specs are equal.
+type spec struct {
+	src, dst     netip.Addr // zero: any
+	proto        uint8      // 0: any
+	sport, dport uint16     // 0: any
+	stop         int64      // datestop, seconds of the epoch; 0: none
+	comment      string
+	target       string
+	to           string // of --to-destination or --to-source
+	strange      bool   // it has matches that we never write
+}
+
+// dateLayout is what the time match takes; it means UTC unless --kerneltz.
+const dateLayout = "2006-01-02T15:04:05"
+
+// lastDate is the latest that iptables lets the time match have.
+var lastDate = time.Date(2038, 1, 19, 4, 17, 7, 0, time.UTC)
+
+// args are the arguments behind "-A CHAIN", as iptables-restore reads them.
+func (s spec) args() string {
+	var b strings.Builder
+	if s.src.IsValid() {
+		fmt.Fprintf(&b, "-s %s/%d ", s.src, s.src.BitLen())
+	}
+	if s.dst.IsValid() {
+		fmt.Fprintf(&b, "-d %s/%d ", s.dst, s.dst.BitLen())
+	}
+	if s.proto != 0 {
+		fmt.Fprintf(&b, "-p %s ", enforce.ProtoName(s.proto))
+	}
+	if s.sport != 0 || s.dport != 0 {
+		fmt.Fprintf(&b, "-m %s ", enforce.ProtoName(s.proto))
+	}
+	if s.sport != 0 {
+		fmt.Fprintf(&b, "--sport %d ", s.sport)
+	}
+	if s.dport != 0 {
+		fmt.Fprintf(&b, "--dport %d ", s.dport)
+	}
+	if s.stop != 0 {
+		fmt.Fprintf(&b, "-m time --datestop %s ", time.Unix(s.stop, 0).UTC().Format(dateLayout))
+	}
+	if s.comment != "" {
+		fmt.Fprintf(&b, "-m comment --comment %s ", quote(s.comment))
+	}
+	b.WriteString("-j " + s.target)
+	if s.to != "" {
+		b.WriteString(" " + toOption[s.target] + " " + s.to)
+	}
+	return b.String()
+}
+
+var toOption = map[string]string{"DNAT": "--to-destination", "SNAT": "--to-source", "MASQUERADE": "--to-ports"}
+
+// quote writes a word as iptables-save does.
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `'`, `\'`).Replace(s) + `"`
+}
+
+// parseRule reads a line "-A CHAIN …" of iptables -S or iptables-save.
+func parseRule(line string) (chain string, s spec, ok bool) {
+	words, ok := split(line)
+	if !ok || len(words) < 4 || words[0] != "-A" {
+		return "", spec{}, false
+	}
+	chain = words[1]
+	for w := words[2:]; len(w) > 0; {
+		if len(w) == 1 { // an option without value, or half a line
+			s.strange = true
+			break
+		}
+		if !s.option(w[0], w[1]) {
+			s.strange = true
+			w = w[1:]
+			continue
+		}
+		w = w[2:]
+	}
+	return chain, s, s.target != ""
+}
+
+// option takes one pair in; false for what we never write.
+func (s *spec) option(name, value string) bool {
+	var err error
+	switch name {
+	case "-s":
+		s.src, err = parseHost(value)
+	case "-d":
+		s.dst, err = parseHost(value)
+	case "-p":
+		s.proto, err = parseProto(value)
+	case "--sport":
+		s.sport, err = parsePort(value)
+	case "--dport":
+		s.dport, err = parsePort(value)
+	case "-m":
+		return value == "time" || value == "comment" || value == enforce.ProtoName(s.proto)
+	case "--datestop":
+		var t time.Time
+		t, err = time.Parse(dateLayout, value)
+		s.stop = t.Unix()
+	case "--comment":
+		s.comment = value
+	case "-j":
+		s.target = value
+	case "--to-destination", "--to-source", "--to-ports":
+		s.to = value
+	default:
+		return false
+	}
+	return err == nil
+}
+
+func parseHost(s string) (netip.Addr, error) {
+	p, err := netip.ParsePrefix(s)
+	if err == nil && !p.IsSingleIP() {
+		err = fmt.Errorf("%s is a network", s)
+	}
+	return p.Addr(), err
+}
+
+// parseProto reads names and numbers: listings have had both.
+func parseProto(s string) (uint8, error) {
+	switch s {
+	case "tcp":
+		return enforce.TCP, nil
+	case "udp":
+		return enforce.UDP, nil
+	case "icmp":
+		return enforce.ICMP, nil
+	case "icmpv6", "ipv6-icmp":
+		return enforce.ICMPv6, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 8)
+	return uint8(n), err
+}
+
+func parsePort(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err
+}
+
+// split cuts a line into words at blanks; double quotes and backslashes as
+// iptables-save writes them. False for an open quote.
+func split(line string) (words []string, ok bool) {
+	var word strings.Builder
+	quoted, started := false, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted, started = !quoted, true
+		case c == '\\' && quoted && i+1 < len(line):
+			i++
+			word.WriteByte(line[i])
+		case c == ' ' && !quoted:
+			if started {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			started = false
+		default:
+			word.WriteByte(c)
+			started = true
+		}
+	}
+	if started {
+		words = append(words, word.String())
+	}
+	return words, !quoted
+}
