@@ -11,7 +11,7 @@ export CGO_ENABLED ?= 0
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
 	./fwknopd --os fixtures/netfilter/kernel/variety.log
-	./fwknopd --os fixtures/netfilter/scanners/scanners.pcap
+	./fwknopd --os fixtures/netfilter/scanners/nmap-sS.pcap fixtures/netfilter/scanners/linux-default.pcap
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/fingerprint"
 )
@@ -27,8 +28,8 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "fwknopd: --os has no format %q (text or jsonl)\n", o.Format)
 		return exitUsage
 	}
-	var err error
-	if opt.Signatures, err = loadSignatures(o.Signatures); err == nil {
+	err := configureOS(o, &opt)
+	if err == nil {
 		err = osreport.Run(context.Background(), opt, stdout, stderr)
 	}
 	if err != nil {
@@ -38,10 +39,31 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// loadSignatures returns our own signatures, or those of the last FILE in their
-// place, and with them those of every +FILE.
-func loadSignatures(names []string) (*fingerprint.Set, error) {
-	set := fingerprint.Default
+// configureOS fills in what the configuration may say. It is read only if it was
+// asked for, or if nothing else says which log to read: --os works for anyone.
+func configureOS(o *cli.Options, opt *osreport.Options) error {
+	base := fingerprint.Default
+	if o.Config != "" || len(o.Overrides) > 0 || len(opt.Inputs) == 0 {
+		l, problems := config.Load(config.Options{Config: o.Config, Overrides: o.Overrides, Lenient: o.Lenient, Offline: true, ServerOnly: true})
+		if problems.Failed() {
+			return problems
+		}
+		opt.MaxHops = l.Server.MaxHops
+		if name := l.Server.P0fFile; name != "" {
+			o.Signatures = append([]string{name}, o.Signatures...)
+		}
+		if len(opt.Inputs) == 0 {
+			opt.Inputs = []string{l.Values.String("IPT_SYSLOG_FILE")}
+		}
+	}
+	var err error
+	opt.Signatures, err = loadSignatures(base, o.Signatures)
+	return err
+}
+
+// loadSignatures returns base, or in its place those of the last FILE, and with
+// them those of every +FILE.
+func loadSignatures(base func() *fingerprint.Set, names []string) (*fingerprint.Set, error) {
 	var more []*fingerprint.Set
 	for _, name := range names {
 		file, add := strings.CutPrefix(name, "+")
@@ -52,14 +74,14 @@ func loadSignatures(names []string) (*fingerprint.Set, error) {
 		if add {
 			more = append(more, s)
 		} else {
-			set = func() *fingerprint.Set { return s }
+			base = func() *fingerprint.Set { return s }
 		}
 	}
-	out := set()
+	set := base()
 	for _, s := range more {
-		out = out.With(s)
+		set = set.With(s)
 	}
-	return out, nil
+	return set, nil
 }
 
 func readSignatures(name string) (*fingerprint.Set, error) {
