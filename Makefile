@@ -54,6 +54,7 @@ fmt:
 # Rewrite the golden files after a deliberate change; look at the diff.
 golden:
 	$(GO) test $$(git grep -l '"update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
 clean:
 	rm -rf fwknopd build

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The scripts run the real main as a user would type it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"fwknopd": main})
+}
+
+func TestScripts(t *testing.T) {
+	const dir = "../../fixtures/scripts"
+	found, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no scripts in %s (%v)", dir, err)
+	}
+	fixtures, err := filepath.Abs("../../fixtures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("FIXTURES", fixtures)
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
+	})
+}
