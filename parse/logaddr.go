@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 )
@@ -17,27 +18,49 @@ func address(b []byte, i int) (netip.Addr, int) {
 // ipv4 reads four decimal numbers of at most 255, without leading zeros: some
 // programs read those as octal, and what has two readings is refused.
 func ipv4(b []byte, i int) (netip.Addr, int) {
-	var a [4]byte
-	for k := range a {
-		w := load(b, i)
-		x := uint32(w) ^ 0x30303030
-		stop := (x + 0x76767676 | x) & 0x80808080 // as in number
-		n := bits.TrailingZeros32(stop) / 8
-		if n-1 > 2 || n == 0 {
+	lo, hi := load(b, i), load(b, i+8)
+	stops := notDigits(lo) | notDigits(hi)<<8 // bit n: byte n ends a number
+	var a uint32
+	start := 0
+	for k := range 4 {
+		end := bits.TrailingZeros32(stops)
+		stops &= stops - 1
+		v, ok := octet(b, i+start, end-start)
+		if !ok || k < 3 && (i+end == len(b) || b[i+end] != '.') {
 			return netip.Addr{}, failed
 		}
-		d := x << (32 - 8*n)
-		v := d>>24 + d>>16&0xff*10 + d>>8&0xff*100
-		if v > 255 || n > 1 && x&0xff == 0 {
-			return netip.Addr{}, failed
-		}
-		if k < 3 && uint8(w>>(8*n)) != '.' {
-			return netip.Addr{}, failed
-		}
-		a[k] = uint8(v)
-		i += n + 1
+		a = a<<8 | v
+		start = end + 1
 	}
-	return netip.AddrFrom4(a), i - 1
+	var addr [4]byte
+	binary.BigEndian.PutUint32(addr[:], a)
+	return netip.AddrFrom4(addr), i + start - 1
+}
+
+// notDigits sets bit n for each byte n of w that is no digit, and possibly for
+// bytes above a byte beyond ASCII.
+func notDigits(w uint64) uint32 {
+	x := w ^ 0x3030303030303030
+	high := (x + 0x7676767676767676 | x) & 0x8080808080808080
+	return uint32(high * 0x0002040810204081 >> 56)
+}
+
+// octet reads the n digits at i.
+func octet(b []byte, i, n int) (v uint32, ok bool) {
+	if n-1 > 2 || n == 0 || i+n > len(b) {
+		return 0, false
+	}
+	d := uint32(b[i+n-1] - '0')
+	if n > 1 {
+		d += uint32(b[i+n-2]-'0') * 10
+		if n > 2 {
+			d += uint32(b[i]-'0') * 100
+		}
+		if b[i] == '0' {
+			return 0, false
+		}
+	}
+	return d, d <= 255
 }
 
 // ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet

@@ -31,61 +31,79 @@ func loadTail(b []byte, i int) uint64 {
 	return w
 }
 
-// A key is the text of up to eight bytes that a field begins with, first byte
-// lowest, so that it is compared in one step.
-type key uint64
-
-func (k key) width() int { return (bits.Len64(uint64(k)) + 7) / 8 }
-
-// opens reports whether the word w, see load, begins with the key.
-func (k key) opens(w uint64) bool {
-	return w<<(64-8*k.width()) == uint64(k)<<(64-8*k.width())
+// A key is the text of up to eight bytes that a field begins with, made ready to be
+// compared in one step.
+type key struct {
+	word, mask uint64 // as load returns it, and which bits of that count
+	width      int
 }
 
+func newKey(text string) key {
+	return key{
+		word:  load([]byte(text), 0),
+		mask:  1<<(8*len(text)) - 1,
+		width: len(text),
+	}
+}
+
+// opens reports whether the word w, see load, begins with the key.
+func (k *key) opens(w uint64) bool { return w&k.mask == k.word }
+
 // after returns the index behind the key at i.
-func (k key) after(b []byte, i int) int {
+func (k *key) after(b []byte, i int) int {
 	if k.opens(load(b, i)) {
-		return i + k.width()
+		return i + k.width
 	}
 	return k.afterBlanks(b, i)
 }
 
-// afterBlanks is after for keys that open with a blank, where the line has some
-// other run of blanks and tabs instead. The kernel writes one blank; relays and
-// editors have been seen to write more.
-func (k key) afterBlanks(b []byte, i int) int {
+// afterBlanks is after for a line that has some other run of blanks and tabs where
+// the key has its one. The kernel writes one; what lines pass through may not.
+func (k *key) afterBlanks(b []byte, i int) int {
 	j := i
 	for j < len(b) && (b[j] == ' ' || b[j] == '\t') {
 		j++
 	}
-	if k&0xff == ' ' && j > i && (k >> 8).opens(load(b, j)) {
-		return j + k.width() - 1
+	if j == i || load(b, j)&(k.mask>>8) != k.word>>8 {
+		return failed
 	}
-	return failed
+	return j + k.width - 1
+}
+
+// field reads the decimal number, at most limit, of the field at i.
+func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
+	if !k.opens(load(b, i)) {
+		return number(b, k.afterBlanks(b, i), limit)
+	}
+	i += k.width
+	v, n := digits(load(b, i))
+	if uint(n-1) >= 7 || v > limit {
+		return longNumber(b, i, limit)
+	}
+	return v, i + n
 }
 
 // number reads the decimal number at i, at most limit.
 func number(b []byte, i int, limit uint64) (uint64, int) {
-	x := load(b, i) ^ 0x3030303030303030
-	// The high bit of a byte says that it is no digit. A carry out of such a byte
-	// spoils only the bytes above it, and only the lowest is looked at.
-	stop := (x + 0x7676767676767676 | x) & 0x8080808080808080
-	n := bits.TrailingZeros64(stop) / 8
-	if n-1 >= 7 {
+	v, n := digits(load(b, i))
+	if uint(n-1) >= 7 || v > limit {
 		return longNumber(b, i, limit)
 	}
-	if n == 0 {
-		return 0, failed
-	}
+	return v, i + n
+}
+
+// digits returns the value of the n digits that the word w begins with.
+func digits(w uint64) (v uint64, n int) {
+	x := w ^ 0x3030303030303030
+	// The high bit of a byte says that it is no digit. A carry out of such a byte
+	// spoils only the bytes above it, and only the lowest is looked at.
+	n = bits.TrailingZeros64((x+0x7676767676767676|x)&0x8080808080808080) / 8
 	// Eight digits at once: move them to the top, so that zeros lead, then join
 	// neighbours into numbers of two, four and eight digits.
 	x <<= 64 - 8*n
 	x = x*10 + x>>8
-	v := ((x&0x000000ff000000ff)*(100+1000000<<32) + (x>>16&0x000000ff000000ff)*(1+10000<<32)) >> 32
-	if v > limit {
-		return 0, failed
-	}
-	return v, i + n
+	v = (x&0x000000ff000000ff*(100+1000000<<32) + x>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
+	return v, n
 }
 
 // maxDigits bounds a number's length: the largest a record holds are 32-bit

@@ -46,8 +46,8 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 		return behindUptime(b, j)
 	}
 	*s = stamp{}
-	if j := s.kmsg(b, i); j != failed {
-		return j, OriginKernel
+	if msg, o := s.kmsg(b, i); msg != failed {
+		return msg, o
 	}
 	*s = stamp{}
 	if j := after(b, i, "1 "); j != failed {
@@ -66,6 +66,11 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 // host, some a facility and level before the tag, ulogd no tag.
 func behindStamp(b []byte, i int) (msg int, o Origin) {
 	i = skipBlanks(b, i)
+	if end := plainWord(b, i); end != failed {
+		if j := kernelTag(b, end+1); j != failed {
+			return skipUptime(b, j), OriginKernel
+		}
+	}
 	if i < len(b) && b[i] == '[' { // metalog: no host, and the program in brackets
 		end := wordEnd(b, i)
 		if string(b[i:end]) == "[kernel]" {
@@ -107,4 +112,19 @@ func tag(b []byte, i int) (msg int, o Origin, ok bool) {
 	// "DROP:" may be a program, or the prefix in a line of ulogd's. It stays in
 	// the prefix.
 	return i, OriginUnknown, len(word) > 0 && word[len(word)-1] == ':'
+}
+
+// plainWord returns the blank behind a word of letters and digits, which can be
+// nothing but a host: the common case, decided fast.
+func plainWord(b []byte, i int) int {
+	for start := i; i < len(b); i++ {
+		switch c := b[i]; {
+		case c|0x20-'a' < 26, c-'0' <= 9, c == '-', c == '_':
+		case c == ' ' && i > start:
+			return i
+		default:
+			return failed
+		}
+	}
+	return failed
 }

@@ -1,5 +1,7 @@
 package parse
 
+import "encoding/binary"
+
 // notHex marks the bytes of hexValue that are no hexadecimal digits.
 const notHex = 0xff
 
@@ -35,12 +37,43 @@ func hexByte(b []byte, i int) (uint8, int) {
 // decodeHex fills dst from the 2*len(dst) hexadecimal digits of src and reports
 // whether all of them were such.
 func decodeHex(dst, src []byte) bool {
-	var bad uint8
 	src = src[:2*len(dst)]
-	for n := range dst {
-		hi, lo := hexValue[src[2*n]], hexValue[src[2*n+1]]
-		dst[n] = hi<<4 | lo
-		bad |= hi | lo
+	for len(src) >= 8 {
+		v, ok := hexWord(binary.LittleEndian.Uint64(src))
+		if !ok {
+			return false
+		}
+		binary.LittleEndian.PutUint32(dst, v)
+		dst, src = dst[4:], src[8:]
 	}
-	return bad <= 0xf
+	for n := range dst {
+		v, j := hexByte(src, 2*n)
+		if j == failed {
+			return false
+		}
+		dst[n] = v
+	}
+	return true
+}
+
+// hexWord decodes eight hexadecimal digits, the first in the lowest byte, into
+// four bytes, the first lowest.
+func hexWord(w uint64) (v uint32, ok bool) {
+	const each = 0x0101010101010101
+	if w&(0x80*each) != 0 {
+		return 0, false
+	}
+	// For bytes below 0x80, adding 0x80-c sets the high bit of those from c on.
+	// Letters are looked at in lower case, which makes no letter of a digit.
+	low := w | 0x20*each
+	digit := (w + (0x80-'0')*each) &^ (w + (0x80-'9'-1)*each)
+	letter := (low + (0x80-'a')*each) &^ (low + (0x80-'f'-1)*each)
+	if (digit|letter)&(0x80*each) != 0x80*each {
+		return 0, false
+	}
+	nibbles := w&(0x0f*each) + w>>6&each*9
+	pairs := nibbles<<4 | nibbles>>8
+	pairs &= 0x00ff00ff00ff00ff
+	pairs = (pairs | pairs>>8) & 0x0000ffff0000ffff
+	return uint32(pairs | pairs>>16), true
 }

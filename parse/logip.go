@@ -17,8 +17,8 @@ func ipv4Fields(b []byte, i int, ev *Event) error {
 	}
 	_, i = hexByte(b, i)
 	_, i = hexByte(b, keyPREC.after(b, i))
-	ttl, i := number(b, keyTTL.after(b, i), math.MaxUint8)
-	id, i := number(b, keyID.after(b, i), math.MaxUint16)
+	ttl, i := keyTTL.field(b, i, math.MaxUint8)
+	id, i := keyID.field(b, i, math.MaxUint16)
 	if i == failed {
 		return errRecord
 	}
@@ -38,17 +38,23 @@ func ipv4Fields(b []byte, i int, ev *Event) error {
 	return transport(b, i, ev)
 }
 
-// fragmentation reads the flags of the IPv4 header and the fragment offset. CE is
-// the reserved bit.
+// The flags of the IPv4 header, with the blanks around them. CE is the reserved bit.
+var (
+	flagCE = newKey(" CE ")
+	flagDF = newKey(" DF ")
+	flagMF = newKey(" MF ")
+)
+
+// fragmentation reads the flags of the IPv4 header and the fragment offset.
 func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
 	for {
 		w := load(b, i)
 		switch {
-		case (keyDF | ' '<<24).opens(w):
+		case flagDF.opens(w):
 			ev.DF = true
-		case (keyMF | ' '<<24).opens(w):
+		case flagMF.opens(w):
 			ev.Fragment = true
-		case !(keyCE | ' '<<24).opens(w):
+		case !flagCE.opens(w):
 			if j := keyFRAG.after(b, i); j != failed {
 				var n uint64
 				n, i = number(b, j, 0x1fff)
@@ -56,7 +62,7 @@ func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
 			}
 			return i, false
 		}
-		i += keyDF.width()
+		i += flagDF.width - 1
 	}
 }
 
@@ -64,7 +70,7 @@ func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
 //
 //	TC=0 HOPLIMIT=64 FLOWLBL=1 [extension headers] PROTO=
 func ipv6Fields(b []byte, i int, ev *Event) error {
-	_, i = number(b, keyTC.after(b, i), math.MaxUint8)
+	_, i = keyTC.field(b, i, math.MaxUint8)
 	ttl, i := number(b, after(b, i, " HOPLIMIT="), math.MaxUint8)
 	_, i = number(b, after(b, i, " FLOWLBL="), 1<<20-1)
 	if i == failed {
@@ -130,11 +136,15 @@ func skipBlank(b []byte, i int) int {
 
 // stopsShort reports whether a record ends at i for a reason that the kernel
 // states or, for a payload that IPv6 encrypts, leaves unstated.
-func stopsShort(b []byte, i int) bool {
-	rest := bytes.TrimLeft(b[min(i, len(b)):], " ")
-	return i != failed && (len(rest) == 0 ||
-		bytes.HasPrefix(rest, []byte("ESP ")) ||
-		bytes.HasPrefix(rest, []byte("TRUNCATED")) ||
-		bytes.HasPrefix(rest, []byte("INCOMPLETE ")) ||
-		bytes.HasPrefix(rest, []byte("Unknown Ext Hdr ")))
+func stopsShort(b []byte, i int, v6 bool) bool {
+	if i == failed {
+		return false
+	}
+	rest := bytes.TrimLeft(b[i:], " ")
+	for _, reason := range []string{"TRUNCATED", "ESP ", "INCOMPLETE ", "Unknown Ext Hdr "} {
+		if after(rest, 0, reason) != failed {
+			return true
+		}
+	}
+	return v6 && len(rest) == 0
 }

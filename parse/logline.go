@@ -41,10 +41,13 @@ const maxPrefix = 127
 // message reads the record at s of the message that begins at msg.
 //
 // A prefix may itself begin like a record. Then the record proper is looked for
-// behind it; but it may as well be another line glued to a torn one, so that
-// nobody vouches for it.
+// behind it; but that may as well be another line glued to a torn one, so that
+// nobody vouches for it. The same is true of a record behind the clock of a stamp.
 func message(b []byte, msg int, s span, ev *Event) error {
 	ev.Prefix = b[msg:s.start]
+	if holdsClock(ev.Prefix) {
+		ev.Origin = OriginUnknown
+	}
 	err := record(b, s, ev)
 	if err != errRecord {
 		return err
@@ -62,6 +65,17 @@ func message(b []byte, msg int, s span, ev *Event) error {
 			return err
 		}
 	}
+}
+
+// holdsClock reports whether a text contains a time of day, "04:05:06".
+func holdsClock(b []byte) bool {
+	for i := 2; i+6 <= len(b); i++ {
+		var s stamp
+		if b[i] == ':' && s.clock(b, i-2) != failed {
+			return true
+		}
+	}
+	return false
 }
 
 // trimEnd cuts a newline or carriage return off the end.

@@ -17,32 +17,29 @@ var (
 )
 
 // Keys of the fields, in the order of a record. A value ends at a blank, so each
-// key but the first begins with one.
-const (
-	keyMAC    key = ' ' | 'M'<<8 | 'A'<<16 | 'C'<<24 | '='<<32
-	keySRC    key = ' ' | 'S'<<8 | 'R'<<16 | 'C'<<24 | '='<<32
-	keyDST    key = ' ' | 'D'<<8 | 'S'<<16 | 'T'<<24 | '='<<32
-	keyLEN    key = ' ' | 'L'<<8 | 'E'<<16 | 'N'<<24 | '='<<32
-	keyTOS    key = ' ' | 'T'<<8 | 'O'<<16 | 'S'<<24 | '='<<32
-	keyPREC   key = ' ' | 'P'<<8 | 'R'<<16 | 'E'<<24 | 'C'<<32 | '='<<40 | '0'<<48 | 'x'<<56
-	keyTTL    key = ' ' | 'T'<<8 | 'T'<<16 | 'L'<<24 | '='<<32
-	keyTC     key = ' ' | 'T'<<8 | 'C'<<16 | '='<<24
-	keyID     key = ' ' | 'I'<<8 | 'D'<<16 | '='<<24
-	keyCE     key = ' ' | 'C'<<8 | 'E'<<16
-	keyDF     key = ' ' | 'D'<<8 | 'F'<<16
-	keyMF     key = ' ' | 'M'<<8 | 'F'<<16
-	keyFRAG   key = ' ' | 'F'<<8 | 'R'<<16 | 'A'<<24 | 'G'<<32 | ':'<<40
-	keyOPT    key = ' ' | 'O'<<8 | 'P'<<16 | 'T'<<24
-	keyPROTO  key = ' ' | 'P'<<8 | 'R'<<16 | 'O'<<24 | 'T'<<32 | 'O'<<40 | '='<<48
-	keySPT    key = ' ' | 'S'<<8 | 'P'<<16 | 'T'<<24 | '='<<32
-	keyDPT    key = ' ' | 'D'<<8 | 'P'<<16 | 'T'<<24 | '='<<32
-	keySEQ    key = ' ' | 'S'<<8 | 'E'<<16 | 'Q'<<24 | '='<<32
-	keyACK    key = ' ' | 'A'<<8 | 'C'<<16 | 'K'<<24 | '='<<32
-	keyWINDOW key = ' ' | 'W'<<8 | 'I'<<16 | 'N'<<24 | 'D'<<32 | 'O'<<40 | 'W'<<48 | '='<<56
-	keyRES    key = ' ' | 'R'<<8 | 'E'<<16 | 'S'<<24 | '='<<32 | '0'<<40 | 'x'<<48
-	keyURGP   key = ' ' | 'U'<<8 | 'R'<<16 | 'G'<<24 | 'P'<<32 | '='<<40
-	keyTYPE   key = ' ' | 'T'<<8 | 'Y'<<16 | 'P'<<24 | 'E'<<32 | '='<<40
-	keyCODE   key = ' ' | 'C'<<8 | 'O'<<16 | 'D'<<24 | 'E'<<32 | '='<<40
+// key begins with one.
+var (
+	keyMAC    = newKey(" MAC=")
+	keySRC    = newKey(" SRC=")
+	keyDST    = newKey(" DST=")
+	keyLEN    = newKey(" LEN=")
+	keyTOS    = newKey(" TOS=")
+	keyPREC   = newKey(" PREC=0x")
+	keyTTL    = newKey(" TTL=")
+	keyTC     = newKey(" TC=")
+	keyID     = newKey(" ID=")
+	keyFRAG   = newKey(" FRAG:")
+	keyOPT    = newKey(" OPT")
+	keyPROTO  = newKey(" PROTO=")
+	keySPT    = newKey(" SPT=")
+	keyDPT    = newKey(" DPT=")
+	keySEQ    = newKey(" SEQ=")
+	keyACK    = newKey(" ACK=")
+	keyWINDOW = newKey(" WINDOW=")
+	keyRES    = newKey(" RES=0x")
+	keyURGP   = newKey(" URGP=")
+	keyTYPE   = newKey(" TYPE=")
+	keyCODE   = newKey(" CODE=")
 )
 
 // A span is where a record and its first two fields lie in a line.
@@ -110,17 +107,25 @@ func record(b []byte, s span, ev *Event) error {
 		return errRecord
 	}
 	ev.Src, ev.Dst = netip.AddrPortFrom(src, 0), netip.AddrPortFrom(dst, 0)
-	n, i := number(b, keyLEN.after(b, i), math.MaxUint16)
+	n, j := keyLEN.field(b, i, math.MaxUint16)
+	if j == failed && after(b, i, " PROTO=ARP") != failed {
+		return errNoPacket // ulogd's form of it
+	}
 	ev.Len = uint16(n)
 	if src.Is4() {
-		return ipv4Fields(b, i, ev)
+		return ipv4Fields(b, j, ev)
 	}
-	return ipv6Fields(b, i, ev)
+	return ipv6Fields(b, j, ev)
 }
 
 // linkLayer passes over the fields between the interfaces and the addresses and
 // returns the index of the blank before SRC.
 func linkLayer(b []byte, i int) (int, error) {
+	if j := keyMAC.after(b, i); j != failed { // by far the most common
+		if j = wordEnd(b, j); keySRC.opens(load(b, j)) {
+			return j, nil
+		}
+	}
 	i = skipField(b, i, " PHYSIN=")
 	i = skipField(b, i, " PHYSOUT=")
 	if j := keyMAC.after(b, i); j != failed {
@@ -128,9 +133,6 @@ func linkLayer(b []byte, i int) (int, error) {
 	} else {
 		i = skipField(b, i, " MACSRC=")
 		i = skipField(b, i, " MACDST=")
-	}
-	if keySRC.opens(load(b, i)) {
-		return i, nil
 	}
 	i = skipField(b, i, " VPROTO=")
 	i = skipField(b, i, " VID=")

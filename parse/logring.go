@@ -1,6 +1,9 @@
 package parse
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // maxBracket bounds the time in brackets at the start of a line; the longest is
 // journalctl's "[ 1234.567890 <    0.000123 >]" with room for years of uptime.
@@ -88,19 +91,21 @@ func behindUptime(b []byte, i int) (msg int, o Origin) {
 
 // kmsg reads the head of a record of /dev/kmsg, "4,1234,5678901234,-;": priority,
 // sequence number, microseconds since boot, flags, and possibly more before the
-// semicolon. A priority of another facility than the kernel's fails.
-func (s *stamp) kmsg(b []byte, i int) int {
-	const levels = 8
-	_, i = number(b, i, levels-1)
-	_, i = number(b, after(b, i, ","), 1<<62)
+// semicolon. Programs may write there as well, but only with facilities of theirs.
+func (s *stamp) kmsg(b []byte, i int) (msg int, o Origin) {
+	pri, i := number(b, i, maxPriority)
+	_, i = number(b, after(b, i, ","), math.MaxInt64)
 	i = s.microseconds(b, after(b, i, ","))
 	i = after(b, i, ",")
 	if i == failed {
-		return failed
+		return failed, OriginUnknown
 	}
 	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ';')
 	if n < 0 {
-		return failed
+		return failed, OriginUnknown
 	}
-	return i + n + 1
+	if pri < levels {
+		o = OriginKernel
+	}
+	return i + n + 1, o
 }

@@ -54,9 +54,16 @@ func weekday(b []byte, i int) int {
 // clock reads "04:05:06" and a fraction behind a point or comma. A sixtieth
 // second is a leap second.
 func (s *stamp) clock(b []byte, i int) int {
-	s.hour, i = twoDigits(b, i, 23)
-	s.min, i = twoDigits(b, after(b, i, ":"), 59)
-	s.sec, i = twoDigits(b, after(b, i, ":"), 60)
+	if i+8 > len(b) || b[i+2] != ':' || b[i+5] != ':' {
+		return failed
+	}
+	var h, m int
+	s.hour, h = twoDigits(b, i, 23)
+	s.min, m = twoDigits(b, i+3, 59)
+	s.sec, i = twoDigits(b, i+6, 60)
+	if i = max(h, m, i); i >= failed {
+		return failed
+	}
 	if i < len(b) && (b[i] == '.' || b[i] == ',') {
 		s.comma = b[i] == ','
 		s.nsec, i = fraction(b, i+1)
@@ -83,10 +90,10 @@ func (s *stamp) read(b []byte, i int) int {
 		return failed
 	}
 	if b[i]-'0' > 9 {
-		if j := weekday(b, i); j != failed {
-			return s.withWeekday(b, j)
+		if j := s.valid(s.bsd(b, i)); j != failed {
+			return j
 		}
-		return s.valid(s.bsd(b, i))
+		return s.withWeekday(b, weekday(b, i))
 	}
 	if j := s.iso(b, i); j != failed {
 		return s.valid(s.zone(b, j))
@@ -125,8 +132,10 @@ func (s *stamp) withWeekday(b []byte, i int) int {
 // it: "Jul 03", a fraction, a year before the clock.
 func (s *stamp) bsd(b []byte, i int) int {
 	s.month, i = monthAt(b, i)
-	i = after(b, i, " ")
-	day, i := number(b, skipBlank(b, i), 31)
+	if i+4 > len(b) || b[i] != ' ' {
+		return failed
+	}
+	day, i := number(b, skipBlank(b, i+1), 31)
 	s.day = int(day)
 	i = after(b, i, " ")
 	if i+4 < len(b) && b[i+4] == ' ' {

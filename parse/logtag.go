@@ -58,6 +58,13 @@ func isLevel(word []byte) bool {
 	return false
 }
 
+// A priority is a facility, of which the kernel's is 0, times levels, plus a level
+// (RFC 5424 section 6.2.1).
+const (
+	levels      = 8
+	maxPriority = 24*levels - 1
+)
+
 // priority reads what says the facility at the start of a line, "<13>" or the
 // columns of dmesg -x, "kern  :warn  : ", and reports whether it is the kernel's.
 // So it is if nothing says a facility.
@@ -66,8 +73,7 @@ func priority(b []byte) (next int, kern bool) {
 		return 0, true
 	}
 	if b[0] == '<' {
-		const facilities, levels = 24, 8
-		n, i := number(b, 1, facilities*levels-1)
+		n, i := number(b, 1, maxPriority)
 		if i = after(b, i, ">"); i != failed {
 			return i, n < levels
 		}

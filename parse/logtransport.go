@@ -6,28 +6,35 @@ import (
 	"net/netip"
 )
 
+// The protocols whose fields an event holds, by name, with the blank behind it.
+var (
+	nameTCP    = newKey("TCP ")
+	nameUDP    = newKey("UDP ")
+	nameICMP   = newKey("ICMP ")
+	nameICMPv6 = newKey("ICMPv6 ")
+)
+
 // transport reads PROTO and what the event needs behind it. The kernel names the
 // protocols it knows the header of and numbers the others.
 func transport(b []byte, i int, ev *Event) error {
 	j := keyPROTO.after(b, i)
 	if j == failed {
-		if stopsShort(b, i) {
+		if stopsShort(b, i, ev.Src.Addr().Is6()) {
 			return errNoTransport
 		}
 		return errRecord
 	}
-	end := wordEnd(b, j)
-	switch string(b[j:end]) {
-	case "TCP":
-		return tcpFields(b, end, ev)
-	case "UDP":
-		return udpFields(b, end, ev)
-	case "ICMP":
-		return icmpFields(b, end, ICMP, ev)
-	case "ICMPv6":
-		return icmpFields(b, end, ICMPv6, ev)
+	switch w := load(b, j); {
+	case nameTCP.opens(w):
+		return tcpFields(b, j+3, ev)
+	case nameUDP.opens(w):
+		return udpFields(b, j+3, ev)
+	case nameICMP.opens(w):
+		return icmpFields(b, j+4, ICMP, ev)
+	case nameICMPv6.opens(w):
+		return icmpFields(b, j+6, ICMPv6, ev)
 	}
-	return otherProto(b[j:end], ev)
+	return otherProto(b[j:wordEnd(b, j)], ev)
 }
 
 // The other protocols that a logger names.
@@ -49,8 +56,6 @@ func otherProto(name []byte, ev *Event) error {
 		ev.Proto = protoAH
 	case "SCTP":
 		ev.Proto = protoSCTP
-	case "ARP":
-		return errNoPacket
 	default:
 		n, i := number(name, 0, math.MaxUint8)
 		if i != len(name) {
@@ -84,8 +89,8 @@ func incomplete(b []byte, i int) error {
 
 // ports reads SPT and DPT into ev.
 func ports(b []byte, i int, ev *Event) int {
-	spt, i := number(b, keySPT.after(b, i), math.MaxUint16)
-	dpt, i := number(b, keyDPT.after(b, i), math.MaxUint16)
+	spt, i := keySPT.field(b, i, math.MaxUint16)
+	dpt, i := keyDPT.field(b, i, math.MaxUint16)
 	ev.Src = netip.AddrPortFrom(ev.Src.Addr(), uint16(spt))
 	ev.Dst = netip.AddrPortFrom(ev.Dst.Addr(), uint16(dpt))
 	return i
@@ -94,7 +99,7 @@ func ports(b []byte, i int, ev *Event) int {
 // udpFields reads SPT= DPT= LEN=.
 func udpFields(b []byte, i int, ev *Event) error {
 	j := ports(b, i, ev)
-	_, j = number(b, keyLEN.after(b, j), math.MaxUint16)
+	_, j = keyLEN.field(b, j, math.MaxUint16)
 	if endOfWord(b, j) == failed {
 		return incomplete(b, i)
 	}
@@ -105,8 +110,8 @@ func udpFields(b []byte, i int, ev *Event) error {
 // icmpFields reads TYPE= CODE= and nothing behind them: what stands in brackets
 // there is somebody else's packet.
 func icmpFields(b []byte, i int, p Proto, ev *Event) error {
-	typ, j := number(b, keyTYPE.after(b, i), math.MaxUint8)
-	code, j := number(b, keyCODE.after(b, j), math.MaxUint8)
+	typ, j := keyTYPE.field(b, i, math.MaxUint8)
+	code, j := keyCODE.field(b, j, math.MaxUint8)
 	if endOfWord(b, j) == failed {
 		return incomplete(b, i)
 	}
@@ -126,18 +131,18 @@ func tcpFields(b []byte, i int, ev *Event) error {
 	j := ports(b, i, ev)
 	if keySEQ.opens(load(b, j)) {
 		var seq, ack uint64
-		seq, j = number(b, keySEQ.after(b, j), math.MaxUint32)
-		ack, j = number(b, keyACK.after(b, j), math.MaxUint32)
+		seq, j = keySEQ.field(b, j, math.MaxUint32)
+		ack, j = keyACK.field(b, j, math.MaxUint32)
 		ev.Seq, ev.Ack, ev.HasSeq = uint32(seq), uint32(ack), true
 	}
-	window, j := number(b, keyWINDOW.after(b, j), math.MaxUint16)
+	window, j := keyWINDOW.field(b, j, math.MaxUint16)
 	if k := keyRES.after(b, j); k != failed {
 		var res uint8
 		res, j = hexByte(b, k)
 		ev.Reserved = res >> 2 & 0xf // the kernel writes the four bits shifted up by two
 	}
 	j = flags(b, j, ev)
-	urgent, j := number(b, keyURGP.after(b, j), math.MaxUint16)
+	urgent, j := keyURGP.field(b, j, math.MaxUint16)
 	if endOfWord(b, j) == failed {
 		return incomplete(b, i)
 	}
@@ -145,43 +150,54 @@ func tcpFields(b []byte, i int, ev *Event) error {
 	return tcpOptions(b, j, ev)
 }
 
-// flagNames are the words for the control bits, with the blanks around them.
+// flagNames are the words for the control bits, with the blanks around them, the
+// common ones first.
 var flagNames = [...]struct {
 	word key
 	bit  TCPFlags
 }{
-	{' ' | 'S'<<8 | 'Y'<<16 | 'N'<<24 | ' '<<32, SYN},
-	{' ' | 'A'<<8 | 'C'<<16 | 'K'<<24 | ' '<<32, ACK},
-	{' ' | 'R'<<8 | 'S'<<16 | 'T'<<24 | ' '<<32, RST},
-	{' ' | 'F'<<8 | 'I'<<16 | 'N'<<24 | ' '<<32, FIN},
-	{' ' | 'P'<<8 | 'S'<<16 | 'H'<<24 | ' '<<32, PSH},
-	{' ' | 'U'<<8 | 'R'<<16 | 'G'<<24 | ' '<<32, URG},
-	{' ' | 'E'<<8 | 'C'<<16 | 'E'<<24 | ' '<<32, ECE},
-	{' ' | 'C'<<8 | 'W'<<16 | 'R'<<24 | ' '<<32, CWR},
+	{newKey(" SYN "), SYN},
+	{newKey(" ACK "), ACK},
+	{newKey(" RST "), RST},
+	{newKey(" FIN "), FIN},
+	{newKey(" PSH "), PSH},
+	{newKey(" URG "), URG},
+	{newKey(" ECE "), ECE},
+	{newKey(" CWR "), CWR},
 }
 
-// keyAE is the accurate ECN bit (RFC 9768), the lowest of the reserved ones until
-// 2025; newer kernels name it before the others.
-const keyAE key = ' ' | 'A'<<8 | 'E'<<16 | ' '<<24
+// flagAE is the accurate ECN bit (RFC 9768), the lowest of the four that used to be
+// reserved. Kernels that know it name it before the others.
+var flagAE = newKey(" AE ")
 
 // flags reads the names of the control bits that are set, each at most once.
 func flags(b []byte, i int, ev *Event) int {
-	if keyAE.opens(load(b, i)) {
+	if flagAE.opens(load(b, i)) {
 		ev.Reserved |= 1
 		i += 3
 	}
-next:
 	for {
 		w := load(b, i)
-		for _, f := range flagNames {
-			if f.word.opens(w) && ev.Flags&f.bit == 0 {
-				ev.Flags |= f.bit
-				i += 4
-				continue next
-			}
+		if keyURGP.opens(w) {
+			return i
 		}
-		return i
+		bit := flag(w)
+		if bit == 0 || ev.Flags&bit != 0 {
+			return i
+		}
+		ev.Flags |= bit
+		i += 4
 	}
+}
+
+// flag returns the control bit whose name the word w begins with, 0 if none.
+func flag(w uint64) TCPFlags {
+	for i := range flagNames {
+		if flagNames[i].word.opens(w) {
+			return flagNames[i].bit
+		}
+	}
+	return 0
 }
 
 // smallestOptions is the least room that TCP options take: the header's length is

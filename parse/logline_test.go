@@ -1,0 +1,244 @@
+package parse
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ref is when the logs of these tests are read: after the months they speak of.
+var logRef = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+
+// synRecord is what a rule with --log-prefix "DROP " makes of a SYN.
+const synRecord = "DROP IN=eth0 OUT= MAC=33:10:a9:e2:3a:0e:75:87:8f:c8:66:d3:08:00 SRC=192.0.2.7 DST=198.51.100.10 " +
+	"LEN=60 TOS=0x00 PREC=0x00 TTL=57 ID=33561 DF PROTO=TCP SPT=47594 DPT=22 WINDOW=5840 RES=0x00 SYN URGP=0 " +
+	"OPT (020405B40402080A001046E40000000001030300) "
+
+// dialects has one row for each way in which loggers dress a record.
+var dialects = []struct {
+	name   string
+	head   string // in front of synRecord
+	tail   string // behind it
+	time   string // RFC 3339, empty for none
+	origin Origin
+}{
+	{"RFC 3164", "Jul  3 04:05:06 gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, no blank behind the tag", "Jul  3 04:05:06 gate kernel:", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, kernel time", "Jul  3 04:05:06 gate kernel: [ 1234.567890] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, kernel time and task", "Jul  3 04:05:06 gate kernel: [ 1234.567890][  T123] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, kernel time and CPU", "Jul  3 04:05:06 gate kernel: [ 1234.567890] [C1] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, host is an address", "Jul 13 04:05:06 192.0.2.1 kernel: ", "", "2026-07-13T04:05:06Z", OriginKernel},
+	{"RFC 3164, host is IPv6", "Jul 13 04:05:06 2001:db8::1 kernel: ", "", "2026-07-13T04:05:06Z", OriginKernel},
+	{"RFC 3164, host like a facility", "Jul 13 04:05:06 example.info kernel: ", "", "2026-07-13T04:05:06Z", OriginKernel},
+	{"RFC 3164, no host", "Jul 13 04:05:06 kernel: ", "", "2026-07-13T04:05:06Z", OriginKernel},
+	{"RFC 3164, last year", "Dec 31 23:59:59 gate kernel: ", "", "2025-12-31T23:59:59Z", OriginKernel},
+	{"RFC 3164, year before the clock", "Jul  3 2024 04:05:06 gate kernel: ", "", "2024-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, year in front", "2024 Jul  3 04:05:06 gate kernel: ", "", "2024-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, priority of the kernel", "<4>Jul  3 04:05:06 gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 3164, priority of a user", "<13>Jul  3 04:05:06 gate kernel: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"rsyslog ISO", "2026-07-03T04:05:06.123456+02:00 gate kernel: [ 1234.567890] ", "", "2026-07-03T02:05:06.123456Z", OriginKernel},
+	{"syslog-ng ISO", "2026-07-03T04:05:06-03:30 gate kernel: ", "", "2026-07-03T07:35:06Z", OriginKernel},
+	{"ISO, Z", "2026-07-03T04:05:06Z gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"ISO, blank, no zone", "2026-07-03 04:05:06 gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 5424", "<4>1 2026-07-03T04:05:06.123456+00:00 gate kernel - - -  ", "", "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"RFC 5424, structured data", `<4>1 2026-07-03T04:05:06Z gate kernel - - [a b="]\"" c="d"][e] ` + "\ufeff", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 5424, no time", "<4>1 - gate kernel - - - ", "", "", OriginKernel},
+	{"RFC 5424, no priority", "1 2026-07-03T04:05:06Z gate kernel - - - ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"RFC 5424, a program", "<4>1 2026-07-03T04:05:06Z gate myapp - - - ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"RFC 5424, a user's kernel", "<12>1 2026-07-03T04:05:06Z gate kernel - - - ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"journalctl short", "Jul 03 04:05:06 gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"journalctl short-iso", "2026-07-03T04:05:06+0200 gate kernel: ", "", "2026-07-03T02:05:06Z", OriginKernel},
+	{"journalctl short-iso-precise", "2026-07-03T04:05:06.123456+0000 gate kernel: ", "", "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"journalctl short-precise", "Jul 03 04:05:06.123456 gate kernel: ", "", "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"journalctl short-monotonic", "[ 1234.567890] gate kernel: ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"journalctl short-monotonic, a program", "[ 1234.567890] gate myapp[77]: ", "", "1970-01-01T00:20:34.56789Z", OriginUnknown},
+	{"journalctl short-delta", "[ 1234.567890 <    0.000123 >] gate kernel: ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"journalctl short-unix", "1783051506.123456 gate kernel: ", "", "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"journalctl short-full", "Fri 2026-07-03 04:05:06 UTC gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"journalctl short-full, offset", "Fri 2026-07-03 04:05:06 +0530 gate kernel: ", "", "2026-07-02T22:35:06Z", OriginKernel},
+	{"journalctl short-full, other zone", "Fri 2026-07-03 04:05:06 CEST gate kernel: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"journalctl with-unit", "Fri 2026-07-03 04:05:06 UTC gate kernel[n/a]: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"journalctl cat", "", "", "", OriginUnknown},
+	{"journalctl json", `{"__REALTIME_TIMESTAMP":"1783051506123456","_TRANSPORT":"kernel","MESSAGE":"`, `"}`, "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"journalctl json, a program", `{"__REALTIME_TIMESTAMP":"1783051506123456","_TRANSPORT":"syslog","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"`, `"}`, "2026-07-03T04:05:06.123456Z", OriginUnknown},
+	{"dmesg", "[ 1234.567890] ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"dmesg, long up", "[12345678.901234] ", "", "1970-05-23T21:21:18.901234Z", OriginKernel},
+	{"dmesg -d", "[ 1234.567890 <    0.000123>] ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"dmesg -t delta", "[<    0.000123>] ", "", "", OriginKernel},
+	{"dmesg -e", "[  +0.000123] ", "", "", OriginKernel},
+	{"dmesg -e, first of a minute", "[Jul 3 04:05] ", "", "", OriginKernel},
+	{"dmesg -T", "[Fri Jul  3 04:05:06 2026] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"dmesg --time-format iso", "2026-07-03T04:05:06,123456+00:00 ", "", "2026-07-03T04:05:06.123456Z", OriginKernel},
+	{"dmesg -x", "kern  :warn  : [ 1234.567890] ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"dmesg -x, a user", "user  :notice: [ 1234.567890] ", "", "1970-01-01T00:20:34.56789Z", OriginUnknown},
+	{"dmesg -r", "<4>[ 1234.567890] ", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"dmesg -r, a user", "<12>[ 1234.567890] ", "", "1970-01-01T00:20:34.56789Z", OriginUnknown},
+	{"/proc/kmsg without time", "<4>", "", "", OriginKernel},
+	{"/dev/kmsg", "4,1234,1234567890,-;", "", "1970-01-01T00:20:34.56789Z", OriginKernel},
+	{"/dev/kmsg, a user", "12,1234,1234567890,-;", "", "1970-01-01T00:20:34.56789Z", OriginUnknown},
+	{"BusyBox syslogd", "Jul  3 04:05:06 gate kern.warn kernel: [ 1234.567890] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"BusyBox syslogd, a user", "Jul  3 04:05:06 gate user.notice kernel: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"OpenWrt logread", "Fri Jul  3 04:05:06 2026 kern.warn kernel: [ 1234.567890] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"metalog", "Jul  3 04:05:06 [kernel] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"metalog, a program", "Jul  3 04:05:06 [myapp] ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"ulogd LOGEMU", "Jul  3 04:05:06 gate ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"ulogd through syslog", "Jul  3 04:05:06 gate ulogd[77]: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"kernel[0] tag", "Jul  3 04:05:06 gate kernel[0]: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"Docker", `{"log":"Jul  3 04:05:06 gate kernel: `, `\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, "2026-07-03T04:05:06Z", OriginKernel},
+	{"Docker, no stamp within", `{"log":"`, `\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, "2026-07-03T04:05:07.5Z", OriginUnknown},
+	{"carriage return", "Jul  3 04:05:06 gate kernel: ", "\r\n", "2026-07-03T04:05:06Z", OriginKernel},
+	{"no stamp at all", "gate kernel: ", "", "", OriginUnknown},
+}
+
+func TestLogLineDialects(t *testing.T) {
+	for _, d := range dialects {
+		t.Run(d.name, func(t *testing.T) {
+			ev := parseLine(t, d.head+synRecord+d.tail)
+			var want time.Time
+			if d.time != "" {
+				want = mustTime(t, d.time)
+			}
+			if !ev.Time.Equal(want) {
+				t.Errorf("time %v, want %v", ev.Time, want)
+			}
+			if ev.Origin != d.origin {
+				t.Errorf("origin %d, want %d", ev.Origin, d.origin)
+			}
+			if d.name != "no stamp at all" && string(ev.Prefix) != "DROP " {
+				t.Errorf("prefix %q", ev.Prefix)
+			}
+			if string(ev.In) != "eth0" || ev.Src != netip.MustParseAddrPort("192.0.2.7:47594") || ev.Window != 5840 {
+				t.Errorf("event %+v", ev)
+			}
+		})
+	}
+}
+
+// TestLogLineForgeries: a user can make a program log any text, but not in the
+// kernel's place.
+func TestLogLineForgeries(t *testing.T) {
+	for _, line := range []string{
+		"Jul  3 04:05:06 gate myapp: kernel: " + synRecord,
+		"Jul  3 04:05:06 gate sshd[1]: kernel: " + synRecord,
+		"Jul  3 04:05:06 myapp: kernel: " + synRecord,
+		"Jul  3 04:05:06 myapp[1]: kernel: " + synRecord,
+		"Jul  3 04:05:06 [myapp] kernel: " + synRecord,
+		"Jul  3 04:05:06 gate user.info kernel: " + synRecord,
+		"Jul  3 04:05:06 gate user.info myapp: kernel: " + synRecord,
+		"Jul  3 04:05:06 gate my app kernel: " + synRecord,
+		"Jul  3 04:05:06 gate KERNEL: " + synRecord,
+		"Jul  3 04:05:06 gate vmunix: " + synRecord,
+		"Jul  3 04:05:06 gate xkernel: " + synRecord,
+		"Jul  3 04:05:06 gate kernelx: " + synRecord,
+		"2026-07-03T04:05:06Z gate logger: [ 12.345678] " + synRecord,
+		"[ 1234.567890] gate myapp[77]: kernel: " + synRecord,
+		"Fri 2026-07-03 04:05:06 UTC gate ssh.service[77]: kernel: " + synRecord,
+		"<14>1 2026-07-03T04:05:06Z gate kernel - - - kernel: " + synRecord,
+		"<4>1 2026-07-03T04:05:06Z gate app kernel kernel - kernel: " + synRecord,
+		`{"_TRANSPORT":"stdout","__REALTIME_TIMESTAMP":"1","MESSAGE":"kernel: ` + synRecord + `"}`,
+		`{"X_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1","MESSAGE":"` + synRecord + `"}`,
+		`{"a":{"_TRANSPORT":"kernel"},"__REALTIME_TIMESTAMP":"1","MESSAGE":"` + synRecord + `"}`,
+		`{"MESSAGE":"x\",\"_TRANSPORT\":\"kernel\",\" ` + synRecord + `"}`,
+	} {
+		ev := parseLine(t, line)
+		if ev.Origin != OriginUnknown {
+			t.Errorf("believed to be the kernel's: %s", line)
+		}
+		if ev.Src.Addr() != netip.MustParseAddr("192.0.2.7") {
+			t.Errorf("source %v of %s", ev.Src, line)
+		}
+	}
+}
+
+// TestLogLinePrefix: a log rule's prefix is free text, of which none is taken for
+// fields.
+func TestLogLinePrefix(t *testing.T) {
+	record := strings.TrimPrefix(synRecord, "DROP ")
+	for _, p := range []struct {
+		prefix string
+		origin Origin
+	}{
+		{"", OriginKernel},
+		{"DROP:", OriginKernel},
+		{"[UFW BLOCK] ", OriginKernel},
+		{"Shorewall:net2fw:DROP:", OriginKernel},
+		{"SRC=6.6.6.6 DST=7.7.7.7 ", OriginKernel},
+		{"FW-IN=", OriginKernel},
+		{"IN=", OriginKernel},
+		{"IN= ", OriginKernel},
+		{"IN=eth9 ", OriginKernel},
+		{"OUT= PROTO=UDP SPT=1 DPT=2 ", OriginKernel},
+		{"\xc3( DR\x00OP ", OriginKernel},
+		{strings.Repeat("D", 127), OriginKernel},
+		// These begin like a record. The true one is found, but it might as well
+		// be a line glued to a torn one.
+		{"IN=x OUT=y SRC=6.6.6.6 ", OriginUnknown},
+		{"IN=x OUT= SRC=6.6.6.6 DST=7.7", OriginUnknown},
+	} {
+		ev := parseLine(t, "Jul  3 04:05:06 gate kernel: "+p.prefix+record)
+		if string(ev.Prefix) != p.prefix || string(ev.In) != "eth0" || ev.Src.Addr() != netip.MustParseAddr("192.0.2.7") {
+			t.Errorf("prefix %q: got prefix %q, in %q, source %v", p.prefix, ev.Prefix, ev.In, ev.Src)
+		}
+		if ev.Origin != p.origin {
+			t.Errorf("prefix %q: origin %d, want %d", p.prefix, ev.Origin, p.origin)
+		}
+	}
+}
+
+// TestLogLineTorn: what is glued to a torn or a whole record never lends it a source.
+func TestLogLineTorn(t *testing.T) {
+	whole := "Jul  3 04:05:06 gate kernel: " + synRecord
+	forged := "Jul  3 04:05:07 gate myapp: " + strings.Replace(synRecord, "192.0.2.7", "6.6.6.6", 1)
+	for n := range whole {
+		var ev Event
+		err := LogLine([]byte(whole[:n]+forged), logRef, &ev)
+		if err == nil && ev.Src.Addr() == netip.MustParseAddr("6.6.6.6") && ev.Origin == OriginKernel {
+			t.Errorf("torn at %d: the forged record counts as the kernel's", n)
+		}
+	}
+	if ev := parseLine(t, whole+forged); ev.Src.Addr() != netip.MustParseAddr("192.0.2.7") {
+		t.Errorf("source %v of two records in a line", ev.Src)
+	}
+}
+
+func TestLogLineNotOurs(t *testing.T) {
+	for _, line := range []string{
+		"", " ", "\n", "{", "{}", "[", "<", "<4>",
+		"Jul  3 04:05:06 gate sshd[1]: Failed password for root from 192.0.2.7 port 22",
+		"Jul  3 04:05:06 gate kernel: martian source 10.0.0.1 from 10.0.0.2, on dev eth0",
+		"Jul  3 04:05:06 gate kernel: IN=",
+		"Jul  3 04:05:06 gate kernel: IN= eth0 OUT= SRC=192.0.2.7",
+		"Jul  3 04:05:06 gate kernel: OUT= IN=eth0",
+		"Jul  3 04:05:06 gate app: LOGIN=bob OUTCOME=ok",
+		"Jul  3 04:05:06 gate kernel: IN=interfacenamelong OUT= SRC=192.0.2.7",
+		`{"MESSAGE":"hello"}`, `{"MESSAGE":null}`, `{"x":[1,{"y":"z"}]}`, "{curly} text",
+		"Jul  3 04:05:06 gate kernel: DROP IN=eth0 OUT= ARP HTYPE=1 PTYPE=0x0800 OPCODE=1 MACSRC=02:00:00:00:00:01 IPSRC=192.0.2.1 MACDST=00:00:00:00:00:00 IPDST=192.0.2.2",
+		"Jul  3 04:05:06 gate kernel: DROP IN=eth0 OUT= MACSRC=02:00:00:00:00:01 MACDST=02:00:00:00:00:02 MACPROTO=88cc",
+		"Jul  3 04:05:06 gate DROP IN=eth0 OUT= MAC= SRC=192.0.2.1 DST=192.0.2.2 PROTO=ARP REQUEST ",
+	} {
+		var ev Event
+		if err := LogLine([]byte(line), logRef, &ev); !errors.Is(err, ErrNotOurs) || !errors.Is(err, ErrSkip) {
+			t.Errorf("%q: %v, want not ours", line, err)
+		}
+	}
+}
+
+func parseLine(t *testing.T, line string) *Event {
+	t.Helper()
+	var ev Event
+	if err := LogLine([]byte(line), logRef, &ev); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	return &ev
+}
+
+func mustTime(t *testing.T, s string) time.Time {
+	t.Helper()
+	tm, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tm
+}
