@@ -54,8 +54,11 @@ func blank() conf.Stanza {
 
 // portOf reads tcp/22, udp/53 or icmp.
 func portOf(s string) conf.Port {
-	proto, number, _ := strings.Cut(s, "/")
-	n, _ := strconv.Atoi(number)
+	proto, number, slash := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(number, 10, 16)
+	if slash && err != nil {
+		panic(err)
+	}
 	p := map[string]parse.Proto{"tcp": parse.TCP, "udp": parse.UDP, "icmp": parse.ICMP, "icmp6": parse.ICMPv6}
 	return conf.Port{Proto: uint8(p[proto]), Number: uint16(n)}
 }
@@ -175,7 +178,7 @@ func clearText(addr, port, user string) []byte {
 func spell(s *conf.Stanza, text []byte, extra string) []string {
 	var packets []string
 	for _, b := range text {
-		packets = append(packets, fmt.Sprintf("tcp/%d %s", int(s.PortOffset)+int(b), extra))
+		packets = append(packets, strings.TrimSpace(fmt.Sprintf("tcp/%d %s", int(s.PortOffset)+int(b), extra)))
 	}
 	return packets
 }

@@ -31,8 +31,8 @@
 // A packet that is recorded a second time, by a second log rule or because the
 // client's TCP sent its SYN again, is passed over: it neither advances nor ends a
 // sequence. It has to agree with one of the last few packets that took part in the
-// source's attempts in protocol, both ports (type and code of an echo), flags, and
-// sequence number where both records have it; and
+// source's attempts in protocol, both ports (type and code of an echo) and flags;
+// and
 //
 //   - a SYN in the IP identification, which may also be one of the next few: that
 //     is how a sender numbers a SYN sent again;
@@ -42,7 +42,10 @@
 //
 // This opens nothing: what is decided is what would be decided had the copy not
 // been recorded, and whoever can send a packet twice can send it once. A new
-// connection to the same port has another source port, and ends an attempt.
+// connection to the same port has another source port, and ends an attempt. TCP's
+// sequence number is not consulted, since most log lines do not have it and a log
+// and a capture of the same packets lead to the same decisions. That holds for
+// everything here, as far as stamps of a second can tell a gap from its limit.
 //
 // # What is remembered
 //

@@ -78,14 +78,14 @@ const (
 	traceLife = 127 * time.Second
 )
 
-// trace is what tells a copy of a packet from another packet.
+// trace is what tells a copy of a packet from another packet. TCP's sequence
+// number is not part of it: most log lines lack it, and a log and a capture of the
+// same packets must lead to the same decisions.
 type trace struct {
-	port   conf.Port
-	sport  uint16 // ICMP: type and code
-	id     uint16
-	flags  parse.TCPFlags // without ECE and CWR, which a SYN sent again may drop
-	hasSeq bool
-	seq    uint32
+	port  conf.Port
+	sport uint16 // ICMP: type and code
+	id    uint16
+	flags parse.TCPFlags // without ECE and CWR, which a SYN sent again may drop
 }
 
 func traceOf(k *knock) trace {
@@ -95,7 +95,6 @@ func traceOf(k *knock) trace {
 		t.sport = uint16(k.ev.ICMPType)<<8 | uint16(k.ev.ICMPCode)
 	case parse.TCP:
 		t.flags = k.ev.Flags &^ (parse.ECE | parse.CWR)
-		t.seq, t.hasSeq = k.ev.Seq, k.ev.HasSeq
 		fallthrough
 	default:
 		t.sport = k.ev.Src.Port()
@@ -115,8 +114,7 @@ const (
 // repeats compares t with an earlier packet.
 func (t *trace) repeats(earlier *trace) likeness {
 	switch {
-	case t.port != earlier.port || t.sport != earlier.sport || t.flags != earlier.flags,
-		t.hasSeq && earlier.hasSeq && t.seq != earlier.seq:
+	case t.port != earlier.port || t.sport != earlier.sport || t.flags != earlier.flags:
 		return other
 	case t.flags&(parse.SYN|parse.ACK) == parse.SYN && t.id-earlier.id <= maxResent:
 		return copied
