@@ -1,0 +1,253 @@
+package offline
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/pipe"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+)
+
+// errRefused ends explain with 3.
+var errRefused = errors.New("")
+
+// errFound stops reading at the record to explain.
+var errFound = errors.New("found")
+
+// Explain is `fwknopd explain`: it leads one packet through every stage and
+// stanza and returns the exit code: 0 if it is allowed, 3 if not.
+func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
+	fs := o.flags("explain")
+	fs.Int64Var(&o.record, "record", 0, "number of the packet in FILE, from 1 (`N`)")
+	fs.StringVar(&o.payload, "payload", "", "an SPA packet as it was on the wire (`BASE64`)")
+	fs.StringVar(&o.src, "src", "127.0.0.1", "with --payload: `ADDRESS[:PORT]` it came from")
+	fs.StringVar(&o.dst, "dst", "127.0.0.1:62201", "with --payload: `ADDRESS[:PORT]` it went to")
+	fs.StringVar(&o.proto, "proto", "udp", "with --payload: udp, tcp or icmp")
+	fs.StringVar(&o.at, "time", "", "with --payload: the clock, RFC 3339 or seconds since 1970; now if not given")
+	err := o.parse(fs, args)
+	if err == nil && o.help {
+		usage(stdout, fs, "explain [options] FILE --record N | --payload BASE64 --src ADDRESS --time T")
+		return exitOK
+	}
+	if err == nil {
+		err = o.checkExplain()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd explain: %v\n", err)
+		return exitUsage
+	}
+	if o.payload != "" {
+		return o.exit("explain", o.explainPayload())
+	}
+	return o.exit("explain", o.explainRecord())
+}
+
+func (o *options) checkExplain() error {
+	switch {
+	case o.payload != "" && len(o.inputs) > 0:
+		return errors.New("--payload and a file exclude each other")
+	case o.payload == "" && len(o.inputs) != 1:
+		return errors.New("give one file and --record N, or --payload")
+	case o.payload == "" && o.record < 1:
+		return errors.New("--record N is needed, counted from 1")
+	}
+	return nil
+}
+
+// explainRecord decides the records up to the one asked for, whose decision may
+// depend on them, and explains that.
+func (o *options) explainRecord() error {
+	c := &candidates{all: true}
+	d, err := o.load("", c)
+	if err != nil {
+		return err
+	}
+	src, err := o.read(d.server, c)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var now time.Time
+	var refused error
+	err = pipe.Run(context.Background(), src, func(ev *parse.Event) error {
+		if !ev.Time.IsZero() {
+			now = ev.Time
+		}
+		at := src.Position()
+		if at.Record < o.record {
+			d.Decide(now, ev)
+			return nil
+		}
+		if at.Record > o.record {
+			return errFound // the record held no event
+		}
+		refused = o.explain(d, now, ev, at)
+		return errFound
+	})
+	switch {
+	case err != nil && !errors.Is(err, errFound):
+		return err
+	case refused == nil && err == nil, refused == nil && src.Position().Record > o.record:
+		return fmt.Errorf("%s: record %d holds no packet", o.inputs[0], o.record)
+	}
+	return notAnError(refused)
+}
+
+// allowed is the outcome of explain that is no refusal: told from "not reached".
+var allowed = errors.New("")
+
+func notAnError(err error) error {
+	if err == allowed {
+		return nil
+	}
+	return err
+}
+
+// explainPayload explains a packet that was never recorded.
+func (o *options) explainPayload() error {
+	d, err := o.load("", &candidates{})
+	if err != nil {
+		return err
+	}
+	ev, err := o.packet(o.payload)
+	if err != nil {
+		return err
+	}
+	return notAnError(o.explain(d, ev.Time, ev, ingest.Position{}))
+}
+
+// DumpPackets is --spa-dump-packets: it explains each SPA packet of a text file,
+// one a line, as the 1.9 daemon did with packets from 127.0.0.1. now is their
+// clock.
+func DumpPackets(file io.Reader, args []string, now time.Time, stdout, stderr io.Writer) int {
+	o := &options{stdout: stdout, diagnostic: stderr, src: "127.0.0.1", dst: "127.0.0.1:62201", proto: "udp",
+		at: now.UTC().Format(time.RFC3339Nano)}
+	fs := o.flags("spa-dump-packets")
+	if err := o.parse(fs, args); err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitUsage
+	}
+	return o.exit("--spa-dump-packets", o.dump(file))
+}
+
+// maxPacketLine bounds a line of the file.
+const maxPacketLine = 1 << 16
+
+func (o *options) dump(file io.Reader) error {
+	d, err := o.load("", &candidates{})
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxPacketLine)
+	outcome := error(nil)
+	for n := int64(1); lines.Scan(); n++ {
+		text := strings.TrimSpace(lines.Text())
+		if text == "" {
+			continue
+		}
+		ev, err := o.packet(text)
+		if err != nil {
+			return err
+		}
+		if err := notAnError(o.explain(d, ev.Time, ev, ingest.Position{Name: "line", Record: n})); err != nil {
+			outcome = err
+		}
+		d.Decide(ev.Time, ev) // so that a second copy is the replay it is
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return outcome
+}
+
+// packet is the event of a payload given in words.
+func (o *options) packet(payload string) (*parse.Event, error) {
+	ev := &parse.Event{Origin: parse.OriginFrame, Payload: []byte(strings.TrimSpace(payload))}
+	const headers = 28 // IPv4 and UDP
+	if len(ev.Payload) > 1<<16-1-headers {
+		return nil, errors.New("payload is longer than a packet")
+	}
+	ev.Len = uint16(headers + len(ev.Payload))
+	var err error
+	if ev.Src, err = parseEnd(o.src, 40000); err != nil {
+		return nil, fmt.Errorf("--src: %w", err)
+	}
+	if ev.Dst, err = parseEnd(o.dst, 62201); err != nil {
+		return nil, fmt.Errorf("--dst: %w", err)
+	}
+	switch strings.ToLower(o.proto) {
+	case "udp":
+		ev.Proto = parse.UDP
+	case "tcp", "http":
+		ev.Proto = parse.TCP
+	case "icmp":
+		ev.Proto = parse.ICMP
+	default:
+		return nil, fmt.Errorf("--proto: %q is none of udp, tcp, icmp", o.proto)
+	}
+	ev.Time, err = parseClock(o.at)
+	return ev, err
+}
+
+// parseEnd reads an address with or without a port.
+func parseEnd(text string, port uint16) (netip.AddrPort, error) {
+	if a, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(a.Unmap(), port), nil
+	}
+	a, err := netip.ParseAddrPort(text)
+	if err != nil {
+		return a, fmt.Errorf("%q is no address", text)
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
+}
+
+// parseClock reads --time; empty is the wall clock.
+func parseClock(text string) (time.Time, error) {
+	if text == "" {
+		return time.Now(), nil
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.Unix(n, 0), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, fmt.Errorf("--time: %q is neither RFC 3339 nor seconds since 1970", text)
+	}
+	return t, nil
+}
+
+// explain prints the trace of one packet.
+func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) error {
+	t := d.Explain(now, ev)
+	entry := NewEntry(now, ev, &t.Decision, at)
+	var b []byte
+	if o.format == "jsonl" {
+		b = append(AppendJSON(nil, &entry), '\n')
+		trace, err := json.Marshal(newTrace(&t))
+		if err != nil {
+			return err
+		}
+		b = append(append(append(b[:len(b)-2], `,"trace":`...), trace...), '}', '\n')
+	} else {
+		b = appendTrace(nil, &t, &entry)
+	}
+	if _, err := o.stdout.Write(b); err != nil {
+		return err
+	}
+	if t.Decision.Verdict != policy.Allow {
+		return errRefused
+	}
+	return allowed
+}

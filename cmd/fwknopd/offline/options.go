@@ -1,0 +1,120 @@
+// Package offline is what fwknopd says about packets without touching a firewall:
+// replay prints every decision the daemon would take on logs and captures, explain
+// leads one packet through every stage. Both run the daemon's own engine on the
+// clock of the records, with a memory of their own.
+package offline
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK      = 0
+	exitError   = 1
+	exitUsage   = 2
+	exitRefused = 3 // explain: the packet is refused or ignored
+	exitFailOn  = 4 // replay: something of --fail-on was seen
+	exitConfig  = 78
+)
+
+// options are the command lines of replay and explain, which have most in common.
+type options struct {
+	config, access, folder string
+	overrides              []string
+	lenient, strict        bool
+	filter                 string
+	digests                string
+	signatures             []string
+	resolve                bool
+	noGPG                  bool
+
+	format string
+	failOn []string
+	whatIf string
+
+	record             int64
+	payload            string
+	src, dst, proto    string
+	at                 string
+	help               bool
+	inputs             []string
+	stdin              io.Reader
+	stdout, diagnostic io.Writer
+}
+
+// flags are what both commands know.
+func (o *options) flags(name string) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	fs.SortFlags = false
+	fs.Usage = func() {}
+	fs.StringVarP(&o.config, "config", "c", "", "main configuration `FILE`")
+	fs.StringVarP(&o.access, "access-file", "a", "", "access stanzas, in place of ACCESS_CONF (`FILE`)")
+	fs.StringVar(&o.folder, "access-folder", "", "every *.conf in `DIR` as access stanzas")
+	fs.StringSliceVarP(&o.overrides, "Override-config", "O", nil, "override values of the main file (`FILE,…`)")
+	fs.BoolVar(&o.lenient, "lenient", false, "unknown keywords are warnings")
+	fs.BoolVar(&o.strict, "strict-perms", false, "refuse files with secrets that others can read")
+	fs.StringVarP(&o.filter, "filter", "P", "", "which frames can be SPA packets, in place of PCAP_FILTER (`EXPR`)")
+	fs.StringVarP(&o.digests, "digest-file", "d", "", "replay cache to start with; it is only read (`FILE`)")
+	fs.StringSliceVar(&o.signatures, "signatures", nil, "fingerprints instead of (+: besides) our own (`[+]FILE`)")
+	fs.BoolVar(&o.resolve, "resolve", false, "look up host names of NAT requests")
+	fs.BoolVar(&o.noGPG, "no-gpg", false, "ignore every GPG keyword")
+	fs.StringVar(&o.format, "format", "text", "text or jsonl")
+	fs.BoolVarP(&o.help, "help", "h", false, "this text")
+	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, n string) pflag.NormalizedName {
+		if as, ok := spellings[n]; ok {
+			n = as
+		}
+		return pflag.NormalizedName(n)
+	})
+	return fs
+}
+
+// spellings are the names that the daemon takes for the same.
+var spellings = map[string]string{
+	"config-file":     "config",
+	"access-conf":     "access-file",
+	"override-config": "Override-config",
+	"pcap-filter":     "filter",
+}
+
+// parse reads args. A usage error is returned as one line.
+func (o *options) parse(fs *pflag.FlagSet, args []string) error {
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	o.inputs = fs.Args()
+	if o.format == "json" {
+		o.format = "jsonl"
+	}
+	if o.format != "text" && o.format != "jsonl" {
+		return fmt.Errorf("unknown format %q (text or jsonl)", o.format)
+	}
+	return nil
+}
+
+// failures are the words of --fail-on.
+var failures = []string{verdictRefused, verdictGranted, verdictCommand, "malformed"}
+
+func (o *options) checkReplay() error {
+	for _, f := range o.failOn {
+		if !slices.Contains(failures, f) {
+			return fmt.Errorf("--fail-on knows no %q (%s)", f, strings.Join(failures, ", "))
+		}
+	}
+	if len(o.inputs) == 0 {
+		return errors.New("no input; give logs or captures, or - for standard input")
+	}
+	return nil
+}
+
+// usage prints the help text of a command.
+func usage(w io.Writer, fs *pflag.FlagSet, synopsis string) {
+	fmt.Fprintf(w, "usage: fwknopd %s\n\n%s", synopsis, fs.FlagUsages())
+}

@@ -1,0 +1,175 @@
+package offline
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"fwknopd/cmd/fwknopd/pipe"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+)
+
+// Replay is `fwknopd replay`: it prints every decision that the daemon would take
+// on the inputs, on their own clock, and returns the exit code.
+func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
+	fs := o.flags("replay")
+	fs.StringSliceVar(&o.failOn, "fail-on", nil, "end with 4 if there was one: refused, granted, command, malformed")
+	fs.StringVar(&o.whatIf, "what-if", "", "print only what these stanzas would decide differently (`FILE`)")
+	err := o.parse(fs, args)
+	if err == nil && o.help {
+		usage(stdout, fs, "replay [options] FILE...")
+		return exitOK
+	}
+	if err == nil {
+		err = o.checkReplay()
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd replay: %v\n", err)
+		return exitUsage
+	}
+	return o.exit("replay", o.replay())
+}
+
+// errFailOn is the outcome that --fail-on asks for.
+var errFailOn = errors.New("")
+
+// exit turns the outcome of a command into an exit code and a line on stderr.
+func (o *options) exit(command string, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailOn):
+		return exitFailOn
+	case errors.Is(err, errRefused):
+		return exitRefused
+	case errors.Is(err, errConfig):
+		return exitConfig
+	}
+	fmt.Fprintf(o.diagnostic, "fwknopd %s: %v\n", command, err)
+	return exitError
+}
+
+// A run is one replay in progress.
+type run struct {
+	*decider
+	other *decider // of --what-if
+	src   *ingest.Reader
+	out   *bufio.Writer
+	json  bool
+
+	now   time.Time // the clock of the records
+	line  []byte
+	open  openings
+	count tally
+}
+
+func (o *options) replay() error {
+	c := &candidates{}
+	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.format == "jsonl"}
+	var err error
+	if r.decider, err = o.load("", c); err != nil {
+		return err
+	}
+	if o.whatIf != "" {
+		if r.other, err = o.load(o.whatIf, c); err != nil {
+			return err
+		}
+	}
+	if r.src, err = o.read(r.server, c); err != nil {
+		return err
+	}
+	defer r.src.Close()
+	stop := showProgress(o.diagnostic, r.src)
+	err = pipe.Run(context.Background(), r.src, r.step)
+	stop()
+	if flush := r.out.Flush(); err == nil {
+		err = flush
+	}
+	r.summary(o.diagnostic)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(o.failOn, r.saw) {
+		return errFailOn
+	}
+	return nil
+}
+
+// step decides one event and prints what came of it.
+func (r *run) step(ev *parse.Event) error {
+	if !ev.Time.IsZero() {
+		r.now = ev.Time
+	}
+	if err := r.expire(); err != nil {
+		return err
+	}
+	d := r.Decide(r.now, ev)
+	if r.other != nil {
+		return r.compare(ev, d)
+	}
+	r.count.event(&d)
+	if d.Verdict == policy.Ignore {
+		return nil
+	}
+	if err := r.print(ev, &d); err != nil {
+		return err
+	}
+	for i := range d.Also {
+		r.count.also(&d.Also[i])
+		if err := r.print(ev, &d.Also[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expire prints the grants that ended by now.
+func (r *run) expire() error {
+	for e := r.open.next(r.now); e != nil; e = r.open.next(r.now) {
+		r.count.expired++
+		if err := r.write(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) print(ev *parse.Event, d *policy.Decision) error {
+	e := NewEntry(r.now, ev, d, r.src.Position())
+	if e.Verdict == verdictGranted {
+		r.open.add(&e)
+	}
+	return r.write(&e)
+}
+
+func (r *run) write(e *Entry) error {
+	if r.json {
+		r.line = append(AppendJSON(r.line[:0], e), '\n')
+	} else {
+		r.line = appendLine(r.line[:0], e)
+	}
+	_, err := r.out.Write(r.line)
+	return err
+}
+
+// saw reports whether what --fail-on names happened.
+func (r *run) saw(what string) bool {
+	switch what {
+	case "malformed":
+		return r.src.Counts().Malformed > 0
+	case verdictRefused:
+		return r.count.refused > 0
+	case verdictGranted:
+		return r.count.granted > 0
+	case verdictCommand:
+		return r.count.commands > 0
+	}
+	return false
+}

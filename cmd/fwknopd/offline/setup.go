@@ -1,0 +1,192 @@
+package offline
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/fingerprint"
+	"fwknopd/ingest"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/replay"
+)
+
+// errConfig says that the configuration is unusable; what is wrong was printed.
+var errConfig = errors.New("unusable configuration")
+
+// A decider is an engine with the configuration it was made of.
+type decider struct {
+	*policy.Engine
+	server *conf.Server
+	access *conf.Access
+	store  *replay.Memory
+}
+
+// load reads the configuration, with the stanzas of access in place of the
+// configured ones unless that is empty, and makes an engine of it.
+func (o *options) load(access string, candidates *candidates) (*decider, error) {
+	c := config.Options{
+		Config: o.config, Access: o.access, AccessFolder: o.folder, Overrides: o.overrides,
+		Argv: o.argv(), Lenient: o.lenient, StrictPerms: o.strict, Offline: true,
+	}
+	if access != "" {
+		c.Access, c.AccessFolder = access, ""
+	}
+	l, problems := config.Load(c)
+	for _, p := range problems {
+		fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", p)
+	}
+	if problems.Failed() {
+		return nil, errConfig
+	}
+	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(replay.Options{Notice: o.notice})}
+	if err := o.readDigests(d.store); err != nil {
+		return nil, err
+	}
+	set, err := o.fingerprints(l.Server)
+	if err != nil {
+		return nil, err
+	}
+	opts := policy.Options{
+		Server: l.Server, Access: l.Access, Store: d.store, All: true,
+		Signatures: fingerprint.NewMatcher(set, l.Server.MaxHops),
+		ShadowHash: shadowHash,
+	}
+	if o.resolve {
+		opts.Resolve = resolve
+	}
+	if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
+		return nil, err
+	}
+	opts.Filter = candidates.candidate()
+	d.Engine, err = policy.NewEngine(opts)
+	return d, err
+}
+
+// argv are the keywords that the command line sets.
+func (o *options) argv() map[string]string {
+	if o.filter == "" {
+		return nil
+	}
+	return map[string]string{"PCAP_FILTER": o.filter}
+}
+
+func (o *options) notice(text string) { fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", text) }
+
+// readDigests fills the store with what a daemon has seen before.
+func (o *options) readDigests(store *replay.Memory) error {
+	if o.digests == "" {
+		return nil
+	}
+	f, err := os.Open(o.digests)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return store.Load(f, o.digests)
+}
+
+// fingerprints are the signatures to name systems by: of the command line, of
+// P0F_FILE, or our own.
+func (o *options) fingerprints(s *conf.Server) (*fingerprint.Set, error) {
+	set := fingerprint.Default()
+	names := o.signatures
+	if s.P0fFile != "" {
+		names = append([]string{s.P0fFile}, names...)
+	}
+	for _, name := range names {
+		file, add := strings.CutPrefix(name, "+")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		more, err := fingerprint.Load(file, text)
+		switch {
+		case err != nil:
+			return nil, err
+		case add:
+			set = set.With(more)
+		default:
+			set = more
+		}
+	}
+	return set, nil
+}
+
+// maxShadowLine bounds a line of a shadow file.
+const maxShadowLine = 4096
+
+// shadowHash looks user up in a shadow file: name, colon, hash, colon.
+func shadowHash(file, user string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", errors.New("shadow file cannot be read")
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxShadowLine)
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(lines.Text(), ":")
+		if ok && name == user {
+			hash, _, _ := strings.Cut(rest, ":")
+			return hash, nil
+		}
+	}
+	return "", errors.New("user is not in the shadow file")
+}
+
+// resolveTime bounds one look-up.
+const resolveTime = 5 * time.Second
+
+func resolve(host string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if len(found) == 0 {
+		return netip.Addr{}, errors.New("no address")
+	}
+	return found[0].Unmap(), nil
+}
+
+// read opens the inputs the way the daemon would read them.
+func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
+	problems := &problemLog{w: o.diagnostic}
+	return ingest.Read(o.inputs, ingest.ReadOptions{
+		Match:      s.FWMsgSearch,
+		KernelOnly: s.KernelLogOnly,
+		Filter:     c.frames(),
+		Problem:    problems.add,
+		Stdin:      o.stdin,
+	})
+}
+
+// maxProblems bounds how many malformed records are named: a hostile capture must
+// not fill a disk.
+const maxProblems = 20
+
+// A problemLog names malformed records.
+type problemLog struct {
+	w io.Writer
+	n int
+}
+
+func (l *problemLog) add(p ingest.Problem) {
+	switch l.n++; {
+	case l.n < maxProblems:
+		fmt.Fprintf(l.w, "fwknopd: %s:%d: %v\n", p.Name, p.Record, p.Err)
+	case l.n == maxProblems:
+		fmt.Fprintf(l.w, "fwknopd: %s:%d: %v (more are counted, not named)\n", p.Name, p.Record, p.Err)
+	}
+}

@@ -1,0 +1,148 @@
+package offline
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/policy"
+)
+
+// appendLine adds e as one readable line with its newline:
+//
+//	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
+func appendLine(b []byte, e *Entry) []byte {
+	b = e.Time.UTC().AppendFormat(b, recordTime)
+	if e.Input.Name != "" {
+		b = append(append(b, ' '), e.Input.Name...)
+		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
+	}
+	b = append(append(b, ' '), e.Verdict...)
+	b = append(append(b, ' '), e.Reason...)
+	b = appendAddress(append(b, ' '), e.Src, hasPorts(e.Proto))
+	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
+	b = append(append(b, ' '), protoName(e.Proto)...)
+	if e.Stanza != 0 {
+		b = strconv.AppendInt(append(b, " stanza "...), int64(e.Stanza), 10)
+	}
+	if e.User != "" {
+		b = appendPlain(append(b, " user "...), e.User)
+	}
+	if e.Shadow && e.Verdict != verdictShadow {
+		b = append(b, " shadow"...)
+	}
+	b = appendWhat(b, e)
+	return append(b, '\n')
+}
+
+func appendAddress(b []byte, a netip.AddrPort, ports bool) []byte {
+	switch {
+	case !a.Addr().IsValid():
+		return append(b, '-')
+	case ports:
+		return a.AppendTo(b)
+	}
+	return a.Addr().AppendTo(b)
+}
+
+// appendPlain adds text of a packet, quoted where it could be mistaken.
+func appendPlain(b []byte, s string) []byte {
+	if plainText(s) && !strings.ContainsAny(s, " :") {
+		return append(b, s...)
+	}
+	return strconv.AppendQuoteToASCII(b, s)
+}
+
+func appendWhat(b []byte, e *Entry) []byte {
+	switch {
+	case e.Grant != nil:
+		return appendOpening(append(b, ": "...), e)
+	case e.Command != "":
+		return strconv.AppendQuoteToASCII(append(b, ": "...), e.Command)
+	}
+	if why := describe(e.Reason, &e.Detail); why != "" {
+		b = append(append(b, ": "...), why...)
+	}
+	return b
+}
+
+// appendOpening says what is open for whom until when.
+func appendOpening(b []byte, e *Entry) []byte {
+	g := e.Grant
+	b = g.Src.AppendTo(b)
+	if g.Dst.IsValid() {
+		b = g.Dst.AppendTo(append(b, " to "...))
+	}
+	if g.All {
+		b = append(b, " everything"...)
+	}
+	for i, p := range g.Ports {
+		sep := byte(',')
+		if i == 0 {
+			sep = ' '
+		}
+		b = appendPort(append(b, sep), p)
+	}
+	if n := g.NAT; n != nil {
+		if n.Target.IsValid() {
+			b = n.Target.AppendTo(append(b, " forwarded to "...))
+		} else {
+			b = append(b, " forwarded"...)
+		}
+		if n.SNAT.IsValid() {
+			b = n.SNAT.AppendTo(append(b, " as "...))
+		} else if n.Masquerade {
+			b = append(b, " masqueraded"...)
+		}
+	}
+	if g.External != nil {
+		b = append(append(b, " by running "...), strings.Join(g.External.Open, " ")...)
+	}
+	if g.Expires.IsZero() {
+		return append(b, ", no end"...)
+	}
+	return g.Expires.UTC().AppendFormat(append(b, " until "...), endTime)
+}
+
+// describe is the sentence behind a reason, with the numbers.
+func describe(reason policy.Reason, d *policy.Detail) string {
+	var parts []string
+	say := func(format string, a ...any) { parts = append(parts, fmt.Sprintf(format, a...)) }
+	if d.AgeS != nil && d.MaxAgeS != nil {
+		if reason == policy.SPAFuture {
+			say("%d s ahead of us, limit %d s", -*d.AgeS, *d.MaxAgeS)
+		} else {
+			say("%d s old, limit %d s", *d.AgeS, *d.MaxAgeS)
+		}
+	}
+	if d.FirstSeen != nil {
+		say("first seen %s", d.FirstSeen.UTC().Format(recordTime))
+	}
+	if d.FirstSrc != "" {
+		say("first from %s", d.FirstSrc)
+	}
+	if d.Step != nil && d.Steps != nil {
+		say("step %d of %d", *d.Step, *d.Steps)
+	}
+	if d.GapS != nil && d.LimitS != nil {
+		say("%s after the one before, limit %s", span(*d.GapS), span(*d.LimitS))
+	}
+	if d.Limit != nil {
+		say("limit of %d", *d.Limit)
+	}
+	for _, named := range [...]struct{ name, value string }{
+		{"port", d.Port}, {"want", d.Want}, {"got", d.Got}, {"signer", d.Signer},
+	} {
+		if named.value != "" {
+			say("%s %s", named.name, appendPlain(nil, named.value))
+		}
+	}
+	if d.Text != "" {
+		say("%s", d.Text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func span(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,97 @@
+package offline
+
+import (
+	"strconv"
+
+	"fwknopd/policy"
+)
+
+// appendTrace shows a trace: the packet, each stage, each stanza with its checks,
+// the decision.
+func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
+	b = append(b, "packet "...)
+	if e.Input.Name != "" {
+		b = append(append(b, e.Input.Name...), ':')
+		b = append(strconv.AppendInt(b, e.Input.Record, 10), ' ')
+	}
+	b = appendAddress(b, e.Src, hasPorts(e.Proto))
+	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
+	b = append(append(append(b, ' '), protoName(e.Proto)...), " at "...)
+	b = append(e.Time.UTC().AppendFormat(b, recordTime), '\n')
+	b = appendChecks(b, t.Packet)
+	for _, st := range t.Stanzas {
+		b = strconv.AppendInt(append(b, "stanza at line "...), int64(st.Stanza), 10)
+		if st.Shadow {
+			b = append(b, " (shadow)"...)
+		}
+		b = appendChecks(append(b, '\n'), st.Checks)
+	}
+	b = append(b, "decision "...)
+	if e.Verdict == verdictIgnored {
+		return append(b, "ignored: this is nobody's business\n"...)
+	}
+	return appendLine(b, e)
+}
+
+// nameColumns is the width of a check's name.
+const nameColumns = 10
+
+func appendChecks(b []byte, checks []policy.Check) []byte {
+	for _, c := range checks {
+		mark := "  ok    "
+		if !c.OK {
+			mark = "  FAILS "
+		}
+		b = append(append(b, mark...), c.Name...)
+		for range nameColumns - len(c.Name) {
+			b = append(b, ' ')
+		}
+		if c.Reason != "" {
+			b = append(append(b, ' '), c.Reason...)
+		}
+		if why := describe(c.Reason, &c.Detail); why != "" {
+			b = append(append(b, ' '), why...)
+		}
+		b = append(b, '\n')
+	}
+	return b
+}
+
+// The JSON form of a trace.
+type (
+	traceJSON struct {
+		Packet  []checkJSON  `json:"packet"`
+		Stanzas []stanzaJSON `json:"stanzas"`
+	}
+	stanzaJSON struct {
+		Stanza int         `json:"stanza"`
+		Shadow bool        `json:"shadow,omitempty"`
+		Checks []checkJSON `json:"checks"`
+	}
+	checkJSON struct {
+		Name   string         `json:"name"`
+		OK     bool           `json:"ok"`
+		Reason policy.Reason  `json:"reason,omitempty"`
+		Detail *policy.Detail `json:"detail,omitempty"`
+	}
+)
+
+func newTrace(t *policy.Trace) traceJSON {
+	j := traceJSON{Packet: newChecks(t.Packet), Stanzas: []stanzaJSON{}}
+	for _, st := range t.Stanzas {
+		j.Stanzas = append(j.Stanzas, stanzaJSON{st.Stanza, st.Shadow, newChecks(st.Checks)})
+	}
+	return j
+}
+
+func newChecks(checks []policy.Check) []checkJSON {
+	list := []checkJSON{}
+	for i := range checks {
+		c := checkJSON{Name: checks[i].Name, OK: checks[i].OK, Reason: checks[i].Reason}
+		if checks[i].Detail != (policy.Detail{}) {
+			c.Detail = &checks[i].Detail
+		}
+		list = append(list, c)
+	}
+	return list
+}

@@ -1,0 +1,50 @@
+package offline
+
+import (
+	"fmt"
+	"strings"
+
+	"fwknopd/parse"
+	"fwknopd/policy"
+)
+
+// compare decides the event by the other stanzas too and prints the pair if they
+// disagree: the decision as it is, and as it would be.
+func (r *run) compare(ev *parse.Event, is policy.Decision) error {
+	would := r.other.Decide(r.now, ev)
+	if outcome(&is) == outcome(&would) {
+		return nil
+	}
+	r.count.changed++
+	r.count.event(&would)
+	at := r.src.Position()
+	now, then := NewEntry(r.now, ev, &is, at), NewEntry(r.now, ev, &would, at)
+	if r.json {
+		r.line = AppendJSON(r.line[:0], &then)
+		r.line = append(r.line[:len(r.line)-1], `,"was":`...)
+		r.line = append(AppendJSON(r.line, &now), '}', '\n')
+	} else {
+		r.line = appendLine(append(r.line[:0], "- "...), &now)
+		r.line = appendLine(append(r.line, "+ "...), &then)
+	}
+	_, err := r.out.Write(r.line)
+	return err
+}
+
+// outcome is what counts of a decision when two configurations are compared: not
+// the line of a stanza, which any edit moves.
+func outcome(d *policy.Decision) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s %v", d.Verdict, d.Reason, d.Shadow)
+	if d.Verdict == policy.Allow {
+		if d.Command != nil {
+			fmt.Fprintf(&b, " %+v", *d.Command)
+		} else {
+			fmt.Fprintf(&b, " %s %d", d.Grant.Key(), d.Grant.Expires.UnixNano())
+		}
+	}
+	for i := range d.Also {
+		b.WriteString(" | " + outcome(&d.Also[i]))
+	}
+	return b.String()
+}
