@@ -1,0 +1,179 @@
+package spa
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+)
+
+var (
+	// ErrNoSecretKey: the exports hold no secret key of the wanted id that can
+	// decrypt.
+	ErrNoSecretKey = errors.New("no secret key to decrypt with")
+	// ErrLocked: the passphrase does not unlock the secret key.
+	ErrLocked = errors.New("the passphrase does not unlock the secret key")
+)
+
+// A Keyring holds the OpenPGP keys of one server: secret ones to decrypt with,
+// unlocked, and those of possible signers. It does not change once it is made, but
+// it keeps what it has verified, so it is for one goroutine at a time.
+type Keyring struct {
+	signers    []*openpgp.Entity
+	decrypters []*openpgp.Entity
+	locked     error           // wraps ErrLocked or ErrNoSecretKey; nil: ready
+	valid      map[string]bool // by fingerprint of the primary key; nil: all are
+}
+
+// NewKeyring reads exported keys, binary or armored, several keys and blocks in
+// each. Of the secret keys those count that decryptID names: hex digits from the
+// end of a fingerprint, or part of a user id; "" is any. Of a key that comes twice
+// the first copy counts.
+//
+// An error that wraps [ErrNoSecretKey] or [ErrLocked] comes with a keyring that
+// refuses every packet, so that a server can say so and go on.
+func NewKeyring(exports [][]byte, decryptID string, passphrase []byte) (*Keyring, error) {
+	k := new(Keyring)
+	for _, e := range exports {
+		entities, err := readKeys(e)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entities {
+			k.add(e, decryptID)
+		}
+	}
+	k.locked = k.unlock(passphrase)
+	for _, e := range k.signers {
+		e.SigningKeyById(time.Time{}, 0, &signaturePolicy) // verifies the self-signatures, which are kept
+	}
+	return k, k.locked
+}
+
+func (k *Keyring) add(e *openpgp.Entity, decryptID string) {
+	same := func(o *openpgp.Entity) bool { return bytes.Equal(o.PrimaryKey.Fingerprint, e.PrimaryKey.Fingerprint) }
+	if !slices.ContainsFunc(k.signers, same) {
+		k.signers = append(k.signers, e)
+	}
+	if len(e.DecryptionKeys(0, time.Time{}, &signaturePolicy)) > 0 && hasSecret(e) && named(e, decryptID) &&
+		!slices.ContainsFunc(k.decrypters, same) {
+		k.decrypters = append(k.decrypters, e)
+	}
+}
+
+// readKeys reads one export.
+func readKeys(data []byte) ([]*openpgp.Entity, error) {
+	if !bytes.Contains(data, []byte("-----BEGIN PGP ")) {
+		return openpgp.ReadKeyRing(bytes.NewReader(data))
+	}
+	var all []*openpgp.Entity
+	for r := bufio.NewReader(bytes.NewReader(data)); ; {
+		block, err := armor.Decode(r)
+		switch {
+		case err == io.EOF && all != nil:
+			return all, nil
+		case err != nil:
+			return nil, fmt.Errorf("armored keys: %w", err)
+		case block.Type != openpgp.PublicKeyType && block.Type != openpgp.PrivateKeyType:
+			return nil, fmt.Errorf("armored keys: a %q is none", block.Type)
+		}
+		keys, err := openpgp.ReadKeyRing(block.Body)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+}
+
+func hasSecret(e *openpgp.Entity) bool {
+	return slices.ContainsFunc(e.DecryptionKeys(0, time.Time{}, &signaturePolicy),
+		func(key openpgp.Key) bool { return key.PrivateKey != nil && !key.PrivateKey.Dummy() })
+}
+
+// named reports that id means the key: by the end of the fingerprint of the primary
+// key or a subkey, or by a part of a user id.
+func named(e *openpgp.Entity, id string) bool {
+	if hex := normalID(id); isKeyID(hex) {
+		return slices.ContainsFunc(fingerprints(e), func(f string) bool { return matchID(f, hex) })
+	}
+	for name := range e.Identities {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(id)) {
+			return true
+		}
+	}
+	return id == ""
+}
+
+// unlock makes the decryption keys usable. The signing keys of the same owner stay
+// locked: nothing here needs them.
+func (k *Keyring) unlock(passphrase []byte) error {
+	var locked []*packet.PrivateKey
+	for _, e := range k.decrypters {
+		for _, key := range e.DecryptionKeys(0, time.Time{}, &signaturePolicy) {
+			if key.PrivateKey != nil && !key.PrivateKey.Dummy() && key.PrivateKey.Encrypted {
+				locked = append(locked, key.PrivateKey)
+			}
+		}
+	}
+	switch {
+	case len(k.decrypters) == 0:
+		return ErrNoSecretKey
+	case len(locked) == 0:
+		return nil
+	case packet.DecryptPrivateKeys(locked, passphrase) != nil:
+		return ErrLocked
+	}
+	return nil
+}
+
+// Restrict leaves as signers only keys whose primary fingerprint is listed, upper
+// case hex: those the owner of a GnuPG home holds to be valid.
+func (k *Keyring) Restrict(fingerprints []string) {
+	k.valid = make(map[string]bool)
+	for _, f := range fingerprints {
+		k.valid[normalID(f)] = true
+	}
+}
+
+// isValid reports that the owner of the ring believes in the key.
+func (k *Keyring) isValid(primary string) bool { return k.valid == nil || k.valid[primary] }
+
+// KeysById implements openpgp.KeyRing.
+func (k *Keyring) KeysById(id uint64) []openpgp.Key {
+	return openpgp.EntityList(k.EntitiesById(id)).KeysById(id)
+}
+
+// EntitiesById implements openpgp.KeyRing. Signers come first, because a reader
+// takes the first entity for the signer; it decrypts with any. Id 0, a hidden
+// recipient, is any secret key.
+func (k *Keyring) EntitiesById(id uint64) (all []*openpgp.Entity) {
+	if id == 0 {
+		return k.decrypters
+	}
+	for _, list := range [][]*openpgp.Entity{k.signers, k.decrypters} {
+		for _, e := range list {
+			if hasKeyID(e, id) && !slices.Contains(all, e) {
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+func hasKeyID(e *openpgp.Entity, id uint64) bool {
+	return e.PrimaryKey.KeyId == id ||
+		slices.ContainsFunc(e.Subkeys, func(s openpgp.Subkey) bool { return s.PublicKey.KeyId == id })
+}
+
+// decrypts reports that a session key for this key id may be for us.
+func (k *Keyring) decrypts(id uint64) bool {
+	return id == 0 || slices.ContainsFunc(k.decrypters, func(e *openpgp.Entity) bool { return hasKeyID(e, id) })
+}

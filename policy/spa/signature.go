@@ -1,0 +1,180 @@
+package spa
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"time"
+
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
+)
+
+// Bounds of what a signing key may be, bits. One less than a round number, because
+// generators have made such moduli.
+const (
+	minRSABits = 2047
+	minDSABits = 2047
+)
+
+// maxInner bounds what an OpenPGP message may hold once it is decompressed, bytes:
+// a plaintext and a signature, with room to spare.
+const maxInner = 16 << 10
+
+// signatureSkew is how far a client's clock may run ahead of ours. That a message
+// is not too old or too new is the engine's business: the message says its time.
+const signatureSkew = 24 * time.Hour
+
+// signaturePolicy is all of what is asked of the strength of a signature and of the
+// key that made it. Hashes that are broken for documents an attacker wrote are
+// refused for messages; the owner's old signatures on the key itself may be SHA-1.
+var signaturePolicy = packet.Config{
+	MinRSABits:                          minRSABits,
+	RejectPublicKeyAlgorithms:           map[packet.PublicKeyAlgorithm]bool{packet.PubKeyAlgoElGamal: true},
+	RejectCurves:                        map[packet.Curve]bool{packet.CurveSecP256k1: true},
+	RejectHashAlgorithms:                map[crypto.Hash]bool{crypto.MD5: true, crypto.RIPEMD160: true},
+	RejectMessageHashAlgorithms:         map[crypto.Hash]bool{crypto.MD5: true, crypto.RIPEMD160: true, crypto.SHA1: true},
+	InsecureAllowAllKeyFlagsWhenMissing: true, // keys of the nineties have none
+	MaxDecompressedMessageSize:          func() *int64 { n := int64(maxInner); return &n }(),
+}
+
+// weakPolicy is the same for keys of the years before 2010: DSA and RSA of 1024
+// bits, SHA-1.
+var weakPolicy = func() packet.Config {
+	p := signaturePolicy
+	p.MinRSABits = 1023
+	p.RejectMessageHashAlgorithms = map[crypto.Hash]bool{crypto.MD5: true}
+	return p
+}()
+
+// A SignerError is an [ErrSigner] that says whose signature it is about.
+type SignerError struct {
+	// ID is the fingerprint or key id of the signing key, "" without a signature.
+	ID   string
+	rule string
+}
+
+// Error implements error.
+func (e *SignerError) Error() string {
+	if e.ID == "" {
+		return fmt.Sprintf("%v: %s", ErrSigner, e.rule)
+	}
+	return fmt.Sprintf("%v: %s: %s", ErrSigner, e.ID, e.rule)
+}
+
+// Unwrap makes every SignerError an ErrSigner.
+func (e *SignerError) Unwrap() error { return ErrSigner }
+
+// Rule is the rule that refused.
+func (e *SignerError) Rule() string { return e.rule }
+
+// checkSigner applies every rule about the signature of a message whose body was
+// read to its end. It returns the fingerprint of the key that signed.
+func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (string, error) {
+	switch {
+	case !md.IsSigned && o.key.DisableSig:
+		return "", nil
+	case !md.IsSigned:
+		return "", &SignerError{rule: "the message is not signed"}
+	case len(md.SignatureCandidates) != 1:
+		return "", &SignerError{rule: "the message has more than one signature"}
+	}
+	cand := md.SignatureCandidates[0]
+	id, primary := issuer(cand)
+	err := o.verified(md, cand, primary, now)
+	if o.key.DisableSig {
+		if err != nil {
+			id = ""
+		}
+		return id, nil
+	}
+	if err != nil && !o.key.IgnoreSigErr {
+		return "", &SignerError{id, ruleOf(err)}
+	}
+	switch {
+	case !o.remote.empty() && !o.remote.has(id, primary):
+		return "", &SignerError{id, "the signer is not in GPG_REMOTE_ID"}
+	case !o.fingerprints.empty() && !o.fingerprints.has(id, primary):
+		return "", &SignerError{id, "the signer is not in GPG_FINGERPRINT_ID"}
+	}
+	return id, nil
+}
+
+// issuer returns the fingerprints of the key that the signature names and of its
+// primary key. An unknown key without a fingerprint in the signature is known by
+// its key id alone.
+func issuer(cand *openpgp.SignatureCandidate) (id, primary string) {
+	if cand.SignedByEntity == nil {
+		if len(cand.IssuerFingerprint) > 0 {
+			return fingerprint(cand.IssuerFingerprint), ""
+		}
+		return fmt.Sprintf("%016X", cand.IssuerKeyId), ""
+	}
+	primary = fingerprint(cand.SignedByEntity.PrimaryKey.Fingerprint)
+	for _, s := range cand.SignedByEntity.Subkeys {
+		if s.PublicKey.KeyId == cand.IssuerKeyId {
+			return fingerprint(s.PublicKey.Fingerprint), primary
+		}
+	}
+	return primary, primary
+}
+
+var (
+	errBadSig    = errors.New("the signature is not good")
+	errUnknown   = errors.New("the signer's key is not in the ring")
+	errWeak      = errors.New("key or hash of the signature is too weak")
+	errExpired   = errors.New("the signer's key is expired")
+	errRevoked   = errors.New("the signer's key is revoked")
+	errSigTime   = errors.New("the signature is expired or from the future")
+	errUntrusted = errors.New("the signer's key is not valid in the ring")
+)
+
+// verified says what is wrong with the signature itself, nil if nothing is. Being
+// good when it was made is not enough: the key must be good now.
+func (o *GPGOpener) verified(md *openpgp.MessageDetails, cand *openpgp.SignatureCandidate, primary string, now time.Time) error {
+	if md.SignatureError != nil {
+		return md.SignatureError
+	}
+	if md.Signature == nil || md.SignedBy == nil || !md.IsVerified {
+		return errBadSig
+	}
+	if md.Signature.SigLifetimeSecs != nil && *md.Signature.SigLifetimeSecs > 0 && md.Signature.SigExpired(now) {
+		return errSigTime
+	}
+	pub := md.SignedBy.PublicKey
+	if bits, err := pub.BitLength(); pub.PubKeyAlgo == packet.PubKeyAlgoDSA && (err != nil || bits < o.minDSABits) {
+		return errWeak
+	}
+	if _, err := cand.SignedByEntity.VerifyPrimaryKey(now, &o.policy); err != nil {
+		return err
+	}
+	if _, ok := cand.SignedByEntity.SigningKeyById(now, cand.IssuerKeyId, &o.policy); !ok {
+		return errExpired
+	}
+	if !o.key.Keyring.isValid(primary) {
+		return errUntrusted
+	}
+	return nil
+}
+
+// ruleOf is a fixed text for what the library or we found.
+func ruleOf(err error) string {
+	var weak pgperrors.WeakAlgorithmError
+	switch {
+	case errors.Is(err, pgperrors.ErrUnknownIssuer):
+		err = errUnknown
+	case errors.Is(err, pgperrors.ErrKeyExpired):
+		err = errExpired
+	case errors.Is(err, pgperrors.ErrKeyRevoked):
+		err = errRevoked
+	case errors.Is(err, pgperrors.ErrSignatureExpired), errors.Is(err, pgperrors.ErrSignatureOlderThanKey):
+		err = errSigTime
+	case errors.As(err, &weak):
+		err = errWeak
+	case errors.Is(err, errWeak), errors.Is(err, errExpired), errors.Is(err, errSigTime), errors.Is(err, errUntrusted):
+	default:
+		err = errBadSig
+	}
+	return err.Error()
+}
