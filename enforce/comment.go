@@ -39,9 +39,10 @@ func (g Grant) Comment() Comment {
 	return Comment{Expires: g.Expires, Stanza: g.Stanza, Tag: g.Tag()}
 }
 
-// CeilSecond is the first full second at or after t.
+// CeilSecond is the first full second at or after t, of which only the
+// milliseconds count.
 func CeilSecond(t time.Time) int64 {
-	return t.Add(time.Second - 1).Unix()
+	return (t.UnixMilli() + 999) / 1000
 }
 
 // String is the text form.

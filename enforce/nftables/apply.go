@@ -88,12 +88,12 @@ func (b *Backend) resync(ctx context.Context) error {
 	return err
 }
 
-// ensureHomes sets up roles that are used for the first time.
+// ensureHomes sets up what is used for the first time, or was touched by others.
 func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	missing := !b.loaded
+	missing := !b.loaded || !b.isUntouched()
 	for _, g := range gs {
 		for _, e := range elements(g.Split()[0]) {
 			missing = missing || len(b.homes[e.set.role]) == 0

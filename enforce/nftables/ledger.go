@@ -38,11 +38,13 @@ func newLedger() ledger {
 	return ledger{uses: make(map[cell][]use), grants: make(map[string][]cell), sweep: firstSweep}
 }
 
-// put notes a grant of one port and returns its cells. An earlier end of the same
-// grant does not replace a later one.
+// put notes a grant of one port and returns its cells. The same grant with an
+// earlier end changes nothing.
 func (l *ledger) put(part enforce.Grant, now time.Time) []cell {
 	key := part.Key()
-	part.Expires = l.later(key, part.Expires)
+	if end, ok := l.end(key); ok && !enforce.Outlives(part.Expires, end) {
+		return l.grants[key]
+	}
 	l.drop(key)
 	comment := part.Comment().String()
 	for _, e := range elements(part) {
@@ -59,15 +61,14 @@ func (l *ledger) claim(c cell, u use) {
 	l.grants[u.grant] = append(l.grants[u.grant], c)
 }
 
-func (l *ledger) later(grant string, end time.Time) time.Time {
-	for _, c := range l.grants[grant] {
-		for _, u := range l.uses[c] {
-			if u.grant == grant && enforce.Outlives(u.end, end) {
-				end = u.end
-			}
-		}
+// end is when a grant ends that the ledger has.
+func (l *ledger) end(grant string) (end time.Time, ok bool) {
+	cells := l.grants[grant]
+	if len(cells) == 0 {
+		return end, false
 	}
-	return end
+	i := slices.IndexFunc(l.uses[cells[0]], func(u use) bool { return u.grant == grant })
+	return l.uses[cells[0]][i].end, true
 }
 
 // drop forgets a grant and returns the cells it had.
@@ -101,9 +102,8 @@ func (l *ledger) current(c cell, now time.Time) (cur use, ok bool) {
 
 // forget drops what has ended.
 func (l *ledger) forget(now time.Time) {
-	for grant, cells := range l.grants {
-		ended := func(u use) bool { return u.grant == grant && !enforce.Outlives(u.end, now) }
-		if slices.ContainsFunc(l.uses[cells[0]], ended) {
+	for grant := range l.grants {
+		if end, _ := l.end(grant); !enforce.Outlives(end, now) {
 			l.drop(grant)
 		}
 	}

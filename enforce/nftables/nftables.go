@@ -47,13 +47,15 @@ type Backend struct {
 
 	mu     sync.Mutex
 	conn   *nft.Conn
+	side   *netlink.Conn // for what conn cannot ask
 	netns  int           // of the first socket, for the next
 	portID atomic.Uint32 // of conn: its changes are our own
 	uses   [roles]bool
 	homes  [roles][]*home
 	notes  []string
 	ledger ledger
-	loaded bool // the ledger has seen what the kernel holds
+	loaded bool   // the ledger has seen what the kernel holds
+	gen    uint32 // generation of the ruleset after our last change
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -79,6 +81,10 @@ func New(cfg Config) (*Backend, error) {
 	if err := b.dial(); err != nil {
 		b.Close()
 		return nil, err
+	}
+	if b.side, err = netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: netns}); err != nil {
+		b.Close()
+		return nil, fmt.Errorf("connect to nf_tables: %w", err)
 	}
 	if _, err := b.readLayout(); err != nil {
 		b.Close()
@@ -106,14 +112,6 @@ func (b *Backend) redial(cause error) error {
 	return errors.Join(cause, b.dial())
 }
 
-// flush sends the queued batch: all of it takes effect, or nothing.
-func (b *Backend) flush() error {
-	if err := b.conn.Flush(); err != nil {
-		return b.redial(err)
-	}
-	return nil
-}
-
 // Close implements [enforce.Backend]. What is open stays open until its end.
 func (b *Backend) Close() error {
 	b.mu.Lock()
@@ -121,6 +119,9 @@ func (b *Backend) Close() error {
 	var err error
 	if b.conn != nil {
 		err = b.conn.CloseLasting()
+	}
+	if b.side != nil {
+		err = errors.Join(err, b.side.Close())
 	}
 	return errors.Join(err, unix.Close(b.netns))
 }

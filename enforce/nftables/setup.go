@@ -20,6 +20,10 @@ func (b *Backend) setup(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var err error
+	if b.gen, err = generation(b.side); err != nil {
+		return err
+	}
 	l, err := b.readLayout()
 	if err != nil {
 		return b.redial(err)
