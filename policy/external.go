@@ -19,26 +19,19 @@ import (
 type external struct {
 	open, close []word
 	timeout     time.Duration // of each run
-	anyPort     bool          // opens whatever port was asked for
 	cycle       bool          // the variables and the clock of CMD_CYCLE
 	timer       time.Duration // CMD_CYCLE_TIMER
 }
 
-// newExternal returns the commands of a stanza, nil if firewall rules serve it. The
-// stanza's own pair comes before that of the server.
+// newExternal returns the commands of a stanza, nil if firewall rules serve it.
 func newExternal(st *conf.Stanza, s *conf.Server) (*external, error) {
-	x := &external{timeout: cmp.Or(st.ExternalTimeout, s.ExternalTimeout), anyPort: true}
-	open, end := "", ""
-	switch {
-	case st.CycleOpen != "":
-		x.cycle, x.timer = true, st.CycleTimer
+	x := &external{timeout: cmp.Or(st.ExternalTimeout, s.ExternalTimeout), cycle: st.CycleOpen != ""}
+	open, end := st.ExternalOpen, st.ExternalClose
+	if x.cycle {
+		x.timer = st.CycleTimer
 		open, end = st.CycleOpen, st.CycleClose
-	case st.ExternalOpen != "":
-		open, end = st.ExternalOpen, st.ExternalClose
-	case s.FirewallType == "external_cmd" && s.ExternalOpen != "":
-		x.anyPort = s.ExternalEnabled
-		open, end = s.ExternalOpen, s.ExternalClose
-	default:
+	}
+	if open == "" {
 		return nil, nil
 	}
 	vars := variables(st, s.ExternalPrefix)
@@ -208,43 +201,26 @@ func limits(words []word) []enforce.Word {
 }
 
 // apply makes of g a grant that runs the commands.
-func (x *external) apply(g *enforce.Grant, r *request, st *stanza) {
-	if x.cycle {
-		x.cycleClock(g, r, st)
-	} else {
-		g.Ports = slices.DeleteFunc(g.Ports, func(p enforce.Port) bool { return !st.offers(conf.Port(p)) })
+func (x *external) apply(g *enforce.Grant, r *request) {
+	if x.cycle && x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
+		g.Expires = r.now.Add(x.timer)
 	}
-	v := x.values(g, r)
+	v := values(g, r)
 	g.External = &enforce.External{Open: argv(x.open, v), Close: argv(x.close, v), Timeout: x.timeout}
 }
 
-// cycleClock sets the end by CMD_CYCLE_TIMER unless the client asked for its own.
-func (x *external) cycleClock(g *enforce.Grant, r *request, st *stanza) {
-	if x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
-		g.Expires = r.now.Add(x.timer)
-	}
-}
-
-// values are the texts of one grant. The port is the first that was asked for and
-// is offered; without one it is 0 of protocol NA.
-func (x *external) values(g *enforce.Grant, r *request) map[value]string {
+// values are the texts of one grant. The port is the first that was asked for.
+func values(g *enforce.Grant, r *request) map[value]string {
+	port := enforce.Port(r.msg.Ports[0])
 	v := map[value]string{
 		clientAddress: g.Src.String(),
 		packetSource:  r.src().String(),
 		packetDest:    addrText(r.ev.Dst.Addr()),
-		portNumber:    "0",
-		protoName:     "NA",
-		protoNumber:   "0",
+		portNumber:    strconv.Itoa(int(port.Number)),
+		protoName:     enforce.ProtoName(port.Proto),
+		protoNumber:   strconv.Itoa(int(port.Proto)),
 		endEpoch:      "0",
 		clientSeconds: strconv.FormatUint(uint64(r.msg.Timeout), 10),
-	}
-	for _, p := range r.msg.Ports {
-		if port := enforce.Port(p); slices.Contains(g.Ports, port) {
-			v[portNumber] = strconv.Itoa(int(port.Number))
-			v[protoName] = enforce.ProtoName(port.Proto)
-			v[protoNumber] = strconv.Itoa(int(port.Proto))
-			break
-		}
 	}
 	if !g.Expires.IsZero() {
 		v[endEpoch] = strconv.FormatInt(g.Expires.Unix(), 10)

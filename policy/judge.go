@@ -157,6 +157,8 @@ func (e *Engine) access(r *request, st *stanza) *refusal {
 		return refuse(SPAPort, "DISABLE_FW_ACCESS: the stanza opens nothing")
 	case st.ForwardAccess && st.ForwardAccessNeeded && !nat(r.msg.Type):
 		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS: the stanza serves NAT requests only")
+	case st.external != nil && nat(r.msg.Type):
+		return refuse(SPANAT, "the stanza opens by commands, which translate nothing")
 	}
 	return nil
 }
@@ -181,25 +183,19 @@ func (r *request) lifetime(st *stanza) time.Duration {
 	return asked
 }
 
-// ports wants every port that is asked for to be offered. Commands that open by
-// themselves need no match, but RESTRICT_PORTS binds them too.
+// ports wants every port that is asked for to be offered, of stanzas with commands
+// of their own as well.
 func (e *Engine) ports(r *request, st *stanza) *refusal {
 	for _, p := range r.msg.Ports {
 		port := conf.Port(p)
-		switch {
-		case slices.Contains(st.RestrictPorts, port):
+		if slices.Contains(st.RestrictPorts, port) {
 			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "in RESTRICT_PORTS"}}
-		case st.external != nil && st.external.anyPort, st.offers(port):
-		default:
+		}
+		if !st.OpenPortsAny && !st.PermitClientPorts && !slices.Contains(st.OpenPorts, port) {
 			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "not in OPEN_PORTS"}}
 		}
 	}
 	return nil
-}
-
-// offers reports that the stanza opens p.
-func (st *stanza) offers(p conf.Port) bool {
-	return st.OpenPortsAny || st.PermitClientPorts || slices.Contains(st.OpenPorts, p)
 }
 
 // grant is what the message opens.
@@ -209,7 +205,7 @@ func (e *Engine) grant(r *request, st *stanza) (enforce.Grant, *refusal) {
 		g.Expires = r.now.Add(life)
 	}
 	if st.external != nil {
-		st.external.apply(&g, r, st)
+		st.external.apply(&g, r)
 		return g, nil
 	}
 	if e.server.DestinationRule && sameFamily(g.Src, r.ev.Dst.Addr()) {

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
+)
+
+func TestExternalCommands(t *testing.T) {
+	pair := func(s *situation, open, end string) {
+		s.one().ExternalOpen, s.one().ExternalClose = open, end
+		s.one().Vars = map[string]string{"PORT_OFFSET": "61000", "OPEN_PORTS": "tcp/22, udp/53", "SRCX": "static"}
+	}
+	cycle := func(s *situation, open, end string) {
+		s.one().CycleOpen, s.one().CycleClose, s.one().CycleTimer = open, end, 20*time.Second
+	}
+	tests := []struct {
+		name        string
+		set         func(*situation)
+		open, close string // arguments joined by |
+		life        int64
+	}{
+		{"variables", func(s *situation) { pair(s, "/sbin/open -s $SRC -p $PORT/$PROTO", "/sbin/close $SRC") },
+			"/sbin/open|-s|192.0.2.7|-p|22/tcp", "/sbin/close|192.0.2.7", 30},
+		{"longest name first", func(s *situation) { pair(s, "o $PORT_OFFSET $SRCX $PORTX", "c") },
+			"o|61000|static|22X", "c", 30},
+		{"every occurrence", func(s *situation) { pair(s, "o $SRC,$SRC", "c") }, "o|192.0.2.7,192.0.2.7", "c", 30},
+		{"values stay in their argument", func(s *situation) { pair(s, `o $OPEN_PORTS "$SRC $PORT" 'no $SRC' a\ b ""`, "c") },
+			"o|tcp/22, udp/53|192.0.2.7 22|no $SRC|a b|", "c", 30},
+		{"unknown names stand", func(s *situation) { pair(s, "o $NOBODY $ x$", "c") }, "o|$NOBODY|$|x$", "c", 30},
+		{"with a prefix", func(s *situation) {
+			s.server.ExternalPrefix = "FWKNOP_"
+			pair(s, "o $FWKNOP_SRC $SRC", "c")
+		}, "o|192.0.2.7|$SRC", "c", 30},
+		{"client's time", func(s *situation) { pair(s, "o", "c"); s.timeout(60) }, "o", "c", 60},
+		{"cycle", func(s *situation) {
+			cycle(s, "o $IP $SRC $PKT_SRC $DST $PORT $PROTO $TIMEOUT $CLIENT_TIMEOUT $ELSE", "c $SRC")
+			s.msg.Text = "203.0.113.9,tcp/22"
+		}, "o|203.0.113.9|203.0.113.9|192.0.2.7|198.51.100.1|22|6|1700000021|0|ELSE", "c|203.0.113.9", 20},
+		{"cycle by the client's time", func(s *situation) { cycle(s, "o $CLIENT_TIMEOUT", ""); s.timeout(60) }, "o|60", "", 60},
+		{"cycle comes before the pair", func(s *situation) { pair(s, "pair", "c"); cycle(s, "cycle", "") }, "cycle", "", 20},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := plain()
+			tt.set(s)
+			d := s.decide(t)
+			if d.Verdict != Allow || d.Grant.External == nil {
+				t.Fatalf("%s %+v", show(d), d.Detail)
+			}
+			x := d.Grant.External
+			if got := strings.Join(x.Open, "|"); got != tt.open {
+				t.Errorf("open  %q\nwant  %q", got, tt.open)
+			}
+			if got := strings.Join(x.Close, "|"); got != tt.close {
+				t.Errorf("close %q\nwant  %q", got, tt.close)
+			}
+			if life := int64(d.Grant.Expires.Sub(s.now) / time.Second); life != tt.life || x.Timeout != 30*time.Second {
+				t.Errorf("for %d s, each run %v", life, x.Timeout)
+			}
+			checkLimits(t, s, d.Grant)
+		})
+	}
+}
+
+// checkLimits: the privileged side, which knows the configuration alone, finds in
+// it what the engine made.
+func checkLimits(t *testing.T, s *situation, g enforce.Grant) {
+	t.Helper()
+	limits, err := ExternalLimits(s.one(), &s.server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := enforce.Limits{Stanzas: []enforce.Allowance{{
+		Stanza: 1, Source: anyone.Include, MaxLifetime: time.Hour, External: limits,
+	}}}
+	if err := l.Check(g, s.now); err != nil {
+		t.Errorf("limits refuse it: %v", err)
+	}
+	g.External = &enforce.External{Open: append(slices.Clone(g.External.Open), "more"), Close: g.External.Close, Timeout: g.External.Timeout}
+	if l.Check(g, s.now) == nil {
+		t.Error("limits let one more argument pass")
+	}
+}
+
+func TestExternalCommandsKeepTheRules(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set  func(*situation)
+		want string
+	}{
+		"port not offered": {func(s *situation) { s.msg.Text = "192.0.2.7,tcp/9" }, "spa.port"},
+		"command message":  {func(s *situation) { s.command("id") }, "spa.cmd_disabled"},
+		"blacklisted":      {func(s *situation) { s.server.Blacklist = nets("203.0.113.0/24"); s.msg.Text = "203.0.113.9,tcp/22" }, "spa.source"},
+		"nat":              {func(s *situation) { s.msg.Type, s.msg.NAT = spa.NATAccess, "10.0.0.5,22" }, "spa.nat"},
+	} {
+		s := plain()
+		s.one().CycleOpen, s.one().CycleTimer = "open $SRC", time.Minute
+		tt.set(s)
+		if d := s.decide(t); string(d.Reason) != tt.want {
+			t.Errorf("%s: %s", name, show(d))
+		}
+	}
+}
+
+func TestExternalCommandsAreCheckedAtLoad(t *testing.T) {
+	for _, open := range []string{`o "half`, `o 'half`, `  `} {
+		if _, err := newExternal(&conf.Stanza{ExternalOpen: open}, &conf.Server{}); err == nil {
+			t.Errorf("%q is taken", open)
+		}
+	}
+	if x, err := newExternal(&conf.Stanza{}, &conf.Server{}); x != nil || err != nil {
+		t.Errorf("no commands: %v, %v", x, err)
+	}
+}
