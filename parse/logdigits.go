@@ -57,11 +57,11 @@ func (k *key) after(b []byte, i int) int {
 	return k.afterBlanks(b, i)
 }
 
-// afterBlanks is after for a line that has some other run of blanks and tabs where
-// the key has its one. The kernel writes one; what lines pass through may not.
+// afterBlanks is after for a line that has several blanks where the key has its
+// one. The kernel writes one; what lines pass through may not.
 func (k *key) afterBlanks(b []byte, i int) int {
 	j := i
-	for j < len(b) && (b[j] == ' ' || b[j] == '\t') {
+	for j < len(b) && b[j] == ' ' {
 		j++
 	}
 	if j == i || load(b, j)&(k.mask>>8) != k.word>>8 {
@@ -140,7 +140,7 @@ func twoDigits(b []byte, i int, limit uint) (int, int) {
 
 // endOfWord returns i if a blank or the end of the line stands there.
 func endOfWord(b []byte, i int) int {
-	if i == len(b) || i < len(b) && (b[i] == ' ' || b[i] == '\t') {
+	if i == len(b) || i < len(b) && b[i] == ' ' {
 		return i
 	}
 	return failed

@@ -19,6 +19,7 @@ var (
 // Keys of the fields, in the order of a record. A value ends at a blank, so each
 // key begins with one.
 var (
+	keyOUT    = newKey(" OUT=")
 	keyMAC    = newKey(" MAC=")
 	keySRC    = newKey(" SRC=")
 	keyDST    = newKey(" DST=")
@@ -62,7 +63,7 @@ func findRecord(b []byte, from int) (span, bool) {
 		}
 		s := span{start: from + k, inLo: from + k + 3}
 		s.inHi = ifname(b, s.inLo)
-		if j := after(b, s.inHi, " OUT="); j != failed {
+		if j := keyOUT.after(b, s.inHi); j != failed {
 			if s.fields = ifname(b, j); s.fields != failed {
 				return s, true
 			}
@@ -80,9 +81,9 @@ func ifname(b []byte, i int) int {
 			return j
 		}
 		switch b[j] {
-		case ' ', '\t':
+		case ' ':
 			return j
-		case '/', ':', '=':
+		case '/', ':', '=', '\t':
 			return failed
 		}
 	}

@@ -115,7 +115,7 @@ func TestLogLineFields(t *testing.T) {
 		{"MAC, VLAN", in("MAC=00:01:02 VPROTO=8100 VID=5 "), tcp4 + syn},
 		{"tunnel", in("MAC=00:01:02 TUNNEL=6.6.6.6->7.7.7.7 "), tcp4 + syn},
 		{"made here", strings.Replace(in(""), "IN=br0 OUT=", "IN= OUT=br0", 1), tcp4 + syn},
-		{"more blanks and tabs", strings.NewReplacer(" TTL", " \t TTL", " PROTO", "\tPROTO", " SPT", "   SPT").Replace(in("")), tcp4 + syn},
+		{"more blanks", strings.NewReplacer(" OUT", "  OUT", " TTL", "  TTL", " SPT", "   SPT", " URGP", "   URGP").Replace(in("")), tcp4 + syn},
 		{"leading zeros", strings.Replace(in(""), "TTL=57", "TTL=0057", 1), tcp4 + syn},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestLogLineRefused(t *testing.T) {
 		{"SRC=192.0.2.7", "SRC=192.0.2.7 SRC=192.0.2.8"}, {"DST=198.51.100.10", "DST=2001:db8::1"},
 		{"DST=198.51.100.10 ", ""}, {"LEN=60 ", ""}, {"LEN=60", "LEN=60 LEN=60"}, {"TOS=0x00", "TOS=0x0g"},
 		{"TOS=0x00", "TOS=0x000"}, {"PREC=0x00", "PREC=00"}, {"TTL=57", "TTL=256"}, {"TTL=57 ", ""},
-		{"ID=33561 ", ""}, {"DF ", "XF "}, {"DF ", "DFX "}, {"PROTO=TCP", "PROTO=TCPX"}, {"PROTO=TCP", "PROTO="},
+		{"ID=33561 ", ""}, {" TTL", "\tTTL"}, {"DF ", "XF "}, {"DF ", "DFX "}, {"PROTO=TCP", "PROTO=TCPX"}, {"PROTO=TCP", "PROTO="},
 		{"PROTO=TCP", "PROTO=6"}, {"PROTO=TCP", "PROTO=17"}, {"PROTO=TCP", "PROTO=256"}, {"PROTO=TCP", "PROTO=UDP"},
 		{"PROTO=TCP", "PROTO=ICMP"}, {"PROTO=TCP", "proto=tcp"}, {"SPT=47594 ", ""}, {"DPT=22 ", ""},
 		{"WINDOW=5840 ", ""}, {"RES=0x00", "RES=0x0"}, {"SYN ", "syn "}, {"SYN ", "SYN SYN "}, {"SYN ", "ASYNC "},
