@@ -101,7 +101,7 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 		}
 		return
 	}
-	data, ok := ld.open(name, at, keyword)
+	data, ok := ld.open(name, at, keyword, true)
 	if !ok {
 		return
 	}
@@ -171,6 +171,9 @@ func (ld *accessLoader) take(b *block, g Generation, l *line) {
 			val.list[i] = beside(l.pos.File, name)
 		}
 	}
+	if ld.NoGPG && strings.HasPrefix(val.Keyword.Name, "GPG_") {
+		return
+	}
 	b.values.take(val, &ld.report)
 }
 
@@ -232,7 +235,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
 		return
 	}
-	data, ok := ld.open(name, at.pos, at.keyword)
+	data, ok := ld.open(name, at.pos, at.keyword, true)
 	if !ok {
 		b.broken = true
 		return

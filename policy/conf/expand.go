@@ -107,6 +107,10 @@ func (e *expander) replace(val *Value, r *report) (string, bool) {
 			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("the variable $%s is not defined", clip(name)), Hint: dollar(nearest(e.v.File, name))})
 			return "", false
 		}
+		if !k.expandable() {
+			r.errorf(val.Pos, val.Name, "the variable $%s is not for use in other values", k.Name)
+			return "", false
+		}
 		text, ok := e.resolve(k, r)
 		if !ok {
 			return "", false
@@ -117,7 +121,25 @@ func (e *expander) replace(val *Value, r *report) (string, bool) {
 			return "", false
 		}
 	}
+	if text := b.String(); text != val.Text && hasVariable(text) {
+		r.errorf(val.Pos, val.Name, "a $ before a variable would make another variable")
+		return "", false
+	}
 	return b.String(), true
+}
+
+// hasVariable reports a $ with a name behind it.
+func hasVariable(text string) bool {
+	for {
+		_, after, found := strings.Cut(text, "$")
+		if !found {
+			return false
+		}
+		if wordLen(after) > 0 {
+			return true
+		}
+		text = after
+	}
 }
 
 // cycle reports the chain of names from k back to k, at the member that a file

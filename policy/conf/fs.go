@@ -45,6 +45,8 @@ type Options struct {
 	Lenient     bool // unknown keywords are warnings
 	AnyPerms    bool // say nothing of owners and permissions
 	StrictPerms bool
+	NoGPG       bool // leave all GPG_ keywords of access.conf out
+	GPGOptions  int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS holds for every stanza
 	// Location is the time zone of ACCESS_EXPIRE; nil is UTC.
 	Location *time.Location
 }

@@ -31,34 +31,35 @@ func (g Generation) String() string {
 type Kind uint8
 
 const (
-	Text       Kind = iota
-	Flag            // Y or N
-	Int             // decimal, Min..Max
-	Span            // Int counted in Unit
-	Enum            // one of Values
-	EnumList        // comma list of Values
-	List            // comma list of words
-	FilePath        // path of a file
-	DirPath         // absolute path of a directory
-	NetList         // [Nets]
-	NetsOrFlag      // [Nets], or Y (nobody) or N (everybody)
-	PortList        // comma list of proto/port
-	Address         // one IP address
-	Target          // IP address and port, blank between them
-	Chain           // [ChainSpec]
-	NFTable         // [NFTChain]
-	Regex           // RE2, a leading * means .*
-	Passphrase      // key as text
-	Base64          // key in base64
-	Command         // command line, variables are not expanded
-	MailList        // comma list of mail addresses
-	Date            // MM/DD/YYYY
-	Epoch           // seconds since 1970
-	Account         // user of this host
-	Group           // group of this host
-	KeyIDs          // comma list of OpenPGP key ids or ANY
-	KeyPrints       // comma list of OpenPGP fingerprints
-	Expect          // [Expectation]
+	Text        Kind = iota
+	Flag             // Y or N
+	Int              // decimal, Min..Max
+	Span             // Int counted in Unit
+	Enum             // one of Values
+	EnumList         // comma list of Values
+	List             // comma list of words
+	FilePath         // path of a file
+	DirPath          // absolute path of a directory
+	NetList          // [Nets]
+	NetsOrFlag       // [Nets], or Y (nobody) or N (everybody)
+	PortList         // comma list of proto/port
+	PortNumbers      // comma list of port numbers
+	Address          // one IP address
+	Target           // IP address and port, blank between them
+	Chain            // [ChainSpec]
+	NFTable          // [NFTChain]
+	Regex            // RE2, a leading * means .*
+	Passphrase       // key as text
+	Base64           // key in base64
+	Command          // command line, variables are not expanded
+	MailList         // comma list of mail addresses
+	Date             // MM/DD/YYYY
+	Epoch            // seconds since 1970
+	Account          // user of this host
+	Group            // group of this host
+	KeyIDs           // comma list of OpenPGP key ids or ANY
+	KeyPrints        // comma list of OpenPGP fingerprints
+	Expect           // [Expectation]
 )
 
 // Origin tells who brought a keyword in. It is a set.

@@ -2,7 +2,7 @@ package conf
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"path"
 	"strings"
 )
@@ -137,18 +137,21 @@ func (l *line) value(f File, g Generation, k *Keyword) (string, error) {
 	}
 	if end < 0 {
 		if g == V1 {
-			return "", fmt.Errorf("line does not end in a semicolon")
+			return "", errors.New("line does not end in a semicolon")
 		}
 		end = len(l.rest)
 	}
 	v := l.rest[:end]
 	if !(k.Kind == Passphrase && g == V1) { // blanks at the end of a 1.9 key count
-		v = strings.TrimRight(v, " \t")
+		v = strings.TrimRight(v, " \t\r\v\f")
 	}
-	if v == NoValue {
-		v = ""
-	} else if v == "" && !k.bare() {
-		return "", fmt.Errorf("no value")
+	switch {
+	case v == NoValue && k.Kind != Flag:
+		return "", nil
+	case v == "" && k.bare():
+		return "Y", nil
+	case v == "":
+		return "", errors.New("no value")
 	}
 	return v, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -15,8 +16,9 @@ type loader struct {
 	obsolete map[string][]string // per file: keywords without effect
 }
 
-// open reads one file. What is wrong with it as a file is reported at pos.
-func (ld *loader) open(name string, pos Pos, keyword string) ([]byte, bool) {
+// open reads one file; secret says that keys are in it. What is wrong with it as a
+// file is reported at pos.
+func (ld *loader) open(name string, pos Pos, keyword string, secret bool) ([]byte, bool) {
 	data, info, err := ld.FS.Read(name)
 	switch {
 	case err != nil:
@@ -26,7 +28,7 @@ func (ld *loader) open(name string, pos Pos, keyword string) ([]byte, bool) {
 	case len(data) > MaxFileSize:
 		ld.errorf(pos, keyword, "%s is larger than %d bytes", name, MaxFileSize)
 	default:
-		ld.permissions(name, info)
+		ld.permissions(name, info, secret)
 		return data, true
 	}
 	return nil, false
@@ -43,7 +45,7 @@ func cause(err error) error {
 
 // permissions judges owner and mode: who may write the file may rule the firewall,
 // who may read it has the keys.
-func (ld *loader) permissions(name string, info FileInfo) {
+func (ld *loader) permissions(name string, info FileInfo, secret bool) {
 	if ld.AnyPerms {
 		return
 	}
@@ -64,7 +66,7 @@ func (ld *loader) permissions(name string, info FileInfo) {
 	switch {
 	case info.Perm&0o022 != 0:
 		add(Error, "may be written by others than its owner (mode %#o); permissions should only be user read/write (0600)", info.Perm)
-	case info.Perm&0o044 != 0:
+	case info.Perm&0o044 != 0 && (secret || ld.StrictPerms):
 		add(loose, "may be read by others than its owner (mode %#o); permissions should only be user read/write (0600)", info.Perm)
 	}
 }
@@ -127,7 +129,10 @@ func (ld *loader) parse(g Generation, val *Value) bool {
 		return false
 	}
 	val.parsed = p
-	if val.Keyword.Kind == Flag && val.Text != "" && !strings.EqualFold(val.Text, "Y") && !strings.EqualFold(val.Text, "N") {
+	if k := val.Keyword; k.File == AccessFile && k.Kind == FilePath && val.Text != "" {
+		val.Text = beside(val.Pos.File, val.Text)
+	}
+	if val.Keyword.Kind == Flag && !strings.EqualFold(val.Text, "Y") && !strings.EqualFold(val.Text, "N") {
 		ld.warnf(val.Pos, val.Name, "write Y or N: the old daemons read %q otherwise", clip(val.Text))
 	}
 	return ld.ask(val)
@@ -147,28 +152,25 @@ func (ld *loader) ask(val *Value) bool {
 	if ld.Host == nil || val.Text == "" {
 		return true
 	}
+	var wrong string
 	switch k := val.Keyword; {
 	case k.Kind == Account && !ld.Host.User(val.Text):
-		ld.errorf(val.Pos, val.Name, "this host has no user %q", clip(val.Text))
+		wrong = "this host has no user " + strconv.Quote(clip(val.Text))
 	case k.Kind == Group && !ld.Host.Group(val.Text):
-		ld.errorf(val.Pos, val.Name, "this host has no group %q", clip(val.Text))
-	case k.Name == "GPG_HOME_DIR" || k.Name == "GPG_DEFAULT_HOME_DIR":
-		// The shipped files name directories that need not exist before a stanza uses them.
-		if err := ld.Host.Dir(val.Text); err != nil && k.File == AccessFile {
-			ld.errorf(val.Pos, val.Name, "no such directory: %v", cause(err))
-			return false
+		wrong = "this host has no group " + strconv.Quote(clip(val.Text))
+	case k.Name == "GPG_HOME_DIR":
+		if err := ld.Host.Dir(val.Text); err != nil {
+			wrong = "no such directory: " + cause(err).Error()
 		}
-		return true
 	case k.Name == "GPG_PATH":
 		if err := ld.Host.Executable(val.Text); err != nil {
-			ld.errorf(val.Pos, val.Name, "no program there: %v", cause(err))
-			return false
+			wrong = "no program there: " + cause(err).Error()
 		}
-		return true
-	default:
-		return true
 	}
-	return false
+	if wrong != "" {
+		ld.errorf(val.Pos, val.Name, "%s", wrong)
+	}
+	return wrong == ""
 }
 
 // noticeObsolete names the keywords without effect, one notice a file.

@@ -157,6 +157,17 @@ func parsePorts(text string, icmp bool) ([]Port, error) {
 	return ports, nil
 }
 
+// parsePortNumbers reads a comma list of port numbers.
+func parsePortNumbers(text string) ([]string, error) {
+	list, err := parseList(text)
+	for _, n := range list {
+		if _, err := parseInt(n, 0, 65535); err != nil {
+			return nil, fmt.Errorf("port %w", err)
+		}
+	}
+	return list, err
+}
+
 func parsePort(text string, icmp bool) (Port, error) {
 	proto, number, slash := strings.Cut(text, "/")
 	var p Port

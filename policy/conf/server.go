@@ -28,7 +28,7 @@ func (ld *loader) server() *Values {
 	var own Generation // what the main file shows
 	layers := make([]*Values, 0, len(files))
 	for i, name := range files {
-		data, ok := ld.open(name, Pos{File: name}, "")
+		data, ok := ld.open(name, Pos{File: name}, "", false)
 		if !ok {
 			continue
 		}

@@ -99,6 +99,10 @@ func (m *maker) mode() {
 			}
 		}
 	}
+	if !m.has("DATA_COLLECT_MODE") { // for the dump
+		k := Find(AccessFile, "DATA_COLLECT_MODE")
+		m.v.set[k.Name] = &Value{Keyword: k, Name: k.Name, Text: m.s.Collect}
+	}
 	switch m.s.Collect {
 	case "ENCRYPT_SEQUENCE":
 		m.s.Mode = ModeEncrypted
@@ -184,7 +188,8 @@ func (m *maker) openings() {
 	if m.has("OPEN_PORTS") {
 		return
 	}
-	external := m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || v.Bool("ENABLE_EXTERNAL_CMDS")
+	external := m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || v.Bool("ENABLE_EXTERNAL_CMDS") ||
+		m.externalOnly() && m.serverFlag("ENABLE_EXTERNAL_CMDS")
 	switch {
 	case s.Mode == ModeShared:
 		m.lacks("OPEN_PORTS", "is missing, SHARED_SEQUENCE needs it")

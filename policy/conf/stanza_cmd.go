@@ -18,8 +18,13 @@ func (m *maker) commands() {
 	m.cycle()
 }
 
+// externalOnly reports that commands are the only firewall there is.
+func (m *maker) externalOnly() bool {
+	return m.ld.server != nil && first(m.ld.server.List("FIREWALL_TYPE")) == "external_cmd"
+}
+
 // external reads the EXTERNAL_CMD pair: the stanza's own, or the one of fwknop.conf
-// if the stanza says ENABLE_EXTERNAL_CMDS.
+// if the stanza says ENABLE_EXTERNAL_CMDS or there is no other firewall.
 func (m *maker) external() {
 	s, v := m.s, m.v
 	s.ExternalTimeout = v.Duration("EXTERNAL_CMD_ALARM")
@@ -29,18 +34,24 @@ func (m *maker) external() {
 		m.wrong("EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
 	case s.ExternalClose != "" && s.ExternalOpen == "":
 		m.wrong("EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
-	case s.ExternalOpen == "" && v.Bool("ENABLE_EXTERNAL_CMDS"):
-		if m.ld.server == nil || m.ld.server.Path("EXTERNAL_CMD_OPEN") == "" {
-			m.wrong("ENABLE_EXTERNAL_CMDS", "EXTERNAL_CMD_OPEN", "is missing here and in fwknop.conf")
-			return
-		}
-		s.ExternalOpen, s.ExternalClose = m.ld.server.Path("EXTERNAL_CMD_OPEN"), m.ld.server.Path("EXTERNAL_CMD_CLOSE")
-		if !m.has("EXTERNAL_CMD_ALARM") {
-			s.ExternalTimeout = m.ld.server.Duration("EXTERNAL_CMD_ALARM")
-		}
+	case s.ExternalOpen == "" && s.Mode == ModeSPA && (v.Bool("ENABLE_EXTERNAL_CMDS") || m.externalOnly() && !m.has("CMD_CYCLE_OPEN")):
+		m.externalOfServer()
 	}
-	if s.ExternalOpen != "" && s.Mode != ModeSPA {
-		m.warn(m.which("EXTERNAL_CMD_OPEN", "ENABLE_EXTERNAL_CMDS"), "is for SPA; a knock sequence opens OPEN_PORTS in the firewall")
+	if m.has("EXTERNAL_CMD_OPEN") && s.Mode != ModeSPA {
+		m.warn("EXTERNAL_CMD_OPEN", "is for SPA; a knock sequence opens OPEN_PORTS in the firewall")
+	}
+}
+
+// externalOfServer takes the pair of fwknop.conf.
+func (m *maker) externalOfServer() {
+	s, server := m.s, m.ld.server
+	if server == nil || server.Path("EXTERNAL_CMD_OPEN") == "" {
+		m.wrong("ENABLE_EXTERNAL_CMDS", "EXTERNAL_CMD_OPEN", "is missing here and in fwknop.conf")
+		return
+	}
+	s.ExternalOpen, s.ExternalClose = server.Path("EXTERNAL_CMD_OPEN"), server.Path("EXTERNAL_CMD_CLOSE")
+	if !m.has("EXTERNAL_CMD_ALARM") {
+		s.ExternalTimeout = server.Duration("EXTERNAL_CMD_ALARM")
 	}
 }
 

@@ -19,6 +19,11 @@ func (m *maker) usesGPG() bool {
 // complete it: half of one would silently fall back to the symmetric key.
 func (m *maker) gpg() {
 	if !m.usesGPG() {
+		for _, k := range []string{"GPG_PATH", "GPG_PREFIX", "GPG_NO_REQUIRE_PREFIX", "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID"} {
+			if m.has(k) {
+				m.warn(k, "has no effect: the stanza has no key for GnuPG")
+			}
+		}
 		return
 	}
 	v := m.v
@@ -48,6 +53,14 @@ func (m *maker) gpg() {
 		DisableSig:   unsigned,
 		IgnoreSigErr: v.Bool("GPG_IGNORE_SIG_VERIFY_ERROR"),
 		AllowNoMDC:   v.Bool("GPG_ALLOW_NO_MDC"),
+	}
+	if m.ld.GPGOptions != 0 {
+		m.s.GPG.UseOptions = m.ld.GPGOptions > 0
+	}
+	if h := m.ld.Host; h != nil && !m.has("GPG_HOME_DIR") && !m.has("GPG_KEY_FILE") {
+		if err := h.Dir(m.s.GPG.HomeDir); err != nil {
+			m.ld.warnf(m.b.pos, "GPG_HOME_DIR", "is not set, and %s is not there", m.s.GPG.HomeDir)
+		}
 	}
 	if v.Bool("GPG_NO_REQUIRE_PREFIX") {
 		m.s.GPG.Prefix = ""

@@ -31,8 +31,7 @@ var AccessKeywords = []Keyword{
 		Text: "Decide and report, but open nothing and run nothing."},
 
 	{Name: "KEY", File: AccessFile, Kind: Passphrase, Origin: all3,
-		Text:    "Symmetric key as text, at least 8 characters; in 1.9 files a key below 16 is filled up with the digit 0.",
-		Differs: "a key below 8 characters or a placeholder is an error"},
+		Text: "Symmetric key as text, at least 8 characters; in 1.9 files a key below 16 is filled up with the digit 0."},
 	{Name: "KEY_BASE64", File: AccessFile, Kind: Base64, Origin: In2, Verdict: Should, Text: "Symmetric key in base64."},
 	{Name: "ENCRYPTION_MODE", File: AccessFile, Kind: Enum, Default: "CBC",
 		Values: []string{"CBC", "CTR", "OFB", "CFB", "ECB", "legacy", "Asymmetric"}, Origin: In2, Verdict: Should,
@@ -53,7 +52,7 @@ var AccessKeywords = []Keyword{
 	{Name: "GPG_DECRYPT_PW", File: AccessFile, Kind: Passphrase, Origin: all3,
 		Aliases: []Alias{{"GPG DECRYPT_PW", InManual}}, Text: "Passphrase of that key."},
 	{Name: "GPG_ALLOW_NO_PW", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "The key has no passphrase."},
-	{Name: "GPG_HOME_DIR", File: AccessFile, Kind: DirPath, Origin: all3,
+	{Name: "GPG_HOME_DIR", File: AccessFile, Kind: FilePath, Origin: all3,
 		Text: "GnuPG directory with the keys; unset means GPG_DEFAULT_HOME_DIR of fwknop.conf."},
 	{Name: "GPG_KEY_FILE", File: AccessFile, Kind: List, Origin: Ours, Repeat: true,
 		Text: "Exported OpenPGP keys, secret and public; no GnuPG directory or program is needed then."},

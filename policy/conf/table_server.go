@@ -5,6 +5,9 @@ import "time"
 // ingestModes are the values of AUTH_MODE and INGEST; the manual has the first five.
 var ingestModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "KNOCK", "SOCKET", "NFLOG", "JOURNAL", "UDP", "TCP"}
 
+// alertWords are the spellings that the patterns of the 1.9 program match.
+var alertWords = []string{"ALL", "noemail", "nomail", "nosyslog", "no-syslog", "no_syslog", "no syslog", "verbose"}
+
 var digestNames = []string{"ALL", "MD5", "SHA1", "SHA256", "SHA384", "SHA512", "SHA3_256", "SHA3_512"}
 
 var (
@@ -31,7 +34,7 @@ var ServerKeywords = []Keyword{
 	{Name: "MAX_SNIFF_BYTES", Kind: Int, Default: "1500", Min: 1, Max: 262144, Max2: 32768, Origin: both, Text: "Most bytes of a packet that are looked at."},
 	{Name: "MIN_SPA_PKT_LEN", Kind: Int, Default: "150", Max: 65535, Origin: In1, Text: "Shortest packet, headers included, that can be an SPA packet."},
 	{Name: "MIN_GNUPG_MSG_SIZE", Kind: Int, Default: "400", Max: 65535, Origin: In1, Text: "Shortest payload that is tried as an OpenPGP message."},
-	{Name: "PCAP_DISPATCH_COUNT", Kind: Int, Default: "100", Max: maxSpan, Origin: In2, Verdict: Obsolete, Text: "Packets handled between two looks at the clock."},
+	{Name: "PCAP_DISPATCH_COUNT", Kind: Int, Default: "100", Min: 1, Max: maxSpan, Origin: In2, Verdict: Obsolete, Text: "Packets handled between two looks at the clock."},
 	{Name: "PCAP_LOOP_SLEEP", Kind: Span, Unit: time.Microsecond, Default: "100000", Min: 1, Max: maxSpan, Origin: In2, Verdict: Obsolete, Text: "Pause of the old capture loop."},
 	{Name: "ENABLE_PCAP_ANY_DIRECTION", Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Look at packets this host sends as well."},
 	{Name: "EXIT_AT_INTF_DOWN", Kind: Flag, Default: "Y", Origin: In2, Verdict: Should, Text: "End when the capture interface goes down.",
@@ -112,7 +115,7 @@ var ServerKeywords = []Keyword{
 	{Name: "RULES_CHECK_THRESHOLD", Kind: Int, Default: "20", Max: 131071, Origin: In2, Verdict: Should, Text: "How often all rules are compared with what should be open; 0 means only when something changed.",
 		Differs: "changes are seen at once where the kernel tells of them"},
 	{Name: "ENABLE_CONNTRACK_PERSIST", Kind: Flag, Default: "N", Origin: In1, Verdict: Should, Text: "Keep a rule as long as a connection through it lives."},
-	{Name: "CONNTRACK_ESTAB_PORTS", Kind: List, Default: "0", Origin: In1, Verdict: Should, Text: "Ports whose connections keep a rule."},
+	{Name: "CONNTRACK_ESTAB_PORTS", Kind: PortNumbers, Default: "0", Origin: In1, Verdict: Should, Text: "Ports whose connections keep a rule."},
 	{Name: "IPT_CONNTRACK_FILE", Kind: FilePath, Default: "/proc/net/ip_conntrack", Origin: In1, Verdict: Should, Text: "Where connections were listed.", Differs: "the kernel is asked by netlink"},
 	{Name: "IPT_CMD_ALARM", Kind: Span, Unit: time.Second, Default: "30", Min: 1, Max: maxSpan, Origin: In1, Text: "Time limit of one iptables call."},
 	{Name: "IPT_EXEC_TRIES", Kind: Int, Default: "1", Min: 1, Max: 100, Origin: In1, Text: "How often a failed iptables call is tried."},
@@ -150,7 +153,7 @@ var ServerKeywords = []Keyword{
 	{Name: "EVENT_LOG", Kind: FilePath, Default: "$FWKNOP_DIR/events.jsonl", Origin: Ours, Text: "Log of all decisions, one JSON object a line; __NONE__ for none."},
 	{Name: "HOSTNAME", Kind: Text, Origin: manual, Text: "Name of this host in mails; unset means ask the system."},
 	{Name: "EMAIL_ADDRESSES", Kind: MailList, Default: "root@localhost", Origin: manual, Text: "Who gets mail."},
-	{Name: "ALERTING_METHODS", Kind: List, Default: "ALL", Origin: In1, Text: "ALL, or of noemail, nosyslog and verbose."},
+	{Name: "ALERTING_METHODS", Kind: EnumList, Values: alertWords, Default: "ALL", Origin: In1, Text: "ALL, or of noemail, nosyslog and verbose."},
 	{Name: "SYSLOG_IDENTITY", Kind: Text, Default: "fwknopd", Origin: both, Text: "Name in the system log."},
 	{Name: "SYSLOG_FACILITY", Kind: Enum, Values: facilities, Values2: facilities2, Default: "LOG_LOCAL7", Default2: "LOG_DAEMON", Origin: both, Text: "Facility of the system log."},
 	{Name: "SYSLOG_PRIORITY", Kind: Enum, Values: priorities, Default: "LOG_INFO", Origin: In1, Text: "Priority in the system log."},

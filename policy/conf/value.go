@@ -77,7 +77,7 @@ var errPlaceholder = errors.New("still the placeholder of the shipped file")
 
 // parse reads text as a value of k in a file of generation g.
 func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
-	if text == "" && k.Kind != Flag {
+	if text == "" {
 		return parsed{}, nil
 	}
 	if strings.Contains(text, placeholder) {
@@ -103,6 +103,8 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 		p.nets, err = parseNetsOrFlag(text)
 	case PortList:
 		p.ports, err = parsePorts(text, g == V1)
+	case PortNumbers:
+		p.list, err = parsePortNumbers(text)
 	case Address:
 		var a netip.Addr
 		a, err = parseAddr(text)
@@ -139,7 +141,7 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 
 func parseFlag(text string) (bool, error) {
 	switch strings.ToLower(text) {
-	case "", "y", "yes": // the bare keyword means Y
+	case "y", "yes":
 		return true, nil
 	case "n", "no":
 		return false, nil

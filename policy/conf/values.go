@@ -32,9 +32,7 @@ func (v *Values) Lookup(name string) *Value {
 		return val
 	}
 	val := &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Generation)}
-	if val.Text != "" || k.Kind != Flag {
-		val.parsed, _ = k.parse(v.Generation, val.Text)
-	}
+	val.parsed, _ = k.parse(v.Generation, val.Text)
 	return val
 }
 

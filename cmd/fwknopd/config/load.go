@@ -3,6 +3,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,7 +26,9 @@ type Options struct {
 	StrictPerms  bool              // what is warned of about owner and mode is refused
 	// Offline loads the configuration of another machine or time: users, programs,
 	// chains and permissions of this one are not looked at.
-	Offline bool
+	Offline    bool
+	NoGPG      bool // leave all GPG_ keywords out
+	GPGOptions int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS for every stanza
 	// ServerOnly leaves access.conf alone.
 	ServerOnly bool
 }
@@ -45,7 +49,7 @@ func Load(o Options) (*Loaded, conf.Problems) {
 		FS: files, Server: o.server(), Overrides: o.Overrides, Argv: o.Argv,
 		Access: o.Access, AccessFolder: o.AccessFolder,
 		Lenient: o.Lenient, StrictPerms: o.StrictPerms, AnyPerms: o.Offline,
-		Location: time.Local,
+		NoGPG: o.NoGPG, GPGOptions: o.GPGOptions, Location: time.Local,
 	}
 	if !o.Offline {
 		co.Host = machine{}
@@ -58,7 +62,20 @@ func Load(o Options) (*Loaded, conf.Problems) {
 		l.Server, l.Values, l.Access, problems = conf.Load(co)
 	}
 	l.Files = files.names
+	l.builtinSignatures()
 	return l, problems
+}
+
+// builtinSignatures leaves P0F_FILE out if it only names the file that the old
+// packages shipped, and that is not there: the built-in signatures replace it.
+func (l *Loaded) builtinSignatures() {
+	name := l.Server.P0fFile
+	if name != filepath.Join(l.Values.Path("FWKNOP_CONF_DIR"), "pf.os") {
+		return
+	}
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		l.Server.P0fFile = ""
+	}
 }
 
 // server is the file to read; the default places may be empty.

@@ -1,0 +1,194 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+
+	"fwknopd/policy/conf"
+)
+
+// DumpOptions say what -D shall print.
+type DumpOptions struct {
+	Options
+	Format     string    // "" or text: the 1.9 layout on stderr; c: the 2.6 layout, json, conf: on stdout
+	IncludeAll bool      // show mail addresses, host names, networks and key ids as well; never keys
+	Defaults   bool      // print the sample files instead
+	Now        time.Time // printed at the head of the text
+}
+
+// Dump is -D: the effective values and where they come from, without secrets. It
+// returns 1 if the configuration is refused, what could be read is printed anyway.
+func Dump(o DumpOptions, stdout, stderr io.Writer) int {
+	if o.Defaults {
+		return Samples(stdout, stderr)
+	}
+	l, problems := Load(o.Options)
+	Print(stderr, problems)
+	var err error
+	switch o.Format {
+	case "", "text":
+		err = o.text(stderr, l)
+	case "c":
+		err = o.c(stdout, l)
+	case "json":
+		err = o.json(stdout, l)
+	case "conf":
+		_, err = io.WriteString(stdout, l.Values.Format(true)+"\n"+l.Access.Format(true))
+	default:
+		fmt.Fprintf(stderr, "fwknopd: --format %q is none of text, c, json and conf\n", o.Format)
+		return exitUsage
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	if problems.Failed() {
+		return exitError
+	}
+	return exitOK
+}
+
+// ParseOnly is --exit-parse-config: problems on stderr, and whether there are errors.
+func ParseOnly(o Options, stdout, stderr io.Writer) int {
+	_, problems := Load(o)
+	Print(stderr, problems)
+	if problems.Failed() {
+		return exitError
+	}
+	fmt.Fprintln(stdout, "Configs parsed, exiting.")
+	return exitOK
+}
+
+// removed stands for what a dump that is mailed around should not tell.
+const removed = "(removed)"
+
+// private are keywords that tell of people, networks and keys.
+var private = map[string]bool{
+	"EMAIL_ADDRESSES": true, "HOSTNAME": true, "BLACKLIST": true, "GPG_DEFAULT_HOME_DIR": true,
+	"GPG_REMOTE_ID": true, "GPG_FINGERPRINT_ID": true, "GPG_DECRYPT_ID": true, "GPG_HOME_DIR": true, "GPG_KEY_FILE": true,
+}
+
+// shown is the value as a dump may print it.
+func (o *DumpOptions) shown(v *conf.Value) string {
+	switch {
+	case v.Text == "":
+		return ""
+	case v.Keyword.Secret(), private[v.Keyword.Name] && !o.IncludeAll:
+		return removed
+	}
+	return v.Text
+}
+
+// text is the layout of 1.9 with the origin behind each value.
+func (o *DumpOptions) text(w io.Writer, l *Loaded) error {
+	var b strings.Builder
+	source := "built-in defaults"
+	if name := o.server(); name != "" {
+		source = name
+	}
+	fmt.Fprintf(&b, "\n%s [+] Dumping config from: %s\n\n", o.Now.Format(time.ANSIC), source)
+	values := l.Values.All()
+	sort.SliceStable(values, func(i, j int) bool { return values[i].Keyword.Name < values[j].Keyword.Name })
+	var commands []*conf.Value
+	for _, v := range values {
+		if strings.HasSuffix(v.Keyword.Name, "Cmd") {
+			commands = append(commands, v)
+			continue
+		}
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Origin())
+	}
+	b.WriteString("\n[+] Command paths:\n\n")
+	for _, v := range commands {
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.shown(v), v.Origin())
+	}
+	fmt.Fprintf(&b, "\n[+] Dumping access config: %s\n", l.Access.File)
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		fmt.Fprintf(&b, "\nSOURCE block: %d\n", s.Number)
+		for _, v := range effective(s) {
+			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Origin())
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// effective are the values of a stanza that say something.
+func effective(s *conf.Stanza) []*conf.Value {
+	var list []*conf.Value
+	for _, v := range s.Values.All() {
+		if v.Text != "" {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// c is the layout of 2.6.
+func (o *DumpOptions) c(w io.Writer, l *Loaded) error {
+	var b strings.Builder
+	b.WriteString("Current fwknopd config settings:\n")
+	for i, v := range l.Values.All() {
+		text := o.shown(v)
+		if text == "" {
+			text = "<not set>"
+		}
+		fmt.Fprintf(&b, "%3d. %-28s =  '%s'\n", i, v.Keyword.Name, text)
+	}
+	b.WriteString("\nCurrent fwknopd access settings:\n")
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		fmt.Fprintf(&b, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.String("SOURCE"), strings.Repeat("=", 62))
+		for _, v := range effective(s) {
+			text := o.shown(v)
+			if v.Keyword.Secret() {
+				text = "<see the access.conf file>"
+			}
+			fmt.Fprintf(&b, "%28s:  %s\n", v.Keyword.Name, text)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// A dumpValue is one value in JSON.
+type dumpValue struct {
+	Keyword string `json:"keyword"`
+	Value   string `json:"value"`
+	Origin  string `json:"origin"`
+}
+
+// json prints one object; the schema only grows.
+func (o *DumpOptions) json(w io.Writer, l *Loaded) error {
+	type block struct {
+		Number int         `json:"number"`
+		File   string      `json:"file"`
+		Line   int         `json:"line"`
+		Mode   string      `json:"mode"`
+		Values []dumpValue `json:"values"`
+	}
+	out := struct {
+		V       int         `json:"v"`
+		Server  []dumpValue `json:"server"`
+		Access  string      `json:"access"`
+		Stanzas []block     `json:"stanzas"`
+	}{V: 1, Access: l.Access.File, Stanzas: []block{}}
+	for _, v := range l.Values.All() {
+		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.shown(v), v.Origin()})
+	}
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		b := block{Number: s.Number, File: s.Pos.File, Line: s.Pos.Line, Mode: s.Collect}
+		for _, v := range effective(s) {
+			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.shown(v), v.Origin()})
+		}
+		out.Stanzas = append(out.Stanzas, b)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(out)
+}

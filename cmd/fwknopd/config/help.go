@@ -1,0 +1,145 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"fwknopd/policy/conf"
+)
+
+// Help is `fwknopd help KEYWORD…`: one paragraph each, from the table the parser
+// uses. It returns 1 if a keyword is unknown.
+func Help(keywords []string, stdout, stderr io.Writer) int {
+	code := exitOK
+	for i, name := range keywords {
+		found := lookup(name)
+		if len(found) == 0 {
+			hint := ""
+			if n := conf.Nearest(name); n != "" {
+				hint = " (did you mean " + n + "?)"
+			}
+			fmt.Fprintf(stderr, "fwknopd: no keyword %s%s\n", name, hint)
+			code = exitError
+			continue
+		}
+		for j, k := range found {
+			if i+j > 0 {
+				fmt.Fprintln(stdout)
+			}
+			fmt.Fprint(stdout, describe(k))
+		}
+	}
+	return code
+}
+
+// lookup finds a keyword in both files; capitals do not matter when asking for help.
+func lookup(name string) []*conf.Keyword {
+	var found []*conf.Keyword
+	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
+		k := conf.Find(f, name)
+		if k == nil {
+			k = conf.Find(f, strings.ToUpper(name))
+		}
+		if k != nil {
+			found = append(found, k)
+		}
+	}
+	return found
+}
+
+// describe is the paragraph of one keyword.
+func describe(k *conf.Keyword) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%s)\n    %s\n", k.Name, k.File, k.Text)
+	for _, r := range facts(k) {
+		fmt.Fprintf(&b, "    %-9s %s\n", r[0]+":", r[1])
+	}
+	return b.String()
+}
+
+// facts are the rows of help and manual page, label and text.
+func facts(k *conf.Keyword) [][2]string {
+	rows := [][2]string{{"value", valueWords(k)}, {"default", defaultWords(k)}}
+	if len(k.Aliases) > 0 {
+		var names []string
+		for _, a := range k.Aliases {
+			names = append(names, a.Name)
+		}
+		rows = append(rows, [2]string{"also", strings.Join(names, ", ")})
+	}
+	rows = append(rows, [2]string{"from", k.Origin.String()})
+	if k.Repeat {
+		rows = append(rows, [2]string{"repeated", "several lines add up"})
+	}
+	switch {
+	case k.Verdict == conf.Obsolete:
+		rows = append(rows, [2]string{"note", "accepted and checked, without effect"})
+	case k.Differs != "":
+		rows = append(rows, [2]string{"note", k.Differs})
+	}
+	return rows
+}
+
+// valueWords says what may stand there.
+func valueWords(k *conf.Keyword) string {
+	switch k.Kind {
+	case conf.Enum:
+		return oneOf(k.Values, k.Values2)
+	case conf.EnumList:
+		return "comma list of " + oneOf(k.Values, k.Values2)
+	case conf.Int, conf.Epoch:
+		return numberWords(k)
+	case conf.Span:
+		unit := map[int64]string{1e3: "microseconds", 1e9: "seconds", 60e9: "minutes"}[int64(k.Unit)]
+		return unit + ", " + numberWords(k)
+	case conf.Command:
+		if k.Max > 0 {
+			return fmt.Sprintf("command line of at most %d bytes", k.Max)
+		}
+	}
+	return kindWords[k.Kind]
+}
+
+var kindWords = map[conf.Kind]string{
+	conf.Text: "text", conf.Flag: "Y or N", conf.List: "comma list", conf.FilePath: "path of a file",
+	conf.DirPath: "absolute path of a directory", conf.NetList: "comma list of ANY, address, address/length, address/mask; ! excludes; NONE",
+	conf.NetsOrFlag: "Y, N, or a comma list of networks", conf.PortList: "comma list of tcp/port, udp/port, icmp",
+	conf.PortNumbers: "comma list of port numbers", conf.Address: "IP address", conf.Target: "IP address, blank, port",
+	conf.Chain:   "target, direction, table, from chain, jump position, our chain, rule position",
+	conf.NFTable: "family, table, chain", conf.Regex: "regular expression (RE2)", conf.Passphrase: "text", conf.Base64: "base64",
+	conf.Command: "command line", conf.MailList: "comma list of mail addresses", conf.Date: "MM/DD/YYYY", conf.Account: "user name",
+	conf.Group: "group name", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
+	conf.KeyPrints: "comma list of OpenPGP fingerprints", conf.Expect: "verdict [reason] word value ...",
+}
+
+func oneOf(values, values2 []string) string {
+	s := strings.Join(values, ", ")
+	if values2 != nil {
+		s += "; in 2.6 files " + strings.Join(values2, ", ")
+	}
+	return s
+}
+
+func numberWords(k *conf.Keyword) string {
+	s := fmt.Sprintf("%d to %d", k.Min, k.Max)
+	if k.Max2 != 0 {
+		s += fmt.Sprintf(" (2.6 files: to %d)", k.Max2)
+	}
+	return s
+}
+
+func defaultWords(k *conf.Keyword) string {
+	one, two := unset(k.DefaultFor(conf.V1)), unset(k.DefaultFor(conf.V2))
+	if one == two {
+		return one
+	}
+	return one + "; in 2.6 files " + two
+}
+
+func unset(s string) string {
+	if s == "" {
+		return "unset"
+	}
+	return s
+}

@@ -1,0 +1,36 @@
+package config
+
+import (
+	"fmt"
+	"io"
+
+	"fwknopd/policy/conf"
+)
+
+// Print writes problems, one a line.
+func Print(w io.Writer, problems conf.Problems) {
+	for _, p := range problems {
+		fmt.Fprintln(w, p)
+	}
+}
+
+// count tells errors from warnings.
+func count(problems conf.Problems) (errors, warnings int) {
+	for _, p := range problems {
+		switch p.Severity {
+		case conf.Error:
+			errors++
+		case conf.Warning:
+			warnings++
+		}
+	}
+	return errors, warnings
+}
+
+// plural is "1 stanza" or "2 stanzas".
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

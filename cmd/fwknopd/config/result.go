@@ -1,0 +1,77 @@
+package config
+
+import (
+	"fmt"
+	"io"
+
+	"fwknopd/policy/conf"
+)
+
+// result is what check found; its JSON form is a contract and only grows.
+type result struct {
+	V            int            `json:"v"`
+	Valid        bool           `json:"valid"`
+	Files        []string       `json:"files"`
+	Errors       int            `json:"errors"`
+	Warnings     int            `json:"warnings"`
+	Problems     []problem      `json:"problems"`
+	Stanzas      []stanza       `json:"stanzas"`
+	Expectations int            `json:"expectations"`
+	Keywords     []keywordState `json:"keywords,omitempty"`
+
+	list conf.Problems
+}
+
+type problem struct {
+	File     string `json:"file"`
+	Line     int    `json:"line,omitempty"`
+	Keyword  string `json:"keyword,omitempty"`
+	Severity string `json:"severity"`
+	Text     string `json:"text"`
+	Hint     string `json:"hint,omitempty"`
+}
+
+type stanza struct {
+	File   string   `json:"file"`
+	Line   int      `json:"line"`
+	Number int      `json:"number"`
+	Allows []string `json:"allows"`
+}
+
+func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations int) *result {
+	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
+		Problems: []problem{}, Stanzas: []stanza{}}
+	r.Errors, r.Warnings = count(problems)
+	for _, p := range problems {
+		r.Problems = append(r.Problems, problem{p.Pos.File, p.Pos.Line, p.Keyword, p.Severity.String(), p.Text, p.Hint})
+	}
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Words()})
+	}
+	if f.explain {
+		r.Keywords = explain(l)
+	}
+	return r
+}
+
+// print writes the text form: what was found wrong to stderr, what the files say to
+// stdout.
+func (r *result) print(stdout, stderr io.Writer) {
+	Print(stderr, r.list)
+	for _, k := range r.Keywords {
+		fmt.Fprintln(stdout, k)
+	}
+	for _, s := range r.Stanzas {
+		fmt.Fprintf(stdout, "%s:%d: stanza %d\n", s.File, s.Line, s.Number)
+		for _, w := range s.Allows {
+			fmt.Fprintf(stdout, "    %s\n", w)
+		}
+	}
+	verdict := "valid"
+	if !r.Valid {
+		verdict = "refused, " + plural(r.Errors, "error")
+	}
+	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", plural(len(r.Files), "file"), plural(len(r.Stanzas), "stanza"),
+		plural(r.Expectations, "expectation"), verdict, plural(r.Warnings, "warning"))
+}

@@ -1,0 +1,144 @@
+package conf
+
+import (
+	"strings"
+	"time"
+)
+
+// Dangers are what a configuration allows that its author may not have meant: as
+// warnings, at the line that could change it. A loader accepts all of them.
+func Dangers(s *Server, v *Values, a *Access) Problems {
+	var r report
+	serverDangers(&r, s, v)
+	for i := range a.Stanzas {
+		d := &danger{&r, &a.Stanzas[i], s}
+		d.commands()
+		d.proof()
+		d.gpg()
+		d.openings()
+	}
+	return r.problems()
+}
+
+func serverDangers(r *report, s *Server, v *Values) {
+	warn := func(name, format string, args ...any) {
+		val := v.Lookup(name)
+		r.warnf(val.Pos, val.Name, format, args...)
+	}
+	if !s.Aging {
+		warn("ENABLE_SPA_PACKET_AGING", "a packet held back on its way is good for ever")
+	} else if s.MaxAge > 10*time.Minute {
+		warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
+	}
+	if !s.DigestPersistence {
+		warn("ENABLE_DIGEST_PERSISTENCE", "after a restart every packet of before may be replayed while it is young enough")
+	}
+	if s.XForwardedFor {
+		warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
+	}
+	if s.KernelLogOnly {
+		warn("KERNEL_LOG", "every line of the log may knock: make sure that only the kernel writes it")
+	}
+}
+
+// danger looks at one stanza.
+type danger struct {
+	r *report
+	s *Stanza
+	v *Server
+}
+
+// warn reports at the keyword if it is written, else at the stanza.
+func (d *danger) warn(name, format string, args ...any) {
+	val := d.s.Values.Lookup(name)
+	pos := val.Pos
+	if !val.IsSet() {
+		pos = d.s.Pos
+	}
+	d.r.warnf(pos, val.Name, format, args...)
+}
+
+func (d *danger) commands() {
+	s := d.s
+	if !s.CmdExec {
+		return
+	}
+	user := s.CmdUser
+	if user == "" {
+		user = "root"
+	}
+	switch {
+	case s.CmdRegex == nil:
+		d.warn("ENABLE_CMD_EXEC", "any command may be run as %s: set CMD_REGEX", user)
+	case !strings.HasPrefix(s.CmdRegex.String(), "^") || !strings.HasSuffix(s.CmdRegex.String(), "$"):
+		d.warn("CMD_REGEX", "matches anywhere in the message: begin it with ^ and end it with $")
+	}
+	if s.CmdShell {
+		d.warn("CMD_SHELL", "a shell reads ; | $() and the like in what the client sends")
+	}
+}
+
+func (d *danger) proof() {
+	s := d.s
+	switch s.Mode {
+	case ModeShared:
+		d.warn("SHARED_SEQUENCE", "goes over the network in clear: whoever sees it once can repeat it; use SPA with KEY and HMAC_KEY instead")
+		return
+	case ModeEncrypted:
+		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
+		return
+	}
+	if !s.SourceAddress.IsZero() && !d.v.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
+		d.warn("REQUIRE_SOURCE_ADDRESS", "is off: a message need not hold the address to open, so whoever can catch and resend one first decides who gets in")
+	}
+	if !s.Key.IsZero() && s.HMACKey.IsZero() {
+		d.warn("HMAC_KEY", "is not set: messages are not authenticated before they are decrypted")
+	}
+	if s.EncryptionMode == "ecb" {
+		d.warn("ENCRYPTION_MODE", "ECB shows equal blocks")
+	}
+	if s.HMACType == "md5" || s.HMACType == "sha1" {
+		d.warn("HMAC_DIGEST_TYPE", "%s is old, take sha256 or better", s.HMACType)
+	}
+}
+
+func (d *danger) gpg() {
+	g := d.s.GPG
+	if g == nil {
+		return
+	}
+	for _, id := range g.RemoteIDs {
+		switch {
+		case id == "ANY":
+			d.warn("GPG_REMOTE_ID", "every key in the key ring may sign")
+		case len(id) < 16:
+			d.warn("GPG_REMOTE_ID", "%s is a short id, which others can make too: write the fingerprint", id)
+		}
+	}
+	if g.IgnoreSigErr {
+		d.warn("GPG_IGNORE_SIG_VERIFY_ERROR", "a forged signature passes")
+	}
+	if g.AllowNoMDC {
+		d.warn("GPG_ALLOW_NO_MDC", "messages can be changed on their way")
+	}
+	if g.UseOptions {
+		d.warn("GPG_USE_OPTIONS", "the options file of the home directory can weaken gpg")
+	}
+}
+
+func (d *danger) openings() {
+	s := d.s
+	if s.OpenPortsAny && !s.DisableAccess && s.ExternalOpen == "" && s.CycleOpen == "" {
+		d.warn("OPEN_PORTS", "is not set or PERMIT_CLIENT_PORTS is: the client may open any port")
+	}
+	if s.ForwardAll {
+		d.warn("FORWARD_ALL", "forwards every port and protocol of the client")
+	}
+	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == ModeSPA {
+		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
+	}
+	if d.v.Forwarding && !s.DisableAccess && s.Mode == ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
+		(s.ForwardAccess || !s.ForwardAccessNeeded) {
+		d.warn("INTERNAL_NET_ACCESS", "is not set: the client may ask for any host behind this one")
+	}
+}

@@ -1,0 +1,247 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Words says in sentences what a stanza allows, for an operator to compare with what
+// he meant. No secrets.
+func (s *Stanza) Words() []string {
+	w := []string{s.who(), s.proof()}
+	w = append(w, s.what()...)
+	w = append(w, s.commandWords()...)
+	if !s.Expires.IsZero() {
+		w = append(w, "ends on "+s.Expires.UTC().Format(time.RFC3339))
+	}
+	if s.Shadow {
+		w = append(w, "only reports: nothing is opened or run")
+	}
+	return w
+}
+
+// who names the clients.
+func (s *Stanza) who() string {
+	w := "packets from " + s.Source.words()
+	if !s.Destination.IsZero() {
+		w += " to " + s.Destination.words()
+	}
+	if s.Interface != "" {
+		w += " on " + s.Interface
+	}
+	if len(s.Usernames) > 0 {
+		w += ", user " + strings.Join(s.Usernames, " or ")
+	}
+	return w
+}
+
+// proof names what the client must know.
+func (s *Stanza) proof() string {
+	switch s.Mode {
+	case ModeShared:
+		return "who knocks " + ports(s.Sequence) + s.timing()
+	case ModeEncrypted:
+		return fmt.Sprintf("who knocks an encrypted sequence on ports %d to %d", s.PortOffset, int(s.PortOffset)+255) + s.timing()
+	}
+	var how []string
+	if !s.Key.IsZero() {
+		h := "the key (" + s.EncryptionMode
+		if s.HMACType != "" {
+			h += ", HMAC " + s.HMACType
+		}
+		how = append(how, h+")")
+	}
+	if g := s.GPG; g != nil {
+		signers := "unsigned"
+		if ids := append(append([]string{}, g.Fingerprints...), g.RemoteIDs...); !g.DisableSig {
+			signers = "signed by " + strings.Join(ids, " or ")
+		}
+		how = append(how, "OpenPGP "+signers)
+	}
+	w := "an SPA message with " + strings.Join(how, " or ")
+	if s.AuthCrypt {
+		w += " and the user's password"
+	}
+	if s.SourceAddress.IsZero() {
+		w += ", the address to open inside"
+	}
+	return w
+}
+
+// timing names the limits of a knock sequence.
+func (s *Stanza) timing() string {
+	var w []string
+	if s.KnockInterval > 0 {
+		w = append(w, "within "+seconds(s.KnockInterval))
+	}
+	if s.MinTimeDiff >= 0 {
+		w = append(w, "more than "+seconds(s.MinTimeDiff)+" apart")
+	}
+	if s.MaxTimeDiff >= 0 {
+		w = append(w, "less than "+seconds(s.MaxTimeDiff)+" apart")
+	}
+	if s.KnockLimit >= 0 {
+		w = append(w, fmt.Sprintf("at most %d times a source", s.KnockLimit))
+	}
+	if s.RequireOS != "" {
+		w = append(w, "from "+s.RequireOS)
+	}
+	if s.RequireOSRegex != nil {
+		w = append(w, "from a system like "+s.Values.String("REQUIRE_OS_REGEX"))
+	}
+	if len(w) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(w, ", ")
+}
+
+// what names what is opened and for how long.
+func (s *Stanza) what() []string {
+	switch {
+	case s.DisableAccess:
+		return []string{"opens nothing"}
+	case s.CycleOpen != "":
+		w := "runs " + s.CycleOpen
+		if s.CycleClose != "" {
+			w += ", and after " + seconds(s.CycleTimer) + " " + s.CycleClose
+		}
+		return []string{w}
+	}
+	w := "opens " + s.opening()
+	if s.ExternalOpen != "" {
+		w = "runs " + s.ExternalOpen + " for " + s.opening()
+	}
+	if s.AccessTimeout == 0 {
+		w += " for ever"
+	} else {
+		w += " for " + seconds(s.AccessTimeout)
+	}
+	if s.PermitClientTimeout && s.Mode == ModeSPA {
+		w += " or as long as the client says, at most " + seconds(s.MaxAccessTimeout)
+	}
+	out := []string{w}
+	if nat := s.natWords(); nat != "" {
+		out = append(out, nat)
+	}
+	if s.OutputAccess {
+		out = append(out, "opens the output chain as well")
+	}
+	return out
+}
+
+func (s *Stanza) opening() string {
+	var w string
+	switch {
+	case s.ForwardAll:
+		return "every port"
+	case s.OpenPortsAny:
+		w = "any port the client asks for"
+	case s.Mode == ModeShared:
+		w = ports(s.OpenPorts)
+	case s.Mode == ModeEncrypted && len(s.OpenPorts) == 0:
+		w = "the port in the sequence"
+	case s.Mode == ModeEncrypted:
+		w = ports(s.OpenPorts) + " and the port in the sequence"
+	default:
+		w = "what the client asks for of " + ports(s.OpenPorts)
+	}
+	if len(s.RestrictPorts) > 0 {
+		w += " but never " + ports(s.RestrictPorts)
+	}
+	return w
+}
+
+func (s *Stanza) natWords() string {
+	var w []string
+	if s.ForwardAccess {
+		w = append(w, "only to hosts behind this one")
+		if !s.InternalNets.IsZero() {
+			w = append(w, "in "+s.InternalNets.words())
+		}
+	}
+	if s.ForceNAT.IsValid() && s.ForceNAT != (netip.AddrPort{}) {
+		w = append(w, "translated to "+s.ForceNAT.String())
+	}
+	if s.ForceSNAT.IsValid() {
+		w = append(w, "coming from "+s.ForceSNAT.String())
+	}
+	if s.ForceMasquerade {
+		w = append(w, "masqueraded")
+	}
+	return strings.Join(w, ", ")
+}
+
+// commandWords names what the client may run.
+func (s *Stanza) commandWords() []string {
+	if !s.CmdExec {
+		return nil
+	}
+	user := s.CmdUser
+	if user == "" {
+		user = "root"
+	}
+	w := "runs any command as " + user
+	if s.CmdRegex != nil {
+		w = "runs commands like " + s.CmdRegex.String() + " as " + user
+	}
+	if s.CmdSudo {
+		w += " through sudo"
+	}
+	if s.CmdShell {
+		w += " in a shell"
+	}
+	return []string{w}
+}
+
+// words spells a list of networks.
+func (n *Nets) words() string {
+	var in, out []string
+	for _, p := range n.Include {
+		switch {
+		case p == any4 && n.has(any6):
+			in = append(in, "anywhere")
+		case p == any6 && n.has(any4):
+		default:
+			in = append(in, prefixWords(p))
+		}
+	}
+	for _, p := range n.Exclude {
+		out = append(out, prefixWords(p))
+	}
+	w := strings.Join(in, ", ")
+	if len(in) == 0 {
+		w = "nowhere"
+	}
+	if len(out) > 0 {
+		w += " except " + strings.Join(out, ", ")
+	}
+	return w
+}
+
+func prefixWords(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func ports(list []Port) string {
+	words := make([]string, len(list))
+	for i, p := range list {
+		words[i] = p.String()
+	}
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}
+
+// seconds is "1 second" or "77 seconds".
+func seconds(d time.Duration) string {
+	if d == time.Second {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", d/time.Second)
+}
