@@ -29,15 +29,13 @@ func AppendSignature(dst []byte, ev *parse.Event) []byte {
 }
 
 func (s *syn) appendWindow(dst []byte) []byte {
-	n := s.window
-	switch mss, mtu := s.mss, uint32(s.mss)+40; {
-	case n == 0 || mss == 0:
-	case n%mss == 0:
-		dst, n = append(dst, 'S'), n/mss
-	case uint32(n)%mtu == 0:
-		dst, n = append(dst, 'T'), uint16(uint32(n)/mtu)
+	switch mss, mtu := s.windowIn[timesMSS], s.windowIn[timesMTU]; {
+	case mss != 0:
+		return strconv.AppendUint(append(dst, 'S'), uint64(mss), 10)
+	case mtu != 0:
+		return strconv.AppendUint(append(dst, 'T'), uint64(mtu), 10)
 	}
-	return strconv.AppendUint(dst, uint64(n), 10)
+	return strconv.AppendUint(dst, uint64(s.window), 10)
 }
 
 // initialTTL rounds up to a TTL that systems start with, if that is not too far.

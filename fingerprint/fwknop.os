@@ -11,10 +11,11 @@
 #
 # Windows and scales since 4.20 were captured from a 6.18 kernel: the window is
 # the greatest multiple of the MSS below 65536, so the factor follows the MTU
-# (S44 Ethernet, S45 IPv6 and PPPoE, S47 WireGuard, S48 to S53 other tunnels, S122
-# an MTU of 576), and the scale follows the largest receive buffer, hence W*. The
-# earlier factors and versions: public lists (p0f 3.09b, nftables).
-S44:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
+# (64240 is 44 times 1460, Ethernet; S45 IPv6 and PPPoE, S47 WireGuard, S48 to S53
+# other tunnels, S122 an MTU of 576), and the scale follows the largest receive
+# buffer, hence W*. The earlier factors and versions: public lists (p0f 3.09b,
+# nftables) and observations (the Satori collection).
+64240:64:1:60:M*,S,T,N,W*:                  Linux:4.20-6.x::Linux 4.20 and newer
 S45:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
 S46:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
 S47:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
@@ -25,12 +26,17 @@ S51:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
 S52:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
 S53:64:1:60:M*,S,T,N,W*:                    Linux:4.20-6.x::Linux 4.20 and newer
 S122:64:1:60:M*,S,T,N,W*:                   Linux:4.20-6.x::Linux 4.20 and newer
-S44:64:1:52:M*,N,N,S,N,W*:                  Linux:4.20-6.x:ts:Linux 4.20 and newer w/o timestamps
-S44:64:1:60:M*,N,N,T,N,W*:                  Linux:4.20-6.x:sack:Linux 4.20 and newer w/o SACK
-S44:64:1:56:M*,S,T:                         Linux:4.20-6.x:ws:Linux 4.20 and newer w/o window scaling
+64240:64:1:52:M*,N,N,S,N,W*:                Linux:4.20-6.x:ts:Linux 4.20 and newer w/o timestamps
+64240:64:1:60:M*,N,N,T,N,W*:                Linux:4.20-6.x:sack:Linux 4.20 and newer w/o SACK
+64240:64:1:56:M*,S,T:                       Linux:4.20-6.x:ws:Linux 4.20 and newer w/o window scaling
+64240:64:1:48:M*,N,W*:                      Linux:4.20-6.x:sack ts:Linux 4.20 and newer w/o SACK and timestamps
+64240:64:1:48:M*,N,N,S:                     Linux:4.20-6.x:ts ws:Linux 4.20 and newer w/o timestamps and window scaling
+64240:64:1:56:M*,N,N,T:                     Linux:4.20-6.x:sack ws:Linux 4.20 and newer w/o SACK and window scaling
+64240:64:1:44:M*:                           Linux:4.20-6.x:barebone:Linux 4.20 and newer w/o any of these
 S5:64:1:60:M*,S,T,N,W7:                     Linux:4.20-6.x:rmem:Linux 4.20 and newer (small receive buffer)
 S1:64:1:60:M65495,S,T,N,W*:                 Linux:4.20-6.x:lo:Linux 4.20 and newer (local)
 S20:64:1:60:M*,S,T,N,W*:                    Linux:3.11-4.19::Linux 3.11 - 4.19
+29200:64:1:60:M1380,S,T,N,W7:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
 S20:64:1:52:M*,N,N,S,N,W*:                  Linux:3.11-4.19:ts:Linux 3.11 - 4.19 w/o timestamps
 S10:64:1:60:M*,S,T,N,W*:                    Linux:3.0-3.10::Linux 3.0 - 3.10
 S10:64:1:52:M*,N,N,S,N,W*:                  Linux:3.0-3.10:ts:Linux 3.0 - 3.10 w/o timestamps
@@ -150,7 +156,6 @@ S12:128:1:52:M*,N,W8,N,N,S:                 Windows:10::Windows 10 1803
 65535:128:1:52:M*,N,W2,N,N,S:               Windows:XP-7::Windows XP - 7
 65535:128:1:52:M*,N,W0,N,N,S:               Windows:XP:RFC1323:Windows XP
 65535:128:1:48:M*,N,N,S:                    Windows:XP-2012:noRFC1323:Windows XP - 7, Server 2003 - 2012 (no RFC1323)
-16384:128:1:48:M*,N,N,S:                    Windows:XP::Windows 2000, ME, XP, Server 2003
 S4:64:1:60:M1380,N,N,T,N,W6:                Windows:7:Websense:Windows 7 (Websense crawler)
 S4:64:1:60:M1380,N,N,T,N,W7:                Windows:7:Websense:Windows 7 (Websense crawler)
 32768:32:1:52:M1460,N,W0,N,N,S:             Windows:2003:AS:Windows 2003 AS
@@ -158,7 +163,6 @@ S4:64:1:60:M1380,N,N,T,N,W7:                Windows:7:Websense:Windows 7 (Websen
 S6:255:1:48:M536,N,N,S:                     Windows:95:winsock2:Windows 95 winsock 2
 8192:32:1:44:M*:                            Windows:95::Windows 95
 8192:128:1:44:M*:                           Windows:98:noSack:Windows 98 (no sack)
-8192:128:1:48:M*,N,N,S:                     Windows:98::Windows 98
 3100:32:1:44:M1460:                         Windows:CE:2.0:Windows CE 2.0
 32768:32:1:44:M1460:                        Windows:CE::Windows CE
 65518:128:1:52:M*,N,W8,N,N,S:               Windows:Xbox:One:Windows (Xbox One)
@@ -473,13 +477,9 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 
 # --- Guesses ---
 #
-# Layouts that belong to one family whatever the window. Of the systems behind
-# them the layout is known (see above), the rest is deduction: a clamped MSS, no
-# DF, or a proxy or VPN on the way that sent the packet with another TTL.
-64240:64:1:60:M*,S,T,N,W*:                  @Linux:4.20-6.x:mss:Linux 4.20 and newer (MSS lowered on the way)
-29200:64:1:60:M*,S,T,N,W*:                  @Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
-14600:64:1:60:M*,S,T,N,W*:                  @Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
-5840:64:1:60:M*,S,T,N,W*:                   @Linux:2.4-2.6:mss:Linux 2.4 - 2.6 (MSS lowered on the way)
+# Layouts that belong to one family, whatever the window, as p0f 3.09b lists some.
+# The layouts are those of the systems above; the rest is deduction: an MSS
+# lowered on the way, no DF, or a proxy or VPN that sent on with another TTL.
 *:64:*:60:M*,S,T,N,W*:                      @Linux:::Linux
 *:64:*:52:M*,N,N,S,N,W*:                    @Linux::ts:Linux w/o timestamps
 *:64:*:60:M*,N,N,T,N,W*:                    @Linux::sack:Linux w/o SACK
@@ -488,8 +488,7 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 *:32:*:60:M*,S,T,N,W*:                      @Linux::ttl:Linux (other TTL)
 *:128:*:60:M*,S,T,N,W*:                     @Linux::ttl:Linux (other TTL)
 *:255:*:60:M*,S,T,N,W*:                     @Linux::ttl:Linux (other TTL)
-65535:64:1:64:M*,N,W*,N,N,T,S,E,E:          @MacOS:X::Mac OS X, iOS or other Apple system
-*:64:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X:window:Mac OS X, iOS or other Apple system (other window)
+*:64:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X::Mac OS X, iOS or other Apple system
 *:16:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 *:32:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 *:128:*:64:M*,N,W*,N,N,T,S,E,E:             @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)

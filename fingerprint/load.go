@@ -54,42 +54,37 @@ const maxErrors = 100
 
 const blanks = " \t"
 
-// parseLine reads one signature: five fields, each with a colon behind it, a
-// sixth if no blank follows the fifth, and the label.
+// parseLine reads one signature: fields, each with a colon or a blank behind it,
+// and the label. A sixth field is there if no blank follows the fifth.
 func parseLine(row string) (Signature, error) {
 	if len(row) > maxLine {
 		return Signature{}, fmt.Errorf("longer than %d bytes", maxLine)
 	}
-	row = strings.TrimLeft(row, blanks)
-	var field [6]string
-	n, rest := 0, row
-	for ; n < len(field); n++ {
-		if n == 5 && strings.TrimLeft(rest, blanks) != rest {
-			break
-		}
+	var field []string
+	rest := strings.TrimLeft(row, blanks)
+	for more := true; more && len(field) <= int(aspectQuirks); {
 		i := strings.IndexAny(rest, ":"+blanks)
 		if i < 0 {
-			return Signature{}, errors.New("not a signature: window:ttl:df:size:options:[quirks:] label expected")
-		}
-		field[n] = rest[:i]
-		blank := rest[i] != ':'
-		rest = rest[i+1:]
-		if blank {
-			n++
 			break
 		}
+		field = append(field, rest[:i])
+		more = rest[i] == ':'
+		rest = rest[i+1:]
+		if len(field) == int(aspectQuirks) && strings.TrimLeft(rest, blanks) != rest {
+			more = false
+		}
 	}
-	if n < 5 {
+	if len(field) < int(aspectQuirks) {
 		return Signature{}, errors.New("not a signature: window:ttl:df:size:options:[quirks:] label expected")
 	}
 	sig := Signature{
-		Text:  strings.Join(field[:n], ":"),
+		Text:  strings.Join(field, ":"),
 		Label: strings.TrimLeft(rest, blanks),
 	}
 	if err := sig.label(); err != nil {
 		return Signature{}, err
 	}
-	return sig, sig.fields(field[:n])
+	return sig, sig.fields(field)
 }
 
 // label reads the marks in front of the genre: - or * for what is not an
@@ -113,32 +108,32 @@ func (sig *Signature) label() error {
 func (sig *Signature) fields(field []string) error {
 	p := &sig.pattern
 	var err error
-	if p.window, err = parseNumber(field[0], "*%ST", 0xffff); err != nil {
+	if p.window, err = parseNumber(field[aspectWindow], "*%ST", 0xffff); err != nil {
 		return fmt.Errorf("window: %w", err)
 	}
-	ttl, err := parseNumber(field[1], "", 0xff)
+	ttl, err := parseNumber(field[aspectTTL], "", 0xff)
 	if err != nil || ttl.n == 0 {
-		return fmt.Errorf("ttl: %q is not a number from 1 to 255", field[1])
+		return fmt.Errorf("ttl: %q is not a number from 1 to 255", field[aspectTTL])
 	}
 	p.ttl = uint8(ttl.n)
-	switch field[2] {
+	switch field[aspectDF] {
 	case "0":
 	case "1":
 		p.df = bitSet
 	case "*":
 		p.df = bitAny
 	default:
-		return fmt.Errorf("df: %q is none of 0, 1 and *", field[2])
+		return fmt.Errorf("df: %q is none of 0, 1 and *", field[aspectDF])
 	}
-	if p.size, err = parseNumber(field[3], "*%", 0xffff); err != nil {
+	if p.size, err = parseNumber(field[aspectSize], "*%", 0xffff); err != nil {
 		return fmt.Errorf("size: %w", err)
 	}
-	if err = sig.options(field[4]); err != nil {
+	if err = sig.options(field[aspectOptions]); err != nil {
 		return fmt.Errorf("options: %w", err)
 	}
-	if len(field) > 5 {
+	if len(field) > int(aspectQuirks) {
 		p.exact = true
-		if p.quirks, err = parseQuirks(field[5]); err != nil {
+		if p.quirks, err = parseQuirks(field[aspectQuirks]); err != nil {
 			return fmt.Errorf("quirks: %w", err)
 		}
 	}

@@ -28,18 +28,25 @@ func (k *shape) of(ev *parse.Event) {
 	}
 }
 
-// dullStamps replaces the numbers of time stamps that are not zero by one.
+// dullStamps replaces the numbers of time stamps that are not zero by one. It may
+// run on past an option that [syn.options] finds broken: nothing looks there.
 func dullStamps(b []byte) {
 	for i := 0; i < len(b); {
-		if b[i] == kindTimestamp && i+10 <= len(b) && b[i+1] == 10 {
-			dull(b[i+2 : i+6])
-			dull(b[i+6 : i+10])
-		}
-		n := optionLen(b[i:])
-		if n == 0 || b[i] == kindEnd {
+		switch {
+		case b[i] == kindEnd:
 			return
+		case b[i] == kindNOP:
+			i++
+		case i+1 == len(b) || b[i+1] < 2:
+			return
+		default:
+			n := int(b[i+1])
+			if b[i] == kindTimestamp && n == 10 && i+n <= len(b) {
+				dull(b[i+2:])
+				dull(b[i+6:])
+			}
+			i += n
 		}
-		i += n
 	}
 }
 
@@ -59,23 +66,21 @@ type memo [1 << memoBits][2]memoSlot
 const memoBits = 15
 
 type memoSlot struct {
-	shape shape
+	shape shape // zero if not in use: a real one knows some quirks
 	id    ID
-	used  bool
 }
 
 // find returns the place of k, and whether k is there; if not, the caller fills
 // the place.
 func (m *memo) find(k *shape) (*memoSlot, bool) {
 	set := &m[k.hash()]
-	if set[0].used && set[0].shape == *k {
+	if set[0].shape == *k {
 		return &set[0], true
 	}
-	if set[1].used && set[1].shape == *k {
+	if set[1].shape == *k {
 		return &set[1], true
 	}
 	set[1] = set[0]
-	set[0].used = true
 	return &set[0], false
 }
 

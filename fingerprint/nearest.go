@@ -52,13 +52,13 @@ func (s *syn) differs(sig *Signature, a aspect, maxHops int) bool {
 	p := &sig.pattern
 	switch a {
 	case aspectWindow:
-		return !p.window.fits(s.window, s.mss)
+		return !p.window.fitsWindow(s)
 	case aspectTTL:
 		return !p.fitsTTL(s.ttl, maxHops)
 	case aspectDF:
 		return !p.fitsDF(s.df)
 	case aspectSize:
-		return !p.size.fits(s.size, 0)
+		return !p.size.fits(s.size)
 	case aspectOptions:
 		return sig.layout != s.layout || !p.fitsEnd(s) || !p.fitsValues(s)
 	default:

@@ -24,31 +24,35 @@ type relation uint8
 const (
 	anything relation = iota // *
 	equals                   // n
+	timesMSS                 // Sn, windows only
+	timesMTU                 // Tn, windows only
 	multiple                 // %n
-	timesMSS                 // Sn
-	timesMTU                 // Tn
 )
 
 // number is a pattern for one number of a SYN.
 type number struct {
 	rel relation
-	n   uint16
+	n   uint16 // 0 if anything
 }
 
-// fits compares v; mss is 0 if the SYN has none.
-func (p number) fits(v, mss uint16) bool {
+// fits compares v, which is not a window.
+func (p number) fits(v uint16) bool {
 	switch p.rel {
 	case anything:
 		return true
 	case equals:
 		return v == p.n
-	case multiple:
-		return v%p.n == 0
-	case timesMSS:
-		return mss != 0 && uint32(v) == uint32(mss)*uint32(p.n)
 	default:
-		return mss != 0 && uint32(v) == (uint32(mss)+40)*uint32(p.n)
+		return v%p.n == 0
 	}
+}
+
+// fitsWindow compares the window of s.
+func (p number) fitsWindow(s *syn) bool {
+	if p.rel == multiple {
+		return s.window%p.n == 0
+	}
+	return s.windowIn[p.rel] == p.n
 }
 
 // bit is a pattern for, or the state of, the don't-fragment bit.
@@ -79,7 +83,7 @@ type pattern struct {
 
 // fits reports whether s, whose layout is that of the pattern, fits.
 func (p *pattern) fits(s *syn, maxHops int) bool {
-	return p.window.fits(s.window, s.mss) && p.size.fits(s.size, 0) &&
+	return p.window.fitsWindow(s) && p.size.fits(s.size) &&
 		p.fitsTTL(s.ttl, maxHops) && p.fitsDF(s.df) &&
 		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s)
 }
@@ -94,7 +98,7 @@ func (p *pattern) fitsDF(df bit) bool {
 
 func (p *pattern) fitsValues(s *syn) bool {
 	for _, c := range p.checks {
-		if !c.value.fits(s.value[c.at], 0) {
+		if !c.value.fits(s.value[c.at]) {
 			return false
 		}
 	}
@@ -113,15 +117,15 @@ func (p *pattern) fitsEnd(s *syn) bool {
 	}
 }
 
-// fitsQuirks compares the quirks that s can show. Mere padding is not held
-// against a signature that spells no E.
+// fitsQuirks compares the quirks that s can show. Padding is not held against a
+// signature that spells no E.
 func (p *pattern) fitsQuirks(s *syn) bool {
 	differ := (p.quirks ^ s.quirks) & s.known
 	if !p.exact {
 		return differ&quirkBroken == 0
 	}
-	if p.ends == 0 && s.padded {
-		differ &^= quirkPastEnd
+	if p.ends == 0 {
+		differ &^= s.quirks & quirkPastEnd
 	}
 	return differ == 0
 }

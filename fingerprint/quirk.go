@@ -1,6 +1,9 @@
 package fingerprint
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // quirks is a set of oddities of a SYN.
 type quirks uint16
@@ -24,13 +27,12 @@ const (
 // quirkLetters names the quirks in the order of their bits.
 const quirkLetters = "PZIUXATFD!KQ0"
 
-// quirksWithNumbers are those that only the sequence and acknowledgement numbers
-// can show.
-const quirksWithNumbers = quirkAck | quirkSeqAck | quirkZeroSeq
-
 func parseQuirks(text string) (quirks, error) {
-	if text == "." {
+	switch text {
+	case ".":
 		return 0, nil
+	case "":
+		return 0, errors.New("empty, none is written as .")
 	}
 	var q quirks
 next:

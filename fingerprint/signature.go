@@ -23,6 +23,9 @@ type Signature struct {
 	pattern pattern
 }
 
+// String returns the line of a file that loads as this signature.
+func (s *Signature) String() string { return s.Text + ": " + s.Label }
+
 // elements returns the number of options spelled, E included.
 func (s *Signature) elements() int { return int(s.layout.n) + int(s.pattern.ends) }
 

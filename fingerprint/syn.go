@@ -18,8 +18,9 @@ type header struct {
 // syn is all that signatures see of a SYN.
 type syn struct {
 	header
-	mss    uint16 // of the first MSS option, 0 if none
-	layout layout
+	// windowIn is the window by what it is counted in, 0 if it is no multiple.
+	windowIn [multiple]uint16
+	layout   layout
 	// value holds, by place in the layout, an MSS, a window scale, or for a time
 	// stamp whether it is 0 or 1 for anything else.
 	value    [parse.MaxOptions]uint16
@@ -54,14 +55,20 @@ func headerOf(ev *parse.Event) header {
 // the record can show.
 func headerQuirks(ev *parse.Event) (set, known quirks) {
 	known = ^quirks(0)
-	if ev.Src.Addr().Is6() {
-		known &^= quirkZeroID | quirkData
-	} else if ev.ID == 0 {
+	switch {
+	case ev.Src.Addr().Is6():
+		known &^= quirkZeroID | quirkIPOptions | quirkData
+	case ev.ID == 0:
 		set |= quirkZeroID
 	}
-	if ev.IPOptions { // their length is not on record
+	switch more := int(ev.Len) > 40+(len(ev.Options())+3)&^3; {
+	case ev.IPOptions: // of a length that is not on record
 		set |= quirkIPOptions
 		known &^= quirkData
+	case more && ev.Origin == parse.OriginFrame:
+		set |= quirkData
+	case more: // a log need not mention IP options
+		known &^= quirkIPOptions | quirkData
 	}
 	if ev.Urgent != 0 {
 		set |= quirkUrgent
@@ -72,13 +79,15 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 	if ev.Flags&(parse.PSH|parse.URG) != 0 {
 		set |= quirkFlags
 	}
-	if int(ev.Len) > 40+(len(ev.Options())+3)&^3 {
-		set |= quirkData
+	if ev.HasSeq {
+		set |= numberQuirks(ev)
+	} else {
+		known &^= quirkAck | quirkSeqAck | quirkZeroSeq
 	}
-	if !ev.HasSeq {
-		known &^= quirksWithNumbers
-		return set & known, known
-	}
+	return set & known, known
+}
+
+func numberQuirks(ev *parse.Event) (set quirks) {
 	if ev.Ack != 0 {
 		set |= quirkAck
 	}
@@ -88,12 +97,12 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 	if ev.Seq == 0 {
 		set |= quirkZeroSeq
 	}
-	return set & known, known
+	return set
 }
 
-// options decodes b. The layout must be zero when it is called.
+// options decodes b into a zero layout.
 func (s *syn) options(b []byte) {
-	s.mss, s.tail, s.zeroTail, s.padded = 0, 0, true, true
+	s.tail, s.zeroTail, s.padded = 0, true, true
 	for i := 0; i < len(b); {
 		n := optionLen(b[i:])
 		switch {
@@ -138,9 +147,7 @@ func (s *syn) option(b []byte) {
 	switch b[0] {
 	case kindMSS:
 		s.value[at] = binary.BigEndian.Uint16(b[2:])
-		if s.mss == 0 {
-			s.mss = s.value[at]
-		}
+		s.countWindow(s.value[at])
 	case kindScale:
 		s.value[at] = uint16(b[2])
 	case kindTimestamp:
@@ -152,6 +159,25 @@ func (s *syn) option(b []byte) {
 			s.quirks |= quirkEcho
 		}
 	}
+}
+
+// countWindow expresses the window by the MSS; of several, the last counts.
+func (s *syn) countWindow(mss uint16) {
+	s.windowIn[timesMSS], s.windowIn[timesMTU] = 0, 0
+	if mss != 0 {
+		s.windowIn[timesMSS] = factor(s.window, uint32(mss))
+		s.windowIn[timesMTU] = factor(s.window, uint32(mss)+mtuOverMSS)
+	}
+}
+
+// mtuOverMSS is the room that p0f takes an MTU to have beyond the MSS.
+const mtuOverMSS = 40
+
+func factor(v uint16, unit uint32) uint16 {
+	if uint32(v)%unit != 0 {
+		return 0
+	}
+	return uint16(uint32(v) / unit)
 }
 
 // end records what follows from the end-of-list option at b[i] on.
@@ -170,5 +196,6 @@ func (s *syn) end(b []byte, i int) {
 func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
 	s.header = headerOf(ev)
+	s.windowIn = [multiple]uint16{equals: s.window}
 	s.options(ev.Options())
 }
