@@ -40,8 +40,10 @@ fuzz:
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p; \
 	  done; done
 
+# Benchmarks, and the measurements beside other programs.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	FWKNOPD_PEERS=1 $(GO) test -count=1 -v -run Beside ./cmd/fwknopd
 
 lint:
 	$(GO) vet ./...
