@@ -20,6 +20,7 @@ type FrameFilter interface {
 // frameOptions are what frames of any source are read with.
 type frameOptions struct {
 	filter FrameFilter // nil: all
+	rawIP  bool        // frames are IP packets, whatever the header says
 }
 
 // frames decodes frames of one link type, which may change between records.

@@ -61,6 +61,7 @@ type pcap struct {
 }
 
 // newPcap reads the file header. An error of the stream leaves the header unread.
+// opt may say that frames are of another link type than the header says.
 func newPcap(ctx context.Context, w *window, opt frameOptions) (*pcap, error) {
 	b, err := w.need(ctx, pcapHeader)
 	if err != nil {
@@ -74,6 +75,9 @@ func newPcap(ctx context.Context, w *window, opt frameOptions) (*pcap, error) {
 		return nil, fmt.Errorf("capture format version %d is not supported", major)
 	}
 	link := format.order.Uint32(b[20:]) & linkTypeMask
+	if opt.rawIP {
+		link = uint32(parse.LinkRaw)
+	}
 	p := &pcap{window: w, frames: frames{frameOptions: opt}, pcapFormat: format}
 	p.little = format.order == binary.LittleEndian
 	if err := p.use(link); err != nil {

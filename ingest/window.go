@@ -23,10 +23,13 @@ type window struct {
 	start, end int // buf[start:end] is unread
 }
 
-func newWindow(r io.Reader) *window { return &window{r: r, buf: make([]byte, windowSize)} }
+func newWindow(r io.Reader) *window { return &window{r: r} }
 
 // bytes returns what is unread and in memory. It is valid until the next fill.
 func (w *window) bytes() []byte { return w.buf[w.start:w.end] }
+
+// release lets go of the memory of an empty window until the next fill.
+func (w *window) release() { *w = window{r: w.r} }
 
 // take marks n bytes as read.
 func (w *window) take(n int) { w.start += n }
@@ -35,6 +38,9 @@ func (w *window) take(n int) { w.start += n }
 func (w *window) fill(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if w.buf == nil {
+		w.buf = make([]byte, windowSize)
 	}
 	if w.start > 0 {
 		w.end = copy(w.buf, w.buf[w.start:w.end])
@@ -57,7 +63,7 @@ func (w *window) fill(ctx context.Context) error {
 // bounded by the caller.
 func (w *window) need(ctx context.Context, n int) ([]byte, error) {
 	for w.end-w.start < n {
-		if n > len(w.buf) {
+		if n > max(len(w.buf), windowSize) {
 			buf := make([]byte, n+windowSize)
 			w.end = copy(buf, w.bytes())
 			w.start, w.buf = 0, buf

@@ -1,0 +1,86 @@
+package ingest
+
+import (
+	"bytes"
+	"cmp"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// beside is the directory around a path, and which of its files are known: read,
+// being read, or none of ours.
+type beside struct {
+	path  string
+	known map[fileID]bool
+}
+
+func newBeside(path string) beside { return beside{path: path, known: make(map[fileID]bool)} }
+
+func (b *beside) know(id fileID) { b.known[id] = true }
+
+// A candidate is an open file that may have been at the path.
+type candidate struct {
+	fileStat
+	f *os.File
+}
+
+// candidates opens the unknown files beside the path that a rotation could have
+// named, in the order in which they were last written to. The caller closes them.
+func (b *beside) candidates() (found []candidate) {
+	path := b.path
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil
+	}
+	base, stem := filepath.Base(path), stem(path)
+	present := make(map[fileID]bool)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), stem) || !e.Type().IsRegular() {
+			continue
+		}
+		file, st, err := b.open(filepath.Join(filepath.Dir(path), e.Name()))
+		if err != nil {
+			continue
+		}
+		present[st.fileID] = true
+		switch {
+		case file == nil:
+		case e.Name() == base || len(found) == maxGenerations:
+			file.Close()
+		default:
+			found = append(found, candidate{st, file})
+		}
+	}
+	for id := range b.known { // forget what is gone
+		if !present[id] {
+			delete(b.known, id)
+		}
+	}
+	slices.SortFunc(found, func(x, y candidate) int { return cmp.Compare(x.mtime, y.mtime) })
+	return found
+}
+
+// open opens a file unless it is known.
+func (b *beside) open(path string) (*os.File, fileStat, error) {
+	st, err := statPath(path)
+	if err != nil || b.known[st.fileID] {
+		return nil, st, err
+	}
+	return openStat(path)
+}
+
+// packed says whether a file that begins with h is compressed: a generation that
+// was read before it was packed.
+func (h *head) packed() bool {
+	for _, magic := range []string{"\x1f\x8b", "BZh", "\x28\xb5\x2f\xfd", "\xfd7zXZ\x00"} {
+		if bytes.HasPrefix(h.bytes(), []byte(magic)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,263 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"fwknopd/parse"
+)
+
+const (
+	// lateWrites is how long a file that was rotated away is still listened to: a
+	// logger goes on writing to it until it is told to reopen.
+	lateWrites = time.Minute
+	// maxGenerations bounds the files of one path that are open at once.
+	maxGenerations = 64
+	// lookEvery is how many fills of the window pass between two looks at the path
+	// while a backlog is read, so that a generation is opened before it is removed.
+	lookEvery = 16
+)
+
+// FollowOptions say how a growing file is followed.
+type FollowOptions struct {
+	ReadOptions
+	// FromStart reads what is in the file already. Otherwise only what comes after
+	// is read, unless Resume says where to go on.
+	FromStart bool
+	// Resume is where a former Follower stopped, from its State.
+	Resume *State
+	// Poll looks at the file every 250 ms in place of inotify. A file system that
+	// inotify does not serve is polled anyway.
+	Poll bool
+	// RawIP takes the frames of a capture for IP packets whatever its header says,
+	// as files of ulogd need.
+	RawIP bool
+}
+
+// A State is a place in a followed file: enough to go on after a restart, small
+// enough to be saved often.
+type State struct {
+	Dev    uint64 `json:"dev"`
+	Inode  uint64 `json:"inode"`
+	Offset int64  `json:"offset"` // of the first byte not delivered
+	Head   uint64 `json:"head"`   // hash of the file's first HeadLen bytes
+	HeadN  int    `json:"head_n"`
+}
+
+// A Follower is an endless Source over a path, however often the file there is
+// replaced, truncated or removed.
+//
+//   - Renamed and made anew: the old file is read to its end, then the new one from
+//     its start. The old one is listened to for another minute. Generations that came
+//     and went between two looks are found beside the path and read in their order.
+//   - Copied and truncated (same inode, fewer bytes or another beginning): what was
+//     not read yet is read from the copy, if there is one; the file from its start.
+//     What is gone is reported with its size, as far as that is known.
+//   - Missing, empty, only a file header: waited for.
+//   - A last line without its newline, half a record: kept until the rest comes.
+//
+// It sleeps without waking up until inotify has something to tell.
+type Follower struct {
+	books
+	path       string
+	opt        FollowOptions
+	newRecords func(*Follower, *generation) records
+
+	watch  *watcher
+	blind  bool // something relevant is not watched: poll
+	beside beside
+	at     int // the generation that is being read
+	fills  int
+
+	mu     sync.Mutex    // guards changes of what follows, against Close
+	gens   []*generation // oldest first; the last is, or was, at the path
+	closed bool
+}
+
+// FollowLog follows a Netfilter log, a syslog file. path need not exist yet.
+func FollowLog(path string, opt FollowOptions) (*Follower, error) {
+	line := opt.lines()
+	return follow(path, opt, func(_ *Follower, g *generation) records {
+		return &lines{window: g.window, lineOptions: line}
+	})
+}
+
+// FollowPcap follows a capture file that tcpdump, ulogd or another program writes.
+func FollowPcap(path string, opt FollowOptions) (*Follower, error) {
+	frames := opt.frames()
+	frames.rawIP = opt.RawIP
+	return follow(path, opt, func(f *Follower, g *generation) records {
+		return &capture{window: g.window, frameOptions: frames, problem: f.report}
+	})
+}
+
+func follow(path string, opt FollowOptions, newRecords func(*Follower, *generation) records) (*Follower, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := statPath(path); err == nil && !st.regular {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f := &Follower{
+		books: books{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,
+		watch: newWatcher(path, opt.Poll), beside: newBeside(path),
+	}
+	if err := f.begin(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Next implements [Source].
+func (f *Follower) Next(ctx context.Context, ev *parse.Event) error {
+	for {
+		if f.at < len(f.gens) {
+			g := f.gens[f.at]
+			if g.asleep() {
+				f.at++
+				continue
+			}
+			err := g.records.next(ctx, ev)
+			switch {
+			case err == nil || isSkip(err):
+				return f.enter(err)
+			case err != io.EOF:
+				return err
+			}
+			f.at++
+			continue
+		}
+		if err := f.idle(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func isSkip(err error) bool { return errors.Is(err, parse.ErrSkip) }
+
+// idle is for when all generations are read to their ends: it looks at the path,
+// lets go of files that nothing is expected of, and waits.
+func (f *Follower) idle(ctx context.Context) error {
+	f.at = 0
+	if f.look() {
+		return nil
+	}
+	for range f.retire(time.Now()) {
+		f.enter(errTorn)
+	}
+	return f.watch.wait(ctx, f.patience(time.Now()))
+}
+
+// patience returns how long to wait at most.
+func (f *Follower) patience(now time.Time) time.Duration {
+	if f.blind {
+		return pollInterval
+	}
+	for _, g := range f.gens { // the first is the oldest
+		if !g.until.IsZero() {
+			return max(g.until.Sub(now), time.Millisecond)
+		}
+	}
+	return 0
+}
+
+// retire closes generations that were replaced a while ago and returns how many
+// of them ended inside a record.
+func (f *Follower) retire(now time.Time) (torn int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := f.gens[:0]
+	for i, g := range f.gens {
+		if g.until.IsZero() || now.Before(g.until) && len(f.gens)-i <= maxGenerations {
+			kept = append(kept, g)
+			continue
+		}
+		if g.records.rest(nil, false) != io.EOF {
+			torn++
+		}
+		if g.watched {
+			f.watch.unwatchFile(g.wd)
+		}
+		g.f.Close()
+	}
+	clear(f.gens[len(kept):])
+	f.gens = kept
+	return torn
+}
+
+// last returns the generation at the path, nil before the first.
+func (f *Follower) last() *generation {
+	if len(f.gens) == 0 {
+		return nil
+	}
+	return f.gens[len(f.gens)-1]
+}
+
+// add takes an open file as the newest generation, read from its start.
+func (f *Follower) add(file *os.File, st fileStat) *generation {
+	g := &generation{f: file, id: st.fileID, size: st.size, head: readHead(file), read: &f.counts.Bytes}
+	g.window = &window{r: &looking{g, f}}
+	g.records = f.newRecords(f, g)
+	g.wd, g.watched = f.watch.watchFile(file)
+	f.beside.know(st.fileID)
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if last := f.last(); last != nil && last.until.IsZero() {
+		last.until = time.Now().Add(lateWrites)
+	}
+	f.gens = append(f.gens, g)
+	if f.closed {
+		g.f.Close()
+	}
+	return g
+}
+
+// looking reads a generation and glances at the path now and then.
+type looking struct {
+	*generation
+	f *Follower
+}
+
+func (l *looking) Read(b []byte) (int, error) {
+	if l.f.fills++; l.f.fills%lookEvery == 0 {
+		l.f.look()
+	}
+	return l.generation.Read(b)
+}
+
+// State returns the place of the first record that Next has not returned. Like
+// Next it is for one goroutine.
+func (f *Follower) State() State {
+	g := f.last()
+	if f.at < len(f.gens) {
+		g = f.gens[f.at]
+	}
+	if g == nil {
+		return State{}
+	}
+	return State{Dev: g.id.dev, Inode: g.id.ino, Offset: g.position(), Head: g.head.hash(), HeadN: g.head.n}
+}
+
+// Close ends a Next that waits in another goroutine.
+func (f *Follower) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil
+	}
+	f.closed = true
+	f.watch.close()
+	for _, g := range f.gens {
+		g.f.Close()
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"hash/fnv"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
+)
+
+// A fileID tells files apart for as long as they exist, and after that as well,
+// where the file system knows when they were born.
+type fileID struct {
+	dev, ino uint64
+	born     int64
+}
+
+// fileStat is what is asked of a file.
+type fileStat struct {
+	fileID
+	size    int64
+	mtime   int64
+	regular bool
+}
+
+func newFileStat(st *unix.Statx_t) fileStat {
+	return fileStat{
+		fileID:  fileID{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, st.Btime.Sec*1e9 + int64(st.Btime.Nsec)},
+		size:    int64(st.Size),
+		mtime:   st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec),
+		regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
+	}
+}
+
+func statFile(f *os.File) (fileStat, error) {
+	var st unix.Statx_t
+	err := unix.Statx(fileFD(f), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+	return newFileStat(&st), err
+}
+
+func statPath(path string) (fileStat, error) {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st)
+	return newFileStat(&st), err
+}
+
+// headSize is how many of a file's first bytes tell whether it still is the file
+// it was. A log line has a time stamp, so do the first records of a capture.
+const headSize = 512
+
+// A head is the first bytes of a file.
+type head struct {
+	b [headSize]byte
+	n int
+}
+
+func readHead(f *os.File) (h head) {
+	h.n, _ = f.ReadAt(h.b[:], 0)
+	return h
+}
+
+func (h *head) bytes() []byte { return h.b[:h.n] }
+
+// continues says whether a file that now begins with h may be one that began with
+// before. An empty file goes on as anything.
+func (h *head) continues(before *head) bool { return bytes.HasPrefix(h.bytes(), before.bytes()) }
+
+// related says whether two files begin alike, as far as both go.
+func (h *head) related(other *head) bool {
+	n := min(h.n, other.n)
+	return n > 0 && bytes.Equal(h.b[:n], other.b[:n])
+}
+
+// extend adds what was read at offset off.
+func (h *head) extend(b []byte, off int64) {
+	if skip := int64(h.n) - off; skip >= 0 && skip < int64(len(b)) {
+		h.n += copy(h.b[h.n:], b[skip:])
+	}
+}
+
+func (h *head) hash() uint64 {
+	sum := fnv.New64a()
+	sum.Write(h.bytes())
+	return sum.Sum64()
+}
+
+// A generation is one file that is, or was, at a followed path.
+type generation struct {
+	f    *os.File
+	gone bool // f was truncated under us and there is no copy
+	id   fileID
+	head head
+	off  int64 // of the next read
+	size int64 // as last seen
+	*window
+	records records
+	wd      int
+	watched bool
+	until   time.Time // when to stop waiting for late writes; zero while it is the last
+	read    *uint64   // the source's count of bytes
+}
+
+// Read implements io.Reader. Its io.EOF means for now.
+func (g *generation) Read(b []byte) (int, error) {
+	if g.gone {
+		return 0, io.EOF
+	}
+	n, err := g.f.ReadAt(b, g.off)
+	if n > 0 && !g.intact() { // truncated and grown again: not what follows what we have
+		return 0, io.EOF
+	}
+	g.head.extend(b[:n], g.off)
+	g.off += int64(n)
+	*g.read += uint64(n)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// intact says whether the file still begins as it did. Asked after a read, it
+// tells whether what was read belongs to what was read before.
+func (g *generation) intact() bool {
+	now := readHead(g.f)
+	return now.continues(&g.head)
+}
+
+// position returns the offset of the first byte that was not delivered.
+func (g *generation) position() int64 { return g.off - int64(len(g.bytes())) }
+
+// skip goes to the first record that ends behind offset at.
+func (g *generation) skip(at int64) error {
+	if _, ok := g.records.(*lines); ok {
+		g.off = lastLineStart(g.f, at)
+		return nil
+	}
+	var ev parse.Event
+	for g.position() < at {
+		err := g.records.next(context.Background(), &ev)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil && !isSkip(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastLineStart returns where the line begins that is unfinished at offset at; at
+// itself if none is, or if the line is too long.
+func lastLineStart(f *os.File, at int64) int64 {
+	b := make([]byte, min(at, maxLine))
+	n, _ := f.ReadAt(b, at-int64(len(b)))
+	if i := bytes.LastIndexByte(b[:n], '\n'); i >= 0 || at == int64(n) {
+		return at - int64(n) + int64(i) + 1
+	}
+	return at
+}
+
+// asleep says that the generation was replaced and nothing came since. Its buffer
+// is let go.
+func (g *generation) asleep() bool {
+	if g.until.IsZero() || len(g.bytes()) > 0 {
+		return false
+	}
+	if !g.gone {
+		if st, err := statFile(g.f); err == nil && st.size > g.off {
+			return false
+		}
+	}
+	g.window.release()
+	return true
+}
