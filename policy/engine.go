@@ -23,11 +23,13 @@ type Options struct {
 	Store  replay.Store
 	// Signatures name operating systems for REQUIRE_OS; nil refuses those stanzas.
 	Signatures *fingerprint.Matcher
-	// GPG returns what opens the OpenPGP packets of a stanza; called once for each
-	// that has a GPG part. nil: those parts are ignored.
-	GPG func(*conf.Stanza) (Opener, error)
-	// GPGAllowed says whether a packet of src may be given to an OpenPGP opener
-	// now; nil: always. It bounds what public-key work strangers can cause.
+	// Keyring returns the OpenPGP keys of a stanza; called once for each that has a
+	// GPG part. A keyring that comes with an error is used: it refuses every packet
+	// and says why. nil: those parts are ignored.
+	Keyring func(*conf.GPG) (*spa.Keyring, error)
+	// GPGAllowed says whether a packet of src may cause public-key work now, as
+	// [spa.Limiter.Allow] does; nil: always. It is asked only for what has our HMAC,
+	// if there is one, and names our key.
 	GPGAllowed func(src netip.Addr, now time.Time) bool
 	// ShadowHash returns the password hash of user in a shadow file, for
 	// REQUIRE_AUTH_METHOD. nil: nobody has one.
@@ -71,9 +73,9 @@ type Engine struct {
 // stanza is a stanza of access.conf ready for use.
 type stanza struct {
 	*conf.Stanza
-	symmetric Opener // nil without KEY
-	gpg       Opener // nil without GPG
-	perl      bool   // of a file of 1.9
+	symmetric Opener         // nil without KEY
+	gpg       *spa.GPGOpener // nil without GPG
+	perl      bool           // of a file of 1.9
 	external  *external
 }
 
@@ -154,13 +156,32 @@ func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
 		s.symmetric = o
 	}
 	var err error
-	if st.GPG != nil && e.opts.GPG != nil {
-		if s.gpg, err = e.opts.GPG(st); err != nil {
+	if st.GPG != nil && e.opts.Keyring != nil {
+		if s.gpg, err = e.gpgOpener(st, rules); err != nil {
 			return s, err
 		}
 	}
 	s.external, err = newExternal(st, e.server)
 	return s, err
+}
+
+func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, error) {
+	ring, err := e.opts.Keyring(st.GPG)
+	if ring == nil {
+		return nil, err
+	}
+	return spa.NewGPGOpener(spa.GPGKey{
+		Keyring:      ring,
+		Prefix:       st.GPG.Prefix,
+		RemoteIDs:    st.GPG.RemoteIDs,
+		Fingerprints: st.GPG.Fingerprints,
+		DisableSig:   st.GPG.DisableSig,
+		IgnoreSigErr: st.GPG.IgnoreSigErr,
+		AllowNoMDC:   st.GPG.AllowNoMDC,
+		HMACKey:      st.HMACKey.Bytes(),
+		HMACType:     st.HMACType,
+		Rules:        rules,
+	})
 }
 
 // Inherit takes over what old remembers of the traffic, for a reload. The Store is

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -626,7 +627,10 @@ func TestWhatIsNobodysBusiness(t *testing.T) {
 		{"empty", func(ev *parse.Event) { ev.Payload = nil }, "ignore"},
 		{"short", func(ev *parse.Event) { ev.Payload = spaText[:139] }, "ignore"},
 		{"long", func(ev *parse.Event) { ev.Payload = []byte("8" + strings.Repeat("A", 1500)) }, "ignore"},
-		{"damaged", func(ev *parse.Event) { ev.Payload = append([]byte("9"), spaText[1:]...) }, "ignore or spa.decrypt_failed"},
+		{"damaged", func(ev *parse.Event) {
+			ev.Payload = bytes.Clone(spaText)
+			ev.Payload[40] = "AB"[spaText[40]&1] // 'A' is odd
+		}, "ignore or spa.decrypt_failed"},
 		{"a log line", func(ev *parse.Event) { ev.Origin = parse.OriginKernel }, "ignore"},
 		{"a fragment", func(ev *parse.Event) { ev.Fragment = true }, "ignore"},
 		{"another protocol", func(ev *parse.Event) { ev.Proto = 47 }, "ignore"},

@@ -77,9 +77,14 @@ func (t *Trace) add(c Check) {
 
 // message records that a stanza's key opened the packet.
 func (t *Trace) message(name string, m *spa.Message) {
-	if t != nil {
-		t.stage(name, true, "authentic, "+typeName(m.Type)+", user "+m.User)
+	if t == nil {
+		return
 	}
+	text := "authentic, " + typeName(m.Type) + ", user " + m.User
+	if m.Signer != "" {
+		text += ", signed by " + m.Signer
+	}
+	t.stage(name, true, text)
 }
 
 // typeName names a message type in the words of the manual.

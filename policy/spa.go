@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"fwknopd/parse"
@@ -197,28 +198,40 @@ func (e *Engine) try(r *request, st *stanza) (Decision, step) {
 // open tries the keys of the stanza. Without a refusal r.msg is the message.
 // atNothing: this is no packet for these keys.
 func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
-	ref, at := e.openWith(r, st.symmetric, "rijndael")
+	var ref *refusal
+	var at step
+	if st.symmetric != nil {
+		ref, at = r.outcome("rijndael", st.symmetric.Open(r.text, &r.msg))
+	}
 	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
 		return ref, at
 	}
-	if e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.now) {
-		r.trace.stage("gpg", false, "too many packets for public-key work")
-		if at < atRate {
-			ref, at = refuse(SPARateLimited, ""), atRate
-		}
-		return ref, at
-	}
-	if gref, gat := e.openWith(r, st.gpg, "gpg"); gat > at {
+	if gref, gat := e.openGPG(r, st); gat > at {
 		return gref, gat
 	}
 	return ref, at
 }
 
-func (e *Engine) openWith(r *request, o Opener, name string) (*refusal, step) {
-	if o == nil {
-		return nil, atNothing
+// openGPG does public-key work only for what passed the cheap checks, and only as
+// often as is allowed.
+func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
+	err := st.gpg.Gate(r.text)
+	if r.trace != nil {
+		if to := st.gpg.Recipients(r.text); len(to) > 0 {
+			r.trace.stage("recipient", err == nil, "encrypted to key "+strings.Join(to, ", "))
+		}
 	}
-	err := o.Open(r.text, &r.msg)
+	if err != nil {
+		return r.outcome("gpg", err)
+	}
+	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.now) {
+		return refuse(SPARateLimited, ""), atRate
+	}
+	return r.outcome("gpg", st.gpg.Open(r.text, r.now, &r.msg))
+}
+
+// outcome reads the outcome of an opener.
+func (r *request) outcome(name string, err error) (*refusal, step) {
 	if err == nil {
 		r.trace.message(name, &r.msg)
 		return nil, atStore
