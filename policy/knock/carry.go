@@ -38,6 +38,7 @@ func (t *Tracker) CarryOver(old *Tracker) {
 		t.systems = old.systems
 	}
 	t.counts = old.Counts()
+	t.ciphers.evicted = 0 // now in counts
 }
 
 // matchStanzas maps the index of each old stanza to that of an equal new one;

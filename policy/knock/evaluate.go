@@ -1,11 +1,9 @@
 package knock
 
 import (
-	"net/netip"
 	"time"
 
 	"fwknopd/enforce"
-	"fwknopd/parse"
 	"fwknopd/policy/conf"
 )
 
@@ -134,7 +132,7 @@ func (t *Tracker) advance(a *attempt, s *stanza, k *knock, out []Result) []Resul
 // ended puts the attempt to rest and completes r, which says why.
 func (s *stanza) ended(a *attempt, k *knock, r Result) Result {
 	r.Stanza = int(a.stanza)
-	r.Port = grantPort(k.port, k.addr)
+	r.Port = enforce.Port(k.port)
 	r.Step, r.Steps = a.done+1, len(s.Sequence)
 	if s.Mode == conf.ModeEncrypted {
 		r.Steps = max(r.Step, minText)
@@ -213,12 +211,4 @@ func (t *Tracker) honour(a *attempt, s *stanza, k *knock) bool {
 	*n++
 	t.limits.touch(key)
 	return true
-}
-
-// grantPort is p as the opening for addr names it: ICMP is ICMPv6 to IPv6.
-func grantPort(p conf.Port, addr netip.Addr) enforce.Port {
-	if parse.Proto(p.Proto) == parse.ICMP && addr.Is6() {
-		return enforce.Port{Proto: uint8(parse.ICMPv6)}
-	}
-	return enforce.Port{Proto: p.Proto, Number: p.Number}
 }

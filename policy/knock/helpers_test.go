@@ -145,11 +145,7 @@ func show(r *Result) string {
 func ports(ps []enforce.Port) string {
 	var names []string
 	for _, p := range ps {
-		name := map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}[p.Proto]
-		if p.Number != 0 {
-			name += "/" + strconv.Itoa(int(p.Number))
-		}
-		names = append(names, name)
+		names = append(names, p.String())
 	}
 	return strings.Join(names, ",")
 }

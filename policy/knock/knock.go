@@ -49,19 +49,24 @@
 //
 // # What is remembered
 //
-// Everything is bounded by constants, the entry used longest ago goes first, and
-// [Counts] tells how many went: attempts in progress ([Options].MaxSources), the
-// grants counted against KNOCK_LIMIT, the cipher texts that were accepted, and the
-// operating systems of recent SYNs. Cipher texts carry no date, so age cannot
-// retire them: they are remembered until more than a constant of newer ones, each
-// made with a stanza's key, have come. A [Result] carries the cipher text for
-// those who want to keep it beyond the life of the process.
+// Everything is bounded by constants, and the entry used longest ago goes first:
+// attempts in progress ([Options].MaxSources), the uses counted against
+// KNOCK_LIMIT, the cipher texts that were accepted ([Counts] tells how many of
+// these went), and the operating systems of recent SYNs, which serve REQUIRE_OS
+// for one KNOCK_INTERVAL. An attempt that its source does not go on with is
+// forgotten without a word.
+//
+// Cipher texts carry no date, so age cannot retire them: they are remembered until
+// more than a constant of newer ones, each made with a stanza's key, have come. A
+// [Result] carries the cipher text for those who want to keep it beyond the life
+// of the process.
 package knock
 
 import (
 	"net/netip"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
@@ -92,7 +97,7 @@ type Options struct {
 type Counts struct {
 	Forged  uint64 // records that concerned a stanza but were not the kernel's
 	Repeats uint64 // packets passed over as recorded twice
-	Evicted uint64 // sources forgotten for want of room
+	Evicted uint64 // sources, uses and cipher texts forgotten for want of room
 	Granted uint64
 	Refused uint64
 }
@@ -153,7 +158,7 @@ func New(opt Options) *Tracker {
 // Counts returns the totals so far.
 func (t *Tracker) Counts() Counts {
 	c := t.counts
-	c.Evicted += t.sources.evicted
+	c.Evicted += t.sources.evicted + t.limits.evicted + t.ciphers.evicted
 	return c
 }
 
@@ -179,7 +184,7 @@ func (t *Tracker) Step(now time.Time, ev *parse.Event, out []Result) []Result {
 		t.systems.note(t.opt.Matcher, &k)
 	}
 	src := t.sources.find(addr)
-	if src == nil && !t.armed.start.has(port) {
+	if (src == nil || len(src.attempts) == 0) && !t.armed.start.has(port) {
 		return out
 	}
 	return t.evaluate(&k, src, out)
@@ -195,7 +200,7 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	for _, i := range t.armed.stanza[port] {
 		if t.covers(&t.stanzas[i], &k) {
 			t.counts.Forged++
-			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: grantPort(port, k.addr)})
+			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: enforce.Port(port)})
 		}
 	}
 	return out

@@ -2,7 +2,6 @@ package knock
 
 import (
 	"net/netip"
-	"slices"
 
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
@@ -56,13 +55,9 @@ func (t *Tracker) complete(a *attempt, s *stanza, k *knock) Result {
 
 // grant opens ports for addr, as long as the stanza says.
 func (s *stanza) grant(addr netip.Addr, ports ...conf.Port) Result {
-	r := Result{Reason: Granted, Granted: true, Allow: addr, Timeout: s.AccessTimeout}
+	g := enforce.Grant{Src: addr}
 	for _, p := range ports {
-		r.Ports = append(r.Ports, grantPort(p, addr))
+		g.Ports = append(g.Ports, enforce.Port(p))
 	}
-	slices.SortFunc(r.Ports, func(a, b enforce.Port) int {
-		return int(a.Proto)<<16 + int(a.Number) - int(b.Proto)<<16 - int(b.Number)
-	})
-	r.Ports = slices.Compact(r.Ports)
-	return r
+	return Result{Reason: Granted, Granted: true, Allow: addr, Ports: g.Normal().Ports, Timeout: s.AccessTimeout}
 }
