@@ -45,22 +45,16 @@ func notDigits(w uint64) uint32 {
 	return uint32(high * 0x0002040810204081 >> 56)
 }
 
-// octet reads the n digits at i.
+// octet reads the n digits at i. The widths of the numbers of an address cannot be
+// foreseen, so it does not branch on them.
 func octet(b []byte, i, n int) (v uint32, ok bool) {
-	if n-1 > 2 || n == 0 || i+n > len(b) {
+	if uint(n-1) > 2 {
 		return 0, false
 	}
-	d := uint32(b[i+n-1] - '0')
-	if n > 1 {
-		d += uint32(b[i+n-2]-'0') * 10
-		if n > 2 {
-			d += uint32(b[i]-'0') * 100
-		}
-		if b[i] == '0' {
-			return 0, false
-		}
-	}
-	return d, d <= 255
+	x := load(b, i) ^ 0x3030303030303030
+	d := x << (64 - 8*n) // the last digit in the highest byte
+	v = uint32(d>>56 + d>>48&0xff*10 + d>>40&0xff*100)
+	return v, v <= 255 && (x&0xff != 0 || n == 1)
 }
 
 // ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet

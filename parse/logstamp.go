@@ -26,14 +26,19 @@ func (s *stamp) time(ref time.Time) time.Time {
 	case s.year != 0:
 		return s.in(s.year, loc)
 	}
-	year := ref.Year()
+	// The year of ref, or in its last days the next: cheaper than asking ref.
+	year := 1970 + int((ref.Unix()+4*86400)/meanYear)
 	t := s.in(year, loc)
-	for back := 0; back < maxLeapGap && (t.After(ref) || s.day > daysIn(s.month, year)); back++ {
+	for back := 0; back <= maxLeapGap && (t.After(ref) || s.day > daysIn(s.month, year)); back++ {
 		year--
 		t = s.in(year, loc)
 	}
 	return t
 }
+
+// meanYear is a year of the Gregorian calendar in seconds. The calendar is never
+// two days off from what counting in such years gives.
+const meanYear = 31556952
 
 // maxLeapGap is the most years between two leap years (1896 and 1904).
 const maxLeapGap = 8

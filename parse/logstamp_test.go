@@ -17,6 +17,8 @@ func TestStampYear(t *testing.T) {
 		{"2027-06-01T00:00:00Z", "Feb 29 12:00:00", "2024-02-29T12:00:00Z"},
 		{"2104-02-01T00:00:00Z", "Feb 29 12:00:00", "2096-02-29T12:00:00Z"},
 		{"2017-01-01T00:00:10Z", "Dec 31 23:59:60", "2017-01-01T00:00:00Z"},
+		{"2026-12-31T23:59:59Z", "Dec 31 23:59:59", "2026-12-31T23:59:59Z"},
+		{"2026-12-30T00:00:00Z", "Jan  1 00:00:00", "2026-01-01T00:00:00Z"},
 		// The reader's own year and hour decide, not those of Greenwich.
 		{"2026-01-01T00:30:00+02:00", "Jan  1 00:15:00", "2025-12-31T22:15:00Z"},
 		{"2025-12-31T23:30:00-02:00", "Dec 31 23:15:00", "2026-01-01T01:15:00Z"},
@@ -31,6 +33,24 @@ func TestStampYear(t *testing.T) {
 		}
 		if ev.Time.After(ref) || ev.Time.Location() != ref.Location() {
 			t.Errorf("%s read at %s: %v", c.stamp, c.ref, ev.Time)
+		}
+	}
+}
+
+// TestStampYearAlways: read on any day, a stamp of that day is of that day's year,
+// and one of the next day a year older.
+func TestStampYearAlways(t *testing.T) {
+	for day := time.Date(1971, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2410; day = day.AddDate(0, 0, 1) {
+		for _, ref := range []time.Time{day, day.Add(24*time.Hour - 1)} {
+			s := stamp{month: int(day.Month()), day: day.Day()}
+			if got := s.time(ref); !got.Equal(day) {
+				t.Fatalf("%v read at %v: %v", day, ref, got)
+			}
+			next := day.AddDate(0, 0, 1)
+			s = stamp{month: int(next.Month()), day: next.Day()}
+			if got := s.time(ref); got.After(ref) || got.Month() != next.Month() || got.Day() != next.Day() {
+				t.Fatalf("%v read at %v: %v", next, ref, got)
+			}
 		}
 	}
 }

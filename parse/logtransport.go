@@ -216,11 +216,11 @@ func tcpOptions(b []byte, i int, ev *Event) error {
 		ev.HasOptions = headers <= ev.Len && ev.Len < headers+smallestOptions
 		return nil
 	}
-	if after(b, i, " (TRUNCATED)") != failed {
-		return nil
-	}
 	n, j := optionBytes(b, i, &ev.opt)
 	if j == failed {
+		if after(b, i, " (TRUNCATED)") != failed {
+			return nil
+		}
 		return errRecord
 	}
 	ev.nopt, ev.HasOptions = uint8(n), true
