@@ -36,8 +36,8 @@ func head(b []byte, ref time.Time, ev *Event) int {
 // dialect tells the dialects apart by how they begin, behind a priority.
 func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.read(b, i); j != failed {
-		if s.comma {
-			return skipBlank(b, j), OriginKernel // dmesg --time-format iso
+		if s.comma && s.hasZone { // dmesg --time-format iso
+			return behindUptime(b, j)
 		}
 		return behindStamp(b, j)
 	}
@@ -91,21 +91,26 @@ func behindStamp(b []byte, i int) (msg int, o Origin) {
 // tag reads the tag at i, with the facility and level that BusyBox puts before it.
 // It reports false if the word there is no tag.
 func tag(b []byte, i int) (msg int, o Origin, ok bool) {
+	end := wordEnd(b, i)
+	name, ok := facility(b[i:end])
+	if !ok {
+		return program(b, i)
+	}
+	msg, o, _ = program(b, skipBlanks(b, end))
+	if name != "kern" {
+		o = OriginUnknown
+	}
+	return msg, o, true
+}
+
+// program reads the tag at i, the kernel's or a program's. It reports false, and i,
+// if the word there is no tag.
+func program(b []byte, i int) (msg int, o Origin, ok bool) {
 	if j := kernelTag(b, i); j != failed {
 		return skipUptime(b, j), OriginKernel, true
 	}
 	end := wordEnd(b, i)
 	word := b[i:end]
-	if f, isFacility := facility(word); isFacility {
-		msg, o, ok = tag(b, skipBlanks(b, end))
-		if !ok {
-			msg = skipBlanks(b, end)
-		}
-		if f != "kern" {
-			o = OriginUnknown
-		}
-		return msg, o, true
-	}
 	if hasPID(word) {
 		return skipBlank(b, end), OriginUnknown, true
 	}
