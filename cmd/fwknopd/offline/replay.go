@@ -56,6 +56,19 @@ func (o *options) exit(command string, err error) int {
 	return exitError
 }
 
+// eachDecision decides every event of src on the clock of the records.
+func eachDecision(src *ingest.Reader, d *decider, take func(now time.Time, record int64, decision *policy.Decision)) error {
+	var now time.Time
+	return pipe.Run(context.Background(), src, func(ev *parse.Event) error {
+		if !ev.Time.IsZero() {
+			now = ev.Time
+		}
+		decision := d.Decide(now, ev)
+		take(now, src.Position().Record, &decision)
+		return nil
+	})
+}
+
 // A run is one replay in progress.
 type run struct {
 	*decider

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,29 +49,40 @@ func (o *options) load(access string, candidates *candidates) (*decider, error) 
 	if problems.Failed() {
 		return nil, errConfig
 	}
+	return o.engine(l, candidates, true)
+}
+
+// engine makes an engine of a loaded configuration. filtered applies PCAP_FILTER,
+// by the candidates.
+func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool) (*decider, error) {
 	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(replay.Options{Notice: o.notice})}
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	set, err := o.fingerprints(l.Server)
-	if err != nil {
-		return nil, err
-	}
-	opts := policy.Options{
-		Server: l.Server, Access: l.Access, Store: d.store, All: true,
-		Signatures: fingerprint.NewMatcher(set, l.Server.MaxHops),
-		ShadowHash: shadowHash,
+	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: true, ShadowHash: shadowHash}
+	if slices.ContainsFunc(l.Access.Stanzas, wantsSystem) {
+		set, err := o.fingerprints(l.Server)
+		if err != nil {
+			return nil, err
+		}
+		opts.Signatures = fingerprint.NewMatcher(set, l.Server.MaxHops)
 	}
 	if o.resolve {
 		opts.Resolve = resolve
 	}
-	if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
-		return nil, err
+	if filtered {
+		if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
+			return nil, err
+		}
+		opts.Filter = candidates.candidate()
 	}
-	opts.Filter = candidates.candidate()
+	var err error
 	d.Engine, err = policy.NewEngine(opts)
 	return d, err
 }
+
+// wantsSystem reports a stanza that asks for an operating system.
+func wantsSystem(s conf.Stanza) bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
 
 // argv are the keywords that the command line sets.
 func (o *options) argv() map[string]string {
