@@ -33,6 +33,8 @@ S122:64:1:60:M*,S,T,N,W*:                   Linux:4.20-6.x::Linux 4.20 and newer
 64240:64:1:48:M*,N,N,S:                     Linux:4.20-6.x:ts ws:Linux 4.20 and newer w/o timestamps and window scaling
 64240:64:1:56:M*,N,N,T:                     Linux:4.20-6.x:sack ws:Linux 4.20 and newer w/o SACK and window scaling
 64240:64:1:44:M*:                           Linux:4.20-6.x:barebone:Linux 4.20 and newer w/o any of these
+64240:64:1:64:M*,S,T,N,W*,?34,N,N:          Linux:4.20-6.x:TFO:Linux 4.20 and newer (asks for TCP Fast Open)
+64240:64:1:64:M*,S,T,N,W*,?30:              Linux:5.6-6.x:MPTCP:Linux 5.6 and newer (Multipath TCP)
 S5:64:1:60:M*,S,T,N,W7:                     Linux:4.20-6.x:rmem:Linux 4.20 and newer (small receive buffer)
 S1:64:1:60:M65495,S,T,N,W*:                 Linux:4.20-6.x:lo:Linux 4.20 and newer (local)
 S20:64:1:60:M*,S,T,N,W*:                    Linux:3.11-4.19::Linux 3.11 - 4.19
@@ -156,6 +158,9 @@ S12:128:1:52:M*,N,W8,N,N,S:                 Windows:10::Windows 10 1803
 65535:128:1:52:M*,N,W2,N,N,S:               Windows:XP-7::Windows XP - 7
 65535:128:1:52:M*,N,W0,N,N,S:               Windows:XP:RFC1323:Windows XP
 65535:128:1:48:M*,N,N,S:                    Windows:XP-2012:noRFC1323:Windows XP - 7, Server 2003 - 2012 (no RFC1323)
+16384:128:0:48:M*,N,N,S:                    Windows:2000-2003:no-df:Windows 2000, Server 2003 (no DF)
+64240:128:0:48:M*,N,N,S:                    Windows:2000-2003:no-df:Windows 2000, Server 2003 (no DF)
+65535:128:0:48:M*,N,N,S:                    Windows:2000-2003:no-df:Windows 2000, Server 2003 (no DF)
 S4:64:1:60:M1380,N,N,T,N,W6:                Windows:7:Websense:Windows 7 (Websense crawler)
 S4:64:1:60:M1380,N,N,T,N,W7:                Windows:7:Websense:Windows 7 (Websense crawler)
 32768:32:1:52:M1460,N,W0,N,N,S:             Windows:2003:AS:Windows 2003 AS
@@ -484,6 +489,8 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 *:64:*:52:M*,N,N,S,N,W*:                    @Linux::ts:Linux w/o timestamps
 *:64:*:60:M*,N,N,T,N,W*:                    @Linux::sack:Linux w/o SACK
 *:64:*:56:M*,S,T:                           @Linux::ws:Linux w/o window scaling
+*:64:*:64:M*,S,T,N,W*,?34,N,N:              @Linux::TFO:Linux (asks for TCP Fast Open)
+*:64:*:64:M*,S,T,N,W*,?30:                  @Linux::MPTCP:Linux (Multipath TCP)
 *:64:1:44:M*:                               @Linux::barebone:Linux (barebone)
 *:32:*:60:M*,S,T,N,W*:                      @Linux::ttl:Linux (other TTL)
 *:128:*:60:M*,S,T,N,W*:                     @Linux::ttl:Linux (other TTL)
@@ -500,11 +507,12 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 65535:64:1:64:M*,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (options blanked)
 *:64:*:60:M*,N,W*,S,T:                      @FreeBSD:::FreeBSD
 *:64:*:64:M*,N,N,S,N,W*,N,N,T:              @OpenBSD:::OpenBSD
-*:128:1:52:M*,N,W*,N,N,S:                   @Windows:::Windows 2000 and newer
+*:128:*:52:M*,N,W*,N,N,S:                   @Windows:::Windows 2000 and newer
 *:128:*:60:M*,N,W*,S,T:                     @Windows::ts:Windows 2000 and newer (timestamps)
 *:16:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
 *:32:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
 *:64:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
+*:255:1:52:M*,N,W*,N,N,S:                   @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:16:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:32:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:64:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)

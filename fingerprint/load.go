@@ -7,16 +7,20 @@ import (
 	"strings"
 )
 
-// Bounds on a signature file; the largest ones known have some 700 lines.
+// Bounds on a signature file; the largest ones known have some 700 lines. One with
+// more mistakes than maxErrors is not a signature file.
 const (
-	maxLine       = 1024
+	maxLine       = 1024 // bytes
 	maxSignatures = 1 << 14
+	maxErrors     = 100
 )
+
+const blanks = " \t"
 
 // Load reads a signature file; name is for messages and [Signature.File]. Empty
 // lines and lines that begin with # are skipped, every other line must be a
 // signature. A line that repeats an earlier one is left out. All errors are
-// returned, joined, each as "name:line: what is wrong"; with any the set is nil.
+// returned, up to a bound, joined, each as "name:line: what is wrong"; with any the set is nil.
 func Load(name string, text []byte) (*Set, error) {
 	var (
 		sigs []Signature
@@ -34,7 +38,8 @@ func Load(name string, text []byte) (*Set, error) {
 			err = fmt.Errorf("more than %d signatures", maxSignatures)
 		}
 		if err != nil {
-			if errs = append(errs, fmt.Errorf("%s:%d: %w", name, line, err)); len(errs) == maxErrors {
+			errs = append(errs, fmt.Errorf("%s:%d: %w", name, line, err))
+			if len(errs) == maxErrors || len(sigs) == maxSignatures {
 				break
 			}
 			continue
@@ -48,48 +53,44 @@ func Load(name string, text []byte) (*Set, error) {
 	return newSet(sigs), nil
 }
 
-// maxErrors is how many mistakes Load lists before it gives up: a file that has
-// more is not a signature file.
-const maxErrors = 100
-
-const blanks = " \t"
-
-// parseLine reads one signature: fields, each with a colon or a blank behind it,
-// and the label. A sixth field is there if no blank follows the fifth.
+// parseLine reads one signature.
 func parseLine(row string) (Signature, error) {
 	if len(row) > maxLine {
 		return Signature{}, fmt.Errorf("longer than %d bytes", maxLine)
 	}
-	var field []string
-	rest := strings.TrimLeft(row, blanks)
-	for more := true; more && len(field) <= int(aspectQuirks); {
-		i := strings.IndexAny(rest, ":"+blanks)
-		if i < 0 {
-			break
-		}
-		field = append(field, rest[:i])
-		more = rest[i] == ':'
-		rest = rest[i+1:]
-		if len(field) == int(aspectQuirks) && strings.TrimLeft(rest, blanks) != rest {
-			more = false
-		}
-	}
-	if len(field) < int(aspectQuirks) {
+	cells, label := splitLine(row)
+	if len(cells) < int(fieldQuirks) {
 		return Signature{}, errors.New("not a signature: window:ttl:df:size:options:[quirks:] label expected")
 	}
-	sig := Signature{
-		Text:  strings.Join(field, ":"),
-		Label: strings.TrimLeft(rest, blanks),
-	}
-	if err := sig.label(); err != nil {
+	sig := Signature{Text: strings.Join(cells, ":"), Label: label}
+	if err := sig.parseLabel(); err != nil {
 		return Signature{}, err
 	}
-	return sig, sig.fields(field)
+	return sig, sig.parseFields(cells)
 }
 
-// label reads the marks in front of the genre: - or * for what is not an
+// splitLine cuts a line into at most six fields and the label. A field ends with a
+// colon, the last one may end with a blank instead; a blank behind a colon ends
+// the fields as well.
+func splitLine(row string) (cells []string, label string) {
+	rest := strings.TrimLeft(row, blanks)
+	for len(cells) < int(fields) {
+		i := strings.IndexAny(rest, ":"+blanks)
+		if i < 0 || i == 0 && rest[0] != ':' {
+			break
+		}
+		last := rest[i] != ':'
+		cells = append(cells, rest[:i])
+		if rest = rest[i+1:]; last {
+			break
+		}
+	}
+	return cells, strings.TrimLeft(rest, blanks)
+}
+
+// parseLabel reads the marks in front of the genre: - or * for what is not an
 // operating system, @ for a guess, in any order.
-func (sig *Signature) label() error {
+func (sig *Signature) parseLabel() error {
 	genre := sig.Label
 	for genre != "" {
 		switch genre[0] {
@@ -105,35 +106,35 @@ func (sig *Signature) label() error {
 	return errors.New("no label")
 }
 
-func (sig *Signature) fields(field []string) error {
+func (sig *Signature) parseFields(cells []string) error {
 	p := &sig.pattern
 	var err error
-	if p.window, err = parseNumber(field[aspectWindow], "*%ST", 0xffff); err != nil {
+	if p.window, err = parseNumber(cells[fieldWindow], "*%ST", 0xffff); err != nil {
 		return fmt.Errorf("window: %w", err)
 	}
-	ttl, err := parseNumber(field[aspectTTL], "", 0xff)
+	ttl, err := parseNumber(cells[fieldTTL], "", 0xff)
 	if err != nil || ttl.n == 0 {
-		return fmt.Errorf("ttl: %q is not a number from 1 to 255", field[aspectTTL])
+		return fmt.Errorf("ttl: %q is not a number from 1 to 255", cells[fieldTTL])
 	}
 	p.ttl = uint8(ttl.n)
-	switch field[aspectDF] {
+	switch cells[fieldDF] {
 	case "0":
 	case "1":
 		p.df = bitSet
 	case "*":
 		p.df = bitAny
 	default:
-		return fmt.Errorf("df: %q is none of 0, 1 and *", field[aspectDF])
+		return fmt.Errorf("df: %q is none of 0, 1 and *", cells[fieldDF])
 	}
-	if p.size, err = parseNumber(field[aspectSize], "*%", 0xffff); err != nil {
+	if p.size, err = parseNumber(cells[fieldSize], "*%", 0xffff); err != nil {
 		return fmt.Errorf("size: %w", err)
 	}
-	if err = sig.options(field[aspectOptions]); err != nil {
+	if err = sig.parseOptions(cells[fieldOptions]); err != nil {
 		return fmt.Errorf("options: %w", err)
 	}
-	if len(field) > int(aspectQuirks) {
+	if len(cells) > int(fieldQuirks) {
 		p.exact = true
-		if p.quirks, err = parseQuirks(field[aspectQuirks]); err != nil {
+		if p.quirks, err = parseQuirks(cells[fieldQuirks]); err != nil {
 			return fmt.Errorf("quirks: %w", err)
 		}
 	}
@@ -159,7 +160,7 @@ func parseNumber(text, forms string, limit uint64) (number, error) {
 
 var relations = map[byte]relation{'%': multiple, 'S': timesMSS, 'T': timesMTU}
 
-func (sig *Signature) options(text string) error {
+func (sig *Signature) parseOptions(text string) error {
 	if text == "." {
 		return nil
 	}
@@ -174,14 +175,14 @@ func (sig *Signature) options(text string) error {
 		if sig.pattern.ends > 0 {
 			return fmt.Errorf("%q after the end of the list", element)
 		}
-		if err := sig.option(element); err != nil {
+		if err := sig.parseOption(element); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (sig *Signature) option(text string) error {
+func (sig *Signature) parseOption(text string) error {
 	if text == "" {
 		return errors.New("empty element")
 	}

@@ -4,8 +4,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"fwknopd/parse"
 )
 
 // groups picks today's systems by the label their SYN was generated for, and says
@@ -132,5 +130,3 @@ func TestScanners(t *testing.T) {
 		}
 	}
 }
-
-var _ parse.Event

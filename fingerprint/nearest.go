@@ -7,24 +7,9 @@ import (
 	"fwknopd/parse"
 )
 
-// aspect is one field of a signature.
-type aspect uint8
-
-const (
-	aspectWindow aspect = iota
-	aspectTTL
-	aspectDF
-	aspectSize
-	aspectOptions
-	aspectQuirks
-	aspects
-)
-
-var aspectNames = [aspects]string{"window", "ttl", "df", "size", "options", "quirks"}
-
-// aspectWeights say how much a difference tells: hops, middle boxes and the path
+// fieldWeights say how much a difference tells: hops, middle boxes and the path
 // change TTL, DF and size more readily than a system changes its options.
-var aspectWeights = [aspects]int{aspectWindow: 4, aspectTTL: 2, aspectDF: 2, aspectSize: 1, aspectOptions: 6, aspectQuirks: 1}
+var fieldWeights = [fields]int{fieldWindow: 4, fieldTTL: 2, fieldDF: 2, fieldSize: 1, fieldOptions: 6, fieldQuirks: 1}
 
 // Nearest returns the signature that comes closest to fitting ev, the first in
 // report order of several, and where the two differ, as in "window 4321 instead
@@ -47,19 +32,19 @@ func (m *Matcher) Nearest(ev *parse.Event) (*Signature, []string) {
 	return sig, s.differences(sig, m.maxHops, ev)
 }
 
-// differs reports whether s does not fit sig in one aspect.
-func (s *syn) differs(sig *Signature, a aspect, maxHops int) bool {
+// differs reports whether s does not fit sig in one field.
+func (s *syn) differs(sig *Signature, f field, maxHops int) bool {
 	p := &sig.pattern
-	switch a {
-	case aspectWindow:
+	switch f {
+	case fieldWindow:
 		return !p.window.fitsWindow(s)
-	case aspectTTL:
+	case fieldTTL:
 		return !p.fitsTTL(s.ttl, maxHops)
-	case aspectDF:
+	case fieldDF:
 		return !p.fitsDF(s.df)
-	case aspectSize:
+	case fieldSize:
 		return !p.size.fits(s.size)
-	case aspectOptions:
+	case fieldOptions:
 		return sig.layout != s.layout || !p.fitsEnd(s) || !p.fitsValues(s)
 	default:
 		return !p.fitsQuirks(s)
@@ -69,9 +54,9 @@ func (s *syn) differs(sig *Signature, a aspect, maxHops int) bool {
 // distance is 0 if s fits sig.
 func (s *syn) distance(sig *Signature, maxHops int) int {
 	sum := 0
-	for a := range aspects {
-		if s.differs(sig, a, maxHops) {
-			sum += aspectWeights[a]
+	for f := range fields {
+		if s.differs(sig, f, maxHops) {
+			sum += fieldWeights[f]
 		}
 	}
 	return sum + s.editDistance(sig)
@@ -95,17 +80,17 @@ func (s *syn) editDistance(sig *Signature) int {
 // differences words what distance counts.
 func (s *syn) differences(sig *Signature, maxHops int, ev *parse.Event) []string {
 	seen := strings.Split(string(AppendSignature(nil, ev)), ":")
-	seen[aspectTTL] = fmt.Sprint(s.ttl)
+	seen[fieldTTL] = fmt.Sprint(s.ttl)
 	want := strings.Split(sig.Text, ":")
-	if len(want) == int(aspectQuirks) {
+	if len(want) == int(fieldQuirks) {
 		want = append(want, "no !")
 	}
 	var list []string
-	for a := range aspects {
-		if !s.differs(sig, a, maxHops) {
+	for f := range fields {
+		if !s.differs(sig, f, maxHops) {
 			continue
 		}
-		list = append(list, fmt.Sprintf("%s %s instead of %s", aspectNames[a], seen[a], want[a]))
+		list = append(list, fmt.Sprintf("%s %s instead of %s", fieldNames[f], seen[f], want[f]))
 	}
 	return list
 }

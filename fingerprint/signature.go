@@ -31,3 +31,18 @@ func (s *Signature) elements() int { return int(s.layout.n) + int(s.pattern.ends
 
 // maxElements is the most options a signature can spell; each takes a byte.
 const maxElements = parse.MaxOptions
+
+// field is a place in the text of a signature.
+type field uint8
+
+const (
+	fieldWindow field = iota
+	fieldTTL
+	fieldDF
+	fieldSize
+	fieldOptions
+	fieldQuirks // may be missing
+	fields
+)
+
+var fieldNames = [fields]string{"window", "ttl", "df", "size", "options", "quirks"}
