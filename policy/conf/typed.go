@@ -175,7 +175,10 @@ type GPG struct {
 	Fingerprints []string // upper case hex
 	DisableSig   bool
 	IgnoreSigErr bool
-	AllowNoMDC   bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
+	// CheckTrust, in 2.6 files: where the owner of the home has said whose keys to
+	// believe in (ownertrust), only keys that are valid by that may sign.
+	CheckTrust bool
+	AllowNoMDC bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
 }
 
 // Access is access.conf with everything it includes.
