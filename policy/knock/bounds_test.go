@@ -3,6 +3,7 @@ package knock
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -140,4 +141,25 @@ func BenchmarkStep(b *testing.B) {
 			}
 		})
 	}
+}
+
+// The default bound is worth what its comment says.
+func TestMemoryOfAFullTable(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	tr := New(Options{Stanzas: hundred()})
+	ev := new(wire).packet("tcp/40000")
+	for i := range 4 * DefaultMaxSources {
+		ev.Src = netip.AddrPortFrom(address(i), 1)
+		tr.Step(ev.Time, ev, nil)
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if got := (after.HeapAlloc - before.HeapAlloc) >> 20; got > 20 || tr.attempts != DefaultMaxSources {
+		t.Errorf("%d MiB for %d attempts", got, tr.attempts)
+	} else {
+		t.Logf("%d MiB", got)
+	}
+	runtime.KeepAlive(tr)
 }

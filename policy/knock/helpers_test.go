@@ -65,15 +65,18 @@ func portOf(s string) conf.Port {
 
 // A wire makes packets; each has a source port and an identification of its own,
 // unless the packet says otherwise.
-type wire struct{ sent int }
+type wire struct{}
+
+// sent counts the packets of all wires, so that no two are alike by chance.
+var sent int
 
 // packet reads what a table says: [seconds] [source] proto/port [key=value …]
 // with keys sport, id, seq, flags, type, dst; "forged" for a line nobody vouches
 // for. What is left out is 0 s, alice, SYN, echo request.
-func (w *wire) packet(text string) *parse.Event {
-	w.sent++
-	ev := &parse.Event{Time: epoch, Origin: parse.OriginKernel, ID: uint16(w.sent * 1000), Dst: us}
-	src, sport := alice, uint16(40000+w.sent*7)
+func (*wire) packet(text string) *parse.Event {
+	sent++
+	ev := &parse.Event{Time: epoch, Origin: parse.OriginKernel, ID: uint16(sent * 1000), Dst: us}
+	src, sport := alice, uint16(40000+sent*7)
 	for _, word := range strings.Fields(text) {
 		key, value, _ := strings.Cut(word, "=")
 		n, _ := strconv.ParseUint(value, 10, 32)

@@ -74,8 +74,9 @@ import (
 
 // Bounds of what is remembered.
 const (
-	// DefaultMaxSources is the bound on attempts in progress if Options has none.
-	DefaultMaxSources = 1 << 15
+	// DefaultMaxSources is the bound on attempts in progress if Options has none;
+	// they take 16 MiB then.
+	DefaultMaxSources = 1 << 14
 	maxCounted        = 1 << 16 // pairs of source and stanza with a KNOCK_LIMIT
 	maxCipherTexts    = 1 << 16
 )
@@ -211,7 +212,9 @@ func (t *Tracker) covers(s *stanza, k *knock) bool {
 	return s.Source.Contains(k.addr) && s.atUs(k) && !t.opt.Server.Blacklist.Contains(k.addr)
 }
 
-// atUs reports whether the packet went to an address of the stanza.
+// atUs reports whether the packet went to an address of the stanza and, as far as
+// the record says, came in where RESTRICT_INTF wants it.
 func (s *stanza) atUs(k *knock) bool {
-	return s.Destination.IsZero() || s.Destination.Contains(k.ev.Dst.Addr())
+	in := s.Interface == "" || k.ev.In == nil || string(k.ev.In) == s.Interface
+	return in && (s.Destination.IsZero() || s.Destination.Contains(k.ev.Dst.Addr()))
 }

@@ -67,6 +67,9 @@ func TestRepeatsPassedOver(t *testing.T) {
 	}{
 		{"a knock sent again", "tcp/1 tcp/2", "tcp/1 sport=9 id=5; tcp/1 sport=9 id=6; tcp/1 sport=9 id=7; tcp/2", "4 " + opened},
 		{"sent again after the next", "tcp/1 tcp/2 tcp/3", "tcp/1 sport=9 id=5; tcp/2; tcp/1 sport=9 id=6; tcp/3", "4 " + opened},
+		{"as Linux 6.18 sends a SYN that is not answered", "tcp/7000 tcp/7001",
+			"0 tcp/7000 sport=41712 id=31260; 1 tcp/7000 sport=41712 id=31261; 2 tcp/7000 sport=41712 id=31262;" +
+				"3 tcp/7000 sport=41712 id=31263; 4 tcp/7000 sport=41712 id=31264; 5 tcp/7001", "6 " + opened},
 		{"every record twice", "tcp/1 udp/2 icmp",
 			"tcp/1 sport=9 id=1; tcp/1 sport=9 id=1; udp/2 sport=9 id=2; udp/2 sport=9 id=2; icmp id=3; icmp id=3", "5 " + opened},
 		{"one port: no second grant", "tcp/1", "tcp/1 sport=9 id=5; tcp/1 sport=9 id=6; tcp/1", "1 " + opened + "\n3 " + opened},

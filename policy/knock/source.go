@@ -63,13 +63,14 @@ func (s *source) clear() {
 	if cap(room) > keptAttempts {
 		room = nil
 	}
-	*s = source{attempts: room}
+	s.attempts, s.n = room, 0
 }
 
 const (
-	// maxTraces is how many packets back a copy is recognised. A client that does
-	// not wait for answers has that many SYNs outstanding at most.
-	maxTraces = 8
+	// maxTraces is how many packets back a copy is recognised: as many as the
+	// longest encrypted sequence has. A client that does not wait for answers may
+	// have all of them outstanding.
+	maxTraces = maxText
 	// maxResent bounds how far the identification may have advanced: Linux counts
 	// per connection, others per peer.
 	maxResent = 8
