@@ -220,7 +220,7 @@ func (e *Engine) Sync() error {
 // A packet that is both an SPA message and a knock is decided as the message,
 // unless only the knock grants; a grant of the other kind then stands in Also.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) Decision {
-	d := combine(e.decideSPA(now, ev, nil), e.decideKnock(now, ev))
+	d := combine(e.decideSPA(now, ev, nil), e.decideKnock(now, ev, false))
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
 			return e.unrecorded(d, err)

@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"fwknopd/parse"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
@@ -33,11 +36,41 @@ type Check struct {
 }
 
 // Explain decides like [Engine.Decide] and tells how. What the engine remembers of
-// SPA messages stays as it is: an explained packet is not a seen one.
+// SPA messages stays as it is: an explained packet is not a seen one. Knock
+// sequences do move on, for a knock is judged with those before it.
 func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	var t Trace
-	t.Decision = e.decideSPA(now, ev, &t)
+	message := e.decideSPA(now, ev, &t)
+	t.Decision = combine(message, e.explainKnock(now, ev, &t))
 	return t
+}
+
+// explainKnock adds what the packet meant for the sequences of its source.
+func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision {
+	if e.tracker == nil {
+		return Decision{}
+	}
+	d := e.decideKnock(now, ev, true)
+	for i := range e.results {
+		r := &e.results[i]
+		st := &e.opts.Access.Stanzas[r.Stanza]
+		t.sequence(st, Check{Name: "knock", OK: r.Granted, Reason: Reason(r.Reason), Detail: knockDetail(r)})
+	}
+	for _, p := range e.tracker.Progress(ev.Src.Addr()) {
+		text := fmt.Sprintf("%d of %d knocks fitted so far", p.Done, p.Steps)
+		t.sequence(&e.opts.Access.Stanzas[p.Stanza], Check{Name: "sequence", OK: true, Detail: Detail{Text: text}})
+	}
+	return d
+}
+
+// sequence adds a check of a knock stanza.
+func (t *Trace) sequence(st *conf.Stanza, c Check) {
+	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
+	if i < 0 {
+		i = len(t.Stanzas)
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
+	}
+	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
 
 // begin opens the part of one stanza. Like all of a Trace's own methods it does

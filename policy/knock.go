@@ -32,8 +32,8 @@ func (e *Engine) newTracker() *knock.Tracker {
 
 // decideKnock takes the packet as one knock. Every stanza that it completes
 // grants: the first is the decision, the others stand in Also. If none grants, the
-// refusal that came furthest in its sequence counts.
-func (e *Engine) decideKnock(now time.Time, ev *parse.Event) Decision {
+// refusal that came furthest in its sequence counts. peek leaves the store alone.
+func (e *Engine) decideKnock(now time.Time, ev *parse.Event, peek bool) Decision {
 	if e.tracker == nil {
 		return Decision{}
 	}
@@ -44,7 +44,7 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event) Decision {
 	var best Decision
 	var also, shadows []Decision
 	far := -1
-	replays := e.rememberKnocks(now, ev)
+	replays := e.rememberKnocks(now, ev, peek)
 	for i := range e.results {
 		res := &e.results[i]
 		d := e.knockDecision(now, ev, res, replays[i])
@@ -68,7 +68,7 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event) Decision {
 
 // rememberKnocks tells the store of the cipher texts that this packet completed,
 // each once, and returns for each result why the store refuses it.
-func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event) []*refusal {
+func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event, peek bool) []*refusal {
 	replays := make([]*refusal, len(e.results))
 	for i := range e.results {
 		res := &e.results[i]
@@ -84,8 +84,7 @@ func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event) []*refusal {
 			replays[i] = replays[first]
 			continue
 		}
-		seen, fresh, err := e.opts.Store.Add(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)})
-		e.unsaved = e.unsaved || fresh
+		seen, fresh, err := e.see(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, peek)
 		switch {
 		case err != nil:
 			replays[i] = refuse(KnockReplay, err.Error())

@@ -279,16 +279,7 @@ func (e *Engine) remember(r *request) *refusal {
 	r.opened = true
 	p := replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
-	var first replay.First
-	var fresh bool
-	var err error
-	if r.trace == nil {
-		first, fresh, err = e.opts.Store.Add(&p)
-		e.unsaved = e.unsaved || fresh
-	} else {
-		first, fresh, err = e.opts.Store.Seen(&p)
-		fresh = !fresh
-	}
+	first, fresh, err := e.see(&p, r.trace != nil)
 	var ref *refusal
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
@@ -303,6 +294,17 @@ func (e *Engine) remember(r *request) *refusal {
 	r.ended = ref != nil
 	r.trace.check("replay", ref)
 	return ref
+}
+
+// see asks the store whether p is fresh, and unless it is only a peek makes it seen.
+func (e *Engine) see(p *replay.Packet, peek bool) (replay.First, bool, error) {
+	if peek {
+		first, seen, err := e.opts.Store.Seen(p)
+		return first, !seen, err
+	}
+	first, fresh, err := e.opts.Store.Add(p)
+	e.unsaved = e.unsaved || fresh
+	return first, fresh, err
 }
 
 func replayed(first replay.First) *refusal {
