@@ -25,14 +25,17 @@ type Allowance struct {
 	// another address than it sends from; the compiler of Limits knows whether
 	// this stanza allows that, and then includes every address.)
 	Source, Exclude []netip.Prefix
-	Ports           []Port
+	Ports           []Port // OPEN_PORTS
 	AnyPort         bool
-	Destination     bool // Dst may be set
-	All             bool // FORWARD_ALL
+	Denied          []Port // RESTRICT_PORTS: not even with AnyPort
+	Destination     bool   // Dst may be set (ENABLE_DESTINATION_RULE)
+	All             bool   // FORWARD_ALL
 	Output          bool
 
 	// NAT: Targets are offered as they are (FORCE_NAT), TargetNets less
-	// TargetExclude with any port (INTERNAL_NET_ACCESS).
+	// TargetExclude with any port (INTERNAL_NET_ACCESS). Clients of 1.x ask for the
+	// port inside, later ones for the port outside; either may be the one that is
+	// offered in Ports.
 	Targets       []netip.AddrPort
 	TargetNets    []netip.Prefix
 	TargetExclude []netip.Prefix
@@ -131,26 +134,55 @@ func (a *Allowance) checkForm(g Grant) error {
 		return fmt.Errorf("%w: %d ports", ErrPort, len(g.Ports))
 	case g.Output && !a.Output:
 		return fmt.Errorf("%w: output", ErrForm)
-	case g.Dst.IsValid() && (!a.Destination || g.Dst.Is4() != g.Src.Is4()):
+	case g.Dst.IsValid() && !a.offersDst(g):
 		return fmt.Errorf("%w: destination %s", ErrForm, g.Dst)
 	}
 	for _, p := range g.Ports {
-		if err := a.checkPort(p, g.Src); err != nil {
-			return err
+		if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) || !a.offersPort(p, g) {
+			return fmt.Errorf("%w: %s", ErrPort, p)
 		}
 	}
 	return nil
 }
 
-func (a *Allowance) checkPort(p Port, src netip.Addr) error {
-	if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) {
-		return fmt.Errorf("%w: %s", ErrPort, p)
+// forwardsOnly reports a translation without DNAT: Dst and the ports are those of
+// the host inside.
+func (g Grant) forwardsOnly() bool { return g.NAT != nil && !g.NAT.Target.IsValid() }
+
+func (a *Allowance) offersDst(g Grant) bool {
+	if g.Dst.Is4() != g.Src.Is4() || g.Dst.IsUnspecified() {
+		return false
 	}
-	offered := func(o Port) bool { return o.in(src) == p }
-	if !a.AnyPort && !slices.ContainsFunc(a.Ports, offered) {
-		return fmt.Errorf("%w: %s", ErrPort, p)
+	if !g.forwardsOnly() {
+		return a.Destination
 	}
-	return nil
+	return a.offersInside(g)
+}
+
+// offersInside judges Dst and port of a grant that only forwards, as a target.
+func (a *Allowance) offersInside(g Grant) bool {
+	var port uint16
+	if len(g.Ports) == 1 {
+		port = g.Ports[0].Number
+	}
+	return a.offersTarget(netip.AddrPortFrom(g.Dst, port), g.Src.Is4())
+}
+
+func (a *Allowance) offersPort(p Port, g Grant) bool {
+	listed := func(ports []Port, p Port) bool {
+		return slices.ContainsFunc(ports, func(o Port) bool { return o.in(g.Src) == p })
+	}
+	switch {
+	case listed(a.Denied, p):
+		return false
+	case a.AnyPort || listed(a.Ports, p):
+		return true
+	case g.forwardsOnly():
+		return g.Dst.IsValid() && p.HasNumber() && a.offersInside(g)
+	case g.NAT != nil && p.HasNumber():
+		return listed(a.Ports, Port{p.Proto, g.NAT.Target.Port()})
+	}
+	return false
 }
 
 func (a *Allowance) checkNAT(g Grant) error {
@@ -159,7 +191,7 @@ func (a *Allowance) checkNAT(g Grant) error {
 		return nil
 	}
 	switch {
-	case !a.offersTarget(n.Target, g.Src.Is4()):
+	case g.forwardsOnly() && !a.offersForward(g), !g.forwardsOnly() && !a.offersTarget(n.Target, g.Src.Is4()):
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
 	case n.Local && !a.Local, n.Local && !n.Target.IsValid():
 		return fmt.Errorf("%w: local", ErrNAT)
@@ -173,15 +205,27 @@ func (a *Allowance) checkNAT(g Grant) error {
 	return nil
 }
 
-func (a *Allowance) offersTarget(t netip.AddrPort, is4 bool) bool {
-	if !t.IsValid() {
-		return a.NoDNAT && t == (netip.AddrPort{})
+// offersForward judges a translation without DNAT: to one host with DISABLE_DNAT,
+// to all with FORWARD_ALL.
+func (a *Allowance) offersForward(g Grant) bool {
+	if g.NAT.Target != (netip.AddrPort{}) {
+		return false
 	}
+	if g.Dst.IsValid() {
+		return a.NoDNAT // offersDst has judged the host
+	}
+	return g.All && len(a.Targets) == 0
+}
+
+// offersTarget compares forced targets by the address alone where the port is to
+// be kept.
+func (a *Allowance) offersTarget(t netip.AddrPort, is4 bool) bool {
 	addr := t.Addr()
 	if addr.Is4() != is4 || addr.IsUnspecified() || addr.IsMulticast() || addr.Zone() != "" {
 		return false
 	}
-	return slices.Contains(a.Targets, t) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
+	forced := func(o netip.AddrPort) bool { return o == t || t.Port() == 0 && o.Addr() == addr }
+	return slices.ContainsFunc(a.Targets, forced) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
 }
 
 // An ExternalLimit is a pair of configured commands.

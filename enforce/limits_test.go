@@ -1,0 +1,170 @@
+package enforce
+
+import (
+	"errors"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func prefixes(ss ...string) (ps []netip.Prefix) {
+	for _, s := range ss {
+		ps = append(ps, netip.MustParsePrefix(s))
+	}
+	return ps
+}
+
+// offers is what the tests' access.conf has: stanza 3 opens ports, 7 leads inside,
+// 11 runs commands, 15 is for all and ever.
+var offers = Limits{Stanzas: []Allowance{
+	{Stanza: 3, Source: prefixes("192.0.2.0/24", "2001:db8::/32"), Exclude: prefixes("192.0.2.66/32"),
+		Ports: []Port{{TCP, 22}, {UDP, 53}, {ICMP, 0}}, Output: true, Destination: true, MaxLifetime: time.Minute},
+	{Stanza: 7, Source: prefixes("0.0.0.0/0", "::/0"), Ports: []Port{{TCP, 80}}, MaxLifetime: time.Minute,
+		Targets:    []netip.AddrPort{addrPort("10.9.0.1:8022")},
+		TargetNets: prefixes("10.0.0.0/24", "fd00::/64"), TargetExclude: prefixes("10.0.0.66/32"),
+		NoDNAT: true, Local: true, SNAT: []netip.Addr{addr("198.51.100.1")}, Masquerade: true},
+	{Stanza: 11, Source: prefixes("0.0.0.0/0"), MaxLifetime: time.Minute,
+		External: []ExternalLimit{{Open: []Word{{"/bin/open"}, {"--from=", ""}, {"", "/", ""}}, Close: []Word{{"/bin/close"}}, Timeout: time.Second}},
+		Commands: &CommandLimit{Regexp: regexp.MustCompile("^w$|^id "), User: "nobody"}},
+	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{TCP, 25}}, Permanent: true, All: true},
+}}
+
+func TestLimits(t *testing.T) {
+	end := epoch.Add(time.Minute)
+	client := addr("192.0.2.7")
+	tcp22 := []Port{{TCP, 22}}
+	tcp80 := []Port{{TCP, 80}}
+	inside := addrPort("10.0.0.2:80")
+	open := func(argv ...string) *External {
+		return &External{Open: argv, Close: []string{"/bin/close"}, Timeout: time.Second}
+	}
+	for _, c := range []struct {
+		name string
+		g    Grant
+		want error
+	}{
+		{"as offered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3}, nil},
+		{"several", Grant{Src: client, Ports: []Port{{UDP, 53}, {TCP, 22}}, Expires: end, Stanza: 3}, nil},
+		{"mapped address", Grant{Src: addr("::ffff:192.0.2.7"), Ports: tcp22, Expires: end, Stanza: 3}, nil},
+		{"icmp", Grant{Src: client, Ports: []Port{{ICMP, 0}}, Expires: end, Stanza: 3}, nil},
+		{"icmp for v6", Grant{Src: addr("2001:db8::7"), Ports: []Port{{ICMP, 0}}, Expires: end, Stanza: 3}, nil},
+		{"output", Grant{Src: client, Ports: tcp22, Output: true, Expires: end, Stanza: 3}, nil},
+		{"to one of ours", Grant{Src: client, Dst: addr("198.51.100.1"), Ports: tcp22, Expires: end, Stanza: 3}, nil},
+
+		{"no stanza", Grant{Src: client, Ports: tcp22, Expires: end}, ErrStanza},
+		{"another stanza", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 4}, ErrStanza},
+		{"no address", Grant{Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
+		{"every address", Grant{Src: addr("0.0.0.0"), Ports: tcp80, Expires: end, Stanza: 7}, ErrSource},
+		{"multicast", Grant{Src: addr("224.0.0.1"), Ports: tcp80, Expires: end, Stanza: 7}, ErrSource},
+		{"zone", Grant{Src: addr("fe80::1%eth0"), Ports: tcp80, Expires: end, Stanza: 7}, ErrSource},
+		{"outside the network", Grant{Src: addr("192.0.3.7"), Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
+		{"excluded", Grant{Src: addr("192.0.2.66"), Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
+		{"another port", Grant{Src: client, Ports: []Port{{TCP, 23}}, Expires: end, Stanza: 3}, ErrPort},
+		{"another protocol", Grant{Src: client, Ports: []Port{{UDP, 22}}, Expires: end, Stanza: 3}, ErrPort},
+		{"one too many", Grant{Src: client, Ports: []Port{{TCP, 22}, {TCP, 23}}, Expires: end, Stanza: 3}, ErrPort},
+		{"no port", Grant{Src: client, Expires: end, Stanza: 3}, ErrPort},
+		{"port 0", Grant{Src: client, Ports: []Port{{TCP, 0}}, Expires: end, Stanza: 15}, ErrPort},
+		{"strange protocol", Grant{Src: client, Ports: []Port{{47, 1}}, Expires: end, Stanza: 15}, ErrPort},
+		{"everything", Grant{Src: client, All: true, Expires: end, Stanza: 3}, ErrForm},
+		{"everything and a port", Grant{Src: client, All: true, Ports: tcp22, Expires: end, Stanza: 15}, ErrForm},
+		{"output unoffered", Grant{Src: client, Ports: tcp80, Output: true, Expires: end, Stanza: 7}, ErrForm},
+		{"destination unoffered", Grant{Src: client, Dst: client, Ports: tcp80, Expires: end, Stanza: 7}, ErrForm},
+		{"destination of another family", Grant{Src: client, Dst: addr("::1"), Ports: tcp22, Expires: end, Stanza: 3}, ErrForm},
+		{"too long", Grant{Src: client, Ports: tcp22, Expires: end.Add(time.Hour), Stanza: 3}, ErrLifetime},
+		{"for ever", Grant{Src: client, Ports: tcp22, Stanza: 3}, ErrLifetime},
+		{"over", Grant{Src: client, Ports: tcp22, Expires: epoch, Stanza: 3}, ErrLifetime},
+		{"translated, unoffered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, NAT: &NAT{Target: inside}}, ErrNAT},
+
+		{"any port for ever", Grant{Src: client, Ports: []Port{{TCP, 9}}, Stanza: 15}, nil},
+		{"any port but", Grant{Src: client, Ports: []Port{{TCP, 25}}, Stanza: 15}, ErrPort},
+		{"everything, offered", Grant{Src: client, All: true, Stanza: 15}, nil},
+		{"forward everything", Grant{Src: client, All: true, Stanza: 15, NAT: &NAT{}}, nil},
+
+		{"inside, by the outer port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:8080")}}, nil},
+		{"inside, by the inner port", Grant{Src: client, Ports: []Port{{TCP, 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: inside}}, nil},
+		{"inside, by neither", Grant{Src: client, Ports: []Port{{TCP, 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:22")}}, ErrPort},
+		{"forced", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:8022")}}, nil},
+		{"forced, another port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:22")}}, ErrNAT},
+		{"excluded target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.66:80")}}, ErrNAT},
+		{"target of another family", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("[fd00::2]:80")}}, ErrNAT},
+		{"target without port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:0")}}, ErrNAT},
+		{"local", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Local: true}}, nil},
+		{"snat", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, SNAT: addr("198.51.100.1")}}, nil},
+		{"another snat", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, SNAT: client}}, ErrNAT},
+		{"masquerade", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true}}, nil},
+		{"both", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true, SNAT: addr("198.51.100.1")}}, ErrNAT},
+		{"through only", Grant{Src: client, Dst: addr("10.0.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
+		{"through to the forced", Grant{Src: client, Dst: addr("10.9.0.1"), Ports: []Port{{TCP, 8022}}, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
+		{"through to another", Grant{Src: client, Dst: addr("10.8.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrForm},
+		{"through to all", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrNAT},
+
+		{"command", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22")}, nil},
+		{"unoffered command", Grant{Src: client, Expires: end, Stanza: 3, External: open("/bin/open", "--from=192.0.2.7", "tcp/22")}, ErrCommand},
+		{"another program", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/sh", "--from=192.0.2.7", "tcp/22")}, ErrCommand},
+		{"another argument", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--to=192.0.2.7", "tcp/22")}, ErrCommand},
+		{"an argument more", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "x")}, ErrCommand},
+		{"shell in a value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=$(id)", "tcp/22")}, ErrCommand},
+		{"option as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "-x/22")}, ErrCommand},
+		{"another limit", Grant{Src: client, Expires: end, Stanza: 11, External: &External{Open: open("/bin/open", "--from=1", "a/b").Open, Close: []string{"/bin/close"}}}, ErrCommand},
+	} {
+		if err := offers.Check(c.g, epoch); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
+func TestLimitsPorts(t *testing.T) {
+	g := Grant{Src: addr("192.0.2.7"), Stanza: 15}
+	for n := range MaxPorts + 1 {
+		g.Ports = append(g.Ports, Port{UDP, uint16(n + 1)})
+	}
+	if err := offers.Check(g, epoch); !errors.Is(err, ErrPort) {
+		t.Errorf("%d ports: %v, want %v", len(g.Ports), err, ErrPort)
+	}
+}
+
+func TestLimitsCommand(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		stanza int
+		text   string
+		want   error
+	}{
+		{"matches", 11, "id alice", nil},
+		{"does not match", 11, "rm -rf /", ErrCommand},
+		{"stanza without", 3, "w", ErrCommand},
+		{"no stanza", 4, "w", ErrStanza},
+		{"nothing", 11, "", ErrCommand},
+		{"two lines", 11, "id a\nid b", ErrCommand},
+		{"end byte", 11, "id a\x00", ErrCommand},
+		{"long", 11, "id " + strings.Repeat("x", MaxCommand), ErrCommand},
+	} {
+		limit, err := offers.Command(c.stanza, c.text)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+		if err == nil && limit.User != "nobody" {
+			t.Errorf("%s: user %q is not the configured one", c.name, limit.User)
+		}
+	}
+}
+
+// FuzzLimits: whatever is asked, nothing is opened for the excluded network, and
+// no word of a command starts an option or a shell.
+func FuzzLimits(f *testing.F) {
+	f.Add([]byte{192, 0, 2, 7}, uint16(22), "192.0.2.7", int64(30))
+	f.Add([]byte{192, 0, 2, 66}, uint16(22), "--x", int64(1<<40))
+	f.Fuzz(func(t *testing.T, src []byte, port uint16, word string, life int64) {
+		a, _ := netip.AddrFromSlice(src)
+		g := Grant{Src: a, Ports: []Port{{TCP, port}}, Expires: epoch.Add(time.Duration(life) * time.Second), Stanza: 3}
+		if offers.Check(g, epoch) == nil && (a.Unmap() == addr("192.0.2.66") || port != 22 || life <= 0 || life > 62) {
+			t.Fatalf("opened %s for %d s", g.Key(), life)
+		}
+		g.Stanza, g.External = 11, &External{Open: []string{"/bin/open", "--from=" + word, word + "/22"}, Close: []string{"/bin/close"}, Timeout: time.Second}
+		if offers.Check(g, epoch) == nil && (strings.HasPrefix(word, "-") || strings.ContainsAny(word, " $`;|&<>\"'\\\n\x00")) {
+			t.Fatalf("accepted word %q", word)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package enforce
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// FormatList renders grants for --fw-list, one rule a line, numbered from 1:
+//
+//	num  target      prot    opt source               destination
+//	1    ACCEPT      tcp     --  192.0.2.7            0.0.0.0/0            dpt:22 /* _exp_1795333596 */ stanza 3, ends Sun Nov 22 07:46:36 2026, 25s left
+//
+// Protocols are names, whatever the firewall's own tools print. Times are in the
+// location of now.
+func FormatList(grants []Grant, now time.Time) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, listFormat+"\n", "num", "target", "prot", "opt", "source", "destination", "")
+	n := 0
+	for _, g := range grants {
+		for _, part := range g.Split() {
+			for _, l := range listLines(part) {
+				n++
+				text := fmt.Sprintf(listFormat, fmt.Sprint(n), l.target, l.proto, "--", l.source, l.dest, l.extra+part.ending(now))
+				b.WriteString(strings.TrimRight(text, " ") + "\n")
+			}
+		}
+	}
+	return b.Bytes()
+}
+
+const listFormat = "%-4s %-11s %-7s %s  %-20s %-20s %s"
+
+// A listLine is one rule's columns.
+type listLine struct{ target, proto, source, dest, extra string }
+
+// listLines are the rules of a grant of one port, the translation first.
+func listLines(g Grant) (lines []listLine) {
+	if g.External != nil {
+		return []listLine{{"EXTERNAL", "all", g.Src.String(), anywhere(g.Src), ""}}
+	}
+	l := listLine{"ACCEPT", "all", g.Src.String(), orAnywhere(g.Dst, g.Src), ""}
+	port := ""
+	if len(g.Ports) == 1 {
+		l.proto = ProtoName(g.Ports[0].Proto)
+		if g.Ports[0].HasNumber() {
+			port = fmt.Sprintf("pt:%d ", g.Ports[0].Number)
+			l.extra = "d" + port
+		}
+	}
+	switch {
+	case g.NAT == nil:
+		lines = append(lines, l)
+	case g.NAT.Target.IsValid():
+		l.target = "DNAT"
+		l.extra += "to:" + targetText(g.NAT.Target) + " "
+		lines = append(lines, l)
+	default:
+		l.extra += "forward "
+		lines = append(lines, l)
+	}
+	if g.NAT != nil && g.NAT.Masquerade {
+		lines = append(lines, listLine{"MASQUERADE", l.proto, l.source, l.dest, ""})
+	}
+	if g.NAT != nil && g.NAT.SNAT.IsValid() {
+		lines = append(lines, listLine{"SNAT", l.proto, l.source, l.dest, "to:" + g.NAT.SNAT.String() + " "})
+	}
+	if g.Output {
+		mirror := listLine{"ACCEPT", l.proto, l.dest, l.source, ""}
+		if port != "" {
+			mirror.extra = "s" + port
+		}
+		lines = append(lines, mirror)
+	}
+	return lines
+}
+
+// targetText leaves out a port that is kept as it comes.
+func targetText(t netip.AddrPort) string {
+	if t.Port() == 0 {
+		return t.Addr().String()
+	}
+	return t.String()
+}
+
+func anywhere(like netip.Addr) string {
+	if like.Is4() {
+		return "0.0.0.0/0"
+	}
+	return "::/0"
+}
+
+func orAnywhere(a, like netip.Addr) string {
+	if a.IsValid() {
+		return a.String()
+	}
+	return anywhere(like)
+}
+
+// ending says when the grant ends, as programs and as people read it.
+func (g Grant) ending(now time.Time) string {
+	stanza := "no stanza"
+	if g.Stanza != 0 {
+		stanza = fmt.Sprintf("stanza %d", g.Stanza)
+	}
+	if g.Expires.IsZero() {
+		return fmt.Sprintf("/* no end */ %s, does not end", stanza)
+	}
+	left := g.Expires.Sub(now).Round(time.Second)
+	words := left.String() + " left"
+	if left <= 0 {
+		words = "has ended"
+	}
+	return fmt.Sprintf("/* %s%d */ %s, ends %s, %s", expPrefix, CeilSecond(g.Expires), stanza,
+		g.Expires.In(now.Location()).Format(time.ANSIC), words)
+}
