@@ -17,7 +17,9 @@ const (
 
 // of takes the shape of ev, whose options are known.
 func (k *shape) of(ev *parse.Event) {
-	h, b := headerOf(ev), ev.Options()
+	var h header
+	h.of(ev)
+	b := ev.Options()
 	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(h.ttl)<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
 	k[1] = uint64(h.quirks) | uint64(h.known)<<16
 	var buf [parse.MaxOptions]byte

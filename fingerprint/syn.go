@@ -38,8 +38,9 @@ func isSYN(ev *parse.Event) bool {
 // equivalentIPv4 is the difference between the fixed headers of IPv6 and IPv4.
 const equivalentIPv4 = 20
 
-func headerOf(ev *parse.Event) header {
-	h := header{window: ev.Window, size: ev.Len, ttl: ev.TTL}
+// of fills in h, all of it.
+func (h *header) of(ev *parse.Event) {
+	h.window, h.size, h.ttl = ev.Window, ev.Len, ev.TTL
 	h.quirks, h.known = headerQuirks(ev)
 	switch {
 	case ev.Src.Addr().Is6():
@@ -47,8 +48,9 @@ func headerOf(ev *parse.Event) header {
 		h.df = bitAny
 	case ev.DF:
 		h.df = bitSet
+	default:
+		h.df = bitClear
 	}
-	return h
 }
 
 // headerQuirks returns the quirks outside the options, and which of all quirks
@@ -195,7 +197,7 @@ func (s *syn) end(b []byte, i int) {
 // decode fills s from a SYN whose options are known.
 func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
-	s.header = headerOf(ev)
+	s.header.of(ev)
 	s.windowIn = [multiple]uint16{equals: s.window}
 	s.options(ev.Options())
 }
