@@ -87,7 +87,7 @@ func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event, peek bool) []*re
 		seen, fresh, err := e.see(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, peek)
 		switch {
 		case err != nil:
-			replays[i] = refuse(KnockReplay, err.Error())
+			replays[i] = refuse(KnockStore, err.Error())
 		case !fresh:
 			replays[i] = replayed(seen)
 			replays[i].reason = KnockReplay

@@ -38,6 +38,7 @@ const (
 	KnockSource        Reason = "knock.source"
 	KnockPort          Reason = "knock.port"
 	KnockReplay        Reason = "knock.replay"
+	KnockStore         Reason = "knock.store" // the cipher text could not be recorded
 	KnockForgedLine    Reason = "knock.forged_line"
 
 	NoStanza Reason = "no_stanza"
