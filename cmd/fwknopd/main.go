@@ -33,6 +33,11 @@ func main() {
 
 // run is main with its surroundings as arguments, for tests.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		if c := commands[args[0]]; c != nil {
+			return c(args[1:], stdin, stdout, stderr)
+		}
+	}
 	o, err := cli.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)

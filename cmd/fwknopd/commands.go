@@ -1,0 +1,24 @@
+package main
+
+import (
+	"io"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/offline"
+)
+
+// command is a sub-command: it parses what follows its name itself and returns the
+// exit code.
+type command func(args []string, stdin io.Reader, stdout, stderr io.Writer) int
+
+// commands are the sub-commands by name.
+var commands = map[string]command{
+	"replay":  offline.Replay,
+	"explain": offline.Explain,
+	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return config.Checker{Expect: offline.Expect}.Run(args, stdout, stderr)
+	},
+	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return config.Help(args, stdout, stderr)
+	},
+}
