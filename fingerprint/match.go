@@ -34,7 +34,7 @@ const bytesPerHit = 4
 type Matcher struct {
 	set     *Set
 	maxHops int
-	memo    *memo
+	memo    memo
 	results [][]*Signature // by ID
 	ids     map[string]ID  // by the indexes in the set, bytesPerHit each
 	syn     syn            // scratch
@@ -47,7 +47,7 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 	return &Matcher{
 		set:     set,
 		maxHops: maxHops,
-		memo:    new(memo),
+		memo:    newMemo(memoBits),
 		results: [][]*Signature{Unmatched: nil},
 		ids:     map[string]ID{"": Unmatched},
 		hits:    make([]byte, 0, bytesPerHit*set.Len()),
@@ -56,8 +56,8 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 
 // Match appends every signature that fits ev to dst, the specific ones in file
 // order, then the generic ones. Of an event that is not a SYN it appends nothing.
-// It allocates only when it meets a combination of signatures for the first time,
-// or to grow dst.
+// It allocates only to grow dst, when it meets a combination of signatures for the
+// first time, and twice to grow its memory for shapes.
 func (m *Matcher) Match(ev *parse.Event, dst []*Signature) []*Signature {
 	return append(dst, m.Result(m.MatchID(ev))...)
 }

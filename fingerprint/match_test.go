@@ -309,6 +309,25 @@ func TestMemo(t *testing.T) {
 	}
 }
 
+// The memo grows with the shapes it is shown, and not for ever.
+func TestMemoGrows(t *testing.T) {
+	m := NewMatcher(Default(), DefaultMaxHops)
+	if n := len(m.memo.sets); n != 1<<memoBits {
+		t.Errorf("starts with %d sets", n)
+	}
+	ev := linuxSYN()
+	for more := range 4 {
+		ev.Len = uint16(60 + more)
+		for window := range 1 << 16 {
+			ev.Window = uint16(window)
+			m.MatchID(ev)
+		}
+	}
+	if n := len(m.memo.sets); n != 1<<memoMaxBits {
+		t.Errorf("has grown to %d sets", n)
+	}
+}
+
 // However many combinations a file and its traffic make, those told apart are
 // bounded; the rest are reported by their first signature.
 func TestResultsAreBounded(t *testing.T) {

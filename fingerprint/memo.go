@@ -58,42 +58,58 @@ func dull(b []byte) {
 	}
 }
 
-// memo is a table of the shapes seen last. Its size is constant: whoever forges
+// memo is a table of the shapes seen last. Its size is bounded: whoever forges
 // shapes can only push others out. A shape has two places; the older one makes
 // room.
-type memo [1 << memoBits][2]memoSlot
+type memo struct {
+	sets   [][2]memoSlot
+	bits   uint // their number is a power of two, this one
+	misses int  // since it grew
+}
 
-// memoBits bounds the memory of a Matcher to 4 MiB, room for three times the
-// shapes in a million lines of a busy border.
-const memoBits = 15
+// A memo starts with 32 KiB and grows as shapes come in, in two steps, to 4 MiB:
+// room for three times the shapes in a million lines of a busy border.
+const (
+	memoBits    = 8
+	memoMaxBits = 15
+	memoStep    = 4
+)
 
 type memoSlot struct {
 	shape shape // zero if not in use: a real one knows some quirks
 	id    ID
 }
 
+func newMemo(bits uint) memo {
+	return memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
+}
+
 // find returns the place of k, and whether k is there; if not, the caller fills
-// the place.
+// the place before the next find.
 func (m *memo) find(k *shape) (*memoSlot, bool) {
-	set := &m[k.hash()]
+	set := &m.sets[k.hash()>>(64-m.bits)]
 	if set[0].shape == *k {
 		return &set[0], true
 	}
 	if set[1].shape == *k {
 		return &set[1], true
 	}
+	if m.misses++; m.misses > 2*len(m.sets) && m.bits < memoMaxBits {
+		*m = newMemo(min(m.bits+memoStep, memoMaxBits)) // what it held comes again
+		set = &m.sets[k.hash()>>(64-m.bits)]
+	}
 	set[1] = set[0]
 	return &set[0], false
 }
 
 // hash is a sum of products, of which the upper bits are good. It need not resist
-// forgery: a collision costs no more than asking the signatures.
+// forgery: a collision costs no more than asking the signatures again.
 func (k *shape) hash() uint64 {
 	var h uint64
 	for i, w := range k {
 		h += (w ^ w>>32) * hashFactors[i]
 	}
-	return h >> (64 - memoBits)
+	return h
 }
 
 // hashFactors are odd and otherwise arbitrary: bits of the fractional parts of the
