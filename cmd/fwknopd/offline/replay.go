@@ -131,6 +131,12 @@ func (r *run) step(ev *parse.Event) error {
 	if d.Verdict == policy.Ignore {
 		return nil
 	}
+	return r.tell(ev, d)
+}
+
+// tell prints a decision and those that came with it. It is apart from step so
+// that only decisions that are told move to the heap.
+func (r *run) tell(ev *parse.Event, d policy.Decision) error {
 	if err := r.print(ev, &d); err != nil {
 		return err
 	}
