@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,21 +18,24 @@ import (
 // location of now.
 func FormatList(grants []Grant, now time.Time) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, listFormat+"\n", "num", "target", "prot", "opt", "source", "destination", "")
+	write := func(num string, l listLine, opt, extra string) {
+		text := fmt.Sprintf(listFormat, num, l.target, l.proto, opt, l.source, l.dest, extra)
+		b.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	write("num", listLine{"target", "prot", "source", "destination", ""}, "opt", "")
 	n := 0
 	for _, g := range grants {
 		for _, part := range g.Split() {
 			for _, l := range listLines(part) {
 				n++
-				text := fmt.Sprintf(listFormat, fmt.Sprint(n), l.target, l.proto, "--", l.source, l.dest, l.extra+part.ending(now))
-				b.WriteString(strings.TrimRight(text, " ") + "\n")
+				write(strconv.Itoa(n), l, "--", l.extra+part.ending(now))
 			}
 		}
 	}
 	return b.Bytes()
 }
 
-const listFormat = "%-4s %-11s %-7s %s  %-20s %-20s %s"
+const listFormat = "%-4s %-11s %-7s %-3s %-20s %-20s %s"
 
 // A listLine is one rule's columns.
 type listLine struct{ target, proto, source, dest, extra string }

@@ -94,7 +94,10 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if err := b.openTools(); err != nil {
 		return nil, err
 	}
-	return b, b.probe(ctx)
+	if err := b.probe(ctx); err != nil {
+		return nil, err
+	}
+	return b, b.checkEstablished(ctx)
 }
 
 func (b *Backend) openTools() (err error) {

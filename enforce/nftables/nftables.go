@@ -45,17 +45,18 @@ type Config struct {
 type Backend struct {
 	cfg Config
 
-	mu     sync.Mutex
-	conn   *nft.Conn
-	side   *netlink.Conn // for what conn cannot ask
-	netns  int           // of the first socket, for the next
-	portID atomic.Uint32 // of conn: its changes are our own
-	uses   [roles]bool
-	homes  [roles][]*home
-	notes  []string
-	ledger ledger
-	loaded bool   // the ledger has seen what the kernel holds
-	gen    uint32 // generation of the ruleset after our last change
+	mu      sync.Mutex
+	conn    *nft.Conn
+	side    *netlink.Conn // for what conn cannot ask
+	netns   int           // of the first socket, for the next
+	portID  atomic.Uint32 // of conn: its changes are our own
+	uses    [roles]bool
+	homes   [roles][]*home
+	notes   []string // of the last Setup
+	atStart []string // of the first
+	ledger  ledger
+	loaded  bool   // the ledger has seen what the kernel holds
+	gen     uint32 // generation of the ruleset after our last change
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -126,11 +127,11 @@ func (b *Backend) Close() error {
 	return errors.Join(err, unix.Close(b.netns))
 }
 
-// Notes implements [enforce.Backend]; they are those of the last Setup.
+// Notes implements [enforce.Backend]; there are some after the first Setup.
 func (b *Backend) Notes() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.notes)
+	return slices.Concat(b.notes, b.atStart)
 }
 
 // Apply implements [enforce.Enforcer].

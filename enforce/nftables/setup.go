@@ -35,13 +35,18 @@ func (b *Backend) setup(ctx context.Context) error {
 			}
 		}
 	}
-	if err := b.dropOwnTable(l); err != nil {
-		return err
-	}
+	b.dropOwnTable(l)
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("set up chains: %w", err)
 	}
+	first := b.notes == nil && b.homes[Input] == nil
 	b.homes, b.notes = l.homes, l.notes
+	if !first {
+		return nil
+	}
+	if err := b.checkEstablished(l); err != nil {
+		return b.redial(err)
+	}
 	return nil
 }
 
@@ -153,7 +158,7 @@ func (b *Backend) addSet(h *home, id setID) error {
 
 // dropOwnTable removes our own table when nothing lives there any more: the user
 // has loaded his rules.
-func (b *Backend) dropOwnTable(l *layout) error {
+func (b *Backend) dropOwnTable(l *layout) {
 	inUse := false
 	for _, homes := range l.homes {
 		inUse = inUse || slices.ContainsFunc(homes, func(h *home) bool { return h.own })
@@ -162,7 +167,6 @@ func (b *Backend) dropOwnTable(l *layout) error {
 	if exists && !inUse {
 		b.conn.DelTable(&ownTable)
 	}
-	return nil
 }
 
 // Teardown implements [enforce.Backend]. It also clears places where an earlier
