@@ -24,7 +24,7 @@ func LoadAccess(o Options, v *Values) (*Access, Problems) {
 		ld.file(a.File, Pos{File: a.File}, "", nil)
 	}
 	ld.finish()
-	if len(a.Stanzas) == 0 && !ld.list.Failed() || ld.blocks == 0 {
+	if ld.blocks == 0 && !ld.unread {
 		ld.errorf(Pos{File: a.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
 	}
 	return a, ld.problems()
@@ -35,8 +35,9 @@ type accessLoader struct {
 	loader
 	server  *Values
 	out     *Access
-	files   int // opened so far
-	blocks  int // SOURCE lines so far
+	files   int  // opened so far
+	unread  bool // some file could not be read: what is in it, nobody knows
+	blocks  int  // SOURCE lines so far
 	pending []*block
 }
 
@@ -85,12 +86,14 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	f := &frame{up: up, name: name, at: at, keyword: keyword}
 	if f.depth() > MaxDepth+1 {
 		root := f.root()
+		ld.unread = true
 		ld.errorf(root.at, root.keyword, "includes are deeper than %d files: %s", MaxDepth, f.chain())
 		return
 	}
 	for u := up; u != nil; u = u.up {
 		if u.name == name {
 			root := f.root()
+			ld.unread = true
 			ld.errorf(root.at, root.keyword, "files include each other: %s", f.chain())
 			return
 		}
@@ -103,6 +106,7 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	}
 	data, ok := ld.open(name, at, keyword, true)
 	if !ok {
+		ld.unread = true
 		return
 	}
 	lines := lex(name, data, &ld.report)
@@ -163,7 +167,7 @@ func (ld *accessLoader) begin(b *block) {
 func (ld *accessLoader) take(b *block, g Generation, l *line) {
 	val := ld.value(AccessFile, g, l)
 	if val == nil || !ld.parse(g, val) {
-		b.refuse(AccessFile, l.keyword)
+		b.refuse(l)
 		return
 	}
 	if val.Keyword.Name == "GPG_KEY_FILE" {
@@ -202,6 +206,7 @@ func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
 func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
 	names, err := ld.FS.List(dir)
 	if err != nil {
+		ld.unread = true
 		ld.errorf(at, keyword, "cannot read the folder %s: %v", dir, cause(err))
 		return
 	}
@@ -253,11 +258,13 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 }
 
 // refuse remembers that a keyword is there although its value was refused, so that
-// it is not reported missing as well.
-func (b *block) refuse(f File, name string) {
+// it is not reported missing as well; it counts as its default.
+func (b *block) refuse(l *line) {
 	b.broken = true
-	if k := Find(f, name); k != nil && b.values.set[k.Name] == nil {
-		b.values.set[k.Name] = &Value{Keyword: k, Name: name, Text: "?", Pos: b.pos, Whence: FromFile}
+	if k := Find(AccessFile, l.keyword); k != nil && b.values.set[k.Name] == nil {
+		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Whence: FromFile}
+		val.parsed, _ = k.parse(b.values.Generation, k.DefaultFor(b.values.Generation))
+		b.values.set[k.Name] = val
 	}
 }
 

@@ -23,25 +23,43 @@ func Nearest(name string) string {
 	return nearest(AccessFile, name)
 }
 
-// nearestOf is the word with the fewest edits from name, at most a third of its
-// letters; the first one of several.
+// nearestOf is the word with the fewest edits from name, where a common beginning
+// counts for a word; the first one of several. At most a third of the letters may be
+// wrong, and two more behind a common beginning: names are also cut short.
 func nearestOf(name string, words []string) string {
 	if len(name) > 64 {
 		return ""
 	}
-	best, most := "", max(1, len(name)/3)
+	const prefix = 6
+	best, bestScore := "", 1<<30
 	for _, w := range words {
 		if strings.EqualFold(w, name) {
 			return w
 		}
+		same := commonPrefix(name, w)
+		most := max(1, len(name)/3)
+		if same >= prefix {
+			most += 2
+		}
 		if d := len(w) - len(name); d > most || -d > most {
 			continue
 		}
-		if d := distance(strings.ToUpper(name), strings.ToUpper(w)); d <= most {
-			best, most = w, d-1
+		d := distance(strings.ToUpper(name), strings.ToUpper(w))
+		if score := 2*d - min(same, prefix); d <= most && score < bestScore {
+			best, bestScore = w, score
 		}
 	}
 	return best
+}
+
+func commonPrefix(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
 }
 
 // distance counts insertions, deletions, substitutions and swaps of neighbours.

@@ -1,0 +1,169 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestStanzaProblems: what single lines cannot show, in both syntaxes.
+func TestStanzaProblems(t *testing.T) {
+	const forwarding = "ENABLE_IPT_FORWARDING Y;\n"
+	for _, tt := range []struct {
+		name, server, access string
+		want                 []string
+	}{
+		{"1.9: what may be opened", "", "SOURCE: ANY;\nKEY: sixteen letters!;\n", []string{
+			"access.conf:1: OPEN_PORTS: is missing, and there is neither PERMIT_CLIENT_PORTS nor an external command"}},
+		{"2.6: anything may be opened", "", "SOURCE ANY\nKEY sixteen letters!\n", nil},
+		{"no key", "", "SOURCE ANY\n", []string{"access.conf:1: KEY: is missing, and there is no complete GnuPG configuration either"}},
+		{"shared sequence needs no key", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1, udp/2;\n", nil},
+		{"shared sequence without ports", "", "SOURCE: ANY;\nPERMIT_CLIENT_PORTS;\nSHARED_SEQUENCE: tcp/1;\n", []string{
+			"access.conf:1: OPEN_PORTS: is missing, SHARED_SEQUENCE needs it"}},
+		{"encrypted sequence without ports", "", "SOURCE: ANY;\nENCRYPT_SEQUENCE;\nKEY: sixteen letters!;\n", nil},
+		{"encrypted sequence without key", "", "SOURCE: ANY;\nENCRYPT_SEQUENCE;\nGPG_REMOTE_ID: ANY;\nGPG_DECRYPT_ID: 1;\nGPG_DECRYPT_PW: x;\nOPEN_PORTS: tcp/22;\n", []string{
+			"access.conf:1: KEY: is missing, ENCRYPT_SEQUENCE needs it"}},
+		{"two modes", "", v1("ENCRYPT_SEQUENCE;", "SHARED_SEQUENCE: tcp/1;"), []string{
+			"access.conf:4: ENCRYPT_SEQUENCE: does not go with another mode in the same stanza"}},
+		{"mode without sequence", "", v1("DATA_COLLECT_MODE: SHARED_SEQUENCE;"), []string{
+			"access.conf:4: SHARED_SEQUENCE: is missing, DATA_COLLECT_MODE asks for it"}},
+		{"two keys", "", v2("KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
+			"access.conf:3: KEY_BASE64: does not go with KEY in the same stanza"}},
+		{"equal keys in two spellings", "", v2("HMAC_KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
+			"access.conf:3: HMAC_KEY_BASE64: is the same key as KEY"}},
+		{"short HMAC key as text", "", v2("HMAC_KEY short"), []string{"access.conf:3: HMAC_KEY: shorter than 8 characters"}},
+		{"short HMAC key of a generator", "", v2("HMAC_KEY_BASE64 c2hvcnQ="), []string{
+			"access.conf:3: warning: HMAC_KEY_BASE64: 5 bytes are a short key, take at least 8"}},
+		{"digest without key", "", v2("HMAC_DIGEST_TYPE sha512"), []string{
+			"access.conf:3: warning: HMAC_DIGEST_TYPE: has no effect without HMAC_KEY"}},
+		{"forwarding off", "", v1("ENABLE_FORWARD_ACCESS;"), []string{
+			"access.conf:4: ENABLE_FORWARD_ACCESS: needs ENABLE_IPT_FORWARDING Y in fwknop.conf"}},
+		{"forwarding on", forwarding, v1("ENABLE_FORWARD_ACCESS;"), nil},
+		{"forward access N", "", v1("ENABLE_FORWARD_ACCESS: N;"), nil},
+		{"output off", "", v1("ENABLE_OUTPUT_ACCESS: Y;"), []string{
+			"access.conf:4: warning: ENABLE_OUTPUT_ACCESS: has no effect without ENABLE_IPT_OUTPUT Y in fwknop.conf"}},
+		{"NAT off", "", v2("FORCE_NAT 192.0.2.1 22"), []string{
+			"access.conf:3: FORCE_NAT: needs ENABLE_IPT_FORWARDING Y or ENABLE_IPT_LOCAL_NAT Y in fwknop.conf"}},
+		{"local NAT will do", "ENABLE_IPT_LOCAL_NAT Y;\n", v2("FORCE_NAT 192.0.2.1 22"), nil},
+		{"SNAT of nothing", forwarding, v2("FORCE_SNAT 192.0.2.1"), []string{"access.conf:3: FORCE_SNAT: needs FORCE_NAT or FORWARD_ALL"}},
+		{"SNAT and masquerading", forwarding, v2("FORWARD_ALL Y", "FORCE_SNAT 192.0.2.1", "FORCE_MASQUERADE Y"), []string{
+			"access.conf:5: FORCE_MASQUERADE: does not go with FORCE_SNAT"}},
+		{"masquerading N", forwarding, v2("FORCE_MASQUERADE N"), nil},
+		{"open without close", "", v1("EXTERNAL_CMD_OPEN: /bin/a;"), []string{"access.conf:4: EXTERNAL_CMD_CLOSE: is missing, EXTERNAL_CMD_OPEN needs it"}},
+		{"external commands of nobody", "", v1("ENABLE_EXTERNAL_CMDS: Y;"), []string{"access.conf:4: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
+		{"no firewall but commands, and none", "FIREWALL_TYPE external_cmd;\n", v1(), []string{"access.conf:1: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
+		{"cycle without close", "", v2("CMD_CYCLE_OPEN /a"), []string{"access.conf:3: CMD_CYCLE_CLOSE: is missing, CMD_CYCLE_OPEN needs it (NONE for no command)"}},
+		{"cycle without timer", "", v2("CMD_CYCLE_OPEN /a", "CMD_CYCLE_CLOSE /b"), []string{"access.conf:4: CMD_CYCLE_TIMER: is missing, CMD_CYCLE_CLOSE needs it"}},
+		{"timer alone", "", v2("CMD_CYCLE_TIMER 3"), []string{"access.conf:3: CMD_CYCLE_OPEN: is missing, CMD_CYCLE_TIMER needs it"}},
+		{"unknown account", "", v2("CMD_SUDO_EXEC_USER nosuch", "CMD_SUDO_EXEC_GROUP nosuch"), []string{
+			`access.conf:3: CMD_SUDO_EXEC_USER: this host has no user "nosuch"`, `access.conf:4: CMD_SUDO_EXEC_GROUP: this host has no group "nosuch"`}},
+		{"GnuPG without signer", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x"), []string{
+			"access.conf:1: GPG_REMOTE_ID: is missing: signatures are required, but of whom"}},
+		{"GnuPG with fingerprints", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_FINGERPRINT_ID "+strings.Repeat("AB", 20)), nil},
+		{"GnuPG without passphrase", "", v1("GPG_REMOTE_ID: ABCD1234;", "GPG_DECRYPT_ID: ABCD1234;"), []string{
+			"access.conf:1: GPG_DECRYPT_PW: is missing; a key without one needs GPG_ALLOW_NO_PW"}},
+		{"GnuPG with key files alone", "", v2("GPG_KEY_FILE server.sec", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY"), nil},
+		{"GnuPG program missing", "", v2("GPG_EXE /nonexistent"), []string{
+			"access.conf:3: GPG_EXE: no program there: no such program",
+			"access.conf:3: warning: GPG_EXE: has no effect: the stanza has no key for GnuPG"}},
+		{"time between knocks", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nMAX_TIME_DIFF: 2;\nMIN_TIME_DIFF: 9;\n", []string{
+			"access.conf:4: MAX_TIME_DIFF: is below MIN_TIME_DIFF"}},
+		{"knock keyword in SPA", "", v1("KNOCK_LIMIT: 3;"), []string{"access.conf:4: warning: KNOCK_LIMIT: is for knock sequences and has no effect in this stanza"}},
+		{"for ever, 1.9", "", v1("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
+		{"for ever, 2.6", "", v2("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
+		{"never used", "", v1() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
+			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
+		{"nobody's address", "", strings.Replace(v1(), "ANY", "0.0.0.0", 1), []string{
+			"access.conf:1: warning: SOURCE: 0.0.0.0 is one address that no client has; write ANY for all"}},
+		{"twice", "", v1("KEY: another long one;"), []string{"access.conf:4: KEY: given twice, first in line 3"}},
+		{"alias twice", "", v1("FW_ACCESS_TIMEOUT: 3;", "MAX_ACCESS_TIMEOUT: 4;"), []string{
+			"access.conf:5: MAX_ACCESS_TIMEOUT: is FW_ACCESS_TIMEOUT of line 4, with another value"}},
+		{"ports add up in 1.9", "", v1("OPEN_PORTS: udp/53;"), nil},
+		{"ports do not add up in 2.6", "", v2("OPEN_PORTS tcp/22", "OPEN_PORTS udp/53"), []string{"access.conf:4: OPEN_PORTS: given twice, first in line 3"}},
+		{"before the first SOURCE", "", "REQUIRE_USERNAME: a;\n" + v1(), []string{
+			"access.conf:1: warning: REQUIRE_USERNAME: stands before the first SOURCE and belongs to no stanza"}},
+		{"nothing", "", "# nothing\n", []string{"access.conf: SOURCE: no stanza: a SOURCE line must begin one"}},
+		{"keyword of the other file", "", v1("PCAP_INTF: lo;"), []string{"access.conf:4: PCAP_INTF: unknown keyword here, it belongs into fwknop.conf"}},
+		{"a wrong value is not a missing one", "", "SOURCE: ANY;\nOPEN_PORTS: x;\nKEY: __CHANGEME__;\n", []string{
+			`access.conf:2: OPEN_PORTS: "x" is not proto/port`, "access.conf:3: KEY: still the placeholder of the shipped file"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, _, problems := loadText(tt.server, tt.access)
+			wantProblems(t, problems, tt.want...)
+		})
+	}
+}
+
+// TestGenerationDefaults: the same stanza means what its own daemon made of it.
+func TestGenerationDefaults(t *testing.T) {
+	show := func(access string) string {
+		t.Helper()
+		_, _, a, problems := loadText("", access)
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		s := a.Stanzas[0]
+		return fmt.Sprint(s.AccessTimeout, s.MaxAccessTimeout > time.Hour, s.OpenPortsAny, s.PermitClientTimeout, s.ForwardAccessNeeded, s.KeyLegacyPad)
+	}
+	if got, want := show(v1()), "5m0s true false false true true"; got != want {
+		t.Errorf("1.9: %s, want %s", got, want)
+	}
+	if got, want := show(v2()), "30s false true true false false"; got != want {
+		t.Errorf("2.6: %s, want %s", got, want)
+	}
+}
+
+func TestStanzaTypes(t *testing.T) {
+	_, _, a, problems := Load(Options{
+		FS: memFS{
+			"fwknop.conf": "GPG_DEFAULT_HOME_DIR /srv/gpg;\nFIREWALL_TYPE external_cmd;\nEXTERNAL_CMD_OPEN /bin/o $SRC;\nEXTERNAL_CMD_CLOSE /bin/c;\nEXTERNAL_CMD_ALARM 7;\n",
+			"d/access.conf": v1("GPG_REMOTE_ID: 0xabcd1234;", "GPG_DECRYPT_ID: ABCD1234;", "GPG DECRYPT_PW: the passphrase;", "GPG_NO_REQUIRE_PREFIX;", "GPG_USE_OPTIONS;",
+				"GPG_KEY_FILE: a.asc, /b.asc;", "SHADOW;", "REQUIRE_AUTH_METHOD: crypt;", "ACCESS_EXPIRE: 12/31/2031;", "ACCESS_EXPIRE_EPOCH: 1;", "REQUIRE_USERNAME: a, b;"),
+		}, Server: "fwknop.conf", Access: "d/access.conf"})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	s := a.Stanzas[0]
+	g := s.GPG
+	for _, tt := range []struct{ name, got, want string }{
+		{"remote", fmt.Sprint(g.RemoteIDs), "[ABCD1234]"},
+		{"passphrase", string(g.DecryptPW.Bytes()), "the passphrase"},
+		{"home", g.HomeDir, "/srv/gpg"},
+		{"exe", g.Exe, "/usr/bin/gpg"},
+		{"prefix", g.Prefix, ""},
+		{"options", fmt.Sprint(g.UseOptions), "true"},
+		{"key files are beside the file", fmt.Sprint(g.KeyFiles), "[d/a.asc /b.asc]"},
+		{"shadow", fmt.Sprintf("%v %v %s", s.Shadow, s.AuthCrypt, s.ShadowFile), "true true /etc/shadow"},
+		{"the earlier end holds", s.Expires.String(), time.Unix(1, 0).UTC().String()},
+		{"users", fmt.Sprint(s.Usernames), "[a b]"},
+		{"commands of the server", fmt.Sprint(s.ExternalOpen, s.ExternalClose, s.ExternalTimeout), "/bin/o $SRC/bin/c7s"},
+		{"vars", s.Vars["REQUIRE_USERNAME"] + s.Vars["KEY"] + s.Vars["GPG_DECRYPT_PW"], "a, b"},
+		{"knock limits", fmt.Sprint(s.KnockLimit, s.MinTimeDiff, s.MaxTimeDiff), "-1 -1ns -1ns"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, tt.got, tt.want)
+		}
+	}
+}
+
+func TestExpireInLocalTime(t *testing.T) {
+	o := Options{FS: memFS{"a": v2("ACCESS_EXPIRE 12/31/2031")}, Access: "a", Location: time.FixedZone("", 3600)}
+	_, _, a, _ := Load(o)
+	if got, want := a.Stanzas[0].Expires.UTC().Format(time.RFC3339), "2031-12-30T23:00:00Z"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestRequireOSRegexIgnoresCase(t *testing.T) {
+	_, _, a, problems := loadText("", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nREQUIRE_OS_REGEX: *bsd|linux;\n")
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	re := a.Stanzas[0].RequireOSRegex
+	for os, want := range map[string]bool{"FreeBSD:5": true, "Linux:2.4": true, "Windows": false} {
+		if re.MatchString(os) != want {
+			t.Errorf("%s: %v, want %v", os, !want, want)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestProblemString(t *testing.T) {
+	for _, tt := range []struct {
+		p    Problem
+		want string
+	}{
+		{Problem{Pos: Pos{"a.conf", 3}, Keyword: "OPEN_PORT", Text: "unknown keyword", Hint: "OPEN_PORTS"},
+			"a.conf:3: OPEN_PORT: unknown keyword (did you mean OPEN_PORTS?)"},
+		{Problem{Pos: Pos{"a.conf", 0}, Keyword: "SOURCE", Text: "no stanza"}, "a.conf: SOURCE: no stanza"},
+		{Problem{Pos: Pos{"a.conf", 1}, Text: "line with a NUL byte", Severity: Warning}, "a.conf:1: warning: line with a NUL byte"},
+		{Problem{Pos: Pos{"a.conf", 0}, Text: "no effect here: X", Severity: Notice}, "a.conf: notice: no effect here: X"},
+		{Problem{Text: "3 further problems are not listed"}, "3 further problems are not listed"},
+	} {
+		if got := tt.p.String(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestAllProblemsAtOnce: one run names every fault of every file, in reading order.
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, _, _, got := loadText(
+		"FIREWALL_TYP iptables;\nAUTH_MODE SNIFF;\nSLEEP_INTERVAL soon;\n",
+		"SOURCE: ANY, 300.1.1.1;\nOPEN_PORTS: tcp-22;\nKEY: short;\nFW_ACCESS_TIMEOUT: -1;\n")
+	wantProblems(t, got,
+		"main.conf:1: FIREWALL_TYP: unknown keyword (did you mean FIREWALL_TYPE?)",
+		`main.conf:2: AUTH_MODE: "SNIFF" is not one of PCAP, FILE_PCAP, ULOG_PCAP, KNOCK, SOCKET, NFLOG, JOURNAL, UDP, TCP`,
+		`main.conf:3: SLEEP_INTERVAL: "soon" is not a whole number`,
+		`access.conf:1: SOURCE: "300.1.1.1" is no address`,
+		`access.conf:2: OPEN_PORTS: "tcp-22" is not proto/port`,
+		"access.conf:3: KEY: shorter than 8 characters",
+		"access.conf:4: FW_ACCESS_TIMEOUT: -1 is out of range, 0 to 2147483647 are allowed",
+	)
+}
+
+// TestProblemsAreBounded: a file of a hundred thousand faults is told from one of ten.
+func TestProblemsAreBounded(t *testing.T) {
+	var b strings.Builder
+	for i := range 100000 {
+		fmt.Fprintf(&b, "X%d;\n", i)
+	}
+	_, _, _, got := loadText(b.String(), v1())
+	if len(got) != MaxProblems+1 {
+		t.Fatalf("%d problems are listed, want %d", len(got), MaxProblems+1)
+	}
+	if want := "99800 further problems are not listed"; got[MaxProblems].Text != want {
+		t.Errorf("%q, want %q", got[MaxProblems].Text, want)
+	}
+}
+
+func TestNoControlCharactersInProblems(t *testing.T) {
+	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", v1("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;"))
+	if !got.Failed() {
+		t.Error("accepted")
+	}
+	if s := got.Error(); strings.ContainsAny(s, "\x1b\x07") {
+		t.Errorf("control characters reach the terminal: %q", s)
+	}
+}
