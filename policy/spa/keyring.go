@@ -134,6 +134,12 @@ func (k *Keyring) unlock(passphrase []byte) error {
 	return nil
 }
 
+// Has reports that the ring has a public key with that id or fingerprint.
+func (k *Keyring) Has(id string) bool {
+	id = normalID(id)
+	return isKeyID(id) && slices.ContainsFunc(k.signers, func(e *openpgp.Entity) bool { return named(e, id) })
+}
+
 // Restrict leaves as signers only keys whose primary fingerprint is listed, upper
 // case hex: those the owner of a GnuPG home holds to be valid.
 func (k *Keyring) Restrict(fingerprints []string) {

@@ -1,0 +1,142 @@
+package keyring
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+)
+
+const keyDir = "../../../fixtures/spa/keys"
+
+func keyFiles(t testing.TB, globs ...string) (names []string) {
+	t.Helper()
+	for _, g := range globs {
+		found, err := filepath.Glob(filepath.Join(keyDir, g))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %d files, %v", g, len(found), err)
+		}
+		names = append(names, found...)
+	}
+	return names
+}
+
+// needGPG skips without gpg, but not where everything must run.
+func needGPG(t testing.TB) {
+	t.Helper()
+	if _, err := exec.LookPath("gpg"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// home is a GnuPG home of the installed version. Its path is short, because a
+// socket has to fit into it; its agent ends with the test.
+type home struct {
+	t   testing.TB
+	dir string
+}
+
+func newHome(t testing.TB) *home {
+	t.Helper()
+	needGPG(t)
+	dir, err := os.MkdirTemp("", "gk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The agent would work a second on every passphrase.
+	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := &home{t, dir}
+	t.Cleanup(func() {
+		_ = exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
+		_ = os.RemoveAll(dir)
+	})
+	return h
+}
+
+func (h *home) gpg(stdin string, args ...string) string {
+	h.t.Helper()
+	cmd := exec.Command("gpg", append([]string{"--homedir", h.dir, "--batch", "--no-tty", "--quiet"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, say bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &say
+	if err := cmd.Run(); err != nil {
+		h.t.Fatalf("gpg %v: %v\n%s", args, err, say.String())
+	}
+	return out.String()
+}
+
+func (h *home) importKeys(globs ...string) {
+	h.t.Helper()
+	h.gpg("", append([]string{"--import"}, keyFiles(h.t, globs...)...)...)
+}
+
+// trust gives ultimate ownertrust to the keys with these fingerprints.
+func (h *home) trust(fingerprints ...string) {
+	h.t.Helper()
+	h.gpg(strings.Join(fingerprints, ":6:\n")+":6:\n", "--import-ownertrust")
+}
+
+func (h *home) fingerprints() (all []string) {
+	for line := range strings.Lines(h.gpg("", "--with-colons", "--list-keys")) {
+		if f := strings.Split(line, ":"); f[0] == "fpr" {
+			all = append(all, f[9])
+		}
+	}
+	return all
+}
+
+// stop ends the agent, so that it knows no passphrase.
+func (h *home) stop() {
+	h.t.Helper()
+	if err := exec.Command("gpgconf", "--homedir", h.dir, "--kill", "gpg-agent").Run(); err != nil {
+		h.t.Fatal(err)
+	}
+	for start := time.Now(); h.agentRuns(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			h.t.Fatal("the agent does not end")
+		}
+	}
+}
+
+func (h *home) agentRuns() bool {
+	p := &program{path: "gpg", home: h.dir}
+	return answers(p.agentSocket(context.Background()))
+}
+
+// classicHome has rings as GnuPG 1.4 keeps them: plain packet streams.
+func classicHome(t testing.TB, public, secret []string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, globs := range map[string][]string{pubring: public, secring: secret} {
+		var ring bytes.Buffer
+		for _, file := range keyFiles(t, globs...) {
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			block, err := armor.Decode(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ring.ReadFrom(block.Body); err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), ring.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

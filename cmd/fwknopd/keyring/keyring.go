@@ -1,0 +1,121 @@
+// Package keyring fetches the OpenPGP keys of a stanza, once at start and once at
+// every reload: from exported files (GPG_KEY_FILE), from the rings of a classic
+// GnuPG home, which need no gpg program either, or through gpg from a home of
+// GnuPG 2.1 and later.
+//
+// The entry point is [Load]. Only the key of GPG_DECRYPT_ID and those of the listed
+// signers are fetched, and the passphrase reaches gpg through a pipe, never through
+// its arguments.
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
+)
+
+const (
+	// timeout bounds everything Load does. Exporting a key takes gpg about a second
+	// of deliberate work on the passphrase.
+	timeout = 60 * time.Second
+	// maxExport bounds a file of keys and what gpg may print, bytes.
+	maxExport = 16 << 20
+)
+
+// Load returns the keys of a stanza.
+//
+// An error with a nil keyring says that there are none to be had. An error beside a
+// keyring says that it will refuse packets, all of them or those of some signer; it
+// wraps spa.ErrLocked, spa.ErrNoSecretKey or [ErrNoSigner]. No error holds a secret.
+func Load(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	switch {
+	case len(g.KeyFiles) > 0:
+		return fromFiles(g, "GPG_KEY_FILE", g.KeyFiles)
+	case g.HomeDir == "":
+		return nil, errors.New("neither GPG_HOME_DIR nor GPG_KEY_FILE")
+	case isClassic(g.HomeDir):
+		return fromFiles(g, g.HomeDir, []string{filepath.Join(g.HomeDir, pubring), filepath.Join(g.HomeDir, secring)})
+	}
+	return fromGPG(ctx, g)
+}
+
+// ErrNoSigner reports that a listed signer has no key in the ring.
+var ErrNoSigner = errors.New("no public key of the signer")
+
+// The files of a classic home are plain packet streams. GnuPG 2.1 leaves them where
+// they are when it takes their keys over, and then marks the directory.
+const (
+	pubring  = "pubring.gpg"
+	secring  = "secring.gpg"
+	keybox   = "pubring.kbx"
+	migrated = ".gpg-v21-migrated"
+)
+
+// isClassic reports that GnuPG 1.x or 2.0 made the home and no later one uses it.
+func isClassic(home string) bool {
+	exists := func(name string) bool {
+		st, err := os.Stat(filepath.Join(home, name))
+		return err == nil && st.Size() > 0
+	}
+	_, err := os.Stat(filepath.Join(home, migrated))
+	return exists(pubring) && exists(secring) && !exists(keybox) && os.IsNotExist(err)
+}
+
+func fromFiles(g *conf.GPG, origin string, names []string) (*spa.Keyring, error) {
+	var exports [][]byte
+	for _, name := range names {
+		data, err := readFile(name)
+		if err != nil {
+			return nil, err
+		}
+		exports = append(exports, data)
+	}
+	return assemble(g, origin, exports)
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxExport+1))
+	if err == nil && len(data) > maxExport {
+		err = fmt.Errorf("%s: larger than %d bytes", name, maxExport)
+	}
+	return data, err
+}
+
+// assemble makes the ring and says what it lacks.
+func assemble(g *conf.GPG, origin string, exports [][]byte) (*spa.Keyring, error) {
+	ring, err := spa.NewKeyring(exports, g.DecryptID, g.DecryptPW.Bytes())
+	if ring == nil {
+		return nil, fmt.Errorf("%s: %w", origin, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", origin, g.DecryptID, err)
+	}
+	for _, id := range signers(g) {
+		if id != spa.AnyKey && !ring.Has(id) {
+			err = errors.Join(err, fmt.Errorf("%s: %s: %w", origin, id, ErrNoSigner))
+		}
+	}
+	return ring, err
+}
+
+// signers are the ids whose keys are needed.
+func signers(g *conf.GPG) []string {
+	if g.DisableSig {
+		return nil
+	}
+	return append(append([]string(nil), g.RemoteIDs...), g.Fingerprints...)
+}
