@@ -12,6 +12,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("# comment\nS4:64:1:60:M*,S,T,N,W0:\tLinux:2.4::Linux 2.4/2.6\n")
 	f.Add("%8192:128:*:%4:?19,M%2,W%3,T0,E,E:PZIUXATFD!KQ0: -*@x ")
 	f.Add("T4:255:0:*:.:.:A:b\r\n1:1:1:1:N x")
+	f.Add("0:1:0:0:W0: \r\r\n")
 	for i := range Default().Len() {
 		f.Add(Default().At(i).String())
 	}

@@ -29,7 +29,7 @@ func Load(name string, text []byte) (*Set, error) {
 	)
 	for row := range strings.Lines(string(text)) {
 		line++
-		row = strings.TrimSuffix(strings.TrimSuffix(row, "\n"), "\r")
+		row = strings.TrimRight(row, "\r\n")
 		if start := strings.TrimLeft(row, blanks); start == "" || start[0] == '#' {
 			continue
 		}
