@@ -166,6 +166,9 @@ func (ld *accessLoader) begin(b *block) {
 // take adds one line to a block.
 func (ld *accessLoader) take(b *block, g Generation, l *line) {
 	val := ld.value(AccessFile, g, l)
+	if val == nil && ld.Lenient && Find(AccessFile, l.keyword) == nil {
+		return // warned of
+	}
 	if val == nil || !ld.parse(g, val) {
 		b.refuse(l)
 		return

@@ -27,7 +27,7 @@ func Nearest(name string) string {
 // counts for a word; the first one of several. At most a third of the letters may be
 // wrong, and two more behind a common beginning: names are also cut short.
 func nearestOf(name string, words []string) string {
-	if len(name) > 64 {
+	if name == "" || len(name) > 64 {
 		return ""
 	}
 	const prefix = 6
@@ -38,7 +38,7 @@ func nearestOf(name string, words []string) string {
 		}
 		same := commonPrefix(name, w)
 		most := max(1, len(name)/3)
-		if same >= prefix {
+		if same >= min(prefix, len(name)) {
 			most += 2
 		}
 		if d := len(w) - len(name); d > most || -d > most {

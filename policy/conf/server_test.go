@@ -86,6 +86,11 @@ func TestLenient(t *testing.T) {
 	wantProblems(t, problems,
 		"m:1: warning: PCAP_INTERFACE: unknown keyword (did you mean PCAP_INTF?)",
 		`m:2: MAX_HOPS: "x" is not a whole number`)
+	_, _, a, problems := Load(Options{FS: memFS{"a": v1("OPEN_PORTZ: x;")}, Access: "a", Lenient: true})
+	wantProblems(t, problems, "a:4: warning: OPEN_PORTZ: unknown keyword (did you mean OPEN_PORTS?)")
+	if len(a.Stanzas) != 1 {
+		t.Error("the stanza was dropped")
+	}
 }
 
 func TestMissingServerFile(t *testing.T) {

@@ -308,9 +308,6 @@ func (m *maker) knock() {
 			m.warn("MAX_TIME_DIFF", "0 can never be met")
 		}
 	}
-	if s.Mode == ModeShared {
-		m.warn("SHARED_SEQUENCE", "whoever sees the knocks can repeat them; Single Packet Authorization (KEY alone) or ENCRYPT_SEQUENCE cannot be repeated")
-	}
 	s.RequireOS = v.Path("REQUIRE_OS")
 	if re := v.Lookup("REQUIRE_OS_REGEX").re; re != nil {
 		s.RequireOSRegex = regexp.MustCompile("(?i:" + re.String() + ")")

@@ -1,0 +1,127 @@
+package conf
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// seeds adds every file of the cases.
+func seeds(f *testing.F, add func(server, access string)) {
+	f.Helper()
+	dirs, err := filepath.Glob(filepath.Join(casesDir, "*", "*"))
+	if err != nil || len(dirs) == 0 {
+		f.Fatalf("no cases (%v)", err)
+	}
+	for _, dir := range dirs {
+		server, _ := os.ReadFile(filepath.Join(dir, "main.conf"))
+		access, _ := os.ReadFile(filepath.Join(dir, "access.conf"))
+		add(string(server), string(access))
+	}
+}
+
+// FuzzLoad: no input crashes or costs more than its length; what loads can be
+// printed and loads again as the same.
+func FuzzLoad(f *testing.F) {
+	seeds(f, func(server, access string) { f.Add(server, access) })
+	f.Add("HOSTNAME $$FWKNOP_DIR$;\n", v1("KEY_BASE64: x;", "EXPECT: granted ask tcp/22 from 192.0.2.1;"))
+	f.Fuzz(func(t *testing.T, server, access string) {
+		load := func(server, access string) (*Server, *Values, *Access, Problems) {
+			return Load(Options{FS: memFS{"main.conf": server, "access.conf": access}, Server: "main.conf", Access: "access.conf", Lenient: true})
+		}
+		start := time.Now()
+		s1, v1, a1, problems := load(server, access)
+		if d := time.Since(start); d > time.Second+time.Duration(len(server)+len(access))*50*time.Microsecond {
+			t.Errorf("%v for %d bytes", d, len(server)+len(access))
+		}
+		if len(problems) > 2*(MaxProblems+1) {
+			t.Errorf("%d problems", len(problems))
+		}
+		if problems.Failed() {
+			return
+		}
+		server2, access2 := v1.Format(false), a1.Format(false)
+		s2, v2, a2, problems := load(server2, access2)
+		if problems.Failed() {
+			t.Fatalf("refused after printing: %v\n%s\n%s", problems, server2, access2)
+		}
+		if v2.Format(false) != server2 || a2.Format(false) != access2 {
+			t.Fatalf("printed differently\n%q\n%q\n%q\n%q", server2, v2.Format(false), access2, a2.Format(false))
+		}
+		if !reflect.DeepEqual(s1, s2) {
+			t.Fatalf("server\n%+v\n%+v", s1, s2)
+		}
+		if g, w := typed(a2), typed(a1); g != w {
+			t.Fatalf("stanzas\n%s\nwant\n%s", g, w)
+		}
+	})
+}
+
+// typed shows everything of the stanzas but where they stand.
+func typed(a *Access) string {
+	var b strings.Builder
+	for _, s := range a.Stanzas {
+		s.Pos, s.Values = Pos{}, nil
+		gpg := ""
+		if s.GPG != nil {
+			gpg = fmt.Sprintf("%+v %q", *s.GPG, s.GPG.DecryptPW.Bytes())
+		}
+		for i := range s.Expectations {
+			s.Expectations[i].Pos = Pos{}
+		}
+		s.GPG = nil
+		fmt.Fprintf(&b, "%+v %q %q %s %v %v\n", s, s.Key.Bytes(), s.HMACKey.Bytes(), gpg, s.CmdRegex, s.RequireOSRegex)
+	}
+	return b.String()
+}
+
+func FuzzExpectation(f *testing.F) {
+	f.Add(`granted spa.granted ask tcp/22 from 192.0.2.1 user "a b" for 3`)
+	f.Add(`command run "x \" y" from ::1 at 1`)
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := ParseExpectation(text)
+		if err == nil && (e.Verdict == "" || !e.From.IsValid() && e.File == "") {
+			t.Errorf("%q is %+v", text, e)
+		}
+	})
+}
+
+// TestLinear: twice the file is about twice the time, for every shape that could
+// make it worse.
+func TestLinear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures time")
+	}
+	for _, tt := range []struct {
+		name string
+		text func(n int) string
+	}{
+		{"unknown keywords", func(n int) string { return v1() + strings.Repeat("OPEN_PORTZ: x;\n", n) }},
+		{"one line", func(n int) string {
+			return v1("REQUIRE_USERNAME: " + strings.Repeat("a,", min(n, MaxLine/2-20)) + "b;")
+		}},
+		{"stanzas", func(n int) string { return strings.Repeat(v1(), min(n/4, MaxStanzas)) }},
+		{"repetitions", func(n int) string { return v1(strings.Repeat("OPEN_PORTS: tcp/1;\n", n)) }},
+		{"expectations", func(n int) string { return v1(strings.Repeat("EXPECT: granted ask tcp/22 from 192.0.2.1;\n", n/4)) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cost := func(n int) time.Duration {
+				best := time.Hour
+				for range 3 {
+					start := time.Now()
+					loadText("AUTH_MODE PCAP;\n", tt.text(n))
+					best = min(best, time.Since(start))
+				}
+				return best
+			}
+			small, big := cost(4000), cost(32000)
+			if big > 24*small+50*time.Millisecond {
+				t.Errorf("%v for 4000, %v for eight times as much", small, big)
+			}
+		})
+	}
+}

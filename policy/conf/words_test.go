@@ -1,0 +1,110 @@
+package conf
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWords(t *testing.T) {
+	const forwarding = "ENABLE_IPT_FORWARDING Y;\n"
+	for _, tt := range []struct {
+		name, server, access string
+		want                 []string
+	}{
+		{"1.9", "", v1("REQUIRE_USERNAME: alice, bob;", "REQUIRE_SOURCE_ADDRESS: Y;"), []string{
+			"packets from anywhere, user alice or bob",
+			"an SPA message with the key (cbc), the address to open inside",
+			"opens what the client asks for of tcp/22 for 300 seconds"}},
+		{"2.6", "", "SOURCE 10.0.0.0/8, !10.1.2.3\nDESTINATION 192.0.2.1\nKEY sixteen letters!\nHMAC_KEY something else\nRESTRICT_PORTS tcp/25\nACCESS_EXPIRE_EPOCH 1999999999\n", []string{
+			"packets from 10.0.0.0/8 except 10.1.2.3 to 192.0.2.1",
+			"an SPA message with the key (cbc, HMAC sha256)",
+			"opens any port the client asks for but never tcp/25 for 30 seconds or as long as the client says, at most 300 seconds",
+			"ends on 2033-05-18T03:33:19Z"}},
+		{"shared sequence", "", "SOURCE: 192.0.2.0/24;\nSHARED_SEQUENCE: tcp/1, udp/2;\nOPEN_PORTS: tcp/22;\nKNOCK_LIMIT: 3;\nMIN_TIME_DIFF: 1;\nMAX_TIME_DIFF: 9;\nREQUIRE_OS_REGEX: linux;\nFW_ACCESS_TIMEOUT: 1;\n", []string{
+			"packets from 192.0.2.0/24",
+			"who knocks tcp/1, udp/2, within 60 seconds, more than 1 second apart, less than 9 seconds apart, at most 3 times a source, from a system like linux",
+			"opens tcp/22 for 1 second"}},
+		{"encrypted sequence", "", v1("ENCRYPT_SEQUENCE;", "KNOCK_INTERVAL: 0;", "REQUIRE_OS: Linux:2.4;"), []string{
+			"packets from anywhere",
+			"who knocks an encrypted sequence on ports 61000 to 61255, from Linux:2.4",
+			"opens tcp/22 and the port in the sequence for 300 seconds"}},
+		{"GnuPG", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID 1234ABCD", "RESTRICT_INTF eth0", "SHADOW Y"), []string{
+			"packets from anywhere on eth0",
+			"an SPA message with the key (cbc) or OpenPGP signed by 1234ABCD",
+			"opens any port the client asks for for 30 seconds or as long as the client says, at most 300 seconds",
+			"only reports: nothing is opened or run"}},
+		{"commands", "", v1("DISABLE_FW_ACCESS;", "ENABLE_CMD_EXEC;", "CMD_REGEX: ^ls$;", "CMD_EXEC_USER: nobody;", "CMD_SHELL: Y;", "ENABLE_CMD_SUDO_EXEC: Y;"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)", "opens nothing", "runs commands like ^ls$ as nobody through sudo in a shell"}},
+		{"any command", "", v1("ENABLE_CMD_EXEC;", "REQUIRE_AUTH_METHOD: crypt;"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc) and the user's password", "opens what the client asks for of tcp/22 for 300 seconds", "runs any command as root"}},
+		{"external", "", v1("EXTERNAL_CMD_OPEN: /bin/o;", "EXTERNAL_CMD_CLOSE: /bin/c;", "FW_ACCESS_TIMEOUT: 0;"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)", "runs /bin/o for what the client asks for of tcp/22 for ever"}},
+		{"cycle", "", v2("CMD_CYCLE_OPEN /bin/o", "CMD_CYCLE_CLOSE /bin/c", "CMD_CYCLE_TIMER 9"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)", "runs /bin/o, and after 9 seconds /bin/c"}},
+		{"forward", forwarding + "ENABLE_IPT_OUTPUT Y;\n", v1("ENABLE_FORWARD_ACCESS;", "INTERNAL_NET_ACCESS: 10.0.0.0/8;", "ENABLE_OUTPUT_ACCESS;"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)", "opens what the client asks for of tcp/22 for 300 seconds",
+			"only to hosts behind this one, in 10.0.0.0/8", "opens the output chain as well"}},
+		{"forced NAT", forwarding, v2("FORCE_NAT 10.0.0.5 22", "FORCE_SNAT 192.0.2.1", "OPEN_PORTS tcp/22"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds", "translated to 10.0.0.5:22, coming from 192.0.2.1"}},
+		{"forward all", forwarding, v2("FORWARD_ALL Y", "FORCE_MASQUERADE Y"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens every port for 30 seconds or as long as the client says, at most 300 seconds", "masqueraded"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, a, problems := loadText(tt.server, tt.access)
+			if problems.Failed() {
+				t.Fatal(problems)
+			}
+			if got, want := strings.Join(a.Stanzas[0].Words(), "\n"), strings.Join(tt.want, "\n"); got != want {
+				t.Errorf("\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestDangers(t *testing.T) {
+	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
+	for _, tt := range []struct {
+		name, server, access string
+		want                 []string // keywords
+	}{
+		{"a good one", "", v2(safe), nil},
+		{"any command", "", v2(safe, "ENABLE_CMD_EXEC Y"), []string{"access.conf:7 ENABLE_CMD_EXEC"}},
+		{"loose expression", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ls"), []string{"access.conf:8 CMD_REGEX"}},
+		{"tight expression in a shell", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$", "CMD_SHELL Y"), []string{"access.conf:9 CMD_SHELL"}},
+		{"sequence in clear", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE"}},
+		{"encrypted sequence", "", v1("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
+		{"source address", "", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), []string{"access.conf:1 REQUIRE_SOURCE_ADDRESS"}},
+		{"source address for all", "REQUIRE_SOURCE_ADDRESS Y;\n", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), nil},
+		{"no HMAC", "", v2("REQUIRE_SOURCE_ADDRESS Y", "OPEN_PORTS tcp/22"), []string{"access.conf:1 HMAC_KEY"}},
+		{"old ciphers", "", v2(safe, "HMAC_DIGEST_TYPE md5", "ENCRYPTION_MODE ECB"), []string{"access.conf:7 HMAC_DIGEST_TYPE", "access.conf:8 ENCRYPTION_MODE"}},
+		{"any port", "", v2("REQUIRE_SOURCE_ADDRESS Y", "HMAC_KEY something else"), []string{"access.conf:1 OPEN_PORTS"}},
+		{"short ids", "", v2(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ABCD1234"), []string{"access.conf:9 GPG_REMOTE_ID"}},
+		{"any signer, forged", "", v2(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "GPG_IGNORE_SIG_VERIFY_ERROR Y", "GPG_ALLOW_NO_MDC Y", "GPG_USE_OPTIONS Y"), []string{
+			"access.conf:9 GPG_REMOTE_ID", "access.conf:10 GPG_IGNORE_SIG_VERIFY_ERROR", "access.conf:11 GPG_ALLOW_NO_MDC", "access.conf:12 GPG_USE_OPTIONS"}},
+		{"client's time", "", v1("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "PERMIT_CLIENT_TIMEOUT;"), []string{"access.conf:1 MAX_FW_TIMEOUT"}},
+		{"forwarding anywhere", "ENABLE_IPT_FORWARDING Y;\n", v2(safe), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", v2(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
+		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", v2(safe), []string{
+			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
+		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", v2(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, v, a, problems := loadText(tt.server, tt.access)
+			if problems.Failed() {
+				t.Fatal(problems)
+			}
+			var got []string
+			for _, p := range Dangers(s, v, a) {
+				got = append(got, p.Pos.String()+" "+p.Keyword)
+				if p.Severity != Warning {
+					t.Errorf("%v is no warning", p)
+				}
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(tt.want, "\n"); g != w {
+				t.Errorf("\n%s\nwant\n%s", g, w)
+			}
+		})
+	}
+}
