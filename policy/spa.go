@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,8 +23,10 @@ type request struct {
 	text  []byte
 	info  spa.CarrierInfo
 	msg   spa.Message
+	seen  replay.Packet
 	trace *Trace // nil: nobody asks, and the store is written
 
+	wanted bool // some stanza is meant for it
 	opened bool // some stanza opened it, so that the store knows it
 	ended  bool // the store ended it: no stanza can help
 }
@@ -66,35 +67,50 @@ func refuse(reason Reason, text string) *refusal {
 // Shadow stanzas are asked too, but what they say neither grants nor ends
 // anything: it goes into Also, or stands for the whole where no other stanza has
 // an opinion.
-func (e *Engine) decideSPA(now time.Time, ev *parse.Event, trace *Trace) Decision {
-	if len(e.spa) == 0 || !e.candidate(ev, trace) {
-		return Decision{}
-	}
-	forSource := slices.ContainsFunc(e.spa, func(st stanza) bool { return st.covers(ev) == "" })
-	if !forSource && trace == nil && !shaped(ev.Payload, e.carrier.OverHTTP) {
-		return Decision{}
-	}
+//
+// It comes after admit.
+func (e *Engine) decideSPA() Decision {
 	r := &e.request
-	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
-	var ok bool
-	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, e.carrier, e.html)
-	trace.stage("carrier", ok, carrierText(r, ok))
 	switch {
-	case !ok:
-		return Decision{}
-	case !forSource && !looksSPA(r.text):
-		return Decision{}
-	case !forSource:
+	case !r.wanted:
 		e.traceSources(r)
 		return r.deny(nil, refuse(NoStanza, ""))
 	case e.server.Blacklist.Contains(r.src()):
-		trace.stage("blacklist", false, "the source is in BLACKLIST")
-		if !looksSPA(r.text) {
-			return Decision{}
-		}
+		r.trace.stage("blacklist", false, "the source is in BLACKLIST")
 		return r.deny(nil, refuse(SPASource, "the source is in BLACKLIST"))
 	}
 	return e.ask(r)
+}
+
+// admit says whether a packet is worth a decision, and makes the request of it. All
+// that happens to the packets of a flood happens here, without an allocation.
+func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
+	if len(e.spa) == 0 || !e.candidate(ev, trace) {
+		return false
+	}
+	r := &e.request
+	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
+	r.wanted = e.wants(ev)
+	if !r.wanted && trace == nil && len(ev.Payload) < shapedLen {
+		return false
+	}
+	var ok bool
+	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, e.carrier, e.html)
+	trace.stage("carrier", ok, carrierText(r, ok))
+	if !ok {
+		return false
+	}
+	return r.wanted && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksSPA(r.text)
+}
+
+// wants reports that some stanza is meant for the packet.
+func (e *Engine) wants(ev *parse.Event) bool {
+	for i := range e.spa {
+		if e.spa[i].covers(ev) == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // candidate reports that ev can carry SPA at all.
@@ -241,7 +257,12 @@ func (r *request) outcome(name string, err error) (*refusal, step) {
 	}
 	for _, k := range openErrors {
 		if errors.Is(err, k.err) {
-			return refuse(k.reason, ruleOf(err)), k.at
+			ref := refuse(k.reason, ruleOf(err))
+			var signer *spa.SignerError
+			if errors.As(err, &signer) {
+				ref.detail.Signer = signer.ID
+			}
+			return ref, k.at
 		}
 	}
 	return nil, atNothing
@@ -277,9 +298,9 @@ func (e *Engine) remember(r *request) *refusal {
 		return nil
 	}
 	r.opened = true
-	p := replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
+	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
-	first, fresh, err := e.see(&p, r.trace != nil)
+	first, fresh, err := e.see(&r.seen, r.trace != nil)
 	var ref *refusal
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
@@ -345,9 +366,4 @@ const (
 func looksSPA(text []byte) bool {
 	return len(text) >= shapedGPGLen || len(text) >= shapedLen &&
 		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
-}
-
-// shaped is a cheap look at a payload before anything is copied.
-func shaped(payload []byte, http bool) bool {
-	return http || len(payload) >= shapedLen
 }
