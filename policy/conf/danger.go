@@ -121,6 +121,9 @@ func (d *danger) gpg() {
 	if g.AllowNoMDC {
 		d.warn("GPG_ALLOW_NO_MDC", "messages can be changed on their way")
 	}
+	if g.AllowWeak {
+		d.warn("GPG_ALLOW_WEAK_SIG", "signatures of that kind can be forged with effort")
+	}
 	if g.UseOptions {
 		d.warn("GPG_USE_OPTIONS", "the options file of the home directory can weaken gpg")
 	}

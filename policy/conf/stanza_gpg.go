@@ -53,6 +53,7 @@ func (m *maker) gpg() {
 		DisableSig:   unsigned,
 		IgnoreSigErr: v.Bool("GPG_IGNORE_SIG_VERIFY_ERROR"),
 		AllowNoMDC:   v.Bool("GPG_ALLOW_NO_MDC"),
+		AllowWeak:    v.Bool("GPG_ALLOW_WEAK_SIG"),
 		CheckTrust:   v.Generation != V1,
 	}
 	if m.ld.GPGOptions != 0 {

@@ -71,6 +71,8 @@ var AccessKeywords = []Keyword{
 		Text: "Accept a signature that does not verify."},
 	{Name: "GPG_ALLOW_NO_MDC", File: AccessFile, Kind: Flag, Default: "N", Origin: Ours,
 		Text: "Accept messages without integrity protection, as very old clients send them."},
+	{Name: "GPG_ALLOW_WEAK_SIG", File: AccessFile, Kind: Flag, Default: "N", Origin: Ours,
+		Text: "Accept signatures with SHA-1 and of RSA and DSA keys of 1024 bits, as were usual before 2010."},
 	{Name: "GPG_AGENT_INFO", File: AccessFile, Kind: Text, Origin: In1, Verdict: Obsolete, Text: "Socket of an old gpg-agent."},
 
 	{Name: "OPEN_PORTS", File: AccessFile, Kind: PortList, Origin: all3, Repeat: true,

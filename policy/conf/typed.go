@@ -178,6 +178,7 @@ type GPG struct {
 	// CheckTrust, in 2.6 files: where the owner of the home has said whose keys to
 	// believe in (ownertrust), only keys that are valid by that may sign.
 	CheckTrust bool
+	AllowWeak  bool // GPG_ALLOW_WEAK_SIG: accept SHA-1 and keys of 1024 bits (our keyword)
 	AllowNoMDC bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
 }
 
