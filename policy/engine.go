@@ -178,6 +178,7 @@ func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, er
 		DisableSig:   st.GPG.DisableSig,
 		IgnoreSigErr: st.GPG.IgnoreSigErr,
 		AllowNoMDC:   st.GPG.AllowNoMDC,
+		AllowWeak:    st.GPG.AllowWeak,
 		HMACKey:      st.HMACKey.Bytes(),
 		HMACType:     st.HMACType,
 		Rules:        rules,
@@ -219,8 +220,13 @@ func (e *Engine) Sync() error {
 //
 // A packet that is both an SPA message and a knock is decided as the message,
 // unless only the knock grants; a grant of the other kind then stands in Also.
-func (e *Engine) Decide(now time.Time, ev *parse.Event) Decision {
-	d := combine(e.decideSPA(now, ev, nil), e.decideKnock(now, ev, false))
+func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
+	if e.admit(now, ev, nil) {
+		d = e.decideSPA()
+	}
+	if e.step(now, ev) {
+		d = combine(d, e.decideKnock(now, ev, false))
+	}
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
 			return e.unrecorded(d, err)

@@ -40,17 +40,21 @@ type Check struct {
 // sequences do move on, for a knock is judged with those before it.
 func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	var t Trace
-	message := e.decideSPA(now, ev, &t)
-	t.Decision = combine(message, e.explainKnock(now, ev, &t))
+	if e.admit(now, ev, &t) {
+		t.Decision = e.decideSPA()
+	}
+	if e.tracker != nil {
+		t.Decision = combine(t.Decision, e.explainKnock(now, ev, &t))
+	}
 	return t
 }
 
 // explainKnock adds what the packet meant for the sequences of its source.
 func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision {
-	if e.tracker == nil {
-		return Decision{}
+	var d Decision
+	if e.step(now, ev) {
+		d = e.decideKnock(now, ev, true)
 	}
-	d := e.decideKnock(now, ev, true)
 	for i := range e.results {
 		r := &e.results[i]
 		st := &e.opts.Access.Stanzas[r.Stanza]

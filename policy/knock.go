@@ -30,17 +30,20 @@ func (e *Engine) newTracker() *knock.Tracker {
 	return nil
 }
 
-// decideKnock takes the packet as one knock. Every stanza that it completes
-// grants: the first is the decision, the others stand in Also. If none grants, the
-// refusal that came furthest in its sequence counts. peek leaves the store alone.
-func (e *Engine) decideKnock(now time.Time, ev *parse.Event, peek bool) Decision {
+// step takes the packet as one knock and reports that it meant something.
+func (e *Engine) step(now time.Time, ev *parse.Event) bool {
 	if e.tracker == nil {
-		return Decision{}
+		return false
 	}
 	e.results = e.tracker.Step(now, ev, e.results[:0])
-	if len(e.results) == 0 {
-		return Decision{}
-	}
+	return len(e.results) > 0
+}
+
+// decideKnock makes a decision of what step found. Every stanza that the packet
+// completes grants: the first is the decision, the others stand in Also. If none
+// grants, the refusal that came furthest in its sequence counts. peek leaves the
+// store alone.
+func (e *Engine) decideKnock(now time.Time, ev *parse.Event, peek bool) Decision {
 	var best Decision
 	var also, shadows []Decision
 	far := -1

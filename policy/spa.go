@@ -284,8 +284,7 @@ var openErrors = []struct {
 
 // ruleOf is the rule that an error of package spa names: no packet data.
 func ruleOf(err error) string {
-	var f interface{ Rule() string }
-	if errors.As(err, &f) {
+	if f, ok := err.(interface{ Rule() string }); ok {
 		return f.Rule()
 	}
 	return ""

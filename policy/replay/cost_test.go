@@ -120,7 +120,7 @@ func BenchmarkJournal(b *testing.B) {
 func FuzzOpen(f *testing.F) {
 	key := KeyOf(packet(1, t0).Plaintext)
 	f.Add([]byte(header))
-	f.Add(append([]byte(header), appendLine(nil, packet(1, t0))...))
+	f.Add(append([]byte(header), appendLine(nil, key, packet(1, t0))...))
 	f.Add([]byte("10.77.0.2 " + b64(key[:]) + " [Tue Nov 14 22:13:25 2023]"))
 	f.Add([]byte(b64(key[:]) + " 17 10.77.0.2 57300 10.77.0.1 62201 1700000005\n\x00\x00"))
 	f.Add([]byte(horizonMark + "2023-11-14T22:13:20.000000Z\n"))

@@ -163,12 +163,13 @@ func (j *Journal) Add(p *Packet) (First, bool, error) {
 	if j.broken != nil {
 		return First{}, false, j.broken
 	}
-	first, seen, err := j.Seen(p)
+	sum := KeyOf(p.Plaintext)
+	first, seen, err := j.seen(idOf(sum), p)
 	if seen || err != nil {
 		return first, false, err
 	}
-	j.table.insert(recordOf(p))
-	j.line = appendLine(j.line[:0], p)
+	j.table.insert(recordOf(idOf(sum), p))
+	j.line = appendLine(j.line[:0], sum, p)
 	if err := j.append(j.line); err != nil {
 		return First{}, false, err
 	}

@@ -29,8 +29,7 @@ var (
 )
 
 // appendLine adds the line of a fresh p to b.
-func appendLine(b []byte, p *Packet) []byte {
-	key := KeyOf(p.Plaintext)
+func appendLine(b []byte, key Key, p *Packet) []byte {
 	b = base64.RawStdEncoding.AppendEncode(b, key[:])
 	b = p.Time.UTC().AppendFormat(append(b, ' '), stamp)
 	b = append(b, ' ')

@@ -34,7 +34,16 @@ const dropMin = 4096
 
 // Seen implements [Store].
 func (s *set) Seen(p *Packet) (First, bool, error) {
-	if r := s.lookup(p); r != nil {
+	return s.seen(idOf(sha256.Sum256(p.Plaintext)), p)
+}
+
+// seen is Seen of a message whose id is known.
+func (s *set) seen(key id, p *Packet) (First, bool, error) {
+	r := s.table.find(key)
+	if r == nil && s.shapes != 0 {
+		r = s.lookupOld(p)
+	}
+	if r != nil {
 		return r.first(), true, nil
 	}
 	if !p.Sent.IsZero() && p.Sent.Before(s.horizon) {
@@ -43,10 +52,8 @@ func (s *set) Seen(p *Packet) (First, bool, error) {
 	return First{}, false, nil
 }
 
-func (s *set) lookup(p *Packet) *record {
-	if r := s.table.find(idOf(sha256.Sum256(p.Plaintext))); r != nil || s.shapes == 0 {
-		return r
-	}
+// lookupOld looks for the message under the digests of the older daemons.
+func (s *set) lookupOld(p *Packet) *record {
 	body := p.Plaintext
 	if i := bytes.LastIndexByte(body, ':'); i >= 0 {
 		body = body[:i]
@@ -113,8 +120,8 @@ func idOf20(sum [20]byte) id { return id(sum[:16]) }
 // recordOf is the record of a fresh p. It stays for as long as the message can
 // be young enough: the later of sighting and time stamp counts, as a message from
 // the future is refused today and would be welcome then.
-func recordOf(p *Packet) record {
-	r := record{id: idOf(sha256.Sum256(p.Plaintext)), seen: p.Time.UnixMicro(), keep: p.Time.Unix()}
+func recordOf(key id, p *Packet) record {
+	r := record{id: key, seen: p.Time.UnixMicro(), keep: p.Time.Unix()}
 	if p.Src.IsValid() {
 		r.src = p.Src.Addr().As16()
 	}
@@ -147,11 +154,12 @@ func NewMemory(opts Options) *Memory { return &Memory{set{opts: opts}} }
 
 // Add implements [Store].
 func (m *Memory) Add(p *Packet) (First, bool, error) {
-	first, seen, err := m.Seen(p)
+	key := idOf(sha256.Sum256(p.Plaintext))
+	first, seen, err := m.seen(key, p)
 	if seen || err != nil {
 		return first, false, err
 	}
-	m.table.insert(recordOf(p))
+	m.table.insert(recordOf(key, p))
 	if m.due() {
 		m.dropBefore(m.opts.cutoff(p.Time))
 	}
