@@ -93,11 +93,6 @@ S44:64:1:60:M*,S,T,N,W3:                    Linux:Android::Linux (Android, older
 65535:64:1:64:M*,N,W7,N,N,T,S,E,E:          iOS:12-13::iOS 12 - 13 (iPhone, iPad)
 10240:64:1:64:M*,N,W3,N,N,T,S,E,E:          iOS:13::iOS 13 (iPhone, iPad)
 65535:64:1:48:M*,S,E,E:                     MacOS:X:10.9-10.12:Mac OS X 10.9 - 10.12 (repeated SYN)
-65535:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
-65535:64:1:60:M*,N,W1,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
-65535:64:1:60:M*,N,W2,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
-32768:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
-10000:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
 65535:64:1:44:M*:                           MacOS:X:noRFC1323:Mac OS X (no RFC1323)
 32768:64:1:44:M*:                           MacOS:X:noRFC1323:Mac OS X (no RFC1323)
 
@@ -208,7 +203,6 @@ S3:255:1:60:M*,N,N,T,S,E,E:                 F5:Big-IP::F5 Big-IP
 S1:64:0:44:M1400:                           Cisco:IP Phone::Cisco IP Phone
 32768:64:1:48:M1360,N,N,S:                  Nintendo:3DS::Nintendo 3DS
 32768:64:1:48:M1460,N,N,S:                  Nintendo:Wii::Nintendo Wii
-8192:64:1:48:M1460,N,N,S:                   Nintendo:Wii::Nintendo Wii
 65535:128:0:60:M1452,N,N,S,N,N,T:           Blackberry:::Blackberry
 16384:255:0:44:M1398:                       PalmOS:5.2:Clie:PalmOS 5.2 (Clie)
 S14:255:0:44:M1350:                         PalmOS:5.2:Treo:PalmOS 5.2.1 (Treo)
@@ -480,6 +474,16 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 *:128:1:48:M*,N,N,S:                        @Windows:XP::Windows XP/2000
 *:128:1:48:M*,N,N,S:                        @Windows:2000::Windows XP/2000
 
+# --- More of those years ---
+#
+# Early Mac OS X has the shapes of the FreeBSD it came from (the Satori
+# collection).
+65535:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
+65535:64:1:60:M*,N,W1,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
+65535:64:1:60:M*,N,W2,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
+32768:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
+10000:64:1:60:M*,N,W0,N,N,T:                MacOS:X:10.0-10.3:Mac OS X 10.0 - 10.3
+
 # --- Guesses ---
 #
 # Layouts that belong to one family, whatever the window, as p0f 3.09b lists some.
@@ -522,6 +526,7 @@ S44:64:1:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer
 65535:16:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 65535:32:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 65535:64:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
+8192:64:1:48:M1460,N,N,S:                   @Nintendo:Wii::Nintendo Wii
 #
 # Hosts seen while they ran an old nmap (the Satori collection).
 %1024:64:0:60:W10,N,M265,T:                 @Linux:2.2-2.4:nmap:Linux 2.2 - 2.4 (running NMAP)
