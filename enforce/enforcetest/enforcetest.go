@@ -60,6 +60,7 @@ func Run(t *testing.T, v Variant) {
 		{"Wipe", testWipe},
 		{"Batch", testBatch},
 		{"Teardown", testTeardown},
+		{"Many", testMany},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

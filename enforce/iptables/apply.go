@@ -44,8 +44,9 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 type plan struct {
 	b       *Backend
 	scripts [2]script
-	lengths map[chainID]int
-	changed map[string]*entry // nil: gone
+	deletes map[chainID][]listed // follow what the scripts insert
+	lengths map[chainID]int      // change of the chains' lengths
+	changed map[string]*entry    // nil: gone
 	needs   map[ruleChain]bool
 }
 
@@ -56,7 +57,8 @@ type ruleChain struct {
 }
 
 func (b *Backend) newPlan() *plan {
-	return &plan{b: b, lengths: make(map[chainID]int), changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
+	return &plan{b: b, deletes: make(map[chainID][]listed), lengths: make(map[chainID]int),
+		changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
 }
 
 func (p *plan) entry(key string) *entry {
@@ -92,8 +94,9 @@ func (p *plan) close(key string) {
 	}
 	for _, r := range old.rules {
 		c := p.b.cfg.Chains[r.role]
-		p.scripts[family(r.v6)].add(c.Table, "-D "+c.To+" "+r.text)
-		p.lengths[chainID{r.v6, c.Table, c.To}]--
+		id := chainID{r.v6, c.Table, c.To}
+		p.deletes[id] = append(p.deletes[id], r)
+		p.lengths[id]--
 	}
 }
 
@@ -170,7 +173,11 @@ func (p *plan) run(ctx context.Context) error {
 		return err
 	}
 	for _, t := range p.b.tools() {
-		if err := t.run(ctx, &p.scripts[family(t.v6)]); err != nil {
+		sc := &p.scripts[family(t.v6)]
+		if err := p.addDeletes(t, sc); err != nil {
+			return err
+		}
+		if err := t.run(ctx, sc); err != nil {
 			return err
 		}
 	}
