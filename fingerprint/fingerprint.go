@@ -44,6 +44,10 @@
 // broken options fit only where ! is asked for. A quirk that the record cannot
 // show (the numbers need --log-tcp-sequence) never makes a difference.
 //
+// The files of p0f 2 (SYN mode) and of pf load as they are. Two things differ from
+// p0f: a size of * is any size, not 100 bytes or more, and Sn and Tn count in the
+// MSS of the packet alone, never in Ethernet's instead.
+//
 // A genre that begins with @ marks a generic signature, a guess: these are
 // reported after all specific ones. One that begins with * or - marks a tool or
 // an application with a TCP stack of its own.
