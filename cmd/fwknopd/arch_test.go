@@ -32,10 +32,11 @@ var mayImport = map[string][]string{
 	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce"},
 	"enforce/iptables":  {"enforce"},
 	"enforce/nftables":  {"enforce"},
-	"enforce/ipfw":      {"enforce"},
-	"enforce/external":  {"enforce"},
+	"enforce/command":   nil,
+	"enforce/ipfw":      {"enforce", "enforce/command"},
+	"enforce/external":  {"enforce", "enforce/command"},
 	"enforce/conntrack": {"enforce"},
-	"enforce/monitor":   {"enforce"},
+	"enforce/monitor":   {"enforce", "enforce/command"},
 }
 
 // pure packages do no I/O, read no clock and log nothing.

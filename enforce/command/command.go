@@ -1,0 +1,145 @@
+// Package command runs one program with bounds: as a chosen user, without a
+// shell, in a plain environment, for a limited time after which its whole process
+// group is killed, and with a limited part of its output kept.
+//
+// Entry point: [Run].
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// A Command is a program to run.
+type Command struct {
+	Argv        []string // a name without a slash is looked for in PATH of Environment
+	User, Group string   // names or numbers; "": as we are
+	Environment []string // nil: [Plain]
+	Timeout     time.Duration
+	MaxOutput   int // bytes to keep; 0: 4096
+}
+
+// A Result is how a program ended.
+type Result struct {
+	Status   int    // exit status; -1 if a signal ended it
+	Output   string // beginning of what it wrote, both streams as they came
+	Cut      bool   // it wrote more
+	TimedOut bool
+	Took     time.Duration
+}
+
+// Plain is the environment of a program that gets none of ours.
+var Plain = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+
+const (
+	defaultOutput  = 4096
+	defaultTimeout = 30 * time.Second
+	grace          = 2 * time.Second        // from TERM to KILL
+	linger         = 200 * time.Millisecond // for output that a child left behind still holds open
+)
+
+// ErrEmpty is a command without a program.
+var ErrEmpty = errors.New("empty command")
+
+// Run runs c to its end. That the program failed or ran out of time is in the
+// Result; the error is that it could not be started. When ctx ends, it is killed
+// as if its time were over.
+func Run(ctx context.Context, c Command) (Result, error) {
+	cmd, out, err := prepare(c)
+	if err != nil {
+		return Result{}, err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return Result{}, err
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		cmd.Wait() // its error is in ProcessState, or about lingering output
+	}()
+	timedOut := await(ctx, cmd.Process.Pid, c.Timeout, done)
+	text, cut := out.text()
+	return Result{
+		Status: cmd.ProcessState.ExitCode(), Output: text, Cut: cut,
+		TimedOut: timedOut, Took: time.Since(begin),
+	}, nil
+}
+
+func prepare(c Command) (*exec.Cmd, *head, error) {
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return nil, nil, ErrEmpty
+	}
+	env := c.Environment
+	if env == nil {
+		env = Plain
+	}
+	path, err := find(c.Argv[0], env)
+	if err != nil {
+		return nil, nil, err
+	}
+	cred, err := credential(c.User, c.Group)
+	if err != nil {
+		return nil, nil, err
+	}
+	out := &head{max: c.MaxOutput}
+	if out.max <= 0 {
+		out.max = defaultOutput
+	}
+	return &exec.Cmd{
+		Path: path, Args: c.Argv, Env: env, Dir: "/", Stdout: out, Stderr: out, WaitDelay: linger,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
+	}, out, nil
+}
+
+// find looks for a program in PATH of env, not in our own.
+func find(name string, env []string) (string, error) {
+	if strings.ContainsRune(name, '/') {
+		return name, nil
+	}
+	for _, v := range env {
+		dirs, ok := strings.CutPrefix(v, "PATH=")
+		if !ok {
+			continue
+		}
+		for _, dir := range filepath.SplitList(dirs) {
+			path := filepath.Join(dir, name)
+			if info, err := os.Stat(path); filepath.IsAbs(path) && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				return path, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
+}
+
+// await waits for the end of the process, and after the timeout brings it about,
+// for all of its group.
+func await(ctx context.Context, group int, timeout time.Duration, done <-chan struct{}) (timedOut bool) {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
+	limit := time.NewTimer(timeout)
+	defer limit.Stop()
+	select {
+	case <-done:
+		return false
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	syscall.Kill(-group, syscall.SIGTERM)
+	limit.Reset(grace)
+	select {
+	case <-done:
+	case <-limit.C:
+	}
+	syscall.Kill(-group, syscall.SIGKILL)
+	<-done
+	return true
+}

@@ -1,0 +1,32 @@
+package command
+
+import (
+	"strings"
+	"sync"
+)
+
+// A head keeps the beginning of what is written to it and takes the rest without
+// complaint, so that the writer does not stall.
+type head struct {
+	max int
+
+	mu  sync.Mutex
+	buf []byte
+	cut bool
+}
+
+// Write implements [io.Writer].
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := min(len(p), h.max-len(h.buf))
+	h.buf = append(h.buf, p[:n]...)
+	h.cut = h.cut || n < len(p)
+	return len(p), nil
+}
+
+func (h *head) text() (text string, cut bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.ToValidUTF8(string(h.buf), "\uFFFD"), h.cut
+}
