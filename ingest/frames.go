@@ -6,21 +6,16 @@ import (
 	"io"
 	"time"
 
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
 var errNoCapture = errors.New("not a capture file")
 
-// A FrameFilter says whether a frame of a link type is wanted. The packages's
-// filter language compiles to one.
-type FrameFilter interface {
-	Match(link parse.LinkType, frame []byte) bool
-}
-
 // frameOptions are what frames of any source are read with.
 type frameOptions struct {
-	filter FrameFilter // nil: all
-	rawIP  bool        // frames are IP packets, whatever the header says
+	filter *filter.Filter // nil: all
+	rawIP  bool           // frames are IP packets, whatever the header says
 }
 
 // frames decodes frames of one link type, which may change between records.

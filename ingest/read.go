@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -28,7 +29,7 @@ type ReadOptions struct {
 	// their events have OriginKernel whatever the line looks like.
 	KernelOnly bool
 	// Filter says which frames of captures are wanted. nil: all.
-	Filter FrameFilter
+	Filter *filter.Filter
 	// Problem, if not nil, is told of each malformed record, and of what is wrong
 	// with an input as a whole. It is called from the goroutine that calls Next.
 	Problem func(Problem)

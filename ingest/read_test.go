@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -236,6 +237,29 @@ func TestReadMatchAndOrigin(t *testing.T) {
 	}
 	if p := r.Position(); p.Name != name || p.Record != 2 {
 		t.Errorf("position %+v", p)
+	}
+}
+
+func TestReadFiltered(t *testing.T) {
+	f, err := filter.Parse("udp port 62201 and not ip6")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := udpFrame("other port")
+	other[37]--
+	data := appendPcapRecord(binary.LittleEndian, false, buildPcap("one"), captureStart, other)
+	var got reading
+	opt := got.options()
+	opt.Filter = f
+	r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := readAll(t, r, &got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got.payloads, []string{"one"}) || got.counts.NotOurs != 1 {
+		t.Errorf("got %+v", got)
 	}
 }
 

@@ -11,23 +11,34 @@ const (
 	nfulaPrefix  = 10
 )
 
-// nflog reads LINKTYPE_NFLOG: four bytes of nfgenmsg, then attributes of length,
-// type and value, padded to four bytes. Attributes are in the byte order of the
-// host that captured them, which nothing but their plausibility tells.
+// nflog decodes the packet of an NFLOG message.
 func (d *Decoder) nflog(b []byte, ev *Event) error {
+	payload, prefix, err := NFLOGPacket(b)
+	if err != nil {
+		return err
+	}
+	ev.Prefix = prefix
+	return d.ip(payload, ev)
+}
+
+// NFLOGPacket finds the IP packet and the log prefix in a frame of [LinkNFLOG]:
+// four bytes of nfgenmsg, then attributes of length, type and value, padded to
+// four bytes. Attributes are in the byte order of the host that captured them,
+// which nothing but their plausibility tells. Both results alias b. The error
+// wraps [ErrSkip].
+func NFLOGPacket(b []byte) (payload, prefix []byte, err error) {
 	if len(b) < 8 {
-		return errShortLink
+		return nil, nil, errShortLink
 	}
 	b = b[4:]
 	order := binary.ByteOrder(binary.LittleEndian)
 	if n := order.Uint16(b); n < 4 || int(n) > len(b) {
 		order = binary.BigEndian
 	}
-	var payload, prefix []byte
 	for len(b) >= 4 {
 		n, kind := int(order.Uint16(b)), order.Uint16(b[2:])
 		if n < 4 {
-			return errNFLOG
+			return nil, nil, errNFLOG
 		}
 		value := b[4:max(4, min(n, len(b)))]
 		switch kind &^ 0xc000 { // less the flags nested and net byte order
@@ -39,8 +50,7 @@ func (d *Decoder) nflog(b []byte, ev *Event) error {
 		b = b[min((n+3)&^3, len(b)):]
 	}
 	if payload == nil {
-		return errNotIP
+		return nil, nil, errNotIP
 	}
-	ev.Prefix = prefix
-	return d.ip(payload, ev)
+	return payload, prefix, nil
 }

@@ -1,0 +1,122 @@
+// Package filter reads a subset of the pcap-filter(7) language and compiles it to
+// classic BPF, for the kernel to run before the first packet reaches us and for
+// captures that are read back. What it accepts, it accepts and means as libpcap
+// does, to the same verdict on every packet; anything else is refused with the
+// column where it stands.
+//
+// The language:
+//
+//	ip  ip6  tcp  udp  icmp  icmp6
+//	[ip | ip6] [src | dst | src or dst | src and dst] host ADDRESS
+//	[ip | ip6] [src | dst | …] net NETWORK          10.0.0.0/8, 10.1, 192.0.2.0 mask 255.255.255.0, 2001:db8::/32
+//	[tcp | udp] [src | dst | …] port NUMBER
+//	[tcp | udp] [src | dst | …] portrange FROM-TO
+//	not  !  and  &&  or  ||  ( )
+//
+// "and" and "or" have the same precedence and group from the left, as in libpcap.
+// Qualifiers carry over to a bare value: "port 22 or 80", "tcp port (22 or 80)".
+// Addresses and ports are numbers; names would need a resolver or /etc/services.
+// As in libpcap, "port" without a protocol means TCP, UDP or SCTP, never matches
+// behind a first fragment, and a frame with a VLAN tag is neither IP nor IPv6.
+package filter
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/net/bpf"
+
+	"fwknopd/parse"
+)
+
+// maxText bounds an expression.
+const maxText = 4096
+
+// A Filter is a compiled expression. nil is a filter that matches everything. A
+// Filter is for any number of goroutines.
+type Filter struct {
+	text  string
+	root  node
+	match map[parse.LinkType]*bpf.VM
+}
+
+// An Error is an expression that is not accepted.
+type Error struct {
+	Column int // in bytes, from 1
+	Text   string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("filter, column %d: %s", e.Column, e.Text) }
+
+// Parse compiles an expression. An empty one, or the word NONE, is no filter: nil.
+// Other errors than those of size are of type [*Error].
+func Parse(expr string) (*Filter, error) {
+	if s := strings.TrimSpace(expr); s == "" || strings.EqualFold(s, "none") {
+		return nil, nil
+	}
+	if len(expr) > maxText {
+		return nil, fmt.Errorf("filter: longer than %d characters", maxText)
+	}
+	root, err := parseText(expr)
+	if err != nil {
+		return nil, err
+	}
+	f := &Filter{text: expr, root: root, match: make(map[parse.LinkType]*bpf.VM)}
+	for link, layout := range layouts {
+		program, err := compile(root, layout)
+		if err != nil {
+			return nil, err
+		}
+		if f.match[link], err = bpf.NewVM(program); err != nil {
+			return nil, fmt.Errorf("filter: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// String returns the expression.
+func (f *Filter) String() string {
+	if f == nil {
+		return ""
+	}
+	return f.text
+}
+
+// Program returns the filter for frames of a link type, ready to be attached to a
+// socket. Packets that match are kept whole. A nil Filter has a program as well:
+// it keeps everything.
+func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
+	layout, ok := layouts[link]
+	if !ok {
+		return nil, fmt.Errorf("filter: not possible for %v", link)
+	}
+	root := node(all{})
+	if f != nil {
+		root = f.root
+	}
+	program, err := compile(root, layout)
+	if err != nil {
+		return nil, err
+	}
+	return bpf.Assemble(program)
+}
+
+// Match says whether a frame matches.
+func (f *Filter) Match(link parse.LinkType, frame []byte) bool {
+	if f == nil {
+		return true
+	}
+	if link == parse.LinkNFLOG {
+		payload, _, err := parse.NFLOGPacket(frame)
+		if err != nil {
+			return false
+		}
+		link, frame = parse.LinkRaw, payload
+	}
+	vm := f.match[link]
+	if vm == nil {
+		return false
+	}
+	n, err := vm.Run(frame)
+	return err == nil && n > 0
+}

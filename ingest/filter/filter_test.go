@@ -1,0 +1,182 @@
+package filter
+
+import (
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"fwknopd/parse"
+)
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+const (
+	udp4 = "45000020 1c46 4000 40 11 0000 c0000207 c6336401 d558 f2f9 000c 0000 64656164"     // 192.0.2.7:54616 > 198.51.100.1:62201
+	frag = "45000020 1c46 2001 40 11 0000 c0000207 c6336401 d558 f2f9 000c 0000 64656164"     // not the first one
+	opts = "46000024 0000 0000 40 06 0000 c0000207 c6336401 01010101 d558 0016 00000000 0000" // TCP to port 22 behind IP options
+	udp6 = "60000000 000c 11 3f 20010db8000000000000000000000007 20010db8000000000000000000000001 d558 f2f9 000c 0000 64656164"
+	arp  = "0001 0800 06 04 0001 020000000001 c0000207 000000000000 c6336401"
+)
+
+func TestMatch(t *testing.T) {
+	const eth = "020000000001 020000000002 "
+	frames := map[string]struct {
+		link  parse.LinkType
+		frame string
+	}{
+		"udp4":     {parse.LinkEthernet, eth + "0800" + udp4},
+		"frag":     {parse.LinkEthernet, eth + "0800" + frag},
+		"opts":     {parse.LinkEthernet, eth + "0800" + opts},
+		"udp6":     {parse.LinkEthernet, eth + "86dd" + udp6},
+		"arp":      {parse.LinkEthernet, eth + "0806" + arp},
+		"vlan":     {parse.LinkEthernet, eth + "8100 0007 0800" + udp4},
+		"short":    {parse.LinkEthernet, eth[:21]},
+		"raw4":     {parse.LinkRaw, udp4},
+		"raw6":     {parse.LinkRawOBSD, udp6},
+		"sll":      {parse.LinkSLL, "0000 0001 0006 0200000000020000 0800" + udp4},
+		"sll2":     {parse.LinkSLL2, "86dd 0000 00000002 0001 00 06 0200000000020000" + udp6},
+		"null":     {parse.LinkNull, "02000000" + udp4},
+		"nullbig":  {parse.LinkNull, "0000001e" + udp6},
+		"ppp":      {parse.LinkPPP, "ff03 0021" + udp4},
+		"pppoe":    {parse.LinkPPPEther, "11 00 0001 0036 0057" + udp6},
+		"nflog":    {parse.LinkNFLOG, "02000005 2400 0900" + udp4},
+		"ipv6only": {parse.LinkIPv6, udp6},
+	}
+	tests := []struct{ expr, want string }{
+		{"udp port 62201", "udp4 udp6 raw4 raw6 sll sll2 null nullbig ppp pppoe nflog ipv6only"},
+		{"ip", "udp4 frag opts raw4 sll null ppp nflog"},
+		{"ip6 and udp", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
+		{"tcp dst port 22", "opts"},
+		{"host 192.0.2.7", "udp4 frag opts arp raw4 sll null ppp nflog"},
+		{"ip host 192.0.2.7 and not udp port 62201", "frag opts"},
+		{"dst net 198.51.100 and portrange 62000-62300", "udp4 raw4 sll null ppp nflog"},
+		{"src net 2001:db8::/32", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
+		{"src host 2001:db8::1", ""},
+		{"not ip", "udp6 arp vlan raw6 sll2 nullbig pppoe ipv6only"},
+		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp nflog"},
+	}
+	for _, tt := range tests {
+		f, err := Parse(tt.expr)
+		if err != nil {
+			t.Errorf("%s: %v", tt.expr, err)
+			continue
+		}
+		want := strings.Fields(tt.want)
+		for name, frame := range frames {
+			if got := f.Match(frame.link, unhex(t, frame.frame)); got != slices.Contains(want, name) {
+				t.Errorf("%s: %s: got %v", tt.expr, name, got)
+			}
+		}
+	}
+}
+
+func TestParseNone(t *testing.T) {
+	for _, expr := range []string{"", "  ", "NONE", "none"} {
+		f, err := Parse(expr)
+		if err != nil || f != nil || !f.Match(parse.LinkEthernet, nil) || f.String() != "" {
+			t.Errorf("%q: %v, %v", expr, f, err)
+		}
+		program, err := f.Program(parse.LinkEthernet)
+		if err != nil || len(program) == 0 {
+			t.Errorf("%q: program %v, %v", expr, program, err)
+		}
+	}
+}
+
+func TestParseErrors(t *testing.T) {
+	tests := []struct {
+		expr   string
+		column int
+		want   string
+	}{
+		{"vlan and udp", 1, `"vlan" is not supported here`},
+		{"udp and ether host 2", 9, `"ether" is not supported`},
+		{"udp[4:2] > 100", 4, `'[' is not supported`},
+		{"tcp port ssh", 10, `names are not looked up`},
+		{"host gate.example", 6, `names are not looked up`},
+		{"port 65536", 6, `"65536" is not a port`},
+		{"port 1-2", 6, `"portrange 1-2"`},
+		{"ip port 80", 1, `"ip" has no ports`},
+		{"tcp host 192.0.2.1", 1, `join them with "and"`},
+		{"ip host ::1", 1, `no IPv6 addresses`},
+		{"ip6 host 192.0.2.1", 1, `no IPv4 addresses`},
+		{"net 10.0.0.1/8", 5, `bits outside`},
+		{"net 10.0.0.0/33", 14, `not a length`},
+		{"host 10.0.0.0/8", 6, `a length needs "net"`},
+		{"host 256.1.1.1", 6, `not an address`},
+		{"host 1.2.3.4.5", 6, `not an address`},
+		{"net 2001:db8::1/32", 5, `bits outside`},
+		{"192.0.2.1", 1, `say what "192.0.2.1" is`},
+		{"tcp 80", 5, `say what "80" is`},
+		{"tcp or 80", 8, `say what "80" is`},
+		{"(port 1 or port 2) or 3", 23, `say what "3" is`},
+		{"udp and", 8, `ends too early`},
+		{"", 0, ``},
+		{"(udp", 5, `")" is missing`},
+		{"udp)", 4, `")" without "("`},
+		{"()", 2, `")" without "("`},
+		{"port", 5, `ends too early`},
+		{"PORT 1", 1, `"PORT" is not supported`},
+		{"udp tcp", 5, `"tcp" is not supported`},
+		{strings.Repeat("(", 200) + "udp", 101, `nested too deeply`},
+	}
+	for _, tt := range tests {
+		_, err := Parse(tt.expr)
+		var e *Error
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%q: %v", tt.expr, err)
+			}
+			continue
+		}
+		if !errors.As(err, &e) || e.Column != tt.column || !strings.Contains(e.Text, tt.want) {
+			t.Errorf("%q: %v, want column %d: %s", tt.expr, err, tt.column, tt.want)
+		}
+	}
+	if _, err := Parse(strings.Repeat("udp or ", 1000) + "udp"); err == nil {
+		t.Error("a very long expression is accepted")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"udp port 62201", "not (src or dst host 10.1 or ::1/128) && tcp", "port (1 or not 2)", "net 1.2.3.0 mask 255.255.255.0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, expr string) {
+		filter, err := Parse(expr)
+		if err != nil {
+			return
+		}
+		for link := range layouts {
+			raw, err := filter.Program(link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(raw) > maxProgram {
+				t.Fatalf("%d instructions", len(raw))
+			}
+			filter.Match(link, make([]byte, 64))
+		}
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	f, err := Parse("udp port 62201")
+	if err != nil {
+		b.Fatal(err)
+	}
+	frame := unhex(b, "020000000001 020000000002 0800"+udp4)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Match(parse.LinkEthernet, frame)
+	}
+}

@@ -1,0 +1,84 @@
+package filter
+
+import (
+	"golang.org/x/net/bpf"
+
+	"fwknopd/parse"
+)
+
+// EtherTypes the language speaks of. ARP and RARP are there because a bare "host"
+// means them too.
+const (
+	etherIPv4 = 0x0800
+	etherARP  = 0x0806
+	etherRARP = 0x8035
+	etherIPv6 = 0x86dd
+)
+
+// A layout says where a link type keeps what tests look at.
+type layout struct {
+	payload uint32               // offset of the network header
+	carries func(ether int) node // true iff the frame carries this
+}
+
+// layouts are those of libpcap. NFLOG has none: its packet is found and filtered
+// as raw IP.
+var layouts = map[parse.LinkType]layout{
+	parse.LinkEthernet:  {14, ethertypeAt(12)},
+	parse.LinkSLL:       {16, ethertypeAt(14)},
+	parse.LinkSLL2:      {20, ethertypeAt(0)},
+	parse.LinkRaw:       {0, versionNibble},
+	parse.LinkRawDLT:    {0, versionNibble},
+	parse.LinkRawOBSD:   {0, versionNibble},
+	parse.LinkIPv4:      {0, only(etherIPv4)},
+	parse.LinkIPv6:      {0, only(etherIPv6)},
+	parse.LinkNull:      {4, addressFamily},
+	parse.LinkLoop:      {4, addressFamily},
+	parse.LinkPPP:       {4, pppProtocol(2)},
+	parse.LinkPPPSerial: {4, pppProtocol(2)},
+	parse.LinkPPPEther:  {8, pppProtocol(6)},
+}
+
+func ethertypeAt(off uint32) func(int) node {
+	return func(ether int) node { return equal(link, off, 2, uint32(ether)) }
+}
+
+func versionNibble(ether int) node {
+	version := map[int]uint32{etherIPv4: 0x40, etherIPv6: 0x60}[ether]
+	if version == 0 {
+		return none
+	}
+	return test{base: link, size: 1, mask: 0xf0, cond: bpf.JumpEqual, val: version}
+}
+
+// only is for link types that are one protocol.
+func only(one int) func(int) node {
+	return func(ether int) node {
+		if ether != one {
+			return none
+		}
+		return all{}
+	}
+}
+
+// addressFamily tests the four bytes of a BSD loopback in either byte order.
+// AF_INET6 is another number on every system.
+func addressFamily(ether int) node {
+	n := none
+	for _, af := range map[int][]uint32{etherIPv4: {2}, etherIPv6: {10, 24, 28, 30}}[ether] {
+		n = anyOf(n, equal(link, 0, 4, af), equal(link, 0, 4, af<<24))
+	}
+	return n
+}
+
+// pppProtocol knows IP by the numbers of PPP. libpcap takes all others over as
+// they are, and so does this.
+func pppProtocol(off uint32) func(int) node {
+	return func(ether int) node {
+		proto, ok := map[int]int{etherIPv4: 0x21, etherIPv6: 0x57}[ether]
+		if !ok {
+			proto = ether
+		}
+		return equal(link, off, 2, uint32(proto))
+	}
+}
