@@ -73,6 +73,7 @@ func parseLine(row string) (Signature, error) {
 // colon, the last one may end with a blank instead; a blank behind a colon ends
 // the fields as well.
 func splitLine(row string) (cells []string, label string) {
+	cells = make([]string, 0, fields)
 	rest := strings.TrimLeft(row, blanks)
 	for len(cells) < int(fields) {
 		i := strings.IndexAny(rest, ":"+blanks)

@@ -30,7 +30,7 @@ const maxResults = 1 << 14
 const bytesPerHit = 4
 
 // A Matcher finds the signatures that fit. It remembers the shapes of recent SYNs
-// in a table of fixed size. It is for one goroutine.
+// in a table of bounded size. It is for one goroutine.
 type Matcher struct {
 	set     *Set
 	maxHops int

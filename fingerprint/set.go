@@ -12,7 +12,9 @@ var ownFile []byte
 const ownFileName = "fwknop.os"
 
 // Default returns the signatures of the embedded file, read on first use.
-var Default = sync.OnceValue(func() *Set {
+func Default() *Set { return ownSet() }
+
+var ownSet = sync.OnceValue(func() *Set {
 	set, err := Load(ownFileName, ownFile)
 	if err != nil {
 		panic("internal error: " + err.Error())
