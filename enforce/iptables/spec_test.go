@@ -1,0 +1,150 @@
+package iptables
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"fwknopd/enforce"
+)
+
+var addr = netip.MustParseAddr
+
+func TestParseRule(t *testing.T) {
+	for _, c := range []struct {
+		name, line string
+		want       spec
+	}{
+		{"ours", `-A FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -m time --datestop 2023-11-14T22:13:20 -m comment --comment "_exp_1700000001 fwknopd:3:1d7e9a40" -j ACCEPT`,
+			spec{src: addr("192.0.2.7"), proto: enforce.TCP, dport: 22, stop: 1700000000, comment: "_exp_1700000001 fwknopd:3:1d7e9a40", target: "ACCEPT"}},
+		{"the C daemon's", `-A FWKNOP_INPUT -s 192.0.2.7/32 -p udp -m udp --dport 53 -m comment --comment _exp_1700000001 -j ACCEPT`,
+			spec{src: addr("192.0.2.7"), proto: enforce.UDP, dport: 53, comment: "_exp_1700000001", target: "ACCEPT"}},
+		{"numeric protocol", `-A FWKNOP_INPUT -s 192.0.2.7/32 -p 6 -m tcp --dport 22 -j ACCEPT`,
+			spec{src: addr("192.0.2.7"), proto: enforce.TCP, dport: 22, target: "ACCEPT"}},
+		{"output", `-A FWKNOP_OUTPUT -d 192.0.2.7/32 -p tcp -m tcp --sport 22 -j ACCEPT`,
+			spec{dst: addr("192.0.2.7"), proto: enforce.TCP, sport: 22, target: "ACCEPT"}},
+		{"icmp", `-A FWKNOP_INPUT -s 2001:db8::7/128 -p ipv6-icmp -j ACCEPT`,
+			spec{src: addr("2001:db8::7"), proto: enforce.ICMPv6, target: "ACCEPT"}},
+		{"dnat", `-A FWKNOP_PREROUTING -s 2001:db8::7/128 -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080`,
+			spec{src: addr("2001:db8::7"), proto: enforce.TCP, dport: 80, target: "DNAT", to: "[fd00::2]:8080"}},
+		{"quotes", `-A X -s 192.0.2.7/32 -m comment --comment "say \"hi\" \\ \'x\'" -j ACCEPT`,
+			spec{src: addr("192.0.2.7"), comment: `say "hi" \ 'x'`, target: "ACCEPT"}},
+		{"a match we never write", `-A X -s 192.0.2.7/32 -i eth0 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", strange: true}},
+		{"negated", `-A X ! -s 192.0.2.7/32 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", strange: true}},
+		{"network", `-A X -s 192.0.2.0/24 -j ACCEPT`, spec{src: addr("192.0.2.0"), target: "ACCEPT", strange: true}},
+	} {
+		chain, got, ok := parseRule(c.line)
+		if !ok || got != c.want || !strings.Contains(c.line, "-A "+chain+" ") {
+			t.Errorf("%s: %+v, %v, want %+v", c.name, got, ok, c.want)
+		}
+	}
+	for _, line := range []string{"", "-P INPUT ACCEPT", "-N FWKNOP_INPUT", "-A X", `-A X -m comment --comment "open -j ACCEPT`, "-A X -s 192.0.2.7/32"} {
+		if _, s, ok := parseRule(line); ok {
+			t.Errorf("parseRule(%q) = %+v, want none", line, s)
+		}
+	}
+}
+
+// FuzzSpec: a rule that we write is read back the same, and nothing in it can end
+// a line or begin another option.
+func FuzzSpec(f *testing.F) {
+	f.Add([]byte{192, 0, 2, 7}, []byte{}, uint8(6), uint16(0), uint16(22), int64(1700000000), "_exp_1 fwknopd:3:1")
+	f.Add(addr("2001:db8::7").AsSlice(), addr("::1").AsSlice(), uint8(58), uint16(0), uint16(0), int64(0), `a "b" \c`)
+	f.Fuzz(func(t *testing.T, src, dst []byte, proto uint8, sport, dport uint16, stop int64, comment string) {
+		if strings.ContainsAny(comment, "\n\x00") || stop < 0 || stop > lastDate.Unix() {
+			return
+		}
+		s := spec{proto: proto, stop: stop, comment: comment, target: "ACCEPT"}
+		s.src, _ = netip.AddrFromSlice(src)
+		s.dst, _ = netip.AddrFromSlice(dst)
+		if proto == enforce.TCP || proto == enforce.UDP {
+			s.sport, s.dport = sport, dport
+		}
+		line := "-A FWKNOP_INPUT " + s.args()
+		chain, back, ok := parseRule(line)
+		if !ok || back != s || chain != "FWKNOP_INPUT" {
+			t.Fatalf("%q reads %+v, was %+v", line, back, s)
+		}
+	})
+}
+
+// FuzzParseRule: no line of a listing can do harm.
+func FuzzParseRule(f *testing.F) {
+	f.Add(`-A FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -m comment --comment "_exp_1700000001 fwknopd:3:1d7e9a40" -j ACCEPT`)
+	f.Add(`-A X ! -s 192.0.2.7/32 -j DNAT --to-destination 1.2.3.4-1.2.3.5:80`)
+	f.Fuzz(func(t *testing.T, line string) {
+		_, s, ok := parseRule(line)
+		if ok && !s.strange && s.target == "" {
+			t.Fatalf("%q: rule without target", line)
+		}
+	})
+}
+
+func TestAcceptsEstablished(t *testing.T) {
+	for _, c := range []struct {
+		line string
+		want bool
+	}{
+		{"-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", true},
+		{"-A INPUT -m state --state ESTABLISHED -j ACCEPT", true},
+		{"-A ufw-before-input -i eth0 -m conntrack --ctstate ESTABLISHED -j ACCEPT", true},
+		{"-A INPUT -m conntrack --ctstate NEW -j ACCEPT", false},
+		{"-A INPUT -m conntrack --ctstate ESTABLISHED -j DROP", false},
+		{"-A INPUT -m conntrack ! --ctstate ESTABLISHED -j ACCEPT", false},
+		{`-A INPUT -m comment --comment "ESTABLISHED" -j ACCEPT`, false},
+		{"-A INPUT -j ACCEPT", false},
+		{"-P INPUT DROP", false},
+	} {
+		if got := acceptsEstablished([]string{"-N X", c.line}); got != c.want {
+			t.Errorf("%s: %v, want %v", c.line, got, c.want)
+		}
+	}
+}
+
+func TestDrops(t *testing.T) {
+	for line, want := range map[string]bool{
+		"-P INPUT DROP": true, "-P FORWARD DROP": false, "-P INPUT ACCEPT": false,
+		"-A INPUT -p tcp -j REJECT --reject-with tcp-reset": true, "-A INPUT -j DROP": true, "-A INPUT -j ACCEPT": false,
+	} {
+		if got := drops([]string{line}); got != want {
+			t.Errorf("%s: %v, want %v", line, got, want)
+		}
+	}
+}
+
+func TestScript(t *testing.T) {
+	var s script
+	if !s.empty() || s.text() != "" {
+		t.Error("an empty script has text")
+	}
+	s.add("filter", "-A F 1")
+	s.add("mangle", "-A M 1")
+	s.add("nat", "-A N 1")
+	s.add("filter", "-A F 2")
+	want := "*nat\n-A N 1\nCOMMIT\n*mangle\n-A M 1\nCOMMIT\n*filter\n-A F 1\n-A F 2\nCOMMIT\n"
+	if got := s.text(); got != want {
+		t.Errorf("text = %q, want %q", got, want)
+	}
+}
+
+func TestPath6(t *testing.T) {
+	for path, want := range map[string]string{
+		"iptables": "ip6tables", "/usr/sbin/iptables-legacy": "/usr/sbin/ip6tables-legacy", "/opt/iptables/sbin/iptables": "/opt/iptables/sbin/ip6tables",
+	} {
+		if got := path6(path); got != want {
+			t.Errorf("path6(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestPidRing(t *testing.T) {
+	var r pidRing
+	for pid := range 100 {
+		r.add(pid + 1)
+	}
+	got := []bool{r.has(100), r.has(37), r.has(36), r.has(200)}
+	if !slices.Equal(got, []bool{true, true, false, false}) {
+		t.Errorf("has = %v", got)
+	}
+}
