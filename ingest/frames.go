@@ -15,6 +15,8 @@ var errNoCapture = errors.New("not a capture file")
 // frameOptions are what frames of any source are read with.
 type frameOptions struct {
 	filter *filter.Filter // nil: all
+	// matched, if not nil, is told what filter says, which then drops nothing.
+	matched *bool
 	rawIP  bool           // frames are IP packets, whatever the header says
 }
 
@@ -38,8 +40,14 @@ func (f *frames) use(link uint32) error {
 }
 
 func (f *frames) frame(b []byte, t time.Time, ev *parse.Event) error {
-	if f.filter != nil && !f.filter.Match(f.decoder.LinkType(), b) {
-		return errFiltered
+	if f.filter != nil {
+		ok := f.filter.Match(f.decoder.LinkType(), b)
+		switch {
+		case f.matched != nil:
+			*f.matched = ok
+		case !ok:
+			return errFiltered
+		}
 	}
 	return f.decoder.Frame(b, t, ev)
 }

@@ -30,6 +30,9 @@ type ReadOptions struct {
 	KernelOnly bool
 	// Filter says which frames of captures are wanted. nil: all.
 	Filter *filter.Filter
+	// Matched, if not nil, is set with each frame: whether Filter wants it. The
+	// others are events all the same then.
+	Matched *bool
 	// Problem, if not nil, is told of each malformed record, and of what is wrong
 	// with an input as a whole. It is called from the goroutine that calls Next.
 	Problem func(Problem)
@@ -48,7 +51,7 @@ func (o *ReadOptions) lines() lineOptions {
 	return l
 }
 
-func (o *ReadOptions) frames() frameOptions { return frameOptions{filter: o.Filter} }
+func (o *ReadOptions) frames() frameOptions { return frameOptions{filter: o.Filter, matched: o.Matched} }
 
 // A Reader is a Source that reads logs and captures once, from their beginning to
 // their end, one after the other. It implements [Counter] and [Positioner].
