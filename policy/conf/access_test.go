@@ -72,6 +72,7 @@ func TestStanzaProblems(t *testing.T) {
 		{"knock keyword in SPA", "", v1("KNOCK_LIMIT: 3;"), []string{"access.conf:4: warning: KNOCK_LIMIT: is for knock sequences and has no effect in this stanza"}},
 		{"for ever, 1.9", "", v1("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
 		{"for ever, 2.6", "", v2("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
+		{"no cap", "", v2("MAX_FW_TIMEOUT 0"), []string{"access.conf:3: warning: MAX_FW_TIMEOUT: 0 means 300 seconds"}},
 		{"never used", "", v1() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
 			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
 		{"nobody's address", "", strings.Replace(v1(), "ANY", "0.0.0.0", 1), []string{

@@ -119,7 +119,7 @@ func TestLinear(t *testing.T) {
 				return best
 			}
 			small, big := cost(4000), cost(32000)
-			if big > 24*small+50*time.Millisecond {
+			if big > 32*small+100*time.Millisecond {
 				t.Errorf("%v for 4000, %v for eight times as much", small, big)
 			}
 		})

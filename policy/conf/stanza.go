@@ -214,6 +214,10 @@ func (m *maker) timeouts() {
 			m.warn("FW_ACCESS_TIMEOUT", "0 opens for ever")
 		}
 	}
+	if s.MaxAccessTimeout == 0 {
+		s.MaxAccessTimeout = 300 * time.Second
+		m.warn("MAX_FW_TIMEOUT", "0 means 300 seconds")
+	}
 	if m.has("MAX_FW_TIMEOUT") && s.MaxAccessTimeout < s.AccessTimeout {
 		m.warn("MAX_FW_TIMEOUT", "is below FW_ACCESS_TIMEOUT and holds only for what clients ask for")
 	}
