@@ -17,7 +17,7 @@ type frameOptions struct {
 	filter *filter.Filter // nil: all
 	// matched, if not nil, is told what filter says, which then drops nothing.
 	matched *bool
-	rawIP  bool           // frames are IP packets, whatever the header says
+	rawIP   bool // frames are IP packets, whatever the header says
 }
 
 // frames decodes frames of one link type, which may change between records.

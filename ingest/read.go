@@ -51,7 +51,9 @@ func (o *ReadOptions) lines() lineOptions {
 	return l
 }
 
-func (o *ReadOptions) frames() frameOptions { return frameOptions{filter: o.Filter, matched: o.Matched} }
+func (o *ReadOptions) frames() frameOptions {
+	return frameOptions{filter: o.Filter, matched: o.Matched}
+}
 
 // A Reader is a Source that reads logs and captures once, from their beginning to
 // their end, one after the other. It implements [Counter] and [Positioner].
