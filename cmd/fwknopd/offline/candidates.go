@@ -3,7 +3,7 @@ package offline
 import (
 	"slices"
 
-	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 )
@@ -12,15 +12,15 @@ import (
 // are knock sequences, which the filter has no part in, all frames are read and the
 // verdict on each is kept for the engine to ask.
 type candidates struct {
-	filter ingest.FrameFilter // nil: every frame
-	all    bool               // hand on frames that do not match
-	hit    bool               // the last frame matches
+	filter *filter.Filter // nil: every frame
+	all    bool           // hand on frames that do not match
+	hit    bool           // the last frame matches
 }
 
 // use sets the filter for a configuration; a second one can only ask for more
 // frames to be read.
 func (c *candidates) use(expr string, access *conf.Access) error {
-	f, err := compileFilter(expr)
+	f, err := filter.Parse(expr)
 	if err != nil {
 		return err
 	}
@@ -30,18 +30,13 @@ func (c *candidates) use(expr string, access *conf.Access) error {
 	return nil
 }
 
-// Match implements [ingest.FrameFilter].
-func (c *candidates) Match(link parse.LinkType, frame []byte) bool {
-	c.hit = c.filter.Match(link, frame)
-	return c.hit || c.all
-}
-
-// frames is what the reader is to use.
-func (c *candidates) frames() ingest.FrameFilter {
-	if c.filter == nil {
+// matched is where the reader is to tell its verdicts; nil if it is to drop frames
+// that do not match.
+func (c *candidates) matched() *bool {
+	if !c.all {
 		return nil
 	}
-	return c
+	return &c.hit
 }
 
 // candidate is what the engine is to ask about the frame that was read last.
@@ -49,10 +44,5 @@ func (c *candidates) candidate() func(*parse.Event) bool {
 	if c.filter == nil {
 		return nil
 	}
-	return func(*parse.Event) bool { return c.hit }
-}
-
-// compileFilter reads the filter language of the daemon. NONE is no filter.
-func compileFilter(expr string) (ingest.FrameFilter, error) {
-	return nil, nil
+	return func(*parse.Event) bool { return c.hit || !c.all }
 }

@@ -27,7 +27,7 @@ type Entry struct {
 	Time     time.Time
 	Verdict  string
 	Reason   policy.Reason
-	Detail   policy.Detail
+	Detail   *policy.Detail // never nil
 	Src, Dst netip.AddrPort
 	Proto    parse.Proto
 	Stanza   int
@@ -39,10 +39,10 @@ type Entry struct {
 	Input    ingest.Position
 }
 
-// NewEntry puts a decision on an event into words. It shares the decision's memory.
-func NewEntry(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) Entry {
-	e := Entry{
-		Time: now, Verdict: verdictOf(d), Reason: d.Reason, Detail: d.Detail,
+// Set makes e the entry of a decision on an event. It shares the decision's memory.
+func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) {
+	*e = Entry{
+		Time: now, Verdict: verdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
 		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
 	}
@@ -53,7 +53,6 @@ func NewEntry(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Posi
 	default:
 		e.Grant = &d.Grant
 	}
-	return e
 }
 
 func verdictOf(d *policy.Decision) string {
@@ -88,9 +87,19 @@ func protoName(p parse.Proto) string {
 	return strconv.Itoa(int(p))
 }
 
-// Forms of time: records with microseconds, ends with seconds, as kernels keep
-// them.
-const (
-	recordTime = "2006-01-02T15:04:05.000000Z"
-	endTime    = "2006-01-02T15:04:05Z"
-)
+// appendTime adds the time of a record: RFC 3339 in UTC with microseconds.
+func appendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	b = t.AppendFormat(b, time.RFC3339) // the layout that package time is fast at
+	b = append(b[:len(b)-1], '.')
+	us := t.Nanosecond() / 1000
+	for div := 100_000; div > 0; div /= 10 {
+		b = append(b, '0'+byte(us/div%10))
+	}
+	return append(b, 'Z')
+}
+
+// appendEndTime adds the end of a grant, in seconds, as kernels keep it.
+func appendEndTime(b []byte, t time.Time) []byte {
+	return t.UTC().AppendFormat(b, time.RFC3339)
+}

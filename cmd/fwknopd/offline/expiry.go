@@ -1,11 +1,11 @@
 package offline
 
 import (
-	"container/heap"
 	"net/netip"
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/policy"
 )
 
 // openings are the grants that would be open by the clock of the records. A grant
@@ -52,17 +52,24 @@ func (o *openings) add(e *Entry) {
 		k := openingOf(e.Grant, p)
 		o.ends[k] = max(o.ends[k], end)
 	}
-	grant := *e.Grant
-	kept := *e
-	kept.Grant = &grant
-	heap.Push(&o.queue, &kept)
+	l := &lasting{*e, *e.Grant}
+	l.Grant, l.Detail = &l.grant, &noDetail
+	o.queue.push(ending{end, l})
+}
+
+var noDetail policy.Detail
+
+// A lasting entry has a copy of the grant.
+type lasting struct {
+	Entry
+	grant enforce.Grant
 }
 
 // next returns an entry whose end came by now, nil if there is none. Ports that
 // were opened again in the meantime are not in it.
 func (o *openings) next(now time.Time) *Entry {
-	for len(o.queue) > 0 && !o.queue[0].Grant.Expires.After(now) {
-		e := heap.Pop(&o.queue).(*Entry)
+	for len(o.queue) > 0 && o.queue[0].at <= now.UnixNano() {
+		e := &o.queue.pop().Entry
 		if o.end(e) {
 			e.Time, e.Verdict = e.Grant.Expires, verdictExpired
 			return e
@@ -95,17 +102,46 @@ func (o *openings) end(e *Entry) bool {
 // open is how many openings have not ended.
 func (o *openings) open() int { return len(o.ends) }
 
-// endings is a heap, the earliest end first.
-type endings []*Entry
+// endings is a binary heap, the earliest end first.
+type endings []ending
 
-func (q endings) Len() int           { return len(q) }
-func (q endings) Less(i, j int) bool { return q[i].Grant.Expires.Before(q[j].Grant.Expires) }
-func (q endings) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *endings) Push(x any)        { *q = append(*q, x.(*Entry)) }
-func (q *endings) Pop() any {
-	old := *q
-	last := old[len(old)-1]
-	old[len(old)-1] = nil
-	*q = old[:len(old)-1]
-	return last
+// An ending is when an entry ends, in Unix nanoseconds, and the entry.
+type ending struct {
+	at int64
+	*lasting
+}
+
+func (q *endings) push(e ending) {
+	h := append(*q, e)
+	*q = h
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if h[up].at <= h[i].at {
+			return
+		}
+		h[up], h[i] = h[i], h[up]
+		i = up
+	}
+}
+
+func (q *endings) pop() *lasting {
+	h := *q
+	first, last := h[0].lasting, len(h)-1
+	h[0], h[last] = h[last], ending{}
+	h = h[:last]
+	*q = h
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= len(h) {
+			return first
+		}
+		if down+1 < len(h) && h[down+1].at < h[down].at {
+			down++
+		}
+		if h[i].at <= h[down].at {
+			return first
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
 }

@@ -231,7 +231,8 @@ func parseClock(text string) (time.Time, error) {
 // explain prints the trace of one packet.
 func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) error {
 	t := d.Explain(now, ev)
-	entry := NewEntry(now, ev, &t.Decision, at)
+	var entry Entry
+	entry.Set(now, ev, &t.Decision, at)
 	var b []byte
 	if o.format == "jsonl" {
 		b = append(AppendJSON(nil, &entry), '\n')

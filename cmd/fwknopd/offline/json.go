@@ -14,14 +14,14 @@ import (
 // for detail, grant and input; members without a value are left out. Version 1
 // only ever gains members.
 func AppendJSON(b []byte, e *Entry) []byte {
-	b = e.Time.UTC().AppendFormat(append(b, `{"v":1,"timestamp":"`...), recordTime)
+	b = appendTime(append(b, `{"v":1,"timestamp":"`...), e.Time)
 	b = append(b, `","event_type":"decision","verdict":"`...)
 	b = append(b, e.Verdict...)
 	if e.Reason != "" {
 		b = append(append(b, `","reason":"`...), e.Reason...)
 	}
 	b = append(b, '"')
-	b = appendDetail(b, &e.Detail)
+	b = appendDetail(b, e.Detail)
 	b = appendEnd(b, "src", e.Src, hasPorts(e.Proto))
 	b = appendEnd(b, "dest", e.Dst, hasPorts(e.Proto))
 	b = append(append(append(b, `,"proto":"`...), protoName(e.Proto)...), '"')
@@ -98,7 +98,7 @@ func appendGrant(b []byte, e *Entry) []byte {
 	}
 	b = append(b, ']')
 	if !g.Expires.IsZero() {
-		b = append(g.Expires.UTC().AppendFormat(append(b, `,"expires":"`...), endTime), '"')
+		b = append(appendEndTime(append(b, `,"expires":"`...), g.Expires), '"')
 	}
 	if g.Dst.IsValid() {
 		b = append(g.Dst.AppendTo(append(b, `,"dst":"`...)), '"')

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -36,6 +37,10 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	return o.exit("replay", o.replay())
 }
+
+// garbage is how much of it may lie about, in per cent of what is in use: a replay
+// makes much, keeps little and ends soon.
+const garbage = 400
 
 // errFailOn is the outcome that --fail-on asks for.
 var errFailOn = errors.New("")
@@ -78,6 +83,8 @@ type run struct {
 	json  bool
 
 	now   time.Time // the clock of the records
+	d     policy.Decision
+	entry Entry
 	line  []byte
 	open  openings
 	count tally
@@ -99,6 +106,7 @@ func (o *options) replay() error {
 		return err
 	}
 	defer r.src.Close()
+	defer debug.SetGCPercent(debug.SetGCPercent(garbage))
 	stop := showProgress(o.diagnostic, r.src)
 	err = pipe.Run(context.Background(), r.src, r.step)
 	stop()
@@ -124,25 +132,21 @@ func (r *run) step(ev *parse.Event) error {
 		return err
 	}
 	d := r.Decide(r.now, ev)
-	if r.other != nil {
-		return r.compare(ev, d)
-	}
-	r.count.event(&d)
-	if d.Verdict == policy.Ignore {
+	if r.other == nil && d.Verdict == policy.Ignore {
+		r.count.ignored++
 		return nil
 	}
-	return r.tell(ev, d)
-}
-
-// tell prints a decision and those that came with it. It is apart from step so
-// that only decisions that are told move to the heap.
-func (r *run) tell(ev *parse.Event, d policy.Decision) error {
-	if err := r.print(ev, &d); err != nil {
+	r.d = d // what is told lives here, so that ignored events cost nothing
+	if r.other != nil {
+		return r.compare(ev)
+	}
+	r.count.event(&r.d)
+	if err := r.print(ev, &r.d); err != nil {
 		return err
 	}
-	for i := range d.Also {
-		r.count.also(&d.Also[i])
-		if err := r.print(ev, &d.Also[i]); err != nil {
+	for i := range r.d.Also {
+		r.count.also(&r.d.Also[i])
+		if err := r.print(ev, &r.d.Also[i]); err != nil {
 			return err
 		}
 	}
@@ -161,11 +165,11 @@ func (r *run) expire() error {
 }
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	e := NewEntry(r.now, ev, d, r.src.Position())
-	if e.Verdict == verdictGranted {
-		r.open.add(&e)
+	r.entry.Set(r.now, ev, d, r.src.Position())
+	if r.entry.Verdict == verdictGranted {
+		r.open.add(&r.entry)
 	}
-	return r.write(&e)
+	return r.write(&r.entry)
 }
 
 func (r *run) write(e *Entry) error {

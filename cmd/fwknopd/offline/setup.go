@@ -178,7 +178,8 @@ func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
 	return ingest.Read(o.inputs, ingest.ReadOptions{
 		Match:      s.FWMsgSearch,
 		KernelOnly: s.KernelLogOnly,
-		Filter:     c.frames(),
+		Filter:     c.filter,
+		Matched:    c.matched(),
 		Problem:    problems.add,
 		Stdin:      o.stdin,
 	})

@@ -14,7 +14,7 @@ import (
 //
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
 func appendLine(b []byte, e *Entry) []byte {
-	b = e.Time.UTC().AppendFormat(b, recordTime)
+	b = appendTime(b, e.Time)
 	if e.Input.Name != "" {
 		b = append(append(b, ' '), e.Input.Name...)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
@@ -62,7 +62,7 @@ func appendWhat(b []byte, e *Entry) []byte {
 	case e.Command != "":
 		return strconv.AppendQuoteToASCII(append(b, ": "...), e.Command)
 	}
-	if why := describe(e.Reason, &e.Detail); why != "" {
+	if why := describe(e.Reason, e.Detail); why != "" {
 		b = append(append(b, ": "...), why...)
 	}
 	return b
@@ -103,7 +103,7 @@ func appendOpening(b []byte, e *Entry) []byte {
 	if g.Expires.IsZero() {
 		return append(b, ", no end"...)
 	}
-	return g.Expires.UTC().AppendFormat(append(b, " until "...), endTime)
+	return appendEndTime(append(b, " until "...), g.Expires)
 }
 
 // describe is the sentence behind a reason, with the numbers.
@@ -118,7 +118,7 @@ func describe(reason policy.Reason, d *policy.Detail) string {
 		}
 	}
 	if d.FirstSeen != nil {
-		say("first seen %s", d.FirstSeen.UTC().Format(recordTime))
+		say("first seen %s", appendTime(nil, *d.FirstSeen))
 	}
 	if d.FirstSrc != "" {
 		say("first from %s", d.FirstSrc)

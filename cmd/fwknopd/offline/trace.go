@@ -2,6 +2,7 @@ package offline
 
 import (
 	"strconv"
+	"strings"
 
 	"fwknopd/policy"
 )
@@ -17,7 +18,7 @@ func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	b = appendAddress(b, e.Src, hasPorts(e.Proto))
 	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
 	b = append(append(append(b, ' '), protoName(e.Proto)...), " at "...)
-	b = append(e.Time.UTC().AppendFormat(b, recordTime), '\n')
+	b = append(appendTime(b, e.Time), '\n')
 	b = appendChecks(b, t.Packet)
 	for _, st := range t.Stanzas {
 		b = strconv.AppendInt(append(b, "stanza at line "...), int64(st.Stanza), 10)
@@ -28,7 +29,7 @@ func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	}
 	b = append(b, "decision "...)
 	if e.Verdict == verdictIgnored {
-		return append(b, "ignored: this is nobody's business\n"...)
+		return append(b, "ignored: no stanza has an answer to it\n"...)
 	}
 	return appendLine(b, e)
 }
@@ -43,13 +44,11 @@ func appendChecks(b []byte, checks []policy.Check) []byte {
 			mark = "  FAILS "
 		}
 		b = append(append(b, mark...), c.Name...)
-		for range nameColumns - len(c.Name) {
-			b = append(b, ' ')
-		}
-		if c.Reason != "" {
-			b = append(append(b, ' '), c.Reason...)
-		}
-		if why := describe(c.Reason, &c.Detail); why != "" {
+		why := strings.TrimSpace(string(c.Reason) + " " + describe(c.Reason, &c.Detail))
+		if why != "" {
+			for range nameColumns - len(c.Name) {
+				b = append(b, ' ')
+			}
 			b = append(append(b, ' '), why...)
 		}
 		b = append(b, '\n')

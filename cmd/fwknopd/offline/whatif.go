@@ -10,15 +10,17 @@ import (
 
 // compare decides the event by the other stanzas too and prints the pair if they
 // disagree: the decision as it is, and as it would be.
-func (r *run) compare(ev *parse.Event, is policy.Decision) error {
+func (r *run) compare(ev *parse.Event) error {
 	would := r.other.Decide(r.now, ev)
-	if outcome(&is) == outcome(&would) {
+	if r.d.Verdict == policy.Ignore && would.Verdict == policy.Ignore || outcome(&r.d) == outcome(&would) {
 		return nil
 	}
 	r.count.changed++
 	r.count.event(&would)
 	at := r.src.Position()
-	now, then := NewEntry(r.now, ev, &is, at), NewEntry(r.now, ev, &would, at)
+	var now, then Entry
+	now.Set(r.now, ev, &r.d, at)
+	then.Set(r.now, ev, &would, at)
 	if r.json {
 		r.line = AppendJSON(r.line[:0], &then)
 		r.line = append(r.line[:len(r.line)-1], `,"was":`...)
