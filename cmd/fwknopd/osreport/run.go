@@ -13,6 +13,7 @@ import (
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/fingerprint"
 	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -23,7 +24,7 @@ type Options struct {
 	MaxHops    int              // how many hops a packet may have come, less one
 	JSON       bool             // one object a source instead of the 1.9 layout
 	Verbose    bool             // show what nothing fits in the text report too
-	Filter     ingest.FrameFilter
+	Filter     *filter.Filter
 	Now        time.Time // gives log stamps without a year theirs
 	Stdin      io.Reader
 }
