@@ -10,9 +10,9 @@ func isGET(p []byte) bool {
 // fromHTTP takes the text out of a request line's target.
 func fromHTTP(req []byte, opt *CarrierOptions, buf []byte) (text []byte, from []byte, ok bool) {
 	line, head, _ := bytes.Cut(req, []byte("\n"))
-	target, version, _ := bytes.Cut(line[len("GET "):], []byte(" "))
-	if !bytes.HasPrefix(version, []byte("HTTP/")) {
-		return nil, nil, false
+	target := line[len("GET "):]
+	if i := bytes.IndexAny(target, " \t\r\v\f"); i >= 0 {
+		target = target[:i]
 	}
 	if !opt.AnyUserAgent && !opt.Perl19 && !bytes.HasPrefix(header(head, "user-agent"), []byte("Fwknop")) {
 		return nil, nil, false

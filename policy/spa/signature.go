@@ -133,6 +133,9 @@ var (
 // verified says what is wrong with the signature itself, nil if nothing is. Being
 // good when it was made is not enough: the key must be good now.
 func (o *GPGOpener) verified(md *openpgp.MessageDetails, cand *openpgp.SignatureCandidate, primary string, now time.Time) error {
+	if o.policy.RejectMessageHashAlgorithm(cand.HashAlgorithm) {
+		return errWeak
+	}
 	if md.SignatureError != nil {
 		return md.SignatureError
 	}
