@@ -119,8 +119,13 @@ func (p *plan) insert(v6 bool, role Role, text string) {
 // fails, grant by grant.
 func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) []error {
 	var errs enforce.Errors
-	if len(gs) == 0 || b.try(ctx, gs, f) == nil {
+	if len(gs) == 0 {
 		return nil
+	}
+	err := b.try(ctx, gs, f)
+	if err == nil || len(gs) == 1 {
+		errs.Set(0, 1, err)
+		return errs
 	}
 	for i, g := range gs {
 		errs.Set(i, len(gs), b.try(ctx, []enforce.Grant{g}, f))

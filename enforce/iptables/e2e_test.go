@@ -64,3 +64,5 @@ func TestBackend(t *testing.T) {
 		})
 	}
 }
+
+var ctx = context.Background()

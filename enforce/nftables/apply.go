@@ -49,7 +49,9 @@ func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter chang
 	var errs enforce.Errors
 	for i := 0; i < len(gs); i += batchSize {
 		chunk := gs[i:min(i+batchSize, len(gs))]
-		if err := b.transact(ctx, chunk, alter); err == nil {
+		err := b.transact(ctx, chunk, alter)
+		if err == nil || len(chunk) == 1 {
+			errs.Set(i, len(gs), err)
 			continue
 		}
 		for j, g := range chunk { // find out which one it was

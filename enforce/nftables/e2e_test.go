@@ -36,21 +36,48 @@ func load(ruleset string) func(testing.TB, *netlab.NS) {
 	}
 }
 
-func variant(name, ruleset string) enforcetest.Variant {
-	return enforcetest.Variant{
+// split is the same with a table for each family, and translations of its own.
+const split = `
+table ip fw {
+	chain in { type filter hook input priority filter; policy drop; ct state established,related accept; }
+	chain through { type filter hook forward priority filter; policy drop; ct state established,related accept; }
+	chain out { type filter hook output priority filter; policy drop; ct state established,related accept; }
+	chain pre { type nat hook prerouting priority dstnat; }
+	chain post { type nat hook postrouting priority srcnat; }
+}
+table ip6 fw {
+	chain in { type filter hook input priority filter; policy drop; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; ct state established,related accept; }
+	chain through { type filter hook forward priority filter; policy drop; ct state established,related accept; }
+	chain out { type filter hook output priority filter; policy drop; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; ct state established,related accept; }
+	chain pre { type nat hook prerouting priority dstnat; }
+}
+`
+
+func variant(name, ruleset, strict string, wipe ...string) enforcetest.Variant {
+	v := enforcetest.Variant{
 		Name: name, Tools: []string{"nft"},
 		Open:    func(context.Context) (enforce.Backend, error) { return New(Config{}) },
 		Protect: load(ruleset),
-		Strict: load(`flush chain inet filter output
-			add rule inet filter output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`),
+		Strict:  load(strict),
 		Wipe: map[string]func(testing.TB, *netlab.NS){
-			"ruleset":            load("flush ruleset\n" + ruleset),
-			"table":              load("delete table inet filter\n" + ruleset),
-			"rules of the table": load("flush table inet filter\n" + ruleset),
+			"ruleset": load("flush ruleset\n" + ruleset),
 		},
 	}
+	if len(wipe) > 0 {
+		v.Wipe["table"] = load("delete table " + wipe[0] + "\n" + ruleset)
+		v.Wipe["rules of the table"] = load("flush table " + wipe[0] + "\n" + ruleset)
+	}
+	return v
 }
 
 func TestBackend(t *testing.T) {
-	enforcetest.Run(t, variant("inet", dropping))
+	t.Run("inet", func(t *testing.T) {
+		enforcetest.Run(t, variant("inet", dropping, `flush chain inet filter output
+			add rule inet filter output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`, "inet filter"))
+	})
+	t.Run("split", func(t *testing.T) {
+		enforcetest.Run(t, variant("split", split, `flush chain ip fw out
+			flush chain ip6 fw out
+			add rule ip6 fw out icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`))
+	})
 }

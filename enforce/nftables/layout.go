@@ -3,6 +3,7 @@ package nftables
 import (
 	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	nft "github.com/google/nftables"
@@ -100,7 +101,7 @@ func (l *layout) belongs(role Role, c *nft.Chain, chosen []Place) bool {
 				familyName(c.Table.Family), c.Table.Name, c.Name)
 		}
 		return false
-	case c.Table.Flags&tableOwned != 0:
+	case isOwned(c.Table):
 		l.note("nftables: table %s %s belongs to a running program alone; what its chain %s drops, a grant does not open",
 			familyName(c.Table.Family), c.Table.Name, c.Name)
 		return false
@@ -125,9 +126,12 @@ func (l *layout) add(role Role, c *nft.Chain) {
 	l.homes[role][i].base = append(l.homes[role][i].base, c.Name)
 }
 
-// tableOwned is NFT_TABLE_F_OWNER: only the program that made the table may
-// change it.
-const tableOwned = 2
+// isOwned reports NFT_TABLE_F_OWNER: only the program that made the table may
+// change it. The library gives the flags as they lie on the wire, big-endian.
+func isOwned(t *nft.Table) bool {
+	const owner = 2
+	return (t.Flags|bits.ReverseBytes32(t.Flags))&owner != 0
+}
 
 var (
 	xtTables = []string{"filter", "nat", "mangle", "raw", "security"}

@@ -1,0 +1,243 @@
+package iptables
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// standIn is a directory with programs that answer as iptables would and write
+// down what they are told. Files in it make them fail:
+//
+//	no-time   there is no time match
+//	fail      the next n transactions fail; n is the number of its lines
+//	hang      transactions never end
+//	no-jump   nothing jumps to our chains
+type standIn struct {
+	t   *testing.T
+	dir string
+}
+
+const fakeIptables = `#!/bin/sh
+cd "$(dirname "$0")" || exit 9
+echo "$(basename "$0") $*" >>calls
+case "$*" in
+--version) echo "iptables v1.8.9 (nf_tables)" ;;
+*" -C "*) [ ! -e no-jump ] ;;
+*" -I "*) rm -f no-jump ;;
+*" -N "*) exit 1 ;;
+*" -S INPUT"*) echo "-P INPUT ACCEPT" ;;
+*" -S FWKNOP_INPUT"*) echo "-N FWKNOP_INPUT" ;;
+*" -S "*) exit 1 ;;
+esac
+`
+
+const fakeRestore = `#!/bin/sh
+cd "$(dirname "$0")" || exit 9
+cat >script
+echo "$(basename "$0") $*" >>calls
+cat script >>calls
+if [ -e no-time ] && grep -q -- "-m time" script; then echo "Couldn't load match time" >&2; exit 2; fi
+if [ -e hang ] && ! grep -q PROBE script; then sleep 60 & wait; fi
+if [ -s fail ] && ! grep -q PROBE script; then sed -i 1d fail; echo "line 2 failed" >&2; exit 1; fi
+exit 0
+`
+
+func newStandIn(t *testing.T) *standIn {
+	s := &standIn{t, t.TempDir()}
+	for name, text := range map[string]string{
+		"iptables": fakeIptables, "ip6tables": fakeIptables, "iptables-restore": fakeRestore, "ip6tables-restore": fakeRestore,
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func (s *standIn) put(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *standIn) open(cfg Config) *Backend {
+	s.t.Helper()
+	cfg.Path = filepath.Join(s.dir, "iptables")
+	b, err := New(ctx, cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return b
+}
+
+// calls are the lines written down since the last call of calls.
+func (s *standIn) calls() string {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "calls")
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.t.Fatal(err)
+	}
+	os.Remove(path)
+	return string(text)
+}
+
+func hasNote(b *Backend, text string) bool {
+	return strings.Contains(strings.Join(b.Notes(), "\n"), text)
+}
+
+var someGrant = enforce.Grant{Src: addr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}},
+	Expires: time.Now().Add(time.Hour), Stanza: 3}
+
+func TestNoTimeMatch(t *testing.T) {
+	s := newStandIn(t)
+	if b := s.open(Config{}); hasNote(b, "no time match") {
+		t.Error("noted a missing time match that is there")
+	}
+	if err := s.open(Config{}).Apply(ctx, someGrant); err != nil || !strings.Contains(s.calls(), "-m time --datestop") {
+		t.Errorf("no time match in the rule; %v", err)
+	}
+	s.put("no-time", "")
+	b := s.open(Config{})
+	if !hasNote(b, "no time match in this kernel") {
+		t.Errorf("notes = %q, want the missing time match", b.Notes())
+	}
+	s.calls()
+	if err := b.Apply(ctx, someGrant); err != nil {
+		t.Fatal(err)
+	}
+	if calls := s.calls(); strings.Contains(calls, "-m time") || !strings.Contains(calls, "_exp_") {
+		t.Errorf("rule without time match: %s", calls)
+	}
+}
+
+func TestNoIP6tables(t *testing.T) {
+	s := newStandIn(t)
+	os.Remove(filepath.Join(s.dir, "ip6tables-restore"))
+	b := s.open(Config{})
+	if !hasNote(b, "no access for IPv6") {
+		t.Errorf("notes = %q, want the missing program", b.Notes())
+	}
+	g := someGrant
+	g.Src = addr("2001:db8::7")
+	if err := b.Apply(ctx, g); !errors.Is(err, ErrFamily) {
+		t.Errorf("Apply = %v, want %v", err, ErrFamily)
+	}
+	if errs := b.ApplyAll(ctx, []enforce.Grant{g, someGrant}); len(errs) != 2 || errs[1] != nil {
+		t.Errorf("errors = %v, want one for IPv6", errs)
+	}
+}
+
+func TestNoIptables(t *testing.T) {
+	if _, err := New(ctx, Config{Path: "/nonexistent/iptables"}); err == nil {
+		t.Error("New works without iptables")
+	}
+}
+
+// TestAlarm: a program that hangs is killed with its children.
+func TestAlarm(t *testing.T) {
+	s := newStandIn(t)
+	b := s.open(Config{Alarm: 100 * time.Millisecond})
+	s.put("hang", "")
+	begin := time.Now()
+	if err := b.Apply(ctx, someGrant); err == nil {
+		t.Error("no error from a program that hangs")
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestTries(t *testing.T) {
+	for _, c := range []struct {
+		tries, failures int
+		want            bool
+	}{
+		{0, 1, true}, {0, 2, false}, {3, 2, true}, {3, 3, false},
+	} {
+		s := newStandIn(t)
+		b := s.open(Config{Tries: c.tries, Pause: time.Millisecond})
+		s.put("fail", strings.Repeat("x\n", c.failures))
+		if err := b.Apply(ctx, someGrant); (err == nil) != c.want {
+			t.Errorf("%d tries, %d failures: %v", c.tries, c.failures, err)
+		}
+	}
+}
+
+// TestOneTransaction: a batch is one program for each family, and a repeat deletes
+// the old rule behind the new one in the same transaction.
+func TestOneTransaction(t *testing.T) {
+	s := newStandIn(t)
+	b := s.open(Config{})
+	g6 := someGrant
+	g6.Src = addr("2001:db8::7")
+	s.calls()
+	if errs := b.ApplyAll(ctx, []enforce.Grant{someGrant, g6}); errs != nil {
+		t.Fatal(errs)
+	}
+	if n := strings.Count(s.calls(), "-restore "); n != 2 {
+		t.Errorf("%d transactions for two families, want 2", n)
+	}
+	later := someGrant
+	later.Expires = later.Expires.Add(time.Minute)
+	if err := b.Apply(ctx, later); err != nil {
+		t.Fatal(err)
+	}
+	calls := s.calls()
+	add, del := strings.Index(calls, "-I FWKNOP_INPUT 1 "), strings.Index(calls, "-D FWKNOP_INPUT ")
+	if strings.Count(calls, "COMMIT") != 1 || add < 0 || del < add {
+		t.Errorf("a repeat is not one transaction, new before old:\n%s", calls)
+	}
+	if err := b.Apply(ctx, someGrant); err != nil || strings.Contains(s.calls()+" ", "-restore ") {
+		t.Errorf("an earlier end changes something; %v", err)
+	}
+}
+
+// TestJumpRepaired: a chain that nothing leads to gets its jump before a rule.
+func TestJumpRepaired(t *testing.T) {
+	s := newStandIn(t)
+	b := s.open(Config{})
+	if err := b.Setup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.calls()
+	s.put("no-jump", "")
+	if err := b.Apply(ctx, someGrant); err != nil {
+		t.Fatal(err)
+	}
+	if calls := s.calls(); !strings.Contains(calls, "-I INPUT 1 -j FWKNOP_INPUT") {
+		t.Errorf("the jump was not repaired:\n%s", calls)
+	}
+}
+
+func TestErrEnded(t *testing.T) {
+	b := newStandIn(t).open(Config{})
+	g := someGrant
+	g.Expires = time.Now().Add(-time.Second)
+	if err := b.Apply(ctx, g); !errors.Is(err, ErrEnded) {
+		t.Errorf("Apply = %v, want %v", err, ErrEnded)
+	}
+}
+
+func TestConfigChains(t *testing.T) {
+	s := newStandIn(t)
+	appends, err := enforce.ParseChain("ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}})
+	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 0 {
+		t.Errorf("chain of the six-field form = %+v, want client as destination, appended", c)
+	}
+	b = s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}, Prepend: true})
+	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 1 {
+		t.Errorf("with Prepend = %+v, want position 1", c)
+	}
+}
