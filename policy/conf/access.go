@@ -120,10 +120,13 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 
 // serverGeneration is what fwknop.conf shows, as far as it shows anything.
 func (ld *accessLoader) serverGeneration() Generation {
-	if ld.server == nil || !ld.server.Evident {
+	switch {
+	case ld.server == nil:
 		return ld.Generation
+	case ld.server.Evident, path.Base(ld.Server) == "fwknop.conf":
+		return ld.server.Generation
 	}
-	return ld.server.Generation
+	return ld.Generation
 }
 
 // lines reads the lines of one file into blocks. An include ends where it stands:

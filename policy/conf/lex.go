@@ -92,20 +92,22 @@ func collect(f File, lines []line) evidence {
 	return e
 }
 
-// serverGeneration tells the generation of a fwknop.conf by its name, else by its
-// keywords, else it does not.
-func serverGeneration(name string, e evidence) Generation {
+// serverGeneration tells the syntax of a fwknop.conf by its name, else by its
+// keywords, else it does not. evident says whether its defaults are settled too: a
+// fwknop.conf without a keyword of 1.9 alone is one somebody wrote since, and its
+// access.conf has a say.
+func serverGeneration(name string, e evidence) (g Generation, evident bool) {
 	switch base := path.Base(name); {
 	case base == "fwknop.conf":
-		return V1
+		return V1, e.only1
 	case base == "fwknopd.conf":
-		return V2
+		return V2, true
 	case e.only1:
-		return V1
+		return V1, true
 	case e.only2:
-		return V2
+		return V2, true
 	}
-	return UnknownGeneration
+	return UnknownGeneration, false
 }
 
 // accessGeneration tells the generation of an access.conf. A 1.9 file ends every

@@ -16,6 +16,15 @@ var (
 // anyNets is ANY.
 func anyNets() Nets { return Nets{Include: []netip.Prefix{any4, any6}} }
 
+func (n *Nets) has(p netip.Prefix) bool {
+	for _, i := range n.Include {
+		if i == p {
+			return true
+		}
+	}
+	return false
+}
+
 // parseNets reads a comma list of ANY, address, address/length and address/mask;
 // "!" before an entry makes it an exception; NONE anywhere is the empty list.
 func parseNets(text string) (Nets, error) {

@@ -25,7 +25,8 @@ func (ld *loader) server() *Values {
 	if ld.Server != "" {
 		files = append([]string{ld.Server}, ld.Overrides...)
 	}
-	var own Generation // what the main file shows
+	var own Generation // syntax of the main file, which overrides follow
+	var shown Generation
 	layers := make([]*Values, 0, len(files))
 	for i, name := range files {
 		data, ok := ld.open(name, Pos{File: name}, "", false)
@@ -33,32 +34,31 @@ func (ld *loader) server() *Values {
 			continue
 		}
 		lines := lex(name, data, &ld.report)
-		g := own
-		if g == UnknownGeneration {
-			g = serverGeneration(name, collect(ServerFile, lines))
+		g, evident := serverGeneration(name, collect(ServerFile, lines))
+		if own != UnknownGeneration {
+			g = own
 		}
 		if i == 0 {
 			own = g
 		}
+		if evident && shown == UnknownGeneration {
+			shown = g
+		}
 		layers = append(layers, ld.layer(g, lines))
 		ld.noticeObsolete(name)
 	}
-	g := own
-	for _, l := range layers {
-		if g == UnknownGeneration {
-			g = l.Generation
+	v := ld.merge(firstKnown(shown, ld.Generation, own, V1), layers)
+	v.Evident = shown != UnknownGeneration
+	return v
+}
+
+func firstKnown(list ...Generation) Generation {
+	for _, g := range list {
+		if g != UnknownGeneration {
+			return g
 		}
 	}
-	evident := g != UnknownGeneration
-	if !evident {
-		g = ld.Generation
-	}
-	if g == UnknownGeneration {
-		g = V1
-	}
-	v := ld.merge(g, layers)
-	v.Evident = evident
-	return v
+	return UnknownGeneration
 }
 
 // layer turns the lines of one file into values of that file alone.

@@ -105,7 +105,7 @@ type Stanza struct {
 
 	// What may be opened.
 	OpenPorts           []Port
-	OpenPortsAny        bool // 2.6 file without OPEN_PORTS, or PERMIT_CLIENT_PORTS: any port may be asked for
+	OpenPortsAny        bool // any port may be asked for: PERMIT_CLIENT_PORTS, or no OPEN_PORTS in a 2.6 file or beside an external command
 	RestrictPorts       []Port
 	PermitClientTimeout bool          // 2.6 files: always
 	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
@@ -223,7 +223,7 @@ type Server struct {
 	ExternalTimeout      time.Duration
 	ExternalPrefix       string // "" or EXT_CMD_PREFIX when ENABLE_EXT_CMD_PREFIX is Y
 	CmdTimeout           time.Duration
-	FirewallType         string // iptables nftables ipfw external_cmd
+	FirewallType         string // auto iptables nftables ipfw external_cmd
 	MaxHops              int
 	P0fFile              string // "" : the embedded one
 	PcapFilter           string

@@ -107,6 +107,7 @@ func (c Checker) check(f *checkFlags) *result {
 	l, problems := Load(f.Options)
 	if !problems.Failed() {
 		problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
+		problems = append(problems, l.labels()...)
 	}
 	var expectations []conf.Expectation
 	for i := range l.Access.Stanzas {

@@ -66,6 +66,27 @@ func TestCheckDangers(t *testing.T) {
 	}
 }
 
+// TestCheckAsksThoseWhoUseIt: the filter compiles and the systems have signatures.
+func TestCheckAsksThoseWhoUseIt(t *testing.T) {
+	code, _, stderr := Checker{}.run(t, map[string]string{"main.conf": "PCAP_FILTER udp prt 62201;\n", "access.conf": checkedAccess})
+	if code != 1 || !strings.HasPrefix(stderr, "main.conf:1: PCAP_FILTER: ") {
+		t.Errorf("exit %d\n%s", code, stderr)
+	}
+	const knock = "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n"
+	code, _, stderr = Checker{}.run(t, map[string]string{"main.conf": "", "access.conf": knock + "REQUIRE_OS: Linux:2.4::Linux 2.4/2.7;\nREQUIRE_OS_REGEX: linuks;\n" + knock + "REQUIRE_OS: Linux:2.4::Linux 2.4/2.6;\nREQUIRE_OS_REGEX: *bsd;\n"})
+	for _, want := range []string{
+		"access.conf:4: warning: REQUIRE_OS: no signature has the label \"Linux:2.4::Linux 2.4/2.7\"\n",
+		"access.conf:5: warning: REQUIRE_OS_REGEX: no signature has a label that it matches\n",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("exit %d, no %q in\n%s", code, want, stderr)
+		}
+	}
+	if n := strings.Count(stderr, "no signature"); n != 2 {
+		t.Errorf("%d labels are unknown, want 2\n%s", n, stderr)
+	}
+}
+
 func TestCheckExplain(t *testing.T) {
 	_, stdout, _ := Checker{}.run(t, map[string]string{
 		"main.conf":   "ENABLE_FKO_MODULE Y;\nENABLE_NAT_DNS Y;\nMAX_HOPS 3;\nGPG_EXE /usr/bin/gpg;\n",

@@ -63,7 +63,7 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	}
 	l.Files = files.names
 	l.builtinSignatures()
-	return l, problems
+	return l, append(problems, l.verify()...)
 }
 
 // builtinSignatures leaves P0F_FILE out if it only names the file that the old

@@ -1,0 +1,71 @@
+package config
+
+import (
+	"fmt"
+	"os"
+
+	"fwknopd/fingerprint"
+	"fwknopd/ingest/filter"
+	"fwknopd/policy/conf"
+)
+
+// verify asks the packages that use a value whether they can: a file that loads is
+// one the daemon starts with.
+func (l *Loaded) verify() conf.Problems {
+	if _, err := filter.Parse(l.Values.Path("PCAP_FILTER")); err != nil {
+		val := l.Values.Lookup("PCAP_FILTER")
+		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}
+	}
+	return nil
+}
+
+// labels warns of systems that are required and that no signature names: nobody
+// would ever be let in.
+func (l *Loaded) labels() conf.Problems {
+	set, err := l.signatures()
+	if err != nil {
+		val := l.Values.Lookup("P0F_FILE")
+		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}
+	}
+	known := make(map[string]bool, set.Len())
+	for i := range set.Len() {
+		known[set.At(i).Label] = true
+	}
+	var problems conf.Problems
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		val := s.Values.Lookup("REQUIRE_OS")
+		if s.RequireOS != "" && !known[s.RequireOS] {
+			problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name, Severity: conf.Warning,
+				Text: fmt.Sprintf("no signature has the label %q", s.RequireOS)})
+		}
+		val = s.Values.Lookup("REQUIRE_OS_REGEX")
+		if s.RequireOSRegex != nil && !anyLabel(known, s) {
+			problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name, Severity: conf.Warning,
+				Text: "no signature has a label that it matches"})
+		}
+	}
+	return problems
+}
+
+func anyLabel(known map[string]bool, s *conf.Stanza) bool {
+	for label := range known {
+		if s.RequireOSRegex.MatchString(label) {
+			return true
+		}
+	}
+	return false
+}
+
+// signatures are the ones the daemon would use.
+func (l *Loaded) signatures() (*fingerprint.Set, error) {
+	name := l.Server.P0fFile
+	if name == "" {
+		return fingerprint.Default(), nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return fingerprint.Load(name, text)
+}
