@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
 )
 
 // Exit codes of the command line contract.
@@ -56,6 +58,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	case o.OS:
 		return runOS(o, stdin, stdout, stderr)
+	case o.Dump:
+		return config.Dump(config.DumpOptions{Options: config.FromFlags(o), Format: o.Format, IncludeAll: o.IncludeAll,
+			Defaults: o.Defaults, Now: time.Now()}, stdout, stderr)
+	case o.ParseConfig:
+		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
 	}
 	fmt.Fprintln(stderr, "fwknopd: nothing to do (see fwknopd --help)")
 	return exitUsage

@@ -65,7 +65,7 @@ func TestStanzaProblems(t *testing.T) {
 			"access.conf:1: GPG_DECRYPT_PW: is missing; a key without one needs GPG_ALLOW_NO_PW"}},
 		{"GnuPG with key files alone", "", v2("GPG_KEY_FILE server.sec", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY"), nil},
 		{"GnuPG program missing", "", v2("GPG_EXE /nonexistent"), []string{
-			"access.conf:3: GPG_EXE: no program there: no such program",
+			"access.conf:3: GPG_EXE: not usable as a program: no such program",
 			"access.conf:3: warning: GPG_EXE: has no effect: the stanza has no key for GnuPG"}},
 		{"time between knocks", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nMAX_TIME_DIFF: 2;\nMIN_TIME_DIFF: 9;\n", []string{
 			"access.conf:4: MAX_TIME_DIFF: is below MIN_TIME_DIFF"}},

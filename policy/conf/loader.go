@@ -160,11 +160,11 @@ func (ld *loader) ask(val *Value) bool {
 		wrong = "this host has no group " + strconv.Quote(clip(val.Text))
 	case k.Name == "GPG_HOME_DIR":
 		if err := ld.Host.Dir(val.Text); err != nil {
-			wrong = "no such directory: " + cause(err).Error()
+			wrong = "not usable as a directory: " + cause(err).Error()
 		}
 	case k.Name == "GPG_PATH":
 		if err := ld.Host.Executable(val.Text); err != nil {
-			wrong = "no program there: " + cause(err).Error()
+			wrong = "not usable as a program: " + cause(err).Error()
 		}
 	}
 	if wrong != "" {
