@@ -84,7 +84,7 @@ func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	mac, alg, err := newMAC(k.HMACKey, k.HMACType)
+	mac, _, err := newMAC(k.HMACKey, k.HMACType)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +101,11 @@ func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	data := pad(bytes.Clone(plain))
 	md.encrypt(block, d.iv[:], data)
 	raw := append(append([]byte(salted), salt[:]...), data...)
-	return frame(raw, saltedPrefix, mac, alg, &opt), nil
+	return frame(raw, mac, &opt), nil
 }
 
-// frame is the base64 and the HMAC around a cipher text.
-func frame(raw []byte, prefix string, mac hash.Hash, alg *algorithm, opt *EncodeOptions) []byte {
+// frame is the base64 and the HMAC around a container.
+func frame(raw []byte, mac hash.Hash, opt *EncodeOptions) []byte {
 	enc := base64.RawStdEncoding
 	if opt.KeepEquals && mac == nil {
 		enc = base64.StdEncoding
@@ -114,12 +114,12 @@ func frame(raw []byte, prefix string, mac hash.Hash, alg *algorithm, opt *Encode
 	if mac != nil {
 		mac.Reset()
 		mac.Write(text)
-		text = base64.RawStdEncoding.AppendEncode(text, mac.Sum(nil))[:len(text)+alg.b64]
+		text = base64.RawStdEncoding.AppendEncode(text, mac.Sum(nil))
 	}
 	if opt.KeepPrefix {
 		return text
 	}
-	return bytes.TrimPrefix(text, []byte(prefix))
+	return bytes.TrimPrefix(text, []byte(saltedPrefix))
 }
 
 // randomDigits draws the random value: 16 digits, each equally likely.

@@ -24,13 +24,6 @@ type Rate struct {
 // interval is the time between two events at full rate.
 func (r Rate) interval() time.Duration { return time.Duration(float64(time.Second) / r.PerSecond) }
 
-// DefaultSourceRate and DefaultTotalRate bound the public-key work of OpenPGP
-// packets to a few percent of one core.
-var (
-	DefaultSourceRate = Rate{PerSecond: 2, Burst: 10}
-	DefaultTotalRate  = Rate{PerSecond: 20, Burst: 40}
-)
-
 // A Limiter says how much public-key work strangers may cause: so much for each
 // source, and so much in total. It is for one goroutine at a time.
 type Limiter struct {

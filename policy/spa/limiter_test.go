@@ -77,7 +77,7 @@ func TestLimiterIsBounded(t *testing.T) {
 }
 
 func TestLimiterAllocatesNothing(t *testing.T) {
-	l := NewLimiter(Rate{PerSecond: 1, Burst: 1}, DefaultTotalRate)
+	l := NewLimiter(Rate{PerSecond: 1, Burst: 1}, Rate{PerSecond: 20, Burst: 40})
 	src, now := netip.MustParseAddr("2001:db8::1"), time.Unix(1700000000, 0)
 	if n := testing.AllocsPerRun(100, func() { l.Allow(src, now) }); n != 0 {
 		t.Errorf("%v allocations", n)

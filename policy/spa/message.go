@@ -3,8 +3,9 @@
 // and the inner digest all held. Nothing here looks at stanzas, reads a clock or
 // does I/O.
 //
-// Entry points: [NewOpener] with a [Key], then [Opener.Open]; [Encode] for the
-// other direction.
+// Entry points: [Carrier] finds the text of a packet in a payload; [NewOpener] with
+// a [Key], then [Opener.Open], or [NewGPGOpener] with a [GPGKey], then
+// [GPGOpener.Open], make it a message; [Encode] is the other direction.
 package spa
 
 import "net/netip"
@@ -57,4 +58,14 @@ type Message struct {
 
 	Plaintext []byte // as decrypted, digest field included; the replay key is made from it
 	Signer    string // OpenPGP: fingerprint of the key that signed, upper case hex; "" otherwise
+}
+
+// hasNAT reports that messages of the type have a nat field.
+func (t Type) hasNAT() bool {
+	return t == NATAccess || t == NATAccessTimeout || t == LocalNATAccess || t == LocalNATAccessTimeout
+}
+
+// hasTimeout reports that messages of the type have a timeout field.
+func (t Type) hasTimeout() bool {
+	return t == AccessTimeout || t == NATAccessTimeout || t == LocalNATAccessTimeout
 }

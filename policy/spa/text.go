@@ -8,16 +8,6 @@ import (
 	"unicode/utf8"
 )
 
-// hasNAT reports that messages of the type have a nat field.
-func (t Type) hasNAT() bool {
-	return t == NATAccess || t == NATAccessTimeout || t == LocalNATAccess || t == LocalNATAccessTimeout
-}
-
-// hasTimeout reports that messages of the type have a timeout field.
-func (t Type) hasTimeout() bool {
-	return t == AccessTimeout || t == NATAccessTimeout || t == LocalNATAccessTimeout
-}
-
 // userName reports whether u is a name: printable ASCII without the characters
 // that mean something to shells, paths and configuration files.
 func userName(u []byte) bool {

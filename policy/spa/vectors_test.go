@@ -2,6 +2,8 @@ package spa
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
@@ -19,6 +21,7 @@ type vector struct {
 	Transport  string   `json:"transport"`
 	Wire       []byte   `json:"wire_base64"`
 	Packets    [][]byte `json:"packets_base64"` // all of them, where there are several
+	Salt       string   `json:"salt_hex"`
 	Encryption string   `json:"encryption"`
 	Key        struct {
 		Base64 []byte `json:"base64"`
@@ -218,5 +221,30 @@ func (v *vector) compare(t *testing.T, m *Message) {
 	}
 	if m.Perl19 != strings.HasPrefix(p.Version, "1.") {
 		t.Errorf("Perl19 is %v for version %s", m.Perl19, p.Version)
+	}
+}
+
+// TestEncodeIsWhatClientsSend makes the packets of real clients again, byte for
+// byte, from their fields, their key and their salt.
+func TestEncodeIsWhatClientsSend(t *testing.T) {
+	made := 0
+	for _, v := range loadVectors(t) {
+		salt, err := hex.DecodeString(v.Salt)
+		if err != nil || len(salt) != saltSize || v.Plain == nil || v.Expect != "accept" || v.Transport == "http" || v.Packets != nil {
+			continue
+		}
+		made++
+		m := new(Message)
+		if err := opener(t, v.key()).Open(v.Wire, m); err != nil {
+			t.Fatal(v.Name, err)
+		}
+		opt := EncodeOptions{Rand: bytes.NewReader(salt), KeepPrefix: strings.Contains(v.Name, "salted"), KeepEquals: strings.Contains(v.Name, "equals")}
+		wire, err := Encode(m, v.key(), opt)
+		if err != nil || !bytes.Equal(wire, v.Wire) {
+			t.Errorf("%s: %v\n%s\n%s", v.Name, err, wire, v.Wire)
+		}
+	}
+	if made < 50 {
+		t.Errorf("only %d packets", made)
 	}
 }
