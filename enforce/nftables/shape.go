@@ -3,7 +3,6 @@ package nftables
 import (
 	"encoding/binary"
 	"net/netip"
-	"strings"
 
 	nft "github.com/google/nftables"
 )
@@ -197,6 +196,3 @@ func (id setID) unmarshalTarget(b []byte) (netip.AddrPort, bool) {
 	}
 	return netip.AddrPortFrom(addr, port), ok
 }
-
-// ours reports whether a name is one that this package gives.
-func ours(name string) bool { return strings.HasPrefix(name, "fwknop_") }
