@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -288,5 +289,29 @@ func TestIsClassic(t *testing.T) {
 			t.Errorf("with %s it is not", later)
 		}
 		os.Remove(name)
+	}
+}
+
+// TestClassicRing reads a ring that gpg wrote, with the trust packets it keeps
+// between the keys.
+func TestClassicRing(t *testing.T) {
+	dir := classicHome(t, []string{"server.pub.asc"}, []string{"server.sec.asc"})
+	ring := filepath.Join(dir, pubring)
+	if err := os.Remove(ring); err != nil {
+		t.Fatal(err)
+	}
+	files := keyFiles(t, "client.pub.asc", "clientsub.pub.asc", "server.pub.asc", "serverecc.pub.asc", "stranger.pub.asc")
+	newHome(t).gpg("", append([]string{"--no-default-keyring", "--keyring", "gnupg-ring:" + ring, "--import"}, files...)...)
+	data, err := os.ReadFile(ring)
+	if err != nil || !bytes.Contains(data, []byte("gpg\x00")) {
+		t.Fatalf("no trust packets in %d bytes, %v", len(data), err)
+	}
+	for _, v := range vectors(t) {
+		if g := v.conf(); g.DecryptID == "EF3434A2" && v.Name != "c-gpg-signer-untrusted" {
+			g.HomeDir, g.Exe = dir, "/nonexistent/gpg"
+			if got := v.opens(t, g); got != v.want() {
+				t.Errorf("%s: opens: %v", v.Name, got)
+			}
+		}
 	}
 }
