@@ -87,7 +87,7 @@ func (o *DumpOptions) shown(v *conf.Value) string {
 func (o *DumpOptions) text(w io.Writer, l *Loaded) error {
 	var b strings.Builder
 	source := "built-in defaults"
-	if name := o.server(); name != "" {
+	if name := o.Main(); name != "" {
 		source = name
 	}
 	fmt.Fprintf(&b, "\n%s [+] Dumping config from: %s\n\n", o.Now.Format(time.ANSIC), source)

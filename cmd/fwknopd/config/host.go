@@ -15,10 +15,11 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// disk is the real conf.FS.
-type disk struct{}
+// Disk is the real conf.FS.
+type Disk struct{}
 
-func (disk) Read(name string) ([]byte, conf.FileInfo, error) {
+// Read implements conf.FS.
+func (Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 	if name == os.DevNull { // how scripts say "no file"
 		return nil, conf.FileInfo{Regular: true, Perm: 0o600}, nil
 	}
@@ -52,7 +53,8 @@ func (disk) Read(name string) ([]byte, conf.FileInfo, error) {
 	return data, info, err
 }
 
-func (disk) List(dir string) ([]string, error) {
+// List implements conf.FS.
+func (Disk) List(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,8 @@ type Options struct {
 	GPGOptions int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS for every stanza
 	// ServerOnly leaves access.conf alone.
 	ServerOnly bool
+	// FS reads the files; nil: from disk. Not saved with the rest.
+	FS conf.FS `json:"-"`
 }
 
 // Loaded is a configuration as the rest of the program uses it.
@@ -44,9 +46,12 @@ type Loaded struct {
 // Load reads the configuration. It is usable only if the problems hold no error;
 // what could be read is there in any case, for dump and check.
 func Load(o Options) (*Loaded, conf.Problems) {
-	files := &recorder{}
+	files := &recorder{FS: o.FS}
+	if files.FS == nil {
+		files.FS = Disk{}
+	}
 	co := conf.Options{
-		FS: files, Server: o.server(), Overrides: o.Overrides, Argv: o.Argv,
+		FS: files, Server: o.Main(), Overrides: o.Overrides, Argv: o.Argv,
 		Access: o.Access, AccessFolder: o.AccessFolder,
 		Lenient: o.Lenient, StrictPerms: o.StrictPerms, AnyPerms: o.Offline,
 		NoGPG: o.NoGPG, GPGOptions: o.GPGOptions, Location: time.Local,
@@ -78,8 +83,9 @@ func (l *Loaded) builtinSignatures() {
 	}
 }
 
-// server is the file to read; the default places may be empty.
-func (o Options) server() string {
+// Main is the server file to read, "" if neither -c names one nor a default place
+// has one.
+func (o Options) Main() string {
 	if o.Config != "" {
 		return o.Config
 	}
@@ -93,7 +99,7 @@ func (o Options) server() string {
 
 // recorder remembers which files were asked for.
 type recorder struct {
-	disk
+	conf.FS
 	names []string
 	seen  map[string]bool
 }
@@ -106,5 +112,5 @@ func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
 		r.seen[abs] = true
 		r.names = append(r.names, abs)
 	}
-	return r.disk.Read(name)
+	return r.FS.Read(name)
 }

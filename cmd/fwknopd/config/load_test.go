@@ -183,5 +183,5 @@ func caseOptions(root, syntax, id string) Options {
 	return o
 }
 
-var _ conf.FS = disk{}
+var _ conf.FS = Disk{}
 var _ conf.Host = machine{}
