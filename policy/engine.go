@@ -34,6 +34,9 @@ type Options struct {
 	// ShadowHash returns the password hash of user in a shadow file, for
 	// REQUIRE_AUTH_METHOD. nil: nobody has one.
 	ShadowHash func(file, user string) (string, error)
+	// Password, if not nil, is asked in place of ShadowHash: whether the file holds
+	// this password for the user. The hash then stays with whoever may read it.
+	Password func(file, user, password string) (bool, error)
 	// Resolve returns the address of a host name in a NAT request, where
 	// ENABLE_NAT_DNS allows one. nil: names are refused.
 	Resolve func(host string) (netip.Addr, error)
@@ -192,6 +195,15 @@ func (e *Engine) Inherit(old *Engine) {
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}
+}
+
+// Message returns the SPA message that the last Decide opened, nil if it opened
+// none. It is valid until the next Decide.
+func (e *Engine) Message() *spa.Message {
+	if !e.request.opened {
+		return nil
+	}
+	return &e.request.msg
 }
 
 // KnockCounts are the totals of the sequence tracker.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"fwknopd/parse"
@@ -104,6 +105,18 @@ func (t *Trace) check(name string, ref *refusal) {
 	}
 }
 
+// met records a check of the tables and, if it is met, its note.
+func (t *Trace) met(e *Engine, r *request, st *stanza, c check, ref *refusal) {
+	if t == nil {
+		return
+	}
+	t.check(c.name, ref)
+	if ref == nil && c.note != nil {
+		checks := t.Stanzas[len(t.Stanzas)-1].Checks
+		checks[len(checks)-1].Detail.Text = c.note(e, r, st)
+	}
+}
+
 func (t *Trace) add(c Check) {
 	if n := len(t.Stanzas); n > 0 {
 		t.Stanzas[n-1].Checks = append(t.Stanzas[n-1].Checks, c)
@@ -157,4 +170,51 @@ func carrierText(r *request, ok bool) string {
 		text += ", for " + from.String()
 	}
 	return text
+}
+
+// The notes of the checks in judge.go.
+
+func noteAge(e *Engine, r *request, _ *stanza) string {
+	age := r.now.Unix() - r.msg.Time
+	if !e.server.Aging {
+		return fmt.Sprintf("%d s old, no limit", age)
+	}
+	return fmt.Sprintf("%d s old, limit %d s", age, int64(e.server.MaxAge/time.Second))
+}
+
+func noteExpiry(_ *Engine, _ *request, st *stanza) string {
+	if st.Expires.IsZero() {
+		return ""
+	}
+	return "the stanza ends at " + st.Expires.UTC().Format(time.RFC3339)
+}
+
+func noteUser(_ *Engine, r *request, st *stanza) string {
+	if len(st.Usernames) == 0 {
+		return "any"
+	}
+	return r.msg.User
+}
+
+func noteAddress(_ *Engine, r *request, _ *stanza) string {
+	return r.msg.Allow.String() + " is asked for, which means " + r.allow().String()
+}
+
+func noteTimeout(_ *Engine, r *request, st *stanza) string {
+	life := "no end"
+	if d := r.lifetime(st); d > 0 {
+		life = d.String()
+	}
+	if r.msg.HasTimeout {
+		return fmt.Sprintf("%d s asked for, %s given", r.msg.Timeout, life)
+	}
+	return life
+}
+
+func notePorts(_ *Engine, r *request, _ *stanza) string {
+	var words []string
+	for _, p := range portsOf(r.msg.Ports) {
+		words = append(words, p.String())
+	}
+	return strings.Join(words, ", ")
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -13,30 +14,35 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// check is one requirement of a stanza; nil means met.
+// errNoShadow says that nobody can look passwords up.
+var errNoShadow = errors.New("no shadow file")
+
+// check is one requirement of a stanza; meet returns nil if it is met. note, where
+// there is one, says for a reader how well.
 type check struct {
 	name string
 	meet func(*Engine, *request, *stanza) *refusal
+	note func(*Engine, *request, *stanza) string
 }
 
 // common are the checks of every message, in their order.
 var common = []check{
-	{"age", (*Engine).age},
-	{"expiry", (*Engine).expiry},
-	{"user", (*Engine).user},
-	{"address", (*Engine).address},
-	{"auth", (*Engine).auth},
+	{"age", (*Engine).age, noteAge},
+	{"expiry", (*Engine).expiry, noteExpiry},
+	{"user", (*Engine).user, noteUser},
+	{"address", (*Engine).address, noteAddress},
+	{"auth", (*Engine).auth, nil},
 }
 
 // ofCommand and ofAccess are the checks of message type 0 and of all others.
 var (
 	ofCommand = []check{
-		{"command", (*Engine).command},
+		{"command", (*Engine).command, nil},
 	}
 	ofAccess = []check{
-		{"access", (*Engine).access},
-		{"timeout", (*Engine).timeout},
-		{"ports", (*Engine).ports},
+		{"access", (*Engine).access, nil},
+		{"timeout", (*Engine).timeout, noteTimeout},
+		{"ports", (*Engine).ports, notePorts},
 	}
 )
 
@@ -51,7 +57,7 @@ func (e *Engine) judge(r *request, st *stanza) (Decision, step) {
 	for _, list := range [...][]check{common, checks} {
 		for _, c := range list {
 			ref := c.meet(e, r, st)
-			r.trace.check(c.name, ref)
+			r.trace.met(e, r, st, c, ref)
 			if ref != nil {
 				return r.deny(st, ref), at
 			}
@@ -133,14 +139,7 @@ func (e *Engine) auth(r *request, st *stanza) *refusal {
 	if !ok || method != "crypt" {
 		return refuse(SPAAuthMethod, "the message brings no password")
 	}
-	if e.opts.ShadowHash == nil {
-		return refuse(SPAAuthMethod, "no shadow file")
-	}
-	hash, err := e.opts.ShadowHash(st.ShadowFile, r.msg.User)
-	if err != nil {
-		return refuse(SPAAuthMethod, err.Error())
-	}
-	match, err := crypt.Verify(hash, password)
+	match, err := e.password(st.ShadowFile, r.msg.User, password)
 	switch {
 	case err != nil:
 		return refuse(SPAAuthMethod, err.Error())
@@ -148,6 +147,21 @@ func (e *Engine) auth(r *request, st *stanza) *refusal {
 		return refuse(SPAAuthMethod, "wrong password")
 	}
 	return nil
+}
+
+// password asks whoever may read the shadow file.
+func (e *Engine) password(file, user, password string) (bool, error) {
+	switch {
+	case e.opts.Password != nil:
+		return e.opts.Password(file, user, password)
+	case e.opts.ShadowHash == nil:
+		return false, errNoShadow
+	}
+	hash, err := e.opts.ShadowHash(file, user)
+	if err != nil {
+		return false, err
+	}
+	return crypt.Verify(hash, password)
 }
 
 // access says whether the stanza opens anything of the kind that is asked for.

@@ -1,16 +1,111 @@
 package offline
 
 import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"testing"
+	"time"
+
+	"fwknopd/policy/spa"
 )
 
-func BenchmarkProf(b *testing.B) {
-	name := os.Getenv("PROF_PCAP")
-	for b.Loop() {
-		if Replay([]string{"-c", "/tmp/engine/h2.conf", "-a", "/tmp/engine/h2a.conf", name}, nil, io.Discard, io.Discard) != 0 {
-			b.Fatal("no")
+const (
+	benchKey  = "perf-rijndael-key"
+	benchHMAC = "perf-hmac-key-1234"
+	benchTime = 1700000000
+)
+
+// frame is UDP over IPv4 over Ethernet, without checksums.
+func frame(src [4]byte, dport uint16, payload []byte) []byte {
+	f := make([]byte, 42+len(payload))
+	f[12] = 8
+	ip := f[14:]
+	ip[0], ip[8], ip[9] = 0x45, 64, 17
+	binary.BigEndian.PutUint16(ip[2:], uint16(28+len(payload)))
+	copy(ip[12:], src[:])
+	copy(ip[16:], []byte{10, 10, 10, 10})
+	binary.BigEndian.PutUint16(ip[20:], 40000)
+	binary.BigEndian.PutUint16(ip[22:], dport)
+	binary.BigEndian.PutUint16(ip[24:], uint16(8+len(payload)))
+	copy(ip[28:], payload)
+	return f
+}
+
+// writeCapture writes a pcap of frames that are 100 microseconds apart.
+func writeCapture(t testing.TB, frames [][]byte) string {
+	t.Helper()
+	le := binary.LittleEndian
+	b := []byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0, 0, 0}
+	for i, f := range frames {
+		us := uint32(i * 100)
+		b = le.AppendUint32(le.AppendUint32(b, benchTime+us/1e6), us%1e6)
+		b = append(le.AppendUint32(le.AppendUint32(b, uint32(len(f))), uint32(len(f))), f...)
+	}
+	name := filepath.Join(t.TempDir(), "bench.pcap")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// traffic makes n valid SPA packets, each among so many noise frames.
+func traffic(t testing.TB, n, noise int) [][]byte {
+	t.Helper()
+	rnd := rand.NewChaCha8([32]byte{1})
+	key := spa.Key{Passphrase: []byte(benchKey), HMACKey: []byte(benchHMAC)}
+	var frames [][]byte
+	for i := range n {
+		src := [4]byte{100, 64, byte(i >> 8), byte(i)}
+		m := spa.Message{User: "perf", Time: benchTime, Version: "3.0.0", Type: spa.Access,
+			Text: fmt.Sprintf("100.64.%d.%d,tcp/22", byte(i>>8), byte(i))}
+		wire, err := spa.Encode(&m, key, spa.EncodeOptions{Rand: rnd})
+		if err != nil {
+			t.Fatal(err)
 		}
+		frames = append(frames, frame(src, 62201, wire))
+		for j := range noise {
+			frames = append(frames, frame([4]byte{11, byte(j), 2, 3}, uint16(1024+j), bytes.Repeat([]byte{byte(j)}, 40+j)))
+		}
+	}
+	return frames
+}
+
+// benchConf is the configuration of the benchmarks.
+func benchConf(t testing.TB) []string {
+	t.Helper()
+	dir := t.TempDir()
+	c, a := filepath.Join(dir, "fwknopd.conf"), filepath.Join(dir, "access.conf")
+	for name, text := range map[string]string{
+		c: "ENABLE_SPA_PACKET_AGING N\n",
+		a: "SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY " + benchKey + "\nHMAC_KEY " + benchHMAC + "\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []string{"-c", c, "-a", a}
+}
+
+// BenchmarkReplay counts everything: start, reading, deciding, a line per decision.
+func BenchmarkReplay(b *testing.B) {
+	for _, bb := range []struct {
+		name     string
+		n, noise int
+	}{{"valid", 20000, 0}, {"99% noise", 1000, 99}} {
+		b.Run(bb.name, func(b *testing.B) {
+			frames := traffic(b, bb.n, bb.noise)
+			args := append(benchConf(b), writeCapture(b, frames))
+			for b.Loop() {
+				if code := Replay(args, nil, io.Discard, io.Discard); code != exitOK {
+					b.Fatal(code)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed()/time.Nanosecond)/float64(b.N)/float64(len(frames)), "ns/frame")
+		})
 	}
 }

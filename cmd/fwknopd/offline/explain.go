@@ -3,6 +3,7 @@ package offline
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -174,7 +175,7 @@ func (o *options) dump(file io.Reader) error {
 
 // packet is the event of a payload given in words.
 func (o *options) packet(payload string) (*parse.Event, error) {
-	ev := &parse.Event{Origin: parse.OriginFrame, Payload: []byte(strings.TrimSpace(payload))}
+	ev := &parse.Event{Origin: parse.OriginFrame, Payload: payloadOf(strings.TrimSpace(payload))}
 	const headers = 28 // IPv4 and UDP
 	if len(ev.Payload) > 1<<16-1-headers {
 		return nil, errors.New("payload is longer than a packet")
@@ -199,6 +200,21 @@ func (o *options) packet(payload string) (*parse.Event, error) {
 	}
 	ev.Time, err = parseClock(o.at)
 	return ev, err
+}
+
+// payloadOf is the payload that text spells: an SPA packet is base64 itself, but a
+// packet may also come as the base64 of its payload, as an HTTP request has to.
+func payloadOf(text string) []byte {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(raw) == 0 {
+		return []byte(text)
+	}
+	for _, c := range raw {
+		if c > 0x7e || c < 0x20 && c != '\r' && c != '\n' {
+			return []byte(text) // cipher text: this was the packet
+		}
+	}
+	return raw
 }
 
 // parseEnd reads an address with or without a port.

@@ -14,11 +14,13 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/fingerprint"
 	"fwknopd/ingest"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 )
 
 // errConfig says that the configuration is unusable; what is wrong was printed.
@@ -70,6 +72,10 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 	if o.resolve {
 		opts.Resolve = resolve
 	}
+	if !o.noGPG {
+		opts.Keyring = o.keyring
+		opts.GPGAllowed = GPGLimiter(l.Values).Allow
+	}
 	if filtered {
 		if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
 			return nil, err
@@ -93,6 +99,28 @@ func (o *options) argv() map[string]string {
 }
 
 func (o *options) notice(text string) { fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", text) }
+
+// keyring fetches the OpenPGP keys of a stanza. What is wrong with a ring that can
+// be had is said, and shows in the decisions.
+func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
+	ring, err := keyring.Load(context.Background(), g)
+	if ring != nil && err != nil {
+		o.notice(err.Error())
+	}
+	return ring, err
+}
+
+// burst is how many seconds' worth of public-key work may come at once.
+const burst = 2
+
+// GPGLimiter is the limit on public-key work that the configuration sets.
+func GPGLimiter(v *conf.Values) *spa.Limiter {
+	rate := func(keyword string) spa.Rate {
+		n := v.Int(keyword)
+		return spa.Rate{PerSecond: float64(n), Burst: burst * n}
+	}
+	return spa.NewLimiter(rate("GPG_RATE_SOURCE"), rate("GPG_RATE"))
+}
 
 // readDigests fills the store with what a daemon has seen before.
 func (o *options) readDigests(store *replay.Memory) error {

@@ -42,6 +42,8 @@ type vector struct {
 	Packets       []string `json:"packets_base64"`
 	Wire          string   `json:"wire_base64"`
 	Observed      map[string]struct{ Grants []string }
+
+	homes string // folder of the GnuPG homes
 }
 
 // deviations are the vectors whose reference server has a defect that must not be
@@ -49,6 +51,11 @@ type vector struct {
 var deviations = map[string]string{
 	// 2.6 decides by length alone that 400 characters are OpenPGP.
 	"c-udp-long-400": "accept",
+	// 2.6 compares the last eight digits only, and those of the signing key only.
+	"c-gpg-remote-id-16hex":           "accept",
+	"c-gpg-signing-subkey-primary-id": "accept",
+	// 2.6 puts "hQ" in front of messages that began otherwise.
+	"c-gpg-ecc-recipient": "accept",
 }
 
 func readVectors(t *testing.T) []vector {
@@ -87,6 +94,8 @@ func (v *vector) write(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	access = strings.ReplaceAll(access, "$WORK/shadow", filepath.Join(keys, "shadow"))
+	access = strings.ReplaceAll(access, "$WORK", v.homes)
+	access = strings.ReplaceAll(access, "/usr/bin/gpg1", "/usr/bin/gpg")
 	var conf strings.Builder
 	for k, val := range settings {
 		fmt.Fprintf(&conf, "%s %s%s\n", k, val, end)
@@ -154,10 +163,11 @@ func accepted(d decided) string {
 }
 
 func TestVectors(t *testing.T) {
+	defer removeHomes()
 	for _, v := range readVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			if v.Encryption == "gpg" {
-				t.Skip("needs an OpenPGP opener")
+			if v.usesGPG() {
+				v.gpgHomes(t)
 			}
 			v.check(t)
 		})

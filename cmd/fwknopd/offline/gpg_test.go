@@ -1,0 +1,124 @@
+package offline
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// usesGPG reports that the configuration names a GnuPG home.
+func (v *vector) usesGPG() bool {
+	return strings.Contains(v.Server.CAccess+v.Server.PerlAccess, "GPG_HOME_DIR")
+}
+
+// gpgHomes sets the folder of the homes that the vectors speak of.
+func (v *vector) gpgHomes(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("gpg"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir, err := homes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.homes = dir
+}
+
+// homes makes the homes once: g_server trusts everybody, g_server_untrusted not the
+// stranger, g_p_server is what the 1.9 server had.
+var homes = sync.OnceValues(func() (string, error) {
+	text, err := os.ReadFile(filepath.Join(vectorDir, "keys", "keys.json"))
+	if err != nil {
+		return "", err
+	}
+	var keys map[string]struct{ Fpr string }
+	if err := json.Unmarshal(text, &keys); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "gv") // short: an agent's socket has to fit into it
+	if err != nil {
+		return "", err
+	}
+	var everybody, two []string
+	for name, k := range keys {
+		everybody = append(everybody, k.Fpr)
+		if name == "server" || name == "client" {
+			two = append(two, k.Fpr)
+		}
+	}
+	for _, h := range []struct {
+		name    string
+		trusted []string
+		keys    []string
+	}{
+		{"g_server", everybody, []string{"*.pub.asc", "server*.sec.asc"}},
+		{"g_server_untrusted", two, []string{"*.pub.asc", "server*.sec.asc"}},
+		{"g_p_server", everybody, []string{"client.pub.asc", "stranger.pub.asc", "server.pub.asc", "server.sec.asc"}},
+	} {
+		if err := makeHome(filepath.Join(dir, h.name), h.trusted, h.keys); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+})
+
+func makeHome(dir string, trusted, globs []string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	// The agent would work a second on every passphrase.
+	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
+		return err
+	}
+	var files []string
+	for _, g := range globs {
+		found, err := filepath.Glob(filepath.Join(vectorDir, "keys", g))
+		if err != nil {
+			return err
+		}
+		files = append(files, found...)
+	}
+	if err := gpg(dir, "", append([]string{"--import"}, files...)...); err != nil {
+		return err
+	}
+	return gpg(dir, strings.Join(trusted, ":6:\n")+":6:\n", "--import-ownertrust")
+}
+
+func gpg(home, stdin string, args ...string) error {
+	cmd := exec.Command("gpg", append([]string{"--homedir", home, "--batch", "--quiet"}, args...)...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var say bytes.Buffer
+	cmd.Stderr = &say
+	if err := cmd.Run(); err != nil {
+		return &gpgError{err, say.String()}
+	}
+	return nil
+}
+
+type gpgError struct {
+	error
+	said string
+}
+
+func (e *gpgError) Error() string { return e.error.Error() + ": " + e.said }
+
+// removeHomes ends the agents and takes the homes away.
+func removeHomes() {
+	dir, err := homes()
+	if err != nil {
+		return
+	}
+	names, _ := filepath.Glob(filepath.Join(dir, "g_*"))
+	for _, h := range names {
+		_ = exec.Command("gpgconf", "--homedir", h, "--kill", "all").Run()
+	}
+	_ = os.RemoveAll(dir)
+}

@@ -1,0 +1,226 @@
+package offline
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// replayDir holds configurations, inputs and what the commands say to them.
+const replayDir = "../../../fixtures/replay"
+
+// inReplayDir runs a command there, so that names in its output are short.
+func inReplayDir(t *testing.T, command func(args []string) int, args []string) int {
+	t.Helper()
+	t.Chdir(replayDir)
+	return command(args)
+}
+
+// captures are a day's traffic in the order in which it is read.
+var captures = []string{
+	"../spa/pcap/c-udp-cbc-key24.pcap", "../spa/pcap/x-replay-same.pcap", "../spa/pcap/c-time-minus-5min.pcap",
+	"../spa/pcap/c-time-plus-5min.pcap", "../spa/pcap/c-port-denied.pcap", "../spa/pcap/c-type0-command.pcap",
+	"../spa/pcap/c-type2-nat.pcap", "../spa/pcap/c-multiport.pcap", "../spa/pcap/c-user-case.pcap",
+	"../spa/pcap/c-udpraw-spoofed.pcap", "../spa/pcap/x-flip-middle.pcap", "../spa/pcap/c-udp-other-port.pcap",
+}
+
+var spaConf = []string{"-c", "fwknopd.conf", "-a", "access.conf"}
+
+func args(parts ...[]string) []string {
+	var all []string
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+func TestGolden(t *testing.T) {
+	tests := []struct {
+		name    string
+		explain bool
+		args    []string
+	}{
+		{"replay-text", false, args(spaConf, captures)},
+		{"replay-jsonl", false, args(spaConf, []string{"--format", "jsonl"}, captures)},
+		{"replay-filter", false, args(spaConf, []string{"--filter", "udp port 4433"}, captures)},
+		{"replay-what-if", false, args(spaConf, []string{"--what-if", "access2.conf"}, captures)},
+		{"replay-what-if-jsonl", false, args(spaConf, []string{"--what-if", "access2.conf", "--format=jsonl"}, captures)},
+		{"replay-fail-on", false, args(spaConf, []string{"--fail-on", "malformed,refused"}, captures[1:2])},
+		{"replay-fail-on-nothing", false, args(spaConf, []string{"--fail-on", "malformed,refused"}, captures[:1])},
+		{"replay-knock", false, []string{"-a", "knock.conf", "knock.log"}},
+		{"replay-knock-jsonl", false, []string{"-a", "knock.conf", "--format", "jsonl", "knock.log"}},
+		{"replay-mixed", false, args([]string{"-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:])},
+		{"replay-no-config", false, []string{"-a", "missing.conf", "knock.log"}},
+		{"explain-granted", true, args(spaConf, captures[:1], []string{"--record", "1"})},
+		{"explain-port", true, args(spaConf, captures[4:5], []string{"--record", "1"})},
+		{"explain-replay", true, args(spaConf, captures[1:2], []string{"--record", "2"})},
+		{"explain-stale", true, args(spaConf, captures[2:3], []string{"--record", "1"})},
+		{"explain-jsonl", true, args(spaConf, captures[2:3], []string{"--record", "1", "--format", "jsonl"})},
+		{"explain-filtered", true, args(spaConf, captures[11:12], []string{"--record", "1"})},
+		{"explain-stranger", true, args(spaConf, []string{"--payload", stalePayload, "--src", "192.0.2.1", "--time", "1700000001"})},
+		{"explain-payload", true, args(spaConf, []string{"--payload", stalePayload, "--src", "10.77.0.2:1234", "--dst", "10.77.0.1", "--time", "2023-11-14T22:13:21Z"})},
+		{"explain-payload-base64", true, args(spaConf, []string{"--payload", base64.StdEncoding.EncodeToString([]byte(stalePayload)), "--src", "10.77.0.2", "--time", "1700000001"})},
+		{"explain-knock", true, []string{"-a", "knock.conf", "knock.log", "--record", "2"}},
+		{"explain-knock-granted", true, []string{"-a", "knock.conf", "knock.log", "--record", "3"}},
+		{"explain-no-packet", true, []string{"-a", "knock.conf", "knock.log", "--record", "4"}},
+		{"explain-beyond", true, []string{"-a", "knock.conf", "knock.log", "--record", "400"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			golden, err := filepath.Abs(filepath.Join(replayDir, tt.name+".golden"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out, say bytes.Buffer
+			command := Replay
+			if tt.explain {
+				command = Explain
+			}
+			code := inReplayDir(t, func(a []string) int { return command(a, nil, &out, &say) }, tt.args)
+			got := fmt.Sprintf("exit %d\n-- stdout --\n%s-- stderr --\n%s", code, out.String(), say.String())
+			compare(t, golden, got)
+		})
+	}
+}
+
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// stalePayload is the text of c-time-minus-5min.
+const stalePayload = "/m8qDG3VhcVDZ2ZxqBr4yWrDr3f5A4Lj7aXzOd22Oazxt7uZ/bzDhUVkz0N9adBQ+7FdgTlCDwL+3nmBjjBWvIZdE5S3uC9aYbToMnAmPyyJ7RrRy/0ceZXx8B2bMl73HGO5qYeRxkpLQypk76G+fXN8d0oZZtdw8"
+
+func TestUsage(t *testing.T) {
+	for _, tt := range []struct {
+		explain bool
+		args    string
+		code    int
+	}{
+		{false, "", exitUsage},
+		{false, "--format xml knock.log", exitUsage},
+		{false, "--fail-on rain knock.log", exitUsage},
+		{false, "--no-such-flag", exitUsage},
+		{false, "--help", exitOK},
+		{false, "-a knock.conf no-such-file", exitError},
+		{false, "-a knock.conf no-such-*.log", exitError},
+		{false, "-a knock.conf --filter nonsense-here knock.log", exitConfig},
+		{true, "", exitUsage},
+		{true, "knock.log", exitUsage},
+		{true, "--record 1", exitUsage},
+		{true, "--record 1 --payload x knock.log", exitUsage},
+		{true, "-a knock.conf --payload x --src nowhere", exitError},
+		{true, "-a knock.conf --payload x --proto smoke", exitError},
+		{true, "-a knock.conf --payload x --time late", exitError},
+		{true, "--help", exitOK},
+	} {
+		t.Run(fmt.Sprint(tt.explain, " ", tt.args), func(t *testing.T) {
+			command := Replay
+			if tt.explain {
+				command = Explain
+			}
+			var out, say bytes.Buffer
+			run := func(a []string) int { return command(a, strings.NewReader(""), &out, &say) }
+			if code := inReplayDir(t, run, strings.Fields(tt.args)); code != tt.code {
+				t.Errorf("exit %d, want %d: %s", code, tt.code, say.String())
+			}
+			if tt.code == exitOK != (say.Len() == 0) {
+				t.Errorf("stderr: %q", say.String())
+			}
+		})
+	}
+}
+
+func TestStandardInputAndArchives(t *testing.T) {
+	log, err := os.ReadFile(filepath.Join(replayDir, "knock.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, say bytes.Buffer
+	run := func(a []string) int { return Replay(a, bytes.NewReader(log), &out, &say) }
+	if code := inReplayDir(t, run, []string{"-a", "knock.conf", "-"}); code != exitOK {
+		t.Fatalf("exit %d: %s", code, say.String())
+	}
+	if !strings.Contains(out.String(), "standard input:3 granted knock.granted") {
+		t.Errorf("stdout:\n%s", out.String())
+	}
+}
+
+// An entry survives every JSON reader, whatever is in its strings.
+func FuzzAppendJSON(f *testing.F) {
+	f.Add("alice", "uptime -p", "k.pcap")
+	f.Add("a\"b\\", "tab\tnewline\n", "\xff\xfe\u2028")
+	f.Fuzz(func(t *testing.T, user, command, name string) {
+		e := Entry{Time: time.Unix(benchTime, 123456789), Verdict: verdictCommand, Reason: policy.SPACommand, Detail: &policy.Detail{Got: user},
+			Src: netip.MustParseAddrPort("192.0.2.7:1"), Dst: netip.MustParseAddrPort("[2001:db8::1]:2"), Proto: parse.UDP,
+			User: user, Command: command, Input: ingest.Position{Name: name, Record: 7}}
+		var got struct {
+			User, Command string
+			Timestamp     time.Time
+			Detail        struct{ Got string }
+			Input         struct{ Name string }
+		}
+		text := AppendJSON(nil, &e)
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		if bytes.ContainsAny(text, "\n\r") {
+			t.Errorf("more than one line: %q", text)
+		}
+		if string([]rune(user)) != got.User || string([]rune(command)) != got.Command || string([]rune(name)) != got.Input.Name {
+			t.Errorf("%q -> %+v", []string{user, command, name}, got)
+		}
+		if line := appendLine(nil, &e); bytes.Count(line, []byte("\n")) != 1 {
+			t.Errorf("more than one line: %q", line)
+		}
+	})
+}
+
+func TestJSONOfGrants(t *testing.T) {
+	port := []enforce.Port{{Proto: 6, Number: 22}, {Proto: 1}}
+	end := time.Unix(benchTime+30, 999)
+	src := netip.MustParseAddr("192.0.2.7")
+	for want, g := range map[string]enforce.Grant{
+		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"expires":"2023-11-14T22:13:50Z"}`: {Src: src, Ports: port, Expires: end},
+		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"dst":"10.0.0.1","output":true}`:   {Src: src, Ports: port, Dst: netip.MustParseAddr("10.0.0.1"), Output: true},
+		`{"src":"192.0.2.7","ports":["all"],"forward":"any","snat":"masquerade"}`:        {Src: src, All: true, NAT: &enforce.NAT{Masquerade: true}},
+		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"forward":"10.0.0.5:80","local":true,"snat":"10.0.0.1"}`: {Src: src, Ports: port,
+			NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Local: true, SNAT: netip.MustParseAddr("10.0.0.1")}},
+		`{"src":"192.0.2.7","ports":[],"external":["/bin/open","it's \"it\""]}`: {Src: src, External: &enforce.External{Open: []string{"/bin/open", `it's "it"`}}},
+	} {
+		e := Entry{Verdict: verdictGranted, Grant: &g, Detail: &policy.Detail{}}
+		var got struct{ Grant json.RawMessage }
+		if err := json.Unmarshal(AppendJSON(nil, &e), &got); err != nil {
+			t.Fatal(err)
+		}
+		if string(got.Grant) != want {
+			t.Errorf("\n got %s\nwant %s", got.Grant, want)
+		}
+	}
+}
