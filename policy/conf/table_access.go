@@ -45,7 +45,7 @@ var AccessKeywords = []Keyword{
 		Text: "Digest of the message authentication code."},
 
 	{Name: "GPG_REMOTE_ID", File: AccessFile, Kind: KeyIDs, Origin: all3,
-		Text: "OpenPGP keys that may have signed a message, by id or fingerprint, or ANY in the key ring."},
+		Text: "OpenPGP keys that may have signed a message, by id or fingerprint of the primary key or of the subkey that signs, or ANY in the key ring."},
 	{Name: "GPG_FINGERPRINT_ID", File: AccessFile, Kind: KeyPrints, Origin: In2, Verdict: Should,
 		Text: "Full fingerprints of the OpenPGP keys that may have signed a message."},
 	{Name: "GPG_DECRYPT_ID", File: AccessFile, Kind: Text, Origin: all3, Text: "OpenPGP key of ours that messages are encrypted to."},
@@ -63,7 +63,7 @@ var AccessKeywords = []Keyword{
 	{Name: "GPG_NO_OPTIONS", File: AccessFile, Kind: Flag, Default: "N", Origin: In1, Verdict: Should,
 		Text: "Keep gpg from reading its own options file; wins over GPG_USE_OPTIONS."},
 	{Name: "GPG_PREFIX", File: AccessFile, Kind: Text, Default: "hQ", Origin: manual,
-		Text: "Characters that clients cut off and that are put back before decoding."},
+		Text: "Characters that clients cut off and that are put back before decoding; with hQ the beginnings of messages to ECC keys are tried too."},
 	{Name: "GPG_NO_REQUIRE_PREFIX", File: AccessFile, Kind: Flag, Default: "N", Origin: manual, Text: "Put no prefix back."},
 	{Name: "GPG_REQUIRE_SIG", File: AccessFile, Kind: Flag, Default: "Y", Origin: In2, Verdict: Should, Text: "Messages must be signed."},
 	{Name: "GPG_DISABLE_SIG", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Do not look at signatures at all."},
