@@ -41,6 +41,7 @@ type Allowance struct {
 	TargetExclude []netip.Prefix
 	NoDNAT        bool // a zero target may be asked for (DISABLE_DNAT)
 	Local         bool
+	LocalOnly     bool // no translation to another host (ENABLE_IPT_FORWARDING off)
 	SNAT          []netip.Addr
 	Masquerade    bool
 
@@ -193,7 +194,7 @@ func (a *Allowance) checkNAT(g Grant) error {
 	switch {
 	case g.forwardsOnly() && !a.offersForward(g), !g.forwardsOnly() && !a.offersTarget(n.Target, g.Src.Is4()):
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
-	case n.Local && !a.Local, n.Local && !n.Target.IsValid():
+	case n.Local && !a.Local, n.Local && !n.Target.IsValid(), !n.Local && a.LocalOnly:
 		return fmt.Errorf("%w: local", ErrNAT)
 	case n.Target.IsValid() && (n.Target.Port() == 0) != g.All:
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)

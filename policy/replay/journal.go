@@ -26,6 +26,7 @@ type Journal struct {
 	dirty  bool  // written since the last Sync
 	line   []byte
 	broken error
+	handed bool // opened by somebody else, who alone may replace it
 }
 
 // Open opens the journal at path, or makes it, for this process alone. It may be
@@ -173,7 +174,7 @@ func (j *Journal) Add(p *Packet) (First, bool, error) {
 	if err := j.append(j.line); err != nil {
 		return First{}, false, err
 	}
-	if j.due() {
+	if !j.handed && j.due() {
 		j.tryCompact(p)
 	}
 	return First{}, true, nil

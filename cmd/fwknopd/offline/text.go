@@ -19,7 +19,12 @@ func appendLine(b []byte, e *Entry) []byte {
 		b = append(append(b, ' '), e.Input.Name...)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
 	}
-	b = append(append(b, ' '), e.Verdict...)
+	return append(AppendText(append(b, ' '), e), '\n')
+}
+
+// AppendText adds e without time, input and newline, for logs that have their own.
+func AppendText(b []byte, e *Entry) []byte {
+	b = append(b, e.Verdict...)
 	b = append(append(b, ' '), e.Reason...)
 	b = appendAddress(append(b, ' '), e.Src, hasPorts(e.Proto))
 	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
@@ -33,8 +38,7 @@ func appendLine(b []byte, e *Entry) []byte {
 	if e.Shadow && e.Verdict != verdictShadow {
 		b = append(b, " shadow"...)
 	}
-	b = appendWhat(b, e)
-	return append(b, '\n')
+	return appendWhat(b, e)
 }
 
 func appendAddress(b []byte, a netip.AddrPort, ports bool) []byte {
