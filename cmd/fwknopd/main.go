@@ -61,6 +61,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case o.Dump:
 		return config.Dump(config.DumpOptions{Options: config.FromFlags(o), Format: o.Format, IncludeAll: o.IncludeAll,
 			Defaults: o.Defaults, Now: time.Now()}, stdout, stderr)
+	case o.SPADump != "":
+		return runSPADump(o, stdout, stderr)
 	case o.ParseConfig:
 		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
 	}
