@@ -2,9 +2,12 @@ package monitor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"sync"
 
 	"fwknopd/enforce"
 )
@@ -15,58 +18,195 @@ var ErrRefused = errors.New("refused")
 // ErrGone is the answer of a [Client] whose monitor is gone.
 var ErrGone = errors.New("monitor is gone")
 
+// Bounds of what waits on the worker's side.
+const (
+	maxOutgoing = 4096
+	maxNotices  = 16
+)
+
 // A Client is the worker's side of the socket, and an [enforce.Enforcer]. Its
 // methods may be called from several goroutines. When the monitor is gone, all
 // fail at once with [ErrGone].
-type Client struct{ done chan struct{} }
+type Client struct {
+	conn    *net.UnixConn
+	out     chan []byte
+	notices chan string
+	done    chan struct{}
+
+	mu     sync.Mutex
+	lastID uint64
+	calls  map[uint64]call // nil: the monitor is gone
+}
+
+// A call waits for its reply. done is called once for the last one, more for those
+// before.
+type call struct {
+	done func(reply, *os.File, error)
+	more func(reply)
+}
 
 var _ enforce.Enforcer = (*Client)(nil)
 
 // NewClient takes over conn.
-func NewClient(conn *net.UnixConn) *Client { return &Client{make(chan struct{})} }
+func NewClient(conn *net.UnixConn) *Client {
+	c := &Client{
+		conn: conn, out: make(chan []byte, maxOutgoing), notices: make(chan string, maxNotices),
+		done: make(chan struct{}), calls: make(map[uint64]call),
+	}
+	go c.read()
+	go c.write()
+	return c
+}
+
+// start sends a request. What cannot be sent is answered at once.
+func (c *Client) start(op string, body any, w call) {
+	req := request{Op: op}
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			w.done(reply{}, nil, err)
+			return
+		}
+		req.Body = text
+	}
+	if err := c.enqueue(req, w); err != nil {
+		w.done(reply{}, nil, err)
+	}
+}
+
+func (c *Client) enqueue(req request, w call) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls == nil {
+		return ErrGone
+	}
+	req.ID = c.lastID + 1
+	frame, err := appendFrame(nil, req)
+	if err != nil {
+		return err
+	}
+	select {
+	case c.out <- frame:
+	default:
+		return errBusy
+	}
+	c.lastID = req.ID
+	c.calls[req.ID] = w
+	return nil
+}
+
+// ask sends a request and waits for the reply.
+func (c *Client) ask(ctx context.Context, op string, body any) (reply, *os.File, error) {
+	type answer struct {
+		reply
+		file *os.File
+		err  error
+	}
+	ch := make(chan answer, 1)
+	c.start(op, body, call{done: func(r reply, f *os.File, err error) { ch <- answer{r, f, err} }})
+	select {
+	case a := <-ch:
+		return a.reply, a.file, a.err
+	case <-ctx.Done():
+		go func() { // a file may still come
+			if a := <-ch; a.file != nil {
+				a.file.Close()
+			}
+		}()
+		return reply{}, nil, ctx.Err()
+	}
+}
 
 // Submit asks to open g and returns at once; done is called with the outcome, on
-// another goroutine, and should be quick.
-func (c *Client) Submit(g enforce.Grant, done func(error)) { done(errNotYet) }
+// another goroutine if it is not known at once, and should be quick.
+func (c *Client) Submit(g enforce.Grant, done func(error)) {
+	c.start("apply", g, call{done: func(_ reply, _ *os.File, err error) { done(err) }})
+}
 
 // Apply implements [enforce.Enforcer].
-func (c *Client) Apply(ctx context.Context, g enforce.Grant) error { return errNotYet }
+func (c *Client) Apply(ctx context.Context, g enforce.Grant) error {
+	_, _, err := c.ask(ctx, "apply", g)
+	return err
+}
 
 // Revoke implements [enforce.Enforcer].
-func (c *Client) Revoke(ctx context.Context, g enforce.Grant) error { return errNotYet }
+func (c *Client) Revoke(ctx context.Context, g enforce.Grant) error {
+	_, _, err := c.ask(ctx, "revoke", g)
+	return err
+}
 
 // List implements [enforce.Enforcer].
-func (c *Client) List(ctx context.Context) ([]enforce.Grant, error) { return nil, errNotYet }
+func (c *Client) List(ctx context.Context) ([]enforce.Grant, error) {
+	var mu sync.Mutex
+	var all []enforce.Grant
+	var bad error
+	ch := make(chan error, 1)
+	c.start("list", nil, call{
+		more: func(r reply) {
+			mu.Lock()
+			defer mu.Unlock()
+			var g enforce.Grant
+			bad = errors.Join(bad, decode(r.Body, &g))
+			all = append(all, g)
+		},
+		done: func(_ reply, _ *os.File, err error) { ch <- err },
+	})
+	select {
+	case err := <-ch:
+		return all, errors.Join(err, bad)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
 
 // Flush closes everything; for control connections alone.
-func (c *Client) Flush(ctx context.Context) error { return errNotYet }
+func (c *Client) Flush(ctx context.Context) error {
+	_, _, err := c.ask(ctx, "flush", nil)
+	return err
+}
 
 // Command asks to run a command. It returns when the command was accepted, not
 // when it has ended; how it ended is an [Event] of the monitor.
-func (c *Client) Command(ctx context.Context, cmd Command) error { return errNotYet }
+func (c *Client) Command(ctx context.Context, cmd Command) error {
+	_, _, err := c.ask(ctx, "command", wireCommand{cmd.Stanza, []byte(cmd.Text), cmd.User, cmd.Src})
+	return err
+}
 
 // Open returns the file that the monitor opens under this name. A name without a
 // file is [os.ErrNotExist].
-func (c *Client) Open(ctx context.Context, name string) (*os.File, error) { return nil, errNotYet }
-
-// CheckPassword reports whether the file holds this password for this user.
-func (c *Client) CheckPassword(ctx context.Context, file, user, password string) (bool, error) {
-	return false, errNotYet
+func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
+	_, f, err := c.ask(ctx, "open", name)
+	if err == nil && f == nil {
+		err = fmt.Errorf("%w: file %q did not come", ErrProtocol, name)
+	}
+	return f, err
 }
 
-// Ready tells the monitor that the worker is at work.
-func (c *Client) Ready(ctx context.Context) error { return errNotYet }
+// CheckPassword reports whether the file holds this password for this user.
+func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
+	r, _, err := c.ask(ctx, "crypt", password{file, user, []byte(pw)})
+	return err == nil && string(r.Body) == "true", err
+}
+
+// Ready tells the monitor that the worker is at work. A worker says so once.
+func (c *Client) Ready(ctx context.Context) error {
+	_, _, err := c.ask(ctx, "ready", nil)
+	return err
+}
 
 // Alive comes back when the monitor has answered.
-func (c *Client) Alive(ctx context.Context) error { return errNotYet }
+func (c *Client) Alive(ctx context.Context) error {
+	_, _, err := c.ask(ctx, "alive", nil)
+	return err
+}
 
 // Notices are what [Monitor.Notify] says, such as that there is a new
-// configuration. It is closed when the monitor is gone. A notice that is still
-// unread is not repeated.
-func (c *Client) Notices() <-chan string { return nil }
+// configuration. It is closed when the monitor is gone. When too many are unread,
+// new ones are dropped.
+func (c *Client) Notices() <-chan string { return c.notices }
 
 // Done is closed when the monitor is gone.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Close ends the connection.
-func (c *Client) Close() error { return nil }
+func (c *Client) Close() error { return c.conn.Close() }

@@ -17,7 +17,6 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync"
 	"time"
@@ -73,38 +72,127 @@ type Offer struct {
 
 // A Monitor keeps grants. Its methods may be called from several goroutines.
 type Monitor struct {
-	cfg Config
-	mu  sync.Mutex
+	cfg    Config
+	clock  *Clock
+	events *stream
+	lanes  lanes
+	stop   context.CancelFunc
+	steps  *os.File // behind clock.Steps, if it is ours
+	wake   chan struct{}
+	work   sync.WaitGroup // commands that run
+	slots  chan struct{}  // bounds them
+
+	mu       sync.Mutex
+	offer    Offer
+	table    table
+	base     stand // of the ends in table
+	guard    guard
+	sessions map[*session]bool
+	empty    []chan struct{} // of those who wait for the last end
+	looping  chan struct{}   // closed when the loop has ended
 }
 
-var errNotYet = errors.New("not implemented")
+const defaultInterval = 800 * time.Millisecond
 
 // New adopts what is open in the firewall and among the external grants, ends what
-// is overdue, and begins to look after them.
-func New(ctx context.Context, cfg Config) (*Monitor, error) { return &Monitor{cfg: cfg}, nil }
+// is overdue, and begins to look after them until [Monitor.Close].
+func New(ctx context.Context, cfg Config) (*Monitor, error) {
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	m := &Monitor{
+		cfg: cfg, clock: cfg.Clock, offer: cfg.Offer, events: newStream(cfg.Events),
+		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxCommands),
+		sessions: make(map[*session]bool), looping: make(chan struct{}),
+	}
+	if m.clock == nil {
+		m.clock = SystemClock()
+		steps, file, err := watchSteps()
+		if err != nil {
+			return nil, err
+		}
+		m.clock.Steps, m.steps = steps, file
+	}
+	m.base = m.clock.read()
+	if err := m.adopt(ctx); err != nil {
+		m.closeClock()
+		return nil, err
+	}
+	ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go m.loop(ctx, m.watch(ctx))
+	return m, nil
+}
+
+func (m *Monitor) closeClock() {
+	if m.steps != nil {
+		m.steps.Close()
+	}
+}
 
 // Close stops. Grants in the firewall stay until the kernel ends them; external
 // ones are closed now, since nobody will do it later. It waits for commands that
 // run and for the last events, until ctx ends.
-func (m *Monitor) Close(ctx context.Context) error { return nil }
+func (m *Monitor) Close(ctx context.Context) error {
+	m.stop()
+	<-m.looping
+	m.closeClock()
+	m.mu.Lock()
+	for s := range m.sessions {
+		s.conn.Close()
+	}
+	for _, e := range m.table.entries {
+		if e.grant.External != nil && !e.ending {
+			m.endExternal(e, Revoked, nil)
+		}
+	}
+	m.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.lanes.wait()
+		m.work.Wait()
+		m.events.drain()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // Reload puts another configuration in force. All grants stay.
-func (m *Monitor) Reload(o Offer) {}
+func (m *Monitor) Reload(o Offer) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.offer = o
+}
 
-// Apply opens g if the offer allows it.
-func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error { return errNotYet }
-
-// Revoke closes g; that it is not open is success.
-func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error { return errNotYet }
-
-// List says what is open, asking the kernel.
-func (m *Monitor) List(ctx context.Context) ([]enforce.Grant, error) { return nil, errNotYet }
-
-// Flush closes everything.
-func (m *Monitor) Flush(ctx context.Context) error { return errNotYet }
+func (m *Monitor) offered() Offer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.offer
+}
 
 // Len is how many openings the monitor looks after, counted by port.
-func (m *Monitor) Len() int { return 0 }
+func (m *Monitor) Len() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.table.entries)
+}
 
-// Wait returns when the last grant that has an end is closed.
-func (m *Monitor) Wait(ctx context.Context) error { return errNotYet }
+// now reads the clock. If somebody has set it, ends move along. It needs m.mu.
+func (m *Monitor) now(ctx context.Context) stand {
+	now := m.clock.read()
+	step := now.stepSince(m.base)
+	if step == 0 {
+		return now
+	}
+	m.base = now
+	m.table.shift(step)
+	m.events.add(Event{Time: now.wall, Kind: ClockStep, Step: step})
+	if m.cfg.Firewall != nil && len(m.table.entries) > 0 {
+		m.rewrite(ctx, now, step)
+	}
+	return now
+}

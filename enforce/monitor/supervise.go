@@ -3,27 +3,9 @@ package monitor
 import (
 	"context"
 	"errors"
-	"net"
-	"os/exec"
+	"fmt"
 	"time"
 )
-
-// A Worker is a running worker process.
-type Worker struct {
-	Conn *net.UnixConn
-	Wait func() error // until it has ended
-	Kill func() error
-}
-
-// WorkerFD is the descriptor of the socket in a process started by [Spawn].
-const WorkerFD = 3
-
-// Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
-// of cmd.ExtraFiles, and with SIGKILL when this process ends.
-func Spawn(cmd *exec.Cmd) (*Worker, error) { return nil, errNotYet }
-
-// Parent is the worker's end of the socket, in a process started by [Spawn].
-func Parent() (*net.UnixConn, error) { return nil, errNotYet }
 
 // Supervision says how to keep a worker running.
 type Supervision struct {
@@ -33,26 +15,110 @@ type Supervision struct {
 	Ready    func()        // called whenever a worker says that it is at work; may be nil
 }
 
+const (
+	defaultCheck   = 5 * time.Second
+	defaultRetries = 20
+	killGrace      = 5 * time.Second // for a worker to end after its socket has closed
+)
+
 // ErrGaveUp ends [Monitor.Supervise] after too many restarts.
 var ErrGaveUp = errors.New("gave up restarting the worker")
+
+var errSilent = errors.New("it hung up")
 
 // Supervise keeps a worker running and serves it, until ctx ends; then it ends the
 // worker. A worker that dies is started again at once, one that dies again before
 // it was seen alive after Interval. A worker is seen alive when it says so or
 // when it has lived for Interval. After Retries it gives up with [ErrGaveUp]; the
 // grants are still looked after, see [Monitor.Wait].
-func (m *Monitor) Supervise(ctx context.Context, s Supervision) error { return errNotYet }
+func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
+	if s.Interval <= 0 {
+		s.Interval = defaultCheck
+	}
+	if s.Retries <= 0 {
+		s.Retries = defaultRetries
+	}
+	for restarts := 0; ; restarts++ {
+		if restarts > 1 && !pause(ctx, s.Interval) {
+			return ctx.Err()
+		}
+		seen, err := m.oneLife(ctx, s, restarts)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerDied, Err: err})
+		if seen {
+			restarts = 0
+		}
+		if restarts >= s.Retries {
+			m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerGaveUp, Count: restarts, Err: err})
+			return fmt.Errorf("%w after %d restarts: %w", ErrGaveUp, restarts, err)
+		}
+	}
+}
 
-// Serve answers one worker until it hangs up (nil), breaks the protocol
-// ([ErrProtocol]) or ctx ends. It closes conn. Grants outlive the worker.
-func (m *Monitor) Serve(ctx context.Context, conn *net.UnixConn) error { return errNotYet }
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
 
-// ServeControl is Serve for the administrator's commands: list, revoke and flush
-// alone.
-func (m *Monitor) ServeControl(ctx context.Context, conn *net.UnixConn) error { return errNotYet }
+// oneLife starts a worker and serves it to its end. seen tells whether it was
+// alive for a while; err is what it died of.
+func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (seen bool, err error) {
+	w, err := s.Start()
+	if err != nil {
+		return false, err
+	}
+	m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerStarted, Count: restarts})
+	begin := time.Now()
+	said := make(chan struct{}, 1)
+	served := make(chan error, 1)
+	go func() {
+		served <- m.serve(ctx, w.Conn, worker, func() {
+			signal(said)
+			if s.Ready != nil {
+				s.Ready()
+			}
+		})
+	}()
+	died := make(chan error, 1)
+	go func() { died <- w.Wait() }()
+	err = m.reap(w, served, died)
+	return len(said) > 0 || time.Since(begin) >= s.Interval, err
+}
 
-// ErrProtocol is a request that no honest worker makes.
-var ErrProtocol = errors.New("protocol violation")
-
-// Notify tells all workers something, see [Client.Notices].
-func (m *Monitor) Notify(text string) {}
+// reap waits for process and socket to end. One without the other is of no use:
+// who broke the protocol is killed at once, who hung up may end by itself first.
+func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
+	select {
+	case err := <-died:
+		w.Conn.Close()
+		<-served
+		if err == nil {
+			err = errors.New("it ended")
+		}
+		return err
+	case err := <-served:
+		grace := killGrace
+		switch {
+		case errors.Is(err, ErrProtocol):
+			grace = 0
+		case err == nil:
+			err = errSilent
+		}
+		select {
+		case exit := <-died:
+			if exit != nil {
+				err = exit
+			}
+		case <-time.After(grace):
+			w.Kill()
+			<-died
+		}
+		return err
+	}
+}

@@ -1,0 +1,80 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/command"
+)
+
+// maxCommands is how many SPA commands run at a time; more are refused.
+const maxCommands = 8
+
+// command checks a request for a command against the offer and starts it. How it
+// ended is an event.
+func (m *Monitor) command(c Command) error {
+	how, err := m.runnable(c)
+	if err == nil {
+		select {
+		case m.slots <- struct{}{}:
+		default:
+			err = errBusy
+		}
+	} else {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	if err != nil {
+		m.events.add(Event{Time: m.clock.read().wall, Kind: Refused, Command: c, Err: err})
+		return err
+	}
+	m.work.Go(func() {
+		defer func() { <-m.slots }()
+		result, err := command.Run(context.Background(), how)
+		m.events.add(Event{Time: m.clock.read().wall, Kind: CommandRan, Command: c, Err: err, Result: Result{
+			Status: result.Status, Output: result.Output, TimedOut: result.TimedOut, Took: result.Took,
+		}})
+	})
+	return nil
+}
+
+// runnable is the program for a command. Only its text comes from the request.
+func (m *Monitor) runnable(c Command) (command.Command, error) {
+	offer := m.offered()
+	limit, err := offer.Limits.Command(c.Stanza, c.Text)
+	if err != nil {
+		return command.Command{}, err
+	}
+	argv, err := m.argv(limit, c.Text)
+	return command.Command{
+		Argv: argv, User: limit.User, Group: limit.Group,
+		Environment: m.cfg.Environment, Timeout: limit.Timeout,
+	}, err
+}
+
+// argv wraps the text as the stanza says: in a shell or cut at blanks, and behind
+// sudo or not.
+func (m *Monitor) argv(limit enforce.CommandLimit, text string) ([]string, error) {
+	argv := []string{cmp.Or(m.cfg.Shell, "/bin/sh"), "-c", text}
+	if !limit.Shell {
+		var err error
+		if argv, err = command.Split(text); err != nil {
+			return nil, err
+		}
+	}
+	if len(argv) == 0 || argv[0] == "" {
+		return nil, command.ErrEmpty
+	}
+	if !limit.Sudo {
+		return argv, nil
+	}
+	sudo := []string{cmp.Or(m.cfg.Sudo, "/usr/bin/sudo"), "-n"}
+	if limit.SudoUser != "" {
+		sudo = append(sudo, "-u", limit.SudoUser)
+	}
+	if limit.SudoGroup != "" {
+		sudo = append(sudo, "-g", limit.SudoGroup)
+	}
+	return append(append(sudo, "--"), argv...), nil
+}

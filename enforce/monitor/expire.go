@@ -1,0 +1,156 @@
+package monitor
+
+import (
+	"context"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+const (
+	maxExpire  = 512                    // closed in one transaction, so that openings get their turn
+	firstRetry = 100 * time.Millisecond // after a failure to close; doubled each time
+	lastRetry  = 30 * time.Second
+)
+
+// ENABLE_CONNTRACK_PERSIST: how long before the end to ask for connections, by how
+// much to put the end off, and how often at most.
+const (
+	leadTime    = 2 * time.Second
+	extension   = 10 * time.Second
+	maxPostpone = 24 * time.Hour
+)
+
+// leadTime makes e due before its end if connections can put that off.
+func (m *Monitor) leadTime(e *entry) {
+	if m.mayPostpone(e) {
+		m.table.schedule(e, e.deadline-leadTime)
+	}
+}
+
+func (m *Monitor) mayPostpone(e *entry) bool {
+	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.postponed < maxPostpone
+}
+
+// expire closes what is due. What could not be closed stays in the queue and is
+// never forgotten.
+func (m *Monitor) expire(ctx context.Context, now stand) {
+	due := m.postpone(ctx, m.table.due(now.elapsed, maxExpire), now)
+	var rules []*entry
+	for _, e := range due {
+		if e.grant.External != nil {
+			m.endExternal(e, Expired, nil)
+		} else {
+			e.ending = true
+			rules = append(rules, e)
+		}
+	}
+	m.endRules(ctx, rules, now)
+	m.tellEmpty()
+}
+
+func (m *Monitor) endRules(ctx context.Context, rules []*entry, now stand) {
+	if len(rules) == 0 {
+		return
+	}
+	parts := make([]enforce.Grant, len(rules))
+	for i, e := range rules {
+		parts[i] = e.grant
+	}
+	errs := m.cfg.Firewall.RevokeAll(ctx, parts)
+	var gone []enforce.Grant
+	for i, e := range rules {
+		if errs == nil || errs[i] == nil {
+			gone = append(gone, e.grant)
+			m.table.drop(e)
+			continue
+		}
+		m.retry(e, now, errs[i])
+	}
+	m.note(now.wall, Expired, gone)
+}
+
+// retry tries e again later, and says so the first time.
+func (m *Monitor) retry(e *entry, now stand, err error) {
+	if e.tries == 0 {
+		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: e.grant, Err: err})
+	}
+	m.table.schedule(e, now.elapsed+backoff(e.tries))
+	e.tries++
+}
+
+func backoff(tries int) time.Duration {
+	return min(firstRetry<<min(tries, 16), lastRetry)
+}
+
+// postpone puts off the end of what still has connections, and returns what is to
+// be closed now.
+func (m *Monitor) postpone(ctx context.Context, due []*entry, now stand) (rest []*entry) {
+	var asked []*entry
+	for _, e := range due {
+		if m.mayPostpone(e) && now.elapsed < e.deadline {
+			asked = append(asked, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	if len(asked) == 0 {
+		return rest
+	}
+	alive := m.established(ctx, asked, now)
+	var longer []*entry
+	for i, e := range asked {
+		if alive[i] {
+			longer = append(longer, e)
+			continue
+		}
+		m.table.schedule(e, e.deadline)
+		e.postponed = maxPostpone // asked for the last time
+	}
+	m.lengthen(ctx, longer, now)
+	return rest
+}
+
+// established is false for all when the kernel does not say.
+func (m *Monitor) established(ctx context.Context, asked []*entry, now stand) []bool {
+	parts := make([]enforce.Grant, len(asked))
+	for i, e := range asked {
+		parts[i] = e.grant
+	}
+	alive, err := m.cfg.Established(ctx, parts)
+	if err != nil || len(alive) != len(parts) {
+		m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
+		return make([]bool, len(parts))
+	}
+	return alive
+}
+
+// lengthen applies grants again with a later end, before the kernel ends them.
+func (m *Monitor) lengthen(ctx context.Context, es []*entry, now stand) {
+	if len(es) == 0 {
+		return
+	}
+	parts := make([]enforce.Grant, len(es))
+	for i, e := range es {
+		parts[i] = e.grant
+		parts[i].Expires = now.wall.Add(e.deadline - now.elapsed + extension)
+	}
+	errs := m.cfg.Firewall.ApplyAll(ctx, parts)
+	var first []enforce.Grant
+	for i, e := range es {
+		if errs != nil && errs[i] != nil {
+			m.events.add(Event{Time: now.wall, Kind: Failed, Grant: e.grant, Err: errs[i]})
+			m.table.schedule(e, e.deadline)
+			e.postponed = maxPostpone
+			continue
+		}
+		if e.postponed == 0 {
+			first = append(first, parts[i])
+		}
+		e.grant.Expires = parts[i].Expires
+		e.deadline = now.deadline(parts[i].Expires)
+		e.postponed += extension
+		m.table.schedule(e, e.deadline-leadTime)
+	}
+	m.note(now.wall, Postponed, first)
+}

@@ -1,0 +1,89 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// maxFrame bounds a message without its length.
+const maxFrame = 4096
+
+// A request is what the worker asks: which row of the request table, and its
+// arguments.
+type request struct {
+	ID   uint64          `json:"id"` // comes back in the replies; not 0
+	Op   string          `json:"op"`
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// A reply answers a request; with the ID 0 it is a [Monitor.Notify]. A list is answered by
+// one reply for each grant, with More, and a last one without.
+type reply struct {
+	ID      uint64          `json:"id"`
+	Err     string          `json:"err,omitempty"`
+	Refused bool            `json:"refused,omitempty"` // Err is an [ErrRefused]
+	Absent  bool            `json:"absent,omitempty"`  // Err is an [os.ErrNotExist]
+	File    bool            `json:"file,omitempty"`    // a descriptor comes with it
+	More    bool            `json:"more,omitempty"`
+	Notice  string          `json:"notice,omitempty"`
+	Body    json.RawMessage `json:"body,omitempty"`
+}
+
+var errFrameSize = fmt.Errorf("message longer than %d bytes, or empty", maxFrame)
+
+// appendFrame appends a message: its length in four bytes, big endian, and JSON.
+func appendFrame(buf []byte, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return buf, err
+	}
+	if len(text) > maxFrame {
+		return buf, errFrameSize
+	}
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(text)))
+	return append(buf, text...), nil
+}
+
+// readFrame reads a message into buf. io.EOF: there was none begun.
+func readFrame(r io.Reader, buf *[maxFrame]byte) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || n > maxFrame {
+		return nil, fmt.Errorf("%w: %w", ErrProtocol, errFrameSize)
+	}
+	if _, err := io.ReadFull(r, buf[:n]); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	return buf[:n], nil
+}
+
+// decode reads one JSON value that fills text and has no field that v does not
+// know.
+func decode(text []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("%w: more than one value", ErrProtocol)
+	}
+	return nil
+}
+
+// clip keeps error texts well inside a frame.
+func clip(err error) string {
+	const most = 512
+	text := err.Error()
+	return text[:min(len(text), most)]
+}

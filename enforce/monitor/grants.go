@@ -1,0 +1,240 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// maxOpen bounds the table; more is refused.
+const maxOpen = 1 << 16
+
+// Refusals beside those of [enforce.Limits.Check].
+var (
+	errFull       = fmt.Errorf("%d openings are enough", maxOpen)
+	errNoFirewall = errors.New("no firewall to open")
+	errNoExternal = errors.New("external commands are off")
+)
+
+// A job is a grant to open, and whom to tell. done is called exactly once, maybe
+// with m.mu held: it must not call back.
+type job struct {
+	grant enforce.Grant
+	done  func(error)
+}
+
+// Apply opens g if the offer allows it.
+func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
+	result := make(chan error, 1)
+	m.open(ctx, []job{{g, func(err error) { result <- err }}})
+	return <-result
+}
+
+// open opens what the offer allows: all that goes to the firewall in one
+// transaction, the rest in lanes of its own.
+func (m *Monitor) open(ctx context.Context, jobs []job) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now(ctx)
+	var batch []job
+	for _, j := range jobs {
+		err := m.admit(j.grant, now)
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%w: %w", ErrRefused, err)
+			m.events.add(Event{Time: now.wall, Kind: Refused, Grant: j.grant, Err: err})
+			j.done(err)
+		case j.grant.External != nil:
+			m.openExternal(ctx, j, now)
+		default:
+			batch = append(batch, j)
+		}
+	}
+	m.openBatch(ctx, batch, now)
+}
+
+func (m *Monitor) admit(g enforce.Grant, now stand) error {
+	if err := m.offer.Limits.Check(g, now.wall); err != nil {
+		return err
+	}
+	switch {
+	case g.External != nil && m.cfg.External == nil:
+		return errNoExternal
+	case g.External == nil && m.cfg.Firewall == nil:
+		return errNoFirewall
+	case len(m.table.entries)+max(len(g.Ports), 1) > maxOpen:
+		return errFull
+	}
+	return nil
+}
+
+func (m *Monitor) openBatch(ctx context.Context, batch []job, now stand) {
+	if len(batch) == 0 {
+		return
+	}
+	grants := make([]enforce.Grant, len(batch))
+	for i, j := range batch {
+		grants[i] = j.grant.Normal()
+	}
+	errs := m.cfg.Firewall.ApplyAll(ctx, grants)
+	for i, j := range batch {
+		ev := Event{Time: now.wall, Kind: Extended, Grant: grants[i]}
+		if errs != nil && errs[i] != nil {
+			ev.Kind, ev.Err = Failed, errs[i]
+		} else if m.keep(grants[i], now) {
+			ev.Kind = Granted
+		}
+		m.events.add(ev)
+		j.done(ev.Err)
+	}
+}
+
+// keep puts the parts of a grant into the table and reports whether one is new.
+func (m *Monitor) keep(g enforce.Grant, now stand) (isNew bool) {
+	before, timed := m.table.next()
+	first := len(m.table.entries) == 0
+	for _, part := range g.Split() {
+		e, fresh := m.table.put(part, now)
+		isNew = isNew || fresh
+		m.leadTime(e)
+	}
+	if after, ok := m.table.next(); first || ok && (!timed || after < before) {
+		signal(m.wake)
+	}
+	return isNew
+}
+
+// Revoke closes g; that it is not open is success.
+func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
+	result := make(chan error, 1)
+	m.revoke(ctx, g, func(err error) { result <- err })
+	return <-result
+}
+
+func (m *Monitor) revoke(ctx context.Context, g enforce.Grant, done func(error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if g.External != nil {
+		e := m.table.entries[g.Key()]
+		if e == nil {
+			done(nil)
+			return
+		}
+		m.endExternal(e, Revoked, done)
+		return
+	}
+	if m.cfg.Firewall == nil {
+		done(errNoFirewall)
+		return
+	}
+	now := m.now(ctx)
+	err := m.cfg.Firewall.Revoke(ctx, g)
+	if err == nil {
+		m.forget(g, now.wall)
+	}
+	done(err)
+}
+
+// forget drops the parts of a grant that somebody wanted closed.
+func (m *Monitor) forget(g enforce.Grant, at time.Time) {
+	var gone []enforce.Grant
+	for _, part := range g.Split() {
+		if e := m.table.entries[part.Key()]; e != nil {
+			gone = append(gone, e.grant)
+			m.table.drop(e)
+		}
+	}
+	m.note(at, Revoked, gone)
+	m.tellEmpty()
+}
+
+// List says what is open, asking the kernel; names of clients are from memory.
+func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
+	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
+		if e == nil {
+			continue
+		}
+		open, err := e.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, open...)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, g := range all {
+		if e := m.table.entries[g.Key()]; e != nil {
+			all[i].User, all[i].Stanza = e.grant.User, e.grant.Stanza
+		}
+	}
+	return all, nil
+}
+
+// firewall avoids an interface that holds a nil one.
+func (m *Monitor) firewall() enforce.Enforcer {
+	if m.cfg.Firewall == nil {
+		return nil
+	}
+	return m.cfg.Firewall
+}
+
+// Flush closes everything.
+func (m *Monitor) Flush(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now(ctx)
+	if m.cfg.Firewall != nil {
+		if err := m.cfg.Firewall.Flush(ctx); err != nil {
+			return err
+		}
+	}
+	var gone []enforce.Grant
+	for _, e := range m.table.entries {
+		if e.grant.External != nil {
+			if !e.ending {
+				m.endExternal(e, Revoked, nil)
+			}
+			continue
+		}
+		gone = append(gone, e.grant)
+		m.table.drop(e)
+	}
+	enforce.SortGrants(gone)
+	m.note(now.wall, Revoked, gone)
+	m.tellEmpty()
+	return nil
+}
+
+// Wait returns when the last grant that has an end is closed.
+func (m *Monitor) Wait(ctx context.Context) error {
+	m.mu.Lock()
+	empty := make(chan struct{})
+	m.empty = append(m.empty, empty)
+	m.tellEmpty()
+	m.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tellEmpty tells those who wait, if nothing is left to end. It needs m.mu.
+func (m *Monitor) tellEmpty() {
+	if len(m.empty) == 0 {
+		return
+	}
+	for _, e := range m.table.entries {
+		if !e.permanent() {
+			return
+		}
+	}
+	for _, ch := range m.empty {
+		close(ch)
+	}
+	m.empty = nil
+}

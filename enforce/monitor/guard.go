@@ -1,0 +1,148 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+const (
+	settle   = 20 * time.Millisecond  // lets another program finish what it began
+	burst    = 8                      // looks in a row
+	perLook  = 500 * time.Millisecond // after those, one look each
+	complain = time.Minute            // between two reports of a contest
+	never    = time.Duration(-1)
+)
+
+// errContested is reported when others change the firewall all the time.
+var errContested = errors.New("another program changes the firewall again and again; repairs are limited to two a second")
+
+// A guard decides when to look whether the firewall still holds what it should: on
+// a signal of the kernel, or by the clock where the kernel does not tell, but not
+// more often than a bucket of tokens allows.
+type guard struct {
+	tells    bool          // the kernel does
+	due      time.Duration // next look; never: none planned
+	tokens   float64
+	refilled time.Duration
+	quiet    time.Duration // no complaints until then
+	tries    int           // failed looks in a row
+}
+
+// plan asks for a look at a time; an earlier one that is planned stays.
+func (g *guard) plan(at time.Duration) {
+	if g.due == never || at < g.due {
+		g.due = at
+	}
+}
+
+// take spends a token. Without one it plans for when there will be one.
+func (g *guard) take(now time.Duration) bool {
+	g.tokens = min(burst, g.tokens+float64(now-g.refilled)/float64(perLook))
+	g.refilled = now
+	if g.tokens < 1 {
+		g.due = now + time.Duration((1-g.tokens)*float64(perLook)) + time.Millisecond
+		return false
+	}
+	g.tokens--
+	g.due = never
+	return true
+}
+
+// watch asks the kernel to tell.
+func (m *Monitor) watch(ctx context.Context) <-chan struct{} {
+	if m.cfg.Firewall == nil {
+		return nil
+	}
+	changed, err := m.cfg.Firewall.Watch(ctx)
+	if err != nil {
+		m.events.add(Event{Time: m.base.wall, Kind: Failed, Err: err})
+		return nil
+	}
+	m.guard.tells = changed != nil
+	return changed
+}
+
+// look, if one is due, makes the firewall hold what it should. It needs m.mu.
+func (m *Monitor) look(ctx context.Context, now stand) {
+	if m.guard.due == never || m.guard.due > now.elapsed {
+		return
+	}
+	if !m.guard.take(now.elapsed) {
+		if m.guard.tells && now.elapsed >= m.guard.quiet {
+			m.guard.quiet = now.elapsed + complain
+			m.events.add(Event{Time: now.wall, Kind: Contested, Err: errContested})
+		}
+		return
+	}
+	rep, err := m.cfg.Firewall.Reconcile(ctx, m.table.wanted())
+	if err != nil {
+		if m.guard.tries == 0 {
+			m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
+		}
+		m.guard.plan(now.elapsed + backoff(m.guard.tries))
+		m.guard.tries++
+		return
+	}
+	m.guard.tries = 0
+	m.note(now.wall, Repaired, rep.Restored)
+	m.takeOver(rep.Found, now)
+}
+
+// adopt takes over what is open when we start.
+func (m *Monitor) adopt(ctx context.Context) error {
+	m.guard = guard{due: never, tokens: burst, refilled: m.base.elapsed, quiet: m.base.elapsed}
+	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
+		if e == nil {
+			continue
+		}
+		open, err := e.List(ctx)
+		if err != nil {
+			return err
+		}
+		m.takeOver(open, m.base)
+	}
+	return nil
+}
+
+// takeOver looks after grants that were opened before, or by somebody else: they
+// keep their end. What is overdue goes at once, by the queue.
+func (m *Monitor) takeOver(open []enforce.Grant, now stand) {
+	var adopted []enforce.Grant
+	for _, g := range open {
+		if e := m.table.entries[g.Key()]; e != nil {
+			continue
+		}
+		m.keep(g, now)
+		if g.Expires.IsZero() || g.Expires.After(now.wall) {
+			adopted = append(adopted, g)
+		}
+	}
+	m.note(now.wall, Adopted, adopted)
+}
+
+// rewrite follows a step of the wall clock: by that the kernel ends rules of some
+// firewalls (xt_time). After a step forward some are over too early and a look
+// opens them again. After a step back they would stay too long if we died, so
+// they are made anew.
+func (m *Monitor) rewrite(ctx context.Context, now stand, step time.Duration) {
+	m.guard.plan(now.elapsed)
+	if step > 0 {
+		return
+	}
+	var parts []enforce.Grant
+	for _, g := range m.table.wanted() {
+		if !g.Expires.IsZero() && g.Expires.After(now.wall) {
+			parts = append(parts, g)
+		}
+	}
+	if len(parts) == 0 {
+		return
+	}
+	errs := append(m.cfg.Firewall.RevokeAll(ctx, parts), m.cfg.Firewall.ApplyAll(ctx, parts)...)
+	if err := enforce.FirstError(errs); err != nil {
+		m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
+	}
+}

@@ -1,0 +1,185 @@
+package monitor
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"fwknopd/enforce"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var ctx = context.Background()
+
+// offers lets anybody have tcp/22 and udp/53 for an hour and stanza 9 for ever.
+var offers = Offer{Limits: enforce.Limits{Stanzas: []enforce.Allowance{
+	{Stanza: 3, Source: anywhere, Exclude: prefixes("192.0.2.66/32"), MaxLifetime: time.Hour,
+		Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}, {Proto: enforce.UDP, Number: 53}}},
+	{Stanza: 9, Source: anywhere, AnyPort: true, Permanent: true},
+	{Stanza: 12, Source: anywhere, MaxLifetime: time.Hour, External: []enforce.ExternalLimit{
+		{Open: []enforce.Word{{"/bin/open"}, {"", ""}}, Close: []enforce.Word{{"/bin/close"}, {"", ""}}, Timeout: time.Second},
+	}},
+}}}
+
+var anywhere = prefixes("0.0.0.0/0", "::/0")
+
+func prefixes(texts ...string) (ps []netip.Prefix) {
+	for _, text := range texts {
+		ps = append(ps, netip.MustParsePrefix(text))
+	}
+	return ps
+}
+
+// ssh is a grant of stanza 3 for the n-th client.
+func ssh(n int, end time.Time) enforce.Grant {
+	src := netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)})
+	return enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end, Stanza: 3, User: "alice"}
+}
+
+// A journal keeps events.
+type journal struct {
+	mu  sync.Mutex
+	all []Event
+}
+
+func (j *journal) add(ev Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.all = append(j.all, ev)
+}
+
+// of returns the events of one kind.
+func (j *journal) of(kind Kind) (evs []Event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, ev := range j.all {
+		if ev.Kind == kind {
+			evs = append(evs, ev)
+		}
+	}
+	return evs
+}
+
+func (j *journal) count(kind Kind) int { return len(j.of(kind)) }
+
+// A rig is a monitor in a bubble of synctest, with a wall clock that tests can set.
+type rig struct {
+	*Monitor
+	*journal
+	fw    *enforce.Recorder
+	ext   *enforce.Recorder
+	step  time.Duration
+	steps chan struct{}
+	mu    sync.Mutex
+}
+
+func newRig(t testing.TB, change ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{journal: new(journal), fw: new(enforce.Recorder), ext: new(enforce.Recorder), steps: make(chan struct{}, 1)}
+	cfg := Config{Firewall: r.fw, External: r.ext, Offer: offers, Events: r.journal.add, Clock: r.clock()}
+	for _, f := range change {
+		f(&cfg)
+	}
+	m, err := New(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Monitor = m
+	t.Cleanup(func() {
+		if err := m.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func (r *rig) clock() *Clock {
+	start := time.Now()
+	return &Clock{
+		Now: func() time.Time {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return time.Now().Add(r.step)
+		},
+		Elapsed: func() time.Duration { return time.Since(start) },
+		Steps:   r.steps,
+	}
+}
+
+// set is settimeofday.
+func (r *rig) set(step time.Duration) {
+	r.mu.Lock()
+	r.step += step
+	r.mu.Unlock()
+	r.steps <- struct{}{}
+	synctest.Wait()
+}
+
+func (r *rig) now() time.Time { return r.clock().Now() }
+
+func (r *rig) isOpen(t testing.TB, g enforce.Grant) bool {
+	t.Helper()
+	open, err := r.fw.List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !slices.ContainsFunc(g.Split(), func(part enforce.Grant) bool {
+		return !slices.ContainsFunc(open, func(o enforce.Grant) bool { return o.Key() == part.Key() })
+	})
+}
+
+func (r *rig) mustApply(t testing.TB, g enforce.Grant) {
+	t.Helper()
+	if err := r.Apply(ctx, g); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pair(t testing.TB, r *rig) *Client {
+	t.Helper()
+	server, client, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- r.Serve(ctx, server) }()
+	c := NewClient(client)
+	t.Cleanup(func() {
+		c.Close()
+		<-c.Done()
+		<-served
+	})
+	return c
+}
+
+func TestOverSocket(t *testing.T) {
+	r := newRig(t)
+	c := pair(t, r)
+	g := ssh(1, time.Now().Add(time.Minute))
+	if err := c.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Apply(ctx, g); err != nil {
+		t.Fatal(err)
+	}
+	if !r.isOpen(t, g) {
+		t.Error("not open")
+	}
+	open, err := c.List(ctx)
+	if err != nil || len(open) != 1 || open[0].Key() != g.Key() || open[0].User != "alice" || !open[0].Expires.Equal(g.Expires) {
+		t.Errorf("List = %+v, %v", open, err)
+	}
+	if err := c.Revoke(ctx, g); err != nil {
+		t.Fatal(err)
+	}
+	if r.isOpen(t, g) || r.Len() != 0 {
+		t.Error("still open")
+	}
+}

@@ -1,0 +1,175 @@
+package monitor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// write sends requests, all that wait at a time.
+func (c *Client) write() {
+	var buf []byte
+	for {
+		select {
+		case <-c.done:
+			return
+		case frame := <-c.out:
+			buf = append(buf, frame...)
+		}
+		for len(c.out) > 0 && len(buf) < 16*maxFrame {
+			buf = append(buf, <-c.out...)
+		}
+		if _, err := c.conn.Write(buf); err != nil {
+			c.conn.Close() // read notices
+			return
+		}
+		buf = buf[:0]
+	}
+}
+
+// read gives replies to those who wait, until the connection ends.
+func (c *Client) read() {
+	in := &receiver{conn: c.conn}
+	r := bufio.NewReaderSize(in, 16*maxFrame)
+	var buf [maxFrame]byte
+	for {
+		text, err := readFrame(r, &buf)
+		var rep reply
+		if err == nil {
+			err = decode(text, &rep)
+		}
+		if err != nil {
+			break
+		}
+		var f *os.File
+		if rep.File {
+			f = in.file()
+		}
+		c.deliver(rep, f)
+	}
+	c.conn.Close()
+	in.close()
+	c.fail()
+}
+
+func (c *Client) deliver(rep reply, f *os.File) {
+	if rep.ID == 0 {
+		select {
+		case c.notices <- rep.Notice:
+		default:
+		}
+		return
+	}
+	c.mu.Lock()
+	w, ok := c.calls[rep.ID]
+	if !rep.More {
+		delete(c.calls, rep.ID)
+	}
+	c.mu.Unlock()
+	switch {
+	case !ok && f != nil:
+		f.Close()
+	case !ok:
+	case rep.More:
+		if w.more != nil {
+			w.more(rep)
+		}
+	default:
+		w.done(rep, f, rep.error())
+	}
+}
+
+// error gives the reply's error back the identity that it had.
+func (r reply) error() error {
+	switch {
+	case r.Err == "":
+		return nil
+	case r.Refused && r.Absent:
+		return answered{r.Err, []error{ErrRefused, os.ErrNotExist}}
+	case r.Refused:
+		return answered{r.Err, []error{ErrRefused}}
+	case r.Absent:
+		return answered{r.Err, []error{os.ErrNotExist}}
+	}
+	return errors.New(r.Err)
+}
+
+// answered is an error that came over the socket.
+type answered struct {
+	text string
+	is   []error
+}
+
+func (e answered) Error() string   { return e.text }
+func (e answered) Unwrap() []error { return e.is }
+
+// fail answers all who wait, now that the monitor is gone.
+func (c *Client) fail() {
+	c.mu.Lock()
+	calls := c.calls
+	c.calls = nil
+	c.mu.Unlock()
+	close(c.done)
+	close(c.notices)
+	for _, w := range calls {
+		w.done(reply{}, nil, ErrGone)
+	}
+}
+
+// A receiver reads a connection and keeps the descriptors that come with the
+// bytes. They are there as soon as the first byte of the message that they belong
+// to, and in the order of messages.
+type receiver struct {
+	conn *net.UnixConn
+	fds  []int
+}
+
+// Read implements [io.Reader].
+func (r *receiver) Read(p []byte) (int, error) {
+	var oob [256]byte
+	n, oobn, flags, _, err := r.conn.ReadMsgUnix(p, oob[:]) // with MSG_CMSG_CLOEXEC
+	if oobn > 0 {
+		if fdErr := r.keep(oob[:oobn]); err == nil {
+			err = fdErr
+		}
+	}
+	if err == nil && flags&unix.MSG_CTRUNC != 0 {
+		err = fmt.Errorf("%w: descriptors were cut off", ErrProtocol)
+	}
+	return max(n, 0), err
+}
+
+func (r *receiver) keep(oob []byte) error {
+	msgs, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return err
+	}
+	for i := range msgs {
+		fds, err := unix.ParseUnixRights(&msgs[i])
+		if err != nil {
+			return err
+		}
+		r.fds = append(r.fds, fds...)
+	}
+	return nil
+}
+
+// file is the next descriptor; nil if there is none.
+func (r *receiver) file() *os.File {
+	if len(r.fds) == 0 {
+		return nil
+	}
+	fd := r.fds[0]
+	r.fds = r.fds[1:]
+	return os.NewFile(uintptr(fd), "passed")
+}
+
+func (r *receiver) close() {
+	for _, fd := range r.fds {
+		unix.Close(fd)
+	}
+}

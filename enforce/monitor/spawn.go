@@ -1,0 +1,106 @@
+package monitor
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Worker is a running worker process.
+type Worker struct {
+	Conn *net.UnixConn
+	Wait func() error // until it has ended; called once
+	Kill func() error
+}
+
+// WorkerFD is the descriptor of the socket in a process started by [Spawn].
+const WorkerFD = 3
+
+// Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
+// of cmd.ExtraFiles, and with SIGKILL when this process ends.
+func Spawn(cmd *exec.Cmd) (*Worker, error) {
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	cmd.ExtraFiles = append([]*os.File{theirs}, cmd.ExtraFiles...)
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	started, died := make(chan error, 1), make(chan error, 1)
+	go func() {
+		// The kernel sends Pdeathsig when the thread that started the child ends, so
+		// this one must not end before.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			died <- cmd.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("start worker: %w", err)
+	}
+	return &Worker{
+		Conn: ours,
+		Wait: func() error { return <-died },
+		Kill: func() error { return cmd.Process.Kill() },
+	}, nil
+}
+
+func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs = os.NewFile(uintptr(fds[1]), "worker socket")
+	if ours, err = unixConn(fds[0]); err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// unixConn takes over fd.
+func unixConn(fd int) (*net.UnixConn, error) {
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("descriptor %d is not a unix socket", fd)
+	}
+	return u, nil
+}
+
+// Parent is the worker's end of the socket, in a process started by [Spawn].
+func Parent() (*net.UnixConn, error) { return unixConn(WorkerFD) }
+
+// Pair is a socket with both ends in this process, for tests and for a daemon that
+// is one process.
+func Pair() (server, client *net.UnixConn, err error) {
+	server, other, err := socketpair()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer other.Close()
+	conn, err := net.FileConn(other)
+	if err != nil {
+		server.Close()
+		return nil, nil, err
+	}
+	return server, conn.(*net.UnixConn), nil
+}

@@ -1,0 +1,105 @@
+package monitor
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// maxEvents may wait for a slow reader.
+const maxEvents = 8192
+
+// A stream hands events to one function, in order and never two at a time. Its
+// goroutine lives only while there is something to hand over.
+type stream struct {
+	to func(Event)
+
+	mu      sync.Mutex
+	waiting []Event
+	lost    int
+	running bool
+	idle    sync.Cond
+}
+
+func newStream(to func(Event)) *stream {
+	s := &stream{to: to}
+	s.idle.L = &s.mu
+	return s
+}
+
+func (s *stream) add(ev Event) {
+	if s.to == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) >= maxEvents {
+		s.lost++
+		return
+	}
+	s.waiting = append(s.waiting, ev)
+	if !s.running {
+		s.running = true
+		go s.run()
+	}
+}
+
+func (s *stream) run() {
+	for {
+		s.mu.Lock()
+		batch := s.waiting
+		s.waiting = nil
+		if s.lost > 0 {
+			batch = append(batch, Event{Time: batch[len(batch)-1].Time, Kind: Lost, Count: s.lost})
+			s.lost = 0
+		}
+		if len(batch) == 0 {
+			s.running = false
+			s.idle.Broadcast()
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		for _, ev := range batch {
+			s.to(ev)
+		}
+	}
+}
+
+// drain waits until everything is handed over.
+func (s *stream) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running {
+		s.idle.Wait()
+	}
+}
+
+// join puts parts that differ in their ports alone together again.
+func join(parts []enforce.Grant) (grants []enforce.Grant) {
+	place := make(map[string]int, len(parts))
+	for _, part := range parts {
+		rest := part
+		rest.Ports = nil
+		id := fmt.Sprint(rest.Key(), part.Expires.UnixMilli(), part.Stanza, part.User)
+		i, ok := place[id]
+		if !ok || len(part.Ports) == 0 {
+			place[id] = len(grants)
+			grants = append(grants, part)
+			continue
+		}
+		g := grants[i]
+		g.Ports = append(g.Ports[:len(g.Ports):len(g.Ports)], part.Ports...)
+		grants[i] = g.Normal()
+	}
+	return grants
+}
+
+// note reports grants that share a fate.
+func (m *Monitor) note(at time.Time, kind Kind, parts []enforce.Grant) {
+	for _, g := range join(parts) {
+		m.events.add(Event{Time: at, Kind: kind, Grant: g})
+	}
+}

@@ -1,0 +1,140 @@
+package monitor
+
+import (
+	"container/heap"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// An entry is one opening that the monitor looks after: a grant of one port, or an
+// external one.
+type entry struct {
+	key       string
+	grant     enforce.Grant
+	deadline  time.Duration // by Clock.Elapsed; meaningless for a grant without end
+	next      time.Duration // when to look at it: the deadline, a little earlier, or the next try
+	ending    bool          // its time is over, or somebody wants it closed
+	version   int           // number of the last request for it: a late answer to an older one is known by it
+	tries     int           // failed attempts to close it
+	postponed time.Duration // for connections through it, in all
+	slot      int           // place in the queue; -1: not in it
+}
+
+func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
+
+// A table holds entries by key, and those that have an end in a queue by the time
+// at which to look at them.
+type table struct {
+	entries  map[string]*entry
+	queue    queue
+	requests int
+}
+
+// put returns the entry of a grant, and whether it is new. The later end holds.
+func (t *table) put(part enforce.Grant, now stand) (e *entry, isNew bool) {
+	key := part.Key()
+	t.requests++
+	e = t.entries[key]
+	if e == nil {
+		if t.entries == nil {
+			t.entries = make(map[string]*entry)
+		}
+		e = &entry{key: key, slot: -1}
+		t.entries[key] = e
+		isNew = true
+	} else if !e.ending && !enforce.Outlives(part.Expires, e.grant.Expires) {
+		e.version = t.requests
+		return e, false
+	}
+	*e = entry{key: key, grant: part, version: t.requests, slot: e.slot}
+	t.remove(e)
+	if !e.permanent() {
+		e.deadline = now.deadline(part.Expires)
+		t.schedule(e, e.deadline)
+	}
+	return e, isNew
+}
+
+// schedule makes e due at next.
+func (t *table) schedule(e *entry, next time.Duration) {
+	t.remove(e)
+	e.next = next
+	heap.Push(&t.queue, e)
+}
+
+// remove takes e out of the queue.
+func (t *table) remove(e *entry) {
+	if e.slot >= 0 {
+		heap.Remove(&t.queue, e.slot)
+	}
+}
+
+// drop forgets e.
+func (t *table) drop(e *entry) {
+	t.remove(e)
+	delete(t.entries, e.key)
+}
+
+// due takes what is due, at most limit entries, out of the queue.
+func (t *table) due(now time.Duration, limit int) (due []*entry) {
+	for len(t.queue) > 0 && len(due) < limit && t.queue[0].next <= now {
+		due = append(due, heap.Pop(&t.queue).(*entry))
+	}
+	return due
+}
+
+// next is when to look again; ok is false if never.
+func (t *table) next() (at time.Duration, ok bool) {
+	if len(t.queue) == 0 {
+		return 0, false
+	}
+	return t.queue[0].next, true
+}
+
+// shift moves all ends along with the wall clock: what is left of a grant does not
+// change when somebody sets the clock.
+func (t *table) shift(step time.Duration) {
+	for _, e := range t.entries {
+		if !e.permanent() {
+			e.grant.Expires = e.grant.Expires.Add(step)
+		}
+	}
+}
+
+// wanted are the parts that should be open in the firewall.
+func (t *table) wanted() (parts []enforce.Grant) {
+	for _, e := range t.entries {
+		if !e.ending && e.grant.External == nil {
+			parts = append(parts, e.grant)
+		}
+	}
+	return parts
+}
+
+// queue is a heap by next.
+type queue []*entry
+
+func (q queue) Len() int           { return len(q) }
+func (q queue) Less(i, j int) bool { return q[i].next < q[j].next }
+
+func (q queue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].slot, q[j].slot = i, j
+}
+
+// Push implements [heap.Interface].
+func (q *queue) Push(x any) {
+	e := x.(*entry)
+	e.slot = len(*q)
+	*q = append(*q, e)
+}
+
+// Pop implements [heap.Interface].
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	e := (*q)[last]
+	(*q)[last], *q = nil, (*q)[:last]
+	e.slot = -1
+	return e
+}
