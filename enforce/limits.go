@@ -313,18 +313,30 @@ type CommandLimit struct {
 }
 
 // Command returns how to run text for a stanza. Nothing but the text comes from
-// the request.
-func (l *Limits) Command(stanza int, text string) (CommandLimit, error) {
+// the request, and the address in front of it, as the client wrote it ("" if it
+// wrote none), which the expression may look at too.
+func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
 	a := l.stanza(stanza)
+	message := text
+	if from != "" {
+		message = from + "," + text
+	}
 	switch {
+	case from != "" && !isAddr(from):
+		return CommandLimit{}, fmt.Errorf("%w: not an address in front of it", ErrCommand)
 	case a == nil:
 		return CommandLimit{}, fmt.Errorf("%w: %d", ErrStanza, stanza)
 	case a.Commands == nil:
 		return CommandLimit{}, fmt.Errorf("%w: stanza %d runs none", ErrCommand, stanza)
 	case text == "" || len(text) > MaxCommand || strings.ContainsAny(text, "\x00\n\r"):
 		return CommandLimit{}, fmt.Errorf("%w: text of %d bytes", ErrCommand, len(text))
-	case a.Commands.Regexp != nil && !a.Commands.Regexp.MatchString(text):
+	case a.Commands.Regexp != nil && !a.Commands.Regexp.MatchString(message):
 		return CommandLimit{}, fmt.Errorf("%w: text does not match", ErrCommand)
 	}
 	return *a.Commands, nil
+}
+
+func isAddr(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil
 }

@@ -64,6 +64,7 @@ type Detail struct {
 // sent; it reaches a shell only if Shell says so.
 type Command struct {
 	Text                string
+	From                string // the address in front of it, as the client wrote it; "" if there was none
 	User, Group         string
 	Sudo                bool
 	SudoUser, SudoGroup string

@@ -261,6 +261,7 @@ func (e *Engine) command(r *request, st *stanza) *refusal {
 func (e *Engine) commandFor(r *request, st *stanza) *Command {
 	return &Command{
 		Text:      r.msg.Cmd,
+		From:      strings.TrimSuffix(strings.TrimSuffix(r.msg.Text, r.msg.Cmd), ","),
 		User:      st.CmdUser,
 		Group:     st.CmdGroup,
 		Sudo:      st.CmdSudo,
