@@ -113,6 +113,9 @@ func TestGenerationDefaults(t *testing.T) {
 	if got, want := show(v2()), "30s false true true false false"; got != want {
 		t.Errorf("2.6: %s, want %s", got, want)
 	}
+	if got, want := show(v2("PERMIT_CLIENT_TIMEOUT N", "OPEN_PORTS tcp/22")), "30s false false false false false"; got != want {
+		t.Errorf("2.6 with what it does not know: %s, want %s", got, want)
+	}
 }
 
 func TestStanzaTypes(t *testing.T) {

@@ -31,7 +31,7 @@ func (m *maker) openings() {
 // timeouts reads how long a grant lasts.
 func (m *maker) timeouts() {
 	s, v := m.s, m.v
-	s.PermitClientTimeout = v.Bool("PERMIT_CLIENT_TIMEOUT") || v.Generation == V2
+	s.PermitClientTimeout = v.Bool("PERMIT_CLIENT_TIMEOUT")
 	s.AccessTimeout, s.MaxAccessTimeout = v.Duration("FW_ACCESS_TIMEOUT"), v.Duration("MAX_FW_TIMEOUT")
 	if m.has("FW_ACCESS_TIMEOUT") && s.AccessTimeout == 0 {
 		if v.Generation == V2 {

@@ -107,7 +107,7 @@ type Stanza struct {
 	OpenPorts           []Port
 	OpenPortsAny        bool // any port may be asked for: PERMIT_CLIENT_PORTS, or no OPEN_PORTS in a 2.6 file or beside an external command
 	RestrictPorts       []Port
-	PermitClientTimeout bool          // 2.6 files: always
+	PermitClientTimeout bool          // 2.6 files: unless they say N
 	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
 	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for, never 0
 	DisableAccess       bool          // DISABLE_FW_ACCESS

@@ -35,6 +35,7 @@ func TestCheckValid(t *testing.T) {
     packets from anywhere
     an SPA message with the key (cbc, HMAC sha256), the address to open inside
     opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds
+read as: fwknop.conf of 2.6, access.conf of 2.6
 2 files, 1 stanza, 0 expectations: valid, 0 warnings
 `
 	if code != 0 || stderr != "" || stdout != want {
@@ -110,7 +111,7 @@ func TestCheckJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &r); err != nil {
 		t.Fatalf("%v\n%s", err, stdout)
 	}
-	if code != 0 || stderr != "" || r.V != 1 || !r.Valid || r.Warnings != 1 || len(r.Stanzas) != 1 || r.Stanzas[0].Line != 1 || len(r.Stanzas[0].Allows) != 4 {
+	if code != 0 || stderr != "" || r.V != 1 || !r.Valid || r.Warnings != 1 || len(r.Stanzas) != 1 || r.Stanzas[0].Line != 1 || len(r.Stanzas[0].Allows) != 4 || r.ReadAs.Access != "2.6" {
 		t.Errorf("exit %d, %q, %+v", code, stderr, r)
 	}
 	if p := r.Problems[0]; p.Line != 6 || p.Keyword != "ENABLE_CMD_EXEC" || p.Severity != "warning" {

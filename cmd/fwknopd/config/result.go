@@ -18,8 +18,15 @@ type result struct {
 	Stanzas      []stanza       `json:"stanzas"`
 	Expectations int            `json:"expectations"`
 	Keywords     []keywordState `json:"keywords,omitempty"`
+	ReadAs       readAs         `json:"read_as"`
 
 	list conf.Problems
+}
+
+// readAs tells the generations whose syntax and defaults hold.
+type readAs struct {
+	Server string `json:"server"`
+	Access string `json:"access"`
 }
 
 type problem struct {
@@ -40,7 +47,7 @@ type stanza struct {
 
 func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations int) *result {
 	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
-		Problems: []problem{}, Stanzas: []stanza{}}
+		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Values.Generation.String(), l.Access.Generation.String()}}
 	r.Errors, r.Warnings = count(problems)
 	for _, p := range problems {
 		r.Problems = append(r.Problems, problem{p.Pos.File, p.Pos.Line, p.Keyword, p.Severity.String(), p.Text, p.Hint})
@@ -68,6 +75,7 @@ func (r *result) print(stdout, stderr io.Writer) {
 			fmt.Fprintf(stdout, "    %s\n", w)
 		}
 	}
+	fmt.Fprintf(stdout, "read as: fwknop.conf of %s, access.conf of %s\n", r.ReadAs.Server, r.ReadAs.Access)
 	verdict := "valid"
 	if !r.Valid {
 		verdict = "refused, " + plural(r.Errors, "error")
