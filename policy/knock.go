@@ -15,7 +15,7 @@ import (
 const modeKnock = "knock"
 
 // knockModes are the values of AUTH_MODE under which sequences are followed.
-var knockModes = []string{"KNOCK"}
+var knockModes = []string{"KNOCK", "JOURNAL", "NFLOG"}
 
 // newTracker returns nil if no stanza has a sequence to follow.
 func (e *Engine) newTracker() *knock.Tracker {

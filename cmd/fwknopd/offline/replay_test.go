@@ -114,6 +114,29 @@ func compare(t *testing.T, golden, got string) {
 	}
 }
 
+func TestDumpPackets(t *testing.T) {
+	t.Chdir(replayDir)
+	list := freshPayload + "\n\n" + freshPayload + "\n" + stalePayload + "\n"
+	var out, say bytes.Buffer
+	args := []string{"--config", "fwknopd.conf", "--access-file", "access3.conf"}
+	if code := DumpPackets(strings.NewReader(list), args, time.Unix(benchTime+1, 0), &out, &say); code != exitRefused {
+		t.Errorf("exit %d: %s", code, say.String())
+	}
+	for _, want := range []string{
+		"line:1 granted spa.granted 127.0.0.1:40000", "line:3 refused spa.replay", "line:4 refused spa.stale",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if code := DumpPackets(strings.NewReader(""), []string{"--nonsense"}, time.Time{}, &out, &say); code != exitUsage {
+		t.Errorf("a wrong flag: exit %d", code)
+	}
+}
+
+// freshPayload is the text of c-udp-cbc-key24.
+const freshPayload = "/P0e3O7bjezJgI2Pbms/lFF5qRDf+LB0pz1Ef1xWo8vjQTzJUlqO5kttiWRPmqa0mbh0nbzw1xmshoI7RT3j6cCwhLqRpCBQr7N4CxLwvmAMEbY5DBS6cy0vY1SI9XZ8j8C1WBssVGvx319uqKmbmqa++ms9F1vfg"
+
 // stalePayload is the text of c-time-minus-5min.
 const stalePayload = "/m8qDG3VhcVDZ2ZxqBr4yWrDr3f5A4Lj7aXzOd22Oazxt7uZ/bzDhUVkz0N9adBQ+7FdgTlCDwL+3nmBjjBWvIZdE5S3uC9aYbToMnAmPyyJ7RrRy/0ceZXx8B2bMl73HGO5qYeRxkpLQypk76G+fXN8d0oZZtdw8"
 

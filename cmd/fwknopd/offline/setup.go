@@ -39,7 +39,7 @@ type decider struct {
 func (o *options) load(access string, candidates *candidates) (*decider, error) {
 	c := config.Options{
 		Config: o.config, Access: o.access, AccessFolder: o.folder, Overrides: o.overrides,
-		Argv: o.argv(), Lenient: o.lenient, StrictPerms: o.strict, Offline: true,
+		Argv: o.argv(), Lenient: o.lenient, StrictPerms: o.strict, NoGPG: o.noGPG, Offline: true,
 	}
 	if access != "" {
 		c.Access, c.AccessFolder = access, ""
