@@ -70,10 +70,10 @@ func (p *plan) entry(key string) *entry {
 
 // open adds the rules of a grant and deletes those it had.
 func (p *plan) open(part enforce.Grant) error {
-	if _, err := p.b.tool(part); err != nil {
-		return err
-	}
 	v6 := part.Src.Is6()
+	if p.b.toolFor(v6) == nil {
+		return ErrFamily
+	}
 	e := &entry{grant: part}
 	for _, r := range p.b.rules(part) {
 		text := r.spec.args()
@@ -174,7 +174,7 @@ func sleep(ctx context.Context, d time.Duration) {
 
 // run sends the scripts and, if they succeed, makes the plan the truth.
 func (p *plan) run(ctx context.Context) error {
-	if err := p.ensureChains(ctx); err != nil {
+	if err := p.ensureChains(); err != nil {
 		return err
 	}
 	for _, t := range p.b.tools() {
@@ -186,6 +186,7 @@ func (p *plan) run(ctx context.Context) error {
 			return err
 		}
 	}
+	p.b.remember()
 	for id, n := range p.lengths {
 		p.b.length[id] += n
 	}
@@ -201,27 +202,20 @@ func (p *plan) run(ctx context.Context) error {
 
 // ensureChains looks whether the jumps to the chains in question are there: a
 // rule that nothing leads to opens nothing.
-func (p *plan) ensureChains(ctx context.Context) error {
+func (p *plan) ensureChains() error {
+	if !p.b.isUntouched() {
+		p.b.ready = [roles][2]bool{}
+	}
 	for need := range p.needs {
-		t := p.b.v4
-		if need.v6 {
-			t = p.b.v6
-		}
 		p.b.uses[need.role] = true
-		c := p.b.cfg.Chains[need.role]
-		if !p.b.ready[need.role][family(need.v6)] {
-			if err := p.b.settle(t, c); err != nil {
-				return err
-			}
-			p.b.ready[need.role][family(need.v6)] = true
+		ready := &p.b.ready[need.role][family(need.v6)]
+		if *ready {
 			continue
 		}
-		if there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To); err == nil && there {
-			continue
-		}
-		if err := p.b.settle(t, c); err != nil {
+		if err := p.b.toolFor(need.v6).settle(p.b.cfg.Chains[need.role]); err != nil {
 			return err
 		}
+		*ready = true
 	}
 	return nil
 }

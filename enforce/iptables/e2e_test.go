@@ -66,3 +66,11 @@ func TestBackend(t *testing.T) {
 }
 
 var ctx = context.Background()
+
+func BenchmarkBackend(b *testing.B) {
+	for _, name := range []string{"nft", "legacy"} {
+		b.Run(name, func(b *testing.B) {
+			enforcetest.Bench(b, pair{"iptables-" + name, "ip6tables-" + name}.variant(name, Config{}))
+		})
+	}
+}

@@ -61,12 +61,14 @@ type Backend struct {
 
 	mu      sync.Mutex
 	uses    [roles]bool
-	ready   [roles][2]bool // chain was there at the last Setup, by family
+	ready   [roles][2]bool // the jump was there, by family, as of seen
 	entries map[string]*entry
 	loaded  bool
 	length  map[chainID]int // rules in our chains, for insertion further down
 	notes   []string
 	pids    *pidRing
+	counter *watch.Generation // nil: this variant does not count changes
+	seen    uint32            // its number when we last knew our jumps to be there
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -97,7 +99,28 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if err := b.probe(ctx); err != nil {
 		return nil, err
 	}
+	if b.v4.nft {
+		b.counter, _ = watch.NewGeneration(0)
+	}
 	return b, b.checkEstablished(ctx)
+}
+
+// isUntouched reports that nothing has changed since our last transaction. To look
+// for one jump, iptables-nft reads every rule.
+func (b *Backend) isUntouched() bool {
+	if b.counter == nil {
+		return false
+	}
+	now, err := b.counter.Now()
+	return err == nil && now == b.seen
+}
+
+// remember notes the ruleset after a change of ours. What somebody else does in
+// the same moment escapes it, and is left to Watch.
+func (b *Backend) remember() {
+	if b.counter != nil {
+		b.seen, _ = b.counter.Now()
+	}
 }
 
 func (b *Backend) openTools() (err error) {
@@ -163,7 +186,16 @@ func (b *Backend) Notes() []string {
 }
 
 // Close implements [enforce.Backend]. What is open stays open until its end.
-func (b *Backend) Close() error { return nil }
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.counter == nil {
+		return nil
+	}
+	err := b.counter.Close()
+	b.counter = nil
+	return err
+}
 
 // Apply implements [enforce.Enforcer].
 func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
@@ -196,15 +228,12 @@ func (b *Backend) tools() []*tool {
 	return []*tool{b.v4, b.v6}
 }
 
-// tool is the program for a grant.
-func (b *Backend) tool(g enforce.Grant) (*tool, error) {
-	switch {
-	case g.Src.Is4():
-		return b.v4, nil
-	case b.v6 == nil:
-		return nil, ErrFamily
+// toolFor is the program of a family; nil if there is none.
+func (b *Backend) toolFor(v6 bool) *tool {
+	if v6 {
+		return b.v6
 	}
-	return b.v6, nil
+	return b.v4
 }
 
 // pidRing remembers the programs that we ran last: netlink names the sender of a

@@ -28,12 +28,13 @@ func (b *Backend) setup(ctx context.Context) error {
 			if !b.uses[role] {
 				continue
 			}
-			if err := b.settle(t, b.cfg.Chains[role]); err != nil {
+			if err := t.settle(b.cfg.Chains[role]); err != nil {
 				return err
 			}
 			b.ready[role][family(t.v6)] = true
 		}
 	}
+	b.remember()
 	return nil
 }
 
@@ -44,23 +45,16 @@ func family(v6 bool) int {
 	return 0
 }
 
-// settle makes our chain and the jump to it if they are missing. The jump is
-// compared by iptables itself, as a whole rule: one with further matches is not
-// ours.
-func (b *Backend) settle(t *tool, c enforce.Chain) error {
+// settle makes the jump to our chain if it is missing, and the chain with it. The
+// jump is compared by iptables itself, as a whole rule: one with further matches
+// is not ours.
+func (t *tool) settle(c enforce.Chain) error {
+	there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To)
+	if err == nil && there {
+		return nil
+	}
 	if err := t.ipt.NewChain(c.Table, c.To); err != nil && !isNotThere(err) {
 		return fmt.Errorf("make chain %s: %w", c.To, err)
-	}
-	return b.jump(t, c)
-}
-
-func (b *Backend) jump(t *tool, c enforce.Chain) error {
-	there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To)
-	if err != nil {
-		return fmt.Errorf("look for jump to %s: %w", c.To, err)
-	}
-	if there {
-		return nil
 	}
 	lines, exists, err := t.list(c.Table, c.From)
 	if err != nil {

@@ -191,12 +191,17 @@ func (b *Backend) queue(s slot, w *work) error {
 	return nil
 }
 
-// timeout is the time left in whole milliseconds, 0 for ever.
+// jiffy is how early the kernel may end a timeout, which it counts in its clock
+// ticks: the longest of them.
+const jiffy = 10 * time.Millisecond
+
+// timeout is the time left in whole milliseconds, a little more rather than less;
+// 0 for ever.
 func timeout(end, now time.Time) time.Duration {
 	if end.IsZero() {
 		return 0
 	}
-	return max(end.Sub(now).Round(time.Millisecond), time.Millisecond)
+	return max(end.Sub(now), 0).Truncate(time.Millisecond) + jiffy
 }
 
 func keysOf(els []nft.SetElement) []nft.SetElement {

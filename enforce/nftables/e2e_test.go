@@ -81,3 +81,7 @@ func TestBackend(t *testing.T) {
 			add rule ip6 fw out icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`))
 	})
 }
+
+func BenchmarkBackend(b *testing.B) {
+	enforcetest.Bench(b, variant("inet", dropping, ""))
+}

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/watch"
 )
 
 // A Config says where grants go.
@@ -47,7 +48,7 @@ type Backend struct {
 
 	mu      sync.Mutex
 	conn    *nft.Conn
-	side    *netlink.Conn // for what conn cannot ask
+	counter *watch.Generation
 	netns   int           // of the first socket, for the next
 	portID  atomic.Uint32 // of conn: its changes are our own
 	uses    [roles]bool
@@ -83,9 +84,9 @@ func New(cfg Config) (*Backend, error) {
 		b.Close()
 		return nil, err
 	}
-	if b.side, err = netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: netns}); err != nil {
+	if b.counter, err = watch.NewGeneration(netns); err != nil {
 		b.Close()
-		return nil, fmt.Errorf("connect to nf_tables: %w", err)
+		return nil, err
 	}
 	if _, err := b.readLayout(); err != nil {
 		b.Close()
@@ -121,8 +122,8 @@ func (b *Backend) Close() error {
 	if b.conn != nil {
 		err = b.conn.CloseLasting()
 	}
-	if b.side != nil {
-		err = errors.Join(err, b.side.Close())
+	if b.counter != nil {
+		err = errors.Join(err, b.counter.Close())
 	}
 	return errors.Join(err, unix.Close(b.netns))
 }

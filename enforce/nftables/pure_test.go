@@ -233,9 +233,9 @@ func TestTimeout(t *testing.T) {
 		want time.Duration
 	}{
 		{time.Time{}, 0},
-		{epoch.Add(1500 * time.Millisecond), 1500 * time.Millisecond},
-		{epoch.Add(10 * time.Microsecond), time.Millisecond}, // 0 would be for ever
-		{epoch.Add(-time.Hour), time.Millisecond},
+		{epoch.Add(1500 * time.Millisecond), 1510 * time.Millisecond},
+		{epoch.Add(10 * time.Microsecond), jiffy}, // 0 would be for ever
+		{epoch.Add(-time.Hour), jiffy},
 	} {
 		if got := timeout(c.end, epoch); got != c.want {
 			t.Errorf("timeout(%v) = %v, want %v", c.end, got, c.want)

@@ -21,7 +21,7 @@ func (b *Backend) setup(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if b.gen, err = generation(b.side); err != nil {
+	if b.gen, err = b.counter.Now(); err != nil {
 		return err
 	}
 	l, err := b.readLayout()
