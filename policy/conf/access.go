@@ -13,14 +13,14 @@ func LoadAccess(o Options, v *Values) (*Access, Problems) {
 	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: v}
 	a := &Access{File: ld.Access, Generation: V2}
 	ld.out = a
-	switch {
-	case ld.AccessFolder != "":
-		a.File = ld.AccessFolder
-		ld.folder(ld.AccessFolder, Pos{File: ld.AccessFolder}, "", nil)
-	default:
-		if ld.Access == "" {
-			a.File = v.AccessPath()
-		}
+	folder := ld.AccessFolder
+	if folder == "" && ld.Access == "" {
+		folder, a.File = v.Path("ACCESS_FOLDER"), v.AccessPath()
+	}
+	if folder != "" {
+		a.File = folder
+		ld.folder(folder, Pos{File: folder}, "", nil)
+	} else {
 		ld.file(a.File, Pos{File: a.File}, "", nil)
 	}
 	ld.finish()
@@ -111,7 +111,7 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	}
 	lines := lex(name, data, &ld.report)
 	g := accessGeneration(ld.serverGeneration(), collect(AccessFile, lines))
-	if up == nil {
+	if ld.files == 1 {
 		ld.out.Generation = g
 	}
 	ld.lines(f, g, lines)
@@ -184,6 +184,9 @@ func (ld *accessLoader) take(b *block, g Generation, l *line) {
 	if ld.NoGPG && strings.HasPrefix(val.Keyword.Name, "GPG_") {
 		return
 	}
+	if note := l.remark(g, val.Keyword); note != "" {
+		ld.warnf(l.pos, l.keyword, "%s", note)
+	}
 	b.values.take(val, &ld.report)
 }
 
@@ -215,9 +218,6 @@ func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
 		ld.unread = true
 		ld.errorf(at, keyword, "cannot read the folder %s: %v", dir, cause(err))
 		return
-	}
-	if up == nil {
-		up = &frame{name: dir}
 	}
 	for _, name := range names {
 		if strings.HasSuffix(name, ".conf") && !strings.HasPrefix(path.Base(name), ".") {

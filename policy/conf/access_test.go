@@ -73,6 +73,10 @@ func TestStanzaProblems(t *testing.T) {
 		{"for ever, 1.9", "", v1("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
 		{"for ever, 2.6", "", v2("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
 		{"no cap", "", v2("MAX_FW_TIMEOUT 0"), []string{"access.conf:3: warning: MAX_FW_TIMEOUT: 0 means 300 seconds"}},
+		{"semicolon in a remark", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22; # a; b\nKEY: sixteen letters!; # a; b\n", []string{
+			"access.conf:3: warning: KEY: the value goes on to the last semicolon of the line"}},
+		{"semicolon in a key of 2.6", "", "SOURCE ANY\nKEY sixteen;letters!\nHMAC_KEY another one; # b\n", []string{
+			"access.conf:2: warning: KEY: the value ends at the first semicolon of the line", "access.conf:2: KEY: shorter than 8 characters"}},
 		{"never used", "", v1() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
 			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
 		{"nobody's address", "", strings.Replace(v1(), "ANY", "0.0.0.0", 1), []string{

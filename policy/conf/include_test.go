@@ -92,6 +92,11 @@ func TestAccessFolder(t *testing.T) {
 	if len(a.Stanzas) != 2 || a.Stanzas[0].Pos.File != "d/1.conf" {
 		t.Errorf("stanzas %v", a.Stanzas)
 	}
+	_, _, a, problems = Load(Options{FS: memFS{"m": "ACCESS_FOLDER /d;\n", "/d/1.conf": "%include 1\n", "/d/1": "%include 2\n", "/d/2": "%include 3\n", "/d/3": v2()}, Server: "m"})
+	wantProblems(t, problems)
+	if len(a.Stanzas) != 1 {
+		t.Errorf("stanzas %v", a.Stanzas)
+	}
 	o.AccessFolder = "none"
 	_, _, _, problems = Load(o)
 	if !problems.Failed() {

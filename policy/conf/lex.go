@@ -158,6 +158,24 @@ func (l *line) value(f File, g Generation, k *Keyword) (string, error) {
 	return v, nil
 }
 
+// remark warns where the end of a value may surprise: in 1.9 files a semicolon in the
+// remark behind a key makes the remark a part of the key, and in 2.6 files one inside
+// the key ends it.
+func (l *line) remark(g Generation, k *Keyword) string {
+	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
+	if first < 0 || !k.greedy() {
+		return ""
+	}
+	behind := strings.TrimLeft(l.rest[first+1:], " \t")
+	switch {
+	case g == V1 && first != last && strings.HasPrefix(behind, "#"):
+		return "the value goes on to the last semicolon of the line"
+	case g == V2 && behind != "" && behind[0] != '#':
+		return "the value ends at the first semicolon of the line"
+	}
+	return ""
+}
+
 // greedy reports that a value may hold semicolons.
 func (k *Keyword) greedy() bool {
 	switch k.Kind {
