@@ -1,0 +1,270 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/fixtures/netlab"
+	"fwknopd/ingest/filter"
+	"fwknopd/parse"
+)
+
+// send sends one UDP datagram from a namespace.
+func send(t testing.TB, ns *netlab.NS, to netip.Addr, port int, payload string) {
+	t.Helper()
+	ns.Do(func() {
+		c, err := net.Dial("udp", net.JoinHostPort(to.String(), fmt.Sprint(port)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		fmt.Fprint(c, payload)
+	})
+}
+
+func mustFilter(t testing.TB, expr string) *filter.Filter {
+	t.Helper()
+	f, err := filter.Parse(expr)
+	ok(t, err)
+	return f
+}
+
+func listen(t testing.TB, ns *netlab.NS, name string, opt LiveOptions) *Live {
+	t.Helper()
+	var l *Live
+	var err error
+	ns.Do(func() { l, err = Listen(name, opt) })
+	ok(t, err)
+	return l
+}
+
+func TestLive(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	for _, name := range []string{netlab.ServerIf, AnyInterface} {
+		t.Run(name, func(t *testing.T) {
+			p := newTap(t, listen(t, lab.Server, name, LiveOptions{Filter: mustFilter(t, "udp port 62201"), Promiscuous: true}))
+			send(t, lab.Client, lab.Server.V4, 62201, "four")
+			p.want("four")
+			send(t, lab.Client, lab.Server.V6, 62201, "six")
+			p.want("six")
+			send(t, lab.Client, lab.Server.V4, 62202, "filtered out")
+			send(t, lab.Server, lab.Client.V4, 62201, "outgoing")
+			p.quiet()
+		})
+	}
+	t.Run("any direction", func(t *testing.T) {
+		p := newTap(t, listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201"), AnyDirection: true}))
+		send(t, lab.Server, lab.Client.V4, 62201, "outgoing")
+		p.want("outgoing")
+	})
+	t.Run("loopback once", func(t *testing.T) {
+		lab.Server.Run(t, "ip link set lo up")
+		p := newTap(t, listen(t, lab.Server, "lo", LiveOptions{Filter: mustFilter(t, "udp port 62201")}))
+		send(t, lab.Server, netip.MustParseAddr("127.0.0.1"), 62201, "to myself")
+		p.want("to myself")
+	})
+}
+
+// TestLiveEvent compares a live event with that of the same packet in a capture.
+func TestLiveEvent(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201")})
+	defer l.Close()
+	send(t, lab.Client, lab.Server.V4, 62201, "payload")
+	var ev parse.Event
+	ok(t, l.Next(t.Context(), &ev))
+	if ev.Src.Addr() != lab.Client.V4 || ev.Dst != netip.AddrPortFrom(lab.Server.V4, 62201) || ev.Proto != parse.UDP || ev.Len != 35 || ev.TTL != 64 || string(ev.Payload) != "payload" {
+		t.Errorf("event %+v", ev)
+	}
+	if age := time.Since(ev.Time); age < 0 || age > time.Second {
+		t.Errorf("time %v", ev.Time)
+	}
+}
+
+// TestLiveTag sends tagged frames, whose tag the kernel takes off.
+func TestLiveTag(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	p := newTap(t, listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201"), Promiscuous: true}))
+	frame := slices.Concat(udpFrame("")[:12], []byte{0x81, 0, 0, 7}, udpFrame("tagged")[12:])
+	lab.Client.Do(func() {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer unix.Close(fd)
+		ifi, err := net.InterfaceByName(netlab.ClientIf)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: ifi.Index}); err != nil {
+			t.Error(err)
+		}
+	})
+	p.want("tagged")
+}
+
+// TestLiveTunnel listens to an interface without Ethernet headers.
+func TestLiveTunnel(t *testing.T) {
+	netlab.Need(t)
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skip(err) // containers often have none
+	}
+	lab := netlab.New(t)
+	var tun int
+	var err error
+	lab.Server.Do(func() {
+		if tun, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+			return
+		}
+		req, _ := unix.NewIfreq("tun9")
+		req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		err = unix.IoctlIfreq(tun, unix.TUNSETIFF, req)
+	})
+	ok(t, err)
+	defer unix.Close(tun)
+	lab.Server.Run(t, "ip link set tun9 up")
+	for _, name := range []string{"tun9", AnyInterface} {
+		p := newTap(t, listen(t, lab.Server, name, LiveOptions{Filter: mustFilter(t, "udp port 62201")}))
+		_, err = unix.Write(tun, udpPacket("tunnelled"))
+		ok(t, err)
+		p.want("tunnelled")
+	}
+}
+
+// TestLiveInterfaceComesAndGoes takes the interface down, up, away, and makes it anew.
+func TestLiveInterfaceComesAndGoes(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	problems := make(chan string, 100)
+	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201"), Problem: func(p Problem) { problems <- p.Err.Error() }})
+	events := make(chan string, 100)
+	ctx, cancel := context.WithCancel(t.Context())
+	finished := make(chan error, 1)
+	go lab.Server.Do(func() { // opening again must happen in the namespace
+		var ev parse.Event
+		for {
+			err := l.Next(ctx, &ev)
+			if err == nil {
+				events <- string(ev.Payload)
+			} else if !isSkip(err) {
+				finished <- err
+				return
+			}
+		}
+	})
+	expect := func(name string) {
+		t.Helper()
+		for range 20 { // neighbours must find each other first
+			send(t, lab.Client, lab.Server.V4, 62201, name)
+			select {
+			case got := <-events:
+				if got == name {
+					return
+				}
+			case <-time.After(250 * time.Millisecond):
+			}
+		}
+		t.Fatalf("no %q", name)
+	}
+	expect("before")
+	lab.Server.Run(t, "ip link set "+netlab.ServerIf+" down")
+	time.Sleep(100 * time.Millisecond)
+	lab.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
+	expect("up again")
+	for i := range 2 {
+		lab.Server.Run(t, "ip link del "+netlab.ServerIf)
+		time.Sleep(100 * time.Millisecond)
+		lab.Server.Run(t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s", netlab.ServerIf, netlab.ClientIf, lab.Client.Name))
+		for _, end := range []struct {
+			ns   *netlab.NS
+			name string
+		}{{lab.Server, netlab.ServerIf}, {lab.Client, netlab.ClientIf}} {
+			end.ns.Run(t, fmt.Sprintf("ip addr add %s/24 dev %s", end.ns.V4, end.name))
+			end.ns.Run(t, "ip link set "+end.name+" up")
+		}
+		expect(fmt.Sprintf("made anew %d", i))
+	}
+	if len(problems) == 0 {
+		t.Error("nothing was reported")
+	}
+	cancel()
+	if err := <-finished; !errors.Is(err, context.Canceled) {
+		t.Errorf("ended with %v", err)
+	}
+	ok(t, l.Close())
+}
+
+func TestLiveRefuses(t *testing.T) {
+	netlab.Need(t)
+	if _, err := Listen("nosuchif0", LiveOptions{}); err == nil || !strings.Contains(err.Error(), "nosuchif0") {
+		t.Errorf("missing interface: %v", err)
+	}
+}
+
+func TestLiveClose(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	p := newTap(t, listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201")}))
+	p.quiet()
+	ok(t, p.src.Close())
+	if err := <-p.err; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Next after Close: %v", err)
+	}
+}
+
+// TestLiveFlood counts what arrives of a flood and what a packet costs.
+func TestLiveFlood(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201")})
+	defer l.Close()
+	const packets = 100000
+	go lab.Client.Do(func() {
+		c, err := net.Dial("udp", net.JoinHostPort(lab.Server.V4.String(), "62201"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		payload := make([]byte, 200)
+		start := time.Now()
+		for i := range packets {
+			for time.Since(start) < time.Duration(i)*20*time.Microsecond {
+			}
+			if _, err := c.Write(payload); err != nil {
+				_, _ = c.Write(payload) // the refusal was of an earlier one, and this one was not sent
+			}
+		}
+	})
+	var ev parse.Event
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var before, after unix.Rusage
+	for n := 0; n < packets; n++ {
+		ok(t, l.Next(ctx, &ev))
+		if n == 0 {
+			unix.Getrusage(unix.RUSAGE_SELF, &before)
+		}
+	}
+	unix.Getrusage(unix.RUSAGE_SELF, &after)
+	if c := l.Counts(); c.Events != packets || c.Lost != 0 {
+		t.Errorf("counts %+v", c)
+	}
+	t.Logf("system time %v for %d packets, the sender's included", time.Duration(after.Stime.Nano()-before.Stime.Nano()), packets)
+}
