@@ -474,7 +474,7 @@ func TestCommandTakesItsStanzasWord(t *testing.T) {
 	st := s.one()
 	st.CmdExec, st.CmdUser, st.CmdGroup = true, "nobody", "nogroup"
 	st.CmdSudo, st.CmdSudoUser, st.CmdSudoGroup, st.CmdShell = true, "operator", "wheel", true
-	want := Command{Text: "/usr/bin/id", User: "nobody", Group: "nogroup", Sudo: true, SudoUser: "operator",
+	want := Command{Text: "/usr/bin/id", From: "192.0.2.7", From: "192.0.2.7", User: "nobody", Group: "nogroup", Sudo: true, SudoUser: "operator",
 		SudoGroup: "wheel", Shell: true, Timeout: 10 * time.Second, Src: client}
 	if d := s.decide(t); d.Command == nil || *d.Command != want {
 		t.Errorf("command %+v, want %+v", d.Command, want)
