@@ -1,0 +1,169 @@
+// Package external carries grants out by running configured commands in place of
+// firewall rules: EXTERNAL_CMD_OPEN and _CLOSE, CMD_CYCLE_OPEN and _CLOSE.
+//
+// No kernel ends such a grant. So what has to be closed is written to a journal
+// before the opening command runs; [New] finds there what a crash left open, and
+// [Enforcer.List] shows it until [Enforcer.Revoke] has closed it.
+package external
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/command"
+)
+
+// A Config says how to run commands.
+type Config struct {
+	// Journal is the file of pending closes; its directory must exist. "": none,
+	// a crash leaves everything open.
+	Journal string
+	// Environment is that of the commands; nil: [command.Plain].
+	Environment []string
+	// Ran, if not nil, is told how each command ended, on any goroutine.
+	Ran func(g enforce.Grant, opening bool, result command.Result, err error)
+}
+
+// An Enforcer runs the commands of grants. Grants of different keys may be opened
+// and closed at a time; the caller puts those of one key in order.
+type Enforcer struct {
+	cfg Config
+
+	mu      sync.Mutex
+	pending map[string]enforce.Grant
+	journal *journal // nil: none
+	notes   []string
+}
+
+var _ enforce.Enforcer = (*Enforcer)(nil)
+
+// Errors of [Enforcer.Apply] and [Enforcer.Revoke], wrapped with how the command
+// ended.
+var (
+	ErrFailed  = errors.New("command failed")
+	ErrTimeout = errors.New("command took too long and was killed")
+	ErrNone    = errors.New("grant has no command")
+)
+
+// New reads the journal. It fails if that cannot be written, belongs to somebody
+// else or is in use.
+func New(cfg Config) (*Enforcer, error) {
+	e := &Enforcer{cfg: cfg, pending: make(map[string]enforce.Grant)}
+	if cfg.Journal == "" {
+		return e, nil
+	}
+	var err error
+	e.journal, e.pending, e.notes, err = openJournal(cfg.Journal)
+	return e, err
+}
+
+// Notes are what the administrator should read once at start.
+func (e *Enforcer) Notes() []string { return slices.Clone(e.notes) }
+
+// Close closes the journal; what is pending stays in it.
+func (e *Enforcer) Close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.journal.close()
+}
+
+// Apply implements [enforce.Enforcer]. If the opening command fails or runs out of
+// time, it may have done something, and the grant is to be revoked; if it could
+// not be started, the grant is forgotten.
+func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
+	if g.External == nil || len(g.External.Open) == 0 {
+		return ErrNone
+	}
+	g = g.Normal()
+	known, err := e.record(g)
+	if known || err != nil {
+		return err
+	}
+	err = e.run(ctx, g, true)
+	if err == nil || errors.Is(err, ErrFailed) || errors.Is(err, ErrTimeout) {
+		return err
+	}
+	return errors.Join(err, e.forget(g))
+}
+
+// record writes what will have to be closed, and reports whether g was open.
+func (e *Enforcer) record(g enforce.Grant) (known bool, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	old, known := e.pending[g.Key()]
+	if known && !enforce.Outlives(g.Expires, old.Expires) {
+		return true, nil
+	}
+	if len(g.External.Close) > 0 {
+		if err := e.journal.add(record{Open: &g}, e.pending); err != nil {
+			return known, err
+		}
+	}
+	e.pending[g.Key()] = g
+	return known, nil
+}
+
+func (e *Enforcer) forget(g enforce.Grant) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.pending, g.Key())
+	if len(g.External.Close) == 0 {
+		return nil
+	}
+	return e.journal.add(record{Closed: g.Key()}, e.pending)
+}
+
+// Revoke implements [enforce.Enforcer]. A grant whose closing command fails stays
+// pending.
+func (e *Enforcer) Revoke(ctx context.Context, g enforce.Grant) error {
+	e.mu.Lock()
+	g, known := e.pending[g.Key()]
+	e.mu.Unlock()
+	if !known {
+		return nil
+	}
+	if len(g.External.Close) > 0 {
+		if err := e.run(ctx, g, false); err != nil {
+			return err
+		}
+	}
+	return e.forget(g)
+}
+
+// List implements [enforce.Enforcer]: what is not closed yet, sorted by key. There
+// is no kernel to ask.
+func (e *Enforcer) List(context.Context) ([]enforce.Grant, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	gs := make([]enforce.Grant, 0, len(e.pending))
+	for _, g := range e.pending {
+		gs = append(gs, g)
+	}
+	enforce.SortGrants(gs)
+	return gs, nil
+}
+
+func (e *Enforcer) run(ctx context.Context, g enforce.Grant, opening bool) error {
+	argv := g.External.Close
+	if opening {
+		argv = g.External.Open
+	}
+	result, err := command.Run(ctx, command.Command{Argv: argv, Environment: e.cfg.Environment, Timeout: g.External.Timeout})
+	if e.cfg.Ran != nil {
+		e.cfg.Ran(g, opening, result, err)
+	}
+	switch {
+	case err != nil:
+		return err
+	case result.TimedOut:
+		return fmt.Errorf("%s: %w", argv[0], ErrTimeout)
+	case result.Status != 0:
+		return fmt.Errorf("%s: %w with status %d: %.200s", argv[0], ErrFailed, result.Status, strings.TrimSpace(result.Output))
+	}
+	return nil
+}
