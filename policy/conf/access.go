@@ -194,7 +194,7 @@ func (ld *accessLoader) take(b *block, g Generation, l *line) {
 func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
 	if text == "" {
-		ld.errorf(l.pos, printable(l.keyword), "no value")
+		ld.errorf(l.pos, clip(l.keyword), "no value")
 		return
 	}
 	name := beside(l.pos.File, text)
@@ -206,7 +206,7 @@ func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
 	case "%include_keys":
 		ld.keys(name, l, b)
 	default:
-		ld.add(Problem{Pos: l.pos, Keyword: printable(l.keyword), Text: "unknown directive",
+		ld.add(Problem{Pos: l.pos, Keyword: clip(l.keyword), Text: "unknown directive",
 			Hint: nearestOf(l.keyword, []string{"%include", "%include_folder", "%include_keys"})})
 	}
 }
@@ -256,7 +256,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 	for i := range lines {
 		l := &lines[i]
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, printable(l.keyword), "a file of keys may hold keys only")
+			ld.errorf(l.pos, clip(l.keyword), "a file of keys may hold keys only")
 			continue
 		}
 		ld.take(b, g, l)

@@ -74,8 +74,8 @@ func cutLine(pos Pos, text string) line {
 // evidence counts what in a file speaks for which generation.
 type evidence struct {
 	only1, only2 bool // a keyword that one generation alone knows
-	colon, semi  bool // a line with both colon and semicolon; any semicolon
-	colons       bool // any colon
+	semi, colon  bool // a line with a semicolon, a line with a colon
+	both         bool // a line with both
 }
 
 func collect(f File, lines []line) evidence {
@@ -86,8 +86,8 @@ func collect(f File, lines []line) evidence {
 		e.only1 = e.only1 || s.origin.has1() && !s.origin.has2()
 		e.only2 = e.only2 || s.origin.has2() && !s.origin.has1()
 		e.semi = e.semi || l.semicolon()
-		e.colons = e.colons || l.colon
-		e.colon = e.colon || l.colon && l.semicolon()
+		e.colon = e.colon || l.colon
+		e.both = e.both || l.colon && l.semicolon()
 	}
 	return e
 }
@@ -117,13 +117,13 @@ func serverGeneration(name string, e evidence) (g Generation, evident bool) {
 // access.conf of a 1.9 installation must not change what all its other lines mean.
 func accessGeneration(server Generation, e evidence) Generation {
 	switch {
-	case !e.semi && !(server == V1 && e.colons):
+	case !e.semi && !(server == V1 && e.colon):
 		return V2
 	case server == V1, e.only1:
 		return V1
 	case server == V2, e.only2:
 		return V2
-	case e.colon:
+	case e.both:
 		return V1
 	}
 	return V2

@@ -91,7 +91,7 @@ func (ld *loader) value(f File, g Generation, l *line) *Value {
 
 // unknown reports a keyword that is not in the table.
 func (ld *loader) unknown(f File, l *line) {
-	p := Problem{Pos: l.pos, Keyword: printable(l.keyword), Text: "unknown keyword"}
+	p := Problem{Pos: l.pos, Keyword: clip(l.keyword), Text: "unknown keyword"}
 	if ld.Lenient {
 		p.Severity = Warning
 	}
@@ -105,22 +105,11 @@ func (ld *loader) unknown(f File, l *line) {
 	ld.add(p)
 }
 
-// printable bounds a keyword of a hostile file and keeps control characters out of
-// the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, clip(s))
-}
-
 // parse gives the value its meaning and asks the host about it.
 func (ld *loader) parse(g Generation, val *Value) bool {
 	p, err := val.Keyword.parse(g, val.Text)
 	if err != nil {
-		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: printableText(err.Error())}
+		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
 		var u unknownWord
 		if errors.As(err, &u) {
 			problem.Hint = nearestOf(u.word, u.values)
@@ -136,15 +125,6 @@ func (ld *loader) parse(g Generation, val *Value) bool {
 		ld.warnf(val.Pos, val.Name, "write Y or N: the old daemons read %q otherwise", clip(val.Text))
 	}
 	return ld.ask(val)
-}
-
-func printableText(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // ask compares a value with the facts of the host.

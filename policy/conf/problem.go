@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxProblems bounds the list of one load; what comes after is only counted.
@@ -58,7 +59,18 @@ func (p Problem) String() string {
 	if p.Hint != "" {
 		fmt.Fprintf(&b, " (did you mean %s?)", p.Hint)
 	}
-	return b.String()
+	return Printable(b.String())
+}
+
+// Printable replaces control characters: what a hostile file holds must not write to
+// the operator's terminal.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // String is `file:line`, or the file alone for line 0.

@@ -56,7 +56,7 @@ func TestProblemsAreBounded(t *testing.T) {
 }
 
 func TestNoControlCharactersInProblems(t *testing.T) {
-	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", v1("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;"))
+	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", v1("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;", "CMD_REGEX: [\x1b[2J;", "%include \x1b[1m"))
 	if !got.Failed() {
 		t.Error("accepted")
 	}

@@ -66,7 +66,7 @@ func (ld *loader) layer(g Generation, lines []line) *Values {
 	v := newValues(ServerFile, g)
 	for i := range lines {
 		if strings.HasPrefix(lines[i].keyword, "%") {
-			ld.errorf(lines[i].pos, printable(lines[i].keyword), "includes are for access.conf only")
+			ld.errorf(lines[i].pos, clip(lines[i].keyword), "includes are for access.conf only")
 			continue
 		}
 		if val := ld.value(ServerFile, g, &lines[i]); val != nil {

@@ -224,8 +224,7 @@ func parseRegex(text string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		var se interface{ Error() string } = err
-		return nil, fmt.Errorf("does not compile: %s", strings.TrimPrefix(se.Error(), "error parsing regexp: "))
+		return nil, fmt.Errorf("does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
 	return re, nil
 }

@@ -45,11 +45,11 @@ what each stanza allows, and what is dangerous in it.
 `
 
 // parse reads the arguments of check.
-func (f *checkFlags) parse(args []string, stderr io.Writer) error {
+func (f *checkFlags) parse(args []string, stdout io.Writer) error {
 	fs := pflag.NewFlagSet("check", pflag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs.SetOutput(stdout)
 	fs.Usage = func() {
-		fmt.Fprint(stderr, checkUsage)
+		fmt.Fprint(stdout, checkUsage)
 		fs.PrintDefaults()
 	}
 	fs.StringVarP(&f.Config, "config", "c", "", "`FILE` to read as fwknop.conf")
@@ -78,7 +78,7 @@ func (f *checkFlags) parse(args []string, stderr io.Writer) error {
 // expectations are met, else 1; 2 for a wrong call.
 func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	var f checkFlags
-	switch err := f.parse(args, stderr); {
+	switch err := f.parse(args, stdout); {
 	case errors.Is(err, pflag.ErrHelp):
 		return exitOK
 	case err != nil:

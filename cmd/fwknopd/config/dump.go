@@ -80,7 +80,7 @@ func (o *DumpOptions) shown(v *conf.Value) string {
 	case v.Keyword.Secret(), private[v.Keyword.Name] && !o.IncludeAll:
 		return removed
 	}
-	return v.Text
+	return conf.Printable(v.Text)
 }
 
 // text is the layout of 1.9 with the origin behind each value.

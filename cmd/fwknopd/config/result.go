@@ -72,7 +72,7 @@ func (r *result) print(stdout, stderr io.Writer) {
 	for _, s := range r.Stanzas {
 		fmt.Fprintf(stdout, "%s:%d: stanza %d\n", s.File, s.Line, s.Number)
 		for _, w := range s.Allows {
-			fmt.Fprintf(stdout, "    %s\n", w)
+			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}
 	}
 	fmt.Fprintf(stdout, "read as: fwknop.conf of %s, access.conf of %s\n", r.ReadAs.Server, r.ReadAs.Access)
