@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	nft "github.com/google/nftables"
+
 	"fwknopd/enforce"
 )
 
@@ -44,20 +46,43 @@ func (b *Backend) readElements(l *layout) (all []found, err error) {
 			if !ok {
 				continue
 			}
-			els, err := b.conn.GetSetElements(s)
+			fs, err := b.readSet(s, id)
 			if err != nil {
 				return nil, fmt.Errorf("list elements: %w", err)
 			}
-			now := time.Now()
-			for _, el := range els {
-				if f, ok := id.decode(el, now); ok {
-					f.place = Place{t.Family, t.Name, s.Name}
-					all = append(all, f)
-				}
-			}
+			all = append(all, fs...)
 		}
 	}
 	return all, nil
+}
+
+// oneMessage is how many elements surely fit into one message of a dump.
+const oneMessage = 16
+
+// readSet dumps one set; a large one twice, for what either dump has. The kernel
+// goes on in the next message by counting elements, so that it passes over some
+// when others time out in between.
+func (b *Backend) readSet(s *nft.Set, id setID) (fs []found, err error) {
+	seen := make(map[element]bool)
+	for range 2 {
+		els, err := b.conn.GetSetElements(s)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		for _, el := range els {
+			f, ok := id.decode(el, now)
+			if ok && !seen[f.element] {
+				seen[f.element] = true
+				f.place = Place{s.Table.Family, s.Table.Name, s.Name}
+				fs = append(fs, f)
+			}
+		}
+		if len(els) <= oneMessage {
+			break
+		}
+	}
+	return fs, nil
 }
 
 // unique drops the copies of an element in further tables of the same role.
