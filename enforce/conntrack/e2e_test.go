@@ -1,0 +1,93 @@
+package conntrack
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/fixtures/netlab"
+)
+
+var ctx = context.Background()
+
+// dial connects from the client to the server, until the test ends or close.
+func dial(t *testing.T, lab *netlab.Lab, addr string) (conn net.Conn) {
+	t.Helper()
+	lab.Client.Do(func() {
+		var err error
+		if conn, err = net.DialTimeout("tcp", addr, 2*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestEstablished(t *testing.T) {
+	netlab.Need(t, "iptables", "ip6tables")
+	lab := netlab.New(t)
+	for _, tool := range []string{"iptables", "ip6tables"} { // a rule with a state makes the kernel track
+		lab.Server.Run(t, tool+" -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+	}
+	netlab.Serve(t, lab.Server, "tcp", 22)
+	netlab.Serve(t, lab.Server, "tcp", 80)
+	ssh := dial(t, lab, net.JoinHostPort(lab.Server.V4.String(), "22"))
+	dial(t, lab, net.JoinHostPort(lab.Server.V6.String(), "80"))
+
+	tcp := func(n uint16) []enforce.Port { return []enforce.Port{{Proto: enforce.TCP, Number: n}} }
+	grants := []enforce.Grant{
+		{Src: lab.Client.V4, Ports: tcp(22)},
+		{Src: lab.Client.V4, Ports: tcp(80)},
+		{Src: lab.Client.V6, Ports: tcp(80)},
+		{Src: lab.Client.V6, Ports: tcp(22)},
+		{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.UDP, Number: 22}}},
+		{Src: netip.MustParseAddr("10.77.0.3"), Ports: tcp(22)},
+		{Src: lab.Client.V6, All: true},
+	}
+	for _, c := range []struct {
+		ports []uint16
+		want  []bool
+	}{
+		{nil, []bool{true, false, true, false, false, false, true}},
+		{[]uint16{0}, []bool{true, false, true, false, false, false, true}},
+		{[]uint16{22}, []bool{true, false, false, false, false, false, false}},
+		{[]uint16{22, 80}, []bool{true, false, true, false, false, false, true}},
+		{[]uint16{443}, make([]bool, 7)},
+	} {
+		table := open(t, lab.Server, c.ports)
+		got, err := table.Established(ctx, grants)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("ports %d: %v, %v, want %v", c.ports, got, err, c.want)
+		}
+	}
+
+	ssh.Close()
+	table := open(t, lab.Server, nil)
+	for range 50 {
+		got, err := table.Established(ctx, grants[:1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got[0] {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Error("a closed connection counts as established")
+}
+
+func open(t *testing.T, ns *netlab.NS, ports []uint16) (table *Table) {
+	t.Helper()
+	ns.Do(func() {
+		var err error
+		if table, err = Open(ports); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { table.Close() })
+	return table
+}
