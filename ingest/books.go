@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"fwknopd/parse"
 )
@@ -35,11 +36,26 @@ var (
 	errFiltered  error = notOurs("filtered out")
 )
 
-// books counts the records of a source and names the last one. Like the source
+// A tally counts what one goroutine reads, for any to look at.
+type tally struct {
+	events, notOurs, malformed, bytes, lost atomic.Uint64
+}
+
+// Counts implements [Counter].
+func (t *tally) Counts() Counts {
+	c := Counts{
+		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
+		Bytes: t.bytes.Load(), Lost: t.lost.Load(),
+	}
+	c.Records = c.Events + c.NotOurs + c.Malformed
+	return c
+}
+
+// books counts the records of a source and names the last one. But for the tally
 // it belongs to one goroutine.
 type books struct {
+	tally
 	name    string
-	counts  Counts
 	record  int64
 	problem func(Problem) // may be nil
 	// firstLine, if not nil, counts the records in front of this source's part of
@@ -50,15 +66,14 @@ type books struct {
 // enter counts the record that err is the outcome of, and returns err.
 func (b *books) enter(err error) error {
 	b.record++
-	b.counts.Records++
 	switch {
 	case err == nil:
-		b.counts.Events++
+		b.events.Add(1)
 	case errors.Is(err, parse.ErrMalformed):
-		b.counts.Malformed++
+		b.malformed.Add(1)
 		b.report(err)
 	default:
-		b.counts.NotOurs++
+		b.notOurs.Add(1)
 	}
 	return err
 }
@@ -69,9 +84,6 @@ func (b *books) report(err error) {
 		b.problem(Problem{b.Position(), err})
 	}
 }
-
-// Counts implements [Counter].
-func (b *books) Counts() Counts { return b.counts }
 
 // Position implements [Positioner].
 func (b *books) Position() Position {

@@ -203,7 +203,7 @@ func (f *Follower) last() *generation {
 
 // add takes an open file as the newest generation, read from its start.
 func (f *Follower) add(file *os.File, st fileStat) *generation {
-	g := &generation{f: file, id: st.fileID, size: st.size, head: readHead(file), read: &f.counts.Bytes}
+	g := &generation{f: file, id: st.fileID, size: st.size, head: readHead(file), read: &f.bytes}
 	g.window = &window{r: &looking{g, f}}
 	g.records = f.newRecords(f, g)
 	g.wd, g.watched = f.watch.watchFile(file)

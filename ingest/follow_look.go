@@ -142,7 +142,7 @@ func (f *Follower) startAgain(g *generation) bool {
 	f.swap(g, nil, fileID{})
 	f.missed(g, st.fileID, readHead(file))
 	if g.gone && g.size > g.off {
-		f.counts.Lost++
+		f.lost.Add(1)
 		f.report(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))
 	}
 	f.add(file, st)

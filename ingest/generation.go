@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,8 +102,8 @@ type generation struct {
 	records records
 	wd      int
 	watched bool
-	until   time.Time // when to stop waiting for late writes; zero while it is the last
-	read    *uint64   // the source's count of bytes
+	until   time.Time      // when to stop waiting for late writes; zero while it is the last
+	read    *atomic.Uint64 // the source's count of bytes
 }
 
 // Read implements io.Reader. Its io.EOF means for now.
@@ -116,7 +117,7 @@ func (g *generation) Read(b []byte) (int, error) {
 	}
 	g.head.extend(b[:n], g.off)
 	g.off += int64(n)
-	*g.read += uint64(n)
+	g.read.Add(uint64(n))
 	if n > 0 {
 		return n, nil
 	}

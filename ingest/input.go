@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"fwknopd/parse"
 )
@@ -39,19 +40,19 @@ type input struct {
 
 // A rawReader counts the bytes read.
 type rawReader struct {
-	r io.Reader
-	n int64
+	r     io.Reader
+	count *atomic.Uint64
 }
 
 func (r *rawReader) Read(b []byte) (int, error) {
 	n, err := r.r.Read(b)
-	r.n += int64(n)
+	r.count.Add(uint64(n))
 	return n, err
 }
 
 // openName opens an input as the user named it.
 func (r *Reader) openName(name string) (*input, error) {
-	in := &input{Input: Input{Name: displayName(name)}}
+	in := &input{Input: Input{Name: displayName(name)}, raw: rawReader{count: &r.bytes}}
 	if name == Stdin {
 		in.raw.r = r.opt.Stdin
 		if in.raw.r == nil {

@@ -63,10 +63,10 @@ type Live struct {
 	closed bool
 }
 
-// Listen opens an interface, or AnyInterface. It needs CAP_NET_RAW. What opens
+// Capture opens an interface, or AnyInterface. It needs CAP_NET_RAW. What opens
 // decides what is seen: frames on Ethernet and loopback, IP packets on tunnels,
 // PPP and AnyInterface.
-func Listen(name string, opt LiveOptions) (*Live, error) {
+func Capture(name string, opt LiveOptions) (*Live, error) {
 	l := &Live{books: books{name: name, problem: opt.Problem}, opt: opt}
 	links, err := watchLinks(name)
 	if err != nil {
@@ -188,7 +188,7 @@ func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 		if from.Pkttype == unix.PACKET_OUTGOING && !l.opt.AnyDirection {
 			continue
 		}
-		l.counts.Bytes += uint64(len(d.data))
+		l.bytes.Add(uint64(len(d.data)))
 		return l.enter(l.decode(from, d.data, ev))
 	}
 }
@@ -231,8 +231,7 @@ func (l *Live) recover(ctx context.Context, cause error) error {
 		if !another {
 			return nil // up again, or about to be; the socket still belongs to it
 		}
-		l.takeLost()
-		l.conn.Close()
+		l.leave()
 		err = l.open()
 		switch {
 		case err == nil:
@@ -253,19 +252,27 @@ func (l *Live) isClosed() bool {
 	return l.closed
 }
 
-// takeLost adds what the kernel dropped since it was last asked.
+// leave closes the socket of an interface that is gone.
+func (l *Live) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takeLost()
+	l.conn.Close()
+}
+
+// takeLost adds what the kernel dropped since it was last asked. The caller holds mu.
 func (l *Live) takeLost() {
 	if stats, err := l.conn.Stats(); err == nil {
-		l.counts.Lost += uint64(stats.Drops)
+		l.lost.Add(uint64(stats.Drops))
 	}
 }
 
 // Counts implements [Counter].
 func (l *Live) Counts() Counts {
-	if !l.isClosed() {
-		l.takeLost()
-	}
-	return l.counts
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.takeLost()
+	return l.tally.Counts()
 }
 
 // Close ends a Next that waits in another goroutine.
@@ -276,6 +283,7 @@ func (l *Live) Close() error {
 		return nil
 	}
 	l.closed = true
+	l.takeLost()
 	l.batch.release()
 	l.links.close()
 	return l.conn.Close()

@@ -44,7 +44,7 @@ func listen(t testing.TB, ns *netlab.NS, name string, opt LiveOptions) *Live {
 	t.Helper()
 	var l *Live
 	var err error
-	ns.Do(func() { l, err = Listen(name, opt) })
+	ns.Do(func() { l, err = Capture(name, opt) })
 	ok(t, err)
 	return l
 }
@@ -212,7 +212,7 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 
 func TestLiveRefuses(t *testing.T) {
 	netlab.Need(t)
-	if _, err := Listen("nosuchif0", LiveOptions{}); err == nil || !strings.Contains(err.Error(), "nosuchif0") {
+	if _, err := Capture("nosuchif0", LiveOptions{}); err == nil || !strings.Contains(err.Error(), "nosuchif0") {
 		t.Errorf("missing interface: %v", err)
 	}
 }

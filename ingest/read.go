@@ -64,9 +64,9 @@ type Reader struct {
 	names []string // still to be read
 	open  func(name string) (*input, error)
 
-	in          *input
-	done, total int64 // bytes of finished inputs, of all
-	closed      bool
+	in     *input
+	total  int64 // bytes of all inputs; 0 if not known
+	closed bool
 }
 
 // Read returns a Source of the named inputs in the given order. A name may be a
@@ -197,31 +197,14 @@ func (r *Reader) endInput(cause error, ev *parse.Event) error {
 	if err := r.in.rest(ev, cause == io.EOF); err != io.EOF {
 		return err
 	}
-	r.counts.Bytes += uint64(r.in.raw.n)
-	r.done += r.in.raw.n
 	r.in.close()
 	r.in = nil
 	return io.EOF
 }
 
-// Counts implements [Counter].
-func (r *Reader) Counts() Counts {
-	c := r.counts
-	if r.in != nil {
-		c.Bytes += uint64(r.in.raw.n)
-	}
-	return c
-}
-
 // Progress returns how many bytes were read, as they lie on disk, and how many
-// there are in all; total is 0 if that is not known.
-func (r *Reader) Progress() (done, total int64) {
-	done = r.done
-	if r.in != nil {
-		done += r.in.raw.n
-	}
-	return done, r.total
-}
+// there are in all; total is 0 if that is not known. Any goroutine may ask.
+func (r *Reader) Progress() (done, total int64) { return int64(r.bytes.Load()), r.total }
 
 // Input returns what the current input is. It is zero before the first Next.
 func (r *Reader) Input() Input {

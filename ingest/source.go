@@ -61,12 +61,14 @@ type Problem struct {
 	Err error
 }
 
-// Counter is a Source that keeps books. All of this package's sources do.
+// Counter is a Source that keeps books. All of this package's sources do. Counts
+// may be asked for from any goroutine.
 type Counter interface {
 	Counts() Counts // of this source so far
 }
 
-// Positioner is a Source that can name the record that Next looked at last.
+// Positioner is a Source that can name the record that Next looked at last. Like
+// Next it is for one goroutine.
 type Positioner interface {
 	Position() Position
 }

@@ -70,7 +70,7 @@ func cut(name string, n int) ([]int64, error) {
 // plainLog says whether the file is a log, and not packed.
 func plainLog(f *os.File) bool {
 	probe := Reader{}
-	in := &input{raw: rawReader{r: io.NewSectionReader(f, 0, magicSize)}}
+	in := &input{raw: rawReader{io.NewSectionReader(f, 0, magicSize), &probe.bytes}}
 	err := in.sniff(&probe)
 	in.close()
 	return err == nil && in.Kind == KindLog && in.Packed == ""
@@ -106,7 +106,7 @@ func (r *Reader) part(start, end int64) *Reader {
 			return nil, err
 		}
 		in := &input{Input: Input{Name: name}, file: f}
-		in.raw.r = io.NewSectionReader(f, start, end-start)
+		in.raw = rawReader{io.NewSectionReader(f, start, end-start), &p.bytes}
 		in.Kind, in.records = KindLog, &lines{window: newWindow(&in.raw), lineOptions: p.line}
 		return in, nil
 	}
