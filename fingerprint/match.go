@@ -34,6 +34,7 @@ const bytesPerHit = 4
 type Matcher struct {
 	set     *Set
 	maxHops int
+	ttls    *ttlClasses
 	memo    memo
 	results [][]*Signature // by ID
 	ids     map[string]ID  // by the indexes in the set, bytesPerHit each
@@ -47,6 +48,7 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 	return &Matcher{
 		set:     set,
 		maxHops: maxHops,
+		ttls:    newTTLClasses(set, maxHops),
 		memo:    newMemo(memoBits),
 		results: [][]*Signature{Unmatched: nil},
 		ids:     map[string]ID{"": Unmatched},
@@ -57,7 +59,7 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 // Match appends every signature that fits ev to dst, the specific ones in file
 // order, then the generic ones. Of an event that is not a SYN it appends nothing.
 // It allocates only to grow dst, when it meets a combination of signatures for the
-// first time, and twice to grow its memory for shapes.
+// first time, and once to grow its memory for shapes.
 func (m *Matcher) Match(ev *parse.Event, dst []*Signature) []*Signature {
 	return append(dst, m.Result(m.MatchID(ev))...)
 }
@@ -71,7 +73,7 @@ func (m *Matcher) MatchID(ev *parse.Event) ID {
 		return Unmatched
 	}
 	var key shape
-	key.of(ev)
+	key.of(ev, m.ttls)
 	slot, found := m.memo.find(&key)
 	if !found {
 		slot.shape = key

@@ -309,6 +309,25 @@ func TestMemo(t *testing.T) {
 	}
 }
 
+// TTLs share a class only if no signature can tell them apart.
+func TestTTLClasses(t *testing.T) {
+	set := Default().With(matcherFor(t, "*:1:*:*:. *:255:*:*:.", 1).set)
+	for _, maxHops := range []int{-1, 0, 1, 2, DefaultMaxHops, 64, 255, 256, 1000} {
+		classes := newTTLClasses(set, maxHops)
+		for ttl := 1; ttl < 256; ttl++ {
+			for i := range set.sigs {
+				p := &set.sigs[i].pattern
+				if classes[ttl] == classes[ttl-1] && p.fitsTTL(uint8(ttl), maxHops) != p.fitsTTL(uint8(ttl-1), maxHops) {
+					t.Fatalf("up to %d hops: TTL %d and %d differ for %s", maxHops, ttl-1, ttl, set.sigs[i].Text)
+				}
+			}
+		}
+	}
+	if c := newTTLClasses(Default(), DefaultMaxHops); c[255] > 32 {
+		t.Errorf("%d classes of few initial TTLs", c[255])
+	}
+}
+
 // The memo grows with the shapes it is shown, and not for ever.
 func TestMemoGrows(t *testing.T) {
 	m := NewMatcher(Default(), DefaultMaxHops)

@@ -7,7 +7,8 @@ import (
 )
 
 // shape is all of a SYN that any signature can look at; time stamps are reduced
-// to zero or not zero, so that the SYNs of one system have few shapes.
+// to zero or not zero and the TTL to its class, so that the SYNs of one system have
+// few shapes, wherever it is.
 type shape [shapeWords]uint64
 
 const (
@@ -16,11 +17,11 @@ const (
 )
 
 // of takes the shape of ev, whose options are known.
-func (k *shape) of(ev *parse.Event) {
+func (k *shape) of(ev *parse.Event, ttls *ttlClasses) {
 	var h header
 	h.of(ev)
 	b := ev.Options()
-	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(h.ttl)<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
+	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(ttls[h.ttl])<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
 	k[1] = uint64(h.quirks) | uint64(h.known)<<16
 	var buf [parse.MaxOptions]byte
 	copy(buf[:], b)
@@ -28,6 +29,25 @@ func (k *shape) of(ev *parse.Event) {
 	for i := range parse.MaxOptions / 8 {
 		k[shapeHeader+i] = binary.LittleEndian.Uint64(buf[8*i:])
 	}
+}
+
+// ttlClasses numbers TTLs: those of one class fit the same initial TTLs.
+type ttlClasses [256]uint8
+
+func newTTLClasses(set *Set, maxHops int) *ttlClasses {
+	var initial [256]bool
+	for i := range set.sigs {
+		initial[set.sigs[i].pattern.ttl] = true
+	}
+	var c ttlClasses
+	for ttl := 1; ttl < len(c); ttl++ {
+		c[ttl] = c[ttl-1]
+		lost, won := ttl-1, ttl+maxHops-1 // what fits this TTL and not the one below, and the reverse
+		if initial[lost] || 0 <= won && won < len(initial) && initial[won] {
+			c[ttl]++
+		}
+	}
+	return &c
 }
 
 // dullStamps replaces the numbers of time stamps that are not zero by one. It may
@@ -67,12 +87,11 @@ type memo struct {
 	misses int  // since it grew
 }
 
-// A memo starts with 32 KiB and grows as shapes come in, in two steps, to 4 MiB:
-// room for three times the shapes in a million lines of a busy border.
+// A memo starts with 32 KiB, which the shapes in a million lines of a busy border
+// do not fill, and grows once, to 512 KiB.
 const (
 	memoBits    = 8
-	memoMaxBits = 15
-	memoStep    = 4
+	memoMaxBits = 12
 )
 
 type memoSlot struct {
@@ -95,7 +114,7 @@ func (m *memo) find(k *shape) (*memoSlot, bool) {
 		return &set[1], true
 	}
 	if m.misses++; m.misses > 2*len(m.sets) && m.bits < memoMaxBits {
-		*m = newMemo(min(m.bits+memoStep, memoMaxBits)) // what it held comes again
+		*m = newMemo(memoMaxBits) // what it held comes again
 		set = &m.sets[k.hash()>>(64-m.bits)]
 	}
 	set[1] = set[0]

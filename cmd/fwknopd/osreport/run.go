@@ -33,6 +33,9 @@ type Options struct {
 // closing summary go to stderr. An input that cannot be read is an error, what is
 // wrong inside an input is not.
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
+	if len(o.Inputs) == 0 {
+		return errNoInput
+	}
 	if !o.JSON {
 		fmt.Fprintln(stdout, "[+] Entering OS fingerprinting mode.")
 		for _, name := range o.Inputs {
@@ -76,12 +79,13 @@ func (o *Options) open(d *diagnostics) ([]*ingest.Reader, error) {
 	return parts, nil
 }
 
-// count reads the parts side by side and merges their tallies in order, so that
-// the outcome is that of one reader.
+// count reads the parts, at least one, side by side and merges their tallies in
+// order, so that the outcome is that of one reader.
 func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *names, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	total, all := newTally(), newNames()
+	var total *tally
+	var all *names
 	free := make(chan struct{}, runtime.GOMAXPROCS(0))
 	done := make([]chan outcome, len(parts))
 	for i := range done {
@@ -100,7 +104,11 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 			first = out.err
 			cancel()
 		}
-		if first == nil {
+		switch {
+		case first != nil:
+		case total == nil:
+			total, all = out.tally, out.names
+		default:
 			total.merge(out.tally, func(r int32) int32 { return all.renumber(out.names, r) })
 		}
 	}

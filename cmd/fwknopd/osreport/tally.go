@@ -57,7 +57,7 @@ type slot struct {
 }
 
 func newTally() *tally {
-	return &tally{index: make([]slot, leastIndex), seed: rand.Uint64()}
+	return &tally{index: newIndex(leastIndex), seed: rand.Uint64()}
 }
 
 // add counts one SYN. It shows after the next flush.
@@ -167,9 +167,17 @@ func (t *tally) grow(key [16]byte) *source {
 	return s
 }
 
+// newIndex makes a free index. It is written to all the same: a page of fresh memory
+// that is read first faults twice, and then interrupts the other cores.
+func newIndex(slots int) []slot {
+	index := make([]slot, slots)
+	clear(index)
+	return index
+}
+
 // rehash doubles the index.
 func (t *tally) rehash() {
-	t.index = make([]slot, 2*len(t.index))
+	t.index = newIndex(2 * len(t.index))
 	for n := range t.n {
 		h := t.hash(&t.at(n).key)
 		i := h & uint64(len(t.index)-1)
