@@ -66,3 +66,15 @@ var (
 	errAuth       = &failure{ErrMalformed, "server_auth field"}
 	errTimeout    = &failure{ErrMalformed, "client timeout"}
 )
+
+// Of OpenPGP packets alone.
+var (
+	errNotOpenPGP = &failure{ErrNotSPA, "not an OpenPGP message"}
+	errBroken     = &failure{ErrDecrypt, "a broken OpenPGP message"}
+	errRecipients = &failure{ErrDecrypt, "too many recipients"}
+	errNotForUs   = &failure{ErrDecrypt, "for another key"}
+	errLocked     = &failure{ErrDecrypt, "GPG_DECRYPT_PW does not unlock the key of GPG_DECRYPT_ID"}
+	errNoSecret   = &failure{ErrDecrypt, "no secret key of GPG_DECRYPT_ID"}
+	errNoMDC      = &failure{ErrDecrypt, "the message has no integrity protection"}
+	errPGP        = &failure{ErrDecrypt, "the OpenPGP message does not decrypt"}
+)

@@ -145,9 +145,10 @@ func (o *GPGOpener) verified(md *openpgp.MessageDetails, cand *openpgp.Signature
 	if md.Signature.SigLifetimeSecs != nil && *md.Signature.SigLifetimeSecs > 0 && md.Signature.SigExpired(now) {
 		return errSigTime
 	}
-	pub := md.SignedBy.PublicKey
-	if bits, err := pub.BitLength(); pub.PubKeyAlgo == packet.PubKeyAlgoDSA && (err != nil || bits < o.minDSABits) {
-		return errWeak
+	for _, pub := range []*packet.PublicKey{md.SignedBy.PublicKey, cand.SignedByEntity.PrimaryKey} {
+		if bits, err := pub.BitLength(); pub.PubKeyAlgo == packet.PubKeyAlgoDSA && (err != nil || bits < o.minDSABits) {
+			return errWeak
+		}
 	}
 	if _, err := cand.SignedByEntity.VerifyPrimaryKey(now, &o.policy); err != nil {
 		return err

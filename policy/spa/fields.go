@@ -1,0 +1,165 @@
+package spa
+
+import "bytes"
+
+// span is a piece of the arena.
+type span struct{ from, to int }
+
+// fields are the decoded fields of a plaintext, in an arena that becomes one
+// string, so that a message costs one allocation and not eight.
+type fields struct {
+	rules *Rules
+	arena []byte
+
+	rand, user, version, text, nat, auth span
+	time                                 int64
+	typ                                  Type
+	timeout                              uint32
+	hasTimeout                           bool
+}
+
+// read splits and checks everything that can be checked without knowing what the
+// message says.
+func (f *fields) read(body []byte) error {
+	var part [maxFields][]byte
+	n := 0
+	for more := true; more; n++ {
+		if n == maxFields-1 {
+			return errFields
+		}
+		part[n], body, more = bytes.Cut(body, []byte(":"))
+	}
+	if n < minFields-1 {
+		return errFields
+	}
+	if err := f.head(part[:6]); err != nil {
+		return err
+	}
+	return f.tail(part[6:n])
+}
+
+// head reads the six fields that every message has.
+func (f *fields) head(part [][]byte) (err error) {
+	if len(part[0]) != randLen || !digits(part[0]) {
+		return errRand
+	}
+	f.rand = f.keep(part[0])
+	if f.user, err = f.decoded(part[1], maxUserField, errUser); err != nil {
+		return err
+	}
+	if !userName(f.arena[f.user.from:f.user.to]) {
+		return errUser
+	}
+	if len(part[2]) > maxTimeField || !digits(part[2]) {
+		return errTime
+	}
+	f.time = int64(number(part[2]))
+	if len(part[3]) < 1 || len(part[3]) > maxVersion {
+		return errVersion
+	}
+	f.version = f.keep(part[3])
+	if len(part[4]) > maxTypeField || !digits(part[4]) || number(part[4]) > uint64(LocalNATAccessTimeout) {
+		return errType
+	}
+	f.typ = Type(number(part[4]))
+	limit := maxField
+	if f.rules.Perl19 {
+		limit = maxFieldPerl
+	}
+	if f.text, err = f.decoded(part[5], limit, errText); err != nil {
+		return err
+	}
+	return f.oldClient(part[3])
+}
+
+// tail reads what is between the message field and the digest: nat, server_auth
+// and timeout, each as the type has it.
+func (f *fields) tail(part [][]byte) (err error) {
+	if f.typ.hasNAT() {
+		if len(part) == 0 {
+			return errFields
+		}
+		if f.nat, err = f.decoded(part[0], maxField, errNAT); err != nil {
+			return err
+		}
+		part = part[1:]
+	}
+	// The 1.9 client also appends the timeout to a command, where it means nothing.
+	last := len(part) - 1
+	if f.typ.hasTimeout() || f.typ == Command && last == 0 && digits(part[last]) {
+		if last < 0 {
+			return errFields
+		}
+		if err := f.readTimeout(part[last]); err != nil {
+			return err
+		}
+		part = part[:last]
+	}
+	if len(part) == 0 {
+		return nil
+	}
+	if len(part) > 1 || f.rules.Perl19 && f.typ > Access {
+		return errFields
+	}
+	if len(part[0]) == 0 && !f.hasTimeout {
+		return nil
+	}
+	f.auth, err = f.decoded(part[0], maxField, errAuth)
+	return err
+}
+
+func (f *fields) readTimeout(p []byte) error {
+	limit := uint64(maxTimeout)
+	if f.rules.Perl19 {
+		limit = maxTimeoutPerl
+	}
+	if len(p) > maxField || !digits(p) {
+		return errTimeout
+	}
+	n := number(p)
+	if n > limit {
+		return errTimeout
+	}
+	f.timeout, f.hasTimeout = uint32(n), true
+	return nil
+}
+
+func (f *fields) keep(p []byte) span {
+	from := len(f.arena)
+	f.arena = append(f.arena, p...)
+	return span{from, len(f.arena)}
+}
+
+// decoded keeps the bytes of a base64 field of 1 to limit characters.
+func (f *fields) decoded(p []byte, limit int, fail error) (span, error) {
+	if len(p) < 1 || len(p) > limit {
+		return span{}, fail
+	}
+	from := len(f.arena)
+	var err error
+	if f.arena, err = decodeBase64(f.arena, p); err != nil {
+		return span{}, fail
+	}
+	return span{from, len(f.arena)}, nil
+}
+
+// fill moves the fields to m and reads the texts among them.
+func (f *fields) fill(m *Message) error {
+	all := string(f.arena)
+	m.Rand = all[f.rand.from:f.rand.to]
+	m.User = all[f.user.from:f.user.to]
+	m.Version = all[f.version.from:f.version.to]
+	m.Text = all[f.text.from:f.text.to]
+	m.NAT = all[f.nat.from:f.nat.to]
+	m.ServerAuth = all[f.auth.from:f.auth.to]
+	m.Time, m.Type = f.time, f.typ
+	m.Timeout, m.HasTimeout = f.timeout, f.hasTimeout
+	m.Perl19 = perlVersion(m.Version)
+	if err := m.readText(f.rules); err != nil {
+		return err
+	}
+	if f.typ.hasNAT() {
+		return m.readNAT(f.rules)
+	}
+	return nil
+}
