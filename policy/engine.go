@@ -68,6 +68,7 @@ type Engine struct {
 	minLen  uint16 // of the whole packet
 	html    []byte // room for a packet that came over HTTP
 	request request
+	scratch Decision       // of the stanza that is being asked
 	tracker *knock.Tracker // nil without sequences
 	results []knock.Result // room for what one packet meant
 	unsaved bool           // the store has records that were not synced
@@ -234,7 +235,7 @@ func (e *Engine) Sync() error {
 // unless only the knock grants; a grant of the other kind then stands in Also.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	if e.admit(now, ev, nil) {
-		d = e.decideSPA()
+		e.decideSPA(&d)
 	}
 	if e.step(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))

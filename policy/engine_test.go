@@ -474,7 +474,7 @@ func TestCommandTakesItsStanzasWord(t *testing.T) {
 	st := s.one()
 	st.CmdExec, st.CmdUser, st.CmdGroup = true, "nobody", "nogroup"
 	st.CmdSudo, st.CmdSudoUser, st.CmdSudoGroup, st.CmdShell = true, "operator", "wheel", true
-	want := Command{Text: "/usr/bin/id", From: "192.0.2.7", From: "192.0.2.7", User: "nobody", Group: "nogroup", Sudo: true, SudoUser: "operator",
+	want := Command{Text: "/usr/bin/id", From: "192.0.2.7", User: "nobody", Group: "nogroup", Sudo: true, SudoUser: "operator",
 		SudoGroup: "wheel", Shell: true, Timeout: 10 * time.Second, Src: client}
 	if d := s.decide(t); d.Command == nil || *d.Command != want {
 		t.Errorf("command %+v, want %+v", d.Command, want)
@@ -594,6 +594,20 @@ func TestShadowStanzas(t *testing.T) {
 				t.Errorf("also %q, want %q", also, tt.also)
 			}
 		})
+	}
+}
+
+// A replay is a replay, whichever stanza finds it out.
+func TestReplayOfAShadowsPacket(t *testing.T) {
+	s := plain()
+	shadow := stanzaAt(1)
+	shadow.Shadow = true
+	s.stanzas = []conf.Stanza{shadow, stanzaAt(5)}
+	e := s.engine(t)
+	ev := s.event(s.wire(t))
+	e.Decide(s.now, ev)
+	if d := e.Decide(s.now, ev); d.Reason != SPAReplay || d.Shadow || len(d.Also) > 0 {
+		t.Errorf("%s %+v", show(d), d.Also)
 	}
 }
 

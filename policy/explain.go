@@ -42,7 +42,7 @@ type Check struct {
 func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	var t Trace
 	if e.admit(now, ev, &t) {
-		t.Decision = e.decideSPA()
+		e.decideSPA(&t.Decision)
 	}
 	if e.tracker != nil {
 		t.Decision = combine(t.Decision, e.explainKnock(now, ev, &t))

@@ -48,7 +48,7 @@ var (
 
 // judge asks one stanza whether it grants what the message in r wants. Nothing is
 // granted in part.
-func (e *Engine) judge(r *request, st *stanza) (Decision, step) {
+func (e *Engine) judge(r *request, st *stanza, d *Decision) step {
 	checks := ofAccess
 	if r.msg.Type == spa.Command {
 		checks = ofCommand
@@ -59,23 +59,24 @@ func (e *Engine) judge(r *request, st *stanza) (Decision, step) {
 			ref := c.meet(e, r, st)
 			r.trace.met(e, r, st, c, ref)
 			if ref != nil {
-				return r.deny(st, ref), at
+				r.deny(d, st, ref)
+				return at
 			}
 			at++
 		}
 	}
-	d := Decision{Verdict: Allow, Reason: SPAGranted, Mode: modeSPA, Src: r.src(), Stanza: st.Pos.Line, User: r.msg.User}
+	d.Verdict, d.Reason, d.Mode, d.Src = Allow, SPAGranted, modeSPA, r.src()
+	d.Stanza, d.User = st.Pos.Line, r.msg.User
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
-		return d, at
+		return at
 	}
-	grant, ref := e.grant(r, st)
+	ref := e.grant(r, st, &d.Grant)
 	r.trace.check("grant", ref)
 	if ref != nil {
-		return r.deny(st, ref), at
+		r.deny(d, st, ref)
 	}
-	d.Grant = grant
-	return d, at
+	return at
 }
 
 // age compares the client's clock with ours, in both directions. Whole seconds
@@ -212,24 +213,24 @@ func (e *Engine) ports(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// grant is what the message opens.
-func (e *Engine) grant(r *request, st *stanza) (enforce.Grant, *refusal) {
-	g := enforce.Grant{Src: r.allow(), Ports: portsOf(r.msg.Ports), Stanza: st.Pos.Line, User: r.msg.User}
+// grant fills in what the message opens.
+func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
+	g.Src, g.Ports, g.Stanza, g.User = r.allow(), portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
 	if life := r.lifetime(st); life > 0 {
 		g.Expires = r.now.Add(life)
 	}
 	if st.external != nil {
-		st.external.apply(&g, r)
-		return g, nil
+		st.external.apply(g, r)
+		return nil
 	}
 	if e.server.DestinationRule && sameFamily(g.Src, r.ev.Dst.Addr()) {
 		g.Dst = r.ev.Dst.Addr()
 	}
-	ref := e.translate(&g, r, st)
+	ref := e.translate(g, r, st)
 	if g.NAT == nil {
 		g.Output = e.server.Output && (st.OutputAccess || !st.perl)
 	}
-	return g, ref
+	return ref
 }
 
 func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }

@@ -69,17 +69,18 @@ func refuse(reason Reason, text string) *refusal {
 // an opinion.
 //
 // It comes after admit.
-func (e *Engine) decideSPA() Decision {
+func (e *Engine) decideSPA(out *Decision) {
 	r := &e.request
 	switch {
 	case !r.wanted:
 		e.traceSources(r)
-		return r.deny(nil, refuse(NoStanza, ""))
+		r.deny(out, nil, refuse(NoStanza, ""))
 	case e.server.Blacklist.Contains(r.src()):
 		r.trace.stage("blacklist", false, "the source is in BLACKLIST")
-		return r.deny(nil, refuse(SPASource, "the source is in BLACKLIST"))
+		r.deny(out, nil, refuse(SPASource, "the source is in BLACKLIST"))
+	default:
+		e.ask(r, out)
 	}
-	return e.ask(r)
 }
 
 // admit says whether a packet is worth a decision, and makes the request of it. All
@@ -145,10 +146,10 @@ func (st *stanza) covers(ev *parse.Event) string {
 }
 
 // ask gives the packet to each stanza.
-func (e *Engine) ask(r *request) Decision {
-	var best Decision
+func (e *Engine) ask(r *request, out *Decision) {
 	var far step
 	var shadows []Decision
+	d := &e.scratch
 	for i := range e.spa {
 		st := &e.spa[i]
 		r.trace.begin(st)
@@ -157,28 +158,23 @@ func (e *Engine) ask(r *request) Decision {
 			continue
 		}
 		r.trace.stage("source", true, "")
-		d, at := e.try(r, st)
+		at := e.try(r, st, d)
 		switch {
-		case st.Shadow:
-			if d.Verdict != Ignore {
-				d.Shadow = true
-				shadows = append(shadows, d)
-			}
-		case d.Verdict == Allow:
-			d.Also = shadows
-			return d
+		case r.ended, d.Verdict == Allow && !st.Shadow:
+			*out = *d
+			out.Also = shadows
+			return
+		case st.Shadow && d.Verdict != Ignore:
+			d.Shadow = true
+			shadows = append(shadows, *d)
 		case at > far:
-			best, far = d, at
-		}
-		if r.ended {
-			break
+			*out, far = *d, at
 		}
 	}
-	if best.Verdict == Ignore && len(shadows) > 0 {
-		best, shadows = shadows[0], shadows[1:]
+	if out.Verdict == Ignore && len(shadows) > 0 {
+		*out, shadows = shadows[0], shadows[1:]
 	}
-	best.Also = shadows
-	return best
+	out.Also = shadows
 }
 
 // A step is how far a packet came in a stanza, in the order of the checks.
@@ -197,18 +193,20 @@ const (
 )
 
 // try opens the packet with the keys of one stanza and asks for its judgement.
-func (e *Engine) try(r *request, st *stanza) (Decision, step) {
+func (e *Engine) try(r *request, st *stanza, d *Decision) step {
+	*d = Decision{}
 	ref, at := e.open(r, st)
 	switch {
 	case at == atNothing:
-		return Decision{}, atNothing
-	case ref != nil:
-		return r.deny(st, ref), at
+		return atNothing
+	case ref == nil:
+		ref = e.remember(r)
 	}
-	if ref := e.remember(r); ref != nil {
-		return r.deny(st, ref), atStore
+	if ref != nil {
+		r.deny(d, st, ref)
+		return at
 	}
-	return e.judge(r, st)
+	return e.judge(r, st, d)
 }
 
 // open tries the keys of the stanza. Without a refusal r.msg is the message.
@@ -338,16 +336,16 @@ func replayed(first replay.First) *refusal {
 	return ref
 }
 
-// deny is the decision of a failed check; st is nil where no stanza is to blame.
-func (r *request) deny(st *stanza, ref *refusal) Decision {
-	d := Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: modeSPA, Src: r.src()}
+// deny makes of d the decision of a failed check; st is nil where no stanza is to
+// blame.
+func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
+	*d = Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: modeSPA, Src: r.src()}
 	if st != nil {
 		d.Stanza = st.Pos.Line
 	}
 	if r.opened {
 		d.User = r.msg.User
 	}
-	return d
 }
 
 // firstChars are the characters that a Rijndael packet can begin with: the four

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/ingest"
+	"fwknopd/parse"
 	"fwknopd/policy"
 )
 
@@ -12,31 +14,46 @@ import (
 // that is repeated has the later end, as in a firewall.
 type openings struct {
 	ends  map[opening]int64 // Unix nanoseconds
+	kinds map[string]uint32 // grants with more to them than a port
 	queue endings
 }
 
-// An opening is the unit that a repetition extends: one port for one client.
+// An opening is the unit that a repetition extends: one port for one client. It is
+// small and holds no pointers: a capture may open a great many at once.
 type opening struct {
-	src, dst netip.Addr
-	port     enforce.Port
-	output   bool
-	rest     string // all of a grant with NAT or commands
+	src    [16]byte
+	kind   uint32 // 0: nothing but the port
+	number uint16
+	proto  uint8
 }
 
-func openingOf(g *enforce.Grant, p enforce.Port) opening {
-	o := opening{src: g.Src, dst: g.Dst, port: p, output: g.Output}
-	if g.NAT != nil || g.External != nil || g.All {
-		o.rest = g.Key()
+// kind tells grants apart that open more than a port, or otherwise.
+func (o *openings) kind(g *enforce.Grant) uint32 {
+	if g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid() {
+		return 0
 	}
-	return o
+	key := g.Key()
+	n, known := o.kinds[key]
+	if !known {
+		if o.kinds == nil {
+			o.kinds = make(map[string]uint32)
+		}
+		n = uint32(len(o.kinds)) + 1
+		o.kinds[key] = n
+	}
+	return n
 }
 
-// portsOf are the units of a grant: its ports, or one for all.
-func portsOf(g *enforce.Grant) []enforce.Port {
+// each visits the units of a grant: its ports, or one for all.
+func (o *openings) each(g *enforce.Grant, visit func(enforce.Port, opening)) {
+	k := opening{src: g.Src.As16(), kind: o.kind(g)}
+	for _, p := range g.Ports {
+		k.proto, k.number = p.Proto, p.Number
+		visit(p, k)
+	}
 	if len(g.Ports) == 0 {
-		return []enforce.Port{{}}
+		visit(enforce.Port{}, k)
 	}
-	return g.Ports
 }
 
 // add takes in what e opens, unless it has no end.
@@ -48,30 +65,65 @@ func (o *openings) add(e *Entry) {
 		o.ends = make(map[opening]int64)
 	}
 	end := e.Grant.Expires.UnixNano()
-	for _, p := range portsOf(e.Grant) {
-		k := openingOf(e.Grant, p)
-		o.ends[k] = max(o.ends[k], end)
-	}
-	l := &lasting{*e, *e.Grant}
-	l.Grant, l.Detail = &l.grant, &noDetail
-	o.queue.push(ending{end, l})
+	o.each(e.Grant, func(_ enforce.Port, k opening) {
+		if o.ends[k] < end {
+			o.ends[k] = end
+		}
+	})
+	o.queue.push(ending{end, newLasting(e)})
 }
 
-var noDetail policy.Detail
-
-// A lasting entry has a copy of the grant.
+// lasting is what is kept of an entry until its grant ends.
 type lasting struct {
-	Entry
-	grant enforce.Grant
+	reason   policy.Reason
+	src, dst netip.AddrPort
+	user     string
+	input    ingest.Position
+	proto    parse.Proto
+	knock    bool
+	stanza   int32
+	client   netip.Addr
+	ports    []enforce.Port
+	rest     *enforce.Grant // of grants with more to them than ports
+}
+
+func newLasting(e *Entry) *lasting {
+	g := e.Grant
+	l := &lasting{reason: e.Reason, src: e.Src, dst: e.Dst, user: e.User, input: e.Input, proto: e.Proto,
+		knock: e.Mode == modeKnock, stanza: int32(e.Stanza), client: g.Src, ports: g.Ports}
+	if g.NAT != nil || g.External != nil || g.All || g.Output || g.Dst.IsValid() {
+		rest := *g
+		l.rest = &rest
+	}
+	return l
+}
+
+// The modes of decisions, as package policy spells them.
+const (
+	modeSPA   = "spa"
+	modeKnock = "knock"
+)
+
+// entry is what is printed at the end.
+func (l *lasting) entry(end time.Time) *Entry {
+	e := &Entry{Time: end, Verdict: verdictExpired, Reason: l.reason, Detail: &policy.Detail{}, Src: l.src, Dst: l.dst,
+		Proto: l.proto, Stanza: int(l.stanza), User: l.user, Mode: modeSPA, Input: l.input, Grant: l.rest}
+	if l.knock {
+		e.Mode = modeKnock
+	}
+	if e.Grant == nil {
+		e.Grant = &enforce.Grant{Src: l.client, Ports: l.ports, Expires: end}
+	}
+	return e
 }
 
 // next returns an entry whose end came by now, nil if there is none. Ports that
 // were opened again in the meantime are not in it.
 func (o *openings) next(now time.Time) *Entry {
 	for len(o.queue) > 0 && o.queue[0].at <= now.UnixNano() {
-		e := &o.queue.pop().Entry
-		if o.end(e) {
-			e.Time, e.Verdict = e.Grant.Expires, verdictExpired
+		at := o.queue[0].at
+		e := o.queue.pop().entry(time.Unix(0, at))
+		if o.end(e, at) {
 			return e
 		}
 	}
@@ -80,16 +132,14 @@ func (o *openings) next(now time.Time) *Entry {
 
 // end takes out of e what lasts longer and forgets the rest; false if nothing is
 // left.
-func (o *openings) end(e *Entry) bool {
-	at := e.Grant.Expires.UnixNano()
+func (o *openings) end(e *Entry, at int64) bool {
 	var ended []enforce.Port
-	for _, p := range portsOf(e.Grant) {
-		k := openingOf(e.Grant, p)
+	o.each(e.Grant, func(p enforce.Port, k opening) {
 		if end, open := o.ends[k]; open && end <= at {
 			delete(o.ends, k)
 			ended = append(ended, p)
 		}
-	}
+	})
 	if len(ended) == 0 {
 		return false
 	}

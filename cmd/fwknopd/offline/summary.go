@@ -1,9 +1,9 @@
 package offline
 
 import (
+	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,7 +23,14 @@ type tally struct {
 	further                                      uint64 // decisions beyond the first on one event
 	expired                                      uint64
 	changed                                      uint64 // by --what-if
-	reasons                                      map[policy.Reason]uint64
+	reasons                                      []reasonCount
+}
+
+// A reasonCount is how often a reason was given. There are few: a list is found
+// through faster than a map.
+type reasonCount struct {
+	policy.Reason
+	n uint64
 }
 
 func (t *tally) event(d *policy.Decision) {
@@ -49,10 +56,13 @@ func (t *tally) also(d *policy.Decision) {
 }
 
 func (t *tally) reason(d *policy.Decision) {
-	if t.reasons == nil {
-		t.reasons = make(map[policy.Reason]uint64)
+	for i := range t.reasons {
+		if t.reasons[i].Reason == d.Reason {
+			t.reasons[i].n++
+			return
+		}
 	}
-	t.reasons[d.Reason]++
+	t.reasons = append(t.reasons, reasonCount{d.Reason, 1})
 }
 
 // summary closes the books: every record and every event is accounted for.
@@ -75,8 +85,9 @@ func (r *run) summary(w io.Writer) {
 	fmt.Fprintf(w, "; %d expired, %d still open\n", t.expired, r.open.open())
 	if len(t.reasons) > 0 {
 		var parts []string
-		for _, reason := range slices.Sorted(maps.Keys(t.reasons)) {
-			parts = append(parts, fmt.Sprintf("%s %d", reason, t.reasons[reason]))
+		slices.SortFunc(t.reasons, func(a, b reasonCount) int { return cmp.Compare(a.Reason, b.Reason) })
+		for _, c := range t.reasons {
+			parts = append(parts, fmt.Sprintf("%s %d", c.Reason, c.n))
 		}
 		fmt.Fprintf(w, "fwknopd: %s\n", strings.Join(parts, ", "))
 	}

@@ -16,7 +16,7 @@ import (
 func appendLine(b []byte, e *Entry) []byte {
 	b = appendTime(b, e.Time)
 	if e.Input.Name != "" {
-		b = append(append(b, ' '), e.Input.Name...)
+		b = appendName(append(b, ' '), e.Input.Name)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
 	}
 	return append(AppendText(append(b, ' '), e), '\n')
@@ -57,6 +57,14 @@ func appendPlain(b []byte, s string) []byte {
 		return append(b, s...)
 	}
 	return strconv.AppendQuoteToASCII(b, s)
+}
+
+// appendName adds text of the operator's, quoted if it would break the line.
+func appendName(b []byte, s string) []byte {
+	if plainText(s) {
+		return append(b, s...)
+	}
+	return strconv.AppendQuote(b, s)
 }
 
 func appendWhat(b []byte, e *Entry) []byte {
@@ -102,7 +110,7 @@ func appendOpening(b []byte, e *Entry) []byte {
 		}
 	}
 	if g.External != nil {
-		b = append(append(b, " by running "...), strings.Join(g.External.Open, " ")...)
+		b = appendName(append(b, " by running "...), strings.Join(g.External.Open, " "))
 	}
 	if g.Expires.IsZero() {
 		return append(b, ", no end"...)
