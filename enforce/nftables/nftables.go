@@ -56,6 +56,7 @@ type Backend struct {
 	notes   []string // of the last Setup
 	atStart []string // of the first
 	ledger  ledger
+	setID   uint32 // the last given in a batch
 	loaded  bool   // the ledger has seen what the kernel holds
 	gen     uint32 // generation of the ruleset after our last change
 }

@@ -152,6 +152,8 @@ func (b *Backend) addSet(h *home, id setID) error {
 		h.sets = make(map[setID]*nft.Set)
 	}
 	s := id.set(h.table)
+	b.setID++
+	s.ID = b.setID // the library's own count is not safe for several connections
 	h.sets[id] = s
 	return b.conn.AddSet(s, nil)
 }
