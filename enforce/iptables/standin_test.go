@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 //	no-time   there is no time match
 //	fail      the next n transactions fail; n is the number of its lines
 //	hang      transactions never end
+//	no-nat    there is no nat table
 //	no-jump   nothing jumps to our chains
 type standIn struct {
 	t   *testing.T
@@ -26,6 +28,9 @@ type standIn struct {
 const fakeIptables = `#!/bin/sh
 cd "$(dirname "$0")" || exit 9
 echo "$(basename "$0") $*" >>calls
+case "$*" in
+"-t nat"*) [ ! -e no-nat ] || exit 3 ;;
+esac
 case "$*" in
 --version) echo "iptables v1.8.9 (nf_tables)" ;;
 *" -C "*) [ ! -e no-jump ] ;;
@@ -132,6 +137,24 @@ func TestNoIP6tables(t *testing.T) {
 	}
 	if errs := b.ApplyAll(ctx, []enforce.Grant{g, someGrant}); len(errs) != 2 || errs[1] != nil {
 		t.Errorf("errors = %v, want one for IPv6", errs)
+	}
+}
+
+// TestNoNAT: a kernel without nat serves all that needs none.
+func TestNoNAT(t *testing.T) {
+	s := newStandIn(t)
+	s.put("no-nat", "")
+	b := s.open(Config{})
+	if err := b.Apply(ctx, someGrant); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.List(ctx); err != nil {
+		t.Error(err)
+	}
+	g := someGrant
+	g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:80")}
+	if err := b.Apply(ctx, g); err == nil {
+		t.Error("a translation without nat succeeded")
 	}
 }
 

@@ -30,7 +30,7 @@ type tool struct {
 // program.
 var ErrFamily = errors.New("no program for this address family")
 
-// restoreLimit bounds the error text kept of a program.
+// maxStderr bounds the error text kept of a program.
 const maxStderr = 512
 
 // open finds the program and its variant. path "" is the usual name.
@@ -78,10 +78,17 @@ func isNotThere(err error) bool {
 	return errors.As(err, &e) && e.ExitStatus() == exitNotThere
 }
 
+// isNoTable tells a table that this kernel does not have.
+func isNoTable(err error, table string) bool {
+	const exitNoTable = 3
+	var e *goipt.Error
+	return table != "filter" && errors.As(err, &e) && e.ExitStatus() == exitNoTable
+}
+
 // list is iptables -S of a chain; exists is false if there is no such chain.
 func (t *tool) list(table, chain string) (lines []string, exists bool, err error) {
 	lines, err = t.ipt.List(table, chain)
-	if isNotThere(err) {
+	if isNotThere(err) || isNoTable(err, table) {
 		return nil, false, nil
 	}
 	return lines, err == nil, err
