@@ -541,6 +541,22 @@ func TestNothingIsGrantedUnrecorded(t *testing.T) {
 	}
 }
 
+// What is older than the records kept is refused: as too old if ageing says so, as
+// perhaps seen otherwise.
+func TestForgottenMessages(t *testing.T) {
+	for want, set := range map[string]func(*situation){
+		"spa.stale":  func(s *situation) { s.now = t0.Add(time.Hour) },
+		"spa.replay": func(s *situation) { s.server.Aging, s.now = false, t0.Add(time.Hour) },
+	} {
+		s := plain()
+		s.opts.Store = &brokenStore{Memory: replay.NewMemory(replay.Options{}), add: replay.ErrForgotten}
+		set(s)
+		if got := show(s.decide(t)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestDeferredSync(t *testing.T) {
 	store := &brokenStore{Memory: replay.NewMemory(replay.Options{})}
 	s := plain()

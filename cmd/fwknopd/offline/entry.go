@@ -27,7 +27,7 @@ type Entry struct {
 	Time     time.Time
 	Verdict  string
 	Reason   policy.Reason
-	Detail   *policy.Detail // never nil
+	Detail   *policy.Detail // nil: no numbers
 	Src, Dst netip.AddrPort
 	Proto    parse.Proto
 	Stanza   int

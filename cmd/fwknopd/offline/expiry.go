@@ -106,7 +106,7 @@ const (
 
 // entry is what is printed at the end.
 func (l *lasting) entry(end time.Time) *Entry {
-	e := &Entry{Time: end, Verdict: verdictExpired, Reason: l.reason, Detail: &policy.Detail{}, Src: l.src, Dst: l.dst,
+	e := &Entry{Time: end, Verdict: verdictExpired, Reason: l.reason, Src: l.src, Dst: l.dst,
 		Proto: l.proto, Stanza: int(l.stanza), User: l.user, Mode: modeSPA, Input: l.input, Grant: l.rest}
 	if l.knock {
 		e.Mode = modeKnock

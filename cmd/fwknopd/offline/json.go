@@ -46,7 +46,7 @@ func AppendJSON(b []byte, e *Entry) []byte {
 }
 
 func appendDetail(b []byte, d *policy.Detail) []byte {
-	if *d == (policy.Detail{}) {
+	if d == nil || *d == (policy.Detail{}) {
 		return b
 	}
 	text, err := json.Marshal(d)

@@ -120,6 +120,9 @@ func appendOpening(b []byte, e *Entry) []byte {
 
 // describe is the sentence behind a reason, with the numbers.
 func describe(reason policy.Reason, d *policy.Detail) string {
+	if d == nil {
+		return ""
+	}
 	var parts []string
 	say := func(format string, a ...any) { parts = append(parts, fmt.Sprintf(format, a...)) }
 	if d.AgeS != nil && d.MaxAgeS != nil {
