@@ -13,6 +13,7 @@ type Kind string
 const (
 	Granted   Kind = "granted"   // Grant
 	Extended  Kind = "extended"  // Grant; it was open and ends later now
+	Kept      Kind = "kept"      // Grant; it was open and ends later than this one would
 	Adopted   Kind = "adopted"   // Grant; it was open before we started
 	Expired   Kind = "expired"   // Grant; its time was over
 	Revoked   Kind = "revoked"   // Grant; somebody asked for it
@@ -51,7 +52,7 @@ type Command struct {
 	Stanza int    // line of the SOURCE keyword
 	Text   string // as the client sent it
 	User   string // the client's name, for the log
-	Src    string // the client's address, for the log
+	Src    string // the address in front of it, as the client wrote it, which CMD_REGEX may look at; or ""
 }
 
 // A Result is how a command ended.

@@ -21,13 +21,8 @@ const (
 	maxPostpone = 24 * time.Hour
 )
 
-// leadTime makes e due before its end if connections can put that off.
-func (m *Monitor) leadTime(e *entry) {
-	if m.mayPostpone(e) {
-		m.table.schedule(e, e.deadline-leadTime)
-	}
-}
-
+// mayPostpone reports whether connections can put the end of e off. Such an entry
+// is due leadTime before its end.
 func (m *Monitor) mayPostpone(e *entry) bool {
 	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.postponed < maxPostpone
 }

@@ -56,34 +56,34 @@ func (l *lanes) wait() { l.all.Wait() }
 // order of decisions is the order of commands. It needs m.mu.
 func (m *Monitor) openExternal(ctx context.Context, j job, now stand) {
 	g := j.grant.Normal()
-	old := m.table.entries[g.Key()]
-	known := old != nil && !old.ending
-	m.keep(g, now)
+	kind := m.keep(g, now)
 	e := m.table.entries[g.Key()]
 	version := e.version
 	ctx = context.WithoutCancel(ctx) // the worker may die, the command goes on
 	m.lanes.add(e.key, func() {
 		err := m.cfg.External.Apply(ctx, g)
-		ev := Event{Time: m.clock.read().wall, Kind: Granted, Grant: g, Err: err}
-		switch {
-		case err != nil:
+		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, Err: err}
+		if err != nil {
 			ev.Kind = Failed
-			m.mu.Lock()
-			if cur := m.table.entries[e.key]; !known && cur != nil && cur.version == version {
-				m.table.drop(cur)
-				m.tellEmpty()
-			}
-			m.mu.Unlock()
-		case known:
-			ev.Kind = Extended
+			m.undo(e.key, version)
 		}
 		m.events.add(ev)
 		j.done(err)
 	})
 }
 
-// endExternal has the closing command of e run; done, if not nil, is told. It
-// needs m.mu.
+// undo has what a failed command may have opened closed again, unless somebody has
+// asked for it anew.
+func (m *Monitor) undo(key string, version int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.table.entries[key]; e != nil && e.version == version {
+		m.endExternal(e, "", nil)
+	}
+}
+
+// endExternal has the closing command of e run. The event is of the kind why, if
+// that is not empty; done, if not nil, is told. It needs m.mu.
 func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 	e.ending = true
 	m.table.remove(e)
@@ -101,7 +101,9 @@ func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 				m.table.drop(cur)
 				m.tellEmpty()
 			}
-			m.events.add(Event{Time: now.wall, Kind: why, Grant: g})
+			if why != "" {
+				m.events.add(Event{Time: now.wall, Kind: why, Grant: g})
+			}
 		case current:
 			m.retry(cur, now, err)
 			signal(m.wake)

@@ -81,30 +81,37 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now stand) {
 	}
 	errs := m.cfg.Firewall.ApplyAll(ctx, grants)
 	for i, j := range batch {
-		ev := Event{Time: now.wall, Kind: Extended, Grant: grants[i]}
-		if errs != nil && errs[i] != nil {
-			ev.Kind, ev.Err = Failed, errs[i]
-		} else if m.keep(grants[i], now) {
-			ev.Kind = Granted
+		ev := Event{Time: now.wall, Kind: Failed, Grant: grants[i]}
+		if errs != nil {
+			ev.Err = errs[i]
+		}
+		if ev.Err == nil {
+			ev.Kind = m.keep(grants[i], now)
 		}
 		m.events.add(ev)
 		j.done(ev.Err)
 	}
 }
 
-// keep puts the parts of a grant into the table and reports whether one is new.
-func (m *Monitor) keep(g enforce.Grant, now stand) (isNew bool) {
+// keep puts the parts of a grant into the table. It reports [Granted] if one is
+// new, else [Extended] if one ends later now, else [Kept].
+func (m *Monitor) keep(g enforce.Grant, now stand) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
+	kind = Kept
 	for _, part := range g.Split() {
-		e, fresh := m.table.put(part, now)
-		isNew = isNew || fresh
-		m.leadTime(e)
+		e, k := m.table.put(part, now)
+		if k == Granted || k == Extended && kind == Kept {
+			kind = k
+		}
+		if k != Kept && m.mayPostpone(e) {
+			m.table.schedule(e, e.deadline-leadTime)
+		}
 	}
 	if after, ok := m.table.next(); first || ok && (!timed || after < before) {
 		signal(m.wake)
 	}
-	return isNew
+	return kind
 }
 
 // Revoke closes g; that it is not open is success.

@@ -31,21 +31,24 @@ type table struct {
 	requests int
 }
 
-// put returns the entry of a grant, and whether it is new. The later end holds.
-func (t *table) put(part enforce.Grant, now stand) (e *entry, isNew bool) {
+// put returns the entry of a grant, and whether that is [Granted], [Extended] or
+// [Kept]. The later end holds.
+func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
 	key := part.Key()
 	t.requests++
-	e = t.entries[key]
-	if e == nil {
+	e, kind = t.entries[key], Extended
+	switch {
+	case e == nil:
 		if t.entries == nil {
 			t.entries = make(map[string]*entry)
 		}
-		e = &entry{key: key, slot: -1}
+		e, kind = &entry{slot: -1}, Granted
 		t.entries[key] = e
-		isNew = true
-	} else if !e.ending && !enforce.Outlives(part.Expires, e.grant.Expires) {
+	case e.ending:
+		kind = Granted
+	case !enforce.Outlives(part.Expires, e.grant.Expires):
 		e.version = t.requests
-		return e, false
+		return e, Kept
 	}
 	*e = entry{key: key, grant: part, version: t.requests, slot: e.slot}
 	t.remove(e)
@@ -53,7 +56,7 @@ func (t *table) put(part enforce.Grant, now stand) (e *entry, isNew bool) {
 		e.deadline = now.deadline(part.Expires)
 		t.schedule(e, e.deadline)
 	}
-	return e, isNew
+	return e, kind
 }
 
 // schedule makes e due at next.

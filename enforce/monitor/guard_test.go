@@ -1,0 +1,151 @@
+package monitor
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// TestRepairs: what others flush is back at once, as it was.
+func TestRepairs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		for n := range 3 {
+			r.mustApply(t, ssh(n, time.Now().Add(time.Minute)))
+		}
+		for range 3 {
+			sleep(time.Second)
+			r.fw.Disturb()
+			sleep(100 * time.Millisecond)
+			if open, _ := r.fw.List(ctx); len(open) != 3 {
+				t.Fatalf("%d open after a flush, want 3", len(open))
+			}
+		}
+		sleep(time.Minute)
+		if open, _ := r.fw.List(ctx); len(open) != 0 || r.count(Repaired) != 9 || r.count(Contested) != 0 {
+			t.Errorf("%d open at the end, %d repairs, %d contests", len(open), r.count(Repaired), r.count(Contested))
+		}
+	})
+}
+
+// TestContest: who flushes all the time gets repairs at a bounded rate, and the
+// administrator one note.
+func TestContest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		g := ssh(1, time.Now().Add(time.Minute))
+		r.mustApply(t, g)
+		for range 1000 { // ten seconds of flushing
+			r.fw.Disturb()
+			sleep(10 * time.Millisecond)
+		}
+		if n := r.count(Repaired); n < 20 || n > 30 {
+			t.Errorf("%d repairs in 10 s", n)
+		}
+		if n := r.count(Contested); n != 1 {
+			t.Errorf("%d notes, want 1", n)
+		}
+		sleep(time.Second)
+		if !r.isOpen(t, g) {
+			t.Error("not open when it is over")
+		}
+	})
+}
+
+// deaf is a firewall that does not tell of changes.
+type deaf struct {
+	*enforce.Recorder
+	looks int
+}
+
+func (d *deaf) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
+
+func (d *deaf) Reconcile(ctx context.Context, want []enforce.Grant) (enforce.Repair, error) {
+	d.looks++
+	return d.Recorder.Reconcile(ctx, want)
+}
+
+// TestLooksByTheClock: where the kernel does not tell, a flush is repaired within a
+// second, and nobody looks while nothing is open.
+func TestLooksByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := &deaf{Recorder: new(enforce.Recorder)}
+		r := newRig(t, func(c *Config) { c.Firewall = fw })
+		sleep(time.Hour)
+		if fw.looks != 0 {
+			t.Errorf("%d looks while nothing was open", fw.looks)
+		}
+		g := ssh(1, time.Now().Add(10*time.Minute))
+		r.mustApply(t, g)
+		for range 100 {
+			sleep(1234 * time.Millisecond)
+			fw.Flush(ctx)
+			sleep(time.Second)
+			if open, _ := fw.List(ctx); len(open) != 1 {
+				t.Fatal("not repaired within a second")
+			}
+		}
+		sleep(10 * time.Minute)
+		fw.looks = 0
+		sleep(time.Hour)
+		if fw.looks != 0 || r.count(Contested) != 0 {
+			t.Errorf("%d looks afterwards, %d contests", fw.looks, r.count(Contested))
+		}
+	})
+}
+
+// TestTakesOverStrangers: a grant that somebody else opened in our chains ends at
+// its time, too.
+func TestTakesOverStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))
+		r.fw.Disturb()
+		r.fw.Apply(ctx, ssh(2, time.Now().Add(time.Minute)))
+		sleep(time.Second)
+		if n := r.count(Adopted); n != 1 {
+			t.Errorf("%d adopted", n)
+		}
+		sleep(time.Minute)
+		if open, _ := r.fw.List(ctx); len(open) != 1 {
+			t.Errorf("%d open, want 1", len(open))
+		}
+	})
+}
+
+// TestPostpones: a grant lives as long as a connection through it, with its end
+// put off before the kernel comes to it.
+func TestPostpones(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var alive bool
+		r := newRig(t, func(c *Config) {
+			c.Established = func(_ context.Context, gs []enforce.Grant) ([]bool, error) {
+				return []bool{alive}, nil
+			}
+		})
+		g := ssh(1, time.Now().Add(30*time.Second))
+		r.mustApply(t, g)
+		alive = true
+		for range 600 {
+			sleep(time.Second)
+			open, _ := r.fw.List(ctx)
+			if len(open) != 1 || !open[0].Expires.After(time.Now()) {
+				t.Fatalf("the kernel has %+v", open)
+			}
+		}
+		alive = false
+		sleep(extension + time.Second)
+		if r.isOpen(t, g) || r.count(Postponed) != 1 || r.count(Expired) != 1 {
+			t.Errorf("open: %v, events %+v", r.isOpen(t, g), r.all)
+		}
+		alive = true
+		r.mustApply(t, ssh(2, time.Now().Add(time.Minute)))
+		sleep(maxPostpone + 2*time.Minute)
+		if r.Len() != 0 {
+			t.Error("postponed without bound")
+		}
+	})
+}
