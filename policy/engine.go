@@ -234,6 +234,7 @@ func (e *Engine) Sync() error {
 // A packet that is both an SPA message and a knock is decided as the message,
 // unless only the knock grants; a grant of the other kind then stands in Also.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
+	e.request.opened = false
 	if e.admit(now, ev, nil) {
 		e.decideSPA(&d)
 	}
@@ -268,6 +269,10 @@ func combine(message, knock Decision) Decision {
 
 // unrecorded turns d into a refusal: what is not on disk could be replayed.
 func (e *Engine) unrecorded(d Decision, err error) Decision {
-	return Decision{Verdict: Deny, Reason: SPAStore, Detail: Detail{Text: err.Error()},
+	reason := SPAStore
+	if d.Mode == modeKnock {
+		reason = KnockStore
+	}
+	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
 		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
 }
