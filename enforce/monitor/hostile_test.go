@@ -1,0 +1,289 @@
+package monitor
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// frame is a message as a hostile worker may write it.
+func frame(text string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
+}
+
+// wire connects to a monitor without a [Client].
+func wire(t testing.TB, r *rig, control bool) (conn *net.UnixConn, served <-chan error) {
+	t.Helper()
+	server, conn, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch := make(chan error, 1)
+	go func() {
+		if control {
+			ch <- r.ServeControl(ctx, server)
+		} else {
+			ch <- r.Serve(ctx, server)
+		}
+	}()
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	return conn, ch
+}
+
+// canary has a stanza that runs touch; a file appears if anything runs.
+func canary(t testing.TB) (Offer, string) {
+	file := filepath.Join(t.TempDir(), "ran")
+	o := offers
+	o.Limits.Stanzas = append([]enforce.Allowance{{
+		Stanza: 20, Source: anywhere,
+		Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^touch [a-z/]+never$`)},
+	}}, o.Limits.Stanzas...)
+	o.Files = map[string]func() (*os.File, error){"log": func() (*os.File, error) { return os.Open("/dev/null") }}
+	o.Passwords = map[string]func(string, string) (bool, error){"/etc/shadow": func(u, p string) (bool, error) { return p == "right", nil }}
+	return o, file
+}
+
+// TestViolations: what no honest worker sends ends the connection, and does
+// nothing.
+func TestViolations(t *testing.T) {
+	body := func(op, body string) []byte { return frame(fmt.Sprintf(`{"id":1,"op":%q,"body":%s}`, op, body)) }
+	grant := `{"Src":"10.1.0.1","Ports":[{"Proto":6,"Number":22}],"Expires":"2999-01-01T00:00:00Z","Stanza":9}`
+	for _, c := range []struct {
+		name    string
+		control bool
+		bytes   []byte
+	}{
+		{"empty frame", false, []byte{0, 0, 0, 0}},
+		{"oversize", false, append([]byte{0, 0, 0x10, 1}, make([]byte, 4097)...)},
+		{"length of 4 GiB", false, []byte{255, 255, 255, 255, '{'}},
+		{"not JSON", false, frame("hello")},
+		{"not an object", false, frame("[1,2]")},
+		{"two values", false, frame(`{"id":1,"op":"alive"} {"id":2,"op":"alive"}`)},
+		{"unknown field", false, frame(`{"id":1,"op":"alive","as":"root"}`)},
+		{"unknown request", false, frame(`{"id":1,"op":"exec"}`)},
+		{"no number", false, frame(`{"op":"alive"}`)},
+		{"negative number", false, frame(`{"id":-1,"op":"alive"}`)},
+		{"unknown field in a grant", false, body("apply", strings.Replace(grant, `"Src"`, `"Chain":"INPUT","Src"`, 1))},
+		{"unknown field in NAT", false, body("apply", strings.Replace(grant, `"Src"`, `"NAT":{"Table":"nat"},"Src"`, 1))},
+		{"port out of range", false, body("apply", strings.Replace(grant, `22`, `65558`, 1))},
+		{"no body", false, frame(`{"id":1,"op":"apply"}`)},
+		{"body of another kind", false, body("apply", `"x"`)},
+		{"body where none belongs", false, body("alive", `1`)},
+		{"command with a user", false, body("command", `{"stanza":20,"text":"aWQ=","run_as":"root"}`)},
+		{"command with arguments", false, body("command", `{"stanza":20,"argv":["id"]}`)},
+		{"open with a path and flags", false, body("open", `{"name":"log","flags":2}`)},
+		{"the administrator's request", false, frame(`{"id":1,"op":"flush"}`)},
+		{"twice ready", false, append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
+		{"administrator applies", true, body("apply", grant)},
+		{"administrator runs", true, body("command", `{"stanza":20,"text":"aWQ="}`)},
+		{"administrator opens", true, body("open", `"log"`)},
+	} {
+		offer, file := canary(t)
+		r := newRig(t, func(c *Config) { c.Offer = offer })
+		conn, served := wire(t, r, c.control)
+		if _, err := conn.Write(c.bytes); err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, conn) // until the monitor hangs up
+		if err := <-served; !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v, want %v", c.name, err, ErrProtocol)
+		}
+		r.events.drain()
+		if len(r.fw.Log())+len(r.ext.Log()) != 0 || exists(file) || r.count(Violation) != 1 {
+			t.Errorf("%s: firewall %q, external %q, ran %v, events %+v", c.name, r.fw.Log(), r.ext.Log(), exists(file), r.all)
+		}
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// TestTakenOver: a worker that speaks the protocol well gets nothing that
+// access.conf does not offer.
+func TestTakenOver(t *testing.T) {
+	offer, file := canary(t)
+	r := newRig(t, func(c *Config) { c.Offer = offer })
+	c := pair(t, r)
+	soon := time.Now().Add(time.Minute)
+	evil := func(change func(*enforce.Grant)) enforce.Grant {
+		g := ssh(1, soon)
+		change(&g)
+		return g
+	}
+	for name, g := range map[string]enforce.Grant{
+		"another port":   evil(func(g *enforce.Grant) { g.Ports = []enforce.Port{{Proto: 6, Number: 3306}} }),
+		"one port more":  evil(func(g *enforce.Grant) { g.Ports = append(g.Ports, enforce.Port{Proto: 6, Number: 23}) }),
+		"every port":     evil(func(g *enforce.Grant) { g.Ports, g.All = nil, true }),
+		"too long":       evil(func(g *enforce.Grant) { g.Expires = soon.Add(time.Hour) }),
+		"without end":    evil(func(g *enforce.Grant) { g.Expires = time.Time{} }),
+		"in the past":    evil(func(g *enforce.Grant) { g.Expires = time.Now().Add(-time.Second) }),
+		"no stanza":      evil(func(g *enforce.Grant) { g.Stanza = 0 }),
+		"another stanza": evil(func(g *enforce.Grant) { g.Stanza = 4 }),
+		"excluded":       evil(func(g *enforce.Grant) { g.Src = prefixes("192.0.2.66/32")[0].Addr() }),
+		"NAT":            evil(func(g *enforce.Grant) { g.NAT = &enforce.NAT{Masquerade: true} }),
+		"output":         evil(func(g *enforce.Grant) { g.Output = true }),
+		"a command": evil(func(g *enforce.Grant) {
+			g.External = &enforce.External{Open: []string{"/usr/bin/touch", file}, Timeout: time.Second}
+		}),
+		"a command of the stanza with a path": evil(func(g *enforce.Grant) {
+			*g = extern(1, soon)
+			g.External.Open[1] = "$(touch " + file + ")"
+		}),
+	} {
+		if err := c.Apply(ctx, g); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want %v", name, err, ErrRefused)
+		}
+	}
+	for name, cmd := range map[string]Command{
+		"no stanza":         {Stanza: 0, Text: "touch " + file},
+		"without commands":  {Stanza: 3, Text: "touch " + file},
+		"not matching":      {Stanza: 20, Text: "touch " + file},
+		"a second line":     {Stanza: 20, Text: "touch " + file + "\ntouch /never"},
+		"longer than text":  {Stanza: 20, Text: "touch " + strings.Repeat("a", enforce.MaxCommand) + "never"},
+		"bytes of all kind": {Stanza: 20, Text: "touch \xff\x00never"},
+	} {
+		if err := c.Command(ctx, cmd); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want %v", name, err, ErrRefused)
+		}
+	}
+	for _, name := range []string{"", "/etc/shadow", "../log", "log\x00", "LOG"} {
+		if f, err := c.Open(ctx, name); !errors.Is(err, ErrRefused) || !errors.Is(err, os.ErrNotExist) || f != nil {
+			t.Errorf("Open(%q) = %v, %v", name, f, err)
+		}
+	}
+	if ok, err := c.CheckPassword(ctx, "/etc/passwd", "root", "right"); ok || !errors.Is(err, ErrRefused) {
+		t.Errorf("CheckPassword = %v, %v", ok, err)
+	}
+	r.events.drain()
+	if len(r.fw.Log())+len(r.ext.Log()) != 0 || exists(file) || r.Len() != 0 || r.count(CommandRan) != 0 {
+		t.Errorf("firewall %q, external %q, ran %v", r.fw.Log(), r.ext.Log(), exists(file))
+	}
+	if n := r.count(Refused); n != 19 {
+		t.Errorf("%d refusals reported, want 19", n)
+	}
+	if err := c.Apply(ctx, ssh(1, soon)); err != nil {
+		t.Errorf("an honest request afterwards: %v", err)
+	}
+}
+
+// TestGarbage: random bytes open and run nothing, and the monitor goes on.
+func TestGarbage(t *testing.T) {
+	offer, file := canary(t)
+	r := newRig(t, func(c *Config) { c.Offer = offer })
+	rnd := rand.NewChaCha8([32]byte{})
+	for n := range 200 {
+		conn, served := wire(t, r, false)
+		junk := make([]byte, 1+n*7)
+		rnd.Read(junk)
+		if n%2 == 0 {
+			junk = frame(string(junk))
+		}
+		conn.Write(junk)
+		conn.CloseWrite()
+		io.Copy(io.Discard, conn)
+		<-served
+	}
+	if len(r.fw.Log()) != 0 || exists(file) {
+		t.Errorf("firewall %q, ran %v", r.fw.Log(), exists(file))
+	}
+	if err := pair(t, r).Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDeafWorker: one that asks and never reads is cut off or waits; memory is
+// bounded and the others are served.
+func TestDeafWorker(t *testing.T) {
+	r := newRig(t)
+	conn, served := wire(t, r, false)
+	ask := bytes.Repeat(frame(`{"id":1,"op":"alive"}`), 1000)
+	for range 1000 {
+		if _, err := conn.Write(ask); err != nil {
+			break
+		}
+	}
+	<-served
+	if err := pair(t, r).Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestDescriptorsFromTheWorker are not taken.
+func TestDescriptorsFromTheWorker(t *testing.T) {
+	r := newRig(t)
+	conn, served := wire(t, r, false)
+	before := descriptors(t)
+	for id := range 100 {
+		raw, err := os.Open("/dev/null")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := conn.WriteMsgUnix(frame(fmt.Sprintf(`{"id":%d,"op":"alive"}`, id+1)), rights(raw), nil); err != nil {
+			t.Fatal(err)
+		}
+		raw.Close()
+	}
+	var buf [maxFrame]byte
+	for range 100 {
+		if _, err := readFrame(conn, &buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+	conn.Close()
+	<-served
+}
+
+// FuzzRequest: whatever comes, only grants inside the limits are opened.
+func FuzzRequest(f *testing.F) {
+	for op := range requests {
+		f.Add([]byte(`{"id":1,"op":"` + op + `","body":{}}`))
+		f.Add([]byte(`{"id":1,"op":"` + op + `"}`))
+	}
+	for _, g := range []enforce.Grant{ssh(1, time.Now().Add(time.Minute)), extern(1, time.Now().Add(time.Minute))} {
+		body, err := json.Marshal(g)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add([]byte(`{"id":1,"op":"apply","body":` + string(body) + `}`))
+		f.Add([]byte(`{"id":1,"op":"revoke","body":` + string(body) + `}`))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if len(text) == 0 {
+			return
+		}
+		r := newRig(t)
+		conn, served := wire(t, r, false)
+		conn.Write(frame(string(text)))
+		conn.CloseWrite()
+		io.Copy(io.Discard, conn)
+		err := <-served
+		if len(text) > maxFrame && !errors.Is(err, ErrProtocol) {
+			t.Fatalf("oversize: %v", err)
+		}
+		open, _ := r.List(ctx)
+		for _, g := range open {
+			if err := offers.Limits.Check(g, time.Now()); err != nil {
+				t.Fatalf("opened %s: %v", g.Key(), err)
+			}
+		}
+	})
+}

@@ -1,0 +1,312 @@
+package monitor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+)
+
+func rights(f *os.File) []byte { return unix.UnixRights(int(f.Fd())) }
+
+func descriptors(t testing.TB) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+// batches counts transactions.
+type batches struct {
+	*enforce.Recorder
+	sizes []int
+	gate  chan struct{}
+}
+
+func (b *batches) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+	b.sizes = append(b.sizes, len(gs))
+	<-b.gate
+	return b.Recorder.ApplyAll(ctx, gs)
+}
+
+// TestBurst: what comes while the firewall is busy is opened in one transaction,
+// each with its own answer.
+func TestBurst(t *testing.T) {
+	fw := &batches{Recorder: new(enforce.Recorder), gate: make(chan struct{})}
+	fault := errors.New("table is full")
+	fw.Fail = func(g enforce.Grant) error {
+		if g.Src == ssh(77, time.Time{}).Src {
+			return fault
+		}
+		return nil
+	}
+	r := newRig(t, func(c *Config) { c.Firewall = fw })
+	c := pair(t, r)
+	var wg sync.WaitGroup
+	var good, bad, refused atomic.Int32
+	submit := func(g enforce.Grant) {
+		wg.Add(1)
+		c.Submit(g, func(err error) {
+			defer wg.Done()
+			switch {
+			case err == nil:
+				good.Add(1)
+			case errors.Is(err, ErrRefused):
+				refused.Add(1)
+			case strings.Contains(err.Error(), fault.Error()):
+				bad.Add(1)
+			}
+		})
+	}
+	end := time.Now().Add(time.Minute)
+	submit(ssh(0, end))
+	fw.gate <- struct{}{} // it is at the firewall, so the next wait
+	for n := range 200 {
+		submit(ssh(n, end))
+	}
+	if err := c.Alive(ctx); err != nil { // all have been read
+		t.Fatal(err)
+	}
+	submit(ssh(300, end.Add(time.Hour)))
+	close(fw.gate)
+	wg.Wait()
+	if good.Load() != 200 || bad.Load() != 1 || refused.Load() != 1 || r.Len() != 199 {
+		t.Errorf("%d good, %d bad, %d refused, %d open", good.Load(), bad.Load(), refused.Load(), r.Len())
+	}
+	if n := len(fw.sizes); n > 4 {
+		t.Errorf("%d transactions: %d", n, fw.sizes)
+	}
+}
+
+func TestOpenFile(t *testing.T) {
+	dir := t.TempDir()
+	offer := Offer{Files: map[string]func() (*os.File, error){
+		"missing": func() (*os.File, error) { return os.Open(dir + "/missing") },
+		"udp": func() (*os.File, error) {
+			conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				return nil, err
+			}
+			defer conn.Close()
+			return conn.File()
+		},
+	}}
+	for n := range 20 {
+		name := fmt.Sprintf("log%d", n)
+		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		offer.Files[name] = func() (*os.File, error) { return os.Open(dir + "/" + name) }
+	}
+	r := newRig(t, func(c *Config) { c.Offer = offer })
+	c := pair(t, r)
+	before := descriptors(t)
+	for n := range 20 { // mixed with other replies
+		name := fmt.Sprintf("log%d", n)
+		go c.Alive(ctx)
+		f, err := c.Open(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(f); err != nil || string(text) != name {
+			t.Errorf("%s holds %q, %v", name, text, err)
+		}
+		f.Close()
+	}
+	if _, err := c.Open(ctx, "missing"); !errors.Is(err, os.ErrNotExist) || errors.Is(err, ErrRefused) {
+		t.Errorf("missing file: %v", err)
+	}
+	f, err := c.Open(ctx, "udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp, err := net.FilePacketConn(f)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, _, err := udp.ReadFrom(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("passed socket: %v", err)
+	}
+	udp.Close()
+	if err := c.Alive(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
+
+func TestCheckPassword(t *testing.T) {
+	offer, _ := canary(t)
+	c := pair(t, newRig(t, func(c *Config) { c.Offer = offer }))
+	for pw, want := range map[string]bool{"right": true, "wrong": false, "": false, "\xff": false} {
+		if got, err := c.CheckPassword(ctx, "/etc/shadow", "root", pw); got != want || err != nil {
+			t.Errorf("%q: %v, %v", pw, got, err)
+		}
+	}
+}
+
+func TestNotices(t *testing.T) {
+	r := newRig(t)
+	c := pair(t, r)
+	if err := c.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	r.Notify("reload")
+	if got := <-c.Notices(); got != "reload" {
+		t.Errorf("notice %q", got)
+	}
+}
+
+// TestListIsLong: more than fits a frame, or the queue of replies.
+func TestListIsLong(t *testing.T) {
+	r := newRig(t)
+	const many = 2*maxReplies + 100
+	gs := make([]enforce.Grant, many)
+	for n := range gs {
+		gs[n] = ssh(n, time.Now().Add(time.Minute))
+	}
+	r.fw.ApplyAll(ctx, gs)
+	open, err := pair(t, r).List(ctx)
+	if err != nil || len(open) != many {
+		t.Errorf("%d grants, %v, want %d", len(open), err, many)
+	}
+}
+
+func TestControl(t *testing.T) {
+	r := newRig(t)
+	server, conn, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- r.ServeControl(ctx, server) }()
+	c := NewClient(conn)
+	for n := range 3 {
+		r.mustApply(t, ssh(n, time.Now().Add(time.Minute)))
+	}
+	if err := c.Revoke(ctx, ssh(1, time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	if open, err := c.List(ctx); err != nil || len(open) != 2 {
+		t.Errorf("List: %d, %v", len(open), err)
+	}
+	if err := c.Flush(ctx); err != nil || r.Len() != 0 {
+		t.Errorf("Flush: %v, %d left", err, r.Len())
+	}
+	c.Close()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGone: without a monitor everything fails at once.
+func TestGone(t *testing.T) {
+	server, conn, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewClient(conn)
+	pending := make(chan error, 1)
+	c.Submit(ssh(1, time.Now()), func(err error) { pending <- err })
+	server.Close()
+	if err := <-pending; !errors.Is(err, ErrGone) {
+		t.Errorf("pending: %v", err)
+	}
+	<-c.Done()
+	c.Submit(ssh(1, time.Now()), func(err error) { pending <- err })
+	_, openErr := c.Open(ctx, "log")
+	_, listErr := c.List(ctx)
+	for _, err := range []error{<-pending, c.Apply(ctx, ssh(1, time.Now())), c.Ready(ctx), openErr, listErr} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("afterwards: %v", err)
+		}
+	}
+	if _, open := <-c.Notices(); open {
+		t.Error("notices go on")
+	}
+}
+
+// TestTooLong: the client itself refuses what does not fit a frame.
+func TestTooLong(t *testing.T) {
+	c := pair(t, newRig(t))
+	g := extern(1, time.Now().Add(time.Minute))
+	g.External.Open = append(g.External.Open, strings.Repeat("x", maxFrame))
+	if err := c.Apply(ctx, g); err != errFrameSize {
+		t.Errorf("%v, want %v", err, errFrameSize)
+	}
+	g = ssh(1, time.Now().Add(time.Minute).UTC())
+	g.Src = prefixes("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128")[0].Addr()
+	g.Stanza = 9
+	g.Ports = nil
+	for n := range uint16(enforce.MaxPorts) {
+		g.Ports = append(g.Ports, enforce.Port{Proto: enforce.UDP, Number: 65535 - n})
+	}
+	if err := c.Apply(ctx, g); err != nil {
+		t.Errorf("the largest grant: %v", err)
+	}
+}
+
+// TestGrantSurvivesTheWire: what the policy decides is what the firewall gets.
+func TestGrantSurvivesTheWire(t *testing.T) {
+	r := newRig(t)
+	c := pair(t, r)
+	g := ssh(1, time.Now().Add(time.Minute).Round(0))
+	if err := c.Apply(ctx, g); err != nil {
+		t.Fatal(err)
+	}
+	open, err := r.fw.List(ctx)
+	if err != nil || len(open) != 1 || open[0].Key() != g.Key() || !open[0].Expires.Equal(g.Expires) || open[0].User != g.User {
+		t.Errorf("%+v, %v, want %+v", open, err, g)
+	}
+}
+
+func TestFrames(t *testing.T) {
+	buf, err := appendFrame(nil, request{ID: 7, Op: "alive"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var into [maxFrame]byte
+	text, err := readFrame(bytes.NewReader(buf), &into)
+	if err != nil || !slices.Equal(text, buf[4:]) {
+		t.Errorf("%q, %v", text, err)
+	}
+	for n := range len(buf) {
+		_, err := readFrame(bytes.NewReader(buf[:n]), &into)
+		if want := io.ErrUnexpectedEOF; n > 0 && err != want || n == 0 && err != io.EOF {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+	if _, err := appendFrame(nil, reply{Notice: strings.Repeat("x", maxFrame)}); err != errFrameSize {
+		t.Errorf("%v", err)
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	r := newRig(b)
+	c := pair(b, r)
+	g := ssh(1, time.Now().Add(50*time.Minute))
+	for n := 0; b.Loop(); n++ {
+		g.Expires = g.Expires.Add(time.Microsecond)
+		if err := c.Apply(ctx, g); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
