@@ -24,12 +24,18 @@ const (
 // Reason is a stable code, never packet data; see the constants in reason.go.
 type Reason string
 
+// The values of Decision.Mode.
+const (
+	ModeSPA   = "spa"
+	ModeKnock = "knock"
+)
+
 // A Decision is the answer to one event.
 type Decision struct {
 	Verdict Verdict
 	Reason  Reason
 	Detail  Detail
-	Mode    string        // "spa", "knock" or ""
+	Mode    string        // ModeSPA, ModeKnock or ""
 	Src     netip.Addr    // the packet's source
 	Stanza  int           // line of the SOURCE keyword, 0 = none
 	User    string        // as the client says; "" if it does not

@@ -270,7 +270,7 @@ func combine(message, knock Decision) Decision {
 // unrecorded turns d into a refusal: what is not on disk could be replayed.
 func (e *Engine) unrecorded(d Decision, err error) Decision {
 	reason := SPAStore
-	if d.Mode == modeKnock {
+	if d.Mode == ModeKnock {
 		reason = KnockStore
 	}
 	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},

@@ -65,7 +65,7 @@ func (e *Engine) judge(r *request, st *stanza, d *Decision) step {
 			at++
 		}
 	}
-	d.Verdict, d.Reason, d.Mode, d.Src = Allow, SPAGranted, modeSPA, r.src()
+	d.Verdict, d.Reason, d.Mode, d.Src = Allow, SPAGranted, ModeSPA, r.src()
 	d.Stanza, d.User = st.Pos.Line, r.msg.User
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)

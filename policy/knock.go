@@ -11,9 +11,6 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// modeKnock is Decision.Mode of every decision in this file.
-const modeKnock = "knock"
-
 // knockModes are the values of AUTH_MODE under which sequences are followed.
 var knockModes = []string{"KNOCK", "JOURNAL", "NFLOG"}
 
@@ -102,7 +99,7 @@ func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event, peek bool) []*re
 // knockDecision puts a result in the words of a decision.
 func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result, replay *refusal) Decision {
 	st := &e.opts.Access.Stanzas[res.Stanza]
-	d := Decision{Verdict: Deny, Reason: Reason(res.Reason), Mode: modeKnock, Src: ev.Src.Addr(),
+	d := Decision{Verdict: Deny, Reason: Reason(res.Reason), Mode: ModeKnock, Src: ev.Src.Addr(),
 		Stanza: st.Pos.Line, User: res.User, Shadow: st.Shadow, Detail: knockDetail(res)}
 	switch {
 	case replay != nil:

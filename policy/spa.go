@@ -12,9 +12,6 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// modeSPA is Decision.Mode of every decision in this file.
-const modeSPA = "spa"
-
 // A request is one SPA packet on its way through the stanzas. The engine keeps one
 // and uses it again.
 type request struct {
@@ -339,7 +336,7 @@ func replayed(first replay.First) *refusal {
 // deny makes of d the decision of a failed check; st is nil where no stanza is to
 // blame.
 func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
-	*d = Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: modeSPA, Src: r.src()}
+	*d = Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: ModeSPA, Src: r.src()}
 	if st != nil {
 		d.Stanza = st.Pos.Line
 	}

@@ -28,6 +28,7 @@ func TestRecordsArePastTheAgeLimitBeforeTheyGo(t *testing.T) {
 		{"no ageing", t0, t0.Add(1000 * past), Options{}, true, false},
 		{"clock unknown", t0, time.Time{}, aging, true, false},
 		{"from the future", t0.Add(24 * time.Hour), t0.Add(past), aging, true, false},
+		{"from a year that cannot be spelled", time.Unix(999999999999, 0), t0.Add(1000 * past), aging, true, false},
 		{"from the past", t0.Add(-24 * time.Hour), t0.Add(past - 2*time.Second), aging, true, false},
 		{"without time stamp", time.Time{}, t0.Add(1000 * past), aging, true, false},
 	}

@@ -19,6 +19,9 @@ const horizonMark = "# dropped what was sent before "
 // stamp is the form of both times: RFC 3339 in UTC, microseconds.
 const stamp = "2006-01-02T15:04:05.000000Z"
 
+// maxYear is the last that stamp can spell.
+const maxYear = 9999
+
 // maxLine bounds a line; ours have at most 216 bytes (two IPv6 addresses).
 const maxLine = 512
 
@@ -33,7 +36,7 @@ func appendLine(b []byte, key Key, p *Packet) []byte {
 	b = base64.RawStdEncoding.AppendEncode(b, key[:])
 	b = p.Time.UTC().AppendFormat(append(b, ' '), stamp)
 	b = append(b, ' ')
-	if p.Sent.IsZero() {
+	if p.Sent.IsZero() || p.Sent.Year() > maxYear { // a client may claim any time
 		b = append(b, '-')
 	} else {
 		b = p.Sent.UTC().AppendFormat(b, stamp)

@@ -90,7 +90,7 @@ type lasting struct {
 func newLasting(e *Entry) *lasting {
 	g := e.Grant
 	l := &lasting{reason: e.Reason, src: e.Src, dst: e.Dst, user: e.User, input: e.Input, proto: e.Proto,
-		knock: e.Mode == modeKnock, stanza: int32(e.Stanza), client: g.Src, ports: g.Ports}
+		knock: e.Mode == policy.ModeKnock, stanza: int32(e.Stanza), client: g.Src, ports: g.Ports}
 	if g.NAT != nil || g.External != nil || g.All || g.Output || g.Dst.IsValid() {
 		rest := *g
 		l.rest = &rest
@@ -98,18 +98,12 @@ func newLasting(e *Entry) *lasting {
 	return l
 }
 
-// The modes of decisions, as package policy spells them.
-const (
-	modeSPA   = "spa"
-	modeKnock = "knock"
-)
-
 // entry is what is printed at the end.
 func (l *lasting) entry(end time.Time) *Entry {
 	e := &Entry{Time: end, Verdict: verdictExpired, Reason: l.reason, Src: l.src, Dst: l.dst,
-		Proto: l.proto, Stanza: int(l.stanza), User: l.user, Mode: modeSPA, Input: l.input, Grant: l.rest}
+		Proto: l.proto, Stanza: int(l.stanza), User: l.user, Mode: policy.ModeSPA, Input: l.input, Grant: l.rest}
 	if l.knock {
-		e.Mode = modeKnock
+		e.Mode = policy.ModeKnock
 	}
 	if e.Grant == nil {
 		e.Grant = &enforce.Grant{Src: l.client, Ports: l.ports, Expires: end}
