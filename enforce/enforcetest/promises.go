@@ -199,6 +199,7 @@ func testShared(t *testing.T, v Variant) {
 	if !b.reach("tcp", src, 8080, soon) || !b.reach("tcp", src, 8081, soon) {
 		t.Fatal("not both are open")
 	}
+	wantList(t, b.restart(t), one, two)
 	b.revoke(t, one)
 	if b.reach("tcp", src, 8080, never) {
 		t.Error("open after Revoke")

@@ -137,9 +137,11 @@ func assemble(all []found) []enforce.Grant {
 		tag  uint32
 	}
 	groups := make(map[groupKey][]found)
+	cells := make(map[cell]found, len(all))
 	var order []groupKey
 	var gs []enforce.Grant
 	for _, f := range all {
+		cells[cell{f.set, f.key}] = f
 		k := groupKey{f.key.peer, f.comment.Tag}
 		if k.tag == 0 {
 			gs = append(gs, join([]found{f}))
@@ -151,9 +153,47 @@ func assemble(all []found) []enforce.Grant {
 		groups[k] = append(groups[k], f)
 	}
 	for _, k := range order {
-		gs = append(gs, join(groups[k]))
+		gs = append(gs, join(borrow(groups[k], cells)))
 	}
 	return gs
+}
+
+// borrow completes a translation whose further elements bear the comment of
+// another grant, with which it shares them: those that match what comes out of it.
+func borrow(group []found, cells map[cell]found) []found {
+	var has [roles]bool
+	var dnat found
+	for _, f := range group {
+		has[f.set.role] = true
+		if f.set.role == DNAT {
+			dnat = f
+		}
+	}
+	if !has[DNAT] || has[Input] || has[Forward] {
+		return group
+	}
+	for _, c := range behind(dnat) {
+		f, ok := cells[c]
+		if !ok || has[c.set.role] || c.set.role == Input && has[Forward] || c.set.role == Output && !has[Input] {
+			continue
+		}
+		has[c.set.role] = true
+		f.comment, f.expires = dnat.comment, dnat.expires
+		group = append(group, f)
+	}
+	return group
+}
+
+// behind are the cells in which a translation's further elements may be.
+func behind(dnat found) (cells []cell) {
+	c := cell{dnat.set, dnat.key}
+	c.set.shape |= withLocal
+	c.key.local, c.key.port = dnat.target.Addr(), dnat.target.Port()
+	for _, c.set.role = range []Role{Forward, Input, Output, SNAT} {
+		cells = append(cells, c)
+	}
+	c.set.masquerade = true
+	return append(cells, c)
 }
 
 // join is the inverse of elements. An incomplete group gives the grant of which

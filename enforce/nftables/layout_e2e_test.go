@@ -77,6 +77,7 @@ func TestLayouts(t *testing.T) {
 		note          string
 	}{
 		{"one table", "table inet t {" + chain("in", "input", "0") + "}", Config{}, true, true, ""},
+		{"a drop of the very port", "table inet t {" + chain("in", "input", "0") + "}\ninsert rule inet t in tcp dport 22 drop", Config{}, true, true, ""},
 		{"two chains of a table", "table inet t {" + chain("in", "input", "0") + chain("in2", "input", "10") + "}", Config{}, true, true, ""},
 		{"two tables", "table inet t {" + chain("in", "input", "0") + "}\ntable ip t {" + chain("in", "input", "-150") + "}", Config{}, true, true, ""},
 		{"a table for each family", "table ip t {" + chain("in", "input", "0") + "}\ntable ip6 t {" + chain("in", "input", "0") + "}", Config{}, true, true, ""},

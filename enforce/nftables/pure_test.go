@@ -107,6 +107,45 @@ func TestElements(t *testing.T) {
 	}
 }
 
+// TestElementsShared: grants that share elements are told apart all the same, with
+// whichever of them the comment is.
+func TestElementsShared(t *testing.T) {
+	src, target := addr("192.0.2.7"), addrPort("10.0.0.2:80")
+	nat := func(port uint16, end int, n enforce.NAT) enforce.Grant {
+		n.Target = target
+		return enforce.Grant{Src: src, Ports: tcp(port), Output: n.Local, Expires: epoch.Add(time.Duration(end) * time.Second), Stanza: end, NAT: &n}.Normal()
+	}
+	for name, want := range map[string][]enforce.Grant{
+		"forward":          {nat(8080, 10, enforce.NAT{}), nat(8081, 20, enforce.NAT{})},
+		"masquerade":       {nat(8080, 10, enforce.NAT{Masquerade: true}), nat(8081, 20, enforce.NAT{Masquerade: true}), nat(8082, 15, enforce.NAT{Masquerade: true})},
+		"snat":             {nat(8080, 20, enforce.NAT{SNAT: target.Addr()}), nat(8081, 10, enforce.NAT{SNAT: target.Addr()})},
+		"only one of them": {nat(8080, 10, enforce.NAT{Masquerade: true}), nat(8081, 20, enforce.NAT{})},
+		"local":            {nat(8080, 10, enforce.NAT{Local: true}), nat(8081, 20, enforce.NAT{Local: true})},
+	} {
+		l := newLedger()
+		for _, g := range want {
+			l.put(g, epoch)
+		}
+		var all []found
+		for c := range l.uses {
+			cur, _ := l.current(c, epoch)
+			f, ok := c.set.decode(element{c.set, c.key, cur.target}.encode(cur.end.Sub(epoch), cur.comment), epoch)
+			if !ok {
+				t.Fatalf("%s: %+v does not read", name, c)
+			}
+			f.expires = cur.end
+			all = append(all, f)
+		}
+		got := assemble(all)
+		enforce.SortGrants(got)
+		if !slices.EqualFunc(got, want, func(a, b enforce.Grant) bool {
+			return a.Key() == b.Key() && a.Expires.Equal(b.Expires) && a.Stanza == b.Stanza
+		}) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // TestDecodeForeign: elements that somebody added by hand, or that are not whole.
 func TestDecodeForeign(t *testing.T) {
 	id := setID{role: Input, shape: withProto | withPort}
