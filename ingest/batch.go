@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -42,8 +41,7 @@ type datagram struct {
 
 // A batch receives datagrams from a socket, many with one system call.
 type batch struct {
-	conn     syscall.RawConn
-	deadline func(time.Time) error // sets the socket's read deadline
+	conn syscall.RawConn
 
 	messages [batchSize]mmsghdr
 	vectors  [batchSize]unix.Iovec
@@ -56,9 +54,7 @@ type batch struct {
 	errno unix.Errno
 	call  func(fd uintptr) bool // recvmmsg, made once
 
-	mu   sync.Mutex
-	ctx  context.Context // whose end is watched
-	stop func() bool
+	ending
 
 	since time.Time // of the count
 	count int
@@ -67,7 +63,7 @@ type batch struct {
 
 // newBatch receives datagrams of at most size bytes; longer ones are cut.
 func newBatch(conn syscall.RawConn, size int, deadline func(time.Time) error) *batch {
-	b := &batch{conn: conn, deadline: deadline, size: size, buffers: make([]byte, batchSize*size)}
+	b := &batch{conn: conn, ending: ending{deadline: deadline}, size: size, buffers: make([]byte, batchSize*size)}
 	for i := range b.messages {
 		b.vectors[i].Base = &b.buffers[i*size]
 		b.vectors[i].SetLen(size)
@@ -148,36 +144,6 @@ func (b *batch) pace(now time.Time) {
 	}
 	b.flood = now.Sub(b.since) < floodSpan && b.count >= floodCount
 	b.since, b.count = now, 0
-}
-
-// watch makes the end of ctx end a read.
-func (b *batch) watch(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ctx == ctx {
-		return nil
-	}
-	if b.stop != nil {
-		b.stop()
-	}
-	if err := b.deadline(time.Time{}); err != nil {
-		return err
-	}
-	b.ctx = ctx
-	b.stop = context.AfterFunc(ctx, func() { b.deadline(time.Unix(1, 0)) })
-	return nil
-}
-
-// release lets go of the context.
-func (b *batch) release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.stop != nil {
-		b.stop()
-	}
 }
 
 // raiseBuffer asks for a receive buffer of n bytes, past the system's limit where

@@ -27,13 +27,17 @@ type records interface {
 
 // lineOptions are what log lines of any source are read with.
 type lineOptions struct {
-	ref        time.Time // gives stamps without a year theirs
-	match      [][]byte  // texts of which the log prefix must hold one; empty: any
-	kernelOnly bool      // nobody but the kernel writes to this source
+	ref        time.Time         // gives stamps without a year theirs
+	match      [][]byte          // texts of which the log prefix must hold one; empty: any
+	kernelOnly bool              // nobody but the kernel writes to this source
+	look       func(line []byte) // if not nil, is shown every line
 }
 
 // decode turns one line into an event.
 func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
+	if o.look != nil {
+		o.look(line)
+	}
 	if err := parse.LogLine(line, o.ref, ev); err != nil {
 		return err
 	}

@@ -99,6 +99,10 @@ func (l *Live) open() error {
 	if l.cooked {
 		kind, link = packet.Datagram, parse.LinkRaw
 	}
+	var err error
+	if l.decoder, err = parse.NewDecoder(link); err != nil {
+		return err
+	}
 	program, err := l.opt.Filter.Program(link)
 	if err != nil {
 		return err
@@ -107,13 +111,17 @@ func (l *Live) open() error {
 	if err != nil {
 		return err
 	}
-	if err := l.prepare(conn, link); err != nil {
+	batch, err := l.prepare(conn)
+	if err != nil {
 		conn.Close()
 		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.conn = conn
+	if l.batch != nil {
+		l.batch.release()
+	}
+	l.conn, l.batch = conn, batch
 	l.links.attend(ifi.Index, conn)
 	if l.closed {
 		conn.Close()
@@ -122,36 +130,29 @@ func (l *Live) open() error {
 	return nil
 }
 
-func (l *Live) prepare(conn *packet.Conn, link parse.LinkType) error {
+func (l *Live) prepare(conn *packet.Conn) (*batch, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := raiseBuffer(raw, liveBuffer); err != nil {
-		return err
+		return nil, err
 	}
 	if l.opt.Promiscuous && l.name != AnyInterface {
 		if err := conn.SetPromiscuous(true); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if !l.opt.AnyDirection { // older kernels hand them over and wanted drops them
+	if !l.opt.AnyDirection { // older kernels hand them over all the same, for Next to drop
 		_ = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 		})
-	}
-	if l.decoder, err = parse.NewDecoder(link); err != nil {
-		return err
 	}
 	snaplen := l.opt.Snaplen
 	if snaplen <= 0 || snaplen > maxFrame {
 		snaplen = defaultSnaplen
 	}
-	if l.batch != nil {
-		l.batch.release()
-	}
-	l.batch = newBatch(raw, snaplen, conn.SetReadDeadline)
-	return nil
+	return newBatch(raw, snaplen, conn.SetReadDeadline), nil
 }
 
 // framed says whether the frames of an interface begin with an Ethernet header:

@@ -1,0 +1,66 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
+)
+
+// A FIFO is an endless Source of the log lines that syslog writes into a named
+// pipe (KNOPMD_FIFO).
+type FIFO struct {
+	books
+	ending
+	pipe  *os.File
+	lines lines
+}
+
+// FollowFIFO reads a named pipe, which is made, for its owner only, if nothing has
+// its name. It is opened for writing as well, so that it does not end with the
+// last writer. What a dying writer left of a line is joined with what comes next.
+func FollowFIFO(path string, opt ReadOptions) (*FIFO, error) {
+	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, &fs.PathError{Op: "mkfifo", Path: path, Err: err}
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Type() != fs.ModeNamedPipe {
+		return nil, fmt.Errorf("%s: not a named pipe", path)
+	}
+	pipe, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	f := &FIFO{books: books{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
+	f.lines = lines{window: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.lines()}
+	return f, nil
+}
+
+// Next implements [Source].
+func (f *FIFO) Next(ctx context.Context, ev *parse.Event) error {
+	if err := f.watch(ctx); err != nil {
+		return closedOr(err)
+	}
+	err := f.lines.next(ctx, ev)
+	if err == nil || isSkip(err) {
+		return f.enter(err)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return closedOr(err)
+}
+
+// Close ends a Next that waits in another goroutine.
+func (f *FIFO) Close() error {
+	f.release()
+	return f.pipe.Close()
+}

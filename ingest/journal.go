@@ -1,0 +1,188 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"fwknopd/parse"
+)
+
+// journalRestart is how long to wait before journalctl is started again.
+const journalRestart = time.Second
+
+// JournalOptions say how the journal is followed.
+type JournalOptions struct {
+	ReadOptions
+	// Command is the program, "journalctl" if empty.
+	Command string
+	// Cursor is where a former Journal stopped. Empty: only what comes from now on.
+	Cursor string
+}
+
+// A Journal is an endless Source of the kernel's messages in the systemd journal.
+// journalctl reads it; should it end, it is started again behind the last message.
+type Journal struct {
+	books
+	opt   JournalOptions
+	lines lines
+
+	mu     sync.Mutex
+	cursor []byte // of the last message that Next looked at
+	pipe   *os.File
+	cmd    *exec.Cmd
+	closed bool
+	done   chan struct{}
+	ending *ending
+}
+
+// FollowJournal starts journalctl.
+func FollowJournal(opt JournalOptions) (*Journal, error) {
+	if opt.Command == "" {
+		opt.Command = "journalctl"
+	}
+	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Cursor), done: make(chan struct{})}
+	if err := j.start(); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// start runs journalctl with a fresh pipe.
+func (j *Journal) start() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return os.ErrClosed
+	}
+	args := []string{"--follow", "--output=json", "--no-pager", "--quiet"}
+	if len(j.cursor) > 0 {
+		args = append(args, "--lines=all", "--after-cursor="+string(j.cursor))
+	} else {
+		args = append(args, "--lines=0")
+	}
+	cmd := exec.Command(j.opt.Command, append(args, "_TRANSPORT=kernel")...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = w, &bounded{}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		r.Close()
+		return fmt.Errorf("journal: %w", err)
+	}
+	j.pipe, j.cmd, j.ending = r, cmd, &ending{deadline: r.SetReadDeadline}
+	j.lines = lines{window: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.lines()}
+	j.lines.look = j.mark
+	return nil
+}
+
+// Next implements [Source].
+func (j *Journal) Next(ctx context.Context, ev *parse.Event) error {
+	for {
+		if err := j.ending.watch(ctx); err != nil {
+			return closedOr(err)
+		}
+		err := j.lines.next(ctx, ev)
+		if err == nil || isSkip(err) {
+			return j.enter(err)
+		}
+		if err := j.restart(ctx, err); err != nil {
+			return err
+		}
+	}
+}
+
+// restart deals with the end of journalctl.
+func (j *Journal) restart(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if isClosed(cause) {
+		return os.ErrClosed
+	}
+	j.report(fmt.Errorf("journalctl ended: %s", j.stop()))
+	t := time.NewTimer(journalRestart)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-j.done:
+		return os.ErrClosed
+	case <-t.C:
+	}
+	return j.start()
+}
+
+// stop ends journalctl and says what it had to say.
+func (j *Journal) stop() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ending.release()
+	j.pipe.Close()
+	if j.cmd == nil {
+		return ""
+	}
+	_ = j.cmd.Process.Kill()
+	err := j.cmd.Wait()
+	said := j.cmd.Stderr.(*bounded).String()
+	j.cmd = nil
+	return strings.TrimSpace(fmt.Sprintln(err, said))
+}
+
+// mark remembers the cursor of a line of JSON.
+func (j *Journal) mark(line []byte) {
+	const key = `"__CURSOR"`
+	i := bytes.Index(line, []byte(key))
+	if i < 0 {
+		return
+	}
+	rest := bytes.TrimLeft(line[i+len(key):], " :")
+	if len(rest) == 0 || rest[0] != '"' {
+		return
+	}
+	value, _, ok := bytes.Cut(rest[1:], []byte{'"'}) // a cursor has nothing to escape
+	if !ok {
+		return
+	}
+	j.mu.Lock()
+	j.cursor = append(j.cursor[:0], value...)
+	j.mu.Unlock()
+}
+
+// Cursor returns the place in the journal behind the last message, for Cursor of a
+// later Journal; empty if there was none yet. Any goroutine may ask.
+func (j *Journal) Cursor() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return string(j.cursor)
+}
+
+// Close ends journalctl, and a Next that waits in another goroutine.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	closed := j.closed
+	j.closed = true
+	j.mu.Unlock()
+	if !closed {
+		close(j.done)
+		j.stop()
+	}
+	return nil
+}
+
+// bounded keeps the first of what a program says on its standard error.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	const most = 1 << 10
+	b.Buffer.Write(p[:min(len(p), max(0, most-b.Len()))])
+	return len(p), nil
+}

@@ -1,0 +1,124 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"fwknopd/parse"
+)
+
+const (
+	// maxConnections bounds the connections that a server has open at once; more
+	// are closed unread.
+	maxConnections = 128
+	// connectionTime is how long a connection may take to say what it has to.
+	connectionTime = 2 * time.Second
+	// quietTimeout ends a message on a connection that stays open: what follows
+	// within it belongs to the message.
+	quietTimeout = 50 * time.Millisecond
+)
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) }
+
+// isSocketError says whether err is one of the socket, not of our using it.
+func isSocketError(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno)
+}
+
+// closedOr makes the several errors of a closed socket one.
+func closedOr(err error) error {
+	if isClosed(err) {
+		return os.ErrClosed
+	}
+	return err
+}
+
+// A message is what a connection said, ready to become an event.
+type message struct {
+	event parse.Event // without Payload
+	body  []byte
+	err   error // why it is malformed
+}
+
+// A mailbox collects the messages of many connections for one Next.
+type mailbox struct {
+	books
+	in     chan message
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	active sync.WaitGroup
+	slots  chan struct{} // one for each open connection
+}
+
+func newMailbox(name string, opt ServerOptions) *mailbox {
+	m := &mailbox{books: books{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	return m
+}
+
+// Next implements [Source].
+func (m *mailbox) Next(ctx context.Context, ev *parse.Event) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.ctx.Done():
+		return os.ErrClosed
+	case msg := <-m.in:
+		*ev = msg.event
+		ev.Payload = msg.body
+		m.bytes.Add(uint64(len(msg.body)))
+		return m.enter(msg.err)
+	}
+}
+
+// put hands over a message; it reports false if nobody will take it.
+func (m *mailbox) put(msg message) bool {
+	select {
+	case m.in <- msg:
+		return true
+	case <-m.ctx.Done():
+		return false
+	}
+}
+
+// accept serves the connections of l, each in a goroutine, until l is closed.
+func (m *mailbox) accept(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if isClosed(err) {
+			return
+		}
+		if err != nil { // no descriptors left, say: let some end
+			m.report(err)
+			time.Sleep(quietTimeout)
+			continue
+		}
+		select {
+		case m.slots <- struct{}{}:
+		default:
+			m.lost.Add(1)
+			c.Close()
+			continue
+		}
+		m.active.Go(func() {
+			stop := context.AfterFunc(m.ctx, func() { c.Close() })
+			serve(c)
+			stop()
+			c.Close()
+			<-m.slots
+		})
+	}
+}
+
+// shut ends everything; it returns when all goroutines have.
+func (m *mailbox) shut(stop func()) {
+	m.cancel()
+	stop()
+	m.active.Wait()
+}

@@ -1,0 +1,204 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+
+	"fwknopd/ingest/filter"
+	"fwknopd/parse"
+)
+
+// Names of linux/netfilter/nfnetlink_log.h.
+const (
+	nflogPacket = unix.NFNL_SUBSYS_ULOG<<8 | 0 // NFULNL_MSG_PACKET
+	nflogConfig = unix.NFNL_SUBSYS_ULOG<<8 | 1 // NFULNL_MSG_CONFIG
+
+	cfgCommand, cfgMode, cfgThreshold, cfgFlags = 1, 2, 5, 6
+	commandBind                                 = 1
+	copyPacket                                  = 2
+	flagSequence                                = 1
+	attrSequence                                = 12
+)
+
+const (
+	// nflogCopy is how much of a packet is asked for: all that a server would take.
+	nflogCopy = 2048
+	// nflogMessage bounds one message: the packet and its attributes.
+	nflogMessage = 8 << 10
+	// nflogBuffer is what the kernel may queue for us.
+	nflogBuffer = 16 << 20
+)
+
+// NFLOGOptions say how a group is read.
+type NFLOGOptions struct {
+	// Match are texts of which the rule's prefix must contain one. Empty: any.
+	Match []string
+	// Filter says which packets are wanted. nil: all.
+	Filter *filter.Filter
+	// Problem, if not nil, is told of each malformed message.
+	Problem func(Problem)
+}
+
+// An NFLOG is a Source of the packets that Netfilter's NFLOG rules send to a group;
+// it needs CAP_NET_ADMIN. Counts.Lost are the packets that the kernel could not
+// queue for us.
+type NFLOG struct {
+	books
+	frames
+	match lineOptions
+	conn  *netlink.Conn
+	batch *batch
+	rest  []byte // of a datagram of several messages
+	next  uint32 // sequence number that is expected
+	begun bool
+}
+
+// FollowNFLOG binds to a group. A group has one reader.
+func FollowNFLOG(group uint16, opt NFLOGOptions) (*NFLOG, error) {
+	read := ReadOptions{Match: opt.Match}
+	n := &NFLOG{books: books{name: fmt.Sprintf("nflog group %d", group), problem: opt.Problem}, match: read.lines()}
+	n.filter = opt.Filter
+	if err := n.use(uint32(parse.LinkNFLOG)); err != nil {
+		return nil, err
+	}
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.name, err)
+	}
+	n.conn = conn
+	if err := n.bind(group); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", n.name, err)
+	}
+	return n, nil
+}
+
+func (n *NFLOG) bind(group uint16) error {
+	raw, err := n.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := raiseBuffer(raw, nflogBuffer); err != nil {
+		return err
+	}
+	steps := []struct {
+		attr uint16
+		data []byte
+	}{
+		{cfgCommand, []byte{commandBind}},
+		{cfgMode, append(binary.BigEndian.AppendUint32(nil, nflogCopy), copyPacket, 0)},
+		{cfgThreshold, binary.BigEndian.AppendUint32(nil, 1)}, // one packet a message: latency before throughput
+		{cfgFlags, binary.BigEndian.AppendUint16(nil, flagSequence)},
+	}
+	for _, step := range steps {
+		attr, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: step.attr, Data: step.data}})
+		if err != nil {
+			return err
+		}
+		head := []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, byte(group >> 8), byte(group)} // struct nfgenmsg
+		_, err = n.conn.Execute(netlink.Message{
+			Header: netlink.Header{Type: nflogConfig, Flags: netlink.Request | netlink.Acknowledge},
+			Data:   append(head, attr...),
+		})
+		if errors.Is(err, os.ErrPermission) && os.Geteuid() == 0 && step.attr == cfgCommand {
+			return fmt.Errorf("another program reads this group: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	n.batch = newBatch(raw, nflogMessage, n.conn.SetReadDeadline)
+	return nil
+}
+
+// Next implements [Source].
+func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
+	for {
+		frame, err := n.message(ctx)
+		switch {
+		case errors.Is(err, unix.ENOBUFS):
+			continue // the next packet's number tells how many are lost
+		case err != nil:
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return closedOr(err)
+		case frame == nil:
+			continue
+		}
+		n.bytes.Add(uint64(len(frame)))
+		n.sequence(frame)
+		return n.enter(n.decode(frame, ev))
+	}
+}
+
+func (n *NFLOG) decode(frame []byte, ev *parse.Event) error {
+	if err := n.frame(frame, time.Now(), ev); err != nil {
+		return err
+	}
+	if len(n.match.match) > 0 && !n.match.matches(ev.Prefix) {
+		return errPrefix
+	}
+	return nil
+}
+
+// message returns the body of the next netlink message, nil if it is not a packet.
+func (n *NFLOG) message(ctx context.Context) ([]byte, error) {
+	if len(n.rest) < unix.NLMSG_HDRLEN {
+		d, err := n.batch.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n.rest = d.data
+	}
+	b := n.rest
+	if len(b) < unix.NLMSG_HDRLEN {
+		n.rest = nil
+		return nil, nil
+	}
+	size := int(binary.NativeEndian.Uint32(b))
+	kind := binary.NativeEndian.Uint16(b[4:])
+	if size < unix.NLMSG_HDRLEN {
+		n.rest = nil
+		return nil, nil
+	}
+	size = min(size, len(b))
+	n.rest = b[min((size+3)&^3, len(b)):]
+	if kind != nflogPacket {
+		return nil, nil
+	}
+	return b[unix.NLMSG_HDRLEN:size], nil
+}
+
+// sequence finds the packet's number and counts those that are missing before it.
+func (n *NFLOG) sequence(frame []byte) {
+	b := frame[min(4, len(frame)):]
+	for len(b) >= 8 {
+		size, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+		if size < 4 {
+			return
+		}
+		if kind == attrSequence {
+			seq := binary.BigEndian.Uint32(b[4:])
+			if n.begun {
+				n.lost.Add(uint64(seq - n.next))
+			}
+			n.next, n.begun = seq+1, true
+			return
+		}
+		b = b[min((size+3)&^3, len(b)):]
+	}
+}
+
+// Close ends a Next that waits in another goroutine.
+func (n *NFLOG) Close() error {
+	n.batch.release()
+	return n.conn.Close()
+}

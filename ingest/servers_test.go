@@ -1,0 +1,329 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/parse"
+)
+
+func TestUDPServer(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", ":0"} {
+		t.Run(addr, func(t *testing.T) {
+			s, err := ListenUDP(addr, ServerOptions{})
+			ok(t, err)
+			defer s.Close()
+			hosts := []string{"127.0.0.1"}
+			if addr == ":0" {
+				hosts = append(hosts, "127.0.0.2", "::1")
+			}
+			for _, host := range hosts {
+				c, err := net.Dial("udp", net.JoinHostPort(host, fmt.Sprint(s.LocalAddr().Port())))
+				if err != nil {
+					t.Skip(err) // no IPv6
+				}
+				defer c.Close()
+				fmt.Fprint(c, "payload")
+				var ev parse.Event
+				ok(t, s.Next(t.Context(), &ev))
+				want := parse.Event{
+					Time: ev.Time, Src: addrPortOf(c.LocalAddr()), Dst: addrPortOf(c.RemoteAddr()), Proto: parse.UDP,
+					Origin: parse.OriginFrame, Len: 35, TTL: 64, Payload: []byte("payload"),
+				}
+				if host == "::1" {
+					want.Len = 55
+				}
+				if fmt.Sprint(ev) != fmt.Sprint(want) {
+					t.Errorf("got  %v\nwant %v", ev, want)
+				}
+			}
+		})
+	}
+}
+
+func addrPortOf(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }
+
+func TestUDPServerLimits(t *testing.T) {
+	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	c, err := net.Dial("udp", s.LocalAddr().String())
+	ok(t, err)
+	defer c.Close()
+	p := newTap(t, s)
+	long := strings.Repeat("x", maxMessage)
+	for _, m := range []string{long + "x", strings.Repeat("y", 9000), long} {
+		fmt.Fprint(c, m)
+	}
+	p.want(long)
+	if n := s.Counts(); n.Records != 3 || n.Malformed != 2 {
+		t.Errorf("counts %+v", n)
+	}
+	if _, err := ListenUDP(s.LocalAddr().String(), ServerOptions{}); err == nil {
+		t.Error("the port was taken twice")
+	}
+	ok(t, s.Close())
+	if err := <-p.err; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Next after Close: %v", err)
+	}
+}
+
+// TestUDPServerLost overflows the receive buffer and wants to be told how much.
+func TestUDPServerLost(t *testing.T) {
+	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	defer s.Close()
+	ok(t, s.conn.SetReadBuffer(64<<10))
+	c, err := net.Dial("udp", s.LocalAddr().String())
+	ok(t, err)
+	defer c.Close()
+	const sent = 1000
+	for range sent {
+		fmt.Fprint(c, strings.Repeat("x", 1000))
+	}
+	var ev parse.Event
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	for s.Next(ctx, &ev) == nil {
+	}
+	fmt.Fprint(c, "last")
+	ok(t, s.Next(t.Context(), &ev))
+	if n := s.Counts(); n.Lost == 0 || n.Lost+n.Events != sent+1 {
+		t.Errorf("counts %+v", n)
+	}
+}
+
+func TestUDPServerAllocatesNothing(t *testing.T) {
+	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	defer s.Close()
+	c, err := net.Dial("udp", s.LocalAddr().String())
+	ok(t, err)
+	defer c.Close()
+	var ev parse.Event
+	payload := []byte("payload")
+	if n := testing.AllocsPerRun(100, func() { c.Write(payload); s.Next(t.Context(), &ev) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestTCPServer(t *testing.T) {
+	s, err := ListenTCP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	p := newTap(t, s)
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", s.LocalAddr().String())
+		ok(t, err)
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	c := dial()
+	fmt.Fprint(c, "closed")
+	c.Close()
+	p.want("closed")
+
+	c = dial()
+	start := time.Now()
+	fmt.Fprint(c, "in two ")
+	time.Sleep(quietTimeout / 4)
+	fmt.Fprint(c, "parts")
+	p.want("in two parts")
+	if took := time.Since(start) - quietTime; took > connectionTime/2 {
+		t.Errorf("took %v", took)
+	}
+	if b, err := io.ReadAll(c); len(b) > 0 {
+		t.Errorf("answered %q, %v", b, err)
+	}
+
+	c = dial()
+	c.Close() // a port scan
+	c = dial()
+	fmt.Fprint(c, strings.Repeat("x", maxMessage+1))
+	c.Close()
+	p.quiet()
+	if n := s.Counts(); n.Records != 3 || n.Malformed != 1 {
+		t.Errorf("counts %+v", n)
+	}
+
+	silent := dial()
+	silent.SetReadDeadline(time.Now().Add(2 * connectionTime))
+	start = time.Now()
+	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("a silent connection: %v", err)
+	}
+	if took := time.Since(start); took < connectionTime*3/4 {
+		t.Errorf("closed after %v", took)
+	}
+}
+
+func TestTCPServerConnections(t *testing.T) {
+	s, err := ListenTCP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	for range maxConnections + 10 {
+		c, err := net.Dial("tcp", s.LocalAddr().String())
+		ok(t, err)
+		defer c.Close()
+	}
+	time.Sleep(quietTime)
+	if n := s.Counts().Lost; n != 10 {
+		t.Errorf("%d connections refused", n)
+	}
+	ok(t, s.Close()) // with all of them open
+}
+
+func TestUnixServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fwknopd.sock")
+	s, err := ListenUnix(path, ServerOptions{})
+	ok(t, err)
+	p := newTap(t, s)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	say := func(network, path, text string) {
+		c, err := net.Dial(network, path)
+		ok(t, err)
+		defer c.Close()
+		io.WriteString(c, text)
+	}
+	say("unix", path, "192.0.2.7:17:payload")
+	p.want("payload")
+	say("unix", path, "192.0.2.7:17:one\r\n2001:db8::7:6:two\n\n")
+	p.want("one", "two")
+	say("unixgram", path+DatagramSuffix, "[2001:db8::7]:17:datagram\n")
+	p.want("datagram")
+	for _, bad := range []string{"nonsense", "192.0.2.7:payload", "192.0.2.7:999:x", "gate:17:x", "192.0.2.7:17:", "192.0.2.7:17:a b", "fe80::1%eth0:17:x", "192.0.2.7:17:" + strings.Repeat("x", maxMessage+1)} {
+		say("unixgram", path+DatagramSuffix, bad)
+	}
+	say("unix", path, strings.Repeat("x", 2*maxFeed))
+	p.quiet()
+	if n := s.Counts(); n.Records != 13 || n.Malformed != 9 {
+		t.Errorf("counts %+v", n)
+	}
+	if _, err := ListenUnix(path, ServerOptions{}); err == nil || !strings.Contains(err.Error(), "another process listens") {
+		t.Errorf("second server: %v", err)
+	}
+	ok(t, s.Close())
+	for _, p := range []string{path, path + DatagramSuffix} {
+		if _, err := os.Lstat(p); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", p, err)
+		}
+	}
+}
+
+func TestFeed(t *testing.T) {
+	m := feed([]byte("::ffff:192.0.2.7:17:payload\n"))
+	if m.err != nil || m.event.Src != netip.MustParseAddrPort("192.0.2.7:0") || m.event.Proto != parse.UDP || string(m.body) != "payload" {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestUnixServerReplacesStale(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fwknopd.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	ok(t, err)
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	s, err := ListenUnix(path, ServerOptions{})
+	ok(t, err)
+	ok(t, s.Close())
+	ok(t, os.WriteFile(path, []byte("precious"), 0o600))
+	if _, err := ListenUnix(path, ServerOptions{}); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("a file in the way: %v", err)
+	}
+}
+
+func TestMerge(t *testing.T) {
+	var sources []Source
+	var want []string
+	for i := range 3 {
+		var payloads []string
+		for n := range 2000 {
+			payloads = append(payloads, fmt.Sprintf("%d-%d", i, n))
+		}
+		want = append(want, payloads...)
+		r, err := Read([]string{writeFile(t, "a.pcap", append(buildPcap(payloads...), 1, 2, 3))}, ReadOptions{})
+		ok(t, err)
+		sources = append(sources, r)
+	}
+	m := Merge(sources...)
+	defer m.Close()
+	got := make(map[byte][]string)
+	var ev parse.Event
+	for {
+		err := m.Next(t.Context(), &ev)
+		if err == io.EOF {
+			break
+		}
+		ok(t, err)
+		got[ev.Payload[0]] = append(got[ev.Payload[0]], string(ev.Payload))
+		if m.(Positioner).Position().Record != int64(len(got[ev.Payload[0]])) {
+			t.Fatalf("position %v", m.(Positioner).Position())
+		}
+	}
+	if all := slices.Concat(got['0'], got['1'], got['2']); !slices.Equal(all, want) {
+		t.Errorf("%d events, want %d in the order of each source", len(all), len(want))
+	}
+	c := m.(Counter).Counts()
+	checkBooks(t, c)
+	if c.Events != 6000 || c.Malformed != 3 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+func TestMergeLive(t *testing.T) {
+	udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	tcp, err := ListenTCP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	fails, err := Read([]string{filepath.Join(t.TempDir(), "missing")}, ReadOptions{})
+	ok(t, err)
+	m := Merge(udp, tcp, fails)
+	var ev parse.Event
+	if err := m.Next(t.Context(), &ev); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("the source that fails: %v", err)
+	}
+	p := newTap(t, m)
+	for network, addr := range map[string]string{"udp": udp.LocalAddr().String(), "tcp": tcp.LocalAddr().String()} {
+		c, err := net.Dial(network, addr)
+		ok(t, err)
+		fmt.Fprint(c, network)
+		c.Close()
+		p.want(network)
+	}
+	ok(t, m.Close())
+	if err := <-p.err; !errors.Is(err, os.ErrClosed) && !errors.Is(err, context.Canceled) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestMergeOfOne(t *testing.T) {
+	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	defer s.Close()
+	if Merge(s) != Source(s) {
+		t.Error("a single source is wrapped")
+	}
+}
+
+func BenchmarkMerge(b *testing.B) {
+	a, z := benchReader(b, benchInputs["Pcap"]()), benchReader(b, benchInputs["Pcap"]())
+	m := Merge(a, z)
+	defer m.Close()
+	var ev parse.Event
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := m.Next(ctx, &ev); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

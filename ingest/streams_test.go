@@ -1,0 +1,104 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fwknopfifo")
+	f, err := FollowFIFO(path, ReadOptions{Ref: testRef, KernelOnly: true})
+	ok(t, err)
+	p := newTap(t, f)
+	for i := range 3 { // writers come and go
+		w, err := os.OpenFile(path, os.O_WRONLY, 0)
+		ok(t, err)
+		fmt.Fprint(w, line(10+i)+logLine(20 + i)[:60])
+		p.want(fmt.Sprint(10 + i))
+		fmt.Fprint(w, logLine(20 + i)[60:]+"\n")
+		p.want(fmt.Sprint(20 + i))
+		w.Close()
+	}
+	ok(t, f.Close())
+	if err := <-p.err; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Next after Close: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	second, err := FollowFIFO(path, ReadOptions{}) // that exists
+	ok(t, err)
+	ok(t, second.Close())
+	if _, err := FollowFIFO(writeFile(t, "file", nil), ReadOptions{}); err == nil || !strings.Contains(err.Error(), "not a named pipe") {
+		t.Errorf("a file: %v", err)
+	}
+}
+
+// journalctl stands in for the real one where there is no journal: it prints what
+// journalctl -o json prints, and obeys the cursor.
+const journalctl = `#!/bin/sh
+echo "$@" >> "$0.args"
+after=0
+for a; do case $a in --after-cursor=*) after=${a##*i=} ;; --lines=0) after=$(wc -l < "$0.journal") ;; esac; done
+tail -n +$((after + 1)) -f "$0.journal" --pid=$$ &
+trap 'kill $!' TERM EXIT
+while [ -e "$0.journal" ] && [ ! -e "$0.die" ]; do sleep 0.05; done
+rm -f "$0.die"
+`
+
+func TestJournal(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "journalctl")
+	ok(t, os.WriteFile(program, []byte(journalctl), 0o700))
+	n := 0
+	say := func(port int) {
+		n++
+		appendTo(t, program+".journal", fmt.Sprintf(`{"__CURSOR":"s=6b0;i=%d","__REALTIME_TIMESTAMP":"1795333565376279","_TRANSPORT":"kernel","PRIORITY":"4","SYSLOG_IDENTIFIER":"kernel","MESSAGE":%q}`+"\n", n, logLine(port)[strings.Index(logLine(port), "DROP"):]))
+	}
+	say(1)
+	j, err := FollowJournal(JournalOptions{Command: program, ReadOptions: ReadOptions{Ref: testRef}})
+	ok(t, err)
+	p := newTap(t, j)
+	p.quiet()
+	say(2)
+	say(3)
+	p.want("2", "3")
+	if c := j.Cursor(); c != "s=6b0;i=3" {
+		t.Errorf("cursor %q", c)
+	}
+	appendTo(t, program+".die", "") // journalctl ends, and a message comes meanwhile
+	for range 100 {
+		if _, err := os.Stat(program + ".die"); err != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	say(4)
+	p.want("4")
+	ok(t, j.Close())
+	if err := <-p.err; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("Next after Close: %v", err)
+	}
+	say(5)
+	again, err := FollowJournal(JournalOptions{Command: program, Cursor: j.Cursor(), ReadOptions: ReadOptions{Ref: testRef}})
+	ok(t, err)
+	newTap(t, again).want("5")
+	os.Remove(program + ".journal")
+	args, err := os.ReadFile(program + ".args")
+	ok(t, err)
+	for _, want := range []string{"--follow --output=json --no-pager --quiet --lines=0 _TRANSPORT=kernel", "--lines=all --after-cursor=s=6b0;i=3 _TRANSPORT=kernel", "i=4"} {
+		if !strings.Contains(string(args), want) {
+			t.Errorf("called with\n%swant %s", args, want)
+		}
+	}
+}
+
+func TestJournalMissing(t *testing.T) {
+	if _, err := FollowJournal(JournalOptions{Command: "/nonexistent/journalctl"}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("err = %v", err)
+	}
+}

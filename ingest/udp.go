@@ -1,0 +1,173 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
+)
+
+const (
+	// maxMessage is the longest message a server takes: an SPA packet has to fit
+	// into one Ethernet frame.
+	maxMessage = 1500
+	// udpBuffer is what the kernel may queue for the UDP server.
+	udpBuffer = 16 << 20
+)
+
+var errLongMessage error = badRecord("message too long")
+
+// ServerOptions are common to the servers.
+type ServerOptions struct {
+	// Problem, if not nil, is told of each malformed message.
+	Problem func(Problem)
+}
+
+// A UDPServer is a Source of the datagrams that reach a UDP port: no capture, no
+// special rights. It never answers. Events have the addresses and ports of the
+// packet and its TTL, as a capture would. Counts.Lost are the datagrams that
+// the kernel dropped because we were too slow; it is told with the next one.
+type UDPServer struct {
+	books
+	conn  *net.UDPConn
+	batch *batch
+	local netip.AddrPort
+	drops uint32 // as last told by the kernel, which wraps around
+}
+
+// ListenUDP listens on an address such as ":62201" or "192.0.2.1:62201"; without a
+// host on all addresses, IPv4 and IPv6.
+func ListenUDP(addr string, opt ServerOptions) (*UDPServer, error) {
+	a, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := net.ListenUDP("udp", a)
+	if err != nil {
+		return nil, err
+	}
+	s := &UDPServer{books: books{name: "udp " + conn.LocalAddr().String(), problem: opt.Problem}, conn: conn}
+	s.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	if err := s.prepare(); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return s, nil
+}
+
+func (s *UDPServer) prepare() error {
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := raiseBuffer(raw, udpBuffer); err != nil {
+		return err
+	}
+	e := raw.Control(func(fd uintptr) {
+		for _, o := range [][2]int{ // on an IPv4 socket those of IPv6 fail, which is fine
+			{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}, {unix.SOL_IP, unix.IP_PKTINFO}, {unix.SOL_IP, unix.IP_RECVTTL},
+			{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO}, {unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT},
+		} {
+			_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
+		}
+	})
+	// One byte more, to tell a message that is too long.
+	s.batch = newBatch(raw, maxMessage+1, s.conn.SetReadDeadline)
+	return e
+}
+
+// Next implements [Source].
+func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
+	for {
+		d, err := s.batch.next(ctx)
+		if err != nil {
+			if ctx.Err() == nil && !isClosed(err) && isSocketError(err) {
+				continue // an ICMP error that the kernel passes on
+			}
+			return closedOr(err)
+		}
+		s.bytes.Add(uint64(len(d.data)))
+		return s.enter(s.decode(d, ev))
+	}
+}
+
+func (s *UDPServer) decode(d datagram, ev *parse.Event) error {
+	ev.Reset()
+	ev.Time, ev.Origin, ev.Proto = time.Now(), parse.OriginFrame, parse.UDP
+	ev.Src, ev.Dst = sockaddr(d.from), s.local
+	s.control(d.control, ev)
+	if len(d.data) > maxMessage {
+		return errLongMessage
+	}
+	header := 28
+	if ev.Src.Addr().Is6() {
+		header = 48
+	}
+	ev.Len, ev.Payload = uint16(header+len(d.data)), d.data
+	return nil
+}
+
+// control reads the control messages of a datagram: where it was sent to, its TTL,
+// how many were dropped before it.
+func (s *UDPServer) control(b []byte, ev *parse.Event) {
+	const header = unix.SizeofCmsghdr
+	for len(b) >= header {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+		n := int(h.Len)
+		if n < header || n > len(b) {
+			return
+		}
+		data := b[header:n]
+		switch [2]int32{h.Level, h.Type} {
+		case [2]int32{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}:
+			now := binary.NativeEndian.Uint32(data)
+			s.lost.Add(uint64(now - s.drops))
+			s.drops = now
+		case [2]int32{unix.SOL_IP, unix.IP_PKTINFO}: // in_pktinfo: index, local address, destination
+			if len(data) >= unix.SizeofInet4Pktinfo {
+				ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(data[8:12])), s.local.Port())
+			}
+		case [2]int32{unix.SOL_IPV6, unix.IPV6_PKTINFO}:
+			if a := netip.AddrFrom16([16]byte(data[:16])); !a.Is4In6() {
+				ev.Dst = netip.AddrPortFrom(a, s.local.Port())
+			}
+		case [2]int32{unix.SOL_IP, unix.IP_TTL}, [2]int32{unix.SOL_IPV6, unix.IPV6_HOPLIMIT}:
+			ev.TTL = uint8(binary.NativeEndian.Uint32(data))
+		}
+		b = b[min(unix.CmsgSpace(n-header), len(b)):]
+	}
+}
+
+// sockaddr reads an address that the kernel wrote, unmapped.
+func sockaddr(from *unix.RawSockaddrAny) netip.AddrPort {
+	switch from.Addr.Family {
+	case unix.AF_INET:
+		a := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), hostOrder(a.Port))
+	case unix.AF_INET6:
+		a := (*unix.RawSockaddrInet6)(unsafe.Pointer(from))
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), hostOrder(a.Port))
+	}
+	return netip.AddrPort{}
+}
+
+func hostOrder(n uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&n))[:])
+}
+
+// Close ends a Next that waits in another goroutine.
+func (s *UDPServer) Close() error {
+	s.batch.release()
+	return s.conn.Close()
+}
+
+// LocalAddr returns the address that is listened on, its port as the system chose
+// it if none was given.
+func (s *UDPServer) LocalAddr() netip.AddrPort { return s.local }

@@ -1,0 +1,148 @@
+package ingest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"time"
+
+	"fwknopd/parse"
+)
+
+// maxFeed is the longest line of a feeder: a message with an address and a
+// protocol in front.
+const maxFeed = maxMessage + 64
+
+// DatagramSuffix is what the name of the datagram socket has more than that of the
+// stream socket; one path cannot be both.
+const DatagramSuffix = ".dgram"
+
+var (
+	errFeed     error = badRecord("not of the form address:protocol:payload")
+	errLongFeed error = badRecord("line too long")
+)
+
+// A UnixServer is a Source of messages that a local program received in its own
+// way (AUTH_MODE SOCKET, fwknop_serv): lines "address:protocol:payload", the
+// protocol being a number, over connections to a stream socket, or one per
+// datagram to a second socket beside it. It never answers.
+type UnixServer struct {
+	*mailbox
+	listener *net.UnixListener
+	packets  *net.UnixConn
+}
+
+// ListenUnix makes the sockets path and path+DatagramSuffix, for their owner only.
+// Sockets that a dead process left are replaced, those of a living one are not.
+func ListenUnix(path string, opt ServerOptions) (*UnixServer, error) {
+	for _, p := range []string{path, path + DatagramSuffix} {
+		if err := removeStale(p); err != nil {
+			return nil, err
+		}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	packets, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path + DatagramSuffix, Net: "unixgram"})
+	if err == nil {
+		err = errors.Join(os.Chmod(path, 0o600), os.Chmod(path+DatagramSuffix, 0o600))
+	}
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	s := &UnixServer{newMailbox(path, opt), l, packets}
+	s.active.Go(func() { s.accept(l, s.serve) })
+	s.active.Go(s.receive)
+	return s, nil
+}
+
+// removeStale removes a socket that nobody listens on.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil // nothing there, or bind will say what is wrong
+	}
+	if info.Mode().Type() != os.ModeSocket {
+		return fmt.Errorf("%s: exists and is no socket", path)
+	}
+	for _, network := range []string{"unix", "unixgram"} {
+		if c, err := net.Dial(network, path); err == nil {
+			c.Close()
+			return fmt.Errorf("%s: another process listens there", path)
+		}
+	}
+	return os.Remove(path)
+}
+
+// serve reads the lines of a connection; each has its two seconds.
+func (s *UnixServer) serve(c net.Conn) {
+	r := bufio.NewReaderSize(c, maxFeed)
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(connectionTime))
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			s.put(message{err: errLongFeed})
+			return
+		}
+		if len(bytes.TrimSpace(line)) > 0 && !s.put(feed(line)) || err != nil {
+			return
+		}
+	}
+}
+
+func (s *UnixServer) receive() {
+	buf := make([]byte, maxFeed+1)
+	for {
+		n, err := s.packets.Read(buf)
+		switch {
+		case isClosed(err):
+			return
+		case err != nil:
+			continue
+		case n > maxFeed:
+			s.put(message{err: errLongFeed})
+		default:
+			s.put(feed(buf[:n]))
+		}
+	}
+}
+
+// feed reads address:protocol:payload. The payload has no colon and no blank, an
+// IPv6 address has colons, so it is read from its end.
+func feed(line []byte) message {
+	line = bytes.TrimSpace(line)
+	i := bytes.LastIndexByte(line, ':')
+	if i < 0 {
+		return message{err: errFeed}
+	}
+	head, body := line[:i], line[i+1:]
+	j := bytes.LastIndexByte(head, ':')
+	if j < 0 || len(body) == 0 || len(body) > maxMessage || bytes.ContainsAny(body, " \t\x00") {
+		return message{err: errFeed}
+	}
+	src, err := netip.ParseAddr(string(bytes.Trim(head[:j], "[]")))
+	proto, err2 := strconv.ParseUint(string(head[j+1:]), 10, 8)
+	if err != nil || err2 != nil || src.Zone() != "" {
+		return message{err: errFeed}
+	}
+	ev := parse.Event{Time: time.Now(), Origin: parse.OriginFrame, Proto: parse.Proto(proto), Src: netip.AddrPortFrom(src.Unmap(), 0)}
+	return message{event: ev, body: bytes.Clone(body)}
+}
+
+// Close ends a Next that waits in another goroutine, all connections, and removes
+// the sockets.
+func (s *UnixServer) Close() error {
+	s.shut(func() {
+		s.listener.Close()
+		s.packets.Close()
+		os.Remove(s.name + DatagramSuffix)
+	})
+	return nil
+}
