@@ -168,7 +168,7 @@ func (c *Client) Flush(ctx context.Context) error {
 // Command asks to run a command. It returns when the command was accepted, not
 // when it has ended; how it ended is an [Event] of the monitor.
 func (c *Client) Command(ctx context.Context, cmd Command) error {
-	_, _, err := c.ask(ctx, "command", wireCommand{cmd.Stanza, []byte(cmd.Text), cmd.User, cmd.Src})
+	_, _, err := c.ask(ctx, "command", wireCommand{cmd.Stanza, cmd.From, []byte(cmd.Text), cmd.User, cmd.Src})
 	return err
 }
 

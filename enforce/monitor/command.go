@@ -42,7 +42,7 @@ func (m *Monitor) command(c Command) error {
 // runnable is the program for a command. Only its text comes from the request.
 func (m *Monitor) runnable(c Command) (command.Command, error) {
 	offer := m.offered()
-	limit, err := offer.Limits.Command(c.Stanza, c.Src, c.Text)
+	limit, err := offer.Limits.Command(c.Stanza, c.From, c.Text)
 	if err != nil {
 		return command.Command{}, err
 	}

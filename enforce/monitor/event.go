@@ -50,6 +50,7 @@ type Event struct {
 // A Command is what a client asks to run; all else about it is configuration.
 type Command struct {
 	Stanza int    // line of the SOURCE keyword
+	From   string // the address in front of the text, as the client wrote it; "" if there was none
 	Text   string // as the client sent it
 	User   string // the client's name, for the log
 	Src    string // the address in front of it, as the client wrote it, which CMD_REGEX may look at; or ""

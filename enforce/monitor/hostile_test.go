@@ -151,12 +151,13 @@ func TestTakenOver(t *testing.T) {
 		}
 	}
 	for name, cmd := range map[string]Command{
-		"no stanza":         {Stanza: 0, Text: "touch " + file},
-		"without commands":  {Stanza: 3, Text: "touch " + file},
-		"not matching":      {Stanza: 20, Text: "touch " + file},
-		"a second line":     {Stanza: 20, Text: "touch " + file + "\ntouch /never"},
-		"longer than text":  {Stanza: 20, Text: "touch " + strings.Repeat("a", enforce.MaxCommand) + "never"},
-		"bytes of all kind": {Stanza: 20, Text: "touch \xff\x00never"},
+		"no stanza":            {Stanza: 0, Text: "touch " + file},
+		"without commands":     {Stanza: 3, Text: "touch " + file},
+		"not matching":         {Stanza: 20, Text: "touch " + file},
+		"a second line":        {Stanza: 20, Text: "touch " + file + "\ntouch /never"},
+		"longer than text":     {Stanza: 20, Text: "touch " + strings.Repeat("a", enforce.MaxCommand) + "never"},
+		"address that is none": {Stanza: 20, From: "touch /never;", Text: "touch /never"},
+		"bytes of all kind":    {Stanza: 20, Text: "touch \xff\x00never"},
 	} {
 		if err := c.Command(ctx, cmd); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want %v", name, err, ErrRefused)
@@ -174,8 +175,8 @@ func TestTakenOver(t *testing.T) {
 	if len(r.fw.Log())+len(r.ext.Log()) != 0 || exists(file) || r.Len() != 0 || r.count(CommandRan) != 0 {
 		t.Errorf("firewall %q, external %q, ran %v", r.fw.Log(), r.ext.Log(), exists(file))
 	}
-	if n := r.count(Refused); n != 19 {
-		t.Errorf("%d refusals reported, want 19", n)
+	if n := r.count(Refused); n != 20 {
+		t.Errorf("%d refusals reported, want 20", n)
 	}
 	if err := c.Apply(ctx, ssh(1, soon)); err != nil {
 		t.Errorf("an honest request afterwards: %v", err)

@@ -3,6 +3,7 @@ package monitor
 import (
 	"context"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -14,7 +15,12 @@ import (
 	"fwknopd/enforce"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(workerMode); mode != "" {
+		runWorker(mode)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var ctx = context.Background()
 

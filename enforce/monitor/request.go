@@ -107,13 +107,14 @@ func (s *session) command(id uint64, body []byte) error {
 	if err := decode(body, &c); err != nil {
 		return err
 	}
-	s.send(answerTo(id, s.m.command(Command{c.Stanza, string(c.Text), c.User, c.Src})), nil)
+	s.send(answerTo(id, s.m.command(Command{c.Stanza, c.From, string(c.Text), c.User, c.Src})), nil)
 	return nil
 }
 
 // wireCommand keeps the text of a [Command] byte by byte: JSON strings do not.
 type wireCommand struct {
 	Stanza int    `json:"stanza"`
+	From   string `json:"from,omitempty"`
 	Text   []byte `json:"text"`
 	User   string `json:"user,omitempty"`
 	Src    string `json:"src,omitempty"`

@@ -16,6 +16,7 @@ type Worker struct {
 	Conn *net.UnixConn
 	Wait func() error // until it has ended; called once
 	Kill func() error
+	Pid  int
 }
 
 // WorkerFD is the descriptor of the socket in a process started by [Spawn].
@@ -53,7 +54,8 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	return &Worker{
 		Conn: ours,
 		Wait: func() error { return <-died },
-		Kill: func() error { return cmd.Process.Kill() },
+		Kill: cmd.Process.Kill,
+		Pid:  cmd.Process.Pid,
 	}, nil
 }
 

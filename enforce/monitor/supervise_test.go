@@ -1,0 +1,192 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+)
+
+// workerMode is the environment variable that makes this test program a worker.
+const workerMode = "MONITOR_TEST_WORKER"
+
+// runWorker plays a worker, as the mode says.
+func runWorker(mode string) {
+	if mode == "monitor" {
+		runMonitor()
+	}
+	conn, err := Parent()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if mode == "violates" {
+		conn.Write(frame(`{"id":1,"op":"exec"}`))
+		time.Sleep(time.Minute)
+	}
+	c := NewClient(conn)
+	switch mode {
+	case "dies":
+	case "lives":
+		time.Sleep(300 * time.Millisecond)
+	case "says ready":
+		c.Ready(ctx)
+	case "grants":
+		c.Ready(ctx)
+		if err := c.Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	case "hangs up":
+		c.Close()
+		time.Sleep(time.Minute)
+	case "obeys":
+		c.Ready(ctx)
+		<-c.Done()
+		os.Exit(0)
+	case "stays":
+		c.Ready(ctx)
+		time.Sleep(time.Minute)
+	}
+	os.Exit(7)
+}
+
+// runMonitor starts a worker, says which, and waits to be killed.
+func runMonitor() {
+	w, err := Spawn(workerCommand("stays"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	m, err := New(ctx, Config{Firewall: new(enforce.Recorder), Offer: offers})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	m.serve(ctx, w.Conn, worker, func() { fmt.Println(w.Pid) })
+	os.Exit(1)
+}
+
+func workerCommand(mode string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), workerMode+"="+mode)
+	return cmd
+}
+
+// workers starts one for each mode, the last for all that follow.
+func workers(modes ...string) (start func() (*Worker, error), starts *int) {
+	starts = new(int)
+	return func() (*Worker, error) {
+		mode := modes[min(*starts, len(modes)-1)]
+		*starts++
+		if mode == "does not start" {
+			return nil, os.ErrPermission
+		}
+		return Spawn(workerCommand(mode))
+	}, starts
+}
+
+func TestSupervise(t *testing.T) {
+	const interval = 250 * time.Millisecond
+	for _, c := range []struct {
+		modes    string
+		restarts string        // what WorkerStarted counts
+		pauses   time.Duration // between them, and lives, at least
+		died     string
+	}{
+		{"dies", "[0 1 2 3]", 2 * interval, "exit status 7"},
+		{"does not start", "[]", 2 * interval, "permission denied"},
+		{"lives,lives,dies", "[0 1 1 2 3]", 600*time.Millisecond + 2*interval, "exit status 7"},
+		{"says ready,says ready,says ready,dies", "[0 1 1 1 2 3]", 2 * interval, "exit status 7"},
+		{"violates", "[0 1 2 3]", 2 * interval, ErrProtocol.Error()},
+	} {
+		r := newRig(t)
+		start, starts := workers(strings.Split(c.modes, ",")...)
+		begin := time.Now()
+		err := r.Supervise(ctx, Supervision{Start: start, Interval: interval, Retries: 3})
+		took := time.Since(begin)
+		r.events.drain()
+		if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+2*time.Second {
+			t.Errorf("%s: %v after %v", c.modes, err, took)
+		}
+		var counts []int
+		for _, ev := range r.of(WorkerStarted) {
+			counts = append(counts, ev.Count)
+		}
+		if fmt.Sprint(counts) != c.restarts || r.count(WorkerDied) != *starts || r.count(WorkerGaveUp) != 1 {
+			t.Errorf("%s: restarts %v, want %s; %d died, %d gave up", c.modes, counts, c.restarts, r.count(WorkerDied), r.count(WorkerGaveUp))
+		}
+	}
+}
+
+// TestGrantsOutliveWorkers: they are looked after when the worker is dead and the
+// monitor has given up.
+func TestGrantsOutliveWorkers(t *testing.T) {
+	r := newRig(t)
+	ready := 0
+	start, _ := workers("grants", "dies")
+	err := r.Supervise(ctx, Supervision{Start: start, Interval: 10 * time.Millisecond, Retries: 1, Ready: func() { ready++ }})
+	if !errors.Is(err, ErrGaveUp) || ready != 1 {
+		t.Fatalf("%v, ready %d times", err, ready)
+	}
+	g := ssh(1, time.Time{})
+	if !r.isOpen(t, g) {
+		t.Fatal("not open")
+	}
+	r.fw.Disturb()
+	time.Sleep(200 * time.Millisecond)
+	if !r.isOpen(t, g) {
+		t.Error("not repaired")
+	}
+}
+
+// TestSuperviseEnds: with ctx, the worker ends by itself if it obeys.
+func TestSuperviseEnds(t *testing.T) {
+	r := newRig(t)
+	ctx, cancel := context.WithCancel(ctx)
+	start, _ := workers("obeys")
+	begin := time.Now()
+	err := r.Supervise(ctx, Supervision{Start: start, Ready: cancel})
+	if !errors.Is(err, context.Canceled) || time.Since(begin) > 2*time.Second || r.count(WorkerDied) != 0 {
+		t.Errorf("%v after %v, events %+v", err, time.Since(begin), r.all)
+	}
+}
+
+// TestWorkerDiesWithMonitor: also when the monitor is killed.
+func TestWorkerDiesWithMonitor(t *testing.T) {
+	cmd := workerCommand("monitor")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 32)
+	n, err := out.Read(buf)
+	pid, convErr := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+	if err != nil || convErr != nil {
+		t.Fatalf("%q, %v", buf[:n], err)
+	}
+	if err := unix.Kill(pid, 0); err != nil {
+		t.Fatalf("worker %d: %v", pid, err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for range 200 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z") {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Errorf("worker %d lives", pid)
+}
