@@ -15,6 +15,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/daemon"
 )
 
 // Exit codes of the command line contract.
@@ -30,6 +31,9 @@ const version = "0.1.0"
 var revision = "unknown"
 
 func main() {
+	if daemon.IsWorker() {
+		os.Exit(daemon.Worker())
+	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -66,6 +70,5 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case o.ParseConfig:
 		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
 	}
-	fmt.Fprintln(stderr, "fwknopd: nothing to do (see fwknopd --help)")
-	return exitUsage
+	return daemon.Run(o, version, stderr)
 }

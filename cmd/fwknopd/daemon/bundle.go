@@ -1,0 +1,113 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/policy/conf"
+)
+
+// A bundle is what the worker, who may read nothing, is told: every file of the
+// configuration as the monitor read it. The worker loads them with the same code,
+// and so comes to the same configuration.
+type bundle struct {
+	Options    config.Options
+	Files      map[string]heldFile
+	Folders    map[string][]string
+	Keys       []heldKeys // of the stanzas with a GPG part, in reading order
+	Signatures []byte     // P0F_FILE; nil: our own
+	Limit      int        // -C; 0: none
+	Verbose    int
+	Test       bool
+}
+
+// A heldFile is the outcome of one read.
+type heldFile struct {
+	Data []byte
+	Info conf.FileInfo
+	Err  string
+	Gone bool // Err is fs.ErrNotExist
+}
+
+// holding is a conf.FS that remembers what another one said.
+type holding struct {
+	conf.FS
+	b *bundle
+}
+
+// Read implements conf.FS.
+func (h holding) Read(name string) ([]byte, conf.FileInfo, error) {
+	data, info, err := h.FS.Read(name)
+	f := heldFile{Data: data, Info: info}
+	if err != nil {
+		f.Err, f.Gone = err.Error(), errors.Is(err, fs.ErrNotExist)
+	}
+	h.b.Files[name] = f
+	return data, info, err
+}
+
+// List implements conf.FS.
+func (h holding) List(dir string) ([]string, error) {
+	names, err := h.FS.List(dir)
+	if err == nil {
+		h.b.Folders[dir] = names
+	}
+	return names, err
+}
+
+// held is the conf.FS of the worker.
+type held struct{ b *bundle }
+
+// Read implements conf.FS.
+func (h held) Read(name string) ([]byte, conf.FileInfo, error) {
+	f, ok := h.b.Files[name]
+	switch {
+	case !ok:
+		return nil, conf.FileInfo{}, fmt.Errorf("%s: not handed over by the monitor", name)
+	case f.Gone:
+		return nil, conf.FileInfo{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	case f.Err != "":
+		return nil, conf.FileInfo{}, errors.New(f.Err)
+	}
+	return f.Data, f.Info, nil
+}
+
+// List implements conf.FS.
+func (h held) List(dir string) ([]string, error) {
+	names, ok := h.b.Folders[dir]
+	if !ok {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
+	}
+	return names, nil
+}
+
+// file is the bundle as the worker gets it: an anonymous file that nobody can
+// change any more.
+func (b *bundle) file() (*os.File, error) {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.MemfdCreate("fwknopd configuration", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "configuration")
+	if _, err = f.Write(text); err == nil {
+		_, err = f.Seek(0, 0)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,69 @@
+// Package daemon is the program that runs: it watches what reaches the host and
+// opens the firewall for those who may.
+//
+// It is two processes of one binary. The monitor (root) reads the configuration,
+// owns the firewall, logs and mails; the worker (nobody in particular) reads
+// packets. The worker gets its configuration, its digest file and its sockets from
+// the monitor, and can ask it for what access.conf offers anybody, no more. With
+// --test both are goroutines of one process and there is no firewall.
+//
+// Entry points: [Run], and [Worker] if [IsWorker] says so.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/pidfile"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK     = 0
+	exitError  = 1
+	exitConfig = 78
+)
+
+// Run is `fwknopd` without an action. It returns the exit code.
+func Run(o *cli.Options, version string, stderr io.Writer) int {
+	s, problems := prepare(o)
+	config.Print(stderr, problems)
+	if problems.Failed() {
+		return exitConfig
+	}
+	fail := func(err error) int {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	if os.Geteuid() != 0 && !o.Test {
+		return fail(errors.New("only root can open the firewall; --test decides and opens nothing"))
+	}
+	if err := refuseSecond(s); err != nil {
+		return fail(err)
+	}
+	if background(o) {
+		return detach(stderr)
+	}
+	k := newKeeper(o, s, version, stderr)
+	if err := k.run(context.Background()); err != nil {
+		k.die("%v", err)
+		announce(err)
+		return exitError
+	}
+	return exitOK
+}
+
+// refuseSecond finds a daemon that runs, before anything is done.
+func refuseSecond(s *setup) error {
+	path := s.Values.Path("FWKNOP_PID_FILE")
+	pid, err := pidfile.Owner(path)
+	if err != nil || pid == 0 { // whatever is wrong with it, Create will say so
+		return nil
+	}
+	return &pidfile.RunningError{Path: path, PID: pid}
+}

@@ -1,0 +1,253 @@
+package daemon
+
+import (
+	"encoding/json"
+	"net/netip"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/command"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/monitor"
+)
+
+// An eventLog is a file of JSON objects, one a line: the decisions as replay prints
+// them, and what became of them in the firewall.
+type eventLog struct {
+	mu   sync.Mutex
+	path string
+	file *os.File // nil: none
+	sick bool     // the last write failed
+	say  func(m mood, format string, args ...any)
+}
+
+// open begins to write to path, anew if it was renamed; "" for no log.
+func (e *eventLog) open(path string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file != nil {
+		e.file.Close()
+		e.file = nil
+	}
+	e.path, e.sick = path, false
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		e.say(bad, "no event log: %v", err)
+		return
+	}
+	e.file = f
+}
+
+// write appends one object.
+func (e *eventLog) write(object []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file == nil {
+		return
+	}
+	line := make([]byte, 0, len(object)+1)
+	_, err := e.file.Write(append(append(line, object...), '\n'))
+	if err != nil && !e.sick {
+		e.say(bad, "event log: %v", err)
+	}
+	e.sick = err != nil
+}
+
+// An eventLine is the form of what the monitor reports; that of decisions is the
+// same where they have the same to say.
+type eventLine struct {
+	V         int        `json:"v"`
+	Timestamp string     `json:"timestamp"`
+	Type      string     `json:"event_type"`
+	Verdict   string     `json:"verdict,omitempty"`
+	Error     string     `json:"error,omitempty"`
+	Stanza    int        `json:"stanza,omitempty"`
+	User      string     `json:"user,omitempty"`
+	Src       string     `json:"src_ip,omitempty"`
+	Grant     *grantLine `json:"grant,omitempty"`
+	Command   string     `json:"command,omitempty"`
+	Status    *int       `json:"status,omitempty"`
+	Output    string     `json:"output,omitempty"`
+	TimedOut  bool       `json:"timed_out,omitempty"`
+	TookS     float64    `json:"took_s,omitempty"`
+	Count     int        `json:"count,omitempty"`
+	StepS     float64    `json:"step_s,omitempty"`
+}
+
+type grantLine struct {
+	Src      string   `json:"src"`
+	Ports    []string `json:"ports"`
+	Expires  string   `json:"expires,omitempty"`
+	Dst      string   `json:"dst,omitempty"`
+	Output   bool     `json:"output,omitempty"`
+	Forward  string   `json:"forward,omitempty"`
+	Local    bool     `json:"local,omitempty"`
+	SNAT     string   `json:"snat,omitempty"`
+	External []string `json:"external,omitempty"`
+}
+
+func lineOf(g *enforce.Grant) *grantLine {
+	l := &grantLine{Src: g.Src.String(), Ports: []string{}, Output: g.Output}
+	if g.All {
+		l.Ports = append(l.Ports, "all")
+	}
+	for _, p := range g.Ports {
+		l.Ports = append(l.Ports, p.String())
+	}
+	if !g.Expires.IsZero() {
+		l.Expires = g.Expires.UTC().Format(time.RFC3339)
+	}
+	l.Dst = text(g.Dst)
+	if n := g.NAT; n != nil {
+		l.Forward, l.Local, l.SNAT = "any", n.Local, text(n.SNAT)
+		if n.Target.IsValid() {
+			l.Forward = n.Target.String()
+		}
+		if n.Masquerade {
+			l.SNAT = "masquerade"
+		}
+	}
+	if g.External != nil {
+		l.External = g.External.Open
+	}
+	return l
+}
+
+func text(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// happened writes down what the monitor did: one line to read, one object.
+func (k *keeper) happened(ev monitor.Event) {
+	k.events.write(encode(&ev))
+	what, until := grantText(&ev.Grant), ending(&ev.Grant)
+	who := client(ev.Grant.Stanza, ev.Grant.User)
+	switch ev.Kind {
+	case monitor.Granted:
+		k.mark("Added access rule to %s for %s -> %s, expires at %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))
+		k.alert(good, "opened %s%s%s", what, until, who)
+	case monitor.Extended:
+		k.say(good, "extended %s%s%s", what, until, who)
+	case monitor.Adopted:
+		k.say(good, "took over %s%s%s", what, until, who)
+	case monitor.Expired:
+		k.mark("Removed rule from %s for %s -> %s with expire time of %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))
+		k.alert(good, "closed %s: its time is over%s", what, who)
+	case monitor.Revoked:
+		k.alert(good, "closed %s on request%s", what, who)
+	case monitor.Repaired:
+		k.alert(bad, "opened %s again%s: another program had closed it%s", what, until, who)
+	case monitor.Postponed:
+		k.say(good, "keeps %s open for a connection%s", what, who)
+	case monitor.Refused:
+		k.alert(bad, "refused what the worker asked for: %s%s: %v%s", what, commandText(&ev.Command), ev.Err, who)
+	case monitor.Failed:
+		k.alert(bad, "firewall: %s%v%s", prefix(&ev.Grant), ev.Err, who)
+	case monitor.Contested:
+		k.alert(bad, "another program removes what we open, again and again: %v", ev.Err)
+	case monitor.ClockStep:
+		k.say(bad, "the clock was set by %v; what is open ends no later for it", ev.Step)
+	case monitor.CommandRan:
+		k.commandRan(&ev)
+	case monitor.WorkerStarted:
+		if ev.Count > 0 {
+			k.alert(bad, "restarted the worker on %s (%d)", hostname(), ev.Count)
+		}
+	case monitor.WorkerDied:
+		k.workerDied(ev.Err)
+	case monitor.WorkerGaveUp:
+		k.die("could not restart the worker on %s, tried %d times: %v. Exiting when all is closed.", hostname(), ev.Count, ev.Err)
+	case monitor.Violation:
+		k.alert(bad, "the worker broke the protocol and was cut off: %v", ev.Err)
+	case monitor.Lost:
+		k.say(bad, "%d events were lost, the log was too slow", ev.Count)
+	}
+}
+
+func (k *keeper) commandRan(ev *monitor.Event) {
+	how := "ended with " + strconv.Itoa(ev.Result.Status)
+	switch {
+	case ev.Err != nil:
+		how = "could not be started: " + ev.Err.Error()
+	case ev.Result.TimedOut:
+		how = "took too long and was killed"
+	}
+	k.alert(good, "command%s %s%s: %s", commandText(&ev.Command), how, client(ev.Command.Stanza, ev.Command.User), ev.Result.Output)
+}
+
+func encode(ev *monitor.Event) []byte {
+	l := eventLine{V: 1, Timestamp: ev.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Type: "grant", Verdict: string(ev.Kind),
+		Count: ev.Count, StepS: ev.Step.Seconds()}
+	if ev.Err != nil {
+		l.Error = ev.Err.Error()
+	}
+	if ev.Grant.Src.IsValid() {
+		l.Stanza, l.User, l.Src, l.Grant = ev.Grant.Stanza, ev.Grant.User, ev.Grant.Src.String(), lineOf(&ev.Grant)
+	}
+	switch ev.Kind {
+	case monitor.CommandRan:
+		l.Type, l.Verdict = "command", "command"
+		l.Status, l.Output, l.TimedOut, l.TookS = &ev.Result.Status, ev.Result.Output, ev.Result.TimedOut, ev.Result.Took.Seconds()
+	case monitor.WorkerStarted, monitor.WorkerDied, monitor.WorkerGaveUp, monitor.Violation:
+		l.Type = "worker"
+	case monitor.ClockStep, monitor.Contested, monitor.Lost:
+		l.Type = "monitor"
+	}
+	if c := ev.Command; c.Stanza != 0 {
+		l.Stanza, l.User, l.Command, l.Src = c.Stanza, c.User, c.Text, c.Src
+	}
+	object, err := json.Marshal(l)
+	if err != nil {
+		return []byte("{}") // numbers and strings always encode
+	}
+	return object
+}
+
+// chainOf names the chain that a grant stands in, for the lines of the 2.6 daemon.
+func (k *keeper) chainOf(g *enforce.Grant) string {
+	if k.fw == nil {
+		return "external"
+	}
+	if k.fw.Name != "iptables" {
+		return k.fw.Name
+	}
+	role, keyword := iptables.Input, "IPT_INPUT_ACCESS"
+	if g.NAT != nil && !g.NAT.Local {
+		role, keyword = iptables.Forward, "IPT_FORWARD_ACCESS"
+	}
+	if c := k.setup.Values.Chain(keyword); c.To != "" {
+		return c.To
+	}
+	return iptables.Defaults[role].To
+}
+
+// externalRan tells how a configured command ended.
+func (k *keeper) externalRan(g enforce.Grant, opening bool, result command.Result, err error) {
+	verb, argv := "closing", g.External.Close
+	if opening {
+		verb, argv = "opening", g.External.Open
+	}
+	how := "ended with " + strconv.Itoa(result.Status)
+	switch {
+	case err != nil:
+		how = "could not be started: " + err.Error()
+	case result.TimedOut:
+		how = "took too long and was killed"
+	}
+	m := good
+	if err != nil || result.TimedOut || result.Status != 0 {
+		m = bad
+	}
+	k.say(m, "%s command %q %s%s %s", verb, argv, how, client(g.Stanza, g.User), result.Output)
+}

@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+)
+
+// everywhere is what a client may name as its own address in a message.
+var everywhere = []netip.Prefix{
+	netip.PrefixFrom(netip.IPv4Unspecified(), 0),
+	netip.PrefixFrom(netip.IPv6Unspecified(), 0),
+}
+
+// compile says what the stanzas offer, in the words of the privileged side. It may
+// offer more than the engine grants, where only the packet shows the difference,
+// and never less.
+func compile(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
+	var l enforce.Limits
+	for i := range access.Stanzas {
+		st := &access.Stanzas[i]
+		if st.Shadow {
+			continue
+		}
+		a, err := allowance(s, st)
+		if err != nil {
+			return l, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
+		}
+		l.Stanzas = append(l.Stanzas, a)
+	}
+	return l, nil
+}
+
+func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
+	a := enforce.Allowance{
+		Stanza:      st.Pos.Line,
+		Source:      everywhere,
+		AnyPort:     st.OpenPortsAny || st.PermitClientPorts || st.Mode == conf.ModeEncrypted,
+		Ports:       ports(st.OpenPorts),
+		Denied:      ports(st.RestrictPorts),
+		Destination: s.DestinationRule,
+		Output:      s.Output && (st.OutputAccess || s.CSyntax),
+		MaxLifetime: longest(st),
+		Permanent:   st.AccessTimeout == 0,
+	}
+	if len(s.Blacklist.Exclude) == 0 {
+		a.Exclude = s.Blacklist.Include
+	}
+	if st.Mode == conf.ModeShared { // who knocks is who gets in
+		a.Source, a.Exclude = st.Source.Include, append(a.Exclude[:len(a.Exclude):len(a.Exclude)], st.Source.Exclude...)
+	}
+	if st.Mode != conf.ModeSPA {
+		// What is denied counts for the port in the sequence, not for OPEN_PORTS.
+		a.Denied = slices.DeleteFunc(a.Denied, func(p enforce.Port) bool { return slices.Contains(a.Ports, p) })
+		return a, nil
+	}
+	if st.DisableAccess {
+		a = enforce.Allowance{Stanza: a.Stanza}
+	} else {
+		offerNAT(&a, s, st)
+	}
+	if st.CmdExec {
+		a.Commands = commands(s, st)
+	}
+	var err error
+	a.External, err = policy.ExternalLimits(st, s)
+	return a, err
+}
+
+func ports(list []conf.Port) []enforce.Port {
+	out := make([]enforce.Port, len(list))
+	for i, p := range list {
+		out[i] = enforce.Port(p)
+	}
+	return out
+}
+
+// longest is the longest life of a grant: the stanza's, or what a client may ask
+// for.
+func longest(st *conf.Stanza) time.Duration {
+	d := max(st.AccessTimeout, st.CycleTimer)
+	if st.PermitClientTimeout {
+		d = max(d, st.MaxAccessTimeout)
+	}
+	return d
+}
+
+// offerNAT adds the translations: those that are forced, or those that may be asked
+// for.
+func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
+	forced := st.ForwardAll || st.ForceNAT.IsValid()
+	asked := s.Forwarding && (!st.ForwardAccessNeeded || st.ForwardAccess)
+	switch {
+	case forced && (s.Forwarding || s.LocalNAT):
+		a.All = st.ForwardAll
+		if to := st.ForceNAT.Addr(); to.IsValid() && !to.IsUnspecified() {
+			a.Targets = []netip.AddrPort{st.ForceNAT}
+		}
+	case !forced && (asked || s.LocalNAT):
+		a.TargetNets, a.TargetExclude = everywhere, st.InternalNets.Exclude
+		if !st.InternalNets.IsZero() {
+			a.TargetNets = st.InternalNets.Include
+		}
+		a.Local, a.LocalOnly = s.LocalNAT, !asked
+	default:
+		return
+	}
+	a.NoDNAT = st.DisableDNAT
+	switch {
+	case st.ForceSNAT.IsValid():
+		a.SNAT = []netip.Addr{st.ForceSNAT}
+	case st.ForceMasquerade:
+		a.Masquerade = true
+	case s.SNAT && s.SNATAddr.IsValid():
+		a.SNAT = []netip.Addr{s.SNATAddr}
+	case s.SNAT:
+		a.Masquerade = true
+	}
+}
+
+func commands(s *conf.Server, st *conf.Stanza) *enforce.CommandLimit {
+	return &enforce.CommandLimit{
+		Regexp: st.CmdRegex,
+		User:   st.CmdUser, Group: st.CmdGroup,
+		Sudo: st.CmdSudo, SudoUser: st.CmdSudoUser, SudoGroup: st.CmdSudoGroup,
+		Shell:   st.CmdShell,
+		Timeout: s.CmdTimeout,
+	}
+}

@@ -1,0 +1,154 @@
+package daemon
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+)
+
+// What the worker has to tell goes through a pipe, one line each: a letter, then
+// the text. The monitor believes none of it and bounds all of it.
+const (
+	recordGood   = 'i' // a message
+	recordBad    = 'w' // a warning
+	recordAlert  = 'a' // a message to mail as well
+	recordMark   = 'm' // a line that scripts for the 2.6 daemon wait for
+	recordDetail = 'd' // for -v -v alone
+	recordEvent  = 'e' // a line of the event log
+
+	maxRecord  = 16 << 10
+	maxRecords = 1024 // that may wait
+	// recordRate and recordBurst bound what a worker gets written, a second and at once.
+	recordRate  = 2000
+	recordBurst = 5000
+)
+
+// recordsFD is the descriptor of the pipe in the worker, behind monitor.WorkerFD.
+const recordsFD = 4
+
+// records is the worker's end. What cannot be written in time is dropped and
+// counted: decisions do not wait for logs.
+type records struct {
+	lines chan []byte
+	lost  atomic.Uint64
+	done  chan struct{}
+}
+
+func newRecords(w io.WriteCloser) *records {
+	r := &records{lines: make(chan []byte, maxRecords), done: make(chan struct{})}
+	go r.run(w)
+	return r
+}
+
+func (r *records) run(w io.WriteCloser) {
+	defer close(r.done)
+	defer w.Close()
+	out := bufio.NewWriterSize(w, 32<<10)
+	for line := range r.lines {
+		out.Write(line)
+		if len(r.lines) > 0 {
+			continue
+		}
+		if n := r.lost.Swap(0); n > 0 {
+			fmt.Fprintf(out, "%c%d messages were lost, the log was too slow\n", recordBad, n)
+		}
+		if out.Flush() != nil {
+			break
+		}
+	}
+	for range r.lines { // nobody listens any more
+	}
+}
+
+// put queues a record; text must not hold a newline.
+func (r *records) put(kind byte, text []byte) {
+	line := make([]byte, 0, len(text)+2)
+	line = append(append(append(line, kind), text...), '\n')
+	select {
+	case r.lines <- line:
+	default:
+		r.lost.Add(1)
+	}
+}
+
+func (r *records) putf(kind byte, format string, args ...any) {
+	r.put(kind, []byte(clean(fmt.Sprintf(format, args...))))
+}
+
+// close waits until all is written, or nobody reads.
+func (r *records) close() {
+	close(r.lines)
+	<-r.done
+}
+
+// relay takes what a worker says until it ends.
+func (k *keeper) relay(from io.ReadCloser) {
+	defer from.Close()
+	in := bufio.NewReaderSize(from, maxRecord)
+	budget := budget{rate: recordRate, burst: recordBurst}
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return // its end, or a line that no worker of ours writes
+		}
+		if lost := budget.take(time.Now()); lost > 0 {
+			k.say(bad, "%d messages of the worker were left out, it says too much", lost)
+		} else if lost < 0 {
+			continue
+		}
+		if len(line) > 2 {
+			k.record(line[0], line[1:len(line)-1])
+		}
+	}
+}
+
+func (k *keeper) record(kind byte, text []byte) {
+	switch kind {
+	case recordGood:
+		k.say(good, "%s", text)
+	case recordBad:
+		k.say(bad, "%s", text)
+	case recordAlert:
+		k.alert(bad, "%s", text)
+	case recordMark:
+		k.mark("%s", text)
+	case recordDetail:
+		if k.verbose > 1 {
+			k.say(good, "%s", text)
+		}
+	case recordEvent:
+		if json.Valid(text) {
+			k.events.write(text)
+		}
+	}
+}
+
+// A budget lets a burst through and after that a rate.
+type budget struct {
+	rate, burst float64
+	left        float64
+	last        time.Time
+	lost        int
+}
+
+// take asks for one: -1 refuses it, 0 grants it, more grants it and says how many
+// were refused before.
+func (b *budget) take(now time.Time) int {
+	if b.last.IsZero() {
+		b.left = b.burst
+	} else {
+		b.left = min(b.burst, b.left+b.rate*now.Sub(b.last).Seconds())
+	}
+	b.last = now
+	if b.left < 1 {
+		b.lost++
+		return -1
+	}
+	b.left--
+	lost := b.lost
+	b.lost = 0
+	return lost
+}

@@ -1,0 +1,250 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/syslog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/enforce/command"
+)
+
+// A mood is how bad a message is, in the signs of the 1.9 daemon.
+type mood string
+
+const (
+	good  mood = "[+]"
+	bad   mood = "[-]"
+	fatal mood = "[*]"
+)
+
+// What mail and messages may cost.
+const (
+	maxMessage  = 4096
+	mailTimeout = 30 * time.Second
+	mailBurst   = 10 // mails that may wait; more are left out
+	mailPause   = 2 * time.Second
+)
+
+// A speaker is where the daemon says what it does: the terminal, the system log,
+// mail. Its methods may be called from several goroutines.
+type speaker struct {
+	terminal io.Writer // nil in the background
+	verbose  int
+	marks    bool // of a 2.6 daemon: its lines go to the terminal too
+
+	mu       sync.Mutex
+	log      *syslog.Writer // nil: none
+	priority syslog.Priority
+	mails    chan string // nil: none
+	errDir   string
+	version  string
+}
+
+// newSpeaker follows SYSLOG_*, ALERTING_METHODS and EMAIL_ADDRESSES. The system log
+// may be missing; mail may be too.
+func newSpeaker(l *config.Loaded, terminal io.Writer, useSyslog bool, version string) *speaker {
+	s := &speaker{terminal: terminal, verbose: l.Values.Int("VERBOSE"), marks: l.Server.CSyntax, version: version}
+	s.configure(l, useSyslog)
+	return s
+}
+
+func (s *speaker) configure(l *config.Loaded, useSyslog bool) {
+	v := l.Values
+	mail, sys := true, useSyslog
+	for _, word := range v.List("ALERTING_METHODS") {
+		switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word)) {
+		case "noemail", "nomail":
+			mail = false
+		case "nosyslog":
+			sys = false
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errDir = v.Path("FWKNOP_ERR_DIR")
+	if s.log != nil {
+		s.log.Close()
+		s.log = nil
+	}
+	if sys {
+		s.priority = severities[v.String("SYSLOG_PRIORITY")]
+		facility := facilities[v.String("SYSLOG_FACILITY")]
+		if w, err := syslog.New(facility|s.priority, v.String("SYSLOG_IDENTITY")); err == nil {
+			s.log = w
+		}
+	}
+	if s.mails != nil {
+		close(s.mails)
+		s.mails = nil
+	}
+	if m := newMailer(l); mail && m != nil {
+		s.mails = make(chan string, mailBurst)
+		go m.run(s.mails)
+	}
+}
+
+// say tells of an ordinary event.
+func (s *speaker) say(m mood, format string, args ...any) { s.tell(m, false, format, args...) }
+
+// alert is say for what the administrator should get by mail too.
+func (s *speaker) alert(m mood, format string, args ...any) { s.tell(m, true, format, args...) }
+
+func (s *speaker) tell(m mood, mail bool, format string, args ...any) {
+	text := clean(fmt.Sprintf(format, args...))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.terminal != nil {
+		fmt.Fprintf(s.terminal, "%s %s\n", m, text)
+	}
+	if s.log != nil {
+		s.toSyslog(m, text)
+	}
+	if mail && s.mails != nil {
+		select {
+		case s.mails <- string(m) + " " + text:
+		default:
+		}
+	}
+	if m == bad {
+		s.lastWords("fwknopd.warn", text)
+	}
+}
+
+// mark prints a line that scripts for the 2.6 daemon wait for.
+func (s *speaker) mark(format string, args ...any) {
+	if s.marks {
+		s.say(good, format, args...)
+	}
+}
+
+func (s *speaker) toSyslog(m mood, text string) {
+	var err error
+	switch line := string(m) + " " + text; {
+	case m == fatal:
+		err = s.log.Crit(line)
+	case m == bad && s.priority > syslog.LOG_WARNING:
+		err = s.log.Warning(line)
+	default:
+		_, err = s.log.Write([]byte(line))
+	}
+	if err != nil && s.terminal != nil {
+		fmt.Fprintf(s.terminal, "%s syslog: %v\n", bad, err)
+	}
+}
+
+// die notes why the daemon ends, for who comes later.
+func (s *speaker) die(format string, args ...any) {
+	text := clean(fmt.Sprintf(format, args...))
+	s.tell(fatal, true, "%s", text)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastWords("fwknopd.die", text)
+}
+
+// lastWords appends to a file of FWKNOP_ERR_DIR. That it cannot be written is
+// nothing to die of.
+func (s *speaker) lastWords(name, text string) {
+	if s.errDir == "" {
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(s.errDir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%s fwknopd v%s pid: %d %s\n", time.Now().Format(time.ANSIC), s.version, os.Getpid(), text)
+}
+
+// close waits for nothing: mails that are under way go on.
+func (s *speaker) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.log != nil {
+		s.log.Close()
+		s.log = nil
+	}
+	if s.mails != nil {
+		close(s.mails)
+		s.mails = nil
+	}
+}
+
+// clean keeps control characters out of terminals and logs, and messages short.
+func clean(text string) string {
+	if len(text) > maxMessage {
+		text = text[:maxMessage] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// A mailer sends one message a mail: all of it is in the subject.
+type mailer struct {
+	sendmail, mail string
+	to             []string
+	host           string
+}
+
+func newMailer(l *config.Loaded) *mailer {
+	v := l.Values
+	host, _ := os.Hostname()
+	m := &mailer{to: v.List("EMAIL_ADDRESSES"), host: cmp.Or(v.String("HOSTNAME"), host),
+		sendmail: firewall.Program(v.Path("sendmailCmd")), mail: firewall.Program(v.Path("mailCmd"))}
+	if len(m.to) == 0 || m.sendmail == "" && m.mail == "" {
+		return nil
+	}
+	return m
+}
+
+func (m *mailer) run(texts <-chan string) {
+	for text := range texts {
+		m.send(text)
+		time.Sleep(mailPause)
+	}
+}
+
+func (m *mailer) send(text string) {
+	subject := strings.ReplaceAll(text, `"`, "")
+	if sign, rest, ok := strings.Cut(subject, " "); ok {
+		subject = sign + " " + m.host + " fwknopd: " + rest
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mailTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, m.mail, append([]string{"-s", subject}, m.to...)...)
+	if m.sendmail != "" {
+		cmd = exec.CommandContext(ctx, m.sendmail, "-t")
+		cmd.Stdin = strings.NewReader(fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject))
+	}
+	cmd.Env, cmd.WaitDelay = command.Plain, time.Second
+	_ = cmd.Run() // nobody is left to be told
+}
+
+var facilities = map[string]syslog.Priority{
+	"LOG_DAEMON": syslog.LOG_DAEMON, "LOG_AUTH": syslog.LOG_AUTH, "LOG_AUTHPRIV": syslog.LOG_AUTHPRIV, "LOG_CRON": syslog.LOG_CRON,
+	"LOG_FTP": syslog.LOG_FTP, "LOG_KERN": syslog.LOG_KERN, "LOG_LPR": syslog.LOG_LPR, "LOG_MAIL": syslog.LOG_MAIL,
+	"LOG_NEWS": syslog.LOG_NEWS, "LOG_SYSLOG": syslog.LOG_SYSLOG, "LOG_USER": syslog.LOG_USER, "LOG_UUCP": syslog.LOG_UUCP,
+	"LOG_LOCAL0": syslog.LOG_LOCAL0, "LOG_LOCAL1": syslog.LOG_LOCAL1, "LOG_LOCAL2": syslog.LOG_LOCAL2, "LOG_LOCAL3": syslog.LOG_LOCAL3,
+	"LOG_LOCAL4": syslog.LOG_LOCAL4, "LOG_LOCAL5": syslog.LOG_LOCAL5, "LOG_LOCAL6": syslog.LOG_LOCAL6, "LOG_LOCAL7": syslog.LOG_LOCAL7,
+}
+
+var severities = map[string]syslog.Priority{
+	"LOG_EMERG": syslog.LOG_EMERG, "LOG_ALERT": syslog.LOG_ALERT, "LOG_CRIT": syslog.LOG_CRIT, "LOG_ERR": syslog.LOG_ERR,
+	"LOG_WARNING": syslog.LOG_WARNING, "LOG_NOTICE": syslog.LOG_NOTICE, "LOG_INFO": syslog.LOG_INFO, "LOG_DEBUG": syslog.LOG_DEBUG,
+}

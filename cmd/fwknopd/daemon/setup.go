@@ -1,0 +1,165 @@
+package daemon
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/crypt"
+)
+
+// A setup is a configuration as the monitor uses it.
+type setup struct {
+	*config.Loaded
+	bundle *bundle
+	offer  monitor.Offer
+}
+
+// prepare reads and checks the configuration. It is usable only if the problems
+// hold no error.
+func prepare(o *cli.Options) (*setup, conf.Problems) {
+	opts := config.FromFlags(o)
+	opts.Config = opts.Main()
+	b := &bundle{
+		Options: opts, Files: make(map[string]heldFile), Folders: make(map[string][]string),
+		Limit: o.PacketLimit, Verbose: o.Verbose, Test: o.Test,
+	}
+	opts.FS = holding{config.Disk{}, b}
+	l, problems := config.Load(opts)
+	if problems.Failed() {
+		return nil, problems
+	}
+	problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
+	s := &setup{Loaded: l, bundle: b}
+	b.Verbose = max(b.Verbose, l.Values.Int("VERBOSE"))
+	if err := s.complete(); err != nil {
+		problems = append(problems, conf.Problem{Text: err.Error()})
+	}
+	return s, problems
+}
+
+// complete fetches what is not in the configuration files themselves.
+func (s *setup) complete() error {
+	if name := s.Server.P0fFile; name != "" && wantsSystems(s.Loaded) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		s.bundle.Signatures = text
+	}
+	limits, err := compile(s.Server, s.Access)
+	if err != nil {
+		return err
+	}
+	s.offer.Limits = limits
+	s.offer.Passwords = passwords(s.Access)
+	return nil
+}
+
+// files are what the worker may ask for by name.
+func (s *setup) files(notice func(string)) map[string]func() (*os.File, error) {
+	files := map[string]func() (*os.File, error){fileConfig: s.bundle.file}
+	if path := digestFile(s.Loaded); path != "" {
+		files[fileJournal] = offerJournal(s.Loaded, notice)
+		files[fileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), fileOldSums)) }
+	}
+	return files
+}
+
+// passwords are the checks that REQUIRE_AUTH_METHOD wants, by shadow file.
+func passwords(a *conf.Access) map[string]func(user, password string) (bool, error) {
+	checks := make(map[string]func(user, password string) (bool, error))
+	for i := range a.Stanzas {
+		if st := &a.Stanzas[i]; st.AuthCrypt {
+			checks[st.ShadowFile] = func(user, password string) (bool, error) {
+				hash, err := shadowHash(st.ShadowFile, user)
+				if err != nil {
+					return false, err
+				}
+				return crypt.Verify(hash, password)
+			}
+		}
+	}
+	return checks
+}
+
+// maxShadowLine bounds a line of a shadow file.
+const maxShadowLine = 4096
+
+// shadowHash looks user up in a shadow file: name, colon, hash, colon.
+func shadowHash(file, user string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", errors.New("shadow file cannot be read")
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxShadowLine)
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(lines.Text(), ":")
+		if ok && name == user {
+			hash, _, _ := strings.Cut(rest, ":")
+			return hash, nil
+		}
+	}
+	return "", errors.New("user is not in the shadow file")
+}
+
+// makeDirs makes the directories of the configuration, for root alone.
+func makeDirs(l *config.Loaded) error {
+	for _, keyword := range []string{"FWKNOP_DIR", "FWKNOP_RUN_DIR", "FWKNOP_LIB_DIR", "FWKNOP_ERR_DIR"} {
+		dir := l.Values.Path(keyword)
+		if dir == "" {
+			continue
+		}
+		if !filepath.IsAbs(dir) {
+			return fmt.Errorf("%s %s is not an absolute path", keyword, dir)
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forwarding switches forwarding on in the kernel (ENABLE_PROC_IP_FORWARD), or says
+// that it is off.
+func forwarding(_ context.Context, l *config.Loaded) (note string, err error) {
+	v := l.Values
+	if !l.Server.Forwarding {
+		return "", nil
+	}
+	name := v.Path("PROC_IP_FORWARD_FILE")
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, 16))
+	if err != nil || strings.TrimSpace(string(text)) == "1" {
+		return "", err
+	}
+	if !v.Bool("ENABLE_PROC_IP_FORWARD") || l.Server.CSyntax && !v.IsSet("ENABLE_PROC_IP_FORWARD") {
+		return name + " is not 1: nothing will be forwarded", nil
+	}
+	return "switched forwarding on in " + name, os.WriteFile(name, []byte("1\n"), 0)
+}
+
+// interval is a Span that may be off.
+func interval(v *conf.Values, on, keyword string) time.Duration {
+	if !v.Bool(on) {
+		return 0
+	}
+	return cmp.Or(v.Duration(keyword), time.Minute)
+}

@@ -1,0 +1,163 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
+)
+
+// A frame is kept as long as MAX_SNIFF_BYTES, which 1.9 took for the payload alone.
+const (
+	minSnaplen = 1500
+	linkSlack  = 512 // headers of all layers, and what tells a payload that is too long
+)
+
+// A feed is where packets come from: which source, and what it is told. Two equal
+// feeds need not be opened again.
+type feed struct {
+	Mode    string
+	Path    string
+	Port    int
+	Filter  string
+	Match   []string
+	Kernel  bool
+	Promisc bool
+	Both    bool // directions
+	Snaplen int
+	Group   int
+	Once    bool
+	Poll    bool
+}
+
+// feeds are what AUTH_MODE or INGEST ask for, and the switches of the two old
+// daemons.
+func feeds(l *config.Loaded) []feed {
+	var list []feed
+	for _, mode := range l.Server.AuthModes {
+		if mode == "PCAP" && l.Server.CSyntax && l.Values.Bool("ENABLE_UDP_SERVER") {
+			mode = "UDP" // the 2.6 daemon listens in place of sniffing
+		}
+		list = append(list, feedOf(mode, l))
+	}
+	return list
+}
+
+func feedOf(mode string, l *config.Loaded) feed {
+	v, s := l.Values, l.Server
+	f := feed{Mode: mode}
+	switch mode {
+	case "PCAP":
+		f.Path, f.Filter = v.String("PCAP_INTF"), s.PcapFilter
+		f.Promisc, f.Both, f.Snaplen = v.Bool("ENABLE_PCAP_PROMISC"), v.Bool("ENABLE_PCAP_ANY_DIRECTION"), max(s.MaxSniffBytes, minSnaplen)+linkSlack
+		if file := v.Path("PCAP_FILE"); file != "" {
+			f = feed{Mode: mode, Path: file, Filter: s.PcapFilter, Once: true}
+		}
+	case "FILE_PCAP", "ULOG_PCAP":
+		f.Path, f.Filter = v.Path("PCAP_PKT_FILE"), s.PcapFilter
+		if file := v.Path("PCAP_FILE"); file != "" {
+			f.Path, f.Once = file, true
+		}
+	case "KNOCK":
+		f.Path, f.Match, f.Kernel = v.Path("IPT_SYSLOG_FILE"), s.FWMsgSearch, s.KernelLogOnly
+		if !v.Bool("ENABLE_SYSLOG_FILE") {
+			f.Mode, f.Path = "FIFO", v.Path("KNOPMD_FIFO")
+		}
+	case "JOURNAL":
+		f.Match, f.Kernel = s.FWMsgSearch, s.KernelLogOnly
+	case "NFLOG":
+		f.Group, f.Filter = v.Int("NFLOG_GROUP"), s.PcapFilter
+	case "UDP":
+		f.Port = v.Int("UDPSERV_PORT")
+	case "TCP":
+		f.Port = v.Int("TCPSERV_PORT")
+	case "SOCKET":
+		f.Path = v.Path("FWKNOP_SERV_SOCK")
+	}
+	return f
+}
+
+// sources are the feeds of a configuration as one Source.
+type sources struct {
+	ingest.Source
+	feeds []feed
+}
+
+// Pending reports that another packet is there already.
+func (s *sources) Pending() bool {
+	p, ok := s.Source.(ingest.Pender)
+	return ok && p.Pending()
+}
+
+// openSources opens the feeds of l, or keeps those that are open if they are the
+// same.
+func openSources(ctx context.Context, w *worker, l *config.Loaded) (*sources, error) {
+	list := feeds(l)
+	if w.src != nil && sameFeeds(w.src.feeds, list) {
+		return w.src, nil
+	}
+	var open []ingest.Source
+	for _, f := range list {
+		src, err := w.openFeed(ctx, f)
+		if err != nil {
+			for _, s := range open {
+				s.Close()
+			}
+			return nil, fmt.Errorf("%s: %w", f.Mode, err)
+		}
+		open = append(open, src)
+	}
+	return &sources{ingest.Merge(open...), list}, nil
+}
+
+func sameFeeds(a, b []feed) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
+
+func (w *worker) openFeed(ctx context.Context, f feed) (ingest.Source, error) {
+	expr, err := filter.Parse(f.Filter)
+	if err != nil {
+		return nil, err
+	}
+	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.problem}
+	switch {
+	case f.Once:
+		return ingest.Read([]string{f.Path}, read)
+	case f.Mode == "PCAP":
+		return ingest.Capture(f.Path, ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both,
+			Snaplen: f.Snaplen, Problem: w.problem})
+	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
+		return ingest.FollowPcap(f.Path, ingest.FollowOptions{ReadOptions: read, RawIP: f.Mode == "ULOG_PCAP"})
+	case f.Mode == "KNOCK":
+		return ingest.FollowLog(f.Path, ingest.FollowOptions{ReadOptions: read})
+	}
+	return w.openServer(f, expr)
+}
+
+// openServer opens the feeds that wait for others to send.
+func (w *worker) openServer(f feed, expr *filter.Filter) (ingest.Source, error) {
+	opt := ingest.ServerOptions{Problem: w.problem}
+	switch f.Mode {
+	case "UDP":
+		w.out.putf(recordMark, "Kicking off UDP server to listen on port %d.", f.Port)
+		return ingest.ListenUDP(fmt.Sprintf(":%d", f.Port), opt)
+	case "TCP":
+		w.out.putf(recordMark, "Kicking off TCP server to listen on port %d.", f.Port)
+		return ingest.ListenTCP(fmt.Sprintf(":%d", f.Port), opt)
+	case "SOCKET":
+		return ingest.ListenUnix(f.Path, opt)
+	case "NFLOG":
+		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: expr, Problem: w.problem})
+	case "FIFO":
+		return ingest.FollowFIFO(f.Path, ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Problem: w.problem})
+	case "JOURNAL":
+		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Problem: w.problem}})
+	}
+	return nil, errors.New("no such source")
+}
+
+// problem tells of what is wrong with an input, within reason.
+func (w *worker) problem(p ingest.Problem) {
+	w.out.putf(recordBad, "%s:%d: %v", p.Name, p.Record, p.Err)
+}

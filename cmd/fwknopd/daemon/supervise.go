@@ -1,0 +1,226 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce/command"
+	"fwknopd/enforce/monitor"
+)
+
+// maxLastWords is how much of what a dying worker writes is kept.
+const maxLastWords = 8 << 10
+
+// A workerProcess is the worker that runs now.
+type workerProcess struct {
+	pid   int
+	words *head
+}
+
+// A head keeps the beginning of what is written to it.
+type head struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write implements io.Writer.
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text = append(h.text, p[:min(len(p), maxLastWords-len(h.text))]...)
+	return len(p), nil
+}
+
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.TrimSpace(string(h.text))
+}
+
+// supervise keeps a worker running until ctx ends or we give up.
+func (k *keeper) supervise(ctx context.Context) error {
+	start := k.spawn
+	if k.o.Test {
+		start = k.embed
+	}
+	v := k.setup.Values
+	return k.mon.Supervise(ctx, monitor.Supervision{
+		Start: start, Ready: k.ready,
+		Interval: v.Duration("KNOPWATCHD_CHECK_INTERVAL"), Retries: v.Int("KNOPWATCHD_MAX_RETRIES"),
+	})
+}
+
+// ready is called whenever a worker is at work.
+func (k *keeper) ready() {
+	k.mark("Starting fwknopd main event loop.")
+	k.say(good, "at work")
+	notifyReady()
+	announce(nil)
+}
+
+// spawn starts the unprivileged process.
+func (k *keeper) spawn() (*monitor.Worker, error) {
+	cred, err := credential(k.setup.Loaded)
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	words := &head{}
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
+		Stderr: words, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
+		SysProcAttr: &syscall.SysProcAttr{Credential: cred, AmbientCaps: capabilities(feeds(k.setup.Loaded)), Setsid: true},
+	}
+	wk, err := monitor.Spawn(cmd)
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	go k.relay(r)
+	k.mu.Lock()
+	k.worker = &workerProcess{cmd.Process.Pid, words}
+	k.mu.Unlock()
+	return k.watched(wk), nil
+}
+
+// embed runs the worker in this process, for --test.
+func (k *keeper) embed() (*monitor.Worker, error) {
+	server, conn, err := monitor.Pair()
+	if err != nil {
+		return nil, err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, server.Close(), conn.Close())
+	}
+	go k.relay(r)
+	client := monitor.NewClient(conn)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		<-client.Done()
+		cancel()
+	}()
+	go func() {
+		out := newRecords(w)
+		err := work(ctx, client, out)
+		out.close()
+		ended <- err
+	}()
+	return k.watched(&monitor.Worker{
+		Conn: server, Wait: func() error { return <-ended }, Kill: func() error { cancel(); return nil },
+	}), nil
+}
+
+// watched ends the daemon when the worker has ended of its own accord.
+func (k *keeper) watched(w *monitor.Worker) *monitor.Worker {
+	wait := w.Wait
+	w.Wait = func() error {
+		err := wait()
+		if err == nil || errors.Is(err, errLimit) {
+			k.end(errDone)
+		}
+		return err
+	}
+	return w
+}
+
+// workerDied says so, with the last words of the worker.
+func (k *keeper) workerDied(cause error) {
+	k.mu.Lock()
+	w := k.worker
+	k.mu.Unlock()
+	words := ""
+	if w != nil {
+		words = w.words.String()
+		first, rest, more := strings.Cut(words, "\n")
+		words = ": " + first
+		if more {
+			k.mu.Lock()
+			k.lastWords("fwknopd.die", rest)
+			k.mu.Unlock()
+		}
+	}
+	k.alert(bad, "the worker died: %v%s", cause, words)
+}
+
+// workerEnvironment is what the worker needs of ours: the time zone.
+func workerEnvironment() []string {
+	env := append([]string(nil), command.Plain...)
+	if tz, ok := os.LookupEnv("TZ"); ok {
+		env = append(env, "TZ="+tz)
+	}
+	return env
+}
+
+// capabilities are what the feeds cannot do without.
+func capabilities(list []feed) []uintptr {
+	var caps []uintptr
+	for _, f := range list {
+		switch {
+		case f.Mode == "PCAP" && !f.Once:
+			caps = append(caps, unix.CAP_NET_RAW)
+		case f.Port > 0 && f.Port < 1024:
+			caps = append(caps, unix.CAP_NET_BIND_SERVICE)
+		}
+	}
+	return caps
+}
+
+// fallbackUser is whom the worker runs as where the default of WORKER_USER does not
+// exist.
+const fallbackUser = "nobody"
+
+// credential is WORKER_USER, in the groups that may read the files to follow.
+func credential(l *config.Loaded) (*syscall.Credential, error) {
+	name := l.Values.String("WORKER_USER")
+	u, err := user.Lookup(name)
+	if err != nil && !l.Values.IsSet("WORKER_USER") {
+		u, err = user.Lookup(fallbackUser)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("WORKER_USER: %w", err)
+	}
+	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err := cmp.Or(err1, err2); err != nil {
+		return nil, err
+	}
+	if uid == 0 {
+		return nil, errors.New("WORKER_USER is root")
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readers(feeds(l))}, nil
+}
+
+// readers are the groups of the files to follow that the group may read, as adm may
+// read logs: never that of root.
+func readers(list []feed) []uint32 {
+	var groups []uint32
+	for _, f := range list {
+		st, err := os.Stat(f.Path)
+		if f.Path == "" || err != nil || st.Mode().Perm()&0o040 == 0 || st.Mode().Perm()&0o004 != 0 {
+			continue
+		}
+		if sys, ok := st.Sys().(*syscall.Stat_t); ok && sys.Gid != 0 {
+			groups = append(groups, sys.Gid)
+		}
+	}
+	return groups
+}

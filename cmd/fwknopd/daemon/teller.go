@@ -1,0 +1,194 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/offline"
+	"fwknopd/enforce"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+	"fwknopd/policy/spa"
+)
+
+// modeSPA is Decision.Mode of an SPA packet.
+const modeSPA = "spa"
+
+// Refusals are told one by one up to a burst of refusalBurst, then refusalRate a
+// second: a flood of junk that looks like SPA must not fill a disk.
+const (
+	refusalRate  = 5
+	refusalBurst = 100
+)
+
+// A packet is what is told of one beside the decision.
+type packet struct {
+	now      time.Time
+	src, dst netip.AddrPort
+	proto    parse.Proto
+	input    ingest.Position
+	fields   []string // of the SPA message, for -v -v
+}
+
+func packetOf(ev *parse.Event) packet {
+	return packet{now: time.Now(), src: ev.Src, dst: ev.Dst, proto: ev.Proto}
+}
+
+// A teller puts decisions into words.
+type teller struct {
+	refusals budget
+	numbers  map[int]int // of stanzas, by line
+	event    parse.Event
+	entry    offline.Entry
+	buf      []byte
+}
+
+// stanzaNumbers are the numbers that the 2.6 daemon gives stanzas, by the line that
+// we name them by.
+func stanzaNumbers(l *config.Loaded) map[int]int {
+	m := make(map[int]int, len(l.Access.Stanzas))
+	for i := range l.Access.Stanzas {
+		m[l.Access.Stanzas[i].Pos.Line] = l.Access.Stanzas[i].Number
+	}
+	return m
+}
+
+// tell writes down one decision, and those that came with it.
+func (w *worker) tell(p *pending) {
+	t := &w.teller
+	if t.refusals.rate == 0 {
+		t.refusals = budget{rate: refusalRate, burst: refusalBurst}
+	}
+	if p.decision.Verdict == policy.Deny {
+		switch lost := t.refusals.take(p.packet.now); {
+		case lost < 0:
+			return
+		case lost > 0:
+			w.out.putf(recordBad, "%d refusals were not told one by one", lost)
+			w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
+				p.packet.now.UTC().Format(time.RFC3339Nano), lost))
+		}
+	}
+	w.tellOne(&p.decision, &p.packet)
+	for i := range p.decision.Also {
+		w.tellOne(&p.decision.Also[i], &p.packet)
+	}
+}
+
+func (w *worker) tellOne(d *policy.Decision, p *packet) {
+	t := &w.teller
+	t.event.Src, t.event.Dst, t.event.Proto = p.src, p.dst, p.proto
+	t.entry.Set(p.now, &t.event, d, p.input)
+	if n := t.numbers[d.Stanza]; n > 0 && d.Mode == modeSPA {
+		w.out.putf(recordMark, "(stanza #%d) SPA Packet from IP: %s received with access source match", n, p.src.Addr())
+	}
+	for _, line := range p.fields {
+		w.out.put(recordDetail, []byte(clean(line)))
+	}
+	t.buf = offline.AppendText(t.buf[:0], &t.entry)
+	w.out.put(kindOf(d), t.buf)
+	t.buf = offline.AppendJSON(t.buf[:0], &t.entry)
+	w.out.put(recordEvent, t.buf)
+}
+
+// kindOf says how loud a decision is: who was refused although the keys were right,
+// and who comes again with an old packet, is mailed about.
+func kindOf(d *policy.Decision) byte {
+	if d.Verdict == policy.Allow {
+		return recordGood
+	}
+	switch d.Reason {
+	case policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.NoStanza, policy.SPARateLimited:
+		return recordBad
+	}
+	if d.Mode == modeSPA {
+		return recordAlert
+	}
+	return recordBad
+}
+
+// fields is a message field by field, without what is secret in it.
+func fields(m *spa.Message) []string {
+	if m == nil {
+		return nil
+	}
+	or := func(s string) string {
+		if s == "" {
+			return "<NULL>"
+		}
+		return s
+	}
+	auth := ""
+	if method, _, ok := strings.Cut(m.ServerAuth, ","); ok {
+		auth = method + ",[redacted]"
+	}
+	lines := []string{"Final SPA Data:", "SPA Field Values:", "================="}
+	for _, f := range [...]struct{ name, value string }{
+		{"Random Value", m.Rand},
+		{"Username", m.User},
+		{"Timestamp", fmt.Sprint(m.Time)},
+		{"FKO Version", m.Version},
+		{"Message Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
+		{"Message String", m.Text},
+		{"Nat Access", or(m.NAT)},
+		{"Server Auth", or(auth)},
+		{"Client Timeout", fmt.Sprint(m.Timeout)},
+		{"Digest Type", strings.ToUpper(m.DigestType)},
+		{"Signer", or(m.Signer)},
+	} {
+		lines = append(lines, fmt.Sprintf("%16s: %s", f.name, f.value))
+	}
+	return lines
+}
+
+var typeNames = map[spa.Type]string{
+	spa.Command: "Command msg", spa.Access: "Access msg", spa.NATAccess: "NAT Access msg",
+	spa.AccessTimeout: "Client Timeout Access msg", spa.NATAccessTimeout: "Client Timeout NAT Access msg",
+	spa.LocalNATAccess: "Local NAT Access msg", spa.LocalNATAccessTimeout: "Client Timeout Local NAT Access msg",
+}
+
+// grantText names an opening in a few words.
+func grantText(g *enforce.Grant) string {
+	var b strings.Builder
+	b.WriteString(g.Src.String())
+	if g.All {
+		b.WriteString(" everything")
+	}
+	for i, p := range g.Ports {
+		sep := ","
+		if i == 0 {
+			sep = " "
+		}
+		b.WriteString(sep + p.String())
+	}
+	if g.Dst.IsValid() {
+		b.WriteString(" on " + g.Dst.String())
+	}
+	switch {
+	case g.NAT != nil && g.NAT.Target.IsValid():
+		b.WriteString(" forwarded to " + g.NAT.Target.String())
+	case g.NAT != nil:
+		b.WriteString(" forwarded")
+	}
+	if g.External != nil {
+		b.WriteString(" by command")
+	}
+	return b.String()
+}
+
+// compact lets the monitor drop what is too old in the digest file, when that is
+// worth while.
+func (w *worker) compact(ctx context.Context) {
+	j, ok := w.store.(due)
+	if !ok || !j.Due() {
+		return
+	}
+	if err := w.reopenStore(ctx); err != nil {
+		w.out.putf(recordBad, "digest file: %v", err)
+	}
+}

@@ -1,0 +1,84 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
+)
+
+// target is where a grant leads, in the words of the 2.6 daemon.
+func target(g *enforce.Grant) string {
+	if g.All {
+		return "everything"
+	}
+	words := make([]string, len(g.Ports))
+	for i, p := range g.Ports {
+		words[i] = p.String()
+	}
+	dst := "0.0.0.0/0"
+	switch {
+	case g.NAT != nil && g.NAT.Target.IsValid():
+		dst = g.NAT.Target.String()
+	case g.Dst.IsValid():
+		dst = g.Dst.String()
+	case g.Src.Is6():
+		dst = "::/0"
+	}
+	return dst + " " + strings.Join(words, ",")
+}
+
+func epoch(g *enforce.Grant) int64 {
+	if g.Expires.IsZero() {
+		return 0
+	}
+	return enforce.CeilSecond(g.Expires)
+}
+
+// ending says when a grant ends.
+func ending(g *enforce.Grant) string {
+	if g.Expires.IsZero() {
+		return ", no end"
+	}
+	return " until " + g.Expires.UTC().Format(time.RFC3339)
+}
+
+// client says for whom.
+func client(stanza int, user string) string {
+	text := ""
+	if stanza != 0 {
+		text = fmt.Sprintf(" (stanza %d", stanza)
+		if user != "" {
+			text += ", user " + user
+		}
+		text += ")"
+	}
+	return text
+}
+
+func commandText(c *monitor.Command) string {
+	if c.Text == "" {
+		return ""
+	}
+	return " " + strconv.Quote(c.Text)
+}
+
+// prefix names a grant in front of what went wrong with it.
+func prefix(g *enforce.Grant) string {
+	if !g.Src.IsValid() {
+		return ""
+	}
+	return grantText(g) + ": "
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "this host"
+	}
+	return name
+}

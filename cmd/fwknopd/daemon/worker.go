@@ -1,0 +1,373 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
+	"fwknopd/fingerprint"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
+)
+
+// workerName is what the worker is called in lists of processes, and how it knows
+// itself.
+const workerName = "fwknopd: worker"
+
+// Names of the files that the monitor opens for the worker, beside those of sources.
+const (
+	fileConfig  = "config"
+	fileJournal = "journal"
+	fileOldSums = "md5sums"
+)
+
+const (
+	// askTimeout bounds a question to the monitor.
+	askTimeout = 10 * time.Second
+	// maxBundle bounds the configuration that is handed over.
+	maxBundle = 64 << 20
+	// batchMax is how many packets are decided before what was granted goes out.
+	batchMax = 256
+	// workerMemory is what the collector aims at: a flood makes garbage.
+	workerMemory = 256 << 20
+	// resolveTimeout bounds the look-up of a name in a NAT request.
+	resolveTimeout = 2 * time.Second
+)
+
+// IsWorker reports that this process is the unprivileged half of a daemon.
+func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
+
+// Worker is main of the unprivileged half: it reads packets and asks the monitor to
+// open what they are allowed to. It returns the exit code.
+func Worker() int {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		fmt.Fprintf(os.Stderr, "no_new_privs: %v\n", err)
+		return exitError
+	}
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // they are for the monitor, who ends us
+	debug.SetMemoryLimit(workerMemory)
+	conn, err := monitor.Parent()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n", err)
+		return exitError
+	}
+	client := monitor.NewClient(conn)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-client.Done()
+		cancel()
+	}()
+	out := newRecords(os.NewFile(recordsFD, "records"))
+	err = work(ctx, client, out)
+	out.close()
+	if err != nil && ctx.Err() == nil {
+		fmt.Fprintf(os.Stderr, "%v\n", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// A worker turns packets into requests. All but the outcomes of requests happens on
+// one goroutine.
+type worker struct {
+	client *monitor.Client
+	out    *records
+	conf   *bundle
+	loaded *config.Loaded
+	engine *policy.Engine
+	store  replay.Store
+	stored string // the digest file that store is
+	src    *sources
+	teller teller
+
+	left  int // of -C; -1: no limit
+	batch []pending
+}
+
+// A pending decision waits for its record to be on disk.
+type pending struct {
+	decision policy.Decision
+	packet   packet
+}
+
+// errLimit ends a worker that has seen as many packets as -C says.
+var errLimit = errors.New("incoming packet count limit reached")
+
+// work runs until ctx ends, the source fails or the packets of -C are used up.
+func work(ctx context.Context, client *monitor.Client, out *records) error {
+	w := &worker{client: client, out: out, left: -1}
+	defer w.close()
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	if w.conf.Limit > 0 {
+		w.left = w.conf.Limit
+	}
+	if err := client.Ready(ctx); err != nil {
+		return err
+	}
+	for {
+		err := w.run(ctx)
+		if !errors.Is(err, errReload) {
+			return err
+		}
+		if err := w.load(ctx); err != nil {
+			out.putf(recordBad, "the worker keeps its configuration: %v", err)
+		}
+	}
+}
+
+// errReload ends a run: there is a new configuration.
+var errReload = errors.New("reload")
+
+// run reads packets until something else is to be done.
+func (w *worker) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case notice, ok := <-w.client.Notices():
+			if ok {
+				cancel(noticeError(notice))
+			}
+		case <-ctx.Done():
+		}
+	}()
+	var ev parse.Event
+	for {
+		err := w.src.Next(ctx, &ev)
+		if err == nil {
+			w.step(&ev)
+			if w.left > 0 {
+				w.left--
+			}
+		}
+		if len(w.batch) >= batchMax || !w.src.Pending() {
+			w.flush(ctx)
+		}
+		switch {
+		case w.left == 0:
+			w.out.putf(recordMark, "Incoming packet count limit of %d reached", w.conf.Limit)
+			return errLimit
+		case err == nil || errors.Is(err, parse.ErrSkip):
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, io.EOF):
+			return nil
+		default:
+			return err
+		}
+	}
+}
+
+func noticeError(notice string) error {
+	if notice == noticeReload {
+		return errReload
+	}
+	return fmt.Errorf("the monitor says %q", notice)
+}
+
+// step decides one packet.
+func (w *worker) step(ev *parse.Event) {
+	d := w.engine.Decide(time.Now(), ev)
+	if d.Verdict == policy.Ignore {
+		return
+	}
+	p := pending{d, packetOf(ev)}
+	if d.Verdict == policy.Allow && d.Mode == modeSPA && w.conf.Verbose > 1 {
+		p.packet.fields = fields(w.engine.Message())
+	}
+	w.batch = append(w.batch, p)
+}
+
+// flush makes the records durable and carries out what was allowed.
+func (w *worker) flush(ctx context.Context) {
+	if len(w.batch) == 0 {
+		return
+	}
+	err := w.engine.Sync()
+	for i := range w.batch {
+		p := &w.batch[i]
+		if err != nil && p.decision.Verdict == policy.Allow {
+			p.decision = unrecorded(p.decision, err)
+		}
+		w.carryOut(ctx, &p.decision)
+		for j := range p.decision.Also {
+			if err == nil {
+				w.carryOut(ctx, &p.decision.Also[j])
+			}
+		}
+	}
+	for i := range w.batch { // the firewall is at work by now
+		w.tell(&w.batch[i])
+	}
+	clear(w.batch)
+	w.batch = w.batch[:0]
+	w.compact(ctx)
+}
+
+// unrecorded is what becomes of an Allow whose record is not durable.
+func unrecorded(d policy.Decision, err error) policy.Decision {
+	return policy.Decision{Verdict: policy.Deny, Reason: policy.SPAStore, Detail: policy.Detail{Text: err.Error()},
+		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
+}
+
+// carryOut asks the monitor. The outcome of a grant is an event of its own.
+func (w *worker) carryOut(ctx context.Context, d *policy.Decision) {
+	switch {
+	case d.Verdict != policy.Allow || d.Shadow:
+	case d.Command != nil:
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		c := monitor.Command{Stanza: d.Stanza, Text: d.Command.Text, User: d.User, Src: d.Command.From}
+		_ = w.client.Command(ctx, c) // the monitor says why not
+	default:
+		w.client.Submit(d.Grant, func(err error) {
+			if err != nil && !errors.Is(err, monitor.ErrRefused) {
+				w.out.putf(recordBad, "%s is not open: %v", grantText(&d.Grant), err)
+			}
+		})
+	}
+}
+
+// load takes the configuration that the monitor offers now. On an error nothing has
+// changed.
+func (w *worker) load(ctx context.Context) error {
+	b := new(bundle)
+	if err := w.fetch(ctx, b); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	b.Options.FS, b.Options.Offline = held{b}, true
+	l, problems := config.Load(b.Options)
+	if problems.Failed() {
+		return problems
+	}
+	store, err := w.openStore(ctx, l)
+	if err != nil {
+		return err
+	}
+	engine, err := w.newEngine(ctx, b, l, store)
+	if err != nil {
+		return err
+	}
+	src, err := openSources(ctx, w, l)
+	if err != nil {
+		return err
+	}
+	if w.engine != nil {
+		engine.Inherit(w.engine)
+	}
+	if w.src != nil && w.src != src {
+		w.src.Close()
+	}
+	w.conf, w.loaded, w.engine, w.store, w.stored, w.src = b, l, engine, store, digestFile(l), src
+	w.teller.numbers = stanzaNumbers(l)
+	return nil
+}
+
+func (w *worker) fetch(ctx context.Context, b *bundle) error {
+	f, err := w.open(ctx, fileConfig)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxBundle))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, b)
+}
+
+// open asks the monitor for a file.
+func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return w.client.Open(ctx, name)
+}
+
+func (w *worker) newEngine(ctx context.Context, b *bundle, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
+	opts := policy.Options{
+		Server: l.Server, Access: l.Access, Store: store, DeferSync: true,
+		Keyring: b.keyring,
+		Password: func(file, user, password string) (bool, error) {
+			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			defer cancel()
+			return w.client.CheckPassword(ctx, file, user, password)
+		},
+		Resolve: resolve,
+	}
+	total := spa.Rate{PerSecond: float64(l.Values.Int("GPG_RATE"))}
+	source := spa.Rate{PerSecond: float64(l.Values.Int("GPG_RATE_SOURCE"))}
+	opts.GPGAllowed = spa.NewLimiter(burst(source), burst(total)).Allow
+	if wantsSystems(l) {
+		set := fingerprint.Default()
+		if b.Signatures != nil {
+			var err error
+			if set, err = fingerprint.Load(l.Server.P0fFile, b.Signatures); err != nil {
+				return nil, err
+			}
+		}
+		opts.Signatures = fingerprint.NewMatcher(set, l.Server.MaxHops)
+	}
+	return policy.NewEngine(opts)
+}
+
+// burst lets a second's worth through at once.
+func burst(r spa.Rate) spa.Rate {
+	r.Burst = int(max(r.PerSecond, 1))
+	return r
+}
+
+func wantsSystems(l *config.Loaded) bool {
+	for i := range l.Access.Stanzas {
+		if s := &l.Access.Stanzas[i]; s.RequireOS != "" || s.RequireOSRegex != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func resolve(host string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if len(found) == 0 {
+		return netip.Addr{}, errors.New("no address")
+	}
+	return found[0].Unmap(), nil
+}
+
+func (w *worker) close() {
+	if w.src != nil {
+		w.src.Close()
+	}
+	if j, ok := w.store.(*replay.Journal); ok {
+		_ = j.Close() // what counts was synced before it was granted
+	}
+	w.client.Close()
+}
+
+var (
+	_ ingest.Source    = (*sources)(nil)
+	_ enforce.Enforcer = (*monitor.Client)(nil)
+)

@@ -1,0 +1,30 @@
+package ingest
+
+// A Pender is a Source that knows whether Next has a record without waiting and
+// without a system call. Who decides many records at a time goes on while it has.
+type Pender interface {
+	Pending() bool
+}
+
+// Pending implements [Pender].
+func (l *Live) Pending() bool { return l.batch.pending() }
+
+// Pending implements [Pender].
+func (s *UDPServer) Pending() bool { return s.batch.pending() }
+
+// Pending implements [Pender].
+func (n *NFLOG) Pending() bool { return len(n.rest) > 0 || n.batch.pending() }
+
+// Pending implements [Pender].
+func (m *merged) Pending() bool {
+	for _, r := range m.rings {
+		tail := r.tail.Load()
+		if r == m.taken { // not given back yet
+			tail++
+		}
+		if tail != r.head.Load() {
+			return true
+		}
+	}
+	return false
+}
