@@ -167,7 +167,8 @@ func testAdopt(t *testing.T, v Variant) {
 	wantList(t, second)
 }
 
-// testPermanent: no end is no end, and outlasts every other.
+// testPermanent: no end is no end, and outlasts every other. What is not a grant is
+// refused, and is not there to be revoked.
 func testPermanent(t *testing.T, v Variant) {
 	b := newBench(t, v)
 	src, _ := b.ends(false)
@@ -182,6 +183,19 @@ func testPermanent(t *testing.T, v Variant) {
 	if err := b.Apply(ctx, ended); err == nil {
 		t.Error("a grant of the past was applied")
 	}
+	for name, bad := range map[string]enforce.Grant{
+		"for no port":   {Src: src, Expires: timed.Expires},
+		"for no client": {Ports: tcp(22), Expires: timed.Expires},
+		"for commands":  {Src: src, Ports: tcp(22), Expires: timed.Expires, External: &enforce.External{Open: []string{"/bin/true"}}},
+	} {
+		if err := b.Apply(ctx, bad); err == nil {
+			t.Errorf("a grant %s was applied", name)
+		}
+		if err := b.Revoke(ctx, bad); err != nil {
+			t.Errorf("revoke a grant %s: %v", name, err)
+		}
+	}
+	wantList(t, b, g)
 }
 
 // testShared: what two grants need stays until the second ends.

@@ -70,6 +70,9 @@ func (p *plan) entry(key string) *entry {
 
 // open adds the rules of a grant and deletes those it had.
 func (p *plan) open(part enforce.Grant) error {
+	if err := part.Validate(); err != nil {
+		return err
+	}
 	v6 := part.Src.Is6()
 	if p.b.toolFor(v6) == nil {
 		return ErrFamily
@@ -116,26 +119,32 @@ func (p *plan) insert(v6 bool, role Role, text string) {
 }
 
 // each runs f for every part of every grant and carries the plan out; if that
-// fails, grant by grant.
+// fails, grant by grant. What f refuses does not hinder the others.
 func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) []error {
 	var errs enforce.Errors
 	if len(gs) == 0 {
 		return nil
 	}
-	err := b.try(ctx, gs, f)
-	if err == nil || len(gs) == 1 {
-		errs.Set(0, 1, err)
+	err := b.try(ctx, gs, f, &errs)
+	if err == nil {
 		return errs
 	}
-	for i, g := range gs {
-		errs.Set(i, len(gs), b.try(ctx, []enforce.Grant{g}, f))
+	for i := range gs {
+		if len(gs) > 1 {
+			var own enforce.Errors
+			if err = b.try(ctx, gs[i:i+1], f, &own); err == nil {
+				err = enforce.FirstError(own)
+			}
+		}
+		errs.Set(i, len(gs), err)
 	}
 	return errs
 }
 
 // try carries a plan out. A failure says that the kernel is not as we think:
-// somebody changed our chains. Then it looks, repairs and plans again.
-func (b *Backend) try(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) (err error) {
+// somebody changed our chains. Then it looks, repairs and plans again. refused
+// gets the errors of f.
+func (b *Backend) try(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error, refused *enforce.Errors) (err error) {
 	for n := range max(b.cfg.Tries, 2) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -146,11 +155,9 @@ func (b *Backend) try(ctx context.Context, gs []enforce.Grant, f func(*plan, enf
 			}
 		}
 		p := b.newPlan()
-		for _, g := range gs {
+		for i, g := range gs {
 			for _, part := range g.Split() {
-				if err := f(p, part); err != nil {
-					return err
-				}
+				refused.Set(i, len(gs), f(p, part))
 			}
 		}
 		if err = p.run(ctx); err == nil {

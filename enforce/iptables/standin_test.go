@@ -138,6 +138,13 @@ func TestNoIP6tables(t *testing.T) {
 	if errs := b.ApplyAll(ctx, []enforce.Grant{g, someGrant}); len(errs) != 2 || errs[1] != nil {
 		t.Errorf("errors = %v, want one for IPv6", errs)
 	}
+	s.calls()
+	third := someGrant
+	third.Src = addr("192.0.2.8")
+	b.ApplyAll(ctx, []enforce.Grant{g, third, g})
+	if n := strings.Count(s.calls(), "-restore "); n != 1 {
+		t.Errorf("%d transactions for a batch with refused grants, want 1", n)
+	}
 }
 
 // TestNoNAT: a kernel without nat serves all that needs none.

@@ -19,31 +19,33 @@ const batchSize = 200
 func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.inBatches(ctx, gs, func(part enforce.Grant, now time.Time) ([]cell, error) {
-		if !part.Expires.IsZero() && !part.Expires.After(now) {
-			return nil, ErrEnded
-		}
-		return b.ledger.put(part, now), nil
-	})
+	return b.inBatches(ctx, gs, b.open)
 }
 
 // RevokeAll implements [enforce.Batcher].
 func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.inBatches(ctx, gs, func(part enforce.Grant, _ time.Time) ([]cell, error) {
-		var cells []cell
-		for _, e := range elements(part) {
-			cells = append(cells, cell{e.set, e.key})
-		}
+	return b.inBatches(ctx, gs, func(part enforce.Grant, _ time.Time) error {
 		b.ledger.drop(part.Key())
-		return cells, nil
+		return nil
 	})
 }
 
-// A change alters the ledger for a grant of one port and says which cells of the
-// kernel that concerns.
-type change func(part enforce.Grant, now time.Time) ([]cell, error)
+// A change alters the ledger for a grant of one port; the kernel follows for all
+// cells of this grant.
+type change func(part enforce.Grant, now time.Time) error
+
+func (b *Backend) open(part enforce.Grant, now time.Time) error {
+	if err := part.Validate(); err != nil {
+		return err
+	}
+	if !enforce.Outlives(part.Expires, now) {
+		return ErrEnded
+	}
+	b.ledger.put(part, now)
+	return nil
+}
 
 func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter change) []error {
 	var errs enforce.Errors
@@ -69,7 +71,7 @@ func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, alter change
 		return err
 	}
 	err := b.send(gs, alter)
-	if err == nil || errors.Is(err, ErrEnded) {
+	if err == nil || errors.Is(err, ErrEnded) || errors.Is(err, enforce.ErrInvalid) {
 		return err
 	}
 	if err := b.resync(ctx); err != nil {
@@ -127,18 +129,8 @@ func (b *Backend) send(gs []enforce.Grant, alter change) error {
 	before := make(map[cell]use)
 	for _, g := range gs {
 		for _, part := range g.Split() {
-			for _, e := range elements(part) {
-				c := cell{e.set, e.key}
-				if _, seen := before[c]; seen {
-					continue
-				}
-				old, ok := b.ledger.current(c, now)
-				if !ok {
-					old = use{target: e.target}
-				}
-				before[c] = old
-			}
-			if _, err := alter(part, now); err != nil {
+			b.noteBefore(before, part, now)
+			if err := alter(part, now); err != nil {
 				return err
 			}
 		}
@@ -152,6 +144,25 @@ func (b *Backend) send(gs []enforce.Grant, alter change) error {
 		}
 	}
 	return b.flush()
+}
+
+// noteBefore keeps what the cells of a grant hold before it changes them. What is
+// not a grant has none.
+func (b *Backend) noteBefore(before map[cell]use, part enforce.Grant, now time.Time) {
+	if part.Validate() != nil {
+		return
+	}
+	for _, e := range elements(part) {
+		c := cell{e.set, e.key}
+		if _, seen := before[c]; seen {
+			continue
+		}
+		old, ok := b.ledger.current(c, now)
+		if !ok {
+			old = use{target: e.target}
+		}
+		before[c] = old
+	}
 }
 
 // put files the change of a cell under every table of its role.

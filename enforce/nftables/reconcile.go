@@ -38,9 +38,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 			rep.Found = append(rep.Found, g)
 		}
 	}
-	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, func(part enforce.Grant, now time.Time) ([]cell, error) {
-		return b.ledger.put(part, now), nil
-	}))
+	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, b.open))
 }
 
 // A spot is an element in a certain table.
