@@ -16,7 +16,12 @@ type openings struct {
 	ends  map[opening]int64 // Unix nanoseconds
 	kinds map[string]uint32 // grants with more to them than a port
 	queue endings
+	last  int64     // the latest end so far
+	room  []lasting // for the next ones: there may be a great many
 }
+
+// roomFor is how many entries are made room for at once.
+const roomFor = 128
 
 // An opening is the unit that a repetition extends: one port for one client. It is
 // small and holds no pointers: a capture may open a great many at once.
@@ -66,11 +71,12 @@ func (o *openings) add(e *Entry) {
 	}
 	end := e.Grant.Expires.UnixNano()
 	o.each(e.Grant, func(_ enforce.Port, k opening) {
-		if o.ends[k] < end {
+		if end >= o.last || o.ends[k] < end { // nearly always the first
 			o.ends[k] = end
 		}
 	})
-	o.queue.push(ending{end, newLasting(e)})
+	o.last = max(o.last, end)
+	o.queue.push(ending{end, o.keep(e)})
 }
 
 // lasting is what is kept of an entry until its grant ends.
@@ -87,9 +93,15 @@ type lasting struct {
 	rest     *enforce.Grant // of grants with more to them than ports
 }
 
-func newLasting(e *Entry) *lasting {
+// keep copies what is needed of e.
+func (o *openings) keep(e *Entry) *lasting {
+	if len(o.room) == 0 {
+		o.room = make([]lasting, roomFor)
+	}
+	l := &o.room[0]
+	o.room = o.room[1:]
 	g := e.Grant
-	l := &lasting{reason: e.Reason, src: e.Src, dst: e.Dst, user: e.User, input: e.Input, proto: e.Proto,
+	*l = lasting{reason: e.Reason, src: e.Src, dst: e.Dst, user: e.User, input: e.Input, proto: e.Proto,
 		knock: e.Mode == policy.ModeKnock, stanza: int32(e.Stanza), client: g.Src, ports: g.Ports}
 	if g.NAT != nil || g.External != nil || g.All || g.Output || g.Dst.IsValid() {
 		rest := *g
