@@ -1,0 +1,172 @@
+// Package ipfw opens access with ipfw(8), the firewall of FreeBSD and macOS.
+//
+// A grant is one rule, its comment the expiry and stanza:
+//
+//	ipfw -q add 00001 allow tcp from 192.0.2.7 to any 22 keep-state // _exp_1795333596 fwknopd:3:1d7e9a40
+//
+// How it ends depends on the user's policy. A static one, which passes
+// established connections by their flags, lets the rule be deleted. In a dynamic
+// one (check-state, keep-state) connections live by the state that hangs on the
+// rule, so it is moved to a disabled set, and deleted when no state refers to it
+// any more.
+//
+// The kernel ends no rule by itself. Entry point: [New].
+package ipfw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/command"
+)
+
+// A Config says how to use ipfw.
+type Config struct {
+	Path     string        // ipfwCmd; "" is /sbin/ipfw
+	RuleNum  int           // IPFW_RULE_NUM: rules get the next free number from here on; 0 is 1
+	SetNum   int           // IPFW_SET_NUM: the disabled set, 1 to 30; 0 is 1
+	Interval time.Duration // IPFW_DYNAMIC_INTERVAL: between two cleanings of that set; 0 is 60 s
+	Alarm    time.Duration // limits each run of the program; 0 is 30 s
+}
+
+// Errors of [New] and [Backend.ApplyAll].
+var (
+	ErrSystem = errors.New("ipfw is the firewall of FreeBSD and macOS")
+	ErrSet    = errors.New("set is not a number from 1 to 30")
+	ErrForm   = errors.New("ipfw grants open ports of this host: no translation, no output rule")
+	ErrFull   = errors.New("no free rule number")
+	ErrEnded  = errors.New("grant has already ended")
+)
+
+const (
+	defaultPath     = "/sbin/ipfw"
+	defaultInterval = time.Minute
+	defaultAlarm    = 30 * time.Second
+	maxRule         = 65534 // 65535 is the default rule
+	maxSet          = 30    // 31 is that of the default rule and cannot be disabled
+	maxListing      = 16 << 20
+)
+
+// A Backend runs ipfw.
+type Backend struct {
+	cfg Config
+
+	mu      sync.Mutex
+	dynamic bool // the policy is
+	notes   []string
+	purge   *time.Timer // nil: nothing to clean
+	closed  bool
+}
+
+var _ enforce.Backend = (*Backend)(nil)
+
+// New refuses systems without ipfw. It changes nothing; call [Backend.Setup].
+func New(ctx context.Context, cfg Config) (*Backend, error) {
+	switch runtime.GOOS {
+	case "freebsd", "darwin", "dragonfly":
+		return open(ctx, cfg)
+	}
+	return nil, fmt.Errorf("%w, this is %s: set FIREWALL_TYPE to iptables or nftables", ErrSystem, runtime.GOOS)
+}
+
+func open(ctx context.Context, cfg Config) (*Backend, error) {
+	if cfg.Path == "" {
+		cfg.Path = defaultPath
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = defaultInterval
+	}
+	if cfg.Alarm <= 0 {
+		cfg.Alarm = defaultAlarm
+	}
+	cfg.RuleNum, cfg.SetNum = max(cfg.RuleNum, 1), max(cfg.SetNum, 1)
+	if cfg.SetNum > maxSet {
+		return nil, fmt.Errorf("%w: %d", ErrSet, cfg.SetNum)
+	}
+	b := &Backend{cfg: cfg}
+	p, err := b.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b.dynamic = p.dynamic
+	b.notes = []string{"ipfw: rules end only when fwknopd deletes them: the kernel does not"}
+	if !p.dynamic && !p.established {
+		b.notes = append(b.notes, "ipfw: no check-state, keep-state or established rule: connections will break when a grant ends")
+	}
+	return b, nil
+}
+
+// run runs ipfw and returns what it wrote.
+func (b *Backend) run(ctx context.Context, args ...string) (string, error) {
+	r, err := command.Run(ctx, command.Command{
+		Argv: append([]string{b.cfg.Path}, args...), Timeout: b.cfg.Alarm, MaxOutput: maxListing,
+	})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("run ipfw: %w", err)
+	case r.TimedOut:
+		return "", fmt.Errorf("ipfw %s: no end within %v", strings.Join(args, " "), b.cfg.Alarm)
+	case r.Status != 0 || r.Cut:
+		return "", fmt.Errorf("ipfw %s: status %d: %.200s", strings.Join(args, " "), r.Status, strings.TrimSpace(r.Output))
+	}
+	return r.Output, nil
+}
+
+// Setup implements [enforce.Backend]: what is in our set no longer counts. It
+// resumes to clean what a former process left there.
+func (b *Backend) Setup(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.setup(ctx)
+}
+
+func (b *Backend) setup(ctx context.Context) error {
+	p, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	b.dynamic = p.dynamic
+	if !b.dynamic {
+		return nil
+	}
+	if slices.ContainsFunc(p.rules, b.retired) {
+		b.planPurge()
+	}
+	_, err = b.run(ctx, "-q", "set", "disable", fmt.Sprint(b.cfg.SetNum))
+	return err
+}
+
+// Notes implements [enforce.Backend].
+func (b *Backend) Notes() []string { return slices.Clone(b.notes) }
+
+// Watch implements [enforce.Backend]: ipfw does not tell.
+func (b *Backend) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
+
+// Close implements [enforce.Backend]. Rules stay, as nobody is left to end them:
+// call Flush before if they must not.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	if b.purge != nil {
+		b.purge.Stop()
+	}
+	return nil
+}
+
+// Apply implements [enforce.Enforcer].
+func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
+}
+
+// Revoke implements [enforce.Enforcer].
+func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
+	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
+}

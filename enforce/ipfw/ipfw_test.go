@@ -1,0 +1,257 @@
+package ipfw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"fwknopd/enforce"
+)
+
+var (
+	ctx     = context.Background()
+	client  = netip.MustParseAddr("192.0.2.7")
+	client6 = netip.MustParseAddr("2001:db8::7")
+	values  = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.EquateEmpty()}
+)
+
+const (
+	checkState  = "check-state :default"
+	established = "allow tcp from any to any established"
+)
+
+func tcp(src netip.Addr, port uint16, end time.Time) enforce.Grant {
+	return enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: port}}, Expires: end, Stanza: 3}
+}
+
+// soon is an end with a full second, so that comments are short.
+func soon() time.Time { return time.Now().Truncate(time.Second).Add(time.Minute) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bench) wantAsked(want ...string) {
+	b.t.Helper()
+	if diff := cmp.Diff(want, b.asked(), values); diff != "" {
+		b.t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+func (b *bench) wantOpen(want ...enforce.Grant) {
+	b.t.Helper()
+	got, err := b.List(ctx)
+	must(b.t, err)
+	if diff := cmp.Diff(want, got, values); diff != "" {
+		b.t.Errorf("List (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefusedHere(t *testing.T) {
+	_, err := New(ctx, Config{})
+	if !errors.Is(err, ErrSystem) || !strings.Contains(err.Error(), "nftables") {
+		t.Errorf("New on this system: %v", err)
+	}
+}
+
+func TestStatic(t *testing.T) {
+	b := newBench(t, established)
+	must(t, b.Setup(ctx))
+	end := soon()
+	g := tcp(client, 22, end)
+	must(t, b.Apply(ctx, g))
+	first := "allow tcp from 192.0.2.7 to any 22 // " + g.Comment().String()
+	b.wantAsked("-q add 1 " + first)
+	b.wantOpen(g)
+
+	must(t, b.Apply(ctx, g)) // again
+	must(t, b.Apply(ctx, tcp(client, 22, end.Add(-time.Second))))
+	b.wantAsked()
+
+	later := tcp(client, 22, end.Add(time.Minute))
+	must(t, b.Apply(ctx, later))
+	b.wantAsked("-q add 2 allow tcp from 192.0.2.7 to any 22 // "+later.Comment().String(), "-q delete 1")
+	b.wantOpen(later)
+
+	must(t, b.Revoke(ctx, g))
+	must(t, b.Revoke(ctx, g))
+	b.wantAsked("-q delete 2")
+	b.wantOpen()
+}
+
+func TestDynamic(t *testing.T) {
+	for _, rule := range []string{checkState, "allow tcp from me to any setup keep-state :default"} {
+		b := newBench(t, rule, established)
+		b.cfg.RuleNum, b.cfg.SetNum, b.cfg.Interval = 100, 7, 50*time.Millisecond
+		b.open()
+		must(t, b.Setup(ctx))
+		g := tcp(client, 22, soon())
+		must(t, b.Apply(ctx, g))
+		b.wantAsked("-q set disable 7",
+			"-q add 101 allow tcp from 192.0.2.7 to any 22 keep-state // "+g.Comment().String())
+		b.change(func(s *standIn) { s.States = []int{101, 101, 100} })
+		must(t, b.Revoke(ctx, g))
+		b.wantOpen()
+		time.Sleep(200 * time.Millisecond)
+		b.wantAsked("-q set move rule 101 to 7") // a connection keeps it
+
+		again := tcp(client, 22, soon().Add(time.Hour))
+		must(t, b.Apply(ctx, again))
+		b.wantAsked("-q add 102 allow tcp from 192.0.2.7 to any 22 keep-state // " + again.Comment().String())
+		b.wantOpen(again)
+
+		b.change(func(s *standIn) { s.States = []int{100} })
+		time.Sleep(200 * time.Millisecond)
+		b.wantAsked("-q delete 101")
+		b.wantOpen(again)
+	}
+}
+
+// TestPurgeResumes: a new process cleans up after a dead one, and none wakes up
+// without need.
+func TestPurgeResumes(t *testing.T) {
+	b := newBench(t, checkState)
+	must(t, b.Apply(ctx, tcp(client, 22, soon())))
+	must(t, b.Revoke(ctx, tcp(client, 22, soon())))
+	b.Backend.Close()
+	b.asked()
+	b.cfg.Interval = 50 * time.Millisecond
+	b.open()
+	must(t, b.Setup(ctx))
+	time.Sleep(200 * time.Millisecond)
+	b.wantAsked("-q set disable 1", "-q delete 1")
+	if b.purge != nil {
+		t.Error("a timer runs with nothing to clean")
+	}
+}
+
+func TestForms(t *testing.T) {
+	b := newBench(t, established)
+	end := soon()
+	udp := enforce.Grant{Src: client, Dst: netip.MustParseAddr("198.51.100.1"), Ports: []enforce.Port{{Proto: enforce.UDP, Number: 53}}, Expires: end, Stanza: 9}
+	icmp := enforce.Grant{Src: client, Ports: []enforce.Port{{Proto: enforce.ICMP}}, Expires: end, Stanza: 9}
+	icmp6 := enforce.Grant{Src: client6, Ports: []enforce.Port{{Proto: enforce.ICMP}}, Expires: end, Stanza: 9}
+	all := enforce.Grant{Src: client6, All: true, Expires: end, Stanza: 12}
+	permanent := tcp(client6, 22, time.Time{})
+	odd := tcp(client, 25, end.Add(123*time.Millisecond))
+	var want []string
+	for i, c := range []struct {
+		g    enforce.Grant
+		rule string
+	}{
+		{udp, "allow udp from 192.0.2.7 to 198.51.100.1 53"},
+		{icmp, "allow icmp from 192.0.2.7 to any"},
+		{icmp6, "allow ipv6-icmp from 2001:db8::7 to any"},
+		{all, "allow ip from 2001:db8::7 to any"},
+		{permanent, "allow tcp from 2001:db8::7 to any 22"},
+		{odd, "allow tcp from 192.0.2.7 to any 25"},
+	} {
+		must(t, b.Apply(ctx, c.g))
+		want = append(want, fmt.Sprintf("-q add %d %s // %s", i+1, c.rule, c.g.Split()[0].Comment()))
+	}
+	b.wantAsked(want...)
+	gs := []enforce.Grant{udp, icmp.Normal(), icmp6.Normal(), all, permanent, odd}
+	for i := range gs { // the comment counts milliseconds
+		if !gs[i].Expires.IsZero() {
+			gs[i].Expires = time.UnixMilli(gs[i].Expires.UnixMilli())
+		}
+	}
+	enforce.SortGrants(gs)
+	b.wantOpen(gs...)
+}
+
+func TestRefusals(t *testing.T) {
+	b := newBench(t, established)
+	end := soon()
+	nat, output, past := tcp(client, 22, end), tcp(client, 22, end), tcp(client, 22, time.Now().Add(-time.Second))
+	nat.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:22")}
+	output.NAT, output.Output = nil, true
+	errs := b.ApplyAll(ctx, []enforce.Grant{nat, output, past, tcp(client, 22, end)})
+	if len(errs) != 4 || !errors.Is(errs[0], ErrForm) || !errors.Is(errs[1], ErrForm) || !errors.Is(errs[2], ErrEnded) || errs[3] != nil {
+		t.Errorf("errors %v", errs)
+	}
+	b.change(func(s *standIn) { s.Fail = "-q delete" })
+	if err := b.Revoke(ctx, tcp(client, 22, end)); err == nil || !strings.Contains(err.Error(), "status 64") {
+		t.Errorf("failing ipfw: %v", err)
+	}
+	b.change(func(s *standIn) { s.Fail = "-dS" })
+	if errs := b.ApplyAll(ctx, []enforce.Grant{nat, output}); len(errs) != 2 || errs[0] == nil || errs[1] == nil {
+		t.Errorf("failing ipfw: %v", errs)
+	}
+	b.cfg.SetNum = 31
+	if _, err := open(ctx, b.cfg); !errors.Is(err, ErrSet) {
+		t.Errorf("set 31: %v", err)
+	}
+}
+
+func TestReconcile(t *testing.T) {
+	b := newBench(t, established)
+	end := soon()
+	one, two, stranger := tcp(client, 22, end), tcp(client, 443, end), tcp(client6, 22, end)
+	must(t, errors.Join(b.Apply(ctx, one), b.Apply(ctx, stranger)))
+	rep, err := b.Reconcile(ctx, []enforce.Grant{one, two, tcp(client, 80, time.Now().Add(-time.Second))})
+	must(t, err)
+	if diff := cmp.Diff(enforce.Repair{Restored: []enforce.Grant{two}, Found: []enforce.Grant{stranger}}, rep, values); diff != "" {
+		t.Error(diff)
+	}
+	must(t, b.Flush(ctx))
+	b.wantOpen()
+	if n := len(b.state().Rules); n != 2 {
+		t.Errorf("%d rules after Flush, want the user's two", n)
+	}
+	rep, err = b.Reconcile(ctx, []enforce.Grant{one})
+	if err != nil || len(rep.Restored) != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	must(t, b.Teardown(ctx))
+}
+
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		rules []string
+		want  int
+	}{{[]string{established}, 1}, {[]string{checkState}, 1}, {nil, 2}} {
+		if notes := newBench(t, c.rules...).Notes(); len(notes) != c.want {
+			t.Errorf("%q: %q", c.rules, notes)
+		}
+	}
+}
+
+// TestForeignRules: rules of others are neither ours nor in the way.
+func TestForeignRules(t *testing.T) {
+	p := parsePolicy(`00001 set 0 allow tcp from 192.0.2.7 to any dst-port 22 // _exp_1700000060
+00002 set 0 allow tcp from any to me dst-port 22 setup
+00003 set 0 count ip from any to any // fwknopd:3:1d7e9a40
+00004 set 0 allow tcp from table(1) to any // fwknopd:3:1d7e9a40
+00005 set 0 allow tcp from 192.0.2.7 to any dst-port ssh // fwknopd:3:1d7e9a40
+00006 set 0 allow esp from 192.0.2.7 to any // fwknopd:3:1d7e9a40
+00007 set 0 allow tcp from 192.0.2.7 to any // fwknopd:3:1d7e9a40
+junk
+# DISABLED 00008 set 5 pass udp from 192.0.2.7 to me dst-port 53 // fwknopd:3:1d7e9a40
+
+`)
+	if len(p.rules) != 1 || p.rules[0].num != 8 || p.rules[0].set != 5 || len(p.used) != 8 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func FuzzParsePolicy(f *testing.F) {
+	f.Add("00001 set 0 allow tcp from 192.0.2.7 to any dst-port 22 keep-state :default // _exp_1795333596 fwknopd:3:1d7e9a40\n## Dynamic rules (1 128):\n00001 1\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, r := range parsePolicy(text).rules {
+			if !r.grant.Src.IsValid() || !r.grant.All && len(r.grant.Ports) != 1 {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package ipfw
+
+import (
+	"context"
+	"strconv"
+
+	"fwknopd/enforce"
+)
+
+// List implements [enforce.Enforcer], sorted by key.
+func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, err := b.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.active(&p), nil
+}
+
+// active are the grants outside the disabled set. Of two rules for the same, while
+// one takes over from the other, the later end holds.
+func (b *Backend) active(p *policy) []enforce.Grant {
+	open := make(map[string]enforce.Grant)
+	for _, r := range p.rules {
+		key := r.grant.Key()
+		if old, ok := open[key]; !b.retired(r) && (!ok || enforce.Outlives(r.grant.Expires, old.Expires)) {
+			open[key] = r.grant
+		}
+	}
+	gs := make([]enforce.Grant, 0, len(open))
+	for _, g := range open {
+		gs = append(gs, g)
+	}
+	enforce.SortGrants(gs)
+	return gs
+}
+
+// Reconcile implements [enforce.Backend].
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.setup(ctx); err != nil {
+		return rep, err
+	}
+	p, err := b.read(ctx)
+	if err != nil {
+		return rep, err
+	}
+	open := make(map[string]enforce.Grant)
+	for _, g := range b.active(&p) {
+		open[g.Key()] = g
+	}
+	wanted := make(map[string]bool)
+	for _, g := range want {
+		for _, part := range g.Split() {
+			key := part.Key()
+			wanted[key] = true
+			if old, ok := open[key]; ok && !enforce.Outlives(part.Expires, old.Expires) {
+				continue
+			}
+			if err := b.apply(ctx, &p, part); err == ErrEnded {
+				continue
+			} else if err != nil {
+				return rep, err
+			}
+			rep.Restored = append(rep.Restored, part)
+		}
+	}
+	for _, g := range b.active(&p) {
+		if !wanted[g.Key()] {
+			rep.Found = append(rep.Found, g)
+		}
+	}
+	return rep, nil
+}
+
+// Flush implements [enforce.Backend]: connections through the rules end, too,
+// where they live by dynamic state.
+func (b *Backend) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range p.rules {
+		if _, err := b.run(ctx, "-q", "delete", strconv.Itoa(r.num)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Teardown implements [enforce.Backend].
+func (b *Backend) Teardown(ctx context.Context) error { return b.Flush(ctx) }
