@@ -23,7 +23,7 @@ const waitDelay = 2 * time.Second
 
 // fromGPG exports the keys of a home with a keybox and an agent. An agent that was
 // not there before does not stay: it would keep the passphrase.
-func fromGPG(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
+func fromGPG(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	if _, err := os.Stat(g.HomeDir); err != nil {
 		return nil, err
 	}
@@ -45,16 +45,15 @@ func fromGPG(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
 	if err != nil && !errors.Is(err, spa.ErrLocked) {
 		return nil, err
 	}
-	ring, problem := assemble(g, g.HomeDir, [][]byte{public, secret})
-	if ring != nil && g.CheckTrust {
-		if trouble := p.restrict(ctx, g, ring); trouble != nil {
-			return nil, trouble
-		}
+	keys := &Keys{Origin: g.HomeDir, Exports: [][]byte{public, secret}}
+	if err != nil {
+		keys.Trouble = err.Error()
 	}
-	if err != nil && ring != nil { // gpg says more than what the missing export says
-		return ring, fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", g.HomeDir, g.DecryptID, err)
+	if g.CheckTrust {
+		keys.Valid, keys.Trusted, err = p.valid(ctx, g)
+		return keys, err
 	}
-	return ring, problem
+	return keys, nil
 }
 
 // program is gpg with the options that every run of it has.
@@ -108,23 +107,19 @@ func (p *program) exportSecret(ctx context.Context, g *conf.GPG) ([]byte, error)
 	return out, err
 }
 
-// restrict leaves as signers the keys that are at least marginally valid, if the
-// owner of the home has given ownertrust to anybody. Without any, nothing could be
-// valid, and the list of signers is what says whom to believe.
-func (p *program) restrict(ctx context.Context, g *conf.GPG, ring *spa.Keyring) error {
+// valid returns the keys that are at least marginally valid, if the owner of the home
+// has given ownertrust to anybody. Without any, nothing could be valid, and the list
+// of signers is what says whom to believe.
+func (p *program) valid(ctx context.Context, g *conf.GPG) (fingerprints []string, trusted bool, err error) {
 	trust, err := p.run(ctx, nil, "--export-ownertrust")
-	if err != nil {
-		return err
-	}
-	if !hasOwnertrust(trust) {
-		return nil
+	if err != nil || !hasOwnertrust(trust) {
+		return nil, false, err
 	}
 	list, err := p.run(ctx, nil, append([]string{"--with-colons", "--list-keys"}, selection(signers(g))...)...)
 	if err != nil && !strings.Contains(err.Error(), "No public key") { // of one signer; the others are listed
-		return err
+		return nil, false, err
 	}
-	ring.Restrict(validKeys(list))
-	return nil
+	return validKeys(list), true, nil
 }
 
 // hasOwnertrust reports a line that is not a comment.

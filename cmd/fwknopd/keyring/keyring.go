@@ -35,17 +35,50 @@ const (
 // keyring says that it will refuse packets, all of them or those of some signer; it
 // wraps spa.ErrLocked, spa.ErrNoSecretKey or [ErrNoSigner]. No error holds a secret.
 func Load(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
+	keys, err := Export(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Keyring(g)
+}
+
+// Keys are what a keyring is made of, for a process that may neither read the files
+// nor run gpg.
+type Keys struct {
+	Origin  string   // for messages
+	Exports [][]byte // OpenPGP keys as exported
+	Trouble string   // what gpg said about our own key; "" for nothing
+	// Valid are the fingerprints that may sign, if Trusted says that there is
+	// such a choice.
+	Valid   []string
+	Trusted bool
+}
+
+// Export fetches the keys of a stanza.
+func Export(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	switch {
 	case len(g.KeyFiles) > 0:
-		return fromFiles(g, "GPG_KEY_FILE", g.KeyFiles)
+		return fromFiles("GPG_KEY_FILE", g.KeyFiles)
 	case g.HomeDir == "":
 		return nil, errors.New("neither GPG_HOME_DIR nor GPG_KEY_FILE")
 	case isClassic(g.HomeDir):
-		return fromFiles(g, g.HomeDir, []string{filepath.Join(g.HomeDir, pubring), filepath.Join(g.HomeDir, secring)})
+		return fromFiles(g.HomeDir, []string{filepath.Join(g.HomeDir, pubring), filepath.Join(g.HomeDir, secring)})
 	}
 	return fromGPG(ctx, g)
+}
+
+// Keyring makes the keyring of a stanza, with the errors of [Load].
+func (k *Keys) Keyring(g *conf.GPG) (*spa.Keyring, error) {
+	ring, err := assemble(g, k.Origin, k.Exports)
+	if ring != nil && k.Trusted {
+		ring.Restrict(k.Valid)
+	}
+	if ring != nil && k.Trouble != "" { // gpg says more than what the missing export says
+		return ring, fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", k.Origin, g.DecryptID, spa.ErrLocked)
+	}
+	return ring, err
 }
 
 // ErrNoSigner reports that a listed signer has no key in the ring.
@@ -70,16 +103,16 @@ func isClassic(home string) bool {
 	return exists(pubring) && exists(secring) && !exists(keybox) && os.IsNotExist(err)
 }
 
-func fromFiles(g *conf.GPG, origin string, names []string) (*spa.Keyring, error) {
-	var exports [][]byte
+func fromFiles(origin string, names []string) (*Keys, error) {
+	keys := &Keys{Origin: origin}
 	for _, name := range names {
 		data, err := readFile(name)
 		if err != nil {
 			return nil, err
 		}
-		exports = append(exports, data)
+		keys.Exports = append(keys.Exports, data)
 	}
-	return assemble(g, origin, exports)
+	return keys, nil
 }
 
 func readFile(name string) ([]byte, error) {
