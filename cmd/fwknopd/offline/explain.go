@@ -80,7 +80,7 @@ func (o *options) explainRecord() error {
 	}
 	defer src.Close()
 	var now time.Time
-	var refused error
+	var explained, ok bool
 	err = pipe.Run(context.Background(), src, func(ev *parse.Event) error {
 		if !ev.Time.IsZero() {
 			now = ev.Time
@@ -93,26 +93,26 @@ func (o *options) explainRecord() error {
 		if at.Record > o.record {
 			return errFound // the record held no event
 		}
-		refused = o.explain(d, now, ev, at)
+		explained = true
+		if ok, err = o.explain(d, now, ev, at); err != nil {
+			return err
+		}
 		return errFound
 	})
 	switch {
 	case err != nil && !errors.Is(err, errFound):
 		return err
-	case refused == nil && err == nil, refused == nil && src.Position().Record > o.record:
+	case !explained:
 		return fmt.Errorf("%s: record %d holds no packet", o.inputs[0], o.record)
 	}
-	return notAnError(refused)
+	return refusedUnless(ok)
 }
 
-// allowed is the outcome of explain that is no refusal: told from "not reached".
-var allowed = errors.New("")
-
-func notAnError(err error) error {
-	if err == allowed {
+func refusedUnless(ok bool) error {
+	if ok {
 		return nil
 	}
-	return err
+	return errRefused
 }
 
 // explainPayload explains a packet that was never recorded.
@@ -125,7 +125,11 @@ func (o *options) explainPayload() error {
 	if err != nil {
 		return err
 	}
-	return notAnError(o.explain(d, ev.Time, ev, ingest.Position{}))
+	ok, err := o.explain(d, ev.Time, ev, ingest.Position{})
+	if err != nil {
+		return err
+	}
+	return refusedUnless(ok)
 }
 
 // DumpPackets is --spa-dump-packets: it explains each SPA packet of a text file,
@@ -152,7 +156,7 @@ func (o *options) dump(file io.Reader) error {
 	}
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, maxPacketLine)
-	outcome := error(nil)
+	all := true
 	for n := int64(1); lines.Scan(); n++ {
 		text := strings.TrimSpace(lines.Text())
 		if text == "" {
@@ -162,15 +166,17 @@ func (o *options) dump(file io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if err := notAnError(o.explain(d, ev.Time, ev, ingest.Position{Name: "line", Record: n})); err != nil {
-			outcome = err
+		ok, err := o.explain(d, ev.Time, ev, ingest.Position{Name: "line", Record: n})
+		if err != nil {
+			return err
 		}
+		all = all && ok
 		d.Decide(ev.Time, ev) // so that a second copy is the replay it is
 	}
 	if err := lines.Err(); err != nil {
 		return err
 	}
-	return outcome
+	return refusedUnless(all)
 }
 
 // packet is the event of a payload given in words.
@@ -244,27 +250,22 @@ func parseClock(text string) (time.Time, error) {
 	return t, nil
 }
 
-// explain prints the trace of one packet.
-func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) error {
+// explain prints the trace of one packet and reports whether it is allowed.
+func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) (bool, error) {
 	t := d.Explain(now, ev)
 	var entry Entry
 	entry.Set(now, ev, &t.Decision, at)
 	var b []byte
 	if o.format == "jsonl" {
-		b = append(AppendJSON(nil, &entry), '\n')
 		trace, err := json.Marshal(newTrace(&t))
 		if err != nil {
-			return err
+			return false, err
 		}
-		b = append(append(append(b[:len(b)-2], `,"trace":`...), trace...), '}', '\n')
+		b = AppendJSON(nil, &entry)
+		b = append(append(append(b[:len(b)-1], `,"trace":`...), trace...), '}', '\n')
 	} else {
 		b = appendTrace(nil, &t, &entry)
 	}
-	if _, err := o.stdout.Write(b); err != nil {
-		return err
-	}
-	if t.Decision.Verdict != policy.Allow {
-		return errRefused
-	}
-	return allowed
+	_, err := o.stdout.Write(b)
+	return t.Decision.Verdict == policy.Allow, err
 }
