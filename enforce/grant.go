@@ -1,7 +1,7 @@
 // Package enforce holds what an opening in the firewall is ([Grant]), who can make
-// and end one ([Enforcer]), what may be asked for at all ([Limits]) and a
-// [Recorder] for tests and replay. It is pure; the backends are in the folders
-// below.
+// and end one ([Enforcer]; with a kernel behind it, [Backend]), what may be asked
+// for at all ([Limits]) and a [Recorder] for tests and replay. It is pure; the
+// backends are in the folders below.
 package enforce
 
 import (

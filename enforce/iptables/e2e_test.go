@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"fwknopd/enforce"
-	"fwknopd/enforce/enforcetest"
+	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
 )
 

@@ -94,7 +94,7 @@ func (b *Backend) resync(ctx context.Context) error {
 
 // ensureHomes sets up what is used for the first time, or was touched by others.
 func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
-	if err := ctx.Err(); err != nil {
+	if err := b.usable(ctx); err != nil {
 		return err
 	}
 	missing := !b.loaded || !b.isUntouched()

@@ -2,7 +2,9 @@ package nftables
 
 import (
 	"context"
+	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -208,5 +210,24 @@ func TestLeavesOwned(t *testing.T) {
 	}
 	if err := b.Apply(ctx, both(lab)[0]); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestClosed: a backend that was closed does nothing, least of all elsewhere.
+func TestClosed(t *testing.T) {
+	netlab.Need(t, "nft")
+	b := newBackend(t, netlab.New(t), Config{})
+	g := enforce.Grant{Src: addr("192.0.2.7"), Ports: tcp(22), Expires: time.Now().Add(time.Minute)}
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, listErr := b.List(ctx)
+	_, repairErr := b.Reconcile(ctx, nil)
+	for _, err := range []error{b.Apply(ctx, g), b.Revoke(ctx, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr} {
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("error = %v, want %v", err, os.ErrClosed)
+		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := b.usable(ctx); err != nil {
 		return nil, err
 	}
 	l, err := b.readLayout()

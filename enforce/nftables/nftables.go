@@ -19,13 +19,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	nft "github.com/google/nftables"
 	"github.com/mdlayher/netlink"
-	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/watch"
@@ -49,7 +49,7 @@ type Backend struct {
 	mu      sync.Mutex
 	conn    *nft.Conn
 	counter *watch.Generation
-	netns   int           // of the first socket, for the next
+	netns   *os.File      // of the first socket, for the next
 	portID  atomic.Uint32 // of conn: its changes are our own
 	uses    [roles]bool
 	homes   [roles][]*home
@@ -76,7 +76,7 @@ func New(cfg Config) (*Backend, error) {
 	for _, role := range append([]Role{Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
-	netns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	netns, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return nil, fmt.Errorf("own network namespace: %w", err)
 	}
@@ -85,7 +85,7 @@ func New(cfg Config) (*Backend, error) {
 		b.Close()
 		return nil, err
 	}
-	if b.counter, err = watch.NewGeneration(netns); err != nil {
+	if b.counter, err = watch.NewGeneration(int(netns.Fd())); err != nil {
 		b.Close()
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (b *Backend) dial() (err error) {
 		b.portID.Store(c.PID())
 		return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 	}
-	b.conn, err = nft.New(nft.AsLasting(), nft.WithNetNSFd(b.netns), nft.WithSockOptions(keep))
+	b.conn, err = nft.New(nft.AsLasting(), nft.WithNetNSFd(int(b.netns.Fd())), nft.WithSockOptions(keep))
 	if err != nil {
 		return fmt.Errorf("connect to nf_tables: %w", err)
 	}
@@ -126,7 +126,19 @@ func (b *Backend) Close() error {
 	if b.counter != nil {
 		err = errors.Join(err, b.counter.Close())
 	}
-	return errors.Join(err, unix.Close(b.netns))
+	b.conn, b.counter = nil, nil
+	if cerr := b.netns.Close(); !errors.Is(cerr, os.ErrClosed) {
+		err = errors.Join(err, cerr)
+	}
+	return err
+}
+
+// usable refuses work after the end of ctx or Close.
+func (b *Backend) usable(ctx context.Context) error {
+	if b.conn == nil {
+		return os.ErrClosed
+	}
+	return ctx.Err()
 }
 
 // Notes implements [enforce.Backend]; there are some after the first Setup.

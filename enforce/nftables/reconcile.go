@@ -75,7 +75,7 @@ func (b *Backend) isOpen(part enforce.Grant, have map[spot]time.Time) bool {
 func (b *Backend) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := b.usable(ctx); err != nil {
 		return err
 	}
 	l, err := b.readLayout()

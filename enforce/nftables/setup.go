@@ -17,7 +17,7 @@ func (b *Backend) Setup(ctx context.Context) error {
 
 // setup reads what is there and adds what is missing, in one batch.
 func (b *Backend) setup(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := b.usable(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -176,6 +176,9 @@ func (b *Backend) dropOwnTable(l *layout) {
 func (b *Backend) Teardown(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
 	l, err := b.readLayout()
 	if err != nil {
 		return b.redial(err)
