@@ -267,5 +267,5 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 		b = appendTrace(nil, &t, &entry)
 	}
 	_, err := o.stdout.Write(b)
-	return t.Decision.Verdict == policy.Allow, err
+	return t.Decision.Verdict == policy.Allow && !t.Decision.Shadow, err
 }
