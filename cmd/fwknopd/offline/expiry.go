@@ -1,13 +1,9 @@
 package offline
 
 import (
-	"net/netip"
 	"time"
 
 	"fwknopd/enforce"
-	"fwknopd/ingest"
-	"fwknopd/parse"
-	"fwknopd/policy"
 )
 
 // openings are the grants that would be open by the clock of the records. A grant
@@ -16,12 +12,11 @@ type openings struct {
 	ends  map[opening]int64 // Unix nanoseconds
 	kinds map[string]uint32 // grants with more to them than a port
 	queue endings
-	last  int64     // the latest end so far
-	room  []lasting // for the next ones: there may be a great many
-}
 
-// roomFor is how many entries are made room for at once.
-const roomFor = 128
+	lasting lastings
+	last    int64 // the latest end so far
+	ended   Entry // what next returns
+}
 
 // An opening is the unit that a repetition extends: one port for one client. It is
 // small and holds no pointers: a capture may open a great many at once.
@@ -32,9 +27,14 @@ type opening struct {
 	proto  uint8
 }
 
+// plain reports a grant that lets a client in to some ports and does nothing else.
+func plain(g *enforce.Grant) bool {
+	return g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
+}
+
 // kind tells grants apart that open more than a port, or otherwise.
 func (o *openings) kind(g *enforce.Grant) uint32 {
-	if g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid() {
+	if plain(g) {
 		return 0
 	}
 	key := g.Key()
@@ -76,61 +76,17 @@ func (o *openings) add(e *Entry) {
 		}
 	})
 	o.last = max(o.last, end)
-	o.queue.push(ending{end, o.keep(e)})
-}
-
-// lasting is what is kept of an entry until its grant ends.
-type lasting struct {
-	reason   policy.Reason
-	src, dst netip.AddrPort
-	user     string
-	input    ingest.Position
-	proto    parse.Proto
-	knock    bool
-	stanza   int32
-	client   netip.Addr
-	ports    []enforce.Port
-	rest     *enforce.Grant // of grants with more to them than ports
-}
-
-// keep copies what is needed of e.
-func (o *openings) keep(e *Entry) *lasting {
-	if len(o.room) == 0 {
-		o.room = make([]lasting, roomFor)
-	}
-	l := &o.room[0]
-	o.room = o.room[1:]
-	g := e.Grant
-	*l = lasting{reason: e.Reason, src: e.Src, dst: e.Dst, user: e.User, input: e.Input, proto: e.Proto,
-		knock: e.Mode == policy.ModeKnock, stanza: int32(e.Stanza), client: g.Src, ports: g.Ports}
-	if g.NAT != nil || g.External != nil || g.All || g.Output || g.Dst.IsValid() {
-		rest := *g
-		l.rest = &rest
-	}
-	return l
-}
-
-// entry is what is printed at the end.
-func (l *lasting) entry(end time.Time) *Entry {
-	e := &Entry{Time: end, Verdict: verdictExpired, Reason: l.reason, Src: l.src, Dst: l.dst,
-		Proto: l.proto, Stanza: int(l.stanza), User: l.user, Mode: policy.ModeSPA, Input: l.input, Grant: l.rest}
-	if l.knock {
-		e.Mode = policy.ModeKnock
-	}
-	if e.Grant == nil {
-		e.Grant = &enforce.Grant{Src: l.client, Ports: l.ports, Expires: end}
-	}
-	return e
+	o.queue.push(ending{end, o.lasting.add(e)})
 }
 
 // next returns an entry whose end came by now, nil if there is none. Ports that
-// were opened again in the meantime are not in it.
+// were opened again in the meantime are not in it. It is valid until the next call.
 func (o *openings) next(now time.Time) *Entry {
 	for len(o.queue) > 0 && o.queue[0].at <= now.UnixNano() {
-		at := o.queue[0].at
-		e := o.queue.pop().entry(time.Unix(0, at))
-		if o.end(e, at) {
-			return e
+		next := o.queue.pop()
+		o.lasting.take(next.number, time.Unix(0, next.at), &o.ended)
+		if o.end(&o.ended, next.at) {
+			return &o.ended
 		}
 	}
 	return nil
@@ -161,10 +117,10 @@ func (o *openings) open() int { return len(o.ends) }
 // endings is a binary heap, the earliest end first.
 type endings []ending
 
-// An ending is when an entry ends, in Unix nanoseconds, and the entry.
+// An ending is when an entry ends, in Unix nanoseconds, and its number.
 type ending struct {
-	at int64
-	*lasting
+	at     int64
+	number uint32
 }
 
 func (q *endings) push(e ending) {
@@ -180,10 +136,10 @@ func (q *endings) push(e ending) {
 	}
 }
 
-func (q *endings) pop() *lasting {
+func (q *endings) pop() ending {
 	h := *q
-	first, last := h[0].lasting, len(h)-1
-	h[0], h[last] = h[last], ending{}
+	first, last := h[0], len(h)-1
+	h[0] = h[last]
 	h = h[:last]
 	*q = h
 	for i := 0; ; {

@@ -6,8 +6,11 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+	"unsafe"
 
 	"fwknopd/enforce"
+	"fwknopd/ingest"
+	"fwknopd/parse"
 	"fwknopd/policy"
 )
 
@@ -67,14 +70,55 @@ func TestEndingsAreAHeap(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var q endings
 	for range 1000 {
-		q.push(ending{rnd.Int64N(500), &lasting{}})
+		q.push(ending{at: rnd.Int64N(500)})
 	}
 	for last := int64(0); len(q) > 0; {
-		at := q[0].at
-		q.pop()
+		at := q.pop().at
 		if at < last {
 			t.Fatalf("%d after %d", at, last)
 		}
 		last = at
+	}
+}
+
+// What is printed at the end is what was printed at the start, for plain grants and
+// for those with more to them; the memory of what ended is used again.
+func TestEndsAsItBegan(t *testing.T) {
+	if n := unsafe.Sizeof(lasting{}); n != 64 {
+		t.Errorf("an entry takes %d bytes", n)
+	}
+	v6 := entryFor(3, 12, 22)
+	v6.Src, v6.Dst = netip.MustParseAddrPort("[2001:db8::1]:4000"), netip.MustParseAddrPort("[2001:db8::2]:62201")
+	v6.Grant.Src = netip.MustParseAddr("2001:db8::3")
+	nat := entryFor(4, 13, 22)
+	nat.Grant.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("192.0.2.99:22"), Masquerade: true}
+	all := entryFor(5, 14)
+	all.Grant.All = true
+	entries := []*Entry{entryFor(1, 10, 22, 80), entryFor(2, 11, 22), v6, nat, all}
+	for i, e := range entries {
+		e.Proto, e.Stanza, e.User, e.Mode, e.Input = parse.UDP, 7, "user", "spa", ingest.Position{Name: "in", Record: int64(i)}
+		if !e.Src.IsValid() {
+			e.Src, e.Dst = netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("192.0.2.2:62201")
+		}
+	}
+	var o openings
+	for range 3 {
+		for _, e := range entries {
+			o.add(e)
+		}
+		for _, e := range entries {
+			want := *e
+			want.Time, want.Verdict = e.Grant.Expires, verdictExpired
+			got := o.next(e.Grant.Expires)
+			if got == nil {
+				t.Fatalf("nothing ends at %v", e.Grant.Expires)
+			}
+			if g, w := string(appendLine(nil, got)), string(appendLine(nil, &want)); g != w {
+				t.Errorf("got  %swant %s", g, w)
+			}
+		}
+	}
+	if o.lasting.n != uint32(len(entries)) || len(o.lasting.rest) != 0 || o.open() != 0 {
+		t.Errorf("%d places in use, %d grants kept, %d open", o.lasting.n, len(o.lasting.rest), o.open())
 	}
 }

@@ -40,7 +40,7 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // garbage is how much of it may lie about, in per cent of what is in use: a replay
 // makes much, keeps little and ends soon.
-const garbage = 200
+const garbage = 400
 
 // errFailOn is the outcome that --fail-on asks for.
 var errFailOn = errors.New("")
