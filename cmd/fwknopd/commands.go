@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/offline"
 )
 
@@ -17,6 +18,9 @@ var commands = map[string]command{
 	"explain": offline.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Checker{Expect: offline.Expect}.Run(args, stdout, stderr)
+	},
+	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return control.Grants(args, stdout, stderr)
 	},
 	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Help(args, stdout, stderr)

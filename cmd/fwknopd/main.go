@@ -15,6 +15,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/daemon"
 )
 
@@ -69,6 +70,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return runSPADump(o, stdout, stderr)
 	case o.ParseConfig:
 		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
+	}
+	if act := control.Action(o); act != nil {
+		return act(stdout, stderr)
 	}
 	return daemon.Run(o, version, stderr)
 }

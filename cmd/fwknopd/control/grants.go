@@ -1,0 +1,237 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce"
+)
+
+// grantsUsage is what `fwknopd grants` answers to what it does not understand.
+const grantsUsage = `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
+       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
+`
+
+// grantsFlags are the command line behind the verb.
+type grantsFlags struct {
+	*pflag.FlagSet
+	src, port string
+	stanza    int
+	all, json bool
+	conf      config.Options
+	pid, fw   string
+	selection Selection
+}
+
+// Grants is `fwknopd grants list|revoke`.
+func Grants(args []string, stdout, stderr io.Writer) int {
+	f, verb, err := parseGrants(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		io.WriteString(stdout, grantsUsage)
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "fwknopd grants: %v\n%s", err, grantsUsage)
+		return exitUsage
+	}
+	l, problems := loadStrict(f.conf)
+	if l == nil {
+		config.Print(stderr, problems)
+		return exitError
+	}
+	ctx := context.Background()
+	o, err := openOpenings(ctx, l)
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	defer o.close()
+	do := o.list
+	if verb == "revoke" {
+		do = o.revoke
+	}
+	grants, err := do(ctx, f.selection)
+	if printErr := f.print(stdout, verb, grants); err == nil {
+		err = printErr
+	}
+	if err == nil && verb == "revoke" && len(grants) == 0 {
+		err = errors.New("nothing of that is open")
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	return exitOK
+}
+
+func parseGrants(args []string) (*grantsFlags, string, error) {
+	f := &grantsFlags{FlagSet: pflag.NewFlagSet("grants", pflag.ContinueOnError)}
+	f.SetOutput(io.Discard)
+	f.StringVar(&f.src, "src", "", "")
+	f.StringVar(&f.port, "port", "", "")
+	f.IntVar(&f.stanza, "stanza", 0, "")
+	f.BoolVar(&f.all, "all", false, "")
+	f.BoolVar(&f.json, "json", false, "")
+	f.StringVarP(&f.conf.Config, "config", "c", "", "")
+	f.StringSliceVarP(&f.conf.Overrides, "Override-config", "O", nil, "")
+	f.StringVarP(&f.pid, "pid-file", "p", "", "")
+	f.StringVar(&f.fw, "fw-type", "", "")
+	if err := f.Parse(args); err != nil {
+		return nil, "", err
+	}
+	if f.NArg() != 1 || f.Arg(0) != "list" && f.Arg(0) != "revoke" {
+		return nil, "", errors.New("want one of list, revoke")
+	}
+	f.conf.Argv = make(map[string]string)
+	for keyword, value := range map[string]string{"FWKNOP_PID_FILE": f.pid, "FIREWALL_TYPE": f.fw} {
+		if value != "" {
+			f.conf.Argv[keyword] = value
+		}
+	}
+	return f, f.Arg(0), f.choose(f.Arg(0))
+}
+
+// choose reads the selection. Everything is closed only by --all.
+func (f *grantsFlags) choose(verb string) (err error) {
+	if f.src != "" {
+		if f.selection.Src, err = source(f.src); err != nil {
+			return fmt.Errorf("--src: %w", err)
+		}
+	}
+	if f.port != "" {
+		if f.selection.Port, err = parsePort(f.port); err != nil {
+			return fmt.Errorf("--port: %w", err)
+		}
+	}
+	if f.selection.Stanza = f.stanza; f.stanza < 0 {
+		return errors.New("--stanza: want the line of a SOURCE keyword")
+	}
+	named := f.selection != (Selection{})
+	switch {
+	case verb == "revoke" && !named && !f.all:
+		return errors.New("say what to close, or --all")
+	case named && f.all:
+		return errors.New("--all closes everything; leave out the rest")
+	}
+	return nil
+}
+
+// parsePort reads tcp/22, udp/53, icmp.
+func parsePort(text string) (enforce.Port, error) {
+	name, number, has := strings.Cut(strings.ToLower(text), "/")
+	for _, proto := range []uint8{enforce.TCP, enforce.UDP, enforce.ICMP, enforce.ICMPv6} {
+		p := enforce.Port{Proto: proto}
+		if enforce.ProtoName(proto) != name || p.HasNumber() != has {
+			continue
+		}
+		if !has {
+			return p, nil
+		}
+		n, err := strconv.ParseUint(number, 10, 16)
+		if err != nil || n == 0 {
+			break
+		}
+		p.Number = uint16(n)
+		return p, nil
+	}
+	return enforce.Port{}, fmt.Errorf("%q is not like tcp/22", text)
+}
+
+func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) error {
+	now := time.Now()
+	switch {
+	case f.json:
+		return printGrants(w, grants, now)
+	case verb == "list":
+		_, err := w.Write(enforce.FormatList(grants, now))
+		return err
+	}
+	for _, g := range grants {
+		if _, err := fmt.Fprintf(w, "closed %s for %s\n", portsText(g), g.Src); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A grantState is one opening in JSON, the names as in the event log; it only grows.
+type grantState struct {
+	Src      string   `json:"src"`
+	Ports    []string `json:"ports"`
+	Expires  string   `json:"expires,omitempty"` // none: does not end
+	Left     *float64 `json:"remaining_s,omitempty"`
+	Stanza   int      `json:"stanza,omitempty"`
+	User     string   `json:"user,omitempty"`
+	Dst      string   `json:"dst,omitempty"`
+	Output   bool     `json:"output,omitempty"`
+	Forward  string   `json:"forward,omitempty"`
+	Local    bool     `json:"local,omitempty"`
+	SNAT     string   `json:"snat,omitempty"`
+	External []string `json:"external,omitempty"`
+}
+
+func stateOf(g enforce.Grant, now time.Time) grantState {
+	s := grantState{Src: g.Src.String(), Ports: ports(g), Stanza: g.Stanza, User: g.User, Output: g.Output}
+	if !g.Expires.IsZero() {
+		left := max(g.Expires.Sub(now).Round(time.Millisecond).Seconds(), 0)
+		s.Expires, s.Left = g.Expires.UTC().Format(time.RFC3339Nano), &left
+	}
+	if g.Dst.IsValid() {
+		s.Dst = g.Dst.String()
+	}
+	if n := g.NAT; n != nil {
+		s.Forward, s.Local = "any", n.Local
+		if n.Target.IsValid() {
+			s.Forward = n.Target.String()
+		}
+		switch {
+		case n.Masquerade:
+			s.SNAT = "masquerade"
+		case n.SNAT.IsValid():
+			s.SNAT = n.SNAT.String()
+		}
+	}
+	if g.External != nil {
+		s.External = g.External.Open
+	}
+	return s
+}
+
+func printGrants(w io.Writer, grants []enforce.Grant, now time.Time) error {
+	doc := struct {
+		V      int          `json:"v"`
+		Grants []grantState `json:"grants"`
+	}{1, make([]grantState, len(grants))}
+	for i, g := range grants {
+		doc.Grants[i] = stateOf(g, now)
+	}
+	return json.NewEncoder(w).Encode(doc)
+}
+
+// ports are "tcp/22" and its like, or "all".
+func ports(g enforce.Grant) []string {
+	if g.All {
+		return []string{"all"}
+	}
+	words := make([]string, len(g.Ports))
+	for i, p := range g.Ports {
+		words[i] = p.String()
+	}
+	return words
+}
+
+func portsText(g enforce.Grant) string {
+	if g.External != nil {
+		return strings.Join(append(ports(g), "by command"), " ")
+	}
+	return strings.Join(ports(g), ",")
+}

@@ -1,0 +1,61 @@
+package control
+
+import "encoding/json"
+
+// status is -S: what runs, 0 if the daemon does. It only reads.
+func (c *command) status() int {
+	d, err := find(c.pidFile())
+	if err != nil {
+		return c.fail(err)
+	}
+	switch {
+	case c.Format == "json" || c.Format == "jsonl":
+		err = c.statusJSON(d)
+	case c.Server.CSyntax && d.pid != 0:
+		c.say("Detected fwknopd is running (pid=%d).", d.pid)
+	case c.Server.CSyntax:
+		c.say("No running fwknopd detected.")
+	default:
+		c.statusLines(d)
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	if d.pid == 0 {
+		return exitError
+	}
+	return exitOK
+}
+
+// statusLines are those of 1.9, which knows no line for the listeners.
+func (c *command) statusLines(d daemon) {
+	for _, r := range c.roles(d) {
+		switch {
+		case r.Name == roleServe:
+		case r.Running:
+			c.say("[+] %s is running as pid: %d", r.Name, r.PID)
+		case d.exists:
+			c.say("[+] %s is not currently running.", r.Name)
+		default:
+			c.say("[+] %s pidfile does not exist.", r.Name)
+		}
+	}
+}
+
+// A state is -S --format json; it only grows.
+type state struct {
+	V       int    `json:"v"`
+	Running bool   `json:"running"`
+	PID     int    `json:"pid,omitempty"`
+	Worker  int    `json:"worker_pid,omitempty"`
+	PIDFile string `json:"pid_file"`
+	Roles   []role `json:"roles"`
+}
+
+func (c *command) statusJSON(d daemon) error {
+	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, c.roles(d)})
+}
+
+func (c *command) roles(d daemon) []role { return roles(c.Server, c.Values, d) }
+
+func (c *command) pidFile() string { return c.Values.Path("FWKNOP_PID_FILE") }

@@ -1,0 +1,158 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+)
+
+// A request is one JSON object; the answer is one, too, and ends the connection.
+type request struct {
+	Do     string    `json:"do"` // list, revoke, flush
+	Select Selection `json:"select"`
+}
+
+type answer struct {
+	Grants []enforce.Grant `json:"grants"` // that are open, or were closed
+	Error  string          `json:"error,omitempty"`
+}
+
+const (
+	maxRequest = 4 << 10
+	maxAnswer  = 256 << 20 // 2^16 openings, and room
+	// exchangeTime bounds a request with its answer: closing thousands of rules.
+	exchangeTime = 30 * time.Second
+	// maxSunPath is what fits into a sockaddr_un with its zero byte.
+	maxSunPath = 107
+)
+
+// A Selection names some of what is open; the zero value names everything.
+type Selection struct {
+	Src    netip.Prefix `json:"src"`
+	Port   enforce.Port `json:"port"`   // zero: any
+	Stanza int          `json:"stanza"` // zero: any
+}
+
+// Has reports that g is selected; of a grant with several ports one is enough.
+func (s Selection) Has(g enforce.Grant) bool {
+	if s.Src.IsValid() && !s.Src.Contains(g.Src.Unmap()) || s.Stanza != 0 && s.Stanza != g.Stanza {
+		return false
+	}
+	if s.Port == (enforce.Port{}) {
+		return true
+	}
+	for _, p := range g.Ports {
+		if p == s.Port {
+			return true
+		}
+	}
+	return false
+}
+
+// SocketPath is where the daemon with that pid file listens.
+func SocketPath(pidFile string) string { return strings.TrimSuffix(pidFile, ".pid") + ".sock" }
+
+// errNoDaemon is that nobody listens.
+var errNoDaemon = errors.New("no daemon listens")
+
+// ask sends one request to the daemon at path.
+func ask(path string, req request) (*answer, error) {
+	name, release, err := shorten(path)
+	if err != nil {
+		return nil, errNoDaemon
+	}
+	defer release()
+	conn, err := net.DialTimeout("unix", name, exchangeTime)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errNoDaemon
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := trust(conn.(*net.UnixConn)); err != nil {
+		return nil, err
+	}
+	conn.SetDeadline(time.Now().Add(exchangeTime))
+	if err := json.NewEncoder(conn).Encode(req); err != nil {
+		return nil, err
+	}
+	var a answer
+	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&a); err != nil {
+		return nil, fmt.Errorf("answer of the daemon: %w", err)
+	}
+	if a.Error != "" {
+		err = errors.New(a.Error)
+	}
+	return &a, err
+}
+
+// trust wants root or ourselves at the other end.
+func trust(c *net.UnixConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		peer, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return err
+	}
+	if credErr == nil && peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
+		credErr = fmt.Errorf("user %d is at the other end of the control socket", peer.Uid)
+	}
+	return credErr
+}
+
+// shorten gives path a name that fits into a socket address.
+func shorten(path string) (name string, release func(), err error) {
+	if len(path) <= maxSunPath {
+		return path, func() {}, nil
+	}
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	name = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
+	return name, func() { dir.Close() }, nil
+}
+
+// listen makes the socket at path in place of one that a dead daemon left. Only its
+// owner may connect.
+func listen(path string) (*net.UnixListener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	name, release, err := shorten(path)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var failed error
+		err := raw.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(err, failed)
+	}}
+	l, err := private.Listen(context.Background(), "unix", name)
+	if err != nil {
+		return nil, err
+	}
+	u := l.(*net.UnixListener)
+	u.SetUnlinkOnClose(false)
+	return u, nil
+}
