@@ -1,6 +1,9 @@
 package spa
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // invalid marks what is not a character of standard base64.
 const invalid = 0xff
@@ -16,14 +19,10 @@ var sextet = func() (t [256]uint8) {
 	return t
 }()
 
-// isBase64 reports that p has characters of standard base64 only, with at most two
-// "=" at its end.
+// isBase64 reports that p has characters of standard base64 only, with any number
+// of "=" at its end.
 func isBase64(p []byte) bool {
-	for range 2 {
-		if n := len(p); n > 0 && p[n-1] == '=' {
-			p = p[:n-1]
-		}
-	}
+	p = bytes.TrimRight(p, "=")
 	for _, c := range p {
 		if sextet[c] == invalid {
 			return false
@@ -33,14 +32,33 @@ func isBase64(p []byte) bool {
 }
 
 // decodeBase64 appends the bytes of src to dst. Padding may be absent or right; all
-// else that is not canonical is an error: one spelling for one cipher text. Unlike
-// encoding/base64 it knows no line ends and allocates no error.
+// else that is not canonical is an error. Unlike encoding/base64 it knows no line
+// ends and allocates no error.
 func decodeBase64(dst, src []byte) ([]byte, error) {
 	if n := len(src); n > 0 && n%4 == 0 && src[n-1] == '=' {
 		if src = src[:n-1]; src[n-2] == '=' {
 			src = src[:n-2]
 		}
 	}
+	dst, spare, err := decodeSextets(dst, src)
+	if spare != 0 && err == nil {
+		err = errBase64
+	}
+	return dst, err
+}
+
+// decodeWire is decodeBase64 for what came over the network. All servers there were
+// take any number of "=" and anything in the bits that belong to no byte. So does
+// this one: the replay key is made of the plaintext, and a packet in two spellings
+// is one packet, whichever comes first.
+func decodeWire(dst, src []byte) ([]byte, error) {
+	dst, _, err := decodeSextets(dst, bytes.TrimRight(src, "="))
+	return dst, err
+}
+
+// decodeSextets appends the whole bytes of src, which has no padding, to dst. spare
+// are the bits of the last character that belong to no byte.
+func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 	off := len(dst)
 	dst = slices.Grow(dst, len(src)*3/4)[:off+len(src)/4*3]
 	var bad uint8
@@ -49,22 +67,22 @@ func decodeBase64(dst, src []byte) ([]byte, error) {
 		bad |= a | b | c | d
 		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d
 	}
-	// Valid sextets have the two high bits clear. In what is left over, so are the
-	// bits that belong to no byte.
 	switch len(src) {
 	case 1:
 		bad = invalid
 	case 2:
 		a, b := sextet[src[0]], sextet[src[1]]
-		bad |= a | b | b<<4 | b<<6
+		bad |= a | b
+		spare = b & 0x0f
 		dst = append(dst, a<<2|b>>4)
 	case 3:
 		a, b, c := sextet[src[0]], sextet[src[1]], sextet[src[2]]
-		bad |= a | b | c | c<<6
+		bad |= a | b | c
+		spare = c & 0x03
 		dst = append(dst, a<<2|b>>4, b<<4|c>>2)
 	}
-	if bad&0xc0 != 0 {
-		return dst, errBase64
+	if bad&0xc0 != 0 { // valid sextets have these clear
+		err = errBase64
 	}
-	return dst, nil
+	return dst, spare, err
 }

@@ -2,7 +2,7 @@ package spa
 
 import "net/netip"
 
-// protoTCP is the IANA number of the one protocol that carries HTTP.
+// protoTCP is the IANA number of the protocol that carries HTTP.
 const protoTCP = 6
 
 // CarrierOptions say which payloads may carry an SPA packet.
@@ -14,7 +14,9 @@ type CarrierOptions struct {
 	AnyUserAgent   bool // ALLOW_ANY_USER_AGENT; otherwise it must begin "Fwknop"
 	XForwardedFor  bool // ENABLE_X_FORWARDED_FOR
 	// Perl19 reads requests as 1.9 servers do: an absolute URI and ".html" at the
-	// end are taken, the user agent is not looked at.
+	// end are taken, the request may begin anywhere in the payload, the user agent
+	// is not looked at. Servers of 2.6 take requests from any protocol and the
+	// standard alphabet in them as well.
 	Perl19 bool
 }
 
@@ -58,10 +60,12 @@ func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text 
 	if len(payload) == 0 || len(payload) < opt.MinLen || len(payload) > limit {
 		return nil, info, false
 	}
-	if opt.OverHTTP && proto == protoTCP && isGET(payload) {
-		info.HTTP = true
-		text, info.forwarded, ok = fromHTTP(payload, &opt, buf)
-		return text, info, ok && len(text) >= opt.MinLen
+	if opt.OverHTTP && (proto == protoTCP || !opt.Perl19) {
+		if req := request(payload, opt.Perl19); req != nil {
+			info.HTTP = true
+			text, info.forwarded, ok = fromHTTP(req, &opt, buf)
+			return text, info, ok && len(text) >= opt.MinLen
+		}
 	}
 	return payload, info, isBase64(payload)
 }

@@ -29,7 +29,7 @@ func TestCarrier(t *testing.T) {
 		{"icmpv6", 58, std, CarrierOptions{}, std},
 		{"empty", 17, "", CarrierOptions{}, ""},
 		{"= at the end", 17, std + "==", CarrierOptions{}, std + "=="},
-		{"three =", 17, std + "===", CarrierOptions{}, ""},
+		{"more = than there can be", 17, std + "=====", CarrierOptions{}, std + "====="},
 		{"= alone", 17, "==", CarrierOptions{}, ""},
 		{"= inside", 17, "8abc=def", CarrierOptions{}, ""},
 		{"newline", 17, std + "\n", CarrierOptions{}, ""},
@@ -47,14 +47,20 @@ func TestCarrier(t *testing.T) {
 		{"get", 6, "get /" + url + " HTTP/1.0" + ua, http, std},
 		{"bare line feeds", 6, "GET /" + url + " HTTP/1.0\nuser-agent:Fwknop/3\n\n", http, std},
 		{"not enabled", 6, "GET /" + url + " HTTP/1.0" + ua, CarrierOptions{}, ""},
-		{"over udp", 17, "GET /" + url + " HTTP/1.0" + ua, http, ""},
+		{"over udp", 17, "GET /" + url + " HTTP/1.0" + ua, http, std},
+		{"1.9: over udp", 17, "GET /" + url + " HTTP/1.0" + ua, perl, ""},
+		{"behind other text", 6, "x GET /" + url + " HTTP/1.0" + ua, http, ""},
+		{"1.9: behind other text", 6, "POST / HTTP/1.0\r\n\r\nGET GET /" + url + " HTTP/1.0" + ua, perl, std},
+		{"1.9: get", 6, "get /" + url + " HTTP/1.0" + ua, perl, ""},
+		{"1.9: no version", 6, "GET /" + url + ua, perl, ""},
 		{"POST", 6, "POST /" + url + " HTTP/1.0" + ua, http, ""},
 		{"no version", 6, "GET /" + url + ua, http, std},
 		{"tab behind the target", 6, "GET /" + url + "\tHTTP/1.0" + ua, http, std},
 		{"blank before the target", 6, "GET  /" + url + " HTTP/1.0" + ua, http, ""},
-		{"standard alphabet", 6, "GET /" + std + " HTTP/1.0" + ua, http, ""},
-		{"plus", 6, "GET /a+b HTTP/1.0" + ua, http, ""},
-		{"slash", 6, "GET /a/b HTTP/1.0" + ua, http, ""},
+		{"standard alphabet", 6, "GET /" + std + " HTTP/1.0" + ua, http, std},
+		{"1.9: standard alphabet", 6, "GET /" + std + " HTTP/1.0" + ua, perl, ""},
+		{"1.9: plus", 6, "GET /a+b HTTP/1.0" + ua, perl, ""},
+		{"1.9: slash", 6, "GET /a/b HTTP/1.0" + ua, perl, ""},
 		{"percent", 6, "GET /a%2Bb HTTP/1.0" + ua, http, ""},
 		{"query", 6, "GET /abc?d HTTP/1.0" + ua, http, ""},
 		{"root", 6, "GET / HTTP/1.0" + ua, http, ""},
@@ -82,7 +88,7 @@ func TestCarrier(t *testing.T) {
 		if ok != (c.text != "") || ok && string(text) != c.text {
 			t.Errorf("%s: %q, %v", c.name, text, ok)
 		}
-		if ok && info.HTTP != (c.payload[3] == ' ') {
+		if ok && info.HTTP != strings.Contains(c.payload, " ") {
 			t.Errorf("%s: HTTP is %v", c.name, info.HTTP)
 		}
 	}

@@ -101,11 +101,19 @@ func (f *fields) tail(part [][]byte) (err error) {
 	if len(part) > 1 || f.rules.Perl19 && f.typ > Access {
 		return errFields
 	}
-	if len(part[0]) == 0 && !f.hasTimeout {
-		return nil
+	return f.readAuth(part[0])
+}
+
+// readAuth reads the optional server_auth. Servers of 2.x do not look into it, so
+// it may be anything in the alphabet; what does not decode is no password.
+func (f *fields) readAuth(p []byte) error {
+	if len(p) > maxField || len(p) > 0 && !isBase64(p) {
+		return errAuth
 	}
-	f.auth, err = f.decoded(part[0], maxField, errAuth)
-	return err
+	if auth, err := f.decoded(p, maxField, errAuth); err == nil {
+		f.auth = auth
+	}
+	return nil
 }
 
 func (f *fields) readTimeout(p []byte) error {

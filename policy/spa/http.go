@@ -2,15 +2,34 @@ package spa
 
 import "bytes"
 
-// isGET reports a GET request; C servers do not mind the case of the method.
-func isGET(p []byte) bool {
-	return len(p) > 4 && p[0]|0x20 == 'g' && p[1]|0x20 == 'e' && p[2]|0x20 == 't' && p[3] == ' '
+const get = "GET "
+
+// request finds a GET request and returns it from its target on; nil if there is
+// none. Servers of 2.6 want it at the start and do not mind the case of the method;
+// those of 1.9 look for it everywhere, with the version behind the target.
+func request(p []byte, perl bool) []byte {
+	if !perl {
+		if len(p) <= len(get) || p[0]|0x20 != 'g' || p[1]|0x20 != 'e' || p[2]|0x20 != 't' || p[3] != ' ' {
+			return nil
+		}
+		return p[len(get):]
+	}
+	for {
+		at := bytes.Index(p, []byte(get))
+		if at < 0 {
+			return nil
+		}
+		p = p[at+len(get):]
+		_, version, _ := bytes.Cut(p, []byte(" "))
+		if number, ok := bytes.CutPrefix(version, []byte("HTTP/")); ok && len(number) > 0 && digits(number[:1]) {
+			return p
+		}
+	}
 }
 
-// fromHTTP takes the text out of a request line's target.
+// fromHTTP takes the text out of the target of a request.
 func fromHTTP(req []byte, opt *CarrierOptions, buf []byte) (text []byte, from []byte, ok bool) {
-	line, head, _ := bytes.Cut(req, []byte("\n"))
-	target := line[len("GET "):]
+	target, head, _ := bytes.Cut(req, []byte("\n"))
 	if i := bytes.IndexAny(target, " \t\r\v\f"); i >= 0 {
 		target = target[:i]
 	}
@@ -22,12 +41,12 @@ func fromHTTP(req []byte, opt *CarrierOptions, buf []byte) (text []byte, from []
 	}
 	text = buf[:len(target)]
 	for i, c := range target {
-		switch c {
-		case '-':
+		switch {
+		case c == '-':
 			c = '+'
-		case '_':
+		case c == '_':
 			c = '/'
-		case '+', '/':
+		case opt.Perl19 && (c == '+' || c == '/'):
 			return nil, nil, false
 		}
 		text[i] = c

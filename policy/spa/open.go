@@ -127,10 +127,13 @@ func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error
 
 // decrypt returns the plaintext, which aliases the opener's memory.
 func (o *Opener) decrypt(wire []byte) ([]byte, error) {
-	raw, err := decodeBase64(o.raw[:0], wire)
+	raw, err := decodeWire(o.raw[:0], wire)
 	o.raw = raw
 	if err != nil {
 		return nil, err
+	}
+	if len(raw) < len(salted)+saltSize+aes.BlockSize {
+		return nil, errBlocks
 	}
 	if string(raw[:len(salted)]) != salted {
 		return nil, errFirstChar

@@ -93,7 +93,7 @@ func firstKeyID(text []byte) (id uint64, ok bool) {
 
 // read decodes text into o.raw and o.envelope.
 func (o *GPGOpener) read(text []byte) (err error) {
-	if o.raw, err = decodeBase64(o.raw[:0], text); err != nil {
+	if o.raw, err = decodeWire(o.raw[:0], text); err != nil {
 		return err
 	}
 	ok := false
