@@ -28,7 +28,12 @@ func (b *Backend) setup(ctx context.Context) error {
 			if !b.uses[role] {
 				continue
 			}
-			if err := t.settle(b.cfg.Chains[role]); err != nil {
+			err := t.settle(b.cfg.Chains[role])
+			if role >= Forward && errors.Is(err, ErrNoChain) { // as the manual has it
+				b.note("%s: %v: nothing is forwarded or translated there", t.name(), err)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			b.ready[role][family(t.v6)] = true
@@ -53,7 +58,11 @@ func (t *tool) settle(c enforce.Chain) error {
 	if err == nil && there {
 		return nil
 	}
-	if err := t.ipt.NewChain(c.Table, c.To); err != nil && !isNotThere(err) {
+	err = t.ipt.NewChain(c.Table, c.To)
+	switch {
+	case isNoTable(err, c.Table):
+		return fmt.Errorf("%w: %s in table %s, which this kernel does not have", ErrNoChain, c.From, c.Table)
+	case err != nil && !isNotThere(err):
 		return fmt.Errorf("make chain %s: %w", c.To, err)
 	}
 	lines, exists, err := t.list(c.Table, c.From)

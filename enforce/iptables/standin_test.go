@@ -151,7 +151,10 @@ func TestNoIP6tables(t *testing.T) {
 func TestNoNAT(t *testing.T) {
 	s := newStandIn(t)
 	s.put("no-nat", "")
-	b := s.open(Config{})
+	b := s.open(Config{Roles: []Role{DNAT}})
+	if err := b.Setup(ctx); err != nil || !hasNote(b, "nothing is forwarded or translated there") {
+		t.Errorf("Setup = %v, notes = %q", err, b.Notes())
+	}
 	if err := b.Apply(ctx, someGrant); err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package nftables
 
 import (
-	"cmp"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -179,22 +178,6 @@ func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
 		return nil
 	}
 	return l.chains[i]
-}
-
-// strays are tables with chains of ours in which they no longer belong.
-func (l *layout) strays() (chains []*nft.Chain) {
-	for _, c := range l.chains {
-		role := slices.IndexFunc(allRoles, func(r Role) bool { return r.chain() == c.Name })
-		if role < 0 {
-			continue
-		}
-		at := func(h *home) bool { return sameTable(h.table, c.Table) }
-		if !slices.ContainsFunc(l.homes[role], at) {
-			chains = append(chains, c)
-		}
-	}
-	slices.SortFunc(chains, func(a, b *nft.Chain) int { return cmp.Compare(a.Table.Name, b.Table.Name) })
-	return chains
 }
 
 var allRoles = []Role{Input, Output, Forward, DNAT, SNAT}
