@@ -51,7 +51,7 @@ type Config struct {
 	Events func(Event)
 
 	// Interval is how often to look after the firewall while grants are open, if
-	// the firewall does not tell of changes; 0 is 800 ms.
+	// the firewall does not tell of changes; 0 is 600 ms.
 	Interval time.Duration
 
 	// Clock is [SystemClock] if nil.
@@ -92,7 +92,7 @@ type Monitor struct {
 	looping  chan struct{}   // closed when the loop has ended
 }
 
-const defaultInterval = 800 * time.Millisecond
+const defaultInterval = 600 * time.Millisecond
 
 // New adopts what is open in the firewall and among the external grants, ends what
 // is overdue, and begins to look after them until [Monitor.Close].

@@ -21,8 +21,11 @@ const workerMode = "MONITOR_TEST_WORKER"
 
 // runWorker plays a worker, as the mode says.
 func runWorker(mode string) {
-	if mode == "monitor" {
+	switch mode {
+	case "monitor":
 		runMonitor()
+	case "keeper":
+		runKeeper()
 	}
 	conn, err := Parent()
 	if err != nil {

@@ -1,0 +1,404 @@
+package monitor
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/nftables"
+	"fwknopd/fixtures/netlab"
+)
+
+// Environment of a keeper.
+const (
+	keeperFirewall = "MONITOR_TEST_FIREWALL"
+	keeperSocket   = "MONITOR_TEST_SOCKET"
+)
+
+// runKeeper is a daemon without ingesters: it supervises a worker, serves whoever
+// connects to its socket as a worker, and prints "worker PID" and its events.
+func runKeeper() {
+	fw, err := openFirewall(os.Getenv(keeperFirewall))
+	if err == nil {
+		err = fw.Setup(ctx)
+	}
+	var m *Monitor
+	if err == nil {
+		m, err = New(ctx, Config{Firewall: fw, Offer: offers, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
+	}
+	var l *net.UnixListener
+	if err == nil {
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(keeperSocket), Net: "unix"})
+	}
+	if err != nil {
+		fmt.Println("failed", err)
+		os.Exit(1)
+	}
+	go m.Supervise(ctx, Supervision{Start: func() (*Worker, error) {
+		w, err := Spawn(workerCommand("stays"))
+		if err == nil {
+			fmt.Println("worker", w.Pid)
+		}
+		return w, err
+	}})
+	for {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			os.Exit(1)
+		}
+		go m.Serve(ctx, conn)
+	}
+}
+
+func openFirewall(name string) (enforce.Backend, error) {
+	if name == "nftables" {
+		return nftables.New(nftables.Config{})
+	}
+	return iptables.New(ctx, iptables.Config{Path: name})
+}
+
+// A fortress is a server whose firewall drops everything, with a keeper.
+type fortress struct {
+	*netlab.Lab
+	*Client
+	t        *testing.T
+	firewall string
+	socket   string
+	keeper   *exec.Cmd
+
+	mu    sync.Mutex
+	lines []string
+}
+
+const ruleset = `flush ruleset
+table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+	}
+}
+`
+
+func newFortress(t *testing.T, firewall string) *fortress {
+	t.Helper()
+	netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+	f := &fortress{Lab: netlab.New(t), t: t, firewall: firewall, socket: filepath.Join(t.TempDir(), "s")}
+	f.protect()
+	netlab.Serve(t, f.Server, "tcp", 22)
+	f.start()
+	return f
+}
+
+// protect loads what a user has, and flushes all else.
+func (f *fortress) protect() {
+	f.t.Helper()
+	if f.firewall == "nftables" {
+		f.Server.RunInput(f.t, ruleset, "nft -f -")
+		return
+	}
+	f.Server.Run(f.t, f.firewall+" -F")
+	f.Server.Run(f.t, f.firewall+" -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+	f.Server.Run(f.t, f.firewall+" -P INPUT DROP")
+}
+
+// start starts the keeper, and waits until it serves.
+func (f *fortress) start() {
+	f.t.Helper()
+	os.Remove(f.socket)
+	self, err := os.Executable()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.keeper = f.Server.Command(self)
+	f.keeper.Env = append(os.Environ(), workerMode+"=keeper", keeperFirewall+"="+f.firewall, keeperSocket+"="+f.socket)
+	f.keeper.Stderr = os.Stderr
+	out, err := f.keeper.StdoutPipe()
+	if err == nil {
+		err = f.keeper.Start()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() { defer close(read); f.read(out) }()
+	cmd := f.keeper
+	f.t.Cleanup(func() { cmd.Process.Kill(); <-read; cmd.Wait() })
+	f.worker("") // is running
+	conn, err := dialUnix(f.socket)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.Client = NewClient(conn)
+	f.t.Cleanup(func() { f.Client.Close(); <-f.Client.Done() })
+}
+
+func dialUnix(path string) (conn *net.UnixConn, err error) {
+	for range 500 {
+		if conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
+			return conn, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
+}
+
+func (f *fortress) read(out io.Reader) {
+	for s := bufio.NewScanner(out); s.Scan(); {
+		f.mu.Lock()
+		f.lines = append(f.lines, s.Text())
+		f.mu.Unlock()
+	}
+}
+
+// said counts lines of the keeper that begin so.
+func (f *fortress) said(prefix string) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, line := range f.lines {
+		if strings.HasPrefix(line, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// worker waits for a worker other than that, and returns its process id.
+func (f *fortress) worker(other string) (pid string) {
+	f.t.Helper()
+	for range 500 {
+		f.mu.Lock()
+		for _, line := range f.lines {
+			if p, ok := strings.CutPrefix(line, "worker "); ok {
+				pid = p
+			}
+		}
+		f.mu.Unlock()
+		if pid != other && pid != "" {
+			return pid
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	f.t.Fatalf("no worker but %q: %q", other, f.lines)
+	return ""
+}
+
+// reachable tries whether the client gets in, for a moment.
+func (f *fortress) reachable() bool {
+	return netlab.CanConnect(f.Lab.Client, f.Server.V4, 22, 150*time.Millisecond)
+}
+
+func (f *fortress) grant(life time.Duration) enforce.Grant {
+	f.t.Helper()
+	g := enforce.Grant{Src: f.Lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(life).Round(0), Stanza: 3}
+	if f.reachable() {
+		f.t.Fatal("open before")
+	}
+	if err := f.Client.Apply(ctx, g); err != nil {
+		f.t.Fatal(err)
+	}
+	if !f.reachable() {
+		f.t.Fatal("not open")
+	}
+	return g
+}
+
+// wantEnd checks that the port is open until shortly before the end, and shut
+// within a second of it.
+func (f *fortress) wantEnd(g enforce.Grant) {
+	f.t.Helper()
+	time.Sleep(time.Until(g.Expires.Add(-600 * time.Millisecond)))
+	if !f.reachable() {
+		f.t.Error("shut too early")
+	}
+	time.Sleep(time.Until(g.Expires.Add(time.Second)))
+	if f.reachable() {
+		f.t.Error("open a second after its time")
+	}
+}
+
+func kill(t *testing.T, pid string) {
+	t.Helper()
+	n, err := strconv.Atoi(pid)
+	if err == nil {
+		err = unix.Kill(n, unix.SIGKILL)
+	}
+	if err != nil {
+		t.Fatalf("kill worker %s: %v", pid, err)
+	}
+}
+
+var firewalls = []string{"nftables", "iptables-nft", "iptables-legacy"}
+
+func TestE2EKilled(t *testing.T) {
+	for _, firewall := range firewalls {
+		for _, who := range []string{"worker", "monitor", "both"} {
+			t.Run(firewall+"/"+who, func(t *testing.T) {
+				t.Parallel()
+				f := newFortress(t, firewall)
+				g := f.grant(4 * time.Second)
+				pid := f.worker("")
+				if who != "monitor" {
+					kill(t, pid)
+				}
+				if who != "worker" {
+					f.keeper.Process.Kill()
+					f.keeper.Wait()
+				} else {
+					f.worker(pid) // there is another one
+				}
+				f.wantEnd(g)
+			})
+		}
+	}
+}
+
+func TestE2EFlushed(t *testing.T) {
+	for _, firewall := range firewalls {
+		t.Run(firewall, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t, firewall)
+			g := f.grant(8 * time.Second)
+			for range 3 {
+				f.protect()
+				begin := time.Now()
+				for !f.reachable() {
+					if time.Since(begin) > time.Second {
+						t.Fatalf("not open a second after a flush; the keeper said %q", f.lines)
+					}
+				}
+				t.Logf("open %v after a flush", time.Since(begin).Round(time.Millisecond))
+			}
+			if f.said("contested") > 0 || f.said("repaired") < 3 {
+				t.Errorf("the keeper said %q", f.lines)
+			}
+			f.wantEnd(g)
+		})
+	}
+}
+
+func TestE2ERestarted(t *testing.T) {
+	for _, firewall := range firewalls {
+		t.Run(firewall, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t, firewall)
+			g := f.grant(7 * time.Second)
+			f.keeper.Process.Kill()
+			f.keeper.Wait()
+			f.start()
+			if f.said("adopted 10.77.0.2") != 1 {
+				t.Errorf("the keeper said %q", f.lines)
+			}
+			open, err := f.Client.List(ctx)
+			if err != nil || len(open) != 1 || open[0].Key() != g.Key() || open[0].Stanza != 3 || open[0].Expires.Sub(g.Expires).Abs() > 20*time.Millisecond {
+				t.Errorf("List = %+v, %v, want %+v", open, err, g)
+			}
+			f.protect()
+			time.Sleep(time.Second)
+			if !f.reachable() {
+				t.Error("what was adopted is not repaired")
+			}
+			f.wantEnd(g)
+			if f.said("expired 10.77.0.2") != 1 {
+				t.Errorf("the keeper said %q", f.lines)
+			}
+		})
+	}
+}
+
+// TestE2EMany: grants of mixed lengths end within a second of their time, also
+// behind long ones.
+func TestE2EMany(t *testing.T) {
+	const many, longest = 5000, 30 * time.Second
+	for _, firewall := range firewalls {
+		t.Run(firewall, func(t *testing.T) {
+			f := newFortress(t, firewall)
+			var wg sync.WaitGroup
+			start := time.Now()
+			wg.Add(many)
+			for n := range many {
+				src := netip.AddrFrom4([4]byte{10, 200, byte(n >> 8), byte(n)})
+				life := longest - time.Duration(n*7919%20000)*time.Millisecond
+				g := enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: start.Add(life), Stanza: 3}
+				for !submit(f.Client, g, wg.Done, t) {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			wg.Wait()
+			t.Logf("%d opened in %v", many, time.Since(start).Round(time.Millisecond))
+			late, most := time.Duration(0), 0
+			for time.Since(start) < longest+2*time.Second {
+				asked := time.Now()
+				open, err := f.Client.List(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				most = max(most, len(open))
+				for _, g := range open {
+					late = max(late, asked.Sub(g.Expires))
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			open, err := f.Client.List(ctx)
+			t.Logf("at most %d open, the latest %v after its time", most, late.Round(time.Millisecond))
+			if err != nil || len(open) != 0 || late > time.Second || most < many*9/10 {
+				t.Errorf("%d left, %v", len(open), err)
+			}
+		})
+	}
+}
+
+// submit reports false if the client is full.
+func submit(c *Client, g enforce.Grant, done func(), t *testing.T) bool {
+	full := make(chan bool, 1)
+	c.Submit(g, func(err error) {
+		if err == errBusy {
+			full <- true
+			return
+		}
+		if err != nil {
+			t.Errorf("%s: %v", g.Src, err)
+		}
+		done()
+	})
+	select {
+	case <-full:
+		return false
+	default:
+		return true
+	}
+}
+
+// TestE2ECost measures from request to open port.
+func TestE2ECost(t *testing.T) {
+	for _, firewall := range firewalls {
+		f := newFortress(t, firewall)
+		direct := make([]time.Duration, 0, 50)
+		for n := range cap(direct) {
+			g := enforce.Grant{Src: netip.AddrFrom4([4]byte{10, 201, 0, byte(n)}), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+			begin := time.Now()
+			if err := f.Client.Apply(ctx, g); err != nil {
+				t.Fatal(err)
+			}
+			direct = append(direct, time.Since(begin))
+		}
+		first := direct[0]
+		slices.Sort(direct)
+		t.Logf("%s: first %v, median of %d %v", firewall, first, len(direct), direct[len(direct)/2])
+	}
+}
