@@ -33,6 +33,11 @@ type terms struct {
 
 const portBytes = 3
 
+func (t *terms) are(e *Entry, ports []byte) bool {
+	return t.user == e.User && t.stanza == e.Stanza && t.ports == string(ports) && t.reason == e.Reason &&
+		t.mode == e.Mode && t.input == e.Input.Name && t.proto == e.Proto
+}
+
 // lastingChunk is how many entries are allocated at a time, so that none is copied.
 const lastingChunk = 1 << 10
 
@@ -43,6 +48,7 @@ type lastings struct {
 	unused  []uint32 // numbers of entries that ended
 	terms   []terms
 	numbers map[terms]uint32          // places in terms
+	recent  uint32                    // place of those asked for last
 	rest    map[uint32]*enforce.Grant // by number: grants with more to them than ports
 	scratch []byte
 }
@@ -89,15 +95,19 @@ func (l *lastings) termsOf(e *Entry) uint32 {
 	for _, p := range e.Grant.Ports {
 		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, p.Proto), p.Number)
 	}
-	if n, known := l.numbers[terms{e.Reason, e.User, e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}]; known {
-		return n
+	if len(l.terms) > 0 && l.terms[l.recent].are(e, l.scratch) {
+		return l.recent // most often, and cheaper than to hash it all
 	}
-	if l.numbers == nil {
-		l.numbers = make(map[terms]uint32)
+	n, known := l.numbers[terms{e.Reason, e.User, e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}]
+	if !known {
+		if l.numbers == nil {
+			l.numbers = make(map[terms]uint32)
+		}
+		t := terms{e.Reason, strings.Clone(e.User), e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}
+		n = uint32(len(l.terms))
+		l.terms, l.numbers[t] = append(l.terms, t), n
 	}
-	t := terms{e.Reason, strings.Clone(e.User), e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}
-	n := uint32(len(l.terms))
-	l.terms, l.numbers[t] = append(l.terms, t), n
+	l.recent = n
 	return n
 }
 
