@@ -134,7 +134,8 @@ type Event struct {
 	nopt       uint8
 	opt        [MaxOptions]byte
 
-	// Payload is the transport payload (for ICMP what follows the 8-byte header).
+	// Payload is the transport payload (for ICMP what follows the 8-byte header), nil
+	// where the frame holds less than the packet says it is long.
 	// It is nil for log lines. Ethernet padding is never part of it.
 	Payload []byte
 

@@ -67,7 +67,17 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	if ip.FragOffset != 0 {
 		return errFragment
 	}
-	return d.transport(ip.Payload, ev)
+	return d.whole(ip.Payload, total <= len(b), ev)
+}
+
+// whole decodes the transport. What a packet carries counts only if all of it is
+// there: a host would drop one that is shorter than it says.
+func (d *Decoder) whole(b []byte, complete bool, ev *Event) error {
+	err := d.transport(b, ev)
+	if !complete {
+		ev.Payload = nil
+	}
+	return err
 }
 
 // ipv6 decodes RFC 8200 and walks the extension headers to the transport.
@@ -87,7 +97,7 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 		return err
 	}
 	ev.Proto = Proto(next)
-	return d.transport(rest, ev)
+	return d.whole(rest, size <= len(b), ev)
 }
 
 // extensions skips the extension headers at the front of b, the first of which is
