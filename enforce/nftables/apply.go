@@ -97,17 +97,20 @@ func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
 	if err := b.usable(ctx); err != nil {
 		return err
 	}
-	missing := !b.loaded || !b.isUntouched()
+	missing := !b.isUntouched()
 	for _, g := range gs {
 		for _, e := range elements(g.Split()[0]) {
 			missing = missing || len(b.homes[e.set.role]) == 0
 			b.uses[e.set.role] = true
 		}
 	}
-	if !missing {
-		return nil
+	switch {
+	case !b.loaded:
+		return b.resync(ctx)
+	case missing:
+		return b.setup(ctx)
 	}
-	return b.resync(ctx)
+	return nil
 }
 
 // A slot is a set in a certain table, with what a batch does to it.
