@@ -17,7 +17,7 @@ func (t *table) older(cutoff time.Time) bool {
 		return false
 	}
 	for i := range t.n {
-		if t.at(i).keep < cutoff.Unix() {
+		if r := t.unpack(t.at(i)); r.keep < cutoff.Unix() {
 			return true
 		}
 	}

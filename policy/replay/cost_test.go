@@ -42,8 +42,8 @@ func TestMemoryAtAMillion(t *testing.T) {
 	}
 	got := (after.HeapAlloc - before.HeapAlloc) >> 20
 	t.Logf("%d MiB held at %d records", got, million)
-	if got > 80 {
-		t.Errorf("%d MiB held at %d records, want at most 80", got, million)
+	if got > 60 {
+		t.Errorf("%d MiB held at %d records, want at most 60", got, million)
 	}
 	runtime.KeepAlive(text)
 	runtime.KeepAlive(m)

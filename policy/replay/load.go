@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 )
 
@@ -28,12 +29,20 @@ type loader struct {
 	whole bool
 }
 
+// usualLine is how long the lines of a cache are, about.
+const usualLine = 90
+
 func newLoader(s *set) *loader {
 	return &loader{set: s, parse: parser{maxAge: s.opts.MaxAge}}
 }
 
 // load reads r to its end. Only reading can fail.
 func (l *loader) load(r io.Reader) error {
+	if f, ok := r.(*os.File); ok && l.keep == nil {
+		if info, err := f.Stat(); err == nil {
+			l.set.table.reserve(info.Size() / usualLine)
+		}
+	}
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		b, n, err := readLine(in)

@@ -44,7 +44,8 @@ func (s *set) seen(key id, p *Packet) (First, bool, error) {
 		r = s.lookupOld(p)
 	}
 	if r != nil {
-		return r.first(), true, nil
+		known := s.table.unpack(r)
+		return known.first(), true, nil
 	}
 	if !p.Sent.IsZero() && p.Sent.Before(s.horizon) {
 		return First{}, false, ErrForgotten
@@ -53,7 +54,7 @@ func (s *set) seen(key id, p *Packet) (First, bool, error) {
 }
 
 // lookupOld looks for the message under the digests of the older daemons.
-func (s *set) lookupOld(p *Packet) *record {
+func (s *set) lookupOld(p *Packet) *packed {
 	body := p.Plaintext
 	if i := bytes.LastIndexByte(body, ':'); i >= 0 {
 		body = body[:i]
@@ -84,7 +85,7 @@ func (s *set) lookupOld(p *Packet) *record {
 // lookupWire looks for the text as the 2.6 daemon hashed it. Clients send it in
 // one spelling, without prefix, padding and spare bits; whoever replays it may
 // have changed those.
-func (s *set) lookupWire(wire []byte) *record {
+func (s *set) lookupWire(wire []byte) *packed {
 	text := bytes.TrimRight(wire, "=")
 	for _, prefix := range [...]string{"", "U2FsdGVkX1", "hQ"} {
 		t, ok := bytes.CutPrefix(text, []byte(prefix))

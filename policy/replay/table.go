@@ -14,8 +14,7 @@ type id [16]byte
 // forever is the keep value of a record whose age is unknown.
 const forever = math.MaxInt64
 
-// A record is one sighting. It holds no pointers, so that a million of them cost
-// the garbage collector nothing.
+// A record is one sighting.
 type record struct {
 	id   id
 	src  [16]byte // IPv4 as mapped; zero: unknown
@@ -34,21 +33,75 @@ func (r *record) first() First {
 	return f
 }
 
+// packed is a record in 32 bytes. It holds no pointers, so that a million of them
+// cost the garbage collector nothing.
+type packed struct {
+	id   id
+	src  uint32 // an IPv4 address, or an index into table.v6
+	keep uint32 // the largest value: for ever
+	seen int64  // shifted left by two, with the kind of src
+}
+
+// The kinds of packed.src.
+const (
+	srcUnknown = iota
+	srcIPv4
+	srcIPv6
+	srcMask = 3
+)
+
+// seenLimit is as far from 1970 as packed.seen reaches, in microseconds.
+const seenLimit = 1 << 60
+
+func (t *table) pack(r *record) packed {
+	p := packed{id: r.id, keep: uint32(min(max(r.keep, 0), math.MaxUint32)), seen: min(max(r.seen, -seenLimit), seenLimit) << 2}
+	switch a := netip.AddrFrom16(r.src); {
+	case a.IsUnspecified():
+	case a.Is4In6():
+		p.src = binary.BigEndian.Uint32(r.src[12:])
+		p.seen |= srcIPv4
+	default:
+		p.src = uint32(len(t.v6))
+		p.seen |= srcIPv6
+		t.v6 = append(t.v6, r.src)
+	}
+	return p
+}
+
+func (t *table) unpack(p *packed) record {
+	r := record{id: p.id, keep: int64(p.keep), seen: p.seen >> 2}
+	if p.keep == math.MaxUint32 {
+		r.keep = forever
+	}
+	switch p.seen & srcMask {
+	case srcIPv4:
+		r.src = netip.AddrFrom4([4]byte{byte(p.src >> 24), byte(p.src >> 16), byte(p.src >> 8), byte(p.src)}).As16()
+	case srcIPv6:
+		r.src = t.v6[p.src]
+	}
+	return r
+}
+
 // chunkLen records make one chunk: growing never copies records.
 const chunkLen = 4096
 
+// maxReserve bounds the slots made ahead: a file may claim to be of any size.
+const maxReserve = 1 << 22
+
 // A table is a set of records: chunks of them in order of arrival, and a hash
 // index of 4 bytes a slot with linear probing, at most 3/4 full. At a million
-// records it takes 56 MB. The zero value is empty and ready.
+// records it takes 40 MB. The zero value is empty and ready.
 type table struct {
-	chunks [][]record
+	chunks [][]packed
+	v6     [][16]byte
 	n      int
 	slots  []uint32 // record number + 1; 0: free
 }
 
-func (t *table) at(i int) *record { return &t.chunks[i/chunkLen][i%chunkLen] }
+func (t *table) at(i int) *packed { return &t.chunks[i/chunkLen][i%chunkLen] }
 
-func (t *table) find(k id) *record {
+// find returns the record of k, nil if there is none.
+func (t *table) find(k id) *packed {
 	if t.n == 0 {
 		return nil
 	}
@@ -70,12 +123,23 @@ func (t *table) insert(r record) {
 		t.index(max(1024, 2*len(t.slots)))
 	}
 	if t.n%chunkLen == 0 {
-		t.chunks = append(t.chunks, make([]record, 0, chunkLen))
+		t.chunks = append(t.chunks, make([]packed, 0, chunkLen))
 	}
 	last := &t.chunks[len(t.chunks)-1]
-	*last = append(*last, r)
+	*last = append(*last, t.pack(&r))
 	t.n++
 	t.link(t.n - 1)
+}
+
+// reserve makes room in the index for n records, within reason.
+func (t *table) reserve(n int64) {
+	size := 1024
+	for int64(size)*3/4 < n && size < maxReserve {
+		size *= 2
+	}
+	if size > len(t.slots) {
+		t.index(size)
+	}
 }
 
 // index rebuilds the slots, size (a power of two) of them.
@@ -100,8 +164,8 @@ func (t *table) link(i int) {
 func (t *table) drop(cutoff int64) {
 	var left table
 	for i := range t.n {
-		if r := t.at(i); r.keep >= cutoff {
-			left.insert(*r)
+		if r := t.unpack(t.at(i)); r.keep >= cutoff {
+			left.insert(r)
 		}
 	}
 	*t = left
