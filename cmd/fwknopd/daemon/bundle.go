@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/policy/conf"
 )
 
@@ -20,9 +21,10 @@ type bundle struct {
 	Options    config.Options
 	Files      map[string]heldFile
 	Folders    map[string][]string
-	Keys       []heldKeys // of the stanzas with a GPG part, in reading order
-	Signatures []byte     // P0F_FILE; nil: our own
-	Limit      int        // -C; 0: none
+	Keys       []*keyring.Keys // of the stanzas with a GPG part, in reading order
+	Signatures []byte          // P0F_FILE; nil: our own
+	Positions  []byte          // where the last worker was, see positions
+	Limit      int             // -C; 0: none
 	Verbose    int
 	Test       bool
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/enforce"
+	"fwknopd/enforce/conntrack"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
 )
@@ -36,16 +39,20 @@ type keeper struct {
 	started time.Time
 	version string
 
-	setup  *setup
-	fw     *firewall.Firewall // nil: none (external_cmd)
-	mon    *monitor.Monitor
-	events eventLog
-	pids   []*pidfile.File
-	end    context.CancelCauseFunc
-	files  *fileWatch
+	setup   *setup
+	fw      *firewall.Firewall // nil: none (external_cmd)
+	mon     *monitor.Monitor
+	events  eventLog
+	pid     *pidfile.File // nil: none
+	record  string        // FWKNOP_CMDLINE_FILE, "" if there is none
+	closers []func()      // for the end, last one first
+	end     context.CancelCauseFunc
+	files   *fileWatch
+	relays  sync.WaitGroup // of what workers say
 
-	mu     sync.Mutex
-	worker *workerProcess // nil while there is none
+	mu        sync.Mutex
+	worker    *workerProcess // nil while there is none
+	positions []byte         // where the worker is in the files it follows
 }
 
 // errDone ends a daemon that has nothing left to do: its input ended, -C packets
@@ -77,9 +84,12 @@ func (k *keeper) run(ctx context.Context) error {
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
 	defer signal.Stop(signals)
 	if err := k.open(ctx); err != nil {
+		k.dropPID()
 		return err
 	}
 	defer k.close()
+	defer k.serveControl()()
+	k.watchOver(ctx)
 	watch, err := k.watchFiles()
 	if err != nil {
 		k.say(bad, "changes of the configuration are not seen: %v", err)
@@ -90,6 +100,9 @@ func (k *keeper) run(ctx context.Context) error {
 	go func() { life <- k.supervise(ctx) }()
 	go k.attend(ctx, signals, watch)
 	err = <-life
+	if errors.Is(err, monitor.ErrGaveUp) {
+		_ = k.mon.Wait(ctx) // what is open still ends on time
+	}
 	cause := context.Cause(ctx)
 	k.end(nil)
 	var sig signalled
@@ -99,8 +112,8 @@ func (k *keeper) run(ctx context.Context) error {
 		return nil
 	case errors.Is(cause, errDone):
 		return nil
-	case errors.Is(err, monitor.ErrGaveUp):
-		_ = k.mon.Wait(context.Background()) // what is open still ends on time
+	case errors.Is(cause, errInterfaceDown):
+		return cause
 	}
 	return err
 }
@@ -113,9 +126,10 @@ func (k *keeper) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := k.takePIDs(); err != nil {
+	if err := k.takePID(); err != nil {
 		return err
 	}
+	k.loadPositions()
 	if !k.o.Test || v.IsSet("EVENT_LOG") {
 		k.events.open(v.Path("EVENT_LOG"))
 	}
@@ -140,9 +154,28 @@ func (k *keeper) open(ctx context.Context) error {
 		}
 		k.note(ext.Notes())
 		cfg.External = ext
+		k.closers = append(k.closers, func() { ext.Close() })
+		if v.Bool("ENABLE_CONNTRACK_PERSIST") {
+			table, err := conntrack.Open(numbers(v.List("CONNTRACK_ESTAB_PORTS")))
+			if err != nil {
+				return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
+			}
+			cfg.Established = table.Established
+			k.closers = append(k.closers, func() { table.Close() })
+		}
 	}
 	k.mon, err = monitor.New(ctx, cfg)
 	return err
+}
+
+// numbers reads ports that conf has checked.
+func numbers(words []string) (ports []uint16) {
+	for _, w := range words {
+		if n, err := strconv.ParseUint(w, 10, 16); err == nil {
+			ports = append(ports, uint16(n))
+		}
+	}
+	return ports
 }
 
 func (k *keeper) note(notes []string) {
@@ -155,6 +188,14 @@ func (k *keeper) note(notes []string) {
 func (k *keeper) offer() monitor.Offer {
 	offer := k.setup.offer
 	offer.Files = k.setup.files(func(text string) { k.say(bad, "%s", text) })
+	b := *k.setup.bundle
+	offer.Files[fileConfig] = func() (*os.File, error) {
+		b := b
+		k.mu.Lock()
+		b.Positions = k.positions
+		k.mu.Unlock()
+		return b.file()
+	}
 	return offer
 }
 
@@ -244,6 +285,9 @@ func (k *keeper) close() {
 	if err := k.mon.Close(ctx); err != nil {
 		k.say(bad, "close: %v", err)
 	}
+	for _, f := range slices.Backward(k.closers) {
+		f()
+	}
 	if k.fw != nil {
 		if k.setup.Values.Bool("FLUSH_IPT_AT_EXIT") {
 			if err := k.fw.Teardown(ctx); err != nil {
@@ -252,11 +296,9 @@ func (k *keeper) close() {
 		}
 		k.fw.Close()
 	}
-	for _, p := range k.pids {
-		if err := p.Remove(); err != nil {
-			k.say(bad, "pid file: %v", err)
-		}
-	}
+	k.relays.Wait()
+	k.savePositions()
+	k.dropPID()
 	k.say(good, "fwknopd ends")
 	k.events.open("")
 	k.speaker.close()

@@ -1,16 +1,54 @@
 package daemon
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
-// heldKeys are the OpenPGP keys of one stanza.
-type heldKeys struct{}
+// exportKeys fetches the OpenPGP keys of the stanzas, in reading order. A stanza whose
+// keys are not to be had at all is an error: it would refuse everybody.
+func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
+	var all []*keyring.Keys
+	for i := range a.Stanzas {
+		st := &a.Stanzas[i]
+		if st.GPG == nil {
+			continue
+		}
+		keys, err := keyring.Export(ctx, st.GPG)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
+		}
+		all = append(all, keys)
+	}
+	return all, nil
+}
 
-// keyring makes the ring of a stanza from what the monitor handed over.
-func (b *bundle) keyring(g *conf.GPG) (*spa.Keyring, error) {
-	return nil, errors.New("no keys")
+// keyrings returns the function that finds the ring of a stanza among the keys that
+// the monitor handed over.
+func (b *bundle) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
+	keys := make(map[*conf.GPG]*keyring.Keys)
+	n := 0
+	for i := range l.Access.Stanzas {
+		if g := l.Access.Stanzas[i].GPG; g != nil && n < len(b.Keys) {
+			keys[g] = b.Keys[n]
+			n++
+		}
+	}
+	return func(g *conf.GPG) (*spa.Keyring, error) {
+		k := keys[g]
+		if k == nil {
+			return nil, errors.New("the monitor handed no keys over")
+		}
+		ring, err := k.Keyring(g)
+		if ring != nil && err != nil {
+			note(err)
+		}
+		return ring, err
+	}
 }

@@ -1,32 +1,60 @@
 package daemon
 
 import (
+	"os"
+
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
-// takePIDs locks the pid files: that of the daemon and, in the ways of 1.9, those
-// of the side programs whose jobs the monitor has.
-func (k *keeper) takePIDs() error {
+// takePID locks the pid file, and in the background writes down how we were
+// started, for --Restart.
+func (k *keeper) takePID() error {
 	if k.o.Test {
 		return nil
 	}
 	v := k.setup.Values
-	keywords := []string{"FWKNOP_PID_FILE"}
-	if !k.setup.Server.CSyntax {
-		keywords = append(keywords, "KNOPWATCHD_PID_FILE", "KNOPTM_PID_FILE")
-		for _, f := range feeds(k.setup.Loaded) {
-			if f.Mode == "KNOCK" || f.Mode == "FIFO" || f.Mode == "JOURNAL" {
-				keywords = append(keywords, "KNOPMD_PID_FILE")
-				break
-			}
-		}
+	p, err := pidfile.Create(v.Path("FWKNOP_PID_FILE"))
+	if err != nil {
+		return err
 	}
-	for _, keyword := range keywords {
-		p, err := pidfile.Create(v.Path(keyword))
-		if err != nil {
-			return err
-		}
-		k.pids = append(k.pids, p)
+	k.pid = p
+	if !inBackground() {
+		return nil
+	}
+	dir, err := os.Getwd()
+	if err == nil {
+		k.record = v.Path("FWKNOP_CMDLINE_FILE")
+		err = control.Record(k.record, os.Args[1:], dir)
+	}
+	if err != nil {
+		k.say(bad, "--Restart will not work: %v", err)
 	}
 	return nil
+}
+
+// serveControl lets other processes ask what is open, and close it.
+func (k *keeper) serveControl() (stop func()) {
+	if k.o.Test {
+		return func() {}
+	}
+	stop, err := control.Serve(control.SocketPath(k.setup.Values.Path("FWKNOP_PID_FILE")), k.mon)
+	if err != nil {
+		k.alert(bad, "%v: grants can be closed by their end alone", err)
+		return func() {}
+	}
+	return stop
+}
+
+// dropPID removes what takePID made.
+func (k *keeper) dropPID() {
+	if k.record != "" {
+		os.Remove(k.record)
+	}
+	if k.pid == nil {
+		return
+	}
+	if err := k.pid.Remove(); err != nil {
+		k.say(bad, "pid file: %v", err)
+	}
 }

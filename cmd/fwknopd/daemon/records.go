@@ -12,12 +12,13 @@ import (
 // What the worker has to tell goes through a pipe, one line each: a letter, then
 // the text. The monitor believes none of it and bounds all of it.
 const (
-	recordGood   = 'i' // a message
-	recordBad    = 'w' // a warning
-	recordAlert  = 'a' // a message to mail as well
-	recordMark   = 'm' // a line that scripts for the 2.6 daemon wait for
-	recordDetail = 'd' // for -v -v alone
-	recordEvent  = 'e' // a line of the event log
+	recordGood      = 'i' // a message
+	recordBad       = 'w' // a warning
+	recordAlert     = 'a' // a message to mail as well
+	recordMark      = 'm' // a line that scripts for the 2.6 daemon wait for
+	recordDetail    = 'd' // for -v -v alone
+	recordEvent     = 'e' // a line of the event log
+	recordPositions = 's' // where we are in files
 
 	maxRecord  = 16 << 10
 	maxRecords = 1024 // that may wait
@@ -100,12 +101,12 @@ func (k *keeper) relay(from io.ReadCloser) {
 			continue
 		}
 		if len(line) > 2 {
-			k.record(line[0], line[1:len(line)-1])
+			k.take(line[0], line[1:len(line)-1])
 		}
 	}
 }
 
-func (k *keeper) record(kind byte, text []byte) {
+func (k *keeper) take(kind byte, text []byte) {
 	switch kind {
 	case recordGood:
 		k.say(good, "%s", text)
@@ -123,6 +124,8 @@ func (k *keeper) record(kind byte, text []byte) {
 		if json.Valid(text) {
 			k.events.write(text)
 		}
+	case recordPositions:
+		k.keepPositions(text)
 	}
 }
 

@@ -62,14 +62,17 @@ func (s *setup) complete() error {
 	if err != nil {
 		return err
 	}
+	if s.bundle.Keys, err = exportKeys(context.Background(), s.Access); err != nil {
+		return err
+	}
 	s.offer.Limits = limits
 	s.offer.Passwords = passwords(s.Access)
 	return nil
 }
 
-// files are what the worker may ask for by name.
+// files are what the worker may ask for by name, beside the configuration.
 func (s *setup) files(notice func(string)) map[string]func() (*os.File, error) {
-	files := map[string]func() (*os.File, error){fileConfig: s.bundle.file}
+	files := make(map[string]func() (*os.File, error))
 	if path := digestFile(s.Loaded); path != "" {
 		files[fileJournal] = offerJournal(s.Loaded, notice)
 		files[fileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), fileOldSums)) }

@@ -84,6 +84,7 @@ func feedOf(mode string, l *config.Loaded) feed {
 type sources struct {
 	ingest.Source
 	feeds []feed
+	open  []ingest.Source // of the feeds, one each
 }
 
 // Pending reports that another packet is there already.
@@ -94,14 +95,14 @@ func (s *sources) Pending() bool {
 
 // openSources opens the feeds of l, or keeps those that are open if they are the
 // same.
-func openSources(ctx context.Context, w *worker, l *config.Loaded) (*sources, error) {
+func openSources(ctx context.Context, w *worker, l *config.Loaded, at positions) (*sources, error) {
 	list := feeds(l)
 	if w.src != nil && sameFeeds(w.src.feeds, list) {
 		return w.src, nil
 	}
 	var open []ingest.Source
 	for _, f := range list {
-		src, err := w.openFeed(ctx, f)
+		src, err := w.openFeed(ctx, f, at)
 		if err != nil {
 			for _, s := range open {
 				s.Close()
@@ -110,12 +111,12 @@ func openSources(ctx context.Context, w *worker, l *config.Loaded) (*sources, er
 		}
 		open = append(open, src)
 	}
-	return &sources{ingest.Merge(open...), list}, nil
+	return &sources{ingest.Merge(open...), list, open}, nil
 }
 
 func sameFeeds(a, b []feed) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
 
-func (w *worker) openFeed(ctx context.Context, f feed) (ingest.Source, error) {
+func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Source, error) {
 	expr, err := filter.Parse(f.Filter)
 	if err != nil {
 		return nil, err
@@ -128,9 +129,11 @@ func (w *worker) openFeed(ctx context.Context, f feed) (ingest.Source, error) {
 		return ingest.Capture(f.Path, ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both,
 			Snaplen: f.Snaplen, Problem: w.problem})
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
-		return ingest.FollowPcap(f.Path, ingest.FollowOptions{ReadOptions: read, RawIP: f.Mode == "ULOG_PCAP"})
+		return ingest.FollowPcap(f.Path, ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path), RawIP: f.Mode == "ULOG_PCAP"})
 	case f.Mode == "KNOCK":
-		return ingest.FollowLog(f.Path, ingest.FollowOptions{ReadOptions: read})
+		return ingest.FollowLog(f.Path, ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path)})
+	case f.Mode == "JOURNAL":
+		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Cursor: at.Cursor})
 	}
 	return w.openServer(f, expr)
 }
@@ -151,8 +154,6 @@ func (w *worker) openServer(f feed, expr *filter.Filter) (ingest.Source, error) 
 		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: expr, Problem: w.problem})
 	case "FIFO":
 		return ingest.FollowFIFO(f.Path, ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Problem: w.problem})
-	case "JOURNAL":
-		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Problem: w.problem}})
 	}
 	return nil, errors.New("no such source")
 }

@@ -93,7 +93,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 		r.Close()
 		return nil, err
 	}
-	go k.relay(r)
+	k.relays.Go(func() { k.relay(r) })
 	k.mu.Lock()
 	k.worker = &workerProcess{cmd.Process.Pid, words}
 	k.mu.Unlock()
@@ -110,7 +110,7 @@ func (k *keeper) embed() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, server.Close(), conn.Close())
 	}
-	go k.relay(r)
+	k.relays.Go(func() { k.relay(r) })
 	client := monitor.NewClient(conn)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -77,7 +77,7 @@ func Worker() int {
 	out := newRecords(os.NewFile(recordsFD, "records"))
 	err = work(ctx, client, out)
 	out.close()
-	if err != nil && ctx.Err() == nil {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errLimit) {
 		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return exitError
 	}
@@ -124,18 +124,24 @@ func work(ctx context.Context, client *monitor.Client, out *records) error {
 		return err
 	}
 	for {
-		err := w.run(ctx)
-		if !errors.Is(err, errReload) {
+		switch err := w.run(ctx); {
+		case errors.Is(err, errState):
+			w.tellState()
+		case !errors.Is(err, errReload):
 			return err
-		}
-		if err := w.load(ctx); err != nil {
-			out.putf(recordBad, "the worker keeps its configuration: %v", err)
+		default:
+			if err := w.load(ctx); err != nil {
+				out.putf(recordBad, "the worker keeps its configuration: %v", err)
+			}
 		}
 	}
 }
 
-// errReload ends a run: there is a new configuration.
-var errReload = errors.New("reload")
+// What the monitor wants ends a run.
+var (
+	errReload = errors.New("reload")
+	errState  = errors.New("state")
+)
 
 // run reads packets until something else is to be done.
 func (w *worker) run(ctx context.Context) error {
@@ -178,10 +184,23 @@ func (w *worker) run(ctx context.Context) error {
 }
 
 func noticeError(notice string) error {
-	if notice == noticeReload {
+	switch notice {
+	case noticeReload:
 		return errReload
+	case noticeState:
+		return errState
 	}
 	return fmt.Errorf("the monitor says %q", notice)
+}
+
+// tellState tells the counters.
+func (w *worker) tellState() {
+	if c, ok := w.src.Source.(ingest.Counter); ok {
+		n := c.Counts()
+		w.out.putf(recordGood, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
+	}
+	k := w.engine.KnockCounts()
+	w.out.putf(recordGood, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }
 
 // step decides one packet.
@@ -220,6 +239,7 @@ func (w *worker) flush(ctx context.Context) {
 	}
 	clear(w.batch)
 	w.batch = w.batch[:0]
+	w.tellPositions()
 	w.compact(ctx)
 }
 
@@ -267,7 +287,11 @@ func (w *worker) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	src, err := openSources(ctx, w, l)
+	var at positions
+	if w.engine == nil {
+		at = resume(b.Positions, time.Now())
+	}
+	src, err := openSources(ctx, w, l, at)
 	if err != nil {
 		return err
 	}
@@ -305,7 +329,7 @@ func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 func (w *worker) newEngine(ctx context.Context, b *bundle, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	opts := policy.Options{
 		Server: l.Server, Access: l.Access, Store: store, DeferSync: true,
-		Keyring: b.keyring,
+		Keyring: b.keyrings(l, func(err error) { w.out.putf(recordBad, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
@@ -358,6 +382,7 @@ func resolve(host string) (netip.Addr, error) {
 }
 
 func (w *worker) close() {
+	w.tellPositions()
 	if w.src != nil {
 		w.src.Close()
 	}

@@ -1,0 +1,109 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// watchOver starts what looks after the daemon itself, where it is configured: the
+// state of interfaces, fresh starts now and then, the watchdog of a service
+// manager. Only the last two wake us up by the clock.
+func (k *keeper) watchOver(ctx context.Context) {
+	k.watchInterfaces(ctx)
+	v := k.setup.Values
+	if d := interval(v, "ENABLE_VOLUNTARY_EXITS", "EXIT_INTERVAL"); d > 0 {
+		go every(ctx, d, k.startAfresh)
+	}
+	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
+		go every(ctx, d/2, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog) })
+	}
+}
+
+func every(ctx context.Context, d time.Duration, do func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do()
+		}
+	}
+}
+
+// startAfresh ends the worker, so that the next one starts (ENABLE_VOLUNTARY_EXITS).
+// Grants stay.
+func (k *keeper) startAfresh() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.worker == nil {
+		return
+	}
+	k.alert(good, "ending the worker for a fresh start (ENABLE_VOLUNTARY_EXITS)")
+	if p, err := os.FindProcess(k.worker.pid); err == nil {
+		_ = p.Signal(unix.SIGKILL) // it may have ended by itself
+	}
+}
+
+// errInterfaceDown ends a daemon that was told to end with its interface.
+var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_DOWN)")
+
+// watchInterfaces tells when a capture interface goes or comes back
+// (ENABLE_INTF_CHECKS). The kernel tells, nobody looks by the clock; the capture
+// itself goes on where it can.
+func (k *keeper) watchInterfaces(ctx context.Context) {
+	v := k.setup.Values
+	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
+	names := make(map[string]bool)
+	for _, f := range feeds(k.setup.Loaded) {
+		if f.Mode == "PCAP" && !f.Once && f.Path != "any" {
+			names[f.Path] = true
+		}
+	}
+	if len(names) == 0 || !exit && !v.Bool("ENABLE_INTF_CHECKS") {
+		return
+	}
+	updates := make(chan netlink.LinkUpdate)
+	if err := netlink.LinkSubscribe(updates, ctx.Done()); err != nil {
+		k.say(bad, "interfaces are not watched: %v", err)
+		return
+	}
+	go k.interfaceChanges(updates, names, exit)
+}
+
+func (k *keeper) interfaceChanges(updates <-chan netlink.LinkUpdate, names map[string]bool, exit bool) {
+	v := k.setup.Values
+	state := make(map[string]string)
+	for u := range updates {
+		name := u.Attrs().Name
+		if !names[name] {
+			continue
+		}
+		now := "fine"
+		switch {
+		case u.Header.Type == unix.RTM_DELLINK && v.Bool("ENABLE_INTF_EXISTS_CHECK"):
+			now = "gone"
+		case u.IfInfomsg.Flags&unix.IFF_RUNNING == 0 && v.Bool("ENABLE_INTF_RUNNING_CHECK"):
+			now = "down"
+		}
+		before, known := state[name]
+		state[name] = now
+		switch {
+		case now == before || !known && now == "fine":
+		case now == "fine":
+			k.alert(good, "interface %s is back", name)
+		default:
+			k.alert(bad, "interface %s is %s", name, now)
+			if exit {
+				k.end(errInterfaceDown)
+			}
+		}
+	}
+}
