@@ -41,6 +41,8 @@ var captures = []string{
 
 var spaConf = []string{"-c", "fwknopd.conf", "-a", "access.conf"}
 
+var knockConf = []string{"-c", "fwknop.conf", "-a", "knock.conf"}
+
 func args(parts ...[]string) []string {
 	var all []string
 	for _, p := range parts {
@@ -62,10 +64,10 @@ func TestGolden(t *testing.T) {
 		{"replay-what-if-jsonl", false, args(spaConf, []string{"--what-if", "access2.conf", "--format=jsonl"}, captures)},
 		{"replay-fail-on", false, args(spaConf, []string{"--fail-on", "malformed,refused"}, captures[1:2])},
 		{"replay-fail-on-nothing", false, args(spaConf, []string{"--fail-on", "malformed,refused"}, captures[:1])},
-		{"replay-knock", false, []string{"-a", "knock.conf", "knock.log"}},
-		{"replay-knock-jsonl", false, []string{"-a", "knock.conf", "--format", "jsonl", "knock.log"}},
-		{"replay-mixed", false, args([]string{"-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:])},
-		{"replay-no-config", false, []string{"-a", "missing.conf", "knock.log"}},
+		{"replay-knock", false, args(knockConf, []string{"knock.log"})},
+		{"replay-knock-jsonl", false, args(knockConf, []string{"--format", "jsonl", "knock.log"})},
+		{"replay-mixed", false, args([]string{"-c", "fwknop.conf", "-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:])},
+		{"replay-no-config", false, []string{"-c", "fwknop.conf", "-a", "missing.conf", "knock.log"}},
 		{"explain-granted", true, args(spaConf, captures[:1], []string{"--record", "1"})},
 		{"explain-port", true, args(spaConf, captures[4:5], []string{"--record", "1"})},
 		{"explain-replay", true, args(spaConf, captures[1:2], []string{"--record", "2"})},
@@ -75,10 +77,10 @@ func TestGolden(t *testing.T) {
 		{"explain-stranger", true, args(spaConf, []string{"--payload", stalePayload, "--src", "192.0.2.1", "--time", "1700000001"})},
 		{"explain-payload", true, args(spaConf, []string{"--payload", stalePayload, "--src", "10.77.0.2:1234", "--dst", "10.77.0.1", "--time", "2023-11-14T22:13:21Z"})},
 		{"explain-payload-base64", true, args(spaConf, []string{"--payload", base64.StdEncoding.EncodeToString([]byte(stalePayload)), "--src", "10.77.0.2", "--time", "1700000001"})},
-		{"explain-knock", true, []string{"-a", "knock.conf", "knock.log", "--record", "2"}},
-		{"explain-knock-granted", true, []string{"-a", "knock.conf", "knock.log", "--record", "3"}},
-		{"explain-no-packet", true, []string{"-a", "knock.conf", "knock.log", "--record", "4"}},
-		{"explain-beyond", true, []string{"-a", "knock.conf", "knock.log", "--record", "400"}},
+		{"explain-knock", true, args(knockConf, []string{"knock.log", "--record", "2"})},
+		{"explain-knock-granted", true, args(knockConf, []string{"knock.log", "--record", "3"})},
+		{"explain-no-packet", true, args(knockConf, []string{"knock.log", "--record", "4"})},
+		{"explain-beyond", true, args(knockConf, []string{"knock.log", "--record", "400"})},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,7 +189,7 @@ func TestStandardInputAndArchives(t *testing.T) {
 	}
 	var out, say bytes.Buffer
 	run := func(a []string) int { return Replay(a, bytes.NewReader(log), &out, &say) }
-	if code := inReplayDir(t, run, []string{"-a", "knock.conf", "-"}); code != exitOK {
+	if code := inReplayDir(t, run, append(knockConf[:4:4], "-")); code != exitOK {
 		t.Fatalf("exit %d: %s", code, say.String())
 	}
 	if !strings.Contains(out.String(), "standard input:3 granted knock.granted") {
