@@ -80,7 +80,7 @@ func newBatch(conn syscall.RawConn, size int, deadline func(time.Time) error) *b
 }
 
 // next returns the next datagram. An error of the socket (interface down, packets
-// refused) is a syscall.Errno; that of the context or of a closed socket is final.
+// refused) is a syscall.Errno; that of the context and os.ErrClosed are final.
 func (b *batch) next(ctx context.Context) (datagram, error) {
 	if b.at == b.n {
 		if err := b.receive(ctx); err != nil {
@@ -116,10 +116,7 @@ func (b *batch) receive(ctx context.Context) error {
 	}
 	if err := b.conn.Read(b.call); err != nil {
 		b.n = 0
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return err
+		return b.cause(ctx, err)
 	}
 	if b.errno != 0 {
 		b.n = 0

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // beside is the directory around a path, and which of its files are known: read,
@@ -14,6 +15,7 @@ import (
 type beside struct {
 	path  string
 	known map[fileID]bool
+	empty map[fileID]time.Time // files without content and since when, at the last glance
 }
 
 func newBeside(path string) beside { return beside{path: path, known: make(map[fileID]bool)} }
@@ -47,22 +49,33 @@ func (b *beside) candidates() (found []candidate) {
 		if err != nil {
 			continue
 		}
+		twice := present[st.fileID] // renamed while we looked, or linked
 		present[st.fileID] = true
 		switch {
 		case file == nil:
-		case e.Name() == base || len(found) == maxGenerations:
+		case e.Name() == base || twice || len(found) == maxGenerations:
 			file.Close()
 		default:
 			found = append(found, candidate{st, file})
 		}
 	}
-	for id := range b.known { // forget what is gone
+	b.forget(present)
+	slices.SortFunc(found, func(x, y candidate) int { return cmp.Compare(x.mtime, y.mtime) })
+	return found
+}
+
+// forget drops what is known of files that are gone, but only when there are many:
+// a file that is renamed while the directory is read may seem to be gone.
+func (b *beside) forget(present map[fileID]bool) {
+	const many = 4096
+	if len(b.known) < many {
+		return
+	}
+	for id := range b.known {
 		if !present[id] {
 			delete(b.known, id)
 		}
 	}
-	slices.SortFunc(found, func(x, y candidate) int { return cmp.Compare(x.mtime, y.mtime) })
-	return found
 }
 
 // open opens a file unless it is known.

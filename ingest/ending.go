@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
 )
@@ -10,9 +11,10 @@ import (
 type ending struct {
 	deadline func(time.Time) error // sets the read deadline
 
-	mu   sync.Mutex
-	ctx  context.Context // whose end is watched
-	stop func() bool
+	mu     sync.Mutex
+	ctx    context.Context // whose end is watched
+	stop   func() bool
+	closed bool
 }
 
 // watch begins to watch ctx, if it is not being watched already.
@@ -28,6 +30,9 @@ func (e *ending) watch(ctx context.Context) error {
 	if e.stop != nil {
 		e.stop()
 	}
+	if e.closed {
+		return os.ErrClosed
+	}
 	if err := e.deadline(time.Time{}); err != nil {
 		return err
 	}
@@ -36,11 +41,25 @@ func (e *ending) watch(ctx context.Context) error {
 	return nil
 }
 
-// release stops watching.
+// release stops watching, for good.
 func (e *ending) release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.closed = true
 	if e.stop != nil {
 		e.stop()
 	}
+}
+
+// cause returns why a read failed: the context, os.ErrClosed after release, or err.
+func (e *ending) cause(ctx context.Context, err error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case e.closed || isClosed(err):
+		return os.ErrClosed
+	}
+	return err
 }

@@ -47,16 +47,13 @@ func FollowFIFO(path string, opt ReadOptions) (*FIFO, error) {
 // Next implements [Source].
 func (f *FIFO) Next(ctx context.Context, ev *parse.Event) error {
 	if err := f.watch(ctx); err != nil {
-		return closedOr(err)
+		return err
 	}
 	err := f.lines.next(ctx, ev)
 	if err == nil || isSkip(err) {
 		return f.enter(err)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return closedOr(err)
+	return f.cause(ctx, err)
 }
 
 // Close ends a Next that waits in another goroutine.

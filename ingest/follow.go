@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -158,7 +159,7 @@ func (f *Follower) idle(ctx context.Context) error {
 
 // patience returns how long to wait at most.
 func (f *Follower) patience(now time.Time) time.Duration {
-	if f.blind {
+	if f.blind || len(f.beside.empty) > 0 {
 		return pollInterval
 	}
 	for _, g := range f.gens { // the first is the oldest
@@ -201,24 +202,34 @@ func (f *Follower) last() *generation {
 	return f.gens[len(f.gens)-1]
 }
 
-// add takes an open file as the newest generation, read from its start.
-func (f *Follower) add(file *os.File, st fileStat) *generation {
-	g := &generation{f: file, id: st.fileID, size: st.size, head: readHead(file), read: &f.bytes}
+// newGeneration takes an open file, to be read from its start.
+func (f *Follower) newGeneration(file *os.File, st fileStat) *generation {
+	g := &generation{f: file, id: st.fileID, size: st.size, born: st.mtime, head: readHead(file), bytesRead: &f.bytes}
 	g.window = &window{r: &looking{g, f}}
 	g.records = f.newRecords(f, g)
 	g.wd, g.watched = f.watch.watchFile(file)
 	f.beside.know(st.fileID)
+	return g
+}
 
+// add takes an open file as the newest generation.
+func (f *Follower) add(file *os.File, st fileStat) *generation {
+	g := f.newGeneration(file, st)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if last := f.last(); last != nil && last.until.IsZero() {
 		last.until = time.Now().Add(lateWrites)
 	}
-	f.gens = append(f.gens, g)
+	f.put(len(f.gens), g)
+	return g
+}
+
+// put makes g the generation at index i. The caller holds mu.
+func (f *Follower) put(i int, g *generation) {
+	f.gens = slices.Insert(f.gens, i, g)
 	if f.closed {
 		g.f.Close()
 	}
-	return g
 }
 
 // looking reads a generation and glances at the path now and then.
@@ -230,6 +241,14 @@ type looking struct {
 func (l *looking) Read(b []byte) (int, error) {
 	if l.f.fills++; l.f.fills%lookEvery == 0 {
 		l.f.look()
+	}
+	if l.head.n == 0 { // it was empty so far
+		if readHead(l.generation.f).n == 0 {
+			return 0, io.EOF
+		}
+		if l.f.earlier(l.generation) {
+			return 0, io.EOF // those first
+		}
 	}
 	return l.generation.Read(b)
 }

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"time"
 )
 
 // begin opens what is at the path and goes to where reading starts.
 func (f *Follower) begin() error {
+	defer f.knowAll()
 	f.blind = !f.watch.watchPath(f.path)
 	file, st, err := openStat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -22,21 +24,25 @@ func (f *Follower) begin() error {
 	if resume != nil && resume.Inode != 0 {
 		return f.resume(*resume, file, st)
 	}
-	g := f.add(file, st)
-	f.glance(g)
-	if f.opt.FromStart {
-		return nil
+	if g := f.add(file, st); !f.opt.FromStart {
+		return g.skip(st.size)
 	}
-	return g.skip(st.size)
+	return nil
+}
+
+// knowAll remembers all files beside the path: they are older than we are.
+func (f *Follower) knowAll() {
+	for _, c := range f.beside.candidates() {
+		f.beside.know(c.fileID)
+		c.f.Close()
+	}
 }
 
 // resume goes on where a former Follower stopped: in the file at the path, or in
 // the one beside it that it has become since, and then in those that followed.
 func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	if st.ino == s.Inode && st.dev == s.Dev && s.begins(file, st) {
-		g := f.add(file, st)
-		f.glance(g)
-		return g.skip(s.Offset)
+		return f.add(file, st).skip(s.Offset)
 	}
 	var from *generation
 	for _, c := range f.beside.candidates() {
@@ -56,7 +62,7 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	if from == nil {
 		f.report(errors.New("the file that reading stopped in is gone; reading what is there now from its start"))
 	}
-	f.glance(f.add(file, st))
+	f.add(file, st)
 	return nil
 }
 
@@ -107,9 +113,7 @@ func (f *Follower) replaced(before *generation) bool {
 	if err != nil {
 		return false
 	}
-	if before != nil {
-		f.missed(before, st.fileID, readHead(file))
-	}
+	f.missed(before, st.fileID, file)
 	for i, g := range f.gens {
 		if g.id == st.fileID { // an old one was given its name back
 			file.Close()
@@ -140,7 +144,7 @@ func (f *Follower) startAgain(g *generation) bool {
 		return false // replaced this very moment: the next look sees it
 	}
 	f.swap(g, nil, fileID{})
-	f.missed(g, st.fileID, readHead(file))
+	f.missed(g, st.fileID, file)
 	if g.gone && g.size > g.off {
 		f.lost.Add(1)
 		f.report(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))
@@ -160,22 +164,22 @@ func (f *Follower) swap(g *generation, file *os.File, id fileID) {
 	}
 }
 
-// missed takes up the generations between before and the file now at the path,
-// which begins with head: files beside it that are new since the last glance. One
-// that begins like before is a copy of it; if before lost its file, the copy
-// takes its place.
-func (f *Follower) missed(before *generation, now fileID, head head) {
+// missed takes up the generations between before and the file now at the path:
+// files beside it that are new since the last glance. One that begins like before
+// is a copy of it; if before lost its file, the copy takes its place.
+func (f *Follower) missed(before *generation, id fileID, file *os.File) {
 	for _, c := range f.beside.candidates() {
 		h := readHead(c.f)
+		now := readHead(file) // after the copy, as the file may be truncated at any time
 		switch {
-		case c.fileID == now || h.n == 0 || h.packed():
-		case h.related(&before.head):
+		case c.fileID == id || h.n == 0 || h.packed():
+		case before != nil && h.related(&before.head):
 			f.beside.know(c.fileID)
 			if before.gone && c.size >= before.off {
 				f.swap(before, c.f, c.fileID)
 				continue
 			}
-		case h.related(&head): // a copy of what is at the path, which is truncated next
+		case h.related(&now): // a copy of what is at the path, which is truncated next
 		default:
 			f.add(c.f, c.fileStat)
 			continue
@@ -184,17 +188,58 @@ func (f *Follower) missed(before *generation, now fileID, head head) {
 	}
 }
 
+// earlier takes up, in front of g, what was at g's path since g was opened and is
+// in a copy now: g was written, copied and truncated before a byte of it was read.
+func (f *Follower) earlier(g *generation) (found bool) {
+	for _, c := range f.beside.candidates() {
+		h := readHead(c.f)
+		now := readHead(g.f)
+		if h.n == 0 || h.packed() || h.related(&now) {
+			c.f.Close()
+			continue
+		}
+		before := f.newGeneration(c.f, c.fileStat)
+		before.until = time.Now().Add(lateWrites)
+		f.mu.Lock()
+		f.put(slices.Index(f.gens, g), before)
+		f.mu.Unlock()
+		found = true
+	}
+	if found {
+		f.at = -1 // begin with the oldest again
+	}
+	return found
+}
+
 // glance remembers the files beside the path while all is quiet there, so that
 // they are not taken for missed generations later. A copy being made is left out.
 func (f *Follower) glance(g *generation) {
-	if !f.watch.dirty {
+	if !f.watch.dirty || !g.untouched() {
 		return
 	}
 	f.watch.dirty = false
+	waiting := make(map[fileID]time.Time)
 	for _, c := range f.beside.candidates() {
-		if h := readHead(c.f); h.n > 0 && !h.related(&g.head) {
+		h := readHead(c.f)
+		since, waits := f.beside.empty[c.fileID]
+		switch {
+		case !f.settled(g): // or what was read may be what was here a moment ago
+			f.watch.dirty = true
+		case h.n == 0 && !waits: // a copy begins empty
+			waiting[c.fileID] = time.Now()
+		case h.n == 0 && time.Since(since) < pollInterval:
+			waiting[c.fileID] = since
+		case h.n == 0 || !h.related(&g.head):
 			f.beside.know(c.fileID)
 		}
 		c.f.Close()
 	}
+	f.beside.empty = waiting
+	f.watch.dirty = f.watch.dirty || len(waiting) > 0
+}
+
+// settled says that g is at the path and has been since it was last read.
+func (f *Follower) settled(g *generation) bool {
+	st, err := statPath(f.path)
+	return err == nil && st.fileID == g.id && g.untouched()
 }

@@ -98,12 +98,13 @@ type generation struct {
 	head head
 	off  int64 // of the next read
 	size int64 // as last seen
+	born int64 // mtime when it was opened
 	*window
-	records records
-	wd      int
-	watched bool
-	until   time.Time      // when to stop waiting for late writes; zero while it is the last
-	read    *atomic.Uint64 // the source's count of bytes
+	records   records
+	wd        int
+	watched   bool
+	until     time.Time      // when to stop waiting for late writes; zero while it is the last
+	bytesRead *atomic.Uint64 // the source's count
 }
 
 // Read implements io.Reader. Its io.EOF means for now.
@@ -117,7 +118,7 @@ func (g *generation) Read(b []byte) (int, error) {
 	}
 	g.head.extend(b[:n], g.off)
 	g.off += int64(n)
-	g.read.Add(uint64(n))
+	g.bytesRead.Add(uint64(n))
 	if n > 0 {
 		return n, nil
 	}
@@ -129,6 +130,16 @@ func (g *generation) Read(b []byte) (int, error) {
 func (g *generation) intact() bool {
 	now := readHead(g.f)
 	return now.continues(&g.head)
+}
+
+// untouched says that no content of the file can have come and gone unseen: it
+// still has what was read of it, or is as empty as when it was opened.
+func (g *generation) untouched() bool {
+	if g.head.n > 0 {
+		return g.intact()
+	}
+	st, err := statFile(g.f)
+	return err == nil && st.size == 0 && st.mtime == g.born
 }
 
 // position returns the offset of the first byte that was not delivered.

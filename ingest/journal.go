@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -60,7 +61,7 @@ func (j *Journal) start() error {
 	if j.closed {
 		return os.ErrClosed
 	}
-	args := []string{"--follow", "--output=json", "--no-pager", "--quiet"}
+	args := []string{"--boot=all", "--follow", "--output=json", "--no-pager", "--quiet"}
 	if len(j.cursor) > 0 {
 		args = append(args, "--lines=all", "--after-cursor="+string(j.cursor))
 	} else {
@@ -88,13 +89,13 @@ func (j *Journal) start() error {
 func (j *Journal) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		if err := j.ending.watch(ctx); err != nil {
-			return closedOr(err)
+			return err
 		}
 		err := j.lines.next(ctx, ev)
 		if err == nil || isSkip(err) {
 			return j.enter(err)
 		}
-		if err := j.restart(ctx, err); err != nil {
+		if err := j.restart(ctx, j.ending.cause(ctx, err)); err != nil {
 			return err
 		}
 	}
@@ -102,11 +103,8 @@ func (j *Journal) Next(ctx context.Context, ev *parse.Event) error {
 
 // restart deals with the end of journalctl.
 func (j *Journal) restart(ctx context.Context, cause error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if isClosed(cause) {
-		return os.ErrClosed
+	if ctx.Err() != nil || errors.Is(cause, os.ErrClosed) {
+		return cause
 	}
 	j.report(fmt.Errorf("journalctl ended: %s", j.stop()))
 	t := time.NewTimer(journalRestart)

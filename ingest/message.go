@@ -31,14 +31,6 @@ func isSocketError(err error) bool {
 	return errors.As(err, &errno)
 }
 
-// closedOr makes the several errors of a closed socket one.
-func closedOr(err error) error {
-	if isClosed(err) {
-		return os.ErrClosed
-	}
-	return err
-}
-
 // A message is what a connection said, ready to become an event.
 type message struct {
 	event parse.Event // without Payload

@@ -126,10 +126,7 @@ func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 		case errors.Is(err, unix.ENOBUFS):
 			continue // the next packet's number tells how many are lost
 		case err != nil:
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return closedOr(err)
+			return err
 		case frame == nil:
 			continue
 		}

@@ -90,7 +90,7 @@ func TestJournal(t *testing.T) {
 	os.Remove(program + ".journal")
 	args, err := os.ReadFile(program + ".args")
 	ok(t, err)
-	for _, want := range []string{"--follow --output=json --no-pager --quiet --lines=0 _TRANSPORT=kernel", "--lines=all --after-cursor=s=6b0;i=3 _TRANSPORT=kernel", "i=4"} {
+	for _, want := range []string{"--boot=all --follow --output=json --no-pager --quiet --lines=0 _TRANSPORT=kernel", "--lines=all --after-cursor=s=6b0;i=3 _TRANSPORT=kernel", "i=4"} {
 		if !strings.Contains(string(args), want) {
 			t.Errorf("called with\n%swant %s", args, want)
 		}

@@ -88,10 +88,10 @@ func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		d, err := s.batch.next(ctx)
 		if err != nil {
-			if ctx.Err() == nil && !isClosed(err) && isSocketError(err) {
+			if isSocketError(err) {
 				continue // an ICMP error that the kernel passes on
 			}
-			return closedOr(err)
+			return err
 		}
 		s.bytes.Add(uint64(len(d.data)))
 		return s.enter(s.decode(d, ev))
