@@ -1,0 +1,298 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// The end-to-end tests run the program as an administrator would, in a network of
+// their own, against the client that Debian ships.
+
+const (
+	e2ePort = 2222 // what clients ask for, and where something listens
+	spaPort = 62201
+	spaKey  = "a passphrase of the tests"
+	hmacKey = "another passphrase of the tests"
+)
+
+// program builds the program once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "fwknopd-e2e-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // the worker is nobody
+		return "", err
+	}
+	bin := filepath.Join(dir, "fwknopd")
+	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %v\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// firewalls are the two worlds: a default-drop input that lets SPA packets and
+// established connections in.
+var firewalls = map[string]func(t *testing.T, ns *netlab.NS){
+	"iptables": func(t *testing.T, ns *netlab.NS) {
+		for _, tool := range []string{"iptables", "ip6tables"} {
+			ns.Run(t, tool+" -P INPUT DROP")
+			ns.Run(t, tool+" -P FORWARD DROP")
+			ns.Run(t, tool+" -A INPUT -i lo -j ACCEPT")
+			ns.Run(t, tool+" -A INPUT -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
+			ns.Run(t, tool+" -A FORWARD -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT")
+			ns.Run(t, fmt.Sprintf("%s -A INPUT -p udp --dport %d -j ACCEPT", tool, spaPort))
+		}
+		ns.Run(t, "ip6tables -A INPUT -p icmpv6 -j ACCEPT")
+	},
+	"nftables": func(t *testing.T, ns *netlab.NS) {
+		ns.RunInput(t, fmt.Sprintf(`table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop
+		iif lo accept
+		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+		udp dport %d accept
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop
+		ct state established,related accept
+	}
+}
+`, spaPort), "nft -f -")
+	},
+}
+
+// A site is a network with a daemon in it.
+type site struct {
+	*netlab.Lab
+	t        *testing.T
+	dir      string
+	firewall string
+	cmd      *exec.Cmd
+	out      output
+}
+
+// output is what a process writes, readable while it runs.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// newSite makes a network with a firewall, and a server on the port that clients
+// ask for.
+func newSite(t *testing.T, firewall string) *site {
+	t.Helper()
+	netlab.Need(t, "fwknop", "iptables", "ip6tables", "nft", "go")
+	s := &site{Lab: netlab.New(t), t: t, firewall: firewall, dir: t.TempDir()}
+	// The worker has to get through to the files that it follows.
+	for dir := s.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	firewalls[firewall](t, s.Server)
+	netlab.Serve(t, s.Server, "tcp", e2ePort)
+	return s
+}
+
+// configure writes both files; what is given is added to what all tests need.
+func (s *site) configure(server, access string) {
+	s.t.Helper()
+	s.write("fwknopd.conf", fmt.Sprintf(`PCAP_INTF %s;
+FIREWALL_TYPE %s;
+FWKNOP_DIR %[3]s/log;
+FWKNOP_LIB_DIR %[3]s/lib;
+FWKNOP_RUN_DIR %[3]s/run;
+FLUSH_IPT_AT_INIT N;
+FLUSH_IPT_AT_EXIT N;
+%[4]s`, netlab.ServerIf, s.firewall, s.dir, server))
+	s.write("access.conf", access)
+}
+
+// stanza is an access stanza that opens the port of the tests.
+func stanza(more string) string {
+	return fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/%d\nKEY %s\nHMAC_KEY %s\nFW_ACCESS_TIMEOUT 60\n%s\n", e2ePort,
+		strings.ReplaceAll(spaKey, " ", "_"), strings.ReplaceAll(hmacKey, " ", "_"), more)
+}
+
+func (s *site) write(name, text string) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// args are those of the daemon and of all commands that act on it.
+func (s *site) args(more ...string) []string {
+	return append([]string{"-c", filepath.Join(s.dir, "fwknopd.conf"), "-a", filepath.Join(s.dir, "access.conf")}, more...)
+}
+
+// start runs the daemon in the foreground and waits until it is at work.
+func (s *site) start(more ...string) {
+	s.t.Helper()
+	bin, err := program()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.out = output{}
+	s.cmd = s.Server.Command(bin, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := s.cmd
+	s.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if s.t.Failed() {
+			s.t.Logf("the daemon said:\n%s", s.out.String())
+		}
+	})
+	s.waitFor("Starting fwknopd main event loop.")
+}
+
+// waitFor waits until the daemon has said something.
+func (s *site) waitFor(text string) {
+	s.t.Helper()
+	if !eventually(10*time.Second, func() bool { return strings.Contains(s.out.String(), text) }) {
+		s.t.Fatalf("the daemon never said %q; it said:\n%s", text, s.out.String())
+	}
+}
+
+func eventually(within time.Duration, is func() bool) bool {
+	for end := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
+		if is() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
+
+// stop ends the daemon as a service manager would.
+func (s *site) stop() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			s.t.Errorf("the daemon ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("the daemon does not end")
+	}
+}
+
+// knock sends what the Debian client makes of args.
+func (s *site) knock(args ...string) {
+	s.t.Helper()
+	s.knockFrom(s.Client.V4, s.Server.V4, args...)
+}
+
+func (s *site) knockFrom(from, to netip.Addr, args ...string) {
+	s.t.Helper()
+	all := append([]string{"-D", to.String(), "-a", from.String(), "--use-hmac", "--no-save-args",
+		"--key-rijndael", strings.ReplaceAll(spaKey, " ", "_"), "--key-hmac", strings.ReplaceAll(hmacKey, " ", "_")}, args...)
+	cmd := s.Client.Command("fwknop", all...)
+	cmd.Env = append(os.Environ(), "HOME="+s.dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.t.Fatalf("fwknop %v: %v\n%s", args, err, out)
+	}
+}
+
+// ask is the client's request for the port of the tests.
+func ask() []string { return []string{"-A", fmt.Sprintf("tcp/%d", e2ePort)} }
+
+// open reports that the port is open for the client within a moment.
+func (s *site) open() bool {
+	return eventually(3*time.Second, func() bool {
+		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
+	})
+}
+
+// shut reports that it is not open.
+func (s *site) shut() bool {
+	return !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 300*time.Millisecond)
+}
+
+// worker is the process id of the unprivileged half.
+func (s *site) worker() int {
+	s.t.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", s.cmd.Process.Pid))
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		for _, f := range strings.Fields(string(text)) {
+			argv, _ := os.ReadFile("/proc/" + f + "/cmdline")
+			if strings.HasPrefix(string(argv), "fwknopd: worker") {
+				pid, err := strconv.Atoi(f)
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// events are the lines of the event log.
+func (s *site) events() string {
+	text, err := os.ReadFile(filepath.Join(s.dir, "log", "events.jsonl"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// command runs the program with an action.
+func (s *site) command(args ...string) (string, int) {
+	s.t.Helper()
+	bin, err := program()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := s.Server.Command(bin, args...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		s.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// each runs a test with both firewalls.
+func each(t *testing.T, test func(t *testing.T, s *site)) {
+	for _, firewall := range []string{"iptables", "nftables"} {
+		t.Run(firewall, func(t *testing.T) { test(t, newSite(t, firewall)) })
+	}
+}
