@@ -34,13 +34,10 @@ func (p pair) open(t *testing.T, cfg Config) *Backend {
 	return b
 }
 
-func mustChain(t *testing.T, value string) enforce.Chain {
-	t.Helper()
-	c, err := enforce.ParseChain(value)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+// userChain is an input chain of ours at the given places; rule position 0 appends.
+func userChain(from string, jumpPos int, to string, rulePos int) map[Role]enforce.Chain {
+	return map[Role]enforce.Chain{Input: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter",
+		From: from, JumpPos: jumpPos, To: to, RulePos: rulePos}}
 }
 
 // TestUserChain hangs our chain on a chain of the user's, as with DOCKER-USER.
@@ -49,7 +46,7 @@ func TestUserChain(t *testing.T) {
 		p.run("-N DOCKER-USER", "-A DOCKER-USER -j DROP", "-I INPUT -j DOCKER-USER")(t, lab.Server)
 		netlab.Serve(t, lab.Server, "tcp", 22)
 		lab.Server.Do(func() {
-			b := p.open(t, Config{Chains: map[Role]enforce.Chain{Input: mustChain(t, "ACCEPT, src, filter, DOCKER-USER, 9, KNOCK, 1")}})
+			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 9, "KNOCK", 1)})
 			g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 			if err := b.Apply(ctx, g); err != nil {
 				t.Fatal(err)
@@ -74,7 +71,7 @@ func TestUserChain(t *testing.T) {
 func TestNoSuchChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
 		lab.Server.Do(func() {
-			b := p.open(t, Config{Chains: map[Role]enforce.Chain{Input: mustChain(t, "ACCEPT, src, filter, DOCKER-USER, 1, KNOCK, 1")}})
+			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 1, "KNOCK", 1)})
 			if err := b.Setup(ctx); !errors.Is(err, ErrNoChain) {
 				t.Errorf("Setup = %v, want %v", err, ErrNoChain)
 			}
@@ -107,22 +104,19 @@ func TestPositions(t *testing.T) {
 			}
 			return strings.Join(ports, " ")
 		}
-		chain := func(value string) map[Role]enforce.Chain {
-			return map[Role]enforce.Chain{Input: mustChain(t, value)}
-		}
-		if got := order(Config{Chains: chain("ACCEPT, src, filter, INPUT, 2, FWKNOP_INPUT, 1")}); got != "3 2 1" {
+		if got := order(Config{Chains: userChain("INPUT", 2, "FWKNOP_INPUT", 1)}); got != "3 2 1" {
 			t.Errorf("first position: %s", got)
 		}
 		if rules := strings.Split(lab.Server.Run(t, p.v4+" -S INPUT"), "\n"); rules[2] != "-A INPUT -j FWKNOP_INPUT" {
 			t.Errorf("INPUT is %q, want the jump second", rules)
 		}
-		if got := order(Config{Chains: chain("ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 2")}); got != "1 3 2" {
+		if got := order(Config{Chains: userChain("INPUT", 1, "FWKNOP_INPUT", 2)}); got != "1 3 2" {
 			t.Errorf("second position: %s", got)
 		}
-		if got := order(Config{Chains: chain("ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1")}); got != "1 2 3" {
+		if got := order(Config{Chains: userChain("INPUT", 1, "FWKNOP_INPUT", 0)}); got != "1 2 3" {
 			t.Errorf("six fields: %s, want appended", got)
 		}
-		if got := order(Config{Chains: chain("ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1"), Prepend: true}); got != "3 2 1" {
+		if got := order(Config{Chains: userChain("INPUT", 1, "FWKNOP_INPUT", 0), Prepend: true}); got != "3 2 1" {
 			t.Errorf("ENABLE_RULE_PREPEND: %s", got)
 		}
 	})

@@ -82,9 +82,6 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	b := &Backend{cfg: cfg, pids: new(pidRing)}
 	b.cfg.Chains = maps.Clone(Defaults)
 	for role, c := range cfg.Chains {
-		if role == Output && c.RulePos == 0 { // the six-field form has no direction
-			c.Direction = enforce.DirDst
-		}
 		if cfg.Prepend {
 			c.RulePos = max(c.RulePos, 1)
 		}

@@ -261,13 +261,10 @@ func TestErrEnded(t *testing.T) {
 
 func TestConfigChains(t *testing.T) {
 	s := newStandIn(t)
-	appends, err := enforce.ParseChain("ACCEPT, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	appends := enforce.Chain{Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 1, To: "FWKNOP_OUTPUT"}
 	b := s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}})
 	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 0 {
-		t.Errorf("chain of the six-field form = %+v, want client as destination, appended", c)
+		t.Errorf("chain = %+v, want client as destination, appended", c)
 	}
 	b = s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}, Prepend: true})
 	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 1 {
