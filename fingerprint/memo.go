@@ -87,10 +87,10 @@ type memo struct {
 	misses int  // since it grew
 }
 
-// A memo starts with 32 KiB, which the shapes in a million lines of a busy border
-// do not fill, and grows once, to 512 KiB.
+// A memo starts with 128 KiB, room for several times the shapes in a million lines
+// of a busy border, and grows once, to 512 KiB.
 const (
-	memoBits    = 8
+	memoBits    = 10
 	memoMaxBits = 12
 )
 

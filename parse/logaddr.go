@@ -18,23 +18,21 @@ func address(b []byte, i int) (netip.Addr, int) {
 // ipv4 reads four decimal numbers of at most 255, without leading zeros: some
 // programs read those as octal, and what has two readings is refused.
 func ipv4(b []byte, i int) (netip.Addr, int) {
-	lo, hi := load(b, i), load(b, i+8)
-	stops := notDigits(lo) | notDigits(hi)<<8 // bit n: byte n ends a number
+	stops := notDigits(load(b, i)) | notDigits(load(b, i+8))<<8 // bit n: byte n ends a number
 	var a uint32
-	start := 0
 	for k := range 4 {
-		end := bits.TrailingZeros32(stops)
-		stops &= stops - 1
-		v, ok := octet(b, i+start, end-start)
-		if !ok || k < 3 && (i+end == len(b) || b[i+end] != '.') {
+		w, n := load(b, i), bits.TrailingZeros32(stops)
+		v, ok := octet(w, n)
+		if !ok || k < 3 && uint8(w>>(8*n&63)) != '.' {
 			return netip.Addr{}, failed
 		}
 		a = a<<8 | v
-		start = end + 1
+		stops >>= (n + 1) & 31
+		i += n + 1
 	}
 	var addr [4]byte
 	binary.BigEndian.PutUint32(addr[:], a)
-	return netip.AddrFrom4(addr), i + start - 1
+	return netip.AddrFrom4(addr), i - 1
 }
 
 // notDigits sets bit n for each byte n of w that is no digit, and possibly for
@@ -45,16 +43,13 @@ func notDigits(w uint64) uint32 {
 	return uint32(high * 0x0002040810204081 >> 56)
 }
 
-// octet reads the n digits at i. The widths of the numbers of an address cannot be
-// foreseen, so it does not branch on them.
-func octet(b []byte, i, n int) (v uint32, ok bool) {
-	if uint(n-1) > 2 {
-		return 0, false
-	}
-	x := load(b, i) ^ 0x3030303030303030
-	d := x << (64 - 8*n) // the last digit in the highest byte
-	v = uint32(d>>56 + d>>48&0xff*10 + d>>40&0xff*100)
-	return v, v <= 255 && (x&0xff != 0 || n == 1)
+// octet reads the n digits that the word w begins with. The widths of the numbers of
+// an address cannot be foreseen, so it does not branch on them.
+func octet(w uint64, n int) (v uint32, ok bool) {
+	x := uint32(w) ^ 0x30303030
+	d := x << (-8 * n & 31) // the last digit in the highest byte
+	v = d>>24 + d>>16&0xff*10 + d>>8&0xff*100
+	return v, uint(n-1) <= 2 && v <= 255 && (x&0xff != 0 || n == 1)
 }
 
 // ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet

@@ -92,7 +92,7 @@ func number(b []byte, i int, limit uint64) (uint64, int) {
 	return v, i + n
 }
 
-// digits returns the value of the n digits that the word w begins with.
+// digits returns the value of the n digits that the word w begins with, if n > 0.
 func digits(w uint64) (v uint64, n int) {
 	x := w ^ 0x3030303030303030
 	// The high bit of a byte says that it is no digit. A carry out of such a byte
@@ -100,7 +100,7 @@ func digits(w uint64) (v uint64, n int) {
 	n = bits.TrailingZeros64((x+0x7676767676767676|x)&0x8080808080808080) / 8
 	// Eight digits at once: move them to the top, so that zeros lead, then join
 	// neighbours into numbers of two, four and eight digits.
-	x <<= 64 - 8*n
+	x <<= -8 * n & 63 // that is 64-8*n; without digits the value means nothing
 	x = x*10 + x>>8
 	v = (x&0x000000ff000000ff*(100+1000000<<32) + x>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
 	return v, n
