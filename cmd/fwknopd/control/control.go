@@ -65,8 +65,8 @@ func Action(o *cli.Options) func(stdout, stderr io.Writer) int {
 func about(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer) int {
 	return func(stdout, stderr io.Writer) int {
 		opts := config.FromFlags(o)
-		opts.ServerOnly, opts.Offline = true, true
-		l, problems := config.Load(opts)
+		opts.Offline = true
+		l, problems := load(opts)
 		errors := problems[:0]
 		for _, p := range problems {
 			if p.Severity == conf.Error {
@@ -94,12 +94,26 @@ func strict(o *cli.Options, run func(*command) int) func(stdout, stderr io.Write
 }
 
 func loadStrict(opts config.Options) (*config.Loaded, conf.Problems) {
-	opts.ServerOnly = true
-	l, problems := config.Load(opts)
+	l, problems := load(opts)
 	if problems.Failed() {
 		return nil, problems
 	}
 	return l, nil
+}
+
+// load reads the server file. Where that does not show its generation, the stanzas
+// do, as they do for the daemon; whether they are good is not asked here.
+func load(opts config.Options) (*config.Loaded, conf.Problems) {
+	opts.ServerOnly = true
+	l, problems := config.Load(opts)
+	if l.Values.Evident {
+		return l, problems
+	}
+	opts.ServerOnly, opts.Offline = false, true
+	if both, _ := config.Load(opts); both.Values.Generation != l.Values.Generation {
+		return both, problems
+	}
+	return l, problems
 }
 
 // fail says what went wrong.

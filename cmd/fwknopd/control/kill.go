@@ -69,13 +69,14 @@ func (c *command) killC(d daemon) int {
 // end stops the daemon, says which signal it took, and removes what it left.
 func end(d daemon) (took unix.Signal, err error) {
 	p, err := d.hold()
-	if err != nil {
-		return 0, err
-	}
-	if p == nil {
-		return unix.SIGTERM, clearAway(d.pidFile)
+	if err != nil || p == nil {
+		return unix.SIGTERM, errors.Join(err, clearAway(d.pidFile))
 	}
 	defer p.close()
+	worker := &process{d.worker, -1}
+	if d.worker != 0 {
+		worker.fd, _ = unix.PidfdOpen(d.worker, 0) // without one it is gone
+	}
 	took = unix.SIGTERM
 	err = p.signal(took)
 	if err != nil || !p.ends(termWait) {
@@ -84,7 +85,13 @@ func end(d daemon) (took unix.Signal, err error) {
 			return took, err
 		}
 		if !p.ends(killWait) {
-			return took, fmt.Errorf("fwknopd (pid %d) is still alive after %s", d.pid, unix.SignalName(took))
+			return took, fmt.Errorf("fwknopd (pid %d) is still alive after SIGKILL", d.pid)
+		}
+	}
+	if worker.fd >= 0 {
+		defer worker.close()
+		if !worker.ends(killWait) {
+			return took, fmt.Errorf("the worker of fwknopd (pid %d) is still alive", d.worker)
 		}
 	}
 	return took, clearAway(d.pidFile)

@@ -15,6 +15,7 @@ import (
 
 // A record is how the daemon was started: what -R starts again.
 type record struct {
+	PID  int      `json:"pid"`
 	Args []string `json:"args"` // without the program's name
 	Dir  string   `json:"dir"`
 }
@@ -22,13 +23,13 @@ type record struct {
 // maxRecord bounds the file; the kernel bounds a command line at less.
 const maxRecord = 4 << 20
 
-// Record writes FWKNOP_CMDLINE_FILE: a first line to read, a second one that keeps
-// every argument and the working directory as they were. Args leaves out the
+// Record writes FWKNOP_CMDLINE_FILE for this process: a first line to read, a second
+// one that keeps every argument and the working directory as they were. Args leaves out the
 // program's name: -R starts its own executable, whatever lies about under the
 // name. A daemon in the foreground has no record, as whoever started it restarts
 // it; -R then reloads it by SIGHUP.
 func Record(path string, args []string, dir string) error {
-	text, err := json.Marshal(record{args, dir})
+	text, err := json.Marshal(record{os.Getpid(), args, dir})
 	if err != nil {
 		return err
 	}

@@ -23,14 +23,15 @@ func (c *command) restart() int {
 	// Read before the daemon takes it away at its end.
 	path := c.Values.Path("FWKNOP_CMDLINE_FILE")
 	again, err := readRecord(path)
+	missing := errors.Is(err, fs.ErrNotExist)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && d.pid != 0:
+	case err != nil && !missing:
+		return c.fail(err)
+	case d.pid != 0 && (missing || again.PID != d.pid):
 		return c.reload(d)
-	case errors.Is(err, fs.ErrNotExist):
+	case missing:
 		c.killLines(d)
 		return c.fail(fmt.Errorf("%s does not exist: there is no command line to start again", path))
-	case err != nil:
-		return c.fail(err)
 	}
 	c.killLines(d)
 	if d.pid != 0 {

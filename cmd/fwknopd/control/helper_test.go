@@ -1,0 +1,165 @@
+package control
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/pidfile"
+)
+
+// The test binary plays the daemon when this says how: obedient, deaf (to SIGTERM),
+// careless (leaves its pid file), worker, ask (the control
+// socket), or echo (print the command line).
+const playEnv = "CONTROL_TEST_PLAY"
+
+const pidEnv = "CONTROL_TEST_PIDFILE"
+
+func TestMain(m *testing.M) {
+	switch how := os.Getenv(playEnv); how {
+	case "":
+		os.Exit(m.Run())
+	case "echo":
+		dir, _ := os.Getwd()
+		fmt.Printf("%q in %s\n", os.Args[1:], dir)
+	case "ask":
+		_, err := ask(os.Getenv(pidEnv), request{Do: "list"})
+		fmt.Printf("refused: %v\n", err)
+		if err == nil {
+			os.Exit(1)
+		}
+	case "worker":
+		time.Sleep(time.Minute)
+	default:
+		play(how)
+	}
+}
+
+// play holds the pid file, as the daemon does, with a worker below.
+func play(how string) {
+	f, err := pidfile.Create(os.Getenv(pidEnv))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	worker := exec.Command("/proc/self/exe")
+	worker.Env = []string{playEnv + "=worker"}
+	worker.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := worker.Start(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	fmt.Println("ready")
+	for sig := range signals {
+		switch {
+		case sig == syscall.SIGHUP:
+			fmt.Println("hangup")
+		case how == "deaf":
+		case how == "careless":
+			os.Exit(0)
+		default:
+			f.Remove()
+			os.Exit(0)
+		}
+	}
+}
+
+// A played daemon is a process that looks like ours.
+type played struct {
+	*exec.Cmd
+	out *bufio.Reader
+}
+
+// start plays a daemon with the program, "" for our own.
+func start(t *testing.T, program, how, pidFile string) *played {
+	t.Helper()
+	if program == "" {
+		program = "/proc/self/exe"
+	}
+	p := &played{Cmd: exec.Command(program)}
+	p.Env = []string{playEnv + "=" + how, pidEnv + "=" + pidFile}
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.out = bufio.NewReader(out)
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+	p.expect(t, "ready\n")
+	return p
+}
+
+func (p *played) expect(t *testing.T, want string) {
+	t.Helper()
+	line, err := p.out.ReadString('\n')
+	if line != want {
+		t.Fatalf("the daemon says %q (%v), want %q", line, err, want)
+	}
+}
+
+func (p *played) alive() bool {
+	return p.Process.Signal(syscall.Signal(0)) == nil && !zombie(p.Process.Pid)
+}
+
+func zombie(pid int) bool {
+	stat, err := os.ReadFile(procFile(pid, "stat"))
+	return err != nil || bytes.Contains(stat, []byte(") Z "))
+}
+
+// A place is a configuration in a folder of its own.
+type place struct{ dir, conf, pidFile string }
+
+// newPlace writes a server file: of the 2.6 daemon, or of 1.9 with more lines.
+func newPlace(t *testing.T, twoSix bool, more ...string) place {
+	t.Helper()
+	dir := t.TempDir()
+	p := place{dir, filepath.Join(dir, "fwknop.conf"), filepath.Join(dir, "fwknopd.pid")}
+	if twoSix {
+		p.conf = filepath.Join(dir, "fwknopd.conf")
+	}
+	text := fmt.Sprintf("FWKNOP_DIR %s;\nFWKNOP_LIB_DIR %[1]s;\nFWKNOP_RUN_DIR %[1]s;\n", dir)
+	if twoSix {
+		text = "FWKNOP_RUN_DIR " + dir + ";\n"
+	}
+	text += strings.Join(more, "\n") + "\n"
+	if err := os.WriteFile(p.conf, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// run is a command line of fwknopd at the place.
+func (p place) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	o, err := cli.Parse(append([]string{"-c", p.conf}, args...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	act := Action(o)
+	if act == nil {
+		t.Fatalf("%q is no action", args)
+	}
+	var out, errs bytes.Buffer
+	code = act(&out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func check(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n%v\nwant:\n%v", what, got, want)
+	}
+}

@@ -1,0 +1,186 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func TestStatus(t *testing.T) {
+	p := newPlace(t, false, "AUTH_MODE KNOCK;")
+	code, out, _ := p.run(t, "-S")
+	check(t, "code", code, 1)
+	check(t, "before", out, "[+] knopwatchd pidfile does not exist.\n[+] knopmd pidfile does not exist.\n"+
+		"[+] knoptm pidfile does not exist.\n[+] fwknopd pidfile does not exist.\n")
+
+	d := start(t, "", "careless", p.pidFile)
+	main, worker := d.Process.Pid, workerOf(d.Process.Pid)
+	if worker == 0 || parentOf(worker) != main {
+		t.Fatalf("worker %d", worker)
+	}
+	before := stamp(t, p.pidFile)
+	code, out, errs := p.run(t, "-S")
+	check(t, "code", code, 0)
+	check(t, "errors", errs, "")
+	check(t, "running", out, fmt.Sprintf("[+] knopwatchd is running as pid: %d\n[+] knopmd is running as pid: %d\n"+
+		"[+] knoptm is running as pid: %d\n[+] fwknopd is running as pid: %d\n", main, worker, main, main))
+
+	code, out, _ = p.run(t, "-S", "--format", "json")
+	check(t, "code", code, 0)
+	var s state
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		t.Fatal(err)
+	}
+	if !s.Running || s.PID != main || s.Worker != worker || len(s.Roles) != 4 || s.Roles[1].Name != "knopmd" || s.Roles[1].PID != worker {
+		t.Errorf("JSON: %+v", s)
+	}
+	check(t, "the pid file behind -S", stamp(t, p.pidFile), before)
+	if !d.alive() {
+		t.Error("-S ended the daemon")
+	}
+
+	d.Process.Kill()
+	d.Wait()
+	code, out, _ = p.run(t, "-S")
+	check(t, "code", code, 1)
+	check(t, "dead", out, "[+] knopwatchd is not currently running.\n[+] knopmd is not currently running.\n"+
+		"[+] knoptm is not currently running.\n[+] fwknopd is not currently running.\n")
+}
+
+// stamp is all that -S could change about a file.
+func stamp(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%q %v %v %d", text, st.ModTime(), st.Mode(), st.Size())
+}
+
+func TestStatusOf26(t *testing.T) {
+	p := newPlace(t, true)
+	code, out, _ := p.run(t, "--status")
+	check(t, "code", code, 1)
+	check(t, "before", out, "No running fwknopd detected.\n")
+	d := start(t, "", "obedient", p.pidFile)
+	code, out, _ = p.run(t, "--status")
+	check(t, "code", code, 0)
+	check(t, "running", out, fmt.Sprintf("Detected fwknopd is running (pid=%d).\n", d.Process.Pid))
+}
+
+// A server file that could be of either generation goes with its stanzas.
+func TestStatusOf26ByItsStanzas(t *testing.T) {
+	p := newPlace(t, true)
+	plain := filepath.Join(p.dir, "test.conf")
+	if err := os.Rename(p.conf, plain); err != nil {
+		t.Fatal(err)
+	}
+	p.conf = plain
+	stanzas := filepath.Join(p.dir, "access.conf")
+	if err := os.WriteFile(stanzas, []byte("SOURCE ANY\nKEY_BASE64 c2l4dGVlbiBsZXR0ZXJzISE=\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, _ := p.run(t, "-S", "-a", stanzas)
+	check(t, "code", code, 1)
+	check(t, "line", out, "No running fwknopd detected.\n")
+}
+
+// In capture modes there is nothing for knopmd to do; test tools count three lines.
+func TestStatusWithoutLogs(t *testing.T) {
+	p := newPlace(t, false, "AUTH_MODE PCAP;")
+	_, out, _ := p.run(t, "-S")
+	check(t, "lines", out, "[+] knopwatchd pidfile does not exist.\n[+] knoptm pidfile does not exist.\n[+] fwknopd pidfile does not exist.\n")
+}
+
+// A file that is half edited does not keep anybody from looking.
+func TestStatusWithBadConfiguration(t *testing.T) {
+	p := newPlace(t, false, "SLEEP_INTERVAL soon;")
+	d := start(t, "", "obedient", p.pidFile)
+	code, out, errs := p.run(t, "-S")
+	check(t, "code", code, 0)
+	check(t, "errors", errs, p.conf+":4: SLEEP_INTERVAL: \"soon\" is not a whole number\n")
+	check(t, "running", out, fmt.Sprintf("[+] knopwatchd is running as pid: %d\n[+] knoptm is running as pid: %[1]d\n"+
+		"[+] fwknopd is running as pid: %[1]d\n", d.Process.Pid))
+}
+
+// strangers are processes that a pid file may lead to and that are not the daemon.
+func strangers(t *testing.T, pidFile string) map[string]func() *exec.Cmd {
+	number := func(pid int) {
+		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string]func() *exec.Cmd{
+		"number given to another program": func() *exec.Cmd {
+			cmd := exec.Command("sleep", "60")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			number(cmd.Process.Pid)
+			return cmd
+		},
+		"number given to another fwknopd": func() *exec.Cmd {
+			d := start(t, "", "obedient", filepath.Join(t.TempDir(), "other.pid"))
+			number(d.Process.Pid)
+			return d.Cmd
+		},
+		"locked by another program": func() *exec.Cmd {
+			os.Remove(pidFile)
+			return start(t, copied(t), "obedient", pidFile).Cmd
+		},
+	}
+}
+
+// copied is the test binary under a name that is not ours.
+func copied(t *testing.T) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "stranger")
+	in, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o700)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestStrangersAreLeftAlone(t *testing.T) {
+	for _, twoSix := range []bool{false, true} {
+		p := newPlace(t, twoSix)
+		for name, make := range strangers(t, p.pidFile) {
+			t.Run(fmt.Sprintf("%s, 2.6 %v", name, twoSix), func(t *testing.T) {
+				cmd := make()
+				defer func() { cmd.Process.Kill(); cmd.Wait() }()
+				if code, out, _ := p.run(t, "-S"); code != 1 {
+					t.Errorf("-S: %d\n%s", code, out)
+				}
+				for _, action := range []string{"-K", "-R"} {
+					p.run(t, action)
+				}
+				time.Sleep(50 * time.Millisecond)
+				if (&played{Cmd: cmd}).alive() == false {
+					t.Error("it was killed")
+				}
+			})
+		}
+	}
+}
