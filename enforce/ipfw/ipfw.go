@@ -34,6 +34,8 @@ type Config struct {
 	SetNum   int           // IPFW_SET_NUM: the disabled set, 1 to 30; 0 is 1
 	Interval time.Duration // IPFW_DYNAMIC_INTERVAL: between two cleanings of that set; 0 is 60 s
 	Alarm    time.Duration // limits each run of the program; 0 is 30 s
+
+	exec func(ctx context.Context, args ...string) (string, error) // nil: run the program
 }
 
 // Errors of [New] and [Backend.ApplyAll].
@@ -105,6 +107,9 @@ func open(ctx context.Context, cfg Config) (*Backend, error) {
 
 // run runs ipfw and returns what it wrote.
 func (b *Backend) run(ctx context.Context, args ...string) (string, error) {
+	if b.cfg.exec != nil {
+		return b.cfg.exec(ctx, args...)
+	}
 	r, err := command.Run(ctx, command.Command{
 		Argv: append([]string{b.cfg.Path}, args...), Timeout: b.cfg.Alarm, MaxOutput: maxListing,
 	})

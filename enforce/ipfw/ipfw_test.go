@@ -2,11 +2,15 @@ package ipfw
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -91,47 +95,75 @@ func TestStatic(t *testing.T) {
 
 func TestDynamic(t *testing.T) {
 	for _, rule := range []string{checkState, "allow tcp from me to any setup keep-state :default"} {
-		b := newBench(t, rule, established)
-		b.cfg.RuleNum, b.cfg.SetNum, b.cfg.Interval = 100, 7, 50*time.Millisecond
-		b.open()
-		must(t, b.Setup(ctx))
-		g := tcp(client, 22, soon())
-		must(t, b.Apply(ctx, g))
-		b.wantAsked("-q set disable 7",
-			"-q add 101 allow tcp from 192.0.2.7 to any 22 keep-state // "+g.Comment().String())
-		b.change(func(s *standIn) { s.States = []int{101, 101, 100} })
-		must(t, b.Revoke(ctx, g))
-		b.wantOpen()
-		time.Sleep(200 * time.Millisecond)
-		b.wantAsked("-q set move rule 101 to 7") // a connection keeps it
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, rule, established)
+			b.cfg.RuleNum, b.cfg.SetNum, b.cfg.Interval = 100, 7, time.Minute
+			b.open()
+			must(t, b.Setup(ctx))
+			g := tcp(client, 22, soon())
+			must(t, b.Apply(ctx, g))
+			b.wantAsked("-q set disable 7",
+				"-q add 101 allow tcp from 192.0.2.7 to any 22 keep-state // "+g.Comment().String())
+			b.change(func(s *standIn) { s.States = []int{101, 101, 100} })
+			must(t, b.Revoke(ctx, g))
+			b.wantOpen()
+			time.Sleep(10 * time.Minute)
+			b.wantAsked("-q set move rule 101 to 7") // a connection keeps it
 
-		again := tcp(client, 22, soon().Add(time.Hour))
-		must(t, b.Apply(ctx, again))
-		b.wantAsked("-q add 102 allow tcp from 192.0.2.7 to any 22 keep-state // " + again.Comment().String())
-		b.wantOpen(again)
+			again := tcp(client, 22, soon().Add(time.Hour))
+			must(t, b.Apply(ctx, again))
+			b.wantAsked("-q add 102 allow tcp from 192.0.2.7 to any 22 keep-state // " + again.Comment().String())
+			b.wantOpen(again)
 
-		b.change(func(s *standIn) { s.States = []int{100} })
-		time.Sleep(200 * time.Millisecond)
-		b.wantAsked("-q delete 101")
-		b.wantOpen(again)
+			b.change(func(s *standIn) { s.States = []int{100} })
+			time.Sleep(time.Minute + time.Second)
+			synctest.Wait()
+			b.wantAsked("-q delete 101")
+			b.wantOpen(again)
+		})
 	}
 }
 
 // TestPurgeResumes: a new process cleans up after a dead one, and none wakes up
 // without need.
 func TestPurgeResumes(t *testing.T) {
-	b := newBench(t, checkState)
-	must(t, b.Apply(ctx, tcp(client, 22, soon())))
-	must(t, b.Revoke(ctx, tcp(client, 22, soon())))
-	b.Backend.Close()
-	b.asked()
-	b.cfg.Interval = 50 * time.Millisecond
-	b.open()
-	must(t, b.Setup(ctx))
-	time.Sleep(200 * time.Millisecond)
-	b.wantAsked("-q set disable 1", "-q delete 1")
-	if b.purge != nil {
-		t.Error("a timer runs with nothing to clean")
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, checkState)
+		must(t, b.Apply(ctx, tcp(client, 22, soon())))
+		must(t, b.Revoke(ctx, tcp(client, 22, soon())))
+		b.open()
+		b.asked()
+		must(t, b.Setup(ctx))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		b.wantAsked("-q set disable 1", "-q delete 1")
+		if b.purge != nil {
+			t.Error("a timer runs with nothing to clean")
+		}
+	})
+}
+
+// TestProgram runs a program: what reaches it are arguments, not text.
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	state, path := filepath.Join(dir, "state"), filepath.Join(dir, "ipfw")
+	self, err := os.Executable()
+	must(t, err)
+	must(t, os.WriteFile(path, fmt.Appendf(nil, "#!/bin/sh\n%s='%s' exec '%s' \"$@\"\n", standInFile, state, self), 0o755))
+	text, err := json.Marshal(standIn{Rules: userRules([]string{checkState}), Fail: "-q delete"})
+	must(t, err)
+	must(t, os.WriteFile(state, text, 0o600))
+	b, err := open(ctx, Config{Path: path})
+	must(t, err)
+	defer b.Close()
+	g := tcp(client, 22, soon())
+	must(t, b.Apply(ctx, g))
+	open, err := b.List(ctx)
+	if diff := cmp.Diff([]enforce.Grant{g}, open, values); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if err := b.Flush(ctx); err == nil || !strings.Contains(err.Error(), "ipfw -q delete 1: status 64: ipfw: cannot") {
+		t.Errorf("failing ipfw: %v", err)
 	}
 }
 
@@ -206,7 +238,7 @@ func TestReconcile(t *testing.T) {
 	}
 	must(t, b.Flush(ctx))
 	b.wantOpen()
-	if n := len(b.state().Rules); n != 2 {
+	if n := len(b.state.Rules); n != 2 {
 		t.Errorf("%d rules after Flush, want the user's two", n)
 	}
 	rep, err = b.Reconcile(ctx, []enforce.Grant{one})

@@ -1,13 +1,14 @@
 package ipfw
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -26,6 +27,7 @@ type standRule struct {
 	Body     string
 }
 
+// standInFile is the environment variable that makes this test program a stand-in.
 const standInFile = "IPFW_TEST_STATE"
 
 func TestMain(m *testing.M) {
@@ -35,37 +37,46 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// runStandIn is the stand-in as a program.
 func runStandIn(path string, args []string) int {
 	var s standIn
 	text, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
+	var out string
+	var status int
+	if err == nil {
+		out, status = s.run(args)
+		fmt.Print(out)
+		if text, err = json.Marshal(s); err == nil {
+			err = os.WriteFile(path, text, 0o600)
+		}
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 70
 	}
+	return status
+}
+
+// run does what one run of ipfw would.
+func (s *standIn) run(args []string) (out string, status int) {
 	line := strings.Join(args, " ")
 	if line != "-dS list" {
 		s.Asked = append(s.Asked, line)
 	}
-	status := 64
-	if s.Fail == "" || !strings.HasPrefix(line, s.Fail) {
-		status = s.obey(args)
+	if s.Fail != "" && strings.HasPrefix(line, s.Fail) {
+		return "ipfw: cannot\n", 64
 	}
-	if text, err = json.Marshal(s); err == nil {
-		err = os.WriteFile(path, text, 0o600)
+	if line == "-dS list" {
+		return s.list(), 0
 	}
-	if err != nil || status != 0 {
-		fmt.Fprintln(os.Stderr, "ipfw: cannot", line, err)
-	}
-	return status
+	return "", s.obey(args)
 }
 
 func (s *standIn) obey(args []string) int {
 	switch {
-	case slices.Equal(args, []string{"-dS", "list"}):
-		s.list()
 	case len(args) > 3 && args[0] == "-q" && args[1] == "add":
 		num, err := strconv.Atoi(args[2])
 		if err != nil {
@@ -98,51 +109,61 @@ func (s *standIn) obey(args []string) int {
 	return 0
 }
 
-func (s *standIn) list() {
+func (s *standIn) list() string {
+	var b strings.Builder
 	for _, r := range s.Rules {
 		if slices.Contains(s.Disabled, r.Set) {
-			fmt.Print("# DISABLED ")
+			b.WriteString("# DISABLED ")
 		}
-		fmt.Printf("%05d set %d %s\n", r.Num, r.Set, r.Body)
+		fmt.Fprintf(&b, "%05d set %d %s\n", r.Num, r.Set, r.Body)
 	}
-	fmt.Printf("## Dynamic rules (%d %d):\n", len(s.States), 128*len(s.States))
+	fmt.Fprintf(&b, "## Dynamic rules (%d %d):\n", len(s.States), 128*len(s.States))
 	for _, num := range s.States {
-		fmt.Printf("%05d 12 960 (297s) STATE tcp 192.0.2.7 40000 <-> 198.51.100.1 22 :default\n", num)
+		fmt.Fprintf(&b, "%05d 12 960 (297s) STATE tcp 192.0.2.7 40000 <-> 198.51.100.1 22 :default\n", num)
 	}
+	return b.String()
 }
 
-// A bench is a backend with a stand-in.
+// A bench is a backend with a stand-in in this process.
 type bench struct {
 	*Backend
-	t    *testing.T
-	file string
-	cfg  Config
+	t   *testing.T
+	cfg Config
+
+	mu    sync.Mutex
+	state standIn
 }
 
+// newBench has the rules of a user, numbered by the hundred.
 func newBench(t *testing.T, user ...string) *bench {
 	t.Helper()
-	dir := t.TempDir()
-	b := &bench{t: t, file: filepath.Join(dir, "state"), cfg: Config{Path: filepath.Join(dir, "ipfw")}}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("#!/bin/sh\n%s='%s' exec '%s' \"$@\"\n", standInFile, b.file, self)
-	if err := os.WriteFile(b.cfg.Path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b.change(func(s *standIn) {
-		for i, body := range user {
-			s.Rules = append(s.Rules, standRule{Num: 100 * (i + 1), Body: body})
+	b := &bench{t: t, state: standIn{Rules: userRules(user)}}
+	b.cfg.exec = func(_ context.Context, args ...string) (string, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		out, status := b.state.run(args)
+		if status != 0 {
+			return "", fmt.Errorf("status %d: %s", status, out)
 		}
-		s.Rules = append(s.Rules, standRule{Num: 65535, Set: 31, Body: "deny ip from any to any"})
-	})
+		return out, nil
+	}
 	b.open()
 	return b
 }
 
+func userRules(bodies []string) (rules []standRule) {
+	for i, body := range bodies {
+		rules = append(rules, standRule{Num: 100 * (i + 1), Body: body})
+	}
+	return append(rules, standRule{Num: 65535, Set: 31, Body: "deny ip from any to any"})
+}
+
+// open is a new process.
 func (b *bench) open() {
 	b.t.Helper()
+	if b.Backend != nil {
+		b.Backend.Close()
+	}
 	var err error
 	if b.Backend, err = open(ctx, b.cfg); err != nil {
 		b.t.Fatal(err)
@@ -150,37 +171,14 @@ func (b *bench) open() {
 	b.t.Cleanup(func() { b.Backend.Close() })
 }
 
-func (b *bench) state() (s standIn) {
-	b.t.Helper()
-	text, err := os.ReadFile(b.file)
-	if err == nil {
-		err = json.Unmarshal(text, &s)
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return s
-}
-
 func (b *bench) change(f func(*standIn)) {
-	b.t.Helper()
-	var s standIn
-	if _, err := os.Stat(b.file); err == nil {
-		s = b.state()
-	}
-	f(&s)
-	text, err := json.Marshal(s)
-	if err == nil {
-		err = os.WriteFile(b.file, text, 0o600)
-	}
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f(&b.state)
 }
 
 // asked returns and forgets what ipfw was asked, but for listings.
-func (b *bench) asked() []string {
-	asked := b.state().Asked
-	b.change(func(s *standIn) { s.Asked = nil })
+func (b *bench) asked() (asked []string) {
+	b.change(func(s *standIn) { asked, s.Asked = s.Asked, nil })
 	return asked
 }

@@ -88,7 +88,7 @@ func (c *Client) enqueue(req request, w call) error {
 	select {
 	case c.out <- frame:
 	default:
-		return errBusy
+		return ErrBusy
 	}
 	c.lastID = req.ID
 	c.calls[req.ID] = w

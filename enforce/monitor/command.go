@@ -20,13 +20,15 @@ func (m *Monitor) command(c Command) error {
 		select {
 		case m.slots <- struct{}{}:
 		default:
-			err = errBusy
+			err = ErrBusy
 		}
 	} else {
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	if err != nil {
-		m.events.add(Event{Time: m.clock.read().wall, Kind: Refused, Command: c, Err: err})
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.refuse(m.clock.read(), Event{Command: c, Err: err})
 		return err
 	}
 	m.work.Go(func() {

@@ -19,7 +19,7 @@ const (
 	Revoked   Kind = "revoked"   // Grant; somebody asked for it
 	Repaired  Kind = "repaired"  // Grant; another program had removed it
 	Postponed Kind = "postponed" // Grant; a connection through it lives
-	Refused   Kind = "refused"   // Grant or Command, Err; the offer does not allow it
+	Refused   Kind = "refused"   // Grant or Command, Err; the offer does not allow it. Count: others before, unreported
 	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program did not obey
 
 	Contested Kind = "contested" // Err; another program removes grants again and again

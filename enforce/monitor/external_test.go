@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,13 +25,13 @@ func extern(n int, end time.Time) enforce.Grant {
 type slow struct {
 	*enforce.Recorder
 	open, close time.Duration
-	openFails   int
-	closeFails  int
+	openFails   atomic.Int32
+	closeFails  atomic.Int32
 }
 
 func (s *slow) Apply(ctx context.Context, g enforce.Grant) error {
 	time.Sleep(s.open)
-	if s.openFails--; s.openFails >= 0 {
+	if s.openFails.Add(-1) >= 0 {
 		s.Recorder.Apply(ctx, g)
 		return errors.New("half open")
 	}
@@ -39,7 +40,7 @@ func (s *slow) Apply(ctx context.Context, g enforce.Grant) error {
 
 func (s *slow) Revoke(ctx context.Context, g enforce.Grant) error {
 	time.Sleep(s.close)
-	if s.closeFails--; s.closeFails >= 0 {
+	if s.closeFails.Add(-1) >= 0 {
 		return errors.New("does not close")
 	}
 	return s.Recorder.Revoke(ctx, g)
@@ -110,7 +111,9 @@ func TestExternalDoesNotBlock(t *testing.T) {
 // succeeds.
 func TestExternalFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ext := &slow{Recorder: new(enforce.Recorder), openFails: 1, closeFails: 3}
+		ext := &slow{Recorder: new(enforce.Recorder)}
+		ext.openFails.Store(1)
+		ext.closeFails.Store(3)
 		r := newRig(t, func(c *Config) { c.External = ext })
 		if err := r.Apply(ctx, extern(1, time.Now().Add(time.Hour))); err == nil {
 			t.Fatal("success")

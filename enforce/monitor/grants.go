@@ -45,7 +45,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 		switch {
 		case err != nil:
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
-			m.events.add(Event{Time: now.wall, Kind: Refused, Grant: j.grant, Err: err})
+			m.refuse(now, Event{Grant: j.grant, Err: err})
 			j.done(err)
 		case j.grant.External != nil:
 			m.openExternal(ctx, j, now)

@@ -23,12 +23,11 @@ var errContested = errors.New("another program changes the firewall again and ag
 // a signal of the kernel, or by the clock where the kernel does not tell, but not
 // more often than a bucket of tokens allows.
 type guard struct {
-	tells    bool          // the kernel does
-	due      time.Duration // next look; never: none planned
-	tokens   float64
-	refilled time.Duration
-	quiet    time.Duration // no complaints until then
-	tries    int           // failed looks in a row
+	tells bool          // the kernel does
+	due   time.Duration // next look; never: none planned
+	looks bucket
+	quiet time.Duration // no complaints until then
+	tries int           // failed looks in a row
 }
 
 // plan asks for a look at a time; an earlier one that is planned stays.
@@ -36,19 +35,6 @@ func (g *guard) plan(at time.Duration) {
 	if g.due == never || at < g.due {
 		g.due = at
 	}
-}
-
-// take spends a token. Without one it plans for when there will be one.
-func (g *guard) take(now time.Duration) bool {
-	g.tokens = min(burst, g.tokens+float64(now-g.refilled)/float64(perLook))
-	g.refilled = now
-	if g.tokens < 1 {
-		g.due = now + time.Duration((1-g.tokens)*float64(perLook)) + time.Millisecond
-		return false
-	}
-	g.tokens--
-	g.due = never
-	return true
 }
 
 // watch asks the kernel to tell.
@@ -70,13 +56,15 @@ func (m *Monitor) look(ctx context.Context, now stand) {
 	if m.guard.due == never || m.guard.due > now.elapsed {
 		return
 	}
-	if !m.guard.take(now.elapsed) {
+	if wait := m.guard.looks.take(now.elapsed); wait > 0 {
+		m.guard.due = now.elapsed + wait
 		if m.guard.tells && now.elapsed >= m.guard.quiet {
 			m.guard.quiet = now.elapsed + complain
 			m.events.add(Event{Time: now.wall, Kind: Contested, Err: errContested})
 		}
 		return
 	}
+	m.guard.due = never
 	rep, err := m.cfg.Firewall.Reconcile(ctx, m.table.wanted())
 	if err != nil {
 		if m.guard.tries == 0 {
@@ -93,7 +81,7 @@ func (m *Monitor) look(ctx context.Context, now stand) {
 
 // adopt takes over what is open when we start.
 func (m *Monitor) adopt(ctx context.Context) error {
-	m.guard = guard{due: never, tokens: burst, refilled: m.base.elapsed, quiet: m.base.elapsed}
+	m.guard = guard{due: never, looks: newBucket(burst, perLook, m.base.elapsed), quiet: m.base.elapsed}
 	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
 		if e == nil {
 			continue

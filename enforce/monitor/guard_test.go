@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -120,15 +121,15 @@ func TestTakesOverStrangers(t *testing.T) {
 // put off before the kernel comes to it.
 func TestPostpones(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var alive bool
+		var alive atomic.Bool
 		r := newRig(t, func(c *Config) {
 			c.Established = func(_ context.Context, gs []enforce.Grant) ([]bool, error) {
-				return []bool{alive}, nil
+				return []bool{alive.Load()}, nil
 			}
 		})
 		g := ssh(1, time.Now().Add(30*time.Second))
 		r.mustApply(t, g)
-		alive = true
+		alive.Store(true)
 		for range 600 {
 			sleep(time.Second)
 			open, _ := r.fw.List(ctx)
@@ -136,12 +137,12 @@ func TestPostpones(t *testing.T) {
 				t.Fatalf("the kernel has %+v", open)
 			}
 		}
-		alive = false
+		alive.Store(false)
 		sleep(extension + time.Second)
 		if r.isOpen(t, g) || r.count(Postponed) != 1 || r.count(Expired) != 1 {
 			t.Errorf("open: %v, events %+v", r.isOpen(t, g), r.all)
 		}
-		alive = true
+		alive.Store(true)
 		r.mustApply(t, ssh(2, time.Now().Add(time.Minute)))
 		sleep(maxPostpone + 2*time.Minute)
 		if r.Len() != 0 {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -180,6 +181,26 @@ func TestTakenOver(t *testing.T) {
 	}
 	if err := c.Apply(ctx, ssh(1, soon)); err != nil {
 		t.Errorf("an honest request afterwards: %v", err)
+	}
+}
+
+// TestRefusalsAreBounded: a worker that asks for the forbidden without end does not
+// fill the log.
+func TestRefusalsAreBounded(t *testing.T) {
+	r := newRig(t)
+	c := pair(t, r)
+	const many = 5000
+	var wg sync.WaitGroup
+	wg.Add(many)
+	for range many {
+		for !submit(c, ssh(1, time.Time{}), func(error) { wg.Done() }) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	wg.Wait()
+	r.events.drain()
+	if n := r.count(Refused); n < refusalBurst || n > refusalBurst+20 {
+		t.Errorf("%d reports", n)
 	}
 }
 

@@ -82,14 +82,16 @@ type Monitor struct {
 	work   sync.WaitGroup // commands that run
 	slots  chan struct{}  // bounds them
 
-	mu       sync.Mutex
-	offer    Offer
-	table    table
-	base     stand // of the ends in table
-	guard    guard
-	sessions map[*session]bool
-	empty    []chan struct{} // of those who wait for the last end
-	looping  chan struct{}   // closed when the loop has ended
+	mu         sync.Mutex
+	offer      Offer
+	table      table
+	base       stand // of the ends in table
+	guard      guard
+	refusals   bucket // for their reports
+	sessions   map[*session]bool
+	unreported int             // refusals
+	empty      []chan struct{} // of those who wait for the last end
+	looping    chan struct{}   // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond
@@ -114,6 +116,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		m.clock.Steps, m.steps = steps, file
 	}
 	m.base = m.clock.read()
+	m.refusals = newBucket(refusalBurst, refusalPeriod, m.base.elapsed)
 	if err := m.adopt(ctx); err != nil {
 		m.closeClock()
 		return nil, err

@@ -14,7 +14,9 @@ import (
 // ErrProtocol is a request that no honest worker makes.
 var ErrProtocol = errors.New("protocol violation")
 
-var errBusy = errors.New("too many requests at a time")
+// ErrBusy is the answer when too much is under way already. From the other side of
+// the socket it is only its text.
+var ErrBusy = errors.New("too many requests at a time")
 
 // What one connection may have under way.
 const (
@@ -165,7 +167,7 @@ func (s *session) aside(id uint64, f func()) error {
 	select {
 	case s.slots <- struct{}{}:
 	default:
-		s.send(answerTo(id, errBusy), nil)
+		s.send(answerTo(id, ErrBusy), nil)
 		return nil
 	}
 	s.running.Go(func() {

@@ -299,6 +299,29 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// submit reports false if the client is full.
+func submit(c *Client, g enforce.Grant, done func(error)) bool {
+	full := false
+	c.Submit(g, func(err error) {
+		if err == ErrBusy { // is known at once
+			full = true
+			return
+		}
+		done(err)
+	})
+	return !full
+}
+
+// TestSystemClock is what daemons use.
+func TestSystemClock(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.Clock = nil })
+	r.mustApply(t, ssh(1, time.Now().Add(200*time.Millisecond)))
+	begin := time.Now()
+	if err := r.Wait(ctx); err != nil || time.Since(begin) > time.Second {
+		t.Errorf("%v after %v", err, time.Since(begin))
+	}
+}
+
 func BenchmarkApply(b *testing.B) {
 	r := newRig(b)
 	c := pair(b, r)

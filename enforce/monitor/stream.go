@@ -97,6 +97,25 @@ func join(parts []enforce.Grant) (grants []enforce.Grant) {
 	return grants
 }
 
+// Refusals are reported so many times in a row, then once in a period: a worker
+// that is taken over cannot fill the log.
+const (
+	refusalBurst  = 50
+	refusalPeriod = time.Second
+)
+
+// refuse reports what the offer does not allow. Count are refusals before it that
+// were not reported. It needs m.mu.
+func (m *Monitor) refuse(now stand, ev Event) {
+	if m.refusals.take(now.elapsed) > 0 {
+		m.unreported++
+		return
+	}
+	ev.Time, ev.Kind, ev.Count = now.wall, Refused, m.unreported
+	m.unreported = 0
+	m.events.add(ev)
+}
+
 // note reports grants that share a fate.
 func (m *Monitor) note(at time.Time, kind Kind, parts []enforce.Grant) {
 	for _, g := range join(parts) {
