@@ -25,6 +25,14 @@ type FIFO struct {
 // its name. It is opened for writing as well, so that it does not end with the
 // last writer. What a dying writer left of a line is joined with what comes next.
 func FollowFIFO(path string, opt ReadOptions) (*FIFO, error) {
+	pipe, err := openFIFO(path)
+	if err != nil {
+		return nil, err
+	}
+	return newFIFO(path, pipe, opt), nil
+}
+
+func openFIFO(path string) (*os.File, error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, &fs.PathError{Op: "mkfifo", Path: path, Err: err}
 	}
@@ -35,13 +43,13 @@ func FollowFIFO(path string, opt ReadOptions) (*FIFO, error) {
 	if info.Mode().Type() != fs.ModeNamedPipe {
 		return nil, fmt.Errorf("%s: not a named pipe", path)
 	}
-	pipe, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
+	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+}
+
+func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {
 	f := &FIFO{books: books{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
 	f.lines = lines{window: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.lines()}
-	return f, nil
+	return f
 }
 
 // Next implements [Source].

@@ -16,7 +16,12 @@ import (
 	"fwknopd/parse"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// The tail library keeps one watcher for the process.
+		goleak.IgnoreAnyFunction("github.com/nxadm/tail/watch.(*InotifyTracker).run"),
+		goleak.IgnoreAnyFunction("github.com/fsnotify/fsnotify.(*inotify).readEvents"))
+}
 
 // quietTime is how long a source must be silent to have nothing more to say.
 const quietTime = 150 * time.Millisecond

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mdlayher/netlink"
-	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +21,7 @@ type linkWatch struct {
 	mu      sync.Mutex
 	index   int // of the interface that has the name and is up; 0 if none
 	attends int // the index that the socket is bound to; 0 if that is gone
-	socket  *packet.Conn
+	socket  socket
 	changed chan struct{} // has room for one
 }
 
@@ -98,7 +97,7 @@ func (w *linkWatch) message(m netlink.Message) {
 
 // attend tells which socket to wake up when the name belongs to another interface
 // than index.
-func (w *linkWatch) attend(index int, socket *packet.Conn) {
+func (w *linkWatch) attend(index int, socket socket) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.attends, w.socket = index, socket

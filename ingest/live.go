@@ -42,6 +42,9 @@ type LiveOptions struct {
 	// Problem, if not nil, is told of malformed frames and of an interface that
 	// went away or came back.
 	Problem func(Problem)
+	// Socket, if not nil, gets each socket from somebody who may open it with
+	// [OpenCapture]; no rights are needed here then.
+	Socket func() (*os.File, error)
 }
 
 // A Live is a Source of the frames that reach an interface. It survives that the
@@ -57,7 +60,7 @@ type Live struct {
 	decoder *parse.Decoder
 
 	mu     sync.Mutex // guards conn against Close
-	conn   *packet.Conn
+	conn   socket
 	batch  *batch
 	links  *linkWatch
 	closed bool
@@ -80,49 +83,33 @@ func Capture(name string, opt LiveOptions) (*Live, error) {
 	return l, nil
 }
 
-// open makes the socket, with the filter in place.
+// open gets the socket, with the filter in place.
 func (l *Live) open() error {
-	ifi := &net.Interface{}
-	l.cooked = true
-	if l.name != AnyInterface {
-		var err error
-		if ifi, err = net.InterfaceByName(l.name); err != nil {
-			return err
-		}
-		ethernet, err := framed(l.name)
-		if err != nil {
-			return err
-		}
-		l.cooked = !ethernet
-	}
-	kind, link := packet.Raw, parse.LinkEthernet
-	if l.cooked {
-		kind, link = packet.Datagram, parse.LinkRaw
-	}
-	var err error
-	if l.decoder, err = parse.NewDecoder(link); err != nil {
-		return err
-	}
-	program, err := l.opt.Filter.Program(link)
+	w, err := wireOf(l.name)
 	if err != nil {
 		return err
 	}
-	conn, err := packet.Listen(ifi, kind, unix.ETH_P_ALL, &packet.Config{Filter: program})
+	l.cooked = w.cooked
+	if l.decoder, err = parse.NewDecoder(w.link()); err != nil {
+		return err
+	}
+	conn, err := l.socket(w)
 	if err != nil {
 		return err
 	}
-	batch, err := l.prepare(conn)
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		conn.Close()
 		return err
 	}
+	batch := newBatch(raw, l.opt.snaplen(), conn.SetReadDeadline)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.batch != nil {
 		l.batch.release()
 	}
 	l.conn, l.batch = conn, batch
-	l.links.attend(ifi.Index, conn)
+	l.links.attend(w.Index, conn)
 	if l.closed {
 		conn.Close()
 		return os.ErrClosed
@@ -130,29 +117,102 @@ func (l *Live) open() error {
 	return nil
 }
 
-func (l *Live) prepare(conn *packet.Conn) (*batch, error) {
-	raw, err := conn.SyscallConn()
+func (l *Live) socket(w wire) (socket, error) {
+	if l.opt.Socket != nil {
+		return l.opt.Socket()
+	}
+	return w.listen(l.opt)
+}
+
+// OpenCapture opens the socket of a [Live] for a process that may not: see
+// LiveOptions.Socket. Its filter is locked.
+func OpenCapture(name string, opt LiveOptions) (*os.File, error) {
+	w, err := wireOf(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	conn, err := w.listen(opt)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	defer conn.Close()
+	return duplicate(conn, name, func(fd int) error {
+		return os.NewSyscallError("lock filter", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1))
+	})
+}
+
+// A wire is an interface and how its packets are read.
+type wire struct {
+	*net.Interface      // the zero one for all
+	cooked         bool // without the link header
+}
+
+func wireOf(name string) (wire, error) {
+	if name == AnyInterface {
+		return wire{&net.Interface{}, true}, nil
+	}
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return wire{}, err
+	}
+	ethernet, err := framed(name)
+	return wire{ifi, !ethernet}, err
+}
+
+func (w wire) link() parse.LinkType {
+	if w.cooked {
+		return parse.LinkRaw
+	}
+	return parse.LinkEthernet
+}
+
+// listen makes a socket as opt says.
+func (w wire) listen(opt LiveOptions) (*packet.Conn, error) {
+	kind := packet.Raw
+	if w.cooked {
+		kind = packet.Datagram
+	}
+	program, err := opt.Filter.Program(w.link())
 	if err != nil {
 		return nil, err
 	}
-	if err := raiseBuffer(raw, liveBuffer); err != nil {
+	conn, err := packet.Listen(w.Interface, kind, unix.ETH_P_ALL, &packet.Config{Filter: program})
+	if err != nil {
 		return nil, err
 	}
-	if l.opt.Promiscuous && l.name != AnyInterface {
+	if err := w.prepare(conn, opt); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (w wire) prepare(conn *packet.Conn, opt LiveOptions) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := raiseBuffer(raw, liveBuffer); err != nil {
+		return err
+	}
+	if opt.Promiscuous && w.Index != 0 {
 		if err := conn.SetPromiscuous(true); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if !l.opt.AnyDirection { // older kernels hand them over all the same, for Next to drop
+	if !opt.AnyDirection { // older kernels hand them over all the same, for Next to drop
 		_ = raw.Control(func(fd uintptr) {
 			_ = unix.SetsockoptInt(int(fd), unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
 		})
 	}
-	snaplen := l.opt.Snaplen
-	if snaplen <= 0 || snaplen > maxFrame {
-		snaplen = defaultSnaplen
+	return nil
+}
+
+func (o *LiveOptions) snaplen() int {
+	if o.Snaplen <= 0 || o.Snaplen > maxFrame {
+		return defaultSnaplen
 	}
-	return newBatch(raw, snaplen, conn.SetReadDeadline), nil
+	return o.Snaplen
 }
 
 // framed says whether the frames of an interface begin with an Ethernet header:
@@ -263,9 +323,15 @@ func (l *Live) leave() {
 
 // takeLost adds what the kernel dropped since it was last asked. The caller holds mu.
 func (l *Live) takeLost() {
-	if stats, err := l.conn.Stats(); err == nil {
-		l.lost.Add(uint64(stats.Drops))
+	raw, err := l.conn.SyscallConn()
+	if err != nil {
+		return // it is closed, and was asked before
 	}
+	_ = raw.Control(func(fd uintptr) {
+		if stats, err := unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
+			l.lost.Add(uint64(stats.Drops))
+		}
+	})
 }
 
 // Counts implements [Counter].

@@ -44,6 +44,8 @@ type NFLOGOptions struct {
 	Filter *filter.Filter
 	// Problem, if not nil, is told of each malformed message.
 	Problem func(Problem)
+	// Socket, if not nil, was bound by [OpenNFLOG]; no rights are needed here then.
+	Socket *os.File
 }
 
 // An NFLOG is a Source of the packets that Netfilter's NFLOG rules send to a group;
@@ -53,7 +55,7 @@ type NFLOG struct {
 	books
 	frames
 	match lineOptions
-	conn  *netlink.Conn
+	conn  socket
 	batch *batch
 	rest  []byte // of a datagram of several messages
 	next  uint32 // sequence number that is expected
@@ -68,20 +70,42 @@ func FollowNFLOG(group uint16, opt NFLOGOptions) (*NFLOG, error) {
 	if err := n.use(uint32(parse.LinkNFLOG)); err != nil {
 		return nil, err
 	}
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	var err error
+	if n.conn, err = n.socket(group, opt); err != nil {
+		return nil, err
+	}
+	raw, err := n.conn.SyscallConn()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.name, err)
+		n.conn.Close()
+		return nil, err
 	}
-	n.conn = conn
-	if err := n.bind(group); err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("%s: %w", n.name, err)
-	}
+	n.batch = newBatch(raw, nflogMessage, n.conn.SetReadDeadline)
 	return n, nil
 }
 
-func (n *NFLOG) bind(group uint16) error {
-	raw, err := n.conn.SyscallConn()
+func (n *NFLOG) socket(group uint16, opt NFLOGOptions) (socket, error) {
+	if opt.Socket != nil {
+		return opt.Socket, nil
+	}
+	return bindNFLOG(group)
+}
+
+// bindNFLOG opens a socket and binds it to the group.
+func bindNFLOG(group uint16) (*netlink.Conn, error) {
+	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err == nil {
+		if err = configureNFLOG(conn, group); err != nil {
+			conn.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("nflog group %d: %w", group, err)
+	}
+	return conn, nil
+}
+
+func configureNFLOG(conn *netlink.Conn, group uint16) error {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -103,7 +127,7 @@ func (n *NFLOG) bind(group uint16) error {
 			return err
 		}
 		head := []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, byte(group >> 8), byte(group)} // struct nfgenmsg
-		_, err = n.conn.Execute(netlink.Message{
+		_, err = conn.Execute(netlink.Message{
 			Header: netlink.Header{Type: nflogConfig, Flags: netlink.Request | netlink.Acknowledge},
 			Data:   append(head, attr...),
 		})
@@ -114,7 +138,6 @@ func (n *NFLOG) bind(group uint16) error {
 			return err
 		}
 	}
-	n.batch = newBatch(raw, nflogMessage, n.conn.SetReadDeadline)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"github.com/mdlayher/netlink"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -139,7 +140,7 @@ func TestNFLOGLost(t *testing.T) {
 	lab.Server.Do(func() { n, err = FollowNFLOG(9, NFLOGOptions{}) })
 	ok(t, err)
 	defer n.Close()
-	ok(t, n.conn.SetReadBuffer(16<<10))
+	ok(t, n.conn.(*netlink.Conn).SetReadBuffer(16<<10))
 	const sent = 500
 	for i := range sent {
 		send(t, lab.Client, lab.Server.V4, 62201, fmt.Sprint(i))

@@ -22,9 +22,13 @@ func ListenTCP(addr string, opt ServerOptions) (*TCPServer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newTCPServer(l, opt), nil
+}
+
+func newTCPServer(l net.Listener, opt ServerOptions) *TCPServer {
 	s := &TCPServer{newMailbox("tcp "+l.Addr().String(), opt), l}
 	s.active.Go(func() { s.accept(l, s.serve) })
-	return s, nil
+	return s
 }
 
 // serve reads the one message of a connection. It ends with the connection, with

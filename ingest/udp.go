@@ -45,6 +45,15 @@ type UDPServer struct {
 // ListenUDP listens on an address such as ":62201" or "192.0.2.1:62201"; without a
 // host on all addresses, IPv4 and IPv6.
 func ListenUDP(addr string, opt ServerOptions) (*UDPServer, error) {
+	conn, err := listenUDP(addr)
+	if err != nil {
+		return nil, err
+	}
+	return newUDPServer(conn, opt)
+}
+
+// listenUDP opens the socket, with room for a burst.
+func listenUDP(addr string) (*net.UDPConn, error) {
 	a, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		return nil, err
@@ -53,6 +62,18 @@ func ListenUDP(addr string, opt ServerOptions) (*UDPServer, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = raiseBuffer(raw, udpBuffer)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func newUDPServer(conn *net.UDPConn, opt ServerOptions) (*UDPServer, error) {
 	s := &UDPServer{books: books{name: "udp " + conn.LocalAddr().String(), problem: opt.Problem}, conn: conn}
 	s.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	if err := s.prepare(); err != nil {
@@ -65,9 +86,6 @@ func ListenUDP(addr string, opt ServerOptions) (*UDPServer, error) {
 func (s *UDPServer) prepare() error {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
-		return err
-	}
-	if err := raiseBuffer(raw, udpBuffer); err != nil {
 		return err
 	}
 	e := raw.Control(func(fd uintptr) {

@@ -40,27 +40,54 @@ type UnixServer struct {
 // ListenUnix makes the sockets path and path+DatagramSuffix, for their owner only.
 // Sockets that a dead process left are replaced, those of a living one are not.
 func ListenUnix(path string, opt ServerOptions) (*UnixServer, error) {
-	for _, p := range []string{path, path + DatagramSuffix} {
-		if err := removeStale(p); err != nil {
-			return nil, err
-		}
+	l, err := listenUnix(path)
+	if err != nil {
+		return nil, err
+	}
+	packets, err := listenUnixgram(path)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return newUnixServer(path, l, packets, opt), nil
+}
+
+func listenUnix(path string) (*net.UnixListener, error) {
+	if err := removeStale(path); err != nil {
+		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
-	packets, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path + DatagramSuffix, Net: "unixgram"})
-	if err == nil {
-		err = errors.Join(os.Chmod(path, 0o600), os.Chmod(path+DatagramSuffix, 0o600))
-	}
-	if err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return nil, err
 	}
+	return l, nil
+}
+
+func listenUnixgram(path string) (*net.UnixConn, error) {
+	path += DatagramSuffix
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func newUnixServer(path string, l *net.UnixListener, packets *net.UnixConn, opt ServerOptions) *UnixServer {
 	s := &UnixServer{newMailbox(path, opt), l, packets}
 	s.active.Go(func() { s.accept(l, s.serve) })
 	s.active.Go(s.receive)
-	return s, nil
+	return s
 }
 
 // removeStale removes a socket that nobody listens on.

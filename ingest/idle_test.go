@@ -1,0 +1,44 @@
+package ingest
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestIdle has many sources wait and counts how often the process wakes up.
+func TestIdle(t *testing.T) {
+	dir := t.TempDir()
+	log, err := FollowLog(filepath.Join(dir, "kern.log"), FollowOptions{})
+	ok(t, err)
+	appendTo(t, filepath.Join(dir, "spa.pcap"), string(buildPcap("one")))
+	pcap, err := FollowPcap(filepath.Join(dir, "spa.pcap"), FollowOptions{})
+	ok(t, err)
+	fifo, err := FollowFIFO(filepath.Join(dir, "fifo"), ReadOptions{})
+	ok(t, err)
+	udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	tcp, err := ListenTCP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	local, err := ListenUnix(filepath.Join(dir, "sock"), ServerOptions{})
+	ok(t, err)
+	p := newTap(t, Merge(log, pcap, fifo, udp, tcp, local))
+	p.next(time.Second) // settle
+	switches := func() int64 {
+		var r unix.Rusage
+		ok(t, unix.Getrusage(unix.RUSAGE_SELF, &r))
+		return r.Nvcsw
+	}
+	const span = 3 * time.Second
+	before := switches()
+	time.Sleep(span)
+	if n := switches() - before; n > 20 { // the timer and the runtime have a few
+		t.Errorf("%d voluntary context switches in %v", n, span)
+	} else {
+		t.Logf("%d voluntary context switches in %v", n, span)
+	}
+	appendTo(t, filepath.Join(dir, "kern.log"), line(7)) // all are still awake enough
+	p.want("7")
+}

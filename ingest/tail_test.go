@@ -1,0 +1,31 @@
+package ingest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kern.log")
+	appendTo(t, path, line(1))
+	f, err := FollowTail(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}})
+	ok(t, err)
+	p := newTap(t, f)
+	p.quiet()
+	appendTo(t, path, line(2)+logLine(3)[:20])
+	p.want("2")
+	appendTo(t, path, logLine(3)[20:]+"\n")
+	p.want("3")
+	appendTo(t, path, strings.Repeat("x", 2*maxLine+5)+logLine(4)+"\n"+line(5))
+	p.want("5")
+	ok(t, os.Rename(path, path+".1"))
+	time.Sleep(50 * time.Millisecond)
+	appendTo(t, path, line(6))
+	p.want("6")
+	if c := f.Counts(); c.Events != 4 || c.Malformed != 1 {
+		t.Errorf("counts %+v", c)
+	}
+}
