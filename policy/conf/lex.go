@@ -76,6 +76,7 @@ type evidence struct {
 	only1, only2 bool // a keyword that one generation alone knows
 	semi, colon  bool // a line with a semicolon, a line with a colon
 	both         bool // a line with both
+	plain        bool // a SOURCE with neither, which no 1.9 daemon reads
 }
 
 func collect(f File, lines []line) evidence {
@@ -88,6 +89,7 @@ func collect(f File, lines []line) evidence {
 		e.semi = e.semi || l.semicolon()
 		e.colon = e.colon || l.colon
 		e.both = e.both || l.colon && l.semicolon()
+		e.plain = e.plain || l.keyword == "SOURCE" && !l.colon && !l.semicolon()
 	}
 	return e
 }
@@ -123,7 +125,7 @@ func accessGeneration(server Generation, e evidence) Generation {
 		return V1
 	case server == V2, e.only2:
 		return V2
-	case e.both:
+	case e.both && !e.plain:
 		return V1
 	}
 	return V2

@@ -72,6 +72,7 @@ func TestGeneration(t *testing.T) {
 		{"nothing shows it: as access.conf looks", "m.conf", neither, semis, V1, V1},
 		{"nothing shows it: no semicolons", "m.conf", neither, bare, V2, V2},
 		{"nothing shows it: colons alone", "m.conf", "", colons, V2, V2},
+		{"nothing shows it: a SOURCE that no 1.9 daemon reads", "m.conf", neither, "SOURCE ANY\nKEY sixteen letters!\nOPEN_PORTS: tcp/22;\n", V2, V2},
 		{"a keyword of 2.6", "m.conf", neither, semis + onlyV2, V2, V2},
 		{"keywords of both", "m.conf", neither, semis + onlyV2 + onlyV1, V1, V1},
 		{"name of 1.9", "fwknop.conf", neither, semis, V1, V1},
