@@ -36,6 +36,8 @@ type input struct {
 	file   io.Closer // nil for standard input
 	unpack io.Closer // nil if there is nothing to close
 	failed bool      // a read error was reported
+
+	waiting *waitingFile // nil if reading does not wait
 }
 
 // A rawReader counts the bytes read.
@@ -54,18 +56,46 @@ func (r *rawReader) Read(b []byte) (int, error) {
 func (r *Reader) openName(name string) (*input, error) {
 	in := &input{Input: Input{Name: displayName(name)}, raw: rawReader{count: &r.bytes}}
 	if name == Stdin {
-		in.raw.r = r.opt.Stdin
-		if in.raw.r == nil {
-			in.raw.r = os.Stdin
-		}
-		return in, nil
+		return in, in.useStdin(r.opt.Stdin)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	in.raw.r, in.file = f, f
-	return in, nil
+	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
+		return in, err
+	}
+	return in, in.wait(f) // a named pipe, a process substitution
+}
+
+func (in *input) useStdin(r io.Reader) error {
+	if r == nil {
+		r = os.Stdin
+	}
+	in.raw.r = r
+	if f, ok := r.(*os.File); ok {
+		return in.wait(f)
+	}
+	return nil
+}
+
+// wait makes reading f end with the context.
+func (in *input) wait(f *os.File) error {
+	waiting, err := newWaitingFile(f)
+	if err != nil {
+		return err
+	}
+	in.raw.r, in.waiting = waiting, waiting
+	return nil
+}
+
+// watch makes the end of ctx interrupt a read.
+func (in *input) watch(ctx context.Context) error {
+	if in.waiting == nil {
+		return nil
+	}
+	return in.waiting.watch(ctx)
 }
 
 // sniff finds out what the input is and makes it ready.
@@ -147,6 +177,9 @@ func (in *input) about() Input { return in.Input }
 func (in *input) close() error {
 	if in.unpack != nil {
 		in.unpack.Close()
+	}
+	if in.waiting != nil {
+		in.waiting.Close()
 	}
 	if in.file == nil {
 		return nil

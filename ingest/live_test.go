@@ -268,3 +268,40 @@ func TestLiveFlood(t *testing.T) {
 	}
 	t.Logf("system time %v for %d packets, the sender's included", time.Duration(after.Stime.Nano()-before.Stime.Nano()), packets)
 }
+
+func TestLiveLatency(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201")})
+	defer l.Close()
+	var c net.Conn
+	var err error
+	lab.Client.Do(func() { c, err = net.Dial("udp", net.JoinHostPort(lab.Server.V4.String(), "62201")) })
+	ok(t, err)
+	defer c.Close()
+	payload := []byte("payload")
+	var ev parse.Event
+	knock := func() {
+		for {
+			if _, err := c.Write(payload); err == nil { // else an earlier one was refused
+				break
+			}
+		}
+		if err := l.Next(t.Context(), &ev); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%v allocations, those of refusals included", testing.AllocsPerRun(100, knock))
+	var all []time.Duration
+	for range 200 {
+		start := time.Now()
+		knock()
+		all = append(all, time.Since(start))
+		time.Sleep(time.Millisecond)
+	}
+	slices.Sort(all)
+	t.Logf("packet to event: median %v, 99%% %v", all[100], all[198])
+	if all[100] > 300*time.Microsecond {
+		t.Errorf("median latency %v", all[100])
+	}
+}

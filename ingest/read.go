@@ -135,9 +135,12 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := r.nextInput(); err != nil {
+			if err := r.nextInput(ctx); err != nil {
 				return err
 			}
+		}
+		if err := r.in.watch(ctx); err != nil {
+			return err
 		}
 		err := r.in.next(ctx, ev)
 		if err == nil || errors.Is(err, parse.ErrSkip) {
@@ -156,7 +159,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 // nextInput opens the next input, or returns io.EOF behind the last.
-func (r *Reader) nextInput() error {
+func (r *Reader) nextInput(ctx context.Context) error {
 	if r.closed {
 		return os.ErrClosed
 	}
@@ -171,8 +174,11 @@ func (r *Reader) nextInput() error {
 	r.names = r.names[1:]
 	r.name, r.record = displayName(name), 0
 	if in.records == nil {
-		if err := in.sniff(r); err != nil {
+		if err := errors.Join(in.watch(ctx), in.sniff(r)); err != nil {
 			in.close()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}

@@ -1,13 +1,17 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestFIFO(t *testing.T) {
@@ -100,5 +104,46 @@ func TestJournal(t *testing.T) {
 func TestJournalMissing(t *testing.T) {
 	if _, err := FollowJournal(JournalOptions{Command: "/nonexistent/journalctl"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("err = %v", err)
+	}
+}
+
+// TestStdinInterrupted reads a pipe that says nothing.
+func TestStdinInterrupted(t *testing.T) {
+	for _, said := range []string{"", line(1)} {
+		pipe, w, err := os.Pipe()
+		ok(t, err)
+		defer pipe.Close()
+		defer w.Close()
+		r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: pipe})
+		ok(t, err)
+		p := newTap(t, r)
+		io.WriteString(w, said)
+		if said != "" {
+			p.want("1")
+		}
+		p.cancel()
+		if err := <-p.err; !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+		ok(t, r.Close())
+	}
+}
+
+// TestReadNamedPipe reads what a process substitution gives.
+func TestReadNamedPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	ok(t, unix.Mkfifo(path, 0o600))
+	go func() {
+		if w, err := os.OpenFile(path, os.O_WRONLY, 0); err == nil {
+			io.WriteString(w, line(1)+logLine(2))
+			w.Close()
+		}
+	}()
+	parts, err := Split(path, 2, ReadOptions{Ref: testRef})
+	ok(t, err)
+	var got reading
+	ok(t, readAll(t, parts[0], &got))
+	if len(parts) != 1 || len(got.payloads) != 2 {
+		t.Errorf("%d parts, got %q", len(parts), got.payloads)
 	}
 }
