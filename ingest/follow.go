@@ -39,6 +39,9 @@ type FollowOptions struct {
 	// RawIP takes the frames of a capture for IP packets whatever its header says,
 	// as files of ulogd need.
 	RawIP bool
+	// Open, if not nil, is asked for what is at the path when we may not open it.
+	// Without the right to read a file there is no inotify for it: it is polled.
+	Open func() (*os.File, error)
 }
 
 // A State is a place in a followed file: enough to go on after a restart, small

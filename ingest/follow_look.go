@@ -13,7 +13,7 @@ import (
 func (f *Follower) begin() error {
 	defer f.knowAll()
 	f.blind = !f.watch.watchPath(f.path)
-	file, st, err := openStat(f.path)
+	file, st, err := f.openPath()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -76,6 +76,35 @@ func (s *State) begins(f *os.File, st fileStat) bool {
 	return h.hash() == s.Head
 }
 
+// openPath opens what is at the path, or asks somebody who may.
+func (f *Follower) openPath() (*os.File, fileStat, error) {
+	file, st, err := openStat(f.path)
+	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
+		return file, st, err
+	}
+	if file, err = f.opt.Open(); err != nil {
+		return nil, fileStat{}, err
+	}
+	if st, err = statFile(file); err != nil {
+		file.Close()
+	}
+	return file, st, err
+}
+
+// statCurrent says what is at the path. Where that takes rights that we do not have,
+// it is opened for us.
+func (f *Follower) statCurrent() (fileStat, error) {
+	st, err := statPath(f.path)
+	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
+		return st, err
+	}
+	file, st, err := f.openPath()
+	if err == nil {
+		err = file.Close()
+	}
+	return st, err
+}
+
 func openStat(path string) (*os.File, fileStat, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY, 0)
 	if err != nil {
@@ -93,7 +122,7 @@ func openStat(path string) (*os.File, fileStat, error) {
 func (f *Follower) look() bool {
 	f.blind = !f.watch.watchPath(f.path)
 	g := f.last()
-	st, err := statPath(f.path)
+	st, err := f.statCurrent()
 	switch {
 	case err != nil || !st.regular:
 		return false // removed, or between two names: its open descriptor still reads
@@ -109,7 +138,7 @@ func (f *Follower) look() bool {
 
 // replaced takes up what is at the path now, and what was there for a moment.
 func (f *Follower) replaced(before *generation) bool {
-	file, st, err := openStat(f.path)
+	file, st, err := f.openPath()
 	if err != nil {
 		return false
 	}
@@ -136,7 +165,7 @@ func (f *Follower) truncated(g *generation, st fileStat) bool {
 // startAgain goes on with the copy of what g was, and then with its file from the
 // start.
 func (f *Follower) startAgain(g *generation) bool {
-	file, st, err := openStat(f.path)
+	file, st, err := f.openPath()
 	if err != nil || st.fileID != g.id {
 		if err == nil {
 			file.Close()

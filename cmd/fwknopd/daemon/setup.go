@@ -77,6 +77,7 @@ func (s *setup) files(notice func(string)) map[string]func() (*os.File, error) {
 		files[fileJournal] = offerJournal(s.Loaded, notice)
 		files[fileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), fileOldSums)) }
 	}
+	offerFeeds(files, feeds(s.Loaded))
 	return files
 }
 

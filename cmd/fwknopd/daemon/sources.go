@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/ingest"
@@ -122,40 +123,64 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 		return nil, err
 	}
 	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.problem}
+	follow := ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path), RawIP: f.Mode == "ULOG_PCAP",
+		Open: func() (*os.File, error) { return w.open(ctx, f.name()) }}
 	switch {
 	case f.Once:
-		return ingest.Read([]string{f.Path}, read)
+		return w.readOnce(ctx, f, read)
 	case f.Mode == "PCAP":
-		return ingest.Capture(f.Path, ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both,
-			Snaplen: f.Snaplen, Problem: w.problem})
+		opt := f.live(expr)
+		opt.Problem = w.problem
+		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.name()) }
+		return ingest.Capture(f.Path, opt)
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
-		return ingest.FollowPcap(f.Path, ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path), RawIP: f.Mode == "ULOG_PCAP"})
+		return ingest.FollowPcap(f.Path, follow)
 	case f.Mode == "KNOCK":
-		return ingest.FollowLog(f.Path, ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path)})
+		return ingest.FollowLog(f.Path, follow)
 	case f.Mode == "JOURNAL":
 		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Cursor: at.Cursor})
 	}
-	return w.openServer(f, expr)
+	file, err := w.open(ctx, f.name())
+	if err != nil {
+		return nil, err
+	}
+	return w.takeFeed(ctx, f, file, read)
 }
 
-// openServer opens the feeds that wait for others to send.
-func (w *worker) openServer(f feed, expr *filter.Filter) (ingest.Source, error) {
+// takeFeed makes a source of what the monitor opened.
+func (w *worker) takeFeed(ctx context.Context, f feed, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
 	opt := ingest.ServerOptions{Problem: w.problem}
 	switch f.Mode {
 	case "UDP":
 		w.out.putf(recordMark, "Kicking off UDP server to listen on port %d.", f.Port)
-		return ingest.ListenUDP(fmt.Sprintf(":%d", f.Port), opt)
+		return ingest.TakeUDP(file, opt)
 	case "TCP":
 		w.out.putf(recordMark, "Kicking off TCP server to listen on port %d.", f.Port)
-		return ingest.ListenTCP(fmt.Sprintf(":%d", f.Port), opt)
+		return ingest.TakeTCP(file, opt)
 	case "SOCKET":
-		return ingest.ListenUnix(f.Path, opt)
+		datagrams, err := w.open(ctx, f.name()+datagramName)
+		if err != nil {
+			file.Close()
+			return nil, err
+		}
+		return ingest.TakeUnix(f.Path, file, datagrams, opt)
 	case "NFLOG":
-		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: expr, Problem: w.problem})
+		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: read.Filter, Problem: w.problem, Socket: file})
 	case "FIFO":
-		return ingest.FollowFIFO(f.Path, ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Problem: w.problem})
+		return ingest.TakeFIFO(f.Path, file, read), nil
 	}
+	file.Close()
 	return nil, errors.New("no such source")
+}
+
+// readOnce reads a capture to its end (PCAP_FILE): it comes as standard input.
+func (w *worker) readOnce(ctx context.Context, f feed, read ingest.ReadOptions) (ingest.Source, error) {
+	file, err := w.open(ctx, f.name())
+	if err != nil {
+		return nil, err
+	}
+	read.Stdin = file
+	return ingest.Read([]string{ingest.Stdin}, read)
 }
 
 // problem tells of what is wrong with an input, within reason.

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/monitor"
@@ -86,7 +84,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	cmd := &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
 		Stderr: words, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
-		SysProcAttr: &syscall.SysProcAttr{Credential: cred, AmbientCaps: capabilities(feeds(k.setup.Loaded)), Setsid: true},
+		SysProcAttr: &syscall.SysProcAttr{Credential: cred, Setsid: true},
 	}
 	wk, err := monitor.Spawn(cmd)
 	if err != nil {
@@ -168,20 +166,6 @@ func workerEnvironment() []string {
 		env = append(env, "TZ="+tz)
 	}
 	return env
-}
-
-// capabilities are what the feeds cannot do without.
-func capabilities(list []feed) []uintptr {
-	var caps []uintptr
-	for _, f := range list {
-		switch {
-		case f.Mode == "PCAP" && !f.Once:
-			caps = append(caps, unix.CAP_NET_RAW)
-		case f.Port > 0 && f.Port < 1024:
-			caps = append(caps, unix.CAP_NET_BIND_SERVICE)
-		}
-	}
-	return caps
 }
 
 // fallbackUser is whom the worker runs as where the default of WORKER_USER does not

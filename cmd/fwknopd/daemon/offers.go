@@ -1,0 +1,68 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+
+	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
+)
+
+// datagramName is what the name of the second socket of a feed has more.
+const datagramName = " datagrams"
+
+// name is what the worker asks the monitor for.
+func (f *feed) name() string {
+	switch {
+	case f.Port != 0:
+		return fmt.Sprintf("%s port %d", f.Mode, f.Port)
+	case f.Mode == "NFLOG":
+		return fmt.Sprintf("%s group %d", f.Mode, f.Group)
+	}
+	return f.Mode + " " + f.Path
+}
+
+// live are the options of a capture, the same in both processes.
+func (f *feed) live(expr *filter.Filter) ingest.LiveOptions {
+	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
+}
+
+// offerFeeds adds what the monitor opens for the feeds: everything that takes rights.
+func offerFeeds(files map[string]func() (*os.File, error), list []feed) {
+	for _, f := range list {
+		if open := f.opener(); open != nil {
+			files[f.name()] = open
+		}
+		if f.Mode == "SOCKET" {
+			files[f.name()+datagramName] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
+		}
+	}
+}
+
+func (f feed) opener() func() (*os.File, error) {
+	switch {
+	case f.Once:
+		return func() (*os.File, error) { return os.Open(f.Path) }
+	case f.Mode == "PCAP":
+		return func() (*os.File, error) {
+			expr, err := filter.Parse(f.Filter)
+			if err != nil {
+				return nil, err
+			}
+			return ingest.OpenCapture(f.Path, f.live(expr))
+		}
+	case f.Mode == "UDP":
+		return func() (*os.File, error) { return ingest.OpenUDP(fmt.Sprintf(":%d", f.Port)) }
+	case f.Mode == "TCP":
+		return func() (*os.File, error) { return ingest.OpenTCP(fmt.Sprintf(":%d", f.Port)) }
+	case f.Mode == "SOCKET":
+		return func() (*os.File, error) { return ingest.OpenUnix(f.Path) }
+	case f.Mode == "NFLOG":
+		return func() (*os.File, error) { return ingest.OpenNFLOG(uint16(f.Group)) }
+	case f.Mode == "FIFO":
+		return func() (*os.File, error) { return ingest.OpenFIFO(f.Path) }
+	case f.Mode == "KNOCK" || f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
+		return func() (*os.File, error) { return os.Open(f.Path) }
+	}
+	return nil
+}
