@@ -40,18 +40,21 @@ func Split(name string, n int, opt ReadOptions) ([]*Reader, error) {
 // cut returns the offsets that part a log into ranges, the first being 0 and the
 // last its size; nil if it is not a plain log.
 func cut(name string, n int) ([]int64, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
 	size := info.Size()
 	n = int(min(int64(n), size/splitLeast))
-	if n < 2 || !info.Mode().IsRegular() || !plainLog(f) {
+	if n < 2 || !info.Mode().IsRegular() { // opening a pipe would use it up
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if !plainLog(f) {
 		return nil, nil
 	}
 	borders := []int64{0}
