@@ -402,7 +402,29 @@ func TestNAT(t *testing.T) {
 			s.server.Forwarding, s.server.LocalNAT = false, false
 			s.one().ForceNAT = netip.MustParseAddrPort("10.0.0.9:2222")
 		}, "spa.nat"},
-		{"FORWARD_ALL", func(s *situation) { s.one().ForwardAll = true }, "spa.granted 192.0.2.7 all nat until +31"},
+		{"FORCE_NAT does not switch forwarding on", func(s *situation) {
+			s.server.Forwarding = false
+			s.one().ForceNAT = netip.MustParseAddrPort("10.0.0.9:2222")
+			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "10.0.0.5,8022")
+		}, "spa.nat"},
+		{"FORCE_NAT does not switch local NAT on", func(s *situation) {
+			s.server.LocalNAT = false
+			s.one().ForceNAT = netip.MustParseAddrPort("10.0.0.9:2222")
+			ask(s, spa.LocalNATAccess, "192.0.2.7,tcp/22", "198.51.100.1,22")
+		}, "spa.nat"},
+		{"FORWARD_ALL of a plain request", func(s *situation) { s.one().ForwardAll = true }, "spa.granted 192.0.2.7 tcp/22 until +31"},
+		{"FORWARD_ALL", func(s *situation) {
+			s.one().ForwardAll = true
+			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "10.0.0.5,8022")
+		}, "spa.granted 192.0.2.7 all nat 10.0.0.5:0 until +31"},
+		{"FORWARD_ALL without DNAT", func(s *situation) {
+			s.one().ForwardAll, s.one().DisableDNAT = true, true
+			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "10.0.0.5,8022")
+		}, "spa.granted 192.0.2.7 to 10.0.0.5 all nat until +31"},
+		{"FORWARD_ALL of a local request", func(s *situation) {
+			s.one().ForwardAll = true
+			ask(s, spa.LocalNATAccess, "192.0.2.7,tcp/22", "198.51.100.1,22")
+		}, "spa.granted 192.0.2.7 tcp/22 nat 198.51.100.1:22 local until +31"},
 		{"FORWARD_ALL to one host", func(s *situation) {
 			s.one().ForwardAll, s.one().ForceNAT = true, netip.MustParseAddrPort("10.0.0.9:2222")
 		}, "spa.granted 192.0.2.7 all nat 10.0.0.9:0 until +31"},

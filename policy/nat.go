@@ -22,21 +22,23 @@ func nat(t spa.Type) bool {
 // translate adds to g where the opening leads: nowhere else, for most messages.
 func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	local := r.msg.Type == spa.LocalNATAccess || r.msg.Type == spa.LocalNATAccessTimeout
-	forced := st.ForwardAll || st.ForceNAT.IsValid()
+	forced := st.forcesNAT()
 	if !forced && !nat(r.msg.Type) {
 		return nil
 	}
-	if ref := e.natEnabled(st, local && !forced, forced); ref != nil {
+	if ref := e.natEnabled(r, st, local, forced); ref != nil {
 		return ref
 	}
 	var ref *refusal
 	switch {
-	case st.ForwardAll:
-		ref = forwardAll(g, st)
+	case forced && st.ForwardAll:
+		ref = forwardAll(g, st.ForceNAT.Addr())
 	case forced:
 		ref = forwardTo(g, st.ForceNAT)
 	default:
-		ref = e.forwardAsAsked(g, r, st)
+		if ref = e.forwardAsAsked(g, r, st); ref == nil && st.ForwardAll && !local {
+			ref = forwardAll(g, g.NAT.Target.Addr())
+		}
 	}
 	if ref != nil {
 		return ref
@@ -48,27 +50,34 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	return e.sourceNAT(g, st)
 }
 
-// natEnabled asks the switches: of the server, and of a stanza of 1.9.
-func (e *Engine) natEnabled(st *stanza, local, forced bool) *refusal {
+// forcesNAT says whether every message is translated, whatever it asks for.
+// FORWARD_ALL alone makes more of a request that asks for NAT, and nothing of any
+// other; a source address to give has nothing to be given to but what is forwarded.
+func (st *stanza) forcesNAT() bool {
+	return st.ForceNAT.IsValid() || st.ForwardAll && (st.ForceSNAT.IsValid() || st.ForceMasquerade)
+}
+
+// natEnabled asks the switches: of the server, and of a stanza of 1.9. What a
+// message asks for must be on, also where the stanza leads it elsewhere.
+func (e *Engine) natEnabled(r *request, st *stanza, local, forced bool) *refusal {
+	asked := nat(r.msg.Type)
 	switch {
 	case forced && !e.server.Forwarding && !e.server.LocalNAT:
 		return refuse(SPANAT, "FORCE_NAT and FORWARD_ALL need ENABLE_IPT_FORWARDING")
-	case forced:
-		return nil
-	case local && !e.server.LocalNAT:
+	case asked && local && !e.server.LocalNAT:
 		return refuse(SPANAT, "ENABLE_IPT_LOCAL_NAT is off")
-	case !local && !e.server.Forwarding:
+	case asked && !local && !e.server.Forwarding:
 		return refuse(SPANAT, "ENABLE_IPT_FORWARDING is off")
-	case !local && st.ForwardAccessNeeded && !st.ForwardAccess:
+	case asked && !local && !forced && st.ForwardAccessNeeded && !st.ForwardAccess:
 		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS of the stanza is off")
 	}
 	return nil
 }
 
-// forwardAll opens everything towards the forced address, or towards all.
-func forwardAll(g *enforce.Grant, st *stanza) *refusal {
+// forwardAll opens everything towards one host, or towards all.
+func forwardAll(g *enforce.Grant, to netip.Addr) *refusal {
 	g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{}
-	if to := st.ForceNAT.Addr(); to.IsValid() && !to.IsUnspecified() {
+	if to.IsValid() && !to.IsUnspecified() {
 		if !sameFamily(g.Src, to) {
 			return refuse(SPANAT, "address families of client and target differ")
 		}
