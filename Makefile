@@ -58,5 +58,9 @@ golden:
 	$(GO) test $$(git grep -l '"update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
+# build/fwknopd_VERSION_ARCH.deb, the same bytes from the same commit.
+package:
+	cmd/fwknopd/unit/package build
+
 clean:
 	rm -rf fwknopd build
