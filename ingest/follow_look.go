@@ -120,8 +120,8 @@ func openStat(path string) (*os.File, fileStat, error) {
 // look compares what is at the path with the newest generation, and reports
 // whether there is more to read than there was.
 func (f *Follower) look() bool {
-	f.blind = !f.watch.watchPath(f.path)
 	g := f.last()
+	f.blind = !f.watch.watchPath(f.path) || g != nil && !g.watched
 	st, err := f.statCurrent()
 	switch {
 	case err != nil || !st.regular:

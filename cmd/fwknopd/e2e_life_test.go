@@ -1,0 +1,241 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// Whoever dies: what is open ends on time, and what can live on does.
+func TestE2EKilled(t *testing.T) {
+	for _, who := range []string{"monitor", "worker", "both"} {
+		t.Run(who, func(t *testing.T) {
+			each(t, func(t *testing.T, s *site) {
+				s.configure("", stanza(""))
+				s.start()
+				s.knock(append(ask(), "-f", "4")...)
+				end := time.Now().Add(4 * time.Second)
+				if !s.open() {
+					t.Fatal("not open")
+				}
+				worker := s.worker()
+				if worker == 0 {
+					t.Fatal("there is no worker")
+				}
+				if who != "worker" {
+					s.cmd.Process.Kill()
+					s.cmd.Wait()
+				}
+				if who != "monitor" {
+					syscall.Kill(worker, syscall.SIGKILL)
+				}
+				if who != "worker" && !eventually(time.Second, func() bool { return !alive(worker) }) {
+					t.Error("the worker outlives its monitor")
+				}
+				if who == "worker" {
+					if !eventually(5*time.Second, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+						t.Fatal("no new worker")
+					}
+				}
+				time.Sleep(time.Until(end.Add(1200 * time.Millisecond)))
+				if !s.shut() {
+					t.Error("open a second after its time")
+				}
+				if who == "worker" {
+					s.knock(ask()...)
+					if !s.open() {
+						t.Error("the new worker opens nothing")
+					}
+				}
+			})
+		})
+	}
+}
+
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// A reload, a restart and other programs lose no grant.
+func TestE2EGrantsStay(t *testing.T) {
+	flush := map[string]string{"iptables": "iptables -F FWKNOP_INPUT", "nftables": "nft flush chain inet filter fwknop_input"}
+	each(t, func(t *testing.T, s *site) {
+		s.configure("", stanza(""))
+		s.start()
+		s.knock(ask()...)
+		if !s.open() {
+			t.Fatal("not open")
+		}
+		s.Server.Run(t, flush[s.firewall])
+		if !eventually(time.Second, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 100*time.Millisecond) }) {
+			t.Error("not open again within a second of a flush by another program")
+		}
+		s.write("access.conf", stanza("REQUIRE_USERNAME nobody_else"))
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		s.waitFor("configuration loaded again")
+		if s.shut() {
+			t.Error("a reload closed it")
+		}
+		s.knock(ask()...)
+		s.waitFor("spa.user")
+		s.write("access.conf", "SOURCE ANY\nNONSENSE\n")
+		s.waitFor("the old one stays in force") // nobody sent a signal: the file changed
+		s.stop()
+		if s.shut() {
+			t.Error("the end of the daemon closed it")
+		}
+		s.write("access.conf", stanza(""))
+		s.start()
+		s.waitFor("took over")
+		if s.shut() {
+			t.Error("a restart closed it")
+		}
+		out, code := s.command(s.args("--fw-list")...)
+		if code != 0 || !strings.Contains(out, " "+s.Client.V4.String()+" ") || !strings.Contains(out, "_exp_") {
+			t.Errorf("--fw-list: %d\n%s", code, out)
+		}
+		if out, code = s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--src", s.Client.V4.String()); code != 0 {
+			t.Errorf("grants revoke: %d\n%s", code, out)
+		}
+		if !eventually(2*time.Second, s.shut) {
+			t.Error("a revoked grant is open")
+		}
+	})
+}
+
+// The daemon in the background, from a second process.
+func TestE2EBackground(t *testing.T) {
+	s := newSite(t, "iptables")
+	s.configure("", stanza(""))
+	pidFile := filepath.Join(s.dir, "run", "fwknopd.pid")
+	daemon := func() int {
+		text, err := os.ReadFile(pidFile)
+		if err != nil {
+			return 0
+		}
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid
+	}
+	t.Cleanup(func() {
+		if pid := daemon(); pid != 0 && alive(pid) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	if out, code := s.command(s.args("--Status")...); code != 1 || !strings.Contains(out, "No running fwknopd detected.") {
+		t.Errorf("status before: %d %s", code, out)
+	}
+	// Relative paths, which a restart has to survive.
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.Server.Command(bin, "-c", "fwknopd.conf", "-a", "access.conf")
+	cmd.Dir = s.dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("start: %v\n%s", err, out)
+	}
+	pid := daemon()
+	if pid == 0 || !alive(pid) {
+		t.Fatal("nothing runs")
+	}
+	if out, code := s.command(s.args("--Status")...); code != 0 || !strings.Contains(out, fmt.Sprintf("Detected fwknopd is running (pid=%d).", pid)) {
+		t.Errorf("status: %d %s", code, out)
+	}
+	if out, code := s.command(s.args()...); code != 1 || !strings.Contains(out, fmt.Sprintf("pid=%d", pid)) {
+		t.Errorf("second start: %d %s", code, out)
+	}
+	s.knock(ask()...)
+	if !s.open() {
+		t.Error("not open")
+	}
+	if out, code := s.command(s.args("--Restart")...); code != 0 {
+		t.Errorf("restart: %d %s", code, out)
+	}
+	if !eventually(3*time.Second, func() bool { return daemon() != 0 && alive(daemon()) }) {
+		t.Error("nothing runs after a restart")
+	}
+	if out, code := s.command(s.args("--Kill")...); code != 0 {
+		t.Errorf("kill: %d %s", code, out)
+	}
+	if !eventually(5*time.Second, func() bool { return !alive(pid) }) {
+		t.Error("it lives")
+	}
+	if _, err := os.Stat(pidFile); !os.IsNotExist(err) {
+		t.Errorf("the pid file stays: %v", err)
+	}
+}
+
+// A knock that the kernel logs opens, also where only root may read the log.
+func TestE2EKnockInLog(t *testing.T) {
+	for name, perm := range map[string]os.FileMode{"readable": 0o644, "root only": 0o600} {
+		t.Run(name, func(t *testing.T) {
+			netlab.Need(t, "iptables")
+			log := netlab.KernelLog(t)
+			s := newSite(t, "iptables")
+			file := filepath.Join(s.dir, "kern.log")
+			if err := os.WriteFile(file, nil, perm); err != nil {
+				t.Fatal(err)
+			}
+			prefix := s.Server.Name
+			s.Server.Run(t, "iptables -A INPUT -p tcp --syn -j LOG --log-prefix "+prefix)
+			log.Follow(t, file, prefix)
+			s.configure("AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE "+file+";\n",
+				fmt.Sprintf("SOURCE: ANY;\nSHARED_SEQUENCE: tcp/7000, tcp/8000, tcp/9000;\nOPEN_PORTS: tcp/%d;\nFW_ACCESS_TIMEOUT: 30;\n", e2ePort))
+			s.start()
+			for _, port := range []uint16{7000, 8000, 9000} {
+				netlab.CanConnect(s.Client, s.Server.V4, port, 50*time.Millisecond)
+			}
+			if !s.open() {
+				t.Error("not open")
+			}
+		})
+	}
+}
+
+// An idle daemon does not wake up.
+func TestE2EIdle(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	time.Sleep(2 * time.Second)
+	pids := []int{s.cmd.Process.Pid, s.worker()}
+	before := switches(t, pids)
+	const span = 10 * time.Second
+	time.Sleep(span)
+	after := switches(t, pids)
+	for i, name := range []string{"monitor", "worker"} {
+		if n := after[i] - before[i]; n > 5 {
+			t.Errorf("the %s was scheduled %d times in %v of idleness", name, n, span)
+		}
+	}
+}
+
+// switches are the voluntary context switches of all threads of each process.
+func switches(t *testing.T, pids []int) []int {
+	t.Helper()
+	sums := make([]int, len(pids))
+	for i, pid := range pids {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+		if len(tasks) == 0 {
+			t.Fatalf("process %d is gone", pid)
+		}
+		for _, task := range tasks {
+			text, _ := os.ReadFile(task)
+			for _, line := range strings.Split(string(text), "\n") {
+				if f := strings.Fields(line); len(f) == 2 && f[0] == "voluntary_ctxt_switches:" {
+					n, _ := strconv.Atoi(f[1])
+					sums[i] += n
+				}
+			}
+		}
+	}
+	return sums
+}
