@@ -22,7 +22,7 @@ func nat(t spa.Type) bool {
 // translate adds to g where the opening leads: nowhere else, for most messages.
 func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	local := r.msg.Type == spa.LocalNATAccess || r.msg.Type == spa.LocalNATAccessTimeout
-	forced := st.forcesNAT()
+	forced := st.ForcesNAT()
 	if !forced && !nat(r.msg.Type) {
 		return nil
 	}
@@ -48,13 +48,6 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 		withoutDNAT(g)
 	}
 	return e.sourceNAT(g, st)
-}
-
-// forcesNAT says whether every message is translated, whatever it asks for.
-// FORWARD_ALL alone makes more of a request that asks for NAT, and nothing of any
-// other; a source address to give has nothing to be given to but what is forwarded.
-func (st *stanza) forcesNAT() bool {
-	return st.ForceNAT.IsValid() || st.ForwardAll && (st.ForceSNAT.IsValid() || st.ForceMasquerade)
 }
 
 // natEnabled asks the switches: of the server, and of a stanza of 1.9. What a

@@ -95,7 +95,7 @@ var AccessKeywords = []Keyword{
 		Text: "Serve requests for hosts behind this one, and only these; needs ENABLE_IPT_FORWARDING."},
 	{Name: "INTERNAL_NET_ACCESS", File: AccessFile, Kind: NetList, Origin: In1, Text: "Networks behind this host that may be asked for; unset means any."},
 	{Name: "FORCE_NAT", File: AccessFile, Kind: Target, Origin: In2, Verdict: Should, Text: "Address and port that every grant is translated to."},
-	{Name: "FORWARD_ALL", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Forward every port and protocol of the client."},
+	{Name: "FORWARD_ALL", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Forward every port and protocol of a client that asks for NAT."},
 	{Name: "DISABLE_DNAT", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Forward without translating the destination."},
 	{Name: "FORCE_SNAT", File: AccessFile, Kind: Address, Origin: In2, Verdict: Should, Text: "Source address that forwarded connections get."},
 	{Name: "FORCE_MASQUERADE", File: AccessFile, Kind: Flag, Default: "N", Origin: In2, Verdict: Should, Text: "Masquerade forwarded connections."},

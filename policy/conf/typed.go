@@ -230,3 +230,10 @@ type Server struct {
 	FWMsgSearch          []string // empty: every record
 	KernelLogOnly        bool     // our keyword: the log file holds kernel lines only
 }
+
+// ForcesNAT says whether every message through the stanza is translated, whatever it
+// asks for. FORWARD_ALL alone makes more of a request for NAT, and nothing of any
+// other; with a source address for what is forwarded, everything is.
+func (s *Stanza) ForcesNAT() bool {
+	return s.ForceNAT.IsValid() || s.ForwardAll && (s.ForceSNAT.IsValid() || s.ForceMasquerade)
+}

@@ -134,7 +134,7 @@ func (s *Stanza) what() []string {
 func (s *Stanza) opening() string {
 	var w string
 	switch {
-	case s.ForwardAll:
+	case s.ForwardAll && s.ForcesNAT():
 		return "every port"
 	case s.OpenPortsAny:
 		w = "any port the client asks for"
@@ -160,6 +160,9 @@ func (s *Stanza) natWords() string {
 		if !s.InternalNets.IsZero() {
 			w = append(w, "in "+s.InternalNets.words())
 		}
+	}
+	if s.ForwardAll && !s.ForcesNAT() {
+		w = append(w, "with NAT: every port of the host the client names")
 	}
 	if s.ForceNAT.IsValid() && s.ForceNAT != (netip.AddrPort{}) {
 		w = append(w, "translated to "+s.ForceNAT.String())

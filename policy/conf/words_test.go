@@ -50,6 +50,10 @@ func TestWords(t *testing.T) {
 		{"forward all", forwarding, v2("FORWARD_ALL Y", "FORCE_MASQUERADE Y"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens every port for 30 seconds or as long as the client says, at most 300 seconds", "masqueraded"}},
+		{"forward all that is asked for", forwarding, v2("FORWARD_ALL Y", "OPEN_PORTS tcp/22"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"with NAT: every port of the host the client names"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, a, problems := loadText(tt.server, tt.access)

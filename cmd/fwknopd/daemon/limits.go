@@ -93,7 +93,7 @@ func longest(st *conf.Stanza) time.Duration {
 // offerNAT adds the translations: those that are forced, or those that may be asked
 // for.
 func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
-	forced := st.ForceNAT.IsValid() || st.ForwardAll && (st.ForceSNAT.IsValid() || st.ForceMasquerade)
+	forced := st.ForcesNAT()
 	asked := s.Forwarding && (!st.ForwardAccessNeeded || st.ForwardAccess)
 	switch {
 	case forced && (s.Forwarding || s.LocalNAT):
