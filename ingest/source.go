@@ -4,6 +4,11 @@
 // and half-written records. Nothing is decided here.
 //
 // Every record is accounted for: read = events + not ours + malformed ([Counts]).
+//
+// Once, from beginning to end: [Read], or [Split] for several readers side by side.
+// For ever: [FollowLog], [FollowPcap], [FollowFIFO], [FollowJournal], [FollowNFLOG],
+// [Capture] for an interface, [ListenUDP], [ListenTCP], [ListenUnix]. Several at
+// once: [Merge].
 package ingest
 
 import (
