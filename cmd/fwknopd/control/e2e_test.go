@@ -1,0 +1,240 @@
+package control
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// A host is a namespace with a configuration and our program.
+type host struct {
+	*netlab.NS
+	t       *testing.T
+	dir     string
+	program string
+}
+
+const clientKey = "sixteen-letters-or-more"
+
+func newHost(t *testing.T, backend string) *host {
+	netlab.Need(t, "iptables", "nft", "fwknop", "go")
+	h := &host{NS: netlab.New(t).Server, t: t, dir: t.TempDir()}
+	h.program = filepath.Join(h.dir, "fwknopd")
+	if out, err := exec.Command("go", "build", "-o", h.program, "fwknopd/cmd/fwknopd").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	h.write("etc/fwknop.conf", fmt.Sprintf("AUTH_MODE PCAP;\nPCAP_INTF lo;\nFIREWALL_TYPE %s;\nFWKNOP_DIR %s/log;\nFWKNOP_RUN_DIR %[2]s/run;\n"+
+		"FWKNOP_LIB_DIR %[2]s/lib;\nALERTING_METHODS noemail, nosyslog;\n", backend, h.dir))
+	h.write("etc/access.conf", "\nSOURCE: ANY;\nOPEN_PORTS: tcp/22, udp/53;\nKEY: "+clientKey+";\nFW_ACCESS_TIMEOUT: 60;\n")
+	h.write("rc", "[default]\n")
+	if backend == "nftables" {
+		h.RunInput(t, "table inet filter { chain input { type filter hook input priority 0; policy accept; }; }", "nft -f -")
+	}
+	return h
+}
+
+func (h *host) write(name, text string) {
+	h.t.Helper()
+	path := filepath.Join(h.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// fwknopd runs our program in the folder of the configuration, with relative paths.
+func (h *host) fwknopd(args ...string) (code int, out string) {
+	h.t.Helper()
+	cmd := h.Command(h.program, append(args, "-c", "etc/fwknop.conf")...)
+	cmd.Dir = h.dir
+	text, err := cmd.CombinedOutput()
+	if err != nil && cmd.ProcessState == nil {
+		h.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(text)
+}
+
+func (h *host) wants(wantCode int, want string, args ...string) {
+	h.t.Helper()
+	code, out := h.fwknopd(args...)
+	if ok, err := regexp.MatchString(want, out); err != nil || !ok || code != wantCode {
+		h.t.Errorf("fwknopd %q: %d\n%s\nwant %d and %s (%v)", args, code, out, wantCode, want, err)
+	}
+}
+
+// start starts the daemon in the background.
+func (h *host) start() {
+	h.t.Helper()
+	if code, out := h.fwknopd("-a", "etc/access.conf"); code != 0 {
+		h.t.Fatalf("start: %d\n%s", code, out)
+	}
+	h.t.Cleanup(func() { h.fwknopd("-K") })
+}
+
+// knock sends an SPA packet with the real client.
+func (h *host) knock(src, port string) {
+	h.t.Helper()
+	cmd := h.Command("fwknop", "-A", port, "-a", src, "-D", "127.0.0.1", "--key-rijndael", clientKey, "--no-home-dir",
+		"-E", filepath.Join(h.dir, "args"), "--rc-file", filepath.Join(h.dir, "rc"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.t.Fatalf("client: %v\n%s", err, out)
+	}
+}
+
+// open waits until that many openings are there, and returns them.
+func (h *host) open(n int) []grantState {
+	h.t.Helper()
+	var doc struct{ Grants []grantState }
+	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+		code, out := h.fwknopd("grants", "list", "--json")
+		if code != 0 || json.Unmarshal([]byte(out), &doc) != nil {
+			h.t.Fatalf("grants list: %d\n%s", code, out)
+		}
+		if len(doc.Grants) == n {
+			break
+		}
+	}
+	if len(doc.Grants) != n {
+		h.t.Fatalf("open: %+v, want %d", doc.Grants, n)
+	}
+	return doc.Grants
+}
+
+func (h *host) pid() string {
+	h.t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, "run/fwknopd.pid"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func TestLive(t *testing.T) {
+	for _, backend := range []string{"iptables", "nftables"} {
+		t.Run(backend, func(t *testing.T) {
+			h := newHost(t, backend)
+			h.wants(1, `^\[\+\] knopwatchd pidfile does not exist\.\n`, "-S")
+			h.start()
+			before := stamp(t, filepath.Join(h.dir, "run/fwknopd.pid"))
+			h.wants(0, `(?m)^\[\+\] fwknopd is running as pid: `+h.pid()+`$`, "-S")
+			h.wants(0, `"worker_pid":[1-9]`, "-S", "--format", "json")
+			check(t, "pid file behind -S", stamp(t, filepath.Join(h.dir, "run/fwknopd.pid")), before)
+			h.wants(1, `already running \(pid=`+h.pid(), "-a", "etc/access.conf")
+			lists(t, h)
+			revokes(t, h)
+			restarts(t, h)
+			flushes(t, h)
+			alone(t, h)
+		})
+	}
+}
+
+// lists: the lines that scripts look for, and what is known beyond them.
+func lists(t *testing.T, h *host) {
+	h.knock("192.0.2.7", "tcp/22")
+	h.knock("192.0.2.8", "tcp/22,udp/53")
+	for _, g := range h.open(3) {
+		if g.Stanza != 2 || g.User == "" || g.Left == nil || *g.Left <= 50 || *g.Left > 60 {
+			t.Errorf("%+v", g)
+		}
+	}
+	h.wants(0, `(?m)^1\s+ACCEPT\s+tcp.*dpt:22\s`, "--fw-list")
+	h.wants(0, `(?m)\s192\.0\.2\.8\s.*_exp_\d{10} .*stanza 2, ends \w{3} .*s left$`, "--fw-list")
+	h.wants(0, `^\[\+\] Listing rules in fwknop chains\.\.\.\n`, "--fw-list")
+	h.wants(0, `(?s)policy\.\.\.\n.*192\.0\.2\.7.*`, "--fw-list-all")
+	h.wants(0, `^num .*\n1 .*udp .*dpt:53 .*\n$`, "grants", "list", "--port", "udp/53")
+	h.wants(0, `^\{"v":1,"grants":\[\]\}\n$`, "grants", "list", "--json", "--src", "192.0.2.9")
+}
+
+// revokes: what was closed is not opened again by the daemon, which does put back
+// what somebody else flushed.
+func revokes(t *testing.T, h *host) {
+	h.wants(0, `^closed tcp/22 for 192\.0\.2\.8\n$`, "grants", "revoke", "--src", "192.0.2.8", "--port", "tcp/22")
+	h.wants(0, `^\[\+\] Closed: tcp/22 for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
+	h.wants(0, `^\[-\] Nothing is open for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
+	h.wants(1, `nothing of that is open`, "grants", "revoke", "--src", "192.0.2.7")
+	time.Sleep(1500 * time.Millisecond)
+	if g := h.open(1)[0]; g.Src != "192.0.2.8" || g.Ports[0] != "udp/53" {
+		t.Errorf("left: %+v", g)
+	}
+}
+
+// restarts: another process, with the old words in the old folder, and what was open
+// is open.
+func restarts(t *testing.T, h *host) {
+	old := h.pid()
+	cmd := h.Command(h.program, "-R", "-c", filepath.Join(h.dir, "etc/fwknop.conf"))
+	cmd.Dir = "/"
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "[+] Restarting fwknop daemons.\n") {
+		t.Fatalf("-R: %v\n%s", err, out)
+	}
+	if h.pid() == old {
+		t.Error("still the old process")
+	}
+	h.wants(0, `fwknopd is running as pid: `+h.pid(), "-S")
+	h.open(1)
+	h.knock("192.0.2.9", "tcp/22")
+	h.open(2)
+}
+
+// flushes: everything is closed and stays so; the next client is served.
+func flushes(t *testing.T, h *host) {
+	h.wants(0, `(?i)^\[\+\] Flushing \w+ fwknop chains\.\.\.\n\[\+\] Flushed: fwknop_input\n`, "--fw-flush")
+	time.Sleep(1500 * time.Millisecond)
+	h.open(0)
+	h.knock("192.0.2.7", "tcp/22")
+	h.open(1)
+	h.wants(0, `(?i)\n\[\+\] Deleted: fwknop_input, `, "--fw-flush", "--fw-del-chains")
+	h.open(0)
+	h.knock("192.0.2.8", "tcp/22")
+	h.open(1)
+}
+
+// alone: without a daemon the commands ask the kernel themselves.
+func alone(t *testing.T, h *host) {
+	h.wants(0, `stopping daemon`, "-K")
+	h.wants(1, `pidfile does not exist`, "-S")
+	if left, err := filepath.Glob(filepath.Join(h.dir, "run/*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
+	}
+	h.open(1)
+	h.wants(0, `^closed tcp/22 for 192\.0\.2\.8\n$`, "grants", "revoke", "--all")
+	h.open(0)
+	h.wants(0, `(?i)Deleted: fwknop_input`, "--fw-flush", "--fw-del-chains")
+	if strings.Contains(strings.ToLower(h.Run(t, "nft list ruleset")), "fwknop") {
+		t.Error("something of ours is left in the firewall")
+	}
+	h.wants(0, `(?mi)^\[-\] Chain: fwknop_input does not exist\.$`, "--fw-flush")
+	h.wants(0, `(?mi)^\[-\] Table: .*, chain: fwknop_input, does not exist$`, "--fw-list")
+}
+
+// A monitor that does not answer any more is killed, and its worker with it; the
+// stale file keeps nobody from starting.
+func TestLiveKillOfAFrozenDaemon(t *testing.T) {
+	h := newHost(t, "iptables")
+	h.start()
+	pid := h.pid()
+	h.Run(t, "kill -STOP "+pid)
+	before := time.Now()
+	h.wants(0, `stopping daemon`, "-K")
+	if took := time.Since(before); took < termWait {
+		t.Errorf("killed after %v", took)
+	}
+	if n, err := strconv.Atoi(pid); err != nil || !zombie(n) {
+		t.Errorf("it is alive (%v)", err)
+	}
+	h.start()
+	h.wants(0, `fwknopd is running`, "-S")
+}
