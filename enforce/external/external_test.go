@@ -241,6 +241,34 @@ func TestJournalBroken(t *testing.T) {
 	}
 }
 
+// TestJournalFails: nothing is opened that could not be written down, and a line
+// that broke off spoils no other.
+func TestJournalFails(t *testing.T) {
+	p := newPlace(t)
+	e := p.open(t)
+	end := time.Now().Add(time.Minute)
+	good := e.journal.f
+	readOnly, err := os.Open(p.journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	e.journal.f = readOnly
+	if err := e.Apply(ctx, p.grant(1, end)); err == nil || p.said(t) != "" || len(list(t, e)) != 0 {
+		t.Errorf("%v, ran: %s", err, p.said(t))
+	}
+	e.journal.f = good
+	good.WriteString(`{"open":{"Src`)
+	if err := e.Apply(ctx, p.grant(2, end)); err != nil {
+		t.Fatal(err)
+	}
+	e.Close()
+	e = p.open(t)
+	if got := list(t, e); len(got) != 1 || got[0].Src != p.grant(2, end).Src || len(e.Notes()) != 1 {
+		t.Errorf("List = %+v, notes %q", got, e.Notes())
+	}
+}
+
 // TestJournalStaysSmall: a long life does not make a long file.
 func TestJournalStaysSmall(t *testing.T) {
 	p := newPlace(t)

@@ -87,7 +87,7 @@ func replay(path string, text []byte) (pending map[string]enforce.Grant, notes [
 		var r record
 		err := json.Unmarshal(line, &r)
 		switch {
-		case !whole:
+		case !whole, len(line) == 0:
 		case err == nil && r.Open != nil && r.Open.External != nil:
 			pending[r.Open.Key()] = *r.Open
 		case err == nil && r.Closed != "":

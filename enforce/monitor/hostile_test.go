@@ -41,7 +41,7 @@ func wire(t testing.TB, r *rig, control bool) (conn *net.UnixConn, served <-chan
 		}
 	}()
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(3 * time.Second))
 	return conn, ch
 }
 
@@ -100,6 +100,7 @@ func TestViolations(t *testing.T) {
 			t.Fatal(err)
 		}
 		io.Copy(io.Discard, conn) // until the monitor hangs up
+		conn.Close()
 		if err := <-served; !errors.Is(err, ErrProtocol) {
 			t.Errorf("%s: %v, want %v", c.name, err, ErrProtocol)
 		}
