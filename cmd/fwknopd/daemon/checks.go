@@ -16,7 +16,7 @@ import (
 // manager. Only the last two wake us up by the clock.
 func (k *keeper) watchOver(ctx context.Context) {
 	k.watchInterfaces(ctx)
-	v := k.setup.Values
+	v := k.conf().Values
 	if d := interval(v, "ENABLE_VOLUNTARY_EXITS", "EXIT_INTERVAL"); d > 0 {
 		go every(ctx, d, k.startAfresh)
 	}
@@ -59,10 +59,10 @@ var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_D
 // (ENABLE_INTF_CHECKS). The kernel tells, nobody looks by the clock; the capture
 // itself goes on where it can.
 func (k *keeper) watchInterfaces(ctx context.Context) {
-	v := k.setup.Values
+	v := k.conf().Values
 	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
 	names := make(map[string]bool)
-	for _, f := range feeds(k.setup.Loaded) {
+	for _, f := range feeds(k.conf().Loaded) {
 		if f.Mode == "PCAP" && !f.Once && f.Path != "any" {
 			names[f.Path] = true
 		}
@@ -79,7 +79,7 @@ func (k *keeper) watchInterfaces(ctx context.Context) {
 }
 
 func (k *keeper) interfaceChanges(updates <-chan netlink.LinkUpdate, names map[string]bool, exit bool) {
-	v := k.setup.Values
+	v := k.conf().Values
 	state := make(map[string]string)
 	for u := range updates {
 		name := u.Attrs().Name

@@ -226,7 +226,7 @@ func (k *keeper) chainOf(g *enforce.Grant) string {
 	if g.NAT != nil && !g.NAT.Local {
 		role, keyword = iptables.Forward, "IPT_FORWARD_ACCESS"
 	}
-	if c := k.setup.Values.Chain(keyword); c.To != "" {
+	if c := k.conf().Values.Chain(keyword); c.To != "" {
 		return c.To
 	}
 	return iptables.Defaults[role].To

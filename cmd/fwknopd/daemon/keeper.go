@@ -39,7 +39,6 @@ type keeper struct {
 	started time.Time
 	version string
 
-	setup   *setup
 	fw      *firewall.Firewall // nil: none (external_cmd)
 	mon     *monitor.Monitor
 	events  eventLog
@@ -51,6 +50,7 @@ type keeper struct {
 	relays  sync.WaitGroup // of what workers say
 
 	mu        sync.Mutex
+	setup     *setup
 	worker    *workerProcess // nil while there is none
 	positions []byte         // where the worker is in the files it follows
 }
@@ -74,6 +74,13 @@ func newKeeper(o *cli.Options, s *setup, version string, stderr io.Writer) *keep
 	k.speaker.verbose = s.bundle.Verbose
 	k.events.say = k.say
 	return k
+}
+
+// conf is the configuration in force.
+func (k *keeper) conf() *setup {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.setup
 }
 
 // run is the life of the daemon. It returns nil if it was told to end.
@@ -120,9 +127,9 @@ func (k *keeper) run(ctx context.Context) error {
 
 // open makes everything ready but the worker.
 func (k *keeper) open(ctx context.Context) error {
-	v := k.setup.Values
+	v := k.conf().Values
 	if !k.o.Test {
-		if err := makeDirs(k.setup.Loaded); err != nil {
+		if err := makeDirs(k.conf().Loaded); err != nil {
 			return err
 		}
 	}
@@ -186,9 +193,10 @@ func (k *keeper) note(notes []string) {
 
 // offer is what the worker may ask for.
 func (k *keeper) offer() monitor.Offer {
-	offer := k.setup.offer
-	offer.Files = k.setup.files(func(text string) { k.say(bad, "%s", text) })
-	b := *k.setup.bundle
+	s := k.conf()
+	offer := s.offer
+	offer.Files = s.files(func(text string) { k.say(bad, "%s", text) })
+	b := *s.bundle
 	offer.Files[fileConfig] = func() (*os.File, error) {
 		b := b
 		k.mu.Lock()
@@ -206,7 +214,7 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 		k.say(good, "--test: decisions are made and told, the firewall stays as it is")
 		return new(enforce.Recorder), nil
 	}
-	fw, err := firewall.Open(ctx, k.setup.Loaded)
+	fw, err := firewall.Open(ctx, k.conf().Loaded)
 	if err != nil || fw == nil {
 		return nil, err
 	}
@@ -216,13 +224,13 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 	}
 	k.say(good, "firewall: %s", fw.Name)
 	k.note(append(fw.Why, fw.Notes()...))
-	if v := k.setup.Values; v.IsSet("FLUSH_IPT_AT_INIT") && v.Bool("FLUSH_IPT_AT_INIT") {
+	if v := k.conf().Values; v.IsSet("FLUSH_IPT_AT_INIT") && v.Bool("FLUSH_IPT_AT_INIT") {
 		if err := fw.Flush(ctx); err != nil {
 			return nil, fmt.Errorf("flush %s: %w", fw.Name, err)
 		}
 		k.say(good, "flushed what was open (FLUSH_IPT_AT_INIT)")
 	}
-	switch note, err := forwarding(ctx, k.setup.Loaded); {
+	switch note, err := forwarding(ctx, k.conf().Loaded); {
 	case err != nil:
 		k.alert(bad, "forwarding: %v", err)
 	case note != "":
@@ -234,7 +242,7 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 // environment is that of programs we run.
 func (k *keeper) environment() []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	switch locale := k.setup.Values.String("LOCALE"); locale {
+	switch locale := k.conf().Values.String("LOCALE"); locale {
 	case "NONE":
 		for _, name := range []string{"LANG", "LC_ALL"} {
 			if value, ok := os.LookupEnv(name); ok {
@@ -289,7 +297,7 @@ func (k *keeper) close() {
 		f()
 	}
 	if k.fw != nil {
-		if k.setup.Values.Bool("FLUSH_IPT_AT_EXIT") {
+		if k.conf().Values.Bool("FLUSH_IPT_AT_EXIT") {
 			if err := k.fw.Teardown(ctx); err != nil {
 				k.say(bad, "flush %s: %v", k.fw.Name, err)
 			}

@@ -13,7 +13,7 @@ func (k *keeper) takePID() error {
 	if k.o.Test {
 		return nil
 	}
-	v := k.setup.Values
+	v := k.conf().Values
 	p, err := pidfile.Create(v.Path("FWKNOP_PID_FILE"))
 	if err != nil {
 		return err
@@ -38,7 +38,7 @@ func (k *keeper) serveControl() (stop func()) {
 	if k.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(k.setup.Values.Path("FWKNOP_PID_FILE")), k.mon)
+	stop, err := control.Serve(control.SocketPath(k.conf().Values.Path("FWKNOP_PID_FILE")), k.mon)
 	if err != nil {
 		k.alert(bad, "%v: grants can be closed by their end alone", err)
 		return func() {}

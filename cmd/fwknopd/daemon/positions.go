@@ -80,7 +80,7 @@ func (k *keeper) keepPositions(text []byte) {
 }
 
 func (k *keeper) positionsPath() string {
-	return filepath.Join(k.setup.Values.Path("FWKNOP_LIB_DIR"), positionsFile)
+	return filepath.Join(k.conf().Values.Path("FWKNOP_LIB_DIR"), positionsFile)
 }
 
 // loadPositions reads what the last daemon left.

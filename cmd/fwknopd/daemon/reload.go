@@ -23,20 +23,23 @@ func (k *keeper) reload(quiet bool) {
 		k.alert(bad, "the new configuration is refused, the old one stays in force")
 		return
 	}
-	if quiet && s.bundle.equal(k.setup.bundle) {
+	if quiet && s.bundle.equal(k.conf().bundle) {
 		return
 	}
+	old := k.conf()
 	reloading()
 	defer notifyReady()
 	for _, keyword := range []string{"FIREWALL_TYPE", "iptablesCmd", "FIREWALL_EXE", "IPT_INPUT_ACCESS", "IPT_OUTPUT_ACCESS",
 		"IPT_FORWARD_ACCESS", "IPT_DNAT_ACCESS", "IPT_SNAT_ACCESS", "IPT_MASQUERADE_ACCESS", "NFT_INPUT_ACCESS", "NFT_OUTPUT_ACCESS",
 		"NFT_FORWARD_ACCESS", "NFT_DNAT_ACCESS", "NFT_SNAT_ACCESS", "WORKER_USER", "FWKNOP_PID_FILE"} {
-		if s.Values.Path(keyword) != k.setup.Values.Path(keyword) {
+		if s.Values.Path(keyword) != old.Values.Path(keyword) {
 			k.say(bad, "%s has changed: that counts from the next start on", keyword)
 		}
 	}
+	k.mu.Lock()
 	k.setup = s
-	k.speaker.configure(s.Loaded, k.speaker.log != nil)
+	k.mu.Unlock()
+	k.speaker.configure(s.Loaded)
 	if !k.o.Test || s.Values.IsSet("EVENT_LOG") {
 		k.events.open(s.Values.Path("EVENT_LOG"))
 	}
@@ -78,7 +81,7 @@ func (k *keeper) watchFiles() (*fileWatch, error) {
 		return nil, err
 	}
 	f := &fileWatch{w: w, out: make(chan struct{}, 1), set: make(chan []string, 1)}
-	f.take(k.setup.Files)
+	f.take(k.conf().Files)
 	k.files = f
 	go f.run()
 	return f, nil

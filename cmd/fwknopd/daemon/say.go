@@ -38,9 +38,10 @@ const (
 // A speaker is where the daemon says what it does: the terminal, the system log,
 // mail. Its methods may be called from several goroutines.
 type speaker struct {
-	terminal io.Writer // nil in the background
-	verbose  int
-	marks    bool // of a 2.6 daemon: its lines go to the terminal too
+	terminal  io.Writer // nil in the background
+	useSyslog bool
+	verbose   int
+	marks     bool // of a 2.6 daemon: its lines go to the terminal too
 
 	mu       sync.Mutex
 	log      *syslog.Writer // nil: none
@@ -53,14 +54,15 @@ type speaker struct {
 // newSpeaker follows SYSLOG_*, ALERTING_METHODS and EMAIL_ADDRESSES. The system log
 // may be missing; mail may be too.
 func newSpeaker(l *config.Loaded, terminal io.Writer, useSyslog bool, version string) *speaker {
-	s := &speaker{terminal: terminal, verbose: l.Values.Int("VERBOSE"), marks: l.Server.CSyntax, version: version}
-	s.configure(l, useSyslog)
+	s := &speaker{terminal: terminal, verbose: l.Values.Int("VERBOSE"), marks: l.Server.CSyntax, version: version, useSyslog: useSyslog}
+	s.configure(l)
 	return s
 }
 
-func (s *speaker) configure(l *config.Loaded, useSyslog bool) {
+// configure takes over what the configuration says of logs and mail.
+func (s *speaker) configure(l *config.Loaded) {
 	v := l.Values
-	mail, sys := true, useSyslog
+	mail, sys := true, s.useSyslog
 	for _, word := range v.List("ALERTING_METHODS") {
 		switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word)) {
 		case "noemail", "nomail":

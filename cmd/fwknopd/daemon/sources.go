@@ -94,13 +94,35 @@ func (s *sources) Pending() bool {
 	return ok && p.Pending()
 }
 
-// openSources opens the feeds of l, or keeps those that are open if they are the
-// same.
-func openSources(ctx context.Context, w *worker, l *config.Loaded, at positions) (*sources, error) {
+// sources opens the feeds of l, or keeps those that are open if they are the same.
+// Where old and new ones want the same port, the old ones are closed first; if the
+// new ones cannot be had then, the old ones are opened again.
+func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
 	list := feeds(l)
-	if w.src != nil && sameFeeds(w.src.feeds, list) {
+	if w.src == nil {
+		return w.openSources(ctx, list, at)
+	}
+	if sameFeeds(w.src.feeds, list) {
 		return w.src, nil
 	}
+	src, err := w.openSources(ctx, list, at)
+	if err == nil {
+		w.src.Close()
+		return src, nil
+	}
+	w.src.Close()
+	if src, err = w.openSources(ctx, list, at); err == nil {
+		return src, nil
+	}
+	old, failed := w.openSources(ctx, w.src.feeds, positions{})
+	if failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	w.src = old
+	return nil, err
+}
+
+func (w *worker) openSources(ctx context.Context, list []feed, at positions) (*sources, error) {
 	var open []ingest.Source
 	for _, f := range list {
 		src, err := w.openFeed(ctx, f, at)

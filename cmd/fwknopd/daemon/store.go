@@ -15,9 +15,6 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// due is a store that is worth compacting now and then.
-type due interface{ Due() bool }
-
 // digestFile is where seen messages are kept, "" for memory alone.
 func digestFile(l *config.Loaded) string {
 	if !l.Server.DigestPersistence {
@@ -57,18 +54,19 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 	return replay.OpenFile(file, old, replayOptions(l, notice))
 }
 
-// reopenStore has the journal compacted: the monitor does so whenever it opens it.
-// While it cannot be had, everything is refused.
-func (w *worker) reopenStore(ctx context.Context) error {
-	j := w.store.(*replay.Journal)
+// compact has the journal made smaller when that is worth while: the monitor does so
+// whenever it opens it. An error is final, for nothing could be remembered any more;
+// the next worker starts over.
+func (w *worker) compact(ctx context.Context) error {
+	j, ok := w.store.(*replay.Journal)
+	if !ok || !j.Due() {
+		return nil
+	}
+	w.store = nil
 	if err := j.Close(); err != nil {
 		return err
 	}
-	w.store = nil
-	if err := w.load(ctx); err != nil {
-		return err
-	}
-	return nil
+	return w.load(ctx)
 }
 
 // offerJournal is the monitor's side: the journal is made, mended and compacted,

@@ -54,7 +54,7 @@ func (k *keeper) supervise(ctx context.Context) error {
 	if k.o.Test {
 		start = k.embed
 	}
-	v := k.setup.Values
+	v := k.conf().Values
 	return k.mon.Supervise(ctx, monitor.Supervision{
 		Start: start, Ready: k.ready,
 		Interval: v.Duration("KNOPWATCHD_CHECK_INTERVAL"), Retries: v.Int("KNOPWATCHD_MAX_RETRIES"),
@@ -71,7 +71,7 @@ func (k *keeper) ready() {
 
 // spawn starts the unprivileged process.
 func (k *keeper) spawn() (*monitor.Worker, error) {
-	cred, err := credential(k.setup.Loaded)
+	cred, err := credential(k.conf().Loaded)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -179,16 +178,4 @@ func grantText(g *enforce.Grant) string {
 		b.WriteString(" by command")
 	}
 	return b.String()
-}
-
-// compact lets the monitor drop what is too old in the digest file, when that is
-// worth while.
-func (w *worker) compact(ctx context.Context) {
-	j, ok := w.store.(due)
-	if !ok || !j.Due() {
-		return
-	}
-	if err := w.reopenStore(ctx); err != nil {
-		w.out.putf(recordBad, "digest file: %v", err)
-	}
 }

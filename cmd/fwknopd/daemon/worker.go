@@ -166,7 +166,9 @@ func (w *worker) run(ctx context.Context) error {
 			}
 		}
 		if len(w.batch) >= batchMax || !w.src.Pending() {
-			w.flush(ctx)
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
 		}
 		switch {
 		case w.left == 0:
@@ -217,9 +219,9 @@ func (w *worker) step(ev *parse.Event) {
 }
 
 // flush makes the records durable and carries out what was allowed.
-func (w *worker) flush(ctx context.Context) {
+func (w *worker) flush(ctx context.Context) error {
 	if len(w.batch) == 0 {
-		return
+		return nil
 	}
 	err := w.engine.Sync()
 	for i := range w.batch {
@@ -240,7 +242,7 @@ func (w *worker) flush(ctx context.Context) {
 	clear(w.batch)
 	w.batch = w.batch[:0]
 	w.tellPositions()
-	w.compact(ctx)
+	return w.compact(ctx)
 }
 
 // unrecorded is what becomes of an Allow whose record is not durable.
@@ -291,15 +293,12 @@ func (w *worker) load(ctx context.Context) error {
 	if w.engine == nil {
 		at = resume(b.Positions, time.Now())
 	}
-	src, err := openSources(ctx, w, l, at)
+	src, err := w.sources(ctx, l, at)
 	if err != nil {
 		return err
 	}
 	if w.engine != nil {
 		engine.Inherit(w.engine)
-	}
-	if w.src != nil && w.src != src {
-		w.src.Close()
 	}
 	w.conf, w.loaded, w.engine, w.store, w.stored, w.src = b, l, engine, store, digestFile(l), src
 	w.teller.numbers = stanzaNumbers(l)

@@ -1,0 +1,229 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/ingest"
+	"fwknopd/policy/conf"
+)
+
+// files writes a configuration and returns the command line that names it.
+func files(t *testing.T, server, access string) *cli.Options {
+	t.Helper()
+	dir := t.TempDir()
+	o := &cli.Options{Config: filepath.Join(dir, "fwknopd.conf"), Access: filepath.Join(dir, "access.conf"), Test: true}
+	server += "\nFWKNOP_DIR " + dir + ";\nFWKNOP_RUN_DIR " + dir + ";\nFWKNOP_LIB_DIR " + dir + ";\n"
+	for name, text := range map[string]string{o.Config: server, o.Access: access} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\n"
+
+// The worker comes to the same configuration as the monitor without a file of its own.
+func TestBundleCarriesTheConfiguration(t *testing.T) {
+	s, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))
+	if !problems.Failed() {
+		t.Fatal("an include that is missing is no problem")
+	}
+	o := files(t, "PCAP_INTF lo;", plainStanza)
+	include := filepath.Join(filepath.Dir(o.Access), "other.conf")
+	if err := os.WriteFile(include, []byte("SOURCE 192.0.2.0/24\nOPEN_PORTS tcp/80\nKEY onemoretestkey\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.Access, []byte(plainStanza+"%include "+include+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, problems = prepare(o); problems.Failed() {
+		t.Fatal(problems)
+	}
+	f, err := s.bundle.file()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("what is handed over can be changed")
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := new(bundle)
+	if err := json.Unmarshal(text, b); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{o.Config, o.Access, include} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Options.FS, b.Options.Offline = held{b}, true
+	l, problems := config.Load(b.Options)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	if len(l.Access.Stanzas) != 2 || string(l.Access.Stanzas[0].Key.Bytes()) != "sometestkey1" || l.Values.String("PCAP_INTF") != "lo" {
+		t.Errorf("the worker has %d stanzas, interface %q", len(l.Access.Stanzas), l.Values.String("PCAP_INTF"))
+	}
+}
+
+func TestHeldFiles(t *testing.T) {
+	b := &bundle{Files: map[string]heldFile{"gone": {Gone: true, Err: "x"}, "bad": {Err: "no luck"}, "good": {Data: []byte("text")}}, Folders: map[string][]string{"d": {"d/a"}}}
+	h := held{b}
+	if _, _, err := h.Read("gone"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("gone: %v", err)
+	}
+	for _, name := range []string{"bad", "never asked for"} {
+		if _, _, err := h.Read(name); err == nil {
+			t.Errorf("%s was read", name)
+		}
+	}
+	if data, _, err := h.Read("good"); err != nil || string(data) != "text" {
+		t.Errorf("good: %q, %v", data, err)
+	}
+	if names, err := h.List("d"); err != nil || len(names) != 1 {
+		t.Errorf("list: %v, %v", names, err)
+	}
+	if _, err := h.List("e"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("list of another folder: %v", err)
+	}
+}
+
+func TestBundleEqual(t *testing.T) {
+	one := func(data string) *bundle {
+		return &bundle{Files: map[string]heldFile{"a": {Data: []byte(data), Info: conf.FileInfo{Perm: 0o600}}}}
+	}
+	if !one("x").equal(one("x")) || one("x").equal(one("y")) || one("x").equal(&bundle{}) {
+		t.Error("equal does not tell configurations apart")
+	}
+}
+
+// Which sources the keywords of both generations ask for.
+func TestFeeds(t *testing.T) {
+	for _, c := range []struct{ server, want string }{
+		{"PCAP_INTF lo;", "PCAP lo"},
+		{"PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\nUDPSERV_PORT 4000;", "UDP port 4000"},
+		{"AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE /var/log/k;", "KNOCK /var/log/k"},
+		{"AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\nKNOPMD_FIFO /run/f;", "FIFO /run/f"},
+		{"AUTH_MODE ULOG_PCAP;\nPCAP_PKT_FILE /var/log/u;", "ULOG_PCAP /var/log/u"},
+		{"AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;", "SOCKET /run/s"},
+		{"INGEST PCAP,NFLOG,TCP;\nPCAP_INTF lo;\nNFLOG_GROUP 4;", "PCAP lo, NFLOG group 4, TCP port 62201"},
+		{"PCAP_FILE /tmp/x.pcap;", "PCAP /tmp/x.pcap"},
+	} {
+		s, problems := prepare(files(t, c.server, plainStanza))
+		if problems.Failed() {
+			t.Errorf("%s: %v", c.server, problems)
+			continue
+		}
+		var names []string
+		for _, f := range feeds(s.Loaded) {
+			names = append(names, f.name())
+		}
+		if got := strings.Join(names, ", "); got != c.want {
+			t.Errorf("%s: feeds %s, want %s", c.server, got, c.want)
+		}
+		offered := s.files(func(string) {})
+		for _, f := range feeds(s.Loaded) {
+			if offered[f.name()] == nil {
+				t.Errorf("%s: the monitor does not open %s", c.server, f.name())
+			}
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	b := budget{rate: 2, burst: 3}
+	at := now
+	for i := range 3 {
+		if got := b.take(at); got != 0 {
+			t.Fatalf("take %d of the burst: %d", i, got)
+		}
+	}
+	for range 5 {
+		if got := b.take(at); got != -1 {
+			t.Fatalf("take beyond the burst: %d", got)
+		}
+	}
+	if got := b.take(at.Add(time.Second)); got != 5 {
+		t.Errorf("after a second it tells of %d that were refused, want 5", got)
+	}
+}
+
+// slow is a pipe that nobody reads until it is told to.
+type slow struct {
+	bytes.Buffer
+	read chan struct{}
+}
+
+func (s *slow) Write(p []byte) (int, error) {
+	<-s.read
+	return s.Buffer.Write(p)
+}
+
+func (s *slow) Close() error { return nil }
+
+// Decisions do not wait for logs; what is lost is counted.
+func TestRecordsNeverBlock(t *testing.T) {
+	w := &slow{read: make(chan struct{})}
+	r := newRecords(w)
+	done := make(chan struct{})
+	go func() {
+		for range 10 * maxRecords {
+			r.put(recordGood, bytes.Repeat([]byte("x"), 100))
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("put waits for the reader")
+	}
+	close(w.read)
+	r.close()
+	if !strings.Contains(w.String(), "messages were lost") {
+		t.Error("nobody tells of what was lost")
+	}
+}
+
+func TestResume(t *testing.T) {
+	p := positions{Time: now, Files: map[string]ingest.State{"/var/log/k": {Inode: 7, Offset: 99}}, Cursor: "c"}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := resume(text, now.Add(time.Minute)).of("/var/log/k"); s == nil || s.Offset != 99 {
+		t.Errorf("after a minute: %+v", s)
+	}
+	for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} {
+		if s := resume(text, at).of("/var/log/k"); s != nil {
+			t.Errorf("%v: goes on where it stopped long ago", at)
+		}
+	}
+	if s := resume([]byte("junk"), now).of("/var/log/k"); s != nil {
+		t.Error("junk is a position")
+	}
+}
+
+func TestClean(t *testing.T) {
+	if got := clean("a\x1b[31m\nb\u0085\tc"); got != "a?[31m?b?\tc" {
+		t.Errorf("clean: %q", got)
+	}
+	if got := clean(strings.Repeat("x", 10*maxMessage)); len(got) > maxMessage+8 {
+		t.Errorf("clean leaves %d bytes", len(got))
+	}
+}
