@@ -33,9 +33,22 @@ type terms struct {
 
 const portBytes = 3
 
-func (t *terms) are(e *Entry, ports []byte) bool {
-	return t.user == e.User && t.stanza == e.Stanza && t.ports == string(ports) && t.reason == e.Reason &&
-		t.mode == e.Mode && t.input == e.Input.Name && t.proto == e.Proto
+func (t *terms) are(e *Entry) bool {
+	return t.user == e.User && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
+		t.input == e.Input.Name && t.proto == e.Proto && t.open(e.Grant.Ports)
+}
+
+func (t *terms) open(list []enforce.Port) bool {
+	if len(t.ports) != portBytes*len(list) {
+		return false
+	}
+	for i, p := range list {
+		b := t.ports[portBytes*i:]
+		if b[0] != p.Proto || uint16(b[1])<<8|uint16(b[2]) != p.Number {
+			return false
+		}
+	}
+	return true
 }
 
 // lastingChunk is how many entries are allocated at a time, so that none is copied.
@@ -91,12 +104,12 @@ func (l *lastings) number() uint32 {
 
 // termsOf finds or makes the terms of e.
 func (l *lastings) termsOf(e *Entry) uint32 {
+	if len(l.terms) > 0 && l.terms[l.recent].are(e) {
+		return l.recent // most often, and cheaper than to hash it all
+	}
 	l.scratch = l.scratch[:0]
 	for _, p := range e.Grant.Ports {
 		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, p.Proto), p.Number)
-	}
-	if len(l.terms) > 0 && l.terms[l.recent].are(e, l.scratch) {
-		return l.recent // most often, and cheaper than to hash it all
 	}
 	n, known := l.numbers[terms{e.Reason, e.User, e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}]
 	if !known {
