@@ -101,7 +101,7 @@ func (b *Backend) dial() (err error) {
 		b.portID.Store(c.PID())
 		return errors.Join(c.SetReadBuffer(socketBuffer), c.SetWriteBuffer(socketBuffer))
 	}
-	b.conn, err = nft.New(nft.AsLasting(), nft.WithNetNSFd(int(b.netns.Fd())), nft.WithSockOptions(keep))
+	b.conn, err = nft.New(nft.AsLasting(), nft.WithNetNSFd(watch.Namespace(int(b.netns.Fd()))), nft.WithSockOptions(keep))
 	if err != nil {
 		return fmt.Errorf("connect to nf_tables: %w", err)
 	}

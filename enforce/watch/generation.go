@@ -26,7 +26,7 @@ type Generation struct{ sock *netlink.Conn }
 // NewGeneration is for the network namespace netns, as in [NFTables]. It fails on
 // a kernel without nf_tables.
 func NewGeneration(netns int) (*Generation, error) {
-	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: netns})
+	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: Namespace(netns)})
 	if err != nil {
 		return nil, fmt.Errorf("connect to nf_tables: %w", err)
 	}

@@ -24,7 +24,7 @@ var notable = []netlink.HeaderType{
 // says which netlink ports make changes of our own; a port is usually the process
 // id of a program.
 func NFTables(ctx context.Context, netns int, mine func(port uint32) bool) (<-chan struct{}, error) {
-	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: netns})
+	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: Namespace(netns)})
 	if err != nil {
 		return nil, fmt.Errorf("watch nf_tables: %w", err)
 	}

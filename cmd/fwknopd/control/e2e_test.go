@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ type host struct {
 	t       *testing.T
 	dir     string
 	program string
+	limits  []string // what to start the daemon through
 }
 
 const clientKey = "sixteen-letters-or-more"
@@ -56,7 +58,8 @@ func (h *host) write(name, text string) {
 // fwknopd runs our program in the folder of the configuration, with relative paths.
 func (h *host) fwknopd(args ...string) (code int, out string) {
 	h.t.Helper()
-	cmd := h.Command(h.program, append(args, "-c", "etc/fwknop.conf")...)
+	words := append(append(slices.Clip(h.limits), h.program), append(args, "-c", "etc/fwknop.conf")...)
+	cmd := h.Command(words[0], words[1:]...)
 	cmd.Dir = h.dir
 	text, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
@@ -237,4 +240,43 @@ func TestLiveKillOfAFrozenDaemon(t *testing.T) {
 	}
 	h.start()
 	h.wants(0, `fwknopd is running`, "-S")
+}
+
+// The capabilities of the systemd unit are enough.
+func TestLiveWithTheRightsOfTheUnit(t *testing.T) {
+	text, err := os.ReadFile("../unit/fwknopd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds := "-all"
+	for line := range strings.Lines(string(text)) {
+		if list, ok := strings.CutPrefix(line, "CapabilityBoundingSet="); ok {
+			for name := range strings.FieldsSeq(list) {
+				bounds += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+			}
+		}
+	}
+	if bounds == "-all" {
+		t.Fatal("the unit has no CapabilityBoundingSet")
+	}
+	for _, backend := range []string{"iptables", "nftables"} {
+		t.Run(backend, func(t *testing.T) {
+			h := newHost(t, backend)
+			netlab.Need(t, "setpriv")
+			h.limits = []string{"setpriv", "--bounding-set", bounds}
+			h.start()
+			h.knock("192.0.2.7", "tcp/22")
+			h.open(1)
+			if backend == "nftables" {
+				h.Run(t, "nft flush ruleset")
+			} else {
+				h.Run(t, "iptables -F")
+			}
+			time.Sleep(1500 * time.Millisecond)
+			h.open(1)
+			h.wants(0, "^closed", "grants", "revoke", "--all")
+			h.wants(0, `"worker_pid":[1-9]`, "-S", "--format", "json")
+			h.wants(0, "stopping", "-K")
+		})
+	}
 }

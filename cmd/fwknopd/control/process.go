@@ -42,30 +42,35 @@ func find(path string) (daemon, error) {
 }
 
 // isOurs reports that a process runs this program, or one that is called fwknopd:
-// an older version, the 2.6 daemon.
+// an older version, the 2.6 daemon. Where we may not see what it runs (a container
+// without CAP_SYS_PTRACE), what it calls itself has to do.
 func isOurs(pid int) bool {
-	if sameProgram(pid) {
+	if sameProgram(pid, os.Getpid()) {
 		return true
 	}
 	exe, err := os.Readlink(procFile(pid, "exe"))
-	if err != nil {
-		return false
-	}
-	if strings.HasPrefix(filepath.Base(exe), "fwknopd") {
-		return true
-	}
-	argv, err := os.ReadFile(procFile(pid, "cmdline"))
-	name, _, _ := bytes.Cut(argv, []byte{0})
-	return err == nil && strings.HasPrefix(filepath.Base(string(name)), "fwknopd")
+	return err == nil && isName(exe) || isName(calledAs(pid))
 }
 
-func sameProgram(pid int) bool {
-	theirs, err := os.Stat(procFile(pid, "exe"))
+func isName(path string) bool { return strings.HasPrefix(filepath.Base(path), "fwknopd") }
+
+// calledAs is the first word of the command line.
+func calledAs(pid int) string {
+	argv, err := os.ReadFile(procFile(pid, "cmdline"))
+	if err != nil {
+		return ""
+	}
+	name, _, _ := bytes.Cut(argv, []byte{0})
+	return string(name)
+}
+
+func sameProgram(a, b int) bool {
+	first, err := os.Stat(procFile(a, "exe"))
 	if err != nil {
 		return false
 	}
-	ours, err := os.Stat("/proc/self/exe")
-	return err == nil && os.SameFile(theirs, ours)
+	second, err := os.Stat(procFile(b, "exe"))
+	return err == nil && os.SameFile(first, second)
 }
 
 func procFile(pid int, name string) string {
@@ -75,10 +80,6 @@ func procFile(pid int, name string) string {
 // workerOf is the child that runs the same program as its parent; what else the
 // monitor starts are commands.
 func workerOf(pid int) int {
-	program, err := os.Stat(procFile(pid, "exe"))
-	if err != nil {
-		return 0
-	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0
@@ -88,7 +89,7 @@ func workerOf(pid int) int {
 		if err != nil || parentOf(child) != pid {
 			continue
 		}
-		if exe, err := os.Stat(procFile(child, "exe")); err == nil && os.SameFile(exe, program) {
+		if sameProgram(child, pid) || isName(calledAs(child)) {
 			return child
 		}
 	}
