@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"errors"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -157,4 +156,17 @@ func TestSplit(t *testing.T) {
 			t.Errorf("Split(%q) = %q, %v", line, got, err)
 		}
 	}
+}
+
+// FuzzSplit: what is quoted comes back as it was, whatever it holds.
+func FuzzSplit(f *testing.F) {
+	f.Add("a b", `c"d\`)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		Split(a)
+		quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+		got, err := Split(quote(a) + " \t" + quote(b))
+		if diff := cmp.Diff([]string{a, b}, got); err != nil || diff != "" {
+			t.Errorf("%v %s", err, diff)
+		}
+	})
 }

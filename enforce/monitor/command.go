@@ -16,20 +16,29 @@ const maxCommands = 8
 // ended is an event.
 func (m *Monitor) command(c Command) error {
 	how, err := m.runnable(c)
-	if err == nil {
-		select {
-		case m.slots <- struct{}{}:
-		default:
-			err = ErrBusy
-		}
-	} else {
+	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		err = m.start(c, how)
+	}
 	if err != nil {
-		m.mu.Lock()
-		defer m.mu.Unlock()
 		m.refuse(m.clock.read(), Event{Command: c, Err: err})
-		return err
+	}
+	return err
+}
+
+// start runs a command beside everything else. It needs m.mu.
+func (m *Monitor) start(c Command, how command.Command) error {
+	if m.closed {
+		return ErrGone
+	}
+	select {
+	case m.slots <- struct{}{}:
+	default:
+		return ErrBusy
 	}
 	m.work.Go(func() {
 		defer func() { <-m.slots }()

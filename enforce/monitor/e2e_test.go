@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/conntrack"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/nftables"
 	"fwknopd/fixtures/netlab"
@@ -37,9 +38,13 @@ func runKeeper() {
 	if err == nil {
 		err = fw.Setup(ctx)
 	}
+	var table *conntrack.Table
+	if err == nil {
+		table, err = conntrack.Open([]uint16{22})
+	}
 	var m *Monitor
 	if err == nil {
-		m, err = New(ctx, Config{Firewall: fw, Offer: offers, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
+		m, err = New(ctx, Config{Firewall: fw, Offer: offers, Established: table.Established, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
 	}
 	var l *net.UnixListener
 	if err == nil {
@@ -371,6 +376,84 @@ func TestE2EMany(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestE2EPostponed: a grant stays open for as long as a connection through it lives,
+// and ends soon after.
+func TestE2EPostponed(t *testing.T) {
+	for _, firewall := range firewalls {
+		t.Run(firewall, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t, firewall)
+			g := f.grant(4 * time.Second)
+			var conn net.Conn
+			f.Lab.Client.Do(func() {
+				var err error
+				if conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(f.Server.V4, 22).String(), time.Second); err != nil {
+					t.Fatal(err)
+				}
+			})
+			defer conn.Close()
+			for range 3 {
+				time.Sleep(time.Until(g.Expires.Add(time.Second)))
+				if !f.reachable() {
+					t.Fatalf("shut while a connection lives; the keeper said %q", f.lines)
+				}
+				g.Expires = g.Expires.Add(5 * time.Second)
+			}
+			conn.Close()
+			time.Sleep(extension + 2*time.Second)
+			if f.reachable() {
+				t.Errorf("open for nobody; the keeper said %q", f.lines)
+			}
+			if f.said("postponed") != 1 || f.said("expired") != 1 {
+				t.Errorf("the keeper said %q", f.lines)
+			}
+		})
+	}
+}
+
+// TestE2EIdle: a monitor sleeps when nothing is open, and also while a grant is, if
+// its kernel tells of changes.
+func TestE2EIdle(t *testing.T) {
+	for _, firewall := range []string{"nftables", "iptables-nft"} {
+		t.Run(firewall, func(t *testing.T) {
+			t.Parallel()
+			f := newFortress(t, firewall)
+			for _, state := range []string{"nothing open", "a grant open"} {
+				time.Sleep(time.Second) // for the garbage collector and its kin
+				before := switches(t, f.keeper.Process.Pid)
+				time.Sleep(5 * time.Second)
+				n := switches(t, f.keeper.Process.Pid) - before
+				t.Logf("%s: %d context switches in 5 s", state, n)
+				if n > 5 {
+					t.Errorf("%s: %d context switches in 5 s", state, n)
+				}
+				if state == "nothing open" {
+					f.grant(time.Minute)
+				}
+			}
+		})
+	}
+}
+
+// switches counts how often the threads of a process went to sleep.
+func switches(t *testing.T, pid int) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("threads of %d: %v", pid, err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		for line := range strings.Lines(string(text)) {
+			var k int
+			if _, err := fmt.Sscanf(line, "voluntary_ctxt_switches: %d", &k); err == nil {
+				n += k
+			}
+		}
+	}
+	return n
 }
 
 // TestE2ECost measures from request to open port.

@@ -43,6 +43,8 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	for _, j := range jobs {
 		err := m.admit(j.grant, now)
 		switch {
+		case m.closed:
+			j.done(ErrGone)
 		case err != nil:
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
 			m.refuse(now, Event{Grant: j.grant, Err: err})

@@ -83,6 +83,7 @@ type Monitor struct {
 	slots  chan struct{}  // bounds them
 
 	mu         sync.Mutex
+	closed     bool
 	offer      Offer
 	table      table
 	base       stand // of the ends in table
@@ -132,7 +133,7 @@ func (m *Monitor) closeClock() {
 	}
 }
 
-// Close stops. Grants in the firewall stay until the kernel ends them; external
+// Close stops; requests afterwards fail with [ErrGone]. Grants in the firewall stay until the kernel ends them; external
 // ones are closed now, since nobody will do it later. It waits for commands that
 // run and for the last events, until ctx ends.
 func (m *Monitor) Close(ctx context.Context) error {
@@ -140,6 +141,7 @@ func (m *Monitor) Close(ctx context.Context) error {
 	<-m.looping
 	m.closeClock()
 	m.mu.Lock()
+	m.closed = true
 	for s := range m.sessions {
 		s.conn.Close()
 	}

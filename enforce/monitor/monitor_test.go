@@ -98,7 +98,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 		t.Fatal(err)
 	}
 	r.Monitor = m
-	t.Cleanup(func() {
+	t.Cleanup(func() { // may be the second time
 		if err := m.Close(ctx); err != nil {
 			t.Error(err)
 		}

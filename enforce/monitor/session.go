@@ -97,6 +97,9 @@ func (m *Monitor) enter(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sessions[s] = true
+	if m.closed {
+		s.conn.Close()
+	}
 }
 
 func (m *Monitor) leave(s *session) {

@@ -244,6 +244,26 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestClosed: who still asks while the monitor ends is told so.
+func TestClosed(t *testing.T) {
+	r := newRig(t)
+	c := pair(t, r)
+	if err := c.Alive(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{r.Apply(ctx, ssh(1, time.Now().Add(time.Minute))), c.Apply(ctx, ssh(1, time.Now().Add(time.Minute)))} {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("Apply: %v", err)
+		}
+	}
+	if err := pair(t, r).Alive(ctx); !errors.Is(err, ErrGone) {
+		t.Errorf("another connection: %v", err)
+	}
+}
+
 // TestTooLong: the client itself refuses what does not fit a frame.
 func TestTooLong(t *testing.T) {
 	c := pair(t, newRig(t))
