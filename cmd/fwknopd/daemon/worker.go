@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -97,7 +98,8 @@ type worker struct {
 	src    *sources
 	teller teller
 
-	left  int // of -C; -1: no limit
+	left  int            // of -C; -1: no limit
+	asked sync.WaitGroup // grants that the monitor has not answered
 	batch []pending
 }
 
@@ -261,9 +263,12 @@ func (w *worker) carryOut(ctx context.Context, d *policy.Decision) {
 		c := monitor.Command{Stanza: d.Stanza, Text: d.Command.Text, User: d.User, Src: d.Command.From}
 		_ = w.client.Command(ctx, c) // the monitor says why not
 	default:
-		w.client.Submit(d.Grant, func(err error) {
-			if err != nil && !errors.Is(err, monitor.ErrRefused) {
-				w.out.putf(recordBad, "%s is not open: %v", grantText(&d.Grant), err)
+		g := d.Grant
+		w.asked.Add(1)
+		w.client.Submit(g, func(err error) {
+			defer w.asked.Done()
+			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor says what it refuses
+				w.out.putf(recordBad, "%s is not open: %v", grantText(&g), err)
 			}
 		})
 	}
@@ -382,6 +387,7 @@ func resolve(host string) (netip.Addr, error) {
 
 func (w *worker) close() {
 	w.tellPositions()
+	w.asked.Wait() // the monitor answers, or is gone, which is an answer too
 	if w.src != nil {
 		w.src.Close()
 	}

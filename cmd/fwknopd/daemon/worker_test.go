@@ -36,7 +36,7 @@ const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY a
 
 // The worker comes to the same configuration as the monitor without a file of its own.
 func TestBundleCarriesTheConfiguration(t *testing.T) {
-	s, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))
+	_, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))
 	if !problems.Failed() {
 		t.Fatal("an include that is missing is no problem")
 	}
