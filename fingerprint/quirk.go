@@ -32,7 +32,7 @@ func parseQuirks(text string) (quirks, error) {
 	case ".":
 		return 0, nil
 	case "":
-		return 0, errors.New("empty, none is written as .")
+		return 0, errors.New(`empty; none is written as "."`)
 	}
 	var q quirks
 next:

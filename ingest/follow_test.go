@@ -164,12 +164,6 @@ func followModes(t *testing.T, test func(t *testing.T, path string, follow func(
 	}
 }
 
-func pause(poll bool) {
-	if poll {
-		time.Sleep(2 * pollInterval)
-	}
-}
-
 func TestFollowStart(t *testing.T) {
 	followModes(t, func(t *testing.T, path string, follow func(FollowOptions) *tap) {
 		appendTo(t, path, line(1)+logLine(2)) // the last line is unfinished

@@ -17,7 +17,7 @@ import (
 
 // Names of linux/netfilter/nfnetlink_log.h.
 const (
-	nflogPacket = unix.NFNL_SUBSYS_ULOG<<8 | 0 // NFULNL_MSG_PACKET
+	nflogPacket = unix.NFNL_SUBSYS_ULOG << 8   // NFULNL_MSG_PACKET
 	nflogConfig = unix.NFNL_SUBSYS_ULOG<<8 | 1 // NFULNL_MSG_CONFIG
 
 	cfgCommand, cfgMode, cfgThreshold, cfgFlags = 1, 2, 5, 6

@@ -48,7 +48,8 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	if err := os.WriteFile(o.Access, []byte(plainStanza+"%include "+include+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, problems = prepare(o); problems.Failed() {
+	s, problems := prepare(o)
+	if problems.Failed() {
 		t.Fatal(problems)
 	}
 	f, err := s.bundle.file()
