@@ -1,0 +1,225 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// knockStanza is a shared sequence that opens the port of the tests.
+func knockStanza() string {
+	return fmt.Sprintf("SOURCE: ANY;\nSHARED_SEQUENCE: tcp/7000, tcp/8000, tcp/9000;\nOPEN_PORTS: tcp/%d;\nFW_ACCESS_TIMEOUT: 30;\n", e2ePort)
+}
+
+// kernelLines are a sequence as the kernel logs it.
+func kernelLines(src netip.Addr) string {
+	var b strings.Builder
+	for i, port := range []int{7000, 8000, 9000} {
+		fmt.Fprintf(&b, "%s lab kernel: [  100.%06d] IN=srv0 OUT= SRC=%s DST=10.77.0.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=%d DF PROTO=TCP SPT=40000 DPT=%d WINDOW=64240 RES=0x00 SYN URGP=0 \n",
+			time.Now().Format(time.Stamp), i+1, src, i+1, port)
+	}
+	return b.String()
+}
+
+func TestE2ECaptureFiles(t *testing.T) {
+	t.Run("tcpdump", func(t *testing.T) {
+		netlab.Need(t, "tcpdump")
+		s := newSite(t, "iptables")
+		file := filepath.Join(s.dir, "sniff.pcap")
+		s.configure("AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE "+file+";\n", stanza(""))
+		s.start() // before there is a file
+		dump := s.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-U", "-w", file, "udp port 62201")
+		if err := dump.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { dump.Process.Kill(); dump.Wait() })
+		if !eventually(5*time.Second, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
+			t.Fatal("tcpdump writes nothing")
+		}
+		s.knock(ask()...)
+		if !s.open() {
+			t.Error("not open")
+		}
+	})
+}
+
+func TestE2EFIFO(t *testing.T) {
+	s := newSite(t, "iptables")
+	fifo := filepath.Join(s.dir, "fifo")
+	s.configure("AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\nKNOPMD_FIFO "+fifo+";\n", knockStanza())
+	s.start()
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.WriteString(kernelLines(s.Client.V4)); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if !s.open() {
+		t.Error("not open")
+	}
+}
+
+func TestE2EUnixSocket(t *testing.T) {
+	s := newSite(t, "iptables")
+	path := filepath.Join(s.dir, "feed.sock")
+	s.configure("AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK "+path+";\n", stanza(""))
+	s.start()
+	packet := filepath.Join(s.dir, "packet")
+	s.knock(append(ask(), "--test", "-B", packet)...)
+	text, err := os.ReadFile(packet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "%s:17:%s\n", s.Client.V4, strings.TrimSpace(string(text))); err != nil {
+		t.Fatal(err)
+	}
+	if !s.open() {
+		t.Error("not open")
+	}
+}
+
+// A daemon that was away for a moment goes on where it stopped.
+func TestE2EGoesOnInLog(t *testing.T) {
+	s := newSite(t, "nftables")
+	file := filepath.Join(s.dir, "kern.log")
+	add := func(text string) {
+		f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteString(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(kernelLines(netip.MustParseAddr("10.77.0.99"))) // nobody's business: before the first start
+	s.configure("AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE "+file+";\n", knockStanza())
+	s.start()
+	s.stop()
+	add(kernelLines(s.Client.V4))
+	s.start()
+	if !s.open() {
+		t.Error("a knock while the daemon was away is not seen")
+	}
+	if strings.Contains(s.out.String(), "10.77.0.99") || strings.Contains(s.events(), "10.77.0.99") {
+		t.Error("what was in the log before the first start was read")
+	}
+}
+
+func TestE2EIPv6(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.configure("", stanza(""))
+		s.start()
+		packet := filepath.Join(s.dir, "packet")
+		s.knockFrom(s.Client.V4, s.Server.V4, append(ask(), "--test", "-B", packet)...)
+		text, err := os.ReadFile(packet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The Debian client knows no IPv6; the packet for an IPv4 address may come over it.
+		s.Client.Do(func() {
+			c, err := net.Dial("udp", netip.AddrPortFrom(s.Server.V6, spaPort).String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			fmt.Fprint(c, strings.TrimSpace(string(text)))
+		})
+		if !s.open() {
+			t.Error("not open")
+		}
+	})
+}
+
+// What took the worker over has no rights to start with.
+func TestE2EWorkerHasNoRights(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	pid := s.worker()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"CapEff:": "0000000000000000", "CapPrm:": "0000000000000000", "CapAmb:": "0000000000000000", "NoNewPrivs:": "1"}
+	for _, line := range strings.Split(string(text), "\n") {
+		f := strings.Fields(line)
+		if len(f) > 1 && want[f[0]] != "" {
+			if f[1] != want[f[0]] {
+				t.Errorf("%s %s, want %s", f[0], f[1], want[f[0]])
+			}
+			delete(want, f[0])
+		}
+		if len(f) == 5 && (f[0] == "Uid:" || f[0] == "Gid:") {
+			for _, id := range f[1:] {
+				if id == "0" {
+					t.Errorf("the worker runs as root: %s", line)
+				}
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("the kernel does not say %v", want)
+	}
+}
+
+func TestE2EExternalCommands(t *testing.T) {
+	s := newSite(t, "iptables")
+	record := filepath.Join(s.dir, "record")
+	script := filepath.Join(s.dir, "gate")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >> "+record+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.configure("", stanza(fmt.Sprintf("CMD_CYCLE_OPEN %[1]s open $IP $PORT $PROTO\nCMD_CYCLE_CLOSE %[1]s close $IP\nCMD_CYCLE_TIMER 2", script)))
+	s.start()
+	s.knock(ask()...)
+	want := fmt.Sprintf("open %s %d 6\nclose %s\n", s.Client.V4, e2ePort, s.Client.V4)
+	if !eventually(6*time.Second, func() bool { text, _ := os.ReadFile(record); return string(text) == want }) {
+		text, _ := os.ReadFile(record)
+		t.Errorf("the commands wrote %q, want %q", text, want)
+	}
+}
+
+// A service manager hears when the daemon is at work, reloads and ends.
+func TestE2EServiceManager(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	path := filepath.Join(s.dir, "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	s.start()
+	hear := func(want string) {
+		t.Helper()
+		buf := make([]byte, 256)
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		n, err := conn.Read(buf)
+		if err != nil || !strings.HasPrefix(string(buf[:n]), want) {
+			t.Errorf("the manager heard %q, %v; want %s", buf[:n], err, want)
+		}
+	}
+	hear("READY=1")
+	s.write("access.conf", stanza("")+"\n# changed\n")
+	hear("RELOADING=1")
+	hear("READY=1")
+	s.stop()
+	hear("STOPPING=1")
+}
