@@ -109,6 +109,9 @@ func (g Grant) ending(now time.Time) string {
 	if g.Stanza != 0 {
 		stanza = fmt.Sprintf("stanza %d", g.Stanza)
 	}
+	if g.User != "" {
+		stanza += ", user " + strconv.QuoteToASCII(g.User)
+	}
 	if g.Expires.IsZero() {
 		return fmt.Sprintf("/* no end */ %s, does not end", stanza)
 	}

@@ -16,7 +16,7 @@ func TestFormatList(t *testing.T) {
 	client, client6 := addr("192.0.2.7"), addr("2001:db8::7")
 	tcp := func(n uint16) []Port { return []Port{{TCP, n}} }
 	grants := []Grant{
-		{Src: client, Ports: []Port{{UDP, 53}, {TCP, 22}}, Expires: now.Add(35 * time.Second), Stanza: 3},
+		{Src: client, Ports: []Port{{UDP, 53}, {TCP, 22}}, Expires: now.Add(35 * time.Second), Stanza: 3, User: "alice \x1b[2J"},
 		{Src: client, Ports: tcp(22), Dst: addr("198.51.100.1"), Expires: now.Add(90*time.Minute + 400*time.Millisecond), Stanza: 3},
 		{Src: client6, Ports: []Port{{ICMP, 0}}, Stanza: 9},
 		{Src: client6, Ports: tcp(443), Output: true, Expires: now.Add(time.Hour), Stanza: 9},

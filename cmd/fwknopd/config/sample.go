@@ -26,7 +26,7 @@ const (
 
 // Samples is `fwknopd -D --defaults`: both files, each under its name.
 func Samples(stdout, stderr io.Writer) int {
-	access := strings.NewReplacer("@KEY@", freshKey(sampleKeyLen), "@HMAC_KEY@", freshKey(sampleHMACLen)).Replace(sampleAccess)
+	access := strings.NewReplacer("@KEY@", FreshKey(sampleKeyLen), "@HMAC_KEY@", FreshKey(sampleHMACLen)).Replace(sampleAccess)
 	_, err := fmt.Fprintf(stdout, "# ---- fwknop.conf ----\n%s\n# ---- access.conf ----\n%s", sampleServer, access)
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
@@ -35,8 +35,8 @@ func Samples(stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// freshKey is n random bytes in base64.
-func freshKey(n int) string {
+// FreshKey is n random bytes in base64.
+func FreshKey(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never fails: it ends the program instead
 	return base64.StdEncoding.EncodeToString(b)

@@ -153,7 +153,7 @@ func lists(t *testing.T, h *host) {
 		}
 	}
 	h.wants(0, `(?m)^1\s+ACCEPT\s+tcp.*dpt:22\s`, "--fw-list")
-	h.wants(0, `(?m)\s192\.0\.2\.8\s.*_exp_\d{10} .*stanza 2, ends \w{3} .*s left$`, "--fw-list")
+	h.wants(0, `(?m)\s192\.0\.2\.8\s.*_exp_\d{10} .*stanza 2, user "\w+", ends \w{3} .*s left$`, "--fw-list")
 	h.wants(0, `^\[\+\] Listing rules in fwknop chains\.\.\.\n`, "--fw-list")
 	h.wants(0, `(?s)policy\.\.\.\n.*192\.0\.2\.7.*`, "--fw-list-all")
 	h.wants(0, `^num .*\n1 .*udp .*dpt:53 .*\n$`, "grants", "list", "--port", "udp/53")

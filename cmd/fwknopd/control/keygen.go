@@ -1,8 +1,6 @@
 package control
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
 )
 
 // Lengths of keys in bytes, as the 2.6 programs have them.
@@ -67,13 +66,7 @@ func freshKeys(o *cli.Options) (string, error) {
 		}
 		*l.use = l.given
 	}
-	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", randomKey(keyLen), randomKey(hmacLen)), nil
-}
-
-func randomKey(bytes int) string {
-	key := make([]byte, bytes)
-	rand.Read(key) // never fails
-	return base64.StdEncoding.EncodeToString(key)
+	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", config.FreshKey(keyLen), config.FreshKey(hmacLen)), nil
 }
 
 // writeKeys makes a file for its owner alone; one that is there stays as it is.

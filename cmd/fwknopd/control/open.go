@@ -96,6 +96,9 @@ type commands struct{ *external.Enforcer }
 
 // Flush runs every closing command that is pending.
 func (c commands) Flush(ctx context.Context) error {
-	_, err := revoke(ctx, c, Selection{})
+	pending, err := c.List(ctx)
+	for _, g := range pending {
+		err = errors.Join(err, c.Revoke(ctx, g))
+	}
 	return err
 }

@@ -109,6 +109,9 @@ func revoke(ctx context.Context, k Keeper, s Selection) (closed []enforce.Grant,
 	if err != nil {
 		return nil, err
 	}
+	if s == (Selection{}) {
+		return open, k.Flush(ctx)
+	}
 	for _, g := range open {
 		if failed := k.Revoke(ctx, g); failed != nil {
 			err = errors.Join(err, failed)

@@ -33,8 +33,9 @@ type answer struct {
 const (
 	maxRequest = 4 << 10
 	maxAnswer  = 256 << 20 // 2^16 openings, and room
-	// exchangeTime bounds a request with its answer: closing thousands of rules.
-	exchangeTime = 30 * time.Second
+	// exchangeTime bounds a request with its answer: closing thousands of rules, or
+	// some by commands.
+	exchangeTime = 2 * time.Minute
 	// maxSunPath is what fits into a sockaddr_un with its zero byte.
 	maxSunPath = 107
 )
