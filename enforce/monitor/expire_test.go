@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,13 +114,12 @@ func TestPermanent(t *testing.T) {
 // stubborn is a firewall that does not close.
 type stubborn struct {
 	*enforce.Recorder
-	fails int
-	tried []time.Time
+	fails int32
+	tried atomic.Int32
 }
 
 func (s *stubborn) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	s.tried = append(s.tried, time.Now())
-	if s.fails--; s.fails >= 0 {
+	if s.tried.Add(1) <= s.fails {
 		return slices.Repeat([]error{errors.New("locked")}, len(gs))
 	}
 	return s.Recorder.RevokeAll(ctx, gs)
@@ -136,7 +136,7 @@ func TestRetries(t *testing.T) {
 		sleep(70 * time.Second)
 		fw.Disturb()
 		sleep(time.Second)
-		if n := len(fw.tried); n < 4 || n > 8 {
+		if n := fw.tried.Load(); n < 4 || n > 8 {
 			t.Errorf("%d tries in 11 s", n)
 		}
 		if open, _ := fw.List(ctx); len(open) != 0 {
@@ -287,20 +287,20 @@ func TestWait(t *testing.T) {
 // TestIdleSleeps: without grants the loop does not turn.
 func TestIdleSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := 0
+		var turns atomic.Int32
 		r := newRig(t)
 		r.Close(ctx)
 		clock := r.clock()
 		read := clock.Elapsed
-		clock.Elapsed = func() time.Duration { turns++; return read() }
+		clock.Elapsed = func() time.Duration { turns.Add(1); return read() }
 		r = newRig(t, func(c *Config) { c.Clock = clock })
 		sleep(time.Minute)
 		r.mustApply(t, ssh(1, time.Now().Add(time.Minute)))
 		sleep(time.Hour)
-		turns = 0
+		turns.Store(0)
 		sleep(1000 * time.Hour)
-		if turns != 0 {
-			t.Errorf("the clock was read %d times", turns)
+		if n := turns.Load(); n != 0 {
+			t.Errorf("the clock was read %d times", n)
 		}
 	})
 }

@@ -59,13 +59,13 @@ func TestContest(t *testing.T) {
 // deaf is a firewall that does not tell of changes.
 type deaf struct {
 	*enforce.Recorder
-	looks int
+	looks atomic.Int32
 }
 
 func (d *deaf) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
 
 func (d *deaf) Reconcile(ctx context.Context, want []enforce.Grant) (enforce.Repair, error) {
-	d.looks++
+	d.looks.Add(1)
 	return d.Recorder.Reconcile(ctx, want)
 }
 
@@ -76,8 +76,8 @@ func TestLooksByTheClock(t *testing.T) {
 		fw := &deaf{Recorder: new(enforce.Recorder)}
 		r := newRig(t, func(c *Config) { c.Firewall = fw })
 		sleep(time.Hour)
-		if fw.looks != 0 {
-			t.Errorf("%d looks while nothing was open", fw.looks)
+		if n := fw.looks.Load(); n != 0 {
+			t.Errorf("%d looks while nothing was open", n)
 		}
 		g := ssh(1, time.Now().Add(10*time.Minute))
 		r.mustApply(t, g)
@@ -90,10 +90,10 @@ func TestLooksByTheClock(t *testing.T) {
 			}
 		}
 		sleep(10 * time.Minute)
-		fw.looks = 0
+		fw.looks.Store(0)
 		sleep(time.Hour)
-		if fw.looks != 0 || r.count(Contested) != 0 {
-			t.Errorf("%d looks afterwards, %d contests", fw.looks, r.count(Contested))
+		if n := fw.looks.Load(); n != 0 || r.count(Contested) != 0 {
+			t.Errorf("%d looks afterwards, %d contests", n, r.count(Contested))
 		}
 	})
 }
