@@ -43,6 +43,8 @@ var ServerKeywords = []Keyword{
 	{Name: "ENABLE_SYSLOG_FILE", Kind: Flag, Default: "Y", Origin: In1, Text: "Follow IPT_SYSLOG_FILE; otherwise KNOPMD_FIFO is read."},
 	{Name: "IPT_SYSLOG_FILE", Kind: FilePath, Default: "/var/log/messages", Origin: In1, Text: "Log file with Netfilter lines."},
 	{Name: "KERNEL_LOG", Kind: Flag, Default: "N", Origin: Ours, Text: "The followed log holds kernel lines only, so that every line may knock."},
+	{Name: "LOG_FOLLOWER", Kind: Enum, Values: []string{"own", "tail"}, Default: "own", Origin: Ours,
+		Text: "What follows IPT_SYSLOG_FILE: own loses no line in a rotation and resumes after a restart; tail is the tail library, for a log that WORKER_USER may read itself."},
 	{Name: "FW_DATA_FILE", Kind: FilePath, Default: "$FWKNOP_DIR/fwdata", Origin: In1, Text: "File that knopmd wrote Netfilter lines to; followed when it is the log for --os."},
 	{Name: "KNOPMD_FIFO", Kind: FilePath, Default: "$FWKNOP_LIB_DIR/fwknopfifo", Origin: In1, Text: "Named pipe that a syslog daemon writes kernel lines to."},
 	{Name: "FW_MSG_SEARCH", Kind: Text, Default: "DROP", Origin: In1, Repeat: true, Text: "Text a log line must hold; several lines mean one of them."},

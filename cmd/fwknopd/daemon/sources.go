@@ -32,6 +32,7 @@ type feed struct {
 	Group   int
 	Once    bool
 	Poll    bool
+	Tail    bool // LOG_FOLLOWER tail
 }
 
 // feeds are what AUTH_MODE or INGEST ask for, and the switches of the two old
@@ -64,6 +65,7 @@ func feedOf(mode string, l *config.Loaded) feed {
 		}
 	case "KNOCK":
 		f.Path, f.Match, f.Kernel = v.Path("IPT_SYSLOG_FILE"), s.FWMsgSearch, s.KernelLogOnly
+		f.Tail = v.String("LOG_FOLLOWER") == "tail"
 		if !v.Bool("ENABLE_SYSLOG_FILE") {
 			f.Mode, f.Path = "FIFO", v.Path("KNOPMD_FIFO")
 		}
@@ -157,6 +159,8 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 		return ingest.Capture(f.Path, opt)
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
 		return ingest.FollowPcap(f.Path, follow)
+	case f.Mode == "KNOCK" && f.Tail:
+		return ingest.FollowTail(f.Path, follow)
 	case f.Mode == "KNOCK":
 		return ingest.FollowLog(f.Path, follow)
 	case f.Mode == "JOURNAL":
