@@ -69,6 +69,8 @@ func (b *books) enter(err error) error {
 	switch {
 	case err == nil:
 		b.events.Add(1)
+	case err == errFiltered: // nearly every frame of a busy link
+		b.notOurs.Add(1)
 	case errors.Is(err, parse.ErrMalformed):
 		b.malformed.Add(1)
 		b.report(err)

@@ -143,7 +143,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 		err := r.in.next(ctx, ev)
-		if err == nil || errors.Is(err, parse.ErrSkip) {
+		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
 			return r.enter(err)
 		}
 		if ctx.Err() != nil {

@@ -22,6 +22,8 @@ package filter
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/bpf"
@@ -37,7 +39,7 @@ const maxText = 4096
 type Filter struct {
 	text  string
 	root  node
-	match map[parse.LinkType]*bpf.VM
+	match []*bpf.VM // by link type, nil for those that cannot be filtered
 }
 
 // An Error is an expression that is not accepted.
@@ -61,7 +63,7 @@ func Parse(expr string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{text: expr, root: root, match: make(map[parse.LinkType]*bpf.VM)}
+	f := &Filter{text: expr, root: root, match: make([]*bpf.VM, 1+slices.Max(slices.Collect(maps.Keys(layouts))))}
 	for link, layout := range layouts {
 		program, err := compile(root, layout)
 		if err != nil {
@@ -113,10 +115,9 @@ func (f *Filter) Match(link parse.LinkType, frame []byte) bool {
 		}
 		link, frame = parse.LinkRaw, payload
 	}
-	vm := f.match[link]
-	if vm == nil {
+	if int(link) >= len(f.match) || f.match[link] == nil {
 		return false
 	}
-	n, err := vm.Run(frame)
+	n, err := f.match[link].Run(frame)
 	return err == nil && n > 0
 }
