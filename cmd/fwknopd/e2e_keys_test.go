@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// An OpenPGP message of the Debian client, opened with keys in exported files and with
+// those in a GnuPG home that only root may read.
+func TestE2EOpenPGP(t *testing.T) {
+	netlab.Need(t, "gpg", "fwknop")
+	keys, err := filepath.Abs("../../fixtures/spa/keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := func(t *testing.T, names ...string) string {
+		dir, err := os.MkdirTemp("", "fwkgpg") // sockets have short names
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
+			os.RemoveAll(dir)
+		})
+		for _, name := range names {
+			if out, err := exec.Command("gpg", "--homedir", dir, "--batch", "--import", filepath.Join(keys, name)).CombinedOutput(); err != nil {
+				t.Fatalf("gpg --import %s: %v\n%s", name, err, out)
+			}
+		}
+		return dir
+	}
+	id := func(t *testing.T, dir string, secret bool) string {
+		list := "--list-keys"
+		if secret {
+			list = "--list-secret-keys"
+		}
+		out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", list).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindStringSubmatch(string(out))[1]
+	}
+	client := home(t, "client.sec.asc", "server.pub.asc")
+	signer := id(t, client, true)
+	server := home(t, "server.sec.asc", "client.pub.asc")
+	recipient := id(t, server, true)
+	trust := exec.Command("gpg", "--homedir", client, "--import-ownertrust")
+	trust.Stdin = strings.NewReader(recipient + ":6:\n" + signer + ":6:\n")
+	if out, err := trust.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for name, where := range map[string]string{
+		"home":  "GPG_HOME_DIR " + server,
+		"files": fmt.Sprintf("GPG_KEY_FILE %s/server.sec.asc\nGPG_KEY_FILE %s/client.pub.asc", keys, keys),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "nftables")
+			s.configure("", fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/%d\n%s\nGPG_REQUIRE_SIG Y\nGPG_ALLOW_NO_PW Y\nGPG_DECRYPT_ID %s\nGPG_REMOTE_ID %s\nFW_ACCESS_TIMEOUT 60\n",
+				e2ePort, where, recipient, signer))
+			s.start()
+			cmd := s.Client.Command("fwknop", append(ask(), "-D", s.Server.V4.String(), "-a", s.Client.V4.String(), "--no-save-args",
+				"--gpg-recipient-key", recipient, "--gpg-signer-key", signer, "--gpg-home-dir", client, "--gpg-no-signing-pw")...)
+			cmd.Env = append(os.Environ(), "HOME="+s.dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("fwknop: %v\n%s", err, out)
+			}
+			if !s.open() {
+				t.Error("not open")
+			}
+		})
+	}
+}
