@@ -1,0 +1,81 @@
+package control
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/external"
+)
+
+// Commands of a daemon that has died are pending: they can be seen, and run.
+func TestPendingCommandsWithoutADaemon(t *testing.T) {
+	for _, args := range [][]string{{"--fw-flush"}, {"--fw-del-ip", "192.0.2.7"}, {"--fw-flush", "--fw-del-chains"}} {
+		p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
+		closed := filepath.Join(p.dir, "closed")
+		e, err := external.New(external.Config{Journal: filepath.Join(p.dir, pendingCloses)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := enforce.Grant{
+			Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Stanza: 3, Expires: time.Now().Add(time.Minute),
+			External: &enforce.External{Open: []string{"/bin/true"}, Close: []string{"/bin/touch", closed}, Timeout: time.Second},
+		}
+		if err := e.Apply(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := p.run(t, "--fw-list")
+		if code != 0 || errs != "" || !strings.Contains(out, "\n1    EXTERNAL    all     --  192.0.2.7 ") {
+			t.Fatalf("list: %d\n%s%s", code, out, errs)
+		}
+		if code, out, errs = p.run(t, args...); code != 0 || errs != "" {
+			t.Errorf("%q: %d\n%s%s", args, code, out, errs)
+		}
+		if _, err := os.Stat(closed); err != nil {
+			t.Errorf("%q: the command did not run: %v", args, err)
+		}
+		if _, out, _ = p.run(t, "--fw-list", "--format", "json"); out != "{\"v\":1,\"grants\":[]}\n" {
+			t.Errorf("%q: left %s", args, out)
+		}
+	}
+}
+
+// A daemon that lives and cannot be asked would undo what is done behind its back.
+func TestNothingIsClosedBehindADaemon(t *testing.T) {
+	p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
+	start(t, "", "obedient", p.pidFile)
+	code, _, errs := p.run(t, "--fw-flush")
+	check(t, "code", code, 1)
+	if !strings.Contains(errs, "does not listen at "+SocketPath(p.pidFile)) {
+		t.Error(errs)
+	}
+	if code, _, errs = p.run(t, "--fw-list"); code != 0 {
+		t.Errorf("looking does no harm: %d, %s", code, errs)
+	}
+}
+
+// Every form of a grant has its place in JSON.
+func TestGrantStates(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), All: true, Dst: netip.MustParseAddr("198.51.100.1"), Output: true, User: "al\x1bice", Stanza: 3,
+		Expires: now.Add(1500 * time.Millisecond), NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:0"), Local: true, SNAT: netip.MustParseAddr("10.0.0.1")}}
+	gone := enforce.Grant{Src: netip.MustParseAddr("2001:db8::7"), Ports: []enforce.Port{{Proto: 58}}, Expires: now.Add(-time.Hour), NAT: &enforce.NAT{Masquerade: true}}
+	endless := enforce.Grant{Src: netip.MustParseAddr("192.0.2.8"), Ports: []enforce.Port{{Proto: 6, Number: 22}},
+		External: &enforce.External{Open: []string{"/bin/open", "a b"}}}
+	var out strings.Builder
+	if err := printGrants(&out, []enforce.Grant{g, gone, endless}, now); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "JSON", out.String(), `{"v":1,"grants":[`+
+		`{"src":"192.0.2.7","ports":["all"],"expires":"2023-11-14T22:13:21.5Z","remaining_s":1.5,"stanza":3,"user":"al\u001bice","dst":"198.51.100.1","output":true,`+
+		`"forward":"10.0.0.5:0","local":true,"snat":"10.0.0.1"},`+
+		`{"src":"2001:db8::7","ports":["icmpv6"],"expires":"2023-11-14T21:13:20Z","remaining_s":0,"forward":"any","snat":"masquerade"},`+
+		`{"src":"192.0.2.8","ports":["tcp/22"],"external":["/bin/open","a b"]}]}`+"\n")
+}
