@@ -105,9 +105,9 @@ func lineOf(g *enforce.Grant) *grantLine {
 	if !g.Expires.IsZero() {
 		l.Expires = g.Expires.UTC().Format(time.RFC3339)
 	}
-	l.Dst = text(g.Dst)
+	l.Dst = addrText(g.Dst)
 	if n := g.NAT; n != nil {
-		l.Forward, l.Local, l.SNAT = "any", n.Local, text(n.SNAT)
+		l.Forward, l.Local, l.SNAT = "any", n.Local, addrText(n.SNAT)
 		if n.Target.IsValid() {
 			l.Forward = n.Target.String()
 		}
@@ -121,7 +121,7 @@ func lineOf(g *enforce.Grant) *grantLine {
 	return l
 }
 
-func text(a netip.Addr) string {
+func addrText(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -48,6 +49,7 @@ type keeper struct {
 	end     context.CancelCauseFunc
 	files   *fileWatch
 	relays  sync.WaitGroup // of what workers say
+	begun   atomic.Bool    // a worker has been at work
 
 	mu        sync.Mutex
 	setup     *setup
@@ -119,7 +121,7 @@ func (k *keeper) run(ctx context.Context) error {
 		return nil
 	case errors.Is(cause, errDone):
 		return nil
-	case errors.Is(cause, errInterfaceDown):
+	case errors.Is(cause, errInterfaceDown) || errors.As(cause, new(*startError)):
 		return cause
 	}
 	return err

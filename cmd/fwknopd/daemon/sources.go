@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
+	"time"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
+	"fwknopd/parse"
 )
 
 // A frame is kept as long as MAX_SNIFF_BYTES, which 1.9 took for the payload alone.
@@ -31,7 +35,7 @@ type feed struct {
 	Snaplen int
 	Group   int
 	Once    bool
-	Poll    bool
+	Deaf    bool // what is received is dropped
 	Tail    bool // LOG_FOLLOWER tail
 }
 
@@ -45,7 +49,22 @@ func feeds(l *config.Loaded) []feed {
 		}
 		list = append(list, feedOf(mode, l))
 	}
-	return list
+	return append(list, listeners(list, l)...)
+}
+
+// listeners are those of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not among
+// the feeds. With AUTH_MODE SOCKET they feed us, as fwknop_serv did. Otherwise
+// they only let clients connect: what they send is sniffed.
+func listeners(list []feed, l *config.Loaded) (more []feed) {
+	has := func(mode string) bool { return slices.ContainsFunc(list, func(f feed) bool { return f.Mode == mode }) }
+	for _, mode := range []string{"TCP", "UDP"} {
+		if l.Values.Bool("ENABLE_"+mode+"_SERVER") && !has(mode) {
+			f := feedOf(mode, l)
+			f.Deaf = !has("SOCKET")
+			more = append(more, f)
+		}
+	}
+	return more
 }
 
 func feedOf(mode string, l *config.Loaded) feed {
@@ -170,7 +189,23 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 	if err != nil {
 		return nil, err
 	}
-	return w.takeFeed(ctx, f, file, read)
+	src, err := w.takeFeed(ctx, f, file, read)
+	if err == nil && f.Deaf {
+		src = deaf{src}
+	}
+	return src, err
+}
+
+// deaf is a source that never has anything.
+type deaf struct{ ingest.Source }
+
+// Next implements ingest.Source: it waits for the end.
+func (d deaf) Next(ctx context.Context, ev *parse.Event) error {
+	for {
+		if err := d.Source.Next(ctx, ev); err != nil && !errors.Is(err, parse.ErrSkip) {
+			return err
+		}
+	}
 }
 
 // takeFeed makes a source of what the monitor opened.
@@ -209,7 +244,22 @@ func (w *worker) readOnce(ctx context.Context, f feed, read ingest.ReadOptions) 
 	return ingest.Read([]string{ingest.Stdin}, read)
 }
 
-// problem tells of what is wrong with an input, within reason.
+// problem tells of what is wrong with an input, within reason: it may come from every
+// packet of a flood, and from several goroutines.
 func (w *worker) problem(p ingest.Problem) {
-	w.out.putf(recordBad, "%s:%d: %v", p.Name, p.Record, p.Err)
+	w.problems.Lock()
+	lost := w.problems.take(time.Now())
+	w.problems.Unlock()
+	if lost > 0 {
+		w.out.putf(recordBad, "%d more like this were not told one by one", lost)
+	}
+	if lost >= 0 {
+		w.out.putf(recordBad, "%s:%d: %v", p.Name, p.Record, p.Err)
+	}
+}
+
+// A sharedBudget is a budget for several goroutines.
+type sharedBudget struct {
+	sync.Mutex
+	budget
 }

@@ -63,6 +63,7 @@ func (k *keeper) supervise(ctx context.Context) error {
 
 // ready is called whenever a worker is at work.
 func (k *keeper) ready() {
+	k.begun.Store(true)
 	k.mark("Starting fwknopd main event loop.")
 	k.say(good, "at work")
 	notifyReady()
@@ -95,7 +96,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	k.mu.Lock()
 	k.worker = &workerProcess{cmd.Process.Pid, words}
 	k.mu.Unlock()
-	return k.watched(wk), nil
+	return k.watched(wk, words.String), nil
 }
 
 // embed runs the worker in this process, for --test.
@@ -124,20 +125,38 @@ func (k *keeper) embed() (*monitor.Worker, error) {
 	}()
 	return k.watched(&monitor.Worker{
 		Conn: server, Wait: func() error { return <-ended }, Kill: func() error { cancel(); return nil },
-	}), nil
+	}, func() string { return "" }), nil
 }
 
-// watched ends the daemon when the worker has ended of its own accord.
-func (k *keeper) watched(w *monitor.Worker) *monitor.Worker {
+// watched ends the daemon when the worker has ended of its own accord, or cannot
+// begin. words are what it had to say.
+func (k *keeper) watched(w *monitor.Worker, words func() string) *monitor.Worker {
 	wait := w.Wait
 	w.Wait = func() error {
 		err := wait()
-		if err == nil || errors.Is(err, errLimit) {
+		switch {
+		case err == nil || errors.Is(err, errLimit):
 			k.end(errDone)
+		case !k.begun.Load():
+			k.end(&startError{err, words()})
 		}
 		return err
 	}
 	return w
+}
+
+// A startError is that the first worker never got to work: there is no use in trying
+// again what somebody is waiting for.
+type startError struct {
+	cause error
+	words string
+}
+
+func (e *startError) Error() string {
+	if e.words != "" {
+		return e.words
+	}
+	return e.cause.Error()
 }
 
 // workerDied says so, with the last words of the worker.

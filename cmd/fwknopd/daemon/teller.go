@@ -47,6 +47,8 @@ type teller struct {
 	buf      []byte
 }
 
+func newTeller() teller { return teller{refusals: budget{rate: refusalRate, burst: refusalBurst}} }
+
 // stanzaNumbers are the numbers that the 2.6 daemon gives stanzas, by the line that
 // we name them by.
 func stanzaNumbers(l *config.Loaded) map[int]int {
@@ -60,9 +62,6 @@ func stanzaNumbers(l *config.Loaded) map[int]int {
 // tell writes down one decision, and those that came with it.
 func (w *worker) tell(p *pending) {
 	t := &w.teller
-	if t.refusals.rate == 0 {
-		t.refusals = budget{rate: refusalRate, burst: refusalBurst}
-	}
 	if p.decision.Verdict == policy.Deny {
 		switch lost := t.refusals.take(p.packet.now); {
 		case lost < 0:

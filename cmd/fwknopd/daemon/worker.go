@@ -88,15 +88,16 @@ func Worker() int {
 // A worker turns packets into requests. All but the outcomes of requests happens on
 // one goroutine.
 type worker struct {
-	client *monitor.Client
-	out    *records
-	conf   *bundle
-	loaded *config.Loaded
-	engine *policy.Engine
-	store  replay.Store
-	stored string // the digest file that store is
-	src    *sources
-	teller teller
+	client   *monitor.Client
+	out      *records
+	conf     *bundle
+	loaded   *config.Loaded
+	engine   *policy.Engine
+	store    replay.Store
+	stored   string // the digest file that store is
+	src      *sources
+	teller   teller
+	problems sharedBudget
 
 	left  int            // of -C; -1: no limit
 	asked sync.WaitGroup // grants that the monitor has not answered
@@ -114,7 +115,8 @@ var errLimit = errors.New("incoming packet count limit reached")
 
 // work runs until ctx ends, the source fails or the packets of -C are used up.
 func work(ctx context.Context, client *monitor.Client, out *records) error {
-	w := &worker{client: client, out: out, left: -1}
+	w := &worker{client: client, out: out, left: -1, teller: newTeller()}
+	w.problems.budget = budget{rate: refusalRate, burst: refusalBurst}
 	defer w.close()
 	if err := w.load(ctx); err != nil {
 		return err

@@ -125,6 +125,8 @@ func TestFeeds(t *testing.T) {
 		{"AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;", "SOCKET /run/s"},
 		{"INGEST PCAP,NFLOG,TCP;\nPCAP_INTF lo;\nNFLOG_GROUP 4;", "PCAP lo, NFLOG group 4, TCP port 62201"},
 		{"PCAP_FILE /tmp/x.pcap;", "PCAP /tmp/x.pcap"},
+		{"PCAP_INTF lo;\nENABLE_TCP_SERVER Y;", "PCAP lo, deaf TCP port 62201"},
+		{"AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;\nENABLE_TCP_SERVER Y;\nTCPSERV_PORT 5;", "SOCKET /run/s, TCP port 5"},
 	} {
 		s, problems := prepare(files(t, c.server, plainStanza))
 		if problems.Failed() {
@@ -133,7 +135,11 @@ func TestFeeds(t *testing.T) {
 		}
 		var names []string
 		for _, f := range feeds(s.Loaded) {
-			names = append(names, f.name())
+			name := f.name()
+			if f.Deaf {
+				name = "deaf " + name
+			}
+			names = append(names, name)
 		}
 		if got := strings.Join(names, ", "); got != c.want {
 			t.Errorf("%s: feeds %s, want %s", c.server, got, c.want)
