@@ -247,6 +247,27 @@ func TestDeafWorker(t *testing.T) {
 	}
 }
 
+// TestFilesForADeafWorker: who asks for files and never takes the answers has few of
+// them open on our side, whatever he asked for.
+func TestFilesForADeafWorker(t *testing.T) {
+	offer, _ := canary(t)
+	r := newRig(t, func(c *Config) { c.Offer = offer })
+	before := descriptors(t)
+	conn, _ := wire(t, r, false)
+	conn.SetDeadline(time.Now().Add(time.Second))
+	for n := 1; n <= 4000; n++ {
+		if _, err := conn.Write(frame(fmt.Sprintf(`{"id":%d,"op":"open","body":"log"}`, n))); err != nil {
+			break // cut off
+		}
+		if n%64 == 0 {
+			time.Sleep(time.Millisecond) // for the monitor to open some
+		}
+	}
+	if n := descriptors(t) - before; n > 2*maxAside {
+		t.Errorf("%d descriptors are open", n)
+	}
+}
+
 // TestDescriptorsFromTheWorker are not taken.
 func TestDescriptorsFromTheWorker(t *testing.T) {
 	r := newRig(t)

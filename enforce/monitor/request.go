@@ -82,7 +82,7 @@ func (s *session) revoke(id uint64, body []byte) error {
 }
 
 func (s *session) flush(id uint64, body []byte) error {
-	s.jobs <- task{do: func(ctx context.Context) { s.send(answerTo(id, s.m.Flush(ctx)), nil) }}
+	s.jobs <- task{do: func(ctx context.Context) { s.send(answerTo(id, s.m.Flush(ctx))) }}
 	return noBody(body)
 }
 
@@ -107,7 +107,7 @@ func (s *session) command(id uint64, body []byte) error {
 	if err := decode(body, &c); err != nil {
 		return err
 	}
-	s.send(answerTo(id, s.m.command(Command{c.Stanza, c.From, string(c.Text), c.User, c.Src})), nil)
+	s.send(answerTo(id, s.m.command(Command{c.Stanza, c.From, string(c.Text), c.User, c.Src})))
 	return nil
 }
 
@@ -127,14 +127,14 @@ func (s *session) openFile(id uint64, body []byte) error {
 	}
 	open, ok := s.m.offered().Files[name]
 	if !ok {
-		s.send(answerTo(id, fmt.Errorf("%w: file %.200q: %w", ErrRefused, name, os.ErrNotExist)), nil)
+		s.send(answerTo(id, fmt.Errorf("%w: file %.200q: %w", ErrRefused, name, os.ErrNotExist)))
 		return nil
 	}
-	return s.aside(id, func() {
+	return s.aside(id, func() (reply, *os.File) {
 		f, err := open()
 		rep := answerTo(id, err)
 		rep.File = err == nil
-		s.send(rep, f)
+		return rep, f
 	})
 }
 
@@ -152,16 +152,16 @@ func (s *session) crypt(id uint64, body []byte) error {
 	}
 	check, ok := s.m.offered().Passwords[p.File]
 	if !ok {
-		s.send(answerTo(id, fmt.Errorf("%w: password file %.200q", ErrRefused, p.File)), nil)
+		s.send(answerTo(id, fmt.Errorf("%w: password file %.200q", ErrRefused, p.File)))
 		return nil
 	}
-	return s.aside(id, func() {
+	return s.aside(id, func() (reply, *os.File) {
 		fits, err := check(p.User, string(p.Password))
 		rep := answerTo(id, err)
 		if err == nil && fits {
 			rep.Body = json.RawMessage("true")
 		}
-		s.send(rep, nil)
+		return rep, nil
 	})
 }
 
@@ -173,7 +173,7 @@ func (s *session) ready(id uint64, body []byte) error {
 }
 
 func (s *session) alive(id uint64, body []byte) error {
-	s.send(reply{ID: id}, nil)
+	s.send(reply{ID: id})
 	return noBody(body)
 }
 

@@ -33,10 +33,12 @@ type task struct {
 	do func(context.Context) // nil: open job.grant
 }
 
-// An outgoing reply, maybe with a descriptor.
+// An outgoing reply, maybe with a descriptor. One from aside holds a slot until it
+// is written: who takes no replies has few files open on our side.
 type outgoing struct {
 	reply
-	file *os.File
+	file  *os.File
+	aside bool
 }
 
 // A session is one connection.
@@ -114,7 +116,7 @@ func (m *Monitor) Notify(text string) {
 	defer m.mu.Unlock()
 	for s := range m.sessions {
 		if s.role == worker {
-			s.send(reply{Notice: text}, nil)
+			s.send(reply{Notice: text})
 		}
 	}
 }
@@ -165,17 +167,17 @@ func (s *session) work(ctx context.Context) {
 	}
 }
 
-// aside runs f beside the order of requests.
-func (s *session) aside(id uint64, f func()) error {
+// aside has f answer beside the order of requests.
+func (s *session) aside(id uint64, f func() (reply, *os.File)) error {
 	select {
 	case s.slots <- struct{}{}:
 	default:
-		s.send(answerTo(id, ErrBusy), nil)
+		s.send(answerTo(id, ErrBusy))
 		return nil
 	}
 	s.running.Go(func() {
-		f()
-		<-s.slots
+		rep, file := f()
+		s.queue(outgoing{rep, file, true})
 	})
 	return nil
 }
@@ -183,19 +185,29 @@ func (s *session) aside(id uint64, f func()) error {
 // answer sends the outcome of a grant. External ones may have it when the
 // connection is over.
 func (s *session) answer(id uint64) func(error) {
-	return func(err error) { s.send(answerTo(id, err), nil) }
+	return func(err error) { s.send(answerTo(id, err)) }
 }
 
-// send queues a reply; a worker that does not read them is cut off. The file is
-// closed in any case.
-func (s *session) send(rep reply, f *os.File) {
+// send queues a reply.
+func (s *session) send(rep reply) { s.queue(outgoing{reply: rep}) }
+
+// queue cuts a worker off that does not read replies.
+func (s *session) queue(out outgoing) {
 	select {
-	case s.replies <- outgoing{rep, f}:
+	case s.replies <- out:
 	default:
 		s.conn.Close()
-		if f != nil {
-			f.Close()
-		}
+		s.done(out)
+	}
+}
+
+// done lets go of what a reply holds.
+func (s *session) done(out outgoing) {
+	if out.file != nil {
+		out.file.Close()
+	}
+	if out.aside {
+		<-s.slots
 	}
 }
 
@@ -223,15 +235,14 @@ func (s *session) write() {
 			buf, _ = appendFrame(buf, answerTo(out.ID, err))
 		}
 		if out.file == nil && len(s.replies) > 0 && len(buf) < 16*maxFrame {
+			s.done(out)
 			continue
 		}
 		if !failed && s.put(buf, out.file) != nil {
 			failed = true
 			s.conn.Close()
 		}
-		if out.file != nil {
-			out.file.Close()
-		}
+		s.done(out)
 		buf = buf[:0]
 	}
 }
