@@ -22,6 +22,7 @@ type host struct {
 	t       *testing.T
 	dir     string
 	program string
+	conf    string
 	limits  []string // what to start the daemon through
 }
 
@@ -29,7 +30,7 @@ const clientKey = "sixteen-letters-or-more"
 
 func newHost(t *testing.T, backend string) *host {
 	netlab.Need(t, "iptables", "nft", "fwknop", "go")
-	h := &host{NS: netlab.New(t).Server, t: t, dir: t.TempDir()}
+	h := &host{NS: netlab.New(t).Server, t: t, dir: t.TempDir(), conf: "etc/fwknop.conf"}
 	h.program = filepath.Join(h.dir, "fwknopd")
 	if out, err := exec.Command("go", "build", "-o", h.program, "fwknopd/cmd/fwknopd").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -58,7 +59,7 @@ func (h *host) write(name, text string) {
 // fwknopd runs our program in the folder of the configuration, with relative paths.
 func (h *host) fwknopd(args ...string) (code int, out string) {
 	h.t.Helper()
-	words := append(append(slices.Clip(h.limits), h.program), append(args, "-c", "etc/fwknop.conf")...)
+	words := append(append(slices.Clip(h.limits), h.program), append(args, "-c", h.conf)...)
 	cmd := h.Command(words[0], words[1:]...)
 	cmd.Dir = h.dir
 	text, err := cmd.CombinedOutput()
@@ -279,4 +280,28 @@ func TestLiveWithTheRightsOfTheUnit(t *testing.T) {
 			h.wants(0, "stopping", "-K")
 		})
 	}
+}
+
+// The lines and exit codes that scripts for the 2.6 daemon wait for, with its files.
+func TestLiveWithFilesOf26(t *testing.T) {
+	h := newHost(t, "iptables")
+	h.conf = "etc/fwknopd.conf"
+	h.write(h.conf, "PCAP_INTF lo;\nFWKNOP_RUN_DIR "+h.dir+"/run;\nFWKNOP_LIB_DIR "+h.dir+"/lib;\nFWKNOP_DIR "+h.dir+"/log;\nFLUSH_IPT_AT_EXIT N;\n")
+	h.write("etc/access.conf", "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY "+clientKey+"\nFW_ACCESS_TIMEOUT 60\n")
+	h.wants(1, `^No running fwknopd detected\.\n$`, "--status")
+	h.wants(1, `^No running fwknopd detected\.\n$`, "-K")
+	h.start()
+	pid := h.pid()
+	h.wants(0, `^Detected fwknopd is running \(pid=`+pid+`\)\.\n$`, "--status")
+	h.knock("192.0.2.7", "tcp/22")
+	h.open(1)
+	h.wants(0, `(?s)^Listing rules in fwknopd iptables chains\.\.\.\n.*\n1 +ACCEPT +tcp .* 192\.0\.2\.7 .*dpt:22 .*_exp_\d+ `, "--fw-list")
+	h.wants(0, `^Sent restart signal to fwknopd \(pid=`+pid+`\)\n$`, "-R")
+	time.Sleep(500 * time.Millisecond)
+	h.wants(0, `^Detected fwknopd is running \(pid=`+pid+`\)\.\n$`, "--status")
+	h.open(1)
+	h.wants(0, `^Deleting any existing firewall rules\.\.\.\n$`, "--fw-flush")
+	h.open(0)
+	h.wants(0, `^Killed fwknopd \(pid=`+pid+`\) via SIGTERM\n$`, "-K")
+	h.wants(1, `^No running fwknopd detected\.\n$`, "--status")
 }
