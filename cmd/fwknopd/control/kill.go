@@ -73,7 +73,7 @@ func end(d daemon) (took unix.Signal, err error) {
 		return unix.SIGTERM, errors.Join(err, clearAway(d.pidFile))
 	}
 	defer p.close()
-	worker := &process{d.worker, -1}
+	worker := &process{-1}
 	if d.worker != 0 {
 		worker.fd, _ = unix.PidfdOpen(d.worker, 0) // without one it is gone
 	}

@@ -116,10 +116,7 @@ func parentOf(pid int) int {
 
 // A process is one that keeps its identity: its number may be given to another one
 // when it has ended, this handle is not.
-type process struct {
-	pid int
-	fd  int
-}
+type process struct{ fd int }
 
 // hold takes hold of the process that d found, and makes sure that it is still the
 // one: nil if it has ended meanwhile.
@@ -131,7 +128,7 @@ func (d daemon) hold() (*process, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}
-	p := &process{d.pid, fd}
+	p := &process{fd}
 	if again, err := find(d.pidFile); err != nil || again.pid != d.pid {
 		p.close()
 		return nil, err

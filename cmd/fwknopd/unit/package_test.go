@@ -27,7 +27,7 @@ const contents = `-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
 `
 
 func TestPackage(t *testing.T) {
-	netlab.Need(t, "dpkg-deb", "dpkg", "git", "xz", "gzip")
+	netlab.Need(t, "dpkg-deb", "dpkg", "git", "gzip")
 	deb := build(t)
 	list := ""
 	for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
