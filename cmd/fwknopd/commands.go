@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/offline"
@@ -23,6 +24,9 @@ var commands = map[string]command{
 		return control.Grants(args, stdout, stderr)
 	},
 	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		if len(args) == 0 {
+			cli.Usage(stdout)
+		}
 		return config.Help(args, stdout, stderr)
 	},
 }
