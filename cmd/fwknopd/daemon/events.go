@@ -151,7 +151,10 @@ func (k *keeper) happened(ev monitor.Event) {
 	case monitor.Postponed:
 		k.say(good, "keeps %s open for a connection%s", what, who)
 	case monitor.Refused:
-		k.alert(bad, "refused what the worker asked for: %s%s: %v%s", what, commandText(&ev.Command), ev.Err, who)
+		if ev.Command.Stanza != 0 {
+			what, who = "command "+strconv.Quote(ev.Command.Text), client(ev.Command.Stanza, ev.Command.User)
+		}
+		k.alert(bad, "refused what the worker asked for: %s: %v%s", what, ev.Err, who)
 	case monitor.Failed:
 		k.alert(bad, "firewall: %s%v%s", prefix(&ev.Grant), ev.Err, who)
 	case monitor.Contested:
@@ -176,14 +179,8 @@ func (k *keeper) happened(ev monitor.Event) {
 }
 
 func (k *keeper) commandRan(ev *monitor.Event) {
-	how := "ended with " + strconv.Itoa(ev.Result.Status)
-	switch {
-	case ev.Err != nil:
-		how = "could not be started: " + ev.Err.Error()
-	case ev.Result.TimedOut:
-		how = "took too long and was killed"
-	}
-	k.alert(good, "command%s %s%s: %s", commandText(&ev.Command), how, client(ev.Command.Stanza, ev.Command.User), ev.Result.Output)
+	how := ended(ev.Result.Status, ev.Result.TimedOut, ev.Err)
+	k.alert(good, "command %q %s%s%s", ev.Command.Text, how, client(ev.Command.Stanza, ev.Command.User), said(ev.Result.Output))
 }
 
 func encode(ev *monitor.Event) []byte {
@@ -238,16 +235,9 @@ func (k *keeper) externalRan(g enforce.Grant, opening bool, result command.Resul
 	if opening {
 		verb, argv = "opening", g.External.Open
 	}
-	how := "ended with " + strconv.Itoa(result.Status)
-	switch {
-	case err != nil:
-		how = "could not be started: " + err.Error()
-	case result.TimedOut:
-		how = "took too long and was killed"
-	}
 	m := good
 	if err != nil || result.TimedOut || result.Status != 0 {
 		m = bad
 	}
-	k.say(m, "%s command %q %s%s %s", verb, argv, how, client(g.Stanza, g.User), result.Output)
+	k.say(m, "%s command %q %s%s%s", verb, argv, ended(result.Status, result.TimedOut, err), client(g.Stanza, g.User), said(result.Output))
 }

@@ -159,23 +159,25 @@ func (e *startError) Error() string {
 	return e.cause.Error()
 }
 
-// workerDied says so, with the last words of the worker.
+// workerDied says so, with the last words of the worker; what does not fit into a line
+// goes where the last words of daemons go.
 func (k *keeper) workerDied(cause error) {
 	k.mu.Lock()
 	w := k.worker
 	k.mu.Unlock()
-	words := ""
+	first, rest := "", ""
 	if w != nil {
-		words = w.words.String()
-		first, rest, more := strings.Cut(words, "\n")
-		words = ": " + first
-		if more {
-			k.mu.Lock()
-			k.lastWords("fwknopd.die", rest)
-			k.mu.Unlock()
-		}
+		first, rest, _ = strings.Cut(w.words.String(), "\n")
 	}
-	k.alert(bad, "the worker died: %v%s", cause, words)
+	if first != "" {
+		first = ": " + first
+	}
+	if rest != "" {
+		k.speaker.mu.Lock()
+		k.lastWords("fwknopd.die", rest)
+		k.speaker.mu.Unlock()
+	}
+	k.alert(bad, "the worker died: %v%s", cause, first)
 }
 
 // workerEnvironment is what the worker needs of ours: the time zone.

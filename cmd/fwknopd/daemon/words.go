@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"fwknopd/enforce"
-	"fwknopd/enforce/monitor"
 )
 
 // target is where a grant leads, in the words of the 2.6 daemon.
@@ -60,11 +59,23 @@ func client(stanza int, user string) string {
 	return text
 }
 
-func commandText(c *monitor.Command) string {
-	if c.Text == "" {
+// ended says how a program ended.
+func ended(status int, timedOut bool, err error) string {
+	switch {
+	case err != nil:
+		return "could not be started: " + err.Error()
+	case timedOut:
+		return "took too long and was killed"
+	}
+	return "ended with " + strconv.Itoa(status)
+}
+
+// said is the output of a program, if there is any.
+func said(output string) string {
+	if output == "" {
 		return ""
 	}
-	return " " + strconv.Quote(c.Text)
+	return ": " + output
 }
 
 // prefix names a grant in front of what went wrong with it.

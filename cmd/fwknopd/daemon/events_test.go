@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// The lines for people and the objects for programs, of everything that the monitor
+// may report.
+func TestEventsGolden(t *testing.T) {
+	plain := grant(func(g *enforce.Grant) { g.User = "alice" })
+	natted := grant(func(g *enforce.Grant) {
+		g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Masquerade: true}
+	})
+	external := grant(func(g *enforce.Grant) {
+		g.External, g.Expires = &enforce.External{Open: []string{"/sbin/gate", "192.0.2.7"}}, time.Time{}
+	})
+	command := monitor.Command{Stanza: 3, Text: "/bin/id\x1b[2J", User: "alice", Src: "192.0.2.7"}
+	broken := errors.New("broken")
+	list := []monitor.Event{
+		{Kind: monitor.Granted, Grant: plain},
+		{Kind: monitor.Granted, Grant: natted},
+		{Kind: monitor.Granted, Grant: external},
+		{Kind: monitor.Granted, Grant: grant(func(g *enforce.Grant) { g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{} })},
+		{Kind: monitor.Extended, Grant: plain},
+		{Kind: monitor.Adopted, Grant: plain},
+		{Kind: monitor.Expired, Grant: plain},
+		{Kind: monitor.Revoked, Grant: plain},
+		{Kind: monitor.Repaired, Grant: plain},
+		{Kind: monitor.Postponed, Grant: plain},
+		{Kind: monitor.Refused, Grant: plain, Err: broken},
+		{Kind: monitor.Refused, Command: command, Err: broken},
+		{Kind: monitor.Failed, Grant: plain, Err: broken},
+		{Kind: monitor.Failed, Err: broken},
+		{Kind: monitor.Contested, Err: broken},
+		{Kind: monitor.ClockStep, Step: -time.Hour},
+		{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: 1, Output: "no\nluck", Took: 1500 * time.Millisecond}},
+		{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: -1, TimedOut: true, Took: time.Second}},
+		{Kind: monitor.CommandRan, Command: command, Err: broken},
+		{Kind: monitor.WorkerStarted},
+		{Kind: monitor.WorkerDied, Err: broken},
+		{Kind: monitor.Violation, Err: broken},
+		{Kind: monitor.Lost, Count: 7},
+	}
+	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	var out bytes.Buffer
+	k := &keeper{setup: s, speaker: newSpeaker(s.Loaded, &out, false, "1")}
+	k.events.say = k.say
+	log := filepath.Join(t.TempDir(), "events.jsonl")
+	k.events.open(log)
+	for _, ev := range list {
+		ev.Time = now
+		k.happened(ev)
+		if object := encode(&ev); !json.Valid(object) {
+			t.Errorf("%s: not JSON: %s", ev.Kind, object)
+		}
+	}
+	k.events.open("")
+	objects, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := append(out.Bytes(), objects...)
+	golden := filepath.Join("testdata", "events.golden")
+	if *update {
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

@@ -1,0 +1,72 @@
+package daemon
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Mails go out one by one through sendmail, which is a stand-in here; what the
+// administrator need not know does not.
+func TestMail(t *testing.T) {
+	dir := t.TempDir()
+	program, box := filepath.Join(dir, "sendmail"), filepath.Join(dir, "box")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"args $*\" >> "+box+"\ncat >> "+box+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	server := "EMAIL_ADDRESSES root@localhost, ops@example.org;\nHOSTNAME gate;\nsendmailCmd " + program + ";\n"
+	read := func(server string, tell func(*speaker)) string {
+		os.Remove(box)
+		s, problems := prepare(files(t, server, plainStanza))
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		var terminal bytes.Buffer
+		sp := newSpeaker(s.Loaded, &terminal, false, "1")
+		tell(sp)
+		sp.close()
+		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if text, err := os.ReadFile(box); err == nil && bytes.Contains(text, []byte("Subject")) {
+				return string(text)
+			}
+		}
+		return ""
+	}
+	got := read(server, func(s *speaker) {
+		s.say(good, "nothing to write home about")
+		s.alert(bad, `a "quoted"%s`, "\nSubject: forged")
+	})
+	for _, want := range []string{"args -t\n", "From: root@localhost\n", "To: root@localhost, ops@example.org\n",
+		"Subject: [-] gate fwknopd: a quoted?Subject: forged\n\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the mail lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "home") {
+		t.Errorf("an ordinary message was mailed:\n%s", got)
+	}
+	if got := read(server+"ALERTING_METHODS noemail;\n", func(s *speaker) { s.alert(bad, "x") }); got != "" {
+		t.Errorf("mailed in spite of noemail:\n%s", got)
+	}
+}
+
+func TestLastWords(t *testing.T) {
+	dir := t.TempDir()
+	s, problems := prepare(files(t, "FWKNOP_ERR_DIR "+dir+";\nALERTING_METHODS noemail;\n", plainStanza))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	sp := newSpeaker(s.Loaded, nil, false, "9.9")
+	defer sp.close()
+	sp.say(bad, "a warning")
+	sp.die("the end of %s", "it all")
+	for name, want := range map[string]string{"fwknopd.warn": "a warning\n", "fwknopd.die": "the end of it all\n"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || !strings.HasSuffix(string(text), want) || !strings.Contains(string(text), "fwknopd v9.9 pid: ") {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+}
