@@ -23,7 +23,8 @@ type Worker struct {
 const WorkerFD = 3
 
 // Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
-// of cmd.ExtraFiles, and with SIGKILL when this process ends.
+// of cmd.ExtraFiles, without a way to gain privileges by running another program
+// (PR_SET_NO_NEW_PRIVS), and with SIGKILL when this process ends.
 func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -38,10 +39,14 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	started, died := make(chan error, 1), make(chan error, 1)
 	go func() {
 		// The kernel sends Pdeathsig when the thread that started the child ends, so
-		// this one must not end before.
+		// this one must not end before. No_new_privs is the thread's too, and the
+		// child's from its first one on: it could set it for one of its threads only.
+		// Not unlocked, the thread is used for nothing else and ends with the worker.
 		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := os.NewSyscallError("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		if err == nil {
+			err = cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			died <- cmd.Wait()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,6 +161,44 @@ func TestSuperviseEnds(t *testing.T) {
 	err := r.Supervise(ctx, Supervision{Start: start, Ready: cancel})
 	if !errors.Is(err, context.Canceled) || time.Since(begin) > 2*time.Second || r.count(WorkerDied) != 0 {
 		t.Errorf("%v after %v, events %+v", err, time.Since(begin), r.all)
+	}
+}
+
+// TestNoNewPrivs: no thread of a worker can gain privileges by running a set-user-ID
+// program; other children of the monitor can, as sudo must.
+func TestNoNewPrivs(t *testing.T) {
+	const line = "NoNewPrivs:\t1\n"
+	w, err := Spawn(workerCommand("stays"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		w.Kill()
+		w.Wait()
+		w.Conn.Close()
+	}()
+	threads := func() (files []string) {
+		files, _ = filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.Pid))
+		return files
+	}
+	for range 200 { // until it runs Go code
+		if len(threads()) > 2 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if len(threads()) < 2 {
+		t.Fatalf("threads: %q", threads())
+	}
+	for _, file := range threads() {
+		if text, _ := os.ReadFile(file); !strings.Contains(string(text), line) {
+			t.Errorf("%s: without no_new_privs", file)
+		}
+	}
+	for range 20 {
+		if text, err := exec.Command("cat", "/proc/self/status").Output(); err != nil || strings.Contains(string(text), line) {
+			t.Fatalf("another program: %v, or no_new_privs", err)
+		}
 	}
 }
 
