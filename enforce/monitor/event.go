@@ -53,7 +53,7 @@ type Command struct {
 	From   string // the address in front of the text, as the client wrote it; "" if there was none
 	Text   string // as the client sent it
 	User   string // the client's name, for the log
-	Src    string // the address in front of it, as the client wrote it, which CMD_REGEX may look at; or ""
+	Src    string // where it came from, for the log
 }
 
 // A Result is how a command ended.

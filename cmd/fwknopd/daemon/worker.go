@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
@@ -58,8 +56,8 @@ func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
 // Worker is main of the unprivileged half: it reads packets and asks the monitor to
 // open what they are allowed to. It returns the exit code.
 func Worker() int {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		fmt.Fprintf(os.Stderr, "no_new_privs: %v\n", err)
+	if err := secretive(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return exitError
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // they are for the monitor, who ends us
@@ -135,6 +133,9 @@ func work(ctx context.Context, client *monitor.Client, out *records) error {
 			return err
 		default:
 			if err := w.load(ctx); err != nil {
+				if w.src == nil {
+					return err
+				}
 				out.putf(recordBad, "the worker keeps its configuration: %v", err)
 			}
 		}
@@ -262,7 +263,7 @@ func (w *worker) carryOut(ctx context.Context, d *policy.Decision) {
 	case d.Command != nil:
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
-		c := monitor.Command{Stanza: d.Stanza, Text: d.Command.Text, User: d.User, Src: d.Command.From}
+		c := monitor.Command{Stanza: d.Stanza, From: d.Command.From, Text: d.Command.Text, User: d.User, Src: d.Src.String()}
 		_ = w.client.Command(ctx, c) // the monitor says why not
 	default:
 		g := d.Grant

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"regexp"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy"
+)
+
+// A command reaches the monitor as the client wrote it, with the address in front that
+// CMD_REGEX looks at, and with the address it came from.
+func TestCommandIsCarriedWhole(t *testing.T) {
+	ctx := context.Background()
+	events := make(chan monitor.Event, 8)
+	m, err := monitor.New(ctx, monitor.Config{
+		Events: func(ev monitor.Event) { events <- ev },
+		Offer: monitor.Offer{Limits: enforce.Limits{Stanzas: []enforce.Allowance{{
+			Stanza: 3, Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^192\.0\.2\.9,true$`)},
+		}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(ctx)
+	server, conn, err := monitor.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go m.Serve(ctx, server)
+	w := &worker{client: monitor.NewClient(conn)}
+	defer w.client.Close()
+	w.carryOut(ctx, &policy.Decision{
+		Verdict: policy.Allow, Stanza: 3, User: "joe", Src: netip.MustParseAddr("198.51.100.7"),
+		Command: &policy.Command{From: "192.0.2.9", Text: "true"},
+	})
+	ev := <-events
+	want := monitor.Command{Stanza: 3, From: "192.0.2.9", Text: "true", User: "joe", Src: "198.51.100.7"}
+	if ev.Kind != monitor.CommandRan || ev.Err != nil || ev.Command != want {
+		t.Errorf("%s %+v, %v; want %+v", ev.Kind, ev.Command, ev.Err, want)
+	}
+}
+
+// Nobody but root reads the memory of a secretive process, and no core file of it is
+// written.
+func TestSecretive(t *testing.T) {
+	if err := secretive(); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 || limit.Max != 0 {
+		t.Errorf("core files: %+v, %v", limit, err)
+	}
+	if n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || n != 0 {
+		t.Errorf("dumpable: %d, %v", n, err)
+	}
+	if _, err := os.ReadDir("/proc/self/fd"); err != nil {
+		t.Errorf("it cannot look at itself: %v", err)
+	}
+}
