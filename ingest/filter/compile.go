@@ -21,9 +21,11 @@ type label int
 // only, so each is followed by two long ones.
 type compiler struct {
 	layout
-	program []bpf.Instruction
-	places  []int         // of each label
-	jumps   map[int]label // long jumps to be set
+	stripped bool // the kernel took the outermost VLAN tag out of the frame
+	shift    uint32
+	program  []bpf.Instruction
+	places   []int         // of each label
+	jumps    map[int]label // long jumps to be set
 }
 
 func (c *compiler) label() label {
@@ -40,9 +42,31 @@ func (c *compiler) jump(l label) {
 	c.add(bpf.Jump{})
 }
 
+// compile makes the program for frames as they are in a capture.
 func compile(root node, l layout) ([]bpf.Instruction, error) {
+	return compileBoth(root, l, false)
+}
+
+// compileLive makes the program for a socket. Where the kernel took a VLAN tag out
+// of the frame, it says so beside it.
+func compileLive(root node, l layout) ([]bpf.Instruction, error) {
+	return compileBoth(root, l, l.tags && speaksOfTags(root))
+}
+
+func compileBoth(root node, l layout, live bool) ([]bpf.Instruction, error) {
 	c := compiler{layout: l, jumps: make(map[int]label)}
 	yes, no := c.label(), c.label()
+	if live {
+		inFrame, beside := c.label(), c.label()
+		c.add(bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipFalse: 1})
+		c.jump(beside)
+		c.jump(inFrame)
+		c.place(beside)
+		c.stripped = true
+		root.emit(&c, yes, no)
+		c.stripped = false
+		c.place(inFrame)
+	}
 	root.emit(&c, yes, no)
 	c.place(yes)
 	c.add(bpf.RetConstant{Val: keep})
@@ -80,11 +104,11 @@ func (n carries) emit(c *compiler, yes, no label) { c.carries(int(n)).emit(c, ye
 func (t test) emit(c *compiler, yes, no label) {
 	switch t.base {
 	case link:
-		c.add(bpf.LoadAbsolute{Off: t.off, Size: t.size})
+		c.add(bpf.LoadAbsolute{Off: c.shift + t.off, Size: t.size})
 	case network:
-		c.add(bpf.LoadAbsolute{Off: c.payload + t.off, Size: t.size})
+		c.add(bpf.LoadAbsolute{Off: c.shift + c.payload + t.off, Size: t.size})
 	case transport4:
-		c.add(bpf.LoadMemShift{Off: c.payload}, bpf.LoadIndirect{Off: c.payload + t.off, Size: t.size})
+		c.add(bpf.LoadMemShift{Off: c.shift + c.payload}, bpf.LoadIndirect{Off: c.shift + c.payload + t.off, Size: t.size})
 	}
 	if t.mask != 0 && t.mask != math.MaxUint32 {
 		c.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: t.mask})

@@ -11,13 +11,15 @@
 //	[ip | ip6] [src | dst | …] net NETWORK          10.0.0.0/8, 10.1, 192.0.2.0 mask 255.255.255.0, 2001:db8::/32
 //	[tcp | udp] [src | dst | …] port NUMBER
 //	[tcp | udp] [src | dst | …] portrange FROM-TO
+//	vlan [NUMBER]
 //	not  !  and  &&  or  ||  ( )
 //
 // "and" and "or" have the same precedence and group from the left, as in libpcap.
 // Qualifiers carry over to a bare value: "port 22 or 80", "tcp port (22 or 80)".
 // Addresses and ports are numbers; names would need a resolver or /etc/services.
 // As in libpcap, "port" without a protocol means TCP, UDP or SCTP, never matches
-// behind a first fragment, and a frame with a VLAN tag is neither IP nor IPv6.
+// behind a first fragment, and a frame with a VLAN tag is neither IP nor IPv6 but to
+// the right of "vlan", which is about what the tag is in front of.
 package filter
 
 import (
@@ -96,7 +98,7 @@ func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
 	if f != nil {
 		root = f.root
 	}
-	program, err := compile(root, layout)
+	program, err := compileLive(root, layout)
 	if err != nil {
 		return nil, err
 	}

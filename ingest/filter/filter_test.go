@@ -62,6 +62,10 @@ func TestMatch(t *testing.T) {
 		{"src net 2001:db8::/32", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
 		{"src host 2001:db8::1", ""},
 		{"not ip", "udp6 arp vlan raw6 sll2 nullbig pppoe ipv6only"},
+		{"vlan", "vlan"},
+		{"vlan 7 and udp port 62201", "vlan"},
+		{"vlan 8", ""},
+		{"udp port 62201 or (vlan and udp port 62201)", "udp4 udp6 vlan raw4 raw6 sll sll2 null nullbig ppp pppoe nflog ipv6only"},
 		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp nflog"},
 	}
 	for _, tt := range tests {
@@ -98,7 +102,10 @@ func TestParseErrors(t *testing.T) {
 		column int
 		want   string
 	}{
-		{"vlan and udp", 1, `"vlan" is not supported here`},
+		{"mpls and udp", 1, `"mpls" is not supported here`},
+		{"vlan 4096", 6, `"4096" is not a VLAN`},
+		{"vlan 5 or 6", 11, `say what "6" is`},
+		{strings.Repeat("vlan and ", 9) + "udp", 78, `more VLAN tags`},
 		{"udp and ether host 2", 9, `"ether" is not supported`},
 		{"udp[4:2] > 100", 4, `'[' is not supported`},
 		{"tcp port ssh", 10, `names are not looked up`},

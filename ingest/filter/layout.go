@@ -19,24 +19,25 @@ const (
 type layout struct {
 	payload uint32               // offset of the network header
 	carries func(ether int) node // true iff the frame carries this
+	tags    bool                 // frames may have VLAN tags
 }
 
 // layouts are those of libpcap. NFLOG has none: its packet is found and filtered
 // as raw IP.
 var layouts = map[parse.LinkType]layout{
-	parse.LinkEthernet:  {14, ethertypeAt(12)},
-	parse.LinkSLL:       {16, ethertypeAt(14)},
-	parse.LinkSLL2:      {20, ethertypeAt(0)},
-	parse.LinkRaw:       {0, versionNibble},
-	parse.LinkRawDLT:    {0, versionNibble},
-	parse.LinkRawOBSD:   {0, versionNibble},
-	parse.LinkIPv4:      {0, only(etherIPv4)},
-	parse.LinkIPv6:      {0, only(etherIPv6)},
-	parse.LinkNull:      {4, addressFamily},
-	parse.LinkLoop:      {4, addressFamily},
-	parse.LinkPPP:       {4, pppProtocol(2)},
-	parse.LinkPPPSerial: {4, pppProtocol(2)},
-	parse.LinkPPPEther:  {8, pppProtocol(6)},
+	parse.LinkEthernet:  {14, ethertypeAt(12), true},
+	parse.LinkSLL:       {16, ethertypeAt(14), false},
+	parse.LinkSLL2:      {20, ethertypeAt(0), false},
+	parse.LinkRaw:       {0, versionNibble, false},
+	parse.LinkRawDLT:    {0, versionNibble, false},
+	parse.LinkRawOBSD:   {0, versionNibble, false},
+	parse.LinkIPv4:      {0, only(etherIPv4), false},
+	parse.LinkIPv6:      {0, only(etherIPv6), false},
+	parse.LinkNull:      {4, addressFamily, false},
+	parse.LinkLoop:      {4, addressFamily, false},
+	parse.LinkPPP:       {4, pppProtocol(2), false},
+	parse.LinkPPPSerial: {4, pppProtocol(2), false},
+	parse.LinkPPPEther:  {8, pppProtocol(6), false},
 }
 
 func ethertypeAt(off uint32) func(int) node {

@@ -33,6 +33,12 @@ var expressions = []string{
 	"ip and not icmp", "ip6 and tcp port 22", "icmp or icmp6 or udp port 62201", "src host 10.1.2.3 or port 22 or 53", "tcp src or dst port 80",
 }
 
+// tagged are expressions for Ethernet alone: libpcap has "vlan" for nothing else.
+var tagged = []string{
+	"vlan", "vlan 7", "vlan 8", "not vlan", "vlan and udp port 62201", "udp port 62201 or (vlan and udp port 62201)", "vlan and vlan", "vlan and vlan 9 and tcp",
+	"vlan or udp", "vlan and not tcp", "(vlan and host 192.0.2.7) or port 22", "not (vlan 7 and ip6)", "vlan 7 and src net 10.0.0.0/8 and portrange 1-100",
+}
+
 // TestEqualsLibpcap runs our program and the one that libpcap makes of the same
 // expression over many packets: whole and cut short, fragments, options, IPv6 with
 // fragment headers, VLAN tags, ARP.
@@ -56,6 +62,8 @@ func TestEqualsLibpcap(t *testing.T) {
 		exprs := all
 		if link != parse.LinkEthernet {
 			exprs = expressions
+		} else {
+			exprs = append(exprs, tagged...)
 		}
 		for _, expr := range exprs {
 			compareWithLibpcap(t, link, name, expr, packets)
@@ -168,6 +176,7 @@ type packet struct {
 	ether uint16
 	data  []byte
 	vlan  bool
+	twice bool // two tags
 	cut   int
 }
 
@@ -177,7 +186,10 @@ func (p packet) frame(link parse.LinkType) []byte {
 	case parse.LinkEthernet:
 		b = make([]byte, 12)
 		if p.vlan {
-			b = append(b, 0x81, 0, 0, 7)
+			b = append(b, 0x81, 0, 0xe0, 7)
+		}
+		if p.twice {
+			b = append(b, 0x88, 0xa8, 0, 9)
 		}
 		b = binary.BigEndian.AppendUint16(b, p.ether)
 	case parse.LinkSLL:
@@ -197,7 +209,8 @@ func randomPacket(rnd *rand.Rand) packet {
 	ports = binary.BigEndian.AppendUint16(ports, pick(rnd, somePorts))
 	payload := append(ports, make([]byte, 16)...)
 	proto := pick(rnd, []byte{1, 6, 6, 6, 17, 17, 17, 58, 132, 50, 44})
-	p := packet{vlan: rnd.IntN(10) == 0}
+	p := packet{vlan: rnd.IntN(6) == 0}
+	p.twice = p.vlan && rnd.IntN(3) == 0
 	if rnd.IntN(8) == 0 {
 		p.cut = rnd.IntN(60)
 	}

@@ -48,11 +48,12 @@ const maxDepth = 100
 // A parser reads tokens by recursive descent along libpcap's grammar:
 //
 //	expr  = term { ("and" | "or") (term | value) }
-//	term  = "not" term | "(" expr ")" | proto | qualifiers value
+//	term  = "not" term | "(" expr ")" | "vlan" [NUMBER] | proto | qualifiers value
 //	value = ADDRESS | NUMBER | "not" value | "(" value { ("and" | "or") value } ")"
 type parser struct {
 	tokens []token
 	depth  int
+	tags   int // "vlan" so far
 }
 
 // Panics with *Error keep the descent readable; parseText catches them.
@@ -116,7 +117,7 @@ func (p *parser) unexpected(t token) {
 	case t.text == ")":
 		p.fail(t, "\")\" without \"(\"")
 	}
-	p.fail(t, "%q is not supported here; known are ip ip6 tcp udp icmp icmp6, src dst, host net port portrange, and or not, parentheses", t.text)
+	p.fail(t, "%q is not supported here; known are vlan, ip ip6 tcp udp icmp icmp6, src dst, host net port portrange, and or not, parentheses", t.text)
 }
 
 func (p *parser) expr() (node, *qualifiers) {
@@ -156,10 +157,12 @@ func (p *parser) term() (node, *qualifiers) {
 		n, _ := p.expr()
 		p.closing()
 		return n, nil
+	case p.accept("vlan"):
+		return p.vlan(), nil
 	}
 	q := p.qualifiers()
 	if q.kind == "" && q.direction == nil {
-		return q.protocol(p), nil
+		return p.here(q.protocol(p)), nil
 	}
 	return p.value(q), &q
 }
@@ -203,5 +206,5 @@ func (p *parser) value(q qualifiers) node {
 		p.closing()
 		return n
 	}
-	return q.apply(p, p.next())
+	return p.here(q.apply(p, p.next()))
 }
