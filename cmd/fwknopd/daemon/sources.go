@@ -116,31 +116,26 @@ func (s *sources) Pending() bool {
 }
 
 // sources opens the feeds of l, or keeps those that are open if they are the same.
-// Where old and new ones want the same port, the old ones are closed first; if the
-// new ones cannot be had then, the old ones are opened again.
+// If the new ones cannot be had, the old ones stay; unless both want the same port,
+// so that the old ones had to go: then there are none.
 func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
 	list := feeds(l)
-	if w.src == nil {
-		return w.openSources(ctx, list, at)
+	old := w.src
+	if old != nil && sameFeeds(old.feeds, list) {
+		return old, nil
 	}
-	if sameFeeds(w.src.feeds, list) {
-		return w.src, nil
+	clash := old != nil && slices.ContainsFunc(list, func(f feed) bool {
+		return slices.ContainsFunc(old.feeds, func(o feed) bool { return f.Port != 0 && f.name() == o.name() })
+	})
+	if clash {
+		old.Close()
+		w.src = nil
 	}
 	src, err := w.openSources(ctx, list, at)
-	if err == nil {
-		w.src.Close()
-		return src, nil
+	if err == nil && old != nil && !clash {
+		old.Close()
 	}
-	w.src.Close()
-	if src, err = w.openSources(ctx, list, at); err == nil {
-		return src, nil
-	}
-	old, failed := w.openSources(ctx, w.src.feeds, positions{})
-	if failed != nil {
-		return nil, errors.Join(err, failed)
-	}
-	w.src = old
-	return nil, err
+	return src, err
 }
 
 func (w *worker) openSources(ctx context.Context, list []feed, at positions) (*sources, error) {

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+	"fwknopd/policy/spa"
+)
+
+// packetFor is a packet that opens the port of the tests for an address.
+func packetFor(t *testing.T, src netip.Addr) []byte {
+	t.Helper()
+	p, err := spa.Encode(&spa.Message{User: "load", Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
+		spa.Key{Passphrase: []byte(strings.ReplaceAll(spaKey, " ", "_")), HMACKey: []byte(strings.ReplaceAll(hmacKey, " ", "_")), HMACType: "sha256"},
+		spa.EncodeOptions{Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// post sends datagrams from the client's side.
+func post(t *testing.T, s *site, payloads ...[]byte) {
+	t.Helper()
+	s.Client.Do(func() {
+		// Not connected, for nobody may listen, which would be told.
+		c, err := net.ListenUDP("udp4", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for _, p := range payloads {
+			if _, err := c.WriteToUDPAddrPort(p, netip.AddrPortFrom(s.Server.V4, spaPort)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A burst of valid packets: nobody is left out, by neither way in.
+func TestE2EBurst(t *testing.T) {
+	const burst = 200
+	limit := map[string]time.Duration{"nftables": time.Second, "iptables": 2 * time.Second} // machines for tests are slow
+	each(t, func(t *testing.T, s *site) {
+		for _, way := range []string{"sniffed", "server"} {
+			server := ""
+			if way == "server" {
+				server = "ENABLE_UDP_SERVER Y;"
+			}
+			s.configure(server, stanza(""))
+			s.start()
+			var packets [][]byte
+			addrs := make(map[string]bool)
+			src := netip.MustParseAddr("10.77.9.1")
+			if way == "server" {
+				src = netip.MustParseAddr("10.78.9.1")
+			}
+			for range burst {
+				packets = append(packets, packetFor(t, src))
+				addrs[src.String()] = true
+				src = src.Next()
+			}
+			begin := time.Now()
+			post(t, s, packets...)
+			opened := func() (n int) {
+				for _, line := range strings.Split(s.events(), "\n") {
+					if strings.Contains(line, `"event_type":"grant","verdict":"granted"`) {
+						n++
+					}
+				}
+				return n
+			}
+			want := burst
+			if way == "server" {
+				want *= 2 // the log goes on
+			}
+			if !eventually(10*time.Second, func() bool { return opened() == want }) {
+				t.Fatalf("%s: %d of %d granted", way, opened(), want)
+			}
+			if took := time.Since(begin); took > limit[s.firewall] {
+				t.Errorf("%s: %d grants took %v", way, burst, took)
+			}
+			s.stop()
+		}
+	})
+}
+
+// Junk that looks like packets: valid ones among it are honoured at once, and the
+// logs do not grow with it.
+func TestE2EFlood(t *testing.T) {
+	for _, server := range []string{"", "ENABLE_UDP_SERVER Y;"} {
+		name := "sniffed"
+		if server != "" {
+			name = "server"
+		}
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "nftables")
+			s.configure(server, stanza(""))
+			s.start()
+			stop := make(chan struct{})
+			var sent int
+			var flood sync.WaitGroup
+			flood.Go(func() {
+				s.Client.Do(func() {
+					c, err := net.Dial("udp", netip.AddrPortFrom(s.Server.V4, spaPort).String())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer c.Close()
+					junk := []byte(strings.Repeat("Ab3/", 56))
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						for i := range 20 {
+							junk[i%len(junk)] = "ABCDEFGH"[sent%8]
+							c.Write(junk)
+							sent++
+						}
+						time.Sleep(time.Millisecond)
+					}
+				})
+			})
+			time.Sleep(300 * time.Millisecond)
+			var took []time.Duration
+			for i, src := range s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 10) {
+				p := packetFor(t, src)
+				begin := time.Now()
+				post(t, s, p)
+				if !eventually(3*time.Second, func() bool {
+					return netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 20*time.Millisecond)
+				}) {
+					t.Errorf("valid packet %d was lost in the flood", i)
+				}
+				took = append(took, time.Since(begin))
+			}
+			close(stop)
+			flood.Wait()
+			slices.Sort(took)
+			t.Logf("%d junk packets; valid ones took %v at the median, %v at most", sent, took[len(took)/2], took[len(took)-1])
+			if took[len(took)/2] > 100*time.Millisecond {
+				t.Errorf("valid packets wait %v at the median", took[len(took)/2])
+			}
+			if n := strings.Count(s.events(), "\n"); n > 1000 {
+				t.Errorf("%d lines in the event log for %d junk packets", n, sent)
+			}
+			if n := strings.Count(s.out.String(), "\n"); n > 1500 {
+				t.Errorf("%d lines on the terminal for %d junk packets", n, sent)
+			}
+		})
+	}
+}
+
+// An interface that goes and comes back, as another one of the same name, is
+// captured again.
+func TestE2EInterfaceComesAndGoes(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	s.Server.Run(t, "ip link set "+netlab.ServerIf+" down")
+	s.waitFor("interface " + netlab.ServerIf + " is down")
+	s.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
+	s.waitFor("interface " + netlab.ServerIf + " is back")
+	s.Server.Run(t, "ip link del "+netlab.ServerIf)
+	s.waitFor("interface " + netlab.ServerIf + " is gone")
+	s.Server.Run(t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s", netlab.ServerIf, netlab.ClientIf, s.Client.Name))
+	s.Server.Run(t, "ip addr add 10.77.0.1/24 dev "+netlab.ServerIf)
+	s.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
+	s.Client.Run(t, "ip addr add 10.77.0.2/24 dev "+netlab.ClientIf)
+	s.Client.Run(t, "ip link set "+netlab.ClientIf+" up")
+	if !eventually(5*time.Second, func() bool {
+		s.knock(ask()...)
+		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
+	}) {
+		t.Error("not open")
+	}
+}
+
+// A reload takes other sources, and keeps the old ones if those cannot be had.
+func TestE2EReloadChangesSources(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	reload := func(server string) {
+		t.Helper()
+		s.configure(server, stanza(""))
+		before := strings.Count(s.out.String(), "configuration loaded again")
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		if !eventually(5*time.Second, func() bool { return strings.Count(s.out.String(), "configuration loaded again") > before }) {
+			t.Fatal("no reload")
+		}
+	}
+	packet := func() { post(t, s, packetFor(t, s.Client.V4)) }
+	reload("AUTH_MODE UDP;\n")
+	s.waitFor("Kicking off UDP server to listen on port 62201.")
+	packet()
+	if !s.open() {
+		t.Error("not open by the new source")
+	}
+	if out, code := s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--all"); code != 0 {
+		t.Fatalf("revoke: %s", out)
+	}
+	reload("AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE " + s.dir + ";\n") // a folder
+	s.waitFor("the worker keeps its configuration")
+	worker := s.worker()
+	packet()
+	if !s.open() {
+		t.Error("not open by the old source")
+	}
+	if !alive(worker) {
+		t.Error("the worker died of it")
+	}
+	reload("INGEST UDP,PCAP;\n") // wants the port that is open already
+	s.waitFor("Kicking off UDP server")
+	if out, code := s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--all"); code != 0 {
+		t.Fatalf("revoke: %s", out)
+	}
+	packet()
+	if !s.open() {
+		t.Error("not open by two sources")
+	}
+}
