@@ -8,6 +8,7 @@ const (
 	maxUserField   = 64
 	maxTimeField   = 12
 	maxVersion     = 8
+	maxVersionPerl = 16 // under the rules of 1.9: "1.9.12-pre3"
 	maxTypeField   = 2
 	maxField       = 256  // message, nat, server_auth, timeout
 	maxFieldPerl   = 1024 // message under the rules of 1.9

@@ -54,7 +54,11 @@ func (f *fields) head(part [][]byte) (err error) {
 		return errTime
 	}
 	f.time = int64(number(part[2]))
-	if len(part[3]) < 1 || len(part[3]) > maxVersion {
+	longest := maxVersion
+	if f.rules.Perl19 {
+		longest = maxVersionPerl
+	}
+	if len(part[3]) < 1 || len(part[3]) > longest {
 		return errVersion
 	}
 	f.version = f.keep(part[3])

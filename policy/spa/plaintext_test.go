@@ -93,6 +93,8 @@ func TestPlaintext(t *testing.T) {
 		{"1.9: version of letters", rnd + ":YWxpY2U:1700000000:x:1:" + access, perl, errVersion},
 		{"1.9: version before 0.9.3", rnd + ":YWxpY2U:1700000000:0.9.2:1:" + access, perl, errOldVersion},
 		{"1.9: version 0.9.3", rnd + ":YWxpY2U:1700000000:0.9.3:1:" + access, perl, nil},
+		{"1.9: version before a release", rnd + ":YWxpY2U:1700000000:1.9.12-pre3:1:" + access, perl, nil},
+		{"1.9: version of 17", rnd + ":YWxpY2U:1700000000:1.9.12-pre12345678:1:" + access, perl, errVersion},
 		{"1.9: NAT from 1.8.3", rnd + ":YWxpY2U:1700000000:1.8.3:2:" + access + ":" + nat, perl, errOldVersion},
 		{"1.9: timeout from 1.9.1", rnd + ":YWxpY2U:1700000000:1.9.1:3:" + access + ":30", perl, errOldVersion},
 		{"1.9: pre-release", rnd + ":YWxpY2U:1700000000:1.9-pre1:1:" + access, perl, nil},
