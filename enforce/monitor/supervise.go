@@ -31,6 +31,9 @@ var errSilent = errors.New("it hung up")
 // it was seen alive after Interval. A worker is seen alive when it says so or
 // when it has lived for Interval. After Retries it gives up with [ErrGaveUp]; the
 // grants are still looked after, see [Monitor.Wait].
+//
+// One that says so and dies soon after, as by a packet that kills it, is never given
+// up, but waits longer each time, up to Interval.
 func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	if s.Interval <= 0 {
 		s.Interval = defaultCheck
@@ -38,15 +41,26 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	if s.Retries <= 0 {
 		s.Retries = defaultRetries
 	}
-	for restarts := 0; ; restarts++ {
-		if restarts > 1 && !pause(ctx, s.Interval) {
+	for restarts, short := 0, 0; ; restarts++ {
+		wait := time.Duration(0)
+		switch {
+		case restarts > 1:
+			wait = s.Interval
+		case short > 1:
+			wait = min(backoff(short-2), s.Interval)
+		}
+		if !pause(ctx, wait) {
 			return ctx.Err()
 		}
+		begin := time.Now()
 		seen, err := m.oneLife(ctx, s, restarts)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerDied, Err: err})
+		if short++; time.Since(begin) >= s.Interval {
+			restarts, short = 0, 0
+		}
 		if seen {
 			restarts = 0
 		}
@@ -58,6 +72,9 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 }
 
 func pause(ctx context.Context, d time.Duration) bool {
+	if d == 0 {
+		return ctx.Err() == nil
+	}
 	select {
 	case <-time.After(d):
 		return true
@@ -66,15 +83,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// oneLife starts a worker and serves it to its end. seen tells whether it was
-// alive for a while; err is what it died of.
+// oneLife starts a worker and serves it to its end. seen tells whether it said that
+// it is at work; err is what it died of.
 func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (seen bool, err error) {
 	w, err := s.Start()
 	if err != nil {
 		return false, err
 	}
 	m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerStarted, Count: restarts})
-	begin := time.Now()
 	said := make(chan struct{}, 1)
 	served := make(chan error, 1)
 	go func() {
@@ -88,7 +104,7 @@ func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (see
 	died := make(chan error, 1)
 	go func() { died <- w.Wait() }()
 	err = m.reap(w, served, died)
-	return len(said) > 0 || time.Since(begin) >= s.Interval, err
+	return len(said) > 0, err
 }
 
 // reap waits for process and socket to end. One without the other is of no use:

@@ -131,6 +131,19 @@ func TestSupervise(t *testing.T) {
 	}
 }
 
+// TestDeadlyPacket: workers that die as soon as they are at work are started again and
+// again, but not without pause.
+func TestDeadlyPacket(t *testing.T) {
+	r := newRig(t)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	start, starts := workers("says ready")
+	err := r.Supervise(ctx, Supervision{Start: start, Interval: time.Minute, Retries: 3})
+	if !errors.Is(err, context.DeadlineExceeded) || *starts < 4 || *starts > 8 {
+		t.Errorf("%v after %d starts in 2 s", err, *starts)
+	}
+}
+
 // TestGrantsOutliveWorkers: they are looked after when the worker is dead and the
 // monitor has given up.
 func TestGrantsOutliveWorkers(t *testing.T) {
