@@ -1,21 +1,16 @@
 package daemon
 
 import (
-	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"log/syslog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/cmd/fwknopd/firewall"
-	"fwknopd/enforce/command"
 )
 
 // A mood is how bad a message is, in the signs of the 1.9 daemon.
@@ -27,13 +22,8 @@ const (
 	fatal mood = "[*]"
 )
 
-// What mail and messages may cost.
-const (
-	maxMessage  = 4096
-	mailTimeout = 30 * time.Second
-	mailBurst   = 10 // mails that may wait; more are left out
-	mailPause   = 2 * time.Second
-)
+// maxMessage bounds one message, bytes.
+const maxMessage = 4096
 
 // A speaker is where the daemon says what it does: the terminal, the system log,
 // mail. Its methods may be called from several goroutines.
@@ -195,47 +185,6 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
-}
-
-// A mailer sends one message a mail: all of it is in the subject.
-type mailer struct {
-	sendmail, mail string
-	to             []string
-	host           string
-}
-
-func newMailer(l *config.Loaded) *mailer {
-	v := l.Values
-	host, _ := os.Hostname()
-	m := &mailer{to: v.List("EMAIL_ADDRESSES"), host: cmp.Or(v.String("HOSTNAME"), host),
-		sendmail: firewall.Program(v.Path("sendmailCmd")), mail: firewall.Program(v.Path("mailCmd"))}
-	if len(m.to) == 0 || m.sendmail == "" && m.mail == "" {
-		return nil
-	}
-	return m
-}
-
-func (m *mailer) run(texts <-chan string) {
-	for text := range texts {
-		m.send(text)
-		time.Sleep(mailPause)
-	}
-}
-
-func (m *mailer) send(text string) {
-	subject := strings.ReplaceAll(text, `"`, "")
-	if sign, rest, ok := strings.Cut(subject, " "); ok {
-		subject = sign + " " + m.host + " fwknopd: " + rest
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), mailTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, m.mail, append([]string{"-s", subject}, m.to...)...)
-	if m.sendmail != "" {
-		cmd = exec.CommandContext(ctx, m.sendmail, "-t")
-		cmd.Stdin = strings.NewReader(fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject))
-	}
-	cmd.Env, cmd.WaitDelay = command.Plain, time.Second
-	_ = cmd.Run() // nobody is left to be told
 }
 
 var facilities = map[string]syslog.Priority{

@@ -1,0 +1,53 @@
+package daemon
+
+import (
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// An eventLog is a file of JSON objects, one a line: the decisions as replay prints
+// them, and what became of them in the firewall.
+type eventLog struct {
+	mu   sync.Mutex
+	path string
+	file *os.File // nil: none
+	sick bool     // the last write failed
+	say  func(m mood, format string, args ...any)
+}
+
+// open begins to write to path, anew if it was renamed; "" for no log.
+func (e *eventLog) open(path string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file != nil {
+		e.file.Close()
+		e.file = nil
+	}
+	e.path, e.sick = path, false
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		e.say(bad, "no event log: %v", err)
+		return
+	}
+	e.file = f
+}
+
+// write appends one object.
+func (e *eventLog) write(object []byte) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.file == nil {
+		return
+	}
+	line := make([]byte, 0, len(object)+1)
+	_, err := e.file.Write(append(append(line, object...), '\n'))
+	if err != nil && !e.sick {
+		e.say(bad, "event log: %v", err)
+	}
+	e.sick = err != nil
+}

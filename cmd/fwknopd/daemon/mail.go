@@ -1,0 +1,63 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/enforce/command"
+)
+
+// What mail may cost.
+const (
+	mailTimeout = 30 * time.Second
+	mailBurst   = 10 // mails that may wait; more are left out
+	mailPause   = 2 * time.Second
+)
+
+// A mailer sends one message a mail: all of it is in the subject.
+type mailer struct {
+	sendmail, mail string
+	to             []string
+	host           string
+}
+
+func newMailer(l *config.Loaded) *mailer {
+	v := l.Values
+	host, _ := os.Hostname()
+	m := &mailer{to: v.List("EMAIL_ADDRESSES"), host: cmp.Or(v.String("HOSTNAME"), host),
+		sendmail: firewall.Program(v.Path("sendmailCmd")), mail: firewall.Program(v.Path("mailCmd"))}
+	if len(m.to) == 0 || m.sendmail == "" && m.mail == "" {
+		return nil
+	}
+	return m
+}
+
+func (m *mailer) run(texts <-chan string) {
+	for text := range texts {
+		m.send(text)
+		time.Sleep(mailPause)
+	}
+}
+
+func (m *mailer) send(text string) {
+	subject := strings.ReplaceAll(text, `"`, "")
+	if sign, rest, ok := strings.Cut(subject, " "); ok {
+		subject = sign + " " + m.host + " fwknopd: " + rest
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), mailTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, m.mail, append([]string{"-s", subject}, m.to...)...)
+	if m.sendmail != "" {
+		cmd = exec.CommandContext(ctx, m.sendmail, "-t")
+		cmd.Stdin = strings.NewReader(fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject))
+	}
+	cmd.Env, cmd.WaitDelay = command.Plain, time.Second
+	_ = cmd.Run() // nobody is left to be told
+}
