@@ -84,7 +84,8 @@ func (k *keeper) run(ctx context.Context) error {
 	ctx, k.end = context.WithCancelCause(ctx)
 	defer k.end(nil)
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2)
+	// SIGPIPE is caught, and otherwise not heeded: whoever read our messages may go.
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 	if err := k.open(ctx); err != nil {
 		k.dropPID()

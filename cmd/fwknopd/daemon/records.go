@@ -25,6 +25,9 @@ const (
 	// recordRate and recordBurst bound what a worker gets written, a second and at once.
 	recordRate  = 2000
 	recordBurst = 5000
+	// recordUnit is how many bytes cost as much as a record of its own: long ones
+	// must not fill a disk either.
+	recordUnit = 512
 )
 
 // recordsFD is the descriptor of the pipe in the worker, behind monitor.WorkerFD.
@@ -64,10 +67,16 @@ func (r *records) run(w io.WriteCloser) {
 	}
 }
 
-// put queues a record; text must not hold a newline.
+// put queues a record. A newline in text would begin another one.
 func (r *records) put(kind byte, text []byte) {
 	line := make([]byte, 0, len(text)+2)
-	line = append(append(append(line, kind), text...), '\n')
+	line = append(append(line, kind), text...)
+	for i := range line {
+		if line[i] == '\n' {
+			line[i] = '?'
+		}
+	}
+	line = append(line, '\n')
 	select {
 	case r.lines <- line:
 	default:
@@ -100,6 +109,7 @@ func (k *keeper) relay(from io.ReadCloser) {
 		} else if lost < 0 {
 			continue
 		}
+		budget.left -= float64(len(line)) / recordUnit
 		if len(line) > 2 {
 			k.take(line[0], line[1:len(line)-1])
 		}

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/cmd/fwknopd/config"
 )
 
@@ -149,7 +151,7 @@ func (s *speaker) lastWords(name, text string) {
 	if s.errDir == "" {
 		return
 	}
-	f, err := os.OpenFile(filepath.Join(s.errDir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(filepath.Join(s.errDir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return
 	}
@@ -185,6 +187,15 @@ func clean(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// cleanLines is clean for a text of several lines, such as what a program dies with.
+func cleanLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 var facilities = map[string]syslog.Priority{

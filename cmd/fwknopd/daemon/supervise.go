@@ -169,7 +169,7 @@ func (k *keeper) workerDied(cause error) {
 	}
 	if rest != "" {
 		k.speaker.mu.Lock()
-		k.lastWords("fwknopd.die", rest)
+		k.lastWords("fwknopd.die", cleanLines(rest))
 		k.speaker.mu.Unlock()
 	}
 	k.alert(bad, "the worker died: %v%s", cause, first)

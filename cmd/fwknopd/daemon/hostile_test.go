@@ -1,0 +1,70 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// keeperOf is a keeper that says what it says to terminal.
+func keeperOf(t *testing.T, server string, terminal io.Writer) *keeper {
+	t.Helper()
+	o := files(t, server, plainStanza)
+	s, problems := prepare(o)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	return newKeeper(o, s, "1", terminal)
+}
+
+// What a worker says is not believed: its control characters reach no terminal, and
+// it cannot fill a disk, with many records or with long ones.
+func TestHostileRecords(t *testing.T) {
+	var terminal bytes.Buffer
+	k := keeperOf(t, "", &terminal)
+	log := filepath.Join(t.TempDir(), "events")
+	k.events.open(log)
+	k.relay(io.NopCloser(strings.NewReader("i\x1b]0;owned\x07 \u009b2J\r\nzno such kind\ni\n\neno object\nmfine\n")))
+	if text := terminal.String(); strings.ContainsAny(text, "\x1b\x07\r\u009b") || !strings.Contains(text, "owned") {
+		t.Errorf("terminal: %q", text)
+	}
+	long := fmt.Sprintf("e{\"x\":%q}\n", strings.Repeat("x", maxRecord-100))
+	k.relay(io.NopCloser(strings.NewReader(strings.Repeat(long, 4000))))
+	st, err := os.Stat(log)
+	if most := int64(2 * recordBurst * recordUnit); err != nil || st.Size() == 0 || st.Size() > most {
+		t.Errorf("event log: %d bytes of %d, at most %d: %v", st.Size(), 4000*len(long), most, err)
+	}
+	if text, _ := os.ReadFile(log); bytes.Contains(text, []byte("no object")) {
+		t.Error("what is not JSON is in the event log")
+	}
+}
+
+// What a worker dies with goes to a file that somebody will look at on a terminal.
+func TestHostileLastWords(t *testing.T) {
+	dir := t.TempDir()
+	k := keeperOf(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
+	k.worker = &workerProcess{words: &head{}}
+	fmt.Fprint(k.worker.words, "panic: x\n\x1b]0;owned\x07\nat line 3\n")
+	k.workerDied(errors.New("exit status 2"))
+	text, err := os.ReadFile(filepath.Join(dir, "fwknopd.die"))
+	if err != nil || !bytes.Contains(text, []byte("owned?\nat line 3\n")) || bytes.ContainsAny(text, "\x1b\x07") {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// A record is one line, whatever is in its text.
+func TestRecordsAreLines(t *testing.T) {
+	w := &slow{read: make(chan struct{})}
+	close(w.read)
+	r := newRecords(w)
+	r.put(recordGood, []byte("a\nsb"))
+	r.close()
+	if got := w.String(); got != "ia?sb\n" {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"bufio"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Whoever reads what a daemon in the foreground says may go: it goes on.
+func TestE2EReaderGone(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.Server.Command(bin, s.args("-f", "-v", "-v")...)
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer cmd.Process.Kill()
+	w.Close()
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && !strings.Contains(lines.Text(), "Starting fwknopd main event loop.") {
+	}
+	r.Close()
+	cmd.Process.Signal(syscall.SIGHUP) // it has something to say
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended: %v", err)
+	case <-time.After(time.Second):
+	}
+	s.knock(ask()...)
+	if !s.open() {
+		t.Error("it opens nothing")
+	}
+}
