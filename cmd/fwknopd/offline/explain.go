@@ -62,8 +62,11 @@ func (o *options) checkExplain() error {
 		return errors.New("give one file and --record N, or --payload")
 	case o.payload == "" && o.record < 1:
 		return errors.New("--record N is needed, counted from 1")
+	case o.payload == "":
+		return nil
 	}
-	return nil
+	_, err := o.packet("") // the words around the payload
+	return err
 }
 
 // explainRecord decides the records up to the one asked for, whose decision may

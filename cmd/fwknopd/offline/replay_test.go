@@ -160,9 +160,9 @@ func TestUsage(t *testing.T) {
 		{true, "knock.log", exitUsage},
 		{true, "--record 1", exitUsage},
 		{true, "--record 1 --payload x knock.log", exitUsage},
-		{true, "-a knock.conf --payload x --src nowhere", exitError},
-		{true, "-a knock.conf --payload x --proto smoke", exitError},
-		{true, "-a knock.conf --payload x --time late", exitError},
+		{true, "-a knock.conf --payload x --src nowhere", exitUsage},
+		{true, "-a knock.conf --payload x --proto smoke", exitUsage},
+		{true, "-a knock.conf --payload x --time late", exitUsage},
 		{true, "--help", exitOK},
 	} {
 		t.Run(fmt.Sprint(tt.explain, " ", tt.args), func(t *testing.T) {
