@@ -86,7 +86,7 @@ type Follower struct {
 
 // FollowLog follows a Netfilter log, a syslog file. path need not exist yet.
 func FollowLog(path string, opt FollowOptions) (*Follower, error) {
-	line := opt.lines()
+	line := opt.liveLines()
 	return follow(path, opt, func(_ *Follower, g *generation) records {
 		return &lines{window: g.window, lineOptions: line}
 	})

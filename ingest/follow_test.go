@@ -446,3 +446,24 @@ func TestFollowLatency(t *testing.T) {
 		t.Errorf("median latency %v", all[100])
 	}
 }
+
+// Stamps without a year belong to the moment at which they are read, however long
+// the follower has been running, and also if the writer's clock runs ahead.
+func TestFollowStampsOfToday(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	appendTo(t, path, "")
+	f, err := FollowLog(path, FollowOptions{})
+	ok(t, err)
+	defer f.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, ahead := range []time.Duration{0, 2 * time.Second, 10 * time.Minute} {
+		want := time.Now().Add(ahead).Truncate(time.Second)
+		appendTo(t, path, want.Format(time.Stamp)+" gate kernel: IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.1 LEN=29 TOS=0x00 PREC=0x00 TTL=60 ID=1 PROTO=UDP SPT=1 DPT=2 LEN=9\n")
+		var ev parse.Event
+		ok(t, f.Next(ctx, &ev))
+		if !ev.Time.Equal(want) {
+			t.Errorf("a clock %v ahead: got %v, want %v", ahead, ev.Time, want)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func (j *Journal) start() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	j.pipe, j.cmd, j.ending = r, cmd, &ending{deadline: r.SetReadDeadline}
-	j.lines = lines{window: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.lines()}
+	j.lines = lines{window: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
 	j.lines.look = j.mark
 	return nil
 }

@@ -28,17 +28,26 @@ type records interface {
 // lineOptions are what log lines of any source are read with.
 type lineOptions struct {
 	ref        time.Time         // gives stamps without a year theirs
+	live       bool              // lines are being written: ref is the moment of each
 	match      [][]byte          // texts of which the log prefix must hold one; empty: any
 	kernelOnly bool              // nobody but the kernel writes to this source
 	look       func(line []byte) // if not nil, is shown every line
 }
+
+// clockAhead is how far the clock of a live log's writer may run before ours. A
+// stamp without a year that lay behind ref by a second would be of last year.
+const clockAhead = time.Hour
 
 // decode turns one line into an event.
 func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if o.look != nil {
 		o.look(line)
 	}
-	if err := parse.LogLine(line, o.ref, ev); err != nil {
+	ref := o.ref
+	if o.live {
+		ref = time.Now().Add(clockAhead)
+	}
+	if err := parse.LogLine(line, ref, ev); err != nil {
 		return err
 	}
 	if o.kernelOnly {

@@ -20,7 +20,8 @@ const Stdin = "-"
 
 // ReadOptions say how inputs are read. The zero value is ready to use.
 type ReadOptions struct {
-	// Ref gives log stamps without a year theirs, see parse.LogLine. Zero: now.
+	// Ref gives log stamps without a year theirs, see parse.LogLine. Zero: now, and
+	// for a log that is followed the moment at which each line is read.
 	Ref time.Time
 	// Match are texts of which a line's log prefix must contain one
 	// (FW_MSG_SEARCH); lines of other rules are not ours. Empty: every rule's.
@@ -38,6 +39,13 @@ type ReadOptions struct {
 	Problem func(Problem)
 	// Stdin is what the name "-" reads. nil: os.Stdin.
 	Stdin io.Reader
+}
+
+// liveLines are the options for a log that is still being written.
+func (o *ReadOptions) liveLines() lineOptions {
+	l := o.lines()
+	l.live = o.Ref.IsZero()
+	return l
 }
 
 func (o *ReadOptions) lines() lineOptions {

@@ -37,7 +37,7 @@ func FollowTail(path string, opt FollowOptions) (*Tail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Tail{books: books{name: path, problem: opt.Problem}, line: opt.lines(), tail: follow}, nil
+	return &Tail{books: books{name: path, problem: opt.Problem}, line: opt.liveLines(), tail: follow}, nil
 }
 
 // Next implements [Source].
