@@ -262,8 +262,8 @@ func matchWords(words []Word, argv []string) bool {
 }
 
 // match reports whether arg is w with values filled in. The pieces are found from
-// the left at their first place and the last at the end, which for values of the
-// narrow alphabet below is enough: they can hide nothing.
+// the left at their first place and the last at the end, which for what values look
+// like is enough: they can hide nothing.
 func (w Word) match(arg string) bool {
 	if len(w) == 0 || len(arg) > maxExternal {
 		return false
@@ -275,31 +275,47 @@ func (w Word) match(arg string) bool {
 	if !ok {
 		return false
 	}
+	isOne := isValue
 	for _, piece := range w[1 : len(w)-1] {
+		if piece == "" { // no text between two values: nobody can tell them apart
+			isOne = isRun
+			continue
+		}
 		value, after, ok := strings.Cut(rest, piece)
-		if !ok || !isValue(value) {
+		if !ok || !isOne(value) {
 			return false
 		}
-		rest = after
+		rest, isOne = after, isValue
 	}
 	value, ok := strings.CutSuffix(rest, w[len(w)-1])
-	return ok && isValue(value)
+	return ok && isOne(value)
 }
 
-// isValue admits addresses, ports, protocols, numbers and names; never a leading
-// "-" that a program would take for an option.
+// isValue admits what a packet can put into a command: one address, a number, the
+// name of a protocol. Networks are none, nor words such as "any".
 func isValue(s string) bool {
-	if strings.HasPrefix(s, "-") {
-		return false
+	if isAddr(s) || isRun(s) && strings.Trim(s, "0123456789") == "" {
+		return true
 	}
+	for _, name := range protoNames {
+		if s == name {
+			return true
+		}
+	}
+	return false
+}
+
+// isRun admits values side by side; never "-", that a program would take for an
+// option, or "/".
+func isRun(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("._:-/,@", c) >= 0:
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == ':':
 		default:
 			return false
 		}
 	}
-	return true
+	return s != ""
 }
 
 // A CommandLimit says how a stanza's SPA commands run (ENABLE_CMD_EXEC).
@@ -337,6 +353,6 @@ func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
 }
 
 func isAddr(s string) bool {
-	_, err := netip.ParseAddr(s)
-	return err == nil
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Zone() == ""
 }

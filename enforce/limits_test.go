@@ -107,6 +107,10 @@ func TestLimits(t *testing.T) {
 		{"an argument more", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "x")}, ErrCommand},
 		{"shell in a value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=$(id)", "tcp/22")}, ErrCommand},
 		{"option as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "-x/22")}, ErrCommand},
+		{"network as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=0.0.0.0/0", "tcp/22")}, ErrCommand},
+		{"word as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=any", "tcp/22")}, ErrCommand},
+		{"path as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "../../etc/22")}, ErrCommand},
+		{"no value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=", "tcp/22")}, ErrCommand},
 		{"another limit", Grant{Src: client, Expires: end, Stanza: 11, External: &External{Open: open("/bin/open", "--from=1", "a/b").Open, Close: []string{"/bin/close"}}}, ErrCommand},
 	} {
 		if err := offers.Check(c.g, epoch); !errors.Is(err, c.want) {
@@ -147,6 +151,18 @@ func TestLimitsCommand(t *testing.T) {
 		}
 		if err == nil && limit.User != "nobody" {
 			t.Errorf("%s: user %q is not the configured one", c.name, limit.User)
+		}
+	}
+}
+
+// TestValuesSideBySide cannot be told apart, and are let through.
+func TestValuesSideBySide(t *testing.T) {
+	w := Word{"", "", "", "/x"} // $PROTO$PORT$SRC/x
+	for arg, want := range map[string]bool{
+		"tcp22192.0.2.7/x": true, "/x": false, "tcp22-1/x": false, "tcp/22/x": false, "tcp22$x/x": false, "tcp22": false,
+	} {
+		if w.match(arg) != want {
+			t.Errorf("%q: %v", arg, !want)
 		}
 	}
 }
