@@ -34,8 +34,8 @@ type packet struct {
 	fields   []string // of the SPA message, for -v -v
 }
 
-func packetOf(ev *parse.Event) packet {
-	return packet{now: time.Now(), src: ev.Src, dst: ev.Dst, proto: ev.Proto}
+func packetOf(now time.Time, ev *parse.Event) packet {
+	return packet{now: now, src: ev.Src, dst: ev.Dst, proto: ev.Proto}
 }
 
 // A teller puts decisions into words.
@@ -61,16 +61,10 @@ func stanzaNumbers(l *config.Loaded) map[int]int {
 
 // tell writes down one decision, and those that came with it.
 func (w *worker) tell(p *pending) {
-	t := &w.teller
-	if p.decision.Verdict == policy.Deny {
-		switch lost := t.refusals.take(p.packet.now); {
-		case lost < 0:
-			return
-		case lost > 0:
-			w.out.putf(recordBad, "%d refusals were not told one by one", lost)
-			w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
-				p.packet.now.UTC().Format(time.RFC3339Nano), lost))
-		}
+	if p.untold > 0 {
+		w.out.putf(recordBad, "%d refusals were not told one by one", p.untold)
+		w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
+			p.packet.now.UTC().Format(time.RFC3339Nano), p.untold))
 	}
 	w.tellOne(&p.decision, &p.packet)
 	for i := range p.decision.Also {

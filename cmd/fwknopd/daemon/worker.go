@@ -101,6 +101,7 @@ type worker struct {
 type pending struct {
 	decision policy.Decision
 	packet   packet
+	untold   int // refusals before it that were only counted
 }
 
 // errLimit ends a worker that has seen as many packets as -C says.
@@ -207,11 +208,17 @@ func (w *worker) tellState() {
 
 // step decides one packet.
 func (w *worker) step(ev *parse.Event) {
-	d := w.engine.Decide(time.Now(), ev)
+	now := time.Now()
+	d := w.engine.Decide(now, ev)
 	if d.Verdict == policy.Ignore {
 		return
 	}
-	p := pending{d, packetOf(ev)}
+	p := pending{decision: d, packet: packetOf(now, ev)}
+	if d.Verdict == policy.Deny && len(d.Also) == 0 {
+		if p.untold = w.teller.refusals.take(now); p.untold < 0 {
+			return
+		}
+	}
 	if d.Verdict == policy.Allow && d.Mode == modeSPA && w.conf.Verbose > 1 {
 		p.packet.fields = fields(w.engine.Message())
 	}
