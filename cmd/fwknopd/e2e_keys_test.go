@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,8 +9,10 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/policy/spa"
 )
 
 // An OpenPGP message of the Debian client, opened with keys in exported files and with
@@ -75,5 +78,38 @@ func TestE2EOpenPGP(t *testing.T) {
 				t.Error("not open")
 			}
 		})
+	}
+}
+
+// The password of a user in the message: only the monitor can compare it.
+func TestE2EPassword(t *testing.T) {
+	s := newSite(t, "nftables")
+	const hash = "$6$abcdefgh$OZyKPqo4Gvn1xQgZjN0GfEVcDMoIlwQa5qBHcEQ5cQtFpbLnmHkvYmPf4yIGzTM0Yl7vXMVi2Q2aDIbx/TUwa."
+	out, err := exec.Command("openssl", "passwd", "-6", "-salt", "abcdefgh", "the password").Output()
+	if err != nil {
+		t.Skip("needs openssl")
+	}
+	shadow := filepath.Join(s.dir, "shadow")
+	s.write("shadow", "root:"+hash+":19000:0:99999:7:::\nalice:"+strings.TrimSpace(string(out))+":19000:0:99999:7:::\n")
+	s.configure("", stanza("REQUIRE_AUTH_METHOD crypt\nSHADOW_FILE "+shadow))
+	s.start()
+	send := func(user, password string) {
+		p, err := spa.Encode(&spa.Message{User: user, Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, ServerAuth: "crypt," + password,
+			Text: fmt.Sprintf("%s,tcp/%d", s.Client.V4, e2ePort)}, packetKey(), spa.EncodeOptions{Rand: rand.Reader})
+		if err != nil {
+			t.Fatal(err)
+		}
+		post(t, s, p)
+	}
+	send("alice", "another password")
+	s.waitFor("spa.auth_method")
+	send("root", "the password")
+	s.waitFor("user root: wrong password")
+	if !s.shut() {
+		t.Error("open without the password")
+	}
+	send("alice", "the password")
+	if !s.open() {
+		t.Error("not open")
 	}
 }

@@ -200,20 +200,36 @@ func TestE2EKnockInLog(t *testing.T) {
 	}
 }
 
-// An idle daemon does not wake up.
+// An idle daemon does not wake up, whatever it waits for.
 func TestE2EIdle(t *testing.T) {
-	s := newSite(t, "nftables")
-	s.configure("", stanza(""))
-	s.start()
+	var pids []int
+	var names []string
+	for _, c := range []struct{ name, firewall, server string }{
+		{"sniffing", "nftables", ""},
+		{"listening", "iptables", "AUTH_MODE UDP;\n"},
+		{"following", "nftables", "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE %s;\n"},
+	} {
+		s := newSite(t, c.firewall)
+		log := filepath.Join(s.dir, "kern.log")
+		if err := os.WriteFile(log, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		access := stanza("")
+		if strings.Contains(c.server, "KNOCK") {
+			c.server, access = fmt.Sprintf(c.server, log), knockStanza()
+		}
+		s.configure(c.server, access)
+		s.start()
+		pids = append(pids, s.cmd.Process.Pid, s.worker())
+		names = append(names, c.name+": monitor", c.name+": worker")
+	}
 	time.Sleep(2 * time.Second)
-	pids := []int{s.cmd.Process.Pid, s.worker()}
 	before := switches(t, pids)
 	const span = 10 * time.Second
 	time.Sleep(span)
-	after := switches(t, pids)
-	for i, name := range []string{"monitor", "worker"} {
-		if n := after[i] - before[i]; n > 5 {
-			t.Errorf("the %s was scheduled %d times in %v of idleness", name, n, span)
+	for i, n := range switches(t, pids) {
+		if n -= before[i]; n > 5 {
+			t.Errorf("%s: scheduled %d times in %v of idleness", names[i], n, span)
 		}
 	}
 }

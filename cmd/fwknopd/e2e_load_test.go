@@ -17,12 +17,16 @@ import (
 	"fwknopd/policy/spa"
 )
 
+// packetKey are the keys of the stanzas of the tests.
+func packetKey() spa.Key {
+	return spa.Key{Passphrase: []byte(strings.ReplaceAll(spaKey, " ", "_")), HMACKey: []byte(strings.ReplaceAll(hmacKey, " ", "_")), HMACType: "sha256"}
+}
+
 // packetFor is a packet that opens the port of the tests for an address.
 func packetFor(t *testing.T, src netip.Addr) []byte {
 	t.Helper()
 	p, err := spa.Encode(&spa.Message{User: "load", Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
-		spa.Key{Passphrase: []byte(strings.ReplaceAll(spaKey, " ", "_")), HMACKey: []byte(strings.ReplaceAll(hmacKey, " ", "_")), HMACType: "sha256"},
-		spa.EncodeOptions{Rand: rand.Reader})
+		packetKey(), spa.EncodeOptions{Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
