@@ -204,6 +204,9 @@ func TestLogAndCaptureAgree(t *testing.T) {
 			}
 		}
 	})
+	if testing.Short() { // too few draws to meet everything
+		return
+	}
 	for _, reason := range []string{"granted", "wrong_port", "timeout", "too_fast", "too_slow", "limit", "os", "replay"} {
 		if seen[reason] == 0 {
 			t.Errorf("the traffic never led to %q: %v", reason, seen)
