@@ -33,7 +33,7 @@ func TestHostileRecords(t *testing.T) {
 	if text := terminal.String(); strings.ContainsAny(text, "\x1b\x07\r\u009b") || !strings.Contains(text, "owned") {
 		t.Errorf("terminal: %q", text)
 	}
-	long := fmt.Sprintf("e{\"x\":%q}\n", strings.Repeat("x", maxRecord-100))
+	long := fmt.Sprintf("e{\"event_type\":\"decision\",\"x\":%q}\n", strings.Repeat("x", maxRecord-100))
 	k.relay(io.NopCloser(strings.NewReader(strings.Repeat(long, 4000))))
 	st, err := os.Stat(log)
 	if most := int64(2 * recordBurst * recordUnit); err != nil || st.Size() == 0 || st.Size() > most {

@@ -34,8 +34,10 @@ func (w *worker) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := w.newEngine(ctx, b, l, store)
+	before := w.predecessors(store)
+	engine, err := w.newEngine(ctx, b, l, joined(store, before))
 	if err != nil {
+		w.letGo(store)
 		return err
 	}
 	var at positions
@@ -44,12 +46,16 @@ func (w *worker) load(ctx context.Context) error {
 	}
 	src, err := w.sources(ctx, l, at)
 	if err != nil {
+		w.letGo(store)
 		return err
 	}
 	if w.engine != nil {
 		engine.Inherit(w.engine)
 	}
-	w.conf, w.loaded, w.engine, w.store, w.stored, w.src = b, l, engine, store, digestFile(l), src
+	old := w.store
+	w.conf, w.loaded, w.engine, w.src = b, l, engine, src
+	w.store, w.stored, w.before = store, digestFile(l), before
+	w.letGo(old)
 	w.teller.numbers = stanzaNumbers(l)
 	return nil
 }

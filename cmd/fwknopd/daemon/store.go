@@ -54,6 +54,53 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 	return replay.OpenFile(file, old, replayOptions(l, notice))
 }
 
+// remembered is a store that also knows what those before it knew: that another
+// digest file is configured makes no message new.
+type remembered struct {
+	replay.Store
+	before replay.Store
+}
+
+// Add implements replay.Store.
+func (r remembered) Add(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := r.before.Seen(p); seen || err != nil {
+		return first, false, err
+	}
+	return r.Store.Add(p)
+}
+
+// Seen implements replay.Store.
+func (r remembered) Seen(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := r.before.Seen(p); seen || err != nil {
+		return first, seen, err
+	}
+	return r.Store.Seen(p)
+}
+
+func joined(store, before replay.Store) replay.Store {
+	if before == nil {
+		return store
+	}
+	return remembered{store, before}
+}
+
+// predecessors are the stores that were in use before this one.
+func (w *worker) predecessors(store replay.Store) replay.Store {
+	if w.store == nil || w.store == store {
+		return w.before
+	}
+	return joined(w.store, w.before)
+}
+
+// letGo closes a store that is not, or no longer, in use. It can still be looked at.
+func (w *worker) letGo(store replay.Store) {
+	if j, ok := store.(*replay.Journal); ok && store != w.store {
+		if err := j.Close(); err != nil {
+			w.out.putf(recordBad, "%v", err)
+		}
+	}
+}
+
 // compact has the journal made smaller when that is worth while: the monitor does so
 // whenever it opens it. An error is final, for nothing could be remembered any more;
 // the next worker starts over.

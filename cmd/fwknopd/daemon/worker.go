@@ -87,7 +87,8 @@ type worker struct {
 	loaded   *config.Loaded
 	engine   *policy.Engine
 	store    replay.Store
-	stored   string // the digest file that store is
+	stored   string       // the digest file that store is
+	before   replay.Store // those before it, which are only looked at; or nil
 	src      *sources
 	teller   teller
 	problems sharedBudget
@@ -128,6 +129,9 @@ func work(ctx context.Context, client *monitor.Client, out *records) error {
 		case !errors.Is(err, errReload):
 			return err
 		default:
+			if err := w.flush(ctx); err != nil {
+				return err
+			}
 			if err := w.load(ctx); err != nil {
 				if w.src == nil {
 					return err
