@@ -21,10 +21,10 @@ const (
 	recordPositions = 's' // where we are in files
 
 	maxRecord  = 16 << 10
-	maxRecords = 1024 // that may wait
+	maxRecords = 32768 // that may wait: some thousand grants at once
 	// recordRate and recordBurst bound what a worker gets written, a second and at once.
 	recordRate  = 2000
-	recordBurst = 5000
+	recordBurst = 20000
 	// recordUnit is how many bytes cost as much as a record of its own: long ones
 	// must not fill a disk either.
 	recordUnit = 512
@@ -131,12 +131,21 @@ func (k *keeper) take(kind byte, text []byte) {
 			k.say(good, "%s", text)
 		}
 	case recordEvent:
-		if json.Valid(text) {
+		if isDecision(text) {
 			k.events.write(text)
 		}
 	case recordPositions:
 		k.keepPositions(text)
 	}
+}
+
+// isDecision reports an object that a worker may write into the event log: what became
+// of a decision, the monitor writes itself.
+func isDecision(object []byte) bool {
+	var is struct {
+		Type string `json:"event_type"`
+	}
+	return json.Unmarshal(object, &is) == nil && (is.Type == "decision" || is.Type == "suppressed")
 }
 
 // A budget lets a burst through and after that a rate.

@@ -234,3 +234,36 @@ func TestClean(t *testing.T) {
 		t.Errorf("clean leaves %d bytes", len(got))
 	}
 }
+
+// What a worker says is not believed: it is bounded, cleaned, and cannot speak of what
+// the monitor did.
+func TestRelayOfHostileWorker(t *testing.T) {
+	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	for _, c := range []struct{ name, says, terminal, log string }{
+		{"a message", "ihello\n", "[+] hello\n", ""},
+		{"control characters", "ia\x1b[2Jb\n", "[+] a?[2Jb\n", ""},
+		{"a decision", `e{"event_type":"decision"}` + "\n", "", `{"event_type":"decision"}` + "\n"},
+		{"an opening that never was", `e{"event_type":"grant","verdict":"granted"}` + "\n", "", ""},
+		{"no object", "e{\ne\ne[]\ne\"x\"\n", "", ""},
+		{"of no kind", "\nx\nxyz\n", "", ""},
+		{"a line without end", "i" + strings.Repeat("x", 2*maxRecord) + "\niafter\n", "", ""},
+	} {
+		var out bytes.Buffer
+		k := &keeper{setup: s, speaker: newSpeaker(s.Loaded, &out, false, "1")}
+		k.events.say = k.say
+		log := filepath.Join(t.TempDir(), "events")
+		k.events.open(log)
+		k.relay(io.NopCloser(strings.NewReader(c.says)))
+		k.events.open("")
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != c.terminal || string(text) != c.log {
+			t.Errorf("%s: terminal %q, log %q", c.name, out.String(), text)
+		}
+	}
+}
