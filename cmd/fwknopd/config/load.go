@@ -114,3 +114,13 @@ func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
 	}
 	return r.FS.Read(name)
 }
+
+// StateDir is the directory for what outlives a daemon: FWKNOP_LIB_DIR. The 2.6 daemon
+// keeps such things in its run directory, so that two daemons with different ones do
+// not meet.
+func (l *Loaded) StateDir() string {
+	if l.Server.CSyntax && !l.Values.IsSet("FWKNOP_LIB_DIR") {
+		return l.Values.Path("FWKNOP_RUN_DIR")
+	}
+	return l.Values.Path("FWKNOP_LIB_DIR")
+}

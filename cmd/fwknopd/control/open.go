@@ -71,7 +71,7 @@ func (o *openings) ask(req request, alone func(Keeper) ([]enforce.Grant, error))
 	return alone(k)
 }
 
-// pendingCloses is the journal of external commands in FWKNOP_LIB_DIR.
+// pendingCloses is the journal of external commands, see [config.Loaded.StateDir].
 const pendingCloses = "external.pending"
 
 // keeper is the firewall, or what is pending of external commands; nil if there
@@ -80,7 +80,7 @@ func (o *openings) keeper() (k Keeper, done func(), err error) {
 	if o.fw != nil {
 		return o.fw, func() {}, nil
 	}
-	journal := filepath.Join(o.Values.Path("FWKNOP_LIB_DIR"), pendingCloses)
+	journal := filepath.Join(o.StateDir(), pendingCloses)
 	if _, err := os.Stat(journal); errors.Is(err, os.ErrNotExist) {
 		return nil, nil, nil
 	}

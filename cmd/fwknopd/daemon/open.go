@@ -43,7 +43,7 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	if !k.o.Test {
 		ext, err := external.New(external.Config{
-			Journal: filepath.Join(v.Path("FWKNOP_LIB_DIR"), "external.pending"), Environment: k.environment(), Ran: k.externalRan,
+			Journal: filepath.Join(k.conf().StateDir(), "external.pending"), Environment: k.environment(), Ran: k.externalRan,
 		})
 		if err != nil {
 			return fmt.Errorf("external commands: %w", err)

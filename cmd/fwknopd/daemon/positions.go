@@ -11,7 +11,7 @@ import (
 	"fwknopd/ingest"
 )
 
-// positionsFile in FWKNOP_LIB_DIR says where reading goes on after a restart.
+// positionsFile in the state directory says where reading goes on after a restart.
 const positionsFile = "positions"
 
 const (
@@ -80,7 +80,7 @@ func (k *keeper) keepPositions(text []byte) {
 }
 
 func (k *keeper) positionsPath() string {
-	return filepath.Join(k.conf().Values.Path("FWKNOP_LIB_DIR"), positionsFile)
+	return filepath.Join(k.conf().StateDir(), positionsFile)
 }
 
 // loadPositions reads what the last daemon left.

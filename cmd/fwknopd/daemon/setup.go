@@ -122,13 +122,13 @@ func shadowHash(file, user string) (string, error) {
 
 // makeDirs makes the directories of the configuration, for root alone.
 func makeDirs(l *config.Loaded) error {
-	for _, keyword := range []string{"FWKNOP_DIR", "FWKNOP_RUN_DIR", "FWKNOP_LIB_DIR", "FWKNOP_ERR_DIR"} {
-		dir := l.Values.Path(keyword)
+	v := l.Values
+	for _, dir := range []string{v.Path("FWKNOP_DIR"), v.Path("FWKNOP_RUN_DIR"), l.StateDir(), v.Path("FWKNOP_ERR_DIR")} {
 		if dir == "" {
 			continue
 		}
 		if !filepath.IsAbs(dir) {
-			return fmt.Errorf("%s %s is not an absolute path", keyword, dir)
+			return fmt.Errorf("%s is not an absolute path", dir)
 		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
