@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -47,9 +46,7 @@ func (k *keeper) startAfresh() {
 		return
 	}
 	k.alert(good, "ending the worker for a fresh start (ENABLE_VOLUNTARY_EXITS)")
-	if p, err := os.FindProcess(k.worker.pid); err == nil {
-		_ = p.Signal(unix.SIGKILL) // it may have ended by itself
-	}
+	_ = k.worker.kill() // it may have ended by itself
 }
 
 // errInterfaceDown ends a daemon that was told to end with its interface.

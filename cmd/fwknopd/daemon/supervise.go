@@ -21,6 +21,7 @@ const maxLastWords = 8 << 10
 type workerProcess struct {
 	pid   int
 	words *head
+	kill  func() error // also when it has ended and its number is somebody else's
 }
 
 // A head keeps the beginning of what is written to it.
@@ -89,7 +90,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	}
 	k.relays.Go(func() { k.relay(r) })
 	k.mu.Lock()
-	k.worker = &workerProcess{cmd.Process.Pid, words}
+	k.worker = &workerProcess{cmd.Process.Pid, words, wk.Kill}
 	k.mu.Unlock()
 	return k.watched(wk, words.String), nil
 }
