@@ -13,6 +13,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
+	"fwknopd/enforce/ipfw"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/nftables"
 	"fwknopd/policy/conf"
@@ -36,7 +37,7 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	case "nftables":
 		return openNFTables(l)
 	case "ipfw":
-		return nil, errors.New("FIREWALL_TYPE ipfw is for FreeBSD and macOS; this system has iptables or nftables")
+		return openIPFW(ctx, l)
 	case "auto", "":
 		return openAny(ctx, l)
 	default:
@@ -143,6 +144,19 @@ func iptablesPath(v *conf.Values) string {
 		return found
 	}
 	return path
+}
+
+// openIPFW is refused on Linux.
+func openIPFW(ctx context.Context, l *config.Loaded) (*Firewall, error) {
+	v := l.Values
+	b, err := ipfw.New(ctx, ipfw.Config{
+		Path: Program(v.Path("ipfwCmd")), RuleNum: v.Int("IPFW_RULE_NUM"), SetNum: v.Int("IPFW_SET_NUM"),
+		Interval: v.Duration("IPFW_DYNAMIC_INTERVAL"), Alarm: v.Duration("IPT_CMD_ALARM"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("FIREWALL_TYPE ipfw: %w", err)
+	}
+	return &Firewall{Backend: b, Name: "ipfw"}, nil
 }
 
 func openNFTables(l *config.Loaded) (*Firewall, error) {
