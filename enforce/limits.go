@@ -77,6 +77,7 @@ func (l *Limits) Check(g Grant, now time.Time) error {
 	if a == nil {
 		return fmt.Errorf("%w: %d", ErrStanza, g.Stanza)
 	}
+	asked := g.Ports
 	g = g.Normal()
 	if err := a.checkSource(g.Src); err != nil {
 		return err
@@ -84,11 +85,11 @@ func (l *Limits) Check(g Grant, now time.Time) error {
 	if err := a.checkLifetime(g.Expires, now); err != nil {
 		return err
 	}
-	if g.External != nil {
-		return a.checkExternal(g.External)
-	}
 	if err := a.checkForm(g); err != nil {
 		return err
+	}
+	if g.External != nil {
+		return a.checkExternal(g, asked)
 	}
 	return a.checkNAT(g)
 }
@@ -227,95 +228,6 @@ func (a *Allowance) offersTarget(t netip.AddrPort, is4 bool) bool {
 	}
 	forced := func(o netip.AddrPort) bool { return o == t || t.Port() == 0 && o.Addr() == addr }
 	return slices.ContainsFunc(a.Targets, forced) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
-}
-
-// An ExternalLimit is a pair of configured commands.
-type ExternalLimit struct {
-	Open, Close []Word
-	Timeout     time.Duration
-}
-
-// A Word is one argument of a configured command, cut where a value of the packet
-// goes in: {"--from=", ""} is "--from=$SRC". One piece alone is literal.
-type Word []string
-
-func (a *Allowance) checkExternal(e *External) error {
-	offered := func(l ExternalLimit) bool {
-		return matchWords(l.Open, e.Open) && matchWords(l.Close, e.Close) && e.Timeout == l.Timeout
-	}
-	if !slices.ContainsFunc(a.External, offered) {
-		return fmt.Errorf("%w: external", ErrCommand)
-	}
-	return nil
-}
-
-func matchWords(words []Word, argv []string) bool {
-	if len(words) != len(argv) {
-		return false
-	}
-	for i := range words {
-		if !words[i].match(argv[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// match reports whether arg is w with values filled in. The pieces are found from
-// the left at their first place and the last at the end, which for what values look
-// like is enough: they can hide nothing.
-func (w Word) match(arg string) bool {
-	if len(w) == 0 || len(arg) > maxExternal {
-		return false
-	}
-	if len(w) == 1 {
-		return arg == w[0]
-	}
-	rest, ok := strings.CutPrefix(arg, w[0])
-	if !ok {
-		return false
-	}
-	isOne := isValue
-	for _, piece := range w[1 : len(w)-1] {
-		if piece == "" { // no text between two values: nobody can tell them apart
-			isOne = isRun
-			continue
-		}
-		value, after, ok := strings.Cut(rest, piece)
-		if !ok || !isOne(value) {
-			return false
-		}
-		rest, isOne = after, isValue
-	}
-	value, ok := strings.CutSuffix(rest, w[len(w)-1])
-	return ok && isOne(value)
-}
-
-// isValue admits what a packet can put into a command: one address, a number, the
-// name of a protocol. Networks are none, nor words such as "any".
-func isValue(s string) bool {
-	if isAddr(s) || isRun(s) && strings.Trim(s, "0123456789") == "" {
-		return true
-	}
-	for _, name := range protoNames {
-		if s == name {
-			return true
-		}
-	}
-	return false
-}
-
-// isRun admits values side by side; never "-", that a program would take for an
-// option, or "/".
-func isRun(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '.', c == ':':
-		default:
-			return false
-		}
-	}
-	return s != ""
 }
 
 // A CommandLimit says how a stanza's SPA commands run (ENABLE_CMD_EXEC).

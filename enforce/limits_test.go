@@ -25,8 +25,8 @@ var offers = Limits{Stanzas: []Allowance{
 		Targets:    []netip.AddrPort{addrPort("10.9.0.1:8022")},
 		TargetNets: prefixes("10.0.0.0/24", "fd00::/64"), TargetExclude: prefixes("10.0.0.66/32"),
 		NoDNAT: true, Local: true, SNAT: []netip.Addr{addr("198.51.100.1")}, Masquerade: true},
-	{Stanza: 11, Source: prefixes("0.0.0.0/0"), MaxLifetime: time.Minute,
-		External: []ExternalLimit{{Open: []Word{{"/bin/open"}, {"--from=", ""}, {"", "/", ""}}, Close: []Word{{"/bin/close"}}, Timeout: time.Second}},
+	{Stanza: 11, Source: prefixes("0.0.0.0/0"), Ports: []Port{{TCP, 22}}, MaxLifetime: time.Minute,
+		External: []ExternalLimit{{Open: []Word{{{Text: "/bin/open"}}, {{Text: "--from="}, {Value: ClientAddr}}, {{Value: ProtoByName}, {Text: "/"}, {Value: PortNumber}}, {{Text: "--packet="}, {Value: AnyAddr}}}, Close: []Word{{{Text: "/bin/close"}}}, Timeout: time.Second}},
 		Commands: &CommandLimit{Regexp: regexp.MustCompile("^w$|^id "), User: "nobody"}},
 	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{TCP, 25}}, Permanent: true, All: true},
 }}
@@ -100,18 +100,22 @@ func TestLimits(t *testing.T) {
 		{"through to another", Grant{Src: client, Dst: addr("10.8.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrForm},
 		{"through to all", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrNAT},
 
-		{"command", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22")}, nil},
-		{"unoffered command", Grant{Src: client, Expires: end, Stanza: 3, External: open("/bin/open", "--from=192.0.2.7", "tcp/22")}, ErrCommand},
-		{"another program", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/sh", "--from=192.0.2.7", "tcp/22")}, ErrCommand},
-		{"another argument", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--to=192.0.2.7", "tcp/22")}, ErrCommand},
-		{"an argument more", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "x")}, ErrCommand},
-		{"shell in a value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=$(id)", "tcp/22")}, ErrCommand},
-		{"option as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "-x/22")}, ErrCommand},
-		{"network as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=0.0.0.0/0", "tcp/22")}, ErrCommand},
-		{"word as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=any", "tcp/22")}, ErrCommand},
-		{"path as value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "../../etc/22")}, ErrCommand},
-		{"no value", Grant{Src: client, Expires: end, Stanza: 11, External: open("/bin/open", "--from=", "tcp/22")}, ErrCommand},
-		{"another limit", Grant{Src: client, Expires: end, Stanza: 11, External: &External{Open: open("/bin/open", "--from=1", "a/b").Open, Close: []string{"/bin/close"}}}, ErrCommand},
+		{"command", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, nil},
+		{"unoffered command", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"another program", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/sh", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"another argument", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--to=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"an argument more", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9", "x")}, ErrCommand},
+		{"shell in a value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=$(id)", "tcp/22")}, ErrCommand},
+		{"option as value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "-x/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"network as value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=0.0.0.0/0", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"word as value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=any", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"path as value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=1", "../../etc/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"no value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"another address", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.8", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
+		{"another port", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/23", "--packet=198.51.100.9")}, ErrCommand},
+		{"port that is not offered", Grant{Src: client, Ports: []Port{{TCP, 23}}, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/23", "--packet=198.51.100.9")}, ErrPort},
+		{"packet from a network", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=0.0.0.0/0")}, ErrCommand},
+		{"another limit", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: &External{Open: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9").Open, Close: []string{"/bin/close"}}}, ErrCommand},
 	} {
 		if err := offers.Check(c.g, epoch); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
@@ -157,9 +161,9 @@ func TestLimitsCommand(t *testing.T) {
 
 // TestValuesSideBySide cannot be told apart, and are let through.
 func TestValuesSideBySide(t *testing.T) {
-	w := Word{"", "", "", "/x"} // $PROTO$PORT$SRC/x
+	w := template{"", "", "", "/x"} // three values, then /x
 	for arg, want := range map[string]bool{
-		"tcp22192.0.2.7/x": true, "/x": false, "tcp22-1/x": false, "tcp/22/x": false, "tcp22$x/x": false, "tcp22": false,
+		"192.0.2.730198.51.100.1/x": true, "/x": false, "192.0.2.7-1/x": false, "192.0.2.7/22/x": false, "192.0.2.7$x/x": false, "22": false,
 	} {
 		if w.match(arg) != want {
 			t.Errorf("%q: %v", arg, !want)
@@ -178,7 +182,7 @@ func FuzzLimits(f *testing.F) {
 		if offers.Check(g, epoch) == nil && (a.Unmap() == addr("192.0.2.66") || port != 22 || life <= 0 || life > 62) {
 			t.Fatalf("opened %s for %d s", g.Key(), life)
 		}
-		g.Stanza, g.External = 11, &External{Open: []string{"/bin/open", "--from=" + word, word + "/22"}, Close: []string{"/bin/close"}, Timeout: time.Second}
+		g.Stanza, g.External = 11, &External{Open: []string{"/bin/open", "--from=" + a.String(), "tcp/22", "--packet=" + word}, Close: []string{"/bin/close"}, Timeout: time.Second}
 		if offers.Check(g, epoch) == nil && (strings.HasPrefix(word, "-") || strings.ContainsAny(word, " $`;|&<>\"'\\\n\x00")) {
 			t.Fatalf("accepted word %q", word)
 		}

@@ -183,19 +183,26 @@ func (w word) merge() word {
 	return w[:n-1]
 }
 
-// limits is the form of [enforce.Limits]: literal text, cut where a value goes.
+// limitValues are the values as [enforce.Limits] knows them.
+var limitValues = [...]enforce.Value{
+	literal:       enforce.Literal,
+	clientAddress: enforce.ClientAddr,
+	packetSource:  enforce.AnyAddr,
+	packetDest:    enforce.AnyAddr,
+	portNumber:    enforce.PortNumber,
+	protoName:     enforce.ProtoByName,
+	protoNumber:   enforce.ProtoByNumber,
+	endEpoch:      enforce.EndEpoch,
+	clientSeconds: enforce.AnySeconds,
+}
+
+// limits is the form of [enforce.Limits].
 func limits(words []word) []enforce.Word {
 	out := make([]enforce.Word, len(words))
 	for i, w := range words {
-		cut := enforce.Word{""}
 		for _, p := range w {
-			if p.value == literal {
-				cut[len(cut)-1] += p.text
-			} else {
-				cut = append(cut, "")
-			}
+			out[i] = append(out[i], enforce.Piece{Value: limitValues[p.value], Text: p.text})
 		}
-		out[i] = cut
 	}
 	return out
 }

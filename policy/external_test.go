@@ -76,7 +76,7 @@ func checkLimits(t *testing.T, s *situation, g enforce.Grant) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := enforce.Limits{Stanzas: []enforce.Allowance{{
+	l := enforce.Limits{Stanzas: []enforce.Allowance{{AnyPort: true,
 		Stanza: 1, Source: anyone.Include, MaxLifetime: time.Hour, External: limits,
 	}}}
 	if err := l.Check(g, s.now); err != nil {

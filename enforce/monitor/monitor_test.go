@@ -29,8 +29,8 @@ var offers = Offer{Limits: enforce.Limits{Stanzas: []enforce.Allowance{
 	{Stanza: 3, Source: anywhere, Exclude: prefixes("192.0.2.66/32"), MaxLifetime: time.Hour,
 		Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}, {Proto: enforce.UDP, Number: 53}}},
 	{Stanza: 9, Source: anywhere, AnyPort: true, Permanent: true},
-	{Stanza: 12, Source: anywhere, MaxLifetime: time.Hour, External: []enforce.ExternalLimit{
-		{Open: []enforce.Word{{"/bin/open"}, {"", ""}}, Close: []enforce.Word{{"/bin/close"}, {"", ""}}, Timeout: time.Second},
+	{Stanza: 12, Source: anywhere, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, MaxLifetime: time.Hour, External: []enforce.ExternalLimit{
+		{Open: []enforce.Word{{{Text: "/bin/open"}}, {{Value: enforce.ClientAddr}}}, Close: []enforce.Word{{{Text: "/bin/close"}}, {{Value: enforce.ClientAddr}}}, Timeout: time.Second},
 	}},
 }}}
 

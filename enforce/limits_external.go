@@ -1,0 +1,144 @@
+package enforce
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An ExternalLimit is a pair of configured commands.
+type ExternalLimit struct {
+	Open, Close []Word
+	Timeout     time.Duration
+}
+
+// A Word is one argument of a configured command: literal text and values by turns,
+// as in "--from=$SRC".
+type Word []Piece
+
+// A Piece of a [Word] is text as configured, or the place of a value.
+type Piece struct {
+	Value Value
+	Text  string // of a Literal
+}
+
+// Value says what stands in the place of a variable.
+type Value uint8
+
+// The values but the last two follow from the grant and are recomputed; those two
+// are told by the packet alone, and held to their form.
+const (
+	Literal    Value = iota
+	ClientAddr       // Grant.Src
+	PortNumber       // number, protocol by name and by number of one of Grant.Ports
+	ProtoByName
+	ProtoByNumber
+	EndEpoch   // Grant.Expires as Unix seconds, 0 for none
+	AnyAddr    // an address
+	AnySeconds // a number
+)
+
+// checkExternal compares the arguments with what the configured commands become
+// with the values of g. asked are its ports as the client spelled them: the values
+// are those of one of them, the same in all arguments.
+func (a *Allowance) checkExternal(g Grant, asked []Port) error {
+	for _, l := range a.External {
+		offered := func(p Port) bool {
+			return matchWords(l.Open, g.External.Open, g, p) && matchWords(l.Close, g.External.Close, g, p)
+		}
+		if g.External.Timeout == l.Timeout && slices.ContainsFunc(asked, offered) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: external", ErrCommand)
+}
+
+func matchWords(words []Word, argv []string, g Grant, p Port) bool {
+	if len(words) != len(argv) {
+		return false
+	}
+	for i := range words {
+		if !words[i].fill(g, p).match(argv[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// A template is a word with what the grant says filled in, cut where values go that
+// only the packet told: {"--from=", ""} is "--from=$PKT_SRC".
+type template []string
+
+func (w Word) fill(g Grant, p Port) template {
+	t := template{""}
+	for _, piece := range w {
+		var text string
+		switch piece.Value {
+		case Literal:
+			text = piece.Text
+		case ClientAddr:
+			text = g.Src.String()
+		case PortNumber:
+			text = strconv.Itoa(int(p.Number))
+		case ProtoByName:
+			text = ProtoName(p.Proto)
+		case ProtoByNumber:
+			text = strconv.Itoa(int(p.Proto))
+		case EndEpoch:
+			text = "0"
+			if !g.Expires.IsZero() {
+				text = strconv.FormatInt(g.Expires.Unix(), 10)
+			}
+		default:
+			t = append(t, "")
+		}
+		t[len(t)-1] += text
+	}
+	return t
+}
+
+// match reports whether arg is t with values filled in. The pieces are found from
+// the left at their first place and the last at the end, which for what values look
+// like is enough: they can hide nothing.
+func (t template) match(arg string) bool {
+	if len(arg) > maxExternal {
+		return false
+	}
+	if len(t) == 1 {
+		return arg == t[0]
+	}
+	rest, ok := strings.CutPrefix(arg, t[0])
+	if !ok {
+		return false
+	}
+	isOne := isValue
+	for _, piece := range t[1 : len(t)-1] {
+		if piece == "" { // no text between two values: nobody can tell them apart
+			isOne = isRun
+			continue
+		}
+		value, after, ok := strings.Cut(rest, piece)
+		if !ok || !isOne(value) {
+			return false
+		}
+		rest, isOne = after, isValue
+	}
+	value, ok := strings.CutSuffix(rest, t[len(t)-1])
+	return ok && isOne(value)
+}
+
+// isValue admits what only the packet tells: one address or a number. Networks are
+// none, nor words such as "any".
+func isValue(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return s != "" && (err == nil && !strings.Contains(s, "%") || strings.Trim(s, "0123456789") == "")
+}
+
+// isRun admits values side by side; never "-", that a program would take for an
+// option, or "/".
+func isRun(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789abcdef.:") == ""
+}
