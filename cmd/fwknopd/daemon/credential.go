@@ -42,6 +42,10 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 func readers(list []feed) []uint32 {
 	var groups []uint32
 	for _, f := range list {
+		if f.Mode == "JOURNAL" {
+			groups = append(groups, journalReaders()...)
+			continue
+		}
 		st, err := os.Stat(f.Path)
 		if f.Path == "" || err != nil || st.Mode().Perm()&0o040 == 0 || st.Mode().Perm()&0o004 != 0 {
 			continue
@@ -51,4 +55,20 @@ func readers(list []feed) []uint32 {
 		}
 	}
 	return groups
+}
+
+// journalGroup may read the journal of a machine with systemd.
+const journalGroup = "systemd-journal"
+
+// journalReaders is that group, if there is one.
+func journalReaders() []uint32 {
+	g, err := user.LookupGroup(journalGroup)
+	if err != nil {
+		return nil
+	}
+	gid, err := strconv.ParseUint(g.Gid, 10, 32)
+	if err != nil || gid == 0 {
+		return nil
+	}
+	return []uint32{uint32(gid)}
 }

@@ -1,0 +1,43 @@
+package daemon
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+)
+
+// The worker gets the group that a log is for, and no group that it does not need.
+func TestReaders(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("giving files to groups takes root")
+	}
+	dir := t.TempDir()
+	file := func(name string, mode os.FileMode, gid int) feed {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, 0, gid); err != nil {
+			t.Fatal(err)
+		}
+		return feed{Mode: "KNOCK", Path: path}
+	}
+	got := readers([]feed{
+		file("of-a-group", 0o640, 4), file("for-all", 0o644, 5), file("of-nobody-else", 0o600, 6), file("of-root", 0o640, 0),
+		{Mode: "KNOCK", Path: filepath.Join(dir, "missing")},
+	})
+	if want := []uint32{4}; !slices.Equal(got, want) {
+		t.Errorf("groups %v, want %v", got, want)
+	}
+	var want []uint32
+	if g, err := user.LookupGroup(journalGroup); err == nil {
+		gid, _ := strconv.Atoi(g.Gid)
+		want = []uint32{uint32(gid)}
+	}
+	if got := readers([]feed{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
+		t.Errorf("groups %v for the journal, want %v", got, want)
+	}
+}
