@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
 )
@@ -62,7 +64,21 @@ func (f feed) opener() func() (*os.File, error) {
 	case f.Mode == "FIFO":
 		return func() (*os.File, error) { return ingest.OpenFIFO(f.Path) }
 	case f.Mode == "KNOCK" || f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
-		return func() (*os.File, error) { return os.Open(f.Path) }
+		return func() (*os.File, error) { return openFollowed(f.Path) }
 	}
 	return nil
+}
+
+// openFollowed opens a log or a capture that grows. A pipe in its place would keep
+// the monitor waiting for a writer; it is refused.
+func openFollowed(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, fmt.Errorf("%s: not a file that can be followed (a pipe goes with KNOPMD_FIFO)", path)
+	}
+	return f, nil
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"syscall"
 	"testing"
 )
 
@@ -39,5 +40,26 @@ func TestReaders(t *testing.T) {
 	}
 	if got := readers([]feed{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
 		t.Errorf("groups %v for the journal, want %v", got, want)
+	}
+}
+
+// What is followed is a file: a pipe that nobody writes to does not stop the monitor.
+func TestOpenFollowed(t *testing.T) {
+	dir := t.TempDir()
+	file, pipe := filepath.Join(dir, "log"), filepath.Join(dir, "pipe")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{file: true, pipe: false, dir: false, filepath.Join(dir, "missing"): false} {
+		f, err := openFollowed(path)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err == nil {
+			f.Close()
+		}
 	}
 }
