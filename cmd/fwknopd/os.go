@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -52,54 +50,21 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 // configureOS fills in what the configuration may say. It is read only if it was
 // asked for, or if nothing else says which log to read: --os works for anyone.
 func configureOS(o *cli.Options, opt *osreport.Options) error {
-	base := fingerprint.Default
+	var p0fFile string
 	if o.Config != "" || len(o.Overrides) > 0 || len(opt.Inputs) == 0 {
 		l, problems := config.Load(config.Options{Config: o.Config, Overrides: o.Overrides, Lenient: o.Lenient, Offline: true, ServerOnly: true})
 		if problems.Failed() {
 			return problems
 		}
 		opt.MaxHops = l.Server.MaxHops
-		if name := l.Server.P0fFile; name != "" {
-			o.Signatures = append([]string{name}, o.Signatures...)
-		}
+		p0fFile = l.Server.P0fFile
 		if len(opt.Inputs) == 0 {
 			opt.Inputs = []string{l.Values.String("IPT_SYSLOG_FILE")}
 		}
 	}
 	var err error
-	opt.Signatures, err = loadSignatures(base, o.Signatures)
+	opt.Signatures, err = config.Signatures(p0fFile, o.Signatures)
 	return err
-}
-
-// loadSignatures returns base, or in its place those of the last FILE, and with
-// them those of every +FILE.
-func loadSignatures(base func() *fingerprint.Set, names []string) (*fingerprint.Set, error) {
-	var more []*fingerprint.Set
-	for _, name := range names {
-		file, add := strings.CutPrefix(name, "+")
-		s, err := readSignatures(file)
-		if err != nil {
-			return nil, err
-		}
-		if add {
-			more = append(more, s)
-		} else {
-			base = func() *fingerprint.Set { return s }
-		}
-	}
-	set := base()
-	for _, s := range more {
-		set = set.With(s)
-	}
-	return set, nil
-}
-
-func readSignatures(name string) (*fingerprint.Set, error) {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return fingerprint.Load(name, text)
 }
 
 // wallClock is the time that stamps without a year are read against. Where the

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -87,7 +85,7 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 	for i := range a.Stanzas {
 		if st := &a.Stanzas[i]; st.AuthCrypt {
 			checks[st.ShadowFile] = func(user, password string) (bool, error) {
-				hash, err := shadowHash(st.ShadowFile, user)
+				hash, err := config.ShadowHash(st.ShadowFile, user)
 				if err != nil {
 					return false, err
 				}
@@ -96,28 +94,6 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 		}
 	}
 	return checks
-}
-
-// maxShadowLine bounds a line of a shadow file.
-const maxShadowLine = 4096
-
-// shadowHash looks user up in a shadow file: name, colon, hash, colon.
-func shadowHash(file, user string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", errors.New("shadow file cannot be read")
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxShadowLine)
-	for lines.Scan() {
-		name, rest, ok := strings.Cut(lines.Text(), ":")
-		if ok && name == user {
-			hash, _, _ := strings.Cut(rest, ":")
-			return hash, nil
-		}
-	}
-	return "", errors.New("user is not in the shadow file")
 }
 
 // makeDirs makes the directories of the configuration, for root alone.

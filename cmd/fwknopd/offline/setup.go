@@ -1,7 +1,6 @@
 package offline
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -61,9 +59,9 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: true, ShadowHash: shadowHash}
+	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: true, ShadowHash: config.ShadowHash}
 	if slices.ContainsFunc(l.Access.Stanzas, wantsSystem) {
-		set, err := o.fingerprints(l.Server)
+		set, err := config.Signatures(l.Server.P0fFile, o.signatures)
 		if err != nil {
 			return nil, err
 		}
@@ -133,55 +131,6 @@ func (o *options) readDigests(store *replay.Memory) error {
 	}
 	defer f.Close()
 	return store.Load(f, o.digests)
-}
-
-// fingerprints are the signatures to name systems by: of the command line, of
-// P0F_FILE, or our own.
-func (o *options) fingerprints(s *conf.Server) (*fingerprint.Set, error) {
-	set := fingerprint.Default()
-	names := o.signatures
-	if s.P0fFile != "" {
-		names = append([]string{s.P0fFile}, names...)
-	}
-	for _, name := range names {
-		file, add := strings.CutPrefix(name, "+")
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		more, err := fingerprint.Load(file, text)
-		switch {
-		case err != nil:
-			return nil, err
-		case add:
-			set = set.With(more)
-		default:
-			set = more
-		}
-	}
-	return set, nil
-}
-
-// maxShadowLine bounds a line of a shadow file.
-const maxShadowLine = 4096
-
-// shadowHash looks user up in a shadow file: name, colon, hash, colon.
-func shadowHash(file, user string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", errors.New("shadow file cannot be read")
-	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, maxShadowLine)
-	for lines.Scan() {
-		name, rest, ok := strings.Cut(lines.Text(), ":")
-		if ok && name == user {
-			hash, _, _ := strings.Cut(rest, ":")
-			return hash, nil
-		}
-	}
-	return "", errors.New("user is not in the shadow file")
 }
 
 // resolveTime bounds one look-up.

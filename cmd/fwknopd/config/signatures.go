@@ -1,0 +1,42 @@
+package config
+
+import (
+	"os"
+	"strings"
+
+	"fwknopd/fingerprint"
+)
+
+// Signatures returns the fingerprints to use: our own, or in their place those of the
+// last FILE that is named, and with them those of every +FILE. p0fFile is what the
+// configuration names, "" for nothing; the command line wins over it.
+func Signatures(p0fFile string, names []string) (*fingerprint.Set, error) {
+	if p0fFile != "" {
+		names = append([]string{p0fFile}, names...)
+	}
+	var base *fingerprint.Set
+	var more []*fingerprint.Set
+	for _, name := range names {
+		file, add := strings.CutPrefix(name, "+")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		set, err := fingerprint.Load(file, text)
+		switch {
+		case err != nil:
+			return nil, err
+		case add:
+			more = append(more, set)
+		default:
+			base = set
+		}
+	}
+	if base == nil {
+		base = fingerprint.Default()
+	}
+	for _, set := range more {
+		base = base.With(set)
+	}
+	return base, nil
+}
