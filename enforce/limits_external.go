@@ -2,7 +2,6 @@ package enforce
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,8 +132,7 @@ func (t template) match(arg string) bool {
 // isValue admits what only the packet tells: one address or a number. Networks are
 // none, nor words such as "any".
 func isValue(s string) bool {
-	_, err := netip.ParseAddr(s)
-	return s != "" && (err == nil && !strings.Contains(s, "%") || strings.Trim(s, "0123456789") == "")
+	return isAddr(s) || s != "" && strings.Trim(s, "0123456789") == ""
 }
 
 // isRun admits values side by side; never "-", that a program would take for an
