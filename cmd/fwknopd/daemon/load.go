@@ -3,10 +3,8 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -122,15 +120,4 @@ func wantsSystems(l *config.Loaded) bool {
 	return false
 }
 
-func resolve(host string) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	if len(found) == 0 {
-		return netip.Addr{}, errors.New("no address")
-	}
-	return found[0].Unmap(), nil
-}
+func resolve(host string) (netip.Addr, error) { return config.Resolve(host, resolveTimeout) }

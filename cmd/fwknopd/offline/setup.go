@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -136,18 +135,7 @@ func (o *options) readDigests(store *replay.Memory) error {
 // resolveTime bounds one look-up.
 const resolveTime = 5 * time.Second
 
-func resolve(host string) (netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTime)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	if len(found) == 0 {
-		return netip.Addr{}, errors.New("no address")
-	}
-	return found[0].Unmap(), nil
-}
+func resolve(host string) (netip.Addr, error) { return config.Resolve(host, resolveTime) }
 
 // read opens the inputs the way the daemon would read them.
 func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
