@@ -1,31 +1,35 @@
 package filter
 
-import (
-	"fmt"
-	"math"
+import "golang.org/x/net/bpf"
 
-	"golang.org/x/net/bpf"
-)
-
-const (
-	// keep is how much of a matching packet is kept: all of it.
-	keep = 0x40000
-	// maxProgram is BPF_MAXINSNS, the longest program that Linux takes.
-	maxProgram = 4096
-)
-
-// A label is a place in the program that is not known yet.
+// A label is a place in a program that is not known yet.
 type label int
 
-// A compiler turns nodes into instructions. Conditional jumps reach 255 places
-// only, so each is followed by two long ones.
+// A branch is a test and where to go on; where they are the same, nothing is tested.
+type branch struct {
+	test
+	header  uint32 // base transport4: offset of the IPv4 header; off counts from behind it
+	yes, no label
+}
+
+// A program answers yes or no to every frame. It only ever goes forward.
+type program struct {
+	branches []branch
+	places   []int // of each label
+}
+
+// The labels of the two answers; their places are behind the last branch.
+const (
+	accept label = iota
+	reject
+)
+
+// A compiler turns nodes into branches.
 type compiler struct {
+	program
 	layout
 	stripped bool // the kernel took the outermost VLAN tag out of the frame
 	shift    uint32
-	program  []bpf.Instruction
-	places   []int         // of each label
-	jumps    map[int]label // long jumps to be set
 }
 
 func (c *compiler) label() label {
@@ -33,34 +37,25 @@ func (c *compiler) label() label {
 	return label(len(c.places) - 1)
 }
 
-func (c *compiler) place(l label) { c.places[l] = len(c.program) }
+func (c *compiler) place(l label) { c.places[l] = len(c.branches) }
 
-func (c *compiler) add(in ...bpf.Instruction) { c.program = append(c.program, in...) }
-
-func (c *compiler) jump(l label) {
-	c.jumps[len(c.program)] = l
-	c.add(bpf.Jump{})
-}
+func (c *compiler) jump(l label) { c.branches = append(c.branches, branch{yes: l, no: l}) }
 
 // compile makes the program for frames as they are in a capture.
-func compile(root node, l layout) ([]bpf.Instruction, error) {
-	return compileBoth(root, l, false)
-}
+func compile(root node, l layout) program { return compileBoth(root, l, false) }
 
 // compileLive makes the program for a socket. Where the kernel took a VLAN tag out
 // of the frame, it says so beside it.
-func compileLive(root node, l layout) ([]bpf.Instruction, error) {
+func compileLive(root node, l layout) program {
 	return compileBoth(root, l, l.tags && speaksOfTags(root))
 }
 
-func compileBoth(root node, l layout, live bool) ([]bpf.Instruction, error) {
-	c := compiler{layout: l, jumps: make(map[int]label)}
-	yes, no := c.label(), c.label()
+func compileBoth(root node, l layout, live bool) program {
+	c := compiler{layout: l}
+	yes, no := c.label(), c.label() // accept and reject
 	if live {
 		inFrame, beside := c.label(), c.label()
-		c.add(bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipFalse: 1})
-		c.jump(beside)
-		c.jump(inFrame)
+		test{base: tagPresent, cond: bpf.JumpNotEqual}.emit(&c, beside, inFrame)
 		c.place(beside)
 		c.stripped = true
 		root.emit(&c, yes, no)
@@ -69,16 +64,8 @@ func compileBoth(root node, l layout, live bool) ([]bpf.Instruction, error) {
 	}
 	root.emit(&c, yes, no)
 	c.place(yes)
-	c.add(bpf.RetConstant{Val: keep})
-	c.place(no)
-	c.add(bpf.RetConstant{Val: 0})
-	if len(c.program) > maxProgram {
-		return nil, fmt.Errorf("filter: too long: %d instructions, and the kernel takes %d", len(c.program), maxProgram)
-	}
-	for at, l := range c.jumps {
-		c.program[at] = bpf.Jump{Skip: uint32(c.places[l] - at - 1)}
-	}
-	return c.program, nil
+	c.places[no] = c.places[yes] + 1
+	return c.program
 }
 
 func (n and) emit(c *compiler, yes, no label) {
@@ -102,18 +89,15 @@ func (all) emit(c *compiler, yes, _ label) { c.jump(yes) }
 func (n carries) emit(c *compiler, yes, no label) { c.carries(int(n)).emit(c, yes, no) }
 
 func (t test) emit(c *compiler, yes, no label) {
+	b := branch{test: t, yes: yes, no: no}
 	switch t.base {
 	case link:
-		c.add(bpf.LoadAbsolute{Off: c.shift + t.off, Size: t.size})
+		b.off += c.shift
 	case network:
-		c.add(bpf.LoadAbsolute{Off: c.shift + c.payload + t.off, Size: t.size})
+		b.off += c.shift + c.payload
 	case transport4:
-		c.add(bpf.LoadMemShift{Off: c.shift + c.payload}, bpf.LoadIndirect{Off: c.shift + c.payload + t.off, Size: t.size})
+		b.header = c.shift + c.payload
+		b.off += b.header
 	}
-	if t.mask != 0 && t.mask != math.MaxUint32 {
-		c.add(bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: t.mask})
-	}
-	c.add(bpf.JumpIf{Cond: t.cond, Val: t.val, SkipFalse: 1})
-	c.jump(yes)
-	c.jump(no)
+	c.branches = append(c.branches, b)
 }

@@ -41,7 +41,7 @@ const maxText = 4096
 type Filter struct {
 	text  string
 	root  node
-	match []*bpf.VM // by link type, nil for those that cannot be filtered
+	match []*matcher // by link type, nil for those that cannot be filtered
 }
 
 // An Error is an expression that is not accepted.
@@ -65,15 +65,13 @@ func Parse(expr string) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{text: expr, root: root, match: make([]*bpf.VM, 1+slices.Max(slices.Collect(maps.Keys(layouts))))}
+	f := &Filter{text: expr, root: root, match: make([]*matcher, 1+slices.Max(slices.Collect(maps.Keys(layouts))))}
 	for link, layout := range layouts {
-		program, err := compile(root, layout)
-		if err != nil {
-			return nil, err
+		program := compile(root, layout)
+		if _, err := program.assemble(); err != nil {
+			return nil, err // it shall not be good for captures only
 		}
-		if f.match[link], err = bpf.NewVM(program); err != nil {
-			return nil, fmt.Errorf("filter: %w", err)
-		}
+		f.match[link] = program.matcher()
 	}
 	return f, nil
 }
@@ -98,11 +96,8 @@ func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
 	if f != nil {
 		root = f.root
 	}
-	program, err := compileLive(root, layout)
-	if err != nil {
-		return nil, err
-	}
-	return bpf.Assemble(program)
+	program := compileLive(root, layout)
+	return program.assemble()
 }
 
 // Match says whether a frame matches.
@@ -120,6 +115,5 @@ func (f *Filter) Match(link parse.LinkType, frame []byte) bool {
 	if int(link) >= len(f.match) || f.match[link] == nil {
 		return false
 	}
-	n, err := f.match[link].Run(frame)
-	return err == nil && n > 0
+	return f.match[link].match(frame)
 }

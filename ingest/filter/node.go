@@ -14,6 +14,8 @@ const (
 	link       base = iota // the frame
 	network                // the IP header
 	transport4             // behind the IPv4 header, whatever its length
+	tagPresent             // not in the frame: whether the kernel took a VLAN tag out of it
+	tag                    // not in the frame: that tag
 )
 
 // A test loads a value from the frame and compares it. A frame too short to have

@@ -57,12 +57,11 @@ func (n vlan) emit(c *compiler, yes, no label) {
 
 // beside looks at the tag that the kernel took out.
 func (n vlan) beside(c *compiler, yes, no label) {
-	if n.id != anyTag {
-		c.add(bpf.LoadExtension{Num: bpf.ExtVLANTag}, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: maxTag},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(n.id), SkipTrue: 1})
-		c.jump(no)
+	if n.id == anyTag {
+		c.jump(yes)
+		return
 	}
-	c.jump(yes)
+	test{base: tag, mask: maxTag, cond: bpf.JumpEqual, val: uint32(n.id)}.emit(c, yes, no)
 }
 
 // speaksOfTags reports that tags matter for an expression.
