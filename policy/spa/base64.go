@@ -8,6 +8,9 @@ import (
 // invalid marks what is not a character of standard base64.
 const invalid = 0xff
 
+// notSextet are the bits that no value of a character has, and invalid does.
+const notSextet = 0xc0
+
 // sextet is the value of each character of standard base64 (RFC 4648 section 4).
 var sextet = func() (t [256]uint8) {
 	for i := range t {
@@ -23,12 +26,20 @@ var sextet = func() (t [256]uint8) {
 // of "=" at its end.
 func isBase64(p []byte) bool {
 	p = bytes.TrimRight(p, "=")
+	if len(p) == 0 {
+		return false
+	}
+	for ; len(p) >= 8; p = p[8:] { // a branch for eight characters
+		if (sextet[p[0]]|sextet[p[1]]|sextet[p[2]]|sextet[p[3]]|sextet[p[4]]|sextet[p[5]]|sextet[p[6]]|sextet[p[7]])&notSextet != 0 {
+			return false
+		}
+	}
 	for _, c := range p {
 		if sextet[c] == invalid {
 			return false
 		}
 	}
-	return len(p) > 0
+	return true
 }
 
 // decodeBase64 appends the bytes of src to dst. Padding may be absent or right; all
@@ -81,7 +92,7 @@ func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 		spare = c & 0x03
 		dst = append(dst, a<<2|b>>4, b<<4|c>>2)
 	}
-	if bad&0xc0 != 0 { // valid sextets have these clear
+	if bad&notSextet != 0 {
 		err = errBase64
 	}
 	return dst, spare, err

@@ -1,6 +1,9 @@
 package spa
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // Limits of the fields: characters as they stand in the plaintext.
 const (
@@ -50,6 +53,18 @@ func decode(plain []byte, digests digestSet, rules *Rules, arena []byte, m *Mess
 
 // printable reports that p is ASCII without control characters.
 func printable(p []byte) bool {
+	const (
+		each  = 0x0101010101010101
+		high  = 0x80 * each
+		space = 0x20 * each
+		del   = 0x7f * each
+	)
+	for ; len(p) >= 8; p = p[8:] { // a carry into the high bit says: below space, or DEL
+		v := binary.LittleEndian.Uint64(p)
+		if (v|(v-space)|((v^del)-each))&high != 0 {
+			return false
+		}
+	}
 	for _, c := range p {
 		if c < 0x20 || c > 0x7e {
 			return false

@@ -16,19 +16,24 @@ type algorithm struct {
 	name string
 	b64  int // length of a digest in base64 without padding
 	new  func() hash.Hash
-	sum  func(dst, data []byte) []byte
+	sum  func(data []byte) [maxDigest]byte
 }
+
+// size is the length of a digest in bytes.
+func (a *algorithm) size() int { return a.b64 * 3 / 4 }
 
 // algorithms in the order in which a receiver tries those of equal length.
 var algorithms = [...]algorithm{
-	{"md5", 22, md5.New, func(d, p []byte) []byte { s := md5.Sum(p); return append(d, s[:]...) }},
-	{"sha1", 27, sha1.New, func(d, p []byte) []byte { s := sha1.Sum(p); return append(d, s[:]...) }},
-	{"sha256", 43, sha256.New, func(d, p []byte) []byte { s := sha256.Sum256(p); return append(d, s[:]...) }},
-	{"sha384", 64, sha512.New384, func(d, p []byte) []byte { s := sha512.Sum384(p); return append(d, s[:]...) }},
-	{"sha512", 86, sha512.New, func(d, p []byte) []byte { s := sha512.Sum512(p); return append(d, s[:]...) }},
-	{"sha3_256", 43, func() hash.Hash { return sha3.New256() }, func(d, p []byte) []byte { s := sha3.Sum256(p); return append(d, s[:]...) }},
-	{"sha3_512", 86, func() hash.Hash { return sha3.New512() }, func(d, p []byte) []byte { s := sha3.Sum512(p); return append(d, s[:]...) }},
+	{"md5", 22, md5.New, func(p []byte) [maxDigest]byte { d := md5.Sum(p); return widen(d[:]) }},
+	{"sha1", 27, sha1.New, func(p []byte) [maxDigest]byte { d := sha1.Sum(p); return widen(d[:]) }},
+	{"sha256", 43, sha256.New, func(p []byte) [maxDigest]byte { d := sha256.Sum256(p); return widen(d[:]) }},
+	{"sha384", 64, sha512.New384, func(p []byte) [maxDigest]byte { d := sha512.Sum384(p); return widen(d[:]) }},
+	{"sha512", 86, sha512.New, func(p []byte) [maxDigest]byte { d := sha512.Sum512(p); return widen(d[:]) }},
+	{"sha3_256", 43, func() hash.Hash { return sha3.New256() }, func(p []byte) [maxDigest]byte { d := sha3.Sum256(p); return widen(d[:]) }},
+	{"sha3_512", 86, func() hash.Hash { return sha3.New512() }, func(p []byte) [maxDigest]byte { d := sha3.Sum512(p); return widen(d[:]) }},
 }
+
+func widen(d []byte) (w [maxDigest]byte) { copy(w[:], d); return w }
 
 const (
 	maxDigest    = 64 // raw, bytes: SHA-512
@@ -73,8 +78,12 @@ func (s digestSet) verify(body, want []byte) (*algorithm, error) {
 }
 
 func (a *algorithm) matches(body, want []byte) bool {
-	var raw [maxDigest]byte
 	var text [maxDigestB64]byte
-	base64.RawStdEncoding.Encode(text[:], a.sum(raw[:0], body))
-	return subtle.ConstantTimeCompare(text[:a.b64], want) == 1
+	return subtle.ConstantTimeCompare(a.appendText(text[:0], body), want) == 1
+}
+
+// appendText adds the digest of body as the digest field has it.
+func (a *algorithm) appendText(b, body []byte) []byte {
+	raw := a.sum(body) // by value: behind a pointer it would be allocated
+	return base64.RawStdEncoding.AppendEncode(b, raw[:a.size()])
 }

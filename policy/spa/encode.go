@@ -70,8 +70,7 @@ func Plaintext(m *Message, rnd string) ([]byte, error) {
 	if m.HasTimeout {
 		p = strconv.AppendUint(append(p, ':'), uint64(m.Timeout), 10)
 	}
-	sum := alg.sum(nil, p)
-	return base64.RawStdEncoding.AppendEncode(append(p, ':'), sum), nil
+	return alg.appendText(append(p, ':'), p), nil
 }
 
 // Seal encrypts and authenticates any plaintext; tests make hostile ones with it.

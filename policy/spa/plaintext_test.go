@@ -16,8 +16,7 @@ func b64(s string) string { return base64.RawStdEncoding.EncodeToString([]byte(s
 // withDigest ends a plaintext as an honest client does, so that the rules under
 // test are the only thing that can refuse it.
 func withDigest(body, name string) []byte {
-	sum := algorithmOf(name).sum(nil, []byte(body))
-	return []byte(body + ":" + base64.RawStdEncoding.EncodeToString(sum))
+	return algorithmOf(name).appendText([]byte(body+":"), []byte(body))
 }
 
 const (

@@ -9,22 +9,12 @@ import (
 // openings are the grants that would be open by the clock of the records. A grant
 // that is repeated has the later end, as in a firewall.
 type openings struct {
-	ends  map[opening]int64 // Unix nanoseconds
+	ends  ends
 	kinds map[string]uint32 // grants with more to them than a port
 	queue endings
 
 	lasting lastings
-	last    int64 // the latest end so far
 	ended   Entry // what next returns
-}
-
-// An opening is the unit that a repetition extends: one port for one client. It is
-// small and holds no pointers: a capture may open a great many at once.
-type opening struct {
-	src    [16]byte
-	kind   uint32 // 0: nothing but the port
-	number uint16
-	proto  uint8
 }
 
 // plain reports a grant that lets a client in to some ports and does nothing else.
@@ -35,7 +25,7 @@ func plain(g *enforce.Grant) bool {
 // kind tells grants apart that open more than a port, or otherwise.
 func (o *openings) kind(g *enforce.Grant) uint32 {
 	if plain(g) {
-		return 0
+		return onlyPort
 	}
 	key := g.Key()
 	n, known := o.kinds[key]
@@ -43,7 +33,7 @@ func (o *openings) kind(g *enforce.Grant) uint32 {
 		if o.kinds == nil {
 			o.kinds = make(map[string]uint32)
 		}
-		n = uint32(len(o.kinds)) + 1
+		n = uint32(len(o.kinds)) + onlyPort + 1
 		o.kinds[key] = n
 	}
 	return n
@@ -53,7 +43,7 @@ func (o *openings) kind(g *enforce.Grant) uint32 {
 func (o *openings) each(g *enforce.Grant, visit func(enforce.Port, opening)) {
 	k := opening{src: g.Src.As16(), kind: o.kind(g)}
 	for _, p := range g.Ports {
-		k.proto, k.number = p.Proto, p.Number
+		k.proto, k.number = uint16(p.Proto), p.Number
 		visit(p, k)
 	}
 	if len(g.Ports) == 0 {
@@ -66,16 +56,8 @@ func (o *openings) add(e *Entry) {
 	if e.Grant.Expires.IsZero() {
 		return
 	}
-	if o.ends == nil {
-		o.ends = make(map[opening]int64)
-	}
 	end := e.Grant.Expires.UnixNano()
-	o.each(e.Grant, func(_ enforce.Port, k opening) {
-		if end >= o.last || o.ends[k] < end { // nearly always the first
-			o.ends[k] = end
-		}
-	})
-	o.last = max(o.last, end)
+	o.each(e.Grant, func(_ enforce.Port, k opening) { o.ends.extend(k, end) })
 	o.queue.push(ending{end, o.lasting.add(e)})
 }
 
@@ -97,8 +79,7 @@ func (o *openings) next(now time.Time) *Entry {
 func (o *openings) end(e *Entry, at int64) bool {
 	var ended []enforce.Port
 	o.each(e.Grant, func(p enforce.Port, k opening) {
-		if end, open := o.ends[k]; open && end <= at {
-			delete(o.ends, k)
+		if o.ends.drop(k, at) {
 			ended = append(ended, p)
 		}
 	})
@@ -112,7 +93,7 @@ func (o *openings) end(e *Entry, at int64) bool {
 }
 
 // open is how many openings have not ended.
-func (o *openings) open() int { return len(o.ends) }
+func (o *openings) open() int { return o.ends.n }
 
 // endings is a binary heap, the earliest end first.
 type endings []ending
