@@ -2,6 +2,7 @@ package spa
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 )
 
@@ -73,7 +74,15 @@ func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 	off := len(dst)
 	dst = slices.Grow(dst, len(src)*3/4)[:off+len(src)/4*3]
 	var bad uint8
-	for out := dst[off:]; len(src) >= 4 && len(out) >= 3; src, out = src[4:], out[3:] {
+	out := dst[off:]
+	for ; len(src) >= 8 && len(out) >= 8; src, out = src[8:], out[6:] { // six bytes, and two that are written again
+		a, b, c, d := sextet[src[0]], sextet[src[1]], sextet[src[2]], sextet[src[3]]
+		e, f, g, h := sextet[src[4]], sextet[src[5]], sextet[src[6]], sextet[src[7]]
+		bad |= a | b | c | d | e | f | g | h
+		binary.BigEndian.PutUint64(out, uint64(a)<<58|uint64(b)<<52|uint64(c)<<46|uint64(d)<<40|
+			uint64(e)<<34|uint64(f)<<28|uint64(g)<<22|uint64(h)<<16)
+	}
+	for ; len(src) >= 4 && len(out) >= 3; src, out = src[4:], out[3:] {
 		a, b, c, d := sextet[src[0]], sextet[src[1]], sextet[src[2]], sextet[src[3]]
 		bad |= a | b | c | d
 		out[0], out[1], out[2] = a<<2|b>>4, b<<4|c>>2, c<<6|d

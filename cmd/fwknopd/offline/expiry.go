@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"slices"
 	"time"
 
 	"fwknopd/enforce"
@@ -105,7 +106,11 @@ type ending struct {
 }
 
 func (q *endings) push(e ending) {
-	h := append(*q, e)
+	h := *q
+	if len(h) == cap(h) {
+		h = slices.Grow(h, max(64, len(h))) // twice as many: append would copy more often
+	}
+	h = append(h, e)
 	*q = h
 	for i := len(h) - 1; i > 0; {
 		up := (i - 1) / 2
