@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"time"
 
@@ -37,11 +36,6 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	return o.exit("replay", o.replay())
 }
-
-// ballast counts as memory in use, though nobody touches it and so it takes none: the
-// garbage collector lets a small heap grow by that much more before it walks it. In
-// per cent the same leave would grow with the digests that are kept.
-const ballast = 24 << 20
 
 // errFailOn is the outcome that --fail-on asks for.
 var errFailOn = errors.New("")
@@ -92,6 +86,7 @@ type run struct {
 }
 
 func (o *options) replay() error {
+	growFreely()
 	c := &candidates{}
 	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.format == "jsonl"}
 	var err error
@@ -107,7 +102,6 @@ func (o *options) replay() error {
 		return err
 	}
 	defer r.src.Close()
-	defer runtime.KeepAlive(make([]byte, ballast))
 	stop := showProgress(o.diagnostic, r.src)
 	err = pipe.Run(context.Background(), r.src, r.step)
 	stop()
