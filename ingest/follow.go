@@ -31,8 +31,9 @@ type FollowOptions struct {
 	// FromStart reads what is in the file already. Otherwise only what comes after
 	// is read, unless Resume says where to go on.
 	FromStart bool
-	// Resume is where a former Follower stopped, from its State.
-	Resume *State
+	// Resume is where a former Follower stopped, from its State; the zero State is
+	// none.
+	Resume State
 	// Poll looks at the file every 250 ms in place of inotify. A file system that
 	// inotify does not serve is polled anyway.
 	Poll bool
@@ -44,14 +45,15 @@ type FollowOptions struct {
 	Open func() (*os.File, error)
 }
 
-// A State is a place in a followed file: enough to go on after a restart, small
-// enough to be saved often.
+// A State is a place in a followed file, or in the journal: enough to go on after a
+// restart, small enough to be saved often. The zero State is no place.
 type State struct {
-	Dev    uint64 `json:"dev"`
-	Inode  uint64 `json:"inode"`
-	Offset int64  `json:"offset"` // of the first byte not delivered
-	Head   uint64 `json:"head"`   // hash of the file's first HeadLen bytes
-	HeadN  int    `json:"head_n"`
+	Dev    uint64 `json:"dev,omitempty"`
+	Inode  uint64 `json:"inode,omitempty"`
+	Offset int64  `json:"offset,omitempty"` // of the first byte not delivered
+	Head   uint64 `json:"head,omitempty"`   // hash of the file's first HeadN bytes
+	HeadN  int    `json:"head_n,omitempty"`
+	Cursor string `json:"cursor,omitempty"` // of the last message of the journal
 }
 
 // A Follower is an endless Source over a path, however often the file there is
@@ -256,8 +258,7 @@ func (l *looking) Read(b []byte) (int, error) {
 	return l.generation.Read(b)
 }
 
-// State returns the place of the first record that Next has not returned. Like
-// Next it is for one goroutine.
+// State implements [Resumer].
 func (f *Follower) State() State {
 	g := f.last()
 	if f.at < len(f.gens) {

@@ -20,9 +20,8 @@ func (f *Follower) begin() error {
 	if err != nil {
 		return err
 	}
-	resume := f.opt.Resume
-	if resume != nil && resume.Inode != 0 {
-		return f.resume(*resume, file, st)
+	if resume := f.opt.Resume; resume.Inode != 0 {
+		return f.resume(resume, file, st)
 	}
 	if g := f.add(file, st); !f.opt.FromStart {
 		return g.skip(st.size)

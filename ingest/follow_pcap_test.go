@@ -102,7 +102,7 @@ func TestFollowPcapResume(t *testing.T) {
 	ok(t, os.Rename(path, path+".1"))
 	time.Sleep(5 * time.Millisecond)
 	ok(t, os.WriteFile(path, appendPcapRecord(binary.LittleEndian, false, buildPcap(), captureStart.Add(time.Hour), udpFrame("four")), 0o600))
-	followPcap(t, path, FollowOptions{Resume: &state}).want("two", "three", "four")
+	followPcap(t, path, FollowOptions{Resume: state}).want("two", "three", "four")
 }
 
 func TestFollowPcapGarbage(t *testing.T) {

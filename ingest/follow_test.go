@@ -397,7 +397,7 @@ func TestFollowResume(t *testing.T) {
 			state := stop(t, path)
 			time.Sleep(5 * time.Millisecond)
 			tt.change(t, path)
-			f, err := FollowLog(path, FollowOptions{Resume: &state})
+			f, err := FollowLog(path, FollowOptions{Resume: state})
 			ok(t, err)
 			newTap(t, f).want(tt.want...)
 		})

@@ -58,6 +58,9 @@ const headSize = 512
 type head struct {
 	b [headSize]byte
 	n int
+
+	sum    uint64 // hash of the first summed bytes
+	summed int
 }
 
 func readHead(f *os.File) (h head) {
@@ -84,10 +87,14 @@ func (h *head) extend(b []byte, off int64) {
 	}
 }
 
+// hash is computed once for as long as the head stays: it is part of every State.
 func (h *head) hash() uint64 {
-	sum := fnv.New64a()
-	sum.Write(h.bytes())
-	return sum.Sum64()
+	if h.summed != h.n {
+		sum := fnv.New64a()
+		sum.Write(h.bytes())
+		h.sum, h.summed = sum.Sum64(), h.n
+	}
+	return h.sum
 }
 
 // A generation is one file that is, or was, at a followed path.

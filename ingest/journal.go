@@ -22,8 +22,9 @@ type JournalOptions struct {
 	ReadOptions
 	// Command is the program, "journalctl" if empty.
 	Command string
-	// Cursor is where a former Journal stopped. Empty: only what comes from now on.
-	Cursor string
+	// Resume is where a former Journal stopped, from its State. The zero State: only
+	// what comes from now on is read.
+	Resume State
 }
 
 // A Journal is an endless Source of the kernel's messages in the systemd journal.
@@ -47,7 +48,7 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 	if opt.Command == "" {
 		opt.Command = "journalctl"
 	}
-	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Cursor), done: make(chan struct{})}
+	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
 	if err := j.start(); err != nil {
 		return nil, err
 	}
@@ -155,12 +156,11 @@ func (j *Journal) mark(line []byte) {
 	j.mu.Unlock()
 }
 
-// Cursor returns the place in the journal behind the last message, for Cursor of a
-// later Journal; empty if there was none yet. Any goroutine may ask.
-func (j *Journal) Cursor() string {
+// State implements [Resumer]. Before the first message there is none.
+func (j *Journal) State() State {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return string(j.cursor)
+	return State{Cursor: string(j.cursor)}
 }
 
 // Close ends journalctl, and a Next that waits in another goroutine.

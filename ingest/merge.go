@@ -27,8 +27,8 @@ const (
 // if it has one; the next call goes on with the others. io.EOF comes when all have
 // ended. The Problem functions of the sources are called from their goroutines.
 //
-// The result implements [Counter], the sum of all, and [Positioner]. Close closes
-// all sources. Merge of a single source is that source.
+// The result implements [Counter], the sum of all, [Positioner] and [Placer]. Close
+// closes all sources. Merge of a single source is that source.
 func Merge(sources ...Source) Source {
 	if len(sources) == 1 {
 		return sources[0]
@@ -38,6 +38,9 @@ func Merge(sources ...Source) Source {
 	m.cancel = cancel
 	for _, src := range sources {
 		r := &ring{src: src, space: make(chan struct{}, 1)}
+		if resumer, ok := src.(Resumer); ok {
+			r.place = resumer.State()
+		}
 		m.rings = append(m.rings, r)
 		m.running.Go(func() { m.read(ctx, r) })
 	}
@@ -67,12 +70,14 @@ type ring struct {
 	head, tail atomic.Uint64 // slots written, slots given back
 	full       atomic.Bool   // the writer waits, or is about to
 	space      chan struct{} // for the writer
+	place      State         // behind the last slot that the consumer took
 }
 
 // A slot is an event with copies of what it refers to, or the end of a source.
 type slot struct {
 	event parse.Event
 	at    Position
+	place State // behind the event
 	err   error
 	buf   []byte
 }
@@ -80,6 +85,7 @@ type slot struct {
 // read fills a ring until its source ends.
 func (m *merged) read(ctx context.Context, r *ring) {
 	named, _ := r.src.(Positioner)
+	resumer, _ := r.src.(Resumer)
 	for {
 		s := r.free(ctx)
 		if s == nil {
@@ -92,6 +98,9 @@ func (m *merged) read(ctx context.Context, r *ring) {
 		s.err = err
 		if named != nil {
 			s.at = named.Position()
+		}
+		if resumer != nil {
+			s.place = resumer.State()
 		}
 		s.keep()
 		r.head.Add(1)
@@ -154,6 +163,7 @@ func (m *merged) Next(ctx context.Context, ev *parse.Event) error {
 	m.giveBack()
 	for {
 		if s := m.take(); s != nil {
+			m.taken.place = s.place
 			if s.err == nil {
 				*ev, m.at = s.event, s.at
 				return nil
@@ -230,6 +240,15 @@ func (m *merged) Counts() (sum Counts) {
 		}
 	}
 	return sum
+}
+
+// Places implements [Placer]: the sources themselves are ahead of the consumer.
+func (m *merged) Places() []State {
+	places := make([]State, len(m.rings))
+	for i, r := range m.rings {
+		places[i] = r.place
+	}
+	return places
 }
 
 // Position implements [Positioner].

@@ -305,6 +305,50 @@ func TestMergeLive(t *testing.T) {
 	}
 }
 
+// TestMergePlaces stops in the middle of two logs that were read ahead, and goes on.
+func TestMergePlaces(t *testing.T) {
+	paths := []string{writeFile(t, "a.log", nil), writeFile(t, "b.log", nil)}
+	follow := func(places ...State) Source {
+		var sources []Source
+		for i, path := range paths {
+			f, err := FollowLog(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}, FromStart: true, Resume: places[i]})
+			ok(t, err)
+			sources = append(sources, f)
+		}
+		udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+		ok(t, err)
+		return Merge(append(sources, udp)...)
+	}
+	const lines = 100
+	for n := range lines {
+		appendTo(t, paths[0], logLine(1000+n)+"\nnot a packet\n")
+		appendTo(t, paths[1], logLine(2000+n)+"\n")
+	}
+	next := [2]int{}
+	places := make([]State, 2)
+	for round := range 4 {
+		m := follow(places...)
+		var ev parse.Event
+		for next[0]+next[1] < 2*lines*(round+1)/4 {
+			ok(t, m.Next(t.Context(), &ev))
+			port := int(ev.Src.Port())
+			which := port/1000 - 1
+			if port%1000 != next[which] {
+				t.Fatalf("round %d: %d comes after %d records of its log", round, port, next[which])
+			}
+			next[which]++
+		}
+		places = m.(Placer).Places()
+		if len(places) != 3 || places[2] != (State{}) {
+			t.Fatalf("places %+v", places)
+		}
+		ok(t, m.Close())
+	}
+	if next != [2]int{lines, lines} {
+		t.Errorf("records %v", next)
+	}
+}
+
 func TestMergeOfOne(t *testing.T) {
 	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
 	ok(t, err)

@@ -72,6 +72,18 @@ type Counter interface {
 	Counts() Counts // of this source so far
 }
 
+// A Resumer is a Source that another one can go on from. State returns the place of
+// the first record that Next has not returned; like Next it is for one goroutine.
+type Resumer interface {
+	State() State
+}
+
+// A Placer is a Source of several. Places returns the State of each, in their order:
+// the zero State for those that are no [Resumer]. Like Next it is for one goroutine.
+type Placer interface {
+	Places() []State
+}
+
 // Positioner is a Source that can name the record that Next looked at last. Like
 // Next it is for one goroutine.
 type Positioner interface {

@@ -92,8 +92,14 @@ func TestE2EUnixSocket(t *testing.T) {
 	}
 }
 
-// A daemon that was away for a moment goes on where it stopped.
+// A daemon that was away for a moment goes on where it stopped, in each of several
+// sources too.
 func TestE2EGoesOnInLog(t *testing.T) {
+	t.Run("one source", func(t *testing.T) { goesOnInLog(t, "AUTH_MODE KNOCK;\n") })
+	t.Run("several", func(t *testing.T) { goesOnInLog(t, "INGEST UDP,KNOCK,FILE_PCAP;\nPCAP_PKT_FILE none.pcap;\n") })
+}
+
+func goesOnInLog(t *testing.T, mode string) {
 	s := newSite(t, "nftables")
 	file := filepath.Join(s.dir, "kern.log")
 	add := func(text string) {
@@ -107,7 +113,7 @@ func TestE2EGoesOnInLog(t *testing.T) {
 		}
 	}
 	add(kernelLines(netip.MustParseAddr("10.77.0.99"))) // nobody's business: before the first start
-	s.configure("AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE "+file+";\n", knockStanza())
+	s.configure(mode+"IPT_SYSLOG_FILE "+file+";\n", knockStanza())
 	s.start()
 	s.stop()
 	add(kernelLines(s.Client.V4))

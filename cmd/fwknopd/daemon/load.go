@@ -38,9 +38,9 @@ func (w *worker) load(ctx context.Context) error {
 		w.letGo(store)
 		return err
 	}
-	var at positions
-	if w.engine == nil {
-		at = resume(b.Positions, time.Now())
+	at := resume(b.Positions, time.Now())
+	if w.src != nil {
+		at = w.src.positions(time.Now())
 	}
 	src, err := w.sources(ctx, l, at)
 	if err != nil {

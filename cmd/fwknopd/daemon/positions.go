@@ -24,10 +24,8 @@ const (
 
 // positions are where a worker is in what it follows.
 type positions struct {
-	Time  time.Time               `json:"time"`
-	Files map[string]ingest.State `json:"files,omitempty"`
-	// Cursor is that of the journal.
-	Cursor string `json:"cursor,omitempty"`
+	Time   time.Time               `json:"time"`
+	Places map[string]ingest.State `json:"places"` // by name of the feed
 }
 
 // resume reads what text says if that is recent.
@@ -39,29 +37,31 @@ func resume(text []byte, now time.Time) (p positions) {
 	return kept
 }
 
-// positions are those of the open feeds; ok is false if none of them has one.
-func (s *sources) positions(now time.Time) (p positions, ok bool) {
-	p = positions{Time: now, Files: make(map[string]ingest.State)}
-	for i, src := range s.open {
-		switch src := src.(type) {
-		case *ingest.Follower:
-			p.Files[s.feeds[i].Path] = src.State()
-			ok = true
-		case *ingest.Journal:
-			p.Cursor = src.Cursor()
-			ok = true
+// positions are those of the feeds that have one.
+func (s *sources) positions(now time.Time) positions {
+	var places []ingest.State
+	switch src := s.Source.(type) {
+	case ingest.Placer:
+		places = src.Places()
+	case ingest.Resumer:
+		places = []ingest.State{src.State()}
+	}
+	p := positions{Time: now, Places: make(map[string]ingest.State)}
+	for i, place := range places {
+		if place != (ingest.State{}) {
+			p.Places[s.feeds[i].name()] = place
 		}
 	}
-	return p, ok
+	return p
 }
 
 // tellPositions has the monitor remember where we are.
 func (w *worker) tellPositions() {
-	if w.src == nil || len(w.src.open) > 1 {
-		return // several are read ahead of us; where they are says nothing
+	if w.src == nil {
+		return
 	}
-	p, ok := w.src.positions(time.Now())
-	if !ok {
+	p := w.src.positions(time.Now())
+	if len(p.Places) == 0 {
 		return
 	}
 	if text, err := json.Marshal(p); err == nil {
@@ -103,12 +103,4 @@ func (k *keeper) savePositions() {
 	if err := os.WriteFile(k.positionsPath(), k.positions, 0o600); err != nil {
 		k.say(bad, "positions: %v", err)
 	}
-}
-
-// of is the place in one file, nil if there is none to go on from.
-func (p positions) of(path string) *ingest.State {
-	if s, ok := p.Files[path]; ok {
-		return &s
-	}
-	return nil
 }

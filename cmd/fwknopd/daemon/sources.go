@@ -19,7 +19,6 @@ import (
 type sources struct {
 	ingest.Source
 	feeds []feed
-	open  []ingest.Source // of the feeds, one each
 }
 
 // Pending reports that another packet is there already.
@@ -63,7 +62,7 @@ func (w *worker) openSources(ctx context.Context, list []feed, at positions) (*s
 		}
 		open = append(open, src)
 	}
-	return &sources{ingest.Merge(open...), list, open}, nil
+	return &sources{ingest.Merge(open...), list}, nil
 }
 
 func sameFeeds(a, b []feed) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
@@ -73,8 +72,9 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 	if err != nil {
 		return nil, err
 	}
+	place := at.Places[f.name()]
 	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.problem}
-	follow := ingest.FollowOptions{ReadOptions: read, Resume: at.of(f.Path), RawIP: f.Mode == "ULOG_PCAP",
+	follow := ingest.FollowOptions{ReadOptions: read, Resume: place, RawIP: f.Mode == "ULOG_PCAP",
 		Open: func() (*os.File, error) { return w.open(ctx, f.name()) }}
 	switch {
 	case f.Once:
@@ -91,7 +91,7 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 	case f.Mode == "KNOCK":
 		return ingest.FollowLog(f.Path, follow)
 	case f.Mode == "JOURNAL":
-		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Cursor: at.Cursor})
+		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Resume: place})
 	}
 	file, err := w.open(ctx, f.name())
 	if err != nil {
