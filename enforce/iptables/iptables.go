@@ -102,8 +102,8 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	return b, b.checkEstablished(ctx)
 }
 
-// isUntouched reports that nothing has changed since our last transaction. To look
-// for one jump, iptables-nft reads every rule.
+// isUntouched reports that nothing has changed since our last transaction, so that
+// no program has to be run to look.
 func (b *Backend) isUntouched() bool {
 	if b.counter == nil {
 		return false

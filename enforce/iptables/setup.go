@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"fwknopd/enforce"
 )
@@ -50,33 +51,30 @@ func family(v6 bool) int {
 	return 0
 }
 
-// settle makes the jump to our chain if it is missing, and the chain with it. The
-// jump is compared by iptables itself, as a whole rule: one with further matches
-// is not ours.
+// settle makes the jump to our chain if it is missing, and the chain with it. A jump
+// with further matches is not ours. The chain is listed, as for -C iptables-nft reads
+// every rule of the table: 40 ms among 5,000, where -S takes 1.
 func (t *tool) settle(c enforce.Chain) error {
-	there, err := t.ipt.Exists(c.Table, c.From, "-j", c.To)
-	if err == nil && there {
+	lines, exists, err := t.list(c.Table, c.From)
+	switch {
+	case err != nil:
+		return fmt.Errorf("list chain %s: %w", c.From, err)
+	case !exists:
+		return fmt.Errorf("%w: %s in table %s", ErrNoChain, c.From, c.Table)
+	case slices.Contains(lines, jump(c)):
 		return nil
 	}
-	err = t.ipt.NewChain(c.Table, c.To)
-	switch {
-	case isNoTable(err, c.Table):
-		return fmt.Errorf("%w: %s in table %s, which this kernel does not have", ErrNoChain, c.From, c.Table)
-	case err != nil && !isNotThere(err):
+	if err := t.ipt.NewChain(c.Table, c.To); err != nil && !isNotThere(err) { // it may be there
 		return fmt.Errorf("make chain %s: %w", c.To, err)
-	}
-	lines, exists, err := t.list(c.Table, c.From)
-	if err != nil {
-		return fmt.Errorf("list chain %s: %w", c.From, err)
-	}
-	if !exists {
-		return fmt.Errorf("%w: %s in table %s", ErrNoChain, c.From, c.Table)
 	}
 	if err := t.ipt.Insert(c.Table, c.From, min(c.JumpPos, countRules(lines)+1), "-j", c.To); err != nil {
 		return fmt.Errorf("jump from %s to %s: %w", c.From, c.To, err)
 	}
 	return nil
 }
+
+// jump is the rule that leads to our chain, as iptables -S prints it.
+func jump(c enforce.Chain) string { return "-A " + c.From + " -j " + c.To }
 
 func countRules(lines []string) (n int) {
 	for _, l := range lines {
@@ -122,8 +120,8 @@ func (b *Backend) Teardown(ctx context.Context) error {
 			return fmt.Errorf("list chain %s: %w", c.From, err)
 		}
 		for _, l := range lines {
-			if l == "-A "+c.From+" -j "+c.To {
-				sc.add(c.Table, "-D "+c.From+" -j "+c.To)
+			if l == jump(c) {
+				sc.add(c.Table, "-D "+strings.TrimPrefix(l, "-A "))
 			}
 		}
 		sc.add(c.Table, "-F "+c.To)
