@@ -126,6 +126,35 @@ func goesOnInLog(t *testing.T, mode string) {
 	}
 }
 
+// What the kernel logs reaches a journal of systemd's own, and us; also what it logs
+// while the daemon is away.
+func TestE2EJournal(t *testing.T) {
+	s := newSite(t, "nftables")
+	netlab.KernelLog(t)
+	s.inside = netlab.Journal(t)
+	s.Server.RunInput(t, "insert rule inet filter input tcp dport { 7000, 8000, 9000 } log prefix \"DROP \" drop\n", "nft -f -")
+	sequence := func() {
+		for _, port := range []uint16{7000, 8000, 9000} {
+			netlab.CanConnect(s.Client, s.Server.V4, port, 50*time.Millisecond)
+		}
+	}
+	granted := func(n int) func() bool {
+		return func() bool { return strings.Count(s.events(), `"verdict":"granted","reason":"knock.granted"`) == n }
+	}
+	s.configure("INGEST JOURNAL,UDP;\n", knockStanza())
+	s.start()
+	sequence()
+	if !s.open() || !eventually(3*time.Second, granted(1)) {
+		t.Fatal("not open")
+	}
+	s.stop()
+	sequence()
+	s.start()
+	if !eventually(5*time.Second, granted(2)) {
+		t.Error("a knock while the daemon was away is not seen")
+	}
+}
+
 func TestE2EIPv6(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", stanza(""))

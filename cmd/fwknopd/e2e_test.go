@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,6 +82,7 @@ type site struct {
 	t        *testing.T
 	dir      string
 	firewall string
+	inside   []string // the command that runs the daemon somewhere else
 	cmd      *exec.Cmd
 	out      output
 }
@@ -161,7 +163,9 @@ func (s *site) start(more ...string) {
 		s.t.Fatal(err)
 	}
 	s.out = output{}
-	s.cmd = s.Server.Command(bin, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)
+	argv := append(slices.Clone(s.inside), bin)
+	argv = append(argv, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)
+	s.cmd = s.Server.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
