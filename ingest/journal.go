@@ -14,8 +14,15 @@ import (
 	"fwknopd/parse"
 )
 
-// journalRestart is how long to wait before journalctl is started again.
-const journalRestart = time.Second
+const (
+	// journalRestart is how long to wait before journalctl is started again.
+	journalRestart = time.Second
+	// journalPatience is how long it may take to find the last message.
+	journalPatience = 10 * time.Second
+	// kernelMessages is the match for them: whatever others write, the journal notes
+	// that they wrote it.
+	kernelMessages = "_TRANSPORT=kernel"
+)
 
 // JournalOptions say how the journal is followed.
 type JournalOptions struct {
@@ -34,6 +41,8 @@ type Journal struct {
 	opt   JournalOptions
 	lines lines
 
+	fromStart bool // there was no message when we began: all that come are new
+
 	mu     sync.Mutex
 	cursor []byte // of the last message that Next looked at
 	pipe   *os.File
@@ -49,10 +58,36 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 		opt.Command = "journalctl"
 	}
 	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
+	if len(j.cursor) == 0 {
+		if err := j.findEnd(); err != nil {
+			return nil, err
+		}
+	}
 	if err := j.start(); err != nil {
 		return nil, err
 	}
 	return j, nil
+}
+
+// findEnd puts the cursor on the last message there is, so that what comes while
+// journalctl starts is not skipped.
+func (j *Journal) findEnd() error {
+	ctx, cancel := context.WithTimeout(context.Background(), journalPatience)
+	defer cancel()
+	var said bounded
+	cmd := exec.CommandContext(ctx, j.opt.Command, "--boot=all", "--lines=1", "--output=json", "--no-pager", "--quiet", kernelMessages)
+	cmd.Stderr = &said
+	line, err := cmd.Output()
+	var failed *exec.ExitError
+	switch {
+	case errors.As(err, &failed): // there may be a journal later
+		j.report(fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(said.String())))
+	case err != nil:
+		return fmt.Errorf("journal: %w", err)
+	}
+	j.mark(line)
+	j.fromStart = err == nil && len(j.cursor) == 0
+	return nil
 }
 
 // start runs journalctl with a fresh pipe.
@@ -63,12 +98,15 @@ func (j *Journal) start() error {
 		return os.ErrClosed
 	}
 	args := []string{"--boot=all", "--follow", "--output=json", "--no-pager", "--quiet"}
-	if len(j.cursor) > 0 {
+	switch {
+	case len(j.cursor) > 0:
 		args = append(args, "--lines=all", "--after-cursor="+string(j.cursor))
-	} else {
+	case j.fromStart:
+		args = append(args, "--lines=all")
+	default:
 		args = append(args, "--lines=0")
 	}
-	cmd := exec.Command(j.opt.Command, append(args, "_TRANSPORT=kernel")...)
+	cmd := exec.Command(j.opt.Command, append(args, kernelMessages)...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
@@ -156,7 +194,7 @@ func (j *Journal) mark(line []byte) {
 	j.mu.Unlock()
 }
 
-// State implements [Resumer]. Before the first message there is none.
+// State implements [Resumer].
 func (j *Journal) State() State {
 	j.mu.Lock()
 	defer j.mu.Unlock()

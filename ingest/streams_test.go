@@ -48,7 +48,11 @@ func TestFIFO(t *testing.T) {
 const journalctl = `#!/bin/sh
 echo "$@" >> "$0.args"
 after=0
-for a; do case $a in --after-cursor=*) after=${a##*i=} ;; --lines=0) after=$(wc -l < "$0.journal") ;; esac; done
+for a; do case $a in
+--after-cursor=*) after=${a##*i=} ;;
+--lines=0) after=$(wc -l < "$0.journal") ;;
+--lines=1) exec tail -n 1 "$0.journal" ;;
+esac; done
 tail -n +$((after + 1)) -f "$0.journal" --pid=$$ &
 trap 'kill $!' TERM EXIT
 while [ -e "$0.journal" ] && [ ! -e "$0.die" ]; do sleep 0.05; done
@@ -94,11 +98,25 @@ func TestJournal(t *testing.T) {
 	os.Remove(program + ".journal")
 	args, err := os.ReadFile(program + ".args")
 	ok(t, err)
-	for _, want := range []string{"--boot=all --follow --output=json --no-pager --quiet --lines=0 _TRANSPORT=kernel", "--lines=all --after-cursor=s=6b0;i=3 _TRANSPORT=kernel", "i=4"} {
+	for _, want := range []string{"--boot=all --lines=1 --output=json --no-pager --quiet _TRANSPORT=kernel",
+		"--boot=all --follow --output=json --no-pager --quiet --lines=all --after-cursor=s=6b0;i=1 _TRANSPORT=kernel", "--lines=all --after-cursor=s=6b0;i=3 _TRANSPORT=kernel", "i=4"} {
 		if !strings.Contains(string(args), want) {
 			t.Errorf("called with\n%swant %s", args, want)
 		}
 	}
+}
+
+// TestJournalEmpty: of a journal without a message everything is new.
+func TestJournalEmpty(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "journalctl")
+	ok(t, os.WriteFile(program, []byte(journalctl), 0o700))
+	appendTo(t, program+".journal", "")
+	j, err := FollowJournal(JournalOptions{Command: program, ReadOptions: ReadOptions{Ref: testRef}})
+	ok(t, err)
+	appendTo(t, program+".journal", `{"__CURSOR":"s=6b0;i=1","_TRANSPORT":"kernel","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"`+logLine(7)[strings.Index(logLine(7), "DROP"):]+`"}`+"\n")
+	newTap(t, j).want("7")
+	os.Remove(program + ".journal")
+	ok(t, j.Close())
 }
 
 func TestJournalMissing(t *testing.T) {
