@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/cmd/fwknopd/cli"
 )
 
@@ -30,6 +32,13 @@ func background(o *cli.Options) bool {
 // managed reports a service manager that wants to keep the process it started.
 func managed() bool {
 	return os.Getenv("NOTIFY_SOCKET") != "" || os.Getenv("INVOCATION_ID") != "" && os.Getppid() == 1
+}
+
+// isJournal reports that systemd connected f with its journal (systemd.exec(5),
+// JOURNAL_STREAM).
+func isJournal(f *os.File) bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(f.Fd()), &st) == nil && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
 // detach starts this program again in the background and waits until it runs or

@@ -67,7 +67,7 @@ func newKeeper(o *cli.Options, s *setup, version string, stderr io.Writer) *keep
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
 	k := &keeper{o: o, setup: s, version: version, started: time.Now(), speaker: newSpeaker(s.Loaded, terminal, useSyslog, version)}
-	k.speaker.verbose = s.bundle.Verbose
+	k.speaker.verbose, k.speaker.journal = s.bundle.Verbose, isJournal(os.Stderr)
 	k.events.say = k.say
 	return k
 }

@@ -31,6 +31,7 @@ const maxMessage = 4096
 // mail. Its methods may be called from several goroutines.
 type speaker struct {
 	terminal  io.Writer // nil in the background
+	journal   bool      // the terminal is the system's log as well: one of the two is enough
 	useSyslog bool
 	verbose   int
 	marks     bool // of a 2.6 daemon: its lines go to the terminal too
@@ -97,7 +98,7 @@ func (s *speaker) tell(m mood, mail bool, format string, args ...any) {
 	text := clean(fmt.Sprintf(format, args...))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.terminal != nil {
+	if s.terminal != nil && !(s.journal && s.log != nil) {
 		fmt.Fprintf(s.terminal, "%s %s\n", m, text)
 	}
 	if s.log != nil {

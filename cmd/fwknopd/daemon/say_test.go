@@ -2,11 +2,16 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
+	"log/syslog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Mails go out one by one through sendmail, which is a stand-in here; what the
@@ -50,6 +55,50 @@ func TestMail(t *testing.T) {
 	}
 	if got := read(server+"ALERTING_METHODS noemail;\n", func(s *speaker) { s.alert(bad, "x") }); got != "" {
 		t.Errorf("mailed in spite of noemail:\n%s", got)
+	}
+}
+
+// What systemd's journal gets as a message of syslog it does not get from our standard
+// error as well.
+func TestJournalHearsOnce(t *testing.T) {
+	s, problems := prepare(files(t, "", plainStanza))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	if isJournal(f) {
+		t.Error("a file is the journal")
+	}
+	t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
+	if !isJournal(f) {
+		t.Error("JOURNAL_STREAM is not seen")
+	}
+	server, err := net.ListenPacket("unixgram", filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	var terminal bytes.Buffer
+	sp := newSpeaker(s.Loaded, &terminal, false, "1")
+	sp.journal = true
+	sp.say(good, "there is no syslog")
+	if sp.log, err = syslog.Dial("unixgram", server.LocalAddr().String(), syslog.LOG_INFO, "fwknopd"); err != nil {
+		t.Fatal(err)
+	}
+	defer sp.close()
+	sp.say(good, "there is one")
+	got := make([]byte, 1024)
+	n, _, err := server.ReadFrom(got)
+	if err != nil || !bytes.Contains(got[:n], []byte("[+] there is one")) || terminal.String() != "[+] there is no syslog\n" {
+		t.Errorf("syslog %q, %v; terminal %q", got[:n], err, &terminal)
 	}
 }
 
