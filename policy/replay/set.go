@@ -93,10 +93,17 @@ func (s *set) lookupWire(wire []byte) *packed {
 			continue
 		}
 		for _, spare := range [...]byte{0, 3, 15} {
-			if r := s.table.find(idOf(sha256.Sum256(clearSpare(t, spare)))); r != nil {
+			clean, changed := clearSpare(t, spare)
+			if spare != 0 && !changed {
+				continue // looked up already
+			}
+			if r := s.table.find(idOf(sha256.Sum256(clean))); r != nil {
 				return r
 			}
 		}
+	}
+	if len(text) == len(wire) {
+		return nil
 	}
 	return s.table.find(idOf(sha256.Sum256(wire)))
 }
@@ -104,15 +111,16 @@ func (s *set) lookupWire(wire []byte) *packed {
 // alphabet is that of RFC 4648 section 4.
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-// clearSpare returns text with the given bits of its last character's value zero.
-func clearSpare(text []byte, bits byte) []byte {
+// clearSpare returns text with the given bits of its last character's value zero, and
+// whether they were not.
+func clearSpare(text []byte, bits byte) ([]byte, bool) {
 	last := bytes.IndexByte([]byte(alphabet), text[len(text)-1])
-	if bits == 0 || last < 0 {
-		return text
+	if last < 0 || byte(last)&bits == 0 {
+		return text, false
 	}
 	t := bytes.Clone(text)
 	t[len(t)-1] = alphabet[byte(last)&^bits]
-	return t
+	return t, true
 }
 
 func idOf(sum [32]byte) id   { return id(sum[:16]) }
