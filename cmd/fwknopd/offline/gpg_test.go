@@ -16,36 +16,43 @@ func (v *vector) usesGPG() bool {
 	return strings.Contains(v.Server.CAccess+v.Server.PerlAccess, "GPG_HOME_DIR")
 }
 
-// gpgHomes sets the folder of the homes that the vectors speak of.
-func (v *vector) gpgHomes(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("gpg"); err != nil {
-		if os.Getenv("CI") == "true" {
+// gpgHomes returns what makes the folder of the homes that the vectors speak of, the
+// first time that it is asked. The test takes it away.
+func gpgHomes(t *testing.T) func(*testing.T) string {
+	homes := sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "gv") // short: an agent's socket has to fit into it
+		if err != nil {
+			return "", err
+		}
+		t.Cleanup(func() { removeHomes(dir) })
+		return dir, makeHomes(dir)
+	})
+	return func(t *testing.T) string {
+		t.Helper()
+		if _, err := exec.LookPath("gpg"); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skip(err)
+		}
+		dir, err := homes()
+		if err != nil {
 			t.Fatal(err)
 		}
-		t.Skip(err)
+		return dir
 	}
-	dir, err := homes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.homes = dir
 }
 
-// homes makes the homes once: g_server trusts everybody, g_server_untrusted not the
+// makeHomes makes them: g_server trusts everybody, g_server_untrusted not the
 // stranger, g_p_server is what the 1.9 server had.
-var homes = sync.OnceValues(func() (string, error) {
+func makeHomes(dir string) error {
 	text, err := os.ReadFile(filepath.Join(vectorDir, "keys", "keys.json"))
 	if err != nil {
-		return "", err
+		return err
 	}
 	var keys map[string]struct{ Fpr string }
 	if err := json.Unmarshal(text, &keys); err != nil {
-		return "", err
-	}
-	dir, err := os.MkdirTemp("", "gv") // short: an agent's socket has to fit into it
-	if err != nil {
-		return "", err
+		return err
 	}
 	var everybody, two []string
 	for name, k := range keys {
@@ -64,11 +71,11 @@ var homes = sync.OnceValues(func() (string, error) {
 		{"g_p_server", everybody, []string{"client.pub.asc", "stranger.pub.asc", "server.pub.asc", "server.sec.asc"}},
 	} {
 		if err := makeHome(filepath.Join(dir, h.name), h.trusted, h.keys); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return dir, nil
-})
+	return nil
+}
 
 func makeHome(dir string, trusted, globs []string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -111,11 +118,7 @@ type gpgError struct {
 func (e *gpgError) Error() string { return e.error.Error() + ": " + e.said }
 
 // removeHomes ends the agents and takes the homes away.
-func removeHomes() {
-	dir, err := homes()
-	if err != nil {
-		return
-	}
+func removeHomes(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "g_*"))
 	for _, h := range names {
 		_ = exec.Command("gpgconf", "--homedir", h, "--kill", "all").Run()

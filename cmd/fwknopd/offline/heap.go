@@ -1,21 +1,27 @@
 package offline
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 )
 
 // leave is what the heap may grow by between two collections even when there is
 // little in it. Up to there a collection costs more than the memory it wins.
 const leave = 24 << 20
 
-// growFreely lets the heap grow by leave, or to twice its size where that is more.
-// The runtime knows percentages alone: they are set anew after every collection.
-func growFreely() {
+// growFreely lets the heap grow by leave, or to twice its size where that is more,
+// unless GOGC says otherwise. The runtime knows percentages alone: they are set anew
+// after every collection.
+var growFreely = sync.OnceFunc(func() {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
 	debug.SetGCPercent(percentFor(0))
 	watchCollections()
-}
+})
 
 // watchCollections sets a finalizer, which runs after the next collection, and that
 // one the next. The runtime has no other way to be told.

@@ -163,11 +163,11 @@ func accepted(d decided) string {
 }
 
 func TestVectors(t *testing.T) {
-	defer removeHomes()
+	homes := gpgHomes(t)
 	for _, v := range readVectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			if v.usesGPG() {
-				v.gpgHomes(t)
+				v.homes = homes(t)
 			}
 			v.check(t)
 		})
