@@ -146,9 +146,12 @@ func (st *stanza) covers(ev *parse.Event) string {
 func (e *Engine) ask(r *request, out *Decision) {
 	var far step
 	var shadows []Decision
-	d := &e.scratch
 	for i := range e.spa {
 		st := &e.spa[i]
+		d := &e.scratch
+		if far == atNothing && !st.Shadow {
+			d = out // nobody's opinion is in it
+		}
 		r.trace.begin(st)
 		if why := st.covers(r.ev); why != "" {
 			r.trace.stage("source", false, why)
@@ -158,14 +161,18 @@ func (e *Engine) ask(r *request, out *Decision) {
 		at := e.try(r, st, d)
 		switch {
 		case r.ended, d.Verdict == Allow && !st.Shadow:
-			*out = *d
+			if d != out {
+				*out = *d
+			}
 			out.Also = shadows
 			return
 		case st.Shadow && d.Verdict != Ignore:
 			d.Shadow = true
 			shadows = append(shadows, *d)
 		case at > far:
-			*out, far = *d, at
+			if far = at; d != out {
+				*out = *d
+			}
 		}
 	}
 	if out.Verdict == Ignore && len(shadows) > 0 {

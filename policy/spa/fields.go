@@ -27,7 +27,12 @@ func (f *fields) read(body []byte) error {
 		if n == maxFields-1 {
 			return errFields
 		}
-		part[n], body, more = bytes.Cut(body, []byte(":"))
+		cut := bytes.IndexByte(body, ':')
+		if more = cut >= 0; !more {
+			part[n] = body
+			continue
+		}
+		part[n], body = body[:cut], body[cut+1:]
 	}
 	if n < minFields-1 {
 		return errFields

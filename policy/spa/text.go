@@ -8,11 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// userName reports whether u is a name: printable ASCII without the characters
-// that mean something to shells, paths and configuration files.
+// nameByte marks printable ASCII without the characters that mean something to
+// shells, paths and configuration files.
+var nameByte = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = !strings.ContainsRune(`"/\[]:;|=,+*?<>`, c)
+	}
+	return t
+}()
+
+// userName reports whether u is a name.
 func userName(u []byte) bool {
 	for _, c := range u {
-		if c < 0x20 || c > 0x7e || strings.IndexByte(`"/\[]:;|=,+*?<>`, c) >= 0 {
+		if !nameByte[c] {
 			return false
 		}
 	}

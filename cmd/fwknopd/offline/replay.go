@@ -80,7 +80,6 @@ type run struct {
 	now   time.Time // the clock of the records
 	d     policy.Decision
 	entry Entry
-	line  []byte
 	open  openings
 	count tally
 }
@@ -168,12 +167,13 @@ func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 }
 
 func (r *run) write(e *Entry) error {
+	line := r.out.AvailableBuffer()
 	if r.json {
-		r.line = append(AppendJSON(r.line[:0], e), '\n')
+		line = append(AppendJSON(line, e), '\n')
 	} else {
-		r.line = appendLine(r.line[:0], e)
+		line = appendLine(line, e)
 	}
-	_, err := r.out.Write(r.line)
+	_, err := r.out.Write(line)
 	return err
 }
 

@@ -21,15 +21,16 @@ func (r *run) compare(ev *parse.Event) error {
 	var now, then Entry
 	now.Set(r.now, ev, &r.d, at)
 	then.Set(r.now, ev, &would, at)
+	line := r.out.AvailableBuffer()
 	if r.json {
-		r.line = AppendJSON(r.line[:0], &then)
-		r.line = append(r.line[:len(r.line)-1], `,"was":`...)
-		r.line = append(AppendJSON(r.line, &now), '}', '\n')
+		line = AppendJSON(line, &then)
+		line = append(line[:len(line)-1], `,"was":`...)
+		line = append(AppendJSON(line, &now), '}', '\n')
 	} else {
-		r.line = appendLine(append(r.line[:0], "- "...), &now)
-		r.line = appendLine(append(r.line, "+ "...), &then)
+		line = appendLine(append(line, "- "...), &now)
+		line = appendLine(append(line, "+ "...), &then)
 	}
-	_, err := r.out.Write(r.line)
+	_, err := r.out.Write(line)
 	return err
 }
 
