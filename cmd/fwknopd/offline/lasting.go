@@ -12,11 +12,11 @@ import (
 	"fwknopd/policy"
 )
 
-// lasting is what is kept of an entry until its grant ends. It fills a cache line
-// and holds no pointers for the garbage collector to follow: a capture may open a
-// great many grants at once.
+// lasting is what is kept of an entry until its grant ends. It is small and holds no
+// pointers for the garbage collector to follow: a capture may open a great many grants
+// at once.
 type lasting struct {
-	src, dst, client [16]byte // IPv4 as mapped
+	src              [16]byte // IPv4 as mapped
 	record           int64
 	srcPort, dstPort uint16
 	terms            uint32 // place in lastings.terms
@@ -26,6 +26,7 @@ type lasting struct {
 type terms struct {
 	reason            policy.Reason
 	user, mode, input string
+	dst               netip.Addr
 	ports             string // portBytes each: protocol, number
 	proto             parse.Proto
 	stanza            int
@@ -34,7 +35,7 @@ type terms struct {
 const portBytes = 3
 
 func (t *terms) are(e *Entry) bool {
-	return t.user == e.User && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
+	return t.user == e.User && t.dst == e.Dst.Addr() && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
 		t.input == e.Input.Name && t.proto == e.Proto && t.open(e.Grant.Ports)
 }
 
@@ -62,7 +63,7 @@ type lastings struct {
 	terms   []terms
 	numbers map[terms]uint32          // places in terms
 	recent  uint32                    // place of those asked for last
-	rest    map[uint32]*enforce.Grant // by number: grants with more to them than ports
+	rest    map[uint32]*enforce.Grant // by number: grants with more to them than ports for the source
 	scratch []byte
 }
 
@@ -74,11 +75,10 @@ func (l *lastings) at(number uint32) *lasting {
 func (l *lastings) add(e *Entry) uint32 {
 	number := l.number()
 	*l.at(number) = lasting{
-		src: e.Src.Addr().As16(), dst: e.Dst.Addr().As16(), client: e.Grant.Src.As16(),
-		record: e.Input.Record, srcPort: e.Src.Port(), dstPort: e.Dst.Port(),
-		terms: l.termsOf(e),
+		src: e.Src.Addr().As16(), srcPort: e.Src.Port(), dstPort: e.Dst.Port(),
+		record: e.Input.Record, terms: l.termsOf(e),
 	}
-	if !plain(e.Grant) {
+	if !plain(e.Grant) || e.Grant.Src != e.Src.Addr() {
 		if l.rest == nil {
 			l.rest = make(map[uint32]*enforce.Grant)
 		}
@@ -111,12 +111,14 @@ func (l *lastings) termsOf(e *Entry) uint32 {
 	for _, p := range e.Grant.Ports {
 		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, p.Proto), p.Number)
 	}
-	n, known := l.numbers[terms{e.Reason, e.User, e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}]
+	t := terms{reason: e.Reason, user: e.User, mode: e.Mode, input: e.Input.Name, dst: e.Dst.Addr(),
+		ports: string(l.scratch), proto: e.Proto, stanza: e.Stanza}
+	n, known := l.numbers[t]
 	if !known {
 		if l.numbers == nil {
 			l.numbers = make(map[terms]uint32)
 		}
-		t := terms{e.Reason, strings.Clone(e.User), e.Mode, e.Input.Name, string(l.scratch), e.Proto, e.Stanza}
+		t.user = strings.Clone(t.user)
 		n = uint32(len(l.terms))
 		l.terms, l.numbers[t] = append(l.terms, t), n
 	}
@@ -130,12 +132,12 @@ func (l *lastings) take(number uint32, end time.Time, e *Entry) {
 	t := &l.terms[from.terms]
 	*e = Entry{Time: end, Verdict: verdictExpired, Reason: t.reason,
 		Src:   netip.AddrPortFrom(netip.AddrFrom16(from.src).Unmap(), from.srcPort),
-		Dst:   netip.AddrPortFrom(netip.AddrFrom16(from.dst).Unmap(), from.dstPort),
+		Dst:   netip.AddrPortFrom(t.dst, from.dstPort),
 		Proto: t.proto, Stanza: t.stanza, User: t.user, Mode: t.mode, Grant: l.rest[number],
 		Input: ingest.Position{Name: t.input, Record: from.record},
 	}
 	if e.Grant == nil {
-		e.Grant = &enforce.Grant{Src: netip.AddrFrom16(from.client).Unmap(), Ports: t.portList(), Expires: end}
+		e.Grant = &enforce.Grant{Src: e.Src.Addr(), Ports: t.portList(), Expires: end}
 	}
 	delete(l.rest, number)
 	l.unused = append(l.unused, number)
