@@ -2,9 +2,13 @@ package parse
 
 import "time"
 
+// inHead is returned in place of the start of a message if the record begins before
+// the head ends: within the structured data of RFC 5424, which a program wrote.
+const inHead = -1
+
 // head reads what loggers put in front of a message. b ends where the record
 // begins. head sets ev.Time and ev.Origin and returns where the message starts,
-// which is the prefix of the log rule.
+// which is the prefix of the log rule, or inHead.
 //
 // The origin is the kernel only if the place that says who wrote the message says
 // so, and nothing else in the line denies it:

@@ -43,7 +43,16 @@ const maxPrefix = 127
 // A prefix may itself begin like a record. Then the record proper is looked for
 // behind it; but that may as well be another line glued to a torn one, so that
 // nobody vouches for it. The same is true of a record behind the clock of a stamp.
+//
+// With msg inHead, whatever reads like a record is text of a program's; a whole
+// record still is an event, but a part of one is not a malformed record.
 func message(b []byte, msg int, s span, ev *Event) error {
+	if msg == inHead {
+		if record(b, s, ev) != nil {
+			return errNoRecord
+		}
+		return nil
+	}
 	ev.Prefix = b[msg:s.start]
 	if holdsClock(ev.Prefix) {
 		ev.Origin = OriginUnknown

@@ -17,9 +17,12 @@ func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
 	for range 3 { // application, process, message type
 		i = skipBlank(b, wordEnd(b, i))
 	}
-	i = structuredData(b, i)
+	i, closed := structuredData(b, i)
 	if i == failed {
 		return failed, OriginUnknown
+	}
+	if !closed {
+		return inHead, OriginUnknown
 	}
 	i = skipBlanks(b, i)
 	if j := after(b, i, "\ufeff"); j != failed {
@@ -32,28 +35,35 @@ func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
 }
 
 // structuredData passes over "-" or elements in brackets, in whose quoted values
-// a backslash protects the byte behind it.
-func structuredData(b []byte, i int) int {
+// a backslash protects the byte behind it. closed is false if b ends within an
+// element.
+func structuredData(b []byte, i int) (next int, closed bool) {
 	if j := after(b, i, "-"); j != failed {
-		return j
+		return j, true
 	}
-	for start := i; ; {
-		if i >= len(b) || b[i] != '[' {
-			if i == start {
-				return failed
-			}
-			return i
+	start := i
+	for i < len(b) && b[i] == '[' {
+		if i = element(b, i); i == failed {
+			return len(b), false
 		}
-		for quoted := false; i < len(b) && (quoted || b[i] != ']'); i++ {
-			switch b[i] {
-			case '"':
-				quoted = !quoted
-			case '\\':
-				if quoted {
-					i++
-				}
-			}
-		}
-		i++
 	}
+	if i == start {
+		return failed, false
+	}
+	return i, true
+}
+
+// element returns the index behind the element of structured data at i.
+func element(b []byte, i int) int {
+	for quoted := false; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == ']' && !quoted:
+			return i + 1
+		}
+	}
+	return failed
 }
