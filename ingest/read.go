@@ -73,7 +73,8 @@ type Reader struct {
 	open  func(name string) (*input, error)
 
 	in     *input
-	total  int64 // bytes of all inputs; 0 if not known
+	kinds  []Kind // of the inputs begun, in order
+	total  int64  // bytes of all inputs; 0 if not known
 	closed bool
 }
 
@@ -191,6 +192,7 @@ func (r *Reader) nextInput(ctx context.Context) error {
 		}
 	}
 	r.in = in
+	r.kinds = append(r.kinds, in.Kind)
 	return nil
 }
 
@@ -227,6 +229,9 @@ func (r *Reader) Input() Input {
 	}
 	return r.in.about()
 }
+
+// Kinds returns what the inputs begun so far are, in order.
+func (r *Reader) Kinds() []Kind { return r.kinds }
 
 // Close closes the current input. A Next that follows fails.
 func (r *Reader) Close() error {

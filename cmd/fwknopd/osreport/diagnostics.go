@@ -86,14 +86,21 @@ func (d *diagnostics) summary(readers []*ingest.Reader, t *tally, n *names) {
 	for _, r := range readers {
 		c.Add(r.Counts())
 	}
-	named := 0
+	named, left := 0, uint64(0)
 	for s := range t.all() {
 		if len(t.signatures(s, n)) > 0 {
 			named++
 		}
+		left += uint64(t.left(s))
 	}
 	fmt.Fprintf(d.w, "fwknopd: %d records = %d events + %d not ours + %d malformed; %d SYNs from %d sources, %d named, %d unnamed\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, t.syns, t.n, named, t.n-named)
+	if t.optionless > 0 {
+		fmt.Fprintf(d.w, "fwknopd: %d of the SYNs have %s\n", t.optionless, noOptions)
+	}
+	if left > 0 {
+		fmt.Fprintf(d.w, "fwknopd: %d findings were left out; no more than %d of a source are listed\n", left, maxResults)
+	}
 	if t.dropped > 0 {
 		fmt.Fprintf(d.w, "fwknopd: %d SYNs came from further sources; no more than %d are told apart\n", t.dropped, maxSources)
 	}

@@ -5,12 +5,12 @@ import (
 	"fwknopd/parse"
 )
 
-// maxUnknown bounds how many different unmatched SYNs are told apart; the rest
-// share one entry.
+// maxUnknown bounds how many different unmatched SYNs are told apart.
 const maxUnknown = 1 << 14
 
-// otherUnknown stands for unmatched SYNs past maxUnknown.
-const otherUnknown = "(more)"
+// noOptions is said of SYNs in log lines that lack the options: nothing can be
+// compared with a signature, which is no fault of the signatures.
+const noOptions = "no TCP options on record: log with --log-tcp-options"
 
 // names numbers results: 0 and up are combinations of signatures, below 0 are
 // unmatched SYNs by their own signature.
@@ -24,7 +24,7 @@ type names struct {
 
 // An unknown is a kind of SYN that no signature fits.
 type unknown struct {
-	text    string // in the syntax of the signature file
+	text    string // in the syntax of the signature file, "" if its options are not on record
 	nearest *fingerprint.Signature
 	differs []string // what sets it apart from nearest
 }
@@ -50,12 +50,12 @@ func (n *names) matched(sigs []*fingerprint.Signature) int32 {
 
 // unmatched numbers the SYN ev that m knows nothing about.
 func (n *names) unmatched(m *fingerprint.Matcher, ev *parse.Event) int32 {
-	n.scratch = fingerprint.AppendSignature(n.scratch[:0], ev)
+	n.scratch = fingerprint.AppendSignature(n.scratch[:0], ev) // nothing without options
 	if id, ok := n.unkIDs[string(n.scratch)]; ok {
 		return id
 	}
 	if len(n.unknown) >= maxUnknown {
-		return n.intern(unknown{text: otherUnknown})
+		return leftOut
 	}
 	u := unknown{text: string(n.scratch)}
 	u.nearest, u.differs = m.Nearest(ev)
@@ -79,7 +79,7 @@ func (n *names) renumber(from *names, r int32) int32 {
 	}
 	u := from.unknown[^r]
 	if _, known := n.unkIDs[u.text]; !known && len(n.unknown) >= maxUnknown {
-		u = unknown{text: otherUnknown}
+		return leftOut
 	}
 	return n.intern(u)
 }

@@ -54,7 +54,8 @@ func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
 		if verbose {
 			unknowns = t.unknowns(s, n)
 		}
-		if len(sigs)+len(unknowns) == 0 {
+		left := t.left(s)
+		if len(sigs)+len(unknowns) == 0 && left == 0 {
 			continue
 		}
 		line = append(s.addr().AppendTo(append(line[:0], "[+] "...)), '\n')
@@ -62,7 +63,10 @@ func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
 			line = appendRow(line, sig.Text, sig.Label)
 		}
 		for _, u := range unknowns {
-			line = appendRow(line, u.text, u.String())
+			line = appendRow(line, cmp.Or(u.text, "-"), u.String())
+		}
+		if left > 0 {
+			line = fmt.Appendf(line, "      (%d more findings left out: no more than %d of a source are listed)\n", left, maxResults)
 		}
 		if _, err := b.Write(line); err != nil {
 			return err
@@ -80,9 +84,12 @@ func appendRow(dst []byte, signature, label string) []byte {
 	return append(append(dst, label...), '\n')
 }
 
-// String says what an unmatched SYN comes nearest to.
+// String says what an unmatched SYN comes nearest to, or why that cannot be told.
 func (u unknown) String() string {
-	if u.nearest == nil {
+	switch {
+	case u.text == "":
+		return "(" + noOptions + ")"
+	case u.nearest == nil:
 		return "(unknown)"
 	}
 	return fmt.Sprintf("(unknown; nearest is %s %s, which differs in %s)", u.nearest.Text, u.nearest.Label, strings.Join(u.differs, ", "))
@@ -98,6 +105,7 @@ type record struct {
 	Last      *time.Time  `json:"last_seen,omitempty"`
 	Matches   []match     `json:"matches"`
 	Unmatched []unmatched `json:"unmatched"`
+	LeftOut   uint32      `json:"left_out,omitempty"` // findings past the limit
 }
 
 type match struct {
@@ -107,7 +115,8 @@ type match struct {
 }
 
 type unmatched struct {
-	Signature string   `json:"signature"`
+	Signature string   `json:"signature,omitempty"`
+	Reason    string   `json:"reason,omitempty"` // why there is no signature
 	Nearest   *match   `json:"nearest,omitempty"`
 	Differs   []string `json:"differs,omitempty"`
 }
@@ -126,7 +135,7 @@ func writeJSON(w io.Writer, t *tally, n *names) error {
 }
 
 func newRecord(s *source, t *tally, n *names) record {
-	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}}
+	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}, LeftOut: t.left(s)}
 	if s.first != noTime {
 		first, last := time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
 		r.First, r.Last = &first, &last
@@ -136,6 +145,9 @@ func newRecord(s *source, t *tally, n *names) record {
 	}
 	for _, u := range t.unknowns(s, n) {
 		x := unmatched{Signature: u.text, Differs: u.differs}
+		if u.text == "" {
+			x.Reason = noOptions
+		}
 		if u.nearest != nil {
 			m := newMatch(u.nearest)
 			x.Nearest = &m

@@ -38,15 +38,13 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	if !o.JSON {
 		fmt.Fprintln(stdout, "[+] Entering OS fingerprinting mode.")
-		for _, name := range o.Inputs {
-			fmt.Fprintf(stdout, "[+] Parsing iptables log: %s\n", name)
-		}
 	}
 	d := newDiagnostics(stderr)
-	readers, err := o.open(d)
+	inputs, err := o.open(d)
 	if err != nil {
 		return err
 	}
+	readers := partsOf(inputs)
 	stop := d.progress(readers)
 	total, names, err := o.count(ctx, readers)
 	stop()
@@ -56,6 +54,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if o.JSON {
 		err = writeJSON(stdout, total, names)
 	} else {
+		writeInputs(stdout, inputs)
 		err = writeText(stdout, total, names, o.Verbose)
 	}
 	if err != nil {
@@ -63,20 +62,6 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	d.summary(readers, total, names)
 	return nil
-}
-
-// open cuts the inputs into parts for all cores, in order.
-func (o *Options) open(d *diagnostics) ([]*ingest.Reader, error) {
-	opt := ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: d.problem, Stdin: o.Stdin}
-	var parts []*ingest.Reader
-	for _, name := range o.Inputs {
-		r, err := ingest.Split(name, runtime.GOMAXPROCS(0), opt)
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, r...)
-	}
-	return parts, nil
 }
 
 // count reads the parts, at least one, side by side and merges their tallies in
@@ -149,16 +134,20 @@ func (c *counter) step(ev *parse.Event) error {
 	if id == fingerprint.NotSYN {
 		return nil
 	}
+	if !ev.HasOptions {
+		c.tally.optionless++
+	}
 	c.tally.add(ev.Src.Addr(), ev.Time, c.result(id, ev))
 	return nil
 }
 
 func (c *counter) result(id fingerprint.ID, ev *parse.Event) int32 {
-	if id == fingerprint.Unmatched {
-		if !c.unmatched {
-			return noResult
-		}
+	switch {
+	case id != fingerprint.Unmatched:
+	case c.unmatched:
 		return c.names.unmatched(c.matcher, ev)
+	default:
+		return noResult
 	}
 	for int(id) >= len(c.results) {
 		c.results = append(c.results, 0)

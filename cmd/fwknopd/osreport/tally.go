@@ -28,9 +28,12 @@ type tally struct {
 	n       int
 	index   []slot // a power of two, at most half full
 	seed    uint64
-	more    [][]int32 // results beyond those in place, see source.more
+	more    []further // see source.more
+	held    int       // results in more
 	syns    uint64
 	dropped uint64 // SYNs of sources past maxSources
+
+	optionless uint64 // SYNs whose options are not on record
 
 	waiting  int // in batch
 	batch    [batchSize]entry
@@ -195,6 +198,7 @@ func (t *tally) merge(u *tally, rename func(int32) int32) {
 	u.flush()
 	t.syns += u.syns
 	t.dropped += u.dropped
+	t.optionless += u.optionless
 	for from := range u.all() {
 		to := t.of(from.key, t.hash(&from.key))
 		if to == nil {
@@ -206,5 +210,8 @@ func (t *tally) merge(u *tally, rename func(int32) int32) {
 			to.seen(from.first, from.last)
 		}
 		u.results(from, func(r int32) { t.note(to, rename(r)) })
+		if n := u.left(from); n > 0 {
+			t.further(to).left += n
+		}
 	}
 }

@@ -99,15 +99,31 @@ func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
 	}
 }
 
-// A source that sends ever new kinds of SYN is remembered in a bounded way.
+// A source that sends ever new kinds of SYN is remembered in a bounded way, and what
+// was left out is counted, in one pass as after a merge.
 func TestResultsOfOneSourceAreBounded(t *testing.T) {
+	const kinds = 3 * maxResults
 	u := newTally()
-	for i := range int32(1000) {
+	for i := range int32(kinds) {
 		u.add(a1, t0, i)
-		u.add(a1, t0, i)
+		u.add(a1, t0, min(i, maxResults-1))
 	}
 	u.flush()
 	if got := results(u, u.at(0)); len(got) != maxResults || got[maxResults-1] != maxResults-1 {
 		t.Errorf("%d results: %v", len(got), got)
+	}
+	if n := u.left(u.at(0)); n != kinds-maxResults {
+		t.Errorf("%d left out", n)
+	}
+	w := newTally()
+	w.add(a1, t0, kinds)
+	w.add(a2, t0, leftOut)
+	w.flush()
+	u.merge(w, same)
+	if n := u.left(u.at(0)); n != kinds-maxResults+1 {
+		t.Errorf("%d left out after the merge", n)
+	}
+	if n := u.left(u.at(1)); n != 1 || len(results(u, u.at(1))) != 0 {
+		t.Errorf("%d left out of a source that has no results", n)
 	}
 }
