@@ -39,6 +39,12 @@ type Grant struct {
 	External *External
 	// Expires is the end, absolute; zero means no end (FW_ACCESS_TIMEOUT 0).
 	Expires time.Time
+	// Foreign is a rule of another program that was found in our chains, in the
+	// firewall's words; "" for what we open. It is part of the identity: beside a grant
+	// of ours for the same client and port such a rule stays as it is. One that says when
+	// it ends (2.6 and 1.9 wrote _exp_<epoch>) is ended then, any other is only listed;
+	// no backend makes one.
+	Foreign string
 	// Stanza is the line of the SOURCE keyword that allowed it, User the client's
 	// name for the event log; neither is part of the identity.
 	Stanza int

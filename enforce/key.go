@@ -94,6 +94,9 @@ func (g Grant) Key() string {
 	}
 	g.NAT.key(&b)
 	g.External.key(&b)
+	if g.Foreign != "" {
+		b.WriteString(" foreign " + strconv.Quote(g.Foreign))
+	}
 	return b.String()
 }
 

@@ -130,6 +130,8 @@ func (a *Allowance) checkLifetime(end, now time.Time) error {
 
 func (a *Allowance) checkForm(g Grant) error {
 	switch {
+	case g.Foreign != "":
+		return fmt.Errorf("%w: a rule of another program", ErrForm)
 	case g.All && (!a.All || len(g.Ports) > 0):
 		return fmt.Errorf("%w: every port", ErrForm)
 	case !g.All && len(g.Ports) == 0, len(g.Ports) > MaxPorts:

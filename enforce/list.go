@@ -112,7 +112,13 @@ func (g Grant) ending(now time.Time) string {
 	if g.User != "" {
 		stanza += ", user " + strconv.QuoteToASCII(g.User)
 	}
-	if g.Expires.IsZero() {
+	if g.Foreign != "" {
+		stanza = "another program's rule"
+	}
+	switch {
+	case g.Expires.IsZero() && g.Foreign != "":
+		return fmt.Sprintf("/* no end */ %s, stays as it is: %s", stanza, g.Foreign)
+	case g.Expires.IsZero():
 		return fmt.Sprintf("/* no end */ %s, does not end", stanza)
 	}
 	left := g.Expires.Sub(now).Round(time.Second)

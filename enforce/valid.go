@@ -14,6 +14,8 @@ var ErrInvalid = errors.New("not a grant for a firewall")
 func (g Grant) Validate() error {
 	g = g.Normal()
 	switch {
+	case g.Foreign != "":
+		return fmt.Errorf("%w: it is a rule of another program", ErrInvalid)
 	case g.External != nil:
 		return fmt.Errorf("%w: it runs commands", ErrInvalid)
 	case !isHost(g.Src, g.Src):

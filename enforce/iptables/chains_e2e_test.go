@@ -3,7 +3,6 @@ package iptables
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -136,67 +135,6 @@ func TestJumpExact(t *testing.T) {
 		rules := lab.Server.Run(t, p.v4+" -S INPUT")
 		if strings.Count(rules, "-A INPUT -j FWKNOP_INPUT\n") != 1 || !strings.Contains(rules, "-i eth9 -j FWKNOP_INPUT") {
 			t.Errorf("INPUT is\n%s, want our jump once and the other left", rules)
-		}
-	})
-}
-
-// TestTakesOver: rules that the C daemon left are found, made to end in the
-// kernel, and closed; what others put into our chain stays.
-func TestTakesOver(t *testing.T) {
-	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
-		p.protect(t, lab.Server)
-		lab.AddInside(t)
-		netlab.Serve(t, lab.Inside, "tcp", 80)
-		end := time.Now().Add(time.Hour).Truncate(time.Second)
-		mark := fmt.Sprintf(" -m comment --comment _exp_%d", end.Unix())
-		client, inside := lab.Client.V4.String(), lab.Inside.V4.String()
-		for _, args := range []string{
-			"-N FWKNOP_INPUT", "-A INPUT -j FWKNOP_INPUT", "-N FWKNOP_FORWARD", "-A FORWARD -j FWKNOP_FORWARD",
-			"-t nat -N FWKNOP_PREROUTING", "-t nat -A PREROUTING -j FWKNOP_PREROUTING",
-			"-t nat -N FWKNOP_POSTROUTING", "-t nat -A POSTROUTING -j FWKNOP_POSTROUTING",
-			"-A FWKNOP_INPUT -p 6 -s " + client + " --dport 22" + mark + " -j ACCEPT",
-			"-A FWKNOP_FORWARD -p 6 -s " + client + " --dport 80" + mark + " -j ACCEPT",
-			"-t nat -A FWKNOP_PREROUTING -p 6 -s " + client + " --dport 8080" + mark + " -j DNAT --to-destination " + inside + ":80",
-			"-t nat -A FWKNOP_POSTROUTING -p 6 -d " + inside + " --dport 80" + mark + " -j MASQUERADE --to-ports 8080",
-			"-A FWKNOP_INPUT -i eth9 -p tcp --dport 99 -j ACCEPT",
-		} {
-			lab.Server.Run(t, p.v4+" "+args)
-		}
-		var gs []enforce.Grant
-		lab.Server.Do(func() {
-			b := p.open(t, Config{})
-			var err error
-			if gs, err = b.List(ctx); err != nil {
-				t.Fatal(err)
-			}
-			if rep, err := b.Reconcile(ctx, gs); err != nil || len(rep.Restored) != 2 || len(rep.Found) != 0 {
-				t.Errorf("Reconcile = %+v, %v, want both made anew", rep, err)
-			}
-			if again, err := b.List(ctx); err != nil || len(again) != 2 || again[0].Key() != gs[0].Key() || again[1].Key() != gs[1].Key() {
-				t.Errorf("List = %v, %v, want %v", again, err, gs)
-			}
-		})
-		if len(gs) != 2 || gs[0].Key() != client+" tcp/22" || gs[1].Key() != client+" tcp/8080 nat "+inside+":80 masquerade" {
-			t.Fatalf("found %v", gs)
-		}
-		for _, g := range gs {
-			if !g.Expires.Equal(end) {
-				t.Errorf("%s ends %v, want %v", g.Key(), g.Expires, end)
-			}
-		}
-		if n := strings.Count(lab.Server.Run(t, p.v4+" -S"), "--datestop"); n != 2 {
-			t.Errorf("%d rules of the filter table end in the kernel, want 2", n)
-		}
-		if !netlab.CanConnect(lab.Client, lab.Server.V4, 8080, 2*time.Second) {
-			t.Error("the translation does not work")
-		}
-		lab.Server.Do(func() {
-			if errs := p.open(t, Config{}).RevokeAll(ctx, gs); errs != nil {
-				t.Fatal(errs)
-			}
-		})
-		if left := lab.Server.Run(t, p.v4+" -S FWKNOP_INPUT"); strings.Contains(left, client) || !strings.Contains(left, "eth9") {
-			t.Errorf("left in our chain:\n%s", left)
 		}
 	})
 }

@@ -29,8 +29,7 @@ type chainID struct {
 }
 
 // assemble makes entries of listed rules. The tag in our comments says which
-// belong together; of other daemons' rules, those of a translation are found by
-// its target.
+// belong together.
 func (b *Backend) assemble(all []listed) []*entry {
 	type groupKey struct {
 		peer netip.Addr
@@ -40,13 +39,13 @@ func (b *Backend) assemble(all []listed) []*entry {
 	var order []groupKey
 	var foreign []listed
 	for _, r := range all {
-		c, _ := enforce.ParseComment(r.spec.comment)
-		peer, _, _ := b.client(r.ruleAt)
-		k := groupKey{peer, c.Tag}
-		if c.Tag == 0 {
+		if isForeign(r.spec) {
 			foreign = append(foreign, r)
 			continue
 		}
+		c, _ := enforce.ParseComment(r.spec.comment)
+		peer, _, _ := b.client(r.ruleAt)
+		k := groupKey{peer, c.Tag}
 		if _, ok := groups[k]; !ok {
 			order = append(order, k)
 		}
@@ -56,42 +55,7 @@ func (b *Backend) assemble(all []listed) []*entry {
 	for _, k := range order {
 		es = append(es, b.join(groups[k]))
 	}
-	for _, group := range b.pairForeign(foreign) {
-		if e := b.join(group); e.grant.Src.IsValid() {
-			es = append(es, e)
-		}
-	}
-	return es
-}
-
-// pairForeign puts to each DNAT rule of the C daemon the rules with the same
-// comment that match what comes out of it.
-func (b *Backend) pairForeign(rs []listed) (groups [][]listed) {
-	var rest []listed
-	for _, r := range rs {
-		if r.role == DNAT {
-			groups = append(groups, []listed{r})
-		} else {
-			rest = append(rest, r)
-		}
-	}
-	for _, r := range rest {
-		i := slices.IndexFunc(groups, func(g []listed) bool { return g[0].role == DNAT && b.followsDNAT(g[0], r) })
-		if i < 0 {
-			groups = append(groups, []listed{r})
-			continue
-		}
-		groups[i] = append(groups[i], r)
-	}
-	return groups
-}
-
-func (b *Backend) followsDNAT(d, r listed) bool {
-	target := parseTarget(d.spec.to)
-	same := d.v6 == r.v6 && d.spec.comment == r.spec.comment && d.spec.proto == r.spec.proto
-	from := !r.spec.src.IsValid() || r.spec.src == d.spec.src
-	to := !r.spec.dst.IsValid() || r.spec.dst == target.Addr()
-	return same && from && to && r.spec.dport == target.Port()
+	return append(es, b.assembleForeign(foreign)...)
 }
 
 // join is the inverse of rules. An incomplete group gives the grant of which it

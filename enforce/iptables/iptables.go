@@ -213,8 +213,13 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	if err != nil {
 		return nil, fmt.Errorf("own network namespace: %w", err)
 	}
-	ch, err := watch.NFTables(ctx, netns, b.pids.has)
+	ch, err := watch.NFTables(ctx, netns, b.pids.has, b.isChain)
 	return ch, errors.Join(err, unix.Close(netns))
+}
+
+// isChain reports the name of a chain of ours.
+func (b *Backend) isChain(name string) bool {
+	return slices.ContainsFunc(b.ours(), func(c enforce.Chain) bool { return c.To == name })
 }
 
 // tools are the programs there are.

@@ -10,7 +10,7 @@ import (
 )
 
 // List implements [enforce.Enforcer]: what -S of our chains says, whoever wrote
-// it. Rules without a comment are grants without end.
+// it; what others did as [enforce.Grant.Foreign].
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,7 +66,8 @@ func (b *Backend) read(ctx context.Context) (all []listed, err error) {
 	return all, nil
 }
 
-// parse keeps the rules that open something for one address, or part of it.
+// parse keeps the rules that open something for one address, or part of it, and those
+// that say when they end.
 func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed) {
 	for _, line := range lines {
 		chain, s, ok := parseRule(line)
@@ -74,11 +75,12 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 			continue
 		}
 		_, known := enforce.ParseComment(s.comment)
-		if s.strange && !known || !s.src.IsValid() && !s.dst.IsValid() {
+		dated := isForeign(s) && isDated(s)
+		if !dated && (s.strange && !known || !s.src.IsValid() && !s.dst.IsValid()) {
 			continue
 		}
 		role, ok := b.roleOf(c, s.target)
-		if !ok {
+		if !ok && !dated {
 			continue
 		}
 		all = append(all, listed{ruleAt{role, s}, v6, strings.TrimPrefix(line, "-A "+chain+" ")})
@@ -86,15 +88,23 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 	return all
 }
 
-// roleOf tells roles that share a chain by their targets.
+// roleOf tells roles that share a chain by their targets; the first of the chain with
+// false if none has this one.
 func (b *Backend) roleOf(c enforce.Chain, target string) (Role, bool) {
+	first, found := Role(0), false
 	for role := range roles {
 		o := b.cfg.Chains[role]
-		if o.Table == c.Table && o.To == c.To && o.Target == target {
+		if o.Table != c.Table || o.To != c.To {
+			continue
+		}
+		if o.Target == target {
 			return role, true
 		}
+		if !found {
+			first, found = role, true
+		}
 	}
-	return 0, false
+	return first, false
 }
 
 // Reconcile implements [enforce.Backend].

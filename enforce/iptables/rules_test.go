@@ -127,40 +127,6 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// TestForeign reads what the C daemon has left.
-func TestForeign(t *testing.T) {
-	const mark = "-m comment --comment _exp_1700000000 "
-	for _, c := range []struct {
-		name  string
-		lines []string
-		want  []string // keys
-	}{
-		{"input", []string{"-A FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 " + mark + "-j ACCEPT"}, []string{"192.0.2.7 tcp/22"}},
-		{"translation", []string{
-			"-A FWKNOP_FORWARD -s 192.0.2.7/32 -p tcp -m tcp --dport 80 " + mark + "-j ACCEPT",
-			"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 8080 " + mark + "-j DNAT --to-destination 10.0.0.2:80",
-			"-A FWKNOP_POSTROUTING -d 10.0.0.2/32 -p tcp -m tcp --dport 80 " + mark + "-j MASQUERADE",
-		}, []string{"192.0.2.7 tcp/8080 nat 10.0.0.2:80 masquerade"}},
-		{"two translations", []string{
-			"-A FWKNOP_FORWARD -s 192.0.2.7/32 -p tcp -m tcp --dport 80 " + mark + "-j ACCEPT",
-			"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 8080 " + mark + "-j DNAT --to-destination 10.0.0.2:80",
-			"-A FWKNOP_FORWARD -s 192.0.2.8/32 -p tcp -m tcp --dport 81 " + mark + "-j ACCEPT",
-			"-A FWKNOP_PREROUTING -s 192.0.2.8/32 -p tcp -m tcp --dport 8080 " + mark + "-j DNAT --to-destination 10.0.0.2:81",
-		}, []string{"192.0.2.7 tcp/8080 nat 10.0.0.2:80", "192.0.2.8 tcp/8080 nat 10.0.0.2:81"}},
-		{"by hand", []string{"-A FWKNOP_INPUT -s 192.0.2.9/32 -j ACCEPT", "-A FWKNOP_INPUT -s 192.0.2.10/32 -i eth0 -j ACCEPT",
-			"-A FWKNOP_INPUT -j ACCEPT", "-A FWKNOP_INPUT -s 192.0.2.11/32 -j DROP"}, []string{"192.0.2.9 all"}},
-	} {
-		var got []string
-		for _, g := range newPure(nil).read1(t, c.lines) {
-			got = append(got, g.Key())
-		}
-		slices.Sort(got)
-		if diff := cmp.Diff(c.want, got); diff != "" {
-			t.Errorf("%s: %s", c.name, diff)
-		}
-	}
-}
-
 // TestInsert: rules go where the chain's definition says, or at the end of a
 // shorter chain.
 func TestInsert(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 // mayPostpone reports whether connections can put the end of e off. Such an entry
 // is due leadTime before its end.
 func (m *Monitor) mayPostpone(e *entry) bool {
-	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.postponed < maxPostpone
+	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && e.postponed < maxPostpone
 }
 
 // expire closes what is due. What could not be closed stays in the queue and is

@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	settle   = 20 * time.Millisecond  // lets another program finish what it began
-	burst    = 8                      // looks in a row
-	perLook  = 500 * time.Millisecond // after those, one look each
-	complain = time.Minute            // between two reports of a contest
-	never    = time.Duration(-1)
+	settle = 20 * time.Millisecond // lets another program finish what it began
+	// idleSettle is settle while nothing is open: another daemon's rule can wait that long.
+	idleSettle = 2 * time.Second
+	burst      = 8                      // looks in a row
+	perLook    = 500 * time.Millisecond // after those, one look each
+	complain   = time.Minute            // between two reports of a contest
+	never      = time.Duration(-1)
 )
 
 // errContested is reported when others change the firewall all the time.
@@ -76,7 +78,41 @@ func (m *Monitor) look(ctx context.Context, now stand) {
 	}
 	m.guard.tries = 0
 	m.note(now.wall, Repaired, rep.Restored)
+	m.forgetForeign(rep.Found)
 	m.takeOver(rep.Found, now)
+}
+
+// lookForeign, while nothing is open, looks for what another daemon left in our
+// chains. It makes no chain: --fw-flush may have removed them. m.mu must be held.
+func (m *Monitor) lookForeign(ctx context.Context, now stand) {
+	if due := m.guard.due; due != never && due <= now.elapsed {
+		m.guard.due = never
+		if open, err := m.cfg.Firewall.List(ctx); err == nil {
+			m.takeOver(open, now)
+		}
+	}
+	switch {
+	case m.guard.tells:
+	case m.cfg.Idle > 0:
+		m.guard.plan(now.elapsed + m.cfg.Idle)
+	default:
+		m.guard.due = never
+	}
+}
+
+// forgetForeign drops rules of others that are gone: they are not ours to put back.
+func (m *Monitor) forgetForeign(found []enforce.Grant) {
+	there := make(map[string]bool)
+	for _, g := range found {
+		if g.Foreign != "" {
+			there[g.Key()] = true
+		}
+	}
+	for key, e := range m.table.entries {
+		if e.grant.Foreign != "" && !e.ending && !there[key] {
+			m.table.drop(e)
+		}
+	}
 }
 
 // adopt takes over what is open when we start.
@@ -96,11 +132,15 @@ func (m *Monitor) adopt(ctx context.Context) error {
 }
 
 // takeOver looks after grants that were opened before, or by somebody else: they
-// keep their end. What is overdue goes at once, by the queue.
+// keep their end. What is overdue goes at once, by the queue. A rule of another program
+// that does not say when it ends is none of our business.
 func (m *Monitor) takeOver(open []enforce.Grant, now stand) {
 	var adopted []enforce.Grant
 	for _, g := range open {
 		if e := m.table.entries[g.Key()]; e != nil {
+			continue
+		}
+		if g.Foreign != "" && g.Expires.IsZero() {
 			continue
 		}
 		m.keep(g, now)

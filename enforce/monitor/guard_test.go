@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,73 @@ func TestTakesOverStrangers(t *testing.T) {
 		sleep(time.Minute)
 		if open, _ := r.fw.List(ctx); len(open) != 1 {
 			t.Errorf("%d open, want 1", len(open))
+		}
+	})
+}
+
+// foreign is a rule of another program, a copy of copies with the same text.
+func foreign(n, copies int, end time.Time) enforce.Grant {
+	g := ssh(n, end)
+	g.Stanza, g.User = 0, ""
+	g.Foreign = fmt.Sprintf("-A FWKNOP_INPUT -s %s (%d)", g.Src, copies)
+	return g
+}
+
+// TestForeign: a rule of another daemon is ended when it says, also one whose time is
+// long over and one that comes while nothing is open; one that does not say is left
+// alone, and none is put back. A grant of ours beside it has its own end.
+func TestForeign(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			fw := &deaf{Recorder: new(enforce.Recorder)}
+			r := newRig(t, func(c *Config) {
+				if c.Firewall = fw.Recorder; !tells {
+					c.Firewall, c.Idle = fw, 5*time.Second
+				}
+			})
+			count := func(want int, when string) {
+				t.Helper()
+				if open, _ := fw.List(ctx); len(open) != want {
+					t.Errorf("tells %v: %s: %d open, want %d: %v", tells, when, len(open), want, open)
+				}
+			}
+			sleep(time.Hour)
+			fw.Disturb()
+			fw.ApplyAll(ctx, []enforce.Grant{foreign(1, 1, time.Unix(1234, 0)), foreign(2, 1, time.Time{}), foreign(2, 2, time.Time{}),
+				foreign(3, 1, time.Now().Add(time.Minute)), foreign(3, 2, time.Now().Add(time.Minute)), foreign(4, 1, time.Now().Add(2*time.Minute))})
+			sleep(6 * time.Second)
+			count(5, "the overdue one goes at the next look")
+			r.mustApply(t, ssh(3, time.Now().Add(30*time.Second)))
+			count(6, "beside ours")
+			sleep(31 * time.Second)
+			count(5, "ours has ended")
+			sleep(30 * time.Second)
+			count(3, "two copies have ended")
+			fw.Disturb()
+			sleep(2 * time.Second)
+			count(0, "nothing is put back")
+			if r.Len() != 0 || r.count(Adopted) != 3 || r.count(Repaired) != 0 {
+				t.Errorf("%d kept, %d adopted, %d repaired", r.Len(), r.count(Adopted), r.count(Repaired))
+			}
+		})
+	}
+}
+
+// TestForeignByTheWallClock: the comment of another daemon means the wall clock, also
+// when that is set.
+func TestForeignByTheWallClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := new(enforce.Recorder)
+		fw.Apply(ctx, foreign(1, 1, time.Now().Add(time.Hour)))
+		r := newRig(t, func(c *Config) { c.Firewall = fw })
+		r.set(59 * time.Minute)
+		sleep(59 * time.Second)
+		if r.Len() != 1 {
+			t.Fatal("closed early")
+		}
+		sleep(time.Second)
+		if open, _ := fw.List(ctx); len(open) != 0 {
+			t.Errorf("open after its time: %v", open)
 		}
 	})
 }

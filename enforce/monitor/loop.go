@@ -44,6 +44,8 @@ func (m *Monitor) disturbed(tells bool) {
 	m.guard.tells = tells
 	if len(m.table.entries) > 0 {
 		m.guard.plan(m.clock.Elapsed() + settle)
+	} else if tells && m.cfg.Firewall != nil {
+		m.guard.plan(m.clock.Elapsed() + idleSettle)
 	}
 }
 
@@ -54,13 +56,16 @@ func (m *Monitor) turn(ctx context.Context) (wait time.Duration, ok bool) {
 	defer m.mu.Unlock()
 	now := m.now(ctx)
 	m.expire(ctx, now)
-	if m.cfg.Firewall != nil && len(m.table.entries) > 0 {
+	switch {
+	case m.cfg.Firewall == nil:
+		m.guard.due = never
+	case len(m.table.entries) == 0:
+		m.lookForeign(ctx, now)
+	default:
 		m.look(ctx, now)
 		if !m.guard.tells {
 			m.guard.plan(now.elapsed + m.cfg.Interval)
 		}
-	} else {
-		m.guard.due = never
 	}
 	next, ok := m.table.next()
 	if due := m.guard.due; due != never && (!ok || due < next) {

@@ -53,6 +53,10 @@ type Config struct {
 	// Interval is how often to look after the firewall while grants are open, if
 	// the firewall does not tell of changes; 0 is 600 ms.
 	Interval time.Duration
+	// Idle is how often to look for rules of another daemon, which end when their
+	// comment says, while nothing is open and the firewall does not tell of changes
+	// (RULES_CHECK_THRESHOLD); 0 is never.
+	Idle time.Duration
 
 	// Clock is [SystemClock] if nil.
 	Clock *Clock
@@ -194,7 +198,7 @@ func (m *Monitor) now(ctx context.Context) stand {
 		return now
 	}
 	m.base = now
-	m.table.shift(step)
+	m.table.shift(now, step)
 	m.events.add(Event{Time: now.wall, Kind: ClockStep, Step: step})
 	if m.cfg.Firewall != nil && len(m.table.entries) > 0 {
 		m.rewrite(ctx, now, step)

@@ -96,19 +96,26 @@ func (t *table) next() (at time.Duration, ok bool) {
 }
 
 // shift moves all ends along with the wall clock: what is left of a grant does not
-// change when somebody sets the clock.
-func (t *table) shift(step time.Duration) {
+// change when somebody sets the clock. What another daemon wrote down ends when the
+// wall clock says so.
+func (t *table) shift(now stand, step time.Duration) {
 	for _, e := range t.entries {
-		if !e.permanent() {
+		switch {
+		case e.permanent():
+		case e.grant.Foreign == "":
 			e.grant.Expires = e.grant.Expires.Add(step)
+		case !e.ending:
+			e.deadline = now.deadline(e.grant.Expires)
+			t.schedule(e, e.deadline)
 		}
 	}
 }
 
-// wanted are the parts that should be open in the firewall.
+// wanted are the parts that should be open in the firewall. A rule of another program
+// is not put back.
 func (t *table) wanted() (parts []enforce.Grant) {
 	for _, e := range t.entries {
-		if !e.ending && e.grant.External == nil {
+		if !e.ending && e.grant.External == nil && e.grant.Foreign == "" {
 			parts = append(parts, e.grant)
 		}
 	}

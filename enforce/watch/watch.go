@@ -22,8 +22,9 @@ var notable = []netlink.HeaderType{
 // NFTables signals changes in the network namespace netns (a file descriptor; 0:
 // that of the calling thread) until ctx ends, when the channel is closed. mine
 // says which netlink ports make changes of our own; a port is usually the process
-// id of a program.
-func NFTables(ctx context.Context, netns int, mine func(port uint32) bool) (<-chan struct{}, error) {
+// id of a program. A rule that is added is a change if ours names its chain; nil names
+// none.
+func NFTables(ctx context.Context, netns int, mine func(port uint32) bool, ours func(chain string) bool) (<-chan struct{}, error) {
 	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: Namespace(netns)})
 	if err != nil {
 		return nil, fmt.Errorf("watch nf_tables: %w", err)
@@ -34,20 +35,20 @@ func NFTables(ctx context.Context, netns int, mine func(port uint32) bool) (<-ch
 	}
 	changed := make(chan struct{}, 1)
 	context.AfterFunc(ctx, func() { sock.Close() })
-	go run(sock, mine, changed)
+	go run(sock, filter{mine, ours}, changed)
 	return changed, nil
 }
 
 // run ends when the socket is closed. A lost message (ENOBUFS) is a change, too:
 // nobody knows what it said.
-func run(sock *netlink.Conn, mine func(uint32) bool, changed chan<- struct{}) {
+func run(sock *netlink.Conn, f filter, changed chan<- struct{}) {
 	defer close(changed)
 	for {
 		msgs, err := sock.Receive()
 		if err != nil && !errors.Is(err, unix.ENOBUFS) {
 			return
 		}
-		if err == nil && !slices.ContainsFunc(msgs, func(m netlink.Message) bool { return isForeign(m, mine) }) {
+		if err == nil && !slices.ContainsFunc(msgs, f.isForeign) {
 			continue
 		}
 		select {
@@ -57,6 +58,28 @@ func run(sock *netlink.Conn, mine func(uint32) bool, changed chan<- struct{}) {
 	}
 }
 
-func isForeign(m netlink.Message, mine func(uint32) bool) bool {
-	return slices.Contains(notable, m.Header.Type&0xff) && !mine(m.Header.PID)
+// A filter tells changes by others from our own, see [NFTables].
+type filter struct {
+	mine func(port uint32) bool
+	ours func(chain string) bool
+}
+
+func (f filter) isForeign(m netlink.Message) bool {
+	kind := m.Header.Type & 0xff
+	told := slices.Contains(notable, kind) || kind == unix.NFT_MSG_NEWRULE && f.ours != nil && f.ours(chainOf(m.Data))
+	return told && !f.mine(m.Header.PID)
+}
+
+// chainOf is the chain of a rule.
+func chainOf(data []byte) string {
+	attrs, err := netlink.NewAttributeDecoder(data[min(len(nfgenmsg), len(data)):])
+	if err != nil {
+		return ""
+	}
+	for attrs.Next() {
+		if attrs.Type() == unix.NFTA_RULE_CHAIN {
+			return attrs.String()
+		}
+	}
+	return ""
 }

@@ -13,24 +13,37 @@ import (
 
 func TestIsForeign(t *testing.T) {
 	const nftables = unix.NFNL_SUBSYS_NFTABLES << 8
-	mine := func(port uint32) bool { return port == 42 }
+	f := filter{func(port uint32) bool { return port == 42 }, func(chain string) bool { return chain == "FWKNOP_INPUT" }}
+	rule := func(chain string) []byte {
+		attrs, err := netlink.MarshalAttributes([]netlink.Attribute{
+			{Type: unix.NFTA_RULE_TABLE, Data: []byte("filter\x00")}, {Type: unix.NFTA_RULE_CHAIN, Data: []byte(chain + "\x00")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append([]byte{unix.NFPROTO_IPV4, 0, 0, 0}, attrs...)
+	}
 	for _, c := range []struct {
 		name string
 		kind int
 		port uint32
 		want bool
+		data []byte
 	}{
-		{"rule deleted", unix.NFT_MSG_DELRULE, 7, true},
-		{"rule deleted by us", unix.NFT_MSG_DELRULE, 42, false},
-		{"rule added", unix.NFT_MSG_NEWRULE, 7, false},
-		{"element added", unix.NFT_MSG_NEWSETELEM, 7, false},
-		{"element deleted", unix.NFT_MSG_DELSETELEM, 7, true},
-		{"chain added", unix.NFT_MSG_NEWCHAIN, 7, true},
-		{"table deleted", unix.NFT_MSG_DELTABLE, 7, true},
-		{"generation", unix.NFT_MSG_NEWGEN, 7, false},
+		{"rule deleted", unix.NFT_MSG_DELRULE, 7, true, nil},
+		{"rule deleted by us", unix.NFT_MSG_DELRULE, 42, false, nil},
+		{"rule added", unix.NFT_MSG_NEWRULE, 7, false, nil},
+		{"rule added to our chain", unix.NFT_MSG_NEWRULE, 7, true, rule("FWKNOP_INPUT")},
+		{"rule added to our chain by us", unix.NFT_MSG_NEWRULE, 42, false, rule("FWKNOP_INPUT")},
+		{"rule added to another chain", unix.NFT_MSG_NEWRULE, 7, false, rule("INPUT")},
+		{"element added", unix.NFT_MSG_NEWSETELEM, 7, false, nil},
+		{"element deleted", unix.NFT_MSG_DELSETELEM, 7, true, nil},
+		{"chain added", unix.NFT_MSG_NEWCHAIN, 7, true, nil},
+		{"table deleted", unix.NFT_MSG_DELTABLE, 7, true, nil},
+		{"generation", unix.NFT_MSG_NEWGEN, 7, false, nil},
 	} {
-		m := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(nftables | c.kind), PID: c.port}}
-		if got := isForeign(m, mine); got != c.want {
+		m := netlink.Message{Header: netlink.Header{Type: netlink.HeaderType(nftables | c.kind), PID: c.port}, Data: c.data}
+		if got := f.isForeign(m); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}
@@ -46,7 +59,7 @@ func TestNFTables(t *testing.T) {
 	var gen *Generation
 	var err, genErr error
 	lab.Server.Do(func() {
-		changed, err = NFTables(ctx, 0, func(uint32) bool { return false })
+		changed, err = NFTables(ctx, 0, func(uint32) bool { return false }, nil)
 		gen, genErr = NewGeneration(0)
 	})
 	if err != nil || genErr != nil {

@@ -23,10 +23,11 @@ type grantState struct {
 	Local    bool     `json:"local,omitempty"`
 	SNAT     string   `json:"snat,omitempty"`
 	External []string `json:"external,omitempty"`
+	Foreign  string   `json:"foreign,omitempty"` // a rule of another program
 }
 
 func stateOf(g enforce.Grant, now time.Time) grantState {
-	s := grantState{Src: g.Src.String(), Ports: ports(g), Stanza: g.Stanza, User: g.User, Output: g.Output}
+	s := grantState{Src: g.Src.String(), Ports: ports(g), Stanza: g.Stanza, User: g.User, Output: g.Output, Foreign: g.Foreign}
 	if !g.Expires.IsZero() {
 		left := max(g.Expires.Sub(now).Round(time.Millisecond).Seconds(), 0)
 		s.Expires, s.Left = g.Expires.UTC().Format(time.RFC3339Nano), &left

@@ -43,10 +43,11 @@ type grantLine struct {
 	Local    bool     `json:"local,omitempty"`
 	SNAT     string   `json:"snat,omitempty"`
 	External []string `json:"external,omitempty"`
+	Foreign  string   `json:"foreign,omitempty"` // a rule of another program
 }
 
 func lineOf(g *enforce.Grant) *grantLine {
-	l := &grantLine{Src: g.Src.String(), Ports: []string{}, Output: g.Output}
+	l := &grantLine{Src: g.Src.String(), Ports: []string{}, Output: g.Output, Foreign: g.Foreign}
 	if g.All {
 		l.Ports = append(l.Ports, "all")
 	}
@@ -83,7 +84,7 @@ func addrText(a netip.Addr) string {
 func (k *keeper) happened(ev monitor.Event) {
 	k.events.write(encode(&ev))
 	what, until := grantText(&ev.Grant), ending(&ev.Grant)
-	who := client(ev.Grant.Stanza, ev.Grant.User)
+	who := owner(&ev.Grant)
 	switch ev.Kind {
 	case monitor.Granted:
 		k.mark("Added access rule to %s for %s -> %s, expires at %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))

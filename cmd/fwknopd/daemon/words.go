@@ -46,6 +46,14 @@ func ending(g *enforce.Grant) string {
 	return " until " + g.Expires.UTC().Format(time.RFC3339)
 }
 
+// owner says for whom a grant is.
+func owner(g *enforce.Grant) string {
+	if g.Foreign != "" {
+		return " (another program's rule)"
+	}
+	return client(g.Stanza, g.User)
+}
+
 // client says for whom.
 func client(stanza int, user string) string {
 	text := ""

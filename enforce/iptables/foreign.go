@@ -1,0 +1,90 @@
+package iptables
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"fwknopd/enforce"
+)
+
+// isForeign reports a rule in a chain of ours that this program did not write: of the
+// 2.6 daemon, whose comment is _exp_<epoch> alone, or made by hand.
+func isForeign(s spec) bool {
+	c, _ := enforce.ParseComment(s.comment)
+	return c.Tag == 0
+}
+
+// isDated reports a rule that is to be deleted at the time in its comment, whatever it
+// matches: so the 2.6 daemon does.
+func isDated(s spec) bool {
+	c, ok := enforce.ParseComment(s.comment)
+	return ok && !c.Expires.IsZero()
+}
+
+// assembleForeign makes an entry of each foreign rule; of a translation with what
+// belongs to it. Rules of the same text are told apart by their number.
+func (b *Backend) assembleForeign(rs []listed) (es []*entry) {
+	copies := make(map[string]int)
+	for _, group := range b.pairForeign(rs) {
+		e := b.join(group)
+		if e.grant.Src = addressOr(e.grant.Src, e.grant.Dst, group[0].v6); e.grant.Src.IsUnspecified() && !isDated(group[0].spec) {
+			continue
+		}
+		first := group[0]
+		text := "-A " + b.cfg.Chains[first.role].To + " " + first.text
+		id := fmt.Sprint(first.v6, text)
+		if copies[id]++; copies[id] > 1 {
+			text += fmt.Sprintf(" (%d)", copies[id])
+		}
+		e.grant.Foreign = text
+		es = append(es, e)
+	}
+	return es
+}
+
+// addressOr is whom a rule lets in, where it does not name a client.
+func addressOr(src, dst netip.Addr, v6 bool) netip.Addr {
+	switch {
+	case src.IsValid():
+		return src
+	case dst.IsValid():
+		return dst
+	case v6:
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// pairForeign puts to each DNAT rule of the 2.6 daemon the rules with the same comment
+// that match what comes out of it, one of each role.
+func (b *Backend) pairForeign(rs []listed) (groups [][]listed) {
+	var rest []listed
+	for _, r := range rs {
+		if r.role == DNAT {
+			groups = append(groups, []listed{r})
+		} else {
+			rest = append(rest, r)
+		}
+	}
+	for _, r := range rest {
+		i := slices.IndexFunc(groups, func(g []listed) bool {
+			has := slices.ContainsFunc(g, func(o listed) bool { return o.role == r.role })
+			return g[0].role == DNAT && !has && b.followsDNAT(g[0], r)
+		})
+		if i < 0 {
+			groups = append(groups, []listed{r})
+			continue
+		}
+		groups[i] = append(groups[i], r)
+	}
+	return groups
+}
+
+func (b *Backend) followsDNAT(d, r listed) bool {
+	target := parseTarget(d.spec.to)
+	same := d.v6 == r.v6 && d.spec.comment == r.spec.comment && d.spec.proto == r.spec.proto
+	from := !r.spec.src.IsValid() || r.spec.src == d.spec.src
+	to := !r.spec.dst.IsValid() || r.spec.dst == target.Addr()
+	return same && from && to && r.spec.dport == target.Port()
+}
