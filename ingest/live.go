@@ -3,12 +3,10 @@ package ingest
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -39,8 +37,14 @@ type LiveOptions struct {
 	AnyDirection bool
 	// Snaplen is how many bytes of a frame are kept. 0: all.
 	Snaplen int
-	// Problem, if not nil, is told of malformed frames and of an interface that
-	// went away or came back.
+	// Wait has an interface that is not there yet waited for, as one that was removed
+	// is; without it [Capture] fails with [ErrNoInterface].
+	Wait bool
+	// Away, if not nil, is told why nothing can be captured at present, and "" when
+	// capture goes on, from the goroutine that calls Next (the first time from that
+	// of Capture). Without it Problem is.
+	Away func(reason string)
+	// Problem, if not nil, is told of malformed frames.
 	Problem func(Problem)
 	// Socket, if not nil, gets each socket from somebody who may open it with
 	// [OpenCapture]; no rights are needed here then.
@@ -58,10 +62,11 @@ type Live struct {
 	opt     LiveOptions
 	cooked  bool
 	decoder *parse.Decoder
+	reason  string // why nothing is captured, "" while it is
 
 	mu     sync.Mutex // guards conn against Close
-	conn   socket
-	batch  *batch
+	conn   socket     // nil until the interface is there
+	batch  *batch     // of conn
 	links  *linkWatch
 	closed bool
 }
@@ -76,7 +81,11 @@ func Capture(name string, opt LiveOptions) (*Live, error) {
 		return nil, fmt.Errorf("%s: watch interfaces: %w", name, err)
 	}
 	l.links = links
-	if err := l.open(); err != nil {
+	switch err := l.open(); {
+	case err == nil:
+	case opt.Wait && missing(name):
+		l.away(waitsFor)
+	default:
 		links.close()
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -129,11 +138,11 @@ func (l *Live) socket(w wire) (socket, error) {
 func OpenCapture(name string, opt LiveOptions) (*os.File, error) {
 	w, err := wireOf(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	conn, err := w.listen(opt)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	defer conn.Close()
 	return duplicate(conn, name, func(fd int) error {
@@ -150,6 +159,9 @@ type wire struct {
 func wireOf(name string) (wire, error) {
 	if name == AnyInterface {
 		return wire{&net.Interface{}, true}, nil
+	}
+	if missing(name) {
+		return wire{}, ErrNoInterface
 	}
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
@@ -237,6 +249,11 @@ func framed(name string) (bool, error) {
 
 // Next implements [Source].
 func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
+	if l.batch == nil {
+		if err := l.await(ctx); err != nil {
+			return err
+		}
+	}
 	for {
 		d, err := l.batch.next(ctx)
 		if err != nil {
@@ -267,62 +284,11 @@ func (l *Live) decode(from *unix.RawSockaddrLinklayer, frame []byte, ev *parse.E
 // errNotIP is a cooked packet of another protocol.
 var errNotIP error = notOurs("not an IP packet")
 
-// recover deals with an error of the socket: an interface that is down is waited
-// for, one that was removed as well, until there is another of its name.
-func (l *Live) recover(ctx context.Context, cause error) error {
-	var errno syscall.Errno
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case l.isClosed():
-		return os.ErrClosed
-	case errors.Is(cause, os.ErrDeadlineExceeded): // the interface has another index
-	case errors.As(cause, &errno) && (errno == unix.ENETDOWN || errno == unix.ENODEV || errno == unix.ENXIO):
-		l.report(errors.New("interface is down"))
-	case errors.As(cause, &errno) && errno == unix.ENOBUFS:
-		return nil
-	default:
-		return fmt.Errorf("%s: %w", l.name, cause)
-	}
-	for {
-		another, err := l.links.wait(ctx)
-		if err != nil {
-			return err
-		}
-		if !another {
-			return nil // up again, or about to be; the socket still belongs to it
-		}
-		l.leave()
-		err = l.open()
-		switch {
-		case err == nil:
-			l.report(errors.New("interface is back"))
-			return nil
-		case l.isClosed():
-			return os.ErrClosed
-		case errors.Is(err, os.ErrPermission):
-			return fmt.Errorf("%s: open again: %w", l.name, err)
-		}
-		l.links.forget()
-	}
-}
-
-func (l *Live) isClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
-
-// leave closes the socket of an interface that is gone.
-func (l *Live) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.takeLost()
-	l.conn.Close()
-}
-
 // takeLost adds what the kernel dropped since it was last asked. The caller holds mu.
 func (l *Live) takeLost() {
+	if l.conn == nil {
+		return
+	}
 	raw, err := l.conn.SyscallConn()
 	if err != nil {
 		return // it is closed, and was asked before
@@ -351,7 +317,10 @@ func (l *Live) Close() error {
 	}
 	l.closed = true
 	l.takeLost()
-	l.batch.release()
 	l.links.close()
+	if l.conn == nil {
+		return nil
+	}
+	l.batch.release()
 	return l.conn.Close()
 }

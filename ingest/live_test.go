@@ -190,14 +190,7 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 	for i := range 2 {
 		lab.Server.Run(t, "ip link del "+netlab.ServerIf)
 		time.Sleep(100 * time.Millisecond)
-		lab.Server.Run(t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s", netlab.ServerIf, netlab.ClientIf, lab.Client.Name))
-		for _, end := range []struct {
-			ns   *netlab.NS
-			name string
-		}{{lab.Server, netlab.ServerIf}, {lab.Client, netlab.ClientIf}} {
-			end.ns.Run(t, fmt.Sprintf("ip addr add %s/24 dev %s", end.ns.V4, end.name))
-			end.ns.Run(t, "ip link set "+end.name+" up")
-		}
+		linkUp(t, lab)
 		expect(fmt.Sprintf("made anew %d", i))
 	}
 	if len(problems) == 0 {

@@ -72,6 +72,7 @@ type Engine struct {
 	tracker *knock.Tracker // nil without sequences
 	results []knock.Result // room for what one packet meant
 	unsaved bool           // the store has records that were not synced
+	looked  uint64         // packets that were candidates for SPA
 }
 
 // stanza is a stanza of access.conf ready for use.
@@ -207,6 +208,15 @@ func (e *Engine) Message() *spa.Message {
 	return &e.request.msg
 }
 
+// Examined grows with every packet that is a candidate: it has the form of an SPA
+// packet, or takes part in a knock sequence.
+func (e *Engine) Examined() uint64 {
+	if e.tracker == nil {
+		return e.looked
+	}
+	return e.looked + e.tracker.Evaluated()
+}
+
 // KnockCounts are the totals of the sequence tracker.
 func (e *Engine) KnockCounts() knock.Counts {
 	if e.tracker == nil {
@@ -236,6 +246,7 @@ func (e *Engine) Sync() error {
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	e.request.opened = false
 	if e.admit(now, ev, nil) {
+		e.looked++
 		e.decideSPA(&d)
 	}
 	if e.step(now, ev) {

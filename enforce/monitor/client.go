@@ -194,6 +194,13 @@ func (c *Client) Ready(ctx context.Context) error {
 	return err
 }
 
+// Waiting tells the monitor what the worker waits for, such as an interface that is
+// not there yet: all of it, nothing if it waits for nothing any more.
+func (c *Client) Waiting(ctx context.Context, list []string) error {
+	_, _, err := c.ask(ctx, "waiting", list)
+	return err
+}
+
 // Alive comes back when the monitor has answered.
 func (c *Client) Alive(ctx context.Context) error {
 	_, _, err := c.ask(ctx, "alive", nil)

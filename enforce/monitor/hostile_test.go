@@ -72,6 +72,8 @@ func TestViolations(t *testing.T) {
 		{"oversize", false, append([]byte{0, 0, 0x10, 1}, make([]byte, 4097)...)},
 		{"length of 4 GiB", false, []byte{255, 255, 255, 255, '{'}},
 		{"not JSON", false, frame("hello")},
+		{"waits for too much", false, body("waiting", `["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]`)},
+		{"waits for no text", false, body("waiting", `[1]`)},
 		{"not an object", false, frame("[1,2]")},
 		{"two values", false, frame(`{"id":1,"op":"alive"} {"id":2,"op":"alive"}`)},
 		{"unknown field", false, frame(`{"id":1,"op":"alive","as":"root"}`)},

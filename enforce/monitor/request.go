@@ -38,6 +38,7 @@ var requests = map[string]row{
 	"open":    {worker, false, (*session).openFile},               // passes a descriptor by its name in the offer
 	"crypt":   {worker, false, (*session).crypt},                  // yes or no
 	"ready":   {worker, true, (*session).ready},
+	"waiting": {worker, false, (*session).waiting}, // tells what it waits for
 	"alive":   {worker | administrator, false, (*session).alive},
 }
 
@@ -166,10 +167,27 @@ func (s *session) crypt(id uint64, body []byte) error {
 }
 
 func (s *session) ready(id uint64, body []byte) error {
-	if s.onReady != nil {
-		s.onReady()
+	if s.hooks.ready != nil {
+		s.hooks.ready()
 	}
 	return s.alive(id, body)
+}
+
+// maxWaiting bounds what a worker can wait for.
+const maxWaiting = 16
+
+func (s *session) waiting(id uint64, body []byte) error {
+	var list []string
+	if err := decode(body, &list); err != nil {
+		return err
+	}
+	if len(list) > maxWaiting {
+		return fmt.Errorf("%w: waits for %d things", ErrProtocol, len(list))
+	}
+	if s.hooks.waiting != nil {
+		s.hooks.waiting(list)
+	}
+	return s.alive(id, nil)
 }
 
 func (s *session) alive(id uint64, body []byte) error {

@@ -43,11 +43,11 @@ type outgoing struct {
 
 // A session is one connection.
 type session struct {
-	m       *Monitor
-	conn    *net.UnixConn
-	role    role
-	seen    map[string]bool // requests that are made once
-	onReady func()
+	m     *Monitor
+	conn  *net.UnixConn
+	role  role
+	seen  map[string]bool // requests that are made once
+	hooks hooks
 
 	jobs    chan task
 	replies chan outgoing
@@ -57,21 +57,27 @@ type session struct {
 	deaf    chan struct{} // nobody takes replies any more
 }
 
+// hooks are told what a worker says of itself; nil ones are not.
+type hooks struct {
+	ready   func()
+	waiting func([]string)
+}
+
 // Serve answers one worker until it hangs up (nil), breaks the protocol
 // ([ErrProtocol]) or ctx ends. It closes conn. Grants outlive the worker.
 func (m *Monitor) Serve(ctx context.Context, conn *net.UnixConn) error {
-	return m.serve(ctx, conn, worker, nil)
+	return m.serve(ctx, conn, worker, hooks{})
 }
 
 // ServeControl is Serve for the administrator's commands: list, revoke and flush
 // alone.
 func (m *Monitor) ServeControl(ctx context.Context, conn *net.UnixConn) error {
-	return m.serve(ctx, conn, administrator, nil)
+	return m.serve(ctx, conn, administrator, hooks{})
 }
 
-func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, from role, onReady func()) error {
+func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, from role, h hooks) error {
 	s := &session{
-		m: m, conn: conn, role: from, seen: make(map[string]bool), onReady: onReady,
+		m: m, conn: conn, role: from, seen: make(map[string]bool), hooks: h,
 		jobs: make(chan task, maxJobs), replies: make(chan outgoing, maxReplies),
 		slots: make(chan struct{}, maxAside), quit: make(chan struct{}), deaf: make(chan struct{}),
 	}

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,11 @@ type Supervision struct {
 	Interval time.Duration // KNOPWATCHD_CHECK_INTERVAL; 0 is 5 s
 	Retries  int           // KNOPWATCHD_MAX_RETRIES: restarts in a row without a sighting alive; 0 is 20
 	Ready    func()        // called whenever a worker says that it is at work; may be nil
+	// Waiting, if not nil, gets what a worker says it waits for, see [Client.Waiting].
+	Waiting func([]string)
+	// Ended, if not nil, judges how each life ended, before another one begins: an
+	// error of its own ends Supervise with that error.
+	Ended func(error) error
 }
 
 const (
@@ -24,7 +30,11 @@ const (
 // ErrGaveUp ends [Monitor.Supervise] after too many restarts.
 var ErrGaveUp = errors.New("gave up restarting the worker")
 
-var errSilent = errors.New("it hung up")
+// How a worker ended of which nothing else is known.
+var (
+	errSilent = errors.New("it ended without a reason")
+	errHangs  = errors.New("it hung up and did not end")
+)
 
 // Supervise keeps a worker running and serves it, until ctx ends; then it ends the
 // worker. A worker that dies is started again at once, one that dies again before
@@ -34,6 +44,8 @@ var errSilent = errors.New("it hung up")
 //
 // One that says so and dies soon after, as by a packet that kills it, is never given
 // up, but waits longer each time, up to Interval.
+//
+// That a worker ended, however it did, ends Supervise only if s.Ended says so.
 func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	if s.Interval <= 0 {
 		s.Interval = defaultCheck
@@ -56,6 +68,11 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 		seen, err := m.oneLife(ctx, s, restarts)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if s.Ended != nil {
+			if final := s.Ended(err); final != nil {
+				return final
+			}
 		}
 		m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerDied, Err: err})
 		if short++; time.Since(begin) >= s.Interval {
@@ -94,12 +111,12 @@ func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (see
 	said := make(chan struct{}, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- m.serve(ctx, w.Conn, worker, func() {
+		served <- m.serve(ctx, w.Conn, worker, hooks{ready: func() {
 			signal(said)
 			if s.Ready != nil {
 				s.Ready()
 			}
-		})
+		}, waiting: s.Waiting})
 	}()
 	died := make(chan error, 1)
 	go func() { died <- w.Wait() }()
@@ -114,27 +131,20 @@ func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
 	case err := <-died:
 		w.Conn.Close()
 		<-served
-		if err == nil {
-			err = errors.New("it ended")
-		}
-		return err
+		return cmp.Or(err, errSilent)
 	case err := <-served:
-		grace := killGrace
-		switch {
-		case errors.Is(err, ErrProtocol):
-			grace = 0
-		case err == nil:
-			err = errSilent
+		if errors.Is(err, ErrProtocol) {
+			w.Kill()
+			<-died
+			return err
 		}
 		select {
 		case exit := <-died:
-			if exit != nil {
-				err = exit
-			}
-		case <-time.After(grace):
+			return cmp.Or(exit, err, errSilent)
+		case <-time.After(killGrace):
 			w.Kill()
 			<-died
+			return cmp.Or(err, errHangs)
 		}
-		return err
 	}
 }

@@ -20,6 +20,9 @@ import (
 // workerMode is the environment variable that makes this test program a worker.
 const workerMode = "MONITOR_TEST_WORKER"
 
+// lifetime is that of a worker that lives for a while.
+const lifetime = 1200 * time.Millisecond
+
 // runWorker plays a worker, as the mode says.
 func runWorker(mode string) {
 	switch mode {
@@ -41,7 +44,14 @@ func runWorker(mode string) {
 	switch mode {
 	case "dies":
 	case "lives":
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(lifetime)
+	case "ends":
+		os.Exit(0)
+	case "waits":
+		c.Waiting(ctx, []string{"eth0", "wlan0"})
+		c.Waiting(ctx, []string{})
+		c.Ready(ctx)
+		<-c.Done()
 	case "says ready":
 		c.Ready(ctx)
 	case "grants":
@@ -75,7 +85,7 @@ func runMonitor() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	m.serve(ctx, w.Conn, worker, func() { fmt.Println(w.Pid) })
+	m.serve(ctx, w.Conn, worker, hooks{ready: func() { fmt.Println(w.Pid) }})
 	os.Exit(1)
 }
 
@@ -99,7 +109,7 @@ func workers(modes ...string) (start func() (*Worker, error), starts *int) {
 }
 
 func TestSupervise(t *testing.T) {
-	const interval = 250 * time.Millisecond
+	const interval = time.Second // a worker that dies at once is dead long before
 	for _, c := range []struct {
 		modes    string
 		restarts string        // what WorkerStarted counts
@@ -108,26 +118,70 @@ func TestSupervise(t *testing.T) {
 	}{
 		{"dies", "[0 1 2 3]", 2 * interval, "exit status 7"},
 		{"does not start", "[]", 2 * interval, "permission denied"},
-		{"lives,lives,dies", "[0 1 1 2 3]", 600*time.Millisecond + 2*interval, "exit status 7"},
+		{"lives,lives,dies", "[0 1 1 2 3]", 2*lifetime + 2*interval, "exit status 7"},
 		{"says ready,says ready,says ready,dies", "[0 1 1 1 2 3]", 2 * interval, "exit status 7"},
 		{"violates", "[0 1 2 3]", 2 * interval, ErrProtocol.Error()},
 	} {
+		t.Run(c.modes, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			start, starts := workers(strings.Split(c.modes, ",")...)
+			begin := time.Now()
+			err := r.Supervise(ctx, Supervision{Start: start, Interval: interval, Retries: 3})
+			took := time.Since(begin)
+			r.events.drain()
+			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+5*time.Second {
+				t.Errorf("%s: %v after %v", c.modes, err, took)
+			}
+			var counts []int
+			for _, ev := range r.of(WorkerStarted) {
+				counts = append(counts, ev.Count)
+			}
+			if fmt.Sprint(counts) != c.restarts || r.count(WorkerDied) != *starts || r.count(WorkerGaveUp) != 1 {
+				t.Errorf("%s: restarts %v, want %s; %d died, %d gave up", c.modes, counts, c.restarts, r.count(WorkerDied), r.count(WorkerGaveUp))
+			}
+		})
+	}
+}
+
+// TestEnded: what the daemon decides on the end of a worker, ends Supervise or does not.
+func TestEnded(t *testing.T) {
+	final := errors.New("final")
+	for _, c := range []struct{ modes, want string }{
+		{"dies", "exit status 7"},
+		{"does not start", "permission denied"},
+		{"ends", "it ended without a reason"},
+		{"violates", ErrProtocol.Error()},
+		{"hangs up,dies", "it hung up and did not end"},
+	} {
 		r := newRig(t)
 		start, starts := workers(strings.Split(c.modes, ",")...)
-		begin := time.Now()
-		err := r.Supervise(ctx, Supervision{Start: start, Interval: interval, Retries: 3})
-		took := time.Since(begin)
+		var ends []string
+		err := r.Supervise(ctx, Supervision{Start: start, Interval: 10 * time.Millisecond, Ended: func(err error) error {
+			if ends = append(ends, err.Error()); len(ends) < 2 {
+				return nil
+			}
+			return final
+		}})
 		r.events.drain()
-		if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+2*time.Second {
-			t.Errorf("%s: %v after %v", c.modes, err, took)
+		if err != final || *starts != 2 || !strings.Contains(ends[0], c.want) || r.count(WorkerDied) != 1 {
+			t.Errorf("%s: %v after %d starts: %q, %d died", c.modes, err, *starts, ends, r.count(WorkerDied))
 		}
-		var counts []int
-		for _, ev := range r.of(WorkerStarted) {
-			counts = append(counts, ev.Count)
-		}
-		if fmt.Sprint(counts) != c.restarts || r.count(WorkerDied) != *starts || r.count(WorkerGaveUp) != 1 {
-			t.Errorf("%s: restarts %v, want %s; %d died, %d gave up", c.modes, counts, c.restarts, r.count(WorkerDied), r.count(WorkerGaveUp))
-		}
+	}
+}
+
+// TestWaiting: what a worker says it waits for arrives before what it says next.
+func TestWaiting(t *testing.T) {
+	r := newRig(t)
+	start, _ := workers("waits")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var said []string
+	err := r.Supervise(ctx, Supervision{Start: start,
+		Waiting: func(list []string) { said = append(said, strings.Join(list, "+")) },
+		Ready:   func() { said = append(said, "ready"); cancel() }})
+	if !errors.Is(err, context.Canceled) || fmt.Sprint(said) != "[eth0+wlan0  ready]" {
+		t.Errorf("%v: %q", err, said)
 	}
 }
 

@@ -163,6 +163,10 @@ func (t *Tracker) Counts() Counts {
 	return c
 }
 
+// Evaluated is how many packets concerned a sequence: one begins with their port, or
+// their source is in the midst of one.
+func (t *Tracker) Evaluated() uint64 { return t.packets }
+
 // Step evaluates one packet and appends what came of it to out: nothing for most
 // packets, otherwise one Result for each stanza that the packet granted or
 // refused, in reading order. now is the wall clock, or the packet's own time when

@@ -31,7 +31,7 @@ var options = []option{
 	{name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
 	{name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
 	{name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
-	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF)", into: func(o *Options) any { return &o.Interface }},
+	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
 	{name: "pcap-filter", short: "P", kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
 	{name: "pcap-any-direction", kind: switchOn, help: "also take frames this host sends", into: func(o *Options) any { return &o.AnyDirection }},

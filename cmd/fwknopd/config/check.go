@@ -108,6 +108,9 @@ func (c Checker) check(f *checkFlags) *result {
 	if !problems.Failed() {
 		problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.labels()...)
+		if !f.Offline {
+			problems = append(problems, l.interfaces()...)
+		}
 	}
 	var expectations []conf.Expectation
 	for i := range l.Access.Stanzas {

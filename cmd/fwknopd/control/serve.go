@@ -20,10 +20,18 @@ type Keeper interface {
 	Flush(ctx context.Context) error
 }
 
+// A server answers for a daemon.
+type server struct {
+	keeper  Keeper
+	waiting func() string
+}
+
 // Serve answers the commands of this package at path (see [SocketPath]) for a
 // daemon that holds its pid file, until stop is called. Requests are taken one
 // after the other.
-func Serve(path string, k Keeper) (stop func(), err error) {
+//
+// waiting says what the daemon waits for, "" for nothing.
+func Serve(path string, k Keeper, waiting func() string) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -32,7 +40,7 @@ func Serve(path string, k Keeper) (stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		accept(ctx, l, k)
+		accept(ctx, l, server{k, waiting})
 	}()
 	return func() {
 		os.Remove(path)
@@ -45,7 +53,7 @@ func Serve(path string, k Keeper) (stop func(), err error) {
 // acceptPause keeps a listener that fails (out of descriptors) from spinning.
 const acceptPause = 100 * time.Millisecond
 
-func accept(ctx context.Context, l *net.UnixListener, k Keeper) {
+func accept(ctx context.Context, l *net.UnixListener, s server) {
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
@@ -56,14 +64,14 @@ func accept(ctx context.Context, l *net.UnixListener, k Keeper) {
 			continue
 		}
 		hangUp := context.AfterFunc(ctx, func() { conn.Close() })
-		serve(ctx, conn, k)
+		s.serve(ctx, conn)
 		hangUp()
 		conn.Close()
 	}
 }
 
 // serve takes one request. Whoever cannot ask properly gets no answer.
-func serve(ctx context.Context, conn *net.UnixConn, k Keeper) {
+func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	if trust(conn) != nil {
 		return
 	}
@@ -78,11 +86,13 @@ func serve(ctx context.Context, conn *net.UnixConn, k Keeper) {
 	var err error
 	switch req.Do {
 	case "list":
-		a.Grants, err = selected(ctx, k, req.Select)
+		a.Grants, err = selected(ctx, s.keeper, req.Select)
 	case "revoke":
-		a.Grants, err = revoke(ctx, k, req.Select)
+		a.Grants, err = revoke(ctx, s.keeper, req.Select)
 	case "flush":
-		err = k.Flush(ctx)
+		err = s.keeper.Flush(ctx)
+	case "state":
+		a.Waiting = s.waiting()
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}

@@ -8,15 +8,18 @@ func (c *command) status() int {
 	if err != nil {
 		return c.fail(err)
 	}
+	waiting := c.waiting(d)
 	switch {
 	case c.Format == "json" || c.Format == "jsonl":
-		err = c.statusJSON(d)
+		err = c.statusJSON(d, waiting)
 	case c.Server.CSyntax && d.pid != 0:
 		c.say("Detected fwknopd is running (pid=%d).", d.pid)
+		c.sayWaiting(waiting)
 	case c.Server.CSyntax:
 		c.say("No running fwknopd detected.")
 	default:
 		c.statusLines(d)
+		c.sayWaiting(waiting)
 	}
 	if err != nil {
 		return c.fail(err)
@@ -25,6 +28,25 @@ func (c *command) status() int {
 		return exitError
 	}
 	return exitOK
+}
+
+// waiting is what a daemon that runs waits for, as an interface that is not there; ""
+// for nothing, and where the daemon cannot be asked.
+func (c *command) waiting(d daemon) string {
+	if d.pid == 0 {
+		return ""
+	}
+	a, err := askWithin(stateTime, SocketPath(c.pidFile()), request{Do: "state"})
+	if err != nil {
+		return ""
+	}
+	return a.Waiting
+}
+
+func (c *command) sayWaiting(waiting string) {
+	if waiting != "" {
+		c.say("[-] %s", waiting)
+	}
 }
 
 // statusLines are those of 1.9, which knows no line for the listeners.
@@ -49,11 +71,12 @@ type state struct {
 	PID     int    `json:"pid,omitempty"`
 	Worker  int    `json:"worker_pid,omitempty"`
 	PIDFile string `json:"pid_file"`
+	Waiting string `json:"waiting,omitempty"`
 	Roles   []role `json:"roles"`
 }
 
-func (c *command) statusJSON(d daemon) error {
-	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, c.roles(d)})
+func (c *command) statusJSON(d daemon, waiting string) error {
+	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, waiting, c.roles(d)})
 }
 
 func (c *command) roles(d daemon) []role { return roles(c.Server, c.Values, d) }

@@ -21,13 +21,14 @@ import (
 
 // A request is one JSON object; the answer is one, too, and ends the connection.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush
+	Do     string    `json:"do"` // list, revoke, flush, state
 	Select Selection `json:"select"`
 }
 
 type answer struct {
-	Grants []enforce.Grant `json:"grants"` // that are open, or were closed
-	Error  string          `json:"error,omitempty"`
+	Grants  []enforce.Grant `json:"grants"`            // that are open, or were closed
+	Waiting string          `json:"waiting,omitempty"` // what the daemon waits for
+	Error   string          `json:"error,omitempty"`
 }
 
 const (
@@ -36,6 +37,9 @@ const (
 	// exchangeTime bounds a request with its answer: closing thousands of rules, or
 	// some by commands.
 	exchangeTime = 2 * time.Minute
+	// stateTime bounds a question that needs no work: a daemon that is busy with other
+	// requests does not hold up a status.
+	stateTime = 2 * time.Second
 	// maxSunPath is what fits into a sockaddr_un with its zero byte.
 	maxSunPath = 107
 )
@@ -70,13 +74,15 @@ func SocketPath(pidFile string) string { return strings.TrimSuffix(pidFile, ".pi
 var errNoDaemon = errors.New("no daemon listens")
 
 // ask sends one request to the daemon at path.
-func ask(path string, req request) (*answer, error) {
+func ask(path string, req request) (*answer, error) { return askWithin(exchangeTime, path, req) }
+
+func askWithin(d time.Duration, path string, req request) (*answer, error) {
 	name, release, err := shorten(path)
 	if err != nil {
 		return nil, errNoDaemon
 	}
 	defer release()
-	conn, err := net.DialTimeout("unix", name, exchangeTime)
+	conn, err := net.DialTimeout("unix", name, d)
 	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, errNoDaemon
 	}
@@ -87,7 +93,7 @@ func ask(path string, req request) (*answer, error) {
 	if err := trust(conn.(*net.UnixConn)); err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(exchangeTime))
+	conn.SetDeadline(time.Now().Add(d))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return nil, err
 	}

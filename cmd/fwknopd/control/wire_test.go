@@ -55,7 +55,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 
 func serveAt(t *testing.T, path string, k Keeper) {
 	t.Helper()
-	stop, err := Serve(path, k)
+	stop, err := Serve(path, k, func() string { return "" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestSelections(t *testing.T) {
 		}
 		for _, tt := range tests {
 			r := open(t)
-			stop, err := Serve(path, r)
+			stop, err := Serve(path, r, func() string { return "" })
 			if err != nil {
 				t.Fatal(err)
 			}

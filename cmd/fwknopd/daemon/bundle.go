@@ -25,6 +25,7 @@ type bundle struct {
 	Signatures []byte          // P0F_FILE; nil: our own
 	Positions  []byte          // where the last worker was, see positions
 	Limit      int             // -C; 0: none
+	Wait       bool            // for an interface that is not there
 	Verbose    int
 	Test       bool
 }

@@ -31,6 +31,9 @@ const (
 
 // Run is `fwknopd` without an action. It returns the exit code.
 func Run(o *cli.Options, version string, stderr io.Writer) int {
+	if inBackground() {
+		setName()
+	}
 	s, problems := prepare(o)
 	config.Print(stderr, problems)
 	if problems.Failed() {
@@ -52,9 +55,11 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	k := newKeeper(o, s, version, stderr)
 	if err := k.run(context.Background()); err != nil {
 		k.die("%v", err)
-		announce(err)
+		k.keepWords(err)
+		announce(err.Error())
 		return exitError
 	}
+	announce("ended before it was at work")
 	return exitOK
 }
 

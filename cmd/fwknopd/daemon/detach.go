@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -64,10 +65,14 @@ func detach(stderr io.Writer) int {
 		return fail(err)
 	}
 	text, err := io.ReadAll(io.LimitReader(r, maxMessage))
+	note, isReady := strings.CutPrefix(string(text), readyText)
 	switch {
 	case err != nil:
 		return fail(err)
-	case string(text) == readyText:
+	case isReady:
+		if note != "" {
+			fmt.Fprintf(stderr, "fwknopd: %s\n", note)
+		}
 		return exitOK
 	case len(text) == 0:
 		return fail(fmt.Errorf("the daemon ended: %v", cmd.Wait()))
@@ -76,21 +81,21 @@ func detach(stderr io.Writer) int {
 	return exitError
 }
 
-// readyText is what is said on readyFD; anything else is why not.
-const readyText = "ready"
+// readyText begins what is said on readyFD if the daemon runs, and what it waits for
+// may follow; anything else is why it does not.
+const readyText = "ready\n"
+
+// announceReady tells whoever started the daemon in the background that it runs.
+func announceReady(waiting string) { announce(readyText + waiting) }
 
 // announce tells whoever started the daemon in the background how it went, once.
-func announce(problem error) {
+func announce(text string) {
 	if os.Getenv(backgroundEnv) == "" {
 		return
 	}
 	os.Unsetenv(backgroundEnv)
 	f := os.NewFile(readyFD, "ready")
 	defer f.Close()
-	text := readyText
-	if problem != nil {
-		text = problem.Error()
-	}
 	_, _ = io.WriteString(f, text) // nobody may be waiting any more
 }
 

@@ -48,9 +48,7 @@ func TestHostileRecords(t *testing.T) {
 func TestHostileLastWords(t *testing.T) {
 	dir := t.TempDir()
 	k := keeperOf(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
-	k.worker = &workerProcess{words: &head{}}
-	fmt.Fprint(k.worker.words, "panic: x\n\x1b]0;owned\x07\nat line 3\n")
-	k.workerDied(errors.New("exit status 2"))
+	k.workerDied(endOf(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n"))
 	text, err := os.ReadFile(filepath.Join(dir, "fwknopd.die"))
 	if err != nil || !bytes.Contains(text, []byte("owned?\nat line 3\n")) || bytes.ContainsAny(text, "\x1b\x07") {
 		t.Errorf("%q, %v", text, err)

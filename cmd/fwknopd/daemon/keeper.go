@@ -49,6 +49,7 @@ type keeper struct {
 	setup     *setup
 	worker    *workerProcess // nil while there is none
 	positions []byte         // where the worker is in the files it follows
+	waitsFor  string         // what the worker waits for
 }
 
 // errDone ends a daemon that has nothing left to do: its input ended, -C packets
@@ -114,9 +115,9 @@ func (k *keeper) run(ctx context.Context) error {
 	case errors.As(cause, &sig):
 		k.mark("Got %s. Exiting...", signalName(sig.Signal))
 		return nil
-	case errors.Is(cause, errDone):
+	case errors.Is(err, errDone):
 		return nil
-	case errors.Is(cause, errInterfaceDown) || errors.As(cause, new(*startError)):
+	case errors.Is(cause, errInterfaceDown):
 		return cause
 	}
 	return err

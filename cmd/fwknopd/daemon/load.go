@@ -42,6 +42,7 @@ func (w *worker) load(ctx context.Context) error {
 	if w.src != nil {
 		at = w.src.positions(time.Now())
 	}
+	w.wait = b.Wait
 	src, err := w.sources(ctx, l, at)
 	if err != nil {
 		w.letGo(store)
@@ -55,6 +56,8 @@ func (w *worker) load(ctx context.Context) error {
 	w.store, w.stored, w.before = store, digestFile(l), before
 	w.letGo(old)
 	w.teller.numbers = stanzaNumbers(l)
+	w.waits.use(src.feeds)
+	w.tellWaits(ctx)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -9,8 +10,16 @@ import (
 
 // The words for a service manager, sd_notify(3); without one they go nowhere.
 
-func notifyReady() { _, _ = daemon.SdNotify(false, daemon.SdNotifyReady) }
-func stopping()    { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }
+// notifyReady also says what the worker waits for.
+func (k *keeper) notifyReady() {
+	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady+"\n"+statusLine(k.waiting()))
+}
+
+func notifyStatus(waiting string) { _, _ = daemon.SdNotify(false, statusLine(waiting)) }
+
+func stopping() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) }
+
+func statusLine(waiting string) string { return "STATUS=" + cmp.Or(waiting, "at work") }
 
 func reloading() {
 	var now unix.Timespec

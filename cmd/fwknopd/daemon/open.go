@@ -114,6 +114,7 @@ func (k *keeper) offer() monitor.Offer {
 		k.mu.Lock()
 		b.Positions = k.positions
 		k.mu.Unlock()
+		b.Wait = k.waitsForInterface()
 		return b.file()
 	}
 	return offer

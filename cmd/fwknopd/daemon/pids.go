@@ -38,7 +38,7 @@ func (k *keeper) serveControl() (stop func()) {
 	if k.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(k.conf().Values.Path("FWKNOP_PID_FILE")), k.mon)
+	stop, err := control.Serve(control.SocketPath(k.conf().Values.Path("FWKNOP_PID_FILE")), k.mon, k.waiting)
 	if err != nil {
 		k.alert(bad, "%v: grants can be closed by their end alone", err)
 		return func() {}

@@ -17,7 +17,7 @@ func (k *keeper) reload(quiet bool) {
 	}
 	old := k.conf()
 	reloading()
-	defer notifyReady()
+	defer k.notifyReady()
 	for _, keyword := range []string{"FIREWALL_TYPE", "iptablesCmd", "FIREWALL_EXE", "IPT_INPUT_ACCESS", "IPT_OUTPUT_ACCESS",
 		"IPT_FORWARD_ACCESS", "IPT_DNAT_ACCESS", "IPT_SNAT_ACCESS", "IPT_MASQUERADE_ACCESS", "NFT_INPUT_ACCESS", "NFT_OUTPUT_ACCESS",
 		"NFT_FORWARD_ACCESS", "NFT_DNAT_ACCESS", "NFT_SNAT_ACCESS", "WORKER_USER", "FWKNOP_PID_FILE"} {

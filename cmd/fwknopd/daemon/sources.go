@@ -81,7 +81,8 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 		return w.readOnce(ctx, f, read)
 	case f.Mode == "PCAP":
 		opt := f.live(expr)
-		opt.Problem = w.problem
+		opt.Problem, opt.Wait = w.problem, w.wait
+		opt.Away = func(reason string) { w.away(context.WithoutCancel(ctx), f, reason) }
 		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.name()) }
 		return ingest.Capture(f.Path, opt)
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
@@ -161,7 +162,11 @@ func (w *worker) problem(p ingest.Problem) {
 	if lost > 0 {
 		w.out.putf(recordBad, "%d more like this were not told one by one", lost)
 	}
-	if lost >= 0 {
+	switch {
+	case lost < 0:
+	case p.Record == 0:
+		w.out.putf(recordBad, "%s: %v", p.Name, p.Err)
+	default:
 		w.out.putf(recordBad, "%s:%d: %v", p.Name, p.Record, p.Err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -14,34 +12,10 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// maxLastWords is how much of what a dying worker writes is kept.
-const maxLastWords = 8 << 10
-
 // A workerProcess is the worker that runs now.
 type workerProcess struct {
-	pid   int
-	words *head
-	kill  func() error // also when it has ended and its number is somebody else's
-}
-
-// A head keeps the beginning of what is written to it.
-type head struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-// Write implements io.Writer.
-func (h *head) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text = append(h.text, p[:min(len(p), maxLastWords-len(h.text))]...)
-	return len(p), nil
-}
-
-func (h *head) String() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return strings.TrimSpace(string(h.text))
+	pid  int
+	kill func() error // also when it has ended and its number is somebody else's
 }
 
 // supervise keeps a worker running until ctx ends or we give up.
@@ -52,7 +26,7 @@ func (k *keeper) supervise(ctx context.Context) error {
 	}
 	v := k.conf().Values
 	return k.mon.Supervise(ctx, monitor.Supervision{
-		Start: start, Ready: k.ready,
+		Start: start, Ready: k.ready, Waiting: k.setWaiting, Ended: k.workerEnded,
 		Interval: v.Duration("KNOPWATCHD_CHECK_INTERVAL"), Retries: v.Int("KNOPWATCHD_MAX_RETRIES"),
 	})
 }
@@ -62,8 +36,8 @@ func (k *keeper) ready() {
 	k.begun.Store(true)
 	k.mark("Starting fwknopd main event loop.")
 	k.say(good, "at work")
-	notifyReady()
-	announce(nil)
+	k.notifyReady()
+	announceReady(k.waiting())
 }
 
 // spawn starts the unprivileged process.
@@ -90,9 +64,11 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	}
 	k.relays.Go(func() { k.relay(r) })
 	k.mu.Lock()
-	k.worker = &workerProcess{cmd.Process.Pid, words, wk.Kill}
+	k.worker = &workerProcess{cmd.Process.Pid, wk.Kill}
 	k.mu.Unlock()
-	return k.watched(wk, words.String), nil
+	wait := wk.Wait
+	wk.Wait = func() error { return endOf(wait(), words.String()) }
+	return wk, nil
 }
 
 // embed runs the worker in this process, for --test.
@@ -119,61 +95,9 @@ func (k *keeper) embed() (*monitor.Worker, error) {
 		out.close()
 		ended <- err
 	}()
-	return k.watched(&monitor.Worker{
+	return &monitor.Worker{
 		Conn: server, Wait: func() error { return <-ended }, Kill: func() error { cancel(); return nil },
-	}, func() string { return "" }), nil
-}
-
-// watched ends the daemon when the worker has ended of its own accord, or cannot
-// begin. words are what it had to say.
-func (k *keeper) watched(w *monitor.Worker, words func() string) *monitor.Worker {
-	wait := w.Wait
-	w.Wait = func() error {
-		err := wait()
-		switch {
-		case err == nil || errors.Is(err, errLimit):
-			k.end(errDone)
-		case !k.begun.Load():
-			k.end(&startError{err, words()})
-		}
-		return err
-	}
-	return w
-}
-
-// A startError is that the first worker never got to work: there is no use in trying
-// again what somebody is waiting for.
-type startError struct {
-	cause error
-	words string
-}
-
-func (e *startError) Error() string {
-	if e.words != "" {
-		return e.words
-	}
-	return e.cause.Error()
-}
-
-// workerDied says so, with the last words of the worker; what does not fit into a line
-// goes where the last words of daemons go.
-func (k *keeper) workerDied(cause error) {
-	k.mu.Lock()
-	w := k.worker
-	k.mu.Unlock()
-	first, rest := "", ""
-	if w != nil {
-		first, rest, _ = strings.Cut(w.words.String(), "\n")
-	}
-	if first != "" {
-		first = ": " + first
-	}
-	if rest != "" {
-		k.speaker.mu.Lock()
-		k.lastWords("fwknopd.die", cleanLines(rest))
-		k.speaker.mu.Unlock()
-	}
-	k.alert(bad, "the worker died: %v%s", cause, first)
+	}, nil
 }
 
 // workerEnvironment is what the worker needs of ours: the time zone.

@@ -51,6 +51,7 @@ func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
 // Worker is main of the unprivileged half: it reads packets and asks the monitor to
 // open what they are allowed to. It returns the exit code.
 func Worker() int {
+	setName() // before secretive, which makes /proc/self root's
 	if err := secretive(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return exitError
@@ -71,11 +72,11 @@ func Worker() int {
 	out := newRecords(os.NewFile(recordsFD, "records"))
 	err = work(ctx, client, out)
 	out.close()
-	if err != nil && ctx.Err() == nil && !errors.Is(err, errLimit) {
-		fmt.Fprintf(os.Stderr, "%v\n", err)
-		return exitError
+	if errors.Is(err, errFinished) {
+		return exitFinished
 	}
-	return exitOK
+	fmt.Fprintf(os.Stderr, "%v\n", err)
+	return exitError
 }
 
 // A worker turns packets into requests. All but the outcomes of requests happens on
@@ -93,6 +94,9 @@ type worker struct {
 	teller   teller
 	problems sharedBudget
 
+	wait  bool // for an interface that is not there
+	waits waits
+
 	left  int            // of -C; -1: no limit
 	asked sync.WaitGroup // grants that the monitor has not answered
 	batch []pending
@@ -105,10 +109,10 @@ type pending struct {
 	untold   int // refusals before it that were only counted
 }
 
-// errLimit ends a worker that has seen as many packets as -C says.
-var errLimit = errors.New("incoming packet count limit reached")
+// errNoInput ends a worker whose input should have no end.
+var errNoInput = errors.New("the input has ended")
 
-// work runs until ctx ends, the source fails or the packets of -C are used up.
+// work runs until ctx ends, the source fails, or all is done ([errFinished]).
 func work(ctx context.Context, client *monitor.Client, out *records) error {
 	w := &worker{client: client, out: out, left: -1, teller: newTeller()}
 	w.problems.budget = budget{rate: refusalRate, burst: refusalBurst}
@@ -150,7 +154,7 @@ var (
 
 // run reads packets until something else is to be done.
 func (w *worker) run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() {
 		select {
@@ -158,36 +162,43 @@ func (w *worker) run(ctx context.Context) error {
 			if ok {
 				cancel(noticeError(notice))
 			}
-		case <-ctx.Done():
+		case <-reading.Done():
 		}
 	}()
 	var ev parse.Event
 	for {
-		err := w.src.Next(ctx, &ev)
+		err := w.src.Next(reading, &ev)
 		if err == nil {
 			w.step(&ev)
-			if w.left > 0 {
-				w.left--
-			}
 		}
-		if len(w.batch) >= batchMax || !w.src.Pending() {
-			if err := w.flush(ctx); err != nil {
-				return err
-			}
+		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.left != 0
+		if goesOn && len(w.batch) < batchMax && w.src.Pending() {
+			continue
+		}
+		if err := w.flush(ctx); err != nil {
+			return err
 		}
 		switch {
+		case goesOn:
 		case w.left == 0:
 			w.out.putf(recordMark, "Incoming packet count limit of %d reached", w.conf.Limit)
-			return errLimit
-		case err == nil || errors.Is(err, parse.ErrSkip):
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return errFinished
+		case reading.Err() != nil:
+			return context.Cause(reading)
 		case errors.Is(err, io.EOF):
-			return nil
+			return w.atEnd()
 		default:
 			return err
 		}
 	}
+}
+
+// atEnd says what the end of all input means.
+func (w *worker) atEnd() error {
+	if readsOnce(w.loaded) {
+		return errFinished
+	}
+	return errNoInput
 }
 
 func noticeError(notice string) error {
@@ -210,10 +221,15 @@ func (w *worker) tellState() {
 	w.out.putf(recordGood, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }
 
-// step decides one packet.
+// step decides one packet, and counts it for -C if it was one that the engine had to
+// look at: neither the frames of another service nor empty segments count.
 func (w *worker) step(ev *parse.Event) {
 	now := time.Now()
+	before := w.engine.Examined()
 	d := w.engine.Decide(now, ev)
+	if w.left > 0 && w.engine.Examined() != before {
+		w.left--
+	}
 	if d.Verdict == policy.Ignore {
 		return
 	}

@@ -1,0 +1,133 @@
+package daemon
+
+import (
+	"errors"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+
+	"fwknopd/cmd/fwknopd/config"
+)
+
+// exitFinished is the exit code of a worker that has done all there was to do: -C
+// packets have come, or an input that is read once has ended. A worker has no other
+// way to end well. With any other code the reason is what it wrote to its standard
+// error, which also holds what the Go runtime says of a crash.
+const exitFinished = 3
+
+// errFinished is the same as an error.
+var errFinished = errors.New("the worker has finished")
+
+// maxLastWords is how much of what a dying worker writes is kept.
+const maxLastWords = 8 << 10
+
+// A head keeps the beginning of what is written to it.
+type head struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+// Write implements io.Writer.
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text = append(h.text, p[:min(len(p), maxLastWords-len(h.text))]...)
+	return len(p), nil
+}
+
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.TrimSpace(string(h.text))
+}
+
+// A death is why a worker process ended.
+type death struct {
+	status error  // how the process ended; nil: with exit code 0
+	reason string // first line of its last words
+	rest   string // the others
+}
+
+// endOf makes one error of the exit status of a worker and its last words.
+func endOf(status error, words string) error {
+	var exit *exec.ExitError
+	if errors.As(status, &exit) && exit.ExitCode() == exitFinished {
+		return errFinished
+	}
+	d := &death{status: status}
+	d.reason, d.rest, _ = strings.Cut(words, "\n")
+	return d
+}
+
+// Error is one line: the reason, behind the exit status where that is not the one of
+// an ordinary error.
+func (d *death) Error() string {
+	var exit *exec.ExitError
+	ordinary := errors.As(d.status, &exit) && exit.ExitCode() == exitError
+	status := "it ended without a reason"
+	if d.status != nil {
+		status = d.status.Error()
+	}
+	switch {
+	case d.reason == "":
+		return status
+	case ordinary:
+		return d.reason
+	}
+	return status + ": " + d.reason
+}
+
+// Unwrap returns the exit status.
+func (d *death) Unwrap() error { return d.status }
+
+// A startError is that the first worker never got to work: there is no use in trying
+// again what somebody is waiting for.
+type startError struct{ cause error }
+
+// Error implements error.
+func (e *startError) Error() string { return e.cause.Error() }
+
+// Unwrap returns why.
+func (e *startError) Unwrap() error { return e.cause }
+
+// workerEnded decides what follows from the end of a worker: the end of the daemon if
+// the worker has done what it was there for or never began, otherwise another worker.
+func (k *keeper) workerEnded(err error) error {
+	k.setWaiting(nil)
+	switch {
+	case errors.Is(err, errFinished) && k.canFinish():
+		return errDone
+	case !k.begun.Load():
+		return &startError{err}
+	}
+	return nil
+}
+
+// canFinish reports a configuration under which a worker comes to an end of its own.
+func (k *keeper) canFinish() bool {
+	s := k.conf()
+	return s.bundle.Limit > 0 || readsOnce(s.Loaded)
+}
+
+// readsOnce reports that some input is read to its end.
+func readsOnce(l *config.Loaded) bool {
+	return slices.ContainsFunc(feeds(l), func(f feed) bool { return f.Once })
+}
+
+// workerDied says so.
+func (k *keeper) workerDied(cause error) {
+	k.alert(bad, "the worker died: %v", cause)
+	k.keepWords(cause)
+}
+
+// keepWords puts what of a worker's last words does not fit into a line where the last
+// words of daemons go.
+func (k *keeper) keepWords(cause error) {
+	var d *death
+	if errors.As(cause, &d) && d.rest != "" {
+		k.speaker.mu.Lock()
+		defer k.speaker.mu.Unlock()
+		k.lastWords("fwknopd.die", cleanLines(d.rest))
+	}
+}

@@ -1,0 +1,95 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// exits is how a process ends with a code.
+func exits(t *testing.T, code int) error {
+	t.Helper()
+	err := exec.Command("/bin/sh", "-c", "exit "+strconv.Itoa(code)).Run()
+	if (err == nil) != (code == 0) {
+		t.Fatal(err)
+	}
+	return err
+}
+
+// The reason of a worker's end is one line.
+func TestEndOf(t *testing.T) {
+	for _, c := range []struct {
+		code        int
+		words, want string
+	}{
+		{1, "PCAP: ppp0: no such interface", "PCAP: ppp0: no such interface"},
+		{1, "", "exit status 1"},
+		{1, "one\ntwo", "one"},
+		{2, "panic: x\n\ngoroutine 1", "exit status 2: panic: x"},
+		{2, "", "exit status 2"},
+		{0, "", "it ended without a reason"},
+		{0, "words", "it ended without a reason: words"},
+	} {
+		if got := endOf(exits(t, c.code), c.words).Error(); got != c.want {
+			t.Errorf("%d %q: %q, want %q", c.code, c.words, got, c.want)
+		}
+	}
+	if err := endOf(exits(t, exitFinished), "words"); !errors.Is(err, errFinished) {
+		t.Errorf("finished: %v", err)
+	}
+}
+
+// Only a worker that was told to end may end the daemon, and only one that never began
+// may keep it from starting.
+func TestWorkerEnded(t *testing.T) {
+	crash := endOf(exits(t, 2), "panic: x")
+	finished := endOf(exits(t, exitFinished), "")
+	for _, c := range []struct {
+		name, server string
+		limit        int
+		begun        bool
+		end          error
+		want         string // "": another worker
+	}{
+		{"finished, nothing to finish", "", 0, true, finished, ""},
+		{"ended with 0", "", 0, true, endOf(nil, ""), ""},
+		{"crashed", "", 0, true, crash, ""},
+		{"crashed with -C", "", 1, true, crash, ""},
+		{"ended with 0 and -C", "", 1, true, endOf(nil, ""), ""},
+		{"finished with -C", "", 1, true, finished, errDone.Error()},
+		{"finished a file", "PCAP_FILE /dev/null;", 0, true, finished, errDone.Error()},
+		{"finished before it began", "", 0, false, finished, errFinished.Error()},
+		{"crashed at start", "", 0, false, crash, "exit status 2: panic: x"},
+		{"ended with 0 at start", "", 0, false, endOf(nil, ""), "it ended without a reason"},
+		{"not started", "", 0, false, errors.New("fork: no memory"), "fork: no memory"},
+	} {
+		k := keeperOf(t, c.server, io.Discard)
+		k.setup.bundle.Limit = c.limit
+		k.begun.Store(c.begun)
+		got := ""
+		if err := k.workerEnded(c.end); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// What a worker says it waits for is shown to people: short, and on one line.
+func TestSetWaiting(t *testing.T) {
+	var terminal bytes.Buffer
+	k := keeperOf(t, "", &terminal)
+	k.setWaiting([]string{"PCAP: eth0: \x1b[2Jgone\n", strings.Repeat("x", 2*maxWaits)})
+	if got := k.waiting(); !strings.HasPrefix(got, "PCAP: eth0: ?[2Jgone?; x") || len(got) > maxWaits {
+		t.Errorf("%q", got)
+	}
+	k.workerEnded(errors.New("x"))
+	if got := k.waiting(); got != "" {
+		t.Errorf("without a worker: %q", got)
+	}
+}

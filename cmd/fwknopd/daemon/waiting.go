@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"fwknopd/ingest"
+)
+
+// maxWaits bounds what a worker may say it waits for, bytes.
+const maxWaits = 512
+
+// A waits is what a worker waits for: interfaces that are not there. Each feed tells
+// from a goroutine of its own.
+type waits struct {
+	mu     sync.Mutex
+	reason map[string]string // by place of the feed
+	feeds  []feed            // in use
+}
+
+// use says which feeds are in use from now on.
+func (w *waits) use(feeds []feed) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.feeds = feeds
+}
+
+// set notes the reason of a feed, "" for none.
+func (w *waits) set(feed, reason string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reason == nil {
+		w.reason = make(map[string]string)
+	}
+	if w.reason[feed] = reason; reason == "" {
+		delete(w.reason, feed)
+	}
+}
+
+// list is all reasons of the feeds that are in use.
+func (w *waits) list() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	list := []string{}
+	for _, f := range w.feeds {
+		if why := w.reason[f.place()]; why != "" {
+			list = append(list, f.place()+": "+why)
+		}
+	}
+	return list
+}
+
+// place names a feed for people.
+func (f *feed) place() string { return f.Mode + ": " + f.Path }
+
+// away tells that a feed has nothing to capture on, or has again. It is called from
+// the goroutine of the feed.
+func (w *worker) away(ctx context.Context, f feed, reason string) {
+	w.waits.set(f.place(), reason)
+	w.problem(ingest.Problem{Position: ingest.Position{Name: f.place()}, Err: errors.New(cmp.Or(reason, "interface is there, capturing"))})
+	w.tellWaits(ctx)
+}
+
+// tellWaits tells the monitor what we wait for.
+func (w *worker) tellWaits(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	_ = w.client.Waiting(ctx, w.waits.list()) // without a monitor this is over anyway
+}
+
+// setWaiting keeps what the worker says it waits for, and tells a service manager.
+func (k *keeper) setWaiting(list []string) {
+	text := clean(strings.Join(list, "; "))
+	k.mu.Lock()
+	changed := k.waitsFor != text
+	k.waitsFor = text[:min(len(text), maxWaits)]
+	k.mu.Unlock()
+	if changed && k.begun.Load() {
+		notifyStatus(text)
+	}
+}
+
+// waiting is what the worker waits for, "" for nothing.
+func (k *keeper) waiting() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.waitsFor
+}
+
+// waitsForInterface says whether an interface that does not exist is waited for. It is
+// where the configuration names it; not at the start of a daemon that was given it on
+// its command line, or not at all, since what is not there then is a mistake. A daemon
+// that has been at work waits in any case.
+func (k *keeper) waitsForInterface() bool {
+	v := k.conf().Values
+	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
+	return k.begun.Load() || !exit && v.IsSet("PCAP_INTF") && k.o.Interface == ""
+}

@@ -1,0 +1,364 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// A trap keeps the daemon from beginning its work.
+type trap struct {
+	server string                       // configuration; %s is the folder of the site
+	args   []string                     // of the daemon
+	via    []string                     // what it is started by
+	set    func(t *testing.T, s *site)  // springs it
+	reason func(s *site) (words string) // what the daemon has to say
+}
+
+func says(words string) func(*site) string { return func(*site) string { return words } }
+
+func makeDir(name string) func(t *testing.T, s *site) {
+	return func(t *testing.T, s *site) {
+		if err := os.MkdirAll(filepath.Join(s.dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// mountTiny puts a file system in place of the folder of digests.
+func mountTiny(options string, fill bool) func(t *testing.T, s *site) {
+	return func(t *testing.T, s *site) {
+		dir := filepath.Join(s.dir, "digests")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+			t.Skip(err)
+		}
+		t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+		if fill {
+			_ = os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 64<<10), 0o600) // as much as there is room for
+		}
+		if options == "ro" {
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// takePort listens where the daemon wants to.
+func takePort(t *testing.T, s *site) {
+	s.Server.Do(func() {
+		c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", spaPort))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { c.Close() })
+	})
+}
+
+// lockDigests is another daemon that has the digest file.
+func lockDigests(t *testing.T, s *site) {
+	f, err := os.OpenFile(filepath.Join(s.dir, "digest.cache"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var traps = map[string]trap{
+	"interface on the command line": {args: []string{"-i", "nosuch0"}, reason: says("PCAP: nosuch0: no such interface")},
+	"interface with EXIT_AT_INTF_DOWN": {server: "PCAP_INTF nosuch1;\nEXIT_AT_INTF_DOWN Y;\n",
+		reason: says("PCAP: nosuch1: no such interface")},
+	"no NET_RAW": {via: []string{"setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"},
+		reason: says("operation not permitted")},
+	"UDP port taken":       {server: "AUTH_MODE UDP;\n", set: takePort, reason: says("address already in use")},
+	"-U with a taken port": {args: []string{"-U"}, set: takePort, reason: says("address already in use")},
+	"digest file is a directory": {server: "DIGEST_FILE %[1]s/digests;\n", set: makeDir("digests"),
+		reason: func(s *site) string { return s.dir + "/digests" }},
+	"digest partition is full":      {server: "DIGEST_FILE %[1]s/digests/cache;\n", set: mountTiny("", true), reason: says("no space left on device")},
+	"digest partition is read-only": {server: "DIGEST_FILE %[1]s/digests/cache;\n", set: mountTiny("ro", false), reason: says("read-only file system")},
+	"digest file in use":            {server: "DIGEST_FILE %[1]s/digest.cache;\n", set: lockDigests, reason: says("digest.cache")},
+	"log is a directory": {server: "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE %[1]s/kern.log;\n", set: makeDir("kern.log"),
+		reason: func(s *site) string { return s.dir + "/kern.log" }},
+	"capture is a directory": {server: "AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE %[1]s/x.pcap;\n", set: makeDir("x.pcap"),
+		reason: func(s *site) string { return s.dir + "/x.pcap" }},
+	"worker user is root": {server: "WORKER_USER root;\n", reason: says("WORKER_USER is root")},
+}
+
+// What keeps the daemon from its work is said in one line, with exit code 1, at every
+// start, in the foreground and in the background.
+func TestE2EStartErrors(t *testing.T) {
+	netlab.Need(t, "setpriv")
+	for name, c := range traps {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "nftables")
+			if strings.Contains(c.server, "%") {
+				c.server = fmt.Sprintf(c.server, s.dir)
+			}
+			access := stanza("")
+			if strings.Contains(c.server, "KNOCK") {
+				access = knockStanza()
+			}
+			s.configureOnly(c.server, access)
+			if c.set != nil {
+				c.set(t, s)
+			}
+			for i := range 3 {
+				for _, how := range [][]string{{"-f"}, nil} {
+					out, code := s.startVia(c.via, append(append([]string(nil), how...), c.args...)...)
+					lines := strings.Split(strings.TrimSpace(out), "\n")
+					if last := lines[len(lines)-1]; code != 1 || !strings.Contains(last, c.reason(s)) {
+						t.Errorf("start %d %v: exit code %d, last words %q, want %q\n%s", i, how, code, last, c.reason(s), out)
+					}
+				}
+			}
+		})
+	}
+}
+
+// configureOnly is configure for a server part that may name PCAP_INTF itself.
+func (s *site) configureOnly(server, access string) {
+	s.t.Helper()
+	s.configure(server, access)
+	if !strings.Contains(server, "PCAP_INTF") {
+		return
+	}
+	text, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.write("fwknopd.conf", strings.Replace(string(text), "PCAP_INTF "+netlab.ServerIf+";\n", "", 1))
+}
+
+// startVia starts the daemon and waits for the end of what was started.
+func (s *site) startVia(via []string, args ...string) (string, int) {
+	s.t.Helper()
+	bin, err := program()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	argv := append(append(append([]string(nil), via...), bin), s.args(args...)...)
+	cmd := s.Server.Command(argv[0], argv[1:]...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		cmd.Process.Kill()
+		<-ended
+		s.t.Errorf("it does not end:\n%s", out.String())
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// linkUp makes the interface that clients reach anew, under its name.
+func (s *site) linkUp() {
+	s.t.Helper()
+	s.Server.Run(s.t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s", netlab.ServerIf, netlab.ClientIf, s.Client.Name))
+	s.Server.Run(s.t, "ip addr add 10.77.0.1/24 dev "+netlab.ServerIf)
+	s.Server.Run(s.t, "ip link set "+netlab.ServerIf+" up")
+	s.Client.Run(s.t, "ip addr add 10.77.0.2/24 dev "+netlab.ClientIf)
+	s.Client.Run(s.t, "ip link set "+netlab.ClientIf+" up")
+}
+
+func (s *site) opensInTime(t *testing.T) {
+	t.Helper()
+	if !eventually(10*time.Second, func() bool {
+		s.knock(ask()...)
+		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
+	}) {
+		t.Error("not open")
+	}
+}
+
+// An interface that is configured and not there yet is waited for: said once, shown
+// by -S, told to the service manager, and captured on when it comes.
+func TestE2EInterfaceNotThereYet(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.Server.Run(t, "ip link del "+netlab.ServerIf)
+	s.configure("", stanza(""))
+	notify := notifySocket(t, s.dir)
+	s.start()
+	waiting := "PCAP: " + netlab.ServerIf + ": no such interface, waiting for it"
+	s.waitFor(waiting)
+	if out, code := s.command(s.args("-S")...); code != 0 || !strings.Contains(out, waiting) {
+		t.Errorf("-S: %d\n%s", code, out)
+	}
+	if out, code := s.command(s.args("-S", "--format", "json")...); code != 0 || !strings.Contains(out, `"waiting":"`+waiting+`"`) {
+		t.Errorf("-S --format json: %d\n%s", code, out)
+	}
+	if got := notify(t, "READY=1"); !strings.Contains(got, "STATUS="+waiting) {
+		t.Errorf("the service manager is told %q", got)
+	}
+	s.linkUp()
+	s.waitFor("interface is there, capturing")
+	s.opensInTime(t)
+	if n := strings.Count(s.out.String(), waiting); n != 1 {
+		t.Errorf("said %d times that it waits", n)
+	}
+	if out, _ := s.command(s.args("-S")...); strings.Contains(out, "waiting") {
+		t.Errorf("-S still says\n%s", out)
+	}
+}
+
+// The starter of a background daemon hears what is waited for.
+func TestE2EBackgroundWaits(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.Server.Run(t, "ip link del "+netlab.ServerIf)
+	s.configure("", stanza(""))
+	out, code := s.startVia(nil)
+	t.Cleanup(func() { s.command(s.args("-K")...) })
+	if code != 0 || !strings.Contains(out, "no such interface, waiting for it") {
+		t.Errorf("%d %s", code, out)
+	}
+	s.linkUp()
+	s.opensInTime(t)
+}
+
+// A worker that dies while its interface is away does not end the daemon: the next one
+// waits.
+func TestE2EWorkerDiesWithoutInterface(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start("-i", netlab.ServerIf)
+	worker := s.worker()
+	s.Server.Run(t, "ip link del "+netlab.ServerIf)
+	s.waitFor("waiting for it")
+	syscall.Kill(worker, syscall.SIGKILL)
+	s.waitFor("the worker died: signal: killed")
+	if !eventually(10*time.Second, func() bool { return strings.Count(s.out.String(), "at work") == 2 }) {
+		t.Fatal("no second worker")
+	}
+	s.linkUp()
+	s.opensInTime(t)
+}
+
+// A worker that cannot go on is said to have died, with the reason, and started again.
+func TestE2EWorkerDies(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\nDIGEST_FILE "+s.dir+"/digest.cache;\n", stanza(""))
+	s.start()
+	worker := s.worker()
+	syscall.Kill(worker, syscall.SIGABRT) // of a Go program: a crash with a stack trace
+	s.waitFor("the worker died: exit status 2: SIGABRT: abort")
+	if !eventually(5*time.Second, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+		t.Fatal("no new worker")
+	}
+	syscall.Kill(s.worker(), syscall.SIGKILL)
+	lockDigests(t, s)
+	s.waitFor("digest.cache")
+	if s.cmd.ProcessState != nil || !alive(s.cmd.Process.Pid) {
+		t.Error("the daemon ended")
+	}
+}
+
+// notifySocket is a service manager: the next start tells it how it went.
+func notifySocket(t *testing.T, dir string) (read func(t *testing.T, want string) string) {
+	t.Helper()
+	path := filepath.Join(dir, "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return func(t *testing.T, want string) string {
+		t.Helper()
+		buf := make([]byte, 4096)
+		for {
+			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			n, err := c.Read(buf)
+			if err != nil {
+				t.Fatalf("no %s: %v", want, err)
+			}
+			if got := string(buf[:n]); strings.Contains(got, want) {
+				return got
+			}
+		}
+	}
+}
+
+// isCalled are the names of a process that pgrep and ps show.
+func isCalled(t *testing.T, pid int) (comm, argv0 string) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(argv), "\x00")
+	return strings.TrimSpace(string(text)), first
+}
+
+// Both processes are called fwknopd, in the background and after a restart as well.
+func TestE2EProcessNames(t *testing.T) {
+	for _, generation := range []string{"fwknopd.conf", "fwknop.conf"} { // -R of 1.9 starts another process
+		t.Run(generation, func(t *testing.T) {
+			s := newSite(t, "nftables")
+			s.configure("ENABLE_SPA_PACKET_AGING Y;\n", stanza(""))
+			access := "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: a-passphrase-of-the-tests;\nHMAC_KEY: another-one-of-the-tests;\n"
+			conf := filepath.Join(s.dir, generation)
+			if generation == "fwknop.conf" {
+				if err := os.Rename(filepath.Join(s.dir, "fwknopd.conf"), conf); err != nil {
+					t.Fatal(err)
+				}
+				s.write("access.conf", access)
+			}
+			run := func(more ...string) {
+				t.Helper()
+				if out, code := s.command(append([]string{"-c", conf, "-a", filepath.Join(s.dir, "access.conf")}, more...)...); code != 0 {
+					t.Fatalf("%v: %d %s", more, code, out)
+				}
+			}
+			pid := func() int {
+				text, _ := os.ReadFile(filepath.Join(s.dir, "run", "fwknopd.pid"))
+				n, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+				return n
+			}
+			run()
+			t.Cleanup(func() { s.command("-c", conf, "-K") })
+			bin, err := program()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, when := range []string{"started", "restarted"} {
+				main := pid()
+				if !eventually(10*time.Second, func() bool { main = pid(); return main != 0 && alive(main) && workerOf(main) != 0 }) {
+					t.Fatalf("%s: nothing runs", when)
+				}
+				if comm, argv0 := isCalled(t, main); comm != "fwknopd" || argv0 != bin {
+					t.Errorf("%s: the monitor is called %q, %q", when, comm, argv0)
+				}
+				if comm, argv0 := isCalled(t, workerOf(main)); comm != "fwknopd" || argv0 != "fwknopd: worker" {
+					t.Errorf("%s: the worker is called %q, %q", when, comm, argv0)
+				}
+				if when == "started" {
+					run("-R")
+				}
+			}
+		})
+	}
+}
