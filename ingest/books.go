@@ -38,14 +38,14 @@ var (
 
 // A tally counts what one goroutine reads, for any to look at.
 type tally struct {
-	events, notOurs, malformed, bytes, lost atomic.Uint64
+	events, notOurs, malformed, bytes, cut, lost atomic.Uint64
 }
 
 // Counts implements [Counter].
 func (t *tally) Counts() Counts {
 	c := Counts{
 		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
-		Bytes: t.bytes.Load(), Lost: t.lost.Load(),
+		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Lost: t.lost.Load(),
 	}
 	c.Records = c.Events + c.NotOurs + c.Malformed
 	return c

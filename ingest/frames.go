@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"fwknopd/ingest/filter"
@@ -17,7 +18,8 @@ type frameOptions struct {
 	filter *filter.Filter // nil: all
 	// matched, if not nil, is told what filter says, which then drops nothing.
 	matched *bool
-	rawIP   bool // frames are IP packets, whatever the header says
+	rawIP   bool           // frames are IP packets, whatever the header says
+	cut     *atomic.Uint64 // counts frames that are not all there, if not nil
 }
 
 // frames decodes frames of one link type, which may change between records.
@@ -39,17 +41,31 @@ func (f *frames) use(link uint32) error {
 	return nil
 }
 
-func (f *frames) frame(b []byte, t time.Time, ev *parse.Event) error {
-	if f.filter != nil {
-		ok := f.filter.Match(f.decoder.LinkType(), b)
-		switch {
-		case f.matched != nil:
-			*f.matched = ok
-		case !ok:
-			return errFiltered
-		}
+// frame decodes what there is of a frame of size bytes.
+func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
+	if size > len(b) && f.cut != nil {
+		f.cut.Add(1)
 	}
-	return f.decoder.Frame(b, t, ev)
+	if f.filter == nil {
+		return f.decoder.FrameOf(size, b, t, ev)
+	}
+	link := f.decoder.LinkType()
+	var err error
+	var ok bool
+	if f.filter.Reads(link) {
+		if ok = f.filter.Match(link, b); ok || f.matched != nil {
+			err = f.decoder.FrameOf(size, b, t, ev)
+		}
+	} else {
+		err = f.decoder.FrameOf(size, b, t, ev)
+		ok = f.decoder.Packet() != nil && f.filter.Match(parse.LinkRaw, f.decoder.Packet())
+	}
+	if f.matched != nil {
+		*f.matched = ok
+	} else if !ok {
+		return errFiltered
+	}
+	return err
 }
 
 // torn drops the piece of a record at the end of a capture. While the reader was

@@ -121,7 +121,7 @@ func (in *input) sniff(r *Reader) error {
 	case classic:
 		return in.sniffPcap(w, r)
 	case bytes.HasPrefix(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
-		in.Kind, in.records = KindPcapng, newPcapng(w, r.opt.frames())
+		in.Kind, in.records = KindPcapng, newPcapng(w, r.frames())
 	default:
 		in.Kind, in.records = KindLog, &lines{window: w, lineOptions: r.line}
 	}
@@ -130,7 +130,7 @@ func (in *input) sniff(r *Reader) error {
 
 func (in *input) sniffPcap(w *window, r *Reader) error {
 	in.Kind = KindPcap
-	p, err := newPcap(context.Background(), w, r.opt.frames())
+	p, err := newPcap(context.Background(), w, r.frames())
 	switch {
 	case err == io.EOF: // the file ends inside its header
 		in.records = stub{w}

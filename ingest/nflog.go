@@ -160,7 +160,7 @@ func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 func (n *NFLOG) decode(frame []byte, ev *parse.Event) error {
-	if err := n.frame(frame, time.Now(), ev); err != nil {
+	if err := n.frame(frame, len(frame), time.Now(), ev); err != nil {
 		return err
 	}
 	if len(n.match.match) > 0 && !n.match.matches(ev.Prefix) {

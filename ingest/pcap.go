@@ -104,7 +104,7 @@ func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
 	if err != nil {
 		return err
 	}
-	sec, frac, n := p.uint32(b), p.uint32(b[4:]), p.uint32(b[8:])
+	sec, frac, n, size := p.uint32(b), p.uint32(b[4:]), p.uint32(b[8:]), p.uint32(b[12:])
 	if n > maxFrame {
 		p.take(1) // the search must not find this one again
 		p.lost = true
@@ -118,7 +118,7 @@ func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
 	if !p.nano {
 		frac *= 1000
 	}
-	return p.frame(b[p.record:p.record+int(n)], time.Unix(int64(sec), int64(frac)).UTC(), ev)
+	return p.frame(b[p.record:p.record+int(n)], int(size), time.Unix(int64(sec), int64(frac)).UTC(), ev)
 }
 
 // resync finds the next place that looks like a record header followed by another

@@ -167,7 +167,7 @@ func (p *pcapng) packet(iface uint32, b []byte, ev *parse.Event) error {
 	}
 	in := &p.ifaces[iface]
 	stamp := uint64(p.order.Uint32(b))<<32 | uint64(p.order.Uint32(b[4:]))
-	return p.decode(in, b[16:16+n], in.time(stamp), ev)
+	return p.decode(in, b[16:16+n], p.order.Uint32(b[12:]), in.time(stamp), ev)
 }
 
 // simple decodes a block that has neither an interface (it is the first) nor a time.
@@ -183,15 +183,15 @@ func (p *pcapng) simple(b []byte, ev *parse.Event) error {
 	if in.snaplen != 0 {
 		n = min(n, int64(in.snaplen))
 	}
-	return p.decode(in, b[4:4+n], time.Time{}, ev)
+	return p.decode(in, b[4:4+n], p.order.Uint32(b), time.Time{}, ev)
 }
 
-func (p *pcapng) decode(in *ngIface, b []byte, t time.Time, ev *parse.Event) error {
+func (p *pcapng) decode(in *ngIface, b []byte, size uint32, t time.Time, ev *parse.Event) error {
 	if in.decoder == nil {
 		return errLinkType
 	}
 	p.decoder = in.decoder
-	return p.frame(b, t, ev)
+	return p.frame(b, int(size), t, ev)
 }
 
 // describe adds an interface.

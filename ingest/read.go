@@ -105,6 +105,12 @@ func newReader(opt ReadOptions) *Reader {
 	return r
 }
 
+func (r *Reader) frames() frameOptions {
+	f := r.opt.frames()
+	f.cut = &r.cut
+	return f
+}
+
 // expand returns the files a name stands for.
 func expand(name string) ([]string, error) {
 	if name == Stdin || !strings.ContainsAny(name, `*?[`) {

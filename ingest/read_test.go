@@ -348,13 +348,13 @@ func TestReadErrors(t *testing.T) {
 	if _, err := Read([]string{filepath.Join(t.TempDir(), "*.pcap")}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "no file matches") {
 		t.Errorf("pattern without files: %v", err)
 	}
-	wifi := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, 105)
+	wifi := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, 147)
 	version := buildPcap()
 	version[4] = 3
 	tests := []struct{ name, path, want string }{
 		{"missing", filepath.Join(t.TempDir(), "missing.log"), "missing.log: no such file"},
 		{"directory", t.TempDir(), "is a directory"},
-		{"link type", writeFile(t, "wifi.pcap", wifi), "wifi.pcap: cannot decode link type 105"},
+		{"link type", writeFile(t, "wifi.pcap", wifi), "wifi.pcap: cannot decode link type 147 (USER0)"},
 		{"version", writeFile(t, "v3.pcap", version), "v3.pcap: capture format version 3 is not supported"},
 		{"broken gzip", writeFile(t, "x.gz", []byte("\x1f\x8b\x00\x00garbage garbage garbage")), "x.gz: gzip"},
 		{"greedy xz", writeFile(t, "x.xz", []byte("\xfd7zXZ\x00\x00\x04\xe6\xd6\xb4F\x02\x00\x21\x01\x28\x00\x00\x00\x00\x00")), "dictionary too large"},
@@ -400,6 +400,64 @@ func TestReaderEnds(t *testing.T) {
 				continue // was in memory
 			}
 			t.Errorf("closed: %v", err)
+		}
+	}
+}
+
+// TestReadFilteredInside is about link types whose header differs from frame to frame:
+// the packet within is filtered.
+func TestReadFilteredInside(t *testing.T) {
+	pflog := append([]byte{61, 2, 0, 0}, make([]byte, 60)...)
+	radiotap := []byte{0, 0, 8, 0, 0, 0, 0, 0}
+	wlan := append(append([]byte{8, 1}, make([]byte, 22)...), 0xaa, 0xaa, 3, 0, 0, 0, 8, 0)
+	for link, header := range map[uint32][]byte{
+		117: pflog, 105: wlan, 127: append(radiotap, wlan...), 109: {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 104: {15, 0, 8, 0}, 204: {0, 0, 0x21},
+		239: {2, 0, 0, 5, 35, 0, 9, 0},
+	} {
+		data := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, link)
+		for _, payload := range []string{"one", "two"} {
+			frame := append(bytes.Clone(header), udpPacket(payload)...)
+			if payload == "two" {
+				frame[len(header)+23]--
+			}
+			data = appendPcapRecord(binary.LittleEndian, false, data, captureStart, frame)
+		}
+		f, err := filter.Parse("udp port 62201")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got reading
+		opt := got.options()
+		opt.Filter = f
+		r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := readAll(t, r, &got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.payloads, []string{"one"}) || got.counts.NotOurs != 1 {
+			t.Errorf("link type %d: got %+v", link, got)
+		}
+	}
+}
+
+// TestReadCut counts the frames of which the capture kept a part.
+func TestReadCut(t *testing.T) {
+	le := binary.AppendByteOrder(binary.LittleEndian)
+	data := buildPcap("one", "two and more", "three")
+	second := 24 + 2*16 + len(udpFrame("one"))
+	frame := udpFrame("two and more")
+	binary.LittleEndian.PutUint32(data[second-16+8:], uint32(len(frame)-5))
+	data = slices.Delete(data, second+len(frame)-5, second+len(frame))
+	ng := append(ngSectionBlock(le), ngInterfaceBlock(le, 1)...)
+	block := ngPacketBlock(le, 0, uint64(time.Second), frame[:len(frame)-5])
+	binary.LittleEndian.PutUint32(block[24:], uint32(len(frame)))
+	ng = append(append(ng, block...), ngPacketBlock(le, 0, uint64(time.Second), frame)...)
+	for name, data := range map[string][]byte{"a.pcap": data, "a.pcapng": ng} {
+		got := read(t, writeFile(t, name, data))
+		if got.counts.Cut != 1 || got.counts.Malformed != 0 || !slices.Contains(got.payloads, "two and") {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

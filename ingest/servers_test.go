@@ -38,7 +38,7 @@ func TestUDPServer(t *testing.T) {
 				ok(t, s.Next(t.Context(), &ev))
 				want := parse.Event{
 					Time: ev.Time, Src: addrPortOf(c.LocalAddr()), Dst: addrPortOf(c.RemoteAddr()), Proto: parse.UDP,
-					Origin: parse.OriginFrame, Len: 35, TTL: 64, Payload: []byte("payload"),
+					Origin: parse.OriginSocket, Len: 35, TTL: 64, Payload: []byte("payload"),
 				}
 				if host == "::1" {
 					want.Len = 55

@@ -39,6 +39,7 @@ type Counts struct {
 	NotOurs   uint64 // sound, but no packet record: another program's line, an ARP frame
 	Malformed uint64 // claims to be a packet record and breaks its own format
 	Bytes     uint64 // as read, before decompression
+	Cut       uint64 // frames of which a capture holds only a part (tcpdump -s), among the records
 	Lost      uint64 // records the kernel or a rotation dropped before we could read them
 }
 
@@ -49,6 +50,7 @@ func (c *Counts) Add(d Counts) {
 	c.NotOurs += d.NotOurs
 	c.Malformed += d.Malformed
 	c.Bytes += d.Bytes
+	c.Cut += d.Cut
 	c.Lost += d.Lost
 }
 

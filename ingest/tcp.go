@@ -57,7 +57,7 @@ func (s *TCPServer) serve(c net.Conn) {
 		msg.err = errLongMessage
 	}
 	msg.event = parse.Event{
-		Time: time.Now(), Origin: parse.OriginFrame, Proto: parse.TCP, Flags: parse.PSH | parse.ACK,
+		Time: time.Now(), Origin: parse.OriginSocket, Proto: parse.TCP, Flags: parse.PSH | parse.ACK,
 		Src: addrPort(c.RemoteAddr()), Dst: addrPort(c.LocalAddr()),
 	}
 	s.put(msg)

@@ -118,7 +118,7 @@ func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
 
 func (s *UDPServer) decode(d datagram, ev *parse.Event) error {
 	ev.Reset()
-	ev.Time, ev.Origin, ev.Proto = time.Now(), parse.OriginFrame, parse.UDP
+	ev.Time, ev.Origin, ev.Proto = time.Now(), parse.OriginSocket, parse.UDP
 	ev.Src, ev.Dst = sockaddr(d.from), s.local
 	s.control(d.control, ev)
 	if len(d.data) > maxMessage {

@@ -159,7 +159,7 @@ func feed(line []byte) message {
 	if err != nil || err2 != nil || src.Zone() != "" {
 		return message{err: errFeed}
 	}
-	ev := parse.Event{Time: time.Now(), Origin: parse.OriginFrame, Proto: parse.Proto(proto), Src: netip.AddrPortFrom(src.Unmap(), 0)}
+	ev := parse.Event{Time: time.Now(), Origin: parse.OriginSocket, Proto: parse.Proto(proto), Src: netip.AddrPortFrom(src.Unmap(), 0)}
 	return message{event: ev, body: bytes.Clone(body)}
 }
 

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/gopacket/layers"
@@ -18,7 +19,9 @@ import (
 //
 // The zero Decoder is not ready; use [NewDecoder]. A Decoder is for one goroutine.
 type Decoder struct {
-	link LinkType
+	link    LinkType
+	missing int    // bytes of the frame that the capture left out
+	packet  []byte // from the IP header on; nil if the frame has none
 
 	eth  layers.Ethernet
 	vlan layers.Dot1Q
@@ -31,21 +34,38 @@ type Decoder struct {
 // a link type that is not supported.
 func NewDecoder(link LinkType) (*Decoder, error) {
 	if !link.Supported() {
-		return nil, fmt.Errorf("cannot decode %v", link)
+		return nil, unsupported(link)
 	}
 	return &Decoder{link: link}, nil
+}
+
+// unsupported names a link type by number, and by name if it has one.
+func unsupported(link LinkType) error {
+	if name, ok := foreignNames[link]; ok {
+		return fmt.Errorf("cannot decode link type %d (%s)", link, name)
+	}
+	return fmt.Errorf("cannot decode link type %d", link)
 }
 
 // LinkType returns the link type the decoder was made for.
 func (d *Decoder) LinkType() LinkType { return d.link }
 
+// Packet returns what the last frame holds from its IP header on, nil if it holds
+// no IP packet. It aliases the frame.
+func (d *Decoder) Packet() []byte { return d.packet }
+
 // Why a frame is no event. The first group is sound but not for us, the second
 // contradicts itself or ends too early.
 var (
-	errNotIP    = &skip{ErrNotOurs, "not an IP packet"}
-	errFragment = &skip{ErrNotOurs, "not the first fragment"}
+	errNotIP     = &skip{ErrNotOurs, "not an IP packet"}
+	errFragment  = &skip{ErrNotOurs, "not the first fragment"}
+	errNotData   = &skip{ErrNotOurs, "802.11 frame without data"}
+	errEncrypted = &skip{ErrNotOurs, "encrypted 802.11 frame"}
+	errChecksum  = &skip{ErrNotOurs, "802.11 frame damaged on the air"}
 
 	errShortLink      = &skip{ErrMalformed, "link-layer header cut short"}
+	errRadio          = &skip{ErrMalformed, "broken 802.11 capture header"}
+	errPflog          = &skip{ErrMalformed, "broken pflog header"}
 	errNFLOG          = &skip{ErrMalformed, "broken NFLOG attribute"}
 	errVersion        = &skip{ErrMalformed, "wrong IP version"}
 	errIPHeader       = &skip{ErrMalformed, "broken IP header"}
@@ -55,16 +75,31 @@ var (
 	errDatagramLength = &skip{ErrMalformed, "broken UDP length"}
 )
 
-// Frame decodes one frame, seen at t, into ev. What ev refers to aliases frame.
-//
-// The error, if any, wraps [ErrSkip] and one of its kinds. A frame that the
-// capture cut short still is an event, with the payload that is there, as long as
-// the fixed part of its transport header is whole; missing TCP options leave
-// HasOptions false.
+// Frame decodes one whole frame, seen at t, into ev. What ev refers to aliases frame.
+// The error, if any, wraps [ErrSkip] and one of its kinds.
 func (d *Decoder) Frame(frame []byte, t time.Time, ev *Event) error {
+	return d.FrameOf(len(frame), frame, t, ev)
+}
+
+// FrameOf decodes what a capture kept of a frame of size bytes. It still is an event
+// (see Event.Captured), with the payload that is there, as long as the fixed part of
+// its transport header is whole; missing TCP options leave HasOptions false.
+func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error {
 	ev.Reset()
 	ev.Time, ev.Origin = t, OriginFrame
-	switch d.link {
+	d.missing, d.packet = max(size-len(frame), 0), nil
+	err := d.decode(d.link, frame, ev)
+	if ev.Whole != 0 && d.missing > 0 {
+		ev.Captured, ev.Whole = clamp32(len(frame)), clamp32(size)
+	}
+	return err
+}
+
+func clamp32(n int) uint32 { return uint32(min(n, math.MaxUint32)) }
+
+// decode reads the header of a link type.
+func (d *Decoder) decode(link LinkType, frame []byte, ev *Event) error {
+	switch link {
 	case LinkEthernet:
 		return d.ethernet(frame, ev)
 	case LinkRaw, LinkRawDLT, LinkRawOBSD, LinkIPv4, LinkIPv6:
@@ -75,12 +110,15 @@ func (d *Decoder) Frame(frame []byte, t time.Time, ev *Event) error {
 		return d.sll2(frame, ev)
 	case LinkNull, LinkLoop:
 		return d.loopback(frame, ev)
-	case LinkPPP, LinkPPPSerial:
-		return d.ppp(frame, ev)
-	case LinkPPPEther:
-		return d.pppoe(frame, ev)
 	case LinkNFLOG:
 		return d.nflog(frame, ev)
+	case LinkPflog:
+		return d.pflog(frame, ev)
+	case LinkEnc:
+		return d.enc(frame, ev)
+	case LinkWLAN, LinkRadiotap, LinkPrism, LinkAVS, LinkPPI:
+		return d.radio(link, frame, ev)
+	default:
+		return d.serial(link, frame, ev)
 	}
-	return errNotIP
 }

@@ -34,6 +34,18 @@ const (
 	macs    = "020000000001 020000000002 "
 )
 
+// Headers of pf and 802.11.
+const (
+	pfName   = "69676230 000000000000000000000000 00000000000000000000000000000000 00000005 ffffffff 00000000 00000000 00000000 00000000" // igb0
+	wlanMACs = "020000000001 020000000002 020000000003"
+	llc      = "aaaa03 000000 0800"
+)
+
+func inPF(ev Event) Event {
+	ev.In = []byte("igb0")
+	return ev
+}
+
 func udpEvent(src, dst string, n, ttl int, df bool) Event {
 	return Event{
 		Src: netip.MustParseAddrPort(src), Dst: netip.MustParseAddrPort(dst), Proto: UDP,
@@ -99,6 +111,35 @@ func TestFrameLinkTypes(t *testing.T) {
 		{"PPP, compressed protocol", LinkPPP, "57" + udp6, wantUDP6()},
 		{"PPP, HDLC framing", LinkPPPSerial, "ff03 0021" + udp4, wantUDP4()},
 		{"PPPoE", LinkPPPEther, "11 00 0001 0022 0021" + udp4, wantUDP4()},
+		{"PPP with direction", LinkPPPDirection, "00 ff03 0021" + udp4, wantUDP4()},
+		{"Cisco HDLC", LinkCiscoHDLC, "0f00 0800" + udp4, wantUDP4()},
+		{"ENC, little endian", LinkEnc, "02000000 00001000 00000001" + udp4, wantUDP4()},
+		{"ENC, big endian", LinkEnc, "00000018 00001000 00000001" + udp6, wantUDP6()},
+		{"pflog, OpenBSD 4", LinkPflog, "3d 02 00 00" + pfName + "01 000000" + udp4, inPF(wantUDP4())},
+		{"pflog, OpenBSD 7", LinkPflog, "64 18 00 00" + pfName + "01 00 18 00" + strings.Repeat("00", 36) + udp6, inPF(wantUDP6())},
+		{"pflog, FreeBSD IPv6", LinkPflog, "3d 1c 01 00" + pfName + "01 000000" + udp6, inPF(wantUDP6())},
+		{"pflog, FreeBSD 14", LinkPflog, "45 02 01 00" + pfName + "01 000000 00000000 00000000" + udp4, inPF(wantUDP4())},
+		{"pflog, padded length", LinkPflog, "40 02 01 00" + pfName + "01 000000" + udp4, inPF(wantUDP4())},
+		{"pflog, 72", LinkPflog, "48 02 01 00" + pfName + "01 000000 00000000 00000000" + udp4, inPF(wantUDP4())},
+		{"pflog, going out", LinkPflog, "3d 02 00 00" + pfName + "02 000000" + udp4, wantUDP4()},
+		{"pflog, macOS", LinkPflog, "3d 1e 00 00" + pfName + "01 000000" + udp6, inPF(wantUDP6())},
+		{"802.11", LinkWLAN, "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"802.11, checksum behind", LinkWLAN, "0802 0000" + wlanMACs + "1000" + llc + udp4 + "deadbeef", wantUDP4()},
+		{"802.11, QoS", LinkWLAN, "8802 0000" + wlanMACs + "1000 0600" + llc + udp4, wantUDP4()},
+		{"802.11, QoS, HT control", LinkWLAN, "8882 0000" + wlanMACs + "1000 0600 01020304" + llc + udp4, wantUDP4()},
+		{"802.11, four addresses", LinkWLAN, "0803 0000" + wlanMACs + "1000 020000000004" + llc + udp4, wantUDP4()},
+		{"802.11, four addresses, QoS", LinkWLAN, "8803 0000" + wlanMACs + "1000 020000000004 0000" + llc + udp4, wantUDP4()},
+		{"802.11, aggregate", LinkWLAN, "8801 0000" + wlanMACs + "1000 8000 020000000001 020000000002 0028" + llc + udp4 + strings.Repeat("02", 30), wantUDP4()},
+		{"802.11, data with acknowledgement", LinkWLAN, "1801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"802.11, ad hoc, IPv6", LinkWLAN, "0800 0000" + wlanMACs + "1000 aaaa03 000000 86dd" + udp6, wantUDP6()},
+		{"radiotap", LinkRadiotap, "00 00 0800 00000000" + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"radiotap, fields", LinkRadiotap, "00 00 1200 03000000 0000000000000000 10 00" + "0801 0000" + wlanMACs + "1000" + llc + udp4 + "deadbeef", wantUDP4()},
+		{"radiotap, padded header", LinkRadiotap, "00 00 0a00 02000000 20 00" + "8801 0000" + wlanMACs + "1000 0600 0000" + llc + udp4, wantUDP4()},
+		{"radiotap, more words, padded header", LinkRadiotap, "00 00 1a00 030000a0 00000000 00000000 0000000000000000 20 00" + "8801 0000" + wlanMACs + "1000 0600 0000" + llc + udp4, wantUDP4()},
+		{"Prism", LinkPrism, "44000000 90000000" + strings.Repeat("00", 136) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"AVS", LinkAVS, "80211001 00000040" + strings.Repeat("00", 56) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"AVS called Prism", LinkPrism, "80211002 00000040" + strings.Repeat("00", 56) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"PPI", LinkPPI, "00 00 0c00 69000000 00000000" + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,9 +229,14 @@ func TestFramePackets(t *testing.T) {
 		{"IPv4 options", "46000024 0000 0000 40 11 0000 c0000207 c6336401 94040000 | d558 f2f9 000c 0000 | 64656164", "dead", func(ev *Event) bool { return ev.IPOptions && ev.Dst.Port() == 62201 && !ev.DF }},
 		{"broken IPv4 options", "46000024 0000 0000 40 11 0000 c0000207 c6336401 94ff0000 | d558 f2f9 000c 0000 | 64656164", "dead", func(ev *Event) bool { return ev.IPOptions }},
 		{"first fragment", "45000020 0007 2000 40 11 0000 c0000207 c6336401 | d558 f2f9 0100 0000 | 64656164", "dead", func(ev *Event) bool { return ev.Fragment && ev.ID == 7 }},
-		{"cut by snaplen: no payload", "450005dc 0000 0000 40 11 0000 c0000207 c6336401 | d558 f2f9 05c8 0000 | 64656164", "", func(ev *Event) bool { return ev.Len == 1500 }},
+		{"cut by snaplen", "450005dc 0000 0000 40 11 0000 c0000207 c6336401 | d558 f2f9 05c8 0000 | 64656164", "dead", func(ev *Event) bool { return ev.Len == 1500 && ev.Captured == 32 && ev.Whole == 1500 }},
 		{"UDP shorter than IP", "45000020 0000 0000 40 11 0000 c0000207 c6336401 | d558 f2f9 000a 0000 | 64656164", "de", nil},
-		{"options cut by snaplen", "4500003c 0000 0000 40 06 0000 c0000207 c6336401 | d558 0016 00000001 00000000 a0 02 faf0 0000 0000 0204", "", func(ev *Event) bool { return !ev.HasOptions && ev.Flags == SYN }},
+		{"options cut by snaplen", "4500003c 0000 0000 40 06 0000 c0000207 c6336401 | d558 0016 00000001 00000000 a0 02 faf0 0000 0000 0204", "", func(ev *Event) bool { return !ev.HasOptions && ev.Flags == SYN && ev.Captured == 42 && ev.Whole == 60 }},
+		{"segmentation offload", "45000000 0000 4000 40 06 0000 c0000207 c6336401 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.Len == 44 && ev.HasOptions && ev.Whole == 0 }},
+		{"IPv6 segmentation offload", head6 + "0000 06 40" + v6addrs + "d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.Len == 64 && ev.Whole == 0 }},
+		{"IPv6 jumbo payload", head6 + "0000 00 40" + v6addrs + "06 00 c20400000020 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.Len == 72 && ev.Whole == 0 }},
+		{"IPv6 jumbo payload behind padding", head6 + "0000 00 40" + v6addrs + "06 01 00 010100 c20400000028 00000000 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.Len == 80 && ev.Whole == 0 }},
+		{"IPv6 jumbo payload, cut", head6 + "0000 00 40" + v6addrs + "06 00 c20400020000 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.Len == 65535 && ev.Captured == 72 && ev.Whole == 40+0x20000 }},
 		{"TCP data", "4500002c 0000 0000 40 06 0000 c0000207 c6336401 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164", "dead", func(ev *Event) bool { return ev.HasOptions && len(ev.Options()) == 0 }},
 		{"ICMP echo", "45000020 0000 0000 40 01 0000 c0000207 c6336401 | 08 00 0000 0001 0002 | 64656164", "dead", func(ev *Event) bool { return ev.Proto == ICMP && ev.ICMPType == 8 && ev.Src.Port() == 0 }},
 		{"ICMP unreachable", "45000020 0000 0000 40 01 0000 c0000207 c6336401 | 03 0d 0000 0000 0000 | 64656164", "dead", func(ev *Event) bool { return ev.ICMPType == 3 && ev.ICMPCode == 13 }},
@@ -237,6 +283,28 @@ func TestFrameRefused(t *testing.T) {
 		{"later IPv6 fragment", LinkRaw, "60000000 0014 2c 40" + v6addrs + "11 00 0009 00000007 d558 f2f9 000c 0000 64656164", ErrNotOurs},
 		{"NFLOG without a packet", LinkNFLOG, "02000005 0500 0a00 00000000", ErrNotOurs},
 
+		{"pflog of AppleTalk", LinkPflog, "3d 10 00 00" + pfName + "01 000000" + udp4, ErrNotOurs},
+		{"802.11 beacon", LinkWLAN, "8000 0000" + wlanMACs + "1000" + llc + udp4, ErrNotOurs},
+		{"802.11 acknowledgement", LinkRadiotap, "00 00 0800 00000000 d400 0000 020000000001", ErrNotOurs},
+		{"802.11 null", LinkWLAN, "4801 0000" + wlanMACs + "1000", ErrNotOurs},
+		{"802.11 QoS null", LinkWLAN, "c801 0000" + wlanMACs + "1000 0000", ErrNotOurs},
+		{"802.11 encrypted", LinkWLAN, "0841 0000" + wlanMACs + "1000" + llc + udp4, ErrNotOurs},
+		{"802.11 later fragment", LinkWLAN, "0801 0000" + wlanMACs + "1100" + llc + udp4, ErrNotOurs},
+		{"802.11 spanning tree", LinkWLAN, "0801 0000" + wlanMACs + "1000 424203 0000000000", ErrNotOurs},
+		{"radiotap, bad checksum", LinkRadiotap, "00 00 0a00 02000000 50 00" + "0801 0000" + wlanMACs + "1000" + llc + udp4, ErrNotOurs},
+		{"PPI of another link type", LinkPPI, "00 00 0800 93000000" + udp4, ErrNotOurs},
+
+		{"pflog cut short", LinkPflog, "3d 02 00 00" + pfName, ErrMalformed},
+		{"pflog, length 44", LinkPflog, "2c 02 00 00" + pfName + "01 000000" + udp4, ErrMalformed},
+		{"pflog, longer than the frame", LinkPflog, "ff 02 00 00" + pfName + "01 000000" + udp4, ErrMalformed},
+		{"ENC cut short", LinkEnc, "02000000 00001000", ErrMalformed},
+		{"802.11 cut short", LinkWLAN, "0801 0000 0200", ErrMalformed},
+		{"radiotap, length 4", LinkRadiotap, "00 00 0400 00000000" + "0801 0000" + wlanMACs + "1000" + llc + udp4, ErrMalformed},
+		{"radiotap, longer than the frame", LinkRadiotap, "00 00 ffff 00000000" + "0801 0000" + wlanMACs + "1000" + llc + udp4, ErrMalformed},
+		{"Prism cut short", LinkPrism, "44000000 90000000", ErrMalformed},
+		{"PPP with direction, empty", LinkPPPDirection, "", ErrMalformed},
+		{"UDP without a length", LinkRaw, "60000000 0000 11 40" + v6addrs + "d558 f2f9 000c 0000 64656164", ErrMalformed},
+
 		{"empty", LinkEthernet, "", ErrMalformed},
 		{"empty raw", LinkRaw, "", ErrMalformed},
 		{"half a MAC", LinkEthernet, "0200", ErrMalformed},
@@ -267,9 +335,12 @@ func TestFrameRefused(t *testing.T) {
 }
 
 func TestNewDecoderUnknown(t *testing.T) {
-	_, err := NewDecoder(105)
-	if err == nil || err.Error() != "cannot decode link type 105" {
-		t.Errorf("err = %v", err)
+	for link, want := range map[LinkType]string{
+		147: "cannot decode link type 147 (USER0)", 220: "cannot decode link type 220 (USB_LINUX_MMAPPED)", 999: "cannot decode link type 999",
+	} {
+		if _, err := NewDecoder(link); err == nil || err.Error() != want {
+			t.Errorf("err = %v, want %s", err, want)
+		}
 	}
 }
 
@@ -292,5 +363,43 @@ func TestFrameReusesEvent(t *testing.T) {
 		if diff := diffEvents(fresh, ev); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+// TestFrameOf is about frames of which the capture kept a part.
+func TestFrameOf(t *testing.T) {
+	d, err := NewDecoder(LinkEthernet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := unhex(t, macs+"0800"+udp4+"0000")
+	offload := unhex(t, macs+"0800"+"45000000 0000 4000 40 06 0000 c0000207 c6336401 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164")
+	for _, tt := range []struct {
+		name                 string
+		frame                []byte
+		size                 int
+		captured, want, long int
+	}{
+		{"whole", whole, len(whole), 0, 0, 32},
+		{"size below what there is", whole, 0, 0, 0, 32},
+		{"cut inside the padding", whole[:46], 48, 0, 0, 32},
+		{"cut inside the payload", whole[:44], 48, 44, 48, 32},
+		{"cut, and nobody says so", whole[:44], 44, 30, 32, 32},
+		{"offload, cut", offload, 70000, 58, 70000, 65535},
+	} {
+		var ev Event
+		if err := d.FrameOf(tt.size, tt.frame, time.Time{}, &ev); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if int(ev.Captured) != tt.captured || int(ev.Whole) != tt.want || int(ev.Len) != tt.long {
+			t.Errorf("%s: %d of %d bytes, length %d; want %d of %d, %d", tt.name, ev.Captured, ev.Whole, ev.Len, tt.captured, tt.want, tt.long)
+		}
+		if len(d.Packet()) != len(tt.frame)-14 {
+			t.Errorf("%s: packet of %d bytes", tt.name, len(d.Packet()))
+		}
+	}
+	var ev Event
+	if err := d.Frame(unhex(t, macs+"0806 0001"), time.Time{}, &ev); err == nil || d.Packet() != nil {
+		t.Errorf("ARP: %v, packet % x", err, d.Packet())
 	}
 }

@@ -82,6 +82,9 @@ const (
 	OriginKernel
 	// OriginFrame: not a line at all, but the packet itself.
 	OriginFrame
+	// OriginSocket: a payload that a socket of ours received, each packet once. Of
+	// the headers only the addresses are known.
+	OriginSocket
 )
 
 // An Event is one observed packet. The caller owns it and reuses it; everything
@@ -101,7 +104,9 @@ type Event struct {
 	Proto    Proto
 	Origin   Origin
 	// Len is the whole packet in bytes: the IPv4 total length, or the IPv6
-	// payload length plus 40.
+	// payload length plus 40. A packet that has no length in its header, since a
+	// network card is yet to cut it into segments, has that of its frame; 65535
+	// stands for every greater length.
 	Len uint16
 	// TTL is the IPv4 time to live or the IPv6 hop limit.
 	TTL uint8
@@ -134,10 +139,17 @@ type Event struct {
 	nopt       uint8
 	opt        [MaxOptions]byte
 
-	// Payload is the transport payload (for ICMP what follows the 8-byte header), nil
-	// where the frame holds less than the packet says it is long.
-	// It is nil for log lines. Ethernet padding is never part of it.
+	// Payload is the transport payload, for ICMP what follows the 8-byte header. It
+	// is nil for log lines. Ethernet padding is never part of it. Of a fragment and
+	// of a packet that is not all there (Whole) it is the beginning.
 	Payload []byte
+
+	// Captured and Whole are not zero where the record holds less than the whole
+	// packet, because the capture cut it (tcpdump -s) or because it is shorter than
+	// it says: the bytes there are and the bytes there should be. They count from
+	// the start of the frame if the capture says how long that was, else from the
+	// IP header.
+	Captured, Whole uint32
 
 	// In is the input interface a log line names, nil if none. Prefix is the text
 	// of the log rule (--log-prefix) before IN=, as written. Both alias the line,

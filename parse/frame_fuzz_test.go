@@ -21,6 +21,11 @@ func FuzzFrame(f *testing.F) {
 		f.Add(uint16(link), unhex(f, "11 00 0001 0022 0021"+udp4))
 		f.Add(uint16(link), unhex(f, "0000 0001 0006 0200000000020000 0800"+udp4))
 	}
+	f.Add(uint16(LinkPflog), unhex(f, "3d 18 00 00"+pfName+"01 000000"+udp6))
+	f.Add(uint16(LinkWLAN), unhex(f, "8883 0000"+wlanMACs+"1000 020000000004 8000 01020304 020000000001 020000000002 0028"+llc+udp4))
+	f.Add(uint16(LinkRadiotap), unhex(f, "00 00 1a00 030000a0 00000000 00000000 0000000000000000 20 00"+"8801 0000"+wlanMACs+"1000 0600 0000"+llc+udp4))
+	f.Add(uint16(LinkPPI), unhex(f, "00 00 0c00 69000000 00000000"+"0801 0000"+wlanMACs+"1000"+llc+udp4))
+	f.Add(uint16(LinkRaw), unhex(f, "60000000 0000 00 40 20010db8000000000000000000000007 20010db8000000000000000000000001 06 01 00 010100 c20400000028 00000000 d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164"))
 	f.Fuzz(func(t *testing.T, link uint16, frame []byte) {
 		d, err := NewDecoder(LinkType(link))
 		if err != nil {
@@ -34,6 +39,13 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		checkEvent(t, &ev, len(frame))
+		if (ev.Whole == 0) != (ev.Captured == 0) || ev.Captured > ev.Whole || len(d.Packet()) > len(frame) {
+			t.Fatalf("%d of %d bytes captured, packet of %d", ev.Captured, ev.Whole, len(d.Packet()))
+		}
+		part := frame[:len(frame)-len(frame)/8]
+		if err := d.FrameOf(len(frame), part, time.Unix(1, 0), &ev); err == nil {
+			checkEvent(t, &ev, len(part))
+		}
 	})
 }
 
@@ -43,7 +55,7 @@ func checkEvent(t *testing.T, ev *Event, size int) {
 	if !ev.Src.IsValid() || !ev.Dst.IsValid() || ev.Src.Addr().Is4In6() || ev.Dst.Addr().Is4In6() {
 		t.Fatalf("addresses %v %v", ev.Src, ev.Dst)
 	}
-	if len(ev.Payload) > size || len(ev.Payload) > int(ev.Len) {
+	if len(ev.Payload) > size || len(ev.Payload) > int(ev.Len) && ev.Len != maxLen {
 		t.Fatalf("payload of %d bytes in a packet of %d, frame %d", len(ev.Payload), ev.Len, size)
 	}
 	if ev.Proto != TCP && ev.Proto != UDP && (ev.Src.Port() != 0 || ev.Dst.Port() != 0) {
@@ -193,6 +205,8 @@ var benchFrames = map[string]string{
 	"HopByHop":     "86dd 60000000 0014 00 01 20010db8000000000000000000000007 20010db8000000000000000000000001 3a 00 050200000100 8f 00 0000 00000000 00000000",
 	"BrokenTCP":    "0800" + "4500002c 0000 0000 80 06 0000 c0000207 c6336401 | 0001 0002 01020304 05060708 6f ff 0003 0000 0004 | 02000000",
 	"ARP":          "0806 0001",
+	"Offload":      "0800 45000000 0000 4000 40 06 0000 c0000207 c6336401 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164",
+	"Jumbo":        "86dd 60000000 0000 00 40 20010db8000000000000000000000007 20010db8000000000000000000000001 06 00 c20400000020 | d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164",
 	"Fragment":     "0800 45000020 0007 0001 40 11 0000 c0000207 c6336401 d558 f2f9 000c 0000 64656164",
 	"TaggedPPPoE6": "8100 0007 8864 11 00 0001 0036 0057" + udp6,
 }

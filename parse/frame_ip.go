@@ -2,6 +2,7 @@ package parse
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 
 	"github.com/google/gopacket"
@@ -14,6 +15,8 @@ const (
 	// maxExtensions bounds the IPv6 extension headers of one packet. RFC 8200
 	// section 4.1 has seven kinds, one of which may come twice.
 	maxExtensions = 8
+	// maxLen is the greatest length that an event has room for.
+	maxLen = math.MaxUint16
 )
 
 // IPv6 next headers that are not the end of the chain.
@@ -50,14 +53,18 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	switch {
 	case b[0]>>4 != 4:
 		return errVersion
-	case header < ipv4Header || header > total || header > len(b):
+	case total == 0 && Proto(b[9]) == TCP: // a network card is to cut it into segments
+		total = len(b) + d.missing
+	}
+	if header < ipv4Header || header > total || header > len(b) {
 		return errIPHeader
 	}
+	d.packet = b
 	ip := &d.ip4
 	// What it may still refuse, the header being whole, is the inside of options;
 	// nobody reads that.
 	_ = ip.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
-	ev.Len, ev.TTL, ev.ID = ip.Length, ip.TTL, ip.Id
+	ev.Len, ev.TTL, ev.ID = uint16(min(total, maxLen)), ip.TTL, ip.Id
 	ev.DF = ip.Flags&layers.IPv4DontFragment != 0
 	ev.Fragment = ip.Flags&layers.IPv4MoreFragments != 0
 	ev.IPOptions = header > ipv4Header
@@ -67,17 +74,15 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	if ip.FragOffset != 0 {
 		return errFragment
 	}
-	return d.whole(ip.Payload, total <= len(b), ev)
+	return d.carried(b[header:min(total, len(b))], len(b), total, ev)
 }
 
-// whole decodes the transport. What a packet carries counts only if all of it is
-// there: a host would drop one that is shorter than it says.
-func (d *Decoder) whole(b []byte, complete bool, ev *Event) error {
-	err := d.transport(b, ev)
-	if !complete {
-		ev.Payload = nil
+// carried decodes the transport of a packet of which there are have of want bytes.
+func (d *Decoder) carried(b []byte, have, want int, ev *Event) error {
+	if have < want {
+		ev.Captured, ev.Whole = clamp32(have), clamp32(want)
 	}
-	return err
+	return d.transport(b, ev)
 }
 
 // ipv6 decodes RFC 8200 and walks the extension headers to the transport.
@@ -88,8 +93,12 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	if b[0]>>4 != 6 {
 		return errVersion
 	}
+	d.packet = b
 	size := ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
-	ev.Len, ev.TTL = uint16(min(size, 0xffff)), b[7]
+	if size == ipv6Header {
+		size += d.unstated(b)
+	}
+	ev.Len, ev.TTL = uint16(min(size, maxLen)), b[7]
 	ev.Src = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])).Unmap(), 0)
 	ev.Dst = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[24:40])).Unmap(), 0)
 	rest, next, err := extensions(b[ipv6Header:min(size, len(b))], b[6], ev)
@@ -97,7 +106,33 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 		return err
 	}
 	ev.Proto = Proto(next)
-	return d.whole(rest, size <= len(b), ev)
+	return d.carried(rest, len(b), size, ev)
+}
+
+// unstated returns the length of a payload that the header says is empty: that of
+// its jumbo payload option (RFC 2675), or, of TCP, of the frame, which a network card
+// is to cut into segments.
+func (d *Decoder) unstated(b []byte) int {
+	const jumboOption, pad1 = 0xc2, 0
+	options := b[ipv6Header:]
+	switch {
+	case Proto(b[6]) == TCP:
+		return len(options) + d.missing
+	case b[6] != hopByHop || len(options) < 8:
+		return 0
+	}
+	options = options[2:min((int(options[1])+1)*8, len(options))]
+	for len(options) >= 6 {
+		switch {
+		case options[0] == jumboOption && options[1] == 4:
+			return int(min(binary.BigEndian.Uint32(options[2:]), math.MaxInt32))
+		case options[0] == pad1:
+			options = options[1:]
+		default:
+			options = options[min(2+int(options[1]), len(options)):]
+		}
+	}
+	return 0
 }
 
 // extensions skips the extension headers at the front of b, the first of which is

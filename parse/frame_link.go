@@ -74,23 +74,48 @@ func (d *Decoder) sll2(b []byte, ev *Event) error {
 	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b)), b[20:], ev)
 }
 
-// loopback reads the address family in front of a packet on a BSD loopback. It is
-// below 256, so its byte order shows; AF_INET6 has another number on each system,
-// so the packet itself says which version it is.
+// loopback reads the address family in front of a packet on a BSD loopback.
 func (d *Decoder) loopback(b []byte, ev *Event) error {
-	const afInet = 2
 	if len(b) < 4 {
 		return errShortLink
 	}
-	family := binary.BigEndian.Uint32(b)
-	if family > 0xff {
-		family = binary.LittleEndian.Uint32(b)
+	return d.ofFamily(family(b), b[4:], ev)
+}
+
+// family reads an address family in four bytes. It is below 256, so its byte order
+// shows.
+func family(b []byte) uint32 {
+	if n := binary.BigEndian.Uint32(b); n <= 0xff {
+		return n
 	}
+	return binary.LittleEndian.Uint32(b)
+}
+
+// ofFamily decodes a packet of an address family of any system.
+func (d *Decoder) ofFamily(family uint32, b []byte, ev *Event) error {
 	switch family {
-	case afInet:
-		return d.ipv4(b[4:], ev)
-	case 10, 24, 28, 30: // AF_INET6 on Linux, NetBSD, FreeBSD, Darwin
-		return d.ipv6(b[4:], ev)
+	case 2: // AF_INET
+		return d.ipv4(b, ev)
+	case 10, 24, 28, 30: // AF_INET6 on Linux, OpenBSD and NetBSD, FreeBSD, Darwin
+		return d.ipv6(b, ev)
+	}
+	return errNotIP
+}
+
+// serial reads the headers of point-to-point links.
+func (d *Decoder) serial(link LinkType, b []byte, ev *Event) error {
+	switch link {
+	case LinkPPP, LinkPPPSerial:
+		return d.ppp(b, ev)
+	case LinkPPPDirection: // one byte says which way it went
+		return d.ppp(b[min(1, len(b)):], ev)
+	case LinkPPPEther:
+		return d.pppoe(b, ev)
+	case LinkCiscoHDLC: // address, control, EtherType
+		if len(b) < 4 {
+			return errShortLink
+		}
+		return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b[2:])), b[4:], ev)
 	}
 	return errNotIP
 }

@@ -13,7 +13,7 @@ const (
 
 // nflog decodes the packet of an NFLOG message.
 func (d *Decoder) nflog(b []byte, ev *Event) error {
-	payload, prefix, err := NFLOGPacket(b)
+	payload, prefix, err := nflogPacket(b)
 	if err != nil {
 		return err
 	}
@@ -21,12 +21,11 @@ func (d *Decoder) nflog(b []byte, ev *Event) error {
 	return d.ip(payload, ev)
 }
 
-// NFLOGPacket finds the IP packet and the log prefix in a frame of [LinkNFLOG]:
+// nflogPacket finds the IP packet and the log prefix in a frame of [LinkNFLOG]:
 // four bytes of nfgenmsg, then attributes of length, type and value, padded to
 // four bytes. Attributes are in the byte order of the host that captured them,
-// which nothing but their plausibility tells. Both results alias b. The error
-// wraps [ErrSkip].
-func NFLOGPacket(b []byte) (payload, prefix []byte, err error) {
+// which nothing but their plausibility tells. Both results alias b.
+func nflogPacket(b []byte) (payload, prefix []byte, err error) {
 	if len(b) < 8 {
 		return nil, nil, errShortLink
 	}

@@ -45,6 +45,9 @@ type Options struct {
 	Filter func(*parse.Event) bool
 	// All lets every stanza take part, whatever AUTH_MODE says: offline use.
 	All bool
+	// Record is the number of the record that is decided, for Explain to name; nil:
+	// there are none.
+	Record func() int64
 	// DeferSync leaves it to the caller to call [Engine.Sync] before it acts on
 	// decisions: one flush for many packets.
 	DeferSync bool
@@ -73,6 +76,7 @@ type Engine struct {
 	results []knock.Result // room for what one packet meant
 	unsaved bool           // the store has records that were not synced
 	looked  uint64         // packets that were candidates for SPA
+	copies  *copies
 }
 
 // stanza is a stanza of access.conf ready for use.
@@ -92,7 +96,7 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
-	e := &Engine{opts: opts, server: opts.Server, html: make([]byte, spa.MaxText)}
+	e := &Engine{opts: opts, server: opts.Server, html: make([]byte, spa.MaxText), copies: new(copies)}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
@@ -194,6 +198,7 @@ func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, er
 // shared through Options; old must not be used any more.
 func (e *Engine) Inherit(old *Engine) {
 	e.unsaved = e.unsaved || old.unsaved
+	e.copies = old.copies
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}
@@ -239,7 +244,8 @@ func (e *Engine) Sync() error {
 }
 
 // Decide answers one event: now is the time that freshness and expiry are judged
-// by. The decision refers to nothing of ev.
+// by. The decision refers to nothing of ev. A packet that was recorded more than
+// once is ignored but for the first time, see [Engine.Copies].
 //
 // A packet that is both an SPA message and a knock is decided as the message,
 // unless only the knock grants; a grant of the other kind then stands in Also.
@@ -248,6 +254,7 @@ func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	if e.admit(now, ev, nil) {
 		e.looked++
 		e.decideSPA(&d)
+		e.judged()
 	}
 	if e.step(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))

@@ -23,6 +23,7 @@ const (
 	SPAExpiredStanza  Reason = "spa.expired_stanza"
 	SPARateLimited    Reason = "spa.rate_limited"
 	SPATimeout        Reason = "spa.timeout" // the client may not choose a timeout
+	SPACut            Reason = "spa.cut"     // the capture holds only a part of the packet
 	SPAStore          Reason = "spa.store"   // the digest could not be recorded
 
 	KnockGranted       Reason = "knock.granted"

@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type request struct {
 	wanted bool // some stanza is meant for it
 	opened bool // some stanza opened it, so that the store knows it
 	ended  bool // the store ended it: no stanza can help
+
+	sighted    sighted // valid iff identified
+	identified bool    // its copies can be recognised
 }
 
 // src is who sent the packet.
@@ -75,10 +79,22 @@ func (e *Engine) decideSPA(out *Decision) {
 	case e.server.Blacklist.Contains(r.src()):
 		r.trace.stage("blacklist", false, "the source is in BLACKLIST")
 		r.deny(out, nil, refuse(SPASource, "the source is in BLACKLIST"))
+	case r.ev.Whole != 0:
+		text := cutText(r.ev) + ", too few to open it"
+		r.trace.stage("packet", false, text)
+		r.deny(out, nil, refuse(SPACut, text))
 	default:
 		e.ask(r, out)
 	}
 }
+
+// cutText says how much of a packet there is.
+func cutText(ev *parse.Event) string {
+	return fmt.Sprintf("the capture holds %d of %d bytes", ev.Captured, ev.Whole)
+}
+
+// beginning is how much of an SPA packet that the capture cut short is recognised.
+const beginning = 16
 
 // admit says whether a packet is worth a decision, and makes the request of it. All
 // that happens to the packets of a flood happens here, without an allocation.
@@ -89,16 +105,26 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 	r := &e.request
 	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
 	r.wanted = e.wants(ev)
-	if !r.wanted && trace == nil && len(ev.Payload) < shapedLen {
+	if !r.wanted && trace == nil && (len(ev.Payload) < shapedLen || ev.Whole != 0) {
 		return false
+	}
+	limits := e.carrier
+	if ev.Whole != 0 {
+		limits.MinLen = beginning
 	}
 	var ok bool
-	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, e.carrier, e.html)
+	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, limits, e.html)
 	trace.stage("carrier", ok, carrierText(r, ok))
-	if !ok {
+	switch {
+	case !ok:
 		return false
+	case ev.Whole != 0: // no key can open it: is it worth a line?
+		n := len(r.text) + int(ev.Whole-ev.Captured)
+		ok = r.wanted && n <= e.carrier.MaxLen && shapedSPA(r.text, n)
+	default:
+		ok = r.wanted && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksSPA(r.text)
 	}
-	return r.wanted && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksSPA(r.text)
+	return ok && !e.copied(ev, trace)
 }
 
 // wants reports that some stanza is meant for the packet.
@@ -114,8 +140,15 @@ func (e *Engine) wants(ev *parse.Event) bool {
 // candidate reports that ev can carry SPA at all.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	switch {
-	case ev.Origin != parse.OriginFrame || len(ev.Payload) == 0:
-		return trace.stage("packet", false, "a log line or an empty packet carries no SPA message")
+	case ev.Origin < parse.OriginFrame:
+		return trace.stage("packet", false, "a log line carries no SPA message")
+	case ev.Whole != 0 && len(ev.Payload) < beginning:
+		if trace != nil {
+			trace.stage("packet", false, cutText(ev))
+		}
+		return false
+	case len(ev.Payload) == 0:
+		return trace.stage("packet", false, "an empty packet carries no SPA message")
 	case ev.Fragment:
 		return trace.stage("packet", false, "a fragment is never taken for a message")
 	case ev.Proto != parse.UDP && ev.Proto != parse.TCP && ev.Proto != parse.ICMP && ev.Proto != parse.ICMPv6:
@@ -364,7 +397,10 @@ const (
 
 // looksSPA reports that text, which is base64, has the form of an SPA packet. It
 // decides whether a packet that no stanza answers is worth a line.
-func looksSPA(text []byte) bool {
-	return len(text) >= shapedGPGLen || len(text) >= shapedLen &&
+func looksSPA(text []byte) bool { return shapedSPA(text, len(text)) }
+
+// shapedSPA is looksSPA for the beginning of a text of n characters.
+func shapedSPA(text []byte, n int) bool {
+	return n >= shapedGPGLen || n >= shapedLen &&
 		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
 }

@@ -100,19 +100,18 @@ func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
 	return program.assemble()
 }
 
-// Match says whether a frame matches.
+// Reads says whether frames of a link type can be filtered as they are. Of the others
+// the packet within can, as [parse.LinkRaw].
+func (f *Filter) Reads(link parse.LinkType) bool {
+	return f == nil || int(link) < len(f.match) && f.match[link] != nil
+}
+
+// Match says whether a frame matches, of a link type that [Filter.Reads].
 func (f *Filter) Match(link parse.LinkType, frame []byte) bool {
 	if f == nil {
 		return true
 	}
-	if link == parse.LinkNFLOG {
-		payload, _, err := parse.NFLOGPacket(frame)
-		if err != nil {
-			return false
-		}
-		link, frame = parse.LinkRaw, payload
-	}
-	if int(link) >= len(f.match) || f.match[link] == nil {
+	if !f.Reads(link) {
 		return false
 	}
 	return f.match[link].match(frame)

@@ -48,25 +48,24 @@ func TestMatch(t *testing.T) {
 		"nullbig":  {parse.LinkNull, "0000001e" + udp6},
 		"ppp":      {parse.LinkPPP, "ff03 0021" + udp4},
 		"pppoe":    {parse.LinkPPPEther, "11 00 0001 0036 0057" + udp6},
-		"nflog":    {parse.LinkNFLOG, "02000005 2400 0900" + udp4},
 		"ipv6only": {parse.LinkIPv6, udp6},
 	}
 	tests := []struct{ expr, want string }{
-		{"udp port 62201", "udp4 udp6 raw4 raw6 sll sll2 null nullbig ppp pppoe nflog ipv6only"},
-		{"ip", "udp4 frag opts raw4 sll null ppp nflog"},
+		{"udp port 62201", "udp4 udp6 raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only"},
+		{"ip", "udp4 frag opts raw4 sll null ppp"},
 		{"ip6 and udp", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
 		{"tcp dst port 22", "opts"},
-		{"host 192.0.2.7", "udp4 frag opts arp raw4 sll null ppp nflog"},
+		{"host 192.0.2.7", "udp4 frag opts arp raw4 sll null ppp"},
 		{"ip host 192.0.2.7 and not udp port 62201", "frag opts"},
-		{"dst net 198.51.100 and portrange 62000-62300", "udp4 raw4 sll null ppp nflog"},
+		{"dst net 198.51.100 and portrange 62000-62300", "udp4 raw4 sll null ppp"},
 		{"src net 2001:db8::/32", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
 		{"src host 2001:db8::1", ""},
 		{"not ip", "udp6 arp vlan raw6 sll2 nullbig pppoe ipv6only"},
 		{"vlan", "vlan"},
 		{"vlan 7 and udp port 62201", "vlan"},
 		{"vlan 8", ""},
-		{"udp port 62201 or (vlan and udp port 62201)", "udp4 udp6 vlan raw4 raw6 sll sll2 null nullbig ppp pppoe nflog ipv6only"},
-		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp nflog"},
+		{"udp port 62201 or (vlan and udp port 62201)", "udp4 udp6 vlan raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only"},
+		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp"},
 	}
 	for _, tt := range tests {
 		f, err := Parse(tt.expr)

@@ -22,8 +22,8 @@ type layout struct {
 	tags    bool                 // frames may have VLAN tags
 }
 
-// layouts are those of libpcap. NFLOG has none: its packet is found and filtered
-// as raw IP.
+// layouts are those of libpcap. Link types whose header differs from frame to frame
+// have none.
 var layouts = map[parse.LinkType]layout{
 	parse.LinkEthernet:  {14, ethertypeAt(12), true},
 	parse.LinkSLL:       {16, ethertypeAt(14), false},

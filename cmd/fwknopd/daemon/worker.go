@@ -217,6 +217,7 @@ func (w *worker) tellState() {
 		n := c.Counts()
 		w.out.putf(recordGood, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
 	}
+	w.out.putf(recordGood, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
 	k := w.engine.KnockCounts()
 	w.out.putf(recordGood, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }

@@ -62,7 +62,7 @@ func eventOf(a *conf.Access, x conf.Expectation, at time.Time) *parse.Event {
 	if !to.IsValid() {
 		to = destination(a, x)
 	}
-	return &parse.Event{Time: at, Origin: parse.OriginFrame,
+	return &parse.Event{Time: at, Origin: parse.OriginSocket,
 		Src: netip.AddrPortFrom(x.From, 40000), Dst: netip.AddrPortFrom(to, 62201)}
 }
 

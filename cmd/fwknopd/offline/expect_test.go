@@ -64,7 +64,7 @@ func TestExpect(t *testing.T) {
 		"refused no_stanza payload " + freshPayload + " from 203.0.113.1",
 		"granted payload " + freshPayload + " from 10.77.0.2 to 198.51.100.1 at 1700000001 opens tcp/22",
 		"ignored payload aGVsbG8 from 192.0.2.7",
-		"refused no_stanza file ../spa/pcap/x-replay-same.pcap record 2",
+		"refused no_stanza file ../spa/pcap/x-replay-other-port.pcap record 2",
 	} {
 		t.Run(line, func(t *testing.T) { meets(t, l, line) })
 	}

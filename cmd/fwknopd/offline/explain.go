@@ -184,7 +184,7 @@ func (o *options) dump(file io.Reader) error {
 
 // packet is the event of a payload given in words.
 func (o *options) packet(payload string) (*parse.Event, error) {
-	ev := &parse.Event{Origin: parse.OriginFrame, Payload: payloadOf(strings.TrimSpace(payload))}
+	ev := &parse.Event{Origin: parse.OriginSocket, Payload: payloadOf(strings.TrimSpace(payload))}
 	const headers = 28 // IPv4 and UDP
 	if len(ev.Payload) > 1<<16-1-headers {
 		return nil, errors.New("payload is longer than a packet")

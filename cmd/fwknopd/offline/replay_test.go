@@ -33,7 +33,7 @@ func inReplayDir(t *testing.T, command func(args []string) int, args []string) i
 
 // captures are a day's traffic in the order in which it is read.
 var captures = []string{
-	"../spa/pcap/c-udp-cbc-key24.pcap", "../spa/pcap/x-replay-same.pcap", "../spa/pcap/c-time-minus-5min.pcap",
+	"../spa/pcap/c-udp-cbc-key24.pcap", "../spa/pcap/x-replay-other-port.pcap", "../spa/pcap/c-time-minus-5min.pcap",
 	"../spa/pcap/c-time-plus-5min.pcap", "../spa/pcap/c-port-denied.pcap", "../spa/pcap/c-type0-command.pcap",
 	"../spa/pcap/c-type2-nat.pcap", "../spa/pcap/c-multiport.pcap", "../spa/pcap/c-user-case.pcap",
 	"../spa/pcap/c-udpraw-spoofed.pcap", "../spa/pcap/x-flip-middle.pcap", "../spa/pcap/c-udp-other-port.pcap",

@@ -70,6 +70,12 @@ func (r *run) summary(w io.Writer) {
 	c := r.src.Counts()
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
+	if c.Cut > 0 {
+		fmt.Fprintf(w, "fwknopd: %d records hold only a part of their packet: the capture cut them short (tcpdump -s)\n", c.Cut)
+	}
+	if n := r.Copies(); n > 0 {
+		fmt.Fprintf(w, "fwknopd: %d events are copies of a packet that was recorded before (bridge, bond or VLAN) and were ignored\n", n)
+	}
 	t := &r.count
 	if r.other != nil {
 		fmt.Fprintf(w, "fwknopd: %d events, %d decided differently\n", c.Events, t.changed)
