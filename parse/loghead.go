@@ -1,6 +1,9 @@
 package parse
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // inHead is returned in place of the start of a message if the record begins before
 // the head ends: within the structured data of RFC 5424, which a program wrote.
@@ -37,13 +40,13 @@ func head(b []byte, ref time.Time, ev *Event) int {
 	return msg
 }
 
-// dialect tells the dialects apart by how they begin, behind a priority.
+// dialect tells the usual dialects apart by how they begin, behind a priority.
 func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.read(b, i); j != failed {
 		if s.comma && s.hasZone { // dmesg --time-format iso
 			return behindUptime(b, j)
 		}
-		return behindStamp(b, j)
+		return behindStamp(b, j, s)
 	}
 	*s = stamp{}
 	if j := bracket(b, i, s); j != failed {
@@ -68,14 +71,14 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 
 // behindStamp reads "host tag: " behind a wall clock stamp. Some loggers write no
 // host, some a facility and level before the tag, ulogd no tag.
-func behindStamp(b []byte, i int) (msg int, o Origin) {
+func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	i = skipBlanks(b, i)
 	if end := plainWord(b, i); end != failed {
 		if j := kernelTag(b, end+1); j != failed {
 			return skipUptime(b, j), OriginKernel
 		}
 	}
-	if i < len(b) && b[i] == '[' { // metalog: no host, and the program in brackets
+	if i < len(b) && b[i] == '[' && !bracketedAddress(b, i) { // metalog: no host, and the program in brackets
 		end := wordEnd(b, i)
 		if string(b[i:end]) == "[kernel]" {
 			return skipUptime(b, end), OriginKernel
@@ -85,22 +88,42 @@ func behindStamp(b []byte, i int) (msg int, o Origin) {
 	if msg, o, ok := tag(b, i); ok {
 		return msg, o
 	}
+	host := i
 	i = skipBlanks(b, wordEnd(b, i))
 	if msg, o, ok := tag(b, i); ok {
 		return msg, o
 	}
+	if s.hasZone {
+		if msg, o := fields5424(b, i); msg != failed {
+			return msg, o
+		}
+	}
+	if j := s.afterClock(b, host); j != failed {
+		return behindStamp(b, j, s)
+	}
 	return i, OriginUnknown
+}
+
+// bracketedAddress reports whether a host stands at i as an address in brackets.
+func bracketedAddress(b []byte, i int) bool {
+	_, j := address(b, i+1)
+	return j < len(b) && b[j] == ']'
 }
 
 // tag reads the tag at i, with the facility and level that BusyBox puts before it.
 // It reports false if the word there is no tag.
 func tag(b []byte, i int) (msg int, o Origin, ok bool) {
 	end := wordEnd(b, i)
-	name, ok := facility(b[i:end])
+	word := b[i:end]
+	name, ok := facility(bytes.TrimSuffix(word, []byte(":")))
 	if !ok {
 		return program(b, i)
 	}
-	msg, o, _ = program(b, skipBlanks(b, end))
+	next := skipBlanks(b, end)
+	msg, o, ok = program(b, next)
+	if j := skipUptime(b, end); !ok && word[len(word)-1] == ':' && j > next {
+		msg, o = j, OriginKernel // socklog: "kern.warn: [ 1234.567890] "
+	}
 	if name != "kern" {
 		o = OriginUnknown
 	}

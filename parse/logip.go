@@ -71,9 +71,12 @@ func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
 //	TC=0 HOPLIMIT=64 FLOWLBL=1 [extension headers] PROTO=
 func ipv6Fields(b []byte, i int, ev *Event) error {
 	_, i = keyTC.field(b, i, math.MaxUint8)
-	ttl, i := number(b, after(b, i, " HOPLIMIT="), math.MaxUint8)
-	_, i = number(b, after(b, i, " FLOWLBL="), 1<<20-1)
-	if i == failed {
+	ttl, j := number(b, after(b, i, " HOPLIMIT="), math.MaxUint8)
+	_, j = number(b, after(b, j, " FLOWLBL="), 1<<20-1)
+	if j == failed {
+		ttl, j = labelFirst(b, i, ev)
+	}
+	if i = j; i == failed {
 		return errRecord
 	}
 	ev.TTL = uint8(ttl)

@@ -1,6 +1,9 @@
 package parse
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // LogLine reads one line of a log, without its newline, into ev. ref is the moment
 // at which the line is read or, for an old log, at which it was last written to:
@@ -21,18 +24,32 @@ func LogLine(line []byte, ref time.Time, ev *Event) error {
 	if len(line) > 0 && line[0] == '{' {
 		return jsonLine(line, ref, ev)
 	}
-	return textLine(line, ref, ev)
+	odd, err := textLine(line, ref, ev)
+	if odd {
+		return oddLine(line, ref, ev, err)
+	}
+	return err
 }
 
-// textLine reads a line that is not wrapped in anything.
-func textLine(line []byte, ref time.Time, ev *Event) error {
+// textLine reads a line that is not wrapped in anything. odd says that there is
+// more in the line than was understood.
+func textLine(line []byte, ref time.Time, ev *Event) (odd bool, err error) {
 	s, ok := findRecord(line, 0)
 	if !ok {
-		return errNoRecord
+		return looksWrapped(line, s.fields > 0), errNoRecord
 	}
 	ev.Reset()
 	msg := head(line[:s.start], ref, ev)
-	return message(line, msg, s, ev)
+	err = message(line, msg, s, ev)
+	switch {
+	case err == errRecord:
+		return ev.Time.IsZero() || needsCleaning(line), err
+	case err != nil:
+		return false, err
+	case ev.Origin != OriginUnknown:
+		return bytes.IndexByte(ev.Prefix, 0x1b) >= 0, nil
+	}
+	return ev.Time.IsZero() || needsCleaning(line[:s.start]), nil
 }
 
 // maxPrefix is the longest prefix of a log rule (NF_LOG_PREFIXLEN less its NUL).

@@ -35,7 +35,6 @@ var differences = []struct{ inCase, inText, why string }{
 	{"OPT ", "", "options are whole bytes in hexadecimal, at most 40, behind URGP"},
 	{"opt-odd", "", "likewise"},
 	{"IP options", "", "IP options hide neither DF nor the packet, but belong behind ID"},
-	{"tab before", "", "a tab is no blank: neither the kernel nor a logger puts one there"},
 	{"fragment", "", "a later fragment has no ports, and no record of one has"},
 	{"window+1", "WINDOW=65536", "a window has 16 bits"},
 	{"", "RES=0x00 URGP=", "a packet may have no flags"},

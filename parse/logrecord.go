@@ -10,6 +10,7 @@ import (
 var (
 	errNoRecord    = &skip{ErrNotOurs, "no netfilter record in line"}
 	errNoPacket    = &skip{ErrNotOurs, "netfilter record of something else than an IP packet"}
+	errBridge      = &skip{ErrNotOurs, "record of ebtables, which lacks what an event needs"}
 	errLater       = &skip{ErrNotOurs, "fragment without a transport header"}
 	errIncomplete  = &skip{ErrNotOurs, "incomplete transport header"}
 	errNoTransport = &skip{ErrNotOurs, "netfilter record that names no transport"}
@@ -55,20 +56,42 @@ const maxIfname = 15
 
 // findRecord finds the first place at or behind from where a record begins, that
 // is "IN=name OUT=name". A rule's prefix may be glued to it ("DROP:IN=eth0").
+// Without a record fields says whether there was an "IN=" at all.
 func findRecord(b []byte, from int) (span, bool) {
-	for {
+	for none := 0; ; none = 1 {
 		k := bytes.Index(b[from:], []byte("IN="))
 		if k < 0 {
-			return span{}, false
+			return span{fields: none}, false
 		}
 		s := span{start: from + k, inLo: from + k + 3}
 		s.inHi = ifname(b, s.inLo)
 		if j := keyOUT.after(b, s.inHi); j != failed {
 			if s.fields = ifname(b, j); s.fields != failed {
+				if s.start > 0 && b[s.start-1] == 'S' {
+					s.bridge(b)
+				}
 				return s, true
 			}
 		}
 		from = s.inLo
+	}
+}
+
+// bridge moves the beginning of a span from PHYSIN= to the IN= in front of it:
+// Linux 2.4 writes "IN=br0 PHYSIN=eth0 OUT=br0 PHYSOUT=eth1".
+func (s *span) bridge(b []byte) {
+	before, ok := bytes.CutSuffix(b[:s.start], []byte(" PHYS"))
+	if !ok {
+		return
+	}
+	word := before[bytes.LastIndexByte(before, ' ')+1:]
+	k := bytes.LastIndex(word, []byte("IN="))
+	if k < 0 {
+		return
+	}
+	lo := len(before) - len(word) + k + len("IN=")
+	if ifname(before, lo) == len(before) {
+		s.start, s.inLo, s.inHi = lo-len("IN="), lo, len(before)
 	}
 }
 
@@ -83,7 +106,7 @@ func ifname(b []byte, i int) int {
 		switch b[j] {
 		case ' ':
 			return j
-		case '/', ':', '=', '\t':
+		case '/', ':', '=', '\t', 0x1b:
 			return failed
 		}
 	}
@@ -144,6 +167,8 @@ func linkLayer(b []byte, i int) (int, error) {
 		return i, nil
 	case after(b, i, " ARP ") != failed, len(bytes.TrimRight(b[i:], " ")) == 0:
 		return i, errNoPacket
+	case after(b, i, " MAC source = ") != failed:
+		return i, errBridge
 	}
 	return i, errRecord
 }

@@ -142,7 +142,7 @@ func TestLogLineRefused(t *testing.T) {
 		{"SRC=192.0.2.7", "SRC=192.0.2.7 SRC=192.0.2.8"}, {"DST=198.51.100.10", "DST=2001:db8::1"},
 		{"DST=198.51.100.10 ", ""}, {"LEN=60 ", ""}, {"LEN=60", "LEN=60 LEN=60"}, {"TOS=0x00", "TOS=0x0g"},
 		{"TOS=0x00", "TOS=0x000"}, {"PREC=0x00", "PREC=00"}, {"TTL=57", "TTL=256"}, {"TTL=57 ", ""},
-		{"ID=33561 ", ""}, {" TTL", "\tTTL"}, {"DF ", "XF "}, {"DF ", "DFX "}, {"PROTO=TCP", "PROTO=TCPX"}, {"PROTO=TCP", "PROTO="},
+		{"ID=33561 ", ""}, {"DF ", "XF "}, {"DF ", "DFX "}, {"PROTO=TCP", "PROTO=TCPX"}, {"PROTO=TCP", "PROTO="},
 		{"PROTO=TCP", "PROTO=6"}, {"PROTO=TCP", "PROTO=17"}, {"PROTO=TCP", "PROTO=256"}, {"PROTO=TCP", "PROTO=UDP"},
 		{"PROTO=TCP", "PROTO=ICMP"}, {"PROTO=TCP", "proto=tcp"}, {"SPT=47594 ", ""}, {"DPT=22 ", ""},
 		{"WINDOW=5840 ", ""}, {"RES=0x00", "RES=0x0"}, {"SYN ", "syn "}, {"SYN ", "SYN SYN "}, {"SYN ", "ASYNC "},

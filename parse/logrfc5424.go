@@ -12,7 +12,11 @@ func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if i == failed {
 		return failed, OriginUnknown
 	}
-	i = skipBlank(b, wordEnd(b, i)) // host
+	return fields5424(b, skipBlank(b, wordEnd(b, i))) // behind the host
+}
+
+// fields5424 reads on from APP-NAME.
+func fields5424(b []byte, i int) (msg int, o Origin) {
 	app := b[i:wordEnd(b, i)]
 	for range 3 { // application, process, message type
 		i = skipBlank(b, wordEnd(b, i))

@@ -13,6 +13,7 @@ const maxBracket = 64
 //
 //	[ 1234.567890]                 printk, dmesg, journalctl -o short-monotonic
 //	[ 1234.567890 <    0.000123>]  dmesg -d, journalctl -o short-delta
+//	[ 1234.567890                ] the first line of the latter
 //	[Fri Jul  3 04:05:06 2026]     dmesg -T
 //	[<    0.000123>] [  +0.000123] [Jul 3 04:05]   dmesg -td and -e, which give no time
 func bracket(b []byte, i int, s *stamp) int {
@@ -25,7 +26,7 @@ func bracket(b []byte, i int, s *stamp) int {
 		return failed
 	}
 	next, in := i+n+1, b[i:i+n]
-	if j := s.uptime(in, 0); j == n || after(in, j, " <") != failed && in[n-1] == '>' {
+	if j := s.uptime(in, 0); j == n || after(in, j, " <") != failed && in[n-1] == '>' || j != failed && skipBlanks(in, j) == n {
 		return next
 	}
 	if j := s.withWeekday(in, weekday(in, 0)); j == n {

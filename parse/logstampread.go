@@ -98,7 +98,7 @@ func (s *stamp) read(b []byte, i int) int {
 	if j := s.iso(b, i); j != failed {
 		return s.valid(s.zone(b, j))
 	}
-	if j := s.unix(b, i); j != failed {
+	if j := endOfWord(b, s.unix(b, i)); j != failed {
 		return j
 	}
 	return s.valid(s.bsd(b, after(b, s.yearAt(b, i), " ")))
@@ -159,10 +159,11 @@ func (s *stamp) iso(b []byte, i int) int {
 func (s *stamp) yearAt(b []byte, i int) int {
 	century, i := twoDigits(b, i, 99)
 	year, i := twoDigits(b, i, 99)
-	s.year = century*100 + year
-	if s.year == 0 {
+	s.year = 0
+	if i == failed || century+year == 0 {
 		return failed
 	}
+	s.year = century*100 + year
 	return i
 }
 
@@ -210,6 +211,35 @@ func (s *stamp) zoneName(b []byte, i int) int {
 		s.hasZone = true
 	}
 	return end
+}
+
+// afterClock reads what some loggers write behind the clock: a year, if the stamp
+// has none yet, or the zone, as an offset or in capitals.
+func (s *stamp) afterClock(b []byte, i int) int {
+	end := wordEnd(b, i)
+	word := b[i:end]
+	switch {
+	case len(word) == 4 && s.year == 0:
+		if s.yearAt(b, i) == failed || s.valid(end) == failed {
+			s.year = 0
+			return failed
+		}
+		return end
+	case s.hasZone || len(word) < 3:
+		return failed
+	case word[0] == '+' || word[0] == '-':
+		if s.zone(b, i) != end {
+			s.hasZone = false
+			return failed
+		}
+		return end
+	}
+	for _, c := range word {
+		if c-'A' > 'Z'-'A' || len(word) > 5 {
+			return failed
+		}
+	}
+	return s.zoneName(b, i-1)
 }
 
 // maxSeconds keeps seconds since the epoch in the years that have four digits.

@@ -126,7 +126,7 @@ func icmpFields(b []byte, i int, p Proto, ev *Event) error {
 //
 //	SPT= DPT= [SEQ= ACK=] WINDOW= [RES=0x] flags URGP= [OPT (hex)]
 //
-// where only ulogd leaves out RES.
+// where only ulogd leaves out RES, and Proxmox URGP as well.
 func tcpFields(b []byte, i int, ev *Event) error {
 	j := ports(b, i, ev)
 	if keySEQ.opens(load(b, j)) {
@@ -136,15 +136,19 @@ func tcpFields(b []byte, i int, ev *Event) error {
 		ev.Seq, ev.Ack, ev.HasSeq = uint32(seq), uint32(ack), true
 	}
 	window, j := keyWINDOW.field(b, j, math.MaxUint16)
-	if k := keyRES.after(b, j); k != failed {
+	reserved := keyRES.after(b, j)
+	if reserved != failed {
 		var res uint8
-		res, j = hexByte(b, k)
+		res, j = hexByte(b, reserved)
 		ev.Reserved = res >> 2 & 0xf // the kernel writes the four bits shifted up by two
 	}
-	j = flags(b, j, ev)
-	urgent, j := keyURGP.field(b, j, math.MaxUint16)
+	behind := flags(b, j, ev)
+	urgent, j := keyURGP.field(b, behind, math.MaxUint16)
 	if endOfWord(b, j) == failed {
-		return incomplete(b, i)
+		if reserved != failed || !endsWithFlags(b, behind, ev) {
+			return incomplete(b, i)
+		}
+		j = behind
 	}
 	ev.Proto, ev.Window, ev.Urgent = TCP, uint16(window), uint16(urgent)
 	return tcpOptions(b, j, ev)
@@ -153,17 +157,18 @@ func tcpFields(b []byte, i int, ev *Event) error {
 // flagNames are the words for the control bits, with the blanks around them, the
 // common ones first.
 var flagNames = [...]struct {
+	name string
 	word key
 	bit  TCPFlags
 }{
-	{newKey(" SYN "), SYN},
-	{newKey(" ACK "), ACK},
-	{newKey(" RST "), RST},
-	{newKey(" FIN "), FIN},
-	{newKey(" PSH "), PSH},
-	{newKey(" URG "), URG},
-	{newKey(" ECE "), ECE},
-	{newKey(" CWR "), CWR},
+	{"SYN", newKey(" SYN "), SYN},
+	{"ACK", newKey(" ACK "), ACK},
+	{"RST", newKey(" RST "), RST},
+	{"FIN", newKey(" FIN "), FIN},
+	{"PSH", newKey(" PSH "), PSH},
+	{"URG", newKey(" URG "), URG},
+	{"ECE", newKey(" ECE "), ECE},
+	{"CWR", newKey(" CWR "), CWR},
 }
 
 // flagAE is the accurate ECN bit (RFC 9768), the lowest of the four that used to be

@@ -1,0 +1,178 @@
+package parse
+
+import (
+	"bytes"
+	"time"
+)
+
+// What follows is tried for lines that the usual reading did not understand: other
+// languages, other stamps, and what terminals, grep and shippers put around a line.
+
+// oddLine reads a line of which first is what the usual reading made.
+func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
+	text := bytes.TrimLeft(bytes.TrimPrefix(line, []byte("\ufeff")), "\x1e ")
+	if needsCleaning(text) {
+		ev.text = clean(ev.text[:0], text)
+		text = ev.text
+	}
+	if k := jsonBegin(text); k != failed {
+		return jsonLine(text[k:], ref, ev)
+	}
+	s, ok := findRecord(text, 0)
+	if !ok {
+		if s, ok = findProxmox(text); !ok {
+			return errNoRecord
+		}
+	}
+	ev.Reset()
+	msg := oddHead(text[:s.start], ref, ev)
+	err := message(text, msg, s, ev)
+	if err == errRecord && first == errNoRecord {
+		return first
+	}
+	return err
+}
+
+// looksWrapped reports whether a line without a record in plain sight may hold one
+// all the same. It is asked of every line that is not ours.
+// in says that it has "IN=" somewhere.
+func looksWrapped(b []byte, in bool) bool {
+	if len(b) == 0 {
+		return false
+	}
+	first, last := b[0], b[len(b)-1]
+	return in || last == '}' || first == 0x1b || first-'0' <= 9 && bytes.Contains(b, []byte(" OUT="))
+}
+
+// jsonBegin returns where in a line of other text a JSON object begins that ends
+// with the line: behind the name of a server-sent event's field (journalctl -o
+// json-sse) or what grep puts in front.
+func jsonBegin(b []byte) int {
+	k := bytes.IndexByte(b, '{')
+	if k < 0 || b[len(bytes.TrimRight(b, " "))-1] != '}' {
+		return failed
+	}
+	before := bytes.TrimRight(b[:k], " ")
+	if len(before) == 0 || string(before) == "data:" || k == len(before) && fileName(before) {
+		return k
+	}
+	return failed
+}
+
+// oddHead is head for what head did not understand. It returns the start of the
+// message, and sets ev.Time and ev.Origin.
+func oddHead(b []byte, ref time.Time, ev *Event) int {
+	if msg, ok := anyHead(b, 0, ref, ev); ok {
+		return msg
+	}
+	for i := 1; i < len(b) && i < maxFileName; i++ {
+		if !separates(b[i-1]) || i < len(b) && separates(b[i]) || !fileName(b[:i]) {
+			continue
+		}
+		if msg, ok := anyHead(b, i, ref, ev); ok {
+			if !vouched(b[:i]) {
+				ev.Origin = OriginUnknown
+			}
+			return msg
+		}
+	}
+	ev.Time, ev.Origin = time.Time{}, OriginUnknown
+	msg := head(b, ref, ev)
+	if ev.Origin == OriginUnknown {
+		if j := unreadStamp(b); j != failed {
+			ev.Origin = OriginKernel
+			return j
+		}
+	}
+	return msg
+}
+
+// anyHead reads a head that begins at i and has a time, of a usual dialect or of an
+// odd one.
+func anyHead(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
+	i = skipBlanks(b, i)
+	ev.Time, ev.Origin = time.Time{}, OriginUnknown
+	if msg = head(b[i:], ref, ev); msg >= 0 && !ev.Time.IsZero() {
+		return i + msg, true
+	}
+	j, kern := priority(b[i:])
+	var s stamp
+	msg, origin := oddDialect(b, i+j, &s)
+	if msg == failed {
+		return 0, false
+	}
+	ev.Origin = OriginUnknown
+	if kern {
+		ev.Origin = origin
+	}
+	if s.month != 0 || s.counted {
+		ev.Time = s.time(ref)
+	}
+	return msg, true
+}
+
+// oddDialect is dialect for stamps that only few loggers write.
+func oddDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
+	if j := s.proxmox(b, i); j != failed {
+		return j, OriginKernel
+	}
+	*s = stamp{}
+	if j := s.oddBracket(b, i); j != failed {
+		return behindUptime(b, j)
+	}
+	*s = stamp{}
+	if j := s.odd(b, i); j != failed {
+		return behindStamp(b, j, s)
+	}
+	return failed, OriginUnknown
+}
+
+// maxFileName bounds what grep puts in front of a line (PATH_MAX).
+const maxFileName = 4096
+
+// separates reports the characters that end a file name or a line number in the
+// output of grep, "-" being for lines of context, and "|" that of docker compose.
+func separates(c byte) bool { return c == ':' || c == '-' || c == '|' || c == 0 }
+
+// fileName reports whether text may be what grep puts in front of a line, with its
+// separator. A tag and its blank are not: behind them a program could write a whole
+// line of its own.
+func fileName(text []byte) bool {
+	return !bytes.Contains(text[:len(text)-1], []byte(": ")) && !holdsClock(text)
+}
+
+// vouched reports whether the text in front of a line cannot be the head of another
+// line, of a form unknown to us: it is one word, or a path.
+func vouched(text []byte) bool {
+	if text[0] == '/' || text[0] == '.' {
+		return true
+	}
+	word := bytes.TrimRight(text, " |")
+	return bytes.IndexByte(word, ' ') < 0
+}
+
+// unreadStamp looks for the kernel's tag behind a stamp that is not understood and
+// a host: behind two words or more, none of them the tag of a program, of which one
+// but the last has a digit. It returns the start of the message.
+func unreadStamp(b []byte) int {
+	const mostWords = 8
+	digit := false
+	i := skipBlanks(b, 0)
+	for words := 0; words < mostWords && i < len(b); words++ {
+		if words >= 2 && digit {
+			if j := kernelTag(b, i); j != failed {
+				return skipUptime(b, j)
+			}
+		}
+		end := wordEnd(b, i)
+		if b[end-1] == ':' {
+			return failed
+		}
+		next := skipBlanks(b, end)
+		if kernelTag(b, next) == failed {
+			digit = digit || bytes.ContainsAny(b[i:end], "0123456789")
+		}
+		i = next
+	}
+	return failed
+}

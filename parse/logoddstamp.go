@@ -1,0 +1,280 @@
+package parse
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+)
+
+// odd reads a wall clock stamp of a form that read does not know: in the words of
+// another language, or as few loggers write it.
+func (s *stamp) odd(b []byte, i int) int {
+	if i >= len(b) {
+		return failed
+	}
+	for form := range oddForms {
+		*s = stamp{}
+		if j := s.oddForm(form, b, i); j != failed && (s.counted || s.valid(j) != failed) {
+			return j
+		}
+	}
+	return failed
+}
+
+const oddForms = 6
+
+// oddForm reads one of the forms. A table of functions would make its arguments
+// escape to the heap.
+func (s *stamp) oddForm(form int, b []byte, i int) int {
+	switch form {
+	case 0:
+		return s.local(b, i)
+	case 1:
+		return s.clf(b, i)
+	case 2:
+		return s.numeric(b, i)
+	case 3:
+		return s.compact(b, i)
+	case 4:
+		return s.epoch(b, i)
+	}
+	return s.tai64n(b, i)
+}
+
+// local reads a date with the name of its month, and possibly of its weekday, in
+// any language: journalctl and dmesg -T speak that of LC_TIME.
+//
+//	nov. 27 21:00:05   Fr Nov 27 21:00:05 2026   Fr 2026-11-27 21:00:05 CET
+//	Nov 27, 2026 @ 21:00:05.000   Fri, 27 Nov 2026 21:00:05 +0000
+func (s *stamp) local(b []byte, i int) int {
+	if j := s.monthFirst(b, i); j != failed {
+		return j
+	}
+	if j := s.dayFirst(b, i); j != failed {
+		return j
+	}
+	i = localWeekday(b, i)
+	if j := s.iso(b, i); j != failed {
+		if k := s.zoneName(b, j); k != failed {
+			return k
+		}
+		return j
+	}
+	j := s.monthFirst(b, i)
+	if j == failed {
+		return s.dayFirst(b, i)
+	}
+	return s.lastYear(b, j)
+}
+
+// monthFirst reads "nov. 27 21:00:05", or with a year before the clock.
+func (s *stamp) monthFirst(b []byte, i int) int {
+	s.month, i = localMonth(b, i)
+	i = blanks(b, i)
+	day, i := number(b, i, 31)
+	s.day = int(day)
+	i = blanks(b, skipComma(b, i))
+	if j := blanks(b, skipComma(b, s.yearAt(b, i))); j != failed {
+		i = j
+	}
+	if j := after(b, i, "@ "); j != failed {
+		i = j
+	}
+	return s.clock(b, i)
+}
+
+// dayFirst reads "27 Nov 2026 21:00:05".
+func (s *stamp) dayFirst(b []byte, i int) int {
+	day, i := number(b, i, 31)
+	s.day = int(day)
+	s.month, i = localMonth(b, blanks(b, i))
+	i = blanks(b, s.yearAt(b, blanks(b, i)))
+	return s.clock(b, i)
+}
+
+// lastYear reads the year behind the clock, as ctime(3) has it, if it is there.
+func (s *stamp) lastYear(b []byte, i int) int {
+	if j := endOfWord(b, s.yearAt(b, after(b, i, " "))); j != failed && s.year != 0 {
+		return j
+	}
+	return i
+}
+
+// localMonth reads the name of a month.
+func localMonth(b []byte, i int) (month, next int) {
+	if i >= len(b) {
+		return 0, failed
+	}
+	end := wordEnd(b, i)
+	if month, _ = localName(b, i, end); month == 0 {
+		return 0, failed
+	}
+	return month, end
+}
+
+// localWeekday passes over the name of a weekday and the blanks behind it.
+func localWeekday(b []byte, i int) int {
+	end := wordEnd(b, i)
+	name := bytes.TrimSuffix(b[i:end], []byte(","))
+	if _, ok := localName(b, i, i+len(name)); !ok {
+		return failed
+	}
+	return skipBlanks(b, end)
+}
+
+// clf reads the stamp of the common log format, "27/Nov/2026:21:00:05 +0100".
+func (s *stamp) clf(b []byte, i int) int {
+	s.day, i = twoDigits(b, i, 31)
+	s.month, i = monthAt(b, after(b, i, "/"))
+	i = after(b, s.yearAt(b, after(b, i, "/")), ":")
+	if i = s.clock(b, i); i == failed {
+		return failed
+	}
+	return s.zone(b, after(b, i, " "))
+}
+
+// numeric reads dates of numbers whose order their separators tell, year first or,
+// with points, last: "2026/11/27 21:00:05", "2026-11-27_21:00:05", "27.11.2026
+// 21:00:05". With slashes and the year last it could be either, and is not read.
+func (s *stamp) numeric(b []byte, i int) int {
+	if i+10 >= len(b) || b[i+10] != ' ' && b[i+10] != '_' && b[i+10] != '-' && b[i+10] != 'T' {
+		return failed
+	}
+	date := b[i : i+10]
+	switch {
+	case date[4] == date[7] && (date[4] == '/' || date[4] == '-' || date[4] == '.'):
+		s.month, _ = twoDigits(date, 5, 12)
+		s.day, _ = twoDigits(date, 8, 31)
+		if s.yearAt(date, 0) == failed {
+			return failed
+		}
+	case date[2] == '.' && date[5] == '.':
+		s.day, _ = twoDigits(date, 0, 31)
+		s.month, _ = twoDigits(date, 3, 12)
+		if s.yearAt(date, 6) == failed {
+			return failed
+		}
+	}
+	if s.month == 0 {
+		return failed
+	}
+	return s.gluedZone(b, s.clock(b, i+11))
+}
+
+// compact reads ISO 8601 without separators, "20261127T210005Z".
+func (s *stamp) compact(b []byte, i int) int {
+	i = s.yearAt(b, i)
+	s.month, i = twoDigits(b, i, 12)
+	s.day, i = twoDigits(b, i, 31)
+	if i >= len(b) || b[i] != 'T' && b[i] != ' ' && b[i] != '-' || s.month == 0 {
+		return failed
+	}
+	s.hour, i = twoDigits(b, i+1, 23)
+	s.min, i = twoDigits(b, i, 59)
+	s.sec, i = twoDigits(b, i, 60)
+	if j := after(b, i, "."); j != failed {
+		s.nsec, i = fraction(b, j)
+	}
+	return s.gluedZone(b, i)
+}
+
+// gluedZone reads the zone behind the clock, if there is one.
+func (s *stamp) gluedZone(b []byte, i int) int {
+	if i == failed {
+		return failed
+	}
+	return s.zone(b, i)
+}
+
+// Seconds since 1970 have ten digits from 2001 to 2286; a thousandth of them three
+// more, and so on.
+const (
+	secondDigits = 10
+	nanoDigits   = 19
+)
+
+// epoch reads a count since 1970: of seconds, or by its length of milliseconds,
+// microseconds or nanoseconds.
+func (s *stamp) epoch(b []byte, i int) int {
+	start, n := i, uint64(0)
+	for ; i < len(b) && b[i]-'0' <= 9 && i-start < nanoDigits; i++ {
+		n = n*10 + uint64(b[i]-'0')
+	}
+	digits := i - start
+	if digits < secondDigits || (digits-secondDigits)%3 != 0 {
+		return failed
+	}
+	scale := uint64(1)
+	for range digits - secondDigits {
+		scale *= 10
+	}
+	s.counted, s.seconds, s.nsec = true, int64(n/scale), int(n%scale*(1e9/scale))
+	if j := after(b, i, "."); j != failed {
+		part, k := fraction(b, j)
+		if k == failed {
+			return failed
+		}
+		s.nsec, i = s.nsec+part/int(scale), k
+	}
+	return endOfWord(b, i)
+}
+
+// taiAhead is what TAI64N is ahead of Unix time as daemontools, s6 and runit write
+// it: 2^62, and the ten seconds that TAI was ahead of UTC in 1970.
+const taiAhead = 1<<62 + 10
+
+// tai64n reads the stamps of multilog and svlogd, "@4000000069...".
+func (s *stamp) tai64n(b []byte, i int) int {
+	var raw [12]byte
+	i = after(b, i, "@")
+	if i == failed || i+2*len(raw) > len(b) {
+		return failed
+	}
+	if _, err := hex.Decode(raw[:], b[i:i+2*len(raw)]); err != nil {
+		return failed
+	}
+	sec, nsec := binary.BigEndian.Uint64(raw[:]), binary.BigEndian.Uint32(raw[8:])
+	if sec < taiAhead || sec-taiAhead > maxSeconds || nsec >= 1e9 {
+		return failed
+	}
+	s.counted, s.seconds, s.nsec = true, int64(sec-taiAhead), int(nsec)
+	return endOfWord(b, i+2*len(raw))
+}
+
+// oddBracket reads what bracket does not: other languages, and a date in brackets
+// of another form.
+func (s *stamp) oddBracket(b []byte, i int) int {
+	i = after(b, i, "[")
+	if i == failed {
+		return failed
+	}
+	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ']')
+	if n < 1 {
+		return failed
+	}
+	in := b[i : i+n]
+	if s.odd(in, skipBlanks(in, 0)) == n {
+		return i + n + 1
+	}
+	*s = stamp{}
+	if _, j := localMonth(in, 0); j != failed && in[n-1]-'0' <= 9 { // dmesg -e
+		return i + n + 1
+	}
+	return failed
+}
+
+// blanks passes over one blank or more.
+func blanks(b []byte, i int) int {
+	j := after(b, i, " ")
+	if j == failed {
+		return failed
+	}
+	return skipBlanks(b, j)
+}
+
+func skipComma(b []byte, i int) int {
+	if j := after(b, i, ","); j != failed {
+		return j
+	}
+	return i
+}

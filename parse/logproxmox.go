@@ -1,0 +1,89 @@
+package parse
+
+import "bytes"
+
+// The log of Proxmox VE's firewall, /var/log/pve-firewall.log, is written by its
+// pvefw-logger from what the kernel hands it:
+//
+//	101 6 tap101i0-IN 27/Nov/2026:21:00:05 +0100 policy DROP: IN=fwbr101i0 …
+//
+// Its records have no interface that the packet has not, no RES, URGP only where
+// there is urgent data, FLOWLBL in front of HOPLIMIT, and as LEN of an IPv6 packet
+// that of its payload.
+
+// proxmox reads the head of a line of it, up to the message.
+func (s *stamp) proxmox(b []byte, i int) int {
+	const maxGuest, maxLevel = 999999999, 7
+	_, i = number(b, i, maxGuest)
+	_, i = number(b, after(b, i, " "), maxLevel)
+	i = after(b, i, " ")
+	if i == failed {
+		return failed
+	}
+	i = s.clf(b, after(b, wordEnd(b, i), " "))
+	return after(b, s.valid(i), " ")
+}
+
+// findProxmox finds the record in a line of Proxmox's that findRecord finds none in,
+// since only one interface is named.
+func findProxmox(b []byte) (span, bool) {
+	var st stamp
+	from := st.proxmox(b, 0)
+	if from == failed {
+		return span{}, false
+	}
+	for i := from; i < len(b); i++ {
+		if b[i] != '=' || i > from+maxPrefix+len("OUT=") {
+			continue
+		}
+		s := span{start: failed}
+		switch {
+		case bytes.HasSuffix(b[from:i], []byte("IN")):
+			s.start, s.inLo = i-len("IN"), i+1
+			s.inHi = ifname(b, i+1)
+			s.fields = s.inHi
+		case bytes.HasSuffix(b[from:i], []byte("OUT")):
+			s.start, s.fields = i-len("OUT"), ifname(b, i+1)
+		}
+		if s.start != failed && s.fields != failed && opensPacket(b, s.fields) {
+			return s, true
+		}
+	}
+	return span{}, false
+}
+
+// opensPacket reports whether one of the fields that may follow the interfaces
+// stands at i.
+func opensPacket(b []byte, i int) bool {
+	return keyMAC.after(b, i) != failed || keySRC.after(b, i) != failed || after(b, i, " PHYS") != failed
+}
+
+// labelFirst reads HOPLIMIT and FLOWLBL in Proxmox's order, from the end of TC on.
+func labelFirst(b []byte, i int, ev *Event) (hops uint64, next int) {
+	_, i = number(b, after(b, i, " FLOWLBL="), 1<<20-1)
+	hops, i = number(b, after(b, i, " HOPLIMIT="), 255)
+	if i == failed || ev.Len > 1<<16-1-ipv6Header {
+		return 0, failed
+	}
+	ev.Len += ipv6Header
+	return hops, i
+}
+
+// endsWithFlags reports whether a TCP record whose flags end at i is one of
+// Proxmox's: nothing follows, and RES was not there.
+// The last flag may have lost its blank.
+func endsWithFlags(b []byte, i int, ev *Event) bool {
+	if i == failed {
+		return false
+	}
+	rest := bytes.TrimRight(b[i:], " ")
+	if len(rest) == len(" SYN") {
+		for n := range flagNames {
+			if string(rest[1:]) == flagNames[n].name && rest[0] == ' ' && ev.Flags&flagNames[n].bit == 0 {
+				ev.Flags |= flagNames[n].bit
+				return true
+			}
+		}
+	}
+	return len(rest) == 0 && ev.Flags != 0
+}

@@ -1,0 +1,118 @@
+//go:build ignore
+
+// Command names_generate writes names.txt: how the locales of the C library call
+// months and weekdays. It needs all locales installed (Debian: locales-all).
+//
+//	go run names_generate.go > names.txt
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// leading are the languages whose reading of a name wins where languages differ:
+// "lis" is November in Polish and Czech, October in Croatian. Names on which others
+// differ among each other are left out.
+var leading = []string{"C", "en", "de", "fr", "es", "it", "pt", "nl", "pl", "cs", "ru", "uk", "sv", "nb", "nn", "da", "fi",
+	"hu", "tr", "ja", "zh", "ko", "el", "ro", "sk", "bg", "ca", "eu", "id"}
+
+type name struct {
+	rank    int // in leading, or its length
+	month   int // 0: none, -1: several
+	weekday bool
+}
+
+func main() {
+	names := make(map[string]*name)
+	for _, locale := range locales() {
+		lang, _, _ := strings.Cut(strings.TrimSuffix(locale, ".utf8"), "_")
+		rank := slices.Index(leading, lang)
+		if rank < 0 {
+			rank = len(leading)
+		}
+		for _, key := range []string{"mon", "abmon", "alt_mon", "ab_alt_mon"} {
+			for i, word := range words(locale, key) {
+				addMonth(names, word, i+1, rank)
+			}
+		}
+		for _, key := range []string{"day", "abday"} {
+			for _, word := range words(locale, key) {
+				entry(names, word, rank).weekday = true
+			}
+		}
+	}
+	w := bufio.NewWriter(os.Stdout)
+	defer w.Flush()
+	for _, text := range slices.Sorted(maps.Keys(names)) {
+		n := names[text]
+		if n.month < 0 {
+			n.month = 0
+		}
+		if n.month > 0 || n.weekday {
+			fmt.Fprintf(w, "%s\t%c%c\n", text, "0123456789abc"[n.month], map[bool]rune{false: '-', true: 'w'}[n.weekday])
+		}
+	}
+}
+
+func locales() (all []string) {
+	for _, l := range strings.Fields(output("locale", "-a", "C")) {
+		if l == "C.utf8" || strings.HasSuffix(l, ".utf8") && !strings.HasPrefix(l, "C") {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// words returns the names that a locale has under a key, folded as a reader does.
+// Those of several words are no use in a log, and are empty here.
+func words(locale, key string) []string {
+	list := strings.Split(strings.TrimSpace(output("locale", key, locale)), ";")
+	for i, w := range list {
+		w = strings.TrimSuffix(strings.TrimSpace(w), ".")
+		if strings.ContainsFunc(w, unicode.IsSpace) {
+			w = ""
+		}
+		list[i] = strings.ReplaceAll(strings.Map(unicode.ToLower, w), "ı", "i")
+	}
+	return list
+}
+
+func output(command, arg, locale string) string {
+	c := exec.Command(command, arg)
+	c.Env = append(os.Environ(), "LC_ALL="+locale)
+	out, err := c.Output()
+	if err != nil {
+		return "" // an older C library has no alt_mon
+	}
+	return string(out)
+}
+
+func entry(names map[string]*name, word string, rank int) *name {
+	if word == "" {
+		return &name{}
+	}
+	if names[word] == nil {
+		names[word] = &name{rank: rank}
+	}
+	return names[word]
+}
+
+func addMonth(names map[string]*name, word string, month, rank int) {
+	n := entry(names, word, rank)
+	switch {
+	case n.month == 0 || rank < n.rank:
+		n.month, n.rank = month, rank
+	case n.month != month && rank == n.rank:
+		fmt.Fprintf(os.Stderr, "%s: %d or %d\n", word, n.month, month)
+		n.month = -1
+	case n.month != month:
+		fmt.Fprintf(os.Stderr, "%s: %d, not %d\n", word, n.month, month)
+	}
+}
