@@ -176,14 +176,17 @@ func readCases(t testing.TB, name string) []hopCase {
 	return cases
 }
 
-// A SYN fits from 0 to 19 hops away, not from 20 and not with a TTL above the
-// initial one.
+// hops1_9 is the distance limit that the generated records were made for.
+const hops1_9 = 20
+
+// At the 1.9 daemon's limit a SYN fits from 0 to 19 hops away, not from 20 and not
+// with a TTL above the initial one.
 func TestHops(t *testing.T) {
 	events, cases := readLog(t, "os/sigs-hops.log"), readCases(t, "os/sigs-hops.cases.tsv")
 	if len(events) != len(cases) {
 		t.Fatalf("%d events for %d cases", len(events), len(cases))
 	}
-	m := NewMatcher(Default(), DefaultMaxHops)
+	m := NewMatcher(Default(), hops1_9)
 	for i, c := range cases {
 		want := c.hop != "20" && c.hop != "-1"
 		if events[i] == nil {
@@ -279,7 +282,7 @@ func TestNearMisses(t *testing.T) {
 	if len(events) != len(cases) {
 		t.Fatalf("%d events for %d cases", len(events), len(cases))
 	}
-	m := NewMatcher(Default(), DefaultMaxHops)
+	m := NewMatcher(Default(), hops1_9)
 	for i, c := range cases {
 		ev, fits := events[i], nearMisses[c.kind]
 		if fits == nil || patterns[c.text] == nil {

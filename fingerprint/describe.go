@@ -9,8 +9,9 @@ import (
 // AppendSignature appends the SYN's own signature, of six fields, in the syntax of
 // the file: numbers as seen, but a window that is a multiple of the MSS or of the
 // MSS+40 is written so, and the TTL is the likely initial one. Loaded again, it
-// fits that SYN at a distance limit of [DefaultMaxHops]. It appends nothing if ev
-// is not a SYN or its options are not known.
+// fits that SYN, at a distance limit of [DefaultMaxHops] unless its TTL is too far from
+// any that systems start with. It appends nothing if ev is not a SYN or its options are
+// not known.
 func AppendSignature(dst []byte, ev *parse.Event) []byte {
 	if !isSYN(ev) || !ev.HasOptions {
 		return dst
@@ -38,17 +39,21 @@ func (s *syn) appendWindow(dst []byte) []byte {
 	return strconv.AppendUint(dst, uint64(s.window), 10)
 }
 
-// initialTTL rounds up to a TTL that systems start with, if that is not too far.
+// initialTTL returns the TTL that a packet most likely started with. One of 1 was meant
+// to go no further (BGP, traceroute).
 func initialTTL(ttl uint8) uint8 {
-	for _, initial := range [...]uint8{32, 64, 128, 255} {
-		if ttl <= initial {
-			if initial-ttl < DefaultMaxHops {
-				return initial
-			}
-			break
-		}
+	switch {
+	case ttl <= 1:
+		return 1
+	case ttl <= 32:
+		return 32
+	case ttl <= 64:
+		return 64
+	case ttl <= 128:
+		return 128
+	default:
+		return 255
 	}
-	return max(ttl, 1)
 }
 
 func (s *syn) appendOptions(dst []byte) []byte {

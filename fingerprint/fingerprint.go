@@ -21,15 +21,21 @@
 //	window:ttl:df:size:options:[quirks:] label
 //
 //	window   number, * any, %n multiple of n, Sn MSS×n, Tn (MSS+40)×n
-//	ttl      initial TTL; a packet fits with ttl-maxHops < TTL <= ttl
+//	ttl      initial TTL; a packet fits with ttl-maxHops < TTL <= ttl, or with any
+//	         TTL up to it if a minus follows
 //	df       1, 0 or * for the don't-fragment bit
 //	size     bytes of the whole packet: number, * any, %n
 //	options  comma list in wire order, . for none:
 //	         N NOP, S SACK permitted, T time stamp (T0: zero),
 //	         M* Mn M%n maximum segment size, W* Wn W%n window scale,
 //	         ?n any other kind n, E end of list
-//	quirks   oddities that must all be there, and no other; . for none
-//	label    genre:version:subtype:description
+//	quirks   oddities that must all be there, and no other; . for none; and
+//	         conditions
+//	label    genre:version:subtype:description; with all four parts it may follow
+//	         the last colon at once
+//
+// Of signatures that differ in nothing but the TTL, the one nearest above a packet's
+// fits.
 //
 // The layout is exact. Zero bytes that fill the options up to the next multiple
 // of four may follow the last one spelled; if the signature spells E they must be
@@ -44,9 +50,19 @@
 // broken options fit only where ! is asked for. A quirk that the record cannot
 // show (the numbers need --log-tcp-sequence) never makes a difference.
 //
-// The files of p0f 2 (SYN mode) and of pf load as they are. Two things differ from
-// p0f: a size of * is any size, not 100 bytes or more, and Sn and Tn count in the
-// MSS of the packet alone, never in Ethernet's instead.
+// Conditions go beyond p0f 2. They stand in the quirks field behind the letters, with
+// commas between them (".,id=54321"), or in their place, and then quirks are not
+// compared ("id=256,sport=6000"). One that the record cannot show does not hold.
+//
+//	id=N     IPv4 identification
+//	sport=N  source port
+//	seq=dst  the sequence number is the IPv4 destination address, as Mirai sends it
+//	ip=N     version of IP, 4 or 6
+//
+// The files of p0f 2 (SYN mode), pf and xt_osf (pf.os) load as they are, and so do the
+// SYNs of a file of p0f 3 (p0f.fp). Two things differ from p0f 2: a size of * is any
+// size, not 100 bytes or more, and Sn and Tn count in the MSS of the packet alone,
+// never in Ethernet's instead.
 //
 // A genre that begins with @ marks a generic signature, a guess: these are
 // reported after all specific ones. One that begins with * or - marks a tool or

@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -23,6 +24,19 @@ func TestLoadLine(t *testing.T) {
 		{"*:128:*:*:.:UXAF!: @Windows:::guess", "*:128:*:*:.:UXAF!", "@Windows:::guess", true, false},
 		{"%8192:128:1:%4:M%2,?19,W%3,T0,E,E:: -@Tool", "", "", false, false},
 		{"%8192:128:1:%4:M%2,?19,W%3,T0,E,E: -@Tool", "%8192:128:1:%4:M%2,?19,W%3,T0,E,E", "-@Tool", true, true},
+		// A label of four parts needs no blank before it, after five fields or six.
+		{"S4:64:1:60:M*,S,T,N,W0:Linux:2.4::Linux 2.4/2.6", "S4:64:1:60:M*,S,T,N,W0", "Linux:2.4::Linux 2.4/2.6", false, false},
+		{"S4:64:1:60:M*,S,T,N,W0:.:Linux:2.4::Linux 2.4", "S4:64:1:60:M*,S,T,N,W0:.", "Linux:2.4::Linux 2.4", false, false},
+		{"45046:64:0:44:M*:AIX:4.3::AIX 4.3", "45046:64:0:44:M*", "AIX:4.3::AIX 4.3", false, false},
+		{"45046:64:0:44:M*:Z:AIX:4.3::AIX 4.3", "45046:64:0:44:M*:Z", "AIX:4.3::AIX 4.3", false, false},
+		{"S4:64:0:44:M*:QNX:::QNX demodisk", "S4:64:0:44:M*", "QNX:::QNX demodisk", false, false},
+		{"1:64:0:44:M*:@Linux:2.4::a: b, c", "1:64:0:44:M*", "@Linux:2.4::a: b, c", true, false},
+		{"1024:64:0:40:.:*NMAP:syn scan:1:NMAP syn scan (1)", "1024:64:0:40:.", "*NMAP:syn scan:1:NMAP syn scan (1)", false, true},
+		{"12288:32:0:44:M536:RISC OS:3.70:4.10:RISC OS 3.70", "12288:32:0:44:M536", "RISC OS:3.70:4.10:RISC OS 3.70", false, false},
+		// Conditions beside quirks and without them, and a TTL with any distance.
+		{"65535:255:0:40:.:.,id=54321: *zmap", "65535:255:0:40:.:.,id=54321", "*zmap", false, true},
+		{"65535:255:0:40:.:id=54321,sport=6000,seq=dst,ip=4: *x", "65535:255:0:40:.:id=54321,sport=6000,seq=dst,ip=4", "*x", false, true},
+		{"65535:64-:0:40:.:id=0:*x:y::z", "65535:64-:0:40:.:id=0", "*x:y::z", false, true},
 		// The label is kept to the letter, trailing blanks and all.
 		{"1:1:0:40:.: a : b  ", "1:1:0:40:.", "a : b  ", false, false},
 		{"1:1:0:40:.: crlf\r", "1:1:0:40:.", "crlf", false, false},
@@ -82,6 +96,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"1:64:0:44:" + strings.Repeat("N,", 40) + "N: x", "options: more than 40"},
 		{"1:64:0:44:M*:Linux: x", `quirks: unknown quirk 'L'`},
 		{"1:64:0:44:M*:p: x", `quirks: unknown quirk 'p'`},
+		{"1:64:0:44:M*:ttl=1: x", `quirks: "ttl=1": no such condition`},
+		{"1:64:0:44:M*:id=65536: x", `quirks: "id=65536": "65536" does not fit`},
+		{"1:64:0:44:M*:id=: x", `quirks: "id=": "" does not fit`},
+		{"1:64:0:44:M*:seq=1: x", `quirks: "seq=1": no such condition`},
+		{"1:64:0:44:M*:ip=5: x", `quirks: "ip=5": IP has`},
+		{"1:64:0:44:M*:id=1,.: x", `quirks: ".": no such condition`},
+		{"1:64:0:44:M*:Z,: x", `quirks: "": no such condition`},
+		{"1:-:0:44:M*: x", `ttl: "-"`},
 		{"1:64:0:44:M*: " + strings.Repeat("x", 1100), "longer than 1024 bytes"},
 	} {
 		_, err := Load("f.os", []byte("# comment\n\n \t\n"+tc.line+"\n"))
@@ -89,6 +111,38 @@ func TestLoadRefuses(t *testing.T) {
 			t.Errorf("%q: loaded", tc.line)
 		} else if want := "f.os:4: " + tc.want; !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %q, want %q…", tc.line, err, want)
+		}
+	}
+}
+
+// An error names the column, in bytes from 1.
+func TestLoadNamesTheColumn(t *testing.T) {
+	for _, tc := range []struct {
+		line string
+		col  int
+	}{
+		{"70000:64:0:44:M*: x", 1},
+		{"  70000:64:0:44:M*: x", 3},
+		{"1:0:0:44:M*: x", 3},
+		{"1:64:2:44:M*: x", 6},
+		{"1:64:0:S4:M*: x", 8},
+		{"1:64:0:44:Q: x", 11},
+		{"1:64:0:44:M*,N,Q: x", 16},
+		{"1:64:0:44:M*,,Q: x", 14},
+		{"1:64:0:44:M*,E,N: x", 16},
+		{"1:64:0:44:M*:p: x", 14},
+		{"1:64:0:44:M*:Linux:2.4:x", 14},
+		{"nonsense", 1},
+		{"1:64:nonsense", 6},
+		{"1:64:0:44 M*: x", 11},
+		{"1:64:0:44:M*:", 14},
+		{"1:64:0:44:M*: *@", 17},
+	} {
+		_, err := Load("f.os", []byte(tc.line))
+		if err == nil {
+			t.Errorf("%q: loaded", tc.line)
+		} else if want := fmt.Sprintf(" (column %d)", tc.col); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: error %q, want …%q", tc.line, err, want)
 		}
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"fwknopd/parse"
 )
 
-// DefaultMaxHops is the distance limit of the manual: a packet may have come 19
-// hops.
-const DefaultMaxHops = 20
+// DefaultMaxHops is the distance limit: a packet may have come 31 hops. A longer way
+// could not be told from a system with another initial TTL (32, 64, 128, 255); paths
+// above 20 hops are common.
+const DefaultMaxHops = 32
 
 // An ID stands for what a SYN matched: the same signatures, the same ID. IDs are
 // small and dense, and private to a [Matcher].
@@ -73,7 +74,9 @@ func (m *Matcher) MatchID(ev *parse.Event) ID {
 		return Unmatched
 	}
 	var key shape
-	key.of(ev, m.ttls)
+	if !key.of(ev, m.ttls, &m.set.conds) {
+		return m.match(ev)
+	}
 	slot, found := m.memo.find(&key)
 	if !found {
 		slot.shape = key

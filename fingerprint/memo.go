@@ -16,19 +16,22 @@ const (
 	shapeWords  = shapeHeader + parse.MaxOptions/8
 )
 
-// of takes the shape of ev, whose options are known.
-func (k *shape) of(ev *parse.Event, ttls *ttlClasses) {
+// of takes the shape of ev, whose options are known. It reports false if that is not
+// all that signatures look at.
+func (k *shape) of(ev *parse.Event, ttls *ttlClasses, conds *conditions) bool {
+	met, all := conds.of(ev)
 	var h header
 	h.of(ev)
 	b := ev.Options()
 	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(ttls[h.ttl])<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
-	k[1] = uint64(h.quirks) | uint64(h.known)<<16
+	k[1] = uint64(h.quirks) | uint64(h.known)<<16 | uint64(met)<<32
 	var buf [parse.MaxOptions]byte
 	copy(buf[:], b)
 	dullStamps(buf[:len(b)])
 	for i := range parse.MaxOptions / 8 {
 		k[shapeHeader+i] = binary.LittleEndian.Uint64(buf[8*i:])
 	}
+	return all
 }
 
 // ttlClasses numbers TTLs: those of one class fit the same initial TTLs.

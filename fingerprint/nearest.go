@@ -13,7 +13,7 @@ var fieldWeights = [fields]int{fieldWindow: 4, fieldTTL: 2, fieldDF: 2, fieldSiz
 
 // Nearest returns the signature that comes closest to fitting ev, the first in
 // report order of several, and where the two differ, as in "window 4321 instead
-// of S44". It is meant for what nothing fits; of what some signature fits it
+// of S44"; one whose TTL is below that of ev only if there is no other. It is meant for what nothing fits; of what some signature fits it
 // returns that one and no differences, and nil if ev is not a SYN, its options are
 // not known, or there are no signatures.
 func (m *Matcher) Nearest(ev *parse.Event) (*Signature, []string) {
@@ -51,9 +51,15 @@ func (s *syn) differs(sig *Signature, f field, maxHops int) bool {
 	}
 }
 
+// tooLow outweighs all other differences: no way of a packet raises its TTL.
+const tooLow = 1000
+
 // distance is 0 if s fits sig.
 func (s *syn) distance(sig *Signature, maxHops int) int {
 	sum := 0
+	if sig.pattern.ttl < s.ttl {
+		sum = tooLow
+	}
 	for f := range fields {
 		if s.differs(sig, f, maxHops) {
 			sum += fieldWeights[f]

@@ -39,6 +39,25 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// A signature whose TTL is below that of the packet is nearest only if all are.
+func TestNearestIsNotBelow(t *testing.T) {
+	for _, tc := range []struct {
+		patterns string
+		ttl      uint8
+		want     string
+	}{
+		{"S44:64:1:60:M*,S,T,N,W7 8192:128:1:48:M*,N,N,S", 98, "8192:128:1:48:M*,N,N,S"},
+		{"S44:64:1:60:M*,S,T,N,W7 1:255:0:40:.", 243, "1:255:0:40:."},
+		{"S44:64:1:60:M*,S,T,N,W7 1:255:0:40:.", 39, "S44:64:1:60:M*,S,T,N,W7"},
+		{"S44:64:1:60:M*,S,T,N,W7 1:60:0:40:.", 98, "S44:64:1:60:M*,S,T,N,W7"},
+	} {
+		ev := newSYN(1000, tc.ttl, true, unhex(t, linux))
+		if sig, _ := matcherFor(t, tc.patterns, DefaultMaxHops).Nearest(ev); sig.Text != tc.want {
+			t.Errorf("TTL %d: nearest of %s is %s, want %s", tc.ttl, tc.patterns, sig.Text, tc.want)
+		}
+	}
+}
+
 func TestNearestOfNothing(t *testing.T) {
 	m := matcherFor(t, "*:64:1:44:M1460", DefaultMaxHops)
 	noSYN, unknown := newSYN(1, 60, true, nil), newSYN(1, 60, true, nil)
@@ -69,7 +88,14 @@ func TestAppendSignature(t *testing.T) {
 		{6000, 128, true, linux, "T4:128:1:60:M1460,S,T,N,W7:."},
 		{0, 255, false, mss1460, "0:255:0:44:M1460:."},
 		{1, 30, false, "", "1:32:0:40:.:."},
-		{1, 33, false, "", "1:33:0:40:.:."}, // too far from 64 to be called so
+		{1, 33, false, "", "1:64:0:40:.:."},
+		{1, 39, false, "", "1:64:0:40:.:."},
+		{1, 80, false, "", "1:128:0:40:.:."}, // far, but from where else
+		{1, 98, false, "", "1:128:0:40:.:."},
+		{1, 129, false, "", "1:255:0:40:.:."},
+		{1, 235, false, "", "1:255:0:40:.:."},
+		{1, 2, false, "", "1:32:0:40:.:."},
+		{1, 1, false, "", "1:1:0:40:.:."},
 		{1, 0, false, "", "1:1:0:40:.:."},
 		{1, 64, false, mss1460 + sackOK + "0000", "1:64:0:48:M1460,S,E,E:P"},
 		{1, 64, false, mss1460 + sackOK + "0001", "1:64:0:48:M1460,S,E:P"},

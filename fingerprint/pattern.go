@@ -74,26 +74,41 @@ type check struct {
 type pattern struct {
 	window, size number
 	ttl          uint8
+	least        uint8 // the least TTL that fits: a lower one is nearer to a signature that differs in it alone
+	anyHops      bool  // the distance does not matter
 	df           bit
 	ends         uint8 // how many E it spells
 	exact        bool  // has a quirks field
 	quirks       quirks
 	checks       []check
+	conditions   *[]condition // nil if there are none, as of nearly all: a candidate is small
 }
 
 // fits reports whether s, whose layout is that of the pattern, fits.
 func (p *pattern) fits(s *syn, maxHops int) bool {
 	return p.window.fitsWindow(s) && p.size.fits(s.size) &&
 		p.fitsTTL(s.ttl, maxHops) && p.fitsDF(s.df) &&
-		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s)
+		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s) && p.fitsConditions(s)
 }
 
 func (p *pattern) fitsTTL(ttl uint8, maxHops int) bool {
-	return ttl <= p.ttl && int(p.ttl)-int(ttl) < maxHops
+	return ttl <= p.ttl && ttl >= p.least && (p.anyHops || int(p.ttl)-int(ttl) < maxHops)
 }
 
 func (p *pattern) fitsDF(df bit) bool {
 	return p.df == df || p.df == bitAny || df == bitAny
+}
+
+func (p *pattern) fitsConditions(s *syn) bool {
+	if p.conditions == nil {
+		return true
+	}
+	for _, c := range *p.conditions {
+		if !c.holds(s.event) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *pattern) fitsValues(s *syn) bool {

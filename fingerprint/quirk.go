@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // quirks is a set of oddities of a SYN.
@@ -27,23 +28,39 @@ const (
 // quirkLetters names the quirks in the order of their bits.
 const quirkLetters = "PZIUXATFD!KQ0"
 
-func parseQuirks(text string) (quirks, error) {
-	switch text {
-	case ".":
+// parseQuirks reads the quirks field: the letters, or . for none, and conditions,
+// with commas between them. Without the letters (exact is false) quirks are not
+// compared.
+func parseQuirks(text string) (q quirks, exact bool, conds []condition, err error) {
+	if text == "" {
+		return 0, false, nil, errors.New(`empty; none is written as "."`)
+	}
+	list := strings.Split(text, ",")
+	if !strings.Contains(list[0], "=") {
+		exact = true
+		if q, err = parseLetters(list[0]); err != nil {
+			return 0, false, nil, err
+		}
+		list = list[1:]
+	}
+	conds, err = parseConditions(list)
+	return q, exact, conds, err
+}
+
+func parseLetters(text string) (quirks, error) {
+	if text == "." {
 		return 0, nil
-	case "":
+	}
+	if text == "" {
 		return 0, errors.New(`empty; none is written as "."`)
 	}
 	var q quirks
-next:
 	for i := range len(text) {
-		for bit := range len(quirkLetters) {
-			if text[i] == quirkLetters[bit] {
-				q |= 1 << bit
-				continue next
-			}
+		bit := strings.IndexByte(quirkLetters, text[i])
+		if bit < 0 {
+			return 0, fmt.Errorf("unknown quirk %q", text[i])
 		}
-		return 0, fmt.Errorf("unknown quirk %q", text[i])
+		q |= 1 << bit
 	}
 	return q, nil
 }

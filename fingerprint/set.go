@@ -2,6 +2,7 @@ package fingerprint
 
 import (
 	_ "embed"
+	"strings"
 	"sync"
 )
 
@@ -28,6 +29,7 @@ var ownSet = sync.OnceValue(func() *Set {
 type Set struct {
 	sigs     []Signature
 	byLayout map[layout][]candidate // in the same order
+	conds    conditions
 }
 
 // candidate is what matching needs of a signature, close together.
@@ -38,25 +40,61 @@ type candidate struct {
 
 // newSet takes ownership of sigs.
 func newSet(sigs []Signature) *Set {
-	set := &Set{
-		sigs:     make([]Signature, 0, len(sigs)),
-		byLayout: make(map[layout][]candidate),
+	set := &Set{sigs: unique(sigs), byLayout: make(map[layout][]candidate)}
+	shareTTLs(set.sigs)
+	for i := range set.sigs {
+		sig := &set.sigs[i]
+		sig.Index = i
+		if sig.pattern.conditions != nil {
+			set.conds.add(*sig.pattern.conditions)
+		}
+		set.byLayout[sig.layout] = append(set.byLayout[sig.layout], candidate{sig.pattern, uint32(i)})
 	}
+	return set
+}
+
+// unique returns the signatures in report order, each once.
+func unique(sigs []Signature) []Signature {
 	type identity struct{ text, label string }
 	seen := make(map[identity]bool, len(sigs))
+	out := make([]Signature, 0, len(sigs))
 	for _, generic := range []bool{false, true} {
 		for _, sig := range sigs {
 			id := identity{sig.Text, sig.Label}
-			if sig.Generic != generic || seen[id] {
-				continue
+			if sig.Generic == generic && !seen[id] {
+				seen[id] = true
+				out = append(out, sig)
 			}
-			seen[id] = true
-			sig.Index = len(set.sigs)
-			set.sigs = append(set.sigs, sig)
-			set.byLayout[sig.layout] = append(set.byLayout[sig.layout], candidate{sig.pattern, uint32(sig.Index)})
 		}
 	}
-	return set
+	return out
+}
+
+// shareTTLs sees to it that of signatures that differ in nothing but the TTL only
+// the one nearest above a packet's fits.
+func shareTTLs(sigs []Signature) {
+	type kind struct {
+		text    string // without the TTL
+		generic bool
+	}
+	kinds := make(map[kind][]*pattern, len(sigs))
+	for i := range sigs {
+		sig := &sigs[i]
+		window, rest, _ := strings.Cut(sig.Text, ":")
+		_, rest, _ = strings.Cut(rest, ":")
+		k := kind{window + ":" + rest, sig.Generic}
+		sig.pattern.least = 0
+		kinds[k] = append(kinds[k], &sig.pattern)
+	}
+	for _, same := range kinds {
+		for _, p := range same {
+			for _, q := range same {
+				if q.ttl < p.ttl {
+					p.least = max(p.least, q.ttl+1)
+				}
+			}
+		}
+	}
 }
 
 // With returns the signatures of both, those of s first among the specific and

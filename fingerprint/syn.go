@@ -18,6 +18,7 @@ type header struct {
 // syn is all that signatures see of a SYN.
 type syn struct {
 	header
+	event *parse.Event // it was decoded from, for conditions
 	// windowIn is the window by what it is counted in, 0 if it is no multiple.
 	windowIn [multiple]uint16
 	layout   layout
@@ -197,6 +198,7 @@ func (s *syn) end(b []byte, i int) {
 // decode fills s from a SYN whose options are known.
 func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
+	s.event = ev
 	s.header.of(ev)
 	s.windowIn = [multiple]uint16{equals: s.window}
 	s.options(ev.Options())

@@ -56,7 +56,9 @@ func configureOS(o *cli.Options, opt *osreport.Options) error {
 		if problems.Failed() {
 			return problems
 		}
-		opt.MaxHops = l.Server.MaxHops
+		if l.Values.IsSet("MAX_HOPS") {
+			opt.MaxHops = l.Server.MaxHops
+		}
 		p0fFile = l.Server.P0fFile
 		if len(opt.Inputs) == 0 {
 			opt.Inputs = []string{l.Values.String("IPT_SYSLOG_FILE")}

@@ -1,0 +1,139 @@
+package fingerprint
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"fwknopd/parse"
+)
+
+// subject is what a condition looks at.
+type subject uint8
+
+const (
+	subjectID     subject = iota // id=N: IPv4 identification
+	subjectPort                  // sport=N: source port
+	subjectSeqDst                // seq=dst: the sequence number is the destination address
+	subjectIP                    // ip=N: version of IP
+)
+
+// A condition is a demand of the quirks field that the letters of p0f 2 cannot say.
+// Other than a quirk it never holds if the record cannot show it.
+type condition struct {
+	subject subject
+	n       uint16
+}
+
+// seqDst is how a sequence number that equals the destination address is written.
+const seqDst = "seq=dst"
+
+func parseCondition(text string) (condition, error) {
+	if text == seqDst {
+		return condition{subject: subjectSeqDst}, nil
+	}
+	key, digits, _ := strings.Cut(text, "=")
+	var c condition
+	switch key {
+	case "id":
+		c.subject = subjectID
+	case "sport":
+		c.subject = subjectPort
+	case "ip":
+		if digits != "4" && digits != "6" {
+			return c, errors.New("IP has version 4 and version 6")
+		}
+		c.subject = subjectIP
+	default:
+		return c, errors.New("no such condition: id=N, sport=N, seq=dst or ip=N expected")
+	}
+	n, err := parseNumber(digits, "", 0xffff)
+	c.n = n.n
+	return c, err
+}
+
+// holds judges ev.
+func (c condition) holds(ev *parse.Event) bool {
+	switch c.subject {
+	case subjectID:
+		return ev.ID == c.n && !ev.Src.Addr().Is6()
+	case subjectPort:
+		return ev.Src.Port() == c.n
+	case subjectIP:
+		return ev.Src.Addr().Is6() == (c.n == 6)
+	default:
+		return isSeqDst(ev)
+	}
+}
+
+func isSeqDst(ev *parse.Event) bool {
+	dst := ev.Dst.Addr()
+	if !ev.HasSeq || !dst.Is4() {
+		return false
+	}
+	b := dst.As4()
+	return ev.Seq == binary.BigEndian.Uint32(b[:])
+}
+
+// maxConditions is how many different ones a matcher tells apart in its memory.
+const maxConditions = 31
+
+// conditions are those of all signatures of a set, but for the version of IP, which
+// shapes tell apart anyhow. Most SYNs meet none of them, and two small tables say so.
+type conditions struct {
+	list       []condition
+	ids, ports [4]uint64 // by the lower bits of the number: may some condition hold
+	seqDst     bool
+}
+
+// add enters the conditions of a pattern.
+func (c *conditions) add(list []condition) {
+	for _, n := range list {
+		if n.subject == subjectIP || slices.Contains(c.list, n) {
+			continue
+		}
+		c.list = append(c.list, n)
+		switch bit := uint64(1) << (n.n & 63); n.subject {
+		case subjectID:
+			c.ids[n.n>>6&3] |= bit
+		case subjectPort:
+			c.ports[n.n>>6&3] |= bit
+		default:
+			c.seqDst = true
+		}
+	}
+}
+
+// of returns the set of those that ev meets, by place in the list, and whether that
+// tells all: there may be too many of them.
+func (c *conditions) of(ev *parse.Event) (set uint32, all bool) {
+	id, port := ev.ID, ev.Src.Port()
+	if c.ids[id>>6&3]>>(id&63)&1 == 0 && c.ports[port>>6&3]>>(port&63)&1 == 0 && !(c.seqDst && isSeqDst(ev)) {
+		return 0, true
+	}
+	for i, n := range c.list {
+		switch {
+		case !n.holds(ev):
+		case i >= maxConditions:
+			return 0, false
+		default:
+			set |= 1 << i
+		}
+	}
+	return set, true
+}
+
+// parseConditions reads the parts of the quirks field behind the letters.
+func parseConditions(list []string) ([]condition, error) {
+	var out []condition
+	for _, text := range list {
+		c, err := parseCondition(text)
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
