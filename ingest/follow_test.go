@@ -23,6 +23,9 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/fsnotify/fsnotify.(*inotify).readEvents"))
 }
 
+// patience is how long what must come may take, on a loaded machine.
+const patience = 30 * time.Second
+
 // quietTime is how long a source must be silent to have nothing more to say.
 const quietTime = 150 * time.Millisecond
 
@@ -77,9 +80,9 @@ func (p *tap) want(names ...string) {
 func (p *tap) first(names ...string) {
 	p.t.Helper()
 	for i, name := range names {
-		got := p.next(5 * time.Second)
+		got := p.next(patience)
 		for got == p.stale && got != name {
-			got = p.next(5 * time.Second)
+			got = p.next(patience)
 		}
 		if got != name {
 			p.t.Fatalf("event %d is %q, want %q", i, got, name)
@@ -140,6 +143,21 @@ func ok(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// eventually waits until what is awaited has come.
+func eventually(t testing.TB, what string, come func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !come(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("did not come: %s", what)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func line(n int) string { return logLine(n) + "\n" }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,6 +55,8 @@ esac; done
 tail -n +$((after + 1)) -f "$0.journal" --pid=$$ &
 trap 'kill $!' TERM EXIT
 while [ -e "$0.journal" ] && [ ! -e "$0.die" ]; do sleep 0.05; done
+kill $!
+wait $!
 rm -f "$0.die"
 `
 
@@ -79,12 +80,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("cursor %q", c)
 	}
 	appendTo(t, program+".die", "") // journalctl ends, and a message comes meanwhile
-	for range 100 {
-		if _, err := os.Stat(program + ".die"); err != nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(t, "journalctl ends", func() bool { return !exists(program + ".die") })
 	say(4)
 	p.want("4")
 	ok(t, j.Close())
