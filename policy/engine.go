@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"fwknopd/fingerprint"
@@ -37,9 +36,9 @@ type Options struct {
 	// Password, if not nil, is asked in place of ShadowHash: whether the file holds
 	// this password for the user. The hash then stays with whoever may read it.
 	Password func(file, user, password string) (bool, error)
-	// Resolve returns the address of a host name in a NAT request, where
+	// Resolve returns the addresses of a host name in a NAT request, where
 	// ENABLE_NAT_DNS allows one. nil: names are refused.
-	Resolve func(host string) (netip.Addr, error)
+	Resolve func(host string) ([]netip.Addr, error)
 	// Filter says which captured packets are candidates for SPA at all
 	// (PCAP_FILTER); nil: every one. Log lines never are.
 	Filter func(*parse.Event) bool
@@ -88,9 +87,6 @@ type stanza struct {
 	external  *external
 }
 
-// spaModes are the values of AUTH_MODE under which SPA stanzas are evaluated.
-var spaModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"}
-
 // NewEngine checks and prepares a configuration.
 func NewEngine(opts Options) (*Engine, error) {
 	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
@@ -100,7 +96,7 @@ func NewEngine(opts Options) (*Engine, error) {
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
-		if st.Mode != conf.ModeSPA || !opts.All && !runs(opts.Server.AuthModes, spaModes) {
+		if st.Mode != conf.ModeSPA || !e.takesPart(st) {
 			continue
 		}
 		prepared, err := e.prepare(st)
@@ -113,10 +109,8 @@ func NewEngine(opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// runs reports that one of the modes is among those configured.
-func runs(configured, modes []string) bool {
-	return slices.ContainsFunc(configured, func(m string) bool { return slices.Contains(modes, m) })
-}
+// takesPart reports that the stanza has packets to decide about.
+func (e *Engine) takesPart(st *conf.Stanza) bool { return e.opts.All || e.server.Feeds(st.Mode) }
 
 // Lengths of the two generations. The 2.6 daemon measures the payload, 1.9 the
 // frame, of which the link header is taken to be that of Ethernet.
@@ -149,7 +143,7 @@ func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 // prepare makes the keys of a stanza ready.
 func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
 	s := stanza{Stanza: st, perl: st.KeyLegacyPad || st.ForwardAccessNeeded}
-	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: e.server.NATDNS, Perl19: s.perl}
+	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: s.perl}
 	if !st.Key.IsZero() {
 		o, err := spa.NewOpener(spa.Key{
 			Passphrase: st.Key.Bytes(),

@@ -470,17 +470,17 @@ func TestNAT(t *testing.T) {
 		{"host names off", func(s *situation) {
 			s.server.NATDNS = false
 			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "inside.example,8022")
-		}, "spa.malformed"},
+		}, "spa.nat"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := plain()
 			s.server.Forwarding, s.server.LocalNAT, s.server.NATDNS = true, true, true
-			s.opts.Resolve = func(host string) (netip.Addr, error) {
-				if host == "inside.example" {
-					return netip.MustParseAddr("10.0.0.77"), nil
+			s.opts.Resolve = func(host string) ([]netip.Addr, error) {
+				if host == "inside.example" { // the client's family counts
+					return []netip.Addr{netip.MustParseAddr("2001:db8::77"), netip.MustParseAddr("10.0.0.77")}, nil
 				}
-				return netip.Addr{}, errors.New("no such host")
+				return nil, errors.New("no such host")
 			}
 			tt.set(s)
 			if got := show(s.decide(t)); got != tt.want {

@@ -47,6 +47,11 @@ func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	if e.tracker != nil {
 		t.Decision = combine(t.Decision, e.explainKnock(now, ev, &t))
 	}
+	for i := range e.opts.Access.Stanzas {
+		if st := &e.opts.Access.Stanzas[i]; !e.takesPart(st) {
+			t.sequence(st, Check{Name: "mode", Detail: Detail{Text: e.server.Unfed(st.Mode)}})
+		}
+	}
 	return t
 }
 
@@ -68,7 +73,7 @@ func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision
 	return d
 }
 
-// sequence adds a check of a knock stanza.
+// sequence adds a check of a stanza that no SPA packet is shown to.
 func (t *Trace) sequence(st *conf.Stanza, c Check) {
 	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
 	if i < 0 {

@@ -11,16 +11,10 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// knockModes are the values of AUTH_MODE under which sequences are followed.
-var knockModes = []string{"KNOCK", "JOURNAL", "NFLOG"}
-
 // newTracker returns nil if no stanza has a sequence to follow.
 func (e *Engine) newTracker() *knock.Tracker {
-	if !e.opts.All && !runs(e.server.AuthModes, knockModes) {
-		return nil
-	}
 	for i := range e.opts.Access.Stanzas {
-		if e.opts.Access.Stanzas[i].Mode != conf.ModeSPA {
+		if st := &e.opts.Access.Stanzas[i]; st.Mode != conf.ModeSPA && e.takesPart(st) {
 			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures})
 		}
 	}
@@ -129,11 +123,13 @@ func knockDetail(res *knock.Result) Detail {
 		step, steps := res.Step, res.Steps
 		d.Step, d.Steps = &step, &steps
 	}
-	if res.Gap != 0 || res.Bound != 0 {
+	switch res.Reason {
+	case knock.Timeout, knock.TooFast, knock.TooSlow:
 		gap, bound := res.Gap.Seconds(), res.Bound.Seconds()
-		d.GapS, d.LimitS = &gap, &bound
-	}
-	if res.MaxUses > 0 {
+		if d.GapS = &gap; gap >= 0 { // else no bound was asked
+			d.LimitS = &bound
+		}
+	case knock.Limit:
 		limit := res.MaxUses
 		d.Limit = &limit
 	}

@@ -1,14 +1,11 @@
 package policy
 
 import (
-	"errors"
 	"net/netip"
 
 	"fwknopd/enforce"
 	"fwknopd/policy/spa"
 )
-
-var errNoResolver = errors.New("host names are not looked up")
 
 // nat reports the message types that ask for a translation.
 func nat(t spa.Type) bool {
@@ -85,8 +82,9 @@ func forwardAll(g *enforce.Grant, to netip.Addr) *refusal {
 func (e *Engine) forwardAsAsked(g *enforce.Grant, r *request, st *stanza) *refusal {
 	host, err := netip.ParseAddr(r.msg.NATHost)
 	if err != nil {
-		if host, err = e.resolve(r.msg.NATHost); err != nil {
-			return refuse(SPANAT, "the host name of the target does not resolve")
+		var ref *refusal
+		if host, ref = e.resolve(r.msg.NATHost, g.Src); ref != nil {
+			return ref
 		}
 	}
 	if !st.InternalNets.IsZero() && !st.InternalNets.Contains(host) {
@@ -118,11 +116,28 @@ func forwardTo(g *enforce.Grant, to netip.AddrPort) *refusal {
 	return nil
 }
 
-func (e *Engine) resolve(host string) (netip.Addr, error) {
-	if e.opts.Resolve == nil || !e.server.NATDNS {
-		return netip.Addr{}, errNoResolver
+// resolve looks a target up that is given by name: an address that src can reach, if
+// it has one.
+func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
+	deny := func(text string) (netip.Addr, *refusal) {
+		return netip.Addr{}, &refusal{SPANAT, Detail{Got: host, Text: text}}
 	}
-	return e.opts.Resolve(host)
+	switch {
+	case !e.server.NATDNS:
+		return deny("the target is a host name, and ENABLE_NAT_DNS is off")
+	case e.opts.Resolve == nil:
+		return deny("the target is a host name, and none are looked up here")
+	}
+	found, err := e.opts.Resolve(host)
+	if err != nil || len(found) == 0 {
+		return deny("the host name of the target does not resolve")
+	}
+	for _, a := range found {
+		if sameFamily(src, a) {
+			return a, nil
+		}
+	}
+	return found[0], nil
 }
 
 // withoutDNAT makes of a translation a mere permission to pass (DISABLE_DNAT): the

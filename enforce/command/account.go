@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// credential is what to run as; nil: as we are. A user brings his groups, a group
+// credential is what to run as; nil: as we are. A user brings its groups, a group
 // alone replaces all of ours.
 func credential(userName, groupName string) (*syscall.Credential, error) {
 	if userName == "" && groupName == "" {
@@ -21,13 +21,8 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 		}
 	}
 	if groupName != "" {
-		g, err := user.LookupGroup(groupName)
-		if err != nil {
-			if g, err = user.LookupGroupId(groupName); err != nil {
-				return nil, fmt.Errorf("group %s: %w", groupName, err)
-			}
-		}
-		if cred.Gid, err = number(g.Gid); err != nil {
+		var err error
+		if cred.Gid, err = GroupID(groupName); err != nil {
 			return nil, err
 		}
 	}
@@ -37,6 +32,35 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 		return nil, nil
 	}
 	return cred, nil
+}
+
+// GroupID is the number of the group that CMD_EXEC_GROUP and its kin name: the primary
+// group of the user of that name, for which the 2.6 daemon has these keywords, else
+// the group of that name or number.
+func GroupID(name string) (uint32, error) {
+	if u, err := user.Lookup(name); err == nil {
+		return number(u.Gid)
+	}
+	g, err := user.LookupGroup(name)
+	if err != nil {
+		if g, err = user.LookupGroupId(name); err != nil {
+			return 0, fmt.Errorf("group %s: %w", name, err)
+		}
+	}
+	return number(g.Gid)
+}
+
+// GroupName is the same group as sudo wants it named, which knows nothing of users
+// there. A name of no group is left as it is.
+func GroupName(name string) string {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return name
+	}
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		return g.Name
+	}
+	return "#" + u.Gid
 }
 
 func setUser(cred *syscall.Credential, name string) error {

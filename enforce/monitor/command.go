@@ -85,7 +85,7 @@ func (m *Monitor) argv(limit enforce.CommandLimit, text string) ([]string, error
 		sudo = append(sudo, "-u", limit.SudoUser)
 	}
 	if limit.SudoGroup != "" {
-		sudo = append(sudo, "-g", limit.SudoGroup)
+		sudo = append(sudo, "-g", command.GroupName(limit.SudoGroup))
 	}
 	return append(append(sudo, "--"), argv...), nil
 }

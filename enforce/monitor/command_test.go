@@ -56,6 +56,7 @@ func TestCommands(t *testing.T) {
 		enforce.CommandLimit{Sudo: true, Shell: true},
 		enforce.CommandLimit{Timeout: 200 * time.Millisecond},
 		enforce.CommandLimit{Regexp: regexp.MustCompile(`^192\.0\.2\.7,echo [a-z]+$`)},
+		enforce.CommandLimit{Sudo: true, SudoGroup: "nobody"}, // a user, whose group has another name
 	)
 	for _, k := range []struct {
 		stanza int
@@ -71,6 +72,7 @@ func TestCommands(t *testing.T) {
 		{3, `id -u "x y"`, 0, "sudo -n -u alice -g wheel -- id -u x y\n"},
 		{3, `-s`, 0, "sudo -n -u alice -g wheel -- -s\n"},
 		{4, `id; id`, 0, "sudo -n -- /bin/sh -c id; id\n"},
+		{7, `id -g`, 0, "sudo -n -g nogroup -- id -g\n"},
 		{5, `sleep 20`, -1, ""},
 		{6, `echo hello`, 0, "hello\n"},
 		{5, `yes`, -1, strings.Repeat("y\n", 2048)},

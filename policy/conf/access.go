@@ -176,16 +176,8 @@ func (ld *accessLoader) take(b *block, g Generation, l *line) {
 		b.refuse(l)
 		return
 	}
-	if val.Keyword.Name == "GPG_KEY_FILE" {
-		for i, name := range val.list {
-			val.list[i] = beside(l.pos.File, name)
-		}
-	}
 	if ld.NoGPG && strings.HasPrefix(val.Keyword.Name, "GPG_") {
 		return
-	}
-	if note := l.remark(g, val.Keyword); note != "" {
-		ld.warnf(l.pos, l.keyword, "%s", note)
 	}
 	b.values.take(val, &ld.report)
 }
@@ -197,7 +189,7 @@ func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
 		ld.errorf(l.pos, clip(l.keyword), "no value")
 		return
 	}
-	name := beside(l.pos.File, text)
+	name := ld.locate(l.pos.File, text)
 	switch l.keyword {
 	case "%include":
 		ld.file(name, l.pos, l.keyword, f)

@@ -32,9 +32,27 @@ func TestStanzaProblems(t *testing.T) {
 			"access.conf:3: KEY_BASE64: does not go with KEY in the same stanza"}},
 		{"equal keys in two spellings", "", v2("HMAC_KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
 			"access.conf:3: HMAC_KEY_BASE64: is the same key as KEY"}},
-		{"short HMAC key as text", "", v2("HMAC_KEY short"), []string{"access.conf:3: HMAC_KEY: shorter than 8 characters"}},
+		{"a key in base64 as text", "", v2("HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"), []string{
+			"access.conf:3: warning: HMAC_KEY: is KEY in another spelling: take a key of its own"}},
+		{"HMAC key and passphrase", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW same-pass-12", "HMAC_KEY same-pass-12", "GPG_REMOTE_ID ANY"), []string{
+			"access.conf:5: HMAC_KEY: is the same key as GPG_DECRYPT_PW"}},
+		{"HMAC key and passphrase without id", "", v2("GPG_DECRYPT_PW same-pass-12", "HMAC_KEY_BASE64 c2FtZS1wYXNzLTEy", "GPG_REMOTE_ID ANY"), []string{
+			"access.conf:1: GPG_DECRYPT_ID: is missing, GnuPG needs a key to decrypt with",
+			"access.conf:4: HMAC_KEY_BASE64: is the same key as GPG_DECRYPT_PW"}},
+		{"group of a user", "", v2("CMD_EXEC_GROUP nobody", "CMD_SUDO_EXEC_GROUP root"), nil},
+		{"placeholders in any letters", "", "SOURCE ANY\nKEY __changeme__\nHMAC_KEY __ChangeMe__\nSOURCE ANY\nKEY changeme\nHMAC_KEY Le_Changement_12\nSOURCE ANY\nKEY xCHANGEMEx\n", []string{
+			"access.conf:2: KEY: still the placeholder of the shipped file", "access.conf:3: HMAC_KEY: still the placeholder of the shipped file",
+			"access.conf:5: KEY: still the placeholder of the shipped file", "access.conf:8: KEY: still the placeholder of the shipped file"}},
+		{"masks that cover nothing", "", strings.Replace(v2("DESTINATION 0.0.0.0/0, 2001:db8::/0", "REQUIRE_SOURCE_ADDRESS !10.0.0.0/0.0.0.0"), "ANY", "10.0.0.0/0, 192.0.2.0/24", 1), []string{
+			"access.conf:1: warning: SOURCE: 10.0.0.0/0 is every address, for its mask covers nothing; write ANY, or the mask that is meant",
+			"access.conf:3: warning: DESTINATION: 2001:db8::/0 is every address, for its mask covers nothing; write ANY, or the mask that is meant",
+			"access.conf:4: warning: REQUIRE_SOURCE_ADDRESS: !10.0.0.0/0.0.0.0 is every address, for its mask covers nothing; write ANY, or the mask that is meant"}},
+		{"empty entry", "", v2("REQUIRE_USERNAME alice,,bob", "RESTRICT_PORTS tcp/22,"), []string{
+			"access.conf:3: REQUIRE_USERNAME: empty entry in the list", "access.conf:4: RESTRICT_PORTS: empty entry in the list"}},
+		{"short HMAC key as text", "", v2("HMAC_KEY short"), []string{
+			"access.conf:3: warning: HMAC_KEY: a key of 5 bytes can be guessed from one recorded packet: put the HMAC_KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
 		{"short HMAC key of a generator", "", v2("HMAC_KEY_BASE64 c2hvcnQ="), []string{
-			"access.conf:3: warning: HMAC_KEY_BASE64: 5 bytes are a short key, take at least 8"}},
+			"access.conf:3: warning: HMAC_KEY_BASE64: a key of 5 bytes can be guessed from one recorded packet: put the HMAC_KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
 		{"digest without key", "", v2("HMAC_DIGEST_TYPE sha512"), []string{
 			"access.conf:3: warning: HMAC_DIGEST_TYPE: has no effect without HMAC_KEY"}},
 		{"forwarding off", "", v1("ENABLE_FORWARD_ACCESS;"), []string{
@@ -57,7 +75,7 @@ func TestStanzaProblems(t *testing.T) {
 		{"cycle without timer", "", v2("CMD_CYCLE_OPEN /a", "CMD_CYCLE_CLOSE /b"), []string{"access.conf:4: CMD_CYCLE_TIMER: is missing, CMD_CYCLE_CLOSE needs it"}},
 		{"timer alone", "", v2("CMD_CYCLE_TIMER 3"), []string{"access.conf:3: CMD_CYCLE_OPEN: is missing, CMD_CYCLE_TIMER needs it"}},
 		{"unknown account", "", v2("CMD_SUDO_EXEC_USER nosuch", "CMD_SUDO_EXEC_GROUP nosuch"), []string{
-			`access.conf:3: CMD_SUDO_EXEC_USER: this host has no user "nosuch"`, `access.conf:4: CMD_SUDO_EXEC_GROUP: this host has no group "nosuch"`}},
+			`access.conf:3: CMD_SUDO_EXEC_USER: this host has no user "nosuch"`, `access.conf:4: CMD_SUDO_EXEC_GROUP: this host has neither a group nor a user "nosuch"`}},
 		{"GnuPG without signer", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x"), []string{
 			"access.conf:1: GPG_REMOTE_ID: is missing: signatures are required, but of whom"}},
 		{"GnuPG with fingerprints", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_FINGERPRINT_ID "+strings.Repeat("AB", 20)), nil},
@@ -76,7 +94,10 @@ func TestStanzaProblems(t *testing.T) {
 		{"semicolon in a remark", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22; # a; b\nKEY: sixteen letters!; # a; b\n", []string{
 			"access.conf:3: warning: KEY: the value goes on to the last semicolon of the line"}},
 		{"semicolon in a key of 2.6", "", "SOURCE ANY\nKEY sixteen;letters!\nHMAC_KEY another one; # b\n", []string{
-			"access.conf:2: warning: KEY: the value ends at the first semicolon of the line", "access.conf:2: KEY: shorter than 8 characters"}},
+			"access.conf:2: warning: KEY: the value ends at the first semicolon of the line", "access.conf:2: warning: KEY: a key of 7 bytes can be guessed from one recorded packet: put the KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
+		{"short key, 1.9", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: short;\n", []string{"access.conf:3: KEY: shorter than 8 characters"}},
+		{"short key in base64", "", "SOURCE ANY\nKEY_BASE64 dGVzdA==\nHMAC_KEY something else\n", []string{
+			"access.conf:2: warning: KEY_BASE64: a key of 4 bytes can be guessed from one recorded packet: put the KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
 		{"never used", "", v1() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
 			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
 		{"nobody's address", "", strings.Replace(v1(), "ANY", "0.0.0.0", 1), []string{
@@ -128,6 +149,7 @@ func TestStanzaTypes(t *testing.T) {
 			"fwknop.conf": "GPG_DEFAULT_HOME_DIR /srv/gpg;\nFIREWALL_TYPE external_cmd;\nEXTERNAL_CMD_OPEN /bin/o $SRC;\nEXTERNAL_CMD_CLOSE /bin/c;\nEXTERNAL_CMD_ALARM 7;\n",
 			"d/access.conf": v1("GPG_REMOTE_ID: 0xabcd1234;", "GPG_DECRYPT_ID: ABCD1234;", "GPG DECRYPT_PW: the passphrase;", "GPG_NO_REQUIRE_PREFIX;", "GPG_USE_OPTIONS;",
 				"GPG_KEY_FILE: a.asc, /b.asc;", "SHADOW;", "REQUIRE_AUTH_METHOD: crypt;", "ACCESS_EXPIRE: 12/31/2031;", "ACCESS_EXPIRE_EPOCH: 1;", "REQUIRE_USERNAME: a, b;"),
+			"d/a.asc": "",
 		}, Server: "fwknop.conf", Access: "d/access.conf"})
 	if len(problems) > 0 {
 		t.Fatal(problems)

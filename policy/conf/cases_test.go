@@ -67,6 +67,11 @@ func (diskFS) List(dir string) ([]string, error) {
 	return names, err
 }
 
+func (diskFS) Exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
 // fakeHost has root, nobody and the usual programs, and the chains of the kernel.
 type fakeHost struct{}
 

@@ -12,6 +12,7 @@ func Dangers(s *Server, v *Values, a *Access) Problems {
 	serverDangers(&r, s, v)
 	for i := range a.Stanzas {
 		d := &danger{&r, &a.Stanzas[i], s}
+		d.fed()
 		d.commands()
 		d.proof()
 		d.gpg()
@@ -56,6 +57,14 @@ func (d *danger) warn(name, format string, args ...any) {
 		pos = d.s.Pos
 	}
 	d.r.warnf(pos, val.Name, format, args...)
+}
+
+// fed names a stanza that has no part in anything.
+func (d *danger) fed() {
+	keyword := map[Mode]string{ModeSPA: "SOURCE", ModeShared: "SHARED_SEQUENCE", ModeEncrypted: "ENCRYPT_SEQUENCE"}[d.s.Mode]
+	if why := d.v.Unfed(d.s.Mode); why != "" {
+		d.warn(keyword, "%s", why)
+	}
 }
 
 func (d *danger) commands() {

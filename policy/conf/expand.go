@@ -96,6 +96,10 @@ func (e *expander) replace(val *Value, r *report) (string, bool) {
 		if !found {
 			break
 		}
+		if brace := braced(after); brace != "" {
+			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("variables are written without braces: ${%s} is none", clip(brace)), Hint: "$" + brace})
+			return "", false
+		}
 		name := after[:wordLen(after)]
 		rest = after[len(name):]
 		if name == "" {
@@ -126,6 +130,18 @@ func (e *expander) replace(val *Value, r *report) (string, bool) {
 		return "", false
 	}
 	return b.String(), true
+}
+
+// braced is the name in "{NAME}" at the beginning of text, "" if there is none.
+func braced(text string) string {
+	if !strings.HasPrefix(text, "{") {
+		return ""
+	}
+	n := wordLen(text[1:])
+	if n == 0 || !strings.HasPrefix(text[1+n:], "}") {
+		return ""
+	}
+	return text[1 : 1+n]
 }
 
 // hasVariable reports a $ with a name behind it.

@@ -17,6 +17,8 @@ type FS interface {
 	Read(name string) ([]byte, FileInfo, error)
 	// List returns the names of the files of a folder, sorted, with the folder's path.
 	List(dir string) ([]string, error)
+	// Exists reports a file or directory of that name.
+	Exists(name string) bool
 }
 
 // Host answers what only the machine knows on which the configuration shall run.
@@ -34,10 +36,13 @@ type Options struct {
 	FS   FS
 	Host Host // nil: facts of the host are not checked (configuration of another one)
 
-	Server       string   // fwknop.conf; "" for none: everything at its default
-	Overrides    []string // -O files, later ones win
-	Access       string   // access.conf; "" for what the server file says
-	AccessFolder string   // read the *.conf files of this folder instead
+	Server    string   // fwknop.conf; "" for none: everything at its default
+	Overrides []string // -O files, later ones win
+	// Dir is the working directory, absolute: relative names in the files are meant
+	// from there. FS reads from there too. "" leaves such names relative.
+	Dir          string
+	Access       string // access.conf; "" for what the server file says
+	AccessFolder string // read the *.conf files of this folder instead
 	Argv         map[string]string
 
 	// Generation holds where a file does not show its own.

@@ -63,9 +63,9 @@ func TestIncludes(t *testing.T) {
 	}{
 		{"itself", memFS{"d/access.conf": v2() + "%include access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/access.conf"},
 		{"each other", memFS{"d/access.conf": v2() + "%include b\n", "d/b": v2() + "%include ../d/access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/b -> d/access.conf"},
-		{"missing", memFS{"d/access.conf": v2() + "%include b\n"}, "d/access.conf:4: %include: cannot read d/b: file does not exist"},
-		{"missing folder", memFS{"d/access.conf": v2() + "%include_folder b\n"}, "d/access.conf:4: %include_folder: cannot read the folder d/b: file does not exist"},
-		{"missing keys", memFS{"d/access.conf": v2() + "SOURCE ANY\n%include_keys b\n"}, "d/access.conf:5: %include_keys: cannot read d/b: file does not exist"},
+		{"missing", memFS{"d/access.conf": v2() + "%include b\n"}, "d/access.conf:4: %include: cannot read b: file does not exist"},
+		{"missing folder", memFS{"d/access.conf": v2() + "%include_folder b\n"}, "d/access.conf:4: %include_folder: cannot read the folder b: file does not exist"},
+		{"missing keys", memFS{"d/access.conf": v2() + "SOURCE ANY\n%include_keys b\n"}, "d/access.conf:5: %include_keys: cannot read b: file does not exist"},
 		{"keys outside", memFS{"d/access.conf": "%include_keys b\n" + v2(), "d/b": ""}, "d/access.conf:1: %include_keys: stands before the first SOURCE"},
 		{"more than keys", memFS{"d/access.conf": "SOURCE ANY\n%include_keys b\n", "d/b": "KEY sixteen letters!\nOPEN_PORTS tcp/22\n"}, "d/b:2: OPEN_PORTS: a file of keys may hold keys only"},
 		{"bad key", memFS{"d/access.conf": "SOURCE ANY\n%include_keys b\n", "d/b": "KEY_BASE64 ***\n"}, "d/b:1: KEY_BASE64: not base64"},

@@ -56,9 +56,10 @@ const (
 	Date             // MM/DD/YYYY
 	Epoch            // seconds since 1970
 	Account          // user of this host
-	Group            // group of this host
+	Group            // user of this host, for the primary group, or group
 	KeyIDs           // comma list of OpenPGP key ids or ANY
 	KeyPrints        // comma list of OpenPGP fingerprints
+	KeyNames         // comma list of OpenPGP key ids or parts of user ids
 	Expect           // [Expectation]
 )
 

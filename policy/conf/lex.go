@@ -112,18 +112,20 @@ func serverGeneration(name string, e evidence) (g Generation, evident bool) {
 	return UnknownGeneration, false
 }
 
-// accessGeneration tells the generation of an access.conf. A 1.9 file ends every
-// value with a semicolon, so a file without any is a 2.6 one, unless it stands
-// beside a 1.9 fwknop.conf and writes colons: then its semicolons are missing.
-// A keyword of one generation decides next, but one line for a 2.6 keyword in the
-// access.conf of a 1.9 installation must not change what all its other lines mean.
+// accessGeneration tells the generation of an access.conf. Beside a fwknopd.conf it
+// is a 2.6 one: that daemon leaves out the keywords of 1.9 that an operator forgot in
+// it. A 1.9 file ends every value with a semicolon, so a file without any is a 2.6
+// one, unless it stands beside a 1.9 fwknop.conf and writes colons: then its
+// semicolons are missing. A keyword of one generation decides next, but one line for
+// a 2.6 keyword in the access.conf of a 1.9 installation must not change what all its
+// other lines mean, nor a keyword of 1.9 in a file whose SOURCE no 1.9 daemon reads.
 func accessGeneration(server Generation, e evidence) Generation {
 	switch {
-	case !e.semi && !(server == V1 && e.colon):
+	case server == V2, !e.semi && !(server == V1 && e.colon):
 		return V2
-	case server == V1, e.only1:
+	case server == V1, e.only1 && !e.plain:
 		return V1
-	case server == V2, e.only2:
+	case e.only2:
 		return V2
 	case e.both && !e.plain:
 		return V1
@@ -131,21 +133,27 @@ func accessGeneration(server Generation, e evidence) Generation {
 	return V2
 }
 
-// value cuts the value out of a line of a file of generation g. In 1.9 files the
-// semicolon is required; it is the last one of the line for values that may hold
-// semicolons themselves.
-func (l *line) value(f File, g Generation, k *Keyword) (string, error) {
+// cut divides what stands behind the keyword in a file of generation g at the
+// semicolon that ends the value: the last one of the line for values of 1.9 that may
+// hold semicolons themselves.
+func (l *line) cut(g Generation, k *Keyword) (value, behind string, ended bool) {
 	end := strings.IndexByte(l.rest, ';')
-	if end >= 0 && f == AccessFile && g == V1 && k.greedy() {
+	if end >= 0 && g == V1 && k.File == AccessFile && k.greedy() {
 		end = strings.LastIndexByte(l.rest, ';')
 	}
 	if end < 0 {
-		if g == V1 {
-			return "", errors.New("line does not end in a semicolon")
-		}
-		end = len(l.rest)
+		return l.rest, "", false
 	}
-	v := l.rest[:end]
+	return l.rest[:end], strings.Trim(l.rest[end:], "; \t\r\v\f"), true
+}
+
+// value cuts the value out of a line of a file of generation g. In 1.9 files the
+// semicolon is required.
+func (l *line) value(g Generation, k *Keyword) (string, error) {
+	v, _, ended := l.cut(g, k)
+	if !ended && g == V1 {
+		return "", errors.New("line does not end in a semicolon")
+	}
 	if !(k.Kind == Passphrase && g == V1) { // blanks at the end of a 1.9 key count
 		v = strings.TrimRight(v, " \t\r\v\f")
 	}
@@ -154,28 +162,14 @@ func (l *line) value(f File, g Generation, k *Keyword) (string, error) {
 		return "", nil
 	case v == "" && k.bare():
 		return "Y", nil
-	case v == "":
+	}
+	if g != V1 {
+		v = k.withoutRemark(v)
+	}
+	if v == "" {
 		return "", errors.New("no value")
 	}
 	return v, nil
-}
-
-// remark warns where the end of a value may surprise: in 1.9 files a semicolon in the
-// remark behind a key makes the remark a part of the key, and in 2.6 files one inside
-// the key ends it.
-func (l *line) remark(g Generation, k *Keyword) string {
-	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
-	if first < 0 || !k.greedy() {
-		return ""
-	}
-	behind := strings.TrimLeft(l.rest[first+1:], " \t")
-	switch {
-	case g == V1 && first != last && strings.HasPrefix(behind, "#"):
-		return "the value goes on to the last semicolon of the line"
-	case g == V2 && behind != "" && behind[0] != '#':
-		return "the value ends at the first semicolon of the line"
-	}
-	return ""
 }
 
 // greedy reports that a value may hold semicolons.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -78,10 +77,19 @@ func (ld *loader) value(f File, g Generation, l *line) *Value {
 		ld.unknown(f, l)
 		return nil
 	}
-	text, err := l.value(f, g, k)
+	text, err := l.value(g, k)
 	if err != nil {
 		ld.errorf(l.pos, l.keyword, "%v", err)
 		return nil
+	}
+	if note, severity := l.behind(g, k); note != "" {
+		ld.add(Problem{Pos: l.pos, Keyword: l.keyword, Text: note, Severity: severity})
+		if severity == Error {
+			return nil
+		}
+	}
+	if note := k.remark(g, text); note != "" {
+		ld.warnf(l.pos, l.keyword, "%s", note)
 	}
 	if k.Verdict == Obsolete {
 		ld.obsolete[l.pos.File] = append(ld.obsolete[l.pos.File], l.keyword)
@@ -107,9 +115,13 @@ func (ld *loader) unknown(f File, l *line) {
 
 // parse gives the value its meaning and asks the host about it.
 func (ld *loader) parse(g Generation, val *Value) bool {
+	ld.locateValue(val)
 	p, err := val.Keyword.parse(g, val.Text)
 	if err != nil {
 		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
+		if g != V1 && hasRemark(val.Text) {
+			problem.Text += ": " + ownLine
+		}
 		var u unknownWord
 		if errors.As(err, &u) {
 			problem.Hint = nearestOf(u.word, u.values)
@@ -118,8 +130,10 @@ func (ld *loader) parse(g Generation, val *Value) bool {
 		return false
 	}
 	val.parsed = p
-	if k := val.Keyword; k.File == AccessFile && k.Kind == FilePath && val.Text != "" {
-		val.Text = beside(val.Pos.File, val.Text)
+	if k := val.Keyword.Kind; k == NetList || k == NetsOrFlag {
+		for _, entry := range wide(val.Text) {
+			ld.warnf(val.Pos, val.Name, "%s is every address, for its mask covers nothing; write ANY, or the mask that is meant", entry)
+		}
 	}
 	if val.Keyword.Kind == Flag && !strings.EqualFold(val.Text, "Y") && !strings.EqualFold(val.Text, "N") {
 		ld.warnf(val.Pos, val.Name, "write Y or N: the old daemons read %q otherwise", clip(val.Text))
@@ -136,8 +150,8 @@ func (ld *loader) ask(val *Value) bool {
 	switch k := val.Keyword; {
 	case k.Kind == Account && !ld.Host.User(val.Text):
 		wrong = "this host has no user " + strconv.Quote(clip(val.Text))
-	case k.Kind == Group && !ld.Host.Group(val.Text):
-		wrong = "this host has no group " + strconv.Quote(clip(val.Text))
+	case k.Kind == Group && !ld.Host.Group(val.Text) && !ld.Host.User(val.Text):
+		wrong = "this host has neither a group nor a user " + strconv.Quote(clip(val.Text))
 	case k.Name == "GPG_HOME_DIR":
 		if err := ld.Host.Dir(val.Text); err != nil {
 			wrong = "not usable as a directory: " + cause(err).Error()
@@ -161,12 +175,4 @@ func (ld *loader) noticeObsolete(file string) {
 		}
 		ld.add(Problem{Pos: Pos{File: file}, Text: "no effect here: " + strings.Join(words, ", "), Severity: Notice})
 	}
-}
-
-// beside makes name relative to the folder of the file that mentions it.
-func beside(file, name string) string {
-	if strings.HasPrefix(name, "/") || file == "" {
-		return name
-	}
-	return path.Join(path.Dir(file), name)
 }

@@ -33,6 +33,12 @@ func (m memFS) List(dir string) ([]string, error) {
 	return names, nil
 }
 
+func (m memFS) Exists(name string) bool {
+	_, err := m.List(name)
+	_, file := m[name]
+	return file || err == nil
+}
+
 // loadText loads one server text and one access text.
 func loadText(server, access string) (*Server, *Values, *Access, Problems) {
 	return Load(Options{FS: memFS{"main.conf": server, "access.conf": access}, Server: "main.conf", Access: "access.conf", Host: fakeHost{}})

@@ -85,6 +85,20 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, bits).Masked(), nil
 }
 
+// wide are the entries of a list that name an address and mean every one, by a mask of
+// length 0.
+func wide(text string) (entries []string) {
+	for e := range strings.SplitSeq(text, ",") {
+		e = strings.TrimSpace(e)
+		host, _, _ := strings.Cut(strings.TrimLeft(e, "! "), "/")
+		p, err := parsePrefix(strings.TrimLeft(e, "! "))
+		if a, _ := netip.ParseAddr(strings.TrimSpace(host)); err == nil && p.Bits() == 0 && !a.IsUnspecified() {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
 // parseMask reads a prefix length or a dotted, contiguous mask.
 func parseMask(text string, max int) (int, error) {
 	if text == "" {

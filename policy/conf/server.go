@@ -102,7 +102,7 @@ func (ld *loader) parseAll(v *Values) {
 			if !val.IsSet() {
 				continue
 			}
-			if val.Keyword.Name == "SNAT_TRANSLATE_IP" && strings.Contains(val.Text, placeholder) && !snatOn(v) {
+			if val.Keyword.Name == "SNAT_TRANSLATE_IP" && placeholder.MatchString(val.Text) && !snatOn(v) {
 				val.Text = ""
 			}
 			ld.parse(v.Generation, val)

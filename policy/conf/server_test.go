@@ -128,6 +128,7 @@ func TestExpandProblems(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"unknown", "FWKNOP_ERR_DIR $NO_SUCH_VAR/errs;\n", "m:1: FWKNOP_ERR_DIR: the variable $NO_SUCH_VAR is not defined"},
 		{"misspelt", "FWKNOP_ERR_DIR $FWKNOP_DRI/errs;\n", "m:1: FWKNOP_ERR_DIR: the variable $FWKNOP_DRI is not defined (did you mean $FWKNOP_DIR?)"},
+		{"in braces", "DIGEST_FILE ${FWKNOP_DIR}/digest;\n", "m:1: DIGEST_FILE: variables are written without braces: ${FWKNOP_DIR} is none (did you mean $FWKNOP_DIR?)"},
 		{"itself", "FWKNOP_DIR $FWKNOP_DIR/x;\n", "m:1: FWKNOP_DIR: refers to itself: FWKNOP_DIR -> FWKNOP_DIR"},
 		{"ring", "P0F_FILE /x;\nFWKNOP_RUN_DIR $FWKNOP_LIB_DIR/a;\nFWKNOP_LIB_DIR $FWKNOP_DIR/b;\nFWKNOP_DIR $FWKNOP_RUN_DIR/c;\n",
 			"m:2: FWKNOP_RUN_DIR: refers to itself: FWKNOP_RUN_DIR -> FWKNOP_LIB_DIR -> FWKNOP_DIR -> FWKNOP_RUN_DIR"},

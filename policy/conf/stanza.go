@@ -1,13 +1,5 @@
 package conf
 
-import (
-	"bytes"
-	"strings"
-)
-
-// minKey is the manual's shortest key, in characters.
-const minKey = 8
-
 // stanza gives a block its types and finds what single lines cannot show.
 func (ld *accessLoader) stanza(b *block, number int) Stanza {
 	v := b.values
@@ -109,60 +101,6 @@ func (m *maker) mode() {
 			m.wrong("DATA_COLLECT_MODE", "SHARED_SEQUENCE", "is missing, DATA_COLLECT_MODE asks for it")
 		}
 	}
-}
-
-// keys reads the symmetric keys.
-func (m *maker) keys() {
-	s, v := m.s, m.v
-	s.Key, s.HMACKey = m.key("KEY", "KEY_BASE64"), m.key("HMAC_KEY", "HMAC_KEY_BASE64")
-	s.KeyLegacyPad = v.Generation == V1
-	s.EncryptionMode = strings.ToLower(first(v.List("ENCRYPTION_MODE")))
-	if !s.HMACKey.IsZero() {
-		s.HMACType = first(v.List("HMAC_DIGEST_TYPE"))
-		if bytes.Equal(s.Key.Bytes(), s.HMACKey.Bytes()) {
-			at := m.which("HMAC_KEY", "HMAC_KEY_BASE64")
-			m.wrong(at, at, "is the same key as KEY")
-		}
-	} else if m.has("HMAC_DIGEST_TYPE") && !m.b.broken {
-		m.warn("HMAC_DIGEST_TYPE", "has no effect without HMAC_KEY")
-	}
-	if s.EncryptionMode == "legacy" && len(s.Key.Bytes()) > 16 {
-		m.warn(m.which("KEY", "KEY_BASE64"), "is cut to 16 bytes by ENCRYPTION_MODE legacy")
-	}
-	if s.Mode != ModeShared && !m.has("KEY") && !m.has("KEY_BASE64") && !m.usesGPG() {
-		m.lacks("KEY", "is missing, and there is no complete GnuPG configuration either")
-	} else if s.Mode == ModeEncrypted && !m.has("KEY") && !m.has("KEY_BASE64") {
-		m.lacks("KEY", "is missing, ENCRYPT_SEQUENCE needs it")
-	}
-}
-
-// key reads a key given as text or in base64.
-func (m *maker) key(text, base64 string) Secret {
-	if m.has(text) && m.has(base64) {
-		m.wrong(base64, base64, "does not go with %s in the same stanza", text)
-	}
-	if val := m.v.Lookup(base64); val.IsSet() && !val.key.IsZero() {
-		if n := len(val.key.Bytes()); n < minKey {
-			m.short(val, n, base64 == "HMAC_KEY_BASE64")
-		}
-		return val.key
-	}
-	val := m.v.Lookup(text)
-	if n := len(val.key.Bytes()); n > 0 && n < minKey {
-		m.short(val, n, false)
-	}
-	return val.key
-}
-
-// short refuses a short key. Codes are made with any key by the 2.6 clients, so a
-// short random one is only worth a warning.
-func (m *maker) short(val *Value, n int, allowed bool) {
-	if allowed {
-		m.ld.warnf(val.Pos, val.Name, "%d bytes are a short key, take at least %d", n, minKey)
-		return
-	}
-	m.ld.errorf(val.Pos, val.Name, "shorter than %d characters", minKey)
-	m.b.broken = true
 }
 
 // which is the first of the keywords that is given.

@@ -44,7 +44,7 @@ func (m *maker) gpg() {
 		HomeDir: m.orServer("GPG_HOME_DIR", "GPG_DEFAULT_HOME_DIR"), Exe: m.orServer("GPG_PATH", "gpgCmd"),
 		KeyFiles:     v.List("GPG_KEY_FILE"),
 		UseOptions:   v.Bool("GPG_USE_OPTIONS") && !v.Bool("GPG_NO_OPTIONS"),
-		DecryptID:    v.Path("GPG_DECRYPT_ID"),
+		DecryptIDs:   v.List("GPG_DECRYPT_ID"),
 		DecryptPW:    v.Lookup("GPG_DECRYPT_PW").key,
 		AllowNoPW:    v.Bool("GPG_ALLOW_NO_PW"),
 		Prefix:       v.Path("GPG_PREFIX"),

@@ -167,7 +167,7 @@ type GPG struct {
 	HomeDir, Exe string
 	KeyFiles     []string // GPG_KEY_FILE: exported keys, no gpg program needed (our keyword)
 	UseOptions   bool     // GPG_USE_OPTIONS and not GPG_NO_OPTIONS
-	DecryptID    string
+	DecryptIDs   []string // key ids or parts of user ids
 	DecryptPW    Secret
 	AllowNoPW    bool
 	Prefix       string   // put back before decoding, "hQ"; "" with GPG_NO_REQUIRE_PREFIX

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,8 +71,9 @@ func (v *Value) Origin() string {
 // IsSet reports that a file or the command line gave the value.
 func (v *Value) IsSet() bool { return v != nil && v.Whence != FromDefault }
 
-// placeholder marks values that an installer or the operator should have replaced.
-const placeholder = "CHANGEME"
+// placeholder marks values that an installer or the operator should have replaced: in
+// capitals anywhere, in other letters as a word.
+var placeholder = regexp.MustCompile(`CHANGEME|(?i:(^|[^a-z])changeme([^a-z]|$))`)
 
 var errPlaceholder = errors.New("still the placeholder of the shipped file")
 
@@ -80,7 +82,7 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 	if text == "" {
 		return parsed{}, nil
 	}
-	if strings.Contains(text, placeholder) {
+	if placeholder.MatchString(text) {
 		return parsed{}, errPlaceholder
 	}
 	switch k.Kind {
@@ -102,7 +104,7 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 	case NetsOrFlag:
 		p.nets, err = parseNetsOrFlag(text)
 	case PortList:
-		p.ports, err = parsePorts(text, g == V1)
+		p.ports, err = parsePorts(text, g == V1 || k.Name == "SHARED_SEQUENCE") // 2.6 has no sequences
 	case PortNumbers:
 		p.list, err = parsePortNumbers(text)
 	case Address:
@@ -133,6 +135,8 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 		p.list, err = parseKeyIDs(text)
 	case KeyPrints:
 		p.list, err = parseKeyPrints(text)
+	case KeyNames:
+		p.list, err = parseKeyNames(text)
 	case Expect:
 		p.exp, err = ParseExpectation(text)
 	}
@@ -251,9 +255,19 @@ func parseMails(text string) ([]string, error) {
 	return list, nil
 }
 
+// parseDate reads MM/DD/YYYY. A year of one or two digits is one of this century, as
+// the 2.6 daemon has it.
 func parseDate(text string) (time.Time, error) {
+	full := text
+	i := strings.LastIndexByte(text, '/')
+	switch year := text[i+1:]; len(year) {
+	case 1:
+		full = text[:i+1] + "200" + year
+	case 2:
+		full = text[:i+1] + "20" + year
+	}
 	for _, layout := range []string{"01/02/2006", "1/2/2006"} {
-		if t, err := time.Parse(layout, text); err == nil {
+		if t, err := time.Parse(layout, full); err == nil {
 			return t, nil
 		}
 	}
@@ -267,6 +281,24 @@ func parseKeyIDs(text string) ([]string, error) {
 
 func parseKeyPrints(text string) ([]string, error) {
 	return parseHexes(text, func(n int) bool { return n == 32 || n == 40 || n == 64 }, false)
+}
+
+// parseKeyNames takes key ids and parts of user ids, commas between them. Blanks
+// separate ids too; in a user id and in a fingerprint in groups they belong to it.
+func parseKeyNames(text string) ([]string, error) {
+	list, err := parseList(text)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, entry := range list {
+		if ids, err := parseKeyIDs(strings.Join(strings.Fields(entry), ",")); err == nil && !slices.Contains(ids, "ANY") {
+			names = append(names, ids...)
+			continue
+		}
+		names = append(names, entry)
+	}
+	return names, nil
 }
 
 func parseHexes(text string, length func(int) bool, any bool) ([]string, error) {

@@ -129,7 +129,7 @@ func TestKinds(t *testing.T) {
 		{"ENCRYPTION_MODE", "cbc", true}, {"ENCRYPTION_MODE", "PCBC", false},
 		{"FORCE_NAT", "192.0.2.1 22", true}, {"FORCE_NAT", "192.0.2.1:22", false}, {"FORCE_NAT", "192.0.2.1 22 23", false}, {"FORCE_NAT", "host 22", false},
 		{"FORCE_SNAT", "192.0.2.1", true}, {"FORCE_SNAT", "192.0.2.0/24", false},
-		{"ACCESS_EXPIRE", "12/31/2031", true}, {"ACCESS_EXPIRE", "1/2/2031", true}, {"ACCESS_EXPIRE", "13/45/2031", false}, {"ACCESS_EXPIRE", "02/30/2031", false}, {"ACCESS_EXPIRE", "12/31/31", false},
+		{"ACCESS_EXPIRE", "12/31/2031", true}, {"ACCESS_EXPIRE", "1/2/2031", true}, {"ACCESS_EXPIRE", "13/45/2031", false}, {"ACCESS_EXPIRE", "02/30/2031", false}, {"ACCESS_EXPIRE", "12/31/31", true}, {"ACCESS_EXPIRE", "1/2/5", true}, {"ACCESS_EXPIRE", "1/2/", false}, {"ACCESS_EXPIRE", "1/2/135", false},
 		{"ACCESS_EXPIRE_EPOCH", "1999999999", true}, {"ACCESS_EXPIRE_EPOCH", "soon", false}, {"ACCESS_EXPIRE_EPOCH", "99999999999999999999999", false},
 		{"CMD_REGEX", "^ls$", true}, {"CMD_REGEX", "([a-z", false}, {"CMD_REGEX", "a(?!b)", false}, {"REQUIRE_OS_REGEX", "*bsd", true}, {"REQUIRE_OS_REGEX", "+", false},
 		{"KEY_BASE64", "c2l4dGVlbiBsZXR0ZXJzIQ==", true}, {"KEY_BASE64", "c2l4dGVlbiBsZXR0ZXJzIQ", true}, {"KEY_BASE64", "not*base64", false}, {"KEY_BASE64", "====", false},
@@ -142,7 +142,7 @@ func TestKinds(t *testing.T) {
 	} {
 		k := Find(AccessFile, tt.keyword)
 		l := cutLine(Pos{}, tt.keyword+" "+tt.text+";")
-		text, err := l.value(AccessFile, V2, k)
+		text, err := l.value(V2, k)
 		if err == nil {
 			_, err = k.parse(V2, text)
 		}

@@ -58,6 +58,9 @@ func (s *Stanza) proof() string {
 		if ids := append(append([]string{}, g.Fingerprints...), g.RemoteIDs...); !g.DisableSig {
 			signers = "signed by " + strings.Join(ids, " or ")
 		}
+		if s.HMACType != "" {
+			signers += " (HMAC " + s.HMACType + ")"
+		}
 		how = append(how, "OpenPGP "+signers)
 	}
 	w := "an SPA message with " + strings.Join(how, " or ")
@@ -83,7 +86,7 @@ func (s *Stanza) timing() string {
 		w = append(w, "less than "+seconds(s.MaxTimeDiff)+" apart")
 	}
 	if s.KnockLimit >= 0 {
-		w = append(w, fmt.Sprintf("at most %d times a source", s.KnockLimit))
+		w = append(w, "at most "+Count(s.KnockLimit, "time")+" a source")
 	}
 	if s.RequireOS != "" {
 		w = append(w, "from "+s.RequireOS)
@@ -242,9 +245,12 @@ func ports(list []Port) string {
 }
 
 // seconds is "1 second" or "77 seconds".
-func seconds(d time.Duration) string {
-	if d == time.Second {
-		return "1 second"
+func seconds(d time.Duration) string { return Count(int(d/time.Second), "second") }
+
+// Count is a number of things with the noun in its form for it: "1 stanza", "2 stanzas".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d seconds", d/time.Second)
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -67,6 +67,26 @@ func TestWords(t *testing.T) {
 	}
 }
 
+func TestWordsOfGPG(t *testing.T) {
+	_, _, a, problems := loadText("", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "HMAC_KEY something else", "HMAC_DIGEST_TYPE sha512"))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	if got, want := a.Stanzas[0].Words()[1], "an SPA message with the key (cbc, HMAC sha512) or OpenPGP signed by ANY (HMAC sha512)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestUnfed(t *testing.T) {
+	s := &Server{AuthModes: []string{"PCAP", "UDP"}}
+	if got, want := s.Unfed(ModeShared), "AUTH_MODE PCAP, UDP reads no knocks: the stanza never grants anything; KNOCK, JOURNAL, NFLOG would"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if !s.Feeds(ModeSPA) || s.Feeds(ModeEncrypted) || s.Unfed(ModeSPA) != "" {
+		t.Error("PCAP is for SPA alone")
+	}
+}
+
 func TestDangers(t *testing.T) {
 	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
 	for _, tt := range []struct {
@@ -77,8 +97,8 @@ func TestDangers(t *testing.T) {
 		{"any command", "", v2(safe, "ENABLE_CMD_EXEC Y"), []string{"access.conf:7 ENABLE_CMD_EXEC"}},
 		{"loose expression", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ls"), []string{"access.conf:8 CMD_REGEX"}},
 		{"tight expression in a shell", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$", "CMD_SHELL Y"), []string{"access.conf:9 CMD_SHELL"}},
-		{"sequence in clear", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE"}},
-		{"encrypted sequence", "", v1("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
+		{"sequence in clear", "AUTH_MODE KNOCK;\n", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE"}},
+		{"encrypted sequence", "AUTH_MODE PCAP, JOURNAL;\n", v1("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
 		{"source address", "", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), []string{"access.conf:1 REQUIRE_SOURCE_ADDRESS"}},
 		{"source address for all", "REQUIRE_SOURCE_ADDRESS Y;\n", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), nil},
 		{"no HMAC", "", v2("REQUIRE_SOURCE_ADDRESS Y", "OPEN_PORTS tcp/22"), []string{"access.conf:1 HMAC_KEY"}},
@@ -92,6 +112,10 @@ func TestDangers(t *testing.T) {
 		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", v2(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
 		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", v2(safe), []string{
 			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
+		{"sequence that nothing is read for", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE", "access.conf:3 SHARED_SEQUENCE"}},
+		{"encrypted sequence that nothing is read for", "AUTH_MODE PCAP;\nINGEST UDP, TCP;\n", v1("DATA_COLLECT_MODE: ENCRYPT_SEQUENCE;"), []string{"access.conf:1 ENCRYPT_SEQUENCE", "access.conf:1 ENCRYPT_SEQUENCE"}},
+		{"SPA beside a log", "AUTH_MODE KNOCK;\n", v2(safe), []string{"access.conf:1 SOURCE"}},
+		{"all of it at once", "AUTH_MODE NFLOG;\n", v2(safe), nil},
 		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", v2(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -287,6 +287,8 @@ func (m memory) Read(name string) ([]byte, conf.FileInfo, error) {
 
 func (m memory) List(string) ([]string, error) { return nil, fs.ErrNotExist }
 
+func (m memory) Exists(name string) bool { return m[name] != "" }
+
 func load(t *testing.T, file string, v any) {
 	t.Helper()
 	b, err := os.ReadFile(file)

@@ -52,7 +52,7 @@ func (v *vector) gpgKey(t testing.TB) GPGKey {
 	if v.perl() {
 		st = v.Server.PAccess
 	}
-	ring, err := NewKeyring(exports(t, "*.pub.asc", "server*.sec.asc"), stanzaWord(st, "GPG_DECRYPT_ID"), []byte(stanzaWord(st, "GPG_DECRYPT_PW")))
+	ring, err := NewKeyring(exports(t, "*.pub.asc", "server*.sec.asc"), []string{stanzaWord(st, "GPG_DECRYPT_ID")}, []byte(stanzaWord(st, "GPG_DECRYPT_PW")))
 	if err != nil && !errors.Is(err, ErrLocked) {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestRijndaelIsNotGPG(t *testing.T) {
 
 func fixtureRing(t testing.TB) *Keyring {
 	t.Helper()
-	ring, err := NewKeyring(exports(t, "*.pub.asc", "server.sec.asc", "serverecc.sec.asc"), "", nil)
+	ring, err := NewKeyring(exports(t, "*.pub.asc", "server.sec.asc", "serverecc.sec.asc"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package spa
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
@@ -88,6 +89,11 @@ func newKeyIDs(list []string, ring *Keyring) (keyIDs, error) {
 }
 
 func (k keyIDs) empty() bool { return !k.any && len(k.ids) == 0 }
+
+// names reports that id, which may be shorter than what is listed, is on the list.
+func (k keyIDs) names(id string) bool {
+	return k.has(id) || slices.ContainsFunc(k.ids, func(listed string) bool { return matchID(listed, id) })
+}
 
 // has reports that one of the fingerprints, of the signing key and its primary key,
 // is listed.

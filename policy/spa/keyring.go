@@ -34,13 +34,13 @@ type Keyring struct {
 }
 
 // NewKeyring reads exported keys, binary or armored, several keys and blocks in
-// each. Of the secret keys those count that decryptID names: hex digits from the
-// end of a fingerprint, or part of a user id; "" is any. Of a key that comes twice
-// the first copy counts.
+// each. Of the secret keys those count that one of decryptIDs names: hex digits from
+// the end of a fingerprint, or part of a user id; none means any. Of a key that comes
+// twice the first copy counts. Keys that the passphrase does not unlock are left out.
 //
 // An error that wraps [ErrNoSecretKey] or [ErrLocked] comes with a keyring that
 // refuses every packet, so that a server can say so and go on.
-func NewKeyring(exports [][]byte, decryptID string, passphrase []byte) (*Keyring, error) {
+func NewKeyring(exports [][]byte, decryptIDs []string, passphrase []byte) (*Keyring, error) {
 	k := new(Keyring)
 	for _, e := range exports {
 		entities, err := readKeys(e)
@@ -48,7 +48,7 @@ func NewKeyring(exports [][]byte, decryptID string, passphrase []byte) (*Keyring
 			return nil, err
 		}
 		for _, e := range entities {
-			k.add(e, decryptID)
+			k.add(e, decryptIDs)
 		}
 	}
 	k.locked = k.unlock(passphrase)
@@ -58,12 +58,12 @@ func NewKeyring(exports [][]byte, decryptID string, passphrase []byte) (*Keyring
 	return k, k.locked
 }
 
-func (k *Keyring) add(e *openpgp.Entity, decryptID string) {
+func (k *Keyring) add(e *openpgp.Entity, decryptIDs []string) {
 	same := func(o *openpgp.Entity) bool { return bytes.Equal(o.PrimaryKey.Fingerprint, e.PrimaryKey.Fingerprint) }
 	if !slices.ContainsFunc(k.signers, same) {
 		k.signers = append(k.signers, e)
 	}
-	if len(e.DecryptionKeys(0, time.Time{}, &signaturePolicy)) > 0 && hasSecret(e) && named(e, decryptID) &&
+	if len(e.DecryptionKeys(0, time.Time{}, &signaturePolicy)) > 0 && hasSecret(e) && namedByAny(e, decryptIDs) &&
 		!slices.ContainsFunc(k.decrypters, same) {
 		k.decrypters = append(k.decrypters, e)
 	}
@@ -112,26 +112,38 @@ func named(e *openpgp.Entity, id string) bool {
 	return id == ""
 }
 
-// unlock makes the decryption keys usable. The signing keys of the same owner stay
-// locked: nothing here needs them.
+func namedByAny(e *openpgp.Entity, ids []string) bool {
+	return len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return named(e, id) })
+}
+
+// unlock makes the decryption keys usable and leaves out those it cannot. The signing
+// keys of the same owner stay locked: nothing here needs them.
 func (k *Keyring) unlock(passphrase []byte) error {
-	var locked []*packet.PrivateKey
-	for _, e := range k.decrypters {
-		for _, key := range e.DecryptionKeys(0, time.Time{}, &signaturePolicy) {
-			if key.PrivateKey != nil && !key.PrivateKey.Dummy() && key.PrivateKey.Encrypted {
-				locked = append(locked, key.PrivateKey)
-			}
-		}
-	}
-	switch {
-	case len(k.decrypters) == 0:
+	if len(k.decrypters) == 0 {
 		return ErrNoSecretKey
-	case len(locked) == 0:
-		return nil
-	case packet.DecryptPrivateKeys(locked, passphrase) != nil:
+	}
+	open := slices.DeleteFunc(slices.Clone(k.decrypters), func(e *openpgp.Entity) bool { return !unlock(e, passphrase) })
+	if len(open) == 0 {
 		return ErrLocked
 	}
+	k.decrypters = open
 	return nil
+}
+
+func unlock(e *openpgp.Entity, passphrase []byte) bool {
+	var locked []*packet.PrivateKey
+	for _, key := range e.DecryptionKeys(0, time.Time{}, &signaturePolicy) {
+		if key.PrivateKey != nil && !key.PrivateKey.Dummy() && key.PrivateKey.Encrypted {
+			locked = append(locked, key.PrivateKey)
+		}
+	}
+	return len(locked) == 0 || packet.DecryptPrivateKeys(locked, passphrase) == nil
+}
+
+// Decrypts reports that the ring has an unlocked secret key which id names, as
+// [NewKeyring] has it.
+func (k *Keyring) Decrypts(id string) bool {
+	return k.locked == nil && slices.ContainsFunc(k.decrypters, func(e *openpgp.Entity) bool { return named(e, id) })
 }
 
 // Has reports that the ring has a public key with that id or fingerprint.

@@ -84,11 +84,11 @@ func TestGPGNearMisses(t *testing.T) {
 	withMAC, without := mac.gpgKey(t), plain.gpgKey(t)
 	ecc := without
 	var err error
-	if ecc.Keyring, err = NewKeyring(exports(t, "client.pub.asc", "serverecc.sec.asc"), "", nil); err != nil {
+	if ecc.Keyring, err = NewKeyring(exports(t, "client.pub.asc", "serverecc.sec.asc"), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	none := without
-	if none.Keyring, err = NewKeyring(exports(t, "client.pub.asc"), "", nil); !errors.Is(err, ErrNoSecretKey) {
+	if none.Keyring, err = NewKeyring(exports(t, "client.pub.asc"), nil, nil); !errors.Is(err, ErrNoSecretKey) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -120,7 +120,7 @@ func TestGPGNearMisses(t *testing.T) {
 
 func TestNewGPGOpenerRefuses(t *testing.T) {
 	ring := fixtureRing(t)
-	twins, err := NewKeyring(exports(t, "*.pub.asc", "server.sec.asc"), "EF3434A2", nil)
+	twins, err := NewKeyring(exports(t, "*.pub.asc", "server.sec.asc"), []string{"EF3434A2"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

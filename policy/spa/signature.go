@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
@@ -89,6 +90,9 @@ func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (stri
 		}
 		return id, nil
 	}
+	if errors.Is(err, pgperrors.ErrUnknownIssuer) && !o.key.IgnoreSigErr {
+		return "", &SignerError{id, o.unknownSigner(id)}
+	}
 	if err != nil && !o.key.IgnoreSigErr {
 		return "", &SignerError{id, ruleOf(err)}
 	}
@@ -99,6 +103,25 @@ func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (stri
 		return "", &SignerError{id, "the signer is not in GPG_FINGERPRINT_ID"}
 	}
 	return id, nil
+}
+
+// unknownSigner says why the ring has no key for a signature: the ring of a stanza
+// holds the keys of the listed signers alone, so mostly because the signer is none of
+// them. Of a listed signer without a key it cannot know the subkeys.
+func (o *GPGOpener) unknownSigner(id string) string {
+	for _, list := range []struct {
+		name string
+		keyIDs
+	}{{"GPG_REMOTE_ID", o.remote}, {"GPG_FINGERPRINT_ID", o.fingerprints}} {
+		switch {
+		case list.empty() || list.names(id):
+		case slices.ContainsFunc(list.ids, func(id string) bool { return !o.key.Keyring.Has(id) }):
+			return "the signer is not in " + list.name + ", or one whose key is not in the ring"
+		default:
+			return "the signer is not in " + list.name
+		}
+	}
+	return errUnknown.Error()
 }
 
 // issuer returns the fingerprints of the key that the signature names and of its

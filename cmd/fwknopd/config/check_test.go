@@ -90,11 +90,11 @@ func TestCheckAsksThoseWhoUseIt(t *testing.T) {
 
 func TestCheckExplain(t *testing.T) {
 	_, stdout, _ := Checker{}.run(t, map[string]string{
-		"main.conf":   "ENABLE_FKO_MODULE Y;\nENABLE_NAT_DNS Y;\nMAX_HOPS 3;\nGPG_EXE /usr/bin/gpg;\n",
+		"main.conf":   "ENABLE_FKO_MODULE Y;\nFIREWALL_EXE /sbin/iptables;\nMAX_HOPS 3;\nGPG_EXE /usr/bin/gpg;\n",
 		"access.conf": checkedAccess}, "--explain")
 	for _, want := range []string{
 		"main.conf:1: ENABLE_FKO_MODULE: no effect\n",
-		"main.conf:2: ENABLE_NAT_DNS: honoured differently: off unless a file says Y\n",
+		"main.conf:2: FIREWALL_EXE: honoured differently: firewall-cmd is not run: its rules are made through iptables\n",
 		"main.conf:3: MAX_HOPS: honoured\n",
 		"main.conf:4: GPG_EXE: honoured: as gpgCmd\n",
 		"access.conf:5: REQUIRE_SOURCE_ADDRESS: honoured differently: the 1.9 program took",

@@ -14,7 +14,7 @@ func FromFlags(f *cli.Options) Options {
 	o := Options{
 		Config: f.Config, Access: f.Access, AccessFolder: f.AccessFolder, Overrides: f.Overrides,
 		Lenient: f.Lenient, StrictPerms: f.StrictPerms, NoGPG: f.NoGPG, GPGOptions: f.GPGOptions,
-		Argv: make(map[string]string),
+		Argv: make(map[string]string), Dir: absolute("."),
 	}
 	for keyword, value := range map[string]string{
 		"PCAP_INTF":            f.Interface,

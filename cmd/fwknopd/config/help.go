@@ -109,7 +109,7 @@ var kindWords = map[conf.Kind]string{
 	conf.Chain:   "target, direction, table, from chain, jump position, our chain, rule position",
 	conf.NFTable: "family, table, chain", conf.Regex: "regular expression (RE2)", conf.Passphrase: "text", conf.Base64: "base64",
 	conf.Command: "command line", conf.MailList: "comma list of mail addresses", conf.Date: "MM/DD/YYYY", conf.Account: "user name",
-	conf.Group: "group name", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
+	conf.Group: "user or group name", conf.KeyNames: "comma list of OpenPGP key ids or parts of user ids", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
 	conf.KeyPrints: "comma list of OpenPGP fingerprints", conf.Expect: "verdict [reason] word value ...",
 }
 

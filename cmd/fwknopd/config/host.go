@@ -15,14 +15,23 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Disk is the real conf.FS.
-type Disk struct{}
+// Disk is the real conf.FS. Relative names are meant from Dir, "" for the working
+// directory of the process.
+type Disk struct{ Dir string }
+
+func (d Disk) path(name string) string {
+	if d.Dir == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.Dir, name)
+}
 
 // Read implements conf.FS.
-func (Disk) Read(name string) ([]byte, conf.FileInfo, error) {
+func (d Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 	if name == os.DevNull { // how scripts say "no file"
 		return nil, conf.FileInfo{Regular: true, Perm: 0o600}, nil
 	}
+	name = d.path(name)
 	link, err := os.Lstat(name)
 	if err != nil {
 		return nil, conf.FileInfo{}, err
@@ -54,8 +63,8 @@ func (Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 }
 
 // List implements conf.FS.
-func (Disk) List(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func (d Disk) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(d.path(dir))
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +76,12 @@ func (Disk) List(dir string) ([]string, error) {
 	}
 	sort.Strings(names)
 	return names, nil
+}
+
+// Exists implements conf.FS.
+func (d Disk) Exists(name string) bool {
+	_, err := os.Stat(d.path(name))
+	return err == nil
 }
 
 // machine is the real conf.Host.

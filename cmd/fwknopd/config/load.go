@@ -3,8 +3,7 @@
 package config
 
 import (
-	"errors"
-	"io/fs"
+	"cmp"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,6 +30,9 @@ type Options struct {
 	GPGOptions int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS for every stanza
 	// ServerOnly leaves access.conf alone.
 	ServerOnly bool
+	// Dir is the working directory that relative names are meant from; "" for the one
+	// of the process, unless FS is given.
+	Dir string
 	// FS reads the files; nil: from disk. Not saved with the rest.
 	FS conf.FS `json:"-"`
 }
@@ -46,12 +48,12 @@ type Loaded struct {
 // Load reads the configuration. It is usable only if the problems hold no error;
 // what could be read is there in any case, for dump and check.
 func Load(o Options) (*Loaded, conf.Problems) {
-	files := &recorder{FS: o.FS}
-	if files.FS == nil {
-		files.FS = Disk{}
+	if o.FS == nil {
+		o.FS, o.Dir = Disk{Dir: o.Dir}, absolute(cmp.Or(o.Dir, "."))
 	}
+	files := &recorder{FS: o.FS, dir: o.Dir}
 	co := conf.Options{
-		FS: files, Server: o.Main(), Overrides: o.Overrides, Argv: o.Argv,
+		FS: files, Dir: o.Dir, Server: o.Main(), Overrides: o.Overrides, Argv: o.Argv,
 		Access: o.Access, AccessFolder: o.AccessFolder,
 		Lenient: o.Lenient, StrictPerms: o.StrictPerms, AnyPerms: o.Offline,
 		NoGPG: o.NoGPG, GPGOptions: o.GPGOptions, Location: time.Local,
@@ -67,19 +69,25 @@ func Load(o Options) (*Loaded, conf.Problems) {
 		l.Server, l.Values, l.Access, problems = conf.Load(co)
 	}
 	l.Files = files.names
-	l.builtinSignatures()
+	l.shippedSignatures(files)
 	return l, append(problems, l.verify()...)
 }
 
-// builtinSignatures leaves P0F_FILE out if it only names the file that the old
-// packages shipped, and that is not there: the built-in signatures replace it.
-func (l *Loaded) builtinSignatures() {
-	name := l.Server.P0fFile
-	if name != filepath.Join(l.Values.Path("FWKNOP_CONF_DIR"), "pf.os") {
+// shippedSignatures looks for the file that the manual names, $FWKNOP_CONF_DIR/pf.os.
+// Where no other is configured, its signatures are used beside the built-in ones: its
+// labels are what REQUIRE_OS was written for. A P0F_FILE that only names it, and it is
+// not there, means the built-in ones too.
+func (l *Loaded) shippedSignatures(fs conf.FS) {
+	val := l.Values.Lookup("P0F_FILE")
+	shipped := filepath.Join(l.Values.Path("FWKNOP_CONF_DIR"), "pf.os")
+	if val.IsSet() && val.Text != shipped {
 		return
 	}
-	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case !fs.Exists(shipped):
 		l.Server.P0fFile = ""
+	case !val.IsSet():
+		l.Server.P0fFile = "+" + shipped
 	}
 }
 
@@ -100,12 +108,17 @@ func (o Options) Main() string {
 // recorder remembers which files were asked for.
 type recorder struct {
 	conf.FS
+	dir   string
 	names []string
 	seen  map[string]bool
 }
 
 func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
-	if abs, err := filepath.Abs(name); err == nil && !r.seen[abs] {
+	abs := name
+	if !filepath.IsAbs(name) {
+		abs = absolute(filepath.Join(r.dir, name))
+	}
+	if !r.seen[abs] {
 		if r.seen == nil {
 			r.seen = make(map[string]bool)
 		}

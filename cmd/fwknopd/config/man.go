@@ -105,8 +105,12 @@ reads more stanzas,
 those of all *.conf files there, and
 .Li %include_keys FILE
 the keys of the stanza it stands in.
-Includes reach three files deep; relative names are meant from the folder of the
-file that mentions them.
+Includes reach three files deep.
+Relative names, here and in values, are meant from the working directory, as both
+old daemons had it, or else from the folder of the file that mentions them.
+.Pp
+In 2.6 files a remark may stand behind numbers, ports, networks, dates and flags;
+all other values, keys above all, go on to the end of the line.
 .Pp
 Stanzas are tried in order; the first that opens a message decides.
 .Pp

@@ -26,11 +26,3 @@ func count(problems conf.Problems) (errors, warnings int) {
 	}
 	return errors, warnings
 }
-
-// plural is "1 stanza" or "2 stanzas".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}

@@ -78,8 +78,8 @@ func (r *result) print(stdout, stderr io.Writer) {
 	fmt.Fprintf(stdout, "read as: fwknop.conf of %s, access.conf of %s\n", r.ReadAs.Server, r.ReadAs.Access)
 	verdict := "valid"
 	if !r.Valid {
-		verdict = "refused, " + plural(r.Errors, "error")
+		verdict = "refused, " + conf.Count(r.Errors, "error")
 	}
-	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", plural(len(r.Files), "file"), plural(len(r.Stanzas), "stanza"),
-		plural(r.Expectations, "expectation"), verdict, plural(r.Warnings, "warning"))
+	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", conf.Count(len(r.Files), "file"), conf.Count(len(r.Stanzas), "stanza"),
+		conf.Count(r.Expectations, "expectation"), verdict, conf.Count(r.Warnings, "warning"))
 }

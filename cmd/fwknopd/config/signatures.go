@@ -9,7 +9,7 @@ import (
 
 // Signatures returns the fingerprints to use: our own, or in their place those of the
 // last FILE that is named, and with them those of every +FILE. p0fFile is what the
-// configuration names, "" for nothing; the command line wins over it.
+// configuration names, in the same way, "" for nothing; the command line wins over it.
 func Signatures(p0fFile string, names []string) (*fingerprint.Set, error) {
 	if p0fFile != "" {
 		names = append([]string{p0fFile}, names...)
@@ -39,4 +39,26 @@ func Signatures(p0fFile string, names []string) (*fingerprint.Set, error) {
 		base = base.With(set)
 	}
 	return base, nil
+}
+
+// SignatureText reads the file that Server.P0fFile names, nil for none.
+func SignatureText(p0fFile string) ([]byte, error) {
+	if p0fFile == "" {
+		return nil, nil
+	}
+	return os.ReadFile(strings.TrimPrefix(p0fFile, "+"))
+}
+
+// SignaturesOf are those of [Signatures] without options, for a process that got the
+// text of the file from another one.
+func SignaturesOf(p0fFile string, text []byte) (*fingerprint.Set, error) {
+	if text == nil {
+		return fingerprint.Default(), nil
+	}
+	file, add := strings.CutPrefix(p0fFile, "+")
+	set, err := fingerprint.Load(file, text)
+	if err == nil && add {
+		set = fingerprint.Default().With(set)
+	}
+	return set, err
 }

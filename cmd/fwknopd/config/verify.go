@@ -2,9 +2,7 @@ package config
 
 import (
 	"fmt"
-	"os"
 
-	"fwknopd/fingerprint"
 	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
 )
@@ -22,7 +20,7 @@ func (l *Loaded) verify() conf.Problems {
 // labels warns of systems that are required and that no signature names: nobody
 // would ever be let in.
 func (l *Loaded) labels() conf.Problems {
-	set, err := l.signatures()
+	set, err := Signatures(l.Server.P0fFile, nil)
 	if err != nil {
 		val := l.Values.Lookup("P0F_FILE")
 		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}
@@ -55,17 +53,4 @@ func anyLabel(known map[string]bool, s *conf.Stanza) bool {
 		}
 	}
 	return false
-}
-
-// signatures are the ones the daemon would use.
-func (l *Loaded) signatures() (*fingerprint.Set, error) {
-	name := l.Server.P0fFile
-	if name == "" {
-		return fingerprint.Default(), nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	return fingerprint.Load(name, text)
 }

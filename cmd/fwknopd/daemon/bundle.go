@@ -21,6 +21,7 @@ type bundle struct {
 	Options    config.Options
 	Files      map[string]heldFile
 	Folders    map[string][]string
+	There      map[string]bool // names that were asked about, and whether they exist
 	Keys       []*keyring.Keys // of the stanzas with a GPG part, in reading order
 	Signatures []byte          // P0F_FILE; nil: our own
 	Positions  []byte          // where the last worker was, see positions
@@ -64,6 +65,12 @@ func (h holding) List(dir string) ([]string, error) {
 	return names, err
 }
 
+// Exists implements conf.FS.
+func (h holding) Exists(name string) bool {
+	h.b.There[name] = h.FS.Exists(name)
+	return h.b.There[name]
+}
+
 // held is the conf.FS of the worker.
 type held struct{ b *bundle }
 
@@ -89,6 +96,9 @@ func (h held) List(dir string) ([]string, error) {
 	}
 	return names, nil
 }
+
+// Exists implements conf.FS.
+func (h held) Exists(name string) bool { return h.b.There[name] }
 
 // file is the bundle as the worker gets it: an anonymous file that nobody can
 // change any more.

@@ -96,12 +96,9 @@ func (w *worker) newEngine(ctx context.Context, b *bundle, l *config.Loaded, sto
 	source := spa.Rate{PerSecond: float64(l.Values.Int("GPG_RATE_SOURCE"))}
 	opts.GPGAllowed = spa.NewLimiter(burst(source), burst(total)).Allow
 	if wantsSystems(l) {
-		set := fingerprint.Default()
-		if b.Signatures != nil {
-			var err error
-			if set, err = fingerprint.Load(l.Server.P0fFile, b.Signatures); err != nil {
-				return nil, err
-			}
+		set, err := config.SignaturesOf(l.Server.P0fFile, b.Signatures)
+		if err != nil {
+			return nil, err
 		}
 		opts.Signatures = fingerprint.NewMatcher(set, l.Server.MaxHops)
 	}
@@ -123,4 +120,4 @@ func wantsSystems(l *config.Loaded) bool {
 	return false
 }
 
-func resolve(host string) (netip.Addr, error) { return config.Resolve(host, resolveTimeout) }
+func resolve(host string) ([]netip.Addr, error) { return config.Resolve(host, resolveTimeout) }

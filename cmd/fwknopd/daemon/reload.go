@@ -1,5 +1,7 @@
 package daemon
 
+import "fwknopd/policy/conf"
+
 // reload reads the configuration again. A bad one changes nothing. Grants, digests
 // and the state of knock sequences stay. quiet leaves out the word that nothing
 // changed.
@@ -37,7 +39,7 @@ func (k *keeper) reload(quiet bool) {
 	if watch := k.files; watch != nil {
 		watch.follow(s.Files)
 	}
-	k.say(good, "configuration loaded again: %d stanzas", len(s.Access.Stanzas))
+	k.say(good, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
 }
 
 // equal reports the same files with the same content.

@@ -30,10 +30,10 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
 	b := &bundle{
-		Options: opts, Files: make(map[string]heldFile), Folders: make(map[string][]string),
+		Options: opts, Files: make(map[string]heldFile), Folders: make(map[string][]string), There: make(map[string]bool),
 		Limit: o.PacketLimit, Verbose: o.Verbose, Test: o.Test,
 	}
-	opts.FS = holding{config.Disk{}, b}
+	opts.FS = holding{config.Disk{Dir: opts.Dir}, b}
 	l, problems := config.Load(opts)
 	if problems.Failed() {
 		return nil, problems
@@ -49,12 +49,11 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 
 // complete fetches what is not in the configuration files themselves.
 func (s *setup) complete() error {
-	if name := s.Server.P0fFile; name != "" && wantsSystems(s.Loaded) {
-		text, err := os.ReadFile(name)
-		if err != nil {
+	if wantsSystems(s.Loaded) {
+		var err error
+		if s.bundle.Signatures, err = config.SignatureText(s.Server.P0fFile); err != nil {
 			return err
 		}
-		s.bundle.Signatures = text
 	}
 	limits, err := compile(s.Server, s.Access)
 	if err != nil {

@@ -27,7 +27,7 @@ func fromGPG(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	if _, err := os.Stat(g.HomeDir); err != nil {
 		return nil, err
 	}
-	if g.DecryptID == "" { // gpg would export every secret key
+	if len(g.DecryptIDs) == 0 { // gpg would export every secret key
 		return nil, errors.New("GPG_HOME_DIR needs GPG_DECRYPT_ID")
 	}
 	p, err := newProgram(g)
@@ -41,14 +41,11 @@ func fromGPG(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, err := p.exportSecret(ctx, g)
-	if err != nil && !errors.Is(err, spa.ErrLocked) {
+	secret, locked, err := p.exportSecret(ctx, g)
+	if err != nil {
 		return nil, err
 	}
-	keys := &Keys{Origin: g.HomeDir, Exports: [][]byte{public, secret}}
-	if err != nil {
-		keys.Trouble = err.Error()
-	}
+	keys := &Keys{Origin: g.HomeDir, Exports: append([][]byte{public}, secret...), Locked: locked}
 	if g.CheckTrust {
 		keys.Valid, keys.Trusted, err = p.valid(ctx, g)
 		return keys, err
@@ -95,16 +92,25 @@ func selection(ids []string) []string {
 	return append([]string{"--"}, ids...)
 }
 
-// exportSecret fetches our own key. The agent hands it out locked again with the
+// exportSecret fetches our own keys, one by one: gpg exports nothing where it lacks one
+// of several. What is not there, the ring shows. The agent hands it out locked again with the
 // passphrase that it knows, so that a wrong GPG_DECRYPT_PW does not get in on what
-// somebody else typed: we unlock it ourselves.
-func (p *program) exportSecret(ctx context.Context, g *conf.GPG) ([]byte, error) {
-	out, err := p.run(ctx, g.DecryptPW.Bytes(), "--pinentry-mode", "loopback", "--passphrase-fd", passphraseFD,
-		"--export-secret-keys", "--", g.DecryptID)
-	if err != nil && strings.Contains(err.Error(), "assphrase") { // Bad passphrase, No passphrase given
-		return nil, spa.ErrLocked
+// somebody else typed: we unlock it ourselves. locked are the ids of those that it
+// keeps to itself.
+func (p *program) exportSecret(ctx context.Context, g *conf.GPG) (all [][]byte, locked []string, err error) {
+	for _, id := range g.DecryptIDs {
+		out, fault := p.run(ctx, g.DecryptPW.Bytes(), "--pinentry-mode", "loopback", "--passphrase-fd", passphraseFD,
+			"--export-secret-keys", "--", id)
+		switch {
+		case fault == nil:
+			all = append(all, out)
+		case strings.Contains(fault.Error(), "assphrase"): // Bad passphrase, No passphrase given
+			locked = append(locked, id)
+		default:
+			return nil, nil, fault
+		}
 	}
-	return out, err
+	return all, locked, nil
 }
 
 // valid returns the keys that are at least marginally valid, if the owner of the home

@@ -9,12 +9,14 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"fwknopd/policy/conf"
@@ -47,7 +49,7 @@ func Load(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
 type Keys struct {
 	Origin  string   // for messages
 	Exports [][]byte // OpenPGP keys as exported
-	Trouble string   // what gpg said about our own key; "" for nothing
+	Locked  []string // ids of our own keys that gpg did not unlock with the passphrase
 	// Valid are the fingerprints that may sign, if Trusted says that there is
 	// such a choice.
 	Valid   []string
@@ -71,12 +73,9 @@ func Export(ctx context.Context, g *conf.GPG) (*Keys, error) {
 
 // Keyring makes the keyring of a stanza, with the errors of [Load].
 func (k *Keys) Keyring(g *conf.GPG) (*spa.Keyring, error) {
-	ring, err := assemble(g, k.Origin, k.Exports)
+	ring, err := k.assemble(g)
 	if ring != nil && k.Trusted {
 		ring.Restrict(k.Valid)
-	}
-	if ring != nil && k.Trouble != "" { // gpg says more than what the missing export says
-		return ring, fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", k.Origin, g.DecryptID, spa.ErrLocked)
 	}
 	return ring, err
 }
@@ -128,18 +127,27 @@ func readFile(name string) ([]byte, error) {
 	return data, err
 }
 
-// assemble makes the ring and says what it lacks.
-func assemble(g *conf.GPG, origin string, exports [][]byte) (*spa.Keyring, error) {
-	ring, err := spa.NewKeyring(exports, g.DecryptID, g.DecryptPW.Bytes())
-	if ring == nil {
-		return nil, fmt.Errorf("%s: %w", origin, err)
+// assemble makes the ring and says what it lacks, by the ids of the stanza.
+func (k *Keys) assemble(g *conf.GPG) (*spa.Keyring, error) {
+	ring, err := spa.NewKeyring(k.Exports, g.DecryptIDs, g.DecryptPW.Bytes())
+	if ring == nil || len(g.DecryptIDs) == 0 && err != nil {
+		return ring, fmt.Errorf("%s: %w", k.Origin, err)
 	}
-	if err != nil {
-		err = fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", origin, g.DecryptID, err)
+	fault := cmp.Or(err, spa.ErrNoSecretKey)
+	err = nil
+	for _, id := range g.DecryptIDs {
+		if ring.Decrypts(id) {
+			continue
+		}
+		why := fault
+		if slices.Contains(k.Locked, id) { // gpg says more than what the missing export says
+			why = spa.ErrLocked
+		}
+		err = errors.Join(err, fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", k.Origin, id, why))
 	}
 	for _, id := range signers(g) {
 		if id != spa.AnyKey && !ring.Has(id) {
-			err = errors.Join(err, fmt.Errorf("%s: %s: %w", origin, id, ErrNoSigner))
+			err = errors.Join(err, fmt.Errorf("%s: %s: %w", k.Origin, id, ErrNoSigner))
 		}
 	}
 	return ring, err

@@ -81,7 +81,7 @@ func (v *vector) conf() *conf.GPG {
 		return strings.FieldsFunc(v.word(key), func(r rune) bool { return r == ',' })
 	}
 	return &conf.GPG{
-		DecryptID: v.word("GPG_DECRYPT_ID"), DecryptPW: conf.NewSecret([]byte(v.word("GPG_DECRYPT_PW"))),
+		DecryptIDs: []string{v.word("GPG_DECRYPT_ID")}, DecryptPW: conf.NewSecret([]byte(v.word("GPG_DECRYPT_PW"))),
 		RemoteIDs: list("GPG_REMOTE_ID"), Fingerprints: list("GPG_FINGERPRINT_ID"), Prefix: spa.DefaultGPGPrefix,
 		DisableSig: v.word("GPG_DISABLE_SIG") == "Y", IgnoreSigErr: v.word("GPG_IGNORE_SIG_VERIFY_ERROR") == "Y",
 		CheckTrust: v.Profile == "c",
@@ -168,7 +168,7 @@ func TestAgentCacheDecidesNothing(t *testing.T) {
 	h.gpg("hello", "--trust-model", "always", "-r", "E3246F99", "-o", secret, "-e")
 	h.gpg("server-pass-1\n", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "-d", secret)
 	h.gpg("", "-d", secret) // the agent knows it now
-	g := &conf.GPG{HomeDir: h.dir, DecryptID: "E3246F99", RemoteIDs: []string{"4F8731AC"}}
+	g := &conf.GPG{HomeDir: h.dir, DecryptIDs: []string{"E3246F99"}, RemoteIDs: []string{"4F8731AC"}}
 	for pw, want := range map[string]error{"server-pass-1": nil, "wrong": spa.ErrLocked, "": spa.ErrLocked} {
 		g.DecryptPW = conf.NewSecret([]byte(pw))
 		ring, err := Load(t.Context(), g)
@@ -193,12 +193,12 @@ func TestProblems(t *testing.T) {
 		"no file":          {conf.GPG{KeyFiles: []string{missing}}, os.ErrNotExist, false},
 		"no home":          {conf.GPG{HomeDir: missing}, os.ErrNotExist, false},
 		"not keys":         {conf.GPG{KeyFiles: keyFiles(t, "shadow")}, nil, false},
-		"unknown key":      {conf.GPG{KeyFiles: files, DecryptID: "00000000"}, spa.ErrNoSecretKey, true},
-		"no secret key":    {conf.GPG{KeyFiles: files, DecryptID: "4F8731AC"}, spa.ErrNoSecretKey, true},
+		"unknown key":      {conf.GPG{KeyFiles: files, DecryptIDs: []string{"00000000"}}, spa.ErrNoSecretKey, true},
+		"no secret key":    {conf.GPG{KeyFiles: files, DecryptIDs: []string{"4F8731AC"}}, spa.ErrNoSecretKey, true},
 		"unknown signer":   {conf.GPG{KeyFiles: files, RemoteIDs: []string{"00000000"}}, ErrNoSigner, true},
 		"unknown print":    {conf.GPG{KeyFiles: files, Fingerprints: []string{strings.Repeat("0", 40)}}, ErrNoSigner, true},
 		"locked":           {conf.GPG{KeyFiles: keyFiles(t, "serverpw.sec.asc"), DecryptPW: conf.NewSecret([]byte("wrong"))}, spa.ErrLocked, true},
-		"no gpg":           {conf.GPG{HomeDir: t.TempDir(), Exe: missing, DecryptID: "EF3434A2"}, os.ErrNotExist, false},
+		"no gpg":           {conf.GPG{HomeDir: t.TempDir(), Exe: missing, DecryptIDs: []string{"EF3434A2"}}, os.ErrNotExist, false},
 		"no id for a home": {conf.GPG{HomeDir: t.TempDir()}, nil, false},
 	} {
 		ring, err := Load(t.Context(), &c.g)
@@ -219,11 +219,11 @@ func TestHomeProblems(t *testing.T) {
 		g    conf.GPG
 		want error
 	}{
-		"unknown key":    {conf.GPG{DecryptID: "00000000", RemoteIDs: []string{"4F8731AC"}}, spa.ErrNoSecretKey},
-		"unknown signer": {conf.GPG{DecryptID: "EF3434A2", RemoteIDs: []string{"00000000"}}, ErrNoSigner},
-		"option as id":   {conf.GPG{DecryptID: "--version", RemoteIDs: []string{"4F8731AC"}}, spa.ErrNoSecretKey},
-		"any":            {conf.GPG{DecryptID: "EF3434A2", RemoteIDs: []string{"ANY"}}, nil},
-		"by user id":     {conf.GPG{DecryptID: "server", RemoteIDs: []string{"ANY"}}, nil},
+		"unknown key":    {conf.GPG{DecryptIDs: []string{"00000000"}, RemoteIDs: []string{"4F8731AC"}}, spa.ErrNoSecretKey},
+		"unknown signer": {conf.GPG{DecryptIDs: []string{"EF3434A2"}, RemoteIDs: []string{"00000000"}}, ErrNoSigner},
+		"option as id":   {conf.GPG{DecryptIDs: []string{"--version"}, RemoteIDs: []string{"4F8731AC"}}, spa.ErrNoSecretKey},
+		"any":            {conf.GPG{DecryptIDs: []string{"EF3434A2"}, RemoteIDs: []string{"ANY"}}, nil},
+		"by user id":     {conf.GPG{DecryptIDs: []string{"server"}, RemoteIDs: []string{"ANY"}}, nil},
 	} {
 		c.g.HomeDir = h.dir
 		ring, err := Load(t.Context(), &c.g)
@@ -241,7 +241,7 @@ func TestLoadEndsInTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := Load(ctx, &conf.GPG{HomeDir: t.TempDir(), Exe: slow, DecryptID: "EF3434A2", RemoteIDs: []string{"ANY"}})
+	_, err := Load(ctx, &conf.GPG{HomeDir: t.TempDir(), Exe: slow, DecryptIDs: []string{"EF3434A2"}, RemoteIDs: []string{"ANY"}})
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 10*time.Second {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
@@ -256,7 +256,7 @@ func TestPassphraseIsNoArgument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, options := range []bool{false, true} {
-		g := &conf.GPG{HomeDir: t.TempDir(), Exe: spy, UseOptions: options, DecryptID: "EF3434A2",
+		g := &conf.GPG{HomeDir: t.TempDir(), Exe: spy, UseOptions: options, DecryptIDs: []string{"EF3434A2"},
 			DecryptPW: conf.NewSecret([]byte("open sesame")), RemoteIDs: []string{"4F8731AC"}}
 		if _, err := Load(t.Context(), g); err == nil {
 			t.Error("keys out of nothing")
@@ -307,7 +307,7 @@ func TestClassicRing(t *testing.T) {
 		t.Fatalf("no trust packets in %d bytes, %v", len(data), err)
 	}
 	for _, v := range vectors(t) {
-		if g := v.conf(); g.DecryptID == "EF3434A2" && v.Name != "c-gpg-signer-untrusted" {
+		if g := v.conf(); slices.Equal(g.DecryptIDs, []string{"EF3434A2"}) && v.Name != "c-gpg-signer-untrusted" {
 			g.HomeDir, g.Exe = dir, "/nonexistent/gpg"
 			if got := v.opens(t, g); got != v.want() {
 				t.Errorf("%s: opens: %v", v.Name, got)

@@ -126,7 +126,10 @@ func TestMessages(t *testing.T) {
 		{name: "not signed", to: "curve", signer: "rsa", args: []string{"-e", "-r", "curve"}, want: spa.ErrSigner, rule: "not signed"},
 		{name: "not signed, need not be", to: "curve", signer: "rsa", args: []string{"-e", "-r", "curve"}, change: func(k *spa.GPGKey) { k.DisableSig = true }},
 		{name: "signed by another, need not be", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, change: func(k *spa.GPGKey) { k.DisableSig = true }},
-		{name: "signed by another", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, want: spa.ErrSigner, rule: "not in the ring"},
+		{name: "signed by another", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, want: spa.ErrSigner, rule: "the signer is not in GPG_REMOTE_ID"},
+		{name: "signed by anybody else", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, change: func(k *spa.GPGKey) { k.RemoteIDs = []string{"ANY"} }, want: spa.ErrSigner, rule: "key is not in the ring"},
+		{name: "signed by a listed one without a key", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, change: func(k *spa.GPGKey) { k.RemoteIDs = append(k.RemoteIDs, w.fpr["other"]) }, want: spa.ErrSigner, rule: "the signer's key is not in the ring"},
+		{name: "signed by another, and a listed one without a key", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-e", "-r", "curve"}, change: func(k *spa.GPGKey) { k.RemoteIDs = append(k.RemoteIDs, "0123456789ABCDEF") }, want: spa.ErrSigner, rule: "not in GPG_REMOTE_ID, or one whose key"},
 		{name: "two signatures", to: "curve", signer: "rsa", args: []string{"-s", "-u", "other", "-u", "rsa", "-e", "-r", "curve"}, want: spa.ErrSigner, rule: "more than one"},
 		{name: "expired since", to: "curve", signer: "soon", want: spa.ErrSigner, rule: "expired"},
 		{name: "expired since, ignored", to: "curve", signer: "soon", change: func(k *spa.GPGKey) { k.IgnoreSigErr = true }},
@@ -169,7 +172,7 @@ func TestMessages(t *testing.T) {
 // opener is made from what Load exports.
 func (w *workshop) opener(t testing.TB, to, signer string, change func(*spa.GPGKey)) *spa.GPGOpener {
 	t.Helper()
-	ring, err := Load(t.Context(), &conf.GPG{HomeDir: w.dir, DecryptID: w.fpr[to], RemoteIDs: []string{w.fpr[signer]}})
+	ring, err := Load(t.Context(), &conf.GPG{HomeDir: w.dir, DecryptIDs: []string{w.fpr[to]}, RemoteIDs: []string{w.fpr[signer]}})
 	if err != nil {
 		t.Fatal(err)
 	}

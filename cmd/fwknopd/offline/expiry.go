@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -52,13 +53,19 @@ func (o *openings) each(g *enforce.Grant, visit func(enforce.Port, opening)) {
 	}
 }
 
-// add takes in what e opens, unless it has no end.
+// never is the end of what has none.
+const never = math.MaxInt64
+
+// add takes in what e opens.
 func (o *openings) add(e *Entry) {
-	if e.Grant.Expires.IsZero() {
+	end := int64(never)
+	if !e.Grant.Expires.IsZero() {
+		end = e.Grant.Expires.UnixNano()
+	}
+	o.each(e.Grant, func(_ enforce.Port, k opening) { o.ends.extend(k, end) })
+	if end == never {
 		return
 	}
-	end := e.Grant.Expires.UnixNano()
-	o.each(e.Grant, func(_ enforce.Port, k opening) { o.ends.extend(k, end) })
 	o.queue.push(ending{end, o.lasting.add(e)})
 }
 

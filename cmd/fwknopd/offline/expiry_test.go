@@ -61,7 +61,8 @@ func TestExpiry(t *testing.T) {
 	forever := entryFor(1, 0, 22)
 	forever.Grant.Expires = time.Time{}
 	o.add(forever)
-	if got := ended(&o, 1<<30); got != "" || o.open() != 0 {
+	o.add(entryFor(1, 10, 22)) // does not end it
+	if got := ended(&o, 1<<30); got != "" || o.open() != 1 {
 		t.Errorf("without an end: %s, %d", got, o.open())
 	}
 }

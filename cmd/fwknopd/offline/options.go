@@ -32,7 +32,7 @@ type options struct {
 	filter                 string
 	digests                string
 	signatures             []string
-	resolve                bool
+	resolve, allModes      bool
 	noGPG                  bool
 
 	format string
@@ -64,6 +64,7 @@ func (o *options) flags(name string) *pflag.FlagSet {
 	fs.StringVarP(&o.digests, "digest-file", "d", "", "replay cache to start with; it is only read (`FILE`)")
 	fs.StringSliceVar(&o.signatures, "signatures", nil, "fingerprints instead of (+: besides) our own (`[+]FILE`)")
 	fs.BoolVar(&o.resolve, "resolve", false, "look up host names of NAT requests")
+	fs.BoolVar(&o.allModes, "all-modes", false, "let every stanza take part, whatever AUTH_MODE says")
 	fs.BoolVar(&o.noGPG, "no-gpg", false, "ignore every GPG keyword")
 	fs.StringVar(&o.format, "format", "text", "text or jsonl")
 	fs.BoolVarP(&o.help, "help", "h", false, "this text")

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -58,7 +59,7 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: true, ShadowHash: config.ShadowHash}
+	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: o.everyMode(l), ShadowHash: config.ShadowHash}
 	if slices.ContainsFunc(l.Access.Stanzas, wantsSystem) {
 		set, err := config.Signatures(l.Server.P0fFile, o.signatures)
 		if err != nil {
@@ -82,6 +83,25 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 	var err error
 	d.Engine, err = policy.NewEngine(opts)
 	return d, err
+}
+
+// everyMode says whether all stanzas take part: if that is asked for, or if nothing
+// says in which modes the daemon runs. Otherwise those do that the daemon feeds.
+func (o *options) everyMode(l *config.Loaded) bool {
+	if o.allModes {
+		return true
+	}
+	if l.Values.IsSet("AUTH_MODE") || l.Values.IsSet("INGEST") {
+		return false
+	}
+	for i := range l.Access.Stanzas {
+		if st := &l.Access.Stanzas[i]; !l.Server.Feeds(st.Mode) {
+			o.notice(fmt.Sprintf("%s:%d: AUTH_MODE is not set, and the stanza takes part here; to a daemon that means %s, which reads no knocks",
+				st.Pos.File, st.Pos.Line, strings.Join(l.Server.AuthModes, ", ")))
+			break
+		}
+	}
+	return true
 }
 
 // wantsSystem reports a stanza that asks for an operating system.
@@ -135,7 +155,7 @@ func (o *options) readDigests(store *replay.Memory) error {
 // resolveTime bounds one look-up.
 const resolveTime = 5 * time.Second
 
-func resolve(host string) (netip.Addr, error) { return config.Resolve(host, resolveTime) }
+func resolve(host string) ([]netip.Addr, error) { return config.Resolve(host, resolveTime) }
 
 // read opens the inputs the way the daemon would read them.
 func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {

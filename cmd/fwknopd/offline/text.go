@@ -141,8 +141,13 @@ func describe(reason policy.Reason, d *policy.Detail) string {
 	if d.Step != nil && d.Steps != nil {
 		say("step %d of %d", *d.Step, *d.Steps)
 	}
-	if d.GapS != nil && d.LimitS != nil {
+	switch {
+	case d.GapS != nil && d.LimitS != nil && reason == policy.KnockTimeout:
+		say("%s after the first one, limit %s", span(*d.GapS), span(*d.LimitS))
+	case d.GapS != nil && d.LimitS != nil:
 		say("%s after the one before, limit %s", span(*d.GapS), span(*d.LimitS))
+	case d.GapS != nil:
+		say("%s before the one before", span(-*d.GapS))
 	}
 	if d.Limit != nil {
 		say("limit of %d", *d.Limit)
