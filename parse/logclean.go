@@ -47,12 +47,14 @@ func escape(b []byte, i int) int {
 		}
 		return min(j+1, len(b))
 	case c == ']':
-		for ; j < len(b); j++ {
-			if b[j] == 0x07 || b[j] == 0x1b {
-				return min(j+1+int(b[j]>>4), len(b)) // ST is ESC and a backslash
-			}
+		n := bytes.IndexAny(b[j:], "\x07\x1b")
+		if n < 0 {
+			return j
 		}
-		return len(b)
+		if j += n + 1; b[j-1] == 0x1b && j < len(b) {
+			j++ // ST is ESC and a backslash
+		}
+		return j
 	case c >= 0x20 && c < 0x30:
 		return min(j+2, len(b))
 	}

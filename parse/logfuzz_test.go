@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"reflect"
@@ -23,6 +24,13 @@ func FuzzLogLine(f *testing.F) {
 	}
 	for _, d := range dialects {
 		f.Add([]byte(d.head + synRecord + d.tail))
+	}
+	for _, object := range []string{
+		`{"@timestamp":"2026-07-03T04:05:07.5Z","log":{"offset":1},"message":"\u001b[32mDROP IN=eth0 OUT= SRC=192.0.2.7","host":{"name":"gate"}}`,
+		`{"timestamp":1783051507.5,"_facility":"kern","tag":"kernel","short_message":["` + synRecord + `"]}`,
+		`{"oob.hook":1,"src_ip":"192.0.2.7","dest_ip":"198.51.100.10","src_port":1,"dest_port":2,"ip.protocol":6,"ip.ttl":57,"tcp.syn":true}`,
+	} {
+		f.Add([]byte(object))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		before := string(line)
@@ -91,4 +99,79 @@ func sameWithTail(t *testing.T, ev *Event, line []byte) {
 	if err := LogLine(glued, logRef, &longer); err == nil && longer.Src != ev.Src {
 		t.Errorf("%v, and with another record behind it %v", ev.Src, longer.Src)
 	}
+}
+
+// FuzzLogLineFront puts any text in front of a whole record: what the record says of
+// its packet never changes.
+func FuzzLogLineFront(f *testing.F) {
+	for _, d := range dialects {
+		f.Add([]byte(d.head))
+	}
+	f.Fuzz(func(t *testing.T, front []byte) {
+		if bytes.Contains(front, []byte("IN=")) || len(front) > 0 && front[0] == '{' || bytes.ContainsAny(front, "\r\n") {
+			return
+		}
+		var want, got Event
+		if err := LogLine([]byte("Jul  3 04:05:06 gate kernel: "+synRecord), logRef, &want); err != nil {
+			t.Fatal(err)
+		}
+		if err := LogLine(append(bytes.Clone(front), synRecord...), logRef, &got); err != nil {
+			t.Fatalf("%q: %v", front, err)
+		}
+		if show(&got) != show(&want) || string(got.In) != "eth0" {
+			t.Errorf("%q: %s, in %q", front, show(&got), got.In)
+		}
+	})
+}
+
+// FuzzStamp reads stamps of every form: an index that is returned lies in the text,
+// and a stamp that is read has a day.
+func FuzzStamp(f *testing.F) {
+	for _, d := range dialects {
+		f.Add([]byte(d.head))
+	}
+	for _, text := range []string{"@400000006a4734fc075aef40 ", "1.7830515075e+09", "27.11.2026 21:00:05", "20261127T210005Z", "[金 11月 27 21:00:05 2026]", "Fri Nov 27 21:00:05 CET 2026"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for name, read := range map[string]func(*stamp) int{
+			"read":    func(s *stamp) int { return s.read(b, 0) },
+			"odd":     func(s *stamp) int { return s.odd(b, 0) },
+			"bracket": func(s *stamp) int { return s.oddBracket(b, 0) },
+			"proxmox": func(s *stamp) int { return s.proxmox(b, 0) },
+		} {
+			var s stamp
+			j := read(&s)
+			if j < 0 || j > len(b) && j != failed {
+				t.Fatalf("%s: %d of %d", name, j, len(b))
+			}
+			if j == failed || s.counted || s.month == 0 {
+				continue
+			}
+			if at := s.time(logRef); s.day < 1 || s.year == 0 && at.After(logRef) || at.IsZero() {
+				t.Errorf("%s: %q: %+v, %v", name, b, s, at)
+			}
+		}
+		if at := jsonTime(b, logRef); !at.IsZero() && (at.Year() < 0 || at.Year() > 10000) {
+			t.Errorf("%q: %v", b, at)
+		}
+	})
+}
+
+// FuzzClean: what is cleaned gets no longer, holds no escape, and cleaning in place
+// is the same.
+func FuzzClean(f *testing.F) {
+	for _, text := range []string{"\x1b[32ma\x1b[0m\tb", "\x1b]8;;x\x07y\x1b]8;;\x1b\\", "#033[1m^[[m\\x1b[K", "\x1b(B\x1b"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got := clean(nil, b)
+		in := bytes.Clone(b)
+		if in = clean(in[:0], in); !bytes.Equal(got, in) {
+			t.Errorf("%q: %q, in place %q", b, got, in)
+		}
+		if len(got) > len(b) || bytes.IndexByte(got, 0x1b) >= 0 || bytes.IndexByte(got, '\t') >= 0 {
+			t.Errorf("%q: %q", b, got)
+		}
+	})
 }

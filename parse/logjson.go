@@ -1,50 +1,70 @@
 package parse
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
-// A wrapper is what a JSON object says about the log line in it.
-type wrapper struct {
-	message []byte // the raw JSON value
-	when    []byte // a time in text
-	micros  []byte // microseconds since 1970
-	origin  Origin
-	journal bool // a record of the journal, whose message is the bare message
-}
-
-// jsonLine reads a line that is one JSON object:
+// jsonLine reads one JSON object:
 //
 //   - a record of the journal (journalctl -o json). Its fields that begin with an
 //     underscore are journald's own, and no program can set them: _TRANSPORT alone
 //     says whether the kernel wrote the message;
-//   - a line of any other dialect under "log" (Docker), "message" or "msg". Who
-//     wrote it is for that line to say; the wrapper gives the time if it has none.
+//   - an object of any other shipper, with a line of any other dialect, or the bare
+//     message, under one of the names that shippers use. Who wrote it is for that
+//     line to say, or for the field that holds the tag; a tag or a facility that
+//     says otherwise denies it. The object gives the time if the line has none but
+//     an uptime;
+//   - a record of ulogd's, in fields of its own.
 func jsonLine(line []byte, ref time.Time, ev *Event) error {
-	w, ok := unwrap(line)
-	if !ok {
+	var o object
+	if !o.read(line) {
 		return brokenJSON(line)
 	}
-	if w.message == nil {
-		return errNoRecord
+	text, err := o.message(ev)
+	switch {
+	case err == errNoRecord && o.isSet(slotUlogd):
+		return ulogd(line, ref, ev)
+	case err != nil:
+		return err
 	}
-	text, ok := jsonText(w.message, ev)
-	if !ok {
-		return brokenJSON(line)
+	if err := o.line(text, ref, ev); err != nil {
+		return err
 	}
-	text = trimEnd(text)
+	if ev.Time.Before(firstClock) {
+		if t := o.time(ref); !t.IsZero() {
+			ev.Time = t
+		}
+	}
+	return nil
+}
+
+// firstClock is from when on times are taken for those of a clock: what counts from
+// boot is earlier.
+var firstClock = time.Unix(10*365*86400, 0)
+
+// line reads the text that the object holds.
+func (o *object) line(text []byte, ref time.Time, ev *Event) error {
+	author := o.author()
 	s, ok := findRecord(text, 0)
-	if !ok {
-		return errNoRecord
+	if !ok || author != byKernel && !o.journal() {
+		err := anyLine(text, ref, ev)
+		if author == byOther {
+			ev.Origin = OriginUnknown
+		}
+		return err
 	}
 	ev.Reset()
 	msg := 0
-	if !w.journal {
-		msg = head(text[:s.start], ref, ev)
+	if !o.journal() {
+		lead := skipBlanks(text[:s.start], 0) // rsyslog keeps the blank behind the tag
+		if msg = head(text[lead:s.start], ref, ev); msg != inHead {
+			msg += lead
+		}
 	}
-	if w.origin != OriginUnknown {
-		ev.Origin = w.origin
-	}
-	if ev.Time.IsZero() {
-		ev.Time = w.time(ref)
+	ev.Origin = OriginUnknown
+	if author == byKernel && msg != inHead {
+		ev.Origin = OriginKernel
 	}
 	return message(text, msg, s, ev)
 }
@@ -59,70 +79,166 @@ func brokenJSON(line []byte) error {
 	return errNoRecord
 }
 
-// time returns the time the wrapper gives, zero if none.
-func (w *wrapper) time(ref time.Time) time.Time {
-	var s stamp
-	if j := s.microseconds(w.micros, 0); j == len(w.micros) && w.micros != nil {
-		return s.time(ref)
+// message finds the first of the texts, in the order of their names, that holds a
+// record.
+func (o *object) message(ev *Event) (text []byte, err error) {
+	err = errNoRecord
+	for n := slotText; n < slotTag; n++ {
+		raw := o.raw(n)
+		if len(raw) == 0 || raw[0] == '{' {
+			continue
+		}
+		text, ok := jsonText(raw, ev)
+		if !ok {
+			if brokenJSON(raw) != errNoRecord {
+				err = errJSON
+			}
+			continue
+		}
+		text = trimEnd(text)
+		if _, ok := findRecord(text, 0); ok || len(text) > 0 && text[0] == '{' {
+			return text, nil
+		}
+		if _, ok := findProxmox(text); ok {
+			return text, nil
+		}
 	}
-	s = stamp{}
-	if j := s.read(w.when, 0); j == len(w.when) && w.when != nil {
+	return nil, err
+}
+
+// journal reports whether the object is a record of the systemd journal, whose
+// message is the bare message.
+func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotRealtime) }
+
+// An author is who wrote a message, as far as an object says.
+type author uint8
+
+const (
+	bySomebody author = iota // the object does not say
+	byKernel
+	byOther
+)
+
+// author says who wrote the message. Names of programs must all be the kernel's, and
+// so must facilities.
+func (o *object) author() author {
+	if o.journal() {
+		if string(o.raw(slotTransport)) == `"kernel"` {
+			return byKernel
+		}
+		return byOther
+	}
+	a := bySomebody
+	for n := slotTag; n < slotFacility; n++ {
+		switch tag := unquote(o.raw(n)); {
+		case len(tag) == 0 || string(tag) == "null" || string(tag) == "-":
+		case isKernelTag(tag):
+			a = byKernel
+		case n != slotTag: // a "tag" may be any label
+			return byOther
+		}
+	}
+	for n := slotFacility; n < slotTime; n++ {
+		switch f := unquote(o.raw(n)); string(f) {
+		case "", "null", "kern", "kernel", "KERN", "0":
+		default:
+			return byOther
+		}
+	}
+	return a
+}
+
+// isKernelTag reports whether a tag is the kernel's, with or without its colon.
+func isKernelTag(tag []byte) bool {
+	tag = bytes.TrimRight(tag, " ")
+	return string(tag) == "kernel" || kernelTag(tag, 0) == len(tag)
+}
+
+// time returns the first of the times, in the order of their names, that can be
+// read; zero if none can.
+func (o *object) time(ref time.Time) time.Time {
+	for n := slotTime; n <= slotRealtime; n++ { // microseconds, however few
+		var s stamp
+		raw := unquote(o.raw(n))
+		if j := s.microseconds(raw, 0); j == len(raw) && j > 0 {
+			return s.time(ref)
+		}
+	}
+	for n := slotRealtime + 1; n < slots; n++ {
+		if t := jsonTime(o.raw(n), ref); !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// maxStamp is the longest stamp in JSON that is looked at.
+const maxStamp = 64
+
+// jsonTime reads a raw value: a stamp in text, or a count since 1970 in seconds or
+// a smaller unit, which its length tells.
+func jsonTime(raw []byte, ref time.Time) time.Time {
+	raw = unquote(raw)
+	if len(raw) == 0 || len(raw) > maxStamp {
+		return time.Time{}
+	}
+	var text [maxStamp]byte
+	if bytes.IndexByte(raw, '\\') >= 0 { // some encoders escape the plus sign
+		raw, _ = appendUnescaped(text[:0], raw)
+	}
+	var s stamp
+	if s.epoch(raw, 0) == len(raw) || s.scientific(raw) || wholeStamp(&s, raw, s.read(raw, 0)) || wholeStamp(&s, raw, s.odd(raw, 0)) {
 		return s.time(ref)
 	}
 	return time.Time{}
 }
 
-// unwrap reads the fields of the object that line is. A field of ours that comes
-// twice makes it ambiguous, which is refused.
-func unwrap(line []byte) (w wrapper, ok bool) {
-	transport := []byte(nil)
-	i := jsonBlanks(line, 1)
-	if i < len(line) && line[i] == '}' {
-		return w, jsonBlanks(line, i+1) == len(line)
+// wholeStamp reports whether a stamp that was read up to i is all there is, but for
+// a zone or a year.
+func wholeStamp(s *stamp, b []byte, i int) bool {
+	if i == len(b) {
+		return true
 	}
-	for {
-		name, j := jsonString(line, i)
-		j = jsonBlanks(line, after(line, jsonBlanks(line, j), ":"))
-		end := jsonValue(line, j)
-		if end == failed {
-			return w, false
-		}
-		value := line[j:end]
-		var field *[]byte
-		switch string(name) {
-		case "MESSAGE", "message", "msg", "log":
-			field = &w.message
-		case "__REALTIME_TIMESTAMP":
-			field = &w.micros
-			w.journal = true
-		case "_TRANSPORT":
-			field = &transport
-			w.journal = true
-		case "time", "timestamp", "@timestamp":
-			field = &w.when
-		}
-		if field != nil {
-			if *field != nil {
-				return w, false
-			}
-			*field = value
-		}
-		i = jsonBlanks(line, end)
-		if k := after(line, i, ","); k != failed {
-			i = jsonBlanks(line, k)
-			continue
-		}
-		if string(transport) == `"kernel"` {
-			w.origin = OriginKernel
-		}
-		w.micros, w.when = unquote(w.micros), unquote(w.when)
-		i = after(line, i, "}")
-		return w, i != failed && jsonBlanks(line, i) == len(line)
-	}
+	return i < len(b) && b[i] == ' ' && s.afterClock(b, i+1) == len(b)
 }
 
-// unquote takes the quotes off a raw JSON string; other values it leaves.
+// scientific reads a count with an exponent, "1.7830515075e+09", as some encoders
+// write it.
+func (s *stamp) scientific(b []byte) bool {
+	const unit = 18 // digits of nanoseconds since 1970, less one
+	n, digits, i := uint64(0), 0, 0
+	for ; i < len(b) && digits <= unit; i++ {
+		if b[i] == '.' && i == 1 {
+			continue
+		}
+		if b[i]-'0' > 9 {
+			break
+		}
+		n, digits = n*10+uint64(b[i]-'0'), digits+1
+	}
+	if digits == 0 || i >= len(b) || b[i]|0x20 != 'e' {
+		return false
+	}
+	if i++; i < len(b) && b[i] == '+' {
+		i++
+	}
+	exp, end := number(b, i, unit)
+	if end != len(b) || exp < 9 || exp%3 != 0 {
+		return false
+	}
+	for ; digits <= unit; digits++ {
+		n *= 10
+	}
+	s.counted, s.seconds, s.nsec = true, int64(n/1e9), int(n%1e9)
+	return true
+}
+
+// unquote takes the quotes off a raw JSON string, and off other values the white
+// space behind them.
 func unquote(v []byte) []byte {
+	for len(v) > 0 && jsonBlanks(v, len(v)-1) == len(v) {
+		v = v[:len(v)-1]
+	}
 	if len(v) >= 2 && v[0] == '"' {
 		return v[1 : len(v)-1]
 	}

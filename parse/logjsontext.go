@@ -93,6 +93,9 @@ const maxText = 8192
 // other goes into the scratch space of ev, which it may outgrow once. journalctl
 // writes a message that is not UTF-8 as an array of its bytes.
 func jsonText(raw []byte, ev *Event) (text []byte, ok bool) {
+	if inner := jsonBlanks(raw, 1); len(raw) > inner && raw[0] == '[' && raw[inner] == '"' {
+		raw = raw[inner:] // a list of texts, as Elasticsearch returns fields
+	}
 	if len(raw) > 0 && raw[0] == '[' {
 		ev.text, ok = appendBytes(ev.text[:0], raw)
 		return ev.text, ok

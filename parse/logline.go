@@ -20,7 +20,11 @@ import (
 // cut short); ErrMalformed for a record that breaks its own format. Ports, lengths
 // and all other numbers are checked against the width of their header fields.
 func LogLine(line []byte, ref time.Time, ev *Event) error {
-	line = trimEnd(line)
+	return anyLine(trimEnd(line), ref, ev)
+}
+
+// anyLine reads a line of text or JSON.
+func anyLine(line []byte, ref time.Time, ev *Event) error {
 	if len(line) > 0 && line[0] == '{' {
 		return jsonLine(line, ref, ev)
 	}

@@ -8,8 +8,23 @@ import (
 // What follows is tried for lines that the usual reading did not understand: other
 // languages, other stamps, and what terminals, grep and shippers put around a line.
 
-// oddLine reads a line of which first is what the usual reading made.
+// oddLine reads a line of which first is what the usual reading made. That stands if
+// nothing comes of this one.
 func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
+	err := unwrapLine(line, ref, ev)
+	if err == nil {
+		return nil
+	}
+	if first == nil {
+		_, first = textLine(line, ref, ev)
+	} else if first == errNoRecord && err != errRecord {
+		return err
+	}
+	return first
+}
+
+// unwrapLine reads a line without what is around it.
+func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	text := bytes.TrimLeft(bytes.TrimPrefix(line, []byte("\ufeff")), "\x1e ")
 	if needsCleaning(text) {
 		ev.text = clean(ev.text[:0], text)
@@ -26,11 +41,7 @@ func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
 	}
 	ev.Reset()
 	msg := oddHead(text[:s.start], ref, ev)
-	err := message(text, msg, s, ev)
-	if err == errRecord && first == errNoRecord {
-		return first
-	}
-	return err
+	return message(text, msg, s, ev)
 }
 
 // looksWrapped reports whether a line without a record in plain sight may hold one
