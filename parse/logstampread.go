@@ -155,15 +155,19 @@ func (s *stamp) iso(b []byte, i int) int {
 	return s.clock(b, i+1)
 }
 
+// firstYear is the earliest year of a clock: what is before is the zero of some
+// program's time type.
+const firstYear = 1970
+
 // yearAt reads a year of four digits.
 func (s *stamp) yearAt(b []byte, i int) int {
 	century, i := twoDigits(b, i, 99)
 	year, i := twoDigits(b, i, 99)
 	s.year = 0
-	if i == failed || century+year == 0 {
+	if year += century * 100; i == failed || year < firstYear {
 		return failed
 	}
-	s.year = century*100 + year
+	s.year = year
 	return i
 }
 
