@@ -66,7 +66,12 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	if author == byKernel && msg != inHead {
 		ev.Origin = OriginKernel
 	}
-	return message(text, msg, s, ev)
+	err := message(text, msg, s, ev)
+	if (err == errRecord || err == nil && hasEscape(ev.Prefix)) && needsCleaning(text) {
+		ev.text = clean(ev.text[:0], text)
+		return o.line(ev.text, ref, ev)
+	}
+	return err
 }
 
 var errJSON = &skip{ErrMalformed, "netfilter record in broken JSON"}

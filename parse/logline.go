@@ -79,7 +79,7 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		ev.Origin = OriginUnknown
 	}
 	err := record(b, s, ev)
-	if err != errRecord {
+	if err != errRecord || needsCleaning(b) { // it may be whole once it is cleaned
 		return err
 	}
 	for {
