@@ -41,3 +41,21 @@ type Repair struct {
 	Restored []Grant // were missing or incomplete, are open again
 	Found    []Grant // are open in our chains but were not wanted
 }
+
+// A Pruner is a Backend that can remove what Setup made chain by chain.
+type Pruner interface {
+	Prune(ctx context.Context) error
+}
+
+// Prune removes what Setup made and what holds nothing: a daemon that ends leaves no
+// empty chain behind, nor the jump to it. What is open stays, and so do rules of others.
+func Prune(ctx context.Context, b Backend) error {
+	if p, ok := b.(Pruner); ok {
+		return p.Prune(ctx)
+	}
+	open, err := b.List(ctx)
+	if err != nil || len(open) > 0 {
+		return err
+	}
+	return b.Teardown(ctx)
+}

@@ -113,8 +113,26 @@ func (b *Backend) Flush(ctx context.Context) error {
 func (b *Backend) Teardown(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.remove(ctx, func(*tool, enforce.Chain) (bool, error) { return true, nil })
+}
+
+// Prune implements [enforce.Pruner].
+func (b *Backend) Prune(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.remove(ctx, func(t *tool, c enforce.Chain) (bool, error) {
+		lines, _, err := t.list(c.Table, c.To)
+		return countRules(lines) == 0, err
+	})
+}
+
+// remove deletes the chains that goes names, and the jumps to them.
+func (b *Backend) remove(ctx context.Context, goes func(*tool, enforce.Chain) (bool, error)) error {
 	b.entries, b.loaded, b.ready = nil, false, [roles][2]bool{}
 	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
+		if is, err := goes(t, c); err != nil || !is {
+			return err
+		}
 		lines, err := t.ipt.List(c.Table, c.From)
 		if err != nil && !isNotThere(err) {
 			return fmt.Errorf("list chain %s: %w", c.From, err)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
@@ -32,10 +34,24 @@ func (c *command) kill() int {
 	if d.pid == 0 {
 		return exitOK // what was wanted is so
 	}
-	if _, err := end(d); err != nil {
+	signal, err := end(d)
+	if err == nil && signal == unix.SIGKILL {
+		err = c.leave()
+	}
+	if err != nil {
 		return c.fail(err)
 	}
 	return exitOK
+}
+
+// leave does to the firewall what a daemon that did not end by itself could not.
+func (c *command) leave() error {
+	ctx := context.Background()
+	fw, err := firewall.Open(ctx, c.Loaded)
+	if err != nil || fw == nil {
+		return err
+	}
+	return errors.Join(fw.Leave(ctx, c.Values), fw.Close())
 }
 
 // killLines are those of 1.9, one for each role.
@@ -61,6 +77,11 @@ func (c *command) killC(d daemon) int {
 	signal, err := end(d)
 	if err != nil {
 		return c.fail(err)
+	}
+	if signal == unix.SIGKILL {
+		if err := c.leave(); err != nil {
+			return c.fail(err)
+		}
 	}
 	c.say("Killed fwknopd (pid=%d) via %s", d.pid, unix.SignalName(signal))
 	return exitOK

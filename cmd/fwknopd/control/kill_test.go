@@ -16,7 +16,7 @@ func TestKill(t *testing.T) {
 				t.Skip("waits for SIGKILL")
 			}
 			t.Parallel()
-			p := newPlace(t, false, "AUTH_MODE KNOCK;", "ENABLE_TCP_SERVER Y;")
+			p := newPlace(t, false, "AUTH_MODE KNOCK;", "ENABLE_TCP_SERVER Y;", "FIREWALL_TYPE external_cmd;")
 			d := start(t, "", how, p.pidFile)
 			main, worker := d.Process.Pid, workerOf(d.Process.Pid)
 			before := time.Now()

@@ -2,7 +2,8 @@ package control
 
 import "encoding/json"
 
-// status is -S: what runs, 0 if the daemon does. It only reads.
+// status is -S: what runs. It only reads. The exit code is 0 if the daemon does, but as
+// 1.9 has it, it is always 0 with the lines of 1.9.
 func (c *command) status() int {
 	d, err := find(c.pidFile())
 	if err != nil {
@@ -10,7 +11,7 @@ func (c *command) status() int {
 	}
 	waiting := c.waiting(d)
 	switch {
-	case c.Format == "json" || c.Format == "jsonl":
+	case c.json():
 		err = c.statusJSON(d, waiting)
 	case c.Server.CSyntax && d.pid != 0:
 		c.say("Detected fwknopd is running (pid=%d).", d.pid)
@@ -24,11 +25,13 @@ func (c *command) status() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if d.pid == 0 {
+	if d.pid == 0 && (c.Server.CSyntax || c.json()) {
 		return exitError
 	}
 	return exitOK
 }
+
+func (c *command) json() bool { return c.Format == "json" || c.Format == "jsonl" }
 
 // waiting is what a daemon that runs waits for, as an interface that is not there; ""
 // for nothing, and where the daemon cannot be asked.

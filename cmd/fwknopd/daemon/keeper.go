@@ -165,10 +165,8 @@ func (k *keeper) close() {
 		f()
 	}
 	if k.fw != nil {
-		if k.conf().Values.Bool("FLUSH_IPT_AT_EXIT") {
-			if err := k.fw.Teardown(ctx); err != nil {
-				k.say(bad, "flush %s: %v", k.fw.Name, err)
-			}
+		if err := k.fw.Leave(ctx, k.conf().Values); err != nil {
+			k.say(bad, "flush %s: %v", k.fw.Name, err)
 		}
 		k.fw.Close()
 	}

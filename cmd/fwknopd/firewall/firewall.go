@@ -45,6 +45,19 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	}
 }
 
+// Leave makes the firewall what it is to be without a daemon. FLUSH_IPT_AT_EXIT closes
+// everything. Unless a file says it either way, what is open stays to its end, which the
+// kernel knows, for the next daemon to take over, and chains that hold nothing go.
+func (f *Firewall) Leave(ctx context.Context, v *conf.Values) error {
+	switch {
+	case v.Bool("FLUSH_IPT_AT_EXIT"):
+		return f.Teardown(ctx)
+	case v.IsSet("FLUSH_IPT_AT_EXIT"):
+		return nil
+	}
+	return enforce.Prune(ctx, f.Backend)
+}
+
 // openAny takes iptables where it works, else nftables.
 func openAny(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	f, err := openIPTables(ctx, l)
