@@ -116,12 +116,21 @@ func snatOn(v *Values) bool {
 	return on
 }
 
+// aging is ENABLE_SPA_PACKET_AGING. The 2.6 daemon does without where it reads a capture
+// once: its packets are old.
+func (v *Values) aging() bool {
+	if v.Generation == V2 && v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
+		return false
+	}
+	return v.Bool("ENABLE_SPA_PACKET_AGING")
+}
+
 // server gives the values that the engine reads their types.
 func (v *Values) server() *Server {
 	s := &Server{
 		CSyntax:              v.Generation == V2,
 		AuthModes:            v.List("AUTH_MODE"),
-		Aging:                v.Bool("ENABLE_SPA_PACKET_AGING"),
+		Aging:                v.aging(),
 		MaxAge:               v.Duration("MAX_SPA_PACKET_AGE"),
 		DigestTypes:          digestTypes(v.List("DIGEST_TYPE")),
 		DigestFile:           v.Path("DIGEST_FILE"),

@@ -31,7 +31,7 @@ var ServerKeywords = []Keyword{
 	{Name: "ENABLE_PCAP_PROMISC", Kind: Flag, Default: "Y", Default2: "N", Origin: both, Text: "Capture what is not addressed to this host as well."},
 	{Name: "PCAP_FILTER", Kind: Text, Default: "udp port 62201", Origin: both, Text: "Which packets are looked at, in the language of tcpdump; NONE means all."},
 	{Name: "PCAP_PKT_FILE", Kind: FilePath, Default: "/var/log/sniff.pcap", Origin: manual, Text: "Capture that FILE_PCAP and ULOG_PCAP follow."},
-	{Name: "PCAP_FILE", Kind: FilePath, Origin: In2, Text: "Capture that is read once."},
+	{Name: "PCAP_FILE", Kind: FilePath, Origin: In2, Text: "Capture that is read once; the daemon stays until what it opened has ended. In 2.6 files ENABLE_SPA_PACKET_AGING is then N unless a file says it."},
 	{Name: "MAX_SNIFF_BYTES", Kind: Int, Default: "1500", Min: 1, Max: 262144, Max2: 32768, Origin: both, Text: "Most bytes of a packet that are looked at."},
 	{Name: "MIN_SPA_PKT_LEN", Kind: Int, Default: "150", Max: 65535, Origin: In1, Text: "Shortest packet, headers included, that can be an SPA packet."},
 	{Name: "MIN_GNUPG_MSG_SIZE", Kind: Int, Default: "400", Max: 65535, Origin: In1, Text: "Shortest payload that is tried as an OpenPGP message."},
