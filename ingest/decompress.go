@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bytes"
 	"compress/bzip2"
 	"errors"
 	"io"
@@ -18,25 +17,42 @@ const maxDictionary = 128 << 20
 // magicSize is how many bytes tell what an input is.
 const magicSize = 24
 
+// The first bytes of packed files.
+const (
+	gzipMagic  = "\x1f\x8b"
+	bzip2Magic = "BZh"
+	zstdMagic  = "\x28\xb5\x2f\xfd"
+	xzMagic    = "\xfd7zXZ\x00"
+)
+
+func hasPrefix(b []byte, magic string) bool {
+	return len(b) >= len(magic) && string(b[:len(magic)]) == magic
+}
+
+// skippable reports a skippable frame, with which pzstd begins.
+func skippable(b []byte) bool {
+	return len(b) >= 4 && b[0]&0xf0 == 0x50 && string(b[1:4]) == "\x2a\x4d\x18"
+}
+
 var errDictionary = errors.New("xz dictionary too large")
 
 // unpack returns a reader of what r holds, magic being its first bytes, and the
 // name of the compression; r itself and "" if there is none.
 func unpack(magic []byte, r io.Reader) (io.Reader, string, error) {
 	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+	case hasPrefix(magic, gzipMagic):
 		z, err := gzip.NewReader(r)
 		return z, "gzip", err
-	case bytes.HasPrefix(magic, []byte("BZh")) && len(magic) >= 4 && magic[3] >= '1' && magic[3] <= '9':
+	case hasPrefix(magic, bzip2Magic) && len(magic) >= 4 && magic[3] >= '1' && magic[3] <= '9':
 		return bzip2.NewReader(r), "bzip2", nil
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+	case hasPrefix(magic, zstdMagic), skippable(magic):
 		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxDictionary), zstd.WithDecoderMaxMemory(maxDictionary))
 		if err != nil {
 			return nil, "zstd", err
 		}
 		return z.IOReadCloser(), "zstd", nil
-	case bytes.HasPrefix(magic, []byte("\xfd7zXZ\x00")):
+	case hasPrefix(magic, xzMagic):
 		if dictionary(magic) > maxDictionary {
 			return nil, "xz", errDictionary
 		}

@@ -20,6 +20,7 @@ type frameOptions struct {
 	matched *bool
 	rawIP   bool           // frames are IP packets, whatever the header says
 	cut     *atomic.Uint64 // counts frames that are not all there, if not nil
+	inside  *Inside        // counts packets that filter does not get to see, if not nil
 }
 
 // frames decodes frames of one link type, which may change between records.
@@ -53,8 +54,13 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 	var err error
 	var ok bool
 	if f.filter.Reads(link) {
-		if ok = f.filter.Match(link, b); ok || f.matched != nil {
+		ok = f.filter.Match(link, b)
+		wrapped := !ok && f.inside != nil && isWrapped(link, b)
+		if ok || wrapped || f.matched != nil {
 			err = f.decoder.FrameOf(size, b, t, ev)
+		}
+		if wrapped && err == nil && f.filter.Match(parse.LinkRaw, f.decoder.Packet()) {
+			f.inside.note(link, b, ev)
 		}
 	} else {
 		err = f.decoder.FrameOf(size, b, t, ev)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync/atomic"
@@ -35,7 +36,7 @@ type input struct {
 	raw    rawReader
 	file   io.Closer // nil for standard input
 	unpack io.Closer // nil if there is nothing to close
-	failed bool      // a read error was reported
+	found  bool      // a record was not [parse.ErrNoRecord]
 
 	waiting *waitingFile // nil if reading does not wait
 }
@@ -60,7 +61,7 @@ func (r *Reader) openName(name string) (*input, error) {
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, openError(name, err)
 	}
 	in.raw.r, in.file = f, f
 	if info, err := f.Stat(); err != nil || info.Mode().IsRegular() {
@@ -68,6 +69,20 @@ func (r *Reader) openName(name string) (*input, error) {
 	}
 	return in, in.wait(f) // a named pipe, a process substitution
 }
+
+// openError is err without the name, which its reader knows.
+func openError(name string, err error) error {
+	if isPattern(name) && errors.Is(err, os.ErrNotExist) {
+		return errNoMatch
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+var errNoMatch = errors.New("no file matches")
 
 func (in *input) useStdin(r io.Reader) error {
 	if r == nil {
@@ -100,9 +115,9 @@ func (in *input) watch(ctx context.Context) error {
 
 // sniff finds out what the input is and makes it ready.
 func (in *input) sniff(r *Reader) error {
-	magic, body, err := peek(&in.raw)
+	magic, body, err := peek(&in.raw, in.sniffLeast())
 	if err != nil {
-		return err
+		return openError("", err)
 	}
 	unpacked, packed, err := unpack(magic, body)
 	if err != nil {
@@ -111,7 +126,7 @@ func (in *input) sniff(r *Reader) error {
 	if packed != "" {
 		in.Packed = packed
 		in.unpack, _ = unpacked.(io.Closer)
-		if magic, body, err = peek(unpacked); err != nil {
+		if magic, body, err = peek(unpacked, sniffSize); err != nil {
 			return err
 		}
 	}
@@ -123,6 +138,9 @@ func (in *input) sniff(r *Reader) error {
 	case bytes.HasPrefix(magic, []byte{0x0a, 0x0d, 0x0d, 0x0a}):
 		in.Kind, in.records = KindPcapng, newPcapng(w, r.frames())
 	default:
+		if err := refused(magic); err != nil {
+			return err
+		}
 		in.Kind, in.records = KindLog, &lines{window: w, lineOptions: r.line}
 	}
 	return nil
@@ -142,10 +160,19 @@ func (in *input) sniffPcap(w *window, r *Reader) error {
 	return nil
 }
 
-// peek reads the first bytes of r and returns them and a reader of the whole.
-func peek(r io.Reader) ([]byte, io.Reader, error) {
-	magic := make([]byte, magicSize)
-	n, err := io.ReadFull(r, magic)
+// sniffLeast is how many bytes to wait for: a pipe may be slow to give more.
+func (in *input) sniffLeast() int {
+	if in.waiting != nil {
+		return magicSize
+	}
+	return sniffSize
+}
+
+// peek reads the first bytes of r, at least so many, and returns them and a reader of
+// the whole.
+func peek(r io.Reader, least int) ([]byte, io.Reader, error) {
+	magic := make([]byte, sniffSize)
+	n, err := io.ReadAtLeast(r, magic, least)
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"math/bits"
+	"slices"
 	"time"
 
 	"fwknopd/parse"
@@ -52,8 +53,9 @@ type pcapng struct {
 	order    binary.ByteOrder
 	ifaces   []ngIface
 	decoders map[parse.LinkType]*parse.Decoder
-	skip     int64 // bytes of a block to pass over
-	lost     bool  // looking for the next plausible block
+	foreign  []error // link types that cannot be decoded, each once
+	skip     int64   // bytes of a block to pass over
+	lost     bool    // looking for the next plausible block
 }
 
 func newPcapng(w *window, opt frameOptions) *pcapng {
@@ -200,11 +202,7 @@ func (p *pcapng) describe(b []byte) error {
 		return errBadBlock
 	}
 	in := ngIface{snaplen: p.order.Uint32(b[4:]), units: 1e6}
-	link := parse.LinkType(p.order.Uint16(b))
-	if _, ok := p.decoders[link]; !ok && link.Supported() {
-		p.decoders[link], _ = parse.NewDecoder(link)
-	}
-	in.decoder = p.decoders[link]
+	in.decoder = p.decoderOf(parse.LinkType(p.order.Uint16(b)))
 	for b = b[8:]; len(b) >= 4; {
 		code, n := p.order.Uint16(b), int(p.order.Uint16(b[2:]))
 		b = b[4:]
@@ -222,6 +220,26 @@ func (p *pcapng) describe(b []byte) error {
 	p.ifaces = append(p.ifaces, in)
 	return errNoRecord
 }
+
+// decoderOf returns the decoder of a link type, nil if it cannot be decoded.
+func (p *pcapng) decoderOf(link parse.LinkType) *parse.Decoder {
+	if d := p.decoders[link]; d != nil {
+		return d
+	}
+	d, err := parse.NewDecoder(link)
+	if err == nil {
+		p.decoders[link] = d
+		return d
+	}
+	same := func(e error) bool { return e.Error() == err.Error() }
+	if len(p.foreign) < maxForeign && !slices.ContainsFunc(p.foreign, same) {
+		p.foreign = append(p.foreign, err)
+	}
+	return nil
+}
+
+// maxForeign bounds the link types that are named.
+const maxForeign = 8
 
 // resolution returns the units per second of an if_tsresol option: a power of two
 // if the top bit is set, else of ten. One that no clock has counts as microseconds.

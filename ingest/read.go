@@ -73,8 +73,11 @@ type Reader struct {
 	open  func(name string) (*input, error)
 
 	in     *input
-	kinds  []Kind // of the inputs begun, in order
-	total  int64  // bytes of all inputs; 0 if not known
+	begun  []Outcome // of the inputs so far, in order
+	before Counts    // of the inputs before the current one
+	total  int64     // bytes of all inputs; 0 if not known
+	part   bool      // of one input
+	inside Inside
 	closed bool
 }
 
@@ -84,16 +87,15 @@ type Reader struct {
 // content says: a capture (pcap, pcapng) or a log, either one packed by gzip,
 // bzip2, zstd or xz.
 //
-// A file that cannot be read ends the Reader with an error that names it. What is
-// wrong inside an input is counted and reported, and reading goes on.
+// An input that cannot be read, or not to its end, is passed over; behind the last
+// one Next returns an error of type [Unread] that names them, or io.EOF if there were
+// none. What is wrong inside an input is counted and reported, and reading goes on.
+// The error of Read itself is that of a malformed pattern.
 func Read(names []string, opt ReadOptions) (*Reader, error) {
 	r := newReader(opt)
-	for _, name := range names {
-		found, err := expand(name)
-		if err != nil {
-			return nil, err
-		}
-		r.names = append(r.names, found...)
+	var err error
+	if r.names, err = Files(names); err != nil {
+		return nil, err
 	}
 	r.total = totalSize(r.names)
 	return r, nil
@@ -107,13 +109,33 @@ func newReader(opt ReadOptions) *Reader {
 
 func (r *Reader) frames() frameOptions {
 	f := r.opt.frames()
-	f.cut = &r.cut
+	f.cut, f.inside = &r.cut, &r.inside
 	return f
 }
 
-// expand returns the files a name stands for.
+// Inside counts the packets read so far that Filter does not get to see. Like Next it
+// is for one goroutine.
+func (r *Reader) Inside() Inside { return r.inside }
+
+// Files returns the files that names stand for, in their order; see [Read].
+func Files(names []string) ([]string, error) {
+	var files []string
+	for _, name := range names {
+		found, err := expand(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}
+
+func isPattern(name string) bool { return name != Stdin && strings.ContainsAny(name, `*?[`) }
+
+// expand returns the files a name stands for; a pattern that matches none stands for
+// itself, a file that does not exist.
 func expand(name string) ([]string, error) {
-	if name == Stdin || !strings.ContainsAny(name, `*?[`) {
+	if !isPattern(name) {
 		return []string{name}, nil
 	}
 	if _, err := os.Lstat(name); err == nil {
@@ -124,7 +146,7 @@ func expand(name string) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: no file matches", name)
+		return []string{name}, nil
 	}
 	slices.Sort(found)
 	return found, nil
@@ -153,12 +175,14 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			if err := r.nextInput(ctx); err != nil {
 				return err
 			}
+			continue
 		}
 		if err := r.in.watch(ctx); err != nil {
 			return err
 		}
 		err := r.in.next(ctx, ev)
 		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
+			r.in.found = r.in.found || err != parse.ErrNoRecord
 			return r.enter(err)
 		}
 		if ctx.Err() != nil {
@@ -173,34 +197,55 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// nextInput opens the next input, or returns io.EOF behind the last.
+// nextInput opens the next input, or returns the error that Next ends with. One that
+// cannot be read is passed over.
 func (r *Reader) nextInput(ctx context.Context) error {
 	if r.closed {
 		return os.ErrClosed
 	}
 	if len(r.names) == 0 {
-		return io.EOF
+		return r.ended()
 	}
-	name := r.names[0]
-	in, err := r.open(name)
-	if err != nil {
-		return err
+	in, err := r.begin(ctx, r.names[0])
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	r.names = r.names[1:]
-	r.name, r.record = displayName(name), 0
-	if in.records == nil {
-		if err := errors.Join(in.watch(ctx), in.sniff(r)); err != nil {
-			in.close()
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("%s: %w", r.name, err)
-		}
+	r.name, r.record, r.names = displayName(r.names[0]), 0, r.names[1:]
+	r.begun = append(r.begun, Outcome{Name: r.name, Err: err})
+	if err == nil {
+		r.in, r.before = in, r.Counts()
+		r.current().Kind = in.Kind
 	}
-	r.in = in
-	r.kinds = append(r.kinds, in.Kind)
 	return nil
 }
+
+// begin opens an input and finds out what it is.
+func (r *Reader) begin(ctx context.Context, name string) (*input, error) {
+	in, err := r.open(name)
+	if err != nil || in.records != nil {
+		return in, err
+	}
+	if err = errors.Join(in.watch(ctx), in.sniff(r)); err != nil {
+		in.close()
+	}
+	return in, err
+}
+
+// ended returns the error behind the last input.
+func (r *Reader) ended() error {
+	var unread Unread
+	for i := range r.begun {
+		if o := &r.begun[i]; o.Err != nil {
+			unread = append(unread, fmt.Errorf("%s: %w", o.Name, o.Err))
+		}
+	}
+	if unread != nil {
+		return unread
+	}
+	return io.EOF
+}
+
+func (r *Reader) current() *Outcome { return &r.begun[len(r.begun)-1] }
 
 func displayName(name string) string {
 	if name == Stdin {
@@ -212,16 +257,32 @@ func displayName(name string) string {
 // endInput deals with the end of an input, cause saying why it ended. It returns
 // the outcome of a last record, or io.EOF and the input is closed.
 func (r *Reader) endInput(cause error, ev *parse.Event) error {
-	if cause != io.EOF && !r.in.failed {
-		r.in.failed = true
-		r.report(fmt.Errorf("read no further: %w", cause))
+	o := r.current()
+	if cause != io.EOF && o.Err == nil {
+		o.Err = fmt.Errorf("record %d: read no further: %w", r.record+1, cause)
 	}
 	if err := r.in.rest(ev, cause == io.EOF); err != io.EOF {
+		r.in.found = r.in.found || err != parse.ErrNoRecord
 		return err
 	}
+	r.settle(o)
 	r.in.close()
 	r.in = nil
 	return io.EOF
+}
+
+// settle closes the books of the current input.
+func (r *Reader) settle(o *Outcome) {
+	c := r.Counts()
+	o.Records, o.Found = c.Records-r.before.Records, r.in.found
+	ng, ok := r.in.records.(*pcapng)
+	if !ok {
+		return
+	}
+	o.Foreign = ng.foreign
+	if o.Err == nil && len(ng.foreign) > 0 && len(ng.decoders) == 0 {
+		o.Err = errors.Join(ng.foreign...)
+	}
 }
 
 // Progress returns how many bytes were read, as they lie on disk, and how many
@@ -236,8 +297,19 @@ func (r *Reader) Input() Input {
 	return r.in.about()
 }
 
-// Kinds returns what the inputs begun so far are, in order.
-func (r *Reader) Kinds() []Kind { return r.kinds }
+// Sole returns the name of the only input; an error if there are several.
+func (r *Reader) Sole() (string, error) {
+	if n := len(r.begun) + len(r.names); n != 1 {
+		return "", fmt.Errorf("there are %d files", n)
+	}
+	return displayName(r.names[0]), nil
+}
+
+// Part says that this Reader reads a part of an input, see [Split].
+func (r *Reader) Part() bool { return r.part }
+
+// Outcomes returns what became of the inputs so far, in order.
+func (r *Reader) Outcomes() []Outcome { return r.begun }
 
 // Close closes the current input. A Next that follows fails.
 func (r *Reader) Close() error {

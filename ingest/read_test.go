@@ -288,9 +288,17 @@ func TestReadPacked(t *testing.T) {
 				if content == "pcap" {
 					return
 				}
-				torn := read(t, writeFile(t, "a", packed[:len(packed)/2]))
-				if len(torn.problems) == 0 || !strings.HasPrefix(torn.problems[0], "a:") {
-					t.Errorf("torn: problems %q", torn.problems)
+				r, err := Read([]string{writeFile(t, "a", packed[:len(packed)/2])}, ReadOptions{Ref: testRef})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var torn reading
+				var unread Unread
+				if err := readAll(t, r, &torn); !errors.As(err, &unread) || !strings.Contains(err.Error(), "a: record ") {
+					t.Errorf("torn: %v", err)
+				}
+				if n := r.Outcomes()[0].Records; n > 1 && len(torn.payloads) < int(n)-1 {
+					t.Errorf("torn: %d records, %d events", n, len(torn.payloads))
 				}
 			})
 		}
@@ -345,13 +353,14 @@ func TestReadManyInOrder(t *testing.T) {
 }
 
 func TestReadErrors(t *testing.T) {
-	if _, err := Read([]string{filepath.Join(t.TempDir(), "*.pcap")}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "no file matches") {
-		t.Errorf("pattern without files: %v", err)
+	if _, err := Read([]string{"a[.pcap"}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "syntax error") {
+		t.Errorf("malformed pattern: %v", err)
 	}
 	wifi := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, 147)
 	version := buildPcap()
 	version[4] = 3
 	tests := []struct{ name, path, want string }{
+		{"pattern", filepath.Join(t.TempDir(), "*.pcap"), "*.pcap: no file matches"},
 		{"missing", filepath.Join(t.TempDir(), "missing.log"), "missing.log: no such file"},
 		{"directory", t.TempDir(), "is a directory"},
 		{"link type", writeFile(t, "wifi.pcap", wifi), "wifi.pcap: cannot decode link type 147 (USER0)"},

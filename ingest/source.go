@@ -13,6 +13,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 
 	"fwknopd/parse"
 )
@@ -67,6 +68,9 @@ type Problem struct {
 	Position
 	Err error
 }
+
+// String says where and what.
+func (p Problem) String() string { return fmt.Sprintf("%s:%d: %v", p.Name, p.Record, p.Err) }
 
 // Counter is a Source that keeps books. All of this package's sources do. Counts
 // may be asked for from any goroutine.

@@ -24,15 +24,12 @@ func Split(name string, n int, opt ReadOptions) ([]*Reader, error) {
 		return []*Reader{whole}, nil
 	}
 	borders, err := cut(whole.names[0], n)
-	if err != nil {
-		return nil, err
-	}
-	if len(borders) <= 2 {
+	if err != nil || len(borders) <= 2 { // what is wrong shows again when it is read
 		return []*Reader{whole}, nil
 	}
 	var parts []*Reader
 	for i, start := range borders[:len(borders)-1] {
-		parts = append(parts, whole.part(start, borders[i+1]))
+		parts = append(parts, whole.cutOut(start, borders[i+1]))
 	}
 	return parts, nil
 }
@@ -73,7 +70,7 @@ func cut(name string, n int) ([]int64, error) {
 // plainLog says whether the file is a log, and not packed.
 func plainLog(f *os.File) bool {
 	probe := Reader{}
-	in := &input{raw: rawReader{io.NewSectionReader(f, 0, magicSize), &probe.bytes}}
+	in := &input{raw: rawReader{io.NewSectionReader(f, 0, sniffSize), &probe.bytes}}
 	err := in.sniff(&probe)
 	in.close()
 	return err == nil && in.Kind == KindLog && in.Packed == ""
@@ -98,15 +95,15 @@ func lineStart(f *os.File, at, size int64) (int64, error) {
 	return size, nil
 }
 
-// part returns a Reader of the bytes from start to end of the only input.
-func (r *Reader) part(start, end int64) *Reader {
+// cutOut returns a Reader of the bytes from start to end of the only input.
+func (r *Reader) cutOut(start, end int64) *Reader {
 	p := newReader(r.opt)
 	p.line = r.line
-	p.names, p.total = r.names, end-start
+	p.names, p.total, p.part = r.names, end-start, true
 	p.open = func(name string) (*input, error) {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, openError(name, err)
 		}
 		in := &input{Input: Input{Name: name}, file: f}
 		in.raw = rawReader{io.NewSectionReader(f, start, end-start), &p.bytes}

@@ -38,6 +38,9 @@ var (
 	ErrMalformed = errors.New("malformed")
 )
 
+// ErrNoRecord is the ErrSkip of a log line without a Netfilter record.
+var ErrNoRecord error = errNoRecord
+
 // Proto is an IANA protocol number.
 type Proto uint8
 

@@ -20,6 +20,9 @@ const (
 	copyPlaces = 1 << 10
 )
 
+// CheckCopy is the name of the failed [Check] of a packet that was recorded before.
+const CheckCopy = "copy"
+
 // A sighted packet is one that was judged. A copy has the same source, protocol, IP
 // identification and payload.
 type sighted struct {
@@ -109,7 +112,7 @@ func (e *Engine) copied(ev *parse.Event, trace *Trace) bool {
 		if first.record > 0 {
 			text = fmt.Sprintf("a copy of record %d, which is %v older", first.record, gap)
 		}
-		return !trace.stage("copy", false, text)
+		return !trace.stage(CheckCopy, false, text)
 	}
 	e.copies.count++
 	return true

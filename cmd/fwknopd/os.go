@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/fingerprint"
 )
@@ -22,7 +23,7 @@ const (
 
 // runOS wires `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
-	opt := osreport.Options{Inputs: o.FWLog, MaxHops: fingerprint.DefaultMaxHops, Verbose: o.Verbose > 0, Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, MaxHops: fingerprint.DefaultMaxHops, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}
@@ -41,7 +42,7 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 		err = osreport.Run(context.Background(), opt, stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		inputs.Say(stderr, "fwknopd", err)
 		return exitError
 	}
 	return exitOK

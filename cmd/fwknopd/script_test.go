@@ -29,6 +29,8 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("FIXTURES", fixtures)
+			e.Setenv("CAPTURE", filepath.Join(fixtures, "cases", "capture"))
+			e.Setenv("LOG", filepath.Join(fixtures, "cases", "log"))
 			e.Setenv("TZ", "UTC")
 			return nil
 		},

@@ -36,6 +36,7 @@ type Options struct {
 	FWLog        []string // --fw-log, and the operands of --os
 	PcapFile     string   // --pcap-file
 	Signatures   []string // --signatures FILE or +FILE
+	AsGiven      bool     // --os: keep the given order of files
 
 	// How to run.
 	Interface    string // --intf

@@ -51,6 +51,7 @@ var options = []option{
 
 	{name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
 	{name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
+	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
 	{name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 

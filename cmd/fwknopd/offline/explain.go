@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -22,15 +21,12 @@ import (
 // errRefused ends explain with 3.
 var errRefused = errors.New("")
 
-// errFound stops reading at the record to explain.
-var errFound = errors.New("found")
-
 // Explain is `fwknopd explain`: it leads one packet through every stage and
 // stanza and returns the exit code: 0 if it is allowed, 3 if not.
 func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
 	fs := o.flags("explain")
-	fs.Int64Var(&o.record, "record", 0, "number of the packet in FILE, from 1 (`N`)")
+	fs.StringVar(&o.recordArg, "record", "", "number of the packet in FILE, from 1; of several files as replay names it (`[FILE:]N`)")
 	fs.StringVar(&o.payload, "payload", "", "an SPA packet as it was on the wire (`BASE64`)")
 	fs.StringVar(&o.src, "src", "127.0.0.1", "with --payload: `ADDRESS[:PORT]` it came from")
 	fs.StringVar(&o.dst, "dst", "127.0.0.1:62201", "with --payload: `ADDRESS[:PORT]` it went to")
@@ -38,7 +34,7 @@ func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.at, "time", "", "with --payload: the clock, RFC 3339 or seconds since 1970; now if not given")
 	err := o.parse(fs, args)
 	if err == nil && o.help {
-		usage(stdout, fs, "explain [options] FILE --record N | --payload BASE64 --src ADDRESS --time T")
+		usage(stdout, fs, "explain [options] FILE... --record [FILE:]N | --payload BASE64 --src ADDRESS --time T")
 		return exitOK
 	}
 	if err == nil {
@@ -58,57 +54,88 @@ func (o *options) checkExplain() error {
 	switch {
 	case o.payload != "" && len(o.inputs) > 0:
 		return errors.New("--payload and a file exclude each other")
-	case o.payload == "" && len(o.inputs) != 1:
-		return errors.New("give one file and --record N, or --payload")
-	case o.payload == "" && o.record < 1:
-		return errors.New("--record N is needed, counted from 1")
+	case o.payload == "" && len(o.inputs) == 0:
+		return errors.New("give a file and --record N, or --payload")
 	case o.payload == "":
-		return nil
+		return o.parseRecord()
 	}
 	_, err := o.packet("") // the words around the payload
 	return err
 }
 
+// parseRecord reads --record.
+func (o *options) parseRecord() error {
+	number := o.recordArg
+	if i := strings.LastIndexByte(number, ':'); i >= 0 {
+		o.record.Name, number = number[:i], number[i+1:]
+	}
+	var err error
+	if o.record.Record, err = strconv.ParseInt(number, 10, 64); err != nil || o.record.Record < 1 {
+		return errors.New("--record N is needed, counted from 1")
+	}
+	return nil
+}
+
 // explainRecord decides the records up to the one asked for, whose decision may
 // depend on them, and explains that.
 func (o *options) explainRecord() error {
+	var src *ingest.Reader
+	o.recordOf = func() int64 { return src.Position().Record }
 	c := &candidates{all: true}
 	d, err := o.load("", c)
 	if err != nil {
 		return err
 	}
-	src, err := o.read(d.server, c)
-	if err != nil {
+	if src, err = o.read(d.server, c); err != nil {
 		return err
 	}
 	defer src.Close()
+	if o.record.Name == "" {
+		if o.record.Name, err = src.Sole(); err != nil {
+			return fmt.Errorf("--record FILE:N is needed: %w", err)
+		}
+	}
 	var now time.Time
-	var explained, ok bool
-	err = pipe.Run(context.Background(), src, func(ev *parse.Event) error {
-		if !ev.Time.IsZero() {
+	for ev := new(parse.Event); ; {
+		err := src.Next(context.Background(), ev)
+		if err == nil && !ev.Time.IsZero() {
 			now = ev.Time
 		}
 		at := src.Position()
-		if at.Record < o.record {
+		switch skipped := errors.Is(err, parse.ErrSkip); {
+		case err != nil && !skipped:
+			return o.notThere(src, err)
+		case at == o.record && skipped:
+			return fmt.Errorf("%s: record %d holds no packet: %w", at.Name, at.Record, err)
+		case at == o.record:
+			ok, err := o.explain(d, now, ev, at)
+			if err != nil {
+				return err
+			}
+			return refusedUnless(ok)
+		case !skipped:
 			d.Decide(now, ev)
-			return nil
 		}
-		if at.Record > o.record {
-			return errFound // the record held no event
-		}
-		explained = true
-		if ok, err = o.explain(d, now, ev, at); err != nil {
-			return err
-		}
-		return errFound
-	})
-	switch {
-	case err != nil && !errors.Is(err, errFound):
-		return err
-	case !explained:
-		return fmt.Errorf("%s: record %d holds no packet", o.inputs[0], o.record)
 	}
-	return refusedUnless(ok)
+}
+
+// notThere says why the record was not found, end being how reading ended.
+func (o *options) notThere(src *ingest.Reader, end error) error {
+	for _, in := range src.Outcomes() {
+		switch {
+		case in.Name != o.record.Name:
+		case in.Err != nil:
+			return fmt.Errorf("%s: %w", in.Name, in.Err)
+		case in.Records == 1:
+			return fmt.Errorf("%s: there is no record %d: the file has 1 record", in.Name, o.record.Record)
+		default:
+			return fmt.Errorf("%s: there is no record %d: the file has %d records", in.Name, o.record.Record, in.Records)
+		}
+	}
+	if end != io.EOF {
+		return end
+	}
+	return fmt.Errorf("%s is none of the files", o.record.Name)
 }
 
 func refusedUnless(ok bool) error {

@@ -12,6 +12,9 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/ingest"
 )
 
 // Exit codes of the command line contract.
@@ -39,14 +42,18 @@ type options struct {
 	failOn []string
 	whatIf string
 
-	record             int64
+	recordArg          string
+	record             ingest.Position // Name is "" for the only file
+	recordOf           func() int64    // see policy.Options
 	payload            string
 	src, dst, proto    string
 	at                 string
 	help               bool
+	asGiven            bool
 	inputs             []string
 	stdin              io.Reader
 	stdout, diagnostic io.Writer
+	log                *inputs.Log // on diagnostic
 }
 
 // flags are what both commands know.
@@ -66,6 +73,7 @@ func (o *options) flags(name string) *pflag.FlagSet {
 	fs.BoolVar(&o.resolve, "resolve", false, "look up host names of NAT requests")
 	fs.BoolVar(&o.allModes, "all-modes", false, "let every stanza take part, whatever AUTH_MODE says")
 	fs.BoolVar(&o.noGPG, "no-gpg", false, "ignore every GPG keyword")
+	fs.BoolVar(&o.asGiven, "as-given", false, "read the files in the given order, also if it runs back in time")
 	fs.StringVar(&o.format, "format", "text", "text or jsonl")
 	fs.BoolVarP(&o.help, "help", "h", false, "this text")
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, n string) pflag.NormalizedName {
@@ -90,7 +98,7 @@ func (o *options) parse(fs *pflag.FlagSet, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	o.inputs = fs.Args()
+	o.inputs, o.log = fs.Args(), inputs.NewLog(o.diagnostic)
 	if o.format == "json" {
 		o.format = "jsonl"
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -52,7 +53,7 @@ func (o *options) exit(command string, err error) int {
 	case errors.Is(err, errConfig):
 		return exitConfig
 	}
-	fmt.Fprintf(o.diagnostic, "fwknopd %s: %v\n", command, err)
+	inputs.Say(o.diagnostic, "fwknopd "+command, err)
 	return exitError
 }
 
@@ -101,13 +102,14 @@ func (o *options) replay() error {
 		return err
 	}
 	defer r.src.Close()
-	stop := showProgress(o.diagnostic, r.src)
+	stop := o.log.Progress(r.src)
 	err = pipe.Run(context.Background(), r.src, r.step)
 	stop()
 	if flush := r.out.Flush(); err == nil {
 		err = flush
 	}
 	r.summary(o.diagnostic)
+	o.log.Outcomes(r.src)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -80,6 +79,7 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 		}
 		opts.Filter = candidates.candidate()
 	}
+	opts.Record = o.recordOf
 	var err error
 	d.Engine, err = policy.NewEngine(opts)
 	return d, err
@@ -159,32 +159,16 @@ func resolve(host string) ([]netip.Addr, error) { return config.Resolve(host, re
 
 // read opens the inputs the way the daemon would read them.
 func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
-	problems := &problemLog{w: o.diagnostic}
-	return ingest.Read(o.inputs, ingest.ReadOptions{
+	files, err := o.log.Files(o.inputs, time.Time{}, o.asGiven)
+	if err != nil {
+		return nil, err
+	}
+	return ingest.Read(files, ingest.ReadOptions{
 		Match:      s.FWMsgSearch,
 		KernelOnly: s.KernelLogOnly,
 		Filter:     c.filter,
 		Matched:    c.matched(),
-		Problem:    problems.add,
+		Problem:    o.log.Problem,
 		Stdin:      o.stdin,
 	})
-}
-
-// maxProblems bounds how many malformed records are named: a hostile capture must
-// not fill a disk.
-const maxProblems = 20
-
-// A problemLog names malformed records.
-type problemLog struct {
-	w io.Writer
-	n int
-}
-
-func (l *problemLog) add(p ingest.Problem) {
-	switch l.n++; {
-	case l.n < maxProblems:
-		fmt.Fprintf(l.w, "fwknopd: %s:%d: %v\n", p.Name, p.Record, p.Err)
-	case l.n == maxProblems:
-		fmt.Fprintf(l.w, "fwknopd: %s:%d: %v (more are counted, not named)\n", p.Name, p.Record, p.Err)
-	}
 }

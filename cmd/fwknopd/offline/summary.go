@@ -4,15 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
-
-	"fwknopd/ingest"
 	"fwknopd/policy"
 )
 
@@ -70,11 +64,12 @@ func (r *run) summary(w io.Writer) {
 	c := r.src.Counts()
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
-	if c.Cut > 0 {
-		fmt.Fprintf(w, "fwknopd: %d records hold only a part of their packet: the capture cut them short (tcpdump -s)\n", c.Cut)
-	}
 	if n := r.Copies(); n > 0 {
-		fmt.Fprintf(w, "fwknopd: %d events are copies of a packet that was recorded before (bridge, bond or VLAN) and were ignored\n", n)
+		what := fmt.Sprintf("%d events are copies of a packet that was recorded before (bridge, bond or VLAN) and were ignored", n)
+		if n == 1 {
+			what = "1 event is a copy of a packet that was recorded before (bridge, bond or VLAN) and was ignored"
+		}
+		fmt.Fprintf(w, "fwknopd: %s\n", what)
 	}
 	t := &r.count
 	if r.other != nil {
@@ -101,38 +96,4 @@ func (r *run) summary(w io.Writer) {
 		fmt.Fprintf(w, "fwknopd: knocks: %d of records that the kernel did not write, %d recorded twice, %d attempts forgotten for want of room\n",
 			k.Forged, k.Repeats, k.Evicted)
 	}
-}
-
-const (
-	// largeInput is where a progress bar is worth its place.
-	largeInput = 64 << 20
-	// progressEvery is how often the bar moves.
-	progressEvery = 200 * time.Millisecond
-)
-
-// showProgress shows how far the reader is, if w is a terminal and the input large.
-// The function it returns ends that.
-func showProgress(w io.Writer, src *ingest.Reader) (stop func()) {
-	_, total := src.Progress()
-	f, ok := w.(*os.File)
-	if !ok || total < largeInput || !term.IsTerminal(int(f.Fd())) {
-		return func() {}
-	}
-	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
-		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false))
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-quit:
-				bar.Finish()
-				return
-			case <-time.After(progressEvery):
-				done, _ := src.Progress()
-				bar.Set64(done)
-			}
-		}
-	}()
-	return func() { close(quit); <-ended }
 }

@@ -28,6 +28,9 @@ func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 		b = appendChecks(append(b, '\n'), st.Checks)
 	}
 	b = append(b, "decision "...)
+	if last := len(t.Packet) - 1; last >= 0 && t.Packet[last].Name == policy.CheckCopy && e.Verdict == verdictIgnored {
+		return append(append(append(b, "ignored: "...), t.Packet[last].Detail.Text...), '\n')
+	}
 	if e.Verdict == verdictIgnored {
 		return append(b, "ignored: no stanza has an answer to it\n"...)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/ingest"
 )
 
@@ -15,17 +16,21 @@ type input struct {
 }
 
 // open cuts the inputs into parts for all cores, in order.
-func (o *Options) open(d *diagnostics) ([]input, error) {
-	opt := ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: d.problem, Stdin: o.Stdin}
-	var inputs []input
-	for _, name := range o.Inputs {
+func (o *Options) open(log *inputs.Log) ([]input, error) {
+	files, err := log.Files(o.Inputs, o.Now, o.AsGiven)
+	if err != nil {
+		return nil, err
+	}
+	opt := ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: log.Problem, Stdin: o.Stdin}
+	var opened []input
+	for _, name := range files {
 		parts, err := ingest.Split(name, runtime.GOMAXPROCS(0), opt)
 		if err != nil {
 			return nil, err
 		}
-		inputs = append(inputs, input{name, parts})
+		opened = append(opened, input{name, parts})
 	}
-	return inputs, nil
+	return opened, nil
 }
 
 // partsOf returns the parts of all inputs, in order.
@@ -37,30 +42,24 @@ func partsOf(inputs []input) []*ingest.Reader {
 	return all
 }
 
-// kind names what was read: the 1.9 daemon's words for a log.
+// kind names what was read, a log in the 1.9 daemon's words; "" if nothing was.
 func (in *input) kind() string {
-	logs, captures := false, false
-	for _, k := range in.parts[0].Kinds() {
-		if k == ingest.KindLog {
-			logs = true
-		} else {
-			captures = true
-		}
-	}
-	switch {
-	case logs && captures: // a pattern
-		return "iptables logs and captures"
-	case captures:
-		return "capture"
-	default:
+	switch in.parts[0].Outcomes()[0].Kind {
+	case "":
+		return ""
+	case ingest.KindLog:
 		return "iptables log"
+	default:
+		return "capture"
 	}
 }
 
 // writeInputs writes the lines of the report that name the inputs, when these have
 // been read: their content says what they are.
-func writeInputs(w io.Writer, inputs []input) {
-	for i := range inputs {
-		fmt.Fprintf(w, "[+] Parsing %s: %s\n", inputs[i].kind(), inputs[i].name)
+func writeInputs(w io.Writer, opened []input) {
+	for i := range opened {
+		if kind := opened[i].kind(); kind != "" {
+			fmt.Fprintf(w, "[+] Parsing %s: %s\n", kind, opened[i].name)
+		}
 	}
 }

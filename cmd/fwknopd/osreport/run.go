@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/fingerprint"
 	"fwknopd/ingest"
@@ -25,13 +26,15 @@ type Options struct {
 	JSON       bool             // one object a source instead of the 1.9 layout
 	Verbose    bool             // show what nothing fits in the text report too
 	Filter     *filter.Filter
+	AsGiven    bool      // keep the order of Inputs also where it runs back in time
 	Now        time.Time // gives log stamps without a year theirs
 	Stdin      io.Reader
 }
 
 // Run reads every input and writes the report to stdout; diagnostics and the
-// closing summary go to stderr. An input that cannot be read is an error, what is
-// wrong inside an input is not.
+// closing summary go to stderr. An input that cannot be read is an error, of type
+// [ingest.Unread], when the others have been reported; what is wrong inside an input
+// is not.
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if len(o.Inputs) == 0 {
 		return errNoInput
@@ -39,33 +42,39 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if !o.JSON {
 		fmt.Fprintln(stdout, "[+] Entering OS fingerprinting mode.")
 	}
-	d := newDiagnostics(stderr)
-	inputs, err := o.open(d)
+	log := inputs.NewLog(stderr)
+	opened, err := o.open(log)
 	if err != nil {
 		return err
 	}
-	readers := partsOf(inputs)
-	stop := d.progress(readers)
+	readers := partsOf(opened)
+	stop := log.Progress(readers...)
 	total, names, err := o.count(ctx, readers)
 	stop()
-	if err != nil {
+	var unread ingest.Unread
+	if err != nil && !errors.As(err, &unread) {
 		return err
 	}
 	if o.JSON {
 		err = writeJSON(stdout, total, names)
 	} else {
-		writeInputs(stdout, inputs)
+		writeInputs(stdout, opened)
 		err = writeText(stdout, total, names, o.Verbose)
 	}
 	if err != nil {
 		return err
 	}
-	d.summary(readers, total, names)
+	summary(stderr, readers, total, names)
+	log.Outcomes(readers...)
+	if unread != nil {
+		return unread
+	}
 	return nil
 }
 
 // count reads the parts, at least one, side by side and merges their tallies in
-// order, so that the outcome is that of one reader.
+// order, so that the outcome is that of one reader. An error of type [ingest.Unread]
+// comes with the tally of what could be read.
 func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *names, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,9 +92,14 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 		}
 	}()
 	var first error
+	var unread ingest.Unread
 	for _, c := range done {
 		out := <-c
-		if out.err != nil && first == nil {
+		var some ingest.Unread
+		switch {
+		case errors.As(out.err, &some):
+			unread = append(unread, some...)
+		case out.err != nil && first == nil:
 			first = out.err
 			cancel()
 		}
@@ -96,6 +110,9 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 		default:
 			total.merge(out.tally, func(r int32) int32 { return all.renumber(out.names, r) })
 		}
+	}
+	if first == nil && unread != nil {
+		first = unread
 	}
 	return total, all, first
 }
@@ -134,7 +151,13 @@ func (c *counter) step(ev *parse.Event) error {
 	if id == fingerprint.NotSYN {
 		return nil
 	}
-	if !ev.HasOptions {
+	switch {
+	case ev.HasOptions:
+	case ev.Whole != 0: // its signature would be that of another packet
+		c.tally.cut++
+		c.tally.add(ev.Src.Addr(), ev.Time, noResult)
+		return nil
+	default:
 		c.tally.optionless++
 	}
 	c.tally.add(ev.Src.Addr(), ev.Time, c.result(id, ev))

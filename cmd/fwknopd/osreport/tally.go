@@ -34,6 +34,7 @@ type tally struct {
 	dropped uint64 // SYNs of sources past maxSources
 
 	optionless uint64 // SYNs whose options are not on record
+	cut        uint64 // SYNs that the capture cut short in their options
 
 	waiting  int // in batch
 	batch    [batchSize]entry
@@ -199,6 +200,7 @@ func (t *tally) merge(u *tally, rename func(int32) int32) {
 	t.syns += u.syns
 	t.dropped += u.dropped
 	t.optionless += u.optionless
+	t.cut += u.cut
 	for from := range u.all() {
 		to := t.of(from.key, t.hash(&from.key))
 		if to == nil {

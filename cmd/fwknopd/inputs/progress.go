@@ -1,0 +1,53 @@
+package inputs
+
+import (
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"fwknopd/ingest"
+)
+
+const (
+	// largeInput is where a progress bar is worth its place.
+	largeInput = 64 << 20
+	// progressEvery is how often the bar moves.
+	progressEvery = 200 * time.Millisecond
+)
+
+// Progress shows how far the readers are, if stderr is a terminal and the input
+// large. The function it returns ends that.
+func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
+	_, total := progress(readers)
+	f, ok := l.w.(*os.File)
+	if !ok || total < largeInput || !term.IsTerminal(int(f.Fd())) {
+		return func() {}
+	}
+	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
+		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false))
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer bar.Finish()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-time.After(progressEvery):
+				done, _ := progress(readers)
+				bar.Set64(done)
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
+}
+
+func progress(readers []*ingest.Reader) (done, total int64) {
+	for _, r := range readers {
+		d, t := r.Progress()
+		done, total = done+d, total+t
+	}
+	return done, total
+}
