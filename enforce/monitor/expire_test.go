@@ -284,6 +284,23 @@ func TestWait(t *testing.T) {
 	})
 }
 
+// TestWaitExternal returns with the last command, while rules are still open.
+func TestWaitExternal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))
+		begin := time.Now()
+		if err := r.WaitExternal(ctx); err != nil || time.Since(begin) != 0 {
+			t.Errorf("without commands: %v after %v", err, time.Since(begin))
+		}
+		r.mustApply(t, extern(2, time.Now().Add(time.Minute)))
+		r.mustApply(t, extern(3, time.Now().Add(2*time.Minute)))
+		if err := r.WaitExternal(ctx); err != nil || time.Since(begin) != 2*time.Minute {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
 // TestIdleSleeps: without grants the loop does not turn.
 func TestIdleSleeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -216,34 +216,3 @@ func (m *Monitor) Flush(ctx context.Context) error {
 	m.tellEmpty()
 	return nil
 }
-
-// Wait returns when the last grant that has an end is closed.
-func (m *Monitor) Wait(ctx context.Context) error {
-	m.mu.Lock()
-	empty := make(chan struct{})
-	m.empty = append(m.empty, empty)
-	m.tellEmpty()
-	m.mu.Unlock()
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tellEmpty tells those who wait, if nothing is left to end. It needs m.mu.
-func (m *Monitor) tellEmpty() {
-	if len(m.empty) == 0 {
-		return
-	}
-	for _, e := range m.table.entries {
-		if !e.permanent() {
-			return
-		}
-	}
-	for _, ch := range m.empty {
-		close(ch)
-	}
-	m.empty = nil
-}

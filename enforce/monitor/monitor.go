@@ -94,9 +94,9 @@ type Monitor struct {
 	guard      guard
 	refusals   bucket // for their reports
 	sessions   map[*session]bool
-	unreported int             // refusals
-	empty      []chan struct{} // of those who wait for the last end
-	looping    chan struct{}   // closed when the loop has ended
+	unreported int           // refusals
+	waiters    []waiter      // for the last end
+	looping    chan struct{} // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond

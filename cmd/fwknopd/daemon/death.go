@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"slices"
@@ -108,6 +109,21 @@ func (k *keeper) workerEnded(err error) error {
 func (k *keeper) canFinish() bool {
 	s := k.conf()
 	return s.bundle.Limit > 0 || readsOnce(s.Loaded)
+}
+
+// linger is what remains to be done when the worker has finished. Firewall rules end in
+// the kernel by themselves, and the next start removes what is left of them; commands
+// have to be run at their time. The 2.6 daemon stays behind the end of a capture until
+// all that it opened is closed.
+func (k *keeper) linger(ctx context.Context) {
+	s := k.conf()
+	switch {
+	case k.o.Test:
+	case s.bundle.Limit == 0 && s.Server.CSyntax:
+		_ = k.mon.Wait(ctx)
+	default:
+		_ = k.mon.WaitExternal(ctx)
+	}
 }
 
 // readsOnce reports that some input is read to its end.

@@ -108,6 +108,9 @@ func (k *keeper) run(ctx context.Context) error {
 	if errors.Is(err, monitor.ErrGaveUp) || errors.Is(err, errDone) && k.lingers() {
 		_ = k.mon.Wait(ctx) // what is open still ends on time
 	}
+	if errors.Is(err, errDone) {
+		k.linger(ctx)
+	}
 	cause := context.Cause(ctx)
 	k.end(nil)
 	var sig signalled

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// finishes waits for the end of a daemon that ends by itself.
+func (s *site) finishes(within time.Duration) {
+	s.t.Helper()
+	ended := make(chan error, 1)
+	cmd := s.cmd
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			s.t.Errorf("the daemon ended with %v", err)
+		}
+	case <-time.After(within):
+		s.t.Fatalf("the daemon does not end; it said:\n%s", s.out.String())
+	}
+}
+
+// -C counts packets that may hold a message: a handshake, other services and junk do
+// not use it up. What the last one opened is open when the daemon has ended, ends by
+// itself and leaves nothing behind that the next daemon does not remove.
+func TestE2EPacketLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		server string
+		client []string
+		before func(t *testing.T, s *site)
+	}{
+		"after a handshake": {server: "PCAP_FILTER tcp port 62201;\nENABLE_TCP_SERVER Y;\n", client: []string{"-P", "tcp"}},
+		"after other packets": {server: "PCAP_FILTER NONE;\n", before: func(t *testing.T, s *site) {
+			for range 5 {
+				post(t, s, []byte("not a message"), nil, []byte(strings.Repeat("GET / HTTP/1.0 ", 20)))
+			}
+			netlab.CanConnect(s.Client, s.Server.V4, 25, 50*time.Millisecond)
+		}},
+		"icmp": {server: "PCAP_FILTER icmp;\n", client: []string{"-P", "icmp", "-Q", "10.77.0.2"}},
+	} {
+		for firewall := range firewalls {
+			t.Run(name+"/"+firewall, func(t *testing.T) {
+				s := newSite(t, firewall)
+				s.Server.Run(t, inputRule[firewall])
+				s.configure(c.server, strings.Replace(stanza(""), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 3", 1))
+				s.start("-C", "1")
+				if c.before != nil {
+					c.before(t, s)
+				}
+				end := time.Now().Add(3 * time.Second)
+				s.knock(append(ask(), c.client...)...)
+				s.finishes(10 * time.Second)
+				if !s.open() {
+					t.Error("what the last packet asked for is not open")
+				}
+				if !strings.Contains(s.out.String(), "Incoming packet count limit of 1 reached") {
+					t.Error("the limit is not named")
+				}
+				time.Sleep(time.Until(end.Add(1200 * time.Millisecond)))
+				if !s.shut() {
+					t.Error("open after its time")
+				}
+				s.start()
+				if out := s.Server.Run(t, listRules[firewall]); strings.Contains(out, "_exp_") || strings.Contains(out, s.Client.V4.String()) {
+					t.Errorf("the next daemon leaves\n%s", out)
+				}
+			})
+		}
+	}
+}
+
+// inputRule lets SPA over TCP in, listRules lists all that is open.
+var (
+	inputRule = map[string]string{"iptables": "iptables -I INPUT -p tcp --dport 62201 -j ACCEPT", "nftables": "nft insert rule inet filter input tcp dport 62201 accept"}
+	listRules = map[string]string{"iptables": "iptables-save", "nftables": "nft list ruleset"}
+)
+
+// More packets than -C come at once, as many as the limit are decided, and what they ask
+// for is open.
+func TestE2EPacketLimitInABurst(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.configure("", stanza(""))
+		s.start("-C", "3")
+		var packets [][]byte
+		srcs := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 40)
+		for _, src := range srcs {
+			packets = append(packets, packetFor(t, src))
+		}
+		post(t, s, packets...)
+		s.finishes(10 * time.Second)
+		open := 0
+		for _, src := range srcs {
+			if netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 100*time.Millisecond) {
+				open++
+			}
+		}
+		if granted := strings.Count(s.out.String(), "granted spa.granted"); granted != 3 || open != 3 {
+			t.Errorf("%d granted, %d open, want 3", granted, open)
+		}
+	})
+}
+
+// What only a command can close is closed at its time also behind -C.
+func TestE2EPacketLimitWithCommands(t *testing.T) {
+	s := newSite(t, "nftables")
+	log := filepath.Join(s.dir, "ran")
+	script := filepath.Join(s.dir, "note")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >>"+log+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.configure("", strings.Replace(stanza(fmt.Sprintf("CMD_CYCLE_OPEN %s open $SRC\nCMD_CYCLE_CLOSE %[1]s close $SRC\nCMD_CYCLE_TIMER 3", script)),
+		"FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 3", 1))
+	s.start("-C", "1")
+	begin := time.Now()
+	post(t, s, packetFor(t, s.Client.V4))
+	s.finishes(15 * time.Second)
+	text, err := os.ReadFile(log)
+	if want := fmt.Sprintf("open %[1]s\nclose %[1]s\n", s.Client.V4); err != nil || string(text) != want || time.Since(begin) < 2*time.Second {
+		t.Errorf("after %v: %q, %v", time.Since(begin), text, err)
+	}
+}

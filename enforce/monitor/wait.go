@@ -1,0 +1,51 @@
+package monitor
+
+import (
+	"context"
+	"slices"
+
+	"fwknopd/enforce"
+)
+
+// A waiter waits until no grant is open any more for which until reports true.
+type waiter struct {
+	until func(*enforce.Grant) bool
+	over  chan struct{}
+}
+
+// Wait returns when the last grant that has an end is closed.
+func (m *Monitor) Wait(ctx context.Context) error {
+	return m.wait(ctx, func(*enforce.Grant) bool { return true })
+}
+
+// WaitExternal is Wait for the grants that only commands can close.
+func (m *Monitor) WaitExternal(ctx context.Context) error {
+	return m.wait(ctx, func(g *enforce.Grant) bool { return g.External != nil })
+}
+
+func (m *Monitor) wait(ctx context.Context, until func(*enforce.Grant) bool) error {
+	w := waiter{until, make(chan struct{})}
+	m.mu.Lock()
+	m.waiters = append(m.waiters, w)
+	m.tellEmpty()
+	m.mu.Unlock()
+	select {
+	case <-w.over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tellEmpty tells those who wait for nothing more. m.mu must be held.
+func (m *Monitor) tellEmpty() {
+	m.waiters = slices.DeleteFunc(m.waiters, func(w waiter) bool {
+		for _, e := range m.table.entries {
+			if !e.permanent() && w.until(&e.grant) {
+				return false
+			}
+		}
+		close(w.over)
+		return true
+	})
+}
