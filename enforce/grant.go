@@ -65,10 +65,12 @@ type NAT struct {
 	Masquerade bool
 }
 
-// External is a pair of commands as argument vectors. No shell is involved; every
-// value that came from a packet is a part of one argument.
+// External is a pair of commands as argument vectors. Every value that came from a
+// packet is a part of one argument, or of one variable of the environment; where a
+// shell is run, its text holds none.
 type External struct {
 	Open, Close []string      // Close may be empty: nothing to run at the end
+	Env         []string      `json:",omitempty"` // NAME=value, for both, beside the usual environment
 	Timeout     time.Duration // for each run; the process group is killed after it
 }
 

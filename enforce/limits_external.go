@@ -11,6 +11,7 @@ import (
 // An ExternalLimit is a pair of configured commands.
 type ExternalLimit struct {
 	Open, Close []Word
+	Env         []Word
 	Timeout     time.Duration
 }
 
@@ -46,7 +47,7 @@ const (
 func (a *Allowance) checkExternal(g Grant, asked []Port) error {
 	for _, l := range a.External {
 		offered := func(p Port) bool {
-			return matchWords(l.Open, g.External.Open, g, p) && matchWords(l.Close, g.External.Close, g, p)
+			return matchWords(l.Open, g.External.Open, g, p) && matchWords(l.Close, g.External.Close, g, p) && matchWords(l.Env, g.External.Env, g, p)
 		}
 		if g.External.Timeout == l.Timeout && slices.ContainsFunc(asked, offered) {
 			return nil

@@ -18,6 +18,7 @@ import (
 // firewall rules: EXTERNAL_CMD_* of 1.9 or CMD_CYCLE_* of 2.6.
 type external struct {
 	open, close []word
+	env         []word        // variables of the environment, for a shell
 	timeout     time.Duration // of each run
 	cycle       bool          // the variables and the clock of CMD_CYCLE
 	timer       time.Duration // CMD_CYCLE_TIMER
@@ -38,6 +39,10 @@ func newExternal(st *conf.Stanza, s *conf.Server) (*external, error) {
 	if x.cycle {
 		vars = cycleVariables
 	}
+	if st.ExternalShell {
+		x.useShell(cmp.Or(s.Shell, "/bin/sh"), open, end, vars, s.ExternalPrefix)
+		return x, nil
+	}
 	var err error
 	if x.open, err = compile(open, vars, x.cycle); err == nil && len(x.open) == 0 {
 		err = errors.New("external command is empty")
@@ -55,7 +60,7 @@ func ExternalLimits(st *conf.Stanza, s *conf.Server) ([]enforce.ExternalLimit, e
 	if x == nil || err != nil {
 		return nil, err
 	}
-	return []enforce.ExternalLimit{{Open: limits(x.open), Close: limits(x.close), Timeout: x.timeout}}, nil
+	return []enforce.ExternalLimit{{Open: limits(x.open), Close: limits(x.close), Env: limits(x.env), Timeout: x.timeout}}, nil
 }
 
 // A value is what a variable stands for in one grant.
@@ -113,9 +118,7 @@ type word []variable
 // quotes, and finds the variables in it: the longest name that fits counts.
 // Unknown ones stand as they are; in CMD_CYCLE they lose their dollar sign.
 func compile(line string, vars map[string]variable, cycle bool) ([]word, error) {
-	names := slices.SortedFunc(maps.Keys(vars), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
-	})
+	names := byLength(vars)
 	var words []word
 	var w word
 	quote, inWord := byte(0), false
@@ -155,6 +158,13 @@ func compile(line string, vars map[string]variable, cycle bool) ([]word, error) 
 		words = append(words, w)
 	}
 	return words, nil
+}
+
+// byLength are the names of variables, the longest first.
+func byLength(vars map[string]variable) []string {
+	return slices.SortedFunc(maps.Keys(vars), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
+	})
 }
 
 // longest returns the first of names, which are sorted by length, that text begins
@@ -213,7 +223,7 @@ func (x *external) apply(g *enforce.Grant, r *request) {
 		g.Expires = r.now.Add(x.timer)
 	}
 	v := values(g, r)
-	g.External = &enforce.External{Open: argv(x.open, v), Close: argv(x.close, v), Timeout: x.timeout}
+	g.External = &enforce.External{Open: argv(x.open, v), Close: argv(x.close, v), Env: argv(x.env, v), Timeout: x.timeout}
 }
 
 // values are the texts of one grant. The port is the first that was asked for.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -82,9 +83,127 @@ func checkLimits(t *testing.T, s *situation, g enforce.Grant) {
 	if err := l.Check(g, s.now); err != nil {
 		t.Errorf("limits refuse it: %v", err)
 	}
-	g.External = &enforce.External{Open: append(slices.Clone(g.External.Open), "more"), Close: g.External.Close, Timeout: g.External.Timeout}
+	g.External = &enforce.External{Open: append(slices.Clone(g.External.Open), "more"), Close: g.External.Close, Env: g.External.Env, Timeout: g.External.Timeout}
 	if l.Check(g, s.now) == nil {
 		t.Error("limits let one more argument pass")
+	}
+}
+
+// With a shell, the text is the configured one to the last byte, and what the packet
+// says is in the environment.
+func TestExternalShell(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*situation)
+		text string
+		env  string // joined by blanks
+	}{
+		{"pair", func(s *situation) {
+			s.one().ExternalOpen, s.one().ExternalClose = `echo "$SRC ${PORT_OFFSET}" > /tmp/x; $(id)`, "rm -f /tmp/x"
+		}, `echo "$SRC ${PORT_OFFSET}" > /tmp/x; $(id)`,
+			"CLIENT_TIMEOUT=0 DST=198.51.100.1 IP=192.0.2.7 PKT_SRC=192.0.2.7 PORT=22 PORT_OFFSET=61000 PROTO=tcp SRC=192.0.2.7 TIMEOUT=1700000031"},
+		{"with a prefix", func(s *situation) {
+			s.server.ExternalPrefix = "FWKNOP_"
+			s.one().ExternalOpen, s.one().ExternalClose = "echo $FWKNOP_SRC | logger", "true"
+		}, "echo $FWKNOP_SRC | logger", "FWKNOP_CLIENT_TIMEOUT=0 FWKNOP_DST=198.51.100.1 FWKNOP_IP=192.0.2.7 FWKNOP_PKT_SRC=192.0.2.7 FWKNOP_PORT=22 FWKNOP_PROTO=tcp " +
+			"FWKNOP_SRC=192.0.2.7 FWKNOP_TIMEOUT=1700000031"},
+		{"cycle", func(s *situation) {
+			s.one().CycleOpen, s.one().CycleTimer = "echo $IP >> /tmp/x", 20*time.Second
+			s.msg.Text = "203.0.113.9,tcp/22"
+		}, "echo $IP >> /tmp/x",
+			"CLIENT_TIMEOUT=0 DST=198.51.100.1 IP=203.0.113.9 PKT_SRC=192.0.2.7 PORT=22 PROTO=6 SRC=203.0.113.9 TIMEOUT=1700000021"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := plain()
+			s.server.Shell = "/bin/dash"
+			s.one().ExternalShell = true
+			s.one().Vars = map[string]string{"PORT_OFFSET": "61000", "OPEN_PORTS": "tcp/22, udp/53", "not a name": "x"}
+			c.set(s)
+			d := s.decide(t)
+			if d.Verdict != Allow || d.Grant.External == nil {
+				t.Fatalf("%s %+v", show(d), d.Detail)
+			}
+			x := d.Grant.External
+			if got := strings.Join(x.Open, "|"); got != "/bin/dash|-c|"+c.text {
+				t.Errorf("open %q", got)
+			}
+			if got := strings.Join(x.Env, " "); got != c.env {
+				t.Errorf("environment %q\nwant        %q", got, c.env)
+			}
+			checkLimits(t, s, d.Grant)
+			for i := range x.Env { // another value than the grant's is refused
+				g := d.Grant
+				name, _, _ := strings.Cut(x.Env[i], "=")
+				env := slices.Clone(x.Env)
+				env[i] = name + "=$(id)"
+				g.External = &enforce.External{Open: x.Open, Close: x.Close, Env: env, Timeout: x.Timeout}
+				limits, err := ExternalLimits(s.one(), &s.server)
+				if err != nil {
+					t.Fatal(err)
+				}
+				l := enforce.Limits{Stanzas: []enforce.Allowance{{AnyPort: true, Stanza: 1, Source: anyone.Include, MaxLifetime: time.Hour, External: limits}}}
+				if l.Check(g, s.now) == nil {
+					t.Errorf("limits let %s pass", env[i])
+				}
+			}
+		})
+	}
+}
+
+// Shell syntax is found with the variables of the dialect in mind.
+func TestExternalShellSyntax(t *testing.T) {
+	for _, c := range []struct{ name, open, want string }{
+		{"pair", "open $SRC $PORT $PROTO $REQUIRE_USERNAME", ""},
+		{"pair", "open $DST", "EXTERNAL_CMD_OPEN $DST"},
+		{"pair", "open > /dev/null", "EXTERNAL_CMD_OPEN >"},
+		{"close", "close; exit", "EXTERNAL_CMD_CLOSE ;"},
+		{"cycle", "open $IP $SRC $PKT_SRC $DST $PORT $PROTO $TIMEOUT $CLIENT_TIMEOUT", ""},
+		{"cycle", "open $REQUIRE_USERNAME", "CMD_CYCLE_OPEN $REQUIRE_USERNAME"},
+		{"shell", "open > /dev/null", ""},
+		{"knock", "open > /dev/null", ""},
+	} {
+		st := conf.Stanza{Vars: map[string]string{"REQUIRE_USERNAME": "alice"}, ExternalOpen: "open", ExternalClose: "close"}
+		switch c.name {
+		case "close":
+			st.ExternalClose = c.open
+		case "cycle":
+			st.CycleOpen = c.open
+		case "shell":
+			st.ExternalShell, st.ExternalOpen = true, c.open
+		case "knock":
+			st.Mode, st.ExternalOpen = conf.ModeShared, c.open
+		default:
+			st.ExternalOpen = c.open
+		}
+		keyword, syntax := ShellSyntax(&st, &conf.Server{})
+		if got := strings.TrimSpace(keyword + " " + syntax); got != c.want {
+			t.Errorf("%s %q: %q, want %q", c.name, c.open, got, c.want)
+		}
+	}
+}
+
+// A command in a message is not cut at the operators of a shell.
+func TestCommandShellSyntax(t *testing.T) {
+	for text, want := range map[string]string{
+		"/bin/touch /tmp/x":      `spa.command "/bin/touch /tmp/x"`,
+		"echo 'a > b'":           `spa.command "echo 'a > b'"`,
+		"echo x > /tmp/x":        "spa.cmd_disabled",
+		"a; b":                   "spa.cmd_disabled",
+		"/usr/bin/id $HOME":      "spa.cmd_disabled",
+		"/bin/rm -f /tmp/*.lock": "spa.cmd_disabled",
+	} {
+		for _, shell := range []bool{false, true} {
+			s := plain()
+			s.one().CmdExec, s.one().CmdShell = true, shell
+			s.command(text)
+			want := want
+			if shell {
+				want = fmt.Sprintf("spa.command %q", text)
+			}
+			if d := s.decide(t); show(d) != want {
+				t.Errorf("%q, shell %v: %s, want %s", text, shell, show(d), want)
+			}
+		}
 	}
 }
 

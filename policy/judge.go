@@ -248,13 +248,16 @@ func portsOf(asked []spa.Port) []enforce.Port {
 }
 
 // command wants a stanza that runs commands, and a text that its CMD_REGEX, if it
-// has one, finds in the whole message: address, comma, command.
+// has one, finds in the whole message: address, comma, command. What only a shell
+// understands is not given to a program as arguments.
 func (e *Engine) command(r *request, st *stanza) *refusal {
 	switch {
 	case !st.CmdExec:
 		return refuse(SPACmdDisabled, "ENABLE_CMD_EXEC is off")
 	case st.CmdRegex != nil && !st.CmdRegex.MatchString(r.msg.Text):
 		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String()}}
+	case !st.CmdShell && enforce.ShellSyntax(r.msg.Cmd, nil) != "":
+		return &refusal{SPACmdDisabled, Detail{Got: enforce.ShellSyntax(r.msg.Cmd, nil), Text: "shell syntax, and the stanza has no CMD_SHELL Y"}}
 	}
 	return nil
 }

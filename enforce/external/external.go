@@ -148,12 +148,21 @@ func (e *Enforcer) List(context.Context) ([]enforce.Grant, error) {
 	return gs, nil
 }
 
+// environment is that of a command with variables of its own.
+func (e *Enforcer) environment(more []string) []string {
+	env := e.cfg.Environment
+	if env == nil {
+		env = command.Plain
+	}
+	return slices.Concat(env, more)
+}
+
 func (e *Enforcer) run(ctx context.Context, g enforce.Grant, opening bool) error {
 	argv := g.External.Close
 	if opening {
 		argv = g.External.Open
 	}
-	result, err := command.Run(ctx, command.Command{Argv: argv, Environment: e.cfg.Environment, Timeout: g.External.Timeout})
+	result, err := command.Run(ctx, command.Command{Argv: argv, Environment: e.environment(g.External.Env), Timeout: g.External.Timeout})
 	if e.cfg.Ran != nil {
 		e.cfg.Ran(g, opening, result, err)
 	}

@@ -154,6 +154,7 @@ func (v *Values) server() *Server {
 		ExternalOpen:         v.Path("EXTERNAL_CMD_OPEN"),
 		ExternalClose:        v.Path("EXTERNAL_CMD_CLOSE"),
 		ExternalTimeout:      v.Duration("EXTERNAL_CMD_ALARM"),
+		Shell:                v.Path("shCmd"),
 		CmdTimeout:           v.Duration("PCAP_CMD_TIMEOUT"),
 		FirewallType:         first(v.List("FIREWALL_TYPE")),
 		MaxHops:              v.Int("MAX_HOPS"),

@@ -16,6 +16,13 @@ func (m *maker) commands() {
 	}
 	m.external()
 	m.cycle()
+	s.ExternalShell = v.Bool("EXTERNAL_CMD_SHELL")
+	if !m.has("EXTERNAL_CMD_SHELL") && m.ld.server != nil {
+		s.ExternalShell = m.ld.server.Bool("EXTERNAL_CMD_SHELL")
+	}
+	if m.has("EXTERNAL_CMD_SHELL") && s.ExternalOpen == "" && s.CycleOpen == "" {
+		m.warn("EXTERNAL_CMD_SHELL", "has no effect without EXTERNAL_CMD_OPEN or CMD_CYCLE_OPEN")
+	}
 }
 
 // externalOnly reports that commands are the only firewall there is.

@@ -150,6 +150,8 @@ var ServerKeywords = []Keyword{
 	{Name: "EXTERNAL_CMD_OPEN", Kind: Command, Origin: both, Text: "Command that opens."},
 	{Name: "EXTERNAL_CMD_CLOSE", Kind: Command, Origin: both, Text: "Command that closes."},
 	{Name: "EXTERNAL_CMD_ALARM", Kind: Span, Unit: time.Second, Default: "30", Min: 1, Max: maxSpan, Origin: both, Text: "Time limit of either command."},
+	{Name: "EXTERNAL_CMD_SHELL", Kind: Flag, Default: "N", Origin: Ours,
+		Text: "Have a shell run external commands, with the values of the packet as variables of its environment; a stanza's own EXTERNAL_CMD_SHELL counts before this one.", Differs: "the 1.9 program always used a shell"},
 	{Name: "ENABLE_EXT_CMD_PREFIX", Kind: Flag, Default: "N", Origin: both, Text: "Variables in these commands carry EXT_CMD_PREFIX."},
 	{Name: "EXT_CMD_PREFIX", Kind: Text, Default: "FWKNOP_", Origin: both, Text: "Prefix of variables in external commands."},
 
@@ -205,7 +207,7 @@ var ServerKeywords = []Keyword{
 	{Name: "gpgCmd", Kind: FilePath, Default: "/usr/bin/gpg", Aliases: []Alias{{"GPG_EXE", In2}}, Origin: In1, Text: "The gpg program."},
 	{Name: "mailCmd", Kind: FilePath, Default: "/bin/mail", Origin: In1, Text: "The mail program."},
 	{Name: "sendmailCmd", Kind: FilePath, Default: "/usr/sbin/sendmail", Origin: In1, Text: "The sendmail program."},
-	{Name: "shCmd", Kind: FilePath, Default: "/bin/sh", Origin: In1, Text: "The shell for CMD_SHELL."},
+	{Name: "shCmd", Kind: FilePath, Default: "/bin/sh", Origin: In1, Text: "The shell for CMD_SHELL and EXTERNAL_CMD_SHELL."},
 	{Name: "ipfwCmd", Kind: FilePath, Default: "/sbin/ipfw", Origin: In1, Verdict: Should, Text: "The ipfw program."},
 	{Name: "ifconfigCmd", Kind: FilePath, Default: "/sbin/ifconfig", Origin: In1, Verdict: Obsolete, Text: "The ifconfig program."},
 	{Name: "mknodCmd", Kind: FilePath, Default: "/bin/mknod", Origin: In1, Verdict: Obsolete, Text: "The mknod program."},

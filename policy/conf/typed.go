@@ -140,6 +140,7 @@ type Stanza struct {
 	CmdShell                    bool   // CMD_SHELL: give the text to a shell (our keyword)
 	ExternalOpen, ExternalClose string // EXTERNAL_CMD_*, with variables unexpanded
 	ExternalTimeout             time.Duration
+	ExternalShell               bool   // EXTERNAL_CMD_SHELL: a shell runs them, and CMD_CYCLE_* (our keyword)
 	CycleOpen, CycleClose       string // CMD_CYCLE_*; CycleClose "" for NONE
 	CycleTimer                  time.Duration
 
@@ -221,6 +222,7 @@ type Server struct {
 	ExternalOpen         string
 	ExternalClose        string
 	ExternalTimeout      time.Duration
+	Shell                string // shCmd
 	ExternalPrefix       string // "" or EXT_CMD_PREFIX when ENABLE_EXT_CMD_PREFIX is Y
 	CmdTimeout           time.Duration
 	FirewallType         string // auto iptables nftables ipfw external_cmd

@@ -100,13 +100,20 @@ func (s *Stanza) timing() string {
 	return ", " + strings.Join(w, ", ")
 }
 
+func (s *Stanza) runs() string {
+	if s.ExternalShell {
+		return "has a shell run "
+	}
+	return "runs "
+}
+
 // what names what is opened and for how long.
 func (s *Stanza) what() []string {
 	switch {
 	case s.DisableAccess:
 		return []string{"opens nothing"}
 	case s.CycleOpen != "":
-		w := "runs " + s.CycleOpen
+		w := s.runs() + s.CycleOpen
 		if s.CycleClose != "" {
 			w += ", and after " + seconds(s.CycleTimer) + " " + s.CycleClose
 		}
@@ -114,7 +121,7 @@ func (s *Stanza) what() []string {
 	}
 	w := "opens " + s.opening()
 	if s.ExternalOpen != "" {
-		w = "runs " + s.ExternalOpen + " for " + s.opening()
+		w = s.runs() + s.ExternalOpen + " for " + s.opening()
 	}
 	if s.AccessTimeout == 0 {
 		w += " for ever"

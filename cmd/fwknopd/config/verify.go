@@ -14,7 +14,10 @@ func (l *Loaded) verify() conf.Problems {
 		val := l.Values.Lookup("PCAP_FILTER")
 		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}
 	}
-	return nil
+	if l.Access == nil {
+		return nil
+	}
+	return l.shellSyntax()
 }
 
 // labels warns of systems that are required and that no signature names: nobody
