@@ -31,8 +31,10 @@ var mayImport = map[string][]string{
 	"policy/knock":      {"parse", "fingerprint", "policy/conf", "enforce"},
 	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce"},
 	"enforce/watch":     nil,
-	"enforce/iptables":  {"enforce", "enforce/watch"},
-	"enforce/nftables":  {"enforce", "enforce/watch"},
+	"enforce/ruleset":   {"enforce"},
+	"enforce/iptables":  {"enforce", "enforce/ruleset", "enforce/watch"},
+	"enforce/nftables":  {"enforce", "enforce/ruleset", "enforce/watch"},
+	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables"},
 	"enforce/command":   nil,
 	"enforce/ipfw":      {"enforce", "enforce/command"},
 	"enforce/external":  {"enforce", "enforce/command"},
@@ -41,7 +43,7 @@ var mayImport = map[string][]string{
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce", "enforce/ruleset"}
 
 // notInPure are standard packages whose import alone breaks the promise.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

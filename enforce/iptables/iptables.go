@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if b.v4.nft {
 		b.counter, _ = watch.NewGeneration(0)
 	}
-	return b, b.checkEstablished(ctx)
+	return b, nil
 }
 
 // isUntouched reports that nothing has changed since our last transaction, so that
@@ -213,14 +213,20 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	if err != nil {
 		return nil, fmt.Errorf("own network namespace: %w", err)
 	}
-	ch, err := watch.NFTables(ctx, netns, b.pids.has, b.isChain)
+	ch, err := watch.NFTables(ctx, netns, b.Mine, b.IsOurs)
 	return ch, errors.Join(err, unix.Close(netns))
 }
 
-// isChain reports the name of a chain of ours.
-func (b *Backend) isChain(name string) bool {
+// IsOurs reports the name of a chain of ours.
+func (b *Backend) IsOurs(name string) bool {
 	return slices.ContainsFunc(b.ours(), func(c enforce.Chain) bool { return c.To == name })
 }
+
+// Mine reports whether a change of nf_tables came from a program that we ran.
+func (b *Backend) Mine(port uint32) bool { return b.pids.has(port) }
+
+// Serves reports whether there is a program for the address family of g.
+func (b *Backend) Serves(g enforce.Grant) bool { return b.toolFor(g.Src.Unmap().Is6()) != nil }
 
 // tools are the programs there are.
 func (b *Backend) tools() []*tool {

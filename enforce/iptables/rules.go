@@ -32,7 +32,7 @@ func (b *Backend) rules(g enforce.Grant) []ruleAt {
 		rs = append(rs, b.side(DNAT, base, g)...)
 		base.to = ""
 	}
-	beyond := behindDNAT(g)
+	beyond := g.BehindDNAT()
 	rs = append(rs, b.sourceNAT(base, beyond)...)
 	if !g.NAT.Local {
 		return append(rs, b.accept(Forward, base, beyond)...)
@@ -56,19 +56,6 @@ func destination(g enforce.Grant) string {
 		return t.String()
 	}
 	return t.Addr().String()
-}
-
-// behindDNAT is the grant as later chains see it.
-func behindDNAT(g enforce.Grant) enforce.Grant {
-	t := g.NAT.Target
-	if !t.IsValid() {
-		return g
-	}
-	g.Dst = t.Addr()
-	if len(g.Ports) == 1 && g.Ports[0].HasNumber() {
-		g.Ports = []enforce.Port{{Proto: g.Ports[0].Proto, Number: t.Port()}}
-	}
-	return g
 }
 
 func (b *Backend) sourceNAT(s spec, g enforce.Grant) []ruleAt {

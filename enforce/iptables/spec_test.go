@@ -81,38 +81,6 @@ func FuzzParseRule(f *testing.F) {
 	})
 }
 
-func TestAcceptsEstablished(t *testing.T) {
-	for _, c := range []struct {
-		line string
-		want bool
-	}{
-		{"-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", true},
-		{"-A INPUT -m state --state ESTABLISHED -j ACCEPT", true},
-		{"-A ufw-before-input -i eth0 -m conntrack --ctstate ESTABLISHED -j ACCEPT", true},
-		{"-A INPUT -m conntrack --ctstate NEW -j ACCEPT", false},
-		{"-A INPUT -m conntrack --ctstate ESTABLISHED -j DROP", false},
-		{"-A INPUT -m conntrack ! --ctstate ESTABLISHED -j ACCEPT", false},
-		{`-A INPUT -m comment --comment "ESTABLISHED" -j ACCEPT`, false},
-		{"-A INPUT -j ACCEPT", false},
-		{"-P INPUT DROP", false},
-	} {
-		if got := acceptsEstablished([]string{"-N X", c.line}); got != c.want {
-			t.Errorf("%s: %v, want %v", c.line, got, c.want)
-		}
-	}
-}
-
-func TestDrops(t *testing.T) {
-	for line, want := range map[string]bool{
-		"-P INPUT DROP": true, "-P FORWARD DROP": false, "-P INPUT ACCEPT": false,
-		"-A INPUT -p tcp -j REJECT --reject-with tcp-reset": true, "-A INPUT -j DROP": true, "-A INPUT -j ACCEPT": false,
-	} {
-		if got := drops([]string{line}); got != want {
-			t.Errorf("%s: %v, want %v", line, got, want)
-		}
-	}
-}
-
 func TestScript(t *testing.T) {
 	var s script
 	if !s.empty() || s.text() != "" {

@@ -63,6 +63,14 @@ func open(path string, v6 bool, alarm time.Duration) (*tool, error) {
 	return t, nil
 }
 
+// name is what messages call the program.
+func (t *tool) name() string {
+	if t.v6 {
+		return "ip6tables"
+	}
+	return "iptables"
+}
+
 // path6 is the IPv6 program that belongs to an IPv4 one.
 func path6(path4 string) string {
 	dir, base := filepath.Split(path4)

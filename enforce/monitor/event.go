@@ -22,6 +22,7 @@ const (
 	Refused   Kind = "refused"   // Grant or Command, Err; the offer does not allow it. Count: others before, unreported
 	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program did not obey
 
+	Blocked   Kind = "blocked"   // Grant, Blocked; it is open, but something has begun to drop it
 	Contested Kind = "contested" // Err; another program removes grants again and again
 	ClockStep Kind = "clock"     // Step; somebody set the clock, ends were moved along
 
@@ -40,6 +41,7 @@ type Event struct {
 	Time    time.Time
 	Kind    Kind
 	Grant   enforce.Grant // ports that share a fate are together
+	Blocked []string      // base chains that drop what Grant is for, although it is open
 	Command Command
 	Result  Result
 	Count   int

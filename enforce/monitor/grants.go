@@ -89,6 +89,7 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now stand) {
 		}
 		if ev.Err == nil {
 			ev.Kind = m.keep(grants[i], now)
+			ev.Blocked = m.blocked(ctx, grants[i], now)
 		}
 		m.events.add(ev)
 		j.done(ev.Err)

@@ -80,6 +80,7 @@ func (m *Monitor) look(ctx context.Context, now stand) {
 	m.note(now.wall, Repaired, rep.Restored)
 	m.forgetForeign(rep.Found)
 	m.takeOver(rep.Found, now)
+	m.tellBlocked(ctx, now)
 }
 
 // lookForeign, while nothing is open, looks for what another daemon left in our

@@ -46,6 +46,10 @@ type Config struct {
 	// (ENABLE_CONNTRACK_PERSIST). nil: grants end at their time.
 	Established func(ctx context.Context, gs []enforce.Grant) ([]bool, error)
 
+	// Blocked names the base chains that drop what a grant is for although it is open:
+	// others that we cannot open. nil: it is not asked.
+	Blocked func(ctx context.Context, g enforce.Grant) ([]string, error)
+
 	// Events gets all that happens, in order, one call at a time. While it is
 	// slow, up to some thousand events wait; more are counted and dropped.
 	Events func(Event)

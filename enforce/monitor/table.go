@@ -18,6 +18,7 @@ type entry struct {
 	version   int           // number of the last request for it: a late answer to an older one is known by it
 	tries     int           // failed attempts to close it
 	postponed time.Duration // for connections through it, in all
+	blocked   []string      // what drops it all the same, as it was told
 	slot      int           // place in the queue; -1: not in it
 }
 
@@ -50,7 +51,7 @@ func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
 		e.version = t.requests
 		return e, Kept
 	}
-	*e = entry{key: key, grant: part, version: t.requests, slot: e.slot}
+	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, slot: e.slot}
 	t.remove(e)
 	if !e.permanent() {
 		e.deadline = now.deadline(part.Expires)

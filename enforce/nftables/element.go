@@ -31,7 +31,7 @@ func elements(g enforce.Grant) []element {
 		e.target = g.NAT.Target
 		els = append(els, e)
 	}
-	role, beyond := Forward, behindDNAT(g)
+	role, beyond := Forward, g.BehindDNAT()
 	if g.NAT.Local {
 		role = Input
 	}
@@ -40,19 +40,6 @@ func elements(g enforce.Grant) []element {
 		els = append(els, accept(Output, beyond, beyond.Dst))
 	}
 	return append(els, sourceNAT(beyond)...)
-}
-
-// behindDNAT is the grant as later hooks see it.
-func behindDNAT(g enforce.Grant) enforce.Grant {
-	t := g.NAT.Target
-	if !t.IsValid() {
-		return g
-	}
-	g.Dst = t.Addr()
-	if len(g.Ports) == 1 && g.Ports[0].HasNumber() {
-		g.Ports = []enforce.Port{{Proto: g.Ports[0].Proto, Number: t.Port()}}
-	}
-	return g
 }
 
 func sourceNAT(g enforce.Grant) []element {

@@ -32,10 +32,11 @@ type layout struct {
 	chains []*nft.Chain
 	homes  [roles][]*home
 	notes  []string
+	beside bool
 }
 
 func (b *Backend) readLayout() (*layout, error) {
-	var l layout
+	l := layout{beside: b.cfg.Beside}
 	var err error
 	if l.tables, err = b.conn.ListTables(); err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
@@ -91,21 +92,8 @@ func (l *layout) belongs(role Role, c *nft.Chain, chosen []Place) bool {
 	if c.Hooknum == nil || *c.Hooknum != *facts.hook || c.Type != facts.kind || sameTable(c.Table, &ownTable) {
 		return false
 	}
-	switch {
-	case !slices.Contains([]nft.TableFamily{nft.TableFamilyINet, nft.TableFamilyIPv4, nft.TableFamilyIPv6}, c.Table.Family):
-		return false
-	case l.isXtables(c.Table):
-		if role <= Forward {
-			l.note("nftables: table %s %s belongs to iptables-nft and is left to FIREWALL_TYPE iptables; what its chain %s drops, a grant does not open",
-				familyName(c.Table.Family), c.Table.Name, c.Name)
-		}
-		return false
-	case isOwned(c.Table):
-		l.note("nftables: table %s %s belongs to a running program alone; what its chain %s drops, a grant does not open",
-			familyName(c.Table.Family), c.Table.Name, c.Name)
-		return false
-	}
-	return true
+	isIP := slices.Contains([]nft.TableFamily{nft.TableFamilyINet, nft.TableFamilyIPv4, nft.TableFamilyIPv6}, c.Table.Family)
+	return isIP && !l.isXtables(c.Table) && !isOwned(c.Table) // iptables-nft has a backend of its own
 }
 
 func isPlace(c *nft.Chain, p Place) bool {
@@ -152,7 +140,7 @@ func (l *layout) isXtables(t *nft.Table) bool {
 }
 
 func (l *layout) noteNothingDrops(h *home) {
-	if h.role != Input {
+	if h.role != Input || l.beside {
 		return
 	}
 	family := "IPv4 and IPv6"

@@ -39,6 +39,9 @@ type Config struct {
 	// Roles beside Input that Setup prepares; others are with the first grant
 	// that needs them.
 	Roles []Role
+	// Beside: other firewalls are opened beside this one, which may have no base chain
+	// on a hook.
+	Beside bool
 }
 
 // A Backend is a connection to nf_tables of one network namespace: that of the
@@ -54,7 +57,6 @@ type Backend struct {
 	uses    [roles]bool
 	homes   [roles][]*home
 	notes   []string // of the last Setup
-	atStart []string // of the first
 	ledger  ledger
 	setID   uint32 // the last given in a batch
 	loaded  bool   // the ledger has seen what the kernel holds
@@ -145,7 +147,7 @@ func (b *Backend) usable(ctx context.Context) error {
 func (b *Backend) Notes() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Concat(b.notes, b.atStart)
+	return slices.Clone(b.notes)
 }
 
 // Apply implements [enforce.Enforcer].

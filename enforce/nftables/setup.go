@@ -39,14 +39,7 @@ func (b *Backend) setup(ctx context.Context) error {
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("set up chains: %w", err)
 	}
-	first := b.notes == nil && b.homes[Input] == nil
 	b.homes, b.notes = l.homes, l.notes
-	if !first {
-		return nil
-	}
-	if err := b.checkEstablished(l); err != nil {
-		return b.redial(err)
-	}
 	return nil
 }
 

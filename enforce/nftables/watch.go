@@ -8,5 +8,8 @@ import (
 
 // Watch implements [enforce.Backend].
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
-	return watch.NFTables(ctx, int(b.netns.Fd()), func(port uint32) bool { return port == b.portID.Load() }, nil)
+	return watch.NFTables(ctx, int(b.netns.Fd()), b.Mine, nil)
 }
+
+// Mine reports whether a change came from our own connection.
+func (b *Backend) Mine(port uint32) bool { return port == b.portID.Load() }

@@ -101,12 +101,25 @@ func (c *command) dump(ctx context.Context, o *openings) error {
 		return nil
 	}
 	c.say("%s", c.head("Dumping "+o.name()+" policy...", "Listing all "+o.name()+" rules in applicable tables..."))
-	if d, ok := o.fw.Backend.(dumper); ok {
+	for _, part := range o.fw.Parts() {
+		if err := c.dumpPart(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *command) dumpPart(ctx context.Context, part enforce.Backend) error {
+	if d, ok := part.(dumper); ok {
 		text, err := d.Dump(ctx)
 		c.stdout.Write(text)
 		return err
 	}
-	chains, err := o.chains(ctx)
+	s, ok := part.(surveyor)
+	if !ok {
+		return nil
+	}
+	chains, err := s.Chains(ctx)
 	if err != nil {
 		return err
 	}

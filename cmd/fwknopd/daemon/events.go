@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"fwknopd/enforce"
@@ -24,6 +25,7 @@ type eventLine struct {
 	User      string     `json:"user,omitempty"`
 	Src       string     `json:"src_ip,omitempty"`
 	Grant     *grantLine `json:"grant,omitempty"`
+	BlockedBy []string   `json:"blocked_by,omitempty"`
 	Command   string     `json:"command,omitempty"`
 	Status    *int       `json:"status,omitempty"`
 	Output    string     `json:"output,omitempty"`
@@ -84,13 +86,19 @@ func addrText(a netip.Addr) string {
 func (k *keeper) happened(ev monitor.Event) {
 	k.events.write(encode(&ev))
 	what, until := grantText(&ev.Grant), ending(&ev.Grant)
-	who := owner(&ev.Grant)
+	who := owner(&ev.Grant) + dropped(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
 		k.mark("Added access rule to %s for %s -> %s, expires at %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))
-		k.alert(good, "opened %s%s%s", what, until, who)
+		k.alert(moodOf(&ev), "opened %s%s%s", what, until, who)
 	case monitor.Extended:
-		k.say(good, "extended %s%s%s", what, until, who)
+		k.say(moodOf(&ev), "extended %s%s%s", what, until, who)
+	case monitor.Kept:
+		if len(ev.Blocked) > 0 {
+			k.say(bad, "%s is open already%s", what, who)
+		}
+	case monitor.Blocked:
+		k.alert(bad, "%s is open%s%s", what, until, who)
 	case monitor.Adopted:
 		k.say(good, "took over %s%s%s", what, until, who)
 	case monitor.Expired:
@@ -130,6 +138,14 @@ func (k *keeper) happened(ev monitor.Event) {
 	}
 }
 
+// moodOf is bad if a grant opens nothing.
+func moodOf(ev *monitor.Event) mood {
+	if len(ev.Blocked) > 0 {
+		return bad
+	}
+	return good
+}
+
 func (k *keeper) commandRan(ev *monitor.Event) {
 	how := ended(ev.Result.Status, ev.Result.TimedOut, ev.Err)
 	k.alert(good, "command %q %s%s%s", ev.Command.Text, how, client(ev.Command.Stanza, ev.Command.User), said(ev.Result.Output))
@@ -137,7 +153,7 @@ func (k *keeper) commandRan(ev *monitor.Event) {
 
 func encode(ev *monitor.Event) []byte {
 	l := eventLine{V: 1, Timestamp: ev.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Type: "grant", Verdict: string(ev.Kind),
-		Count: ev.Count, StepS: ev.Step.Seconds()}
+		BlockedBy: ev.Blocked, Count: ev.Count, StepS: ev.Step.Seconds()}
 	if ev.Err != nil {
 		l.Error = ev.Err.Error()
 	}
@@ -168,7 +184,7 @@ func (k *keeper) chainOf(g *enforce.Grant) string {
 	if k.fw == nil {
 		return "external"
 	}
-	if k.fw.Name != "iptables" {
+	if !strings.HasPrefix(k.fw.Name, "iptables") {
 		return k.fw.Name
 	}
 	role, keyword := iptables.Input, "IPT_INPUT_ACCESS"

@@ -43,6 +43,7 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	if backend != nil {
 		cfg.Firewall = backend
+		cfg.Blocked = k.blocked
 	}
 	if !k.o.Test {
 		ext, err := external.New(external.Config{
@@ -136,7 +137,7 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 		return nil, fmt.Errorf("set up %s: %w", fw.Name, err)
 	}
 	k.say(good, "firewall: %s", fw.Name)
-	k.note(append(fw.Why, fw.Notes()...))
+	k.note(fw.Notes())
 	if v := k.conf().Values; v.IsSet("FLUSH_IPT_AT_INIT") && v.Bool("FLUSH_IPT_AT_INIT") {
 		if err := fw.Flush(ctx); err != nil {
 			return nil, fmt.Errorf("flush %s: %w", fw.Name, err)
@@ -150,6 +151,14 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 		k.say(good, "%s", note)
 	}
 	return fw.Backend, nil
+}
+
+// blocked names what drops a grant all the same.
+func (k *keeper) blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
+	if k.fw == nil { // --test
+		return nil, nil
+	}
+	return k.fw.Blocked(ctx, g)
 }
 
 // environment is that of programs we run.

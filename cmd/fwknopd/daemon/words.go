@@ -67,6 +67,14 @@ func client(stanza int, user string) string {
 	return text
 }
 
+// dropped says what drops a grant all the same.
+func dropped(by []string) string {
+	if len(by) == 0 {
+		return ""
+	}
+	return ", still dropped by " + strings.Join(by, ", ")
+}
+
 // ended says how a program ended.
 func ended(status int, timedOut bool, err error) string {
 	switch {

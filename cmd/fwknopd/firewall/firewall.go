@@ -3,27 +3,23 @@ package firewall
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
 	"fwknopd/enforce/ipfw"
-	"fwknopd/enforce/iptables"
-	"fwknopd/enforce/nftables"
+	"fwknopd/enforce/layers"
 	"fwknopd/policy/conf"
 )
 
 // A Firewall is an open backend and what it is called.
 type Firewall struct {
 	enforce.Backend
-	Name string   // iptables, nftables, ipfw
-	Why  []string // why it was chosen, if that is worth a word
+	Name string // iptables, nftables, "iptables and nftables", ipfw
 }
 
 // Open opens what FIREWALL_TYPE says, changing nothing; nil without an error
@@ -32,14 +28,10 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	switch kind := l.Server.FirewallType; kind {
 	case "external_cmd":
 		return nil, nil
-	case "iptables":
-		return openIPTables(ctx, l)
-	case "nftables":
-		return openNFTables(l)
+	case typeIPTables, typeNFTables, typeAuto, "":
+		return openLayers(ctx, l, kind)
 	case "ipfw":
 		return openIPFW(ctx, l)
-	case "auto", "":
-		return openAny(ctx, l)
 	default:
 		return nil, fmt.Errorf("FIREWALL_TYPE %s is not known", kind)
 	}
@@ -58,56 +50,21 @@ func (f *Firewall) Leave(ctx context.Context, v *conf.Values) error {
 	return enforce.Prune(ctx, f.Backend)
 }
 
-// openAny takes iptables where it works, else nftables.
-func openAny(ctx context.Context, l *config.Loaded) (*Firewall, error) {
-	f, err := openIPTables(ctx, l)
-	if err == nil {
-		return f, nil
+// Blocked names the base chains that drop what g is for although it is open; none for
+// firewalls that are no layers.
+func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
+	if b, ok := f.Backend.(*layers.Backend); ok {
+		return b.Blocked(ctx, g)
 	}
-	n, nftErr := openNFTables(l)
-	if nftErr != nil {
-		return nil, errors.Join(err, nftErr)
-	}
-	n.Why = []string{fmt.Sprintf("nftables, as iptables does not work: %v", err)}
-	return n, nil
+	return nil, nil
 }
 
-func openIPTables(ctx context.Context, l *config.Loaded) (*Firewall, error) {
-	v, s := l.Values, l.Server
-	cfg := iptables.Config{
-		Path:    iptablesPath(v),
-		Chains:  make(map[iptables.Role]enforce.Chain),
-		Prepend: v.Bool("ENABLE_RULE_PREPEND"),
-		Tries:   v.Int("IPT_EXEC_TRIES"),
-		Pause:   v.Duration("IPT_EXEC_SLEEP"),
-		Alarm:   v.Duration("IPT_CMD_ALARM"),
+// Parts are the backends that f is made of.
+func (f *Firewall) Parts() []enforce.Backend {
+	if b, ok := f.Backend.(*layers.Backend); ok {
+		return b.Parts()
 	}
-	for role, keyword := range map[iptables.Role]string{
-		iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
-		iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
-	} {
-		c, err := chain(v.Chain(keyword))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", keyword, err)
-		}
-		cfg.Chains[role] = c
-	}
-	if s.Output {
-		cfg.Roles = append(cfg.Roles, iptables.Output)
-	}
-	if s.Forwarding || s.CSyntax && s.LocalNAT {
-		cfg.Roles = append(cfg.Roles, iptables.Forward, iptables.DNAT)
-		if s.SNAT && s.SNATAddr.IsValid() {
-			cfg.Roles = append(cfg.Roles, iptables.SNAT)
-		} else if s.SNAT {
-			cfg.Roles = append(cfg.Roles, iptables.Masquerade)
-		}
-	}
-	b, err := iptables.New(ctx, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Firewall{Backend: b, Name: "iptables"}, nil
+	return []enforce.Backend{f.Backend}
 }
 
 func chain(c conf.ChainSpec) (enforce.Chain, error) {
@@ -170,37 +127,4 @@ func openIPFW(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 		return nil, fmt.Errorf("FIREWALL_TYPE ipfw: %w", err)
 	}
 	return &Firewall{Backend: b, Name: "ipfw"}, nil
-}
-
-func openNFTables(l *config.Loaded) (*Firewall, error) {
-	cfg := nftables.Config{Places: make(map[nftables.Role][]nftables.Place)}
-	for role, keyword := range map[nftables.Role]string{
-		nftables.Input: "NFT_INPUT_ACCESS", nftables.Output: "NFT_OUTPUT_ACCESS", nftables.Forward: "NFT_FORWARD_ACCESS",
-		nftables.DNAT: "NFT_DNAT_ACCESS", nftables.SNAT: "NFT_SNAT_ACCESS",
-	} {
-		c := l.Values.NFTChain(keyword)
-		if c.IsZero() {
-			continue
-		}
-		p, err := nftables.ParsePlace(strings.Join([]string{c.Family, c.Table, c.Chain}, ","))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", keyword, err)
-		}
-		cfg.Places[role] = append(cfg.Places[role], p)
-	}
-	if l.Server.Output {
-		cfg.Roles = append(cfg.Roles, nftables.Output)
-	}
-	if l.Server.Forwarding {
-		cfg.Roles = append(cfg.Roles, nftables.Forward, nftables.DNAT)
-		if l.Server.SNAT {
-			cfg.Roles = append(cfg.Roles, nftables.SNAT)
-		}
-	}
-	slices.Sort(cfg.Roles)
-	b, err := nftables.New(cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Firewall{Backend: b, Name: "nftables"}, nil
 }

@@ -1,0 +1,180 @@
+package firewall
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/layers"
+	"fwknopd/enforce/nftables"
+	"fwknopd/enforce/ruleset"
+)
+
+// Values of FIREWALL_TYPE.
+const (
+	typeAuto     = "auto"
+	typeIPTables = "iptables"
+	typeNFTables = "nftables"
+)
+
+// openLayers opens what FIREWALL_TYPE names, or, with auto, every layer that drops:
+// iptables, nftables, the other variant of iptables. Where nothing drops, auto takes
+// the first of them that works.
+func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, error) {
+	cfg, err := layersOf(l, kind)
+	if err != nil {
+		return nil, err
+	}
+	b, err := layers.New(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Firewall{Backend: b, Name: b.Name()}, nil
+}
+
+func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
+	ipt, err := iptablesConfig(l, true)
+	if err != nil {
+		return cfg, err
+	}
+	nft, err := nftablesConfig(l, true)
+	if err != nil {
+		return cfg, err
+	}
+	first, others := iptablesLayers(&cfg, l, ipt)
+	native := layers.Layer{Kind: ruleset.NFTables, Name: typeNFTables, Open: func(_ context.Context, nat, beside bool) (enforce.Backend, error) {
+		nft, err := nftablesConfig(l, nat)
+		if err != nil {
+			return nil, err
+		}
+		nft.Beside = beside
+		return nftables.New(nft)
+	}}
+	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
+	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
+		cfg.Layers = []layers.Layer{native}
+	}
+	cfg.Hooks = []ruleset.Hook{ruleset.Input}
+	if slices.Contains(nft.Roles, nftables.Output) {
+		cfg.Hooks = append(cfg.Hooks, ruleset.Output)
+	}
+	if slices.Contains(nft.Roles, nftables.Forward) || slices.Contains(ipt.Roles, iptables.Forward) {
+		cfg.Hooks = append(cfg.Hooks, ruleset.Forward)
+	}
+	cfg.NFTables, _ = nftables.New(nftables.Config{}) // else this kernel has none
+	return cfg, nil
+}
+
+// iptablesLayers are the configured program, and that of the other variant if there is
+// one.
+func iptablesLayers(cfg *layers.Config, l *config.Loaded, ipt iptables.Config) (first layers.Layer, others []layers.Layer) {
+	first = iptablesLayer(l, ruleset.IPTablesNFT, typeIPTables, ipt.Path)
+	s, err := iptables.NewSurveyor(ipt)
+	if err != nil {
+		return first, nil // opening it says why
+	}
+	first.Kind, cfg.IPTables = s.Layer, append(cfg.IPTables, s)
+	other := ruleset.IPTablesLegacy
+	if s.Layer == other {
+		other = ruleset.IPTablesNFT
+	}
+	ipt.Path = Program(iptables.Sibling(s.Path, other))
+	if ipt.Path == "" {
+		return first, nil
+	}
+	if s, err = iptables.NewSurveyor(ipt); err != nil || s.Layer != other {
+		return first, nil
+	}
+	cfg.IPTables = append(cfg.IPTables, s)
+	return first, []layers.Layer{iptablesLayer(l, other, string(other), ipt.Path)}
+}
+
+func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) layers.Layer {
+	return layers.Layer{Kind: kind, Name: name, Open: func(ctx context.Context, nat, _ bool) (enforce.Backend, error) {
+		cfg, err := iptablesConfig(l, nat)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Path = path
+		return iptables.New(ctx, cfg)
+	}}
+}
+
+// iptablesConfig is what the configuration says of iptables; without nat another layer
+// translates addresses.
+func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
+	v, s := l.Values, l.Server
+	cfg := iptables.Config{
+		Path:    iptablesPath(v),
+		Chains:  make(map[iptables.Role]enforce.Chain),
+		Prepend: v.Bool("ENABLE_RULE_PREPEND"),
+		Tries:   v.Int("IPT_EXEC_TRIES"),
+		Pause:   v.Duration("IPT_EXEC_SLEEP"),
+		Alarm:   v.Duration("IPT_CMD_ALARM"),
+	}
+	for role, keyword := range map[iptables.Role]string{
+		iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
+		iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
+	} {
+		c, err := chain(v.Chain(keyword))
+		if err != nil {
+			return cfg, fmt.Errorf("%s: %w", keyword, err)
+		}
+		cfg.Chains[role] = c
+	}
+	if s.Output {
+		cfg.Roles = append(cfg.Roles, iptables.Output)
+	}
+	if !s.Forwarding && !(s.CSyntax && s.LocalNAT) {
+		return cfg, nil
+	}
+	cfg.Roles = append(cfg.Roles, iptables.Forward)
+	switch {
+	case !nat:
+	case s.SNAT && s.SNATAddr.IsValid():
+		cfg.Roles = append(cfg.Roles, iptables.DNAT, iptables.SNAT)
+	case s.SNAT:
+		cfg.Roles = append(cfg.Roles, iptables.DNAT, iptables.Masquerade)
+	default:
+		cfg.Roles = append(cfg.Roles, iptables.DNAT)
+	}
+	return cfg, nil
+}
+
+// nftablesConfig is what the configuration says of nftables; without nat another layer
+// translates addresses.
+func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
+	cfg := nftables.Config{Places: make(map[nftables.Role][]nftables.Place)}
+	for role, keyword := range map[nftables.Role]string{
+		nftables.Input: "NFT_INPUT_ACCESS", nftables.Output: "NFT_OUTPUT_ACCESS", nftables.Forward: "NFT_FORWARD_ACCESS",
+		nftables.DNAT: "NFT_DNAT_ACCESS", nftables.SNAT: "NFT_SNAT_ACCESS",
+	} {
+		c := l.Values.NFTChain(keyword)
+		if c.IsZero() {
+			continue
+		}
+		p, err := nftables.ParsePlace(strings.Join([]string{c.Family, c.Table, c.Chain}, ","))
+		if err != nil {
+			return cfg, fmt.Errorf("%s: %w", keyword, err)
+		}
+		cfg.Places[role] = append(cfg.Places[role], p)
+	}
+	if l.Server.Output {
+		cfg.Roles = append(cfg.Roles, nftables.Output)
+	}
+	if l.Server.Forwarding {
+		cfg.Roles = append(cfg.Roles, nftables.Forward)
+		if nat {
+			cfg.Roles = append(cfg.Roles, nftables.DNAT)
+		}
+		if nat && l.Server.SNAT {
+			cfg.Roles = append(cfg.Roles, nftables.SNAT)
+		}
+	}
+	slices.Sort(cfg.Roles)
+	return cfg, nil
+}

@@ -1,0 +1,257 @@
+package iptables
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
+)
+
+// A match says whether a packet has what an option asks for.
+type match func(p *ruleset.Packet) ruleset.Truth
+
+// A listedRule is a rule of any chain, as -S prints it.
+type listedRule struct {
+	matches []match
+	verdict ruleset.Verdict
+}
+
+// Judge implements [ruleset.Rule].
+func (r *listedRule) Judge(p *ruleset.Packet) ([]ruleset.Verdict, ruleset.Truth) {
+	t := ruleset.Yes
+	for _, m := range r.matches {
+		if t = t.And(m(p)); t == ruleset.No {
+			return nil, ruleset.No
+		}
+	}
+	return []ruleset.Verdict{r.verdict}, t
+}
+
+// maybe is an option that we know nothing of.
+func maybe(*ruleset.Packet) ruleset.Truth { return ruleset.Maybe }
+
+func not(m match) match {
+	return func(p *ruleset.Packet) ruleset.Truth { return m(p).Not() }
+}
+
+// anyOf holds if one of its parts does.
+func anyOf(ms []match) match {
+	return func(p *ruleset.Packet) ruleset.Truth {
+		best := ruleset.No
+		for _, m := range ms {
+			best = max(best, m(p))
+		}
+		return best
+	}
+}
+
+// parseListed reads the words behind "-A CHAIN". isChain knows the chains of the table.
+func parseListed(words []string, isChain func(string) bool) *listedRule {
+	r := new(listedRule)
+	for len(words) > 0 {
+		inverted := words[0] == "!"
+		if inverted {
+			words = words[1:]
+		}
+		n := 1
+		for n < len(words) && words[n] != "!" && !strings.HasPrefix(words[n], "-") {
+			n++
+		}
+		if len(words) == 0 {
+			break
+		}
+		name, values := words[0], words[1:n]
+		if name == "-j" || name == "-g" {
+			r.verdict = target(name, values, isChain)
+			break // what follows is of the target
+		}
+		m := option(name, values)
+		if m != nil && inverted {
+			m = not(m)
+		}
+		if m != nil {
+			r.matches = append(r.matches, m)
+		}
+		words = words[n:]
+	}
+	return r
+}
+
+// verbs of targets; others, such as LOG, let a packet go on.
+var verbs = map[string]ruleset.Verb{
+	"ACCEPT": ruleset.Accept, "DROP": ruleset.Drop, "REJECT": ruleset.Drop, "TARPIT": ruleset.Drop, "STEAL": ruleset.Drop,
+	"RETURN": ruleset.Return, "QUEUE": ruleset.Queue, "NFQUEUE": ruleset.Queue, "SYNPROXY": ruleset.Accept,
+}
+
+func target(name string, values []string, isChain func(string) bool) ruleset.Verdict {
+	if len(values) == 0 {
+		return ruleset.Verdict{}
+	}
+	switch {
+	case isChain(values[0]) && name == "-g":
+		return ruleset.Verdict{Verb: ruleset.Goto, Chain: values[0]}
+	case isChain(values[0]):
+		return ruleset.Verdict{Verb: ruleset.Jump, Chain: values[0]}
+	}
+	return ruleset.Verdict{Verb: verbs[values[0]]}
+}
+
+// alone are modules that match without an option.
+var alone = []string{"socket", "rpfilter", "eui64", "unclean"}
+
+// option is what one option asks for; nil if that is nothing.
+func option(name string, values []string) match {
+	value := ""
+	if len(values) > 0 {
+		value = values[0]
+	}
+	switch name {
+	case "--comment":
+		return nil
+	case "-m":
+		if slices.Contains(alone, value) {
+			return maybe
+		}
+		return nil
+	case "-s":
+		return address(value, func(p *ruleset.Packet) netip.Addr { return p.Src })
+	case "-d":
+		return address(value, func(p *ruleset.Packet) netip.Addr { return p.Dst })
+	case "-i", "-o":
+		return iface(value)
+	case "-p":
+		return protocol(value)
+	case "-f":
+		return func(*ruleset.Packet) ruleset.Truth { return ruleset.No }
+	case "--sport", "--sports":
+		return ports(value, func(p *ruleset.Packet) uint16 { return p.Sport })
+	case "--dport", "--dports":
+		return ports(value, func(p *ruleset.Packet) uint16 { return p.Dport })
+	case "--ctstate", "--state":
+		return states(value)
+	case "--dst-type":
+		return local(value)
+	case "--tcp-flags":
+		return flags(values)
+	}
+	return maybe
+}
+
+func address(value string, of func(*ruleset.Packet) netip.Addr) match {
+	var nets []match
+	for _, v := range strings.Split(value, ",") {
+		prefix, err := parseNet(v)
+		if err != nil {
+			return maybe
+		}
+		nets = append(nets, func(p *ruleset.Packet) ruleset.Truth {
+			if a := of(p); a.IsValid() {
+				return ruleset.Of(prefix.Contains(a))
+			}
+			return ruleset.Maybe
+		})
+	}
+	return anyOf(nets)
+}
+
+func parseNet(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		return netip.ParsePrefix(s)
+	}
+	a, err := netip.ParseAddr(s)
+	return netip.PrefixFrom(a, a.BitLen()), err
+}
+
+// iface knows only that a client does not come by the loopback.
+func iface(value string) match {
+	if value == "lo" {
+		return func(*ruleset.Packet) ruleset.Truth { return ruleset.No }
+	}
+	return maybe
+}
+
+func protocol(value string) match {
+	proto, err := parseProto(value)
+	if err != nil {
+		return maybe
+	}
+	return func(p *ruleset.Packet) ruleset.Truth {
+		if p.Proto == 0 {
+			return ruleset.Maybe
+		}
+		return ruleset.Of(p.Proto == proto)
+	}
+}
+
+// ports reads "22", "80:90" and, of multiport, "22,80:90".
+func ports(value string, of func(*ruleset.Packet) uint16) match {
+	var ranges []match
+	for _, v := range strings.Split(value, ",") {
+		low, high, isRange := strings.Cut(v, ":")
+		if !isRange {
+			high = low
+		}
+		from, err1 := strconv.ParseUint(low, 10, 16)
+		to, err2 := strconv.ParseUint(high, 10, 16)
+		if err1 != nil || err2 != nil {
+			return maybe
+		}
+		ranges = append(ranges, func(p *ruleset.Packet) ruleset.Truth {
+			if port := uint64(of(p)); port != 0 {
+				return ruleset.Of(from <= port && port <= to)
+			}
+			return ruleset.Maybe
+		})
+	}
+	return anyOf(ranges)
+}
+
+func states(value string) match {
+	words := strings.Split(value, ",")
+	return func(p *ruleset.Packet) ruleset.Truth {
+		if p.DNAT && slices.Contains(words, "DNAT") {
+			return ruleset.Yes
+		}
+		switch p.State {
+		case ruleset.New:
+			return ruleset.Of(slices.Contains(words, "NEW"))
+		case ruleset.Established:
+			return ruleset.Of(slices.Contains(words, "ESTABLISHED"))
+		}
+		return ruleset.Maybe
+	}
+}
+
+// local knows that what arrives on the input hook is for us.
+func local(value string) match {
+	return func(p *ruleset.Packet) ruleset.Truth {
+		if p.Hook != ruleset.Input {
+			return ruleset.Maybe
+		}
+		return ruleset.Of(value == "LOCAL")
+	}
+}
+
+var flagBits = map[string]uint8{"FIN": 1, "SYN": ruleset.FlagSYN, "RST": 4, "PSH": 8, "ACK": ruleset.FlagACK, "URG": 32, "ALL": 63, "NONE": 0}
+
+// flags reads "FIN,SYN,RST,ACK SYN": a mask, and what must be set of it.
+func flags(values []string) match {
+	if len(values) != 2 {
+		return maybe
+	}
+	var bits [2]uint8
+	for i, v := range values {
+		for _, word := range strings.Split(v, ",") {
+			bits[i] |= flagBits[word]
+		}
+	}
+	return func(p *ruleset.Packet) ruleset.Truth {
+		if p.Proto != enforce.TCP {
+			return ruleset.Maybe
+		}
+		return ruleset.Of(p.TCPFlags()&bits[0] == bits[1])
+	}
+}

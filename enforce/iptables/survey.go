@@ -1,0 +1,163 @@
+package iptables
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fwknopd/enforce/ruleset"
+)
+
+// A Surveyor reads the tables of one variant of iptables. It changes nothing, and
+// makes no table.
+type Surveyor struct {
+	Layer ruleset.Layer
+	// Path and Path6 are the programs; "" where there is none.
+	Path, Path6 string
+	ours        map[string]bool
+	alarm       time.Duration
+}
+
+// NewSurveyor is for the programs of cfg.
+func NewSurveyor(cfg Config) (*Surveyor, error) {
+	path, layer, err := find(cfg.Path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Surveyor{Layer: layer, Path: path, ours: make(map[string]bool), alarm: cfg.Alarm}
+	if s.alarm <= 0 {
+		s.alarm = defaultAlarm
+	}
+	other := cfg.Path6
+	if other == "" {
+		other = path6(path)
+	}
+	s.Path6, _, _ = find(other)
+	for role := range roles {
+		c, ok := cfg.Chains[role]
+		if !ok {
+			c = Defaults[role]
+		}
+		s.ours[c.To] = true
+	}
+	return s, nil
+}
+
+// find is the path of a program and its variant.
+func find(name string) (path string, layer ruleset.Layer, err error) {
+	if name == "" {
+		name = "iptables"
+	}
+	if path, err = exec.LookPath(name); err != nil {
+		return "", "", err
+	}
+	version, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return "", "", fmt.Errorf("%s --version: %w", path, err)
+	}
+	if bytes.Contains(version, []byte("nf_tables")) {
+		return path, ruleset.IPTablesNFT, nil
+	}
+	return path, ruleset.IPTablesLegacy, nil
+}
+
+// Sibling is the path of the other variant's program beside one: iptables-legacy for
+// iptables of the nf_tables variant.
+func Sibling(path string, of ruleset.Layer) string {
+	dir := filepath.Dir(path)
+	return filepath.Join(dir, string(of))
+}
+
+// errNoProgram6 is that tables hold rules and no program can read them.
+var errNoProgram6 = errors.New("there is no ip6tables of this variant")
+
+// Read is what one table holds: the text of -S.
+func (s *Surveyor) Read(ctx context.Context, v6 bool, table string) (string, error) {
+	path := s.Path
+	if v6 {
+		path = s.Path6
+	}
+	if path == "" {
+		return "", errNoProgram6
+	}
+	t := &tool{path: path, alarm: s.alarm}
+	out, err := t.dump(ctx, table)
+	return string(out), err
+}
+
+// hooks are the builtin chains that can drop what is for a grant.
+var hooks = map[string]ruleset.Hook{
+	"PREROUTING": ruleset.Prerouting, "INPUT": ruleset.Input, "FORWARD": ruleset.Forward,
+	"OUTPUT": ruleset.Output, "POSTROUTING": ruleset.Postrouting,
+}
+
+// Bases are the base chains of a table, from the text of -S.
+func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
+	chains := make(map[string][]ruleset.Rule)
+	isChain := func(name string) bool {
+		_, ok := chains[name]
+		return ok
+	}
+	for line := range strings.Lines(text) {
+		words, ok := split(strings.TrimRight(line, "\n"))
+		if !ok || len(words) < 2 {
+			continue
+		}
+		switch words[0] {
+		case "-P":
+			chains[words[1]] = nil
+			if b := s.base(v6, table, words); b != nil {
+				b.Chains = chains
+				bases = append(bases, b)
+			}
+		case "-N":
+			chains[words[1]] = nil
+		case "-A":
+			chains[words[1]] = append(chains[words[1]], parseListed(words[2:], isChain))
+		}
+	}
+	return bases
+}
+
+// base is a builtin chain, by its line "-P INPUT DROP".
+func (s *Surveyor) base(v6 bool, table string, words []string) *ruleset.Base {
+	hook, ok := hooks[words[1]]
+	if !ok || len(words) < 3 {
+		return nil
+	}
+	b := &ruleset.Base{
+		Layer: s.Layer, Name: s.name(v6) + " " + table + " " + words[1], Hook: hook, V4: !v6, V6: v6,
+		Policy: ruleset.Accept, Chain: words[1], Ours: s.ours,
+	}
+	if words[2] == "DROP" {
+		b.Policy = ruleset.Drop
+	}
+	return b
+}
+
+func (s *Surveyor) name(v6 bool) string {
+	if v6 {
+		return strings.Replace(string(s.Layer), "iptables", "ip6tables", 1)
+	}
+	return string(s.Layer)
+}
+
+// LegacyTables are the tables of the legacy variant that are loaded in this network
+// namespace. To ask its program would load them.
+func LegacyTables(v6 bool) []string {
+	name := "ip_tables_names"
+	if v6 {
+		name = "ip6_tables_names"
+	}
+	text, err := os.ReadFile("/proc/thread-self/net/" + name)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(text))
+}

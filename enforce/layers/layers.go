@@ -1,0 +1,345 @@
+// Package layers opens a grant in every firewall of the host that would drop it.
+//
+// A packet passes a hook of Netfilter only if every base chain there lets it, and a
+// host can have several: a ruleset of nft(8) beside the tables of iptables-nft, those
+// of the legacy variant beside both. The [Backend] surveys them all, opens a grant in
+// each layer that can drop it, all or nothing, and says which base chains drop it
+// still. Addresses are translated in one of the layers alone.
+//
+// Entry point: [New]. The [Backend] satisfies [enforce.Backend].
+package layers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/nftables"
+	"fwknopd/enforce/ruleset"
+)
+
+// A Layer is one firewall that a grant can be opened in.
+type Layer struct {
+	Kind ruleset.Layer
+	Name string // for messages
+	// Open makes a backend that changes nothing yet. With nat it translates addresses,
+	// too; beside is whether grants are opened in others as well.
+	Open func(ctx context.Context, nat, beside bool) (enforce.Backend, error)
+}
+
+// A Config says what there is.
+type Config struct {
+	// Layers in the order in which they are tried where none drops anything.
+	Layers []Layer
+	// Fixed: the first one alone is used, whatever drops beside it.
+	Fixed bool
+	// NFTables reads the ruleset; nil: this kernel has no nf_tables. It is closed with
+	// the Backend.
+	NFTables *nftables.Backend
+	// IPTables read the tables of the variants there are programs for.
+	IPTables []*iptables.Surveyor
+	// Hooks are those that a grant has to be opened on: input, and others by what the
+	// configuration offers.
+	Hooks []ruleset.Hook
+}
+
+// A member is a layer that is in use.
+type member struct {
+	Layer
+	enforce.Backend
+	nat bool // it translates addresses
+}
+
+// A Backend is all layers that are in use.
+type Backend struct {
+	cfg     Config
+	members atomic.Pointer[[]*member] // changed under mu
+
+	mu    sync.Mutex
+	view  *view  // the last survey
+	seen  uint32 // generation of nf_tables after our last look or change
+	held  held   // what is open, with more than one member
+	ready bool   // Setup was done
+	notes []string
+	// broken are layers that could not be opened: they are not tried again.
+	broken   map[ruleset.Layer]bool
+	restored []enforce.Grant // opened in a layer that was taken up, not yet reported
+	legacy   legacy
+}
+
+var _ enforce.Backend = (*Backend)(nil)
+
+// New surveys the host and opens the layers that a grant needs.
+func New(ctx context.Context, cfg Config) (*Backend, error) {
+	b := &Backend{cfg: cfg, held: newHeld(), broken: make(map[ruleset.Layer]bool)}
+	b.legacy.wake = make(chan struct{}, 1)
+	b.members.Store(new([]*member))
+	if err := b.survey(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	if err := b.enlist(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+// enlist opens the layers that can drop something and are not in use yet; the first
+// that works if there is none.
+func (b *Backend) enlist(ctx context.Context) error {
+	need := b.cfg.Layers[:1]
+	if !b.cfg.Fixed {
+		need = slices.Collect(func(yield func(Layer) bool) {
+			for _, l := range b.cfg.Layers {
+				if b.view.concerns(l.Kind, b.cfg.Hooks) && !yield(l) {
+					return
+				}
+			}
+		})
+	}
+	translator := b.translator(need)
+	for _, l := range need {
+		if b.uses(l.Kind) || b.broken[l.Kind] {
+			continue
+		}
+		if err := b.add(ctx, l, l.Kind == translator, len(need) > 1); err != nil {
+			if b.cfg.Fixed {
+				return err
+			}
+			b.broken[l.Kind] = true
+			b.note("%s: %v: what it drops, a grant does not open", l.Name, err)
+		}
+	}
+	if len(b.all()) > 0 {
+		return nil
+	}
+	return b.addFirst(ctx)
+}
+
+// addFirst takes the first layer that works.
+func (b *Backend) addFirst(ctx context.Context) error {
+	var errs []error
+	for _, l := range b.cfg.Layers {
+		err := b.add(ctx, l, true, false)
+		if err == nil {
+			if len(errs) > 0 {
+				b.note("%s, as others do not work: %v", l.Name, errors.Join(errs...))
+			}
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (b *Backend) add(ctx context.Context, l Layer, nat, beside bool) error {
+	opened, err := l.Open(ctx, nat, beside)
+	if err != nil {
+		return err
+	}
+	all := append(slices.Clone(b.all()), &member{l, opened, nat})
+	b.members.Store(&all)
+	return nil
+}
+
+// translator is the layer that rewrites addresses: the one in use that does, else one
+// that does so for others already, else the first.
+func (b *Backend) translator(need []Layer) ruleset.Layer {
+	for _, m := range b.all() {
+		if m.nat {
+			return m.Kind
+		}
+	}
+	for _, kind := range []ruleset.Layer{ruleset.IPTablesNFT, ruleset.NFTables, ruleset.IPTablesLegacy} {
+		if b.view.nat[kind] && slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == kind }) {
+			return kind
+		}
+	}
+	if len(need) == 0 {
+		return ""
+	}
+	return need[0].Kind
+}
+
+func (b *Backend) all() []*member { return *b.members.Load() }
+
+func (b *Backend) uses(kind ruleset.Layer) bool {
+	return slices.ContainsFunc(b.all(), func(m *member) bool { return m.Kind == kind })
+}
+
+// Name is what the layers in use are called, for messages: "iptables and nftables".
+func (b *Backend) Name() string {
+	var names []string
+	for _, m := range b.all() {
+		names = append(names, m.Name)
+	}
+	return strings.Join(names, " and ")
+}
+
+// Parts are the backends of the layers in use.
+func (b *Backend) Parts() []enforce.Backend {
+	var parts []enforce.Backend
+	for _, m := range b.all() {
+		parts = append(parts, m.Backend)
+	}
+	return parts
+}
+
+// Setup implements [enforce.Backend]. What is open in one layer and not in another,
+// since that one is new, is opened there.
+func (b *Backend) Setup(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.all() {
+		if err := m.Setup(ctx); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	b.level(ctx)
+	b.restored = nil // it is taken over, like the rest
+	err := b.survey(ctx)
+	if err == nil && !b.ready {
+		b.hints()
+	}
+	b.ready = true
+	return err
+}
+
+// level opens in every layer what is open in one.
+func (b *Backend) level(ctx context.Context) {
+	if len(b.all()) < 2 {
+		return
+	}
+	_, partly, err := b.list(ctx)
+	if err != nil {
+		b.note("%v", err)
+		return
+	}
+	errs := padded(b.apply(ctx, partly), len(partly))
+	for i, g := range partly {
+		if errs[i] != nil {
+			b.note("%s: %v", g.Src, errs[i])
+			continue
+		}
+		b.restored = append(b.restored, g)
+	}
+}
+
+// hints are what the administrator should know from the start.
+func (b *Backend) hints() {
+	for _, text := range b.view.unread {
+		b.note("%s", text)
+	}
+	for _, blocker := range b.view.walls(b.cfg.Hooks) {
+		b.note("%s drops what a grant is for, and is not opened by %s%s", blocker.Name, b.Name(), because(blocker))
+	}
+	for _, base := range b.view.bases {
+		if base.CutsConnections() {
+			b.note("%s: no rule accepts packets of established connections: a connection is cut when its grant ends", base.Name)
+		}
+	}
+}
+
+func because(b *ruleset.Base) string {
+	if b.Why == "" {
+		return ""
+	}
+	return ": " + b.Why
+}
+
+func (b *Backend) note(format string, args ...any) {
+	if n := fmt.Sprintf(format, args...); !slices.Contains(b.notes, n) {
+		b.notes = append(b.notes, n)
+	}
+}
+
+// Notes implements [enforce.Backend].
+func (b *Backend) Notes() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	notes := slices.Clone(b.notes)
+	for _, m := range b.all() {
+		notes = append(notes, m.Notes()...)
+	}
+	return notes
+}
+
+// Blocked names the base chains that drop what g is for, although it is open in every
+// layer in use.
+func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
+	if g.External != nil {
+		return nil, nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	names := ruleset.Blockers(b.view.bases, g)
+	if len(names) == 0 {
+		return nil, nil
+	}
+	// What was read may be older than the jumps that the grant has made.
+	if err := b.survey(ctx); err != nil {
+		return names, err
+	}
+	return ruleset.Blockers(b.view.bases, g), nil
+}
+
+// Close implements [enforce.Backend].
+func (b *Backend) Close() error {
+	var errs []error
+	for _, m := range b.all() {
+		errs = append(errs, m.Close())
+	}
+	if b.cfg.NFTables != nil {
+		errs = append(errs, b.cfg.NFTables.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Chains tells which chains of ours exist in the layers in use.
+func (b *Backend) Chains(ctx context.Context) (states []enforce.ChainState, err error) {
+	for _, part := range b.Parts() {
+		lister, ok := part.(interface {
+			Chains(context.Context) ([]enforce.ChainState, error)
+		})
+		if !ok {
+			continue
+		}
+		some, err := lister.Chains(ctx)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, some...)
+	}
+	return states, nil
+}
+
+// Flush implements [enforce.Backend].
+func (b *Backend) Flush(ctx context.Context) error {
+	return b.each(func(m *member) error { return m.Flush(ctx) })
+}
+
+// Teardown implements [enforce.Backend].
+func (b *Backend) Teardown(ctx context.Context) error {
+	return b.each(func(m *member) error { return m.Teardown(ctx) })
+}
+
+// each empties every layer.
+func (b *Backend) each(empty func(*member) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var errs []error
+	for _, m := range b.all() {
+		if err := empty(m); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
+		}
+	}
+	b.held, b.legacy.until = newHeld(), time.Time{}
+	b.remember()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,152 @@
+package layers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// List implements [enforce.Enforcer]: what is open in all layers in use.
+func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	whole, _, err := b.list(ctx)
+	b.legacy.expect(whole)
+	return whole, err
+}
+
+// list asks every layer: whole is open in all of them, partly only in some.
+func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err error) {
+	all := b.all()
+	if len(all) == 1 {
+		whole, err = all[0].List(ctx)
+		return whole, nil, err
+	}
+	found := make([]map[string]enforce.Grant, len(all))
+	for i, m := range all {
+		gs, err := m.List(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		found[i] = byKey(gs)
+	}
+	now := time.Now()
+	for _, g := range b.union(found) {
+		end, everywhere := b.everywhere(g, found)
+		switch {
+		case !enforce.Outlives(g.Expires, now): // the rest of one that has ended
+			whole = append(whole, g)
+		case everywhere:
+			g.Expires = end
+			whole = append(whole, g)
+		default:
+			partly = append(partly, g)
+		}
+	}
+	enforce.SortGrants(whole)
+	return whole, partly, nil
+}
+
+// union are the grants that any layer has, in the form in which they were asked for:
+// that of the layer which translates.
+func (b *Backend) union(found []map[string]enforce.Grant) (gs []enforce.Grant) {
+	b.held = newHeld()
+	for _, translates := range []bool{true, false} {
+		for i, m := range b.all() {
+			if m.nat != translates {
+				continue
+			}
+			for key, g := range found[i] {
+				_, known := b.held.grants[key]
+				if known || !translates && b.held.shares(g) {
+					continue
+				}
+				b.held.put(g)
+				gs = append(gs, g)
+			}
+		}
+	}
+	return gs
+}
+
+func byKey(gs []enforce.Grant) map[string]enforce.Grant {
+	m := make(map[string]enforce.Grant, len(gs))
+	for _, g := range gs {
+		m[g.Key()] = g
+	}
+	return m
+}
+
+// everywhere reports whether each layer has g that can have it, and when the first of
+// them ends it.
+func (b *Backend) everywhere(g enforce.Grant, found []map[string]enforce.Grant) (end time.Time, ok bool) {
+	end = g.Expires
+	for i, m := range b.all() {
+		if !m.serves(part{grant: g}) {
+			continue
+		}
+		has, ok := found[i][m.view(g).Key()]
+		if !ok {
+			return end, false
+		}
+		if enforce.Outlives(end, has.Expires) {
+			end = has.Expires
+		}
+	}
+	return end, true
+}
+
+// Reconcile implements [enforce.Backend]. It also looks for layers that have begun to
+// drop.
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.refresh(ctx); err != nil {
+		return rep, err
+	}
+	all := b.all()
+	if len(all) == 1 {
+		rep, err = all[0].Reconcile(ctx, want)
+	} else {
+		rep, err = b.reconcile(ctx, want)
+	}
+	if err == nil && !b.isUntouched() {
+		err = b.survey(ctx)
+	}
+	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
+	b.legacy.expect(want)
+	return rep, err
+}
+
+func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	wanted := parts(want)
+	restored := make(map[string]bool)
+	for _, p := range wanted {
+		b.held.put(p.grant)
+	}
+	for _, m := range b.all() {
+		views := m.views(m.served(wanted))
+		r, err := m.Reconcile(ctx, views)
+		if err != nil {
+			return rep, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		again := byKey(r.Restored)
+		for _, p := range wanted {
+			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[p.grant.Key()] {
+				restored[p.grant.Key()] = true
+				rep.Restored = append(rep.Restored, p.grant)
+			}
+		}
+		for _, g := range r.Found {
+			if !b.held.shares(g) {
+				rep.Found = append(rep.Found, g)
+			}
+		}
+	}
+	if len(rep.Found) > 0 {
+		err = enforce.FirstError(b.apply(ctx, rep.Found))
+	}
+	return rep, err
+}

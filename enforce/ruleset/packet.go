@@ -1,0 +1,100 @@
+package ruleset
+
+import (
+	"net/netip"
+
+	"fwknopd/enforce"
+)
+
+// A State is what connection tracking says of a packet; the zero value: not known.
+type State uint8
+
+// The states of the packets that a grant is about.
+const (
+	Untracked State = iota
+	New
+	Established
+)
+
+// A Packet is one that a grant lets through, as a base chain sees it. Zero fields are
+// not known.
+type Packet struct {
+	Hook         Hook
+	V6           bool
+	Src, Dst     netip.Addr
+	Proto        uint8
+	Sport, Dport uint16
+	State        State
+	DNAT         bool // its destination was rewritten
+}
+
+// Flags of a TCP header.
+const (
+	FlagSYN = 0x02
+	FlagACK = 0x10
+)
+
+// TCPFlags are those of a connection's first packet and of the answer to it; 0 if p is
+// not known to be of TCP.
+func (p *Packet) TCPFlags() uint8 {
+	switch {
+	case p.Proto != enforce.TCP:
+		return 0
+	case p.State == Established:
+		return FlagSYN | FlagACK
+	}
+	return FlagSYN
+}
+
+// reply is the answer to p on another hook.
+func (p Packet) reply(hook Hook) Packet {
+	p.Hook, p.State = hook, Established
+	p.Src, p.Dst, p.Sport, p.Dport = p.Dst, p.Src, p.Dport, p.Sport
+	return p
+}
+
+// on is p on another hook.
+func (p Packet) on(hook Hook) Packet {
+	p.Hook, p.State = hook, New
+	return p
+}
+
+// Packets are those that must pass for the connection to come about that g is for: the
+// first one of the client and the answer, on each hook of their way.
+func Packets(g enforce.Grant) (ps []Packet) {
+	for _, part := range g.Split() {
+		ps = append(ps, packetsOf(part)...)
+	}
+	return ps
+}
+
+func packetsOf(g enforce.Grant) []Packet {
+	p := Packet{V6: g.Src.Is6(), Src: g.Src, Dst: g.Dst}
+	if len(g.Ports) == 1 {
+		p.Proto, p.Dport = g.Ports[0].Proto, g.Ports[0].Number
+	}
+	ps := []Packet{p.at(Ingress), p.on(Prerouting)}
+	if g.NAT == nil {
+		return append(ps, p.on(Input), p.reply(Output), p.reply(Postrouting), p.reply(Egress))
+	}
+	beyond := g.Filtered()
+	p.Dst, p.DNAT = beyond.Dst, g.NAT.Target.IsValid()
+	if len(beyond.Ports) == 1 {
+		p.Dport = beyond.Ports[0].Number
+	}
+	if g.NAT.Local {
+		return append(ps, p.on(Input), p.reply(Output), p.reply(Postrouting), p.reply(Egress))
+	}
+	return append(ps, p.on(Forward), p.on(Postrouting), p.reply(Forward))
+}
+
+// at is p where connection tracking has not seen it.
+func (p Packet) at(hook Hook) Packet {
+	p.Hook = hook
+	return p
+}
+
+// Anyone is the first packet of an unknown client to an unknown port.
+func Anyone(hook Hook, v6 bool) Packet {
+	return Packet{V6: v6}.on(hook)
+}

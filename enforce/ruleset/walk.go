@@ -1,0 +1,110 @@
+package ruleset
+
+// A Fate is what a base chain does with a packet.
+type Fate struct {
+	Drops     bool // taking every rule that may match as not matching
+	MayDrop   bool // or if some of those match
+	MayAccept bool // it accepts, or would if some of those match
+}
+
+// Ours says what a walk takes our own chains for.
+type Ours bool
+
+// OursAccept is the ruleset with a grant in it, OursAbsent as it were without us.
+const (
+	OursAccept Ours = true
+	OursAbsent Ours = false
+)
+
+// Judge is the fate of p in the chain.
+func (b *Base) Judge(p *Packet, ours Ours) Fate {
+	w := walk{base: b, packet: p, ours: ours, seen: map[string]bool{}}
+	end := w.chain(b.Chain, 0)
+	if end == Continue {
+		end = b.Policy
+	}
+	drops := end == Drop
+	return Fate{Drops: drops, MayDrop: drops || w.mayDrop, MayAccept: !drops || w.mayAccept}
+}
+
+// maxDepth is above what the kernel allows (16 jumps in nf_tables); a loop ends there.
+const maxDepth = 64
+
+// A walk is one way through the rules.
+type walk struct {
+	base      *Base
+	packet    *Packet
+	ours      Ours
+	mayDrop   bool
+	mayAccept bool
+	seen      map[string]bool // chains that a rule may lead to
+}
+
+// chain is where p ends in a chain: Accept, Drop, Queue, or Continue at its end.
+func (w *walk) chain(name string, depth int) Verb {
+	if w.base.Ours[name] {
+		if w.ours == OursAccept {
+			return Accept
+		}
+		return Continue
+	}
+	if depth > maxDepth {
+		return Continue
+	}
+	for _, r := range w.base.Chains[name] {
+		verdicts, match := r.Judge(w.packet)
+		switch match {
+		case Maybe:
+			w.suppose(verdicts, depth)
+		case Yes:
+			if end, done := w.follow(verdicts, depth); done {
+				return end
+			}
+		}
+	}
+	return Continue
+}
+
+// follow carries out the verdict of a rule that matches; done is false if the packet
+// goes on to the next one.
+func (w *walk) follow(verdicts []Verdict, depth int) (end Verb, done bool) {
+	if len(verdicts) == 0 {
+		return Continue, false
+	}
+	switch v := verdicts[0]; v.Verb {
+	case Continue:
+		return Continue, false
+	case Jump:
+		end := w.chain(v.Chain, depth+1)
+		return end, end != Continue
+	case Goto:
+		return w.chain(v.Chain, depth+1), true
+	case Return:
+		return Continue, true
+	case Queue:
+		w.mayDrop = true
+		return Queue, true
+	default:
+		return v.Verb, true
+	}
+}
+
+// suppose looks where a rule leads that may match.
+func (w *walk) suppose(verdicts []Verdict, depth int) {
+	for _, v := range verdicts {
+		end := v.Verb
+		if end == Jump || end == Goto {
+			if w.seen[v.Chain] {
+				continue
+			}
+			w.seen[v.Chain] = true
+			end = w.chain(v.Chain, depth+1)
+		}
+		switch end {
+		case Drop, Queue:
+			w.mayDrop = true
+		case Accept:
+			w.mayAccept = true
+		}
+	}
+}
