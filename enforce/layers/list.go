@@ -3,6 +3,7 @@ package layers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"fwknopd/enforce"
@@ -122,31 +123,58 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 
 func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
 	wanted := parts(want)
-	restored := make(map[string]bool)
+	known, restored := make(map[string]bool), make(map[string]bool)
 	for _, p := range wanted {
 		b.held.put(p.grant)
+		known[p.grant.Filtered().Key()] = true
 	}
-	for _, m := range b.all() {
-		views := m.views(m.served(wanted))
-		r, err := m.Reconcile(ctx, views)
+	for _, m := range b.translatorFirst() {
+		mine := m.served(wanted)
+		r, err := m.Reconcile(ctx, m.views(mine))
 		if err != nil {
 			return rep, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		again := byKey(r.Restored)
-		for _, p := range wanted {
-			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[p.grant.Key()] {
-				restored[p.grant.Key()] = true
+		for _, p := range mine {
+			key := p.grant.Key()
+			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[key] {
+				restored[key] = true
 				rep.Restored = append(rep.Restored, p.grant)
 			}
 		}
 		for _, g := range r.Found {
-			if !b.held.shares(g) {
+			view := g.Filtered().Key()
+			if m.nat || !known[view] {
 				rep.Found = append(rep.Found, g)
 			}
+			known[view] = true
 		}
 	}
-	if len(rep.Found) > 0 {
-		err = enforce.FirstError(b.apply(ctx, rep.Found))
+	return rep, b.spread(ctx, rep.Found)
+}
+
+// spread opens in every layer what was found in one.
+func (b *Backend) spread(ctx context.Context, found []enforce.Grant) error {
+	now := time.Now()
+	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return !enforce.Outlives(g.Expires, now) })
+	if len(alive) == 0 {
+		return nil
 	}
-	return rep, err
+	return enforce.FirstError(b.apply(ctx, alive))
+}
+
+// translatorFirst are the members, that which translates before the others: it has
+// grants as they were asked for.
+func (b *Backend) translatorFirst() []*member {
+	all := slices.Clone(b.all())
+	slices.SortStableFunc(all, func(x, y *member) int {
+		switch {
+		case x.nat == y.nat:
+			return 0
+		case x.nat:
+			return -1
+		}
+		return 1
+	})
+	return all
 }

@@ -1,0 +1,153 @@
+package layers
+
+import (
+	"context"
+	"testing"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/nftables"
+	"fwknopd/enforce/ruleset"
+	"fwknopd/fixtures/enforcetest"
+	"fwknopd/fixtures/netlab"
+)
+
+var ctx = context.Background()
+
+// config is a host with everything.
+func config(t testing.TB) Config {
+	t.Helper()
+	cfg := Config{Hooks: []ruleset.Hook{ruleset.Input, ruleset.Output, ruleset.Forward}}
+	var err error
+	if cfg.NFTables, err = nftables.New(nftables.Config{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"iptables-nft", "iptables-legacy"} {
+		s, err := iptables.NewSurveyor(iptables.Config{Path: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.IPTables = append(cfg.IPTables, s)
+		cfg.Layers = append(cfg.Layers, Layer{s.Layer, name, func(ctx context.Context, _, _ bool) (enforce.Backend, error) {
+			return iptables.New(ctx, iptables.Config{Path: name})
+		}})
+	}
+	native := Layer{ruleset.NFTables, "nftables", func(_ context.Context, _, beside bool) (enforce.Backend, error) {
+		return nftables.New(nftables.Config{Beside: beside})
+	}}
+	cfg.Layers = []Layer{cfg.Layers[0], native, cfg.Layers[1]}
+	return cfg
+}
+
+// A wall is one firewall of a host: it drops all but neighbour discovery and known
+// connections. strict takes the rule for known connections from the output hook.
+type wall struct{ up, strict, wipe func(testing.TB, *netlab.NS) }
+
+func tables(v4 string) wall {
+	v6 := "ip6" + v4[2:]
+	run := func(lines ...string) func(testing.TB, *netlab.NS) {
+		return func(t testing.TB, ns *netlab.NS) {
+			t.Helper()
+			for _, l := range lines {
+				ns.Run(t, v4+" -w "+l)
+				ns.Run(t, v6+" -w "+l)
+			}
+		}
+	}
+	up := func(t testing.TB, ns *netlab.NS) {
+		t.Helper()
+		run("-t nat -P PREROUTING ACCEPT", "-t nat -P POSTROUTING ACCEPT")(t, ns) // builtin chains stay
+		for _, c := range []string{"INPUT", "FORWARD", "OUTPUT"} {
+			run("-A "+c+" -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-P "+c+" DROP")(t, ns)
+			ns.Run(t, v6+" -w -A "+c+" -p icmpv6 -j ACCEPT")
+		}
+	}
+	strict := func(t testing.TB, ns *netlab.NS) {
+		t.Helper()
+		run("-F OUTPUT")(t, ns)
+		ns.Run(t, v6+" -w -A OUTPUT -p icmpv6 --icmpv6-type 135 -j ACCEPT")
+		ns.Run(t, v6+" -w -A OUTPUT -p icmpv6 --icmpv6-type 136 -j ACCEPT")
+	}
+	return wall{up, strict, func(t testing.TB, ns *netlab.NS) {
+		t.Helper()
+		run("-F", "-X")(t, ns)
+		up(t, ns)
+	}}
+}
+
+const nativeRules = `table inet filter {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		ct state established,related accept
+	}
+	chain output {
+		type filter hook output priority filter; policy drop;
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+		ct state established,related accept
+	}
+}
+`
+
+func load(rules string) func(testing.TB, *netlab.NS) {
+	return func(t testing.TB, ns *netlab.NS) {
+		t.Helper()
+		ns.RunInput(t, rules, "nft -f -")
+	}
+}
+
+var walls = map[string]wall{
+	"nft": {load(nativeRules), load(`flush chain inet filter output
+add rule inet filter output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`),
+		load("delete table inet filter\n" + nativeRules)},
+	"iptables-nft":    tables("iptables-nft"),
+	"iptables-legacy": tables("iptables-legacy"),
+}
+
+// together is a host with several walls.
+func together(names ...string) enforcetest.Variant {
+	all := func(f func(w wall) func(testing.TB, *netlab.NS)) func(testing.TB, *netlab.NS) {
+		return func(t testing.TB, ns *netlab.NS) {
+			t.Helper()
+			for _, n := range names {
+				f(walls[n])(t, ns)
+			}
+		}
+	}
+	v := enforcetest.Variant{
+		Tools: names, Coarse: true,
+		Protect: all(func(w wall) func(testing.TB, *netlab.NS) { return w.up }),
+		Strict:  all(func(w wall) func(testing.TB, *netlab.NS) { return w.strict }),
+		Wipe:    map[string]func(testing.TB, *netlab.NS){},
+	}
+	for _, n := range names {
+		v.Wipe[n] = walls[n].wipe
+	}
+	return v
+}
+
+// TestBackend: the promises of a backend hold with several firewalls on a host.
+func TestBackend(t *testing.T) {
+	for _, names := range [][]string{
+		{"nft"}, {"iptables-nft"}, {"iptables-nft", "nft"}, {"iptables-legacy", "nft"}, {"iptables-nft", "nft", "iptables-legacy"},
+	} {
+		v := together(names...)
+		for _, n := range names {
+			v.Name += " " + n
+		}
+		t.Run(v.Name, func(t *testing.T) {
+			v.Open = func(ctx context.Context) (enforce.Backend, error) {
+				b, err := New(ctx, config(t))
+				if err == nil && len(b.all()) != len(names) {
+					t.Errorf("in use: %s, want %d layers", b.Name(), len(names))
+				}
+				return b, err
+			}
+			enforcetest.Run(t, v)
+		})
+	}
+}
