@@ -57,6 +57,9 @@ func parseListed(words []string, isChain func(string) bool) *listedRule {
 			words = words[1:]
 		}
 		n := 1
+		if len(words) > 1 && (words[0] == "--comment" || words[0] == "--string") {
+			n = 2 // whatever the value begins with
+		}
 		for n < len(words) && words[n] != "!" && !strings.HasPrefix(words[n], "-") {
 			n++
 		}

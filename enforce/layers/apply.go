@@ -148,7 +148,7 @@ func (m *member) views(ps []part) []enforce.Grant {
 }
 
 func (m *member) view(g enforce.Grant) enforce.Grant {
-	if m.nat {
+	if m.nat || g.Foreign != "" {
 		return g
 	}
 	return g.Filtered()

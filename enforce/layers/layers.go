@@ -48,6 +48,9 @@ type Config struct {
 	// Hooks are those that a grant has to be opened on: input, and others by what the
 	// configuration offers.
 	Hooks []ruleset.Hook
+	// Idle is how often to look at the rules of the legacy variant while nothing is open;
+	// 0 is never.
+	Idle time.Duration
 }
 
 // A member is a layer that is in use.
@@ -339,7 +342,8 @@ func (b *Backend) each(empty func(*member) error) error {
 			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
 		}
 	}
-	b.held, b.legacy.until = newHeld(), time.Time{}
+	b.held = newHeld()
+	b.legacy.until.Store(0)
 	b.remember()
 	return errors.Join(errs...)
 }

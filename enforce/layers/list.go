@@ -37,7 +37,7 @@ func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err 
 	for _, g := range b.union(found) {
 		end, everywhere := b.everywhere(g, found)
 		switch {
-		case !enforce.Outlives(g.Expires, now): // the rest of one that has ended
+		case g.Foreign != "" || !enforce.Outlives(g.Expires, now): // another program's, or the rest of one that has ended
 			whole = append(whole, g)
 		case everywhere:
 			g.Expires = end
@@ -61,11 +61,13 @@ func (b *Backend) union(found []map[string]enforce.Grant) (gs []enforce.Grant) {
 			}
 			for key, g := range found[i] {
 				_, known := b.held.grants[key]
-				if known || !translates && b.held.shares(g) {
-					continue
+				switch {
+				case g.Foreign != "":
+					gs = append(gs, g)
+				case !known && (translates || !b.held.shares(g)):
+					b.held.put(g)
+					gs = append(gs, g)
 				}
-				b.held.put(g)
-				gs = append(gs, g)
 			}
 		}
 	}
@@ -144,7 +146,7 @@ func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 		}
 		for _, g := range r.Found {
 			view := g.Filtered().Key()
-			if m.nat || !known[view] {
+			if m.nat || g.Foreign != "" || !known[view] {
 				rep.Found = append(rep.Found, g)
 			}
 			known[view] = true
@@ -156,7 +158,7 @@ func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 // spread opens in every layer what was found in one.
 func (b *Backend) spread(ctx context.Context, found []enforce.Grant) error {
 	now := time.Now()
-	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return !enforce.Outlives(g.Expires, now) })
+	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return g.Foreign != "" || !enforce.Outlives(g.Expires, now) })
 	if len(alive) == 0 {
 		return nil
 	}

@@ -5,14 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/nftables"
+	"fwknopd/enforce/ruleset"
 	"fwknopd/enforce/watch"
 )
+
+// maxAwake is how long a grant without end keeps the watch awake; each look begins it
+// anew.
+const maxAwake = 24 * time.Hour
 
 // legacyInterval is how often to look at the tables of the legacy variant while grants
 // are open.
@@ -21,32 +27,39 @@ const legacyInterval = 600 * time.Millisecond
 // legacy is what is kept of the variant that does not tell of changes.
 type legacy struct {
 	text  map[nftables.XTable]string // of the last survey
-	until time.Time                  // the last end of a grant
+	until atomic.Int64               // the last end of a grant, nanoseconds of the epoch
 	wake  chan struct{}
 }
 
 // expect keeps the watch awake as long as the grants are open.
 func (l *legacy) expect(gs []enforce.Grant) {
-	before := l.until
+	before := l.until.Load()
+	last := before
 	for _, g := range gs {
 		end := g.Expires
 		if end.IsZero() {
-			end = time.Now().Add(24 * time.Hour)
+			end = time.Now().Add(maxAwake)
 		}
-		if end.After(l.until) {
-			l.until = end
-		}
+		last = max(last, end.UnixNano())
 	}
-	if l.until.After(before) {
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+	if last == before {
+		return
+	}
+	l.until.Store(last)
+	select {
+	case l.wake <- struct{}{}:
+	default:
 	}
 }
 
+// asleep reports that no grant is open any more.
+func (l *legacy) asleep() bool { return time.Now().UnixNano() > l.until.Load() }
+
 // An author knows the changes that it makes itself, by the netlink port they come from.
 type author interface{ Mine(port uint32) bool }
+
+// A namer knows the names of its chains.
+type namer interface{ IsOurs(chain string) bool }
 
 // Watch implements [enforce.Backend]: nf_tables tells, the legacy variant is asked.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
@@ -56,8 +69,8 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 		if err != nil {
 			return nil, fmt.Errorf("own network namespace: %w", err)
 		}
-		// Any rule that is added may begin to drop.
-		told, err = watch.NFTables(ctx, netns, b.mine, func(string) bool { return true })
+		// While grants are open, any rule that is added may begin to drop them.
+		told, err = watch.NFTables(ctx, netns, b.mine, func(chain string) bool { return b.isOurs(chain) || !b.legacy.asleep() })
 		if err = errors.Join(err, unix.Close(netns)); err != nil {
 			return nil, err
 		}
@@ -74,13 +87,20 @@ func (b *Backend) mine(port uint32) bool {
 	})
 }
 
+func (b *Backend) isOurs(chain string) bool {
+	return slices.ContainsFunc(b.all(), func(m *member) bool {
+		n, ok := m.Backend.(namer)
+		return ok && n.IsOurs(chain)
+	})
+}
+
 // attend passes on what nf_tables tells, and looks at the legacy tables by the clock
 // while grants are open.
 func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan<- struct{}) {
 	defer close(changed)
 	ticker := time.NewTicker(legacyInterval)
-	ticker.Stop()
 	defer ticker.Stop()
+	b.rest(ticker)
 	for {
 		select {
 		case <-ctx.Done():
@@ -98,9 +118,8 @@ func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan
 				continue
 			}
 		case <-ticker.C:
-			if b.asleep() {
-				ticker.Stop()
-				continue
+			if b.legacy.asleep() {
+				b.rest(ticker)
 			}
 			if !b.legacyChanged(ctx) {
 				continue
@@ -113,9 +132,11 @@ func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan
 	}
 }
 
-// asleep reports that no grant is open any more.
-func (b *Backend) asleep() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return time.Now().After(b.legacy.until)
+// rest looks less often, and only for rules of another daemon.
+func (b *Backend) rest(ticker *time.Ticker) {
+	if b.cfg.Idle > 0 && b.uses(ruleset.IPTablesLegacy) {
+		ticker.Reset(b.cfg.Idle)
+		return
+	}
+	ticker.Stop()
 }

@@ -6,14 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/enforce/conntrack"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
-	"fwknopd/policy/conf"
 )
 
 // open makes everything ready but the worker.
@@ -39,7 +37,7 @@ func (k *keeper) open(ctx context.Context) error {
 	cfg := monitor.Config{
 		Offer: k.offer(), Events: k.happened,
 		Shell: firewall.Program(v.Path("shCmd")), Sudo: v.Path("SUDO_EXE"), Environment: k.environment(),
-		Idle: idleCheck(v),
+		Idle: firewall.IdleCheck(v),
 	}
 	if backend != nil {
 		cfg.Firewall = backend
@@ -66,26 +64,6 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	k.mon, err = monitor.New(ctx, cfg)
 	return err
-}
-
-// The 2.6 daemon looks at all rules once in RULES_CHECK_THRESHOLD turns of its loop.
-const (
-	loopTurn    = 100 * time.Millisecond
-	idleDefault = 5 * time.Second // unless a file says it: a look runs programs
-	idleLeast   = time.Second
-)
-
-// idleCheck is how often to look for rules of another daemon where the kernel does not
-// tell of changes; 0 is never.
-func idleCheck(v *conf.Values) time.Duration {
-	turns := v.Int("RULES_CHECK_THRESHOLD")
-	switch {
-	case turns == 0:
-		return 0
-	case !v.IsSet("RULES_CHECK_THRESHOLD"):
-		return idleDefault
-	}
-	return max(time.Duration(turns)*loopTurn, idleLeast)
 }
 
 // numbers reads ports that conf has checked.

@@ -54,6 +54,7 @@ func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 		nft.Beside = beside
 		return nftables.New(nft)
 	}}
+	cfg.Idle = IdleCheck(l.Values)
 	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
 	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
 		cfg.Layers = []layers.Layer{native}
