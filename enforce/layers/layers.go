@@ -332,6 +332,11 @@ func (b *Backend) Teardown(ctx context.Context) error {
 	return b.each(func(m *member) error { return m.Teardown(ctx) })
 }
 
+// Prune implements [enforce.Pruner].
+func (b *Backend) Prune(ctx context.Context) error {
+	return b.each(func(m *member) error { return enforce.Prune(ctx, m.Backend) })
+}
+
 // each empties every layer.
 func (b *Backend) each(empty func(*member) error) error {
 	b.mu.Lock()
