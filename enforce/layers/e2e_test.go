@@ -12,8 +12,6 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-var ctx = context.Background()
-
 // config is a host with everything.
 func config(t testing.TB) Config {
 	t.Helper()
