@@ -13,8 +13,9 @@ import (
 // beside is the directory around a path, and which of its files are known: read,
 // being read, or none of ours.
 type beside struct {
-	path  string
+	path  string // without links
 	known map[fileID]bool
+	more  bool                 // there were more candidates than were opened at once
 	empty map[fileID]time.Time // files without content and since when, at the last glance
 }
 
@@ -31,21 +32,19 @@ type candidate struct {
 // candidates opens the unknown files beside the path that a rotation could have
 // named, in the order in which they were last written to. The caller closes them.
 func (b *beside) candidates() (found []candidate) {
-	path := b.path
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	entries, err := os.ReadDir(filepath.Dir(path))
+	dir := filepath.Dir(b.path)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
 	}
-	base, stem := filepath.Base(path), stem(path)
+	base, stem := filepath.Base(b.path), stem(b.path)
 	present := make(map[fileID]bool)
+	b.more = false
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), stem) || !e.Type().IsRegular() {
 			continue
 		}
-		file, st, err := b.open(filepath.Join(filepath.Dir(path), e.Name()))
+		file, st, err := b.open(filepath.Join(dir, e.Name()))
 		if err != nil {
 			continue
 		}
@@ -53,7 +52,10 @@ func (b *beside) candidates() (found []candidate) {
 		present[st.fileID] = true
 		switch {
 		case file == nil:
-		case e.Name() == base || twice || len(found) == maxGenerations:
+		case e.Name() == base || twice:
+			file.Close()
+		case len(found) == maxGenerations:
+			b.more = true
 			file.Close()
 		default:
 			found = append(found, candidate{st, file})

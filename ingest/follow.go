@@ -21,7 +21,7 @@ const (
 	// maxGenerations bounds the files of one path that are open at once.
 	maxGenerations = 64
 	// lookEvery is how many fills of the window pass between two looks at the path
-	// while a backlog is read, so that a generation is opened before it is removed.
+	// while a backlog is read and nothing is heard of its directory.
 	lookEvery = 16
 )
 
@@ -35,7 +35,8 @@ type FollowOptions struct {
 	// none.
 	Resume State
 	// Poll looks at the file every 250 ms in place of inotify. A file system that
-	// inotify does not serve is polled anyway.
+	// inotify does not serve is polled anyway. What comes and goes between two looks
+	// is not noticed then.
 	Poll bool
 	// RawIP takes the frames of a capture for IP packets whatever its header says,
 	// as files of ulogd need.
@@ -65,7 +66,12 @@ type State struct {
 //   - Copied and truncated (same inode, fewer bytes or another beginning): what was
 //     not read yet is read from the copy, if there is one; the file from its start.
 //     What is gone is reported with its size, as far as that is known.
+//   - Removed or replaced before it could be opened: reported, with the number of files;
+//     each counts as one lost record, as how many it held is not known.
 //   - Missing, empty, only a file header: waited for.
+//   - A symbolic link, or below one: the file it leads to is followed in the same way. A
+//     link that leads to another file goes on with that one, from its start or from
+//     where it was left.
 //   - A last line without its newline, half a record: kept until the rest comes.
 //
 // It sleeps without waking up until inotify has something to tell.
@@ -80,6 +86,8 @@ type Follower struct {
 	beside beside
 	at     int // the generation that is being read
 	fills  int
+	taken  int    // files that were opened of those that came to the path
+	left   []left // the last files that were closed
 
 	mu     sync.Mutex    // guards changes of what follows, against Close
 	gens   []*generation // oldest first; the last is, or was, at the path
@@ -113,8 +121,9 @@ func follow(path string, opt FollowOptions, newRecords func(*Follower, *generati
 	}
 	f := &Follower{
 		books: books{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,
-		watch: newWatcher(path, opt.Poll), beside: newBeside(path),
+		watch: newWatcher(path, opt.Poll),
 	}
+	f.beside = newBeside(f.watch.real)
 	if err := f.begin(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -192,6 +201,7 @@ func (f *Follower) retire(now time.Time) (torn int) {
 		if g.watched {
 			f.watch.unwatchFile(g.wd)
 		}
+		f.leave(g)
 		g.f.Close()
 	}
 	clear(f.gens[len(kept):])
@@ -244,7 +254,7 @@ type looking struct {
 }
 
 func (l *looking) Read(b []byte) (int, error) {
-	if l.f.fills++; l.f.fills%lookEvery == 0 {
+	if l.f.fills++; l.f.watch.drain() || l.f.fills%lookEvery == 0 {
 		l.f.look()
 	}
 	if l.head.n == 0 { // it was empty so far
@@ -267,7 +277,7 @@ func (f *Follower) State() State {
 	if g == nil {
 		return State{}
 	}
-	return State{Dev: g.id.dev, Inode: g.id.ino, Offset: g.position(), Head: g.head.hash(), HeadN: g.head.n}
+	return g.state()
 }
 
 // Close ends a Next that waits in another goroutine.

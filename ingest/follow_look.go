@@ -12,7 +12,8 @@ import (
 // begin opens what is at the path and goes to where reading starts.
 func (f *Follower) begin() error {
 	defer f.knowAll()
-	f.blind = !f.watch.watchPath(f.path)
+	real, watched := f.watch.watchPath()
+	f.beside.path, f.blind = real, !watched
 	file, st, err := f.openPath()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -116,11 +117,27 @@ func openStat(path string) (*os.File, fileStat, error) {
 	return file, st, err
 }
 
-// look compares what is at the path with the newest generation, and reports
-// whether there is more to read than there was.
+// look takes up what happened at the path, and reports whether there is more to read
+// than there was.
 func (f *Follower) look() bool {
+	f.watch.drain()
+	real, watched := f.watch.watchPath()
+	if real != f.beside.path { // a link leads to another file
+		f.beside.path, f.taken = real, 0
+		f.knowAll()
+	}
+	more := f.compare()
+	if g := f.last(); g != nil {
+		watched = watched && g.watched
+	}
+	f.blind = !watched
+	return f.settle() || more
+}
+
+// compare compares what is at the path with the newest generation, and reports
+// whether there is more to read than there was.
+func (f *Follower) compare() bool {
 	g := f.last()
-	f.blind = !f.watch.watchPath(f.path) || g != nil && !g.watched
 	st, err := f.statCurrent()
 	switch {
 	case err != nil || !st.regular:
@@ -142,6 +159,7 @@ func (f *Follower) replaced(before *generation) bool {
 		return false
 	}
 	f.missed(before, st.fileID, file)
+	f.taken++
 	for i, g := range f.gens {
 		if g.id == st.fileID { // an old one was given its name back
 			file.Close()
@@ -151,7 +169,12 @@ func (f *Follower) replaced(before *generation) bool {
 			return true
 		}
 	}
-	f.add(file, st)
+	g := f.add(file, st)
+	for _, l := range f.left {
+		if l.id == st.fileID && l.begins(file, st) {
+			_ = g.skip(l.Offset) // what cannot be read is read from its start
+		}
+	}
 	return true
 }
 
@@ -210,6 +233,7 @@ func (f *Follower) missed(before *generation, id fileID, file *os.File) {
 		case h.related(&now): // a copy of what is at the path, which is truncated next
 		default:
 			f.add(c.f, c.fileStat)
+			f.taken++
 			continue
 		}
 		c.f.Close()

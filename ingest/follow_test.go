@@ -155,11 +155,6 @@ func eventually(t testing.TB, what string, come func() bool) {
 	}
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
 func line(n int) string { return logLine(n) + "\n" }
 
 // followModes runs a test with inotify and without.

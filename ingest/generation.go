@@ -149,6 +149,10 @@ func (g *generation) untouched() bool {
 	return err == nil && st.size == 0 && st.mtime == g.born
 }
 
+func (g *generation) state() State {
+	return State{Dev: g.id.dev, Inode: g.id.ino, Offset: g.position(), Head: g.head.hash(), HeadN: g.head.n}
+}
+
 // position returns the offset of the first byte that was not delivered.
 func (g *generation) position() int64 { return g.off - int64(len(g.bytes())) }
 
