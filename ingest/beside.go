@@ -14,6 +14,7 @@ import (
 // being read, or none of ours.
 type beside struct {
 	path  string // without links
+	dir   fileID // of its directory
 	known map[fileID]bool
 	more  bool                 // there were more candidates than were opened at once
 	empty map[fileID]time.Time // files without content and since when, at the last glance
@@ -98,4 +99,16 @@ func (h *head) packed() bool {
 		}
 	}
 	return false
+}
+
+// moved says whether the path leads to another file's name than before, or to another
+// directory, and remembers that.
+func (b *beside) moved(path string) bool {
+	st, err := statPath(filepath.Dir(path))
+	if err != nil {
+		return false // it is missing: wait and see
+	}
+	was, dir := b.path, b.dir
+	b.path, b.dir = path, st.fileID
+	return was != path || dir != st.fileID && dir != fileID{}
 }

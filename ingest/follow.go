@@ -25,6 +25,9 @@ const (
 	lookEvery = 16
 )
 
+// clockTick is how far the file system's clock may lag behind ours.
+const clockTick = 20 * time.Millisecond
+
 // FollowOptions say how a growing file is followed.
 type FollowOptions struct {
 	ReadOptions
@@ -86,8 +89,9 @@ type Follower struct {
 	beside beside
 	at     int // the generation that is being read
 	fills  int
-	taken  int    // files that were opened of those that came to the path
-	left   []left // the last files that were closed
+	taken  int       // files that were opened of those that came to the path
+	left   []left    // the last files that were closed
+	looked time.Time // at the path
 
 	mu     sync.Mutex    // guards changes of what follows, against Close
 	gens   []*generation // oldest first; the last is, or was, at the path

@@ -11,9 +11,10 @@ import (
 
 // begin opens what is at the path and goes to where reading starts.
 func (f *Follower) begin() error {
-	defer f.knowAll()
+	defer func() { f.knowBefore(time.Now()) }()
 	real, watched := f.watch.watchPath()
-	f.beside.path, f.blind = real, !watched
+	f.beside.moved(real)
+	f.blind = !watched
 	file, st, err := f.openPath()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -30,12 +31,16 @@ func (f *Follower) begin() error {
 	return nil
 }
 
-// knowAll remembers all files beside the path: they are older than we are.
-func (f *Follower) knowAll() {
+// knowBefore remembers the files beside the path that are older than t: none of them
+// was at the path since.
+func (f *Follower) knowBefore(t time.Time) {
 	for _, c := range f.beside.candidates() {
-		f.beside.know(c.fileID)
+		if c.fileID.born <= t.UnixNano() {
+			f.beside.know(c.fileID)
+		}
 		c.f.Close()
 	}
+	f.looked = t
 }
 
 // resume goes on where a former Follower stopped: in the file at the path, or in
@@ -122,10 +127,12 @@ func openStat(path string) (*os.File, fileStat, error) {
 func (f *Follower) look() bool {
 	f.watch.drain()
 	real, watched := f.watch.watchPath()
-	if real != f.beside.path { // a link leads to another file
-		f.beside.path, f.taken = real, 0
-		f.knowAll()
+	now := time.Now()
+	if f.beside.moved(real) {
+		f.taken = 0
+		f.knowBefore(f.looked.Add(-clockTick))
 	}
+	f.looked = now
 	more := f.compare()
 	if g := f.last(); g != nil {
 		watched = watched && g.watched
