@@ -18,6 +18,7 @@ const (
 	subjectPort                  // sport=N: source port
 	subjectSeqDst                // seq=dst: the sequence number is the destination address
 	subjectIP                    // ip=N: version of IP
+	subjectData                  // data: an IPv4 packet that is longer than its headers
 )
 
 // A condition is a demand of the quirks field that the letters of p0f 2 cannot say.
@@ -27,12 +28,18 @@ type condition struct {
 	n       uint16
 }
 
-// seqDst is how a sequence number that equals the destination address is written.
-const seqDst = "seq=dst"
+// The conditions without a number, as they are written.
+const (
+	seqDst = "seq=dst"
+	data   = "data"
+)
 
 func parseCondition(text string) (condition, error) {
-	if text == seqDst {
+	switch text {
+	case seqDst:
 		return condition{subject: subjectSeqDst}, nil
+	case data:
+		return condition{subject: subjectData}, nil
 	}
 	key, digits, _ := strings.Cut(text, "=")
 	var c condition
@@ -47,7 +54,7 @@ func parseCondition(text string) (condition, error) {
 		}
 		c.subject = subjectIP
 	default:
-		return c, errors.New("no such condition: id=N, sport=N, seq=dst or ip=N expected")
+		return c, errors.New("no such condition: id=N, sport=N, seq=dst, ip=N or data expected")
 	}
 	n, err := parseNumber(digits, "", 0xffff)
 	c.n = n.n
@@ -63,9 +70,17 @@ func (c condition) holds(ev *parse.Event) bool {
 		return ev.Src.Port() == c.n
 	case subjectIP:
 		return ev.Src.Addr().Is6() == (c.n == 6)
+	case subjectData:
+		return hasData(ev)
 	default:
 		return isSeqDst(ev)
 	}
+}
+
+// hasData says whether a packet has data as far as its record can show that: unlike
+// quirk D, it does not matter whether a log mentions IP options.
+func hasData(ev *parse.Event) bool {
+	return !ev.Src.Addr().Is6() && !ev.IPOptions && longer(ev)
 }
 
 func isSeqDst(ev *parse.Event) bool {
@@ -80,8 +95,9 @@ func isSeqDst(ev *parse.Event) bool {
 // maxConditions is how many different ones a matcher tells apart in its memory.
 const maxConditions = 31
 
-// conditions are those of all signatures of a set, but for the version of IP, which
-// shapes tell apart anyhow. Most SYNs meet none of them, and two small tables say so.
+// conditions are those of all signatures of a set, but for the version of IP and data,
+// which shapes tell apart anyhow. Most SYNs meet none of them, and two small tables say
+// so.
 type conditions struct {
 	list       []condition
 	ids, ports [4]uint64 // by the lower bits of the number: may some condition hold
@@ -91,7 +107,7 @@ type conditions struct {
 // add enters the conditions of a pattern.
 func (c *conditions) add(list []condition) {
 	for _, n := range list {
-		if n.subject == subjectIP || slices.Contains(c.list, n) {
+		if n.subject >= subjectIP || slices.Contains(c.list, n) {
 			continue
 		}
 		c.list = append(c.list, n)

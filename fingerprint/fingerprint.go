@@ -35,7 +35,7 @@
 //	         the last colon at once
 //
 // Of signatures that differ in nothing but the TTL, the one nearest above a packet's
-// fits.
+// fits; of guesses also if their labels differ.
 //
 // The layout is exact. Zero bytes that fill the options up to the next multiple
 // of four may follow the last one spelled; if the signature spells E they must be
@@ -58,6 +58,7 @@
 //	sport=N  source port
 //	seq=dst  the sequence number is the IPv4 destination address, as Mirai sends it
 //	ip=N     version of IP, 4 or 6
+//	data     an IPv4 packet longer than its headers
 //
 // The files of p0f 2 (SYN mode), pf and xt_osf (pf.os) load as they are, and so do the
 // SYNs of a file of p0f 3 (p0f.fp). Two things differ from p0f 2: a size of * is any

@@ -57,6 +57,75 @@ S2:64:1:60:M16376,S,T,N,W2:                 Linux:2.6:lo:Linux 2.6 (local)
 S2:64:1:60:M16396,S,T,N,W0:                 Linux:2.4:lo:Linux 2.4 (local)
 S4:64:0:60:M1430,S,T,N,W6:                  Linux:2.6:google:Linux 2.6 (Google crawler)
 31856:64:1:60:M*,S,T,N,W0:                  Linux:2.4::Linux 2.4 (seldom)
+S7:64:1:60:M*,S,T,N,W*:                     Linux:4.20-6.x::Linux 4.20 and newer (jumbo frames)
+29200:64:1:60:M*,N,N,T,N,W*:                Linux:3.11-4.19:sack:Linux 3.11 - 4.19 w/o SACK
+29200:64:1:56:M*,S,T:                       Linux:3.11-4.19:ws:Linux 3.11 - 4.19 w/o window scaling
+29200:64:1:48:M*,N,W*:                      Linux:3.11-4.19:sack ts:Linux 3.11 - 4.19 w/o SACK and timestamps
+29200:64:1:48:M*,N,N,S:                     Linux:3.11-4.19:ts ws:Linux 3.11 - 4.19 w/o timestamps and window scaling
+29200:64:1:56:M*,N,N,T:                     Linux:3.11-4.19:sack ws:Linux 3.11 - 4.19 w/o SACK and window scaling
+29200:64:1:44:M*:                           Linux:3.11-4.19:barebone:Linux 3.11 - 4.19 w/o any of these
+14600:64:1:60:M*,N,N,T,N,W*:                Linux:3.0-3.10:sack:Linux 3.0 - 3.10 w/o SACK
+14600:64:1:56:M*,S,T:                       Linux:3.0-3.10:ws:Linux 3.0 - 3.10 w/o window scaling
+14600:64:1:48:M*,N,W*:                      Linux:3.0-3.10:sack ts:Linux 3.0 - 3.10 w/o SACK and timestamps
+14600:64:1:48:M*,N,N,S:                     Linux:3.0-3.10:ts ws:Linux 3.0 - 3.10 w/o timestamps and window scaling
+14600:64:1:56:M*,N,N,T:                     Linux:3.0-3.10:sack ws:Linux 3.0 - 3.10 w/o SACK and window scaling
+14600:64:1:44:M*:                           Linux:3.0-3.10:barebone:Linux 3.0 - 3.10 w/o any of these
+5840:64:1:60:M*,N,N,T,N,W*:                 Linux:2.4-2.6:sack:Linux 2.4 - 2.6 w/o SACK
+5840:64:1:48:M*,N,W*:                       Linux:2.4-2.6:sack ts:Linux 2.4 - 2.6 w/o SACK and timestamps
+5840:64:1:56:M*,N,N,T:                      Linux:2.4-2.6:sack ws:Linux 2.4 - 2.6 w/o SACK and window scaling
+5840:64:1:44:M*:                            Linux:2.4-2.6:barebone:Linux 2.4 - 2.6 w/o any of these
+29200:64:1:60:M1452,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1440,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1430,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1420,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1414,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1412,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1410,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1400,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1360,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1350,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+29200:64:1:60:M1300,S,T,N,W*:               Linux:3.11-4.19:mss:Linux 3.11 - 4.19 (MSS lowered on the way)
+14600:64:1:60:M1452,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1440,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1430,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1420,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1414,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1412,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1410,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1400,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1380,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1360,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1350,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+14600:64:1:60:M1300,S,T,N,W*:               Linux:3.0-3.10:mss:Linux 3.0 - 3.10 (MSS lowered on the way)
+64240:1:1:60:M*,S,T,N,W*:                   Linux:4.20-6.x:ttl 1:Linux 4.20 and newer (TTL 1, as eBGP)
+S45:1:1:60:M*,S,T,N,W*:                     Linux:4.20-6.x:ttl 1:Linux 4.20 and newer (TTL 1, as eBGP)
+S20:1:1:60:M*,S,T,N,W*:                     Linux:3.11-4.19:ttl 1:Linux 3.11 - 4.19 (TTL 1, as eBGP)
+S10:1:1:60:M*,S,T,N,W*:                     Linux:3.0-3.10:ttl 1:Linux 3.0 - 3.10 (TTL 1, as eBGP)
+29200:255:1:44:M*:                          Linux:3.11-4.19:barebone ttl:Linux 3.11 - 4.19 (MSS alone, TTL 255)
+14600:255:1:44:M*:                          Linux:3.0-3.10:barebone ttl:Linux 3.0 - 3.10 (MSS alone, TTL 255)
+64240:64:1:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*: Linux:4.20-6.x:nops:Linux 4.20 and newer (timestamps blanked on the way)
+29200:64:1:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*: Linux:3.11-4.19:nops:Linux 3.11 - 4.19 (timestamps blanked on the way)
+S10:64:1:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*:  Linux:3.0-3.10:nops:Linux 3.0 - 3.10 (timestamps blanked on the way)
+*:1:*:72:N,N,?19,M*,N,N,S,N,W*:             Linux::md5:Linux (TCP MD5, as BGP)
+*:1:*:68:N,N,?19,M*,N,W*:                   Linux::md5:Linux (TCP MD5, as BGP) w/o SACK
+*:1:*:68:N,N,?19,M*,N,N,S:                  Linux::md5:Linux (TCP MD5, as BGP) w/o window scaling
+*:1:*:64:N,N,?19,M*:                        Linux::md5:Linux (TCP MD5, as BGP) w/o SACK and window scaling
+*:64:*:72:N,N,?19,M*,N,N,S,N,W*:            Linux::md5:Linux (TCP MD5, as BGP)
+*:64:*:68:N,N,?19,M*,N,W*:                  Linux::md5:Linux (TCP MD5, as BGP) w/o SACK
+*:64:*:68:N,N,?19,M*,N,N,S:                 Linux::md5:Linux (TCP MD5, as BGP) w/o window scaling
+*:64:*:64:N,N,?19,M*:                       Linux::md5:Linux (TCP MD5, as BGP) w/o SACK and window scaling
+*:255:*:72:N,N,?19,M*,N,N,S,N,W*:           Linux::md5:Linux (TCP MD5, as BGP)
+*:255:*:68:N,N,?19,M*,N,W*:                 Linux::md5:Linux (TCP MD5, as BGP) w/o SACK
+*:255:*:68:N,N,?19,M*,N,N,S:                Linux::md5:Linux (TCP MD5, as BGP) w/o window scaling
+*:255:*:64:N,N,?19,M*:                      Linux::md5:Linux (TCP MD5, as BGP) w/o SACK and window scaling
+*:64:*:72:M*,S,T,N,W*,?34,N,N:              Linux::TFO:Linux (TCP Fast Open, with a cookie)
+*:64:*:*:M*,S,T,N,W*,?34,N,N:data:          Linux::TFO:Linux (TCP Fast Open, with a cookie and data)
+*:64:*:*:M*,S,T,N,W*,?34:data:              Linux::TFO:Linux (TCP Fast Open, with a cookie and data)
+*:64:*:*:M*,S,T,N,W*:data:                  Linux::TFO:Linux (TCP Fast Open, data without a cookie)
+*:64:*:64:M*,S,T,N,W*,?254:                 Linux::TFO:Linux (TCP Fast Open, experimental option)
+*:64:*:72:M*,S,T,N,W*,?254:                 Linux::TFO:Linux (TCP Fast Open, experimental option, with a cookie)
+*:64:*:*:M*,S,T,N,W*,?254:data:             Linux::TFO:Linux (TCP Fast Open, experimental option, with a cookie and data)
+*:64:*:72:M*,S,T,N,W*,?30:                  Linux::MPTCP:Linux (Multipath TCP 0, or a further path of version 1)
 S12:64:0:44:M*:                             Linux:2.0:3x:Linux 2.0
 S4:64:1:60:M1460,S,N,N,N,N,N,N,N,N,N,N,N,W2: -BaiduSpider:::Baidu spider
 S4:64:1:60:M1460,S,N,N,N,N,N,N,N,N,N,N,N,W7: -BaiduSpider:::Baidu spider
@@ -95,6 +164,10 @@ S44:64:1:60:M*,S,T,N,W3:                    Linux:Android::Linux (Android, older
 65535:64:1:48:M*,S,E,E:                     MacOS:X:10.9-10.12:Mac OS X 10.9 - 10.12 (repeated SYN)
 65535:64:1:44:M*:                           MacOS:X:noRFC1323:Mac OS X (no RFC1323)
 32768:64:1:44:M*:                           MacOS:X:noRFC1323:Mac OS X (no RFC1323)
+65535:64:0:64:M*,N,W3,N,N,T,S,E,E:          MacOS:X:10.5-10.8 no-df:Mac OS X 10.5 - 10.8 (no DF)
+65535:64:0:64:M*,N,W4,N,N,T,S,E,E:          MacOS:X:10.9-10.12 no-df:Mac OS X 10.9 - 10.12 (no DF)
+65535:64:0:64:M*,N,W5,N,N,T,S,E,E:          MacOS:X:10.10-10.14 no-df:Mac OS X 10.10 - 10.14 (no DF)
+65535:64:0:64:M*,N,W6,N,N,T,S,E,E:          MacOS:X:10.14-15.x no-df:macOS 10.14 and newer (no DF)
 
 # --- BSD ---
 #
@@ -120,6 +193,11 @@ S12:64:1:44:M*:                             FreeBSD:3.4-4.x::FreeBSD 3.4 - 4.x
 S12:64:0:64:M*,N,N,S,N,W0,N,N,T:            OpenBSD:2.6-2.9::OpenBSD 2.6 - 2.9
 16384:64:0:64:M*,N,N,S,N,W0,N,N,T:          OpenBSD:2.6-2.9::OpenBSD 2.6 - 2.9
 32767:255:1:64:M*,N,N,S,N,W0,N,N,T:         OpenBSD:3.8:anonym:OpenBSD 3.8 (Anonym.OS)
+32768:64:1:64:M*,N,W3,S,N,N,N,N,T:          NetBSD:4-10::NetBSD 4 and newer
+32768:64:1:64:M*,N,W6,S,N,N,N,N,T:          NetBSD:5-10::NetBSD 5 and newer, or a switch that runs it
+32768:64:0:64:M*,N,W3,S,N,N,N,N,T:          NetBSD:4-10:no-df:NetBSD 4 and newer (no DF)
+16384:64:*:64:M*,N,W0,N,N,T,S,E,E:          Juniper:JunOS::Juniper JunOS
+16384:1:*:64:M*,N,W0,N,N,T,S,E,E:           Juniper:JunOS:ttl 1:Juniper JunOS (TTL 1, as eBGP)
 
 # --- Windows ---
 #
@@ -167,6 +245,21 @@ S6:255:1:48:M536,N,N,S:                     Windows:95:winsock2:Windows 95 winso
 32768:32:1:44:M1460:                        Windows:CE::Windows CE
 65518:128:1:52:M*,N,W8,N,N,S:               Windows:Xbox:One:Windows (Xbox One)
 S12:64:0:52:M*,N,W0,N,N,S:                  Windows:Xbox:360:Windows (Xbox 360)
+8192:128:1:48:N,W2,N,N,S:                   Windows:Vista-8:mss:Windows Vista - 8, Server 2008 (MSS taken out)
+8192:128:1:48:N,W8,N,N,S:                   Windows:7-10:mss:Windows 7 - 10 1607, Server 2008 - 2016 (MSS taken out)
+64240:128:1:48:N,W8,N,N,S:                  Windows:10-11:mss:Windows 10 1703 and newer (MSS taken out)
+65535:128:1:48:N,W8,N,N,S:                  Windows:10-11:mss:Windows 10 1703 and newer (MSS taken out)
+8192:64:1:60:M*,N,W2,S,T:                   Windows:7-10:ts ttl:Windows 7 - 10 1607 (timestamps, TTL 64)
+8192:64:1:60:M*,N,W8,S,T:                   Windows:7-10:ts ttl:Windows 7 - 10 1607 (timestamps, TTL 64)
+64240:64:1:60:M*,N,W8,S,T:                  Windows:10-11:ts ttl:Windows 10 1703 and newer (timestamps, TTL 64)
+8192:64:1:52:M*,N,W2,N,N,S:                 Windows:Vista-8:ttl:Windows Vista - 8, Server 2008 (TTL 64)
+8192:64:1:52:M*,N,W8,N,N,S:                 Windows:7-10:ttl:Windows 7 - 10 1607, Server 2008 - 2016 (TTL 64)
+64240:64:1:52:M*,N,W8,N,N,S:                Windows:10-11:ttl:Windows 10 1703 and newer (TTL 64)
+65535:64:1:52:M*,N,W8,N,N,S:                Windows:10-11:ttl:Windows 10 1703 and newer (TTL 64)
+64240:128:1:56:M*,N,W8,N,N,S,?34,N,N:       Windows:10-11:TFO:Windows 10 1703 and newer (asks for TCP Fast Open)
+64240:128:1:*:M*,N,W8,N,N,S,?34,N,N:data:   Windows:10-11:TFO:Windows 10 1703 and newer (TCP Fast Open, with a cookie and data)
+65535:128:1:56:M*,N,W8,N,N,S,?34,N,N:       Windows:10-11:TFO:Windows 10 1703 and newer (asks for TCP Fast Open)
+65535:128:1:*:M*,N,W8,N,N,S,?34,N,N:data:   Windows:10-11:TFO:Windows 10 1703 and newer (TCP Fast Open, with a cookie and data)
 
 # --- Other systems and devices ---
 #
@@ -208,39 +301,97 @@ S1:64:0:44:M1400:                           Cisco:IP Phone::Cisco IP Phone
 S14:255:0:44:M1350:                         PalmOS:5.2:Treo:PalmOS 5.2.1 (Treo)
 S22:64:1:56:M1460,T,S:                      SymbianOS:P800::Symbian OS ? (SE P800?)
 S36:64:1:56:M1360,T,S:                      SymbianOS:6600::Symbian OS 60xx (Nokia 6600?)
+49640:64:1:52:M1452,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1440,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1430,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1420,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1414,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1412,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1410,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1400,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1380,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1360,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1350,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+49640:64:1:52:M1300,N,W0,N,N,S:             Solaris:10:mss:Solaris 10 (MSS lowered on the way)
+*:64:*:60:S,T,M*,N,W*:                      Solaris:11::Solaris 11, OpenIndiana
+16384:60:0:44:M*:                           AIX:5.3-7.x::AIX 5.3 - 7.x
+65535:60:0:44:M*:                           AIX:5.3-7.x::AIX 5.3 - 7.x
+65535:60:*:64:M*,N,W3,N,N,T,N,N,S:          AIX:5.3-7.x:RFC1323:AIX 5.3 - 7.x (RFC1323)
+16384:255:0:44:M*:                          Cisco:IOS::Cisco IOS
+4128:255:0:64:M*,?19,E:                     Cisco:IOS:md5:Cisco IOS (TCP MD5, as BGP, LDP, MSDP)
+16384:255:0:64:M*,?19,E:                    Cisco:IOS:md5:Cisco IOS (TCP MD5, as BGP, LDP, MSDP)
+16384:1:0:44:M*:                            Cisco:IOS:ttl 1:Cisco IOS (TTL 1, as eBGP)
+16384:1:0:64:M*,?19,E:                      Cisco:IOS:md5 ttl 1:Cisco IOS (TCP MD5, TTL 1, as eBGP)
+S4:255:0:44:M*:                             lwIP:::lwIP (small device)
+32768:64:1:60:M*,N,W6,S,T:                  Nintendo:Switch::Nintendo Switch
+S3:255:1:48:M*,S,E:                         F5:Big-IP::F5 Big-IP
+4380:255:1:48:M1380,S,E:                    F5:Big-IP:mss:F5 Big-IP (MSS lowered on the way)
+8190:255:*:44:M*:                           Citrix:NetScaler::Citrix NetScaler
+8190:255:*:52:M*,N,W*,N,N,S:                Citrix:NetScaler::Citrix NetScaler
+16383:255:0:48:M*,W0,N:                     IXIA:PerfectStorm::IXIA PerfectStorm (traffic generator)
 
 # --- Scanners ---
 #
-# nmap 7.93, hping 3 and masscan 1.3.2 were captured, zmap is documented; the
-# others: p0f 3.09b, nftables. nmap starts with a TTL between 37 and 59 of its
-# own, hence two rows each.
-1024:64:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-1024:44:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-2048:64:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-2048:44:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-3072:64:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-3072:44:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-4096:64:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-4096:44:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
-1:64:0:60:W10,N,M1460,T,S:                  *NMAP:OS::NMAP OS detection
-1:44:0:60:W10,N,M1460,T,S:                  *NMAP:OS::NMAP OS detection
-63:64:0:60:M1400,W0,S,T,E:                  *NMAP:OS::NMAP OS detection
-63:44:0:60:M1400,W0,S,T,E:                  *NMAP:OS::NMAP OS detection
-4:64:0:60:T,N,N,W5,N,M640:                  *NMAP:OS::NMAP OS detection
-4:44:0:60:T,N,N,W5,N,M640:                  *NMAP:OS::NMAP OS detection
-4:64:0:56:S,T,W10,E:                        *NMAP:OS::NMAP OS detection
-4:44:0:56:S,T,W10,E:                        *NMAP:OS::NMAP OS detection
-16:64:0:60:M536,S,T,W10,E:                  *NMAP:OS::NMAP OS detection
-16:44:0:60:M536,S,T,W10,E:                  *NMAP:OS::NMAP OS detection
-512:64:0:56:M265,S,T:                       *NMAP:OS::NMAP OS detection
-512:44:0:56:M265,S,T:                       *NMAP:OS::NMAP OS detection
-31337:64:0:60:W10,N,M265,T,S:               *NMAP:OS::NMAP OS detection
-31337:44:0:60:W10,N,M265,T,S:               *NMAP:OS::NMAP OS detection
-3:64:0:52:W10,N,M1460,S,N,N:                *NMAP:OS::NMAP OS detection
-3:44:0:52:W10,N,M1460,S,N,N:                *NMAP:OS::NMAP OS detection
+# nmap 7.93, hping 3, masscan 1.3.2, zmap 2.1 and Scapy 2.5 were captured, the
+# options of zmap 4 are documented; the others: p0f 3.09b, nftables, observation.
+# nmap starts with a TTL between 37 and 59 of its own, hence two rows each. Mirai
+# and its kin are known by the sequence number alone.
+1024:59:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+1024:37:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+2048:59:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+2048:37:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+3072:59:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+3072:37:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+4096:59:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+4096:37:0:44:M1460:                         *NMAP:syn scan::NMAP SYN scan
+1:59:0:60:W10,N,M1460,T,S:                  *NMAP:OS::NMAP OS detection
+1:37:0:60:W10,N,M1460,T,S:                  *NMAP:OS::NMAP OS detection
+63:59:0:60:M1400,W0,S,T,E:                  *NMAP:OS::NMAP OS detection
+63:37:0:60:M1400,W0,S,T,E:                  *NMAP:OS::NMAP OS detection
+4:59:0:60:T,N,N,W5,N,M640:                  *NMAP:OS::NMAP OS detection
+4:37:0:60:T,N,N,W5,N,M640:                  *NMAP:OS::NMAP OS detection
+4:59:0:56:S,T,W10,E:                        *NMAP:OS::NMAP OS detection
+4:37:0:56:S,T,W10,E:                        *NMAP:OS::NMAP OS detection
+16:59:0:60:M536,S,T,W10,E:                  *NMAP:OS::NMAP OS detection
+16:37:0:60:M536,S,T,W10,E:                  *NMAP:OS::NMAP OS detection
+512:59:0:56:M265,S,T:                       *NMAP:OS::NMAP OS detection
+512:37:0:56:M265,S,T:                       *NMAP:OS::NMAP OS detection
+31337:59:0:60:W10,N,M265,T,S:               *NMAP:OS::NMAP OS detection
+31337:37:0:60:W10,N,M265,T,S:               *NMAP:OS::NMAP OS detection
+3:59:0:52:W10,N,M1460,S,N,N:                *NMAP:OS::NMAP OS detection
+3:37:0:52:W10,N,M1460,S,N,N:                *NMAP:OS::NMAP OS detection
+1024:59:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+1024:37:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+2048:59:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+2048:37:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+3072:59:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+3072:37:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+4096:59:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
+4096:37:0:*:M1460:data:                     *NMAP:syn scan:data:NMAP SYN scan (with data)
 1024:255:0:40:.:                            *masscan:1.3::masscan 1.3
+1024:255:0:44:M*:                           *masscan:1.3+::masscan (current, sends an MSS)
 65535:255:0:44:M1460:                       *zmap:2.x::zmap 2.x
+65535:255:0:40:.:id=54321:                  *zmap:2.x::zmap (without options)
+65535:255:0:44:M*:id=54321:                 *zmap:3.x::zmap (ID 54321)
+65535:255:*:52:M*,N,W8,N,N,S:id=54321:      *zmap:4.x:windows:zmap 4 (options of Windows)
+65535:255:*:60:M*,S,T,N,W7:id=54321:        *zmap:4.x:linux:zmap 4 (options of Linux)
+65535:255:*:64:M*,N,W6,N,N,T,S,E,E:id=54321: *zmap:4.x:bsd:zmap 4 (options of BSD)
 512:64:0:40:.:                              *hping:3::hping 3
+512:64:1:40:.:                              *hping:3:df:hping 3 (DF)
+512:128:0:40:.:                             *hping:3:ttl:hping 3 (other TTL)
+512:255:0:40:.:                             *hping:3:ttl:hping 3 (other TTL)
+512:64:0:*:.:data:                          *hping:3:data:hping 3 (with data)
+512:64:0:52:N,N,T:                          *hping:3:ts:hping 3 (timestamps)
+8192:64:0:40:.:id=1:                        *Scapy:::Scapy (its defaults)
+8192:64:0:44:M*:id=1:                       *Scapy:::Scapy (its defaults, an MSS)
+8192:64:0:60:M*,S,T,N,W*:id=1:              *Scapy:::Scapy (its defaults, options of Linux)
+8192:64:0:52:M*,N,W*,N,N,S:id=1:            *Scapy:::Scapy (its defaults, options of Windows)
+*:64:0:40:.:seq=dst:                        *Mirai:::Mirai or its kin (sequence number is the target)
+*:128:0:40:.:seq=dst:                       *Mirai:::Mirai or its kin (sequence number is the target)
+*:255:0:40:.:seq=dst:                       *Mirai:::Mirai or its kin (sequence number is the target)
+14600:255:1:40:.:                           *scanner:IoT::Scanner for IoT ports, name not known (window 14600, DF)
+14600:64:1:40:.:                            *scanner:IoT::Scanner for IoT ports, name not known (window 14600, DF)
+16384:128:0:40:.:id=256,sport=6000:         *scanner:port 6000::Scanner from port 6000 (ID 256)
 32767:64:0:40:.:                            *NAST:::NASTsyn scan
 1337:192:0:64:M1331,N,E,E,E,E,E,E,E,E,E,E,E,E,E,E,E,E,E,E,E: *p0f:sendsyn::p0f sendsyn utility
 1337:192:0:64:M1331,T,N,E,E,E,E,E,E,E,E,E:  *p0f:sendsyn::p0f sendsyn utility
@@ -497,26 +648,29 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 *:64:*:64:M*,S,T,N,W*,?30:                  @Linux::MPTCP:Linux (Multipath TCP)
 *:64:1:44:M*:                               @Linux::barebone:Linux (barebone)
 *:32:*:60:M*,S,T,N,W*:                      @Linux::ttl:Linux (other TTL)
-*:128:*:60:M*,S,T,N,W*:                     @Linux::ttl:Linux (other TTL)
-*:255:*:60:M*,S,T,N,W*:                     @Linux::ttl:Linux (other TTL)
+*:128-:*:60:M*,S,T,N,W*:                    @Linux::ttl:Linux (other TTL)
+*:255-:*:60:M*,S,T,N,W*:                    @Linux::ttl:Linux (other TTL)
 *:64:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X::Mac OS X, iOS or other Apple system
 *:16:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 *:32:*:64:M*,N,W*,N,N,T,S,E,E:              @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
-*:128:*:64:M*,N,W*,N,N,T,S,E,E:             @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
-*:255:*:64:M*,N,W*,N,N,T,S,E,E:             @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
+*:128-:*:64:M*,N,W*,N,N,T,S,E,E:            @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
+*:255-:*:64:M*,N,W*,N,N,T,S,E,E:            @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 65535:16:1:48:M*,S,E,E:                     @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 65535:32:1:48:M*,S,E,E:                     @MacOS:X:ttl:Mac OS X, iOS or other Apple system (other TTL)
 65535:16:1:64:M*,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (options blanked)
 65535:32:1:64:M*,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (options blanked)
 65535:64:1:64:M*,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,N,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (options blanked)
-*:64:*:60:M*,N,W*,S,T:                      @FreeBSD:::FreeBSD
+65535:64:*:60:M*,N,W*,S,T:                  @FreeBSD:::FreeBSD
+16384:64:*:60:M*,N,W*,S,T:                  @FreeBSD:::FreeBSD
+49152:64:*:60:M*,N,W*,S,T:                  @FreeBSD:::FreeBSD
+57344:64:*:60:M*,N,W*,S,T:                  @FreeBSD:::FreeBSD
 *:64:*:64:M*,N,N,S,N,W*,N,N,T:              @OpenBSD:::OpenBSD
-*:128:*:52:M*,N,W*,N,N,S:                   @Windows:::Windows 2000 and newer
+*:128-:*:52:M*,N,W*,N,N,S:                  @Windows:::Windows 2000 and newer
 *:128:*:60:M*,N,W*,S,T:                     @Windows::ts:Windows 2000 and newer (timestamps)
-*:16:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
-*:32:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
-*:64:1:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
-*:255:1:52:M*,N,W*,N,N,S:                   @Windows::ttl:Windows 2000 and newer (other TTL)
+*:16:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
+*:32:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
+*:64:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
+*:255-:*:52:M*,N,W*,N,N,S:                  @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:16:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:32:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 %8192:64:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
@@ -527,8 +681,72 @@ S44:64:1:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer
 65535:32:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 65535:64:1:48:M*,N,N,S:                     @Windows::ttl:Windows 2000 and newer (other TTL)
 8192:64:1:48:M1460,N,N,S:                   @Nintendo:Wii::Nintendo Wii
+*:32:*:52:M*,N,N,S,N,W*:                    @Linux::ts ttl:Linux w/o timestamps (other TTL)
+*:128-:*:52:M*,N,N,S,N,W*:                  @Linux::ts ttl:Linux w/o timestamps (other TTL)
+*:255-:*:52:M*,N,N,S,N,W*:                  @Linux::ts ttl:Linux w/o timestamps (other TTL)
+*:1:*:60:M*,S,T,N,W*:                       @Linux::ttl 1:Linux (TTL 1, as eBGP)
+*:64:*:56:M*,N,N,T:                         @Linux::sack ws:Linux w/o SACK and window scaling
+*:64:*:48:M*,N,W*:                          @Linux::sack ts:Linux w/o SACK and timestamps
+*:64:*:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*:    @Linux::nops:Linux (timestamps blanked on the way)
+*:128-:*:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*:  @Linux::nops:Linux (timestamps blanked on the way)
+*:255-:*:60:M*,S,N,N,N,N,N,N,N,N,N,N,N,W*:  @Linux::nops:Linux (timestamps blanked on the way)
+*:64:*:60:M*,S,T,N,N,N,N:                   @Linux::nops:Linux (window scale blanked on the way)
+*:64:*:52:M*,N,W*,S,E,E:                    @MacOS:X:ts:Mac OS X, iOS or other Apple system w/o timestamps, or FreeBSD
+*:64:*:48:M*,S,E,E:                         @MacOS:X::Mac OS X, iOS or other Apple system (repeated SYN)
+*:64:*:64:M*,N,W*,N,N,N,N,N,N,N,N,N,N,N,N,S,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (timestamps blanked)
+*:64:*:*:M*,N,W*,N,N,T,?30,S,E:             @MacOS:X:MPTCP:Mac OS X, iOS or other Apple system (Multipath TCP)
+*:64:*:60:M*,N,W*,S,N,N,N,N,N,N,N,N,N,N:    @FreeBSD::nops:FreeBSD (timestamps blanked on the way)
+65535:32:*:60:M*,N,W6,S,T:                  @FreeBSD::ttl:FreeBSD (other TTL)
+16384:32:*:64:M*,N,N,S,N,W*,N,N,T:          @OpenBSD::ttl:OpenBSD (other TTL)
+65535:128-:*:60:M*,N,W6,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
+16384:128-:*:64:M*,N,N,S,N,W*,N,N,T:        @OpenBSD::ttl:OpenBSD (other TTL)
+65535:255-:*:60:M*,N,W6,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
+16384:255-:*:64:M*,N,N,S,N,W*,N,N,T:        @OpenBSD::ttl:OpenBSD (other TTL)
+*:64:*:64:M*,N,W*,S,N,N,N,N,T:              @NetBSD:::NetBSD
+*:128-:*:48:M*,N,N,S:                       @Windows:::Windows 2000 and newer
+*:255-:*:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer (other TTL)
+*:64:*:48:M*,N,N,S:                         @Windows::ttl:Windows 2000 and newer (other TTL), or Linux w/o timestamps and window scaling
+*:32:*:48:M*,N,N,S:                         @Windows::ttl:Windows 2000 and newer (other TTL)
+*:64:*:48:N,W*,N,N,S:                       @Windows::mss:Windows Vista and newer (MSS taken out)
+*:64:*:44:N,N,S:                            @Windows::mss:Windows 2000 and newer (MSS taken out)
+*:128-:*:48:N,W*,N,N,S:                     @Windows::mss:Windows Vista and newer (MSS taken out)
+*:128-:*:44:N,N,S:                          @Windows::mss:Windows 2000 and newer (MSS taken out)
+*:128-:*:52:M*,N,N,N,N,N,N,S:               @Windows::nops:Windows 2000 and newer (window scale blanked on the way)
+*:128-:*:52:M*,N,W*,N,N,N,N:                @Windows::nops:Windows 2000 and newer (SACK blanked on the way)
+*:255-:*:60:M*,N,W*,S,T:                    @Windows::ts:Windows (timestamps), or FreeBSD (other TTL)
+49640:64:*:52:M*,N,W0,N,N,S:                @Solaris:10::Solaris 10
+*:255:1:48:M*,S,E:                          @F5:Big-IP::F5 Big-IP
+*:255:1:60:M*,N,N,T,S,E,E:                  @F5:Big-IP::F5 Big-IP
+65535:255:0:40:.:                           @*zmap:::zmap (without options)
+16384:128:0:40:.:id=256:                    @*scanner:ID 256::Scanner (16384, ID 256)
 #
 # Hosts seen while they ran an old nmap (the Satori collection).
 %1024:64:0:60:W10,N,M265,T:                 @Linux:2.2-2.4:nmap:Linux 2.2 - 2.4 (running NMAP)
 %1024:64:0:60:W10,N,M265,T:                 @FreeBSD:3.4-4.x:nmap:FreeBSD 3.4 - 4.x (running NMAP)
 %1024:64:0:60:W10,N,M265,T:                 @OpenBSD:2.6-2.9:nmap:OpenBSD 2.6 - 2.9 (running NMAP)
+#
+# What is left: no system of today sends a SYN without options; small stacks and
+# tools send an MSS alone.
+*:32:*:44:M*:                               @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:128:*:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1460:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1452:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1440:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1420:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1414:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1412:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1400:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1380:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M1360:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255:*:44:M536:                            @embedded:::Small device, or a tool with packets of its own (MSS alone)
+%8192:64:0:44:M*:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+65535:64:0:44:M*:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S1:64:0:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S2:64:0:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S3:64:0:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S4:64:0:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S8:64:0:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S10:64:0:44:M*:                             @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S20:64:0:44:M*:                             @embedded:::Small device, or a tool with packets of its own (MSS alone)
+S44:64:0:44:M*:                             @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:255-:*:*:.:                               @*raw:::Scanner or flood, a tool with packets of its own (no options)

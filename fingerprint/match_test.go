@@ -177,7 +177,7 @@ func TestFitHeader(t *testing.T) {
 }
 
 // Of signatures that differ in the TTL alone the nearest one above fits, whatever the
-// limit; of those that differ in more, each.
+// limit, and of guesses whatever the label; of those that differ in more, each.
 func TestNearestTTLWins(t *testing.T) {
 	for _, tc := range []struct {
 		patterns string
@@ -201,6 +201,17 @@ func TestNearestTTLWins(t *testing.T) {
 		if s := strings.Join(got, " "); s != tc.want {
 			t.Errorf("%s at TTL %d: %s fit, want %s", tc.patterns, tc.ttl, s, tc.want)
 		}
+	}
+}
+
+func TestNearestTTLWinsByLabel(t *testing.T) {
+	set, err := Load("f", []byte("*:60:1:44:M*: a\n*:64:1:44:M*: b\n*:60:1:44:M*: @c\n*:64:1:44:M*: @d\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := newSYN(1, 60, true, unhex(t, mss1460))
+	if got := labels(NewMatcher(set, DefaultMaxHops).Match(ev, nil)); !slices.Equal(got, []string{"a", "b", "@c"}) {
+		t.Errorf("got %q", got)
 	}
 }
 
@@ -231,6 +242,13 @@ func TestConditions(t *testing.T) {
 		{"IPv4", "ip=4", func(*parse.Event) {}, true},
 		{"not IPv4", "ip=4", sixth, false},
 		{"IPv6", "ip=6", sixth, true},
+		{"data", "data", func(ev *parse.Event) { ev.Len++ }, true},
+		{"data and no quirk wanted", ".,data", func(ev *parse.Event) { ev.Len++ }, false},
+		{"data and the quirk", "D,data", func(ev *parse.Event) { ev.Len++ }, true},
+		{"data in a log", "data", func(ev *parse.Event) { ev.Len, ev.Origin = ev.Len+1, parse.OriginKernel }, true},
+		{"no data", "data", func(*parse.Event) {}, false},
+		{"IP options, perhaps data", "data", func(ev *parse.Event) { ev.Len, ev.IPOptions = ev.Len+4, true }, false},
+		{"IPv6, perhaps an extension header", "data", func(ev *parse.Event) { sixth(ev); ev.Len += 40 }, false},
 	} {
 		ev := newSYN(1, 60, true, unhex(t, mss1460))
 		tc.change(ev)

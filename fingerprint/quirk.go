@@ -36,7 +36,7 @@ func parseQuirks(text string) (q quirks, exact bool, conds []condition, err erro
 		return 0, false, nil, errors.New(`empty; none is written as "."`)
 	}
 	list := strings.Split(text, ",")
-	if !strings.Contains(list[0], "=") {
+	if list[0] != data && !strings.Contains(list[0], "=") {
 		exact = true
 		if q, err = parseLetters(list[0]); err != nil {
 			return 0, false, nil, err

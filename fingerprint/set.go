@@ -71,18 +71,21 @@ func unique(sigs []Signature) []Signature {
 }
 
 // shareTTLs sees to it that of signatures that differ in nothing but the TTL only
-// the one nearest above a packet's fits.
+// the one nearest above a packet's fits; of guesses the label does not matter.
 func shareTTLs(sigs []Signature) {
 	type kind struct {
-		text    string // without the TTL
-		generic bool
+		text  string // without the TTL
+		label string // "" for a guess
 	}
 	kinds := make(map[kind][]*pattern, len(sigs))
 	for i := range sigs {
 		sig := &sigs[i]
 		window, rest, _ := strings.Cut(sig.Text, ":")
 		_, rest, _ = strings.Cut(rest, ":")
-		k := kind{window + ":" + rest, sig.Generic}
+		k := kind{text: window + ":" + rest}
+		if !sig.Generic {
+			k.label = sig.Label
+		}
 		sig.pattern.least = 0
 		kinds[k] = append(kinds[k], &sig.pattern)
 	}

@@ -64,7 +64,7 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 	case ev.ID == 0:
 		set |= quirkZeroID
 	}
-	switch more := int(ev.Len) > 40+(len(ev.Options())+3)&^3; {
+	switch more := longer(ev); {
 	case ev.IPOptions: // of a length that is not on record
 		set |= quirkIPOptions
 		known &^= quirkData
@@ -89,6 +89,10 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 	}
 	return set & known, known
 }
+
+// longer reports whether an IPv4 packet is longer than its fixed headers and its TCP
+// options.
+func longer(ev *parse.Event) bool { return int(ev.Len) > 40+(len(ev.Options())+3)&^3 }
 
 func numberQuirks(ev *parse.Event) (set quirks) {
 	if ev.Ack != 0 {

@@ -15,7 +15,8 @@ import (
 type systems [systemSets][systemWays]system
 
 const (
-	systemSets = 1 << 12
+	systemBits = 12
+	systemSets = 1 << systemBits
 	systemWays = 4
 	// systemLife replaces KNOCK_INTERVAL where that is unlimited.
 	systemLife = time.Minute
@@ -52,7 +53,7 @@ func (t *systems) note(m *fingerprint.Matcher, k *knock) {
 func (t *systems) of(addr netip.Addr) *[systemWays]system {
 	b := addr.As16()
 	h := binary.LittleEndian.Uint64(b[:8]) ^ binary.LittleEndian.Uint64(b[8:])
-	return &t[h*0x9e3779b97f4a7c15>>32%systemSets]
+	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
 }
 
 // wantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.

@@ -165,3 +165,21 @@ func TestSystemsBounded(t *testing.T) {
 		t.Errorf("the last one is forgotten: %q", got)
 	}
 }
+
+// Neighbours do not share a set, or the SYNs of one push out those of another.
+func TestNeighboursHaveSetsOfTheirOwn(t *testing.T) {
+	var table systems
+	for _, first := range []string{"192.0.2.0", "10.1.2.0", "2001:db8::"} {
+		users := make(map[*[systemWays]system]int)
+		addr := netip.MustParseAddr(first)
+		for range 256 {
+			users[table.of(addr)]++
+			addr = addr.Next()
+		}
+		for _, n := range users {
+			if n > systemWays {
+				t.Errorf("%s/24: %d addresses share a set", first, n)
+			}
+		}
+	}
+}
