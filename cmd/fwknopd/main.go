@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -53,6 +54,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return exitUsage
 		}
 		return exitError
+	}
+	if len(o.Obsolete) > 0 {
+		fmt.Fprintf(stderr, "fwknopd: no effect here: %s\n", strings.Join(o.Obsolete, ", "))
 	}
 	switch {
 	case o.Help:

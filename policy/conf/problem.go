@@ -146,7 +146,7 @@ func (r *report) problems() Problems {
 		return a.Line < b.Line
 	})
 	if r.dropped > 0 {
-		return append(r.list, Problem{Text: fmt.Sprintf("%d further problems are not listed", r.dropped)})
+		return append(r.list, Problem{Text: "not listed: " + Count(r.dropped, "further problem")})
 	}
 	return r.list
 }

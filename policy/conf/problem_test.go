@@ -16,7 +16,7 @@ func TestProblemString(t *testing.T) {
 		{Problem{Pos: Pos{"a.conf", 0}, Keyword: "SOURCE", Text: "no stanza"}, "a.conf: SOURCE: no stanza"},
 		{Problem{Pos: Pos{"a.conf", 1}, Text: "line with a NUL byte", Severity: Warning}, "a.conf:1: warning: line with a NUL byte"},
 		{Problem{Pos: Pos{"a.conf", 0}, Text: "no effect here: X", Severity: Notice}, "a.conf: notice: no effect here: X"},
-		{Problem{Text: "3 further problems are not listed"}, "3 further problems are not listed"},
+		{Problem{Text: "not listed: 3 further problems"}, "not listed: 3 further problems"},
 	} {
 		if got := tt.p.String(); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
@@ -50,7 +50,7 @@ func TestProblemsAreBounded(t *testing.T) {
 	if len(got) != MaxProblems+1 {
 		t.Fatalf("%d problems are listed, want %d", len(got), MaxProblems+1)
 	}
-	if want := "99800 further problems are not listed"; got[MaxProblems].Text != want {
+	if want := "not listed: 99800 further problems"; got[MaxProblems].Text != want {
 		t.Errorf("%q, want %q", got[MaxProblems].Text, want)
 	}
 }

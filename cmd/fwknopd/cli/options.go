@@ -7,7 +7,8 @@ package cli
 // Options is a parsed command line. Fields of options that were not given are zero;
 // Set tells a given zero from an absent option.
 type Options struct {
-	// Actions: at most one is set. None of them means: run the daemon.
+	// Actions: at most one is set, but for Dump, which may come with ParseConfig or
+	// ParseDigests and does the work of both. None of them means: run the daemon.
 	OS           bool   // --os
 	Dump         bool   // --Dump-config
 	Kill         bool   // --Kill
@@ -17,11 +18,11 @@ type Options struct {
 	FWListAll    bool   // --fw-list-all
 	FWFlush      bool   // --fw-flush, with FWDelChains: chains and jumps as well
 	FWDelIP      string // --fw-del-ip
-	KeyGen       bool   // --key-gen
+	KeyGen       bool   // --key-gen, or --key-gen-file alone
 	SPADump      string // --spa-dump-packets
 	ParseConfig  bool   // --exit-parse-config
 	ParseDigests bool   // --exit-parse-digest-cache
-	RotateCache  bool   // --rotate-digest-cache
+	ErrCodes     bool   // --dump-serv-err-codes
 	Help         bool   // --help
 	Version      bool   // --Version
 
@@ -48,6 +49,7 @@ type Options struct {
 	Foreground   bool   // --foreground or --debug
 	Debug        bool   // --debug
 	Test         bool   // --test: no firewall changes, no commands
+	RotateCache  bool   // --rotate-digest-cache: begin with an empty replay cache
 	Verbose      int    // --verbose, counted
 	SyslogEnable bool   // --syslog-enable
 	Locale       string // --locale

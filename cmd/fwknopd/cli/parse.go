@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -58,9 +59,9 @@ func newFlagSet(o *Options) *pflag.FlagSet {
 			fs.VarP((*natural)(p.(*int)), d.name, d.short, d.help)
 		case list:
 			fs.VarP((*commaList)(p.(*[]string)), d.name, d.short, d.help)
-		case ignored:
+		case ignored, absent:
 			fs.BoolP(d.name, d.short, false, d.help)
-		case ignoredText:
+		case ignoredText, absentText:
 			fs.StringP(d.name, d.short, "", d.help)
 		}
 	}
@@ -108,10 +109,23 @@ func (o *Options) finish(operands []string) error {
 			actions = append(actions, "--"+d.name)
 		case d.kind == ignored || d.kind == ignoredText:
 			o.Obsolete = append(o.Obsolete, "--"+d.name)
+		case d.kind == absent || d.kind == absentText:
+			return fmt.Errorf("--%s: this program has no such test mode", d.name)
 		}
 	}
 	if o.Help || o.Version {
 		return nil
+	}
+	if o.KeyGenFile != "" && !o.KeyGen {
+		o.KeyGen, actions = true, append(actions, "--key-gen-file")
+	}
+	for _, name := range []string{"key-len", "hmac-key-len", "hmac-digest-type"} {
+		if o.set[name] && !o.KeyGen {
+			return usagef("--%s goes with --key-gen", name)
+		}
+	}
+	if o.Dump { // reads what these only check
+		actions = slices.DeleteFunc(actions, func(a string) bool { return a == "--exit-parse-config" || a == "--exit-parse-digest-cache" })
 	}
 	if len(actions) > 1 {
 		sort.Strings(actions)

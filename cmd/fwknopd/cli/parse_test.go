@@ -42,6 +42,16 @@ func TestSpellings(t *testing.T) {
 		{"-d /digest -p /pid -r /run", func(o *Options) bool { return o.DigestFile == "/digest" && o.PIDFile == "/pid" && o.RunDir == "/run" }},
 		{"-t -U", func(o *Options) bool { return o.Test && o.UDPServer }},
 		{"--knoptmCmd /x -T", func(o *Options) bool { return len(o.Obsolete) == 2 }},
+		{"--knoptm-debug-pidname -c /x", func(o *Options) bool { return o.Config == "/x" && len(o.Obsolete) == 1 }},
+		{"-c /x --fwkserv-debug-pidname", func(o *Options) bool { return o.Config == "/x" && len(o.Obsolete) == 1 }},
+		{"--knoptm-debug-file /y -c /x --no-FKO-module", func(o *Options) bool { return o.Config == "/x" && len(o.Obsolete) == 2 }},
+		{"-D --exit-parse-config", func(o *Options) bool { return o.Dump && o.ParseConfig }},
+		{"-D --exit-parse-digest-cache --exit-parse-config", func(o *Options) bool { return o.Dump }},
+		{"-f --rotate-digest-cache", func(o *Options) bool { return o.RotateCache && o.Foreground }},
+		{"--exit-parse-config --rotate-digest-cache", func(o *Options) bool { return o.RotateCache && o.ParseConfig }},
+		{"--key-gen-file /k", func(o *Options) bool { return o.KeyGen && o.KeyGenFile == "/k" }},
+		{"-k --key-gen-file /k --key-len 8", func(o *Options) bool { return o.KeyGen && o.KeyLen == 8 }},
+		{"--dump-serv-err-codes -f", func(o *Options) bool { return o.ErrCodes }},
 		{"-S --format json", func(o *Options) bool { return o.Status && o.Format == "json" }},
 		{"-h -K -R", func(o *Options) bool { return o.Help }},
 	}
@@ -64,10 +74,17 @@ func TestFilterWithBlanks(t *testing.T) {
 
 func TestUsageErrors(t *testing.T) {
 	for args, want := range map[string]string{
-		"--nonsense":   "unknown option --nonsense",
-		"--o":          "could be",
-		"-K -R":        "--Kill and --Restart exclude each other",
-		"-C x":         "whole number",
+		"--nonsense": "unknown option --nonsense",
+		"--o":        "could be",
+		"-K -R":      "--Kill and --Restart exclude each other",
+		"-C x":       "whole number",
+
+		"--key-len 16":                              "--key-len goes with --key-gen",
+		"--hmac-digest-type sha1 -f":                "--hmac-digest-type goes with --key-gen",
+		"--key-gen-file k -K":                       "--Kill and --key-gen-file exclude each other",
+		"-D -K":                                     "--Dump-config and --Kill exclude each other",
+		"-D -K --exit-parse-config":                 "--Dump-config and --Kill exclude each other",
+		"--exit-parse-config --dump-serv-err-codes": "exclude each other",
 		"-C -1":        "whole number",
 		"stray":        `unexpected argument "stray"`,
 		"-c":           "needs an argument",
@@ -77,6 +94,17 @@ func TestUsageErrors(t *testing.T) {
 		var u *UsageError
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+// TestAbsent: a mode that does not exist is no usage error, and nothing is started.
+func TestAbsent(t *testing.T) {
+	for _, args := range []string{"-A", "--afl-fuzzing -f", "--fault-injection-tag x", "--afl-pkt-file x -c y"} {
+		_, err := Parse(strings.Fields(args))
+		var u *UsageError
+		if err == nil || errors.As(err, &u) || !strings.Contains(err.Error(), "this program has no such test mode") {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }
@@ -92,7 +120,7 @@ func TestUsageNamesEveryOption(t *testing.T) {
 	var b bytes.Buffer
 	Usage(&b)
 	for _, d := range options {
-		if d.kind != ignored && d.kind != ignoredText && !strings.Contains(b.String(), "--"+d.name) {
+		if d.help != "" && !strings.Contains(b.String(), "--"+d.name) {
 			t.Errorf("usage does not name --%s", d.name)
 		}
 	}

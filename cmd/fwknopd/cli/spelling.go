@@ -34,7 +34,7 @@ func canonical(args []string) ([]string, error) {
 }
 
 func (d *option) takesValue() bool {
-	return d.kind == text || d.kind == number || d.kind == list || d.kind == ignoredText
+	return d.kind == text || d.kind == number || d.kind == list || d.kind == ignoredText || d.kind == absentText
 }
 
 // valueFollows reports whether the value of d is the next token: not if a one-letter

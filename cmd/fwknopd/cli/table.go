@@ -11,6 +11,8 @@ const (
 	list                    // a value, may be repeated or hold several, comma separated
 	ignored                 // nothing; accepted for old scripts, no effect
 	ignoredText             // a value; accepted for old scripts, no effect
+	absent                  // nothing; refused: what it asks for does not exist here
+	absentText              // a value; refused likewise
 )
 
 // option is one row of the command line.
@@ -69,16 +71,18 @@ var options = []option{
 	{name: "Include-all-config", short: "I", kind: switchOn, help: "with -D: show GnuPG ids and homes too", into: func(o *Options) any { return &o.IncludeAll }},
 	{name: "exit-parse-config", kind: switchOn, action: true, help: "validate the configuration and leave", into: func(o *Options) any { return &o.ParseConfig }},
 	{name: "exit-parse-digest-cache", kind: switchOn, action: true, help: "validate the replay cache and leave", into: func(o *Options) any { return &o.ParseDigests }},
-	{name: "rotate-digest-cache", kind: switchOn, action: true, help: "rename the replay cache to NAME-old", into: func(o *Options) any { return &o.RotateCache }},
+	{name: "rotate-digest-cache", kind: switchOn, help: "rename the replay cache to NAME-old and begin a new one", into: func(o *Options) any { return &o.RotateCache }},
 	{name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
 	{name: "strict-perms", kind: switchOn, help: "refuse files with secrets that others can read", into: func(o *Options) any { return &o.StrictPerms }},
 	{name: "spa-dump-packets", kind: text, action: true, arg: "FILE", help: "explain each SPA packet in FILE, one a line", into: func(o *Options) any { return &o.SPADump }},
 
 	{name: "key-gen", short: "k", kind: switchOn, action: true, help: "print fresh keys", into: func(o *Options) any { return &o.KeyGen }},
-	{name: "key-gen-file", kind: text, arg: "FILE", help: "write them to FILE", into: func(o *Options) any { return &o.KeyGenFile }},
+	{name: "key-gen-file", kind: text, arg: "FILE", help: "write them to FILE; --key-gen is understood", into: func(o *Options) any { return &o.KeyGenFile }},
 	{name: "key-len", kind: number, arg: "N", help: "bytes of the encryption key, 1 to 128", into: func(o *Options) any { return &o.KeyLen }},
 	{name: "hmac-key-len", kind: number, arg: "N", help: "bytes of the HMAC key, 1 to 128", into: func(o *Options) any { return &o.HMACKeyLen }},
 	{name: "hmac-digest-type", kind: text, arg: "TYPE", help: "its digest", into: func(o *Options) any { return &o.HMACDigestType }},
+
+	{name: "dump-serv-err-codes", kind: switchOn, action: true, help: "list the error codes of the 2.6 daemon and our reasons for each", into: func(o *Options) any { return &o.ErrCodes }},
 
 	{name: "no-gpg", kind: switchOn, help: "ignore every GPG keyword", into: func(o *Options) any { return &o.NoGPG }},
 	{name: "gpg-home-dir", kind: text, arg: "DIR", help: "default GnuPG home", into: func(o *Options) any { return &o.GPGHomeDir }},
@@ -96,16 +100,15 @@ var options = []option{
 	{name: "knoptmCmd", kind: ignoredText},
 	{name: "fwknop_servCmd", kind: ignoredText},
 	{name: "knoptm-debug-file", kind: ignoredText},
-	{name: "knoptm-debug-pidname", kind: ignoredText},
+	{name: "knoptm-debug-pidname", kind: ignored},
 	{name: "fwkserv-debug-file", kind: ignoredText},
-	{name: "fwkserv-debug-pidname", kind: ignoredText},
+	{name: "fwkserv-debug-pidname", kind: ignored},
 	{name: "Lib-dir", kind: ignoredText},
 	{name: "no-FKO-module", kind: ignored},
 	{name: "test-FKO-exists", kind: ignored},
 	{name: "no-ipt-check-support", kind: ignored},
 	{name: "no-firewd-check-support", kind: ignored},
-	{name: "dump-serv-err-codes", kind: ignored},
-	{name: "fault-injection-tag", kind: ignoredText},
-	{name: "afl-fuzzing", short: "A", kind: ignored},
-	{name: "afl-pkt-file", kind: ignoredText},
+	{name: "fault-injection-tag", kind: absentText},
+	{name: "afl-fuzzing", short: "A", kind: absent},
+	{name: "afl-pkt-file", kind: absentText},
 }

@@ -3,22 +3,24 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
 
-// rotateCache is --rotate-digest-cache: the cache gets the name NAME-old. What was in
-// it is forgotten, so that is not for a daemon that runs.
-func (c *command) rotateCache() int {
-	path := c.Server.DigestFile
-	if err := rotate(path); err != nil {
-		return c.fail(err)
+// RotateCache gives the replay cache the name NAME-old, before a daemon begins
+// (--rotate-digest-cache). Without one there is nothing to do. What was in it is
+// forgotten, so that is not for a daemon that runs.
+func RotateCache(path string) (renamed bool, err error) {
+	err = rotate(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	c.say("[+] Renamed %s to %s-old; messages in it count as new while they are young enough.", path, path)
-	return exitOK
+	return err == nil, err
 }
 
 func rotate(path string) error {
@@ -61,6 +63,6 @@ func (c *command) parseCache() int {
 	if err := m.Load(f, path); err != nil {
 		return c.fail(err)
 	}
-	c.say("[+] %s: %d digests", path, m.Len())
+	c.say("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
 	return code
 }

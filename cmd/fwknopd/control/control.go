@@ -52,8 +52,8 @@ func Action(o *cli.Options) func(stdout, stderr io.Writer) int {
 		return strict(o, (*command).deleteIP)
 	case o.KeyGen:
 		return func(stdout, stderr io.Writer) int { return keyGen(o, stdout, stderr) }
-	case o.RotateCache:
-		return about(o, (*command).rotateCache)
+	case o.ErrCodes:
+		return errorCodes
 	case o.ParseDigests:
 		return about(o, (*command).parseCache)
 	}

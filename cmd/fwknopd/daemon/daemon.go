@@ -19,6 +19,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
@@ -49,6 +50,11 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	if err := refuseSecond(s); err != nil {
 		return fail(err)
 	}
+	if o.RotateCache && !inBackground() { // once: the process in the background has the same options
+		if err := rotate(s, stderr); err != nil {
+			return fail(err)
+		}
+	}
 	if background(o) {
 		return detach(stderr)
 	}
@@ -61,6 +67,19 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	}
 	announce("ended before it was at work")
 	return exitOK
+}
+
+// rotate is --rotate-digest-cache.
+func rotate(s *setup, stderr io.Writer) error {
+	path := digestFile(s.Loaded)
+	if path == "" {
+		return nil
+	}
+	renamed, err := control.RotateCache(path)
+	if renamed {
+		fmt.Fprintf(stderr, "[+] Renamed %s to %[1]s-old; messages in it count as new while they are young enough.\n", path)
+	}
+	return err
 }
 
 // refuseSecond finds a daemon that runs, before anything is done.

@@ -11,6 +11,7 @@ import (
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
 )
 
 // An eventLine is the form of what the monitor reports; that of decisions is the
@@ -134,7 +135,7 @@ func (k *keeper) happened(ev monitor.Event) {
 	case monitor.Violation:
 		k.alert(bad, "the worker broke the protocol and was cut off: %v", ev.Err)
 	case monitor.Lost:
-		k.say(bad, "%d events were lost, the log was too slow", ev.Count)
+		k.say(bad, "%s lost, the log was too slow", conf.Count(int(ev.Count), "event"))
 	}
 }
 

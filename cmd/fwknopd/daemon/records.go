@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+
+	"fwknopd/policy/conf"
 	"io"
 	"sync/atomic"
 	"time"
@@ -57,7 +59,7 @@ func (r *records) run(w io.WriteCloser) {
 			continue
 		}
 		if n := r.lost.Swap(0); n > 0 {
-			fmt.Fprintf(out, "%c%d messages were lost, the log was too slow\n", recordBad, n)
+			fmt.Fprintf(out, "%c%s lost, the log was too slow\n", recordBad, conf.Count(int(n), "message"))
 		}
 		if out.Flush() != nil {
 			break
@@ -105,7 +107,7 @@ func (k *keeper) relay(from io.ReadCloser) {
 			return // its end, or a line that no worker of ours writes
 		}
 		if lost := budget.take(time.Now()); lost > 0 {
-			k.say(bad, "%d messages of the worker were left out, it says too much", lost)
+			k.say(bad, "%s of the worker left out, it says too much", conf.Count(int(lost), "message"))
 		} else if lost < 0 {
 			continue
 		}

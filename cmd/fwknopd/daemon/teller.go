@@ -12,6 +12,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
@@ -62,7 +63,7 @@ func stanzaNumbers(l *config.Loaded) map[int]int {
 // tell writes down one decision, and those that came with it.
 func (w *worker) tell(p *pending) {
 	if p.untold > 0 {
-		w.out.putf(recordBad, "%d refusals were not told one by one", p.untold)
+		w.out.putf(recordBad, "%s not told one by one", conf.Count(int(p.untold), "refusal"))
 		w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
 			p.packet.now.UTC().Format(time.RFC3339Nano), p.untold))
 	}

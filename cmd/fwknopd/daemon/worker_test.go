@@ -202,7 +202,7 @@ func TestRecordsNeverBlock(t *testing.T) {
 	}
 	close(w.read)
 	r.close()
-	if !strings.Contains(w.String(), "messages were lost") {
+	if !strings.Contains(w.String(), "messages lost") {
 		t.Error("nobody tells of what was lost")
 	}
 }

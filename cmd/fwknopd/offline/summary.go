@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 )
 
 // A tally counts decisions: events = ignored + granted + refused + commands +
@@ -81,7 +82,7 @@ func (r *run) summary(w io.Writer) {
 		fmt.Fprintf(w, " + %d by shadow stanzas", t.shadows)
 	}
 	if t.further > 0 {
-		fmt.Fprintf(w, "; %d further decisions", t.further)
+		fmt.Fprintf(w, "; %s", conf.Count(int(t.further), "further decision"))
 	}
 	fmt.Fprintf(w, "; %d expired, %d still open\n", t.expired, r.open.open())
 	if len(t.reasons) > 0 {
