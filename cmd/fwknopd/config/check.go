@@ -109,6 +109,9 @@ func (c Checker) check(f *checkFlags) *result {
 		problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.labels()...)
 		if !f.Offline {
+			problems = append(problems, l.keys()...)
+		}
+		if !f.Offline {
 			problems = append(problems, l.interfaces()...)
 		}
 	}
