@@ -6,7 +6,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit race fuzz e2e bench lint fmt golden package clean
+.PHONY: run build check test packages unit race fuzz e2e test-debian13 bench lint fmt golden package clean
 
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
@@ -36,6 +36,10 @@ race: packages
 # The tests that need root, other programs and private network namespaces.
 e2e: packages build
 	.ci/e2e
+
+# The same on Debian 13, which is set up in build/debian13; not in CI.
+test-debian13:
+	.ci/debian13
 
 # Every fuzz target for FUZZTIME.
 fuzz:
