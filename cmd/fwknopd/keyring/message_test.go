@@ -4,9 +4,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,9 +91,19 @@ func (w *workshop) encrypt(plain string, args ...string) string {
 			args[i] = f
 		}
 	}
-	out := w.gpg(plain, append([]string{"--faked-system-time", t0, "--trust-model", "always", "--no-options"}, args...)...)
+	out := w.gpg(plain, slices.Concat([]string{"--faked-system-time", t0, "--trust-model", "always", "--no-options"}, oldCiphers(), args)...)
 	return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(out)), "=")
 }
+
+// oldCiphers is what gpg wants to hear since 2.4 before it encrypts with blocks of 64
+// bits. Earlier ones do not know it.
+var oldCiphers = sync.OnceValue(func() []string {
+	const option = "--allow-old-cipher-algos"
+	if known, err := exec.Command("gpg", "--dump-options").Output(); err != nil || !strings.Contains(string(known), option) {
+		return nil
+	}
+	return []string{option}
+})
 
 // TestMessages has gpg make what a client may send, and what it may not.
 func TestMessages(t *testing.T) {
