@@ -13,6 +13,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add("%8192:128:*:%4:?19,M%2,W%3,T0,E,E:PZIUXATFD!KQ0: -*@x ")
 	f.Add("T4:255:0:*:.:.:A:b\r\n1:1:1:1:N x")
 	f.Add("0:1:0:0:W0: \r\r\n")
+	f.Add("S4:64:1:60:M*,S,T,N,W0:Linux:2.4::Linux 2.4/2.6\n1:64-:0:40:.:Z,id=1,sport=2,seq=dst,ip=6,data:*x:y::z")
+	f.Add("classes = win,unix\n[tcp:request]\nlabel = g:unix:Linux:3.x\nsys = @unix\nsig = *:64:0:*:mss*10,*:mss,sok,ts,nop,ws:df,id+:0\n")
+	f.Add("[tcp:request]\nlabel = s:!:NMap:OS\nsig = 4:64-:8:536:%16,10:mss,?34,sok,ts,eol+3:ack+,opt+,ts1-,bad:*\nsig=6:60+4:0:1:mtu*2,*::seq-:+")
 	for i := range Default().Len() {
 		f.Add(Default().At(i).String())
 	}

@@ -667,6 +667,7 @@ S12:64:0:44:M1452:                          AXIS:5600:v5.64:AXIS Printer Server 
 *:64:*:64:M*,N,N,S,N,W*,N,N,T:              @OpenBSD:::OpenBSD
 *:128-:*:52:M*,N,W*,N,N,S:                  @Windows:::Windows 2000 and newer
 *:128:*:60:M*,N,W*,S,T:                     @Windows::ts:Windows 2000 and newer (timestamps)
+*:32:*:60:M*,N,W*,S,T:                      @Windows::ts:Windows 2000 and newer (timestamps, other TTL)
 *:16:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
 *:32:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
 *:64:*:52:M*,N,W*,N,N,S:                    @Windows::ttl:Windows 2000 and newer (other TTL)
@@ -696,11 +697,20 @@ S44:64:1:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer
 *:64:*:64:M*,N,W*,N,N,N,N,N,N,N,N,N,N,N,N,S,E,E: @MacOS:X:nops:Mac OS X, iOS or other Apple system (timestamps blanked)
 *:64:*:*:M*,N,W*,N,N,T,?30,S,E:             @MacOS:X:MPTCP:Mac OS X, iOS or other Apple system (Multipath TCP)
 *:64:*:60:M*,N,W*,S,N,N,N,N,N,N,N,N,N,N:    @FreeBSD::nops:FreeBSD (timestamps blanked on the way)
+65535:32:*:60:M*,N,W3,S,T:                  @FreeBSD::ttl:FreeBSD (other TTL)
 65535:32:*:60:M*,N,W6,S,T:                  @FreeBSD::ttl:FreeBSD (other TTL)
+65535:32:*:60:M*,N,W7,S,T:                  @FreeBSD::ttl:FreeBSD (other TTL)
+65535:32:*:60:M*,N,W9,S,T:                  @FreeBSD::ttl:FreeBSD (other TTL)
 16384:32:*:64:M*,N,N,S,N,W*,N,N,T:          @OpenBSD::ttl:OpenBSD (other TTL)
-65535:128-:*:60:M*,N,W6,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
-16384:128-:*:64:M*,N,N,S,N,W*,N,N,T:        @OpenBSD::ttl:OpenBSD (other TTL)
+65535:128:*:60:M*,N,W3,S,T:                 @FreeBSD::ttl:FreeBSD (other TTL)
+65535:128:*:60:M*,N,W6,S,T:                 @FreeBSD::ttl:FreeBSD (other TTL)
+65535:128:*:60:M*,N,W7,S,T:                 @FreeBSD::ttl:FreeBSD (other TTL)
+65535:128:*:60:M*,N,W9,S,T:                 @FreeBSD::ttl:FreeBSD (other TTL)
+16384:128:*:64:M*,N,N,S,N,W*,N,N,T:         @OpenBSD::ttl:OpenBSD (other TTL)
+65535:255-:*:60:M*,N,W3,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
 65535:255-:*:60:M*,N,W6,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
+65535:255-:*:60:M*,N,W7,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
+65535:255-:*:60:M*,N,W9,S,T:                @FreeBSD::ttl:FreeBSD (other TTL)
 16384:255-:*:64:M*,N,N,S,N,W*,N,N,T:        @OpenBSD::ttl:OpenBSD (other TTL)
 *:64:*:64:M*,N,W*,S,N,N,N,N,T:              @NetBSD:::NetBSD
 *:128-:*:48:M*,N,N,S:                       @Windows:::Windows 2000 and newer
@@ -711,8 +721,8 @@ S44:64:1:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer
 *:64:*:44:N,N,S:                            @Windows::mss:Windows 2000 and newer (MSS taken out)
 *:128-:*:48:N,W*,N,N,S:                     @Windows::mss:Windows Vista and newer (MSS taken out)
 *:128-:*:44:N,N,S:                          @Windows::mss:Windows 2000 and newer (MSS taken out)
-*:128-:*:52:M*,N,N,N,N,N,N,S:               @Windows::nops:Windows 2000 and newer (window scale blanked on the way)
-*:128-:*:52:M*,N,W*,N,N,N,N:                @Windows::nops:Windows 2000 and newer (SACK blanked on the way)
+*:128:*:52:M*,N,N,N,N,N,N,S:                @Windows::nops:Windows 2000 and newer (window scale blanked on the way)
+*:128:*:52:M*,N,W*,N,N,N,N:                 @Windows::nops:Windows 2000 and newer (SACK blanked on the way)
 *:255-:*:60:M*,N,W*,S,T:                    @Windows::ts:Windows (timestamps), or FreeBSD (other TTL)
 49640:64:*:52:M*,N,W0,N,N,S:                @Solaris:10::Solaris 10
 *:255:1:48:M*,S,E:                          @F5:Big-IP::F5 Big-IP
@@ -728,6 +738,7 @@ S44:64:1:48:M*,N,N,S:                       @Windows::ttl:Windows 2000 and newer
 # What is left: no system of today sends a SYN without options; small stacks and
 # tools send an MSS alone.
 *:32:*:44:M*:                               @embedded:::Small device, or a tool with packets of its own (MSS alone)
+*:96:*:44:M*:                               @embedded:::Small device, or a tool with packets of its own (MSS alone)
 *:128:*:44:M*:                              @embedded:::Small device, or a tool with packets of its own (MSS alone)
 *:255:*:44:M1460:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)
 *:255:*:44:M1452:                           @embedded:::Small device, or a tool with packets of its own (MSS alone)

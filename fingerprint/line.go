@@ -11,9 +11,20 @@ type cell struct {
 	col  int // in bytes, from 1
 }
 
-// wrong words an error of the cell, or of what stands at an offset in it.
+// A fieldError says which field of a line is wrong, and where.
+type fieldError struct {
+	field field
+	err   error
+	col   int
+}
+
+func (e *fieldError) Error() string {
+	return fmt.Sprintf("%s: %v (column %d)", fieldNames[e.field], e.err, e.col)
+}
+
+// wrong is an error of the cell, or of what stands at an offset in it.
 func (c cell) wrong(field field, offset int, err error) error {
-	return fmt.Errorf("%s: %w (column %d)", fieldNames[field], err, c.col+offset)
+	return &fieldError{field, err, c.col + offset}
 }
 
 // parseLine reads one signature.

@@ -16,6 +16,8 @@ const (
 
 const blanks = " \t"
 
+var errTooLong = fmt.Errorf("longer than %d bytes", maxLine)
+
 // Load reads a signature file; name is for messages and [Signature.File]. A file
 // that has a section in brackets is one of p0f 3, of which the SYNs
 // ([tcp:request]) are read. In any other, empty lines and lines that begin with #
@@ -59,7 +61,7 @@ func (l *loader) lines(text []byte, comment byte, f func(row string)) {
 			continue
 		}
 		if len(row) > maxLine {
-			l.fail(fmt.Errorf("longer than %d bytes", maxLine))
+			l.fail(errTooLong)
 			continue
 		}
 		f(string(row))
@@ -79,6 +81,10 @@ func (l *loader) enter(sigs []Signature, err error) {
 		return
 	}
 	for _, sig := range sigs {
+		if len(sig.String()) > maxLine { // what loads can be printed and loaded again
+			l.fail(errTooLong)
+			return
+		}
 		sig.File, sig.Line = l.name, l.line
 		l.sigs = append(l.sigs, sig)
 	}

@@ -47,7 +47,7 @@ func (s *syn) differs(sig *Signature, f field, maxHops int) bool {
 	case fieldOptions:
 		return sig.layout != s.layout || !p.fitsEnd(s) || !p.fitsValues(s)
 	default:
-		return !p.fitsQuirks(s)
+		return !p.fitsQuirks(s) || !p.fitsConditions(s)
 	}
 }
 
@@ -64,6 +64,9 @@ func (s *syn) distance(sig *Signature, maxHops int) int {
 		if s.differs(sig, f, maxHops) {
 			sum += fieldWeights[f]
 		}
+	}
+	if !sig.pattern.fitsConditions(s) { // without it the signature says nothing
+		sum += fieldWeights[fieldOptions]
 	}
 	return sum + s.editDistance(sig)
 }

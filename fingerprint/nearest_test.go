@@ -9,7 +9,7 @@ import (
 )
 
 func TestNearest(t *testing.T) {
-	const patterns = "S44:64:1:60:M*,S,T,N,W7 8192:128:1:52:M*,N,W8,N,N,S 1024:64:0:40:.:. *:64:1:44:M1460"
+	const patterns = "S44:64:1:60:M*,S,T,N,W7 8192:128:1:52:M*,N,W8,N,N,S 1024:64:0:40:.:. *:64:1:44:M1460 4660:255:0:44:N:id=7"
 	for _, tc := range []struct {
 		why     string
 		ev      *parse.Event
@@ -28,6 +28,7 @@ func TestNearest(t *testing.T) {
 			ev.Len = 100
 			return ev
 		}(), "1024:64:0:40:.:.", []string{"size 100 instead of 40", "quirks D instead of ."}},
+		{"condition", newSYN(4660, 250, false, unhex(t, nop)), "4660:255:0:44:N:id=7", []string{"quirks . instead of id=7"}},
 		{"broken", newSYN(1, 60, true, unhex(t, mss1460+"0303")), "*:64:1:44:M1460",
 			[]string{"size 48 instead of 44", "quirks ! instead of no !"}},
 	} {

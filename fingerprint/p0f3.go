@@ -131,6 +131,9 @@ func parseP0f3(text, label string) (sigs []Signature, err error) {
 	}
 	for _, data := range p0f3Payloads[cells[p0f3Payload]] {
 		sig, err := parseLine(r.line(data, label))
+		if wrong := (*fieldError)(nil); errors.As(err, &wrong) { // the column is not theirs
+			return nil, fmt.Errorf("%s: %w", fieldNames[wrong.field], wrong.err)
+		}
 		if err != nil {
 			return nil, err
 		}
