@@ -59,14 +59,21 @@ func TestE2EOpenPGP(t *testing.T) {
 	if out, err := trust.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, where := range map[string]string{
-		"home":  "GPG_HOME_DIR " + server,
-		"files": fmt.Sprintf("GPG_KEY_FILE %s/server.sec.asc\nGPG_KEY_FILE %s/client.pub.asc", keys, keys),
+	const unknown = "0123456789ABCDEF"
+	files := fmt.Sprintf("GPG_KEY_FILE %s/server.sec.asc\nGPG_KEY_FILE %s/client.pub.asc", keys, keys)
+	for name, c := range map[string]struct{ where, ids string }{
+		"home":                         {"GPG_HOME_DIR " + server, recipient},
+		"files":                        {files, recipient},
+		"home, the second of two ids":  {"GPG_HOME_DIR " + server, unknown + ", " + recipient},
+		"files, the second of two ids": {files, unknown + " " + recipient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, "nftables")
 			s.configure("", fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/%d\n%s\nGPG_REQUIRE_SIG Y\nGPG_ALLOW_NO_PW Y\nGPG_DECRYPT_ID %s\nGPG_REMOTE_ID %s\nFW_ACCESS_TIMEOUT 60\n",
-				e2ePort, where, recipient, signer))
+				e2ePort, c.where, c.ids, signer))
+			if out, code := s.command(append([]string{"check"}, s.args()...)...); code != 0 || strings.Contains(out, unknown) != strings.Contains(c.ids, unknown) {
+				t.Errorf("check: %d\n%s", code, out)
+			}
 			s.start()
 			cmd := s.Client.Command("fwknop", append(ask(), "-D", s.Server.V4.String(), "-a", s.Client.V4.String(), "--no-save-args",
 				"--gpg-recipient-key", recipient, "--gpg-signer-key", signer, "--gpg-home-dir", client, "--gpg-no-signing-pw")...)

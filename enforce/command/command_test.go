@@ -78,6 +78,8 @@ func TestRunAs(t *testing.T) {
 		{"nobody", "", "65534 65534 65534"},
 		{"nobody", "daemon", "65534 1 65534"},
 		{"", "daemon", "0 1 "},
+		{"", "nobody", "0 65534 "}, // a user: its primary group
+		{"nobody", "root", "65534 0 65534"},
 		{"65534", "1", "65534 1 65534"},
 	} {
 		got, err := Run(ctx, Command{Argv: []string{"/bin/sh", "-c", `echo $(id -u) $(id -g) $(grep Groups /proc/self/status | cut -f2)`}, User: c.user, Group: c.group})

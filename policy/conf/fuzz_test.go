@@ -32,9 +32,11 @@ func seeds(f *testing.F, add func(server, access string)) {
 func FuzzLoad(f *testing.F) {
 	seeds(f, func(server, access string) { f.Add(server, access) })
 	f.Add("HOSTNAME $$FWKNOP_DIR$;\n", v1("KEY_BASE64: x;", "EXPECT: granted ask tcp/22 from 192.0.2.1;"))
+	f.Add("DIGEST_FILE ${FWKNOP_DIR}/x\nPCAP_PKT_FILE a/../b # c\nVERBOSE 3# x\n", v2("OPEN_PORTS tcp/22 # ssh, udp/53#x", "REQUIRE_USERNAME a # b; c", "GPG_HOME_DIR x/y", "ACCESS_EXPIRE 1/2/35 # x"))
+	f.Add("", v2("DATA_COLLECT_MODE: PCAP;", "FW_ACCESS_TIMEOUT: 60; KEY: x;", "GPG_DECRYPT_ID 1234ABCD 5678ABCD, alice smith", "HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"))
 	f.Fuzz(func(t *testing.T, server, access string) {
 		load := func(server, access string) (*Server, *Values, *Access, Problems) {
-			return Load(Options{FS: memFS{"main.conf": server, "access.conf": access}, Server: "main.conf", Access: "access.conf", Lenient: true})
+			return Load(Options{FS: memFS{"main.conf": server, "access.conf": access}, Dir: "/w", Server: "main.conf", Access: "access.conf", Lenient: true})
 		}
 		var s1 *Server
 		var v1 *Values
@@ -47,6 +49,7 @@ func FuzzLoad(f *testing.F) {
 		if len(problems) > 2*(MaxProblems+1) {
 			t.Errorf("%d problems", len(problems))
 		}
+		wantPlaces(t, problems, map[string]string{"main.conf": server, "access.conf": access})
 		if problems.Failed() {
 			return
 		}
@@ -83,6 +86,40 @@ func cpuTime(t *testing.T, f func()) time.Duration {
 	before := used()
 	f()
 	return used() - before
+}
+
+// wantPlaces: every problem names a file that was read and, unless it is about the file
+// as a whole, a line of it.
+func wantPlaces(t *testing.T, problems Problems, files map[string]string) {
+	t.Helper()
+	for i, p := range problems {
+		text, known := files[p.Pos.File]
+		switch lines := 1 + strings.Count(text, "\n"); {
+		case strings.HasPrefix(p.Text, "not listed: ") && i == len(problems)-1:
+		case !known:
+			t.Errorf("%v names no file", p)
+		case p.Pos.Line < 0 || p.Pos.Line > lines:
+			t.Errorf("%v, but there are %d lines", p, lines)
+		case p.Pos.Line == 0 && p.Severity != Notice && !strings.HasPrefix(p.Text, "no stanza") && !strings.Contains(p.Text, "is larger than"):
+			t.Errorf("%v names no line", p)
+		}
+	}
+}
+
+// FuzzIncludes: whatever files include of each other, reading ends, and what is wrong
+// has a place.
+func FuzzIncludes(f *testing.F) {
+	f.Add(v2("%include a", "%include_keys d/b.conf"), "HMAC_KEY something else\n", v1("%include access.conf"))
+	f.Add("%include_folder d\n", "SOURCE ANY\n%include_keys a\n", "%include a\n%include ../a\n")
+	f.Add(v1("%include: a;"), "OPEN_PORTS: tcp/22;\n", "%include_folder .\n")
+	f.Fuzz(func(t *testing.T, access, a, b string) {
+		files := memFS{"access.conf": access, "a": a, "d/b.conf": b}
+		_, _, loaded, problems := Load(Options{FS: files, Dir: "/w", Access: "access.conf"})
+		wantPlaces(t, problems, files)
+		if !problems.Failed() && len(loaded.Stanzas) == 0 {
+			t.Error("no stanza, and nothing is wrong")
+		}
+	})
 }
 
 // typed shows everything of the stanzas but where they stand.

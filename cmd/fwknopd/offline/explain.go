@@ -167,7 +167,7 @@ func (o *options) explainPayload() error {
 // clock.
 func DumpPackets(file io.Reader, args []string, now time.Time, stdout, stderr io.Writer) int {
 	o := &options{stdout: stdout, diagnostic: stderr, src: "127.0.0.1", dst: "127.0.0.1:62201", proto: "udp",
-		at: now.UTC().Format(time.RFC3339Nano)}
+		at: now.UTC().Format(time.RFC3339Nano), allModes: true}
 	fs := o.flags("spa-dump-packets")
 	if err := o.parse(fs, args); err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
