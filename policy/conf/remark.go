@@ -88,8 +88,8 @@ func (l *line) greedyRemark(g Generation, k *Keyword) string {
 // isList reports a value of entries with commas between them.
 func (k *Keyword) isList() bool {
 	switch k.Kind {
-	case NetList, NetsOrFlag, PortList, PortNumbers, List, EnumList, KeyIDs, KeyPrints, KeyNames, MailList:
+	case NetList, NetsOrFlag, PortList, EnumList:
 		return true
 	}
-	return false
+	return lists[k.Kind] != nil
 }

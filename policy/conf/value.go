@@ -77,6 +77,12 @@ var placeholder = regexp.MustCompile(`CHANGEME|(?i:(^|[^a-z])changeme([^a-z]|$))
 
 var errPlaceholder = errors.New("still the placeholder of the shipped file")
 
+// lists are the kinds whose value is a list of words.
+var lists = map[Kind]func(text string) ([]string, error){
+	List: parseList, PortNumbers: parsePortNumbers, MailList: parseMails,
+	KeyIDs: parseKeyIDs, KeyPrints: parseKeyPrints, KeyNames: parseKeyNames,
+}
+
 // parse reads text as a value of k in a file of generation g.
 func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 	if text == "" {
@@ -95,8 +101,6 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 		p.list, err = parseEnum(text, k.valuesFor(g))
 	case EnumList:
 		p.list, err = parseEnums(text, k.valuesFor(g))
-	case List:
-		p.list, err = parseList(text)
 	case DirPath:
 		err = checkDir(text)
 	case NetList:
@@ -105,8 +109,6 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 		p.nets, err = parseNetsOrFlag(text)
 	case PortList:
 		p.ports, err = parsePorts(text, g == V1 || k.Name == "SHARED_SEQUENCE") // 2.6 has no sequences
-	case PortNumbers:
-		p.list, err = parsePortNumbers(text)
 	case Address:
 		var a netip.Addr
 		a, err = parseAddr(text)
@@ -127,18 +129,14 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 		if k.Max > 0 && int64(len(text)) > k.Max {
 			err = fmt.Errorf("longer than %d bytes", k.Max)
 		}
-	case MailList:
-		p.list, err = parseMails(text)
 	case Date:
 		p.when, err = parseDate(text)
-	case KeyIDs:
-		p.list, err = parseKeyIDs(text)
-	case KeyPrints:
-		p.list, err = parseKeyPrints(text)
-	case KeyNames:
-		p.list, err = parseKeyNames(text)
 	case Expect:
 		p.exp, err = ParseExpectation(text)
+	default:
+		if list := lists[k.Kind]; list != nil {
+			p.list, err = list(text)
+		}
 	}
 	return p, err
 }
