@@ -130,7 +130,7 @@ func (w *watcher) wait(ctx context.Context, d time.Duration) error {
 		deadline = time.Now().Add(d)
 	}
 	if err := w.inotify.SetReadDeadline(deadline); err != nil {
-		return err
+		return os.ErrClosed // there is no other reason, and it has no error of its own
 	}
 	stop := context.AfterFunc(ctx, func() { w.inotify.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
