@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/keyring"
@@ -11,8 +10,8 @@ import (
 )
 
 // keys fetches the OpenPGP keys of each stanza, as the daemon does at its start, and
-// says what is missing: an error where the daemon would not start, a warning where it
-// would refuse some clients or all. Who is not root may not see what the daemon sees.
+// warns of what is missing. These are no errors: the keys of a host that is being set
+// up may come later, and without root this process may not see what the daemon sees.
 func (l *Loaded) keys() conf.Problems {
 	var problems conf.Problems
 	for i := range l.Access.Stanzas {
@@ -23,13 +22,13 @@ func (l *Loaded) keys() conf.Problems {
 		ring, err := keyring.Load(context.Background(), st.GPG)
 		for _, fault := range split(err) {
 			p := conf.Problem{Pos: st.Pos, Keyword: keywordOf(fault, st.GPG), Text: fault.Error(), Severity: conf.Warning}
-			if ring == nil && os.Geteuid() == 0 {
-				p.Severity = conf.Error
+			p.Text = strings.Replace(strings.TrimPrefix(p.Text, "GPG_KEY_FILE: "), p.Keyword+" ", "", 1)
+			if ring == nil {
+				p.Text = "the daemon does not start without these keys: " + p.Text
 			}
 			if val := st.Values.Lookup(p.Keyword); val.IsSet() {
 				p.Pos = val.Pos
 			}
-			p.Text = strings.TrimPrefix(p.Text, "GPG_KEY_FILE: ")
 			problems = append(problems, p)
 		}
 	}
