@@ -56,9 +56,12 @@ func (k *Keyword) remark(g Generation, value string) string {
 // nothing. What reads as more of a list, or as another keyword, was meant to restrict
 // or to allow something: without it the file would mean something else than it says.
 func (l *line) behind(g Generation, k *Keyword) (text string, severity Severity) {
-	_, behind, _ := l.cut(g, k)
+	value, behind, _ := l.cut(g, k)
 	if note := l.greedyRemark(g, k); note != "" || behind == "" || behind[0] == '#' {
 		return note, Warning
+	}
+	if value = strings.TrimRight(value, " \t"); g != V1 && k.withoutRemark(value) != value {
+		return "", Warning // the semicolon stands in a remark
 	}
 	next := cutLine(l.pos, behind)
 	if Find(k.File, next.keyword) != nil && (next.rest != "" || next.colon) {

@@ -99,6 +99,7 @@ func TestBehindTheSemicolon(t *testing.T) {
 		{"prose", v1("REQUIRE_SOURCE_ADDRESS: Y; because of laptops"), `a:4: warning: REQUIRE_SOURCE_ADDRESS: the value ends at the semicolon, "because of laptops" behind it is not read`},
 		{"key", v2("HMAC_KEY another one;for;alice"), "a:3: warning: HMAC_KEY: the value ends at the first semicolon of the line"},
 		{"remark", v1("FW_ACCESS_TIMEOUT: 30; # REQUIRE_USERNAME: bob;"), ""},
+		{"semicolon in a remark of 2.6", v2("RESTRICT_PORTS tcp/22 # ssh; tcp/23 later"), ""},
 		{"two semicolons", v1("FW_ACCESS_TIMEOUT: 30;;"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
