@@ -69,16 +69,17 @@ func splitLine(row string) (cells []cell, label cell) {
 const labelParts = 4
 
 // isLabel tells a label that follows the options at once from quirks: a label has
-// four parts. Some genres could be quirks (AIX): there the number must be exact.
+// four parts. Some genres could be quirks (AIX): there the number must be exact, and
+// a blank would end the fields.
 func isLabel(text string) bool {
-	genre, _, _ := strings.Cut(text, ":")
+	genre, rest, _ := strings.Cut(text, ":")
 	parts := 1 + strings.Count(text, ":")
 	if _, _, _, err := parseQuirks(genre); err != nil {
 		quirk, _, blank := strings.Cut(genre, " ") // quirks, a blank, a label
 		_, _, _, err = parseQuirks(quirk)
 		return parts >= labelParts && !(blank && err == nil)
 	}
-	return parts == labelParts && text[0] >= 'A' && text[0] <= 'Z'
+	return parts == labelParts && text[0] >= 'A' && text[0] <= 'Z' && strings.IndexAny(rest, blanks) != 0
 }
 
 // parseLabel reads the marks in front of the genre: - or * for what is not an

@@ -29,6 +29,7 @@ func TestLoadLine(t *testing.T) {
 		{"S4:64:1:60:M*,S,T,N,W0:.:Linux:2.4::Linux 2.4", "S4:64:1:60:M*,S,T,N,W0:.", "Linux:2.4::Linux 2.4", false, false},
 		{"45046:64:0:44:M*:AIX:4.3::AIX 4.3", "45046:64:0:44:M*", "AIX:4.3::AIX 4.3", false, false},
 		{"45046:64:0:44:M*:Z:AIX:4.3::AIX 4.3", "45046:64:0:44:M*:Z", "AIX:4.3::AIX 4.3", false, false},
+		{"1:64:0:44:M*:A: b:c:d", "1:64:0:44:M*:A", "b:c:d", false, false},
 		{"S4:64:0:44:M*:QNX:::QNX demodisk", "S4:64:0:44:M*", "QNX:::QNX demodisk", false, false},
 		{"1:64:0:44:M*:@Linux:2.4::a: b, c", "1:64:0:44:M*", "@Linux:2.4::a: b, c", true, false},
 		{"1024:64:0:40:.:*NMAP:syn scan:1:NMAP syn scan (1)", "1024:64:0:40:.", "*NMAP:syn scan:1:NMAP syn scan (1)", false, true},
