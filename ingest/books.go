@@ -38,14 +38,14 @@ var (
 
 // A tally counts what one goroutine reads, for any to look at.
 type tally struct {
-	events, notOurs, malformed, bytes, cut, lost atomic.Uint64
+	events, notOurs, malformed, bytes, cut, untimed, lost atomic.Uint64
 }
 
 // Counts implements [Counter].
 func (t *tally) Counts() Counts {
 	c := Counts{
 		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
-		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Lost: t.lost.Load(),
+		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Untimed: t.untimed.Load(), Lost: t.lost.Load(),
 	}
 	c.Records = c.Events + c.NotOurs + c.Malformed
 	return c
@@ -61,6 +61,7 @@ type books struct {
 	// firstLine, if not nil, counts the records in front of this source's part of
 	// its input. Only messages ask.
 	firstLine func() int64
+	stamps    stampKinds
 }
 
 // enter counts the record that err is the outcome of, and returns err.
@@ -69,6 +70,10 @@ func (b *books) enter(err error) error {
 	switch {
 	case err == nil:
 		b.events.Add(1)
+		if b.stamps.fresh != nil {
+			b.report(b.stamps.fresh)
+			b.stamps.fresh = nil
+		}
 	case err == errFiltered: // nearly every frame of a busy link
 		b.notOurs.Add(1)
 	case errors.Is(err, parse.ErrMalformed):

@@ -49,6 +49,7 @@ func openFIFO(path string) (*os.File, error) {
 func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {
 	f := &FIFO{books: books{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
 	f.lines = lines{window: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
+	f.lines.untimed, f.stamps.live = f.timeless, f.lines.live
 	return f
 }
 

@@ -101,7 +101,9 @@ type Follower struct {
 // FollowLog follows a Netfilter log, a syslog file. path need not exist yet.
 func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 	line := opt.liveLines()
-	return follow(path, opt, func(_ *Follower, g *generation) records {
+	return follow(path, opt, func(f *Follower, g *generation) records {
+		line := line
+		line.untimed, f.stamps.live = f.timeless, line.live
 		return &lines{window: g.window, lineOptions: line}
 	})
 }

@@ -27,11 +27,12 @@ type records interface {
 
 // lineOptions are what log lines of any source are read with.
 type lineOptions struct {
-	ref        time.Time         // gives stamps without a year theirs
-	live       bool              // lines are being written: ref is the moment of each
-	match      [][]byte          // texts of which the log prefix must hold one; empty: any
-	kernelOnly bool              // nobody but the kernel writes to this source
-	look       func(line []byte) // if not nil, is shown every line
+	ref        time.Time                          // gives stamps without a year theirs
+	live       bool                               // lines are being written: ref is the moment of each
+	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
+	kernelOnly bool                               // nobody but the kernel writes to this source
+	look       func(line []byte)                  // if not nil, is shown every line
+	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without a time
 }
 
 // clockAhead is how far the clock of a live log's writer may run before ours. A
@@ -55,6 +56,9 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	}
 	if len(o.match) > 0 && !o.matches(ev.Prefix) {
 		return errPrefix
+	}
+	if o.untimed != nil && ev.Time.IsZero() {
+		o.untimed(line, ev)
 	}
 	return nil
 }

@@ -104,6 +104,7 @@ func Read(names []string, opt ReadOptions) (*Reader, error) {
 func newReader(opt ReadOptions) *Reader {
 	r := &Reader{books: books{problem: opt.Problem}, opt: opt, line: opt.lines()}
 	r.open = r.openName
+	r.line.untimed = r.timeless
 	return r
 }
 
@@ -181,6 +182,9 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 		err := r.in.next(ctx, ev)
+		if err == nil && ev.Origin == parse.OriginFrame && ev.Time.IsZero() {
+			r.timeless(nil, ev)
+		}
 		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
 			r.in.found = r.in.found || err != parse.ErrNoRecord
 			return r.enter(err)

@@ -41,6 +41,7 @@ type Counts struct {
 	Malformed uint64 // claims to be a packet record and breaks its own format
 	Bytes     uint64 // as read, before decompression
 	Cut       uint64 // frames of which a capture holds only a part (tcpdump -s), among the records
+	Untimed   uint64 // events without a time that can be read
 	Lost      uint64 // records the kernel or a rotation dropped before we could read them
 }
 
@@ -52,6 +53,7 @@ func (c *Counts) Add(d Counts) {
 	c.Malformed += d.Malformed
 	c.Bytes += d.Bytes
 	c.Cut += d.Cut
+	c.Untimed += d.Untimed
 	c.Lost += d.Lost
 }
 

@@ -238,7 +238,8 @@ func (e *Engine) Sync() error {
 }
 
 // Decide answers one event: now is the time that freshness and expiry are judged
-// by. The decision refers to nothing of ev. A packet that was recorded more than
+// by; if it is zero, as for a replayed record without a time, every rule that needs
+// one refuses. The decision refers to nothing of ev. A packet that was recorded more than
 // once is ignored but for the first time, see [Engine.Copies].
 //
 // A packet that is both an SPA message and a knock is decided as the message,

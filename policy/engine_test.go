@@ -14,6 +14,7 @@ import (
 	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/knock"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
@@ -517,6 +518,36 @@ func TestReplays(t *testing.T) {
 	}
 	if d.Detail.FirstSeen == nil || !d.Detail.FirstSeen.Equal(s.now) || d.Detail.FirstSrc != "192.0.2.7" {
 		t.Errorf("detail %+v", d.Detail)
+	}
+}
+
+// A replayed record without a time is refused by every rule that needs one.
+func TestUntimedPackets(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*situation)
+		want string
+	}{
+		{"age", func(*situation) {}, "spa.stale"},
+		{"end of the grant", func(s *situation) { s.server.Aging = false }, "spa.stale"},
+		{"end of the stanza", func(s *situation) { s.server.Aging, s.one().Expires = false, t0.Add(time.Hour) }, "spa.expired_stanza"},
+		{"end that the client asks for", func(s *situation) { s.server.Aging, s.one().AccessTimeout = false, 0; s.timeout(9) }, "spa.stale"},
+		{"no rule needs a time", func(s *situation) { s.server.Aging, s.one().AccessTimeout = false, 0 }, "spa.granted 192.0.2.7 tcp/22 for ever"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := plain()
+			c.set(s)
+			e := s.engine(t)
+			ev := s.event(s.wire(t))
+			ev.Time = time.Time{}
+			d := e.Decide(time.Time{}, ev)
+			if show(d) != c.want || d.Verdict == Deny && !strings.Contains(d.Detail.Text, knock.NoTime) || d.Detail.AgeS != nil {
+				t.Errorf("%s, detail %+v, want %s", show(d), d.Detail, c.want)
+			}
+			if d := e.Decide(time.Time{}, ev); show(d) != "spa.replay" || d.Detail.FirstSeen != nil {
+				t.Errorf("again: %s, first seen %v", show(d), d.Detail.FirstSeen)
+			}
+		})
 	}
 }
 

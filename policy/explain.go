@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/knock"
 	"fwknopd/policy/spa"
 )
 
@@ -180,6 +181,9 @@ func carrierText(r *request, ok bool) string {
 // The notes of the checks in judge.go.
 
 func noteAge(e *Engine, r *request, _ *stanza) string {
+	if r.now.IsZero() {
+		return knock.NoTime + ", no limit"
+	}
 	age := r.now.Unix() - r.msg.Time
 	if !e.server.Aging {
 		return fmt.Sprintf("%d s old, no limit", age)

@@ -11,6 +11,7 @@ import (
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
+	"fwknopd/policy/knock"
 	"fwknopd/policy/spa"
 )
 
@@ -85,6 +86,9 @@ func (e *Engine) age(r *request, _ *stanza) *refusal {
 	if !e.server.Aging {
 		return nil
 	}
+	if r.now.IsZero() {
+		return refuse(SPAStale, knock.NoTime)
+	}
 	age, limit := r.now.Unix()-r.msg.Time, int64(e.server.MaxAge/time.Second)
 	if age <= limit && -age <= limit {
 		return nil
@@ -98,7 +102,12 @@ func (e *Engine) age(r *request, _ *stanza) *refusal {
 }
 
 func (e *Engine) expiry(r *request, st *stanza) *refusal {
-	if st.Expires.IsZero() || r.now.Before(st.Expires) {
+	switch {
+	case st.Expires.IsZero():
+		return nil
+	case r.now.IsZero():
+		return refuse(SPAExpiredStanza, knock.NoTime)
+	case r.now.Before(st.Expires):
 		return nil
 	}
 	return refuse(SPAExpiredStanza, "since "+st.Expires.UTC().Format(time.RFC3339))
@@ -216,7 +225,11 @@ func (e *Engine) ports(r *request, st *stanza) *refusal {
 // grant fills in what the message opens.
 func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
 	g.Src, g.Ports, g.Stanza, g.User = r.allow(), portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
-	if life := r.lifetime(st); life > 0 {
+	life := r.lifetime(st)
+	if ends := life > 0 || st.external != nil && st.external.timer > 0; ends && r.now.IsZero() {
+		return refuse(SPAStale, knock.NoTime+", so that the grant would have no end")
+	}
+	if life > 0 {
 		g.Expires = r.now.Add(life)
 	}
 	if st.external != nil {

@@ -94,6 +94,9 @@ func (t *Tracker) sight(key cipherKey, k *knock) sighting {
 
 // authorise judges an authentic message.
 func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result {
+	if r, ok := s.timed(a); !ok {
+		return r
+	}
 	allow := m.addr
 	if allow.IsUnspecified() {
 		if t.opt.Server.RequireSourceAddress || !s.SourceAddress.Contains(k.addr) {

@@ -46,7 +46,7 @@ func (t *Tracker) evaluate(k *knock, src *source, out []Result) []Result {
 // rewind ends the attempts of a source whose stamps run backwards: no gap can be
 // trusted any more.
 func (t *Tracker) rewind(src *source, k *knock, out []Result) []Result {
-	if !k.at.Before(src.last) {
+	if k.untimed() || !k.at.Before(src.last) {
 		return out
 	}
 	for i := range src.attempts {
@@ -120,7 +120,8 @@ func (t *Tracker) settle(src *source) {
 
 // advance tries k as the next packet of the attempt.
 func (t *Tracker) advance(a *attempt, s *stanza, k *knock, out []Result) []Result {
-	if gap := k.at.Sub(a.first); a.done > 0 && s.KnockInterval > 0 && gap > s.KnockInterval {
+	a.untimed = a.untimed || k.untimed()
+	if gap := k.at.Sub(a.first); a.done > 0 && !a.untimed && s.KnockInterval > 0 && gap > s.KnockInterval {
 		out = append(out, s.ended(a, k, Result{Reason: Timeout, Gap: gap, Bound: s.KnockInterval}))
 	}
 	if s.Mode == conf.ModeShared {
@@ -188,6 +189,21 @@ func tellOnce(rs []Result) int {
 		n++
 	}
 	return n
+}
+
+// needsTime reports that a rule of the stanza cannot be judged without the times of
+// the packets.
+func (s *stanza) needsTime() bool {
+	gaps := s.Mode == conf.ModeShared && (s.MinTimeDiff >= 0 || s.MaxTimeDiff >= 0)
+	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || wantsSystem(s.Stanza)
+}
+
+// timed checks that a whole sequence has what needsTime asks for.
+func (s *stanza) timed(a *attempt) (Result, bool) {
+	if a.untimed && s.needsTime() {
+		return Result{Reason: Timeout, Text: NoTime}, false
+	}
+	return Result{}, true
 }
 
 // honour judges what both kinds of sequence have in common: the number of uses.

@@ -22,7 +22,10 @@
 // # Time
 //
 // All gaps are taken between the packets' own stamps; now stands in for a stamp
-// that is missing. KNOCK_INTERVAL runs from the first packet to the last and may
+// that is missing. If now is missing too, which is so when a record without a time
+// is replayed, a sequence goes on, but what cannot be judged without a time refuses
+// it at its end: KNOCK_INTERVAL, the time differences, the end of a grant or of the
+// stanza, REQUIRE_OS. KNOCK_INTERVAL runs from the first packet to the last and may
 // just be reached; MIN_TIME_DIFF must be exceeded, MAX_TIME_DIFF must not be
 // reached. A stamp earlier than the source's last one ends its attempts.
 //
@@ -170,7 +173,7 @@ func (t *Tracker) Evaluated() uint64 { return t.packets }
 // Step evaluates one packet and appends what came of it to out: nothing for most
 // packets, otherwise one Result for each stanza that the packet granted or
 // refused, in reading order. now is the wall clock, or the packet's own time when
-// a record is replayed. Step does not allocate for a packet that concerns no
+// a record is replayed, zero if it has none. Step does not allocate for a packet that concerns no
 // stanza.
 func (t *Tracker) Step(now time.Time, ev *parse.Event, out []Result) []Result {
 	port, ok := knockOf(ev)

@@ -26,6 +26,9 @@ const (
 	ForgedLine    = "knock.forged_line"
 )
 
+// NoTime is the text of a refusal of what cannot be judged without a time.
+const NoTime = "the record has no time that can be read"
+
 // A Result is what a packet meant for one stanza: a sequence complete and granted,
 // or an attempt that ended. Numbers that the reason does not need are zero.
 type Result struct {

@@ -34,6 +34,7 @@ func (t *Tracker) shared(a *attempt, s *stanza, k *knock, out []Result) []Result
 func (s *stanza) pace(a *attempt, k *knock) (Result, bool) {
 	gap := k.at.Sub(a.prev)
 	switch {
+	case a.untimed: // timed has the last word
 	case s.MinTimeDiff >= 0 && gap <= s.MinTimeDiff:
 		return Result{Reason: TooFast, Gap: gap, Bound: s.MinTimeDiff}, false
 	case s.MaxTimeDiff >= 0 && gap >= s.MaxTimeDiff:
@@ -44,6 +45,9 @@ func (s *stanza) pace(a *attempt, k *knock) (Result, bool) {
 
 // complete judges a whole shared sequence.
 func (t *Tracker) complete(a *attempt, s *stanza, k *knock) Result {
+	if r, ok := s.timed(a); !ok {
+		return r
+	}
 	if got, ok := t.system(s, k); !ok {
 		return Result{Reason: OS, Want: wanted(s), Got: got}
 	}

@@ -14,7 +14,7 @@ type knock struct {
 	addr  netip.Addr // source
 	port  conf.Port
 	now   time.Time
-	at    time.Time // when it came
+	at    time.Time // when it came; zero if nothing says
 	alike bool      // perhaps a copy: see trace.repeats
 }
 
@@ -30,13 +30,14 @@ type source struct {
 // encrypted one, the bytes so far.
 type attempt struct {
 	stanza      int32
-	done        int // knocks
+	done        int  // knocks
+	untimed     bool // one of them had no time
 	first, prev time.Time
 	text        [maxText]byte
 }
 
 // reset forgets the progress, not the stanza.
-func (a *attempt) reset() { a.done = 0 }
+func (a *attempt) reset() { a.done, a.untimed = 0, false }
 
 // attempt returns the place of the stanza's attempt, made if need be.
 func (s *source) attempt(stanza int32) (_ *attempt, made bool) {
@@ -145,9 +146,14 @@ func (s *source) seen(k *knock) likeness {
 	return best
 }
 
+// untimed reports that nothing says when k came.
+func (k *knock) untimed() bool { return k.at.IsZero() }
+
 // remember makes k one of those that a copy is compared with.
 func (s *source) remember(k *knock) {
 	s.traces[s.n%maxTraces] = traceOf(k)
 	s.n++
-	s.last = k.at
+	if !k.untimed() {
+		s.last = k.at
+	}
 }

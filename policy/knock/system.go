@@ -32,7 +32,7 @@ type system struct {
 // note records the fingerprint of k, if it is a SYN that has one.
 func (t *systems) note(m *fingerprint.Matcher, k *knock) {
 	id := m.MatchID(k.ev)
-	if id <= fingerprint.Unmatched {
+	if id <= fingerprint.Unmatched || k.untimed() {
 		return
 	}
 	set := t.of(k.addr)

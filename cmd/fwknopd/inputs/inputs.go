@@ -3,6 +3,7 @@
 package inputs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -26,6 +27,7 @@ type Log struct {
 	mu       sync.Mutex
 	w        io.Writer
 	problems int
+	stamps   []ingest.Problem // the first record of each kind without a time
 }
 
 // NewLog returns a Log that writes to w.
@@ -56,6 +58,11 @@ func (l *Log) Files(names []string, ref time.Time, asGiven bool) ([]string, erro
 func (l *Log) Problem(p ingest.Problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	var stamp *ingest.UnreadStamp
+	if errors.As(p.Err, &stamp) {
+		l.stamp(p, stamp.Kind)
+		return
+	}
 	switch l.problems++; {
 	case l.problems < maxProblems:
 		l.say("%v", p)
@@ -64,14 +71,30 @@ func (l *Log) Problem(p ingest.Problem) {
 	}
 }
 
+// stamp notes a record without a time. The parts of a file are read side by side:
+// which record is the first of its kind shows at the end.
+func (l *Log) stamp(p ingest.Problem, kind string) {
+	for i := range l.stamps {
+		var known *ingest.UnreadStamp
+		if errors.As(l.stamps[i].Err, &known) && known.Kind == kind {
+			if l.stamps[i].Name == p.Name && p.Record < l.stamps[i].Record {
+				l.stamps[i] = p
+			}
+			return
+		}
+	}
+	l.stamps = append(l.stamps, p)
+}
+
 // Outcomes says what is remarkable about inputs that were read. Several readers may
 // have read parts of one.
 func (l *Log) Outcomes(readers ...*ingest.Reader) {
-	var cut uint64
+	var cut, untimed uint64
 	var inside ingest.Inside
 	var all []ingest.Outcome
 	for _, r := range readers {
-		cut += r.Counts().Cut
+		c := r.Counts()
+		cut, untimed = cut+c.Cut, untimed+c.Untimed
 		inside.Add(r.Inside())
 		for _, o := range r.Outcomes() {
 			if last := len(all) - 1; last >= 0 && all[last].Name == o.Name && r.Part() {
@@ -87,6 +110,12 @@ func (l *Log) Outcomes(readers ...*ingest.Reader) {
 	}
 	if cut > 0 {
 		l.say("%s only a part of a packet: the capture cut it short (tcpdump -s)", count(cut, "record holds", "records hold"))
+	}
+	for _, p := range l.stamps {
+		l.say("%v", p)
+	}
+	if untimed > 0 {
+		l.say("%s no time that can be read", count(untimed, "event has", "events have"))
 	}
 	l.inside(&inside)
 }

@@ -24,7 +24,7 @@ const (
 
 // An Entry is one line of output: a decision, or the end of what one opened.
 type Entry struct {
-	Time     time.Time
+	Time     time.Time // zero if the record has none
 	Verdict  string
 	Reason   policy.Reason
 	Detail   *policy.Detail // nil: no numbers
@@ -87,7 +87,15 @@ func protoName(p parse.Proto) string {
 	return strconv.Itoa(int(p))
 }
 
-// appendTime adds the time of a record: RFC 3339 in UTC with microseconds.
+// appendRecordTime adds the time of a record, or instead if it has none.
+func appendRecordTime(b []byte, t time.Time, quote, instead string) []byte {
+	if t.IsZero() {
+		return append(b, instead...)
+	}
+	return append(appendTime(append(b, quote...), t), quote...)
+}
+
+// appendTime adds a time: RFC 3339 in UTC with microseconds.
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
 	b = t.AppendFormat(b, time.RFC3339) // the layout that package time is fast at

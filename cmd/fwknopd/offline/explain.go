@@ -95,12 +95,8 @@ func (o *options) explainRecord() error {
 			return fmt.Errorf("--record FILE:N is needed: %w", err)
 		}
 	}
-	var now time.Time
 	for ev := new(parse.Event); ; {
 		err := src.Next(context.Background(), ev)
-		if err == nil && !ev.Time.IsZero() {
-			now = ev.Time
-		}
 		at := src.Position()
 		switch skipped := errors.Is(err, parse.ErrSkip); {
 		case err != nil && !skipped:
@@ -108,13 +104,13 @@ func (o *options) explainRecord() error {
 		case at == o.record && skipped:
 			return fmt.Errorf("%s: record %d holds no packet: %w", at.Name, at.Record, err)
 		case at == o.record:
-			ok, err := o.explain(d, now, ev, at)
+			ok, err := o.explain(d, ev.Time, ev, at)
 			if err != nil {
 				return err
 			}
 			return refusedUnless(ok)
 		case !skipped:
-			d.Decide(now, ev)
+			d.Decide(ev.Time, ev)
 		}
 	}
 }

@@ -11,11 +11,12 @@ import (
 )
 
 // AppendJSON adds e as one JSON object without a newline. The object is flat but
-// for detail, grant and input; members without a value are left out. Version 1
+// for detail, grant and input; members without a value are left out, but for the
+// timestamp, which is null. Version 1
 // only ever gains members.
 func AppendJSON(b []byte, e *Entry) []byte {
-	b = appendTime(append(b, `{"v":1,"timestamp":"`...), e.Time)
-	b = append(b, `","event_type":"decision","verdict":"`...)
+	b = appendRecordTime(append(b, `{"v":1,"timestamp":`...), e.Time, `"`, "null")
+	b = append(b, `,"event_type":"decision","verdict":"`...)
 	b = append(b, e.Verdict...)
 	if e.Reason != "" {
 		b = append(append(b, `","reason":"`...), e.Reason...)

@@ -59,13 +59,9 @@ func (o *options) exit(command string, err error) int {
 
 // eachDecision decides every event of src on the clock of the records.
 func eachDecision(src *ingest.Reader, d *decider, take func(now time.Time, record int64, decision *policy.Decision)) error {
-	var now time.Time
 	return pipe.Run(context.Background(), src, func(ev *parse.Event) error {
-		if !ev.Time.IsZero() {
-			now = ev.Time
-		}
-		decision := d.Decide(now, ev)
-		take(now, src.Position().Record, &decision)
+		decision := d.Decide(ev.Time, ev)
+		take(ev.Time, src.Position().Record, &decision)
 		return nil
 	})
 }
@@ -78,7 +74,7 @@ type run struct {
 	out   *bufio.Writer
 	json  bool
 
-	now   time.Time // the clock of the records
+	now   time.Time // the clock of the records: of the last one that has a time
 	d     policy.Decision
 	entry Entry
 	open  openings
@@ -127,7 +123,7 @@ func (r *run) step(ev *parse.Event) error {
 	if err := r.expire(); err != nil {
 		return err
 	}
-	d := r.Decide(r.now, ev)
+	d := r.Decide(ev.Time, ev)
 	if r.other == nil && d.Verdict == policy.Ignore {
 		r.count.ignored++
 		return nil
@@ -161,7 +157,7 @@ func (r *run) expire() error {
 }
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	r.entry.Set(r.now, ev, d, r.src.Position())
+	r.entry.Set(ev.Time, ev, d, r.src.Position())
 	if r.entry.Verdict == verdictGranted {
 		r.open.add(&r.entry)
 	}

@@ -10,11 +10,14 @@ import (
 	"fwknopd/policy"
 )
 
+// noTime stands where a record has no time.
+const noTime = "-"
+
 // appendLine adds e as one readable line with its newline:
 //
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
 func appendLine(b []byte, e *Entry) []byte {
-	b = appendTime(b, e.Time)
+	b = appendRecordTime(b, e.Time, "", noTime)
 	if e.Input.Name != "" {
 		b = appendName(append(b, ' '), e.Input.Name)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)

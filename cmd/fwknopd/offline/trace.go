@@ -17,8 +17,12 @@ func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	}
 	b = appendAddress(b, e.Src, hasPorts(e.Proto))
 	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
-	b = append(append(append(b, ' '), protoName(e.Proto)...), " at "...)
-	b = append(appendTime(b, e.Time), '\n')
+	b = append(append(b, ' '), protoName(e.Proto)...)
+	if e.Time.IsZero() {
+		b = append(b, ", no time\n"...)
+	} else {
+		b = append(appendTime(append(b, " at "...), e.Time), '\n')
+	}
 	b = appendChecks(b, t.Packet)
 	for _, st := range t.Stanzas {
 		b = strconv.AppendInt(append(b, "stanza at line "...), int64(st.Stanza), 10)

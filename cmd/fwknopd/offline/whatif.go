@@ -11,7 +11,7 @@ import (
 // compare decides the event by the other stanzas too and prints the pair if they
 // disagree: the decision as it is, and as it would be.
 func (r *run) compare(ev *parse.Event) error {
-	would := r.other.Decide(r.now, ev)
+	would := r.other.Decide(ev.Time, ev)
 	if r.d.Verdict == policy.Ignore && would.Verdict == policy.Ignore || outcome(&r.d) == outcome(&would) {
 		return nil
 	}
@@ -19,8 +19,8 @@ func (r *run) compare(ev *parse.Event) error {
 	r.count.event(&would)
 	at := r.src.Position()
 	var now, then Entry
-	now.Set(r.now, ev, &r.d, at)
-	then.Set(r.now, ev, &would, at)
+	now.Set(ev.Time, ev, &r.d, at)
+	then.Set(ev.Time, ev, &would, at)
 	line := r.out.AvailableBuffer()
 	if r.json {
 		line = AppendJSON(line, &then)

@@ -1,0 +1,117 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"unicode/utf8"
+
+	"fwknopd/parse"
+)
+
+const (
+	// maxStampKinds bounds how many kinds of stamps are told apart.
+	maxStampKinds = 8
+	// stampShape is how much of a line tells its kind, stampShown how much is shown.
+	stampShape = 24
+	stampShown = 40
+)
+
+// An UnreadStamp is reported once for each kind of record that is an event but has
+// no time: lines whose stamp is not understood or that have none, packets that a
+// capture gives no time.
+type UnreadStamp struct {
+	Kind  string // the same for stamps of the same form
+	shown string // the beginning of the line, "" if it has no stamp
+	live  bool   // the moment of reading stands for the time
+}
+
+func (e *UnreadStamp) Error() string {
+	what, so := "no time stamp", "records like it count, but have no time"
+	switch {
+	case e.Kind == untimedPacket:
+		what = "packet without a time (a simple packet block)"
+	case e.shown != "":
+		what = fmt.Sprintf("time stamp not understood: %q", e.shown)
+	}
+	if e.live {
+		so = "records like it have the time at which they are read"
+	}
+	return what + "; " + so
+}
+
+const untimedPacket = "packet"
+
+// stampKinds notes the kinds of records without a time that a source has seen.
+type stampKinds struct {
+	live  bool
+	known []string
+	fresh *UnreadStamp // to be reported
+}
+
+// line notes a line that became an event without a time.
+func (k *stampKinds) line(line []byte) {
+	head := line
+	if n := bytes.Index(line, []byte("IN=")); n >= 0 {
+		head = line[:n]
+	}
+	e := UnreadStamp{Kind: shapeOf(head)}
+	if bytes.ContainsAny(head, "0123456789") {
+		shown := head[:min(len(head), stampShown)]
+		for len(shown) > 0 && len(shown) < len(head) && !utf8.RuneStart(head[len(shown)]) {
+			shown = shown[:len(shown)-1]
+		}
+		e.shown = string(shown)
+	} else {
+		e.Kind = "none"
+	}
+	k.note(e)
+}
+
+// frame notes a packet without a time.
+func (k *stampKinds) frame() { k.note(UnreadStamp{Kind: untimedPacket}) }
+
+func (k *stampKinds) note(e UnreadStamp) {
+	if len(k.known) == maxStampKinds {
+		return
+	}
+	for _, kind := range k.known {
+		if kind == e.Kind {
+			return
+		}
+	}
+	k.known = append(k.known, e.Kind)
+	e.live = k.live
+	k.fresh = &e
+}
+
+// shapeOf describes the beginning of a line so that stamps of one form look alike:
+// a run of digits is 0, one of letters is a.
+func shapeOf(head []byte) string {
+	var shape []byte
+	for _, c := range head {
+		class := c
+		switch {
+		case c-'0' <= 9:
+			class = '0'
+		case c|0x20-'a' < 26, c >= utf8.RuneSelf:
+			class = 'a'
+		}
+		if n := len(shape); n > 0 && shape[n-1] == class && (class == '0' || class == 'a' || class == ' ') {
+			continue
+		}
+		if shape = append(shape, class); len(shape) == stampShape {
+			break
+		}
+	}
+	return string(shape)
+}
+
+// timeless counts an event that has no time, and notes its kind.
+func (b *books) timeless(line []byte, ev *parse.Event) {
+	b.untimed.Add(1)
+	if ev.Origin == parse.OriginFrame {
+		b.stamps.frame()
+	} else {
+		b.stamps.line(line)
+	}
+}
