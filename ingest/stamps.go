@@ -55,8 +55,8 @@ func (k *stampKinds) line(line []byte) {
 		head = line[:n]
 	}
 	e := UnreadStamp{Kind: shapeOf(head)}
-	if bytes.ContainsAny(head, "0123456789") {
-		shown := head[:min(len(head), stampShown)]
+	shown := head[:min(len(head), stampShown)]
+	if bytes.ContainsAny(shown, "0123456789") {
 		for len(shown) > 0 && len(shown) < len(head) && !utf8.RuneStart(head[len(shown)]) {
 			shown = shown[:len(shown)-1]
 		}
