@@ -39,6 +39,9 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 			return errNoRecord
 		}
 	}
+	if raw, ok := findRecord(line, 0); ok && raw.start < s.start {
+		return errNoRecord // that one fell to an escape
+	}
 	ev.Reset()
 	msg := oddHead(text[:s.start], ref, ev)
 	return message(text, msg, s, ev)
