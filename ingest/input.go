@@ -141,9 +141,21 @@ func (in *input) sniff(r *Reader) error {
 		if err := refused(magic); err != nil {
 			return err
 		}
-		in.Kind, in.records = KindLog, &lines{window: w, lineOptions: r.line}
+		in.Kind, in.records = KindLog, logRecords(magic, w, r.line)
 	}
 	return nil
+}
+
+// logRecords reads a text that begins with front.
+func logRecords(front []byte, w *window, opt lineOptions) records {
+	if order := byteOrder(front); order != nil {
+		u := &utf16Reader{r: w.r, order: order}
+		w.r, front = u, u.front(front)
+	}
+	if layout := layoutOf(front); layout != layoutLines {
+		return &entries{window: w, lineOptions: opt, layout: layout}
+	}
+	return &lines{window: w, lineOptions: opt}
 }
 
 func (in *input) sniffPcap(w *window, r *Reader) error {

@@ -30,6 +30,7 @@ type lineOptions struct {
 	ref        time.Time                          // gives stamps without a year theirs
 	live       bool                               // lines are being written: ref is the moment of each
 	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
+	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // nobody but the kernel writes to this source
 	look       func(line []byte)                  // if not nil, is shown every line
 	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without a time
@@ -48,7 +49,7 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if o.live {
 		ref = time.Now().Add(clockAhead)
 	}
-	if err := parse.LogLine(line, ref, ev); err != nil {
+	if err := o.parse(line, ref, ev); err != nil {
 		return err
 	}
 	if o.kernelOnly {
@@ -61,6 +62,13 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 		o.untimed(line, ev)
 	}
 	return nil
+}
+
+func (o *lineOptions) parse(line []byte, ref time.Time, ev *parse.Event) error {
+	if o.journal {
+		return parse.JournalEntry(line, ref, ev)
+	}
+	return parse.LogLine(line, ref, ev)
 }
 
 func (o *lineOptions) matches(prefix []byte) bool {

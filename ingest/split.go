@@ -67,13 +67,18 @@ func cut(name string, n int) ([]int64, error) {
 	return append(borders, size), nil
 }
 
-// plainLog says whether the file is a log, and not packed.
+// plainLog says whether the file is a log of lines, in UTF-8 and not packed.
 func plainLog(f *os.File) bool {
 	probe := Reader{}
 	in := &input{raw: rawReader{io.NewSectionReader(f, 0, sniffSize), &probe.bytes}}
 	err := in.sniff(&probe)
 	in.close()
-	return err == nil && in.Kind == KindLog && in.Packed == ""
+	l, ok := in.records.(*lines)
+	if err != nil || !ok || in.Packed != "" {
+		return false
+	}
+	_, wide := l.window.r.(*utf16Reader)
+	return !wide
 }
 
 // lineStart returns the first start of a line behind at.

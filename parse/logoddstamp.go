@@ -100,13 +100,17 @@ func (s *stamp) lastYear(b []byte, i int) int {
 	return i
 }
 
-// localMonth reads the name of a month.
+// localMonth reads the name of a month, of one word or two ("de març").
 func localMonth(b []byte, i int) (month, next int) {
 	if i >= len(b) {
 		return 0, failed
 	}
 	end := wordEnd(b, i)
-	if month, _ = localName(b, i, end); month == 0 {
+	if month, _ = localName(b, i, end); month == 0 && end < len(b) {
+		end = wordEnd(b, end+1)
+		month, _ = localName(b, i, end)
+	}
+	if month == 0 {
 		return 0, failed
 	}
 	return month, end

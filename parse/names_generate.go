@@ -71,12 +71,12 @@ func locales() (all []string) {
 }
 
 // words returns the names that a locale has under a key, folded as a reader does.
-// Those of several words are no use in a log, and are empty here.
+// Those of more than two words are no use in a log, and are empty here.
 func words(locale, key string) []string {
 	list := strings.Split(strings.TrimSpace(output("locale", key, locale)), ";")
 	for i, w := range list {
 		w = strings.TrimSuffix(strings.TrimSpace(w), ".")
-		if strings.ContainsFunc(w, unicode.IsSpace) {
+		if n := len(strings.Fields(w)); n > 2 || n == 2 && !strings.Contains(w, " ") {
 			w = ""
 		}
 		list[i] = strings.ReplaceAll(strings.Map(unicode.ToLower, w), "ı", "i")

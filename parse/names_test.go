@@ -85,6 +85,12 @@ func TestLocalWeekdays(t *testing.T) {
 	}
 }
 
+func TestLocalNamesOfTwoWords(t *testing.T) {
+	checkStamp(t, "ca", "de nov. 03 04:05:06 gate kernel: ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
+	checkStamp(t, "ar", "تشرين الثاني 03 04:05:06 gate kernel: ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
+	checkStamp(t, "ar", "[ج تشرين الثاني  3 04:05:06 2026] ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
+}
+
 // TestLocalNamesRefused: a word that is no name of a month gives no time, nor does
 // one that two languages of equal rank use for different months.
 func TestLocalNamesRefused(t *testing.T) {

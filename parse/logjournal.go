@@ -1,0 +1,124 @@
+package parse
+
+import (
+	"bytes"
+	"encoding/binary"
+	"time"
+)
+
+// A journalField is a field of a journal entry that we look for.
+type journalEntry struct {
+	message, transport []byte
+	source, realtime   []byte // microseconds since 1970
+}
+
+// JournalEntry reads one entry of the systemd journal that spans lines: in the form
+// of journalctl -o export, or of -o verbose, whose first line is the stamp. As in
+// [LogLine], _TRANSPORT alone says whether the kernel wrote the message.
+//
+// The error is as LogLine's.
+func JournalEntry(block []byte, ref time.Time, ev *Event) error {
+	var e journalEntry
+	var stamp []byte
+	if IsJournalHeader(block) {
+		n := bytes.IndexByte(block, '\n')
+		if n < 0 {
+			return errNoRecord
+		}
+		stamp, block = block[:bytes.Index(block, []byte(" [s="))], block[n+1:]
+	}
+	for len(block) > 0 {
+		name, value, next := journalField(block)
+		e.take(name, value)
+		block = block[next:]
+	}
+	s, ok := findRecord(e.message, 0)
+	if !ok {
+		return errNoRecord
+	}
+	ev.Reset()
+	ev.Time = e.time(stamp, ref)
+	if string(e.transport) == "kernel" {
+		ev.Origin = OriginKernel
+	}
+	return message(trimEnd(e.message), 0, s, ev)
+}
+
+func (e *journalEntry) take(name, value []byte) {
+	switch string(name) {
+	case "MESSAGE":
+		e.message = value
+	case "_TRANSPORT":
+		e.transport = value
+	case "_SOURCE_REALTIME_TIMESTAMP":
+		e.source = value
+	case "__REALTIME_TIMESTAMP":
+		e.realtime = value
+	}
+}
+
+// time returns the kernel's own time, the journal's, or that of the first line.
+func (e *journalEntry) time(head []byte, ref time.Time) time.Time {
+	for _, micros := range [...][]byte{e.source, e.realtime} {
+		var s stamp
+		if j := s.microseconds(micros, 0); j == len(micros) && j > 0 {
+			return s.time(ref)
+		}
+	}
+	return jsonTime(head, ref)
+}
+
+// journalField returns the first field of a block and where the next one begins:
+// "NAME=value", with blanks in front if it is verbose, or a name alone with the
+// length of the value, eight bytes, lowest first, on the next line.
+func journalField(block []byte) (name, value []byte, next int) {
+	end := bytes.IndexByte(block, '\n')
+	if end < 0 {
+		end = len(block)
+	}
+	line := block[:end]
+	if n := bytes.IndexByte(line, '='); n >= 0 {
+		return bytes.TrimLeft(line[:n], " "), line[n+1:], min(end+1, len(block))
+	}
+	if value, next, ok := JournalBinary(block[min(end+1, len(block)):]); ok && JournalName(line) {
+		return line, value, min(end+1+next, len(block))
+	}
+	return nil, nil, min(end+1, len(block))
+}
+
+// JournalBinary returns the value of a field of -o export that follows its name on
+// lines of its own, and where the next field begins. It reports false if b does not
+// hold all of it.
+func JournalBinary(b []byte) (value []byte, next int, ok bool) {
+	const size = 8
+	if len(b) < size {
+		return nil, 0, false
+	}
+	n := binary.LittleEndian.Uint64(b)
+	if n >= uint64(len(b)-size) || b[size+n] != '\n' {
+		return nil, 0, false
+	}
+	return b[size : size+n], size + int(n) + 1, true
+}
+
+// JournalName reports whether a line is the name of a journal field: capitals,
+// digits and underscores.
+func JournalName(line []byte) bool {
+	for i, c := range line {
+		if c != '_' && c-'A' > 'Z'-'A' && (c-'0' > 9 || i == 0) {
+			return false
+		}
+	}
+	return len(line) > 0
+}
+
+// IsJournalHeader reports whether b begins with the first line of an entry in
+// journalctl -o verbose: the stamp, and the cursor in brackets.
+func IsJournalHeader(b []byte) bool {
+	if n := bytes.IndexByte(b, '\n'); n >= 0 {
+		b = b[:n]
+	}
+	b = trimEnd(b)
+	n := bytes.Index(b, []byte(" [s="))
+	return n > 0 && n <= maxStamp && b[len(b)-1] == ']' && !jsonTime(b[:n], firstClock).IsZero()
+}
