@@ -50,9 +50,29 @@ func layoutOf(front []byte) layout {
 }
 
 // jsonStart returns how much of b is between two objects: white space, commas, the
-// brackets of a list, and the record separators of RFC 7464.
+// brackets of a list and of what holds it, and the record separators of RFC 7464.
 func jsonStart(b []byte) int {
-	return len(b) - len(bytes.TrimLeft(b, " \t\r\n,[]\x1e"))
+	return len(b) - len(bytes.TrimLeft(b, " \t\r\n,[]}\x1e"))
+}
+
+// listOpening returns the length of the beginning of an object that holds nothing but
+// a list of others, as in dmesg --json, 0 if b begins otherwise.
+func listOpening(b []byte) int {
+	rest, ok := bytes.CutPrefix(b, []byte("{"))
+	rest = bytes.TrimLeft(rest, " \t\r\n")
+	if !ok || len(rest) == 0 || rest[0] != '"' {
+		return 0
+	}
+	quote := bytes.IndexByte(rest[1:], '"')
+	if quote < 0 {
+		return 0
+	}
+	rest = bytes.TrimLeft(rest[1+quote+1:], " \t\r\n:")
+	list := bytes.TrimLeft(rest, "[ \t\r\n")
+	if len(list) == 0 || list[0] != '{' || len(rest) == len(list) || rest[0] != '[' {
+		return 0
+	}
+	return len(b) - len(list)
 }
 
 // objectEnd returns the end of the JSON object that b begins with, 0 if b does not
@@ -124,7 +144,11 @@ func (e *entries) between(b []byte) int {
 	text := bytes.TrimPrefix(b, []byte("\ufeff"))
 	mark := len(b) - len(text)
 	if e.layout == layoutJSON {
-		return mark + jsonStart(text)
+		start := jsonStart(text)
+		if n := listOpening(text[start:]); n > 0 {
+			return mark + start + n
+		}
+		return mark + start
 	}
 	return mark + len(text) - len(bytes.TrimLeft(text, "\r\n"))
 }

@@ -42,7 +42,9 @@ func entryTexts() map[string]string {
 	list.WriteString("]\n")
 	compact.WriteString("]\n")
 	remarks.WriteString(verbose.String())
+	dmesg := "{\n   \"dmesg\": [\n      " + strings.TrimSuffix(strings.ReplaceAll(pretty.String(), "}\n{", "},{"), "\n") + "\n   ]\n}\n"
 	return map[string]string{
+		"dmesg":  dmesg,
 		"export": export.String(), "export, binary": blob.String(), "verbose": verbose.String(), "verbose, with remarks": remarks.String(),
 		"json-pretty": pretty.String(), "json-pretty, CR LF": jq.String(), "list": list.String(), "list on one line": compact.String(),
 		"json-seq": seq.String(), "json-seq, pretty": strings.ReplaceAll(pretty.String(), "{\n\t\"_T", "\x1e{\n\t\"_T"),

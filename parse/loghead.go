@@ -79,6 +79,10 @@ func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 		}
 	}
 	if i < len(b) && b[i] == '[' && !bracketedAddress(b, i) { // metalog: no host, and the program in brackets
+		var t stamp
+		if j := bracket(b, i, &t); j != failed && t.counted && s.year != 0 { // logread -t: the time once more
+			return behindStamp(b, j, s)
+		}
 		end := wordEnd(b, i)
 		if string(b[i:end]) == "[kernel]" {
 			return skipUptime(b, end), OriginKernel
@@ -101,7 +105,42 @@ func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.afterClock(b, host); j != failed {
 		return behindStamp(b, j, s)
 	}
+	if j := containerStream(b, host); j != failed {
+		return s.contained(b, j)
+	}
 	return i, OriginUnknown
+}
+
+// containerStream passes over the stream and the tag of the container runtime
+// interface, "stdout F ".
+func containerStream(b []byte, i int) int {
+	if j := after(b, i, "stdout "); j != failed {
+		i = j
+	} else {
+		i = after(b, i, "stderr ")
+	}
+	if j := after(b, i, "F "); j != failed {
+		return j
+	}
+	return after(b, i, "P ")
+}
+
+// contained reads a line that a container wrote, whose runtime put its stamp in
+// front. The stamp of the line itself counts, if it has one of a clock.
+func (s *stamp) contained(b []byte, i int) (msg int, o Origin) {
+	line := b[i:]
+	j, kern := priority(line)
+	var inner stamp
+	if msg, o = dialect(line, j, &inner); msg != inHead {
+		msg += i
+	}
+	if inner.month != 0 {
+		*s = inner
+	}
+	if !kern {
+		o = OriginUnknown
+	}
+	return msg, o
 }
 
 // bracketedAddress reports whether a host stands at i as an address in brackets.

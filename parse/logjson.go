@@ -150,7 +150,19 @@ func (o *object) author() author {
 			return byOther
 		}
 	}
+	if a == bySomebody && o.ring() {
+		return byKernel
+	}
 	return a
+}
+
+// ring reports whether the object is a record of the kernel's ring buffer, as dmesg
+// --json writes it: a priority of the kernel's, an uptime, and the message.
+func (o *object) ring() bool {
+	pri, time := o.raw(slotPri), unquote(o.raw(slotUptime))
+	n, i := number(pri, 0, maxPriority)
+	var s stamp
+	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < firstClock.Unix()
 }
 
 // isKernelTag reports whether a tag is the kernel's, with or without its colon.

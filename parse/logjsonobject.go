@@ -7,11 +7,13 @@ type slot uint8
 const (
 	slotTransport slot = iota // of the journal
 	slotUlogd                 // any field that only ulogd has
+	slotPri                   // of dmesg --json, with facility and level
 	slotText                  // the message; whole lines come before bare messages
 	slotTag       = slotText + 20
 	slotFacility  = slotTag + 14
 	slotTime      = slotFacility + 8
 	slotRealtime  = slotTime + 1
+	slotUptime    = slotTime + 12 // "time" in dmesg --json
 	slots         = slotTime + 34
 	noSlot        = slots
 )
@@ -147,6 +149,8 @@ func slotOf(path []byte) slot {
 		return slotTransport
 	case "oob.hook", "oob.prefix", "oob.time.sec", "raw.pktlen":
 		return slotUlogd
+	case "pri":
+		return slotPri
 	}
 	if n := textSlot(path); n != noSlot {
 		return n

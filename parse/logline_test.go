@@ -139,6 +139,12 @@ var dialects = []struct {
 	{"a stamp that is not understood", "3-VII-26 4h05 gate kernel: ", "", "", OriginKernel},
 	{"a program behind a stamp that is not understood", "3-VII-26 4h05 gate myapp: kernel: ", "", "", OriginUnknown},
 	{"dmesg -e in German, first of a minute", "[Mär 3 04:05] ", "", "", OriginKernel},
+	{"OpenWrt logread -t", "Fri Jul  3 04:05:06 2026 [1783051506.123] kern.warn kernel: [ 1234.567890] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"a program with the kernel's time", "Fri Jul  3 04:05:06 2026 [1783051506.123] daemon.warn myapp: kernel: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"container runtime", "2026-07-03T04:05:07.5Z stdout F Jul  3 04:05:06 gate kernel: [ 1.5] ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"container runtime, ring buffer", "2026-07-03T04:05:07.5Z stdout F <4>[ 1.5] ", "", "2026-07-03T04:05:07.5Z", OriginKernel},
+	{"container runtime, a program", "2026-07-03T04:05:07.5Z stderr P Jul  3 04:05:06 gate myapp: kernel: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
+	{"container runtime, bare", "2026-07-03T04:05:07.5Z stdout F ", "", "2026-07-03T04:05:07.5Z", OriginUnknown},
 	{"carriage return", "Jul  3 04:05:06 gate kernel: ", "\r\n", "2026-07-03T04:05:06Z", OriginKernel},
 	{"no stamp at all", "gate kernel: ", "", "", OriginUnknown},
 }

@@ -65,6 +65,8 @@ func TestLogLineShippers(t *testing.T) {
 		{"colours", `{"log":"\u001b[32m[ 1.5] \u001b[0m\u001b[33mBARE\u001b[0m\n","time":"2026-07-03T04:05:07.5Z"}`, outer, OriginKernel},
 		{"tabs", `{"message":"Jul  3 04:05:06\tgate\tkernel:\tBARE"}`, inner, OriginKernel},
 		{"a time that is not understood, and one that is", `{"@timestamp":"yesterday","time":"2026-07-03T04:05:07.5Z","message":"KMSG"}`, outer, OriginKernel},
+		{"dmesg --json", `{"pri":4,"time": 1234.567890,"msg":"BARE"}`, "1970-01-01T00:20:34.56789Z", OriginKernel},
+		{"dmesg --json, a user", `{"pri":12,"time": 1234.567890,"msg":"BARE"}`, "1970-01-01T00:20:34.56789Z", OriginUnknown},
 		{"no time", `{"message":"BARE","time":"yesterday"}`, "", OriginUnknown},
 	} {
 		for _, pretty := range []bool{false, true} {

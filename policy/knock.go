@@ -123,13 +123,14 @@ func knockDetail(res *knock.Result) Detail {
 		step, steps := res.Step, res.Steps
 		d.Step, d.Steps = &step, &steps
 	}
-	switch res.Reason {
-	case knock.Timeout, knock.TooFast, knock.TooSlow:
+	switch {
+	case res.Text == knock.NoTime: // and so no gap
+	case res.Reason == knock.Timeout, res.Reason == knock.TooFast, res.Reason == knock.TooSlow:
 		gap, bound := res.Gap.Seconds(), res.Bound.Seconds()
 		if d.GapS = &gap; gap >= 0 { // else no bound was asked
 			d.LimitS = &bound
 		}
-	case knock.Limit:
+	case res.Reason == knock.Limit:
 		limit := res.MaxUses
 		d.Limit = &limit
 	}
