@@ -17,7 +17,9 @@ func TestExamined(t *testing.T) {
 	e := s.engine(t)
 	wire := s.wire(t)
 	wrong := append([]byte(nil), wire...)
-	wrong[40] ^= 1
+	if wrong[40]++; !strings.Contains("BCDEFGHIJKLMNOPQRSTUVWXYZbcdefghijklmnopqrstuvwxyz", string(wrong[40])) {
+		wrong[40] = 'A' // it stays base64
+	}
 	on := func(change func(*parse.Event)) *parse.Event {
 		ev := s.event(wire)
 		change(ev)
