@@ -61,9 +61,9 @@
 //	data     an IPv4 packet longer than its headers
 //
 // The files of p0f 2 (SYN mode), pf and xt_osf (pf.os) load as they are, and so do the
-// SYNs of a file of p0f 3 (p0f.fp), but for its second, fuzzy search. Two things differ from p0f 2: a size of * is any
-// size, not 100 bytes or more, and Sn and Tn count in the MSS of the packet alone,
-// never in Ethernet's instead.
+// SYNs of a file of p0f 3 (p0f.fp), but for its second, fuzzy search. Two things differ
+// from p0f 2: a size of * is any size, not 100 bytes or more, and Sn and Tn count in the
+// MSS of the packet alone, never in Ethernet's instead.
 //
 // A genre that begins with @ marks a generic signature, a guess: these are
 // reported after all specific ones. One that begins with * or - marks a tool or

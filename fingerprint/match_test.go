@@ -2,7 +2,6 @@ package fingerprint
 
 import (
 	"encoding/hex"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -176,114 +175,6 @@ func TestFitHeader(t *testing.T) {
 	}
 }
 
-// Of signatures that differ in the TTL alone the nearest one above fits, whatever the
-// limit, and of guesses whatever the label; of those that differ in more, each.
-func TestNearestTTLWins(t *testing.T) {
-	for _, tc := range []struct {
-		patterns string
-		ttl      uint8
-		want     string
-	}{
-		{"*:60:1:44:M* *:64:1:44:M*", 61, "64"},
-		{"*:60:1:44:M* *:64:1:44:M*", 60, "60"},
-		{"*:60:1:44:M* *:64:1:44:M*", 30, "60"},
-		{"*:255:1:44:M* *:37:1:44:M* *:59:1:44:M*", 37, "37"},
-		{"*:255:1:44:M* *:37:1:44:M* *:59:1:44:M*", 38, "59"},
-		{"*:255:1:44:M* *:37:1:44:M* *:59:1:44:M*", 60, "255"},
-		{"*:60:1:44:M* 1:64:1:44:M*", 50, "60 64"},
-		{"*:60:1:44:M* *:64:*:44:M*", 50, "60 64"},
-	} {
-		ev := newSYN(1, tc.ttl, true, unhex(t, mss1460))
-		var got []string
-		for _, sig := range matcherFor(t, tc.patterns, 256).Match(ev, nil) {
-			got = append(got, strings.Split(sig.Text, ":")[1])
-		}
-		if s := strings.Join(got, " "); s != tc.want {
-			t.Errorf("%s at TTL %d: %s fit, want %s", tc.patterns, tc.ttl, s, tc.want)
-		}
-	}
-}
-
-func TestNearestTTLWinsByLabel(t *testing.T) {
-	set, err := Load("f", []byte("*:60:1:44:M*: a\n*:64:1:44:M*: b\n*:60:1:44:M*: @c\n*:64:1:44:M*: @d\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ev := newSYN(1, 60, true, unhex(t, mss1460))
-	if got := labels(NewMatcher(set, DefaultMaxHops).Match(ev, nil)); !slices.Equal(got, []string{"a", "b", "@c"}) {
-		t.Errorf("got %q", got)
-	}
-}
-
-// Conditions hold or not, alone and beside quirks, and never if the record lacks what
-// they look at.
-func TestConditions(t *testing.T) {
-	for _, tc := range []struct {
-		why, quirks string
-		change      func(ev *parse.Event)
-		want        bool
-	}{
-		{"identification", "id=54321", func(ev *parse.Event) { ev.ID = 54321 }, true},
-		{"another", "id=54321", func(ev *parse.Event) { ev.ID = 54320 }, false},
-		{"another with the same lower bits", "id=54321", func(ev *parse.Event) { ev.ID = 54321 - 256 }, false},
-		{"identification 0", "id=0", func(ev *parse.Event) { ev.ID = 0 }, true},
-		{"identification 0, and no quirk wanted", ".,id=0", func(ev *parse.Event) { ev.ID = 0 }, false},
-		{"identification 0, which is quirk Z", "Z,id=0", func(ev *parse.Event) { ev.ID = 0 }, true},
-		{"no identification in IPv6", "id=0", sixth, false},
-		{"source port", "sport=6000", func(ev *parse.Event) { ev.Src = netip.AddrPortFrom(ev.Src.Addr(), 6000) }, true},
-		{"another port", "sport=6000", func(*parse.Event) {}, false},
-		{"one of two", "id=54321,sport=6000", func(ev *parse.Event) { ev.ID = 54321 }, false},
-		{"both of two", "id=54321,sport=6000", func(ev *parse.Event) { ev.ID, ev.Src = 54321, netip.AddrPortFrom(ev.Src.Addr(), 6000) }, true},
-		{"quirks are not compared", "id=54321", func(ev *parse.Event) { ev.ID, ev.Urgent = 54321, 1 }, true},
-		{"quirks are compared", ".,id=54321", func(ev *parse.Event) { ev.ID, ev.Urgent = 54321, 1 }, false},
-		{"sequence number", "seq=dst", func(ev *parse.Event) { ev.Seq = 198<<24 | 51<<16 | 100<<8 | 1 }, true},
-		{"another sequence number", "seq=dst", func(ev *parse.Event) { ev.Seq = 1<<24 | 100<<16 | 51<<8 | 198 }, false},
-		{"no sequence number on record", "seq=dst", func(ev *parse.Event) { ev.Seq, ev.HasSeq = 198<<24|51<<16|100<<8|1, false }, false},
-		{"IPv4", "ip=4", func(*parse.Event) {}, true},
-		{"not IPv4", "ip=4", sixth, false},
-		{"IPv6", "ip=6", sixth, true},
-		{"data", "data", func(ev *parse.Event) { ev.Len++ }, true},
-		{"data and no quirk wanted", ".,data", func(ev *parse.Event) { ev.Len++ }, false},
-		{"data and the quirk", "D,data", func(ev *parse.Event) { ev.Len++ }, true},
-		{"data in a log", "data", func(ev *parse.Event) { ev.Len, ev.Origin = ev.Len+1, parse.OriginKernel }, true},
-		{"no data", "data", func(*parse.Event) {}, false},
-		{"IP options, perhaps data", "data", func(ev *parse.Event) { ev.Len, ev.IPOptions = ev.Len+4, true }, false},
-		{"IPv6, perhaps an extension header", "data", func(ev *parse.Event) { sixth(ev); ev.Len += 40 }, false},
-	} {
-		ev := newSYN(1, 60, true, unhex(t, mss1460))
-		tc.change(ev)
-		m := matcherFor(t, "*:64:*:*:M*:"+tc.quirks, DefaultMaxHops)
-		for range 2 { // the second answer is the memo's
-			if got := m.MatchID(ev) != Unmatched; got != tc.want {
-				t.Errorf("%s: %s: %v", tc.why, tc.quirks, got)
-			}
-		}
-	}
-}
-
-// However many conditions a file has, the memo never gives the answer of another SYN.
-func TestManyConditions(t *testing.T) {
-	var patterns strings.Builder
-	const first, n = 1000, 5 * maxConditions
-	for i := range n {
-		patterns.WriteString("*:64:*:*:M*:id=" + strconv.Itoa(first+i) + " ")
-	}
-	m := matcherFor(t, patterns.String(), DefaultMaxHops)
-	ev := newSYN(1, 60, true, unhex(t, mss1460))
-	for range 2 {
-		for i := -5; i < n+5; i++ {
-			ev.ID = uint16(first + i)
-			want := "[]"
-			if 0 <= i && i < n {
-				want = "[*:64:*:*:M*:id=" + strconv.Itoa(first+i) + ": L]"
-			}
-			if got := fmt.Sprint(m.Match(ev, nil)); got != want {
-				t.Fatalf("ID %d: %s, want %s", ev.ID, got, want)
-			}
-		}
-	}
-}
-
 func sixth(ev *parse.Event) {
 	ev.Src = netip.MustParseAddrPort("[2001:db8::1]:40000")
 	ev.Dst = netip.MustParseAddrPort("[2001:db8::2]:22")
@@ -422,25 +313,6 @@ func TestMemo(t *testing.T) {
 		if !slices.EqualFunc(got, want, func(a, b *Signature) bool { return a.Index == b.Index }) {
 			t.Fatalf("%s: memo says %q, signatures %q", AppendSignature(nil, ev), labels(got), labels(want))
 		}
-	}
-}
-
-// TTLs share a class only if no signature can tell them apart.
-func TestTTLClasses(t *testing.T) {
-	set := Default().With(matcherFor(t, "*:1:*:*:. *:255:*:*:.", 1).set)
-	for _, maxHops := range []int{-1, 0, 1, 2, DefaultMaxHops, 64, 255, 256, 1000} {
-		classes := newTTLClasses(set, maxHops)
-		for ttl := 1; ttl < 256; ttl++ {
-			for i := range set.sigs {
-				p := &set.sigs[i].pattern
-				if classes[ttl] == classes[ttl-1] && p.fitsTTL(uint8(ttl), maxHops) != p.fitsTTL(uint8(ttl-1), maxHops) {
-					t.Fatalf("up to %d hops: TTL %d and %d differ for %s", maxHops, ttl-1, ttl, set.sigs[i].Text)
-				}
-			}
-		}
-	}
-	if c := newTTLClasses(Default(), DefaultMaxHops); c[255] > 32 {
-		t.Errorf("%d classes of few initial TTLs", c[255])
 	}
 }
 
