@@ -3,6 +3,7 @@ package offline
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -10,14 +11,14 @@ import (
 )
 
 // loadText loads stanzas from a text.
-func loadText(t *testing.T, access string) *config.Loaded {
+func loadText(t *testing.T, access string, more ...string) *config.Loaded {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "access.conf")
 	if err := os.WriteFile(name, []byte(access), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	server := filepath.Join(filepath.Dir(name), "fwknopd.conf")
-	if err := os.WriteFile(server, []byte("ENABLE_IPT_FORWARDING Y\n"), 0o600); err != nil {
+	if err := os.WriteFile(server, []byte("ENABLE_IPT_FORWARDING Y\n"+strings.Join(more, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l, problems := config.Load(config.Options{Config: server, Access: name, Offline: true})
@@ -77,7 +78,7 @@ SHARED_SEQUENCE: tcp/1001, udp/1002, icmp;
 OPEN_PORTS: tcp/22;
 KNOCK_INTERVAL: 10;
 FW_ACCESS_TIMEOUT: 40;
-`)
+`, "AUTH_MODE KNOCK")
 	for _, line := range []string{
 		"granted knock.granted knock tcp/1001,udp/1002,icmp from 192.0.2.7 opens tcp/22 for 40",
 		"granted knock tcp/1001,udp/1002,icmp from 2001:db8::7",

@@ -69,6 +69,7 @@ func TestGolden(t *testing.T) {
 		{"replay-mixed", false, args([]string{"--all-modes", "-c", "fwknop.conf", "-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:])},
 		{"replay-mode", false, args([]string{"-c", "fwknop.conf", "-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:])},
 		{"replay-mode-unset", false, args([]string{"-c", "fwknopd.conf", "-a", "mixed.conf", "knock.log"}, captures[:2])},
+		{"replay-mode-unsaid", false, args([]string{"-c", "/dev/null", "-a", "mixed.conf", "knock.log"}, captures[:2])},
 		{"explain-mode", true, args([]string{"-c", "fwknop.conf", "-a", "mixed.conf"}, captures[:1], []string{"--record", "1"})},
 		{"replay-no-config", false, []string{"-c", "fwknop.conf", "-a", "missing.conf", "knock.log"}},
 		{"explain-granted", true, args(spaConf, captures[:1], []string{"--record", "1"})},

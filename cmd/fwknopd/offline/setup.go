@@ -85,18 +85,16 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 	return d, err
 }
 
-// everyMode says whether all stanzas take part: if that is asked for, or if nothing
-// says in which modes the daemon runs. Otherwise those do that the daemon feeds.
+// everyMode says whether all stanzas take part: if that is asked for, or if there is no
+// configuration of a daemon but stanzas alone. Otherwise those do that it feeds.
 func (o *options) everyMode(l *config.Loaded) bool {
-	if o.allModes {
-		return true
-	}
-	if l.Values.IsSet("AUTH_MODE") || l.Values.IsSet("INGEST") {
-		return false
+	fromFile := func(v *conf.Value) bool { return v.Whence == conf.FromFile }
+	if o.allModes || slices.ContainsFunc(l.Values.All(), fromFile) {
+		return o.allModes
 	}
 	for i := range l.Access.Stanzas {
 		if st := &l.Access.Stanzas[i]; !l.Server.Feeds(st.Mode) {
-			o.notice(fmt.Sprintf("%s:%d: AUTH_MODE is not set, and the stanza takes part here; to a daemon that means %s, which reads no knocks",
+			o.notice(fmt.Sprintf("%s:%d: no configuration says what the daemon reads, and the stanza takes part here; by default that is AUTH_MODE %s, which reads no knocks",
 				st.Pos.File, st.Pos.Line, strings.Join(l.Server.AuthModes, ", ")))
 			break
 		}
