@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A journalField is a field of a journal entry that we look for.
+// A journalEntry holds the fields of an entry that we look for.
 type journalEntry struct {
 	message, transport []byte
 	source, realtime   []byte // microseconds since 1970
@@ -20,15 +20,17 @@ type journalEntry struct {
 func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	var e journalEntry
 	var stamp []byte
+	indent := ""
 	if IsJournalHeader(block) {
 		n := bytes.IndexByte(block, '\n')
 		if n < 0 {
 			return errNoRecord
 		}
 		stamp, block = block[:bytes.Index(block, []byte(" [s="))], block[n+1:]
+		indent = verboseIndent
 	}
 	for len(block) > 0 {
-		name, value, next := journalField(block)
+		name, value, next := journalField(block, indent)
 		e.take(name, value)
 		block = block[next:]
 	}
@@ -43,6 +45,10 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	}
 	return message(trimEnd(e.message), 0, s, ev)
 }
+
+// verboseIndent stands in front of each field of -o verbose. Further lines of a value,
+// which a program wrote, have more blanks in front.
+const verboseIndent = "    "
 
 func (e *journalEntry) take(name, value []byte) {
 	switch string(name) {
@@ -69,18 +75,18 @@ func (e *journalEntry) time(head []byte, ref time.Time) time.Time {
 }
 
 // journalField returns the first field of a block and where the next one begins:
-// "NAME=value", with blanks in front if it is verbose, or a name alone with the
+// indent and "NAME=value", or a name alone with the
 // length of the value, eight bytes, lowest first, on the next line.
-func journalField(block []byte) (name, value []byte, next int) {
+func journalField(block []byte, indent string) (name, value []byte, next int) {
 	end := bytes.IndexByte(block, '\n')
 	if end < 0 {
 		end = len(block)
 	}
-	line := block[:end]
-	if n := bytes.IndexByte(line, '='); n >= 0 {
-		return bytes.TrimLeft(line[:n], " "), line[n+1:], min(end+1, len(block))
+	line, ours := bytes.CutPrefix(block[:end], []byte(indent))
+	if n := bytes.IndexByte(line, '='); n >= 0 && ours {
+		return line[:n], line[n+1:], min(end+1, len(block))
 	}
-	if value, next, ok := JournalBinary(block[min(end+1, len(block)):]); ok && JournalName(line) {
+	if value, next, ok := JournalBinary(block[min(end+1, len(block)):]); ok && ours && JournalName(line) {
 		return line, value, min(end+1+next, len(block))
 	}
 	return nil, nil, min(end+1, len(block))

@@ -10,10 +10,16 @@ import (
 // years that stamps leave out are found by it, and its location is that of stamps
 // without a zone and of ev.Time.
 //
-// It knows a record as Linux's nf_log_syslog and ulogd's LOGEMU write it, within
-// the lines of syslog daemons (RFC 3164 and 5424, rsyslog, syslog-ng, BusyBox,
-// metalog), of journalctl in all its short forms and json, of dmesg and the kernel
-// ring buffer itself, and within JSON objects that hold such a line.
+// It knows a record as Linux's nf_log_syslog, ulogd's LOGEMU and Proxmox VE write
+// it, within the lines of syslog daemons (RFC 3164 and 5424, rsyslog, syslog-ng,
+// BusyBox, metalog, socklog), of journalctl in all its short forms and json, of
+// dmesg and the kernel ring buffer itself, and within the JSON objects of shippers
+// that hold such a line; and ulogd's own JSON. Only if that fails is a line read
+// without terminal colours and what grep puts in front, and with stamps in other
+// languages and forms. Entries that span lines are [JournalEntry]'s.
+//
+// A stamp that is not understood leaves ev.Time zero; the origin is judged by the
+// tag alone.
 //
 // The error is one of ErrSkip: ErrNotOurs for a line without a record, and for the
 // record of a packet that makes no event (ARP, later fragments, headers that were

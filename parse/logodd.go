@@ -25,7 +25,7 @@ func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
 
 // unwrapLine reads a line without what is around it.
 func unwrapLine(line []byte, ref time.Time, ev *Event) error {
-	text := bytes.TrimLeft(bytes.TrimPrefix(line, []byte("\ufeff")), "\x1e ")
+	text := bytes.TrimPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte("\x1e"))
 	if needsCleaning(text) {
 		ev.text = clean(ev.text[:0], text)
 		text = ev.text
@@ -66,8 +66,12 @@ func jsonBegin(b []byte) int {
 	if k < 0 || b[len(bytes.TrimRight(b, " "))-1] != '}' {
 		return failed
 	}
-	before := bytes.TrimRight(b[:k], " ")
-	if len(before) == 0 || string(before) == "data:" || k == len(before) && fileName(before) {
+	before := b[:k]
+	if k <= mostLead || string(before) == "data: " {
+		return k
+	}
+	end := bytes.TrimRight(before, " ")
+	if last := before[max(len(end)-1, 0)]; separates(last) && (len(end) == k || last == '|') && fileName(before) && vouched(before) {
 		return k
 	}
 	return failed
@@ -101,11 +105,20 @@ func oddHead(b []byte, ref time.Time, ev *Event) int {
 	return msg
 }
 
+// mostLead is how many blanks may stand in front of a line: some locales fill up the
+// names of months. More are those of a message's further lines in what journalctl
+// prints, which a program wrote.
+const mostLead = 1
+
 // anyHead reads a head that begins at i and has a time, of a usual dialect or of an
 // odd one.
 func anyHead(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
-	i = skipBlanks(b, i)
+	lead := skipBlanks(b, i) - i
 	ev.Time, ev.Origin = time.Time{}, OriginUnknown
+	if lead > mostLead {
+		return 0, false
+	}
+	i += lead
 	if msg = head(b[i:], ref, ev); msg >= 0 && !ev.Time.IsZero() {
 		return i + msg, true
 	}
@@ -172,6 +185,9 @@ func unreadStamp(b []byte) int {
 	const mostWords = 8
 	digit := false
 	i := skipBlanks(b, 0)
+	if i > mostLead {
+		return failed
+	}
 	for words := 0; words < mostWords && i < len(b); words++ {
 		if words >= 2 && digit {
 			if j := kernelTag(b, i); j != failed {

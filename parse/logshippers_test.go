@@ -67,11 +67,15 @@ func TestLogLineShippers(t *testing.T) {
 		{"a time that is not understood, and one that is", `{"@timestamp":"yesterday","time":"2026-07-03T04:05:07.5Z","message":"KMSG"}`, outer, OriginKernel},
 		{"dmesg --json", `{"pri":4,"time": 1234.567890,"msg":"BARE"}`, "1970-01-01T00:20:34.56789Z", OriginKernel},
 		{"dmesg --json, a user", `{"pri":12,"time": 1234.567890,"msg":"BARE"}`, "1970-01-01T00:20:34.56789Z", OriginUnknown},
+		{"server-sent event", `data: {"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
+		{"RFC 7464", "\x1e" + `{"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
+		{"grep -Hn", `a/b.json:12:{"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
+		{"docker compose", `web-1  | {"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
 		{"no time", `{"message":"BARE","time":"yesterday"}`, "", OriginUnknown},
 	} {
 		for _, pretty := range []bool{false, true} {
 			object := strings.NewReplacer("LINE", "Jul  3 04:05:06 gate kernel: [ 1.5] "+synRecord, "KMSG", "[ 1.5] "+synRecord, "BARE", synRecord).Replace(c.object)
-			if pretty {
+			if pretty && object[0] == '{' {
 				var v any
 				if err := json.Unmarshal([]byte(object), &v); err != nil {
 					t.Fatalf("%s: %v", c.name, err)

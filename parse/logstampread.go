@@ -238,12 +238,21 @@ func (s *stamp) afterClock(b []byte, i int) int {
 		}
 		return end
 	}
-	for _, c := range word {
-		if c-'A' > 'Z'-'A' || len(word) > 5 {
-			return failed
-		}
+	if !isZone(word) {
+		return failed
 	}
 	return s.zoneName(b, i-1)
+}
+
+// isZone reports the abbreviations of time zones that are not likely to be hosts.
+func isZone(word []byte) bool {
+	switch string(word) {
+	case "UTC", "GMT", "WET", "WEST", "BST", "CET", "CEST", "EET", "EEST", "MSK", "IST", "SAST",
+		"EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "AST", "ADT",
+		"JST", "KST", "HKT", "SGT", "AEST", "AEDT", "ACST", "AWST", "NZST", "NZDT":
+		return true
+	}
+	return false
 }
 
 // maxSeconds keeps seconds since the epoch in the years that have four digits.
