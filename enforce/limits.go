@@ -48,7 +48,7 @@ type Allowance struct {
 	MaxLifetime time.Duration
 	Permanent   bool // no end may be asked for (FW_ACCESS_TIMEOUT 0)
 
-	External []ExternalLimit
+	External []ExternalLimit // commands that open in place of rules; with them no rules are offered
 	Commands *CommandLimit // nil: none
 }
 
@@ -72,11 +72,22 @@ var (
 )
 
 // Check refuses what g's stanza does not offer, or what lies outside time.
+//
+// Stanzas of several files may begin in lines of the same number: one of them has to
+// offer it.
 func (l *Limits) Check(g Grant, now time.Time) error {
-	a := l.stanza(g.Stanza)
-	if a == nil {
-		return fmt.Errorf("%w: %d", ErrStanza, g.Stanza)
+	err := fmt.Errorf("%w: %d", ErrStanza, g.Stanza)
+	for i := range l.Stanzas {
+		if a := &l.Stanzas[i]; a.Stanza == g.Stanza && g.Stanza != 0 {
+			if err = a.check(g, now); err == nil {
+				return nil
+			}
+		}
 	}
+	return err
+}
+
+func (a *Allowance) check(g Grant, now time.Time) error {
 	asked := g.Ports
 	g = g.Normal()
 	if err := a.checkSource(g.Src); err != nil {
@@ -88,18 +99,21 @@ func (l *Limits) Check(g Grant, now time.Time) error {
 	if err := a.checkForm(g); err != nil {
 		return err
 	}
-	if g.External != nil {
+	if g.External != nil || len(a.External) > 0 {
 		return a.checkExternal(g, asked)
 	}
 	return a.checkNAT(g)
 }
 
-func (l *Limits) stanza(line int) *Allowance {
-	i := slices.IndexFunc(l.Stanzas, func(a Allowance) bool { return a.Stanza == line })
-	if line == 0 || i < 0 {
-		return nil
+// commands is the stanza of that line that runs commands, else another one of that
+// line, or nil.
+func (l *Limits) commands(line int) (found *Allowance) {
+	for i := range l.Stanzas {
+		if a := &l.Stanzas[i]; a.Stanza == line && line != 0 && (found == nil || found.Commands == nil) {
+			found = a
+		}
 	}
-	return &l.Stanzas[i]
+	return found
 }
 
 func (a *Allowance) checkSource(src netip.Addr) error {
@@ -177,13 +191,13 @@ func (a *Allowance) offersPort(p Port, g Grant) bool {
 		return slices.ContainsFunc(ports, func(o Port) bool { return o.in(g.Src) == p })
 	}
 	switch {
+	case g.forwardsOnly() && g.Dst.IsValid() && p.HasNumber() && a.offersInside(g):
+		return true // RESTRICT_PORTS is for what clients ask for, this is where they are led
 	case listed(a.Denied, p):
 		return false
 	case a.AnyPort || listed(a.Ports, p):
 		return true
-	case g.forwardsOnly():
-		return g.Dst.IsValid() && p.HasNumber() && a.offersInside(g)
-	case g.NAT != nil && p.HasNumber():
+	case g.NAT != nil && g.NAT.Target.IsValid() && p.HasNumber():
 		return listed(a.Ports, Port{p.Proto, g.NAT.Target.Port()})
 	}
 	return false
@@ -246,7 +260,7 @@ type CommandLimit struct {
 // the request, and the address in front of it, as the client wrote it ("" if it
 // wrote none), which the expression may look at too.
 func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
-	a := l.stanza(stanza)
+	a := l.commands(stanza)
 	message := text
 	if from != "" {
 		message = from + "," + text

@@ -45,6 +45,9 @@ const (
 // with the values of g. asked are its ports as the client spelled them: the values
 // are those of one of them, the same in all arguments.
 func (a *Allowance) checkExternal(g Grant, asked []Port) error {
+	if g.External == nil || g.NAT != nil || g.Output || g.Dst.IsValid() {
+		return fmt.Errorf("%w: rules in place of commands", ErrForm)
+	}
 	for _, l := range a.External {
 		offered := func(p Port) bool {
 			return matchWords(l.Open, g.External.Open, g, p) && matchWords(l.Close, g.External.Close, g, p) && matchWords(l.Env, g.External.Env, g, p)

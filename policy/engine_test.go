@@ -172,6 +172,13 @@ func TestRules(t *testing.T) {
 		{"destination ours", func(s *situation) { s.one().Destination = nets("198.51.100.0/24") }, granted},
 		{"destination elsewhere", func(s *situation) { s.one().Destination = nets("203.0.113.0/24") }, "no_stanza @0"},
 
+		// Everything forwarded leads to no address of ours, whatever ENABLE_DESTINATION_RULE says.
+		{"everything, with a destination rule", func(s *situation) {
+			s.server.Forwarding, s.server.DestinationRule = true, true
+			s.one().ForwardAll, s.one().ForceSNAT = true, netip.MustParseAddr("123.4.4.4")
+		}, "spa.granted 192.0.2.7 all nat snat 123.4.4.4 until +31"},
+		{"destination rule", func(s *situation) { s.server.DestinationRule = true }, "spa.granted 192.0.2.7 to 198.51.100.1 tcp/22 until +31"},
+
 		// user
 		{"user listed", func(s *situation) { s.one().Usernames = []string{"bob", "alice"} }, granted},
 		{"user not listed", func(s *situation) { s.one().Usernames = []string{"bob", "Alice"} }, "spa.user"},

@@ -67,6 +67,9 @@ func (e *Engine) natEnabled(r *request, st *stanza, local, forced bool) *refusal
 // forwardAll opens everything towards one host, or towards all.
 func forwardAll(g *enforce.Grant, to netip.Addr) *refusal {
 	g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{}
+	if !to.IsValid() || to.IsUnspecified() {
+		g.Dst = netip.Addr{} // ENABLE_DESTINATION_RULE says to which of our addresses, and this leads elsewhere
+	}
 	if to.IsValid() && !to.IsUnspecified() {
 		if !sameFamily(g.Src, to) {
 			return refuse(SPANAT, "address families of client and target differ")

@@ -31,9 +31,24 @@ func compile(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 		if err != nil {
 			return l, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
 		}
+		if twin := twinOf(access.Stanzas[:i], st); twin != nil {
+			return l, fmt.Errorf("%s:%d: runs commands, as the stanza at %s:%d does: begin one of them in a line of another number, by which a command is known",
+				st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
+		}
 		l.Stanzas = append(l.Stanzas, a)
 	}
 	return l, nil
+}
+
+// twinOf is a stanza of another file that runs commands and begins in the same line: a
+// request names a stanza by its line, and how its command runs must not be in doubt.
+func twinOf(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
+	for i := range before {
+		if o := &before[i]; st.CmdExec && o.CmdExec && !o.Shadow && o.Pos.Line == st.Pos.Line {
+			return o
+		}
+	}
+	return nil
 }
 
 func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,34 @@ func TestLimitsFollowStanzas(t *testing.T) {
 		if err := limits.Check(grant(c.grant), now); (err == nil) != c.ok {
 			t.Errorf("%s: %v, want allowed %v", c.name, err, c.ok)
 		}
+	}
+}
+
+// Stanzas of two files may begin in the same line; what runs commands may not.
+func TestLimitsOfTwoFiles(t *testing.T) {
+	in := func(file string, port conf.Port, exec bool) conf.Stanza {
+		return conf.Stanza{Pos: conf.Pos{File: file, Line: 3}, Source: nets("0.0.0.0/0"), OpenPorts: []conf.Port{port}, AccessTimeout: time.Minute, CmdExec: exec}
+	}
+	limits, err := compile(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, false), in("b.conf", web, true)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for port, want := range map[uint16]bool{22: true, 80: true, 23: false} {
+		err := limits.Check(grant(func(g *enforce.Grant) { g.Ports[0].Number = port }), now)
+		if (err == nil) != want {
+			t.Errorf("port %d: %v", port, err)
+		}
+	}
+	both := grant(func(g *enforce.Grant) { g.Ports = append(g.Ports, enforce.Port{Proto: 6, Number: 80}) })
+	if limits.Check(both, now) == nil {
+		t.Error("ports of both are one grant")
+	}
+	if _, err := limits.Command(3, "", "/bin/id"); err != nil {
+		t.Errorf("command: %v", err)
+	}
+	_, err = compile(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, true), in("b.conf", web, true)}})
+	if err == nil || !strings.Contains(err.Error(), "a.conf:3") || !strings.Contains(err.Error(), "b.conf:3") {
+		t.Errorf("two that run commands: %v", err)
 	}
 }
 
