@@ -49,7 +49,7 @@ type Allowance struct {
 	Permanent   bool // no end may be asked for (FW_ACCESS_TIMEOUT 0)
 
 	External []ExternalLimit // commands that open in place of rules; with them no rules are offered
-	Commands *CommandLimit // nil: none
+	Commands *CommandLimit   // nil: none
 }
 
 // Sizes above which a request is refused unread.

@@ -24,7 +24,7 @@ func Man(w io.Writer, f conf.File) error {
 %s
 .Sh KEYWORDS
 .Bl -tag -width Ds
-`, strings.ToUpper(f.String()), f, p.name, strings.TrimSpace(p.description))
+`, strings.ToUpper(PageName(f)), PageName(f), p.name, strings.TrimSpace(p.description))
 	table := conf.ServerKeywords
 	if f == conf.AccessFile {
 		table = conf.AccessKeywords
@@ -35,6 +35,14 @@ func Man(w io.Writer, f conf.File) error {
 	fmt.Fprintf(&b, ".El\n%s\n", strings.TrimSpace(p.end))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// PageName is what the manual page of a file is called: access.conf(5) is a page of PAM.
+func PageName(f conf.File) string {
+	if f == conf.AccessFile {
+		return "fwknop-access.conf"
+	}
+	return f.String()
 }
 
 // entry writes one keyword.
@@ -88,7 +96,7 @@ read first
 read if the other one is not there
 .El
 .Sh SEE ALSO
-.Xr access.conf 5 ,
+.Xr fwknop-access.conf 5 ,
 .Xr fwknopd 8`},
 	conf.AccessFile: {"who may open what, for fwknopd", `
 A stanza begins with

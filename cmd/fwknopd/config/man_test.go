@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the manual pages anew")
 // TestMan: the shipped pages are what the keyword table makes of them.
 func TestMan(t *testing.T) {
 	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
-		name := filepath.Join("..", "man", f.String()+".5")
+		name := filepath.Join("..", "man", PageName(f)+".5")
 		var got bytes.Buffer
 		if err := Man(&got, f); err != nil {
 			t.Fatal(err)

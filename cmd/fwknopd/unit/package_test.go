@@ -21,7 +21,7 @@ const contents = `-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
 -rw-r--r-- ./usr/share/doc/fwknopd/copyright
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/access.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/fwknop.conf
--rw-r--r-- ./usr/share/man/man5/access.conf.5.gz
+-rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
 -rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
 `
@@ -42,7 +42,7 @@ func TestPackage(t *testing.T) {
 	if list != contents {
 		t.Errorf("contents:\n%swant:\n%s", list, contents)
 	}
-	if got := run(t, "dpkg-deb", "-f", deb, "Conflicts"); got != "fwknop-server\n" {
+	if got := run(t, "dpkg-deb", "-f", deb, "Conflicts"); got != "fwknop-server, fwknop-apparmor-profile\n" {
 		t.Errorf("Conflicts: %s", got)
 	}
 	again := build(t)
