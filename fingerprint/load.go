@@ -1,9 +1,9 @@
 package fingerprint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bounds on a signature file; the largest ones known have some 700 lines. One with
@@ -31,7 +31,7 @@ func Load(name string, text []byte) (*Set, error) {
 	} else {
 		l.lines(text, '#', func(row string) {
 			sig, err := parseLine(row)
-			l.enter([]Signature{sig}, err)
+			l.enter(err, sig)
 		})
 	}
 	if len(l.errs) > 0 {
@@ -51,20 +51,20 @@ type loader struct {
 // lines calls f with every line that is neither empty nor a comment, until there
 // are too many errors.
 func (l *loader) lines(text []byte, comment byte, f func(row string)) {
-	for row := range bytes.Lines(text) {
+	for row := range strings.Lines(string(text)) {
 		if l.full() {
 			return
 		}
 		l.line++
-		row = bytes.TrimRight(row, "\r\n")
-		if start := bytes.TrimLeft(row, blanks); len(start) == 0 || start[0] == comment {
+		row = strings.TrimRight(row, "\r\n")
+		if start := strings.TrimLeft(row, blanks); start == "" || start[0] == comment {
 			continue
 		}
 		if len(row) > maxLine {
 			l.fail(errTooLong)
 			continue
 		}
-		f(string(row))
+		f(row)
 	}
 }
 
@@ -75,18 +75,19 @@ func (l *loader) fail(err error) {
 }
 
 // enter adds what the line was read as.
-func (l *loader) enter(sigs []Signature, err error) {
+func (l *loader) enter(err error, sigs ...Signature) {
 	if err != nil {
 		l.fail(err)
 		return
 	}
-	for _, sig := range sigs {
-		if len(sig.String()) > maxLine { // what loads can be printed and loaded again
+	for i := range sigs {
+		sig := &sigs[i]
+		if len(sig.Text)+len(": ")+len(sig.Label) > maxLine { // what loads can be printed and loaded again
 			l.fail(errTooLong)
 			return
 		}
 		sig.File, sig.Line = l.name, l.line
-		l.sigs = append(l.sigs, sig)
+		l.sigs = append(l.sigs, *sig)
 	}
 	if len(l.sigs) > maxSignatures {
 		l.fail(fmt.Errorf("more than %d signatures", maxSignatures))

@@ -74,27 +74,28 @@ func unique(sigs []Signature) []Signature {
 // the one nearest above a packet's fits; of guesses the label does not matter.
 func shareTTLs(sigs []Signature) {
 	type kind struct {
-		text  string // without the TTL
-		label string // "" for a guess
+		window, rest string // without the TTL
+		label        string // "" for a guess
 	}
-	kinds := make(map[kind][]*pattern, len(sigs))
+	last := make(map[kind]int, len(sigs)) // 1 + index, 0 for none
+	others := make([]int, len(sigs))      // the one before of that kind, as in last
 	for i := range sigs {
-		sig := &sigs[i]
-		window, rest, _ := strings.Cut(sig.Text, ":")
-		_, rest, _ = strings.Cut(rest, ":")
-		k := kind{text: window + ":" + rest}
-		if !sig.Generic {
-			k.label = sig.Label
+		p := &sigs[i].pattern
+		p.least = 0
+		var k kind
+		var rest string
+		k.window, rest, _ = strings.Cut(sigs[i].Text, ":")
+		_, k.rest, _ = strings.Cut(rest, ":")
+		if !sigs[i].Generic {
+			k.label = sigs[i].Label
 		}
-		sig.pattern.least = 0
-		kinds[k] = append(kinds[k], &sig.pattern)
-	}
-	for _, same := range kinds {
-		for _, p := range same {
-			for _, q := range same {
-				if q.ttl < p.ttl {
-					p.least = max(p.least, q.ttl+1)
-				}
+		others[i], last[k] = last[k], i+1
+		for n := others[i]; n != 0; n = others[n-1] {
+			switch q := &sigs[n-1].pattern; {
+			case q.ttl < p.ttl:
+				p.least = max(p.least, q.ttl+1)
+			case q.ttl > p.ttl:
+				q.least = max(q.least, p.ttl+1)
 			}
 		}
 	}
