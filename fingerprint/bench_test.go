@@ -56,6 +56,7 @@ func BenchmarkMatchIDKnown(b *testing.B) {
 	var events [64]*parse.Event
 	for i := range events {
 		events[i] = linuxSYN()
+		events[i].ID = uint16(20011 + 7*i) // 1 is Scapy's
 		binary.BigEndian.PutUint32(events[i].Options()[8:], uint32(i+1))
 	}
 	b.ReportAllocs()

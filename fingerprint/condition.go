@@ -101,12 +101,27 @@ const maxConditions = 31
 type conditions struct {
 	list       []condition
 	ids, ports [4]uint64 // by the lower bits of the number: may some condition hold
-	seqDst     bool
+	seqDst     uint64    // by the first option: may seq=dst hold; most SYNs have another
 }
 
-// add enters the conditions of a pattern.
-func (c *conditions) add(list []condition) {
+// firstOption numbers the first of the option bytes for [conditions.seqDst].
+func firstOption(options []byte) uint64 {
+	const none = 63
+	if len(options) == 0 {
+		return 1 << none
+	}
+	return 1 << (options[0] & 63)
+}
+
+// add enters the conditions of a signature.
+func (c *conditions) add(list []condition, l *layout) {
 	for _, n := range list {
+		if n.subject == subjectSeqDst {
+			c.seqDst |= firstOption(l.kind[:l.n])
+			if l.n == 0 {
+				c.seqDst |= firstOption([]byte{kindEnd})
+			}
+		}
 		if n.subject >= subjectIP || slices.Contains(c.list, n) {
 			continue
 		}
@@ -116,8 +131,6 @@ func (c *conditions) add(list []condition) {
 			c.ids[n.n>>6&3] |= bit
 		case subjectPort:
 			c.ports[n.n>>6&3] |= bit
-		default:
-			c.seqDst = true
 		}
 	}
 }
@@ -126,9 +139,15 @@ func (c *conditions) add(list []condition) {
 // tells all: there may be too many of them.
 func (c *conditions) of(ev *parse.Event) (set uint32, all bool) {
 	id, port := ev.ID, ev.Src.Port()
-	if c.ids[id>>6&3]>>(id&63)&1 == 0 && c.ports[port>>6&3]>>(port&63)&1 == 0 && !(c.seqDst && isSeqDst(ev)) {
+	if (c.ids[id>>6&3]>>(id&63)|c.ports[port>>6&3]>>(port&63))&1 == 0 &&
+		(c.seqDst&firstOption(ev.Options()) == 0 || !isSeqDst(ev)) {
 		return 0, true
 	}
+	return c.judge(ev)
+}
+
+// judge is of for a SYN that may meet some.
+func (c *conditions) judge(ev *parse.Event) (set uint32, all bool) {
 	for i, n := range c.list {
 		switch {
 		case !n.holds(ev):

@@ -95,8 +95,8 @@ func TestFieldKinds(t *testing.T) {
 		// The same systems on other paths.
 		{"64240:45:1:60:M1360,S,T,N,W7", `^Linux:4\.20`, ""},
 		{"65160:33:1:60:M1440,S,T,N,W7", `Linux`, ""},
-		{"29200:34:1:60:M1412,S,T,N,W7", `^Linux:3\.11.*MSS lowered`, ""},
-		{"14600:40:1:60:M1300,S,T,N,W5", `^Linux:3\.0.*MSS lowered`, ""},
+		{"29200:34:1:60:M1400,S,T,N,W7", `^Linux:3\.11.*MSS lowered`, ""},
+		{"14600:40:1:60:M1360,S,T,N,W5", `^Linux:3\.0.*MSS lowered`, ""},
 		{"14600:40:1:52:M1460,N,N,S,N,W5", `^Linux:3\.0`, ""},
 		{"62720:60:1:60:M8960,S,T,N,W7", `^Linux:4\.20`, ""},
 		{"64240:1:1:60:M1460,S,T,N,W7", `^Linux:4\.20.*TTL 1`, ""},
@@ -130,7 +130,7 @@ func TestFieldKinds(t *testing.T) {
 		{"65535:52:1:64:" + mac, `^MacOS:X:`, "no DF"},
 		{"32768:52:1:64:M1460,N,W3,S,N,N,N,N,T", `^NetBSD:`, ""},
 		{"65535:52:1:64:M1460,N,W4,S,N,N,N,N,T", `^@NetBSD:`, ""},
-		{"49640:50:1:52:M1412,N,W0,N,N,S", `^Solaris:10:mss`, ""},
+		{"49640:50:1:52:M1400,N,W0,N,N,S", `^Solaris:10:mss`, ""},
 		{"49640:50:1:52:M1460,N,W0,N,N,S", `^Solaris:10:`, "lowered on the way"},
 		{"64240:50:1:60:S,T,M1460,N,W5", `^Solaris:11`, ""},
 		// Devices.

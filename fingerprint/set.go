@@ -46,7 +46,7 @@ func newSet(sigs []Signature) *Set {
 		sig := &set.sigs[i]
 		sig.Index = i
 		if sig.pattern.conditions != nil {
-			set.conds.add(*sig.pattern.conditions)
+			set.conds.add(*sig.pattern.conditions, &sig.layout)
 		}
 		set.byLayout[sig.layout] = append(set.byLayout[sig.layout], candidate{sig.pattern, uint32(i)})
 	}
