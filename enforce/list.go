@@ -43,7 +43,7 @@ type listLine struct{ target, proto, source, dest, extra string }
 // listLines are the rules of a grant of one port, the translation first.
 func listLines(g Grant) (lines []listLine) {
 	if g.External != nil {
-		return []listLine{{"EXTERNAL", "all", g.Src.String(), anywhere(g.Src), ""}}
+		return []listLine{{"EXTERNAL", "all", g.Src.String(), Anywhere(g.Src), ""}}
 	}
 	l := listLine{"ACCEPT", "all", g.Src.String(), orAnywhere(g.Dst, g.Src), ""}
 	port := ""
@@ -89,7 +89,8 @@ func targetText(t netip.AddrPort) string {
 	return t.String()
 }
 
-func anywhere(like netip.Addr) string {
+// Anywhere is the network of all addresses of a family.
+func Anywhere(like netip.Addr) string {
 	if like.Is4() {
 		return "0.0.0.0/0"
 	}
@@ -100,7 +101,7 @@ func orAnywhere(a, like netip.Addr) string {
 	if a.IsValid() {
 		return a.String()
 	}
-	return anywhere(like)
+	return Anywhere(like)
 }
 
 // ending says when the grant ends, as programs and as people read it.

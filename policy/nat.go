@@ -127,7 +127,7 @@ func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
 	}
 	switch {
 	case !e.server.NATDNS:
-		return deny("the target is a host name, and ENABLE_NAT_DNS is off")
+		return deny(TextNATDNS)
 	case e.opts.Resolve == nil:
 		return deny("the target is a host name, and none are looked up here")
 	}

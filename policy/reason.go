@@ -1,5 +1,8 @@
 package policy
 
+// TextNATDNS is the detail of [SPANAT] for a host name where ENABLE_NAT_DNS is off.
+const TextNATDNS = "the target is a host name, and ENABLE_NAT_DNS is off"
+
 // Reason codes. They are a contract with scripts and never renamed; new ones may
 // be added. README has the table of what each means.
 const (

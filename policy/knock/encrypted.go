@@ -79,7 +79,7 @@ func (m *message) flaw() Result {
 	case !m.checked:
 		return Result{Reason: Checksum}
 	}
-	return Result{Reason: DecryptFailed, Text: "padding is wrong"}
+	return Result{Reason: DecryptFailed, Text: "wrong key or damaged"}
 }
 
 // sight returns when key was first accepted; if never, it is now.

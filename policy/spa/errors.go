@@ -38,12 +38,15 @@ var (
 	errFirstChar = &failure{ErrNotSPA, "first character"}
 	errPrefix    = &failure{ErrNotSPA, "prefix left on the wire"}
 
-	errMAC = &failure{ErrHMAC, "the hmac is not that of this key and type"}
+	errMAC   = &failure{ErrHMAC, "the hmac is not that of this key and type"}
+	errNoMAC = &failure{ErrHMAC, "no HMAC in the packet"}
+	// errAnyMAC: by its length it can be either.
+	errAnyMAC = &failure{ErrHMAC, "no HMAC in the packet, or not that of this key and type"}
 
 	errBase64    = &failure{ErrDecrypt, "not the base64 of whole bytes"}
 	errBlocks    = &failure{ErrDecrypt, "length is not a multiple of the block size"}
-	errPadding   = &failure{ErrDecrypt, "padding"}
-	errPrintable = &failure{ErrDecrypt, "no message came out"}
+	errPadding   = &failure{ErrDecrypt, "wrong key or damaged"}
+	errPrintable = &failure{ErrDecrypt, "wrong key or damaged: no message came out"}
 
 	errDigestLen   = &failure{ErrDigest, "digest of unknown length"}
 	errDigestType  = &failure{ErrDigest, "digest type is not accepted"}

@@ -97,7 +97,7 @@ func TestGPGNearMisses(t *testing.T) {
 		text []byte
 		want error
 	}{
-		{"no hmac where one is due", withMAC, plain.Wire, errMAC},
+		{"no hmac where one is due", withMAC, plain.Wire, errNoMAC},
 		{"hmac where none is due", without, mac.Wire, errBroken},
 		{"cut short", without, plain.Wire[:len(plain.Wire)-40], errBroken},
 		{"for another key", ecc, plain.Wire, errNotForUs},

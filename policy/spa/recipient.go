@@ -59,7 +59,7 @@ func (o *GPGOpener) under(prefix string, text []byte) ([]byte, error) {
 	if err := o.read(body); err != nil {
 		switch {
 		case o.mac != nil && o.read(o.wire) == nil:
-			return nil, errMAC // there is none
+			return nil, errNoMAC
 		case o.key.Keyring.decrypts(first):
 			return nil, errBroken
 		}

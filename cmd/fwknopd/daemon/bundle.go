@@ -28,6 +28,7 @@ type bundle struct {
 	Limit      int             // -C; 0: none
 	Wait       bool            // for an interface that is not there
 	Verbose    int
+	Debug      bool
 	Test       bool
 }
 

@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
-	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 )
@@ -83,14 +81,15 @@ func addrText(a netip.Addr) string {
 	return a.String()
 }
 
-// happened writes down what the monitor did: one line to read, one object.
+// happened writes down what the monitor did: a line to read, what the old daemon would
+// have said, and an object.
 func (k *keeper) happened(ev monitor.Event) {
 	k.events.write(encode(&ev))
+	k.compat(&ev)
 	what, until := grantText(&ev.Grant), ending(&ev.Grant)
 	who := owner(&ev.Grant) + dropped(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
-		k.mark("Added access rule to %s for %s -> %s, expires at %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))
 		k.alert(moodOf(&ev), "opened %s%s%s", what, until, who)
 	case monitor.Extended:
 		k.say(moodOf(&ev), "extended %s%s%s", what, until, who)
@@ -103,7 +102,6 @@ func (k *keeper) happened(ev monitor.Event) {
 	case monitor.Adopted:
 		k.say(good, "took over %s%s%s", what, until, who)
 	case monitor.Expired:
-		k.mark("Removed rule from %s for %s -> %s with expire time of %d", k.chainOf(&ev.Grant), ev.Grant.Src, target(&ev.Grant), epoch(&ev.Grant))
 		k.alert(good, "closed %s: its time is over%s", what, who)
 	case monitor.Revoked:
 		k.alert(good, "closed %s on request%s", what, who)
@@ -178,24 +176,6 @@ func encode(ev *monitor.Event) []byte {
 		return []byte("{}") // numbers and strings always encode
 	}
 	return object
-}
-
-// chainOf names the chain that a grant stands in, for the lines of the 2.6 daemon.
-func (k *keeper) chainOf(g *enforce.Grant) string {
-	if k.fw == nil {
-		return "external"
-	}
-	if !strings.HasPrefix(k.fw.Name, "iptables") {
-		return k.fw.Name
-	}
-	role, keyword := iptables.Input, "IPT_INPUT_ACCESS"
-	if g.NAT != nil && !g.NAT.Local {
-		role, keyword = iptables.Forward, "IPT_FORWARD_ACCESS"
-	}
-	if c := k.conf().Values.Chain(keyword); c.To != "" {
-		return c.To
-	}
-	return iptables.Defaults[role].To
 }
 
 // externalRan tells how a configured command ended.

@@ -59,7 +59,7 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	k := &keeper{setup: s, speaker: newSpeaker(s.Loaded, &out, false, "1")}
+	k := &keeper{setup: s, ledger: make(ledger), lives: make(map[string]int), speaker: newSpeaker(s.Loaded, &out, false, "1")}
 	k.events.say = k.say
 	log := filepath.Join(t.TempDir(), "events.jsonl")
 	k.events.open(log)

@@ -44,6 +44,8 @@ type keeper struct {
 	files   *fileWatch
 	relays  sync.WaitGroup // of what workers say
 	begun   atomic.Bool    // a worker has been at work
+	ledger  ledger         // of rules, as 2.6 counts them
+	lives   map[string]int // lifetimes in seconds, as 1.9 tells them
 
 	mu        sync.Mutex
 	setup     *setup
@@ -67,7 +69,7 @@ func newKeeper(o *cli.Options, s *setup, version string, stderr io.Writer) *keep
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	k := &keeper{o: o, setup: s, version: version, started: time.Now(), speaker: newSpeaker(s.Loaded, terminal, useSyslog, version)}
+	k := &keeper{o: o, setup: s, version: version, started: time.Now(), ledger: make(ledger), lives: make(map[string]int), speaker: newSpeaker(s.Loaded, terminal, useSyslog, version)}
 	k.speaker.verbose, k.speaker.journal = s.bundle.Verbose, isJournal(os.Stderr)
 	k.events.say = k.say
 	return k

@@ -17,7 +17,7 @@ const (
 	recordGood      = 'i' // a message
 	recordBad       = 'w' // a warning
 	recordAlert     = 'a' // a message to mail as well
-	recordMark      = 'm' // a line that scripts for the 2.6 daemon wait for
+	recordMark      = 'm' // a line that scripts for an old daemon wait for
 	recordDetail    = 'd' // for -v -v alone
 	recordEvent     = 'e' // a line of the event log
 	recordPositions = 's' // where we are in files
@@ -127,7 +127,7 @@ func (k *keeper) take(kind byte, text []byte) {
 	case recordAlert:
 		k.alert(bad, "%s", text)
 	case recordMark:
-		k.mark("%s", text)
+		k.say(good, "%s", text)
 	case recordDetail:
 		if k.verbose > 1 {
 			k.say(good, "%s", text)

@@ -31,7 +31,7 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts.Config = opts.Main()
 	b := &bundle{
 		Options: opts, Files: make(map[string]heldFile), Folders: make(map[string][]string), There: make(map[string]bool),
-		Limit: o.PacketLimit, Verbose: o.Verbose, Test: o.Test,
+		Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
 	}
 	opts.FS = holding{config.Disk{Dir: opts.Dir}, b}
 	l, problems := config.Load(opts)

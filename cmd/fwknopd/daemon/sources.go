@@ -44,6 +44,11 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*
 		w.src = nil
 	}
 	src, err := w.openSources(ctx, list, at)
+	for _, f := range list {
+		if err == nil && (f.Mode == "UDP" || f.Mode == "TCP") {
+			w.mark26(l, "Kicking off %s server to listen on port %d.", f.Mode, f.Port)
+		}
+	}
 	if err == nil && old != nil && !clash {
 		old.Close()
 	}
@@ -122,10 +127,8 @@ func (w *worker) takeFeed(ctx context.Context, f feed, file *os.File, read inges
 	opt := ingest.ServerOptions{Problem: w.problem}
 	switch f.Mode {
 	case "UDP":
-		w.out.putf(recordMark, "Kicking off UDP server to listen on port %d.", f.Port)
 		return ingest.TakeUDP(file, opt)
 	case "TCP":
-		w.out.putf(recordMark, "Kicking off TCP server to listen on port %d.", f.Port)
 		return ingest.TakeTCP(file, opt)
 	case "SOCKET":
 		datagrams, err := w.open(ctx, f.name()+datagramName)

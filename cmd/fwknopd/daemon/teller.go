@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/offline"
 	"fwknopd/enforce"
 	"fwknopd/ingest"
@@ -33,6 +32,7 @@ type packet struct {
 	proto    parse.Proto
 	input    ingest.Position
 	fields   []string // of the SPA message, for -v -v
+	dump     []string // the same as 1.9 shows it, for --debug
 }
 
 func packetOf(now time.Time, ev *parse.Event) packet {
@@ -42,23 +42,14 @@ func packetOf(now time.Time, ev *parse.Event) packet {
 // A teller puts decisions into words.
 type teller struct {
 	refusals budget
-	numbers  map[int]int // of stanzas, by line
+	stanzas  map[int]*conf.Stanza // by line
+	phrases  phrases              // of the old daemon whose files these are
 	event    parse.Event
 	entry    offline.Entry
 	buf      []byte
 }
 
 func newTeller() teller { return teller{refusals: budget{rate: refusalRate, burst: refusalBurst}} }
-
-// stanzaNumbers are the numbers that the 2.6 daemon gives stanzas, by the line that
-// we name them by.
-func stanzaNumbers(l *config.Loaded) map[int]int {
-	m := make(map[int]int, len(l.Access.Stanzas))
-	for i := range l.Access.Stanzas {
-		m[l.Access.Stanzas[i].Pos.Line] = l.Access.Stanzas[i].Number
-	}
-	return m
-}
 
 // tell writes down one decision, and those that came with it.
 func (w *worker) tell(p *pending) {
@@ -77,14 +68,18 @@ func (w *worker) tellOne(d *policy.Decision, p *packet) {
 	t := &w.teller
 	t.event.Src, t.event.Dst, t.event.Proto = p.src, p.dst, p.proto
 	t.entry.Set(p.now, &t.event, d, p.input)
-	if n := t.numbers[d.Stanza]; n > 0 && d.Mode == modeSPA {
-		w.out.putf(recordMark, "(stanza #%d) SPA Packet from IP: %s received with access source match", n, p.src.Addr())
+	if st := t.stanzas[d.Stanza]; st != nil && d.Mode == modeSPA {
+		w.mark26(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
+	}
+	for _, line := range p.dump {
+		w.out.putf(recordMark, "%s", line)
 	}
 	for _, line := range p.fields {
 		w.out.put(recordDetail, []byte(clean(line)))
 	}
 	t.buf = offline.AppendText(t.buf[:0], &t.entry)
 	w.out.put(kindOf(d), t.buf)
+	w.oldWords(d, p)
 	t.buf = offline.AppendJSON(t.buf[:0], &t.entry)
 	w.out.put(recordEvent, t.buf)
 }

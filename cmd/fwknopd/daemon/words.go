@@ -10,27 +10,6 @@ import (
 	"fwknopd/enforce"
 )
 
-// target is where a grant leads, in the words of the 2.6 daemon.
-func target(g *enforce.Grant) string {
-	if g.All {
-		return "everything"
-	}
-	words := make([]string, len(g.Ports))
-	for i, p := range g.Ports {
-		words[i] = p.String()
-	}
-	dst := "0.0.0.0/0"
-	switch {
-	case g.NAT != nil && g.NAT.Target.IsValid():
-		dst = g.NAT.Target.String()
-	case g.Dst.IsValid():
-		dst = g.Dst.String()
-	case g.Src.Is6():
-		dst = "::/0"
-	}
-	return dst + " " + strings.Join(words, ",")
-}
-
 func epoch(g *enforce.Grant) int64 {
 	if g.Expires.IsZero() {
 		return 0

@@ -181,7 +181,7 @@ func (w *worker) run(ctx context.Context) error {
 		switch {
 		case goesOn:
 		case w.left == 0:
-			w.out.putf(recordMark, "Incoming packet count limit of %d reached", w.conf.Limit)
+			w.mark26(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
 			return errFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
@@ -242,6 +242,9 @@ func (w *worker) step(ev *parse.Event) {
 	}
 	if d.Verdict == policy.Allow && d.Mode == modeSPA && w.conf.Verbose > 1 {
 		p.packet.fields = fields(w.engine.Message())
+	}
+	if w.conf.Debug && d.Mode == modeSPA && !w.loaded.Server.CSyntax {
+		p.packet.dump = dump19(w.engine.Message())
 	}
 	w.batch = append(w.batch, p)
 }

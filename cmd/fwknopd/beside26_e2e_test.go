@@ -1,0 +1,317 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+)
+
+// The daemon of 2.6 and ours, each in a network of its own with the same addresses, get
+// the same configuration and the same packets. What is open then is compared, and what
+// they say: the lines in which 2.6 tells a fact stand in our log too.
+
+// A besideCase is one row of the comparison.
+type besideCase struct {
+	name           string
+	server, access string        // lines of the files beside those that all cases need
+	knocks         [][]string    // arguments of the client, one packet each
+	again          bool          // the last packet is sent a second time, byte by byte
+	facts          []string      // 2.6 says these, so that a case cannot pass by being mute
+	quiet          bool          // 2.6 opens nothing
+	after, apart   time.Duration // before what is open is compared, and between the packets
+	differs        string        // why what is open differs on purpose, and how
+	unsaid         string        // what 2.6 says and we do not, an expression; with differs or obvious
+}
+
+// A peer is one of the daemons at work.
+type peer struct {
+	*netlab.Lab
+	t       *testing.T
+	program string
+	dir     string
+	log     output
+	cmd     *exec.Cmd
+}
+
+const (
+	besideStanza = "SOURCE ANY\nKEY fwknoptest\nHMAC_KEY hmactest1\nFW_ACCESS_TIMEOUT 30\n"
+	besideSSH    = besideStanza + "OPEN_PORTS tcp/22\n"
+	besideNAT    = "ENABLE_IPT_FORWARDING Y\n"
+)
+
+// keyed are the arguments for the keys of [besideStanza], for the client's own address.
+func keyed(args ...string) []string {
+	return append([]string{"--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1", "--use-hmac", "-a", "10.77.0.2"}, args...)
+}
+
+func newPeer(t *testing.T, program string) *peer {
+	p := &peer{Lab: netlab.New(t), t: t, program: program, dir: t.TempDir()}
+	p.AddInside(t)
+	return p
+}
+
+func (p *peer) write(name, text string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) args(more ...string) []string {
+	return append([]string{"-c", filepath.Join(p.dir, "f.conf"), "-a", filepath.Join(p.dir, "a.conf"), "-d", filepath.Join(p.dir, "digest"),
+		"-p", filepath.Join(p.dir, "pid"), "-r", p.dir}, more...)
+}
+
+func (p *peer) start(server, access string, more ...string) {
+	p.t.Helper()
+	p.write("f.conf", "PCAP_INTF "+netlab.ServerIf+"\nRULES_CHECK_THRESHOLD 2\n"+server)
+	p.write("a.conf", access)
+	p.log = output{}
+	p.cmd = p.Server.Command(p.program, p.args(append([]string{"-f"}, more...)...)...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := p.cmd
+	p.t.Cleanup(func() { cmd.Process.Kill() })
+	if !eventually(10*time.Second, func() bool { return begun.MatchString(p.log.String()) }) {
+		p.t.Fatalf("%s does not start:\n%s", p.program, p.log.String())
+	}
+	time.Sleep(100 * time.Millisecond) // 2.6 says so before it looks at packets
+}
+
+// begun is the last that 2.6 says before it looks at packets.
+var begun = regexp.MustCompile(`main event loop\.|Kicking off UDP`)
+
+// end ends the daemon and gives its exit code.
+func (p *peer) end() int {
+	p.t.Helper()
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() { p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		p.t.Fatalf("%s does not end", p.program)
+	}
+	os.Remove(filepath.Join(p.dir, "digest"))
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// knock makes a packet with the real client and sends it.
+func (p *peer) knock(args ...string) {
+	p.t.Helper()
+	p.write("rc", "")
+	all := slices.Concat([]string{"-D", p.Server.V4.String(), "--no-save-args", "--rc-file", filepath.Join(p.dir, "rc"), "-B", filepath.Join(p.dir, "packet")}, args)
+	cmd := p.Client.Command("fwknop", all...)
+	cmd.Env = append(os.Environ(), "HOME="+p.dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.t.Fatalf("fwknop %v: %v\n%s", args, err, out)
+	}
+}
+
+// repeat sends the last packet again.
+func (p *peer) repeat() {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, "packet"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.Client.Do(func() {
+		conn, err := net.Dial("udp", netip.AddrPortFrom(p.Server.V4, spaPort).String())
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Write([]byte(strings.TrimSpace(string(text))))
+	})
+}
+
+var (
+	besideMatch = regexp.MustCompile(` -m time --datestop \S+| -m comment --comment ("[^"]*"|\S+)`)
+	besideTimes = regexp.MustCompile(`(expires at|expire time of|Entry created:) [\d/: ]+`)
+	// besideFirst is what we keep no record of.
+	besideFirst = regexp.MustCompile(`, Original dst proto/port: \d+/\d+`)
+)
+
+// state is what is open, one rule a line, without times.
+func (p *peer) state() (rules []string) {
+	for _, table := range []string{"filter", "nat"} {
+		for line := range strings.Lines(p.Server.Run(p.t, "iptables -t "+table+" -S")) {
+			if strings.HasPrefix(line, "-A FWKNOP_") {
+				rules = append(rules, besideMatch.ReplaceAllString(strings.TrimSpace(line), ""))
+			}
+		}
+	}
+	slices.Sort(rules)
+	return rules
+}
+
+// said are the lines of the log, without times and signs.
+func (p *peer) said() (lines []string) {
+	for line := range strings.Lines(p.log.String()) {
+		line = strings.TrimSpace(line)
+		for _, sign := range []string{"[+] ", "[-] ", "[*] "} {
+			line = strings.TrimPrefix(line, sign)
+		}
+		lines = append(lines, besideTimes.ReplaceAllString(besideFirst.ReplaceAllString(line, ""), "$1 N"))
+	}
+	return lines
+}
+
+// boilerplate is what 2.6 says of itself rather than of a packet.
+var boilerplate = regexp.MustCompile(`^(Run directory|Successfully created|Starting fwknopd$|Added jump rule|iptables 'comment'|Sniffing interface|PCAP filter|` +
+	`Gracefully leaving|Shutting Down|Warning:|Could not create digest|Using Digest Cache|Reading pcap file|fko_|Killing the TCP server|$)`)
+
+// besideCases are the features of 2.6.
+var besideCases = []besideCase{
+	{name: "access", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "two ports", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/22,udp/53")}, facts: []string{"Added access rule"}},
+	{name: "port denied", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/23")}, facts: []string{"ports was denied"}, quiet: true},
+	{name: "port restricted", access: besideStanza + "RESTRICT_PORTS tcp/22\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"ports was denied"}, quiet: true},
+	{name: "replay", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, again: true, facts: []string{"Replay detected from source IP"}},
+	{name: "too old", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "--time-offset-minus", "600")}, facts: []string{"time difference is too great"}, quiet: true},
+	{name: "from the future", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "--time-offset-plus", "600")}, facts: []string{"time difference is too great"}, quiet: true},
+	{name: "no ageing", server: "ENABLE_SPA_PACKET_AGING N\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "--time-offset-minus", "600")}, facts: []string{"Added access rule"}},
+	{name: "longer age", server: "MAX_SPA_PACKET_AGE 900\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "--time-offset-minus", "600")}, facts: []string{"Added access rule"}},
+	{name: "wrong user", access: besideSSH + "REQUIRE_USERNAME alice\n", knocks: [][]string{keyed("-A", "tcp/22", "--spoof-user", "bob")}, facts: []string{"does not match required username"}, quiet: true},
+	{name: "right user", access: besideSSH + "REQUIRE_USERNAME alice\n", knocks: [][]string{keyed("-A", "tcp/22", "--spoof-user", "alice")}, facts: []string{"Added access rule"}},
+	{name: "source required", access: besideSSH + "REQUIRE_SOURCE_ADDRESS Y\n", knocks: [][]string{{"--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1", "--use-hmac", "-s", "-A", "tcp/22"}}, facts: []string{"Got 0.0.0.0 when valid source IP was required"}, quiet: true},
+	{name: "source of the packet", access: besideSSH, knocks: [][]string{{"--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1", "--use-hmac", "-s", "-A", "tcp/22"}}, facts: []string{"Added access rule"}},
+	{name: "another address", access: besideSSH, knocks: [][]string{{"--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1", "--use-hmac", "-a", "192.0.2.7", "-A", "tcp/22"}}, facts: []string{"Added access rule"}},
+	{name: "spoofed source", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-Q", "10.77.0.99", "-P", "udpraw")}, facts: []string{"Added access rule"}},
+	{name: "stanza expired", access: besideSSH + "ACCESS_EXPIRE_EPOCH 1234\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Access stanza has expired"}, quiet: true},
+	{name: "stanza expired by date", access: besideSSH + "ACCESS_EXPIRE 03/05/2011\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Access stanza has expired"}, quiet: true},
+	{name: "no stanza for the source", access: strings.Replace(besideSSH, "SOURCE ANY", "SOURCE 192.0.2.0/24", 1), knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"No access data found for source IP"}, quiet: true},
+	{name: "list of sources", access: strings.Replace(besideSSH, "SOURCE ANY", "SOURCE 192.0.2.0/24,10.77.0.0/255.255.255.0", 1), knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "not this destination", access: besideSSH + "DESTINATION 192.0.2.1\n", knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
+	{name: "this destination", access: besideSSH + "DESTINATION 10.77.0.1/32\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "second stanza", access: strings.Replace(besideSSH, "fwknoptest", "othersecret", 1) + besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"(stanza #2) SPA Packet", "Added access rule"}, unsaid: `stanza #1`},
+	{name: "wrong key", access: strings.Replace(besideSSH, "fwknoptest", "othersecret", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
+	{name: "wrong HMAC key", access: strings.Replace(besideSSH, "hmactest1", "othermac1", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
+	{name: "no HMAC in the packet", access: besideSSH, knocks: [][]string{{"--key-rijndael", "fwknoptest", "-a", "10.77.0.2", "-A", "tcp/22"}}, quiet: true},
+	{name: "no HMAC at all", access: "SOURCE ANY\nKEY fwknoptest\nOPEN_PORTS tcp/22\n", knocks: [][]string{{"--key-rijndael", "fwknoptest", "-a", "10.77.0.2", "-A", "tcp/22"}}, facts: []string{"Added access rule"}},
+	{name: "legacy mode", access: "SOURCE ANY\nKEY fwknoptest\nENCRYPTION_MODE legacy\n", knocks: [][]string{{"--key-rijndael", "fwknoptest", "-M", "legacy", "-a", "10.77.0.2", "-A", "tcp/22"}}, facts: []string{"Added access rule"}},
+	{name: "base64 keys", access: "SOURCE ANY\nKEY_BASE64 Zndrbm9wdGVzdA==\nHMAC_KEY_BASE64 aG1hY3Rlc3Qx\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "shorter timeout", access: "SOURCE ANY\nKEY fwknoptest\nHMAC_KEY hmactest1\nFW_ACCESS_TIMEOUT 1\n", knocks: [][]string{keyed("-A", "tcp/22")}, after: 3 * time.Second, facts: []string{"Removed rule"}, quiet: true},
+	{name: "timeout of the client", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-f", "1")}, after: 3 * time.Second, facts: []string{"Removed rule"}, quiet: true},
+	{name: "longest timeout", access: besideSSH + "MAX_FW_TIMEOUT 1\n", knocks: [][]string{keyed("-A", "tcp/22", "-f", "60")}, after: 3 * time.Second, facts: []string{"Removed rule"}, quiet: true},
+	{name: "output", server: "ENABLE_IPT_OUTPUT Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_OUTPUT"}},
+	{name: "destination rule", server: "ENABLE_DESTINATION_RULE Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "another chain", server: "IPT_INPUT_ACCESS ACCEPT, filter, INPUT, 1, FWKNOP_MINE, 1\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_MINE"}},
+	{name: "NAT", server: besideNAT, access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD", "FWKNOP_PREROUTING"}, differs: besideForward},
+	{name: "NAT is off", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "-N", "10.78.0.2:22")}, facts: []string{"requested NAT access, but is not enabled"}, quiet: true},
+	{name: "NAT by name is off", server: besideNAT + "ENABLE_NAT_DNS N\n", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "-N", "inside.invalid:22")}, quiet: true},
+	{name: "NAT with SNAT", server: besideNAT + "ENABLE_IPT_SNAT Y\nSNAT_TRANSLATE_IP 10.78.0.1\n", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_POSTROUTING"}, differs: besideForward},
+	{name: "NAT with masquerading", server: besideNAT + "ENABLE_IPT_SNAT Y\n", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_MASQUERADE"}, differs: besideForward},
+	{name: "local NAT", server: "ENABLE_IPT_LOCAL_NAT Y\n", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/55000", "--nat-local", "-N", "10.77.0.1:22")}, facts: []string{"FWKNOP_PREROUTING"}, differs: besideForward},
+	{name: "FORCE_NAT", server: besideNAT, access: besideSSH + "FORCE_NAT 10.78.0.2 2222\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
+	{name: "FORCE_SNAT", server: besideNAT + "ENABLE_IPT_SNAT Y\n", access: besideSSH + "FORCE_NAT 10.78.0.2 2222\nFORCE_SNAT 10.78.0.1\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
+	{name: "FORCE_MASQUERADE", server: besideNAT + "ENABLE_IPT_SNAT Y\n", access: besideSSH + "FORCE_NAT 10.78.0.2 2222\nFORCE_MASQUERADE Y\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
+	{name: "FORWARD_ALL", server: besideNAT, access: besideStanza + "FORWARD_ALL Y\n", knocks: [][]string{keyed("-A", "tcp/22", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
+	{name: "DISABLE_DNAT", server: besideNAT, access: besideStanza + "FORWARD_ALL Y\nDISABLE_DNAT Y\n", knocks: [][]string{keyed("-A", "tcp/22", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD"}},
+	{name: "command off", access: besideStanza, knocks: [][]string{keyed("-C", "touch DIR/ran")}, facts: []string{"Command messages are not allowed"}, quiet: true},
+	{name: "command", access: besideStanza + "ENABLE_CMD_EXEC Y\n", knocks: [][]string{keyed("-C", "touch DIR/ran")}, facts: []string{"Processing SPA Command message"}, quiet: true},
+	{name: "command fails", access: besideStanza + "ENABLE_CMD_EXEC Y\n", knocks: [][]string{keyed("-C", "false")}, facts: []string{"pid_status: 1"}, quiet: true},
+	{name: "command as a user", access: besideStanza + "ENABLE_CMD_EXEC Y\nCMD_EXEC_USER nobody\nCMD_EXEC_GROUP nobody\n", knocks: [][]string{keyed("-C", "true")}, facts: []string{"setuid/setgid"}, quiet: true},
+	{name: "command that is not there", access: besideStanza + "ENABLE_CMD_EXEC Y\n", knocks: [][]string{keyed("-C", "/nonexistent x")}, facts: []string{"pid_status: 255"}, quiet: true, unsaid: "run_extcmd"},
+	{name: "command cycle", access: besideStanza + "CMD_CYCLE_OPEN /usr/bin/touch DIR/opened-$IP-$PORT\nCMD_CYCLE_CLOSE /usr/bin/touch DIR/closed-$IP-$PORT\nCMD_CYCLE_TIMER 1\n", knocks: [][]string{keyed("-A", "tcp/22")}, after: 3 * time.Second, facts: []string{"Timer expired, running CMD_CYCLE_CLOSE"}, quiet: true},
+	{name: "TCP carrier", server: "PCAP_FILTER tcp port 62201\nENABLE_TCP_SERVER Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "tcp")}, facts: []string{"Added access rule"}},
+	{name: "raw TCP carrier", server: "PCAP_FILTER tcp port 62201\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "tcpraw", "-Q", "10.77.0.2")}, facts: []string{"Added access rule"}},
+	{name: "ICMP carrier", server: "PCAP_FILTER icmp\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "icmp", "-Q", "10.77.0.2")}, facts: []string{"Added access rule"}},
+	{name: "HTTP carrier", server: "PCAP_FILTER tcp port 80\nENABLE_SPA_OVER_HTTP Y\nENABLE_TCP_SERVER Y\nTCPSERV_PORT 80\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "http", "-p", "80")}, facts: []string{"Added access rule"}},
+	{name: "UDP server", server: "ENABLE_UDP_SERVER Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "asked for twice", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22"), keyed("-A", "tcp/22")}, apart: 1100 * time.Millisecond, differs: "a rule for each request: ours lets the later end hold", facts: []string{"Added access rule"}},
+}
+
+// besideForward is the deliberate difference of translations.
+const besideForward = "ours names the client and the target in every chain; that of 2.6 lets everything through that goes to the target's port"
+
+// TestE2EBeside26 compares what is open, the exit code and the facts that are said.
+func TestE2EBeside26(t *testing.T) {
+	netlab.Need(t, "fwknop", "iptables", cDaemon)
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, ours := newPeer(t, cDaemon), newPeer(t, bin)
+	for _, hmac := range []string{"md5", "sha1", "sha256", "sha384", "sha512"} {
+		besideCases = append(besideCases, besideCase{name: "HMAC " + hmac, access: besideSSH + "HMAC_DIGEST_TYPE " + hmac + "\n",
+			knocks: [][]string{keyed("-A", "tcp/22", "--hmac-digest-type", hmac, "-m", hmac)}, facts: []string{"Added access rule"}})
+	}
+	for _, c := range besideCases {
+		t.Run(c.name, func(t *testing.T) {
+			theirs.t, ours.t = t, t
+			c.run(t, theirs, ours)
+		})
+	}
+}
+
+func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
+	states, codes := make(map[*peer][]string), make(map[*peer]int)
+	for _, p := range []*peer{theirs, ours} {
+		fill := func(s string) string { return strings.ReplaceAll(s, "DIR", p.dir) }
+		p.start(c.server, fill(c.access))
+		for _, args := range c.knocks {
+			filled := make([]string, len(args))
+			for i, a := range args {
+				filled[i] = fill(a)
+			}
+			p.knock(filled...)
+			time.Sleep(max(c.apart, 300*time.Millisecond))
+		}
+		if c.again {
+			p.repeat()
+		}
+	}
+	for _, fact := range c.facts {
+		for _, p := range []*peer{theirs, ours} {
+			if !eventually(5*time.Second, func() bool { return strings.Contains(p.log.String(), fact) }) {
+				t.Errorf("%s does not say %q", filepath.Base(filepath.Dir(p.program)), fact)
+			}
+		}
+	}
+	time.Sleep(max(c.after, 400*time.Millisecond))
+	for _, p := range []*peer{theirs, ours} {
+		states[p] = p.state()
+		codes[p] = p.end()
+		if left := p.state(); len(left) != 0 {
+			t.Errorf("%s leaves %q", p.program, left)
+		}
+	}
+	if quiet := len(states[theirs]) == 0; quiet != c.quiet {
+		t.Errorf("2.6 has open %q", states[theirs])
+	}
+	if same := slices.Equal(states[theirs], states[ours]); same == (c.differs != "") {
+		t.Errorf("open (difference on purpose: %q)\n2.6:  %s\nours: %s", c.differs, strings.Join(states[theirs], "\n      "), strings.Join(states[ours], "\n      "))
+	}
+	if codes[theirs] != codes[ours] {
+		t.Errorf("exit codes %d and %d", codes[theirs], codes[ours])
+	}
+	c.compareFacts(t, theirs, ours)
+}
+
+// compareFacts wants each line that 2.6 says of a packet in our log.
+func (c *besideCase) compareFacts(t *testing.T, theirs, ours *peer) {
+	said := ours.said()
+	for _, line := range theirs.said() {
+		line = strings.ReplaceAll(line, theirs.dir, ours.dir)
+		exempt := boilerplate.MatchString(line) || c.unsaid != "" && regexp.MustCompile(c.unsaid).MatchString(line)
+		if !exempt && !slices.Contains(said, line) {
+			t.Errorf("only 2.6 says:  %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Logf("ours said:\n%s\n2.6 said:\n%s", ours.log.String(), theirs.log.String())
+	}
+}

@@ -1,0 +1,182 @@
+package daemon
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
+)
+
+// Filters and scripts wait for lines of the old daemons. Where the files are of one of
+// them, its words for a fact stand beside ours. They are in two tables: of decisions, by
+// reason ([words26], [words19]), and of what became of them, by kind of event
+// ([events26], [events19]).
+
+// told is a decision as a table puts it into words.
+type told struct {
+	*policy.Decision
+	packet  *packet
+	stanza  *conf.Stanza // nil: none
+	covered bool         // the SOURCE of some stanza holds that of the packet
+}
+
+// phrases are the words for decisions, one line each; none for "".
+type phrases map[policy.Reason]func(*told) []string
+
+// dialect is the table that goes with the files.
+func dialect(l *config.Loaded) phrases {
+	if l.Server.CSyntax {
+		return words26
+	}
+	return words19
+}
+
+// byLine are the stanzas by the line that we name them by.
+func byLine(l *config.Loaded) map[int]*conf.Stanza {
+	m := make(map[int]*conf.Stanza, len(l.Access.Stanzas))
+	for i := range l.Access.Stanzas {
+		m[l.Access.Stanzas[i].Pos.Line] = &l.Access.Stanzas[i]
+	}
+	return m
+}
+
+// oldWords tells a decision in the words of the old daemon.
+func (w *worker) oldWords(d *policy.Decision, p *packet) {
+	phrase := w.teller.phrases[d.Reason]
+	if phrase == nil || d.Shadow {
+		return
+	}
+	t := told{Decision: d, packet: p, stanza: w.teller.stanzas[d.Stanza]}
+	for _, st := range w.teller.stanzas {
+		t.covered = t.covered || st.Source.Contains(p.src.Addr())
+	}
+	for _, line := range phrase(&t) {
+		w.out.putf(recordMark, "%s", line)
+	}
+}
+
+// mark26 is a line of the 2.6 daemon that is none of a decision.
+func (w *worker) mark26(l *config.Loaded, format string, args ...any) {
+	if l.Server.CSyntax {
+		w.out.putf(recordMark, format, args...)
+	}
+}
+
+// dump19 is what 1.9 shows of a message under --debug.
+func dump19(m *spa.Message) []string {
+	if m == nil {
+		return nil
+	}
+	lines := []string{"Packet fields:"}
+	for _, f := range [...]struct{ name, value string }{
+		{"Random data", m.Rand},
+		{"Username", m.User},
+		{"Timestamp", fmt.Sprint(m.Time)},
+		{"Version", m.Version},
+		{"Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
+		{"Access", m.Text},
+		{"NAT info", m.NAT},
+		{m.DigestType + " digest", digest19(m)},
+	} {
+		if f.value != "" {
+			lines = append(lines, fmt.Sprintf("        %-16s%s", f.name+":", f.value))
+		}
+	}
+	return append(lines, "Disk write digest: "+digest19(m))
+}
+
+// digest19 is the digest that 1.9 keeps of a message.
+func digest19(m *spa.Message) string {
+	sum := sha256.Sum256(m.Plaintext)
+	return base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// compat tells an event of the monitor in the words of the old daemon.
+func (k *keeper) compat(ev *monitor.Event) {
+	table := events19
+	if k.conf().Server.CSyntax {
+		table = events26
+	}
+	if say := table[ev.Kind]; say != nil {
+		for _, line := range say(k, ev) {
+			k.say(good, "%s", line)
+		}
+	}
+}
+
+// An oldRule is one rule of a grant as an old daemon names it.
+type oldRule struct {
+	what  string // in 2.6: "access", "FORWARD", …
+	role  iptables.Role
+	chain string
+	part  enforce.Grant
+}
+
+// oldRules are the rules of a grant in the order of 2.6; none of one by command.
+func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
+	if g.External != nil || k.fw == nil {
+		return nil
+	}
+	all := ""
+	if g.All {
+		all = " ALL"
+	}
+	parts := g.Split()
+	add := func(what string, role iptables.Role) {
+		for _, part := range parts {
+			rules = append(rules, oldRule{what, role, k.chainOf(role), part})
+		}
+	}
+	n := g.NAT
+	switch {
+	case n == nil:
+		add("access", iptables.Input)
+	case n.Local:
+		add("local NAT", iptables.Input)
+	default:
+		add("FORWARD"+all, iptables.Forward)
+	}
+	if g.Output {
+		add("OUTPUT", iptables.Output)
+	}
+	if n != nil && n.Target.IsValid() {
+		add("DNAT"+all, iptables.DNAT)
+	}
+	switch {
+	case n != nil && n.Masquerade:
+		add("SNAT"+all, iptables.Masquerade)
+	case n != nil && n.SNAT.IsValid():
+		add("SNAT"+all, iptables.SNAT)
+	}
+	return rules
+}
+
+// chainKeywords are the definitions of the chains.
+var chainKeywords = map[iptables.Role]string{
+	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
+	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
+}
+
+// chainOf names the chain of a role; a firewall without such chains, itself.
+func (k *keeper) chainOf(role iptables.Role) string {
+	if !strings.Contains(k.fw.Name, "iptables") {
+		return k.fw.Name
+	}
+	if c := k.conf().Values.Chain(chainKeywords[role]); c.To != "" {
+		return c.To
+	}
+	return iptables.Defaults[role].To
+}
+
+// stanzaOf is the stanza of a grant or command, nil if a reload removed it.
+func (k *keeper) stanzaOf(line int) *conf.Stanza {
+	return byLine(k.conf().Loaded)[line]
+}
