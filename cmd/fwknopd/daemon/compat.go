@@ -31,8 +31,8 @@ type told struct {
 // phrases are the words for decisions, one line each; none for "".
 type phrases map[policy.Reason]func(*told) []string
 
-// dialect is the table that goes with the files.
-func dialect(l *config.Loaded) phrases {
+// phrasesOf is the table that goes with the files.
+func phrasesOf(l *config.Loaded) phrases {
 	if l.Server.CSyntax {
 		return words26
 	}

@@ -96,7 +96,7 @@ func TestCompatGolden(t *testing.T) {
 		s.Server.CSyntax = name == "2.6"
 		var out bytes.Buffer
 		s.Access.Stanzas[0].Pos.Line = 3
-		table := dialect(s.Loaded)
+		table := phrasesOf(s.Loaded)
 		p := packet{now: now, src: netip.MustParseAddrPort("192.0.2.7:4321"), dst: netip.MustParseAddrPort("198.51.100.1:62201"), proto: 17}
 		for _, d := range compatDecisions() {
 			if phrase := table[d.Reason]; phrase != nil {

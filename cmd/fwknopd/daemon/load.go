@@ -55,7 +55,7 @@ func (w *worker) load(ctx context.Context) error {
 	w.conf, w.loaded, w.engine, w.src = b, l, engine, src
 	w.store, w.stored, w.before = store, digestFile(l), before
 	w.letGo(old)
-	w.teller.stanzas, w.teller.phrases = byLine(l), dialect(l)
+	w.teller.stanzas, w.teller.phrases = byLine(l), phrasesOf(l)
 	w.waits.use(src.feeds)
 	w.tellWaits(ctx)
 	return nil
