@@ -119,7 +119,7 @@ func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotR
 type author uint8
 
 const (
-	bySomebody author = iota // the object does not say
+	byUnknown author = iota // the object does not say
 	byKernel
 	byOther
 )
@@ -133,7 +133,7 @@ func (o *object) author() author {
 		}
 		return byOther
 	}
-	a := bySomebody
+	a := byUnknown
 	for n := slotTag; n < slotFacility; n++ {
 		switch tag := unquote(o.raw(n)); {
 		case len(tag) == 0 || string(tag) == "null" || string(tag) == "-":
@@ -150,7 +150,7 @@ func (o *object) author() author {
 			return byOther
 		}
 	}
-	if a == bySomebody && o.ring() {
+	if a == byUnknown && o.ring() {
 		return byKernel
 	}
 	return a

@@ -1,5 +1,7 @@
 package parse
 
+import "bytes"
+
 // A slot holds the value of one name that we look for in a JSON object. The slots of
 // a group stand in the order in which they are asked.
 type slot uint8
@@ -58,15 +60,17 @@ func (o *object) members(i, depth int) int {
 		if end == failed {
 			return failed
 		}
-		o.n = outer
-		if o.enter(name) {
-			if o.json[value] == '{' && depth < maxNested && nests(o.path[:o.n]) {
-				end = o.members(value, depth+1)
-			} else if !o.set(value, end) {
-				return failed
+		path, ok := name, true
+		if nested := o.json[value] == '{'; nested || depth > 0 {
+			path, ok = o.enter(name)
+			if ok && nested && depth < maxNested && nests(path) {
+				end, ok = o.members(value, depth+1), false
 			}
+			o.n = outer
 		}
-		o.n = outer
+		if ok && !o.set(path, value, end) {
+			return failed
+		}
 		if end == failed {
 			return failed
 		}
@@ -86,32 +90,36 @@ func member(b []byte, i int) (name []byte, value, end int) {
 	return name, value, jsonValue(b, value)
 }
 
-// enter appends a name to the path. It reports false if it is too long for one of
-// ours.
-func (o *object) enter(name []byte) bool {
+// enter appends a name to the path, and returns that. It reports false if it is too
+// long for one of ours.
+func (o *object) enter(name []byte) ([]byte, bool) {
 	if o.n > 0 && o.n < maxPath {
 		o.path[o.n] = '.'
 		o.n++
 	}
 	if o.n+len(name) > maxPath {
-		return false
+		return nil, false
 	}
 	o.n += copy(o.path[o.n:], name)
-	return true
+	return o.path[:o.n], true
 }
 
-// set takes the value of the current path, if it is one of ours. It reports false
-// if it came before.
-func (o *object) set(start, end int) bool {
-	n := slotOf(inEnvelope(o.path[:o.n]))
+// set takes the value of a path, if it is one of ours. It reports false if it came
+// before.
+func (o *object) set(path []byte, start, end int) bool {
+	length := int32(len(path))
+	if bytes.IndexByte(path, '.') >= 0 {
+		path = inEnvelope(path)
+	}
+	n := slotOf(path)
 	if n == noSlot {
 		return true
 	}
 	v := &o.values[n]
 	switch {
 	case v.end == 0:
-		v.start, v.end, v.path = int32(start), int32(end), int32(o.n)
-	case n != slotUlogd && v.path == int32(o.n):
+		v.start, v.end, v.path = int32(start), int32(end), length
+	case n != slotUlogd && v.path == length:
 		return false
 	}
 	return true

@@ -71,6 +71,7 @@ func TestLogLineShippers(t *testing.T) {
 		{"RFC 7464", "\x1e" + `{"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
 		{"grep -Hn", `a/b.json:12:{"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
 		{"docker compose", `web-1  | {"_TRANSPORT":"kernel","__REALTIME_TIMESTAMP":"1783051507500000","MESSAGE":"BARE"}`, outer, OriginKernel},
+		{"the same twice, once in an envelope", `{"message":"LINE","_source":{"message":"LINE"}}`, inner, OriginKernel},
 		{"no time", `{"message":"BARE","time":"yesterday"}`, "", OriginUnknown},
 	} {
 		for _, pretty := range []bool{false, true} {
