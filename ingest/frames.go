@@ -27,6 +27,20 @@ type frameOptions struct {
 type frames struct {
 	frameOptions
 	decoder *parse.Decoder
+
+	// These go with the decoder.
+	link    parse.LinkType
+	direct  bool // filter reads frames of this link type as they are
+	etherAt int  // where the EtherType is, -1 if there is none
+}
+
+// set makes decoder the one of the frames to come.
+func (f *frames) set(decoder *parse.Decoder) {
+	if f.decoder == decoder {
+		return
+	}
+	f.decoder, f.link = decoder, decoder.LinkType()
+	f.direct, f.etherAt = f.filter.Reads(f.link), etherTypeAt(f.link)
 }
 
 // use makes link the type of the frames to come.
@@ -38,7 +52,7 @@ func (f *frames) use(link uint32) error {
 	if err != nil {
 		return err
 	}
-	f.decoder = decoder
+	f.set(decoder)
 	return nil
 }
 
@@ -50,22 +64,33 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 	if f.filter == nil {
 		return f.decoder.FrameOf(size, b, t, ev)
 	}
-	link := f.decoder.LinkType()
-	var err error
-	var ok bool
-	if f.filter.Reads(link) {
-		ok = f.filter.Match(link, b)
-		wrapped := !ok && f.inside != nil && isWrapped(link, b)
-		if ok || wrapped || f.matched != nil {
-			err = f.decoder.FrameOf(size, b, t, ev)
-		}
-		if wrapped && err == nil && f.filter.Match(parse.LinkRaw, f.decoder.Packet()) {
-			f.inside.note(link, b, ev)
-		}
-	} else {
-		err = f.decoder.FrameOf(size, b, t, ev)
-		ok = f.decoder.Packet() != nil && f.filter.Match(parse.LinkRaw, f.decoder.Packet())
+	if !f.direct {
+		return f.frameWithin(b, size, t, ev)
 	}
+	ok := f.filter.Match(f.link, b)
+	if f.matched != nil {
+		*f.matched = ok
+	}
+	wrapped := !ok && f.inside != nil && isWrapped(f.etherAt, b)
+	if !ok && !wrapped && f.matched == nil {
+		return errFiltered
+	}
+	err := f.decoder.FrameOf(size, b, t, ev)
+	if wrapped && err == nil && f.filter.Match(parse.LinkRaw, f.decoder.Packet(b)) {
+		f.inside.note(f.etherAt, b, ev)
+	}
+	if !ok && f.matched == nil {
+		return errFiltered
+	}
+	return err
+}
+
+// frameWithin is frame for link types that the filter does not read: it is shown the
+// packet within.
+func (f *frames) frameWithin(b []byte, size int, t time.Time, ev *parse.Event) error {
+	err := f.decoder.FrameOf(size, b, t, ev)
+	packet := f.decoder.Packet(b)
+	ok := packet != nil && f.filter.Match(parse.LinkRaw, packet)
 	if f.matched != nil {
 		*f.matched = ok
 	} else if !ok {

@@ -16,11 +16,11 @@ type Inside struct {
 	Dst           netip.AddrPort // of the first one
 }
 
-func (i *Inside) note(link parse.LinkType, frame []byte, ev *parse.Event) {
+func (i *Inside) note(at int, frame []byte, ev *parse.Event) {
 	if i.Tagged+i.PPPoE == 0 {
 		i.Proto, i.Dst = ev.Proto, ev.Dst
 	}
-	if etherType(link, frame) == etherPPPoE {
+	if etherType(at, frame) == etherPPPoE {
 		i.PPPoE++
 	} else {
 		i.Tagged++
@@ -37,9 +37,10 @@ func (i *Inside) Add(j Inside) {
 
 const etherPPPoE = 0x8864
 
-// isWrapped says whether the packet of a frame lies behind a VLAN tag or in PPPoE.
-func isWrapped(link parse.LinkType, frame []byte) bool {
-	switch etherType(link, frame) {
+// isWrapped says whether the packet of a frame with its EtherType at a place lies
+// behind a VLAN tag or in PPPoE.
+func isWrapped(at int, frame []byte) bool {
+	switch etherType(at, frame) {
 	case etherPPPoE, 0x8100, 0x88a8, 0x9100, 0x9200:
 		return true
 	}
@@ -47,19 +48,22 @@ func isWrapped(link parse.LinkType, frame []byte) bool {
 }
 
 // etherType returns the EtherType of a frame, 0 if it has none.
-func etherType(link parse.LinkType, frame []byte) uint16 {
-	at := 0
-	switch link {
-	case parse.LinkEthernet:
-		at = 12
-	case parse.LinkSLL:
-		at = 14
-	case parse.LinkSLL2:
-	default:
-		return 0
-	}
-	if at+2 > len(frame) {
+func etherType(at int, frame []byte) uint16 {
+	if at < 0 || at+2 > len(frame) {
 		return 0
 	}
 	return binary.BigEndian.Uint16(frame[at:])
+}
+
+// etherTypeAt returns where frames of a link type have their EtherType, -1 if nowhere.
+func etherTypeAt(link parse.LinkType) int {
+	switch link {
+	case parse.LinkEthernet:
+		return 12
+	case parse.LinkSLL:
+		return 14
+	case parse.LinkSLL2:
+		return 0
+	}
+	return -1
 }

@@ -192,7 +192,7 @@ func (p *pcapng) decode(in *ngIface, b []byte, size uint32, t time.Time, ev *par
 	if in.decoder == nil {
 		return errLinkType
 	}
-	p.decoder = in.decoder
+	p.set(in.decoder)
 	return p.frame(b, int(size), t, ev)
 }
 

@@ -186,7 +186,9 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			r.timeless(nil, ev)
 		}
 		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
-			r.in.found = r.in.found || err != parse.ErrNoRecord
+			if !r.in.found {
+				r.in.found = err != parse.ErrNoRecord
+			}
 			return r.enter(err)
 		}
 		if ctx.Err() != nil {

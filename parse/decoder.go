@@ -19,9 +19,10 @@ import (
 //
 // The zero Decoder is not ready; use [NewDecoder]. A Decoder is for one goroutine.
 type Decoder struct {
-	link    LinkType
-	missing int    // bytes of the frame that the capture left out
-	packet  []byte // from the IP header on; nil if the frame has none
+	link LinkType
+	// Of the frame: how many bytes the capture kept, and how many there were.
+	kept, size int
+	room       int // capacity of the slice that begins with the IP header; 0 if there is none
 
 	eth  layers.Ethernet
 	vlan layers.Dot1Q
@@ -50,9 +51,14 @@ func unsupported(link LinkType) error {
 // LinkType returns the link type the decoder was made for.
 func (d *Decoder) LinkType() LinkType { return d.link }
 
-// Packet returns what the last frame holds from its IP header on, nil if it holds
-// no IP packet. It aliases the frame.
-func (d *Decoder) Packet() []byte { return d.packet }
+// Packet returns what frame, the one decoded last, holds from its IP header on, nil
+// if it holds no IP packet.
+func (d *Decoder) Packet(frame []byte) []byte {
+	if d.room == 0 {
+		return nil
+	}
+	return frame[cap(frame)-d.room:]
+}
 
 // Why a frame is no event. The first group is sound but not for us, the second
 // contradicts itself or ends too early.
@@ -87,19 +93,8 @@ func (d *Decoder) Frame(frame []byte, t time.Time, ev *Event) error {
 func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error {
 	ev.Reset()
 	ev.Time, ev.Origin = t, OriginFrame
-	d.missing, d.packet = max(size-len(frame), 0), nil
-	err := d.decode(d.link, frame, ev)
-	if ev.Whole != 0 && d.missing > 0 {
-		ev.Captured, ev.Whole = clamp32(len(frame)), clamp32(size)
-	}
-	return err
-}
-
-func clamp32(n int) uint32 { return uint32(min(n, math.MaxUint32)) }
-
-// decode reads the header of a link type.
-func (d *Decoder) decode(link LinkType, frame []byte, ev *Event) error {
-	switch link {
+	d.kept, d.size, d.room = len(frame), size, 0
+	switch link := d.link; link {
 	case LinkEthernet:
 		return d.ethernet(frame, ev)
 	case LinkRaw, LinkRawDLT, LinkRawOBSD, LinkIPv4, LinkIPv6:
@@ -121,4 +116,15 @@ func (d *Decoder) decode(link LinkType, frame []byte, ev *Event) error {
 	default:
 		return d.serial(link, frame, ev)
 	}
+}
+
+// missing is how many bytes of the frame the capture left out.
+func (d *Decoder) missing() int { return max(d.size-d.kept, 0) }
+
+// cut says in ev that there are have of want bytes of the IP packet.
+func (d *Decoder) cut(have, want int, ev *Event) {
+	if d.missing() > 0 {
+		have, want = d.kept, d.size
+	}
+	ev.Captured, ev.Whole = uint32(min(have, math.MaxUint32)), uint32(min(want, math.MaxUint32))
 }

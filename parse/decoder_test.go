@@ -394,12 +394,13 @@ func TestFrameOf(t *testing.T) {
 		if int(ev.Captured) != tt.captured || int(ev.Whole) != tt.want || int(ev.Len) != tt.long {
 			t.Errorf("%s: %d of %d bytes, length %d; want %d of %d, %d", tt.name, ev.Captured, ev.Whole, ev.Len, tt.captured, tt.want, tt.long)
 		}
-		if len(d.Packet()) != len(tt.frame)-14 {
-			t.Errorf("%s: packet of %d bytes", tt.name, len(d.Packet()))
+		if len(d.Packet(tt.frame)) != len(tt.frame)-14 {
+			t.Errorf("%s: packet of %d bytes", tt.name, len(d.Packet(tt.frame)))
 		}
 	}
 	var ev Event
-	if err := d.Frame(unhex(t, macs+"0806 0001"), time.Time{}, &ev); err == nil || d.Packet() != nil {
-		t.Errorf("ARP: %v, packet % x", err, d.Packet())
+	arp := unhex(t, macs+"0806 0001")
+	if err := d.Frame(arp, time.Time{}, &ev); err == nil || d.Packet(arp) != nil {
+		t.Errorf("ARP: %v, packet % x", err, d.Packet(arp))
 	}
 }

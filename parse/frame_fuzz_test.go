@@ -39,8 +39,8 @@ func FuzzFrame(f *testing.F) {
 			return
 		}
 		checkEvent(t, &ev, len(frame))
-		if (ev.Whole == 0) != (ev.Captured == 0) || ev.Captured > ev.Whole || len(d.Packet()) > len(frame) {
-			t.Fatalf("%d of %d bytes captured, packet of %d", ev.Captured, ev.Whole, len(d.Packet()))
+		if (ev.Whole == 0) != (ev.Captured == 0) || ev.Captured > ev.Whole || len(d.Packet(frame)) > len(frame) {
+			t.Fatalf("%d of %d bytes captured, packet of %d", ev.Captured, ev.Whole, len(d.Packet(frame)))
 		}
 		part := frame[:len(frame)-len(frame)/8]
 		if err := d.FrameOf(len(frame), part, time.Unix(1, 0), &ev); err == nil {

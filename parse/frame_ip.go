@@ -54,12 +54,12 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	case b[0]>>4 != 4:
 		return errVersion
 	case total == 0 && Proto(b[9]) == TCP: // a network card is to cut it into segments
-		total = len(b) + d.missing
+		total = len(b) + d.missing()
 	}
 	if header < ipv4Header || header > total || header > len(b) {
 		return errIPHeader
 	}
-	d.packet = b
+	d.room = cap(b)
 	ip := &d.ip4
 	// What it may still refuse, the header being whole, is the inside of options;
 	// nobody reads that.
@@ -74,15 +74,11 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	if ip.FragOffset != 0 {
 		return errFragment
 	}
-	return d.carried(b[header:min(total, len(b))], len(b), total, ev)
-}
-
-// carried decodes the transport of a packet of which there are have of want bytes.
-func (d *Decoder) carried(b []byte, have, want int, ev *Event) error {
-	if have < want {
-		ev.Captured, ev.Whole = clamp32(have), clamp32(want)
+	if total > len(b) {
+		d.cut(len(b), total, ev)
+		total = len(b)
 	}
-	return d.transport(b, ev)
+	return d.transport(b[header:total], ev)
 }
 
 // ipv6 decodes RFC 8200 and walks the extension headers to the transport.
@@ -93,7 +89,7 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	if b[0]>>4 != 6 {
 		return errVersion
 	}
-	d.packet = b
+	d.room = cap(b)
 	size := ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
 	if size == ipv6Header {
 		size += d.unstated(b)
@@ -106,7 +102,10 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 		return err
 	}
 	ev.Proto = Proto(next)
-	return d.carried(rest, len(b), size, ev)
+	if size > len(b) {
+		d.cut(len(b), size, ev)
+	}
+	return d.transport(rest, ev)
 }
 
 // unstated returns the length of a payload that the header says is empty: that of
@@ -117,7 +116,7 @@ func (d *Decoder) unstated(b []byte) int {
 	options := b[ipv6Header:]
 	switch {
 	case Proto(b[6]) == TCP:
-		return len(options) + d.missing
+		return len(options) + d.missing()
 	case b[6] != hopByHop || len(options) < 8:
 		return 0
 	}

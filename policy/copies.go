@@ -17,7 +17,7 @@ const (
 	copyWindow = time.Second
 	// copyPlaces bounds how many packets are remembered, a power of two. A copy comes
 	// within microseconds; one that comes after so many other packets is judged.
-	copyPlaces = 1 << 10
+	copyPlaces = 1 << 8
 )
 
 // CheckCopy is the name of the failed [Check] of a packet that was recorded before.
@@ -26,10 +26,10 @@ const CheckCopy = "copy"
 // A sighted packet is one that was judged. A copy has the same source, protocol, IP
 // identification and payload.
 type sighted struct {
-	src, dst netip.AddrPort
 	payload  uint64 // hash of it
-	in       uint64 // hash of the interface's name
 	at       int64  // Unix nanoseconds
+	src, dst netip.AddrPort
+	in       uint64 // hash of the interface's name, 0 if there is none
 	record   int64
 	id       uint16
 	proto    parse.Proto
@@ -50,17 +50,19 @@ type copies struct {
 // sight makes what identifies ev; it reports false where copies cannot be told from
 // packets sent again: sockets deliver each packet once, and a record without a time
 // or without an IP header says too little.
-func (c *copies) sight(ev *parse.Event) (sighted, bool) {
+func (c *copies) sight(p *sighted, ev *parse.Event) bool {
 	if ev.Origin != parse.OriginFrame || ev.TTL == 0 || ev.Time.IsZero() {
-		return sighted{}, false
+		return false
 	}
 	if c.places == nil {
 		c.places, c.seed = make([]sighted, copyPlaces), maphash.MakeSeed()
 	}
-	return sighted{
-		src: ev.Src, dst: ev.Dst, proto: ev.Proto, id: ev.ID, ttl: ev.TTL, at: ev.Time.UnixNano(),
-		payload: maphash.Bytes(c.seed, ev.Payload), in: maphash.Bytes(c.seed, ev.In),
-	}, true
+	p.payload, p.at = maphash.Bytes(c.seed, ev.Payload), ev.Time.UnixNano()
+	p.src, p.dst, p.proto, p.id, p.ttl = ev.Src, ev.Dst, ev.Proto, ev.ID, ev.TTL
+	if p.in = 0; len(ev.In) > 0 {
+		p.in = maphash.Bytes(c.seed, ev.In)
+	}
+	return true
 }
 
 func (c *copies) place(p *sighted) *sighted { return &c.places[p.payload%copyPlaces] }
@@ -82,28 +84,27 @@ func (c *copies) note(p *sighted) { *c.place(p) = *p }
 // stanzas may ask for. One with another source is never a copy: whoever sends what
 // others sent must not stay unseen.
 func (p *sighted) copyOf(q *sighted) bool {
-	gap := time.Duration(p.at - q.at).Abs()
-	same := p.payload == q.payload && p.src == q.src && p.proto == q.proto && p.id == q.id
-	switch alike := p.dst == q.dst && p.in == q.in; {
-	case !same || gap > copyWindow:
+	if p.payload != q.payload || p.id != q.id || p.proto != q.proto || p.src != q.src {
 		return false
-	case p.id == 0 && (p.dst != q.dst || max(p.ttl, q.ttl)-min(p.ttl, q.ttl) > 1):
-		return false
-	default:
-		return alike || q.opened
 	}
+	if time.Duration(p.at-q.at).Abs() > copyWindow {
+		return false
+	}
+	if p.id == 0 && (p.dst != q.dst || max(p.ttl, q.ttl)-min(p.ttl, q.ttl) > 1) {
+		return false
+	}
+	return q.opened || p.dst == q.dst && p.in == q.in
 }
 
 // copied reports that ev is a copy of a packet that was judged, and otherwise makes
 // it the one that the next Decide may find copies of.
 func (e *Engine) copied(ev *parse.Event, trace *Trace) bool {
-	p, ok := e.copies.sight(ev)
-	if e.request.identified = ok; !ok {
+	p := &e.request.sighted
+	if e.request.identified = e.copies.sight(p, ev); !e.request.identified {
 		return false
 	}
-	first := e.copies.first(&p)
+	first := e.copies.first(p)
 	if first == nil {
-		e.request.sighted = p
 		return false
 	}
 	if trace != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -257,4 +258,53 @@ func TestE2EServiceManager(t *testing.T) {
 	hear("READY=1")
 	s.stop()
 	hear("STOPPING=1")
+}
+
+// TestE2ECopies is about captures on all interfaces of a host whose packets pass
+// several: a login is no replay of itself.
+func TestE2ECopies(t *testing.T) {
+	move := func(t *testing.T, ns *netlab.NS, addr netip.Addr, from, to string) {
+		ns.Run(t, "ip addr flush dev "+from)
+		ns.Run(t, fmt.Sprintf("ip addr add %s/24 dev %s", addr, to))
+		ns.Run(t, "ip link set "+to+" up")
+	}
+	for name, build := range map[string]func(t *testing.T, s *site){
+		"bridge": func(t *testing.T, s *site) {
+			s.Server.AddLink(t, "br0 type bridge")
+			s.Server.Run(t, "ip link set "+netlab.ServerIf+" master br0")
+			move(t, s.Server, s.Server.V4, netlab.ServerIf, "br0")
+		},
+		"VLAN": func(t *testing.T, s *site) {
+			s.Server.AddLink(t, "link "+netlab.ServerIf+" name tag0 type vlan id 7")
+			move(t, s.Server, s.Server.V4, netlab.ServerIf, "tag0")
+			s.Client.AddLink(t, "link "+netlab.ClientIf+" name tag0 type vlan id 7")
+			move(t, s.Client, s.Client.V4, netlab.ClientIf, "tag0")
+		},
+		"macvlan": func(t *testing.T, s *site) {
+			s.Server.AddLink(t, "link "+netlab.ServerIf+" name mac0 type macvlan mode bridge")
+			move(t, s.Server, s.Server.V4, netlab.ServerIf, "mac0")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, "nftables")
+			build(t, s)
+			s.configure("", stanza(""))
+			s.write("any.conf", "PCAP_INTF any;\n")
+			s.start("-O", filepath.Join(s.dir, "any.conf"))
+			s.knock(ask()...)
+			if !s.open() {
+				t.Fatal("not open")
+			}
+			if err := s.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+				t.Fatal(err)
+			}
+			s.waitFor(" copies of packets that were recorded more than once")
+			if name == "bridge" && !strings.Contains(s.out.String(), " 1 copies of ") {
+				t.Error("the copy was not counted")
+			}
+			if strings.Contains(s.out.String(), "spa.replay") {
+				t.Error("a copy is called a replay")
+			}
+		})
+	}
 }
