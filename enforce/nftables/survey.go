@@ -2,11 +2,13 @@ package nftables
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce/ruleset"
@@ -186,9 +188,37 @@ func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*members) 
 		if err != nil {
 			return fmt.Errorf("list elements of set %s: %w", l.SetName, err)
 		}
+		if l.IsDestRegSet && l.DestRegister == 0 {
+			for i := range els {
+				els[i].VerdictData = parseVerdict(els[i].Val)
+			}
+		}
 		sets[l.SetName] = collect(els)
 	}
 	return nil
+}
+
+// parseVerdict reads the value of a verdict map, which the library leaves as it is; nil
+// for anything else.
+func parseVerdict(value []byte) *expr.Verdict {
+	ad, err := netlink.NewAttributeDecoder(value)
+	if err != nil {
+		return nil
+	}
+	ad.ByteOrder = binary.BigEndian
+	v := new(expr.Verdict)
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_VERDICT_CODE:
+			v.Kind = expr.VerdictKind(int32(ad.Uint32()))
+		case unix.NFTA_VERDICT_CHAIN:
+			v.Chain = ad.String()
+		}
+	}
+	if ad.Err() != nil {
+		return nil
+	}
+	return v
 }
 
 // isAnonymous knows the names that the kernel gives.
