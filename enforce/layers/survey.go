@@ -16,6 +16,7 @@ type view struct {
 	bases  []*ruleset.Base
 	nat    map[ruleset.Layer]bool // has chains that translate
 	unread []string               // what could not be looked at, and why
+	legacy map[nftables.XTable]string
 }
 
 // concerns reports whether a layer can drop something on a hook, or has chains of ours
@@ -72,7 +73,7 @@ func (b *Backend) survey(ctx context.Context) error {
 		b.seen = s.Generation
 		b.readTables(ctx, v, ruleset.IPTablesNFT, s.IPTables)
 	}
-	b.legacy.text = b.readTables(ctx, v, ruleset.IPTablesLegacy, legacyTables())
+	v.legacy = b.readTables(ctx, v, ruleset.IPTablesLegacy, legacyTables())
 	b.view = v
 	return nil
 }
@@ -140,6 +141,7 @@ func (b *Backend) refresh(ctx context.Context) error {
 	if err := b.survey(ctx); err != nil {
 		return err
 	}
+	b.legacy.text = b.view.legacy
 	before := len(b.all())
 	if err := b.enlist(ctx); err != nil {
 		return err
@@ -156,8 +158,9 @@ func (b *Backend) refresh(ctx context.Context) error {
 	return b.survey(ctx)
 }
 
-// legacyChanged reports whether the tables of the legacy variant are others than at the
-// last survey: it has no way to tell.
+// legacyChanged reports whether the tables of the legacy variant are others than before
+// the last repair: it has no way to tell. What came with or after the repair, also by us,
+// makes one more look.
 func (b *Backend) legacyChanged(ctx context.Context) bool {
 	now := b.readTables(ctx, &view{nat: make(map[ruleset.Layer]bool)}, ruleset.IPTablesLegacy, legacyTables())
 	b.mu.Lock()
