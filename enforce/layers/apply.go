@@ -31,6 +31,7 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	}
 	errs := b.apply(ctx, gs)
 	b.remember()
+	b.legacy.dirty.Store(true)
 	b.legacy.expect(gs)
 	return errs
 }
@@ -93,6 +94,7 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	defer b.mu.Unlock()
 	untouched := b.isUntouched()
 	errs := b.revoke(ctx, gs)
+	b.legacy.dirty.Store(true)
 	if untouched { // else the next opening looks again
 		b.remember()
 	}

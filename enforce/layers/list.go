@@ -106,6 +106,7 @@ func (b *Backend) everywhere(g enforce.Grant, found []map[string]enforce.Grant) 
 func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.legacy.dirty.Store(false)
 	if err := b.refresh(ctx); err != nil {
 		return rep, err
 	}
@@ -118,6 +119,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	if err == nil && !b.isUntouched() {
 		err = b.survey(ctx)
 	}
+	b.legacy.dirty.Store(len(rep.Restored) > 0)
 	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
 	b.legacy.expect(want)
 	return rep, err

@@ -158,10 +158,13 @@ func (b *Backend) refresh(ctx context.Context) error {
 	return b.survey(ctx)
 }
 
-// legacyChanged reports whether the tables of the legacy variant are others than before
-// the last repair: it has no way to tell. What came with or after the repair, also by us,
-// makes one more look.
+// legacyChanged reports whether the tables of the legacy variant may be others than at
+// the last repair: it has no way to tell. After a change of our own there is one look more,
+// since another program may have brought back the text from before it.
 func (b *Backend) legacyChanged(ctx context.Context) bool {
+	if b.legacy.dirty.Load() && b.uses(ruleset.IPTablesLegacy) {
+		return true
+	}
 	now := b.readTables(ctx, &view{nat: make(map[ruleset.Layer]bool)}, ruleset.IPTablesLegacy, legacyTables())
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -27,6 +27,7 @@ const legacyInterval = 600 * time.Millisecond
 // legacy is what is kept of the variant that does not tell of changes.
 type legacy struct {
 	text  map[nftables.XTable]string // before the last repair
+	dirty atomic.Bool                // we have changed the tables since, so that text says nothing
 	until atomic.Int64               // the last end of a grant, nanoseconds of the epoch
 	wake  chan struct{}
 }

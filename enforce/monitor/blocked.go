@@ -3,13 +3,16 @@ package monitor
 import (
 	"context"
 	"slices"
+	"time"
 
 	"fwknopd/enforce"
 )
 
-// blocked asks what drops a grant all the same, and keeps the answer with its parts:
-// what is known is not told again. m.mu must be held.
-func (m *Monitor) blocked(ctx context.Context, g enforce.Grant, now stand) (by []string) {
+// recheck is after what time something that has begun to drop a grant is looked at again.
+const recheck = 300 * time.Millisecond
+
+// askBlocked is what drops a grant all the same. m.mu must be held.
+func (m *Monitor) askBlocked(ctx context.Context, g enforce.Grant, now stand) []string {
 	if m.cfg.Blocked == nil || g.External != nil {
 		return nil
 	}
@@ -17,22 +20,40 @@ func (m *Monitor) blocked(ctx context.Context, g enforce.Grant, now stand) (by [
 	if err != nil {
 		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: g, Err: err})
 	}
+	return by
+}
+
+// blocked is what drops a grant that was just opened. It is kept with the parts of the
+// grant, and not told again. m.mu must be held.
+func (m *Monitor) blocked(ctx context.Context, g enforce.Grant, now stand) []string {
+	by := m.askBlocked(ctx, g, now)
 	for _, part := range g.Split() {
 		if e := m.table.entries[part.Key()]; e != nil {
-			e.blocked = by
+			e.blocked, e.suspected = by, by
 		}
 	}
 	return by
 }
 
-// tellBlocked tells of what has begun to drop a grant since it was opened. m.mu must be
-// held.
+// tellBlocked tells of what has begun to drop a grant since it was opened, if two looks
+// find the same: while another program loads its rules, ours may be missing for a moment.
+// m.mu must be held.
 func (m *Monitor) tellBlocked(ctx context.Context, now stand) {
+	if m.cfg.Blocked == nil {
+		return
+	}
 	for _, g := range m.table.wanted() {
-		before := m.table.entries[g.Key()].blocked
-		by := m.blocked(ctx, g, now)
-		if len(by) > 0 && !slices.Equal(by, before) {
-			m.events.add(Event{Time: now.wall, Kind: Blocked, Grant: g, Blocked: by})
+		e := m.table.entries[g.Key()]
+		by := m.askBlocked(ctx, g, now)
+		switch {
+		case slices.Equal(by, e.blocked):
+		case len(by) > 0 && !slices.Equal(by, e.suspected):
+			m.guard.plan(now.elapsed + recheck)
+		default:
+			if e.blocked = by; len(by) > 0 {
+				m.events.add(Event{Time: now.wall, Kind: Blocked, Grant: g, Blocked: by})
+			}
 		}
+		e.suspected = by
 	}
 }

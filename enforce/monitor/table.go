@@ -19,6 +19,7 @@ type entry struct {
 	tries     int           // failed attempts to close it
 	postponed time.Duration // for connections through it, in all
 	blocked   []string      // what drops it all the same, as it was told
+	suspected []string      // as the last look found it
 	slot      int           // place in the queue; -1: not in it
 }
 
@@ -51,7 +52,7 @@ func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
 		e.version = t.requests
 		return e, Kept
 	}
-	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, slot: e.slot}
+	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, suspected: e.suspected, slot: e.slot}
 	t.remove(e)
 	if !e.permanent() {
 		e.deadline = now.deadline(part.Expires)
