@@ -6,6 +6,7 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/offline"
 )
 
@@ -18,7 +19,7 @@ var commands = map[string]command{
 	"replay":  offline.Replay,
 	"explain": offline.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		return config.Checker{Expect: offline.Expect}.Run(args, stdout, stderr)
+		return config.Checker{Expect: offline.Expect, Firewall: firewall.Look}.Run(args, stdout, stderr)
 	},
 	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Grants(args, stdout, stderr)

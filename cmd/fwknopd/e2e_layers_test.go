@@ -303,3 +303,35 @@ func TestE2EOwnedTable(t *testing.T) {
 		t.Error("not open after the owner let it")
 	}
 }
+
+// TestE2ECheckLooks: check says on which firewalls of the host a grant will be opened, and
+// changes nothing.
+func TestE2ECheckLooks(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		load func(*testing.T, *netlab.NS)
+		want []string
+	}{
+		{"nothing", func(*testing.T, *netlab.NS) {}, []string{"firewall: grants are opened in iptables, as nothing drops on this host"}},
+		{"two", both(flushAll, dropTables("iptables-legacy")), []string{"firewall: grants are opened in nftables and iptables-legacy"}},
+		{"one that is not opened", func(t *testing.T, ns *netlab.NS) {
+			flushAll(t, ns)
+			ns.RunInput(t, "table netdev t {\nchain c { type filter hook ingress device srv0 priority 0; policy drop;\n}\n}", "nft -f -")
+		}, []string{"firewall: grants are opened in nftables", "firewall: table netdev t chain c drops what a grant is for, and is not opened"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newHost(t, c.load)
+			s.configure("", stanza(""))
+			before := s.Server.Run(t, "nft --stateless list ruleset")
+			out, code := s.command(append([]string{"check"}, s.args()...)...)
+			for _, want := range c.want {
+				if code != 0 || !strings.Contains(out, want+"\n") {
+					t.Errorf("check ends with %d and says\n%s\nwant %q", code, out, want)
+				}
+			}
+			if after := s.Server.Run(t, "nft --stateless list ruleset"); after != before {
+				t.Errorf("check made of\n%s\n%s", before, after)
+			}
+		})
+	}
+}

@@ -96,16 +96,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 // enlist opens the layers that can drop something and are not in use yet; the first
 // that works if there is none.
 func (b *Backend) enlist(ctx context.Context) error {
-	need := b.cfg.Layers[:1]
-	if !b.cfg.Fixed {
-		need = slices.Collect(func(yield func(Layer) bool) {
-			for _, l := range b.cfg.Layers {
-				if b.view.concerns(l.Kind, b.cfg.Hooks) && !yield(l) {
-					return
-				}
-			}
-		})
-	}
+	need := b.needed()
 	translator := b.translator(need)
 	for _, l := range need {
 		if b.uses(l.Kind) || b.broken[l.Kind] {
@@ -123,6 +114,14 @@ func (b *Backend) enlist(ctx context.Context) error {
 		return nil
 	}
 	return b.addFirst(ctx)
+}
+
+// needed are the layers that can drop something; with Fixed that one alone.
+func (b *Backend) needed() []Layer {
+	if b.cfg.Fixed {
+		return b.cfg.Layers[:1]
+	}
+	return slices.DeleteFunc(slices.Clone(b.cfg.Layers), func(l Layer) bool { return !b.view.concerns(l.Kind, b.cfg.Hooks) })
 }
 
 // addFirst takes the first layer that works.
@@ -244,7 +243,7 @@ func (b *Backend) hints() {
 	}
 	for _, base := range b.view.bases {
 		if base.CutsConnections() {
-			b.note("%s: no rule accepts packets of established connections: a connection is cut when its grant ends", base.Name)
+			b.note("%s", cuts(base))
 		}
 	}
 }

@@ -27,6 +27,9 @@ func Check(args []string, stdout, stderr io.Writer) int {
 // A Checker is `fwknopd check` with an engine that can run expectations.
 type Checker struct {
 	Expect Runner
+	// Firewall says where grants would be opened on this host, and what would drop them
+	// all the same; nil: it is not looked at.
+	Firewall func(*Loaded) []string
 }
 
 // checkFlags are the options of check.
@@ -126,7 +129,11 @@ func (c Checker) check(f *checkFlags) *result {
 	if !problems.Failed() {
 		problems = append(problems, c.expectations(l, expectations)...)
 	}
-	return newResult(f, l, problems, len(expectations))
+	r := newResult(f, l, problems, len(expectations))
+	if c.Firewall != nil && r.Valid && !f.Offline {
+		r.Firewall = c.Firewall(l)
+	}
+	return r
 }
 
 // expectations runs them all and reports those that are not met.

@@ -19,6 +19,7 @@ type result struct {
 	Expectations int            `json:"expectations"`
 	Keywords     []keywordState `json:"keywords,omitempty"`
 	ReadAs       readAs         `json:"read_as"`
+	Firewall     []string       `json:"firewall,omitempty"`
 
 	list conf.Problems
 }
@@ -74,6 +75,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 		for _, w := range s.Allows {
 			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}
+	}
+	for _, line := range r.Firewall {
+		fmt.Fprintf(stdout, "firewall: %s\n", conf.Printable(line))
 	}
 	fmt.Fprintf(stdout, "read as: fwknop.conf of %s, access.conf of %s\n", r.ReadAs.Server, r.ReadAs.Access)
 	verdict := "valid"

@@ -1,0 +1,75 @@
+package monitor
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// TestBlocked: what drops a grant all the same is told with it, and what begins to do so
+// later once, when two looks find it.
+func TestBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := new(enforce.Recorder)
+		var by []string
+		r := newRig(t, func(c *Config) {
+			c.Firewall = fw
+			c.Blocked = func(context.Context, enforce.Grant) ([]string, error) { return by, nil }
+		})
+		by = []string{"table inet x chain y"}
+		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))
+		by = nil
+		r.mustApply(t, ssh(2, time.Now().Add(time.Hour)))
+		look := func(now ...string) {
+			by = now
+			fw.Disturb()
+			sleep(2 * time.Second)
+		}
+		look("table inet x chain y")
+		look("table inet x chain y")
+		if got := r.count(Blocked); got != 1 {
+			t.Errorf("told %d times, want once: the first was told when it was opened", got)
+		}
+		look()
+		look("table inet x chain z")
+		if got := r.count(Blocked); got != 3 {
+			t.Errorf("told %d times, want another for each", got)
+		}
+		granted := 0
+		for _, ev := range r.all {
+			if ev.Kind == Granted && slices.Equal(ev.Blocked, []string{"table inet x chain y"}) {
+				granted++
+			}
+		}
+		if granted != 1 {
+			t.Errorf("%d grants were told as blocked, want the first", granted)
+		}
+	})
+}
+
+// TestBlockedForAMoment: while another program loads its rules, ours are missing.
+func TestBlockedForAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := new(enforce.Recorder)
+		looks := 0
+		r := newRig(t, func(c *Config) {
+			c.Firewall = fw
+			c.Blocked = func(context.Context, enforce.Grant) ([]string, error) {
+				if looks++; looks == 2 { // the first is that of the grant
+					return []string{"table inet x chain y"}, nil
+				}
+				return nil, nil
+			}
+		})
+		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))
+		fw.Disturb()
+		sleep(5 * time.Second)
+		if looks < 3 || r.count(Blocked) != 0 {
+			t.Errorf("%d looks, told %d times", looks, r.count(Blocked))
+		}
+	})
+}
