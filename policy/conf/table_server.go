@@ -89,7 +89,7 @@ var ServerKeywords = []Keyword{
 
 	// What is opened.
 	{Name: "FIREWALL_TYPE", Kind: Enum, Values: []string{"auto", "iptables", "nftables", "ipfw", "external_cmd"}, Default: "auto", Origin: manual,
-		Text: "Which firewall; auto means iptables where it works, else nftables."},
+		Text: "Which firewall; auto means every one of the host that drops, or iptables where nothing does."},
 	{Name: "IPT_INPUT_ACCESS", Kind: Chain, Default: "ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 1", Aliases: []Alias{{"FIREWD_INPUT_ACCESS", In2}}, Origin: both, Text: "Chain for connections to this host."},
 	{Name: "IPT_OUTPUT_ACCESS", Kind: Chain, Default: "ACCEPT, dst, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", Aliases: []Alias{{"FIREWD_OUTPUT_ACCESS", In2}}, Origin: both, Text: "Chain for the answers of this host."},
 	{Name: "IPT_FORWARD_ACCESS", Kind: Chain, Default: "ACCEPT, src, filter, FORWARD, 1, FWKNOP_FORWARD, 1", Aliases: []Alias{{"FIREWD_FORWARD_ACCESS", In2}}, Origin: both, Text: "Chain for connections through this host."},
