@@ -219,7 +219,7 @@ var besideCases = []besideCase{
 	{name: "FORCE_SNAT", server: besideNAT + "ENABLE_IPT_SNAT Y\n", access: besideSSH + "FORCE_NAT 10.78.0.2 2222\nFORCE_SNAT 10.78.0.1\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
 	{name: "FORCE_MASQUERADE", server: besideNAT + "ENABLE_IPT_SNAT Y\n", access: besideSSH + "FORCE_NAT 10.78.0.2 2222\nFORCE_MASQUERADE Y\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
 	{name: "FORWARD_ALL", server: besideNAT, access: besideStanza + "FORWARD_ALL Y\n", knocks: [][]string{keyed("-A", "tcp/22", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
-	{name: "DISABLE_DNAT", server: besideNAT, access: besideStanza + "FORWARD_ALL Y\nDISABLE_DNAT Y\n", knocks: [][]string{keyed("-A", "tcp/22", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD"}},
+	{name: "DISABLE_DNAT", server: besideNAT, access: besideStanza + "FORWARD_ALL Y\nDISABLE_DNAT Y\n", knocks: [][]string{keyed("-A", "tcp/22", "-N", "10.78.0.2:22")}, facts: []string{"FWKNOP_FORWARD"}, differs: besideForward},
 	{name: "command off", access: besideStanza, knocks: [][]string{keyed("-C", "touch DIR/ran")}, facts: []string{"Command messages are not allowed"}, quiet: true},
 	{name: "command", access: besideStanza + "ENABLE_CMD_EXEC Y\n", knocks: [][]string{keyed("-C", "touch DIR/ran")}, facts: []string{"Processing SPA Command message"}, quiet: true},
 	{name: "command fails", access: besideStanza + "ENABLE_CMD_EXEC Y\n", knocks: [][]string{keyed("-C", "false")}, facts: []string{"pid_status: 1"}, quiet: true},
