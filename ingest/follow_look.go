@@ -230,7 +230,7 @@ func (f *Follower) missed(before *generation, id fileID, file *os.File) {
 		h := readHead(c.f)
 		now := readHead(file) // after the copy, as the file may be truncated at any time
 		switch {
-		case c.fileID == id || h.n == 0 || h.packed():
+		case c.fileID == id || h.blank() || h.packed():
 		case before != nil && h.related(&before.head):
 			f.beside.know(c.fileID)
 			if before.gone && c.size >= before.off {
@@ -253,7 +253,7 @@ func (f *Follower) earlier(g *generation) (found bool) {
 	for _, c := range f.beside.candidates() {
 		h := readHead(c.f)
 		now := readHead(g.f)
-		if h.n == 0 || h.packed() || h.related(&now) {
+		if h.blank() || h.packed() || h.related(&now) {
 			c.f.Close()
 			continue
 		}
@@ -284,11 +284,11 @@ func (f *Follower) glance(g *generation) {
 		switch {
 		case !f.settled(g): // or what was read may be what was here a moment ago
 			f.watch.dirty = true
-		case h.n == 0 && !waits: // a copy begins empty
+		case h.blank() && !waits: // a copy begins empty
 			waiting[c.fileID] = time.Now()
-		case h.n == 0 && time.Since(since) < pollInterval:
+		case h.blank() && time.Since(since) < pollInterval:
 			waiting[c.fileID] = since
-		case h.n == 0 || !h.related(&g.head):
+		case h.blank() || !h.related(&g.head):
 			f.beside.know(c.fileID)
 		}
 		c.f.Close()

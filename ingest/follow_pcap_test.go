@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,6 +68,35 @@ func TestFollowPcapRotation(t *testing.T) {
 	ok(t, os.Remove(path))
 	appendTo(t, path, string(buildPcap("removed")))
 	p.want("removed")
+}
+
+// TestFollowPcapBriefGenerations has several captures at the path between two looks, the
+// last of them without a packet: all files of a program begin with the same header.
+func TestFollowPcapBriefGenerations(t *testing.T) {
+	le := binary.AppendByteOrder(binary.LittleEndian)
+	for name, header := range map[string]string{"pcap": string(buildPcap()), "pcapng": string(ngSectionBlock(le)) + string(ngInterfaceBlock(le, 1))} {
+		packet := record
+		if name == "pcapng" {
+			packet = func(payload string) string { return string(ngPacketBlock(le, 0, 1, udpFrame(payload))) }
+		}
+		for _, poll := range []bool{false, true} {
+			path := filepath.Join(t.TempDir(), "spa.pcap")
+			appendTo(t, path, header)
+			p := followPcap(t, path, FollowOptions{Poll: poll})
+			p.quiet()
+			var want []string
+			for i := range 4 {
+				want = append(want, fmt.Sprint("packet ", i))
+				appendTo(t, path, packet(want[i]))
+				time.Sleep(5 * time.Millisecond) // file systems stamp by the tick
+				ok(t, os.Rename(path, fmt.Sprint(path, ".", 4-i)))
+				appendTo(t, path, header)
+			}
+			p.want(want...)
+			appendTo(t, path, packet("last"))
+			p.want("last")
+		}
+	}
 }
 
 func TestFollowPcapng(t *testing.T) {

@@ -81,7 +81,7 @@ func (p *tap) first(names ...string) {
 	p.t.Helper()
 	for i, name := range names {
 		got := p.next(patience)
-		for got == p.stale && got != name {
+		for got != "" && got == p.stale && got != name {
 			got = p.next(patience)
 		}
 		if got != name {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"hash/fnv"
 	"io"
 	"os"
@@ -74,10 +75,33 @@ func (h *head) bytes() []byte { return h.b[:h.n] }
 // before. An empty file goes on as anything.
 func (h *head) continues(before *head) bool { return bytes.HasPrefix(h.bytes(), before.bytes()) }
 
+// blank says that there is no record yet: the file is empty, or a capture that is
+// no more than its header, which all captures of a program have in common.
+func (h *head) blank() bool {
+	b := h.bytes()
+	if !bytes.HasPrefix(b, ngMagic) {
+		_, pcap := pcapMagic(b)
+		return len(b) == 0 || pcap && len(b) == pcapHeader
+	}
+	order := binary.ByteOrder(binary.LittleEndian)
+	for len(b) >= ngBlockLeast {
+		kind := order.Uint32(b)
+		if kind == ngSection && binary.BigEndian.Uint32(b[8:]) == ngOrderMagic {
+			order = binary.BigEndian
+		}
+		size := order.Uint32(b[4:])
+		if kind != ngSection && kind != ngInterface || size < ngBlockLeast || size > uint32(len(b)) {
+			return false
+		}
+		b = b[size:]
+	}
+	return len(b) == 0 && h.n < headSize
+}
+
 // related says whether two files begin alike, as far as both go.
 func (h *head) related(other *head) bool {
 	n := min(h.n, other.n)
-	return n > 0 && bytes.Equal(h.b[:n], other.b[:n])
+	return !h.blank() && !other.blank() && bytes.Equal(h.b[:n], other.b[:n])
 }
 
 // extend adds what was read at offset off.
