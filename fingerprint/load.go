@@ -57,7 +57,7 @@ func (l *loader) lines(text []byte, comment byte, f func(row string)) {
 		}
 		l.line++
 		row = strings.TrimRight(row, "\r\n")
-		if start := strings.TrimLeft(row, blanks); start == "" || start[0] == comment {
+		if start := strings.TrimSpace(row); start == "" || start[0] == comment {
 			continue
 		}
 		if len(row) > maxLine {

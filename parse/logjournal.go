@@ -34,7 +34,8 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 		e.take(name, value)
 		block = block[next:]
 	}
-	s, ok := findRecord(e.message, 0)
+	text := trimEnd(e.message)
+	s, ok := findRecord(text, 0)
 	if !ok {
 		return errNoRecord
 	}
@@ -43,7 +44,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	if string(e.transport) == "kernel" {
 		ev.Origin = OriginKernel
 	}
-	return message(trimEnd(e.message), 0, s, ev)
+	return message(text, 0, s, ev)
 }
 
 // verboseIndent stands in front of each field of -o verbose. Further lines of a value,

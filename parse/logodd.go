@@ -8,11 +8,12 @@ import (
 // What follows is tried for lines that the usual reading did not understand: other
 // languages, other stamps, and what terminals, grep and shippers put around a line.
 
-// oddLine reads a line of which first is what the usual reading made. That stands if
-// nothing comes of this one.
+// oddLine reads a line of which first is what the usual reading made, and ev, if that
+// was no error. That stands if nothing comes of this one, or another record.
 func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
+	src, dst := ev.Src, ev.Dst
 	err := unwrapLine(line, ref, ev)
-	if err == nil {
+	if err == nil && (first != nil || ev.Src == src && ev.Dst == dst) {
 		return nil
 	}
 	if first == nil {
