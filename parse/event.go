@@ -140,6 +140,7 @@ type Event struct {
 	// log line if it carries OPT or if its length leaves no room for any.
 	HasOptions bool
 	nopt       uint8
+	begin      int // of the record in the line, for oddLine
 	opt        [MaxOptions]byte
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It

@@ -9,11 +9,11 @@ import (
 // languages, other stamps, and what terminals, grep and shippers put around a line.
 
 // oddLine reads a line of which first is what the usual reading made, and ev, if that
-// was no error. That stands if nothing comes of this one, or another record.
+// was no error. That stands if nothing comes of this one, or a record further back.
 func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
-	src, dst := ev.Src, ev.Dst
+	begin := ev.begin
 	err := unwrapLine(line, ref, ev)
-	if err == nil && (first != nil || ev.Src == src && ev.Dst == dst) {
+	if err == nil && (first != nil || ev.begin <= begin) {
 		return nil
 	}
 	if first == nil {

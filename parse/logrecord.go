@@ -118,6 +118,7 @@ func ifname(b []byte, i int) int {
 // follows in brackets is the packet that an ICMP error is about, and what follows
 // the record, be it another one, says nothing about this one.
 func record(b []byte, s span, ev *Event) error {
+	ev.begin = s.start
 	if s.inHi > s.inLo {
 		ev.In = b[s.inLo:s.inHi]
 	}
