@@ -274,12 +274,6 @@ func TestE2ECopies(t *testing.T) {
 			s.Server.Run(t, "ip link set "+netlab.ServerIf+" master br0")
 			move(t, s.Server, s.Server.V4, netlab.ServerIf, "br0")
 		},
-		"VLAN": func(t *testing.T, s *site) {
-			s.Server.AddLink(t, "link "+netlab.ServerIf+" name tag0 type vlan id 7")
-			move(t, s.Server, s.Server.V4, netlab.ServerIf, "tag0")
-			s.Client.AddLink(t, "link "+netlab.ClientIf+" name tag0 type vlan id 7")
-			move(t, s.Client, s.Client.V4, netlab.ClientIf, "tag0")
-		},
 		"macvlan": func(t *testing.T, s *site) {
 			s.Server.AddLink(t, "link "+netlab.ServerIf+" name mac0 type macvlan mode bridge")
 			move(t, s.Server, s.Server.V4, netlab.ServerIf, "mac0")

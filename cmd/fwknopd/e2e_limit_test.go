@@ -46,7 +46,7 @@ func TestE2EPacketLimit(t *testing.T) {
 		}},
 		"icmp": {server: "PCAP_FILTER icmp;\n", client: []string{"-P", "icmp", "-Q", "10.77.0.2"}},
 	} {
-		for firewall := range firewalls {
+		for firewall := range inputRule {
 			t.Run(name+"/"+firewall, func(t *testing.T) {
 				s := newSite(t, firewall)
 				s.Server.Run(t, inputRule[firewall])
