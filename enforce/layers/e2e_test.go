@@ -57,7 +57,9 @@ func tables(v4 string) wall {
 		run("-t nat -P PREROUTING ACCEPT", "-t nat -P POSTROUTING ACCEPT")(t, ns) // builtin chains stay
 		for _, c := range []string{"INPUT", "FORWARD", "OUTPUT"} {
 			run("-A "+c+" -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT", "-P "+c+" DROP")(t, ns)
-			ns.Run(t, v6+" -w -A "+c+" -p icmpv6 -j ACCEPT")
+			for _, kind := range []string{"135", "136"} { // neighbour discovery
+				ns.Run(t, v6+" -w -A "+c+" -p icmpv6 --icmpv6-type "+kind+" -j ACCEPT")
+			}
 		}
 	}
 	strict := func(t testing.TB, ns *netlab.NS) {
