@@ -44,7 +44,9 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	if string(e.transport) == "kernel" {
 		ev.Origin = OriginKernel
 	}
-	return message(text, 0, s, ev)
+	err := message(text, 0, s, ev)
+	ev.begin = 0
+	return err
 }
 
 // verboseIndent stands in front of each field of -o verbose. Further lines of a value,

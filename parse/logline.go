@@ -26,7 +26,9 @@ import (
 // cut short); ErrMalformed for a record that breaks its own format. Ports, lengths
 // and all other numbers are checked against the width of their header fields.
 func LogLine(line []byte, ref time.Time, ev *Event) error {
-	return anyLine(trimEnd(line), ref, ev)
+	err := anyLine(trimEnd(line), ref, ev)
+	ev.begin = 0
+	return err
 }
 
 // anyLine reads a line of text or JSON.
