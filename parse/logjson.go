@@ -211,12 +211,12 @@ func jsonTime(raw []byte, ref time.Time) time.Time {
 }
 
 // wholeStamp reports whether a stamp that was read up to i is all there is, but for
-// a zone or a year.
+// AM or PM, a zone and a year.
 func wholeStamp(s *stamp, b []byte, i int) bool {
-	if i == len(b) {
-		return true
+	for i < len(b) && b[i] == ' ' {
+		i = s.afterClock(b, i+1)
 	}
-	return i < len(b) && b[i] == ' ' && s.afterClock(b, i+1) == len(b)
+	return i == len(b)
 }
 
 // scientific reads a count with an exponent, "1.7830515075e+09", as some encoders

@@ -55,7 +55,7 @@ func (s *stamp) local(b []byte, i int) int {
 	}
 	i = localWeekday(b, i)
 	if j := s.iso(b, i); j != failed {
-		if k := s.zoneName(b, j); k != failed {
+		if k := s.namedZone(b, j); k != failed {
 			return k
 		}
 		return j

@@ -8,16 +8,19 @@ type stamp struct {
 	month, day     int
 	hour, min, sec int
 	nsec           int
-	offset         int  // seconds east of UTC, valid iff hasZone
-	hasZone        bool // says its offset from UTC
-	comma          bool // has a comma before the fraction, as only dmesg writes it
-	counted        bool // is not a date at all, but seconds and nsec since the epoch
+	offset         int      // seconds east of UTC, valid iff hasZone
+	hasZone        bool     // says its offset from UTC
+	zoneName       zoneName // if hasZone is false
+	halved         bool     // AM or PM was read
+	comma          bool     // has a comma before the fraction, as only dmesg writes it
+	counted        bool     // is not a date at all, but seconds and nsec since the epoch
 	seconds        int64
 }
 
 // time returns the moment a stamp means, in the location of ref. A stamp without a
 // zone is in that location as well. A stamp without a year has the latest year
-// that does not put it behind ref.
+// that does not put it behind ref. The time is zero if the name of the stamp's zone
+// does not tell its offset.
 func (s *stamp) time(ref time.Time) time.Time {
 	loc := ref.Location()
 	switch {
@@ -44,10 +47,18 @@ const meanYear = 31556952
 const maxLeapGap = 8
 
 func (s *stamp) in(year int, loc *time.Location) time.Time {
-	if !s.hasZone && loc != time.UTC {
-		return time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
+	offset := s.offset
+	if !s.hasZone && (loc != time.UTC || s.zoneName[0] != 0) {
+		local := time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
+		if s.zoneName[0] == 0 {
+			return local
+		}
+		var ok bool
+		if offset, ok = zoneOffset(s.zoneName.text(), local); !ok {
+			return time.Time{}
+		}
 	}
-	clock := s.hour*3600 + s.min*60 + s.sec - s.offset
+	clock := s.hour*3600 + s.min*60 + s.sec - offset
 	return time.Unix(int64(daysSince1970(year, s.month, s.day)*86400+clock), int64(s.nsec)).In(loc)
 }
 

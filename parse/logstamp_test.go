@@ -89,6 +89,78 @@ func TestStampZones(t *testing.T) {
 	}
 }
 
+// TestStampZoneNames: an abbreviation is first the reader's own, then what it means
+// everywhere, and else gives no time.
+func TestStampZoneNames(t *testing.T) {
+	for _, c := range []struct{ reader, stamp, want string }{
+		{"UTC", "Fri 2026-11-27 22:00:05 CET", "2026-11-27T21:00:05Z"},
+		{"Europe/Berlin", "Fri 2026-11-27 22:00:05 CET", "2026-11-27T21:00:05Z"},
+		{"America/New_York", "Fri 2026-11-27 22:00:05 CET", "2026-11-27T21:00:05Z"},
+		{"UTC", "Fri 2026-11-27 22:00:05 GMT", "2026-11-27T22:00:05Z"},
+		{"UTC", "Fri 2026-11-27 22:00:05 CST", ""},
+		{"America/Chicago", "Fri 2026-11-27 22:00:05 CST", "2026-11-28T04:00:05Z"},
+		{"Asia/Shanghai", "Fri 2026-11-27 22:00:05 CST", "2026-11-27T14:00:05Z"},
+		{"Europe/Berlin", "Fri 2026-11-27 22:00:05 CST", ""},
+		{"UTC", "Fri 2026-11-27 22:00:05 IST", ""},
+		{"Asia/Kolkata", "Fri 2026-11-27 22:00:05 IST", "2026-11-27T16:30:05Z"},
+		{"Asia/Jerusalem", "Fri 2026-11-27 22:00:05 IST", "2026-11-27T20:00:05Z"},
+		{"UTC", "Fri 2026-11-27 22:00:05 PST", ""},
+		{"America/Los_Angeles", "Fri 2026-11-27 22:00:05 PST", "2026-11-28T06:00:05Z"},
+		{"UTC", "Fri 2026-11-27 22:00:05 QQQ", ""},
+		// The hour that comes twice, on either side.
+		{"Europe/Berlin", "Sun 2026-10-25 02:30:00 CEST", "2026-10-25T00:30:00Z"},
+		{"Europe/Berlin", "Sun 2026-10-25 02:30:00 CET", "2026-10-25T01:30:00Z"},
+		{"America/Chicago", "Sun 2026-11-01 01:30:00 CDT", "2026-11-01T06:30:00Z"},
+		{"America/Chicago", "Sun 2026-11-01 01:30:00 CST", "2026-11-01T07:30:00Z"},
+	} {
+		loc, err := time.LoadLocation(c.reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ev Event
+		if err := LogLine([]byte(c.stamp+" gate kernel: "+synRecord), mustTime(t, "2026-12-01T00:00:00Z").In(loc), &ev); err != nil {
+			t.Fatal(err)
+		}
+		var want time.Time
+		if c.want != "" {
+			want = mustTime(t, c.want)
+		}
+		if !ev.Time.Equal(want) || ev.Origin != OriginKernel {
+			t.Errorf("%s read in %s: %v, origin %d, want %v", c.stamp, c.reader, ev.Time, ev.Origin, want)
+		}
+	}
+}
+
+// TestStampZonesOfToday holds the table of abbreviations against the time zone
+// database.
+func TestStampZonesOfToday(t *testing.T) {
+	for _, c := range []struct {
+		zone   string
+		months []time.Month
+	}{
+		{"Europe/Berlin", []time.Month{1, 7}}, {"Europe/London", []time.Month{7}}, {"Europe/Lisbon", []time.Month{1, 7}}, {"Europe/Athens", []time.Month{1, 7}},
+		{"Europe/Moscow", []time.Month{1}}, {"Asia/Jerusalem", []time.Month{7}}, {"Africa/Johannesburg", []time.Month{1}}, {"Africa/Lagos", []time.Month{1}},
+		{"Africa/Maputo", []time.Month{1}}, {"Africa/Nairobi", []time.Month{1}}, {"Asia/Karachi", []time.Month{1}}, {"Asia/Jakarta", []time.Month{1}},
+		{"Asia/Makassar", []time.Month{1}}, {"Asia/Jayapura", []time.Month{1}}, {"Asia/Hong_Kong", []time.Month{1}}, {"Asia/Tokyo", []time.Month{1}}, {"Asia/Seoul", []time.Month{1}},
+		{"Australia/Perth", []time.Month{1}}, {"Australia/Adelaide", []time.Month{1, 7}}, {"Australia/Sydney", []time.Month{1, 7}}, {"Pacific/Auckland", []time.Month{1, 7}},
+		{"Pacific/Guam", []time.Month{1}}, {"Pacific/Pago_Pago", []time.Month{1}}, {"Pacific/Honolulu", []time.Month{1}}, {"America/Adak", []time.Month{7}},
+		{"America/Anchorage", []time.Month{1, 7}}, {"America/Los_Angeles", []time.Month{7}}, {"America/Denver", []time.Month{1, 7}}, {"America/New_York", []time.Month{1, 7}},
+		{"America/Halifax", []time.Month{1, 7}}, {"America/St_Johns", []time.Month{1, 7}},
+	} {
+		loc, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range c.months {
+			at := time.Date(2026, m, 15, 12, 0, 0, 0, loc)
+			name, want := at.Zone()
+			if got, ok := zoneOffset([]byte(name), at.UTC()); !ok || got != want {
+				t.Errorf("%s, as in %s: %d, %t, want %d", name, c.zone, got, ok, want)
+			}
+		}
+	}
+}
+
 func TestStampRefused(t *testing.T) {
 	for _, text := range []string{
 		"", "J", "Jul", "Jul ", "Jul  3", "Jul  3 04:05", "Jul  3 04:05:0", "Jul  0 04:05:06", "Jul 32 04:05:06", "Jun 31 04:05:06",

@@ -122,7 +122,7 @@ func (s *stamp) valid(i int) int {
 // (OpenWrt, dmesg -T).
 func (s *stamp) withWeekday(b []byte, i int) int {
 	if j := s.iso(b, i); j != failed {
-		return s.valid(s.zoneName(b, j))
+		return s.valid(s.namedZone(b, j))
 	}
 	i = s.bsd(b, i)
 	return s.valid(s.yearAt(b, after(b, i, " ")))
@@ -199,9 +199,8 @@ func (s *stamp) zone(b []byte, i int) int {
 	return i
 }
 
-// zoneName reads the name of a zone behind a blank. Only UTC's means the same
-// everywhere; a stamp in another zone is in the reader's, like one without.
-func (s *stamp) zoneName(b []byte, i int) int {
+// namedZone reads the zone behind a blank: its offset, or its abbreviation.
+func (s *stamp) namedZone(b []byte, i int) int {
 	i = after(b, i, " ")
 	if i >= len(b) {
 		return failed
@@ -213,23 +212,27 @@ func (s *stamp) zoneName(b []byte, i int) int {
 	switch string(b[i:end]) {
 	case "UTC", "GMT", "Z":
 		s.hasZone = true
+	default:
+		s.zoneName.set(b[i:end])
 	}
 	return end
 }
 
-// afterClock reads what some loggers write behind the clock: a year, if the stamp
-// has none yet, or the zone, as an offset or in capitals.
+// afterClock reads what some loggers write behind the clock: AM or PM, a year, if the
+// stamp has none yet, or the zone, as an offset or in capitals.
 func (s *stamp) afterClock(b []byte, i int) int {
 	end := wordEnd(b, i)
 	word := b[i:end]
 	switch {
-	case len(word) == 4 && s.year == 0:
+	case string(word) == "AM" || string(word) == "PM":
+		return s.halfDay(word[0] == 'P', end)
+	case len(word) == 4 && s.year == 0 && word[0]-'0' <= 9:
 		if s.yearAt(b, i) == failed || s.valid(end) == failed {
 			s.year = 0
 			return failed
 		}
 		return end
-	case s.hasZone || len(word) < 3:
+	case s.hasZone || s.zoneName[0] != 0 || len(word) < 3:
 		return failed
 	case word[0] == '+' || word[0] == '-':
 		if s.zone(b, i) != end {
@@ -241,18 +244,20 @@ func (s *stamp) afterClock(b []byte, i int) int {
 	if !isZone(word) {
 		return failed
 	}
-	return s.zoneName(b, i-1)
+	return s.namedZone(b, i-1)
 }
 
-// isZone reports the abbreviations of time zones that are not likely to be hosts.
-func isZone(word []byte) bool {
-	switch string(word) {
-	case "UTC", "GMT", "WET", "WEST", "BST", "CET", "CEST", "EET", "EEST", "MSK", "IST", "SAST",
-		"EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "AKST", "AKDT", "HST", "AST", "ADT",
-		"JST", "KST", "HKT", "SGT", "AEST", "AEDT", "ACST", "AWST", "NZST", "NZDT":
-		return true
+// halfDay makes the hour one of 24, and returns end if it was one of 12.
+func (s *stamp) halfDay(afternoon bool, end int) int {
+	if s.halved || s.hour < 1 || s.hour > 12 {
+		return failed
 	}
-	return false
+	s.halved = true
+	s.hour %= 12
+	if afternoon {
+		s.hour += 12
+	}
+	return end
 }
 
 // maxSeconds keeps seconds since the epoch in the years that have four digits.
