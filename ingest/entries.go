@@ -207,5 +207,8 @@ func exportEnd(b []byte) int {
 // entry turns one record into an event.
 func (e *entries) entry(b []byte, ev *parse.Event) error {
 	e.journal = e.layout == layoutExport || e.layout == layoutVerbose && parse.IsJournalHeader(b)
-	return e.decode(bytes.TrimRight(b, "\r\n"), ev)
+	if e.layout != layoutExport { // there the newline may be that behind a binary value
+		b = bytes.TrimRight(b, "\r\n")
+	}
+	return e.decode(b, ev)
 }

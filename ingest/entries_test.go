@@ -17,7 +17,7 @@ func entryTexts() map[string]string {
 	message := func(n int) string {
 		return fmt.Sprintf("KNOCK IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.1 LEN=29 TOS=0x00 PREC=0x00 TTL=60 ID=1 PROTO=UDP SPT=%d DPT=2 LEN=9 ", n)
 	}
-	var export, blob, verbose, remarks, pretty, list, compact, seq, jq strings.Builder
+	var export, blob, blobLast, verbose, remarks, pretty, list, compact, seq, jq strings.Builder
 	remarks.WriteString("-- Journal begins at Mon 2026-11-23 07:46:05 UTC, ends at Fri 2026-11-27 21:00:07 UTC. --\n")
 	list.WriteString("[\n")
 	compact.WriteString("[")
@@ -26,6 +26,9 @@ func entryTexts() map[string]string {
 		fmt.Fprintf(&export, "__CURSOR=s=b6;i=%d\n__REALTIME_TIMESTAMP=%d\n_TRANSPORT=kernel\nMESSAGE=%s\n_HOSTNAME=gate\n\n", n, micros, message(n))
 		text := message(n) + "\nMESSAGE=second\n\nline"
 		fmt.Fprintf(&blob, "__CURSOR=s=b6;i=%d\n__REALTIME_TIMESTAMP=%d\nMESSAGE\n%s%s\n_TRANSPORT=kernel\n\n", n, micros, binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text)
+		other := "\x1b[31m\n\nMESSAGE=IN=x OUT=\n" // journalctl writes every field with control characters so
+		fmt.Fprintf(&blobLast, "__CURSOR=s=b6;i=%d\nSYSLOG_RAW\n%s%s\n__REALTIME_TIMESTAMP=%d\n_TRANSPORT=kernel\nMESSAGE\n%s%s\n\n", n,
+			binary.LittleEndian.AppendUint64(nil, uint64(len(other))), other, micros, binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text)
 		fmt.Fprintf(&verbose, "Fri 2026-11-27 21:00:%02d.000000 UTC [s=b6;i=%d;b=01;m=f4240;t=66;x=77]\n    _TRANSPORT=kernel\n    PRIORITY=4\n    MESSAGE=%s\n    _HOSTNAME=gate\n", 5+n, n, message(n))
 		object := fmt.Sprintf("{\n\t\"_TRANSPORT\" : \"kernel\",\n\t\"MESSAGE\" : \"%s \\\"}{\\\\\",\n\t\"x\" : { \"y\" : [ 1, 2 ] },\n\t\"__REALTIME_TIMESTAMP\" : \"%d\"\n}\n", message(n), micros)
 		pretty.WriteString(object)
@@ -45,11 +48,12 @@ func entryTexts() map[string]string {
 	dmesg := "{\n   \"dmesg\": [\n      " + strings.TrimSuffix(strings.ReplaceAll(pretty.String(), "}\n{", "},{"), "\n") + "\n   ]\n}\n"
 	return map[string]string{
 		"dmesg":  dmesg,
-		"export": export.String(), "export, binary": blob.String(), "verbose": verbose.String(), "verbose, with remarks": remarks.String(),
+		"export": export.String(), "export, binary": blob.String(), "export, binary last": blobLast.String(), "verbose": verbose.String(), "verbose, with remarks": remarks.String(),
 		"json-pretty": pretty.String(), "json-pretty, CR LF": jq.String(), "list": list.String(), "list on one line": compact.String(),
 		"json-seq": seq.String(), "json-seq, pretty": strings.ReplaceAll(pretty.String(), "{\n\t\"_T", "\x1e{\n\t\"_T"),
-		"export, no blank line at the end": strings.TrimSuffix(export.String(), "\n\n"),
-		"verbose, no newline at the end":   strings.TrimSuffix(verbose.String(), "\n"),
+		"export, no blank line at the end":              strings.TrimSuffix(export.String(), "\n\n"),
+		"export, binary last, no blank line at the end": strings.TrimSuffix(blobLast.String(), "\n"),
+		"verbose, no newline at the end":                strings.TrimSuffix(verbose.String(), "\n"),
 	}
 }
 
@@ -106,7 +110,7 @@ func TestUTF16Lines(t *testing.T) {
 
 // TestEntriesTooLong: an entry without an end does not fill the memory.
 func TestEntriesTooLong(t *testing.T) {
-	for _, front := range []string{"__CURSOR=x\nA=", "{\n\"a\":\"", "Fri 2026-11-27 21:00:05.000000 UTC [s=b6]\n    A="} {
+	for _, front := range []string{"__CURSOR=x\nA=", "__CURSOR=x\nMESSAGE\n\xff\xff\xff\xff\xff\xff\xff\xff", "__CURSOR=x\nMESSAGE\n\x00\x00\x10\x00\x00\x00\x00\x00", "{\n\"a\":\"", "Fri 2026-11-27 21:00:05.000000 UTC [s=b6]\n    A="} {
 		data := front + strings.Repeat("x", 2*maxEntry)
 		got := read(t, writeFile(t, "a.log", []byte(data)))
 		if got.counts.Malformed == 0 || got.counts.Events != 0 || got.counts.Bytes != uint64(len(data)) {
