@@ -27,8 +27,7 @@ func (s *stamp) proxmox(b []byte, i int) int {
 // findProxmox finds the record in a line of Proxmox's that findRecord finds none in,
 // since only one interface is named.
 func findProxmox(b []byte) (span, bool) {
-	var st stamp
-	from := st.proxmox(b, 0)
+	from := behindProxmox(b)
 	if from == failed {
 		return span{}, false
 	}
@@ -52,6 +51,22 @@ func findProxmox(b []byte) (span, bool) {
 	return span{}, false
 }
 
+// behindProxmox returns the end of the head of a line of Proxmox's, which may stand
+// behind what grep puts in front.
+func behindProxmox(b []byte) int {
+	var s stamp
+	from := s.proxmox(b, 0)
+	for i := 1; from == failed && i < len(b) && i < maxFileName; i++ {
+		if !separates(b[i-1]) || b[i]-'0' > 9 {
+			continue
+		}
+		if from = s.proxmox(b, i); from != failed && !fileName(b[:i]) {
+			return failed
+		}
+	}
+	return from
+}
+
 // opensPacket reports whether one of the fields that may follow the interfaces
 // stands at i.
 func opensPacket(b []byte, i int) bool {
@@ -70,7 +85,7 @@ func labelFirst(b []byte, i int, ev *Event) (hops uint64, next int) {
 }
 
 // endsWithFlags reports whether a TCP record whose flags end at i is one of
-// Proxmox's: nothing follows, and RES was not there.
+// Proxmox's: nothing but the options follows, and RES was not there.
 // The last flag may have lost its blank.
 func endsWithFlags(b []byte, i int, ev *Event) bool {
 	if i == failed {
@@ -85,5 +100,5 @@ func endsWithFlags(b []byte, i int, ev *Event) bool {
 			}
 		}
 	}
-	return len(rest) == 0 && ev.Flags != 0
+	return ev.Flags != 0 && (len(rest) == 0 || keyOPT.after(b, i) != failed)
 }
