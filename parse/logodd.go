@@ -27,7 +27,9 @@ func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
 // unwrapLine reads a line without what is around it.
 func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	text := bytes.TrimPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte("\x1e"))
+	column := failed
 	if needsCleaning(text) {
+		column = kernelColumn(text, ref)
 		ev.text = clean(ev.text[:0], text)
 		text = ev.text
 	}
@@ -45,6 +47,9 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	}
 	ev.Reset()
 	msg := oddHead(text[:s.start], ref, ev)
+	if column <= s.start && ev.Origin == OriginUnknown {
+		msg, ev.Origin = skipUptime(text, column), OriginKernel
+	}
 	return message(text, msg, s, ev)
 }
 

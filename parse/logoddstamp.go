@@ -139,7 +139,8 @@ func (s *stamp) clf(b []byte, i int) int {
 
 // numeric reads dates of numbers whose order their separators tell, year first or,
 // with points, last: "2026/11/27 21:00:05", "2026-11-27_21:00:05", "27.11.2026
-// 21:00:05". With slashes and the year last it could be either, and is not read.
+// 21:00:05". With slashes and the year last it could be either order, and is read if
+// only one of them is a date: "11/27/2026 21:00:05", "27/11/2026 21:00:05".
 func (s *stamp) numeric(b []byte, i int) int {
 	if i+10 >= len(b) || b[i+10] != ' ' && b[i+10] != '_' && b[i+10] != '-' && b[i+10] != 'T' {
 		return failed
@@ -158,11 +159,30 @@ func (s *stamp) numeric(b []byte, i int) int {
 		if s.yearAt(date, 6) == failed {
 			return failed
 		}
+	case date[2] == date[5] && (date[2] == '/' || date[2] == '-'):
+		if s.eitherOrder(date) == failed {
+			return failed
+		}
 	}
 	if s.month == 0 {
 		return failed
 	}
 	return s.gluedZone(b, s.clock(b, i+11))
+}
+
+// eitherOrder reads a date of numbers with its year last, and fails if two dates could
+// be meant.
+func (s *stamp) eitherOrder(date []byte) int {
+	first, i := twoDigits(date, 0, 31)
+	second, j := twoDigits(date, 3, 31)
+	if max(i, j, s.yearAt(date, 6)) >= failed || first <= 12 && second <= 12 && first != second {
+		return failed
+	}
+	s.month, s.day = min(first, second), max(first, second)
+	if s.month > 12 {
+		return failed
+	}
+	return len(date)
 }
 
 // compact reads ISO 8601 without separators, "20261127T210005Z".

@@ -1,6 +1,9 @@
 package parse
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // kernelTag returns the index behind "kernel:", "kernel[0]:" or "kernel[n/a]:".
 func kernelTag(b []byte, i int) int {
@@ -13,6 +16,33 @@ func kernelTag(b []byte, i int) int {
 		i = j + n + 1
 	}
 	return after(b, i, ":")
+}
+
+// kernelColumn returns the index behind the kernel's tag in a line whose columns end at
+// tabs: the whole stamp, one host, and the tag, which needs no colon there. Between the
+// last two the facility and the level may stand. Blanks may not, so that no text of a
+// program's comes before the tag.
+func kernelColumn(b []byte, ref time.Time) int {
+	tab := bytes.IndexByte(b[:min(len(b), maxStamp+1)], '\t')
+	if tab < 0 || jsonTime(b[:tab], ref).IsZero() {
+		return failed
+	}
+	for column, i := 0, tab+1; ; column++ {
+		n := bytes.IndexByte(b[i:], '\t')
+		if n < 1 || wordEnd(b, i) < i+n {
+			return failed
+		}
+		word := b[i : i+n]
+		i += n + 1
+		name, ok := facility(word)
+		switch {
+		case column == 0:
+		case isKernelTag(word):
+			return i
+		case !isLevel(word) && string(word) != "kern" && !(ok && name == "kern"):
+			return failed
+		}
+	}
 }
 
 // hasPID reports whether a word is the tag of a program, "sshd[77]:". journalctl
