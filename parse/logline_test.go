@@ -159,6 +159,7 @@ var dialects = []struct {
 	{"milliseconds", "1783051506123 gate kernel: ", "", "2026-07-03T04:05:06.123Z", OriginKernel},
 	{"Proxmox VE", "101 1 tap101i0-IN 03/Jul/2026:04:05:06 +0200 ", "", "2026-07-03T02:05:06Z", OriginKernel},
 	{"a stamp that is not understood", "3-VII-26 4h05 gate kernel: ", "", "", OriginKernel},
+	{"a fraction behind a stamp that is not understood", "Fr,ri 2026-07-03 04:05:06.5 +00 gate kernel: ", "", "", OriginKernel},
 	{"a program behind a stamp that is not understood", "3-VII-26 4h05 gate myapp: kernel: ", "", "", OriginUnknown},
 	{"dmesg -e in German, first of a minute", "[Mär 3 04:05] ", "", "", OriginKernel},
 	{"OpenWrt logread -t", "Fri Jul  3 04:05:06 2026 [1783051506.123] kern.warn kernel: [ 1234.567890] ", "", "2026-07-03T04:05:06Z", OriginKernel},

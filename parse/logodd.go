@@ -94,6 +94,9 @@ func oddHead(b []byte, ref time.Time, ev *Event) int {
 			continue
 		}
 		if msg, ok := anyHead(b, i, ref, ev); ok {
+			if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(firstClock) {
+				continue // the seconds of a clock
+			}
 			if !vouched(b[:i]) {
 				ev.Origin = OriginUnknown
 			}

@@ -116,14 +116,25 @@ func localMonth(b []byte, i int) (month, next int) {
 	return month, end
 }
 
-// localWeekday passes over the name of a weekday and the blanks behind it.
+// localWeekday passes over the name of a weekday, of one word or two ("Thứ 6"), and the
+// blanks behind it.
 func localWeekday(b []byte, i int) int {
 	end := wordEnd(b, i)
-	name := bytes.TrimSuffix(b[i:end], []byte(","))
-	if _, ok := localName(b, i, i+len(name)); !ok {
-		return failed
+	if !isWeekday(b[i:end]) {
+		if end == len(b) {
+			return failed
+		}
+		if end = wordEnd(b, end+1); !isWeekday(b[i:end]) {
+			return failed
+		}
 	}
 	return skipBlanks(b, end)
+}
+
+func isWeekday(name []byte) bool {
+	name = bytes.TrimSuffix(name, []byte(","))
+	_, ok := localName(name, 0, len(name))
+	return ok
 }
 
 // clf reads the stamp of the common log format, "27/Nov/2026:21:00:05 +0100".

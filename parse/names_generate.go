@@ -1,7 +1,9 @@
 //go:build ignore
 
 // Command names_generate writes names.txt: how the locales of the C library call
-// months and weekdays. It needs all locales installed (Debian: locales-all).
+// months and weekdays, and what Unicode's CLDR calls those that the C library has
+// another name for ("marraskuuta"). It needs all locales installed, and Node.js for
+// its copy of CLDR (Debian: locales-all, nodejs).
 //
 //	go run names_generate.go > names.txt
 package main
@@ -13,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -48,6 +51,18 @@ func main() {
 			}
 		}
 	}
+	for _, line := range strings.Split(strings.TrimSpace(run(exec.Command("node", "-e", cldr))), "\n") {
+		month, word, _ := strings.Cut(line, "\t")
+		m, err := strconv.Atoi(month)
+		if err != nil {
+			panic(err)
+		}
+		if m == 0 {
+			entry(names, folded(word), len(leading)+1).weekday = true
+		} else {
+			addMonth(names, folded(word), m, len(leading)+1)
+		}
+	}
 	w := bufio.NewWriter(os.Stdout)
 	defer w.Flush()
 	for _, text := range slices.Sorted(maps.Keys(names)) {
@@ -60,6 +75,30 @@ func main() {
 		}
 	}
 }
+
+// cldr writes the months of the languages that systems are installed in, alone and in
+// a date, and their weekdays, one a line with the month's number or 0 in front. All of
+// CLDR has too many short words.
+const cldr = `
+const languages = "en de fr es it pt nl pl cs ru uk sv nb nn da fi hu tr ja zh ko el ro sk bg ca eu id hr sl sr sr-Latn bs mk lt lv et " +
+	"vi th ms is ga gl cy be kk ka hy az he ar fa hi bn ta te mr uz mn sq af sw lb mt fil km lo my ne si ur gu pa kn ml"
+const forms = [{}, {day: "numeric"}, {day: "numeric", year: "numeric"}]
+const written = new Set()
+for (const lang of languages.split(" ")) {
+	for (const width of ["long", "short"])
+		for (let day = 1; day <= 7; day++)
+			written.add("0\t" + new Intl.DateTimeFormat(lang, {weekday: width, timeZone: "UTC"}).format(Date.UTC(2026, 0, day)))
+	for (let month = 0; month < 12; month++)
+		for (const form of forms)
+			for (const width of ["long", "short"]) {
+				const format = new Intl.DateTimeFormat(lang + "-u-ca-gregory-nu-latn", {...form, month: width, timeZone: "UTC"})
+				const part = format.formatToParts(Date.UTC(2026, month, 15)).find(p => p.type == "month")
+				if (part && !/^[0-9]+$/.test(part.value))
+					written.add(month + 1 + "\t" + part.value)
+			}
+}
+console.log([...written].join("\n"))
+`
 
 func locales() (all []string) {
 	for _, l := range strings.Fields(output("locale", "-a", "C")) {
@@ -75,18 +114,29 @@ func locales() (all []string) {
 func words(locale, key string) []string {
 	list := strings.Split(strings.TrimSpace(output("locale", key, locale)), ";")
 	for i, w := range list {
-		w = strings.TrimSuffix(strings.TrimSpace(w), ".")
-		if n := len(strings.Fields(w)); n > 2 || n == 2 && !strings.Contains(w, " ") {
-			w = ""
-		}
-		list[i] = strings.ReplaceAll(strings.Map(unicode.ToLower, w), "ı", "i")
+		list[i] = folded(w)
 	}
 	return list
 }
 
+func folded(w string) string {
+	w = strings.TrimSuffix(strings.TrimSpace(w), ".")
+	if n := len(strings.Fields(w)); n > 2 || n == 2 && !strings.Contains(w, " ") || len(w) > maxName {
+		return ""
+	}
+	return strings.ReplaceAll(strings.Map(unicode.ToLower, w), "ı", "i")
+}
+
+// maxName is that of package parse.
+const maxName = 36
+
 func output(command, arg, locale string) string {
 	c := exec.Command(command, arg)
 	c.Env = append(os.Environ(), "LC_ALL="+locale)
+	return run(c)
+}
+
+func run(c *exec.Cmd) string {
 	out, err := c.Output()
 	if err != nil {
 		return "" // an older C library has no alt_mon

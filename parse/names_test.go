@@ -42,6 +42,12 @@ func TestLocalNames(t *testing.T) {
 		"pt, in full": "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
 		"ru, in full": "января февраля марта апреля мая июня июля августа сентября октября ноября декабря",
 		"pl, in full": "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia",
+		"ru, CLDR":    "янв. февр. мар. апр. мая июн. июл. авг. сент. окт. нояб. дек.",
+		"uk, CLDR":    "січ. лют. бер. квіт. трав. черв. лип. серп. вер. жовт. лист. груд.",
+		"fi, in full": "tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta",
+		"sk, in full": "januára februára marca apríla mája júna júla augusta septembra októbra novembra decembra",
+		"sr":          "јануар фебруар март април мај јун јул август септембар октобар новембар децембар",
+		"hi":          "जनवरी फ़रवरी मार्च अप्रैल मई जून जुलाई अगस्त सितंबर अक्टूबर नवंबर दिसंबर",
 		"tr, in full": "Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık",
 	}
 	for lang, list := range months {
@@ -76,7 +82,7 @@ func TestLocalWeekdays(t *testing.T) {
 	for lang, day := range map[string]string{
 		"de": "Fr", "fr": "ven.", "es": "vie", "it": "ven", "pt": "sex", "nl": "vr", "pl": "pią", "cs": "Pá", "ru": "Пт",
 		"uk": "пт", "sv": "fre", "nb": "fre.", "da": "fre", "fi": "pe", "hu": "p", "tr": "Cum", "ja": "金", "zh": "五",
-		"ko": "금", "el": "Παρ", "ro": "vi", "de, in full": "Freitag", "fr, in full": "vendredi", "ja, in full": "金曜日", "zh, in full": "星期五",
+		"ko": "금", "el": "Παρ", "ro": "vi", "de, in full": "Freitag", "fr, in full": "vendredi", "vi": "Thứ 6", "hi": "शुक्रवार", "ja, in full": "金曜日", "zh, in full": "星期五",
 	} {
 		checkStamp(t, lang, "["+day+" Nov 20 04:05:06 2026] ", want)
 		checkStamp(t, lang, "["+day+" 11月 20 04:05:06 2026] ", want)
@@ -88,6 +94,13 @@ func TestLocalWeekdays(t *testing.T) {
 func TestLocalNamesOfTwoWords(t *testing.T) {
 	checkStamp(t, "ca", "de nov. 03 04:05:06 gate kernel: ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
 	checkStamp(t, "ar", "تشرين الثاني 03 04:05:06 gate kernel: ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
+	for i := 1; i <= 12; i++ {
+		at := time.Date(2026, time.Month(i), 3, 4, 5, 6, 0, time.UTC)
+		checkStamp(t, "vi", fmt.Sprintf("[Thứ 6 tháng %d 03 04:05:06 2026] ", i), at)
+		checkStamp(t, "vi", fmt.Sprintf("03 Tháng %d 2026 04:05:06 gate kernel: ", i), at)
+		checkStamp(t, "vi", fmt.Sprintf("thg %d 03 04:05:06 2026 gate kernel: ", i), at)
+	}
+	checkStamp(t, "hr", "studenoga 03 04:05:06 gate kernel: ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
 	checkStamp(t, "ar", "[ج تشرين الثاني  3 04:05:06 2026] ", time.Date(2026, 11, 3, 4, 5, 6, 0, time.UTC))
 }
 
