@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"math"
 	"time"
 )
 
@@ -49,8 +50,11 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	s, ok := findRecord(text, 0)
 	if !ok || author != byKernel && !o.journal() {
 		err := anyLine(text, ref, ev)
-		if author == byOther {
+		switch {
+		case author == byOther:
 			ev.Origin = OriginUnknown
+		case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && bareOfKernel(text[:s.start]):
+			ev.Origin = OriginKernel
 		}
 		return err
 	}
@@ -72,6 +76,25 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 		return o.line(ev.text, ref, ev)
 	}
 	return err
+}
+
+// bareOfKernel reports whether what stands in front of a record, in a message that the
+// object calls one of the kernel's facility, is nothing but the prefix of the log rule,
+// behind the kernel's tag and a host or behind neither. A priority, a clock and what may
+// be the tag of a program say that a whole line stands there, which says itself who
+// wrote it.
+func bareOfKernel(b []byte) bool {
+	if i, _ := priority(b); i > 0 || holdsClock(b) {
+		return false
+	}
+	i := skipBlanks(b, 0)
+	for range 2 { // the host, if there is one, comes first
+		if _, o, ok := tag(b, i); ok {
+			return o == OriginKernel
+		}
+		i = skipBlanks(b, wordEnd(b, i))
+	}
+	return true
 }
 
 var errJSON = &skip{ErrMalformed, "netfilter record in broken JSON"}
@@ -119,7 +142,8 @@ func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotR
 type author uint8
 
 const (
-	byUnknown author = iota // the object does not say
+	byUnknown  author = iota // the object does not say
+	byFacility               // of the kernel's facility; the object names no program
 	byKernel
 	byOther
 )
@@ -143,26 +167,48 @@ func (o *object) author() author {
 			return byOther
 		}
 	}
+	named := false
 	for n := slotFacility; n < slotTime; n++ {
 		switch f := unquote(o.raw(n)); string(f) {
-		case "", "null", "kern", "kernel", "KERN", "0":
+		case "kern", "kernel", "KERN":
+			named = true
+		case "", "null", "0": // Logstash writes 0 as well where it could not read one
 		default:
 			return byOther
 		}
 	}
-	if a == byUnknown && o.ring() {
+	switch {
+	case a == byUnknown && o.ring():
 		return byKernel
+	case a == byUnknown && named:
+		return byFacility
 	}
 	return a
 }
 
 // ring reports whether the object is a record of the kernel's ring buffer, as dmesg
-// --json writes it: a priority of the kernel's, an uptime, and the message.
+// --json writes it: a priority of the kernel's, an uptime, and the message; or as
+// Fluent Bit does, which keeps the level alone, but only root writes to /dev/kmsg.
 func (o *object) ring() bool {
+	if o.numbers(slotPriority, slotSequence, slotSec, slotUsec) {
+		level, _ := number(o.raw(slotPriority), 0, maxPriority)
+		return level < levels
+	}
 	pri, time := o.raw(slotPri), unquote(o.raw(slotUptime))
 	n, i := number(pri, 0, maxPriority)
 	var s stamp
 	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < firstClock.Unix()
+}
+
+// numbers reports whether all of the slots hold numbers, which are not quoted.
+func (o *object) numbers(slots ...slot) bool {
+	for _, n := range slots {
+		raw := o.raw(n)
+		if _, i := number(raw, 0, math.MaxInt64); i != len(unquote(raw)) || len(raw) == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // isKernelTag reports whether a tag is the kernel's, with or without its colon.

@@ -10,14 +10,18 @@ const (
 	slotTransport slot = iota // of the journal
 	slotUlogd                 // any field that only ulogd has
 	slotPri                   // of dmesg --json, with facility and level
-	slotText                  // the message; whole lines come before bare messages
-	slotTag       = slotText + 20
-	slotFacility  = slotTag + 14
-	slotTime      = slotFacility + 8
-	slotRealtime  = slotTime + 1
-	slotUptime    = slotTime + 12 // "time" in dmesg --json
-	slots         = slotTime + 34
-	noSlot        = slots
+	slotPriority              // these four of Fluent Bit's kmsg, which reads /dev/kmsg
+	slotSequence
+	slotSec
+	slotUsec
+	slotText     // the message; whole lines come before bare messages
+	slotTag      = slotText + 20
+	slotFacility = slotTag + 15
+	slotTime     = slotFacility + 8
+	slotRealtime = slotTime + 1
+	slotUptime   = slotTime + 12 // "time" in dmesg --json
+	slots        = slotTime + 34
+	noSlot       = slots
 )
 
 // An object is a JSON object and where in it the values that we look for lie.
@@ -159,6 +163,14 @@ func slotOf(path []byte) slot {
 		return slotUlogd
 	case "pri":
 		return slotPri
+	case "priority":
+		return slotPriority
+	case "sequence":
+		return slotSequence
+	case "sec":
+		return slotSec
+	case "usec":
+		return slotUsec
 	}
 	if n := textSlot(path); n != noSlot {
 		return n
@@ -251,6 +263,8 @@ func authorSlot(path []byte) slot {
 		return slotTag + 12
 	case "syslog.appname":
 		return slotTag + 13
+	case "_program", "_appname", "_app_name", "_ident", "_syslog_program", "_process_name": // GELF
+		return slotTag + 14
 	case "facility":
 		return slotFacility
 	case "FACILITY", "Facility":
@@ -263,9 +277,9 @@ func authorSlot(path []byte) slot {
 		return slotFacility + 4
 	case "log.syslog.facility.name", "syslog.facility.name":
 		return slotFacility + 5
-	case "_facility", "facility_num":
+	case "_facility", "facility_num", "_facility_num", "syslog_facility_num":
 		return slotFacility + 6
-	case "facility_label", "syslog.facility":
+	case "facility_label", "syslog.facility", "facility_name", "_syslog_facility":
 		return slotFacility + 7
 	}
 	return noSlot

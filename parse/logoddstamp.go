@@ -12,7 +12,11 @@ func (s *stamp) odd(b []byte, i int) int {
 	if i >= len(b) {
 		return failed
 	}
-	for form := range oddForms {
+	first := 0
+	if !holdsClock(b[i:min(len(b), i+2*maxStamp)]) {
+		first = firstUnclocked
+	}
+	for form := first; form < oddForms; form++ {
 		*s = stamp{}
 		if j := s.oddForm(form, b, i); j != failed && (s.counted || s.valid(j) != failed) {
 			return j
@@ -21,7 +25,11 @@ func (s *stamp) odd(b []byte, i int) int {
 	return failed
 }
 
-const oddForms = 6
+// The forms from firstUnclocked on have no colons in their times.
+const (
+	firstUnclocked = 3
+	oddForms       = 6
+)
 
 // oddForm reads one of the forms. A table of functions would make its arguments
 // escape to the heap.
@@ -120,6 +128,9 @@ func localMonth(b []byte, i int) (month, next int) {
 // blanks behind it.
 func localWeekday(b []byte, i int) int {
 	end := wordEnd(b, i)
+	if bytes.IndexByte(b[i:end], ':') >= 0 { // a file name or a tag
+		return failed
+	}
 	if !isWeekday(b[i:end]) {
 		if end == len(b) {
 			return failed

@@ -29,7 +29,11 @@ func TestLogLineShippers(t *testing.T) {
 		{"ECS original", `{"@timestamp":"2026-07-03T04:05:07.5Z","message":"BARE","event":{"original":"LINE","created":"2026-07-03T05:00:00Z"}}`, inner, OriginKernel},
 		{"Fluent Bit, two times", `{"@timestamp":"2026-07-03T04:05:07.5Z","log":"LINE\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, inner, OriginKernel},
 		{"Fluent Bit, systemd", `{"date":1783051507.5,"_TRANSPORT":"kernel","PRIORITY":"4","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"BARE"}`, outer, OriginKernel},
-		{"Fluent Bit, kmsg", `{"date":1783051507.5,"priority":4,"sequence":1,"sec":1,"usec":2,"msg":"BARE"}`, outer, OriginUnknown},
+		{"Fluent Bit, kmsg", `{"date":1783051507.5,"priority":4,"sequence":1,"sec":1,"usec":2,"msg":"BARE"}`, outer, OriginKernel},
+		{"Fluent Bit, kmsg, facility of a user", `{"date":1783051507.5,"priority":12,"sequence":1,"sec":1,"usec":2,"msg":"BARE"}`, outer, OriginUnknown},
+		{"Fluent Bit, not all of kmsg", `{"date":1783051507.5,"priority":4,"sequence":1,"sec":1,"msg":"BARE"}`, outer, OriginUnknown},
+		{"Fluent Bit, kmsg in quotes", `{"date":1783051507.5,"priority":"4","sequence":"1","sec":"1","usec":"2","msg":"BARE"}`, outer, OriginUnknown},
+		{"Fluent Bit, kmsg with a tag", `{"date":1783051507.5,"priority":4,"sequence":1,"sec":1,"usec":2,"ident":"myapp","msg":"BARE"}`, outer, OriginUnknown},
 		{"Fluent Bit, syslog", `{"date":1783051507.5,"pri":"4","time":"Jul  3 04:05:06","host":"gate","ident":"kernel","message":"BARE"}`, inner, OriginKernel},
 		{"Fluentd", `{"host":"gate","ident":"kernel","message":"BARE","time":"2026-07-03 04:05:07.5 +0000"}`, outer, OriginKernel},
 		{"Fluentd, a program", `{"host":"gate","ident":"myapp","pid":"7","message":"LINE"}`, inner, OriginUnknown},
@@ -42,6 +46,20 @@ func TestLogLineShippers(t *testing.T) {
 		{"journal, source first", `{"__REALTIME_TIMESTAMP":"1783059999000000","_SOURCE_REALTIME_TIMESTAMP":"1783051507500000","_TRANSPORT":"kernel","MESSAGE":"BARE","timestamp":"2026-07-03T05:00:00Z","time":1}`, outer, OriginKernel},
 		{"GELF", `{"version":"1.1","host":"gate","short_message":"LINE","timestamp":1783051507.5,"level":4,"_facility":"kern","_application_name":"kernel"}`, inner, OriginKernel},
 		{"GELF, bare", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"level":4,"_facility":"kern","_application_name":"kernel"}`, outer, OriginKernel},
+		{"GELF, program", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"level":4,"_facility":"kern","_program":"kernel"}`, outer, OriginKernel},
+		{"GELF, another program", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"_facility":"kern","_program":"myapp"}`, outer, OriginUnknown},
+		{"GELF, facility", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"_facility":"kern"}`, outer, OriginKernel},
+		{"GELF, facility of a user", `{"version":"1.1","host":"gate","short_message":"kernel: BARE","timestamp":1783051507.5,"_facility":"user"}`, outer, OriginUnknown},
+		{"Graylog", `{"source":"gate","message":"gate kernel: [ 1.5] BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kernel","facility_num":0,"level":4}`, outer, OriginKernel},
+		{"Graylog, no text but a number", `{"source":"gate","message":"BARE","timestamp":"2026-07-03T04:05:07.5Z","facility_num":0,"level":4}`, outer, OriginUnknown},
+		{"facility, uptime", `{"message":"[ 1.5] BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginKernel},
+		{"facility, a line", `{"message":"LINE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, inner, OriginKernel},
+		{"facility, a program's line", `{"message":"Jul  3 04:05:06 gate myapp: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, inner, OriginUnknown},
+		{"facility, a user's line", `{"message":"<13>gate myapp: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern","facility_label":"kernel"}`, outer, OriginUnknown},
+		{"facility, a line of an unknown form", `{"message":"3/7 04:05:06 gate myapp: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
+		{"facility, what may be a program", `{"message":"myapp: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
+		{"facility, a host and what may be a program", `{"message":"gate myapp: kernel: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
+		{"facility, a process", `{"message":"myapp[7]: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
 		{"GELF, nothing says who", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"level":4}`, outer, OriginUnknown},
 		{"GELF, full message", `{"version":"1.1","host":"gate","short_message":"DROP IN=eth0","full_message":"<4>LINE","timestamp":1783051507}`, inner, OriginKernel},
 		{"Docker", `{"log":"LINE\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, inner, OriginKernel},
@@ -89,7 +107,7 @@ func TestLogLineShippers(t *testing.T) {
 			if c.time != "" {
 				want = mustTime(t, c.time)
 			}
-			if !ev.Time.Equal(want) || ev.Origin != c.origin || string(ev.Prefix) != "DROP " || ev.Src.String() != "192.0.2.7:47594" {
+			if !ev.Time.Equal(want) || ev.Origin != c.origin || string(ev.Prefix) != "DROP " && c.origin == OriginKernel || !strings.HasSuffix(string(ev.Prefix), "DROP ") || ev.Src.String() != "192.0.2.7:47594" {
 				t.Errorf("%s, %t: time %v, want %v; origin %d, want %d; prefix %q, %s", c.name, pretty, ev.Time, want, ev.Origin, c.origin, ev.Prefix, show(ev))
 			}
 		}
