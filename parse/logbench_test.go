@@ -4,17 +4,28 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 )
 
-// TestLogLineAllocatesNothing runs every dialect and every kind of record through
-// one event. Messages with JSON escapes outgrow its scratch space once at most.
+// TestLogLineAllocatesNothing runs every dialect, shipper and locale and every kind of
+// record through one event. Messages with JSON escapes outgrow its scratch space once at most.
 func TestLogLineAllocatesNothing(t *testing.T) {
 	lines := append(fileLines(t, "../fixtures/netfilter/os/dialects.log"), fileLines(t, "../fixtures/netfilter/os/malformed.log")...)
 	lines = append(lines, fileLines(t, "../fixtures/netfilter/kernel/mark-uid-ipv6.dmesg")...)
 	for _, d := range dialects {
 		lines = append(lines, []byte(d.head+synRecord+d.tail))
+	}
+	for _, s := range shippers {
+		lines = append(lines, []byte(s.object()))
+	}
+	for _, u := range ulogdObjects {
+		lines = append(lines, []byte(u.object))
+	}
+	for name := range strings.Lines(names) {
+		name, _, _ = strings.Cut(name, "\t")
+		lines = append(lines, []byte(name+" 03 04:05:06 gate kernel: "+synRecord), []byte("["+name+" 11月  3 04:05:06 2026] "+synRecord))
 	}
 	lines = append(lines,
 		[]byte(`{"_TRANSPORT":"kernel","MESSAGE":"\u0044ROP `+synRecord+`"}`),
