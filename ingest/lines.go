@@ -33,7 +33,7 @@ type lineOptions struct {
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // nobody but the kernel writes to this source
 	look       func(line []byte)                  // if not nil, is shown every line
-	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without a time
+	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without the time of a clock
 }
 
 // clockAhead is how far the clock of a live log's writer may run before ours. A
@@ -58,7 +58,7 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if len(o.match) > 0 && !o.matches(ev.Prefix) {
 		return errPrefix
 	}
-	if o.untimed != nil && ev.Time.IsZero() {
+	if o.untimed != nil && !parse.OfClock(ev.Time) {
 		o.untimed(line, ev)
 	}
 	return nil

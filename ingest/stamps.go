@@ -17,8 +17,8 @@ const (
 )
 
 // An UnreadStamp is reported once for each kind of record that is an event but has
-// no time: lines whose stamp is not understood or that have none, packets that a
-// capture gives no time.
+// no time of day: lines whose stamp is not understood or that have none, or whose stamp
+// counts from boot, and packets that a capture gives no time.
 type UnreadStamp struct {
 	Kind  string // the same for stamps of the same form
 	shown string // the beginning of the line, "" if it has no stamp
@@ -28,6 +28,8 @@ type UnreadStamp struct {
 func (e *UnreadStamp) Error() string {
 	what, so := "no time stamp", "records like it count, but have no time"
 	switch {
+	case e.Kind == fromBoot:
+		return "time stamps count from boot; 1970-01-01 00:00:00 UTC stands for it, and times of day are not known"
 	case e.Kind == untimedPacket:
 		what = "packet without a time (a simple packet block)"
 	case e.shown != "":
@@ -39,7 +41,11 @@ func (e *UnreadStamp) Error() string {
 	return what + "; " + so
 }
 
-const untimedPacket = "packet"
+// Kinds that are told by something else than the beginning of a line.
+const (
+	untimedPacket = "packet"
+	fromBoot      = "from boot"
+)
 
 // stampKinds notes the kinds of records without a time that a source has seen.
 type stampKinds struct {
@@ -106,8 +112,13 @@ func shapeOf(head []byte) string {
 	return string(shape)
 }
 
-// timeless counts an event that has no time, and notes its kind.
+// timeless notes the kind of an event without the time of a clock, and counts it if it
+// has no time at all.
 func (b *books) timeless(line []byte, ev *parse.Event) {
+	if !ev.Time.IsZero() {
+		b.stamps.note(UnreadStamp{Kind: fromBoot})
+		return
+	}
 	b.untimed.Add(1)
 	if ev.Origin == parse.OriginFrame {
 		b.stamps.frame()

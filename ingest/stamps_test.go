@@ -22,6 +22,8 @@ func TestUnreadStamps(t *testing.T) {
 		"DROP " + record,
 		"PASS " + record,
 		"week 27, Friday: " + record,
+		"[ 1002.123456] gate kernel: " + record,
+		"[ 1003.123456] gate kernel: " + record,
 	}, "\n") + "\n"
 	var said []string
 	r, err := Read([]string{Stdin}, ReadOptions{Stdin: strings.NewReader(log), Problem: func(p Problem) {
@@ -41,11 +43,12 @@ func TestUnreadStamps(t *testing.T) {
 		`input1 time stamp not understood: "3-VII-26 4h05 gate kernel: DROP "; records like it count, but have no time`,
 		`input5 no time stamp; records like it count, but have no time`,
 		`input7 time stamp not understood: "week 27, Friday: "; records like it count, but have no time`,
+		`input8 time stamps count from boot; 1970-01-01 00:00:00 UTC stands for it, and times of day are not known`,
 	}
 	if !slices.Equal(said, want) {
 		t.Errorf("said %q", said)
 	}
-	if c := r.Counts(); c.Untimed != 5 || c.Events != 6 || c.NotOurs != 1 {
+	if c := r.Counts(); c.Untimed != 5 || c.Events != 8 || c.NotOurs != 1 {
 		t.Errorf("counts %+v", c)
 	}
 }

@@ -99,7 +99,8 @@ type Event struct {
 	// Time is when the packet was seen, by the clock of whoever recorded it. Log
 	// stamps mostly have a resolution of one second. If a log line has nothing but
 	// the kernel's uptime, Time is that long after the Unix epoch: the day is
-	// wrong, but gaps between such times are exact. Zero if the record has none.
+	// wrong, but gaps between such times are exact; see [OfClock]. Zero if the record
+	// has none.
 	Time time.Time
 	// Src and Dst are IPv4 or IPv6, never IPv4-mapped; the ports are valid iff
 	// Proto is TCP or UDP.

@@ -40,6 +40,10 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	return nil
 }
 
+// OfClock reports whether t, the time of an event of a log line, is one of a clock: it
+// is not zero, and does not count from boot.
+func OfClock(t time.Time) bool { return !t.Before(firstClock) }
+
 // firstClock is from when on times are taken for those of a clock: what counts from
 // boot is earlier.
 var firstClock = time.Unix(10*365*86400, 0)
