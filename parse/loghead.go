@@ -102,8 +102,10 @@ func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 			return msg, o
 		}
 	}
-	if j := s.afterClock(b, host); j != failed {
-		return behindStamp(b, j, s)
+	if b[max(host-1, 0)] == ' ' { // not glued to the clock
+		if j := s.afterClock(b, host); j != failed {
+			return behindStamp(b, j, s)
+		}
 	}
 	if j := containerStream(b, host); j != failed {
 		return s.contained(b, j)
