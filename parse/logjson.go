@@ -42,11 +42,13 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 
 // OfClock reports whether t, the time of an event of a log line, is one of a clock: it
 // is not zero, and does not count from boot.
-func OfClock(t time.Time) bool { return !t.Before(firstClock) }
+func OfClock(t time.Time) bool { return t.Unix() >= firstClockSeconds }
 
 // firstClock is from when on times are taken for those of a clock: what counts from
 // boot is earlier.
-var firstClock = time.Unix(10*365*86400, 0)
+var firstClock = time.Unix(firstClockSeconds, 0)
+
+const firstClockSeconds = 10 * 365 * 86400
 
 // line reads the text that the object holds.
 func (o *object) line(text []byte, ref time.Time, ev *Event) error {

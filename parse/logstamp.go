@@ -24,6 +24,8 @@ type stamp struct {
 func (s *stamp) time(ref time.Time) time.Time {
 	loc := ref.Location()
 	switch {
+	case s.zoneName != zoneName{}:
+		return s.timeInZone(ref)
 	case s.counted:
 		return time.Unix(s.seconds, int64(s.nsec)).In(loc)
 	case s.year != 0:
@@ -47,18 +49,10 @@ const meanYear = 31556952
 const maxLeapGap = 8
 
 func (s *stamp) in(year int, loc *time.Location) time.Time {
-	offset := s.offset
-	if !s.hasZone && (loc != time.UTC || s.zoneName[0] != 0) {
-		local := time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
-		if s.zoneName[0] == 0 {
-			return local
-		}
-		var ok bool
-		if offset, ok = zoneOffset(s.zoneName.text(), local); !ok {
-			return time.Time{}
-		}
+	if !s.hasZone && loc != time.UTC {
+		return time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
 	}
-	clock := s.hour*3600 + s.min*60 + s.sec - offset
+	clock := s.hour*3600 + s.min*60 + s.sec - s.offset
 	return time.Unix(int64(daysSince1970(year, s.month, s.day)*86400+clock), int64(s.nsec)).In(loc)
 }
 

@@ -7,7 +7,7 @@ import (
 
 // A zoneName is the abbreviation of a zone other than UTC, with zeros behind it. A slice
 // of the line would make the buffers of lines escape to the heap.
-type zoneName [6]byte
+type zoneName [4]byte
 
 // set takes an abbreviation. The database has none that does not fit.
 func (z *zoneName) set(name []byte) {
@@ -18,6 +18,18 @@ func (z *zoneName) set(name []byte) {
 }
 
 func (z *zoneName) text() []byte { return bytes.TrimRight(z[:], "\x00") }
+
+// timeInZone is time for a stamp that names its zone.
+func (s *stamp) timeInZone(ref time.Time) time.Time {
+	plain := *s
+	plain.zoneName = zoneName{}
+	var ok bool
+	if plain.offset, ok = zoneOffset(s.zoneName.text(), plain.time(ref)); !ok {
+		return time.Time{}
+	}
+	plain.hasZone = true
+	return plain.time(ref)
+}
 
 // zoneOffset returns the offset from UTC, in seconds, of the zone that a stamp names
 // by an abbreviation. local is the stamp read in the reader's own location, whose
