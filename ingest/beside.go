@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -63,8 +64,26 @@ func (b *beside) candidates() (found []candidate) {
 		}
 	}
 	b.forget(present)
-	slices.SortFunc(found, func(x, y candidate) int { return cmp.Compare(x.mtime, y.mtime) })
+	slices.SortFunc(found, inOrder)
 	return found
+}
+
+// inOrder compares candidates by when they were last written to. Files of one tick of
+// the file system's clock have the same time; then creation decides, and then the number
+// that rotation gave them, of which the higher one is the older.
+func inOrder(x, y candidate) int {
+	return cmp.Or(cmp.Compare(x.mtime, y.mtime), cmp.Compare(x.fileID.born, y.fileID.born),
+		cmp.Compare(rotationNumber(y.f.Name()), rotationNumber(x.f.Name())))
+}
+
+// rotationNumber is the number at the end of a rotated file's name, "kern.log.2"; 0 if there
+// is none.
+func rotationNumber(name string) int {
+	n, err := strconv.Atoi(strings.TrimPrefix(filepath.Ext(name), "."))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // forget drops what is known of files that are gone, but only when there are many:

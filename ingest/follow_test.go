@@ -340,6 +340,26 @@ func TestFollowBriefGenerations(t *testing.T) {
 	})
 }
 
+// TestFollowSameTick: generations that were last written to in one tick of the file
+// system's clock are read in the order in which they were rotated.
+func TestFollowSameTick(t *testing.T) {
+	followModes(t, func(t *testing.T, path string, follow func(FollowOptions) *tap) {
+		appendTo(t, path, line(1))
+		p := follow(FollowOptions{})
+		p.quiet()
+		at := time.Now()
+		var names []string
+		for i := range 12 { // two digits: names do not sort like numbers
+			names = append(names, fmt.Sprint(10+i))
+			appendTo(t, path, stamped(i, line(10+i)))
+			ok(t, os.Chtimes(path, at, at))
+			ok(t, os.Rename(path, fmt.Sprint(path, ".", 12-i)))
+		}
+		appendTo(t, path, line(40))
+		p.want(append(names, "40")...)
+	})
+}
+
 // stamped gives a line another second, as no two generations begin alike.
 func stamped(i int, line string) string {
 	return strings.ReplaceAll(line, "07:46:05", time.Date(2026, 11, 22, 0, 0, i, 0, time.UTC).Format("15:04:05"))
