@@ -33,7 +33,11 @@ type candidate struct {
 
 // candidates opens the unknown files beside the path that a rotation could have
 // named, in the order in which they were last written to. The caller closes them.
-func (b *beside) candidates() (found []candidate) {
+func (b *beside) candidates() []candidate { return b.before(fileID{}) }
+
+// before is candidates without those that came after the file id. That one is beside the
+// path if it was renamed since it was opened there; the next look finds what followed it.
+func (b *beside) before(id fileID) (found []candidate) {
 	dir := filepath.Dir(b.path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -46,7 +50,7 @@ func (b *beside) candidates() (found []candidate) {
 		if !strings.HasPrefix(e.Name(), stem) || !e.Type().IsRegular() {
 			continue
 		}
-		file, st, err := b.open(filepath.Join(dir, e.Name()))
+		file, st, err := b.open(filepath.Join(dir, e.Name()), id)
 		if err != nil {
 			continue
 		}
@@ -65,6 +69,12 @@ func (b *beside) candidates() (found []candidate) {
 	}
 	b.forget(present)
 	slices.SortFunc(found, inOrder)
+	if i := slices.IndexFunc(found, func(c candidate) bool { return c.fileID == id }); i >= 0 {
+		for _, c := range found[i:] {
+			c.f.Close()
+		}
+		found = found[:i]
+	}
 	return found
 }
 
@@ -100,10 +110,10 @@ func (b *beside) forget(present map[fileID]bool) {
 	}
 }
 
-// open opens a file unless it is known.
-func (b *beside) open(path string) (*os.File, fileStat, error) {
+// open opens a file unless it is known. The file id is opened all the same.
+func (b *beside) open(path string, id fileID) (*os.File, fileStat, error) {
 	st, err := statPath(path)
-	if err != nil || b.known[st.fileID] {
+	if err != nil || b.known[st.fileID] && st.fileID != id {
 		return nil, st, err
 	}
 	return openStat(path)

@@ -226,11 +226,11 @@ func (f *Follower) swap(g *generation, file *os.File, id fileID) {
 // files beside it that are new since the last glance. One that begins like before
 // is a copy of it; if before lost its file, the copy takes its place.
 func (f *Follower) missed(before *generation, id fileID, file *os.File) {
-	for _, c := range f.beside.candidates() {
+	for _, c := range f.beside.before(id) {
 		h := readHead(c.f)
 		now := readHead(file) // after the copy, as the file may be truncated at any time
 		switch {
-		case c.fileID == id || h.blank() || h.packed():
+		case h.blank() || h.packed():
 		case before != nil && h.related(&before.head):
 			f.beside.know(c.fileID)
 			if before.gone && c.size >= before.off {
@@ -250,7 +250,7 @@ func (f *Follower) missed(before *generation, id fileID, file *os.File) {
 // earlier takes up, in front of g, what was at g's path since g was opened and is
 // in a copy now: g was written, copied and truncated before a byte of it was read.
 func (f *Follower) earlier(g *generation) (found bool) {
-	for _, c := range f.beside.candidates() {
+	for _, c := range f.beside.before(g.id) {
 		h := readHead(c.f)
 		now := readHead(g.f)
 		if h.blank() || h.packed() || h.related(&now) {

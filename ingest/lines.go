@@ -31,7 +31,7 @@ type lineOptions struct {
 	live       bool                               // lines are being written: ref is the moment of each
 	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
 	journal    bool                               // records are entries of the journal, not lines
-	kernelOnly bool                               // nobody but the kernel writes to this source
+	kernelOnly bool                               // only the kernel writes to this source
 	look       func(line []byte)                  // if not nil, is shown every line
 	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without the time of a clock
 }
