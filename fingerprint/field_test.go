@@ -107,7 +107,7 @@ func TestFieldKinds(t *testing.T) {
 		{"64240:64:1:68:N,N,?19,M1460,N,W7", `^Linux::md5`, ""},
 		{"64240:64:1:64:M1460,S,T,N,W9,?34,N,N", `asks for TCP Fast Open`, "cookie"},
 		{"64240:64:1:64:M1460,S,T,N,W9,?254", `Fast Open`, ""},
-		// Hops: a TTL in the gaps is nobody's, but the layout says who it is.
+		// Hops: no system begins with a TTL in the gaps, but the layout names it.
 		{"64240:80:1:60:M1460,S,T,N,W7", `^@Linux::ttl`, "^Linux"},
 		{"64240:180:1:60:M1460,S,T,N,W7", `^@Linux::ttl`, "^Linux"},
 		{"8192:200:1:52:M1460,N,W8,N,N,S", `^@Windows::ttl`, "^Windows"},

@@ -81,8 +81,8 @@ func (c *copies) note(p *sighted) { *c.place(p) = *p }
 // copyOf reports that p is a copy of q. Where there is no identification (IPv6) the
 // number of hops has to agree, but for that of this host as a router. A packet that
 // no stanza opened is judged again for another interface or destination, which
-// stanzas may ask for. One with another source is never a copy: whoever sends what
-// others sent must not stay unseen.
+// stanzas may ask for. One with another source is never a copy: a replay from
+// another address has to be reported.
 func (p *sighted) copyOf(q *sighted) bool {
 	if p.payload != q.payload || p.id != q.id || p.proto != q.proto || p.src != q.src {
 		return false

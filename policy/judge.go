@@ -269,8 +269,11 @@ func (e *Engine) command(r *request, st *stanza) *refusal {
 		return refuse(SPACmdDisabled, "ENABLE_CMD_EXEC is off")
 	case st.CmdRegex != nil && !st.CmdRegex.MatchString(r.msg.Text):
 		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String()}}
-	case !st.CmdShell && enforce.ShellSyntax(r.msg.Cmd, nil) != "":
-		return &refusal{SPACmdDisabled, Detail{Got: enforce.ShellSyntax(r.msg.Cmd, nil), Text: "shell syntax, and the stanza has no CMD_SHELL Y"}}
+	case st.CmdShell:
+		return nil
+	}
+	if syntax := enforce.ShellSyntax(r.msg.Cmd, nil); syntax != "" {
+		return &refusal{SPACmdDisabled, Detail{Got: syntax, Text: "shell syntax, and the stanza has no CMD_SHELL Y"}}
 	}
 	return nil
 }

@@ -281,7 +281,13 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 			}
 		}
 	}
-	time.Sleep(max(c.after, 400*time.Millisecond))
+	time.Sleep(max(c.after, 400*time.Millisecond)) // what opens nothing gives no sign
+	if c.differs == "" && c.after == 0 {
+		eventually(5*time.Second, func() bool {
+			open := theirs.state()
+			return (len(open) == 0) == c.quiet && slices.Equal(open, ours.state())
+		})
+	}
 	for _, p := range []*peer{theirs, ours} {
 		states[p] = p.state()
 		codes[p] = p.end()

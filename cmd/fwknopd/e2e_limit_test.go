@@ -64,8 +64,7 @@ func TestE2EPacketLimit(t *testing.T) {
 				if !strings.Contains(s.out.String(), "Incoming packet count limit of 1 reached") {
 					t.Error("the limit is not named")
 				}
-				time.Sleep(time.Until(end.Add(1200 * time.Millisecond)))
-				if !s.shut() {
+				if !eventually(time.Until(end.Add(10*time.Second)), s.shut) {
 					t.Error("open after its time")
 				}
 				s.start()

@@ -94,6 +94,7 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	defer b.mu.Unlock()
 	untouched := b.isUntouched()
 	errs := b.revoke(ctx, gs)
+	b.fresh = false
 	b.legacy.dirty.Store(true)
 	if untouched { // else the next opening looks again
 		b.remember()

@@ -67,6 +67,7 @@ type Backend struct {
 
 	mu    sync.Mutex
 	view  *view  // the last survey
+	fresh bool   // we have changed nothing since
 	seen  uint32 // generation of nf_tables after our last look or change
 	held  held   // what is open, with more than one member
 	ready bool   // Setup was done
@@ -281,10 +282,10 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	names := ruleset.Blockers(b.view.bases, g)
-	if len(names) == 0 {
-		return nil, nil
+	if len(names) == 0 || b.fresh && b.isUntouched() {
+		return names, nil
 	}
-	// What was read may be older than the jumps that the grant has made.
+	// What was read is older than the jumps that a grant may have made.
 	if err := b.survey(ctx); err != nil {
 		return names, err
 	}

@@ -116,6 +116,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	} else {
 		rep, err = b.reconcile(ctx, want)
 	}
+	b.fresh = false // rules of the legacy variant may have been put back
 	if err == nil && !b.isUntouched() {
 		err = b.survey(ctx)
 	}

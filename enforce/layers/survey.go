@@ -74,7 +74,7 @@ func (b *Backend) survey(ctx context.Context) error {
 		b.readTables(ctx, v, ruleset.IPTablesNFT, s.IPTables)
 	}
 	v.legacy = b.readTables(ctx, v, ruleset.IPTablesLegacy, legacyTables())
-	b.view = v
+	b.view, b.fresh = v, true
 	return nil
 }
 
@@ -119,7 +119,7 @@ func (v *view) miss(format string, args ...any) {
 	}
 }
 
-// isUntouched reports that nobody else has changed nf_tables since our last look or
+// isUntouched reports that no other program has changed nf_tables since our last look or
 // change. Changes of the legacy variant are left to the watch.
 func (b *Backend) isUntouched() bool {
 	if b.cfg.NFTables == nil {
@@ -131,6 +131,7 @@ func (b *Backend) isUntouched() bool {
 
 // remember notes the ruleset after a change of ours.
 func (b *Backend) remember() {
+	b.fresh = false
 	if b.cfg.NFTables != nil {
 		b.seen, _ = b.cfg.NFTables.Generation()
 	}

@@ -14,14 +14,14 @@ import (
 	"fwknopd/enforce/ruleset"
 )
 
-// A Survey is what nf_tables holds, whoever wrote it.
+// A Survey is what nf_tables holds, whichever program wrote it.
 type Survey struct {
 	// Bases are the base chains on hooks that packets of grants pass, but for those
 	// of iptables-nft.
 	Bases []*ruleset.Base
 	// IPTables are the tables of iptables-nft, which its own program has to read.
 	IPTables []XTable
-	// NAT reports that somebody else has a chain of type nat on the prerouting hook.
+	// NAT reports that another program has a chain of type nat on the prerouting hook.
 	NAT bool
 	// Generation of the ruleset before it was read.
 	Generation uint32
@@ -177,7 +177,7 @@ func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule
 }
 
 // readSets reads the sets without a name that a rule uses, and its verdict maps. Others
-// can be large, and change while nobody looks.
+// can be large, and change between two surveys.
 func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*members) error {
 	for _, e := range r.Exprs {
 		l, ok := e.(*expr.Lookup)

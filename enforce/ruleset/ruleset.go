@@ -2,7 +2,7 @@
 // as the survey of a backend read them, and a walk through their rules. A packet
 // passes a hook only if every base chain there lets it.
 //
-// A rule may match on what nobody knows beforehand: marks, rates, sets that change.
+// A rule may match on what cannot be known beforehand: marks, rates, sets that change.
 // The walk then goes on as if it did not match, and remembers that it might. So a
 // chain that ends in a drop drops, and one that accepts in the end does not, whatever
 // specific drops it holds before.

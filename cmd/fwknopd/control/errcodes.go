@@ -14,7 +14,7 @@ var errCodes = []struct {
 	reasons []policy.Reason
 	text    string // where no decision is made
 }{
-	{4096, []policy.Reason{policy.SPAMalformed}, ""},
+	{4096, []policy.Reason{policy.SPAMalformed, policy.SPACut}, ""},
 	{4097, nil, "a packet too short for SPA is ignored"},
 	{4098, nil, "a packet that is no SPA packet is ignored"},
 	{4099, nil, "an HTTP request is ignored without ENABLE_SPA_OVER_HTTP"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/monitor"
@@ -159,18 +160,12 @@ func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
 	return rules
 }
 
-// chainKeywords are the definitions of the chains.
-var chainKeywords = map[iptables.Role]string{
-	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
-	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
-}
-
 // chainOf names the chain of a role; a firewall without such chains, itself.
 func (k *keeper) chainOf(role iptables.Role) string {
 	if !strings.Contains(k.fw.Name, "iptables") {
 		return k.fw.Name
 	}
-	if c := k.conf().Values.Chain(chainKeywords[role]); c.To != "" {
+	if c := k.conf().Values.Chain(firewall.ChainKeywords[role]); c.To != "" {
 		return c.To
 	}
 	return iptables.Defaults[role].To

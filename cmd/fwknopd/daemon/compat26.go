@@ -68,6 +68,9 @@ func replay26(t *told) []string {
 }
 
 func age26(t *told) []string {
+	if t.Detail.AgeS == nil {
+		return nil // without a time there is no difference
+	}
 	age := *t.Detail.AgeS
 	return t.line26("SPA data time difference is too great (%d seconds).", max(age, -age))
 }

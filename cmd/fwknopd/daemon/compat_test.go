@@ -28,6 +28,7 @@ func compatDecisions() []policy.Decision {
 		detail(policy.SPAReplay, policy.Detail{FirstSeen: &first, FirstSrc: "192.0.2.9"}),
 		detail(policy.SPAReplay, policy.Detail{Text: "message is older than the records kept"}),
 		detail(policy.SPAFuture, policy.Detail{AgeS: &age, MaxAgeS: &limit}),
+		detail(policy.SPAStale, policy.Detail{Text: "the record has no time that can be read"}),
 		detail(policy.SPAUser, policy.Detail{Want: "alice", Got: "bob"}),
 		detail(policy.SPAPort, policy.Detail{Port: "tcp/23"}),
 		detail(policy.SPAExpiredStanza, policy.Detail{}),

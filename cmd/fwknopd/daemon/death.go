@@ -111,18 +111,17 @@ func (k *keeper) canFinish() bool {
 	return s.bundle.Limit > 0 || readsOnce(s.Loaded)
 }
 
-// linger is what remains to be done when the worker has finished. Firewall rules end in
-// the kernel by themselves, and the next start removes what is left of them; commands
-// have to be run at their time. The 2.6 daemon stays behind the end of a capture until
-// all that it opened is closed.
+// linger is what remains to be done when the worker has finished. Behind the end of a
+// capture (--pcap-file) the daemon stays, as that of 2.6 does, until all that it opened is
+// closed. With -C it ends: rules end in the kernel by themselves, and the next start
+// removes what is left of them; only commands have to be run at their time.
 func (k *keeper) linger(ctx context.Context) {
-	s := k.conf()
 	switch {
 	case k.o.Test:
-	case s.bundle.Limit == 0 && s.Server.CSyntax:
-		_ = k.mon.Wait(ctx)
-	default:
+	case k.conf().bundle.Limit > 0:
 		_ = k.mon.WaitExternal(ctx)
+	default:
+		_ = k.mon.Wait(ctx)
 	}
 }
 

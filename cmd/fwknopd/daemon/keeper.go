@@ -107,10 +107,10 @@ func (k *keeper) run(ctx context.Context) error {
 	go func() { life <- k.supervise(ctx) }()
 	go k.attend(ctx, signals, watch)
 	err = <-life
-	if errors.Is(err, monitor.ErrGaveUp) || errors.Is(err, errDone) && k.lingers() {
+	switch {
+	case errors.Is(err, monitor.ErrGaveUp):
 		_ = k.mon.Wait(ctx) // what is open still ends on time
-	}
-	if errors.Is(err, errDone) {
+	case errors.Is(err, errDone):
 		k.linger(ctx)
 	}
 	cause := context.Cause(ctx)
@@ -126,13 +126,6 @@ func (k *keeper) run(ctx context.Context) error {
 		return cause
 	}
 	return err
-}
-
-// lingers reports a daemon that reads a capture to its end (--pcap-file): as the 2.6
-// daemon it then stays for what it opened, unless -C says when to end.
-func (k *keeper) lingers() bool {
-	s := k.conf()
-	return !k.o.Test && s.bundle.Limit == 0 && readsOnce(s.Loaded)
 }
 
 // attend answers signals and changed files until the end.

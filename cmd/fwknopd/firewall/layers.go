@@ -105,6 +105,12 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 	}}
 }
 
+// ChainKeywords define the chains of iptables.
+var ChainKeywords = map[iptables.Role]string{
+	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
+	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
+}
+
 // iptablesConfig is what the configuration says of iptables; without nat another layer
 // translates addresses.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
@@ -117,10 +123,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 		Pause:   v.Duration("IPT_EXEC_SLEEP"),
 		Alarm:   v.Duration("IPT_CMD_ALARM"),
 	}
-	for role, keyword := range map[iptables.Role]string{
-		iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
-		iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
-	} {
+	for role, keyword := range ChainKeywords {
 		c, err := chain(v.Chain(keyword))
 		if err != nil {
 			return cfg, fmt.Errorf("%s: %w", keyword, err)
