@@ -126,6 +126,7 @@ func (f *fortress) protect() {
 func (f *fortress) start() {
 	f.t.Helper()
 	os.Remove(f.socket)
+	before := f.lastWorker()
 	self, err := os.Executable()
 	if err != nil {
 		f.t.Fatal(err)
@@ -144,7 +145,7 @@ func (f *fortress) start() {
 	go func() { defer close(read); f.read(out) }()
 	cmd := f.keeper
 	f.t.Cleanup(func() { cmd.Process.Kill(); <-read; cmd.Wait() })
-	f.worker("") // is running
+	f.worker(before) // is running
 	conn, err := dialUnix(f.socket)
 	if err != nil {
 		f.t.Fatal(err)
@@ -183,24 +184,46 @@ func (f *fortress) said(prefix string) (n int) {
 	return n
 }
 
+// wantSaid waits for a line that begins so, and wants no second one.
+func (f *fortress) wantSaid(prefix string) {
+	f.t.Helper()
+	for range 500 {
+		if f.said(prefix) > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	f.mu.Lock()
+	lines := slices.Clone(f.lines)
+	f.mu.Unlock()
+	if f.said(prefix) != 1 {
+		f.t.Errorf("not %q once, but %q", prefix, lines)
+	}
+}
+
 // worker waits for a worker other than that, and returns its process id.
 func (f *fortress) worker(other string) (pid string) {
 	f.t.Helper()
 	for range 500 {
-		f.mu.Lock()
-		for _, line := range f.lines {
-			if p, ok := strings.CutPrefix(line, "worker "); ok {
-				pid = p
-			}
-		}
-		f.mu.Unlock()
-		if pid != other && pid != "" {
+		if pid = f.lastWorker(); pid != other && pid != "" {
 			return pid
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	f.t.Fatalf("no worker but %q: %q", other, f.lines)
 	return ""
+}
+
+// lastWorker is the process id of the worker that was started last, "" before the first.
+func (f *fortress) lastWorker() (pid string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, line := range f.lines {
+		if p, ok := strings.CutPrefix(line, "worker "); ok {
+			pid = p
+		}
+	}
+	return pid
 }
 
 // reachable tries whether the client gets in, for a moment.
@@ -306,9 +329,7 @@ func TestE2ERestarted(t *testing.T) {
 			f.keeper.Process.Kill()
 			f.keeper.Wait()
 			f.start()
-			if f.said("adopted 10.77.0.2") != 1 {
-				t.Errorf("the keeper said %q", f.lines)
-			}
+			f.wantSaid("adopted 10.77.0.2")
 			open, err := f.Client.List(ctx)
 			if err != nil || len(open) != 1 || open[0].Key() != g.Key() || open[0].Stanza != 3 || open[0].Expires.Sub(g.Expires).Abs() > 20*time.Millisecond {
 				t.Errorf("List = %+v, %v, want %+v", open, err, g)
@@ -319,9 +340,7 @@ func TestE2ERestarted(t *testing.T) {
 				t.Error("what was adopted is not repaired")
 			}
 			f.wantEnd(g)
-			if f.said("expired 10.77.0.2") != 1 {
-				t.Errorf("the keeper said %q", f.lines)
-			}
+			f.wantSaid("expired 10.77.0.2")
 		})
 	}
 }
