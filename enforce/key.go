@@ -100,6 +100,22 @@ func (g Grant) Key() string {
 	return b.String()
 }
 
+// SortGrants sorts by key.
+func SortGrants(gs []Grant) {
+	type keyed struct {
+		key   string
+		grant Grant
+	}
+	ks := make([]keyed, len(gs))
+	for i, g := range gs {
+		ks[i] = keyed{g.Key(), g}
+	}
+	slices.SortFunc(ks, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	for i, k := range ks {
+		gs[i] = k.grant
+	}
+}
+
 func (n *NAT) key(b *strings.Builder) {
 	if n == nil {
 		return

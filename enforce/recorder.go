@@ -3,7 +3,6 @@ package enforce
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -181,8 +180,3 @@ func (r *Recorder) Notes() []string { return nil }
 
 // Close implements [Backend].
 func (r *Recorder) Close() error { return nil }
-
-// SortGrants sorts by key.
-func SortGrants(gs []Grant) {
-	slices.SortFunc(gs, func(a, b Grant) int { return strings.Compare(a.Key(), b.Key()) })
-}

@@ -59,32 +59,44 @@ func addressOr(src, dst netip.Addr, v6 bool) netip.Addr {
 // pairForeign puts to each DNAT rule of the 2.6 daemon the rules with the same comment
 // that match what comes out of it, one of each role.
 func (b *Backend) pairForeign(rs []listed) (groups [][]listed) {
+	behind := make(map[flow][]int) // groups of DNAT rules, by what comes out of them
 	var rest []listed
 	for _, r := range rs {
-		if r.role == DNAT {
-			groups = append(groups, []listed{r})
-		} else {
+		if r.role != DNAT {
 			rest = append(rest, r)
+			continue
 		}
+		f := r.flow(parseTarget(r.spec.to).Port())
+		behind[f] = append(behind[f], len(groups))
+		groups = append(groups, []listed{r})
 	}
 	for _, r := range rest {
-		i := slices.IndexFunc(groups, func(g []listed) bool {
-			has := slices.ContainsFunc(g, func(o listed) bool { return o.role == r.role })
-			return g[0].role == DNAT && !has && b.followsDNAT(g[0], r)
-		})
+		joins := behind[r.flow(r.spec.dport)]
+		i := slices.IndexFunc(joins, func(i int) bool { return takesIn(groups[i], r) })
 		if i < 0 {
 			groups = append(groups, []listed{r})
 			continue
 		}
-		groups[i] = append(groups[i], r)
+		groups[joins[i]] = append(groups[joins[i]], r)
 	}
 	return groups
 }
 
-func (b *Backend) followsDNAT(d, r listed) bool {
-	target := parseTarget(d.spec.to)
-	same := d.v6 == r.v6 && d.spec.comment == r.spec.comment && d.spec.proto == r.spec.proto
-	from := !r.spec.src.IsValid() || r.spec.src == d.spec.src
-	to := !r.spec.dst.IsValid() || r.spec.dst == target.Addr()
-	return same && from && to && r.spec.dport == target.Port()
+// A flow is what rules that belong together have in common.
+type flow struct {
+	v6      bool
+	comment string
+	proto   uint8
+	port    uint16
+}
+
+func (r listed) flow(port uint16) flow { return flow{r.v6, r.spec.comment, r.spec.proto, port} }
+
+// takesIn reports whether r matches what comes out of the DNAT rule that begins the
+// group, which has none of its role yet.
+func takesIn(group []listed, r listed) bool {
+	d := group[0].spec
+	from := !r.spec.src.IsValid() || r.spec.src == d.src
+	to := !r.spec.dst.IsValid() || r.spec.dst == parseTarget(d.to).Addr()
+	return from && to && !slices.ContainsFunc(group, func(o listed) bool { return o.role == r.role })
 }

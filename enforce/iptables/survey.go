@@ -97,7 +97,8 @@ var hooks = map[string]ruleset.Hook{
 	"OUTPUT": ruleset.Output, "POSTROUTING": ruleset.Postrouting,
 }
 
-// Bases are the base chains of a table, from the text of -S.
+// Bases are the base chains of a table, from the text of -S. What is in chains of ours
+// is left out.
 func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 	chains := make(map[string][]ruleset.Rule)
 	isChain := func(name string) bool {
@@ -105,6 +106,11 @@ func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 		return ok
 	}
 	for line := range strings.Lines(text) {
+		if rule, ok := strings.CutPrefix(line, "-A "); ok {
+			if chain, _, _ := strings.Cut(rule, " "); s.ours[chain] {
+				continue
+			}
+		}
 		words, ok := split(strings.TrimRight(line, "\n"))
 		if !ok || len(words) < 2 {
 			continue

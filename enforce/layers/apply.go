@@ -20,27 +20,26 @@ func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
 }
 
 // ApplyAll implements [enforce.Batcher]. A grant is open in all layers in use, or, with
-// an error, as it was before.
+// an error, as it was before. If another program changed the firewall, that is looked at
+// after opening, since it takes long where there are many rules; if it cannot be looked
+// at, [Backend.Blocked] says so.
 func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.isUntouched() {
-		if err := b.refresh(ctx); err != nil {
-			return same(err, len(gs))
+	untouched := b.isUntouched()
+	errs := b.apply(ctx, gs)
+	if !untouched {
+		before := len(b.all())
+		untouched = b.refresh(ctx) == nil
+		if len(b.all()) > before {
+			errs = b.apply(ctx, gs)
 		}
 	}
-	errs := b.apply(ctx, gs)
-	b.remember()
+	if untouched {
+		b.remember()
+	}
 	b.legacy.dirty.Store(true)
 	b.legacy.expect(gs)
-	return errs
-}
-
-func same(err error, n int) []error {
-	errs := make([]error, n)
-	for i := range errs {
-		errs[i] = err
-	}
 	return errs
 }
 

@@ -282,10 +282,11 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	names := ruleset.Blockers(b.view.bases, g)
-	if len(names) == 0 || b.fresh && b.isUntouched() {
+	if (len(names) == 0 || b.fresh) && b.isUntouched() {
 		return names, nil
 	}
-	// What was read is older than the jumps that a grant may have made.
+	// What was read is older than the jumps that a grant may have made, or than a change
+	// of another program.
 	if err := b.survey(ctx); err != nil {
 		return names, err
 	}
