@@ -49,7 +49,11 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if o.live {
 		ref = time.Now().Add(clockAhead)
 	}
-	if err := o.parse(line, ref, ev); err != nil {
+	read := parse.LogLine
+	if o.journal {
+		read = parse.JournalEntry
+	}
+	if err := read(line, ref, ev); err != nil {
 		return err
 	}
 	if o.kernelOnly {
@@ -62,13 +66,6 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 		o.untimed(line, ev)
 	}
 	return nil
-}
-
-func (o *lineOptions) parse(line []byte, ref time.Time, ev *parse.Event) error {
-	if o.journal {
-		return parse.JournalEntry(line, ref, ev)
-	}
-	return parse.LogLine(line, ref, ev)
 }
 
 func (o *lineOptions) matches(prefix []byte) bool {

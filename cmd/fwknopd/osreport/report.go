@@ -17,6 +17,9 @@ import (
 // scripts cut at it.
 const signatureColumns = 33
 
+// blanks fill a column.
+const blanks = "                                 "
+
 // signatures returns every signature a source's SYNs fit, in file order, once each.
 func (t *tally) signatures(s *source, n *names) []*fingerprint.Signature {
 	if s.n == 1 && s.results[0] >= 0 { // most sources
@@ -77,10 +80,8 @@ func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
 
 // appendRow keeps a blank behind a signature that is wider than its column.
 func appendRow(dst []byte, signature, label string) []byte {
-	dst = append(append(dst, "      "...), signature...)
-	for range max(signatureColumns-len(signature), 1) {
-		dst = append(dst, ' ')
-	}
+	dst = append(append(dst, blanks[:6]...), signature...)
+	dst = append(dst, blanks[:max(signatureColumns-len(signature), 1)]...)
 	return append(append(dst, label...), '\n')
 }
 
