@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"os"
@@ -8,6 +9,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
 
 	"fwknopd/fixtures/netlab"
 )
@@ -125,4 +130,66 @@ func TestE2EPacketLimitWithCommands(t *testing.T) {
 	if want := fmt.Sprintf("open %[1]s\nclose %[1]s\n", s.Client.V4); err != nil || string(text) != want || time.Since(begin) < 2*time.Second {
 		t.Errorf("after %v: %q, %v", time.Since(begin), text, err)
 	}
+}
+
+// An old capture is read once in the dialect of 2.6: its messages are not too old unless
+// the file asks for their age, and the daemon stays until what they opened has ended.
+func TestE2EOldCapture(t *testing.T) {
+	for name, c := range map[string]struct {
+		server string
+		opens  bool
+	}{
+		"as 2.6":                   {opens: true},
+		"the file asks for an age": {server: "ENABLE_SPA_PACKET_AGING Y\nMAX_SPA_PACKET_AGE 120\n"},
+	} {
+		for firewall := range inputRule {
+			t.Run(name+"/"+firewall, func(t *testing.T) {
+				s := newSite(t, firewall)
+				s.write("fwknopd.conf", fmt.Sprintf("FIREWALL_TYPE %s\nFWKNOP_RUN_DIR %s/run\nDIGEST_FILE %[2]s/digest.cache\n%[3]s", s.firewall, s.dir, c.server))
+				s.write("access.conf", strings.Replace(stanza(""), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 3", 1))
+				begin := time.Now()
+				s.start("--pcap-file", oldCapture(t, s, begin.Add(-30*24*time.Hour)))
+				if c.opens && !s.open() {
+					t.Error("the port is not open")
+				}
+				s.finishes(10 * time.Second)
+				if took := time.Since(begin); c.opens && took < 2*time.Second {
+					t.Errorf("the daemon ended after %v, before what it had opened", took)
+				}
+				if !c.opens && !strings.Contains(s.out.String(), "spa.stale") {
+					t.Error("a message of a month ago is not called stale")
+				}
+				if out := s.Server.Run(t, listRules[firewall]); !s.shut() || strings.Contains(out, "_exp_") {
+					t.Errorf("the daemon leaves\n%s", out)
+				}
+			})
+		}
+	}
+}
+
+// oldCapture is a capture of one message from the client, both of that time.
+func oldCapture(t *testing.T, s *site, at time.Time) (path string) {
+	t.Helper()
+	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: s.Client.V4.AsSlice(), DstIP: s.Server.V4.AsSlice()}
+	udp := &layers.UDP{SrcPort: 40000, DstPort: spaPort}
+	buf := gopacket.NewSerializeBuffer()
+	err := udp.SetNetworkLayerForChecksum(ip)
+	if err == nil {
+		err = gopacket.SerializeLayers(buf, gopacket.SerializeOptions{FixLengths: true, ComputeChecksums: true},
+			ip, udp, gopacket.Payload(packetAt(t, s.Client.V4, at)))
+	}
+	var file bytes.Buffer
+	w := pcapgo.NewWriter(&file)
+	if err == nil {
+		err = w.WriteFileHeader(1<<16, layers.LinkTypeRaw)
+	}
+	if err == nil {
+		n := len(buf.Bytes())
+		err = w.WritePacket(gopacket.CaptureInfo{Timestamp: at, CaptureLength: n, Length: n}, buf.Bytes())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("old.pcap", file.String())
+	return filepath.Join(s.dir, "old.pcap")
 }

@@ -25,7 +25,13 @@ func packetKey() spa.Key {
 // packetFor is a packet that opens the port of the tests for an address.
 func packetFor(t *testing.T, src netip.Addr) []byte {
 	t.Helper()
-	p, err := spa.Encode(&spa.Message{User: "load", Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
+	return packetAt(t, src, time.Now())
+}
+
+// packetAt is [packetFor] of another time.
+func packetAt(t *testing.T, src netip.Addr, at time.Time) []byte {
+	t.Helper()
+	p, err := spa.Encode(&spa.Message{User: "load", Time: at.Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
 		packetKey(), spa.EncodeOptions{Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
