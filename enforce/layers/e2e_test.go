@@ -75,35 +75,9 @@ func tables(v4 string) wall {
 	}}
 }
 
-const nativeRules = `table inet filter {
-	chain input {
-		type filter hook input priority filter; policy drop;
-		ct state established,related accept
-		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-	}
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-	}
-	chain output {
-		type filter hook output priority filter; policy drop;
-		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-		ct state established,related accept
-	}
-}
-`
-
-func load(rules string) func(testing.TB, *netlab.NS) {
-	return func(t testing.TB, ns *netlab.NS) {
-		t.Helper()
-		ns.RunInput(t, rules, "nft -f -")
-	}
-}
-
 var walls = map[string]wall{
-	"nft": {load(nativeRules), load(`flush chain inet filter output
-add rule inet filter output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`),
-		load("delete table inet filter\n" + nativeRules)},
+	"nft": {enforcetest.Load(enforcetest.Dropping), enforcetest.Load(enforcetest.DroppingStrict),
+		enforcetest.Load("delete table inet filter\n" + enforcetest.Dropping)},
 	"iptables-nft":    tables("iptables-nft"),
 	"iptables-legacy": tables("iptables-legacy"),
 }

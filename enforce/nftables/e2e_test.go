@@ -9,34 +9,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// dropping is a ruleset as a user has it: every hook drops what it does not know.
-const dropping = `
-table inet filter {
-	chain input {
-		type filter hook input priority filter; policy drop;
-		ct state established,related accept
-		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-	}
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-	}
-	chain output {
-		type filter hook output priority filter; policy drop;
-		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
-		ct state established,related accept
-	}
-}
-`
-
-func load(ruleset string) func(testing.TB, *netlab.NS) {
-	return func(t testing.TB, ns *netlab.NS) {
-		t.Helper()
-		ns.RunInput(t, ruleset, "nft -f -")
-	}
-}
-
-// split is the same with a table for each family, and translations of its own.
+// split is [enforcetest.Dropping] with a table for each family, and translations of its own.
 const split = `
 table ip fw {
 	chain in { type filter hook input priority filter; policy drop; ct state established,related accept; }
@@ -57,23 +30,22 @@ func variant(name, ruleset, strict string, wipe ...string) enforcetest.Variant {
 	v := enforcetest.Variant{
 		Name: name, Tools: []string{"nft"},
 		Open:    func(context.Context) (enforce.Backend, error) { return New(Config{}) },
-		Protect: load(ruleset),
-		Strict:  load(strict),
+		Protect: enforcetest.Load(ruleset),
+		Strict:  enforcetest.Load(strict),
 		Wipe: map[string]func(testing.TB, *netlab.NS){
-			"ruleset": load("flush ruleset\n" + ruleset),
+			"ruleset": enforcetest.Load("flush ruleset\n" + ruleset),
 		},
 	}
 	if len(wipe) > 0 {
-		v.Wipe["table"] = load("delete table " + wipe[0] + "\n" + ruleset)
-		v.Wipe["rules of the table"] = load("flush table " + wipe[0] + "\n" + ruleset)
+		v.Wipe["table"] = enforcetest.Load("delete table " + wipe[0] + "\n" + ruleset)
+		v.Wipe["rules of the table"] = enforcetest.Load("flush table " + wipe[0] + "\n" + ruleset)
 	}
 	return v
 }
 
 func TestBackend(t *testing.T) {
 	t.Run("inet", func(t *testing.T) {
-		enforcetest.Run(t, variant("inet", dropping, `flush chain inet filter output
-			add rule inet filter output icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept`, "inet filter"))
+		enforcetest.Run(t, variant("inet", enforcetest.Dropping, enforcetest.DroppingStrict, "inet filter"))
 	})
 	t.Run("split", func(t *testing.T) {
 		enforcetest.Run(t, variant("split", split, `flush chain ip fw out
@@ -83,5 +55,5 @@ func TestBackend(t *testing.T) {
 }
 
 func BenchmarkBackend(b *testing.B) {
-	enforcetest.Bench(b, variant("inet", dropping, ""))
+	enforcetest.Bench(b, variant("inet", enforcetest.Dropping, ""))
 }
