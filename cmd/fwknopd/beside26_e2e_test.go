@@ -139,7 +139,7 @@ func (p *peer) repeat() {
 
 var (
 	besideMatch = regexp.MustCompile(` -m time --datestop \S+| -m comment --comment ("[^"]*"|\S+)`)
-	besideTimes = regexp.MustCompile(`(expires at|expire time of|Entry created:) [\d/: ]+`)
+	besideTimes = regexp.MustCompile(`(expires at|expire time of|Entry created:|difference is too great) \(?[\d/: ]+`)
 	// besideFirst is what we keep no record of.
 	besideFirst = regexp.MustCompile(`, Original dst proto/port: \d+/\d+`)
 )
@@ -171,7 +171,8 @@ func (p *peer) said() (lines []string) {
 
 // boilerplate is what 2.6 says of itself rather than of a packet.
 var boilerplate = regexp.MustCompile(`^(Run directory|Successfully created|Starting fwknopd$|Added jump rule|iptables 'comment'|Sniffing interface|PCAP filter|` +
-	`Gracefully leaving|Shutting Down|Warning:|Could not create digest|Using Digest Cache|Reading pcap file|fko_|Killing the TCP server|$)`)
+	`Gracefully leaving|Shutting Down|Warning:|Could not create digest|Using Digest Cache|Reading pcap file|fko_|` +
+	`Killing the TCP server|(Fatal )?run_(tcp|udp)_server|$)`) // a server that is interrupted as it ends
 
 // besideCases are the features of 2.6.
 var besideCases = []besideCase{
