@@ -140,7 +140,7 @@ func (p *peer) repeat() {
 var (
 	besideMatch = regexp.MustCompile(` -m time --datestop \S+| -m comment --comment ("[^"]*"|\S+)`)
 	besideTimes = regexp.MustCompile(`(expires at|expire time of|Entry created:|difference is too great) \(?[\d/: ]+`)
-	// besideFirst is what we keep no record of.
+	// besideFirst is what a record of ours in memory does not hold.
 	besideFirst = regexp.MustCompile(`, Original dst proto/port: \d+/\d+`)
 )
 

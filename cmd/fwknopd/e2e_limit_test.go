@@ -146,14 +146,14 @@ func TestE2EOldCapture(t *testing.T) {
 			t.Run(name+"/"+firewall, func(t *testing.T) {
 				s := newSite(t, firewall)
 				s.write("fwknopd.conf", fmt.Sprintf("FIREWALL_TYPE %s\nFWKNOP_RUN_DIR %s/run\nDIGEST_FILE %[2]s/digest.cache\n%[3]s", s.firewall, s.dir, c.server))
-				s.write("access.conf", strings.Replace(stanza(""), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 3", 1))
+				s.write("access.conf", strings.Replace(stanza(""), "FW_ACCESS_TIMEOUT 60", "FW_ACCESS_TIMEOUT 8", 1))
 				begin := time.Now()
 				s.start("--pcap-file", oldCapture(t, s, begin.Add(-30*24*time.Hour)))
 				if c.opens && !s.open() {
 					t.Error("the port is not open")
 				}
-				s.finishes(10 * time.Second)
-				if took := time.Since(begin); c.opens && took < 2*time.Second {
+				s.finishes(20 * time.Second)
+				if took := time.Since(begin); c.opens && took < 7*time.Second {
 					t.Errorf("the daemon ended after %v, before what it had opened", took)
 				}
 				if !c.opens && !strings.Contains(s.out.String(), "spa.stale") {

@@ -146,22 +146,13 @@ func (f *fortress) start() {
 	cmd := f.keeper
 	f.t.Cleanup(func() { cmd.Process.Kill(); <-read; cmd.Wait() })
 	f.worker(before) // is running
-	conn, err := dialUnix(f.socket)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	var conn *net.UnixConn
+	eventually(f.t, f.socket, func() bool {
+		conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: f.socket, Net: "unix"})
+		return err == nil
+	})
 	f.Client = NewClient(conn)
 	f.t.Cleanup(func() { f.Client.Close(); <-f.Client.Done() })
-}
-
-func dialUnix(path string) (conn *net.UnixConn, err error) {
-	for range 500 {
-		if conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"}); err == nil {
-			return conn, nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return nil, err
 }
 
 func (f *fortress) read(out io.Reader) {
@@ -187,12 +178,7 @@ func (f *fortress) said(prefix string) (n int) {
 // wantSaid waits for a line that begins so, and wants no second one.
 func (f *fortress) wantSaid(prefix string) {
 	f.t.Helper()
-	for range 500 {
-		if f.said(prefix) > 0 {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	eventually(f.t, prefix, func() bool { return f.said(prefix) > 0 })
 	f.mu.Lock()
 	lines := slices.Clone(f.lines)
 	f.mu.Unlock()
@@ -204,14 +190,8 @@ func (f *fortress) wantSaid(prefix string) {
 // worker waits for a worker other than that, and returns its process id.
 func (f *fortress) worker(other string) (pid string) {
 	f.t.Helper()
-	for range 500 {
-		if pid = f.lastWorker(); pid != other && pid != "" {
-			return pid
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	f.t.Fatalf("no worker but %q: %q", other, f.lines)
-	return ""
+	eventually(f.t, "a worker but "+other, func() bool { pid = f.lastWorker(); return pid != other && pid != "" })
+	return pid
 }
 
 // lastWorker is the process id of the worker that was started last, "" before the first.

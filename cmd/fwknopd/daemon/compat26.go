@@ -54,8 +54,8 @@ func (t *told) line26(format string, args ...any) []string {
 	return []string{fmt.Sprintf("[%s] (stanza #%d) %s", t.packet.src.Addr(), n, fmt.Sprintf(format, args...))}
 }
 
-// replay26 leaves out the port that the packet was sent to the first time, which we
-// keep no record of.
+// replay26 leaves out the port that the packet was sent to the first time: the journal
+// has it, the records in memory do not.
 func replay26(t *told) []string {
 	line := fmt.Sprintf("Replay detected from source IP: %s, Destination proto/port: %d/%d", t.packet.src.Addr(), t.packet.proto, t.packet.dst.Port())
 	if t.Detail.FirstSrc != "" {
