@@ -231,7 +231,10 @@ func (r *Reader) begin(ctx context.Context, name string) (*input, error) {
 	if err != nil || in.records != nil {
 		return in, err
 	}
-	if err = errors.Join(in.watch(ctx), in.sniff(r)); err != nil {
+	if err = in.watch(ctx); err == nil { // else a wait for the first bytes would not end
+		err = in.sniff(r)
+	}
+	if err != nil {
 		in.close()
 	}
 	return in, err

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"fwknopd/parse"
 
 	"golang.org/x/sys/unix"
 )
@@ -141,6 +144,43 @@ func TestStdinInterrupted(t *testing.T) {
 		}
 		ok(t, r.Close())
 	}
+}
+
+// lateContext is found to have ended only from the second look at it.
+type lateContext struct {
+	context.Context
+	looks int
+}
+
+func (c *lateContext) Err() error {
+	if c.looks++; c.looks == 1 {
+		return nil
+	}
+	return c.Context.Err()
+}
+
+// TestStdinInterruptedWhileOpening: the context ends between the look at it and the
+// wait for the first bytes.
+func TestStdinInterruptedWhileOpening(t *testing.T) {
+	pipe, w, err := os.Pipe()
+	ok(t, err)
+	defer pipe.Close()
+	defer w.Close()
+	r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: pipe})
+	ok(t, err)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	done := make(chan error, 1)
+	go func() { done <- r.Next(&lateContext{Context: ended}, new(parse.Event)) }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("err = %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("waits for a pipe that says nothing")
+	}
+	ok(t, r.Close())
 }
 
 // TestReadNamedPipe reads what a process substitution gives.
