@@ -133,7 +133,7 @@ func (e *Engine) address(r *request, st *stanza) *refusal {
 	}
 	switch {
 	case e.server.Blacklist.Contains(allow):
-		return &refusal{SPASource, Detail{Got: allow.String(), Text: "the address is in BLACKLIST"}}
+		return &refusal{SPASource, Detail{Got: allow.String(), Text: TextBlacklist}}
 	case allow.IsUnspecified() || allow.IsMulticast():
 		return &refusal{SPASource, Detail{Got: allow.String(), Text: "not the address of a client"}}
 	}
@@ -147,14 +147,14 @@ func (e *Engine) auth(r *request, st *stanza) *refusal {
 	}
 	method, password, ok := strings.Cut(r.msg.ServerAuth, ",")
 	if !ok || method != "crypt" {
-		return refuse(SPAAuthMethod, "the message brings no password")
+		return refuse(SPAAuthMethod, TextNoPassword)
 	}
 	match, err := e.password(st.ShadowFile, r.msg.User, password)
 	switch {
 	case err != nil:
 		return refuse(SPAAuthMethod, err.Error())
 	case !match:
-		return refuse(SPAAuthMethod, "wrong password")
+		return refuse(SPAAuthMethod, TextPassword)
 	}
 	return nil
 }
@@ -178,9 +178,9 @@ func (e *Engine) password(file, user, password string) (bool, error) {
 func (e *Engine) access(r *request, st *stanza) *refusal {
 	switch {
 	case st.DisableAccess:
-		return refuse(SPAPort, "DISABLE_FW_ACCESS: the stanza opens nothing")
+		return refuse(SPAPort, TextNoAccess)
 	case st.ForwardAccess && st.ForwardAccessNeeded && !nat(r.msg.Type):
-		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS: the stanza serves NAT requests only")
+		return refuse(SPANAT, TextForwardOnly)
 	case st.external != nil && nat(r.msg.Type):
 		return refuse(SPANAT, "the stanza opens by commands, which translate nothing")
 	}
@@ -266,7 +266,7 @@ func portsOf(asked []spa.Port) []enforce.Port {
 func (e *Engine) command(r *request, st *stanza) *refusal {
 	switch {
 	case !st.CmdExec:
-		return refuse(SPACmdDisabled, "ENABLE_CMD_EXEC is off")
+		return refuse(SPACmdDisabled, TextCmdOff)
 	case st.CmdRegex != nil && !st.CmdRegex.MatchString(r.msg.Text):
 		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String()}}
 	case st.CmdShell:

@@ -57,9 +57,9 @@ func (e *Engine) natEnabled(r *request, st *stanza, local, forced bool) *refusal
 	case asked && local && !e.server.LocalNAT:
 		return refuse(SPANAT, "ENABLE_IPT_LOCAL_NAT is off")
 	case asked && !local && !e.server.Forwarding:
-		return refuse(SPANAT, "ENABLE_IPT_FORWARDING is off")
+		return refuse(SPANAT, TextForwardingOff)
 	case asked && !local && !forced && st.ForwardAccessNeeded && !st.ForwardAccess:
-		return refuse(SPANAT, "ENABLE_FORWARD_ACCESS of the stanza is off")
+		return refuse(SPANAT, TextForwardOff)
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func (e *Engine) forwardAsAsked(g *enforce.Grant, r *request, st *stanza) *refus
 		}
 	}
 	if !st.InternalNets.IsZero() && !st.InternalNets.Contains(host) {
-		return &refusal{SPANAT, Detail{Got: host.String(), Text: "the target is not in INTERNAL_NET_ACCESS"}}
+		return &refusal{SPANAT, Detail{Got: host.String(), Text: TextNATTarget}}
 	}
 	if len(g.Ports) != 1 {
 		return refuse(SPANAT, "a translation is for one port")

@@ -1,7 +1,25 @@
 package policy
 
-// TextNATDNS is the detail of [SPANAT] for a host name where ENABLE_NAT_DNS is off.
-const TextNATDNS = "the target is a host name, and ENABLE_NAT_DNS is off"
+// Texts of [Detail] that tell refusals of one reason apart: those that the older
+// daemons had words of their own for.
+const (
+	// SPANAT.
+	TextNATDNS        = "the target is a host name, and ENABLE_NAT_DNS is off"
+	TextNATTarget     = "the target is not in INTERNAL_NET_ACCESS"
+	TextForwardingOff = "ENABLE_IPT_FORWARDING is off"
+	TextForwardOff    = "ENABLE_FORWARD_ACCESS of the stanza is off"
+	TextForwardOnly   = "ENABLE_FORWARD_ACCESS: the stanza serves NAT requests only"
+	// SPAPort.
+	TextNoAccess = "DISABLE_FW_ACCESS: the stanza opens nothing"
+	// SPASource.
+	TextSourceBlacklist = "the source is in BLACKLIST"
+	TextBlacklist       = "the address is in BLACKLIST" // that the message names
+	// SPACmdDisabled.
+	TextCmdOff = "ENABLE_CMD_EXEC is off"
+	// SPAAuthMethod.
+	TextNoPassword = "the message brings no password"
+	TextPassword   = "wrong password"
+)
 
 // Reason codes. They are a contract with scripts and never renamed; new ones may
 // be added. README has the table of what each means.

@@ -77,8 +77,8 @@ func (e *Engine) decideSPA(out *Decision) {
 		e.traceSources(r)
 		r.deny(out, nil, refuse(NoStanza, ""))
 	case e.server.Blacklist.Contains(r.src()):
-		r.trace.stage("blacklist", false, "the source is in BLACKLIST")
-		r.deny(out, nil, refuse(SPASource, "the source is in BLACKLIST"))
+		r.trace.stage("blacklist", false, TextSourceBlacklist)
+		r.deny(out, nil, refuse(SPASource, TextSourceBlacklist))
 	case r.ev.Whole != 0:
 		text := cutText(r.ev) + ", too few to open it"
 		r.trace.stage("packet", false, text)

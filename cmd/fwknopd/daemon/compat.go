@@ -27,6 +27,7 @@ type told struct {
 	packet  *packet
 	stanza  *conf.Stanza // nil: none
 	covered bool         // the SOURCE of some stanza holds that of the packet
+	access  string       // the access file
 }
 
 // phrases are the words for decisions, one line each; none for "".
@@ -49,19 +50,28 @@ func byLine(l *config.Loaded) map[int]*conf.Stanza {
 	return m
 }
 
-// oldWords tells a decision in the words of the old daemon.
-func (w *worker) oldWords(d *policy.Decision, p *packet) {
-	phrase := w.teller.phrases[d.Reason]
+// oldWords are a decision in the words of the old daemon.
+func (t *teller) oldWords(d *policy.Decision, p *packet) []string {
+	phrase := t.phrases[d.Reason]
 	if phrase == nil || d.Shadow {
-		return
+		return nil
 	}
-	t := told{Decision: d, packet: p, stanza: w.teller.stanzas[d.Stanza]}
-	for _, st := range w.teller.stanzas {
-		t.covered = t.covered || st.Source.Contains(p.src.Addr())
+	told := told{Decision: d, packet: p, stanza: t.stanzas[d.Stanza]}
+	for _, st := range t.stanzas {
+		told.covered = told.covered || st.Source.Contains(p.src.Addr())
+		if st.Number == 1 {
+			told.access = st.Pos.File
+		}
 	}
-	for _, line := range phrase(&t) {
-		w.out.putf(recordMark, "%s", line)
+	return phrase(&told)
+}
+
+// markOf is the kind of record that has an old daemon's words for d.
+func markOf(d *policy.Decision) byte {
+	if d.Verdict == policy.Deny {
+		return recordMarkBad
 	}
+	return recordMark
 }
 
 // mark26 is a line of the 2.6 daemon that is none of a decision.

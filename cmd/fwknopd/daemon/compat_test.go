@@ -2,18 +2,24 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
 
@@ -101,7 +107,7 @@ func TestCompatGolden(t *testing.T) {
 		p := packet{now: now, src: netip.MustParseAddrPort("192.0.2.7:4321"), dst: netip.MustParseAddrPort("198.51.100.1:62201"), proto: 17}
 		for _, d := range compatDecisions() {
 			if phrase := table[d.Reason]; phrase != nil {
-				told := told{Decision: &d, packet: &p, stanza: &s.Access.Stanzas[0]}
+				told := told{Decision: &d, packet: &p, stanza: &s.Access.Stanzas[0], access: "/etc/fwknop/access.conf"}
 				for _, line := range phrase(&told) {
 					fmt.Fprintf(&out, "%s: %s\n", d.Reason, line)
 				}
@@ -125,6 +131,105 @@ func TestCompatGolden(t *testing.T) {
 		if !bytes.Equal(out.Bytes(), want) {
 			t.Errorf("%s: got:\n%s\nwant:\n%s", name, out.Bytes(), want)
 		}
+	}
+}
+
+// heard19 finds, in what the 1.9 daemon printed, the lines that say why it refused.
+var heard19 = regexp.MustCompile(`\[-\] ((?:attempted SPA|remote time|Time difference|username|IP|allow IP|received|FORWARD|non-forward|NAT access|required|Key mis-match|Packet from).*)`)
+
+// TestWords19 shows real packets that the 1.9 daemon refused, and wants its words.
+func TestWords19(t *testing.T) {
+	const dir = "../../../fixtures/spa"
+	text, err := os.ReadFile(filepath.Join(dir, "vectors.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := filepath.Abs(filepath.Join(dir, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compared := 0
+	for line := range bytes.Lines(text) {
+		var v struct {
+			Name, Encryption string
+			Clock            int64
+			Src              netip.Addr `json:"src_ip"`
+			Dst              netip.Addr `json:"dst_ip"`
+			Port             uint16     `json:"dst_port"`
+			Wire             []byte     `json:"wire_base64"`
+			Packets          [][]byte   `json:"packets_base64"`
+			Server           struct {
+				Access string            `json:"perl_access"`
+				Conf   map[string]string `json:"perl_conf"`
+			}
+			Observed struct {
+				Perl struct{ Log []string } `json:"perl_1_9_12"`
+			}
+		}
+		if err := json.Unmarshal(line, &v); err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for _, said := range v.Observed.Perl.Log {
+			if m := heard19.FindStringSubmatch(said); m != nil && !strings.Contains(m[1], "BLACKLIST ") {
+				want = append(want, strings.Replace(m[1], " in /access.conf", " in access.conf", 1))
+			}
+		}
+		if want == nil || v.Encryption == "gpg" {
+			continue
+		}
+		t.Run(v.Name, func(t *testing.T) {
+			var server strings.Builder
+			for keyword, value := range v.Server.Conf {
+				fmt.Fprintf(&server, "%s %s;\n", keyword, value)
+			}
+			o := files(t, server.String(), strings.ReplaceAll(v.Server.Access, "$WORK", keys))
+			ofPerl := filepath.Join(filepath.Dir(o.Config), "fwknop.conf") // what the 1.9 daemon calls it
+			if err := os.Rename(o.Config, ofPerl); err != nil {
+				t.Fatal(err)
+			}
+			o.Config = ofPerl
+			s, problems := prepare(o)
+			if problems.Failed() {
+				t.Fatal(problems)
+			}
+			e, err := policy.NewEngine(policy.Options{Server: s.Server, Access: s.Access, Store: replay.NewMemory(replay.Options{}), All: true,
+				ShadowHash: config.ShadowHash})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tell := teller{stanzas: byLine(s.Loaded), phrases: phrasesOf(s.Loaded)}
+			src := netip.MustParseAddr("10.77.0.2") // of the first packet
+			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
+			for i, wire := range packets {
+				if i == len(packets)-1 {
+					src = v.Src
+				}
+				ev := parse.Event{Src: netip.AddrPortFrom(src, 40000), Dst: netip.AddrPortFrom(v.Dst, v.Port), Proto: 17, Origin: parse.OriginFrame,
+					Len: uint16(28 + len(wire)), Payload: wire}
+				now := time.Unix(v.Clock, 0)
+				d := e.Decide(now, &ev)
+				if i < len(packets)-1 {
+					continue
+				}
+				if d.Verdict == policy.Allow {
+					t.Skip("granted: what 1.9 could not do, or what a later stanza did")
+				}
+				p := packetOf(now, &ev)
+				p.old = old19Of(&d, e.Message())
+				var got []string
+				for _, line := range tell.oldWords(&d, &p) {
+					got = append(got, strings.Replace(line, filepath.Dir(s.Access.Stanzas[0].Pos.File)+"/", "", 1))
+				}
+				if !slices.Equal(got, want) {
+					t.Errorf("%s %+v: got\n%q, want\n%q", d.Reason, d.Detail, got, want)
+				}
+				compared++
+			}
+		})
+	}
+	if compared < 30 {
+		t.Errorf("%d compared", compared)
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-
-	"fwknopd/policy/conf"
 	"io"
 	"sync/atomic"
 	"time"
+
+	"fwknopd/policy/conf"
 )
 
 // What the worker has to tell goes through a pipe, one line each: a letter, then
@@ -18,6 +18,7 @@ const (
 	recordBad       = 'w' // a warning
 	recordAlert     = 'a' // a message to mail as well
 	recordMark      = 'm' // a line that scripts for an old daemon wait for
+	recordMarkBad   = 'n' // such a line about a refusal
 	recordDetail    = 'd' // for -v -v alone
 	recordEvent     = 'e' // a line of the event log
 	recordPositions = 's' // where we are in files
@@ -128,6 +129,8 @@ func (k *keeper) take(kind byte, text []byte) {
 		k.alert(bad, "%s", text)
 	case recordMark:
 		k.say(good, "%s", text)
+	case recordMarkBad:
+		k.say(bad, "%s", text)
 	case recordDetail:
 		if k.verbose > 1 {
 			k.say(good, "%s", text)

@@ -33,6 +33,7 @@ type packet struct {
 	input    ingest.Position
 	fields   []string // of the SPA message, for -v -v
 	dump     []string // the same as 1.9 shows it, for --debug
+	old      old19
 }
 
 func packetOf(now time.Time, ev *parse.Event) packet {
@@ -79,7 +80,9 @@ func (w *worker) tellOne(d *policy.Decision, p *packet) {
 	}
 	t.buf = offline.AppendText(t.buf[:0], &t.entry)
 	w.out.put(kindOf(d), t.buf)
-	w.oldWords(d, p)
+	for _, line := range t.oldWords(d, p) {
+		w.out.putf(markOf(d), "%s", line)
+	}
 	t.buf = offline.AppendJSON(t.buf[:0], &t.entry)
 	w.out.put(recordEvent, t.buf)
 }
