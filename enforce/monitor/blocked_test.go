@@ -2,7 +2,9 @@ package monitor
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +49,27 @@ func TestBlocked(t *testing.T) {
 		}
 		if granted != 1 {
 			t.Errorf("%d grants were told as blocked, want the first", granted)
+		}
+	})
+}
+
+// TestBlockedNotKnown: a grant is not told as open and no more where the look at what
+// else drops it failed.
+func TestBlockedNotKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) {
+			c.Firewall = new(enforce.Recorder)
+			c.Blocked = func(context.Context, enforce.Grant) ([]string, error) { return nil, errors.New("netlink says no") }
+		})
+		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))
+		sleep(time.Second)
+		if r.count(Granted) != 1 || r.count(Failed) != 1 {
+			t.Fatalf("%d grants and %d failures told, want one of each", r.count(Granted), r.count(Failed))
+		}
+		for _, ev := range r.all {
+			if ev.Kind == Failed && (!strings.Contains(ev.Err.Error(), "is not known: netlink says no") || ev.Grant.Src != ssh(1, time.Time{}).Src) {
+				t.Errorf("told %v of %v", ev.Err, ev.Grant.Src)
+			}
 		}
 	})
 }
