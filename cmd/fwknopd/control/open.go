@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
@@ -57,11 +58,16 @@ func (o *openings) ask(req request, alone func(Keeper) ([]enforce.Grant, error))
 	if err == nil {
 		return a.Grants, nil
 	}
-	if !errors.Is(err, errNoDaemon) {
+	away := errors.Is(err, errNoDaemon)
+	if !away && !errors.Is(err, errNoAnswer) {
 		return nil, fmt.Errorf("daemon: %w", err)
 	}
-	if d, err := find(o.Values.Path("FWKNOP_PID_FILE")); err == nil && d.pid != 0 && req.Do != "list" {
-		return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", d.pid, o.socket)
+	if !away || req.Do != "list" { // looking does no harm
+		if pid := o.stays(); pid != 0 && away {
+			return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
+		} else if pid != 0 {
+			return nil, fmt.Errorf("daemon: %w", err)
+		}
 	}
 	k, done, err := o.keeper()
 	if err != nil || k == nil {
@@ -69,6 +75,30 @@ func (o *openings) ask(req request, alone func(Keeper) ([]enforce.Grant, error))
 	}
 	defer done()
 	return alone(k)
+}
+
+// endingTime is how long a daemon that no longer answers may take to be gone.
+const endingTime = time.Second
+
+// stays returns the process number of a daemon that runs and is not just ending, 0 if
+// there is none.
+func (o *openings) stays() (pid int) {
+	d, err := find(o.Values.Path("FWKNOP_PID_FILE"))
+	if err != nil || d.pid == 0 {
+		return 0
+	}
+	p, err := d.hold()
+	if err != nil {
+		return d.pid
+	}
+	if p == nil {
+		return 0
+	}
+	defer p.close()
+	if p.ends(endingTime) {
+		return 0
+	}
+	return d.pid
 }
 
 // pendingCloses is the journal of external commands, see [config.Loaded.StateDir].

@@ -61,6 +61,46 @@ func TestNothingIsClosedBehindADaemon(t *testing.T) {
 	}
 }
 
+// A daemon that is ending hangs up, with a reset if the request lies unread: what was
+// asked of it is done without it. One that stays is not passed over.
+func TestDaemonHangsUp(t *testing.T) {
+	for name, c := range map[string]struct {
+		runs, ends bool
+		code       int
+	}{"gone": {false, false, 0}, "ending": {true, true, 0}, "stays": {true, false, 1}} {
+		t.Run(name, func(t *testing.T) {
+			p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
+			var d *played
+			if c.runs {
+				d = start(t, "", "obedient", p.pidFile)
+			}
+			l, err := listen(SocketPath(p.pidFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					conn.Read(make([]byte, 1))
+					conn.Close()
+					if c.ends {
+						time.AfterFunc(100*time.Millisecond, func() { d.Process.Kill() })
+					}
+				}
+			}()
+			code, _, errs := p.run(t, "--fw-flush")
+			check(t, "code", code, c.code)
+			if c.code != 0 && !strings.Contains(errs, "hung up before it answered") {
+				t.Error(errs)
+			}
+		})
+	}
+}
+
 // Every form of a grant has its place in JSON.
 func TestGrantStates(t *testing.T) {
 	now := time.Unix(1700000000, 0)

@@ -73,6 +73,17 @@ func SocketPath(pidFile string) string { return strings.TrimSuffix(pidFile, ".pi
 // errNoDaemon is that nobody listens.
 var errNoDaemon = errors.New("no daemon listens")
 
+// errNoAnswer is that the daemon hung up on us: mostly because it just ended.
+var errNoAnswer = errors.New("the daemon hung up before it answered")
+
+// hungUp is err, or [errNoAnswer] if that is what it means.
+func hungUp(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return errNoAnswer
+	}
+	return err
+}
+
 // ask sends one request to the daemon at path.
 func ask(path string, req request) (*answer, error) { return askWithin(exchangeTime, path, req) }
 
@@ -95,11 +106,11 @@ func askWithin(d time.Duration, path string, req request) (*answer, error) {
 	}
 	conn.SetDeadline(time.Now().Add(d))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
-		return nil, err
+		return nil, hungUp(err)
 	}
 	var a answer
 	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&a); err != nil {
-		return nil, fmt.Errorf("answer of the daemon: %w", err)
+		return nil, fmt.Errorf("answer of the daemon: %w", hungUp(err))
 	}
 	if a.Error != "" {
 		err = errors.New(a.Error)
