@@ -178,9 +178,13 @@ func (e *Event) SetOptions(b []byte) bool {
 }
 
 // Reset makes the event ready for the next record. The option bytes are left as
-// they are, their length is what counts, and scratch space is kept.
+// they are, their length is what counts, and scratch space is kept. It names the
+// fields since to clear the whole and put those two back costs more than twice as much.
 func (e *Event) Reset() {
-	opt, text := e.opt, e.text
-	*e = Event{}
-	e.opt, e.text = opt, text
+	e.Time, e.Src, e.Dst, e.Proto, e.Origin = time.Time{}, netip.AddrPort{}, netip.AddrPort{}, 0, 0
+	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
+	e.ICMPType, e.ICMPCode = 0, 0
+	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
+	e.nopt, e.begin = 0, 0
+	e.Payload, e.Captured, e.Whole, e.In, e.Prefix = nil, 0, 0, nil, nil
 }

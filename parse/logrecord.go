@@ -59,11 +59,11 @@ const maxIfname = 15
 // Without a record fields says whether there was an "IN=" at all.
 func findRecord(b []byte, from int) (span, bool) {
 	for none := 0; ; none = 1 {
-		k := bytes.Index(b[from:], []byte("IN="))
+		k := indexIN(b, from)
 		if k < 0 {
 			return span{fields: none}, false
 		}
-		s := span{start: from + k, inLo: from + k + 3}
+		s := span{start: k, inLo: k + len("IN=")}
 		s.inHi = ifname(b, s.inLo)
 		if j := keyOUT.after(b, s.inHi); j != failed {
 			if s.fields = ifname(b, j); s.fields != failed {
@@ -75,6 +75,21 @@ func findRecord(b []byte, from int) (span, bool) {
 		}
 		from = s.inLo
 	}
+}
+
+// indexIN returns where the first "IN=" at or behind from begins, -1 if there is none.
+// The first equals sign of a line mostly is the one: no other byte is as rare.
+func indexIN(b []byte, from int) int {
+	for i := from + 2; i < len(b); i++ {
+		k := bytes.IndexByte(b[i:], '=')
+		if k < 0 {
+			return -1
+		}
+		if i += k; b[i-1] == 'N' && b[i-2] == 'I' {
+			return i - 2
+		}
+	}
+	return -1
 }
 
 // bridge moves the beginning of a span from PHYSIN= to the IN= in front of it:
