@@ -81,6 +81,9 @@ func refused(b []byte) error {
 			return fmt.Errorf("neither a log nor a capture that can be read: %s", others[i].name)
 		}
 	}
+	if textCpio(b) {
+		return fmt.Errorf("a cpio archive is not read: unpack it first")
+	}
 	if binaryData(b) {
 		return fmt.Errorf("neither a log nor a capture that can be read: binary data")
 	}
@@ -91,24 +94,41 @@ func refused(b []byte) error {
 // that has no place in a text. Of compressed or encrypted data it is one in nine.
 const binaryShare = 16
 
+// textCpio reports a cpio archive with a header of digits: octal ones (-H odc) or
+// hexadecimal ones (-H newc, crc). A MySQL log of 2007 begins alike, but for a blank.
+func textCpio(b []byte) bool {
+	const header = len("070701") + 8
+	if len(b) < header || string(b[:5]) != "07070" {
+		return false
+	}
+	for _, c := range b[5:header] {
+		if c-'0' > 9 && c|0x20-'a' > 5 {
+			return false
+		}
+	}
+	return true
+}
+
 // binaryData reports bytes that are no text in any character set. A run of NUL bytes
-// counts once: it is the hole in a log that was truncated while it was written.
+// counts once, and as one byte: it is the hole in a log that was truncated while it was
+// written.
 func binaryData(b []byte) bool {
 	b = bytes.TrimLeft(b, "\x00")
 	if len(b) == 0 || wide(b) {
 		return false
 	}
-	odd := 0
+	odd, n := 0, len(b)
 	for i, c := range b {
 		switch {
 		case c == 0 && b[max(i-1, 0)] == 0:
+			n--
 		case c == '\t', c == '\n', c == '\v', c == '\f', c == '\r', c == '\a', c == '\b', c == 0x1b, c == 0x1e:
 			// also terminal colours and RFC 7464's record separator
 		case c < ' ', c == 0x7f:
 			odd++
 		}
 	}
-	return odd*binaryShare > len(b)
+	return odd*binaryShare > n
 }
 
 // wide reports UTF-16: a byte order mark, or ASCII with every other byte NUL.

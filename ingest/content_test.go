@@ -63,6 +63,11 @@ func TestRefused(t *testing.T) {
 		{"deflated", "binary data", deflated(strings.Repeat(line, 3) + string(noise(300)))},
 		{"little-endian numbers", "binary data", bytes.Repeat([]byte{1, 0, 0, 0, 200, 3, 0, 0}, 100)},
 
+		{"utmp", "binary data", append([]byte{7, 0, 0, 0, 0xd2, 4, 0, 0, 'p', 't', 's', '/', '0'}, make([]byte, 371)...)},
+		{"class", "binary data", append([]byte("\xca\xfe\xba\xbe\x00\x00\x00\x34"), make([]byte, 100)...)},
+		{"cpio newc", "cpio archive", []byte("070701" + strings.Repeat("0", 104) + "kern.log")},
+		{"cpio odc", "cpio archive", []byte("070707" + strings.Repeat("0", 70) + "kern.log")},
+
 		{"a log", "", []byte(line + line)},
 		{"nothing", "", nil},
 		{"a byte", "", []byte("x")},
