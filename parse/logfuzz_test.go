@@ -5,7 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -66,9 +65,6 @@ func FuzzLogLine(f *testing.F) {
 	})
 }
 
-// yearBehindClock is a stamp like "Jul  1 00:00:00 2070", of syslog daemons that give a year.
-var yearBehindClock = regexp.MustCompile(`^[A-Z]\S+ +\d+ [\d:.]+ +\d{4}(\D|$)`)
-
 func checkLogEvent(t *testing.T, ev *Event, line []byte) {
 	t.Helper()
 	for _, a := range []struct {
@@ -86,7 +82,8 @@ func checkLogEvent(t *testing.T, ev *Event, line []byte) {
 		{"payload", ev.Payload != nil},
 		{"a captured packet", ev.Origin == OriginFrame},
 		{"longer than the line", len(ev.In) > maxIfname || len(ev.Prefix) > len(line)},
-		{"in the future without a year", ev.Time.After(logRef) && strings.IndexByte("JFMASOND", line[0]) >= 0 && line[3] == ' ' && line[6] == ' ' && line[9] == ':' && !yearBehindClock.Match(line)},
+		{"in the future without a year", ev.Time.After(logRef) && strings.IndexByte("JFMASOND", line[0]) >= 0 && line[3] == ' ' && line[6] == ' ' && line[9] == ':' &&
+			!bytes.Contains(line, ev.Time.AppendFormat(nil, "2006"))},
 	} {
 		if a.bad {
 			t.Errorf("%s: %+v", a.name, ev)
