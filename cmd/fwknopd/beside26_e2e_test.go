@@ -23,6 +23,7 @@ import (
 // A besideCase is one row of the comparison.
 type besideCase struct {
 	name           string
+	args           []string      // of the daemon
 	server, access string        // lines of the files beside those that all cases need
 	knocks         [][]string    // arguments of the client, one packet each
 	again          bool          // the last packet is sent a second time, byte by byte
@@ -232,6 +233,9 @@ var besideCases = []besideCase{
 	{name: "ICMP carrier", server: "PCAP_FILTER icmp\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "icmp", "-Q", "10.77.0.2")}, facts: []string{"Added access rule"}},
 	{name: "HTTP carrier", server: "PCAP_FILTER tcp port 80\nENABLE_SPA_OVER_HTTP Y\nENABLE_TCP_SERVER Y\nTCPSERV_PORT 80\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "http", "-p", "80")}, facts: []string{"Added access rule"}},
 	{name: "UDP server", server: "ENABLE_UDP_SERVER Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "packet limit", args: []string{"-C", "1"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"count limit of 1 reached", "Added access rule"}, quiet: true},
+	{name: "new digest cache", args: []string{"--rotate-digest-cache"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}, unsaid: "digest (cache )?file"},
+	{name: "another filter on the command line", args: []string{"-P", "udp port 5555"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-p", "5555")}, facts: []string{"Added access rule"}},
 	{name: "asked for twice", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22"), keyed("-A", "tcp/22")}, apart: 1100 * time.Millisecond, differs: "a rule for each request: ours lets the later end hold", facts: []string{"Added access rule"}},
 }
 
@@ -262,7 +266,7 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 	states, codes := make(map[*peer][]string), make(map[*peer]int)
 	for _, p := range []*peer{theirs, ours} {
 		fill := func(s string) string { return strings.ReplaceAll(s, "DIR", p.dir) }
-		p.start(c.server, fill(c.access))
+		p.start(c.server, fill(c.access), c.args...)
 		for _, args := range c.knocks {
 			filled := make([]string, len(args))
 			for i, a := range args {

@@ -182,6 +182,7 @@ func (w *worker) run(ctx context.Context) error {
 		case goesOn:
 		case w.left == 0:
 			w.mark26(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
+			w.mark26(w.loaded, "Packet count limit (%d) reached. Exiting...", w.conf.Limit)
 			return errFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
