@@ -47,6 +47,13 @@ type Decision struct {
 	Also []Decision
 }
 
+// A Refusal is why one stanza does not grant what a message asks for.
+type Refusal struct {
+	Stanza int    // line of the SOURCE keyword
+	Reason Reason // "": the packet is none for its keys
+	Detail Detail
+}
+
 // Detail are the numbers behind a reason, for the log and for explain; nil
 // pointers and zero values are left out. Never a secret.
 type Detail struct {

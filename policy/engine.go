@@ -71,6 +71,7 @@ type Engine struct {
 	html    []byte // room for a packet that came over HTTP
 	request request
 	scratch Decision       // of the stanza that is being asked
+	refused []Refusal      // by the stanzas that were asked
 	tracker *knock.Tracker // nil without sequences
 	results []knock.Result // room for what one packet meant
 	unsaved bool           // the store has records that were not synced
@@ -207,6 +208,12 @@ func (e *Engine) Message() *spa.Message {
 	return &e.request.msg
 }
 
+// Refusals are those of every stanza that the last Decide asked about a message and
+// that did not grant, in file order: of its decision they are the one that counts, or
+// what came before the grant. Shadow stanzas are not among them. They are valid until
+// the next Decide.
+func (e *Engine) Refusals() []Refusal { return e.refused }
+
 // Examined grows with every packet that is a candidate: it has the form of an SPA
 // packet, or takes part in a knock sequence.
 func (e *Engine) Examined() uint64 {
@@ -245,7 +252,7 @@ func (e *Engine) Sync() error {
 // A packet that is both an SPA message and a knock is decided as the message,
 // unless only the knock grants; a grant of the other kind then stands in Also.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
-	e.request.opened = false
+	e.request.opened, e.refused = false, e.refused[:0]
 	if e.admit(now, ev, nil) {
 		e.looked++
 		e.decideSPA(&d)

@@ -778,6 +778,24 @@ func TestIgnoredPacketsCostNoAllocation(t *testing.T) {
 	}
 }
 
+// TestRefusals: what the stanzas before the one that grants said.
+func TestRefusals(t *testing.T) {
+	s := plain()
+	s.stanzas = append(s.stanzas, stanzaAt(5))
+	s.one().OpenPorts = []conf.Port{{Proto: 6, Number: 9}}
+	e := s.engine(t)
+	if got := show(e.Decide(s.now, s.event(s.wire(t)))); got != granted+" @5" {
+		t.Fatal(got)
+	}
+	if r := e.Refusals(); len(r) != 1 || r[0].Stanza != s.one().Pos.Line || r[0].Reason != SPAPort {
+		t.Errorf("refusals %+v", r)
+	}
+	e.Decide(s.now, s.event(nil))
+	if r := e.Refusals(); len(r) != 0 {
+		t.Errorf("of another packet: %+v", r)
+	}
+}
+
 func TestExplainTellsAndTouchesNothing(t *testing.T) {
 	s := plain()
 	s.stanzas = append(s.stanzas, stanzaAt(5))

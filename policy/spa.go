@@ -192,6 +192,9 @@ func (e *Engine) ask(r *request, out *Decision) {
 		}
 		r.trace.stage("source", true, "")
 		at := e.try(r, st, d)
+		if d.Verdict != Allow && !st.Shadow {
+			e.refused = append(e.refused, Refusal{st.Pos.Line, d.Reason, d.Detail})
+		}
 		switch {
 		case r.ended, d.Verdict == Allow && !st.Shadow:
 			if d != out {

@@ -198,7 +198,7 @@ var besideCases = []besideCase{
 	{name: "list of sources", access: strings.Replace(besideSSH, "SOURCE ANY", "SOURCE 192.0.2.0/24,10.77.0.0/255.255.255.0", 1), knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
 	{name: "not this destination", access: besideSSH + "DESTINATION 192.0.2.1\n", knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
 	{name: "this destination", access: besideSSH + "DESTINATION 10.77.0.1/32\n", knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
-	{name: "second stanza", access: strings.Replace(besideSSH, "fwknoptest", "othersecret", 1) + besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"(stanza #2) SPA Packet", "Added access rule"}, unsaid: `stanza #1`},
+	{name: "second stanza", access: strings.Replace(besideSSH, "fwknoptest", "othersecret", 1) + besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"(stanza #2) SPA Packet", "Added access rule"}},
 	{name: "wrong key", access: strings.Replace(besideSSH, "fwknoptest", "othersecret", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
 	{name: "wrong HMAC key", access: strings.Replace(besideSSH, "hmactest1", "othermac1", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
 	{name: "no HMAC in the packet", access: besideSSH, knocks: [][]string{{"--key-rijndael", "fwknoptest", "-a", "10.77.0.2", "-A", "tcp/22"}}, quiet: true},
@@ -236,6 +236,11 @@ var besideCases = []besideCase{
 	{name: "packet limit", args: []string{"-C", "1"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"count limit of 1 reached", "Added access rule"}, quiet: true},
 	{name: "new digest cache", args: []string{"--rotate-digest-cache"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}, unsaid: "digest (cache )?file"},
 	{name: "another filter on the command line", args: []string{"-P", "udp port 5555"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-p", "5555")}, facts: []string{"Added access rule"}},
+	{name: "only a test", args: []string{"--test"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"received with access source match"}, quiet: true, unsaid: "--test mode enabled"},
+	{name: "UDP server by an option", args: []string{"-U"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "keys in the wrong stanza", access: strings.Replace(besideSSH, "ANY", "192.0.2.7", 1) + strings.Replace(besideSSH, "fwknoptest", "othersecret", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
+	{name: "port of the second stanza", access: strings.Replace(besideSSH, "tcp/22", "tcp/80", 1) + besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"ports was denied", "Added access rule"}},
+	{name: "user of the second stanza", access: besideSSH + "REQUIRE_USERNAME alice\n" + besideSSH + "REQUIRE_USERNAME bob\n", knocks: [][]string{keyed("-A", "tcp/22", "--spoof-user", "bob")}, facts: []string{"does not match required username", "Added access rule"}},
 	{name: "asked for twice", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22"), keyed("-A", "tcp/22")}, apart: 1100 * time.Millisecond, differs: "a rule for each request: ours lets the later end hold", facts: []string{"Added access rule"}},
 }
 

@@ -66,6 +66,11 @@ func (t *teller) oldWords(d *policy.Decision, p *packet) []string {
 	return phrase(&told)
 }
 
+// refusalWords are the refusal of one stanza in the words of the old daemon.
+func (t *teller) refusalWords(r policy.Refusal, p *packet) []string {
+	return t.oldWords(&policy.Decision{Verdict: policy.Deny, Reason: r.Reason, Detail: r.Detail, Mode: modeSPA, Src: p.src.Addr(), Stanza: r.Stanza}, p)
+}
+
 // markOf is the kind of record that has an old daemon's words for d.
 func markOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Deny {

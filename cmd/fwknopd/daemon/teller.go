@@ -34,6 +34,7 @@ type packet struct {
 	fields   []string // of the SPA message, for -v -v
 	dump     []string // the same as 1.9 shows it, for --debug
 	old      old19
+	refusals []policy.Refusal // of other stanzas than that of the decision, in file order
 }
 
 func packetOf(now time.Time, ev *parse.Event) packet {
@@ -69,9 +70,12 @@ func (w *worker) tellOne(d *policy.Decision, p *packet) {
 	t := &w.teller
 	t.event.Src, t.event.Dst, t.event.Proto = p.src, p.dst, p.proto
 	t.entry.Set(p.now, &t.event, d, p.input)
-	if st := t.stanzas[d.Stanza]; st != nil && d.Mode == modeSPA {
-		w.mark26(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
+	before := 0 // how many refusals of other stanzas
+	for before < len(p.refusals) && p.refusals[before].Stanza < d.Stanza {
+		before++
 	}
+	w.tellRefusals(p, p.refusals[:before])
+	w.tellMatch(d.Stanza, d.Mode, p)
 	for _, line := range p.dump {
 		w.out.putf(recordMark, "%s", line)
 	}
@@ -83,8 +87,28 @@ func (w *worker) tellOne(d *policy.Decision, p *packet) {
 	for _, line := range t.oldWords(d, p) {
 		w.out.putf(markOf(d), "%s", line)
 	}
+	w.tellRefusals(p, p.refusals[before:])
+	p.refusals = nil // told once, not with what comes along
 	t.buf = offline.AppendJSON(t.buf[:0], &t.entry)
 	w.out.put(recordEvent, t.buf)
+}
+
+// tellMatch is what 2.6 says of each stanza that it asks.
+func (w *worker) tellMatch(line int, mode string, p *packet) {
+	if st := w.teller.stanzas[line]; st != nil && mode == modeSPA {
+		w.mark26(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
+	}
+}
+
+// tellRefusals tells in the words of the old daemon what other stanzas than that of the
+// decision said; in ours that one counts.
+func (w *worker) tellRefusals(p *packet, refusals []policy.Refusal) {
+	for _, r := range refusals {
+		w.tellMatch(r.Stanza, modeSPA, p)
+		for _, line := range w.teller.refusalWords(r, p) {
+			w.out.putf(recordMarkBad, "%s", line)
+		}
+	}
 }
 
 // kindOf says how loud a decision is: who was refused although the keys were right,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -244,8 +245,11 @@ func (w *worker) step(ev *parse.Event) {
 	if d.Verdict == policy.Allow && d.Mode == modeSPA && w.conf.Verbose > 1 {
 		p.packet.fields = fields(w.engine.Message())
 	}
-	if d.Verdict == policy.Deny && d.Mode == modeSPA && !w.loaded.Server.CSyntax {
-		p.packet.old = old19Of(&d, w.engine.Message())
+	if d.Mode == modeSPA {
+		p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == d.Stanza })
+		if !w.loaded.Server.CSyntax {
+			p.packet.old = old19Of(&d, w.engine.Message())
+		}
 	}
 	if w.conf.Debug && d.Mode == modeSPA && !w.loaded.Server.CSyntax {
 		p.packet.dump = dump19(w.engine.Message())
