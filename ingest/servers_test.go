@@ -131,12 +131,22 @@ func TestTCPServer(t *testing.T) {
 	c.Close()
 	p.want("closed")
 
-	c = dial()
-	start := time.Now()
-	fmt.Fprint(c, "in two ")
-	time.Sleep(quietTimeout / 4)
-	fmt.Fprint(c, "parts")
+	var start time.Time
+	for try := 1; ; try++ {
+		c = dial()
+		start = time.Now()
+		fmt.Fprint(c, "in two ")
+		time.Sleep(quietTimeout / 4)
+		fmt.Fprint(c, "parts")
+		if time.Since(start) > quietTimeout/2 && try < 50 { // a loaded machine: it may have been too late
+			p.next(patience)
+			p.next(quietTime)
+			continue
+		}
+		break
+	}
 	p.want("in two parts")
+	before := s.Counts()
 	if took := time.Since(start) - quietTime; took > connectionTime/2 {
 		t.Errorf("took %v", took)
 	}
@@ -150,7 +160,7 @@ func TestTCPServer(t *testing.T) {
 	fmt.Fprint(c, strings.Repeat("x", maxMessage+1))
 	c.Close()
 	p.quiet()
-	if n := s.Counts(); n.Records != 3 || n.Malformed != 1 {
+	if n := s.Counts(); n.Records != before.Records+1 || n.Malformed != 1 {
 		t.Errorf("counts %+v", n)
 	}
 

@@ -286,8 +286,8 @@ func TestE2EFlushed(t *testing.T) {
 				f.protect()
 				begin := time.Now()
 				for !f.reachable() {
-					if time.Since(begin) > time.Second {
-						t.Fatalf("not open a second after a flush; the keeper said %q", f.lines)
+					if time.Since(begin) > 5*time.Second { // a loaded machine; else it is some milliseconds
+						t.Fatalf("not open five seconds after a flush; the keeper said %q", f.lines)
 					}
 				}
 				t.Logf("open %v after a flush", time.Since(begin).Round(time.Millisecond))
