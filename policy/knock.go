@@ -15,7 +15,7 @@ import (
 func (e *Engine) newTracker() *knock.Tracker {
 	for i := range e.opts.Access.Stanzas {
 		if st := &e.opts.Access.Stanzas[i]; st.Mode != conf.ModeSPA && e.takesPart(st) {
-			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures})
+			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures, MaxSources: e.server.KnockSources})
 		}
 	}
 	return nil

@@ -62,6 +62,26 @@ func shows(ds []Decision) string {
 	return strings.Join(words, "; ")
 }
 
+// TestKnockSourcesMax: the source that has waited longest goes for a further one.
+func TestKnockSourcesMax(t *testing.T) {
+	for _, c := range []struct {
+		max  int
+		want string
+	}{{1, "ignore"}, {2, "knock.granted 192.0.2.7 tcp/22 until +33"}} {
+		s := knocker(sequence(1, 1001, 1002))
+		s.server.KnockSources = c.max
+		e := s.engine(t)
+		s.knock(t, e, 1001)
+		other := s.syn(1, 1001)
+		other.Src = netip.MustParseAddrPort("192.0.2.99:40001")
+		e.Decide(other.Time, other)
+		last := s.syn(2, 1002)
+		if got := show(e.Decide(last.Time, last)); got != c.want {
+			t.Errorf("room for %d: %s, want %s", c.max, got, c.want)
+		}
+	}
+}
+
 func TestKnocks(t *testing.T) {
 	const opened = "knock.granted 192.0.2.7 tcp/22 until +34"
 	shadow := sequence(5, 1001, 1002, 1003)

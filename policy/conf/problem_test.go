@@ -27,12 +27,12 @@ func TestProblemString(t *testing.T) {
 // TestAllProblemsAtOnce: one run names every fault of every file, in reading order.
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, _, _, got := loadText(
-		"FIREWALL_TYP iptables;\nAUTH_MODE SNIFF;\nSLEEP_INTERVAL soon;\n",
+		"FIREWALL_TYP iptables;\nAUTH_MODE SNIFF;\nKNOPWATCHD_CHECK_INTERVAL soon;\n",
 		"SOURCE: ANY, 300.1.1.1;\nOPEN_PORTS: tcp-22;\nKEY: short;\nFW_ACCESS_TIMEOUT: -1;\n")
 	wantProblems(t, got,
 		"main.conf:1: FIREWALL_TYP: unknown keyword (did you mean FIREWALL_TYPE?)",
 		`main.conf:2: AUTH_MODE: "SNIFF" is not one of PCAP, FILE_PCAP, ULOG_PCAP, KNOCK, SOCKET, NFLOG, JOURNAL, UDP, TCP`,
-		`main.conf:3: SLEEP_INTERVAL: "soon" is not a whole number`,
+		`main.conf:3: KNOPWATCHD_CHECK_INTERVAL: "soon" is not a whole number`,
 		`access.conf:1: SOURCE: "300.1.1.1" is no address`,
 		`access.conf:2: OPEN_PORTS: "tcp-22" is not proto/port`,
 		"access.conf:3: KEY: shorter than 8 characters",

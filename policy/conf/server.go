@@ -157,6 +157,7 @@ func (v *Values) server() *Server {
 		Shell:                v.Path("shCmd"),
 		CmdTimeout:           v.Duration("PCAP_CMD_TIMEOUT"),
 		FirewallType:         first(v.List("FIREWALL_TYPE")),
+		KnockSources:         v.Int("KNOCK_SOURCES_MAX"),
 		MaxHops:              v.Int("MAX_HOPS"),
 		KernelLogOnly:        v.Bool("KERNEL_LOG"),
 	}

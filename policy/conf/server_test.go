@@ -8,9 +8,9 @@ import (
 // TestPrecedence: argv > last -O > first -O > main > default.
 func TestPrecedence(t *testing.T) {
 	files := memFS{
-		"fwknop.conf": "MAX_HOPS 1;\nSLEEP_INTERVAL 1;\nIPT_EXEC_TRIES 1;\nTCPSERV_PORT 1;\n",
-		"one":         "MAX_HOPS 2;\nSLEEP_INTERVAL 2;\nIPT_EXEC_TRIES 2;\n",
-		"two":         "MAX_HOPS 3;\nSLEEP_INTERVAL 3;\n",
+		"fwknop.conf": "MAX_HOPS 1;\nKNOPWATCHD_CHECK_INTERVAL 1;\nIPT_EXEC_TRIES 1;\nTCPSERV_PORT 1;\n",
+		"one":         "MAX_HOPS 2;\nKNOPWATCHD_CHECK_INTERVAL 2;\nIPT_EXEC_TRIES 2;\n",
+		"two":         "MAX_HOPS 3;\nKNOPWATCHD_CHECK_INTERVAL 3;\n",
 	}
 	_, v, problems := LoadServer(Options{FS: files, Server: "fwknop.conf", Overrides: []string{"one", "two"}, Argv: map[string]string{"MAX_HOPS": "4"}})
 	if len(problems) > 0 {
@@ -18,7 +18,7 @@ func TestPrecedence(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, want, origin string }{
 		{"MAX_HOPS", "4", "argv"},
-		{"SLEEP_INTERVAL", "3", "two:2"},
+		{"KNOPWATCHD_CHECK_INTERVAL", "3", "two:2"},
 		{"IPT_EXEC_TRIES", "2", "one:3"},
 		{"TCPSERV_PORT", "1", "fwknop.conf:4"},
 		{"UDPSERV_PORT", "62201", "default"},

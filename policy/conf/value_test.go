@@ -183,12 +183,12 @@ func TestPlaceholders(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	_, v, _, problems := loadText("EXIT_INTERVAL 2;\nUDPSERV_SELECT_TIMEOUT 3;\nSLEEP_INTERVAL 4;\n", v1())
+	_, v, _, problems := loadText("EXIT_INTERVAL 2;\nUDPSERV_SELECT_TIMEOUT 3;\nKNOPWATCHD_CHECK_INTERVAL 4;\n", v1())
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
 	for name, want := range map[string]time.Duration{
-		"EXIT_INTERVAL": 2 * time.Minute, "UDPSERV_SELECT_TIMEOUT": 3 * time.Microsecond, "SLEEP_INTERVAL": 4 * time.Second, "IPT_CMD_ALARM": 30 * time.Second,
+		"EXIT_INTERVAL": 2 * time.Minute, "UDPSERV_SELECT_TIMEOUT": 3 * time.Microsecond, "KNOPWATCHD_CHECK_INTERVAL": 4 * time.Second, "IPT_CMD_ALARM": 30 * time.Second,
 	} {
 		if got := v.Duration(name); got != want {
 			t.Errorf("%s = %v, want %v", name, got, want)
