@@ -249,7 +249,7 @@ const besideForward = "ours names the client and the target in every chain; that
 
 // TestE2EBeside26 compares what is open, the exit code and the facts that are said.
 func TestE2EBeside26(t *testing.T) {
-	netlab.Need(t, "fwknop", "iptables", cDaemon)
+	netlab.Need(t, "fwknop", "iptables", "gpg", cDaemon)
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +259,7 @@ func TestE2EBeside26(t *testing.T) {
 		besideCases = append(besideCases, besideCase{name: "HMAC " + hmac, access: besideSSH + "HMAC_DIGEST_TYPE " + hmac + "\n",
 			knocks: [][]string{keyed("-A", "tcp/22", "--hmac-digest-type", hmac, "-m", hmac)}, facts: []string{"Added access rule"}})
 	}
-	for _, c := range besideCases {
+	for _, c := range append(besideCases, besideGPG(t)...) {
 		t.Run(c.name, func(t *testing.T) {
 			theirs.t, ours.t = t, t
 			c.run(t, theirs, ours)
@@ -267,10 +267,42 @@ func TestE2EBeside26(t *testing.T) {
 	}
 }
 
+// besideGPG are the features of 2.6 with OpenPGP messages.
+func besideGPG(t *testing.T) []besideCase {
+	client, signer := clientHome(t)
+	server := gpgHome(t, "server.sec.asc", "client.pub.asc")
+	trustAll(t, server) // 2.6 takes no other signature
+	recipient := keyID(t, server, true)
+	const nobody = "89ABCDEF"
+	// Of keys that are not listed ours reads none: it does not know their fingerprints.
+	const stranger = "Incoming SPA data signed by"
+	stanza := "SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nGPG_ALLOW_NO_PW Y\nGPG_HOME_DIR " + server + "\nGPG_DECRYPT_ID " + recipient + "\n"
+	signed := stanza + "GPG_REMOTE_ID " + signer[32:] + "\n"
+	asked := func(more ...string) []string {
+		return append([]string{"-a", "10.77.0.2", "-A", "tcp/22", "--gpg-recipient-key", recipient, "--gpg-signer-key", signer, "--gpg-home-dir", client, "--gpg-no-signing-pw"}, more...)
+	}
+	hmac := []string{"--key-hmac", "hmactest1", "--use-hmac"}
+	granted := []string{"Added access rule"}
+	return []besideCase{
+		{name: "GPG", access: signed, knocks: [][]string{asked()}, facts: granted},
+		{name: "GPG and HMAC", access: signed + "HMAC_KEY hmactest1\n", knocks: [][]string{asked(hmac...)}, facts: granted},
+		{name: "GPG, wrong HMAC key", access: signed + "HMAC_KEY othermac1\n", knocks: [][]string{asked(hmac...)}, quiet: true},
+		{name: "GPG replay", access: signed, knocks: [][]string{asked()}, again: true, facts: []string{"Replay detected from source IP"}},
+		{name: "GPG signer not listed", access: stanza + "GPG_REMOTE_ID " + nobody + "\n", knocks: [][]string{asked()}, facts: []string{"not in the GPG_REMOTE_ID list"}, quiet: true, unsaid: stranger},
+		{name: "GPG without a look at signatures", access: stanza + "GPG_DISABLE_SIG Y\n", knocks: [][]string{asked()}, facts: granted},
+		{name: "GPG by fingerprint", access: stanza + "GPG_FINGERPRINT_ID " + signer + "\n", knocks: [][]string{asked()}, facts: granted},
+		{name: "GPG by another fingerprint", access: stanza + "GPG_FINGERPRINT_ID " + recipient + "\n", knocks: [][]string{asked()}, quiet: true, unsaid: stranger + "|but that fingerprint"},
+		{name: "GPG port denied", access: strings.Replace(signed, "tcp/22", "tcp/80", 1), knocks: [][]string{asked()}, facts: []string{"ports was denied"}, quiet: true},
+		{name: "GPG too old", access: signed, knocks: [][]string{asked("--time-offset-minus", "600")}, facts: []string{"time difference is too great"}, quiet: true},
+		{name: "GPG beside Rijndael, by the former", access: signed + "KEY fwknoptest\n", knocks: [][]string{asked()}, facts: granted},
+		{name: "GPG beside Rijndael, by the latter", access: signed + "KEY fwknoptest\n", knocks: [][]string{{"--key-rijndael", "fwknoptest", "-a", "10.77.0.2", "-A", "tcp/22"}}, facts: granted},
+	}
+}
+
 func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 	states, codes := make(map[*peer][]string), make(map[*peer]int)
 	for _, p := range []*peer{theirs, ours} {
-		fill := func(s string) string { return strings.ReplaceAll(s, "DIR", p.dir) }
+		fill := func(s string) string { return strings.ReplaceAll(s, " DIR/", " "+p.dir+"/") }
 		p.start(c.server, fill(c.access), c.args...)
 		for _, args := range c.knocks {
 			filled := make([]string, len(args))

@@ -15,50 +15,84 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// An OpenPGP message of the Debian client, opened with keys in exported files and with
-// those in a GnuPG home that only root may read.
-func TestE2EOpenPGP(t *testing.T) {
-	netlab.Need(t, "gpg", "fwknop")
+// spaKeys is the folder of the exported keys.
+func spaKeys(t *testing.T) string {
+	t.Helper()
 	keys, err := filepath.Abs("../../fixtures/spa/keys")
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := func(t *testing.T, names ...string) string {
-		dir, err := os.MkdirTemp("", "fwkgpg") // sockets have short names
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
-			os.RemoveAll(dir)
-		})
-		for _, name := range names {
-			if out, err := exec.Command("gpg", "--homedir", dir, "--batch", "--import", filepath.Join(keys, name)).CombinedOutput(); err != nil {
-				t.Fatalf("gpg --import %s: %v\n%s", name, err, out)
-			}
-		}
-		return dir
+	return keys
+}
+
+// gpgHome makes a GnuPG home with exported keys.
+func gpgHome(t *testing.T, names ...string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fwkgpg") // sockets have short names
+	if err != nil {
+		t.Fatal(err)
 	}
-	id := func(t *testing.T, dir string, secret bool) string {
-		list := "--list-keys"
-		if secret {
-			list = "--list-secret-keys"
+	t.Cleanup(func() {
+		exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
+		os.RemoveAll(dir)
+	})
+	for _, name := range names {
+		if out, err := exec.Command("gpg", "--homedir", dir, "--batch", "--import", filepath.Join(spaKeys(t), name)).CombinedOutput(); err != nil {
+			t.Fatalf("gpg --import %s: %v\n%s", name, err, out)
 		}
-		out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", list).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindStringSubmatch(string(out))[1]
 	}
-	client := home(t, "client.sec.asc", "server.pub.asc")
-	signer := id(t, client, true)
-	server := home(t, "server.sec.asc", "client.pub.asc")
-	recipient := id(t, server, true)
-	trust := exec.Command("gpg", "--homedir", client, "--import-ownertrust")
-	trust.Stdin = strings.NewReader(recipient + ":6:\n" + signer + ":6:\n")
-	if out, err := trust.CombinedOutput(); err != nil {
+	return dir
+}
+
+// keyID is the fingerprint of the first key in a home.
+func keyID(t *testing.T, dir string, secret bool) string {
+	t.Helper()
+	list := "--list-keys"
+	if secret {
+		list = "--list-secret-keys"
+	}
+	out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", list).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindStringSubmatch(string(out))[1]
+}
+
+// clientHome makes the home of a client that trusts the key of the server, and returns
+// the fingerprint of its own as well.
+func clientHome(t *testing.T) (dir, signer string) {
+	t.Helper()
+	dir = gpgHome(t, "client.sec.asc", "server.pub.asc")
+	trustAll(t, dir)
+	return dir, keyID(t, dir, true)
+}
+
+// trustAll gives every key in a home ultimate trust.
+func trustAll(t *testing.T, dir string) {
+	t.Helper()
+	out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", "--list-keys").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trust strings.Builder
+	for _, m := range regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindAllStringSubmatch(string(out), -1) {
+		trust.WriteString(m[1] + ":6:\n")
+	}
+	cmd := exec.Command("gpg", "--homedir", dir, "--import-ownertrust")
+	cmd.Stdin = strings.NewReader(trust.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+}
+
+// An OpenPGP message of the Debian client, opened with keys in exported files and with
+// those in a GnuPG home that only root may read.
+func TestE2EOpenPGP(t *testing.T) {
+	netlab.Need(t, "gpg", "fwknop")
+	keys := spaKeys(t)
+	client, signer := clientHome(t)
+	server := gpgHome(t, "server.sec.asc", "client.pub.asc")
+	recipient := keyID(t, server, true)
 	const unknown = "0123456789ABCDEF"
 	files := fmt.Sprintf("GPG_KEY_FILE %s/server.sec.asc\nGPG_KEY_FILE %s/client.pub.asc", keys, keys)
 	for name, c := range map[string]struct{ where, ids string }{

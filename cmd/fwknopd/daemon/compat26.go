@@ -30,7 +30,11 @@ var words26 = phrases{
 		return t.line26("SPA Command messages are not allowed in the current configuration.")
 	},
 	policy.SPAHMACMismatch: func(t *told) []string {
-		return t.line26("Error creating fko context: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL")
+		when := ""
+		if t.stanza != nil && t.stanza.GPG != nil && t.stanza.Key.IsZero() {
+			when = " (before decryption)"
+		}
+		return t.line26("Error creating fko context%s: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL", when)
 	},
 	policy.SPADecryptFailed: func(t *told) []string {
 		return t.line26("Error creating fko context: Decryption failed or decrypted data is invalid")
@@ -96,7 +100,19 @@ func signer26(t *told) []string {
 	if t.Detail.Signer == "" {
 		return nil
 	}
-	return t.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", t.Detail.Signer)
+	return t.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", shortID(t.Detail.Signer))
+}
+
+// shortID is the end of a key id or fingerprint, as 2.6 shows it.
+func shortID(id string) string { return id[max(len(id)-8, 0):] }
+
+// signed26 is what 2.6 says of a message that it opened with the key of a stanza.
+func (w *worker) signed26(line int, reason policy.Reason, p *packet) {
+	st := w.teller.stanzas[line]
+	if p.signer == "" || st == nil || st.GPG == nil || st.GPG.DisableSig || reason == policy.SPAReplay {
+		return
+	}
+	w.mark26(w.loaded, "[%s] (stanza #%d) Incoming SPA data signed by '%s' (fingerprint '%s').", p.src.Addr(), st.Number, shortID(p.signer), p.signer)
 }
 
 func noStanza26(t *told) []string {

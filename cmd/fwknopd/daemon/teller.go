@@ -34,6 +34,7 @@ type packet struct {
 	fields   []string // of the SPA message, for -v -v
 	dump     []string // the same as 1.9 shows it, for --debug
 	old      old19
+	signer   string           // fingerprint, of an OpenPGP message that was opened
 	refusals []policy.Refusal // of other stanzas than that of the decision, in file order
 }
 
@@ -76,6 +77,7 @@ func (w *worker) tellOne(d *policy.Decision, p *packet) {
 	}
 	w.tellRefusals(p, p.refusals[:before])
 	w.tellMatch(d.Stanza, d.Mode, p)
+	w.signed26(d.Stanza, d.Reason, p)
 	for _, line := range p.dump {
 		w.out.putf(recordMark, "%s", line)
 	}

@@ -246,6 +246,9 @@ func (w *worker) step(ev *parse.Event) {
 		p.packet.fields = fields(w.engine.Message())
 	}
 	if d.Mode == modeSPA {
+		if m := w.engine.Message(); m != nil {
+			p.packet.signer = m.Signer
+		}
 		p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == d.Stanza })
 		if !w.loaded.Server.CSyntax {
 			p.packet.old = old19Of(&d, w.engine.Message())
