@@ -61,8 +61,9 @@ func FuzzLogLine(f *testing.F) {
 		}
 		checkLogEvent(t, &ev, line)
 		// An escape that is not finished takes the tail's beginning. A record of Proxmox
-		// without IN= is looked for where there is none with it.
-		if bytes.IndexByte(line, '{') < 0 && !hasEscape(line) && bytes.Contains(line, []byte("IN=")) {
+		// without IN= is looked for where there is none with it, and one without URGP= has
+		// its end from that of the line.
+		if has := func(text string) bool { return bytes.Contains(line, []byte(text)) }; !has("{") && !needsCleaning(line) && has("IN=") && (ev.Proto != TCP || has("URGP=")) {
 			sameWithTail(t, &ev, line)
 		}
 	})
