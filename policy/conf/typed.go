@@ -226,7 +226,7 @@ type Server struct {
 	ExternalPrefix       string // "" or EXT_CMD_PREFIX when ENABLE_EXT_CMD_PREFIX is Y
 	CmdTimeout           time.Duration
 	FirewallType         string // auto iptables nftables ipfw external_cmd
-	KnockSources         int // KNOCK_SOURCES_MAX
+	KnockSources         int    // KNOCK_SOURCES_MAX
 	MaxHops              int
 	P0fFile              string // "" : the embedded one
 	PcapFilter           string
