@@ -60,10 +60,12 @@ func FuzzLogLine(f *testing.F) {
 			t.Fatalf("%+v, then %+v", ev, again)
 		}
 		checkLogEvent(t, &ev, line)
-		// An escape that is not finished takes the tail's beginning. A record of Proxmox
-		// without IN= is looked for where there is none with it, and one without URGP= has
-		// its end from that of the line.
-		if has := func(text string) bool { return bytes.Contains(line, []byte(text)) }; !has("{") && !needsCleaning(line) && has("IN=") && (ev.Proto != TCP || has("URGP=")) {
+		// An escape that is not finished takes the tail's beginning. Records of Proxmox with
+		// one interface are looked for where there is none with two, and those without URGP=
+		// have their end from that of the line.
+		_, plain := findRecord(line, 0)
+		has := func(text string) bool { return bytes.Contains(line, []byte(text)) }
+		if plain && !has("{") && !needsCleaning(line) && (ev.Proto != TCP || has("URGP=")) {
 			sameWithTail(t, &ev, line)
 		}
 	})
