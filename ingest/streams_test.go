@@ -124,15 +124,21 @@ func TestJournalMissing(t *testing.T) {
 	}
 }
 
+// readPipe has a pipe for its standard input, and returns the other end as well.
+func readPipe(t *testing.T) (r *Reader, w *os.File) {
+	t.Helper()
+	pipe, w, err := os.Pipe()
+	ok(t, err)
+	t.Cleanup(func() { pipe.Close(); w.Close() })
+	r, err = Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: pipe})
+	ok(t, err)
+	return r, w
+}
+
 // TestStdinInterrupted reads a pipe that says nothing.
 func TestStdinInterrupted(t *testing.T) {
 	for _, said := range []string{"", line(1)} {
-		pipe, w, err := os.Pipe()
-		ok(t, err)
-		defer pipe.Close()
-		defer w.Close()
-		r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: pipe})
-		ok(t, err)
+		r, w := readPipe(t)
 		p := newTap(t, r)
 		io.WriteString(w, said)
 		if said != "" {
@@ -162,12 +168,7 @@ func (c *lateContext) Err() error {
 // TestStdinInterruptedWhileOpening: the context ends between the look at it and the
 // wait for the first bytes.
 func TestStdinInterruptedWhileOpening(t *testing.T) {
-	pipe, w, err := os.Pipe()
-	ok(t, err)
-	defer pipe.Close()
-	defer w.Close()
-	r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: pipe})
-	ok(t, err)
+	r, _ := readPipe(t)
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	done := make(chan error, 1)

@@ -234,12 +234,12 @@ var besideCases = []besideCase{
 	{name: "raw TCP carrier", sniffs: true, server: "PCAP_FILTER tcp port 62201\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "tcpraw", "-Q", "10.77.0.2")}, facts: []string{"Added access rule"}},
 	{name: "ICMP carrier", sniffs: true, server: "PCAP_FILTER icmp\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "icmp", "-Q", "10.77.0.2")}, facts: []string{"Added access rule"}},
 	{name: "HTTP carrier", sniffs: true, server: "PCAP_FILTER tcp port 80\nENABLE_SPA_OVER_HTTP Y\nENABLE_TCP_SERVER Y\nTCPSERV_PORT 80\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-P", "http", "-p", "80")}, facts: []string{"Added access rule"}},
-	{name: "UDP server", server: "ENABLE_UDP_SERVER Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "UDP server", server: "ENABLE_UDP_SERVER Y\n", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Kicking off UDP server to listen on port 62201.", "Added access rule"}},
 	{name: "packet limit", args: []string{"-C", "1"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"count limit of 1 reached", "Added access rule"}, quiet: true},
 	{name: "new digest cache", args: []string{"--rotate-digest-cache"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}, unsaid: "digest (cache )?file"},
 	{name: "another filter on the command line", sniffs: true, args: []string{"-P", "udp port 5555"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22", "-p", "5555")}, facts: []string{"Added access rule"}},
 	{name: "only a test", args: []string{"--test"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"received with access source match"}, quiet: true, unsaid: "--test mode enabled"},
-	{name: "UDP server by an option", args: []string{"-U"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
+	{name: "UDP server by an option", args: []string{"-U"}, access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Kicking off UDP server to listen on port 62201.", "Added access rule"}},
 	{name: "keys in the wrong stanza", access: strings.Replace(besideSSH, "ANY", "192.0.2.7", 1) + strings.Replace(besideSSH, "fwknoptest", "othersecret", 1), knocks: [][]string{keyed("-A", "tcp/22")}, quiet: true},
 	{name: "port of the second stanza", access: strings.Replace(besideSSH, "tcp/22", "tcp/80", 1) + besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"ports was denied", "Added access rule"}},
 	{name: "user of the second stanza", access: besideSSH + "REQUIRE_USERNAME alice\n" + besideSSH + "REQUIRE_USERNAME bob\n", knocks: [][]string{keyed("-A", "tcp/22", "--spoof-user", "bob")}, facts: []string{"does not match required username", "Added access rule"}},
@@ -268,7 +268,7 @@ func TestE2EBeside26(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			theirs.t, ours.t = t, t
 			if c.sniffs && !canSniff {
-				return
+				t.Skip("this build of 2.6 cannot capture")
 			}
 			c.run(t, theirs, ours)
 		})

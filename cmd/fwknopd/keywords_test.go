@@ -1,8 +1,9 @@
 package main
 
 import (
+	"io/fs"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,20 +14,19 @@ import (
 // TestKeywordsHaveAnEffect: a keyword that is not marked as without effect is read by
 // some line of the program, outside the table.
 func TestKeywordsHaveAnEffect(t *testing.T) {
-	list, err := exec.Command("git", "ls-files", "../../*.go").Output()
-	if err != nil {
-		t.Skip("needs the files as git lists them: ", err)
-	}
 	var source strings.Builder
-	for name := range strings.FieldsSeq(string(list)) {
-		if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "policy/conf/table_") {
-			continue
-		}
-		text, err := os.ReadFile(name)
+	for _, folder := range []string{"ingest", "parse", "policy", "enforce", "fingerprint", "cmd"} {
+		err := filepath.WalkDir(filepath.Join("../..", folder), func(name string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.Contains(name, "policy/conf/table_") {
+				return err
+			}
+			text, err := os.ReadFile(name)
+			source.Write(text)
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		source.Write(text)
 	}
 	all := source.String()
 	for _, k := range slices.Concat(conf.ServerKeywords, conf.AccessKeywords) {

@@ -19,7 +19,7 @@ func (m *Monitor) askBlocked(ctx context.Context, g enforce.Grant, now stand) []
 	}
 	by, err := m.cfg.Blocked(ctx, g)
 	if err != nil {
-		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: g, Err: fmt.Errorf("it is open in our layers; whether something else drops it is not known: %w", err)})
+		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: g, Err: fmt.Errorf("its rules are in place; whether another chain drops it all the same is not known: %w", err)})
 	}
 	return by
 }

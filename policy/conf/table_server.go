@@ -51,7 +51,7 @@ var ServerKeywords = []Keyword{
 	{Name: "FW_MSG_SEARCH", Kind: Text, Default: "DROP", Origin: In1, Repeat: true, Text: "Text a log line must hold; several lines mean one of them."},
 	{Name: "FW_SEARCH_ALL", Kind: Flag, Default: "Y", Origin: In1, Text: "Look at all Netfilter lines, whatever FW_MSG_SEARCH says."},
 	{Name: "SLEEP_INTERVAL", Kind: Span, Unit: time.Second, Default: "2", Min: 1, Max: maxSpan, Origin: manual, Verdict: Obsolete,
-		Text: "How often the old daemon looked at a log; the kernel tells of changes."},
+		Text: "How often the old daemon looked at a log. Here the kernel tells of changes; a file system that it does not tell of is looked at every 250 ms."},
 	{Name: "ENABLE_TCP_SERVER", Kind: Flag, Default: "N", Origin: both, Text: "Listen for SPA packets in TCP connections."},
 	{Name: "TCPSERV_PORT", Kind: Int, Default: "62201", Min: 1, Max: 65535, Origin: both, Text: "Port of the TCP listener."},
 	{Name: "ENABLE_UDP_SERVER", Kind: Flag, Default: "N", Origin: both, Text: "Listen for SPA packets on a UDP socket instead of capturing."},
