@@ -28,7 +28,8 @@ func (b *beside) know(id fileID) { b.known[id] = true }
 // A candidate is an open file that may have been at the path.
 type candidate struct {
 	fileStat
-	f *os.File
+	f    *os.File
+	head head
 }
 
 // candidates opens the unknown files beside the path that a rotation could have
@@ -64,7 +65,7 @@ func (b *beside) before(id fileID) (found []candidate) {
 			b.more = true
 			file.Close()
 		default:
-			found = append(found, candidate{st, file})
+			found = append(found, candidate{st, file, readHead(file)})
 		}
 	}
 	b.forget(present)

@@ -225,7 +225,7 @@ func (f *Follower) last() *generation {
 
 // newGeneration takes an open file, to be read from its start.
 func (f *Follower) newGeneration(file *os.File, st fileStat) *generation {
-	g := &generation{f: file, id: st.fileID, size: st.size, born: st.mtime, head: readHead(file), bytesRead: &f.bytes}
+	g := &generation{f: file, id: st.fileID, size: st.size, blankAt: st.mtime, head: readHead(file), bytesRead: &f.bytes}
 	g.window = &window{r: &looking{g, f}}
 	g.records = f.newRecords(f, g)
 	g.wd, g.watched = f.watch.watchFile(file)
@@ -236,13 +236,18 @@ func (f *Follower) newGeneration(file *os.File, st fileStat) *generation {
 // add takes an open file as the newest generation.
 func (f *Follower) add(file *os.File, st fileStat) *generation {
 	g := f.newGeneration(file, st)
+	f.push(g)
+	return g
+}
+
+// push makes g the newest generation.
+func (f *Follower) push(g *generation) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if last := f.last(); last != nil && last.until.IsZero() {
 		last.until = time.Now().Add(lateWrites)
 	}
 	f.put(len(f.gens), g)
-	return g
 }
 
 // put makes g the generation at index i. The caller holds mu.
@@ -263,12 +268,10 @@ func (l *looking) Read(b []byte) (int, error) {
 	if l.f.fills++; l.f.watch.drain() || l.f.fills%lookEvery == 0 {
 		l.f.look()
 	}
-	if l.head.n == 0 { // it was empty so far
-		if readHead(l.generation.f).n == 0 {
-			return 0, io.EOF
-		}
-		if l.f.earlier(l.generation) {
-			return 0, io.EOF // those first
+	if l.head.blank() {
+		was := l.head.n
+		if !l.begin() || l.head.n > was && l.f.earlier(l.generation) {
+			return 0, io.EOF // nothing yet, or those first
 		}
 	}
 	return l.generation.Read(b)

@@ -11,7 +11,7 @@ import (
 
 // begin opens what is at the path and goes to where reading starts.
 func (f *Follower) begin() error {
-	defer func() { f.knowBefore(time.Now()) }()
+	defer f.knowBefore(time.Now())
 	real, watched := f.watch.watchPath()
 	f.beside.moved(real)
 	f.blind = !watched
@@ -51,7 +51,7 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	}
 	var from *generation
 	for _, c := range f.beside.candidates() {
-		h := readHead(c.f)
+		h := &c.head
 		switch {
 		case from == nil && s.begins(c.f, c.fileStat):
 			from = f.add(c.f, c.fileStat)
@@ -165,18 +165,19 @@ func (f *Follower) replaced(before *generation) bool {
 	if err != nil {
 		return false
 	}
-	f.missed(before, st.fileID, file)
+	g := f.newGeneration(file, st)
+	f.missed(before, g)
 	f.taken++
-	for i, g := range f.gens {
-		if g.id == st.fileID { // an old one was given its name back
+	for i, old := range f.gens {
+		if old.id == st.fileID { // an old one was given its name back
 			file.Close()
 			f.mu.Lock()
-			f.gens = append(slices.Delete(f.gens, i, i+1), g)
+			f.gens = append(slices.Delete(f.gens, i, i+1), old)
 			f.mu.Unlock()
 			return true
 		}
 	}
-	g := f.add(file, st)
+	f.push(g)
 	for _, l := range f.left {
 		if l.id == st.fileID && l.begins(file, st) {
 			_ = g.skip(l.Offset) // what cannot be read is read from its start
@@ -202,12 +203,14 @@ func (f *Follower) startAgain(g *generation) bool {
 		return false // replaced this very moment: the next look sees it
 	}
 	f.swap(g, nil, fileID{})
-	f.missed(g, st.fileID, file)
-	if g.gone && g.size > g.off {
+	again, taken := f.newGeneration(file, st), f.taken
+	f.missed(g, again)
+	copied := g.head.blank() && f.taken > taken // what g had before it had a record
+	if g.gone && g.size > g.off && !copied {
 		f.lost.Add(1)
 		f.report(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))
 	}
-	f.add(file, st)
+	f.push(again)
 	return true
 }
 
@@ -222,41 +225,30 @@ func (f *Follower) swap(g *generation, file *os.File, id fileID) {
 	}
 }
 
-// missed takes up the generations between before and the file now at the path:
-// files beside it that are new since the last glance. One that begins like before
-// is a copy of it; if before lost its file, the copy takes its place.
-func (f *Follower) missed(before *generation, id fileID, file *os.File) {
-	for _, c := range f.beside.before(id) {
-		h := readHead(c.f)
-		now := readHead(file) // after the copy, as the file may be truncated at any time
+// missed takes up the generations between before and current, the file now at the path
+// or nil: files beside it that are new since the last glance. One that begins like before
+// is a copy of it; if before lost its file, the copy takes its place. The head of current
+// was read before this look: what it had then is found when it is truncated.
+func (f *Follower) missed(before, current *generation) {
+	for _, c := range f.between(before, current) {
 		switch {
-		case h.blank() || h.packed():
-		case before != nil && h.related(&before.head):
-			f.beside.know(c.fileID)
-			if before.gone && c.size >= before.off {
-				f.swap(before, c.f, c.fileID)
-				continue
-			}
-		case h.related(&now): // a copy of what is at the path, which is truncated next
-		default:
+		case before == nil || !c.head.related(&before.head):
 			f.add(c.f, c.fileStat)
 			f.taken++
-			continue
+		case before.gone && c.size >= before.off:
+			f.beside.know(c.fileID)
+			f.swap(before, c.f, c.fileID)
+		default:
+			f.beside.know(c.fileID)
+			c.f.Close()
 		}
-		c.f.Close()
 	}
 }
 
 // earlier takes up, in front of g, what was at g's path since g was opened and is
 // in a copy now: g was written, copied and truncated before a byte of it was read.
 func (f *Follower) earlier(g *generation) (found bool) {
-	for _, c := range f.beside.before(g.id) {
-		h := readHead(c.f)
-		now := readHead(g.f)
-		if h.blank() || h.packed() || h.related(&now) {
-			c.f.Close()
-			continue
-		}
+	for _, c := range f.between(nil, g) {
 		before := f.newGeneration(c.f, c.fileStat)
 		before.until = time.Now().Add(lateWrites)
 		f.mu.Lock()
@@ -270,6 +262,41 @@ func (f *Follower) earlier(g *generation) (found bool) {
 	return found
 }
 
+// between returns the files beside the path that have content from before that of current:
+// copies of before, and generations of their own. A copy of what is in current now, or was
+// when its head was read, is none of them, nor is what came after that copy: current is
+// truncated next, or was already. before and current may be nil.
+func (f *Follower) between(before, current *generation) (found []candidate) {
+	var id fileID
+	var head head
+	if current != nil {
+		id, head = current.id, current.head
+	}
+	var copied int64 // when current was
+	for _, c := range f.beside.before(id) {
+		now := head
+		if current != nil {
+			now = readHead(current.f) // after the copy, as the file may be truncated at any time
+		}
+		if c.head.related(&head) {
+			copied = c.mtime
+		}
+		after := copied != 0 && c.mtime > copied
+		switch {
+		case c.head.blank() || c.head.packed():
+		case before != nil && before.gone && c.head.related(&before.head):
+			found = append(found, c)
+			continue
+		case after || c.head.related(&head) || c.head.related(&now):
+		default:
+			found = append(found, c)
+			continue
+		}
+		c.f.Close()
+	}
+	return found
+}
+
 // glance remembers the files beside the path while all is quiet there, so that
 // they are not taken for missed generations later. A copy being made is left out.
 func (f *Follower) glance(g *generation) {
@@ -279,15 +306,16 @@ func (f *Follower) glance(g *generation) {
 	f.watch.dirty = false
 	waiting := make(map[fileID]time.Time)
 	for _, c := range f.beside.candidates() {
-		h := readHead(c.f)
+		h := &c.head
 		since, waits := f.beside.empty[c.fileID]
 		switch {
 		case !f.settled(g): // or what was read may be what was here a moment ago
 			f.watch.dirty = true
 		case h.blank() && !waits: // a copy begins empty
 			waiting[c.fileID] = time.Now()
-		case h.blank() && time.Since(since) < pollInterval:
+		case h.blank() && time.Since(since) < copyBegins:
 			waiting[c.fileID] = since
+		case g.mayCopy(&c): // taken up when g has its first record
 		case h.blank() || !h.related(&g.head):
 			f.beside.know(c.fileID)
 		}

@@ -129,7 +129,8 @@ type generation struct {
 	head head
 	off  int64 // of the next read
 	size int64 // as last seen
-	born int64 // mtime when it was opened
+	// blankAt is its mtime before its head was last found to be blank.
+	blankAt int64
 	*window
 	records   records
 	wd        int
@@ -156,6 +157,21 @@ func (g *generation) Read(b []byte) (int, error) {
 	return 0, err
 }
 
+// begin takes what is in the file for the head of a generation that had no record so far,
+// before it is read: what is read must belong to it. It returns false if nothing is there,
+// or if it is not what was there.
+func (g *generation) begin() bool {
+	st, err := statFile(g.f)
+	now := readHead(g.f)
+	if err != nil || now.n == 0 || !now.continues(&g.head) {
+		return false
+	}
+	if now.n > g.head.n {
+		g.head, g.blankAt = now, st.mtime
+	}
+	return true
+}
+
 // intact says whether the file still begins as it did. Asked after a read, it
 // tells whether what was read belongs to what was read before.
 func (g *generation) intact() bool {
@@ -164,13 +180,25 @@ func (g *generation) intact() bool {
 }
 
 // untouched says that no content of the file can have come and gone unseen: it
-// still has what was read of it, or is as empty as when it was opened.
+// still has what was read of it, or is as blank as it was.
 func (g *generation) untouched() bool {
-	if g.head.n > 0 {
+	if !g.head.blank() {
 		return g.intact()
 	}
 	st, err := statFile(g.f)
-	return err == nil && st.size == 0 && st.mtime == g.born
+	return err == nil && st.size == int64(g.head.n) && st.mtime == g.blankAt
+}
+
+// mayCopy says that c, which is beside g, may hold what came and went unseen in it though
+// g is untouched: g is blank, and c was made in the tick of the clock in which g became so.
+func (g *generation) mayCopy(c *candidate) bool {
+	switch {
+	case !g.head.blank():
+		return false
+	case c.fileID.born == 0: // the file system does not know
+		return c.mtime <= g.blankAt
+	}
+	return c.fileID.born == g.blankAt
 }
 
 func (g *generation) state() State {

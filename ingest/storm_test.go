@@ -164,6 +164,9 @@ func TestRotationStorm(t *testing.T) {
 			if want := uint64(total + late - missing*total/turns); n.Events != want {
 				t.Errorf("%d events, want %d", n.Events, want)
 			}
+			if t.Failed() {
+				t.Logf("lines as they came: %v", all.runs)
+			}
 		})
 	}
 }
@@ -171,8 +174,9 @@ func TestRotationStorm(t *testing.T) {
 // A collection is what a source of numbered lines yields.
 type collection struct {
 	seen []uint8
-	got  int // lines
-	want int // and no more
+	runs [][2]int // of consecutive lines, as they came: the first and the one after the last
+	got  int      // lines
+	want int      // and no more
 	stop context.CancelFunc
 	done chan struct{}
 }
@@ -189,7 +193,7 @@ func collect(t *testing.T, src Source, want int) *collection {
 		for c.got < c.want {
 			err := src.Next(ctx, &ev)
 			if err == nil {
-				c.seen[number(&ev)]++
+				c.take(number(&ev))
 				c.got++
 			} else if !isSkip(err) {
 				t.Logf("ended: %v", err)
@@ -201,6 +205,15 @@ func collect(t *testing.T, src Source, want int) *collection {
 		}
 	}()
 	return c
+}
+
+func (c *collection) take(n int) {
+	c.seen[n]++
+	if last := len(c.runs) - 1; last >= 0 && c.runs[last][1] == n {
+		c.runs[last][1]++
+		return
+	}
+	c.runs = append(c.runs, [2]int{n, n + 1})
 }
 
 // miss takes n lines from what is waited for, when the source reports them.

@@ -26,13 +26,9 @@ func (f *Follower) leave(g *generation) {
 // opened, and reports whether it found some of them under another name. It does so
 // once nothing has happened since the last look.
 func (f *Follower) settle() (more bool) {
-	if g := f.last(); f.watch.came > f.taken {
+	if f.watch.came > f.taken {
 		before := f.taken
-		if g != nil {
-			f.missed(g, g.id, g.f)
-		} else {
-			f.missed(nil, fileID{}, nil)
-		}
+		f.missed(f.last(), f.current())
 		more = f.taken > before
 	}
 	if f.watch.drain() || f.beside.more || f.watch.came > f.taken && f.unopened() {
@@ -47,6 +43,15 @@ func (f *Follower) settle() (more bool) {
 	}
 	f.watch.came, f.taken, f.watch.overflow = 0, 0, false
 	return more
+}
+
+// current returns the newest generation if it is at the path, or nil.
+func (f *Follower) current() *generation {
+	g := f.last()
+	if st, err := f.statCurrent(); err != nil || g == nil || st.fileID != g.id {
+		return nil
+	}
+	return g
 }
 
 // unopened says that there is a file at the path and it is not the one that is read.

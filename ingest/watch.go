@@ -16,6 +16,10 @@ import (
 // network file systems, inotify limits reached, a directory that may not be read.
 const pollInterval = 250 * time.Millisecond
 
+// copyBegins is how long a file beside the path may be empty and still become a copy of
+// what is at the path: a loaded machine takes its time between making and writing it.
+const copyBegins = 10 * time.Second
+
 const (
 	selfEvents = unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 	nameEvents = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE
