@@ -102,8 +102,12 @@ type memoSlot struct {
 	id    ID
 }
 
+// newMemo makes an empty table. It is written to all the same: a page of fresh memory that
+// is read first faults twice, and then interrupts the other cores.
 func newMemo(bits uint) memo {
-	return memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
+	m := memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
+	clear(m.sets)
+	return m
 }
 
 // find returns the place of k, and whether k is there; if not, the caller fills

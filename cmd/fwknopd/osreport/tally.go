@@ -39,6 +39,7 @@ type tally struct {
 	waiting  int // in batch
 	batch    [batchSize]entry
 	gathered [batchSize]slot // scratch of flush
+	keys     [batchSize]byte // scratch of flush
 }
 
 // batchSize is how many SYNs are entered at a time, about what a core can have in
@@ -79,13 +80,18 @@ func (t *tally) add(addr netip.Addr, at time.Time, result int32) {
 	}
 }
 
-// flush enters the SYNs that wait. Whatever the first loop gathered may be out of
-// date in the second one: the key decides.
+// flush enters the SYNs that wait. Whatever the first loops gathered may be out of
+// date in the last one: the key decides.
 func (t *tally) flush() {
 	batch := t.batch[:t.waiting]
 	mask := uint64(len(t.index) - 1)
 	for i := range batch {
 		t.gathered[i] = t.index[batch[i].hash&mask]
+	}
+	if t.n > 0 {
+		for i := range batch { // only to have them in the cache
+			t.keys[i] = t.at(int(max(t.gathered[i].place, 1) - 1)).key[0]
+		}
 	}
 	for i := range batch {
 		e, g := &batch[i], t.gathered[i]
@@ -163,7 +169,9 @@ func (t *tally) of(key [16]byte, h uint64) *source {
 // grow appends a source.
 func (t *tally) grow(key [16]byte) *source {
 	if t.n%chunk == 0 {
-		t.chunks = append(t.chunks, new([chunk]source))
+		c := new([chunk]source)
+		c[0].first = noTime // a write, as in newIndex
+		t.chunks = append(t.chunks, c)
 	}
 	s := t.at(t.n)
 	s.key, s.first, s.last = key, noTime, noTime
