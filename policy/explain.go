@@ -156,7 +156,7 @@ func (e *Engine) traceSources(r *request) {
 	}
 	for i := range e.spa {
 		r.trace.begin(&e.spa[i])
-		r.trace.stage("source", false, e.spa[i].covers(r.ev))
+		r.trace.stage("source", false, e.spa[i].matches(r.ev))
 	}
 }
 

@@ -18,12 +18,12 @@ import (
 // errNoShadow says that nobody can look passwords up.
 var errNoShadow = errors.New("no shadow file")
 
-// check is one requirement of a stanza; meet returns nil if it is met. note, where
+// check is one requirement of a stanza; check returns nil if it is met. note, where
 // there is one, says for a reader how well.
 type check struct {
-	name string
-	meet func(*Engine, *request, *stanza) *refusal
-	note func(*Engine, *request, *stanza) string
+	name  string
+	check func(*Engine, *request, *stanza) *refusal
+	note  func(*Engine, *request, *stanza) string
 }
 
 // common are the checks of every message, in their order.
@@ -57,7 +57,7 @@ func (e *Engine) judge(r *request, st *stanza, d *Decision) step {
 	at := atPolicy
 	for _, list := range [...][]check{common, checks} {
 		for _, c := range list {
-			ref := c.meet(e, r, st)
+			ref := c.check(e, r, st)
 			r.trace.met(e, r, st, c, ref)
 			if ref != nil {
 				r.deny(d, st, ref)

@@ -32,13 +32,13 @@ func (e *Engine) step(now time.Time, ev *parse.Event) bool {
 
 // decideKnock makes a decision of what step found. Every stanza that the packet
 // completes grants: the first is the decision, the others stand in Also. If none
-// grants, the refusal that came furthest in its sequence counts. peek leaves the
+// grants, the refusal that came furthest in its sequence counts. dryRun leaves the
 // store alone.
-func (e *Engine) decideKnock(now time.Time, ev *parse.Event, peek bool) Decision {
+func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decision {
 	var best Decision
 	var also, shadows []Decision
 	far := -1
-	replays := e.rememberKnocks(now, ev, peek)
+	replays := e.recordKnocks(now, ev, dryRun)
 	for i := range e.results {
 		res := &e.results[i]
 		d := e.knockDecision(now, ev, res, replays[i])
@@ -60,9 +60,9 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, peek bool) Decision
 	return best
 }
 
-// rememberKnocks tells the store of the cipher texts that this packet completed,
+// recordKnocks tells the store of the cipher texts that this packet completed,
 // each once, and returns for each result why the store refuses it.
-func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event, peek bool) []*refusal {
+func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*refusal {
 	replays := make([]*refusal, len(e.results))
 	for i := range e.results {
 		res := &e.results[i]
@@ -78,7 +78,7 @@ func (e *Engine) rememberKnocks(now time.Time, ev *parse.Event, peek bool) []*re
 			replays[i] = replays[first]
 			continue
 		}
-		seen, fresh, err := e.see(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, peek)
+		seen, fresh, err := e.record(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
 		switch {
 		case err != nil:
 			replays[i] = refuse(KnockStore, err.Error())

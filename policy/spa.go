@@ -84,7 +84,7 @@ func (e *Engine) decideSPA(out *Decision) {
 		r.trace.stage("packet", false, text)
 		r.deny(out, nil, refuse(SPACut, text))
 	default:
-		e.ask(r, out)
+		e.evaluate(r, out)
 	}
 }
 
@@ -130,7 +130,7 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 // wants reports that some stanza is meant for the packet.
 func (e *Engine) wants(ev *parse.Event) bool {
 	for i := range e.spa {
-		if e.spa[i].covers(ev) == "" {
+		if e.spa[i].matches(ev) == "" {
 			return true
 		}
 	}
@@ -161,9 +161,9 @@ func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	return true
 }
 
-// covers says whether the stanza is meant for the packet: "" or why not. It does
+// matches says whether the stanza is meant for the packet: "" or why not. It does
 // not allocate.
-func (st *stanza) covers(ev *parse.Event) string {
+func (st *stanza) matches(ev *parse.Event) string {
 	switch {
 	case !st.Source.Contains(ev.Src.Addr()):
 		return "the source is not in SOURCE"
@@ -175,8 +175,8 @@ func (st *stanza) covers(ev *parse.Event) string {
 	return ""
 }
 
-// ask gives the packet to each stanza.
-func (e *Engine) ask(r *request, out *Decision) {
+// evaluate gives the packet to each stanza.
+func (e *Engine) evaluate(r *request, out *Decision) {
 	var far step
 	var shadows []Decision
 	for i := range e.spa {
@@ -186,12 +186,12 @@ func (e *Engine) ask(r *request, out *Decision) {
 			d = out // nobody's opinion is in it
 		}
 		r.trace.begin(st)
-		if why := st.covers(r.ev); why != "" {
+		if why := st.matches(r.ev); why != "" {
 			r.trace.stage("source", false, why)
 			continue
 		}
 		r.trace.stage("source", true, "")
-		at := e.try(r, st, d)
+		at := e.evaluateStanza(r, st, d)
 		if d.Verdict != Allow && !st.Shadow {
 			e.refused = append(e.refused, Refusal{st.Pos.Line, d.Reason, d.Detail})
 		}
@@ -232,15 +232,15 @@ const (
 	atPolicy
 )
 
-// try opens the packet with the keys of one stanza and asks for its judgement.
-func (e *Engine) try(r *request, st *stanza, d *Decision) step {
+// evaluateStanza opens the packet with the keys of one stanza and asks for its judgement.
+func (e *Engine) evaluateStanza(r *request, st *stanza, d *Decision) step {
 	*d = Decision{}
 	ref, at := e.open(r, st)
 	switch {
 	case at == atNothing:
 		return atNothing
 	case ref == nil:
-		ref = e.remember(r)
+		ref = e.recordMessage(r)
 	}
 	if ref != nil {
 		r.deny(d, st, ref)
@@ -328,16 +328,16 @@ func ruleOf(err error) string {
 	return ""
 }
 
-// remember tells the store about the message, once per packet: as soon as one
+// recordMessage tells the store about the message, once per packet: as soon as one
 // stanza has opened it and before anything in it is judged. A replay ends it.
-func (e *Engine) remember(r *request) *refusal {
+func (e *Engine) recordMessage(r *request) *refusal {
 	if r.opened {
 		return nil
 	}
 	r.opened = true
 	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
-	first, fresh, err := e.see(&r.seen, r.trace != nil)
+	first, fresh, err := e.record(&r.seen, r.trace != nil)
 	var ref *refusal
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
@@ -354,9 +354,9 @@ func (e *Engine) remember(r *request) *refusal {
 	return ref
 }
 
-// see asks the store whether p is fresh, and unless it is only a peek makes it seen.
-func (e *Engine) see(p *replay.Packet, peek bool) (replay.First, bool, error) {
-	if peek {
+// record asks the store whether p is fresh, and unless it is a dry run records it.
+func (e *Engine) record(p *replay.Packet, dryRun bool) (replay.First, bool, error) {
+	if dryRun {
 		first, seen, err := e.opts.Store.Seen(p)
 		return first, !seen, err
 	}

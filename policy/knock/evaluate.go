@@ -34,11 +34,11 @@ func (t *Tracker) evaluate(k *knock, src *source, out []Result) []Result {
 	}
 	t.settle(src)
 	if concerned {
-		src.remember(k)
+		src.record(k)
 		t.sources.touch(k.addr)
 	}
 	t.trim()
-	out = out[:first+tellOnce(out[first:])]
+	out = out[:first+reportOnce(out[first:])]
 	t.count(out[first:])
 	return out
 }
@@ -69,7 +69,7 @@ func (t *Tracker) begin(k *knock, src *source) *source {
 	}
 	for _, i := range t.armed.stanza[k.port] {
 		s := &t.stanzas[i]
-		if !s.startsWith(k.port) || !t.covers(s, k) || s.expired(k.now) {
+		if !s.startsWith(k.port) || !t.matches(s, k) || s.expired(k.now) {
 			continue
 		}
 		if src == nil {
@@ -170,9 +170,9 @@ func (t *Tracker) count(rs []Result) {
 	}
 }
 
-// tellOnce keeps one complaint of a cipher text that no stanza's key opens, and
+// reportOnce keeps one complaint of a cipher text that no stanza's key opens, and
 // none if one does. It returns how many results are left, in place.
-func tellOnce(rs []Result) int {
+func reportOnce(rs []Result) int {
 	opened := false
 	for i := range rs {
 		opened = opened || rs[i].Cipher != nil

@@ -206,7 +206,7 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	}
 	k := knock{ev: ev, addr: ev.Src.Addr(), port: port}
 	for _, i := range t.armed.stanza[port] {
-		if t.covers(&t.stanzas[i], &k) {
+		if t.matches(&t.stanzas[i], &k) {
 			t.counts.Forged++
 			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: enforce.Port(port)})
 		}
@@ -214,8 +214,8 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	return out
 }
 
-// covers reports whether the packet's addresses are the stanza's business.
-func (t *Tracker) covers(s *stanza, k *knock) bool {
+// matches reports whether the packet's addresses are the stanza's business.
+func (t *Tracker) matches(s *stanza, k *knock) bool {
 	return s.Source.Contains(k.addr) && s.atUs(k) && !t.opt.Server.Blacklist.Contains(k.addr)
 }
 

@@ -53,7 +53,7 @@ func TestRepeats(t *testing.T) {
 				return &knock{ev: ev, addr: alice, port: p, at: ev.Time}
 			}
 			var s source
-			s.remember(knockIn(c.first))
+			s.record(knockIn(c.first))
 			if got := names[s.seen(knockIn(c.second))]; got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}

@@ -149,8 +149,8 @@ func (s *source) seen(k *knock) likeness {
 // untimed reports that nothing says when k came.
 func (k *knock) untimed() bool { return k.at.IsZero() }
 
-// remember makes k one of those that a copy is compared with.
-func (s *source) remember(k *knock) {
+// record makes k one of those that a copy is compared with.
+func (s *source) record(k *knock) {
 	s.traces[s.n%maxTraces] = traceOf(k)
 	s.n++
 	if !k.untimed() {
