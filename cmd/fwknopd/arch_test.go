@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -145,4 +146,39 @@ func clockUses(t *testing.T, pkg string) []string {
 		})
 	}
 	return uses
+}
+
+// TestGuidesNameWhatExists looks up every path that the guides for developers name.
+func TestGuidesNameWhatExists(t *testing.T) {
+	root := filepath.Join("..", "..")
+	path := regexp.MustCompile("`([a-z.]+(?:/[A-Za-z0-9_.-]+)*)`")
+	tops, err := filepath.Glob(filepath.Join(root, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, guide := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md"} {
+		text, err := os.ReadFile(filepath.Join(root, guide))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, m := range path.FindAllSubmatch(text, -1) {
+			name := string(m[1])
+			top, _, below := strings.Cut(name, "/")
+			if !below && !strings.HasSuffix(name, ".go") || !slices.Contains(tops, filepath.Join(root, top)) && top != ".ci" {
+				continue
+			}
+			if found++; !exists(filepath.Join(root, name)) {
+				t.Errorf("%s names %s, which does not exist", guide, name)
+			}
+		}
+		if found < 10 {
+			t.Errorf("%s: %d paths found", guide, found)
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
