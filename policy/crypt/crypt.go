@@ -1,35 +1,70 @@
 // Package crypt checks a password against an entry of a shadow file, for
-// REQUIRE_AUTH_METHOD crypt: MD5-crypt ($1$), SHA-crypt ($5$, $6$) and bcrypt
-// ($2a$, $2b$, $2y$).
+// REQUIRE_AUTH_METHOD crypt: MD5-crypt ($1$), SHA-crypt ($5$, $6$), bcrypt
+// ($2a$, $2b$, $2y$) and yescrypt ($y$).
 //
 // The entry point is [Verify]. It is as slow as the hash is meant to be: some
 // milliseconds and more.
 package crypt
 
 import (
-	"crypto/subtle"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/bcrypt"
+	"github.com/go-crypt/crypt/algorithm"
+	"github.com/go-crypt/crypt/algorithm/bcrypt"
+	"github.com/go-crypt/crypt/algorithm/md5crypt"
+	"github.com/go-crypt/crypt/algorithm/scrypt"
+	"github.com/go-crypt/crypt/algorithm/shacrypt"
+	"github.com/go-crypt/x/yescrypt"
 )
 
-// ErrUnsupported reports a kind of hash that cannot be checked here. Its text says
-// which, never the hash.
-var ErrUnsupported = errors.New("password hash cannot be checked")
+// Errors of [Verify]. Their texts never contain the hash.
+var (
+	ErrUnsupported = errors.New("password hash cannot be checked")
+	ErrMalformed   = errors.New("malformed password hash")
+	ErrCostly      = errors.New("password hash takes more work to check than is allowed")
+)
 
-// ErrMalformed reports a hash that is none of its own kind, or one whose cost is
-// beyond what a daemon should spend on a packet.
-var ErrMalformed = errors.New("malformed password hash")
-
+// Bounds on what one packet may cost.
 const (
-	// maxPassword bounds the work: both families of hashes read the password in
-	// every round. The server_auth field of a packet has room for less.
-	maxPassword = 512
-	// maxBcryptCost is about two seconds on today's machines.
-	maxBcryptCost = 15
+	// maxPassword matters because SHA-crypt and MD5-crypt read the password in every
+	// round. The server_auth field of a packet has room for less.
+	maxPassword     = 512
+	maxSHARounds    = 1_000_000 // about a second
+	maxBcryptCost   = 15        // about two seconds
+	maxYescryptSize = 128 << 20 // bytes of memory, about half a second; Debian's default is 16 MiB
 )
+
+// A kind is one form of hash.
+type kind struct {
+	// form is what follows the identifier. Its group "cost", if any, is the parameter
+	// that sets the work.
+	form   *regexp.Regexp
+	cost   func(parameter string) error
+	decode algorithm.DecodeFunc
+}
+
+// The forms are stricter than the decoders, which take digests that are cut short and
+// parameters that are written twice.
+var (
+	blowfish = &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, bcrypt.Decode}
+	kinds    = map[string]*kind{
+		"1":  {regexp.MustCompile(`^[^$]{0,8}\$[./0-9A-Za-z]{22}$`), nil, md5crypt.Decode},
+		"5":  {shaForm(43), shaCost, shacrypt.Decode},
+		"6":  {shaForm(86), shaCost, shacrypt.Decode},
+		"2a": blowfish,
+		"2b": blowfish,
+		"2y": blowfish,
+		"y":  {regexp.MustCompile(`^(?P<cost>[./0-9A-Za-z]+)\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`), yescryptCost, decodeYescrypt},
+	}
+)
+
+func shaForm(digest int) *regexp.Regexp {
+	return regexp.MustCompile(fmt.Sprintf(`^(?:rounds=(?P<cost>[1-9][0-9]*)\$)?[^$]{0,16}\$[./0-9A-Za-z]{%d}$`, digest))
+}
 
 // Verify reports whether password has the hash. The comparison takes the same time
 // wherever the difference is. An empty hash and one that is locked with "!" or "*"
@@ -45,56 +80,70 @@ func Verify(hash, password string) (bool, error) {
 		return false, fmt.Errorf("%w: DES", ErrUnsupported)
 	}
 	id, rest, _ := strings.Cut(hash[1:], "$")
-	switch id {
-	case "1":
-		return verifyMD5(rest, password)
-	case "5":
-		return sha256Crypt.verify(rest, password)
-	case "6":
-		return sha512Crypt.verify(rest, password)
-	case "2a", "2b", "2y":
-		return verifyBcrypt(hash, password)
-	case "y", "gy", "7":
-		return false, fmt.Errorf("%w: yescrypt and its relatives are not supported, SHA-512 is", ErrUnsupported)
+	k := kinds[id]
+	switch {
+	case id == "gy" || id == "7":
+		return false, fmt.Errorf("%w: gost-yescrypt and scrypt are not supported, yescrypt and SHA-512 are", ErrUnsupported)
+	case k == nil:
+		return false, fmt.Errorf("%w: unknown kind", ErrUnsupported)
 	}
-	return false, fmt.Errorf("%w: unknown kind", ErrUnsupported)
+	return k.verify(hash, rest, password)
 }
 
-func verifyBcrypt(hash, password string) (bool, error) {
-	cost, err := bcrypt.Cost([]byte(hash))
-	if err != nil || cost > maxBcryptCost {
+// verify checks the form and the cost of a hash before it does the work.
+func (k *kind) verify(hash, rest, password string) (bool, error) {
+	m := k.form.FindStringSubmatch(rest)
+	if m == nil {
 		return false, ErrMalformed
 	}
-	switch err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, bcrypt.ErrMismatchedHashAndPassword):
-		return false, nil
+	if i := k.form.SubexpIndex("cost"); i > 0 && m[i] != "" {
+		if err := k.cost(m[i]); err != nil {
+			return false, err
+		}
 	}
-	return false, ErrMalformed
+	digest, err := k.decode(hash)
+	if err != nil {
+		return false, ErrMalformed
+	}
+	ok, err := digest.MatchAdvanced(password)
+	if err != nil {
+		return false, ErrMalformed
+	}
+	return ok, nil
 }
 
-// splitSalt cuts salt$digest and checks both.
-func splitSalt(s string, maxSalt, digestLen int) (salt, digest string, err error) {
-	salt, digest, ok := strings.Cut(s, "$")
-	if !ok || len(salt) > maxSalt || len(digest) != digestLen {
-		return "", "", ErrMalformed
+func shaCost(rounds string) error {
+	n, err := strconv.Atoi(rounds)
+	if err != nil || n > maxSHARounds {
+		return fmt.Errorf("%w: more than %d rounds", ErrCostly, maxSHARounds)
 	}
-	return salt, digest, nil
+	return nil
 }
 
-func equal(got []byte, want string) bool {
-	return subtle.ConstantTimeCompare(got, []byte(want)) == 1
+func bcryptCost(cost string) error {
+	if n, err := strconv.Atoi(cost); err != nil || n > maxBcryptCost {
+		return fmt.Errorf("%w: a cost above %d", ErrCostly, maxBcryptCost)
+	}
+	return nil
 }
 
-// itoa64 is the alphabet of the crypt hashes.
-const itoa64 = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// append24 appends n characters for the three bytes, least significant bits first.
-func append24(dst []byte, b2, b1, b0 byte, n int) []byte {
-	for w := uint(b2)<<16 | uint(b1)<<8 | uint(b0); n > 0; n-- {
-		dst = append(dst, itoa64[w&0x3f])
-		w >>= 6
+func yescryptCost(setting string) error {
+	_, log2N, r, err := yescrypt.DecodeSetting([]byte(setting))
+	if err != nil {
+		return fmt.Errorf("%w: yescrypt with parameters that crypt(5) does not make", ErrUnsupported)
 	}
-	return dst
+	if log2N > 32 || 128*uint64(r)<<log2N > maxYescryptSize {
+		return fmt.Errorf("%w: more than %d MiB of memory", ErrCostly, maxYescryptSize>>20)
+	}
+	return nil
+}
+
+// decodeYescrypt takes only what is spelled as yescrypt spells it: the decoder replaces
+// a salt that it cannot read by none.
+func decodeYescrypt(hash string) (algorithm.Digest, error) {
+	digest, err := scrypt.Decode(hash)
+	if err == nil && digest.Encode() != hash {
+		err = ErrMalformed
+	}
+	return digest, err
 }

@@ -7,7 +7,11 @@ import (
 	"testing"
 )
 
-// TestVerify has hashes made by the C library of Debian 12.
+// TestVerify has hashes made by the C library of Debian 12 (libcrypt1 4.4.33), those of
+// yescrypt by mkpasswd of its package whois and by perl:
+//
+//	printf secret | mkpasswd -s -m yescrypt -S '$y$j9T$F5Jx5fExrKuPp53xLKQ..1'
+//	perl -e 'print crypt("secret", q($y$j75$))'
 func TestVerify(t *testing.T) {
 	for _, c := range []struct{ name, hash, password string }{
 		{"md5", "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "secret"},
@@ -29,6 +33,14 @@ func TestVerify(t *testing.T) {
 		{"bcrypt 2a", "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
 		{"bcrypt 2y", "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
 		{"bcrypt 72 bytes and more", "$2b$04$abcdefghijklmnopqrstuu7c/9gwyU5n92/NDnt1NVdILq9XYhttG", strings.Repeat("z", 80)},
+		{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0", "secret"},
+		{"yescrypt empty password", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$5P1uc1zvKhieqEtKttbwCQrTPXpY1cK9wEnTDKAqLD8", ""},
+		{"yescrypt no salt", "$y$j75$$2ydGyJY.m3lesWesWhmcrVX27GKM4AqNwOMJADwvhjB", "secret"},
+		{"yescrypt short salt", "$y$j75$a.$zh6d99ohjh4TBswDR9BZm7x9Yct.1gdnZlDpUFSZixC", "secret"},
+		{"yescrypt longest salt", "$y$j75$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.$RvsUoaQV5ednIuhkygiiKzK846YOFfqkPWnjdPaRdq9", "secret"},
+		{"yescrypt high bytes", "$y$j75$abcdefgh$K9ONXoiEdIqwYyERZ1pheQKaI2dq3tV1VD3sKB7DKg0", "grün"},
+		{"yescrypt long password", "$y$j7T$abcdefgh$VfkDjBBLVsfre8aYzNVv8hVr0e/AtBOMo3uQIhZhmo.", strings.Repeat("y", 200)},
+		{"yescrypt 128 MiB", "$y$jCT$abcdefgh$NzR47oRXLLTnP8FdcJq2NBFYcG/wVSO1XMnxQhJ1um8", "secret"},
 	} {
 		if ok, err := Verify(c.hash, c.password); !ok || err != nil {
 			t.Errorf("%s: %v, %v", c.name, ok, err)
@@ -47,7 +59,7 @@ func TestAgainstC(t *testing.T) {
 		t.Skip(err)
 	}
 	const script = `for my $s (@ARGV) { print crypt("a" x $_, $s), "\n" for 0..130 }`
-	settings := []string{"$1$ab", "$5$rounds=1000$abc", "$6$rounds=1000$abcdefghijklmnop"}
+	settings := []string{"$1$ab", "$5$rounds=1000$abc", "$6$rounds=1000$abcdefghijklmnop", "$y$j75$abcdefgh"}
 	out, err := exec.Command(perl, append([]string{"-e", script}, settings...)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -64,6 +76,7 @@ func TestAgainstC(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
+	const yescrypt = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0"
 	const good = "$6$spatestsalt$HsiYVOGlC1R9lpMTEHZeR5z40Kq21S/WkIE.y3EdQ6xNZkFDj0xVmrWxonNhX4j64neRM.ENUiDGRMbadleLx1"
 	for _, c := range []struct {
 		name, hash, password string
@@ -75,18 +88,28 @@ func TestRefused(t *testing.T) {
 		{"empty hash", "", "", nil},
 		{"locked", "!" + good, "unix-pass-1", nil},
 		{"no login", "*", "unix-pass-1", nil},
-		{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7", "x", ErrUnsupported},
 		{"gost-yescrypt", "$gy$j9T$abc$def", "x", ErrUnsupported},
 		{"des", "abJnggxhB/yWI", "x", ErrUnsupported},
 		{"no salt", "$6", "x", ErrMalformed},
 		{"unknown", "$9$abc$def", "x", ErrUnsupported},
 		{"broken bcrypt", "$2x$10$abcdefghijklmnopqrstuu", "x", ErrUnsupported},
 		{"short bcrypt", "$2b$10$abc", "x", ErrMalformed},
-		{"costly bcrypt", "$2b$31$" + strings.Repeat("a", 53), "x", ErrMalformed},
+		{"costly bcrypt", "$2b$31$" + strings.Repeat("a", 53), "x", ErrCostly},
+		{"costly yescrypt", strings.Replace(yescrypt, "$j9T$", "$jDT$", 1), "x", ErrCostly},
+		{"costliest yescrypt", strings.Replace(yescrypt, "$j9T$", "$jzz$", 1), "x", ErrCostly},
+		{"yescrypt with other flags", strings.Replace(yescrypt, "$j9T$", "$/9T$", 1), "x", ErrUnsupported},
+		{"yescrypt with more parameters", strings.Replace(yescrypt, "$j9T$", "$j9T..$", 1), "x", ErrUnsupported},
+		{"yescrypt salt of half a byte", strings.Replace(yescrypt, "$F5Jx5fExrKuPp53xLKQ..1$", "$/$", 1), "x", ErrMalformed},
+		{"yescrypt digest cut", yescrypt[:len(yescrypt)-1], "secret", ErrMalformed},
+		{"yescrypt digest of a byte", yescrypt[:len(yescrypt)-41], "secret", ErrMalformed},
+		{"yescrypt digest of 258 bits", yescrypt[:len(yescrypt)-1] + "z", "secret", ErrMalformed},
 		{"digest cut", good[:len(good)-1], "unix-pass-1", ErrMalformed},
 		{"salt too long", strings.Replace(good, "spatestsalt", "spatestsaltspatest", 1), "unix-pass-1", ErrMalformed},
 		{"rounds too few", strings.Replace(good, "$6$", "$6$rounds=999$", 1), "unix-pass-1", ErrMalformed},
-		{"rounds too many", strings.Replace(good, "$6$", "$6$rounds=1000001$", 1), "unix-pass-1", ErrMalformed},
+		{"rounds too many", strings.Replace(good, "$6$", "$6$rounds=1000001$", 1), "unix-pass-1", ErrCostly},
+		{"rounds beyond numbers", strings.Replace(good, "$6$", "$6$rounds=99999999999999999999$", 1), "unix-pass-1", ErrCostly},
+		{"rounds twice", strings.Replace(good, "$6$", "$6$rounds=1000,rounds=999999999$", 1), "unix-pass-1", ErrMalformed},
+		{"digest empty", "$6$spatestsalt$", "unix-pass-1", ErrMalformed},
 		{"rounds with a zero", strings.Replace(good, "$6$", "$6$rounds=05000$", 1), "unix-pass-1", ErrMalformed},
 		{"rounds empty", strings.Replace(good, "$6$", "$6$rounds=$", 1), "unix-pass-1", ErrMalformed},
 	} {
