@@ -79,6 +79,9 @@ func (c *Clock) read() stand {
 	return stand{c.Now().Round(0), c.Elapsed()}
 }
 
+// steady is elapsed as a time that nobody can set, for rates.
+func (now stand) steady() time.Time { return time.Unix(0, 0).Add(now.elapsed) }
+
 // stepSince is by how much the wall clock was set since then, 0 if it was not.
 func (now stand) stepSince(then stand) time.Duration {
 	step := now.wall.Sub(then.wall) - (now.elapsed - then.elapsed)

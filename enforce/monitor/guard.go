@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"fwknopd/enforce"
 )
 
@@ -12,7 +14,7 @@ const (
 	settle = 20 * time.Millisecond // lets another program finish what it began
 	// idleSettle is settle while nothing is open: another daemon's rule can wait that long.
 	idleSettle = 2 * time.Second
-	burst      = 8                      // looks in a row
+	lookBurst  = 8                      // looks in a row
 	perLook    = 500 * time.Millisecond // after those, one look each
 	complain   = time.Minute            // between two reports of a contest
 	never      = time.Duration(-1)
@@ -23,11 +25,11 @@ var errContested = errors.New("another program changes the firewall again and ag
 
 // A guard decides when to look whether the firewall still holds what it should: on
 // a signal of the kernel, or by the clock where the kernel does not tell, but not
-// more often than a bucket of tokens allows.
+// more often than looks allows.
 type guard struct {
 	tells bool          // the kernel does
 	due   time.Duration // next look; never: none planned
-	looks bucket
+	looks *rate.Limiter
 	quiet time.Duration // no complaints until then
 	tries int           // failed looks in a row
 }
@@ -58,7 +60,9 @@ func (m *Monitor) look(ctx context.Context, now stand) {
 	if m.guard.due == never || m.guard.due > now.elapsed {
 		return
 	}
-	if wait := m.guard.looks.take(now.elapsed); wait > 0 {
+	look := m.guard.looks.ReserveN(now.steady(), 1)
+	if wait := look.DelayFrom(now.steady()); wait > 0 {
+		look.CancelAt(now.steady())
 		m.guard.due = now.elapsed + wait
 		if m.guard.tells && now.elapsed >= m.guard.quiet {
 			m.guard.quiet = now.elapsed + complain
@@ -118,7 +122,7 @@ func (m *Monitor) forgetForeign(found []enforce.Grant) {
 
 // adopt takes over what is open when we start.
 func (m *Monitor) adopt(ctx context.Context) error {
-	m.guard = guard{due: never, looks: newBucket(burst, perLook, m.base.elapsed), quiet: m.base.elapsed}
+	m.guard = guard{due: never, looks: rate.NewLimiter(rate.Every(perLook), lookBurst), quiet: m.base.elapsed}
 	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
 		if e == nil {
 			continue

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"fwknopd/enforce"
 )
 
@@ -96,7 +98,7 @@ type Monitor struct {
 	table      table
 	base       stand // of the ends in table
 	guard      guard
-	refusals   bucket // for their reports
+	refusals   *rate.Limiter // for their reports
 	sessions   map[*session]bool
 	unreported int           // refusals
 	waiters    []waiter      // for the last end
@@ -125,7 +127,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		m.clock.Steps, m.steps = steps, file
 	}
 	m.base = m.clock.read()
-	m.refusals = newBucket(refusalBurst, refusalPeriod, m.base.elapsed)
+	m.refusals = rate.NewLimiter(refusalRate, refusalBurst)
 	if err := m.adopt(ctx); err != nil {
 		m.closeClock()
 		return nil, err

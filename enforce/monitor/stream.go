@@ -97,17 +97,17 @@ func join(parts []enforce.Grant) (grants []enforce.Grant) {
 	return grants
 }
 
-// Refusals are reported so many times in a row, then once in a period: a worker
+// Refusals are reported so many times in a row, then so many a second: a worker
 // that is taken over cannot fill the log.
 const (
-	refusalBurst  = 50
-	refusalPeriod = time.Second
+	refusalBurst = 50
+	refusalRate  = 1
 )
 
 // refuse reports what the offer does not allow. Count are refusals before it that
 // were not reported. It needs m.mu.
 func (m *Monitor) refuse(now stand, ev Event) {
-	if m.refusals.take(now.elapsed) > 0 {
+	if !m.refusals.AllowN(now.steady(), 1) {
 		m.unreported++
 		return
 	}

@@ -3,6 +3,8 @@ package spa
 import (
 	"net/netip"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -12,6 +14,9 @@ const (
 	// sourceBits is how much of an IPv6 address makes a source: the rest is the
 	// sender's to choose.
 	sourceBits = 64
+	// setBack is how far the stamps of packets may run back, as those of two interfaces
+	// do in a capture, before the clock counts as set.
+	setBack = time.Second
 )
 
 // A Rate is so many events a second, and so many at once after a rest. A PerSecond
@@ -21,44 +26,69 @@ type Rate struct {
 	Burst     int
 }
 
-// interval is the time between two events at full rate.
-func (r Rate) interval() time.Duration { return time.Duration(float64(time.Second) / r.PerSecond) }
+// bucket is a full one.
+func (r Rate) bucket() *rate.Limiter {
+	if r.PerSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(r.PerSecond), max(r.Burst, 1))
+}
 
 // A Limiter says how much public-key work strangers may cause: so much for each
 // source, and so much in total. It is for one goroutine at a time.
 type Limiter struct {
 	source, total Rate
-	all           bucket
-	buckets       map[netip.Addr]bucket
+	all           *rate.Limiter
+	buckets       map[netip.Addr]*rate.Limiter
 	order         []netip.Addr // by first appearance; a ring once it is full
 	oldest        int
+	last          time.Time // the latest of the clock
 }
 
-// NewLimiter returns a limiter with both buckets full.
+// NewLimiter returns a limiter with all buckets full.
 func NewLimiter(source, total Rate) *Limiter {
-	return &Limiter{source: source, total: total, buckets: make(map[netip.Addr]bucket)}
+	l := &Limiter{source: source, total: total}
+	l.fill()
+	return l
+}
+
+// fill makes all buckets full.
+func (l *Limiter) fill() {
+	l.all, l.buckets = l.total.bucket(), make(map[netip.Addr]*rate.Limiter)
+	l.order, l.oldest = nil, 0
 }
 
 // Allow reports whether a packet of src may cause work at the time now, and takes
-// its share if so. A refused packet takes nothing from anybody. A clock that was
-// set back starts anew.
+// its share if so. A refused packet takes nothing from any bucket. The buckets of a
+// clock that was set back are full; they do not wait until it is past the old time.
 func (l *Limiter) Allow(src netip.Addr, now time.Time) bool {
+	if l.last.Sub(now) > setBack {
+		l.fill()
+	} else if now.Before(l.last) {
+		now = l.last
+	}
+	l.last = now
 	src = sourceOf(src)
-	own, known := l.buckets[src]
-	if !own.allows(l.source, now) || !l.all.allows(l.total, now) {
+	own := l.buckets[src]
+	if own == nil {
+		if !l.all.AllowN(now, 1) {
+			return false
+		}
+		own = l.source.bucket()
+		l.remember(src, own)
+		return own.AllowN(now, 1)
+	}
+	share := own.ReserveN(now, 1)
+	if share.DelayFrom(now) > 0 || !l.all.AllowN(now, 1) {
+		share.CancelAt(now)
 		return false
 	}
-	l.all.take(l.total, now)
-	own.take(l.source, now)
-	if !known {
-		l.remember(src)
-	}
-	l.buckets[src] = own
 	return true
 }
 
 // remember makes room for a new source.
-func (l *Limiter) remember(src netip.Addr) {
+func (l *Limiter) remember(src netip.Addr, own *rate.Limiter) {
+	l.buckets[src] = own
 	if len(l.order) < maxSources {
 		l.order = append(l.order, src)
 		return
@@ -77,31 +107,4 @@ func sourceOf(a netip.Addr) netip.Addr {
 		return a
 	}
 	return p.Addr()
-}
-
-// bucket is a token bucket as one number: the time at which it will be full. The
-// zero bucket is full.
-type bucket struct{ full time.Time }
-
-// allows reports that one token is left.
-func (b *bucket) allows(r Rate, now time.Time) bool {
-	if r.PerSecond <= 0 {
-		return true
-	}
-	room := time.Duration(max(r.Burst, 1)) * r.interval()
-	missing := b.full.Sub(now)
-	return missing > room || missing <= room-r.interval()
-}
-
-// take removes one token. A bucket that lacks more than it can hold belongs to a
-// clock that was set back.
-func (b *bucket) take(r Rate, now time.Time) {
-	if r.PerSecond <= 0 {
-		return
-	}
-	room := time.Duration(max(r.Burst, 1)) * r.interval()
-	if missing := b.full.Sub(now); missing < 0 || missing > room {
-		b.full = now
-	}
-	b.full = b.full.Add(r.interval())
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"fwknopd/policy/conf"
 )
 
@@ -25,12 +27,12 @@ const (
 
 	maxRecord  = 16 << 10
 	maxRecords = 32768 // that may wait: some thousand grants at once
-	// recordRate and recordBurst bound what a worker gets written, a second and at once.
-	recordRate  = 2000
-	recordBurst = 20000
-	// recordUnit is how many bytes cost as much as a record of its own: long ones
-	// must not fill a disk either.
-	recordUnit = 512
+	// recordRate and recordBurst bound what a worker gets written, a second and at once,
+	// in bytes. Each record costs recordUnit beside its length: neither many nor long ones
+	// may fill a disk.
+	recordUnit  = 512
+	recordRate  = 2000 * recordUnit
+	recordBurst = 20000 * recordUnit
 )
 
 // recordsFD is the descriptor of the pipe in the worker, behind monitor.WorkerFD.
@@ -101,18 +103,17 @@ func (r *records) close() {
 func (k *keeper) relay(from io.ReadCloser) {
 	defer from.Close()
 	in := bufio.NewReaderSize(from, maxRecord)
-	budget := budget{rate: recordRate, burst: recordBurst}
+	budget := newBudget(recordRate, recordBurst)
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
 			return // its end, or a line that no worker of ours writes
 		}
-		if lost := budget.take(time.Now()); lost > 0 {
+		if lost := budget.take(time.Now(), recordUnit+len(line)); lost > 0 {
 			k.say(bad, "%s of the worker left out, it says too much", conf.Count(int(lost), "message"))
 		} else if lost < 0 {
 			continue
 		}
-		budget.left -= float64(len(line)) / recordUnit
 		if len(line) > 2 {
 			k.take(line[0], line[1:len(line)-1])
 		}
@@ -153,28 +154,23 @@ func isDecision(object []byte) bool {
 	return json.Unmarshal(object, &is) == nil && (is.Type == "decision" || is.Type == "suppressed")
 }
 
-// A budget lets a burst through and after that a rate.
+// A budget is a rate that counts what it refuses.
 type budget struct {
-	rate, burst float64
-	left        float64
-	last        time.Time
-	lost        int
+	rate *rate.Limiter
+	lost int
 }
 
-// take asks for one: -1 refuses it, 0 grants it, more grants it and says how many
-// were refused before.
-func (b *budget) take(now time.Time) int {
-	if b.last.IsZero() {
-		b.left = b.burst
-	} else {
-		b.left = min(b.burst, b.left+b.rate*now.Sub(b.last).Seconds())
-	}
-	b.last = now
-	if b.left < 1 {
+func newBudget(perSecond rate.Limit, burst int) budget {
+	return budget{rate: rate.NewLimiter(perSecond, burst)}
+}
+
+// take asks for n: -1 refuses them, 0 grants them, more grants them and says how many
+// times it refused before.
+func (b *budget) take(now time.Time, n int) int {
+	if !b.rate.AllowN(now, n) {
 		b.lost++
 		return -1
 	}
-	b.left--
 	lost := b.lost
 	b.lost = 0
 	return lost

@@ -160,7 +160,7 @@ func (w *worker) readOnce(ctx context.Context, f feed, read ingest.ReadOptions) 
 // packet of a flood, and from several goroutines.
 func (w *worker) problem(p ingest.Problem) {
 	w.problems.Lock()
-	lost := w.problems.take(time.Now())
+	lost := w.problems.take(time.Now(), 1)
 	w.problems.Unlock()
 	if lost > 0 {
 		w.out.putf(recordBad, "%d more like this were not told one by one", lost)

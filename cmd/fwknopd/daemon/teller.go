@@ -52,7 +52,7 @@ type teller struct {
 	buf      []byte
 }
 
-func newTeller() teller { return teller{refusals: budget{rate: refusalRate, burst: refusalBurst}} }
+func newTeller() teller { return teller{refusals: newBudget(refusalRate, refusalBurst)} }
 
 // tell writes down one decision, and those that came with it.
 func (w *worker) tell(p *pending) {

@@ -116,7 +116,7 @@ var errNoInput = errors.New("the input has ended")
 // work runs until ctx ends, the source fails, or all is done ([errFinished]).
 func work(ctx context.Context, client *monitor.Client, out *records) error {
 	w := &worker{client: client, out: out, left: -1, teller: newTeller()}
-	w.problems.budget = budget{rate: refusalRate, burst: refusalBurst}
+	w.problems.budget = newBudget(refusalRate, refusalBurst)
 	defer w.close()
 	if err := w.load(ctx); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (w *worker) step(ev *parse.Event) {
 	}
 	p := pending{decision: d, packet: packetOf(now, ev)}
 	if d.Verdict == policy.Deny && len(d.Also) == 0 {
-		if p.untold = w.teller.refusals.take(now); p.untold < 0 {
+		if p.untold = w.teller.refusals.take(now, 1); p.untold < 0 {
 			return
 		}
 	}

@@ -154,19 +154,19 @@ func TestFeeds(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	b := budget{rate: 2, burst: 3}
+	b := newBudget(2, 3)
 	at := now
 	for i := range 3 {
-		if got := b.take(at); got != 0 {
+		if got := b.take(at, 1); got != 0 {
 			t.Fatalf("take %d of the burst: %d", i, got)
 		}
 	}
 	for range 5 {
-		if got := b.take(at); got != -1 {
+		if got := b.take(at, 1); got != -1 {
 			t.Fatalf("take beyond the burst: %d", got)
 		}
 	}
-	if got := b.take(at.Add(time.Second)); got != 5 {
+	if got := b.take(at.Add(time.Second), 1); got != 5 {
 		t.Errorf("after a second it tells of %d that were refused, want 5", got)
 	}
 }
