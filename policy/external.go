@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/quote"
 	"fwknopd/policy/conf"
 )
 
@@ -114,48 +116,27 @@ func variables(st *conf.Stanza, prefix string) map[string]variable {
 // turns. Whatever a value holds, it stays inside its argument.
 type word []variable
 
-// compile cuts a command line into arguments, the way a shell would by blanks and
-// quotes, and finds the variables in it: the longest name that fits counts.
-// Unknown ones stand as they are; in CMD_CYCLE they lose their dollar sign.
+// compile cuts a command line into arguments and finds the variables in it: the
+// longest name that fits counts. Unknown ones stand as they are; in CMD_CYCLE they
+// lose their dollar sign.
 func compile(line string, vars map[string]variable, cycle bool) ([]word, error) {
 	names := byLength(vars)
-	var words []word
-	var w word
-	quote, inWord := byte(0), false
-	for i := 0; i < len(line); i++ {
-		c := line[i]
-		switch {
-		case quote == 0 && (c == ' ' || c == '\t'):
-			if inWord {
-				words, w, inWord = append(words, w), nil, false
-			}
-			continue
-		case c == quote && quote != 0:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		case c == '\\' && quote != '\'' && i+1 < len(line):
-			i++
-			w = w.add(line[i : i+1])
-		case c == '$' && quote != '\'':
-			name := longest(names, line[i+1:])
+	cut, err := quote.External.Words(line, func(text string) int { return len(longest(names, text)) })
+	if err != nil {
+		return nil, fmt.Errorf("external command: %w", err)
+	}
+	words := make([]word, len(cut))
+	for i, parts := range cut {
+		for _, p := range parts {
 			switch {
-			case name != "":
-				w = append(w, vars[name]).merge()
-				i += len(name)
+			case !p.Variable:
+				words[i] = words[i].with(variable{text: p.Text})
+			case p.Text != "":
+				words[i] = words[i].with(vars[p.Text])
 			case !cycle:
-				w = w.add("$")
+				words[i] = words[i].with(variable{text: "$"})
 			}
-		default:
-			w = w.add(line[i : i+1])
 		}
-		inWord = true
-	}
-	if quote != 0 {
-		return nil, errors.New("external command has a quote without its partner")
-	}
-	if inWord {
-		words = append(words, w)
 	}
 	return words, nil
 }
@@ -176,11 +157,6 @@ func longest(names []string, text string) string {
 		}
 	}
 	return ""
-}
-
-// add appends literal text.
-func (w word) add(text string) word {
-	return append(w, variable{text: text}).merge()
 }
 
 // merge joins the last two pieces if both are literal.

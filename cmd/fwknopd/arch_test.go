@@ -25,26 +25,27 @@ var mayImport = map[string][]string{
 	"policy/spa":        nil,
 	"policy/crypt":      nil,
 	"policy/replay":     nil,
-	"policy/conf":       nil,
+	"policy/conf":       {"enforce/quote"},
 	"ingest":            {"parse", "ingest/filter"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
 	"policy/knock":      {"parse", "fingerprint", "policy/conf", "enforce"},
-	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce"},
+	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce", "enforce/quote"},
+	"enforce/quote":     nil,
 	"enforce/watch":     nil,
 	"enforce/ruleset":   {"enforce"},
-	"enforce/iptables":  {"enforce", "enforce/ruleset", "enforce/watch"},
+	"enforce/iptables":  {"enforce", "enforce/quote", "enforce/ruleset", "enforce/watch"},
 	"enforce/nftables":  {"enforce", "enforce/ruleset", "enforce/watch"},
 	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables"},
 	"enforce/command":   nil,
 	"enforce/ipfw":      {"enforce", "enforce/command"},
 	"enforce/external":  {"enforce", "enforce/command"},
 	"enforce/conntrack": {"enforce"},
-	"enforce/monitor":   {"enforce", "enforce/command"},
+	"enforce/monitor":   {"enforce", "enforce/command", "enforce/quote"},
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce", "enforce/ruleset"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset"}
 
 // notInPure are standard packages whose import alone breaks the promise.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

@@ -11,8 +11,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 var ctx = context.Background()
@@ -130,45 +128,4 @@ func TestRunDoesNotWaitForWhatStays(t *testing.T) {
 	if err != nil || got.Output != "started\n" || got.Took > 3*time.Second || got.TimedOut {
 		t.Errorf("%+v, %v", got, err)
 	}
-}
-
-func TestSplit(t *testing.T) {
-	for _, c := range []struct {
-		line string
-		want []string
-	}{
-		{"", nil},
-		{"  \t ", nil},
-		{"w", []string{"w"}},
-		{" a  b\tc ", []string{"a", "b", "c"}},
-		{`a "b c" 'd e'`, []string{"a", "b c", "d e"}},
-		{`a"b c"d''e`, []string{"ab cde"}},
-		{`a '' ""`, []string{"a", "", ""}},
-		{`a\ b \"c`, []string{"a b", `"c`}},
-		{`"a\"b\\c\d" 'e\f'`, []string{`a"b\c\d`, `e\f`}},
-		{`echo $HOME; id | cat > x &`, []string{"echo", "$HOME;", "id", "|", "cat", ">", "x", "&"}},
-	} {
-		got, err := Split(c.line)
-		if diff := cmp.Diff(c.want, got); diff != "" || err != nil {
-			t.Errorf("Split(%q): %v %s", c.line, err, diff)
-		}
-	}
-	for _, line := range []string{`a "b`, `a 'b`, `a\`, `"a\`} {
-		if got, err := Split(line); !errors.Is(err, ErrQuote) {
-			t.Errorf("Split(%q) = %q, %v", line, got, err)
-		}
-	}
-}
-
-// FuzzSplit: what is quoted comes back as it was, whatever it holds.
-func FuzzSplit(f *testing.F) {
-	f.Add("a b", `c"d\`)
-	f.Fuzz(func(t *testing.T, a, b string) {
-		Split(a)
-		quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-		got, err := Split(quote(a) + " \t" + quote(b))
-		if diff := cmp.Diff([]string{a, b}, got); err != nil || diff != "" {
-			t.Errorf("%v %s", err, diff)
-		}
-	})
 }

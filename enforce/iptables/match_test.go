@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/quote"
 	"fwknopd/enforce/ruleset"
 )
 
@@ -70,8 +71,8 @@ func TestListedRule(t *testing.T) {
 		{"-m time --datestop 2026-11-22T07:46:35 -j ACCEPT", first, ruleset.Maybe, ruleset.Accept},
 		{"-p tcp", first, ruleset.Yes, ruleset.Continue},
 	} {
-		words, ok := split(c.rule)
-		if !ok {
+		words, err := quote.Iptables.Split(c.rule)
+		if err != nil {
 			t.Fatal(c.rule)
 		}
 		r := parseListed(words, func(name string) bool { return name == "user" })
@@ -91,8 +92,8 @@ func FuzzListedRule(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
-		words, ok := split(line)
-		if !ok {
+		words, err := quote.Iptables.Split(line)
+		if err != nil {
 			return
 		}
 		p := ruleset.Anyone(ruleset.Input, false)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/quote"
 )
 
 // A spec is a rule as this package writes and reads it: every field is a number
@@ -55,7 +56,7 @@ func (s spec) args() string {
 		fmt.Fprintf(&b, "-m time --datestop %s ", time.Unix(s.stop, 0).UTC().Format(dateLayout))
 	}
 	if s.comment != "" {
-		fmt.Fprintf(&b, "-m comment --comment %s ", quote(s.comment))
+		fmt.Fprintf(&b, "-m comment --comment %s ", quoted(s.comment))
 	}
 	b.WriteString("-j " + s.target)
 	if s.to != "" {
@@ -66,15 +67,15 @@ func (s spec) args() string {
 
 var toOption = map[string]string{"DNAT": "--to-destination", "SNAT": "--to-source", "MASQUERADE": "--to-ports"}
 
-// quote writes a word as iptables-save does.
-func quote(s string) string {
+// quoted is a word as iptables-save writes it.
+func quoted(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `'`, `\'`).Replace(s) + `"`
 }
 
 // parseRule reads a line "-A CHAIN …" of iptables -S or iptables-save.
 func parseRule(line string) (chain string, s spec, ok bool) {
-	words, ok := split(line)
-	if !ok || len(words) < 4 || words[0] != "-A" {
+	words, err := quote.Iptables.Split(line)
+	if err != nil || len(words) < 4 || words[0] != "-A" {
 		return "", spec{}, false
 	}
 	chain = words[1]
@@ -152,33 +153,4 @@ func parseProto(s string) (uint8, error) {
 func parsePort(s string) (uint16, error) {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return uint16(n), err
-}
-
-// split cuts a line into words at blanks; double quotes and backslashes as
-// iptables-save writes them. False for an open quote.
-func split(line string) (words []string, ok bool) {
-	var word strings.Builder
-	quoted, started := false, false
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == '"':
-			quoted, started = !quoted, true
-		case c == '\\' && quoted && i+1 < len(line):
-			i++
-			word.WriteByte(line[i])
-		case c == ' ' && !quoted:
-			if started {
-				words = append(words, word.String())
-			}
-			word.Reset()
-			started = false
-		default:
-			word.WriteByte(c)
-			started = true
-		}
-	}
-	if started {
-		words = append(words, word.String())
-	}
-	return words, !quoted
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce/quote"
 	"fwknopd/enforce/ruleset"
 )
 
@@ -111,8 +112,8 @@ func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 				continue
 			}
 		}
-		words, ok := split(strings.TrimRight(line, "\n"))
-		if !ok || len(words) < 2 {
+		words, err := quote.Iptables.Split(strings.TrimRight(line, "\n"))
+		if err != nil || len(words) < 2 {
 			continue
 		}
 		switch words[0] {

@@ -7,6 +7,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
+	"fwknopd/enforce/quote"
 )
 
 // maxCommands is how many SPA commands run at a time; more are refused.
@@ -70,7 +71,7 @@ func (m *Monitor) argv(limit enforce.CommandLimit, text string) ([]string, error
 	argv := []string{cmp.Or(m.cfg.Shell, "/bin/sh"), "-c", text}
 	if !limit.Shell {
 		var err error
-		if argv, err = command.Split(text); err != nil {
+		if argv, err = quote.Shell.Split(text); err != nil {
 			return nil, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
+	"fwknopd/enforce/quote"
 )
 
 // ran waits for the next event about a command.
@@ -100,7 +101,7 @@ func TestCommandsRefused(t *testing.T) {
 		want   error
 	}{
 		{1, "echo a;id", enforce.ErrCommand},
-		{2, `echo "a`, command.ErrQuote},
+		{2, `echo "a`, quote.ErrOpen},
 		{2, `""`, command.ErrEmpty},
 		{2, " ", command.ErrEmpty},
 		{4, "id", enforce.ErrStanza},

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"fwknopd/enforce/quote"
 )
 
 // An Expectation is one EXPECT line: a packet, and the decision that is wanted.
@@ -90,7 +92,7 @@ var setters = map[string]func(*Expectation, string) error{
 // ParseExpectation reads the text behind EXPECT.
 func ParseExpectation(text string) (Expectation, error) {
 	e := Expectation{Gap: time.Second}
-	words, err := fields(text)
+	words, err := quote.Expect.Split(text)
 	if err != nil {
 		return e, err
 	}
@@ -149,39 +151,6 @@ func (e *Expectation) check(seen map[string]bool) error {
 func expectWords() []string {
 	return []string{"ask", "run", "knock", "payload", "file", "record", "from", "to", "user", "allow",
 		"timeout", "nat", "age", "gap", "at", "opens", "for"}
-}
-
-// fields splits at blanks; double quotes hold a word together and \" is a quote.
-func fields(text string) ([]string, error) {
-	var words []string
-	var word strings.Builder
-	in, quoted := false, false
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		switch {
-		case c == '\\' && quoted && i+1 < len(text) && (text[i+1] == '"' || text[i+1] == '\\'):
-			i++
-			word.WriteByte(text[i])
-		case c == '"':
-			in, quoted = true, !quoted
-		case (c == ' ' || c == '\t') && !quoted:
-			if in {
-				words = append(words, word.String())
-				word.Reset()
-			}
-			in = false
-		default:
-			in = true
-			word.WriteByte(c)
-		}
-	}
-	if quoted {
-		return nil, errors.New("a quote is not closed")
-	}
-	if in {
-		words = append(words, word.String())
-	}
-	return words, nil
 }
 
 // payload takes the text of an SPA packet. It is base64 without its first

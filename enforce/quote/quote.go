@@ -1,0 +1,135 @@
+// Package quote cuts a line into words at blanks, except where quotes or backslashes
+// take their meaning away. Nothing else of a shell has a meaning: no globs, no
+// operators.
+//
+// Entry points: [Syntax.Split], and [Syntax.Words] for lines with variables.
+package quote
+
+import (
+	"errors"
+	"slices"
+	"strings"
+)
+
+// ErrOpen is a quote that does not end, or in [Shell] a backslash with nothing after it.
+var ErrOpen = errors.New("a quote is not closed")
+
+// A Syntax says what has a meaning beside blanks and double quotes.
+type Syntax struct {
+	single  bool   // single quotes, in which nothing else has a meaning
+	bare    bool   // a backslash outside quotes
+	final   bool   // with bare: a backslash that ends the line is text, not an error
+	escapes string // what a backslash in double quotes makes text; before others it stands. "": anything
+}
+
+// The syntaxes differ because files are written in each.
+var (
+	// Shell is that of a shell.
+	Shell = Syntax{single: true, bare: true, escapes: `"\`}
+	// External is that of EXTERNAL_CMD_* and CMD_CYCLE_*: in double quotes too, a
+	// backslash makes text of anything.
+	External = Syntax{single: true, bare: true, final: true}
+	// Expect is that of EXPECT: a single quote is text, and so is a backslash outside
+	// quotes.
+	Expect = Syntax{escapes: `"\`}
+	// Iptables is that of iptables-save.
+	Iptables = Syntax{}
+)
+
+// A Word is what stands between blanks: text and variables by turns.
+type Word []Part
+
+// A Part of a [Word] is text, or the name of a variable without its dollar sign.
+type Part struct {
+	Text     string
+	Variable bool
+}
+
+// Split cuts a line in which a dollar sign is text.
+func (s Syntax) Split(line string) ([]string, error) {
+	var words []string
+	err := s.cut(line, nil, func(w Word) {
+		text := ""
+		if len(w) > 0 {
+			text = w[0].Text
+		}
+		words = append(words, text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return words, nil
+}
+
+// Words cuts a line with variables: name returns how many bytes of a text, which
+// follows a dollar sign, are the name of one. It is not asked in single quotes and
+// behind a backslash, where the sign is text. If name returns 0, the variable has the
+// name "".
+func (s Syntax) Words(line string, name func(text string) int) ([]Word, error) {
+	var words []Word
+	err := s.cut(line, name, func(w Word) { words = append(words, slices.Clone(w)) })
+	if err != nil {
+		return nil, err
+	}
+	return words, nil
+}
+
+// cut hands over one word after the other; each is valid until the next.
+func (s Syntax) cut(line string, name func(string) int, emit func(Word)) error {
+	var word Word
+	var text []byte
+	flush := func() {
+		if len(text) > 0 {
+			word, text = append(word, Part{Text: string(text)}), text[:0]
+		}
+	}
+	inWord, quote := false, byte(0)
+	for i := 0; i < len(line); i++ {
+		c, rest := line[i], line[i+1:]
+		switch {
+		case quote == 0 && (c == ' ' || c == '\t'):
+			if inWord {
+				flush()
+				emit(word)
+			}
+			word, inWord = word[:0], false
+			continue
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote == 0 && (c == '"' || c == '\'' && s.single):
+			quote = c
+		case c == '\\' && s.escaped(quote, rest):
+			text = append(text, rest[0])
+			i++
+		case c == '\\' && quote == 0 && rest == "" && s.bare && !s.final:
+			return ErrOpen
+		case c == '$' && quote != '\'' && name != nil:
+			flush()
+			n := name(rest)
+			word = append(word, Part{rest[:n], true})
+			i += n
+		default:
+			text = append(text, c)
+		}
+		inWord = true
+	}
+	if quote != 0 {
+		return ErrOpen
+	}
+	if inWord {
+		flush()
+		emit(word)
+	}
+	return nil
+}
+
+// escaped reports that a backslash in front of rest makes text of its first byte.
+func (s *Syntax) escaped(quote byte, rest string) bool {
+	switch {
+	case rest == "" || quote == '\'':
+		return false
+	case quote == 0:
+		return s.bare
+	}
+	return s.escapes == "" || strings.IndexByte(s.escapes, rest[0]) >= 0
+}
