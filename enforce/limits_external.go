@@ -28,7 +28,7 @@ type Piece struct {
 // Value says what stands in the place of a variable.
 type Value uint8
 
-// The values but the last two follow from the grant and are recomputed; those two
+// The values but the last three follow from the grant and are recomputed; those three
 // are told by the packet alone, and held to their form.
 const (
 	Literal    Value = iota
@@ -36,10 +36,48 @@ const (
 	PortNumber       // number, protocol by name and by number of one of Grant.Ports
 	ProtoByName
 	ProtoByNumber
-	EndEpoch   // Grant.Expires as Unix seconds, 0 for none
-	AnyAddr    // an address
-	AnySeconds // a number
+	EndEpoch      // Grant.Expires as Unix seconds, 0 for none
+	PacketSource  // an address
+	PacketDest    // an address
+	ClientSeconds // a number
 )
+
+// Fill returns the argument of a grant, whose variables of a port are those of p.
+// packet tells the values that do not follow from the grant. Whatever a value holds, it
+// stays inside the argument.
+func (w Word) Fill(g Grant, p Port, packet func(Value) string) string {
+	var arg strings.Builder
+	for _, piece := range w {
+		text, ok := piece.text(g, p)
+		if !ok {
+			text = packet(piece.Value)
+		}
+		arg.WriteString(text)
+	}
+	return arg.String()
+}
+
+// text is what the piece stands for, false if only the packet tells.
+func (piece Piece) text(g Grant, p Port) (string, bool) {
+	switch piece.Value {
+	case Literal:
+		return piece.Text, true
+	case ClientAddr:
+		return g.Src.String(), true
+	case PortNumber:
+		return strconv.Itoa(int(p.Number)), true
+	case ProtoByName:
+		return ProtoName(p.Proto), true
+	case ProtoByNumber:
+		return strconv.Itoa(int(p.Proto)), true
+	case EndEpoch:
+		if g.Expires.IsZero() {
+			return "0", true
+		}
+		return strconv.FormatInt(g.Expires.Unix(), 10), true
+	}
+	return "", false
+}
 
 // checkExternal compares the arguments with what the configured commands become
 // with the values of g. asked are its ports as the client spelled them: the values
@@ -64,7 +102,7 @@ func matchWords(words []Word, argv []string, g Grant, p Port) bool {
 		return false
 	}
 	for i := range words {
-		if !words[i].fill(g, p).match(argv[i]) {
+		if !words[i].template(g, p).match(argv[i]) {
 			return false
 		}
 	}
@@ -75,27 +113,11 @@ func matchWords(words []Word, argv []string, g Grant, p Port) bool {
 // only the packet told: {"--from=", ""} is "--from=$PKT_SRC".
 type template []string
 
-func (w Word) fill(g Grant, p Port) template {
+func (w Word) template(g Grant, p Port) template {
 	t := template{""}
 	for _, piece := range w {
-		var text string
-		switch piece.Value {
-		case Literal:
-			text = piece.Text
-		case ClientAddr:
-			text = g.Src.String()
-		case PortNumber:
-			text = strconv.Itoa(int(p.Number))
-		case ProtoByName:
-			text = ProtoName(p.Proto)
-		case ProtoByNumber:
-			text = strconv.Itoa(int(p.Proto))
-		case EndEpoch:
-			text = "0"
-			if !g.Expires.IsZero() {
-				text = strconv.FormatInt(g.Expires.Unix(), 10)
-			}
-		default:
+		text, ok := piece.text(g, p)
+		if !ok {
 			t = append(t, "")
 		}
 		t[len(t)-1] += text

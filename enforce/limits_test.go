@@ -26,7 +26,7 @@ var offers = Limits{Stanzas: []Allowance{
 		TargetNets: prefixes("10.0.0.0/24", "fd00::/64"), TargetExclude: prefixes("10.0.0.66/32"),
 		NoDNAT: true, Local: true, SNAT: []netip.Addr{addr("198.51.100.1")}, Masquerade: true},
 	{Stanza: 11, Source: prefixes("0.0.0.0/0"), Ports: []Port{{TCP, 22}}, MaxLifetime: time.Minute,
-		External: []ExternalLimit{{Open: []Word{{{Text: "/bin/open"}}, {{Text: "--from="}, {Value: ClientAddr}}, {{Value: ProtoByName}, {Text: "/"}, {Value: PortNumber}}, {{Text: "--packet="}, {Value: AnyAddr}}}, Close: []Word{{{Text: "/bin/close"}}}, Timeout: time.Second}},
+		External: []ExternalLimit{{Open: []Word{{{Text: "/bin/open"}}, {{Text: "--from="}, {Value: ClientAddr}}, {{Value: ProtoByName}, {Text: "/"}, {Value: PortNumber}}, {{Text: "--packet="}, {Value: PacketSource}}}, Close: []Word{{{Text: "/bin/close"}}}, Timeout: time.Second}},
 		Commands: &CommandLimit{Regexp: regexp.MustCompile("^w$|^id "), User: "nobody"}},
 	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{TCP, 25}}, Permanent: true, All: true},
 }}

@@ -19,11 +19,11 @@ import (
 // An external is a pair of configured commands that opens and closes in place of
 // firewall rules: EXTERNAL_CMD_* of 1.9 or CMD_CYCLE_* of 2.6.
 type external struct {
-	open, close []word
-	env         []word        // variables of the environment, for a shell
-	timeout     time.Duration // of each run
-	cycle       bool          // the variables and the clock of CMD_CYCLE
-	timer       time.Duration // CMD_CYCLE_TIMER
+	open, close []enforce.Word
+	env         []enforce.Word // variables of the environment, for a shell
+	timeout     time.Duration  // of each run
+	cycle       bool           // the variables and the clock of CMD_CYCLE
+	timer       time.Duration  // CMD_CYCLE_TIMER
 }
 
 // newExternal returns the commands of a stanza, nil if firewall rules serve it.
@@ -62,79 +62,53 @@ func ExternalLimits(st *conf.Stanza, s *conf.Server) ([]enforce.ExternalLimit, e
 	if x == nil || err != nil {
 		return nil, err
 	}
-	return []enforce.ExternalLimit{{Open: limits(x.open), Close: limits(x.close), Env: limits(x.env), Timeout: x.timeout}}, nil
-}
-
-// A value is what a variable stands for in one grant.
-type value uint8
-
-const (
-	literal       value = iota // fixed when the configuration is loaded
-	clientAddress              // the address to let in
-	packetSource
-	packetDest
-	portNumber
-	protoName
-	protoNumber
-	endEpoch
-	clientSeconds
-)
-
-// variable is a name in a command and what it stands for; text is that of a
-// literal.
-type variable struct {
-	value value
-	text  string
+	return []enforce.ExternalLimit{{Open: x.open, Close: x.close, Env: x.env, Timeout: x.timeout}}, nil
 }
 
 // cycleVariables are those of CMD_CYCLE_*.
-var cycleVariables = map[string]variable{
-	"IP":             {value: clientAddress},
-	"SRC":            {value: clientAddress},
-	"PKT_SRC":        {value: packetSource},
-	"DST":            {value: packetDest},
-	"PORT":           {value: portNumber},
-	"PROTO":          {value: protoNumber},
-	"TIMEOUT":        {value: endEpoch},
-	"CLIENT_TIMEOUT": {value: clientSeconds},
+var cycleVariables = map[string]enforce.Piece{
+	"IP":             {Value: enforce.ClientAddr},
+	"SRC":            {Value: enforce.ClientAddr},
+	"PKT_SRC":        {Value: enforce.PacketSource},
+	"DST":            {Value: enforce.PacketDest},
+	"PORT":           {Value: enforce.PortNumber},
+	"PROTO":          {Value: enforce.ProtoByNumber},
+	"TIMEOUT":        {Value: enforce.EndEpoch},
+	"CLIENT_TIMEOUT": {Value: enforce.ClientSeconds},
 }
 
 // variables are those of EXTERNAL_CMD_*: three of the packet, and the keywords of
 // the stanza, of which conf leaves out the secrets.
-func variables(st *conf.Stanza, prefix string) map[string]variable {
-	vars := make(map[string]variable, len(st.Vars)+3)
+func variables(st *conf.Stanza, prefix string) map[string]enforce.Piece {
+	vars := make(map[string]enforce.Piece, len(st.Vars)+3)
 	for name, text := range st.Vars {
-		vars[prefix+name] = variable{text: text}
+		vars[prefix+name] = enforce.Piece{Text: text}
 	}
-	vars[prefix+"SRC"] = variable{value: clientAddress}
-	vars[prefix+"PORT"] = variable{value: portNumber}
-	vars[prefix+"PROTO"] = variable{value: protoName}
+	vars[prefix+"SRC"] = enforce.Piece{Value: enforce.ClientAddr}
+	vars[prefix+"PORT"] = enforce.Piece{Value: enforce.PortNumber}
+	vars[prefix+"PROTO"] = enforce.Piece{Value: enforce.ProtoByName}
 	return vars
 }
-
-// A word is one argument in pieces: literal text and values of the packet by
-// turns. Whatever a value holds, it stays inside its argument.
-type word []variable
 
 // compile cuts a command line into arguments and finds the variables in it: the
 // longest name that fits counts. Unknown ones stand as they are; in CMD_CYCLE they
 // lose their dollar sign.
-func compile(line string, vars map[string]variable, cycle bool) ([]word, error) {
+func compile(line string, vars map[string]enforce.Piece, cycle bool) ([]enforce.Word, error) {
 	names := byLength(vars)
 	cut, err := quote.External.Words(line, func(text string) int { return len(longest(names, text)) })
 	if err != nil {
 		return nil, fmt.Errorf("external command: %w", err)
 	}
-	words := make([]word, len(cut))
+	words := make([]enforce.Word, len(cut))
 	for i, parts := range cut {
 		for _, p := range parts {
 			switch {
 			case !p.Variable:
-				words[i] = words[i].with(variable{text: p.Text})
+				words[i] = append(words[i], enforce.Piece{Text: p.Text})
 			case p.Text != "":
-				words[i] = words[i].with(vars[p.Text])
+				words[i] = append(words[i], vars[p.Text])
 			case !cycle:
-				words[i] = words[i].with(variable{text: "$"})
+				words[i] = append(words[i], enforce.Piece{Text: "$"})
 			}
 		}
 	}
@@ -142,7 +116,7 @@ func compile(line string, vars map[string]variable, cycle bool) ([]word, error) 
 }
 
 // byLength are the names of variables, the longest first.
-func byLength(vars map[string]variable) []string {
+func byLength(vars map[string]enforce.Piece) []string {
 	return slices.SortedFunc(maps.Keys(vars), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b))
 	})
@@ -159,66 +133,32 @@ func longest(names []string, text string) string {
 	return ""
 }
 
-// merge joins the last two pieces if both are literal.
-func (w word) merge() word {
-	n := len(w)
-	if n < 2 || w[n-1].value != literal || w[n-2].value != literal {
-		return w
-	}
-	w[n-2].text += w[n-1].text
-	return w[:n-1]
-}
-
-// limitValues are the values as [enforce.Limits] knows them.
-var limitValues = [...]enforce.Value{
-	literal:       enforce.Literal,
-	clientAddress: enforce.ClientAddr,
-	packetSource:  enforce.AnyAddr,
-	packetDest:    enforce.AnyAddr,
-	portNumber:    enforce.PortNumber,
-	protoName:     enforce.ProtoByName,
-	protoNumber:   enforce.ProtoByNumber,
-	endEpoch:      enforce.EndEpoch,
-	clientSeconds: enforce.AnySeconds,
-}
-
-// limits is the form of [enforce.Limits].
-func limits(words []word) []enforce.Word {
-	out := make([]enforce.Word, len(words))
-	for i, w := range words {
-		for _, p := range w {
-			out[i] = append(out[i], enforce.Piece{Value: limitValues[p.value], Text: p.text})
-		}
-	}
-	return out
-}
-
 // apply makes of g a grant that runs the commands.
 func (x *external) apply(g *enforce.Grant, r *request) {
 	if x.cycle && x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
 		g.Expires = r.now.Add(x.timer)
 	}
-	v := values(g, r)
-	g.External = &enforce.External{Open: argv(x.open, v), Close: argv(x.close, v), Env: argv(x.env, v), Timeout: x.timeout}
+	g.External = &enforce.External{Open: fill(x.open, g, r), Close: fill(x.close, g, r), Env: fill(x.env, g, r), Timeout: x.timeout}
 }
 
-// values are the texts of one grant. The port is the first that was asked for.
-func values(g *enforce.Grant, r *request) map[value]string {
-	port := enforce.Port(r.msg.Ports[0])
-	v := map[value]string{
-		clientAddress: g.Src.String(),
-		packetSource:  r.src().String(),
-		packetDest:    addrText(r.ev.Dst.Addr()),
-		portNumber:    strconv.Itoa(int(port.Number)),
-		protoName:     enforce.ProtoName(port.Proto),
-		protoNumber:   strconv.Itoa(int(port.Proto)),
-		endEpoch:      "0",
-		clientSeconds: strconv.FormatUint(uint64(r.msg.Timeout), 10),
+// fill makes the arguments. The port is the first that was asked for.
+func fill(words []enforce.Word, g *enforce.Grant, r *request) []string {
+	var args []string
+	for _, w := range words {
+		args = append(args, w.Fill(*g, enforce.Port(r.msg.Ports[0]), r.tells))
 	}
-	if !g.Expires.IsZero() {
-		v[endEpoch] = strconv.FormatInt(g.Expires.Unix(), 10)
+	return args
+}
+
+// tells returns the values that only the packet tells.
+func (r *request) tells(v enforce.Value) string {
+	switch v {
+	case enforce.PacketSource:
+		return r.src().String()
+	case enforce.PacketDest:
+		return addrText(r.ev.Dst.Addr())
 	}
-	return v
+	return strconv.FormatUint(uint64(r.msg.Timeout), 10) // enforce.ClientSeconds
 }
 
 func addrText(a netip.Addr) string {
@@ -226,22 +166,4 @@ func addrText(a netip.Addr) string {
 		return "0.0.0.0"
 	}
 	return a.String()
-}
-
-// argv fills the values in.
-func argv(words []word, values map[value]string) []string {
-	if len(words) == 0 {
-		return nil
-	}
-	args := make([]string, len(words))
-	for i, w := range words {
-		for _, p := range w {
-			if p.value == literal {
-				args[i] += p.text
-			} else {
-				args[i] += values[p.value]
-			}
-		}
-	}
-	return args
 }

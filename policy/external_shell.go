@@ -12,12 +12,12 @@ import (
 // useShell has a shell run both commands. Their texts are those of the configuration,
 // to the last byte: what the packet says is in the environment alone, and so is what
 // the texts mention of the stanza.
-func (x *external) useShell(shell, open, end string, vars map[string]variable, prefix string) {
-	run := func(text string) []word {
+func (x *external) useShell(shell, open, end string, vars map[string]enforce.Piece, prefix string) {
+	run := func(text string) []enforce.Word {
 		if text == "" {
 			return nil
 		}
-		return []word{{{text: shell}}, {{text: "-c"}}, {{text: text}}}
+		return []enforce.Word{{{Text: shell}}, {{Text: "-c"}}, {{Text: text}}}
 	}
 	x.open, x.close = run(open), run(end)
 	all := maps.Clone(vars)
@@ -28,14 +28,11 @@ func (x *external) useShell(shell, open, end string, vars map[string]variable, p
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		v := all[name]
-		if v.value != literal || isVariable(name) && (mentions(open, name) || mentions(end, name)) {
-			x.env = append(x.env, word{{text: name + "="}}.with(v))
+		if v.Value != enforce.Literal || isVariable(name) && (mentions(open, name) || mentions(end, name)) {
+			x.env = append(x.env, enforce.Word{{Text: name + "="}, v})
 		}
 	}
 }
-
-// with appends a value or text.
-func (w word) with(v variable) word { return append(w, v).merge() }
 
 // isVariable reports a name that a shell can have.
 func isVariable(name string) bool {
