@@ -24,9 +24,8 @@ const (
 	maxNotices  = 16
 )
 
-// A Client is the worker's side of the socket, and an [enforce.Enforcer]. Its
-// methods may be called from several goroutines. When the monitor is gone, all
-// fail at once with [ErrGone].
+// A Client is the worker's side of the socket. Its methods may be called from several
+// goroutines. When the monitor is gone, all fail at once with [ErrGone].
 type Client struct {
 	conn    *net.UnixConn
 	out     chan []byte
@@ -35,17 +34,11 @@ type Client struct {
 
 	mu     sync.Mutex
 	lastID uint64
-	calls  map[uint64]call // nil: the monitor is gone
+	calls  map[uint64]call // by the ID of the request; nil: the monitor is gone
 }
 
-// A call waits for its reply. done is called once for the last one, more for those
-// before.
-type call struct {
-	done func(reply, *os.File, error)
-	more func(reply)
-}
-
-var _ enforce.Enforcer = (*Client)(nil)
+// A call is called once, with the reply that it waits for.
+type call func(reply, *os.File, error)
 
 // NewClient takes over conn.
 func NewClient(conn *net.UnixConn) *Client {
@@ -59,22 +52,19 @@ func NewClient(conn *net.UnixConn) *Client {
 }
 
 // start sends a request. What cannot be sent is answered at once.
-func (c *Client) start(op string, body any, w call) {
-	req := request{Op: op}
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			w.done(reply{}, nil, err)
-			return
-		}
-		req.Body = text
-	}
-	if err := c.enqueue(req, w); err != nil {
-		w.done(reply{}, nil, err)
+func (c *Client) start(op string, body any, done call) {
+	if err := c.enqueue(op, body, done); err != nil {
+		done(reply{}, nil, err)
 	}
 }
 
-func (c *Client) enqueue(req request, w call) error {
+func (c *Client) enqueue(op string, body any, done call) (err error) {
+	req := request{Op: op}
+	if body != nil {
+		if req.Body, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls == nil {
@@ -91,7 +81,7 @@ func (c *Client) enqueue(req request, w call) error {
 		return ErrBusy
 	}
 	c.lastID = req.ID
-	c.calls[req.ID] = w
+	c.calls[req.ID] = done
 	return nil
 }
 
@@ -103,7 +93,7 @@ func (c *Client) ask(ctx context.Context, op string, body any) (reply, *os.File,
 		err  error
 	}
 	ch := make(chan answer, 1)
-	c.start(op, body, call{done: func(r reply, f *os.File, err error) { ch <- answer{r, f, err} }})
+	c.start(op, body, func(r reply, f *os.File, err error) { ch <- answer{r, f, err} })
 	select {
 	case a := <-ch:
 		return a.reply, a.file, a.err
@@ -120,48 +110,12 @@ func (c *Client) ask(ctx context.Context, op string, body any) (reply, *os.File,
 // Submit asks to open g and returns at once; done is called with the outcome, on
 // another goroutine if it is not known at once, and should be quick.
 func (c *Client) Submit(g enforce.Grant, done func(error)) {
-	c.start("apply", g, call{done: func(_ reply, _ *os.File, err error) { done(err) }})
+	c.start("apply", g, func(_ reply, _ *os.File, err error) { done(err) })
 }
 
-// Apply implements [enforce.Enforcer].
+// Apply asks to open g, and waits for the outcome.
 func (c *Client) Apply(ctx context.Context, g enforce.Grant) error {
 	_, _, err := c.ask(ctx, "apply", g)
-	return err
-}
-
-// Revoke implements [enforce.Enforcer].
-func (c *Client) Revoke(ctx context.Context, g enforce.Grant) error {
-	_, _, err := c.ask(ctx, "revoke", g)
-	return err
-}
-
-// List implements [enforce.Enforcer].
-func (c *Client) List(ctx context.Context) ([]enforce.Grant, error) {
-	var mu sync.Mutex
-	var all []enforce.Grant
-	var bad error
-	ch := make(chan error, 1)
-	c.start("list", nil, call{
-		more: func(r reply) {
-			mu.Lock()
-			defer mu.Unlock()
-			var g enforce.Grant
-			bad = errors.Join(bad, decode(r.Body, &g))
-			all = append(all, g)
-		},
-		done: func(_ reply, _ *os.File, err error) { ch <- err },
-	})
-	select {
-	case err := <-ch:
-		return all, errors.Join(err, bad)
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-// Flush closes everything; for control connections alone.
-func (c *Client) Flush(ctx context.Context) error {
-	_, _, err := c.ask(ctx, "flush", nil)
 	return err
 }
 
@@ -185,7 +139,7 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 // CheckPassword reports whether the file holds this password for this user.
 func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
 	r, _, err := c.ask(ctx, "crypt", password{file, user, []byte(pw)})
-	return err == nil && string(r.Body) == "true", err
+	return r.Yes, err
 }
 
 // Ready tells the monitor that the worker is at work. A worker says so once.
@@ -198,12 +152,6 @@ func (c *Client) Ready(ctx context.Context) error {
 // not there yet: all of it, nothing if it waits for nothing any more.
 func (c *Client) Waiting(ctx context.Context, list []string) error {
 	_, _, err := c.ask(ctx, "waiting", list)
-	return err
-}
-
-// Alive comes back when the monitor has answered.
-func (c *Client) Alive(ctx context.Context) error {
-	_, _, err := c.ask(ctx, "alive", nil)
 	return err
 }
 

@@ -140,7 +140,7 @@ func TestCommandsAreBounded(t *testing.T) {
 	if busy != 3 {
 		t.Errorf("%d refused, want 3", busy)
 	}
-	if err := c.Alive(ctx); err != nil { // meanwhile
+	if err := c.Ready(ctx); err != nil { // meanwhile
 		t.Error(err)
 	}
 	lock.Close()

@@ -3,6 +3,8 @@ package monitor
 import (
 	"context"
 	"sync"
+
+	"fwknopd/enforce"
 )
 
 // maxLanes is how many external commands run at a time.
@@ -80,6 +82,19 @@ func (m *Monitor) undo(key string, version int) {
 	if e := m.table.entries[key]; e != nil && e.version == version {
 		m.endExternal(e, "", nil)
 	}
+}
+
+// revokeExternal has the closing command of g run, and waits for it.
+func (m *Monitor) revokeExternal(g enforce.Grant) error {
+	result := make(chan error, 1)
+	m.mu.Lock()
+	if e := m.table.entries[g.Key()]; e != nil {
+		m.endExternal(e, Revoked, func(err error) { result <- err })
+	} else {
+		result <- nil
+	}
+	m.mu.Unlock()
+	return <-result
 }
 
 // endExternal has the closing command of e run. The event is of the kind why, if

@@ -12,25 +12,23 @@ import (
 // maxFrame bounds a message without its length.
 const maxFrame = 4096
 
-// A request is what the worker asks: which row of the request table, and its
+// A request is what the worker asks: which one of the request table, and its
 // arguments.
 type request struct {
-	ID   uint64          `json:"id"` // comes back in the replies; not 0
+	ID   uint64          `json:"id"` // comes back in the reply; not 0
 	Op   string          `json:"op"`
 	Body json.RawMessage `json:"body,omitempty"`
 }
 
-// A reply answers a request; with the ID 0 it is a [Monitor.Notify]. A list is answered by
-// one reply for each grant, with More, and a last one without.
+// A reply answers one request; with the ID 0 it is a [Monitor.Notify].
 type reply struct {
-	ID      uint64          `json:"id"`
-	Err     string          `json:"err,omitempty"`
-	Refused bool            `json:"refused,omitempty"` // Err is an [ErrRefused]
-	Absent  bool            `json:"absent,omitempty"`  // Err is an [os.ErrNotExist]
-	File    bool            `json:"file,omitempty"`    // a descriptor comes with it
-	More    bool            `json:"more,omitempty"`
-	Notice  string          `json:"notice,omitempty"`
-	Body    json.RawMessage `json:"body,omitempty"`
+	ID      uint64 `json:"id"`
+	Err     string `json:"err,omitempty"`
+	Refused bool   `json:"refused,omitempty"` // Err is an [ErrRefused]
+	Absent  bool   `json:"absent,omitempty"`  // Err is an [os.ErrNotExist]
+	File    bool   `json:"file,omitempty"`    // a descriptor comes with it
+	Yes     bool   `json:"yes,omitempty"`     // the password is right
+	Notice  string `json:"notice,omitempty"`
 }
 
 var errFrameSize = fmt.Errorf("message longer than %d bytes, or empty", maxFrame)

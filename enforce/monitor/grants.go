@@ -119,33 +119,20 @@ func (m *Monitor) keep(g enforce.Grant, now stand) (kind Kind) {
 
 // Revoke closes g; that it is not open is success.
 func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
-	result := make(chan error, 1)
-	m.revoke(ctx, g, func(err error) { result <- err })
-	return <-result
-}
-
-func (m *Monitor) revoke(ctx context.Context, g enforce.Grant, done func(error)) {
+	if g.External != nil {
+		return m.revokeExternal(g)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if g.External != nil {
-		e := m.table.entries[g.Key()]
-		if e == nil {
-			done(nil)
-			return
-		}
-		m.endExternal(e, Revoked, done)
-		return
-	}
 	if m.cfg.Firewall == nil {
-		done(errNoFirewall)
-		return
+		return errNoFirewall
 	}
 	now := m.now(ctx)
-	err := m.cfg.Firewall.Revoke(ctx, g)
-	if err == nil {
-		m.forget(g, now.wall)
+	if err := m.cfg.Firewall.Revoke(ctx, g); err != nil {
+		return err
 	}
-	done(err)
+	m.forget(g, now.wall)
+	return nil
 }
 
 // forget drops the parts of a grant that somebody wanted closed.

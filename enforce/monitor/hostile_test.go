@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,20 +28,14 @@ func frame(text string) []byte {
 }
 
 // wire connects to a monitor without a [Client].
-func wire(t testing.TB, r *rig, control bool) (conn *net.UnixConn, served <-chan error) {
+func wire(t testing.TB, r *rig) (conn *net.UnixConn, served <-chan error) {
 	t.Helper()
 	server, conn, err := Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ch := make(chan error, 1)
-	go func() {
-		if control {
-			ch <- r.ServeControl(ctx, server)
-		} else {
-			ch <- r.Serve(ctx, server)
-		}
-	}()
+	go func() { ch <- r.Serve(ctx, server) }()
 	t.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience))
 	return conn, ch
@@ -64,40 +60,34 @@ func TestViolations(t *testing.T) {
 	body := func(op, body string) []byte { return frame(fmt.Sprintf(`{"id":1,"op":%q,"body":%s}`, op, body)) }
 	grant := `{"Src":"10.1.0.1","Ports":[{"Proto":6,"Number":22}],"Expires":"2999-01-01T00:00:00Z","Stanza":9}`
 	for _, c := range []struct {
-		name    string
-		control bool
-		bytes   []byte
+		name  string
+		bytes []byte
 	}{
-		{"empty frame", false, []byte{0, 0, 0, 0}},
-		{"oversize", false, append([]byte{0, 0, 0x10, 1}, make([]byte, 4097)...)},
-		{"length of 4 GiB", false, []byte{255, 255, 255, 255, '{'}},
-		{"not JSON", false, frame("hello")},
-		{"waits for too much", false, body("waiting", `["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]`)},
-		{"waits for no text", false, body("waiting", `[1]`)},
-		{"not an object", false, frame("[1,2]")},
-		{"two values", false, frame(`{"id":1,"op":"alive"} {"id":2,"op":"alive"}`)},
-		{"unknown field", false, frame(`{"id":1,"op":"alive","as":"root"}`)},
-		{"unknown request", false, frame(`{"id":1,"op":"exec"}`)},
-		{"no number", false, frame(`{"op":"alive"}`)},
-		{"negative number", false, frame(`{"id":-1,"op":"alive"}`)},
-		{"unknown field in a grant", false, body("apply", strings.Replace(grant, `"Src"`, `"Chain":"INPUT","Src"`, 1))},
-		{"unknown field in NAT", false, body("apply", strings.Replace(grant, `"Src"`, `"NAT":{"Table":"nat"},"Src"`, 1))},
-		{"port out of range", false, body("apply", strings.Replace(grant, `22`, `65558`, 1))},
-		{"no body", false, frame(`{"id":1,"op":"apply"}`)},
-		{"body of another kind", false, body("apply", `"x"`)},
-		{"body where none belongs", false, body("alive", `1`)},
-		{"command with a user", false, body("command", `{"stanza":20,"text":"aWQ=","run_as":"root"}`)},
-		{"command with arguments", false, body("command", `{"stanza":20,"argv":["id"]}`)},
-		{"open with a path and flags", false, body("open", `{"name":"log","flags":2}`)},
-		{"the administrator's request", false, frame(`{"id":1,"op":"flush"}`)},
-		{"twice ready", false, append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
-		{"administrator applies", true, body("apply", grant)},
-		{"administrator runs", true, body("command", `{"stanza":20,"text":"aWQ="}`)},
-		{"administrator opens", true, body("open", `"log"`)},
+		{"empty frame", []byte{0, 0, 0, 0}},
+		{"oversize", append([]byte{0, 0, 0x10, 1}, make([]byte, 4097)...)},
+		{"length of 4 GiB", []byte{255, 255, 255, 255, '{'}},
+		{"not JSON", frame("hello")},
+		{"waits for too much", body("waiting", `["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]`)},
+		{"waits for no text", body("waiting", `[1]`)},
+		{"not an object", frame("[1,2]")},
+		{"two values", frame(`{"id":1,"op":"ready"} {"id":2,"op":"waiting"}`)},
+		{"unknown field", frame(`{"id":1,"op":"ready","as":"root"}`)},
+		{"no number", frame(`{"op":"ready"}`)},
+		{"negative number", frame(`{"id":-1,"op":"ready"}`)},
+		{"unknown field in a grant", body("apply", strings.Replace(grant, `"Src"`, `"Chain":"INPUT","Src"`, 1))},
+		{"unknown field in NAT", body("apply", strings.Replace(grant, `"Src"`, `"NAT":{"Table":"nat"},"Src"`, 1))},
+		{"port out of range", body("apply", strings.Replace(grant, `22`, `65558`, 1))},
+		{"no body", frame(`{"id":1,"op":"apply"}`)},
+		{"body of another kind", body("apply", `"x"`)},
+		{"body where none belongs", body("ready", `1`)},
+		{"command with a user", body("command", `{"stanza":20,"text":"aWQ=","run_as":"root"}`)},
+		{"command with arguments", body("command", `{"stanza":20,"argv":["id"]}`)},
+		{"open with a path and flags", body("open", `{"name":"log","flags":2}`)},
+		{"twice ready", append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
 	} {
 		offer, file := canary(t)
 		r := newRig(t, func(c *Config) { c.Offer = offer })
-		conn, served := wire(t, r, c.control)
+		conn, served := wire(t, r)
 		if _, err := conn.Write(c.bytes); err != nil {
 			t.Fatal(err)
 		}
@@ -110,6 +100,60 @@ func TestViolations(t *testing.T) {
 		if len(r.fw.Log())+len(r.ext.Log()) != 0 || exists(file) || r.count(Violation) != 1 {
 			t.Errorf("%s: firewall %q, external %q, ran %v, events %+v", c.name, r.fw.Log(), r.ext.Log(), exists(file), r.all)
 		}
+	}
+}
+
+// TestOthersGrants: a worker that is taken over can neither see nor close what is open
+// for others. There is no request for it, also not one of the monitor's own methods: it
+// is not answered, ends the connection, and what follows it is not read.
+func TestOthersGrants(t *testing.T) {
+	known := slices.Sorted(maps.Keys(requests))
+	if want := []string{"apply", "command", "crypt", "open", "ready", "waiting"}; !slices.Equal(known, want) {
+		t.Errorf("a worker may %q, want %q", known, want)
+	}
+	r := newRig(t)
+	end := time.Now().Add(time.Minute)
+	r.mustApply(t, ssh(1, end))
+	r.mustApply(t, extern(2, end))
+	others, err := r.List(ctx)
+	if err != nil || len(others) != 2 {
+		t.Fatalf("List = %+v, %v", others, err)
+	}
+	asked := slices.Concat(r.fw.Log(), r.ext.Log())
+	bodies := []string{"", `,"body":null`, `,"body":{}`, `,"body":[]`, `,"body":{"Select":{}}`}
+	for _, g := range others {
+		text, err := json.Marshal(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, `,"body":`+string(text))
+	}
+	honest, err := appendFrame(nil, map[string]any{"id": 2, "op": "apply", "body": ssh(3, end)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	violations := 0
+	for _, op := range []string{"revoke", "list", "flush", "alive", "close", "reload", "exec", "", "Apply", "apply ", "List", "apply\u0000", "list,apply"} {
+		for _, body := range bodies {
+			text := `{"id":1,"op":"` + op + `"` + body + `}`
+			conn, served := wire(t, r)
+			if _, err := conn.Write(append(frame(text), honest...)); err != nil {
+				t.Fatal(err)
+			}
+			answer, _ := io.ReadAll(conn) // until the monitor hangs up
+			conn.Close()
+			if err := <-served; !errors.Is(err, ErrProtocol) || len(answer) > 0 {
+				t.Errorf("%s: %v, answer %q", text, err, answer)
+			}
+			violations++
+		}
+	}
+	r.events.drain()
+	if now := slices.Concat(r.fw.Log(), r.ext.Log()); !slices.Equal(now, asked) {
+		t.Errorf("asked of the firewall: %q, before %q", now, asked)
+	}
+	if left, err := r.List(ctx); err != nil || len(left) != 2 || r.Len() != 2 || r.count(Revoked) != 0 || r.count(Violation) != violations {
+		t.Errorf("left %+v, %v, %d kept, %d revoked, %d violations of %d", left, err, r.Len(), r.count(Revoked), r.count(Violation), violations)
 	}
 }
 
@@ -213,7 +257,7 @@ func TestGarbage(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Offer = offer })
 	rnd := rand.NewChaCha8([32]byte{})
 	for n := range 200 {
-		conn, served := wire(t, r, false)
+		conn, served := wire(t, r)
 		junk := make([]byte, 1+n*7)
 		rnd.Read(junk)
 		if n%2 == 0 {
@@ -236,8 +280,8 @@ func TestGarbage(t *testing.T) {
 // bounded and the others are served.
 func TestDeafWorker(t *testing.T) {
 	r := newRig(t)
-	conn, served := wire(t, r, false)
-	ask := bytes.Repeat(frame(`{"id":1,"op":"alive"}`), 1000)
+	conn, served := wire(t, r)
+	ask := bytes.Repeat(frame(`{"id":1,"op":"waiting","body":[]}`), 1000)
 	for range 1000 {
 		if _, err := conn.Write(ask); err != nil {
 			break
@@ -255,7 +299,7 @@ func TestFilesForADeafWorker(t *testing.T) {
 	offer, _ := canary(t)
 	r := newRig(t, func(c *Config) { c.Offer = offer })
 	before := descriptors(t)
-	conn, _ := wire(t, r, false)
+	conn, _ := wire(t, r)
 	conn.SetDeadline(time.Now().Add(time.Second))
 	for n := 1; n <= 4000; n++ {
 		if _, err := conn.Write(frame(fmt.Sprintf(`{"id":%d,"op":"open","body":"log"}`, n))); err != nil {
@@ -273,14 +317,14 @@ func TestFilesForADeafWorker(t *testing.T) {
 // TestDescriptorsFromTheWorker are not taken.
 func TestDescriptorsFromTheWorker(t *testing.T) {
 	r := newRig(t)
-	conn, served := wire(t, r, false)
+	conn, served := wire(t, r)
 	name := filepath.Join(t.TempDir(), "passed")
 	for id := range 100 {
 		raw, err := os.Create(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := conn.WriteMsgUnix(frame(fmt.Sprintf(`{"id":%d,"op":"alive"}`, id+1)), rights(raw), nil); err != nil {
+		if _, _, err := conn.WriteMsgUnix(frame(fmt.Sprintf(`{"id":%d,"op":"waiting","body":[]}`, id+1)), rights(raw), nil); err != nil {
 			t.Fatal(err)
 		}
 		raw.Close()
@@ -321,14 +365,13 @@ func FuzzRequest(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add([]byte(`{"id":1,"op":"apply","body":` + string(body) + `}`))
-		f.Add([]byte(`{"id":1,"op":"revoke","body":` + string(body) + `}`))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if len(text) == 0 {
 			return
 		}
 		r := newRig(t)
-		conn, served := wire(t, r, false)
+		conn, served := wire(t, r)
 		conn.Write(frame(string(text)))
 		conn.CloseWrite()
 		io.Copy(io.Discard, conn)

@@ -4,12 +4,14 @@
 //
 //	worker (unprivileged)                     monitor (root)
 //	[Client.Submit], Command, …  ── socket ──>  [Monitor.Serve]
-//	                                            one row of the request table each:
+//	                                            one entry of the request table each:
 //	                                            bounded, decoded strictly, checked
 //	                                            against [Offer], then carried out
 //
-// Whoever takes over the worker can ask for what access.conf offers anybody, and
-// for nothing else. A request that no honest worker makes ends the connection.
+// A worker that is taken over can ask for what access.conf offers to everyone, and for
+// nothing else: it can neither list nor close what others were granted. [Monitor.List],
+// [Monitor.Revoke] and [Monitor.Flush] are for the privileged process alone. A request
+// that no honest worker makes ends the connection.
 //
 // Entry points: [New] and [Monitor.Supervise] on one side, [NewClient] on the
 // other.

@@ -191,14 +191,32 @@ func TestOverSocket(t *testing.T) {
 	if !r.isOpen(t, g) {
 		t.Error("not open")
 	}
-	open, err := c.List(ctx)
+	open, err := r.List(ctx)
 	if err != nil || len(open) != 1 || open[0].Key() != g.Key() || open[0].User != "alice" || !open[0].Expires.Equal(g.Expires) {
 		t.Errorf("List = %+v, %v", open, err)
 	}
-	if err := c.Revoke(ctx, g); err != nil {
+	if err := r.Revoke(ctx, g); err != nil {
 		t.Fatal(err)
 	}
 	if r.isOpen(t, g) || r.Len() != 0 {
 		t.Error("still open")
+	}
+}
+
+// TestRevoke closes one grant and leaves the others.
+func TestRevoke(t *testing.T) {
+	r := newRig(t)
+	end := time.Now().Add(time.Minute)
+	for n := range 3 {
+		r.mustApply(t, ssh(n, end))
+	}
+	for range 2 { // the second time it is not open
+		if err := r.Revoke(ctx, ssh(1, time.Time{})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open, err := r.List(ctx)
+	if err != nil || len(open) != 2 || open[0].Key() != ssh(0, end).Key() || open[1].Key() != ssh(2, end).Key() {
+		t.Errorf("List = %+v, %v", open, err)
 	}
 }

@@ -65,21 +65,14 @@ func (c *Client) deliver(rep reply, f *os.File) {
 		return
 	}
 	c.mu.Lock()
-	w, ok := c.calls[rep.ID]
-	if !rep.More {
-		delete(c.calls, rep.ID)
-	}
+	done, ok := c.calls[rep.ID]
+	delete(c.calls, rep.ID)
 	c.mu.Unlock()
 	switch {
-	case !ok && f != nil:
+	case ok:
+		done(rep, f, rep.error())
+	case f != nil:
 		f.Close()
-	case !ok:
-	case rep.More:
-		if w.more != nil {
-			w.more(rep)
-		}
-	default:
-		w.done(rep, f, rep.error())
 	}
 }
 
@@ -115,8 +108,8 @@ func (c *Client) fail() {
 	c.mu.Unlock()
 	close(c.done)
 	close(c.notices)
-	for _, w := range calls {
-		w.done(reply{}, nil, ErrGone)
+	for _, done := range calls {
+		done(reply{}, nil, ErrGone)
 	}
 }
 

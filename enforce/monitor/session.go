@@ -26,13 +26,6 @@ const (
 	maxBatch   = 512  // grants in one transaction
 )
 
-// A task is something to do in the order of requests: open a grant, or another
-// thing.
-type task struct {
-	job
-	do func(context.Context) // nil: open job.grant
-}
-
 // An outgoing reply, maybe with a descriptor. One from aside holds a slot until it
 // is written: who takes no replies has few files open on our side.
 type outgoing struct {
@@ -43,18 +36,16 @@ type outgoing struct {
 
 // A session is one connection.
 type session struct {
-	m     *Monitor
-	conn  *net.UnixConn
-	role  role
-	seen  map[string]bool // requests that are made once
-	hooks hooks
+	m       *Monitor
+	conn    *net.UnixConn
+	hooks   hooks
+	isReady bool // it has said so
 
-	jobs    chan task
+	jobs    chan job
 	replies chan outgoing
 	slots   chan struct{} // bounds what runs aside
 	running sync.WaitGroup
 	quit    chan struct{} // all replies are queued
-	deaf    chan struct{} // nobody takes replies any more
 }
 
 // hooks are told what a worker says of itself; nil ones are not.
@@ -66,20 +57,14 @@ type hooks struct {
 // Serve answers one worker until it hangs up (nil), breaks the protocol
 // ([ErrProtocol]) or ctx ends. It closes conn. Grants outlive the worker.
 func (m *Monitor) Serve(ctx context.Context, conn *net.UnixConn) error {
-	return m.serve(ctx, conn, worker, hooks{})
+	return m.serve(ctx, conn, hooks{})
 }
 
-// ServeControl is Serve for the administrator's commands: list, revoke and flush
-// alone.
-func (m *Monitor) ServeControl(ctx context.Context, conn *net.UnixConn) error {
-	return m.serve(ctx, conn, administrator, hooks{})
-}
-
-func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, from role, h hooks) error {
+func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error {
 	s := &session{
-		m: m, conn: conn, role: from, seen: make(map[string]bool), hooks: h,
-		jobs: make(chan task, maxJobs), replies: make(chan outgoing, maxReplies),
-		slots: make(chan struct{}, maxAside), quit: make(chan struct{}), deaf: make(chan struct{}),
+		m: m, conn: conn, hooks: h,
+		jobs: make(chan job, maxJobs), replies: make(chan outgoing, maxReplies),
+		slots: make(chan struct{}, maxAside), quit: make(chan struct{}),
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	m.enter(s)
@@ -121,9 +106,7 @@ func (m *Monitor) Notify(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for s := range m.sessions {
-		if s.role == worker {
-			s.send(reply{Notice: text})
-		}
+		s.send(reply{Notice: text})
 	}
 }
 
@@ -143,33 +126,16 @@ func (s *session) read() error {
 	}
 }
 
-// work carries tasks out in their order. Grants that wait together are opened in
-// one transaction.
+// work opens grants, those that wait together in one transaction. The outcome of an
+// external one may come when the connection is over.
 func (s *session) work(ctx context.Context) {
 	var batch []job
-	for t := range s.jobs {
-		for more := true; more; {
-			if t.do != nil {
-				break
-			}
-			batch = append(batch, t.job)
-			t = task{}
-			if len(batch) == maxBatch {
-				break
-			}
-			select {
-			case t, more = <-s.jobs:
-			default:
-				more = false
-			}
+	for j := range s.jobs {
+		batch = append(batch[:0], j)
+		for len(batch) < maxBatch && len(s.jobs) > 0 {
+			batch = append(batch, <-s.jobs)
 		}
-		if len(batch) > 0 {
-			s.m.open(ctx, batch)
-			batch = batch[:0]
-		}
-		if t.do != nil {
-			t.do(ctx)
-		}
+		s.m.open(ctx, batch)
 	}
 }
 
@@ -186,12 +152,6 @@ func (s *session) aside(id uint64, f func() (reply, *os.File)) error {
 		s.queue(outgoing{rep, file, true})
 	})
 	return nil
-}
-
-// answer sends the outcome of a grant. External ones may have it when the
-// connection is over.
-func (s *session) answer(id uint64) func(error) {
-	return func(err error) { s.send(answerTo(id, err)) }
 }
 
 // send queues a reply.
@@ -217,18 +177,9 @@ func (s *session) done(out outgoing) {
 	}
 }
 
-// sendWait queues a reply and waits for room.
-func (s *session) sendWait(rep reply) {
-	select {
-	case s.replies <- outgoing{reply: rep}:
-	case <-s.deaf:
-	}
-}
-
 // write sends what is queued, many replies at a time. After a failure it goes on
 // to take replies, and to close files.
 func (s *session) write() {
-	defer close(s.deaf)
 	var buf []byte
 	failed := false
 	for {

@@ -79,7 +79,7 @@ func TestBurst(t *testing.T) {
 	for n := range 200 {
 		submit(ssh(n, end))
 	}
-	if err := c.Alive(ctx); err != nil { // all have been read
+	if err := c.Waiting(ctx, nil); err != nil { // all have been read
 		t.Fatal(err)
 	}
 	submit(ssh(300, end.Add(time.Hour)))
@@ -118,7 +118,7 @@ func TestOpenFile(t *testing.T) {
 	before := descriptors(t)
 	for n := range 20 { // mixed with other replies
 		name := fmt.Sprintf("log%d", n)
-		go c.Alive(ctx)
+		go c.Waiting(ctx, nil)
 		f, err := c.Open(ctx, name)
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +145,7 @@ func TestOpenFile(t *testing.T) {
 		t.Errorf("passed socket: %v", err)
 	}
 	udp.Close()
-	if err := c.Alive(ctx); err != nil {
+	if err := c.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if after := descriptors(t); after > before {
@@ -175,48 +175,6 @@ func TestNotices(t *testing.T) {
 	}
 }
 
-// TestListIsLong: more than fits a frame, or the queue of replies.
-func TestListIsLong(t *testing.T) {
-	r := newRig(t)
-	const many = 2*maxReplies + 100
-	gs := make([]enforce.Grant, many)
-	for n := range gs {
-		gs[n] = ssh(n, time.Now().Add(time.Minute))
-	}
-	r.fw.ApplyAll(ctx, gs)
-	open, err := pair(t, r).List(ctx)
-	if err != nil || len(open) != many {
-		t.Errorf("%d grants, %v, want %d", len(open), err, many)
-	}
-}
-
-func TestControl(t *testing.T) {
-	r := newRig(t)
-	server, conn, err := Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- r.ServeControl(ctx, server) }()
-	c := NewClient(conn)
-	for n := range 3 {
-		r.mustApply(t, ssh(n, time.Now().Add(time.Minute)))
-	}
-	if err := c.Revoke(ctx, ssh(1, time.Time{})); err != nil {
-		t.Fatal(err)
-	}
-	if open, err := c.List(ctx); err != nil || len(open) != 2 {
-		t.Errorf("List: %d, %v", len(open), err)
-	}
-	if err := c.Flush(ctx); err != nil || r.Len() != 0 {
-		t.Errorf("Flush: %v, %d left", err, r.Len())
-	}
-	c.Close()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
-}
-
 // TestGone: without a monitor everything fails at once.
 func TestGone(t *testing.T) {
 	server, conn, err := Pair()
@@ -233,8 +191,7 @@ func TestGone(t *testing.T) {
 	<-c.Done()
 	c.Submit(ssh(1, time.Now()), func(err error) { pending <- err })
 	_, openErr := c.Open(ctx, "log")
-	_, listErr := c.List(ctx)
-	for _, err := range []error{<-pending, c.Apply(ctx, ssh(1, time.Now())), c.Ready(ctx), openErr, listErr} {
+	for _, err := range []error{<-pending, c.Apply(ctx, ssh(1, time.Now())), c.Ready(ctx), openErr} {
 		if !errors.Is(err, ErrGone) {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -248,7 +205,7 @@ func TestGone(t *testing.T) {
 func TestClosed(t *testing.T) {
 	r := newRig(t)
 	c := pair(t, r)
-	if err := c.Alive(ctx); err != nil {
+	if err := c.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Close(ctx); err != nil {
@@ -259,7 +216,7 @@ func TestClosed(t *testing.T) {
 			t.Errorf("Apply: %v", err)
 		}
 	}
-	if err := pair(t, r).Alive(ctx); !errors.Is(err, ErrGone) {
+	if err := pair(t, r).Ready(ctx); !errors.Is(err, ErrGone) {
 		t.Errorf("another connection: %v", err)
 	}
 }
@@ -299,7 +256,7 @@ func TestGrantSurvivesTheWire(t *testing.T) {
 }
 
 func TestFrames(t *testing.T) {
-	buf, err := appendFrame(nil, request{ID: 7, Op: "alive"})
+	buf, err := appendFrame(nil, request{ID: 7, Op: "ready"})
 	if err != nil {
 		t.Fatal(err)
 	}

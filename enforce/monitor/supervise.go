@@ -111,7 +111,7 @@ func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (see
 	said := make(chan struct{}, 1)
 	served := make(chan error, 1)
 	go func() {
-		served <- m.serve(ctx, w.Conn, worker, hooks{ready: func() {
+		served <- m.serve(ctx, w.Conn, hooks{ready: func() {
 			signal(said)
 			if s.Ready != nil {
 				s.Ready()

@@ -85,7 +85,7 @@ func runMonitor() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	m.serve(ctx, w.Conn, worker, hooks{ready: func() { fmt.Println(w.Pid) }})
+	m.serve(ctx, w.Conn, hooks{ready: func() { fmt.Println(w.Pid) }})
 	os.Exit(1)
 }
 

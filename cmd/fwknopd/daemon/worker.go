@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -326,7 +325,4 @@ func (w *worker) close() {
 	w.client.Close()
 }
 
-var (
-	_ ingest.Source    = (*sources)(nil)
-	_ enforce.Enforcer = (*monitor.Client)(nil)
-)
+var _ ingest.Source = (*sources)(nil)
