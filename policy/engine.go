@@ -26,10 +26,10 @@ type Options struct {
 	// GPG part. A keyring that comes with an error is used: it refuses every packet
 	// and says why. nil: those parts are ignored.
 	Keyring func(*conf.GPG) (*spa.Keyring, error)
-	// GPGAllowed says whether a packet of src may cause public-key work now, as
-	// [spa.Limiter.Allow] does; nil: always. It is asked only for what has our HMAC,
-	// if there is one, and names our key.
-	GPGAllowed func(src netip.Addr, now time.Time) bool
+	// GPGAllowed says whether a packet of src that was recorded at some time may cause
+	// public-key work, as [spa.Limiter.Allow] does; nil: always. It is asked only for what
+	// has our HMAC, if there is one, and names our key.
+	GPGAllowed func(src netip.Addr, at time.Time) bool
 	// ShadowHash returns the password hash of user in a shadow file, for
 	// REQUIRE_AUTH_METHOD. nil: nobody has one.
 	ShadowHash func(file, user string) (string, error)

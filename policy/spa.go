@@ -51,6 +51,20 @@ func (r *request) allow() netip.Addr {
 	return r.msg.Allow
 }
 
+// maxLag is how far the time of a record may be from now, for a rate to be judged by it.
+const maxLag = 5 * time.Second
+
+// recorded is the time that rates are judged by: that of the record, so that how long a
+// packet waited for the daemon changes nothing and a replay decides the same. A record
+// that was written long ago, or by another clock, counts as one of now: a backlog is
+// work of this moment.
+func (r *request) recorded() time.Time {
+	if r.now.Sub(r.ev.Time).Abs() > maxLag {
+		return r.now
+	}
+	return r.ev.Time
+}
+
 // A refusal is why a check failed.
 type refusal struct {
 	reason Reason
@@ -278,7 +292,7 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 	if err != nil {
 		return r.outcome("gpg", err)
 	}
-	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.now) {
+	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
 		return refuse(SPARateLimited, ""), atRate
 	}
 	return r.outcome("gpg", st.gpg.Open(r.text, r.now, &r.msg))

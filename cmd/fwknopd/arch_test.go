@@ -8,9 +8,11 @@ import (
 	"go/token"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -93,6 +95,33 @@ func TestPurePackagesStayPure(t *testing.T) {
 	}
 }
 
+// onlyInEngine are the parts that package engine makes an engine of. A second place
+// that makes one decides differently sooner or later.
+var onlyInEngine = []string{"fwknopd/policy.NewEngine", "fwknopd/fingerprint.NewMatcher", "fwknopd/policy/spa.NewLimiter"}
+
+func TestOneEngine(t *testing.T) {
+	made := make(map[string]int)
+	for pkg := range packages(t) {
+		if !strings.HasPrefix(pkg, "cmd/") {
+			continue
+		}
+		for _, u := range uses(t, pkg) {
+			switch what := u.pkg + "." + u.name; {
+			case !slices.Contains(onlyInEngine, what):
+			case pkg != "cmd/fwknopd/engine":
+				t.Errorf("%s: only cmd/fwknopd/engine may", u)
+			default:
+				made[what]++
+			}
+		}
+	}
+	for _, what := range onlyInEngine {
+		if made[what] != 1 {
+			t.Errorf("cmd/fwknopd/engine uses %s in %d places, want 1", what, made[what])
+		}
+	}
+}
+
 // packages maps each of our packages, by path below the module, to its imports.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
@@ -115,38 +144,62 @@ func packages(t *testing.T) map[string][]string {
 }
 
 // clockUses finds time.Now and its kin in the non-test files of a package.
-func clockUses(t *testing.T, pkg string) []string {
+func clockUses(t *testing.T, pkg string) (found []string) {
+	t.Helper()
+	for _, u := range uses(t, pkg) {
+		if u.pkg == "time" && slices.Contains(clocks, u.name) {
+			found = append(found, u.String())
+		}
+	}
+	return found
+}
+
+// A use is a selector expression whose left side is an imported package.
+type use struct {
+	at        token.Position
+	pkg, name string // import path, identifier
+}
+
+func (u use) String() string { return fmt.Sprintf("%s: %s.%s", u.at, path.Base(u.pkg), u.name) }
+
+// uses finds what the non-test files of a package use of others.
+func uses(t *testing.T, pkg string) (found []use) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pkg), "*.go"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no Go files in %s (%v)", pkg, err)
 	}
-	var uses []string
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		src, err := os.ReadFile(name)
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, name, nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, name, src, 0)
-		if err != nil {
-			t.Fatal(err)
+		imports := make(map[string]string) // path by the name that the file uses
+		for _, imp := range f.Imports {
+			p, err := strconv.Unquote(imp.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := path.Base(p)
+			if imp.Name != nil {
+				name = imp.Name.Name
+			}
+			imports[name] = p
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
-			s, ok := n.(*ast.SelectorExpr)
-			if !ok {
-				return true
-			}
-			if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clocks, s.Sel.Name) {
-				uses = append(uses, fmt.Sprintf("%s: time.%s", fset.Position(s.Pos()), s.Sel.Name))
+			if s, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := s.X.(*ast.Ident); ok && imports[x.Name] != "" {
+					found = append(found, use{fset.Position(s.Pos()), imports[x.Name], s.Sel.Name})
+				}
 			}
 			return true
 		})
 	}
-	return uses
+	return found
 }
 
 // TestGuidesNameWhatExists looks up every path that the guides for developers name.

@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/fingerprint"
@@ -23,7 +24,7 @@ const (
 
 // runOS wires `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
-	opt := osreport.Options{Inputs: o.FWLog, MaxHops: fingerprint.DefaultMaxHops, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}
@@ -52,13 +53,14 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 // asked for, or if nothing else says which log to read: --os works for anyone.
 func configureOS(o *cli.Options, opt *osreport.Options) error {
 	var p0fFile string
+	maxHops := fingerprint.DefaultMaxHops
 	if o.Config != "" || len(o.Overrides) > 0 || len(opt.Inputs) == 0 {
 		l, problems := config.Load(config.Options{Config: o.Config, Overrides: o.Overrides, Lenient: o.Lenient, Offline: true, ServerOnly: true})
 		if problems.Failed() {
 			return problems
 		}
 		if l.Values.IsSet("MAX_HOPS") {
-			opt.MaxHops = l.Server.MaxHops
+			maxHops = l.Server.MaxHops
 		}
 		p0fFile = l.Server.P0fFile
 		if len(opt.Inputs) == 0 {
@@ -66,7 +68,7 @@ func configureOS(o *cli.Options, opt *osreport.Options) error {
 		}
 	}
 	var err error
-	opt.Signatures, err = config.Signatures(p0fFile, o.Signatures)
+	opt.Systems, err = engine.LoadSystems(p0fFile, o.Signatures, maxHops, nil)
 	return err
 }
 

@@ -3,6 +3,7 @@ package conf
 import (
 	"net/netip"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -189,6 +190,14 @@ type Access struct {
 	Generation Generation // of the main file; included files have their own
 	Stanzas    []Stanza
 }
+
+// WantsSystem reports that a stanza requires an operating system.
+func (a *Access) WantsSystem() bool {
+	return slices.ContainsFunc(a.Stanzas, func(s Stanza) bool { return s.WantsSystem() })
+}
+
+// WantsSystem reports that the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
+func (s *Stanza) WantsSystem() bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
 
 // Server is what fwknop.conf (and its overrides) says, typed. Only the parts that
 // the engine or the offline commands use are named; the rest is read by name with

@@ -195,7 +195,7 @@ func reportOnce(rs []Result) int {
 // the packets.
 func (s *stanza) needsTime() bool {
 	gaps := s.Mode == conf.ModeShared && (s.MinTimeDiff >= 0 || s.MaxTimeDiff >= 0)
-	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || wantsSystem(s.Stanza)
+	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || s.WantsSystem()
 }
 
 // timed checks that a whole sequence has what needsTime asks for.

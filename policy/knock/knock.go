@@ -151,7 +151,7 @@ func New(opt Options) *Tracker {
 	for i := range opt.Stanzas {
 		s := &opt.Stanzas[i]
 		t.stanzas[i] = stanza{Stanza: s, pass: passphrase(s)}
-		if s.Mode != conf.ModeSPA && wantsSystem(s) && opt.Matcher != nil && t.systems == nil {
+		if s.Mode != conf.ModeSPA && s.WantsSystem() && opt.Matcher != nil && t.systems == nil {
 			t.systems = new(systems)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"fwknopd/fingerprint"
-	"fwknopd/policy/conf"
 )
 
 // systems remembers what the SYNs of recent sources looked like, in a table of
@@ -56,9 +55,6 @@ func (t *systems) of(addr netip.Addr) *[systemWays]system {
 	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
 }
 
-// wantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
-func wantsSystem(s *conf.Stanza) bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
-
 // wanted is the requirement, for messages.
 func wanted(s *stanza) string {
 	if s.RequireOS != "" {
@@ -71,7 +67,7 @@ func wanted(s *stanza) string {
 // within the last KNOCK_INTERVAL. got are the systems it could have been, "" if
 // none was recognised.
 func (t *Tracker) system(s *stanza, k *knock) (got string, ok bool) {
-	if !wantsSystem(s.Stanza) {
+	if !s.WantsSystem() {
 		return "", true
 	}
 	if t.systems == nil {

@@ -14,9 +14,9 @@ const (
 	// sourceBits is how much of an IPv6 address makes a source: the rest is the
 	// sender's to choose.
 	sourceBits = 64
-	// setBack is how far the stamps of packets may run back, as those of two interfaces
-	// do in a capture, before the clock counts as set.
-	setBack = time.Second
+	// setBack is how far the times of packets may run back before the clock counts as
+	// set back: those of several sources come out of order by less.
+	setBack = 10 * time.Second
 )
 
 // A Rate is so many events a second, and so many at once after a rest. A PerSecond

@@ -10,7 +10,7 @@ import (
 // Signatures returns the fingerprints to use: our own, or in their place those of the
 // last FILE that is named, and with them those of every +FILE. p0fFile is what the
 // configuration names, in the same way, "" for nothing; the command line wins over it.
-func Signatures(p0fFile string, names []string) (*fingerprint.Set, error) {
+func Signatures(p0fFile string, names []string, read func(name string) ([]byte, error)) (*fingerprint.Set, error) {
 	if p0fFile != "" {
 		names = append([]string{p0fFile}, names...)
 	}
@@ -18,7 +18,7 @@ func Signatures(p0fFile string, names []string) (*fingerprint.Set, error) {
 	var more []*fingerprint.Set
 	for _, name := range names {
 		file, add := strings.CutPrefix(name, "+")
-		text, err := os.ReadFile(file)
+		text, err := read(file)
 		if err != nil {
 			return nil, err
 		}
@@ -47,18 +47,4 @@ func SignatureText(p0fFile string) ([]byte, error) {
 		return nil, nil
 	}
 	return os.ReadFile(strings.TrimPrefix(p0fFile, "+"))
-}
-
-// SignaturesOf are those of [Signatures] without options, for a process that got the
-// text of the file from another one.
-func SignaturesOf(p0fFile string, text []byte) (*fingerprint.Set, error) {
-	if text == nil {
-		return fingerprint.Default(), nil
-	}
-	file, add := strings.CutPrefix(p0fFile, "+")
-	set, err := fingerprint.Load(file, text)
-	if err == nil && add {
-		set = fingerprint.Default().With(set)
-	}
-	return set, err
 }

@@ -40,7 +40,7 @@ func TestShippedSignatures(t *testing.T) {
 			if problems.Failed() {
 				t.Fatal(problems)
 			}
-			set, err := Signatures(l.Server.P0fFile, nil)
+			set, err := Signatures(l.Server.P0fFile, nil, os.ReadFile)
 			if err != nil || set.Len() != tt.want {
 				t.Errorf("%d signatures, want %d (%v)", set.Len(), tt.want, err)
 			}
@@ -48,7 +48,8 @@ func TestShippedSignatures(t *testing.T) {
 			if err != nil || (text != nil) != tt.text {
 				t.Errorf("text %q, %v", text, err)
 			}
-			if set, err = SignaturesOf(l.Server.P0fFile, text); err != nil || set.Len() != tt.want {
+			handed := func(string) ([]byte, error) { return text, nil }
+			if set, err = Signatures(l.Server.P0fFile, nil, handed); err != nil || set.Len() != tt.want {
 				t.Errorf("a worker has %d signatures, want %d (%v)", set.Len(), tt.want, err)
 			}
 		})

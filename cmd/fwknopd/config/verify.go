@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"os"
 
 	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
@@ -23,7 +24,7 @@ func (l *Loaded) verify() conf.Problems {
 // labels warns of systems that are required and that no signature names: nobody
 // would ever be let in.
 func (l *Loaded) labels() conf.Problems {
-	set, err := Signatures(l.Server.P0fFile, nil)
+	set, err := Signatures(l.Server.P0fFile, nil, os.ReadFile)
 	if err != nil {
 		val := l.Values.Lookup("P0F_FILE")
 		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}

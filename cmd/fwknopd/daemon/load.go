@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/fingerprint"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/policy"
 	"fwknopd/policy/replay"
-	"fwknopd/policy/spa"
 )
 
 // load takes the configuration that the monitor offers now. On an error nothing has
@@ -33,7 +31,7 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	before := w.predecessors(store)
-	engine, err := w.newEngine(ctx, b, l, joined(store, before))
+	e, err := w.newEngine(ctx, b, l, joined(store, before))
 	if err != nil {
 		w.letGo(store)
 		return err
@@ -49,10 +47,10 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	if w.engine != nil {
-		engine.Inherit(w.engine)
+		e.Inherit(w.engine)
 	}
 	old := w.store
-	w.conf, w.loaded, w.engine, w.src = b, l, engine, src
+	w.conf, w.loaded, w.engine, w.src = b, l, e, src
 	w.store, w.stored, w.before = store, digestFile(l), before
 	w.letGo(old)
 	w.teller.stanzas, w.teller.phrases = byLine(l), phrasesOf(l)
@@ -82,42 +80,14 @@ func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 }
 
 func (w *worker) newEngine(ctx context.Context, b *bundle, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
-	opts := policy.Options{
-		Server: l.Server, Access: l.Access, Store: store, DeferSync: true,
+	return engine.New(engine.Options{
+		Loaded: l, Store: store, DeferSync: true, Resolve: true,
 		Keyring: b.keyrings(l, func(err error) { w.out.putf(recordBad, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
 			return w.client.CheckPassword(ctx, file, user, password)
 		},
-		Resolve: resolve,
-	}
-	total := spa.Rate{PerSecond: float64(l.Values.Int("GPG_RATE"))}
-	source := spa.Rate{PerSecond: float64(l.Values.Int("GPG_RATE_SOURCE"))}
-	opts.GPGAllowed = spa.NewLimiter(burst(source), burst(total)).Allow
-	if wantsSystems(l) {
-		set, err := config.SignaturesOf(l.Server.P0fFile, b.Signatures)
-		if err != nil {
-			return nil, err
-		}
-		opts.Signatures = fingerprint.NewMatcher(set, l.Server.MaxHops)
-	}
-	return policy.NewEngine(opts)
+		ReadFile: func(string) ([]byte, error) { return b.Signatures, nil },
+	})
 }
-
-// burst lets a second's worth through at once.
-func burst(r spa.Rate) spa.Rate {
-	r.Burst = int(max(r.PerSecond, 1))
-	return r
-}
-
-func wantsSystems(l *config.Loaded) bool {
-	for i := range l.Access.Stanzas {
-		if s := &l.Access.Stanzas[i]; s.RequireOS != "" || s.RequireOSRegex != nil {
-			return true
-		}
-	}
-	return false
-}
-
-func resolve(host string) ([]netip.Addr, error) { return config.Resolve(host, resolveTimeout) }

@@ -49,7 +49,7 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 
 // complete fetches what is not in the configuration files themselves.
 func (s *setup) complete() error {
-	if wantsSystems(s.Loaded) {
+	if s.Access.WantsSystem() {
 		var err error
 		if s.bundle.Signatures, err = config.SignatureText(s.Server.P0fFile); err != nil {
 			return err

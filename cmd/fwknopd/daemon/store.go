@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/policy/replay"
 )
 
@@ -23,8 +24,8 @@ func digestFile(l *config.Loaded) string {
 	return l.Server.DigestFile
 }
 
-func replayOptions(l *config.Loaded, notice func(string)) replay.Options {
-	return replay.Options{Aging: l.Server.Aging, MaxAge: l.Server.MaxAge, Now: time.Now(), Notice: notice}
+func storeOptions(l *config.Loaded, notice func(string)) replay.Options {
+	return engine.StoreOptions(l.Server, time.Now(), notice)
 }
 
 // openStore returns the store of a configuration: the one in use, if it has the
@@ -35,7 +36,7 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 	}
 	notice := func(text string) { w.out.putf(recordBad, "%s", text) }
 	if digestFile(l) == "" {
-		return replay.NewMemory(replayOptions(l, notice)), nil
+		return replay.NewMemory(storeOptions(l, notice)), nil
 	}
 	file, err := w.open(ctx, fileJournal)
 	if err != nil {
@@ -51,7 +52,7 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 		file.Close()
 		return nil, err
 	}
-	return replay.OpenFile(file, old, replayOptions(l, notice))
+	return replay.OpenFile(file, old, storeOptions(l, notice))
 }
 
 // remembered is a store that also knows what those before it knew: that another
@@ -124,7 +125,7 @@ func offerJournal(l *config.Loaded, notice func(string)) func() (*os.File, error
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return nil, err
 		}
-		j, err := replay.Open(path, replayOptions(l, notice))
+		j, err := replay.Open(path, storeOptions(l, notice))
 		if err != nil {
 			return nil, err
 		}

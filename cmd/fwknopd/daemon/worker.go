@@ -41,8 +41,6 @@ const (
 	batchMax = 256
 	// workerMemory is what the collector aims at: a flood makes garbage.
 	workerMemory = 256 << 20
-	// resolveTimeout bounds the look-up of a name in a NAT request.
-	resolveTimeout = 2 * time.Second
 )
 
 // IsWorker reports that this process is the unprivileged half of a daemon.

@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
-	"fwknopd/fingerprint"
 	"fwknopd/ingest"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -54,24 +53,13 @@ func (o *options) load(access string, candidates *candidates) (*decider, error) 
 // engine makes an engine of a loaded configuration. filtered applies PCAP_FILTER,
 // by the candidates.
 func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool) (*decider, error) {
-	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(replay.Options{Notice: o.notice})}
+	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := policy.Options{Server: l.Server, Access: l.Access, Store: d.store, All: o.everyMode(l), ShadowHash: config.ShadowHash}
-	if slices.ContainsFunc(l.Access.Stanzas, wantsSystem) {
-		set, err := config.Signatures(l.Server.P0fFile, o.signatures)
-		if err != nil {
-			return nil, err
-		}
-		opts.Signatures = fingerprint.NewMatcher(set, l.Server.MaxHops)
-	}
-	if o.resolve {
-		opts.Resolve = resolve
-	}
+	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.signatures, Resolve: o.resolve, All: o.everyMode(l), Record: o.recordOf}
 	if !o.noGPG {
 		opts.Keyring = o.keyring
-		opts.GPGAllowed = GPGLimiter(l.Values).Allow
 	}
 	if filtered {
 		if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
@@ -79,9 +67,8 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 		}
 		opts.Filter = candidates.candidate()
 	}
-	opts.Record = o.recordOf
 	var err error
-	d.Engine, err = policy.NewEngine(opts)
+	d.Engine, err = engine.New(opts)
 	return d, err
 }
 
@@ -101,9 +88,6 @@ func (o *options) everyMode(l *config.Loaded) bool {
 	}
 	return true
 }
-
-// wantsSystem reports a stanza that asks for an operating system.
-func wantsSystem(s conf.Stanza) bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
 
 // argv are the keywords that the command line sets.
 func (o *options) argv() map[string]string {
@@ -125,18 +109,6 @@ func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 	return ring, err
 }
 
-// burst is how many seconds' worth of public-key work may come at once.
-const burst = 2
-
-// GPGLimiter is the limit on public-key work that the configuration sets.
-func GPGLimiter(v *conf.Values) *spa.Limiter {
-	rate := func(keyword string) spa.Rate {
-		n := v.Int(keyword)
-		return spa.Rate{PerSecond: float64(n), Burst: burst * n}
-	}
-	return spa.NewLimiter(rate("GPG_RATE_SOURCE"), rate("GPG_RATE"))
-}
-
 // readDigests fills the store with what a daemon has seen before.
 func (o *options) readDigests(store *replay.Memory) error {
 	if o.digests == "" {
@@ -149,11 +121,6 @@ func (o *options) readDigests(store *replay.Memory) error {
 	defer f.Close()
 	return store.Load(f, o.digests)
 }
-
-// resolveTime bounds one look-up.
-const resolveTime = 5 * time.Second
-
-func resolve(host string) ([]netip.Addr, error) { return config.Resolve(host, resolveTime) }
 
 // read opens the inputs the way the daemon would read them.
 func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/fingerprint"
 )
 
@@ -21,7 +22,7 @@ func report(t *testing.T, text string, maxHops int) (stdout, stderr string) {
 		t.Fatal(err)
 	}
 	var out, diag bytes.Buffer
-	o := Options{Inputs: []string{name}, Signatures: fingerprint.Default(), MaxHops: maxHops, Verbose: true}
+	o := Options{Inputs: []string{name}, Systems: engine.Systems{Signatures: fingerprint.Default(), MaxHops: maxHops}, Verbose: true}
 	if err := Run(t.Context(), o, &out, &diag); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/fingerprint"
@@ -20,15 +21,14 @@ import (
 
 // Options say what to read and how to show it.
 type Options struct {
-	Inputs     []string         // files, patterns, "-"
-	Signatures *fingerprint.Set // to match against
-	MaxHops    int              // how many hops a packet may have come, less one
-	JSON       bool             // one object a source instead of the 1.9 layout
-	Verbose    bool             // show what nothing fits in the text report too
-	Filter     *filter.Filter
-	AsGiven    bool      // keep the order of Inputs also where it runs back in time
-	Now        time.Time // gives log stamps without a year theirs
-	Stdin      io.Reader
+	Inputs         []string // files, patterns, "-"
+	engine.Systems          // to match against
+	JSON           bool     // one object a source instead of the 1.9 layout
+	Verbose        bool     // show what nothing fits in the text report too
+	Filter         *filter.Filter
+	AsGiven        bool      // keep the order of Inputs also where it runs back in time
+	Now            time.Time // gives log stamps without a year theirs
+	Stdin          io.Reader
 }
 
 // Run reads every input and writes the report to stdout; diagnostics and the
@@ -128,7 +128,7 @@ type outcome struct {
 func (o *Options) part(ctx context.Context, src ingest.Source) outcome {
 	defer src.Close()
 	c := counter{
-		matcher: fingerprint.NewMatcher(o.Signatures, o.MaxHops),
+		matcher: o.Matcher(),
 		tally:   newTally(), names: newNames(),
 		unmatched: o.JSON || o.Verbose,
 	}

@@ -1,0 +1,100 @@
+// Package engine builds the policy engine of a configuration: signatures, keyrings,
+// limits and filters. The worker, replay, explain, check and --os all build theirs
+// here, so that what is said offline is what the daemon does.
+//
+// Entry points: [New], [StoreOptions] and [Systems].
+package engine
+
+import (
+	"os"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/fingerprint"
+	"fwknopd/parse"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
+)
+
+// Options are the configuration, and what differs between the users of an engine.
+type Options struct {
+	*config.Loaded
+	Store replay.Store // made with [StoreOptions]
+
+	// Keyring returns the OpenPGP keys of a stanza; nil: GPG parts are ignored.
+	Keyring func(*conf.GPG) (*spa.Keyring, error)
+	// Password checks the password of a user; nil: the shadow file is read.
+	Password func(file, user, password string) (bool, error)
+	// Signatures are the files of --signatures.
+	Signatures []string
+	// ReadFile reads files of signatures; nil: from disk.
+	ReadFile func(name string) ([]byte, error)
+	// Resolve allows look-ups of the host names in NAT requests, where the
+	// configuration does.
+	Resolve bool
+
+	All       bool                    // see [policy.Options], as the following
+	Filter    func(*parse.Event) bool // nil where the source filters
+	Record    func() int64
+	DeferSync bool
+}
+
+// New makes the engine.
+func New(o Options) (*policy.Engine, error) {
+	opts := policy.Options{
+		Server: o.Server, Access: o.Access, Store: o.Store,
+		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Values).Allow,
+		ShadowHash: config.ShadowHash, Password: o.Password,
+		All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
+	}
+	if o.Resolve {
+		opts.Resolve = resolve
+	}
+	if o.Access.WantsSystem() {
+		systems, err := LoadSystems(o.Server.P0fFile, o.Signatures, o.Server.MaxHops, o.ReadFile)
+		if err != nil {
+			return nil, err
+		}
+		opts.Signatures = systems.Matcher()
+	}
+	return policy.NewEngine(opts)
+}
+
+// gpgLimiter is the limit on public-key work that the configuration sets. A second's
+// worth may come at once.
+func gpgLimiter(v *conf.Values) *spa.Limiter {
+	rate := func(keyword string) spa.Rate {
+		n := v.Int(keyword)
+		return spa.Rate{PerSecond: float64(n), Burst: n}
+	}
+	return spa.NewLimiter(rate("GPG_RATE_SOURCE"), rate("GPG_RATE"))
+}
+
+// StoreOptions say how long the store of a configuration keeps its records. opened is
+// the time of opening, zero where only the times of packets count.
+func StoreOptions(s *conf.Server, opened time.Time, notice func(string)) replay.Options {
+	return replay.Options{Aging: s.Aging, MaxAge: s.MaxAge, Now: opened, Notice: notice}
+}
+
+// Systems tell operating systems by their SYNs.
+type Systems struct {
+	Signatures *fingerprint.Set
+	MaxHops    int // a packet may have come fewer hops
+}
+
+// LoadSystems reads the signatures that P0F_FILE and the command line name, see
+// [config.Signatures]. A nil read is [os.ReadFile].
+func LoadSystems(p0fFile string, names []string, maxHops int, read func(string) ([]byte, error)) (Systems, error) {
+	if read == nil {
+		read = os.ReadFile
+	}
+	set, err := config.Signatures(p0fFile, names, read)
+	return Systems{set, maxHops}, err
+}
+
+// Matcher returns a matcher for one goroutine.
+func (s Systems) Matcher() *fingerprint.Matcher {
+	return fingerprint.NewMatcher(s.Signatures, s.MaxHops)
+}
