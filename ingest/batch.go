@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/binary"
 	"os"
 	"syscall"
 	"time"
@@ -13,9 +14,9 @@ import (
 const (
 	// batchSize is how many datagrams one system call may bring.
 	batchSize = 64
-	// controlSize holds the control messages of one datagram: its destination,
-	// its TTL, the count of lost ones.
-	controlSize = 128
+	// controlSize holds the control messages of one datagram: its time, its
+	// destination, its TTL, the count of lost ones.
+	controlSize = 192
 
 	// It is a flood when floodCount packets took less than floodSpan. Waking up for
 	// each would then cost more than the packet: the source naps for napTime in
@@ -95,6 +96,33 @@ func (b *batch) next(ctx context.Context) (datagram, error) {
 		from:    &b.names[i],
 		control: b.controls[i][:min(int(m.Controllen), controlSize)],
 	}, nil
+}
+
+// cutControl takes the first control message off b: its level and type, its data and
+// what follows it. What is malformed ends b.
+func cutControl(b []byte) (kind [2]int32, data, rest []byte) {
+	const header = unix.SizeofCmsghdr
+	if len(b) < header {
+		return kind, nil, nil
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	n := int(h.Len)
+	if n < header || n > len(b) {
+		return kind, nil, nil
+	}
+	return [2]int32{h.Level, h.Type}, b[header:n], b[min(unix.CmsgSpace(n-header), len(b)):]
+}
+
+// stampControl is the control message with the time at which the kernel received a
+// datagram (SO_TIMESTAMPNS). How long it then waited for us is no part of it.
+var stampControl = [2]int32{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW}
+
+// stampOf reads its data; where there is none, the packet is of now.
+func stampOf(data []byte) time.Time {
+	if len(data) < 16 {
+		return time.Now()
+	}
+	return time.Unix(int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:])))
 }
 
 // pending says whether next has a datagram without a system call.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 	"unsafe"
 
 	"github.com/mdlayher/packet"
@@ -207,6 +206,11 @@ func (w wire) prepare(conn *packet.Conn, opt LiveOptions) error {
 	if err := raiseBuffer(raw, liveBuffer); err != nil {
 		return err
 	}
+	if err := raw.Control(func(fd uintptr) { // a kernel before 5.1 has no such stamps
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1)
+	}); err != nil {
+		return err
+	}
 	if opt.Promiscuous && w.Index != 0 {
 		if err := conn.SetPromiscuous(true); err != nil {
 			return err
@@ -267,18 +271,25 @@ func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 			continue
 		}
 		l.bytes.Add(uint64(len(d.data)))
-		return l.enter(l.decode(from, d.data, ev))
+		return l.enter(l.decode(from, d, ev))
 	}
 }
 
-func (l *Live) decode(from *unix.RawSockaddrLinklayer, frame []byte, ev *parse.Event) error {
+func (l *Live) decode(from *unix.RawSockaddrLinklayer, d datagram, ev *parse.Event) error {
 	if l.cooked {
 		proto := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&from.Protocol))[:])
 		if proto != unix.ETH_P_IP && proto != unix.ETH_P_IPV6 {
 			return errNotIP
 		}
 	}
-	return l.decoder.Frame(frame, time.Now(), ev)
+	var stamp []byte
+	for b := d.control; len(b) > 0; {
+		kind, data, rest := cutControl(b)
+		if b = rest; kind == stampControl {
+			stamp = data
+		}
+	}
+	return l.decoder.Frame(d.data, stampOf(stamp), ev)
 }
 
 // errNotIP is a cooked packet of another protocol.

@@ -90,7 +90,7 @@ func (s *UDPServer) prepare() error {
 	}
 	e := raw.Control(func(fd uintptr) {
 		for _, o := range [][2]int{ // on an IPv4 socket those of IPv6 fail, which is fine
-			{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}, {unix.SOL_IP, unix.IP_PKTINFO}, {unix.SOL_IP, unix.IP_RECVTTL},
+			{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}, {unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW}, {unix.SOL_IP, unix.IP_PKTINFO}, {unix.SOL_IP, unix.IP_RECVTTL},
 			{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO}, {unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT},
 		} {
 			_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
@@ -133,17 +133,15 @@ func (s *UDPServer) decode(d datagram, ev *parse.Event) error {
 }
 
 // control reads the control messages of a datagram: where it was sent to, its TTL,
-// how many were dropped before it.
+// when the kernel received it, how many were dropped before it.
 func (s *UDPServer) control(b []byte, ev *parse.Event) {
-	const header = unix.SizeofCmsghdr
-	for len(b) >= header {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-		n := int(h.Len)
-		if n < header || n > len(b) {
-			return
-		}
-		data := b[header:n]
-		switch [2]int32{h.Level, h.Type} {
+	for len(b) > 0 {
+		var kind [2]int32
+		var data []byte
+		kind, data, b = cutControl(b)
+		switch kind {
+		case stampControl:
+			ev.Time = stampOf(data)
 		case [2]int32{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}:
 			now := binary.NativeEndian.Uint32(data)
 			s.lost.Add(uint64(now - s.drops))
@@ -159,7 +157,6 @@ func (s *UDPServer) control(b []byte, ev *parse.Event) {
 		case [2]int32{unix.SOL_IP, unix.IP_TTL}, [2]int32{unix.SOL_IPV6, unix.IPV6_HOPLIMIT}:
 			ev.TTL = uint8(binary.NativeEndian.Uint32(data))
 		}
-		b = b[min(unix.CmsgSpace(n-header), len(b)):]
 	}
 }
 
