@@ -342,7 +342,7 @@ func TestE2EReplayDecidesAsLive(t *testing.T) {
 	const carriers = "PCAP_FILTER udp port 62201 or tcp port 62201 or tcp port 80 or icmp;\nENABLE_SPA_OVER_HTTP Y;\n"
 	carry := func() {
 		for _, c := range [][]string{nil, {"-P", "tcp"}, {"-P", "tcpraw", "-Q", "10.77.0.2"}, {"-P", "icmp", "-Q", "10.77.0.2"}, {"-P", "http", "-p", "80"}} {
-			r.knock(append(ask(), c...)...)
+			r.knock(append(append(ask(), "-U", "alice"), c...)...)
 		}
 	}
 	passwordKey := spa.Key{Passphrase: []byte("a_third_passphrase"), HMACKey: []byte("a_fourth_passphrase"), HMACType: "sha256"}
@@ -387,14 +387,16 @@ func TestE2EReplayDecidesAsLive(t *testing.T) {
 	r.sequence("10.77.0.156", time.Second, "OPT (020405B40402080A001046E40000000001030307)", 7100, 7200)
 	r.end(true)
 
-	r.part("INGEST PCAP,KNOCK;\nGPG_RATE_SOURCE 10;\n"+carriers, stanza("REQUIRE_USERNAME alice")+"\n"+gpg.stanza+sequence)
+	r.part("INGEST PCAP,KNOCK;\nGPG_RATE_SOURCE 20;\n"+carriers, stanza("REQUIRE_USERNAME alice")+"\n"+gpg.stanza+sequence)
 	r.send(client, first, r.message(packetKey(), valid), r.message(packetKey(), func(m *spa.Message) { m.User = "bob" }), gpg.good[0], gpg.good[1])
 	// The worker is held up, and decides on packets of some time at once: it is the time of
 	// the packets that counts.
 	r.signalWorker(syscall.SIGSTOP)
-	r.send(client, gpg.junk(15)...)
-	carry()
-	r.send(client, gpg.junk(15)...)
+	r.send(client, gpg.junk(25)...)
+	for begin := time.Now(); time.Since(begin) < 200*time.Millisecond; {
+		carry()
+	}
+	r.send(client, gpg.junk(8)...)
 	r.signalWorker(syscall.SIGCONT)
 	r.sequence("10.77.0.157", time.Second, "", 7000, 8000, 9000)
 	r.sequence("10.77.0.158", time.Second, "", 7100, 7200)
