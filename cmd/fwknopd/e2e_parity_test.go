@@ -98,7 +98,7 @@ func (r *recording) await(what string, is func() bool) {
 // capture records what the interface receives; what it sends the daemon does not see.
 func (r *recording) capture(file string) {
 	r.t.Helper()
-	dump := r.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-Q", "in", "-U", "--immediate-mode", "-w", file)
+	dump := r.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-Q", "in", "-U", "--immediate-mode", "--nano", "-w", file)
 	if err := dump.Start(); err != nil {
 		r.t.Fatal(err)
 	}
