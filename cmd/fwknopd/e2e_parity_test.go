@@ -71,6 +71,8 @@ func (r *recording) part(server, access string) {
 		r.start()
 		return
 	}
+	// The files may have been read already, one of them too early: the signals are taken in
+	// order, so that the worker's answer comes after a reload of both.
 	reloads := r.said("configuration loaded again")
 	r.cmd.Process.Signal(syscall.SIGHUP)
 	r.await("a reload", func() bool { return r.said("configuration loaded again") > reloads })
@@ -102,7 +104,7 @@ func (r *recording) capture(file string) {
 	if err := dump.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.t.Cleanup(func() { dump.Process.Kill() })
+	r.t.Cleanup(func() { dump.Process.Kill(); dump.Wait() })
 	r.await("the capture", func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 })
 	r.dump = dump
 }
