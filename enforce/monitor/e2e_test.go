@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -31,6 +32,10 @@ const (
 	keeperSocket   = "MONITOR_TEST_SOCKET"
 )
 
+// listSuffix names the keeper's other socket, where each connection gets a list of what
+// is open.
+const listSuffix = ".list"
+
 // runKeeper is a daemon without ingesters: it supervises a worker, serves whoever
 // connects to its socket as a worker, and prints "worker PID" and its events.
 func runKeeper() {
@@ -46,7 +51,10 @@ func runKeeper() {
 	if err == nil {
 		m, err = New(ctx, Config{Firewall: fw, Offer: offers, Established: table.Established, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
 	}
-	var l *net.UnixListener
+	var l, lists *net.UnixListener
+	if err == nil {
+		lists, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(keeperSocket) + listSuffix, Net: "unix"})
+	}
 	if err == nil {
 		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(keeperSocket), Net: "unix"})
 	}
@@ -61,12 +69,29 @@ func runKeeper() {
 		}
 		return w, err
 	}})
+	go answerLists(lists, m)
 	for {
 		conn, err := l.AcceptUnix()
 		if err != nil {
 			os.Exit(1)
 		}
 		go m.Serve(ctx, conn)
+	}
+}
+
+func answerLists(l *net.UnixListener, m *Monitor) {
+	for {
+		conn, err := l.AcceptUnix()
+		if err != nil {
+			fmt.Println("failed", err)
+			return
+		}
+		if open, err := m.List(ctx); err != nil {
+			fmt.Println("failed", err)
+		} else {
+			json.NewEncoder(conn).Encode(open)
+		}
+		conn.Close()
 	}
 }
 
@@ -83,7 +108,6 @@ type fortress struct {
 	*Client
 	t        *testing.T
 	firewall string
-	kernel   enforce.Backend // looks at the firewall beside the keeper
 	socket   string
 	keeper   *exec.Cmd
 
@@ -107,25 +131,8 @@ func newFortress(t *testing.T, firewall string) *fortress {
 	f := &fortress{Lab: netlab.New(t), t: t, firewall: firewall, socket: filepath.Join(t.TempDir(), "s")}
 	f.protect()
 	netlab.Serve(t, f.Server, "tcp", 22)
-	var err error
-	f.Server.Do(func() { f.kernel, err = openFirewall(firewall) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { f.kernel.Close() })
 	f.start()
 	return f
-}
-
-// open is what the kernel lets in.
-func (f *fortress) open() (gs []enforce.Grant) {
-	f.t.Helper()
-	var err error
-	f.Server.Do(func() { gs, err = f.kernel.List(ctx) })
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return gs
 }
 
 // protect loads what a user has, and flushes all else.
@@ -144,6 +151,7 @@ func (f *fortress) protect() {
 func (f *fortress) start() {
 	f.t.Helper()
 	os.Remove(f.socket)
+	os.Remove(f.socket + listSuffix)
 	before := f.lastWorker()
 	self, err := os.Executable()
 	if err != nil {
@@ -171,6 +179,20 @@ func (f *fortress) start() {
 	})
 	f.Client = NewClient(conn)
 	f.t.Cleanup(func() { f.Client.Close(); <-f.Client.Done() })
+}
+
+// open is the keeper's [Monitor.List].
+func (f *fortress) open() (gs []enforce.Grant) {
+	f.t.Helper()
+	conn, err := net.Dial("unix", f.socket+listSuffix)
+	if err == nil {
+		err = json.NewDecoder(conn).Decode(&gs)
+		conn.Close()
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return gs
 }
 
 func (f *fortress) read(out io.Reader) {

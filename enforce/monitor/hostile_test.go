@@ -140,6 +140,7 @@ func TestOthersGrants(t *testing.T) {
 			if _, err := conn.Write(append(frame(text), honest...)); err != nil {
 				t.Fatal(err)
 			}
+			conn.CloseWrite()
 			answer, _ := io.ReadAll(conn) // until the monitor hangs up
 			conn.Close()
 			if err := <-served; !errors.Is(err, ErrProtocol) || len(answer) > 0 {
