@@ -113,12 +113,6 @@ func (c *Client) Submit(g enforce.Grant, done func(error)) {
 	c.start("apply", g, func(_ reply, _ *os.File, err error) { done(err) })
 }
 
-// Apply asks to open g, and waits for the outcome.
-func (c *Client) Apply(ctx context.Context, g enforce.Grant) error {
-	_, _, err := c.ask(ctx, "apply", g)
-	return err
-}
-
 // Command asks to run a command. It returns when the command was accepted, not
 // when it has ended; how it ended is an [Event] of the monitor.
 func (c *Client) Command(ctx context.Context, cmd Command) error {

@@ -257,7 +257,7 @@ func (f *fortress) grant(life time.Duration) enforce.Grant {
 	if f.reachable() {
 		f.t.Fatal("open before")
 	}
-	if err := f.Client.Apply(ctx, g); err != nil {
+	if err := apply(f.Client, g); err != nil {
 		f.t.Fatal(err)
 	}
 	if !f.reachable() {
@@ -501,7 +501,7 @@ func TestE2ECost(t *testing.T) {
 		for n := range cap(direct) {
 			g := enforce.Grant{Src: netip.AddrFrom4([4]byte{10, 201, byte(n >> 8), byte(n)}), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 			begin := time.Now()
-			if err := f.Client.Apply(ctx, g); err != nil {
+			if err := apply(f.Client, g); err != nil {
 				t.Fatal(err)
 			}
 			direct = append(direct, time.Since(begin))

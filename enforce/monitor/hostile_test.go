@@ -195,7 +195,7 @@ func TestTakenOver(t *testing.T) {
 			g.External.Open[1] = "$(touch " + file + ")"
 		}),
 	} {
-		if err := c.Apply(ctx, g); !errors.Is(err, ErrRefused) {
+		if err := apply(c, g); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v, want %v", name, err, ErrRefused)
 		}
 	}
@@ -227,7 +227,7 @@ func TestTakenOver(t *testing.T) {
 	if n := r.count(Refused); n != 20 {
 		t.Errorf("%d refusals reported, want 20", n)
 	}
-	if err := c.Apply(ctx, ssh(1, soon)); err != nil {
+	if err := apply(c, ssh(1, soon)); err != nil {
 		t.Errorf("an honest request afterwards: %v", err)
 	}
 }
@@ -272,7 +272,7 @@ func TestGarbage(t *testing.T) {
 	if len(r.fw.Log()) != 0 || exists(file) {
 		t.Errorf("firewall %q, ran %v", r.fw.Log(), exists(file))
 	}
-	if err := pair(t, r).Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+	if err := apply(pair(t, r), ssh(1, time.Now().Add(time.Minute))); err != nil {
 		t.Error(err)
 	}
 }
@@ -289,7 +289,7 @@ func TestDeafWorker(t *testing.T) {
 		}
 	}
 	<-served
-	if err := pair(t, r).Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+	if err := apply(pair(t, r), ssh(1, time.Now().Add(time.Minute))); err != nil {
 		t.Error(err)
 	}
 }

@@ -178,6 +178,13 @@ func pair(t testing.TB, r *rig) *Client {
 	return c
 }
 
+// apply submits g and waits for the outcome.
+func apply(c *Client, g enforce.Grant) error {
+	outcome := make(chan error, 1)
+	c.Submit(g, func(err error) { outcome <- err })
+	return <-outcome
+}
+
 func TestOverSocket(t *testing.T) {
 	r := newRig(t)
 	c := pair(t, r)
@@ -185,7 +192,7 @@ func TestOverSocket(t *testing.T) {
 	if err := c.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Apply(ctx, g); err != nil {
+	if err := apply(c, g); err != nil {
 		t.Fatal(err)
 	}
 	if !r.isOpen(t, g) {

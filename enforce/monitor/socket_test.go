@@ -191,7 +191,7 @@ func TestGone(t *testing.T) {
 	<-c.Done()
 	c.Submit(ssh(1, time.Now()), func(err error) { pending <- err })
 	_, openErr := c.Open(ctx, "log")
-	for _, err := range []error{<-pending, c.Apply(ctx, ssh(1, time.Now())), c.Ready(ctx), openErr} {
+	for _, err := range []error{<-pending, apply(c, ssh(1, time.Now())), c.Ready(ctx), openErr} {
 		if !errors.Is(err, ErrGone) {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -211,7 +211,7 @@ func TestClosed(t *testing.T) {
 	if err := r.Close(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{r.Apply(ctx, ssh(1, time.Now().Add(time.Minute))), c.Apply(ctx, ssh(1, time.Now().Add(time.Minute)))} {
+	for _, err := range []error{r.Apply(ctx, ssh(1, time.Now().Add(time.Minute))), apply(c, ssh(1, time.Now().Add(time.Minute)))} {
 		if !errors.Is(err, ErrGone) {
 			t.Errorf("Apply: %v", err)
 		}
@@ -226,7 +226,7 @@ func TestTooLong(t *testing.T) {
 	c := pair(t, newRig(t))
 	g := extern(1, time.Now().Add(time.Minute))
 	g.External.Open = append(g.External.Open, strings.Repeat("x", maxFrame))
-	if err := c.Apply(ctx, g); err != errFrameSize {
+	if err := apply(c, g); err != errFrameSize {
 		t.Errorf("%v, want %v", err, errFrameSize)
 	}
 	g = ssh(1, time.Now().Add(time.Minute).UTC())
@@ -236,7 +236,7 @@ func TestTooLong(t *testing.T) {
 	for n := range uint16(enforce.MaxPorts) {
 		g.Ports = append(g.Ports, enforce.Port{Proto: enforce.UDP, Number: 65535 - n})
 	}
-	if err := c.Apply(ctx, g); err != nil {
+	if err := apply(c, g); err != nil {
 		t.Errorf("the largest grant: %v", err)
 	}
 }
@@ -246,7 +246,7 @@ func TestGrantSurvivesTheWire(t *testing.T) {
 	r := newRig(t)
 	c := pair(t, r)
 	g := ssh(1, time.Now().Add(time.Minute).Round(0))
-	if err := c.Apply(ctx, g); err != nil {
+	if err := apply(c, g); err != nil {
 		t.Fatal(err)
 	}
 	open, err := r.fw.List(ctx)
@@ -305,7 +305,7 @@ func BenchmarkApply(b *testing.B) {
 	g := ssh(1, time.Now().Add(50*time.Minute))
 	for n := 0; b.Loop(); n++ {
 		g.Expires = g.Expires.Add(time.Microsecond)
-		if err := c.Apply(ctx, g); err != nil {
+		if err := apply(c, g); err != nil {
 			b.Fatal(err)
 		}
 	}

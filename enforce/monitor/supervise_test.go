@@ -56,7 +56,7 @@ func runWorker(mode string) {
 		c.Ready(ctx)
 	case "grants":
 		c.Ready(ctx)
-		if err := c.Apply(ctx, ssh(1, time.Now().Add(time.Minute))); err != nil {
+		if err := apply(c, ssh(1, time.Now().Add(time.Minute))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 	case "hangs up":
