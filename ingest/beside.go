@@ -97,6 +97,16 @@ func rotationNumber(name string) int {
 	return n
 }
 
+// stem is what the names of a log's generations have in common: "kern" for
+// kern.log, kern.log.1 and kern-20261122.log.
+func stem(path string) string {
+	base := filepath.Base(path)
+	if i := strings.IndexByte(base, '.'); i > 0 {
+		return base[:i]
+	}
+	return base
+}
+
 // forget drops what is known of files that are gone, but only when there are many:
 // a file that is renamed while the directory is read may seem to be gone.
 func (b *beside) forget(present map[fileID]bool) {

@@ -25,6 +25,14 @@ const (
 	lookEvery = 16
 )
 
+// pollInterval is how often a path is looked at where the kernel tells nothing:
+// network file systems, limits of the kernel reached, a directory that may not be read.
+const pollInterval = 250 * time.Millisecond
+
+// copyBegins is how long a file beside the path may be empty and still become a copy of
+// what is at the path: a loaded machine takes its time between making and writing it.
+const copyBegins = 10 * time.Second
+
 // clockTick is how far the file system's clock may lag behind ours.
 const clockTick = 20 * time.Millisecond
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -21,6 +22,19 @@ type socket interface {
 	SetReadDeadline(time.Time) error
 	Close() error
 }
+
+// fileFD returns the descriptor of f without the side effect of f.Fd, which makes
+// it block; -1 if f is closed.
+func fileFD(f *os.File) int {
+	n := -1
+	if c, err := f.SyscallConn(); err == nil {
+		_ = c.Control(func(fd uintptr) { n = int(fd) })
+	}
+	return n
+}
+
+// errNotHere refuses a source that this system does not have.
+var errNotHere = errors.New("not on " + runtime.GOOS)
 
 // duplicate returns another descriptor of conn, which stays open when conn is
 // closed; prepare is called with it.

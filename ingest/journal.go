@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -55,6 +56,9 @@ type Journal struct {
 // FollowJournal starts journalctl.
 func FollowJournal(opt JournalOptions) (*Journal, error) {
 	if opt.Command == "" {
+		if runtime.GOOS != "linux" {
+			return nil, errNotHere
+		}
 		opt.Command = "journalctl"
 	}
 	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}

@@ -19,17 +19,6 @@ var (
 	isDown   = "interface is down, waiting for it"
 )
 
-// missing reports that there is no interface of that name.
-func missing(name string) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	return err == nil && errors.Is(unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req), unix.ENODEV)
-}
-
 // away tells why nothing is captured, or that it is again, if that is news.
 func (l *Live) away(reason string) {
 	if reason == l.reason {

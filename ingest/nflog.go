@@ -8,7 +8,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"fwknopd/ingest/filter"
@@ -17,8 +16,10 @@ import (
 
 // Names of linux/netfilter/nfnetlink_log.h.
 const (
-	nflogPacket = unix.NFNL_SUBSYS_ULOG << 8   // NFULNL_MSG_PACKET
-	nflogConfig = unix.NFNL_SUBSYS_ULOG<<8 | 1 // NFULNL_MSG_CONFIG
+	subsystem   = 4                // NFNL_SUBSYS_ULOG
+	nflogPacket = subsystem << 8   // NFULNL_MSG_PACKET
+	nflogConfig = subsystem<<8 | 1 // NFULNL_MSG_CONFIG
+	netlinkHead = 16               // NLMSG_HDRLEN
 
 	cfgCommand, cfgMode, cfgThreshold, cfgFlags = 1, 2, 5, 6
 	commandBind                                 = 1
@@ -32,8 +33,6 @@ const (
 	nflogCopy = 2048
 	// nflogMessage bounds one message: the packet and its attributes.
 	nflogMessage = 8 << 10
-	// nflogBuffer is what the kernel may queue for us.
-	nflogBuffer = 16 << 20
 )
 
 // NFLOGOptions say how a group is read.
@@ -90,57 +89,6 @@ func (n *NFLOG) socket(group uint16, opt NFLOGOptions) (socket, error) {
 	return bindNFLOG(group)
 }
 
-// bindNFLOG opens a socket and binds it to the group.
-func bindNFLOG(group uint16) (*netlink.Conn, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err == nil {
-		if err = configureNFLOG(conn, group); err != nil {
-			conn.Close()
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("nflog group %d: %w", group, err)
-	}
-	return conn, nil
-}
-
-func configureNFLOG(conn *netlink.Conn, group uint16) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if err := raiseBuffer(raw, nflogBuffer); err != nil {
-		return err
-	}
-	steps := []struct {
-		attr uint16
-		data []byte
-	}{
-		{cfgCommand, []byte{commandBind}},
-		{cfgMode, append(binary.BigEndian.AppendUint32(nil, nflogCopy), copyPacket, 0)},
-		{cfgThreshold, binary.BigEndian.AppendUint32(nil, 1)}, // one packet a message: latency before throughput
-		{cfgFlags, binary.BigEndian.AppendUint16(nil, flagSequence)},
-	}
-	for _, step := range steps {
-		attr, err := netlink.MarshalAttributes([]netlink.Attribute{{Type: step.attr, Data: step.data}})
-		if err != nil {
-			return err
-		}
-		head := []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, byte(group >> 8), byte(group)} // struct nfgenmsg
-		_, err = conn.Execute(netlink.Message{
-			Header: netlink.Header{Type: nflogConfig, Flags: netlink.Request | netlink.Acknowledge},
-			Data:   append(head, attr...),
-		})
-		if errors.Is(err, os.ErrPermission) && os.Geteuid() == 0 && step.attr == cfgCommand {
-			return fmt.Errorf("another program reads this group: %w", err)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Next implements [Source].
 func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 	for {
@@ -171,7 +119,7 @@ func (n *NFLOG) decode(frame []byte, ev *parse.Event) error {
 
 // message returns the body of the next netlink message, nil if it is not a packet.
 func (n *NFLOG) message(ctx context.Context) ([]byte, error) {
-	if len(n.rest) < unix.NLMSG_HDRLEN {
+	if len(n.rest) < netlinkHead {
 		d, err := n.batch.next(ctx)
 		if err != nil {
 			return nil, err
@@ -179,13 +127,13 @@ func (n *NFLOG) message(ctx context.Context) ([]byte, error) {
 		n.rest = d.data
 	}
 	b := n.rest
-	if len(b) < unix.NLMSG_HDRLEN {
+	if len(b) < netlinkHead {
 		n.rest = nil
 		return nil, nil
 	}
 	size := int(binary.NativeEndian.Uint32(b))
 	kind := binary.NativeEndian.Uint16(b[4:])
-	if size < unix.NLMSG_HDRLEN {
+	if size < netlinkHead {
 		n.rest = nil
 		return nil, nil
 	}
@@ -194,7 +142,7 @@ func (n *NFLOG) message(ctx context.Context) ([]byte, error) {
 	if kind != nflogPacket {
 		return nil, nil
 	}
-	return b[unix.NLMSG_HDRLEN:size], nil
+	return b[netlinkHead:size], nil
 }
 
 // sequence finds the packet's number and counts those that are missing before it.

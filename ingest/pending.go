@@ -7,7 +7,7 @@ type Pender interface {
 }
 
 // Pending implements [Pender].
-func (l *Live) Pending() bool { return l.batch != nil && l.batch.pending() }
+func (l *Live) Pending() bool { return l.reader != nil && l.reader.pending() }
 
 // Pending implements [Pender].
 func (s *UDPServer) Pending() bool { return s.batch.pending() }

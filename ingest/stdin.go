@@ -16,15 +16,14 @@ var errInterrupted = errors.New("interrupted")
 type waitingFile struct {
 	ending
 	f    *os.File
-	wake int // an eventfd
+	wake [2]int // a pipe
 }
 
 func newWaitingFile(f *os.File) (*waitingFile, error) {
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return nil, os.NewSyscallError("eventfd", err)
+	w := &waitingFile{f: f}
+	if err := unix.Pipe2(w.wake[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return nil, os.NewSyscallError("pipe2", err)
 	}
-	w := &waitingFile{f: f, wake: wake}
 	w.deadline = func(t time.Time) error {
 		if !t.IsZero() {
 			w.interrupt()
@@ -36,12 +35,12 @@ func newWaitingFile(f *os.File) (*waitingFile, error) {
 
 // interrupt ends the Read that waits, and those to come.
 func (w *waitingFile) interrupt() {
-	_, _ = unix.Write(w.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // it can only be set already
+	_, _ = unix.Write(w.wake[1], []byte{0}) // it can only be full already
 }
 
 // Read implements io.Reader.
 func (w *waitingFile) Read(b []byte) (int, error) {
-	fds := []unix.PollFd{{Fd: int32(fileFD(w.f)), Events: unix.POLLIN}, {Fd: int32(w.wake), Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: int32(fileFD(w.f)), Events: unix.POLLIN}, {Fd: int32(w.wake[0]), Events: unix.POLLIN}}
 	for {
 		_, err := unix.Poll(fds, -1)
 		switch {
@@ -60,5 +59,5 @@ func (w *waitingFile) Read(b []byte) (int, error) {
 func (w *waitingFile) Close() error {
 	w.release()
 	w.interrupt()
-	return unix.Close(w.wake)
+	return errors.Join(unix.Close(w.wake[0]), unix.Close(w.wake[1]))
 }

@@ -83,7 +83,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("cursor %q", c)
 	}
 	appendTo(t, program+".die", "") // journalctl ends, and a message comes meanwhile
-	eventually(t, "journalctl ends", func() bool { return !exists(program + ".die") })
+	eventually(t, "journalctl ends", func() bool { _, err := os.Stat(program + ".die"); return err != nil })
 	say(4)
 	p.want("4")
 	ok(t, j.Close())

@@ -89,10 +89,7 @@ func (s *UDPServer) prepare() error {
 		return err
 	}
 	e := raw.Control(func(fd uintptr) {
-		for _, o := range [][2]int{ // on an IPv4 socket those of IPv6 fail, which is fine
-			{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}, {unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW}, {unix.SOL_IP, unix.IP_PKTINFO}, {unix.SOL_IP, unix.IP_RECVTTL},
-			{unix.SOL_IPV6, unix.IPV6_RECVPKTINFO}, {unix.SOL_IPV6, unix.IPV6_RECVHOPLIMIT},
-		} {
+		for _, o := range udpOptions { // on an IPv4 socket those of IPv6 fail, which is fine
 			_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
 		}
 	})
@@ -116,6 +113,13 @@ func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
+// A datagram is one message of a batch. It is valid until the next one is asked for.
+type datagram struct {
+	data    []byte
+	from    *unix.RawSockaddrAny
+	control []byte
+}
+
 func (s *UDPServer) decode(d datagram, ev *parse.Event) error {
 	ev.Reset()
 	ev.Time, ev.Origin, ev.Proto = time.Now(), parse.OriginSocket, parse.UDP
@@ -136,28 +140,25 @@ func (s *UDPServer) decode(d datagram, ev *parse.Event) error {
 // when the kernel received it, how many were dropped before it.
 func (s *UDPServer) control(b []byte, ev *parse.Event) {
 	for len(b) > 0 {
-		var kind [2]int32
-		var data []byte
-		kind, data, b = cutControl(b)
-		switch kind {
-		case stampControl:
-			ev.Time = stampOf(data)
-		case [2]int32{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}:
-			now := binary.NativeEndian.Uint32(data)
-			s.lost.Add(uint64(now - s.drops))
-			s.drops = now
-		case [2]int32{unix.SOL_IP, unix.IP_PKTINFO}: // in_pktinfo: index, local address, destination
-			if len(data) >= unix.SizeofInet4Pktinfo {
-				ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(data[8:12])), s.local.Port())
-			}
-		case [2]int32{unix.SOL_IPV6, unix.IPV6_PKTINFO}:
-			if a := netip.AddrFrom16([16]byte(data[:16])); !a.Is4In6() {
-				ev.Dst = netip.AddrPortFrom(a, s.local.Port())
-			}
-		case [2]int32{unix.SOL_IP, unix.IP_TTL}, [2]int32{unix.SOL_IPV6, unix.IPV6_HOPLIMIT}:
-			ev.TTL = uint8(binary.NativeEndian.Uint32(data))
-		}
+		kind, data, rest := cutControl(b)
+		s.option(kind, data, ev)
+		b = rest
 	}
+}
+
+// cutControl takes the first control message off b: its level and type, its data and
+// what follows it. What is malformed ends b.
+func cutControl(b []byte) (kind [2]int32, data, rest []byte) {
+	header := unix.CmsgLen(0)
+	if len(b) < header {
+		return kind, nil, nil
+	}
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	n := int(h.Len)
+	if n < header || n > len(b) {
+		return kind, nil, nil
+	}
+	return [2]int32{h.Level, h.Type}, b[header:n], b[min(unix.CmsgSpace(n-header), len(b)):]
 }
 
 // sockaddr reads an address that the kernel wrote, unmapped.

@@ -117,8 +117,8 @@ func (j *journal) add(r record, pending map[string]enforce.Grant) error {
 		return err
 	}
 	j.torn = false
-	if err := unix.Fdatasync(int(j.f.Fd())); err != nil {
-		return os.NewSyscallError("fdatasync", err)
+	if err := j.f.Sync(); err != nil {
+		return err
 	}
 	j.lines++
 	if j.lines <= 2*len(pending)+compactLines {

@@ -24,7 +24,8 @@ const WorkerFD = 3
 
 // Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
 // of cmd.ExtraFiles, without a way to gain privileges by running another program
-// (PR_SET_NO_NEW_PRIVS), and with SIGKILL when this process ends.
+// (see noNewPrivs), and with SIGKILL when this process ends. The worker also ends by
+// itself when its socket closes.
 func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -43,7 +44,7 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 		// child's from its first one on: it could set it for one of its threads only.
 		// Not unlocked, the thread is used for nothing else and ends with the worker.
 		runtime.LockOSThread()
-		err := os.NewSyscallError("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		err := noNewPrivs()
 		if err == nil {
 			err = cmd.Start()
 		}

@@ -1,6 +1,10 @@
 package filter
 
-import "golang.org/x/net/bpf"
+import (
+	"runtime"
+
+	"golang.org/x/net/bpf"
+)
 
 // A label is a place in a program that is not known yet.
 type label int
@@ -44,10 +48,14 @@ func (c *compiler) jump(l label) { c.branches = append(c.branches, branch{yes: l
 // compile makes the program for frames as they are in a capture.
 func compile(root node, l layout) program { return compileBoth(root, l, false) }
 
+// tagsBeside is that the kernel takes VLAN tags out of frames: Linux does, BSD has them
+// in what it captures.
+const tagsBeside = runtime.GOOS == "linux"
+
 // compileLive makes the program for a socket. Where the kernel took a VLAN tag out
 // of the frame, it says so beside it.
 func compileLive(root node, l layout) program {
-	return compileBoth(root, l, l.tags && speaksOfTags(root))
+	return compileBoth(root, l, tagsBeside && l.tags && speaksOfTags(root))
 }
 
 func compileBoth(root node, l layout, live bool) program {

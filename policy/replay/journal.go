@@ -211,7 +211,7 @@ func (j *Journal) Sync() error {
 
 func (j *Journal) fdatasync() error {
 	for {
-		err := unix.Fdatasync(int(j.file.Fd()))
+		err := fdatasync(int(j.file.Fd()))
 		if err == nil {
 			return nil
 		}

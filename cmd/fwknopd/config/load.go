@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"fwknopd/policy/conf"
@@ -70,6 +71,9 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	}
 	l.Files = files.names
 	l.shippedSignatures(files)
+	if !o.Offline {
+		problems = append(problems, l.foreign(runtime.GOOS)...)
+	}
 	return l, append(problems, l.verify()...)
 }
 

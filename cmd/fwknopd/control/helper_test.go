@@ -114,10 +114,8 @@ func (p *played) alive() bool {
 	return p.Process.Signal(syscall.Signal(0)) == nil && !zombie(p.Process.Pid)
 }
 
-func zombie(pid int) bool {
-	stat, err := os.ReadFile(procFile(pid, "stat"))
-	return err != nil || bytes.Contains(stat, []byte(") Z "))
-}
+// zombie reports a process that has ended: it runs no program.
+func zombie(pid int) bool { return programOf(pid) == "" }
 
 // A place is a configuration in a folder of its own.
 type place struct{ dir, conf, pidFile string }

@@ -94,9 +94,9 @@ func end(d daemon) (took unix.Signal, err error) {
 		return unix.SIGTERM, errors.Join(err, clearAway(d.pidFile))
 	}
 	defer p.close()
-	worker := &process{-1}
+	var worker *process
 	if d.worker != 0 {
-		worker.fd, _ = unix.PidfdOpen(d.worker, 0) // without one it is gone
+		worker, _ = openProcess(d.worker) // without one it is gone
 	}
 	took = unix.SIGTERM
 	err = p.signal(took)
@@ -109,7 +109,7 @@ func end(d daemon) (took unix.Signal, err error) {
 			return took, fmt.Errorf("fwknopd (pid %d) is still alive after SIGKILL", d.pid)
 		}
 	}
-	if worker.fd >= 0 {
+	if worker != nil {
 		defer worker.close()
 		if !worker.ends(killWait) {
 			return took, fmt.Errorf("the worker of fwknopd (pid %d) is still alive", d.worker)

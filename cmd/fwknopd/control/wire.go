@@ -1,7 +1,6 @@
 package control
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,12 +8,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 )
@@ -40,8 +36,6 @@ const (
 	// stateTime bounds a question that needs no work: a daemon that is busy with other
 	// requests does not hold up a status.
 	stateTime = 2 * time.Second
-	// maxSunPath is what fits into a sockaddr_un with its zero byte.
-	maxSunPath = 107
 )
 
 // A Selection names some of what is open; the zero value names everything.
@@ -124,30 +118,14 @@ func trust(c *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	var peer *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		peer, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
+	uid, credErr := 0, error(nil)
+	if err := raw.Control(func(fd uintptr) { uid, credErr = peerUID(int(fd)) }); err != nil {
 		return err
 	}
-	if credErr == nil && peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
-		credErr = fmt.Errorf("user %d is at the other end of the control socket", peer.Uid)
+	if credErr == nil && uid != 0 && uid != os.Geteuid() {
+		credErr = fmt.Errorf("user %d is at the other end of the control socket", uid)
 	}
 	return credErr
-}
-
-// shorten gives path a name that fits into a socket address.
-func shorten(path string) (name string, release func(), err error) {
-	if len(path) <= maxSunPath {
-		return path, func() {}, nil
-	}
-	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
-	if err != nil {
-		return "", nil, err
-	}
-	name = fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path))
-	return name, func() { dir.Close() }, nil
 }
 
 // listen makes the socket at path in place of one that a dead daemon left. Only its
@@ -161,12 +139,7 @@ func listen(path string) (*net.UnixListener, error) {
 		return nil, err
 	}
 	defer release()
-	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		var failed error
-		err := raw.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), 0o600) })
-		return errors.Join(err, failed)
-	}}
-	l, err := private.Listen(context.Background(), "unix", name)
+	l, err := listenPrivate(name)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/policy/conf"
@@ -101,27 +99,11 @@ func (h held) List(dir string) ([]string, error) {
 // Exists implements conf.FS.
 func (h held) Exists(name string) bool { return h.b.There[name] }
 
-// file is the bundle as the worker gets it: an anonymous file that nobody can
-// change any more.
+// file is the bundle as the worker gets it: nobody can change it any more.
 func (b *bundle) file() (*os.File, error) {
 	text, err := json.Marshal(b)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.MemfdCreate("fwknopd configuration", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, os.NewSyscallError("memfd_create", err)
-	}
-	f := os.NewFile(uintptr(fd), "configuration")
-	if _, err = f.Write(text); err == nil {
-		_, err = f.Seek(0, 0)
-	}
-	if err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return sealed(text)
 }

@@ -3,11 +3,8 @@ package daemon
 import (
 	"context"
 	"net/netip"
-	"os"
 	"regexp"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
@@ -44,24 +41,5 @@ func TestCommandIsCarriedWhole(t *testing.T) {
 	want := monitor.Command{Stanza: 3, From: "192.0.2.9", Text: "true", User: "joe", Src: "198.51.100.7"}
 	if ev.Kind != monitor.CommandRan || ev.Err != nil || ev.Command != want {
 		t.Errorf("%s %+v, %v; want %+v", ev.Kind, ev.Command, ev.Err, want)
-	}
-}
-
-// Nobody but root reads the memory of a secretive process, and no core file of it is
-// written.
-func TestSecretive(t *testing.T) {
-	if err := secretive(); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit.Cur != 0 || limit.Max != 0 {
-		t.Errorf("core files: %+v, %v", limit, err)
-	}
-	if n, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || n != 0 {
-		t.Errorf("dumpable: %d, %v", n, err)
-	}
-	if _, err := os.ReadDir("/proc/self/fd"); err != nil {
-		t.Errorf("it cannot look at itself: %v", err)
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // watchOver starts what looks after the daemon itself, where it is configured: the
@@ -53,8 +51,7 @@ func (k *keeper) startAfresh() {
 var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_DOWN)")
 
 // watchInterfaces tells when a capture interface goes or comes back
-// (ENABLE_INTF_CHECKS). The kernel tells, nobody looks by the clock; the capture
-// itself goes on where it can.
+// (ENABLE_INTF_CHECKS). The capture itself goes on where it can.
 func (k *keeper) watchInterfaces(ctx context.Context) {
 	v := k.conf().Values
 	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
@@ -67,27 +64,29 @@ func (k *keeper) watchInterfaces(ctx context.Context) {
 	if len(names) == 0 || !exit && !v.Bool("ENABLE_INTF_CHECKS") {
 		return
 	}
-	updates := make(chan netlink.LinkUpdate)
-	if err := netlink.LinkSubscribe(updates, ctx.Done()); err != nil {
+	links, err := watchLinks(ctx, names)
+	if err != nil {
 		k.say(bad, "interfaces are not watched: %v", err)
 		return
 	}
-	go k.interfaceChanges(updates, names, exit)
+	go k.interfaceChanges(links, exit)
 }
 
-func (k *keeper) interfaceChanges(updates <-chan netlink.LinkUpdate, names map[string]bool, exit bool) {
+// A link is the state of an interface.
+type link struct {
+	name          string
+	gone, running bool
+}
+
+func (k *keeper) interfaceChanges(links <-chan link, exit bool) {
 	v := k.conf().Values
 	state := make(map[string]string)
-	for u := range updates {
-		name := u.Attrs().Name
-		if !names[name] {
-			continue
-		}
-		now := "fine"
+	for l := range links {
+		name, now := l.name, "fine"
 		switch {
-		case u.Header.Type == unix.RTM_DELLINK && v.Bool("ENABLE_INTF_EXISTS_CHECK"):
+		case l.gone && v.Bool("ENABLE_INTF_EXISTS_CHECK"):
 			now = "gone"
-		case u.IfInfomsg.Flags&unix.IFF_RUNNING == 0 && v.Bool("ENABLE_INTF_RUNNING_CHECK"):
+		case !l.running && v.Bool("ENABLE_INTF_RUNNING_CHECK"):
 			now = "down"
 		}
 		before, known := state[name]

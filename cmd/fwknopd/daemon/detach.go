@@ -49,12 +49,16 @@ func detach(stderr io.Writer) int {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError
 	}
+	program, err := ownProgram()
+	if err != nil {
+		return fail(err)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fail(err)
 	}
 	defer r.Close()
-	cmd := exec.Command("/proc/self/exe")
+	cmd := exec.Command(program)
 	cmd.Args = os.Args
 	cmd.Env = append(os.Environ(), backgroundEnv+"=1")
 	cmd.ExtraFiles = []*os.File{w}

@@ -9,7 +9,6 @@ import (
 
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
-	"fwknopd/enforce/conntrack"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
 )
@@ -54,12 +53,12 @@ func (k *keeper) open(ctx context.Context) error {
 		cfg.External = ext
 		k.closers = append(k.closers, func() { ext.Close() })
 		if v.Bool("ENABLE_CONNTRACK_PERSIST") {
-			table, err := conntrack.Open(numbers(v.List("CONNTRACK_ESTAB_PORTS")))
+			established, done, err := openConntrack(numbers(v.List("CONNTRACK_ESTAB_PORTS")))
 			if err != nil {
 				return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
 			}
-			cfg.Established = table.Established
-			k.closers = append(k.closers, func() { table.Close() })
+			cfg.Established = established
+			k.closers = append(k.closers, done)
 		}
 	}
 	k.mon, err = monitor.New(ctx, cfg)

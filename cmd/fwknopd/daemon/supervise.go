@@ -46,6 +46,10 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err := ownProgram()
+	if err != nil {
+		return nil, err
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -53,7 +57,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 	defer w.Close()
 	words := &head{}
 	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
+		Path: program, Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
 		Stderr: words, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
 		SysProcAttr: &syscall.SysProcAttr{Credential: cred, Setsid: true},
 	}

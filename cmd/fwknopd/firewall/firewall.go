@@ -7,14 +7,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
 	"fwknopd/enforce/ipfw"
-	"fwknopd/enforce/layers"
+	"fwknopd/enforce/iptables"
 	"fwknopd/policy/conf"
 )
+
+// Values of FIREWALL_TYPE.
+const (
+	typeAuto     = "auto"
+	typeIPTables = "iptables"
+	typeNFTables = "nftables"
+)
+
+// ChainKeywords define the chains of iptables.
+var ChainKeywords = map[iptables.Role]string{
+	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
+	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
+}
 
 // A Firewall is an open backend and what it is called.
 type Firewall struct {
@@ -50,10 +62,16 @@ func (f *Firewall) Leave(ctx context.Context, v *conf.Values) error {
 	return enforce.Prune(ctx, f.Backend)
 }
 
+// layered is a Backend that is made of several, as that of package layers.
+type layered interface {
+	Blocked(context.Context, enforce.Grant) ([]string, error)
+	Parts() []enforce.Backend
+}
+
 // Blocked names the base chains that drop what g is for although it is open; none for
 // firewalls that are no layers.
 func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
-	if b, ok := f.Backend.(*layers.Backend); ok {
+	if b, ok := f.Backend.(layered); ok {
 		return b.Blocked(ctx, g)
 	}
 	return nil, nil
@@ -61,25 +79,10 @@ func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, erro
 
 // Parts are the backends that f is made of.
 func (f *Firewall) Parts() []enforce.Backend {
-	if b, ok := f.Backend.(*layers.Backend); ok {
+	if b, ok := f.Backend.(layered); ok {
 		return b.Parts()
 	}
 	return []enforce.Backend{f.Backend}
-}
-
-func chain(c conf.ChainSpec) (enforce.Chain, error) {
-	var d enforce.Direction
-	switch c.Direction {
-	case "src":
-		d = enforce.DirSrc
-	case "dst":
-		d = enforce.DirDst
-	case "both":
-		d = enforce.DirBoth
-	default:
-		return enforce.Chain{}, fmt.Errorf("direction %q", c.Direction)
-	}
-	return enforce.Chain{Target: c.Target, Direction: d, Table: c.Table, From: c.From, JumpPos: c.JumpPos, To: c.To, RulePos: c.RulePos}, nil
 }
 
 // places are where programs are looked for that are not where a file says.
@@ -101,19 +104,6 @@ func Program(path string) string {
 		}
 	}
 	return ""
-}
-
-// iptablesPath is FIREWALL_EXE of a 2.6 file if that names an iptables, else
-// iptablesCmd.
-func iptablesPath(v *conf.Values) string {
-	path := v.Path("iptablesCmd")
-	if exe := v.Path("FIREWALL_EXE"); exe != "" && strings.Contains(filepath.Base(exe), "iptables") {
-		path = exe
-	}
-	if found := Program(path); found != "" {
-		return found
-	}
-	return path
 }
 
 // openIPFW is refused on Linux.

@@ -1,58 +1,10 @@
 package firewall
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
-
-	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/enforce"
-	"fwknopd/enforce/ipfw"
-	"fwknopd/policy/conf"
 )
-
-// load reads a server file of the tests.
-func load(t *testing.T, text string) *config.Loaded {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "fwknop.conf")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, problems := config.Load(config.Options{Config: name, Offline: true, ServerOnly: true})
-	if problems.Failed() {
-		t.Fatal(problems)
-	}
-	return l
-}
-
-func TestChain(t *testing.T) {
-	for text, want := range map[string]enforce.Chain{
-		"ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 1":    {Target: "ACCEPT", Table: "filter", From: "INPUT", JumpPos: 1, To: "FWKNOP_INPUT", RulePos: 1},
-		"ACCEPT, dst, filter, OUTPUT, 2, MINE, 3":           {Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 2, To: "MINE", RulePos: 3},
-		"ACCEPT, both, filter, DOCKER-USER, FWKNOP_FORWARD": {Target: "ACCEPT", Direction: enforce.DirBoth, Table: "filter", From: "DOCKER-USER", JumpPos: 1, To: "FWKNOP_FORWARD", RulePos: 1},
-		"DNAT, nat, PREROUTING, 1, FWKNOP_PREROUTING, 1":    {Target: "DNAT", Table: "nat", From: "PREROUTING", JumpPos: 1, To: "FWKNOP_PREROUTING", RulePos: 1},
-	} {
-		spec, err := conf.ParseChain(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			continue
-		}
-		if got, err := chain(spec); err != nil || got != want {
-			t.Errorf("%s: %+v, %v; want %+v", text, got, err, want)
-		}
-	}
-}
-
-func TestNoneAndForeign(t *testing.T) {
-	if fw, err := Open(context.Background(), load(t, "FIREWALL_TYPE external_cmd;\nENABLE_EXTERNAL_CMDS Y;\nEXTERNAL_CMD_OPEN /bin/true;\nEXTERNAL_CMD_CLOSE /bin/true;\n")); fw != nil || err != nil {
-		t.Errorf("external_cmd: %v, %v", fw, err)
-	}
-	if _, err := Open(context.Background(), load(t, "FIREWALL_TYPE ipfw;\n")); !errors.Is(err, ipfw.ErrSystem) {
-		t.Errorf("ipfw: %v", err)
-	}
-}
 
 // A program is taken where the file says, else where programs usually are.
 func TestProgram(t *testing.T) {

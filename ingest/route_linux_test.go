@@ -1,3 +1,5 @@
+//go:build !fsnotify
+
 package ingest
 
 import (

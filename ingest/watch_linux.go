@@ -1,3 +1,5 @@
+//go:build !fsnotify
+
 package ingest
 
 import (
@@ -11,14 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// pollInterval is how often a path is looked at where the kernel tells nothing:
-// network file systems, inotify limits reached, a directory that may not be read.
-const pollInterval = 250 * time.Millisecond
-
-// copyBegins is how long a file beside the path may be empty and still become a copy of
-// what is at the path: a loaded machine takes its time between making and writing it.
-const copyBegins = 10 * time.Second
 
 const (
 	selfEvents = unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
@@ -60,16 +54,6 @@ func newWatcher(path string, poll bool) *watcher {
 	w.raw, _ = w.inotify.SyscallConn() // there is no error for a file that is open
 	w.take = func(fd uintptr) { w.taken, _ = unix.Read(int(fd), w.buf[:]) }
 	return w
-}
-
-// fileFD returns the descriptor of f without the side effect of f.Fd, which makes
-// it block; -1 if f is closed.
-func fileFD(f *os.File) int {
-	n := -1
-	if c, err := f.SyscallConn(); err == nil {
-		_ = c.Control(func(fd uintptr) { n = int(fd) })
-	}
-	return n
 }
 
 // watchPath makes sure that all that the path leads through is watched, and returns

@@ -33,13 +33,6 @@ type mmsghdr struct {
 	n uint32 // bytes received
 }
 
-// A datagram is one message of a batch. It is valid until the next one is asked for.
-type datagram struct {
-	data    []byte
-	from    *unix.RawSockaddrAny
-	control []byte
-}
-
 // A batch receives datagrams from a socket, many with one system call.
 type batch struct {
 	conn syscall.RawConn
@@ -96,21 +89,6 @@ func (b *batch) next(ctx context.Context) (datagram, error) {
 		from:    &b.names[i],
 		control: b.controls[i][:min(int(m.Controllen), controlSize)],
 	}, nil
-}
-
-// cutControl takes the first control message off b: its level and type, its data and
-// what follows it. What is malformed ends b.
-func cutControl(b []byte) (kind [2]int32, data, rest []byte) {
-	const header = unix.SizeofCmsghdr
-	if len(b) < header {
-		return kind, nil, nil
-	}
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-	n := int(h.Len)
-	if n < header || n > len(b) {
-		return kind, nil, nil
-	}
-	return [2]int32{h.Level, h.Type}, b[header:n], b[min(unix.CmsgSpace(n-header), len(b)):]
 }
 
 // stampControl is the control message with the time at which the kernel received a

@@ -323,3 +323,22 @@ func TestLiveLatency(t *testing.T) {
 		t.Errorf("median latency %v", all[100])
 	}
 }
+
+// TestUDPServerTime: how long a datagram waits in the socket is no part of its time.
+func TestUDPServerTime(t *testing.T) {
+	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
+	ok(t, err)
+	defer s.Close()
+	c, err := net.Dial("udp", s.LocalAddr().String())
+	ok(t, err)
+	defer c.Close()
+	raw, err := s.conn.SyscallConn()
+	ok(t, err)
+	var ev parse.Event
+	if !hasKernelTime(t, raw, func() { fmt.Fprint(c, "payload") }, func() time.Time {
+		ok(t, s.Next(t.Context(), &ev))
+		return ev.Time
+	}) {
+		t.Error("no datagram has the time at which the kernel received it")
+	}
+}

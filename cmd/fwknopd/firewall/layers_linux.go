@@ -3,6 +3,7 @@ package firewall
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,13 +13,7 @@ import (
 	"fwknopd/enforce/layers"
 	"fwknopd/enforce/nftables"
 	"fwknopd/enforce/ruleset"
-)
-
-// Values of FIREWALL_TYPE.
-const (
-	typeAuto     = "auto"
-	typeIPTables = "iptables"
-	typeNFTables = "nftables"
+	"fwknopd/policy/conf"
 )
 
 // openLayers opens what FIREWALL_TYPE names, or, with auto, every layer that drops:
@@ -105,12 +100,6 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 	}}
 }
 
-// ChainKeywords define the chains of iptables.
-var ChainKeywords = map[iptables.Role]string{
-	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
-	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
-}
-
 // iptablesConfig is what the configuration says of iptables; without nat another layer
 // translates addresses.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
@@ -181,4 +170,32 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	}
 	slices.Sort(cfg.Roles)
 	return cfg, nil
+}
+
+func chain(c conf.ChainSpec) (enforce.Chain, error) {
+	var d enforce.Direction
+	switch c.Direction {
+	case "src":
+		d = enforce.DirSrc
+	case "dst":
+		d = enforce.DirDst
+	case "both":
+		d = enforce.DirBoth
+	default:
+		return enforce.Chain{}, fmt.Errorf("direction %q", c.Direction)
+	}
+	return enforce.Chain{Target: c.Target, Direction: d, Table: c.Table, From: c.From, JumpPos: c.JumpPos, To: c.To, RulePos: c.RulePos}, nil
+}
+
+// iptablesPath is FIREWALL_EXE of a 2.6 file if that names an iptables, else
+// iptablesCmd.
+func iptablesPath(v *conf.Values) string {
+	path := v.Path("iptablesCmd")
+	if exe := v.Path("FIREWALL_EXE"); exe != "" && strings.Contains(filepath.Base(exe), "iptables") {
+		path = exe
+	}
+	if found := Program(path); found != "" {
+		return found
+	}
+	return path
 }

@@ -1,3 +1,5 @@
+//go:build !fsnotify
+
 package ingest
 
 import (
@@ -48,16 +50,6 @@ func (r *route) resolve() {
 }
 
 func (r *route) base() string { return filepath.Base(r.real) }
-
-// stem is what the names of a log's generations have in common: "kern" for
-// kern.log, kern.log.1 and kern-20261122.log.
-func stem(path string) string {
-	base := filepath.Base(path)
-	if i := strings.IndexByte(base, '.'); i > 0 {
-		return base[:i]
-	}
-	return base
-}
 
 // remote says whether a file is in a directory of a file system that other machines
 // write to, unseen by inotify.

@@ -1,0 +1,41 @@
+package config
+
+import (
+	"slices"
+
+	"fwknopd/ingest"
+	"fwknopd/policy/conf"
+)
+
+// linuxSources are the values of AUTH_MODE and INGEST that need Linux.
+var linuxSources = []string{"JOURNAL", "NFLOG"}
+
+// foreign refuses by name what another system than Linux does not have.
+func (l *Loaded) foreign(goos string) (problems conf.Problems) {
+	if goos == "linux" {
+		return nil
+	}
+	refuse := func(keyword, value string) {
+		val := l.Values.Lookup(keyword)
+		problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name, Text: value + ": not on " + goos})
+	}
+	if kind := l.Server.FirewallType; kind == "iptables" || kind == "nftables" {
+		refuse("FIREWALL_TYPE", kind)
+	}
+	keyword := "AUTH_MODE"
+	if l.Values.IsSet("INGEST") {
+		keyword = "INGEST"
+	}
+	for _, mode := range l.Server.AuthModes {
+		if slices.Contains(linuxSources, mode) {
+			refuse(keyword, mode)
+		}
+	}
+	if l.Values.String("PCAP_INTF") == ingest.AnyInterface && slices.Contains(l.Server.AuthModes, "PCAP") {
+		refuse("PCAP_INTF", ingest.AnyInterface)
+	}
+	if l.Values.Bool("ENABLE_CONNTRACK_PERSIST") {
+		refuse("ENABLE_CONNTRACK_PERSIST", "Y")
+	}
+	return problems
+}

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Commands of procctl(2) and their arguments, of sys/procctl.h.
+const (
+	procTraceCtl      = 7 // PROC_TRACE_CTL
+	traceDisable      = 2 // PROC_TRACE_CTL_DISABLE
+	procNoNewPrivsCtl = 19
+	noNewPrivsEnable  = 1
+)
+
+// secretive keeps the keys in the worker's memory out of core files, and from other
+// processes of its user, who may be nobody: they cannot trace it or read its memory. It
+// also gives up what programs with the set-user-ID bit could gain it, where the kernel
+// can (FreeBSD 14).
+func secretive() error {
+	if err := procctl(procTraceCtl, traceDisable); err != nil {
+		return err
+	}
+	if err := procctl(procNoNewPrivsCtl, noNewPrivsEnable); err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
+}
+
+// procctl is about this process.
+func procctl(command int, argument int32) error {
+	const byPID = 0 // P_PID
+	_, _, errno := unix.Syscall6(unix.SYS_PROCCTL, byPID, uintptr(os.Getpid()), uintptr(command), uintptr(unsafe.Pointer(&argument)), 0, 0)
+	if errno != 0 {
+		return os.NewSyscallError("procctl", errno)
+	}
+	return nil
+}

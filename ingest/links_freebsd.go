@@ -1,0 +1,48 @@
+package ingest
+
+import (
+	"context"
+	"net"
+	"os"
+	"time"
+)
+
+// linkInterval is how often an interface that is away is looked for.
+const linkInterval = time.Second
+
+// A linkWatch waits for an interface. The packet filter itself tells when it goes.
+type linkWatch struct {
+	name string
+	done chan struct{}
+}
+
+func watchLinks(name string) (*linkWatch, error) {
+	return &linkWatch{name, make(chan struct{})}, nil
+}
+
+// attend has nothing to do: the descriptor is bound to an interface, not to its name.
+func (w *linkWatch) attend(int, socket) {}
+
+// wait returns once an interface that is up has the name. It is taken for another one
+// than before: the descriptor has to be bound anew.
+func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
+	tick := time.NewTicker(linkInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-w.done:
+			return false, os.ErrClosed
+		case <-tick.C:
+		}
+		if ifi, err := net.InterfaceByName(w.name); err == nil && ifi.Flags&net.FlagUp != 0 {
+			return true, nil
+		}
+	}
+}
+
+// forget has nothing to do: wait always waits for an interval.
+func (w *linkWatch) forget() {}
+
+func (w *linkWatch) close() { close(w.done) }

@@ -1,0 +1,206 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"unsafe"
+
+	"github.com/mdlayher/packet"
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
+)
+
+// liveBuffer is what the kernel may queue for us: a burst of some ten thousand
+// packets. 4 MiB lost 4 % of 150,000 packets a second, 32 MiB none.
+const liveBuffer = 32 << 20
+
+// OpenCapture opens the socket of a [Live] for a process that may not: see
+// LiveOptions.Socket. Its filter is locked.
+func OpenCapture(name string, opt LiveOptions) (*os.File, error) {
+	w, err := wireOf(name)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := w.listen(opt)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return duplicate(conn, name, func(fd int) error {
+		return os.NewSyscallError("lock filter", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1))
+	})
+}
+
+// A wire is an interface and how its packets are read.
+type wire struct {
+	*net.Interface      // the zero one for all
+	cooked         bool // without the link header
+}
+
+func wireOf(name string) (wire, error) {
+	if name == AnyInterface {
+		return wire{&net.Interface{}, true}, nil
+	}
+	if missing(name) {
+		return wire{}, ErrNoInterface
+	}
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return wire{}, err
+	}
+	ethernet, err := framed(name)
+	return wire{ifi, !ethernet}, err
+}
+
+func (w wire) link() parse.LinkType {
+	if w.cooked {
+		return parse.LinkRaw
+	}
+	return parse.LinkEthernet
+}
+
+// listen makes a socket as opt says.
+func (w wire) listen(opt LiveOptions) (*packet.Conn, error) {
+	kind := packet.Raw
+	if w.cooked {
+		kind = packet.Datagram
+	}
+	program, err := opt.Filter.Program(w.link())
+	if err != nil {
+		return nil, err
+	}
+	conn, err := packet.Listen(w.Interface, kind, unix.ETH_P_ALL, &packet.Config{Filter: program})
+	if err != nil {
+		return nil, err
+	}
+	if err := w.prepare(conn, opt); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (w wire) prepare(conn *packet.Conn, opt LiveOptions) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := raiseBuffer(raw, liveBuffer); err != nil {
+		return err
+	}
+	if err := raw.Control(func(fd uintptr) { // a kernel before 5.1 has no such stamps
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS_NEW, 1)
+	}); err != nil {
+		return err
+	}
+	if opt.Promiscuous && w.Index != 0 {
+		if err := conn.SetPromiscuous(true); err != nil {
+			return err
+		}
+	}
+	if !opt.AnyDirection { // older kernels hand them over all the same, for Next to drop
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInt(int(fd), unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1)
+		})
+	}
+	return nil
+}
+
+// missing reports that there is no interface of that name.
+func missing(name string) bool {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(name)
+	return err == nil && errors.Is(unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req), unix.ENODEV)
+}
+
+// framed says whether the frames of an interface begin with an Ethernet header:
+// its type is ARPHRD_ETHER or ARPHRD_LOOPBACK. Tunnels and PPP have other headers
+// or none.
+func framed(name string) (bool, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false, os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return false, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, req); err != nil {
+		return false, os.NewSyscallError("type of interface", err)
+	}
+	kind := req.Uint16() // sa_family of the address
+	return kind == unix.ARPHRD_ETHER || kind == unix.ARPHRD_LOOPBACK, nil
+}
+
+// A liveReader reads the packet socket of a wire.
+type liveReader struct {
+	*batch
+	decoder *parse.Decoder
+	cooked  bool
+	both    bool // directions
+}
+
+func newLiveReader(w wire, conn socket, opt *LiveOptions) (*liveReader, error) {
+	decoder, err := parse.NewDecoder(w.link())
+	if err != nil {
+		return nil, err
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &liveReader{newBatch(raw, opt.snaplen(), conn.SetReadDeadline), decoder, w.cooked, opt.AnyDirection}, nil
+}
+
+// next decodes the next frame, of n bytes.
+func (r *liveReader) next(ctx context.Context, ev *parse.Event) (n int, err error) {
+	for {
+		d, err := r.batch.next(ctx)
+		if err != nil {
+			return 0, err
+		}
+		from := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(d.from))
+		if from.Pkttype == unix.PACKET_OUTGOING && !r.both {
+			continue
+		}
+		return len(d.data), r.decode(from, d, ev)
+	}
+}
+
+func (r *liveReader) decode(from *unix.RawSockaddrLinklayer, d datagram, ev *parse.Event) error {
+	if r.cooked {
+		proto := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&from.Protocol))[:])
+		if proto != unix.ETH_P_IP && proto != unix.ETH_P_IPV6 {
+			return errNotIP
+		}
+	}
+	var stamp []byte
+	for b := d.control; len(b) > 0; {
+		kind, data, rest := cutControl(b)
+		if b = rest; kind == stampControl {
+			stamp = data
+		}
+	}
+	return r.decoder.Frame(d.data, stampOf(stamp), ev)
+}
+
+// errNotIP is a cooked packet of another protocol.
+var errNotIP error = notOurs("not an IP packet")
+
+// dropped is how many frames the kernel dropped since it was last asked.
+func (r *liveReader) dropped(fd int) uint64 {
+	stats, err := unix.GetsockoptTpacketStats(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	if err != nil {
+		return 0
+	}
+	return uint64(stats.Drops)
+}

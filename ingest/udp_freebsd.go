@@ -1,0 +1,38 @@
+package ingest
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
+)
+
+// udpOptions have the kernel send control messages. It does not count what it drops.
+var udpOptions = [][2]int{
+	{unix.IPPROTO_IP, unix.IP_RECVDSTADDR}, {unix.IPPROTO_IP, unix.IP_RECVTTL},
+	{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO}, {unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT},
+}
+
+// option reads the control message of a level and type.
+func (s *UDPServer) option(kind [2]int32, data []byte, ev *parse.Event) {
+	switch kind {
+	case [2]int32{unix.IPPROTO_IP, unix.IP_RECVDSTADDR}:
+		if len(data) >= 4 {
+			ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(data)), s.local.Port())
+		}
+	case [2]int32{unix.IPPROTO_IPV6, unix.IPV6_PKTINFO}:
+		if len(data) >= 16 {
+			ev.Dst = netip.AddrPortFrom(netip.AddrFrom16([16]byte(data)).Unmap(), s.local.Port())
+		}
+	case [2]int32{unix.IPPROTO_IP, unix.IP_RECVTTL}:
+		if len(data) > 0 {
+			ev.TTL = data[0]
+		}
+	case [2]int32{unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT}:
+		if len(data) >= 4 {
+			ev.TTL = uint8(binary.NativeEndian.Uint32(data))
+		}
+	}
+}
