@@ -6,7 +6,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit race fuzz e2e test-debian13 bench lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd race fuzz e2e test-debian13 bench lint fmt golden package clean
 
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
@@ -17,10 +17,16 @@ build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
 
 # What has to be green before a commit; needs neither root nor packages.
-check: fmt lint unit
+check: fmt lint unit freebsd
 
 unit:
 	$(GO) test ./...
+
+# All packages and tests compile for FreeBSD; its way to follow files is tried out here.
+freebsd:
+	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) vet ./...
+	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) test -c -vet=off -o /dev/null ./...
+	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
 
 # All that CI runs.
 test: packages check race e2e

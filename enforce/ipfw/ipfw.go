@@ -148,6 +148,12 @@ func (b *Backend) setup(ctx context.Context) error {
 	return err
 }
 
+// Dump prints all rules, as ipfw does.
+func (b *Backend) Dump(ctx context.Context) ([]byte, error) {
+	text, err := b.run(ctx, "-dS", "list")
+	return []byte(text), err
+}
+
 // Notes implements [enforce.Backend].
 func (b *Backend) Notes() []string { return slices.Clone(b.notes) }
 

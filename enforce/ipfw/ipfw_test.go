@@ -248,6 +248,13 @@ func TestReconcile(t *testing.T) {
 	must(t, b.Teardown(ctx))
 }
 
+func TestDump(t *testing.T) {
+	text, err := newBench(t, checkState).Dump(ctx)
+	if want := "00100 set 0 check-state :default\n65535 set 31 deny ip from any to any\n"; err != nil || !strings.HasPrefix(string(text), want) {
+		t.Errorf("%q, %v; want %q", text, err, want)
+	}
+}
+
 func TestNotes(t *testing.T) {
 	for _, c := range []struct {
 		rules []string

@@ -114,11 +114,12 @@ func (k *keeper) canFinish() bool {
 // linger is what remains to be done when the worker has finished. Behind the end of a
 // capture (--pcap-file) the daemon stays, as that of 2.6 does, until all that it opened is
 // closed. With -C it ends: rules end in the kernel by themselves, and the next start
-// removes what is left of them; only commands have to be run at their time.
+// removes what is left of them; only commands, and rules of ipfw, have to be ended at their
+// time.
 func (k *keeper) linger(ctx context.Context) {
 	switch {
 	case k.o.Test:
-	case k.conf().bundle.Limit > 0:
+	case k.conf().bundle.Limit > 0 && (k.fw == nil || k.fw.EndsByItself()):
 		_ = k.mon.WaitExternal(ctx)
 	default:
 		_ = k.mon.Wait(ctx)

@@ -20,6 +20,7 @@ const (
 	typeAuto     = "auto"
 	typeIPTables = "iptables"
 	typeNFTables = "nftables"
+	typeIPFW     = "ipfw"
 )
 
 // ChainKeywords define the chains of iptables.
@@ -42,7 +43,7 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 		return nil, nil
 	case typeIPTables, typeNFTables, typeAuto, "":
 		return openLayers(ctx, l, kind)
-	case "ipfw":
+	case typeIPFW:
 		return openIPFW(ctx, l)
 	default:
 		return nil, fmt.Errorf("FIREWALL_TYPE %s is not known", kind)
@@ -50,17 +51,23 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 }
 
 // Leave makes the firewall what it is to be without a daemon. FLUSH_IPT_AT_EXIT closes
-// everything. Unless a file says it either way, what is open stays to its end, which the
-// kernel knows, for the next daemon to take over, and chains that hold nothing go.
+// everything. Unless a file says it either way, what is open stays to its end, where the
+// kernel knows it, for the next daemon to take over, and chains that hold nothing go.
 func (f *Firewall) Leave(ctx context.Context, v *conf.Values) error {
 	switch {
 	case v.Bool("FLUSH_IPT_AT_EXIT"):
 		return f.Teardown(ctx)
 	case v.IsSet("FLUSH_IPT_AT_EXIT"):
 		return nil
+	case !f.EndsByItself():
+		return f.Teardown(ctx)
 	}
 	return enforce.Prune(ctx, f.Backend)
 }
+
+// EndsByItself reports that the kernel ends each grant at its time. ipfw does not: without
+// a daemon its rules would stay.
+func (f *Firewall) EndsByItself() bool { return f.Name != typeIPFW }
 
 // layered is a Backend that is made of several, as that of package layers.
 type layered interface {
@@ -116,5 +123,5 @@ func openIPFW(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	if err != nil {
 		return nil, fmt.Errorf("FIREWALL_TYPE ipfw: %w", err)
 	}
-	return &Firewall{Backend: b, Name: "ipfw"}, nil
+	return &Firewall{Backend: b, Name: typeIPFW}, nil
 }

@@ -1,10 +1,57 @@
 package firewall
 
 import (
+	"context"
+	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce"
 )
+
+// load reads a server file of the tests.
+func load(t *testing.T, text string) *config.Loaded {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "fwknop.conf")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, problems := config.Load(config.Options{Config: name, Offline: true, ServerOnly: true})
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	return l
+}
+
+// Rules that the kernel does not end are closed with the daemon, unless a file says
+// otherwise.
+func TestLeave(t *testing.T) {
+	ctx := context.Background()
+	open := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), All: true, Expires: time.Now().Add(time.Hour), Stanza: 1}
+	for _, c := range []struct {
+		name, text string
+		left       int
+	}{
+		{typeIPFW, "", 0},
+		{typeIPFW, "FLUSH_IPT_AT_EXIT N;\n", 1},
+		{typeIPFW, "FLUSH_IPT_AT_EXIT Y;\n", 0},
+		{typeNFTables, "", 1},
+		{typeNFTables, "FLUSH_IPT_AT_EXIT Y;\n", 0},
+	} {
+		r := new(enforce.Recorder)
+		fw := Firewall{Backend: r, Name: c.name}
+		if err := errors.Join(r.Apply(ctx, open), fw.Leave(ctx, load(t, c.text).Values)); err != nil {
+			t.Fatal(err)
+		}
+		if gs, err := r.List(ctx); err != nil || len(gs) != c.left {
+			t.Errorf("%s, %q: %d open, %v; want %d", c.name, c.text, len(gs), err, c.left)
+		}
+	}
+}
 
 // A program is taken where the file says, else where programs usually are.
 func TestProgram(t *testing.T) {

@@ -3,29 +3,12 @@ package firewall
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
 	"fwknopd/enforce/ipfw"
 	"fwknopd/policy/conf"
 )
-
-// load reads a server file of the tests.
-func load(t *testing.T, text string) *config.Loaded {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "fwknop.conf")
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, problems := config.Load(config.Options{Config: name, Offline: true, ServerOnly: true})
-	if problems.Failed() {
-		t.Fatal(problems)
-	}
-	return l
-}
 
 func TestChain(t *testing.T) {
 	for text, want := range map[string]enforce.Chain{
