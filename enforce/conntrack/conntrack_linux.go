@@ -8,8 +8,8 @@ package conntrack
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"sync"
@@ -56,63 +56,83 @@ func (t *Table) Close() error { return t.sock.Close() }
 
 // Established reports for each grant whether an established TCP connection from
 // its client to one of its ports exists. The table is read once for each address
-// family.
+// family, entry by entry: a host can have millions of them.
 func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	alive := make([]bool, len(gs))
 	clients := make(map[netip.Addr][]int, len(gs))
-	var families [2]bool
+	families := make(map[uint8]bool)
 	for i, g := range gs {
 		src := g.Src.Unmap()
 		clients[src] = append(clients[src], i)
 		families[family(src)] = true
 	}
-	for f, wanted := range families {
-		if !wanted {
-			continue
-		}
+	for f := range families {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		flows, err := t.dump(uint8([]int{unix.AF_INET, unix.AF_INET6}[f]))
-		if err != nil {
-			return nil, fmt.Errorf("read nf_conntrack: %w", err)
-		}
-		for _, fl := range flows {
-			for _, i := range clients[fl.src] {
-				alive[i] = alive[i] || t.carries(gs[i], fl)
+		for c, err := range t.connections(f) {
+			if err != nil {
+				return nil, fmt.Errorf("read nf_conntrack: %w", err)
+			}
+			for _, i := range clients[c.src] {
+				alive[i] = alive[i] || t.carries(gs[i], c.port)
 			}
 		}
 	}
 	return alive, nil
 }
 
-func family(a netip.Addr) int {
+func family(a netip.Addr) uint8 {
 	if a.Is4() {
-		return 0
+		return unix.AF_INET
 	}
-	return 1
+	return unix.AF_INET6
 }
 
-// carries reports whether the flow goes through the grant. The tuple is that of
-// the client's packets, before any translation, as are the grant's ports.
-func (t *Table) carries(g enforce.Grant, fl flow) bool {
-	if len(t.ports) > 0 && !slices.Contains(t.ports, fl.port) {
+// carries reports whether a connection to the port goes through the grant. Both are
+// as the client sees them, before any translation.
+func (t *Table) carries(g enforce.Grant, port uint16) bool {
+	if len(t.ports) > 0 && !slices.Contains(t.ports, port) {
 		return false
 	}
-	return g.All || slices.Contains(g.Ports, enforce.Port{Proto: enforce.TCP, Number: fl.port})
+	return g.All || slices.Contains(g.Ports, enforce.Port{Proto: enforce.TCP, Number: port})
 }
 
-// A flow is an established TCP connection.
-type flow struct {
-	src  netip.Addr // who began it
-	port uint16     // where to, before translation
+// A connection is an established TCP connection, by its first packet.
+type connection struct {
+	src  netip.Addr
+	port uint16 // destination
 }
 
-// Numbers of linux/netfilter/nfnetlink_conntrack.h and nf_conntrack_tcp.h.
+// connections are those in the table, read as the kernel sends them.
+func (t *Table) connections(family uint8) iter.Seq2[connection, error] {
+	return func(yield func(connection, error) bool) {
+		request, err := t.sock.Send(netlink.Message{
+			Header: netlink.Header{Type: msgGet, Flags: netlink.Request | netlink.Dump},
+			Data:   []byte{family, unix.NFNETLINK_V0, 0, 0},
+		})
+		if err != nil {
+			yield(connection{}, err)
+			return
+		}
+		for m, err := range t.sock.ReceiveIter() {
+			if err == nil && m.Header.Sequence != request.Header.Sequence { // of an earlier request that failed
+				continue
+			}
+			c, ok := parse(m.Data)
+			if (ok || err != nil) && !yield(c, err) {
+				return
+			}
+		}
+	}
+}
+
+// Numbers of linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h and nf_conntrack_tcp.h.
 const (
 	msgGet       = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
+	headerLen    = 4
 	tupleOrig    = 1
 	protoInfo    = 4
 	tupleIP      = 1
@@ -126,104 +146,41 @@ const (
 	established  = 3
 )
 
-// dumpTries is for tables that change so much that the kernel calls a dump
-// inconsistent.
-const dumpTries = 3
-
-func (t *Table) dump(family uint8) (flows []flow, err error) {
-	for range dumpTries {
-		var msgs []netlink.Message
-		msgs, err = t.sock.Execute(netlink.Message{
-			Header: netlink.Header{Type: msgGet, Flags: netlink.Request | netlink.Dump},
-			Data:   []byte{family, unix.NFNETLINK_V0, 0, 0},
-		})
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return nil, err
-		}
-		flows = flows[:0]
-		for _, m := range msgs {
-			if fl, ok := parse(m.Data); ok {
-				flows = append(flows, fl)
-			}
-		}
-		if err == nil {
-			return flows, nil
-		}
-	}
-	return flows, err
-}
-
 // parse reads one entry; ok is false unless it is an established connection.
-func parse(data []byte) (fl flow, ok bool) {
-	const header = 4
-	if len(data) < header {
-		return fl, false
+func parse(data []byte) (c connection, ok bool) {
+	if len(data) < headerLen {
+		return c, false
 	}
-	d, err := netlink.NewAttributeDecoder(data[header:])
-	if err != nil {
-		return fl, false
+	data = data[headerLen:]
+	tuple := attribute(data, tupleOrig)
+	ip, proto := attribute(tuple, tupleIP), attribute(tuple, tupleProto)
+	number, port := attribute(proto, protoNum), attribute(proto, protoDstPort)
+	state := attribute(attribute(attribute(data, protoInfo), infoTCP), tcpState)
+	if len(number) != 1 || number[0] != enforce.TCP || len(port) != 2 || len(state) != 1 || state[0] != established {
+		return c, false
 	}
-	d.ByteOrder = binary.BigEndian
-	var proto, state uint8
-	for d.Next() {
-		switch d.Type() {
-		case tupleOrig:
-			d.Nested(func(d *netlink.AttributeDecoder) error {
-				proto = fl.tuple(d)
-				return d.Err()
-			})
-		case protoInfo:
-			d.Nested(func(d *netlink.AttributeDecoder) error {
-				state = tcpInfo(d)
-				return d.Err()
-			})
-		}
+	src := attribute(ip, ip4Src)
+	if src == nil {
+		src = attribute(ip, ip6Src)
 	}
-	return fl, d.Err() == nil && proto == enforce.TCP && state == established && fl.src.IsValid()
+	c.src, ok = netip.AddrFromSlice(src)
+	c.port = binary.BigEndian.Uint16(port)
+	return c, ok
 }
 
-func (fl *flow) tuple(d *netlink.AttributeDecoder) (proto uint8) {
-	for d.Next() {
-		switch d.Type() {
-		case tupleIP:
-			d.Nested(func(d *netlink.AttributeDecoder) error {
-				for d.Next() {
-					if d.Type() == ip4Src || d.Type() == ip6Src {
-						fl.src, _ = netip.AddrFromSlice(d.Bytes())
-					}
-				}
-				return d.Err()
-			})
-		case tupleProto:
-			d.Nested(func(d *netlink.AttributeDecoder) error {
-				for d.Next() {
-					switch d.Type() {
-					case protoNum:
-						proto = d.Uint8()
-					case protoDstPort:
-						fl.port = d.Uint16()
-					}
-				}
-				return d.Err()
-			})
+// attribute returns the value of an attribute; nil if it is not there. netlink's own
+// decoder allocates for each nested attribute, which is most of the time that a large
+// table takes.
+func attribute(attrs []byte, kind uint16) []byte {
+	for len(attrs) >= unix.SizeofNlAttr {
+		n := int(binary.NativeEndian.Uint16(attrs))
+		if n < unix.SizeofNlAttr || n > len(attrs) {
+			return nil
 		}
-	}
-	return proto
-}
-
-func tcpInfo(d *netlink.AttributeDecoder) (state uint8) {
-	for d.Next() {
-		if d.Type() != infoTCP {
-			continue
+		if binary.NativeEndian.Uint16(attrs[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) == kind {
+			return attrs[unix.SizeofNlAttr:n]
 		}
-		d.Nested(func(d *netlink.AttributeDecoder) error {
-			for d.Next() {
-				if d.Type() == tcpState {
-					state = d.Uint8()
-				}
-			}
-			return d.Err()
-		})
+		attrs = attrs[min((n+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(attrs)):]
 	}
-	return state
+	return nil
 }

@@ -24,15 +24,18 @@ func bytesOf(t testing.TB, text string) []byte {
 
 func TestParse(t *testing.T) {
 	b := bytesOf(t, entry)
-	if fl, ok := parse(b); !ok || fl != (flow{netip.MustParseAddr("192.0.2.7"), 22}) {
-		t.Errorf("%v, %v", fl, ok)
+	if c, ok := parse(b); !ok || c != (connection{netip.MustParseAddr("192.0.2.7"), 22}) {
+		t.Errorf("%v, %v", c, ok)
+	}
+	if n := testing.AllocsPerRun(100, func() { parse(b) }); n != 0 {
+		t.Errorf("%v allocations for an entry", n)
 	}
 	for name, change := range map[string][2]string{
 		"not established": {"05000100 03000000", "05000100 04000000"},
 		"not TCP":         {"05000100 06000000", "05000100 11000000"},
 	} {
-		if fl, ok := parse(bytesOf(t, strings.Replace(entry, change[0], change[1], 1))); ok {
-			t.Errorf("%s: %v", name, fl)
+		if c, ok := parse(bytesOf(t, strings.Replace(entry, change[0], change[1], 1))); ok {
+			t.Errorf("%s: %v", name, c)
 		}
 	}
 }
@@ -40,8 +43,8 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(bytesOf(f, entry))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if fl, ok := parse(b); ok && !fl.src.IsValid() {
-			t.Errorf("%v", fl)
+		if c, ok := parse(b); ok && !c.src.IsValid() {
+			t.Errorf("%v", c)
 		}
 	})
 }
