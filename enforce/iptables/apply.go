@@ -18,7 +18,7 @@ var ErrEnded = errors.New("grant has already ended")
 func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.each(ctx, gs, func(p *plan, part enforce.Grant) error {
+	return b.change(ctx, gs, func(p *plan, part enforce.Grant) error {
 		if !enforce.Outlives(part.Expires, time.Now()) {
 			return ErrEnded
 		}
@@ -33,7 +33,7 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.each(ctx, gs, func(p *plan, part enforce.Grant) error {
+	return b.change(ctx, gs, func(p *plan, part enforce.Grant) error {
 		p.close(part.Key())
 		return nil
 	})
@@ -118,21 +118,21 @@ func (p *plan) insert(v6 bool, role Role, text string) {
 	p.needs[ruleChain{role, v6}] = true
 }
 
-// each runs f for every part of every grant and carries the plan out; if that
+// change runs f for every part of every grant and carries the plan out; if that
 // fails, grant by grant. What f refuses does not hinder the others.
-func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) []error {
+func (b *Backend) change(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error) []error {
 	var errs enforce.Errors
 	if len(gs) == 0 {
 		return nil
 	}
-	err := b.try(ctx, gs, f, &errs)
+	err := b.transact(ctx, gs, f, &errs)
 	if err == nil {
 		return errs
 	}
 	for i := range gs {
 		if len(gs) > 1 {
 			var own enforce.Errors
-			if err = b.try(ctx, gs[i:i+1], f, &own); err == nil {
+			if err = b.transact(ctx, gs[i:i+1], f, &own); err == nil {
 				err = enforce.FirstError(own)
 			}
 		}
@@ -141,10 +141,10 @@ func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(*plan, en
 	return errs
 }
 
-// try carries a plan out. A failure says that the kernel is not as we think:
+// transact carries a plan out. A failure says that the kernel is not as we think:
 // somebody changed our chains. Then it looks, repairs and plans again. refused
 // gets the errors of f.
-func (b *Backend) try(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error, refused *enforce.Errors) (err error) {
+func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error, refused *enforce.Errors) (err error) {
 	for n := range max(b.cfg.Tries, 2) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -193,7 +193,7 @@ func (p *plan) run(ctx context.Context) error {
 			return err
 		}
 	}
-	p.b.remember()
+	p.b.noteGeneration()
 	for id, n := range p.lengths {
 		p.b.length[id] += n
 	}
@@ -219,7 +219,7 @@ func (p *plan) ensureChains() error {
 		if *ready {
 			continue
 		}
-		if err := p.b.toolFor(need.v6).settle(p.b.cfg.Chains[need.role]); err != nil {
+		if err := p.b.toolFor(need.v6).ensureJump(p.b.cfg.Chains[need.role]); err != nil {
 			return err
 		}
 		*ready = true

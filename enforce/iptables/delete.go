@@ -12,7 +12,7 @@ func (p *plan) addDeletes(t *tool, sc *script) error {
 			continue
 		}
 		length := p.b.length[id]
-		if -p.lengths[id] == len(rules) && t.nft && isCheaperAnew(len(rules), length) {
+		if -p.lengths[id] == len(rules) && t.nft && isRebuildCheaper(len(rules), length) {
 			if err := t.addRebuild(sc, id, rules); err != nil {
 				return err
 			}
@@ -25,11 +25,11 @@ func (p *plan) addDeletes(t *tool, sc *script) error {
 	return nil
 }
 
-// isCheaperAnew weighs deleting some rules of a chain against writing it anew. The
+// isRebuildCheaper weighs deleting some rules of a chain against writing it anew. The
 // nf_tables variant compares a rule to be deleted with every rule of the chain, at
 // about 1 µs each; writing one costs about 50 µs, and listing the chain first some
 // milliseconds.
-func isCheaperAnew(deletes, length int) bool {
+func isRebuildCheaper(deletes, length int) bool {
 	const compare, write, list = 1, 50, 20000 // µs
 	return deletes*length*compare > (length-deletes)*write+list
 }
@@ -44,7 +44,7 @@ func (t *tool) addRebuild(sc *script, id chainID, deleted []listed) error {
 	}
 	specs, texts := make(map[spec]int), make(map[string]int)
 	for _, r := range deleted {
-		if r.spec.strange {
+		if r.spec.unknown {
 			texts[r.text]++
 		} else {
 			specs[r.spec]++
@@ -56,7 +56,7 @@ func (t *tool) addRebuild(sc *script, id chainID, deleted []listed) error {
 		text := strings.TrimPrefix(line, "-A "+id.chain+" ")
 		switch {
 		case !strings.HasPrefix(line, "-A "):
-		case ok && !s.strange && specs[s] > 0:
+		case ok && !s.unknown && specs[s] > 0:
 			specs[s]--
 		case texts[text] > 0:
 			texts[text]--

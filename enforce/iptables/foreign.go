@@ -15,9 +15,9 @@ func isForeign(s spec) bool {
 	return c.Tag == 0
 }
 
-// isDated reports a rule that is to be deleted at the time in its comment, whatever it
+// hasEnd reports a rule that is to be deleted at the time in its comment, whatever it
 // matches: so the 2.6 daemon does.
-func isDated(s spec) bool {
+func hasEnd(s spec) bool {
 	c, ok := enforce.ParseComment(s.comment)
 	return ok && !c.Expires.IsZero()
 }
@@ -28,7 +28,7 @@ func (b *Backend) assembleForeign(rs []listed) (es []*entry) {
 	copies := make(map[string]int)
 	for _, group := range b.pairForeign(rs) {
 		e := b.join(group)
-		if e.grant.Src = addressOr(e.grant.Src, e.grant.Dst, group[0].v6); e.grant.Src.IsUnspecified() && !isDated(group[0].spec) {
+		if e.grant.Src = clientOr(e.grant.Src, e.grant.Dst, group[0].v6); e.grant.Src.IsUnspecified() && !hasEnd(group[0].spec) {
 			continue
 		}
 		first := group[0]
@@ -43,8 +43,8 @@ func (b *Backend) assembleForeign(rs []listed) (es []*entry) {
 	return es
 }
 
-// addressOr is whom a rule lets in, where it does not name a client.
-func addressOr(src, dst netip.Addr, v6 bool) netip.Addr {
+// clientOr is whom a rule lets in, where it does not name a client.
+func clientOr(src, dst netip.Addr, v6 bool) netip.Addr {
 	switch {
 	case src.IsValid():
 		return src
@@ -72,7 +72,7 @@ func (b *Backend) pairForeign(rs []listed) (groups [][]listed) {
 	}
 	for _, r := range rest {
 		joins := behind[r.flow(r.spec.dport)]
-		i := slices.IndexFunc(joins, func(i int) bool { return takesIn(groups[i], r) })
+		i := slices.IndexFunc(joins, func(i int) bool { return belongsTo(groups[i], r) })
 		if i < 0 {
 			groups = append(groups, []listed{r})
 			continue
@@ -92,9 +92,9 @@ type flow struct {
 
 func (r listed) flow(port uint16) flow { return flow{r.v6, r.spec.comment, r.spec.proto, port} }
 
-// takesIn reports whether r matches what comes out of the DNAT rule that begins the
+// belongsTo reports whether r matches what comes out of the DNAT rule that begins the
 // group, which has none of its role yet.
-func takesIn(group []listed, r listed) bool {
+func belongsTo(group []listed, r listed) bool {
 	d := group[0].spec
 	from := !r.spec.src.IsValid() || r.spec.src == d.src
 	to := !r.spec.dst.IsValid() || r.spec.dst == parseTarget(d.to).Addr()

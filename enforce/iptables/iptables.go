@@ -112,9 +112,9 @@ func (b *Backend) isUntouched() bool {
 	return err == nil && now == b.seen
 }
 
-// remember notes the ruleset after a change of ours. What somebody else does in
+// noteGeneration notes the ruleset after a change of ours. What somebody else does in
 // the same moment escapes it, and is left to Watch.
-func (b *Backend) remember() {
+func (b *Backend) noteGeneration() {
 	if b.counter != nil {
 		b.seen, _ = b.counter.Now()
 	}

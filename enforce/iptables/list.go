@@ -75,8 +75,8 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 			continue
 		}
 		_, known := enforce.ParseComment(s.comment)
-		dated := isForeign(s) && isDated(s)
-		if !dated && (s.strange && !known || !s.src.IsValid() && !s.dst.IsValid()) {
+		dated := isForeign(s) && hasEnd(s)
+		if !dated && (s.unknown && !known || !s.src.IsValid() && !s.dst.IsValid()) {
 			continue
 		}
 		role, ok := b.roleOf(c, s.target)
@@ -131,7 +131,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 		}
 	}
 	enforce.SortGrants(rep.Found)
-	errs := b.each(ctx, rep.Restored, func(p *plan, part enforce.Grant) error { return p.open(part) })
+	errs := b.change(ctx, rep.Restored, func(p *plan, part enforce.Grant) error { return p.open(part) })
 	return rep, enforce.FirstError(errs)
 }
 

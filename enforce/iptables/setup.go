@@ -29,7 +29,7 @@ func (b *Backend) setup(ctx context.Context) error {
 			if !b.uses[role] {
 				continue
 			}
-			err := t.settle(b.cfg.Chains[role])
+			err := t.ensureJump(b.cfg.Chains[role])
 			if role >= Forward && errors.Is(err, ErrNoChain) { // as the manual has it
 				b.note("%s: %v: nothing is forwarded or translated there", t.name(), err)
 				continue
@@ -40,7 +40,7 @@ func (b *Backend) setup(ctx context.Context) error {
 			b.ready[role][family(t.v6)] = true
 		}
 	}
-	b.remember()
+	b.noteGeneration()
 	return nil
 }
 
@@ -51,10 +51,10 @@ func family(v6 bool) int {
 	return 0
 }
 
-// settle makes the jump to our chain if it is missing, and the chain with it. A jump
+// ensureJump makes the jump to our chain if it is missing, and the chain with it. A jump
 // with further matches is not ours. The chain is listed, as for -C iptables-nft reads
 // every rule of the table: 40 ms among 5,000, where -S takes 1.
-func (t *tool) settle(c enforce.Chain) error {
+func (t *tool) ensureJump(c enforce.Chain) error {
 	lines, exists, err := t.list(c.Table, c.From)
 	switch {
 	case err != nil:

@@ -22,7 +22,7 @@ type spec struct {
 	comment      string
 	target       string
 	to           string // of --to-destination or --to-source
-	strange      bool   // it has matches that we never write
+	unknown      bool   // it has matches that we never write
 }
 
 // dateLayout is what the time match takes; it means UTC unless --kerneltz.
@@ -81,11 +81,11 @@ func parseRule(line string) (chain string, s spec, ok bool) {
 	chain = words[1]
 	for w := words[2:]; len(w) > 0; {
 		if len(w) == 1 { // an option without value, or half a line
-			s.strange = true
+			s.unknown = true
 			break
 		}
 		if !s.option(w[0], w[1]) {
-			s.strange = true
+			s.unknown = true
 			w = w[1:]
 			continue
 		}

@@ -30,9 +30,9 @@ func TestParseRule(t *testing.T) {
 			spec{src: addr("2001:db8::7"), proto: enforce.TCP, dport: 80, target: "DNAT", to: "[fd00::2]:8080"}},
 		{"quotes", `-A X -s 192.0.2.7/32 -m comment --comment "say \"hi\" \\ \'x\'" -j ACCEPT`,
 			spec{src: addr("192.0.2.7"), comment: `say "hi" \ 'x'`, target: "ACCEPT"}},
-		{"a match we never write", `-A X -s 192.0.2.7/32 -i eth0 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", strange: true}},
-		{"negated", `-A X ! -s 192.0.2.7/32 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", strange: true}},
-		{"network", `-A X -s 192.0.2.0/24 -j ACCEPT`, spec{src: addr("192.0.2.0"), target: "ACCEPT", strange: true}},
+		{"a match we never write", `-A X -s 192.0.2.7/32 -i eth0 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
+		{"negated", `-A X ! -s 192.0.2.7/32 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
+		{"network", `-A X -s 192.0.2.0/24 -j ACCEPT`, spec{src: addr("192.0.2.0"), target: "ACCEPT", unknown: true}},
 	} {
 		chain, got, ok := parseRule(c.line)
 		if !ok || got != c.want || !strings.Contains(c.line, "-A "+chain+" ") {
@@ -75,7 +75,7 @@ func FuzzParseRule(f *testing.F) {
 	f.Add(`-A X ! -s 192.0.2.7/32 -j DNAT --to-destination 1.2.3.4-1.2.3.5:80`)
 	f.Fuzz(func(t *testing.T, line string) {
 		_, s, ok := parseRule(line)
-		if ok && !s.strange && s.target == "" {
+		if ok && !s.unknown && s.target == "" {
 			t.Fatalf("%q: rule without target", line)
 		}
 	})

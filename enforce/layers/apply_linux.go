@@ -36,10 +36,10 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 		}
 	}
 	if untouched {
-		b.remember()
+		b.noteGeneration()
 	}
 	b.legacy.dirty.Store(true)
-	b.legacy.expect(gs)
+	b.legacy.watchUntil(gs)
 	return errs
 }
 
@@ -96,7 +96,7 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.fresh = false
 	b.legacy.dirty.Store(true)
 	if untouched { // else the next opening looks again
-		b.remember()
+		b.noteGeneration()
 	}
 	return errs
 }
@@ -178,39 +178,39 @@ func padded(errs []error, n int) []error {
 	return errs
 }
 
-// held are the grants that are open, by key; and of those that look the same to a layer
+// openGrants are the grants that are open, by key; and of those that look the same to a layer
 // which only filters, which they are.
-type held struct {
+type openGrants struct {
 	grants map[string]enforce.Grant
-	alike  map[string]map[string]bool
+	byView map[string]map[string]bool
 }
 
-func newHeld() held {
-	return held{make(map[string]enforce.Grant), make(map[string]map[string]bool)}
+func newHeld() openGrants {
+	return openGrants{make(map[string]enforce.Grant), make(map[string]map[string]bool)}
 }
 
-func (h *held) put(g enforce.Grant) {
+func (h *openGrants) put(g enforce.Grant) {
 	for _, p := range g.Split() {
 		key, view := p.Key(), p.Filtered().Key()
 		if old, ok := h.grants[key]; ok && !enforce.Outlives(p.Expires, old.Expires) {
 			continue
 		}
 		h.grants[key] = p
-		if h.alike[view] == nil {
-			h.alike[view] = make(map[string]bool)
+		if h.byView[view] == nil {
+			h.byView[view] = make(map[string]bool)
 		}
-		h.alike[view][key] = true
+		h.byView[view][key] = true
 	}
 }
 
-func (h *held) drop(p enforce.Grant) {
+func (h *openGrants) drop(p enforce.Grant) {
 	key, view := p.Key(), p.Filtered().Key()
 	delete(h.grants, key)
-	delete(h.alike[view], key)
-	if len(h.alike[view]) == 0 {
-		delete(h.alike, view)
+	delete(h.byView[view], key)
+	if len(h.byView[view]) == 0 {
+		delete(h.byView, view)
 	}
 }
 
 // shares reports whether another grant that is open looks like g.
-func (h *held) shares(g enforce.Grant) bool { return len(h.alike[g.Filtered().Key()]) > 0 }
+func (h *openGrants) shares(g enforce.Grant) bool { return len(h.byView[g.Filtered().Key()]) > 0 }

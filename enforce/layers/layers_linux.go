@@ -66,11 +66,11 @@ type Backend struct {
 	members atomic.Pointer[[]*member] // changed under mu
 
 	mu    sync.Mutex
-	view  *view  // the last survey
-	fresh bool   // we have changed nothing since
-	seen  uint32 // generation of nf_tables after our last look or change
-	held  held   // what is open, with more than one member
-	ready bool   // Setup was done
+	view  *findings  // the last survey
+	fresh bool       // we have changed nothing since
+	seen  uint32     // generation of nf_tables after our last look or change
+	held  openGrants // what is open, with more than one member
+	ready bool       // Setup was done
 	notes []string
 	// broken are layers that could not be opened: they are not tried again.
 	broken   map[ruleset.Layer]bool
@@ -88,15 +88,15 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if err := b.survey(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
-	if err := b.enlist(ctx); err != nil {
+	if err := b.openNeeded(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	return b, nil
 }
 
-// enlist opens the layers that can drop something and are not in use yet; the first
+// openNeeded opens the layers that can drop something and are not in use yet; the first
 // that works if there is none.
-func (b *Backend) enlist(ctx context.Context) error {
+func (b *Backend) openNeeded(ctx context.Context) error {
 	need := b.needed()
 	translator := b.translator(need)
 	for _, l := range need {
@@ -204,7 +204,7 @@ func (b *Backend) Setup(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	b.level(ctx)
+	b.equalize(ctx)
 	b.restored = nil // it is taken over, like the rest
 	err := b.survey(ctx)
 	if err == nil && !b.ready {
@@ -214,8 +214,8 @@ func (b *Backend) Setup(ctx context.Context) error {
 	return err
 }
 
-// level opens in every layer what is open in one.
-func (b *Backend) level(ctx context.Context) {
+// equalize opens in every layer what is open in one.
+func (b *Backend) equalize(ctx context.Context) {
 	if len(b.all()) < 2 {
 		return
 	}
@@ -350,6 +350,6 @@ func (b *Backend) each(empty func(*member) error) error {
 	}
 	b.held = newHeld()
 	b.legacy.until.Store(0)
-	b.remember()
+	b.noteGeneration()
 	return errors.Join(errs...)
 }

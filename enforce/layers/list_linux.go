@@ -14,7 +14,7 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	whole, _, err := b.list(ctx)
-	b.legacy.expect(whole)
+	b.legacy.watchUntil(whole)
 	return whole, err
 }
 
@@ -35,7 +35,7 @@ func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err 
 	}
 	now := time.Now()
 	for _, g := range b.union(found) {
-		end, everywhere := b.everywhere(g, found)
+		end, everywhere := b.inAllLayers(g, found)
 		switch {
 		case g.Foreign != "" || !enforce.Outlives(g.Expires, now): // another program's, or the rest of one that has ended
 			whole = append(whole, g)
@@ -82,9 +82,9 @@ func byKey(gs []enforce.Grant) map[string]enforce.Grant {
 	return m
 }
 
-// everywhere reports whether each layer has g that can have it, and when the first of
+// inAllLayers reports whether each layer has g that can have it, and when the first of
 // them ends it.
-func (b *Backend) everywhere(g enforce.Grant, found []map[string]enforce.Grant) (end time.Time, ok bool) {
+func (b *Backend) inAllLayers(g enforce.Grant, found []map[string]enforce.Grant) (end time.Time, ok bool) {
 	end = g.Expires
 	for i, m := range b.all() {
 		if !m.serves(part{grant: g}) {
@@ -122,7 +122,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	}
 	b.legacy.dirty.Store(len(rep.Restored) > 0)
 	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
-	b.legacy.expect(want)
+	b.legacy.watchUntil(want)
 	return rep, err
 }
 
@@ -155,11 +155,11 @@ func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 			known[view] = true
 		}
 	}
-	return rep, b.spread(ctx, rep.Found)
+	return rep, b.openFound(ctx, rep.Found)
 }
 
-// spread opens in every layer what was found in one.
-func (b *Backend) spread(ctx context.Context, found []enforce.Grant) error {
+// openFound opens in every layer what was found in one.
+func (b *Backend) openFound(ctx context.Context, found []enforce.Grant) error {
 	now := time.Now()
 	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return g.Foreign != "" || !enforce.Outlives(g.Expires, now) })
 	if len(alive) == 0 {

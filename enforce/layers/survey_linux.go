@@ -11,8 +11,8 @@ import (
 	"fwknopd/enforce/ruleset"
 )
 
-// A view is what one survey found.
-type view struct {
+// A findings is what one survey found.
+type findings struct {
 	bases  []*ruleset.Base
 	nat    map[ruleset.Layer]bool // has chains that translate
 	unread []string               // what could not be looked at, and why
@@ -21,7 +21,7 @@ type view struct {
 
 // concerns reports whether a layer can drop something on a hook, or has chains of ours
 // from before.
-func (v *view) concerns(kind ruleset.Layer, hooks []ruleset.Hook) bool {
+func (v *findings) concerns(kind ruleset.Layer, hooks []ruleset.Hook) bool {
 	return slices.ContainsFunc(v.bases, func(b *ruleset.Base) bool {
 		return b.Layer == kind && b.Why == "" && (b.Holds() || slices.Contains(hooks, b.Hook) && mayDrop(b))
 	})
@@ -40,8 +40,8 @@ func mayDrop(b *ruleset.Base) bool {
 // always are hooks that the packets of every grant pass beside input.
 var always = []ruleset.Hook{ruleset.Ingress, ruleset.Prerouting, ruleset.Output}
 
-// isWall reports that b drops a packet of any client, or every answer.
-func isWall(b *ruleset.Base) bool {
+// dropsAll reports that b drops a packet of any client, or every answer.
+func dropsAll(b *ruleset.Base) bool {
 	return slices.ContainsFunc(families, func(v6 bool) bool {
 		p := ruleset.Anyone(b.Hook, v6)
 		if b.Hook == ruleset.Output {
@@ -52,9 +52,9 @@ func isWall(b *ruleset.Base) bool {
 }
 
 // walls are the base chains that drop any new packet, whatever we open.
-func (v *view) walls(hooks []ruleset.Hook) (walls []*ruleset.Base) {
+func (v *findings) walls(hooks []ruleset.Hook) (walls []*ruleset.Base) {
 	for _, b := range v.bases {
-		if (slices.Contains(hooks, b.Hook) || slices.Contains(always, b.Hook)) && isWall(b) {
+		if (slices.Contains(hooks, b.Hook) || slices.Contains(always, b.Hook)) && dropsAll(b) {
 			walls = append(walls, b)
 		}
 	}
@@ -63,7 +63,7 @@ func (v *view) walls(hooks []ruleset.Hook) (walls []*ruleset.Base) {
 
 // survey looks at everything.
 func (b *Backend) survey(ctx context.Context) error {
-	v := &view{nat: make(map[ruleset.Layer]bool)}
+	v := &findings{nat: make(map[ruleset.Layer]bool)}
 	if nf := b.cfg.NFTables; nf != nil {
 		s, err := nf.Survey(ctx)
 		if err != nil {
@@ -90,7 +90,7 @@ func legacyTables() (tables []nftables.XTable) {
 
 // readTables reads tables of iptables with the program of their variant. It returns
 // their texts, by which a change is known.
-func (b *Backend) readTables(ctx context.Context, v *view, kind ruleset.Layer, tables []nftables.XTable) (texts map[nftables.XTable]string) {
+func (b *Backend) readTables(ctx context.Context, v *findings, kind ruleset.Layer, tables []nftables.XTable) (texts map[nftables.XTable]string) {
 	texts = make(map[nftables.XTable]string)
 	for _, t := range tables {
 		if t.Name == "nat" {
@@ -113,7 +113,7 @@ func (b *Backend) readTables(ctx context.Context, v *view, kind ruleset.Layer, t
 	return texts
 }
 
-func (v *view) miss(format string, args ...any) {
+func (v *findings) miss(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(v.unread, text) {
 		v.unread = append(v.unread, text)
 	}
@@ -129,8 +129,8 @@ func (b *Backend) isUntouched() bool {
 	return err == nil && now == b.seen
 }
 
-// remember notes the ruleset after a change of ours.
-func (b *Backend) remember() {
+// noteGeneration notes the ruleset after a change of ours.
+func (b *Backend) noteGeneration() {
 	b.fresh = false
 	if b.cfg.NFTables != nil {
 		b.seen, _ = b.cfg.NFTables.Generation()
@@ -144,7 +144,7 @@ func (b *Backend) refresh(ctx context.Context) error {
 	}
 	b.legacy.text = b.view.legacy
 	before := len(b.all())
-	if err := b.enlist(ctx); err != nil {
+	if err := b.openNeeded(ctx); err != nil {
 		return err
 	}
 	if len(b.all()) == before || !b.ready {
@@ -155,7 +155,7 @@ func (b *Backend) refresh(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	b.level(ctx)
+	b.equalize(ctx)
 	return b.survey(ctx)
 }
 
@@ -166,7 +166,7 @@ func (b *Backend) legacyChanged(ctx context.Context) bool {
 	if b.legacy.dirty.Load() && b.uses(ruleset.IPTablesLegacy) {
 		return true
 	}
-	now := b.readTables(ctx, &view{nat: make(map[ruleset.Layer]bool)}, ruleset.IPTablesLegacy, legacyTables())
+	now := b.readTables(ctx, &findings{nat: make(map[ruleset.Layer]bool)}, ruleset.IPTablesLegacy, legacyTables())
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !maps.Equal(now, b.legacy.text)

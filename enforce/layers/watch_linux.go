@@ -32,8 +32,8 @@ type legacy struct {
 	wake  chan struct{}
 }
 
-// expect keeps the watch awake as long as the grants are open.
-func (l *legacy) expect(gs []enforce.Grant) {
+// watchUntil keeps the watch awake as long as the grants are open.
+func (l *legacy) watchUntil(gs []enforce.Grant) {
 	before := l.until.Load()
 	last := before
 	for _, g := range gs {
@@ -53,8 +53,8 @@ func (l *legacy) expect(gs []enforce.Grant) {
 	}
 }
 
-// asleep reports that no grant is open any more.
-func (l *legacy) asleep() bool { return time.Now().UnixNano() > l.until.Load() }
+// idle reports that no grant is open any more.
+func (l *legacy) idle() bool { return time.Now().UnixNano() > l.until.Load() }
 
 // An author knows the changes that it makes itself, by the netlink port they come from.
 type author interface{ Mine(port uint32) bool }
@@ -71,13 +71,13 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 			return nil, fmt.Errorf("own network namespace: %w", err)
 		}
 		// While grants are open, any rule that is added may begin to drop them.
-		told, err = watch.NFTables(ctx, netns, b.mine, func(chain string) bool { return b.isOurs(chain) || !b.legacy.asleep() })
+		told, err = watch.NFTables(ctx, netns, b.mine, func(chain string) bool { return b.isOurs(chain) || !b.legacy.idle() })
 		if err = errors.Join(err, unix.Close(netns)); err != nil {
 			return nil, err
 		}
 	}
 	changed := make(chan struct{}, 1)
-	go b.attend(ctx, told, changed)
+	go b.watchLoop(ctx, told, changed)
 	return changed, nil
 }
 
@@ -95,13 +95,13 @@ func (b *Backend) isOurs(chain string) bool {
 	})
 }
 
-// attend passes on what nf_tables tells, and looks at the legacy tables by the clock
+// watchLoop passes on what nf_tables tells, and looks at the legacy tables by the clock
 // while grants are open.
-func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan<- struct{}) {
+func (b *Backend) watchLoop(ctx context.Context, told <-chan struct{}, changed chan<- struct{}) {
 	defer close(changed)
 	ticker := time.NewTicker(legacyInterval)
 	defer ticker.Stop()
-	b.rest(ticker)
+	b.slowDown(ticker)
 	for {
 		select {
 		case <-ctx.Done():
@@ -119,8 +119,8 @@ func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan
 				continue
 			}
 		case <-ticker.C:
-			if b.legacy.asleep() {
-				b.rest(ticker)
+			if b.legacy.idle() {
+				b.slowDown(ticker)
 			}
 			if !b.legacyChanged(ctx) {
 				continue
@@ -133,8 +133,8 @@ func (b *Backend) attend(ctx context.Context, told <-chan struct{}, changed chan
 	}
 }
 
-// rest looks less often, and only for rules of another daemon.
-func (b *Backend) rest(ticker *time.Ticker) {
+// slowDown looks less often, and only for rules of another daemon.
+func (b *Backend) slowDown(ticker *time.Ticker) {
 	if b.cfg.Idle > 0 && b.uses(ruleset.IPTablesLegacy) {
 		ticker.Reset(b.cfg.Idle)
 		return

@@ -27,7 +27,7 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.inBatches(ctx, gs, func(part enforce.Grant, _ time.Time) error {
-		b.ledger.drop(part.Key())
+		b.refs.drop(part.Key())
 		return nil
 	})
 }
@@ -43,7 +43,7 @@ func (b *Backend) open(part enforce.Grant, now time.Time) error {
 	if !enforce.Outlives(part.Expires, now) {
 		return ErrEnded
 	}
-	b.ledger.put(part, now)
+	b.refs.add(part, now)
 	return nil
 }
 
@@ -67,7 +67,7 @@ func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter chang
 // somebody flushed the ruleset, or wrote into our sets. Then it looks, makes what
 // is missing and tries once more.
 func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, alter change) error {
-	if err := b.ensureHomes(ctx, gs); err != nil {
+	if err := b.ensureReady(ctx, gs); err != nil {
 		return err
 	}
 	err := b.send(gs, alter)
@@ -92,15 +92,15 @@ func (b *Backend) resync(ctx context.Context) error {
 	return err
 }
 
-// ensureHomes sets up what is used for the first time, or was touched by others.
-func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
+// ensureReady sets up what is used for the first time, or was touched by others.
+func (b *Backend) ensureReady(ctx context.Context, gs []enforce.Grant) error {
 	if err := b.usable(ctx); err != nil {
 		return err
 	}
 	missing := !b.isUntouched()
 	for _, g := range gs {
 		for _, e := range elements(g.Split()[0]) {
-			missing = missing || len(b.homes[e.set.role]) == 0
+			missing = missing || len(b.placements[e.set.role]) == 0
 			b.uses[e.set.role] = true
 		}
 	}
@@ -113,33 +113,33 @@ func (b *Backend) ensureHomes(ctx context.Context, gs []enforce.Grant) error {
 	return nil
 }
 
-// A slot is a set in a certain table, with what a batch does to it.
-type slot struct {
-	home *home
+// A tableSet is a set in a certain table, with what a batch does to it.
+type tableSet struct {
+	home *placement
 	id   setID
 }
 
-// work is what a batch does to one set, in this order. First comes an add of what
+// setChange is what a batch does to one set, in this order. First comes an add of what
 // is there, or as good as: without it, deleting what has just timed out would
 // undo the whole batch. Nobody sees the gap inside a transaction. (Adding alone
 // would refresh an element's time on new kernels only.)
-type work struct{ before, after []nft.SetElement }
+type setChange struct{ before, after []nft.SetElement }
 
 // send alters the ledger and makes the kernel follow, in one batch.
 func (b *Backend) send(gs []enforce.Grant, alter change) error {
 	now := time.Now()
-	slots := make(map[slot]*work)
-	before := make(map[cell]use)
+	slots := make(map[tableSet]*setChange)
+	before := make(map[elemKey]ref)
 	for _, g := range gs {
 		for _, part := range g.Split() {
-			b.noteBefore(before, part, now)
+			b.saveRefs(before, part, now)
 			if err := alter(part, now); err != nil {
 				return err
 			}
 		}
 	}
 	for c, old := range before {
-		b.put(slots, c, old, now)
+		b.addChange(slots, c, old, now)
 	}
 	for s, w := range slots {
 		if err := b.queue(s, w); err != nil {
@@ -149,35 +149,35 @@ func (b *Backend) send(gs []enforce.Grant, alter change) error {
 	return b.flush()
 }
 
-// noteBefore keeps what the cells of a grant hold before it changes them. What is
+// saveRefs keeps what the cells of a grant hold before it changes them. What is
 // not a grant has none.
-func (b *Backend) noteBefore(before map[cell]use, part enforce.Grant, now time.Time) {
+func (b *Backend) saveRefs(before map[elemKey]ref, part enforce.Grant, now time.Time) {
 	if part.Validate() != nil {
 		return
 	}
 	for _, e := range elements(part) {
-		c := cell{e.set, e.key}
+		c := elemKey{e.set, e.key}
 		if _, seen := before[c]; seen {
 			continue
 		}
-		old, ok := b.ledger.current(c, now)
+		old, ok := b.refs.current(c, now)
 		if !ok {
-			old = use{target: e.target}
+			old = ref{target: e.target}
 		}
 		before[c] = old
 	}
 }
 
-// put files the change of a cell under every table of its role.
-func (b *Backend) put(slots map[slot]*work, c cell, old use, now time.Time) {
-	next, ok := b.ledger.current(c, now)
-	for _, h := range b.homes[c.set.role] {
+// addChange files the change of a cell under every table of its role.
+func (b *Backend) addChange(slots map[tableSet]*setChange, c elemKey, old ref, now time.Time) {
+	next, ok := b.refs.current(c, now)
+	for _, h := range b.placements[c.set.role] {
 		if !h.serves(c.set) || !ok && h.sets[c.set] == nil {
 			continue
 		}
-		s := slot{h, c.set}
+		s := tableSet{h, c.set}
 		if slots[s] == nil {
-			slots[s] = new(work)
+			slots[s] = new(setChange)
 		}
 		w := slots[s]
 		w.before = append(w.before, element{c.set, c.key, old.target}.encode(time.Minute, ""))
@@ -187,7 +187,7 @@ func (b *Backend) put(slots map[slot]*work, c cell, old use, now time.Time) {
 	}
 }
 
-func (b *Backend) queue(s slot, w *work) error {
+func (b *Backend) queue(s tableSet, w *setChange) error {
 	if s.home.sets[s.id] == nil {
 		if err := b.addSet(s.home, s.id); err != nil {
 			return err

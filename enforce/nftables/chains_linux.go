@@ -28,7 +28,7 @@ func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 		}
 	}
 	for _, role := range allRoles {
-		for _, h := range l.homes[role] {
+		for _, h := range l.placements[role] {
 			add(enforce.ChainState{Table: tableName(h.table), Name: role.chain(), Exists: l.chain(h.table, role.chain()) != nil})
 		}
 		for _, c := range l.chains {

@@ -82,8 +82,8 @@ func (e element) encode(left time.Duration, comment string) nft.SetElement {
 	return el
 }
 
-// A found element is one that the kernel lists.
-type found struct {
+// A listedElem element is one that the kernel lists.
+type listedElem struct {
 	element
 	place   Place // family, table and set
 	comment enforce.Comment
@@ -91,14 +91,14 @@ type found struct {
 }
 
 // decode reads an element; ok is false if its key is none of this set's.
-func (id setID) decode(el nft.SetElement, now time.Time) (f found, ok bool) {
+func (id setID) decode(el nft.SetElement, now time.Time) (f listedElem, ok bool) {
 	f.set = id
 	if f.key, ok = id.unmarshal(el.Key); !ok {
-		return found{}, false
+		return listedElem{}, false
 	}
 	if id.isMap() {
 		if f.target, ok = id.unmarshalTarget(el.Val); !ok {
-			return found{}, false
+			return listedElem{}, false
 		}
 	}
 	f.comment, _ = enforce.ParseComment(el.Comment)
@@ -106,32 +106,32 @@ func (id setID) decode(el nft.SetElement, now time.Time) (f found, ok bool) {
 		return f, true
 	}
 	f.expires = now.Add(el.Expires)
-	if d := f.expires.Sub(f.comment.Expires); d.Abs() < snap {
+	if d := f.expires.Sub(f.comment.Expires); d.Abs() < endTolerance {
 		f.expires = f.comment.Expires
 	}
 	return f, true
 }
 
-// snap is how far the kernel's remaining time may be from the end in the comment
+// endTolerance is how far the kernel's remaining time may be from the end in the comment
 // to be the same: what it takes to read, and the kernel's rounding.
-const snap = 500 * time.Millisecond
+const endTolerance = 500 * time.Millisecond
 
 // assemble makes grants of listed elements: the tag in the comment says which
 // belong together; what has none stands alone.
-func assemble(all []found) []enforce.Grant {
+func assemble(all []listedElem) []enforce.Grant {
 	type groupKey struct {
 		peer netip.Addr
 		tag  uint32
 	}
-	groups := make(map[groupKey][]found)
-	cells := make(map[cell]found, len(all))
+	groups := make(map[groupKey][]listedElem)
+	cells := make(map[elemKey]listedElem, len(all))
 	var order []groupKey
 	var gs []enforce.Grant
 	for _, f := range all {
-		cells[cell{f.set, f.key}] = f
+		cells[elemKey{f.set, f.key}] = f
 		k := groupKey{f.key.peer, f.comment.Tag}
 		if k.tag == 0 {
-			gs = append(gs, join([]found{f}))
+			gs = append(gs, join([]listedElem{f}))
 			continue
 		}
 		if _, ok := groups[k]; !ok {
@@ -140,16 +140,16 @@ func assemble(all []found) []enforce.Grant {
 		groups[k] = append(groups[k], f)
 	}
 	for _, k := range order {
-		gs = append(gs, join(borrow(groups[k], cells)))
+		gs = append(gs, join(addSharedElems(groups[k], cells)))
 	}
 	return gs
 }
 
-// borrow completes a translation whose further elements bear the comment of
+// addSharedElems completes a translation whose further elements bear the comment of
 // another grant, with which it shares them: those that match what comes out of it.
-func borrow(group []found, cells map[cell]found) []found {
+func addSharedElems(group []listedElem, cells map[elemKey]listedElem) []listedElem {
 	var has [roles]bool
-	var dnat found
+	var dnat listedElem
 	for _, f := range group {
 		has[f.set.role] = true
 		if f.set.role == DNAT {
@@ -159,7 +159,7 @@ func borrow(group []found, cells map[cell]found) []found {
 	if !has[DNAT] || has[Input] || has[Forward] {
 		return group
 	}
-	for _, c := range behind(dnat) {
+	for _, c := range keysBehind(dnat) {
 		f, ok := cells[c]
 		if !ok || has[c.set.role] || c.set.role == Input && has[Forward] || c.set.role == Output && !has[Input] {
 			continue
@@ -171,9 +171,9 @@ func borrow(group []found, cells map[cell]found) []found {
 	return group
 }
 
-// behind are the cells in which a translation's further elements may be.
-func behind(dnat found) (cells []cell) {
-	c := cell{dnat.set, dnat.key}
+// keysBehind are the cells in which a translation's further elements may be.
+func keysBehind(dnat listedElem) (cells []elemKey) {
+	c := elemKey{dnat.set, dnat.key}
 	c.set.shape |= withLocal
 	c.key.local, c.key.port = dnat.target.Addr(), dnat.target.Port()
 	for _, c.set.role = range []Role{Forward, Input, Output, SNAT} {
@@ -185,8 +185,8 @@ func behind(dnat found) (cells []cell) {
 
 // join is the inverse of elements. An incomplete group gives the grant of which
 // it is the most likely rest.
-func join(group []found) enforce.Grant {
-	var by [roles]*found
+func join(group []listedElem) enforce.Grant {
+	var by [roles]*listedElem
 	for i := range group {
 		by[group[i].set.role] = &group[i]
 	}
@@ -206,7 +206,7 @@ func join(group []found) enforce.Grant {
 
 // base takes address and port from the element that has them as the client sees
 // them.
-func base(by [roles]*found) enforce.Grant {
+func base(by [roles]*listedElem) enforce.Grant {
 	for _, role := range []Role{DNAT, Output, Input, Forward, SNAT} {
 		f := by[role]
 		if f == nil {
@@ -222,7 +222,7 @@ func base(by [roles]*found) enforce.Grant {
 	return enforce.Grant{}
 }
 
-func joinNAT(by [roles]*found) *enforce.NAT {
+func joinNAT(by [roles]*listedElem) *enforce.NAT {
 	n := &enforce.NAT{Local: by[Input] != nil}
 	if d := by[DNAT]; d != nil {
 		n.Target = d.target

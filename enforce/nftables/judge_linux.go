@@ -14,20 +14,20 @@ import (
 // those without a name, and verdict maps.
 type rule struct {
 	exprs []expr.Any
-	sets  map[string]*members
+	sets  map[string]*setContents
 }
 
-// members are the elements of a set.
-type members struct {
+// setContents are the elements of a set.
+type setContents struct {
 	intervals []interval
-	otherwise []nft.SetElement // for every key that has no element
+	catchAll  []nft.SetElement // for every key that has no element
 }
 
 // An interval of keys, both ends included; a nil end is none.
 type interval struct {
 	from, to []byte
 	exact    bool // one key
-	vague    bool // an interval of several fields
+	unknown  bool // an interval of several fields
 	verdict  *expr.Verdict
 }
 
@@ -153,7 +153,7 @@ func (r *rule) lookup(regs *registers, e *expr.Lookup) (ruleset.Truth, []ruleset
 }
 
 // find looks a register up.
-func (m *members) find(regs *registers, register uint32) (best ruleset.Truth, verdicts []ruleset.Verdict) {
+func (m *setContents) find(regs *registers, register uint32) (best ruleset.Truth, verdicts []ruleset.Verdict) {
 	for _, in := range m.intervals {
 		t := in.holds(regs, register)
 		if t == ruleset.No {
@@ -169,7 +169,7 @@ func (m *members) find(regs *registers, register uint32) (best ruleset.Truth, ve
 			return best, verdicts
 		}
 	}
-	for _, el := range m.otherwise {
+	for _, el := range m.catchAll {
 		if el.VerdictData != nil {
 			verdicts = append(verdicts, verdict(el.VerdictData))
 		}
@@ -182,7 +182,7 @@ func (m *members) find(regs *registers, register uint32) (best ruleset.Truth, ve
 
 func (in *interval) holds(regs *registers, register uint32) ruleset.Truth {
 	switch {
-	case in.vague:
+	case in.unknown:
 		return ruleset.Maybe
 	case in.exact:
 		return regs.equal(register, in.from)
@@ -193,8 +193,8 @@ func (in *interval) holds(regs *registers, register uint32) ruleset.Truth {
 // collect makes intervals of listed elements. In an interval set the kernel lists
 // beginnings and, marked, the first key after each end; in a concatenation of
 // intervals the two ends of each field, which are taken as not known.
-func collect(els []nft.SetElement) *members {
-	m := new(members)
+func collect(els []nft.SetElement) *setContents {
+	m := new(setContents)
 	var ends [][]byte
 	for _, el := range els {
 		if el.IntervalEnd {
@@ -206,9 +206,9 @@ func collect(els []nft.SetElement) *members {
 		switch {
 		case el.IntervalEnd:
 		case len(el.Key) == 0:
-			m.otherwise = append(m.otherwise, el)
+			m.catchAll = append(m.catchAll, el)
 		case el.KeyEnd != nil:
-			m.intervals = append(m.intervals, interval{from: el.Key, exact: bytes.Equal(el.Key, el.KeyEnd), vague: !bytes.Equal(el.Key, el.KeyEnd), verdict: el.VerdictData})
+			m.intervals = append(m.intervals, interval{from: el.Key, exact: bytes.Equal(el.Key, el.KeyEnd), unknown: !bytes.Equal(el.Key, el.KeyEnd), verdict: el.VerdictData})
 		case len(ends) == 0:
 			m.intervals = append(m.intervals, interval{from: el.Key, exact: true, verdict: el.VerdictData})
 		default:

@@ -8,8 +8,8 @@ import (
 	nft "github.com/google/nftables"
 )
 
-// A home is one table in which our chain of a role lives.
-type home struct {
+// A placement is one table in which our chain of a role lives.
+type placement struct {
 	role  Role
 	table *nft.Table
 	base  []string // chains in the table that jump to ours
@@ -19,7 +19,7 @@ type home struct {
 	sets  map[setID]*nft.Set // that exist in the kernel, as far as we know
 }
 
-func (h *home) serves(id setID) bool {
+func (h *placement) serves(id setID) bool {
 	return id.role == h.role && (id.v6 && h.v6 || !id.v6 && h.v4)
 }
 
@@ -28,11 +28,11 @@ var ownTable = nft.Table{Family: nft.TableFamilyINet, Name: "fwknopd"}
 
 // A layout is what the kernel has and where ours belongs in it.
 type layout struct {
-	tables []*nft.Table
-	chains []*nft.Chain
-	homes  [roles][]*home
-	notes  []string
-	beside bool
+	tables     []*nft.Table
+	chains     []*nft.Chain
+	placements [roles][]*placement
+	notes      []string
+	beside     bool
 }
 
 func (b *Backend) readLayout() (*layout, error) {
@@ -73,13 +73,13 @@ func (l *layout) place(role Role, chosen []Place) {
 			l.note("nftables: there is no chain %s; until there is, a grant opens nothing in it", p)
 		}
 	}
-	own := &home{role: role, table: &nft.Table{Family: ownTable.Family, Name: ownTable.Name}, own: true, v4: true, v6: true}
-	for _, h := range l.homes[role] {
+	own := &placement{role: role, table: &nft.Table{Family: ownTable.Family, Name: ownTable.Name}, own: true, v4: true, v6: true}
+	for _, h := range l.placements[role] {
 		own.v4, own.v6 = own.v4 && !h.v4, own.v6 && !h.v6
 	}
 	if own.v4 || own.v6 {
 		own.base = []string{role.String()}
-		l.homes[role] = append(l.homes[role], own)
+		l.placements[role] = append(l.placements[role], own)
 		l.noteNothingDrops(own)
 	}
 }
@@ -101,16 +101,16 @@ func isPlace(c *nft.Chain, p Place) bool {
 }
 
 func (l *layout) add(role Role, c *nft.Chain) {
-	i := slices.IndexFunc(l.homes[role], func(h *home) bool { return sameTable(h.table, c.Table) })
+	i := slices.IndexFunc(l.placements[role], func(h *placement) bool { return sameTable(h.table, c.Table) })
 	if i < 0 {
-		i = len(l.homes[role])
-		l.homes[role] = append(l.homes[role], &home{
+		i = len(l.placements[role])
+		l.placements[role] = append(l.placements[role], &placement{
 			role: role, table: c.Table,
 			v4: c.Table.Family != nft.TableFamilyIPv6,
 			v6: c.Table.Family != nft.TableFamilyIPv4,
 		})
 	}
-	l.homes[role][i].base = append(l.homes[role][i].base, c.Name)
+	l.placements[role][i].base = append(l.placements[role][i].base, c.Name)
 }
 
 // isOwned reports NFT_TABLE_F_OWNER: only the program that made the table may
@@ -139,7 +139,7 @@ func (l *layout) isXtables(t *nft.Table) bool {
 	return true
 }
 
-func (l *layout) noteNothingDrops(h *home) {
+func (l *layout) noteNothingDrops(h *placement) {
 	if h.role != Input || l.beside {
 		return
 	}

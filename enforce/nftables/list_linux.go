@@ -32,7 +32,7 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 
 // readElements reads our sets in every table, wherever an earlier process put
 // them.
-func (b *Backend) readElements(l *layout) (all []found, err error) {
+func (b *Backend) readElements(l *layout) (all []listedElem, err error) {
 	for _, t := range l.tables {
 		if _, ok := families[familyName(t.Family)]; !ok {
 			continue
@@ -62,7 +62,7 @@ const oneMessage = 16
 // readSet dumps one set; a large one twice, for what either dump has. The kernel
 // goes on in the next message by counting elements, so that it passes over some
 // when others time out in between.
-func (b *Backend) readSet(s *nft.Set, id setID) (fs []found, err error) {
+func (b *Backend) readSet(s *nft.Set, id setID) (fs []listedElem, err error) {
 	seen := make(map[element]bool)
 	for range 2 {
 		els, err := b.conn.GetSetElements(s)
@@ -86,9 +86,9 @@ func (b *Backend) readSet(s *nft.Set, id setID) (fs []found, err error) {
 }
 
 // unique drops the copies of an element in further tables of the same role.
-func unique(all []found) []found {
+func unique(all []listedElem) []listedElem {
 	seen := make(map[element]bool, len(all))
-	var once []found
+	var once []listedElem
 	for _, f := range all {
 		if !seen[f.element] {
 			seen[f.element] = true
@@ -99,7 +99,7 @@ func unique(all []found) []found {
 }
 
 // load fills the ledger from the kernel.
-func (b *Backend) load() ([]found, error) {
+func (b *Backend) load() ([]listedElem, error) {
 	l, err := b.readLayout()
 	if err != nil {
 		return nil, b.redial(err)
@@ -108,9 +108,9 @@ func (b *Backend) load() ([]found, error) {
 	if err != nil {
 		return nil, b.redial(err)
 	}
-	b.ledger, b.loaded = newLedger(), true
+	b.refs, b.loaded = newRefcounts(), true
 	for _, g := range assemble(unique(all)) {
-		b.ledger.put(g, time.Now())
+		b.refs.add(g, time.Now())
 	}
 	return all, nil
 }

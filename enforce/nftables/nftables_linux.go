@@ -49,18 +49,18 @@ type Config struct {
 type Backend struct {
 	cfg Config
 
-	mu      sync.Mutex
-	conn    *nft.Conn
-	counter *watch.Generation
-	netns   *os.File      // of the first socket, for the next
-	portID  atomic.Uint32 // of conn: its changes are our own
-	uses    [roles]bool
-	homes   [roles][]*home
-	notes   []string // of the last Setup
-	ledger  ledger
-	setID   uint32 // the last given in a batch
-	loaded  bool   // the ledger has seen what the kernel holds
-	gen     uint32 // generation of the ruleset after our last change
+	mu         sync.Mutex
+	conn       *nft.Conn
+	counter    *watch.Generation
+	netns      *os.File      // of the first socket, for the next
+	portID     atomic.Uint32 // of conn: its changes are our own
+	uses       [roles]bool
+	placements [roles][]*placement
+	notes      []string // of the last Setup
+	refs       refcounts
+	setID      uint32 // the last given in a batch
+	loaded     bool   // the ledger has seen what the kernel holds
+	gen        uint32 // generation of the ruleset after our last change
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -74,7 +74,7 @@ var ErrEnded = errors.New("grant has already ended")
 // New connects to the kernel and fails if it has no nf_tables or we may not use
 // them. It changes nothing; call [Backend.Setup].
 func New(cfg Config) (*Backend, error) {
-	b := &Backend{cfg: cfg, ledger: newLedger()}
+	b := &Backend{cfg: cfg, refs: newRefcounts()}
 	for _, role := range append([]Role{Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}

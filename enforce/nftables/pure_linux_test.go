@@ -83,10 +83,10 @@ func everyForm() (gs []enforce.Grant) {
 // TestElements: what a grant becomes in sets is read back as the grant, alone and
 // among all others.
 func TestElements(t *testing.T) {
-	var all []found
+	var all []listedElem
 	want := everyForm()
 	for _, g := range want {
-		var mine []found
+		var mine []listedElem
 		for _, e := range elements(g) {
 			el := e.encode(time.Minute, g.Comment().String())
 			el.Expires = g.Expires.Sub(epoch) + 3*time.Millisecond // as the kernel says it, not quite
@@ -122,12 +122,12 @@ func TestElementsShared(t *testing.T) {
 		"only one of them": {nat(8080, 10, enforce.NAT{Masquerade: true}), nat(8081, 20, enforce.NAT{})},
 		"local":            {nat(8080, 10, enforce.NAT{Local: true}), nat(8081, 20, enforce.NAT{Local: true})},
 	} {
-		l := newLedger()
+		l := newRefcounts()
 		for _, g := range want {
-			l.put(g, epoch)
+			l.add(g, epoch)
 		}
-		var all []found
-		for c := range l.uses {
+		var all []listedElem
+		for c := range l.refs {
 			cur, _ := l.current(c, epoch)
 			f, ok := c.set.decode(element{c.set, c.key, cur.target}.encode(cur.end.Sub(epoch), cur.comment), epoch)
 			if !ok {
@@ -154,7 +154,7 @@ func TestDecodeForeign(t *testing.T) {
 	if !ok || !f.expires.Equal(epoch.Add(time.Minute)) {
 		t.Errorf("decode = %+v, %v", f, ok)
 	}
-	if gs := assemble([]found{f, f}); len(gs) != 2 || gs[0].Key() != "192.0.2.7 tcp/22" {
+	if gs := assemble([]listedElem{f, f}); len(gs) != 2 || gs[0].Key() != "192.0.2.7 tcp/22" {
 		t.Errorf("assemble = %v", gs)
 	}
 	whole := id.marshal(k)
@@ -193,10 +193,10 @@ func TestLedger(t *testing.T) {
 	nat := func(port uint16, target string, end int) enforce.Grant {
 		return enforce.Grant{Src: addr("192.0.2.7"), Ports: tcp(port), Expires: at(end), NAT: &enforce.NAT{Target: addrPort(target)}}.Normal()
 	}
-	l := newLedger()
+	l := newRefcounts()
 	one, two := nat(8080, "10.0.0.2:80", 10), nat(8081, "10.0.0.2:80", 20)
-	l.put(one, now)
-	cells := l.put(two, now)
+	l.add(one, now)
+	cells := l.add(two, now)
 	shared := cells[1] // the element of the forward hook
 	if cur, ok := l.current(shared, now); !ok || !cur.end.Equal(at(20)) {
 		t.Errorf("shared cell ends %v, %v, want with the longer grant", cur.end, ok)
@@ -210,7 +210,7 @@ func TestLedger(t *testing.T) {
 	}
 
 	other := nat(8080, "10.0.0.3:80", 5)
-	front := l.put(other, now)[0]
+	front := l.add(other, now)[0]
 	if cur, _ := l.current(front, now); cur.target != addrPort("10.0.0.3:80") || !cur.end.Equal(at(5)) {
 		t.Errorf("target = %v until %v, want the newer", cur.target, cur.end)
 	}
@@ -220,7 +220,7 @@ func TestLedger(t *testing.T) {
 
 	short := one
 	short.Expires = at(3)
-	l.put(short, now)
+	l.add(short, now)
 	if end, _ := l.end(one.Key()); !end.Equal(at(10)) {
 		t.Errorf("an earlier end replaced %v", end)
 	}
@@ -228,15 +228,15 @@ func TestLedger(t *testing.T) {
 
 // TestLedgerForgets: it does not grow with what has ended.
 func TestLedgerForgets(t *testing.T) {
-	l := newLedger()
+	l := newRefcounts()
 	now := epoch
 	src := addr("198.18.0.1")
 	for range 20 * firstSweep {
-		l.put(enforce.Grant{Src: src, Ports: tcp(22), Expires: now.Add(time.Second)}.Normal(), now)
+		l.add(enforce.Grant{Src: src, Ports: tcp(22), Expires: now.Add(time.Second)}.Normal(), now)
 		src, now = src.Next(), now.Add(10*time.Millisecond) // 100 at a time
 	}
-	if len(l.grants) > 2*firstSweep || len(l.uses) > 2*firstSweep {
-		t.Errorf("%d grants, %d cells for 100 that are open", len(l.grants), len(l.uses))
+	if len(l.grants) > 2*firstSweep || len(l.refs) > 2*firstSweep {
+		t.Errorf("%d grants, %d cells for 100 that are open", len(l.grants), len(l.refs))
 	}
 }
 

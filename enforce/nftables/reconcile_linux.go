@@ -27,7 +27,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 			switch {
 			case !enforce.Outlives(part.Expires, now):
 			case b.isOpen(part, have):
-				b.ledger.put(part, now)
+				b.refs.add(part, now)
 			default:
 				rep.Restored = append(rep.Restored, part)
 			}
@@ -41,29 +41,29 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, b.open))
 }
 
-// A spot is an element in a certain table.
-type spot struct {
+// A placedElem is an element in a certain table.
+type placedElem struct {
 	place Place
 	element
 }
 
-func (b *Backend) index(all []found) map[spot]time.Time {
-	have := make(map[spot]time.Time, len(all))
+func (b *Backend) index(all []listedElem) map[placedElem]time.Time {
+	have := make(map[placedElem]time.Time, len(all))
 	for _, f := range all {
-		have[spot{f.place, f.element}] = f.expires
+		have[placedElem{f.place, f.element}] = f.expires
 	}
 	return have
 }
 
 // isOpen reports whether each table has all elements of the grant, to its end.
-func (b *Backend) isOpen(part enforce.Grant, have map[spot]time.Time) bool {
+func (b *Backend) isOpen(part enforce.Grant, have map[placedElem]time.Time) bool {
 	for _, e := range elements(part) {
-		for _, h := range b.homes[e.set.role] {
+		for _, h := range b.placements[e.set.role] {
 			if !h.serves(e.set) {
 				continue
 			}
-			end, ok := have[spot{Place{h.table.Family, h.table.Name, e.set.String()}, e}]
-			if !ok || enforce.Outlives(part.Expires, end.Add(snap)) && !end.IsZero() {
+			end, ok := have[placedElem{Place{h.table.Family, h.table.Name, e.set.String()}, e}]
+			if !ok || enforce.Outlives(part.Expires, end.Add(endTolerance)) && !end.IsZero() {
 				return false
 			}
 		}
@@ -93,6 +93,6 @@ func (b *Backend) Flush(ctx context.Context) error {
 			}
 		}
 	}
-	b.ledger = newLedger()
+	b.refs = newRefcounts()
 	return b.flush()
 }

@@ -28,9 +28,9 @@ func (b *Backend) setup(ctx context.Context) error {
 	if err != nil {
 		return b.redial(err)
 	}
-	for _, homes := range l.homes {
+	for _, homes := range l.placements {
 		for _, h := range homes {
-			if err := b.settle(l, h); err != nil {
+			if err := b.ensurePlacement(l, h); err != nil {
 				return b.redial(err)
 			}
 		}
@@ -39,12 +39,12 @@ func (b *Backend) setup(ctx context.Context) error {
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("set up chains: %w", err)
 	}
-	b.homes, b.notes = l.homes, l.notes
+	b.placements, b.notes = l.placements, l.notes
 	return nil
 }
 
-// settle queues what a home lacks.
-func (b *Backend) settle(l *layout, h *home) error {
+// ensurePlacement queues what a home lacks.
+func (b *Backend) ensurePlacement(l *layout, h *placement) error {
 	if h.own {
 		b.addOwnBase(h)
 	}
@@ -52,7 +52,7 @@ func (b *Backend) settle(l *layout, h *home) error {
 	rules := map[string]bool{}
 	if l.chain(h.table, ours.Name) == nil {
 		b.conn.AddChain(ours)
-	} else if err := b.readHome(h, ours, rules); err != nil {
+	} else if err := b.readPlacement(h, ours, rules); err != nil {
 		return err
 	}
 	for _, base := range h.base {
@@ -74,7 +74,7 @@ func (b *Backend) settle(l *layout, h *home) error {
 }
 
 // addOwnBase makes our own table with a base chain that accepts.
-func (b *Backend) addOwnBase(h *home) {
+func (b *Backend) addOwnBase(h *placement) {
 	b.conn.AddTable(h.table)
 	facts, accept := roleFacts[h.role], nft.ChainPolicyAccept
 	b.conn.AddChain(&nft.Chain{
@@ -83,9 +83,9 @@ func (b *Backend) addOwnBase(h *home) {
 	})
 }
 
-// readHome learns which of our sets and rules the table has. Rules whose set is
+// readPlacement learns which of our sets and rules the table has. Rules whose set is
 // gone cannot exist: the kernel keeps a set while a rule uses it.
-func (b *Backend) readHome(h *home, ours *nft.Chain, rules map[string]bool) error {
+func (b *Backend) readPlacement(h *placement, ours *nft.Chain, rules map[string]bool) error {
 	rs, err := b.conn.GetRules(h.table, ours)
 	if err != nil {
 		return fmt.Errorf("list rules: %w", err)
@@ -107,7 +107,7 @@ func (b *Backend) readHome(h *home, ours *nft.Chain, rules map[string]bool) erro
 }
 
 // addJump puts a jump first into a base chain unless there is one.
-func (b *Backend) addJump(l *layout, h *home, base string) error {
+func (b *Backend) addJump(l *layout, h *placement, base string) error {
 	if c := l.chain(h.table, base); c != nil {
 		rules, err := b.conn.GetRules(h.table, c)
 		if err != nil {
@@ -123,7 +123,7 @@ func (b *Backend) addJump(l *layout, h *home, base string) error {
 
 // firstSets are what nearly every grant needs; others come with the first grant
 // that does.
-func (h *home) firstSets() (ids []setID) {
+func (h *placement) firstSets() (ids []setID) {
 	first := shapes[0]
 	if h.role == SNAT {
 		first = shapes[1]
@@ -137,7 +137,7 @@ func (h *home) firstSets() (ids []setID) {
 }
 
 // addSet queues a set that the home lacks.
-func (b *Backend) addSet(h *home, id setID) error {
+func (b *Backend) addSet(h *placement, id setID) error {
 	if h.sets[id] != nil {
 		return nil
 	}
@@ -155,8 +155,8 @@ func (b *Backend) addSet(h *home, id setID) error {
 // has loaded his rules.
 func (b *Backend) dropOwnTable(l *layout) {
 	inUse := false
-	for _, homes := range l.homes {
-		inUse = inUse || slices.ContainsFunc(homes, func(h *home) bool { return h.own })
+	for _, homes := range l.placements {
+		inUse = inUse || slices.ContainsFunc(homes, func(h *placement) bool { return h.own })
 	}
 	exists := slices.ContainsFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, &ownTable) })
 	if exists && !inUse {
@@ -187,7 +187,7 @@ func (b *Backend) Teardown(ctx context.Context) error {
 			return b.redial(err)
 		}
 	}
-	b.homes, b.ledger = [roles][]*home{}, newLedger()
+	b.placements, b.refs = [roles][]*placement{}, newRefcounts()
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("remove chains: %w", err)
 	}

@@ -153,7 +153,7 @@ func surveyName(f nft.TableFamily) string {
 // without.
 func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule, error) {
 	chains := make(map[string][]ruleset.Rule)
-	sets := make(map[string]*members)
+	sets := make(map[string]*setContents)
 	for _, c := range l.chains {
 		if !sameTable(c.Table, t) {
 			continue
@@ -178,7 +178,7 @@ func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule
 
 // readSets reads the sets without a name that a rule uses, and its verdict maps. Others
 // can be large, and change between two surveys.
-func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*members) error {
+func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*setContents) error {
 	for _, e := range r.Exprs {
 		l, ok := e.(*expr.Lookup)
 		if !ok || sets[l.SetName] != nil || !isAnonymous(l.SetName) && (!l.IsDestRegSet || l.DestRegister != 0) {

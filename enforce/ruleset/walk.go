@@ -55,7 +55,7 @@ func (w *walk) chain(name string, depth int) Verb {
 		verdicts, match := r.Judge(w.packet)
 		switch match {
 		case Maybe:
-			w.suppose(verdicts, depth)
+			w.explore(verdicts, depth)
 		case Yes:
 			if end, done := w.follow(verdicts, depth); done {
 				return end
@@ -89,8 +89,8 @@ func (w *walk) follow(verdicts []Verdict, depth int) (end Verb, done bool) {
 	}
 }
 
-// suppose looks where a rule leads that may match.
-func (w *walk) suppose(verdicts []Verdict, depth int) {
+// explore looks where a rule leads that may match.
+func (w *walk) explore(verdicts []Verdict, depth int) {
 	for _, v := range verdicts {
 		end := v.Verb
 		if end == Jump || end == Goto {
