@@ -1,6 +1,12 @@
 package enforce
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
 
 // A Batcher is an Enforcer that can open many grants in one transaction. The
 // result holds one error per grant, in order; nil when all succeeded.
@@ -28,8 +34,8 @@ type Backend interface {
 	Flush(ctx context.Context) error
 	// Teardown removes all that Setup made, and with it every grant.
 	Teardown(ctx context.Context) error
-	// Watch signals that somebody else changed the firewall, until ctx ends. A nil
-	// channel means that this kernel or variant does not tell.
+	// Watch signals that another program changed the firewall, until ctx ends. A nil
+	// channel means that this kernel or variant sends no notifications.
 	Watch(ctx context.Context) (<-chan struct{}, error)
 	// Notes are what the administrator should read once at start.
 	Notes() []string
@@ -40,6 +46,75 @@ type Backend interface {
 type Repair struct {
 	Restored []Grant // were missing or incomplete, are open again
 	Found    []Grant // are open in our chains but were not wanted
+}
+
+// NewRepair returns what a Reconcile has to restore and what it found, by what is open.
+// isOpen reports whether the kernel has a grant of one port whole and until its end; it
+// is not called for those that have ended.
+func NewRepair(want, open []Grant, now time.Time, isOpen func(part Grant) bool) (rep Repair) {
+	wanted := make(map[string]bool)
+	for _, g := range want {
+		for _, part := range g.Split() {
+			wanted[part.Key()] = true
+			if Outlives(part.Expires, now) && !isOpen(part) {
+				rep.Restored = append(rep.Restored, part)
+			}
+		}
+	}
+	for _, g := range open {
+		if !wanted[g.Key()] {
+			rep.Found = append(rep.Found, g)
+		}
+	}
+	return rep
+}
+
+// ErrEnded is the refusal of a grant whose end has passed.
+var ErrEnded = errors.New("grant has already ended")
+
+// Notes is what the administrator should read once.
+type Notes []string
+
+// Add appends a note unless it is there.
+func (n *Notes) Add(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(*n, text) {
+		*n = append(*n, text)
+	}
+}
+
+// Errors is the result of a [Batcher]: one error per grant, nil when all
+// succeeded.
+type Errors []error
+
+// Set notes the outcome of grant i of n.
+func (e *Errors) Set(i, n int, err error) {
+	if err == nil {
+		return
+	}
+	if *e == nil {
+		*e = make(Errors, n)
+	}
+	(*e)[i] = err
+}
+
+// FirstError returns the first error of a batch, nil if there is none.
+func FirstError(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A ChainState reports whether one of our chains exists. Backends that have chains list
+// them:
+//
+//	Chains(ctx context.Context) ([]ChainState, error)
+type ChainState struct {
+	Table  string // as the firewall names it: "filter", "inet filter"
+	Name   string
+	Exists bool
 }
 
 // A Pruner is a Backend that can remove what Setup made chain by chain.

@@ -2,15 +2,12 @@ package iptables
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"fwknopd/enforce"
 )
-
-// ErrEnded is the refusal of a grant whose end has passed.
-var ErrEnded = errors.New("grant has already ended")
 
 // ApplyAll implements [enforce.Batcher]: one transaction for each family. An
 // extended grant gets its new rules before the old ones go, in the same
@@ -20,7 +17,7 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	defer b.mu.Unlock()
 	return b.change(ctx, gs, func(p *plan, part enforce.Grant) error {
 		if !enforce.Outlives(part.Expires, time.Now()) {
-			return ErrEnded
+			return enforce.ErrEnded
 		}
 		if old := p.entry(part.Key()); old != nil && !enforce.Outlives(part.Expires, old.grant.Expires) {
 			return nil
@@ -37,85 +34,6 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 		p.close(part.Key())
 		return nil
 	})
-}
-
-// A plan is a transaction in the making: what to tell the programs, and what will
-// be true when they have done it.
-type plan struct {
-	b       *Backend
-	scripts [2]script
-	deletes map[chainID][]listed // follow what the scripts insert
-	lengths map[chainID]int      // change of the chains' lengths
-	changed map[string]*entry    // nil: gone
-	needs   map[ruleChain]bool
-}
-
-// ruleChain is a role's chain in one family.
-type ruleChain struct {
-	role Role
-	v6   bool
-}
-
-func (b *Backend) newPlan() *plan {
-	return &plan{b: b, deletes: make(map[chainID][]listed), lengths: make(map[chainID]int),
-		changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
-}
-
-func (p *plan) entry(key string) *entry {
-	if e, ok := p.changed[key]; ok {
-		return e
-	}
-	return p.b.entries[key]
-}
-
-// open adds the rules of a grant and deletes those it had.
-func (p *plan) open(part enforce.Grant) error {
-	if err := part.Validate(); err != nil {
-		return err
-	}
-	v6 := part.Src.Is6()
-	if p.b.toolFor(v6) == nil {
-		return ErrFamily
-	}
-	e := &entry{grant: part}
-	for _, r := range p.b.rules(part) {
-		text := r.spec.args()
-		p.insert(v6, r.role, text)
-		e.rules = append(e.rules, listed{r, v6, text})
-	}
-	key := part.Key()
-	p.close(key)
-	p.changed[key] = e
-	return nil
-}
-
-func (p *plan) close(key string) {
-	old := p.entry(key)
-	p.changed[key] = nil
-	if old == nil {
-		return
-	}
-	for _, r := range old.rules {
-		c := p.b.cfg.Chains[r.role]
-		id := chainID{r.v6, c.Table, c.To}
-		p.deletes[id] = append(p.deletes[id], r)
-		p.lengths[id]--
-	}
-}
-
-// insert adds a rule at the position of its chain's definition, or at the end
-// when the chain is shorter.
-func (p *plan) insert(v6 bool, role Role, text string) {
-	c := p.b.cfg.Chains[role]
-	id := chainID{v6, c.Table, c.To}
-	command := "-A " + c.To + " "
-	if c.RulePos > 0 {
-		pos := min(c.RulePos, p.b.length[id]+p.lengths[id]+1)
-		command = fmt.Sprintf("-I %s %d ", c.To, pos)
-	}
-	p.scripts[family(v6)].add(c.Table, command+text)
-	p.lengths[id]++
-	p.needs[ruleChain{role, v6}] = true
 }
 
 // change runs f for every part of every grant and carries the plan out; if that
@@ -169,6 +87,14 @@ func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, f func(*plan
 	return err
 }
 
+// resync makes chains and jumps that are missing and reads our chains.
+func (b *Backend) resync(ctx context.Context) error {
+	if err := b.setup(ctx); err != nil {
+		return err
+	}
+	return b.load(ctx)
+}
+
 func sleep(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
@@ -176,6 +102,85 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):
+	}
+}
+
+// A plan is a transaction in the making: what to tell the programs, and what will
+// be true when they have done it.
+type plan struct {
+	b       *Backend
+	scripts [2]script
+	deletes map[chainID][]listed // follow what the scripts insert
+	lengths map[chainID]int      // change of the chains' lengths
+	changed map[string]*entry    // nil: gone
+	needs   map[ruleChain]bool
+}
+
+// ruleChain is a role's chain in one family.
+type ruleChain struct {
+	role enforce.Role
+	v6   bool
+}
+
+func (b *Backend) newPlan() *plan {
+	return &plan{b: b, deletes: make(map[chainID][]listed), lengths: make(map[chainID]int),
+		changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
+}
+
+func (p *plan) entry(key string) *entry {
+	if e, ok := p.changed[key]; ok {
+		return e
+	}
+	return p.b.entries[key]
+}
+
+// open adds the rules of a grant and deletes those it had.
+func (p *plan) open(part enforce.Grant) error {
+	if err := part.Validate(); err != nil {
+		return err
+	}
+	v6 := part.Src.Is6()
+	if p.b.toolFor(v6) == nil {
+		return ErrFamily
+	}
+	e := &entry{grant: part}
+	for _, r := range p.b.rules(part) {
+		text := r.spec.args()
+		p.insert(v6, r.role, text)
+		e.rules = append(e.rules, listed{r, v6, text})
+	}
+	key := part.Key()
+	p.close(key)
+	p.changed[key] = e
+	return nil
+}
+
+// insert adds a rule at the position of its chain's definition, or at the end
+// when the chain is shorter.
+func (p *plan) insert(v6 bool, role enforce.Role, text string) {
+	c := p.b.cfg.Chains[role]
+	id := chainID{v6, c.Table, c.To}
+	command := "-A " + c.To + " "
+	if c.RulePos > 0 {
+		pos := min(c.RulePos, p.b.length[id]+p.lengths[id]+1)
+		command = fmt.Sprintf("-I %s %d ", c.To, pos)
+	}
+	p.scripts[family(v6)].add(c.Table, command+text)
+	p.lengths[id]++
+	p.needs[ruleChain{role, v6}] = true
+}
+
+func (p *plan) close(key string) {
+	old := p.entry(key)
+	p.changed[key] = nil
+	if old == nil {
+		return
+	}
+	for _, r := range old.rules {
+		c := p.b.cfg.Chains[r.role]
+		id := chainID{r.v6, c.Table, c.To}
+		p.deletes[id] = append(p.deletes[id], r)
+		p.lengths[id]--
 	}
 }
 
@@ -211,7 +216,7 @@ func (p *plan) run(ctx context.Context) error {
 // rule that nothing leads to opens nothing.
 func (p *plan) ensureChains() error {
 	if !p.b.isUntouched() {
-		p.b.ready = [roles][2]bool{}
+		p.b.ready = [enforce.Roles][2]bool{}
 	}
 	for need := range p.needs {
 		p.b.uses[need.role] = true
@@ -227,10 +232,64 @@ func (p *plan) ensureChains() error {
 	return nil
 }
 
-// resync makes chains and jumps that are missing and reads our chains.
-func (b *Backend) resync(ctx context.Context) error {
-	if err := b.setup(ctx); err != nil {
-		return err
+// addDeletes completes a script with the deletions of the plan.
+func (p *plan) addDeletes(t *tool, sc *script) error {
+	for id, rules := range p.deletes {
+		if id.v6 != t.v6 {
+			continue
+		}
+		length := p.b.length[id]
+		if -p.lengths[id] == len(rules) && t.nft && isRebuildCheaper(len(rules), length) {
+			if err := t.addRebuild(sc, id, rules); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range rules {
+			sc.add(id.table, "-D "+id.chain+" "+r.text)
+		}
 	}
-	return b.load(ctx)
+	return nil
+}
+
+// isRebuildCheaper weighs deleting some rules of a chain against writing it anew. The
+// nf_tables variant compares a rule to be deleted with every rule of the chain, at
+// about 1 µs each; writing one costs about 50 µs, and listing the chain first some
+// milliseconds.
+func isRebuildCheaper(deletes, length int) bool {
+	const compare, write, list = 1, 50, 20000 // µs
+	return deletes*length*compare > (length-deletes)*write+list
+}
+
+// addRebuild writes a chain anew without the rules, in their order and with
+// whatever others have put there, in one transaction: no packet sees the chain
+// empty.
+func (t *tool) addRebuild(sc *script, id chainID, deleted []listed) error {
+	lines, _, err := t.list(id.table, id.chain)
+	if err != nil {
+		return fmt.Errorf("list chain %s: %w", id.chain, err)
+	}
+	specs, texts := make(map[spec]int), make(map[string]int)
+	for _, r := range deleted {
+		if r.spec.unknown {
+			texts[r.text]++
+		} else {
+			specs[r.spec]++
+		}
+	}
+	sc.add(id.table, "-F "+id.chain)
+	for _, line := range lines {
+		_, s, ok := parseRule(line)
+		text := strings.TrimPrefix(line, "-A "+id.chain+" ")
+		switch {
+		case !strings.HasPrefix(line, "-A "):
+		case ok && !s.unknown && specs[s] > 0:
+			specs[s]--
+		case texts[text] > 0:
+			texts[text]--
+		default:
+			sc.add(id.table, line)
+		}
+	}
+	return nil
 }

@@ -34,8 +34,8 @@ func (p pair) open(t *testing.T, cfg Config) *Backend {
 }
 
 // userChain is an input chain of ours at the given places; rule position 0 appends.
-func userChain(from string, jumpPos int, to string, rulePos int) map[Role]enforce.Chain {
-	return map[Role]enforce.Chain{Input: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter",
+func userChain(from string, jumpPos int, to string, rulePos int) map[enforce.Role]enforce.Chain {
+	return map[enforce.Role]enforce.Chain{enforce.Input: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter",
 		From: from, JumpPos: jumpPos, To: to, RulePos: rulePos}}
 }
 

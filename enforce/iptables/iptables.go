@@ -35,10 +35,10 @@ type Config struct {
 	// and for Path6 the sibling of Path. iptables-legacy is a choice here.
 	Path, Path6 string
 	// Chains are IPT_INPUT_ACCESS and its kin; [Defaults] for those left out.
-	Chains map[Role]enforce.Chain
+	Chains map[enforce.Role]enforce.Chain
 	// Roles beside Input that Setup prepares; others are with the first grant
 	// that needs them.
-	Roles []Role
+	Roles []enforce.Role
 	// Prepend puts rules first in chains whose definition would append
 	// (ENABLE_RULE_PREPEND).
 	Prepend bool
@@ -51,6 +51,17 @@ type Config struct {
 	Alarm time.Duration
 }
 
+// Defaults are the chains of the manual.
+var Defaults = map[enforce.Role]enforce.Chain{
+	enforce.Input:   {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "INPUT", JumpPos: 1, To: "FWKNOP_INPUT", RulePos: 1},
+	enforce.Output:  {Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 1, To: "FWKNOP_OUTPUT", RulePos: 1},
+	enforce.Forward: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "FORWARD", JumpPos: 1, To: "FWKNOP_FORWARD", RulePos: 1},
+	enforce.DNAT:    {Target: "DNAT", Direction: enforce.DirSrc, Table: "nat", From: "PREROUTING", JumpPos: 1, To: "FWKNOP_PREROUTING", RulePos: 1},
+	enforce.SNAT:    {Target: "SNAT", Direction: enforce.DirSrc, Table: "nat", From: "POSTROUTING", JumpPos: 1, To: "FWKNOP_POSTROUTING", RulePos: 1},
+	enforce.Masquerade: {Target: "MASQUERADE", Direction: enforce.DirSrc, Table: "nat", From: "POSTROUTING", JumpPos: 1,
+		To: "FWKNOP_POSTROUTING", RulePos: 1},
+}
+
 const defaultAlarm = 30 * time.Second
 
 // A Backend works in the network namespace of the thread that calls it.
@@ -60,12 +71,12 @@ type Backend struct {
 	datestop bool  // the kernel has the time match
 
 	mu      sync.Mutex
-	uses    [roles]bool
-	ready   [roles][2]bool // the jump was there, by family, as of seen
+	uses    [enforce.Roles]bool
+	ready   [enforce.Roles][2]bool // the jump was there, by family, as of seen
 	entries map[string]*entry
 	loaded  bool
 	length  map[chainID]int // rules in our chains, for insertion further down
-	notes   []string
+	notes   enforce.Notes
 	pids    *pidRing
 	counter *watch.Generation // nil: this variant does not count changes
 	seen    uint32            // its number when we last knew our jumps to be there
@@ -87,7 +98,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 		}
 		b.cfg.Chains[role] = c
 	}
-	for _, role := range append([]Role{Input}, cfg.Roles...) {
+	for _, role := range append([]enforce.Role{enforce.Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
 	if err := b.openTools(); err != nil {
@@ -102,24 +113,6 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// isUntouched reports that nothing has changed since our last transaction, so that
-// no program has to be run to look.
-func (b *Backend) isUntouched() bool {
-	if b.counter == nil {
-		return false
-	}
-	now, err := b.counter.Now()
-	return err == nil && now == b.seen
-}
-
-// noteGeneration notes the ruleset after a change of ours. What somebody else does in
-// the same moment escapes it, and is left to Watch.
-func (b *Backend) noteGeneration() {
-	if b.counter != nil {
-		b.seen, _ = b.counter.Now()
-	}
-}
-
 func (b *Backend) openTools() (err error) {
 	if b.v4, err = open(b.cfg.Path, false, b.cfg.Alarm); err != nil {
 		return err
@@ -131,7 +124,7 @@ func (b *Backend) openTools() (err error) {
 	}
 	if b.v6, err = open(other, true, b.cfg.Alarm); err != nil {
 		b.v6 = nil
-		b.note("iptables: %v: no access for IPv6 addresses", err)
+		b.notes.Add("iptables: %v: no access for IPv6 addresses", err)
 		return nil
 	}
 	b.v6.ran = b.pids.add
@@ -158,21 +151,15 @@ func (b *Backend) probe(ctx context.Context) error {
 		if plain := try(b.v4, s); plain != nil {
 			return fmt.Errorf("probe iptables: %w", plain)
 		}
-		b.note("iptables: no time match in this kernel (%v): rules end only when fwknopd deletes them", err)
+		b.notes.Add("iptables: no time match in this kernel (%v): rules end only when fwknopd deletes them", err)
 	}
 	if b.v6 != nil {
 		if err := try(b.v6, s); err != nil {
-			b.note("iptables: no access for IPv6 addresses: %v", err)
+			b.notes.Add("iptables: no access for IPv6 addresses: %v", err)
 			b.v6 = nil
 		}
 	}
 	return nil
-}
-
-func (b *Backend) note(format string, args ...any) {
-	if n := fmt.Sprintf(format, args...); !slices.Contains(b.notes, n) {
-		b.notes = append(b.notes, n)
-	}
 }
 
 // Notes implements [enforce.Backend].
@@ -227,6 +214,24 @@ func (b *Backend) Mine(port uint32) bool { return b.pids.has(port) }
 
 // Serves reports whether there is a program for the address family of g.
 func (b *Backend) Serves(g enforce.Grant) bool { return b.toolFor(g.Src.Unmap().Is6()) != nil }
+
+// isUntouched reports that nothing has changed since our last transaction, so that
+// no program has to be run to look.
+func (b *Backend) isUntouched() bool {
+	if b.counter == nil {
+		return false
+	}
+	now, err := b.counter.Now()
+	return err == nil && now == b.seen
+}
+
+// noteGeneration notes the ruleset after a change of ours. What somebody else does in
+// the same moment escapes it, and is left to Watch.
+func (b *Backend) noteGeneration() {
+	if b.counter != nil {
+		b.seen, _ = b.counter.Now()
+	}
+}
 
 // tools are the programs there are.
 func (b *Backend) tools() []*tool {

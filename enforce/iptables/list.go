@@ -3,6 +3,7 @@ package iptables
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,12 +18,37 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	if err := b.load(ctx); err != nil {
 		return nil, err
 	}
+	return b.grants(), nil
+}
+
+func (b *Backend) grants() []enforce.Grant {
 	gs := make([]enforce.Grant, 0, len(b.entries))
 	for _, e := range b.entries {
 		gs = append(gs, e.grant)
 	}
 	enforce.SortGrants(gs)
-	return gs, nil
+	return gs
+}
+
+// Reconcile implements [enforce.Backend].
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.resync(ctx); err != nil {
+		return rep, err
+	}
+	rep = enforce.NewRepair(want, b.grants(), time.Now(), b.isOpen)
+	errs := b.change(ctx, rep.Restored, (*plan).open)
+	return rep, enforce.FirstError(errs)
+}
+
+// isOpen reports whether the kernel has the grant whole and to its end.
+func (b *Backend) isOpen(part enforce.Grant) bool {
+	e := b.entries[part.Key()]
+	if e == nil || enforce.Outlives(part.Expires, e.grant.Expires.Add(time.Second)) && !e.grant.Expires.IsZero() {
+		return false
+	}
+	return b.isComplete(e, e.grant)
 }
 
 // load makes the entries what the kernel has.
@@ -90,9 +116,9 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 
 // roleOf tells roles that share a chain by their targets; the first of the chain with
 // false if none has this one.
-func (b *Backend) roleOf(c enforce.Chain, target string) (Role, bool) {
-	first, found := Role(0), false
-	for role := range roles {
+func (b *Backend) roleOf(c enforce.Chain, target string) (enforce.Role, bool) {
+	first, found := enforce.Role(0), false
+	for role := range enforce.Roles {
 		o := b.cfg.Chains[role]
 		if o.Table != c.Table || o.To != c.To {
 			continue
@@ -107,39 +133,24 @@ func (b *Backend) roleOf(c enforce.Chain, target string) (Role, bool) {
 	return first, false
 }
 
-// Reconcile implements [enforce.Backend].
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+// Dump is the whole of the tables that hold chains of ours, as -S prints them: with
+// names of protocols, and nothing that depends on the width of a column.
+func (b *Backend) Dump(ctx context.Context) (text []byte, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.resync(ctx); err != nil {
-		return rep, err
-	}
-	now := time.Now()
-	wanted := make(map[string]bool)
-	for _, g := range want {
-		for _, part := range g.Split() {
-			key := part.Key()
-			wanted[key] = true
-			if enforce.Outlives(part.Expires, now) && !b.isOpen(key, part) {
-				rep.Restored = append(rep.Restored, part)
+	for _, t := range b.tools() {
+		var done []string
+		for _, c := range b.ours() {
+			if slices.Contains(done, c.Table) {
+				continue
 			}
+			done = append(done, c.Table)
+			out, err := t.dump(ctx, c.Table)
+			if err != nil && c.Table == "filter" { // a kernel may have no other
+				return nil, err
+			}
+			text = fmt.Appendf(text, "%s -t %s -S\n%s\n", t.path, c.Table, out)
 		}
 	}
-	for key, e := range b.entries {
-		if !wanted[key] {
-			rep.Found = append(rep.Found, e.grant)
-		}
-	}
-	enforce.SortGrants(rep.Found)
-	errs := b.change(ctx, rep.Restored, func(p *plan, part enforce.Grant) error { return p.open(part) })
-	return rep, enforce.FirstError(errs)
-}
-
-// isOpen reports whether the kernel has the grant whole and to its end.
-func (b *Backend) isOpen(key string, part enforce.Grant) bool {
-	e := b.entries[key]
-	if e == nil || enforce.Outlives(part.Expires, e.grant.Expires.Add(time.Second)) && !e.grant.Expires.IsZero() {
-		return false
-	}
-	return b.isComplete(e, e.grant)
+	return text, nil
 }

@@ -30,24 +30,6 @@ func (r *listedRule) Judge(p *ruleset.Packet) ([]ruleset.Verdict, ruleset.Truth)
 	return []ruleset.Verdict{r.verdict}, t
 }
 
-// maybe is an option that we know nothing of.
-func maybe(*ruleset.Packet) ruleset.Truth { return ruleset.Maybe }
-
-func not(m match) match {
-	return func(p *ruleset.Packet) ruleset.Truth { return m(p).Not() }
-}
-
-// anyOf holds if one of its parts does.
-func anyOf(ms []match) match {
-	return func(p *ruleset.Packet) ruleset.Truth {
-		best := ruleset.No
-		for _, m := range ms {
-			best = max(best, m(p))
-		}
-		return best
-	}
-}
-
 // parseListed reads the words behind "-A CHAIN". isChain knows the chains of the table.
 func parseListed(words []string, isChain func(string) bool) *listedRule {
 	r := new(listedRule)
@@ -256,5 +238,23 @@ func flags(values []string) match {
 			return ruleset.Maybe
 		}
 		return ruleset.Of(p.TCPFlags()&bits[0] == bits[1])
+	}
+}
+
+// maybe is an option that we know nothing of.
+func maybe(*ruleset.Packet) ruleset.Truth { return ruleset.Maybe }
+
+func not(m match) match {
+	return func(p *ruleset.Packet) ruleset.Truth { return m(p).Not() }
+}
+
+// anyOf holds if one of its parts does.
+func anyOf(ms []match) match {
+	return func(p *ruleset.Packet) ruleset.Truth {
+		best := ruleset.No
+		for _, m := range ms {
+			best = max(best, m(p))
+		}
+		return best
 	}
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // newPure is a backend that never runs anything.
-func newPure(chains map[Role]enforce.Chain) *Backend {
+func newPure(chains map[enforce.Role]enforce.Chain) *Backend {
 	b := &Backend{datestop: true, cfg: Config{Chains: maps.Clone(Defaults)}}
 	maps.Copy(b.cfg.Chains, chains)
 	return b
@@ -113,7 +113,7 @@ func TestDirection(t *testing.T) {
 	in := "-A X -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j OK"
 	out := "-A X -d 192.0.2.7/32 -p tcp -m tcp --sport 22 -j OK"
 	for dir, want := range map[enforce.Direction][]string{enforce.DirSrc: {in}, enforce.DirDst: {out}, enforce.DirBoth: {in, out}} {
-		b := newPure(map[Role]enforce.Chain{Input: {Target: "OK", Direction: dir, Table: "filter", From: "INPUT", JumpPos: 1, To: "X", RulePos: 1}})
+		b := newPure(map[enforce.Role]enforce.Chain{enforce.Input: {Target: "OK", Direction: dir, Table: "filter", From: "INPUT", JumpPos: 1, To: "X", RulePos: 1}})
 		got := b.asListed(g)
 		for i := range got {
 			got[i] = strings.Replace(got[i], fmt.Sprintf(` -m comment --comment "fwknopd:0:%08x"`, g.Tag()), "", 1)
@@ -130,7 +130,7 @@ func TestDirection(t *testing.T) {
 // TestInsert: rules go where the chain's definition says, or at the end of a
 // shorter chain.
 func TestInsert(t *testing.T) {
-	chain := Defaults[Input]
+	chain := Defaults[enforce.Input]
 	for _, c := range []struct {
 		name        string
 		pos, length int
@@ -142,10 +142,10 @@ func TestInsert(t *testing.T) {
 		{"appended", 0, 7, "-A FWKNOP_INPUT "},
 	} {
 		chain.RulePos = c.pos
-		b := newPure(map[Role]enforce.Chain{Input: chain})
+		b := newPure(map[enforce.Role]enforce.Chain{enforce.Input: chain})
 		b.length = map[chainID]int{{false, "filter", "FWKNOP_INPUT"}: c.length}
 		p := b.newPlan()
-		p.insert(false, Input, "x")
+		p.insert(false, enforce.Input, "x")
 		if got := p.scripts[0].filter; len(got) != 1 || got[0] != c.want+"x" {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want+"x")
 		}

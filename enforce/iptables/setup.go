@@ -22,7 +22,7 @@ func (b *Backend) Setup(ctx context.Context) error {
 
 func (b *Backend) setup(ctx context.Context) error {
 	for _, t := range b.tools() {
-		for role := range roles {
+		for role := range enforce.Roles {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -30,8 +30,8 @@ func (b *Backend) setup(ctx context.Context) error {
 				continue
 			}
 			err := t.ensureJump(b.cfg.Chains[role])
-			if role >= Forward && errors.Is(err, ErrNoChain) { // as the manual has it
-				b.note("%s: %v: nothing is forwarded or translated there", t.name(), err)
+			if role >= enforce.Forward && errors.Is(err, ErrNoChain) { // as the manual has it
+				b.notes.Add("%s: %v: nothing is forwarded or translated there", t.name(), err)
 				continue
 			}
 			if err != nil {
@@ -42,13 +42,6 @@ func (b *Backend) setup(ctx context.Context) error {
 	}
 	b.noteGeneration()
 	return nil
-}
-
-func family(v6 bool) int {
-	if v6 {
-		return 1
-	}
-	return 0
 }
 
 // ensureJump makes the jump to our chain if it is missing, and the chain with it. A jump
@@ -76,25 +69,27 @@ func (t *tool) ensureJump(c enforce.Chain) error {
 // jump is the rule that leads to our chain, as iptables -S prints it.
 func jump(c enforce.Chain) string { return "-A " + c.From + " -j " + c.To }
 
-func countRules(lines []string) (n int) {
-	for _, l := range lines {
-		if len(l) > 3 && l[:3] == "-A " {
-			n++
+// Chains tells which chains of ours exist, in either family; also those of features
+// that are off.
+func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var states []enforce.ChainState
+	for _, c := range b.ours() {
+		s := enforce.ChainState{Table: c.Table, Name: c.To}
+		for _, t := range b.tools() {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			_, exists, err := t.list(c.Table, c.To)
+			if err != nil {
+				return nil, fmt.Errorf("list chain %s: %w", c.To, err)
+			}
+			s.Exists = s.Exists || exists
 		}
+		states = append(states, s)
 	}
-	return n
-}
-
-// ours are the chains of a family, each once: two roles may share one.
-func (b *Backend) ours() []enforce.Chain {
-	var cs []enforce.Chain
-	for role := range roles {
-		c := b.cfg.Chains[role]
-		if !slices.ContainsFunc(cs, func(o enforce.Chain) bool { return o.Table == c.Table && o.To == c.To }) {
-			cs = append(cs, c)
-		}
-	}
-	return cs
+	return states, nil
 }
 
 // Flush implements [enforce.Backend]. It empties the chains whole, as the manual
@@ -128,7 +123,7 @@ func (b *Backend) Prune(ctx context.Context) error {
 
 // remove deletes the chains that goes names, and the jumps to them.
 func (b *Backend) remove(ctx context.Context, goes func(*tool, enforce.Chain) (bool, error)) error {
-	b.entries, b.loaded, b.ready = nil, false, [roles][2]bool{}
+	b.entries, b.loaded, b.ready = nil, false, [enforce.Roles][2]bool{}
 	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
 		if is, err := goes(t, c); err != nil || !is {
 			return err
@@ -165,4 +160,32 @@ func (b *Backend) eachChain(ctx context.Context, build func(*tool, enforce.Chain
 		}
 	}
 	return nil
+}
+
+// ours are the chains of a family, each once: two roles may share one.
+func (b *Backend) ours() []enforce.Chain {
+	var cs []enforce.Chain
+	for role := range enforce.Roles {
+		c := b.cfg.Chains[role]
+		if !slices.ContainsFunc(cs, func(o enforce.Chain) bool { return o.Table == c.Table && o.To == c.To }) {
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+func countRules(lines []string) (n int) {
+	for _, l := range lines {
+		if len(l) > 3 && l[:3] == "-A " {
+			n++
+		}
+	}
+	return n
+}
+
+func family(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 0
 }

@@ -151,7 +151,7 @@ func TestNoIP6tables(t *testing.T) {
 func TestNoNAT(t *testing.T) {
 	s := newStandIn(t)
 	s.put("no-nat", "")
-	b := s.open(Config{Roles: []Role{DNAT}})
+	b := s.open(Config{Roles: []enforce.Role{enforce.DNAT}})
 	if err := b.Setup(ctx); err != nil || !hasNote(b, "nothing is forwarded or translated there") {
 		t.Errorf("Setup = %v, notes = %q", err, b.Notes())
 	}
@@ -254,20 +254,20 @@ func TestErrEnded(t *testing.T) {
 	b := newStandIn(t).open(Config{})
 	g := someGrant
 	g.Expires = time.Now().Add(-time.Second)
-	if err := b.Apply(ctx, g); !errors.Is(err, ErrEnded) {
-		t.Errorf("Apply = %v, want %v", err, ErrEnded)
+	if err := b.Apply(ctx, g); !errors.Is(err, enforce.ErrEnded) {
+		t.Errorf("Apply = %v, want %v", err, enforce.ErrEnded)
 	}
 }
 
 func TestConfigChains(t *testing.T) {
 	s := newStandIn(t)
 	appends := enforce.Chain{Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 1, To: "FWKNOP_OUTPUT"}
-	b := s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}})
-	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 0 {
+	b := s.open(Config{Chains: map[enforce.Role]enforce.Chain{enforce.Output: appends}})
+	if c := b.cfg.Chains[enforce.Output]; c.Direction != enforce.DirDst || c.RulePos != 0 {
 		t.Errorf("chain = %+v, want client as destination, appended", c)
 	}
-	b = s.open(Config{Chains: map[Role]enforce.Chain{Output: appends}, Prepend: true})
-	if c := b.cfg.Chains[Output]; c.Direction != enforce.DirDst || c.RulePos != 1 {
+	b = s.open(Config{Chains: map[enforce.Role]enforce.Chain{enforce.Output: appends}, Prepend: true})
+	if c := b.cfg.Chains[enforce.Output]; c.Direction != enforce.DirDst || c.RulePos != 1 {
 		t.Errorf("with Prepend = %+v, want position 1", c)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/quote"
 	"fwknopd/enforce/ruleset"
 )
@@ -40,7 +41,7 @@ func NewSurveyor(cfg Config) (*Surveyor, error) {
 		other = path6(path)
 	}
 	s.Path6, _, _ = find(other)
-	for role := range roles {
+	for role := range enforce.Roles {
 		c, ok := cfg.Chains[role]
 		if !ok {
 			c = Defaults[role]

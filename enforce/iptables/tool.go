@@ -63,6 +63,12 @@ func open(path string, v6 bool, alarm time.Duration) (*tool, error) {
 	return t, nil
 }
 
+// path6 is the IPv6 program that belongs to an IPv4 one.
+func path6(path4 string) string {
+	dir, base := filepath.Split(path4)
+	return dir + strings.Replace(base, "iptables", "ip6tables", 1)
+}
+
 // name is what messages call the program.
 func (t *tool) name() string {
 	if t.v6 {
@@ -71,10 +77,25 @@ func (t *tool) name() string {
 	return "iptables"
 }
 
-// path6 is the IPv6 program that belongs to an IPv4 one.
-func path6(path4 string) string {
-	dir, base := filepath.Split(path4)
-	return dir + strings.Replace(base, "iptables", "ip6tables", 1)
+// list is iptables -S of a chain; exists is false if there is no such chain.
+func (t *tool) list(table, chain string) (lines []string, exists bool, err error) {
+	lines, err = t.ipt.List(table, chain)
+	if isNotThere(err) || isNoTable(err, table) {
+		return nil, false, nil
+	}
+	return lines, err == nil, err
+}
+
+func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.alarm)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, t.path, "-w", "-t", table, "-S")
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s -t %s -S: %w", t.path, table, err)
+	}
+	return out, nil
 }
 
 // exitNotThere is the status for a chain or rule that does not exist.
@@ -91,15 +112,6 @@ func isNoTable(err error, table string) bool {
 	const exitNoTable = 3
 	var e *goipt.Error
 	return table != "filter" && errors.As(err, &e) && e.ExitStatus() == exitNoTable
-}
-
-// list is iptables -S of a chain; exists is false if there is no such chain.
-func (t *tool) list(table, chain string) (lines []string, exists bool, err error) {
-	lines, err = t.ipt.List(table, chain)
-	if isNotThere(err) || isNoTable(err, table) {
-		return nil, false, nil
-	}
-	return lines, err == nil, err
 }
 
 // A script is a text for iptables-restore: commands by table. All commands of a

@@ -131,7 +131,7 @@ func (k *keeper) compat(ev *monitor.Event) {
 // An oldRule is one rule of a grant as an old daemon names it.
 type oldRule struct {
 	what  string // in 2.6: "access", "FORWARD", …
-	role  iptables.Role
+	role  enforce.Role
 	chain string
 	part  enforce.Grant
 }
@@ -146,7 +146,7 @@ func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
 		all = " ALL"
 	}
 	parts := g.Split()
-	add := func(what string, role iptables.Role) {
+	add := func(what string, role enforce.Role) {
 		for _, part := range parts {
 			rules = append(rules, oldRule{what, role, k.chainOf(role), part})
 		}
@@ -154,29 +154,29 @@ func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
 	n := g.NAT
 	switch {
 	case n == nil:
-		add("access", iptables.Input)
+		add("access", enforce.Input)
 	case n.Local:
-		add("local NAT", iptables.Input)
+		add("local NAT", enforce.Input)
 	default:
-		add("FORWARD"+all, iptables.Forward)
+		add("FORWARD"+all, enforce.Forward)
 	}
 	if g.Output {
-		add("OUTPUT", iptables.Output)
+		add("OUTPUT", enforce.Output)
 	}
 	if n != nil && n.Target.IsValid() {
-		add("DNAT"+all, iptables.DNAT)
+		add("DNAT"+all, enforce.DNAT)
 	}
 	switch {
 	case n != nil && n.Masquerade:
-		add("SNAT"+all, iptables.Masquerade)
+		add("SNAT"+all, enforce.Masquerade)
 	case n != nil && n.SNAT.IsValid():
-		add("SNAT"+all, iptables.SNAT)
+		add("SNAT"+all, enforce.SNAT)
 	}
 	return rules
 }
 
 // chainOf names the chain of a role; a firewall without such chains, itself.
-func (k *keeper) chainOf(role iptables.Role) string {
+func (k *keeper) chainOf(role enforce.Role) string {
 	if !strings.Contains(k.fw.Name, "iptables") {
 		return k.fw.Name
 	}

@@ -253,11 +253,11 @@ func (r *oldRule) way() (from, to, port string) {
 		port = enforce.ProtoName(g.Ports[0].Proto) + "/" + fmt.Sprint(g.Ports[0].Number)
 	}
 	switch {
-	case r.role == iptables.Output:
+	case r.role == enforce.Output:
 		return any, from, port
-	case r.role == iptables.DNAT && g.All:
+	case r.role == enforce.DNAT && g.All:
 		return from, g.NAT.Target.Addr().String(), port
-	case r.role == iptables.DNAT:
+	case r.role == enforce.DNAT:
 		return from, g.NAT.Target.Addr().String(), port + " to " + fmt.Sprint(g.NAT.Target.Port())
 	case g.Dst.IsValid():
 		to = g.Dst.String()

@@ -11,7 +11,6 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
 	"fwknopd/enforce/ipfw"
-	"fwknopd/enforce/iptables"
 	"fwknopd/policy/conf"
 )
 
@@ -23,10 +22,10 @@ const (
 	typeIPFW     = "ipfw"
 )
 
-// ChainKeywords define the chains of iptables.
-var ChainKeywords = map[iptables.Role]string{
-	iptables.Input: "IPT_INPUT_ACCESS", iptables.Output: "IPT_OUTPUT_ACCESS", iptables.Forward: "IPT_FORWARD_ACCESS",
-	iptables.DNAT: "IPT_DNAT_ACCESS", iptables.SNAT: "IPT_SNAT_ACCESS", iptables.Masquerade: "IPT_MASQUERADE_ACCESS",
+// ChainKeywords define the chains of enforce.
+var ChainKeywords = map[enforce.Role]string{
+	enforce.Input: "IPT_INPUT_ACCESS", enforce.Output: "IPT_OUTPUT_ACCESS", enforce.Forward: "IPT_FORWARD_ACCESS",
+	enforce.DNAT: "IPT_DNAT_ACCESS", enforce.SNAT: "IPT_SNAT_ACCESS", enforce.Masquerade: "IPT_MASQUERADE_ACCESS",
 }
 
 // A Firewall is an open backend and what it is called.

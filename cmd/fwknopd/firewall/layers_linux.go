@@ -58,7 +58,7 @@ func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 	if slices.Contains(nft.Roles, nftables.Output) {
 		cfg.Hooks = append(cfg.Hooks, ruleset.Output)
 	}
-	if slices.Contains(nft.Roles, nftables.Forward) || slices.Contains(ipt.Roles, iptables.Forward) {
+	if slices.Contains(nft.Roles, nftables.Forward) || slices.Contains(ipt.Roles, enforce.Forward) {
 		cfg.Hooks = append(cfg.Hooks, ruleset.Forward)
 	}
 	cfg.NFTables, _ = nftables.New(nftables.Config{}) // else this kernel has none
@@ -106,7 +106,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 	v, s := l.Values, l.Server
 	cfg := iptables.Config{
 		Path:    iptablesPath(v),
-		Chains:  make(map[iptables.Role]enforce.Chain),
+		Chains:  make(map[enforce.Role]enforce.Chain),
 		Prepend: v.Bool("ENABLE_RULE_PREPEND"),
 		Tries:   v.Int("IPT_EXEC_TRIES"),
 		Pause:   v.Duration("IPT_EXEC_SLEEP"),
@@ -120,20 +120,20 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 		cfg.Chains[role] = c
 	}
 	if s.Output {
-		cfg.Roles = append(cfg.Roles, iptables.Output)
+		cfg.Roles = append(cfg.Roles, enforce.Output)
 	}
 	if !s.Forwarding && !(s.CSyntax && s.LocalNAT) {
 		return cfg, nil
 	}
-	cfg.Roles = append(cfg.Roles, iptables.Forward)
+	cfg.Roles = append(cfg.Roles, enforce.Forward)
 	switch {
 	case !nat:
 	case s.SNAT && s.SNATAddr.IsValid():
-		cfg.Roles = append(cfg.Roles, iptables.DNAT, iptables.SNAT)
+		cfg.Roles = append(cfg.Roles, enforce.DNAT, enforce.SNAT)
 	case s.SNAT:
-		cfg.Roles = append(cfg.Roles, iptables.DNAT, iptables.Masquerade)
+		cfg.Roles = append(cfg.Roles, enforce.DNAT, enforce.Masquerade)
 	default:
-		cfg.Roles = append(cfg.Roles, iptables.DNAT)
+		cfg.Roles = append(cfg.Roles, enforce.DNAT)
 	}
 	return cfg, nil
 }
