@@ -32,20 +32,20 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	})
 }
 
-// A change alters the ledger for a grant of one port; the kernel follows for all
-// cells of this grant.
-type change func(part enforce.Grant, now time.Time) error
-
 func (b *Backend) open(part enforce.Grant, now time.Time) error {
 	if err := part.Validate(); err != nil {
 		return err
 	}
 	if !enforce.Outlives(part.Expires, now) {
-		return ErrEnded
+		return enforce.ErrEnded
 	}
 	b.refs.add(part, now)
 	return nil
 }
+
+// A change alters the reference counts for a grant of one port; the kernel follows for
+// all elements of this grant.
+type change func(part enforce.Grant, now time.Time) error
 
 func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter change) []error {
 	var errs enforce.Errors
@@ -63,15 +63,15 @@ func (b *Backend) inBatches(ctx context.Context, gs []enforce.Grant, alter chang
 	return errs
 }
 
-// transact sends one batch. If that fails, the kernel is not as we think:
-// somebody flushed the ruleset, or wrote into our sets. Then it looks, makes what
-// is missing and tries once more.
+// transact sends one batch. If that fails, the kernel does not hold what we expect:
+// another program flushed the ruleset or wrote into our sets. Then transact reads the
+// kernel, makes what is missing and tries once more.
 func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, alter change) error {
 	if err := b.ensureReady(ctx, gs); err != nil {
 		return err
 	}
 	err := b.send(gs, alter)
-	if err == nil || errors.Is(err, ErrEnded) || errors.Is(err, enforce.ErrInvalid) {
+	if err == nil || errors.Is(err, enforce.ErrEnded) || errors.Is(err, enforce.ErrInvalid) {
 		return err
 	}
 	if err := b.resync(ctx); err != nil {
@@ -83,16 +83,7 @@ func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, alter change
 	return nil
 }
 
-// resync takes everything from the kernel.
-func (b *Backend) resync(ctx context.Context) error {
-	if err := b.setup(ctx); err != nil {
-		return err
-	}
-	_, err := b.load()
-	return err
-}
-
-// ensureReady sets up what is used for the first time, or was touched by others.
+// ensureReady sets up what is used for the first time, or was changed by others.
 func (b *Backend) ensureReady(ctx context.Context, gs []enforce.Grant) error {
 	if err := b.usable(ctx); err != nil {
 		return err
@@ -113,22 +104,31 @@ func (b *Backend) ensureReady(ctx context.Context, gs []enforce.Grant) error {
 	return nil
 }
 
-// A tableSet is a set in a certain table, with what a batch does to it.
-type tableSet struct {
-	home *placement
-	id   setID
+// resync makes what is missing and reads everything from the kernel.
+func (b *Backend) resync(ctx context.Context) error {
+	if err := b.setup(ctx); err != nil {
+		return err
+	}
+	_, err := b.load()
+	return err
 }
 
-// setChange is what a batch does to one set, in this order. First comes an add of what
-// is there, or as good as: without it, deleting what has just timed out would
-// undo the whole batch. Nobody sees the gap inside a transaction. (Adding alone
-// would refresh an element's time on new kernels only.)
+// A tableSet is a set in a certain table.
+type tableSet struct {
+	placement *placement
+	id        setID
+}
+
+// A setChange is what a batch does to one set: add before, delete before, add after. An
+// element of before is there or not; without the add, deleting one that has just timed
+// out would undo the whole batch. No packet is handled inside a transaction. (Adding
+// alone would refresh an element's time on new kernels only.)
 type setChange struct{ before, after []nft.SetElement }
 
-// send alters the ledger and makes the kernel follow, in one batch.
+// send alters the reference counts and makes the kernel follow, in one batch.
 func (b *Backend) send(gs []enforce.Grant, alter change) error {
 	now := time.Now()
-	slots := make(map[tableSet]*setChange)
+	changes := make(map[tableSet]*setChange)
 	before := make(map[elemKey]ref)
 	for _, g := range gs {
 		for _, part := range g.Split() {
@@ -138,66 +138,66 @@ func (b *Backend) send(gs []enforce.Grant, alter change) error {
 			}
 		}
 	}
-	for c, old := range before {
-		b.addChange(slots, c, old, now)
+	for k, old := range before {
+		b.addChange(changes, k, old, now)
 	}
-	for s, w := range slots {
-		if err := b.queue(s, w); err != nil {
+	for s, c := range changes {
+		if err := b.queue(s, c); err != nil {
 			return b.redial(err)
 		}
 	}
 	return b.flush()
 }
 
-// saveRefs keeps what the cells of a grant hold before it changes them. What is
+// saveRefs keeps what the elements of a grant hold before it changes them. What is
 // not a grant has none.
 func (b *Backend) saveRefs(before map[elemKey]ref, part enforce.Grant, now time.Time) {
 	if part.Validate() != nil {
 		return
 	}
 	for _, e := range elements(part) {
-		c := elemKey{e.set, e.key}
-		if _, seen := before[c]; seen {
+		if _, seen := before[e.elemKey]; seen {
 			continue
 		}
-		old, ok := b.refs.current(c, now)
+		old, ok := b.refs.current(e.elemKey, now)
 		if !ok {
 			old = ref{target: e.target}
 		}
-		before[c] = old
+		before[e.elemKey] = old
 	}
 }
 
-// addChange files the change of a cell under every table of its role.
-func (b *Backend) addChange(slots map[tableSet]*setChange, c elemKey, old ref, now time.Time) {
-	next, ok := b.refs.current(c, now)
-	for _, h := range b.placements[c.set.role] {
-		if !h.serves(c.set) || !ok && h.sets[c.set] == nil {
+// addChange adds the change of an element to that of its set, in every table of its role.
+func (b *Backend) addChange(changes map[tableSet]*setChange, k elemKey, old ref, now time.Time) {
+	next, ok := b.refs.current(k, now)
+	for _, p := range b.placements[k.set.role] {
+		if !p.serves(k.set) || !ok && p.sets[k.set] == nil {
 			continue
 		}
-		s := tableSet{h, c.set}
-		if slots[s] == nil {
-			slots[s] = new(setChange)
+		s := tableSet{p, k.set}
+		if changes[s] == nil {
+			changes[s] = new(setChange)
 		}
-		w := slots[s]
-		w.before = append(w.before, element{c.set, c.key, old.target}.encode(time.Minute, ""))
+		c := changes[s]
+		c.before = append(c.before, element{k, old.target}.encode(time.Minute, ""))
 		if ok {
-			w.after = append(w.after, element{c.set, c.key, next.target}.encode(timeout(next.end, now), next.comment))
+			c.after = append(c.after, element{k, next.target}.encode(timeout(next.end, now), next.comment))
 		}
 	}
 }
 
-func (b *Backend) queue(s tableSet, w *setChange) error {
-	if s.home.sets[s.id] == nil {
-		if err := b.addSet(s.home, s.id); err != nil {
+func (b *Backend) queue(s tableSet, c *setChange) error {
+	p := s.placement
+	if p.sets[s.id] == nil {
+		if err := b.addSet(p, s.id); err != nil {
 			return err
 		}
-		b.conn.AddRule(s.id.lookupRule(s.home.table))
+		b.conn.AddRule(s.id.lookupRule(p.table))
 	}
-	set := s.home.sets[s.id]
-	err := errors.Join(b.conn.SetAddElements(set, w.before), b.conn.SetDeleteElements(set, keysOf(w.before)))
-	if len(w.after) > 0 {
-		err = errors.Join(err, b.conn.SetAddElements(set, w.after))
+	set := p.sets[s.id]
+	err := errors.Join(b.conn.SetAddElements(set, c.before), b.conn.SetDeleteElements(set, keysOf(c.before)))
+	if len(c.after) > 0 {
+		err = errors.Join(err, b.conn.SetAddElements(set, c.after))
 	}
 	if err != nil {
 		return fmt.Errorf("queue elements: %w", err)

@@ -9,68 +9,52 @@ import (
 	"fwknopd/enforce"
 )
 
+// An elemKey is the place of an element: in a set there is one for each key.
+type elemKey struct {
+	set setID
+	key key
+}
+
 // An element is one entry of a set or map, in every table where the role lives.
 type element struct {
-	set    setID
-	key    key
+	elemKey
 	target netip.AddrPort // value of a map
 }
 
-// elements are what a grant of one port (see [enforce.Grant.Split]) needs.
-func elements(g enforce.Grant) []element {
-	if g.NAT == nil {
-		els := []element{accept(Input, g, g.Dst)}
-		if g.Output {
-			els = append(els, accept(Output, g, g.Dst))
+// elements returns what a grant of one port (see [enforce.Grant.Split]) needs.
+func elements(g enforce.Grant) (els []element) {
+	for _, r := range g.Rules() {
+		e := element{elemKey{setID{role: r.Role, v6: r.Src.Is6()}, key{peer: r.Src}}, r.To}
+		if r.Role == enforce.Masquerade {
+			e.set.role, e.set.masquerade = enforce.SNAT, true
 		}
-		return els
-	}
-	var els []element
-	if g.NAT.Target.IsValid() {
-		e := accept(DNAT, g, g.Dst)
-		e.target = g.NAT.Target
+		if r.Dst.IsValid() {
+			e.set.shape |= withLocal
+			e.key.local = r.Dst
+		}
+		if len(r.Ports) == 1 {
+			e.set.shape |= withProto
+			e.key.proto = r.Ports[0].Proto
+			if r.Ports[0].HasNumber() {
+				e.set.shape |= withPort
+				e.key.port = r.Ports[0].Number
+			}
+		}
 		els = append(els, e)
 	}
-	role, beyond := Forward, g.BehindDNAT()
-	if g.NAT.Local {
-		role = Input
-	}
-	els = append(els, accept(role, beyond, beyond.Dst))
-	if g.Output {
-		els = append(els, accept(Output, beyond, beyond.Dst))
-	}
-	return append(els, sourceNAT(beyond)...)
+	return els
 }
 
-func sourceNAT(g enforce.Grant) []element {
-	e := accept(SNAT, g, g.Dst)
-	switch {
-	case g.NAT.Masquerade:
-		e.set.masquerade = true
-	case g.NAT.SNAT.IsValid():
-		e.target = netip.AddrPortFrom(g.NAT.SNAT, 0)
-	default:
-		return nil
+// rule is the inverse of elements.
+func (e element) rule() enforce.Rule {
+	r := enforce.Rule{Role: e.set.role, Src: e.key.peer, Dst: e.key.local, To: e.target}
+	if e.set.masquerade {
+		r.Role = enforce.Masquerade
 	}
-	return []element{e}
-}
-
-// accept is the element of a role for the grant's client and port.
-func accept(role Role, g enforce.Grant, local netip.Addr) element {
-	e := element{set: setID{role: role, v6: g.Src.Is6()}, key: key{peer: g.Src}}
-	if local.IsValid() {
-		e.set.shape |= withLocal
-		e.key.local = local
+	if e.set.shape&withProto != 0 {
+		r.Ports = []enforce.Port{{Proto: e.key.proto, Number: e.key.port}}
 	}
-	if len(g.Ports) == 1 {
-		e.set.shape |= withProto
-		e.key.proto = g.Ports[0].Proto
-		if g.Ports[0].HasNumber() {
-			e.set.shape |= withPort
-			e.key.port = g.Ports[0].Number
-		}
-	}
-	return e
+	return r
 }
 
 // encode gives the element its end and its comment.
@@ -118,118 +102,77 @@ const endTolerance = 500 * time.Millisecond
 
 // assemble makes grants of listed elements: the tag in the comment says which
 // belong together; what has none stands alone.
-func assemble(all []listedElem) []enforce.Grant {
-	type groupKey struct {
-		peer netip.Addr
-		tag  uint32
+func assemble(all []listedElem) (gs []enforce.Grant) {
+	type tagged struct {
+		client netip.Addr
+		tag    uint32
 	}
-	groups := make(map[groupKey][]listedElem)
-	cells := make(map[elemKey]listedElem, len(all))
-	var order []groupKey
-	var gs []enforce.Grant
-	for _, f := range all {
-		cells[elemKey{f.set, f.key}] = f
-		k := groupKey{f.key.peer, f.comment.Tag}
-		if k.tag == 0 {
-			gs = append(gs, join([]listedElem{f}))
-			continue
+	byKey := make(map[elemKey]listedElem, len(all))
+	var ours []listedElem
+	for _, e := range all {
+		byKey[e.elemKey] = e
+		if e.comment.Tag == 0 {
+			gs = append(gs, join([]listedElem{e}))
+		} else {
+			ours = append(ours, e)
 		}
-		if _, ok := groups[k]; !ok {
-			order = append(order, k)
-		}
-		groups[k] = append(groups[k], f)
 	}
-	for _, k := range order {
-		gs = append(gs, join(addSharedElems(groups[k], cells)))
+	for _, group := range enforce.GroupBy(ours, func(e listedElem) tagged { return tagged{e.key.peer, e.comment.Tag} }) {
+		gs = append(gs, join(addSharedElems(group, byKey)))
 	}
 	return gs
 }
 
 // addSharedElems completes a translation whose further elements bear the comment of
 // another grant, with which it shares them: those that match what comes out of it.
-func addSharedElems(group []listedElem, cells map[elemKey]listedElem) []listedElem {
+func addSharedElems(group []listedElem, byKey map[elemKey]listedElem) []listedElem {
 	var has [roles]bool
 	var dnat listedElem
-	for _, f := range group {
-		has[f.set.role] = true
-		if f.set.role == DNAT {
-			dnat = f
+	for _, e := range group {
+		has[e.set.role] = true
+		if e.set.role == enforce.DNAT {
+			dnat = e
 		}
 	}
-	if !has[DNAT] || has[Input] || has[Forward] {
+	if !has[enforce.DNAT] || has[enforce.Input] || has[enforce.Forward] {
 		return group
 	}
-	for _, c := range keysBehind(dnat) {
-		f, ok := cells[c]
-		if !ok || has[c.set.role] || c.set.role == Input && has[Forward] || c.set.role == Output && !has[Input] {
+	for _, k := range keysBehind(dnat) {
+		e, ok := byKey[k]
+		if !ok || has[k.set.role] || k.set.role == enforce.Input && has[enforce.Forward] || k.set.role == enforce.Output && !has[enforce.Input] {
 			continue
 		}
-		has[c.set.role] = true
-		f.comment, f.expires = dnat.comment, dnat.expires
-		group = append(group, f)
+		has[k.set.role] = true
+		e.comment, e.expires = dnat.comment, dnat.expires
+		group = append(group, e)
 	}
 	return group
 }
 
-// keysBehind are the cells in which a translation's further elements may be.
-func keysBehind(dnat listedElem) (cells []elemKey) {
-	c := elemKey{dnat.set, dnat.key}
-	c.set.shape |= withLocal
-	c.key.local, c.key.port = dnat.target.Addr(), dnat.target.Port()
-	for _, c.set.role = range []Role{Forward, Input, Output, SNAT} {
-		cells = append(cells, c)
+// keysBehind returns where the further elements of a translation may be.
+func keysBehind(dnat listedElem) (keys []elemKey) {
+	k := dnat.elemKey
+	k.set.shape |= withLocal
+	k.key.local, k.key.port = dnat.target.Addr(), dnat.target.Port()
+	for _, k.set.role = range []enforce.Role{enforce.Forward, enforce.Input, enforce.Output, enforce.SNAT} {
+		keys = append(keys, k)
 	}
-	c.set.masquerade = true
-	return append(cells, c)
+	k.set.masquerade = true
+	return append(keys, k)
 }
 
-// join is the inverse of elements. An incomplete group gives the grant of which
-// it is the most likely rest.
+// join makes a grant of its elements.
 func join(group []listedElem) enforce.Grant {
-	var by [roles]*listedElem
-	for i := range group {
-		by[group[i].set.role] = &group[i]
+	rules := make([]enforce.Rule, len(group))
+	for i, e := range group {
+		rules[i] = e.rule()
 	}
-	g := base(by)
-	if by[DNAT] != nil || by[Forward] != nil || by[SNAT] != nil {
-		g.NAT = joinNAT(by)
-	}
-	g.Output = by[Output] != nil
-	for _, f := range group {
-		g.Stanza = f.comment.Stanza
-		if g.Expires.IsZero() || enforce.Outlives(g.Expires, f.expires) {
-			g.Expires = f.expires
+	g := enforce.JoinRules(rules)
+	for _, e := range group {
+		g.Stanza = e.comment.Stanza
+		if g.Expires.IsZero() || enforce.Outlives(g.Expires, e.expires) {
+			g.Expires = e.expires
 		}
 	}
 	return g
-}
-
-// base takes address and port from the element that has them as the client sees
-// them.
-func base(by [roles]*listedElem) enforce.Grant {
-	for _, role := range []Role{DNAT, Output, Input, Forward, SNAT} {
-		f := by[role]
-		if f == nil {
-			continue
-		}
-		g := enforce.Grant{Src: f.key.peer, All: f.set.shape&withProto == 0}
-		if !g.All {
-			g.Ports = []enforce.Port{{Proto: f.key.proto, Number: f.key.port}}
-		}
-		g.Dst = f.key.local
-		return g
-	}
-	return enforce.Grant{}
-}
-
-func joinNAT(by [roles]*listedElem) *enforce.NAT {
-	n := &enforce.NAT{Local: by[Input] != nil}
-	if d := by[DNAT]; d != nil {
-		n.Target = d.target
-	}
-	if s := by[SNAT]; s != nil {
-		n.Masquerade = s.set.masquerade
-		n.SNAT = s.target.Addr()
-	}
-	return n
 }

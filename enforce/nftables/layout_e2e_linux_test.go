@@ -86,13 +86,13 @@ func TestLayouts(t *testing.T) {
 		{"one family", "table ip6 t {" + chain("in", "input", "0") + "}", Config{}, true, true, "on the input hook for IPv4:"},
 		{"nothing", "", Config{}, true, true, "on the input hook for IPv4 and IPv6"},
 		{"a chosen chain", "table inet t {" + chain("in", "input", "0") + "}",
-			Config{Places: map[Role][]Place{Input: {{families["inet"], "t", "in"}}}}, true, true, ""},
+			Config{Places: map[enforce.Role][]Place{enforce.Input: {{families["inet"], "t", "in"}}}}, true, true, ""},
 		{"a chosen chain that others jump to", "table inet t { chain ssh { } \n" + chain("in", "input", "0") + "}\nadd rule inet t in tcp dport 22 jump ssh",
-			Config{Places: map[Role][]Place{Input: {{families["inet"], "t", "ssh"}}}}, true, true, ""},
+			Config{Places: map[enforce.Role][]Place{enforce.Input: {{families["inet"], "t", "ssh"}}}}, true, true, ""},
 		{"one chosen of two", "table inet t {" + chain("in", "input", "0") + "}\ntable ip t {" + chain("in", "input", "0") + "}",
-			Config{Places: map[Role][]Place{Input: {{families["inet"], "t", "in"}}}}, false, true, ""},
+			Config{Places: map[enforce.Role][]Place{enforce.Input: {{families["inet"], "t", "in"}}}}, false, true, ""},
 		{"a chosen chain that is not there", "table inet t {" + chain("in", "input", "0") + "}",
-			Config{Places: map[Role][]Place{Input: {{families["inet"], "t", "input"}}}}, false, false, "there is no chain inet t input"},
+			Config{Places: map[enforce.Role][]Place{enforce.Input: {{families["inet"], "t", "input"}}}}, false, false, "there is no chain inet t input"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			netlab.Need(t, "nft")
@@ -123,7 +123,7 @@ func TestRulesLoadedLater(t *testing.T) {
 	netlab.Need(t, "nft")
 	lab := netlab.New(t)
 	netlab.Serve(t, lab.Server, "tcp", 22)
-	b := newBackend(t, lab, Config{Roles: []Role{Output}})
+	b := newBackend(t, lab, Config{Roles: []enforce.Role{enforce.Output}})
 	gs := both(lab)
 	if errs := b.ApplyAll(ctx, gs); errs != nil {
 		t.Fatal(errs)

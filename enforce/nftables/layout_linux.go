@@ -1,16 +1,20 @@
 package nftables
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
+	"strings"
 
 	nft "github.com/google/nftables"
+
+	"fwknopd/enforce"
 )
 
 // A placement is one table in which our chain of a role lives.
 type placement struct {
-	role  Role
+	role  enforce.Role
 	table *nft.Table
 	base  []string // chains in the table that jump to ours
 	own   bool     // the table is ours: the user has none on this hook
@@ -19,8 +23,8 @@ type placement struct {
 	sets  map[setID]*nft.Set // that exist in the kernel, as far as we know
 }
 
-func (h *placement) serves(id setID) bool {
-	return id.role == h.role && (id.v6 && h.v6 || !id.v6 && h.v4)
+func (p *placement) serves(id setID) bool {
+	return id.role == p.role && (id.v6 && p.v6 || !id.v6 && p.v4)
 }
 
 // ownTable holds what has no place in a table of the user's.
@@ -31,7 +35,7 @@ type layout struct {
 	tables     []*nft.Table
 	chains     []*nft.Chain
 	placements [roles][]*placement
-	notes      []string
+	notes      enforce.Notes
 	beside     bool
 }
 
@@ -62,7 +66,7 @@ func sameTable(a, b *nft.Table) bool { return a.Name == b.Name && a.Family == b.
 // place finds the homes of a role: the user's choice or every base chain on the
 // hook, since an accept in one of them does not undo a drop in another. A family
 // that is left over goes to our own table.
-func (l *layout) place(role Role, chosen []Place) {
+func (l *layout) place(role enforce.Role, chosen []Place) {
 	for _, c := range l.chains {
 		if l.belongs(role, c, chosen) {
 			l.add(role, c)
@@ -70,12 +74,12 @@ func (l *layout) place(role Role, chosen []Place) {
 	}
 	for _, p := range chosen {
 		if !slices.ContainsFunc(l.chains, func(c *nft.Chain) bool { return isPlace(c, p) }) {
-			l.note("nftables: there is no chain %s; until there is, a grant opens nothing in it", p)
+			l.notes.Add("nftables: there is no chain %s; until there is, a grant opens nothing in it", p)
 		}
 	}
 	own := &placement{role: role, table: &nft.Table{Family: ownTable.Family, Name: ownTable.Name}, own: true, v4: true, v6: true}
-	for _, h := range l.placements[role] {
-		own.v4, own.v6 = own.v4 && !h.v4, own.v6 && !h.v6
+	for _, p := range l.placements[role] {
+		own.v4, own.v6 = own.v4 && !p.v4, own.v6 && !p.v6
 	}
 	if own.v4 || own.v6 {
 		own.base = []string{role.String()}
@@ -84,7 +88,7 @@ func (l *layout) place(role Role, chosen []Place) {
 	}
 }
 
-func (l *layout) belongs(role Role, c *nft.Chain, chosen []Place) bool {
+func (l *layout) belongs(role enforce.Role, c *nft.Chain, chosen []Place) bool {
 	if len(chosen) > 0 {
 		return slices.ContainsFunc(chosen, func(p Place) bool { return isPlace(c, p) })
 	}
@@ -100,8 +104,8 @@ func isPlace(c *nft.Chain, p Place) bool {
 	return c.Name == p.Chain && c.Table.Name == p.Table && c.Table.Family == p.Family
 }
 
-func (l *layout) add(role Role, c *nft.Chain) {
-	i := slices.IndexFunc(l.placements[role], func(h *placement) bool { return sameTable(h.table, c.Table) })
+func (l *layout) add(role enforce.Role, c *nft.Chain) {
+	i := slices.IndexFunc(l.placements[role], func(p *placement) bool { return sameTable(p.table, c.Table) })
 	if i < 0 {
 		i = len(l.placements[role])
 		l.placements[role] = append(l.placements[role], &placement{
@@ -139,24 +143,18 @@ func (l *layout) isXtables(t *nft.Table) bool {
 	return true
 }
 
-func (l *layout) noteNothingDrops(h *placement) {
-	if h.role != Input || l.beside {
+func (l *layout) noteNothingDrops(p *placement) {
+	if p.role != enforce.Input || l.beside {
 		return
 	}
 	family := "IPv4 and IPv6"
 	switch {
-	case !h.v6:
+	case !p.v6:
 		family = "IPv4"
-	case !h.v4:
+	case !p.v4:
 		family = "IPv6"
 	}
-	l.note("nftables: no base chain of nftables on the input hook for %s: it drops nothing there, so there is nothing for a grant to open", family)
-}
-
-func (l *layout) note(format string, args ...any) {
-	if n := fmt.Sprintf(format, args...); !slices.Contains(l.notes, n) {
-		l.notes = append(l.notes, n)
-	}
+	l.notes.Add("nftables: no base chain of nftables on the input hook for %s: it drops nothing there, so there is nothing for a grant to open", family)
 }
 
 // chain finds a chain of the kernel's by table and name.
@@ -168,4 +166,93 @@ func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
 	return l.chains[i]
 }
 
-var allRoles = []Role{Input, Output, Forward, DNAT, SNAT}
+// roles are the roles with a chain: that of enforce.SNAT masquerades as well.
+const roles = enforce.Masquerade
+
+// roleFacts say where a role's base chains are.
+var roleFacts = [roles]struct {
+	kind     nft.ChainType
+	hook     *nft.ChainHook
+	priority *nft.ChainPriority // of a base chain of our own
+}{
+	enforce.Input:   {nft.ChainTypeFilter, nft.ChainHookInput, nft.ChainPriorityFilter},
+	enforce.Output:  {nft.ChainTypeFilter, nft.ChainHookOutput, nft.ChainPriorityFilter},
+	enforce.Forward: {nft.ChainTypeFilter, nft.ChainHookForward, nft.ChainPriorityFilter},
+	enforce.DNAT:    {nft.ChainTypeNAT, nft.ChainHookPrerouting, nft.ChainPriorityNATDest},
+	enforce.SNAT:    {nft.ChainTypeNAT, nft.ChainHookPostrouting, nft.ChainPriorityNATSource},
+}
+
+// chainName is the name of our chain.
+func chainName(role enforce.Role) string { return "fwknop_" + role.String() }
+
+// A Place is a chain of the user's: NFT_INPUT_ACCESS and its kin.
+type Place struct {
+	Family nft.TableFamily // inet, ip or ip6
+	Table  string
+	Chain  string
+}
+
+// Errors of [ParsePlace], wrapped with what was found.
+var (
+	ErrPlaceFields = errors.New("want family, table, chain")
+	ErrPlaceFamily = errors.New("family is not inet, ip or ip6")
+	ErrPlaceName   = errors.New("not a name of nftables")
+)
+
+var families = map[string]nft.TableFamily{
+	"inet": nft.TableFamilyINet,
+	"ip":   nft.TableFamilyIPv4,
+	"ip6":  nft.TableFamilyIPv6,
+}
+
+// maxName is NFT_NAME_MAXLEN less the end byte.
+const maxName = 255
+
+// ParsePlace reads "family, table, chain", as in "inet, filter, input".
+func ParsePlace(value string) (Place, error) {
+	f := strings.Split(value, ",")
+	if len(f) != 3 {
+		return Place{}, fmt.Errorf("%w, got %d fields", ErrPlaceFields, len(f))
+	}
+	for i := range f {
+		f[i] = strings.TrimSpace(f[i])
+	}
+	family, ok := families[f[0]]
+	if !ok {
+		return Place{}, fmt.Errorf("%w: %q", ErrPlaceFamily, f[0])
+	}
+	for _, name := range f[1:] {
+		if !isName(name) {
+			return Place{}, fmt.Errorf("%w: %q", ErrPlaceName, name)
+		}
+	}
+	return Place{family, f[1], f[2]}, nil
+}
+
+// isName follows the scanner of nft(8): a letter, then letters, digits, "/", "\",
+// "_", "." and, as kernels take it, "-".
+func isName(s string) bool {
+	if s == "" || len(s) > maxName {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
+		if !letter && (i == 0 || strings.IndexByte(`0123456789/\.-`, c) < 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// String is "inet filter input".
+func (p Place) String() string { return familyName(p.Family) + " " + p.Table + " " + p.Chain }
+
+func familyName(f nft.TableFamily) string {
+	for name, family := range families {
+		if family == f {
+			return name
+		}
+	}
+	return fmt.Sprintf("family %d", f)
+}

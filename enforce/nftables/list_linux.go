@@ -114,3 +114,56 @@ func (b *Backend) load() ([]listedElem, error) {
 	}
 	return all, nil
 }
+
+// Reconcile implements [enforce.Backend].
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.setup(ctx); err != nil {
+		return rep, err
+	}
+	all, err := b.load()
+	if err != nil {
+		return rep, err
+	}
+	now := time.Now()
+	have := indexElems(all)
+	rep = enforce.NewRepair(want, assemble(unique(all)), now, func(part enforce.Grant) bool {
+		open := b.isOpen(part, have)
+		if open {
+			b.refs.add(part, now)
+		}
+		return open
+	})
+	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, b.open))
+}
+
+// A placedElem is an element in a certain table.
+type placedElem struct {
+	place Place
+	element
+}
+
+func indexElems(all []listedElem) map[placedElem]time.Time {
+	have := make(map[placedElem]time.Time, len(all))
+	for _, f := range all {
+		have[placedElem{f.place, f.element}] = f.expires
+	}
+	return have
+}
+
+// isOpen reports whether each table has all elements of the grant, to its end.
+func (b *Backend) isOpen(part enforce.Grant, have map[placedElem]time.Time) bool {
+	for _, e := range elements(part) {
+		for _, p := range b.placements[e.set.role] {
+			if !p.serves(e.set) {
+				continue
+			}
+			end, ok := have[placedElem{Place{p.table.Family, p.table.Name, e.set.String()}, e}]
+			if !ok || enforce.Outlives(part.Expires, end.Add(endTolerance)) && !end.IsZero() {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -35,10 +35,10 @@ import (
 type Config struct {
 	// Places are NFT_INPUT_ACCESS and its kin. A role without: every base chain
 	// on its hook.
-	Places map[Role][]Place
+	Places map[enforce.Role][]Place
 	// Roles beside Input that Setup prepares; others are with the first grant
 	// that needs them.
-	Roles []Role
+	Roles []enforce.Role
 	// Beside: other firewalls are opened beside this one, which may have no base chain
 	// on a hook.
 	Beside bool
@@ -56,10 +56,10 @@ type Backend struct {
 	portID     atomic.Uint32 // of conn: its changes are our own
 	uses       [roles]bool
 	placements [roles][]*placement
-	notes      []string // of the last Setup
+	notes      enforce.Notes // of the last Setup
 	refs       refcounts
 	setID      uint32 // the last given in a batch
-	loaded     bool   // the ledger has seen what the kernel holds
+	loaded     bool   // refs have what the kernel holds
 	gen        uint32 // generation of the ruleset after our last change
 }
 
@@ -68,14 +68,11 @@ var _ enforce.Backend = (*Backend)(nil)
 // socketBuffer holds the largest batch and its acknowledgements.
 const socketBuffer = 4 << 20
 
-// ErrEnded is the refusal of a grant whose end has passed.
-var ErrEnded = errors.New("grant has already ended")
-
 // New connects to the kernel and fails if it has no nf_tables or we may not use
 // them. It changes nothing; call [Backend.Setup].
 func New(cfg Config) (*Backend, error) {
 	b := &Backend{cfg: cfg, refs: newRefcounts()}
-	for _, role := range append([]Role{Input}, cfg.Roles...) {
+	for _, role := range append([]enforce.Role{enforce.Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
 	netns, err := os.Open("/proc/thread-self/ns/net")
@@ -158,4 +155,34 @@ func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
 // Revoke implements [enforce.Enforcer].
 func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
 	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
+}
+
+// Watch implements [enforce.Backend].
+func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
+	return watch.NFTables(ctx, int(b.netns.Fd()), b.Mine, nil)
+}
+
+// Mine reports whether a change came from our own connection.
+func (b *Backend) Mine(port uint32) bool { return port == b.portID.Load() }
+
+// isUntouched reports whether nobody else has changed the ruleset since our last
+// look or change.
+func (b *Backend) isUntouched() bool {
+	gen, err := b.counter.Now()
+	return err == nil && gen == b.gen
+}
+
+// flush sends the queued batch: all of it takes effect, or nothing.
+func (b *Backend) flush() error {
+	if err := b.conn.Flush(); err != nil {
+		return b.redial(err)
+	}
+	gen, err := b.counter.Now()
+	if err != nil {
+		return err
+	}
+	if gen != b.gen { // the batch was not empty; if more has happened, isUntouched will see it
+		b.gen++
+	}
+	return nil
 }

@@ -122,14 +122,14 @@ func TestElementsShared(t *testing.T) {
 		"only one of them": {nat(8080, 10, enforce.NAT{Masquerade: true}), nat(8081, 20, enforce.NAT{})},
 		"local":            {nat(8080, 10, enforce.NAT{Local: true}), nat(8081, 20, enforce.NAT{Local: true})},
 	} {
-		l := newRefcounts()
+		r := newRefcounts()
 		for _, g := range want {
-			l.add(g, epoch)
+			r.add(g, epoch)
 		}
 		var all []listedElem
-		for c := range l.refs {
-			cur, _ := l.current(c, epoch)
-			f, ok := c.set.decode(element{c.set, c.key, cur.target}.encode(cur.end.Sub(epoch), cur.comment), epoch)
+		for c := range r.refs {
+			cur, _ := r.current(c, epoch)
+			f, ok := c.set.decode(element{c, cur.target}.encode(cur.end.Sub(epoch), cur.comment), epoch)
 			if !ok {
 				t.Fatalf("%s: %+v does not read", name, c)
 			}
@@ -148,7 +148,7 @@ func TestElementsShared(t *testing.T) {
 
 // TestDecodeForeign: elements that somebody added by hand, or that are not whole.
 func TestDecodeForeign(t *testing.T) {
-	id := setID{role: Input, shape: withProto | withPort}
+	id := setID{role: enforce.Input, shape: withProto | withPort}
 	k := key{peer: addr("192.0.2.7"), proto: enforce.TCP, port: 22}
 	f, ok := id.decode(nft.SetElement{Key: id.marshal(k), Timeout: time.Hour, Expires: time.Minute, Comment: "from home"}, epoch)
 	if !ok || !f.expires.Equal(epoch.Add(time.Minute)) {
@@ -163,7 +163,7 @@ func TestDecodeForeign(t *testing.T) {
 			t.Errorf("a key of %d bytes was read", n)
 		}
 	}
-	dnat := setID{role: DNAT, shape: withProto | withPort}
+	dnat := setID{role: enforce.DNAT, shape: withProto | withPort}
 	if _, ok := dnat.decode(nft.SetElement{Key: whole, Val: []byte{10, 0}}, epoch); ok {
 		t.Error("a value of two bytes was read")
 	}
@@ -171,12 +171,12 @@ func TestDecodeForeign(t *testing.T) {
 
 func TestSetNames(t *testing.T) {
 	for id, want := range map[setID]string{
-		{role: Input, shape: withProto | withPort}:                                        "fwknop_input4",
-		{role: Output, v6: true, shape: withLocal | withProto | withPort}:                 "fwknop_output6_dst",
-		{role: Forward, shape: 0}:                                                         "fwknop_forward4_all",
-		{role: DNAT, shape: withProto}:                                                    "fwknop_dnat4_proto",
-		{role: SNAT, shape: withLocal}:                                                    "fwknop_snat4_dst_all",
-		{role: SNAT, v6: true, shape: withLocal | withProto | withPort, masquerade: true}: "fwknop_masquerade6_dst",
+		{role: enforce.Input, shape: withProto | withPort}:                                        "fwknop_input4",
+		{role: enforce.Output, v6: true, shape: withLocal | withProto | withPort}:                 "fwknop_output6_dst",
+		{role: enforce.Forward, shape: 0}:                                                         "fwknop_forward4_all",
+		{role: enforce.DNAT, shape: withProto}:                                                    "fwknop_dnat4_proto",
+		{role: enforce.SNAT, shape: withLocal}:                                                    "fwknop_snat4_dst_all",
+		{role: enforce.SNAT, v6: true, shape: withLocal | withProto | withPort, masquerade: true}: "fwknop_masquerade6_dst",
 	} {
 		if id.String() != want || setIDs[want] != id {
 			t.Errorf("%+v is %q, want %q", id, id, want)
@@ -187,56 +187,57 @@ func TestSetNames(t *testing.T) {
 	}
 }
 
-func TestLedger(t *testing.T) {
+func TestRefcounts(t *testing.T) {
 	now := epoch
 	at := func(sec int) time.Time { return epoch.Add(time.Duration(sec) * time.Second) }
 	nat := func(port uint16, target string, end int) enforce.Grant {
 		return enforce.Grant{Src: addr("192.0.2.7"), Ports: tcp(port), Expires: at(end), NAT: &enforce.NAT{Target: addrPort(target)}}.Normal()
 	}
-	l := newRefcounts()
+	r := newRefcounts()
 	one, two := nat(8080, "10.0.0.2:80", 10), nat(8081, "10.0.0.2:80", 20)
-	l.add(one, now)
-	cells := l.add(two, now)
-	shared := cells[1] // the element of the forward hook
-	if cur, ok := l.current(shared, now); !ok || !cur.end.Equal(at(20)) {
-		t.Errorf("shared cell ends %v, %v, want with the longer grant", cur.end, ok)
+	r.add(one, now)
+	r.add(two, now)
+	shared := r.grants[two.Key()][1] // the element of the forward hook
+	if cur, ok := r.current(shared, now); !ok || !cur.end.Equal(at(20)) {
+		t.Errorf("shared element ends %v, %v, want with the longer grant", cur.end, ok)
 	}
-	l.drop(two.Key())
-	if cur, ok := l.current(shared, now); !ok || !cur.end.Equal(at(10)) {
-		t.Errorf("shared cell ends %v, %v, want with the grant that is left", cur.end, ok)
+	r.drop(two.Key())
+	if cur, ok := r.current(shared, now); !ok || !cur.end.Equal(at(10)) {
+		t.Errorf("shared element ends %v, %v, want with the grant that is left", cur.end, ok)
 	}
-	if _, ok := l.current(shared, at(10)); ok {
-		t.Error("shared cell after the end of all")
+	if _, ok := r.current(shared, at(10)); ok {
+		t.Error("shared element after the end of all")
 	}
 
 	other := nat(8080, "10.0.0.3:80", 5)
-	front := l.add(other, now)[0]
-	if cur, _ := l.current(front, now); cur.target != addrPort("10.0.0.3:80") || !cur.end.Equal(at(5)) {
+	r.add(other, now)
+	front := r.grants[other.Key()][0]
+	if cur, _ := r.current(front, now); cur.target != addrPort("10.0.0.3:80") || !cur.end.Equal(at(5)) {
 		t.Errorf("target = %v until %v, want the newer", cur.target, cur.end)
 	}
-	if cur, _ := l.current(front, at(6)); cur.target != addrPort("10.0.0.2:80") {
+	if cur, _ := r.current(front, at(6)); cur.target != addrPort("10.0.0.2:80") {
 		t.Errorf("target = %v, want the older after the end of the newer", cur.target)
 	}
 
 	short := one
 	short.Expires = at(3)
-	l.add(short, now)
-	if end, _ := l.end(one.Key()); !end.Equal(at(10)) {
+	r.add(short, now)
+	if end, _ := r.end(one.Key()); !end.Equal(at(10)) {
 		t.Errorf("an earlier end replaced %v", end)
 	}
 }
 
-// TestLedgerForgets: it does not grow with what has ended.
-func TestLedgerForgets(t *testing.T) {
-	l := newRefcounts()
+// TestRefcountsDropEnded: it does not grow with what has ended.
+func TestRefcountsDropEnded(t *testing.T) {
+	r := newRefcounts()
 	now := epoch
 	src := addr("198.18.0.1")
 	for range 20 * firstSweep {
-		l.add(enforce.Grant{Src: src, Ports: tcp(22), Expires: now.Add(time.Second)}.Normal(), now)
+		r.add(enforce.Grant{Src: src, Ports: tcp(22), Expires: now.Add(time.Second)}.Normal(), now)
 		src, now = src.Next(), now.Add(10*time.Millisecond) // 100 at a time
 	}
-	if len(l.grants) > 2*firstSweep || len(l.refs) > 2*firstSweep {
-		t.Errorf("%d grants, %d cells for 100 that are open", len(l.grants), len(l.refs))
+	if len(r.grants) > 2*firstSweep || len(r.refs) > 2*firstSweep {
+		t.Errorf("%d grants, %d elements for 100 that are open", len(r.grants), len(r.refs))
 	}
 }
 

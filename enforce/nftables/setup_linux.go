@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	nft "github.com/google/nftables"
+
+	"fwknopd/enforce"
 )
 
 // Setup implements [enforce.Backend].
@@ -28,9 +30,9 @@ func (b *Backend) setup(ctx context.Context) error {
 	if err != nil {
 		return b.redial(err)
 	}
-	for _, homes := range l.placements {
-		for _, h := range homes {
-			if err := b.ensurePlacement(l, h); err != nil {
+	for _, placements := range l.placements {
+		for _, p := range placements {
+			if err := b.ensurePlacement(l, p); err != nil {
 				return b.redial(err)
 			}
 		}
@@ -44,92 +46,92 @@ func (b *Backend) setup(ctx context.Context) error {
 }
 
 // ensurePlacement queues what a home lacks.
-func (b *Backend) ensurePlacement(l *layout, h *placement) error {
-	if h.own {
-		b.addOwnBase(h)
+func (b *Backend) ensurePlacement(l *layout, p *placement) error {
+	if p.own {
+		b.addOwnBase(p)
 	}
-	ours := &nft.Chain{Table: h.table, Name: h.role.chain()}
+	ours := &nft.Chain{Table: p.table, Name: chainName(p.role)}
 	rules := map[string]bool{}
-	if l.chain(h.table, ours.Name) == nil {
+	if l.chain(p.table, ours.Name) == nil {
 		b.conn.AddChain(ours)
-	} else if err := b.readPlacement(h, ours, rules); err != nil {
+	} else if err := b.readPlacement(p, ours, rules); err != nil {
 		return err
 	}
-	for _, base := range h.base {
-		if err := b.addJump(l, h, base); err != nil {
+	for _, base := range p.base {
+		if err := b.addJump(l, p, base); err != nil {
 			return err
 		}
 	}
-	for _, id := range h.firstSets() {
-		if err := b.addSet(h, id); err != nil {
+	for _, id := range p.firstSets() {
+		if err := b.addSet(p, id); err != nil {
 			return err
 		}
 	}
-	for id := range h.sets {
+	for id := range p.sets {
 		if !rules[id.String()] {
-			b.conn.AddRule(id.lookupRule(h.table))
+			b.conn.AddRule(id.lookupRule(p.table))
 		}
 	}
 	return nil
 }
 
 // addOwnBase makes our own table with a base chain that accepts.
-func (b *Backend) addOwnBase(h *placement) {
-	b.conn.AddTable(h.table)
-	facts, accept := roleFacts[h.role], nft.ChainPolicyAccept
+func (b *Backend) addOwnBase(p *placement) {
+	b.conn.AddTable(p.table)
+	facts, accept := roleFacts[p.role], nft.ChainPolicyAccept
 	b.conn.AddChain(&nft.Chain{
-		Table: h.table, Name: h.role.String(), Type: facts.kind,
+		Table: p.table, Name: p.role.String(), Type: facts.kind,
 		Hooknum: facts.hook, Priority: facts.priority, Policy: &accept,
 	})
 }
 
 // readPlacement learns which of our sets and rules the table has. Rules whose set is
 // gone cannot exist: the kernel keeps a set while a rule uses it.
-func (b *Backend) readPlacement(h *placement, ours *nft.Chain, rules map[string]bool) error {
-	rs, err := b.conn.GetRules(h.table, ours)
+func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]bool) error {
+	rs, err := b.conn.GetRules(p.table, ours)
 	if err != nil {
 		return fmt.Errorf("list rules: %w", err)
 	}
 	for _, r := range rs {
 		rules[ruleComment(r)] = true
 	}
-	sets, err := b.conn.GetSets(h.table)
+	sets, err := b.conn.GetSets(p.table)
 	if err != nil {
 		return fmt.Errorf("list sets: %w", err)
 	}
-	h.sets = make(map[setID]*nft.Set)
+	p.sets = make(map[setID]*nft.Set)
 	for _, s := range sets {
-		if id, ok := setIDs[s.Name]; ok && id.role == h.role {
-			h.sets[id] = id.set(h.table)
+		if id, ok := setIDs[s.Name]; ok && id.role == p.role {
+			p.sets[id] = id.set(p.table)
 		}
 	}
 	return nil
 }
 
 // addJump puts a jump first into a base chain unless there is one.
-func (b *Backend) addJump(l *layout, h *placement, base string) error {
-	if c := l.chain(h.table, base); c != nil {
-		rules, err := b.conn.GetRules(h.table, c)
+func (b *Backend) addJump(l *layout, p *placement, base string) error {
+	if c := l.chain(p.table, base); c != nil {
+		rules, err := b.conn.GetRules(p.table, c)
 		if err != nil {
 			return fmt.Errorf("list rules: %w", err)
 		}
-		if slices.ContainsFunc(rules, func(r *nft.Rule) bool { return isJump(r, h.role.chain()) }) {
+		if slices.ContainsFunc(rules, func(r *nft.Rule) bool { return isJump(r, chainName(p.role)) }) {
 			return nil
 		}
 	}
-	b.conn.InsertRule(jumpRule(h.table, base, h.role.chain()))
+	b.conn.InsertRule(jumpRule(p.table, base, chainName(p.role)))
 	return nil
 }
 
 // firstSets are what nearly every grant needs; others come with the first grant
 // that does.
-func (h *placement) firstSets() (ids []setID) {
+func (p *placement) firstSets() (ids []setID) {
 	first := shapes[0]
-	if h.role == SNAT {
+	if p.role == enforce.SNAT {
 		first = shapes[1]
 	}
 	for _, v6 := range []bool{false, true} {
-		if id := (setID{role: h.role, v6: v6, shape: first}); h.serves(id) {
+		if id := (setID{role: p.role, v6: v6, shape: first}); p.serves(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -137,17 +139,17 @@ func (h *placement) firstSets() (ids []setID) {
 }
 
 // addSet queues a set that the home lacks.
-func (b *Backend) addSet(h *placement, id setID) error {
-	if h.sets[id] != nil {
+func (b *Backend) addSet(p *placement, id setID) error {
+	if p.sets[id] != nil {
 		return nil
 	}
-	if h.sets == nil {
-		h.sets = make(map[setID]*nft.Set)
+	if p.sets == nil {
+		p.sets = make(map[setID]*nft.Set)
 	}
-	s := id.set(h.table)
+	s := id.set(p.table)
 	b.setID++
 	s.ID = b.setID // the library's own count is not safe for several connections
-	h.sets[id] = s
+	p.sets[id] = s
 	return b.conn.AddSet(s, nil)
 }
 
@@ -155,13 +157,72 @@ func (b *Backend) addSet(h *placement, id setID) error {
 // has loaded his rules.
 func (b *Backend) dropOwnTable(l *layout) {
 	inUse := false
-	for _, homes := range l.placements {
-		inUse = inUse || slices.ContainsFunc(homes, func(h *placement) bool { return h.own })
+	for _, placements := range l.placements {
+		inUse = inUse || slices.ContainsFunc(placements, func(p *placement) bool { return p.own })
 	}
 	exists := slices.ContainsFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, &ownTable) })
 	if exists && !inUse {
 		b.conn.DelTable(&ownTable)
 	}
+}
+
+// Chains tells which chains of ours exist: those that belong somewhere, and what an
+// earlier configuration left elsewhere. Table is family and name.
+func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l, err := b.readLayout()
+	if err != nil {
+		return nil, b.redial(err)
+	}
+	var states []enforce.ChainState
+	add := func(s enforce.ChainState) {
+		if !slices.Contains(states, s) {
+			states = append(states, s)
+		}
+	}
+	for role := range roles {
+		for _, p := range l.placements[role] {
+			add(enforce.ChainState{Table: tableName(p.table), Name: chainName(role), Exists: l.chain(p.table, chainName(role)) != nil})
+		}
+		for _, c := range l.chains {
+			if c.Name == chainName(role) {
+				add(enforce.ChainState{Table: tableName(c.Table), Name: c.Name, Exists: true})
+			}
+		}
+	}
+	return states, nil
+}
+
+func tableName(t *nft.Table) string { return familyName(t.Family) + " " + t.Name }
+
+// Flush implements [enforce.Backend].
+func (b *Backend) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	l, err := b.readLayout()
+	if err != nil {
+		return b.redial(err)
+	}
+	for _, t := range l.tables {
+		sets, err := b.conn.GetSets(t)
+		if err != nil {
+			return b.redial(err)
+		}
+		for _, s := range sets {
+			if _, ok := setIDs[s.Name]; ok {
+				b.conn.FlushSet(s)
+			}
+		}
+	}
+	b.refs = newRefcounts()
+	return b.flush()
 }
 
 // Teardown implements [enforce.Backend]. It also clears places where an earlier
@@ -198,8 +259,8 @@ func (b *Backend) Teardown(ctx context.Context) error {
 // first, then our chains, then the sets their rules used.
 func (b *Backend) clearTable(l *layout, t *nft.Table) error {
 	var mine []*nft.Chain
-	for _, role := range allRoles {
-		if c := l.chain(t, role.chain()); c != nil {
+	for role := range roles {
+		if c := l.chain(t, chainName(role)); c != nil {
 			mine = append(mine, c)
 		}
 	}

@@ -112,8 +112,8 @@ func (l *layout) basesOf(t *nft.Table) (bases []*ruleset.Base) {
 // ourChains are the names of all chains that we make.
 var ourChains = func() map[string]bool {
 	names := make(map[string]bool)
-	for _, role := range allRoles {
-		names[role.chain()] = true
+	for role := range roles {
+		names[chainName(role)] = true
 	}
 	return names
 }()

@@ -55,10 +55,10 @@ func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 		cfg.Layers = []layers.Layer{native}
 	}
 	cfg.Hooks = []ruleset.Hook{ruleset.Input}
-	if slices.Contains(nft.Roles, nftables.Output) {
+	if slices.Contains(nft.Roles, enforce.Output) {
 		cfg.Hooks = append(cfg.Hooks, ruleset.Output)
 	}
-	if slices.Contains(nft.Roles, nftables.Forward) || slices.Contains(ipt.Roles, enforce.Forward) {
+	if slices.Contains(nft.Roles, enforce.Forward) || slices.Contains(ipt.Roles, enforce.Forward) {
 		cfg.Hooks = append(cfg.Hooks, ruleset.Forward)
 	}
 	cfg.NFTables, _ = nftables.New(nftables.Config{}) // else this kernel has none
@@ -141,10 +141,10 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 // nftablesConfig is what the configuration says of nftables; without nat another layer
 // translates addresses.
 func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
-	cfg := nftables.Config{Places: make(map[nftables.Role][]nftables.Place)}
-	for role, keyword := range map[nftables.Role]string{
-		nftables.Input: "NFT_INPUT_ACCESS", nftables.Output: "NFT_OUTPUT_ACCESS", nftables.Forward: "NFT_FORWARD_ACCESS",
-		nftables.DNAT: "NFT_DNAT_ACCESS", nftables.SNAT: "NFT_SNAT_ACCESS",
+	cfg := nftables.Config{Places: make(map[enforce.Role][]nftables.Place)}
+	for role, keyword := range map[enforce.Role]string{
+		enforce.Input: "NFT_INPUT_ACCESS", enforce.Output: "NFT_OUTPUT_ACCESS", enforce.Forward: "NFT_FORWARD_ACCESS",
+		enforce.DNAT: "NFT_DNAT_ACCESS", enforce.SNAT: "NFT_SNAT_ACCESS",
 	} {
 		c := l.Values.NFTChain(keyword)
 		if c.IsZero() {
@@ -157,15 +157,15 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 		cfg.Places[role] = append(cfg.Places[role], p)
 	}
 	if l.Server.Output {
-		cfg.Roles = append(cfg.Roles, nftables.Output)
+		cfg.Roles = append(cfg.Roles, enforce.Output)
 	}
 	if l.Server.Forwarding {
-		cfg.Roles = append(cfg.Roles, nftables.Forward)
+		cfg.Roles = append(cfg.Roles, enforce.Forward)
 		if nat {
-			cfg.Roles = append(cfg.Roles, nftables.DNAT)
+			cfg.Roles = append(cfg.Roles, enforce.DNAT)
 		}
 		if nat && l.Server.SNAT {
-			cfg.Roles = append(cfg.Roles, nftables.SNAT)
+			cfg.Roles = append(cfg.Roles, enforce.SNAT)
 		}
 	}
 	slices.Sort(cfg.Roles)
