@@ -15,7 +15,7 @@ type elemKey struct {
 	key key
 }
 
-// An element is one entry of a set or map, in every table where the role lives.
+// An element is one entry of a set or map, in every table with a chain of the role.
 type element struct {
 	elemKey
 	target netip.AddrPort // value of a map
@@ -66,7 +66,7 @@ func (e element) encode(left time.Duration, comment string) nft.SetElement {
 	return el
 }
 
-// A listedElem element is one that the kernel lists.
+// A listedElem is an element that the kernel has.
 type listedElem struct {
 	element
 	place   Place // family, table and set
@@ -74,34 +74,8 @@ type listedElem struct {
 	expires time.Time // zero: no end
 }
 
-// decode reads an element; ok is false if its key is none of this set's.
-func (id setID) decode(el nft.SetElement, now time.Time) (f listedElem, ok bool) {
-	f.set = id
-	if f.key, ok = id.unmarshal(el.Key); !ok {
-		return listedElem{}, false
-	}
-	if id.isMap() {
-		if f.target, ok = id.unmarshalTarget(el.Val); !ok {
-			return listedElem{}, false
-		}
-	}
-	f.comment, _ = enforce.ParseComment(el.Comment)
-	if el.Timeout == 0 {
-		return f, true
-	}
-	f.expires = now.Add(el.Expires)
-	if d := f.expires.Sub(f.comment.Expires); d.Abs() < endTolerance {
-		f.expires = f.comment.Expires
-	}
-	return f, true
-}
-
-// endTolerance is how far the kernel's remaining time may be from the end in the comment
-// to be the same: what it takes to read, and the kernel's rounding.
-const endTolerance = 500 * time.Millisecond
-
-// assemble makes grants of listed elements: the tag in the comment says which
-// belong together; what has none stands alone.
+// assemble makes grants of listed elements. Those with the same tag in the comment
+// belong together; one without a tag is a grant of its own.
 func assemble(all []listedElem) (gs []enforce.Grant) {
 	type tagged struct {
 		client netip.Addr
@@ -176,3 +150,29 @@ func join(group []listedElem) enforce.Grant {
 	}
 	return g
 }
+
+// decode reads an element; ok is false if its key is none of this set's.
+func (id setID) decode(el nft.SetElement, now time.Time) (e listedElem, ok bool) {
+	e.set = id
+	if e.key, ok = id.unmarshal(el.Key); !ok {
+		return listedElem{}, false
+	}
+	if id.isMap() {
+		if e.target, ok = id.unmarshalTarget(el.Val); !ok {
+			return listedElem{}, false
+		}
+	}
+	e.comment, _ = enforce.ParseComment(el.Comment)
+	if el.Timeout == 0 {
+		return e, true
+	}
+	e.expires = now.Add(el.Expires)
+	if d := e.expires.Sub(e.comment.Expires); d.Abs() < endTolerance {
+		e.expires = e.comment.Expires
+	}
+	return e, true
+}
+
+// endTolerance is how much the end by the kernel's remaining time may differ from the
+// end in the comment: the time that reading takes, and the kernel's rounding.
+const endTolerance = 500 * time.Millisecond

@@ -17,20 +17,6 @@ type rule struct {
 	sets  map[string]*setContents
 }
 
-// setContents are the elements of a set.
-type setContents struct {
-	intervals []interval
-	catchAll  []nft.SetElement // for every key that has no element
-}
-
-// An interval of keys, both ends included; a nil end is none.
-type interval struct {
-	from, to []byte
-	exact    bool // one key
-	unknown  bool // an interval of several fields
-	verdict  *expr.Verdict
-}
-
 // Judge implements [ruleset.Rule]: it runs the rule as the kernel would, with what is
 // known of the packet. Expressions that the library does not know leave their register
 // unknown.
@@ -86,8 +72,28 @@ func (r *rule) step(regs *registers, e expr.Any, p *ruleset.Packet) (ruleset.Tru
 	return ruleset.Yes, nil
 }
 
-// verdictOf knows expressions that end a rule, those that may or may not match, and
-// those that only count or note something.
+// lookup finds a register in a set or a map.
+func (r *rule) lookup(regs *registers, e *expr.Lookup) (ruleset.Truth, []ruleset.Verdict) {
+	set := r.sets[e.SetName]
+	isVerdict := e.IsDestRegSet && e.DestRegister == 0
+	if e.IsDestRegSet && !isVerdict {
+		regs.load(e.DestRegister, nil, 16)
+	}
+	if set == nil {
+		return ruleset.Maybe, nil
+	}
+	t, verdicts := set.find(regs, e.SourceRegister)
+	if !isVerdict {
+		verdicts = nil
+	}
+	if e.Invert {
+		t = t.Not()
+	}
+	return t, verdicts
+}
+
+// verdictOf handles expressions that end a rule and those that may or may not match;
+// the others only count or note something.
 func verdictOf(e expr.Any) (ruleset.Truth, []ruleset.Verdict) {
 	one := func(v ruleset.Verb) []ruleset.Verdict { return []ruleset.Verdict{{Verb: v}} }
 	switch e := e.(type) {
@@ -132,27 +138,14 @@ func verdict(v *expr.Verdict) ruleset.Verdict {
 	return ruleset.Verdict{Verb: verb, Chain: v.Chain}
 }
 
-// lookup asks a set or a map.
-func (r *rule) lookup(regs *registers, e *expr.Lookup) (ruleset.Truth, []ruleset.Verdict) {
-	set := r.sets[e.SetName]
-	isVerdict := e.IsDestRegSet && e.DestRegister == 0
-	if e.IsDestRegSet && !isVerdict {
-		regs.load(e.DestRegister, nil, 16)
-	}
-	if set == nil {
-		return ruleset.Maybe, nil
-	}
-	t, verdicts := set.find(regs, e.SourceRegister)
-	if !isVerdict {
-		verdicts = nil
-	}
-	if e.Invert {
-		t = t.Not()
-	}
-	return t, verdicts
+// setContents are the elements of a set.
+type setContents struct {
+	intervals []interval
+	catchAll  []nft.SetElement // for every key that has no element
 }
 
-// find looks a register up.
+// find returns whether a register is an element, and the verdicts of the elements that
+// it may be.
 func (m *setContents) find(regs *registers, register uint32) (best ruleset.Truth, verdicts []ruleset.Verdict) {
 	for _, in := range m.intervals {
 		t := in.holds(regs, register)
@@ -178,6 +171,14 @@ func (m *setContents) find(regs *registers, register uint32) (best ruleset.Truth
 		}
 	}
 	return best, verdicts
+}
+
+// An interval of keys, both ends included; a nil end is none.
+type interval struct {
+	from, to []byte
+	exact    bool // one key
+	unknown  bool // an interval of several fields
+	verdict  *expr.Verdict
 }
 
 func (in *interval) holds(regs *registers, register uint32) ruleset.Truth {
@@ -218,7 +219,7 @@ func collect(els []nft.SetElement) *setContents {
 	return m
 }
 
-// firstAfter is the end that belongs to a beginning; nil: there is none.
+// firstAfter returns the end that belongs to a beginning, nil if there is none.
 func firstAfter(ends [][]byte, from []byte) []byte {
 	for _, e := range ends {
 		if bytes.Compare(e, from) > 0 {
@@ -228,7 +229,7 @@ func firstAfter(ends [][]byte, from []byte) []byte {
 	return nil
 }
 
-// before is the key before a key.
+// before returns the key before a key.
 func before(key []byte) []byte {
 	if key == nil {
 		return nil

@@ -12,25 +12,25 @@ import (
 	"fwknopd/enforce"
 )
 
-// A placement is one table in which our chain of a role lives.
+// A placement is one table with our chain of a role.
 type placement struct {
 	role  enforce.Role
 	table *nft.Table
 	base  []string // chains in the table that jump to ours
 	own   bool     // the table is ours: the user has none on this hook
-	v4    bool     // which families it is asked about
+	v4    bool     // whether it is for IPv4, and for IPv6
 	v6    bool
-	sets  map[setID]*nft.Set // that exist in the kernel, as far as we know
+	sets  map[setID]*nft.Set // that the kernel had when it was last read or changed
 }
 
 func (p *placement) serves(id setID) bool {
 	return id.role == p.role && (id.v6 && p.v6 || !id.v6 && p.v4)
 }
 
-// ownTable holds what has no place in a table of the user's.
+// ownTable is for what has no place in a table of the user's.
 var ownTable = nft.Table{Family: nft.TableFamilyINet, Name: "fwknopd"}
 
-// A layout is what the kernel has and where ours belongs in it.
+// A layout is the tables and chains that the kernel has, and where ours belong.
 type layout struct {
 	tables     []*nft.Table
 	chains     []*nft.Chain
@@ -63,7 +63,7 @@ func (b *Backend) readLayout() (*layout, error) {
 
 func sameTable(a, b *nft.Table) bool { return a.Name == b.Name && a.Family == b.Family }
 
-// place finds the homes of a role: the user's choice or every base chain on the
+// place finds the placements of a role: the user's choice or every base chain on the
 // hook, since an accept in one of them does not undo a drop in another. A family
 // that is left over goes to our own table.
 func (l *layout) place(role enforce.Role, chosen []Place) {
@@ -117,19 +117,20 @@ func (l *layout) add(role enforce.Role, c *nft.Chain) {
 	l.placements[role][i].base = append(l.placements[role][i].base, c.Name)
 }
 
-// isOwned reports NFT_TABLE_F_OWNER: only the program that made the table may
-// change it. The library gives the flags as they lie on the wire, big-endian.
+// isOwned reports whether a table has NFT_TABLE_F_OWNER: only the program that made it
+// may change it. The library gives the flags as they lie on the wire, big-endian.
 func isOwned(t *nft.Table) bool {
 	const owner = 2
 	return (t.Flags|bits.ReverseBytes32(t.Flags))&owner != 0
 }
 
+// Tables and base chains of iptables.
 var (
 	xtTables = []string{"filter", "nat", "mangle", "raw", "security"}
 	xtChains = []string{"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"}
 )
 
-// isXtables reports a table made by iptables-nft: it has one of five names, and
+// isXtables reports whether iptables-nft made a table: it has one of five names, and
 // its base chains are the builtin ones of iptables and no others.
 func (l *layout) isXtables(t *nft.Table) bool {
 	if t.Family == nft.TableFamilyINet || !slices.Contains(xtTables, t.Name) {
@@ -157,7 +158,7 @@ func (l *layout) noteNothingDrops(p *placement) {
 	l.notes.Add("nftables: no base chain of nftables on the input hook for %s: it drops nothing there, so there is nothing for a grant to open", family)
 }
 
-// chain finds a chain of the kernel's by table and name.
+// chain returns the chain with a name in a table, nil if the kernel has none.
 func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
 	i := slices.IndexFunc(l.chains, func(c *nft.Chain) bool { return c.Name == name && sameTable(c.Table, t) })
 	if i < 0 {
@@ -169,7 +170,7 @@ func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
 // roles are the roles with a chain: that of enforce.SNAT masquerades as well.
 const roles = enforce.Masquerade
 
-// roleFacts say where a role's base chains are.
+// roleFacts are where a role's base chains are.
 var roleFacts = [roles]struct {
 	kind     nft.ChainType
 	hook     *nft.ChainHook

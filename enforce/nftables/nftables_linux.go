@@ -107,8 +107,8 @@ func (b *Backend) dial() (err error) {
 	return nil
 }
 
-// redial takes a new connection after an error: the old one may still hold
-// answers that nobody reads, and messages that nobody sent.
+// redial makes a new connection after an error: the old one may hold answers that
+// were not read, and messages that were not sent.
 func (b *Backend) redial(cause error) error {
 	b.conn.CloseLasting()
 	return errors.Join(cause, b.dial())
@@ -165,8 +165,8 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 // Mine reports whether a change came from our own connection.
 func (b *Backend) Mine(port uint32) bool { return port == b.portID.Load() }
 
-// isUntouched reports whether nobody else has changed the ruleset since our last
-// look or change.
+// isUntouched reports whether no other program has changed the ruleset since we last
+// read or changed it.
 func (b *Backend) isUntouched() bool {
 	gen, err := b.counter.Now()
 	return err == nil && gen == b.gen

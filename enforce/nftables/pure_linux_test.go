@@ -146,7 +146,7 @@ func TestElementsShared(t *testing.T) {
 	}
 }
 
-// TestDecodeForeign: elements that somebody added by hand, or that are not whole.
+// TestDecodeForeign: elements that were added by hand, or that are not whole.
 func TestDecodeForeign(t *testing.T) {
 	id := setID{role: enforce.Input, shape: withProto | withPort}
 	k := key{peer: addr("192.0.2.7"), proto: enforce.TCP, port: 22}

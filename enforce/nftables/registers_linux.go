@@ -65,7 +65,7 @@ func (r *registers) equal(register uint32, want []byte) ruleset.Truth {
 	return t
 }
 
-// isLoopback knows the loopback interface by name and by index.
+// isLoopback reports whether want is the loopback interface, by name or by index.
 func isLoopback(want []byte) bool {
 	return string(bytes.TrimRight(want, "\x00")) == "lo" || len(want) == 4 && binaryutil.NativeEndian.Uint32(want) == 1
 }
@@ -206,7 +206,7 @@ func (r *registers) ct(e *expr.Ct, p *ruleset.Packet) {
 // rtnLocal is RTN_LOCAL, an address of this host.
 const rtnLocal = 2
 
-// fib knows that what arrives on the input hook is for us.
+// fib takes what arrives on the input hook as sent to an address of this host.
 func (r *registers) fib(e *expr.Fib, p *ruleset.Packet) {
 	if e.ResultADDRTYPE && e.FlagDADDR && p.Hook == ruleset.Input {
 		r.load(e.Register, binaryutil.NativeEndian.PutUint32(rtnLocal), 4)

@@ -12,12 +12,12 @@ import (
 	"fwknopd/enforce"
 )
 
-// A shape says which fields of a packet make the key of a set, in this order. The
+// A shape is the fields of a packet that make the key of a set, in this order. The
 // client's address is always the first.
 type shape uint8
 
 const (
-	withLocal shape = 1 << iota // the other address: ours, or the enforce.DNAT target
+	withLocal shape = 1 << iota // the other address: ours, or the DNAT target
 	withProto
 	withPort // only together with withProto
 )
@@ -48,7 +48,7 @@ type setID struct {
 	role       enforce.Role
 	v6         bool
 	shape      shape
-	masquerade bool // in role enforce.SNAT: a plain set, not a map
+	masquerade bool // in role SNAT: a plain set, not a map
 }
 
 // String is the set's name: fwknop_input4, fwknop_dnat6_dst, fwknop_masquerade4_all.
@@ -80,12 +80,12 @@ var setIDs = func() map[string]setID {
 	return ids
 }()
 
-// isMap reports that elements carry an address to rewrite to.
+// isMap reports whether elements have an address to rewrite to.
 func (id setID) isMap() bool {
 	return id.role == enforce.DNAT || id.role == enforce.SNAT && !id.masquerade
 }
 
-// mapsPort reports that a map's value has a port behind the address.
+// mapsPort reports whether a map's value has a port behind the address.
 func (id setID) mapsPort() bool { return id.role == enforce.DNAT && id.shape&withPort != 0 }
 
 func (id setID) addrType() nft.SetDatatype {
@@ -272,8 +272,8 @@ func (id setID) loadAddr(reg *uint32, offset uint32) expr.Any {
 	return load
 }
 
-// offsets says where the client's address, the other address and our port are:
-// on the way out everything is the other way round.
+// offsets returns where the client's address, the other address and our port are:
+// on the output hook source and destination are exchanged.
 func (id setID) offsets() (peer, local, port uint32) {
 	src, dst := uint32(srcOffset4), uint32(dstOffset4)
 	if id.v6 {
@@ -328,7 +328,7 @@ func isJump(r *nft.Rule, to string) bool {
 	return jumps
 }
 
-// ruleComment is what lookupRule wrote.
+// ruleComment returns the comment that lookupRule wrote.
 func ruleComment(r *nft.Rule) string {
 	comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
 	return comment

@@ -45,7 +45,7 @@ func (b *Backend) setup(ctx context.Context) error {
 	return nil
 }
 
-// ensurePlacement queues what a home lacks.
+// ensurePlacement queues what is missing in a placement.
 func (b *Backend) ensurePlacement(l *layout, p *placement) error {
 	if p.own {
 		b.addOwnBase(p)
@@ -85,7 +85,7 @@ func (b *Backend) addOwnBase(p *placement) {
 	})
 }
 
-// readPlacement learns which of our sets and rules the table has. Rules whose set is
+// readPlacement reads which of our sets and rules the table has. Rules whose set is
 // gone cannot exist: the kernel keeps a set while a rule uses it.
 func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]bool) error {
 	rs, err := b.conn.GetRules(p.table, ours)
@@ -95,13 +95,13 @@ func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]
 	for _, r := range rs {
 		rules[ruleComment(r)] = true
 	}
-	sets, err := b.conn.GetSets(p.table)
+	sets, err := b.ourSets(p.table)
 	if err != nil {
-		return fmt.Errorf("list sets: %w", err)
+		return err
 	}
 	p.sets = make(map[setID]*nft.Set)
 	for _, s := range sets {
-		if id, ok := setIDs[s.Name]; ok && id.role == p.role {
+		if id := setIDs[s.Name]; id.role == p.role {
 			p.sets[id] = id.set(p.table)
 		}
 	}
@@ -138,7 +138,7 @@ func (p *placement) firstSets() (ids []setID) {
 	return ids
 }
 
-// addSet queues a set that the home lacks.
+// addSet queues a set unless the placement has it.
 func (b *Backend) addSet(p *placement, id setID) error {
 	if p.sets[id] != nil {
 		return nil
@@ -153,8 +153,8 @@ func (b *Backend) addSet(p *placement, id setID) error {
 	return b.conn.AddSet(s, nil)
 }
 
-// dropOwnTable removes our own table when nothing lives there any more: the user
-// has loaded his rules.
+// dropOwnTable removes our own table when it is not in use any more, as the user has
+// loaded a ruleset.
 func (b *Backend) dropOwnTable(l *layout) {
 	inUse := false
 	for _, placements := range l.placements {
@@ -166,8 +166,8 @@ func (b *Backend) dropOwnTable(l *layout) {
 	}
 }
 
-// Chains tells which chains of ours exist: those that belong somewhere, and what an
-// earlier configuration left elsewhere. Table is family and name.
+// Chains lists our chains: those that this configuration makes, and those that an
+// earlier one left elsewhere. Table is family and name.
 func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,14 +211,12 @@ func (b *Backend) Flush(ctx context.Context) error {
 		return b.redial(err)
 	}
 	for _, t := range l.tables {
-		sets, err := b.conn.GetSets(t)
+		sets, err := b.ourSets(t)
 		if err != nil {
 			return b.redial(err)
 		}
 		for _, s := range sets {
-			if _, ok := setIDs[s.Name]; ok {
-				b.conn.FlushSet(s)
-			}
+			b.conn.FlushSet(s)
 		}
 	}
 	b.refs = newRefcounts()
@@ -237,15 +235,15 @@ func (b *Backend) Teardown(ctx context.Context) error {
 	if err != nil {
 		return b.redial(err)
 	}
-	if slices.ContainsFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, &ownTable) }) {
-		b.conn.DelTable(&ownTable)
-	}
 	for _, t := range l.tables {
-		if sameTable(t, &ownTable) || l.isXtables(t) {
-			continue
-		}
-		if err := b.clearTable(l, t); err != nil {
-			return b.redial(err)
+		switch {
+		case sameTable(t, &ownTable):
+			b.conn.DelTable(&ownTable)
+		case l.isXtables(t):
+		default:
+			if err := b.clearTable(l, t); err != nil {
+				return b.redial(err)
+			}
 		}
 	}
 	b.placements, b.refs = [roles][]*placement{}, newRefcounts()
@@ -279,16 +277,23 @@ func (b *Backend) clearTable(l *layout, t *nft.Table) error {
 		b.conn.FlushChain(c)
 		b.conn.DelChain(c)
 	}
+	sets, err := b.ourSets(t)
+	for _, s := range sets {
+		b.conn.DelSet(s)
+	}
+	return err
+}
+
+// ourSets returns the sets in a table that have one of our names.
+func (b *Backend) ourSets(t *nft.Table) ([]*nft.Set, error) {
 	sets, err := b.conn.GetSets(t)
 	if err != nil {
-		return fmt.Errorf("list sets: %w", err)
+		return nil, fmt.Errorf("list sets: %w", err)
 	}
-	for _, s := range sets {
-		if _, ok := setIDs[s.Name]; ok {
-			b.conn.DelSet(s)
-		}
-	}
-	return nil
+	return slices.DeleteFunc(sets, func(s *nft.Set) bool {
+		_, ours := setIDs[s.Name]
+		return !ours
+	}), nil
 }
 
 func (b *Backend) delJumps(t *nft.Table, c *nft.Chain, mine []*nft.Chain) error {

@@ -14,14 +14,14 @@ import (
 	"fwknopd/enforce/ruleset"
 )
 
-// A Survey is what nf_tables holds, whichever program wrote it.
+// A Survey is what nf_tables holds, of all programs.
 type Survey struct {
 	// Bases are the base chains on hooks that packets of grants pass, but for those
 	// of iptables-nft.
 	Bases []*ruleset.Base
 	// IPTables are the tables of iptables-nft, which its own program has to read.
 	IPTables []XTable
-	// NAT reports that another program has a chain of type nat on the prerouting hook.
+	// NAT: another program has a chain of type nat on the prerouting hook.
 	NAT bool
 	// Generation of the ruleset before it was read.
 	Generation uint32
@@ -221,5 +221,5 @@ func parseVerdict(value []byte) *expr.Verdict {
 	return v
 }
 
-// isAnonymous knows the names that the kernel gives.
+// isAnonymous reports whether the kernel has made up the name of a set.
 func isAnonymous(set string) bool { return len(set) > 5 && (set[:5] == "__set" || set[:5] == "__map") }
