@@ -11,7 +11,7 @@ import (
 
 // ApplyAll implements [enforce.Batcher]: one transaction for each family. An
 // extended grant gets its new rules before the old ones go, in the same
-// transaction, so that there is no moment without.
+// transaction, so that it is open all the time.
 func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -59,9 +59,9 @@ func (b *Backend) change(ctx context.Context, gs []enforce.Grant, f func(*plan, 
 	return errs
 }
 
-// transact carries a plan out. A failure says that the kernel is not as we think:
-// somebody changed our chains. Then it looks, repairs and plans again. refused
-// gets the errors of f.
+// transact carries a plan out. A failure means that another program has changed our
+// chains; then they are read, repaired, and the plan is made again. refused gets the
+// errors of f.
 func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, f func(*plan, enforce.Grant) error, refused *enforce.Errors) (err error) {
 	for n := range max(b.cfg.Tries, 2) {
 		if err := ctx.Err(); err != nil {
@@ -105,8 +105,8 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A plan is a transaction in the making: what to tell the programs, and what will
-// be true when they have done it.
+// A plan is a transaction in the making: what the programs are to do, and what the
+// chains hold after it.
 type plan struct {
 	b       *Backend
 	scripts [2]script
@@ -184,7 +184,7 @@ func (p *plan) close(key string) {
 	}
 }
 
-// run sends the scripts and, if they succeed, makes the plan the truth.
+// run runs the scripts and, if they succeed, notes what the chains hold now.
 func (p *plan) run(ctx context.Context) error {
 	if err := p.ensureChains(); err != nil {
 		return err
@@ -212,8 +212,8 @@ func (p *plan) run(ctx context.Context) error {
 	return nil
 }
 
-// ensureChains looks whether the jumps to the chains in question are there: a
-// rule that nothing leads to opens nothing.
+// ensureChains makes the chains that the plan needs, and the jumps to them, unless they
+// are there.
 func (p *plan) ensureChains() error {
 	if !p.b.isUntouched() {
 		p.b.ready = [enforce.Roles][2]bool{}
@@ -261,9 +261,8 @@ func isRebuildCheaper(deletes, length int) bool {
 	return deletes*length*compare > (length-deletes)*write+list
 }
 
-// addRebuild writes a chain anew without the rules, in their order and with
-// whatever others have put there, in one transaction: no packet sees the chain
-// empty.
+// addRebuild writes a chain anew without the deleted rules, in order and with the rules
+// of other programs, in one transaction: no packet passes the empty chain.
 func (t *tool) addRebuild(sc *script, id chainID, deleted []listed) error {
 	lines, _, err := t.list(id.table, id.chain)
 	if err != nil {

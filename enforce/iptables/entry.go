@@ -97,7 +97,7 @@ func (b *Backend) specs(r enforce.Rule, s spec) []ruleAt {
 	return []ruleAt{{r.Role, asSource}}
 }
 
-// assemble makes entries of listed rules. The tag in our comments says which
+// assemble makes entries of listed rules. Those with the same tag in their comments
 // belong together.
 func (b *Backend) assemble(all []listed) (es []*entry) {
 	type tagged struct {

@@ -7,9 +7,8 @@
 //	  -m time --datestop 2026-11-22T07:46:35
 //	  -m comment --comment "_exp_1795333596 fwknopd:3:1d7e9a40" -j ACCEPT
 //
-// The time match ends the rule in the kernel, in UTC; the comment says when that
-// is, and whose rule it is. What is open is read from -S alone, whose format is
-// meant for programs.
+// The time match ends the rule in the kernel, in UTC; the comment has the end and the
+// stanza. What is open is read from -S alone, whose format is meant for programs.
 //
 // Entry point: [New]. The [Backend] satisfies [enforce.Backend].
 package iptables
@@ -29,7 +28,7 @@ import (
 	"fwknopd/enforce/watch"
 )
 
-// A Config says where grants go.
+// A Config is where grants go and how the programs are run.
 type Config struct {
 	// Path and Path6 are the programs (iptablesCmd, FIREWALL_EXE); "" is iptables,
 	// and for Path6 the sibling of Path. iptables-legacy is a choice here.
@@ -70,22 +69,22 @@ type Backend struct {
 	v4, v6   *tool // v6 may be nil
 	datestop bool  // the kernel has the time match
 
-	mu      sync.Mutex
-	uses    [enforce.Roles]bool
-	ready   [enforce.Roles][2]bool // the jump was there, by family, as of seen
-	entries map[string]*entry
-	loaded  bool
-	length  map[chainID]int // rules in our chains, for insertion further down
-	notes   enforce.Notes
-	pids    *pidRing
-	counter *watch.Generation // nil: this variant does not count changes
-	seen    uint32            // its number when we last knew our jumps to be there
+	mu         sync.Mutex
+	uses       [enforce.Roles]bool
+	ready      [enforce.Roles][2]bool // the jump was there at that generation, by family
+	entries    map[string]*entry
+	loaded     bool
+	length     map[chainID]int // rules in our chains, for insertion further down
+	notes      enforce.Notes
+	pids       *pidRing
+	counter    *watch.Generation // nil: this variant does not count changes
+	generation uint32            // of the ruleset when our jumps were last known to be there
 }
 
 var _ enforce.Backend = (*Backend)(nil)
 
 // New finds the programs and what they can do. It fails without iptables, or if
-// we may not use it; without ip6tables it says so in Notes.
+// we may not use it; that ip6tables is missing is in Notes.
 func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if cfg.Alarm <= 0 {
 		cfg.Alarm = defaultAlarm
@@ -191,7 +190,7 @@ func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
 	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
 }
 
-// Watch implements [enforce.Backend]. The legacy variant has no way to tell.
+// Watch implements [enforce.Backend]. The legacy variant sends no notifications.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	if !b.v4.nft {
 		return nil, nil
@@ -204,7 +203,7 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	return ch, errors.Join(err, unix.Close(netns))
 }
 
-// IsOurs reports the name of a chain of ours.
+// IsOurs reports whether a chain with this name is ours.
 func (b *Backend) IsOurs(name string) bool {
 	return slices.ContainsFunc(b.ours(), func(c enforce.Chain) bool { return c.To == name })
 }
@@ -215,25 +214,25 @@ func (b *Backend) Mine(port uint32) bool { return b.pids.has(port) }
 // Serves reports whether there is a program for the address family of g.
 func (b *Backend) Serves(g enforce.Grant) bool { return b.toolFor(g.Src.Unmap().Is6()) != nil }
 
-// isUntouched reports that nothing has changed since our last transaction, so that
-// no program has to be run to look.
+// isUntouched reports whether the ruleset is the same as after our last transaction, so
+// that no program has to be run to read it.
 func (b *Backend) isUntouched() bool {
 	if b.counter == nil {
 		return false
 	}
 	now, err := b.counter.Now()
-	return err == nil && now == b.seen
+	return err == nil && now == b.generation
 }
 
-// noteGeneration notes the ruleset after a change of ours. What somebody else does in
-// the same moment escapes it, and is left to Watch.
+// noteGeneration notes the ruleset after a change of ours. A change by another program
+// in the same moment is not noticed here; Watch reports it.
 func (b *Backend) noteGeneration() {
 	if b.counter != nil {
-		b.seen, _ = b.counter.Now()
+		b.generation, _ = b.counter.Now()
 	}
 }
 
-// tools are the programs there are.
+// tools returns the programs that were found.
 func (b *Backend) tools() []*tool {
 	if b.v6 == nil {
 		return []*tool{b.v4}
@@ -241,7 +240,7 @@ func (b *Backend) tools() []*tool {
 	return []*tool{b.v4, b.v6}
 }
 
-// toolFor is the program of a family; nil if there is none.
+// toolFor returns the program of a family, nil if there is none.
 func (b *Backend) toolFor(v6 bool) *tool {
 	if v6 {
 		return b.v6
@@ -249,8 +248,8 @@ func (b *Backend) toolFor(v6 bool) *tool {
 	return b.v4
 }
 
-// pidRing remembers the programs that we ran last: netlink names the sender of a
-// change by its process id.
+// A pidRing has the process ids of the programs that we ran last: netlink names the
+// sender of a change by it.
 type pidRing struct {
 	mu   sync.Mutex
 	pids [64]uint32

@@ -10,8 +10,8 @@ import (
 	"fwknopd/enforce"
 )
 
-// List implements [enforce.Enforcer]: what -S of our chains says, whoever wrote
-// it; what others did as [enforce.Grant.Foreign].
+// List implements [enforce.Enforcer]: all rules in our chains, those of other programs
+// as [enforce.Grant.Foreign].
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -51,7 +51,7 @@ func (b *Backend) isOpen(part enforce.Grant) bool {
 	return b.isComplete(e, e.grant)
 }
 
-// load makes the entries what the kernel has.
+// load reads the entries from the kernel.
 func (b *Backend) load(ctx context.Context) error {
 	all, err := b.read(ctx)
 	if err != nil {
@@ -92,8 +92,8 @@ func (b *Backend) read(ctx context.Context) (all []listed, err error) {
 	return all, nil
 }
 
-// parse keeps the rules that open something for one address, or part of it, and those
-// that say when they end.
+// parse returns the rules that open something for one address, or part of it, and those
+// of the 2.6 daemon with an end.
 func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed) {
 	for _, line := range lines {
 		chain, s, ok := parseRule(line)
@@ -114,8 +114,8 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 	return all
 }
 
-// roleOf tells roles that share a chain by their targets; the first of the chain with
-// false if none has this one.
+// roleOf returns which of the roles that share a chain has this target; the first of
+// them and false if none has.
 func (b *Backend) roleOf(c enforce.Chain, target string) (enforce.Role, bool) {
 	first, found := enforce.Role(0), false
 	for role := range enforce.Roles {
@@ -133,7 +133,7 @@ func (b *Backend) roleOf(c enforce.Chain, target string) (enforce.Role, bool) {
 	return first, false
 }
 
-// Dump is the whole of the tables that hold chains of ours, as -S prints them: with
+// Dump returns the whole of the tables that hold chains of ours, as -S prints them: with
 // names of protocols, and nothing that depends on the width of a column.
 func (b *Backend) Dump(ctx context.Context) (text []byte, err error) {
 	b.mu.Lock()

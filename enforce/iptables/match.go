@@ -10,7 +10,7 @@ import (
 	"fwknopd/enforce/ruleset"
 )
 
-// A match says whether a packet has what an option asks for.
+// A match reports whether a packet has what an option asks for.
 type match func(p *ruleset.Packet) ruleset.Truth
 
 // A listedRule is a rule of any chain, as -S prints it.
@@ -30,7 +30,8 @@ func (r *listedRule) Judge(p *ruleset.Packet) ([]ruleset.Verdict, ruleset.Truth)
 	return []ruleset.Verdict{r.verdict}, t
 }
 
-// parseListed reads the words behind "-A CHAIN". isChain knows the chains of the table.
+// parseListed reads the words behind "-A CHAIN". isChain reports whether the table has
+// a chain of that name.
 func parseListed(words []string, isChain func(string) bool) *listedRule {
 	r := new(listedRule)
 	for len(words) > 0 {
@@ -40,7 +41,7 @@ func parseListed(words []string, isChain func(string) bool) *listedRule {
 		}
 		n := 1
 		if len(words) > 1 && (words[0] == "--comment" || words[0] == "--string") {
-			n = 2 // whatever the value begins with
+			n = 2 // the value may begin with a dash
 		}
 		for n < len(words) && words[n] != "!" && !strings.HasPrefix(words[n], "-") {
 			n++
@@ -51,7 +52,7 @@ func parseListed(words []string, isChain func(string) bool) *listedRule {
 		name, values := words[0], words[1:n]
 		if name == "-j" || name == "-g" {
 			r.verdict = target(name, values, isChain)
-			break // what follows is of the target
+			break // the rest are options of the target
 		}
 		m := option(name, values)
 		if m != nil && inverted {
@@ -87,7 +88,7 @@ func target(name string, values []string, isChain func(string) bool) ruleset.Ver
 // alone are modules that match without an option.
 var alone = []string{"socket", "rpfilter", "eui64", "unclean"}
 
-// option is what one option asks for; nil if that is nothing.
+// option returns what one option asks for, nil if that is nothing.
 func option(name string, values []string) match {
 	value := ""
 	if len(values) > 0 {
@@ -150,7 +151,7 @@ func parseNet(s string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, a.BitLen()), err
 }
 
-// iface knows only that a client does not come by the loopback.
+// iface takes a client as coming by any interface but the loopback.
 func iface(value string) match {
 	if value == "lo" {
 		return func(*ruleset.Packet) ruleset.Truth { return ruleset.No }
@@ -210,7 +211,7 @@ func states(value string) match {
 	}
 }
 
-// local knows that what arrives on the input hook is for us.
+// local takes what arrives on the input hook as sent to an address of this host.
 func local(value string) match {
 	return func(p *ruleset.Packet) ruleset.Truth {
 		if p.Hook != ruleset.Input {
@@ -241,7 +242,7 @@ func flags(values []string) match {
 	}
 }
 
-// maybe is an option that we know nothing of.
+// maybe is for an option that this package does not read.
 func maybe(*ruleset.Packet) ruleset.Truth { return ruleset.Maybe }
 
 func not(m match) match {

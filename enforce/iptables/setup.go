@@ -69,8 +69,8 @@ func (t *tool) ensureJump(c enforce.Chain) error {
 // jump is the rule that leads to our chain, as iptables -S prints it.
 func jump(c enforce.Chain) string { return "-A " + c.From + " -j " + c.To }
 
-// Chains tells which chains of ours exist, in either family; also those of features
-// that are off.
+// Chains lists our chains, those of features that are off as well, and whether they
+// exist in either family.
 func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,8 +92,8 @@ func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 	return states, nil
 }
 
-// Flush implements [enforce.Backend]. It empties the chains whole, as the manual
-// says: rules of others in them go, too.
+// Flush implements [enforce.Backend]. As in the manual it empties the chains
+// whole, with the rules of other programs in them.
 func (b *Backend) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -121,11 +121,11 @@ func (b *Backend) Prune(ctx context.Context) error {
 	})
 }
 
-// remove deletes the chains that goes names, and the jumps to them.
-func (b *Backend) remove(ctx context.Context, goes func(*tool, enforce.Chain) (bool, error)) error {
+// remove deletes the chains for which unused reports true, and the jumps to them.
+func (b *Backend) remove(ctx context.Context, unused func(*tool, enforce.Chain) (bool, error)) error {
 	b.entries, b.loaded, b.ready = nil, false, [enforce.Roles][2]bool{}
 	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
-		if is, err := goes(t, c); err != nil || !is {
+		if is, err := unused(t, c); err != nil || !is {
 			return err
 		}
 		lines, err := t.ipt.List(c.Table, c.From)
@@ -162,7 +162,7 @@ func (b *Backend) eachChain(ctx context.Context, build func(*tool, enforce.Chain
 	return nil
 }
 
-// ours are the chains of a family, each once: two roles may share one.
+// ours returns our chains of a family, each once: two roles may share one.
 func (b *Backend) ours() []enforce.Chain {
 	var cs []enforce.Chain
 	for role := range enforce.Roles {

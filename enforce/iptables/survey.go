@@ -76,10 +76,10 @@ func Sibling(path string, of ruleset.Layer) string {
 	return filepath.Join(dir, string(of))
 }
 
-// errNoProgram6 is that tables hold rules and no program can read them.
+// errNoProgram6: there are IPv6 tables and no program to read them.
 var errNoProgram6 = errors.New("there is no ip6tables of this variant")
 
-// Read is what one table holds: the text of -S.
+// Read returns what one table holds: the text of -S.
 func (s *Surveyor) Read(ctx context.Context, v6 bool, table string) (string, error) {
 	path := s.Path
 	if v6 {
@@ -99,7 +99,7 @@ var hooks = map[string]ruleset.Hook{
 	"OUTPUT": ruleset.Output, "POSTROUTING": ruleset.Postrouting,
 }
 
-// Bases are the base chains of a table, from the text of -S. What is in chains of ours
+// Bases returns the base chains of a table, from the text of -S. What is in chains of ours
 // is left out.
 func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 	chains := make(map[string][]ruleset.Rule)
@@ -133,7 +133,7 @@ func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 	return bases
 }
 
-// base is a builtin chain, by its line "-P INPUT DROP".
+// base makes a builtin chain of its line "-P INPUT DROP".
 func (s *Surveyor) base(v6 bool, table string, words []string) *ruleset.Base {
 	hook, ok := hooks[words[1]]
 	if !ok || len(words) < 3 {
@@ -156,8 +156,8 @@ func (s *Surveyor) name(v6 bool) string {
 	return string(s.Layer)
 }
 
-// LegacyTables are the tables of the legacy variant that are loaded in this network
-// namespace. To ask its program would load them.
+// LegacyTables returns the tables of the legacy variant that are loaded in this network
+// namespace. Running its program would load them.
 func LegacyTables(v6 bool) []string {
 	name := "ip_tables_names"
 	if v6 {

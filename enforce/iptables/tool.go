@@ -23,7 +23,7 @@ type tool struct {
 	v6      bool
 	nft     bool // the nf_tables variant
 	alarm   time.Duration
-	ran     func(pid int) // told each process that changes rules
+	ran     func(pid int) // called for each process that changes rules
 }
 
 // ErrFamily is the refusal of a grant for whose address family there is no
@@ -69,7 +69,7 @@ func path6(path4 string) string {
 	return dir + strings.Replace(base, "iptables", "ip6tables", 1)
 }
 
-// name is what messages call the program.
+// name is the program in messages.
 func (t *tool) name() string {
 	if t.v6 {
 		return "ip6tables"
@@ -77,7 +77,7 @@ func (t *tool) name() string {
 	return "iptables"
 }
 
-// list is iptables -S of a chain; exists is false if there is no such chain.
+// list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
 func (t *tool) list(table, chain string) (lines []string, exists bool, err error) {
 	lines, err = t.ipt.List(table, chain)
 	if isNotThere(err) || isNoTable(err, table) {
@@ -101,13 +101,13 @@ func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
 // exitNotThere is the status for a chain or rule that does not exist.
 const exitNotThere = 1
 
-// isNotThere tells "there is none" from other failures.
+// isNotThere reports whether a program failed as there is no such chain or rule.
 func isNotThere(err error) bool {
 	var e *goipt.Error
 	return errors.As(err, &e) && e.ExitStatus() == exitNotThere
 }
 
-// isNoTable tells a table that this kernel does not have.
+// isNoTable reports whether a program failed as this kernel does not have the table.
 func isNoTable(err error, table string) bool {
 	const exitNoTable = 3
 	var e *goipt.Error

@@ -6,7 +6,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// A State is what connection tracking says of a packet; the zero value: not known.
+// A State is the connection tracking state of a packet; the zero value: not known.
 type State uint8
 
 // The states of the packets that a grant is about.
@@ -34,7 +34,7 @@ const (
 	FlagACK = 0x10
 )
 
-// TCPFlags are those of a connection's first packet and of the answer to it; 0 if p is
+// TCPFlags returns those of a connection's first packet and of the answer to it; 0 if p is
 // not known to be of TCP.
 func (p *Packet) TCPFlags() uint8 {
 	switch {
@@ -46,21 +46,21 @@ func (p *Packet) TCPFlags() uint8 {
 	return FlagSYN
 }
 
-// reply is the answer to p on another hook.
+// reply returns the answer to p on another hook.
 func (p Packet) reply(hook Hook) Packet {
 	p.Hook, p.State = hook, Established
 	p.Src, p.Dst, p.Sport, p.Dport = p.Dst, p.Src, p.Dport, p.Sport
 	return p
 }
 
-// on is p on another hook.
+// on returns p on another hook.
 func (p Packet) on(hook Hook) Packet {
 	p.Hook, p.State = hook, New
 	return p
 }
 
-// Packets are those that must pass for the connection to come about that g is for: the
-// first one of the client and the answer, on each hook of their way.
+// Packets returns those that must pass for a connection that g is for: the first one of
+// the client and the answer, on each hook of their way.
 func Packets(g enforce.Grant) (ps []Packet) {
 	for _, part := range g.Split() {
 		ps = append(ps, packetsOf(part)...)
@@ -88,13 +88,13 @@ func packetsOf(g enforce.Grant) []Packet {
 	return append(ps, p.on(Forward), p.on(Postrouting), p.reply(Forward))
 }
 
-// at is p where connection tracking has not seen it.
+// at returns p on a hook before connection tracking.
 func (p Packet) at(hook Hook) Packet {
 	p.Hook = hook
 	return p
 }
 
-// Anyone is the first packet of an unknown client to an unknown port.
+// Anyone returns the first packet of an unknown client to an unknown port.
 func Anyone(hook Hook, v6 bool) Packet {
 	return Packet{V6: v6}.on(hook)
 }

@@ -3,9 +3,9 @@
 // passes a hook only if every base chain there lets it.
 //
 // A rule may match on what cannot be known beforehand: marks, rates, sets that change.
-// The walk then goes on as if it did not match, and remembers that it might. So a
-// chain that ends in a drop drops, and one that accepts in the end does not, whatever
-// specific drops it holds before.
+// The walk then goes on as if it did not match, and notes that it might. So a chain that
+// ends in a drop drops, and one that accepts in the end does not, even if it has drops
+// for some packets before.
 //
 // Entry point: [Base.Judge]. The package is pure.
 package ruleset
@@ -62,7 +62,7 @@ type Verdict struct {
 	Chain string
 }
 
-// A Truth says whether a rule matches.
+// A Truth is whether a rule matches.
 type Truth uint8
 
 // No is the zero value; Maybe depends on what is not known.
@@ -72,10 +72,10 @@ const (
 	Yes
 )
 
-// And is the truth of two matches together.
+// And is whether two matches together match.
 func (t Truth) And(u Truth) Truth { return min(t, u) }
 
-// Not is the truth of the opposite.
+// Not is the opposite.
 func (t Truth) Not() Truth { return Yes - t }
 
 // Of is Yes or No.
@@ -86,7 +86,7 @@ func Of(b bool) Truth {
 	return No
 }
 
-// A Rule is a rule of a chain. Judge says whether it matches p, and its verdict; with
+// A Rule is a rule of a chain. Judge reports whether it matches p, and its verdict; with
 // Maybe there may be several, for a verdict map whose key is not known.
 type Rule interface {
 	Judge(p *Packet) ([]Verdict, Truth)
@@ -95,7 +95,7 @@ type Rule interface {
 // A Base is a base chain: one that Netfilter calls from a hook.
 type Base struct {
 	Layer  Layer
-	Name   string // as the user knows it: "table inet filter chain input", "iptables-legacy filter INPUT"
+	Name   string // for messages: "table inet filter chain input", "iptables-legacy filter INPUT"
 	Why    string // why nothing of ours can be put there, if so
 	Hook   Hook
 	V4, V6 bool

@@ -7,7 +7,7 @@ type Fate struct {
 	MayAccept bool // it accepts, or would if some of those match
 }
 
-// Ours says what a walk takes our own chains for.
+// Ours is what a walk takes our own chains for.
 type Ours bool
 
 // OursAccept is the ruleset with a grant in it, OursAbsent as it were without us.
@@ -16,7 +16,7 @@ const (
 	OursAbsent Ours = false
 )
 
-// Judge is the fate of p in the chain.
+// Judge returns the fate of p in the chain.
 func (b *Base) Judge(p *Packet, ours Ours) Fate {
 	w := walk{base: b, packet: p, ours: ours, seen: map[string]bool{}}
 	end := w.chain(b.Chain, 0)
@@ -40,7 +40,7 @@ type walk struct {
 	seen      map[string]bool // chains that a rule may lead to
 }
 
-// chain is where p ends in a chain: Accept, Drop, Queue, or Continue at its end.
+// chain returns where p ends in a chain: Accept, Drop, Queue, or Continue at its end.
 func (w *walk) chain(name string, depth int) Verb {
 	if w.base.Ours[name] {
 		if w.ours == OursAccept {
@@ -89,7 +89,7 @@ func (w *walk) follow(verdicts []Verdict, depth int) (end Verb, done bool) {
 	}
 }
 
-// explore looks where a rule leads that may match.
+// explore notes where a rule leads that may match.
 func (w *walk) explore(verdicts []Verdict, depth int) {
 	for _, v := range verdicts {
 		end := v.Verb

@@ -19,8 +19,8 @@ const (
 
 var errNoGeneration = errors.New("kernel does not tell its generation")
 
-// A Generation asks for the number of the ruleset: each batch that takes effect,
-// of whomever, raises it by one.
+// A Generation reads the number of the ruleset: each batch that takes effect, of any
+// program, raises it by one.
 type Generation struct{ sock *netlink.Conn }
 
 // NewGeneration is for the network namespace netns, as in [NFTables]. It fails on
@@ -38,10 +38,10 @@ func NewGeneration(netns int) (*Generation, error) {
 	return g, nil
 }
 
-// Close gives up the connection.
+// Close closes the connection.
 func (g *Generation) Close() error { return g.sock.Close() }
 
-// Now is the present number.
+// Now returns the present number.
 func (g *Generation) Now() (uint32, error) {
 	reply, err := g.sock.Execute(netlink.Message{
 		Header: netlink.Header{Type: getGen, Flags: netlink.Request}, Data: nfgenmsg,

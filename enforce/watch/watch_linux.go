@@ -1,4 +1,4 @@
-// Package watch tells when somebody else changes nf_tables: the rules of nft(8)
+// Package watch reports changes of nf_tables by other programs: the rules of nft(8)
 // and those of the nft variant of iptables.
 package watch
 
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -21,9 +22,9 @@ var notable = []netlink.HeaderType{
 
 // NFTables signals changes in the network namespace netns (a file descriptor; 0:
 // that of the calling thread) until ctx ends, when the channel is closed. mine
-// says which netlink ports make changes of our own; a port is usually the process
-// id of a program. A rule that is added is a change if ours names its chain; nil names
-// none.
+// reports whether a netlink port makes changes of our own; a port is usually the process
+// id of a program. A rule that is added is a change if ours reports true for its chain;
+// nil is for no chain.
 func NFTables(ctx context.Context, netns int, mine func(port uint32) bool, ours func(chain string) bool) (<-chan struct{}, error) {
 	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, &netlink.Config{NetNS: Namespace(netns)})
 	if err != nil {
@@ -39,8 +40,7 @@ func NFTables(ctx context.Context, netns int, mine func(port uint32) bool, ours 
 	return changed, nil
 }
 
-// run ends when the socket is closed. A lost message (ENOBUFS) is a change, too:
-// nobody knows what it said.
+// run ends when the socket is closed. A lost message (ENOBUFS) counts as a change.
 func run(sock *netlink.Conn, f filter, changed chan<- struct{}) {
 	defer close(changed)
 	for {
@@ -58,7 +58,7 @@ func run(sock *netlink.Conn, f filter, changed chan<- struct{}) {
 	}
 }
 
-// A filter tells changes by others from our own, see [NFTables].
+// A filter picks the changes by other programs, see [NFTables].
 type filter struct {
 	mine func(port uint32) bool
 	ours func(chain string) bool
@@ -70,7 +70,7 @@ func (f filter) isForeign(m netlink.Message) bool {
 	return told && !f.mine(m.Header.PID)
 }
 
-// chainOf is the chain of a rule.
+// chainOf returns the chain of a rule.
 func chainOf(data []byte) string {
 	attrs, err := netlink.NewAttributeDecoder(data[min(len(nfgenmsg), len(data)):])
 	if err != nil {
@@ -82,4 +82,18 @@ func chainOf(data []byte) string {
 		}
 	}
 	return ""
+}
+
+// Namespace returns how to name the network namespace netns (a file descriptor) when a
+// socket is made: 0, the caller's own, if that is the same. Entering any, even the
+// caller's own, needs CAP_SYS_ADMIN, which a service should not have.
+func Namespace(netns int) int {
+	var wanted, own unix.Stat_t
+	if unix.Fstat(netns, &wanted) != nil || unix.Stat("/proc/self/task/"+strconv.Itoa(unix.Gettid())+"/ns/net", &own) != nil {
+		return netns
+	}
+	if wanted.Dev == own.Dev && wanted.Ino == own.Ino {
+		return 0
+	}
+	return netns
 }
