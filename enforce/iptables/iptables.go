@@ -15,14 +15,11 @@ package iptables
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/watch"
@@ -195,12 +192,7 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	if !b.v4.nft {
 		return nil, nil
 	}
-	netns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("own network namespace: %w", err)
-	}
-	ch, err := watch.NFTables(ctx, netns, b.Mine, b.IsOurs)
-	return ch, errors.Join(err, unix.Close(netns))
+	return watch.NFTables(ctx, 0, b.Mine, b.IsOurs)
 }
 
 // IsOurs reports whether a chain with this name is ours.

@@ -20,9 +20,9 @@ func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
 }
 
 // ApplyAll implements [enforce.Batcher]. A grant is open in all layers in use, or, with
-// an error, as it was before. If another program changed the firewall, that is looked at
-// after opening, since it takes long where there are many rules; if it cannot be looked
-// at, [Backend.Blocked] says so.
+// an error, as it was before. If another program changed the firewall, the survey comes
+// after opening, since it takes long where there are many rules; if it fails,
+// [Backend.Blocked] returns the error.
 func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,11 +66,11 @@ func (b *Backend) apply(ctx context.Context, gs []enforce.Grant) []error {
 	return errs
 }
 
-// keepOrUndo notes what is open, and takes back what is not open everywhere.
+// keepOrUndo records what is open, and undoes what failed in one of the layers.
 func (b *Backend) keepOrUndo(ctx context.Context, gs []enforce.Grant, errs []error) {
 	for i, g := range gs {
 		if errs == nil || errs[i] == nil {
-			b.held.put(g)
+			b.open.put(g)
 		}
 	}
 	for i, g := range gs {
@@ -78,7 +78,7 @@ func (b *Backend) keepOrUndo(ctx context.Context, gs []enforce.Grant, errs []err
 			continue
 		}
 		for _, p := range g.Split() {
-			before, was := b.held.grants[p.Key()]
+			before, was := b.open.grants[p.Key()]
 			_ = b.revoke(ctx, []enforce.Grant{p})
 			if was && enforce.Outlives(before.Expires, time.Now()) {
 				_ = b.apply(ctx, []enforce.Grant{before})
@@ -95,7 +95,7 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	errs := b.revoke(ctx, gs)
 	b.fresh = false
 	b.legacy.dirty.Store(true)
-	if untouched { // else the next opening looks again
+	if untouched { // else the next ApplyAll surveys again
 		b.noteGeneration()
 	}
 	return errs
@@ -109,12 +109,12 @@ func (b *Backend) revoke(ctx context.Context, gs []enforce.Grant) []error {
 	var errs enforce.Errors
 	todo := parts(gs)
 	for _, p := range todo {
-		b.held.drop(p.grant)
+		b.open.drop(p.grant)
 	}
 	for _, m := range all {
 		var mine []part
 		for _, p := range todo {
-			if m.nat || !b.held.shares(p.grant) {
+			if m.nat || !b.open.shares(p.grant) {
 				mine = append(mine, p)
 			}
 		}
@@ -125,7 +125,7 @@ func (b *Backend) revoke(ctx context.Context, gs []enforce.Grant) []error {
 	return errs
 }
 
-// A part is a grant of one port, and which of those it came with it is of.
+// A part is a grant of one port, and the index of the grant that it is of.
 type part struct {
 	grant enforce.Grant
 	owner int
@@ -140,7 +140,21 @@ func parts(gs []enforce.Grant) (ps []part) {
 	return ps
 }
 
-// views are the parts as the layer has them.
+// served returns the parts that the layer can have.
+func (m *member) served(ps []part) []part {
+	return slices.DeleteFunc(slices.Clone(ps), func(p part) bool { return !m.serves(p) })
+}
+
+func (m *member) serves(p part) bool {
+	s, ok := m.Backend.(server)
+	return !ok || s.Serves(p.grant)
+}
+
+// A server is a backend that may lack the program for an address family: then the
+// layer has no tables of it, either.
+type server interface{ Serves(g enforce.Grant) bool }
+
+// views returns the parts as the layer has them.
 func (m *member) views(ps []part) []enforce.Grant {
 	gs := make([]enforce.Grant, len(ps))
 	for i, p := range ps {
@@ -156,61 +170,40 @@ func (m *member) view(g enforce.Grant) enforce.Grant {
 	return g.Filtered()
 }
 
-// A server is a backend that may lack the program for an address family: then the
-// layer has no tables of it, either.
-type server interface{ Serves(g enforce.Grant) bool }
-
-func (m *member) serves(p part) bool {
-	s, ok := m.Backend.(server)
-	return !ok || s.Serves(p.grant)
-}
-
-// served are the parts that the layer can have.
-func (m *member) served(ps []part) []part {
-	return slices.DeleteFunc(slices.Clone(ps), func(p part) bool { return !m.serves(p) })
-}
-
-// padded is a list of errors with an entry for each grant.
-func padded(errs []error, n int) []error {
-	if errs == nil {
-		return make([]error, n)
-	}
-	return errs
-}
-
-// openGrants are the grants that are open, by key; and of those that look the same to a layer
-// which only filters, which they are.
+// openGrants are the grants that are open, by key; and by the key that they have in a
+// layer which only filters, where several may be the same.
 type openGrants struct {
 	grants map[string]enforce.Grant
 	byView map[string]map[string]bool
 }
 
-func newHeld() openGrants {
+func newOpenGrants() openGrants {
 	return openGrants{make(map[string]enforce.Grant), make(map[string]map[string]bool)}
 }
 
-func (h *openGrants) put(g enforce.Grant) {
+func (o *openGrants) put(g enforce.Grant) {
 	for _, p := range g.Split() {
 		key, view := p.Key(), p.Filtered().Key()
-		if old, ok := h.grants[key]; ok && !enforce.Outlives(p.Expires, old.Expires) {
+		if old, ok := o.grants[key]; ok && !enforce.Outlives(p.Expires, old.Expires) {
 			continue
 		}
-		h.grants[key] = p
-		if h.byView[view] == nil {
-			h.byView[view] = make(map[string]bool)
+		o.grants[key] = p
+		if o.byView[view] == nil {
+			o.byView[view] = make(map[string]bool)
 		}
-		h.byView[view][key] = true
+		o.byView[view][key] = true
 	}
 }
 
-func (h *openGrants) drop(p enforce.Grant) {
+func (o *openGrants) drop(p enforce.Grant) {
 	key, view := p.Key(), p.Filtered().Key()
-	delete(h.grants, key)
-	delete(h.byView[view], key)
-	if len(h.byView[view]) == 0 {
-		delete(h.byView, view)
+	delete(o.grants, key)
+	delete(o.byView[view], key)
+	if len(o.byView[view]) == 0 {
+		delete(o.byView, view)
 	}
 }
 
-// shares reports whether another grant that is open looks like g.
-func (h *openGrants) shares(g enforce.Grant) bool { return len(h.byView[g.Filtered().Key()]) > 0 }
+// shares reports whether another grant that is open is the same as g in a layer which
+// only filters.
+func (o *openGrants) shares(g enforce.Grant) bool { return len(o.byView[g.Filtered().Key()]) > 0 }

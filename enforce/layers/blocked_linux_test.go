@@ -15,7 +15,7 @@ import (
 // survey finds nothing, so that the chain is gone when there was one.
 func TestBlockedSurveysOnce(t *testing.T) {
 	wall := &ruleset.Base{Name: "table inet x chain y", Hook: ruleset.Input, V4: true, Policy: ruleset.Drop, Chain: "y"}
-	b := &Backend{view: &findings{bases: []*ruleset.Base{wall}}, fresh: true}
+	b := &Backend{findings: &findings{bases: []*ruleset.Base{wall}}, fresh: true}
 	b.members.Store(new([]*member))
 	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}}
 	blocked := func() []string {
@@ -35,7 +35,7 @@ func TestBlockedSurveysOnce(t *testing.T) {
 		"remember":  b.noteGeneration,
 		"RevokeAll": func() { b.RevokeAll(context.Background(), nil) },
 	} {
-		b.view, b.fresh = &findings{bases: []*ruleset.Base{wall}}, true
+		b.findings, b.fresh = &findings{bases: []*ruleset.Base{wall}}, true
 		if change(); b.fresh {
 			t.Errorf("%s: the last survey still counts", name)
 		}

@@ -122,7 +122,7 @@ func judge(t *testing.T, load func(*netlab.NS)) {
 	b := surveyed(t, lab)
 	for _, end := range []struct{ client, server netip.Addr }{{lab.Client.V4, lab.Server.V4}, {lab.Client.V6, lab.Server.V6}} {
 		within := 2 * time.Second
-		blockers := ruleset.Blockers(b.view.bases, grantOf(end.client))
+		blockers := ruleset.Blockers(b.findings.bases, grantOf(end.client))
 		if len(blockers) > 0 {
 			within = 300 * time.Millisecond
 		}
@@ -130,8 +130,8 @@ func judge(t *testing.T, load func(*netlab.NS)) {
 			t.Errorf("%s: open = %v, said to be dropped by %q", end.client, open, blockers)
 		}
 	}
-	if len(b.view.unread) > 0 {
-		t.Errorf("not read: %q", b.view.unread)
+	if len(b.findings.unread) > 0 {
+		t.Errorf("not read: %q", b.findings.unread)
 	}
 }
 
@@ -145,7 +145,7 @@ func surveyed(t *testing.T, lab *netlab.Lab) *Backend {
 	var b *Backend
 	var err error
 	lab.Server.Do(func() {
-		b = &Backend{cfg: config(t), held: newHeld()}
+		b = &Backend{cfg: config(t), open: newOpenGrants()}
 		b.members.Store(new([]*member))
 		err = b.survey(context.Background())
 	})
@@ -178,7 +178,7 @@ func TestConcerns(t *testing.T) {
 			lab := netlab.New(t)
 			lab.Server.RunInput(t, c.rules, "nft -f -")
 			b := surveyed(t, lab)
-			if got := b.view.concerns(ruleset.NFTables, b.cfg.Hooks); got != c.want {
+			if got := b.findings.concerns(ruleset.NFTables, b.cfg.Hooks); got != c.want {
 				t.Errorf("concerns = %v, want %v", got, c.want)
 			}
 		})

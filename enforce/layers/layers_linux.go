@@ -3,7 +3,7 @@
 // A packet passes a hook of Netfilter only if every base chain there lets it, and a
 // host can have several: a ruleset of nft(8) beside the tables of iptables-nft, those
 // of the legacy variant beside both. The [Backend] surveys them all, opens a grant in
-// each layer that can drop it, all or nothing, and says which base chains drop it
+// each layer that can drop it, all or nothing, and reports which base chains drop it
 // still. Addresses are translated in one of the layers alone.
 //
 // Entry point: [New]. The [Backend] satisfies [enforce.Backend].
@@ -34,11 +34,11 @@ type Layer struct {
 	Open func(ctx context.Context, nat, beside bool) (enforce.Backend, error)
 }
 
-// A Config says what there is.
+// A Config is what a host has and what the configuration needs.
 type Config struct {
 	// Layers in the order in which they are tried where none drops anything.
 	Layers []Layer
-	// Fixed: the first one alone is used, whatever drops beside it.
+	// Fixed: the first one alone is used, even if others drop.
 	Fixed bool
 	// NFTables reads the ruleset; nil: this kernel has no nf_tables. It is closed with
 	// the Backend.
@@ -48,7 +48,7 @@ type Config struct {
 	// Hooks are those that a grant has to be opened on: input, and others by what the
 	// configuration offers.
 	Hooks []ruleset.Hook
-	// Idle is how often to look at the rules of the legacy variant while nothing is open;
+	// Idle is how often to read the rules of the legacy variant while nothing is open;
 	// 0 is never.
 	Idle time.Duration
 }
@@ -65,24 +65,23 @@ type Backend struct {
 	cfg     Config
 	members atomic.Pointer[[]*member] // changed under mu
 
-	mu    sync.Mutex
-	view  *findings  // the last survey
-	fresh bool       // we have changed nothing since
-	seen  uint32     // generation of nf_tables after our last look or change
-	held  openGrants // what is open, with more than one member
-	ready bool       // Setup was done
-	notes []string
-	// broken are layers that could not be opened: they are not tried again.
-	broken   map[ruleset.Layer]bool
-	restored []enforce.Grant // opened in a layer that was taken up, not yet reported
-	legacy   legacy
+	mu         sync.Mutex
+	findings   *findings  // of the last survey
+	fresh      bool       // we have changed nothing since
+	generation uint32     // of nf_tables after our last survey or change
+	open       openGrants // kept with more than one member
+	ready      bool       // Setup was done
+	notes      enforce.Notes
+	failed     map[ruleset.Layer]bool // could not be opened, and are not tried again
+	restored   []enforce.Grant        // opened in a layer that was added, not yet reported
+	legacy     legacy
 }
 
 var _ enforce.Backend = (*Backend)(nil)
 
 // New surveys the host and opens the layers that a grant needs.
 func New(ctx context.Context, cfg Config) (*Backend, error) {
-	b := &Backend{cfg: cfg, held: newHeld(), broken: make(map[ruleset.Layer]bool)}
+	b := &Backend{cfg: cfg, open: newOpenGrants(), failed: make(map[ruleset.Layer]bool)}
 	b.legacy.wake = make(chan struct{}, 1)
 	b.members.Store(new([]*member))
 	if err := b.survey(ctx); err != nil {
@@ -100,15 +99,15 @@ func (b *Backend) openNeeded(ctx context.Context) error {
 	need := b.needed()
 	translator := b.translator(need)
 	for _, l := range need {
-		if b.uses(l.Kind) || b.broken[l.Kind] {
+		if b.uses(l.Kind) || b.failed[l.Kind] {
 			continue
 		}
 		if err := b.add(ctx, l, l.Kind == translator, len(need) > 1); err != nil {
 			if b.cfg.Fixed {
 				return err
 			}
-			b.broken[l.Kind] = true
-			b.note("%s: %v: what it drops, a grant does not open", l.Name, err)
+			b.failed[l.Kind] = true
+			b.notes.Add("%s: %v: what it drops, a grant does not open", l.Name, err)
 		}
 	}
 	if len(b.all()) > 0 {
@@ -117,22 +116,41 @@ func (b *Backend) openNeeded(ctx context.Context) error {
 	return b.addFirst(ctx)
 }
 
-// needed are the layers that can drop something; with Fixed that one alone.
+// needed returns the layers that can drop something; with Fixed that one alone.
 func (b *Backend) needed() []Layer {
 	if b.cfg.Fixed {
 		return b.cfg.Layers[:1]
 	}
-	return slices.DeleteFunc(slices.Clone(b.cfg.Layers), func(l Layer) bool { return !b.view.concerns(l.Kind, b.cfg.Hooks) })
+	return slices.DeleteFunc(slices.Clone(b.cfg.Layers), func(l Layer) bool { return !b.findings.concerns(l.Kind, b.cfg.Hooks) })
 }
 
-// addFirst takes the first layer that works.
+// translator returns the layer that is to rewrite addresses: the one in use that does,
+// else one with such rules of other programs, else the first.
+func (b *Backend) translator(need []Layer) ruleset.Layer {
+	for _, m := range b.all() {
+		if m.nat {
+			return m.Kind
+		}
+	}
+	for _, kind := range []ruleset.Layer{ruleset.IPTablesNFT, ruleset.NFTables, ruleset.IPTablesLegacy} {
+		if b.findings.nat[kind] && slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == kind }) {
+			return kind
+		}
+	}
+	if len(need) == 0 {
+		return ""
+	}
+	return need[0].Kind
+}
+
+// addFirst opens the first layer that works.
 func (b *Backend) addFirst(ctx context.Context) error {
 	var errs []error
 	for _, l := range b.cfg.Layers {
 		err := b.add(ctx, l, true, false)
 		if err == nil {
 			if len(errs) > 0 {
-				b.note("%s, as others do not work: %v", l.Name, errors.Join(errs...))
+				b.notes.Add("%s, as others do not work: %v", l.Name, errors.Join(errs...))
 			}
 			return nil
 		}
@@ -151,51 +169,8 @@ func (b *Backend) add(ctx context.Context, l Layer, nat, beside bool) error {
 	return nil
 }
 
-// translator is the layer that rewrites addresses: the one in use that does, else one
-// that does so for others already, else the first.
-func (b *Backend) translator(need []Layer) ruleset.Layer {
-	for _, m := range b.all() {
-		if m.nat {
-			return m.Kind
-		}
-	}
-	for _, kind := range []ruleset.Layer{ruleset.IPTablesNFT, ruleset.NFTables, ruleset.IPTablesLegacy} {
-		if b.view.nat[kind] && slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == kind }) {
-			return kind
-		}
-	}
-	if len(need) == 0 {
-		return ""
-	}
-	return need[0].Kind
-}
-
-func (b *Backend) all() []*member { return *b.members.Load() }
-
-func (b *Backend) uses(kind ruleset.Layer) bool {
-	return slices.ContainsFunc(b.all(), func(m *member) bool { return m.Kind == kind })
-}
-
-// Name is what the layers in use are called, for messages: "iptables and nftables".
-func (b *Backend) Name() string {
-	var names []string
-	for _, m := range b.all() {
-		names = append(names, m.Name)
-	}
-	return strings.Join(names, " and ")
-}
-
-// Parts are the backends of the layers in use.
-func (b *Backend) Parts() []enforce.Backend {
-	var parts []enforce.Backend
-	for _, m := range b.all() {
-		parts = append(parts, m.Backend)
-	}
-	return parts
-}
-
-// Setup implements [enforce.Backend]. What is open in one layer and not in another,
-// since that one is new, is opened there.
+// Setup implements [enforce.Backend]. What is open in one layer and not in another that
+// is new, is opened there.
 func (b *Backend) Setup(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -205,10 +180,10 @@ func (b *Backend) Setup(ctx context.Context) error {
 		}
 	}
 	b.equalize(ctx)
-	b.restored = nil // it is taken over, like the rest
+	b.restored = nil // the caller lists what is open
 	err := b.survey(ctx)
 	if err == nil && !b.ready {
-		b.hints()
+		b.noteFindings()
 	}
 	b.ready = true
 	return err
@@ -221,30 +196,30 @@ func (b *Backend) equalize(ctx context.Context) {
 	}
 	_, partly, err := b.list(ctx)
 	if err != nil {
-		b.note("%v", err)
+		b.notes.Add("%v", err)
 		return
 	}
-	errs := padded(b.apply(ctx, partly), len(partly))
+	errs := b.apply(ctx, partly)
 	for i, g := range partly {
-		if errs[i] != nil {
-			b.note("%s: %v", g.Src, errs[i])
+		if errs != nil && errs[i] != nil {
+			b.notes.Add("%s: %v", g.Src, errs[i])
 			continue
 		}
 		b.restored = append(b.restored, g)
 	}
 }
 
-// hints are what the administrator should know from the start.
-func (b *Backend) hints() {
-	for _, text := range b.view.unread {
-		b.note("%s", text)
+// noteFindings adds what the administrator should know from the start.
+func (b *Backend) noteFindings() {
+	for _, text := range b.findings.unread {
+		b.notes.Add("%s", text)
 	}
-	for _, blocker := range b.view.walls(b.cfg.Hooks) {
-		b.note("%s drops what a grant is for, and is not opened by %s%s", blocker.Name, b.Name(), because(blocker))
+	for _, blocker := range b.findings.blocking(b.cfg.Hooks) {
+		b.notes.Add("%s drops what a grant is for, and is not opened by %s%s", blocker.Name, b.Name(), because(blocker))
 	}
-	for _, base := range b.view.bases {
+	for _, base := range b.findings.bases {
 		if base.CutsConnections() {
-			b.note("%s", cuts(base))
+			b.notes.Add("%s", cutsNote(base))
 		}
 	}
 }
@@ -254,12 +229,6 @@ func because(b *ruleset.Base) string {
 		return ""
 	}
 	return ": " + b.Why
-}
-
-func (b *Backend) note(format string, args ...any) {
-	if n := fmt.Sprintf(format, args...); !slices.Contains(b.notes, n) {
-		b.notes = append(b.notes, n)
-	}
 }
 
 // Notes implements [enforce.Backend].
@@ -281,31 +250,19 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	names := ruleset.Blockers(b.view.bases, g)
+	names := ruleset.Blockers(b.findings.bases, g)
 	if (len(names) == 0 || b.fresh) && b.isUntouched() {
 		return names, nil
 	}
-	// What was read is older than the jumps that a grant may have made, or than a change
-	// of another program.
+	// The findings are older than a change of ours, such as a new jump, or of another
+	// program.
 	if err := b.survey(ctx); err != nil {
 		return names, err
 	}
-	return ruleset.Blockers(b.view.bases, g), nil
+	return ruleset.Blockers(b.findings.bases, g), nil
 }
 
-// Close implements [enforce.Backend].
-func (b *Backend) Close() error {
-	var errs []error
-	for _, m := range b.all() {
-		errs = append(errs, m.Close())
-	}
-	if b.cfg.NFTables != nil {
-		errs = append(errs, b.cfg.NFTables.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Chains tells which chains of ours exist in the layers in use.
+// Chains lists our chains in the layers in use.
 func (b *Backend) Chains(ctx context.Context) (states []enforce.ChainState, err error) {
 	for _, part := range b.Parts() {
 		lister, ok := part.(interface {
@@ -348,8 +305,44 @@ func (b *Backend) each(empty func(*member) error) error {
 			errs = append(errs, fmt.Errorf("%s: %w", m.Name, err))
 		}
 	}
-	b.held = newHeld()
+	b.open = newOpenGrants()
 	b.legacy.until.Store(0)
 	b.noteGeneration()
 	return errors.Join(errs...)
+}
+
+// Close implements [enforce.Backend].
+func (b *Backend) Close() error {
+	var errs []error
+	for _, m := range b.all() {
+		errs = append(errs, m.Close())
+	}
+	if b.cfg.NFTables != nil {
+		errs = append(errs, b.cfg.NFTables.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Name returns the layers in use, for messages: "iptables and nftables".
+func (b *Backend) Name() string {
+	var names []string
+	for _, m := range b.all() {
+		names = append(names, m.Name)
+	}
+	return strings.Join(names, " and ")
+}
+
+// Parts returns the backends of the layers in use.
+func (b *Backend) Parts() []enforce.Backend {
+	var parts []enforce.Backend
+	for _, m := range b.all() {
+		parts = append(parts, m.Backend)
+	}
+	return parts
+}
+
+func (b *Backend) all() []*member { return *b.members.Load() }
+
+func (b *Backend) uses(kind ruleset.Layer) bool {
+	return slices.ContainsFunc(b.all(), func(m *member) bool { return m.Kind == kind })
 }

@@ -18,6 +18,89 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	return whole, err
 }
 
+// Reconcile implements [enforce.Backend]. It also finds layers that have begun to
+// drop.
+func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.legacy.dirty.Store(false)
+	if err := b.refresh(ctx); err != nil {
+		return rep, err
+	}
+	all := b.all()
+	if len(all) == 1 {
+		rep, err = all[0].Reconcile(ctx, want)
+	} else {
+		rep, err = b.reconcile(ctx, want)
+	}
+	b.fresh = false // rules of the legacy variant may have been put back
+	if err == nil && !b.isUntouched() {
+		err = b.survey(ctx)
+	}
+	b.legacy.dirty.Store(len(rep.Restored) > 0)
+	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
+	b.legacy.watchUntil(want)
+	return rep, err
+}
+
+func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+	wanted := parts(want)
+	known, restored := make(map[string]bool), make(map[string]bool)
+	for _, p := range wanted {
+		b.open.put(p.grant)
+		known[p.grant.Filtered().Key()] = true
+	}
+	for _, m := range b.translatorFirst() {
+		mine := m.served(wanted)
+		r, err := m.Reconcile(ctx, m.views(mine))
+		if err != nil {
+			return rep, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		again := byKey(r.Restored)
+		for _, p := range mine {
+			key := p.grant.Key()
+			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[key] {
+				restored[key] = true
+				rep.Restored = append(rep.Restored, p.grant)
+			}
+		}
+		for _, g := range r.Found {
+			view := g.Filtered().Key()
+			if m.nat || g.Foreign != "" || !known[view] {
+				rep.Found = append(rep.Found, g)
+			}
+			known[view] = true
+		}
+	}
+	return rep, b.openFound(ctx, rep.Found)
+}
+
+// translatorFirst returns the members, first the one that translates: it has grants as
+// they were asked for.
+func (b *Backend) translatorFirst() []*member {
+	all := slices.Clone(b.all())
+	slices.SortStableFunc(all, func(x, y *member) int {
+		switch {
+		case x.nat == y.nat:
+			return 0
+		case x.nat:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// openFound opens in every layer what was found in one.
+func (b *Backend) openFound(ctx context.Context, found []enforce.Grant) error {
+	now := time.Now()
+	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return g.Foreign != "" || !enforce.Outlives(g.Expires, now) })
+	if len(alive) == 0 {
+		return nil
+	}
+	return enforce.FirstError(b.apply(ctx, alive))
+}
+
 // list asks every layer: whole is open in all of them, partly only in some.
 func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err error) {
 	all := b.all()
@@ -50,22 +133,22 @@ func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err 
 	return whole, partly, nil
 }
 
-// union are the grants that any layer has, in the form in which they were asked for:
+// union returns the grants that any layer has, in the form in which they were asked for:
 // that of the layer which translates.
 func (b *Backend) union(found []map[string]enforce.Grant) (gs []enforce.Grant) {
-	b.held = newHeld()
+	b.open = newOpenGrants()
 	for _, translates := range []bool{true, false} {
 		for i, m := range b.all() {
 			if m.nat != translates {
 				continue
 			}
 			for key, g := range found[i] {
-				_, known := b.held.grants[key]
+				_, known := b.open.grants[key]
 				switch {
 				case g.Foreign != "":
 					gs = append(gs, g)
-				case !known && (translates || !b.held.shares(g)):
-					b.held.put(g)
+				case !known && (translates || !b.open.shares(g)):
+					b.open.put(g)
 					gs = append(gs, g)
 				}
 			}
@@ -74,15 +157,7 @@ func (b *Backend) union(found []map[string]enforce.Grant) (gs []enforce.Grant) {
 	return gs
 }
 
-func byKey(gs []enforce.Grant) map[string]enforce.Grant {
-	m := make(map[string]enforce.Grant, len(gs))
-	for _, g := range gs {
-		m[g.Key()] = g
-	}
-	return m
-}
-
-// inAllLayers reports whether each layer has g that can have it, and when the first of
+// inAllLayers reports whether each layer that can have g has it, and when the first of
 // them ends it.
 func (b *Backend) inAllLayers(g enforce.Grant, found []map[string]enforce.Grant) (end time.Time, ok bool) {
 	end = g.Expires
@@ -101,85 +176,10 @@ func (b *Backend) inAllLayers(g enforce.Grant, found []map[string]enforce.Grant)
 	return end, true
 }
 
-// Reconcile implements [enforce.Backend]. It also looks for layers that have begun to
-// drop.
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.legacy.dirty.Store(false)
-	if err := b.refresh(ctx); err != nil {
-		return rep, err
+func byKey(gs []enforce.Grant) map[string]enforce.Grant {
+	m := make(map[string]enforce.Grant, len(gs))
+	for _, g := range gs {
+		m[g.Key()] = g
 	}
-	all := b.all()
-	if len(all) == 1 {
-		rep, err = all[0].Reconcile(ctx, want)
-	} else {
-		rep, err = b.reconcile(ctx, want)
-	}
-	b.fresh = false // rules of the legacy variant may have been put back
-	if err == nil && !b.isUntouched() {
-		err = b.survey(ctx)
-	}
-	b.legacy.dirty.Store(len(rep.Restored) > 0)
-	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
-	b.legacy.watchUntil(want)
-	return rep, err
-}
-
-func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
-	wanted := parts(want)
-	known, restored := make(map[string]bool), make(map[string]bool)
-	for _, p := range wanted {
-		b.held.put(p.grant)
-		known[p.grant.Filtered().Key()] = true
-	}
-	for _, m := range b.translatorFirst() {
-		mine := m.served(wanted)
-		r, err := m.Reconcile(ctx, m.views(mine))
-		if err != nil {
-			return rep, fmt.Errorf("%s: %w", m.Name, err)
-		}
-		again := byKey(r.Restored)
-		for _, p := range mine {
-			key := p.grant.Key()
-			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[key] {
-				restored[key] = true
-				rep.Restored = append(rep.Restored, p.grant)
-			}
-		}
-		for _, g := range r.Found {
-			view := g.Filtered().Key()
-			if m.nat || g.Foreign != "" || !known[view] {
-				rep.Found = append(rep.Found, g)
-			}
-			known[view] = true
-		}
-	}
-	return rep, b.openFound(ctx, rep.Found)
-}
-
-// openFound opens in every layer what was found in one.
-func (b *Backend) openFound(ctx context.Context, found []enforce.Grant) error {
-	now := time.Now()
-	alive := slices.DeleteFunc(slices.Clone(found), func(g enforce.Grant) bool { return g.Foreign != "" || !enforce.Outlives(g.Expires, now) })
-	if len(alive) == 0 {
-		return nil
-	}
-	return enforce.FirstError(b.apply(ctx, alive))
-}
-
-// translatorFirst are the members, that which translates before the others: it has
-// grants as they were asked for.
-func (b *Backend) translatorFirst() []*member {
-	all := slices.Clone(b.all())
-	slices.SortStableFunc(all, func(x, y *member) int {
-		switch {
-		case x.nat == y.nat:
-			return 0
-		case x.nat:
-			return -1
-		}
-		return 1
-	})
-	return all
+	return m
 }

@@ -5,63 +5,84 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/nftables"
 	"fwknopd/enforce/ruleset"
 )
 
-// A findings is what one survey found.
+// findings are what one survey found.
 type findings struct {
 	bases  []*ruleset.Base
 	nat    map[ruleset.Layer]bool // has chains that translate
-	unread []string               // what could not be looked at, and why
+	unread enforce.Notes          // tables that could not be read, and why
 	legacy map[nftables.XTable]string
 }
 
-// concerns reports whether a layer can drop something on a hook, or has chains of ours
-// from before.
-func (v *findings) concerns(kind ruleset.Layer, hooks []ruleset.Hook) bool {
-	return slices.ContainsFunc(v.bases, func(b *ruleset.Base) bool {
-		return b.Layer == kind && b.Why == "" && (b.Holds() || slices.Contains(hooks, b.Hook) && mayDrop(b))
-	})
-}
-
-// families of a walk.
-var families = []bool{false, true}
-
-func mayDrop(b *ruleset.Base) bool {
-	return slices.ContainsFunc(families, func(v6 bool) bool {
-		p := ruleset.Anyone(b.Hook, v6)
-		return b.Serves(&p) && b.Judge(&p, ruleset.OursAbsent).MayDrop
-	})
-}
-
-// always are hooks that the packets of every grant pass beside input.
-var always = []ruleset.Hook{ruleset.Ingress, ruleset.Prerouting, ruleset.Output}
-
-// dropsAll reports that b drops a packet of any client, or every answer.
-func dropsAll(b *ruleset.Base) bool {
-	return slices.ContainsFunc(families, func(v6 bool) bool {
-		p := ruleset.Anyone(b.Hook, v6)
-		if b.Hook == ruleset.Output {
-			p.State = ruleset.Established
-		}
-		return b.Serves(&p) && b.Judge(&p, ruleset.OursAccept).Drops
-	})
-}
-
-// walls are the base chains that drop any new packet, whatever we open.
-func (v *findings) walls(hooks []ruleset.Hook) (walls []*ruleset.Base) {
-	for _, b := range v.bases {
-		if (slices.Contains(hooks, b.Hook) || slices.Contains(always, b.Hook)) && dropsAll(b) {
-			walls = append(walls, b)
+// Look returns where grants would be opened on this host, and what would drop them
+// nevertheless, a line each. It changes nothing, and closes cfg.
+func Look(ctx context.Context, cfg Config) (lines []string, err error) {
+	b := &Backend{cfg: cfg}
+	b.members.Store(new([]*member))
+	defer b.Close()
+	if err := b.survey(ctx); err != nil {
+		return nil, err
+	}
+	need := b.needed()
+	var names []string
+	for _, l := range need {
+		names = append(names, l.Name)
+	}
+	where := strings.Join(names, " and ")
+	if len(need) == 0 {
+		where = cfg.Layers[0].Name + ", as nothing drops on this host"
+	}
+	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
+	for _, base := range b.findings.blocking(cfg.Hooks) {
+		opened := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook) &&
+			slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
+		if !opened {
+			lines = append(lines, fmt.Sprintf("%s drops what a grant is for, and is not opened%s", base.Name, because(base)))
 		}
 	}
-	return walls
+	for _, base := range b.findings.bases {
+		if base.CutsConnections() {
+			lines = append(lines, cutsNote(base))
+		}
+	}
+	return lines, nil
 }
 
-// survey looks at everything.
+// cutsNote is the note that a connection does not outlive its grant.
+func cutsNote(b *ruleset.Base) string {
+	return b.Name + ": no rule accepts packets of established connections: a connection is cut when its grant ends"
+}
+
+// refresh surveys again, and opens layers that have begun to drop.
+func (b *Backend) refresh(ctx context.Context) error {
+	if err := b.survey(ctx); err != nil {
+		return err
+	}
+	b.legacy.text = b.findings.legacy
+	before := len(b.all())
+	if err := b.openNeeded(ctx); err != nil {
+		return err
+	}
+	if len(b.all()) == before || !b.ready {
+		return nil
+	}
+	for _, m := range b.all()[before:] {
+		if err := m.Setup(ctx); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	b.equalize(ctx)
+	return b.survey(ctx)
+}
+
+// survey reads the rules of all layers.
 func (b *Backend) survey(ctx context.Context) error {
 	v := &findings{nat: make(map[ruleset.Layer]bool)}
 	if nf := b.cfg.NFTables; nf != nil {
@@ -70,15 +91,15 @@ func (b *Backend) survey(ctx context.Context) error {
 			return fmt.Errorf("survey nf_tables: %w", err)
 		}
 		v.bases, v.nat[ruleset.NFTables] = s.Bases, s.NAT
-		b.seen = s.Generation
+		b.generation = s.Generation
 		b.readTables(ctx, v, ruleset.IPTablesNFT, s.IPTables)
 	}
 	v.legacy = b.readTables(ctx, v, ruleset.IPTablesLegacy, legacyTables())
-	b.view, b.fresh = v, true
+	b.findings, b.fresh = v, true
 	return nil
 }
 
-// legacyTables are those that are loaded.
+// legacyTables returns the tables of the legacy variant that are loaded.
 func legacyTables() (tables []nftables.XTable) {
 	for _, v6 := range families {
 		for _, name := range iptables.LegacyTables(v6) {
@@ -99,12 +120,12 @@ func (b *Backend) readTables(ctx context.Context, v *findings, kind ruleset.Laye
 		}
 		i := slices.IndexFunc(b.cfg.IPTables, func(s *iptables.Surveyor) bool { return s.Layer == kind })
 		if i < 0 {
-			v.miss("table %s of %s cannot be looked at, there is no such program: what it drops, a grant does not open", t.Name, kind)
+			v.unread.Add("table %s of %s cannot be looked at, there is no such program: what it drops, a grant does not open", t.Name, kind)
 			continue
 		}
 		text, err := b.cfg.IPTables[i].Read(ctx, t.V6, t.Name)
 		if err != nil {
-			v.miss("table %s of %s cannot be looked at: %v", t.Name, kind, err)
+			v.unread.Add("table %s of %s cannot be looked at: %v", t.Name, kind, err)
 			continue
 		}
 		texts[t] = text
@@ -113,55 +134,51 @@ func (b *Backend) readTables(ctx context.Context, v *findings, kind ruleset.Laye
 	return texts
 }
 
-func (v *findings) miss(format string, args ...any) {
-	if text := fmt.Sprintf(format, args...); !slices.Contains(v.unread, text) {
-		v.unread = append(v.unread, text)
-	}
+// concerns reports whether a layer can drop something on a hook, or already has chains
+// of ours.
+func (v *findings) concerns(kind ruleset.Layer, hooks []ruleset.Hook) bool {
+	return slices.ContainsFunc(v.bases, func(b *ruleset.Base) bool {
+		return b.Layer == kind && b.Why == "" && (b.Holds() || slices.Contains(hooks, b.Hook) && mayDrop(b))
+	})
 }
 
-// isUntouched reports that no other program has changed nf_tables since our last look or
-// change. Changes of the legacy variant are left to the watch.
-func (b *Backend) isUntouched() bool {
-	if b.cfg.NFTables == nil {
-		return true
-	}
-	now, err := b.cfg.NFTables.Generation()
-	return err == nil && now == b.seen
+// families of a walk.
+var families = []bool{false, true}
+
+func mayDrop(b *ruleset.Base) bool {
+	return slices.ContainsFunc(families, func(v6 bool) bool {
+		p := ruleset.Anyone(b.Hook, v6)
+		return b.Serves(&p) && b.Judge(&p, ruleset.OursAbsent).MayDrop
+	})
 }
 
-// noteGeneration notes the ruleset after a change of ours.
-func (b *Backend) noteGeneration() {
-	b.fresh = false
-	if b.cfg.NFTables != nil {
-		b.seen, _ = b.cfg.NFTables.Generation()
-	}
-}
-
-// refresh looks again, and takes up layers that have begun to drop.
-func (b *Backend) refresh(ctx context.Context) error {
-	if err := b.survey(ctx); err != nil {
-		return err
-	}
-	b.legacy.text = b.view.legacy
-	before := len(b.all())
-	if err := b.openNeeded(ctx); err != nil {
-		return err
-	}
-	if len(b.all()) == before || !b.ready {
-		return nil
-	}
-	for _, m := range b.all()[before:] {
-		if err := m.Setup(ctx); err != nil {
-			return fmt.Errorf("%s: %w", m.Name, err)
+// blocking returns the base chains that drop all new packets even if we open something.
+func (v *findings) blocking(hooks []ruleset.Hook) (bases []*ruleset.Base) {
+	for _, b := range v.bases {
+		if (slices.Contains(hooks, b.Hook) || slices.Contains(alwaysPassed, b.Hook)) && dropsAll(b) {
+			bases = append(bases, b)
 		}
 	}
-	b.equalize(ctx)
-	return b.survey(ctx)
+	return bases
 }
 
-// legacyChanged reports whether the tables of the legacy variant may be others than at
-// the last repair: it has no way to tell. After a change of our own there is one look more,
-// since another program may have brought back the text from before it.
+// alwaysPassed are hooks that the packets of every grant pass beside input.
+var alwaysPassed = []ruleset.Hook{ruleset.Ingress, ruleset.Prerouting, ruleset.Output}
+
+// dropsAll reports whether b drops the packets of any client, or every answer.
+func dropsAll(b *ruleset.Base) bool {
+	return slices.ContainsFunc(families, func(v6 bool) bool {
+		p := ruleset.Anyone(b.Hook, v6)
+		if b.Hook == ruleset.Output {
+			p.State = ruleset.Established
+		}
+		return b.Serves(&p) && b.Judge(&p, ruleset.OursAccept).Drops
+	})
+}
+
+// legacyChanged reports whether the tables of the legacy variant, which sends no
+// notifications, may differ from those at the last repair. After a change of our own it
+// reports true once, since another program may have restored the text from before it.
 func (b *Backend) legacyChanged(ctx context.Context) bool {
 	if b.legacy.dirty.Load() && b.uses(ruleset.IPTablesLegacy) {
 		return true
@@ -170,4 +187,22 @@ func (b *Backend) legacyChanged(ctx context.Context) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !maps.Equal(now, b.legacy.text)
+}
+
+// isUntouched reports whether no other program has changed nf_tables since our last
+// survey or change. Changes of the legacy variant are left to the watch.
+func (b *Backend) isUntouched() bool {
+	if b.cfg.NFTables == nil {
+		return true
+	}
+	now, err := b.cfg.NFTables.Generation()
+	return err == nil && now == b.generation
+}
+
+// noteGeneration notes the ruleset after a change of ours.
+func (b *Backend) noteGeneration() {
+	b.fresh = false
+	if b.cfg.NFTables != nil {
+		b.generation, _ = b.cfg.NFTables.Generation()
+	}
 }

@@ -2,13 +2,9 @@ package layers
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/nftables"
@@ -16,18 +12,18 @@ import (
 	"fwknopd/enforce/watch"
 )
 
-// maxAwake is how long a grant without end keeps the watch awake; each look begins it
-// anew.
+// maxAwake is how long a grant without end keeps the watch awake; each List or Reconcile
+// begins it anew.
 const maxAwake = 24 * time.Hour
 
-// legacyInterval is how often to look at the tables of the legacy variant while grants
-// are open.
+// legacyInterval is how often to read the tables of the legacy variant while grants are
+// open.
 const legacyInterval = 600 * time.Millisecond
 
-// legacy is what is kept of the variant that does not tell of changes.
+// legacy is the state of the watch on the variant that sends no notifications.
 type legacy struct {
 	text  map[nftables.XTable]string // before the last repair
-	dirty atomic.Bool                // we have changed the tables since, so that text says nothing
+	dirty atomic.Bool                // we have changed the tables since: text is out of date
 	until atomic.Int64               // the last end of a grant, nanoseconds of the epoch
 	wake  chan struct{}
 }
@@ -53,31 +49,29 @@ func (l *legacy) watchUntil(gs []enforce.Grant) {
 	}
 }
 
-// idle reports that no grant is open any more.
+// idle reports whether no grant is open any more.
 func (l *legacy) idle() bool { return time.Now().UnixNano() > l.until.Load() }
 
-// An author knows the changes that it makes itself, by the netlink port they come from.
+// An author recognises its own changes by the netlink port that they come from.
 type author interface{ Mine(port uint32) bool }
 
-// A namer knows the names of its chains.
+// A namer recognises its own chains by their names.
 type namer interface{ IsOurs(chain string) bool }
 
-// Watch implements [enforce.Backend]: nf_tables tells, the legacy variant is asked.
+// Watch implements [enforce.Backend]: nf_tables sends notifications, the tables of the
+// legacy variant are read by the clock.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
-	var told <-chan struct{}
+	var events <-chan struct{}
 	if b.cfg.NFTables != nil {
-		netns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, fmt.Errorf("own network namespace: %w", err)
-		}
 		// While grants are open, any rule that is added may begin to drop them.
-		told, err = watch.NFTables(ctx, netns, b.mine, func(chain string) bool { return b.isOurs(chain) || !b.legacy.idle() })
-		if err = errors.Join(err, unix.Close(netns)); err != nil {
+		concerns := func(chain string) bool { return b.isOurs(chain) || !b.legacy.idle() }
+		var err error
+		if events, err = watch.NFTables(ctx, 0, b.mine, concerns); err != nil {
 			return nil, err
 		}
 	}
 	changed := make(chan struct{}, 1)
-	go b.watchLoop(ctx, told, changed)
+	go b.watchLoop(ctx, events, changed)
 	return changed, nil
 }
 
@@ -95,9 +89,9 @@ func (b *Backend) isOurs(chain string) bool {
 	})
 }
 
-// watchLoop passes on what nf_tables tells, and looks at the legacy tables by the clock
-// while grants are open.
-func (b *Backend) watchLoop(ctx context.Context, told <-chan struct{}, changed chan<- struct{}) {
+// watchLoop passes notifications of nf_tables on, and reads the legacy tables by the
+// clock while grants are open.
+func (b *Backend) watchLoop(ctx context.Context, events <-chan struct{}, changed chan<- struct{}) {
 	defer close(changed)
 	ticker := time.NewTicker(legacyInterval)
 	defer ticker.Stop()
@@ -106,12 +100,12 @@ func (b *Backend) watchLoop(ctx context.Context, told <-chan struct{}, changed c
 		select {
 		case <-ctx.Done():
 			return
-		case _, ok := <-told:
+		case _, ok := <-events:
 			if !ok {
 				if ctx.Err() == nil && b.cfg.NFTables != nil {
-					return // the kernel tells no more: the caller looks by the clock
+					return // no more notifications: the caller reads by the clock
 				}
-				told = nil
+				events = nil
 			}
 		case <-b.legacy.wake:
 			ticker.Reset(legacyInterval)
@@ -133,7 +127,7 @@ func (b *Backend) watchLoop(ctx context.Context, told <-chan struct{}, changed c
 	}
 }
 
-// slowDown looks less often, and only for rules of another daemon.
+// slowDown reads the tables less often, and only for rules of another daemon.
 func (b *Backend) slowDown(ticker *time.Ticker) {
 	if b.cfg.Idle > 0 && b.uses(ruleset.IPTablesLegacy) {
 		ticker.Reset(b.cfg.Idle)

@@ -17,7 +17,7 @@ const (
 	newGen netlink.HeaderType = unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_NEWGEN
 )
 
-var errNoGeneration = errors.New("kernel does not tell its generation")
+var errNoGeneration = errors.New("kernel does not report its generation")
 
 // A Generation reads the number of the ruleset: each batch that takes effect, of any
 // program, raises it by one.

@@ -88,6 +88,9 @@ func chainOf(data []byte) string {
 // socket is made: 0, the caller's own, if that is the same. Entering any, even the
 // caller's own, needs CAP_SYS_ADMIN, which a service should not have.
 func Namespace(netns int) int {
+	if netns == 0 {
+		return 0
+	}
 	var wanted, own unix.Stat_t
 	if unix.Fstat(netns, &wanted) != nil || unix.Stat("/proc/self/task/"+strconv.Itoa(unix.Gettid())+"/ns/net", &own) != nil {
 		return netns
