@@ -110,21 +110,14 @@ func sleep(ctx context.Context, d time.Duration) {
 type plan struct {
 	b       *Backend
 	scripts [2]script
-	deletes map[chainID][]listed // follow what the scripts insert
-	lengths map[chainID]int      // change of the chains' lengths
-	changed map[string]*entry    // nil: gone
-	needs   map[ruleChain]bool
-}
-
-// ruleChain is a role's chain in one family.
-type ruleChain struct {
-	role enforce.Role
-	v6   bool
+	deletes map[chainID][]listed   // follow what the scripts insert
+	lengths map[chainID]int        // change of the chains' lengths
+	changed map[string]*entry      // nil: gone
+	needs   [enforce.Roles][2]bool // chains by role and family
 }
 
 func (b *Backend) newPlan() *plan {
-	return &plan{b: b, deletes: make(map[chainID][]listed), lengths: make(map[chainID]int),
-		changed: make(map[string]*entry), needs: make(map[ruleChain]bool)}
+	return &plan{b: b, deletes: make(map[chainID][]listed), lengths: make(map[chainID]int), changed: make(map[string]*entry)}
 }
 
 func (p *plan) entry(key string) *entry {
@@ -167,7 +160,7 @@ func (p *plan) insert(v6 bool, role enforce.Role, text string) {
 	}
 	p.scripts[family(v6)].add(c.Table, command+text)
 	p.lengths[id]++
-	p.needs[ruleChain{role, v6}] = true
+	p.needs[role][family(v6)] = true
 }
 
 func (p *plan) close(key string) {
@@ -218,16 +211,21 @@ func (p *plan) ensureChains() error {
 	if !p.b.isUntouched() {
 		p.b.ready = [enforce.Roles][2]bool{}
 	}
-	for need := range p.needs {
-		p.b.uses[need.role] = true
-		ready := &p.b.ready[need.role][family(need.v6)]
-		if *ready {
-			continue
+	for role := range enforce.Roles {
+		for _, v6 := range []bool{false, true} {
+			f := family(v6)
+			if !p.needs[role][f] {
+				continue
+			}
+			p.b.uses[role] = true
+			if p.b.ready[role][f] {
+				continue
+			}
+			if err := p.b.toolFor(v6).ensureJump(p.b.cfg.Chains[role]); err != nil {
+				return err
+			}
+			p.b.ready[role][f] = true
 		}
-		if err := p.b.toolFor(need.v6).ensureJump(p.b.cfg.Chains[need.role]); err != nil {
-			return err
-		}
-		*ready = true
 	}
 	return nil
 }

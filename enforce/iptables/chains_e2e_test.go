@@ -51,7 +51,7 @@ func TestUserChain(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		// The jump stands behind what the user has, as his definition says: position
+		// The jump stands behind the user's rule, as defined: position
 		// 9 of a chain with one rule is the end.
 		rules := strings.Split(lab.Server.Run(t, p.v4+" -S DOCKER-USER"), "\n")
 		if len(rules) < 3 || rules[2] != "-A DOCKER-USER -j KNOCK" {

@@ -107,7 +107,7 @@ func (b *Backend) read1(t *testing.T, lines []string) (gs []enforce.Grant) {
 	return gs
 }
 
-// TestDirection: the definition of the chain says on which side the client is.
+// TestDirection: the chain's definition has the side on which the client is.
 func TestDirection(t *testing.T) {
 	g := enforce.Grant{Src: addr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}}.Normal()
 	in := "-A X -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j OK"
@@ -127,7 +127,7 @@ func TestDirection(t *testing.T) {
 	}
 }
 
-// TestInsert: rules go where the chain's definition says, or at the end of a
+// TestInsert: rules go to the position of the chain's definition, or to the end of a
 // shorter chain.
 func TestInsert(t *testing.T) {
 	chain := Defaults[enforce.Input]

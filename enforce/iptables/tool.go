@@ -2,6 +2,7 @@ package iptables
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	goipt "github.com/coreos/go-iptables/iptables"
+
+	"fwknopd/enforce/ruleset"
 )
 
 // A tool is iptables or ip6tables, with the restore program beside it.
@@ -40,18 +43,11 @@ func open(path string, v6 bool, alarm time.Duration) (*tool, error) {
 	if v6 {
 		proto, name = goipt.ProtocolIPv6, "ip6tables"
 	}
-	if path == "" {
-		path = name
-	}
-	found, err := exec.LookPath(path)
+	found, layer, err := find(cmp.Or(path, name))
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", name, err)
 	}
-	version, err := exec.Command(found, "--version").Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s --version: %w", found, err)
-	}
-	t.path, t.nft = found, bytes.Contains(version, []byte("nf_tables"))
+	t.path, t.nft = found, layer == ruleset.IPTablesNFT
 	t.restore = found + "-restore"
 	if _, err := exec.LookPath(t.restore); err != nil {
 		return nil, fmt.Errorf("find %s: %w", filepath.Base(t.restore), err)

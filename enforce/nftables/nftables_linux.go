@@ -31,7 +31,7 @@ import (
 	"fwknopd/enforce/watch"
 )
 
-// A Config says where grants go.
+// A Config is where grants go.
 type Config struct {
 	// Places are NFT_INPUT_ACCESS and its kin. A role without: every base chain
 	// on its hook.

@@ -89,7 +89,7 @@ func TestElements(t *testing.T) {
 		var mine []listedElem
 		for _, e := range elements(g) {
 			el := e.encode(time.Minute, g.Comment().String())
-			el.Expires = g.Expires.Sub(epoch) + 3*time.Millisecond // as the kernel says it, not quite
+			el.Expires = g.Expires.Sub(epoch) + 3*time.Millisecond // as the kernel lists it: not exactly
 			f, ok := e.set.decode(el, epoch)
 			if !ok || f.element != e {
 				t.Fatalf("%s: element %+v reads %+v, %v", g.Key(), e, f.element, ok)
