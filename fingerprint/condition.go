@@ -28,70 +28,6 @@ type condition struct {
 	n       uint16
 }
 
-// The conditions without a number, as they are written.
-const (
-	seqDst = "seq=dst"
-	data   = "data"
-)
-
-func parseCondition(text string) (condition, error) {
-	switch text {
-	case seqDst:
-		return condition{subject: subjectSeqDst}, nil
-	case data:
-		return condition{subject: subjectData}, nil
-	}
-	key, digits, _ := strings.Cut(text, "=")
-	var c condition
-	switch key {
-	case "id":
-		c.subject = subjectID
-	case "sport":
-		c.subject = subjectPort
-	case "ip":
-		if digits != "4" && digits != "6" {
-			return c, errors.New("IP has version 4 and version 6")
-		}
-		c.subject = subjectIP
-	default:
-		return c, errors.New("no such condition: id=N, sport=N, seq=dst, ip=N or data expected")
-	}
-	n, err := parseNumber(digits, "", 0xffff)
-	c.n = n.n
-	return c, err
-}
-
-// holds judges ev.
-func (c condition) holds(ev *parse.Event) bool {
-	switch c.subject {
-	case subjectID:
-		return ev.ID == c.n && !ev.Src.Addr().Is6()
-	case subjectPort:
-		return ev.Src.Port() == c.n
-	case subjectIP:
-		return ev.Src.Addr().Is6() == (c.n == 6)
-	case subjectData:
-		return hasData(ev)
-	default:
-		return isSeqDst(ev)
-	}
-}
-
-// hasData says whether a packet has data as far as its record can show that: unlike
-// quirk D, it does not matter whether a log mentions IP options.
-func hasData(ev *parse.Event) bool {
-	return !ev.Src.Addr().Is6() && !ev.IPOptions && longer(ev)
-}
-
-func isSeqDst(ev *parse.Event) bool {
-	dst := ev.Dst.Addr()
-	if !ev.HasSeq || !dst.Is4() {
-		return false
-	}
-	b := dst.As4()
-	return ev.Seq == binary.BigEndian.Uint32(b[:])
-}
-
 // maxConditions is how many different ones a matcher tells apart in its memory.
 const maxConditions = 31
 
@@ -102,15 +38,6 @@ type conditions struct {
 	list       []condition
 	ids, ports [4]uint64 // by the lower bits of the number: may some condition hold
 	seqDst     uint64    // by the first option: may seq=dst hold; most SYNs have another
-}
-
-// firstOption numbers the first of the option bytes for [conditions.seqDst].
-func firstOption(options []byte) uint64 {
-	const none = 63
-	if len(options) == 0 {
-		return 1 << none
-	}
-	return 1 << (options[0] & 63)
 }
 
 // add enters the conditions of a signature.
@@ -146,6 +73,15 @@ func (c *conditions) of(ev *parse.Event) (set uint32, all bool) {
 	return c.judge(ev)
 }
 
+// firstOption numbers the first of the option bytes for [conditions.seqDst].
+func firstOption(options []byte) uint64 {
+	const none = 63
+	if len(options) == 0 {
+		return 1 << none
+	}
+	return 1 << (options[0] & 63)
+}
+
 // judge is of for a SYN that may meet some.
 func (c *conditions) judge(ev *parse.Event) (set uint32, all bool) {
 	for i, n := range c.list {
@@ -160,6 +96,37 @@ func (c *conditions) judge(ev *parse.Event) (set uint32, all bool) {
 	return set, true
 }
 
+// holds judges ev.
+func (c condition) holds(ev *parse.Event) bool {
+	switch c.subject {
+	case subjectID:
+		return ev.ID == c.n && !ev.Src.Addr().Is6()
+	case subjectPort:
+		return ev.Src.Port() == c.n
+	case subjectIP:
+		return ev.Src.Addr().Is6() == (c.n == 6)
+	case subjectData:
+		return hasData(ev)
+	default:
+		return isSeqDst(ev)
+	}
+}
+
+// hasData says whether a packet has data as far as its record can show that: unlike
+// quirk D, it does not matter whether a log mentions IP options.
+func hasData(ev *parse.Event) bool {
+	return !ev.Src.Addr().Is6() && !ev.IPOptions && longer(ev)
+}
+
+func isSeqDst(ev *parse.Event) bool {
+	dst := ev.Dst.Addr()
+	if !ev.HasSeq || !dst.Is4() {
+		return false
+	}
+	b := dst.As4()
+	return ev.Seq == binary.BigEndian.Uint32(b[:])
+}
+
 // parseConditions reads the parts of the quirks field behind the letters.
 func parseConditions(list []string) ([]condition, error) {
 	var out []condition
@@ -171,4 +138,37 @@ func parseConditions(list []string) ([]condition, error) {
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// The conditions without a number, as they are written.
+const (
+	seqDst = "seq=dst"
+	data   = "data"
+)
+
+func parseCondition(text string) (condition, error) {
+	switch text {
+	case seqDst:
+		return condition{subject: subjectSeqDst}, nil
+	case data:
+		return condition{subject: subjectData}, nil
+	}
+	key, digits, _ := strings.Cut(text, "=")
+	var c condition
+	switch key {
+	case "id":
+		c.subject = subjectID
+	case "sport":
+		c.subject = subjectPort
+	case "ip":
+		if digits != "4" && digits != "6" {
+			return c, errors.New("IP has version 4 and version 6")
+		}
+		c.subject = subjectIP
+	default:
+		return c, errors.New("no such condition: id=N, sport=N, seq=dst, ip=N or data expected")
+	}
+	n, err := parseNumber(digits, "", 0xffff)
+	c.n = n.n
+	return c, err
 }

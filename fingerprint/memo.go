@@ -102,14 +102,6 @@ type memoSlot struct {
 	id    ID
 }
 
-// newMemo makes an empty table. It is written to all the same: a page of fresh memory that
-// is read first faults twice, and then interrupts the other cores.
-func newMemo(bits uint) memo {
-	m := memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
-	clear(m.sets)
-	return m
-}
-
 // find returns the place of k, and whether k is there; if not, the caller fills
 // the place before the next find.
 func (m *memo) find(k *shape) (*memoSlot, bool) {
@@ -126,6 +118,14 @@ func (m *memo) find(k *shape) (*memoSlot, bool) {
 	}
 	set[1] = set[0]
 	return &set[0], false
+}
+
+// newMemo makes an empty table. It is written to all the same: a page of fresh memory that
+// is read first faults twice, and then interrupts the other cores.
+func newMemo(bits uint) memo {
+	m := memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
+	clear(m.sets)
+	return m
 }
 
 // hash is a sum of products, of which the upper bits are good. It need not resist

@@ -104,16 +104,6 @@ type p0f3Row struct {
 	conditions      string
 }
 
-// line writes the row as a line of our own syntax; data is quirkData or 0.
-func (r *p0f3Row) line(data quirks, label string) string {
-	size := strconv.Itoa(r.size)
-	if data != 0 || r.open {
-		size = "*"
-	}
-	q := string((r.quirks | data).appendTo(nil)) + r.conditions
-	return strings.Join([]string{r.window, r.ttl, r.df, size, r.layout, q}, ":") + ": " + label
-}
-
 // parseP0f3 reads one signature of p0f 3; one that leaves the payload open is two here.
 func parseP0f3(text, label string) (sigs []Signature, err error) {
 	if label == "" {
@@ -140,6 +130,16 @@ func parseP0f3(text, label string) (sigs []Signature, err error) {
 		sigs = append(sigs, sig)
 	}
 	return sigs, nil
+}
+
+// line writes the row as a line of our own syntax; data is quirkData or 0.
+func (r *p0f3Row) line(data quirks, label string) string {
+	size := strconv.Itoa(r.size)
+	if data != 0 || r.open {
+		size = "*"
+	}
+	q := string((r.quirks | data).appendTo(nil)) + r.conditions
+	return strings.Join([]string{r.window, r.ttl, r.df, size, r.layout, q}, ":") + ": " + label
 }
 
 // p0f3Steps read the fields, in an order in which what one needs is there.

@@ -1,6 +1,12 @@
 package fingerprint
 
-import "fwknopd/parse"
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"fwknopd/parse"
+)
 
 // TCP option kinds (IANA) that signatures know by a letter.
 const (
@@ -33,26 +39,6 @@ const (
 type number struct {
 	rel relation
 	n   uint16 // 0 if anything
-}
-
-// fits compares v, which is not a window.
-func (p number) fits(v uint16) bool {
-	switch p.rel {
-	case anything:
-		return true
-	case equals:
-		return v == p.n
-	default:
-		return v%p.n == 0
-	}
-}
-
-// fitsWindow compares the window of s.
-func (p number) fitsWindow(s *syn) bool {
-	if p.rel == multiple {
-		return s.window%p.n == 0
-	}
-	return s.windowIn[p.rel] == p.n
 }
 
 // bit is a pattern for, or the state of, the don't-fragment bit.
@@ -91,6 +77,14 @@ func (p *pattern) fits(s *syn, maxHops int) bool {
 		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s) && p.fitsConditions(s)
 }
 
+// fitsWindow compares the window of s.
+func (p number) fitsWindow(s *syn) bool {
+	if p.rel == multiple {
+		return s.window%p.n == 0
+	}
+	return s.windowIn[p.rel] == p.n
+}
+
 func (p *pattern) fitsTTL(ttl uint8, maxHops int) bool {
 	return ttl <= p.ttl && ttl >= p.least && (p.anyHops || int(p.ttl)-int(ttl) < maxHops)
 }
@@ -120,6 +114,18 @@ func (p *pattern) fitsValues(s *syn) bool {
 	return true
 }
 
+// fits compares v, which is not a window.
+func (p number) fits(v uint16) bool {
+	switch p.rel {
+	case anything:
+		return true
+	case equals:
+		return v == p.n
+	default:
+		return v%p.n == 0
+	}
+}
+
 // fitsEnd judges the bytes from the end-of-list option on.
 func (p *pattern) fitsEnd(s *syn) bool {
 	switch p.ends {
@@ -143,4 +149,75 @@ func (p *pattern) fitsQuirks(s *syn) bool {
 		differ &^= s.quirks & quirkPastEnd
 	}
 	return differ == 0
+}
+
+// quirks is a set of oddities of a SYN.
+type quirks uint16
+
+const (
+	quirkPastEnd   quirks = 1 << iota // P: bytes after the end of the option list
+	quirkZeroID                       // Z: IP identification 0
+	quirkIPOptions                    // I
+	quirkUrgent                       // U: urgent pointer not 0
+	quirkReserved                     // X: reserved header bits
+	quirkAck                          // A: acknowledgement number not 0
+	quirkEcho                         // T: second time stamp not 0
+	quirkFlags                        // F: PSH or URG
+	quirkData                         // D: payload
+	quirkBroken                       // !: options cannot be decoded to their end
+	quirkResetAck                     // K: an RST's acknowledgement number
+	quirkSeqAck                       // Q: sequence equals acknowledgement number
+	quirkZeroSeq                      // 0: sequence number 0
+)
+
+// quirkLetters names the quirks in the order of their bits.
+const quirkLetters = "PZIUXATFD!KQ0"
+
+// parseQuirks reads the quirks field: the letters, or . for none, and conditions,
+// with commas between them. Without the letters (exact is false) quirks are not
+// compared.
+func parseQuirks(text string) (q quirks, exact bool, conds []condition, err error) {
+	if text == "" {
+		return 0, false, nil, errors.New(`empty; none is written as "."`)
+	}
+	list := strings.Split(text, ",")
+	if list[0] != data && !strings.Contains(list[0], "=") {
+		exact = true
+		if q, err = parseLetters(list[0]); err != nil {
+			return 0, false, nil, err
+		}
+		list = list[1:]
+	}
+	conds, err = parseConditions(list)
+	return q, exact, conds, err
+}
+
+func parseLetters(text string) (quirks, error) {
+	if text == "." {
+		return 0, nil
+	}
+	if text == "" {
+		return 0, errors.New(`empty; none is written as "."`)
+	}
+	var q quirks
+	for i := range len(text) {
+		bit := strings.IndexByte(quirkLetters, text[i])
+		if bit < 0 {
+			return 0, fmt.Errorf("unknown quirk %q", text[i])
+		}
+		q |= 1 << bit
+	}
+	return q, nil
+}
+
+func (q quirks) appendTo(dst []byte) []byte {
+	if q == 0 {
+		return append(dst, '.')
+	}
+	for bit := range len(quirkLetters) {
+		if q&(1<<bit) != 0 {
+			dst = append(dst, quirkLetters[bit])
+		}
+	}
+	return dst
 }

@@ -36,6 +36,15 @@ func isSYN(ev *parse.Event) bool {
 	return ev.Proto == parse.TCP && ev.Flags&judged == parse.SYN && !ev.Fragment
 }
 
+// decode fills s from a SYN whose options are known.
+func (s *syn) decode(ev *parse.Event) {
+	s.layout = layout{}
+	s.event = ev
+	s.header.of(ev)
+	s.windowIn = [multiple]uint16{equals: s.window}
+	s.options(ev.Options())
+}
+
 // equivalentIPv4 is the difference between the fixed headers of IPv6 and IPv4.
 const equivalentIPv4 = 20
 
@@ -197,13 +206,4 @@ func (s *syn) end(b []byte, i int) {
 	if s.tail > 1 {
 		s.quirks |= quirkPastEnd
 	}
-}
-
-// decode fills s from a SYN whose options are known.
-func (s *syn) decode(ev *parse.Event) {
-	s.layout = layout{}
-	s.event = ev
-	s.header.of(ev)
-	s.windowIn = [multiple]uint16{equals: s.window}
-	s.options(ev.Options())
 }

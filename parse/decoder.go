@@ -118,9 +118,6 @@ func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error 
 	}
 }
 
-// missing is how many bytes of the frame the capture left out.
-func (d *Decoder) missing() int { return max(d.size-d.kept, 0) }
-
 // cut says in ev that there are have of want bytes of the IP packet.
 func (d *Decoder) cut(have, want int, ev *Event) {
 	if d.missing() > 0 {
@@ -128,3 +125,6 @@ func (d *Decoder) cut(have, want int, ev *Event) {
 	}
 	ev.Captured, ev.Whole = uint32(min(have, math.MaxUint32)), uint32(min(want, math.MaxUint32))
 }
+
+// missing is how many bytes of the frame the capture left out.
+func (d *Decoder) missing() int { return max(d.size-d.kept, 0) }

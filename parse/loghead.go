@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"math"
 	"time"
 )
 
@@ -200,4 +201,278 @@ func plainWord(b []byte, i int) int {
 		}
 	}
 	return failed
+}
+
+// rfc5424 reads the header behind "VERSION SP" (RFC 5424 section 6):
+//
+//	TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]
+func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
+	if j := after(b, i, "- "); j != failed {
+		i = j
+	} else {
+		i = after(b, s.valid(s.zone(b, s.iso(b, i))), " ")
+	}
+	if i == failed {
+		return failed, OriginUnknown
+	}
+	return fields5424(b, skipBlank(b, wordEnd(b, i))) // behind the host
+}
+
+// fields5424 reads on from APP-NAME.
+func fields5424(b []byte, i int) (msg int, o Origin) {
+	app := b[i:wordEnd(b, i)]
+	for range 3 { // application, process, message type
+		i = skipBlank(b, wordEnd(b, i))
+	}
+	i, closed := structuredData(b, i)
+	if i == failed {
+		return failed, OriginUnknown
+	}
+	if !closed {
+		return inHead, OriginUnknown
+	}
+	i = skipBlanks(b, i)
+	if j := after(b, i, "\ufeff"); j != failed {
+		i = j
+	}
+	if string(app) == "kernel" {
+		return skipUptime(b, i), OriginKernel
+	}
+	return i, OriginUnknown
+}
+
+// structuredData passes over "-" or elements in brackets, in whose quoted values
+// a backslash protects the byte behind it. closed is false if b ends within an
+// element.
+func structuredData(b []byte, i int) (next int, closed bool) {
+	if j := after(b, i, "-"); j != failed {
+		return j, true
+	}
+	start := i
+	for i < len(b) && b[i] == '[' {
+		if i = element(b, i); i == failed {
+			return len(b), false
+		}
+	}
+	if i == start {
+		return failed, false
+	}
+	return i, true
+}
+
+// element returns the index behind the element of structured data at i.
+func element(b []byte, i int) int {
+	for quoted := false; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == ']' && !quoted:
+			return i + 1
+		}
+	}
+	return failed
+}
+
+// skipUptime passes over the blank at i and the kernel's own time behind it, if
+// they are there.
+func skipUptime(b []byte, i int) int {
+	i = skipBlank(b, i)
+	if i < len(b) && b[i] == '[' {
+		var s stamp
+		if j := bracket(b, i, &s); j != failed && s.counted {
+			return skipBlank(b, skipCaller(b, j))
+		}
+	}
+	return i
+}
+
+// maxBracket bounds the time in brackets at the start of a line; the longest is
+// journalctl's "[ 1234.567890 <    0.000123 >]" with room for years of uptime.
+const maxBracket = 64
+
+// bracket reads the time in brackets at i and returns the index behind it:
+//
+//	[ 1234.567890]                 printk, dmesg, journalctl -o short-monotonic
+//	[ 1234.567890 <    0.000123>]  dmesg -d, journalctl -o short-delta
+//	[ 1234.567890                ] the first line of the latter
+//	[Fri Jul  3 04:05:06 2026]     dmesg -T
+//	[<    0.000123>] [  +0.000123] [Jul 3 04:05]   dmesg -td and -e, which give no time
+func bracket(b []byte, i int, s *stamp) int {
+	i = after(b, i, "[")
+	if i == failed {
+		return failed
+	}
+	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ']')
+	if n < 1 {
+		return failed
+	}
+	next, in := i+n+1, b[i:i+n]
+	if j := s.uptime(in, 0); j == n || after(in, j, " <") != failed && in[n-1] == '>' || j != failed && skipBlanks(in, j) == n {
+		return next
+	}
+	if j := s.withWeekday(in, weekday(in, 0)); j == n {
+		return next
+	}
+	*s = stamp{}
+	if first := skipBlanks(in, 0); first < n && (in[first] == '+' || in[first] == '<') {
+		return next
+	}
+	if _, j := monthAt(in, 0); j != failed && in[n-1]-'0' <= 9 {
+		return next
+	}
+	return failed
+}
+
+// behindUptime reads on behind the kernel's time at the start of a line. In
+// journalctl's short-monotonic a host and a tag follow, where every program but
+// the kernel has its process behind its name; in dmesg's output the message.
+func behindUptime(b []byte, i int) (msg int, o Origin) {
+	i = skipBlank(b, skipCaller(b, i))
+	for word, words := i, 0; words < 2; words++ {
+		end := wordEnd(b, word)
+		if j := kernelTag(b, word); j != failed {
+			return skipBlank(b, j), OriginKernel
+		}
+		if hasPID(b[word:end]) {
+			return skipBlank(b, end), OriginUnknown
+		}
+		word = skipBlanks(b, end)
+	}
+	return i, OriginKernel
+}
+
+// skipCaller passes over the task or CPU that printk may add, "[  T123]" or "[C1]".
+func skipCaller(b []byte, i int) int {
+	j := after(b, skipBlank(b, i), "[")
+	if j == failed {
+		return i
+	}
+	j = skipBlanks(b, j)
+	if j >= len(b) || b[j] != 'T' && b[j] != 'C' {
+		return i
+	}
+	_, j = number(b, j+1, 1<<32)
+	if j = after(b, j, "]"); j == failed {
+		return i
+	}
+	return j
+}
+
+// kmsg reads the head of a record of /dev/kmsg, "4,1234,5678901234,-;": priority,
+// sequence number, microseconds since boot, flags, and possibly more before the
+// semicolon. Programs may write there as well, but only with facilities of theirs.
+func (s *stamp) kmsg(b []byte, i int) (msg int, o Origin) {
+	pri, i := number(b, i, maxPriority)
+	_, i = number(b, after(b, i, ","), math.MaxInt64)
+	i = s.microseconds(b, after(b, i, ","))
+	i = after(b, i, ",")
+	if i == failed {
+		return failed, OriginUnknown
+	}
+	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ';')
+	if n < 0 {
+		return failed, OriginUnknown
+	}
+	if pri < levels {
+		o = OriginKernel
+	}
+	return i + n + 1, o
+}
+
+// hasPID reports whether a word is the tag of a program, "sshd[77]:". journalctl
+// shows the process of all but the kernel's messages.
+func hasPID(word []byte) bool {
+	open := bytes.IndexByte(word, '[')
+	if open < 1 || !bytes.HasSuffix(word, []byte("]:")) {
+		return false
+	}
+	pid := word[open+1 : len(word)-2]
+	_, end := number(pid, 0, 1<<32)
+	return end == len(pid)
+}
+
+// facility takes a word such as "kern.warn" apart and returns the facility. Both
+// halves must be names of syslog.conf(5): a host may be called example.info.
+func facility(word []byte) (name string, ok bool) {
+	dot := bytes.IndexByte(word, '.')
+	if dot < 0 || !isLevel(word[dot+1:]) {
+		return "", false
+	}
+	return facilityName(word[:dot])
+}
+
+// A priority is a facility, of which the kernel's is 0, times levels, plus a level
+// (RFC 5424 section 6.2.1).
+const (
+	levels      = 8
+	maxPriority = 24*levels - 1
+)
+
+// priority reads what says the facility at the start of a line, "<13>" or the
+// columns of dmesg -x, "kern  :warn  : ", and reports whether it is the kernel's.
+// So it is if nothing says a facility.
+func priority(b []byte) (next int, kern bool) {
+	if len(b) == 0 {
+		return 0, true
+	}
+	if b[0] == '<' {
+		n, i := number(b, 1, maxPriority)
+		if i = after(b, i, ">"); i != failed {
+			return i, n < levels
+		}
+		return 0, true
+	}
+	end := bytes.IndexByte(b[:min(len(b), len("authpriv :"))], ':')
+	if b[0] < 'a' || b[0] > 'z' || end < 0 {
+		return 0, true
+	}
+	name, ok := facilityName(bytes.TrimRight(b[:end], " "))
+	level := b[end+1:]
+	if second := bytes.IndexByte(level, ':'); ok && second >= 0 &&
+		isLevel(bytes.TrimRight(level[:second], " ")) {
+		return skipBlank(b, end+1+second+1), name == "kern"
+	}
+	return 0, true
+}
+
+func facilityName(word []byte) (name string, ok bool) {
+	switch string(word) {
+	case "kern":
+		return "kern", true
+	case "user", "mail", "daemon", "auth", "security", "syslog", "lpr", "news", "uucp",
+		"cron", "authpriv", "ftp", "ntp", "audit", "alert", "clock", "local0", "local1",
+		"local2", "local3", "local4", "local5", "local6", "local7":
+		return "other", true
+	}
+	return "", false
+}
+
+func isLevel(word []byte) bool {
+	switch string(word) {
+	case "emerg", "panic", "alert", "crit", "err", "error", "warn", "warning", "notice",
+		"info", "debug":
+		return true
+	}
+	return false
+}
+
+// isKernelTag reports whether a tag is the kernel's, with or without its colon.
+func isKernelTag(tag []byte) bool {
+	tag = bytes.TrimRight(tag, " ")
+	return string(tag) == "kernel" || kernelTag(tag, 0) == len(tag)
+}
+
+// kernelTag returns the index behind "kernel:", "kernel[0]:" or "kernel[n/a]:".
+func kernelTag(b []byte, i int) int {
+	i = after(b, i, "kernel")
+	if j := after(b, i, "["); j != failed {
+		n := bytes.IndexByte(b[j:wordEnd(b, j)], ']')
+		if n < 0 {
+			return failed
+		}
+		i = j + n + 1
+	}
+	return after(b, i, ":")
 }

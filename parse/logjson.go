@@ -40,16 +40,6 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	return nil
 }
 
-// OfClock reports whether t, the time of an event of a log line, is one of a clock: it
-// is not zero, and does not count from boot.
-func OfClock(t time.Time) bool { return t.Unix() >= firstClockSeconds }
-
-// firstClock is from when on times are taken for those of a clock: what counts from
-// boot is earlier.
-var firstClock = time.Unix(firstClockSeconds, 0)
-
-const firstClockSeconds = 10 * 365 * 86400
-
 // line reads the text that the object holds.
 func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	author := o.author()
@@ -103,16 +93,6 @@ func bareOfKernel(b []byte) bool {
 	return true
 }
 
-var errJSON = &skip{ErrMalformed, "netfilter record in broken JSON"}
-
-// brokenJSON tells torn records of ours from braces that mean nothing to us.
-func brokenJSON(line []byte) error {
-	if _, ok := findRecord(line, 0); ok {
-		return errJSON
-	}
-	return errNoRecord
-}
-
 // message finds the first of the texts, in the order of their names, that holds a
 // record.
 func (o *object) message(ev *Event) (text []byte, err error) {
@@ -140,9 +120,15 @@ func (o *object) message(ev *Event) (text []byte, err error) {
 	return nil, err
 }
 
-// journal reports whether the object is a record of the systemd journal, whose
-// message is the bare message.
-func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotRealtime) }
+var errJSON = &skip{ErrMalformed, "netfilter record in broken JSON"}
+
+// brokenJSON tells torn records of ours from braces that mean nothing to us.
+func brokenJSON(line []byte) error {
+	if _, ok := findRecord(line, 0); ok {
+		return errJSON
+	}
+	return errNoRecord
+}
 
 // An author is who wrote a message, as far as an object says.
 type author uint8
@@ -192,6 +178,10 @@ func (o *object) author() author {
 	return a
 }
 
+// journal reports whether the object is a record of the systemd journal, whose
+// message is the bare message.
+func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotRealtime) }
+
 // ring reports whether the object is a record of the kernel's ring buffer, as dmesg
 // --json writes it: a priority of the kernel's, an uptime, and the message; or as
 // Fluent Bit does, which keeps the level alone, but only root writes to /dev/kmsg.
@@ -215,12 +205,6 @@ func (o *object) numbers(slots ...slot) bool {
 		}
 	}
 	return true
-}
-
-// isKernelTag reports whether a tag is the kernel's, with or without its colon.
-func isKernelTag(tag []byte) bool {
-	tag = bytes.TrimRight(tag, " ")
-	return string(tag) == "kernel" || kernelTag(tag, 0) == len(tag)
 }
 
 // time returns the first of the times, in the order of their names, that can be

@@ -11,19 +11,6 @@ import "bytes"
 // there is urgent data, FLOWLBL in front of HOPLIMIT, and as LEN of an IPv6 packet
 // that of its payload.
 
-// proxmox reads the head of a line of it, up to the message.
-func (s *stamp) proxmox(b []byte, i int) int {
-	const maxGuest, maxLevel = 999999999, 7
-	_, i = number(b, i, maxGuest)
-	_, i = number(b, after(b, i, " "), maxLevel)
-	i = after(b, i, " ")
-	if i == failed {
-		return failed
-	}
-	i = s.clf(b, after(b, wordEnd(b, i), " "))
-	return after(b, s.valid(i), " ")
-}
-
 // findProxmox finds the record in a line of Proxmox's that findRecord finds none in,
 // since only one interface is named.
 func findProxmox(b []byte) (span, bool) {
@@ -65,6 +52,19 @@ func behindProxmox(b []byte) int {
 		}
 	}
 	return from
+}
+
+// proxmox reads the head of a line of it, up to the message.
+func (s *stamp) proxmox(b []byte, i int) int {
+	const maxGuest, maxLevel = 999999999, 7
+	_, i = number(b, i, maxGuest)
+	_, i = number(b, after(b, i, " "), maxLevel)
+	i = after(b, i, " ")
+	if i == failed {
+		return failed
+	}
+	i = s.clf(b, after(b, wordEnd(b, i), " "))
+	return after(b, s.valid(i), " ")
 }
 
 // opensPacket reports whether one of the fields that may follow the interfaces

@@ -197,18 +197,381 @@ func skipField(b []byte, i int, k string) int {
 	return i
 }
 
-// after returns the index behind the text k at i.
-func after(b []byte, i int, k string) int {
-	if j := i + len(k); j <= len(b) && string(b[i:j]) == k {
-		return j
+// ipv4Fields reads an IPv4 header from the end of LEN on:
+//
+//	TOS=0x00 PREC=0x00 TTL=64 ID=1 [CE] [DF] [MF] [FRAG:n] [OPT (hex)] PROTO=
+//
+// ulogd writes the type of service without 0x.
+func ipv4Fields(b []byte, i int, ev *Event) error {
+	i = keyTOS.after(b, i)
+	if j := after(b, i, "0x"); j != failed {
+		i = j
 	}
-	return failed
+	_, i = hexByte(b, i)
+	_, i = hexByte(b, keyPREC.after(b, i))
+	ttl, i := keyTTL.field(b, i, math.MaxUint8)
+	id, i := keyID.field(b, i, math.MaxUint16)
+	if i == failed {
+		return errRecord
+	}
+	ev.TTL, ev.ID = uint8(ttl), uint16(id)
+	if keyPROTO.opens(load(b, i)) {
+		return transport(b, i, ev)
+	}
+	i, later := fragmentation(b, i, ev)
+	if j := keyOPT.after(b, i); j != failed {
+		var opt [MaxOptions]byte
+		ev.IPOptions = true
+		_, i = optionBytes(b, j, &opt)
+	}
+	if later && i != failed {
+		return errLater
+	}
+	return transport(b, i, ev)
 }
 
-// wordEnd returns the index of the first blank at or behind i, or the line's end.
-func wordEnd(b []byte, i int) int {
-	if n := bytes.IndexByte(b[i:], ' '); n >= 0 {
-		return i + n
+// The flags of the IPv4 header, with the blanks around them. CE is the reserved bit.
+var (
+	flagCE = newKey(" CE ")
+	flagDF = newKey(" DF ")
+	flagMF = newKey(" MF ")
+)
+
+// fragmentation reads the flags of the IPv4 header and the fragment offset.
+func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
+	for {
+		w := load(b, i)
+		switch {
+		case flagDF.opens(w):
+			ev.DF = true
+		case flagMF.opens(w):
+			ev.Fragment = true
+		case !flagCE.opens(w):
+			if j := keyFRAG.after(b, i); j != failed {
+				var n uint64
+				n, i = number(b, j, 0x1fff)
+				return i, n > 0
+			}
+			return i, false
+		}
+		i += flagDF.width - 1
 	}
-	return len(b)
+}
+
+// ipv6Fields reads an IPv6 header from the end of LEN on:
+//
+//	TC=0 HOPLIMIT=64 FLOWLBL=1 [extension headers] PROTO=
+func ipv6Fields(b []byte, i int, ev *Event) error {
+	_, i = keyTC.field(b, i, math.MaxUint8)
+	ttl, j := number(b, after(b, i, " HOPLIMIT="), math.MaxUint8)
+	_, j = number(b, after(b, j, " FLOWLBL="), 1<<20-1)
+	if j == failed {
+		ttl, j = labelFirst(b, i, ev)
+	}
+	if i = j; i == failed {
+		return errRecord
+	}
+	ev.TTL = uint8(ttl)
+	if keyPROTO.opens(load(b, i)) {
+		return transport(b, i, ev)
+	}
+	i, later := extensionHeaders(b, i, ev)
+	if later {
+		return errLater
+	}
+	return transport(b, i, ev)
+}
+
+// extensionHeaders passes over IPv6 extension headers. Each shows as "OPT ( … )"
+// if the rule logs IP options, and else not at all, but for a fragment header:
+//
+//	OPT ( ) OPT ( AH SPI=0x1 ) OPT ( FRAG:0 INCOMPLETE ID:0000002a )
+//
+// INCOMPLETE there means that more fragments follow.
+func extensionHeaders(b []byte, i int, ev *Event) (next int, later bool) {
+	for {
+		if j := after(b, i, " OPT ("); j != failed {
+			i = j
+		} else if j := after(b, i, " AH SPI=0x"); j != failed {
+			i = wordEnd(b, j)
+		} else if j := after(b, i, " )"); j != failed {
+			i = j
+		} else if j := keyFRAG.after(b, i); j != failed {
+			if i, later = ipv6Fragment(b, j, ev); later || i == failed {
+				return i, later
+			}
+		} else {
+			return i, false
+		}
+	}
+}
+
+// ipv6Fragment reads the fragment header behind "FRAG:". ulogd puts blanks behind
+// its colons.
+func ipv6Fragment(b []byte, i int, ev *Event) (next int, later bool) {
+	n, i := number(b, skipBlank(b, i), math.MaxUint16)
+	if j := after(b, i, " INCOMPLETE"); j != failed {
+		ev.Fragment = true
+		i = j
+	}
+	i = after(b, i, " ID:")
+	if i == failed {
+		return failed, false
+	}
+	return wordEnd(b, skipBlank(b, i)), n > 0
+}
+
+// The protocols whose fields an event holds, by name, with the blank behind it.
+var (
+	nameTCP    = newKey("TCP ")
+	nameUDP    = newKey("UDP ")
+	nameICMP   = newKey("ICMP ")
+	nameICMPv6 = newKey("ICMPv6 ")
+)
+
+// transport reads PROTO and what the event needs behind it. The kernel names the
+// protocols it knows the header of and numbers the others.
+func transport(b []byte, i int, ev *Event) error {
+	j := keyPROTO.after(b, i)
+	if j == failed {
+		if stopsShort(b, i, ev.Src.Addr().Is6()) {
+			return errNoTransport
+		}
+		return errRecord
+	}
+	switch w := load(b, j); {
+	case nameTCP.opens(w):
+		return tcpFields(b, j+3, ev)
+	case nameUDP.opens(w):
+		return udpFields(b, j+3, ev)
+	case nameICMP.opens(w):
+		return icmpFields(b, j+4, ICMP, ev)
+	case nameICMPv6.opens(w):
+		return icmpFields(b, j+6, ICMPv6, ev)
+	}
+	return otherProto(b[j:wordEnd(b, j)], ev)
+}
+
+// stopsShort reports whether a record ends at i for a reason that the kernel
+// states or, for a payload that IPv6 encrypts, leaves unstated.
+func stopsShort(b []byte, i int, v6 bool) bool {
+	if i == failed {
+		return false
+	}
+	rest := bytes.TrimLeft(b[i:], " ")
+	for _, reason := range []string{"TRUNCATED", "ESP ", "INCOMPLETE ", "Unknown Ext Hdr "} {
+		if after(rest, 0, reason) != failed {
+			return true
+		}
+	}
+	return v6 && len(rest) == 0
+}
+
+// The other protocols that a logger names.
+const (
+	protoESP     Proto = 50
+	protoAH      Proto = 51
+	protoSCTP    Proto = 132
+	protoUDPLite Proto = 136
+)
+
+// otherProto takes a protocol without ports or types of its own in an Event.
+func otherProto(name []byte, ev *Event) error {
+	switch string(name) {
+	case "UDPLITE":
+		ev.Proto = protoUDPLite
+	case "ESP":
+		ev.Proto = protoESP
+	case "AH":
+		ev.Proto = protoAH
+	case "SCTP":
+		ev.Proto = protoSCTP
+	default:
+		n, i := number(name, 0, math.MaxUint8)
+		if i != len(name) {
+			return errRecord
+		}
+		return numberedProto(Proto(n), ev)
+	}
+	return nil
+}
+
+// numberedProto takes a protocol that the kernel has no name for. TCP and UDP are
+// never written so; ICMP is, in the wrong family, and then has no fields.
+func numberedProto(p Proto, ev *Event) error {
+	switch p {
+	case TCP, UDP:
+		return errRecord
+	case ICMP, ICMPv6:
+		return errNoTransport
+	}
+	ev.Proto = p
+	return nil
+}
+
+// udpFields reads SPT= DPT= LEN=.
+func udpFields(b []byte, i int, ev *Event) error {
+	j := ports(b, i, ev)
+	_, j = keyLEN.field(b, j, math.MaxUint16)
+	if endOfWord(b, j) == failed {
+		return incomplete(b, i)
+	}
+	ev.Proto = UDP
+	return nil
+}
+
+// icmpFields reads TYPE= CODE= and nothing behind them: what stands in brackets
+// there is somebody else's packet.
+func icmpFields(b []byte, i int, p Proto, ev *Event) error {
+	typ, j := keyTYPE.field(b, i, math.MaxUint8)
+	code, j := keyCODE.field(b, j, math.MaxUint8)
+	if endOfWord(b, j) == failed {
+		return incomplete(b, i)
+	}
+	if after(b, j, " INCOMPLETE") != failed {
+		return errIncomplete
+	}
+	ev.Proto, ev.ICMPType, ev.ICMPCode = p, uint8(typ), uint8(code)
+	return nil
+}
+
+// tcpFields reads, in this order,
+//
+//	SPT= DPT= [SEQ= ACK=] WINDOW= [RES=0x] flags URGP= [OPT (hex)]
+//
+// where only ulogd leaves out RES, and Proxmox URGP as well.
+func tcpFields(b []byte, i int, ev *Event) error {
+	j := ports(b, i, ev)
+	if keySEQ.opens(load(b, j)) {
+		var seq, ack uint64
+		seq, j = keySEQ.field(b, j, math.MaxUint32)
+		ack, j = keyACK.field(b, j, math.MaxUint32)
+		ev.Seq, ev.Ack, ev.HasSeq = uint32(seq), uint32(ack), true
+	}
+	window, j := keyWINDOW.field(b, j, math.MaxUint16)
+	reserved := keyRES.after(b, j)
+	if reserved != failed {
+		var res uint8
+		res, j = hexByte(b, reserved)
+		ev.Reserved = res >> 2 & 0xf // the kernel writes the four bits shifted up by two
+	}
+	behind := flags(b, j, ev)
+	urgent, j := keyURGP.field(b, behind, math.MaxUint16)
+	if endOfWord(b, j) == failed {
+		if reserved != failed || !endsWithFlags(b, behind, ev) {
+			return incomplete(b, i)
+		}
+		j = behind
+	}
+	ev.Proto, ev.Window, ev.Urgent = TCP, uint16(window), uint16(urgent)
+	return tcpOptions(b, j, ev)
+}
+
+// incomplete tells a header that was cut short on the wire from a broken record.
+func incomplete(b []byte, i int) error {
+	if after(b, i, " INCOMPLETE") != failed {
+		return errIncomplete
+	}
+	return errRecord
+}
+
+// ports reads SPT and DPT into ev.
+func ports(b []byte, i int, ev *Event) int {
+	spt, i := keySPT.field(b, i, math.MaxUint16)
+	dpt, i := keyDPT.field(b, i, math.MaxUint16)
+	ev.Src = netip.AddrPortFrom(ev.Src.Addr(), uint16(spt))
+	ev.Dst = netip.AddrPortFrom(ev.Dst.Addr(), uint16(dpt))
+	return i
+}
+
+// flagNames are the words for the control bits, with the blanks around them, the
+// common ones first.
+var flagNames = [...]struct {
+	name string
+	word key
+	bit  TCPFlags
+}{
+	{"SYN", newKey(" SYN "), SYN},
+	{"ACK", newKey(" ACK "), ACK},
+	{"RST", newKey(" RST "), RST},
+	{"FIN", newKey(" FIN "), FIN},
+	{"PSH", newKey(" PSH "), PSH},
+	{"URG", newKey(" URG "), URG},
+	{"ECE", newKey(" ECE "), ECE},
+	{"CWR", newKey(" CWR "), CWR},
+}
+
+// flagAE is the accurate ECN bit (RFC 9768), the lowest of the four that used to be
+// reserved. Kernels that know it name it before the others.
+var flagAE = newKey(" AE ")
+
+// flags reads the names of the control bits that are set, each at most once.
+func flags(b []byte, i int, ev *Event) int {
+	if flagAE.opens(load(b, i)) {
+		ev.Reserved |= 1
+		i += 3
+	}
+	for {
+		w := load(b, i)
+		if keyURGP.opens(w) {
+			return i
+		}
+		bit := flag(w)
+		if bit == 0 || ev.Flags&bit != 0 {
+			return i
+		}
+		ev.Flags |= bit
+		i += 4
+	}
+}
+
+// flag returns the control bit whose name the word w begins with, 0 if none.
+func flag(w uint64) TCPFlags {
+	for i := range flagNames {
+		if flagNames[i].word.opens(w) {
+			return flagNames[i].bit
+		}
+	}
+	return 0
+}
+
+// smallestOptions is the least room that TCP options take: the header's length is
+// counted in words of four bytes.
+const smallestOptions = 4
+
+// tcpOptions reads the options behind URGP. The rule may not log them, so none in
+// the record means none in the packet only if they would not have fitted.
+func tcpOptions(b []byte, i int, ev *Event) error {
+	i = keyOPT.after(b, i)
+	if i == failed {
+		headers := uint16(20 + 20)
+		if ev.Src.Addr().Is6() {
+			headers = 40 + 20
+		}
+		ev.HasOptions = headers <= ev.Len && ev.Len < headers+smallestOptions
+		return nil
+	}
+	n, j := optionBytes(b, i, &ev.opt)
+	if j == failed {
+		if after(b, i, " (TRUNCATED)") != failed {
+			return nil
+		}
+		return errRecord
+	}
+	ev.nopt, ev.HasOptions = uint8(n), true
+	return nil
+}
+
+// optionBytes reads the " (hex)" behind OPT into dst and returns how many bytes it
+// held.
+func optionBytes(b []byte, i int, dst *[MaxOptions]byte) (n, next int) {
+	i = after(b, i, " (")
+	if i == failed {
+		return 0, failed
+	}
+	digits := bytes.IndexByte(b[i:min(len(b), i+2*MaxOptions+1)], ')')
+	if digits <= 0 || digits%2 != 0 || !decodeHex(dst[:digits/2], b[i:i+digits]) {
+		return 0, failed
+	}
+	return digits / 2, i + digits + 1
 }

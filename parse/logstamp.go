@@ -1,6 +1,10 @@
 package parse
 
-import "time"
+import (
+	"bytes"
+	"math"
+	"time"
+)
 
 // A stamp is a date and time as written in a log line.
 type stamp struct {
@@ -56,17 +60,6 @@ func (s *stamp) in(year int, loc *time.Location) time.Time {
 	return time.Unix(int64(daysSince1970(year, s.month, s.day)*86400+clock), int64(s.nsec)).In(loc)
 }
 
-// daysIn returns the length of a month.
-func daysIn(month, year int) int {
-	if month == 2 {
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 30 + (month+month>>3)&1
-}
-
 // daysSince1970 counts days in the Gregorian calendar. With years that begin in
 // March the leap day is the last of its year, and the months before a given one
 // have (153*m+2)/5 days.
@@ -80,3 +73,449 @@ func daysSince1970(year, month, day int) int {
 
 // daysTo1970 is the number of days from 1 March of the year 0 to 1970.
 const daysTo1970 = 719468
+
+// OfClock reports whether t, the time of an event of a log line, is one of a clock: it
+// is not zero, and does not count from boot.
+func OfClock(t time.Time) bool { return t.Unix() >= firstClockSeconds }
+
+// firstClock is from when on times are taken for those of a clock: what counts from
+// boot is earlier.
+var firstClock = time.Unix(firstClockSeconds, 0)
+
+const firstClockSeconds = 10 * 365 * 86400
+
+// read reads the wall clock stamp at i, in any of the forms below.
+func (s *stamp) read(b []byte, i int) int {
+	if i >= len(b) {
+		return failed
+	}
+	if b[i]-'0' > 9 {
+		if j := s.valid(s.bsd(b, i)); j != failed {
+			return j
+		}
+		return s.withWeekday(b, weekday(b, i))
+	}
+	if j := s.iso(b, i); j != failed {
+		return s.valid(s.zone(b, j))
+	}
+	if j := endOfWord(b, s.unix(b, i)); j != failed {
+		return j
+	}
+	return s.valid(s.bsd(b, after(b, s.yearAt(b, i), " ")))
+}
+
+// weekday passes over the English short name of a weekday and a blank.
+func weekday(b []byte, i int) int {
+	if i+4 > len(b) {
+		return failed
+	}
+	switch string(b[i : i+4]) {
+	case "Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun ":
+		return i + 4
+	}
+	return failed
+}
+
+// withWeekday reads what stands behind a weekday: an ISO date with the name of a
+// zone (journalctl -o short-full and with-unit), or ctime(3) with its year last
+// (OpenWrt, dmesg -T).
+func (s *stamp) withWeekday(b []byte, i int) int {
+	if j := s.iso(b, i); j != failed {
+		return s.valid(s.namedZone(b, j))
+	}
+	i = s.bsd(b, i)
+	return s.valid(s.yearAt(b, after(b, i, " ")))
+}
+
+// bsd reads a stamp as in RFC 3164, "Jul  3 04:05:06", with what loggers make of
+// it: "Jul 03", a fraction, a year before the clock.
+func (s *stamp) bsd(b []byte, i int) int {
+	s.month, i = monthAt(b, i)
+	if i+4 > len(b) || b[i] != ' ' {
+		return failed
+	}
+	day, i := number(b, skipBlank(b, i+1), 31)
+	s.day = int(day)
+	i = after(b, i, " ")
+	if i+4 < len(b) && b[i+4] == ' ' {
+		i = after(b, s.yearAt(b, i), " ")
+	}
+	return s.clock(b, i)
+}
+
+// monthAt reads the English short name of a month at i.
+func monthAt(b []byte, i int) (int, int) {
+	if i+3 > len(b) {
+		return 0, failed
+	}
+	m := 0
+	switch string(b[i : i+3]) {
+	case "Jan":
+		m = 1
+	case "Feb":
+		m = 2
+	case "Mar":
+		m = 3
+	case "Apr":
+		m = 4
+	case "May":
+		m = 5
+	case "Jun":
+		m = 6
+	case "Jul":
+		m = 7
+	case "Aug":
+		m = 8
+	case "Sep":
+		m = 9
+	case "Oct":
+		m = 10
+	case "Nov":
+		m = 11
+	case "Dec":
+		m = 12
+	default:
+		return 0, failed
+	}
+	return m, i + 3
+}
+
+// iso reads "2026-07-03T04:05:06", or with a blank for the T.
+func (s *stamp) iso(b []byte, i int) int {
+	i = after(b, s.yearAt(b, i), "-")
+	s.month, i = twoDigits(b, i, 12)
+	s.day, i = twoDigits(b, after(b, i, "-"), 31)
+	if i >= len(b) || b[i] != 'T' && b[i] != ' ' || s.month == 0 {
+		return failed
+	}
+	return s.clock(b, i+1)
+}
+
+// clock reads "04:05:06" and a fraction behind a point or comma. A sixtieth
+// second is a leap second.
+func (s *stamp) clock(b []byte, i int) int {
+	if i+8 > len(b) || b[i+2] != ':' || b[i+5] != ':' {
+		return failed
+	}
+	var h, m int
+	s.hour, h = twoDigits(b, i, 23)
+	s.min, m = twoDigits(b, i+3, 59)
+	s.sec, i = twoDigits(b, i+6, 60)
+	if i = max(h, m, i); i >= failed {
+		return failed
+	}
+	if i < len(b) && (b[i] == '.' || b[i] == ',') {
+		s.comma = b[i] == ','
+		s.nsec, i = fraction(b, i+1)
+	}
+	return i
+}
+
+// afterClock reads what some loggers write behind the clock: AM or PM, a year, if the
+// stamp has none yet, or the zone, as an offset or in capitals.
+func (s *stamp) afterClock(b []byte, i int) int {
+	end := wordEnd(b, i)
+	word := b[i:end]
+	switch {
+	case string(word) == "AM" || string(word) == "PM":
+		return s.halfDay(word[0] == 'P', end)
+	case len(word) == 4 && s.year == 0 && word[0]-'0' <= 9:
+		if s.yearAt(b, i) == failed || s.valid(end) == failed {
+			s.year = 0
+			return failed
+		}
+		return end
+	case s.hasZone || s.zoneName[0] != 0 || len(word) < 3:
+		return failed
+	case word[0] == '+' || word[0] == '-':
+		if s.zone(b, i) != end {
+			s.hasZone = false
+			return failed
+		}
+		return end
+	}
+	if !isZone(word) {
+		return failed
+	}
+	return s.namedZone(b, i-1)
+}
+
+// valid returns i if the stamp's day exists in its year, or in some year if it has
+// none.
+func (s *stamp) valid(i int) int {
+	year := s.year
+	if year == 0 {
+		year = 2000
+	}
+	if i == failed || s.day < 1 || s.day > daysIn(s.month, year) {
+		return failed
+	}
+	return i
+}
+
+// daysIn returns the length of a month.
+func daysIn(month, year int) int {
+	if month == 2 {
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	}
+	return 30 + (month+month>>3)&1
+}
+
+// firstYear is the earliest year of a clock: what is before is the zero of some
+// program's time type.
+const firstYear = 1970
+
+// yearAt reads a year of four digits.
+func (s *stamp) yearAt(b []byte, i int) int {
+	century, i := twoDigits(b, i, 99)
+	year, i := twoDigits(b, i, 99)
+	s.year = 0
+	if year += century * 100; i == failed || year < firstYear {
+		return failed
+	}
+	s.year = year
+	return i
+}
+
+// namedZone reads the zone behind a blank: its offset, or its abbreviation.
+func (s *stamp) namedZone(b []byte, i int) int {
+	i = after(b, i, " ")
+	if i >= len(b) {
+		return failed
+	}
+	if b[i] == '+' || b[i] == '-' {
+		return s.zone(b, i)
+	}
+	end := wordEnd(b, i)
+	switch string(b[i:end]) {
+	case "UTC", "GMT", "Z":
+		s.hasZone = true
+	default:
+		s.zoneName.set(b[i:end])
+	}
+	return end
+}
+
+// zone reads the offset from UTC glued to an ISO stamp, if there is one: "Z",
+// "+02:00", "+0200" or "+02".
+func (s *stamp) zone(b []byte, i int) int {
+	if i >= len(b) || b[i] == ' ' {
+		return i
+	}
+	s.hasZone = true
+	if b[i] == 'Z' {
+		return i + 1
+	}
+	sign := 1
+	if b[i] == '-' {
+		sign = -1
+	} else if b[i] != '+' {
+		return failed
+	}
+	h, i := twoDigits(b, i+1, 23)
+	m := 0
+	if i < len(b) && b[i] == ':' {
+		i++
+	}
+	if i < len(b) && b[i] != ' ' {
+		m, i = twoDigits(b, i, 59)
+	}
+	s.offset = sign * (h*60 + m) * 60
+	return i
+}
+
+// halfDay makes the hour one of 24, and returns end if it was one of 12.
+func (s *stamp) halfDay(afternoon bool, end int) int {
+	if s.halved || s.hour < 1 || s.hour > 12 {
+		return failed
+	}
+	s.halved = true
+	s.hour %= 12
+	if afternoon {
+		s.hour += 12
+	}
+	return end
+}
+
+// uptime reads the seconds since boot as the kernel prints them, blanks in front.
+// They count from the epoch: nobody knows the day of boot, but the gaps between
+// such times are true.
+func (s *stamp) uptime(b []byte, i int) int {
+	for i < len(b) && b[i] == ' ' {
+		i++
+	}
+	return s.unix(b, i)
+}
+
+// maxSeconds keeps seconds since the epoch in the years that have four digits.
+const maxSeconds = 253402300799
+
+// unix reads seconds since 1970 with a fraction (journalctl -o short-unix).
+func (s *stamp) unix(b []byte, i int) int {
+	sec, i := number(b, i, maxSeconds)
+	i = after(b, i, ".")
+	if i == failed {
+		return failed
+	}
+	s.counted, s.seconds = true, int64(sec)
+	s.nsec, i = fraction(b, i)
+	return i
+}
+
+// fraction reads the digits behind a decimal point, as nanoseconds.
+func fraction(b []byte, i int) (nsec, next int) {
+	start, scale := i, 100_000_000
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		nsec += int(b[i]-'0') * scale
+		scale /= 10
+	}
+	if i == start {
+		return 0, failed
+	}
+	return nsec, i
+}
+
+// microseconds reads a count of them since the epoch.
+func (s *stamp) microseconds(b []byte, i int) int {
+	n, i := number(b, i, math.MaxInt64)
+	s.counted, s.seconds, s.nsec = true, int64(n/1e6), int(n%1e6)*1000
+	return i
+}
+
+// A zoneName is the abbreviation of a zone other than UTC, with zeros behind it. A slice
+// of the line would make the buffers of lines escape to the heap.
+type zoneName [4]byte
+
+// set takes an abbreviation. The database has none that does not fit.
+func (z *zoneName) set(name []byte) {
+	*z = zoneName{'?'}
+	if len(name) <= len(z) && bytes.IndexByte(name, 0) < 0 {
+		copy(z[:], name)
+	}
+}
+
+// timeInZone is time for a stamp that names its zone.
+func (s *stamp) timeInZone(ref time.Time) time.Time {
+	plain := *s
+	plain.zoneName = zoneName{}
+	var ok bool
+	if plain.offset, ok = zoneOffset(s.zoneName.text(), plain.time(ref)); !ok {
+		return time.Time{}
+	}
+	plain.hasZone = true
+	return plain.time(ref)
+}
+
+func (z *zoneName) text() []byte { return bytes.TrimRight(z[:], "\x00") }
+
+// zoneOffset returns the offset from UTC, in seconds, of the zone that a stamp names
+// by an abbreviation. local is the stamp read in the reader's own location, whose
+// abbreviations at that date come first: IST is Israel's time to a reader there. It
+// reports false if the abbreviation is unknown or means several zones.
+func zoneOffset(name []byte, local time.Time) (offset int, ok bool) {
+	const turn = 3 * time.Hour // the clock of a stamp may have been turned back since, or forward
+	for _, at := range [...]time.Time{local, local.Add(-turn), local.Add(turn)} {
+		if own, offset := at.Zone(); own == string(name) {
+			return offset, true
+		}
+	}
+	minutes, _ := zoneMinutes(name)
+	return minutes * 60, minutes != ambiguousZone && minutes != unknownZone
+}
+
+// isZone reports the abbreviations of time zones that are not likely to be hosts.
+func isZone(word []byte) bool {
+	switch string(word) {
+	case "UTC", "GMT":
+		return true
+	}
+	_, host := zoneMinutes(word)
+	return !host
+}
+
+const (
+	ambiguousZone = 25 * 60
+	unknownZone   = 26 * 60
+)
+
+// zoneMinutes returns the offset of an abbreviation that the time zone database has
+// today, in minutes. likelyHost says that the name may as well be a host's.
+func zoneMinutes(name []byte) (minutes int, likelyHost bool) {
+	switch string(name) {
+	case "CST", "CDT", "IST", "PST": // America, China, Cuba; India, Ireland, Israel; America, the Philippines
+		return ambiguousZone, false
+	case "WET":
+		return 0, false
+	case "CET", "MET", "BST", "WEST":
+		return 1 * 60, false
+	case "EET", "CEST", "MEST", "SAST":
+		return 2 * 60, false
+	case "MSK", "EEST", "IDT":
+		return 3 * 60, false
+	case "AST", "EDT":
+		return -4 * 60, false
+	case "EST":
+		return -5 * 60, false
+	case "MDT":
+		return -6 * 60, false
+	case "MST", "PDT":
+		return -7 * 60, false
+	case "AKDT":
+		return -8 * 60, false
+	case "AKST", "HDT":
+		return -9 * 60, false
+	case "HST":
+		return -10 * 60, false
+	case "HKT", "AWST":
+		return 8 * 60, false
+	case "JST", "KST":
+		return 9 * 60, false
+	case "AEST", "ChST":
+		return 10 * 60, false
+	case "AEDT":
+		return 11 * 60, false
+	}
+	return rareZone(name)
+}
+
+// rareZone knows the zones of few people, and names that are words.
+func rareZone(name []byte) (minutes int, likelyHost bool) {
+	switch string(name) {
+	case "ADT":
+		return -3 * 60, false
+	case "NST":
+		return -3*60 - 30, false
+	case "NDT":
+		return -2*60 - 30, false
+	case "ACST":
+		return 9*60 + 30, false
+	case "ACDT":
+		return 10*60 + 30, false
+	case "NZST":
+		return 12 * 60, false
+	case "NZDT":
+		return 13 * 60, false
+	case "SST":
+		return -11 * 60, false
+	case "WAT":
+		return 1 * 60, true
+	case "CAT":
+		return 2 * 60, true
+	case "EAT":
+		return 3 * 60, true
+	case "PKT":
+		return 5 * 60, true
+	case "WIB":
+		return 7 * 60, true
+	case "WITA":
+		return 8 * 60, true
+	case "WIT":
+		return 9 * 60, true
+	case "SGT": // of older databases, today +08
+		return 8 * 60, false
+	}
+	return unknownZone, true
+}

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// errFields is a record of ulogd's JSON that contradicts itself or lacks a field.
-var errFields = &skip{ErrMalformed, "malformed ulogd record"}
-
 // ulogdPacket is what ulogd's JSON output says of a packet, each field under the
 // name that ulogd gives it. Numbers are -1 where there is none.
 type ulogdPacket struct {
@@ -19,6 +16,9 @@ type ulogdPacket struct {
 	stamp          []byte
 	prefix, inName []byte
 }
+
+// errFields is a record of ulogd's JSON that contradicts itself or lacks a field.
+var errFields = &skip{ErrMalformed, "malformed ulogd record"}
 
 // The numbers of a ulogdPacket.
 const (
@@ -200,14 +200,6 @@ func (p *ulogdPacket) time(ref time.Time) time.Time {
 	return jsonTime(p.stamp, ref)
 }
 
-// get returns a number, 0 if there is none, and notes in ok whether it is at most
-// limit.
-func (p *ulogdPacket) get(n int, limit int64, ok *bool) int64 {
-	v := p.number[n]
-	*ok = *ok && v <= limit
-	return max(v, 0)
-}
-
 // packet fills the event.
 func (p *ulogdPacket) packet(ev *Event) error {
 	switch {
@@ -289,4 +281,12 @@ func (p *ulogdPacket) tcp(ev *Event) error {
 		return errFields
 	}
 	return nil
+}
+
+// get returns a number, 0 if there is none, and notes in ok whether it is at most
+// limit.
+func (p *ulogdPacket) get(n int, limit int64, ok *bool) int64 {
+	v := p.number[n]
+	*ok = *ok && v <= limit
+	return max(v, 0)
 }
