@@ -41,8 +41,8 @@ func TestMatchAllocatesNothing(t *testing.T) {
 		}
 	}
 	step() // meets every combination once
-	m.memo = newMemo(memoMaxBits)
-	if n := testing.AllocsPerRun(1, func() { clear(m.memo.sets); step() }); n != 0 {
+	m.cache = newShapeCache(cacheMaxBits)
+	if n := testing.AllocsPerRun(1, func() { clear(m.cache.sets); step() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if ids == 0 {
@@ -91,7 +91,7 @@ func BenchmarkMatchIDBorder(b *testing.B) {
 	}
 }
 
-func BenchmarkMatchNoMemo(b *testing.B) {
+func BenchmarkMatchNoCache(b *testing.B) {
 	m, ev := NewMatcher(Default(), DefaultMaxHops), linuxSYN()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -120,7 +120,7 @@ func BenchmarkNearest(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Load(ownFileName, ownFile); err != nil {
+		if _, err := Load(builtinFileName, builtinFile); err != nil {
 			b.Fatal(err)
 		}
 	}

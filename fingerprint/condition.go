@@ -44,9 +44,9 @@ type conditions struct {
 func (c *conditions) add(list []condition, l *layout) {
 	for _, n := range list {
 		if n.subject == subjectSeqDst {
-			c.seqDst |= firstOption(l.kind[:l.n])
+			c.seqDst |= firstOptionBit(l.kind[:l.n])
 			if l.n == 0 {
-				c.seqDst |= firstOption([]byte{kindEnd})
+				c.seqDst |= firstOptionBit([]byte{kindEnd})
 			}
 		}
 		if n.subject >= subjectIP || slices.Contains(c.list, n) {
@@ -62,19 +62,19 @@ func (c *conditions) add(list []condition, l *layout) {
 	}
 }
 
-// of returns the set of those that ev meets, by place in the list, and whether that
+// met returns the set of those that ev meets, by place in the list, and whether that
 // tells all: there may be too many of them.
-func (c *conditions) of(ev *parse.Event) (set uint32, all bool) {
+func (c *conditions) met(ev *parse.Event) (set uint32, all bool) {
 	id, port := ev.ID, ev.Src.Port()
 	if (c.ids[id>>6&3]>>(id&63)|c.ports[port>>6&3]>>(port&63))&1 == 0 &&
-		(c.seqDst&firstOption(ev.Options()) == 0 || !isSeqDst(ev)) {
+		(c.seqDst&firstOptionBit(ev.Options()) == 0 || !isSeqDst(ev)) {
 		return 0, true
 	}
-	return c.judge(ev)
+	return c.metByList(ev)
 }
 
-// firstOption numbers the first of the option bytes for [conditions.seqDst].
-func firstOption(options []byte) uint64 {
+// firstOptionBit numbers the first of the option bytes for [conditions.seqDst].
+func firstOptionBit(options []byte) uint64 {
 	const none = 63
 	if len(options) == 0 {
 		return 1 << none
@@ -82,8 +82,8 @@ func firstOption(options []byte) uint64 {
 	return 1 << (options[0] & 63)
 }
 
-// judge is of for a SYN that may meet some.
-func (c *conditions) judge(ev *parse.Event) (set uint32, all bool) {
+// metByList is of for a SYN that may meet some.
+func (c *conditions) metByList(ev *parse.Event) (set uint32, all bool) {
 	for i, n := range c.list {
 		switch {
 		case !n.holds(ev):
@@ -115,7 +115,7 @@ func (c condition) holds(ev *parse.Event) bool {
 // hasData says whether a packet has data as far as its record can show that: unlike
 // quirk D, it does not matter whether a log mentions IP options.
 func hasData(ev *parse.Event) bool {
-	return !ev.Src.Addr().Is6() && !ev.IPOptions && longer(ev)
+	return !ev.Src.Addr().Is6() && !ev.IPOptions && exceedsHeaders(ev)
 }
 
 func isSeqDst(ev *parse.Event) bool {

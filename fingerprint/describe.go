@@ -33,14 +33,14 @@ func (m *Matcher) Nearest(ev *parse.Event) (*Signature, []string) {
 	return sig, s.differences(sig, m.maxHops, ev)
 }
 
-// tooLow outweighs all other differences: no way of a packet raises its TTL.
-const tooLow = 1000
+// ttlPenalty outweighs all other differences: no way of a packet raises its TTL.
+const ttlPenalty = 1000
 
 // distance is 0 if s fits sig.
 func (s *syn) distance(sig *Signature, maxHops int) int {
 	sum := 0
 	if sig.pattern.ttl < s.ttl {
-		sum = tooLow
+		sum = ttlPenalty
 	}
 	for f := range fields {
 		if s.differs(sig, f, maxHops) {

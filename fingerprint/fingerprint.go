@@ -106,7 +106,7 @@ type Matcher struct {
 	set     *Set
 	maxHops int
 	ttls    *ttlClasses
-	memo    memo
+	cache   shapeCache
 	results [][]*Signature // by ID
 	ids     map[string]ID  // by the indexes in the set, bytesPerHit each
 	syn     syn            // scratch
@@ -120,7 +120,7 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 		set:     set,
 		maxHops: maxHops,
 		ttls:    newTTLClasses(set, maxHops),
-		memo:    newMemo(memoBits),
+		cache:   newShapeCache(cacheBits),
 		results: [][]*Signature{Unmatched: nil},
 		ids:     map[string]ID{"": Unmatched},
 		hits:    make([]byte, 0, bytesPerHit*set.Len()),
@@ -144,10 +144,10 @@ func (m *Matcher) MatchID(ev *parse.Event) ID {
 		return Unmatched
 	}
 	var key shape
-	if !key.of(ev, m.ttls, &m.set.conds) {
+	if !key.encode(ev, m.ttls, &m.set.conds) {
 		return m.match(ev)
 	}
-	slot, found := m.memo.find(&key)
+	slot, found := m.cache.find(&key)
 	if !found {
 		slot.shape = key
 		slot.id = m.match(ev)

@@ -318,7 +318,7 @@ func TestMatchOrder(t *testing.T) {
 }
 
 // The memo changes nothing but the time it takes.
-func TestMemo(t *testing.T) {
+func TestShapeCache(t *testing.T) {
 	m, slow := NewMatcher(Default(), DefaultMaxHops), NewMatcher(Default(), DefaultMaxHops)
 	random := rand.New(rand.NewPCG(1, 2))
 	choose := func(list ...uint16) uint16 { return list[random.IntN(len(list))] }
@@ -337,9 +337,9 @@ func TestMemo(t *testing.T) {
 }
 
 // The memo grows with the shapes it is shown, and not for ever.
-func TestMemoGrows(t *testing.T) {
+func TestShapeCacheGrows(t *testing.T) {
 	m := NewMatcher(Default(), DefaultMaxHops)
-	if n := len(m.memo.sets); n != 1<<memoBits {
+	if n := len(m.cache.sets); n != 1<<cacheBits {
 		t.Errorf("starts with %d sets", n)
 	}
 	ev := linuxSYN()
@@ -350,7 +350,7 @@ func TestMemoGrows(t *testing.T) {
 			m.MatchID(ev)
 		}
 	}
-	if n := len(m.memo.sets); n != 1<<memoMaxBits {
+	if n := len(m.cache.sets); n != 1<<cacheMaxBits {
 		t.Errorf("has grown to %d sets", n)
 	}
 }

@@ -53,7 +53,7 @@ func (l *loader) loadP0f3(text []byte) {
 		case "sys": // on which systems a tool runs
 		case "sig":
 			sigs, err := parseP0f3(value, label)
-			l.enter(err, sigs...)
+			l.add(err, sigs...)
 		default:
 			l.fail(fmt.Errorf("%q is none of label, sys and sig", row))
 		}

@@ -60,10 +60,10 @@ type check struct {
 type pattern struct {
 	window, size number
 	ttl          uint8
-	least        uint8 // the least TTL that fits: a lower one is nearer to a signature that differs in it alone
+	minTTL       uint8 // the least TTL that fits: a lower one is nearer to a signature that differs in it alone
 	anyHops      bool  // the distance does not matter
 	df           bit
-	ends         uint8 // how many E it spells
+	eols         uint8 // how many E it spells
 	exact        bool  // has a quirks field
 	quirks       quirks
 	checks       []check
@@ -86,7 +86,7 @@ func (p number) fitsWindow(s *syn) bool {
 }
 
 func (p *pattern) fitsTTL(ttl uint8, maxHops int) bool {
-	return ttl <= p.ttl && ttl >= p.least && (p.anyHops || int(p.ttl)-int(ttl) < maxHops)
+	return ttl <= p.ttl && ttl >= p.minTTL && (p.anyHops || int(p.ttl)-int(ttl) < maxHops)
 }
 
 func (p *pattern) fitsDF(df bit) bool {
@@ -128,13 +128,13 @@ func (p number) fits(v uint16) bool {
 
 // fitsEnd judges the bytes from the end-of-list option on.
 func (p *pattern) fitsEnd(s *syn) bool {
-	switch p.ends {
+	switch p.eols {
 	case 0:
 		return s.padded
 	case 1:
 		return s.tail > 0
 	default:
-		return s.tail == p.ends && s.zeroTail
+		return s.tail == p.eols && s.zeroTail
 	}
 }
 
@@ -145,7 +145,7 @@ func (p *pattern) fitsQuirks(s *syn) bool {
 	if !p.exact {
 		return differ&quirkBroken == 0
 	}
-	if p.ends == 0 {
+	if p.eols == 0 {
 		differ &^= s.quirks & quirkPastEnd
 	}
 	return differ == 0

@@ -9,16 +9,16 @@ import (
 )
 
 //go:embed fwknop.os
-var ownFile []byte
+var builtinFile []byte
 
-// ownFileName stands in front of positions in the embedded file.
-const ownFileName = "fwknop.os"
+// builtinFileName stands in front of positions in the embedded file.
+const builtinFileName = "fwknop.os"
 
 // Default returns the signatures of the embedded file, read on first use.
-func Default() *Set { return ownSet() }
+func Default() *Set { return builtinSet() }
 
-var ownSet = sync.OnceValue(func() *Set {
-	set, err := Load(ownFileName, ownFile)
+var builtinSet = sync.OnceValue(func() *Set {
+	set, err := Load(builtinFileName, builtinFile)
 	if err != nil {
 		panic("internal error: " + err.Error())
 	}
@@ -76,7 +76,7 @@ func Load(name string, text []byte) (*Set, error) {
 	} else {
 		l.lines(text, '#', func(row string) {
 			sig, err := parseLine(row)
-			l.enter(err, sig)
+			l.add(err, sig)
 		})
 	}
 	if len(l.errs) > 0 {
@@ -87,8 +87,8 @@ func Load(name string, text []byte) (*Set, error) {
 
 // newSet takes ownership of sigs.
 func newSet(sigs []Signature) *Set {
-	set := &Set{sigs: unique(sigs), byLayout: make(map[layout][]candidate)}
-	shareTTLs(set.sigs)
+	set := &Set{sigs: reportOrder(sigs), byLayout: make(map[layout][]candidate)}
+	setMinTTLs(set.sigs)
 	for i := range set.sigs {
 		sig := &set.sigs[i]
 		sig.Index = i
@@ -100,8 +100,8 @@ func newSet(sigs []Signature) *Set {
 	return set
 }
 
-// unique returns the signatures in report order, each once.
-func unique(sigs []Signature) []Signature {
+// reportOrder returns the signatures in report order, each once.
+func reportOrder(sigs []Signature) []Signature {
 	type identity struct{ text, label string }
 	seen := make(map[identity]bool, len(sigs))
 	out := make([]Signature, 0, len(sigs))
@@ -117,9 +117,9 @@ func unique(sigs []Signature) []Signature {
 	return out
 }
 
-// shareTTLs sees to it that of signatures that differ in nothing but the TTL only
+// setMinTTLs sees to it that of signatures that differ in nothing but the TTL only
 // the one nearest above a packet's fits; of guesses the label does not matter.
-func shareTTLs(sigs []Signature) {
+func setMinTTLs(sigs []Signature) {
 	type kind struct {
 		window, rest string // without the TTL
 		label        string // "" for a guess
@@ -128,7 +128,7 @@ func shareTTLs(sigs []Signature) {
 	others := make([]int, len(sigs))      // the one before of that kind, as in last
 	for i := range sigs {
 		p := &sigs[i].pattern
-		p.least = 0
+		p.minTTL = 0
 		var k kind
 		var rest string
 		k.window, rest, _ = strings.Cut(sigs[i].Text, ":")
@@ -140,9 +140,9 @@ func shareTTLs(sigs []Signature) {
 		for n := others[i]; n != 0; n = others[n-1] {
 			switch q := &sigs[n-1].pattern; {
 			case q.ttl < p.ttl:
-				p.least = max(p.least, q.ttl+1)
+				p.minTTL = max(p.minTTL, q.ttl+1)
 			case q.ttl > p.ttl:
-				q.least = max(q.least, p.ttl+1)
+				q.minTTL = max(q.minTTL, p.ttl+1)
 			}
 		}
 	}
@@ -160,7 +160,7 @@ type loader struct {
 // are too many errors.
 func (l *loader) lines(text []byte, comment byte, f func(row string)) {
 	for row := range strings.Lines(string(text)) {
-		if l.full() {
+		if l.tooMany() {
 			return
 		}
 		l.line++
@@ -176,10 +176,10 @@ func (l *loader) lines(text []byte, comment byte, f func(row string)) {
 	}
 }
 
-func (l *loader) full() bool { return len(l.errs) >= maxErrors || len(l.sigs) > maxSignatures }
+func (l *loader) tooMany() bool { return len(l.errs) >= maxErrors || len(l.sigs) > maxSignatures }
 
-// enter adds what the line was read as.
-func (l *loader) enter(err error, sigs ...Signature) {
+// add adds what the line was read as.
+func (l *loader) add(err error, sigs ...Signature) {
 	if err != nil {
 		l.fail(err)
 		return

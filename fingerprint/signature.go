@@ -146,10 +146,10 @@ func (sig *Signature) parseFields(cells []cell) error {
 	p := &sig.pattern
 	var err error
 	if p.window, err = parseNumber(cells[fieldWindow].text, "*%ST", 0xffff); err != nil {
-		return cells[fieldWindow].wrong(fieldWindow, 0, err)
+		return cells[fieldWindow].errorAt(fieldWindow, 0, err)
 	}
 	if err = p.parseTTL(cells[fieldTTL].text); err != nil {
-		return cells[fieldTTL].wrong(fieldTTL, 0, err)
+		return cells[fieldTTL].errorAt(fieldTTL, 0, err)
 	}
 	switch df := cells[fieldDF]; df.text {
 	case "0":
@@ -158,18 +158,18 @@ func (sig *Signature) parseFields(cells []cell) error {
 	case "*":
 		p.df = bitAny
 	default:
-		return df.wrong(fieldDF, 0, fmt.Errorf("%q is none of 0, 1 and *", df.text))
+		return df.errorAt(fieldDF, 0, fmt.Errorf("%q is none of 0, 1 and *", df.text))
 	}
 	if p.size, err = parseNumber(cells[fieldSize].text, "*%", 0xffff); err != nil {
-		return cells[fieldSize].wrong(fieldSize, 0, err)
+		return cells[fieldSize].errorAt(fieldSize, 0, err)
 	}
 	if offset, err := sig.parseOptions(cells[fieldOptions].text); err != nil {
-		return cells[fieldOptions].wrong(fieldOptions, offset, err)
+		return cells[fieldOptions].errorAt(fieldOptions, offset, err)
 	}
 	if len(cells) > int(fieldQuirks) {
 		var conds []condition
 		if p.quirks, p.exact, conds, err = parseQuirks(cells[fieldQuirks].text); err != nil {
-			return cells[fieldQuirks].wrong(fieldQuirks, 0, err)
+			return cells[fieldQuirks].errorAt(fieldQuirks, 0, err)
 		}
 		if len(conds) > 0 {
 			p.conditions = &conds
@@ -178,8 +178,8 @@ func (sig *Signature) parseFields(cells []cell) error {
 	return nil
 }
 
-// wrong is an error of the cell, or of what stands at an offset in it.
-func (c cell) wrong(field field, offset int, err error) error {
+// errorAt is an error of the cell, or of what stands at an offset in it.
+func (c cell) errorAt(field field, offset int, err error) error {
 	return &fieldError{field, err, c.col + offset}
 }
 
@@ -216,9 +216,9 @@ func (sig *Signature) parseElement(text string) error {
 	case sig.elements() == maxElements:
 		return fmt.Errorf("more than %d", maxElements)
 	case text == "E":
-		sig.pattern.ends++
+		sig.pattern.eols++
 		return nil
-	case sig.pattern.ends > 0:
+	case sig.pattern.eols > 0:
 		return fmt.Errorf("%q after the end of the list", text)
 	default:
 		return sig.parseOption(text)
@@ -226,7 +226,7 @@ func (sig *Signature) parseElement(text string) error {
 }
 
 // elements returns the number of options spelled, E included.
-func (s *Signature) elements() int { return int(s.layout.n) + int(s.pattern.ends) }
+func (s *Signature) elements() int { return int(s.layout.n) + int(s.pattern.eols) }
 
 func (sig *Signature) parseOption(text string) error {
 	if text == "" {

@@ -40,21 +40,21 @@ func isSYN(ev *parse.Event) bool {
 func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
 	s.event = ev
-	s.header.of(ev)
+	s.header.decode(ev)
 	s.windowIn = [multiple]uint16{equals: s.window}
-	s.options(ev.Options())
+	s.decodeOptions(ev.Options())
 }
 
-// equivalentIPv4 is the difference between the fixed headers of IPv6 and IPv4.
-const equivalentIPv4 = 20
+// ipv6HeaderExcess is the difference between the fixed headers of IPv6 and IPv4.
+const ipv6HeaderExcess = 20
 
-// of fills in h, all of it.
-func (h *header) of(ev *parse.Event) {
+// decode fills in h, all of it.
+func (h *header) decode(ev *parse.Event) {
 	h.window, h.size, h.ttl = ev.Window, ev.Len, ev.TTL
 	h.quirks, h.known = headerQuirks(ev)
 	switch {
 	case ev.Src.Addr().Is6():
-		h.size -= min(equivalentIPv4, h.size)
+		h.size -= min(ipv6HeaderExcess, h.size)
 		h.df = bitAny
 	case ev.DF:
 		h.df = bitSet
@@ -73,7 +73,7 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 	case ev.ID == 0:
 		set |= quirkZeroID
 	}
-	switch more := longer(ev); {
+	switch more := exceedsHeaders(ev); {
 	case ev.IPOptions: // of a length that is not on record
 		set |= quirkIPOptions
 		known &^= quirkData
@@ -92,18 +92,18 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 		set |= quirkFlags
 	}
 	if ev.HasSeq {
-		set |= numberQuirks(ev)
+		set |= seqQuirks(ev)
 	} else {
 		known &^= quirkAck | quirkSeqAck | quirkZeroSeq
 	}
 	return set & known, known
 }
 
-// longer reports whether an IPv4 packet is longer than its fixed headers and its TCP
+// exceedsHeaders reports whether an IPv4 packet is longer than its fixed headers and its TCP
 // options.
-func longer(ev *parse.Event) bool { return int(ev.Len) > 40+(len(ev.Options())+3)&^3 }
+func exceedsHeaders(ev *parse.Event) bool { return int(ev.Len) > 40+(len(ev.Options())+3)&^3 }
 
-func numberQuirks(ev *parse.Event) (set quirks) {
+func seqQuirks(ev *parse.Event) (set quirks) {
 	if ev.Ack != 0 {
 		set |= quirkAck
 	}
@@ -116,8 +116,8 @@ func numberQuirks(ev *parse.Event) (set quirks) {
 	return set
 }
 
-// options decodes b into a zero layout.
-func (s *syn) options(b []byte) {
+// decodeOptions decodes b into a zero layout.
+func (s *syn) decodeOptions(b []byte) {
 	s.tail, s.zeroTail, s.padded = 0, true, true
 	for i := 0; i < len(b); {
 		n := optionLen(b[i:])
@@ -126,10 +126,10 @@ func (s *syn) options(b []byte) {
 			s.quirks |= quirkBroken
 			return
 		case b[i] == kindEnd:
-			s.end(b, i)
+			s.endOfList(b, i)
 			return
 		}
-		s.option(b[i : i+n])
+		s.addOption(b[i : i+n])
 		i += n
 	}
 }
@@ -155,15 +155,15 @@ func optionLen(b []byte) int {
 	return int(b[1])
 }
 
-// option appends one option of sound length to the layout.
-func (s *syn) option(b []byte) {
+// addOption appends one option of sound length to the layout.
+func (s *syn) addOption(b []byte) {
 	at := s.layout.n
 	s.layout.kind[at] = b[0]
 	s.layout.n++
 	switch b[0] {
 	case kindMSS:
 		s.value[at] = binary.BigEndian.Uint16(b[2:])
-		s.countWindow(s.value[at])
+		s.setWindowMultiples(s.value[at])
 	case kindScale:
 		s.value[at] = uint16(b[2])
 	case kindTimestamp:
@@ -177,27 +177,27 @@ func (s *syn) option(b []byte) {
 	}
 }
 
-// countWindow expresses the window by the MSS; of several, the last counts.
-func (s *syn) countWindow(mss uint16) {
+// setWindowMultiples expresses the window by the MSS; of several, the last counts.
+func (s *syn) setWindowMultiples(mss uint16) {
 	s.windowIn[timesMSS], s.windowIn[timesMTU] = 0, 0
 	if mss != 0 {
-		s.windowIn[timesMSS] = factor(s.window, uint32(mss))
-		s.windowIn[timesMTU] = factor(s.window, uint32(mss)+mtuOverMSS)
+		s.windowIn[timesMSS] = exactQuotient(s.window, uint32(mss))
+		s.windowIn[timesMTU] = exactQuotient(s.window, uint32(mss)+mtuOverMSS)
 	}
 }
 
 // mtuOverMSS is the room that p0f takes an MTU to have beyond the MSS.
 const mtuOverMSS = 40
 
-func factor(v uint16, unit uint32) uint16 {
+func exactQuotient(v uint16, unit uint32) uint16 {
 	if uint32(v)%unit != 0 {
 		return 0
 	}
 	return uint16(uint32(v) / unit)
 }
 
-// end records what follows from the end-of-list option at b[i] on.
-func (s *syn) end(b []byte, i int) {
+// endOfList records what follows from the end-of-list option at b[i] on.
+func (s *syn) endOfList(b []byte, i int) {
 	s.tail = uint8(len(b) - i)
 	for _, c := range b[i:] {
 		s.zeroTail = s.zeroTail && c == 0

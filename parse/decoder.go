@@ -21,8 +21,8 @@ import (
 type Decoder struct {
 	link LinkType
 	// Of the frame: how many bytes the capture kept, and how many there were.
-	kept, size int
-	room       int // capacity of the slice that begins with the IP header; 0 if there is none
+	caplen, origLen int
+	packetCap       int // capacity of the slice that begins with the IP header; 0 if there is none
 
 	eth  layers.Ethernet
 	vlan layers.Dot1Q
@@ -35,14 +35,14 @@ type Decoder struct {
 // a link type that is not supported.
 func NewDecoder(link LinkType) (*Decoder, error) {
 	if !link.Supported() {
-		return nil, unsupported(link)
+		return nil, unsupportedError(link)
 	}
 	return &Decoder{link: link}, nil
 }
 
-// unsupported names a link type by number, and by name if it has one.
-func unsupported(link LinkType) error {
-	if name, ok := foreignNames[link]; ok {
+// unsupportedError names a link type by number, and by name if it has one.
+func unsupportedError(link LinkType) error {
+	if name, ok := unsupportedNames[link]; ok {
 		return fmt.Errorf("cannot decode link type %d (%s)", link, name)
 	}
 	return fmt.Errorf("cannot decode link type %d", link)
@@ -54,31 +54,31 @@ func (d *Decoder) LinkType() LinkType { return d.link }
 // Packet returns what frame, the one decoded last, holds from its IP header on, nil
 // if it holds no IP packet.
 func (d *Decoder) Packet(frame []byte) []byte {
-	if d.room == 0 {
+	if d.packetCap == 0 {
 		return nil
 	}
-	return frame[cap(frame)-d.room:]
+	return frame[cap(frame)-d.packetCap:]
 }
 
 // Why a frame is no event. The first group is sound but not for us, the second
 // contradicts itself or ends too early.
 var (
-	errNotIP     = &skip{ErrNotOurs, "not an IP packet"}
-	errFragment  = &skip{ErrNotOurs, "not the first fragment"}
-	errNotData   = &skip{ErrNotOurs, "802.11 frame without data"}
-	errEncrypted = &skip{ErrNotOurs, "encrypted 802.11 frame"}
-	errChecksum  = &skip{ErrNotOurs, "802.11 frame damaged on the air"}
+	errNotIP     = &skipError{ErrNotOurs, "not an IP packet"}
+	errFragment  = &skipError{ErrNotOurs, "not the first fragment"}
+	errNotData   = &skipError{ErrNotOurs, "802.11 frame without data"}
+	errEncrypted = &skipError{ErrNotOurs, "encrypted 802.11 frame"}
+	errChecksum  = &skipError{ErrNotOurs, "802.11 frame damaged on the air"}
 
-	errShortLink      = &skip{ErrMalformed, "link-layer header cut short"}
-	errRadio          = &skip{ErrMalformed, "broken 802.11 capture header"}
-	errPflog          = &skip{ErrMalformed, "broken pflog header"}
-	errNFLOG          = &skip{ErrMalformed, "broken NFLOG attribute"}
-	errVersion        = &skip{ErrMalformed, "wrong IP version"}
-	errIPHeader       = &skip{ErrMalformed, "broken IP header"}
-	errExtension      = &skip{ErrMalformed, "broken IPv6 extension header"}
-	errTransport      = &skip{ErrMalformed, "transport header cut short"}
-	errDataOffset     = &skip{ErrMalformed, "broken TCP data offset"}
-	errDatagramLength = &skip{ErrMalformed, "broken UDP length"}
+	errShortLink  = &skipError{ErrMalformed, "link-layer header cut short"}
+	errRadio      = &skipError{ErrMalformed, "broken 802.11 capture header"}
+	errPflog      = &skipError{ErrMalformed, "broken pflog header"}
+	errNFLOG      = &skipError{ErrMalformed, "broken NFLOG attribute"}
+	errVersion    = &skipError{ErrMalformed, "wrong IP version"}
+	errIPHeader   = &skipError{ErrMalformed, "broken IP header"}
+	errExtension  = &skipError{ErrMalformed, "broken IPv6 extension header"}
+	errTransport  = &skipError{ErrMalformed, "transport header cut short"}
+	errDataOffset = &skipError{ErrMalformed, "broken TCP data offset"}
+	errUDPLength  = &skipError{ErrMalformed, "broken UDP length"}
 )
 
 // Frame decodes one whole frame, seen at t, into ev. What ev refers to aliases frame.
@@ -93,7 +93,7 @@ func (d *Decoder) Frame(frame []byte, t time.Time, ev *Event) error {
 func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error {
 	ev.Reset()
 	ev.Time, ev.Origin = t, OriginFrame
-	d.kept, d.size, d.room = len(frame), size, 0
+	d.caplen, d.origLen, d.packetCap = len(frame), size, 0
 	switch link := d.link; link {
 	case LinkEthernet:
 		return d.ethernet(frame, ev)
@@ -112,19 +112,19 @@ func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error 
 	case LinkEnc:
 		return d.enc(frame, ev)
 	case LinkWLAN, LinkRadiotap, LinkPrism, LinkAVS, LinkPPI:
-		return d.radio(link, frame, ev)
+		return d.monitorMode(link, frame, ev)
 	default:
-		return d.serial(link, frame, ev)
+		return d.pointToPoint(link, frame, ev)
 	}
 }
 
-// cut says in ev that there are have of want bytes of the IP packet.
-func (d *Decoder) cut(have, want int, ev *Event) {
-	if d.missing() > 0 {
-		have, want = d.kept, d.size
+// setTruncated says in ev that there are have of want bytes of the IP packet.
+func (d *Decoder) setTruncated(have, want int, ev *Event) {
+	if d.uncaptured() > 0 {
+		have, want = d.caplen, d.origLen
 	}
 	ev.Captured, ev.Whole = uint32(min(have, math.MaxUint32)), uint32(min(want, math.MaxUint32))
 }
 
-// missing is how many bytes of the frame the capture left out.
-func (d *Decoder) missing() int { return max(d.size-d.kept, 0) }
+// uncaptured is how many bytes of the frame the capture left out.
+func (d *Decoder) uncaptured() int { return max(d.origLen-d.caplen, 0) }

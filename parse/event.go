@@ -19,15 +19,15 @@ var ErrSkip = errors.New("no event in record")
 
 // skip is a constant error of one of the two kinds; being preallocated, returning
 // it costs nothing on the hot path.
-type skip struct {
+type skipError struct {
 	kind error
 	text string
 }
 
-func (e *skip) Error() string { return e.text }
+func (e *skipError) Error() string { return e.text }
 
 // Is makes errors.Is find both without the slice that Unwrap would have to make.
-func (e *skip) Is(target error) bool { return target == ErrSkip || target == e.kind }
+func (e *skipError) Is(target error) bool { return target == ErrSkip || target == e.kind }
 
 var (
 	// ErrNotOurs is the kind of an ErrSkip for a sound record that is not ours:
@@ -139,10 +139,10 @@ type Event struct {
 	HasSeq bool
 	// HasOptions says that Options is the whole truth: always for a frame, for a
 	// log line if it carries OPT or if its length leaves no room for any.
-	HasOptions bool
-	nopt       uint8
-	begin      int // of the record in the line, for oddLine
-	opt        [MaxOptions]byte
+	HasOptions  bool
+	nopt        uint8
+	recordStart int // of the record in the line, for fallbackLine
+	opt         [MaxOptions]byte
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It
 	// is nil for log lines. Ethernet padding is never part of it. Of a fragment and
@@ -185,6 +185,6 @@ func (e *Event) Reset() {
 	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
 	e.ICMPType, e.ICMPCode = 0, 0
 	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
-	e.nopt, e.begin = 0, 0
+	e.nopt, e.recordStart = 0, 0
 	e.Payload, e.Captured, e.Whole, e.In, e.Prefix = nil, 0, 0, nil, nil
 }

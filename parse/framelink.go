@@ -48,11 +48,11 @@ func (d *Decoder) loopback(b []byte, ev *Event) error {
 	if len(b) < 4 {
 		return errShortLink
 	}
-	return d.ofFamily(family(b), b[4:], ev)
+	return d.decodeFamily(family(b), b[4:], ev)
 }
 
-// serial reads the headers of point-to-point links.
-func (d *Decoder) serial(link LinkType, b []byte, ev *Event) error {
+// pointToPoint reads the headers of point-to-point links.
+func (d *Decoder) pointToPoint(link LinkType, b []byte, ev *Event) error {
 	switch link {
 	case LinkPPP, LinkPPPSerial:
 		return d.ppp(b, ev)
@@ -141,7 +141,7 @@ func (d *Decoder) pflog(b []byte, ev *Event) error {
 	if n <= direction || b[direction] != outOf {
 		ev.In, _, _ = bytes.Cut(b[name:nameEnd], []byte{0})
 	}
-	return d.ofFamily(uint32(b[1]), b[n:], ev)
+	return d.decodeFamily(uint32(b[1]), b[n:], ev)
 }
 
 // enc reads the header of an IPsec interface: address family, in the byte order of
@@ -151,7 +151,7 @@ func (d *Decoder) enc(b []byte, ev *Event) error {
 	if len(b) < header {
 		return errShortLink
 	}
-	return d.ofFamily(family(b), b[header:], ev)
+	return d.decodeFamily(family(b), b[header:], ev)
 }
 
 // family reads an address family in four bytes. It is below 256, so its byte order
@@ -163,8 +163,8 @@ func family(b []byte) uint32 {
 	return binary.LittleEndian.Uint32(b)
 }
 
-// ofFamily decodes a packet of an address family of any system.
-func (d *Decoder) ofFamily(family uint32, b []byte, ev *Event) error {
+// decodeFamily decodes a packet of an address family of any system.
+func (d *Decoder) decodeFamily(family uint32, b []byte, ev *Event) error {
 	switch family {
 	case 2: // AF_INET
 		return d.ipv4(b, ev)
@@ -178,8 +178,8 @@ func (d *Decoder) ofFamily(family uint32, b []byte, ev *Event) error {
 // where others write a Prism header; the fourth is its version.
 const avsMagic = 0x802110
 
-// radio reads what monitor mode puts in front of an 802.11 frame.
-func (d *Decoder) radio(link LinkType, b []byte, ev *Event) error {
+// monitorMode reads what monitor mode puts in front of an 802.11 frame.
+func (d *Decoder) monitorMode(link LinkType, b []byte, ev *Event) error {
 	const prismHeader = 144
 	if link == LinkWLAN {
 		return d.wlan(b, false, ev)

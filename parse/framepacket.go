@@ -54,12 +54,12 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	case b[0]>>4 != 4:
 		return errVersion
 	case total == 0 && Proto(b[9]) == TCP: // a network card is to cut it into segments
-		total = len(b) + d.missing()
+		total = len(b) + d.uncaptured()
 	}
 	if header < ipv4Header || header > total || header > len(b) {
 		return errIPHeader
 	}
-	d.room = cap(b)
+	d.packetCap = cap(b)
 	ip := &d.ip4
 	// What it may still refuse, the header being whole, is the inside of options;
 	// nobody reads that.
@@ -75,7 +75,7 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 		return errFragment
 	}
 	if total > len(b) {
-		d.cut(len(b), total, ev)
+		d.setTruncated(len(b), total, ev)
 		total = len(b)
 	}
 	return d.transport(b[header:total], ev)
@@ -89,10 +89,10 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	if b[0]>>4 != 6 {
 		return errVersion
 	}
-	d.room = cap(b)
+	d.packetCap = cap(b)
 	size := ipv6Header + int(binary.BigEndian.Uint16(b[4:]))
 	if size == ipv6Header {
-		size += d.unstated(b)
+		size += d.impliedLength(b)
 	}
 	ev.Len, ev.TTL = uint16(min(size, maxLen)), b[7]
 	ev.Src = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:24])).Unmap(), 0)
@@ -103,20 +103,20 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	}
 	ev.Proto = Proto(next)
 	if size > len(b) {
-		d.cut(len(b), size, ev)
+		d.setTruncated(len(b), size, ev)
 	}
 	return d.transport(rest, ev)
 }
 
-// unstated returns the length of a payload that the header says is empty: that of
+// impliedLength returns the length of a payload that the header says is empty: that of
 // its jumbo payload option (RFC 2675), or, of TCP, of the frame, which a network card
 // is to cut into segments.
-func (d *Decoder) unstated(b []byte) int {
+func (d *Decoder) impliedLength(b []byte) int {
 	const jumboOption, pad1 = 0xc2, 0
 	options := b[ipv6Header:]
 	switch {
 	case Proto(b[6]) == TCP:
-		return len(options) + d.missing()
+		return len(options) + d.uncaptured()
 	case b[6] != hopByHop || len(options) < 8:
 		return 0
 	}
@@ -178,18 +178,18 @@ const (
 func (d *Decoder) transport(b []byte, ev *Event) error {
 	switch ev.Proto {
 	case TCP:
-		return tcp(b, ev)
+		return decodeTCP(b, ev)
 	case UDP:
-		return d.datagram(b, ev)
+		return d.decodeUDP(b, ev)
 	case ICMP, ICMPv6:
-		return d.control(b, ev)
+		return d.decodeICMP(b, ev)
 	}
 	ev.Payload = b
 	return nil
 }
 
-// tcp decodes RFC 9293 section 3.1.
-func tcp(b []byte, ev *Event) error {
+// decodeTCP decodes RFC 9293 section 3.1.
+func decodeTCP(b []byte, ev *Event) error {
 	if len(b) < tcpHeader {
 		return errTransport
 	}
@@ -209,13 +209,13 @@ func tcp(b []byte, ev *Event) error {
 	return nil
 }
 
-// datagram decodes RFC 768. A length beyond the packet gives what is there.
-func (d *Decoder) datagram(b []byte, ev *Event) error {
+// decodeUDP decodes RFC 768. A length beyond the packet gives what is there.
+func (d *Decoder) decodeUDP(b []byte, ev *Event) error {
 	if len(b) < udpHeader {
 		return errTransport
 	}
 	if binary.BigEndian.Uint16(b[4:]) < udpHeader {
-		return errDatagramLength
+		return errUDPLength
 	}
 	_ = d.udp.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 	setPorts(b, ev)
@@ -223,8 +223,8 @@ func (d *Decoder) datagram(b []byte, ev *Event) error {
 	return nil
 }
 
-// control decodes the eight bytes that RFC 792 and RFC 4443 messages have in common.
-func (d *Decoder) control(b []byte, ev *Event) error {
+// decodeICMP decodes the eight bytes that RFC 792 and RFC 4443 messages have in common.
+func (d *Decoder) decodeICMP(b []byte, ev *Event) error {
 	if len(b) < icmpHeader {
 		return errTransport
 	}

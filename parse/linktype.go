@@ -43,8 +43,8 @@ var linkNames = map[LinkType]string{
 	LinkRadiotap: "IEEE802_11_RADIOTAP", LinkAVS: "IEEE802_11_AVS", LinkPPI: "PPI", LinkPPPDirection: "PPP_WITH_DIR",
 }
 
-// foreignNames are link types that no [Decoder] reads.
-var foreignNames = map[LinkType]string{
+// unsupportedNames are link types that no [Decoder] reads.
+var unsupportedNames = map[LinkType]string{
 	2: "EXP_ETHERNET", 3: "AX25", 4: "PRONET", 5: "CHAOS", 6: "IEEE802_5", 7: "ARCNET_BSD", 8: "SLIP", 10: "FDDI",
 	100: "ATM_RFC1483", 106: "ATM_CLIP", 107: "FRELAY", 114: "LTALK", 118: "CISCO_IOS", 122: "IP_OVER_FC", 123: "SUNATM",
 	129: "ARCNET_LINUX", 138: "APPLE_IP_OVER_IEEE1394", 139: "MTP2_WITH_PHDR", 140: "MTP2", 141: "MTP3", 142: "SCCP",
@@ -68,7 +68,7 @@ var foreignNames = map[LinkType]string{
 
 // String returns libpcap's name of the link type, or its number.
 func (l LinkType) String() string {
-	for _, names := range []map[LinkType]string{linkNames, foreignNames} {
+	for _, names := range []map[LinkType]string{linkNames, unsupportedNames} {
 		if name, ok := names[l]; ok {
 			return name
 		}

@@ -8,12 +8,12 @@ import (
 // What follows is tried for lines that the usual reading did not understand: other
 // languages, other stamps, and what terminals, grep and shippers put around a line.
 
-// oddLine reads a line of which first is what the usual reading made, and ev, if that
+// fallbackLine reads a line of which first is what the usual reading made, and ev, if that
 // was no error. That stands if nothing comes of this one, or a record further back.
-func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
-	begin := ev.begin
+func fallbackLine(line []byte, ref time.Time, ev *Event, first error) error {
+	begin := ev.recordStart
 	err := unwrapLine(line, ref, ev)
-	if err == nil && (first != nil || ev.begin <= begin) {
+	if err == nil && (first != nil || ev.recordStart <= begin) {
 		return nil
 	}
 	if first == nil {
@@ -28,9 +28,9 @@ func oddLine(line []byte, ref time.Time, ev *Event, first error) error {
 func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	text := bytes.TrimPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte("\x1e"))
 	column := failed
-	if needsCleaning(text) {
+	if needsStripping(text) {
 		column = kernelColumn(text, ref)
-		ev.text = clean(ev.text[:0], text)
+		ev.text = stripEscapes(ev.text[:0], text)
 		text = ev.text
 	}
 	if k := jsonBegin(text); k != failed {
@@ -46,17 +46,17 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 		return errNoRecord // that one fell to an escape
 	}
 	ev.Reset()
-	msg := oddHead(text[:s.start], ref, ev)
+	msg := fallbackHead(text[:s.start], ref, ev)
 	if column <= s.start && ev.Origin == OriginUnknown {
 		msg, ev.Origin = skipUptime(text, column), OriginKernel
 	}
 	return message(text, msg, s, ev)
 }
 
-// looksWrapped reports whether a line without a record in plain sight may hold one
+// mayBeWrapped reports whether a line without a record in plain sight may hold one
 // all the same. It is asked of every line that is not ours.
 // in says that it has "IN=" somewhere.
-func looksWrapped(b []byte, in bool) bool {
+func mayBeWrapped(b []byte, in bool) bool {
 	if len(b) == 0 {
 		return false
 	}
@@ -73,31 +73,31 @@ func jsonBegin(b []byte) int {
 		return failed
 	}
 	before := b[:k]
-	if k <= mostLead || string(before) == "data: " {
+	if k <= maxIndent || string(before) == "data: " {
 		return k
 	}
 	end := bytes.TrimRight(before, " ")
-	if last := before[max(len(end)-1, 0)]; separates(last) && (len(end) == k || last == '|') && fileName(before) && vouched(before) {
+	if last := before[max(len(end)-1, 0)]; isSeparator(last) && (len(end) == k || last == '|') && mayBeFileName(before) && isWordOrPath(before) {
 		return k
 	}
 	return failed
 }
 
-// oddHead is head for what head did not understand. It returns the start of the
+// fallbackHead is head for what head did not understand. It returns the start of the
 // message, and sets ev.Time and ev.Origin.
-func oddHead(b []byte, ref time.Time, ev *Event) int {
-	if msg, ok := anyHead(b, 0, ref, ev); ok {
+func fallbackHead(b []byte, ref time.Time, ev *Event) int {
+	if msg, ok := headAt(b, 0, ref, ev); ok {
 		return msg
 	}
 	for i := 1; i < len(b) && i < maxFileName; i++ {
-		if !separates(b[i-1]) || i < len(b) && separates(b[i]) || !fileName(b[:i]) {
+		if !isSeparator(b[i-1]) || i < len(b) && isSeparator(b[i]) || !mayBeFileName(b[:i]) {
 			continue
 		}
-		if msg, ok := anyHead(b, i, ref, ev); ok {
-			if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(firstClock) {
+		if msg, ok := headAt(b, i, ref, ev); ok {
+			if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(minClockTime) {
 				continue // the seconds of a clock
 			}
-			if !vouched(b[:i]) {
+			if !isWordOrPath(b[:i]) {
 				ev.Origin = OriginUnknown
 			}
 			return msg
@@ -106,7 +106,7 @@ func oddHead(b []byte, ref time.Time, ev *Event) int {
 	ev.Time, ev.Origin = time.Time{}, OriginUnknown
 	msg := head(b, ref, ev)
 	if ev.Origin == OriginUnknown {
-		if j := unreadStamp(b); j != failed {
+		if j := unknownStamp(b); j != failed {
 			ev.Origin = OriginKernel
 			return j
 		}
@@ -114,17 +114,17 @@ func oddHead(b []byte, ref time.Time, ev *Event) int {
 	return msg
 }
 
-// mostLead is how many blanks may stand in front of a line: some locales fill up the
+// maxIndent is how many blanks may stand in front of a line: some locales fill up the
 // names of months. More are those of a message's further lines in what journalctl
 // prints, which a program wrote.
-const mostLead = 1
+const maxIndent = 1
 
-// anyHead reads a head that begins at i and has a time, of a usual dialect or of an
+// headAt reads a head that begins at i and has a time, of a usual dialect or of an
 // odd one.
-func anyHead(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
+func headAt(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	lead := skipBlanks(b, i) - i
 	ev.Time, ev.Origin = time.Time{}, OriginUnknown
-	if lead > mostLead {
+	if lead > maxIndent {
 		return 0, false
 	}
 	i += lead
@@ -133,7 +133,7 @@ func anyHead(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	}
 	j, kern := priority(b[i:])
 	var s stamp
-	msg, origin := oddDialect(b, i+j, &s)
+	msg, origin := rareDialect(b, i+j, &s)
 	if msg == failed {
 		return 0, false
 	}
@@ -141,24 +141,24 @@ func anyHead(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	if kern {
 		ev.Origin = origin
 	}
-	if s.month != 0 || s.counted {
+	if s.month != 0 || s.sinceEpoch {
 		ev.Time = s.time(ref)
 	}
 	return msg, true
 }
 
-// oddDialect is dialect for stamps that only few loggers write.
-func oddDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
+// rareDialect is dialect for stamps that only few loggers write.
+func rareDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.proxmox(b, i); j != failed {
 		return j, OriginKernel
 	}
 	*s = stamp{}
-	if j := s.oddBracket(b, i); j != failed {
-		return behindUptime(b, j)
+	if j := s.rareBracket(b, i); j != failed {
+		return afterUptime(b, j)
 	}
 	*s = stamp{}
-	if j := s.odd(b, i); j != failed {
-		return behindStamp(b, j, s)
+	if j := s.readRare(b, i); j != failed {
+		return afterStamp(b, j, s)
 	}
 	return failed, OriginUnknown
 }
@@ -166,20 +166,20 @@ func oddDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 // maxFileName bounds what grep puts in front of a line (PATH_MAX).
 const maxFileName = 4096
 
-// separates reports the characters that end a file name or a line number in the
+// isSeparator reports the characters that end a file name or a line number in the
 // output of grep, "-" being for lines of context, and "|" that of docker compose.
-func separates(c byte) bool { return c == ':' || c == '-' || c == '|' || c == 0 }
+func isSeparator(c byte) bool { return c == ':' || c == '-' || c == '|' || c == 0 }
 
-// fileName reports whether text may be what grep puts in front of a line, with its
+// mayBeFileName reports whether text may be what grep puts in front of a line, with its
 // separator. A tag and its blank are not: behind them a program could write a whole
 // line of its own.
-func fileName(text []byte) bool {
+func mayBeFileName(text []byte) bool {
 	return !bytes.Contains(text[:len(text)-1], []byte(": ")) && !holdsClock(text)
 }
 
-// vouched reports whether the text in front of a line cannot be the head of another
+// isWordOrPath reports whether the text in front of a line cannot be the head of another
 // line, of a form unknown to us: it is one word, or a path.
-func vouched(text []byte) bool {
+func isWordOrPath(text []byte) bool {
 	if text[0] == '/' || text[0] == '.' {
 		return true
 	}
@@ -187,14 +187,14 @@ func vouched(text []byte) bool {
 	return bytes.IndexByte(word, ' ') < 0
 }
 
-// unreadStamp looks for the kernel's tag behind a stamp that is not understood and
+// unknownStamp looks for the kernel's tag behind a stamp that is not understood and
 // a host: behind two words or more, none of them the tag of a program, of which one
 // but the last has a digit. It returns the start of the message.
-func unreadStamp(b []byte) int {
+func unknownStamp(b []byte) int {
 	const mostWords = 8
 	digit := false
 	i := skipBlanks(b, 0)
-	if i > mostLead {
+	if i > maxIndent {
 		return failed
 	}
 	for words := 0; words < mostWords && i < len(b); words++ {
@@ -243,8 +243,8 @@ func kernelColumn(b []byte, ref time.Time) int {
 	}
 }
 
-// needsCleaning reports whether clean would change the text.
-func needsCleaning(b []byte) bool {
+// needsStripping reports whether clean would change the text.
+func needsStripping(b []byte) bool {
 	return len(b) <= maxText && (bytes.IndexByte(b, '\t') >= 0 || hasEscape(b))
 }
 
@@ -255,12 +255,12 @@ func hasEscape(b []byte) bool {
 		bytes.Contains(b, []byte(`\x1b[`)) || bytes.Contains(b, []byte("^[["))
 }
 
-// clean appends src to dst without its terminal escapes (dmesg --color, journalctl
+// stripEscapes appends src to dst without its terminal escapes (dmesg --color, journalctl
 // and less -R on a terminal, grep --color) and with blanks for tabs. It never
 // overtakes its reading: dst may be the front of src.
-func clean(dst, src []byte) []byte {
+func stripEscapes(dst, src []byte) []byte {
 	for i := 0; i < len(src); {
-		if j := escape(src, i); j != failed {
+		if j := skipEscape(src, i); j != failed {
 			i = j
 			continue
 		}
@@ -274,11 +274,11 @@ func clean(dst, src []byte) []byte {
 	return dst
 }
 
-// escape returns the index behind the terminal escape at i: a control sequence
+// skipEscape returns the index behind the terminal escape at i: a control sequence
 // (ECMA-48 section 5.4), an operating system command, which ends with BEL or ST,
 // or a sequence of two or three characters.
-func escape(b []byte, i int) int {
-	j := escapeByte(b, i)
+func skipEscape(b []byte, i int) int {
+	j := skipEscapeByte(b, i)
 	if j == failed || j >= len(b) {
 		return j
 	}
@@ -302,10 +302,10 @@ func escape(b []byte, i int) int {
 	return j + 1
 }
 
-// escapeByte returns the index behind the escape character at i: itself, or, in
+// skipEscapeByte returns the index behind the escape character at i: itself, or, in
 // front of a bracket, as rsyslog (#033), the kernel and journald (\x1b), and cat -v
 // write it.
-func escapeByte(b []byte, i int) int {
+func skipEscapeByte(b []byte, i int) int {
 	switch b[i] {
 	case 0x1b:
 		return i + 1

@@ -65,7 +65,7 @@ func FuzzLogLine(f *testing.F) {
 		// have their end from that of the line.
 		_, plain := findRecord(line, 0)
 		has := func(text string) bool { return bytes.Contains(line, []byte(text)) }
-		if plain && !has("{") && !needsCleaning(line) && (ev.Proto != TCP || has("URGP=")) {
+		if plain && !has("{") && !needsStripping(line) && (ev.Proto != TCP || has("URGP=")) {
 			sameWithTail(t, &ev, line)
 		}
 	})
@@ -145,8 +145,8 @@ func FuzzStamp(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for name, read := range map[string]func(*stamp) int{
 			"read":    func(s *stamp) int { return s.read(b, 0) },
-			"odd":     func(s *stamp) int { return s.odd(b, 0) },
-			"bracket": func(s *stamp) int { return s.oddBracket(b, 0) },
+			"odd":     func(s *stamp) int { return s.readRare(b, 0) },
+			"bracket": func(s *stamp) int { return s.rareBracket(b, 0) },
 			"proxmox": func(s *stamp) int { return s.proxmox(b, 0) },
 		} {
 			var s stamp
@@ -154,7 +154,7 @@ func FuzzStamp(f *testing.F) {
 			if j < 0 || j > len(b) && j != failed {
 				t.Fatalf("%s: %d of %d", name, j, len(b))
 			}
-			if j == failed || s.counted || s.month == 0 {
+			if j == failed || s.sinceEpoch || s.month == 0 {
 				continue
 			}
 			if at := s.time(logRef); s.day < 1 || s.year == 0 && at.After(logRef) || at.IsZero() && s.zoneName[0] == 0 {
@@ -174,9 +174,9 @@ func FuzzClean(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got := clean(nil, b)
+		got := stripEscapes(nil, b)
 		in := bytes.Clone(b)
-		if in = clean(in[:0], in); !bytes.Equal(got, in) {
+		if in = stripEscapes(in[:0], in); !bytes.Equal(got, in) {
 			t.Errorf("%q: %q, in place %q", b, got, in)
 		}
 		if len(got) > len(b) || bytes.IndexByte(got, 0x1b) >= 0 || bytes.IndexByte(got, '\t') >= 0 {

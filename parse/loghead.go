@@ -32,7 +32,7 @@ func head(b []byte, ref time.Time, ev *Event) int {
 	i, kern := priority(b)
 	var s stamp
 	msg, origin := dialect(b, i, &s)
-	if s.month != 0 || s.counted {
+	if s.month != 0 || s.sinceEpoch {
 		ev.Time = s.time(ref)
 	}
 	if kern {
@@ -44,14 +44,14 @@ func head(b []byte, ref time.Time, ev *Event) int {
 // dialect tells the usual dialects apart by how they begin, behind a priority.
 func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.read(b, i); j != failed {
-		if s.comma && s.hasZone { // dmesg --time-format iso
-			return behindUptime(b, j)
+		if s.commaFraction && s.hasZone { // dmesg --time-format iso
+			return afterUptime(b, j)
 		}
-		return behindStamp(b, j, s)
+		return afterStamp(b, j, s)
 	}
 	*s = stamp{}
-	if j := bracket(b, i, s); j != failed {
-		return behindUptime(b, j)
+	if j := bracketedTime(b, i, s); j != failed {
+		return afterUptime(b, j)
 	}
 	*s = stamp{}
 	if msg, o := s.kmsg(b, i); msg != failed {
@@ -70,9 +70,9 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	return i, OriginUnknown
 }
 
-// behindStamp reads "host tag: " behind a wall clock stamp. Some loggers write no
+// afterStamp reads "host tag: " behind a wall clock stamp. Some loggers write no
 // host, some a facility and level before the tag, ulogd no tag.
-func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
+func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	i = skipBlanks(b, i)
 	if end := plainWord(b, i); end != failed {
 		if j := kernelTag(b, end+1); j != failed {
@@ -81,8 +81,8 @@ func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	}
 	if i < len(b) && b[i] == '[' && !bracketedAddress(b, i) { // metalog: no host, and the program in brackets
 		var t stamp
-		if j := bracket(b, i, &t); j != failed && t.counted && s.year != 0 { // logread -t: the time once more
-			return behindStamp(b, j, s)
+		if j := bracketedTime(b, i, &t); j != failed && t.sinceEpoch && s.year != 0 { // logread -t: the time once more
+			return afterStamp(b, j, s)
 		}
 		end := wordEnd(b, i)
 		if string(b[i:end]) == "[kernel]" {
@@ -105,11 +105,11 @@ func behindStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	}
 	if b[max(host-1, 0)] == ' ' { // not glued to the clock
 		if j := s.afterClock(b, host); j != failed {
-			return behindStamp(b, j, s)
+			return afterStamp(b, j, s)
 		}
 	}
 	if j := containerStream(b, host); j != failed {
-		return s.contained(b, j)
+		return s.containerLine(b, j)
 	}
 	return i, OriginUnknown
 }
@@ -128,9 +128,9 @@ func containerStream(b []byte, i int) int {
 	return after(b, i, "P ")
 }
 
-// contained reads a line that a container wrote, whose runtime put its stamp in
+// containerLine reads a line that a container wrote, whose runtime put its stamp in
 // front. The stamp of the line itself counts, if it has one of a clock.
-func (s *stamp) contained(b []byte, i int) (msg int, o Origin) {
+func (s *stamp) containerLine(b []byte, i int) (msg int, o Origin) {
 	line := b[i:]
 	j, kern := priority(line)
 	var inner stamp
@@ -159,10 +159,10 @@ func tag(b []byte, i int) (msg int, o Origin, ok bool) {
 	word := b[i:end]
 	name, ok := facility(bytes.TrimSuffix(word, []byte(":")))
 	if !ok {
-		return program(b, i)
+		return programTag(b, i)
 	}
 	next := skipBlanks(b, end)
-	msg, o, ok = program(b, next)
+	msg, o, ok = programTag(b, next)
 	if j := skipUptime(b, end); !ok && word[len(word)-1] == ':' && j > next {
 		msg, o = j, OriginKernel // socklog: "kern.warn: [ 1234.567890] "
 	}
@@ -172,9 +172,9 @@ func tag(b []byte, i int) (msg int, o Origin, ok bool) {
 	return msg, o, true
 }
 
-// program reads the tag at i, the kernel's or a program's. It reports false, and i,
+// programTag reads the tag at i, the kernel's or a program's. It reports false, and i,
 // if the word there is no tag.
-func program(b []byte, i int) (msg int, o Origin, ok bool) {
+func programTag(b []byte, i int) (msg int, o Origin, ok bool) {
 	if j := kernelTag(b, i); j != failed {
 		return skipUptime(b, j), OriginKernel, true
 	}
@@ -210,7 +210,7 @@ func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := after(b, i, "- "); j != failed {
 		i = j
 	} else {
-		i = after(b, s.valid(s.zone(b, s.iso(b, i))), " ")
+		i = after(b, s.checkDay(s.zone(b, s.iso(b, i))), " ")
 	}
 	if i == failed {
 		return failed, OriginUnknown
@@ -250,7 +250,7 @@ func structuredData(b []byte, i int) (next int, closed bool) {
 	}
 	start := i
 	for i < len(b) && b[i] == '[' {
-		if i = element(b, i); i == failed {
+		if i = sdElement(b, i); i == failed {
 			return len(b), false
 		}
 	}
@@ -260,8 +260,8 @@ func structuredData(b []byte, i int) (next int, closed bool) {
 	return i, true
 }
 
-// element returns the index behind the element of structured data at i.
-func element(b []byte, i int) int {
+// sdElement returns the index behind the element of structured data at i.
+func sdElement(b []byte, i int) int {
 	for quoted := false; i < len(b); i++ {
 		switch c := b[i]; {
 		case c == '"':
@@ -281,7 +281,7 @@ func skipUptime(b []byte, i int) int {
 	i = skipBlank(b, i)
 	if i < len(b) && b[i] == '[' {
 		var s stamp
-		if j := bracket(b, i, &s); j != failed && s.counted {
+		if j := bracketedTime(b, i, &s); j != failed && s.sinceEpoch {
 			return skipBlank(b, skipCaller(b, j))
 		}
 	}
@@ -292,14 +292,14 @@ func skipUptime(b []byte, i int) int {
 // journalctl's "[ 1234.567890 <    0.000123 >]" with room for years of uptime.
 const maxBracket = 64
 
-// bracket reads the time in brackets at i and returns the index behind it:
+// bracketedTime reads the time in brackets at i and returns the index behind it:
 //
 //	[ 1234.567890]                 printk, dmesg, journalctl -o short-monotonic
 //	[ 1234.567890 <    0.000123>]  dmesg -d, journalctl -o short-delta
 //	[ 1234.567890                ] the first line of the latter
 //	[Fri Jul  3 04:05:06 2026]     dmesg -T
 //	[<    0.000123>] [  +0.000123] [Jul 3 04:05]   dmesg -td and -e, which give no time
-func bracket(b []byte, i int, s *stamp) int {
+func bracketedTime(b []byte, i int, s *stamp) int {
 	i = after(b, i, "[")
 	if i == failed {
 		return failed
@@ -325,10 +325,10 @@ func bracket(b []byte, i int, s *stamp) int {
 	return failed
 }
 
-// behindUptime reads on behind the kernel's time at the start of a line. In
+// afterUptime reads on behind the kernel's time at the start of a line. In
 // journalctl's short-monotonic a host and a tag follow, where every program but
 // the kernel has its process behind its name; in dmesg's output the message.
-func behindUptime(b []byte, i int) (msg int, o Origin) {
+func afterUptime(b []byte, i int) (msg int, o Origin) {
 	i = skipBlank(b, skipCaller(b, i))
 	for word, words := i, 0; words < 2; words++ {
 		end := wordEnd(b, word)

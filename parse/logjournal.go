@@ -31,7 +31,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	}
 	for len(block) > 0 {
 		name, value, next := journalField(block, indent)
-		e.take(name, value)
+		e.set(name, value)
 		block = block[next:]
 	}
 	text := trimEnd(e.message)
@@ -45,7 +45,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 		ev.Origin = OriginKernel
 	}
 	err := message(text, 0, s, ev)
-	ev.begin = 0
+	ev.recordStart = 0
 	return err
 }
 
@@ -53,7 +53,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 // which a program wrote, have more blanks in front.
 const verboseIndent = "    "
 
-func (e *journalEntry) take(name, value []byte) {
+func (e *journalEntry) set(name, value []byte) {
 	switch string(name) {
 	case "MESSAGE":
 		e.message = value
@@ -129,5 +129,5 @@ func IsJournalHeader(b []byte) bool {
 	}
 	b = trimEnd(b)
 	n := bytes.Index(b, []byte(" [s="))
-	return n > 0 && n <= maxStamp && b[len(b)-1] == ']' && !jsonTime(b[:n], firstClock).IsZero()
+	return n > 0 && n <= maxStamp && b[len(b)-1] == ']' && !jsonTime(b[:n], minClockTime).IsZero()
 }

@@ -32,7 +32,7 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	if err := o.line(text, ref, ev); err != nil {
 		return err
 	}
-	if ev.Time.Before(firstClock) {
+	if ev.Time.Before(minClockTime) {
 		if t := o.time(ref); !t.IsZero() {
 			ev.Time = t
 		}
@@ -44,19 +44,19 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	author := o.author()
 	s, ok := findRecord(text, 0)
-	if !ok || author != byKernel && !o.journal() {
+	if !ok || author != byKernel && !o.fromJournal() {
 		err := anyLine(text, ref, ev)
 		switch {
 		case author == byOther:
 			ev.Origin = OriginUnknown
-		case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && bareOfKernel(text[:s.start]):
+		case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && isBareKernelMessage(text[:s.start]):
 			ev.Origin = OriginKernel
 		}
 		return err
 	}
 	ev.Reset()
 	msg := 0
-	if !o.journal() {
+	if !o.fromJournal() {
 		lead := skipBlanks(text[:s.start], 0) // rsyslog keeps the blank behind the tag
 		if msg = head(text[lead:s.start], ref, ev); msg != inHead {
 			msg += lead
@@ -67,19 +67,19 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 		ev.Origin = OriginKernel
 	}
 	err := message(text, msg, s, ev)
-	if (err == errRecord || err == nil && hasEscape(ev.Prefix)) && needsCleaning(text) {
-		ev.text = clean(ev.text[:0], text)
+	if (err == errRecord || err == nil && hasEscape(ev.Prefix)) && needsStripping(text) {
+		ev.text = stripEscapes(ev.text[:0], text)
 		return o.line(ev.text, ref, ev)
 	}
 	return err
 }
 
-// bareOfKernel reports whether what stands in front of a record, in a message that the
+// isBareKernelMessage reports whether what stands in front of a record, in a message that the
 // object calls one of the kernel's facility, is nothing but the prefix of the log rule,
 // behind the kernel's tag and a host or behind neither. A priority, a clock and what may
 // be the tag of a program say that a whole line stands there, which says itself who
 // wrote it.
-func bareOfKernel(b []byte) bool {
+func isBareKernelMessage(b []byte) bool {
 	if i, _ := priority(b); i > 0 || holdsClock(b) {
 		return false
 	}
@@ -120,7 +120,7 @@ func (o *object) message(ev *Event) (text []byte, err error) {
 	return nil, err
 }
 
-var errJSON = &skip{ErrMalformed, "netfilter record in broken JSON"}
+var errJSON = &skipError{ErrMalformed, "netfilter record in broken JSON"}
 
 // brokenJSON tells torn records of ours from braces that mean nothing to us.
 func brokenJSON(line []byte) error {
@@ -143,7 +143,7 @@ const (
 // author says who wrote the message. Names of programs must all be the kernel's, and
 // so must facilities.
 func (o *object) author() author {
-	if o.journal() {
+	if o.fromJournal() {
 		if string(o.raw(slotTransport)) == `"kernel"` {
 			return byKernel
 		}
@@ -170,7 +170,7 @@ func (o *object) author() author {
 		}
 	}
 	switch {
-	case a == byUnknown && o.ring():
+	case a == byUnknown && o.fromKmsg():
 		return byKernel
 	case a == byUnknown && named:
 		return byFacility
@@ -178,14 +178,14 @@ func (o *object) author() author {
 	return a
 }
 
-// journal reports whether the object is a record of the systemd journal, whose
+// fromJournal reports whether the object is a record of the systemd journal, whose
 // message is the bare message.
-func (o *object) journal() bool { return o.isSet(slotTransport) || o.isSet(slotRealtime) }
+func (o *object) fromJournal() bool { return o.isSet(slotTransport) || o.isSet(slotRealtime) }
 
-// ring reports whether the object is a record of the kernel's ring buffer, as dmesg
+// fromKmsg reports whether the object is a record of the kernel's ring buffer, as dmesg
 // --json writes it: a priority of the kernel's, an uptime, and the message; or as
 // Fluent Bit does, which keeps the level alone, but only root writes to /dev/kmsg.
-func (o *object) ring() bool {
+func (o *object) fromKmsg() bool {
 	if o.numbers(slotPriority, slotSequence, slotSec, slotUsec) {
 		level, _ := number(o.raw(slotPriority), 0, maxPriority)
 		return level < levels
@@ -193,7 +193,7 @@ func (o *object) ring() bool {
 	pri, time := o.raw(slotPri), unquote(o.raw(slotUptime))
 	n, i := number(pri, 0, maxPriority)
 	var s stamp
-	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < firstClock.Unix()
+	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < minClockTime.Unix()
 }
 
 // numbers reports whether all of the slots hold numbers, which are not quoted.
@@ -240,15 +240,15 @@ func jsonTime(raw []byte, ref time.Time) time.Time {
 		raw, _ = appendUnescaped(text[:0], raw)
 	}
 	var s stamp
-	if s.epoch(raw, 0) == len(raw) || s.scientific(raw) || wholeStamp(&s, raw, s.read(raw, 0)) || wholeStamp(&s, raw, s.odd(raw, 0)) {
+	if s.epoch(raw, 0) == len(raw) || s.scientific(raw) || isWholeStamp(&s, raw, s.read(raw, 0)) || isWholeStamp(&s, raw, s.readRare(raw, 0)) {
 		return s.time(ref)
 	}
 	return time.Time{}
 }
 
-// wholeStamp reports whether a stamp that was read up to i is all there is, but for
+// isWholeStamp reports whether a stamp that was read up to i is all there is, but for
 // AM or PM, a zone and a year.
-func wholeStamp(s *stamp, b []byte, i int) bool {
+func isWholeStamp(s *stamp, b []byte, i int) bool {
 	for i < len(b) && b[i] == ' ' {
 		i = s.afterClock(b, i+1)
 	}
@@ -282,7 +282,7 @@ func (s *stamp) scientific(b []byte) bool {
 	for ; digits <= unit; digits++ {
 		n *= 10
 	}
-	s.counted, s.seconds, s.nsec = true, int64(n/1e9), int(n%1e9)
+	s.sinceEpoch, s.seconds, s.nsec = true, int64(n/1e9), int(n%1e9)
 	return true
 }
 

@@ -258,7 +258,7 @@ func TestLogLineULOGD(t *testing.T) {
 }
 
 func kindOf(err error) error {
-	if s, ok := err.(*skip); ok {
+	if s, ok := err.(*skipError); ok {
 		return s.kind
 	}
 	return nil

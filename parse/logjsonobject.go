@@ -70,8 +70,8 @@ func (o *object) members(i, depth int) int {
 		}
 		path, ok := name, true
 		if nested := o.json[value] == '{'; nested || depth > 0 {
-			path, ok = o.enter(name)
-			if ok && nested && depth < maxNested && nests(path) {
+			path, ok = o.pushName(name)
+			if ok && nested && depth < maxNested && hasKnownNames(path) {
 				end, ok = o.members(value, depth+1), false
 			}
 			o.n = outer
@@ -98,9 +98,9 @@ func member(b []byte, i int) (name []byte, value, end int) {
 	return name, value, jsonValue(b, value)
 }
 
-// enter appends a name to the path, and returns that. It reports false if it is too
+// pushName appends a name to the path, and returns that. It reports false if it is too
 // long for one of ours.
-func (o *object) enter(name []byte) ([]byte, bool) {
+func (o *object) pushName(name []byte) ([]byte, bool) {
 	if o.n > 0 && o.n < maxPath {
 		o.path[o.n] = '.'
 		o.n++
@@ -117,7 +117,7 @@ func (o *object) enter(name []byte) ([]byte, bool) {
 func (o *object) set(path []byte, start, end int) bool {
 	length := int32(len(path))
 	if bytes.IndexByte(path, '.') >= 0 {
-		path = inEnvelope(path)
+		path = trimEnvelope(path)
 	}
 	n := slotOf(path)
 	if n == noSlot {
@@ -133,10 +133,10 @@ func (o *object) set(path []byte, start, end int) bool {
 	return true
 }
 
-// nests reports the objects in which we look for names.
-func nests(path []byte) bool {
-	if len(inEnvelope(path)) < len(path) {
-		path = inEnvelope(path)
+// hasKnownNames reports the objects in which we look for names.
+func hasKnownNames(path []byte) bool {
+	if len(trimEnvelope(path)) < len(path) {
+		path = trimEnvelope(path)
 	}
 	switch string(path) {
 	case "_source", "result", "jsonPayload", "fields", "record", "json", "Record",
@@ -147,9 +147,9 @@ func nests(path []byte) bool {
 	return false
 }
 
-// inEnvelope takes off a path the name of an object that databases and clouds put a
+// trimEnvelope takes off a path the name of an object that databases and clouds put a
 // record in as it is.
-func inEnvelope(path []byte) []byte {
+func trimEnvelope(path []byte) []byte {
 	for _, envelope := range [...]string{"_source.", "result.", "jsonPayload.", "fields.", "record.", "json."} {
 		if len(path) > len(envelope) && path[0] == envelope[0] && string(path[:len(envelope)]) == envelope {
 			return path[len(envelope):]

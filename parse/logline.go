@@ -27,7 +27,7 @@ import (
 // and all other numbers are checked against the width of their header fields.
 func LogLine(line []byte, ref time.Time, ev *Event) error {
 	err := anyLine(trimEnd(line), ref, ev)
-	ev.begin = 0
+	ev.recordStart = 0
 	return err
 }
 
@@ -38,7 +38,7 @@ func anyLine(line []byte, ref time.Time, ev *Event) error {
 	}
 	odd, err := textLine(line, ref, ev)
 	if odd {
-		return oddLine(line, ref, ev, err)
+		return fallbackLine(line, ref, ev, err)
 	}
 	return err
 }
@@ -48,20 +48,20 @@ func anyLine(line []byte, ref time.Time, ev *Event) error {
 func textLine(line []byte, ref time.Time, ev *Event) (odd bool, err error) {
 	s, ok := findRecord(line, 0)
 	if !ok {
-		return looksWrapped(line, s.fields > 0), errNoRecord
+		return mayBeWrapped(line, s.fields > 0), errNoRecord
 	}
 	ev.Reset()
 	msg := head(line[:s.start], ref, ev)
 	err = message(line, msg, s, ev)
 	switch {
 	case err == errRecord:
-		return ev.Time.IsZero() || needsCleaning(line), err
+		return ev.Time.IsZero() || needsStripping(line), err
 	case err != nil:
 		return false, err
 	case ev.Origin != OriginUnknown:
 		return bytes.IndexByte(ev.Prefix, 0x1b) >= 0, nil
 	}
-	return ev.Time.IsZero() || needsCleaning(line[:s.start]), nil
+	return ev.Time.IsZero() || needsStripping(line[:s.start]), nil
 }
 
 // maxPrefix is the longest prefix of a log rule (NF_LOG_PREFIXLEN less its NUL).
@@ -87,7 +87,7 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		ev.Origin = OriginUnknown
 	}
 	err := record(b, s, ev)
-	if err != errRecord || needsCleaning(b) { // it may be whole once it is cleaned
+	if err != errRecord || needsStripping(b) { // it may be whole once it is cleaned
 		return err
 	}
 	for {

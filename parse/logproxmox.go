@@ -14,7 +14,7 @@ import "bytes"
 // findProxmox finds the record in a line of Proxmox's that findRecord finds none in,
 // since only one interface is named.
 func findProxmox(b []byte) (span, bool) {
-	from := behindProxmox(b)
+	from := afterProxmoxHead(b)
 	if from == failed {
 		return span{}, false
 	}
@@ -31,23 +31,23 @@ func findProxmox(b []byte) (span, bool) {
 		case bytes.HasSuffix(b[from:i], []byte("OUT")):
 			s.start, s.fields = i-len("OUT"), ifname(b, i+1)
 		}
-		if s.start != failed && s.fields != failed && opensPacket(b, s.fields) {
+		if s.start != failed && s.fields != failed && packetFieldAt(b, s.fields) {
 			return s, true
 		}
 	}
 	return span{}, false
 }
 
-// behindProxmox returns the end of the head of a line of Proxmox's, which may stand
+// afterProxmoxHead returns the end of the head of a line of Proxmox's, which may stand
 // behind what grep puts in front.
-func behindProxmox(b []byte) int {
+func afterProxmoxHead(b []byte) int {
 	var s stamp
 	from := s.proxmox(b, 0)
 	for i := 1; from == failed && i < len(b) && i < maxFileName; i++ {
-		if !separates(b[i-1]) || b[i]-'0' > 9 {
+		if !isSeparator(b[i-1]) || b[i]-'0' > 9 {
 			continue
 		}
-		if from = s.proxmox(b, i); from != failed && !fileName(b[:i]) {
+		if from = s.proxmox(b, i); from != failed && !mayBeFileName(b[:i]) {
 			return failed
 		}
 	}
@@ -64,17 +64,17 @@ func (s *stamp) proxmox(b []byte, i int) int {
 		return failed
 	}
 	i = s.clf(b, after(b, wordEnd(b, i), " "))
-	return after(b, s.valid(i), " ")
+	return after(b, s.checkDay(i), " ")
 }
 
-// opensPacket reports whether one of the fields that may follow the interfaces
+// packetFieldAt reports whether one of the fields that may follow the interfaces
 // stands at i.
-func opensPacket(b []byte, i int) bool {
+func packetFieldAt(b []byte, i int) bool {
 	return keyMAC.after(b, i) != failed || keySRC.after(b, i) != failed || after(b, i, " PHYS") != failed
 }
 
-// labelFirst reads HOPLIMIT and FLOWLBL in Proxmox's order, from the end of TC on.
-func labelFirst(b []byte, i int, ev *Event) (hops uint64, next int) {
+// flowLabelFirst reads HOPLIMIT and FLOWLBL in Proxmox's order, from the end of TC on.
+func flowLabelFirst(b []byte, i int, ev *Event) (hops uint64, next int) {
 	_, i = number(b, after(b, i, " FLOWLBL="), 1<<20-1)
 	hops, i = number(b, after(b, i, " HOPLIMIT="), 255)
 	if i == failed || ev.Len > 1<<16-1-ipv6Header {

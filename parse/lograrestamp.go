@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// oddBracket reads what bracket does not: other languages, and a date in brackets
+// rareBracket reads what bracket does not: other languages, and a date in brackets
 // of another form.
-func (s *stamp) oddBracket(b []byte, i int) int {
+func (s *stamp) rareBracket(b []byte, i int) int {
 	i = after(b, i, "[")
 	if i == failed {
 		return failed
@@ -22,7 +22,7 @@ func (s *stamp) oddBracket(b []byte, i int) int {
 		return failed
 	}
 	in := b[i : i+n]
-	if s.odd(in, skipBlanks(in, 0)) == n {
+	if s.readRare(in, skipBlanks(in, 0)) == n {
 		return i + n + 1
 	}
 	*s = stamp{}
@@ -32,34 +32,34 @@ func (s *stamp) oddBracket(b []byte, i int) int {
 	return failed
 }
 
-// odd reads a wall clock stamp of a form that read does not know: in the words of
+// readRare reads a wall clock stamp of a form that read does not know: in the words of
 // another language, or as few loggers write it.
-func (s *stamp) odd(b []byte, i int) int {
+func (s *stamp) readRare(b []byte, i int) int {
 	if i >= len(b) {
 		return failed
 	}
 	first := 0
 	if !holdsClock(b[i:min(len(b), i+2*maxStamp)]) {
-		first = firstUnclocked
+		first = firstWithoutColons
 	}
-	for form := first; form < oddForms; form++ {
+	for form := first; form < rareForms; form++ {
 		*s = stamp{}
-		if j := s.oddForm(form, b, i); j != failed && (s.counted || s.valid(j) != failed) {
+		if j := s.readRareForm(form, b, i); j != failed && (s.sinceEpoch || s.checkDay(j) != failed) {
 			return j
 		}
 	}
 	return failed
 }
 
-// The forms from firstUnclocked on have no colons in their times.
+// The forms from firstWithoutColons on have no colons in their times.
 const (
-	firstUnclocked = 3
-	oddForms       = 6
+	firstWithoutColons = 3
+	rareForms          = 6
 )
 
-// oddForm reads one of the forms. A table of functions would make its arguments
+// readRareForm reads one of the forms. A table of functions would make its arguments
 // escape to the heap.
-func (s *stamp) oddForm(form int, b []byte, i int) int {
+func (s *stamp) readRareForm(form int, b []byte, i int) int {
 	switch form {
 	case 0:
 		return s.local(b, i)
@@ -98,7 +98,7 @@ func (s *stamp) local(b []byte, i int) int {
 	if j == failed {
 		return s.dayFirst(b, i)
 	}
-	return s.lastYear(b, j)
+	return s.trailingYear(b, j)
 }
 
 // monthFirst reads "nov. 27 21:00:05", or with a year before the clock.
@@ -126,8 +126,8 @@ func (s *stamp) dayFirst(b []byte, i int) int {
 	return s.clock(b, i)
 }
 
-// lastYear reads the year behind the clock, as ctime(3) has it, if it is there.
-func (s *stamp) lastYear(b []byte, i int) int {
+// trailingYear reads the year behind the clock, as ctime(3) has it, if it is there.
+func (s *stamp) trailingYear(b []byte, i int) int {
 	if j := endOfWord(b, s.yearAt(b, after(b, i, " "))); j != failed && s.year != 0 {
 		return j
 	}
@@ -140,9 +140,9 @@ func localMonth(b []byte, i int) (month, next int) {
 		return 0, failed
 	}
 	end := wordEnd(b, i)
-	if month, _ = localName(b, i, end); month == 0 && end < len(b) {
+	if month, _ = lookupName(b, i, end); month == 0 && end < len(b) {
 		end = wordEnd(b, end+1)
-		month, _ = localName(b, i, end)
+		month, _ = lookupName(b, i, end)
 	}
 	if month == 0 {
 		return 0, failed
@@ -170,7 +170,7 @@ func localWeekday(b []byte, i int) int {
 
 func isWeekday(name []byte) bool {
 	name = bytes.TrimSuffix(name, []byte(","))
-	_, ok := localName(name, 0, len(name))
+	_, ok := lookupName(name, 0, len(name))
 	return ok
 }
 
@@ -208,19 +208,19 @@ func (s *stamp) numeric(b []byte, i int) int {
 			return failed
 		}
 	case date[2] == date[5] && (date[2] == '/' || date[2] == '-'):
-		if s.eitherOrder(date) == failed {
+		if s.dayAndMonth(date) == failed {
 			return failed
 		}
 	}
 	if s.month == 0 {
 		return failed
 	}
-	return s.gluedZone(b, s.clock(b, i+11))
+	return s.optionalZone(b, s.clock(b, i+11))
 }
 
-// eitherOrder reads a date of numbers with its year last, and fails if two dates could
+// dayAndMonth reads a date of numbers with its year last, and fails if two dates could
 // be meant.
-func (s *stamp) eitherOrder(date []byte) int {
+func (s *stamp) dayAndMonth(date []byte) int {
 	first, i := twoDigits(date, 0, 31)
 	second, j := twoDigits(date, 3, 31)
 	if max(i, j, s.yearAt(date, 6)) >= failed || first <= 12 && second <= 12 && first != second {
@@ -247,11 +247,11 @@ func (s *stamp) compact(b []byte, i int) int {
 	if j := after(b, i, "."); j != failed {
 		s.nsec, i = fraction(b, j)
 	}
-	return s.gluedZone(b, i)
+	return s.optionalZone(b, i)
 }
 
-// gluedZone reads the zone behind the clock, if there is one.
-func (s *stamp) gluedZone(b []byte, i int) int {
+// optionalZone reads the zone behind the clock, if there is one.
+func (s *stamp) optionalZone(b []byte, i int) int {
 	if i == failed {
 		return failed
 	}
@@ -280,7 +280,7 @@ func (s *stamp) epoch(b []byte, i int) int {
 	for range digits - secondDigits {
 		scale *= 10
 	}
-	s.counted, s.seconds, s.nsec = true, int64(n/scale), int(n%scale*(1e9/scale))
+	s.sinceEpoch, s.seconds, s.nsec = true, int64(n/scale), int(n%scale*(1e9/scale))
 	if j := after(b, i, "."); j != failed {
 		part, k := fraction(b, j)
 		if k == failed {
@@ -291,9 +291,9 @@ func (s *stamp) epoch(b []byte, i int) int {
 	return endOfWord(b, i)
 }
 
-// taiAhead is what TAI64N is ahead of Unix time as daemontools, s6 and runit write
+// taiOffset is what TAI64N is ahead of Unix time as daemontools, s6 and runit write
 // it: 2^62, and the ten seconds that TAI was ahead of UTC in 1970.
-const taiAhead = 1<<62 + 10
+const taiOffset = 1<<62 + 10
 
 // tai64n reads the stamps of multilog and svlogd, "@4000000069...".
 func (s *stamp) tai64n(b []byte, i int) int {
@@ -306,10 +306,10 @@ func (s *stamp) tai64n(b []byte, i int) int {
 		return failed
 	}
 	sec, nsec := binary.BigEndian.Uint64(raw[:]), binary.BigEndian.Uint32(raw[8:])
-	if sec < taiAhead || sec-taiAhead > maxSeconds || nsec >= 1e9 {
+	if sec < taiOffset || sec-taiOffset > maxSeconds || nsec >= 1e9 {
 		return failed
 	}
-	s.counted, s.seconds, s.nsec = true, int64(sec-taiAhead), int(nsec)
+	s.sinceEpoch, s.seconds, s.nsec = true, int64(sec-taiOffset), int(nsec)
 	return endOfWord(b, i+2*len(raw))
 }
 
@@ -323,9 +323,9 @@ var names string
 // maxName is the longest name in names, in bytes.
 const maxName = 36
 
-// localName looks up the word b[i:end] among the names. month is 0 if it is none of
+// lookupName looks up the word b[i:end] among the names. month is 0 if it is none of
 // a month's.
-func localName(b []byte, i, end int) (month int, weekday bool) {
+func lookupName(b []byte, i, end int) (month int, weekday bool) {
 	var folded [maxName]byte
 	word, ok := fold(folded[:0], b[i:end])
 	if !ok {

@@ -8,13 +8,13 @@ import (
 
 // What a record can be besides an event.
 var (
-	errNoRecord    = &skip{ErrNotOurs, "no netfilter record in line"}
-	errNoPacket    = &skip{ErrNotOurs, "netfilter record of something else than an IP packet"}
-	errBridge      = &skip{ErrNotOurs, "record of ebtables, which lacks what an event needs"}
-	errLater       = &skip{ErrNotOurs, "fragment without a transport header"}
-	errIncomplete  = &skip{ErrNotOurs, "incomplete transport header"}
-	errNoTransport = &skip{ErrNotOurs, "netfilter record that names no transport"}
-	errRecord      = &skip{ErrMalformed, "malformed netfilter record"}
+	errNoRecord      = &skipError{ErrNotOurs, "no netfilter record in line"}
+	errNoPacket      = &skipError{ErrNotOurs, "netfilter record of something else than an IP packet"}
+	errEbtables      = &skipError{ErrNotOurs, "record of ebtables, which lacks what an event needs"}
+	errLaterFragment = &skipError{ErrNotOurs, "fragment without a transport header"}
+	errIncomplete    = &skipError{ErrNotOurs, "incomplete transport header"}
+	errNoTransport   = &skipError{ErrNotOurs, "netfilter record that names no transport"}
+	errRecord        = &skipError{ErrMalformed, "malformed netfilter record"}
 )
 
 // Keys of the fields, in the order of a record. A value ends at a blank, so each
@@ -133,7 +133,7 @@ func ifname(b []byte, i int) int {
 // follows in brackets is the packet that an ICMP error is about, and what follows
 // the record, be it another one, says nothing about this one.
 func record(b []byte, s span, ev *Event) error {
-	ev.begin = s.start
+	ev.recordStart = s.start
 	if s.inHi > s.inLo {
 		ev.In = b[s.inLo:s.inHi]
 	}
@@ -162,7 +162,7 @@ func record(b []byte, s span, ev *Event) error {
 // returns the index of the blank before SRC.
 func linkLayer(b []byte, i int) (int, error) {
 	if j := keyMAC.after(b, i); j != failed { // by far the most common
-		if j = wordEnd(b, j); keySRC.opens(load(b, j)) {
+		if j = wordEnd(b, j); keySRC.isPrefixOf(load(b, j)) {
 			return j, nil
 		}
 	}
@@ -184,7 +184,7 @@ func linkLayer(b []byte, i int) (int, error) {
 	case after(b, i, " ARP ") != failed, len(bytes.TrimRight(b[i:], " ")) == 0:
 		return i, errNoPacket
 	case after(b, i, " MAC source = ") != failed:
-		return i, errBridge
+		return i, errEbtables
 	}
 	return i, errRecord
 }
@@ -215,7 +215,7 @@ func ipv4Fields(b []byte, i int, ev *Event) error {
 		return errRecord
 	}
 	ev.TTL, ev.ID = uint8(ttl), uint16(id)
-	if keyPROTO.opens(load(b, i)) {
+	if keyPROTO.isPrefixOf(load(b, i)) {
 		return transport(b, i, ev)
 	}
 	i, later := fragmentation(b, i, ev)
@@ -225,7 +225,7 @@ func ipv4Fields(b []byte, i int, ev *Event) error {
 		_, i = optionBytes(b, j, &opt)
 	}
 	if later && i != failed {
-		return errLater
+		return errLaterFragment
 	}
 	return transport(b, i, ev)
 }
@@ -242,11 +242,11 @@ func fragmentation(b []byte, i int, ev *Event) (next int, later bool) {
 	for {
 		w := load(b, i)
 		switch {
-		case flagDF.opens(w):
+		case flagDF.isPrefixOf(w):
 			ev.DF = true
-		case flagMF.opens(w):
+		case flagMF.isPrefixOf(w):
 			ev.Fragment = true
-		case !flagCE.opens(w):
+		case !flagCE.isPrefixOf(w):
 			if j := keyFRAG.after(b, i); j != failed {
 				var n uint64
 				n, i = number(b, j, 0x1fff)
@@ -266,18 +266,18 @@ func ipv6Fields(b []byte, i int, ev *Event) error {
 	ttl, j := number(b, after(b, i, " HOPLIMIT="), math.MaxUint8)
 	_, j = number(b, after(b, j, " FLOWLBL="), 1<<20-1)
 	if j == failed {
-		ttl, j = labelFirst(b, i, ev)
+		ttl, j = flowLabelFirst(b, i, ev)
 	}
 	if i = j; i == failed {
 		return errRecord
 	}
 	ev.TTL = uint8(ttl)
-	if keyPROTO.opens(load(b, i)) {
+	if keyPROTO.isPrefixOf(load(b, i)) {
 		return transport(b, i, ev)
 	}
 	i, later := extensionHeaders(b, i, ev)
 	if later {
-		return errLater
+		return errLaterFragment
 	}
 	return transport(b, i, ev)
 }
@@ -334,27 +334,27 @@ var (
 func transport(b []byte, i int, ev *Event) error {
 	j := keyPROTO.after(b, i)
 	if j == failed {
-		if stopsShort(b, i, ev.Src.Addr().Is6()) {
+		if endsEarly(b, i, ev.Src.Addr().Is6()) {
 			return errNoTransport
 		}
 		return errRecord
 	}
 	switch w := load(b, j); {
-	case nameTCP.opens(w):
+	case nameTCP.isPrefixOf(w):
 		return tcpFields(b, j+3, ev)
-	case nameUDP.opens(w):
+	case nameUDP.isPrefixOf(w):
 		return udpFields(b, j+3, ev)
-	case nameICMP.opens(w):
+	case nameICMP.isPrefixOf(w):
 		return icmpFields(b, j+4, ICMP, ev)
-	case nameICMPv6.opens(w):
+	case nameICMPv6.isPrefixOf(w):
 		return icmpFields(b, j+6, ICMPv6, ev)
 	}
 	return otherProto(b[j:wordEnd(b, j)], ev)
 }
 
-// stopsShort reports whether a record ends at i for a reason that the kernel
+// endsEarly reports whether a record ends at i for a reason that the kernel
 // states or, for a payload that IPv6 encrypts, leaves unstated.
-func stopsShort(b []byte, i int, v6 bool) bool {
+func endsEarly(b []byte, i int, v6 bool) bool {
 	if i == failed {
 		return false
 	}
@@ -442,7 +442,7 @@ func icmpFields(b []byte, i int, p Proto, ev *Event) error {
 // where only ulogd leaves out RES, and Proxmox URGP as well.
 func tcpFields(b []byte, i int, ev *Event) error {
 	j := ports(b, i, ev)
-	if keySEQ.opens(load(b, j)) {
+	if keySEQ.isPrefixOf(load(b, j)) {
 		var seq, ack uint64
 		seq, j = keySEQ.field(b, j, math.MaxUint32)
 		ack, j = keyACK.field(b, j, math.MaxUint32)
@@ -507,13 +507,13 @@ var flagAE = newKey(" AE ")
 
 // flags reads the names of the control bits that are set, each at most once.
 func flags(b []byte, i int, ev *Event) int {
-	if flagAE.opens(load(b, i)) {
+	if flagAE.isPrefixOf(load(b, i)) {
 		ev.Reserved |= 1
 		i += 3
 	}
 	for {
 		w := load(b, i)
-		if keyURGP.opens(w) {
+		if keyURGP.isPrefixOf(w) {
 			return i
 		}
 		bit := flag(w)
@@ -528,16 +528,16 @@ func flags(b []byte, i int, ev *Event) int {
 // flag returns the control bit whose name the word w begins with, 0 if none.
 func flag(w uint64) TCPFlags {
 	for i := range flagNames {
-		if flagNames[i].word.opens(w) {
+		if flagNames[i].word.isPrefixOf(w) {
 			return flagNames[i].bit
 		}
 	}
 	return 0
 }
 
-// smallestOptions is the least room that TCP options take: the header's length is
+// minOptions is the least room that TCP options take: the header's length is
 // counted in words of four bytes.
-const smallestOptions = 4
+const minOptions = 4
 
 // tcpOptions reads the options behind URGP. The rule may not log them, so none in
 // the record means none in the packet only if they would not have fitted.
@@ -548,7 +548,7 @@ func tcpOptions(b []byte, i int, ev *Event) error {
 		if ev.Src.Addr().Is6() {
 			headers = 40 + 20
 		}
-		ev.HasOptions = headers <= ev.Len && ev.Len < headers+smallestOptions
+		ev.HasOptions = headers <= ev.Len && ev.Len < headers+minOptions
 		return nil
 	}
 	n, j := optionBytes(b, i, &ev.opt)

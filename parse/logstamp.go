@@ -15,9 +15,9 @@ type stamp struct {
 	offset         int      // seconds east of UTC, valid iff hasZone
 	hasZone        bool     // says its offset from UTC
 	zoneName       zoneName // if hasZone is false
-	halved         bool     // AM or PM was read
-	comma          bool     // has a comma before the fraction, as only dmesg writes it
-	counted        bool     // is not a date at all, but seconds and nsec since the epoch
+	ampm           bool     // AM or PM was read
+	commaFraction  bool     // has a comma before the fraction, as only dmesg writes it
+	sinceEpoch     bool     // is not a date at all, but seconds and nsec since the epoch
 	seconds        int64
 }
 
@@ -30,17 +30,17 @@ func (s *stamp) time(ref time.Time) time.Time {
 	switch {
 	case s.zoneName != zoneName{}:
 		return s.timeInZone(ref)
-	case s.counted:
+	case s.sinceEpoch:
 		return time.Unix(s.seconds, int64(s.nsec)).In(loc)
 	case s.year != 0:
-		return s.in(s.year, loc)
+		return s.inYear(s.year, loc)
 	}
 	// The year of ref, or in its last days the next: cheaper than asking ref.
 	year := 1970 + int((ref.Unix()+4*86400)/meanYear)
-	t := s.in(year, loc)
+	t := s.inYear(year, loc)
 	for back := 0; back <= maxLeapGap && (t.After(ref) || s.day > daysIn(s.month, year)); back++ {
 		year--
-		t = s.in(year, loc)
+		t = s.inYear(year, loc)
 	}
 	return t
 }
@@ -52,7 +52,7 @@ const meanYear = 31556952
 // maxLeapGap is the most years between two leap years (1896 and 1904).
 const maxLeapGap = 8
 
-func (s *stamp) in(year int, loc *time.Location) time.Time {
+func (s *stamp) inYear(year int, loc *time.Location) time.Time {
 	if !s.hasZone && loc != time.UTC {
 		return time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
 	}
@@ -76,13 +76,13 @@ const daysTo1970 = 719468
 
 // OfClock reports whether t, the time of an event of a log line, is one of a clock: it
 // is not zero, and does not count from boot.
-func OfClock(t time.Time) bool { return t.Unix() >= firstClockSeconds }
+func OfClock(t time.Time) bool { return t.Unix() >= minClockSeconds }
 
-// firstClock is from when on times are taken for those of a clock: what counts from
+// minClockTime is from when on times are taken for those of a clock: what counts from
 // boot is earlier.
-var firstClock = time.Unix(firstClockSeconds, 0)
+var minClockTime = time.Unix(minClockSeconds, 0)
 
-const firstClockSeconds = 10 * 365 * 86400
+const minClockSeconds = 10 * 365 * 86400
 
 // read reads the wall clock stamp at i, in any of the forms below.
 func (s *stamp) read(b []byte, i int) int {
@@ -90,18 +90,18 @@ func (s *stamp) read(b []byte, i int) int {
 		return failed
 	}
 	if b[i]-'0' > 9 {
-		if j := s.valid(s.bsd(b, i)); j != failed {
+		if j := s.checkDay(s.bsd(b, i)); j != failed {
 			return j
 		}
 		return s.withWeekday(b, weekday(b, i))
 	}
 	if j := s.iso(b, i); j != failed {
-		return s.valid(s.zone(b, j))
+		return s.checkDay(s.zone(b, j))
 	}
 	if j := endOfWord(b, s.unix(b, i)); j != failed {
 		return j
 	}
-	return s.valid(s.bsd(b, after(b, s.yearAt(b, i), " ")))
+	return s.checkDay(s.bsd(b, after(b, s.yearAt(b, i), " ")))
 }
 
 // weekday passes over the English short name of a weekday and a blank.
@@ -121,10 +121,10 @@ func weekday(b []byte, i int) int {
 // (OpenWrt, dmesg -T).
 func (s *stamp) withWeekday(b []byte, i int) int {
 	if j := s.iso(b, i); j != failed {
-		return s.valid(s.namedZone(b, j))
+		return s.checkDay(s.namedZone(b, j))
 	}
 	i = s.bsd(b, i)
-	return s.valid(s.yearAt(b, after(b, i, " ")))
+	return s.checkDay(s.yearAt(b, after(b, i, " ")))
 }
 
 // bsd reads a stamp as in RFC 3164, "Jul  3 04:05:06", with what loggers make of
@@ -205,7 +205,7 @@ func (s *stamp) clock(b []byte, i int) int {
 		return failed
 	}
 	if i < len(b) && (b[i] == '.' || b[i] == ',') {
-		s.comma = b[i] == ','
+		s.commaFraction = b[i] == ','
 		s.nsec, i = fraction(b, i+1)
 	}
 	return i
@@ -218,9 +218,9 @@ func (s *stamp) afterClock(b []byte, i int) int {
 	word := b[i:end]
 	switch {
 	case string(word) == "AM" || string(word) == "PM":
-		return s.halfDay(word[0] == 'P', end)
+		return s.setAMPM(word[0] == 'P', end)
 	case len(word) == 4 && s.year == 0 && word[0]-'0' <= 9:
-		if s.yearAt(b, i) == failed || s.valid(end) == failed {
+		if s.yearAt(b, i) == failed || s.checkDay(end) == failed {
 			s.year = 0
 			return failed
 		}
@@ -240,9 +240,9 @@ func (s *stamp) afterClock(b []byte, i int) int {
 	return s.namedZone(b, i-1)
 }
 
-// valid returns i if the stamp's day exists in its year, or in some year if it has
+// checkDay returns i if the stamp's day exists in its year, or in some year if it has
 // none.
-func (s *stamp) valid(i int) int {
+func (s *stamp) checkDay(i int) int {
 	year := s.year
 	if year == 0 {
 		year = 2000
@@ -264,16 +264,16 @@ func daysIn(month, year int) int {
 	return 30 + (month+month>>3)&1
 }
 
-// firstYear is the earliest year of a clock: what is before is the zero of some
+// minYear is the earliest year of a clock: what is before is the zero of some
 // program's time type.
-const firstYear = 1970
+const minYear = 1970
 
 // yearAt reads a year of four digits.
 func (s *stamp) yearAt(b []byte, i int) int {
 	century, i := twoDigits(b, i, 99)
 	year, i := twoDigits(b, i, 99)
 	s.year = 0
-	if year += century * 100; i == failed || year < firstYear {
+	if year += century * 100; i == failed || year < minYear {
 		return failed
 	}
 	s.year = year
@@ -327,12 +327,12 @@ func (s *stamp) zone(b []byte, i int) int {
 	return i
 }
 
-// halfDay makes the hour one of 24, and returns end if it was one of 12.
-func (s *stamp) halfDay(afternoon bool, end int) int {
-	if s.halved || s.hour < 1 || s.hour > 12 {
+// setAMPM makes the hour one of 24, and returns end if it was one of 12.
+func (s *stamp) setAMPM(afternoon bool, end int) int {
+	if s.ampm || s.hour < 1 || s.hour > 12 {
 		return failed
 	}
-	s.halved = true
+	s.ampm = true
 	s.hour %= 12
 	if afternoon {
 		s.hour += 12
@@ -360,7 +360,7 @@ func (s *stamp) unix(b []byte, i int) int {
 	if i == failed {
 		return failed
 	}
-	s.counted, s.seconds = true, int64(sec)
+	s.sinceEpoch, s.seconds = true, int64(sec)
 	s.nsec, i = fraction(b, i)
 	return i
 }
@@ -381,7 +381,7 @@ func fraction(b []byte, i int) (nsec, next int) {
 // microseconds reads a count of them since the epoch.
 func (s *stamp) microseconds(b []byte, i int) int {
 	n, i := number(b, i, math.MaxInt64)
-	s.counted, s.seconds, s.nsec = true, int64(n/1e6), int(n%1e6)*1000
+	s.sinceEpoch, s.seconds, s.nsec = true, int64(n/1e6), int(n%1e6)*1000
 	return i
 }
 

@@ -284,7 +284,7 @@ func TestLocalNamesRefused(t *testing.T) {
 			t.Errorf("%q: %v, %v", name, ev.Time, err)
 		}
 	}
-	if month, _ := localName([]byte("f\xe9vr."), 0, 5); month != 2 {
+	if month, _ := lookupName([]byte("f\xe9vr."), 0, 5); month != 2 {
 		t.Errorf("Latin-1: %d, want February", month)
 	}
 }
@@ -300,7 +300,7 @@ func TestNamesTable(t *testing.T) {
 		if !ok || len(name) > maxName || len(kind) != 2 || hexValue[kind[0]] > 12 {
 			t.Errorf("%q", l)
 		}
-		month, day := localName([]byte(name), 0, len(name))
+		month, day := lookupName([]byte(name), 0, len(name))
 		if month != int(hexValue[kind[0]]) || day != (kind[1] == 'w') {
 			t.Errorf("%q: found %d, %t", l, month, day)
 		}

@@ -18,7 +18,7 @@ type ulogdPacket struct {
 }
 
 // errFields is a record of ulogd's JSON that contradicts itself or lacks a field.
-var errFields = &skip{ErrMalformed, "malformed ulogd record"}
+var errFields = &skipError{ErrMalformed, "malformed ulogd record"}
 
 // The numbers of a ulogdPacket.
 const (
@@ -81,7 +81,7 @@ func (p *ulogdPacket) read(line []byte) bool {
 	i := jsonBlanks(line, 1)
 	for {
 		name, value, end := member(line, i)
-		if end == failed || !p.take(name, unquote(line[value:end])) {
+		if end == failed || !p.set(name, unquote(line[value:end])) {
 			return false
 		}
 		i = jsonBlanks(line, end)
@@ -93,8 +93,8 @@ func (p *ulogdPacket) read(line []byte) bool {
 	}
 }
 
-// take sets the field of that name.
-func (p *ulogdPacket) take(name, value []byte) bool {
+// set sets the field of that name.
+func (p *ulogdPacket) set(name, value []byte) bool {
 	switch string(name) {
 	case "src_ip", "ip.saddr.str":
 		return ulogdAddr(value, &p.src)
@@ -229,7 +229,7 @@ func (p *ulogdPacket) packet(ev *Event) error {
 		fragment &= 0x1fff
 	}
 	if fragment > 0 {
-		return errLater
+		return errLaterFragment
 	}
 	return p.transport(ev)
 }

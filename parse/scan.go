@@ -33,7 +33,7 @@ func newKey(text string) key {
 
 // after returns the index behind the key at i.
 func (k *key) after(b []byte, i int) int {
-	if k.opens(load(b, i)) {
+	if k.isPrefixOf(load(b, i)) {
 		return i + k.width
 	}
 	return k.afterBlanks(b, i)
@@ -41,7 +41,7 @@ func (k *key) after(b []byte, i int) int {
 
 // field reads the decimal number, at most limit, of the field at i.
 func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
-	if !k.opens(load(b, i)) {
+	if !k.isPrefixOf(load(b, i)) {
 		return number(b, k.afterBlanks(b, i), limit)
 	}
 	i += k.width
@@ -52,8 +52,8 @@ func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
 	return v, i + n
 }
 
-// opens reports whether the word w, see load, begins with the key.
-func (k *key) opens(w uint64) bool { return w&k.mask == k.word }
+// isPrefixOf reports whether the word w, see load, begins with the key.
+func (k *key) isPrefixOf(w uint64) bool { return w&k.mask == k.word }
 
 // afterBlanks is after for a line that has several blanks where the key has its
 // one. The kernel writes one; what lines pass through may not.

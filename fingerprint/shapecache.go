@@ -16,18 +16,18 @@ const (
 	shapeWords  = shapeHeader + parse.MaxOptions/8
 )
 
-// of takes the shape of ev, whose options are known. It reports false if that is not
+// encode takes the shape of ev, whose options are known. It reports false if that is not
 // all that signatures look at.
-func (k *shape) of(ev *parse.Event, ttls *ttlClasses, conds *conditions) bool {
-	met, all := conds.of(ev)
+func (k *shape) encode(ev *parse.Event, ttls *ttlClasses, conds *conditions) bool {
+	met, all := conds.met(ev)
 	var h header
-	h.of(ev)
+	h.decode(ev)
 	b := ev.Options()
 	k[0] = uint64(h.window) | uint64(h.size)<<16 | uint64(ttls[h.ttl])<<32 | uint64(h.df)<<40 | uint64(len(b))<<48
 	k[1] = uint64(h.quirks) | uint64(h.known)<<16 | uint64(met)<<32
 	var buf [parse.MaxOptions]byte
 	copy(buf[:], b)
-	dullStamps(buf[:len(b)])
+	maskTimestamps(buf[:len(b)])
 	for i := range parse.MaxOptions / 8 {
 		k[shapeHeader+i] = binary.LittleEndian.Uint64(buf[8*i:])
 	}
@@ -53,9 +53,9 @@ func newTTLClasses(set *Set, maxHops int) *ttlClasses {
 	return &c
 }
 
-// dullStamps replaces the numbers of time stamps that are not zero by one. It may
+// maskTimestamps replaces the numbers of time stamps that are not zero by one. It may
 // run on past an option that [syn.options] finds broken: nothing looks there.
-func dullStamps(b []byte) {
+func maskTimestamps(b []byte) {
 	for i := 0; i < len(b); {
 		switch {
 		case b[i] == kindEnd:
@@ -67,15 +67,15 @@ func dullStamps(b []byte) {
 		default:
 			n := int(b[i+1])
 			if b[i] == kindTimestamp && n == 10 && i+n <= len(b) {
-				dull(b[i+2:])
-				dull(b[i+6:])
+				maskTimestamp(b[i+2:])
+				maskTimestamp(b[i+6:])
 			}
 			i += n
 		}
 	}
 }
 
-func dull(b []byte) {
+func maskTimestamp(b []byte) {
 	if binary.BigEndian.Uint32(b) != 0 {
 		binary.BigEndian.PutUint32(b, 1)
 	}
@@ -84,8 +84,8 @@ func dull(b []byte) {
 // memo is a table of the shapes seen last. Its size is bounded: whoever forges
 // shapes can only push others out. A shape has two places; the older one makes
 // room.
-type memo struct {
-	sets   [][2]memoSlot
+type shapeCache struct {
+	sets   [][2]cacheEntry
 	bits   uint // their number is a power of two, this one
 	misses int  // since it grew
 }
@@ -93,18 +93,18 @@ type memo struct {
 // A memo starts with 128 KiB, room for several times the shapes in a million lines
 // of a busy border, and grows once, to 512 KiB.
 const (
-	memoBits    = 10
-	memoMaxBits = 12
+	cacheBits    = 10
+	cacheMaxBits = 12
 )
 
-type memoSlot struct {
+type cacheEntry struct {
 	shape shape // zero if not in use: a real one knows some quirks
 	id    ID
 }
 
 // find returns the place of k, and whether k is there; if not, the caller fills
 // the place before the next find.
-func (m *memo) find(k *shape) (*memoSlot, bool) {
+func (m *shapeCache) find(k *shape) (*cacheEntry, bool) {
 	set := &m.sets[k.hash()>>(64-m.bits)]
 	if set[0].shape == *k {
 		return &set[0], true
@@ -112,18 +112,18 @@ func (m *memo) find(k *shape) (*memoSlot, bool) {
 	if set[1].shape == *k {
 		return &set[1], true
 	}
-	if m.misses++; m.misses > 2*len(m.sets) && m.bits < memoMaxBits {
-		*m = newMemo(memoMaxBits) // what it held comes again
+	if m.misses++; m.misses > 2*len(m.sets) && m.bits < cacheMaxBits {
+		*m = newShapeCache(cacheMaxBits) // what it held comes again
 		set = &m.sets[k.hash()>>(64-m.bits)]
 	}
 	set[1] = set[0]
 	return &set[0], false
 }
 
-// newMemo makes an empty table. It is written to all the same: a page of fresh memory that
+// newShapeCache makes an empty table. It is written to all the same: a page of fresh memory that
 // is read first faults twice, and then interrupts the other cores.
-func newMemo(bits uint) memo {
-	m := memo{sets: make([][2]memoSlot, 1<<bits), bits: bits}
+func newShapeCache(bits uint) shapeCache {
+	m := shapeCache{sets: make([][2]cacheEntry, 1<<bits), bits: bits}
 	clear(m.sets)
 	return m
 }
