@@ -10,7 +10,7 @@ import (
 	"fwknopd/parse"
 )
 
-// subject is what a condition looks at.
+// subject is the field that a condition tests.
 type subject uint8
 
 const (
@@ -21,19 +21,19 @@ const (
 	subjectData                  // data: an IPv4 packet that is longer than its headers
 )
 
-// A condition is a demand of the quirks field that the letters of p0f 2 cannot say.
-// Other than a quirk it never holds if the record cannot show it.
+// A condition is a requirement in the quirks field that the letters of p0f 2 cannot
+// express. Unlike a quirk it never holds if the record cannot show it.
 type condition struct {
 	subject subject
 	n       uint16
 }
 
-// maxConditions is how many different ones a matcher tells apart in its memory.
+// maxConditions is how many different conditions the key of the shape cache has bits for.
 const maxConditions = 31
 
 // conditions are those of all signatures of a set, but for the version of IP and data,
-// which shapes tell apart anyhow. Most SYNs meet none of them, and two small tables say
-// so.
+// which are part of a shape anyway. Most SYNs meet none of them, which two small tables
+// decide.
 type conditions struct {
 	list       []condition
 	ids, ports [4]uint64 // by the lower bits of the number: may some condition hold
@@ -62,8 +62,8 @@ func (c *conditions) add(list []condition, l *layout) {
 	}
 }
 
-// met returns the set of those that ev meets, by place in the list, and whether that
-// tells all: there may be too many of them.
+// met returns the set of those that ev meets, by position in the list. all is false if
+// the set is incomplete, because there are too many.
 func (c *conditions) met(ev *parse.Event) (set uint32, all bool) {
 	id, port := ev.ID, ev.Src.Port()
 	if (c.ids[id>>6&3]>>(id&63)|c.ports[port>>6&3]>>(port&63))&1 == 0 &&
@@ -82,7 +82,7 @@ func firstOptionBit(options []byte) uint64 {
 	return 1 << (options[0] & 63)
 }
 
-// metByList is of for a SYN that may meet some.
+// metByList is met for a SYN that may meet some.
 func (c *conditions) metByList(ev *parse.Event) (set uint32, all bool) {
 	for i, n := range c.list {
 		switch {
@@ -96,7 +96,7 @@ func (c *conditions) metByList(ev *parse.Event) (set uint32, all bool) {
 	return set, true
 }
 
-// holds judges ev.
+// holds reports whether ev meets the condition.
 func (c condition) holds(ev *parse.Event) bool {
 	switch c.subject {
 	case subjectID:
@@ -112,7 +112,7 @@ func (c condition) holds(ev *parse.Event) bool {
 	}
 }
 
-// hasData says whether a packet has data as far as its record can show that: unlike
+// hasData reports whether a packet has data as far as its record can show that: unlike
 // quirk D, it does not matter whether a log mentions IP options.
 func hasData(ev *parse.Event) bool {
 	return !ev.Src.Addr().Is6() && !ev.IPOptions && exceedsHeaders(ev)
@@ -127,7 +127,7 @@ func isSeqDst(ev *parse.Event) bool {
 	return ev.Seq == binary.BigEndian.Uint32(b[:])
 }
 
-// parseConditions reads the parts of the quirks field behind the letters.
+// parseConditions reads the parts of the quirks field after the letters.
 func parseConditions(list []string) ([]condition, error) {
 	var out []condition
 	for _, text := range list {

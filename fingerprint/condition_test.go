@@ -48,7 +48,7 @@ func TestConditions(t *testing.T) {
 		ev := newSYN(1, 60, true, unhex(t, mss1460))
 		tc.change(ev)
 		m := matcherFor(t, "*:64:*:*:M*:"+tc.quirks, DefaultMaxHops)
-		for range 2 { // the second answer is the memo's
+		for range 2 { // the second answer comes from the cache
 			if got := m.MatchID(ev) != Unmatched; got != tc.want {
 				t.Errorf("%s: %s: %v", tc.why, tc.quirks, got)
 			}
@@ -56,7 +56,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// However many conditions a file has, the memo never gives the answer of another SYN.
+// However many conditions a file has, the cache never returns the answer of another SYN.
 func TestManyConditions(t *testing.T) {
 	var patterns strings.Builder
 	const first, n = 1000, 5 * maxConditions

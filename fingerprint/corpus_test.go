@@ -199,8 +199,8 @@ func TestHops(t *testing.T) {
 	}
 }
 
-// nearMisses says for each kind of near miss whether the signature it was made
-// from still fits: what it fixes was changed, or something it leaves open.
+// nearMisses reports for each kind of near miss whether the signature it was made from
+// still fits: the change is in a field that it fixes, or in one that it leaves open.
 var nearMisses = map[string]func(pattern *pattern, ev *parse.Event) bool{
 	"len+4":            never,
 	"len-4":            never,

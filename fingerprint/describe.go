@@ -8,15 +8,15 @@ import (
 	"fwknopd/parse"
 )
 
-// fieldWeights say how much a difference tells: hops, middle boxes and the path
-// change TTL, DF and size more readily than a system changes its options.
+// fieldWeights are the weights of a difference in each field: hops, middleboxes and the
+// path change TTL, DF and size more readily than a system changes its options.
 var fieldWeights = [fields]int{fieldWindow: 4, fieldTTL: 2, fieldDF: 2, fieldSize: 1, fieldOptions: 6, fieldQuirks: 1}
 
-// Nearest returns the signature that comes closest to fitting ev, the first in
-// report order of several, and where the two differ, as in "window 4321 instead
-// of S44"; one whose TTL is below that of ev only if there is no other. It is meant for what nothing fits; of what some signature fits it
-// returns that one and no differences, and nil if ev is not a SYN, its options are
-// not known, or there are no signatures.
+// Nearest returns the signature that comes closest to fitting ev, the first in report
+// order of several, and the differences, as in "window 4321 instead of S44"; one whose
+// TTL is below that of ev only if there is no other. It is meant for SYNs that no
+// signature fits; for others it returns the one that fits and no differences, and nil
+// if ev is not a SYN, its options are not known, or there are no signatures.
 func (m *Matcher) Nearest(ev *parse.Event) (*Signature, []string) {
 	if !isSYN(ev) || !ev.HasOptions || len(m.set.sigs) == 0 {
 		return nil, nil
@@ -33,7 +33,7 @@ func (m *Matcher) Nearest(ev *parse.Event) (*Signature, []string) {
 	return sig, s.differences(sig, m.maxHops, ev)
 }
 
-// ttlPenalty outweighs all other differences: no way of a packet raises its TTL.
+// ttlPenalty outweighs all other differences: no path raises a TTL.
 const ttlPenalty = 1000
 
 // distance is 0 if s fits sig.
@@ -47,7 +47,7 @@ func (s *syn) distance(sig *Signature, maxHops int) int {
 			sum += fieldWeights[f]
 		}
 	}
-	if !sig.pattern.fitsConditions(s) { // without it the signature says nothing
+	if !sig.pattern.fitsConditions(s) { // an unmet condition weighs as much as other options
 		sum += fieldWeights[fieldOptions]
 	}
 	return sum + s.editDistance(sig)
@@ -68,7 +68,7 @@ func (s *syn) editDistance(sig *Signature) int {
 	return sum
 }
 
-// differences words what distance counts.
+// differences describes what distance counts.
 func (s *syn) differences(sig *Signature, maxHops int, ev *parse.Event) []string {
 	seen := strings.Split(string(AppendSignature(nil, ev)), ":")
 	seen[fieldTTL] = fmt.Sprint(s.ttl)
@@ -138,8 +138,8 @@ func (s *syn) appendWindow(dst []byte) []byte {
 	return strconv.AppendUint(dst, uint64(s.window), 10)
 }
 
-// initialTTL returns the TTL that a packet most likely started with. One of 1 was meant
-// to go no further (BGP, traceroute).
+// initialTTL returns the TTL that a packet most likely started with. A TTL of 1
+// was set to stay on the link (BGP, traceroute).
 func initialTTL(ttl uint8) uint8 {
 	switch {
 	case ttl <= 1:

@@ -11,7 +11,7 @@ import (
 )
 
 // fieldCases are SYNs that were seen in the field, and who sent them: what some label
-// must say, and what none may.
+// must contain, and what none may.
 var fieldCases = []struct {
 	file, source string // no source: all
 	want, never  string
@@ -70,14 +70,15 @@ func TestFieldCases(t *testing.T) {
 	}
 }
 
-// checkLabels demands a label that says want, unless that is "", and none that says never.
+// checkLabels requires a label that contains want, unless that is "", and none that
+// contains never.
 func checkLabels(t *testing.T, name string, ev *parse.Event, got []string, want, never string) {
 	t.Helper()
 	found := want == ""
 	for _, label := range got {
 		found = found || regexp.MustCompile(want).MatchString(label)
 		if never != "" && regexp.MustCompile(never).MatchString(label) {
-			t.Errorf("%s: %s: %q says %s", name, AppendSignature(nil, ev), label, never)
+			t.Errorf("%s: %s: %q contains %s", name, AppendSignature(nil, ev), label, never)
 		}
 	}
 	if !found {

@@ -1,7 +1,7 @@
-// Package fingerprint names the operating system that sent a SYN, the way p0f
-// version 2 does: a text file of signatures, each a pattern over window, TTL,
-// don't-fragment bit, length, option layout and quirks. It knows nothing of
-// stanzas and does no I/O; the signature file of this project is embedded.
+// Package fingerprint names the operating system that sent a SYN, the way p0f version 2
+// does: a text file of signatures, each a pattern over window, TTL, don't-fragment bit,
+// length, option layout and quirks. It does no I/O; the signature file of this project
+// is embedded.
 //
 // Entry points: [Load] or [Default], then [NewMatcher] and [Matcher.Match].
 //
@@ -39,8 +39,8 @@
 //
 // The layout is exact. Zero bytes that fill the options up to the next multiple
 // of four may follow the last one spelled; if the signature spells E they must be
-// there: one E stands for the end of the list and whatever follows it (quirk P
-// tells), several for exactly so many zero bytes.
+// there: one E stands for the end of the list and anything after it (then with quirk P),
+// several for exactly so many zero bytes.
 //
 // Quirks are P bytes after the end of the option list, Z zero IP identification,
 // I IP options, U urgent pointer, X reserved bits, A acknowledgement number, T
@@ -50,8 +50,8 @@
 // broken options fit only where ! is asked for. A quirk that the record cannot
 // show (the numbers need --log-tcp-sequence) never makes a difference.
 //
-// Conditions go beyond p0f 2. They stand in the quirks field behind the letters, with
-// commas between them (".,id=54321"), or in their place, and then quirks are not
+// Conditions go beyond p0f 2. They are written in the quirks field after the letters,
+// with commas between them (".,id=54321"), or in their place, and then quirks are not
 // compared ("id=256,sport=6000"). One that the record cannot show does not hold.
 //
 //	id=N     IPv4 identification
@@ -76,9 +76,9 @@ import (
 	"fwknopd/parse"
 )
 
-// DefaultMaxHops is the distance limit: a packet may have come 31 hops. A longer way
-// could not be told from a system with another initial TTL (32, 64, 128, 255); paths
-// above 20 hops are common.
+// DefaultMaxHops is the distance limit: a packet may have come 31 hops. A longer path
+// could not be distinguished from another initial TTL (32, 64, 128, 255); paths above
+// 20 hops are common.
 const DefaultMaxHops = 32
 
 // An ID stands for what a SYN matched: the same signatures, the same ID. IDs are
@@ -92,7 +92,7 @@ const (
 	Unmatched ID = 0
 )
 
-// maxResults bounds the combinations of signatures that a Matcher tells apart.
+// maxResults bounds the combinations of signatures that a Matcher distinguishes.
 // A file gives rise to some hundred; should a hostile mixture of file and traffic
 // find more, a further combination is reported by its first signature alone.
 const maxResults = 1 << 14
@@ -100,7 +100,7 @@ const maxResults = 1 << 14
 // bytesPerHit is the room an index takes in the key of a combination.
 const bytesPerHit = 4
 
-// A Matcher finds the signatures that fit. It remembers the shapes of recent SYNs
+// A Matcher finds the signatures that fit. It caches the shapes of recent SYNs
 // in a table of bounded size. It is for one goroutine.
 type Matcher struct {
 	set     *Set
@@ -130,12 +130,12 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 // Match appends every signature that fits ev to dst, the specific ones in file
 // order, then the generic ones. Of an event that is not a SYN it appends nothing.
 // It allocates only to grow dst, when it meets a combination of signatures for the
-// first time, and once to grow its memory for shapes.
+// first time, and once to grow its cache of shapes.
 func (m *Matcher) Match(ev *parse.Event, dst []*Signature) []*Signature {
 	return append(dst, m.Result(m.MatchID(ev))...)
 }
 
-// MatchID is Match for those who count: it returns a number for the combination.
+// MatchID is Match for counting: it returns a number for the combination.
 func (m *Matcher) MatchID(ev *parse.Event) ID {
 	if !isSYN(ev) {
 		return NotSYN
@@ -147,12 +147,12 @@ func (m *Matcher) MatchID(ev *parse.Event) ID {
 	if !key.encode(ev, m.ttls, &m.set.conds) {
 		return m.match(ev)
 	}
-	slot, found := m.cache.find(&key)
+	entry, found := m.cache.find(&key)
 	if !found {
-		slot.shape = key
-		slot.id = m.match(ev)
+		entry.shape = key
+		entry.id = m.match(ev)
 	}
-	return slot.id
+	return entry.id
 }
 
 // Result returns what id stands for, to be read only.
@@ -163,7 +163,7 @@ func (m *Matcher) Result(id ID) []*Signature {
 	return m.results[id]
 }
 
-// match asks the signatures.
+// match tests the signatures with the layout of ev.
 func (m *Matcher) match(ev *parse.Event) ID {
 	s := &m.syn
 	s.decode(ev)

@@ -44,7 +44,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// The signature a SYN is described by loads, and fits that SYN; with the memo and
+// The signature a SYN is described by loads, and fits that SYN; with the cache and
 // without it the same signatures fit.
 func FuzzSYN(f *testing.F) {
 	for _, options := range []string{linux, mss1460 + sackOK + "0000", mss1460 + "0303", "1303ff" + stamp0, "0000", "01ff"} {
@@ -85,7 +85,7 @@ func FuzzSYN(f *testing.F) {
 		}
 		got, want := own.MatchID(ev), slow.match(ev)
 		if a, b := strings.Join(labels(own.Result(got)), "\n"), strings.Join(labels(slow.Result(want)), "\n"); a != b {
-			t.Fatalf("%s: memo says %q, signatures %q", text, a, b)
+			t.Fatalf("%s: cache %q, signatures %q", text, a, b)
 		}
 		if (len(differs) == 0) != (got != Unmatched) {
 			t.Fatalf("%s: ID %d, but differs from %s in %q", text, got, nearest, differs)

@@ -72,7 +72,7 @@ func TestGolden(t *testing.T) {
 		for _, name := range names {
 			name, _ = filepath.Rel(corpus, name)
 			if name == "os/malformed.log" {
-				continue // which of its lines are packets at all is for package parse to say
+				continue // which of its lines are packets is package parse's decision
 			}
 			t.Run(name, func(t *testing.T) {
 				compareGolden(t, name, tally(source.read(t, name)))

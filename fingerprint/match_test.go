@@ -317,7 +317,7 @@ func TestMatchOrder(t *testing.T) {
 	}
 }
 
-// The memo changes nothing but the time it takes.
+// The cache does not change results.
 func TestShapeCache(t *testing.T) {
 	m, slow := NewMatcher(Default(), DefaultMaxHops), NewMatcher(Default(), DefaultMaxHops)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -331,12 +331,12 @@ func TestShapeCache(t *testing.T) {
 		ev.HasSeq = random.IntN(2) == 0
 		got, want := m.Result(m.MatchID(ev)), slow.Result(slow.match(ev))
 		if !slices.EqualFunc(got, want, func(a, b *Signature) bool { return a.Index == b.Index }) {
-			t.Fatalf("%s: memo says %q, signatures %q", AppendSignature(nil, ev), labels(got), labels(want))
+			t.Fatalf("%s: cache %q, signatures %q", AppendSignature(nil, ev), labels(got), labels(want))
 		}
 	}
 }
 
-// The memo grows with the shapes it is shown, and not for ever.
+// The cache grows with the shapes it sees, up to its bound.
 func TestShapeCacheGrows(t *testing.T) {
 	m := NewMatcher(Default(), DefaultMaxHops)
 	if n := len(m.cache.sets); n != 1<<cacheBits {

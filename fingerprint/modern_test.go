@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// groups picks today's systems by the label their SYN was generated for, and says
-// what an answer must contain to name the right family. They overlap a little.
+// groups selects today's systems by the label their SYN was generated for, with the text
+// that an answer must contain to name the right family. They overlap a little.
 var groups = []struct {
 	name             string
 	intended, family string // regular expressions; no family: the name of the tool
@@ -84,7 +84,7 @@ func TestModernFamilies(t *testing.T) {
 				t.Logf("  wrong: %s %s: %q", row["signature"], row["intended"], answers)
 			}
 			if fromPacket := labels(m.Match(packets[i], nil)); strings.Join(fromPacket, "\n") != strings.Join(answers, "\n") {
-				t.Errorf("row %d: log says %q, capture %q", i+1, answers, fromPacket)
+				t.Errorf("row %d: log %q, capture %q", i+1, answers, fromPacket)
 			}
 		}
 		t.Logf("%-25s %4d  %7d %5d %5d    %7d %5d %5d %5d", g.name, n, theirs.answered, theirs.right, theirs.wrong(),
@@ -101,7 +101,7 @@ func toolOf(intended string) string {
 	return strings.TrimLeft(genre, "*")
 }
 
-// What kernels and scanners really sent: the file name says who.
+// SYNs that kernels and scanners really sent; the file name is that of the sender.
 func TestScanners(t *testing.T) {
 	for _, tc := range []struct{ file, family string }{
 		{"hping3.pcap", "*hping:"},

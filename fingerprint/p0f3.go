@@ -156,7 +156,7 @@ var p0f3Steps = []struct {
 	{p0f3Payload, (*p0f3Row).readPayload},
 }
 
-// p0f3Payloads says which payloads a class allows.
+// p0f3Payloads are the payloads that a class allows.
 var p0f3Payloads = map[string][]quirks{"0": {0}, "+": {quirkData}, "*": {0, quirkData}}
 
 func (r *p0f3Row) readPayload(cells []string) error {
@@ -229,11 +229,11 @@ func (r *p0f3Row) readLayout(cells []string) error {
 		case option == "":
 			return fmt.Errorf("%q: no such option", element)
 		case option[0] == '?' && option != "?5":
-			r.open = true // its length is not said
+			r.open = true // its length is not in the signature
 		case option[0] == 'E' && n > 1:
 			r.quirks |= quirkPastEnd
 			if strings.Contains(cells[p0f3Quirks], "opt+") {
-				option = "E" // and anything behind it
+				option = "E" // and anything after it
 			}
 		}
 		out, size = append(out, option), size+n
@@ -275,8 +275,8 @@ func p0f3Option(element string, cells []string) (ours string, size int) {
 	return "", 0
 }
 
-// readQuirks reads the quirks; those that a SYN's record does not show, or that are
-// left open here (ECN, flow labels), demand nothing.
+// readQuirks reads the quirks; those that the record of a SYN does not show, or that
+// are not compared here (ECN, flow labels), are ignored.
 func (r *p0f3Row) readQuirks(cells []string) error {
 	r.df = "0"
 	if cells[p0f3Quirks] == "" {

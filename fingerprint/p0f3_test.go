@@ -148,7 +148,7 @@ func (n *named) add(kind string, ok bool) {
 	}
 }
 
-// p0f3Answers reads what p0f 3.09b said of our captures (p0f3.sh made the file): by
+// p0f3Answers reads the output of p0f 3.09b for our captures (p0f3.sh made the file): by
 // capture, then by client, "" for nothing.
 func p0f3Answers(t *testing.T) map[string]map[string]string {
 	t.Helper()
@@ -192,7 +192,7 @@ func TestNamedShare(t *testing.T) {
 			all.add(capture+kind, fits)
 			allTheirs.add(capture+kind, answer != "")
 			if answer != "" && !fits {
-				t.Logf("%s: %s: p0f says %s", capture, kind, answer)
+				t.Logf("%s: %s: p0f: %s", capture, kind, answer)
 			}
 		}
 		if ours.syns < theirs.syns || ours.kinds < theirs.kinds {

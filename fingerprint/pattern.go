@@ -24,7 +24,7 @@ type layout struct {
 	kind [parse.MaxOptions]uint8
 }
 
-// relation says how a number of a signature is compared.
+// relation is how a number of a signature is compared.
 type relation uint8
 
 const (
@@ -47,10 +47,10 @@ type bit uint8
 const (
 	bitClear bit = iota
 	bitSet
-	bitAny // in a signature: both fit; of a SYN: it cannot tell
+	bitAny // in a signature: both fit; of a SYN: not known
 )
 
-// check is what a signature demands of one option beyond its kind.
+// check is what a signature requires of the value of one option.
 type check struct {
 	at    uint8 // position in the layout
 	value number
@@ -126,7 +126,7 @@ func (p number) fits(v uint16) bool {
 	}
 }
 
-// fitsEnd judges the bytes from the end-of-list option on.
+// fitsEnd compares the bytes from the end-of-list option on.
 func (p *pattern) fitsEnd(s *syn) bool {
 	switch p.eols {
 	case 0:
@@ -138,8 +138,8 @@ func (p *pattern) fitsEnd(s *syn) bool {
 	}
 }
 
-// fitsQuirks compares the quirks that s can show. Padding is not held against a
-// signature that spells no E.
+// fitsQuirks compares the quirks that s can show. Padding is ignored if the signature
+// spells no E.
 func (p *pattern) fitsQuirks(s *syn) bool {
 	differ := (p.quirks ^ s.quirks) & s.known
 	if !p.exact {

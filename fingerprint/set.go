@@ -11,7 +11,7 @@ import (
 //go:embed fwknop.os
 var builtinFile []byte
 
-// builtinFileName stands in front of positions in the embedded file.
+// builtinFileName is the file name in positions of the embedded file.
 const builtinFileName = "fwknop.os"
 
 // Default returns the signatures of the embedded file, read on first use.
@@ -53,8 +53,8 @@ func (s *Set) Len() int { return len(s.sigs) }
 // At returns the signature whose Index is i.
 func (s *Set) At(i int) *Signature { return &s.sigs[i] }
 
-// Bounds on a signature file; the largest ones known have some 700 lines. One with
-// more mistakes than maxErrors is not a signature file.
+// Bounds on a signature file; the largest ones known have some 700 lines. A file with
+// more errors than maxErrors is not a signature file.
 const (
 	maxLine       = 1024 // bytes
 	maxSignatures = 1 << 14
@@ -117,8 +117,8 @@ func reportOrder(sigs []Signature) []Signature {
 	return out
 }
 
-// setMinTTLs sees to it that of signatures that differ in nothing but the TTL only
-// the one nearest above a packet's fits; of guesses the label does not matter.
+// setMinTTLs limits signatures that differ only in the TTL, so that only the one nearest
+// above a packet's TTL fits; for guesses the label is not compared.
 func setMinTTLs(sigs []Signature) {
 	type kind struct {
 		window, rest string // without the TTL
@@ -178,7 +178,7 @@ func (l *loader) lines(text []byte, comment byte, f func(row string)) {
 
 func (l *loader) tooMany() bool { return len(l.errs) >= maxErrors || len(l.sigs) > maxSignatures }
 
-// add adds what the line was read as.
+// add adds the signatures of a line, or its error.
 func (l *loader) add(err error, sigs ...Signature) {
 	if err != nil {
 		l.fail(err)

@@ -6,9 +6,9 @@ import (
 	"fwknopd/parse"
 )
 
-// shape is all of a SYN that any signature can look at; time stamps are reduced
-// to zero or not zero and the TTL to its class, so that the SYNs of one system have
-// few shapes, wherever it is.
+// shape is all of a SYN that any signature can test; time stamps are reduced to zero or
+// not zero and the TTL to its class, so that the SYNs of one system have few shapes, at
+// any distance.
 type shape [shapeWords]uint64
 
 const (
@@ -16,8 +16,8 @@ const (
 	shapeWords  = shapeHeader + parse.MaxOptions/8
 )
 
-// encode takes the shape of ev, whose options are known. It reports false if that is not
-// all that signatures look at.
+// encode sets k to the shape of ev, whose options are known. It reports false if
+// signatures test more than the shape holds.
 func (k *shape) encode(ev *parse.Event, ttls *ttlClasses, conds *conditions) bool {
 	met, all := conds.met(ev)
 	var h header
@@ -54,7 +54,7 @@ func newTTLClasses(set *Set, maxHops int) *ttlClasses {
 }
 
 // maskTimestamps replaces the numbers of time stamps that are not zero by one. It may
-// run on past an option that [syn.options] finds broken: nothing looks there.
+// run on past an option that [syn.decodeOptions] finds broken: nothing is read there.
 func maskTimestamps(b []byte) {
 	for i := 0; i < len(b); {
 		switch {
@@ -81,16 +81,16 @@ func maskTimestamp(b []byte) {
 	}
 }
 
-// memo is a table of the shapes seen last. Its size is bounded: whoever forges
-// shapes can only push others out. A shape has two places; the older one makes
-// room.
+// shapeCache is a two-way set-associative table of the shapes seen last. Its size is
+// bounded: forged shapes can only evict others. Of the two entries of a set the older is
+// replaced.
 type shapeCache struct {
 	sets   [][2]cacheEntry
-	bits   uint // their number is a power of two, this one
+	bits   uint // log2 of the number of sets
 	misses int  // since it grew
 }
 
-// A memo starts with 128 KiB, room for several times the shapes in a million lines
+// A cache starts with 128 KiB, room for several times the shapes in a million lines
 // of a busy border, and grows once, to 512 KiB.
 const (
 	cacheBits    = 10
@@ -102,34 +102,35 @@ type cacheEntry struct {
 	id    ID
 }
 
-// find returns the place of k, and whether k is there; if not, the caller fills
-// the place before the next find.
-func (m *shapeCache) find(k *shape) (*cacheEntry, bool) {
-	set := &m.sets[k.hash()>>(64-m.bits)]
+// find returns the entry of k, and whether it holds k; if not, the caller fills it before
+// the next find.
+func (c *shapeCache) find(k *shape) (*cacheEntry, bool) {
+	set := &c.sets[k.hash()>>(64-c.bits)]
 	if set[0].shape == *k {
 		return &set[0], true
 	}
 	if set[1].shape == *k {
 		return &set[1], true
 	}
-	if m.misses++; m.misses > 2*len(m.sets) && m.bits < cacheMaxBits {
-		*m = newShapeCache(cacheMaxBits) // what it held comes again
-		set = &m.sets[k.hash()>>(64-m.bits)]
+	if c.misses++; c.misses > 2*len(c.sets) && c.bits < cacheMaxBits {
+		*c = newShapeCache(cacheMaxBits) // what it held comes again
+		set = &c.sets[k.hash()>>(64-c.bits)]
 	}
 	set[1] = set[0]
 	return &set[0], false
 }
 
-// newShapeCache makes an empty table. It is written to all the same: a page of fresh memory that
-// is read first faults twice, and then interrupts the other cores.
+// newShapeCache makes an empty table. It is cleared nevertheless: a page of fresh
+// memory that is read before it is written faults twice, and the second fault
+// interrupts the other cores.
 func newShapeCache(bits uint) shapeCache {
-	m := shapeCache{sets: make([][2]cacheEntry, 1<<bits), bits: bits}
-	clear(m.sets)
-	return m
+	c := shapeCache{sets: make([][2]cacheEntry, 1<<bits), bits: bits}
+	clear(c.sets)
+	return c
 }
 
 // hash is a sum of products, of which the upper bits are good. It need not resist
-// forgery: a collision costs no more than asking the signatures again.
+// forgery: a collision costs no more than matching the signatures again.
 func (k *shape) hash() uint64 {
 	var h uint64
 	for i, w := range k {

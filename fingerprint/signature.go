@@ -17,7 +17,7 @@ type Signature struct {
 	// Label is the rest of the line as written, trailing blanks included:
 	// genre:version:subtype:description.
 	Label string
-	// File and Line say where it stands; lines count from 1.
+	// File and Line are its position; lines count from 1.
 	File string
 	Line int
 	// Generic: a guess at a group of systems, its genre is marked with @.
@@ -51,13 +51,13 @@ const (
 
 var fieldNames = [fields]string{"window", "ttl", "df", "size", "options", "quirks"}
 
-// A cell is one field of a line and where it stands.
+// A cell is one field of a line and its position.
 type cell struct {
 	text string
 	col  int // in bytes, from 1
 }
 
-// A fieldError says which field of a line is wrong, and where.
+// A fieldError is an error in one field of a line, with its position.
 type fieldError struct {
 	field field
 	err   error
@@ -88,7 +88,7 @@ func parseLine(row string) (Signature, error) {
 const blanks = " \t"
 
 // splitLine cuts a line into at most six fields and the label. A field ends with a
-// colon, the last one may end with a blank instead; a blank behind a colon ends
+// colon, the last one may end with a blank instead; a blank after a colon ends
 // the fields as well, and so does a label of four parts.
 func splitLine(row string) (cells []cell, label cell) {
 	cells = make([]cell, 0, fields)
@@ -111,8 +111,8 @@ func splitLine(row string) (cells []cell, label cell) {
 // labelParts is how many parts the label of a list of p0f 2's age has.
 const labelParts = 4
 
-// isLabel tells a label that follows the options at once from quirks: a label has
-// four parts. Some genres could be quirks (AIX): there the number must be exact, and
+// isLabel distinguishes a label directly after the options from quirks: a label has four
+// parts. Some genres could be quirks (AIX): there the number must be exact, and
 // a blank would end the fields.
 func isLabel(text string) bool {
 	genre, rest, _ := strings.Cut(text, ":")
@@ -125,7 +125,7 @@ func isLabel(text string) bool {
 	return parts == labelParts && text[0] >= 'A' && text[0] <= 'Z' && strings.IndexAny(rest, blanks) != 0
 }
 
-// parseLabel reads the marks in front of the genre: - or * for what is not an
+// parseLabel reads the marks before the genre: - or * for what is not an
 // operating system, @ for a guess, in any order. It reports whether there is a genre.
 func (sig *Signature) parseLabel() bool {
 	for _, c := range []byte(sig.Label) {
@@ -178,13 +178,13 @@ func (sig *Signature) parseFields(cells []cell) error {
 	return nil
 }
 
-// errorAt is an error of the cell, or of what stands at an offset in it.
+// errorAt returns an error of the cell, at an offset in it.
 func (c cell) errorAt(field field, offset int, err error) error {
 	return &fieldError{field, err, c.col + offset}
 }
 
-// parseTTL reads an initial TTL; a minus behind it says that a packet may have
-// started with any that is lower.
+// parseTTL reads an initial TTL; with a minus after it, a packet may also have started
+// with any lower one.
 func (p *pattern) parseTTL(text string) error {
 	digits, anyHops := strings.CutSuffix(text, "-")
 	ttl, err := parseNumber(digits, "", 0xff)

@@ -6,7 +6,7 @@ import (
 	"fwknopd/parse"
 )
 
-// header is what signatures see of a SYN outside its options.
+// header is the part of a SYN outside its options that signatures test.
 type header struct {
 	window, size uint16
 	ttl          uint8
@@ -15,10 +15,10 @@ type header struct {
 	known        quirks // those that the record can show
 }
 
-// syn is all that signatures see of a SYN.
+// syn is all of a SYN that signatures test.
 type syn struct {
 	header
-	event *parse.Event // it was decoded from, for conditions
+	event *parse.Event // decoded from it; for conditions
 	// windowIn is the window by what it is counted in, 0 if it is no multiple.
 	windowIn [multiple]uint16
 	layout   layout
@@ -30,7 +30,7 @@ type syn struct {
 	padded   bool  // and no more than it takes to fill a header word
 }
 
-// isSYN reports whether ev opens a connection and has a length of its own.
+// isSYN reports whether ev opens a connection and is no fragment.
 func isSYN(ev *parse.Event) bool {
 	const judged = parse.SYN | parse.ACK | parse.RST | parse.FIN
 	return ev.Proto == parse.TCP && ev.Flags&judged == parse.SYN && !ev.Fragment
@@ -74,7 +74,7 @@ func headerQuirks(ev *parse.Event) (set, known quirks) {
 		set |= quirkZeroID
 	}
 	switch more := exceedsHeaders(ev); {
-	case ev.IPOptions: // of a length that is not on record
+	case ev.IPOptions: // whose length is not recorded
 		set |= quirkIPOptions
 		known &^= quirkData
 	case more && ev.Origin == parse.OriginFrame:
@@ -186,7 +186,7 @@ func (s *syn) setWindowMultiples(mss uint16) {
 	}
 }
 
-// mtuOverMSS is the room that p0f takes an MTU to have beyond the MSS.
+// mtuOverMSS is the difference between MTU and MSS in p0f.
 const mtuOverMSS = 40
 
 func exactQuotient(v uint16, unit uint32) uint16 {

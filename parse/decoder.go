@@ -20,7 +20,7 @@ import (
 // The zero Decoder is not ready; use [NewDecoder]. A Decoder is for one goroutine.
 type Decoder struct {
 	link LinkType
-	// Of the frame: how many bytes the capture kept, and how many there were.
+	// Length of the frame as captured and as it was on the wire.
 	caplen, origLen int
 	packetCap       int // capacity of the slice that begins with the IP header; 0 if there is none
 
@@ -51,8 +51,8 @@ func unsupportedError(link LinkType) error {
 // LinkType returns the link type the decoder was made for.
 func (d *Decoder) LinkType() LinkType { return d.link }
 
-// Packet returns what frame, the one decoded last, holds from its IP header on, nil
-// if it holds no IP packet.
+// Packet returns the part of frame, the one decoded last, that starts at its IP header;
+// nil if it has no IP packet.
 func (d *Decoder) Packet(frame []byte) []byte {
 	if d.packetCap == 0 {
 		return nil
@@ -60,8 +60,8 @@ func (d *Decoder) Packet(frame []byte) []byte {
 	return frame[cap(frame)-d.packetCap:]
 }
 
-// Why a frame is no event. The first group is sound but not for us, the second
-// contradicts itself or ends too early.
+// Why a frame gives no event. Frames of the first group are valid but carry no packet
+// that fwknopd evaluates; those of the second contradict themselves or are truncated.
 var (
 	errNotIP     = &skipError{ErrNotOurs, "not an IP packet"}
 	errFragment  = &skipError{ErrNotOurs, "not the first fragment"}
@@ -118,7 +118,7 @@ func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error 
 	}
 }
 
-// setTruncated says in ev that there are have of want bytes of the IP packet.
+// setTruncated records in ev that have of want bytes of the IP packet are present.
 func (d *Decoder) setTruncated(have, want int, ev *Event) {
 	if d.uncaptured() > 0 {
 		have, want = d.caplen, d.origLen
@@ -126,5 +126,5 @@ func (d *Decoder) setTruncated(have, want int, ev *Event) {
 	ev.Captured, ev.Whole = uint32(min(have, math.MaxUint32)), uint32(min(want, math.MaxUint32))
 }
 
-// uncaptured is how many bytes of the frame the capture left out.
+// uncaptured returns the number of bytes of the frame that the capture left out.
 func (d *Decoder) uncaptured() int { return max(d.origLen-d.caplen, 0) }

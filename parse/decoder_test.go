@@ -384,7 +384,7 @@ func TestFrameOf(t *testing.T) {
 		{"size below what there is", whole, 0, 0, 0, 32},
 		{"cut inside the padding", whole[:46], 48, 0, 0, 32},
 		{"cut inside the payload", whole[:44], 48, 44, 48, 32},
-		{"cut, and nobody says so", whole[:44], 44, 30, 32, 32},
+		{"cut, size not in the capture", whole[:44], 44, 30, 32, 32},
 		{"offload, cut", offload, 70000, 58, 70000, 65535},
 	} {
 		var ev Event

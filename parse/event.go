@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// ErrSkip reports that a record holds no event for us. The caller counts it and
-// reads on. It is always wrapped by one of the two kinds below, so that callers
-// can keep the books: read = events + not ours + malformed.
+// ErrSkip reports that a record gives no event. The caller counts it and reads on. It
+// always comes with one of the two kinds below, so that the counters of a caller add up:
+// records read = events + not ours + malformed.
 var ErrSkip = errors.New("no event in record")
 
 // skip is a constant error of one of the two kinds; being preallocated, returning
@@ -30,11 +30,11 @@ func (e *skipError) Error() string { return e.text }
 func (e *skipError) Is(target error) bool { return target == ErrSkip || target == e.kind }
 
 var (
-	// ErrNotOurs is the kind of an ErrSkip for a sound record that is not ours:
-	// a log line that no Netfilter rule wrote, an ARP frame.
+	// ErrNotOurs is the kind of an ErrSkip for a valid record of something else: a log
+	// line that no Netfilter rule wrote, an ARP frame.
 	ErrNotOurs = errors.New("not ours")
-	// ErrMalformed is the kind of an ErrSkip for a record that claims to be ours
-	// and breaks its own format.
+	// ErrMalformed is the kind of an ErrSkip for a record of a packet that breaks its own
+	// format.
 	ErrMalformed = errors.New("malformed")
 )
 
@@ -72,20 +72,20 @@ const (
 // offset of at most 15 words, less the 5 fixed ones).
 const MaxOptions = 40
 
-// Origin says who vouches for an event. Knock sequences count a log line only if
-// the kernel wrote it; fingerprinting does not care.
+// Origin is where an event comes from. Knock sequences count a log line only if the
+// kernel wrote it; fingerprinting takes any origin.
 type Origin uint8
 
 const (
-	// OriginUnknown: a line that reads like a Netfilter record, but nothing says
+	// OriginUnknown: a line that has the form of a Netfilter record, without evidence
 	// that the kernel wrote it. The zero value.
 	OriginUnknown Origin = iota
-	// OriginKernel: the line has the kernel's tag in tag position, or the journal
-	// says _TRANSPORT=kernel, or it is raw kernel ring buffer output.
+	// OriginKernel: the line has the kernel's tag in tag position, or the journal entry
+	// has _TRANSPORT=kernel, or it is raw kernel ring buffer output.
 	OriginKernel
 	// OriginFrame: not a line at all, but the packet itself.
 	OriginFrame
-	// OriginSocket: a payload that a socket of ours received, each packet once. Of
+	// OriginSocket: a payload that the daemon received on a socket, each packet once. Of
 	// the headers only the addresses are known.
 	OriginSocket
 )
@@ -96,8 +96,8 @@ const (
 // Fields that a record did not carry are zero. A decoder that returns an error
 // leaves the event in an unspecified state.
 type Event struct {
-	// Time is when the packet was seen, by the clock of whoever recorded it. Log
-	// stamps mostly have a resolution of one second. If a log line has nothing but
+	// Time is when the packet was seen, by the clock of the host that recorded it.
+	// Log stamps mostly have a resolution of one second. If a log line has nothing but
 	// the kernel's uptime, Time is that long after the Unix epoch: the day is
 	// wrong, but gaps between such times are exact; see [OfClock]. Zero if the record
 	// has none.
@@ -118,10 +118,10 @@ type Event struct {
 	DF bool
 	// ID is the IPv4 identification.
 	ID uint16
-	// IPOptions says that the IPv4 header carried options.
+	// IPOptions: the IPv4 header carried options.
 	IPOptions bool
-	// Fragment says that this is one piece of a fragmented packet. Only a first
-	// fragment becomes an event; its payload is incomplete.
+	// Fragment: this is one piece of a fragmented packet. Only a first fragment becomes
+	// an event; its payload is incomplete.
 	Fragment bool
 
 	// ICMPType and ICMPCode are valid iff Proto is ICMP or ICMPv6.
@@ -134,11 +134,11 @@ type Event struct {
 	Window   uint16
 	Urgent   uint16
 	Seq, Ack uint32
-	// HasSeq says that the record held Seq and Ack: always for a frame, for a log
-	// line only with --log-tcp-sequence.
+	// HasSeq: the record has Seq and Ack, always for a frame, for a log line only with
+	// --log-tcp-sequence.
 	HasSeq bool
-	// HasOptions says that Options is the whole truth: always for a frame, for a
-	// log line if it carries OPT or if its length leaves no room for any.
+	// HasOptions: Options are all the options of the packet. Always true for a frame, for
+	// a log line if it carries OPT or if its length leaves no room for options.
 	HasOptions  bool
 	nopt        uint8
 	recordStart int // of the record in the line, for fallbackLine
@@ -146,14 +146,13 @@ type Event struct {
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It
 	// is nil for log lines. Ethernet padding is never part of it. Of a fragment and
-	// of a packet that is not all there (Whole) it is the beginning.
+	// of a truncated packet (Whole) it is the beginning.
 	Payload []byte
 
-	// Captured and Whole are not zero where the record holds less than the whole
-	// packet, because the capture cut it (tcpdump -s) or because it is shorter than
-	// it says: the bytes there are and the bytes there should be. They count from
-	// the start of the frame if the capture says how long that was, else from the
-	// IP header.
+	// Captured and Whole are the bytes present and the bytes of the complete packet. They
+	// are zero unless the packet is truncated: by the capture (tcpdump -s), or because it
+	// is shorter than its header claims. They count from the start of the frame if the
+	// capture has the length of that, else from the IP header.
 	Captured, Whole uint32
 
 	// In is the input interface a log line names, nil if none. Prefix is the text
@@ -177,9 +176,10 @@ func (e *Event) SetOptions(b []byte) bool {
 	return true
 }
 
-// Reset makes the event ready for the next record. The option bytes are left as
-// they are, their length is what counts, and scratch space is kept. It names the
-// fields since to clear the whole and put those two back costs more than twice as much.
+// Reset makes the event ready for the next record. The option bytes are left as they
+// are, their length is what counts, and scratch space is kept. It assigns field by
+// field because clearing the struct and restoring those two costs more than twice as
+// much.
 func (e *Event) Reset() {
 	e.Time, e.Src, e.Dst, e.Proto, e.Origin = time.Time{}, netip.AddrPort{}, netip.AddrPort{}, 0, 0
 	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false

@@ -67,7 +67,7 @@ func checkEvent(t *testing.T, ev *Event, size int) {
 }
 
 // TestFrameEqualsGopacket builds random sound packets with gopacket's serializer and
-// compares what the decoder says of them with what was asked for.
+// compares the decoded events with the fields given.
 func TestFrameEqualsGopacket(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	d, err := NewDecoder(LinkEthernet)

@@ -18,7 +18,7 @@ func (d *Decoder) ethernet(b []byte, ev *Event) error {
 	if len(b) < 14 {
 		return errShortLink
 	}
-	// The only error it has is the length just tested.
+	// Its only error is a short frame, tested above.
 	_ = d.eth.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 	if d.eth.EthernetType == layers.EthernetTypeLLC {
 		return d.snap(d.eth.Payload, ev)
@@ -43,7 +43,7 @@ func (d *Decoder) sll2(b []byte, ev *Event) error {
 	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b)), b[20:], ev)
 }
 
-// loopback reads the address family in front of a packet on a BSD loopback.
+// loopback reads the address family before a packet on a BSD loopback.
 func (d *Decoder) loopback(b []byte, ev *Event) error {
 	if len(b) < 4 {
 		return errShortLink
@@ -56,7 +56,7 @@ func (d *Decoder) pointToPoint(link LinkType, b []byte, ev *Event) error {
 	switch link {
 	case LinkPPP, LinkPPPSerial:
 		return d.ppp(b, ev)
-	case LinkPPPDirection: // one byte says which way it went
+	case LinkPPPDirection: // one byte for the direction
 		return d.ppp(b[min(1, len(b)):], ev)
 	case LinkPPPEther:
 		return d.pppoe(b, ev)
@@ -87,8 +87,8 @@ func (d *Decoder) nflog(b []byte, ev *Event) error {
 
 // nflogPacket finds the IP packet and the log prefix in a frame of [LinkNFLOG]:
 // four bytes of nfgenmsg, then attributes of length, type and value, padded to
-// four bytes. Attributes are in the byte order of the host that captured them,
-// which nothing but their plausibility tells. Both results alias b.
+// four bytes. Attributes are in the byte order of the capturing host, which is
+// guessed from the first length. Both results alias b.
 func nflogPacket(b []byte) (payload, prefix []byte, err error) {
 	if len(b) < 8 {
 		return nil, nil, errShortLink
@@ -118,9 +118,9 @@ func nflogPacket(b []byte) (payload, prefix []byte, err error) {
 	return payload, prefix, nil
 }
 
-// pflog reads the header that pf(4) puts in front of a packet: its own length,
+// pflog reads the header that pf(4) puts before a packet: its own length,
 // address family, action, reason, the interface's name. It grew with the years, from
-// 45 bytes to 100, and differs between systems behind the name of the interface; the
+// 45 bytes to 100, and differs between systems after the name of the interface; the
 // length is without the padding to four bytes.
 func (d *Decoder) pflog(b []byte, ev *Event) error {
 	const (
@@ -154,8 +154,8 @@ func (d *Decoder) enc(b []byte, ev *Event) error {
 	return d.decodeFamily(family(b), b[header:], ev)
 }
 
-// family reads an address family in four bytes. It is below 256, so its byte order
-// shows.
+// family reads an address family in four bytes. Its value is below 256, which gives the
+// byte order away.
 func family(b []byte) uint32 {
 	if n := binary.BigEndian.Uint32(b); n <= 0xff {
 		return n
@@ -178,7 +178,7 @@ func (d *Decoder) decodeFamily(family uint32, b []byte, ev *Event) error {
 // where others write a Prism header; the fourth is its version.
 const avsMagic = 0x802110
 
-// monitorMode reads what monitor mode puts in front of an 802.11 frame.
+// monitorMode reads what monitor mode puts before an 802.11 frame.
 func (d *Decoder) monitorMode(link LinkType, b []byte, ev *Event) error {
 	const prismHeader = 144
 	if link == LinkWLAN {
@@ -219,8 +219,8 @@ const (
 	radiotapBadFCS = 0x40
 )
 
-// radiotapFlags finds the flags: the second field, behind a time stamp, behind one or
-// more words of 32 bits that say which fields there are.
+// radiotapFlags returns the flags: the second field, after the time stamp. One or more
+// words of 32 bits before the fields tell which of them are present.
 func radiotapFlags(b []byte) byte {
 	const timeStamp, flags, more = 1 << 0, 1 << 1, 1 << 31
 	present := binary.LittleEndian.Uint32(b[4:])
@@ -241,7 +241,7 @@ func radiotapFlags(b []byte) byte {
 }
 
 // wlan reads an IEEE 802.11 data frame. Of an aggregate (A-MSDU) it is the first
-// packet. padded says that the header takes a multiple of four bytes.
+// packet. padded: the header is padded to a multiple of four bytes.
 func (d *Decoder) wlan(b []byte, padded bool, ev *Event) error {
 	const (
 		header, address, qosControl, htControl     = 24, 6, 2, 4
@@ -296,7 +296,7 @@ func (d *Decoder) snap(b []byte, ev *Event) error {
 	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b[6:])), b[8:], ev)
 }
 
-// etherType decodes what follows an EtherType: IP, or one more tag in front of it.
+// etherType decodes what follows an EtherType: IP, or one more tag before it.
 func (d *Decoder) etherType(t layers.EthernetType, b []byte, ev *Event) error {
 	for {
 		switch t {
@@ -333,7 +333,7 @@ func (d *Decoder) pppoe(b []byte, ev *Event) error {
 	return d.ppp(b[:min(n, len(b))], ev)
 }
 
-// ppp reads the protocol field of RFC 1661, behind the address and control bytes
+// ppp reads the protocol field of RFC 1661, after the address and control bytes
 // of RFC 1662 where they are present and in one byte where it was compressed.
 func (d *Decoder) ppp(b []byte, ev *Event) error {
 	const protoIPv4, protoIPv6 = 0x21, 0x57

@@ -29,7 +29,7 @@ const (
 	mobility    = 135
 )
 
-// ip decodes a packet whose first nibble is all that says which version it is.
+// ip decodes a packet whose version is known from its first nibble only.
 func (d *Decoder) ip(b []byte, ev *Event) error {
 	if len(b) == 0 {
 		return errShortLink
@@ -43,8 +43,8 @@ func (d *Decoder) ip(b []byte, ev *Event) error {
 	return errVersion
 }
 
-// ipv4 decodes RFC 791. Payload ends with the packet's own length: what follows in
-// the frame is padding or a checksum.
+// ipv4 decodes RFC 791. The payload ends at the total length: what follows in the frame
+// is padding or a checksum.
 func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	if len(b) < ipv4Header {
 		return errIPHeader
@@ -53,7 +53,7 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	switch {
 	case b[0]>>4 != 4:
 		return errVersion
-	case total == 0 && Proto(b[9]) == TCP: // a network card is to cut it into segments
+	case total == 0 && Proto(b[9]) == TCP: // TSO: the network card will segment it
 		total = len(b) + d.uncaptured()
 	}
 	if header < ipv4Header || header > total || header > len(b) {
@@ -61,8 +61,8 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	}
 	d.packetCap = cap(b)
 	ip := &d.ip4
-	// What it may still refuse, the header being whole, is the inside of options;
-	// nobody reads that.
+	// The header is complete; the only errors left are in the contents of IP options,
+	// which are not used.
 	_ = ip.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 	ev.Len, ev.TTL, ev.ID = uint16(min(total, maxLen)), ip.TTL, ip.Id
 	ev.DF = ip.Flags&layers.IPv4DontFragment != 0
@@ -108,9 +108,9 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	return d.transport(rest, ev)
 }
 
-// impliedLength returns the length of a payload that the header says is empty: that of
-// its jumbo payload option (RFC 2675), or, of TCP, of the frame, which a network card
-// is to cut into segments.
+// impliedLength returns the payload length of a packet whose header has 0 there: that of
+// the jumbo payload option (RFC 2675), or, for TCP, the rest of the frame, which the
+// network card is to segment (TSO).
 func (d *Decoder) impliedLength(b []byte) int {
 	const jumboOption, pad1 = 0xc2, 0
 	options := b[ipv6Header:]
@@ -173,8 +173,8 @@ const (
 	icmpHeader = 8
 )
 
-// transport decodes what an IP packet carries. A protocol without a decoder here
-// is an event as well, and all it carries is its payload.
+// transport decodes what an IP packet carries. A packet of any other protocol is an
+// event too, with nothing but its payload.
 func (d *Decoder) transport(b []byte, ev *Event) error {
 	switch ev.Proto {
 	case TCP:

@@ -23,11 +23,11 @@ const (
 	LinkEnc          LinkType = 109 // IPsec interface of OpenBSD and FreeBSD
 	LinkSLL          LinkType = 113 // Linux cooked capture
 	LinkPflog        LinkType = 117 // log of the packet filter pf
-	LinkPrism        LinkType = 119 // IEEE 802.11 behind a Prism header
-	LinkRadiotap     LinkType = 127 // IEEE 802.11 behind a radiotap header
-	LinkAVS          LinkType = 163 // IEEE 802.11 behind an AVS header
-	LinkPPI          LinkType = 192 // IEEE 802.11 behind a header of Per-Packet Information
-	LinkPPPDirection LinkType = 204 // PPP behind a byte for the direction
+	LinkPrism        LinkType = 119 // IEEE 802.11 after a Prism header
+	LinkRadiotap     LinkType = 127 // IEEE 802.11 after a radiotap header
+	LinkAVS          LinkType = 163 // IEEE 802.11 after an AVS header
+	LinkPPI          LinkType = 192 // IEEE 802.11 after a header of Per-Packet Information
+	LinkPPPDirection LinkType = 204 // PPP after a byte for the direction
 	LinkIPv4         LinkType = 228
 	LinkIPv6         LinkType = 229
 	LinkNFLOG        LinkType = 239 // Netfilter log messages
@@ -76,7 +76,7 @@ func (l LinkType) String() string {
 	return "link type " + strconv.Itoa(int(l))
 }
 
-// Supported says whether a [Decoder] reads this link type.
+// Supported reports whether a [Decoder] reads this link type.
 func (l LinkType) Supported() bool {
 	_, ok := linkNames[l]
 	return ok

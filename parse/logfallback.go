@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// What follows is tried for lines that the usual reading did not understand: other
-// languages, other stamps, and what terminals, grep and shippers put around a line.
+// The fallback reads lines that the usual parser cannot: stamps in other languages and
+// rare formats, and what terminals, grep and log shippers put around a line.
 
-// fallbackLine reads a line of which first is what the usual reading made, and ev, if that
-// was no error. That stands if nothing comes of this one, or a record further back.
+// fallbackLine reads a line for which the usual parser returned first, and ev if first is
+// nil. That result is kept if the fallback finds no event, or one that begins later in
+// the line.
 func fallbackLine(line []byte, ref time.Time, ev *Event, first error) error {
 	begin := ev.recordStart
 	err := unwrapLine(line, ref, ev)
@@ -24,7 +25,7 @@ func fallbackLine(line []byte, ref time.Time, ev *Event, first error) error {
 	return first
 }
 
-// unwrapLine reads a line without what is around it.
+// unwrapLine strips what surrounds a line, and reads it.
 func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	text := bytes.TrimPrefix(bytes.TrimPrefix(line, []byte("\ufeff")), []byte("\x1e"))
 	column := failed
@@ -43,7 +44,7 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 		}
 	}
 	if raw, ok := findRecord(line, 0); ok && raw.start < s.start {
-		return errNoRecord // that one fell to an escape
+		return errNoRecord // stripping damaged an earlier record
 	}
 	ev.Reset()
 	msg := fallbackHead(text[:s.start], ref, ev)
@@ -53,9 +54,8 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	return message(text, msg, s, ev)
 }
 
-// mayBeWrapped reports whether a line without a record in plain sight may hold one
-// all the same. It is asked of every line that is not ours.
-// in says that it has "IN=" somewhere.
+// mayBeWrapped reports whether a line in which no record was found may still hold one. It
+// runs on every line of other programs and must be cheap. in: the line has "IN=" somewhere.
 func mayBeWrapped(b []byte, in bool) bool {
 	if len(b) == 0 {
 		return false
@@ -65,7 +65,7 @@ func mayBeWrapped(b []byte, in bool) bool {
 }
 
 // jsonBegin returns where in a line of other text a JSON object begins that ends
-// with the line: behind the name of a server-sent event's field (journalctl -o
+// with the line: after the name of a server-sent event's field (journalctl -o
 // json-sse) or what grep puts in front.
 func jsonBegin(b []byte) int {
 	k := bytes.IndexByte(b, '{')
@@ -83,7 +83,7 @@ func jsonBegin(b []byte) int {
 	return failed
 }
 
-// fallbackHead is head for what head did not understand. It returns the start of the
+// fallbackHead is head for formats that head does not know. It returns the start of the
 // message, and sets ev.Time and ev.Origin.
 func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 	if msg, ok := headAt(b, 0, ref, ev); ok {
@@ -114,13 +114,13 @@ func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 	return msg
 }
 
-// maxIndent is how many blanks may stand in front of a line: some locales fill up the
-// names of months. More are those of a message's further lines in what journalctl
-// prints, which a program wrote.
+// maxIndent is how many blanks may stand before a line: some locales pad the
+// names of months. journalctl indents the continuation lines of a message by more, and
+// those are text of a program.
 const maxIndent = 1
 
-// headAt reads a head that begins at i and has a time, of a usual dialect or of an
-// odd one.
+// headAt reads a head that begins at i and has a time, of a usual dialect or of a
+// rare one.
 func headAt(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	lead := skipBlanks(b, i) - i
 	ev.Time, ev.Origin = time.Time{}, OriginUnknown
@@ -147,7 +147,7 @@ func headAt(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	return msg, true
 }
 
-// rareDialect is dialect for stamps that only few loggers write.
+// rareDialect is dialect for stamps that few loggers write.
 func rareDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.proxmox(b, i); j != failed {
 		return j, OriginKernel
@@ -163,22 +163,22 @@ func rareDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	return failed, OriginUnknown
 }
 
-// maxFileName bounds what grep puts in front of a line (PATH_MAX).
+// maxFileName bounds what grep puts before a line (PATH_MAX).
 const maxFileName = 4096
 
-// isSeparator reports the characters that end a file name or a line number in the
-// output of grep, "-" being for lines of context, and "|" that of docker compose.
+// isSeparator reports whether c ends a file name or a line number in the output of grep,
+// where "-" marks lines of context, or a name in that of docker compose ("|").
 func isSeparator(c byte) bool { return c == ':' || c == '-' || c == '|' || c == 0 }
 
-// mayBeFileName reports whether text may be what grep puts in front of a line, with its
-// separator. A tag and its blank are not: behind them a program could write a whole
-// line of its own.
+// mayBeFileName reports whether text may be what grep puts before a line, with its
+// separator. A tag followed by a blank is excluded: after it a program could write a
+// complete line.
 func mayBeFileName(text []byte) bool {
 	return !bytes.Contains(text[:len(text)-1], []byte(": ")) && !holdsClock(text)
 }
 
-// isWordOrPath reports whether the text in front of a line cannot be the head of another
-// line, of a form unknown to us: it is one word, or a path.
+// isWordOrPath reports whether the text before a line is one word or a path, and so
+// cannot be the head of another line in an unknown format.
 func isWordOrPath(text []byte) bool {
 	if text[0] == '/' || text[0] == '.' {
 		return true
@@ -187,9 +187,9 @@ func isWordOrPath(text []byte) bool {
 	return bytes.IndexByte(word, ' ') < 0
 }
 
-// unknownStamp looks for the kernel's tag behind a stamp that is not understood and
-// a host: behind two words or more, none of them the tag of a program, of which one
-// but the last has a digit. It returns the start of the message.
+// unknownStamp looks for the kernel's tag after a stamp of an unknown format and a host:
+// after two words or more, none of them a program's tag, one of which, but not the last,
+// has a digit. It returns the start of the message.
 func unknownStamp(b []byte) int {
 	const mostWords = 8
 	digit := false
@@ -216,10 +216,10 @@ func unknownStamp(b []byte) int {
 	return failed
 }
 
-// kernelColumn returns the index behind the kernel's tag in a line whose columns end at
-// tabs: the whole stamp, one host, and the tag, which needs no colon there. Between the
-// last two the facility and the level may stand. Blanks may not, so that no text of a
-// program's comes before the tag.
+// kernelColumn returns the index after the kernel's tag in a line whose columns end at
+// tabs: the whole stamp, one host, and the tag, which needs no colon there. Facility
+// and level may come between the last two, but no blanks, so that no text of a program
+// can precede the tag.
 func kernelColumn(b []byte, ref time.Time) int {
 	tab := bytes.IndexByte(b[:min(len(b), maxStamp+1)], '\t')
 	if tab < 0 || jsonTime(b[:tab], ref).IsZero() {
@@ -248,16 +248,16 @@ func needsStripping(b []byte) bool {
 	return len(b) <= maxText && (bytes.IndexByte(b, '\t') >= 0 || hasEscape(b))
 }
 
-// hasEscape reports whether a text has terminal escapes in it, as they are or in
-// one of the spellings that loggers and pagers give them.
+// hasEscape reports whether a text contains terminal escapes, raw or in one of the
+// notations of loggers and pagers.
 func hasEscape(b []byte) bool {
 	return bytes.IndexByte(b, 0x1b) >= 0 || bytes.Contains(b, []byte("#033[")) ||
 		bytes.Contains(b, []byte(`\x1b[`)) || bytes.Contains(b, []byte("^[["))
 }
 
-// stripEscapes appends src to dst without its terminal escapes (dmesg --color, journalctl
-// and less -R on a terminal, grep --color) and with blanks for tabs. It never
-// overtakes its reading: dst may be the front of src.
+// stripEscapes appends src to dst without its terminal escapes (dmesg --color,
+// journalctl and less -R on a terminal, grep --color) and with blanks for tabs. dst may
+// be the front of src: no byte is written before it was read.
 func stripEscapes(dst, src []byte) []byte {
 	for i := 0; i < len(src); {
 		if j := skipEscape(src, i); j != failed {
@@ -274,7 +274,7 @@ func stripEscapes(dst, src []byte) []byte {
 	return dst
 }
 
-// skipEscape returns the index behind the terminal escape at i: a control sequence
+// skipEscape returns the index after the terminal escape at i: a control sequence
 // (ECMA-48 section 5.4), an operating system command, which ends with BEL or ST,
 // or a sequence of two or three characters.
 func skipEscape(b []byte, i int) int {
@@ -302,7 +302,7 @@ func skipEscape(b []byte, i int) int {
 	return j + 1
 }
 
-// skipEscapeByte returns the index behind the escape character at i: itself, or, in
+// skipEscapeByte returns the index after the escape character at i: itself, or, in
 // front of a bracket, as rsyslog (#033), the kernel and journald (\x1b), and cat -v
 // write it.
 func skipEscapeByte(b []byte, i int) int {

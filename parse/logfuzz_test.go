@@ -110,7 +110,7 @@ func sameWithTail(t *testing.T, ev *Event, line []byte) {
 	}
 }
 
-// FuzzLogLineFront puts any text in front of a whole record: what the record says of
+// FuzzLogLineFront puts any text before a whole record: what the record has of
 // its packet never changes.
 func FuzzLogLineFront(f *testing.F) {
 	for _, d := range dialects {

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// inHead is returned in place of the start of a message if the record begins before
-// the head ends: within the structured data of RFC 5424, which a program wrote.
+// inHead is returned in place of the start of a message if the record begins inside the
+// head: in the structured data of RFC 5424, which a program wrote.
 const inHead = -1
 
-// head reads what loggers put in front of a message. b ends where the record
-// begins. head sets ev.Time and ev.Origin and returns where the message starts,
-// which is the prefix of the log rule, or inHead.
+// head reads what loggers put before a message. b ends where the record begins. head
+// sets ev.Time and ev.Origin and returns where the message starts, which is the prefix
+// of the log rule, or inHead.
 //
-// The origin is the kernel only if the place that says who wrote the message says
-// so, and nothing else in the line denies it:
+// The origin is the kernel only if the field for the program names the kernel, and nothing
+// else in the line contradicts it:
 //
-//   - "kernel:" or "kernel[…]:" where the dialect has the tag, that is behind the
+//   - "kernel:" or "kernel[…]:" where the dialect has the tag, that is after the
 //     stamp and at most one host name: "Jul  3 04:05:06 gate kernel: ";
-//   - the same behind a facility and level (BusyBox, OpenWrt: "kern.warn kernel:"),
+//   - the same after a facility and level (BusyBox, OpenWrt: "kern.warn kernel:"),
 //     if the facility is kern;
-//   - "[kernel]" behind the stamp (metalog);
+//   - "[kernel]" after the stamp (metalog);
 //   - APP-NAME kernel (RFC 5424);
 //   - nothing at all but the kernel's own "[ 1234.567890]", priority, or both
 //     (dmesg, /proc/kmsg, /dev/kmsg), or a stamp of a form that only dmesg writes.
 //
-// In all of them a priority in front must have the facility kern. Behind a program's
-// tag the word kernel means nothing: "myapp: kernel: DROP" is what myapp says.
+// In all of them a leading priority must have the facility kern. After a program's tag
+// the word kernel is ignored: "myapp: kernel: DROP" is text of myapp.
 func head(b []byte, ref time.Time, ev *Event) int {
 	i, kern := priority(b)
 	var s stamp
@@ -41,7 +41,7 @@ func head(b []byte, ref time.Time, ev *Event) int {
 	return msg
 }
 
-// dialect tells the usual dialects apart by how they begin, behind a priority.
+// dialect recognises the usual dialects by how they begin, after a priority.
 func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.read(b, i); j != failed {
 		if s.commaFraction && s.hasZone { // dmesg --time-format iso
@@ -70,7 +70,7 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	return i, OriginUnknown
 }
 
-// afterStamp reads "host tag: " behind a wall clock stamp. Some loggers write no
+// afterStamp reads "host tag: " after a wall clock stamp. Some loggers write no
 // host, some a facility and level before the tag, ulogd no tag.
 func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	i = skipBlanks(b, i)
@@ -103,7 +103,7 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 			return msg, o
 		}
 	}
-	if b[max(host-1, 0)] == ' ' { // not glued to the clock
+	if b[max(host-1, 0)] == ' ' { // a blank follows the clock
 		if j := s.afterClock(b, host); j != failed {
 			return afterStamp(b, j, s)
 		}
@@ -128,8 +128,8 @@ func containerStream(b []byte, i int) int {
 	return after(b, i, "P ")
 }
 
-// containerLine reads a line that a container wrote, whose runtime put its stamp in
-// front. The stamp of the line itself counts, if it has one of a clock.
+// containerLine reads a line that a container wrote, after the stamp of its runtime.
+// The stamp of the line itself takes precedence, if it has a date.
 func (s *stamp) containerLine(b []byte, i int) (msg int, o Origin) {
 	line := b[i:]
 	j, kern := priority(line)
@@ -146,7 +146,7 @@ func (s *stamp) containerLine(b []byte, i int) (msg int, o Origin) {
 	return msg, o
 }
 
-// bracketedAddress reports whether a host stands at i as an address in brackets.
+// bracketedAddress reports whether the host at i is an address in brackets.
 func bracketedAddress(b []byte, i int) bool {
 	_, j := address(b, i+1)
 	return j < len(b) && b[j] == ']'
@@ -188,8 +188,8 @@ func programTag(b []byte, i int) (msg int, o Origin, ok bool) {
 	return i, OriginUnknown, len(word) > 0 && word[len(word)-1] == ':'
 }
 
-// plainWord returns the blank behind a word of letters and digits, which can be
-// nothing but a host: the common case, decided fast.
+// plainWord returns the blank after a word of letters and digits, which can only be a
+// host name: a fast path for the common case.
 func plainWord(b []byte, i int) int {
 	for start := i; i < len(b); i++ {
 		switch c := b[i]; {
@@ -203,7 +203,7 @@ func plainWord(b []byte, i int) int {
 	return failed
 }
 
-// rfc5424 reads the header behind "VERSION SP" (RFC 5424 section 6):
+// rfc5424 reads the header after "VERSION SP" (RFC 5424 section 6):
 //
 //	TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA [MSG]
 func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
@@ -215,7 +215,7 @@ func rfc5424(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if i == failed {
 		return failed, OriginUnknown
 	}
-	return fields5424(b, skipBlank(b, wordEnd(b, i))) // behind the host
+	return fields5424(b, skipBlank(b, wordEnd(b, i))) // after the host
 }
 
 // fields5424 reads on from APP-NAME.
@@ -242,7 +242,7 @@ func fields5424(b []byte, i int) (msg int, o Origin) {
 }
 
 // structuredData passes over "-" or elements in brackets, in whose quoted values
-// a backslash protects the byte behind it. closed is false if b ends within an
+// a backslash escapes the byte after it. closed is false if b ends within an
 // element.
 func structuredData(b []byte, i int) (next int, closed bool) {
 	if j := after(b, i, "-"); j != failed {
@@ -260,7 +260,7 @@ func structuredData(b []byte, i int) (next int, closed bool) {
 	return i, true
 }
 
-// sdElement returns the index behind the element of structured data at i.
+// sdElement returns the index after the element of structured data at i.
 func sdElement(b []byte, i int) int {
 	for quoted := false; i < len(b); i++ {
 		switch c := b[i]; {
@@ -275,7 +275,7 @@ func sdElement(b []byte, i int) int {
 	return failed
 }
 
-// skipUptime passes over the blank at i and the kernel's own time behind it, if
+// skipUptime passes over the blank at i and the kernel's own time after it, if
 // they are there.
 func skipUptime(b []byte, i int) int {
 	i = skipBlank(b, i)
@@ -292,7 +292,7 @@ func skipUptime(b []byte, i int) int {
 // journalctl's "[ 1234.567890 <    0.000123 >]" with room for years of uptime.
 const maxBracket = 64
 
-// bracketedTime reads the time in brackets at i and returns the index behind it:
+// bracketedTime reads the time in brackets at i and returns the index after it:
 //
 //	[ 1234.567890]                 printk, dmesg, journalctl -o short-monotonic
 //	[ 1234.567890 <    0.000123>]  dmesg -d, journalctl -o short-delta
@@ -325,9 +325,9 @@ func bracketedTime(b []byte, i int, s *stamp) int {
 	return failed
 }
 
-// afterUptime reads on behind the kernel's time at the start of a line. In
+// afterUptime reads on after the kernel's time at the start of a line. In
 // journalctl's short-monotonic a host and a tag follow, where every program but
-// the kernel has its process behind its name; in dmesg's output the message.
+// the kernel has its process after its name; in dmesg's output the message.
 func afterUptime(b []byte, i int) (msg int, o Origin) {
 	i = skipBlank(b, skipCaller(b, i))
 	for word, words := i, 0; words < 2; words++ {
@@ -362,7 +362,7 @@ func skipCaller(b []byte, i int) int {
 
 // kmsg reads the head of a record of /dev/kmsg, "4,1234,5678901234,-;": priority,
 // sequence number, microseconds since boot, flags, and possibly more before the
-// semicolon. Programs may write there as well, but only with facilities of theirs.
+// semicolon. Programs can write there too, but not with the facility kern.
 func (s *stamp) kmsg(b []byte, i int) (msg int, o Origin) {
 	pri, i := number(b, i, maxPriority)
 	_, i = number(b, after(b, i, ","), math.MaxInt64)
@@ -410,9 +410,8 @@ const (
 	maxPriority = 24*levels - 1
 )
 
-// priority reads what says the facility at the start of a line, "<13>" or the
-// columns of dmesg -x, "kern  :warn  : ", and reports whether it is the kernel's.
-// So it is if nothing says a facility.
+// priority reads the facility at the start of a line, "<13>" or the columns of dmesg -x,
+// "kern  :warn  : ", and reports whether it is the kernel's or there is none.
 func priority(b []byte) (next int, kern bool) {
 	if len(b) == 0 {
 		return 0, true
@@ -464,7 +463,7 @@ func isKernelTag(tag []byte) bool {
 	return string(tag) == "kernel" || kernelTag(tag, 0) == len(tag)
 }
 
-// kernelTag returns the index behind "kernel:", "kernel[0]:" or "kernel[n/a]:".
+// kernelTag returns the index after "kernel:", "kernel[0]:" or "kernel[n/a]:".
 func kernelTag(b []byte, i int) int {
 	i = after(b, i, "kernel")
 	if j := after(b, i, "["); j != failed {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A journalEntry holds the fields of an entry that we look for.
+// A journalEntry holds the fields of an entry that matter here.
 type journalEntry struct {
 	message, transport []byte
 	source, realtime   []byte // microseconds since 1970
@@ -14,7 +14,7 @@ type journalEntry struct {
 
 // JournalEntry reads one entry of the systemd journal that spans lines: in the form
 // of journalctl -o export, or of -o verbose, whose first line is the stamp. As in
-// [LogLine], _TRANSPORT alone says whether the kernel wrote the message.
+// [LogLine], only _TRANSPORT decides whether the kernel wrote the message.
 //
 // The error is as LogLine's.
 func JournalEntry(block []byte, ref time.Time, ev *Event) error {
@@ -49,8 +49,8 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	return err
 }
 
-// verboseIndent stands in front of each field of -o verbose. Further lines of a value,
-// which a program wrote, have more blanks in front.
+// verboseIndent precedes each field of -o verbose. Continuation lines of a value, which
+// a program wrote, are indented by more.
 const verboseIndent = "    "
 
 func (e *journalEntry) set(name, value []byte) {
@@ -96,7 +96,7 @@ func journalField(block []byte, indent string) (name, value []byte, next int) {
 }
 
 // JournalBinary returns the value of a field of -o export that follows its name on
-// lines of its own, and where the next field begins. It reports false if b does not
+// separate lines, and where the next field begins. It reports false if b does not
 // hold all of it.
 func JournalBinary(b []byte) (value []byte, next int, ok bool) {
 	const size = 8

@@ -7,7 +7,7 @@ import (
 )
 
 // TestJournalEntry reads entries that span lines. Whatever the lines of a message
-// say, only journald's own field says that the kernel wrote it.
+// contain, only journald's own field shows that the kernel wrote it.
 func TestJournalEntry(t *testing.T) {
 	const (
 		head   = "Fri 2026-07-03 04:05:06.500000 UTC [s=b6;i=1;b=01;m=f4240;t=66;x=77]\n"

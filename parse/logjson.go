@@ -10,13 +10,13 @@ import (
 //
 //   - a record of the journal (journalctl -o json). Its fields that begin with an
 //     underscore are journald's own, and no program can set them: _TRANSPORT alone
-//     says whether the kernel wrote the message;
+//     decides whether the kernel wrote the message;
 //   - an object of any other shipper, with a line of any other dialect, or the bare
-//     message, under one of the names that shippers use. Who wrote it is for that
-//     line to say, or for the field that holds the tag; a tag or a facility that
-//     says otherwise denies it. The object gives the time if the line has none but
+//     message, under one of the names that shippers use. The origin is that of the
+//     line, or follows from the field with the tag; a tag or a facility that is not
+//     the kernel's overrides it. The object gives the time if the line has none but
 //     an uptime;
-//   - a record of ulogd's, in fields of its own.
+//   - a record of ulogd's JSON output.
 func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	var o object
 	if !o.read(line) {
@@ -57,7 +57,7 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	ev.Reset()
 	msg := 0
 	if !o.fromJournal() {
-		lead := skipBlanks(text[:s.start], 0) // rsyslog keeps the blank behind the tag
+		lead := skipBlanks(text[:s.start], 0) // rsyslog keeps the blank after the tag
 		if msg = head(text[lead:s.start], ref, ev); msg != inHead {
 			msg += lead
 		}
@@ -74,11 +74,10 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	return err
 }
 
-// isBareKernelMessage reports whether what stands in front of a record, in a message that the
-// object calls one of the kernel's facility, is nothing but the prefix of the log rule,
-// behind the kernel's tag and a host or behind neither. A priority, a clock and what may
-// be the tag of a program say that a whole line stands there, which says itself who
-// wrote it.
+// isBareKernelMessage reports whether the text before a record is only the prefix of
+// the log rule, after the kernel's tag and a host or without them, in a message with
+// the kernel's facility in the object. A priority, a clock or a possible program's tag
+// mean that the message is a complete line, whose own tag decides.
 func isBareKernelMessage(b []byte) bool {
 	if i, _ := priority(b); i > 0 || holdsClock(b) {
 		return false
@@ -122,7 +121,7 @@ func (o *object) message(ev *Event) (text []byte, err error) {
 
 var errJSON = &skipError{ErrMalformed, "netfilter record in broken JSON"}
 
-// brokenJSON tells torn records of ours from braces that mean nothing to us.
+// brokenJSON returns the error for a torn record, or for other text in braces.
 func brokenJSON(line []byte) error {
 	if _, ok := findRecord(line, 0); ok {
 		return errJSON
@@ -130,17 +129,17 @@ func brokenJSON(line []byte) error {
 	return errNoRecord
 }
 
-// An author is who wrote a message, as far as an object says.
+// An author is who wrote a message, as far as the fields of an object show.
 type author uint8
 
 const (
-	byUnknown  author = iota // the object does not say
+	byUnknown  author = iota // no field for it
 	byFacility               // of the kernel's facility; the object names no program
 	byKernel
 	byOther
 )
 
-// author says who wrote the message. Names of programs must all be the kernel's, and
+// author returns who wrote the message. Names of programs must all be the kernel's, and
 // so must facilities.
 func (o *object) author() author {
 	if o.fromJournal() {
@@ -229,7 +228,7 @@ func (o *object) time(ref time.Time) time.Time {
 const maxStamp = 64
 
 // jsonTime reads a raw value: a stamp in text, or a count since 1970 in seconds or
-// a smaller unit, which its length tells.
+// a smaller unit, by its length.
 func jsonTime(raw []byte, ref time.Time) time.Time {
 	raw = unquote(raw)
 	if len(raw) == 0 || len(raw) > maxStamp {
@@ -287,7 +286,7 @@ func (s *stamp) scientific(b []byte) bool {
 }
 
 // unquote takes the quotes off a raw JSON string, and off other values the white
-// space behind them.
+// space after them.
 func unquote(v []byte) []byte {
 	for len(v) > 0 && jsonBlanks(v, len(v)-1) == len(v) {
 		v = v[:len(v)-1]

@@ -150,7 +150,7 @@ var shippers = []shipped{
 	{"facility, what may be a program", `{"message":"myapp: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
 	{"facility, a host and what may be a program", `{"message":"gate myapp: kernel: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
 	{"facility, a process", `{"message":"myapp[7]: BARE","timestamp":"2026-07-03T04:05:07.5Z","facility":"kern"}`, outer, OriginUnknown},
-	{"GELF, nothing says who", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"level":4}`, outer, OriginUnknown},
+	{"GELF, no author", `{"version":"1.1","host":"gate","short_message":"BARE","timestamp":1783051507.5,"level":4}`, outer, OriginUnknown},
 	{"GELF, full message", `{"version":"1.1","host":"gate","short_message":"DROP IN=eth0","full_message":"<4>LINE","timestamp":1783051507}`, inner, OriginKernel},
 	{"Docker", `{"log":"LINE\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, inner, OriginKernel},
 	{"Docker around JSON", `{"log":"{\"__REALTIME_TIMESTAMP\":\"1783051507500000\",\"_TRANSPORT\":\"kernel\",\"MESSAGE\":\"BARE\"}\n","stream":"stdout","time":"2026-07-03T05:00:00Z"}`, outer, OriginKernel},

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A slot holds the value of one name that we look for in a JSON object. The slots of
-// a group stand in the order in which they are asked.
+// A slot holds the value of one known name of a JSON object. The slots of a group are in
+// order of precedence.
 type slot uint8
 
 const (
@@ -28,7 +28,7 @@ const (
 	noSlot       = slots
 )
 
-// An object is a JSON object and where in it the values that we look for lie.
+// An object is a JSON object and the offsets of the values of known names in it.
 type object struct {
 	json   []byte
 	values [slots]struct{ start, end, path int32 }
@@ -37,7 +37,7 @@ type object struct {
 	n    int
 }
 
-// maxPath bounds the names looked at: longer ones are none of ours.
+// maxPath bounds the names looked at: all known names are shorter.
 const maxPath = 64
 
 func (o *object) isSet(n slot) bool { return o.values[n].end > 0 }
@@ -45,8 +45,8 @@ func (o *object) isSet(n slot) bool { return o.values[n].end > 0 }
 // raw returns the value in a slot as it is written, nil if there is none.
 func (o *object) raw(n slot) []byte { return o.json[o.values[n].start:o.values[n].end] }
 
-// read reads the object that json is. A name of ours that comes twice makes it
-// ambiguous, which is refused; two names of one thing do not.
+// read reads the object json. A known name that occurs twice makes it ambiguous, and read
+// fails; two names for the same value do not.
 func (o *object) read(json []byte) bool {
 	o.json = json
 	end := o.members(0, 0)
@@ -56,7 +56,7 @@ func (o *object) read(json []byte) bool {
 // maxNested is how deep the objects nest in which names are looked for.
 const maxNested = 3
 
-// members reads the object at i and returns the index behind it.
+// members reads the object at i and returns the index after it.
 func (o *object) members(i, depth int) int {
 	i = jsonBlanks(o.json, after(o.json, i, "{"))
 	if j := after(o.json, i, "}"); j != failed {
@@ -91,15 +91,15 @@ func (o *object) members(i, depth int) int {
 	}
 }
 
-// member returns the name at i, where its value lies, and the index behind it.
+// member returns the name at i, where its value lies, and the index after it.
 func member(b []byte, i int) (name []byte, value, end int) {
 	name, i = jsonString(b, i)
 	value = jsonBlanks(b, after(b, jsonBlanks(b, i), ":"))
 	return name, value, jsonValue(b, value)
 }
 
-// pushName appends a name to the path, and returns that. It reports false if it is too
-// long for one of ours.
+// pushName appends a name to the path, and returns that. It reports false if the path is
+// longer than any known one.
 func (o *object) pushName(name []byte) ([]byte, bool) {
 	if o.n > 0 && o.n < maxPath {
 		o.path[o.n] = '.'
@@ -112,8 +112,8 @@ func (o *object) pushName(name []byte) ([]byte, bool) {
 	return o.path[:o.n], true
 }
 
-// set takes the value of a path, if it is one of ours. It reports false if it came
-// before.
+// set stores the value of a path, if it is a known one. It reports false if the path
+// occurred before.
 func (o *object) set(path []byte, start, end int) bool {
 	length := int32(len(path))
 	if bytes.IndexByte(path, '.') >= 0 {
@@ -133,7 +133,7 @@ func (o *object) set(path []byte, start, end int) bool {
 	return true
 }
 
-// hasKnownNames reports the objects in which we look for names.
+// hasKnownNames reports whether the object at path is searched for known names.
 func hasKnownNames(path []byte) bool {
 	if len(trimEnvelope(path)) < len(path) {
 		path = trimEnvelope(path)
@@ -147,8 +147,8 @@ func hasKnownNames(path []byte) bool {
 	return false
 }
 
-// trimEnvelope takes off a path the name of an object that databases and clouds put a
-// record in as it is.
+// trimEnvelope removes from a path the name of an object in which databases and cloud
+// services wrap a record unchanged.
 func trimEnvelope(path []byte) []byte {
 	for _, envelope := range [...]string{"_source.", "result.", "jsonPayload.", "fields.", "record.", "json."} {
 		if len(path) > len(envelope) && path[0] == envelope[0] && string(path[:len(envelope)]) == envelope {
@@ -185,7 +185,7 @@ func slotOf(path []byte) slot {
 	return authorSlot(path)
 }
 
-// textSlot knows the names of the message.
+// textSlot returns the slot of a name of the message.
 func textSlot(path []byte) slot {
 	n := slot(0)
 	switch string(path) {
@@ -235,8 +235,8 @@ func textSlot(path []byte) slot {
 	return slotText + n
 }
 
-// authorSlot knows the names of the tag and of the facility. The first of the tags
-// is one that labels other things as well.
+// authorSlot returns the slot of a name of the tag or of the facility. The first of the
+// tags may label other things as well.
 func authorSlot(path []byte) slot {
 	switch string(path) {
 	case "tag":
@@ -289,8 +289,8 @@ func authorSlot(path []byte) slot {
 	return noSlot
 }
 
-// timeSlot knows the names of the time: the kernel's or the writer's own first, that
-// of a shipper last.
+// timeSlot returns the slot of a name of the time: that of the kernel or of the program
+// first, that of a log shipper last.
 func timeSlot(path []byte) slot {
 	n := slot(0)
 	switch string(path) {
@@ -358,8 +358,8 @@ func timeSlot(path []byte) slot {
 // nest.
 const maxDepth = 64
 
-// jsonValue returns the index behind the value at i. Within a value that is no
-// string only the brackets and the strings are looked at: nothing in it is used.
+// jsonValue returns the index after the value at i. Within an array or an
+// object only brackets and strings are parsed: nothing in it is used.
 func jsonValue(b []byte, i int) int {
 	start := i
 	for depth := 0; i < len(b); i++ {
@@ -429,8 +429,8 @@ func jsonText(raw []byte, ev *Event) (text []byte, ok bool) {
 	return ev.text, ok
 }
 
-// jsonString returns what stands between the quotes of the string at i, escapes
-// and all, and the index behind it.
+// jsonString returns the text between the quotes of the string at i, with its escapes,
+// and the index after it.
 func jsonString(b []byte, i int) (raw []byte, next int) {
 	i = after(b, i, `"`)
 	if i == failed {

@@ -10,16 +10,16 @@ import (
 // years that stamps leave out are found by it, and its location is that of stamps
 // without a zone and of ev.Time.
 //
-// It knows a record as Linux's nf_log_syslog, ulogd's LOGEMU and Proxmox VE write
-// it, within the lines of syslog daemons (RFC 3164 and 5424, rsyslog, syslog-ng,
-// BusyBox, metalog, socklog), of journalctl in all its short forms and json, of
-// dmesg and the kernel ring buffer itself, and within the JSON objects of shippers
-// that hold such a line; and ulogd's own JSON. Only if that fails is a line read
-// without terminal colours and what grep puts in front, and with stamps in other
-// languages and forms. Entries that span lines are [JournalEntry]'s.
+// It knows a record as Linux's nf_log_syslog, ulogd's LOGEMU and Proxmox VE write it,
+// within the lines of syslog daemons (RFC 3164 and 5424, rsyslog, syslog-ng, BusyBox,
+// metalog, socklog), of journalctl in all its short forms and json, of dmesg and the
+// kernel ring buffer itself, and within the JSON objects of shippers that hold such a
+// line; and ulogd's own JSON. Only if that fails is a line read without terminal
+// colours and the file name that grep prepends, and with stamps in other languages and
+// formats. Entries that span lines are [JournalEntry]'s.
 //
-// A stamp that is not understood leaves ev.Time zero; the origin is judged by the
-// tag alone.
+// A stamp of an unknown format leaves ev.Time zero; the origin then depends on the tag
+// alone.
 //
 // The error is one of ErrSkip: ErrNotOurs for a line without a record, and for the
 // record of a packet that makes no event (ARP, later fragments, headers that were
@@ -43,8 +43,8 @@ func anyLine(line []byte, ref time.Time, ev *Event) error {
 	return err
 }
 
-// textLine reads a line that is not wrapped in anything. odd says that there is
-// more in the line than was understood.
+// textLine reads a line that is not wrapped in anything. odd: part of the line was not
+// understood.
 func textLine(line []byte, ref time.Time, ev *Event) (odd bool, err error) {
 	s, ok := findRecord(line, 0)
 	if !ok {
@@ -69,12 +69,12 @@ const maxPrefix = 127
 
 // message reads the record at s of the message that begins at msg.
 //
-// A prefix may itself begin like a record. Then the record proper is looked for
-// behind it; but that may as well be another line glued to a torn one, so that
-// nobody vouches for it. The same is true of a record behind the clock of a stamp.
+// A prefix may itself begin like a record. Then the record proper is searched after it;
+// but that may as well be another line appended to a torn one, so its origin is
+// unknown. The same holds for a record after the clock of a stamp.
 //
-// With msg inHead, whatever reads like a record is text of a program's; a whole
-// record still is an event, but a part of one is not a malformed record.
+// With msg inHead, the record is text of a program; a complete one is still an event, but
+// a partial one does not count as malformed.
 func message(b []byte, msg int, s span, ev *Event) error {
 	if msg == inHead {
 		if record(b, s, ev) != nil {

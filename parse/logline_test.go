@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ref is when the logs of these tests are read: after the months they speak of.
+// ref is when the logs of these tests are read: after the months in them.
 var logRef = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 
 // synRecord is what a rule with --log-prefix "DROP " makes of a SYN.
@@ -19,8 +19,8 @@ const synRecord = "DROP IN=eth0 OUT= MAC=33:10:a9:e2:3a:0e:75:87:8f:c8:66:d3:08:
 // dialects has one row for each way in which loggers dress a record.
 var dialects = []struct {
 	name   string
-	head   string // in front of synRecord
-	tail   string // behind it
+	head   string // before synRecord
+	tail   string // after it
 	time   string // RFC 3339, empty for none
 	origin Origin
 }{

@@ -126,7 +126,7 @@ func compareWithPerl(t *testing.T, base string, used []int) {
 	t.Logf("%d of %d lines read alike", same, len(lines))
 }
 
-// differs says in what we read a line otherwise than the Perl daemon, "" if in
+// differs returns where the event differs from the Perl daemon's reading, "" if in
 // nothing.
 func (r *reading) differs(ev *Event, err error) string {
 	protos := map[string]Proto{"tcp": TCP, "udp": UDP, "icmp": ICMP}

@@ -3,12 +3,12 @@ package parse
 import "bytes"
 
 // The log of Proxmox VE's firewall, /var/log/pve-firewall.log, is written by its
-// pvefw-logger from what the kernel hands it:
+// pvefw-logger from NFLOG messages:
 //
 //	101 6 tap101i0-IN 27/Nov/2026:21:00:05 +0100 policy DROP: IN=fwbr101i0 …
 //
 // Its records have no interface that the packet has not, no RES, URGP only where
-// there is urgent data, FLOWLBL in front of HOPLIMIT, and as LEN of an IPv6 packet
+// there is urgent data, FLOWLBL before HOPLIMIT, and as LEN of an IPv6 packet
 // that of its payload.
 
 // findProxmox finds the record in a line of Proxmox's that findRecord finds none in,
@@ -38,8 +38,8 @@ func findProxmox(b []byte) (span, bool) {
 	return span{}, false
 }
 
-// afterProxmoxHead returns the end of the head of a line of Proxmox's, which may stand
-// behind what grep puts in front.
+// afterProxmoxHead returns the end of the head of a line of Proxmox's, which grep may
+// have prefixed with a file name.
 func afterProxmoxHead(b []byte) int {
 	var s stamp
 	from := s.proxmox(b, 0)
@@ -67,8 +67,7 @@ func (s *stamp) proxmox(b []byte, i int) int {
 	return after(b, s.checkDay(i), " ")
 }
 
-// packetFieldAt reports whether one of the fields that may follow the interfaces
-// stands at i.
+// packetFieldAt reports whether one of the fields that may follow the interfaces is at i.
 func packetFieldAt(b []byte, i int) bool {
 	return keyMAC.after(b, i) != failed || keySRC.after(b, i) != failed || after(b, i, " PHYS") != failed
 }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// rareBracket reads what bracket does not: other languages, and a date in brackets
+// rareBracket reads what bracketedTime does not: other languages, and a date in brackets
 // of another form.
 func (s *stamp) rareBracket(b []byte, i int) int {
 	i = after(b, i, "[")
@@ -32,8 +32,8 @@ func (s *stamp) rareBracket(b []byte, i int) int {
 	return failed
 }
 
-// readRare reads a wall clock stamp of a form that read does not know: in the words of
-// another language, or as few loggers write it.
+// readRare reads a wall clock stamp of a format that read does not know: in another
+// language, or one that few loggers write.
 func (s *stamp) readRare(b []byte, i int) int {
 	if i >= len(b) {
 		return failed
@@ -76,7 +76,7 @@ func (s *stamp) readRareForm(form int, b []byte, i int) int {
 }
 
 // local reads a date with the name of its month, and possibly of its weekday, in
-// any language: journalctl and dmesg -T speak that of LC_TIME.
+// any language: journalctl and dmesg -T use that of LC_TIME.
 //
 //	nov. 27 21:00:05   Fr Nov 27 21:00:05 2026   Fr 2026-11-27 21:00:05 CET
 //	Nov 27, 2026 @ 21:00:05.000   Fri, 27 Nov 2026 21:00:05 +0000
@@ -126,7 +126,7 @@ func (s *stamp) dayFirst(b []byte, i int) int {
 	return s.clock(b, i)
 }
 
-// trailingYear reads the year behind the clock, as ctime(3) has it, if it is there.
+// trailingYear reads the year after the clock, as ctime(3) has it, if it is there.
 func (s *stamp) trailingYear(b []byte, i int) int {
 	if j := endOfWord(b, s.yearAt(b, after(b, i, " "))); j != failed && s.year != 0 {
 		return j
@@ -151,7 +151,7 @@ func localMonth(b []byte, i int) (month, next int) {
 }
 
 // localWeekday passes over the name of a weekday, of one word or two ("Thứ 6"), and the
-// blanks behind it.
+// blanks after it.
 func localWeekday(b []byte, i int) int {
 	end := wordEnd(b, i)
 	if bytes.IndexByte(b[i:end], ':') >= 0 { // a file name or a tag
@@ -185,7 +185,7 @@ func (s *stamp) clf(b []byte, i int) int {
 	return s.zone(b, after(b, i, " "))
 }
 
-// numeric reads dates of numbers whose order their separators tell, year first or,
+// numeric reads numeric dates whose order follows from their separators, year first or,
 // with points, last: "2026/11/27 21:00:05", "2026-11-27_21:00:05", "27.11.2026
 // 21:00:05". With slashes and the year last it could be either order, and is read if
 // only one of them is a date: "11/27/2026 21:00:05", "27/11/2026 21:00:05".
@@ -250,7 +250,7 @@ func (s *stamp) compact(b []byte, i int) int {
 	return s.optionalZone(b, i)
 }
 
-// optionalZone reads the zone behind the clock, if there is one.
+// optionalZone reads the zone after the clock, if there is one.
 func (s *stamp) optionalZone(b []byte, i int) int {
 	if i == failed {
 		return failed
@@ -291,7 +291,7 @@ func (s *stamp) epoch(b []byte, i int) int {
 	return endOfWord(b, i)
 }
 
-// taiOffset is what TAI64N is ahead of Unix time as daemontools, s6 and runit write
+// taiOffset is how far TAI64N is ahead of Unix time as daemontools, s6 and runit write
 // it: 2^62, and the ten seconds that TAI was ahead of UTC in 1970.
 const taiOffset = 1<<62 + 10
 
@@ -348,8 +348,8 @@ func lookupName(b []byte, i, end int) (month int, weekday bool) {
 	return 0, false
 }
 
-// fold appends a word in the spelling of names. Bytes that are no UTF-8 are taken
-// for Latin-1. It reports false if there is no room.
+// fold appends a word in the spelling of names. Bytes that are not UTF-8 are read as
+// Latin-1. It reports false if there is no room.
 func fold(dst, word []byte) ([]byte, bool) {
 	if n := len(word); n > 1 && word[n-1] == '.' {
 		word = word[:n-1]

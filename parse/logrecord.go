@@ -6,7 +6,7 @@ import (
 	"net/netip"
 )
 
-// What a record can be besides an event.
+// Why a record gives no event.
 var (
 	errNoRecord      = &skipError{ErrNotOurs, "no netfilter record in line"}
 	errNoPacket      = &skipError{ErrNotOurs, "netfilter record of something else than an IP packet"}
@@ -48,15 +48,15 @@ var (
 type span struct {
 	start      int // of "IN="
 	inLo, inHi int // the input interface
-	fields     int // the blank behind the output interface
+	fields     int // the blank after the output interface
 }
 
 // maxIfname is the longest name of a Linux interface (IFNAMSIZ less its NUL).
 const maxIfname = 15
 
-// findRecord finds the first place at or behind from where a record begins, that
-// is "IN=name OUT=name". A rule's prefix may be glued to it ("DROP:IN=eth0").
-// Without a record fields says whether there was an "IN=" at all.
+// findRecord finds the first place at or after from where a record begins, that
+// is "IN=name OUT=name". A rule's prefix may come directly before it ("DROP:IN=eth0").
+// Without a record, fields is 1 if there was an "IN=" at all, else 0.
 func findRecord(b []byte, from int) (span, bool) {
 	for none := 0; ; none = 1 {
 		k := indexIN(b, from)
@@ -77,7 +77,7 @@ func findRecord(b []byte, from int) (span, bool) {
 	}
 }
 
-// indexIN returns where the first "IN=" at or behind from begins, -1 if there is none.
+// indexIN returns where the first "IN=" at or after from begins, -1 if there is none.
 // The first equals sign of a line mostly is the one: no other byte is as rare.
 func indexIN(b []byte, from int) int {
 	for i := from + 2; i < len(b); i++ {
@@ -92,8 +92,8 @@ func indexIN(b []byte, from int) int {
 	return -1
 }
 
-// bridge moves the beginning of a span from PHYSIN= to the IN= in front of it:
-// Linux 2.4 writes "IN=br0 PHYSIN=eth0 OUT=br0 PHYSOUT=eth1".
+// bridge moves the beginning of a span from PHYSIN= to the IN= before it: Linux 2.4
+// writes "IN=br0 PHYSIN=eth0 OUT=br0 PHYSOUT=eth1".
 func (s *span) bridge(b []byte) {
 	before, ok := bytes.CutSuffix(b[:s.start], []byte(" PHYS"))
 	if !ok {
@@ -129,9 +129,9 @@ func ifname(b []byte, i int) int {
 }
 
 // record reads the record at s into ev, field by field in the order in which the
-// kernel's nf_log_syslog.c writes them. It stops at the last field it needs: what
-// follows in brackets is the packet that an ICMP error is about, and what follows
-// the record, be it another one, says nothing about this one.
+// kernel's nf_log_syslog.c writes them. It stops at the last field it needs: in
+// brackets follows the packet that an ICMP error quotes, and what comes after the record,
+// even another one, does not belong to it.
 func record(b []byte, s span, ev *Event) error {
 	ev.recordStart = s.start
 	if s.inHi > s.inLo {
@@ -306,7 +306,7 @@ func extensionHeaders(b []byte, i int, ev *Event) (next int, later bool) {
 	}
 }
 
-// ipv6Fragment reads the fragment header behind "FRAG:". ulogd puts blanks behind
+// ipv6Fragment reads the fragment header after "FRAG:". ulogd puts blanks after
 // its colons.
 func ipv6Fragment(b []byte, i int, ev *Event) (next int, later bool) {
 	n, i := number(b, skipBlank(b, i), math.MaxUint16)
@@ -321,7 +321,7 @@ func ipv6Fragment(b []byte, i int, ev *Event) (next int, later bool) {
 	return wordEnd(b, skipBlank(b, i)), n > 0
 }
 
-// The protocols whose fields an event holds, by name, with the blank behind it.
+// The protocols whose fields an event holds, by name, with the blank after it.
 var (
 	nameTCP    = newKey("TCP ")
 	nameUDP    = newKey("UDP ")
@@ -329,7 +329,7 @@ var (
 	nameICMPv6 = newKey("ICMPv6 ")
 )
 
-// transport reads PROTO and what the event needs behind it. The kernel names the
+// transport reads PROTO and what the event needs after it. The kernel names the
 // protocols it knows the header of and numbers the others.
 func transport(b []byte, i int, ev *Event) error {
 	j := keyPROTO.after(b, i)
@@ -352,8 +352,8 @@ func transport(b []byte, i int, ev *Event) error {
 	return otherProto(b[j:wordEnd(b, j)], ev)
 }
 
-// endsEarly reports whether a record ends at i for a reason that the kernel
-// states or, for a payload that IPv6 encrypts, leaves unstated.
+// endsEarly reports whether a record ends at i for a reason that the kernel logs or, for
+// an encrypted IPv6 payload, does not log.
 func endsEarly(b []byte, i int, v6 bool) bool {
 	if i == failed {
 		return false
@@ -375,7 +375,7 @@ const (
 	protoUDPLite Proto = 136
 )
 
-// otherProto takes a protocol without ports or types of its own in an Event.
+// otherProto sets a protocol that has neither ports nor types in an Event.
 func otherProto(name []byte, ev *Event) error {
 	switch string(name) {
 	case "UDPLITE":
@@ -396,7 +396,7 @@ func otherProto(name []byte, ev *Event) error {
 	return nil
 }
 
-// numberedProto takes a protocol that the kernel has no name for. TCP and UDP are
+// numberedProto sets a protocol that the kernel has no name for. TCP and UDP are
 // never written so; ICMP is, in the wrong family, and then has no fields.
 func numberedProto(p Proto, ev *Event) error {
 	switch p {
@@ -420,8 +420,8 @@ func udpFields(b []byte, i int, ev *Event) error {
 	return nil
 }
 
-// icmpFields reads TYPE= CODE= and nothing behind them: what stands in brackets
-// there is somebody else's packet.
+// icmpFields reads TYPE= CODE= and nothing after them: the brackets there hold the packet
+// that the ICMP error quotes.
 func icmpFields(b []byte, i int, p Proto, ev *Event) error {
 	typ, j := keyTYPE.field(b, i, math.MaxUint8)
 	code, j := keyCODE.field(b, j, math.MaxUint8)
@@ -467,7 +467,8 @@ func tcpFields(b []byte, i int, ev *Event) error {
 	return tcpOptions(b, j, ev)
 }
 
-// incomplete tells a header that was cut short on the wire from a broken record.
+// incomplete returns the error for missing fields: a header that was cut short on the
+// wire, or a broken record.
 func incomplete(b []byte, i int) error {
 	if after(b, i, " INCOMPLETE") != failed {
 		return errIncomplete
@@ -539,7 +540,7 @@ func flag(w uint64) TCPFlags {
 // counted in words of four bytes.
 const minOptions = 4
 
-// tcpOptions reads the options behind URGP. The rule may not log them, so none in
+// tcpOptions reads the options after URGP. The rule may not log them, so none in
 // the record means none in the packet only if they would not have fitted.
 func tcpOptions(b []byte, i int, ev *Event) error {
 	i = keyOPT.after(b, i)
@@ -562,7 +563,7 @@ func tcpOptions(b []byte, i int, ev *Event) error {
 	return nil
 }
 
-// optionBytes reads the " (hex)" behind OPT into dst and returns how many bytes it
+// optionBytes reads the " (hex)" after OPT into dst and returns how many bytes it
 // held.
 func optionBytes(b []byte, i int, dst *[MaxOptions]byte) (n, next int) {
 	i = after(b, i, " (")

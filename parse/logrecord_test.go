@@ -19,8 +19,8 @@ const (
 	tcpPart = "PROTO=TCP SPT=47594 DPT=22 WINDOW=5840 RES=0x00 SYN URGP=0 "
 )
 
-// show writes an event as a test table can hold it: what the record said, and
-// nothing that it did not.
+// show writes an event as a test table can hold it: the fields of the record, and
+// no others.
 func show(ev *Event) string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "%v>%v proto=%d len=%d ttl=%d id=%d", ev.Src, ev.Dst, ev.Proto, ev.Len, ev.TTL, ev.ID)

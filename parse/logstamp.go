@@ -13,9 +13,9 @@ type stamp struct {
 	hour, min, sec int
 	nsec           int
 	offset         int      // seconds east of UTC, valid iff hasZone
-	hasZone        bool     // says its offset from UTC
+	hasZone        bool     // offset is known
 	zoneName       zoneName // if hasZone is false
-	ampm           bool     // AM or PM was read
+	ampm           bool     // AM or PM was applied
 	commaFraction  bool     // has a comma before the fraction, as only dmesg writes it
 	sinceEpoch     bool     // is not a date at all, but seconds and nsec since the epoch
 	seconds        int64
@@ -23,8 +23,8 @@ type stamp struct {
 
 // time returns the moment a stamp means, in the location of ref. A stamp without a
 // zone is in that location as well. A stamp without a year has the latest year
-// that does not put it behind ref. The time is zero if the name of the stamp's zone
-// does not tell its offset.
+// that does not put it after ref. The time is zero if the name of the stamp's zone
+// has no unique offset.
 func (s *stamp) time(ref time.Time) time.Time {
 	loc := ref.Location()
 	switch {
@@ -116,9 +116,9 @@ func weekday(b []byte, i int) int {
 	return failed
 }
 
-// withWeekday reads what stands behind a weekday: an ISO date with the name of a
-// zone (journalctl -o short-full and with-unit), or ctime(3) with its year last
-// (OpenWrt, dmesg -T).
+// withWeekday reads what follows a weekday: an ISO date with the name of a zone
+// (journalctl -o short-full and with-unit), or ctime(3) with its year last (OpenWrt,
+// dmesg -T).
 func (s *stamp) withWeekday(b []byte, i int) int {
 	if j := s.iso(b, i); j != failed {
 		return s.checkDay(s.namedZone(b, j))
@@ -191,7 +191,7 @@ func (s *stamp) iso(b []byte, i int) int {
 	return s.clock(b, i+1)
 }
 
-// clock reads "04:05:06" and a fraction behind a point or comma. A sixtieth
+// clock reads "04:05:06" and a fraction after a point or comma. A sixtieth
 // second is a leap second.
 func (s *stamp) clock(b []byte, i int) int {
 	if i+8 > len(b) || b[i+2] != ':' || b[i+5] != ':' {
@@ -211,7 +211,7 @@ func (s *stamp) clock(b []byte, i int) int {
 	return i
 }
 
-// afterClock reads what some loggers write behind the clock: AM or PM, a year, if the
+// afterClock reads what some loggers write after the clock: AM or PM, a year, if the
 // stamp has none yet, or the zone, as an offset or in capitals.
 func (s *stamp) afterClock(b []byte, i int) int {
 	end := wordEnd(b, i)
@@ -280,7 +280,7 @@ func (s *stamp) yearAt(b []byte, i int) int {
 	return i
 }
 
-// namedZone reads the zone behind a blank: its offset, or its abbreviation.
+// namedZone reads the zone after a blank: its offset, or its abbreviation.
 func (s *stamp) namedZone(b []byte, i int) int {
 	i = after(b, i, " ")
 	if i >= len(b) {
@@ -299,7 +299,7 @@ func (s *stamp) namedZone(b []byte, i int) int {
 	return end
 }
 
-// zone reads the offset from UTC glued to an ISO stamp, if there is one: "Z",
+// zone reads the offset from UTC directly after an ISO stamp, if there is one: "Z",
 // "+02:00", "+0200" or "+02".
 func (s *stamp) zone(b []byte, i int) int {
 	if i >= len(b) || b[i] == ' ' {
@@ -340,9 +340,9 @@ func (s *stamp) setAMPM(afternoon bool, end int) int {
 	return end
 }
 
-// uptime reads the seconds since boot as the kernel prints them, blanks in front.
-// They count from the epoch: nobody knows the day of boot, but the gaps between
-// such times are true.
+// uptime reads the seconds since boot as the kernel prints them, after blanks.
+// They count from the epoch: the time of boot is not in the log, but the differences
+// between such times are exact.
 func (s *stamp) uptime(b []byte, i int) int {
 	for i < len(b) && b[i] == ' ' {
 		i++
@@ -365,7 +365,7 @@ func (s *stamp) unix(b []byte, i int) int {
 	return i
 }
 
-// fraction reads the digits behind a decimal point, as nanoseconds.
+// fraction reads the digits after a decimal point, as nanoseconds.
 func fraction(b []byte, i int) (nsec, next int) {
 	start, scale := i, 100_000_000
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
@@ -385,8 +385,8 @@ func (s *stamp) microseconds(b []byte, i int) int {
 	return i
 }
 
-// A zoneName is the abbreviation of a zone other than UTC, with zeros behind it. A slice
-// of the line would make the buffers of lines escape to the heap.
+// A zoneName is the abbreviation of a zone other than UTC, with zeros after it. An
+// array: a slice of the line would make the buffers of lines escape to the heap.
 type zoneName [4]byte
 
 // set takes an abbreviation. The database has none that does not fit.
@@ -426,7 +426,7 @@ func zoneOffset(name []byte, local time.Time) (offset int, ok bool) {
 	return minutes * 60, minutes != ambiguousZone && minutes != unknownZone
 }
 
-// isZone reports the abbreviations of time zones that are not likely to be hosts.
+// isZone reports whether a word is the abbreviation of a time zone and not likely a host.
 func isZone(word []byte) bool {
 	switch string(word) {
 	case "UTC", "GMT":
@@ -442,7 +442,7 @@ const (
 )
 
 // zoneMinutes returns the offset of an abbreviation that the time zone database has
-// today, in minutes. likelyHost says that the name may as well be a host's.
+// today, in minutes. likelyHost: the name may as well be that of a host.
 func zoneMinutes(name []byte) (minutes int, likelyHost bool) {
 	switch string(name) {
 	case "CST", "CDT", "IST", "PST": // America, China, Cuba; India, Ireland, Israel; America, the Philippines
@@ -481,7 +481,7 @@ func zoneMinutes(name []byte) (minutes int, likelyHost bool) {
 	return rareZone(name)
 }
 
-// rareZone knows the zones of few people, and names that are words.
+// rareZone has the zones with few inhabitants, and abbreviations that are also words.
 func rareZone(name []byte) (minutes int, likelyHost bool) {
 	switch string(name) {
 	case "ADT":

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ulogdPacket is what ulogd's JSON output says of a packet, each field under the
-// name that ulogd gives it. Numbers are -1 where there is none.
+// ulogdPacket holds the fields of ulogd's JSON output for a packet. Numbers are -1
+// where there is none.
 type ulogdPacket struct {
 	src, dst       netip.Addr
 	sport, dport   int64
@@ -17,7 +17,7 @@ type ulogdPacket struct {
 	prefix, inName []byte
 }
 
-// errFields is a record of ulogd's JSON that contradicts itself or lacks a field.
+// errFields: a record of ulogd's JSON that contradicts itself or lacks a field.
 var errFields = &skipError{ErrMalformed, "malformed ulogd record"}
 
 // The numbers of a ulogdPacket.
@@ -49,8 +49,8 @@ const (
 	ulogdNumbers
 )
 
-// ulogd reads a record of ulogd2's JSON output: the fields of a packet that the
-// kernel handed it, which no program can write a line among.
+// ulogd reads a record of ulogd2's JSON output: the fields of a packet that it received
+// from the kernel, among which no program can write.
 func ulogd(line []byte, ref time.Time, ev *Event) error {
 	p := ulogdPacket{sport: -1, dport: -1}
 	for n := range p.number {
@@ -89,7 +89,7 @@ func (p *ulogdPacket) read(line []byte) bool {
 			i = jsonBlanks(line, j)
 			continue
 		}
-		return true // the rest was looked at before
+		return true // object.read checked the rest
 	}
 }
 

@@ -7,12 +7,11 @@ import (
 	"net/netip"
 )
 
-// The log parser walks a line by index, left to right. Every step takes an index
-// and returns the next one; a step that does not find what it wants returns
-// failed, and every step that starts at failed fails as well. So a run of steps
-// needs one check, at its end.
+// The log parser scans a line by index, left to right. Every step takes an index and
+// returns the next one; a step that does not match returns failed, and a step that starts
+// at failed returns failed. So a sequence of steps needs one check, at its end.
 
-// failed lies beyond every line, far enough from overflow that adding the width
+// failed is beyond every line, and far enough from overflow that adding the width
 // of a field to it is harmless.
 const failed = 1 << 40
 
@@ -31,7 +30,7 @@ func newKey(text string) key {
 	}
 }
 
-// after returns the index behind the key at i.
+// after returns the index after the key at i.
 func (k *key) after(b []byte, i int) int {
 	if k.isPrefixOf(load(b, i)) {
 		return i + k.width
@@ -56,7 +55,7 @@ func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
 func (k *key) isPrefixOf(w uint64) bool { return w&k.mask == k.word }
 
 // afterBlanks is after for a line that has several blanks where the key has its
-// one. The kernel writes one; what lines pass through may not.
+// one. The kernel writes one; relays may write more.
 func (k *key) afterBlanks(b []byte, i int) int {
 	j := i
 	for j < len(b) && b[j] == ' ' {
@@ -80,12 +79,12 @@ func number(b []byte, i int, limit uint64) (uint64, int) {
 // digits returns the value of the n digits that the word w begins with, if n > 0.
 func digits(w uint64) (v uint64, n int) {
 	x := w ^ 0x3030303030303030
-	// The high bit of a byte says that it is no digit. A carry out of such a byte
-	// spoils only the bytes above it, and only the lowest is looked at.
+	// The high bit of a byte is set if it is not a digit. A carry out of such a byte
+	// affects only the bytes above it, and only the lowest is used.
 	n = bits.TrailingZeros64((x+0x7676767676767676|x)&0x8080808080808080) / 8
 	// Eight digits at once: move them to the top, so that zeros lead, then join
 	// neighbours into numbers of two, four and eight digits.
-	x <<= -8 * n & 63 // that is 64-8*n; without digits the value means nothing
+	x <<= -8 * n & 63 // that is 64-8*n; without digits the value is undefined
 	x = x*10 + x>>8
 	v = (x&0x000000ff000000ff*(100+1000000<<32) + x>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
 	return v, n
@@ -123,7 +122,7 @@ func twoDigits(b []byte, i int, limit uint) (int, int) {
 	return int(v), i + 2
 }
 
-// endOfWord returns i if a blank or the end of the line stands there.
+// endOfWord returns i if a blank or the end of the line is there.
 func endOfWord(b []byte, i int) int {
 	if i == len(b) || i < len(b) && b[i] == ' ' {
 		return i
@@ -193,7 +192,7 @@ func hexWord(w uint64) (v uint32, ok bool) {
 		return 0, false
 	}
 	// For bytes below 0x80, adding 0x80-c sets the high bit of those from c on.
-	// Letters are looked at in lower case, which makes no letter of a digit.
+	// Letters are compared in lower case, which turns no digit into a letter.
 	low := w | 0x20*each
 	digit := (w + (0x80-'0')*each) &^ (w + (0x80-'9'-1)*each)
 	letter := (low + (0x80-'a')*each) &^ (low + (0x80-'f'-1)*each)
@@ -216,9 +215,9 @@ func address(b []byte, i int) (netip.Addr, int) {
 	return ipv6(b, i)
 }
 
-// ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet
-// may carry them (RFC 4942 section 2.2), and taken for the IPv4 address they would
-// speak for somebody else.
+// ipv6 reads an IPv6 address. IPv4-mapped ones are refused: on the wire no packet may
+// carry them (RFC 4942 section 2.2), and read as the IPv4 address they would be
+// attributed to another host.
 func ipv6(b []byte, i int) (netip.Addr, int) {
 	a, j := ipv6Groups(b, i)
 	if j == failed {
@@ -233,7 +232,7 @@ func ipv6(b []byte, i int) (netip.Addr, int) {
 
 func ipv6Groups(b []byte, i int) (a [16]byte, next int) {
 	const none = -1
-	n, gap := 0, none // bytes filled, and where "::" stands among them
+	n, gap := 0, none // bytes filled, and the position of "::" among them
 	if i+1 < len(b) && b[i] == ':' && b[i+1] == ':' {
 		gap, i = 0, i+2
 	}
@@ -274,8 +273,8 @@ func ipv6Dotted(b []byte, i int, a [16]byte, n, gap int) ([16]byte, int) {
 	return ipv6Spread(a, n+4, gap, j)
 }
 
-// ipv4 reads four decimal numbers of at most 255, without leading zeros: some
-// programs read those as octal, and what has two readings is refused.
+// ipv4 reads four decimal numbers of at most 255, without leading zeros: some programs
+// read those as octal, so the text is ambiguous and refused.
 func ipv4(b []byte, i int) (netip.Addr, int) {
 	stops := notDigits(load(b, i)) | notDigits(load(b, i+8))<<8 // bit n: byte n ends a number
 	var a uint32
@@ -319,8 +318,8 @@ func notDigits(w uint64) uint32 {
 	return uint32(high * 0x0002040810204081 >> 56)
 }
 
-// octet reads the n digits that the word w begins with. The widths of the numbers of
-// an address cannot be foreseen, so it does not branch on them.
+// octet reads the n digits that the word w begins with. The number of digits in an
+// address is unpredictable, so it does not branch on it.
 func octet(w uint64, n int) (v uint32, ok bool) {
 	x := uint32(w) ^ 0x30303030
 	d := x << (-8 * n & 31) // the last digit in the highest byte
@@ -358,7 +357,7 @@ func hexGroup(b []byte, i int) (v uint16, next int) {
 	return v, i
 }
 
-// wordEnd returns the index of the first blank at or behind i, or the line's end.
+// wordEnd returns the index of the first blank at or after i, or the line's end.
 func wordEnd(b []byte, i int) int {
 	if n := bytes.IndexByte(b[i:], ' '); n >= 0 {
 		return i + n
@@ -397,7 +396,7 @@ func skipComma(b []byte, i int) int {
 	return i
 }
 
-// after returns the index behind the text k at i.
+// after returns the index after the text k at i.
 func after(b []byte, i int, k string) int {
 	if j := i + len(k); j <= len(b) && string(b[i:j]) == k {
 		return j
