@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/knock"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
@@ -254,5 +255,20 @@ func TestEncryptedSequencesOpenOnce(t *testing.T) {
 	s.opts.Store = broken
 	if got := last(s.engine(t)); got != "knock.store" {
 		t.Errorf("disk full: %s", got)
+	}
+}
+
+// The engine takes the reasons over as they are.
+func TestReasons(t *testing.T) {
+	for ours, theirs := range map[string]Reason{
+		knock.Granted: KnockGranted, knock.WrongPort: KnockWrongPort, knock.Timeout: KnockTimeout,
+		knock.TooFast: KnockTooFast, knock.TooSlow: KnockTooSlow, knock.Limit: KnockLimit,
+		knock.DecryptFailed: KnockDecryptFailed, knock.Checksum: KnockChecksum, knock.User: KnockUser,
+		knock.OS: KnockOS, knock.Source: KnockSource, knock.Port: KnockPort,
+		knock.Replay: KnockReplay, knock.ForgedLine: KnockForgedLine,
+	} {
+		if ours != string(theirs) {
+			t.Errorf("%s is %s to the engine", ours, theirs)
+		}
 	}
 }

@@ -27,15 +27,6 @@ const (
 	headerSize = 8  // of a message: address, port, protocol, checksum
 )
 
-// passphrase is the stanza's KEY as the key derivation takes it.
-func passphrase(s *conf.Stanza) []byte {
-	pass := slices.Clone(s.Key.Bytes())
-	for s.KeyLegacyPad && len(pass) < legacySize {
-		pass = append(pass, '0')
-	}
-	return pass
-}
-
 // message is the clear text. It is authentic iff sound and the padding was right.
 type message struct {
 	salted  bool       // the mark was there; if not, all else is zero
@@ -55,6 +46,19 @@ func (m *message) knownProto() bool {
 
 // sound reports whether the first block is that of a message.
 func (m *message) sound() bool { return m.salted && m.knownProto() && m.checked }
+
+// flaw says what is wrong with a text that is not authentic.
+func (m *message) flaw() Result {
+	switch {
+	case !m.salted:
+		return Result{Reason: DecryptFailed, Text: "no salt in front"}
+	case !m.knownProto():
+		return Result{Reason: DecryptFailed, Text: "no protocol to open"}
+	case !m.checked:
+		return Result{Reason: Checksum}
+	}
+	return Result{Reason: DecryptFailed, Text: "wrong key or damaged"}
+}
 
 // decipher returns the message in text, whose length is minText and any number of
 // blocks, and whether its padding is right. Without that the message is read from

@@ -1,9 +1,12 @@
 package knock
 
 import (
+	"encoding/binary"
 	"net/netip"
+	"strings"
 	"time"
 
+	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 )
@@ -17,6 +20,9 @@ type knock struct {
 	at    time.Time // when it came; zero if nothing says
 	alike bool      // perhaps a copy: see trace.repeats
 }
+
+// untimed reports that nothing says when k came.
+func (k *knock) untimed() bool { return k.at.IsZero() }
 
 // source is what is remembered of one address.
 type source struct {
@@ -80,6 +86,33 @@ const (
 	traceLife = 127 * time.Second
 )
 
+// seen says whether k was recorded before.
+func (s *source) seen(k *knock) likeness {
+	if k.at.Sub(s.last) > traceLife {
+		s.n = 0
+		return other
+	}
+	best, t := other, traceOf(k)
+	for i := range min(s.n, maxTraces) {
+		l := t.repeats(&s.traces[i])
+		if l == copied {
+			s.traces[i].id = t.id
+			return copied
+		}
+		best = max(best, l)
+	}
+	return best
+}
+
+// record makes k one of those that a copy is compared with.
+func (s *source) record(k *knock) {
+	s.traces[s.n%maxTraces] = traceOf(k)
+	s.n++
+	if !k.untimed() {
+		s.last = k.at
+	}
+}
+
 // trace is what tells a copy of a packet from another packet. TCP's sequence
 // number is not part of it: most log lines lack it, and a log and a capture of the
 // same packets must lead to the same decisions.
@@ -128,32 +161,96 @@ func (t *trace) repeats(earlier *trace) likeness {
 	return copied
 }
 
-// seen says whether k was recorded before.
-func (s *source) seen(k *knock) likeness {
-	if k.at.Sub(s.last) > traceLife {
-		s.n = 0
-		return other
+// systems remembers what the SYNs of recent sources looked like, in a table of
+// fixed size. Sources that share a set push each other out, the oldest first.
+type systems [systemSets][systemWays]system
+
+const (
+	systemBits = 12
+	systemSets = 1 << systemBits
+	systemWays = 4
+	// systemLife replaces KNOCK_INTERVAL where that is unlimited.
+	systemLife = time.Minute
+)
+
+// system is one kind of SYN of one source.
+type system struct {
+	src netip.Addr
+	id  fingerprint.ID // above Unmatched in every entry in use
+	at  time.Time      // of the last one
+}
+
+// note records the fingerprint of k, if it is a SYN that has one.
+func (t *systems) note(m *fingerprint.Matcher, k *knock) {
+	id := m.MatchID(k.ev)
+	if id <= fingerprint.Unmatched || k.untimed() {
+		return
 	}
-	best, t := other, traceOf(k)
-	for i := range min(s.n, maxTraces) {
-		l := t.repeats(&s.traces[i])
-		if l == copied {
-			s.traces[i].id = t.id
-			return copied
+	set := t.of(k.addr)
+	place := &set[0]
+	for i := range set {
+		if set[i].src == k.addr && set[i].id == id {
+			set[i].at = k.at
+			return
 		}
-		best = max(best, l)
+		if set[i].at.Before(place.at) {
+			place = &set[i]
+		}
 	}
-	return best
+	*place = system{src: k.addr, id: id, at: k.at}
 }
 
-// untimed reports that nothing says when k came.
-func (k *knock) untimed() bool { return k.at.IsZero() }
-
-// record makes k one of those that a copy is compared with.
-func (s *source) record(k *knock) {
-	s.traces[s.n%maxTraces] = traceOf(k)
-	s.n++
-	if !k.untimed() {
-		s.last = k.at
-	}
+// of returns the set that addr belongs to.
+func (t *systems) of(addr netip.Addr) *[systemWays]system {
+	b := addr.As16()
+	h := binary.LittleEndian.Uint64(b[:8]) ^ binary.LittleEndian.Uint64(b[8:])
+	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
 }
+
+// system checks the stanza's requirement against the SYNs that k's source sent
+// within the last KNOCK_INTERVAL. got are the systems it could have been, "" if
+// none was recognised.
+func (t *Tracker) system(s *stanza, k *knock) (got string, ok bool) {
+	if !s.WantsSystem() {
+		return "", true
+	}
+	if t.systems == nil {
+		return "", false
+	}
+	life := s.KnockInterval
+	if life <= 0 {
+		life = systemLife
+	}
+	var labels []string
+	for _, e := range t.systems.of(k.addr) {
+		if age := k.at.Sub(e.at); e.src != k.addr || age < 0 || age > life {
+			continue
+		}
+		for _, sig := range t.opt.Matcher.Result(e.id) {
+			if s.acceptsSystem(sig.Label) {
+				return sig.Label, true
+			}
+			labels = append(labels, sig.Label)
+		}
+	}
+	return join(labels), false
+}
+
+// wanted is the requirement, for messages.
+func wanted(s *stanza) string {
+	if s.RequireOS != "" {
+		return s.RequireOS
+	}
+	return s.RequireOSRegex.String()
+}
+
+// acceptsSystem compares a label with both requirements; the stanza has one at
+// least.
+func (s *stanza) acceptsSystem(label string) bool {
+	if s.RequireOS != "" && strings.TrimRight(label, " \t") != s.RequireOS {
+		return false
+	}
+	return s.RequireOSRegex == nil || s.RequireOSRegex.MatchString(label)
+}
+
+func join(names []string) string { return strings.Join(names, ", ") }

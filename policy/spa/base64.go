@@ -6,23 +6,6 @@ import (
 	"slices"
 )
 
-// invalid marks what is not a character of standard base64.
-const invalid = 0xff
-
-// notSextet are the bits that no value of a character has, and invalid does.
-const notSextet = 0xc0
-
-// sextet is the value of each character of standard base64 (RFC 4648 section 4).
-var sextet = func() (t [256]uint8) {
-	for i := range t {
-		t[i] = invalid
-	}
-	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
-		t[c] = uint8(i)
-	}
-	return t
-}()
-
 // isBase64 reports that p has characters of standard base64 only, with any number
 // of "=" at its end.
 func isBase64(p []byte) bool {
@@ -106,3 +89,20 @@ func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 	}
 	return dst, spare, err
 }
+
+// sextet is the value of each character of standard base64 (RFC 4648 section 4).
+var sextet = func() (t [256]uint8) {
+	for i := range t {
+		t[i] = invalid
+	}
+	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		t[c] = uint8(i)
+	}
+	return t
+}()
+
+// invalid marks what is not a character of standard base64.
+const invalid = 0xff
+
+// notSextet are the bits that no value of a character has, and invalid does.
+const notSextet = 0xc0

@@ -3,6 +3,7 @@ package spa
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/md5"
 	"crypto/subtle"
 )
 
@@ -117,4 +118,30 @@ func pad(p []byte) []byte {
 		p = append(p, byte(n))
 	}
 	return p
+}
+
+const (
+	keySize  = 32 // AES-256
+	saltSize = 8
+	padTo    = 16 // bytes a short passphrase is filled up to
+)
+
+// derived is an AES-256 key with its initialisation vector.
+type derived struct {
+	key [keySize]byte
+	iv  [md5.Size]byte
+}
+
+// derive is the salted key derivation of SPA, OpenSSL's EVP_BytesToKey with MD5
+// and one iteration. buf is scratch space.
+func derive(d *derived, passphrase, salt, buf []byte) []byte {
+	buf = append(append(buf[:0], passphrase...), salt...)
+	d1 := md5.Sum(buf)
+	buf = append(append(append(buf[:0], d1[:]...), passphrase...), salt...)
+	d2 := md5.Sum(buf)
+	copy(buf, d2[:])
+	d.iv = md5.Sum(buf)
+	copy(d.key[:md5.Size], d1[:])
+	copy(d.key[md5.Size:], d2[:])
+	return buf
 }

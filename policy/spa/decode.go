@@ -3,6 +3,7 @@ package spa
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 )
 
 // Limits of the fields: characters as they stand in the plaintext.
@@ -75,6 +76,256 @@ func printable(p []byte) bool {
 
 func startsWithRand(p []byte) bool {
 	return len(p) > randLen && p[randLen] == ':' && digits(p[:randLen])
+}
+
+// fields are the decoded fields of a plaintext, in an arena that becomes one
+// string, so that a message costs one allocation and not eight.
+type fields struct {
+	rules *Rules
+	arena []byte
+
+	rand, user, version, text, nat, auth span
+	time                                 int64
+	typ                                  Type
+	timeout                              uint32
+	hasTimeout                           bool
+}
+
+// span is a piece of the arena.
+type span struct{ from, to int }
+
+// read splits and checks everything that can be checked without knowing what the
+// message says.
+func (f *fields) read(body []byte) error {
+	var part [maxFields][]byte
+	n := 0
+	for more := true; more; n++ {
+		if n == maxFields-1 {
+			return errFields
+		}
+		cut := bytes.IndexByte(body, ':')
+		if more = cut >= 0; !more {
+			part[n] = body
+			continue
+		}
+		part[n], body = body[:cut], body[cut+1:]
+	}
+	if n < minFields-1 {
+		return errFields
+	}
+	if err := f.head(part[:6]); err != nil {
+		return err
+	}
+	return f.tail(part[6:n])
+}
+
+// head reads the six fields that every message has.
+func (f *fields) head(part [][]byte) (err error) {
+	if len(part[0]) != randLen || !digits(part[0]) {
+		return errRand
+	}
+	f.rand = f.keep(part[0])
+	if f.user, err = f.decoded(part[1], maxUserField, errUser); err != nil {
+		return err
+	}
+	if !userName(f.arena[f.user.from:f.user.to]) {
+		return errUser
+	}
+	if len(part[2]) > maxTimeField || !digits(part[2]) {
+		return errTime
+	}
+	f.time = int64(number(part[2]))
+	longest := maxVersion
+	if f.rules.Perl19 {
+		longest = maxVersionPerl
+	}
+	if len(part[3]) < 1 || len(part[3]) > longest {
+		return errVersion
+	}
+	f.version = f.keep(part[3])
+	if len(part[4]) > maxTypeField || !digits(part[4]) || number(part[4]) > uint64(LocalNATAccessTimeout) {
+		return errType
+	}
+	f.typ = Type(number(part[4]))
+	limit := maxField
+	if f.rules.Perl19 {
+		limit = maxFieldPerl
+	}
+	if f.text, err = f.decoded(part[5], limit, errText); err != nil {
+		return err
+	}
+	return f.oldClient(part[3])
+}
+
+// tail reads what is between the message field and the digest: nat, server_auth
+// and timeout, each as the type has it.
+func (f *fields) tail(part [][]byte) (err error) {
+	if f.typ.hasNAT() {
+		if len(part) == 0 {
+			return errFields
+		}
+		if f.nat, err = f.decoded(part[0], maxField, errNAT); err != nil {
+			return err
+		}
+		part = part[1:]
+	}
+	// The 1.9 client also appends the timeout to a command, where it means nothing.
+	last := len(part) - 1
+	if f.typ.hasTimeout() || f.typ == Command && last == 0 && digits(part[last]) {
+		if last < 0 {
+			return errFields
+		}
+		if err := f.readTimeout(part[last]); err != nil {
+			return err
+		}
+		part = part[:last]
+	}
+	if len(part) == 0 {
+		return nil
+	}
+	if len(part) > 1 || f.rules.Perl19 && f.typ > Access {
+		return errFields
+	}
+	return f.readAuth(part[0])
+}
+
+// readAuth reads the optional server_auth. Servers of 2.x do not look into it, so
+// it may be anything in the alphabet; what does not decode is no password.
+func (f *fields) readAuth(p []byte) error {
+	if len(p) > maxField || len(p) > 0 && !isBase64(p) {
+		return errAuth
+	}
+	if auth, err := f.decoded(p, maxField, errAuth); err == nil {
+		f.auth = auth
+	}
+	return nil
+}
+
+func (f *fields) readTimeout(p []byte) error {
+	limit := uint64(maxTimeout)
+	if f.rules.Perl19 {
+		limit = maxTimeoutPerl
+	}
+	if len(p) > maxField || !digits(p) {
+		return errTimeout
+	}
+	n := number(p)
+	if n > limit {
+		return errTimeout
+	}
+	f.timeout, f.hasTimeout = uint32(n), true
+	return nil
+}
+
+func (f *fields) keep(p []byte) span {
+	from := len(f.arena)
+	f.arena = append(f.arena, p...)
+	return span{from, len(f.arena)}
+}
+
+// decoded keeps the bytes of a base64 field of 1 to limit characters.
+func (f *fields) decoded(p []byte, limit int, fail error) (span, error) {
+	if len(p) < 1 || len(p) > limit {
+		return span{}, fail
+	}
+	from := len(f.arena)
+	var err error
+	if f.arena, err = decodeBase64(f.arena, p); err != nil {
+		return span{}, fail
+	}
+	return span{from, len(f.arena)}, nil
+}
+
+// fill moves the fields to m and reads the texts among them.
+func (f *fields) fill(m *Message) error {
+	all := string(f.arena)
+	m.Rand = all[f.rand.from:f.rand.to]
+	m.User = all[f.user.from:f.user.to]
+	m.Version = all[f.version.from:f.version.to]
+	m.Text = all[f.text.from:f.text.to]
+	m.NAT = all[f.nat.from:f.nat.to]
+	m.ServerAuth = all[f.auth.from:f.auth.to]
+	m.Time, m.Type = f.time, f.typ
+	m.Timeout, m.HasTimeout = f.timeout, f.hasTimeout
+	m.Perl19 = perlVersion(m.Version)
+	if err := m.readText(f.rules); err != nil {
+		return err
+	}
+	if f.typ.hasNAT() {
+		return m.readNAT(f.rules)
+	}
+	return nil
+}
+
+// nameByte marks printable ASCII without the characters that mean something to
+// shells, paths and configuration files.
+var nameByte = func() (t [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		t[c] = !strings.ContainsRune(`"/\[]:;|=,+*?<>`, c)
+	}
+	return t
+}()
+
+// userName reports whether u is a name.
+func userName(u []byte) bool {
+	for _, c := range u {
+		if !nameByte[c] {
+			return false
+		}
+	}
+	return len(u) > 0
+}
+
+// oldClient refuses, under the rules of 1.9, a version that is none and a type
+// that the version did not have. Releases from 2.0 on have no such history.
+func (f *fields) oldClient(version []byte) error {
+	if !f.rules.Perl19 {
+		return nil
+	}
+	n, ok := release(version)
+	switch {
+	case !ok:
+		return errVersion
+	case n < firstRelease,
+		n < firstNATRelease && f.typ > Access,
+		n < firstTimeoutRelease && f.typ.hasTimeout():
+		return errOldVersion
+	}
+	return nil
+}
+
+// The first releases of the 1.x line that knew something, as release makes them.
+const (
+	firstRelease        = 9_003     // 0.9.3
+	firstNATRelease     = 1_009_000 // 1.9.0
+	firstTimeoutRelease = 1_009_002 // 1.9.2
+)
+
+// release reads N.N or N.N.N, either with -preN, as one comparable number.
+func release(v []byte) (int, bool) {
+	v, pre, has := bytes.Cut(v, []byte("-pre"))
+	if has && !digits(pre) {
+		return 0, false
+	}
+	n, parts := 0, 0
+	for more := true; more; parts++ {
+		var p []byte
+		p, v, more = bytes.Cut(v, []byte("."))
+		if parts == 3 || len(p) > 3 || !digits(p) {
+			return 0, false
+		}
+		n = n*1000 + int(number(p))
+	}
+	if parts == 2 {
+		n *= 1000
+	}
+	return n, parts >= 2
+}
+
+// perlVersion reports the version field of a client of the 0.x and 1.x line, the
+// one that swaps the two ports of a NAT request.
+func perlVersion(v string) bool {
+	return strings.HasPrefix(v, "1.") || strings.HasPrefix(v, "0.")
 }
 
 func digits(p []byte) bool {

@@ -1,6 +1,7 @@
 package spa
 
 import (
+	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
+	"fmt"
 	"hash"
 )
 
@@ -19,9 +21,6 @@ type algorithm struct {
 	sum  func(data []byte) [maxDigest]byte
 }
 
-// size is the length of a digest in bytes.
-func (a *algorithm) size() int { return a.b64 * 3 / 4 }
-
 // algorithms in the order in which a receiver tries those of equal length.
 var algorithms = [...]algorithm{
 	{"md5", 22, md5.New, func(p []byte) [maxDigest]byte { d := md5.Sum(p); return widen(d[:]) }},
@@ -32,8 +31,6 @@ var algorithms = [...]algorithm{
 	{"sha3_256", 43, func() hash.Hash { return sha3.New256() }, func(p []byte) [maxDigest]byte { d := sha3.Sum256(p); return widen(d[:]) }},
 	{"sha3_512", 86, func() hash.Hash { return sha3.New512() }, func(p []byte) [maxDigest]byte { d := sha3.Sum512(p); return widen(d[:]) }},
 }
-
-func widen(d []byte) (w [maxDigest]byte) { copy(w[:], d); return w }
 
 const (
 	maxDigest    = 64 // raw, bytes: SHA-512
@@ -49,6 +46,11 @@ func algorithmOf(name string) *algorithm {
 	}
 	return nil
 }
+
+// size is the length of a digest in bytes.
+func (a *algorithm) size() int { return a.b64 * 3 / 4 }
+
+func widen(d []byte) (w [maxDigest]byte) { copy(w[:], d); return w }
 
 // digestSet is a set of algorithms, one bit each by index.
 type digestSet uint8
@@ -86,4 +88,33 @@ func (a *algorithm) matches(body, want []byte) bool {
 func (a *algorithm) appendText(b, body []byte) []byte {
 	raw := a.sum(body) // by value: behind a pointer it would be allocated
 	return base64.RawStdEncoding.AppendEncode(b, raw[:a.size()])
+}
+
+// newMAC returns nil without an HMAC key.
+func newMAC(key []byte, name string) (hash.Hash, *algorithm, error) {
+	if len(key) == 0 {
+		return nil, nil, nil
+	}
+	if name == "" {
+		name = "sha256"
+	}
+	a := algorithmOf(name)
+	if a == nil {
+		return nil, nil, fmt.Errorf("unknown hmac type %q", name)
+	}
+	return hmac.New(a.new, key), a, nil
+}
+
+func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
+	cut := len(wire) - a.b64
+	if cut < minText {
+		return nil, errMAC
+	}
+	mac.Reset()
+	mac.Write(wire[:cut])
+	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
+	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
+		return nil, errMAC
+	}
+	return wire[:cut], nil
 }

@@ -30,8 +30,10 @@ type failure struct {
 }
 
 func (f *failure) Error() string { return f.kind.Error() + ": " + f.text }
+
 func (f *failure) Unwrap() error { return f.kind }
-func (f *failure) Rule() string  { return f.text }
+
+func (f *failure) Rule() string { return f.text }
 
 var (
 	errLength    = &failure{ErrNotSPA, "length"}

@@ -8,28 +8,13 @@
 // [GPGOpener.Open], make it a message; [Encode] is the other direction.
 package spa
 
-import "net/netip"
-
-// Type is the message type, the fifth field of the plaintext.
-type Type uint8
-
-// Message types of SPA, as clients number them.
-const (
-	Command               Type = iota // run a command
-	Access                            // open ports
-	NATAccess                         // open ports and forward them
-	AccessTimeout                     // as Access, with a timeout the client chose
-	NATAccessTimeout                  // as NATAccess, with a timeout
-	LocalNATAccess                    // forward to a port of the server itself
-	LocalNATAccessTimeout             // as LocalNATAccess, with a timeout
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 )
-
-// A Port is one proto/port of an access request; Proto is the IANA number, and
-// Number is 0 for ICMP.
-type Port struct {
-	Proto  uint8
-	Number uint16
-}
 
 // A Message is a decrypted, authentic SPA message. Authentic is not trusted: the
 // fields have the right form and bounded lengths, nothing more.
@@ -60,6 +45,20 @@ type Message struct {
 	Signer    string // OpenPGP: fingerprint of the key that signed, upper case hex; "" otherwise
 }
 
+// Type is the message type, the fifth field of the plaintext.
+type Type uint8
+
+// Message types of SPA, as clients number them.
+const (
+	Command               Type = iota // run a command
+	Access                            // open ports
+	NATAccess                         // open ports and forward them
+	AccessTimeout                     // as Access, with a timeout the client chose
+	NATAccessTimeout                  // as NATAccess, with a timeout
+	LocalNATAccess                    // forward to a port of the server itself
+	LocalNATAccessTimeout             // as LocalNATAccess, with a timeout
+)
+
 // hasNAT reports that messages of the type have a nat field.
 func (t Type) hasNAT() bool {
 	return t == NATAccess || t == NATAccessTimeout || t == LocalNATAccess || t == LocalNATAccessTimeout
@@ -68,4 +67,142 @@ func (t Type) hasNAT() bool {
 // hasTimeout reports that messages of the type have a timeout field.
 func (t Type) hasTimeout() bool {
 	return t == AccessTimeout || t == NATAccessTimeout || t == LocalNATAccessTimeout
+}
+
+// A Port is one proto/port of an access request; Proto is the IANA number, and
+// Number is 0 for ICMP.
+type Port struct {
+	Proto  uint8
+	Number uint16
+}
+
+// readText takes the message text apart: ADDRESS,COMMAND or ADDRESS,PROTO/PORT…
+func (m *Message) readText(rules *Rules) error {
+	addr, rest, ok := strings.Cut(m.Text, ",")
+	if !ok {
+		return errText
+	}
+	if m.Allow, ok = address(addr); !ok {
+		return errAddr
+	}
+	if m.Type == Command {
+		if rest == "" || !cleanText(rest) {
+			return errCmd
+		}
+		m.Cmd = rest
+		return nil
+	}
+	if rest == "none/0" {
+		return errNoPort
+	}
+	for more := true; more; {
+		var item string
+		item, rest, more = strings.Cut(rest, ",")
+		p, ok := readPort(item, rules.Perl19)
+		if !ok {
+			return errPorts
+		}
+		m.Ports = append(m.Ports, p)
+	}
+	return nil
+}
+
+// cleanText reports that s can be shown and run as one line.
+func cleanText(s string) bool {
+	for _, r := range s {
+		if unicode.IsControl(r) && r != '\t' {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
+}
+
+// readPort reads proto/port. ICMP can be asked for under the rules of 1.9 alone;
+// what follows its slash has no meaning.
+func readPort(item string, perl bool) (Port, bool) {
+	proto, num, ok := strings.Cut(item, "/")
+	if perl {
+		proto = strings.ToLower(proto)
+	}
+	port, good := portNumber(num)
+	switch {
+	case !ok:
+	case proto == "tcp" && good:
+		return Port{6, port}, true
+	case proto == "udp" && good:
+		return Port{17, port}, true
+	case proto == "icmp" && perl && (good || num == "0"):
+		return Port{Proto: 1}, true
+	}
+	return Port{}, false
+}
+
+// readNAT takes the nat field apart: HOST,PORT.
+func (m *Message) readNAT(rules *Rules) error {
+	host, num, ok := strings.Cut(m.NAT, ",")
+	if !ok {
+		return errNAT
+	}
+	if m.NATPort, ok = portNumber(num); !ok {
+		return errNAT
+	}
+	a, isAddr := address(host)
+	switch {
+	case isAddr:
+		m.NATHost = a.String()
+	case rules.AllowHosts && hostName(host):
+		m.NATHost = host
+	default:
+		return errNAT
+	}
+	return nil
+}
+
+const (
+	maxHost  = 253 // RFC 1035 section 2.3.4, without the root's dot
+	maxLabel = 63
+)
+
+// hostName reports a name of letters, digits, hyphens and underscores whose last
+// label is not a number: that would be an address somebody got wrong.
+func hostName(s string) bool {
+	if len(s) > maxHost {
+		return false
+	}
+	label := ""
+	for more := true; more; {
+		label, s, more = strings.Cut(s, ".")
+		if !hostLabel(label) {
+			return false
+		}
+	}
+	return !digits([]byte(label))
+}
+
+func hostLabel(l string) bool {
+	if l == "" || len(l) > maxLabel || l[0] == '-' || l[len(l)-1] == '-' {
+		return false
+	}
+	for i := range len(l) {
+		if c := l[i] | 0x20; (c < 'a' || c > 'z') && (l[i] < '0' || l[i] > '9') && l[i] != '-' && l[i] != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// portNumber reads 1 to 5 digits that are 1 to 65535.
+func portNumber(s string) (uint16, bool) {
+	if len(s) > 5 || strings.HasPrefix(s, "+") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	return uint16(n), err == nil && n > 0
+}
+
+// address reads an address as clients write it: no zone, no IPv4 in IPv6 clothes,
+// no octal.
+func address(s string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(s)
+	return a, err == nil && a.Zone() == "" && !a.Is4In6()
 }

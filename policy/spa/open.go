@@ -3,12 +3,75 @@ package spa
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash"
 )
+
+// A Key is what a stanza knows of one symmetric client.
+type Key struct {
+	Passphrase []byte // KEY or KEY_BASE64, as given
+	// LegacyPad is the rule of 1.9 servers: a passphrase shorter than 16 bytes is
+	// filled up with '0'.
+	LegacyPad bool
+	// Mode is "cbc" (also ""), "ctr", "ofb", "cfb", "ecb" or "legacy", which is CBC
+	// with the passphrase brought to exactly 16 bytes.
+	Mode     string
+	HMACKey  []byte // none: packets carry no HMAC
+	HMACType string // "" is sha256
+	Rules
+}
+
+// Rules are the choices about a message that do not depend on the key.
+type Rules struct {
+	// Digests names the inner digests that are accepted; nil means all seven.
+	Digests []string
+	// AllowHosts lets the NAT field name a host instead of an address.
+	AllowHosts bool
+	// Perl19 selects the rules of 1.9 servers where they and 2.x servers differ on
+	// what well-behaved clients send: the base64 prefix may be left on the wire,
+	// ICMP may be asked for, protocol names may be upper case, client timeouts and
+	// commands may be longer, server_auth goes with types 0 and 1 only, and clients
+	// before 0.9.3 are refused.
+	Perl19 bool
+}
+
+// digestSet resolves the names; an unknown one is an error.
+func (r *Rules) digestSet() (digestSet, error) {
+	if r.Digests == nil {
+		return 1<<len(algorithms) - 1, nil
+	}
+	var set digestSet
+	for _, name := range r.Digests {
+		i := 0
+		for i < len(algorithms) && algorithms[i].name != name {
+			i++
+		}
+		if i == len(algorithms) {
+			return 0, fmt.Errorf("unknown digest type %q", name)
+		}
+		set |= 1 << i
+	}
+	return set, nil
+}
+
+// passphrase returns the bytes that go into the key derivation.
+func (k *Key) passphrase() ([]byte, error) {
+	p := bytes.Clone(k.Passphrase)
+	if len(p) == 0 {
+		return nil, errors.New("empty key")
+	}
+	if k.Mode == "legacy" || k.LegacyPad {
+		for len(p) < padTo {
+			p = append(p, '0')
+		}
+	}
+	if k.Mode == "legacy" {
+		p = p[:padTo]
+	}
+	return p, nil
+}
 
 const (
 	// saltedPrefix is how the base64 of every container starts: ten characters are
@@ -123,20 +186,6 @@ func (o *Opener) authenticate(wire []byte) ([]byte, error) {
 func isContainer(n int) bool {
 	size := base64.RawStdEncoding.DecodedLen(n) - len(salted) - saltSize
 	return size >= aes.BlockSize && size%aes.BlockSize == 0 && base64.RawStdEncoding.EncodedLen(size+len(salted)+saltSize) == n
-}
-
-func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
-	cut := len(wire) - a.b64
-	if cut < minText {
-		return nil, errMAC
-	}
-	mac.Reset()
-	mac.Write(wire[:cut])
-	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
-	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
-		return nil, errMAC
-	}
-	return wire[:cut], nil
 }
 
 // decrypt returns the plaintext, which aliases the opener's memory.

@@ -6,6 +6,39 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
+// envelope is the part of a message that is not encrypted.
+type envelope struct {
+	ids       [maxRecipients]uint64 // whom the session keys are for; 0: not told
+	n         int                   // session keys, which may be more than ids holds
+	protected bool
+}
+
+// readEnvelope reads raw, which must be session keys and encrypted data to its very
+// end.
+func readEnvelope(raw []byte) (e envelope, ok bool) {
+	for {
+		tag, body, rest, ok := splitPacket(raw)
+		switch {
+		case !ok:
+			return e, false
+		case tag == tagEncrypted, tag == tagProtected, tag == tagAEAD:
+			e.protected = tag != tagEncrypted
+			return e, e.n > 0 && len(rest) == 0
+		case tag != tagSessionKey:
+			return e, false
+		}
+		id, algo, ok := sessionKeyFor(body)
+		if !ok || !isSound(algo, body[sessionKeyHead:]) {
+			return e, false
+		}
+		if e.n < len(e.ids) {
+			e.ids[e.n] = id
+		}
+		e.n++
+		raw = rest
+	}
+}
+
 // Packet types of an encrypted message (RFC 9580 section 5).
 const (
 	tagSessionKey = 1  // for a public key
@@ -140,37 +173,4 @@ func skipNumber(p []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return p[n:], true
-}
-
-// envelope is the part of a message that is not encrypted.
-type envelope struct {
-	ids       [maxRecipients]uint64 // whom the session keys are for; 0: not told
-	n         int                   // session keys, which may be more than ids holds
-	protected bool
-}
-
-// readEnvelope reads raw, which must be session keys and encrypted data to its very
-// end.
-func readEnvelope(raw []byte) (e envelope, ok bool) {
-	for {
-		tag, body, rest, ok := splitPacket(raw)
-		switch {
-		case !ok:
-			return e, false
-		case tag == tagEncrypted, tag == tagProtected, tag == tagAEAD:
-			e.protected = tag != tagEncrypted
-			return e, e.n > 0 && len(rest) == 0
-		case tag != tagSessionKey:
-			return e, false
-		}
-		id, algo, ok := sessionKeyFor(body)
-		if !ok || !isSound(algo, body[sessionKeyHead:]) {
-			return e, false
-		}
-		if e.n < len(e.ids) {
-			e.ids[e.n] = id
-		}
-		e.n++
-		raw = rest
-	}
 }

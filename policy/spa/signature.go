@@ -105,25 +105,6 @@ func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (stri
 	return id, nil
 }
 
-// unknownSigner says why the ring has no key for a signature: the ring of a stanza
-// holds the keys of the listed signers alone, so mostly because the signer is none of
-// them. Of a listed signer without a key it cannot know the subkeys.
-func (o *GPGOpener) unknownSigner(id string) string {
-	for _, list := range []struct {
-		name string
-		keyIDs
-	}{{"GPG_REMOTE_ID", o.remote}, {"GPG_FINGERPRINT_ID", o.fingerprints}} {
-		switch {
-		case list.empty() || list.names(id):
-		case slices.ContainsFunc(list.ids, func(id string) bool { return !o.key.Keyring.Has(id) }):
-			return "the signer is not in " + list.name + ", or one whose key is not in the ring"
-		default:
-			return "the signer is not in " + list.name
-		}
-	}
-	return errUnknown.Error()
-}
-
 // issuer returns the fingerprints of the key that the signature names and of its
 // primary key. An unknown key without a fingerprint in the signature is known by
 // its key id alone.
@@ -142,16 +123,6 @@ func issuer(cand *openpgp.SignatureCandidate) (id, primary string) {
 	}
 	return primary, primary
 }
-
-var (
-	errBadSig    = errors.New("the signature is not good")
-	errUnknown   = errors.New("the signer's key is not in the ring")
-	errWeak      = errors.New("key or hash of the signature is too weak")
-	errExpired   = errors.New("the signer's key is expired")
-	errRevoked   = errors.New("the signer's key is revoked")
-	errSigTime   = errors.New("the signature is expired or from the future")
-	errUntrusted = errors.New("the signer's key is not valid in the ring")
-)
 
 // verified says what is wrong with the signature itself, nil if nothing is. Being
 // good when it was made is not enough: the key must be good now.
@@ -204,4 +175,33 @@ func ruleOf(err error) string {
 		err = errBadSig
 	}
 	return err.Error()
+}
+
+var (
+	errBadSig    = errors.New("the signature is not good")
+	errUnknown   = errors.New("the signer's key is not in the ring")
+	errWeak      = errors.New("key or hash of the signature is too weak")
+	errExpired   = errors.New("the signer's key is expired")
+	errRevoked   = errors.New("the signer's key is revoked")
+	errSigTime   = errors.New("the signature is expired or from the future")
+	errUntrusted = errors.New("the signer's key is not valid in the ring")
+)
+
+// unknownSigner says why the ring has no key for a signature: the ring of a stanza
+// holds the keys of the listed signers alone, so mostly because the signer is none of
+// them. Of a listed signer without a key it cannot know the subkeys.
+func (o *GPGOpener) unknownSigner(id string) string {
+	for _, list := range []struct {
+		name string
+		keyIDs
+	}{{"GPG_REMOTE_ID", o.remote}, {"GPG_FINGERPRINT_ID", o.fingerprints}} {
+		switch {
+		case list.empty() || list.names(id):
+		case slices.ContainsFunc(list.ids, func(id string) bool { return !o.key.Keyring.Has(id) }):
+			return "the signer is not in " + list.name + ", or one whose key is not in the ring"
+		default:
+			return "the signer is not in " + list.name
+		}
+	}
+	return errUnknown.Error()
 }
