@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 const million = 1_000_000
@@ -163,4 +167,31 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("fresh again: %v; %d records, had %d", again, j.Len(), n)
 		}
 	})
+}
+
+// What goes in comes out, as far as 16 bytes reach.
+func TestPacking(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var tab table
+		r := record{
+			seen: rapid.Int64Range(-seenLimit, seenLimit).Draw(t, "seen"),
+			keep: rapid.SampledFrom([]int64{0, 1, 1700000000, math.MaxUint32 - 1, forever}).Draw(t, "keep"),
+			src: rapid.SampledFrom([][16]byte{{}, netip.MustParseAddr("192.0.2.255").As16(),
+				netip.MustParseAddr("2001:db8::7").As16(), netip.MustParseAddr("::1").As16()}).Draw(t, "src"),
+		}
+		r.id[0], r.id[15] = 1, 2
+		for range 3 {
+			e := tab.pack(&r)
+			if got := tab.unpack(r.id, e); got != r {
+				t.Fatalf("%+v, want %+v", got, r)
+			}
+		}
+	})
+	for _, extreme := range []record{{keep: -5, seen: math.MinInt64}, {keep: math.MaxUint32 + 5, seen: math.MaxInt64}} {
+		var tab table
+		e := tab.pack(&extreme)
+		if got := tab.unpack(extreme.id, e); got.keep < extreme.keep {
+			t.Errorf("%+v is kept until %d only", extreme, got.keep)
+		}
+	}
 }

@@ -1,11 +1,14 @@
 package replay
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +42,27 @@ func Open(path string, opts Options) (*Journal, error) {
 	}
 	j := &Journal{set: set{opts: opts}, path: path, file: file}
 	if err := j.read(); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return j, nil
+}
+
+// OpenFile is Open of a journal that somebody else opened, for reading and
+// appending, and made with Open before. It locks the file and reads it, but never
+// replaces it: [Journal.Due] says when that would be worth while. old, if not nil,
+// is what lies beside it as md5sums.
+//
+// It takes over file.
+func OpenFile(file *os.File, old io.Reader, opts Options) (*Journal, error) {
+	j := &Journal{set: set{opts: opts}, path: file.Name(), file: file, handed: true}
+	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = fmt.Errorf("%s: %w", file.Name(), ErrLocked)
+	}
+	if err == nil {
+		err = j.readHanded(old)
+	}
+	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return j, nil
@@ -108,10 +132,28 @@ func (j *Journal) read() error {
 	if err := j.readOld(filepath.Join(filepath.Dir(j.path), "md5sums")); err != nil {
 		return err
 	}
-	if cutoff := j.opts.cutoff(j.opts.Now); j.table.older(cutoff) {
+	if cutoff := j.opts.cutoff(j.opts.Now); j.table.older(cutoff.Unix()) {
 		return j.compact(cutoff)
 	}
-	j.floor = j.table.n
+	j.floor = j.table.len()
+	return nil
+}
+
+func (j *Journal) readHanded(old io.Reader) error {
+	l := newLoader(&j.set)
+	if err := l.load(j.file); err != nil {
+		return err
+	}
+	j.size = l.offset
+	if err := j.mend(l); err != nil {
+		return err
+	}
+	if old != nil {
+		if err := newLoader(&j.set).load(old); err != nil {
+			return err
+		}
+	}
+	j.floor = j.table.len()
 	return nil
 }
 
@@ -196,6 +238,78 @@ func (j *Journal) append(line []byte) error {
 	return err
 }
 
+// tryCompact drops what is past the age limit. That it fails is no reason to
+// refuse anybody: the journal goes on growing, and says so.
+func (j *Journal) tryCompact(p *Packet) {
+	cutoff := j.opts.cutoff(p.Time)
+	j.floor = j.table.len()
+	if !j.table.older(cutoff.Unix()) {
+		return
+	}
+	if err := j.compact(cutoff); err != nil {
+		j.notice(fmt.Sprintf("%s: could not be compacted: %v", j.path, err))
+	}
+}
+
+// compact rewrites the journal without the records older than cutoff. The other
+// lines are copied as they stand. The old file counts until the new one is whole,
+// durable and locked.
+func (j *Journal) compact(cutoff time.Time) error {
+	tmp := j.path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(tmp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	size, err := j.copyTo(file, cutoff)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err == nil {
+		err = os.Rename(tmp, j.path)
+	}
+	if err != nil {
+		return errors.Join(err, file.Close(), os.Remove(tmp))
+	}
+	old := j.file
+	j.file, j.size, j.dirty = file, size, false
+	j.dropBefore(cutoff)
+	return errors.Join(syncDir(j.path), old.Close())
+}
+
+// copyTo writes the journal as it will be and returns its length.
+func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
+	if cutoff.Before(j.horizon) {
+		cutoff = j.horizon
+	}
+	out := bufio.NewWriterSize(file, 64<<10)
+	head := appendHorizon([]byte(header), cutoff)
+	size := int64(len(head))
+	if _, err := out.Write(head); err != nil {
+		return 0, err
+	}
+	l := newLoader(&set{opts: j.opts})
+	l.keep = func(line []byte, r *record) error {
+		if r.keep < cutoff.Unix() {
+			return nil
+		}
+		size += int64(len(line)) + 1
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+		return out.WriteByte('\n')
+	}
+	if err := l.load(io.NewSectionReader(j.file, 0, j.size)); err != nil {
+		return 0, err
+	}
+	return size, out.Flush()
+}
+
 // Sync implements [Store]: one flush for all that was added since the last.
 func (j *Journal) Sync() error {
 	if j.broken != nil || !j.dirty {
@@ -221,20 +335,20 @@ func (j *Journal) fdatasync() error {
 	}
 }
 
+// syncDir makes a change of names in the folder of path durable.
+func syncDir(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Due reports that a good part of the records may be past the age limit. After
+// Close, another Open drops them.
+func (j *Journal) Due() bool { return j.due() }
+
 // Close makes everything durable and lets go of the file.
 func (j *Journal) Close() error {
 	return errors.Join(j.Sync(), j.file.Close())
-}
-
-// tryCompact drops what is past the age limit. That it fails is no reason to
-// refuse anybody: the journal goes on growing, and says so.
-func (j *Journal) tryCompact(p *Packet) {
-	cutoff := j.opts.cutoff(p.Time)
-	j.floor = j.table.n
-	if !j.table.older(cutoff) {
-		return
-	}
-	if err := j.compact(cutoff); err != nil {
-		j.notice(fmt.Sprintf("%s: could not be compacted: %v", j.path, err))
-	}
 }

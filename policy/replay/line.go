@@ -188,12 +188,6 @@ func (p *parser) perl(line []byte, f [][]byte) (record, shape, error) {
 	return r, kind, nil
 }
 
-// dated sets the ages of a record whose shape has no time stamp of the client: it
-// may lie as far in the future as was allowed.
-func (p *parser) dated(r *record, seen time.Time) {
-	r.seen, r.keep = seen.UnixMicro(), seen.Add(p.maxAge).Unix()
-}
-
 // bare is a digest alone, told by its length.
 func (p *parser) bare(text []byte) (record, shape, error) {
 	r := record{keep: forever}
@@ -215,6 +209,12 @@ func (p *parser) bare(text []byte) (record, shape, error) {
 	}
 	copy(r.id[:], p.raw[:])
 	return r, kind, nil
+}
+
+// dated sets the ages of a record whose shape has no time stamp of the client: it
+// may lie as far in the future as was allowed.
+func (p *parser) dated(r *record, seen time.Time) {
+	r.seen, r.keep = seen.UnixMicro(), seen.Add(p.maxAge).Unix()
 }
 
 func parseStamp(b []byte) (time.Time, error) {

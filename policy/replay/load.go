@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 )
 
@@ -29,20 +28,12 @@ type loader struct {
 	whole bool
 }
 
-// usualLine is how long the lines of a cache are, about.
-const usualLine = 90
-
 func newLoader(s *set) *loader {
 	return &loader{set: s, parse: parser{maxAge: s.opts.MaxAge}}
 }
 
 // load reads r to its end. Only reading can fail.
 func (l *loader) load(r io.Reader) error {
-	if f, ok := r.(*os.File); ok && l.keep == nil {
-		if info, err := f.Stat(); err == nil {
-			l.set.table.reserve(info.Size() / usualLine)
-		}
-	}
 	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		b, n, err := readLine(in)
@@ -104,7 +95,7 @@ func (l *loader) take(b []byte, last bool, n int64) error {
 		return l.keep(b, &rec)
 	}
 	l.set.shapes |= kind
-	if l.set.table.find(rec.id) == nil {
+	if _, known := l.set.table.find(rec.id); !known {
 		l.set.table.insert(rec)
 	}
 	return nil
@@ -129,24 +120,4 @@ func (l *loader) notice(name string) {
 	if l.bad > 0 {
 		l.set.notice(fmt.Sprintf("%s: skipped %d lines, the first at line %d: %v", name, l.bad, l.firstBad, l.why))
 	}
-}
-
-func (s *set) notice(text string) {
-	if s.opts.Notice != nil {
-		s.opts.Notice(text)
-	}
-}
-
-// Load adds the records of a cache of any known shape, our journals included; name
-// is for notices. The input is only read.
-func (m *Memory) Load(r io.Reader, name string) error {
-	l := newLoader(&m.set)
-	if err := l.load(r); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if l.tail > 0 && !l.whole {
-		l.skip(errShape)
-	}
-	l.notice(name)
-	return nil
 }
