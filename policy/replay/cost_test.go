@@ -153,7 +153,7 @@ func FuzzOpen(f *testing.F) {
 		p := packet(99, time.Now())
 		_, fresh, err := j.Add(p)
 		if err == nil && !fresh {
-			t.Fatal("a message nobody recorded is known")
+			t.Fatal("a message that was not recorded is known")
 		}
 		n := j.Len()
 		if err := j.Close(); err != nil {

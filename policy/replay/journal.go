@@ -16,25 +16,25 @@ import (
 // ErrLocked reports that another process has the journal open.
 var ErrLocked = errors.New("in use by another process")
 
-// A Journal is a Store in a text file that only grows: one line a message, one
-// write a line. It can be read with any pager while it is in use.
+// A Journal is a Store in an append-only text file: one line a message, one write a
+// line.
 //
-// Once the disk refused to make a record durable, the journal refuses everything:
-// what the kernel then holds of the file is unknown.
+// After a failed flush the journal refuses every message: the state of the file on
+// disk is unknown then.
 type Journal struct {
 	set
 	path   string
 	file   *os.File
-	size   int64 // of the whole lines in file
+	size   int64 // of the complete lines in file
 	dirty  bool  // written since the last Sync
 	line   []byte
 	broken error
-	handed bool // opened by somebody else, who alone may replace it
+	passed bool // opened by the parent process, which alone can replace it
 }
 
-// Open opens the journal at path, or makes it, for this process alone. It may be
-// a cache that a daemon of 1.9 or 2.6 left behind, which is continued; a file
-// md5sums beside it is read as well. A damaged tail is cut off.
+// Open opens the journal at path, creating it if need be, and locks it. The file may be
+// a cache of 1.9 or 2.6, to which is appended; a file md5sums in the same directory is
+// read as well. An incomplete last line is cut off.
 func Open(path string, opts Options) (*Journal, error) {
 	file, err := openLocked(path)
 	if err != nil {
@@ -47,20 +47,20 @@ func Open(path string, opts Options) (*Journal, error) {
 	return j, nil
 }
 
-// OpenFile is Open of a journal that somebody else opened, for reading and
-// appending, and made with Open before. It locks the file and reads it, but never
-// replaces it: [Journal.Due] says when that would be worth while. old, if not nil,
-// is what lies beside it as md5sums.
+// OpenFile is Open of a file that the parent process has opened for reading and
+// appending, after a first Open and Close. It locks the file and reads it, but never
+// compacts it, since it cannot replace it; see [Journal.Due]. old, if not nil, is the
+// file md5sums.
 //
-// It takes over file.
+// OpenFile takes ownership of file.
 func OpenFile(file *os.File, old io.Reader, opts Options) (*Journal, error) {
-	j := &Journal{set: set{opts: opts}, path: file.Name(), file: file, handed: true}
+	j := &Journal{set: set{opts: opts}, path: file.Name(), file: file, passed: true}
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = fmt.Errorf("%s: %w", file.Name(), ErrLocked)
 	}
 	if err == nil {
-		err = j.readHanded(old)
+		err = j.readPassed(old)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
@@ -89,7 +89,7 @@ func openLocked(path string) (*os.File, error) {
 	}
 }
 
-// lock takes the lock and reports whether path still names file.
+// lock locks file and reports whether path still names it.
 func lock(file *os.File, path string) (bool, error) {
 	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
@@ -112,8 +112,8 @@ func lock(file *os.File, path string) (bool, error) {
 	return err == nil && os.SameFile(opened, named), err
 }
 
-// read fills the set from the file and its old companion, mends the tail, and
-// drops what is too old.
+// read fills the set from the file and from md5sums, repairs the tail, and drops old
+// records.
 func (j *Journal) read() error {
 	l := newLoader(&j.set)
 	if err := l.load(j.file); err != nil {
@@ -121,11 +121,11 @@ func (j *Journal) read() error {
 	}
 	l.notice(j.path)
 	j.size = l.offset
-	if err := j.mend(l); err != nil {
+	if err := j.repairTail(l); err != nil {
 		return err
 	}
 	if j.size == 0 {
-		if err := j.start(); err != nil {
+		if err := j.writeHeader(); err != nil {
 			return err
 		}
 	}
@@ -135,17 +135,17 @@ func (j *Journal) read() error {
 	if cutoff := j.opts.cutoff(j.opts.Now); j.table.older(cutoff.Unix()) {
 		return j.compact(cutoff)
 	}
-	j.floor = j.table.len()
+	j.kept = j.table.len()
 	return nil
 }
 
-func (j *Journal) readHanded(old io.Reader) error {
+func (j *Journal) readPassed(old io.Reader) error {
 	l := newLoader(&j.set)
 	if err := l.load(j.file); err != nil {
 		return err
 	}
 	j.size = l.offset
-	if err := j.mend(l); err != nil {
+	if err := j.repairTail(l); err != nil {
 		return err
 	}
 	if old != nil {
@@ -153,13 +153,14 @@ func (j *Journal) readHanded(old io.Reader) error {
 			return err
 		}
 	}
-	j.floor = j.table.len()
+	j.kept = j.table.len()
 	return nil
 }
 
-// mend deals with what stands behind the last newline: the newline alone is
-// missing, or the line was never finished, so that nobody relied on it.
-func (j *Journal) mend(l *loader) error {
+// repairTail repairs what follows the last newline: a record without its newline gets
+// one, an incomplete line is cut off. Nothing was granted on an incomplete line, since
+// it was not synced.
+func (j *Journal) repairTail(l *loader) error {
 	switch {
 	case l.tail == 0:
 		return nil
@@ -173,8 +174,8 @@ func (j *Journal) mend(l *loader) error {
 	return errors.Join(j.file.Truncate(l.offset), j.fdatasync())
 }
 
-// start writes the header of a new journal and makes its name durable.
-func (j *Journal) start() error {
+// writeHeader writes the header of a new journal and syncs its directory entry.
+func (j *Journal) writeHeader() error {
 	n, err := j.file.WriteString(header)
 	if err != nil {
 		return err
@@ -200,8 +201,8 @@ func (j *Journal) readOld(path string) error {
 	return nil
 }
 
-// Add implements [Store]. Of a message that could not be written it remembers
-// that it came, so that it is not fresh later.
+// Add implements [Store]. A message that could not be written is kept in memory, so
+// that it is not fresh later.
 func (j *Journal) Add(p *Packet) (First, bool, error) {
 	if j.broken != nil {
 		return First{}, false, j.broken
@@ -211,18 +212,18 @@ func (j *Journal) Add(p *Packet) (First, bool, error) {
 	if seen || err != nil {
 		return first, false, err
 	}
-	j.table.insert(recordOf(idOf(sum), p))
+	j.table.insert(newRecord(idOf(sum), p))
 	j.line = appendLine(j.line[:0], sum, p)
 	if err := j.append(j.line); err != nil {
 		return First{}, false, err
 	}
-	if !j.handed && j.due() {
+	if !j.passed && j.dropDue() {
 		j.tryCompact(p)
 	}
 	return First{}, true, nil
 }
 
-// append writes one line in one call. Half a line is taken back.
+// append writes one line in one call. A partial write is truncated.
 func (j *Journal) append(line []byte) error {
 	n, err := j.file.Write(line)
 	if err == nil {
@@ -238,11 +239,11 @@ func (j *Journal) append(line []byte) error {
 	return err
 }
 
-// tryCompact drops what is past the age limit. That it fails is no reason to
-// refuse anybody: the journal goes on growing, and says so.
+// tryCompact drops the records past the age limit. A failure is only reported: the
+// journal grows on.
 func (j *Journal) tryCompact(p *Packet) {
 	cutoff := j.opts.cutoff(p.Time)
-	j.floor = j.table.len()
+	j.kept = j.table.len()
 	if !j.table.older(cutoff.Unix()) {
 		return
 	}
@@ -251,9 +252,9 @@ func (j *Journal) tryCompact(p *Packet) {
 	}
 }
 
-// compact rewrites the journal without the records older than cutoff. The other
-// lines are copied as they stand. The old file counts until the new one is whole,
-// durable and locked.
+// compact rewrites the journal without the records older than cutoff and copies the
+// other lines verbatim. The new file replaces the old one once it is complete, synced
+// and locked.
 func (j *Journal) compact(cutoff time.Time) error {
 	tmp := j.path + ".new"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -282,7 +283,7 @@ func (j *Journal) compact(cutoff time.Time) error {
 	return errors.Join(syncDir(j.path), old.Close())
 }
 
-// copyTo writes the journal as it will be and returns its length.
+// copyTo writes the compacted journal to file and returns its size.
 func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
 	if cutoff.Before(j.horizon) {
 		cutoff = j.horizon
@@ -294,7 +295,7 @@ func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
 		return 0, err
 	}
 	l := newLoader(&set{opts: j.opts})
-	l.keep = func(line []byte, r *record) error {
+	l.visit = func(line []byte, r *record) error {
 		if r.keep < cutoff.Unix() {
 			return nil
 		}
@@ -310,7 +311,7 @@ func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
 	return size, out.Flush()
 }
 
-// Sync implements [Store]: one flush for all that was added since the last.
+// Sync implements [Store]: one flush for all records added since the last one.
 func (j *Journal) Sync() error {
 	if j.broken != nil || !j.dirty {
 		return j.broken
@@ -335,7 +336,7 @@ func (j *Journal) fdatasync() error {
 	}
 }
 
-// syncDir makes a change of names in the folder of path durable.
+// syncDir syncs the directory of path.
 func syncDir(path string) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
@@ -344,11 +345,11 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// Due reports that a good part of the records may be past the age limit. After
-// Close, another Open drops them.
-func (j *Journal) Due() bool { return j.due() }
+// Due reports whether many records may be past the age limit. Close and another Open
+// drop them.
+func (j *Journal) Due() bool { return j.dropDue() }
 
-// Close makes everything durable and lets go of the file.
+// Close syncs and closes the journal.
 func (j *Journal) Close() error {
 	return errors.Join(j.Sync(), j.file.Close())
 }

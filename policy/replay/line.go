@@ -13,20 +13,20 @@ import (
 // header is the first line of a journal: it names the columns.
 const header = "# fwknopd digests: <digest> <seen> <sent> <proto> <src> <sport> <dst> <dport>\n"
 
-// horizonMark begins the line that says up to when records were dropped.
+// horizonMark begins the line with the horizon.
 const horizonMark = "# dropped what was sent before "
 
-// stamp is the form of both times: RFC 3339 in UTC, microseconds.
+// stamp is the layout of both times: RFC 3339 in UTC, microseconds.
 const stamp = "2006-01-02T15:04:05.000000Z"
 
-// maxYear is the last that stamp can spell.
+// maxYear is the last year that stamp can express.
 const maxYear = 9999
 
 // maxLine bounds a line; ours have at most 216 bytes (two IPv6 addresses).
 const maxLine = 512
 
 var (
-	errShape  = errors.New("not a digest line of any known shape")
+	errFormat = errors.New("not a digest line of any known shape")
 	errDigest = errors.New("digest of unknown length or alphabet")
 	errTime   = errors.New("time not understood")
 )
@@ -47,7 +47,7 @@ func appendLine(b []byte, key Key, p *Packet) []byte {
 	return append(b, '\n')
 }
 
-// appendAddrPort adds " address port"; an invalid address is spelled "-".
+// appendAddrPort adds " address port"; an invalid address is "-".
 func appendAddrPort(b []byte, a netip.AddrPort) []byte {
 	b = append(b, ' ')
 	if a.IsValid() {
@@ -58,40 +58,40 @@ func appendAddrPort(b []byte, a netip.AddrPort) []byte {
 	return strconv.AppendUint(append(b, ' '), uint64(a.Port()), 10)
 }
 
-// appendHorizon adds the line that carries the horizon through a restart.
+// appendHorizon adds the line that keeps the horizon over a restart.
 func appendHorizon(b []byte, t time.Time) []byte {
 	b = append(b, horizonMark...)
 	return append(t.UTC().AppendFormat(b, stamp), '\n')
 }
 
-// A parser reads digest lines of five shapes: ours, two with and without the time
-// by 1.9, the bare digest before that, and the seven columns of 2.6. It keeps its
-// scratch space between lines.
+// A parser parses the five formats of digest lines: that of this daemon, those of 1.9
+// with and without a time, the digest alone of earlier versions, and the seven columns
+// of 2.6. Its fields are scratch space.
 type parser struct {
-	maxAge time.Duration // assumed between time stamp and sighting where the shape has no stamp
+	maxAge time.Duration // assumed between time stamp and arrival in formats without the stamp
 	field  [9][]byte
 	raw    [64]byte
 }
 
 // parse returns the record of one line, without its newline.
-func (p *parser) parse(line []byte) (record, shape, error) {
+func (p *parser) parse(line []byte) (record, digestKind, error) {
 	f := p.split(line)
 	switch {
 	case len(f) == 0 || len(f) > 8:
-		return record{}, 0, errShape
+		return record{}, 0, errFormat
 	case bytes.IndexByte(f[0], '.') >= 0 || bytes.IndexByte(f[0], ':') >= 0:
-		return p.perl(line, f)
+		return p.parsePerl19(line, f)
 	case len(f) == 1:
-		return p.bare(f[0])
+		return p.parseDigest(f[0])
 	case len(f) == 7:
-		return p.columns(f)
+		return p.parseC26(f)
 	case len(f) == 8:
-		return p.own(f)
+		return p.parseOwn(f)
 	}
-	return record{}, 0, errShape
+	return record{}, 0, errFormat
 }
 
-// split cuts line at blanks into at most nine fields; the ninth means too many.
+// split cuts line at blanks into at most nine fields, one more than any format has.
 func (p *parser) split(line []byte) [][]byte {
 	f := p.field[:0]
 	for i := 0; i < len(line) && len(f) < cap(f); {
@@ -109,9 +109,9 @@ func (p *parser) split(line []byte) [][]byte {
 	return f
 }
 
-// own is DIGEST SEEN SENT PROTO SRC SPORT DST DPORT.
-func (p *parser) own(f [][]byte) (record, shape, error) {
-	r, _, err := p.bare(f[0])
+// parseOwn is DIGEST SEEN SENT PROTO SRC SPORT DST DPORT.
+func (p *parser) parseOwn(f [][]byte) (record, digestKind, error) {
+	r, _, err := p.parseDigest(f[0])
 	if err != nil {
 		return r, 0, err
 	}
@@ -135,38 +135,38 @@ func (p *parser) own(f [][]byte) (record, shape, error) {
 			return r, 0, err
 		}
 	}
-	return r, 0, numbers(f[3], f[5], f[7])
+	return r, 0, checkNumbers(f[3], f[5], f[7])
 }
 
-// columns is DIGEST PROTO SRC SPORT DST DPORT EPOCH.
-func (p *parser) columns(f [][]byte) (record, shape, error) {
-	r, kind, err := p.bare(f[0])
+// parseC26 is DIGEST PROTO SRC SPORT DST DPORT EPOCH.
+func (p *parser) parseC26(f [][]byte) (record, digestKind, error) {
+	r, kind, err := p.parseDigest(f[0])
 	if err != nil {
 		return r, 0, err
 	}
-	if kind != ofBody {
+	if kind != sha256Body {
 		return r, 0, errDigest
 	}
 	if r.src, err = parseAddr(f[2]); err != nil {
 		return r, 0, err
 	}
-	if err := numbers(f[1], f[3], f[5]); err != nil {
+	if err := checkNumbers(f[1], f[3], f[5]); err != nil {
 		return r, 0, err
 	}
 	epoch, err := parseUint(f[6], 1<<40)
 	if err != nil {
 		return r, 0, errTime
 	}
-	p.dated(&r, time.Unix(int64(epoch), 0))
-	return r, ofWire, nil
+	p.setTimes(&r, time.Unix(int64(epoch), 0))
+	return r, sha256Wire, nil
 }
 
-// perl is IP DIGEST, or with the local time in brackets behind it.
-func (p *parser) perl(line []byte, f [][]byte) (record, shape, error) {
+// parsePerl19 is IP DIGEST, or with the local time in brackets behind it.
+func (p *parser) parsePerl19(line []byte, f [][]byte) (record, digestKind, error) {
 	if len(f) < 2 {
-		return record{}, 0, errShape
+		return record{}, 0, errFormat
 	}
-	r, kind, err := p.bare(f[1])
+	r, kind, err := p.parseDigest(f[1])
 	if err != nil {
 		return r, 0, err
 	}
@@ -178,20 +178,20 @@ func (p *parser) perl(line []byte, f [][]byte) (record, shape, error) {
 	}
 	open, end := bytes.IndexByte(line, '['), bytes.LastIndexByte(line, ']')
 	if open < 0 || end < open || len(f) != 7 {
-		return r, 0, errShape
+		return r, 0, errFormat
 	}
 	t, err := time.ParseInLocation(time.ANSIC, string(line[open+1:end]), time.Local)
 	if err != nil {
 		return r, 0, errTime
 	}
-	p.dated(&r, t)
+	p.setTimes(&r, t)
 	return r, kind, nil
 }
 
-// bare is a digest alone, told by its length.
-func (p *parser) bare(text []byte) (record, shape, error) {
+// parseDigest parses a digest, whose kind follows from its length.
+func (p *parser) parseDigest(text []byte) (record, digestKind, error) {
 	r := record{keep: forever}
-	decode, kind := base64.RawStdEncoding.Decode, shape(0)
+	decode, kind := base64.RawStdEncoding.Decode, digestKind(0)
 	switch len(text) {
 	case 22:
 		kind = md5Digest
@@ -200,7 +200,7 @@ func (p *parser) bare(text []byte) (record, shape, error) {
 	case 32:
 		kind, decode = md5Digest, hex.Decode
 	case 43:
-		kind = ofBody
+		kind = sha256Body
 	default:
 		return r, 0, errDigest
 	}
@@ -211,9 +211,9 @@ func (p *parser) bare(text []byte) (record, shape, error) {
 	return r, kind, nil
 }
 
-// dated sets the ages of a record whose shape has no time stamp of the client: it
-// may lie as far in the future as was allowed.
-func (p *parser) dated(r *record, seen time.Time) {
+// setTimes sets the times of a record whose format lacks the client's time stamp, which
+// may be up to maxAge later.
+func (p *parser) setTimes(r *record, seen time.Time) {
 	r.seen, r.keep = seen.UnixMicro(), seen.Add(p.maxAge).Unix()
 }
 
@@ -225,20 +225,20 @@ func parseStamp(b []byte) (time.Time, error) {
 	return t, nil
 }
 
-// parseAddr reads an address as 16 bytes. The dotted form is read here: a cache of
-// a million lines should load in a moment.
+// parseAddr parses an address. IPv4 has a parser of its own for speed: a cache may have
+// a million lines.
 func parseAddr(b []byte) ([16]byte, error) {
-	if a, ok := dotted(b); ok {
+	if a, ok := parseIPv4(b); ok {
 		return netip.AddrFrom4(a).As16(), nil
 	}
 	a, err := netip.ParseAddr(string(b))
 	if err != nil {
-		return [16]byte{}, errShape
+		return [16]byte{}, errFormat
 	}
 	return a.WithZone("").As16(), nil
 }
 
-func dotted(b []byte) (a [4]byte, ok bool) {
+func parseIPv4(b []byte) (a [4]byte, ok bool) {
 	for i := range a {
 		end := bytes.IndexByte(b, '.')
 		if i == len(a)-1 {
@@ -256,9 +256,8 @@ func dotted(b []byte) (a [4]byte, ok bool) {
 	return a, true
 }
 
-// numbers checks the columns that are only there for the reader: protocol and
-// ports.
-func numbers(fields ...[]byte) error {
+// checkNumbers checks columns that are not stored: protocol and ports.
+func checkNumbers(fields ...[]byte) error {
 	for _, f := range fields {
 		if _, err := parseUint(f, 1<<16); err != nil {
 			return err
@@ -267,20 +266,20 @@ func numbers(fields ...[]byte) error {
 	return nil
 }
 
-// parseUint reads decimal digits, a number below limit.
+// parseUint parses decimal digits; the number must be below limit.
 func parseUint(b []byte, limit uint64) (uint64, error) {
 	if len(b) == 0 || len(b) > 13 {
-		return 0, errShape
+		return 0, errFormat
 	}
 	var n uint64
 	for _, c := range b {
 		if c < '0' || c > '9' {
-			return 0, errShape
+			return 0, errFormat
 		}
 		n = 10*n + uint64(c-'0')
 	}
 	if n >= limit {
-		return 0, errShape
+		return 0, errFormat
 	}
 	return n, nil
 }

@@ -8,22 +8,21 @@ import (
 	"strings"
 )
 
-// A loader reads a cache of any shape into a set. Lines that are none are skipped
-// and counted; what they cost is bounded by [maxLine].
+// A loader reads a journal or an old cache into a set. Lines that are not records are
+// skipped and counted; longer ones than [maxLine] are not buffered.
 type loader struct {
 	set   *set
 	parse parser
-	// keep, if not nil, is called with each line of a record and with the record;
-	// compaction copies through it.
-	keep func(line []byte, r *record) error
+	// visit, if not nil, is called with each record and its line, in place of adding
+	// it to the set.
+	visit func(line []byte, r *record) error
 
-	line     int   // number of the current line
-	offset   int64 // where it begins
-	bad      int   // lines skipped
-	firstBad int
-	why      error // of the first
-	// tail is what stands behind the last newline; whole says that it is a record
-	// all the same.
+	line         int   // number of the current line
+	offset       int64 // where it begins
+	skipped      int   // lines skipped
+	firstSkipped int
+	reason       error // of the first
+	// tail is the number of bytes after the last newline; whole: they are a record.
 	tail  int64
 	whole bool
 }
@@ -42,7 +41,7 @@ func (l *loader) load(r io.Reader) error {
 		}
 		if n > 0 {
 			l.line++
-			if err := l.take(b, err == io.EOF, n); err != nil {
+			if err := l.handleLine(b, err == io.EOF, n); err != nil {
 				return err
 			}
 		}
@@ -53,9 +52,8 @@ func (l *loader) load(r io.Reader) error {
 	}
 }
 
-// readLine returns the next line without its newline, nil in place of one longer
-// than the buffer, and how many bytes it took. io.EOF comes with what stands
-// behind the last newline.
+// readLine returns the next line without its newline, nil if it is longer than the
+// buffer, and the number of bytes read. io.EOF comes with what follows the last newline.
 func readLine(in *bufio.Reader) ([]byte, int64, error) {
 	b, err := in.ReadSlice('\n')
 	n := int64(len(b))
@@ -69,9 +67,9 @@ func readLine(in *bufio.Reader) ([]byte, int64, error) {
 	return nil, n, err
 }
 
-// take handles one line; last says that its newline is missing.
-func (l *loader) take(b []byte, last bool, n int64) error {
-	rec, kind, err := record{}, shape(0), errShape
+// handleLine handles one line of n bytes; last: its newline is missing.
+func (l *loader) handleLine(b []byte, last bool, n int64) error {
+	rec, kind, err := record{}, digestKind(0), errFormat
 	switch {
 	case b == nil || len(b) > maxLine:
 	case len(b) == 0 && !last:
@@ -91,10 +89,10 @@ func (l *loader) take(b []byte, last bool, n int64) error {
 		}
 		return nil
 	}
-	if l.keep != nil {
-		return l.keep(b, &rec)
+	if l.visit != nil {
+		return l.visit(b, &rec)
 	}
-	l.set.shapes |= kind
+	l.set.oldKinds |= kind
 	if _, known := l.set.table.find(rec.id); !known {
 		l.set.table.insert(rec)
 	}
@@ -110,14 +108,14 @@ func (l *loader) comment(text string) {
 }
 
 func (l *loader) skip(why error) {
-	if l.bad++; l.bad == 1 {
-		l.firstBad, l.why = l.line, why
+	if l.skipped++; l.skipped == 1 {
+		l.firstSkipped, l.reason = l.line, why
 	}
 }
 
-// notice says in one sentence what was skipped in name.
+// notice reports the skipped lines of the file name.
 func (l *loader) notice(name string) {
-	if l.bad > 0 {
-		l.set.notice(fmt.Sprintf("%s: skipped %d lines, the first at line %d: %v", name, l.bad, l.firstBad, l.why))
+	if l.skipped > 0 {
+		l.set.notice(fmt.Sprintf("%s: skipped %d lines, the first at line %d: %v", name, l.skipped, l.firstSkipped, l.reason))
 	}
 }

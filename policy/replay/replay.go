@@ -1,15 +1,15 @@
-// Package replay remembers the SPA messages that were seen, so that none counts
+// Package replay records the SPA messages that were seen, so that none is accepted
 // twice: in memory for offline use ([NewMemory]), in an append-only journal for
 // the daemon ([Open]).
 //
 // The key of a message is the SHA-256 of its plaintext, never of the wire bytes:
-// one packet has several spellings on the wire. Caches that the older daemons
-// wrote are read as they are, and looked up under the digests those daemons used.
+// one packet has several encodings on the wire. Caches written by fwknopd 1.9 and 2.6
+// are read as they are, and messages are looked up under the digests they used.
 //
-// Nothing is forgotten while it could still be accepted. With ageing on, a record
-// is dropped once its message is past the age limit; what was dropped leaves a
-// horizon behind, and a message from before the horizon is refused ([ErrForgotten])
-// even if ageing is switched off later.
+// No record is dropped while its message could still be accepted. With ageing on, a
+// record is dropped once its message is past the age limit. The store keeps the time
+// of the newest message that may have been dropped (the horizon) and refuses older
+// messages ([ErrForgotten]), even if ageing is switched off later.
 package replay
 
 import (
@@ -25,59 +25,60 @@ type Key [sha256.Size]byte
 // KeyOf returns the key of a decrypted message, digest field included.
 func KeyOf(plaintext []byte) Key { return sha256.Sum256(plaintext) }
 
-// A Packet is what [Store.Add] is told: enough to key the message, to look it up
-// in caches written by the older daemons, and to tell an operator about it later.
+// A Packet is the argument of [Store.Add]: the input of the key, of the keys used by
+// 1.9 and 2.6, and what the journal records for the operator.
 type Packet struct {
 	Plaintext []byte    // as decrypted, digest field included
 	Wire      []byte    // SPA text as received (after HTTP translation); the 2.6 daemon keyed on it
-	Time      time.Time // now, by the clock that judges freshness
-	Sent      time.Time // the client's time stamp; zero if there is none: remembered for ever
+	Time      time.Time // now, by the clock that freshness is checked against
+	Sent      time.Time // the client's time stamp; zero if there is none: the record never expires
 	Src, Dst  netip.AddrPort
 	Proto     uint8
 }
 
 // First is the record of the first sighting.
 type First struct {
-	Time time.Time // zero if the old cache did not say
+	Time time.Time // zero if the cache does not have it
 	Src  netip.Addr
 }
 
-// ErrForgotten reports a message that is older than records which were dropped:
-// it is not known, but nothing proves that it is fresh.
+// ErrForgotten reports a message older than the horizon: it is not in the store, but
+// its record may have been dropped.
 var ErrForgotten = errors.New("message is older than the records kept")
 
-// A Store is the set of messages seen. Add is check-and-set in one call. With
-// fresh true the message is in the set; it is durable once Sync returned nil, and
-// nothing may be granted before. Any error is a refusal.
+// A Store is the set of messages seen. Add is check-and-set in one call. If fresh is
+// true the message was added; it is durable once Sync has returned nil, and nothing
+// may be granted before. On any error the message must be refused.
 //
 // Seen is the check alone; it changes nothing.
 //
-// Store is for one goroutine at a time.
+// A Store is not safe for concurrent use.
 type Store interface {
 	Add(p *Packet) (first First, fresh bool, err error)
 	Seen(p *Packet) (first First, seen bool, err error)
 	Sync() error
 }
 
-// Options say how long records are kept. The zero value keeps them for ever.
+// Options set how long records are kept. The zero value keeps them for ever.
 type Options struct {
-	// Aging says that messages older than MaxAge are refused anyway, so that
-	// records past it may be dropped.
+	// Aging: the caller refuses messages older than MaxAge, so records past it may
+	// be dropped.
 	Aging  bool
 	MaxAge time.Duration
-	// Now is the time of opening, for the first look at the ages in a journal.
-	// Zero: nothing is dropped then. Later the time of each Packet counts.
+	// Now is the time of opening, by which old records of a journal are dropped at
+	// once. Zero: none are. Later the time of each Packet is used.
 	Now time.Time
-	// Notice, if not nil, is told what was repaired or skipped: one short
-	// sentence each.
+	// Notice, if not nil, is called with one sentence for each repair and for
+	// skipped lines.
 	Notice func(string)
 }
 
-// grace is how much longer than the age limit a record is kept: a clock that was
-// wrong by less than this, and is set right, forgets nothing.
+// grace is how much longer than the age limit a record is kept, so that setting the
+// clock by less than this drops no record too early.
 const grace = time.Hour
 
-// cutoff is the time before which records may go; the zero time if none may.
+// cutoff returns the time before which records may be dropped, the zero time if none
+// may.
 func (o *Options) cutoff(now time.Time) time.Time {
 	if !o.Aging || now.IsZero() {
 		return time.Time{}

@@ -10,22 +10,21 @@ import (
 	"time"
 )
 
-// A Memory is a Store that lives as long as the process: for offline use, and for
-// a daemon that was told not to persist digests.
+// A Memory is a Store without a file, for offline use and for a daemon that is
+// configured not to keep digests.
 type Memory struct{ set }
 
 // NewMemory returns an empty store.
 func NewMemory(opts Options) *Memory { return &Memory{set{opts: opts}} }
 
-// Load adds the records of a cache of any known shape, our journals included; name
-// is for notices. The input is only read.
+// Load adds the records of a journal or of a cache of 1.9 or 2.6; name is for notices.
 func (m *Memory) Load(r io.Reader, name string) error {
 	l := newLoader(&m.set)
 	if err := l.load(r); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if l.tail > 0 && !l.whole {
-		l.skip(errShape)
+		l.skip(errFormat)
 	}
 	l.notice(name)
 	return nil
@@ -38,8 +37,8 @@ func (m *Memory) Add(p *Packet) (First, bool, error) {
 	if seen || err != nil {
 		return first, false, err
 	}
-	m.table.insert(recordOf(key, p))
-	if m.due() {
+	m.table.insert(newRecord(key, p))
+	if m.dropDue() {
 		m.dropBefore(m.opts.cutoff(p.Time))
 	}
 	return First{}, true, nil
@@ -48,31 +47,32 @@ func (m *Memory) Add(p *Packet) (First, bool, error) {
 // Sync implements [Store]; there is nothing to do.
 func (m *Memory) Sync() error { return nil }
 
-// A set is what both stores share: the table, the old shapes in it, and the
-// horizon of what was dropped.
+// A set is the part common to both stores: the table, the kinds of digests in it, and
+// the horizon.
 type set struct {
-	opts    Options
-	table   table
-	shapes  shape
-	horizon time.Time // messages sent before it may have been dropped
-	floor   int       // records left by the last drop; the next comes at twice as many
+	opts     Options
+	table    table
+	oldKinds digestKind
+	horizon  time.Time // records of messages sent before it may have been dropped
+	kept     int       // records left by the last drop; the next one is at twice as many
 }
 
-// shape is how a digest in a cache was made other than as SHA-256 of the plaintext,
-// which is our way and that of 1.9; a set of them says which lookups can succeed.
-type shape uint8
+// digestKind is a set of ways in which digests in a cache were made, other than as
+// SHA-256 of the plaintext (this daemon and 1.9). Only lookups of a kind that is in the
+// cache are made.
+type digestKind uint8
 
 const (
-	ofBody     shape = 1 << iota // SHA-256 without the digest field: 1.9 through its C library
-	sha1Digest                   // 1.9 with DIGEST_TYPE SHA1: of the plaintext, or without its digest field
-	md5Digest                    // 1.9 with DIGEST_TYPE MD5, and md5sums; likewise
-	ofWire                       // SHA-256 of the text as received: 2.6
+	sha256Body digestKind = 1 << iota // SHA-256 without the digest field: 1.9 through its C library
+	sha1Digest                        // 1.9 with DIGEST_TYPE SHA1: of the plaintext, or without its digest field
+	md5Digest                         // 1.9 with DIGEST_TYPE MD5, and md5sums; likewise
+	sha256Wire                        // SHA-256 of the text as received: 2.6
 )
 
-// dropMin is how many records there must be before dropping is worth while.
+// dropMin is the least number of records from which on they are dropped.
 const dropMin = 4096
 
-// Len is the number of messages remembered.
+// Len returns the number of records.
 func (s *set) Len() int { return s.table.len() }
 
 // Seen implements [Store].
@@ -80,10 +80,10 @@ func (s *set) Seen(p *Packet) (First, bool, error) {
 	return s.seen(idOf(sha256.Sum256(p.Plaintext)), p)
 }
 
-// seen is Seen of a message whose id is known.
+// seen is Seen with the id of the message.
 func (s *set) seen(key id, p *Packet) (First, bool, error) {
 	r, known := s.table.find(key)
-	if !known && s.shapes != 0 {
+	if !known && s.oldKinds != 0 {
 		r, known = s.lookupOld(p)
 	}
 	if known {
@@ -95,38 +95,37 @@ func (s *set) seen(key id, p *Packet) (First, bool, error) {
 	return First{}, false, nil
 }
 
-// lookupOld looks for the message under the digests of the older daemons.
+// lookupOld looks the message up under the digests of 1.9 and 2.6.
 func (s *set) lookupOld(p *Packet) (record, bool) {
 	body := p.Plaintext
 	if i := bytes.LastIndexByte(body, ':'); i >= 0 {
 		body = body[:i]
 	}
 	for _, old := range [...]struct {
-		shape
+		digestKind
 		id func() id
 	}{
-		{ofBody, func() id { return idOf(sha256.Sum256(body)) }},
+		{sha256Body, func() id { return idOf(sha256.Sum256(body)) }},
 		{sha1Digest, func() id { return idOf20(sha1.Sum(p.Plaintext)) }},
 		{sha1Digest, func() id { return idOf20(sha1.Sum(body)) }},
 		{md5Digest, func() id { return md5.Sum(p.Plaintext) }},
 		{md5Digest, func() id { return md5.Sum(body) }},
 	} {
-		if s.shapes&old.shape == 0 {
+		if s.oldKinds&old.digestKind == 0 {
 			continue
 		}
 		if r, ok := s.table.find(old.id()); ok {
 			return r, true
 		}
 	}
-	if s.shapes&ofWire == 0 {
+	if s.oldKinds&sha256Wire == 0 {
 		return record{}, false
 	}
 	return s.lookupWire(p.Wire)
 }
 
-// lookupWire looks for the text as the 2.6 daemon hashed it. Clients send it in
-// one spelling, without prefix, padding and spare bits; whoever replays it may
-// have changed those.
+// lookupWire looks the text up as the 2.6 daemon hashed it. Clients send it without
+// prefix, padding and spare bits; a replayed packet may have them added.
 func (s *set) lookupWire(wire []byte) (record, bool) {
 	text := bytes.TrimRight(wire, "=")
 	for _, prefix := range [...]string{"", "U2FsdGVkX1", "hQ"} {
@@ -150,8 +149,8 @@ func (s *set) lookupWire(wire []byte) (record, bool) {
 	return s.table.find(idOf(sha256.Sum256(wire)))
 }
 
-// clearSpare returns text with the given bits of its last character's value zero, and
-// whether they were not.
+// clearSpare returns text with the given bits of its last character's value cleared,
+// and reports whether any was set.
 func clearSpare(text []byte, bits byte) ([]byte, bool) {
 	last := bytes.IndexByte([]byte(alphabet), text[len(text)-1])
 	if last < 0 || byte(last)&bits == 0 {
@@ -169,10 +168,9 @@ func idOf(sum [32]byte) id { return id(sum[:16]) }
 
 func idOf20(sum [20]byte) id { return id(sum[:16]) }
 
-// recordOf is the record of a fresh p. It stays for as long as the message can
-// be young enough: the later of sighting and time stamp counts, as a message from
-// the future is refused today and would be welcome then.
-func recordOf(key id, p *Packet) record {
+// newRecord returns the record of a fresh p. Its age counts from the later of now and
+// the time stamp: a message from the future is refused now and would be accepted then.
+func newRecord(key id, p *Packet) record {
 	r := record{id: key, seen: p.Time.UnixMicro(), keep: p.Time.Unix()}
 	if p.Src.IsValid() {
 		r.src = p.Src.Addr().As16()
@@ -183,15 +181,15 @@ func recordOf(key id, p *Packet) record {
 	return r
 }
 
-// due reports that enough records gathered since the last drop.
-func (s *set) due() bool {
-	return s.opts.Aging && s.table.len() >= max(dropMin, 2*s.floor)
+// dropDue reports whether the records have doubled since the last drop.
+func (s *set) dropDue() bool {
+	return s.opts.Aging && s.table.len() >= max(dropMin, 2*s.kept)
 }
 
-// dropBefore forgets the records older than cutoff.
+// dropBefore drops the records older than cutoff and moves the horizon to it.
 func (s *set) dropBefore(cutoff time.Time) {
 	s.table.drop(cutoff.Unix())
-	s.floor = s.table.len()
+	s.kept = s.table.len()
 	if cutoff.After(s.horizon) {
 		s.horizon = cutoff
 	}

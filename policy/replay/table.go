@@ -16,7 +16,7 @@ type record struct {
 	id   id
 	src  [16]byte // IPv4 as mapped; zero: unknown
 	seen int64    // Unix microseconds; 0: unknown
-	keep int64    // Unix seconds: may be dropped once this is before the cutoff
+	keep int64    // Unix seconds: to be dropped once this is before the cutoff
 }
 
 // forever is the keep value of a record whose age is unknown.
@@ -87,7 +87,7 @@ func (t *table) insert(r record) {
 	t.index[r.id] = uint32(n)
 }
 
-// older reports whether drop(cutoff) would remove something.
+// older reports whether drop(cutoff) would remove a record.
 func (t *table) older(cutoff int64) bool {
 	for _, chunk := range t.chunks {
 		for _, e := range chunk {
@@ -99,7 +99,7 @@ func (t *table) older(cutoff int64) bool {
 	return false
 }
 
-// drop removes the records to be kept only until before cutoff (Unix seconds).
+// drop removes the records whose keep is before cutoff (Unix seconds).
 func (t *table) drop(cutoff int64) {
 	var left table
 	for k, i := range t.index {
