@@ -84,7 +84,7 @@ func crowd(n int) *Tracker {
 	return tr
 }
 
-// A packet that concerns no sequence costs no memory, whoever sends it; nor does
+// A packet that concerns no sequence costs no memory; nor does
 // one that begins a sequence when the table is full.
 func TestNoAllocations(t *testing.T) {
 	tr := crowd(2000)

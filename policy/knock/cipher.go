@@ -13,13 +13,13 @@ import (
 )
 
 // The text of an encrypted sequence is what `openssl enc -aes-256-cbc -md md5`
-// makes of the message: a mark, the salt, one block or more.
+// makes of the message: "Salted__", the salt, one block or more.
 const (
-	mark      = "Salted__"
+	magic     = "Salted__"
 	saltSize  = 8
 	blockSize = aes.BlockSize
-	minText   = len(mark) + saltSize + blockSize
-	// maxText leaves room for user names of 39 bytes; login names have 32 at most.
+	minText   = len(magic) + saltSize + blockSize
+	// maxText is enough for user names of 39 bytes; login names have 32 at most.
 	maxText = minText + 2*blockSize
 
 	keySize    = 32
@@ -27,12 +27,12 @@ const (
 	headerSize = 8  // of a message: address, port, protocol, checksum
 )
 
-// message is the clear text. It is authentic iff sound and the padding was right.
+// message is the clear text. It is authentic iff valid and the padding was right.
 type message struct {
-	salted  bool       // the mark was there; if not, all else is zero
+	salted  bool       // the text begins with "Salted__"; if not, all else is zero
 	addr    netip.Addr // IPv4; 0.0.0.0 means the packet's source
-	port    conf.Port  // what to open; no number for ICMP
-	checked bool       // the checksum fits
+	port    conf.Port  // to open; no number for ICMP
+	checked bool       // the checksum is right
 	user    string     // "" if it names none
 }
 
@@ -44,11 +44,11 @@ func (m *message) knownProto() bool {
 	return false
 }
 
-// sound reports whether the first block is that of a message.
-func (m *message) sound() bool { return m.salted && m.knownProto() && m.checked }
+// valid reports whether the first block is that of a message.
+func (m *message) valid() bool { return m.salted && m.knownProto() && m.checked }
 
-// flaw says what is wrong with a text that is not authentic.
-func (m *message) flaw() Result {
+// rejection returns the refusal of a text that is not authentic.
+func (m *message) rejection() Result {
 	switch {
 	case !m.salted:
 		return Result{Reason: DecryptFailed, Text: "no salt in front"}
@@ -60,11 +60,11 @@ func (m *message) flaw() Result {
 	return Result{Reason: DecryptFailed, Text: "wrong key or damaged"}
 }
 
-// decipher returns the message in text, whose length is minText and any number of
-// blocks, and whether its padding is right. Without that the message is read from
-// the whole text.
-func decipher(pass, text []byte) (message, bool) {
-	salt, ok := bytes.CutPrefix(text, []byte(mark))
+// decrypt returns the message in text, whose length is minText and any number of
+// blocks, and whether its padding is right; if not, the message is parsed from the
+// whole text.
+func decrypt(pass, text []byte) (message, bool) {
+	salt, ok := bytes.CutPrefix(text, []byte(magic))
 	if !ok {
 		return message{}, false
 	}
@@ -80,7 +80,7 @@ func decipher(pass, text []byte) (message, bool) {
 	if n := padding(clear); n > 0 && len(clear)-n >= headerSize {
 		clear, whole = clear[:len(clear)-n], true
 	}
-	return read(clear), whole
+	return parseMessage(clear), whole
 }
 
 // derive is OpenSSL's EVP_BytesToKey with MD5 and one round.
@@ -108,8 +108,8 @@ func padding(clear []byte) int {
 	return n
 }
 
-// read takes at least headerSize bytes apart.
-func read(clear []byte) message {
+// parseMessage parses at least headerSize bytes.
+func parseMessage(clear []byte) message {
 	var sum byte
 	for _, b := range clear[:headerSize-1] {
 		sum += b

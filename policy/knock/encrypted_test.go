@@ -139,7 +139,7 @@ func TestReplay(t *testing.T) {
 	for i := range 1 << 12 {
 		forged := bytes.Clone(text)
 		forged[40], forged[41] = byte(i), byte(i>>8)
-		if m, whole := decipher(passphrase(&s), forged); whole && m.sound() && !bytes.Equal(forged, text) {
+		if m, whole := decrypt(passphrase(&s), forged); whole && m.valid() && !bytes.Equal(forged, text) {
 			expect(t, play(tr, spell(&s, forged, "200 192.0.2.8")...), "48 knock.replay")
 			found = true
 			break
@@ -189,7 +189,7 @@ func TestWindowAtTheEnd(t *testing.T) {
 	}
 }
 
-// A requested port is granted to who asked for it and to nobody else.
+// A requested port is granted to the client that asked for it and to no other.
 func TestOpenPortsCopied(t *testing.T) {
 	s := encrypted("key")
 	s.OpenPorts = append(make([]conf.Port, 0, 8), s.OpenPorts...)
@@ -232,7 +232,7 @@ func TestDecipherOpenSSL(t *testing.T) {
 	}
 	s := encrypted("short123")
 	s.KeyLegacyPad = true
-	if m, whole := decipher(passphrase(&s), text); !whole || !m.sound() || m.user != "sevench" {
+	if m, whole := decrypt(passphrase(&s), text); !whole || !m.valid() || m.user != "sevench" {
 		t.Errorf("%+v %v", m, whole)
 	}
 }

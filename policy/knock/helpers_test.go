@@ -71,8 +71,8 @@ type wire struct{}
 var sent int
 
 // packet reads what a table says: [seconds] [source] proto/port [key=value …]
-// with keys sport, id, seq, flags, type, dst; "forged" for a line nobody vouches
-// for. What is left out is 0 s, alice, SYN, echo request.
+// with keys sport, id, seq, flags, type, dst; "forged" for a line that the
+// kernel did not write. What is left out is 0 s, alice, SYN, echo request.
 func (*wire) packet(text string) *parse.Event {
 	sent++
 	ev := &parse.Event{Time: epoch, Origin: parse.OriginKernel, ID: uint16(sent * 1000), Dst: us}
@@ -160,7 +160,7 @@ func encipher(pass []byte, salt [saltSize]byte, clear []byte) []byte {
 	body := append(bytes.Clone(clear), bytes.Repeat([]byte{byte(n)}, n)...)
 	block, _ := aes.NewCipher(key)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(body, body)
-	return append(append([]byte(mark), salt[:]...), body...)
+	return append(append([]byte(magic), salt[:]...), body...)
 }
 
 // clearText is a message: address, proto/port, user.

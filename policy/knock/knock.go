@@ -1,68 +1,63 @@
-// Package knock evaluates port-knock sequences: the shared ones, a list of ports
-// that everybody who may listen can learn (SHARED_SEQUENCE), and the encrypted
-// ones, a small message spelled in port numbers (ENCRYPT_SEQUENCE). It is pure but
-// for its state: no I/O and no clock.
+// Package knock evaluates port-knock sequences: shared ones, which are a list of ports
+// (SHARED_SEQUENCE), and encrypted ones, which are a short message encoded in port
+// numbers (ENCRYPT_SEQUENCE). It does no I/O and reads no clock.
 //
 // Entry points: [New] with the stanzas, then [Tracker.Step] with each packet;
-// [Tracker.CarryOver] when the configuration changes. A shared sequence can be
-// sniffed and repeated by whoever sees it; Single Packet Authorization is what to
-// use instead.
+// [Tracker.CarryOver] when the configuration changes. A shared sequence can be sniffed
+// and replayed; use Single Packet Authorization instead.
 //
 // # Which packets count
 //
 // TCP segments with at least one of FIN, SYN, RST, PSH, ACK, URG; UDP datagrams;
 // echo requests and replies. Nothing else advances or ends a sequence: no ICMP
-// error (and nothing that is quoted inside one), no other protocol. The
-// destination address does not matter unless the stanza has DESTINATION.
+// error (nor the packet quoted in one), no other protocol. The destination address
+// does not matter unless the stanza has DESTINATION.
 //
-// A log line counts only if the kernel wrote it. One that only reads like the
-// kernel's ([parse.OriginUnknown]) is never evaluated; if its source and port
-// would have concerned a stanza it is reported as [ForgedLine].
+// A log line counts only if the kernel wrote it. One that only looks like the
+// kernel's ([parse.OriginUnknown]) is never evaluated; if its source and port match a
+// stanza it is reported as [ForgedLine].
 //
 // # Time
 //
-// All gaps are taken between the packets' own stamps; now stands in for a stamp
-// that is missing. If now is missing too, which is so when a record without a time
-// is replayed, a sequence goes on, but what cannot be judged without a time refuses
-// it at its end: KNOCK_INTERVAL, the time differences, the end of a grant or of the
-// stanza, REQUIRE_OS. KNOCK_INTERVAL runs from the first packet to the last and may
-// just be reached; MIN_TIME_DIFF must be exceeded, MAX_TIME_DIFF must not be
-// reached. A stamp earlier than the source's last one ends its attempts.
+// Gaps are measured between the packets' time stamps; now replaces a missing stamp.
+// If now is missing too (a replayed record without a time), the sequence goes on, but
+// is refused at its end if the stanza has a rule that needs the time: KNOCK_INTERVAL,
+// the time differences, the end of a grant or of the stanza, REQUIRE_OS.
+// KNOCK_INTERVAL is from the first packet to the last, inclusive; MIN_TIME_DIFF and
+// MAX_TIME_DIFF are exclusive. A stamp earlier than the source's last one ends its
+// attempts.
 //
 // # Retransmissions
 //
-// A packet that is recorded a second time, by a second log rule or because the
-// client's TCP sent its SYN again, is passed over: it neither advances nor ends a
-// sequence. It has to agree with one of the last few packets that took part in the
-// source's attempts in protocol, both ports (type and code of an echo) and flags;
-// and
+// A packet recorded twice, by a second log rule or because the client's TCP
+// retransmitted its SYN, is ignored: it neither advances nor ends a sequence. Such a
+// packet has the protocol, both ports (type and code of an echo) and flags of one of
+// the last packets that took part in the source's attempts; and
 //
-//   - a SYN in the IP identification, which may also be one of the next few: that
-//     is how a sender numbers a SYN sent again;
-//   - any other packet in the identification, which must not be zero. Where there
-//     is none (IPv6, some datagrams) a look-alike is passed over only if the
-//     sequence does not wait for just such a packet.
+//   - a SYN has its IP identification or one of the next few, as senders number
+//     retransmitted SYNs;
+//   - any other packet has its identification, not zero. Without one (IPv6, some
+//     datagrams) a similar packet is ignored only if it is not the next knock of the
+//     sequence.
 //
-// This opens nothing: what is decided is what would be decided had the copy not
-// been recorded, and whoever can send a packet twice can send it once. A new
-// connection to the same port has another source port, and ends an attempt. TCP's
-// sequence number is not consulted, since most log lines do not have it and a log
-// and a capture of the same packets lead to the same decisions. That holds for
-// everything here, as far as stamps of a second can tell a gap from its limit.
+// Ignoring a packet grants nothing: the decision is as if it had not been recorded. A
+// new connection to the same port has another source port, and ends an attempt. TCP's
+// sequence number is not compared, since most log lines do not have it and a log and a
+// capture of the same packets must lead to the same decisions (as far as stamps of
+// whole seconds allow).
 //
-// # What is remembered
+// # State
 //
-// Everything is bounded by constants, and the entry used longest ago goes first:
-// attempts in progress ([Options].MaxSources), the uses counted against
-// KNOCK_LIMIT, the cipher texts that were accepted ([Counts] tells how many of
-// these went), and the operating systems of recent SYNs, which serve REQUIRE_OS
-// for one KNOCK_INTERVAL. An attempt that its source does not go on with is
-// forgotten without a word.
+// All state is bounded by constants, and the least recently used entry is evicted
+// first: attempts in progress ([Options].MaxSources), the uses counted against
+// KNOCK_LIMIT, the cipher texts that were accepted ([Counts] has how many entries of
+// these were evicted), and the operating systems of recent SYNs, which are valid for
+// REQUIRE_OS for one KNOCK_INTERVAL. An attempt that is not continued is evicted
+// without a Result.
 //
-// Cipher texts carry no date, so age cannot retire them: they are remembered until
-// more than a constant of newer ones, each made with a stanza's key, have come. A
-// [Result] carries the cipher text for those who want to keep it beyond the life
-// of the process.
+// Cipher texts have no date and so cannot expire: they are evicted by newer ones only,
+// each made with a stanza's key. A [Result] has the cipher text, so that the caller can
+// store it beyond the life of the process.
 package knock
 
 import (
@@ -76,20 +71,20 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Options are what a Tracker works with. It changes none of it.
+// Options are the configuration of a Tracker, which does not change it.
 type Options struct {
-	// Stanzas are all of access.conf; those in SPA mode are passed over.
+	// Stanzas are all of access.conf; those in SPA mode are skipped.
 	Stanzas []conf.Stanza
 	// Server gives BLACKLIST and REQUIRE_SOURCE_ADDRESS; nil means neither.
 	Server *conf.Server
-	// Matcher names operating systems; without one REQUIRE_OS refuses everybody.
+	// Matcher recognises operating systems; nil: REQUIRE_OS refuses every client.
 	Matcher *fingerprint.Matcher
-	// MaxSources bounds the attempts that are remembered; a source in the midst of
-	// several stanzas' sequences counts once for each. 0: DefaultMaxSources.
+	// MaxSources bounds the attempts in progress, of which a source has one for each
+	// stanza. 0: DefaultMaxSources.
 	MaxSources int
 }
 
-// Bounds of what is remembered.
+// Bounds of the state.
 const (
 	// DefaultMaxSources is the bound on attempts in progress if Options has none;
 	// they take 16 MiB then.
@@ -98,52 +93,51 @@ const (
 	maxCipherTexts    = 1 << 16
 )
 
-// Counts are what a Tracker has seen.
+// Counts are the totals of a Tracker.
 type Counts struct {
-	Forged  uint64 // records that concerned a stanza but were not the kernel's
-	Repeats uint64 // packets passed over as recorded twice
-	Evicted uint64 // sources, uses and cipher texts forgotten for want of room
+	Forged  uint64 // records that match a stanza but were not written by the kernel
+	Repeats uint64 // packets ignored as recorded twice
+	Evicted uint64 // sources, uses and cipher texts evicted
 	Granted uint64
 	Refused uint64
 }
 
-// A Result is what a packet meant for one stanza: a sequence complete and granted,
-// or an attempt that ended. Numbers that the reason does not need are zero.
+// A Result is the effect of a packet on one stanza: a grant, or the end of an attempt.
+// Numbers that the reason does not need are zero.
 type Result struct {
 	Stanza  int // index into Options.Stanzas
 	Reason  string
 	Granted bool // Reason is Granted
 
-	// What is to be opened, iff Granted. Allow is never unspecified; it may differ
-	// from the packet's source (encrypted sequences name it). Ports are sorted and
-	// without duplicates.
+	// The grant, valid iff Granted. Allow is never unspecified; it may differ from the
+	// packet's source (encrypted sequences name it). Ports are sorted and without
+	// duplicates.
 	Allow   netip.Addr
 	Ports   []enforce.Port
 	Timeout time.Duration // 0: no end
 
-	// User is the client's name as an encrypted sequence gave it, not trusted: any
-	// bytes but NUL. Known from the moment the sequence was deciphered.
+	// User is the user name in an encrypted sequence that was decrypted, not trusted:
+	// any bytes but NUL.
 	User string
-	// Cipher are the first 32 bytes of the cipher text: salt and the block that
-	// decides. Present iff the sequence was deciphered; the key for a replay memory
-	// that outlives this one.
+	// Cipher are the first 32 bytes of the cipher text, salt and first block, if it was
+	// decrypted: the key for a persistent replay cache.
 	Cipher []byte
 
-	// Port is the packet's own knock.
+	// Port is the knock of the packet.
 	Port enforce.Port
-	// Step is the place of the packet in the sequence, from 1, of Steps.
+	// Step is the number of the packet in the sequence, from 1, of Steps.
 	Step, Steps int
-	// Gap was measured and Bound configured (Timeout, TooFast, TooSlow). A Gap
-	// below zero: the stamps ran backwards.
+	// Gap is the measured time and Bound the configured one (Timeout, TooFast,
+	// TooSlow). Gap is below zero if the time stamps went backwards.
 	Gap, Bound time.Duration
 	// MaxUses is KNOCK_LIMIT (Limit).
 	MaxUses int
-	// Want and Got name what was asked for and what was there (User, OS).
+	// Want is the requirement of the stanza and Got the value found (User, OS).
 	Want, Got string
-	// FirstSeen and FirstSrc tell of the first time (Replay).
+	// FirstSeen and FirstSrc are of the first use (Replay).
 	FirstSeen time.Time
 	FirstSrc  netip.Addr
-	// Text is one short sentence where no number says it.
+	// Text explains a refusal that has no numbers.
 	Text string
 }
 
@@ -166,37 +160,37 @@ const (
 	ForgedLine    = "knock.forged_line"
 )
 
-// NoTime is the text of a refusal of what cannot be judged without a time.
+// NoTime is the text of the refusal where a rule needs a time and the record has none.
 const NoTime = "the record has no time that can be read"
 
 // Progress is how far a source is in the sequence of a stanza.
 type Progress struct {
 	Stanza      int // index into Options.Stanzas
-	Done, Steps int // knocks that fitted so far, and of how many
+	Done, Steps int // knocks that matched so far, and the length of the sequence
 }
 
-// A Tracker follows the sequences of all sources. It is for one goroutine.
+// A Tracker tracks the sequences of all sources. It is not safe for concurrent use.
 type Tracker struct {
 	opt     Options
 	stanzas []stanza
-	armed   *armed
+	ports   *portIndex
 
 	sources  *lru[netip.Addr, source]
 	attempts int // in all sources
-	limits   *lru[use, int]
-	ciphers  *lru[cipherKey, sighting]
+	uses     *lru[use, int]
+	ciphers  *lru[cipherKey, firstUse]
 	systems  *systems // nil if no stanza asks
-	packets  uint64   // evaluated: names the packet that completed a cipher text
+	packets  uint64   // evaluated; the number of the current packet
 	counts   Counts
 }
 
-// use is what KNOCK_LIMIT counts.
+// use is the key of the uses that KNOCK_LIMIT bounds.
 type use struct {
 	src    netip.Addr
 	stanza int32
 }
 
-// New returns a Tracker that has seen nothing.
+// New returns a Tracker without any state.
 func New(opt Options) *Tracker {
 	if opt.Server == nil {
 		opt.Server = &conf.Server{}
@@ -208,8 +202,8 @@ func New(opt Options) *Tracker {
 		opt:     opt,
 		stanzas: make([]stanza, len(opt.Stanzas)),
 		sources: newLRU[netip.Addr, source](opt.MaxSources),
-		limits:  newLRU[use, int](maxCounted),
-		ciphers: newLRU[cipherKey, sighting](maxCipherTexts),
+		uses:    newLRU[use, int](maxCounted),
+		ciphers: newLRU[cipherKey, firstUse](maxCipherTexts),
 	}
 	for i := range opt.Stanzas {
 		s := &opt.Stanzas[i]
@@ -218,22 +212,21 @@ func New(opt Options) *Tracker {
 			t.systems = new(systems)
 		}
 	}
-	t.armed = arm(t.stanzas)
+	t.ports = newPortIndex(t.stanzas)
 	return t
 }
 
-// CarryOver takes over what old knows: attempts in progress and uses counted
-// against KNOCK_LIMIT where a stanza is the same but for its place in the file,
-// accepted cipher texts and totals in any case. It is called before the first
-// Step; old must not be used afterwards.
+// CarryOver takes over the state of old: accepted cipher texts and totals, and of
+// stanzas that only changed their place in the file the attempts in progress and the
+// uses. It must be called before the first Step; old must not be used afterwards.
 func (t *Tracker) CarryOver(old *Tracker) {
 	now := matchStanzas(old.opt.Stanzas, t.opt.Stanzas)
 	old.sources.each(func(addr netip.Addr, s *source) {
 		if t.opt.Server.Blacklist.Contains(addr) {
 			return
 		}
-		src := t.admit(&knock{addr: addr, at: s.last})
-		src.traces, src.n = s.traces, s.n
+		src := t.addSource(&knock{addr: addr, at: s.last})
+		src.recent, src.n = s.recent, s.n
 		for _, a := range s.attempts {
 			if i, ok := now[a.stanza]; ok {
 				place, _ := src.attempt(i)
@@ -243,9 +236,9 @@ func (t *Tracker) CarryOver(old *Tracker) {
 			}
 		}
 	})
-	old.limits.each(func(u use, n *int) {
+	old.uses.each(func(u use, n *int) {
 		if i, ok := now[u.stanza]; ok {
-			*t.limits.add(use{u.src, i}) = *n
+			*t.uses.add(use{u.src, i}) = *n
 		}
 	})
 	t.ciphers, t.packets = old.ciphers, old.packets
@@ -272,7 +265,7 @@ func matchStanzas(old, now []conf.Stanza) map[int32]int32 {
 	return pairs
 }
 
-// sameStanza compares all but the place in the file.
+// sameStanza compares everything but the place in the file.
 func sameStanza(a, b conf.Stanza) bool {
 	a.Pos, a.Number, b.Pos, b.Number = conf.Pos{}, 0, conf.Pos{}, 0
 	return reflect.DeepEqual(a, b)
@@ -281,16 +274,15 @@ func sameStanza(a, b conf.Stanza) bool {
 // Counts returns the totals so far.
 func (t *Tracker) Counts() Counts {
 	c := t.counts
-	c.Evicted += t.sources.evicted + t.limits.evicted + t.ciphers.evicted
+	c.Evicted += t.sources.evicted + t.uses.evicted + t.ciphers.evicted
 	return c
 }
 
-// Evaluated is how many packets concerned a sequence: one begins with their port, or
-// their source is in the midst of one.
+// Evaluated returns the number of packets that may start a sequence or whose source has
+// an attempt in progress.
 func (t *Tracker) Evaluated() uint64 { return t.packets }
 
-// Progress lists the attempts of src in progress, in reading order: for those who
-// explain.
+// Progress returns the attempts of src in progress, in reading order.
 func (t *Tracker) Progress(src netip.Addr) []Progress {
 	s := t.sources.find(src)
 	if s == nil {
@@ -311,11 +303,10 @@ func (t *Tracker) Progress(src netip.Addr) []Progress {
 	return all
 }
 
-// Step evaluates one packet and appends what came of it to out: nothing for most
-// packets, otherwise one Result for each stanza that the packet granted or
-// refused, in reading order. now is the wall clock, or the packet's own time when
-// a record is replayed, zero if it has none. Step does not allocate for a packet that concerns no
-// stanza.
+// Step evaluates one packet and appends to out one Result for each stanza that grants
+// or refuses, in reading order; most packets have none. now is the wall clock, or the
+// packet's time when a record is replayed, zero if it has none. Step does not allocate
+// for packets that match no stanza.
 func (t *Tracker) Step(now time.Time, ev *parse.Event, out []Result) []Result {
 	port, ok := knockOf(ev)
 	addr := ev.Src.Addr()
@@ -330,23 +321,23 @@ func (t *Tracker) Step(now time.Time, ev *parse.Event, out []Result) []Result {
 		k.at = now
 	}
 	if t.systems != nil {
-		t.systems.note(t.opt.Matcher, &k)
+		t.systems.record(t.opt.Matcher, &k)
 	}
 	src := t.sources.find(addr)
-	if (src == nil || len(src.attempts) == 0) && !t.armed.start.has(port) {
+	if (src == nil || len(src.attempts) == 0) && !t.ports.start.has(port) {
 		return out
 	}
 	return t.evaluate(&k, src, out)
 }
 
-// forged reports a line that would have concerned a stanza, had the kernel
-// written it.
+// forged returns a refusal if the packet of a line that the kernel did not write
+// matches a stanza.
 func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result {
-	if !t.armed.any.has(port) {
+	if !t.ports.any.has(port) {
 		return out
 	}
 	k := knock{ev: ev, addr: ev.Src.Addr(), port: port}
-	for _, i := range t.armed.stanza[port] {
+	for _, i := range t.ports.stanza[port] {
 		if t.matches(&t.stanzas[i], &k) {
 			t.counts.Forged++
 			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: enforce.Port(port)})
@@ -355,25 +346,25 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	return out
 }
 
-// matches reports whether the packet's addresses are the stanza's business.
+// matches reports whether the stanza applies to the packet's addresses.
 func (t *Tracker) matches(s *stanza, k *knock) bool {
-	return s.Source.Contains(k.addr) && s.atUs(k) && !t.opt.Server.Blacklist.Contains(k.addr)
+	return s.Source.Contains(k.addr) && s.destinationMatches(k) && !t.opt.Server.Blacklist.Contains(k.addr)
 }
 
-// evaluate takes a packet through every stanza it concerns. src is nil if nothing
-// is remembered of its source.
+// evaluate evaluates a packet in every stanza that it concerns. src is nil if its
+// source has no state.
 func (t *Tracker) evaluate(k *knock, src *source, out []Result) []Result {
 	if src != nil {
-		out = t.rewind(src, k, out)
-		l := src.seen(k)
-		if l == copied {
+		out = t.checkClock(src, k, out)
+		l := src.compare(k)
+		if l == duplicate {
 			src.last = k.at
 			t.counts.Repeats++
 			return out
 		}
-		k.alike = l == alike
+		k.similar = l == similar
 	}
-	if src = t.begin(k, src); src == nil {
+	if src = t.startAttempts(k, src); src == nil {
 		return out
 	}
 	t.packets++
@@ -385,26 +376,26 @@ func (t *Tracker) evaluate(k *knock, src *source, out []Result) []Result {
 			out = t.advance(a, s, k, out)
 		}
 	}
-	t.settle(src)
+	t.dropIdle(src)
 	if concerned {
 		src.record(k)
 		t.sources.touch(k.addr)
 	}
-	t.trim()
+	t.evictExcess()
 	out = out[:first+reportOnce(out[first:])]
 	t.count(out[first:])
 	return out
 }
 
-// rewind ends the attempts of a source whose stamps run backwards: no gap can be
-// trusted any more.
-func (t *Tracker) rewind(src *source, k *knock, out []Result) []Result {
+// checkClock ends the attempts of a source whose time stamps go backwards, since no gap
+// can be measured.
+func (t *Tracker) checkClock(src *source, k *knock, out []Result) []Result {
 	if k.untimed() || !k.at.Before(src.last) {
 		return out
 	}
 	for i := range src.attempts {
 		a := &src.attempts[i]
-		out = append(out, t.stanzas[a.stanza].ended(a, k, Result{
+		out = append(out, t.stanzas[a.stanza].endAttempt(a, k, Result{
 			Reason: Timeout, Gap: k.at.Sub(src.last), Text: "time stamps run backwards"}))
 	}
 	t.attempts -= len(src.attempts)
@@ -414,19 +405,19 @@ func (t *Tracker) rewind(src *source, k *knock, out []Result) []Result {
 	return out
 }
 
-// begin makes an attempt, still at rest, for each stanza whose sequence may start
-// with k, and a place for the source if it has none.
-func (t *Tracker) begin(k *knock, src *source) *source {
-	if !t.armed.start.has(k.port) {
+// startAttempts adds an attempt, without progress, for each stanza whose sequence may
+// start with k, and the source if it is new.
+func (t *Tracker) startAttempts(k *knock, src *source) *source {
+	if !t.ports.start.has(k.port) {
 		return src
 	}
-	for _, i := range t.armed.stanza[k.port] {
+	for _, i := range t.ports.stanza[k.port] {
 		s := &t.stanzas[i]
 		if !s.startsWith(k.port) || !t.matches(s, k) || s.expired(k.now) {
 			continue
 		}
 		if src == nil {
-			src = t.admit(k)
+			src = t.addSource(k)
 		}
 		if _, made := src.attempt(i); made {
 			t.attempts++
@@ -435,8 +426,8 @@ func (t *Tracker) begin(k *knock, src *source) *source {
 	return src
 }
 
-// admit makes a place for the source of k.
-func (t *Tracker) admit(k *knock) *source {
+// addSource adds the source of k, evicting another if there are too many.
+func (t *Tracker) addSource(k *knock) *source {
 	if t.sources.len() >= t.opt.MaxSources {
 		t.evict()
 	}
@@ -446,9 +437,9 @@ func (t *Tracker) admit(k *knock) *source {
 	return src
 }
 
-// trim forgets sources, the oldest first, until the attempts are few enough. One
-// source may have more than that: as many as there are stanzas.
-func (t *Tracker) trim() {
+// evictExcess evicts sources, the least recently used first, until at most MaxSources
+// attempts are left. A single source may have more: one for each stanza.
+func (t *Tracker) evictExcess() {
 	for t.attempts > t.opt.MaxSources && t.sources.len() > 1 {
 		t.evict()
 	}
@@ -459,8 +450,8 @@ func (t *Tracker) evict() {
 	t.sources.evict()
 }
 
-// settle drops the attempts at rest.
-func (t *Tracker) settle(src *source) {
+// dropIdle drops the attempts without progress.
+func (t *Tracker) dropIdle(src *source) {
 	busy := src.attempts[:0]
 	for i := range src.attempts {
 		if src.attempts[i].done > 0 {
@@ -471,8 +462,8 @@ func (t *Tracker) settle(src *source) {
 	src.attempts = busy
 }
 
-// reportOnce keeps one complaint of a cipher text that no stanza's key opens, and
-// none if one does. It returns how many results are left, in place.
+// reportOnce keeps one refusal of a cipher text that no stanza's key decrypts, and none
+// if one does. It works in place and returns the number of results left.
 func reportOnce(rs []Result) int {
 	opened := false
 	for i := range rs {

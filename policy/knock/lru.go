@@ -1,25 +1,25 @@
 package knock
 
-// lru is a map of bounded size that forgets the entry touched longest ago. Its
-// places are reused, so that a full table costs no allocation per new key.
+// lru is a map of bounded size that evicts the least recently touched entry. Entries
+// are reused, so that a full map allocates nothing for a new key.
 //
-// A pointer to a value is good until the next add.
+// A pointer to a value is valid until the next add.
 type lru[K comparable, V any] struct {
 	max     int
 	index   map[K]int32
-	place   []place[K, V] // place[0] is the ring's anchor
+	entries []entry[K, V] // entries[0] is the ring's anchor
 	free    []int32
 	evicted uint64
 }
 
-type place[K comparable, V any] struct {
+type entry[K comparable, V any] struct {
 	key          K
 	value        V
 	newer, older int32
 }
 
 func newLRU[K comparable, V any](max int) *lru[K, V] {
-	return &lru[K, V]{max: max, index: make(map[K]int32), place: make([]place[K, V], 1)}
+	return &lru[K, V]{max: max, index: make(map[K]int32), entries: make([]entry[K, V], 1)}
 }
 
 func (l *lru[K, V]) len() int { return len(l.index) }
@@ -30,11 +30,11 @@ func (l *lru[K, V]) find(k K) *V {
 	if !ok {
 		return nil
 	}
-	return &l.place[i].value
+	return &l.entries[i].value
 }
 
-// add makes room for a new key k, which becomes the newest. The value may be that
-// of an entry that was forgotten; the caller sets it.
+// add adds the new key k as the newest. The caller must set the value, which may be
+// that of an evicted entry.
 func (l *lru[K, V]) add(k K) *V {
 	if len(l.index) >= l.max {
 		l.evict()
@@ -43,13 +43,13 @@ func (l *lru[K, V]) add(k K) *V {
 	if n := len(l.free); n > 0 {
 		i, l.free = l.free[n-1], l.free[:n-1]
 	} else {
-		i = int32(len(l.place))
-		l.place = append(l.place, place[K, V]{})
+		i = int32(len(l.entries))
+		l.entries = append(l.entries, entry[K, V]{})
 	}
 	l.index[k] = i
-	l.place[i].key = k
+	l.entries[i].key = k
 	l.link(i)
-	return &l.place[i].value
+	return &l.entries[i].value
 }
 
 // touch makes k the newest.
@@ -60,43 +60,43 @@ func (l *lru[K, V]) touch(k K) {
 	}
 }
 
-// oldest returns the entry that evict would forget, nil if there is none.
+// oldest returns the value that evict would remove, nil if there is none.
 func (l *lru[K, V]) oldest() *V {
-	if i := l.place[0].newer; i != 0 {
-		return &l.place[i].value
+	if i := l.entries[0].newer; i != 0 {
+		return &l.entries[i].value
 	}
 	return nil
 }
 
-// evict forgets the oldest entry and counts it.
+// evict removes the oldest entry and counts it.
 func (l *lru[K, V]) evict() {
-	i := l.place[0].newer
+	i := l.entries[0].newer
 	if i == 0 {
 		return
 	}
 	l.unlink(i)
-	delete(l.index, l.place[i].key)
+	delete(l.index, l.entries[i].key)
 	l.free = append(l.free, i)
 	l.evicted++
 }
 
-// each visits the entries, oldest first.
+// each calls visit for each entry, oldest first.
 func (l *lru[K, V]) each(visit func(K, *V)) {
-	for i := l.place[0].newer; i != 0; i = l.place[i].newer {
-		visit(l.place[i].key, &l.place[i].value)
+	for i := l.entries[0].newer; i != 0; i = l.entries[i].newer {
+		visit(l.entries[i].key, &l.entries[i].value)
 	}
 }
 
-// link puts place i at the newest end: the anchor's older side.
+// link inserts entry i as the newest, on the anchor's older side.
 func (l *lru[K, V]) link(i int32) {
-	last := l.place[0].older
-	l.place[i].older, l.place[i].newer = last, 0
-	l.place[last].newer = i
-	l.place[0].older = i
+	last := l.entries[0].older
+	l.entries[i].older, l.entries[i].newer = last, 0
+	l.entries[last].newer = i
+	l.entries[0].older = i
 }
 
 func (l *lru[K, V]) unlink(i int32) {
-	p := &l.place[i]
-	l.place[p.older].newer = p.newer
-	l.place[p.newer].older = p.older
+	p := &l.entries[i]
+	l.entries[p.older].newer = p.newer
+	l.entries[p.newer].older = p.older
 }

@@ -16,7 +16,7 @@ func TestRepeats(t *testing.T) {
 		end   = "other"
 		maybe = "alike"
 	)
-	names := map[likeness]string{copied: pass, other: end, alike: maybe}
+	names := map[similarity]string{duplicate: pass, different: end, similar: maybe}
 	for _, c := range []struct {
 		name, first, second, want string
 	}{
@@ -54,7 +54,7 @@ func TestRepeats(t *testing.T) {
 			}
 			var s source
 			s.record(knockIn(c.first))
-			if got := names[s.seen(knockIn(c.second))]; got != c.want {
+			if got := names[s.compare(knockIn(c.second))]; got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})

@@ -14,7 +14,7 @@ import (
 func (t *Tracker) advance(a *attempt, s *stanza, k *knock, out []Result) []Result {
 	a.untimed = a.untimed || k.untimed()
 	if gap := k.at.Sub(a.first); a.done > 0 && !a.untimed && s.KnockInterval > 0 && gap > s.KnockInterval {
-		out = append(out, s.ended(a, k, Result{Reason: Timeout, Gap: gap, Bound: s.KnockInterval}))
+		out = append(out, s.endAttempt(a, k, Result{Reason: Timeout, Gap: gap, Bound: s.KnockInterval}))
 	}
 	if s.Mode == conf.ModeShared {
 		return t.shared(a, s, k, out)
@@ -26,30 +26,30 @@ func (t *Tracker) advance(a *attempt, s *stanza, k *knock, out []Result) []Resul
 // ends the attempt, and is not tried as the first of the next one.
 func (t *Tracker) shared(a *attempt, s *stanza, k *knock, out []Result) []Result {
 	if s.Sequence[a.done] != k.port {
-		if a.done == 0 || k.alike {
+		if a.done == 0 || k.similar {
 			return out
 		}
-		return append(out, s.ended(a, k, Result{Reason: WrongPort}))
+		return append(out, s.endAttempt(a, k, Result{Reason: WrongPort}))
 	}
 	if a.done == 0 {
 		a.first = k.at
-	} else if r, ok := s.pace(a, k); !ok {
-		return append(out, s.ended(a, k, r))
+	} else if r, ok := s.checkGap(a, k); !ok {
+		return append(out, s.endAttempt(a, k, r))
 	}
 	if a.done+1 == len(s.Sequence) {
-		return append(out, s.ended(a, k, t.complete(a, s, k)))
+		return append(out, s.endAttempt(a, k, t.complete(a, s, k)))
 	}
 	a.prev = k.at
 	a.done++
 	return out
 }
 
-// pace checks the time since the knock before. Both comparisons are strict, so
+// checkGap checks the time since the previous knock. Both comparisons are strict, so
 // MAX_TIME_DIFF 0 cannot be met.
-func (s *stanza) pace(a *attempt, k *knock) (Result, bool) {
+func (s *stanza) checkGap(a *attempt, k *knock) (Result, bool) {
 	gap := k.at.Sub(a.prev)
 	switch {
-	case a.untimed: // timed has the last word
+	case a.untimed: // see checkTimed
 	case s.MinTimeDiff >= 0 && gap <= s.MinTimeDiff:
 		return Result{Reason: TooFast, Gap: gap, Bound: s.MinTimeDiff}, false
 	case s.MaxTimeDiff >= 0 && gap >= s.MaxTimeDiff:
@@ -58,27 +58,27 @@ func (s *stanza) pace(a *attempt, k *knock) (Result, bool) {
 	return Result{}, true
 }
 
-// complete judges a whole shared sequence.
+// complete checks the rules for a complete shared sequence.
 func (t *Tracker) complete(a *attempt, s *stanza, k *knock) Result {
-	if r, ok := s.timed(a); !ok {
+	if r, ok := s.checkTimed(a); !ok {
 		return r
 	}
-	if got, ok := t.system(s, k); !ok {
-		return Result{Reason: OS, Want: wanted(s), Got: got}
+	if got, ok := t.checkSystem(s, k); !ok {
+		return Result{Reason: OS, Want: requirement(s), Got: got}
 	}
-	if !t.honour(a, s, k) {
+	if !t.countUse(a, s, k) {
 		return Result{Reason: Limit, MaxUses: s.KnockLimit}
 	}
 	return s.grant(k.addr, s.OpenPorts...)
 }
 
-// encrypted adds k to the text of an ENCRYPT_SEQUENCE and judges it when it may
-// be whole. Ports outside the window do not come here and do no harm; a foreign
-// one inside it shifts the text and spoils the attempt.
+// encrypted appends k to the text of an ENCRYPT_SEQUENCE and verifies the text when it
+// may be complete. Ports outside the window are not passed to it; one inside it that is
+// not of the sequence makes the attempt fail.
 //
-// The text says nothing of its length. It may be whole at 32 ports and every 16
-// after that; it is when its padding is right. If the padding is wrong but address
-// and checksum are right, the user name goes on in the next block, up to maxText.
+// The length of the text is not transmitted. It may be complete at 32 ports and every 16
+// after that, and is if its padding is right. If the padding is wrong but the first
+// block is valid, the user name continues in the next block, up to maxText.
 func (t *Tracker) encrypted(a *attempt, s *stanza, k *knock, out []Result) []Result {
 	if a.done == 0 {
 		a.first = k.at
@@ -89,23 +89,23 @@ func (t *Tracker) encrypted(a *attempt, s *stanza, k *knock, out []Result) []Res
 		a.done++
 		return out
 	}
-	m, whole := decipher(s.pass, text)
-	if !whole && m.sound() && len(text) < maxText {
+	m, whole := decrypt(s.pass, text)
+	if !whole && m.valid() && len(text) < maxText {
 		a.done++
 		return out
 	}
-	return append(out, s.ended(a, k, t.judge(a, s, k, &m, whole)))
+	return append(out, s.endAttempt(a, k, t.verify(a, s, k, &m, whole)))
 }
 
-// judge asks whether the text is authentic, then whether it is new, and only then
-// the stanza's rules.
-func (t *Tracker) judge(a *attempt, s *stanza, k *knock, m *message, whole bool) Result {
-	if !whole || !m.sound() {
-		return m.flaw()
+// verify checks that the text is authentic, then that it is new, then the rules of the
+// stanza.
+func (t *Tracker) verify(a *attempt, s *stanza, k *knock, m *message, whole bool) Result {
+	if !whole || !m.valid() {
+		return m.rejection()
 	}
 	key := cipherKey(a.text[:minText])
 	var r Result
-	if first := t.sight(key, k); first.packet != t.packets {
+	if first := t.recordCipher(key, k); first.packet != t.packets {
 		r = Result{Reason: Replay, FirstSeen: first.at, FirstSrc: first.src}
 	} else {
 		r = t.authorise(a, s, k, m)
@@ -114,30 +114,30 @@ func (t *Tracker) judge(a *attempt, s *stanza, k *knock, m *message, whole bool)
 	return r
 }
 
-// cipherKey names a cipher text by the 32 bytes that decide. What follows them is
-// the rest of a user name, and could be altered without a key.
+// cipherKey identifies a cipher text by its first 32 bytes. The rest is the rest of a
+// user name, which can be altered without the key.
 type cipherKey [minText]byte
 
-// sighting is when a cipher text was first accepted.
-type sighting struct {
+// firstUse records when a cipher text was first accepted.
+type firstUse struct {
 	at     time.Time
 	src    netip.Addr
-	packet uint64 // several stanzas may open one text, if they do it at one packet
+	packet uint64 // by number: several stanzas may accept a text at the same packet
 }
 
-// sight returns when key was first accepted; if never, it is now.
-func (t *Tracker) sight(key cipherKey, k *knock) sighting {
+// recordCipher returns the first use of key, which is k if there was none.
+func (t *Tracker) recordCipher(key cipherKey, k *knock) firstUse {
 	if seen := t.ciphers.find(key); seen != nil {
 		return *seen
 	}
 	seen := t.ciphers.add(key)
-	*seen = sighting{at: k.at, src: k.addr, packet: t.packets}
+	*seen = firstUse{at: k.at, src: k.addr, packet: t.packets}
 	return *seen
 }
 
-// authorise judges an authentic message.
+// authorise checks the rules of the stanza for an authentic message.
 func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result {
-	if r, ok := s.timed(a); !ok {
+	if r, ok := s.checkTimed(a); !ok {
 		return r
 	}
 	allow := m.addr
@@ -153,13 +153,13 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	if slices.Contains(s.RestrictPorts, m.port) || m.port.Number == 0 && m.port.Proto != uint8(parse.ICMP) {
 		return Result{Reason: Port, Text: "the port asked for may not be opened"}
 	}
-	if got, ok := t.system(s, k); !ok {
-		return Result{Reason: OS, Want: wanted(s), Got: got}
+	if got, ok := t.checkSystem(s, k); !ok {
+		return Result{Reason: OS, Want: requirement(s), Got: got}
 	}
 	if len(s.Usernames) > 0 && !slices.Contains(s.Usernames, m.user) {
 		return Result{Reason: User, Want: join(s.Usernames), Got: m.user}
 	}
-	if !t.honour(a, s, k) {
+	if !t.countUse(a, s, k) {
 		return Result{Reason: Limit, MaxUses: s.KnockLimit}
 	}
 	r := s.grant(allow, append([]conf.Port{m.port}, s.OpenPorts...)...)
@@ -169,45 +169,44 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	return r
 }
 
-// timed checks that a whole sequence has what needsTime asks for.
-func (s *stanza) timed(a *attempt) (Result, bool) {
+// checkTimed refuses a complete sequence without times if a rule needs them.
+func (s *stanza) checkTimed(a *attempt) (Result, bool) {
 	if a.untimed && s.needsTime() {
 		return Result{Reason: Timeout, Text: NoTime}, false
 	}
 	return Result{}, true
 }
 
-// needsTime reports that a rule of the stanza cannot be judged without the times of
-// the packets.
+// needsTime reports whether a rule of the stanza needs the times of the packets.
 func (s *stanza) needsTime() bool {
 	gaps := s.Mode == conf.ModeShared && (s.MinTimeDiff >= 0 || s.MaxTimeDiff >= 0)
 	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || s.WantsSystem()
 }
 
-// honour judges what both kinds of sequence have in common: the number of uses.
-// It reports false if the limit is reached, else counts one.
-func (t *Tracker) honour(a *attempt, s *stanza, k *knock) bool {
+// countUse counts a use of the stanza by k's source; it returns false if KNOCK_LIMIT is
+// reached.
+func (t *Tracker) countUse(a *attempt, s *stanza, k *knock) bool {
 	if s.KnockLimit < 0 {
 		return true
 	}
 	key := use{k.addr, a.stanza}
-	n := t.limits.find(key)
+	n := t.uses.find(key)
 	if n == nil {
 		if s.KnockLimit == 0 {
 			return false
 		}
-		n = t.limits.add(key)
+		n = t.uses.add(key)
 		*n = 0
 	}
 	if *n >= s.KnockLimit {
 		return false
 	}
 	*n++
-	t.limits.touch(key)
+	t.uses.touch(key)
 	return true
 }
 
-// grant opens ports for addr, as long as the stanza says.
+// grant returns the result that opens ports for addr.
 func (s *stanza) grant(addr netip.Addr, ports ...conf.Port) Result {
 	g := enforce.Grant{Src: addr}
 	for _, p := range ports {
@@ -216,8 +215,8 @@ func (s *stanza) grant(addr netip.Addr, ports ...conf.Port) Result {
 	return Result{Reason: Granted, Granted: true, Allow: addr, Ports: g.Normal().Ports, Timeout: s.AccessTimeout}
 }
 
-// ended puts the attempt to rest and completes r, which says why.
-func (s *stanza) ended(a *attempt, k *knock, r Result) Result {
+// endAttempt resets the attempt and completes its result r.
+func (s *stanza) endAttempt(a *attempt, k *knock, r Result) Result {
 	r.Stanza = int(a.stanza)
 	r.Port = enforce.Port(k.port)
 	r.Step, r.Steps = a.done+1, len(s.Sequence)

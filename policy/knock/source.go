@@ -13,39 +13,38 @@ import (
 
 // knock is one packet under evaluation.
 type knock struct {
-	ev    *parse.Event
-	addr  netip.Addr // source
-	port  conf.Port
-	now   time.Time
-	at    time.Time // when it came; zero if nothing says
-	alike bool      // perhaps a copy: see trace.repeats
+	ev      *parse.Event
+	addr    netip.Addr // source
+	port    conf.Port
+	now     time.Time
+	at      time.Time // when it arrived; zero if unknown
+	similar bool      // perhaps a copy: see packetID.compare
 }
 
-// untimed reports that nothing says when k came.
+// untimed reports whether the time of k is unknown.
 func (k *knock) untimed() bool { return k.at.IsZero() }
 
-// source is what is remembered of one address.
+// source is the state of one address.
 type source struct {
 	last     time.Time // of the last packet that concerned an attempt
-	traces   [maxTraces]trace
-	n        int       // traces written, ever
-	attempts []attempt // by stanza, ascending; those at rest are dropped after each packet
+	recent   [maxRecent]packetID
+	n        int       // written to recent, ever
+	attempts []attempt // by stanza, ascending; those without progress are dropped after each packet
 }
 
-// attempt is a sequence in the making: of a shared one, how far it got; of an
-// encrypted one, the bytes so far.
+// attempt is the progress of one source in the sequence of one stanza.
 type attempt struct {
 	stanza      int32
 	done        int  // knocks
 	untimed     bool // one of them had no time
 	first, prev time.Time
-	text        [maxText]byte
+	text        [maxText]byte // of an encrypted sequence
 }
 
-// reset forgets the progress, not the stanza.
+// reset clears the progress, not the stanza.
 func (a *attempt) reset() { a.done, a.untimed = 0, false }
 
-// attempt returns the place of the stanza's attempt, made if need be.
+// attempt returns the attempt at the stanza, adding it if there is none.
 func (s *source) attempt(stanza int32) (_ *attempt, made bool) {
 	i := len(s.attempts)
 	for i > 0 && s.attempts[i-1].stanza >= stanza {
@@ -60,11 +59,11 @@ func (s *source) attempt(stanza int32) (_ *attempt, made bool) {
 	return &s.attempts[i], true
 }
 
-// keptAttempts is the most room for attempts that a place in the table keeps for
-// its next tenant.
+// keptAttempts bounds the capacity for attempts that an entry of the table keeps when
+// it is reused.
 const keptAttempts = 1
 
-// clear makes the place ready for another address.
+// clear prepares the entry for another address.
 func (s *source) clear() {
 	room := s.attempts[:0]
 	if cap(room) > keptAttempts {
@@ -74,57 +73,54 @@ func (s *source) clear() {
 }
 
 const (
-	// maxTraces is how many packets back a copy is recognised: as many as the
-	// longest encrypted sequence has. A client that does not wait for answers may
-	// have all of them outstanding.
-	maxTraces = maxText
-	// maxResent bounds how far the identification may have advanced: Linux counts
-	// per connection, others per peer.
+	// maxRecent is the number of packets with which a new one is compared: the length
+	// of the longest encrypted sequence, all of which a client may retransmit.
+	maxRecent = maxText
+	// maxResent bounds how far the identification of a retransmitted SYN may have
+	// advanced: Linux counts per connection, others per peer.
 	maxResent = 8
-	// traceLife is how long a copy is recognised: the time that Linux goes on
-	// sending a SYN again (tcp_syn_retries 6).
-	traceLife = 127 * time.Second
+	// duplicateWindow is how long a copy is recognised: the time for which Linux
+	// retransmits a SYN (tcp_syn_retries 6).
+	duplicateWindow = 127 * time.Second
 )
 
-// seen says whether k was recorded before.
-func (s *source) seen(k *knock) likeness {
-	if k.at.Sub(s.last) > traceLife {
+// compare compares k with the recent packets of its source.
+func (s *source) compare(k *knock) similarity {
+	if k.at.Sub(s.last) > duplicateWindow {
 		s.n = 0
-		return other
+		return different
 	}
-	best, t := other, traceOf(k)
-	for i := range min(s.n, maxTraces) {
-		l := t.repeats(&s.traces[i])
-		if l == copied {
-			s.traces[i].id = t.id
-			return copied
+	best, t := different, packetIDOf(k)
+	for i := range min(s.n, maxRecent) {
+		l := t.compare(&s.recent[i])
+		if l == duplicate {
+			s.recent[i].id = t.id
+			return duplicate
 		}
 		best = max(best, l)
 	}
 	return best
 }
 
-// record makes k one of those that a copy is compared with.
+// record adds k to the recent packets.
 func (s *source) record(k *knock) {
-	s.traces[s.n%maxTraces] = traceOf(k)
+	s.recent[s.n%maxRecent] = packetIDOf(k)
 	s.n++
 	if !k.untimed() {
 		s.last = k.at
 	}
 }
 
-// trace is what tells a copy of a packet from another packet. TCP's sequence
-// number is not part of it: most log lines lack it, and a log and a capture of the
-// same packets must lead to the same decisions.
-type trace struct {
+// packetID identifies a packet as far as log lines do.
+type packetID struct {
 	port  conf.Port
 	sport uint16 // ICMP: type and code
 	id    uint16
-	flags parse.TCPFlags // without ECE and CWR, which a SYN sent again may drop
+	flags parse.TCPFlags // without ECE and CWR, which a retransmitted SYN may lack
 }
 
-func traceOf(k *knock) trace {
-	t := trace{port: k.port, id: k.ev.ID}
+func packetIDOf(k *knock) packetID {
+	t := packetID{port: k.port, id: k.ev.ID}
 	switch k.ev.Proto {
 	case parse.ICMP, parse.ICMPv6:
 		t.sport = uint16(k.ev.ICMPType)<<8 | uint16(k.ev.ICMPCode)
@@ -137,32 +133,32 @@ func traceOf(k *knock) trace {
 	return t
 }
 
-// likeness is how sure it is that one packet is a copy of another.
-type likeness uint8
+// similarity is whether one packet is a copy of another.
+type similarity uint8
 
 const (
-	other likeness = iota
-	alike          // all there is to compare agrees, but it identifies nothing
-	copied
+	different similarity = iota
+	similar              // the same, but without an identification
+	duplicate
 )
 
-// repeats compares t with an earlier packet.
-func (t *trace) repeats(earlier *trace) likeness {
+// compare compares t with an earlier packet.
+func (t *packetID) compare(earlier *packetID) similarity {
 	switch {
 	case t.port != earlier.port || t.sport != earlier.sport || t.flags != earlier.flags:
-		return other
+		return different
 	case t.flags&(parse.SYN|parse.ACK) == parse.SYN && t.id-earlier.id <= maxResent:
-		return copied
+		return duplicate
 	case t.id != earlier.id:
-		return other
+		return different
 	case t.id == 0:
-		return alike
+		return similar
 	}
-	return copied
+	return duplicate
 }
 
-// systems remembers what the SYNs of recent sources looked like, in a table of
-// fixed size. Sources that share a set push each other out, the oldest first.
+// systems has the fingerprints of the SYNs of recent sources, in a set-associative
+// table of fixed size: within a set the oldest entry is replaced.
 type systems [systemSets][systemWays]system
 
 const (
@@ -180,8 +176,8 @@ type system struct {
 	at  time.Time      // of the last one
 }
 
-// note records the fingerprint of k, if it is a SYN that has one.
-func (t *systems) note(m *fingerprint.Matcher, k *knock) {
+// record records the fingerprint of k, if it is a SYN that has one.
+func (t *systems) record(m *fingerprint.Matcher, k *knock) {
 	id := m.MatchID(k.ev)
 	if id <= fingerprint.Unmatched || k.untimed() {
 		return
@@ -207,10 +203,9 @@ func (t *systems) of(addr netip.Addr) *[systemWays]system {
 	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
 }
 
-// system checks the stanza's requirement against the SYNs that k's source sent
-// within the last KNOCK_INTERVAL. got are the systems it could have been, "" if
-// none was recognised.
-func (t *Tracker) system(s *stanza, k *knock) (got string, ok bool) {
+// checkSystem checks the requirement of the stanza against the SYNs that k's source sent
+// within the last KNOCK_INTERVAL. got are the labels of the systems recognised.
+func (t *Tracker) checkSystem(s *stanza, k *knock) (got string, ok bool) {
 	if !s.WantsSystem() {
 		return "", true
 	}
@@ -236,8 +231,8 @@ func (t *Tracker) system(s *stanza, k *knock) (got string, ok bool) {
 	return join(labels), false
 }
 
-// wanted is the requirement, for messages.
-func wanted(s *stanza) string {
+// requirement returns the requirement, for messages.
+func requirement(s *stanza) string {
 	if s.RequireOS != "" {
 		return s.RequireOS
 	}

@@ -8,13 +8,13 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// stanza is a conf.Stanza made ready.
+// stanza is a conf.Stanza prepared for use.
 type stanza struct {
 	*conf.Stanza
 	pass []byte // KEY, filled up where the file asks for it
 }
 
-// passphrase is the stanza's KEY as the key derivation takes it.
+// passphrase returns the stanza's KEY as used for the key derivation.
 func passphrase(s *conf.Stanza) []byte {
 	pass := slices.Clone(s.Key.Bytes())
 	for s.KeyLegacyPad && len(pass) < legacySize {
@@ -23,13 +23,12 @@ func passphrase(s *conf.Stanza) []byte {
 	return pass
 }
 
-// concerns reports whether k can advance or end an attempt at the stanza that its
-// source has begun.
+// concerns reports whether k can advance or end an attempt at the stanza.
 func (s *stanza) concerns(k *knock) bool {
-	return s.atUs(k) && !s.expired(k.now) && (s.Mode == conf.ModeShared || s.inWindow(k.port))
+	return s.destinationMatches(k) && !s.expired(k.now) && (s.Mode == conf.ModeShared || s.inWindow(k.port))
 }
 
-// startsWith reports whether p can be the first knock.
+// startsWith reports whether p can be the first knock of the sequence.
 func (s *stanza) startsWith(p conf.Port) bool {
 	if s.Mode == conf.ModeShared {
 		return s.Sequence[0] == p
@@ -37,9 +36,9 @@ func (s *stanza) startsWith(p conf.Port) bool {
 	return s.inWindow(p)
 }
 
-// atUs reports whether the packet went to an address of the stanza and, as far as
-// the record says, came in where RESTRICT_INTF wants it.
-func (s *stanza) atUs(k *knock) bool {
+// destinationMatches reports whether the packet's destination is in DESTINATION and its
+// interface, if recorded, is that of RESTRICT_INTF.
+func (s *stanza) destinationMatches(k *knock) bool {
 	in := s.Interface == "" || k.ev.In == nil || string(k.ev.In) == s.Interface
 	return in && (s.Destination.IsZero() || s.Destination.Contains(k.ev.Dst.Addr()))
 }
@@ -48,8 +47,8 @@ func (s *stanza) expired(now time.Time) bool {
 	return !s.Expires.IsZero() && !now.Before(s.Expires)
 }
 
-// inWindow reports whether p spells a byte of an encrypted sequence. TCP and UDP
-// count alike: clients may alternate.
+// inWindow reports whether p encodes a byte of an encrypted sequence, by TCP or UDP:
+// clients may alternate.
 func (s *stanza) inWindow(p conf.Port) bool {
 	n := int(p.Number) - int(s.PortOffset)
 	return n >= 0 && n < window && p.Proto != uint8(parse.ICMP)
@@ -59,15 +58,15 @@ func (s *stanza) inWindow(p conf.Port) bool {
 // byte.
 const window = 256
 
-// armed is what the stanzas wait for.
-type armed struct {
+// A portIndex finds the stanzas that a knock is part of.
+type portIndex struct {
 	start  portSet               // knocks that can begin a sequence
 	any    portSet               // knocks that are part of one
 	stanza map[conf.Port][]int32 // the stanzas that a knock is part of, in reading order
 }
 
-func arm(stanzas []stanza) *armed {
-	a := &armed{stanza: make(map[conf.Port][]int32)}
+func newPortIndex(stanzas []stanza) *portIndex {
+	a := &portIndex{stanza: make(map[conf.Port][]int32)}
 	for i := range stanzas {
 		for n, p := range stanzas[i].knocks() {
 			if n == 0 || stanzas[i].Mode == conf.ModeEncrypted {
@@ -82,7 +81,7 @@ func arm(stanzas []stanza) *armed {
 	return a
 }
 
-// knocks returns everything the stanza waits for, in order if it has one.
+// knocks returns the knocks of the stanza, those of a shared sequence in order.
 func (s *stanza) knocks() []conf.Port {
 	switch s.Mode {
 	case conf.ModeShared:
@@ -101,7 +100,7 @@ func (s *stanza) knocks() []conf.Port {
 	return nil
 }
 
-// A portSet is a set of knocks. Asking it costs one load and a shift.
+// A portSet is a set of knocks; a lookup is one load and a shift.
 type portSet struct {
 	tcp, udp [1 << 16 / 64]uint64
 	icmp     bool
@@ -128,9 +127,7 @@ func (s *portSet) has(p conf.Port) bool {
 	return s.icmp
 }
 
-// knockOf says what kind of knock a packet is. Not every packet is one: TCP
-// segments need one of the classic flags, ICMP counts only as echo. What is no
-// knock neither advances nor ends a sequence.
+// knockOf returns the knock that a packet is, if it is one: see the package comment.
 func knockOf(ev *parse.Event) (conf.Port, bool) {
 	const flags = parse.FIN | parse.SYN | parse.RST | parse.PSH | parse.ACK | parse.URG
 	switch ev.Proto {

@@ -122,7 +122,7 @@ func TestRequireOSOwn(t *testing.T) {
 	expect(t, play(tr, "udp/2"), "1 knock.os")
 }
 
-// Without signatures nobody is who he should be.
+// Without signatures REQUIRE_OS refuses every client.
 func TestRequireOSWithoutMatcher(t *testing.T) {
 	s := shared("tcp/1")
 	s.RequireOS = linux
@@ -161,7 +161,7 @@ func TestSystemsBounded(t *testing.T) {
 	ev = w.packet("1 udp/9")
 	ev.Src = netip.AddrPortFrom(address(n), 1)
 	k := knock{ev: ev, addr: ev.Src.Addr(), at: ev.Time}
-	if got, ok := tr.system(&tr.stanzas[0], &k); !ok {
+	if got, ok := tr.checkSystem(&tr.stanzas[0], &k); !ok {
 		t.Errorf("the last one is forgotten: %q", got)
 	}
 }
