@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// isBase64 reports that p has characters of standard base64 only, with any number
+// isBase64 reports whether p has characters of standard base64 only, with any number
 // of "=" at its end.
 func isBase64(p []byte) bool {
 	p = bytes.TrimRight(p, "=")
 	if len(p) == 0 {
 		return false
 	}
-	for ; len(p) >= 8; p = p[8:] { // a branch for eight characters
+	for ; len(p) >= 8; p = p[8:] { // one branch for eight characters
 		if (sextet[p[0]]|sextet[p[1]]|sextet[p[2]]|sextet[p[3]]|sextet[p[4]]|sextet[p[5]]|sextet[p[6]]|sextet[p[7]])&notSextet != 0 {
 			return false
 		}
@@ -26,9 +26,9 @@ func isBase64(p []byte) bool {
 	return true
 }
 
-// decodeBase64 appends the bytes of src to dst. Padding may be absent or right; all
-// else that is not canonical is an error. Unlike encoding/base64 it knows no line
-// ends and allocates no error.
+// decodeBase64 appends the bytes of src to dst. Padding may be absent; any other text
+// that is not canonical is an error. Unlike encoding/base64 it accepts no line ends and
+// allocates no error.
 func decodeBase64(dst, src []byte) ([]byte, error) {
 	if n := len(src); n > 0 && n%4 == 0 && src[n-1] == '=' {
 		if src = src[:n-1]; src[n-2] == '=' {
@@ -42,23 +42,22 @@ func decodeBase64(dst, src []byte) ([]byte, error) {
 	return dst, err
 }
 
-// decodeWire is decodeBase64 for what came over the network. All servers there were
-// take any number of "=" and anything in the bits that belong to no byte. So does
-// this one: the replay key is made of the plaintext, and a packet in two spellings
-// is one packet, whichever comes first.
+// decodeWire is decodeBase64 for text from the network. Like all earlier servers it
+// accepts any number of "=" and any spare bits in the last character. This allows no
+// replay, since the replay key is made of the plaintext.
 func decodeWire(dst, src []byte) ([]byte, error) {
 	dst, _, err := decodeSextets(dst, bytes.TrimRight(src, "="))
 	return dst, err
 }
 
-// decodeSextets appends the whole bytes of src, which has no padding, to dst. spare
-// are the bits of the last character that belong to no byte.
+// decodeSextets appends the whole bytes of src, which has no padding, to dst. spare are
+// the unused bits of the last character.
 func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 	off := len(dst)
 	dst = slices.Grow(dst, len(src)*3/4)[:off+len(src)/4*3]
 	var bad uint8
 	out := dst[off:]
-	for ; len(src) >= 8 && len(out) >= 8; src, out = src[8:], out[6:] { // six bytes, and two that are written again
+	for ; len(src) >= 8 && len(out) >= 8; src, out = src[8:], out[6:] { // six bytes, and two that are overwritten
 		a, b, c, d := sextet[src[0]], sextet[src[1]], sextet[src[2]], sextet[src[3]]
 		e, f, g, h := sextet[src[4]], sextet[src[5]], sextet[src[6]], sextet[src[7]]
 		bad |= a | b | c | d | e | f | g | h
@@ -90,7 +89,7 @@ func decodeSextets(dst, src []byte) (_ []byte, spare uint8, err error) {
 	return dst, spare, err
 }
 
-// sextet is the value of each character of standard base64 (RFC 4648 section 4).
+// sextet has the value of each character of standard base64 (RFC 4648 section 4).
 var sextet = func() (t [256]uint8) {
 	for i := range t {
 		t[i] = invalid
@@ -101,8 +100,8 @@ var sextet = func() (t [256]uint8) {
 	return t
 }()
 
-// invalid marks what is not a character of standard base64.
+// invalid marks other characters.
 const invalid = 0xff
 
-// notSextet are the bits that no value of a character has, and invalid does.
+// notSextet are the bits that are set in invalid only.
 const notSextet = 0xc0

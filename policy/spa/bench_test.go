@@ -83,7 +83,7 @@ func TestCarrierAllocatesNothing(t *testing.T) {
 	text := wire(t, sample(), hmacKey(""))
 	get := []byte("GET /" + strings.NewReplacer("+", "-", "/", "_").Replace(string(text)) +
 		" HTTP/1.0\r\nUser-Agent: Fwknop/2.6.10\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n")
-	buf := make([]byte, len(get))
+	buf := make([]byte, len(methodGET))
 	opt := CarrierOptions{OverHTTP: true, XForwardedFor: true}
 	for _, p := range [][]byte{text, get, bytes.Repeat([]byte{0}, 1400), []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")} {
 		if n := testing.AllocsPerRun(100, func() { Carrier(protoTCP, p, opt, buf) }); n != 0 {

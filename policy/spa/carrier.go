@@ -5,22 +5,22 @@ import (
 	"net/netip"
 )
 
-// CarrierOptions say which payloads may carry an SPA packet.
+// CarrierOptions set which payloads may carry an SPA packet.
 type CarrierOptions struct {
-	// MinLen and MaxLen bound the payload, bytes, both inclusive. 0 and 1500 are
-	// meant where they are 0.
+	// MinLen and MaxLen bound the payload, bytes, both inclusive. MaxLen 0 is
+	// DefaultMaxPayload.
 	MinLen, MaxLen int
 	OverHTTP       bool // ENABLE_SPA_OVER_HTTP: GET requests over TCP as well
 	AnyUserAgent   bool // ALLOW_ANY_USER_AGENT; otherwise it must begin "Fwknop"
 	XForwardedFor  bool // ENABLE_X_FORWARDED_FOR
-	// Perl19 reads requests as 1.9 servers do: an absolute URI and ".html" at the
-	// end are taken, the request may begin anywhere in the payload, the user agent
-	// is not looked at. Servers of 2.6 take requests from any protocol and the
-	// standard alphabet in them as well.
+	// Perl19 parses requests like 1.9 servers: an absolute URI and ".html" at the end
+	// are accepted, the request may begin anywhere in the payload, the user agent is
+	// not checked. Without it, as in 2.6, requests are accepted over any protocol and
+	// with the standard base64 alphabet too.
 	Perl19 bool
 }
 
-// CarrierInfo is what the carrier says beside the packet.
+// CarrierInfo describes the carrier of a packet.
 type CarrierInfo struct {
 	HTTP bool
 	// forwarded is the value of X-Forwarded-For; it aliases the payload.
@@ -30,15 +30,15 @@ type CarrierInfo struct {
 // maxAddrText is the longest text of an address.
 const maxAddrText = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255")
 
-// Forwarded returns the client a proxy names in X-Forwarded-For. It is the zero
-// Addr without that header, where it may not be used, and where it holds anything
-// but one address: in a list only the last entry is worth something, and which
-// proxy wrote it nobody knows.
+// Forwarded returns the client address in X-Forwarded-For. It is the zero Addr without
+// that header, if it is not enabled, and if the value is not a single address: all
+// entries of a list but the last can be forged, and it is not known which proxy wrote
+// the last.
 func (i *CarrierInfo) Forwarded() netip.Addr {
 	if len(i.forwarded) == 0 || len(i.forwarded) > maxAddrText {
 		return netip.Addr{}
 	}
-	if a, ok := address(string(i.forwarded)); ok {
+	if a, ok := parseAddr(string(i.forwarded)); ok {
 		return a
 	}
 	return netip.Addr{}
@@ -52,9 +52,8 @@ const protoTCP = 6
 
 // Carrier finds the text of an SPA packet in a transport payload: standard base64,
 // with "=" at the end only. Without HTTP the text is the payload itself; otherwise
-// it is put into buf, which needs to be as long as the payload. ok is false for
-// whatever cannot be one. Carrier does not allocate. All that is returned aliases
-// payload or buf.
+// it is copied to buf, which must be as long as the payload. ok is false if the payload
+// cannot be an SPA packet. Carrier does not allocate. The results alias payload or buf.
 func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text []byte, info CarrierInfo, ok bool) {
 	limit := opt.MaxLen
 	if limit == 0 {
@@ -64,7 +63,7 @@ func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text 
 		return nil, info, false
 	}
 	if opt.OverHTTP && (proto == protoTCP || !opt.Perl19) {
-		if req := request(payload, opt.Perl19); req != nil {
+		if req := findRequest(payload, opt.Perl19); req != nil {
 			info.HTTP = true
 			text, info.forwarded, ok = fromHTTP(req, &opt, buf)
 			return text, info, ok && len(text) >= opt.MinLen
@@ -73,24 +72,24 @@ func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text 
 	return payload, info, isBase64(payload)
 }
 
-const get = "GET "
+const methodGET = "GET "
 
-// request finds a GET request and returns it from its target on; nil if there is
-// none. Servers of 2.6 want it at the start and do not mind the case of the method;
-// those of 1.9 look for it everywhere, with the version behind the target.
-func request(p []byte, perl bool) []byte {
+// findRequest finds a GET request and returns it from its target on; nil if there is
+// none. Servers of 2.6 expect it at the start, with the method in either case; those of
+// 1.9 search the payload, with the version after the target.
+func findRequest(p []byte, perl bool) []byte {
 	if !perl {
-		if len(p) <= len(get) || p[0]|0x20 != 'g' || p[1]|0x20 != 'e' || p[2]|0x20 != 't' || p[3] != ' ' {
+		if len(p) <= len(methodGET) || p[0]|0x20 != 'g' || p[1]|0x20 != 'e' || p[2]|0x20 != 't' || p[3] != ' ' {
 			return nil
 		}
-		return p[len(get):]
+		return p[len(methodGET):]
 	}
 	for {
-		at := bytes.Index(p, []byte(get))
+		at := bytes.Index(p, []byte(methodGET))
 		if at < 0 {
 			return nil
 		}
-		p = p[at+len(get):]
+		p = p[at+len(methodGET):]
 		_, version, _ := bytes.Cut(p, []byte(" "))
 		if number, ok := bytes.CutPrefix(version, []byte("HTTP/")); ok && len(number) > 0 && digits(number[:1]) {
 			return p
@@ -98,16 +97,16 @@ func request(p []byte, perl bool) []byte {
 	}
 }
 
-// fromHTTP takes the text out of the target of a request.
+// fromHTTP extracts the text from the target of a request.
 func fromHTTP(req []byte, opt *CarrierOptions, buf []byte) (text []byte, from []byte, ok bool) {
 	target, head, _ := bytes.Cut(req, []byte("\n"))
 	if i := bytes.IndexAny(target, " \t\r\v\f"); i >= 0 {
 		target = target[:i]
 	}
-	if !opt.AnyUserAgent && !opt.Perl19 && !bytes.HasPrefix(header(head, "user-agent"), []byte("Fwknop")) {
+	if !opt.AnyUserAgent && !opt.Perl19 && !bytes.HasPrefix(headerValue(head, "user-agent"), []byte("Fwknop")) {
 		return nil, nil, false
 	}
-	if target, ok = path(target, opt.Perl19); !ok || len(target) == 0 || len(target) > len(buf) {
+	if target, ok = requestText(target, opt.Perl19); !ok || len(target) == 0 || len(target) > len(buf) {
 		return nil, nil, false
 	}
 	text = buf[:len(target)]
@@ -123,13 +122,13 @@ func fromHTTP(req []byte, opt *CarrierOptions, buf []byte) (text []byte, from []
 		text[i] = c
 	}
 	if opt.XForwardedFor {
-		from = header(head, "x-forwarded-for")
+		from = headerValue(head, "x-forwarded-for")
 	}
 	return text, from, isBase64(text)
 }
 
-// path strips from the target what is not the packet.
-func path(target []byte, perl bool) ([]byte, bool) {
+// requestText returns the part of the target that is the packet.
+func requestText(target []byte, perl bool) ([]byte, bool) {
 	const scheme = "http://"
 	if perl {
 		target = bytes.TrimSuffix(target, []byte(".html"))
@@ -141,9 +140,9 @@ func path(target []byte, perl bool) ([]byte, bool) {
 	return bytes.CutPrefix(target, []byte("/"))
 }
 
-// header returns the value of the first header of that lower-case name, nil if
+// headerValue returns the value of the first header with the lower-case name, nil if
 // there is none.
-func header(head []byte, name string) []byte {
+func headerValue(head []byte, name string) []byte {
 	for more := true; more; {
 		var line []byte
 		line, head, more = bytes.Cut(head, []byte("\n"))
@@ -158,7 +157,7 @@ func header(head []byte, name string) []byte {
 	return nil
 }
 
-// equalFold compares with an ASCII lower-case name.
+// equalFold compares p with a lower-case ASCII name, ignoring case.
 func equalFold(p []byte, lower string) bool {
 	if len(p) != len(lower) {
 		return false

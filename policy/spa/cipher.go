@@ -7,15 +7,15 @@ import (
 	"crypto/subtle"
 )
 
-// A mode en- or decrypts whole blocks in place. data is a multiple of the block
-// size long, iv is one block and may be overwritten.
+// A mode en- or decrypts whole blocks in place. The length of data must be a multiple
+// of the block size; iv is one block and may be overwritten.
 type mode struct {
 	name             string
 	encrypt, decrypt func(b cipher.Block, iv, data []byte)
 }
 
-// modes of the C library's clients; "legacy" differs from "cbc" in the key alone.
-// PCBC has a name there but no code.
+// modes are those of libfko; "legacy" differs from "cbc" in the key only. libfko names
+// PCBC too, but does not implement it.
 var modes = [...]mode{
 	{"cbc", cbcEncrypt, cbcDecrypt},
 	{"legacy", cbcEncrypt, cbcDecrypt},
@@ -42,9 +42,9 @@ func cbcEncrypt(b cipher.Block, iv, data []byte) {
 	cipher.NewCBCEncrypter(b, iv).CryptBlocks(data, data)
 }
 
-// cbcDecrypt goes from the last block to the first, so that every block finds the
-// one before it still encrypted. It spares the copy of the key schedule that the
-// decrypter of crypto/cipher makes for every packet.
+// cbcDecrypt decrypts from the last block to the first, as each needs the one before it
+// still encrypted. Unlike the decrypter of crypto/cipher it does not copy the key
+// schedule for every packet.
 func cbcDecrypt(b cipher.Block, iv, data []byte) {
 	for n := len(data) - aes.BlockSize; n > 0; n -= aes.BlockSize {
 		block := data[n : n+aes.BlockSize]
@@ -55,7 +55,7 @@ func cbcDecrypt(b cipher.Block, iv, data []byte) {
 	subtle.XORBytes(data[:aes.BlockSize], data, iv)
 }
 
-// ctr counts the whole initialisation vector up, big-endian.
+// ctr increments the whole initialisation vector, big-endian.
 func ctr(b cipher.Block, iv, data []byte) {
 	cipher.NewCTR(b, iv).XORKeyStream(data, data)
 }
@@ -123,7 +123,7 @@ func pad(p []byte) []byte {
 const (
 	keySize  = 32 // AES-256
 	saltSize = 8
-	padTo    = 16 // bytes a short passphrase is filled up to
+	padTo    = 16 // length to which a short passphrase is padded
 )
 
 // derived is an AES-256 key with its initialisation vector.

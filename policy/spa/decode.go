@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Limits of the fields: characters as they stand in the plaintext.
+// Limits of the fields, in characters of the plaintext.
 const (
 	randLen        = 16
 	maxUserField   = 64
@@ -22,8 +22,8 @@ const (
 	minFields      = 7
 )
 
-// decode checks the digest of plain and then reads its fields into m. The arena is
-// scratch space, handed back grown.
+// decode checks the digest of plain and then parses its fields into m. The arena is
+// scratch space, returned for reuse.
 func decode(plain []byte, digests digestSet, rules *Rules, arena []byte, m *Message) ([]byte, error) {
 	if !printable(plain) {
 		return arena, errPrintable
@@ -52,7 +52,7 @@ func decode(plain []byte, digests digestSet, rules *Rules, arena []byte, m *Mess
 	return f.arena, f.fill(m)
 }
 
-// printable reports that p is ASCII without control characters.
+// printable reports whether p is ASCII without control characters.
 func printable(p []byte) bool {
 	const (
 		each  = 0x0101010101010101
@@ -60,7 +60,7 @@ func printable(p []byte) bool {
 		space = 0x20 * each
 		del   = 0x7f * each
 	)
-	for ; len(p) >= 8; p = p[8:] { // a carry into the high bit says: below space, or DEL
+	for ; len(p) >= 8; p = p[8:] { // the high bit of a byte is set if it is below space, or DEL
 		v := binary.LittleEndian.Uint64(p)
 		if (v|(v-space)|((v^del)-each))&high != 0 {
 			return false
@@ -78,8 +78,8 @@ func startsWithRand(p []byte) bool {
 	return len(p) > randLen && p[randLen] == ':' && digits(p[:randLen])
 }
 
-// fields are the decoded fields of a plaintext, in an arena that becomes one
-// string, so that a message costs one allocation and not eight.
+// fields are the decoded fields of a plaintext, in one arena, so that a message needs
+// one allocation for its strings.
 type fields struct {
 	rules *Rules
 	arena []byte
@@ -94,8 +94,7 @@ type fields struct {
 // span is a piece of the arena.
 type span struct{ from, to int }
 
-// read splits and checks everything that can be checked without knowing what the
-// message says.
+// read splits the plaintext and checks the syntax of the fields.
 func (f *fields) read(body []byte) error {
 	var part [maxFields][]byte
 	n := 0
@@ -113,22 +112,22 @@ func (f *fields) read(body []byte) error {
 	if n < minFields-1 {
 		return errFields
 	}
-	if err := f.head(part[:6]); err != nil {
+	if err := f.readHead(part[:6]); err != nil {
 		return err
 	}
-	return f.tail(part[6:n])
+	return f.readTail(part[6:n])
 }
 
-// head reads the six fields that every message has.
-func (f *fields) head(part [][]byte) (err error) {
+// readHead parses the six fields that every message has.
+func (f *fields) readHead(part [][]byte) (err error) {
 	if len(part[0]) != randLen || !digits(part[0]) {
 		return errRand
 	}
 	f.rand = f.keep(part[0])
-	if f.user, err = f.decoded(part[1], maxUserField, errUser); err != nil {
+	if f.user, err = f.keepDecoded(part[1], maxUserField, errUser); err != nil {
 		return err
 	}
-	if !userName(f.arena[f.user.from:f.user.to]) {
+	if !isUserName(f.arena[f.user.from:f.user.to]) {
 		return errUser
 	}
 	if len(part[2]) > maxTimeField || !digits(part[2]) {
@@ -151,25 +150,25 @@ func (f *fields) head(part [][]byte) (err error) {
 	if f.rules.Perl19 {
 		limit = maxFieldPerl
 	}
-	if f.text, err = f.decoded(part[5], limit, errText); err != nil {
+	if f.text, err = f.keepDecoded(part[5], limit, errText); err != nil {
 		return err
 	}
-	return f.oldClient(part[3])
+	return f.checkVersion(part[3])
 }
 
-// tail reads what is between the message field and the digest: nat, server_auth
-// and timeout, each as the type has it.
-func (f *fields) tail(part [][]byte) (err error) {
+// readTail parses the fields between message and digest: nat, server_auth and timeout,
+// each if the type has it.
+func (f *fields) readTail(part [][]byte) (err error) {
 	if f.typ.hasNAT() {
 		if len(part) == 0 {
 			return errFields
 		}
-		if f.nat, err = f.decoded(part[0], maxField, errNAT); err != nil {
+		if f.nat, err = f.keepDecoded(part[0], maxField, errNAT); err != nil {
 			return err
 		}
 		part = part[1:]
 	}
-	// The 1.9 client also appends the timeout to a command, where it means nothing.
+	// The 1.9 client also appends the timeout to a command, where it has no effect.
 	last := len(part) - 1
 	if f.typ.hasTimeout() || f.typ == Command && last == 0 && digits(part[last]) {
 		if last < 0 {
@@ -189,13 +188,13 @@ func (f *fields) tail(part [][]byte) (err error) {
 	return f.readAuth(part[0])
 }
 
-// readAuth reads the optional server_auth. Servers of 2.x do not look into it, so
-// it may be anything in the alphabet; what does not decode is no password.
+// readAuth parses the optional server_auth. Servers of 2.x do not decode it, so any
+// base64 characters are accepted; if they do not decode there is no password.
 func (f *fields) readAuth(p []byte) error {
 	if len(p) > maxField || len(p) > 0 && !isBase64(p) {
 		return errAuth
 	}
-	if auth, err := f.decoded(p, maxField, errAuth); err == nil {
+	if auth, err := f.keepDecoded(p, maxField, errAuth); err == nil {
 		f.auth = auth
 	}
 	return nil
@@ -223,8 +222,8 @@ func (f *fields) keep(p []byte) span {
 	return span{from, len(f.arena)}
 }
 
-// decoded keeps the bytes of a base64 field of 1 to limit characters.
-func (f *fields) decoded(p []byte, limit int, fail error) (span, error) {
+// keepDecoded decodes a base64 field of 1 to limit characters into the arena.
+func (f *fields) keepDecoded(p []byte, limit int, fail error) (span, error) {
 	if len(p) < 1 || len(p) > limit {
 		return span{}, fail
 	}
@@ -236,7 +235,7 @@ func (f *fields) decoded(p []byte, limit int, fail error) (span, error) {
 	return span{from, len(f.arena)}, nil
 }
 
-// fill moves the fields to m and reads the texts among them.
+// fill sets the fields of m and parses message and nat.
 func (f *fields) fill(m *Message) error {
 	all := string(f.arena)
 	m.Rand = all[f.rand.from:f.rand.to]
@@ -247,7 +246,7 @@ func (f *fields) fill(m *Message) error {
 	m.ServerAuth = all[f.auth.from:f.auth.to]
 	m.Time, m.Type = f.time, f.typ
 	m.Timeout, m.HasTimeout = f.timeout, f.hasTimeout
-	m.Perl19 = perlVersion(m.Version)
+	m.Perl19 = isPerl19Version(m.Version)
 	if err := m.readText(f.rules); err != nil {
 		return err
 	}
@@ -257,28 +256,28 @@ func (f *fields) fill(m *Message) error {
 	return nil
 }
 
-// nameByte marks printable ASCII without the characters that mean something to
-// shells, paths and configuration files.
-var nameByte = func() (t [256]bool) {
+// userNameByte marks printable ASCII without the special characters of shells, paths
+// and configuration files.
+var userNameByte = func() (t [256]bool) {
 	for c := ' '; c <= '~'; c++ {
 		t[c] = !strings.ContainsRune(`"/\[]:;|=,+*?<>`, c)
 	}
 	return t
 }()
 
-// userName reports whether u is a name.
-func userName(u []byte) bool {
+// isUserName reports whether u is a user name.
+func isUserName(u []byte) bool {
 	for _, c := range u {
-		if !nameByte[c] {
+		if !userNameByte[c] {
 			return false
 		}
 	}
 	return len(u) > 0
 }
 
-// oldClient refuses, under the rules of 1.9, a version that is none and a type
-// that the version did not have. Releases from 2.0 on have no such history.
-func (f *fields) oldClient(version []byte) error {
+// checkVersion refuses, under the rules of 1.9, an invalid version and a message type
+// that the version did not have. Releases from 2.0 on have all types.
+func (f *fields) checkVersion(version []byte) error {
 	if !f.rules.Perl19 {
 		return nil
 	}
@@ -294,14 +293,14 @@ func (f *fields) oldClient(version []byte) error {
 	return nil
 }
 
-// The first releases of the 1.x line that knew something, as release makes them.
+// The first releases of 1.x with a feature, as returned by release.
 const (
 	firstRelease        = 9_003     // 0.9.3
 	firstNATRelease     = 1_009_000 // 1.9.0
 	firstTimeoutRelease = 1_009_002 // 1.9.2
 )
 
-// release reads N.N or N.N.N, either with -preN, as one comparable number.
+// release parses N.N or N.N.N, either with -preN, into one comparable number.
 func release(v []byte) (int, bool) {
 	v, pre, has := bytes.Cut(v, []byte("-pre"))
 	if has && !digits(pre) {
@@ -322,9 +321,9 @@ func release(v []byte) (int, bool) {
 	return n, parts >= 2
 }
 
-// perlVersion reports the version field of a client of the 0.x and 1.x line, the
-// one that swaps the two ports of a NAT request.
-func perlVersion(v string) bool {
+// isPerl19Version reports whether v is the version of a 0.x or 1.x client, which swaps
+// the two ports of a NAT request.
+func isPerl19Version(v string) bool {
 	return strings.HasPrefix(v, "1.") || strings.HasPrefix(v, "0.")
 }
 
@@ -337,7 +336,7 @@ func digits(p []byte) bool {
 	return len(p) > 0
 }
 
-// number is the value of decimal digits; it stays at the largest once reached.
+// number returns the value of decimal digits, at most 1<<60.
 func number(p []byte) uint64 {
 	const most = 1 << 60
 	var n uint64

@@ -13,7 +13,7 @@ import (
 	"hash"
 )
 
-// algorithm is one hash of SPA, used for the inner digest and for the HMAC.
+// algorithm is a hash function for the inner digest and the HMAC.
 type algorithm struct {
 	name string
 	b64  int // length of a digest in base64 without padding
@@ -21,7 +21,7 @@ type algorithm struct {
 	sum  func(data []byte) [maxDigest]byte
 }
 
-// algorithms in the order in which a receiver tries those of equal length.
+// algorithms are in the order in which those of equal length are tried.
 var algorithms = [...]algorithm{
 	{"md5", 22, md5.New, func(p []byte) [maxDigest]byte { d := md5.Sum(p); return widen(d[:]) }},
 	{"sha1", 27, sha1.New, func(p []byte) [maxDigest]byte { d := sha1.Sum(p); return widen(d[:]) }},
@@ -57,7 +57,7 @@ type digestSet uint8
 
 func (s digestSet) has(i int) bool { return s&(1<<i) != 0 }
 
-// verify finds the algorithm whose digest of body is the base64 text want.
+// verify returns the algorithm whose digest of body is the base64 text want.
 func (s digestSet) verify(body, want []byte) (*algorithm, error) {
 	err := errDigestLen
 	for i := range algorithms {
@@ -84,7 +84,7 @@ func (a *algorithm) matches(body, want []byte) bool {
 	return subtle.ConstantTimeCompare(a.appendText(text[:0], body), want) == 1
 }
 
-// appendText adds the digest of body as the digest field has it.
+// appendText appends the digest of body in base64.
 func (a *algorithm) appendText(b, body []byte) []byte {
 	raw := a.sum(body) // by value: behind a pointer it would be allocated
 	return base64.RawStdEncoding.AppendEncode(b, raw[:a.size()])

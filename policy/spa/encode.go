@@ -10,17 +10,16 @@ import (
 	"strconv"
 )
 
-// EncodeOptions are the choices of a sender.
+// EncodeOptions are the options of a sender.
 type EncodeOptions struct {
 	Rand       io.Reader // random bytes; required
 	KeepPrefix bool      // leave "U2FsdGVkX1" on the wire
 	KeepEquals bool      // leave "=" on the wire; not with an HMAC
 }
 
-// Encode makes the wire bytes of m. An empty m.Rand is drawn from opt.Rand and an
-// empty m.DigestType is sha256. Of the texts, Text and NAT count; Plaintext and
-// what is derived from the texts is not looked at. Fields that [Opener.Open] would
-// refuse are an error.
+// Encode returns the packet of m. An empty m.Rand is drawn from opt.Rand and an empty
+// m.DigestType is sha256. Text and NAT are used; Plaintext and the fields derived from
+// the texts are not. Fields that [Opener.Open] would refuse are an error.
 func Encode(m *Message, k Key, opt EncodeOptions) ([]byte, error) {
 	rnd := m.Rand
 	if rnd == "" {
@@ -40,8 +39,8 @@ func Encode(m *Message, k Key, opt EncodeOptions) ([]byte, error) {
 	return Seal(plain, k, opt)
 }
 
-// Plaintext joins the fields of m, with rnd for the random value, and their
-// digest. Fields of 1.x messages keep the "=" of their base64, as that client has it.
+// Plaintext joins the fields of m, with rnd as the random value, and their digest. The
+// base64 fields of 1.x messages keep their "=", as sent by those clients.
 func Plaintext(m *Message, rnd string) ([]byte, error) {
 	name := m.DigestType
 	if name == "" {
@@ -52,7 +51,7 @@ func Plaintext(m *Message, rnd string) ([]byte, error) {
 		return nil, fmt.Errorf("unknown digest type %q", name)
 	}
 	enc := base64.RawStdEncoding
-	if perlVersion(m.Version) {
+	if isPerl19Version(m.Version) {
 		enc = base64.StdEncoding
 	}
 	p := append([]byte(rnd), ':')
@@ -73,7 +72,7 @@ func Plaintext(m *Message, rnd string) ([]byte, error) {
 	return alg.appendText(append(p, ':'), p), nil
 }
 
-// Seal encrypts and authenticates any plaintext; tests make hostile ones with it.
+// Seal encrypts and authenticates any plaintext; tests use it for invalid ones.
 func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	md := modeOf(k.Mode)
 	if md == nil {
@@ -103,7 +102,7 @@ func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	return frame(raw, mac, &opt), nil
 }
 
-// frame is the base64 and the HMAC around a container.
+// frame encodes a container in base64 and appends the HMAC.
 func frame(raw []byte, mac hash.Hash, opt *EncodeOptions) []byte {
 	enc := base64.RawStdEncoding
 	if opt.KeepEquals && mac == nil {

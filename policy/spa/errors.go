@@ -2,28 +2,29 @@ package spa
 
 import "errors"
 
-// What stops a message from being opened, in the order of the checks. Every error
-// of this package wraps exactly one of them, its text says which rule refused, and
-// neither ever holds key material or packet data.
+// The kinds of errors of opening a message, in the order of the checks. Every error of
+// this package wraps exactly one of them; its text has the rule that failed, and never
+// key material or packet data.
 var (
-	// ErrNotSPA: length, alphabet or first character rule out that this is an SPA
-	// packet for this key. Nothing was computed.
+	// ErrNotSPA: by length, alphabet or first character this is no SPA packet for this
+	// key. Nothing was computed.
 	ErrNotSPA = errors.New("not an SPA packet")
-	// ErrHMAC: the packet has no HMAC, or not that of this key.
+	// ErrHMAC: the packet has no HMAC, or the wrong one for this key.
 	ErrHMAC = errors.New("hmac mismatch")
-	// ErrDecrypt: nothing sensible came out; mostly this is another key's packet.
+	// ErrDecrypt: the result of decryption is invalid, mostly since the packet is for
+	// another key.
 	ErrDecrypt = errors.New("decryption failed")
 	// ErrSigner: the OpenPGP signature is missing, broken or not of a listed key.
 	ErrSigner = errors.New("signature not acceptable")
 	// ErrDigest: the digest inside the plaintext is wrong or of a type that is not
 	// accepted.
 	ErrDigest = errors.New("digest mismatch")
-	// ErrMalformed: whoever has the key sent a message that breaks the format.
+	// ErrMalformed: a client with the right key sent a message with invalid syntax.
 	ErrMalformed = errors.New("malformed message")
 )
 
-// failure is a constant error: one of the kinds above and the rule that was
-// broken. Being preallocated, returning it costs nothing.
+// failure is a constant error: one of the kinds above and the rule that failed. It is
+// preallocated, so that returning it costs nothing.
 type failure struct {
 	kind error
 	text string
@@ -42,7 +43,7 @@ var (
 
 	errMAC   = &failure{ErrHMAC, "the hmac is not that of this key and type"}
 	errNoMAC = &failure{ErrHMAC, "no HMAC in the packet"}
-	// errAnyMAC: by its length it can be either.
+	// errAnyMAC: by its length the packet can be either.
 	errAnyMAC = &failure{ErrHMAC, "no HMAC in the packet, or not that of this key and type"}
 
 	errBase64    = &failure{ErrDecrypt, "not the base64 of whole bytes"}

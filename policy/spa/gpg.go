@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// DefaultGPGPrefix is how the base64 of a message to an RSA-2048 key begins.
-	// Clients leave these two characters away.
+	// DefaultGPGPrefix is the beginning of the base64 of a message to an RSA-2048 key.
+	// Clients do not send these two characters.
 	DefaultGPGPrefix = "hQ"
 
 	// MaxGPGText bounds the text of an OpenPGP packet, HMAC included.
@@ -23,38 +23,38 @@ const (
 	minGPGText = 100
 )
 
-// A GPGKey is what a stanza knows of OpenPGP clients.
+// A GPGKey has the OpenPGP keys of a stanza and the rules for its messages.
 type GPGKey struct {
 	Keyring *Keyring
-	// Prefix is what clients take away from the base64: with [DefaultGPGPrefix] the
-	// beginnings of messages to other kinds of keys are tried as well. With "" the
-	// text is taken as it is. A text that needs no prefix is always taken.
+	// Prefix is cut from the base64 by clients. With [DefaultGPGPrefix] the beginnings
+	// of messages to other kinds of keys are tried as well; with "" none is. A text
+	// with its prefix is always accepted.
 	Prefix string
 	// RemoteIDs and Fingerprints list the signers by fingerprint, long or short
 	// key id of the signing key or of its primary key; [AnyKey] is every key of
 	// the ring. If both lists have entries, the signer must be in both.
 	RemoteIDs, Fingerprints []string
-	// DisableSig takes messages without looking at their signature.
+	// DisableSig accepts messages without checking their signature.
 	DisableSig bool
-	// IgnoreSigErr takes a signature that is not good, as long as it names a
-	// listed key. Whoever can name one gets in.
+	// IgnoreSigErr accepts invalid signatures that name a listed key: no proof that
+	// the sender has that key.
 	IgnoreSigErr bool
-	AllowNoMDC   bool // take messages without integrity protection
-	AllowWeak    bool // take signatures with SHA-1 and of keys of 1024 bits
+	AllowNoMDC   bool // accept messages without integrity protection
+	AllowWeak    bool // accept signatures with SHA-1 and of keys of 1024 bits
 	HMACKey      []byte
 	HMACType     string // "" is sha256
 	Rules
 }
 
-// A GPGOpener opens the OpenPGP packets of one [GPGKey]. It is for one goroutine at
-// a time.
+// A GPGOpener opens the OpenPGP packets of one [GPGKey]. It is not safe for concurrent
+// use.
 type GPGOpener struct {
 	key                  GPGKey
 	prefixes             []string
 	remote, fingerprints keyIDs
 	policy               packet.Config
 	minDSABits           uint16
-	now                  time.Time // of the packet at hand; what policy.Time says
+	now                  time.Time // of the current packet; for policy.Time
 	mac                  hash.Hash
 	macAlg               *algorithm
 	digests              digestSet
@@ -101,17 +101,17 @@ func NewGPGOpener(k GPGKey) (*GPGOpener, error) {
 	return o, err
 }
 
-// Gate says whether [GPGOpener.Open] would do public-key work for text: nil if so,
-// otherwise the error that Open would return. It costs microseconds, so that
-// callers can limit how often they go on to what costs milliseconds.
+// Gate returns nil if [GPGOpener.Open] would do public-key work for text, otherwise the
+// error that Open would return. Gate costs microseconds and Open milliseconds, so that
+// callers can limit the rate of the latter.
 func (o *GPGOpener) Gate(text []byte) error {
-	_, err := o.message(text)
+	_, err := o.find(text)
 	return err
 }
 
-// Recipients returns the key ids the packet is encrypted to, 16 hex digits each,
-// all zero for a hidden one; nil if it is no OpenPGP message or its HMAC is not
-// that of this key. It is for telling people.
+// Recipients returns the key ids that the packet is encrypted to, for messages: 16 hex
+// digits each, all zero for a hidden one; nil if it is no OpenPGP message or its HMAC is
+// not that of this key.
 func (o *GPGOpener) Recipients(text []byte) (ids []string) {
 	if err := o.Gate(text); errors.Is(err, ErrNotSPA) || errors.Is(err, ErrHMAC) || err == errBroken {
 		return nil
@@ -122,10 +122,10 @@ func (o *GPGOpener) Recipients(text []byte) (ids []string) {
 	return ids
 }
 
-// Open authenticates, decrypts and decodes text, as [Opener.Open] does. now decides
-// which keys are expired. m.Signer is the fingerprint of the key that signed.
+// Open authenticates, decrypts and decodes text like [Opener.Open]. The expiry of keys
+// is checked at now. m.Signer is the fingerprint of the key that signed.
 func (o *GPGOpener) Open(text []byte, now time.Time, m *Message) error {
-	raw, err := o.message(text)
+	raw, err := o.find(text)
 	if err != nil {
 		return err
 	}
@@ -141,28 +141,28 @@ func (o *GPGOpener) Open(text []byte, now time.Time, m *Message) error {
 	return nil
 }
 
-// message finds the OpenPGP message in text: under the first prefix that gives a
-// sound one with the HMAC of this key, for one of our keys.
-func (o *GPGOpener) message(text []byte) ([]byte, error) {
+// find returns the OpenPGP message in text, with the first prefix that makes it a valid
+// one with the HMAC of this key.
+func (o *GPGOpener) find(text []byte) ([]byte, error) {
 	if len(text) < minGPGText || len(text) > MaxGPGText {
 		return nil, errLength
 	}
 	if o.key.Prefix != "" && !o.key.Perl19 && bytes.HasPrefix(text, []byte(o.key.Prefix)) {
 		return nil, errPrefix
 	}
-	raw, err := o.under("", text)
+	raw, err := o.tryPrefix("", text)
 	for i := 0; i < len(o.prefixes) && (err == errNotOpenPGP || err == errBroken); i++ {
 		var again error
-		if raw, again = o.under(o.prefixes[i], text); again != errNotOpenPGP {
+		if raw, again = o.tryPrefix(o.prefixes[i], text); again != errNotOpenPGP {
 			err = again
 		}
 	}
 	return raw, err
 }
 
-// under reads text as what is left of a message after prefix was cut off. Where it
-// is not sound, but begins with a session key for us, somebody has at least tried.
-func (o *GPGOpener) under(prefix string, text []byte) ([]byte, error) {
+// tryPrefix parses prefix and text as a message. If it is invalid, but begins with a
+// session key for one of our keys, the error is errBroken.
+func (o *GPGOpener) tryPrefix(prefix string, text []byte) ([]byte, error) {
 	o.wire = append(append(o.wire[:0], prefix...), text...)
 	first, ok := firstKeyID(o.wire)
 	if !ok {
@@ -172,9 +172,9 @@ func (o *GPGOpener) under(prefix string, text []byte) ([]byte, error) {
 	if o.mac != nil {
 		body = body[:max(0, len(body)-o.macAlg.b64)]
 	}
-	if err := o.read(body); err != nil {
+	if err := o.decodeText(body); err != nil {
 		switch {
-		case o.mac != nil && o.read(o.wire) == nil:
+		case o.mac != nil && o.decodeText(o.wire) == nil:
 			return nil, errNoMAC
 		case o.key.Keyring.decrypts(first):
 			return nil, errBroken
@@ -186,16 +186,15 @@ func (o *GPGOpener) under(prefix string, text []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return o.raw, o.addressed()
+	return o.raw, o.checkEnvelope()
 }
 
-// maxRecipients bounds the session keys in one message, each of which may cost
-// us a public-key operation.
+// maxRecipients bounds the session keys in one message, each of which may need a
+// public-key operation.
 const maxRecipients = 3
 
-// strippedPrefixes are the first two characters of messages by the key they are to:
-// they hold the length of the session key packet. The 2.x client cuts two characters
-// off whatever they are, so that none of them says which.
+// strippedPrefixes are the first two characters of messages by kind of key: they encode
+// the length of the session key packet. The 2.x client cuts off any two characters.
 var strippedPrefixes = []string{
 	DefaultGPGPrefix, // RSA from 2048 bits, ElGamal
 	"hF",             // Curve25519
@@ -207,8 +206,7 @@ var strippedPrefixes = []string{
 	"hM",             // P-521, RSA-1536
 }
 
-// firstKeyID reads base64 text as far as the first session key packet says whom it
-// is for.
+// firstKeyID returns the key id of the first session key packet in base64 text.
 func firstKeyID(text []byte) (id uint64, ok bool) {
 	var room [18]byte
 	head, err := decodeBase64(room[:0], text[:24])
@@ -225,8 +223,8 @@ func firstKeyID(text []byte) (id uint64, ok bool) {
 	return id, ok
 }
 
-// read decodes text into o.raw and o.envelope.
-func (o *GPGOpener) read(text []byte) (err error) {
+// decodeText decodes base64 text into o.raw and o.envelope.
+func (o *GPGOpener) decodeText(text []byte) (err error) {
 	if o.raw, err = decodeWire(o.raw[:0], text); err != nil {
 		return err
 	}
@@ -237,9 +235,9 @@ func (o *GPGOpener) read(text []byte) (err error) {
 	return nil
 }
 
-// addressed checks the envelope of a message: not too many session keys, one of them
-// for us, and encrypted data with integrity protection.
-func (o *GPGOpener) addressed() error {
+// checkEnvelope checks that a message has not too many session keys, one of them for one
+// of our keys, and encrypted data with integrity protection.
+func (o *GPGOpener) checkEnvelope() error {
 	switch {
 	case o.envelope.n > maxRecipients:
 		return errRecipients
@@ -259,8 +257,8 @@ func (o *GPGOpener) addressed() error {
 	return errNotForUs
 }
 
-// decrypt reads an OpenPGP message to its end, which is where its integrity and its
-// signature are checked, and returns the plaintext and who signed it.
+// decrypt reads an OpenPGP message to its end, where its integrity and its signature are
+// checked, and returns the plaintext and the signer.
 func (o *GPGOpener) decrypt(raw []byte, now time.Time) (plain []byte, signer string, err error) {
 	md, err := openpgp.ReadMessage(bytes.NewReader(raw), o.key.Keyring, nil, &o.policy)
 	if err != nil {

@@ -24,9 +24,9 @@ var (
 	ErrLocked = errors.New("the passphrase does not unlock the secret key")
 )
 
-// A Keyring holds the OpenPGP keys of one server: secret ones to decrypt with,
-// unlocked, and those of possible signers. It does not change once it is made, but
-// it keeps what it has verified, so it is for one goroutine at a time.
+// A Keyring holds the OpenPGP keys of one server: unlocked secret keys for decryption,
+// and the public keys of possible signers. It is not safe for concurrent use, since
+// verified self-signatures are cached.
 type Keyring struct {
 	signers    []*openpgp.Entity
 	decrypters []*openpgp.Entity
@@ -34,13 +34,13 @@ type Keyring struct {
 	valid      map[string]bool // by fingerprint of the primary key; nil: all are
 }
 
-// NewKeyring reads exported keys, binary or armored, several keys and blocks in
-// each. Of the secret keys those count that one of decryptIDs names: hex digits from
-// the end of a fingerprint, or part of a user id; none means any. Of a key that comes
-// twice the first copy counts. Keys that the passphrase does not unlock are left out.
+// NewKeyring reads exported keys, binary or armored, several keys and blocks in each.
+// It uses the secret keys that one of decryptIDs names: hex digits from the end of a
+// fingerprint, or part of a user id; without any id all. Of duplicate keys the first is
+// used. Keys that the passphrase does not unlock are left out.
 //
-// An error that wraps [ErrNoSecretKey] or [ErrLocked] comes with a keyring that
-// refuses every packet, so that a server can say so and go on.
+// With an error that wraps [ErrNoSecretKey] or [ErrLocked] a keyring is returned that
+// refuses every packet, so that a server can report the error and go on.
 func NewKeyring(exports [][]byte, decryptIDs []string, passphrase []byte) (*Keyring, error) {
 	k := new(Keyring)
 	for _, e := range exports {
@@ -54,7 +54,7 @@ func NewKeyring(exports [][]byte, decryptIDs []string, passphrase []byte) (*Keyr
 	}
 	k.locked = k.unlock(passphrase)
 	for _, e := range k.signers {
-		e.SigningKeyById(time.Time{}, 0, &signaturePolicy) // verifies the self-signatures, which are kept
+		e.SigningKeyById(time.Time{}, 0, &signaturePolicy) // verifies and caches the self-signatures
 	}
 	return k, k.locked
 }
@@ -103,7 +103,7 @@ func namedByAny(e *openpgp.Entity, ids []string) bool {
 	return len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return named(e, id) })
 }
 
-// named reports that id means the key: by the end of the fingerprint of the primary
+// named reports whether id names the key: by the end of the fingerprint of the primary
 // key or a subkey, or by a part of a user id.
 func named(e *openpgp.Entity, id string) bool {
 	if hex := normalID(id); isKeyID(hex) {
@@ -117,8 +117,8 @@ func named(e *openpgp.Entity, id string) bool {
 	return id == ""
 }
 
-// unlock makes the decryption keys usable and leaves out those it cannot. The signing
-// keys of the same owner stay locked: nothing here needs them.
+// unlock unlocks the decryption keys and removes those that it cannot. Signing keys stay
+// locked: they are not needed.
 func (k *Keyring) unlock(passphrase []byte) error {
 	if len(k.decrypters) == 0 {
 		return ErrNoSecretKey
@@ -141,20 +141,20 @@ func unlock(e *openpgp.Entity, passphrase []byte) bool {
 	return len(locked) == 0 || packet.DecryptPrivateKeys(locked, passphrase) == nil
 }
 
-// Decrypts reports that the ring has an unlocked secret key which id names, as
-// [NewKeyring] has it.
+// Decrypts reports whether the ring has an unlocked secret key that id names, as for
+// [NewKeyring].
 func (k *Keyring) Decrypts(id string) bool {
 	return k.locked == nil && slices.ContainsFunc(k.decrypters, func(e *openpgp.Entity) bool { return named(e, id) })
 }
 
-// Has reports that the ring has a public key with that id or fingerprint.
+// Has reports whether the ring has a public key with that id or fingerprint.
 func (k *Keyring) Has(id string) bool {
 	id = normalID(id)
 	return isKeyID(id) && slices.ContainsFunc(k.signers, func(e *openpgp.Entity) bool { return named(e, id) })
 }
 
-// Restrict leaves as signers only keys whose primary fingerprint is listed, upper
-// case hex: those the owner of a GnuPG home holds to be valid.
+// Restrict accepts as signers only keys whose primary fingerprint is listed, in upper
+// case hex: the valid ones of a GnuPG home.
 func (k *Keyring) Restrict(fingerprints []string) {
 	k.valid = make(map[string]bool)
 	for _, f := range fingerprints {
@@ -162,7 +162,7 @@ func (k *Keyring) Restrict(fingerprints []string) {
 	}
 }
 
-// isValid reports that the owner of the ring believes in the key.
+// isValid reports whether the key with that primary fingerprint may sign.
 func (k *Keyring) isValid(primary string) bool { return k.valid == nil || k.valid[primary] }
 
 // KeysById implements openpgp.KeyRing.
@@ -170,9 +170,9 @@ func (k *Keyring) KeysById(id uint64) []openpgp.Key {
 	return openpgp.EntityList(k.EntitiesById(id)).KeysById(id)
 }
 
-// EntitiesById implements openpgp.KeyRing. Signers come first, because a reader
-// takes the first entity for the signer; it decrypts with any. Id 0, a hidden
-// recipient, is any secret key.
+// EntitiesById implements openpgp.KeyRing. Signers are first, because the first entity
+// is used for the signature; any is used for decryption. Id 0, a hidden recipient, is
+// any secret key.
 func (k *Keyring) EntitiesById(id uint64) (all []*openpgp.Entity) {
 	if id == 0 {
 		return k.decrypters
@@ -187,7 +187,7 @@ func (k *Keyring) EntitiesById(id uint64) (all []*openpgp.Entity) {
 	return all
 }
 
-// decrypts reports that a session key for this key id may be for us.
+// decrypts reports whether a session key for this key id may be for one of our keys.
 func (k *Keyring) decrypts(id uint64) bool {
 	return id == 0 || slices.ContainsFunc(k.decrypters, func(e *openpgp.Entity) bool { return hasKeyID(e, id) })
 }
@@ -197,17 +197,16 @@ func hasKeyID(e *openpgp.Entity, id uint64) bool {
 		slices.ContainsFunc(e.Subkeys, func(s openpgp.Subkey) bool { return s.PublicKey.KeyId == id })
 }
 
-// AnyKey in place of key ids is every key of the ring.
+// AnyKey in a list of key ids stands for every key of the ring.
 const AnyKey = "ANY"
 
 // keyIDs is a list of GPG_REMOTE_ID or GPG_FINGERPRINT_ID.
 type keyIDs struct {
-	ids []string // normal
+	ids []string // normalized
 	any bool
 }
 
-// newKeyIDs checks a list. A short id that fits several keys of the ring names
-// none of them.
+// newKeyIDs checks a list. An id that matches several keys of the ring is an error.
 func newKeyIDs(list []string, ring *Keyring) (keyIDs, error) {
 	var k keyIDs
 	for _, s := range list {
@@ -235,13 +234,12 @@ func newKeyIDs(list []string, ring *Keyring) (keyIDs, error) {
 
 func (k keyIDs) empty() bool { return !k.any && len(k.ids) == 0 }
 
-// names reports that id, which may be shorter than what is listed, is on the list.
+// names reports whether id, which may be shorter than the listed one, is listed.
 func (k keyIDs) names(id string) bool {
 	return k.has(id) || slices.ContainsFunc(k.ids, func(listed string) bool { return matchID(listed, id) })
 }
 
-// has reports that one of the fingerprints, of the signing key and its primary key,
-// is listed.
+// has reports whether one of the fingerprints is listed.
 func (k keyIDs) has(fingerprints ...string) bool {
 	for _, id := range k.ids {
 		for _, f := range fingerprints {
@@ -253,9 +251,9 @@ func (k keyIDs) has(fingerprints ...string) bool {
 	return k.any
 }
 
-// Lengths of the ways to name a key, hex digits.
+// Lengths of key ids and fingerprints, hex digits.
 const (
-	shortID = 8 // 32 bits: everybody can make a key with a given one
+	shortID = 8 // 32 bits: keys with a given short id can be generated
 	longID  = 16
 	fprV4   = 40
 	fprV6   = 64
@@ -269,14 +267,14 @@ func isKeyID(id string) bool {
 	return false
 }
 
-// normalID is upper case without 0x and blanks.
+// normalID returns id in upper case without 0x and blanks.
 func normalID(id string) string {
 	id = strings.ToUpper(strings.ReplaceAll(id, " ", ""))
 	return strings.TrimPrefix(id, "0X")
 }
 
-// matchID reports that id, normal, names the key with that fingerprint. The key id
-// is the end of a v4 fingerprint and the beginning of a v6 one.
+// matchID reports whether id, normalized, names the key with that fingerprint. The key
+// id is the end of a v4 fingerprint and the beginning of a v6 one.
 func matchID(fingerprint, id string) bool {
 	if len(fingerprint) == fprV6 && len(id) < fprV6 {
 		return strings.HasPrefix(fingerprint, id)
@@ -284,7 +282,7 @@ func matchID(fingerprint, id string) bool {
 	return strings.HasSuffix(fingerprint, id)
 }
 
-// fingerprints are those of the primary key and of all subkeys.
+// fingerprints returns those of the primary key and of all subkeys.
 func fingerprints(e *openpgp.Entity) []string {
 	all := []string{fingerprint(e.PrimaryKey.Fingerprint)}
 	for _, s := range e.Subkeys {
@@ -293,5 +291,5 @@ func fingerprints(e *openpgp.Entity) []string {
 	return all
 }
 
-// fingerprint is upper case hex.
+// fingerprint returns raw in upper case hex.
 func fingerprint(raw []byte) string { return strings.ToUpper(hex.EncodeToString(raw)) }

@@ -1,11 +1,10 @@
-// Package spa is the Single Packet Authorization message: authenticate, decrypt,
-// decode, and the way back. A [Message] exists only if authentication, decryption
-// and the inner digest all held. Nothing here looks at stanzas, reads a clock or
-// does I/O.
+// Package spa decodes and encodes Single Packet Authorization messages. A [Message] is
+// returned only if authentication, decryption and the inner digest all succeeded. The
+// package knows no stanzas, reads no clock and does no I/O.
 //
-// Entry points: [Carrier] finds the text of a packet in a payload; [NewOpener] with
-// a [Key], then [Opener.Open], or [NewGPGOpener] with a [GPGKey], then
-// [GPGOpener.Open], make it a message; [Encode] is the other direction.
+// Entry points: [Carrier] finds the text of a packet in a payload; [NewOpener] with a
+// [Key], then [Opener.Open], or [NewGPGOpener] with a [GPGKey], then [GPGOpener.Open],
+// decode it; [Encode] makes a packet.
 package spa
 
 import (
@@ -16,8 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Message is a decrypted, authentic SPA message. Authentic is not trusted: the
-// fields have the right form and bounded lengths, nothing more.
+// A Message is a decrypted, authentic SPA message. Its fields have valid syntax and
+// bounded lengths, but are not trusted otherwise.
 type Message struct {
 	Rand       string
 	User       string
@@ -37,34 +36,34 @@ type Message struct {
 	Cmd     string     // type 0: what follows the address
 	NATHost string     // an address or, for servers that allow it, a host name
 	NATPort uint16
-	// Perl19 says that a 1.x client made this: its NATPort is the outside port and
-	// the message port the inside one. In 2.x and 3.x it is the other way round.
+	// Perl19: made by a 1.x client. Its NATPort is the outside port and the message
+	// port the inside one. In 2.x and 3.x it is the other way round.
 	Perl19 bool
 
-	Plaintext []byte // as decrypted, digest field included; the replay key is made from it
+	Plaintext []byte // as decrypted, digest field included; the replay key is its hash
 	Signer    string // OpenPGP: fingerprint of the key that signed, upper case hex; "" otherwise
 }
 
 // Type is the message type, the fifth field of the plaintext.
 type Type uint8
 
-// Message types of SPA, as clients number them.
+// Message types, numbered as in the protocol.
 const (
 	Command               Type = iota // run a command
 	Access                            // open ports
 	NATAccess                         // open ports and forward them
-	AccessTimeout                     // as Access, with a timeout the client chose
+	AccessTimeout                     // as Access, with a timeout chosen by the client
 	NATAccessTimeout                  // as NATAccess, with a timeout
 	LocalNATAccess                    // forward to a port of the server itself
 	LocalNATAccessTimeout             // as LocalNATAccess, with a timeout
 )
 
-// hasNAT reports that messages of the type have a nat field.
+// hasNAT reports whether messages of the type have a nat field.
 func (t Type) hasNAT() bool {
 	return t == NATAccess || t == NATAccessTimeout || t == LocalNATAccess || t == LocalNATAccessTimeout
 }
 
-// hasTimeout reports that messages of the type have a timeout field.
+// hasTimeout reports whether messages of the type have a timeout field.
 func (t Type) hasTimeout() bool {
 	return t == AccessTimeout || t == NATAccessTimeout || t == LocalNATAccessTimeout
 }
@@ -76,13 +75,13 @@ type Port struct {
 	Number uint16
 }
 
-// readText takes the message text apart: ADDRESS,COMMAND or ADDRESS,PROTO/PORT…
+// readText parses the message text: ADDRESS,COMMAND or ADDRESS,PROTO/PORT…
 func (m *Message) readText(rules *Rules) error {
 	addr, rest, ok := strings.Cut(m.Text, ",")
 	if !ok {
 		return errText
 	}
-	if m.Allow, ok = address(addr); !ok {
+	if m.Allow, ok = parseAddr(addr); !ok {
 		return errAddr
 	}
 	if m.Type == Command {
@@ -107,7 +106,7 @@ func (m *Message) readText(rules *Rules) error {
 	return nil
 }
 
-// cleanText reports that s can be shown and run as one line.
+// cleanText reports whether s is UTF-8 without control characters but tabs.
 func cleanText(s string) bool {
 	for _, r := range s {
 		if unicode.IsControl(r) && r != '\t' {
@@ -117,8 +116,8 @@ func cleanText(s string) bool {
 	return utf8.ValidString(s)
 }
 
-// readPort reads proto/port. ICMP can be asked for under the rules of 1.9 alone;
-// what follows its slash has no meaning.
+// readPort parses proto/port. ICMP is accepted under the rules of 1.9 only; the number
+// after its slash has no meaning.
 func readPort(item string, perl bool) (Port, bool) {
 	proto, num, ok := strings.Cut(item, "/")
 	if perl {
@@ -137,7 +136,7 @@ func readPort(item string, perl bool) (Port, bool) {
 	return Port{}, false
 }
 
-// readNAT takes the nat field apart: HOST,PORT.
+// readNAT parses the nat field: HOST,PORT.
 func (m *Message) readNAT(rules *Rules) error {
 	host, num, ok := strings.Cut(m.NAT, ",")
 	if !ok {
@@ -146,11 +145,11 @@ func (m *Message) readNAT(rules *Rules) error {
 	if m.NATPort, ok = portNumber(num); !ok {
 		return errNAT
 	}
-	a, isAddr := address(host)
+	a, isAddr := parseAddr(host)
 	switch {
 	case isAddr:
 		m.NATHost = a.String()
-	case rules.AllowHosts && hostName(host):
+	case rules.AllowHosts && isHostName(host):
 		m.NATHost = host
 	default:
 		return errNAT
@@ -163,23 +162,23 @@ const (
 	maxLabel = 63
 )
 
-// hostName reports a name of letters, digits, hyphens and underscores whose last
-// label is not a number: that would be an address somebody got wrong.
-func hostName(s string) bool {
+// isHostName reports whether s is a name of letters, digits, hyphens and underscores
+// whose last label is not a number, as that of a mistyped address would be.
+func isHostName(s string) bool {
 	if len(s) > maxHost {
 		return false
 	}
 	label := ""
 	for more := true; more; {
 		label, s, more = strings.Cut(s, ".")
-		if !hostLabel(label) {
+		if !isHostLabel(label) {
 			return false
 		}
 	}
 	return !digits([]byte(label))
 }
 
-func hostLabel(l string) bool {
+func isHostLabel(l string) bool {
 	if l == "" || len(l) > maxLabel || l[0] == '-' || l[len(l)-1] == '-' {
 		return false
 	}
@@ -191,7 +190,7 @@ func hostLabel(l string) bool {
 	return true
 }
 
-// portNumber reads 1 to 5 digits that are 1 to 65535.
+// portNumber parses 1 to 5 digits, a number from 1 to 65535.
 func portNumber(s string) (uint16, bool) {
 	if len(s) > 5 || strings.HasPrefix(s, "+") {
 		return 0, false
@@ -200,9 +199,8 @@ func portNumber(s string) (uint16, bool) {
 	return uint16(n), err == nil && n > 0
 }
 
-// address reads an address as clients write it: no zone, no IPv4 in IPv6 clothes,
-// no octal.
-func address(s string) (netip.Addr, bool) {
+// parseAddr parses an address as clients write it: no zone, no IPv4-mapped IPv6.
+func parseAddr(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	return a, err == nil && a.Zone() == "" && !a.Is4In6()
 }

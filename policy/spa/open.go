@@ -9,35 +9,33 @@ import (
 	"hash"
 )
 
-// A Key is what a stanza knows of one symmetric client.
+// A Key has the symmetric keys of a stanza and the rules for its messages.
 type Key struct {
 	Passphrase []byte // KEY or KEY_BASE64, as given
-	// LegacyPad is the rule of 1.9 servers: a passphrase shorter than 16 bytes is
-	// filled up with '0'.
+	// LegacyPad pads a passphrase shorter than 16 bytes with '0', as 1.9 does.
 	LegacyPad bool
 	// Mode is "cbc" (also ""), "ctr", "ofb", "cfb", "ecb" or "legacy", which is CBC
-	// with the passphrase brought to exactly 16 bytes.
+	// with the passphrase padded or cut to 16 bytes.
 	Mode     string
 	HMACKey  []byte // none: packets carry no HMAC
 	HMACType string // "" is sha256
 	Rules
 }
 
-// Rules are the choices about a message that do not depend on the key.
+// Rules are the rules for messages that do not depend on the key.
 type Rules struct {
-	// Digests names the inner digests that are accepted; nil means all seven.
+	// Digests are the names of the accepted inner digests; nil: all seven.
 	Digests []string
-	// AllowHosts lets the NAT field name a host instead of an address.
+	// AllowHosts accepts a host name in the NAT field.
 	AllowHosts bool
-	// Perl19 selects the rules of 1.9 servers where they and 2.x servers differ on
-	// what well-behaved clients send: the base64 prefix may be left on the wire,
-	// ICMP may be asked for, protocol names may be upper case, client timeouts and
-	// commands may be longer, server_auth goes with types 0 and 1 only, and clients
-	// before 0.9.3 are refused.
+	// Perl19 selects the rules of 1.9 servers where 2.x servers differ: the base64
+	// prefix may be left on the wire, ICMP may be requested, protocol names may be
+	// upper case, client timeouts and commands may be longer, server_auth is for types
+	// 0 and 1 only, and clients before 0.9.3 are refused.
 	Perl19 bool
 }
 
-// digestSet resolves the names; an unknown one is an error.
+// digestSet returns the set of r.Digests; an unknown name is an error.
 func (r *Rules) digestSet() (digestSet, error) {
 	if r.Digests == nil {
 		return 1<<len(algorithms) - 1, nil
@@ -56,7 +54,7 @@ func (r *Rules) digestSet() (digestSet, error) {
 	return set, nil
 }
 
-// passphrase returns the bytes that go into the key derivation.
+// passphrase returns the passphrase as used for the key derivation.
 func (k *Key) passphrase() ([]byte, error) {
 	p := bytes.Clone(k.Passphrase)
 	if len(p) == 0 {
@@ -74,15 +72,16 @@ func (k *Key) passphrase() ([]byte, error) {
 }
 
 const (
-	// saltedPrefix is how the base64 of every container starts: ten characters are
-	// 60 of the 64 bits of "Salted__". Clients leave it away.
+	// saltedPrefix is the beginning of the base64 of every container: 60 of the 64 bits
+	// of "Salted__". Clients do not send it.
 	saltedPrefix = "U2FsdGVkX1"
 	salted       = "Salted__"
 
 	// MaxText bounds the text of an SPA packet, HMAC included. A datagram of 1500
 	// bytes is the most a client sends; plaintexts are bounded by maxPlain as well.
 	MaxText = 2048
-	// minText: a container with three blocks, as the shortest plaintext needs.
+	// minText is the length of a container with three blocks, as the shortest plaintext
+	// needs.
 	minText = (len(salted)+saltSize+3*aes.BlockSize)*4/3 - len(saltedPrefix)
 
 	// Limits of the plaintext, bytes.
@@ -90,8 +89,8 @@ const (
 	maxPlain = 1500 // exclusive
 )
 
-// An Opener opens the SPA packets of one [Key]. It keeps its working memory, so
-// it is for one goroutine at a time.
+// An Opener opens the SPA packets of one [Key]. It is not safe for concurrent use,
+// since it reuses its buffers.
 type Opener struct {
 	mode       *mode
 	passphrase []byte
@@ -128,13 +127,13 @@ func NewOpener(k Key) (*Opener, error) {
 	return o, err
 }
 
-// Open authenticates, decrypts and decodes text, the standard base64 of one SPA
-// packet as [Carrier] delivers it, into m. Only on success does m hold a message;
-// the memory of its slices is reused, so a caller that keeps one of them copies it.
+// Open authenticates, decrypts and decodes text, the standard base64 of one SPA packet
+// as returned by [Carrier], into m. m is valid only on success; the next Open with the
+// same m reuses its slices.
 //
-// The checks come in the order of their cost: length, first character, HMAC,
-// alphabet and decryption, inner digest, fields. Up to the HMAC nothing is
-// allocated. The error wraps one of the kinds ErrNotSPA … ErrMalformed.
+// The checks are in the order of their cost: length, first character, HMAC, alphabet
+// and decryption, inner digest, fields. Up to the HMAC nothing is allocated. The error
+// wraps one of ErrNotSPA … ErrMalformed.
 func (o *Opener) Open(text []byte, m *Message) error {
 	if len(text) < minText || len(text) > MaxText {
 		return errLength
@@ -171,8 +170,7 @@ func (o *Opener) Open(text []byte, m *Message) error {
 	return err
 }
 
-// authenticate checks and cuts off the HMAC. It covers the text as it was before
-// the client took the prefix away.
+// authenticate checks and cuts off the HMAC, which covers the text with its prefix.
 func (o *Opener) authenticate(wire []byte) ([]byte, error) {
 	if o.mac == nil {
 		return wire, nil
@@ -180,15 +178,15 @@ func (o *Opener) authenticate(wire []byte) ([]byte, error) {
 	return checkMAC(o.mac, o.macAlg, wire, o.sum[:0], o.tag[:])
 }
 
-// isContainer reports that n characters of base64 can be a salted container: whole
-// blocks behind the header. With the right length it tells a packet without an HMAC from
-// one with another key's.
+// isContainer reports whether n characters of base64 can be a salted container: a
+// header and whole blocks. This tells most packets without an HMAC from those with an
+// HMAC of another key.
 func isContainer(n int) bool {
 	size := base64.RawStdEncoding.DecodedLen(n) - len(salted) - saltSize
 	return size >= aes.BlockSize && size%aes.BlockSize == 0 && base64.RawStdEncoding.EncodedLen(size+len(salted)+saltSize) == n
 }
 
-// decrypt returns the plaintext, which aliases the opener's memory.
+// decrypt returns the plaintext, which aliases o.raw.
 func (o *Opener) decrypt(wire []byte) ([]byte, error) {
 	raw, err := decodeWire(o.raw[:0], wire)
 	o.raw = raw

@@ -8,13 +8,12 @@ import (
 
 // envelope is the part of a message that is not encrypted.
 type envelope struct {
-	ids       [maxRecipients]uint64 // whom the session keys are for; 0: not told
-	n         int                   // session keys, which may be more than ids holds
+	ids       [maxRecipients]uint64 // key ids of the session keys; 0: hidden
+	n         int                   // number of session keys, perhaps more than ids has
 	protected bool
 }
 
-// readEnvelope reads raw, which must be session keys and encrypted data to its very
-// end.
+// readEnvelope parses raw, which must consist of session keys and encrypted data.
 func readEnvelope(raw []byte) (e envelope, ok bool) {
 	for {
 		tag, body, rest, ok := splitPacket(raw)
@@ -28,7 +27,7 @@ func readEnvelope(raw []byte) (e envelope, ok bool) {
 			return e, false
 		}
 		id, algo, ok := sessionKeyFor(body)
-		if !ok || !isSound(algo, body[sessionKeyHead:]) {
+		if !ok || !hasRightLength(algo, body[sessionKeyHead:]) {
 			return e, false
 		}
 		if e.n < len(e.ids) {
@@ -47,8 +46,8 @@ const (
 	tagAEAD       = 20 // GnuPG's own, with
 )
 
-// splitPacket cuts the first packet off raw. In a packet of several parts, which
-// only encrypted data may be, body is the first part.
+// splitPacket cuts the first packet off raw. Of a packet in several parts, which only
+// encrypted data may have, body is the first.
 func splitPacket(raw []byte) (tag uint8, body, rest []byte, ok bool) {
 	switch {
 	case len(raw) < 2 || raw[0]&0x80 == 0:
@@ -70,8 +69,7 @@ func splitPacket(raw []byte) (tag uint8, body, rest []byte, ok bool) {
 	return tag, body, rest, true
 }
 
-// splitOld reads the old header format: four bits of type, and how the length is
-// written.
+// splitOld parses the old header format: four bits of type and two of length type.
 func splitOld(raw []byte) (tag uint8, body, rest []byte, ok bool) {
 	const toTheEnd = 3
 	tag = raw[0] >> 2 & 0xf
@@ -94,8 +92,8 @@ func splitOld(raw []byte) (tag uint8, body, rest []byte, ok bool) {
 	return tag, raw[:n], raw[n:], true
 }
 
-// splitPart reads a length of the new header format and what it counts. more says
-// that another length follows behind that.
+// splitPart parses a length of the new header format and returns the bytes that it
+// counts. more: another length follows.
 func splitPart(raw []byte) (part, rest []byte, more, ok bool) {
 	if len(raw) == 0 {
 		return nil, nil, false, false
@@ -122,8 +120,8 @@ func splitPart(raw []byte) (part, rest []byte, more, ok bool) {
 // sessionKeyHead is version, key id and algorithm of a session key packet, bytes.
 const sessionKeyHead = 1 + 8 + 1
 
-// sessionKeyFor reads the head of a session key packet of version 3, which is all
-// that clients send, for an algorithm that encrypts.
+// sessionKeyFor parses the head of a session key packet of version 3, the only one that
+// clients send, for an encryption algorithm.
 func sessionKeyFor(body []byte) (id uint64, algo packet.PublicKeyAlgorithm, ok bool) {
 	const version = 3
 	if len(body) < sessionKeyHead || body[0] != version {
@@ -138,10 +136,10 @@ func sessionKeyFor(body []byte) (id uint64, algo packet.PublicKeyAlgorithm, ok b
 	return 0, 0, false
 }
 
-// isSound reports that p, what follows the head, is just as long as its parts say
-// (RFC 9580 section 5.1). This is what tells apart the prefixes that a message may
-// have lost: each of them gives the packet another length.
-func isSound(algo packet.PublicKeyAlgorithm, p []byte) bool {
+// hasRightLength reports whether the length of p, the part after the head, is that of
+// its contents (RFC 9580 section 5.1). This shows which prefix was cut off: each gives
+// the packet another length.
+func hasRightLength(algo packet.PublicKeyAlgorithm, p []byte) bool {
 	const x25519, x448 = 32, 56 // bytes of a point
 	ok := true
 	switch algo {

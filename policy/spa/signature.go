@@ -12,24 +12,23 @@ import (
 	openpgp "github.com/ProtonMail/go-crypto/openpgp/v2"
 )
 
-// Bounds of what a signing key may be, bits. One less than a round number, because
-// generators have made such moduli.
+// Least sizes of signing keys, bits. One less than a round number, because some
+// generators made such moduli.
 const (
 	minRSABits = 2047
 	minDSABits = 2047
 )
 
-// maxInner bounds what an OpenPGP message may hold once it is decompressed, bytes:
-// a plaintext and a signature, with room to spare.
+// maxInner bounds a decompressed OpenPGP message, bytes: more than a plaintext and a
+// signature need.
 const maxInner = 16 << 10
 
-// signatureSkew is how far a client's clock may run ahead of ours. That a message
-// is not too old or too new is the engine's business: the message says its time.
+// signatureSkew is how far the time of a signature may be ahead of our clock. The age of
+// the message is checked by package policy, by the time stamp in the message.
 const signatureSkew = 24 * time.Hour
 
-// signaturePolicy is all of what is asked of the strength of a signature and of the
-// key that made it. Hashes that are broken for documents an attacker wrote are
-// refused for messages; the owner's old signatures on the key itself may be SHA-1.
+// signaturePolicy has the required strength of signatures and keys. Hashes without
+// collision resistance are refused for messages; self-signatures of keys may be SHA-1.
 var signaturePolicy = packet.Config{
 	MinRSABits:                          minRSABits,
 	RejectPublicKeyAlgorithms:           map[packet.PublicKeyAlgorithm]bool{packet.PubKeyAlgoElGamal: true},
@@ -40,8 +39,8 @@ var signaturePolicy = packet.Config{
 	MaxDecompressedMessageSize:          func() *int64 { n := int64(maxInner); return &n }(),
 }
 
-// weakPolicy is the same for keys of the years before 2010: DSA and RSA of 1024
-// bits, SHA-1.
+// weakPolicy also accepts keys as they were made before 2010: DSA and RSA of 1024 bits,
+// SHA-1.
 var weakPolicy = func() packet.Config {
 	p := signaturePolicy
 	p.MinRSABits = 1023
@@ -49,7 +48,7 @@ var weakPolicy = func() packet.Config {
 	return p
 }()
 
-// A SignerError is an [ErrSigner] that says whose signature it is about.
+// A SignerError is an [ErrSigner] with the signer.
 type SignerError struct {
 	// ID is the fingerprint or key id of the signing key, "" without a signature.
 	ID   string
@@ -67,11 +66,11 @@ func (e *SignerError) Error() string {
 // Unwrap makes every SignerError an ErrSigner.
 func (e *SignerError) Unwrap() error { return ErrSigner }
 
-// Rule is the rule that refused.
+// Rule returns the rule that failed.
 func (e *SignerError) Rule() string { return e.rule }
 
-// checkSigner applies every rule about the signature of a message whose body was
-// read to its end. It returns the fingerprint of the key that signed.
+// checkSigner checks the signature of a message whose body was read to its end. It
+// returns the fingerprint of the key that signed.
 func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (string, error) {
 	switch {
 	case !md.IsSigned && o.key.DisableSig:
@@ -83,7 +82,7 @@ func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (stri
 	}
 	cand := md.SignatureCandidates[0]
 	id, primary := issuer(cand)
-	err := o.verified(md, cand, primary, now)
+	err := o.checkSignature(md, cand, primary, now)
 	if o.key.DisableSig {
 		if err != nil {
 			id = ""
@@ -106,8 +105,7 @@ func (o *GPGOpener) checkSigner(md *openpgp.MessageDetails, now time.Time) (stri
 }
 
 // issuer returns the fingerprints of the key that the signature names and of its
-// primary key. An unknown key without a fingerprint in the signature is known by
-// its key id alone.
+// primary key; of an unknown key without a fingerprint in the signature, its key id.
 func issuer(cand *openpgp.SignatureCandidate) (id, primary string) {
 	if cand.SignedByEntity == nil {
 		if len(cand.IssuerFingerprint) > 0 {
@@ -124,9 +122,9 @@ func issuer(cand *openpgp.SignatureCandidate) (id, primary string) {
 	return primary, primary
 }
 
-// verified says what is wrong with the signature itself, nil if nothing is. Being
-// good when it was made is not enough: the key must be good now.
-func (o *GPGOpener) verified(md *openpgp.MessageDetails, cand *openpgp.SignatureCandidate, primary string, now time.Time) error {
+// checkSignature checks the signature itself. The key must be valid now, not only when
+// the signature was made.
+func (o *GPGOpener) checkSignature(md *openpgp.MessageDetails, cand *openpgp.SignatureCandidate, primary string, now time.Time) error {
 	if o.policy.RejectMessageHashAlgorithm(cand.HashAlgorithm) {
 		return errWeak
 	}
@@ -156,7 +154,7 @@ func (o *GPGOpener) verified(md *openpgp.MessageDetails, cand *openpgp.Signature
 	return nil
 }
 
-// ruleOf is a fixed text for what the library or we found.
+// ruleOf returns a fixed text for an error of the library or of this package.
 func ruleOf(err error) string {
 	var weak pgperrors.WeakAlgorithmError
 	switch {
@@ -187,9 +185,9 @@ var (
 	errUntrusted = errors.New("the signer's key is not valid in the ring")
 )
 
-// unknownSigner says why the ring has no key for a signature: the ring of a stanza
-// holds the keys of the listed signers alone, so mostly because the signer is none of
-// them. Of a listed signer without a key it cannot know the subkeys.
+// unknownSigner returns the rule for a signer without a key in the ring. The ring of a
+// stanza has the keys of the listed signers only, so mostly the signer is not listed. The
+// subkeys of a listed signer without a key are unknown.
 func (o *GPGOpener) unknownSigner(id string) string {
 	for _, list := range []struct {
 		name string
