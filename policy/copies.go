@@ -10,22 +10,22 @@ import (
 )
 
 // A capture on several interfaces records a packet once for each that it passes: a
-// bridge and its port, a bond and its members, a VLAN and what it lies on. Only the
-// first record is judged; the others are copies, not replays.
+// bridge and its port, a bond and its members, a VLAN and its parent. Only the first
+// record is decided; the others are copies, not replays.
 const (
 	// copyWindow is how long after a packet its copies are recognised.
 	copyWindow = time.Second
-	// copyPlaces bounds how many packets are remembered, a power of two. A copy comes
-	// within microseconds; one that comes after so many other packets is judged.
-	copyPlaces = 1 << 8
+	// copySlots is the number of packets kept, a power of two. Copies arrive within
+	// microseconds; one that arrives after too many other packets is decided again.
+	copySlots = 1 << 8
 )
 
-// CheckCopy is the name of the failed [Check] of a packet that was recorded before.
+// CheckCopy is the name of the failed [Check] of a copy.
 const CheckCopy = "copy"
 
-// A sighted packet is one that was judged. A copy has the same source, protocol, IP
-// identification and payload.
-type sighted struct {
+// A packetID identifies a packet that was decided. A copy has the same source, protocol,
+// IP identification and payload.
+type packetID struct {
 	payload  uint64 // hash of it
 	at       int64  // Unix nanoseconds
 	src, dst netip.AddrPort
@@ -37,25 +37,25 @@ type sighted struct {
 	opened   bool // a stanza opened it
 }
 
-// copies remembers the packets that were judged last. The zero value is ready.
+// copies has the packets that were decided last. The zero value is ready.
 //
-// Knocks have a rule of their own, see package knock: log lines have no payload to
-// compare, and a SYN that is sent again counts as a copy there.
+// Package knock has its own rule: log lines have no payload to compare, and a
+// retransmitted SYN counts as a copy there.
 type copies struct {
-	seed   maphash.Seed
-	places []sighted // by hash of the payload
-	count  uint64
+	seed  maphash.Seed
+	slots []packetID // by hash of the payload
+	count uint64
 }
 
-// sight makes what identifies ev; it reports false where copies cannot be told from
-// packets sent again: sockets deliver each packet once, and a record without a time
-// or without an IP header says too little.
-func (c *copies) sight(p *sighted, ev *parse.Event) bool {
+// identify sets p to the packetID of ev. It returns false if copies of ev cannot be told
+// from packets sent again: sockets deliver each packet once, and a record may lack the
+// time or the IP header.
+func (c *copies) identify(p *packetID, ev *parse.Event) bool {
 	if ev.Origin != parse.OriginFrame || ev.TTL == 0 || ev.Time.IsZero() {
 		return false
 	}
-	if c.places == nil {
-		c.places, c.seed = make([]sighted, copyPlaces), maphash.MakeSeed()
+	if c.slots == nil {
+		c.slots, c.seed = make([]packetID, copySlots), maphash.MakeSeed()
 	}
 	p.payload, p.at = maphash.Bytes(c.seed, ev.Payload), ev.Time.UnixNano()
 	p.src, p.dst, p.proto, p.id, p.ttl = ev.Src, ev.Dst, ev.Proto, ev.ID, ev.TTL
@@ -65,25 +65,25 @@ func (c *copies) sight(p *sighted, ev *parse.Event) bool {
 	return true
 }
 
-func (c *copies) place(p *sighted) *sighted { return &c.places[p.payload%copyPlaces] }
+func (c *copies) slot(p *packetID) *packetID { return &c.slots[p.payload%copySlots] }
 
-// first returns the packet that p is a copy of, nil if it is none.
-func (c *copies) first(p *sighted) *sighted {
-	if q := c.place(p); q.at != 0 && p.copyOf(q) {
+// find returns the packet of which p is a copy, nil if there is none.
+func (c *copies) find(p *packetID) *packetID {
+	if q := c.slot(p); q.at != 0 && p.isCopyOf(q) {
 		return q
 	}
 	return nil
 }
 
-// note remembers a packet that was judged.
-func (c *copies) note(p *sighted) { *c.place(p) = *p }
+// record stores a packet that was decided.
+func (c *copies) record(p *packetID) { *c.slot(p) = *p }
 
-// copyOf reports that p is a copy of q. Where there is no identification (IPv6) the
-// number of hops has to agree, but for that of this host as a router. A packet that
-// no stanza opened is judged again for another interface or destination, which
-// stanzas may ask for. One with another source is never a copy: a replay from
-// another address has to be reported.
-func (p *sighted) copyOf(q *sighted) bool {
+// isCopyOf reports whether p is a copy of q. Without an identification (IPv6) the hop
+// limits must be equal or differ by one (this host as a router). A packet that no stanza
+// opened is decided again for another interface or destination, which stanzas may
+// require. One with another source is never a copy: a replay from another address must
+// be reported.
+func (p *packetID) isCopyOf(q *packetID) bool {
 	if p.payload != q.payload || p.id != q.id || p.proto != q.proto || p.src != q.src {
 		return false
 	}
@@ -96,14 +96,13 @@ func (p *sighted) copyOf(q *sighted) bool {
 	return q.opened || p.dst == q.dst && p.in == q.in
 }
 
-// copied reports that ev is a copy of a packet that was judged, and otherwise makes
-// it the one that the next Decide may find copies of.
-func (e *Engine) copied(ev *parse.Event, trace *Trace) bool {
-	p := &e.request.sighted
-	if e.request.identified = e.copies.sight(p, ev); !e.request.identified {
+// isCopy reports whether ev is a copy of a packet that was decided.
+func (e *Engine) isCopy(ev *parse.Event, trace *Trace) bool {
+	p := &e.request.packet
+	if e.request.identified = e.copies.identify(p, ev); !e.request.identified {
 		return false
 	}
-	first := e.copies.first(p)
+	first := e.copies.find(p)
 	if first == nil {
 		return false
 	}
@@ -119,18 +118,18 @@ func (e *Engine) copied(ev *parse.Event, trace *Trace) bool {
 	return true
 }
 
-// judged remembers the packet of the request.
-func (e *Engine) judged() {
+// recordPacket stores the packet of the request.
+func (e *Engine) recordPacket() {
 	if !e.request.identified {
 		return
 	}
-	p := &e.request.sighted
+	p := &e.request.packet
 	p.opened = e.request.opened
 	if e.opts.Record != nil {
 		p.record = e.opts.Record()
 	}
-	e.copies.note(p)
+	e.copies.record(p)
 }
 
-// Copies is how many packets were passed over as recorded more than once.
+// Copies returns the number of packets ignored as copies.
 func (e *Engine) Copies() uint64 { return e.copies.count }

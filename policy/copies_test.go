@@ -162,8 +162,8 @@ func TestCut(t *testing.T) {
 	}{
 		{"in the middle", func(ev *parse.Event) { keep(ev, 54) }, SPACut},
 		{"by a byte", func(ev *parse.Event) { keep(ev, len(ev.Payload)-1) }, SPACut},
-		{"near the beginning", func(ev *parse.Event) { keep(ev, beginning) }, SPACut},
-		{"before anything can be told", func(ev *parse.Event) { keep(ev, beginning-1) }, ""},
+		{"near the beginning", func(ev *parse.Event) { keep(ev, minCaptured) }, SPACut},
+		{"before anything can be told", func(ev *parse.Event) { keep(ev, minCaptured-1) }, ""},
 		{"behind the header", func(ev *parse.Event) { keep(ev, 0) }, ""},
 		{"of a stranger", func(ev *parse.Event) { keep(ev, 54); ev.Src = netip.MustParseAddrPort("10.9.9.9:1") }, ""},
 		{"of something else", func(ev *parse.Event) { keep(ev, 54); ev.Payload = []byte(strings.Repeat("no SPA, ", 7)) }, ""},

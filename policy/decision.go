@@ -1,6 +1,6 @@
 // Package policy answers each event with one [Decision]: knock sequences, Single
 // Packet Authorization and the requirements of access.conf. It is pure but for its
-// own state: no I/O, no clock; what time it is, it is told.
+// the time is an argument.
 //
 // Entry point: [NewEngine], then [Engine.Decide].
 package policy
@@ -16,8 +16,8 @@ import (
 type Verdict uint8
 
 const (
-	Ignore Verdict = iota // nobody's business: no stanza, no SPA, no sequence
-	Deny                  // somebody asked and is refused
+	Ignore Verdict = iota // no SPA message, and no knock of a sequence
+	Deny                  // a request that is refused
 	Allow                 // open Grant, or run Command
 )
 
@@ -38,19 +38,19 @@ type Decision struct {
 	Mode    string        // ModeSPA, ModeKnock or ""
 	Src     netip.Addr    // the packet's source
 	Stanza  int           // line of the SOURCE keyword, 0 = none
-	User    string        // as the client says; "" if it does not
-	Shadow  bool          // the stanza only reports: an Allow must not be carried out
+	User    string        // as sent by the client; "" if none
+	Shadow  bool          // of a shadow stanza: an Allow must not be executed
 	Grant   enforce.Grant // valid iff Allow and Command is nil
 	Command *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
-	// Also are further decisions on the same packet, in file order: other stanzas
-	// that grant on the same knock, and what shadow stanzas have to say.
+	// Also are further decisions on the same packet, in file order: of other stanzas
+	// that grant on the same knock, and of shadow stanzas.
 	Also []Decision
 }
 
 // A Refusal is why one stanza does not grant what a message asks for.
 type Refusal struct {
 	Stanza int    // line of the SOURCE keyword
-	Reason Reason // "": the packet is none for its keys
+	Reason Reason // "": the packet is not for its keys
 	Detail Detail
 }
 
@@ -70,11 +70,11 @@ type Detail struct {
 	Want      string     `json:"want,omitempty"`
 	Got       string     `json:"got,omitempty"`
 	Signer    string     `json:"signer,omitempty"`
-	Text      string     `json:"text,omitempty"` // one short sentence where no number says it
+	Text      string     `json:"text,omitempty"` // explains a refusal that has no numbers
 }
 
-// A Command is what an authorised client asks to run. Text is exactly what it
-// sent; it reaches a shell only if Shell says so.
+// A Command is the command that an authorised client wants to run. Text is exactly as
+// sent; it must be given to a shell only if Shell is set.
 type Command struct {
 	Text                string
 	From                string // the address in front of it, as the client wrote it; "" if there was none

@@ -14,72 +14,73 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// Options are what an [Engine] is made of. Server, Access and Store are required;
-// whatever does I/O is a function of the caller's.
+// Options are the configuration of an [Engine]. Server, Access and Store are required.
+// The functions do the I/O.
 type Options struct {
 	Server *conf.Server
 	Access *conf.Access
 	Store  replay.Store
-	// Signatures name operating systems for REQUIRE_OS; nil refuses those stanzas.
+	// Signatures recognise operating systems; nil: stanzas with REQUIRE_OS refuse.
 	Signatures *fingerprint.Matcher
-	// Keyring returns the OpenPGP keys of a stanza; called once for each that has a
-	// GPG part. A keyring that comes with an error is used: it refuses every packet
-	// and says why. nil: those parts are ignored.
+	// Keyring returns the OpenPGP keys of a stanza; it is called once for each with
+	// GPG keywords. A keyring returned with an error is used: it refuses every packet.
+	// nil: GPG keywords are ignored.
 	Keyring func(*conf.GPG) (*spa.Keyring, error)
-	// GPGAllowed says whether a packet of src that was recorded at some time may cause
-	// public-key work, as [spa.Limiter.Allow] does; nil: always. It is asked only for what
-	// has our HMAC, if there is one, and names our key.
+	// GPGAllowed reports whether a packet of src that was recorded at a time may cause
+	// public-key work, as [spa.Limiter.Allow] does; nil: always. It is called for packets
+	// with our HMAC, if there is one, and our key id.
 	GPGAllowed func(src netip.Addr, at time.Time) bool
 	// ShadowHash returns the password hash of user in a shadow file, for
-	// REQUIRE_AUTH_METHOD. nil: nobody has one.
+	// REQUIRE_AUTH_METHOD. nil: there are none.
 	ShadowHash func(file, user string) (string, error)
-	// Password, if not nil, is asked in place of ShadowHash: whether the file holds
-	// this password for the user. The hash then stays with whoever may read it.
+	// Password, if not nil, is called in place of ShadowHash and reports whether the
+	// file has this password for the user. The hash then stays in the process that may
+	// read the file.
 	Password func(file, user, password string) (bool, error)
 	// Resolve returns the addresses of a host name in a NAT request, where
 	// ENABLE_NAT_DNS allows one. nil: names are refused.
 	Resolve func(host string) ([]netip.Addr, error)
-	// Filter says which captured packets are candidates for SPA at all
-	// (PCAP_FILTER); nil: every one. Log lines never are.
+	// Filter reports whether a captured packet may be SPA (PCAP_FILTER); nil: any may.
+	// Log lines never are.
 	Filter func(*parse.Event) bool
-	// All lets every stanza take part, whatever AUTH_MODE says: offline use.
+	// All uses every stanza, whatever AUTH_MODE is: for offline use.
 	All bool
-	// Record is the number of the record that is decided, for Explain to name; nil:
-	// there are none.
+	// Record returns the number of the current record, for Explain; nil: there are no
+	// numbers.
 	Record func() int64
-	// DeferSync leaves it to the caller to call [Engine.Sync] before it acts on
-	// decisions: one flush for many packets.
+	// DeferSync: the caller calls [Engine.Sync] before it acts on decisions, once for
+	// many packets.
 	DeferSync bool
 }
 
-// An Opener turns the text of an SPA packet into a message. *[spa.Opener] is one.
+// An Opener decodes the text of an SPA packet. *[spa.Opener] is one.
 type Opener interface {
 	Open(text []byte, m *spa.Message) error
 }
 
-// An Engine decides. It holds one configuration, which never changes, and what it
-// remembers of the traffic. It is for one goroutine.
+// An Engine decides. It has one configuration, which does not change, and the state of
+// the traffic. It is not safe for concurrent use.
 //
-// A reload makes a new engine with the same Store and lets it take over the rest
-// with [Engine.Inherit].
+// On a reload a new engine is made with the same Store, and takes over the other state
+// by [Engine.Inherit].
 type Engine struct {
-	opts    Options
-	server  *conf.Server
-	spa     []stanza // of ModeSPA, in reading order
-	carrier spa.CarrierOptions
-	minLen  uint16 // of the whole packet
-	html    []byte // room for a packet that came over HTTP
-	request request
-	scratch Decision       // of the stanza that is being asked
-	refused []Refusal      // by the stanzas that were asked
-	tracker *knock.Tracker // nil without sequences
-	results []knock.Result // room for what one packet meant
-	unsaved bool           // the store has records that were not synced
-	looked  uint64         // packets that were candidates for SPA
-	copies  *copies
+	opts     Options
+	server   *conf.Server
+	spa      []stanza // of ModeSPA, in reading order
+	carrier  spa.CarrierOptions
+	minLen   uint16 // of the whole packet
+	httpBuf  []byte // room for a packet that came over HTTP
+	request  request
+	scratch  Decision       // of the stanza that is being asked
+	refusals []Refusal      // by the stanzas that were asked
+	tracker  *knock.Tracker // nil without sequences
+	results  []knock.Result // room for what one packet meant
+	unsynced bool           // the store has records that were not synced
+	examined uint64         // packets that were candidates for SPA
+	copies   *copies
 }
 
-// stanza is a stanza of access.conf ready for use.
+// stanza is a stanza of access.conf prepared for use.
 type stanza struct {
 	*conf.Stanza
 	symmetric Opener         // nil without KEY
@@ -93,7 +94,7 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
-	e := &Engine{opts: opts, server: opts.Server, html: make([]byte, spa.MaxText), copies: new(copies)}
+	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies)}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
@@ -110,11 +111,11 @@ func NewEngine(opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// takesPart reports that the stanza has packets to decide about.
+// takesPart reports whether the stanza is used.
 func (e *Engine) takesPart(st *conf.Stanza) bool { return e.opts.All || e.server.Feeds(st.Mode) }
 
-// Lengths of the two generations. The 2.6 daemon measures the payload, 1.9 the
-// frame, of which the link header is taken to be that of Ethernet.
+// Bounds of the packet length. The 2.6 daemon measures the payload, 1.9 the frame, whose
+// link header is assumed to be that of Ethernet.
 const (
 	minPayload    = 140 // 2.6
 	maxPayload    = 1500
@@ -141,7 +142,7 @@ func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 	return c, uint16(min(max(s.MinPacketLen-ethernetBytes, 0), 1<<16-1))
 }
 
-// prepare makes the keys of a stanza ready.
+// prepare makes the openers of a stanza.
 func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
 	s := stanza{Stanza: st, perl: st.KeyLegacyPad || st.ForwardAccessNeeded}
 	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: s.perl}
@@ -189,18 +190,18 @@ func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, er
 	})
 }
 
-// Inherit takes over what old remembers of the traffic, for a reload. The Store is
-// shared through Options; old must not be used any more.
+// Inherit takes over the state of old, for a reload. The Store is shared through
+// Options; old must not be used afterwards.
 func (e *Engine) Inherit(old *Engine) {
-	e.unsaved = e.unsaved || old.unsaved
+	e.unsynced = e.unsynced || old.unsynced
 	e.copies = old.copies
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}
 }
 
-// Message returns the SPA message that the last Decide opened, nil if it opened
-// none. It is valid until the next Decide.
+// Message returns the SPA message of the last Decide, nil if none was opened. It is valid
+// until the next Decide.
 func (e *Engine) Message() *spa.Message {
 	if !e.request.opened {
 		return nil
@@ -208,22 +209,21 @@ func (e *Engine) Message() *spa.Message {
 	return &e.request.msg
 }
 
-// Refusals are those of every stanza that the last Decide asked about a message and
-// that did not grant, in file order: of its decision they are the one that counts, or
-// what came before the grant. Shadow stanzas are not among them. They are valid until
-// the next Decide.
-func (e *Engine) Refusals() []Refusal { return e.refused }
+// Refusals returns the refusal of each stanza, but shadow stanzas, that the last Decide
+// evaluated for a message and that did not grant, in file order. They are valid until the
+// next Decide.
+func (e *Engine) Refusals() []Refusal { return e.refusals }
 
-// Examined grows with every packet that is a candidate: it has the form of an SPA
-// packet, or takes part in a knock sequence.
+// Examined returns the number of packets that looked like SPA packets or took part in a
+// knock sequence.
 func (e *Engine) Examined() uint64 {
 	if e.tracker == nil {
-		return e.looked
+		return e.examined
 	}
-	return e.looked + e.tracker.Evaluated()
+	return e.examined + e.tracker.Evaluated()
 }
 
-// KnockCounts are the totals of the sequence tracker.
+// KnockCounts returns the totals of the sequence tracker.
 func (e *Engine) KnockCounts() knock.Counts {
 	if e.tracker == nil {
 		return knock.Counts{}
@@ -231,45 +231,44 @@ func (e *Engine) KnockCounts() knock.Counts {
 	return e.tracker.Counts()
 }
 
-// Sync makes every record durable that Decide added since the last call. With
-// DeferSync nothing that Decide allowed may be done before Sync returned nil.
+// Sync makes the records durable that Decide added since the last call. With DeferSync
+// an Allow must not be executed before Sync has returned nil.
 func (e *Engine) Sync() error {
-	if !e.unsaved {
+	if !e.unsynced {
 		return nil
 	}
 	if err := e.opts.Store.Sync(); err != nil {
 		return err
 	}
-	e.unsaved = false
+	e.unsynced = false
 	return nil
 }
 
-// Decide answers one event: now is the time that freshness and expiry are judged
-// by; if it is zero, as for a replayed record without a time, every rule that needs
-// one refuses. The decision refers to nothing of ev. A packet that was recorded more than
-// once is ignored but for the first time, see [Engine.Copies].
+// Decide decides one event. Freshness and expiry are checked against now; if it is zero,
+// as for a replayed record without a time, every rule that needs the time refuses. The
+// decision does not alias ev. Copies of a packet are ignored, see [Engine.Copies].
 //
-// A packet that is both an SPA message and a knock is decided as the message,
-// unless only the knock grants; a grant of the other kind then stands in Also.
+// A packet that is both an SPA message and a knock is decided as the message, unless
+// only the knock grants; if both grant, the grant of the knock is in Also.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
-	e.request.opened, e.refused = false, e.refused[:0]
+	e.request.opened, e.refusals = false, e.refusals[:0]
 	if e.admit(now, ev, nil) {
-		e.looked++
+		e.examined++
 		e.decideSPA(&d)
-		e.judged()
+		e.recordPacket()
 	}
-	if e.step(now, ev) {
+	if e.trackKnock(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))
 	}
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
-			return e.unrecorded(d, err)
+			return e.refuseUnrecorded(d, err)
 		}
 	}
 	return d
 }
 
-// combine makes one decision of two.
+// combine combines the decisions on one packet as a message and as a knock.
 func combine(message, knock Decision) Decision {
 	switch {
 	case knock.Verdict == Ignore:
@@ -287,8 +286,9 @@ func combine(message, knock Decision) Decision {
 	return message
 }
 
-// unrecorded turns d into a refusal: what is not on disk could be replayed.
-func (e *Engine) unrecorded(d Decision, err error) Decision {
+// refuseUnrecorded turns d into a refusal: a message that is not on disk could be
+// replayed.
+func (e *Engine) refuseUnrecorded(d Decision, err error) Decision {
 	reason := SPAStore
 	if d.Mode == ModeKnock {
 		reason = KnockStore

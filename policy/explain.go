@@ -13,16 +13,15 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// A Trace is one packet's way through every stage and stanza, for a human: what
-// was checked, what held, and the numbers where something did not. It never holds
-// a secret.
+// A Trace has the checks of one packet, in every stage and stanza, for explain. It never
+// has a secret.
 type Trace struct {
 	Packet   []Check       // before any stanza
 	Stanzas  []StanzaTrace // in file order
 	Decision Decision
 }
 
-// A StanzaTrace is the part of one stanza.
+// A StanzaTrace has the checks of one stanza.
 type StanzaTrace struct {
 	Stanza int // line of the SOURCE keyword
 	Shadow bool
@@ -33,13 +32,13 @@ type StanzaTrace struct {
 type Check struct {
 	Name   string
 	OK     bool
-	Reason Reason // of a failed check that decides; "" otherwise
+	Reason Reason // of a refusal; "" otherwise
 	Detail Detail
 }
 
-// Explain decides like [Engine.Decide] and tells how. What the engine remembers of
-// SPA messages stays as it is: an explained packet is not a seen one. Knock
-// sequences do move on, for a knock is judged with those before it.
+// Explain decides like [Engine.Decide] and returns the checks. The message is not added
+// to the Store. Knock sequences do advance, since a knock is evaluated with those before
+// it.
 func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	var t Trace
 	if e.admit(now, ev, &t) {
@@ -56,10 +55,10 @@ func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	return t
 }
 
-// explainKnock adds what the packet meant for the sequences of its source.
+// explainKnock adds the checks of the sequences of the packet's source.
 func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision {
 	var d Decision
-	if e.step(now, ev) {
+	if e.trackKnock(now, ev) {
 		d = e.decideKnock(now, ev, true)
 	}
 	for i := range e.results {
@@ -74,7 +73,7 @@ func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision
 	return d
 }
 
-// sequence adds a check of a stanza that no SPA packet is shown to.
+// sequence adds a check of a stanza outside the evaluation of SPA packets.
 func (t *Trace) sequence(st *conf.Stanza, c Check) {
 	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
 	if i < 0 {
@@ -84,8 +83,8 @@ func (t *Trace) sequence(st *conf.Stanza, c Check) {
 	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
 
-// begin opens the part of one stanza. Like all of a Trace's own methods it does
-// nothing on nil, so that decisions without a reader cost nothing.
+// begin starts the checks of one stanza. Like the other methods it does nothing on a nil
+// Trace, which Decide uses.
 func (t *Trace) begin(st *stanza) {
 	if t != nil {
 		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
@@ -111,8 +110,8 @@ func (t *Trace) check(name string, ref *refusal) {
 	}
 }
 
-// met records a check of the tables and, if it is met, its note.
-func (t *Trace) met(e *Engine, r *request, st *stanza, c check, ref *refusal) {
+// checkWithNote records a check of the tables and, if it passed, its note.
+func (t *Trace) checkWithNote(e *Engine, r *request, st *stanza, c check, ref *refusal) {
 	if t == nil {
 		return
 	}
@@ -131,7 +130,7 @@ func (t *Trace) add(c Check) {
 	t.Packet = append(t.Packet, c)
 }
 
-// message records that a stanza's key opened the packet.
+// message records that a key of the stanza opened the packet.
 func (t *Trace) message(name string, m *spa.Message) {
 	if t == nil {
 		return
@@ -143,13 +142,13 @@ func (t *Trace) message(name string, m *spa.Message) {
 	t.stage(name, true, text)
 }
 
-// typeName names a message type in the words of the manual.
+// typeName returns the name of a message type in the manual.
 func typeName(t spa.Type) string {
 	return [...]string{"command", "access", "nat access", "access with timeout", "nat access with timeout",
 		"local nat access", "local nat access with timeout"}[t]
 }
 
-// traceSources shows for each stanza why it is not meant for the packet.
+// traceSources records for each stanza why it does not match the packet.
 func (e *Engine) traceSources(r *request) {
 	if r.trace == nil {
 		return
@@ -160,7 +159,7 @@ func (e *Engine) traceSources(r *request) {
 	}
 }
 
-// carrierText says what was found in the payload. Only explain asks for it.
+// carrierText describes the payload; "" without a trace.
 func carrierText(r *request, ok bool) string {
 	switch {
 	case r.trace == nil:
@@ -178,7 +177,7 @@ func carrierText(r *request, ok bool) string {
 	return text
 }
 
-// The notes of the checks in judge.go.
+// The notes of the checks in rules.go.
 
 func noteAge(e *Engine, r *request, _ *stanza) string {
 	if r.now.IsZero() {

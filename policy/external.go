@@ -26,7 +26,7 @@ type external struct {
 	timer       time.Duration  // CMD_CYCLE_TIMER
 }
 
-// newExternal returns the commands of a stanza, nil if firewall rules serve it.
+// newExternal returns the commands of a stanza, nil if it uses firewall rules.
 func newExternal(st *conf.Stanza, s *conf.Server) (*external, error) {
 	x := &external{timeout: cmp.Or(st.ExternalTimeout, s.ExternalTimeout), cycle: st.CycleOpen != ""}
 	open, end := st.ExternalOpen, st.ExternalClose
@@ -55,8 +55,8 @@ func newExternal(st *conf.Stanza, s *conf.Server) (*external, error) {
 	return x, err
 }
 
-// ExternalLimits says what a stanza's external commands can become, in the form in
-// which the privileged side checks them; none if firewall rules serve it.
+// ExternalLimits returns the limits by which the privileged process checks the external
+// commands of a stanza; none if it uses firewall rules.
 func ExternalLimits(st *conf.Stanza, s *conf.Server) ([]enforce.ExternalLimit, error) {
 	x, err := newExternal(st, s)
 	if x == nil || err != nil {
@@ -205,8 +205,8 @@ func mentions(text, name string) bool {
 	return strings.Contains(text, "$"+name) || strings.Contains(text, "${"+name)
 }
 
-// ShellSyntax finds in the external commands of a stanza what only a shell understands,
-// where none runs them: in which keyword, and what.
+// ShellSyntax returns the first shell syntax in the external commands of a stanza that
+// are not run by a shell, and its keyword.
 func ShellSyntax(st *conf.Stanza, s *conf.Server) (keyword, syntax string) {
 	if st.ExternalShell || st.Mode != conf.ModeSPA {
 		return "", ""

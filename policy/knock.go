@@ -11,7 +11,7 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// newTracker returns nil if no stanza has a sequence to follow.
+// newTracker returns nil if no stanza has a sequence.
 func (e *Engine) newTracker() *knock.Tracker {
 	for i := range e.opts.Access.Stanzas {
 		if st := &e.opts.Access.Stanzas[i]; st.Mode != conf.ModeSPA && e.takesPart(st) {
@@ -21,8 +21,8 @@ func (e *Engine) newTracker() *knock.Tracker {
 	return nil
 }
 
-// step takes the packet as one knock and reports that it meant something.
-func (e *Engine) step(now time.Time, ev *parse.Event) bool {
+// trackKnock evaluates the packet as a knock and reports whether there are results.
+func (e *Engine) trackKnock(now time.Time, ev *parse.Event) bool {
 	if e.tracker == nil {
 		return false
 	}
@@ -30,14 +30,14 @@ func (e *Engine) step(now time.Time, ev *parse.Event) bool {
 	return len(e.results) > 0
 }
 
-// decideKnock makes a decision of what step found. Every stanza that the packet
-// completes grants: the first is the decision, the others stand in Also. If none
-// grants, the refusal that came furthest in its sequence counts. dryRun leaves the
-// store alone.
+// decideKnock decides by the results of trackKnock. Every stanza whose sequence is
+// complete grants: the first is the decision, the others are in Also. If none grants,
+// the refusal furthest in its sequence is the decision. dryRun does not change the
+// store.
 func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decision {
 	var best Decision
 	var also, shadows []Decision
-	far := -1
+	furthest := -1
 	replays := e.recordKnocks(now, ev, dryRun)
 	for i := range e.results {
 		res := &e.results[i]
@@ -49,8 +49,8 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 			also = append(also, d)
 		case d.Verdict == Allow:
 			best = d
-		case best.Verdict != Allow && res.Step > far:
-			best, far = d, res.Step
+		case best.Verdict != Allow && res.Step > furthest:
+			best, furthest = d, res.Step
 		}
 	}
 	if best.Verdict == Ignore && len(shadows) > 0 {
@@ -60,8 +60,8 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 	return best
 }
 
-// recordKnocks tells the store of the cipher texts that this packet completed,
-// each once, and returns for each result why the store refuses it.
+// recordKnocks adds the cipher texts that this packet completed to the store, each once,
+// and returns the refusal for each result, nil if the store has none.
 func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*refusal {
 	replays := make([]*refusal, len(e.results))
 	for i := range e.results {
@@ -90,7 +90,7 @@ func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*re
 	return replays
 }
 
-// knockDecision puts a result in the words of a decision.
+// knockDecision converts a result to a decision.
 func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result, replay *refusal) Decision {
 	st := &e.opts.Access.Stanzas[res.Stanza]
 	d := Decision{Verdict: Deny, Reason: Reason(res.Reason), Mode: ModeKnock, Src: ev.Src.Addr(),
@@ -116,7 +116,7 @@ func (e *Engine) knockGrant(now time.Time, ev *parse.Event, res *knock.Result, s
 	return g
 }
 
-// knockDetail takes over the numbers that the reason needs.
+// knockDetail returns the numbers that the reason needs.
 func knockDetail(res *knock.Result) Detail {
 	d := Detail{Port: res.Port.String(), Want: res.Want, Got: res.Got, Text: res.Text}
 	if res.Steps > 0 {

@@ -7,23 +7,14 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// nat reports the message types that ask for a translation.
-func nat(t spa.Type) bool {
-	switch t {
-	case spa.NATAccess, spa.NATAccessTimeout, spa.LocalNATAccess, spa.LocalNATAccessTimeout:
-		return true
-	}
-	return false
-}
-
-// translate adds to g where the opening leads: nowhere else, for most messages.
+// translate adds the address translation to g, if the message or the stanza has one.
 func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	local := r.msg.Type == spa.LocalNATAccess || r.msg.Type == spa.LocalNATAccessTimeout
 	forced := st.ForcesNAT()
-	if !forced && !nat(r.msg.Type) {
+	if !forced && !r.msg.Type.HasNAT() {
 		return nil
 	}
-	if ref := e.natEnabled(r, st, local, forced); ref != nil {
+	if ref := e.checkNATEnabled(r, st, local, forced); ref != nil {
 		return ref
 	}
 	var ref *refusal
@@ -33,7 +24,7 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	case forced:
 		ref = forwardTo(g, st.ForceNAT)
 	default:
-		if ref = e.forwardAsAsked(g, r, st); ref == nil && st.ForwardAll && !local {
+		if ref = e.forwardRequested(g, r, st); ref == nil && st.ForwardAll && !local {
 			ref = forwardAll(g, g.NAT.Target.Addr())
 		}
 	}
@@ -42,15 +33,15 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	}
 	g.NAT.Local = local && !forced
 	if st.DisableDNAT && !g.NAT.Local {
-		withoutDNAT(g)
+		removeDNAT(g)
 	}
 	return e.sourceNAT(g, st)
 }
 
-// natEnabled asks the switches: of the server, and of a stanza of 1.9. What a
-// message asks for must be on, also where the stanza leads it elsewhere.
-func (e *Engine) natEnabled(r *request, st *stanza, local, forced bool) *refusal {
-	asked := nat(r.msg.Type)
+// checkNATEnabled checks that NAT is enabled, in the server and in a stanza of 1.9. A
+// requested kind must be enabled even if the stanza forces another target.
+func (e *Engine) checkNATEnabled(r *request, st *stanza, local, forced bool) *refusal {
+	asked := r.msg.Type.HasNAT()
 	switch {
 	case forced && !e.server.Forwarding && !e.server.LocalNAT:
 		return refuse(SPANAT, "FORCE_NAT and FORWARD_ALL need ENABLE_IPT_FORWARDING")
@@ -64,11 +55,11 @@ func (e *Engine) natEnabled(r *request, st *stanza, local, forced bool) *refusal
 	return nil
 }
 
-// forwardAll opens everything towards one host, or towards all.
+// forwardAll grants all traffic to one host, or to any.
 func forwardAll(g *enforce.Grant, to netip.Addr) *refusal {
 	g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{}
 	if !to.IsValid() || to.IsUnspecified() {
-		g.Dst = netip.Addr{} // ENABLE_DESTINATION_RULE says to which of our addresses, and this leads elsewhere
+		g.Dst = netip.Addr{} // ENABLE_DESTINATION_RULE is for our own addresses
 	}
 	if to.IsValid() && !to.IsUnspecified() {
 		if !sameFamily(g.Src, to) {
@@ -79,10 +70,9 @@ func forwardAll(g *enforce.Grant, to netip.Addr) *refusal {
 	return nil
 }
 
-// forwardAsAsked reads the two conventions. Clients of 1.x name the inside service
-// in the message and the outside port in the nat field, later ones the other way
-// round.
-func (e *Engine) forwardAsAsked(g *enforce.Grant, r *request, st *stanza) *refusal {
+// forwardRequested forwards as requested. Clients of 1.x send the inside port in the
+// message and the outside port in the nat field, later ones the other way round.
+func (e *Engine) forwardRequested(g *enforce.Grant, r *request, st *stanza) *refusal {
 	host, err := netip.ParseAddr(r.msg.NATHost)
 	if err != nil {
 		var ref *refusal
@@ -103,7 +93,7 @@ func (e *Engine) forwardAsAsked(g *enforce.Grant, r *request, st *stanza) *refus
 	return forwardTo(g, netip.AddrPortFrom(host, inside))
 }
 
-// forwardTo leads the one port of g to the target.
+// forwardTo forwards the one port of g to the target.
 func forwardTo(g *enforce.Grant, to netip.AddrPort) *refusal {
 	switch {
 	case len(g.Ports) != 1:
@@ -119,8 +109,7 @@ func forwardTo(g *enforce.Grant, to netip.AddrPort) *refusal {
 	return nil
 }
 
-// resolve looks a target up that is given by name: an address that src can reach, if
-// it has one.
+// resolve resolves a host name, to an address of the family of src if there is one.
 func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
 	deny := func(text string) (netip.Addr, *refusal) {
 		return netip.Addr{}, &refusal{SPANAT, Detail{Got: host, Text: text}}
@@ -143,9 +132,9 @@ func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
 	return found[0], nil
 }
 
-// withoutDNAT makes of a translation a mere permission to pass (DISABLE_DNAT): the
-// client addresses the inside host and port itself, so these are what is opened.
-func withoutDNAT(g *enforce.Grant) {
+// removeDNAT replaces the translation by a permission to pass (DISABLE_DNAT): the client
+// sends to the inside host and port itself.
+func removeDNAT(g *enforce.Grant) {
 	to := g.NAT.Target
 	g.NAT.Target = netip.AddrPort{}
 	if !to.IsValid() {
@@ -157,8 +146,8 @@ func withoutDNAT(g *enforce.Grant) {
 	}
 }
 
-// sourceNAT adds the translation of the client's address: the stanza's word first,
-// then the server's.
+// sourceNAT adds the translation of the client's address, of the stanza or else of the
+// server.
 func (e *Engine) sourceNAT(g *enforce.Grant, st *stanza) *refusal {
 	switch {
 	case g.NAT.Local:

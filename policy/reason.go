@@ -1,7 +1,7 @@
 package policy
 
-// Texts of [Detail] that tell refusals of one reason apart: those that the older
-// daemons had words of their own for.
+// Texts of [Detail] that distinguish refusals with the same reason, where 1.9 or 2.6 had
+// different log lines.
 const (
 	// SPANAT.
 	TextNATDNS        = "the target is a host name, and ENABLE_NAT_DNS is off"
@@ -13,7 +13,7 @@ const (
 	TextNoAccess = "DISABLE_FW_ACCESS: the stanza opens nothing"
 	// SPASource.
 	TextSourceBlacklist = "the source is in BLACKLIST"
-	TextBlacklist       = "the address is in BLACKLIST" // that the message names
+	TextBlacklist       = "the address is in BLACKLIST" // the one in the message
 	// SPACmdDisabled.
 	TextCmdOff = "ENABLE_CMD_EXEC is off"
 	// SPAAuthMethod.

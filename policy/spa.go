@@ -13,8 +13,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// A request is one SPA packet on its way through the stanzas. The engine keeps one
-// and uses it again.
+// A request is one SPA packet under evaluation. The engine has one and reuses it.
 type request struct {
 	now   time.Time
 	ev    *parse.Event
@@ -22,20 +21,21 @@ type request struct {
 	info  spa.CarrierInfo
 	msg   spa.Message
 	seen  replay.Packet
-	trace *Trace // nil: nobody asks, and the store is written
+	trace *Trace // nil: not explained, and the store is written
 
-	wanted bool // some stanza is meant for it
-	opened bool // some stanza opened it, so that the store knows it
-	ended  bool // the store ended it: no stanza can help
+	matched bool // some stanza is meant for it
+	opened  bool // some stanza opened it, so that the store knows it
+	ended   bool // the store ended it: no stanza can help
 
-	sighted    sighted // valid iff identified
-	identified bool    // its copies can be recognised
+	packet     packetID // valid iff identified
+	identified bool     // its copies can be recognised
 }
 
-// src is who sent the packet.
+// src returns the source of the packet.
 func (r *request) src() netip.Addr { return r.ev.Src.Addr() }
 
-// client is whom the packet speaks for: its source, or whom a proxy named.
+// client returns the address of the client: the source of the packet, or the address
+// given by a proxy.
 func (r *request) client() netip.Addr {
 	if from := r.info.Forwarded(); from.IsValid() {
 		return from
@@ -43,7 +43,7 @@ func (r *request) client() netip.Addr {
 	return r.src()
 }
 
-// allow is the address to let in.
+// allow returns the address that is to get access.
 func (r *request) allow() netip.Addr {
 	if r.msg.Allow.IsUnspecified() {
 		return r.client()
@@ -75,19 +75,18 @@ func refuse(reason Reason, text string) *refusal {
 	return &refusal{reason, Detail{Text: text}}
 }
 
-// decideSPA gives a captured packet to the stanzas in file order; the first that
-// grants ends it. Of the refusals the one that came furthest counts, and among
-// equals the first: the stanza that nearly granted knows best why not.
+// decideSPA evaluates a captured packet in the stanzas in file order up to the first
+// that grants. If none does, the refusal with the most checks passed is the decision,
+// the first one of equals.
 //
-// Shadow stanzas are asked too, but what they say neither grants nor ends
-// anything: it goes into Also, or stands for the whole where no other stanza has
-// an opinion.
+// Shadow stanzas are evaluated too. Their decisions do not end the evaluation and go
+// into Also; the first is the decision if no other stanza has one.
 //
-// It comes after admit.
+// admit must have returned true.
 func (e *Engine) decideSPA(out *Decision) {
 	r := &e.request
 	switch {
-	case !r.wanted:
+	case !r.matched:
 		e.traceSources(r)
 		r.deny(out, nil, refuse(NoStanza, ""))
 	case e.server.Blacklist.Contains(r.src()):
@@ -102,47 +101,47 @@ func (e *Engine) decideSPA(out *Decision) {
 	}
 }
 
-// cutText says how much of a packet there is.
+// cutText describes how much of a packet was captured.
 func cutText(ev *parse.Event) string {
 	return fmt.Sprintf("the capture holds %d of %d bytes", ev.Captured, ev.Whole)
 }
 
-// beginning is how much of an SPA packet that the capture cut short is recognised.
-const beginning = 16
+// minCaptured is how much of an SPA packet that the capture cut short is recognised.
+const minCaptured = 16
 
-// admit says whether a packet is worth a decision, and makes the request of it. All
-// that happens to the packets of a flood happens here, without an allocation.
+// admit reports whether a packet needs a decision, and sets the request. Packets of a
+// flood get no further. It does not allocate.
 func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 	if len(e.spa) == 0 || !e.candidate(ev, trace) {
 		return false
 	}
 	r := &e.request
 	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
-	r.wanted = e.wants(ev)
-	if !r.wanted && trace == nil && (len(ev.Payload) < shapedLen || ev.Whole != 0) {
+	r.matched = e.matchesAny(ev)
+	if !r.matched && trace == nil && (len(ev.Payload) < minUnmatchedLen || ev.Whole != 0) {
 		return false
 	}
 	limits := e.carrier
 	if ev.Whole != 0 {
-		limits.MinLen = beginning
+		limits.MinLen = minCaptured
 	}
 	var ok bool
-	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, limits, e.html)
+	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, limits, e.httpBuf)
 	trace.stage("carrier", ok, carrierText(r, ok))
 	switch {
 	case !ok:
 		return false
-	case ev.Whole != 0: // no key can open it: is it worth a line?
+	case ev.Whole != 0: // no key can open it, but it may be worth a log line
 		n := len(r.text) + int(ev.Whole-ev.Captured)
-		ok = r.wanted && n <= e.carrier.MaxLen && shapedSPA(r.text, n)
+		ok = r.matched && n <= e.carrier.MaxLen && looksLikeStartOfSPA(r.text, n)
 	default:
-		ok = r.wanted && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksSPA(r.text)
+		ok = r.matched && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksLikeSPA(r.text)
 	}
-	return ok && !e.copied(ev, trace)
+	return ok && !e.isCopy(ev, trace)
 }
 
-// wants reports that some stanza is meant for the packet.
-func (e *Engine) wants(ev *parse.Event) bool {
+// matchesAny reports whether a stanza matches the packet.
+func (e *Engine) matchesAny(ev *parse.Event) bool {
 	for i := range e.spa {
 		if e.spa[i].matches(ev) == "" {
 			return true
@@ -151,12 +150,12 @@ func (e *Engine) wants(ev *parse.Event) bool {
 	return false
 }
 
-// candidate reports that ev can carry SPA at all.
+// candidate reports whether ev can carry SPA at all.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	switch {
 	case ev.Origin < parse.OriginFrame:
 		return trace.stage("packet", false, "a log line carries no SPA message")
-	case ev.Whole != 0 && len(ev.Payload) < beginning:
+	case ev.Whole != 0 && len(ev.Payload) < minCaptured:
 		if trace != nil {
 			trace.stage("packet", false, cutText(ev))
 		}
@@ -175,8 +174,8 @@ func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	return true
 }
 
-// matches says whether the stanza is meant for the packet: "" or why not. It does
-// not allocate.
+// matches returns "" if the stanza applies to the packet, otherwise why not. It does not
+// allocate.
 func (st *stanza) matches(ev *parse.Event) string {
 	switch {
 	case !st.Source.Contains(ev.Src.Addr()):
@@ -189,15 +188,15 @@ func (st *stanza) matches(ev *parse.Event) string {
 	return ""
 }
 
-// evaluate gives the packet to each stanza.
+// evaluate evaluates the packet in each stanza.
 func (e *Engine) evaluate(r *request, out *Decision) {
-	var far step
+	var furthest step
 	var shadows []Decision
 	for i := range e.spa {
 		st := &e.spa[i]
 		d := &e.scratch
-		if far == atNothing && !st.Shadow {
-			d = out // nobody's opinion is in it
+		if furthest == atNothing && !st.Shadow {
+			d = out // has no decision yet
 		}
 		r.trace.begin(st)
 		if why := st.matches(r.ev); why != "" {
@@ -207,7 +206,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 		r.trace.stage("source", true, "")
 		at := e.evaluateStanza(r, st, d)
 		if d.Verdict != Allow && !st.Shadow {
-			e.refused = append(e.refused, Refusal{st.Pos.Line, d.Reason, d.Detail})
+			e.refusals = append(e.refusals, Refusal{st.Pos.Line, d.Reason, d.Detail})
 		}
 		switch {
 		case r.ended, d.Verdict == Allow && !st.Shadow:
@@ -219,8 +218,8 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 		case st.Shadow && d.Verdict != Ignore:
 			d.Shadow = true
 			shadows = append(shadows, *d)
-		case at > far:
-			if far = at; d != out {
+		case at > furthest:
+			if furthest = at; d != out {
 				*out = *d
 			}
 		}
@@ -231,7 +230,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	out.Also = shadows
 }
 
-// A step is how far a packet came in a stanza, in the order of the checks.
+// A step is the first check of a stanza that failed, in their order.
 type step uint8
 
 const (
@@ -246,7 +245,7 @@ const (
 	atPolicy
 )
 
-// evaluateStanza opens the packet with the keys of one stanza and asks for its judgement.
+// evaluateStanza opens the packet with the keys of one stanza and applies its rules.
 func (e *Engine) evaluateStanza(r *request, st *stanza, d *Decision) step {
 	*d = Decision{}
 	ref, at := e.open(r, st)
@@ -260,16 +259,16 @@ func (e *Engine) evaluateStanza(r *request, st *stanza, d *Decision) step {
 		r.deny(d, st, ref)
 		return at
 	}
-	return e.judge(r, st, d)
+	return e.checkRules(r, st, d)
 }
 
-// open tries the keys of the stanza. Without a refusal r.msg is the message.
-// atNothing: this is no packet for these keys.
+// open tries the keys of the stanza. Without a refusal r.msg is the message. The step is
+// atNothing if the packet is not for these keys.
 func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
 	var ref *refusal
 	var at step
 	if st.symmetric != nil {
-		ref, at = r.outcome("rijndael", st.symmetric.Open(r.text, &r.msg))
+		ref, at = r.classify("rijndael", st.symmetric.Open(r.text, &r.msg))
 	}
 	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
 		return ref, at
@@ -280,8 +279,8 @@ func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
 	return ref, at
 }
 
-// openGPG does public-key work only for what passed the cheap checks, and only as
-// often as is allowed.
+// openGPG does public-key work only for packets that passed the cheap checks, and only
+// at the allowed rate.
 func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 	err := st.gpg.Gate(r.text)
 	if r.trace != nil {
@@ -290,16 +289,16 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 		}
 	}
 	if err != nil {
-		return r.outcome("gpg", err)
+		return r.classify("gpg", err)
 	}
 	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
 		return refuse(SPARateLimited, ""), atRate
 	}
-	return r.outcome("gpg", st.gpg.Open(r.text, r.now, &r.msg))
+	return r.classify("gpg", st.gpg.Open(r.text, r.now, &r.msg))
 }
 
-// outcome reads the outcome of an opener.
-func (r *request) outcome(name string, err error) (*refusal, step) {
+// classify converts the result of an opener.
+func (r *request) classify(name string, err error) (*refusal, step) {
 	if err == nil {
 		r.trace.message(name, &r.msg)
 		return nil, atStore
@@ -320,8 +319,8 @@ func (r *request) outcome(name string, err error) (*refusal, step) {
 	return nil, atNothing
 }
 
-// openErrors maps what stops a message from being opened. What is not in it means
-// that the packet was not for these keys at all.
+// openErrors maps the errors of openers. Any other means that the packet is not for
+// these keys.
 var openErrors = []struct {
 	err    error
 	reason Reason
@@ -334,7 +333,7 @@ var openErrors = []struct {
 	{spa.ErrMalformed, SPAMalformed, atMalformed},
 }
 
-// ruleOf is the rule that an error of package spa names: no packet data.
+// ruleOf returns the rule in an error of package spa: no packet data.
 func ruleOf(err error) string {
 	if f, ok := err.(interface{ Rule() string }); ok {
 		return f.Rule()
@@ -342,8 +341,8 @@ func ruleOf(err error) string {
 	return ""
 }
 
-// recordMessage tells the store about the message, once per packet: as soon as one
-// stanza has opened it and before anything in it is judged. A replay ends it.
+// recordMessage adds the message to the store, once per packet: after the first stanza
+// has opened it and before any rule is checked. A replay ends the evaluation.
 func (e *Engine) recordMessage(r *request) *refusal {
 	if r.opened {
 		return nil
@@ -355,7 +354,7 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	var ref *refusal
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
-		if ref = e.age(r, nil); ref == nil {
+		if ref = e.checkAge(r, nil); ref == nil {
 			ref = refuse(SPAReplay, err.Error())
 		}
 	case err != nil:
@@ -368,14 +367,14 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	return ref
 }
 
-// record asks the store whether p is fresh, and unless it is a dry run records it.
+// record reports whether p is fresh, and unless it is a dry run adds it to the store.
 func (e *Engine) record(p *replay.Packet, dryRun bool) (replay.First, bool, error) {
 	if dryRun {
 		first, seen, err := e.opts.Store.Seen(p)
 		return first, !seen, err
 	}
 	first, fresh, err := e.opts.Store.Add(p)
-	e.unsaved = e.unsaved || fresh
+	e.unsynced = e.unsynced || fresh
 	return first, fresh, err
 }
 
@@ -390,8 +389,7 @@ func replayed(first replay.First) *refusal {
 	return ref
 }
 
-// deny makes of d the decision of a failed check; st is nil where no stanza is to
-// blame.
+// deny sets d to the decision of a failed check; st is nil if it is not of a stanza.
 func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
 	*d = Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: ModeSPA, Src: r.src()}
 	if st != nil {
@@ -402,22 +400,22 @@ func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
 	}
 }
 
-// firstChars are the characters that a Rijndael packet can begin with: the four
-// bits of "_" before the salt.
+// firstChars are the first characters of Rijndael packets: they hold the last four bits
+// of "Salted__".
 const firstChars = "89+/"
 
-// Sizes from which on a text is somebody's attempt rather than chance.
+// Least lengths of a text that is reported although no stanza matches.
 const (
-	shapedLen    = 140
-	shapedGPGLen = 400
+	minUnmatchedLen    = 140
+	minUnmatchedGPGLen = 400
 )
 
-// looksSPA reports that text, which is base64, has the form of an SPA packet. It
-// decides whether a packet that no stanza answers is worth a line.
-func looksSPA(text []byte) bool { return shapedSPA(text, len(text)) }
+// looksLikeSPA reports whether text, which is base64, looks like an SPA packet. If not,
+// a packet that no stanza matches is ignored without a log line.
+func looksLikeSPA(text []byte) bool { return looksLikeStartOfSPA(text, len(text)) }
 
-// shapedSPA is looksSPA for the beginning of a text of n characters.
-func shapedSPA(text []byte, n int) bool {
-	return n >= shapedGPGLen || n >= shapedLen &&
+// looksLikeStartOfSPA is looksLikeSPA for the beginning of a text of n characters.
+func looksLikeStartOfSPA(text []byte, n int) bool {
+	return n >= minUnmatchedGPGLen || n >= minUnmatchedLen &&
 		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
 }

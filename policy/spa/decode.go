@@ -159,7 +159,7 @@ func (f *fields) readHead(part [][]byte) (err error) {
 // readTail parses the fields between message and digest: nat, server_auth and timeout,
 // each if the type has it.
 func (f *fields) readTail(part [][]byte) (err error) {
-	if f.typ.hasNAT() {
+	if f.typ.HasNAT() {
 		if len(part) == 0 {
 			return errFields
 		}
@@ -250,7 +250,7 @@ func (f *fields) fill(m *Message) error {
 	if err := m.readText(f.rules); err != nil {
 		return err
 	}
-	if f.typ.hasNAT() {
+	if f.typ.HasNAT() {
 		return m.readNAT(f.rules)
 	}
 	return nil

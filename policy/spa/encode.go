@@ -60,7 +60,7 @@ func Plaintext(m *Message, rnd string) ([]byte, error) {
 	p = append(append(append(p, ':'), m.Version...), ':')
 	p = strconv.AppendUint(p, uint64(m.Type), 10)
 	p = enc.AppendEncode(append(p, ':'), []byte(m.Text))
-	if m.Type.hasNAT() {
+	if m.Type.HasNAT() {
 		p = enc.AppendEncode(append(p, ':'), []byte(m.NAT))
 	}
 	if m.ServerAuth != "" {

@@ -58,8 +58,8 @@ const (
 	LocalNATAccessTimeout             // as LocalNATAccess, with a timeout
 )
 
-// hasNAT reports whether messages of the type have a nat field.
-func (t Type) hasNAT() bool {
+// HasNAT reports whether messages of the type have a nat field.
+func (t Type) HasNAT() bool {
 	return t == NATAccess || t == NATAccessTimeout || t == LocalNATAccess || t == LocalNATAccessTimeout
 }
 

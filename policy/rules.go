@@ -15,50 +15,50 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// errNoShadow says that nobody can look passwords up.
+// errNoShadow: there is no function to look passwords up.
 var errNoShadow = errors.New("no shadow file")
 
-// check is one requirement of a stanza; check returns nil if it is met. note, where
-// there is one, says for a reader how well.
+// check is one requirement of a stanza; check returns nil if it is met. note, if not nil,
+// returns a text for Explain then.
 type check struct {
 	name  string
 	check func(*Engine, *request, *stanza) *refusal
 	note  func(*Engine, *request, *stanza) string
 }
 
-// common are the checks of every message, in their order.
-var common = []check{
-	{"age", (*Engine).age, noteAge},
-	{"expiry", (*Engine).expiry, noteExpiry},
-	{"user", (*Engine).user, noteUser},
-	{"address", (*Engine).address, noteAddress},
-	{"auth", (*Engine).auth, nil},
+// commonChecks are the checks of every message, in their order.
+var commonChecks = []check{
+	{"age", (*Engine).checkAge, noteAge},
+	{"expiry", (*Engine).checkExpiry, noteExpiry},
+	{"user", (*Engine).checkUser, noteUser},
+	{"address", (*Engine).checkAddress, noteAddress},
+	{"auth", (*Engine).checkAuth, nil},
 }
 
-// ofCommand and ofAccess are the checks of message type 0 and of all others.
+// commandChecks and accessChecks are the checks of message type 0 and of all others.
 var (
-	ofCommand = []check{
-		{"command", (*Engine).command, nil},
+	commandChecks = []check{
+		{"command", (*Engine).checkCommand, nil},
 	}
-	ofAccess = []check{
-		{"access", (*Engine).access, nil},
-		{"timeout", (*Engine).timeout, noteTimeout},
-		{"ports", (*Engine).ports, notePorts},
+	accessChecks = []check{
+		{"access", (*Engine).checkAccess, nil},
+		{"timeout", (*Engine).checkTimeout, noteTimeout},
+		{"ports", (*Engine).checkPorts, notePorts},
 	}
 )
 
-// judge asks one stanza whether it grants what the message in r wants. Nothing is
-// granted in part.
-func (e *Engine) judge(r *request, st *stanza, d *Decision) step {
-	checks := ofAccess
+// checkRules applies the rules of a stanza to the message in r. Nothing is granted in
+// part.
+func (e *Engine) checkRules(r *request, st *stanza, d *Decision) step {
+	checks := accessChecks
 	if r.msg.Type == spa.Command {
-		checks = ofCommand
+		checks = commandChecks
 	}
 	at := atPolicy
-	for _, list := range [...][]check{common, checks} {
+	for _, list := range [...][]check{commonChecks, checks} {
 		for _, c := range list {
 			ref := c.check(e, r, st)
-			r.trace.met(e, r, st, c, ref)
+			r.trace.checkWithNote(e, r, st, c, ref)
 			if ref != nil {
 				r.deny(d, st, ref)
 				return at
@@ -80,9 +80,9 @@ func (e *Engine) judge(r *request, st *stanza, d *Decision) step {
 	return at
 }
 
-// age compares the client's clock with ours, in both directions. Whole seconds
-// count, as the time stamp has them; the limit itself is young enough.
-func (e *Engine) age(r *request, _ *stanza) *refusal {
+// checkAge compares the client's time stamp with now, in both directions and in whole
+// seconds like the stamp. The limit is inclusive.
+func (e *Engine) checkAge(r *request, _ *stanza) *refusal {
 	if !e.server.Aging {
 		return nil
 	}
@@ -101,7 +101,7 @@ func (e *Engine) age(r *request, _ *stanza) *refusal {
 	return ref
 }
 
-func (e *Engine) expiry(r *request, st *stanza) *refusal {
+func (e *Engine) checkExpiry(r *request, st *stanza) *refusal {
 	switch {
 	case st.Expires.IsZero():
 		return nil
@@ -113,15 +113,15 @@ func (e *Engine) expiry(r *request, st *stanza) *refusal {
 	return refuse(SPAExpiredStanza, "since "+st.Expires.UTC().Format(time.RFC3339))
 }
 
-func (e *Engine) user(r *request, st *stanza) *refusal {
+func (e *Engine) checkUser(r *request, st *stanza) *refusal {
 	if len(st.Usernames) == 0 || slices.Contains(st.Usernames, r.msg.User) {
 		return nil
 	}
 	return &refusal{SPAUser, Detail{Want: strings.Join(st.Usernames, ","), Got: r.msg.User}}
 }
 
-// address decides whom the message may speak for.
-func (e *Engine) address(r *request, st *stanza) *refusal {
+// checkAddress checks the address that is to get access.
+func (e *Engine) checkAddress(r *request, st *stanza) *refusal {
 	allow := r.allow()
 	if r.msg.Allow.IsUnspecified() {
 		switch {
@@ -140,8 +140,8 @@ func (e *Engine) address(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// auth asks for the password of the user, where REQUIRE_AUTH_METHOD is crypt.
-func (e *Engine) auth(r *request, st *stanza) *refusal {
+// checkAuth checks the password of the user if REQUIRE_AUTH_METHOD is crypt.
+func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
 	if !st.AuthCrypt {
 		return nil
 	}
@@ -159,7 +159,7 @@ func (e *Engine) auth(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// password asks whoever may read the shadow file.
+// password reports whether the shadow file has this password for the user.
 func (e *Engine) password(file, user, password string) (bool, error) {
 	switch {
 	case e.opts.Password != nil:
@@ -174,28 +174,28 @@ func (e *Engine) password(file, user, password string) (bool, error) {
 	return crypt.Verify(hash, password)
 }
 
-// access says whether the stanza opens anything of the kind that is asked for.
-func (e *Engine) access(r *request, st *stanza) *refusal {
+// checkAccess checks that the stanza grants access of the requested kind.
+func (e *Engine) checkAccess(r *request, st *stanza) *refusal {
 	switch {
 	case st.DisableAccess:
 		return refuse(SPAPort, TextNoAccess)
-	case st.ForwardAccess && st.ForwardAccessNeeded && !nat(r.msg.Type):
+	case st.ForwardAccess && st.ForwardAccessNeeded && !r.msg.Type.HasNAT():
 		return refuse(SPANAT, TextForwardOnly)
-	case st.external != nil && nat(r.msg.Type):
+	case st.external != nil && r.msg.Type.HasNAT():
 		return refuse(SPANAT, "the stanza opens by commands, which translate nothing")
 	}
 	return nil
 }
 
-func (e *Engine) timeout(r *request, st *stanza) *refusal {
+func (e *Engine) checkTimeout(r *request, st *stanza) *refusal {
 	if r.msg.HasTimeout && !st.PermitClientTimeout {
 		return refuse(SPATimeout, "PERMIT_CLIENT_TIMEOUT is off")
 	}
 	return nil
 }
 
-// lifetime is how long the grant lasts, 0 for ever: what the stanza says, or what
-// the client asks for up to the cap. A client that asks for 0 has not asked.
+// lifetime returns the duration of the grant, 0 for ever: that of the stanza, or the
+// requested one up to MAX_FW_TIMEOUT. A requested 0 is ignored.
 func (r *request) lifetime(st *stanza) time.Duration {
 	if !r.msg.HasTimeout || r.msg.Timeout == 0 {
 		return st.AccessTimeout
@@ -207,9 +207,9 @@ func (r *request) lifetime(st *stanza) time.Duration {
 	return asked
 }
 
-// ports wants every port that is asked for to be offered, of stanzas with commands
+// checkPorts wants every port that is asked for to be offered, of stanzas with commands
 // of their own as well.
-func (e *Engine) ports(r *request, st *stanza) *refusal {
+func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
 	for _, p := range r.msg.Ports {
 		port := conf.Port(p)
 		if slices.Contains(st.RestrictPorts, port) {
@@ -222,7 +222,7 @@ func (e *Engine) ports(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// grant fills in what the message opens.
+// grant sets g to the grant of the message.
 func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
 	g.Src, g.Ports, g.Stanza, g.User = r.allow(), portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
 	life := r.lifetime(st)
@@ -248,7 +248,7 @@ func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
 
 func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }
 
-// portsOf sorts the ports and drops repetitions.
+// portsOf returns the ports sorted and without duplicates.
 func portsOf(asked []spa.Port) []enforce.Port {
 	ports := make([]enforce.Port, len(asked))
 	for i, p := range asked {
@@ -260,10 +260,10 @@ func portsOf(asked []spa.Port) []enforce.Port {
 	return slices.Compact(ports)
 }
 
-// command wants a stanza that runs commands, and a text that its CMD_REGEX, if it
+// checkCommand wants a stanza that runs commands, and a text that its CMD_REGEX, if it
 // has one, finds in the whole message: address, comma, command. What only a shell
 // understands is not given to a program as arguments.
-func (e *Engine) command(r *request, st *stanza) *refusal {
+func (e *Engine) checkCommand(r *request, st *stanza) *refusal {
 	switch {
 	case !st.CmdExec:
 		return refuse(SPACmdDisabled, TextCmdOff)
