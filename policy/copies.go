@@ -20,8 +20,15 @@ const (
 	copySlots = 1 << 8
 )
 
-// CheckCopy is the name of the failed [Check] of a copy.
-const CheckCopy = "copy"
+// copies has the packets that were decided last. The zero value is ready.
+//
+// Package knock has its own rule: log lines have no payload to compare, and a
+// retransmitted SYN counts as a copy there.
+type copies struct {
+	seed  maphash.Seed
+	slots []packetID // by hash of the payload
+	count uint64
+}
 
 // A packetID identifies a packet that was decided. A copy has the same source, protocol,
 // IP identification and payload.
@@ -37,64 +44,8 @@ type packetID struct {
 	opened   bool // a stanza opened it
 }
 
-// copies has the packets that were decided last. The zero value is ready.
-//
-// Package knock has its own rule: log lines have no payload to compare, and a
-// retransmitted SYN counts as a copy there.
-type copies struct {
-	seed  maphash.Seed
-	slots []packetID // by hash of the payload
-	count uint64
-}
-
-// identify sets p to the packetID of ev. It returns false if copies of ev cannot be told
-// from packets sent again: sockets deliver each packet once, and a record may lack the
-// time or the IP header.
-func (c *copies) identify(p *packetID, ev *parse.Event) bool {
-	if ev.Origin != parse.OriginFrame || ev.TTL == 0 || ev.Time.IsZero() {
-		return false
-	}
-	if c.slots == nil {
-		c.slots, c.seed = make([]packetID, copySlots), maphash.MakeSeed()
-	}
-	p.payload, p.at = maphash.Bytes(c.seed, ev.Payload), ev.Time.UnixNano()
-	p.src, p.dst, p.proto, p.id, p.ttl = ev.Src, ev.Dst, ev.Proto, ev.ID, ev.TTL
-	if p.in = 0; len(ev.In) > 0 {
-		p.in = maphash.Bytes(c.seed, ev.In)
-	}
-	return true
-}
-
-func (c *copies) slot(p *packetID) *packetID { return &c.slots[p.payload%copySlots] }
-
-// find returns the packet of which p is a copy, nil if there is none.
-func (c *copies) find(p *packetID) *packetID {
-	if q := c.slot(p); q.at != 0 && p.isCopyOf(q) {
-		return q
-	}
-	return nil
-}
-
-// record stores a packet that was decided.
-func (c *copies) record(p *packetID) { *c.slot(p) = *p }
-
-// isCopyOf reports whether p is a copy of q. Without an identification (IPv6) the hop
-// limits must be equal or differ by one (this host as a router). A packet that no stanza
-// opened is decided again for another interface or destination, which stanzas may
-// require. One with another source is never a copy: a replay from another address must
-// be reported.
-func (p *packetID) isCopyOf(q *packetID) bool {
-	if p.payload != q.payload || p.id != q.id || p.proto != q.proto || p.src != q.src {
-		return false
-	}
-	if time.Duration(p.at-q.at).Abs() > copyWindow {
-		return false
-	}
-	if p.id == 0 && (p.dst != q.dst || max(p.ttl, q.ttl)-min(p.ttl, q.ttl) > 1) {
-		return false
-	}
-	return q.opened || p.dst == q.dst && p.in == q.in
-}
+// CheckCopy is the name of the failed [Check] of a copy.
+const CheckCopy = "copy"
 
 // isCopy reports whether ev is a copy of a packet that was decided.
 func (e *Engine) isCopy(ev *parse.Event, trace *Trace) bool {
@@ -133,3 +84,52 @@ func (e *Engine) recordPacket() {
 
 // Copies returns the number of packets ignored as copies.
 func (e *Engine) Copies() uint64 { return e.copies.count }
+
+// identify sets p to the packetID of ev. It returns false if copies of ev cannot be told
+// from packets sent again: sockets deliver each packet once, and a record may lack the
+// time or the IP header.
+func (c *copies) identify(p *packetID, ev *parse.Event) bool {
+	if ev.Origin != parse.OriginFrame || ev.TTL == 0 || ev.Time.IsZero() {
+		return false
+	}
+	if c.slots == nil {
+		c.slots, c.seed = make([]packetID, copySlots), maphash.MakeSeed()
+	}
+	p.payload, p.at = maphash.Bytes(c.seed, ev.Payload), ev.Time.UnixNano()
+	p.src, p.dst, p.proto, p.id, p.ttl = ev.Src, ev.Dst, ev.Proto, ev.ID, ev.TTL
+	if p.in = 0; len(ev.In) > 0 {
+		p.in = maphash.Bytes(c.seed, ev.In)
+	}
+	return true
+}
+
+// find returns the packet of which p is a copy, nil if there is none.
+func (c *copies) find(p *packetID) *packetID {
+	if q := c.slot(p); q.at != 0 && p.isCopyOf(q) {
+		return q
+	}
+	return nil
+}
+
+// record stores a packet that was decided.
+func (c *copies) record(p *packetID) { *c.slot(p) = *p }
+
+func (c *copies) slot(p *packetID) *packetID { return &c.slots[p.payload%copySlots] }
+
+// isCopyOf reports whether p is a copy of q. Without an identification (IPv6) the hop
+// limits must be equal or differ by one (this host as a router). A packet that no stanza
+// opened is decided again for another interface or destination, which stanzas may
+// require. One with another source is never a copy: a replay from another address must
+// be reported.
+func (p *packetID) isCopyOf(q *packetID) bool {
+	if p.payload != q.payload || p.id != q.id || p.proto != q.proto || p.src != q.src {
+		return false
+	}
+	if time.Duration(p.at-q.at).Abs() > copyWindow {
+		return false
+	}
+	if p.id == 0 && (p.dst != q.dst || max(p.ttl, q.ttl)-min(p.ttl, q.ttl) > 1) {
+		return false
+	}
+	return q.opened || p.dst == q.dst && p.in == q.in
+}

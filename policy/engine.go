@@ -114,15 +114,6 @@ func NewEngine(opts Options) (*Engine, error) {
 // takesPart reports whether the stanza is used.
 func (e *Engine) takesPart(st *conf.Stanza) bool { return e.opts.All || e.server.Feeds(st.Mode) }
 
-// Bounds of the packet length. The 2.6 daemon measures the payload, 1.9 the frame, whose
-// link header is assumed to be that of Ethernet.
-const (
-	minPayload    = 140 // 2.6
-	maxPayload    = 1500
-	minPayload19  = 11 // 1.9
-	ethernetBytes = 14
-)
-
 func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 	c := spa.CarrierOptions{
 		MinLen:        minPayload,
@@ -141,6 +132,15 @@ func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 	}
 	return c, uint16(min(max(s.MinPacketLen-ethernetBytes, 0), 1<<16-1))
 }
+
+// Bounds of the packet length. The 2.6 daemon measures the payload, 1.9 the frame, whose
+// link header is assumed to be that of Ethernet.
+const (
+	minPayload    = 140 // 2.6
+	maxPayload    = 1500
+	minPayload19  = 11 // 1.9
+	ethernetBytes = 14
+)
 
 // prepare makes the openers of a stanza.
 func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
@@ -200,50 +200,6 @@ func (e *Engine) Inherit(old *Engine) {
 	}
 }
 
-// Message returns the SPA message of the last Decide, nil if none was opened. It is valid
-// until the next Decide.
-func (e *Engine) Message() *spa.Message {
-	if !e.request.opened {
-		return nil
-	}
-	return &e.request.msg
-}
-
-// Refusals returns the refusal of each stanza, but shadow stanzas, that the last Decide
-// evaluated for a message and that did not grant, in file order. They are valid until the
-// next Decide.
-func (e *Engine) Refusals() []Refusal { return e.refusals }
-
-// Examined returns the number of packets that looked like SPA packets or took part in a
-// knock sequence.
-func (e *Engine) Examined() uint64 {
-	if e.tracker == nil {
-		return e.examined
-	}
-	return e.examined + e.tracker.Evaluated()
-}
-
-// KnockCounts returns the totals of the sequence tracker.
-func (e *Engine) KnockCounts() knock.Counts {
-	if e.tracker == nil {
-		return knock.Counts{}
-	}
-	return e.tracker.Counts()
-}
-
-// Sync makes the records durable that Decide added since the last call. With DeferSync
-// an Allow must not be executed before Sync has returned nil.
-func (e *Engine) Sync() error {
-	if !e.unsynced {
-		return nil
-	}
-	if err := e.opts.Store.Sync(); err != nil {
-		return err
-	}
-	e.unsynced = false
-	return nil
-}
-
 // Decide decides one event. Freshness and expiry are checked against now; if it is zero,
 // as for a replayed record without a time, every rule that needs the time refuses. The
 // decision does not alias ev. Copies of a packet are ignored, see [Engine.Copies].
@@ -295,4 +251,48 @@ func (e *Engine) refuseUnrecorded(d Decision, err error) Decision {
 	}
 	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
 		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
+}
+
+// Sync makes the records durable that Decide added since the last call. With DeferSync
+// an Allow must not be executed before Sync has returned nil.
+func (e *Engine) Sync() error {
+	if !e.unsynced {
+		return nil
+	}
+	if err := e.opts.Store.Sync(); err != nil {
+		return err
+	}
+	e.unsynced = false
+	return nil
+}
+
+// Message returns the SPA message of the last Decide, nil if none was opened. It is valid
+// until the next Decide.
+func (e *Engine) Message() *spa.Message {
+	if !e.request.opened {
+		return nil
+	}
+	return &e.request.msg
+}
+
+// Refusals returns the refusal of each stanza, but shadow stanzas, that the last Decide
+// evaluated for a message and that did not grant, in file order. They are valid until the
+// next Decide.
+func (e *Engine) Refusals() []Refusal { return e.refusals }
+
+// Examined returns the number of packets that looked like SPA packets or took part in a
+// knock sequence.
+func (e *Engine) Examined() uint64 {
+	if e.tracker == nil {
+		return e.examined
+	}
+	return e.examined + e.tracker.Evaluated()
+}
+
+// KnockCounts returns the totals of the sequence tracker.
+func (e *Engine) KnockCounts() knock.Counts {
+	if e.tracker == nil {
+		return knock.Counts{}
+	}
+	return e.tracker.Counts()
 }

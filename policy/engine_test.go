@@ -601,7 +601,7 @@ func TestNothingIsGrantedUnrecorded(t *testing.T) {
 	}
 }
 
-// What is older than the records kept is refused: as too old if ageing says so, as
+// A message older than the records kept is refused: as too old with ageing on, as
 // perhaps seen otherwise.
 func TestForgottenMessages(t *testing.T) {
 	for want, set := range map[string]func(*situation){

@@ -83,71 +83,6 @@ func (t *Trace) sequence(st *conf.Stanza, c Check) {
 	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
 
-// begin starts the checks of one stanza. Like the other methods it does nothing on a nil
-// Trace, which Decide uses.
-func (t *Trace) begin(st *stanza) {
-	if t != nil {
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
-	}
-}
-
-// stage records a check and returns ok.
-func (t *Trace) stage(name string, ok bool, text string) bool {
-	if t != nil {
-		t.add(Check{Name: name, OK: ok, Detail: Detail{Text: text}})
-	}
-	return ok
-}
-
-// check records a check of a message.
-func (t *Trace) check(name string, ref *refusal) {
-	switch {
-	case t == nil:
-	case ref == nil:
-		t.add(Check{Name: name, OK: true})
-	default:
-		t.add(Check{Name: name, Reason: ref.reason, Detail: ref.detail})
-	}
-}
-
-// checkWithNote records a check of the tables and, if it passed, its note.
-func (t *Trace) checkWithNote(e *Engine, r *request, st *stanza, c check, ref *refusal) {
-	if t == nil {
-		return
-	}
-	t.check(c.name, ref)
-	if ref == nil && c.note != nil {
-		checks := t.Stanzas[len(t.Stanzas)-1].Checks
-		checks[len(checks)-1].Detail.Text = c.note(e, r, st)
-	}
-}
-
-func (t *Trace) add(c Check) {
-	if n := len(t.Stanzas); n > 0 {
-		t.Stanzas[n-1].Checks = append(t.Stanzas[n-1].Checks, c)
-		return
-	}
-	t.Packet = append(t.Packet, c)
-}
-
-// message records that a key of the stanza opened the packet.
-func (t *Trace) message(name string, m *spa.Message) {
-	if t == nil {
-		return
-	}
-	text := "authentic, " + typeName(m.Type) + ", user " + m.User
-	if m.Signer != "" {
-		text += ", signed by " + m.Signer
-	}
-	t.stage(name, true, text)
-}
-
-// typeName returns the name of a message type in the manual.
-func typeName(t spa.Type) string {
-	return [...]string{"command", "access", "nat access", "access with timeout", "nat access with timeout",
-		"local nat access", "local nat access with timeout"}[t]
-}
-
 // traceSources records for each stanza why it does not match the packet.
 func (e *Engine) traceSources(r *request) {
 	if r.trace == nil {
@@ -175,6 +110,71 @@ func carrierText(r *request, ok bool) string {
 		text += ", for " + from.String()
 	}
 	return text
+}
+
+// begin starts the checks of one stanza. Like the other methods it does nothing on a nil
+// Trace, which Decide uses.
+func (t *Trace) begin(st *stanza) {
+	if t != nil {
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
+	}
+}
+
+// message records that a key of the stanza opened the packet.
+func (t *Trace) message(name string, m *spa.Message) {
+	if t == nil {
+		return
+	}
+	text := "authentic, " + typeName(m.Type) + ", user " + m.User
+	if m.Signer != "" {
+		text += ", signed by " + m.Signer
+	}
+	t.stage(name, true, text)
+}
+
+// typeName returns the name of a message type in the manual.
+func typeName(t spa.Type) string {
+	return [...]string{"command", "access", "nat access", "access with timeout", "nat access with timeout",
+		"local nat access", "local nat access with timeout"}[t]
+}
+
+// checkWithNote records a check of the tables and, if it passed, its note.
+func (t *Trace) checkWithNote(e *Engine, r *request, st *stanza, c check, ref *refusal) {
+	if t == nil {
+		return
+	}
+	t.check(c.name, ref)
+	if ref == nil && c.note != nil {
+		checks := t.Stanzas[len(t.Stanzas)-1].Checks
+		checks[len(checks)-1].Detail.Text = c.note(e, r, st)
+	}
+}
+
+// check records a check of a message.
+func (t *Trace) check(name string, ref *refusal) {
+	switch {
+	case t == nil:
+	case ref == nil:
+		t.add(Check{Name: name, OK: true})
+	default:
+		t.add(Check{Name: name, Reason: ref.reason, Detail: ref.detail})
+	}
+}
+
+// stage records a check and returns ok.
+func (t *Trace) stage(name string, ok bool, text string) bool {
+	if t != nil {
+		t.add(Check{Name: name, OK: ok, Detail: Detail{Text: text}})
+	}
+	return ok
+}
+
+func (t *Trace) add(c Check) {
+	if n := len(t.Stanzas); n > 0 {
+		t.Stanzas[n-1].Checks = append(t.Stanzas[n-1].Checks, c)
+		return
+	}
+	t.Packet = append(t.Packet, c)
 }
 
 // The notes of the checks in rules.go.

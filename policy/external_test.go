@@ -89,8 +89,8 @@ func checkLimits(t *testing.T, s *situation, g enforce.Grant) {
 	}
 }
 
-// With a shell, the text is the configured one to the last byte, and what the packet
-// says is in the environment.
+// With a shell the text is the configured one, unchanged, and the values of the packet
+// are in the environment.
 func TestExternalShell(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -194,19 +194,6 @@ func (e *Engine) checkTimeout(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// lifetime returns the duration of the grant, 0 for ever: that of the stanza, or the
-// requested one up to MAX_FW_TIMEOUT. A requested 0 is ignored.
-func (r *request) lifetime(st *stanza) time.Duration {
-	if !r.msg.HasTimeout || r.msg.Timeout == 0 {
-		return st.AccessTimeout
-	}
-	asked := time.Duration(r.msg.Timeout) * time.Second
-	if st.MaxAccessTimeout > 0 {
-		asked = min(asked, st.MaxAccessTimeout)
-	}
-	return asked
-}
-
 // checkPorts wants every port that is asked for to be offered, of stanzas with commands
 // of their own as well.
 func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
@@ -246,7 +233,18 @@ func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
 	return ref
 }
 
-func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }
+// lifetime returns the duration of the grant, 0 for ever: that of the stanza, or the
+// requested one up to MAX_FW_TIMEOUT. A requested 0 is ignored.
+func (r *request) lifetime(st *stanza) time.Duration {
+	if !r.msg.HasTimeout || r.msg.Timeout == 0 {
+		return st.AccessTimeout
+	}
+	asked := time.Duration(r.msg.Timeout) * time.Second
+	if st.MaxAccessTimeout > 0 {
+		asked = min(asked, st.MaxAccessTimeout)
+	}
+	return asked
+}
 
 // portsOf returns the ports sorted and without duplicates.
 func portsOf(asked []spa.Port) []enforce.Port {
@@ -259,6 +257,8 @@ func portsOf(asked []spa.Port) []enforce.Port {
 	})
 	return slices.Compact(ports)
 }
+
+func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }
 
 // checkCommand wants a stanza that runs commands, and a text that its CMD_REGEX, if it
 // has one, finds in the whole message: address, comma, command. What only a shell

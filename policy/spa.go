@@ -31,8 +31,13 @@ type request struct {
 	identified bool     // its copies can be recognised
 }
 
-// src returns the source of the packet.
-func (r *request) src() netip.Addr { return r.ev.Src.Addr() }
+// allow returns the address that is to get access.
+func (r *request) allow() netip.Addr {
+	if r.msg.Allow.IsUnspecified() {
+		return r.client()
+	}
+	return r.msg.Allow
+}
 
 // client returns the address of the client: the source of the packet, or the address
 // given by a proxy.
@@ -43,13 +48,8 @@ func (r *request) client() netip.Addr {
 	return r.src()
 }
 
-// allow returns the address that is to get access.
-func (r *request) allow() netip.Addr {
-	if r.msg.Allow.IsUnspecified() {
-		return r.client()
-	}
-	return r.msg.Allow
-}
+// src returns the source of the packet.
+func (r *request) src() netip.Addr { return r.ev.Src.Addr() }
 
 // maxLag is how far the time of a record may be from now, for a rate to be judged by it.
 const maxLag = 5 * time.Second
@@ -101,14 +101,6 @@ func (e *Engine) decideSPA(out *Decision) {
 	}
 }
 
-// cutText describes how much of a packet was captured.
-func cutText(ev *parse.Event) string {
-	return fmt.Sprintf("the capture holds %d of %d bytes", ev.Captured, ev.Whole)
-}
-
-// minCaptured is how much of an SPA packet that the capture cut short is recognised.
-const minCaptured = 16
-
 // admit reports whether a packet needs a decision, and sets the request. Packets of a
 // flood get no further. It does not allocate.
 func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
@@ -140,15 +132,8 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 	return ok && !e.isCopy(ev, trace)
 }
 
-// matchesAny reports whether a stanza matches the packet.
-func (e *Engine) matchesAny(ev *parse.Event) bool {
-	for i := range e.spa {
-		if e.spa[i].matches(ev) == "" {
-			return true
-		}
-	}
-	return false
-}
+// minCaptured is how much of an SPA packet that the capture cut short is recognised.
+const minCaptured = 16
 
 // candidate reports whether ev can carry SPA at all.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
@@ -174,18 +159,19 @@ func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	return true
 }
 
-// matches returns "" if the stanza applies to the packet, otherwise why not. It does not
-// allocate.
-func (st *stanza) matches(ev *parse.Event) string {
-	switch {
-	case !st.Source.Contains(ev.Src.Addr()):
-		return "the source is not in SOURCE"
-	case !st.Destination.IsZero() && !st.Destination.Contains(ev.Dst.Addr()):
-		return "the destination is not in DESTINATION"
-	case st.Interface != "" && ev.In != nil && string(ev.In) != st.Interface:
-		return "not from RESTRICT_INTF"
+// cutText describes how much of a packet was captured.
+func cutText(ev *parse.Event) string {
+	return fmt.Sprintf("the capture holds %d of %d bytes", ev.Captured, ev.Whole)
+}
+
+// matchesAny reports whether a stanza matches the packet.
+func (e *Engine) matchesAny(ev *parse.Event) bool {
+	for i := range e.spa {
+		if e.spa[i].matches(ev) == "" {
+			return true
+		}
 	}
-	return ""
+	return false
 }
 
 // evaluate evaluates the packet in each stanza.
@@ -228,6 +214,20 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 		*out, shadows = shadows[0], shadows[1:]
 	}
 	out.Also = shadows
+}
+
+// matches returns "" if the stanza applies to the packet, otherwise why not. It does not
+// allocate.
+func (st *stanza) matches(ev *parse.Event) string {
+	switch {
+	case !st.Source.Contains(ev.Src.Addr()):
+		return "the source is not in SOURCE"
+	case !st.Destination.IsZero() && !st.Destination.Contains(ev.Dst.Addr()):
+		return "the destination is not in DESTINATION"
+	case st.Interface != "" && ev.In != nil && string(ev.In) != st.Interface:
+		return "not from RESTRICT_INTF"
+	}
+	return ""
 }
 
 // A step is the first check of a stanza that failed, in their order.
@@ -400,16 +400,6 @@ func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
 	}
 }
 
-// firstChars are the first characters of Rijndael packets: they hold the last four bits
-// of "Salted__".
-const firstChars = "89+/"
-
-// Least lengths of a text that is reported although no stanza matches.
-const (
-	minUnmatchedLen    = 140
-	minUnmatchedGPGLen = 400
-)
-
 // looksLikeSPA reports whether text, which is base64, looks like an SPA packet. If not,
 // a packet that no stanza matches is ignored without a log line.
 func looksLikeSPA(text []byte) bool { return looksLikeStartOfSPA(text, len(text)) }
@@ -419,3 +409,13 @@ func looksLikeStartOfSPA(text []byte, n int) bool {
 	return n >= minUnmatchedGPGLen || n >= minUnmatchedLen &&
 		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
 }
+
+// firstChars are the first characters of Rijndael packets: they hold the last four bits
+// of "Salted__".
+const firstChars = "89+/"
+
+// Least lengths of a text that is reported although no stanza matches.
+const (
+	minUnmatchedLen    = 140
+	minUnmatchedGPGLen = 400
+)

@@ -346,11 +346,6 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	return out
 }
 
-// matches reports whether the stanza applies to the packet's addresses.
-func (t *Tracker) matches(s *stanza, k *knock) bool {
-	return s.Source.Contains(k.addr) && s.destinationMatches(k) && !t.opt.Server.Blacklist.Contains(k.addr)
-}
-
 // evaluate evaluates a packet in every stanza that it concerns. src is nil if its
 // source has no state.
 func (t *Tracker) evaluate(k *knock, src *source, out []Result) []Result {
@@ -424,6 +419,11 @@ func (t *Tracker) startAttempts(k *knock, src *source) *source {
 		}
 	}
 	return src
+}
+
+// matches reports whether the stanza applies to the packet's addresses.
+func (t *Tracker) matches(s *stanza, k *knock) bool {
+	return s.Source.Contains(k.addr) && s.destinationMatches(k) && !t.opt.Server.Blacklist.Contains(k.addr)
 }
 
 // addSource adds the source of k, evicting another if there are too many.

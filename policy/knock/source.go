@@ -21,9 +21,6 @@ type knock struct {
 	similar bool      // perhaps a copy: see packetID.compare
 }
 
-// untimed reports whether the time of k is unknown.
-func (k *knock) untimed() bool { return k.at.IsZero() }
-
 // source is the state of one address.
 type source struct {
 	last     time.Time // of the last packet that concerned an attempt
@@ -176,33 +173,6 @@ type system struct {
 	at  time.Time      // of the last one
 }
 
-// record records the fingerprint of k, if it is a SYN that has one.
-func (t *systems) record(m *fingerprint.Matcher, k *knock) {
-	id := m.MatchID(k.ev)
-	if id <= fingerprint.Unmatched || k.untimed() {
-		return
-	}
-	set := t.of(k.addr)
-	place := &set[0]
-	for i := range set {
-		if set[i].src == k.addr && set[i].id == id {
-			set[i].at = k.at
-			return
-		}
-		if set[i].at.Before(place.at) {
-			place = &set[i]
-		}
-	}
-	*place = system{src: k.addr, id: id, at: k.at}
-}
-
-// of returns the set that addr belongs to.
-func (t *systems) of(addr netip.Addr) *[systemWays]system {
-	b := addr.As16()
-	h := binary.LittleEndian.Uint64(b[:8]) ^ binary.LittleEndian.Uint64(b[8:])
-	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
-}
-
 // checkSystem checks the requirement of the stanza against the SYNs that k's source sent
 // within the last KNOCK_INTERVAL. got are the labels of the systems recognised.
 func (t *Tracker) checkSystem(s *stanza, k *knock) (got string, ok bool) {
@@ -249,3 +219,33 @@ func (s *stanza) acceptsSystem(label string) bool {
 }
 
 func join(names []string) string { return strings.Join(names, ", ") }
+
+// record records the fingerprint of k, if it is a SYN that has one.
+func (t *systems) record(m *fingerprint.Matcher, k *knock) {
+	id := m.MatchID(k.ev)
+	if id <= fingerprint.Unmatched || k.untimed() {
+		return
+	}
+	set := t.of(k.addr)
+	place := &set[0]
+	for i := range set {
+		if set[i].src == k.addr && set[i].id == id {
+			set[i].at = k.at
+			return
+		}
+		if set[i].at.Before(place.at) {
+			place = &set[i]
+		}
+	}
+	*place = system{src: k.addr, id: id, at: k.at}
+}
+
+// of returns the set that addr belongs to.
+func (t *systems) of(addr netip.Addr) *[systemWays]system {
+	b := addr.As16()
+	h := binary.LittleEndian.Uint64(b[:8]) ^ binary.LittleEndian.Uint64(b[8:])
+	return &t[h*0x9e3779b97f4a7c15>>(64-systemBits)] // the last octet is in the upper bits alone
+}
+
+// untimed reports whether the time of k is unknown.
+func (k *knock) untimed() bool { return k.at.IsZero() }

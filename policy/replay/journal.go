@@ -311,6 +311,15 @@ func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
 	return size, out.Flush()
 }
 
+// Due reports whether many records may be past the age limit. Close and another Open
+// drop them.
+func (j *Journal) Due() bool { return j.dropDue() }
+
+// Close syncs and closes the journal.
+func (j *Journal) Close() error {
+	return errors.Join(j.Sync(), j.file.Close())
+}
+
 // Sync implements [Store]: one flush for all records added since the last one.
 func (j *Journal) Sync() error {
 	if j.broken != nil || !j.dirty {
@@ -343,13 +352,4 @@ func syncDir(path string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
-}
-
-// Due reports whether many records may be past the age limit. Close and another Open
-// drop them.
-func (j *Journal) Due() bool { return j.dropDue() }
-
-// Close syncs and closes the journal.
-func (j *Journal) Close() error {
-	return errors.Join(j.Sync(), j.file.Close())
 }

@@ -62,8 +62,6 @@ const (
 // seenLimit is as far from 1970 as entry.seen reaches, in microseconds.
 const seenLimit = 1 << 60
 
-func (t *table) len() int { return len(t.index) }
-
 // find returns the record of k.
 func (t *table) find(k id) (record, bool) {
 	i, ok := t.index[k]
@@ -71,20 +69,6 @@ func (t *table) find(k id) (record, bool) {
 		return record{}, false
 	}
 	return t.unpack(k, t.chunks[i/chunkLen][i%chunkLen]), true
-}
-
-// insert adds r, whose id must be absent.
-func (t *table) insert(r record) {
-	if t.index == nil {
-		t.index = make(map[id]uint32)
-	}
-	n := t.len()
-	if n%chunkLen == 0 {
-		t.chunks = append(t.chunks, make([]entry, 0, chunkLen))
-	}
-	last := &t.chunks[len(t.chunks)-1]
-	*last = append(*last, t.pack(&r))
-	t.index[r.id] = uint32(n)
 }
 
 // older reports whether drop(cutoff) would remove a record.
@@ -109,6 +93,22 @@ func (t *table) drop(cutoff int64) {
 	}
 	*t = left
 }
+
+// insert adds r, whose id must be absent.
+func (t *table) insert(r record) {
+	if t.index == nil {
+		t.index = make(map[id]uint32)
+	}
+	n := t.len()
+	if n%chunkLen == 0 {
+		t.chunks = append(t.chunks, make([]entry, 0, chunkLen))
+	}
+	last := &t.chunks[len(t.chunks)-1]
+	*last = append(*last, t.pack(&r))
+	t.index[r.id] = uint32(n)
+}
+
+func (t *table) len() int { return len(t.index) }
 
 func (t *table) pack(r *record) entry {
 	e := entry{keep: uint32(min(max(r.keep, 0), math.MaxUint32)), seen: min(max(r.seen, -seenLimit), seenLimit) << 2}

@@ -39,7 +39,7 @@ func hmacKey(name string) Key {
 	return Key{Passphrase: []byte("public-set-key-24-chars!"), HMACKey: []byte("public hmac key"), HMACType: name}
 }
 
-// junk is refused by the gate that its name says, without an allocation.
+// junk is refused by the gate of its name, without an allocation.
 func junk(t testing.TB) map[string]struct {
 	key  Key
 	text []byte

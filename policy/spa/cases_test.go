@@ -38,7 +38,7 @@ func TestUnpadded(t *testing.T) {
 }
 
 // TestWithoutHMAC: a packet that carries no HMAC is told from one with that of another
-// key, for every type and length of message; where its length allows both, so it says.
+// key, for every type and length of message; where its length allows both, the error has both.
 func TestWithoutHMAC(t *testing.T) {
 	certain := 0
 	defer func() {

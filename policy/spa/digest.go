@@ -13,6 +13,35 @@ import (
 	"hash"
 )
 
+// newMAC returns nil without an HMAC key.
+func newMAC(key []byte, name string) (hash.Hash, *algorithm, error) {
+	if len(key) == 0 {
+		return nil, nil, nil
+	}
+	if name == "" {
+		name = "sha256"
+	}
+	a := algorithmOf(name)
+	if a == nil {
+		return nil, nil, fmt.Errorf("unknown hmac type %q", name)
+	}
+	return hmac.New(a.new, key), a, nil
+}
+
+func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
+	cut := len(wire) - a.b64
+	if cut < minText {
+		return nil, errMAC
+	}
+	mac.Reset()
+	mac.Write(wire[:cut])
+	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
+	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
+		return nil, errMAC
+	}
+	return wire[:cut], nil
+}
+
 // algorithm is a hash function for the inner digest and the HMAC.
 type algorithm struct {
 	name string
@@ -47,15 +76,8 @@ func algorithmOf(name string) *algorithm {
 	return nil
 }
 
-// size is the length of a digest in bytes.
-func (a *algorithm) size() int { return a.b64 * 3 / 4 }
-
-func widen(d []byte) (w [maxDigest]byte) { copy(w[:], d); return w }
-
 // digestSet is a set of algorithms, one bit each by index.
 type digestSet uint8
-
-func (s digestSet) has(i int) bool { return s&(1<<i) != 0 }
 
 // verify returns the algorithm whose digest of body is the base64 text want.
 func (s digestSet) verify(body, want []byte) (*algorithm, error) {
@@ -79,6 +101,8 @@ func (s digestSet) verify(body, want []byte) (*algorithm, error) {
 	return nil, err
 }
 
+func (s digestSet) has(i int) bool { return s&(1<<i) != 0 }
+
 func (a *algorithm) matches(body, want []byte) bool {
 	var text [maxDigestB64]byte
 	return subtle.ConstantTimeCompare(a.appendText(text[:0], body), want) == 1
@@ -90,31 +114,7 @@ func (a *algorithm) appendText(b, body []byte) []byte {
 	return base64.RawStdEncoding.AppendEncode(b, raw[:a.size()])
 }
 
-// newMAC returns nil without an HMAC key.
-func newMAC(key []byte, name string) (hash.Hash, *algorithm, error) {
-	if len(key) == 0 {
-		return nil, nil, nil
-	}
-	if name == "" {
-		name = "sha256"
-	}
-	a := algorithmOf(name)
-	if a == nil {
-		return nil, nil, fmt.Errorf("unknown hmac type %q", name)
-	}
-	return hmac.New(a.new, key), a, nil
-}
+// size is the length of a digest in bytes.
+func (a *algorithm) size() int { return a.b64 * 3 / 4 }
 
-func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
-	cut := len(wire) - a.b64
-	if cut < minText {
-		return nil, errMAC
-	}
-	mac.Reset()
-	mac.Write(wire[:cut])
-	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
-	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
-		return nil, errMAC
-	}
-	return wire[:cut], nil
-}
+func widen(d []byte) (w [maxDigest]byte) { copy(w[:], d); return w }

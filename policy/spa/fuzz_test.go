@@ -24,7 +24,7 @@ func oneKind(t *testing.T, err error) {
 	}
 }
 
-// FuzzOpen: no text panics, and none opens that nobody sealed.
+// FuzzOpen: no text panics, and none opens that was not sealed.
 func FuzzOpen(f *testing.F) {
 	for _, v := range loadVectors(f) {
 		f.Add(v.Wire, v.perl())
@@ -43,7 +43,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzPlaintext: whatever an authenticated client says either is refused as one
+// FuzzPlaintext: any text of an authenticated client is either refused as one
 // kind of error or encodes to the same plaintext again.
 func FuzzPlaintext(f *testing.F) {
 	for _, v := range loadVectors(f) {

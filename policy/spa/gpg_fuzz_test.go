@@ -58,7 +58,7 @@ func FuzzGPGInner(f *testing.F) {
 			return
 		}
 		if err := signed.Open(text, now, new(Message)); err == nil {
-			t.Error("what nobody signed opens")
+			t.Error("a message that was not signed opens")
 		} else {
 			oneKind(t, err)
 		}

@@ -103,20 +103,6 @@ func namedByAny(e *openpgp.Entity, ids []string) bool {
 	return len(ids) == 0 || slices.ContainsFunc(ids, func(id string) bool { return named(e, id) })
 }
 
-// named reports whether id names the key: by the end of the fingerprint of the primary
-// key or a subkey, or by a part of a user id.
-func named(e *openpgp.Entity, id string) bool {
-	if hex := normalID(id); isKeyID(hex) {
-		return slices.ContainsFunc(fingerprints(e), func(f string) bool { return matchID(f, hex) })
-	}
-	for name := range e.Identities {
-		if strings.Contains(strings.ToLower(name), strings.ToLower(id)) {
-			return true
-		}
-	}
-	return id == ""
-}
-
 // unlock unlocks the decryption keys and removes those that it cannot. Signing keys stay
 // locked: they are not needed.
 func (k *Keyring) unlock(passphrase []byte) error {
@@ -249,6 +235,20 @@ func (k keyIDs) has(fingerprints ...string) bool {
 		}
 	}
 	return k.any
+}
+
+// named reports whether id names the key: by the end of the fingerprint of the primary
+// key or a subkey, or by a part of a user id.
+func named(e *openpgp.Entity, id string) bool {
+	if hex := normalID(id); isKeyID(hex) {
+		return slices.ContainsFunc(fingerprints(e), func(f string) bool { return matchID(f, hex) })
+	}
+	for name := range e.Identities {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(id)) {
+			return true
+		}
+	}
+	return id == ""
 }
 
 // Lengths of key ids and fingerprints, hex digits.

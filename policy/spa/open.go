@@ -35,42 +35,6 @@ type Rules struct {
 	Perl19 bool
 }
 
-// digestSet returns the set of r.Digests; an unknown name is an error.
-func (r *Rules) digestSet() (digestSet, error) {
-	if r.Digests == nil {
-		return 1<<len(algorithms) - 1, nil
-	}
-	var set digestSet
-	for _, name := range r.Digests {
-		i := 0
-		for i < len(algorithms) && algorithms[i].name != name {
-			i++
-		}
-		if i == len(algorithms) {
-			return 0, fmt.Errorf("unknown digest type %q", name)
-		}
-		set |= 1 << i
-	}
-	return set, nil
-}
-
-// passphrase returns the passphrase as used for the key derivation.
-func (k *Key) passphrase() ([]byte, error) {
-	p := bytes.Clone(k.Passphrase)
-	if len(p) == 0 {
-		return nil, errors.New("empty key")
-	}
-	if k.Mode == "legacy" || k.LegacyPad {
-		for len(p) < padTo {
-			p = append(p, '0')
-		}
-	}
-	if k.Mode == "legacy" {
-		p = p[:padTo]
-	}
-	return p, nil
-}
-
 const (
 	// saltedPrefix is the beginning of the base64 of every container: 60 of the 64 bits
 	// of "Salted__". Clients do not send it.
@@ -125,6 +89,42 @@ func NewOpener(k Key) (*Opener, error) {
 	}
 	o.digests, err = k.digestSet()
 	return o, err
+}
+
+// passphrase returns the passphrase as used for the key derivation.
+func (k *Key) passphrase() ([]byte, error) {
+	p := bytes.Clone(k.Passphrase)
+	if len(p) == 0 {
+		return nil, errors.New("empty key")
+	}
+	if k.Mode == "legacy" || k.LegacyPad {
+		for len(p) < padTo {
+			p = append(p, '0')
+		}
+	}
+	if k.Mode == "legacy" {
+		p = p[:padTo]
+	}
+	return p, nil
+}
+
+// digestSet returns the set of r.Digests; an unknown name is an error.
+func (r *Rules) digestSet() (digestSet, error) {
+	if r.Digests == nil {
+		return 1<<len(algorithms) - 1, nil
+	}
+	var set digestSet
+	for _, name := range r.Digests {
+		i := 0
+		for i < len(algorithms) && algorithms[i].name != name {
+			i++
+		}
+		if i == len(algorithms) {
+			return 0, fmt.Errorf("unknown digest type %q", name)
+		}
+		set |= 1 << i
+	}
+	return set, nil
 }
 
 // Open authenticates, decrypts and decodes text, the standard base64 of one SPA packet

@@ -99,8 +99,7 @@ func TestShortKeys(t *testing.T) {
 	}
 }
 
-// TestHostileCipherTexts: what comes from somebody with the key, but not from a
-// client.
+// TestHostileCipherTexts: texts made with the key, but not by a client.
 func TestHostileCipherTexts(t *testing.T) {
 	long := withDigest(head+"1:"+access+":"+strings.Repeat("A", 1400), "sha256")
 	for name, c := range map[string]struct {

@@ -146,7 +146,7 @@ func TestNewGPGOpenerRefuses(t *testing.T) {
 	}
 }
 
-// FuzzEnvelope: what we take for a message to somebody is one for the library too,
+// FuzzEnvelope: what is accepted as an encrypted message is one for the library too,
 // with the same recipients.
 func FuzzEnvelope(f *testing.F) {
 	for _, v := range loadVectors(f) {

@@ -229,7 +229,7 @@ func TestPlaintext(t *testing.T) {
 }
 
 // roundTrip encodes what was opened. The plaintext comes back, but for the freedoms
-// that the format leaves: leading zeros, "=", a server_auth that says nothing.
+// that the format leaves: leading zeros, "=", a server_auth that does not decode.
 func roundTrip(t testing.TB, m *Message, rules Rules) {
 	t.Helper()
 	again, err := Plaintext(m, m.Rand)

@@ -121,8 +121,8 @@ func (v *vector) proto() uint8 {
 }
 
 // refusals are the vectors whose packet itself is refused, with the kind of error;
-// nil says that it does not get past Carrier. All others open, and what their
-// expectation says beyond that is the engine's business.
+// nil: Carrier refuses it. All others open; the rest of their expectation is tested
+// with the engine.
 var refusals = map[string]error{
 	"c-hmac-wrong-key":                 ErrHMAC,
 	"c-hmac-wrong-type":                ErrHMAC,
