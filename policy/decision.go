@@ -42,9 +42,9 @@ type Decision struct {
 	Shadow  bool          // of a shadow stanza: an Allow must not be executed
 	Grant   enforce.Grant // valid iff Allow and Command is nil
 	Command *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
-	// Also are further decisions on the same packet, in file order: of other stanzas
+	// Others are further decisions on the same packet, in file order: of other stanzas
 	// that grant on the same knock, and of shadow stanzas.
-	Also []Decision
+	Others []Decision
 }
 
 // A Refusal is why one stanza does not grant what a message asks for.

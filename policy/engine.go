@@ -205,7 +205,7 @@ func (e *Engine) Inherit(old *Engine) {
 // decision does not alias ev. Copies of a packet are ignored, see [Engine.Copies].
 //
 // A packet that is both an SPA message and a knock is decided as the message, unless
-// only the knock grants; if both grant, the grant of the knock is in Also.
+// only the knock grants; if both grant, the grant of the knock is in Others.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	e.request.opened, e.refusals = false, e.refusals[:0]
 	if e.admit(now, ev, nil) {
@@ -230,15 +230,15 @@ func combine(message, knock Decision) Decision {
 	case knock.Verdict == Ignore:
 		return message
 	case message.Verdict == Ignore || message.Verdict == Deny && knock.Verdict == Allow:
-		knock.Also = append(knock.Also, message.Also...)
+		knock.Others = append(knock.Others, message.Others...)
 		return knock
 	}
-	also := knock.Also
+	others := knock.Others
 	if knock.Verdict == Allow {
-		knock.Also = nil
-		also = append([]Decision{knock}, also...)
+		knock.Others = nil
+		others = append([]Decision{knock}, others...)
 	}
-	message.Also = append(message.Also, also...)
+	message.Others = append(message.Others, others...)
 	return message
 }
 

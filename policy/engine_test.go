@@ -663,7 +663,7 @@ func TestShadowStanzas(t *testing.T) {
 				t.Errorf("\n got %s\nwant %s", show(d), tt.want)
 			}
 			var also []string
-			for _, a := range d.Also {
+			for _, a := range d.Others {
 				also = append(also, show(a))
 			}
 			if strings.Join(also, "|") != strings.Join(tt.also, "|") {
@@ -682,8 +682,8 @@ func TestReplayOfAShadowsPacket(t *testing.T) {
 	e := s.engine(t)
 	ev := s.event(s.wire(t))
 	e.Decide(s.now, ev)
-	if d := e.Decide(s.now, ev); d.Reason != SPAReplay || d.Shadow || len(d.Also) > 0 {
-		t.Errorf("%s %+v", show(d), d.Also)
+	if d := e.Decide(s.now, ev); d.Reason != SPAReplay || d.Shadow || len(d.Others) > 0 {
+		t.Errorf("%s %+v", show(d), d.Others)
 	}
 }
 

@@ -31,12 +31,12 @@ func (e *Engine) trackKnock(now time.Time, ev *parse.Event) bool {
 }
 
 // decideKnock decides by the results of trackKnock. Every stanza whose sequence is
-// complete grants: the first is the decision, the others are in Also. If none grants,
+// complete grants: the first is the decision, the others are in Others. If none grants,
 // the refusal furthest in its sequence is the decision. dryRun does not change the
 // store.
 func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decision {
 	var best Decision
-	var also, shadows []Decision
+	var others, shadows []Decision
 	furthest := -1
 	replays := e.recordKnocks(now, ev, dryRun)
 	for i := range e.results {
@@ -46,7 +46,7 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 		case d.Shadow:
 			shadows = append(shadows, d)
 		case d.Verdict == Allow && best.Verdict == Allow:
-			also = append(also, d)
+			others = append(others, d)
 		case d.Verdict == Allow:
 			best = d
 		case best.Verdict != Allow && res.Step > furthest:
@@ -56,7 +56,7 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 	if best.Verdict == Ignore && len(shadows) > 0 {
 		best, shadows = shadows[0], shadows[1:]
 	}
-	best.Also = append(also, shadows...)
+	best.Others = append(others, shadows...)
 	return best
 }
 

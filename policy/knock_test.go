@@ -55,7 +55,7 @@ func shows(ds []Decision) string {
 	var words []string
 	for _, d := range ds {
 		w := show(d)
-		for _, a := range d.Also {
+		for _, a := range d.Others {
 			w += " also " + show(a)
 		}
 		words = append(words, w)

@@ -80,7 +80,7 @@ func refuse(reason Reason, text string) *refusal {
 // the first one of equals.
 //
 // Shadow stanzas are evaluated too. Their decisions do not end the evaluation and go
-// into Also; the first is the decision if no other stanza has one.
+// into Others; the first is the decision if no other stanza has one.
 //
 // admit must have returned true.
 func (e *Engine) decideSPA(out *Decision) {
@@ -199,7 +199,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 			if d != out {
 				*out = *d
 			}
-			out.Also = shadows
+			out.Others = shadows
 			return
 		case st.Shadow && d.Verdict != Ignore:
 			d.Shadow = true
@@ -213,7 +213,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	if out.Verdict == Ignore && len(shadows) > 0 {
 		*out, shadows = shadows[0], shadows[1:]
 	}
-	out.Also = shadows
+	out.Others = shadows
 }
 
 // matches returns "" if the stanza applies to the packet, otherwise why not. It does not

@@ -62,8 +62,8 @@ func (w *worker) tell(p *pending) {
 			p.packet.now.UTC().Format(time.RFC3339Nano), p.untold))
 	}
 	w.tellOne(&p.decision, &p.packet)
-	for i := range p.decision.Also {
-		w.tellOne(&p.decision.Also[i], &p.packet)
+	for i := range p.decision.Others {
+		w.tellOne(&p.decision.Others[i], &p.packet)
 	}
 }
 

@@ -234,7 +234,7 @@ func (w *worker) step(ev *parse.Event) {
 		return
 	}
 	p := pending{decision: d, packet: packetOf(now, ev)}
-	if d.Verdict == policy.Deny && len(d.Also) == 0 {
+	if d.Verdict == policy.Deny && len(d.Others) == 0 {
 		if p.untold = w.teller.refusals.take(now, 1); p.untold < 0 {
 			return
 		}
@@ -269,9 +269,9 @@ func (w *worker) flush(ctx context.Context) error {
 			p.decision = unrecorded(p.decision, err)
 		}
 		w.carryOut(ctx, &p.decision)
-		for j := range p.decision.Also {
+		for j := range p.decision.Others {
 			if err == nil {
-				w.carryOut(ctx, &p.decision.Also[j])
+				w.carryOut(ctx, &p.decision.Others[j])
 			}
 		}
 	}

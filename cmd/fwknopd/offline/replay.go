@@ -136,9 +136,9 @@ func (r *run) step(ev *parse.Event) error {
 	if err := r.print(ev, &r.d); err != nil {
 		return err
 	}
-	for i := range r.d.Also {
-		r.count.also(&r.d.Also[i])
-		if err := r.print(ev, &r.d.Also[i]); err != nil {
+	for i := range r.d.Others {
+		r.count.also(&r.d.Others[i])
+		if err := r.print(ev, &r.d.Others[i]); err != nil {
 			return err
 		}
 	}

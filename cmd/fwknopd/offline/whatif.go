@@ -46,8 +46,8 @@ func outcome(d *policy.Decision) string {
 			fmt.Fprintf(&b, " %s %d", d.Grant.Key(), d.Grant.Expires.UnixNano())
 		}
 	}
-	for i := range d.Also {
-		b.WriteString(" | " + outcome(&d.Also[i]))
+	for i := range d.Others {
+		b.WriteString(" | " + outcome(&d.Others[i]))
 	}
 	return b.String()
 }
