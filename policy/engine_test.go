@@ -40,7 +40,7 @@ func nets(s ...string) conf.Nets {
 	return n
 }
 
-// A situation is one packet and the configuration that judges it. plain makes one that
+// A situation is one packet and the configuration that it is decided by. plain makes one that
 // is granted; each test changes what it is about.
 type situation struct {
 	server  conf.Server
@@ -558,7 +558,7 @@ func TestUntimedPackets(t *testing.T) {
 	}
 }
 
-// A message is remembered as soon as it is known to be authentic: refusing it does
+// A message is recorded as soon as it is known to be authentic: refusing it does
 // not keep it fresh for a thief.
 func TestRefusedMessagesAreRememberedToo(t *testing.T) {
 	s := plain()

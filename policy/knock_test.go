@@ -212,7 +212,7 @@ func TestUninterestingKnocksCostNoAllocation(t *testing.T) {
 	}
 }
 
-// encryptedPorts spells a clear text in the ports of an encrypted sequence.
+// encryptedPorts returns the ports of an encrypted sequence for a clear text.
 func encryptedPorts(t *testing.T, clear []byte) []uint16 {
 	t.Helper()
 	sum := byte(0)

@@ -143,7 +143,7 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// The default bound is worth what its comment says.
+// The default bound takes as much memory as its comment has it.
 func TestMemoryOfAFullTable(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -11,7 +11,7 @@ func TestCarryOver(t *testing.T) {
 	a, b, c := shared("tcp/1 tcp/2"), shared("tcp/3 tcp/4"), encrypted("key")
 	a.KnockLimit, b.KnockLimit = 1, 1
 	text := encipher(passphrase(&c), salt(0), clearText("192.0.2.99", "tcp/443", ""))
-	knocks := spell(&c, text, "")
+	knocks := knocksFor(&c, text, "")
 
 	old := New(Options{Stanzas: []conf.Stanza{a, b, c}})
 	expect(t, play(old, "tcp/1", "tcp/2", "tcp/3", "tcp/4"), "2 "+opened+"\n4 "+opened)

@@ -71,7 +71,7 @@ func TestEncrypted(t *testing.T) {
 			c.change(&server, v)
 			text := encipher(passphrase(&client), salt(0), clearText(c.addr, c.port, c.user))
 			tr := New(Options{Stanzas: []conf.Stanza{server}, Server: v})
-			expect(t, play(tr, spell(&client, text, "")...), fmt.Sprintf("%d %s", len(text), c.want))
+			expect(t, play(tr, knocksFor(&client, text, "")...), fmt.Sprintf("%d %s", len(text), c.want))
 		})
 	}
 }
@@ -83,7 +83,7 @@ func TestEncryptedText(t *testing.T) {
 	pass := passphrase(&s)
 	text := encipher(pass, salt(0), clearText("192.0.2.99", "tcp/443", "root"))
 	next := encipher(pass, salt(1), clearText("192.0.2.99", "tcp/443", "root"))
-	knocks, again := spell(&s, text, ""), spell(&s, next, "")
+	knocks, again := knocksFor(&s, text, ""), knocksFor(&s, next, "")
 	const granted = "knock.granted 192.0.2.99 tcp/22,tcp/443 5m0s root"
 	checksum := clearText("192.0.2.99", "tcp/443", "root")
 	checksum[7]++
@@ -107,15 +107,15 @@ func TestEncryptedText(t *testing.T) {
 		{"the last packet of a failure spoils the next", slices.Concat(knocks[:9], knocks[8:], again),
 			"32 knock.decrypt_failed\n64 knock.decrypt_failed"},
 		{"another after it", slices.Concat(knocks, again), "32 " + granted + "\n64 " + granted},
-		{"no salt in front", spell(&s, bytes.Repeat([]byte{7}, 32), ""), "32 knock.decrypt_failed"},
-		{"checksum", spell(&s, encipher(pass, salt(0), checksum), ""), "32 knock.checksum"},
-		{"one bit", spell(&s, flipped, ""), "32 knock.decrypt_failed"},
-		{"a clear text too short", spell(&s, encipher(pass, salt(0), []byte("seven__")), ""), "32 knock.decrypt_failed"},
-		{"a user name too long", spell(&s, encipher(pass, salt(0), clearText("192.0.2.99", "tcp/443", strings.Repeat("u", 40))), ""),
+		{"no salt in front", knocksFor(&s, bytes.Repeat([]byte{7}, 32), ""), "32 knock.decrypt_failed"},
+		{"checksum", knocksFor(&s, encipher(pass, salt(0), checksum), ""), "32 knock.checksum"},
+		{"one bit", knocksFor(&s, flipped, ""), "32 knock.decrypt_failed"},
+		{"a clear text too short", knocksFor(&s, encipher(pass, salt(0), []byte("seven__")), ""), "32 knock.decrypt_failed"},
+		{"a user name too long", knocksFor(&s, encipher(pass, salt(0), clearText("192.0.2.99", "tcp/443", strings.Repeat("u", 40))), ""),
 			"64 knock.decrypt_failed"},
-		{"interval", append(spell(&s, text[:16], "0"), spell(&s, text[16:], "61")...), "17 knock.timeout"},
-		{"interval just reached", append(spell(&s, text[:16], "0"), spell(&s, text[16:], "60")...), "32 " + granted},
-		{"a new try after the interval", append(spell(&s, text[:16], "0"), spell(&s, next, "61")...), "17 knock.timeout\n48 " + granted},
+		{"interval", append(knocksFor(&s, text[:16], "0"), knocksFor(&s, text[16:], "61")...), "17 knock.timeout"},
+		{"interval just reached", append(knocksFor(&s, text[:16], "0"), knocksFor(&s, text[16:], "60")...), "32 " + granted},
+		{"a new try after the interval", append(knocksFor(&s, text[:16], "0"), knocksFor(&s, next, "61")...), "17 knock.timeout\n48 " + granted},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr := New(Options{Stanzas: []conf.Stanza{s}})
@@ -129,9 +129,9 @@ func TestReplay(t *testing.T) {
 	text := encipher(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", "eightchr"))
 	tr := New(Options{Stanzas: []conf.Stanza{s}})
 	const granted = "48 knock.granted 192.0.2.7 tcp/22,tcp/443 5m0s eightchr"
-	expect(t, play(tr, spell(&s, text, "0")...), granted)
-	expect(t, play(tr, spell(&s, text, "100")...), "48 knock.replay")
-	expect(t, play(tr, spell(&s, text, "100 192.0.2.8")...), "48 knock.replay")
+	expect(t, play(tr, knocksFor(&s, text, "0")...), granted)
+	expect(t, play(tr, knocksFor(&s, text, "100")...), "48 knock.replay")
+	expect(t, play(tr, knocksFor(&s, text, "100 192.0.2.8")...), "48 knock.replay")
 
 	// Whoever has no key may change the last block, and once in 256 times its
 	// padding is right all the same.
@@ -140,7 +140,7 @@ func TestReplay(t *testing.T) {
 		forged := bytes.Clone(text)
 		forged[40], forged[41] = byte(i), byte(i>>8)
 		if m, whole := decrypt(passphrase(&s), forged); whole && m.valid() && !bytes.Equal(forged, text) {
-			expect(t, play(tr, spell(&s, forged, "200 192.0.2.8")...), "48 knock.replay")
+			expect(t, play(tr, knocksFor(&s, forged, "200 192.0.2.8")...), "48 knock.replay")
 			found = true
 			break
 		}
@@ -156,11 +156,11 @@ func TestReplayOfRefused(t *testing.T) {
 	s.SourceAddress = conf.Nets{}
 	text := encipher(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", ""))
 	strict := New(Options{Stanzas: []conf.Stanza{s}})
-	expect(t, play(strict, spell(&s, text, "")...), "32 knock.source")
+	expect(t, play(strict, knocksFor(&s, text, "")...), "32 knock.source")
 	s.SourceAddress = anyone
 	lax := New(Options{Stanzas: []conf.Stanza{s}})
 	lax.CarryOver(strict)
-	expect(t, play(lax, spell(&s, text, "192.0.2.8 100")...), "32 knock.replay")
+	expect(t, play(lax, knocksFor(&s, text, "192.0.2.8 100")...), "32 knock.replay")
 }
 
 // Several keys for one source: each stanza deciphers on its own, and that a key
@@ -170,12 +170,12 @@ func TestTwoKeys(t *testing.T) {
 	b.AccessTimeout, c.AccessTimeout = time.Second, 2*time.Second
 	stanzas := []conf.Stanza{a, b, c}
 	text := encipher(passphrase(&b), salt(0), clearText("192.0.2.99", "tcp/443", ""))
-	expect(t, play(New(Options{Stanzas: stanzas}), spell(&a, text, "")...), `
+	expect(t, play(New(Options{Stanzas: stanzas}), knocksFor(&a, text, "")...), `
 32 knock.granted 192.0.2.99 tcp/22,tcp/443 1s
 32 knock.granted 192.0.2.99 tcp/22,tcp/443 2s`)
 
 	text[31] ^= 1
-	expect(t, play(New(Options{Stanzas: stanzas}), spell(&a, text, "")...), "32 knock.decrypt_failed")
+	expect(t, play(New(Options{Stanzas: stanzas}), knocksFor(&a, text, "")...), "32 knock.decrypt_failed")
 }
 
 // The window may hang over the last port.
@@ -196,7 +196,7 @@ func TestOpenPortsCopied(t *testing.T) {
 	tr := New(Options{Stanzas: []conf.Stanza{s}})
 	for i, port := range []string{"tcp/8081", "tcp/9091"} {
 		text := encipher(passphrase(&s), salt(byte(i)), clearText("192.0.2.99", port, ""))
-		expect(t, play(tr, spell(&s, text, "")...), "32 knock.granted 192.0.2.99 tcp/22,"+port+" 5m0s")
+		expect(t, play(tr, knocksFor(&s, text, "")...), "32 knock.granted 192.0.2.99 tcp/22,"+port+" 5m0s")
 	}
 }
 
@@ -208,7 +208,7 @@ func TestUnlistedPortIsSaid(t *testing.T) {
 		tr := New(Options{Stanzas: []conf.Stanza{s}})
 		var w wire
 		var out []Result
-		for _, p := range spell(&s, text, "") {
+		for _, p := range knocksFor(&s, text, "") {
 			out = tr.Step(epoch, w.packet(p), out)
 		}
 		if len(out) != 1 || (out[0].Text == "") != permit || !bytes.Equal(out[0].Cipher, text[:32]) {

@@ -173,8 +173,8 @@ func clearText(addr, port, user string) []byte {
 	return append(b, user...)
 }
 
-// spell returns the packets that carry a cipher text for stanza s.
-func spell(s *conf.Stanza, text []byte, extra string) []string {
+// knocksFor returns the packets that carry a cipher text for stanza s.
+func knocksFor(s *conf.Stanza, text []byte, extra string) []string {
 	var packets []string
 	for _, b := range text {
 		packets = append(packets, strings.TrimSpace(fmt.Sprintf("tcp/%d %s", int(s.PortOffset)+int(b), extra)))

@@ -17,7 +17,7 @@ func knockAt(port string, at time.Time) *parse.Event {
 }
 
 // TestUntimed: records without a time go through a sequence, and what cannot be
-// judged without one refuses it at its end, once.
+// checked without one refuses it at its end, once.
 func TestUntimed(t *testing.T) {
 	none := time.Time{}
 	plain := func() conf.Stanza {
@@ -77,7 +77,7 @@ func TestUntimedLive(t *testing.T) {
 }
 
 // TestUntimedForgets: an attempt that a record without a time took part in is
-// judged like any other once it starts again.
+// evaluated like any other once it starts again.
 func TestUntimedForgets(t *testing.T) {
 	tr := New(Options{Stanzas: []conf.Stanza{shared("tcp/1 tcp/2")}})
 	var got []Result

@@ -98,7 +98,7 @@ func TestCompactionCopiesLinesAsTheyStand(t *testing.T) {
 	}
 }
 
-// A daemon that runs for ever under load keeps a bounded file and forgets nothing
+// A daemon that runs for ever under load keeps a bounded file and drops no record
 // inside the limit.
 func TestCompactionWhileRunning(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digest.cache")

@@ -130,7 +130,7 @@ func BenchmarkJournal(b *testing.B) {
 	}
 }
 
-// Whatever stands in the file: it opens, it takes a message, and both that message
+// A file with any content opens and takes a message, and both that message
 // and every digest line of the file are known after the next opening.
 func FuzzOpen(f *testing.F) {
 	key := KeyOf(packet(1, t0).Plaintext)

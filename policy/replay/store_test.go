@@ -52,7 +52,7 @@ func add(t *testing.T, s Store, p *Packet) bool {
 	return fresh
 }
 
-// b64 is the spelling of digests in all caches.
+// b64 encodes a digest as in all caches.
 func b64(sum []byte) string { return base64.RawStdEncoding.EncodeToString(sum) }
 
 func TestAddIsCheckAndSet(t *testing.T) {
@@ -171,7 +171,7 @@ func TestOldShapes(t *testing.T) {
 	}
 }
 
-// The text that 2.6 hashed is known in every spelling that opens to the same
+// The text that 2.6 hashed is known in every encoding that decodes to the same
 // message.
 func TestRespelledWire(t *testing.T) {
 	sent := "8abcdefghijQ"

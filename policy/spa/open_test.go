@@ -149,7 +149,7 @@ func TestPadding(t *testing.T) {
 	}
 }
 
-// TestSpellings: which re-spellings of one packet on the wire are still a packet,
+// TestSpellings: which other encodings of one packet on the wire are still a packet,
 // and that those open to the same plaintext, so that the replay key is the same.
 func TestSpellings(t *testing.T) {
 	m := sample() // 171 characters with the prefix: one "=" makes them whole

@@ -250,7 +250,7 @@ func roundTrip(t testing.TB, m *Message, rules Rules) {
 	}
 }
 
-// canonical is the plaintext without its digest in its one plain spelling.
+// canonical is the plaintext without its digest in canonical form.
 func canonical(plain []byte) []byte {
 	var part []string
 	for i, p := range strings.Split(string(plain[:bytes.LastIndexByte(plain, ':')]), ":") {
