@@ -117,7 +117,7 @@ func (e *Engine) takesPart(st *conf.Stanza) bool { return e.opts.All || e.server
 func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 	c := spa.CarrierOptions{
 		MinLen:        minPayload,
-		MaxLen:        maxPayload,
+		MaxLen:        spa.DefaultMaxPayload,
 		OverHTTP:      s.OverHTTP,
 		AnyUserAgent:  s.AnyUserAgent,
 		XForwardedFor: s.XForwardedFor,
@@ -137,8 +137,7 @@ func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 // link header is assumed to be that of Ethernet.
 const (
 	minPayload    = 140 // 2.6
-	maxPayload    = 1500
-	minPayload19  = 11 // 1.9
+	minPayload19  = 11  // 1.9
 	ethernetBytes = 14
 )
 

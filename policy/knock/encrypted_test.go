@@ -218,7 +218,7 @@ func TestUnlistedPortIsSaid(t *testing.T) {
 }
 
 // OpenSSL agrees on the cipher.
-func TestDecipherOpenSSL(t *testing.T) {
+func TestDecryptOpenSSL(t *testing.T) {
 	openssl, err := exec.LookPath("openssl")
 	if err != nil {
 		t.Skip("no openssl")

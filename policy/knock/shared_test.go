@@ -49,7 +49,7 @@ func TestShared(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
+func TestGap(t *testing.T) {
 	sec := func(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 	for _, c := range []struct {
 		name               string

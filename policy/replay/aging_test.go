@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"crypto/sha256"
 	"errors"
 	"os"
 	"path/filepath"
@@ -74,7 +75,7 @@ func TestHorizonOutlivesTheSetting(t *testing.T) {
 
 func TestCompactionCopiesLinesAsTheyStand(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digest.cache")
-	key := KeyOf(packet(7, t0).Plaintext)
+	key := sha256.Sum256(packet(7, t0).Plaintext)
 	young := "10.77.0.2 " + b64(key[:]) + " [" + t0.Add(10*past).Local().Format(time.ANSIC) + "]"
 	bare := "10.77.0.3 " + strings.Repeat("A", 43)
 	old := strings.Repeat("B", 43) + " 17 10.77.0.2 57300 10.77.0.1 62201 1700000005"

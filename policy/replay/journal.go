@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -207,7 +208,7 @@ func (j *Journal) Add(p *Packet) (First, bool, error) {
 	if j.broken != nil {
 		return First{}, false, j.broken
 	}
-	sum := KeyOf(p.Plaintext)
+	sum := sha256.Sum256(p.Plaintext)
 	first, seen, err := j.seen(idOf(sum), p)
 	if seen || err != nil {
 		return first, false, err

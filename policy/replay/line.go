@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -32,8 +33,8 @@ var (
 )
 
 // appendLine adds the line of a fresh p to b.
-func appendLine(b []byte, key Key, p *Packet) []byte {
-	b = base64.RawStdEncoding.AppendEncode(b, key[:])
+func appendLine(b []byte, sum [sha256.Size]byte, p *Packet) []byte {
+	b = base64.RawStdEncoding.AppendEncode(b, sum[:])
 	b = p.Time.UTC().AppendFormat(append(b, ' '), stamp)
 	b = append(b, ' ')
 	if p.Sent.IsZero() || p.Sent.Year() > maxYear { // a client may claim any time

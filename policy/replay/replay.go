@@ -2,7 +2,7 @@
 // twice: in memory for offline use ([NewMemory]), in an append-only journal for
 // the daemon ([Open]).
 //
-// The key of a message is the SHA-256 of its plaintext, never of the wire bytes:
+// A message is identified by the SHA-256 of its plaintext, never of the wire bytes:
 // one packet has several encodings on the wire. Caches written by fwknopd 1.9 and 2.6
 // are read as they are, and messages are looked up under the digests they used.
 //
@@ -13,22 +13,15 @@
 package replay
 
 import (
-	"crypto/sha256"
 	"errors"
 	"net/netip"
 	"time"
 )
 
-// A Key names a message.
-type Key [sha256.Size]byte
-
-// KeyOf returns the key of a decrypted message, digest field included.
-func KeyOf(plaintext []byte) Key { return sha256.Sum256(plaintext) }
-
 // A Packet is the argument of [Store.Add]: the input of the key, of the keys used by
 // 1.9 and 2.6, and what the journal records for the operator.
 type Packet struct {
-	Plaintext []byte    // as decrypted, digest field included
+	Plaintext []byte    // as decrypted, digest field included; its SHA-256 is the key
 	Wire      []byte    // SPA text as received (after HTTP translation); the 2.6 daemon keyed on it
 	Time      time.Time // now, by the clock that freshness is checked against
 	Sent      time.Time // the client's time stamp; zero if there is none: the record never expires

@@ -108,7 +108,7 @@ func TestJournalIsReadableTextThatLasts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k1, k2 := KeyOf(packet(1, t0).Plaintext), KeyOf(v6.Plaintext)
+	k1, k2 := sha256.Sum256(packet(1, t0).Plaintext), sha256.Sum256(v6.Plaintext)
 	want := header +
 		b64(k1[:]) + " 2023-11-14T22:13:20.000000Z 2023-11-14T22:13:20.000000Z 17 192.0.2.7 40000 198.51.100.1 62201\n" +
 		b64(k2[:]) + " 2023-11-14T22:13:20.000000Z - 17 2001:db8::7 1 198.51.100.1 62201\n"
@@ -203,7 +203,7 @@ func TestMD5SumsBesideTheJournal(t *testing.T) {
 }
 
 func TestHostileLines(t *testing.T) {
-	key := KeyOf(packet(1, t0).Plaintext)
+	key := sha256.Sum256(packet(1, t0).Plaintext)
 	good := b64(key[:])
 	path := filepath.Join(t.TempDir(), "digest.cache")
 	lines := []string{
