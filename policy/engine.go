@@ -85,7 +85,6 @@ type stanza struct {
 	*conf.Stanza
 	symmetric Opener         // nil without KEY
 	gpg       *spa.GPGOpener // nil without GPG
-	perl      bool           // of a file of 1.9
 	external  *external
 }
 
@@ -121,9 +120,9 @@ func carrierOptions(s *conf.Server) (spa.CarrierOptions, uint16) {
 		OverHTTP:      s.OverHTTP,
 		AnyUserAgent:  s.AnyUserAgent,
 		XForwardedFor: s.XForwardedFor,
-		Perl19:        !s.CSyntax,
+		Perl19:        s.Dialect != conf.C26,
 	}
-	if s.CSyntax {
+	if s.Dialect == conf.C26 {
 		return c, 0
 	}
 	c.MinLen = minPayload19
@@ -143,12 +142,12 @@ const (
 
 // prepare makes the openers of a stanza.
 func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
-	s := stanza{Stanza: st, perl: st.KeyLegacyPad || st.ForwardAccessNeeded}
-	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: s.perl}
+	s := stanza{Stanza: st}
+	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: st.Dialect == conf.Perl19}
 	if !st.Key.IsZero() {
 		o, err := spa.NewOpener(spa.Key{
 			Passphrase: st.Key.Bytes(),
-			LegacyPad:  st.KeyLegacyPad,
+			LegacyPad:  st.Dialect == conf.Perl19,
 			Mode:       st.EncryptionMode,
 			HMACKey:    st.HMACKey.Bytes(),
 			HMACType:   st.HMACType,

@@ -55,7 +55,7 @@ type situation struct {
 
 func plain() *situation {
 	return &situation{
-		server: conf.Server{CSyntax: true, AuthModes: []string{"PCAP"}, Aging: true, MaxAge: 120 * time.Second,
+		server: conf.Server{Dialect: conf.C26, AuthModes: []string{"PCAP"}, Aging: true, MaxAge: 120 * time.Second,
 			MinGPGLen: 400, CmdTimeout: 10 * time.Second, ExternalTimeout: 30 * time.Second},
 		stanzas: []conf.Stanza{stanzaAt(1)},
 		msg: spa.Message{User: "alice", Time: t0.Unix(), Version: "3.0.0", Type: spa.Access,
@@ -224,7 +224,7 @@ func TestRules(t *testing.T) {
 		}, granted},
 		{"access disabled", func(s *situation) { s.one().DisableAccess = true }, "spa.port"},
 		{"ICMP", func(s *situation) {
-			s.one().KeyLegacyPad, s.one().OpenPorts = true, []conf.Port{{Proto: 1}}
+			s.one().Dialect, s.one().OpenPorts = conf.Perl19, []conf.Port{{Proto: 1}}
 			s.msg.Perl19, s.msg.Version, s.msg.Text = true, "1.9.12", "192.0.2.7,icmp/0"
 		}, "spa.granted 192.0.2.7 icmp until +31"},
 
@@ -238,9 +238,9 @@ func TestRules(t *testing.T) {
 
 		// output and destination rules
 		{"output rule of 2.6", func(s *situation) { s.server.Output = true }, "spa.granted 192.0.2.7 tcp/22 output until +31"},
-		{"output rule of 1.9 not asked for", func(s *situation) { s.server.Output, s.one().KeyLegacyPad = true, true }, granted},
+		{"output rule of 1.9 not asked for", func(s *situation) { s.server.Output, s.one().Dialect = true, conf.Perl19 }, granted},
 		{"output rule of 1.9", func(s *situation) {
-			s.server.Output, s.one().KeyLegacyPad, s.one().OutputAccess = true, true, true
+			s.server.Output, s.one().Dialect, s.one().OutputAccess = true, conf.Perl19, true
 		}, "spa.granted 192.0.2.7 tcp/22 output until +31"},
 		{"destination rule", func(s *situation) { s.server.DestinationRule = true }, "spa.granted 192.0.2.7 to 198.51.100.1 tcp/22 until +31"},
 		{"destination of the other family", func(s *situation) {
@@ -339,7 +339,7 @@ func TestNAT(t *testing.T) {
 	perl := func(s *situation) {
 		s.msg.Version, s.msg.Perl19 = "1.9.12", true
 		st := s.one()
-		st.KeyLegacyPad, st.ForwardAccessNeeded, st.ForwardAccess = true, true, true
+		st.Dialect, st.ForwardAccess = conf.Perl19, true
 	}
 	tests := []struct {
 		name string

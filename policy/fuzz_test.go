@@ -31,7 +31,7 @@ func FuzzHostilePlaintext(f *testing.F) {
 	inside := nets("10.0.0.0/8", "!10.0.0.9/32")
 	s.one().InternalNets = inside
 	perl := stanzaAt(5)
-	perl.Key, perl.KeyLegacyPad, perl.InternalNets = conf.NewSecret([]byte("key of a 1.9 file")), true, inside
+	perl.Key, perl.Dialect, perl.InternalNets = conf.NewSecret([]byte("key of a 1.9 file")), conf.Perl19, inside
 	s.stanzas = append(s.stanzas, perl)
 	e := s.engine(f)
 	f.Fuzz(func(t *testing.T, text string, timeout uint32) {
@@ -47,7 +47,7 @@ func FuzzHostilePlaintext(f *testing.F) {
 			return
 		}
 		for _, st := range s.stanzas {
-			key := spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.KeyLegacyPad}
+			key := spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.Dialect == conf.Perl19}
 			wire, err := spa.Seal(p, key, spa.EncodeOptions{Rand: rand.Reader})
 			if err != nil {
 				t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"fwknopd/enforce"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
@@ -49,7 +50,7 @@ func (e *Engine) checkNATEnabled(r *request, st *stanza, local, forced bool) *re
 		return refuse(SPANAT, "ENABLE_IPT_LOCAL_NAT is off")
 	case asked && !local && !e.server.Forwarding:
 		return refuse(SPANAT, TextForwardingOff)
-	case asked && !local && !forced && st.ForwardAccessNeeded && !st.ForwardAccess:
+	case asked && !local && !forced && st.Dialect == conf.Perl19 && !st.ForwardAccess:
 		return refuse(SPANAT, TextForwardOff)
 	}
 	return nil

@@ -179,7 +179,7 @@ func (e *Engine) checkAccess(r *request, st *stanza) *refusal {
 	switch {
 	case st.DisableAccess:
 		return refuse(SPAPort, TextNoAccess)
-	case st.ForwardAccess && st.ForwardAccessNeeded && !r.msg.Type.HasNAT():
+	case st.ForwardAccess && st.Dialect == conf.Perl19 && !r.msg.Type.HasNAT():
 		return refuse(SPANAT, TextForwardOnly)
 	case st.external != nil && r.msg.Type.HasNAT():
 		return refuse(SPANAT, "the stanza opens by commands, which translate nothing")
@@ -228,7 +228,7 @@ func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
 	}
 	ref := e.translate(g, r, st)
 	if g.NAT == nil {
-		g.Output = e.server.Output && (st.OutputAccess || !st.perl)
+		g.Output = e.server.Output && (st.OutputAccess || st.Dialect != conf.Perl19)
 	}
 	return ref
 }

@@ -1,9 +1,20 @@
 package main
 
 import (
-	"io/fs"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,27 +22,202 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// TestKeywordsHaveAnEffect: a keyword that is not marked as without effect is read by
-// some line of the program, outside the table.
+const confPath = "fwknopd/policy/conf"
+
+// TestKeywordsHaveAnEffect: a keyword that is not marked as without effect is used. Where
+// its row names a field, some line reads that field; otherwise some line names the
+// keyword. Neither the table nor what only warns or describes counts.
 func TestKeywordsHaveAnEffect(t *testing.T) {
-	var source strings.Builder
-	for _, folder := range []string{"ingest", "parse", "policy", "enforce", "fingerprint", "cmd"} {
-		err := filepath.WalkDir(filepath.Join("../..", folder), func(name string, _ fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.Contains(name, "policy/conf/table_") {
-				return err
+	u := readUses(t)
+	if len(u.bound) < 150 || len(u.fields) < 150 {
+		t.Fatalf("only %d rows with a field and %d fields in use: the test does not read the source right", len(u.bound), len(u.fields))
+	}
+	for _, k := range slices.Concat(conf.ServerKeywords, conf.AccessKeywords) {
+		field, bound := u.bound[k.File.String()+" "+k.Name]
+		switch {
+		case k.Verdict == conf.Obsolete:
+			if bound {
+				t.Errorf("%s of %v is marked as without effect and fills %s", k.Name, k.File, field)
 			}
-			text, err := os.ReadFile(name)
-			source.Write(text)
-			return err
-		})
+		case bound && !u.fields[field]:
+			t.Errorf("%s of %v fills %s, which nothing reads", k.Name, k.File, field)
+		case !bound && !u.literals[k.Name]:
+			t.Errorf("%s of %v is read by nothing", k.Name, k.File)
+		}
+	}
+}
+
+// TestNoValuesByName: outside policy/conf no code gets at a value by the name of its
+// keyword. Values offers the dump and the places of keywords.
+func TestNoValuesByName(t *testing.T) {
+	values := reflect.TypeFor[*conf.Values]()
+	allowed := []string{"All", "Changed", "Format", "IsSet", "Place"}
+	for i := range values.NumMethod() {
+		if name := values.Method(i).Name; !slices.Contains(allowed, name) {
+			t.Errorf("conf.Values.%s would let code read values by name", name)
+		}
+	}
+}
+
+// confUses are what the source of the program uses of the configuration.
+type confUses struct {
+	bound    map[string]string // file and keyword -> field, as Server.MaxHops
+	fields   map[string]bool   // fields that are read
+	literals map[string]bool   // keywords that stand as strings; in policy/conf only those without a field
+}
+
+// A listed is a package as go list prints it.
+type listed struct {
+	ImportPath, Dir, Export string
+	GoFiles                 []string
+}
+
+// readUses type-checks the program, package by package.
+func readUses(t *testing.T) *confUses {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Dir,Export,GoFiles", "fwknopd/cmd/fwknopd")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	exports := make(map[string]string)
+	var ours []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		exports[p.ImportPath] = p.Export
+		if strings.HasPrefix(p.ImportPath, "fwknopd/") {
+			ours = append(ours, p)
+		}
+	}
+	fset := token.NewFileSet()
+	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	u := &confUses{make(map[string]string), make(map[string]bool), make(map[string]bool)}
+	for _, p := range ours {
+		u.readPackage(t, fset, imports, p)
+	}
+	return u
+}
+
+// warnsOnly are the files whose use of a keyword is no effect.
+var warnsOnly = []string{"lint.go", "describe.go"}
+
+func (u *confUses) readPackage(t *testing.T, fset *token.FileSet, imports types.Importer, p listed) {
+	t.Helper()
+	var files []*ast.File
+	for _, name := range p.GoFiles {
+		f, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
+		files = append(files, f)
 	}
-	all := source.String()
-	for _, k := range slices.Concat(conf.ServerKeywords, conf.AccessKeywords) {
-		if k.Verdict != conf.Obsolete && !strings.Contains(all, `"`+k.Name+`"`) {
-			t.Errorf("%s is read by nothing", k.Name)
+	info := &types.Info{Selections: make(map[*ast.SelectorExpr]*types.Selection)}
+	config := types.Config{Importer: imports}
+	if _, err := config.Check(p.ImportPath, fset, files, info); err != nil {
+		t.Fatal(err)
+	}
+	isTable := func(i int) bool { return p.ImportPath == confPath && strings.HasPrefix(p.GoFiles[i], "table_") }
+	for i, f := range files {
+		if isTable(i) {
+			u.readTable(f, info)
 		}
 	}
+	for i, f := range files {
+		if !isTable(i) && !(p.ImportPath == confPath && slices.Contains(warnsOnly, p.GoFiles[i])) {
+			u.readFile(f, info, p.ImportPath == confPath)
+		}
+	}
+}
+
+// readTable finds the field that each row names.
+func (u *confUses) readTable(f *ast.File, info *types.Info) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		row, ok := n.(*ast.CompositeLit)
+		if !ok {
+			return true
+		}
+		var keyword string
+		file := conf.ServerFile
+		for _, e := range row.Elts {
+			kv, ok := e.(*ast.KeyValueExpr)
+			if !ok {
+				continue
+			}
+			switch kv.Key.(*ast.Ident).Name {
+			case "Name":
+				keyword = strings.Trim(kv.Value.(*ast.BasicLit).Value, `"`)
+			case "File":
+				file = conf.AccessFile
+			case "into", "intoStanza":
+				ast.Inspect(kv.Value, func(n ast.Node) bool {
+					if s, ok := n.(*ast.SelectorExpr); ok {
+						u.bound[file.String()+" "+keyword] = fieldOf(info.Selections[s])
+						return false
+					}
+					return true
+				})
+			}
+		}
+		return true
+	})
+}
+
+var keywordLiteral = regexp.MustCompile(`^"[A-Za-z0-9_]+"$`)
+
+// readFile finds fields that are read, and strings. In policy/conf a string is often the
+// name in a message, so that it counts only for keywords without a field.
+func (u *confUses) readFile(f *ast.File, info *types.Info, inConf bool) {
+	written := make(map[ast.Expr]bool)
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.AssignStmt:
+			for _, e := range n.Lhs {
+				written[e] = true
+			}
+		case *ast.SelectorExpr:
+			if field := fieldOf(info.Selections[n]); field != "" && !written[n] {
+				u.fields[field] = true
+			}
+		case *ast.BasicLit:
+			if text := strings.Trim(n.Value, `"`); keywordLiteral.MatchString(n.Value) && !(inConf && u.isBound(text)) {
+				u.literals[text] = true
+			}
+		}
+		return true
+	})
+}
+
+// isBound reports that a row for the keyword names a field.
+func (u *confUses) isBound(keyword string) bool {
+	return u.bound[conf.ServerFile.String()+" "+keyword] != "" || u.bound[conf.AccessFile.String()+" "+keyword] != ""
+}
+
+// fieldOf names a field of a struct of policy/conf as Struct.Field, "" for anything else.
+func fieldOf(s *types.Selection) string {
+	if s == nil || s.Kind() != types.FieldVal || s.Obj().Pkg().Path() != confPath {
+		return ""
+	}
+	t := s.Recv()
+	for _, i := range s.Index()[:len(s.Index())-1] { // through embedded structs
+		t = deref(t).Underlying().(*types.Struct).Field(i).Type()
+	}
+	named, ok := deref(t).(*types.Named)
+	if !ok {
+		return ""
+	}
+	return named.Obj().Name() + "." + s.Obj().Name()
+}
+
+func deref(t types.Type) types.Type {
+	if p, ok := types.Unalias(t).(*types.Pointer); ok {
+		return p.Elem()
+	}
+	return t
 }

@@ -64,7 +64,7 @@ func configureOS(o *cli.Options, opt *osreport.Options) error {
 		}
 		p0fFile = l.Server.P0fFile
 		if len(opt.Inputs) == 0 {
-			opt.Inputs = []string{l.Values.String("IPT_SYSLOG_FILE")}
+			opt.Inputs = []string{l.Server.LogFile}
 		}
 	}
 	var err error

@@ -6,16 +6,15 @@ import (
 )
 
 // LoadAccess reads access.conf with what it includes, or the *.conf files of an
-// access folder. v are the values of fwknop.conf: they decide whether forwarding may
-// be asked for and where keys are by default. The result is usable only if no
-// Problem is an Error.
-func LoadAccess(o Options, v *Values) (*Access, Problems) {
-	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: v}
-	a := &Access{File: ld.Access, Generation: V2}
+// access folder. server is fwknop.conf: it decides whether forwarding may be asked for
+// and where keys are by default. The result is usable only if no Problem is an Error.
+func LoadAccess(o Options, server *Server) (*Access, Problems) {
+	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: server}
+	a := &Access{File: ld.Access, Dialect: C26}
 	ld.out = a
 	folder := ld.AccessFolder
 	if folder == "" && ld.Access == "" {
-		folder, a.File = v.Path("ACCESS_FOLDER"), v.AccessPath()
+		folder, a.File = server.AccessFolder, server.AccessFile
 	}
 	if folder != "" {
 		a.File = folder
@@ -33,10 +32,10 @@ func LoadAccess(o Options, v *Values) (*Access, Problems) {
 // An accessLoader builds stanzas out of files.
 type accessLoader struct {
 	loader
-	server  *Values
+	server  *Server
 	out     *Access
 	files   int  // opened so far
-	unread  bool // some file could not be read: what is in it, nobody knows
+	unread  bool // some file could not be read
 	blocks  int  // SOURCE lines so far
 	pending []*block
 }
@@ -65,7 +64,7 @@ func (f *frame) depth() int {
 	return n
 }
 
-// root is the outermost include directive: where the operator has to look first.
+// root is the outermost include directive: the line that the operator wrote in the main file.
 func (f *frame) root() *frame {
 	for f.up != nil && f.up.up != nil {
 		f = f.up
@@ -110,53 +109,53 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 		return
 	}
 	lines := lex(name, data, &ld.report)
-	g := accessGeneration(ld.serverGeneration(), collect(AccessFile, lines))
+	d := accessDialect(ld.serverDialect(), collect(AccessFile, lines))
 	if ld.files == 1 {
-		ld.out.Generation = g
+		ld.out.Dialect = d
 	}
-	ld.lines(f, g, lines)
+	ld.lines(f, d, lines)
 	ld.noticeObsolete(name)
 }
 
-// serverGeneration is what fwknop.conf shows, as far as it shows anything.
-func (ld *accessLoader) serverGeneration() Generation {
+// serverDialect is what fwknop.conf shows, as far as it shows anything.
+func (ld *accessLoader) serverDialect() Dialect {
 	switch {
 	case ld.server == nil:
-		return ld.Generation
+		return ld.Dialect
 	case ld.server.Evident, path.Base(ld.Server) == "fwknop.conf":
-		return ld.server.Generation
+		return ld.server.Dialect
 	}
-	return ld.Generation
+	return ld.Dialect
 }
 
 // lines reads the lines of one file into blocks. An include ends where it stands:
 // the lines behind it go on with the stanza before it.
-func (ld *accessLoader) lines(f *frame, g Generation, lines []line) {
+func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
 	var own *block
 	warned := false
 	for i := range lines {
 		l := &lines[i]
 		switch {
 		case strings.HasPrefix(l.keyword, "%"):
-			ld.directive(f, g, l, own)
+			ld.directive(f, d, l, own)
 		case l.keyword == "SOURCE":
 			ld.blocks++
-			own = &block{pos: l.pos, values: newValues(AccessFile, g)}
-			ld.begin(own)
-			ld.take(own, g, l)
+			own = &block{pos: l.pos, values: newValues(AccessFile, d)}
+			ld.addBlock(own)
+			ld.addLine(own, d, l)
 		case own == nil:
-			if val := ld.value(AccessFile, g, l); val != nil && !warned {
+			if val := ld.value(AccessFile, d, l); val != nil && !warned {
 				ld.warnf(l.pos, l.keyword, "stands before the first SOURCE and belongs to no stanza")
 				warned = true
 			}
 		default:
-			ld.take(own, g, l)
+			ld.addLine(own, d, l)
 		}
 	}
 }
 
-// begin puts a new block in line.
-func (ld *accessLoader) begin(b *block) {
+// addBlock appends a new block.
+func (ld *accessLoader) addBlock(b *block) {
 	if ld.blocks > MaxStanzas {
 		if ld.blocks == MaxStanzas+1 {
 			ld.errorf(b.pos, "SOURCE", "more than %d stanzas", MaxStanzas)
@@ -166,24 +165,24 @@ func (ld *accessLoader) begin(b *block) {
 	ld.pending = append(ld.pending, b)
 }
 
-// take adds one line to a block.
-func (ld *accessLoader) take(b *block, g Generation, l *line) {
-	val := ld.value(AccessFile, g, l)
+// addLine adds one line to a block.
+func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
+	val := ld.value(AccessFile, d, l)
 	if val == nil && ld.Lenient && Find(AccessFile, l.keyword) == nil {
 		return // warned of
 	}
-	if val == nil || !ld.parse(g, val) {
+	if val == nil || !ld.parse(d, val) {
 		b.refuse(l)
 		return
 	}
 	if ld.NoGPG && strings.HasPrefix(val.Keyword.Name, "GPG_") {
 		return
 	}
-	b.values.take(val, &ld.report)
+	b.values.add(val, &ld.report)
 }
 
-// directive obeys %include, %include_folder and %include_keys.
-func (ld *accessLoader) directive(f *frame, g Generation, l *line, b *block) {
+// directive executes %include, %include_folder and %include_keys.
+func (ld *accessLoader) directive(f *frame, d Dialect, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
 	if text == "" {
 		ld.errorf(l.pos, clip(l.keyword), "no value")
@@ -218,7 +217,7 @@ func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
 	}
 }
 
-// keyKinds are the keywords that a file of keys may hold.
+// isKey reports a keyword that a file of keys may hold.
 func isKey(k *Keyword) bool {
 	switch k.Name {
 	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
@@ -244,24 +243,24 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 		return
 	}
 	lines := lex(name, data, &ld.report)
-	g := accessGeneration(b.values.Generation, collect(AccessFile, lines))
+	d := accessDialect(b.values.Dialect, collect(AccessFile, lines))
 	for i := range lines {
 		l := &lines[i]
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
 			ld.errorf(l.pos, clip(l.keyword), "a file of keys may hold keys only")
 			continue
 		}
-		ld.take(b, g, l)
+		ld.addLine(b, d, l)
 	}
 }
 
-// refuse remembers that a keyword is there although its value was refused, so that
+// refuse records that a keyword is there although its value was refused, so that
 // it is not reported missing as well; it counts as its default.
 func (b *block) refuse(l *line) {
 	b.broken = true
 	if k := Find(AccessFile, l.keyword); k != nil && b.values.set[k.Name] == nil {
-		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Whence: FromFile}
-		val.parsed, _ = k.parse(b.values.Generation, k.DefaultFor(b.values.Generation))
+		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Origin: FromFile}
+		val.parsed, _ = k.parse(b.values.Dialect, k.DefaultFor(b.values.Dialect))
 		b.values.set[k.Name] = val
 	}
 }

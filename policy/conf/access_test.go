@@ -121,8 +121,8 @@ func TestStanzaProblems(t *testing.T) {
 	}
 }
 
-// TestGenerationDefaults: the same stanza means what its own daemon made of it.
-func TestGenerationDefaults(t *testing.T) {
+// TestDialectDefaults: the same stanza means what its own daemon made of it.
+func TestDialectDefaults(t *testing.T) {
 	show := func(access string) string {
 		t.Helper()
 		_, _, a, problems := loadText("", access)
@@ -130,15 +130,15 @@ func TestGenerationDefaults(t *testing.T) {
 			t.Fatal(problems)
 		}
 		s := a.Stanzas[0]
-		return fmt.Sprint(s.AccessTimeout, s.MaxAccessTimeout > time.Hour, s.OpenPortsAny, s.PermitClientTimeout, s.ForwardAccessNeeded, s.KeyLegacyPad)
+		return fmt.Sprint(s.AccessTimeout, s.MaxAccessTimeout > time.Hour, s.OpenPortsAny, s.PermitClientTimeout, s.Dialect)
 	}
-	if got, want := show(v1()), "5m0s true false false true true"; got != want {
+	if got, want := show(v1()), "5m0s true false false 1.9"; got != want {
 		t.Errorf("1.9: %s, want %s", got, want)
 	}
-	if got, want := show(v2()), "30s false true true false false"; got != want {
+	if got, want := show(v2()), "30s false true true 2.6"; got != want {
 		t.Errorf("2.6: %s, want %s", got, want)
 	}
-	if got, want := show(v2("PERMIT_CLIENT_TIMEOUT N", "OPEN_PORTS tcp/22")), "30s false false false false false"; got != want {
+	if got, want := show(v2("PERMIT_CLIENT_TIMEOUT N", "OPEN_PORTS tcp/22")), "30s false false false 2.6"; got != want {
 		t.Errorf("2.6 with what it does not know: %s, want %s", got, want)
 	}
 }

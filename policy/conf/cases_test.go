@@ -160,7 +160,7 @@ func (c caseFile) compare(t *testing.T, v *Values, a *Access) {
 		case !stanza:
 			got = serverValue(v, key)
 		case keyword == "to_chain":
-			got = v.Chain(number).To
+			got = v.lookup(number).chain.To
 		default:
 			var i int
 			if _, err := fmt.Sscan(number, &i); err != nil || i >= len(a.Stanzas) {
@@ -175,10 +175,10 @@ func (c caseFile) compare(t *testing.T, v *Values, a *Access) {
 }
 
 func serverValue(v *Values, name string) any {
-	if n := v.Nets(name); !n.IsZero() {
+	if n := v.lookup(name).nets; !n.IsZero() {
 		return netsLike(n.Include, nil)
 	}
-	return v.String(name)
+	return v.lookup(name).String()
 }
 
 // stanzaValue reads a typed stanza by the manifest's name of a value.
@@ -236,7 +236,7 @@ func stanzaValue(s *Stanza, name string, want any) any {
 	case "REQUIRE_USERNAME":
 		return s.Usernames
 	case "REQUIRE_AUTH_METHOD":
-		return s.Values.String(name)
+		return s.Values.lookup(name).String()
 	case "REQUIRE_OS":
 		return s.RequireOS
 	case "CMD_REGEX":

@@ -32,7 +32,7 @@ func (v *Values) expand(r *report) {
 	table := tableOf(v.File)
 	for i := range table {
 		for _, val := range v.each(table[i].Name) {
-			if val.Whence == FromDefault && !strings.Contains(val.Text, "$") {
+			if val.Origin == FromDefault && !strings.Contains(val.Text, "$") {
 				continue
 			}
 			e.value(val, r)
@@ -43,7 +43,7 @@ func (v *Values) expand(r *report) {
 // value expands one value in place.
 func (e *expander) value(val *Value, r *report) {
 	k := val.Keyword
-	if v := e.v.set[k.Name]; v != nil && v != val { // a repetition: nobody refers to it
+	if v := e.v.set[k.Name]; v != nil && v != val { // a repetition: no variable refers to it
 		val.Text, _ = e.replace(val, r)
 		return
 	}
@@ -51,9 +51,9 @@ func (e *expander) value(val *Value, r *report) {
 	if !ok {
 		text = ""
 	}
-	if val.Whence == FromDefault {
+	if val.Origin == FromDefault {
 		val.Text = text
-		val.parsed, _ = k.parse(e.v.Generation, text)
+		val.parsed, _ = k.parse(e.v.Dialect, text)
 		e.v.set[k.Name] = val
 		return
 	}
@@ -73,7 +73,7 @@ func (e *expander) resolve(k *Keyword, r *report) (string, bool) {
 	}
 	e.state[k] = busy
 	e.path = append(e.path, k)
-	text, ok := e.replace(e.v.Lookup(k.Name), r)
+	text, ok := e.replace(e.v.lookup(k.Name), r)
 	e.path = e.path[:len(e.path)-1]
 	if !ok || e.state[k] == broken {
 		e.state[k] = broken
@@ -171,7 +171,7 @@ func (e *expander) cycle(k *Keyword, r *report) {
 	first := 0
 	for i, p := range ring {
 		e.state[p] = broken
-		a, b := e.v.Lookup(p.Name), e.v.Lookup(ring[first].Name)
+		a, b := e.v.lookup(p.Name), e.v.lookup(ring[first].Name)
 		if a.IsSet() && (!b.IsSet() || a.Pos.File == b.Pos.File && a.Pos.Line < b.Pos.Line) {
 			first = i
 		}
@@ -181,7 +181,7 @@ func (e *expander) cycle(k *Keyword, r *report) {
 		names = append(names, ring[(first+i)%len(ring)].Name)
 	}
 	names = append(names, names[0])
-	val := e.v.Lookup(ring[first].Name)
+	val := e.v.lookup(ring[first].Name)
 	r.errorf(val.Pos, val.Name, "refers to itself: %s", strings.Join(names, " -> "))
 }
 

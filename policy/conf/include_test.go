@@ -35,7 +35,7 @@ func TestIncludes(t *testing.T) {
 		a, problems := load(memFS{"d/access.conf": "%include old.conf\n" + v2(), "d/old.conf": v1()})
 		wantProblems(t, problems)
 		if a.Stanzas[0].OpenPortsAny || !a.Stanzas[1].OpenPortsAny {
-			t.Error("generations are mixed up")
+			t.Error("dialects are mixed up")
 		}
 	})
 	t.Run("keys", func(t *testing.T) {

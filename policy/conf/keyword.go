@@ -5,22 +5,21 @@ import (
 	"time"
 )
 
-// Generation is the lineage of a file; it decides the syntax and the defaults
-// where the two old daemons differ.
-type Generation uint8
+// Dialect is which of the two old daemons a file was written for. It decides the syntax
+// and the defaults where they differ. The zero value: nothing shows it.
+type Dialect uint8
 
 const (
-	UnknownGeneration Generation = iota
-	V1                           // fwknop 1.9: fwknop.conf, `KEYWORD value;`, `KEYWORD: value;`
-	V2                           // fwknop 2.6: fwknopd.conf, semicolons and colons optional
+	Perl19 Dialect = 1 + iota // fwknop 1.9: fwknop.conf, `KEYWORD value;`, `KEYWORD: value;`
+	C26                       // fwknop 2.6: fwknopd.conf, semicolons and colons optional
 )
 
-// String implements fmt.Stringer.
-func (g Generation) String() string {
-	switch g {
-	case V1:
+// String is the version number of the daemon.
+func (d Dialect) String() string {
+	switch d {
+	case Perl19:
 		return "1.9"
-	case V2:
+	case C26:
 		return "2.6"
 	default:
 		return "unknown"
@@ -63,28 +62,28 @@ const (
 	Expect           // [Expectation]
 )
 
-// Origin tells who brought a keyword in. It is a set.
-type Origin uint8
+// Versions is the set of fwknop versions that know a keyword.
+type Versions uint8
 
 const (
-	InManual Origin = 1 << iota // the fwknopd 1.9 manual
-	In1                         // the 1.9 program
-	In2                         // the 2.6 program
-	Ours
+	InManual Versions = 1 << iota // the fwknopd 1.9 manual
+	InPerl19                      // the 1.9 program
+	InC26                         // the 2.6 program
+	Ours                          // this program alone
 )
 
-// has1 and has2 report that a generation knows the keyword.
-func (o Origin) has1() bool { return o&(InManual|In1) != 0 }
-func (o Origin) has2() bool { return o&In2 != 0 }
+// perl and c report that a file of the dialect may hold the keyword.
+func (v Versions) perl() bool { return v&(InManual|InPerl19) != 0 }
+func (v Versions) c() bool    { return v&InC26 != 0 }
 
-// String names the origins, shortest words a manual page can use.
-func (o Origin) String() string {
+// String names the versions in the words of the manual pages.
+func (v Versions) String() string {
 	var s []string
 	for _, n := range []struct {
-		bit  Origin
+		bit  Versions
 		name string
-	}{{InManual, "manual"}, {In1, "1.9"}, {In2, "2.6"}, {Ours, "fwknopd"}} {
-		if o&n.bit != 0 {
+	}{{InManual, "manual"}, {InPerl19, "1.9"}, {InC26, "2.6"}, {Ours, "fwknopd"}} {
+		if v&n.bit != 0 {
 			s = append(s, n.name)
 		}
 	}
@@ -121,8 +120,8 @@ const NoValue = "__NONE__"
 
 // Alias is another spelling of a keyword.
 type Alias struct {
-	Name   string
-	Origin Origin
+	Name string
+	In   Versions
 }
 
 // A Keyword is one row of the table that the parser, the dump, the hints, the
@@ -140,12 +139,18 @@ type Keyword struct {
 	Unit           time.Duration // of a Span
 	// Values are the words of Enum and EnumList; Values2 replaces them in 2.6 files.
 	Values, Values2 []string
-	Origin          Origin
+	In              Versions
 	Verdict         Verdict
 	Repeat          bool   // may stand more than once: values add up
+	SetOnly         bool   // the default is for the dump alone: the field stays zero unless a file says it
+	Restart         bool   // a running daemon does not take a new value over
 	Text            string // one sentence
 	// Differs says how we honour it otherwise than the old daemons, "" if alike.
 	Differs string
+	// into points to the field of Server that holds the value, intoStanza to that of
+	// Stanza; nil where the builder reads the value itself.
+	into       func(*Server) any
+	intoStanza func(*Stanza) any
 }
 
 // Secret reports that the value must never be printed.
@@ -153,9 +158,9 @@ func (k *Keyword) Secret() bool {
 	return k.Kind == Passphrase || k.Kind == Base64
 }
 
-// DefaultFor is the default text in a file of generation g, "" for unset.
-func (k *Keyword) DefaultFor(g Generation) string {
-	if g == V2 && k.Default2 != "" {
+// DefaultFor is the default text in a file of dialect d, "" for unset.
+func (k *Keyword) DefaultFor(d Dialect) string {
+	if d == C26 && k.Default2 != "" {
 		if k.Default2 == NoValue {
 			return ""
 		}
@@ -164,25 +169,25 @@ func (k *Keyword) DefaultFor(g Generation) string {
 	return k.Default
 }
 
-// maxFor and valuesFor give the limits in a file of generation g.
-func (k *Keyword) maxFor(g Generation) int64 {
-	if g == V2 && k.Max2 != 0 {
+// maxFor and valuesFor give the limits in a file of dialect d.
+func (k *Keyword) maxFor(d Dialect) int64 {
+	if d == C26 && k.Max2 != 0 {
 		return k.Max2
 	}
 	return k.Max
 }
 
-func (k *Keyword) valuesFor(g Generation) []string {
-	if g == V2 && k.Values2 != nil {
+func (k *Keyword) valuesFor(d Dialect) []string {
+	if d == C26 && k.Values2 != nil {
 		return k.Values2
 	}
 	return k.Values
 }
 
-// spelling is one name of a keyword with the generations that know the name.
+// spelling is one name of a keyword with the dialects that know the name.
 type spelling struct {
 	keyword *Keyword
-	origin  Origin
+	in      Versions
 }
 
 // names maps every spelling, per file.
@@ -195,9 +200,9 @@ func index(table []Keyword) map[string]spelling {
 	m := make(map[string]spelling, len(table)+len(table)/4)
 	for i := range table {
 		k := &table[i]
-		m[k.Name] = spelling{k, k.Origin}
+		m[k.Name] = spelling{k, k.In}
 		for _, a := range k.Aliases {
-			m[a.Name] = spelling{k, a.Origin}
+			m[a.Name] = spelling{k, a.In}
 		}
 	}
 	return m
@@ -205,3 +210,90 @@ func index(table []Keyword) map[string]spelling {
 
 // Find returns the keyword of that exact spelling, aliases included, or nil.
 func Find(f File, name string) *Keyword { return names[f][name].keyword }
+
+// nearest is the spelling most like name, "" if none is like it.
+func nearest(f File, name string) string {
+	words := make([]string, 0, len(names[f]))
+	for i := range tableOf(f) {
+		k := &tableOf(f)[i]
+		words = append(words, k.Name)
+		for _, a := range k.Aliases {
+			words = append(words, a.Name)
+		}
+	}
+	return nearestOf(name, words)
+}
+
+// Nearest is the keyword most like name in either file, "" if none is like it.
+func Nearest(name string) string {
+	if n := nearest(ServerFile, name); n != "" {
+		return n
+	}
+	return nearest(AccessFile, name)
+}
+
+// nearestOf is the word with the fewest edits from name, where a common beginning
+// counts for a word; the first one of several. At most a third of the letters may be
+// wrong, and two more behind a common beginning: names are also cut short.
+func nearestOf(name string, words []string) string {
+	if name == "" || len(name) > 64 {
+		return ""
+	}
+	const prefix = 6
+	best, bestScore := "", 1<<30
+	for _, w := range words {
+		if strings.EqualFold(w, name) {
+			return w
+		}
+		same := commonPrefix(name, w)
+		most := max(1, len(name)/3)
+		if same >= min(prefix, len(name)) {
+			most += 2
+		}
+		if d := len(w) - len(name); d > most || -d > most {
+			continue
+		}
+		d := distance(strings.ToUpper(name), strings.ToUpper(w))
+		if score := 2*d - min(same, prefix); d <= most && score < bestScore {
+			best, bestScore = w, score
+		}
+	}
+	return best
+}
+
+func commonPrefix(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
+
+// distance counts insertions, deletions, substitutions and swaps of neighbours.
+func distance(a, b string) int {
+	var rows [3][]int
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+	}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		two, one, row := rows[0], rows[1], rows[2]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(one[j]+1, row[j-1]+1, one[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], two[j-2]+1)
+			}
+		}
+		rows[0], rows[1], rows[2] = one, row, two
+	}
+	return rows[1][len(b)]
+}

@@ -3,6 +3,7 @@ package conf
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 )
@@ -18,7 +19,7 @@ const (
 )
 
 // A line is one line of a file cut into keyword and the rest; what the rest means
-// depends on the file's generation and the keyword's kind.
+// depends on the file's dialect and the keyword's kind.
 type line struct {
 	pos     Pos
 	keyword string
@@ -71,9 +72,9 @@ func cutLine(pos Pos, text string) line {
 	return l
 }
 
-// evidence counts what in a file speaks for which generation.
+// evidence counts what in a file speaks for which dialect.
 type evidence struct {
-	only1, only2 bool // a keyword that one generation alone knows
+	only1, only2 bool // a keyword that one dialect alone knows
 	semi, colon  bool // a line with a semicolon, a line with a colon
 	both         bool // a line with both
 	plain        bool // a SOURCE with neither, which no 1.9 daemon reads
@@ -84,8 +85,8 @@ func collect(f File, lines []line) evidence {
 	for i := range lines {
 		l := &lines[i]
 		s := names[f][l.keyword]
-		e.only1 = e.only1 || s.origin.has1() && !s.origin.has2()
-		e.only2 = e.only2 || s.origin.has2() && !s.origin.has1()
+		e.only1 = e.only1 || s.in.perl() && !s.in.c()
+		e.only2 = e.only2 || s.in.c() && !s.in.perl()
 		e.semi = e.semi || l.semicolon()
 		e.colon = e.colon || l.colon
 		e.both = e.both || l.colon && l.semicolon()
@@ -94,51 +95,51 @@ func collect(f File, lines []line) evidence {
 	return e
 }
 
-// serverGeneration tells the syntax of a fwknop.conf by its name, else by its
+// serverDialect tells the syntax of a fwknop.conf by its name, else by its
 // keywords, else it does not. evident says whether its defaults are settled too: a
 // fwknop.conf without a keyword of 1.9 alone is one somebody wrote since, and its
 // access.conf has a say.
-func serverGeneration(name string, e evidence) (g Generation, evident bool) {
+func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 	switch base := path.Base(name); {
 	case base == "fwknop.conf":
-		return V1, e.only1
+		return Perl19, e.only1
 	case base == "fwknopd.conf":
-		return V2, true
+		return C26, true
 	case e.only1:
-		return V1, true
+		return Perl19, true
 	case e.only2:
-		return V2, true
+		return C26, true
 	}
-	return UnknownGeneration, false
+	return 0, false
 }
 
-// accessGeneration tells the generation of an access.conf. Beside a fwknopd.conf it
+// accessDialect tells the dialect of an access.conf. Beside a fwknopd.conf it
 // is a 2.6 one: that daemon leaves out the keywords of 1.9 that an operator forgot in
 // it. A 1.9 file ends every value with a semicolon, so a file without any is a 2.6
 // one, unless it stands beside a 1.9 fwknop.conf and writes colons: then its
-// semicolons are missing. A keyword of one generation decides next, but one line for
+// semicolons are missing. A keyword of one dialect decides next, but one line for
 // a 2.6 keyword in the access.conf of a 1.9 installation must not change what all its
 // other lines mean, nor a keyword of 1.9 in a file whose SOURCE no 1.9 daemon reads.
-func accessGeneration(server Generation, e evidence) Generation {
+func accessDialect(server Dialect, e evidence) Dialect {
 	switch {
-	case server == V2, !e.semi && !(server == V1 && e.colon):
-		return V2
-	case server == V1, e.only1 && !e.plain:
-		return V1
+	case server == C26, !e.semi && !(server == Perl19 && e.colon):
+		return C26
+	case server == Perl19, e.only1 && !e.plain:
+		return Perl19
 	case e.only2:
-		return V2
+		return C26
 	case e.both && !e.plain:
-		return V1
+		return Perl19
 	}
-	return V2
+	return C26
 }
 
-// cut divides what stands behind the keyword in a file of generation g at the
+// cut divides what stands behind the keyword in a file of dialect d at the
 // semicolon that ends the value: the last one of the line for values of 1.9 that may
 // hold semicolons themselves.
-func (l *line) cut(g Generation, k *Keyword) (value, behind string, ended bool) {
+func (l *line) cut(d Dialect, k *Keyword) (value, behind string, ended bool) {
 	end := strings.IndexByte(l.rest, ';')
-	if end >= 0 && g == V1 && k.File == AccessFile && k.greedy() {
+	if end >= 0 && d == Perl19 && k.File == AccessFile && k.greedy() {
 		end = strings.LastIndexByte(l.rest, ';')
 	}
 	if end < 0 {
@@ -147,14 +148,14 @@ func (l *line) cut(g Generation, k *Keyword) (value, behind string, ended bool) 
 	return l.rest[:end], strings.Trim(l.rest[end:], "; \t\r\v\f"), true
 }
 
-// value cuts the value out of a line of a file of generation g. In 1.9 files the
+// value cuts the value out of a line of a file of dialect d. In 1.9 files the
 // semicolon is required.
-func (l *line) value(g Generation, k *Keyword) (string, error) {
-	v, _, ended := l.cut(g, k)
-	if !ended && g == V1 {
+func (l *line) value(d Dialect, k *Keyword) (string, error) {
+	v, _, ended := l.cut(d, k)
+	if !ended && d == Perl19 {
 		return "", errors.New("line does not end in a semicolon")
 	}
-	if !(k.Kind == Passphrase && g == V1) { // blanks at the end of a 1.9 key count
+	if !(k.Kind == Passphrase && d == Perl19) { // blanks at the end of a 1.9 key count
 		v = strings.TrimRight(v, " \t\r\v\f")
 	}
 	switch {
@@ -163,7 +164,7 @@ func (l *line) value(g Generation, k *Keyword) (string, error) {
 	case v == "" && k.bare():
 		return "Y", nil
 	}
-	if g != V1 {
+	if d != Perl19 {
 		v = k.withoutRemark(v)
 	}
 	if v == "" {
@@ -183,3 +184,95 @@ func (k *Keyword) greedy() bool {
 
 // bare reports that the keyword may stand alone, meaning Y.
 func (k *Keyword) bare() bool { return k.Kind == Flag && k.File == AccessFile }
+
+// withoutRemark leaves out a remark that stands behind the value on the same line of
+// a 2.6 file. Its daemon knows no such remarks, but it reads numbers, ports, networks,
+// dates and flags only as far as they go; all other values go on to the end of the
+// line, keys above all.
+func (k *Keyword) withoutRemark(value string) string {
+	switch k.Kind {
+	case Flag, Int, Span, Epoch, Address, Target, Date, NetsOrFlag:
+		return beforeHash(value)
+	case PortList, NetList:
+		entries := strings.Split(value, ",")
+		for i, e := range entries {
+			if cut := beforeHash(e); !strings.EqualFold(strings.TrimSpace(cut), "ANY") {
+				entries[i] = cut
+			}
+		}
+		return strings.Join(entries, ",")
+	}
+	return value
+}
+
+func beforeHash(s string) string {
+	before, _, _ := strings.Cut(s, "#")
+	return strings.TrimRight(before, " \t")
+}
+
+// hasRemark reports a # with a blank before it: in a value, a remark that became a
+// part of it.
+func hasRemark(value string) bool {
+	return strings.Contains(value, " #") || strings.Contains(value, "\t#")
+}
+
+// ownLine is the advice for a remark that a value cannot have behind it.
+const ownLine = "a remark needs a line of its own"
+
+// remark warns of a remark that is read as a part of the value: of words and keys,
+// which may hold anything. What takes no remark and may not hold one is refused
+// anyway, and a command may have a use for the character.
+func (k *Keyword) remark(d Dialect, value string) string {
+	switch k.Kind {
+	case Text, FilePath, List, KeyNames, Passphrase:
+		if d != Perl19 && hasRemark(value) {
+			return "goes on to the end of the line, # and all: " + ownLine
+		}
+	}
+	return ""
+}
+
+// behind judges what stands behind the semicolon of a value, where an old daemon reads
+// nothing. What reads as more of a list, or as another keyword, was meant to restrict
+// or to allow something: without it the file would mean something else than it says.
+func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
+	value, behind, _ := l.cut(d, k)
+	if note := l.greedyRemark(d, k); note != "" || behind == "" || behind[0] == '#' {
+		return note, Warning
+	}
+	if value = strings.TrimRight(value, " \t"); d != Perl19 && k.withoutRemark(value) != value {
+		return "", Warning // the semicolon stands in a remark
+	}
+	next := cutLine(l.pos, behind)
+	if Find(k.File, next.keyword) != nil && (next.rest != "" || next.colon) {
+		return fmt.Sprintf("%s stands behind the semicolon and is not read: each keyword needs a line of its own", next.keyword), Error
+	}
+	if k.Secret() {
+		return "the value ends at the first semicolon of the line", Warning
+	}
+	if more := k.withoutRemark(behind); k.isList() {
+		if _, err := k.parse(d, more); err == nil {
+			return fmt.Sprintf("%q behind the semicolon is not read: commas separate the entries of a list", clip(more)), Error
+		}
+	}
+	return fmt.Sprintf("the value ends at the semicolon, %q behind it is not read", clip(behind)), Warning
+}
+
+// greedyRemark warns of a semicolon in the remark behind a 1.9 value that may hold
+// semicolons: it makes the remark a part of the value.
+func (l *line) greedyRemark(d Dialect, k *Keyword) string {
+	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
+	if d == Perl19 && k.File == AccessFile && k.greedy() && first != last && strings.HasPrefix(strings.TrimLeft(l.rest[first+1:], " \t"), "#") {
+		return "the value goes on to the last semicolon of the line"
+	}
+	return ""
+}
+
+// isList reports a value of entries with commas between them.
+func (k *Keyword) isList() bool {
+	switch k.Kind {
+	case NetList, NetsOrFlag, PortList, EnumList:
+		return true
+	}
+	return lists[k.Kind] != nil
+}

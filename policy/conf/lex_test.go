@@ -22,14 +22,14 @@ func TestServerLines(t *testing.T) {
 			if problems.Failed() {
 				t.Fatal(problems)
 			}
-			if got := v.String("PCAP_INTF"); got != tt.want {
+			if got := v.lookup("PCAP_INTF").Text; got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
 	}
 }
 
-// TestKeyText: what belongs to a key is the one thing where the two generations
+// TestKeyText: what belongs to a key is the one thing where the two dialects
 // differ and a wrong choice locks everybody out.
 func TestKeyText(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
@@ -56,7 +56,7 @@ func TestKeyText(t *testing.T) {
 	}
 }
 
-func TestGeneration(t *testing.T) {
+func TestDialect(t *testing.T) {
 	const (
 		semis   = "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n"
 		bare    = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sixteen letters!\n"
@@ -67,35 +67,35 @@ func TestGeneration(t *testing.T) {
 	)
 	for _, tt := range []struct {
 		name, file, server, access string
-		wantServer, wantAccess     Generation
+		wantServer, wantAccess     Dialect
 	}{
-		{"nothing shows it: as access.conf looks", "m.conf", neither, semis, V1, V1},
-		{"nothing shows it: no semicolons", "m.conf", neither, bare, V2, V2},
-		{"nothing shows it: colons alone", "m.conf", "", colons, V2, V2},
-		{"nothing shows it: a SOURCE that no 1.9 daemon reads", "m.conf", neither, "SOURCE ANY\nKEY sixteen letters!\nOPEN_PORTS: tcp/22;\n", V2, V2},
-		{"a keyword of 2.6", "m.conf", neither, semis + onlyV2, V2, V2},
-		{"keywords of both", "m.conf", neither, semis + onlyV2 + onlyV1, V1, V1},
-		{"name of 1.9", "fwknop.conf", neither, semis, V1, V1},
-		{"name of 1.9, and colons: the semicolons of access.conf are forgotten", "fwknop.conf", neither, colons, V1, V1},
-		{"name of 1.9 beside a 2.6 access.conf", "fwknop.conf", neither, bare, V2, V2},
-		{"1.9 beside a 2.6 access.conf", "fwknop.conf", "AUTH_MODE PCAP;\n", bare, V1, V2},
-		{"name of 2.6", "fwknopd.conf", neither, semis, V2, V2},
-		{"name of 2.6, a keyword of 1.9 in access.conf", "fwknopd.conf", neither, semis + onlyV1, V2, V2},
-		{"name of 2.6, a line of 1.9 among bare ones", "fwknopd.conf", neither, bare + onlyV1, V2, V2},
-		{"nothing shows it: bare lines and one of 1.9", "m.conf", neither, bare + onlyV1, V2, V2},
-		{"a keyword of 1.9", "m.conf", "AUTH_MODE PCAP;\n", semis, V1, V1},
-		{"a program of 1.9", "m.conf", "iptablesCmd /sbin/iptables;\n", semis, V1, V1},
-		{"1.9 with one keyword of 2.6 in access.conf stays", "m.conf", "AUTH_MODE PCAP;\n", semis + onlyV2, V1, V1},
-		{"a keyword of 2.6 in the server file", "m.conf", "RULES_CHECK_THRESHOLD 5;\n", semis, V2, V2},
-		{"our keywords show nothing", "m.conf", "NFLOG_GROUP 3;\n", semis, V1, V1},
+		{"nothing shows it: as access.conf looks", "m.conf", neither, semis, Perl19, Perl19},
+		{"nothing shows it: no semicolons", "m.conf", neither, bare, C26, C26},
+		{"nothing shows it: colons alone", "m.conf", "", colons, C26, C26},
+		{"nothing shows it: a SOURCE that no 1.9 daemon reads", "m.conf", neither, "SOURCE ANY\nKEY sixteen letters!\nOPEN_PORTS: tcp/22;\n", C26, C26},
+		{"a keyword of 2.6", "m.conf", neither, semis + onlyV2, C26, C26},
+		{"keywords of both", "m.conf", neither, semis + onlyV2 + onlyV1, Perl19, Perl19},
+		{"name of 1.9", "fwknop.conf", neither, semis, Perl19, Perl19},
+		{"name of 1.9, and colons: the semicolons of access.conf are forgotten", "fwknop.conf", neither, colons, Perl19, Perl19},
+		{"name of 1.9 beside a 2.6 access.conf", "fwknop.conf", neither, bare, C26, C26},
+		{"1.9 beside a 2.6 access.conf", "fwknop.conf", "AUTH_MODE PCAP;\n", bare, Perl19, C26},
+		{"name of 2.6", "fwknopd.conf", neither, semis, C26, C26},
+		{"name of 2.6, a keyword of 1.9 in access.conf", "fwknopd.conf", neither, semis + onlyV1, C26, C26},
+		{"name of 2.6, a line of 1.9 among bare ones", "fwknopd.conf", neither, bare + onlyV1, C26, C26},
+		{"nothing shows it: bare lines and one of 1.9", "m.conf", neither, bare + onlyV1, C26, C26},
+		{"a keyword of 1.9", "m.conf", "AUTH_MODE PCAP;\n", semis, Perl19, Perl19},
+		{"a program of 1.9", "m.conf", "iptablesCmd /sbin/iptables;\n", semis, Perl19, Perl19},
+		{"1.9 with one keyword of 2.6 in access.conf stays", "m.conf", "AUTH_MODE PCAP;\n", semis + onlyV2, Perl19, Perl19},
+		{"a keyword of 2.6 in the server file", "m.conf", "RULES_CHECK_THRESHOLD 5;\n", semis, C26, C26},
+		{"our keywords show nothing", "m.conf", "NFLOG_GROUP 3;\n", semis, Perl19, Perl19},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, v, a, problems := Load(Options{FS: memFS{tt.file: tt.server, "a": tt.access}, Server: tt.file, Access: "a"})
 			if problems.Failed() != strings.Contains(tt.name, "forgotten") {
 				t.Fatal(problems)
 			}
-			if v.Generation != tt.wantServer || a.Generation != tt.wantAccess {
-				t.Errorf("server %v, access %v; want %v, %v", v.Generation, a.Generation, tt.wantServer, tt.wantAccess)
+			if v.Dialect != tt.wantServer || a.Dialect != tt.wantAccess {
+				t.Errorf("server %v, access %v; want %v, %v", v.Dialect, a.Dialect, tt.wantServer, tt.wantAccess)
 			}
 		})
 	}

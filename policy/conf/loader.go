@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -42,8 +43,8 @@ func cause(err error) error {
 	return err
 }
 
-// permissions judges owner and mode: who may write the file may rule the firewall,
-// who may read it has the keys.
+// permissions checks owner and mode: write access to the file controls the firewall,
+// read access gives the keys.
 func (ld *loader) permissions(name string, info FileInfo, secret bool) {
 	if ld.AnyPerms {
 		return
@@ -71,30 +72,30 @@ func (ld *loader) permissions(name string, info FileInfo, secret bool) {
 }
 
 // value turns one line into a value, not parsed yet; nil if that failed.
-func (ld *loader) value(f File, g Generation, l *line) *Value {
+func (ld *loader) value(f File, d Dialect, l *line) *Value {
 	k := Find(f, l.keyword)
 	if k == nil {
 		ld.unknown(f, l)
 		return nil
 	}
-	text, err := l.value(g, k)
+	text, err := l.value(d, k)
 	if err != nil {
 		ld.errorf(l.pos, l.keyword, "%v", err)
 		return nil
 	}
-	if note, severity := l.behind(g, k); note != "" {
+	if note, severity := l.behind(d, k); note != "" {
 		ld.add(Problem{Pos: l.pos, Keyword: l.keyword, Text: note, Severity: severity})
 		if severity == Error {
 			return nil
 		}
 	}
-	if note := k.remark(g, text); note != "" {
+	if note := k.remark(d, text); note != "" {
 		ld.warnf(l.pos, l.keyword, "%s", note)
 	}
 	if k.Verdict == Obsolete {
 		ld.obsolete[l.pos.File] = append(ld.obsolete[l.pos.File], l.keyword)
 	}
-	return &Value{Keyword: k, Text: text, Pos: l.pos, Whence: FromFile, Name: l.keyword}
+	return &Value{Keyword: k, Text: text, Pos: l.pos, Origin: FromFile, Name: l.keyword}
 }
 
 // unknown reports a keyword that is not in the table.
@@ -114,12 +115,12 @@ func (ld *loader) unknown(f File, l *line) {
 }
 
 // parse gives the value its meaning and asks the host about it.
-func (ld *loader) parse(g Generation, val *Value) bool {
+func (ld *loader) parse(d Dialect, val *Value) bool {
 	ld.locateValue(val)
-	p, err := val.Keyword.parse(g, val.Text)
+	p, err := val.Keyword.parse(d, val.Text)
 	if err != nil {
 		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
-		if g != V1 && hasRemark(val.Text) {
+		if d != Perl19 && hasRemark(val.Text) {
 			problem.Text += ": " + ownLine
 		}
 		var u unknownWord
@@ -138,11 +139,11 @@ func (ld *loader) parse(g Generation, val *Value) bool {
 	if val.Keyword.Kind == Flag && !strings.EqualFold(val.Text, "Y") && !strings.EqualFold(val.Text, "N") {
 		ld.warnf(val.Pos, val.Name, "write Y or N: the old daemons read %q otherwise", clip(val.Text))
 	}
-	return ld.ask(val)
+	return ld.checkHost(val)
 }
 
-// ask compares a value with the facts of the host.
-func (ld *loader) ask(val *Value) bool {
+// checkHost compares a value with the facts of the host.
+func (ld *loader) checkHost(val *Value) bool {
 	if ld.Host == nil || val.Text == "" {
 		return true
 	}
@@ -175,4 +176,64 @@ func (ld *loader) noticeObsolete(file string) {
 		}
 		ld.add(Problem{Pos: Pos{File: file}, Text: "no effect here: " + strings.Join(words, ", "), Severity: Notice})
 	}
+}
+
+// locate says which file a relative name in file means: the one that both old daemons
+// took, from the working directory, or where there is none the one beside file. The
+// result is relative to the working directory like all names here.
+func (ld *loader) locate(file, name string) string {
+	if name == "" || path.IsAbs(name) {
+		return name
+	}
+	here, there := path.Clean(name), path.Join(path.Dir(file), name)
+	if file != "" && here != there && !ld.FS.Exists(here) && ld.FS.Exists(there) {
+		return there
+	}
+	return here
+}
+
+// absolute makes a name that locate returned good for a process with another working
+// directory.
+func (ld *loader) absolute(name string) string {
+	if ld.Dir == "" || name == "" || path.IsAbs(name) {
+		return name
+	}
+	return path.Join(ld.Dir, name)
+}
+
+// locateValue makes the relative paths in a value absolute, once and for all: a daemon
+// in the background has another working directory.
+func (ld *loader) locateValue(val *Value) {
+	file := val.Pos.File
+	if val.Origin == FromArgv {
+		file = ""
+	}
+	switch k := val.Keyword; {
+	case !val.IsSet() || !k.isPath():
+	case k.program() && !strings.Contains(val.Text, "/"): // looked for in PATH
+	case k.Name == "ACCESS_CONF" && !ld.FS.Exists(val.Text): // looked for in FWKNOP_CONF_DIR
+	case k.Kind == List:
+		names := strings.Split(val.Text, ",")
+		for i, name := range names {
+			names[i] = ld.absolute(ld.locate(file, strings.TrimSpace(name)))
+		}
+		val.Text = strings.Join(names, ", ")
+	default:
+		val.Text = ld.absolute(ld.locate(file, val.Text))
+	}
+}
+
+// isPath reports that the value names files, which may be relative. Most directories
+// may not: state that moves with the working directory is lost.
+func (k *Keyword) isPath() bool {
+	switch k.Name {
+	case "ACCESS_FOLDER", "GPG_DEFAULT_HOME_DIR", "GPG_KEY_FILE":
+		return true
+	}
+	return k.Kind == FilePath
+}
+
+// program reports that the value names a program.
+func (k *Keyword) program() bool {
+	return strings.HasSuffix(k.Name, "Cmd") || strings.HasSuffix(k.Name, "_EXE") || k.Name == "GPG_PATH"
 }

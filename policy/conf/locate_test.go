@@ -18,7 +18,7 @@ func TestRelativeNames(t *testing.T) {
 		"PCAP_PKT_FILE": "/home/cap.pcap", "GPG_DEFAULT_HOME_DIR": "/home/both", "DIGEST_FILE": "/home/new.cache", "P0F_FILE": "/home/etc/beside.os",
 		"gpgCmd": "gpg", "SUDO_EXE": "/home/bin/sudo", "ACCESS_CONF": "/home/stanzas.conf",
 	} {
-		if got := v.Path(keyword); got != want {
+		if got := v.lookup(keyword).Text; got != want {
 			t.Errorf("%s is %s, want %s", keyword, got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestRelativeNames(t *testing.T) {
 	if one.Pos.File != "more/one.conf" || one.GPG.KeyFiles[0] != "/home/more/a.asc" || one.GPG.KeyFiles[1] != "/home/c.asc" || one.GPG.KeyFiles[2] != "/b.asc" {
 		t.Errorf("%v: %v", one.Pos, one.GPG.KeyFiles)
 	}
-	if got := one.Values.Path("SHADOW_FILE"); got != "/home/more/shadow" {
+	if got := one.Values.lookup("SHADOW_FILE").Text; got != "/home/more/shadow" {
 		t.Errorf("SHADOW_FILE %s", got)
 	}
 	if a.Stanzas[2].Pos.File != "etc/more.d/two.conf" {

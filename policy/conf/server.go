@@ -1,9 +1,11 @@
 package conf
 
 import (
+	"cmp"
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 )
 
 // LoadServer reads fwknop.conf and its overrides: the command line wins over the
@@ -12,21 +14,30 @@ import (
 // usable only if none of them is an Error.
 func LoadServer(o Options) (*Server, *Values, Problems) {
 	ld := &loader{Options: o, obsolete: make(map[string][]string)}
-	v := ld.server()
+	v, evident := ld.server()
 	v.expand(&ld.report)
 	ld.parseAll(v)
-	ld.checkServer(v)
-	return v.server(), v, ld.problems()
+	s := &Server{Dialect: v.Dialect, Evident: evident}
+	v.bind(func(k *Keyword) any {
+		if k.into == nil {
+			return nil
+		}
+		return k.into(s)
+	})
+	ld.checkServer(v, s)
+	s.derive(v)
+	return s, v, ld.problems()
 }
 
-// server reads the files into values without parsing them.
-func (ld *loader) server() *Values {
+// server reads the files into values without parsing them. evident reports that a file
+// shows the dialect.
+func (ld *loader) server() (v *Values, evident bool) {
 	files := ld.Overrides
 	if ld.Server != "" {
 		files = append([]string{ld.Server}, ld.Overrides...)
 	}
-	var own Generation // syntax of the main file, which overrides follow
-	var shown Generation
+	var own Dialect // syntax of the main file, which overrides follow
+	var shown Dialect
 	layers := make([]*Values, 0, len(files))
 	for i, name := range files {
 		data, ok := ld.open(name, Pos{File: name}, "", false)
@@ -34,51 +45,38 @@ func (ld *loader) server() *Values {
 			continue
 		}
 		lines := lex(name, data, &ld.report)
-		g, evident := serverGeneration(name, collect(ServerFile, lines))
-		if own != UnknownGeneration {
-			g = own
-		}
+		d, evident := serverDialect(name, collect(ServerFile, lines))
+		d = cmp.Or(own, d)
 		if i == 0 {
-			own = g
+			own = d
 		}
-		if evident && shown == UnknownGeneration {
-			shown = g
+		if evident {
+			shown = cmp.Or(shown, d)
 		}
-		layers = append(layers, ld.layer(g, lines))
+		layers = append(layers, ld.layer(d, lines))
 		ld.noticeObsolete(name)
 	}
-	v := ld.merge(firstKnown(shown, ld.Generation, own, V1), layers)
-	v.Evident = shown != UnknownGeneration
-	return v
-}
-
-func firstKnown(list ...Generation) Generation {
-	for _, g := range list {
-		if g != UnknownGeneration {
-			return g
-		}
-	}
-	return UnknownGeneration
+	return ld.merge(cmp.Or(shown, ld.Dialect, own, Perl19), layers), shown != 0
 }
 
 // layer turns the lines of one file into values of that file alone.
-func (ld *loader) layer(g Generation, lines []line) *Values {
-	v := newValues(ServerFile, g)
+func (ld *loader) layer(d Dialect, lines []line) *Values {
+	v := newValues(ServerFile, d)
 	for i := range lines {
 		if strings.HasPrefix(lines[i].keyword, "%") {
 			ld.errorf(lines[i].pos, clip(lines[i].keyword), "includes are for access.conf only")
 			continue
 		}
-		if val := ld.value(ServerFile, g, &lines[i]); val != nil {
-			v.take(val, &ld.report)
+		if val := ld.value(ServerFile, d, &lines[i]); val != nil {
+			v.add(val, &ld.report)
 		}
 	}
 	return v
 }
 
 // merge lays the files and the command line over each other.
-func (ld *loader) merge(g Generation, layers []*Values) *Values {
-	v := newValues(ServerFile, g)
+func (ld *loader) merge(d Dialect, layers []*Values) *Values {
+	v := newValues(ServerFile, d)
 	for _, l := range layers {
 		for name, val := range l.set {
 			v.set[name], v.more[name] = val, l.more[name]
@@ -89,7 +87,7 @@ func (ld *loader) merge(g Generation, layers []*Values) *Values {
 		if k == nil {
 			panic("conf: no keyword " + name)
 		}
-		v.set[k.Name] = &Value{Keyword: k, Text: text, Whence: FromArgv, Name: name, Pos: Pos{File: "command line"}}
+		v.set[k.Name] = &Value{Keyword: k, Text: text, Origin: FromArgv, Name: name, Pos: Pos{File: "command line"}}
 		delete(v.more, k.Name)
 	}
 	return v
@@ -105,85 +103,104 @@ func (ld *loader) parseAll(v *Values) {
 			if val.Keyword.Name == "SNAT_TRANSLATE_IP" && placeholder.MatchString(val.Text) && !snatOn(v) {
 				val.Text = ""
 			}
-			ld.parse(v.Generation, val)
+			ld.parse(v.Dialect, val)
 		}
 	}
 }
 
 // snatOn reports ENABLE_IPT_SNAT before it is parsed.
 func snatOn(v *Values) bool {
-	on, _ := parseFlag(v.Lookup("ENABLE_IPT_SNAT").Text)
+	on, _ := parseFlag(v.lookup("ENABLE_IPT_SNAT").Text)
 	return on
 }
 
-// aging is ENABLE_SPA_PACKET_AGING. The 2.6 daemon does without where it reads a capture
-// once: its packets are old.
-func (v *Values) aging() bool {
-	if v.Generation == V2 && v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
-		return false
+// checkServer finds what single values cannot show.
+func (ld *loader) checkServer(v *Values, s *Server) {
+	for _, mode := range v.list("AUTH_MODE") {
+		if mode == "KNOCK" && s.FirewallType == "ipfw" {
+			ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
+		}
 	}
-	return v.Bool("ENABLE_SPA_PACKET_AGING")
+	ld.pair(v, "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE")
+	if s.ExternalEnabled && s.ExternalOpen == "" {
+		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
+	}
+	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
+		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
+	}
+	if a, e := v.lookup("IPFW_ACTIVE_SET_NUM").n, v.lookup("IPFW_EXPIRE_SET_NUM").n; a == e && a != 0 {
+		ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
+	}
+	for i := range ServerKeywords {
+		if ServerKeywords[i].Kind == Chain {
+			ld.checkChain(v, ServerKeywords[i].Name)
+		}
+	}
 }
 
-// server gives the values that the engine reads their types.
-func (v *Values) server() *Server {
-	s := &Server{
-		CSyntax:              v.Generation == V2,
-		AuthModes:            v.List("AUTH_MODE"),
-		Aging:                v.aging(),
-		MaxAge:               v.Duration("MAX_SPA_PACKET_AGE"),
-		DigestTypes:          digestTypes(v.List("DIGEST_TYPE")),
-		DigestFile:           v.Path("DIGEST_FILE"),
-		DigestPersistence:    v.Bool("ENABLE_DIGEST_PERSISTENCE"),
-		Blacklist:            v.Nets("BLACKLIST"),
-		RequireSourceAddress: v.Bool("REQUIRE_SOURCE_ADDRESS"),
-		MinPacketLen:         v.Int("MIN_SPA_PKT_LEN"),
-		MaxSniffBytes:        v.Int("MAX_SNIFF_BYTES"),
-		MinGPGLen:            v.Int("MIN_GNUPG_MSG_SIZE"),
-		OverHTTP:             v.Bool("ENABLE_SPA_OVER_HTTP"),
-		AnyUserAgent:         v.Bool("ALLOW_ANY_USER_AGENT"),
-		XForwardedFor:        v.Bool("ENABLE_X_FORWARDED_FOR"),
-		Forwarding:           v.Bool("ENABLE_IPT_FORWARDING"),
-		LocalNAT:             v.Bool("ENABLE_IPT_LOCAL_NAT"),
-		Output:               v.Bool("ENABLE_IPT_OUTPUT"),
-		SNAT:                 v.Bool("ENABLE_IPT_SNAT"),
-		SNATAddr:             v.Addr("SNAT_TRANSLATE_IP"),
-		NATDNS:               v.Bool("ENABLE_NAT_DNS"),
-		DestinationRule:      v.Bool("ENABLE_DESTINATION_RULE"),
-		ExternalEnabled:      v.Bool("ENABLE_EXTERNAL_CMDS"),
-		ExternalOpen:         v.Path("EXTERNAL_CMD_OPEN"),
-		ExternalClose:        v.Path("EXTERNAL_CMD_CLOSE"),
-		ExternalTimeout:      v.Duration("EXTERNAL_CMD_ALARM"),
-		Shell:                v.Path("shCmd"),
-		CmdTimeout:           v.Duration("PCAP_CMD_TIMEOUT"),
-		FirewallType:         first(v.List("FIREWALL_TYPE")),
-		KnockSources:         v.Int("KNOCK_SOURCES_MAX"),
-		MaxHops:              v.Int("MAX_HOPS"),
-		KernelLogOnly:        v.Bool("KERNEL_LOG"),
+// checkChain requires that the chain exists that the jump is to stand in. The built-in
+// chains always do.
+func (ld *loader) checkChain(v *Values, name string) {
+	val := v.lookup(name)
+	c := val.chain
+	if !val.IsSet() || ld.Host == nil || c.From == "" || builtin[c.From] {
+		return
 	}
-	if ingest := v.List("INGEST"); len(ingest) > 0 {
-		s.AuthModes = ingest
+	switch exists, known := ld.Host.Chain(c.Table, c.From); {
+	case !known:
+		ld.warnf(val.Pos, val.Name, "whether the chain %s exists cannot be seen from here", c.From)
+	case !exists:
+		ld.errorf(val.Pos, val.Name, "the table %s has no chain %s", c.Table, c.From)
 	}
-	if v.Bool("ENABLE_EXT_CMD_PREFIX") {
-		s.ExternalPrefix = v.Path("EXT_CMD_PREFIX")
-	}
-	if v.IsSet("P0F_FILE") {
-		s.P0fFile = v.Path("P0F_FILE")
-	}
-	if f := v.Path("PCAP_FILTER"); f != "NONE" {
-		s.PcapFilter = f
-	}
-	if !v.Bool("FW_SEARCH_ALL") {
-		s.FWMsgSearch = v.List("FW_MSG_SEARCH")
-	}
-	return s
 }
 
-func first(words []string) string {
-	if len(words) == 0 {
-		return ""
+// pair requires both keywords or neither; the missing one is reported at the other.
+func (ld *loader) pair(v *Values, a, b string) {
+	x, y := v.lookup(a), v.lookup(b)
+	switch {
+	case x.Text != "" && y.Text == "":
+		ld.errorf(x.Pos, b, "is missing, %s needs it", a)
+	case y.Text != "" && x.Text == "":
+		ld.errorf(y.Pos, a, "is missing, %s needs it", b)
 	}
-	return words[0]
+}
+
+// at reports a problem at the place of a keyword.
+func (ld *loader) at(v *Values, name, text string) {
+	val := v.lookup(name)
+	ld.errorf(val.Pos, val.Name, "%s", text)
+}
+
+// derive completes the fields whose value depends on more than one keyword.
+func (s *Server) derive(v *Values) {
+	c26 := s.Dialect == C26
+	// The 2.6 daemon reads a capture once without ageing: its packets are old.
+	if c26 && v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
+		s.Aging = false
+	}
+	s.DigestTypes = digestTypes(s.DigestTypes)
+	if s.PcapFilter == "NONE" {
+		s.PcapFilter = ""
+	}
+	if s.FWSearchAll {
+		s.FWMsgSearch = nil
+	}
+	if !s.ExternalPrefixed {
+		s.ExternalPrefix = ""
+	}
+	if c26 && !v.IsSet("ENABLE_PROC_IP_FORWARD") {
+		s.ProcForward = false
+	}
+	s.KeepAtExit = v.IsSet("FLUSH_IPT_AT_EXIT") && !s.FlushAtExit
+	s.CheckInterval = checkInterval(s.RulesCheck, v.IsSet("RULES_CHECK_THRESHOLD"))
+	// The 2.6 daemon keeps its state in the run directory, so that two daemons with
+	// different ones do not meet.
+	if c26 && !v.IsSet("FWKNOP_LIB_DIR") {
+		s.StateDir = s.RunDir
+	}
+	if s.AccessFile != "" && !strings.HasPrefix(s.AccessFile, "/") {
+		s.AccessFile = path.Join(s.ConfDir, s.AccessFile)
+	}
 }
 
 // digestTypes is nil for ALL.
@@ -198,70 +215,19 @@ func digestTypes(words []string) []string {
 	return types
 }
 
-// AccessPath is the file of stanzas that the values name: a bare name is looked for
-// in FWKNOP_CONF_DIR.
-func (v *Values) AccessPath() string {
-	name := v.Path("ACCESS_CONF")
-	if name == "" || strings.HasPrefix(name, "/") {
-		return name
-	}
-	return path.Join(v.Path("FWKNOP_CONF_DIR"), name)
-}
-
-// checkServer finds what single values cannot show.
-func (ld *loader) checkServer(v *Values) {
-	fw := first(v.List("FIREWALL_TYPE"))
-	for _, mode := range v.List("AUTH_MODE") {
-		if mode == "KNOCK" && fw == "ipfw" {
-			ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
-		}
-	}
-	ld.pair(v, "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE")
-	if v.Bool("ENABLE_EXTERNAL_CMDS") && v.Path("EXTERNAL_CMD_OPEN") == "" {
-		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
-	}
-	if a := v.Addr("SNAT_TRANSLATE_IP"); a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
-		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
-	}
-	if a, e := v.Int("IPFW_ACTIVE_SET_NUM"), v.Int("IPFW_EXPIRE_SET_NUM"); a == e && a != 0 {
-		ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
-	}
-	for i := range ServerKeywords {
-		if ServerKeywords[i].Kind == Chain {
-			ld.checkChain(v, ServerKeywords[i].Name)
-		}
-	}
-}
-
-// checkChain wants the chain to exist that the jump shall stand in. Chains of the
-// kernel always do.
-func (ld *loader) checkChain(v *Values, name string) {
-	val := v.Lookup(name)
-	c := val.chain
-	if !val.IsSet() || ld.Host == nil || c.From == "" || builtin[c.From] {
-		return
-	}
-	switch exists, known := ld.Host.Chain(c.Table, c.From); {
-	case !known:
-		ld.warnf(val.Pos, val.Name, "whether the chain %s exists cannot be seen from here", c.From)
-	case !exists:
-		ld.errorf(val.Pos, val.Name, "the table %s has no chain %s", c.Table, c.From)
-	}
-}
-
-// at reports a problem at the place of a keyword.
-func (ld *loader) at(v *Values, name, text string) {
-	val := v.Lookup(name)
-	ld.errorf(val.Pos, val.Name, "%s", text)
-}
-
-// pair wants both keywords or none; the missing one is blamed where the other is.
-func (ld *loader) pair(v *Values, a, b string) {
-	x, y := v.Lookup(a), v.Lookup(b)
+// checkInterval converts RULES_CHECK_THRESHOLD, which counts turns of the loop of the
+// 2.6 daemon.
+func checkInterval(turns int, set bool) time.Duration {
+	const (
+		turn     = 100 * time.Millisecond
+		unset    = 5 * time.Second // a search runs programs
+		shortest = time.Second
+	)
 	switch {
-	case x.Text != "" && y.Text == "":
-		ld.errorf(x.Pos, b, "is missing, %s needs it", a)
-	case y.Text != "" && x.Text == "":
-		ld.errorf(y.Pos, a, "is missing, %s needs it", b)
+	case turns == 0:
+		return 0
+	case !set:
+		return unset
 	}
+	return max(time.Duration(turns)*turn, shortest)
 }

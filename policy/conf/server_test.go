@@ -23,9 +23,9 @@ func TestPrecedence(t *testing.T) {
 		{"TCPSERV_PORT", "1", "fwknop.conf:4"},
 		{"UDPSERV_PORT", "62201", "default"},
 	} {
-		val := v.Lookup(tt.name)
-		if val.Text != tt.want || val.Origin() != tt.origin {
-			t.Errorf("%s = %s from %s, want %s from %s", tt.name, val.Text, val.Origin(), tt.want, tt.origin)
+		val := v.lookup(tt.name)
+		if val.Text != tt.want || val.Where() != tt.origin {
+			t.Errorf("%s = %s from %s, want %s from %s", tt.name, val.Text, val.Where(), tt.want, tt.origin)
 		}
 	}
 }
@@ -97,8 +97,8 @@ func TestMissingServerFile(t *testing.T) {
 	_, _, problems := LoadServer(Options{FS: memFS{}, Server: "m"})
 	wantProblems(t, problems, "m: cannot read m: file does not exist")
 	s, v, problems := LoadServer(Options{FS: memFS{}})
-	if len(problems) > 0 || v.Generation != V1 || s.MaxAge.Seconds() != 120 {
-		t.Errorf("no file at all means the manual's defaults: %v, %v, %v", v.Generation, s.MaxAge, problems)
+	if len(problems) > 0 || v.Dialect != Perl19 || s.MaxAge.Seconds() != 120 {
+		t.Errorf("no file at all means the manual's defaults: %v, %v, %v", v.Dialect, s.MaxAge, problems)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestExpand(t *testing.T) {
 			if len(problems) > 0 {
 				t.Fatal(problems)
 			}
-			if got := v.String(tt.keyword); got != tt.want {
+			if got := v.lookup(tt.keyword).String(); got != tt.want {
 				t.Errorf("%s = %q, want %q", tt.keyword, got, tt.want)
 			}
 		})

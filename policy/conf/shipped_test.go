@@ -11,11 +11,11 @@ func TestShippedFiles(t *testing.T) {
 	dir := filepath.Join(casesDir, "shipped")
 	for _, tt := range []struct {
 		server, access string
-		want           Generation
+		want           Dialect
 		values         map[string]string
 	}{
-		{"fwknop.conf", "access-1.9.conf", V1, map[string]string{"DIGEST_FILE": "/var/log/fwknop/digest.cache", "ENABLE_IPT_LOCAL_NAT": "Y", "SYSLOG_FACILITY": "LOG_LOCAL7"}},
-		{"fwknopd.conf", "access-2.6.conf", V2, map[string]string{"DIGEST_FILE": "/var/run/fwknop/digest.cache", "PCAP_INTF": "eth0", "SYSLOG_FACILITY": "LOG_DAEMON"}},
+		{"fwknop.conf", "access-1.9.conf", Perl19, map[string]string{"DIGEST_FILE": "/var/log/fwknop/digest.cache", "ENABLE_IPT_LOCAL_NAT": "Y", "SYSLOG_FACILITY": "LOG_LOCAL7"}},
+		{"fwknopd.conf", "access-2.6.conf", C26, map[string]string{"DIGEST_FILE": "/var/run/fwknop/digest.cache", "PCAP_INTF": "eth0", "SYSLOG_FACILITY": "LOG_DAEMON"}},
 	} {
 		t.Run(tt.server, func(t *testing.T) {
 			_, v, a, problems := Load(Options{FS: diskFS{}, Host: fakeHost{}, Server: filepath.Join(dir, tt.server), Access: filepath.Join(dir, tt.access)})
@@ -24,11 +24,11 @@ func TestShippedFiles(t *testing.T) {
 					t.Error(p)
 				}
 			}
-			if v.Generation != tt.want || a.Generation != tt.want || len(a.Stanzas) != 1 {
-				t.Errorf("generations %v, %v; %d stanzas", v.Generation, a.Generation, len(a.Stanzas))
+			if v.Dialect != tt.want || a.Dialect != tt.want || len(a.Stanzas) != 1 {
+				t.Errorf("dialects %v, %v; %d stanzas", v.Dialect, a.Dialect, len(a.Stanzas))
 			}
 			for name, want := range tt.values {
-				if got := v.String(name); got != want {
+				if got := v.lookup(name).String(); got != want {
 					t.Errorf("%s = %s, want %s", name, got, want)
 				}
 			}
@@ -47,8 +47,8 @@ func TestDefaultsAreTheShippedOnes(t *testing.T) {
 	differ := map[string]bool{"HOSTNAME": true, "SNAT_TRANSLATE_IP": true, "FIREWALL_TYPE": true}
 	for _, val := range v.All() {
 		name := val.Keyword.Name
-		if val.IsSet() && !differ[name] && val.Text != bare.String(name) {
-			t.Errorf("%s is %q by default, the shipped file says %q", name, bare.String(name), val.Text)
+		if val.IsSet() && !differ[name] && val.Text != bare.lookup(name).String() {
+			t.Errorf("%s is %q by default, the shipped file says %q", name, bare.lookup(name).String(), val.Text)
 		}
 	}
 }

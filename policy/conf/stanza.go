@@ -1,22 +1,35 @@
 package conf
 
+import (
+	"bytes"
+	"encoding/base64"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
 // stanza gives a block its types and finds what single lines cannot show.
 func (ld *accessLoader) stanza(b *block, number int) Stanza {
-	v := b.values
-	s := Stanza{Pos: b.pos, Number: number, Values: v, Source: v.Nets("SOURCE"), Destination: v.Nets("DESTINATION"),
-		Interface: v.Path("RESTRICT_INTF"), Shadow: v.Bool("SHADOW"), Usernames: v.List("REQUIRE_USERNAME")}
-	m := &maker{ld: ld, b: b, v: v, s: &s}
-	m.mode()
-	m.keys()
-	m.gpg()
-	m.openings()
-	m.timeouts()
-	m.nat()
-	m.requirements()
-	m.commands()
-	m.knock()
-	s.Vars = v.vars()
-	for _, val := range v.each("EXPECT") {
+	s := Stanza{Pos: b.pos, Number: number, Dialect: b.values.Dialect, Values: b.values, GPG: &GPG{}, KnockLimit: -1, MinTimeDiff: -1, MaxTimeDiff: -1}
+	b.values.bind(func(k *Keyword) any {
+		if k.intoStanza == nil {
+			return nil
+		}
+		return k.intoStanza(&s)
+	})
+	build := &builder{ld: ld, b: b, v: b.values, s: &s}
+	build.mode()
+	build.keys()
+	build.gpg()
+	build.openings()
+	build.timeouts()
+	build.nat()
+	build.requirements()
+	build.commands()
+	build.knock()
+	s.Vars = b.values.vars()
+	for _, val := range b.values.each("EXPECT") {
 		if val.IsSet() {
 			e := val.exp
 			e.Pos, e.Stanza = val.Pos, number
@@ -26,51 +39,35 @@ func (ld *accessLoader) stanza(b *block, number int) Stanza {
 	return s
 }
 
-// A maker fills one stanza.
-type maker struct {
+// vars are the keywords for $KEYWORD in external commands.
+func (v *Values) vars() map[string]string {
+	vars := make(map[string]string)
+	for name, val := range v.set {
+		if !val.Keyword.Secret() && val.IsSet() {
+			vars[name] = val.Text
+			vars[val.Name] = val.Text
+		}
+	}
+	return vars
+}
+
+// A builder checks and completes one stanza, whose fields hold the values of the
+// keywords.
+type builder struct {
 	ld *accessLoader
 	b  *block
 	v  *Values
 	s  *Stanza
 }
 
-// has reports that the stanza gives the keyword a value, right or wrong.
-func (m *maker) has(name string) bool {
-	val := m.v.Lookup(name)
-	return val.IsSet() && (val.Text != "" || val.Keyword.Kind == Flag)
-}
-
-// lacks reports a fault of the whole stanza: keyword is missing.
-func (m *maker) lacks(keyword, format string, args ...any) {
-	m.ld.errorf(m.b.pos, keyword, format, args...)
-	m.b.broken = true
-}
-
-// wrong reports a fault at the place of a keyword, under the name of another one.
-func (m *maker) wrong(at, keyword, format string, args ...any) {
-	m.ld.errorf(m.pos(at), keyword, format, args...)
-	m.b.broken = true
-}
-
-func (m *maker) warn(at, format string, args ...any) {
-	m.ld.warnf(m.pos(at), m.v.Lookup(at).Name, format, args...)
-}
-
-func (m *maker) pos(keyword string) Pos {
-	if val := m.v.Lookup(keyword); val.IsSet() {
-		return val.Pos
-	}
-	return m.b.pos
-}
-
 // mode finds which evaluation the stanza takes part in.
-func (m *maker) mode() {
+func (m *builder) mode() {
 	words := map[string]string{} // mode -> keyword that asks for it
 	if m.has("DATA_COLLECT_MODE") {
-		words[first(m.v.List("DATA_COLLECT_MODE"))] = "DATA_COLLECT_MODE"
+		words[m.s.Collect] = "DATA_COLLECT_MODE"
 	}
 	for _, k := range []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "ENCRYPT_SEQUENCE"} {
-		if m.has(k) && m.v.Bool(k) {
+		if m.has(k) && m.v.flag(k) {
 			words[k] = k
 		}
 	}
@@ -83,7 +80,7 @@ func (m *maker) mode() {
 		if k, ok := words[w]; ok {
 			m.s.Collect = w
 			if len(words) > 1 && k != "DATA_COLLECT_MODE" {
-				m.wrong(k, k, "does not go with another mode in the same stanza")
+				m.invalid(k, k, "does not go with another mode in the same stanza")
 				break
 			}
 		}
@@ -98,13 +95,348 @@ func (m *maker) mode() {
 	case "SHARED_SEQUENCE":
 		m.s.Mode = ModeShared
 		if !m.has("SHARED_SEQUENCE") {
-			m.wrong("DATA_COLLECT_MODE", "SHARED_SEQUENCE", "is missing, DATA_COLLECT_MODE asks for it")
+			m.invalid("DATA_COLLECT_MODE", "SHARED_SEQUENCE", "is missing, DATA_COLLECT_MODE asks for it")
+		}
+	}
+}
+
+// keys checks the symmetric keys.
+func (m *builder) keys() {
+	s := m.s
+	m.checkKey("KEY", "KEY_BASE64")
+	m.checkKey("HMAC_KEY", "HMAC_KEY_BASE64")
+	s.EncryptionMode = strings.ToLower(s.EncryptionMode)
+	if !s.HMACKey.IsZero() {
+		m.checkDistinct()
+	} else {
+		if m.has("HMAC_DIGEST_TYPE") && !m.b.broken {
+			m.warn("HMAC_DIGEST_TYPE", "has no effect without HMAC_KEY")
+		}
+		s.HMACType = ""
+	}
+	if s.EncryptionMode == "legacy" && len(s.Key.Bytes()) > 16 {
+		m.warn(m.which("KEY", "KEY_BASE64"), "is cut to 16 bytes by ENCRYPTION_MODE legacy")
+	}
+	if s.Mode != ModeShared && !m.has("KEY") && !m.has("KEY_BASE64") && !m.usesGPG() {
+		m.missing("KEY", "is missing, and there is no complete GnuPG configuration either")
+	} else if s.Mode == ModeEncrypted && !m.has("KEY") && !m.has("KEY_BASE64") {
+		m.missing("KEY", "is missing, ENCRYPT_SEQUENCE needs it")
+	}
+}
+
+// checkKey checks a key that is given as text or in base64.
+func (m *builder) checkKey(text, base64 string) {
+	if m.has(text) && m.has(base64) {
+		m.invalid(base64, base64, "does not go with %s in the same stanza", text)
+	}
+	val := m.v.lookup(base64)
+	if !val.IsSet() || val.key.IsZero() {
+		val = m.v.lookup(text)
+	}
+	if n := len(val.key.Bytes()); n > 0 && n < minKey {
+		m.shortKey(val, n)
+	}
+}
+
+// minKey is the manual's shortest key, in characters.
+const minKey = 8
+
+// shortKey reports a key below minKey: the manual of 1.9 forbids it, the 2.6 daemon
+// runs with it.
+func (m *builder) shortKey(val *Value, n int) {
+	if m.s.Dialect == Perl19 {
+		m.ld.errorf(val.Pos, val.Name, "shorter than %d characters", minKey)
+		m.b.broken = true
+		return
+	}
+	name := "KEY_BASE64"
+	if strings.HasPrefix(val.Name, "HMAC") {
+		name = "HMAC_KEY_BASE64"
+	}
+	m.ld.warnf(val.Pos, val.Name, "a key of %s can be guessed from one recorded packet: put the %s line of `fwknopd --key-gen` here and at the client",
+		Count(n, "byte"), name)
+}
+
+// checkDistinct requires the HMAC key to be another secret than those that decrypt, as
+// the 2.6 daemon does. To it the same key in base64 is another key; to those who have
+// the first it is no secret.
+func (m *builder) checkDistinct() {
+	at, key := m.which("HMAC_KEY", "HMAC_KEY_BASE64"), m.s.HMACKey.Bytes()
+	for _, other := range []struct {
+		name string
+		key  Secret
+	}{{"KEY", m.s.Key}, {"GPG_DECRYPT_PW", m.s.GPG.DecryptPW}} {
+		switch {
+		case other.key.IsZero():
+		case bytes.Equal(key, other.key.Bytes()):
+			m.invalid(at, at, "is the same key as %s", other.name)
+		case isBase64Of(key, other.key.Bytes()) || isBase64Of(other.key.Bytes(), key):
+			m.warn(at, "is %s in another spelling: take a key of its own", other.name)
+		}
+	}
+}
+
+// isBase64Of reports that text is key in base64.
+func isBase64Of(text, key []byte) bool {
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(string(text), "="))
+	return err == nil && bytes.Equal(b, key)
+}
+
+// gpg checks the OpenPGP side. A stanza that begins such a configuration must
+// complete it: half of one would silently fall back to the symmetric key.
+func (m *builder) gpg() {
+	if !m.usesGPG() {
+		m.withoutEffect("has no effect: the stanza has no key for GnuPG",
+			"GPG_PATH", "GPG_PREFIX", "GPG_NO_REQUIRE_PREFIX", "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID")
+		m.s.GPG = nil
+		return
+	}
+	v, g := m.v, m.s.GPG
+	g.DisableSig = g.DisableSig || !v.flag("GPG_REQUIRE_SIG")
+	if !m.has("GPG_REMOTE_ID") && !m.has("GPG_FINGERPRINT_ID") && !g.DisableSig {
+		m.missing("GPG_REMOTE_ID", "is missing: signatures are required, but of whom")
+	}
+	if !m.has("GPG_DECRYPT_ID") && !m.has("GPG_KEY_FILE") {
+		m.missing("GPG_DECRYPT_ID", "is missing, GnuPG needs a key to decrypt with")
+	}
+	if !m.has("GPG_DECRYPT_PW") && !g.AllowNoPW && !m.has("GPG_AGENT_INFO") {
+		m.missing("GPG_DECRYPT_PW", "is missing; a key without one needs GPG_ALLOW_NO_PW")
+	}
+	if g.DisableSig {
+		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "whoever has the server's public key may ask")
+	}
+	if server := m.ld.server; server != nil && !m.has("GPG_HOME_DIR") {
+		g.HomeDir = server.GPGHomeDir
+	}
+	if server := m.ld.server; server != nil && !m.has("GPG_PATH") {
+		g.Exe = server.GPGExe
+	}
+	g.UseOptions = g.UseOptions && !v.flag("GPG_NO_OPTIONS")
+	if m.ld.GPGOptions != 0 {
+		g.UseOptions = m.ld.GPGOptions > 0
+	}
+	g.CheckTrust = m.s.Dialect != Perl19
+	if h := m.ld.Host; h != nil && !m.has("GPG_HOME_DIR") && !m.has("GPG_KEY_FILE") {
+		if err := h.Dir(g.HomeDir); err != nil {
+			m.ld.warnf(m.b.pos, "GPG_HOME_DIR", "is not set, and %s is not there", g.HomeDir)
+		}
+	}
+	if v.flag("GPG_NO_REQUIRE_PREFIX") {
+		g.Prefix = ""
+	}
+}
+
+// usesGPG reports that the stanza is meant to use GnuPG: in 1.9 files every GPG_
+// keyword with a key in it shows that, in 2.6 files those for the key of the server.
+func (m *builder) usesGPG() bool {
+	names := []string{"GPG_DECRYPT_ID", "GPG_DECRYPT_PW", "GPG_KEY_FILE"}
+	if m.s.Dialect == Perl19 {
+		names = append(names, "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID", "GPG_HOME_DIR")
+	}
+	return slices.ContainsFunc(names, m.has) || m.s.GPG.AllowNoPW
+}
+
+// openings checks what may be opened.
+func (m *builder) openings() {
+	s := m.s
+	s.OpenPortsAny = s.PermitClientPorts
+	if m.has("OPEN_PORTS") {
+		return
+	}
+	external := m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || s.ExternalEnabled ||
+		m.externalOnly() && m.ld.server.ExternalEnabled
+	switch {
+	case s.Mode == ModeShared:
+		m.missing("OPEN_PORTS", "is missing, SHARED_SEQUENCE needs it")
+	case s.Mode == ModeEncrypted: // the manual: optional, the sequence names the port
+	case m.s.Dialect == C26 || external:
+		s.OpenPortsAny = true
+	case !s.PermitClientPorts:
+		m.missing("OPEN_PORTS", "is missing, and there is neither PERMIT_CLIENT_PORTS nor an external command")
+	}
+}
+
+// timeouts checks how long a grant lasts.
+func (m *builder) timeouts() {
+	s := m.s
+	if m.has("FW_ACCESS_TIMEOUT") && s.AccessTimeout == 0 {
+		if m.s.Dialect == C26 {
+			s.AccessTimeout = 30 * time.Second
+			m.warn("FW_ACCESS_TIMEOUT", "0 means the default of 30 seconds in 2.6 files")
+		} else {
+			m.warn("FW_ACCESS_TIMEOUT", "0 opens for ever")
+		}
+	}
+	if s.MaxAccessTimeout == 0 {
+		s.MaxAccessTimeout = 300 * time.Second
+		m.warn("MAX_FW_TIMEOUT", "0 means 300 seconds")
+	}
+	if m.has("MAX_FW_TIMEOUT") && s.MaxAccessTimeout < s.AccessTimeout {
+		m.warn("MAX_FW_TIMEOUT", "is below FW_ACCESS_TIMEOUT and holds only for what clients ask for")
+	}
+}
+
+// nat checks what leads to other hosts.
+func (m *builder) nat() {
+	s, server := m.s, m.ld.server
+	if server == nil {
+		server = &Server{}
+	}
+	if s.ForwardAccess && !server.Forwarding {
+		m.invalid("ENABLE_FORWARD_ACCESS", "ENABLE_FORWARD_ACCESS", "needs ENABLE_IPT_FORWARDING Y in fwknop.conf")
+	}
+	if s.OutputAccess && !server.Output {
+		m.warn("ENABLE_OUTPUT_ACCESS", "has no effect without ENABLE_IPT_OUTPUT Y in fwknop.conf")
+	}
+	for _, k := range []string{"FORCE_NAT", "FORWARD_ALL", "FORCE_SNAT", "FORCE_MASQUERADE"} {
+		if !m.has(k) || m.v.lookup(k).Keyword.Kind == Flag && !m.v.flag(k) {
+			continue
+		}
+		if !server.Forwarding && !server.LocalNAT {
+			m.invalid(k, k, "needs ENABLE_IPT_FORWARDING Y or ENABLE_IPT_LOCAL_NAT Y in fwknop.conf")
+		}
+		if strings.HasPrefix(k, "FORCE_") && k != "FORCE_NAT" && !m.has("FORCE_NAT") && !s.ForwardAll {
+			m.invalid(k, k, "needs FORCE_NAT or FORWARD_ALL")
+		}
+	}
+	if s.ForceSNAT.IsValid() && s.ForceMasquerade {
+		m.invalid("FORCE_MASQUERADE", "FORCE_MASQUERADE", "does not go with FORCE_SNAT")
+	}
+}
+
+// requirements checks who may ask and until when.
+func (m *builder) requirements() {
+	s, v := m.s, m.v
+	if m.has("REQUIRE_SOURCE_ADDRESS") {
+		if yes, err := parseFlag(v.lookup("REQUIRE_SOURCE_ADDRESS").Text); err == nil && !yes {
+			m.warn("REQUIRE_SOURCE_ADDRESS", "a message without the address to open is honoured for whoever sent the packet: somebody on the way can have it sent from elsewhere")
+		}
+	}
+	if m.has("SOURCE") && len(s.Source.Include) == 0 && !m.b.broken {
+		m.warn("SOURCE", "includes no address, the stanza is never used")
+	}
+	for _, p := range s.Source.Include {
+		if p.Bits() == p.Addr().BitLen() && p.Addr().IsUnspecified() {
+			m.warn("SOURCE", "%s is one address that no client has; write ANY for all", p.Addr())
+		}
+	}
+	if s.AuthCrypt = m.has("REQUIRE_AUTH_METHOD"); !s.AuthCrypt {
+		s.ShadowFile = ""
+	}
+	for _, k := range []string{"ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH"} {
+		if !m.has(k) {
+			continue
+		}
+		t := v.lookup(k).when
+		if k == "ACCESS_EXPIRE" && m.ld.Location != nil {
+			t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.ld.Location)
+		}
+		if s.Expires.IsZero() || t.Before(s.Expires) {
+			s.Expires = t
+		}
+	}
+}
+
+// commands checks what the stanza may run.
+func (m *builder) commands() {
+	s := m.s
+	if !s.CmdExec {
+		m.withoutEffect("has no effect without ENABLE_CMD_EXEC", "CMD_REGEX", "CMD_SHELL", "ENABLE_CMD_SUDO_EXEC")
+	}
+	m.external()
+	m.cycle()
+	if !m.has("EXTERNAL_CMD_SHELL") && m.ld.server != nil {
+		s.ExternalShell = m.ld.server.ExternalShell
+	}
+	if m.has("EXTERNAL_CMD_SHELL") && s.ExternalOpen == "" && s.CycleOpen == "" {
+		m.warn("EXTERNAL_CMD_SHELL", "has no effect without EXTERNAL_CMD_OPEN or CMD_CYCLE_OPEN")
+	}
+}
+
+// external checks the EXTERNAL_CMD pair: the stanza's own, or that of fwknop.conf if
+// the stanza has ENABLE_EXTERNAL_CMDS or there is no other firewall.
+func (m *builder) external() {
+	s := m.s
+	switch {
+	case s.ExternalOpen != "" && s.ExternalClose == "":
+		m.invalid("EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
+	case s.ExternalClose != "" && s.ExternalOpen == "":
+		m.invalid("EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
+	case s.ExternalOpen == "" && s.Mode == ModeSPA && (s.ExternalEnabled || m.externalOnly() && !m.has("CMD_CYCLE_OPEN")):
+		m.externalOfServer()
+	}
+	if m.has("EXTERNAL_CMD_OPEN") && s.Mode != ModeSPA {
+		m.warn("EXTERNAL_CMD_OPEN", "is for SPA; a knock sequence opens OPEN_PORTS in the firewall")
+	}
+}
+
+// externalOnly reports that commands are the only firewall there is.
+func (m *builder) externalOnly() bool {
+	return m.ld.server != nil && m.ld.server.FirewallType == "external_cmd"
+}
+
+// externalOfServer takes the pair of fwknop.conf.
+func (m *builder) externalOfServer() {
+	s, server := m.s, m.ld.server
+	if server == nil || server.ExternalOpen == "" {
+		m.invalid("ENABLE_EXTERNAL_CMDS", "EXTERNAL_CMD_OPEN", "is missing here and in fwknop.conf")
+		return
+	}
+	s.ExternalOpen, s.ExternalClose = server.ExternalOpen, server.ExternalClose
+	if !m.has("EXTERNAL_CMD_ALARM") {
+		s.ExternalTimeout = server.ExternalTimeout
+	}
+}
+
+// cycle checks the CMD_CYCLE pair.
+func (m *builder) cycle() {
+	s := m.s
+	none := s.CycleClose == "NONE"
+	switch {
+	case s.CycleOpen != "" && s.CycleClose == "":
+		m.invalid("CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", "is missing, CMD_CYCLE_OPEN needs it (NONE for no command)")
+	case s.CycleClose != "" && s.CycleOpen == "":
+		m.invalid("CMD_CYCLE_CLOSE", "CMD_CYCLE_OPEN", "is missing, CMD_CYCLE_CLOSE needs it")
+	case s.CycleOpen != "" && !none && !m.has("CMD_CYCLE_TIMER"):
+		m.invalid("CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER", "is missing, CMD_CYCLE_CLOSE needs it")
+	case s.CycleOpen == "" && m.has("CMD_CYCLE_TIMER"):
+		m.invalid("CMD_CYCLE_TIMER", "CMD_CYCLE_OPEN", "is missing, CMD_CYCLE_TIMER needs it")
+	}
+	if none {
+		s.CycleClose = ""
+	}
+}
+
+// knock checks what is for knock sequences.
+func (m *builder) knock() {
+	s := m.s
+	if m.has("MAX_TIME_DIFF") {
+		if s.MaxTimeDiff < s.MinTimeDiff {
+			m.invalid("MAX_TIME_DIFF", "MAX_TIME_DIFF", "is below MIN_TIME_DIFF")
+		} else if s.MaxTimeDiff == 0 {
+			m.warn("MAX_TIME_DIFF", "0 can never be met")
+		}
+	}
+	if s.RequireOSRegex != nil {
+		s.RequireOSRegex = regexp.MustCompile("(?i:" + s.RequireOSRegex.String() + ")")
+	}
+	if s.Mode == ModeSPA {
+		m.withoutEffect("is for knock sequences and has no effect in this stanza",
+			"REQUIRE_OS", "REQUIRE_OS_REGEX", "PORT_OFFSET", "KNOCK_INTERVAL", "KNOCK_LIMIT", "MIN_TIME_DIFF", "MAX_TIME_DIFF")
+	}
+}
+
+// withoutEffect warns of those of the keywords that the stanza has.
+func (m *builder) withoutEffect(why string, keywords ...string) {
+	for _, k := range keywords {
+		if m.has(k) {
+			m.warn(k, "%s", why)
 		}
 	}
 }
 
 // which is the first of the keywords that is given.
-func (m *maker) which(names ...string) string {
+func (m *builder) which(names ...string) string {
 	for _, n := range names {
 		if m.has(n) {
 			return n
@@ -113,14 +445,31 @@ func (m *maker) which(names ...string) string {
 	return names[0]
 }
 
-// vars are the keywords for $KEYWORD in external commands.
-func (v *Values) vars() map[string]string {
-	vars := make(map[string]string)
-	for name, val := range v.set {
-		if !val.Keyword.Secret() && val.IsSet() {
-			vars[name] = val.Text
-			vars[val.Name] = val.Text
-		}
+// has reports that the stanza gives the keyword a value, valid or not.
+func (m *builder) has(name string) bool {
+	val := m.v.lookup(name)
+	return val.IsSet() && (val.Text != "" || val.Keyword.Kind == Flag)
+}
+
+// missing reports an error of the whole stanza: it lacks a keyword.
+func (m *builder) missing(keyword, format string, args ...any) {
+	m.ld.errorf(m.b.pos, keyword, format, args...)
+	m.b.broken = true
+}
+
+// invalid reports an error at the place of a keyword, under the name of another one.
+func (m *builder) invalid(at, keyword, format string, args ...any) {
+	m.ld.errorf(m.pos(at), keyword, format, args...)
+	m.b.broken = true
+}
+
+func (m *builder) warn(at, format string, args ...any) {
+	m.ld.warnf(m.pos(at), m.v.lookup(at).Name, format, args...)
+}
+
+func (m *builder) pos(keyword string) Pos {
+	if val := m.v.lookup(keyword); val.IsSet() {
+		return val.Pos
 	}
-	return vars
+	return m.b.pos
 }

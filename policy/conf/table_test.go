@@ -14,7 +14,7 @@ func TestTables(t *testing.T) {
 			if k.File != f {
 				t.Errorf("%s stands in the table of %v", k.Name, f)
 			}
-			if k.Origin == 0 {
+			if k.In == 0 {
 				t.Errorf("%s comes from nowhere", k.Name)
 			}
 			if k.Text == "" || !strings.HasSuffix(k.Text, ".") || strings.HasSuffix(k.Differs, ".") {
@@ -33,7 +33,7 @@ func TestTables(t *testing.T) {
 
 func checkRow(t *testing.T, k *Keyword) {
 	t.Helper()
-	for _, g := range []Generation{V1, V2} {
+	for _, g := range []Dialect{Perl19, C26} {
 		def := k.DefaultFor(g)
 		if strings.Contains(def, "$") {
 			continue // its own test: TestExpand
@@ -55,7 +55,7 @@ func checkRow(t *testing.T, k *Keyword) {
 			t.Errorf("%s has no words", k.Name)
 		}
 	}
-	if k.Origin&Ours == 0 && k.Verdict != Obsolete && k.Kind == Command && k.Default != "" {
+	if k.In&Ours == 0 && k.Verdict != Obsolete && k.Kind == Command && k.Default != "" {
 		t.Errorf("%s runs something by default", k.Name)
 	}
 }
@@ -65,12 +65,12 @@ func TestManualKeywords(t *testing.T) {
 	for _, name := range []string{"SOURCE", "DATA_COLLECT_MODE", "ENABLE_CMD_EXEC", "CMD_REGEX", "KEY", "OPEN_PORTS", "GPG_DECRYPT_ID", "GPG_DECRYPT_PW", "GPG DECRYPT_PW",
 		"GPG_REMOTE_ID", "GPG_HOME_DIR", "GPG_USE_OPTIONS", "GPG_NO_REQUIRE_PREFIX", "GPG_PREFIX", "GPG_PATH", "FW_ACCESS_TIMEOUT", "REQUIRE_USERNAME",
 		"REQUIRE_SOURCE_ADDRESS", "REQUIRE_OS", "REQUIRE_OS_REGEX", "ENCRYPT_SEQUENCE", "SHARED_SEQUENCE", "KNOCK_INTERVAL", "KNOCK_LIMIT", "PORT_OFFSET", "MIN_TIME_DIFF", "MAX_TIME_DIFF"} {
-		if k := Find(AccessFile, name); k == nil || k.Verdict == Obsolete || k.Origin&InManual == 0 {
+		if k := Find(AccessFile, name); k == nil || k.Verdict == Obsolete || k.In&InManual == 0 {
 			t.Errorf("%s is missing", name)
 		}
 	}
 	for name, want := range map[string]string{"FW_ACCESS_TIMEOUT": "300", "KNOCK_INTERVAL": "60", "PORT_OFFSET": "61000"} {
-		if got := Find(AccessFile, name).DefaultFor(V1); got != want {
+		if got := Find(AccessFile, name).DefaultFor(Perl19); got != want {
 			t.Errorf("%s is %s by default, the manual says %s", name, got, want)
 		}
 	}
@@ -110,7 +110,7 @@ func TestLookupOfUnknownPanics(t *testing.T) {
 			t.Error("a keyword that does not exist was read")
 		}
 	}()
-	newValues(ServerFile, V1).Lookup("NO_SUCH")
+	newValues(ServerFile, Perl19).lookup("NO_SUCH")
 }
 
 // TestAllValues: the dump shows every keyword once, and repetitions behind it.

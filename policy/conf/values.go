@@ -3,37 +3,32 @@ package conf
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// Values are the effective values of one file's keywords: those of fwknop.conf
-// with its overrides, or those of one stanza. Every keyword of the table has one,
-// a default if need be. Reading a keyword that is not in the table panics: the
-// names are constants of the program.
+// Values are the effective values of one file's keywords as text, with their origins:
+// those of fwknop.conf with its overrides, or those of one stanza. Every keyword of the
+// table has one, by default if not in a file. They serve the dump and the places in
+// messages; what a value means is in the fields of [Server] and [Stanza].
 type Values struct {
-	File       File
-	Generation Generation
-	Evident    bool              // a file shows the generation; otherwise it was assumed
-	set        map[string]*Value // by Keyword.Name
-	more       map[string][]*Value
+	File    File
+	Dialect Dialect
+	set     map[string]*Value   // by Keyword.Name
+	more    map[string][]*Value // repetitions
 }
 
-func newValues(f File, g Generation) *Values {
-	return &Values{File: f, Generation: g, set: make(map[string]*Value), more: make(map[string][]*Value)}
+// A Place is where a keyword was given.
+type Place struct {
+	Pos  Pos    // zero unless a file gave it
+	Name string // the spelling used
+	Set  bool   // a file or the command line gave it
 }
 
-// Lookup returns the value of a keyword, by name or alias.
-func (v *Values) Lookup(name string) *Value {
-	k := Find(v.File, name)
-	if k == nil {
-		panic("conf: no keyword " + name)
-	}
-	if val := v.set[k.Name]; val != nil {
-		return val
-	}
-	val := &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Generation)}
-	val.parsed, _ = k.parse(v.Generation, val.Text)
-	return val
+func newValues(f File, d Dialect) *Values {
+	return &Values{File: f, Dialect: d, set: make(map[string]*Value), more: make(map[string][]*Value)}
 }
 
 // All returns every keyword's value in the order of the table; a keyword that may
@@ -41,44 +36,135 @@ func (v *Values) Lookup(name string) *Value {
 func (v *Values) All() []*Value {
 	var all []*Value
 	for i := range tableOf(v.File) {
-		name := tableOf(v.File)[i].Name
-		all = append(all, v.Lookup(name))
-		all = append(all, v.more[name]...)
+		all = append(all, v.each(tableOf(v.File)[i].Name)...)
 	}
 	return all
 }
 
-func tableOf(f File) []Keyword {
-	if f == AccessFile {
-		return AccessKeywords
+// Changed lists the keywords whose new value the running daemon cannot take over.
+func (v *Values) Changed(old *Values) []string {
+	var names []string
+	for i := range tableOf(v.File) {
+		if k := &tableOf(v.File)[i]; k.Restart && v.lookup(k.Name).Text != old.lookup(k.Name).Text {
+			names = append(names, k.Name)
+		}
 	}
-	return ServerKeywords
+	return names
+}
+
+// Place returns where a keyword, by name or alias, was given; the zero Place for a
+// name that is not in the table.
+func (v *Values) Place(name string) Place {
+	if Find(v.File, name) == nil {
+		return Place{}
+	}
+	val := v.lookup(name)
+	return Place{val.Pos, val.Name, val.IsSet()}
 }
 
 // IsSet reports whether a file or the command line gave the keyword.
-func (v *Values) IsSet(name string) bool { return v.Lookup(name).IsSet() }
+func (v *Values) IsSet(name string) bool { return v.Place(name).Set }
 
-// String is the text of a keyword after expansion, "" if unset. It is [redacted]
-// for secrets.
-func (v *Values) String(name string) string { return v.Lookup(name).String() }
-
-// Path is the text of a FilePath or DirPath, as written.
-func (v *Values) Path(name string) string { return v.Lookup(name).Text }
-
-// Bool is a Flag.
-func (v *Values) Bool(name string) bool { return v.Lookup(name).flag }
-
-// Int is an Int, a Span in its unit or an Epoch.
-func (v *Values) Int(name string) int { return int(v.Lookup(name).n) }
-
-// Duration is a Span.
-func (v *Values) Duration(name string) time.Duration {
-	val := v.Lookup(name)
-	return time.Duration(val.n) * val.Keyword.Unit
+// Format writes what files and the command line gave as a file of the same dialect:
+// reading it back gives the same values. With redact, keys are replaced and the result
+// only shows the shape of the file.
+func (v *Values) Format(redact bool) string {
+	var b strings.Builder
+	for _, val := range v.All() {
+		if val.IsSet() {
+			v.formatLine(&b, val, redact)
+		}
+	}
+	return b.String()
 }
 
-// List is a list of any kind as words; a repeated Text gives one word a line.
-func (v *Values) List(name string) []string {
+// formatLine writes one value. The spelling is kept: it may be what shows the dialect.
+func (v *Values) formatLine(b *strings.Builder, val *Value, redact bool) {
+	b.WriteString(val.Name)
+	if v.File == AccessFile && v.Dialect == Perl19 {
+		b.WriteByte(':')
+	}
+	b.WriteByte(' ')
+	switch {
+	case val.Text == "":
+		b.WriteString(NoValue)
+	case redact:
+		b.WriteString(val.String())
+	default:
+		b.WriteString(val.Text)
+	}
+	if v.File == ServerFile || v.Dialect == Perl19 {
+		b.WriteByte(';')
+	}
+	b.WriteByte('\n')
+}
+
+// bind fills the fields that the rows of the table name. A value that is empty leaves
+// its field alone: of two keywords for one field the later one in the table wins if it
+// is set.
+func (v *Values) bind(field func(*Keyword) any) {
+	table := tableOf(v.File)
+	for i := range table {
+		k := &table[i]
+		val := v.lookup(k.Name)
+		if val.Text == "" || k.SetOnly && !val.IsSet() {
+			continue
+		}
+		if p := field(k); p != nil {
+			v.assign(val, p)
+		}
+	}
+}
+
+// assign stores the meaning of val in the field at p, whose type fits the kind.
+func (v *Values) assign(val *Value, p any) {
+	k := val.Keyword
+	switch p := p.(type) {
+	case *bool:
+		*p = val.flag
+	case *int:
+		*p = int(val.n)
+	case *uint16:
+		*p = uint16(val.n)
+	case *time.Duration:
+		*p = time.Duration(val.n) * k.Unit
+	case *string:
+		if *p = val.Text; k.Kind == Enum {
+			*p = first(v.list(k.Name))
+		}
+	case *[]string:
+		*p = v.list(k.Name)
+	case *[]uint16:
+		for _, word := range v.list(k.Name) {
+			if n, err := strconv.ParseUint(word, 10, 16); err == nil {
+				*p = append(*p, uint16(n))
+			}
+		}
+	case *[]Port:
+		*p = v.ports(k.Name)
+	case *Nets:
+		*p = val.nets
+	case *netip.Addr:
+		*p = val.addr.Addr()
+	case *netip.AddrPort:
+		*p = val.addr
+	case *ChainSpec:
+		*p = val.chain
+	case *NFTChain:
+		*p = val.nft
+	case **regexp.Regexp:
+		*p = val.re
+	case *Secret:
+		if !val.key.IsZero() {
+			*p = val.key
+		}
+	default:
+		panic(fmt.Sprintf("conf: %s has a field of type %T", k.Name, p))
+	}
+}
+
+// list is a list of any kind as words; a repeated Text gives one word a line.
+func (v *Values) list(name string) []string {
 	var words []string
 	for _, val := range v.each(name) {
 		switch {
@@ -91,11 +177,8 @@ func (v *Values) List(name string) []string {
 	return words
 }
 
-// Nets is a NetList.
-func (v *Values) Nets(name string) Nets { return v.Lookup(name).nets }
-
-// Ports is a PortList, repetitions added up.
-func (v *Values) Ports(name string) []Port {
+// ports is a PortList, repetitions added up.
+func (v *Values) ports(name string) []Port {
 	var ports []Port
 	for _, val := range v.each(name) {
 		ports = append(ports, val.ports...)
@@ -103,29 +186,52 @@ func (v *Values) Ports(name string) []Port {
 	return ports
 }
 
-// Addr is an Address, invalid if unset.
-func (v *Values) Addr(name string) netip.Addr { return v.Lookup(name).addr.Addr() }
-
-// Chain is a Chain.
-func (v *Values) Chain(name string) ChainSpec { return v.Lookup(name).chain }
-
-// NFTChain is an NFTable, zero if unset.
-func (v *Values) NFTChain(name string) NFTChain { return v.Lookup(name).nft }
+// flag is the value of a Flag that no field holds.
+func (v *Values) flag(name string) bool { return v.lookup(name).flag }
 
 // each returns the value and its repetitions.
 func (v *Values) each(name string) []*Value {
-	val := v.Lookup(name)
+	val := v.lookup(name)
 	return append([]*Value{val}, v.more[val.Keyword.Name]...)
 }
 
-// take stores val. A second one of the same keyword is kept if the keyword may
+// lookup returns the value of a keyword, by name or alias. It panics for a name that
+// is not in the table.
+func (v *Values) lookup(name string) *Value {
+	k := Find(v.File, name)
+	if k == nil {
+		panic("conf: no keyword " + name)
+	}
+	if val := v.set[k.Name]; val != nil {
+		return val
+	}
+	val := &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Dialect)}
+	val.parsed, _ = k.parse(v.Dialect, val.Text)
+	return val
+}
+
+func tableOf(f File) []Keyword {
+	if f == AccessFile {
+		return AccessKeywords
+	}
+	return ServerKeywords
+}
+
+func first(words []string) string {
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// add stores val. A second one of the same keyword is kept if the keyword may
 // repeat, else it is a problem; only the same value under another spelling passes.
-func (v *Values) take(val *Value, r *report) {
+func (v *Values) add(val *Value, r *report) {
 	old := v.set[val.Keyword.Name]
 	switch {
 	case old == nil:
 		v.set[val.Keyword.Name] = val
-	case val.Keyword.Repeat && (v.File == ServerFile || v.Generation == V1 || val.Keyword.Origin&Ours != 0):
+	case val.Keyword.Repeat && (v.File == ServerFile || v.Dialect == Perl19 || val.Keyword.In&Ours != 0):
 		v.more[val.Keyword.Name] = append(v.more[val.Keyword.Name], val)
 	case old.Name != val.Name && old.Text == val.Text:
 	default:
@@ -139,3 +245,46 @@ func (v *Values) take(val *Value, r *report) {
 		r.errorf(val.Pos, val.Name, "%s", what)
 	}
 }
+
+// Origin is where an effective value came from.
+type Origin uint8
+
+const (
+	FromDefault Origin = iota
+	FromFile
+	FromArgv
+)
+
+// A Value is one effective value: its text after expansion and what the text means.
+type Value struct {
+	Keyword *Keyword
+	Text    string // "" is unset; holds the secret for secret keywords: print with String
+	Pos     Pos    // zero unless Origin is FromFile
+	Origin  Origin
+	Name    string // the spelling used, a name or alias of Keyword
+
+	parsed
+}
+
+// String is the text, or [redacted].
+func (v *Value) String() string {
+	if v.Keyword.Secret() && v.Text != "" {
+		return "[redacted]"
+	}
+	return v.Text
+}
+
+// Where tells where the value came from: `file:line`, argv or default.
+func (v *Value) Where() string {
+	switch v.Origin {
+	case FromFile:
+		return v.Pos.String()
+	case FromArgv:
+		return "argv"
+	default:
+		return "default"
+	}
+}
+
+// IsSet reports that a file or the command line gave the value.
+func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }

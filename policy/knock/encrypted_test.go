@@ -231,7 +231,7 @@ func TestDecryptOpenSSL(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := encrypted("short123")
-	s.KeyLegacyPad = true
+	s.Dialect = conf.Perl19
 	if m, whole := decrypt(passphrase(&s), text); !whole || !m.valid() || m.user != "sevench" {
 		t.Errorf("%+v %v", m, whole)
 	}
@@ -239,16 +239,16 @@ func TestDecryptOpenSSL(t *testing.T) {
 
 func TestPassphrase(t *testing.T) {
 	for _, c := range []struct {
-		key    string
-		legacy bool
-		want   string
+		key     string
+		dialect conf.Dialect
+		want    string
 	}{
-		{"short123", true, "short12300000000"},
-		{"short123", false, "short123"},
-		{"exactly16letters", true, "exactly16letters"},
-		{"a key that is longer is not cut", true, "a key that is longer is not cut"},
+		{"short123", conf.Perl19, "short12300000000"},
+		{"short123", conf.C26, "short123"},
+		{"exactly16letters", conf.Perl19, "exactly16letters"},
+		{"a key that is longer is not cut", conf.Perl19, "a key that is longer is not cut"},
 	} {
-		s := conf.Stanza{Key: conf.NewSecret([]byte(c.key)), KeyLegacyPad: c.legacy}
+		s := conf.Stanza{Key: conf.NewSecret([]byte(c.key)), Dialect: c.dialect}
 		if got := string(passphrase(&s)); got != c.want {
 			t.Errorf("%q: got %q", c.key, got)
 		}

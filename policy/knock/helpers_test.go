@@ -38,7 +38,7 @@ func encrypted(key string) conf.Stanza {
 	s := blank()
 	s.Mode = conf.ModeEncrypted
 	s.Key = conf.NewSecret([]byte(key))
-	s.KeyLegacyPad = true
+	s.Dialect = conf.Perl19
 	s.PortOffset = 61000
 	return s
 }

@@ -262,7 +262,7 @@ func start(t *testing.T, sc *scenario) (*Tracker, *conf.Server, bool) {
 		files["fwknop.conf"] += k + " " + v + ";\n"
 	}
 	server, _, access, problems := conf.Load(conf.Options{
-		FS: files, Server: "fwknop.conf", Access: "access.conf", AnyPerms: true, Generation: conf.V1,
+		FS: files, Server: "fwknop.conf", Access: "access.conf", AnyPerms: true, Dialect: conf.Perl19,
 	})
 	if problems.Failed() {
 		t.Log(problems)

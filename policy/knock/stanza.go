@@ -17,7 +17,7 @@ type stanza struct {
 // passphrase returns the stanza's KEY as used for the key derivation.
 func passphrase(s *conf.Stanza) []byte {
 	pass := slices.Clone(s.Key.Bytes())
-	for s.KeyLegacyPad && len(pass) < legacySize {
+	for s.Dialect == conf.Perl19 && len(pass) < legacySize {
 		pass = append(pass, '0')
 	}
 	return pass

@@ -109,7 +109,7 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 func (c Checker) check(f *checkFlags) *result {
 	l, problems := Load(f.Options)
 	if !problems.Failed() {
-		problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
+		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.labels()...)
 		if !f.Offline {
 			problems = append(problems, l.keys()...)

@@ -99,18 +99,18 @@ func (o *DumpOptions) text(w io.Writer, l *Loaded) error {
 			commands = append(commands, v)
 			continue
 		}
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Origin())
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Where())
 	}
 	b.WriteString("\n[+] Command paths:\n\n")
 	for _, v := range commands {
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.shown(v), v.Origin())
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.shown(v), v.Where())
 	}
 	fmt.Fprintf(&b, "\n[+] Dumping access config: %s\n", l.Access.File)
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		fmt.Fprintf(&b, "\nSOURCE block: %d\n", s.Number)
 		for _, v := range effective(s) {
-			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Origin())
+			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Where())
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -142,7 +142,7 @@ func (o *DumpOptions) c(w io.Writer, l *Loaded) error {
 	b.WriteString("\nCurrent fwknopd access settings:\n")
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		fmt.Fprintf(&b, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.String("SOURCE"), strings.Repeat("=", 62))
+		fmt.Fprintf(&b, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.All()[0], strings.Repeat("=", 62))
 		for _, v := range effective(s) {
 			text := o.shown(v)
 			if v.Keyword.Secret() {
@@ -178,13 +178,13 @@ func (o *DumpOptions) json(w io.Writer, l *Loaded) error {
 		Stanzas []block     `json:"stanzas"`
 	}{V: 1, Access: l.Access.File, Stanzas: []block{}}
 	for _, v := range l.Values.All() {
-		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.shown(v), v.Origin()})
+		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.shown(v), v.Where()})
 	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		b := block{Number: s.Number, File: s.Pos.File, Line: s.Pos.Line, Mode: s.Collect}
 		for _, v := range effective(s) {
-			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.shown(v), v.Origin()})
+			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.shown(v), v.Where()})
 		}
 		out.Stanzas = append(out.Stanzas, b)
 	}

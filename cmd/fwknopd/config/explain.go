@@ -37,7 +37,7 @@ func explain(l *Loaded) []keywordState {
 func states(v *conf.Values) []keywordState {
 	var list []keywordState
 	for _, val := range v.All() {
-		if val.Whence != conf.FromFile {
+		if val.Origin != conf.FromFile {
 			continue
 		}
 		k := keywordState{File: val.Pos.File, Line: val.Pos.Line, Keyword: val.Name, State: "honoured", How: val.Keyword.Differs}

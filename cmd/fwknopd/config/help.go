@@ -68,7 +68,7 @@ func facts(k *conf.Keyword) [][2]string {
 		}
 		rows = append(rows, [2]string{"also", strings.Join(names, ", ")})
 	}
-	rows = append(rows, [2]string{"from", k.Origin.String()})
+	rows = append(rows, [2]string{"from", k.In.String()})
 	if k.Repeat {
 		rows = append(rows, [2]string{"repeated", "several lines add up"})
 	}
@@ -130,7 +130,7 @@ func numberWords(k *conf.Keyword) string {
 }
 
 func defaultWords(k *conf.Keyword) string {
-	one, two := unset(k.DefaultFor(conf.V1)), unset(k.DefaultFor(conf.V2))
+	one, two := unset(k.DefaultFor(conf.Perl19)), unset(k.DefaultFor(conf.C26))
 	if one == two {
 		return one
 	}

@@ -10,15 +10,17 @@ import (
 
 // interfaces warns of a capture interface that this host does not have now.
 func (l *Loaded) interfaces() conf.Problems {
-	val := l.Values.Lookup("PCAP_INTF")
-	name := l.Values.String("PCAP_INTF")
-	reads := slices.Contains(l.Server.AuthModes, "PCAP") && !l.Server.CSyntax || l.Server.CSyntax && !l.Values.Bool("ENABLE_UDP_SERVER")
-	if !reads || name == ingest.AnyInterface || !l.Values.IsSet("PCAP_INTF") || l.Values.Path("PCAP_FILE") != "" {
+	s, place := l.Server, l.Values.Place("PCAP_INTF")
+	reads := slices.Contains(s.AuthModes, "PCAP")
+	if s.Dialect == conf.C26 {
+		reads = !s.UDPServer
+	}
+	if !reads || s.Interface == ingest.AnyInterface || !place.Set || s.PcapFile != "" {
 		return nil
 	}
-	if _, err := net.InterfaceByName(name); err == nil {
+	if _, err := net.InterfaceByName(s.Interface); err == nil {
 		return nil
 	}
-	return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Severity: conf.Warning,
-		Text: "there is no interface " + name + " at present: the daemon would wait for it"}}
+	return conf.Problems{{Pos: place.Pos, Keyword: place.Name, Severity: conf.Warning,
+		Text: "there is no interface " + s.Interface + " at present: the daemon would wait for it"}}
 }

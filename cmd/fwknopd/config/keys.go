@@ -26,7 +26,7 @@ func (l *Loaded) keys() conf.Problems {
 			if ring == nil {
 				p.Text = "the daemon does not start without these keys: " + p.Text
 			}
-			if val := st.Values.Lookup(p.Keyword); val.IsSet() {
+			if val := st.Values.Place(p.Keyword); val.Set {
 				p.Pos = val.Pos
 			}
 			problems = append(problems, p)

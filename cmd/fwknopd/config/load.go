@@ -82,15 +82,15 @@ func Load(o Options) (*Loaded, conf.Problems) {
 // labels are what REQUIRE_OS was written for. A P0F_FILE that only names it, and it is
 // not there, means the built-in ones too.
 func (l *Loaded) shippedSignatures(fs conf.FS) {
-	val := l.Values.Lookup("P0F_FILE")
-	shipped := filepath.Join(l.Values.Path("FWKNOP_CONF_DIR"), "pf.os")
-	if val.IsSet() && val.Text != shipped {
+	shipped := filepath.Join(l.Server.ConfDir, "pf.os")
+	set := l.Values.IsSet("P0F_FILE")
+	if set && l.Server.P0fFile != shipped {
 		return
 	}
 	switch {
 	case !fs.Exists(shipped):
 		l.Server.P0fFile = ""
-	case !val.IsSet():
+	case !set:
 		l.Server.P0fFile = "+" + shipped
 	}
 }
@@ -130,14 +130,4 @@ func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
 		r.names = append(r.names, abs)
 	}
 	return r.FS.Read(name)
-}
-
-// StateDir is the directory for what outlives a daemon: FWKNOP_LIB_DIR. The 2.6 daemon
-// keeps such things in its run directory, so that two daemons with different ones do
-// not meet.
-func (l *Loaded) StateDir() string {
-	if l.Server.CSyntax && !l.Values.IsSet("FWKNOP_LIB_DIR") {
-		return l.Values.Path("FWKNOP_RUN_DIR")
-	}
-	return l.Values.Path("FWKNOP_LIB_DIR")
 }

@@ -45,8 +45,8 @@ func TestLoad(t *testing.T) {
 	if got := l.Server.MaxAge.Seconds(); got != 90 {
 		t.Errorf("MaxAge = %v, want the override's 90", got)
 	}
-	if got := l.Values.Lookup("PCAP_INTF"); got.Text != "lo" || got.Origin() != "argv" {
-		t.Errorf("PCAP_INTF = %q from %s", got.Text, got.Origin())
+	if got := l.Values.Place("PCAP_INTF"); l.Server.Interface != "lo" || got.Pos.File != "command line" {
+		t.Errorf("PCAP_INTF = %q from %s", l.Server.Interface, got.Pos)
 	}
 	if got := len(l.Access.Stanzas); got != 2 {
 		t.Errorf("%d stanzas, want 2", got)

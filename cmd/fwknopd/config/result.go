@@ -48,14 +48,14 @@ type stanza struct {
 
 func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations int) *result {
 	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
-		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Values.Generation.String(), l.Access.Generation.String()}}
+		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
 	r.Errors, r.Warnings = count(problems)
 	for _, p := range problems {
 		r.Problems = append(r.Problems, problem{p.Pos.File, p.Pos.Line, p.Keyword, p.Severity.String(), p.Text, p.Hint})
 	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Words()})
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Describe()})
 	}
 	if f.explain {
 		r.Keywords = explain(l)

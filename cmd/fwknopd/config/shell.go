@@ -18,9 +18,9 @@ func (l *Loaded) shellSyntax() conf.Problems {
 		if keyword == "" {
 			continue
 		}
-		val := s.Values.Lookup(keyword)
-		if !val.IsSet() {
-			val = l.Values.Lookup(keyword) // the pair of fwknop.conf
+		val := s.Values.Place(keyword)
+		if !val.Set {
+			val = l.Values.Place(keyword) // the pair of fwknop.conf
 		}
 		problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name,
 			Text: fmt.Sprintf("%s is for a shell, and none runs this command: EXTERNAL_CMD_SHELL Y has %s run it, quotes make it an argument", syntax, l.Server.Shell)})

@@ -16,8 +16,8 @@ func (l *Loaded) foreign(goos string) (problems conf.Problems) {
 		return nil
 	}
 	refuse := func(keyword, value string) {
-		val := l.Values.Lookup(keyword)
-		problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name, Text: value + ": not on " + goos})
+		at := l.Values.Place(keyword)
+		problems = append(problems, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: value + ": not on " + goos})
 	}
 	if kind := l.Server.FirewallType; kind == "iptables" || kind == "nftables" {
 		refuse("FIREWALL_TYPE", kind)
@@ -31,10 +31,10 @@ func (l *Loaded) foreign(goos string) (problems conf.Problems) {
 			refuse(keyword, mode)
 		}
 	}
-	if l.Values.String("PCAP_INTF") == ingest.AnyInterface && slices.Contains(l.Server.AuthModes, "PCAP") {
+	if l.Server.Interface == ingest.AnyInterface && slices.Contains(l.Server.AuthModes, "PCAP") {
 		refuse("PCAP_INTF", ingest.AnyInterface)
 	}
-	if l.Values.Bool("ENABLE_CONNTRACK_PERSIST") {
+	if l.Server.ConntrackPersist {
 		refuse("ENABLE_CONNTRACK_PERSIST", "Y")
 	}
 	return problems

@@ -101,16 +101,16 @@ func loadStrict(opts config.Options) (*config.Loaded, conf.Problems) {
 	return l, nil
 }
 
-// load reads the server file. Where that does not show its generation, the stanzas
+// load reads the server file. Where that does not show its dialect, the stanzas
 // do, as they do for the daemon; whether they are good is not asked here.
 func load(opts config.Options) (*config.Loaded, conf.Problems) {
 	opts.ServerOnly = true
 	l, problems := config.Load(opts)
-	if l.Values.Evident {
+	if l.Server.Evident {
 		return l, problems
 	}
 	opts.ServerOnly, opts.Offline = false, true
-	if both, _ := config.Load(opts); both.Values.Generation != l.Values.Generation {
+	if both, _ := config.Load(opts); both.Server.Dialect != l.Server.Dialect {
 		return both, problems
 	}
 	return l, problems

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"fwknopd/enforce"
+	"fwknopd/policy/conf"
 )
 
 // flush is --fw-flush. The 2.6 daemon takes its chains away with it; 1.9 and we do
@@ -25,13 +26,13 @@ func (c *command) flush() int {
 	if err := o.flush(ctx); err != nil {
 		return c.fail(err)
 	}
-	remove := c.FWDelChains || c.Server.CSyntax
+	remove := c.FWDelChains || c.Server.Dialect == conf.C26
 	if remove && o.fw != nil {
 		if err := o.fw.Teardown(ctx); err != nil {
 			return c.fail(err)
 		}
 	}
-	if !c.Server.CSyntax {
+	if c.Server.Dialect != conf.C26 {
 		c.flushed(chains, remove)
 	}
 	return exitOK

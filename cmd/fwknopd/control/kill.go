@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/policy/conf"
 )
 
 // How long the daemon has to end by itself, and to be gone after it was made to.
@@ -27,7 +28,7 @@ func (c *command) kill() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if c.Server.CSyntax {
+	if c.Server.Dialect == conf.C26 {
 		return c.killC(d)
 	}
 	c.killLines(d)
@@ -51,7 +52,7 @@ func (c *command) leave() error {
 	if err != nil || fw == nil {
 		return err
 	}
-	return errors.Join(fw.Leave(ctx, c.Values), fw.Close())
+	return errors.Join(fw.Leave(ctx, c.Server), fw.Close())
 }
 
 // killLines are those of 1.9, one for each role.

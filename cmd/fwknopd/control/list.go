@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
+	"fwknopd/policy/conf"
 )
 
 // A surveyor is a backend that knows its chains.
@@ -45,7 +46,7 @@ func (c *command) list() int {
 	if err := c.missing(ctx, o); err != nil {
 		return c.fail(err)
 	}
-	if c.FWListAll || c.Options.Verbose > 0 && !c.Server.CSyntax {
+	if c.FWListAll || c.Options.Verbose > 0 && c.Server.Dialect != conf.C26 {
 		err = c.dump(ctx, o)
 	}
 	if err != nil {
@@ -56,7 +57,7 @@ func (c *command) list() int {
 
 // head is a line as either daemon has it.
 func (c *command) head(perl, twoSix string) string {
-	if c.Server.CSyntax {
+	if c.Server.Dialect == conf.C26 {
 		return twoSix
 	}
 	return "[+] " + perl
@@ -84,7 +85,7 @@ func (o *openings) chains(ctx context.Context) ([]enforce.ChainState, error) {
 // missing names the chains that are not there; 2.6 has no such lines.
 func (c *command) missing(ctx context.Context, o *openings) error {
 	chains, err := o.chains(ctx)
-	if err != nil || c.Server.CSyntax {
+	if err != nil || c.Server.Dialect == conf.C26 {
 		return err
 	}
 	for _, ch := range chains {

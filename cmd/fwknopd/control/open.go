@@ -27,7 +27,7 @@ func openOpenings(ctx context.Context, l *config.Loaded) (*openings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &openings{l, SocketPath(l.Values.Path("FWKNOP_PID_FILE")), fw}, nil
+	return &openings{l, SocketPath(l.Server.PIDFile), fw}, nil
 }
 
 func (o *openings) close() {
@@ -83,7 +83,7 @@ const endingTime = time.Second
 // stays returns the process number of a daemon that runs and is not just ending, 0 if
 // there is none.
 func (o *openings) stays() (pid int) {
-	d, err := find(o.Values.Path("FWKNOP_PID_FILE"))
+	d, err := find(o.Server.PIDFile)
 	if err != nil || d.pid == 0 {
 		return 0
 	}
@@ -110,7 +110,7 @@ func (o *openings) keeper() (k Keeper, done func(), err error) {
 	if o.fw != nil {
 		return o.fw, func() {}, nil
 	}
-	journal := filepath.Join(o.StateDir(), pendingCloses)
+	journal := filepath.Join(o.Server.StateDir, pendingCloses)
 	if _, err := os.Stat(journal); errors.Is(err, os.ErrNotExist) {
 		return nil, nil, nil
 	}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/policy/conf"
 )
 
 // restart is -R: the daemon again with its own command line in its own directory.
@@ -17,11 +19,11 @@ func (c *command) restart() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if c.Server.CSyntax {
+	if c.Server.Dialect == conf.C26 {
 		return c.restartC(d)
 	}
 	// Read before the daemon takes it away at its end.
-	path := c.Values.Path("FWKNOP_CMDLINE_FILE")
+	path := c.Server.CmdlineFile
 	again, err := readRecord(path)
 	missing := errors.Is(err, fs.ErrNotExist)
 	switch {

@@ -29,7 +29,7 @@ var logModes = []string{"KNOCK", "FIFO", "JOURNAL"}
 
 // roles are those that exist with this configuration, in the order in which they
 // are told to stop: who restarts others first.
-func roles(s *conf.Server, v *conf.Values, d daemon) []role {
+func roles(s *conf.Server, d daemon) []role {
 	reader := d.worker
 	if reader == 0 {
 		reader = d.pid // one process does it all
@@ -39,7 +39,7 @@ func roles(s *conf.Server, v *conf.Values, d daemon) []role {
 		list = append(list, role{Name: roleLog, Job: "reads log lines", PID: reader})
 	}
 	list = append(list, role{Name: roleExpire, Job: "ends grants", PID: d.pid})
-	if v.Bool("ENABLE_TCP_SERVER") || v.Bool("ENABLE_UDP_SERVER") ||
+	if s.TCPServer || s.UDPServer ||
 		slices.Contains(s.AuthModes, "UDP") || slices.Contains(s.AuthModes, "TCP") {
 		list = append(list, role{Name: roleServe, Job: "listens for SPA packets", PID: reader})
 	}

@@ -1,6 +1,10 @@
 package control
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"fwknopd/policy/conf"
+)
 
 // status is -S: what runs. It only reads. The exit code is 0 if the daemon does, but as
 // 1.9 has it, it is always 0 with the lines of 1.9.
@@ -13,10 +17,10 @@ func (c *command) status() int {
 	switch {
 	case c.json():
 		err = c.statusJSON(d, waiting)
-	case c.Server.CSyntax && d.pid != 0:
+	case c.Server.Dialect == conf.C26 && d.pid != 0:
 		c.say("Detected fwknopd is running (pid=%d).", d.pid)
 		c.sayWaiting(waiting)
-	case c.Server.CSyntax:
+	case c.Server.Dialect == conf.C26:
 		c.say("No running fwknopd detected.")
 	default:
 		c.statusLines(d)
@@ -25,7 +29,7 @@ func (c *command) status() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if d.pid == 0 && (c.Server.CSyntax || c.json()) {
+	if d.pid == 0 && (c.Server.Dialect == conf.C26 || c.json()) {
 		return exitError
 	}
 	return exitOK
@@ -82,6 +86,6 @@ func (c *command) statusJSON(d daemon, waiting string) error {
 	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, waiting, c.roles(d)})
 }
 
-func (c *command) roles(d daemon) []role { return roles(c.Server, c.Values, d) }
+func (c *command) roles(d daemon) []role { return roles(c.Server, d) }
 
-func (c *command) pidFile() string { return c.Values.Path("FWKNOP_PID_FILE") }
+func (c *command) pidFile() string { return c.Server.PIDFile }

@@ -13,9 +13,8 @@ import (
 // manager. Only the last two wake us up by the clock.
 func (k *keeper) watchOver(ctx context.Context) {
 	k.watchInterfaces(ctx)
-	v := k.conf().Values
-	if d := interval(v, "ENABLE_VOLUNTARY_EXITS", "EXIT_INTERVAL"); d > 0 {
-		go every(ctx, d, k.startAfresh)
+	if s := k.conf().Server; s.VoluntaryExits {
+		go every(ctx, s.ExitInterval, k.startAfresh)
 	}
 	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
 		go every(ctx, d/2, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog) })
@@ -53,15 +52,14 @@ var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_D
 // watchInterfaces tells when a capture interface goes or comes back
 // (ENABLE_INTF_CHECKS). The capture itself goes on where it can.
 func (k *keeper) watchInterfaces(ctx context.Context) {
-	v := k.conf().Values
-	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
+	s := k.conf().Server
 	names := make(map[string]bool)
 	for _, f := range feeds(k.conf().Loaded) {
 		if f.Mode == "PCAP" && !f.Once && f.Path != "any" {
 			names[f.Path] = true
 		}
 	}
-	if len(names) == 0 || !exit && !v.Bool("ENABLE_INTF_CHECKS") {
+	if len(names) == 0 || !s.ExitAtIntfDown && !s.IntfChecks {
 		return
 	}
 	links, err := watchLinks(ctx, names)
@@ -69,7 +67,7 @@ func (k *keeper) watchInterfaces(ctx context.Context) {
 		k.say(bad, "interfaces are not watched: %v", err)
 		return
 	}
-	go k.interfaceChanges(links, exit)
+	go k.interfaceChanges(links, s.ExitAtIntfDown)
 }
 
 // A link is the state of an interface.
@@ -79,14 +77,14 @@ type link struct {
 }
 
 func (k *keeper) interfaceChanges(links <-chan link, exit bool) {
-	v := k.conf().Values
+	s := k.conf().Server
 	state := make(map[string]string)
 	for l := range links {
 		name, now := l.name, "fine"
 		switch {
-		case l.gone && v.Bool("ENABLE_INTF_EXISTS_CHECK"):
+		case l.gone && s.IntfExistsCheck:
 			now = "gone"
-		case !l.running && v.Bool("ENABLE_INTF_RUNNING_CHECK"):
+		case !l.running && s.IntfRunningCheck:
 			now = "down"
 		}
 		before, known := state[name]

@@ -35,7 +35,7 @@ type phrases map[policy.Reason]func(*told) []string
 
 // phrasesOf is the table that goes with the files.
 func phrasesOf(l *config.Loaded) phrases {
-	if l.Server.CSyntax {
+	if l.Server.Dialect == conf.C26 {
 		return words26
 	}
 	return words19
@@ -81,7 +81,7 @@ func markOf(d *policy.Decision) byte {
 
 // mark26 is a line of the 2.6 daemon that is none of a decision.
 func (w *worker) mark26(l *config.Loaded, format string, args ...any) {
-	if l.Server.CSyntax {
+	if l.Server.Dialect == conf.C26 {
 		w.out.putf(recordMark, format, args...)
 	}
 }
@@ -118,7 +118,7 @@ func digest19(m *spa.Message) string {
 // compat tells an event of the monitor in the words of the old daemon.
 func (k *keeper) compat(ev *monitor.Event) {
 	table := events19
-	if k.conf().Server.CSyntax {
+	if k.conf().Server.Dialect == conf.C26 {
 		table = events26
 	}
 	if say := table[ev.Kind]; say != nil {
@@ -180,7 +180,7 @@ func (k *keeper) chainOf(role enforce.Role) string {
 	if !strings.Contains(k.fw.Name, "iptables") {
 		return k.fw.Name
 	}
-	if c := k.conf().Values.Chain(firewall.ChainKeywords[role]); c.To != "" {
+	if c := firewall.Chains(k.conf().Server)[role]; c.To != "" {
 		return c.To
 	}
 	return iptables.Defaults[role].To

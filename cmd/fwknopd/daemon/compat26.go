@@ -205,7 +205,7 @@ func running26(k *keeper, st *conf.Stanza, text string) string {
 	if !st.CmdSudo {
 		return text
 	}
-	words := []string{k.conf().Values.Path("SUDO_EXE")}
+	words := []string{k.conf().Server.SudoExe}
 	if st.CmdSudoUser != "" {
 		words = append(words, "-u", st.CmdSudoUser)
 	}

@@ -19,6 +19,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
@@ -100,7 +101,7 @@ func TestCompatGolden(t *testing.T) {
 		if problems.Failed() {
 			t.Fatal(problems)
 		}
-		s.Server.CSyntax = name == "2.6"
+		s.Server.Dialect = map[string]conf.Dialect{"1.9": conf.Perl19, "2.6": conf.C26}[name]
 		var out bytes.Buffer
 		s.Access.Stanzas[0].Pos.Line = 3
 		table := phrasesOf(s.Loaded)

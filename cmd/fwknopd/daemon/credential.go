@@ -18,7 +18,7 @@ const fallbackUser = "nobody"
 
 // credential is WORKER_USER, in the groups that may read the files to follow.
 func credential(l *config.Loaded) (*syscall.Credential, error) {
-	name := l.Values.String("WORKER_USER")
+	name := l.Server.WorkerUser
 	u, err := user.Lookup(name)
 	if err != nil && !l.Values.IsSet("WORKER_USER") {
 		u, err = user.Lookup(fallbackUser)

@@ -84,7 +84,7 @@ func rotate(s *setup, stderr io.Writer) error {
 
 // refuseSecond finds a daemon that runs, before anything is done.
 func refuseSecond(s *setup) error {
-	path := s.Values.Path("FWKNOP_PID_FILE")
+	path := s.Server.PIDFile
 	pid, err := pidfile.Owner(path)
 	if err != nil || pid == 0 { // whatever is wrong with it, Create will say so
 		return nil

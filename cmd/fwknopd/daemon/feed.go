@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/policy/conf"
 )
 
 // A frame is kept as long as MAX_SNIFF_BYTES, which 1.9 took for the payload alone.
@@ -35,10 +36,10 @@ type feed struct {
 func feeds(l *config.Loaded) []feed {
 	var list []feed
 	for _, mode := range l.Server.AuthModes {
-		if mode == "PCAP" && l.Server.CSyntax && l.Values.Bool("ENABLE_UDP_SERVER") {
+		if mode == "PCAP" && l.Server.Dialect == conf.C26 && l.Server.UDPServer {
 			mode = "UDP" // the 2.6 daemon listens in place of sniffing
 		}
-		list = append(list, feedOf(mode, l))
+		list = append(list, feedOf(mode, l.Server))
 	}
 	return append(list, listeners(list, l)...)
 }
@@ -48,47 +49,48 @@ func feeds(l *config.Loaded) []feed {
 // they only let clients connect: what they send is sniffed.
 func listeners(list []feed, l *config.Loaded) (more []feed) {
 	has := func(mode string) bool { return slices.ContainsFunc(list, func(f feed) bool { return f.Mode == mode }) }
-	for _, mode := range []string{"TCP", "UDP"} {
-		if l.Values.Bool("ENABLE_"+mode+"_SERVER") && !has(mode) {
-			f := feedOf(mode, l)
+	add := func(mode string, on bool) {
+		if on && !has(mode) {
+			f := feedOf(mode, l.Server)
 			f.Deaf = !has("SOCKET")
 			more = append(more, f)
 		}
 	}
+	add("TCP", l.Server.TCPServer)
+	add("UDP", l.Server.UDPServer)
 	return more
 }
 
-func feedOf(mode string, l *config.Loaded) feed {
-	v, s := l.Values, l.Server
+func feedOf(mode string, s *conf.Server) feed {
 	f := feed{Mode: mode}
 	switch mode {
 	case "PCAP":
-		f.Path, f.Filter = v.String("PCAP_INTF"), s.PcapFilter
-		f.Promisc, f.Both, f.Snaplen = v.Bool("ENABLE_PCAP_PROMISC"), v.Bool("ENABLE_PCAP_ANY_DIRECTION"), max(s.MaxSniffBytes, minSnaplen)+linkSlack
-		if file := v.Path("PCAP_FILE"); file != "" {
-			f = feed{Mode: mode, Path: file, Filter: s.PcapFilter, Once: true}
+		f.Path, f.Filter = s.Interface, s.PcapFilter
+		f.Promisc, f.Both, f.Snaplen = s.Promiscuous, s.AnyDirection, max(s.MaxSniffBytes, minSnaplen)+linkSlack
+		if s.PcapFile != "" {
+			f = feed{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
 		}
 	case "FILE_PCAP", "ULOG_PCAP":
-		f.Path, f.Filter = v.Path("PCAP_PKT_FILE"), s.PcapFilter
-		if file := v.Path("PCAP_FILE"); file != "" {
-			f.Path, f.Once = file, true
+		f.Path, f.Filter = s.PcapPktFile, s.PcapFilter
+		if s.PcapFile != "" {
+			f.Path, f.Once = s.PcapFile, true
 		}
 	case "KNOCK":
-		f.Path, f.Match, f.Kernel = v.Path("IPT_SYSLOG_FILE"), s.FWMsgSearch, s.KernelLogOnly
-		f.Tail = v.String("LOG_FOLLOWER") == "tail"
-		if !v.Bool("ENABLE_SYSLOG_FILE") {
-			f.Mode, f.Path = "FIFO", v.Path("KNOPMD_FIFO")
+		f.Path, f.Match, f.Kernel = s.LogFile, s.FWMsgSearch, s.KernelLogOnly
+		f.Tail = s.LogFollower == "tail"
+		if !s.FollowLog {
+			f.Mode, f.Path = "FIFO", s.LogFIFO
 		}
 	case "JOURNAL":
 		f.Match, f.Kernel = s.FWMsgSearch, s.KernelLogOnly
 	case "NFLOG":
-		f.Group, f.Filter = v.Int("NFLOG_GROUP"), s.PcapFilter
+		f.Group, f.Filter = s.NFLogGroup, s.PcapFilter
 	case "UDP":
-		f.Port = v.Int("UDPSERV_PORT")
+		f.Port = s.UDPPort
 	case "TCP":
-		f.Port = v.Int("TCPSERV_PORT")
+		f.Port = s.TCPPort
 	case "SOCKET":
-		f.Path = v.Path("FWKNOP_SERV_SOCK")
+		f.Path = s.ServerSocket
 	}
 	return f
 }

@@ -170,7 +170,7 @@ func (k *keeper) close() {
 		f()
 	}
 	if k.fw != nil {
-		if err := k.fw.Leave(ctx, k.conf().Values); err != nil {
+		if err := k.fw.Leave(ctx, k.conf().Server); err != nil {
 			k.say(bad, "flush %s: %v", k.fw.Name, err)
 		}
 		k.fw.Close()

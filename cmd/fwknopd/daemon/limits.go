@@ -59,7 +59,7 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 		Ports:       ports(st.OpenPorts),
 		Denied:      ports(st.RestrictPorts),
 		Destination: s.DestinationRule,
-		Output:      s.Output && (st.OutputAccess || s.CSyntax),
+		Output:      s.Output && (st.OutputAccess || s.Dialect == conf.C26),
 		MaxLifetime: longest(st),
 		Permanent:   st.AccessTimeout == 0,
 	}
@@ -109,7 +109,7 @@ func longest(st *conf.Stanza) time.Duration {
 // for.
 func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 	forced := st.ForcesNAT()
-	asked := s.Forwarding && (!st.ForwardAccessNeeded || st.ForwardAccess)
+	asked := s.Forwarding && (st.Dialect != conf.Perl19 || st.ForwardAccess)
 	switch {
 	case forced && (s.Forwarding || s.LocalNAT):
 		a.All = st.ForwardAll

@@ -72,7 +72,7 @@ func TestLimitsFollowStanzas(t *testing.T) {
 		{"destination offered", func(s *conf.Server) { s.DestinationRule = true }, nil, func(g *enforce.Grant) { g.Dst = addr("198.51.100.1") }, true},
 		{"nat", nil, nil, nat("10.0.0.5:22", false), false},
 		{"nat offered", func(s *conf.Server) { s.Forwarding = true }, nil, nat("10.0.0.5:22", false), true},
-		{"nat, 1.9 stanza", func(s *conf.Server) { s.Forwarding = true }, func(s *conf.Stanza) { s.ForwardAccessNeeded = true }, nat("10.0.0.5:22", false), false},
+		{"nat, 1.9 stanza", func(s *conf.Server) { s.Forwarding = true }, func(s *conf.Stanza) { s.Dialect = conf.Perl19 }, nat("10.0.0.5:22", false), false},
 		{"nat elsewhere", func(s *conf.Server) { s.Forwarding = true }, func(s *conf.Stanza) { s.InternalNets = nets("10.0.0.0/24") }, nat("10.0.1.5:22", false), false},
 		{"local nat", func(s *conf.Server) { s.LocalNAT = true }, nil, nat("198.51.100.1:22", true), true},
 		{"nat where only local nat is", func(s *conf.Server) { s.LocalNAT = true }, nil, nat("10.0.0.5:22", false), false},

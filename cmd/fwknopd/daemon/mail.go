@@ -29,10 +29,10 @@ type mailer struct {
 }
 
 func newMailer(l *config.Loaded) *mailer {
-	v := l.Values
+	s := l.Server
 	host, _ := os.Hostname()
-	m := &mailer{to: v.List("EMAIL_ADDRESSES"), host: cmp.Or(v.String("HOSTNAME"), host),
-		sendmail: firewall.Program(v.Path("sendmailCmd")), mail: firewall.Program(v.Path("mailCmd"))}
+	m := &mailer{to: s.MailTo, host: cmp.Or(s.Hostname, host),
+		sendmail: firewall.Program(s.SendmailExe), mail: firewall.Program(s.MailExe)}
 	if len(m.to) == 0 || m.sendmail == "" && m.mail == "" {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
@@ -15,7 +14,7 @@ import (
 
 // open makes everything ready but the worker.
 func (k *keeper) open(ctx context.Context) error {
-	v := k.conf().Values
+	s := k.conf().Server
 	if !k.o.Test {
 		if err := makeDirs(k.conf().Loaded); err != nil {
 			return err
@@ -25,8 +24,8 @@ func (k *keeper) open(ctx context.Context) error {
 		return err
 	}
 	k.loadPositions()
-	if !k.o.Test || v.IsSet("EVENT_LOG") {
-		k.events.open(v.Path("EVENT_LOG"))
+	if !k.o.Test || k.conf().Values.IsSet("EVENT_LOG") {
+		k.events.open(s.EventLog)
 	}
 	k.say(good, "starting fwknopd v%s", k.version)
 	backend, err := k.openFirewall(ctx)
@@ -35,8 +34,8 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	cfg := monitor.Config{
 		Offer: k.offer(), Events: k.happened,
-		Shell: firewall.Program(v.Path("shCmd")), Sudo: v.Path("SUDO_EXE"), Environment: k.environment(),
-		Idle: firewall.IdleCheck(v),
+		Shell: firewall.Program(s.Shell), Sudo: s.SudoExe, Environment: k.environment(),
+		Idle: s.CheckInterval,
 	}
 	if backend != nil {
 		cfg.Firewall = backend
@@ -44,7 +43,7 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	if !k.o.Test {
 		ext, err := external.New(external.Config{
-			Journal: filepath.Join(k.conf().StateDir(), "external.pending"), Environment: k.environment(), Ran: k.externalRan,
+			Journal: filepath.Join(s.StateDir, "external.pending"), Environment: k.environment(), Ran: k.externalRan,
 		})
 		if err != nil {
 			return fmt.Errorf("external commands: %w", err)
@@ -52,8 +51,8 @@ func (k *keeper) open(ctx context.Context) error {
 		k.note(ext.Notes())
 		cfg.External = ext
 		k.closers = append(k.closers, func() { ext.Close() })
-		if v.Bool("ENABLE_CONNTRACK_PERSIST") {
-			established, done, err := openConntrack(numbers(v.List("CONNTRACK_ESTAB_PORTS")))
+		if s.ConntrackPersist {
+			established, done, err := openConntrack(s.ConntrackPorts)
 			if err != nil {
 				return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
 			}
@@ -63,16 +62,6 @@ func (k *keeper) open(ctx context.Context) error {
 	}
 	k.mon, err = monitor.New(ctx, cfg)
 	return err
-}
-
-// numbers reads ports that conf has checked.
-func numbers(words []string) (ports []uint16) {
-	for _, w := range words {
-		if n, err := strconv.ParseUint(w, 10, 16); err == nil {
-			ports = append(ports, uint16(n))
-		}
-	}
-	return ports
 }
 
 func (k *keeper) note(notes []string) {
@@ -115,7 +104,7 @@ func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
 	}
 	k.say(good, "firewall: %s", fw.Name)
 	k.note(fw.Notes())
-	if v := k.conf().Values; v.IsSet("FLUSH_IPT_AT_INIT") && v.Bool("FLUSH_IPT_AT_INIT") {
+	if k.conf().Server.FlushAtInit {
 		if err := fw.Flush(ctx); err != nil {
 			return nil, fmt.Errorf("flush %s: %w", fw.Name, err)
 		}
@@ -141,7 +130,7 @@ func (k *keeper) blocked(ctx context.Context, g enforce.Grant) ([]string, error)
 // environment is that of programs we run.
 func (k *keeper) environment() []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	switch locale := k.conf().Values.String("LOCALE"); locale {
+	switch locale := k.conf().Server.Locale; locale {
 	case "NONE":
 		for _, name := range []string{"LANG", "LC_ALL"} {
 			if value, ok := os.LookupEnv(name); ok {

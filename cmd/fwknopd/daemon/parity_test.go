@@ -189,12 +189,12 @@ func decide(t *rapid.T, l *config.Loaded) policy.Decision {
 		}
 		return d
 	}
-	m := drawMessage(t, st.KeyLegacyPad)
+	m := drawMessage(t, st.Dialect == conf.Perl19)
 	plain, err := spa.Plaintext(&m, "1234567890123456")
 	if err != nil {
 		t.Skip(err)
 	}
-	wire, err := spa.Seal(plain, spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.KeyLegacyPad, Mode: st.EncryptionMode}, spa.EncodeOptions{Rand: rand.Reader})
+	wire, err := spa.Seal(plain, spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.Dialect == conf.Perl19, Mode: st.EncryptionMode}, spa.EncodeOptions{Rand: rand.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func beyond(l *config.Loaded, g enforce.Grant) []mutant {
 		g.Ports = []enforce.Port{enforce.Port(st.RestrictPorts[0])}
 	})
 	add(rules && (!st.ForwardAll || !nat), "everything", func(g *enforce.Grant) { g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{} })
-	add(rules && g.NAT == nil && (!s.Output || !s.CSyntax && !st.OutputAccess), "the output chain", func(g *enforce.Grant) { g.Output = true })
+	add(rules && g.NAT == nil && (!s.Output || s.Dialect != conf.C26 && !st.OutputAccess), "the output chain", func(g *enforce.Grant) { g.Output = true })
 	add(rules && g.NAT == nil && !s.DestinationRule, "a destination", func(g *enforce.Grant) { g.Dst = addr("198.51.100.1") })
 	add(rules && !nat, "a translation", func(g *enforce.Grant) { g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:22")} })
 	hasTarget := g.NAT != nil && g.NAT.Target.IsValid()

@@ -13,8 +13,8 @@ func (k *keeper) takePID() error {
 	if k.o.Test {
 		return nil
 	}
-	v := k.conf().Values
-	p, err := pidfile.Create(v.Path("FWKNOP_PID_FILE"))
+	s := k.conf().Server
+	p, err := pidfile.Create(s.PIDFile)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (k *keeper) takePID() error {
 	}
 	dir, err := os.Getwd()
 	if err == nil {
-		k.record = v.Path("FWKNOP_CMDLINE_FILE")
+		k.record = s.CmdlineFile
 		err = control.Record(k.record, os.Args[1:], dir)
 	}
 	if err != nil {
@@ -38,7 +38,7 @@ func (k *keeper) serveControl() (stop func()) {
 	if k.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(k.conf().Values.Path("FWKNOP_PID_FILE")), k.mon, k.waiting)
+	stop, err := control.Serve(control.SocketPath(k.conf().Server.PIDFile), k.mon, k.waiting)
 	if err != nil {
 		k.alert(bad, "%v: grants can be closed by their end alone", err)
 		return func() {}

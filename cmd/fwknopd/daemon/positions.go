@@ -80,7 +80,7 @@ func (k *keeper) keepPositions(text []byte) {
 }
 
 func (k *keeper) positionsPath() string {
-	return filepath.Join(k.conf().StateDir(), positionsFile)
+	return filepath.Join(k.conf().Server.StateDir, positionsFile)
 }
 
 // loadPositions reads what the last daemon left.

@@ -20,19 +20,15 @@ func (k *keeper) reload(quiet bool) {
 	old := k.conf()
 	reloading()
 	defer k.notifyReady()
-	for _, keyword := range []string{"FIREWALL_TYPE", "iptablesCmd", "FIREWALL_EXE", "IPT_INPUT_ACCESS", "IPT_OUTPUT_ACCESS",
-		"IPT_FORWARD_ACCESS", "IPT_DNAT_ACCESS", "IPT_SNAT_ACCESS", "IPT_MASQUERADE_ACCESS", "NFT_INPUT_ACCESS", "NFT_OUTPUT_ACCESS",
-		"NFT_FORWARD_ACCESS", "NFT_DNAT_ACCESS", "NFT_SNAT_ACCESS", "WORKER_USER", "FWKNOP_PID_FILE"} {
-		if s.Values.Path(keyword) != old.Values.Path(keyword) {
-			k.say(bad, "%s has changed: that counts from the next start on", keyword)
-		}
+	for _, keyword := range s.Values.Changed(old.Values) {
+		k.say(bad, "%s has changed: that counts from the next start on", keyword)
 	}
 	k.mu.Lock()
 	k.setup = s
 	k.mu.Unlock()
 	k.speaker.configure(s.Loaded)
 	if !k.o.Test || s.Values.IsSet("EVENT_LOG") {
-		k.events.open(s.Values.Path("EVENT_LOG"))
+		k.events.open(s.Server.EventLog)
 	}
 	k.mon.Reload(k.offer())
 	k.mon.Notify(noticeReload)

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/policy/conf"
 )
 
 // A mood is how bad a message is, in the signs of the 1.9 daemon.
@@ -47,16 +48,16 @@ type speaker struct {
 // newSpeaker follows SYSLOG_*, ALERTING_METHODS and EMAIL_ADDRESSES. The system log
 // may be missing; mail may be too.
 func newSpeaker(l *config.Loaded, terminal io.Writer, useSyslog bool, version string) *speaker {
-	s := &speaker{terminal: terminal, verbose: l.Values.Int("VERBOSE"), marks: l.Server.CSyntax, version: version, useSyslog: useSyslog}
+	s := &speaker{terminal: terminal, verbose: l.Server.Verbose, marks: l.Server.Dialect == conf.C26, version: version, useSyslog: useSyslog}
 	s.configure(l)
 	return s
 }
 
 // configure takes over what the configuration says of logs and mail.
 func (s *speaker) configure(l *config.Loaded) {
-	v := l.Values
+	c := l.Server
 	mail, sys := true, s.useSyslog
-	for _, word := range v.List("ALERTING_METHODS") {
+	for _, word := range c.AlertMethods {
 		switch strings.NewReplacer("-", "", "_", "", " ", "").Replace(strings.ToLower(word)) {
 		case "noemail", "nomail":
 			mail = false
@@ -66,15 +67,15 @@ func (s *speaker) configure(l *config.Loaded) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.errDir = v.Path("FWKNOP_ERR_DIR")
+	s.errDir = c.ErrDir
 	if s.log != nil {
 		s.log.Close()
 		s.log = nil
 	}
 	if sys {
-		s.priority = severities[v.String("SYSLOG_PRIORITY")]
-		facility := facilities[v.String("SYSLOG_FACILITY")]
-		if w, err := syslog.New(facility|s.priority, v.String("SYSLOG_IDENTITY")); err == nil {
+		s.priority = severities[c.SyslogPriority]
+		facility := facilities[c.SyslogFacility]
+		if w, err := syslog.New(facility|s.priority, c.SyslogIdentity); err == nil {
 			s.log = w
 		}
 	}

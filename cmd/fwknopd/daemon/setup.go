@@ -1,14 +1,12 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
@@ -38,9 +36,9 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	if problems.Failed() {
 		return nil, problems
 	}
-	problems = append(problems, conf.Dangers(l.Server, l.Values, l.Access)...)
+	problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
 	s := &setup{Loaded: l, bundle: b}
-	b.Verbose = max(b.Verbose, l.Values.Int("VERBOSE"))
+	b.Verbose = max(b.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {
 		problems = append(problems, conf.Problem{Text: err.Error()})
 	}
@@ -97,8 +95,8 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 
 // makeDirs makes the directories of the configuration, for root alone.
 func makeDirs(l *config.Loaded) error {
-	v := l.Values
-	for _, dir := range []string{v.Path("FWKNOP_DIR"), v.Path("FWKNOP_RUN_DIR"), l.StateDir(), v.Path("FWKNOP_ERR_DIR")} {
+	s := l.Server
+	for _, dir := range []string{s.LogDir, s.RunDir, s.StateDir, s.ErrDir} {
 		if dir == "" {
 			continue
 		}
@@ -115,11 +113,11 @@ func makeDirs(l *config.Loaded) error {
 // forwarding switches forwarding on in the kernel (ENABLE_PROC_IP_FORWARD), or says
 // that it is off.
 func forwarding(_ context.Context, l *config.Loaded) (note string, err error) {
-	v := l.Values
-	if !l.Server.Forwarding {
+	s := l.Server
+	if !s.Forwarding {
 		return "", nil
 	}
-	name := v.Path("PROC_IP_FORWARD_FILE")
+	name := s.ProcForwardFile
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
@@ -129,16 +127,8 @@ func forwarding(_ context.Context, l *config.Loaded) (note string, err error) {
 	if err != nil || strings.TrimSpace(string(text)) == "1" {
 		return "", err
 	}
-	if !v.Bool("ENABLE_PROC_IP_FORWARD") || l.Server.CSyntax && !v.IsSet("ENABLE_PROC_IP_FORWARD") {
+	if !s.ProcForward {
 		return name + " is not 1: nothing will be forwarded", nil
 	}
 	return "switched forwarding on in " + name, os.WriteFile(name, []byte("1\n"), 0)
-}
-
-// interval is a Span that may be off.
-func interval(v *conf.Values, on, keyword string) time.Duration {
-	if !v.Bool(on) {
-		return 0
-	}
-	return cmp.Or(v.Duration(keyword), time.Minute)
 }

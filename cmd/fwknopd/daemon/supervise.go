@@ -24,10 +24,10 @@ func (k *keeper) supervise(ctx context.Context) error {
 	if k.o.Test {
 		start = k.embed
 	}
-	v := k.conf().Values
+	s := k.conf().Server
 	return k.mon.Supervise(ctx, monitor.Supervision{
 		Start: start, Ready: k.ready, Waiting: k.setWaiting, Ended: k.workerEnded,
-		Interval: v.Duration("KNOPWATCHD_CHECK_INTERVAL"), Retries: v.Int("KNOPWATCHD_MAX_RETRIES"),
+		Interval: s.RestartPause, Retries: s.RestartRetries,
 	})
 }
 

@@ -95,7 +95,6 @@ func (k *keeper) waiting() string {
 // its command line, or not at all, since what is not there then is a mistake. A daemon
 // that has been at work waits in any case.
 func (k *keeper) waitsForInterface() bool {
-	v := k.conf().Values
-	exit := v.IsSet("EXIT_AT_INTF_DOWN") && v.Bool("EXIT_AT_INTF_DOWN")
-	return k.begun.Load() || !exit && v.IsSet("PCAP_INTF") && k.o.Interface == ""
+	s := k.conf()
+	return k.begun.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && k.o.Interface == ""
 }

@@ -18,6 +18,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
 
@@ -247,11 +248,11 @@ func (w *worker) step(ev *parse.Event) {
 			p.packet.signer = m.Signer
 		}
 		p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == d.Stanza })
-		if !w.loaded.Server.CSyntax {
+		if w.loaded.Server.Dialect != conf.C26 {
 			p.packet.old = old19Of(&d, w.engine.Message())
 		}
 	}
-	if w.conf.Debug && d.Mode == modeSPA && !w.loaded.Server.CSyntax {
+	if w.conf.Debug && d.Mode == modeSPA && w.loaded.Server.Dialect != conf.C26 {
 		p.packet.dump = dump19(w.engine.Message())
 	}
 	w.batch = append(w.batch, p)

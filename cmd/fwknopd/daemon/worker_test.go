@@ -78,8 +78,8 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	if len(l.Access.Stanzas) != 2 || string(l.Access.Stanzas[0].Key.Bytes()) != "sometestkey1" || l.Values.String("PCAP_INTF") != "lo" {
-		t.Errorf("the worker has %d stanzas, interface %q", len(l.Access.Stanzas), l.Values.String("PCAP_INTF"))
+	if len(l.Access.Stanzas) != 2 || string(l.Access.Stanzas[0].Key.Bytes()) != "sometestkey1" || l.Server.Interface != "lo" {
+		t.Errorf("the worker has %d stanzas, interface %q", len(l.Access.Stanzas), l.Server.Interface)
 	}
 }
 

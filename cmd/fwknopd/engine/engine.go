@@ -45,7 +45,7 @@ type Options struct {
 func New(o Options) (*policy.Engine, error) {
 	opts := policy.Options{
 		Server: o.Server, Access: o.Access, Store: o.Store,
-		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Values).Allow,
+		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Server).Allow,
 		ShadowHash: config.ShadowHash, Password: o.Password,
 		All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
 	}
@@ -62,14 +62,11 @@ func New(o Options) (*policy.Engine, error) {
 	return policy.NewEngine(opts)
 }
 
-// gpgLimiter is the limit on public-key work that the configuration sets. A second's
-// worth may come at once.
-func gpgLimiter(v *conf.Values) *spa.Limiter {
-	rate := func(keyword string) spa.Rate {
-		n := v.Int(keyword)
-		return spa.Rate{PerSecond: float64(n), Burst: n}
-	}
-	return spa.NewLimiter(rate("GPG_RATE_SOURCE"), rate("GPG_RATE"))
+// gpgLimiter returns the limit on public-key work that the configuration sets. A
+// second's worth may come at once.
+func gpgLimiter(s *conf.Server) *spa.Limiter {
+	rate := func(n int) spa.Rate { return spa.Rate{PerSecond: float64(n), Burst: n} }
+	return spa.NewLimiter(rate(s.GPGRateSource), rate(s.GPGRate))
 }
 
 // StoreOptions say how long the store of a configuration keeps its records. opened is

@@ -22,10 +22,12 @@ const (
 	typeIPFW     = "ipfw"
 )
 
-// ChainKeywords define the chains of enforce.
-var ChainKeywords = map[enforce.Role]string{
-	enforce.Input: "IPT_INPUT_ACCESS", enforce.Output: "IPT_OUTPUT_ACCESS", enforce.Forward: "IPT_FORWARD_ACCESS",
-	enforce.DNAT: "IPT_DNAT_ACCESS", enforce.SNAT: "IPT_SNAT_ACCESS", enforce.Masquerade: "IPT_MASQUERADE_ACCESS",
+// Chains returns the chains of iptables that the configuration names.
+func Chains(s *conf.Server) map[enforce.Role]conf.ChainSpec {
+	return map[enforce.Role]conf.ChainSpec{
+		enforce.Input: s.InputChain, enforce.Output: s.OutputChain, enforce.Forward: s.ForwardChain,
+		enforce.DNAT: s.DNATChain, enforce.SNAT: s.SNATChain, enforce.Masquerade: s.MasqueradeChain,
+	}
 }
 
 // A Firewall is an open backend and what it is called.
@@ -52,11 +54,11 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 // Leave makes the firewall what it is to be without a daemon. FLUSH_IPT_AT_EXIT closes
 // everything. Unless a file says it either way, what is open stays to its end, where the
 // kernel knows it, for the next daemon to take over, and chains that hold nothing go.
-func (f *Firewall) Leave(ctx context.Context, v *conf.Values) error {
+func (f *Firewall) Leave(ctx context.Context, s *conf.Server) error {
 	switch {
-	case v.Bool("FLUSH_IPT_AT_EXIT"):
+	case s.FlushAtExit:
 		return f.Teardown(ctx)
-	case v.IsSet("FLUSH_IPT_AT_EXIT"):
+	case s.KeepAtExit:
 		return nil
 	case !f.EndsByItself():
 		return f.Teardown(ctx)
@@ -114,10 +116,10 @@ func Program(path string) string {
 
 // openIPFW is refused on Linux.
 func openIPFW(ctx context.Context, l *config.Loaded) (*Firewall, error) {
-	v := l.Values
+	s := l.Server
 	b, err := ipfw.New(ctx, ipfw.Config{
-		Path: Program(v.Path("ipfwCmd")), RuleNum: v.Int("IPFW_RULE_NUM"), SetNum: v.Int("IPFW_SET_NUM"),
-		Interval: v.Duration("IPFW_DYNAMIC_INTERVAL"), Alarm: v.Duration("IPT_CMD_ALARM"),
+		Path: Program(s.IPFWExe), RuleNum: s.IPFWRule, SetNum: s.IPFWSet,
+		Interval: s.IPFWInterval, Alarm: s.FirewallTimeout,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("FIREWALL_TYPE ipfw: %w", err)

@@ -44,7 +44,7 @@ func TestLeave(t *testing.T) {
 	} {
 		r := new(enforce.Recorder)
 		fw := Firewall{Backend: r, Name: c.name}
-		if err := errors.Join(r.Apply(ctx, open), fw.Leave(ctx, load(t, c.text).Values)); err != nil {
+		if err := errors.Join(r.Apply(ctx, open), fw.Leave(ctx, load(t, c.text).Server)); err != nil {
 			t.Fatal(err)
 		}
 		if gs, err := r.List(ctx); err != nil || len(gs) != c.left {

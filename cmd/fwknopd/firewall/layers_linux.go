@@ -49,7 +49,7 @@ func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 		nft.Beside = beside
 		return nftables.New(nft)
 	}}
-	cfg.Idle = IdleCheck(l.Values)
+	cfg.Idle = l.Server.CheckInterval
 	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
 	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
 		cfg.Layers = []layers.Layer{native}
@@ -103,26 +103,26 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 // iptablesConfig is what the configuration says of iptables; without nat another layer
 // translates addresses.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
-	v, s := l.Values, l.Server
+	s := l.Server
 	cfg := iptables.Config{
-		Path:    iptablesPath(v),
+		Path:    iptablesPath(s),
 		Chains:  make(map[enforce.Role]enforce.Chain),
-		Prepend: v.Bool("ENABLE_RULE_PREPEND"),
-		Tries:   v.Int("IPT_EXEC_TRIES"),
-		Pause:   v.Duration("IPT_EXEC_SLEEP"),
-		Alarm:   v.Duration("IPT_CMD_ALARM"),
+		Prepend: s.PrependRules,
+		Tries:   s.FirewallTries,
+		Pause:   s.FirewallPause,
+		Alarm:   s.FirewallTimeout,
 	}
-	for role, keyword := range ChainKeywords {
-		c, err := chain(v.Chain(keyword))
+	for role, spec := range Chains(s) {
+		c, err := chain(spec)
 		if err != nil {
-			return cfg, fmt.Errorf("%s: %w", keyword, err)
+			return cfg, fmt.Errorf("%s: %w", spec.To, err)
 		}
 		cfg.Chains[role] = c
 	}
 	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)
 	}
-	if !s.Forwarding && !(s.CSyntax && s.LocalNAT) {
+	if !s.Forwarding && !(s.Dialect == conf.C26 && s.LocalNAT) {
 		return cfg, nil
 	}
 	cfg.Roles = append(cfg.Roles, enforce.Forward)
@@ -142,29 +142,35 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 // translates addresses.
 func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	cfg := nftables.Config{Places: make(map[enforce.Role][]nftables.Place)}
-	for role, keyword := range map[enforce.Role]string{
-		enforce.Input: "NFT_INPUT_ACCESS", enforce.Output: "NFT_OUTPUT_ACCESS", enforce.Forward: "NFT_FORWARD_ACCESS",
-		enforce.DNAT: "NFT_DNAT_ACCESS", enforce.SNAT: "NFT_SNAT_ACCESS",
+	s := l.Server
+	for _, row := range []struct {
+		role    enforce.Role
+		keyword string
+		chain   conf.NFTChain
+	}{
+		{enforce.Input, "NFT_INPUT_ACCESS", s.NFTInput}, {enforce.Output, "NFT_OUTPUT_ACCESS", s.NFTOutput},
+		{enforce.Forward, "NFT_FORWARD_ACCESS", s.NFTForward}, {enforce.DNAT, "NFT_DNAT_ACCESS", s.NFTDNAT},
+		{enforce.SNAT, "NFT_SNAT_ACCESS", s.NFTSNAT},
 	} {
-		c := l.Values.NFTChain(keyword)
+		c := row.chain
 		if c.IsZero() {
 			continue
 		}
 		p, err := nftables.ParsePlace(strings.Join([]string{c.Family, c.Table, c.Chain}, ","))
 		if err != nil {
-			return cfg, fmt.Errorf("%s: %w", keyword, err)
+			return cfg, fmt.Errorf("%s: %w", row.keyword, err)
 		}
-		cfg.Places[role] = append(cfg.Places[role], p)
+		cfg.Places[row.role] = append(cfg.Places[row.role], p)
 	}
-	if l.Server.Output {
+	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)
 	}
-	if l.Server.Forwarding {
+	if s.Forwarding {
 		cfg.Roles = append(cfg.Roles, enforce.Forward)
 		if nat {
 			cfg.Roles = append(cfg.Roles, enforce.DNAT)
 		}
-		if nat && l.Server.SNAT {
+		if nat && s.SNAT {
 			cfg.Roles = append(cfg.Roles, enforce.SNAT)
 		}
 	}
@@ -189,9 +195,9 @@ func chain(c conf.ChainSpec) (enforce.Chain, error) {
 
 // iptablesPath is FIREWALL_EXE of a 2.6 file if that names an iptables, else
 // iptablesCmd.
-func iptablesPath(v *conf.Values) string {
-	path := v.Path("iptablesCmd")
-	if exe := v.Path("FIREWALL_EXE"); exe != "" && strings.Contains(filepath.Base(exe), "iptables") {
+func iptablesPath(s *conf.Server) string {
+	path := s.IPTablesExe
+	if exe := s.FirewallExe; exe != "" && strings.Contains(filepath.Base(exe), "iptables") {
 		path = exe
 	}
 	if found := Program(path); found != "" {

@@ -25,7 +25,7 @@ func TestFlood(t *testing.T) {
 	limiter := spa.NewLimiter(spa.Rate{PerSecond: 5, Burst: 5}, spa.Rate{PerSecond: rate, Burst: rate})
 	worked := 0
 	e, err := policy.NewEngine(policy.Options{
-		Server: &conf.Server{CSyntax: true, AuthModes: []string{"PCAP"}, Aging: true, MaxAge: time.Minute, MinGPGLen: 400},
+		Server: &conf.Server{Dialect: conf.C26, AuthModes: []string{"PCAP"}, Aging: true, MaxAge: time.Minute, MinGPGLen: 400},
 		Access: &conf.Access{Stanzas: []conf.Stanza{{Source: anyone, SourceAddress: anyone, Key: conf.NewSecret(key), GPG: gpg,
 			OpenPorts: []conf.Port{{Proto: 6, Number: 22}}, AccessTimeout: 30 * time.Second}}},
 		Store:   replay.NewMemory(replay.Options{}),

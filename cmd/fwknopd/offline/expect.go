@@ -102,7 +102,7 @@ func message(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, error) 
 		return nil, errors.New("the stanza has no KEY to make a message with; use payload")
 	}
 	m := spa.Message{User: cmp.Or(x.User, "user"), Time: now.Add(-x.Age).Unix(), Version: "3.0.0", Type: spa.Access}
-	if st.KeyLegacyPad {
+	if st.Dialect == conf.Perl19 {
 		m.Version, m.Perl19 = "1.9.12", true
 	}
 	allow := x.Allow
@@ -128,7 +128,7 @@ func message(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, error) 
 	if x.Timeout > 0 && x.Run == "" {
 		m.HasTimeout, m.Timeout = true, uint32(x.Timeout/time.Second)
 	}
-	key := spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.KeyLegacyPad, Mode: st.EncryptionMode,
+	key := spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.Dialect == conf.Perl19, Mode: st.EncryptionMode,
 		HMACKey: st.HMACKey.Bytes(), HMACType: st.HMACType}
 	return spa.Encode(&m, key, spa.EncodeOptions{Rand: rand.Reader})
 }

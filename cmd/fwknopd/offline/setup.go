@@ -75,7 +75,7 @@ func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool
 // everyMode says whether all stanzas take part: if that is asked for, or if there is no
 // configuration of a daemon but stanzas alone. Otherwise those do that it feeds.
 func (o *options) everyMode(l *config.Loaded) bool {
-	fromFile := func(v *conf.Value) bool { return v.Whence == conf.FromFile }
+	fromFile := func(v *conf.Value) bool { return v.Origin == conf.FromFile }
 	if o.allModes || slices.ContainsFunc(l.Values.All(), fromFile) {
 		return o.allModes
 	}

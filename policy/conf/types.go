@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -88,6 +89,9 @@ type NATTarget = netip.AddrPort
 type Stanza struct {
 	Pos    Pos // of the SOURCE keyword; Pos.Line names the stanza in decisions
 	Number int // 1 for the first stanza, in reading order
+	// Dialect is that of the file. In a 1.9 file keys shorter than 16 bytes are filled up
+	// with '0', and requests for NAT need ForwardAccess.
+	Dialect Dialect
 
 	Source      Nets
 	Destination Nets // zero: any
@@ -97,7 +101,6 @@ type Stanza struct {
 
 	// Keys.
 	Key            Secret
-	KeyLegacyPad   bool   // 1.9 file: keys shorter than 16 bytes are filled up with '0'
 	EncryptionMode string // "cbc" (default), "ctr", "ofb", "cfb", "ecb", "legacy"
 	HMACKey        Secret
 	HMACType       string // "" without key; md5 sha1 sha256 sha384 sha512 sha3_256 sha3_512
@@ -113,7 +116,6 @@ type Stanza struct {
 	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for, never 0
 	DisableAccess       bool          // DISABLE_FW_ACCESS
 	ForwardAccess       bool          // ENABLE_FORWARD_ACCESS: NAT requests only
-	ForwardAccessNeeded bool          // 1.9 file: NAT requests need ForwardAccess
 	OutputAccess        bool          // ENABLE_OUTPUT_ACCESS
 	InternalNets        Nets          // INTERNAL_NET_ACCESS; zero: any
 	ForceNAT            NATTarget     // zero: none
@@ -139,6 +141,7 @@ type Stanza struct {
 	CmdSudo                     bool
 	CmdSudoUser, CmdSudoGroup   string
 	CmdShell                    bool   // CMD_SHELL: give the text to a shell (our keyword)
+	ExternalEnabled             bool   // ENABLE_EXTERNAL_CMDS: the pair of fwknop.conf
 	ExternalOpen, ExternalClose string // EXTERNAL_CMD_*, with variables unexpanded
 	ExternalTimeout             time.Duration
 	ExternalShell               bool   // EXTERNAL_CMD_SHELL: a shell runs them, and CMD_CYCLE_* (our keyword)
@@ -186,61 +189,168 @@ type GPG struct {
 
 // Access is access.conf with everything it includes.
 type Access struct {
-	File       string
-	Generation Generation // of the main file; included files have their own
-	Stanzas    []Stanza
+	File    string
+	Dialect Dialect // of the main file; included files have their own
+	Stanzas []Stanza
 }
 
-// WantsSystem reports that a stanza requires an operating system.
+// WantsSystem reports whether a stanza requires an operating system.
 func (a *Access) WantsSystem() bool {
 	return slices.ContainsFunc(a.Stanzas, func(s Stanza) bool { return s.WantsSystem() })
 }
 
-// WantsSystem reports that the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
+// WantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
 func (s *Stanza) WantsSystem() bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
 
-// Server is what fwknop.conf (and its overrides) says, typed. Only the parts that
-// the engine or the offline commands use are named; the rest is read by name with
-// [Values].
-type Server struct {
-	// Generation of the file: decides defaults where the two daemons differ.
-	CSyntax bool
+// Format writes all stanzas as one file, what was included in its place.
+func (a *Access) Format(redact bool) string {
+	var b strings.Builder
+	for i := range a.Stanzas {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(a.Stanzas[i].Values.Format(redact))
+	}
+	return b.String()
+}
 
-	AuthModes            []string // AUTH_MODE and our list form, upper case
+// Server is what fwknop.conf and its overrides say, typed: each row of
+// [ServerKeywords] names the field that it fills.
+type Server struct {
+	Dialect Dialect
+	// Evident reports that a file shows the dialect; otherwise it was assumed.
+	Evident bool
+
+	// What is read.
+	AuthModes     []string // AUTH_MODE, or INGEST where it is set
+	NFLogGroup    int
+	Interface     string // PCAP_INTF
+	Promiscuous   bool
+	AnyDirection  bool   // ENABLE_PCAP_ANY_DIRECTION
+	PcapFilter    string // "" for NONE
+	PcapPktFile   string // PCAP_PKT_FILE: followed
+	PcapFile      string // PCAP_FILE: read once; "" for none
+	MaxSniffBytes int
+	MinPacketLen  int  // MIN_SPA_PKT_LEN, bytes with headers
+	MinGPGLen     int  // MIN_GNUPG_MSG_SIZE
+	FollowLog     bool // ENABLE_SYSLOG_FILE: LogFile is read, else LogFIFO
+	LogFile       string
+	LogFollower   string // own or tail
+	LogFIFO       string
+	KernelLogOnly bool     // KERNEL_LOG: the log file holds kernel lines only
+	FWMsgSearch   []string // empty: every record
+	FWSearchAll   bool
+	TCPServer     bool
+	TCPPort       int
+	UDPServer     bool
+	UDPPort       int
+	ServerSocket  string // FWKNOP_SERV_SOCK
+
+	// What is believed.
 	Aging                bool
 	MaxAge               time.Duration
 	DigestTypes          []string // nil: all; else of md5 sha1 sha256 sha384 sha512 sha3_256 sha3_512
 	DigestFile           string
 	DigestPersistence    bool
 	Blacklist            Nets
-	RequireSourceAddress bool // global: nobody may send 0.0.0.0
-	MinPacketLen         int  // MIN_SPA_PKT_LEN, bytes with headers
-	MaxSniffBytes        int
-	MinGPGLen            int // MIN_GNUPG_MSG_SIZE
+	RequireSourceAddress bool // 0.0.0.0 in a message is refused for every stanza
 	OverHTTP             bool
 	AnyUserAgent         bool
 	XForwardedFor        bool
-	Forwarding           bool // ENABLE_IPT_FORWARDING
-	LocalNAT             bool
-	Output               bool // ENABLE_IPT_OUTPUT
-	SNAT                 bool
-	SNATAddr             netip.Addr // invalid: masquerade
-	NATDNS               bool
-	DestinationRule      bool
-	ExternalEnabled      bool // ENABLE_EXTERNAL_CMDS
-	ExternalOpen         string
-	ExternalClose        string
-	ExternalTimeout      time.Duration
-	Shell                string // shCmd
-	ExternalPrefix       string // "" or EXT_CMD_PREFIX when ENABLE_EXT_CMD_PREFIX is Y
-	CmdTimeout           time.Duration
-	FirewallType         string // auto iptables nftables ipfw external_cmd
-	KnockSources         int    // KNOCK_SOURCES_MAX
 	MaxHops              int
-	P0fFile              string // "" : the embedded one
-	PcapFilter           string
-	FWMsgSearch          []string // empty: every record
-	KernelLogOnly        bool     // our keyword: the log file holds kernel lines only
+	P0fFile              string // "": the embedded one
+	KnockSources         int    // KNOCK_SOURCES_MAX
+	GPGRate              int    // operations a second in total
+	GPGRateSource        int    // and for one source
+	GPGHomeDir           string
+	GPGExe               string
+
+	// What is opened.
+	FirewallType     string // auto iptables nftables ipfw external_cmd
+	InputChain       ChainSpec
+	OutputChain      ChainSpec
+	ForwardChain     ChainSpec
+	DNATChain        ChainSpec
+	SNATChain        ChainSpec
+	MasqueradeChain  ChainSpec
+	NFTInput         NFTChain // zero: every chain on the hook
+	NFTOutput        NFTChain
+	NFTForward       NFTChain
+	NFTDNAT          NFTChain
+	NFTSNAT          NFTChain
+	Forwarding       bool // ENABLE_IPT_FORWARDING
+	LocalNAT         bool
+	Output           bool // ENABLE_IPT_OUTPUT
+	SNAT             bool
+	SNATAddr         netip.Addr // invalid: masquerade
+	ProcForward      bool       // ENABLE_PROC_IP_FORWARD; in 2.6 files only if they set it
+	ProcForwardFile  string
+	NATDNS           bool
+	DestinationRule  bool
+	PrependRules     bool
+	FlushAtInit      bool
+	FlushAtExit      bool
+	KeepAtExit       bool          // FLUSH_IPT_AT_EXIT N is in a file
+	RulesCheck       int           // RULES_CHECK_THRESHOLD, see CheckInterval
+	CheckInterval    time.Duration // between two searches for rules of another daemon; 0: never
+	ConntrackPersist bool
+	ConntrackPorts   []uint16
+	IPTablesExe      string
+	FirewallExe      string
+	FirewallTries    int
+	FirewallPause    time.Duration // between two tries
+	FirewallTimeout  time.Duration // of one call
+	IPFWExe          string
+	IPFWRule         int
+	IPFWSet          int
+	IPFWInterval     time.Duration
+
+	// Commands.
+	ExternalEnabled  bool // ENABLE_EXTERNAL_CMDS
+	ExternalOpen     string
+	ExternalClose    string
+	ExternalTimeout  time.Duration
+	ExternalShell    bool
+	ExternalPrefixed bool
+	ExternalPrefix   string // "" unless ExternalPrefixed
+	CmdTimeout       time.Duration
+	Shell            string // shCmd
+	SudoExe          string
+	Locale           string // NONE: that of the daemon
+
+	// Logs and mail.
+	Verbose        int
+	EventLog       string
+	Hostname       string
+	MailTo         []string
+	MailExe        string
+	SendmailExe    string
+	AlertMethods   []string
+	SyslogIdentity string
+	SyslogFacility string
+	SyslogPriority string
+
+	// The processes.
+	WorkerUser       string
+	IntfChecks       bool
+	IntfExistsCheck  bool
+	IntfRunningCheck bool
+	ExitAtIntfDown   bool // only if a file says so
+	VoluntaryExits   bool
+	ExitInterval     time.Duration
+	RestartPause     time.Duration // KNOPWATCHD_CHECK_INTERVAL
+	RestartRetries   int
+
+	// Files and directories.
+	LogDir       string // FWKNOP_DIR
+	RunDir       string
+	StateDir     string // FWKNOP_LIB_DIR; RunDir in a 2.6 file without it
+	ConfDir      string
+	ErrDir       string
+	AccessFile   string // ACCESS_CONF, in ConfDir if it is a bare name
+	AccessFolder string
+	PIDFile      string
+	CmdlineFile  string
 }
 
 // ForcesNAT says whether every message through the stanza is translated, whatever it

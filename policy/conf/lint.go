@@ -1,29 +1,30 @@
 package conf
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
 
-// Dangers are what a configuration allows that its author may not have meant: as
-// warnings, at the line that could change it. A loader accepts all of them.
-func Dangers(s *Server, v *Values, a *Access) Problems {
+// Lint warns of what a configuration allows that its author may not have meant, each at
+// the line that could change it. A loader accepts all of it.
+func Lint(s *Server, v *Values, a *Access) Problems {
 	var r report
-	serverDangers(&r, s, v)
+	lintServer(&r, s, v)
 	for i := range a.Stanzas {
-		d := &danger{&r, &a.Stanzas[i], s}
-		d.fed()
+		d := &linter{&r, &a.Stanzas[i], s}
+		d.unfed()
 		d.commands()
-		d.proof()
+		d.authentication()
 		d.gpg()
 		d.openings()
 	}
 	return r.problems()
 }
 
-func serverDangers(r *report, s *Server, v *Values) {
+func lintServer(r *report, s *Server, v *Values) {
 	warn := func(name, format string, args ...any) {
-		val := v.Lookup(name)
+		val := v.lookup(name)
 		r.warnf(val.Pos, val.Name, format, args...)
 	}
 	if !s.Aging {
@@ -42,16 +43,16 @@ func serverDangers(r *report, s *Server, v *Values) {
 	}
 }
 
-// danger looks at one stanza.
-type danger struct {
+// A linter checks one stanza.
+type linter struct {
 	r *report
 	s *Stanza
 	v *Server
 }
 
 // warn reports at the keyword if it is written, else at the stanza.
-func (d *danger) warn(name, format string, args ...any) {
-	val := d.s.Values.Lookup(name)
+func (d *linter) warn(name, format string, args ...any) {
+	val := d.s.Values.lookup(name)
 	pos := val.Pos
 	if !val.IsSet() {
 		pos = d.s.Pos
@@ -59,15 +60,15 @@ func (d *danger) warn(name, format string, args ...any) {
 	d.r.warnf(pos, val.Name, format, args...)
 }
 
-// fed names a stanza that has no part in anything.
-func (d *danger) fed() {
+// unfed warns of a stanza whose packets the daemon does not read.
+func (d *linter) unfed() {
 	keyword := map[Mode]string{ModeSPA: "SOURCE", ModeShared: "SHARED_SEQUENCE", ModeEncrypted: "ENCRYPT_SEQUENCE"}[d.s.Mode]
 	if why := d.v.Unfed(d.s.Mode); why != "" {
 		d.warn(keyword, "%s", why)
 	}
 }
 
-func (d *danger) commands() {
+func (d *linter) commands() {
 	s := d.s
 	if !s.CmdExec {
 		return
@@ -87,7 +88,7 @@ func (d *danger) commands() {
 	}
 }
 
-func (d *danger) proof() {
+func (d *linter) authentication() {
 	s := d.s
 	switch s.Mode {
 	case ModeShared:
@@ -111,7 +112,7 @@ func (d *danger) proof() {
 	}
 }
 
-func (d *danger) gpg() {
+func (d *linter) gpg() {
 	g := d.s.GPG
 	if g == nil {
 		return
@@ -138,7 +139,7 @@ func (d *danger) gpg() {
 	}
 }
 
-func (d *danger) openings() {
+func (d *linter) openings() {
 	s := d.s
 	if s.OpenPortsAny && !s.DisableAccess && s.ExternalOpen == "" && s.CycleOpen == "" {
 		d.warn("OPEN_PORTS", "is not set or PERMIT_CLIENT_PORTS is: the client may open any port")
@@ -150,7 +151,33 @@ func (d *danger) openings() {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
 	if d.v.Forwarding && !s.DisableAccess && s.Mode == ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
-		(s.ForwardAccess || !s.ForwardAccessNeeded) {
+		(s.ForwardAccess || s.Dialect != Perl19) {
 		d.warn("INTERNAL_NET_ACCESS", "is not set: the client may ask for any host behind this one")
 	}
+}
+
+// feeds are the values of AUTH_MODE and INGEST that bring packets for an evaluation.
+var feeds = map[Mode][]string{
+	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
+	ModeShared:    {"KNOCK", "JOURNAL", "NFLOG"},
+	ModeEncrypted: {"KNOCK", "JOURNAL", "NFLOG"},
+}
+
+// Feeds reports whether the daemon reads packets for stanzas of that mode. The others
+// have no part in its decisions.
+func (s *Server) Feeds(m Mode) bool {
+	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
+}
+
+// Unfed says why a stanza of that mode never decides anything, "" if it does.
+func (s *Server) Unfed(m Mode) string {
+	if s.Feeds(m) {
+		return ""
+	}
+	what := "SPA packets"
+	if m != ModeSPA {
+		what = "knocks"
+	}
+	return "AUTH_MODE " + strings.Join(s.AuthModes, ", ") + " reads no " + what + ": the stanza never grants anything; " +
+		strings.Join(feeds[m], ", ") + " would"
 }

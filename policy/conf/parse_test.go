@@ -142,9 +142,9 @@ func TestKinds(t *testing.T) {
 	} {
 		k := Find(AccessFile, tt.keyword)
 		l := cutLine(Pos{}, tt.keyword+" "+tt.text+";")
-		text, err := l.value(V2, k)
+		text, err := l.value(C26, k)
 		if err == nil {
-			_, err = k.parse(V2, text)
+			_, err = k.parse(C26, text)
 		}
 		if (err == nil) != tt.ok {
 			t.Errorf("%s %q: %v, want ok = %v", tt.keyword, clip(tt.text), err, tt.ok)
@@ -165,7 +165,7 @@ func TestKinds(t *testing.T) {
 		{"IPFW_SET_NUM", "31", true}, {"IPFW_SET_NUM", "32", false},
 		{"EXIT_INTERVAL", "1440", true}, {"EXIT_INTERVAL", "0", false},
 	} {
-		if _, err := Find(ServerFile, tt.keyword).parse(V1, tt.text); (err == nil) != tt.ok {
+		if _, err := Find(ServerFile, tt.keyword).parse(Perl19, tt.text); (err == nil) != tt.ok {
 			t.Errorf("%s %q: %v, want ok = %v", tt.keyword, tt.text, err, tt.ok)
 		}
 	}
@@ -190,7 +190,8 @@ func TestUnits(t *testing.T) {
 	for name, want := range map[string]time.Duration{
 		"EXIT_INTERVAL": 2 * time.Minute, "UDPSERV_SELECT_TIMEOUT": 3 * time.Microsecond, "KNOPWATCHD_CHECK_INTERVAL": 4 * time.Second, "IPT_CMD_ALARM": 30 * time.Second,
 	} {
-		if got := v.Duration(name); got != want {
+		var got time.Duration
+		if v.assign(v.lookup(name), &got); got != want {
 			t.Errorf("%s = %v, want %v", name, got, want)
 		}
 	}
@@ -202,7 +203,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		t.Fatal(problems)
 	}
 	s := a.Stanzas[0]
-	all := fmt.Sprintf("%v %+v %#v %s %v", s.Key, s.HMACKey, s.Key, s.Values.String("KEY"), s.Vars) + a.Format(true) + strings.Join(s.Words(), " ")
+	all := fmt.Sprintf("%v %+v %#v %s %v", s.Key, s.HMACKey, s.Key, s.Values.lookup("KEY").String(), s.Vars) + a.Format(true) + strings.Join(s.Describe(), " ")
 	for _, secret := range []string{"sixteen letters!", "another secret"} {
 		if strings.Contains(all, secret) {
 			t.Errorf("%q is printed in %s", secret, all)

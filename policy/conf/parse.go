@@ -12,26 +12,6 @@ import (
 	"time"
 )
 
-// Whence is where an effective value came from.
-type Whence uint8
-
-const (
-	FromDefault Whence = iota
-	FromFile
-	FromArgv
-)
-
-// A Value is one effective value: its text after expansion and what the text means.
-type Value struct {
-	Keyword *Keyword
-	Text    string // "" is unset; holds the secret for secret keywords: print with String
-	Pos     Pos    // zero unless Whence is FromFile
-	Whence  Whence
-	Name    string // the spelling used, a name or alias of Keyword
-
-	parsed
-}
-
 // parsed is the meaning of a text; which field holds it is the kind's say.
 type parsed struct {
 	flag  bool
@@ -48,29 +28,6 @@ type parsed struct {
 	exp   Expectation
 }
 
-// String is the text, or [redacted].
-func (v *Value) String() string {
-	if v.Keyword.Secret() && v.Text != "" {
-		return "[redacted]"
-	}
-	return v.Text
-}
-
-// Origin says where the value came from: `file:line`, argv or default.
-func (v *Value) Origin() string {
-	switch v.Whence {
-	case FromFile:
-		return v.Pos.String()
-	case FromArgv:
-		return "argv"
-	default:
-		return "default"
-	}
-}
-
-// IsSet reports that a file or the command line gave the value.
-func (v *Value) IsSet() bool { return v != nil && v.Whence != FromDefault }
-
 // placeholder marks values that an installer or the operator should have replaced: in
 // capitals anywhere, in other letters as a word.
 var placeholder = regexp.MustCompile(`CHANGEME|(?i:(^|[^a-z])changeme([^a-z]|$))`)
@@ -83,8 +40,8 @@ var lists = map[Kind]func(text string) ([]string, error){
 	KeyIDs: parseKeyIDs, KeyPrints: parseKeyPrints, KeyNames: parseKeyNames,
 }
 
-// parse reads text as a value of k in a file of generation g.
-func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
+// parse reads text as a value of k in a file of dialect d.
+func (k *Keyword) parse(d Dialect, text string) (p parsed, err error) {
 	if text == "" {
 		return parsed{}, nil
 	}
@@ -95,12 +52,12 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 	case Flag:
 		p.flag, err = parseFlag(text)
 	case Int, Span, Epoch:
-		p.n, err = parseInt(text, k.Min, k.maxFor(g))
+		p.n, err = parseInt(text, k.Min, k.maxFor(d))
 		p.when = time.Unix(p.n, 0).UTC()
 	case Enum:
-		p.list, err = parseEnum(text, k.valuesFor(g))
+		p.list, err = parseEnum(text, k.valuesFor(d))
 	case EnumList:
-		p.list, err = parseEnums(text, k.valuesFor(g))
+		p.list, err = parseEnums(text, k.valuesFor(d))
 	case DirPath:
 		err = checkDir(text)
 	case NetList:
@@ -108,7 +65,7 @@ func (k *Keyword) parse(g Generation, text string) (p parsed, err error) {
 	case NetsOrFlag:
 		p.nets, err = parseNetsOrFlag(text)
 	case PortList:
-		p.ports, err = parsePorts(text, g == V1 || k.Name == "SHARED_SEQUENCE") // 2.6 has no sequences
+		p.ports, err = parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE") // 2.6 has no sequences
 	case Address:
 		var a netip.Addr
 		a, err = parseAddr(text)

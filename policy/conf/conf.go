@@ -1,6 +1,32 @@
+// Package conf reads what an fwknop user has: fwknop.conf (or fwknopd.conf) and
+// access.conf of both dialects. Values keep where they were written; all problems
+// of all files are found in one go, each with its place; and where the two old
+// daemons differ, a file means what its own daemon made of it.
+//
+// There are two layers. [Values] is what files, command line and defaults say, by
+// keyword; [Server] and [Access] are the same with types, as the engine uses them.
+// The tables [ServerKeywords] and [AccessKeywords] are the only source of what a
+// keyword is: for the parser, the hints, the dump, the help and the manual pages.
+//
+// The package does no I/O: files and facts of the host come through [FS] and [Host].
+//
+// Entry point: [Load].
 package conf
 
 import "time"
+
+// Load reads both files. Where neither name nor keywords of fwknop.conf show its
+// dialect, that of access.conf decides the defaults.
+func Load(o Options) (*Server, *Values, *Access, Problems) {
+	s, v, sp := LoadServer(o)
+	a, ap := LoadAccess(o, s)
+	if !s.Evident && a.Dialect != s.Dialect {
+		o.Dialect = a.Dialect
+		s, v, sp = LoadServer(o)
+		a, ap = LoadAccess(o, s)
+	}
+	return s, v, a, append(sp, ap...)
+}
 
 // FileInfo is what the operating system says of a file; how bad that is, is
 // decided here.
@@ -45,8 +71,8 @@ type Options struct {
 	AccessFolder string // read the *.conf files of this folder instead
 	Argv         map[string]string
 
-	// Generation holds where a file does not show its own.
-	Generation  Generation
+	// Dialect holds where a file does not show its own.
+	Dialect     Dialect
 	Lenient     bool // unknown keywords are warnings
 	AnyPerms    bool // say nothing of owners and permissions
 	StrictPerms bool

@@ -44,7 +44,7 @@ func TestRemarksBehindValues(t *testing.T) {
 		case tt.want != "" && problems.Failed():
 			t.Errorf("%s %s: %v", tt.keyword, tt.value, problems)
 		case tt.want != "":
-			if got := a.Stanzas[0].Values.Lookup(tt.keyword).Text; got != tt.want {
+			if got := a.Stanzas[0].Values.lookup(tt.keyword).Text; got != tt.want {
 				t.Errorf("%s %s is %q, want %q", tt.keyword, tt.value, got, tt.want)
 			}
 		}
@@ -61,7 +61,7 @@ func TestRemarkAdvice(t *testing.T) {
 		"HMAC_KEY sesame street # mine":   "a:3: warning: HMAC_KEY: goes on to the end of the line, # and all: " + ownLine,
 		"REQUIRE_USERNAME alice # mine":   "a:3: warning: REQUIRE_USERNAME: goes on to the end of the line, # and all: " + ownLine,
 	} {
-		_, _, _, problems := Load(Options{FS: memFS{"a": v2(line)}, Access: "a", Generation: V2})
+		_, _, _, problems := Load(Options{FS: memFS{"a": v2(line)}, Access: "a", Dialect: C26})
 		if !strings.Contains(problems.Error(), strings.TrimSuffix(want, " (did you mean md5?)")) {
 			t.Errorf("%s:\n%v\nwant\n%s", line, problems, want)
 		}
@@ -73,7 +73,7 @@ func TestRemarksInServerFiles(t *testing.T) {
 	_, v, problems := LoadServer(Options{FS: memFS{"fwknopd.conf": "MAX_SPA_PACKET_AGE 60 # a minute\nENABLE_IPT_FORWARDING Y # inside\n" +
 		"SNAT_TRANSLATE_IP 192.0.2.1 # us\nPCAP_INTF lo # here\nVERBOSE 99\n"}, Server: "fwknopd.conf"})
 	wantProblems(t, problems, "fwknopd.conf:4: warning: PCAP_INTF: goes on to the end of the line, # and all: a remark needs a line of its own")
-	if got := v.String("MAX_SPA_PACKET_AGE") + v.String("ENABLE_IPT_FORWARDING") + v.String("SNAT_TRANSLATE_IP") + v.String("PCAP_INTF"); got != "60Y192.0.2.1lo # here" {
+	if got := v.lookup("MAX_SPA_PACKET_AGE").Text + v.lookup("ENABLE_IPT_FORWARDING").Text + v.lookup("SNAT_TRANSLATE_IP").Text + v.lookup("PCAP_INTF").Text; got != "60Y192.0.2.1lo # here" {
 		t.Errorf("values %s", got)
 	}
 	_, _, problems = LoadServer(Options{FS: memFS{"fwknopd.conf": "SYSLOG_FACILITY LOG_LOCAL1 # x\nIPT_INPUT_ACCESS ACCEPT, filter, INPUT, 1, FWKNOP_INPUT, 1 # x\nVERBOSE -1 # x\n"}, Server: "fwknopd.conf"})

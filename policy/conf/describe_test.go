@@ -60,7 +60,7 @@ func TestWords(t *testing.T) {
 			if problems.Failed() {
 				t.Fatal(problems)
 			}
-			if got, want := strings.Join(a.Stanzas[0].Words(), "\n"), strings.Join(tt.want, "\n"); got != want {
+			if got, want := strings.Join(a.Stanzas[0].Describe(), "\n"), strings.Join(tt.want, "\n"); got != want {
 				t.Errorf("\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -72,7 +72,7 @@ func TestWordsOfGPG(t *testing.T) {
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	if got, want := a.Stanzas[0].Words()[1], "an SPA message with the key (cbc, HMAC sha512) or OpenPGP signed by ANY (HMAC sha512)"; got != want {
+	if got, want := a.Stanzas[0].Describe()[1], "an SPA message with the key (cbc, HMAC sha512) or OpenPGP signed by ANY (HMAC sha512)"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -87,7 +87,7 @@ func TestUnfed(t *testing.T) {
 	}
 }
 
-func TestDangers(t *testing.T) {
+func TestLint(t *testing.T) {
 	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
 	for _, tt := range []struct {
 		name, server, access string
@@ -124,7 +124,7 @@ func TestDangers(t *testing.T) {
 				t.Fatal(problems)
 			}
 			var got []string
-			for _, p := range Dangers(s, v, a) {
+			for _, p := range Lint(s, v, a) {
 				got = append(got, p.Pos.String()+" "+p.Keyword)
 				if p.Severity != Warning {
 					t.Errorf("%v is no warning", p)

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Words says in sentences what a stanza allows, for an operator to compare with what
-// he meant. No secrets.
-func (s *Stanza) Words() []string {
-	w := []string{s.who(), s.proof()}
-	w = append(w, s.what()...)
-	w = append(w, s.commandWords()...)
+// Describe puts in sentences what a stanza allows, for the operator to compare with
+// what was meant. They hold no secrets.
+func (s *Stanza) Describe() []string {
+	w := []string{s.clients(), s.proof()}
+	w = append(w, s.openings()...)
+	w = append(w, s.commands()...)
 	if !s.Expires.IsZero() {
 		w = append(w, "ends on "+s.Expires.UTC().Format(time.RFC3339))
 	}
@@ -22,11 +22,11 @@ func (s *Stanza) Words() []string {
 	return w
 }
 
-// who names the clients.
-func (s *Stanza) who() string {
-	w := "packets from " + s.Source.words()
+// clients names the clients.
+func (s *Stanza) clients() string {
+	w := "packets from " + s.Source.text()
 	if !s.Destination.IsZero() {
-		w += " to " + s.Destination.words()
+		w += " to " + s.Destination.text()
 	}
 	if s.Interface != "" {
 		w += " on " + s.Interface
@@ -92,7 +92,7 @@ func (s *Stanza) timing() string {
 		w = append(w, "from "+s.RequireOS)
 	}
 	if s.RequireOSRegex != nil {
-		w = append(w, "from a system like "+s.Values.String("REQUIRE_OS_REGEX"))
+		w = append(w, "from a system like "+s.Values.lookup("REQUIRE_OS_REGEX").Text)
 	}
 	if len(w) == 0 {
 		return ""
@@ -107,8 +107,8 @@ func (s *Stanza) runs() string {
 	return "runs "
 }
 
-// what names what is opened and for how long.
-func (s *Stanza) what() []string {
+// openings names what is opened and for how long.
+func (s *Stanza) openings() []string {
 	switch {
 	case s.DisableAccess:
 		return []string{"opens nothing"}
@@ -132,7 +132,7 @@ func (s *Stanza) what() []string {
 		w += " or as long as the client says, at most " + seconds(s.MaxAccessTimeout)
 	}
 	out := []string{w}
-	if nat := s.natWords(); nat != "" {
+	if nat := s.natTerms(); nat != "" {
 		out = append(out, nat)
 	}
 	if s.OutputAccess {
@@ -163,12 +163,12 @@ func (s *Stanza) opening() string {
 	return w
 }
 
-func (s *Stanza) natWords() string {
+func (s *Stanza) natTerms() string {
 	var w []string
 	if s.ForwardAccess {
 		w = append(w, "only to hosts behind this one")
 		if !s.InternalNets.IsZero() {
-			w = append(w, "in "+s.InternalNets.words())
+			w = append(w, "in "+s.InternalNets.text())
 		}
 	}
 	if s.ForwardAll && !s.ForcesNAT() {
@@ -186,8 +186,8 @@ func (s *Stanza) natWords() string {
 	return strings.Join(w, ", ")
 }
 
-// commandWords names what the client may run.
-func (s *Stanza) commandWords() []string {
+// commands names what the client may run.
+func (s *Stanza) commands() []string {
 	if !s.CmdExec {
 		return nil
 	}
@@ -208,8 +208,8 @@ func (s *Stanza) commandWords() []string {
 	return []string{w}
 }
 
-// words spells a list of networks.
-func (n *Nets) words() string {
+// text spells a list of networks.
+func (n *Nets) text() string {
 	var in, out []string
 	for _, p := range n.Include {
 		switch {
@@ -217,11 +217,11 @@ func (n *Nets) words() string {
 			in = append(in, "anywhere")
 		case p == any6 && n.has(any4):
 		default:
-			in = append(in, prefixWords(p))
+			in = append(in, prefixText(p))
 		}
 	}
 	for _, p := range n.Exclude {
-		out = append(out, prefixWords(p))
+		out = append(out, prefixText(p))
 	}
 	w := strings.Join(in, ", ")
 	if len(in) == 0 {
@@ -233,7 +233,7 @@ func (n *Nets) words() string {
 	return w
 }
 
-func prefixWords(p netip.Prefix) string {
+func prefixText(p netip.Prefix) string {
 	if p.IsSingleIP() {
 		return p.Addr().String()
 	}
