@@ -47,6 +47,20 @@ func TestKeywordsHaveAnEffect(t *testing.T) {
 	}
 }
 
+// TestKeywordNamesExist: a keyword that is looked up by name is in a table; the place of
+// any other would be empty, its value a panic.
+func TestKeywordNamesExist(t *testing.T) {
+	u := readUses(t)
+	if len(u.lookups) < 60 {
+		t.Fatalf("only %d names are looked up: the test does not read the source right", len(u.lookups))
+	}
+	for name, where := range u.lookups {
+		if conf.Find(conf.ServerFile, name) == nil && conf.Find(conf.AccessFile, name) == nil {
+			t.Errorf("%s: there is no keyword %s", where, name)
+		}
+	}
+}
+
 // TestNoValuesByName: outside policy/conf no code gets at a value by the name of its
 // keyword. Values offers the dump and the places of keywords.
 func TestNoValuesByName(t *testing.T) {
@@ -61,9 +75,10 @@ func TestNoValuesByName(t *testing.T) {
 
 // confUses are what the source of the program uses of the configuration.
 type confUses struct {
-	bound    map[string]string // file and keyword -> field, as Server.MaxHops
-	fields   map[string]bool   // fields that are read
-	literals map[string]bool   // keywords that stand as strings; in policy/conf only those without a field
+	bound    map[string]string         // file and keyword -> field, as Server.MaxHops
+	fields   map[string]bool           // fields that are read
+	lookups  map[string]token.Position // names given to lookups
+	literals map[string]bool           // keywords that stand as strings; in policy/conf only those without a field
 }
 
 // A listed is a package as go list prints it.
@@ -98,7 +113,7 @@ func readUses(t *testing.T) *confUses {
 	}
 	fset := token.NewFileSet()
 	imports := importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
-	u := &confUses{make(map[string]string), make(map[string]bool), make(map[string]bool)}
+	u := &confUses{make(map[string]string), make(map[string]bool), make(map[string]token.Position), make(map[string]bool)}
 	for _, p := range ours {
 		u.readPackage(t, fset, imports, p)
 	}
@@ -131,7 +146,7 @@ func (u *confUses) readPackage(t *testing.T, fset *token.FileSet, imports types.
 	}
 	for i, f := range files {
 		if !isTable(i) && !(p.ImportPath == confPath && slices.Contains(warnsOnly, p.GoFiles[i])) {
-			u.readFile(f, info, p.ImportPath == confPath)
+			u.readFile(fset, f, info, p.ImportPath == confPath)
 		}
 	}
 }
@@ -171,9 +186,15 @@ func (u *confUses) readTable(f *ast.File, info *types.Info) {
 
 var keywordLiteral = regexp.MustCompile(`^"[A-Za-z0-9_]+"$`)
 
+// Methods whose arguments are names of keywords: everywhere, and in policy/conf.
+var (
+	lookups       = []string{"Place", "IsSet"}
+	lookupsInConf = []string{"lookup", "flag", "list", "ports", "has", "warn", "invalid", "missing", "which", "withoutEffect", "pos", "at", "pair"}
+)
+
 // readFile finds fields that are read, and strings. In policy/conf a string is often the
 // name in a message, so that it counts only for keywords without a field.
-func (u *confUses) readFile(f *ast.File, info *types.Info, inConf bool) {
+func (u *confUses) readFile(fset *token.FileSet, f *ast.File, info *types.Info, inConf bool) {
 	written := make(map[ast.Expr]bool)
 	ast.Inspect(f, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -184,6 +205,16 @@ func (u *confUses) readFile(f *ast.File, info *types.Info, inConf bool) {
 		case *ast.SelectorExpr:
 			if field := fieldOf(info.Selections[n]); field != "" && !written[n] {
 				u.fields[field] = true
+			}
+		case *ast.CallExpr:
+			s, ok := n.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains(lookups, s.Sel.Name) && !(inConf && slices.Contains(lookupsInConf, s.Sel.Name)) {
+				return true
+			}
+			for _, arg := range n.Args {
+				if lit, ok := arg.(*ast.BasicLit); ok && keywordLiteral.MatchString(lit.Value) {
+					u.lookups[strings.Trim(lit.Value, `"`)] = fset.Position(lit.Pos())
+				}
 			}
 		case *ast.BasicLit:
 			if text := strings.Trim(n.Value, `"`); keywordLiteral.MatchString(n.Value) && !(inConf && u.isBound(text)) {

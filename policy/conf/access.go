@@ -40,44 +40,12 @@ type accessLoader struct {
 	pending []*block
 }
 
-// A block is a stanza in the making. It belongs to the file that opened it: lines
-// of an included file never change the stanza that the include stands in.
+// A block is a stanza whose lines are being read. It belongs to the file that began it:
+// an included file never changes the stanza that holds the include.
 type block struct {
 	pos    Pos
 	values *Values
 	broken bool // some line of it was refused
-}
-
-// A frame is one file being read and the include that led there.
-type frame struct {
-	up      *frame
-	name    string
-	at      Pos    // of the include directive
-	keyword string // "%include" or "%include_folder"
-}
-
-func (f *frame) depth() int {
-	n := 0
-	for ; f != nil; f = f.up {
-		n++
-	}
-	return n
-}
-
-// root is the outermost include directive: the line that the operator wrote in the main file.
-func (f *frame) root() *frame {
-	for f.up != nil && f.up.up != nil {
-		f = f.up
-	}
-	return f
-}
-
-// chain lists the files from the main one to f.
-func (f *frame) chain() string {
-	if f.up == nil {
-		return f.name
-	}
-	return f.up.chain() + " -> " + f.name
 }
 
 // file reads one file of stanzas.
@@ -117,7 +85,7 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	ld.noticeObsolete(name)
 }
 
-// serverDialect is what fwknop.conf shows, as far as it shows anything.
+// serverDialect is the dialect that fwknop.conf shows, else that of the options.
 func (ld *accessLoader) serverDialect() Dialect {
 	switch {
 	case ld.server == nil:
@@ -128,8 +96,8 @@ func (ld *accessLoader) serverDialect() Dialect {
 	return ld.Dialect
 }
 
-// lines reads the lines of one file into blocks. An include ends where it stands:
-// the lines behind it go on with the stanza before it.
+// lines reads the lines of one file into blocks. The lines after an include
+// continue the stanza before it.
 func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
 	var own *block
 	warned := false
@@ -169,7 +137,7 @@ func (ld *accessLoader) addBlock(b *block) {
 func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 	val := ld.value(AccessFile, d, l)
 	if val == nil && ld.Lenient && Find(AccessFile, l.keyword) == nil {
-		return // warned of
+		return // with a warning
 	}
 	if val == nil || !ld.parse(d, val) {
 		b.refuse(l)
@@ -179,6 +147,17 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 		return
 	}
 	b.values.add(val, &ld.report)
+}
+
+// refuse records that a keyword is there although its value was refused, so that
+// it is not reported missing as well; it counts as its default.
+func (b *block) refuse(l *line) {
+	b.broken = true
+	if k := Find(AccessFile, l.keyword); k != nil && b.values.set[k.Name] == nil {
+		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Origin: FromFile}
+		val.parsed, _ = k.parse(b.values.Dialect, k.DefaultFor(b.values.Dialect))
+		b.values.set[k.Name] = val
+	}
 }
 
 // directive executes %include, %include_folder and %include_keys.
@@ -217,16 +196,6 @@ func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
 	}
 }
 
-// isKey reports a keyword that a file of keys may hold.
-func isKey(k *Keyword) bool {
-	switch k.Name {
-	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
-		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
-		return true
-	}
-	return false
-}
-
 // keys reads a file of keys into the stanza that includes it.
 func (ld *accessLoader) keys(name string, at *line, b *block) {
 	if b == nil {
@@ -254,15 +223,14 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 	}
 }
 
-// refuse records that a keyword is there although its value was refused, so that
-// it is not reported missing as well; it counts as its default.
-func (b *block) refuse(l *line) {
-	b.broken = true
-	if k := Find(AccessFile, l.keyword); k != nil && b.values.set[k.Name] == nil {
-		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Origin: FromFile}
-		val.parsed, _ = k.parse(b.values.Dialect, k.DefaultFor(b.values.Dialect))
-		b.values.set[k.Name] = val
+// isKey reports a keyword that a file of keys may hold.
+func isKey(k *Keyword) bool {
+	switch k.Name {
+	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
+		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
+		return true
 	}
+	return false
 }
 
 // finish turns the blocks into stanzas.
@@ -273,4 +241,36 @@ func (ld *accessLoader) finish() {
 			ld.out.Stanzas = append(ld.out.Stanzas, s)
 		}
 	}
+}
+
+// A frame is one file being read and the include that led there.
+type frame struct {
+	up      *frame
+	name    string
+	at      Pos    // of the include directive
+	keyword string // "%include" or "%include_folder"
+}
+
+func (f *frame) depth() int {
+	n := 0
+	for ; f != nil; f = f.up {
+		n++
+	}
+	return n
+}
+
+// root is the outermost include directive: the line that the operator wrote in the main file.
+func (f *frame) root() *frame {
+	for f.up != nil && f.up.up != nil {
+		f = f.up
+	}
+	return f
+}
+
+// chain lists the files from the main one to f.
+func (f *frame) chain() string {
+	if f.up == nil {
+		return f.name
+	}
+	return f.up.chain() + " -> " + f.name
 }

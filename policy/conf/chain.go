@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A ChainSpec is one IPT_*_ACCESS value: which chain of ours carries the rules and
-// where the jump to it stands.
+// A ChainSpec is one IPT_*_ACCESS value: which of our chains carries the
+// rules and where the jump to it is.
 type ChainSpec struct {
 	Target    string // ACCEPT, DNAT, SNAT, MASQUERADE
 	Direction string // src, dst or both
@@ -27,7 +27,7 @@ const (
 
 var tables = map[string]bool{"filter": true, "nat": true, "mangle": true, "raw": true, "security": true}
 
-// builtin are the chains that exist without anyone making them.
+// builtin are the chains of the kernel.
 var builtin = map[string]bool{"INPUT": true, "OUTPUT": true, "FORWARD": true, "PREROUTING": true, "POSTROUTING": true}
 
 // ParseChain reads the three forms: seven fields (1.9: target, direction, table,
@@ -57,7 +57,7 @@ func ParseChain(text string) (ChainSpec, error) {
 	return c, c.check()
 }
 
-// direction is what the form without that field means.
+// direction is the direction that the form without that field implies.
 func direction(target, from string) string {
 	if target == "ACCEPT" && from == "OUTPUT" {
 		return "dst"
@@ -101,7 +101,7 @@ func (c *ChainSpec) check() error {
 	return nil
 }
 
-// checkName allows the names of chains and tables that need no quoting anywhere.
+// checkName accepts the names of chains and tables that no program needs quoted.
 func checkName(name string) error {
 	if name == "" || len(name) > maxChainName {
 		return fmt.Errorf("%q is no name of 1 to %d characters", clip(name), maxChainName)

@@ -1,12 +1,12 @@
-// Package conf reads what an fwknop user has: fwknop.conf (or fwknopd.conf) and
-// access.conf of both dialects. Values keep where they were written; all problems
-// of all files are found in one go, each with its place; and where the two old
-// daemons differ, a file means what its own daemon made of it.
+// Package conf reads fwknop.conf (or fwknopd.conf) and access.conf of both dialects, 1.9
+// and 2.6. It reports all problems of all files at once, each with its place. Where the
+// two old daemons differ, a file has the meaning that its own daemon gave it.
 //
-// There are two layers. [Values] is what files, command line and defaults say, by
-// keyword; [Server] and [Access] are the same with types, as the engine uses them.
-// The tables [ServerKeywords] and [AccessKeywords] are the only source of what a
-// keyword is: for the parser, the hints, the dump, the help and the manual pages.
+// [Server] and [Access] are the configuration as typed fields. [Values] is the text of
+// each keyword with its origin, for the dump and for messages. The tables
+// [ServerKeywords] and [AccessKeywords] define the keywords: for the parser, the hints,
+// the dump, the help and the manual pages; each row names the field that it fills. A new
+// keyword needs a row, a field and the code that reads the field.
 //
 // The package does no I/O: files and facts of the host come through [FS] and [Host].
 //
@@ -28,14 +28,13 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 	return s, v, a, append(sp, ap...)
 }
 
-// FileInfo is what the operating system says of a file; how bad that is, is
-// decided here.
+// FileInfo describes a file; the loader decides which of it is a problem.
 type FileInfo struct {
 	Regular bool   // a plain file, after following links
 	Symlink bool   // the name is a symbolic link
 	Perm    uint32 // permission bits
 	UID     uint32 // owner
-	Foreign bool   // the owner is neither root nor who runs us
+	Foreign bool   // the owner is neither root nor our user
 }
 
 // FS reads files by name. Read must not return more than MaxFileSize+1 bytes.
@@ -47,34 +46,34 @@ type FS interface {
 	Exists(name string) bool
 }
 
-// Host answers what only the machine knows on which the configuration shall run.
+// Host answers questions about the machine that the configuration is for.
 type Host interface {
 	Dir(path string) error        // is there such a directory
 	Executable(path string) error // is there such a program
 	User(name string) bool
 	Group(name string) bool
-	// Chain reports whether the firewall has a chain; known is false if nobody can say.
+	// Chain reports whether the firewall has a chain; known is false if that cannot be found out.
 	Chain(table, chain string) (exists, known bool)
 }
 
-// Options say what to load and how strictly.
+// Options are what to load and how strictly.
 type Options struct {
 	FS   FS
 	Host Host // nil: facts of the host are not checked (configuration of another one)
 
 	Server    string   // fwknop.conf; "" for none: everything at its default
 	Overrides []string // -O files, later ones win
-	// Dir is the working directory, absolute: relative names in the files are meant
-	// from there. FS reads from there too. "" leaves such names relative.
+	// Dir is the working directory, absolute: relative names in the files are relative
+	// to it, as are those that FS reads. "" leaves such names relative.
 	Dir          string
-	Access       string // access.conf; "" for what the server file says
+	Access       string // access.conf; "" for ACCESS_CONF or ACCESS_FOLDER
 	AccessFolder string // read the *.conf files of this folder instead
 	Argv         map[string]string
 
-	// Dialect holds where a file does not show its own.
+	// Dialect is that of files that do not show their own.
 	Dialect     Dialect
 	Lenient     bool // unknown keywords are warnings
-	AnyPerms    bool // say nothing of owners and permissions
+	AnyPerms    bool // do not check owners and permissions
 	StrictPerms bool
 	NoGPG       bool // leave all GPG_ keywords of access.conf out
 	GPGOptions  int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS holds for every stanza

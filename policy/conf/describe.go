@@ -37,7 +37,7 @@ func (s *Stanza) clients() string {
 	return w
 }
 
-// proof names what the client must know.
+// proof names what the client must prove.
 func (s *Stanza) proof() string {
 	switch s.Mode {
 	case ModeShared:
@@ -208,7 +208,7 @@ func (s *Stanza) commands() []string {
 	return []string{w}
 }
 
-// text spells a list of networks.
+// text is the list in words.
 func (n *Nets) text() string {
 	var in, out []string
 	for _, p := range n.Include {
@@ -254,7 +254,7 @@ func ports(list []Port) string {
 // seconds is "1 second" or "77 seconds".
 func seconds(d time.Duration) string { return Count(int(d/time.Second), "second") }
 
-// Count is a number of things with the noun in its form for it: "1 stanza", "2 stanzas".
+// Count is a number with its noun in the singular or plural: "1 stanza", "2 stanzas".
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -22,11 +22,11 @@ const (
 	broken // an error was reported
 )
 
-// expandable reports that variables in the value are ours; in commands they are
-// filled in when the command runs, and in expressions $ has its own meaning.
+// expandable reports that variables in the value are expanded when it is loaded; in
+// commands that is done when the command runs, in expressions $ has its own meaning.
 func (k *Keyword) expandable() bool { return k.Kind != Command && k.Kind != Regex && !k.Secret() }
 
-// expand replaces the variables of all values, reporting what cannot be.
+// expand replaces the variables of all values and reports those that it cannot.
 func (v *Values) expand(r *report) {
 	e := &expander{v: v, state: make(map[*Keyword]visit), text: make(map[*Keyword]string)}
 	table := tableOf(v.File)

@@ -23,11 +23,11 @@ import (
 //	payload BASE64    an SPA packet as it was on the wire
 //	file PATH         a log or a capture; record N picks one record
 //
-// and the other words say
+// and the other words are
 //
 //	from ADDRESS      where it comes from, needed but for file
 //	to ADDRESS        where it goes
-//	user NAME         who the message says the client is
+//	user NAME         the user name in the message
 //	allow ADDRESS     the address inside the message; without it that of from
 //	timeout SECONDS   the time the message asks for
 //	nat ADDRESS/PORT  the translation the message asks for
@@ -127,7 +127,7 @@ func ParseExpectation(text string) (Expectation, error) {
 	return e, e.check(seen)
 }
 
-// check says what is missing or does not go together.
+// check reports what is missing or does not go together.
 func (e *Expectation) check(seen map[string]bool) error {
 	shown := 0
 	for _, w := range []string{"ask", "run", "knock", "payload", "file"} {

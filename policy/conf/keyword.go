@@ -40,7 +40,7 @@ const (
 	FilePath         // path of a file
 	DirPath          // absolute path of a directory
 	NetList          // [Nets]
-	NetsOrFlag       // [Nets], or Y (nobody) or N (everybody)
+	NetsOrFlag       // [Nets], or Y (empty) or N (ANY)
 	PortList         // comma list of proto/port
 	PortNumbers      // comma list of port numbers
 	Address          // one IP address
@@ -62,7 +62,7 @@ const (
 	Expect           // [Expectation]
 )
 
-// Versions is the set of fwknop versions that know a keyword.
+// Versions is the set of fwknop versions that have a keyword.
 type Versions uint8
 
 const (
@@ -90,7 +90,7 @@ func (v Versions) String() string {
 	return strings.Join(s, ", ")
 }
 
-// Verdict says what the keyword does here.
+// Verdict is whether the keyword has an effect here.
 type Verdict uint8
 
 const (
@@ -99,7 +99,7 @@ const (
 	Obsolete                // accepted, checked, without effect
 )
 
-// File tells which file a keyword belongs to.
+// File is the file that a keyword belongs to.
 type File uint8
 
 const (
@@ -115,7 +115,7 @@ func (f File) String() string {
 	return "fwknop.conf"
 }
 
-// NoValue is how a file says "empty" where an empty value is no syntax.
+// NoValue means empty in a file, whose syntax has no empty values.
 const NoValue = "__NONE__"
 
 // Alias is another spelling of a keyword.
@@ -131,7 +131,7 @@ type Keyword struct {
 	Aliases []Alias
 	File    File
 	Kind    Kind
-	// Default is the text that holds when no file says anything, "" for unset;
+	// Default is the text of the value when no file sets the keyword, "" for unset;
 	// Default2 replaces it in 2.6 files, NoValue there means unset.
 	Default, Default2 string
 	// Min and Max bound Int and Span; Max2 replaces Max in 2.6 files if not 0.
@@ -142,10 +142,10 @@ type Keyword struct {
 	In              Versions
 	Verdict         Verdict
 	Repeat          bool   // may stand more than once: values add up
-	SetOnly         bool   // the default is for the dump alone: the field stays zero unless a file says it
+	SetOnly         bool   // the default is for the dump alone: the field stays zero unless a file sets the keyword
 	Restart         bool   // a running daemon does not take a new value over
 	Text            string // one sentence
-	// Differs says how we honour it otherwise than the old daemons, "" if alike.
+	// Differs is the difference from the old daemons, "" if there is none.
 	Differs string
 	// into points to the field of Server that holds the value, intoStanza to that of
 	// Stanza; nil where the builder reads the value itself.
@@ -184,7 +184,7 @@ func (k *Keyword) valuesFor(d Dialect) []string {
 	return k.Values
 }
 
-// spelling is one name of a keyword with the dialects that know the name.
+// A spelling is one name of a keyword with the versions that have the name.
 type spelling struct {
 	keyword *Keyword
 	in      Versions
@@ -211,7 +211,7 @@ func index(table []Keyword) map[string]spelling {
 // Find returns the keyword of that exact spelling, aliases included, or nil.
 func Find(f File, name string) *Keyword { return names[f][name].keyword }
 
-// nearest is the spelling most like name, "" if none is like it.
+// nearest is the spelling most similar to name, "" if none is similar.
 func nearest(f File, name string) string {
 	words := make([]string, 0, len(names[f]))
 	for i := range tableOf(f) {
@@ -224,7 +224,7 @@ func nearest(f File, name string) string {
 	return nearestOf(name, words)
 }
 
-// Nearest is the keyword most like name in either file, "" if none is like it.
+// Nearest is the keyword of either file most similar to name, "" if none is similar.
 func Nearest(name string) string {
 	if n := nearest(ServerFile, name); n != "" {
 		return n

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Limits on what is read. A file of real life is a hundred times smaller.
+// Limits on what is read. Real files are a hundred times smaller.
 const (
 	MaxFileSize  = 1 << 20 // bytes of one file
 	MaxLine      = 16 << 10
@@ -72,9 +72,9 @@ func cutLine(pos Pos, text string) line {
 	return l
 }
 
-// evidence counts what in a file speaks for which dialect.
+// evidence is what in a file shows its dialect.
 type evidence struct {
-	only1, only2 bool // a keyword that one dialect alone knows
+	only1, only2 bool // a keyword that only one dialect has
 	semi, colon  bool // a line with a semicolon, a line with a colon
 	both         bool // a line with both
 	plain        bool // a SOURCE with neither, which no 1.9 daemon reads
@@ -95,10 +95,10 @@ func collect(f File, lines []line) evidence {
 	return e
 }
 
-// serverDialect tells the syntax of a fwknop.conf by its name, else by its
-// keywords, else it does not. evident says whether its defaults are settled too: a
-// fwknop.conf without a keyword of 1.9 alone is one somebody wrote since, and its
-// access.conf has a say.
+// serverDialect finds the syntax of a fwknop.conf by its name, else by its keywords; 0 if
+// neither shows it. evident reports that this decides the defaults too. A fwknop.conf
+// without a keyword that only 1.9 has may have been written for this program: there the
+// dialect of its access.conf decides the defaults.
 func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 	switch base := path.Base(name); {
 	case base == "fwknop.conf":
@@ -113,9 +113,8 @@ func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 	return 0, false
 }
 
-// accessDialect tells the dialect of an access.conf. Beside a fwknopd.conf it
-// is a 2.6 one: that daemon leaves out the keywords of 1.9 that an operator forgot in
-// it. A 1.9 file ends every value with a semicolon, so a file without any is a 2.6
+// accessDialect finds the dialect of an access.conf. Beside a fwknopd.conf it is 2.6:
+// that daemon ignores the keywords of 1.9 that were left in the file. A 1.9 file ends every value with a semicolon, so a file without any is a 2.6
 // one, unless it stands beside a 1.9 fwknop.conf and writes colons: then its
 // semicolons are missing. A keyword of one dialect decides next, but one line for
 // a 2.6 keyword in the access.conf of a 1.9 installation must not change what all its
@@ -165,7 +164,7 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 		return "Y", nil
 	}
 	if d != Perl19 {
-		v = k.withoutRemark(v)
+		v = k.stripComment(v)
 	}
 	if v == "" {
 		return "", errors.New("no value")
@@ -185,11 +184,10 @@ func (k *Keyword) greedy() bool {
 // bare reports that the keyword may stand alone, meaning Y.
 func (k *Keyword) bare() bool { return k.Kind == Flag && k.File == AccessFile }
 
-// withoutRemark leaves out a remark that stands behind the value on the same line of
-// a 2.6 file. Its daemon knows no such remarks, but it reads numbers, ports, networks,
-// dates and flags only as far as they go; all other values go on to the end of the
-// line, keys above all.
-func (k *Keyword) withoutRemark(value string) string {
+// stripComment removes a comment after the value on the same line of a 2.6 file. That
+// daemon has no such comments, but it stops reading numbers, ports, networks, dates and
+// flags where they end; all other values, keys above all, reach to the end of the line.
+func (k *Keyword) stripComment(value string) string {
 	switch k.Kind {
 	case Flag, Int, Span, Epoch, Address, Target, Date, NetsOrFlag:
 		return beforeHash(value)
@@ -210,38 +208,37 @@ func beforeHash(s string) string {
 	return strings.TrimRight(before, " \t")
 }
 
-// hasRemark reports a # with a blank before it: in a value, a remark that became a
-// part of it.
-func hasRemark(value string) bool {
+// hasComment reports a # after a blank: in a value, a comment that became a part of it.
+func hasComment(value string) bool {
 	return strings.Contains(value, " #") || strings.Contains(value, "\t#")
 }
 
-// ownLine is the advice for a remark that a value cannot have behind it.
+// ownLine is the advice where a comment cannot follow the value.
 const ownLine = "a remark needs a line of its own"
 
-// remark warns of a remark that is read as a part of the value: of words and keys,
-// which may hold anything. What takes no remark and may not hold one is refused
-// anyway, and a command may have a use for the character.
-func (k *Keyword) remark(d Dialect, value string) string {
+// commentWarning warns of a comment that is read as a part of the value, for words and
+// keys, which may hold anything. Other kinds either have it stripped or are refused with
+// it; in a command the character may be meant.
+func (k *Keyword) commentWarning(d Dialect, value string) string {
 	switch k.Kind {
 	case Text, FilePath, List, KeyNames, Passphrase:
-		if d != Perl19 && hasRemark(value) {
+		if d != Perl19 && hasComment(value) {
 			return "goes on to the end of the line, # and all: " + ownLine
 		}
 	}
 	return ""
 }
 
-// behind judges what stands behind the semicolon of a value, where an old daemon reads
-// nothing. What reads as more of a list, or as another keyword, was meant to restrict
-// or to allow something: without it the file would mean something else than it says.
+// behind checks the text after the semicolon of a value, which the old daemons ignore.
+// Text that could continue a list, or that is another keyword, was meant to restrict or
+// to allow something, so that ignoring it is an error.
 func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	value, behind, _ := l.cut(d, k)
-	if note := l.greedyRemark(d, k); note != "" || behind == "" || behind[0] == '#' {
+	if note := l.greedyComment(d, k); note != "" || behind == "" || behind[0] == '#' {
 		return note, Warning
 	}
-	if value = strings.TrimRight(value, " \t"); d != Perl19 && k.withoutRemark(value) != value {
-		return "", Warning // the semicolon stands in a remark
+	if value = strings.TrimRight(value, " \t"); d != Perl19 && k.stripComment(value) != value {
+		return "", Warning // the semicolon is in a comment
 	}
 	next := cutLine(l.pos, behind)
 	if Find(k.File, next.keyword) != nil && (next.rest != "" || next.colon) {
@@ -250,7 +247,7 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	if k.Secret() {
 		return "the value ends at the first semicolon of the line", Warning
 	}
-	if more := k.withoutRemark(behind); k.isList() {
+	if more := k.stripComment(behind); k.isList() {
 		if _, err := k.parse(d, more); err == nil {
 			return fmt.Sprintf("%q behind the semicolon is not read: commas separate the entries of a list", clip(more)), Error
 		}
@@ -258,9 +255,9 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	return fmt.Sprintf("the value ends at the semicolon, %q behind it is not read", clip(behind)), Warning
 }
 
-// greedyRemark warns of a semicolon in the remark behind a 1.9 value that may hold
-// semicolons: it makes the remark a part of the value.
-func (l *line) greedyRemark(d Dialect, k *Keyword) string {
+// greedyComment warns of a semicolon in the comment after a 1.9 value that may hold
+// semicolons: the comment becomes a part of the value.
+func (l *line) greedyComment(d Dialect, k *Keyword) string {
 	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
 	if d == Perl19 && k.File == AccessFile && k.greedy() && first != last && strings.HasPrefix(strings.TrimLeft(l.rest[first+1:], " \t"), "#") {
 		return "the value goes on to the last semicolon of the line"
@@ -268,7 +265,7 @@ func (l *line) greedyRemark(d Dialect, k *Keyword) string {
 	return ""
 }
 
-// isList reports a value of entries with commas between them.
+// isList reports that the value is a comma list.
 func (k *Keyword) isList() bool {
 	switch k.Kind {
 	case NetList, NetsOrFlag, PortList, EnumList:

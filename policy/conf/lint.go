@@ -156,20 +156,20 @@ func (d *linter) openings() {
 	}
 }
 
-// feeds are the values of AUTH_MODE and INGEST that bring packets for an evaluation.
+// feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.
 var feeds = map[Mode][]string{
 	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
 	ModeShared:    {"KNOCK", "JOURNAL", "NFLOG"},
 	ModeEncrypted: {"KNOCK", "JOURNAL", "NFLOG"},
 }
 
-// Feeds reports whether the daemon reads packets for stanzas of that mode. The others
-// have no part in its decisions.
+// Feeds reports whether the daemon reads packets for stanzas of that mode. Other
+// stanzas take no part in its decisions.
 func (s *Server) Feeds(m Mode) bool {
 	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
 }
 
-// Unfed says why a stanza of that mode never decides anything, "" if it does.
+// Unfed is the reason why no stanza of that mode ever grants anything, "" if it can.
 func (s *Server) Unfed(m Mode) string {
 	if s.Feeds(m) {
 		return ""

@@ -16,8 +16,8 @@ type loader struct {
 	obsolete map[string][]string // per file: keywords without effect
 }
 
-// open reads one file; secret says that keys are in it. What is wrong with it as a
-// file is reported at pos.
+// open reads one file; secret means that it holds keys. Faults of the file as such are
+// reported at pos.
 func (ld *loader) open(name string, pos Pos, keyword string, secret bool) ([]byte, bool) {
 	data, info, err := ld.FS.Read(name)
 	switch {
@@ -89,7 +89,7 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 			return nil
 		}
 	}
-	if note := k.remark(d, text); note != "" {
+	if note := k.commentWarning(d, text); note != "" {
 		ld.warnf(l.pos, l.keyword, "%s", note)
 	}
 	if k.Verdict == Obsolete {
@@ -114,13 +114,13 @@ func (ld *loader) unknown(f File, l *line) {
 	ld.add(p)
 }
 
-// parse gives the value its meaning and asks the host about it.
+// parse parses the value and checks it against the host.
 func (ld *loader) parse(d Dialect, val *Value) bool {
 	ld.locateValue(val)
 	p, err := val.Keyword.parse(d, val.Text)
 	if err != nil {
 		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
-		if d != Perl19 && hasRemark(val.Text) {
+		if d != Perl19 && hasComment(val.Text) {
 			problem.Text += ": " + ownLine
 		}
 		var u unknownWord
@@ -178,9 +178,9 @@ func (ld *loader) noticeObsolete(file string) {
 	}
 }
 
-// locate says which file a relative name in file means: the one that both old daemons
-// took, from the working directory, or where there is none the one beside file. The
-// result is relative to the working directory like all names here.
+// locate resolves a relative name in file: relative to the working directory, as in both
+// old daemons, or to the folder of file if only that exists. The result is relative to
+// the working directory, as all names here.
 func (ld *loader) locate(file, name string) string {
 	if name == "" || path.IsAbs(name) {
 		return name
@@ -192,8 +192,7 @@ func (ld *loader) locate(file, name string) string {
 	return here
 }
 
-// absolute makes a name that locate returned good for a process with another working
-// directory.
+// absolute makes a name that locate returned absolute.
 func (ld *loader) absolute(name string) string {
 	if ld.Dir == "" || name == "" || path.IsAbs(name) {
 		return name
@@ -201,8 +200,8 @@ func (ld *loader) absolute(name string) string {
 	return path.Join(ld.Dir, name)
 }
 
-// locateValue makes the relative paths in a value absolute, once and for all: a daemon
-// in the background has another working directory.
+// locateValue makes the relative paths in a value absolute, since a daemon in the
+// background has another working directory.
 func (ld *loader) locateValue(val *Value) {
 	file := val.Pos.File
 	if val.Origin == FromArgv {
@@ -224,7 +223,7 @@ func (ld *loader) locateValue(val *Value) {
 }
 
 // isPath reports that the value names files, which may be relative. Most directories
-// may not: state that moves with the working directory is lost.
+// may not be: state in them would be lost with a change of the working directory.
 func (k *Keyword) isPath() bool {
 	switch k.Name {
 	case "ACCESS_FOLDER", "GPG_DEFAULT_HOME_DIR", "GPG_KEY_FILE":

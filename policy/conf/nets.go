@@ -8,12 +8,44 @@ import (
 	"strings"
 )
 
+// Nets is a list of networks with exceptions. An address is in it if some
+// prefix of Include covers it and none of Exclude does. ANY is the two prefixes
+// 0.0.0.0/0 and ::/0.
+type Nets struct {
+	Include, Exclude []netip.Prefix
+}
+
+// Contains reports whether a is in the list. It does not allocate.
+func (n *Nets) Contains(a netip.Addr) bool {
+	for _, p := range n.Exclude {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	for _, p := range n.Include {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsZero reports a list without entries; it contains nothing.
+func (n *Nets) IsZero() bool { return len(n.Include) == 0 && len(n.Exclude) == 0 }
+
+// A Port is a transport protocol and port of OPEN_PORTS, RESTRICT_PORTS or
+// SHARED_SEQUENCE. Number is 0 for ICMP.
+type Port struct {
+	Proto  uint8 // IANA: 1, 6, 17
+	Number uint16
+}
+
 var (
 	any4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 	any6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 )
 
-// anyNets is ANY.
+// anyNets is the list ANY.
 func anyNets() Nets { return Nets{Include: []netip.Prefix{any4, any6}} }
 
 func (n *Nets) has(p netip.Prefix) bool {
@@ -85,8 +117,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, bits).Masked(), nil
 }
 
-// wide are the entries of a list that name an address and mean every one, by a mask of
-// length 0.
+// wide returns the entries of a list that name an address but match every address,
+// since their mask has length 0.
 func wide(text string) (entries []string) {
 	for e := range strings.SplitSeq(text, ",") {
 		e = strings.TrimSpace(e)
@@ -151,7 +183,7 @@ func parseTarget(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, uint16(n)), nil
 }
 
-// Protocol numbers of IANA that port lists know.
+// Protocol numbers of IANA that port lists can hold.
 const (
 	protoICMP = 1
 	protoTCP  = 6

@@ -10,7 +10,7 @@ import (
 // MaxProblems bounds the list of one load; what comes after is only counted.
 const MaxProblems = 200
 
-// Severity says what a [Problem] does to the load.
+// Severity is the effect of a [Problem] on the load.
 type Severity uint8
 
 const (
@@ -31,7 +31,7 @@ func (s Severity) String() string {
 	}
 }
 
-// A Problem is one thing wrong with a configuration, and where.
+// A Problem is one fault of a configuration and its place.
 type Problem struct {
 	Pos      Pos      // Line 0: the file as a whole
 	Keyword  string   // as written; for a missing partner the one that is missing
@@ -62,8 +62,8 @@ func (p Problem) String() string {
 	return Printable(b.String())
 }
 
-// Printable replaces control characters: what a hostile file holds must not write to
-// the operator's terminal.
+// Printable replaces control characters, so that a hostile file cannot control the
+// operator's terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
@@ -71,6 +71,12 @@ func Printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// Pos is where a value was written. The zero Pos means: a default.
+type Pos struct {
+	File string
+	Line int // from 1
 }
 
 // String is `file:line`, or the file alone for line 0.
@@ -132,8 +138,8 @@ func (r *report) warnf(pos Pos, keyword, format string, args ...any) {
 	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...), Severity: Warning})
 }
 
-// full says that further problems would not be kept, so that a caller can save
-// the work of finding a hint.
+// full reports that further problems are not kept, so that a caller can skip the
+// search for a hint.
 func (r *report) full() bool { return len(r.list) >= MaxProblems }
 
 // problems returns what was found, by file in reading order and by line.

@@ -1,9 +1,12 @@
 package conf
 
 import (
+	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTables: every row can be read, by a person and by the parser.
@@ -57,6 +60,55 @@ func checkRow(t *testing.T, k *Keyword) {
 	}
 	if k.In&Ours == 0 && k.Verdict != Obsolete && k.Kind == Command && k.Default != "" {
 		t.Errorf("%s runs something by default", k.Name)
+	}
+}
+
+// TestFields: the field of a row has a type that the kind fits.
+func TestFields(t *testing.T) {
+	for _, k := range slices.Concat(ServerKeywords, AccessKeywords) {
+		var p any
+		switch {
+		case k.into != nil:
+			p = k.into(new(Server))
+		case k.intoStanza != nil:
+			p = k.intoStanza(&Stanza{GPG: new(GPG)})
+		default:
+			continue
+		}
+		var fits bool
+		switch p.(type) {
+		case *bool:
+			fits = k.Kind == Flag
+		case *int, *uint16:
+			fits = k.Kind == Int
+		case *time.Duration:
+			fits = k.Kind == Span
+		case *string:
+			fits = slices.Contains([]Kind{Text, Enum, FilePath, DirPath, Command, Account, Group}, k.Kind) && !k.Repeat
+		case *[]string:
+			fits = slices.Contains([]Kind{EnumList, List, MailList, KeyIDs, KeyPrints, KeyNames}, k.Kind) || k.Kind == Text && k.Repeat
+		case *[]uint16:
+			fits = k.Kind == PortNumbers
+		case *[]Port:
+			fits = k.Kind == PortList
+		case *Nets:
+			fits = k.Kind == NetList || k.Kind == NetsOrFlag
+		case *netip.Addr:
+			fits = k.Kind == Address
+		case *netip.AddrPort:
+			fits = k.Kind == Target
+		case *ChainSpec:
+			fits = k.Kind == Chain
+		case *NFTChain:
+			fits = k.Kind == NFTable
+		case **regexp.Regexp:
+			fits = k.Kind == Regex
+		case *Secret:
+			fits = k.Secret()
+		}
+		if !fits {
+			t.Errorf("%s is of kind %d and its field of type %T", k.Name, k.Kind, p)
+		}
 	}
 }
 

@@ -8,12 +8,6 @@ import (
 	"time"
 )
 
-// Pos is where a value was written. The zero Pos means: a default.
-type Pos struct {
-	File string
-	Line int // from 1
-}
-
 // A Secret is key material. It prints as [redacted]; only Bytes gives it away.
 type Secret struct{ b []byte }
 
@@ -40,43 +34,11 @@ func (s Secret) GoString() string { return "conf.Secret(" + s.String() + ")" }
 // MarshalText keeps encoders from printing the key.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Nets is a list of networks with exceptions. An address is in it if some
-// prefix of Include covers it and none of Exclude does. ANY is the two prefixes
-// 0.0.0.0/0 and ::/0.
-type Nets struct {
-	Include, Exclude []netip.Prefix
-}
-
-// Contains reports whether a is in the list. It does not allocate.
-func (n *Nets) Contains(a netip.Addr) bool {
-	for _, p := range n.Exclude {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	for _, p := range n.Include {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-// IsZero reports a list without entries; it contains nothing.
-func (n *Nets) IsZero() bool { return len(n.Include) == 0 && len(n.Exclude) == 0 }
-
-// A Port is a transport protocol and port of OPEN_PORTS, RESTRICT_PORTS or
-// SHARED_SEQUENCE. Number is 0 for ICMP.
-type Port struct {
-	Proto  uint8 // IANA: 1, 6, 17
-	Number uint16
-}
-
 // Mode is the evaluation a stanza takes part in.
 type Mode uint8
 
 const (
-	ModeSPA       Mode = iota // PCAP, FILE_PCAP, ULOG_PCAP: one packet says all
+	ModeSPA       Mode = iota // PCAP, FILE_PCAP, ULOG_PCAP: one packet
 	ModeEncrypted             // ENCRYPT_SEQUENCE
 	ModeShared                // SHARED_SEQUENCE
 )
@@ -85,7 +47,7 @@ const (
 type NATTarget = netip.AddrPort
 
 // A Stanza is one block of access.conf, from SOURCE to the next, as the engine
-// uses it. Durations of 0 mean what their comment says.
+// uses it.
 type Stanza struct {
 	Pos    Pos // of the SOURCE keyword; Pos.Line names the stanza in decisions
 	Number int // 1 for the first stanza, in reading order
@@ -111,7 +73,7 @@ type Stanza struct {
 	OpenPorts           []Port
 	OpenPortsAny        bool // any port may be asked for: PERMIT_CLIENT_PORTS, or no OPEN_PORTS in a 2.6 file or beside an external command
 	RestrictPorts       []Port
-	PermitClientTimeout bool          // 2.6 files: unless they say N
+	PermitClientTimeout bool          // in 2.6 files unless they set N
 	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
 	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for, never 0
 	DisableAccess       bool          // DISABLE_FW_ACCESS
@@ -127,8 +89,8 @@ type Stanza struct {
 
 	// Who may ask.
 	Usernames []string // REQUIRE_USERNAME; empty: anyone
-	// SourceAddress lists the packet sources that may leave the address to us by
-	// sending 0.0.0.0 or ::. REQUIRE_SOURCE_ADDRESS Y is the empty list.
+	// SourceAddress lists the packet sources whose messages may hold 0.0.0.0 or ::, which
+	// means the source itself. REQUIRE_SOURCE_ADDRESS Y is the empty list.
 	SourceAddress Nets
 	AuthCrypt     bool // REQUIRE_AUTH_METHOD crypt
 	ShadowFile    string
@@ -163,7 +125,7 @@ type Stanza struct {
 	// external commands.
 	Vars map[string]string
 
-	Expectations []Expectation // EXPECT lines, for check; the engine does not look at them
+	Expectations []Expectation // EXPECT lines, for check; the engine ignores them
 	Values       *Values       // every keyword with its origin, for the dump
 }
 
@@ -180,8 +142,8 @@ type GPG struct {
 	Fingerprints []string // upper case hex
 	DisableSig   bool
 	IgnoreSigErr bool
-	// CheckTrust, in 2.6 files: where the owner of the home has said whose keys to
-	// believe in (ownertrust), only keys that are valid by that may sign.
+	// CheckTrust, in 2.6 files: where the key ring has ownertrust set, only keys
+	// that are valid by it may sign.
 	CheckTrust bool
 	AllowWeak  bool // GPG_ALLOW_WEAK_SIG: accept SHA-1 and keys of 1024 bits (our keyword)
 	AllowNoMDC bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
@@ -214,8 +176,8 @@ func (a *Access) Format(redact bool) string {
 	return b.String()
 }
 
-// Server is what fwknop.conf and its overrides say, typed: each row of
-// [ServerKeywords] names the field that it fills.
+// Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
+// that it fills.
 type Server struct {
 	Dialect Dialect
 	// Evident reports that a file shows the dialect; otherwise it was assumed.
@@ -335,7 +297,7 @@ type Server struct {
 	IntfChecks       bool
 	IntfExistsCheck  bool
 	IntfRunningCheck bool
-	ExitAtIntfDown   bool // only if a file says so
+	ExitAtIntfDown   bool // only if a file sets it
 	VoluntaryExits   bool
 	ExitInterval     time.Duration
 	RestartPause     time.Duration // KNOPWATCHD_CHECK_INTERVAL
@@ -353,9 +315,9 @@ type Server struct {
 	CmdlineFile  string
 }
 
-// ForcesNAT says whether every message through the stanza is translated, whatever it
-// asks for. FORWARD_ALL alone makes more of a request for NAT, and nothing of any
-// other; with a source address for what is forwarded, everything is.
+// ForcesNAT reports that every message through the stanza is translated, whatever it
+// asks for. FORWARD_ALL alone only widens requests for NAT; with a source address for
+// forwarded packets it applies to every request.
 func (s *Stanza) ForcesNAT() bool {
 	return s.ForceNAT.IsValid() || s.ForwardAll && (s.ForceSNAT.IsValid() || s.ForceMasquerade)
 }

@@ -12,7 +12,50 @@ import (
 	"time"
 )
 
-// parsed is the meaning of a text; which field holds it is the kind's say.
+// Origin is where an effective value came from.
+type Origin uint8
+
+const (
+	FromDefault Origin = iota
+	FromFile
+	FromArgv
+)
+
+// A Value is one effective value: its text after expansion and what the text means.
+type Value struct {
+	Keyword *Keyword
+	Text    string // "" is unset; holds the secret for secret keywords: print with String
+	Pos     Pos    // zero unless Origin is FromFile
+	Origin  Origin
+	Name    string // the spelling used, a name or alias of Keyword
+
+	parsed
+}
+
+// String is the text, or [redacted].
+func (v *Value) String() string {
+	if v.Keyword.Secret() && v.Text != "" {
+		return "[redacted]"
+	}
+	return v.Text
+}
+
+// Where is the origin of the value: `file:line`, argv or default.
+func (v *Value) Where() string {
+	switch v.Origin {
+	case FromFile:
+		return v.Pos.String()
+	case FromArgv:
+		return "argv"
+	default:
+		return "default"
+	}
+}
+
+// IsSet reports that a file or the command line gave the value.
+func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }
+
+// parsed is the meaning of a text, in the field that belongs to the kind.
 type parsed struct {
 	flag  bool
 	n     int64
@@ -120,7 +163,7 @@ func parseInt(text string, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// parseEnum finds the word ignoring case and gives it back as the table has it.
+// parseEnum finds the word, ignoring case, and returns it as the table spells it.
 func parseEnum(text string, values []string) ([]string, error) {
 	for _, v := range values {
 		if strings.EqualFold(v, text) {
@@ -176,7 +219,7 @@ func checkDir(text string) error {
 	return nil
 }
 
-// parseRegex compiles RE2; a leading * stands for .* as the manual's examples have it.
+// parseRegex compiles RE2; a leading * means .* as in the examples of the manual.
 func parseRegex(text string) (*regexp.Regexp, error) {
 	if strings.HasPrefix(text, "*") {
 		text = "." + text
@@ -211,7 +254,7 @@ func parseMails(text string) ([]string, error) {
 }
 
 // parseDate reads MM/DD/YYYY. A year of one or two digits is one of this century, as
-// the 2.6 daemon has it.
+// in the 2.6 daemon.
 func parseDate(text string) (time.Time, error) {
 	full := text
 	i := strings.LastIndexByte(text, '/')
@@ -279,7 +322,7 @@ func parseHexes(text string, length func(int) bool, any bool) ([]string, error) 
 	return list, nil
 }
 
-// clip bounds what of a file is repeated in a message.
+// clip bounds the text of a file that a message repeats.
 func clip(s string) string {
 	const most = 60
 	if len(s) > most {
