@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// LoadAccess reads access.conf with what it includes, or the *.conf files of an
+// loadAccess reads access.conf with what it includes, or the *.conf files of an
 // access folder. server is fwknop.conf: it decides whether forwarding may be asked for
 // and where keys are by default. The result is usable only if no Problem is an Error.
-func LoadAccess(o Options, server *Server) (*Access, Problems) {
+func loadAccess(o Options, server *Server) (*Access, Problems) {
 	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: server}
 	a := &Access{File: ld.Access, Dialect: C26}
 	ld.out = a
@@ -87,10 +87,7 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 
 // serverDialect is the dialect that fwknop.conf shows, else that of the options.
 func (ld *accessLoader) serverDialect() Dialect {
-	switch {
-	case ld.server == nil:
-		return ld.Dialect
-	case ld.server.Evident, path.Base(ld.Server) == "fwknop.conf":
+	if ld.server.Evident || path.Base(ld.Server) == "fwknop.conf" {
 		return ld.server.Dialect
 	}
 	return ld.Dialect

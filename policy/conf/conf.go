@@ -19,11 +19,11 @@ import "time"
 // dialect, that of access.conf decides the defaults.
 func Load(o Options) (*Server, *Values, *Access, Problems) {
 	s, v, sp := LoadServer(o)
-	a, ap := LoadAccess(o, s)
+	a, ap := loadAccess(o, s)
 	if !s.Evident && a.Dialect != s.Dialect {
 		o.Dialect = a.Dialect
 		s, v, sp = LoadServer(o)
-		a, ap = LoadAccess(o, s)
+		a, ap = loadAccess(o, s)
 	}
 	return s, v, a, append(sp, ap...)
 }

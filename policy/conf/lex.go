@@ -74,10 +74,10 @@ func cutLine(pos Pos, text string) line {
 
 // evidence is what in a file shows its dialect.
 type evidence struct {
-	only1, only2 bool // a keyword that only one dialect has
-	semi, colon  bool // a line with a semicolon, a line with a colon
-	both         bool // a line with both
-	plain        bool // a SOURCE with neither, which no 1.9 daemon reads
+	perlOnly, c26Only bool // a keyword that only one dialect has
+	semi, colon       bool // a line with a semicolon, a line with a colon
+	both              bool // a line with both
+	plain             bool // a SOURCE with neither, which no 1.9 daemon reads
 }
 
 func collect(f File, lines []line) evidence {
@@ -85,8 +85,8 @@ func collect(f File, lines []line) evidence {
 	for i := range lines {
 		l := &lines[i]
 		s := names[f][l.keyword]
-		e.only1 = e.only1 || s.in.perl() && !s.in.c()
-		e.only2 = e.only2 || s.in.c() && !s.in.perl()
+		e.perlOnly = e.perlOnly || s.in.perl19() && !s.in.c26()
+		e.c26Only = e.c26Only || s.in.c26() && !s.in.perl19()
 		e.semi = e.semi || l.semicolon()
 		e.colon = e.colon || l.colon
 		e.both = e.both || l.colon && l.semicolon()
@@ -102,12 +102,12 @@ func collect(f File, lines []line) evidence {
 func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 	switch base := path.Base(name); {
 	case base == "fwknop.conf":
-		return Perl19, e.only1
+		return Perl19, e.perlOnly
 	case base == "fwknopd.conf":
 		return C26, true
-	case e.only1:
+	case e.perlOnly:
 		return Perl19, true
-	case e.only2:
+	case e.c26Only:
 		return C26, true
 	}
 	return 0, false
@@ -123,9 +123,9 @@ func accessDialect(server Dialect, e evidence) Dialect {
 	switch {
 	case server == C26, !e.semi && !(server == Perl19 && e.colon):
 		return C26
-	case server == Perl19, e.only1 && !e.plain:
+	case server == Perl19, e.perlOnly && !e.plain:
 		return Perl19
-	case e.only2:
+	case e.c26Only:
 		return C26
 	case e.both && !e.plain:
 		return Perl19

@@ -45,25 +45,15 @@ func lintServer(r *report, s *Server, v *Values) {
 
 // A linter checks one stanza.
 type linter struct {
-	r *report
-	s *Stanza
-	v *Server
-}
-
-// warn reports at the keyword if it is written, else at the stanza.
-func (d *linter) warn(name, format string, args ...any) {
-	val := d.s.Values.lookup(name)
-	pos := val.Pos
-	if !val.IsSet() {
-		pos = d.s.Pos
-	}
-	d.r.warnf(pos, val.Name, format, args...)
+	r      *report
+	s      *Stanza
+	server *Server
 }
 
 // unfed warns of a stanza whose packets the daemon does not read.
 func (d *linter) unfed() {
 	keyword := map[Mode]string{ModeSPA: "SOURCE", ModeShared: "SHARED_SEQUENCE", ModeEncrypted: "ENCRYPT_SEQUENCE"}[d.s.Mode]
-	if why := d.v.Unfed(d.s.Mode); why != "" {
+	if why := d.server.Unfed(d.s.Mode); why != "" {
 		d.warn(keyword, "%s", why)
 	}
 }
@@ -98,7 +88,7 @@ func (d *linter) authentication() {
 		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
 		return
 	}
-	if !s.SourceAddress.IsZero() && !d.v.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
+	if !s.SourceAddress.IsZero() && !d.server.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
 		d.warn("REQUIRE_SOURCE_ADDRESS", "is off: a message need not hold the address to open, so whoever can catch and resend one first decides who gets in")
 	}
 	if !s.Key.IsZero() && s.HMACKey.IsZero() {
@@ -150,10 +140,20 @@ func (d *linter) openings() {
 	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == ModeSPA {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
-	if d.v.Forwarding && !s.DisableAccess && s.Mode == ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
+	if d.server.Forwarding && !s.DisableAccess && s.Mode == ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
 		(s.ForwardAccess || s.Dialect != Perl19) {
 		d.warn("INTERNAL_NET_ACCESS", "is not set: the client may ask for any host behind this one")
 	}
+}
+
+// warn reports at the keyword if it is written, else at the stanza.
+func (d *linter) warn(name, format string, args ...any) {
+	val := d.s.Values.lookup(name)
+	pos := val.Pos
+	if !val.IsSet() {
+		pos = d.s.Pos
+	}
+	d.r.warnf(pos, val.Name, format, args...)
 }
 
 // feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.

@@ -132,7 +132,7 @@ func (ld *loader) parse(d Dialect, val *Value) bool {
 	}
 	val.parsed = p
 	if k := val.Keyword.Kind; k == NetList || k == NetsOrFlag {
-		for _, entry := range wide(val.Text) {
+		for _, entry := range zeroMasks(val.Text) {
 			ld.warnf(val.Pos, val.Name, "%s is every address, for its mask covers nothing; write ANY, or the mask that is meant", entry)
 		}
 	}

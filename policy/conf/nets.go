@@ -117,9 +117,9 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return netip.PrefixFrom(a, bits).Masked(), nil
 }
 
-// wide returns the entries of a list that name an address but match every address,
+// zeroMasks returns the entries of a list that name an address but match every address,
 // since their mask has length 0.
-func wide(text string) (entries []string) {
+func zeroMasks(text string) (entries []string) {
 	for e := range strings.SplitSeq(text, ",") {
 		e = strings.TrimSpace(e)
 		host, _, _ := strings.Cut(strings.TrimLeft(e, "! "), "/")

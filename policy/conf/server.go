@@ -14,7 +14,7 @@ import (
 // usable only if none of them is an Error.
 func LoadServer(o Options) (*Server, *Values, Problems) {
 	ld := &loader{Options: o, obsolete: make(map[string][]string)}
-	v, evident := ld.server()
+	v, evident := ld.readServer()
 	v.expand(&ld.report)
 	ld.parseAll(v)
 	s := &Server{Dialect: v.Dialect, Evident: evident}
@@ -29,9 +29,9 @@ func LoadServer(o Options) (*Server, *Values, Problems) {
 	return s, v, ld.problems()
 }
 
-// server reads the files into values without parsing them. evident reports that a file
+// readServer reads the files into values without parsing them. evident reports that a file
 // shows the dialect.
-func (ld *loader) server() (v *Values, evident bool) {
+func (ld *loader) readServer() (v *Values, evident bool) {
 	files := ld.Overrides
 	if ld.Server != "" {
 		files = append([]string{ld.Server}, ld.Overrides...)

@@ -205,11 +205,11 @@ func (m *builder) gpg() {
 	if g.DisableSig {
 		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "whoever has the server's public key may ask")
 	}
-	if server := m.ld.server; server != nil && !m.has("GPG_HOME_DIR") {
-		g.HomeDir = server.GPGHomeDir
+	if !m.has("GPG_HOME_DIR") {
+		g.HomeDir = m.ld.server.GPGHomeDir
 	}
-	if server := m.ld.server; server != nil && !m.has("GPG_PATH") {
-		g.Exe = server.GPGExe
+	if !m.has("GPG_PATH") {
+		g.Exe = m.ld.server.GPGExe
 	}
 	g.UseOptions = g.UseOptions && !v.flag("GPG_NO_OPTIONS")
 	if m.ld.GPGOptions != 0 {
@@ -279,9 +279,6 @@ func (m *builder) timeouts() {
 // nat checks what leads to other hosts.
 func (m *builder) nat() {
 	s, server := m.s, m.ld.server
-	if server == nil {
-		server = &Server{}
-	}
 	if s.ForwardAccess && !server.Forwarding {
 		m.invalid("ENABLE_FORWARD_ACCESS", "ENABLE_FORWARD_ACCESS", "needs ENABLE_IPT_FORWARDING Y in fwknop.conf")
 	}
@@ -345,7 +342,7 @@ func (m *builder) commands() {
 	}
 	m.external()
 	m.cycle()
-	if !m.has("EXTERNAL_CMD_SHELL") && m.ld.server != nil {
+	if !m.has("EXTERNAL_CMD_SHELL") {
 		s.ExternalShell = m.ld.server.ExternalShell
 	}
 	if m.has("EXTERNAL_CMD_SHELL") && s.ExternalOpen == "" && s.CycleOpen == "" {
@@ -371,14 +368,12 @@ func (m *builder) external() {
 }
 
 // externalOnly reports that commands are the only firewall there is.
-func (m *builder) externalOnly() bool {
-	return m.ld.server != nil && m.ld.server.FirewallType == "external_cmd"
-}
+func (m *builder) externalOnly() bool { return m.ld.server.FirewallType == "external_cmd" }
 
 // externalOfServer takes the pair of fwknop.conf.
 func (m *builder) externalOfServer() {
 	s, server := m.s, m.ld.server
-	if server == nil || server.ExternalOpen == "" {
+	if server.ExternalOpen == "" {
 		m.invalid("ENABLE_EXTERNAL_CMDS", "EXTERNAL_CMD_OPEN", "is missing here and in fwknop.conf")
 		return
 	}

@@ -73,6 +73,7 @@ type Stanza struct {
 	OpenPorts           []Port
 	OpenPortsAny        bool // any port may be asked for: PERMIT_CLIENT_PORTS, or no OPEN_PORTS in a 2.6 file or beside an external command
 	RestrictPorts       []Port
+	PermitClientPorts   bool
 	PermitClientTimeout bool          // in 2.6 files unless they set N
 	AccessTimeout       time.Duration // FW_ACCESS_TIMEOUT; 0: no end
 	MaxAccessTimeout    time.Duration // MAX_FW_TIMEOUT: cap of what a client may ask for, never 0
@@ -111,15 +112,14 @@ type Stanza struct {
 	CycleTimer                  time.Duration
 
 	// Knock sequences.
-	Sequence          []Port // SHARED_SEQUENCE
-	PortOffset        uint16
-	KnockInterval     time.Duration // 0: no limit
-	KnockLimit        int           // -1: none
-	MinTimeDiff       time.Duration // -1: none
-	MaxTimeDiff       time.Duration // -1: none
-	RequireOS         string
-	RequireOSRegex    *regexp.Regexp
-	PermitClientPorts bool
+	Sequence       []Port // SHARED_SEQUENCE
+	PortOffset     uint16
+	KnockInterval  time.Duration // 0: no limit
+	KnockLimit     int           // -1: none
+	MinTimeDiff    time.Duration // -1: none
+	MaxTimeDiff    time.Duration // -1: none
+	RequireOS      string
+	RequireOSRegex *regexp.Regexp
 
 	// Vars are the stanza's keywords by name, without secrets, for $KEYWORD in
 	// external commands.
