@@ -2,7 +2,10 @@ package conf
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"testing"
+	"time"
 )
 
 // TestPrecedence: argv > last -O > first -O > main > default.
@@ -157,5 +160,59 @@ func TestServerTypes(t *testing.T) {
 	s, _, _, _ = loadText("", v1())
 	if got, want := fmt.Sprintf("%v %q %v %q %v", s.AuthModes, s.PcapFilter, s.FWMsgSearch, s.ExternalPrefix, s.DigestTypes), `[PCAP] "udp port 62201" [] "" []`; got != want {
 		t.Errorf("defaults %q, want %q", got, want)
+	}
+}
+
+// TestDerivedFields: fields that depend on more than the value of one keyword.
+func TestDerivedFields(t *testing.T) {
+	load := func(name, text string) *Server {
+		t.Helper()
+		s, _, problems := LoadServer(Options{FS: memFS{name: text}, Server: name})
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		return s
+	}
+	const perl, c = "fwknop.conf", "fwknopd.conf"
+	for _, tt := range []struct {
+		what, file, text string
+		got              func(*Server) any
+		want             any
+	}{
+		{"INGEST replaces AUTH_MODE", perl, "INGEST UDP, KNOCK;\nAUTH_MODE PCAP;\n", func(s *Server) any { return s.AuthModes }, []string{"UDP", "KNOCK"}},
+		{"a default that counts only if set", perl, "", func(s *Server) any { return s.ExitAtIntfDown }, false},
+		{"the same set", perl, "EXIT_AT_INTF_DOWN Y;\n", func(s *Server) any { return s.ExitAtIntfDown }, true},
+		{"flush at exit unset in 1.9", perl, "", func(s *Server) any { return [2]bool{s.FlushAtExit, s.KeepAtExit} }, [2]bool{false, false}},
+		{"flush at exit unset in 2.6", c, "", func(s *Server) any { return [2]bool{s.FlushAtExit, s.KeepAtExit} }, [2]bool{true, false}},
+		{"flush at exit N", c, "FLUSH_IPT_AT_EXIT N\n", func(s *Server) any { return [2]bool{s.FlushAtExit, s.KeepAtExit} }, [2]bool{false, true}},
+		{"rules check unset", c, "", func(s *Server) any { return s.CheckInterval }, 5 * time.Second},
+		{"rules check off", c, "RULES_CHECK_THRESHOLD 0\n", func(s *Server) any { return s.CheckInterval }, time.Duration(0)},
+		{"rules check too often", c, "RULES_CHECK_THRESHOLD 3\n", func(s *Server) any { return s.CheckInterval }, time.Second},
+		{"rules check", c, "RULES_CHECK_THRESHOLD 40\n", func(s *Server) any { return s.CheckInterval }, 4 * time.Second},
+		{"state of 1.9", perl, "", func(s *Server) any { return s.StateDir }, "/var/lib/fwknop"},
+		{"state of 2.6", c, "FWKNOP_RUN_DIR /run/x\n", func(s *Server) any { return s.StateDir }, "/run/x"},
+		{"state of 2.6, set", c, "FWKNOP_LIB_DIR /lib/x\n", func(s *Server) any { return s.StateDir }, "/lib/x"},
+		{"forwarding of 1.9", perl, "", func(s *Server) any { return s.ProcForward }, true},
+		{"forwarding of 2.6", c, "", func(s *Server) any { return s.ProcForward }, false},
+		{"forwarding of 2.6, set", c, "ENABLE_PROC_IP_FORWARD Y\n", func(s *Server) any { return s.ProcForward }, true},
+		{"a capture read once, 2.6", c, "PCAP_FILE /x\n", func(s *Server) any { return s.Aging }, false},
+		{"a capture read once, 1.9", perl, "PCAP_FILE /x;\n", func(s *Server) any { return s.Aging }, true},
+		{"bare ACCESS_CONF", perl, "FWKNOP_CONF_DIR /c;\nACCESS_CONF a.conf;\n", func(s *Server) any { return s.AccessFile }, "/c/a.conf"},
+		{"a word in other letters", perl, "SYSLOG_FACILITY log_local3;\n", func(s *Server) any { return s.SyslogFacility }, "LOG_LOCAL3"},
+		{"ports", perl, "CONNTRACK_ESTAB_PORTS 22, 443;\n", func(s *Server) any { return s.ConntrackPorts }, []uint16{22, 443}},
+		{"prefix off", perl, "EXT_CMD_PREFIX X_;\n", func(s *Server) any { return s.ExternalPrefix }, ""},
+	} {
+		if got := tt.got(load(tt.file, tt.text)); !reflect.DeepEqual(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.what, got, tt.want)
+		}
+	}
+}
+
+// TestChanged: what needs a restart is named, in the order of the table.
+func TestChanged(t *testing.T) {
+	_, before, _ := LoadServer(Options{FS: memFS{"m": "MAX_HOPS 3;\n"}, Server: "m"})
+	_, after, _ := LoadServer(Options{FS: memFS{"m": "iptablesCmd /sbin/x;\nFIREWALL_TYPE nftables;\nMAX_HOPS 4;\nWORKER_USER fwknopd;\n"}, Server: "m"})
+	if got := after.Changed(before); !slices.Equal(got, []string{"FIREWALL_TYPE", "iptablesCmd"}) {
+		t.Errorf("changed: %v", got)
 	}
 }
