@@ -330,7 +330,7 @@ func (s *situation) command(text string) {
 	s.msg.Type, s.msg.Text = spa.Command, "192.0.2.7,"+text
 }
 
-// What a message may make of NAT, by the switches and by the generation of the
+// What a message may make of NAT, by the switches and by the dialect of the
 // client.
 func TestNAT(t *testing.T) {
 	ask := func(s *situation, typ spa.Type, text, nat string) {

@@ -24,73 +24,73 @@ func TestStanzaProblems(t *testing.T) {
 		{"encrypted sequence without ports", "", "SOURCE: ANY;\nENCRYPT_SEQUENCE;\nKEY: sixteen letters!;\n", nil},
 		{"encrypted sequence without key", "", "SOURCE: ANY;\nENCRYPT_SEQUENCE;\nGPG_REMOTE_ID: ANY;\nGPG_DECRYPT_ID: 1;\nGPG_DECRYPT_PW: x;\nOPEN_PORTS: tcp/22;\n", []string{
 			"access.conf:1: KEY: is missing, ENCRYPT_SEQUENCE needs it"}},
-		{"two modes", "", v1("ENCRYPT_SEQUENCE;", "SHARED_SEQUENCE: tcp/1;"), []string{
+		{"two modes", "", perl19("ENCRYPT_SEQUENCE;", "SHARED_SEQUENCE: tcp/1;"), []string{
 			"access.conf:4: ENCRYPT_SEQUENCE: does not go with another mode in the same stanza"}},
-		{"mode without sequence", "", v1("DATA_COLLECT_MODE: SHARED_SEQUENCE;"), []string{
+		{"mode without sequence", "", perl19("DATA_COLLECT_MODE: SHARED_SEQUENCE;"), []string{
 			"access.conf:4: SHARED_SEQUENCE: is missing, DATA_COLLECT_MODE asks for it"}},
-		{"two keys", "", v2("KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
+		{"two keys", "", c26("KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
 			"access.conf:3: KEY_BASE64: does not go with KEY in the same stanza"}},
-		{"equal keys in two spellings", "", v2("HMAC_KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
+		{"equal keys in two spellings", "", c26("HMAC_KEY_BASE64 c2l4dGVlbiBsZXR0ZXJzIQ=="), []string{
 			"access.conf:3: HMAC_KEY_BASE64: is the same key as KEY"}},
-		{"a key in base64 as text", "", v2("HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"), []string{
+		{"a key in base64 as text", "", c26("HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"), []string{
 			"access.conf:3: warning: HMAC_KEY: is KEY in another spelling: take a key of its own"}},
-		{"HMAC key and passphrase", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW same-pass-12", "HMAC_KEY same-pass-12", "GPG_REMOTE_ID ANY"), []string{
+		{"HMAC key and passphrase", "", c26("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW same-pass-12", "HMAC_KEY same-pass-12", "GPG_REMOTE_ID ANY"), []string{
 			"access.conf:5: HMAC_KEY: is the same key as GPG_DECRYPT_PW"}},
-		{"HMAC key and passphrase without id", "", v2("GPG_DECRYPT_PW same-pass-12", "HMAC_KEY_BASE64 c2FtZS1wYXNzLTEy", "GPG_REMOTE_ID ANY"), []string{
+		{"HMAC key and passphrase without id", "", c26("GPG_DECRYPT_PW same-pass-12", "HMAC_KEY_BASE64 c2FtZS1wYXNzLTEy", "GPG_REMOTE_ID ANY"), []string{
 			"access.conf:1: GPG_DECRYPT_ID: is missing, GnuPG needs a key to decrypt with",
 			"access.conf:4: HMAC_KEY_BASE64: is the same key as GPG_DECRYPT_PW"}},
-		{"group of a user", "", v2("CMD_EXEC_GROUP nobody", "CMD_SUDO_EXEC_GROUP root"), nil},
+		{"group of a user", "", c26("CMD_EXEC_GROUP nobody", "CMD_SUDO_EXEC_GROUP root"), nil},
 		{"placeholders in any letters", "", "SOURCE ANY\nKEY __changeme__\nHMAC_KEY __ChangeMe__\nSOURCE ANY\nKEY changeme\nHMAC_KEY Le_Changement_12\nSOURCE ANY\nKEY xCHANGEMEx\n", []string{
 			"access.conf:2: KEY: still the placeholder of the shipped file", "access.conf:3: HMAC_KEY: still the placeholder of the shipped file",
 			"access.conf:5: KEY: still the placeholder of the shipped file", "access.conf:8: KEY: still the placeholder of the shipped file"}},
-		{"masks that cover nothing", "", strings.Replace(v2("DESTINATION 0.0.0.0/0, 2001:db8::/0", "REQUIRE_SOURCE_ADDRESS !10.0.0.0/0.0.0.0"), "ANY", "10.0.0.0/0, 192.0.2.0/24", 1), []string{
+		{"masks that cover nothing", "", strings.Replace(c26("DESTINATION 0.0.0.0/0, 2001:db8::/0", "REQUIRE_SOURCE_ADDRESS !10.0.0.0/0.0.0.0"), "ANY", "10.0.0.0/0, 192.0.2.0/24", 1), []string{
 			"access.conf:1: warning: SOURCE: 10.0.0.0/0 is every address, for its mask covers nothing; write ANY, or the mask that is meant",
 			"access.conf:3: warning: DESTINATION: 2001:db8::/0 is every address, for its mask covers nothing; write ANY, or the mask that is meant",
 			"access.conf:4: warning: REQUIRE_SOURCE_ADDRESS: !10.0.0.0/0.0.0.0 is every address, for its mask covers nothing; write ANY, or the mask that is meant"}},
-		{"empty entry", "", v2("REQUIRE_USERNAME alice,,bob", "RESTRICT_PORTS tcp/22,"), []string{
+		{"empty entry", "", c26("REQUIRE_USERNAME alice,,bob", "RESTRICT_PORTS tcp/22,"), []string{
 			"access.conf:3: REQUIRE_USERNAME: empty entry in the list", "access.conf:4: RESTRICT_PORTS: empty entry in the list"}},
-		{"short HMAC key as text", "", v2("HMAC_KEY short"), []string{
+		{"short HMAC key as text", "", c26("HMAC_KEY short"), []string{
 			"access.conf:3: warning: HMAC_KEY: a key of 5 bytes can be guessed from one recorded packet: put the HMAC_KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
-		{"short HMAC key of a generator", "", v2("HMAC_KEY_BASE64 c2hvcnQ="), []string{
+		{"short HMAC key of a generator", "", c26("HMAC_KEY_BASE64 c2hvcnQ="), []string{
 			"access.conf:3: warning: HMAC_KEY_BASE64: a key of 5 bytes can be guessed from one recorded packet: put the HMAC_KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
-		{"digest without key", "", v2("HMAC_DIGEST_TYPE sha512"), []string{
+		{"digest without key", "", c26("HMAC_DIGEST_TYPE sha512"), []string{
 			"access.conf:3: warning: HMAC_DIGEST_TYPE: has no effect without HMAC_KEY"}},
-		{"forwarding off", "", v1("ENABLE_FORWARD_ACCESS;"), []string{
+		{"forwarding off", "", perl19("ENABLE_FORWARD_ACCESS;"), []string{
 			"access.conf:4: ENABLE_FORWARD_ACCESS: needs ENABLE_IPT_FORWARDING Y in fwknop.conf"}},
-		{"forwarding on", forwarding, v1("ENABLE_FORWARD_ACCESS;"), nil},
-		{"forward access N", "", v1("ENABLE_FORWARD_ACCESS: N;"), nil},
-		{"output off", "", v1("ENABLE_OUTPUT_ACCESS: Y;"), []string{
+		{"forwarding on", forwarding, perl19("ENABLE_FORWARD_ACCESS;"), nil},
+		{"forward access N", "", perl19("ENABLE_FORWARD_ACCESS: N;"), nil},
+		{"output off", "", perl19("ENABLE_OUTPUT_ACCESS: Y;"), []string{
 			"access.conf:4: warning: ENABLE_OUTPUT_ACCESS: has no effect without ENABLE_IPT_OUTPUT Y in fwknop.conf"}},
-		{"NAT off", "", v2("FORCE_NAT 192.0.2.1 22"), []string{
+		{"NAT off", "", c26("FORCE_NAT 192.0.2.1 22"), []string{
 			"access.conf:3: FORCE_NAT: needs ENABLE_IPT_FORWARDING Y or ENABLE_IPT_LOCAL_NAT Y in fwknop.conf"}},
-		{"local NAT will do", "ENABLE_IPT_LOCAL_NAT Y;\n", v2("FORCE_NAT 192.0.2.1 22"), nil},
-		{"SNAT of nothing", forwarding, v2("FORCE_SNAT 192.0.2.1"), []string{"access.conf:3: FORCE_SNAT: needs FORCE_NAT or FORWARD_ALL"}},
-		{"SNAT and masquerading", forwarding, v2("FORWARD_ALL Y", "FORCE_SNAT 192.0.2.1", "FORCE_MASQUERADE Y"), []string{
+		{"local NAT will do", "ENABLE_IPT_LOCAL_NAT Y;\n", c26("FORCE_NAT 192.0.2.1 22"), nil},
+		{"SNAT of nothing", forwarding, c26("FORCE_SNAT 192.0.2.1"), []string{"access.conf:3: FORCE_SNAT: needs FORCE_NAT or FORWARD_ALL"}},
+		{"SNAT and masquerading", forwarding, c26("FORWARD_ALL Y", "FORCE_SNAT 192.0.2.1", "FORCE_MASQUERADE Y"), []string{
 			"access.conf:5: FORCE_MASQUERADE: does not go with FORCE_SNAT"}},
-		{"masquerading N", forwarding, v2("FORCE_MASQUERADE N"), nil},
-		{"open without close", "", v1("EXTERNAL_CMD_OPEN: /bin/a;"), []string{"access.conf:4: EXTERNAL_CMD_CLOSE: is missing, EXTERNAL_CMD_OPEN needs it"}},
-		{"external commands of nobody", "", v1("ENABLE_EXTERNAL_CMDS: Y;"), []string{"access.conf:4: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
-		{"no firewall but commands, and none", "FIREWALL_TYPE external_cmd;\n", v1(), []string{"access.conf:1: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
-		{"cycle without close", "", v2("CMD_CYCLE_OPEN /a"), []string{"access.conf:3: CMD_CYCLE_CLOSE: is missing, CMD_CYCLE_OPEN needs it (NONE for no command)"}},
-		{"cycle without timer", "", v2("CMD_CYCLE_OPEN /a", "CMD_CYCLE_CLOSE /b"), []string{"access.conf:4: CMD_CYCLE_TIMER: is missing, CMD_CYCLE_CLOSE needs it"}},
-		{"timer alone", "", v2("CMD_CYCLE_TIMER 3"), []string{"access.conf:3: CMD_CYCLE_OPEN: is missing, CMD_CYCLE_TIMER needs it"}},
-		{"unknown account", "", v2("CMD_SUDO_EXEC_USER nosuch", "CMD_SUDO_EXEC_GROUP nosuch"), []string{
+		{"masquerading N", forwarding, c26("FORCE_MASQUERADE N"), nil},
+		{"open without close", "", perl19("EXTERNAL_CMD_OPEN: /bin/a;"), []string{"access.conf:4: EXTERNAL_CMD_CLOSE: is missing, EXTERNAL_CMD_OPEN needs it"}},
+		{"external commands of nobody", "", perl19("ENABLE_EXTERNAL_CMDS: Y;"), []string{"access.conf:4: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
+		{"no firewall but commands, and none", "FIREWALL_TYPE external_cmd;\n", perl19(), []string{"access.conf:1: EXTERNAL_CMD_OPEN: is missing here and in fwknop.conf"}},
+		{"cycle without close", "", c26("CMD_CYCLE_OPEN /a"), []string{"access.conf:3: CMD_CYCLE_CLOSE: is missing, CMD_CYCLE_OPEN needs it (NONE for no command)"}},
+		{"cycle without timer", "", c26("CMD_CYCLE_OPEN /a", "CMD_CYCLE_CLOSE /b"), []string{"access.conf:4: CMD_CYCLE_TIMER: is missing, CMD_CYCLE_CLOSE needs it"}},
+		{"timer alone", "", c26("CMD_CYCLE_TIMER 3"), []string{"access.conf:3: CMD_CYCLE_OPEN: is missing, CMD_CYCLE_TIMER needs it"}},
+		{"unknown account", "", c26("CMD_SUDO_EXEC_USER nosuch", "CMD_SUDO_EXEC_GROUP nosuch"), []string{
 			`access.conf:3: CMD_SUDO_EXEC_USER: this host has no user "nosuch"`, `access.conf:4: CMD_SUDO_EXEC_GROUP: this host has neither a group nor a user "nosuch"`}},
-		{"GnuPG without signer", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x"), []string{
+		{"GnuPG without signer", "", c26("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x"), []string{
 			"access.conf:1: GPG_REMOTE_ID: is missing: signatures are required, but of whom"}},
-		{"GnuPG with fingerprints", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_FINGERPRINT_ID "+strings.Repeat("AB", 20)), nil},
-		{"GnuPG without passphrase", "", v1("GPG_REMOTE_ID: ABCD1234;", "GPG_DECRYPT_ID: ABCD1234;"), []string{
+		{"GnuPG with fingerprints", "", c26("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_FINGERPRINT_ID "+strings.Repeat("AB", 20)), nil},
+		{"GnuPG without passphrase", "", perl19("GPG_REMOTE_ID: ABCD1234;", "GPG_DECRYPT_ID: ABCD1234;"), []string{
 			"access.conf:1: GPG_DECRYPT_PW: is missing; a key without one needs GPG_ALLOW_NO_PW"}},
-		{"GnuPG with key files alone", "", v2("GPG_KEY_FILE server.sec", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY"), nil},
-		{"GnuPG program missing", "", v2("GPG_EXE /nonexistent"), []string{
+		{"GnuPG with key files alone", "", c26("GPG_KEY_FILE server.sec", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY"), nil},
+		{"GnuPG program missing", "", c26("GPG_EXE /nonexistent"), []string{
 			"access.conf:3: GPG_EXE: not usable as a program: no such program",
 			"access.conf:3: warning: GPG_EXE: has no effect: the stanza has no key for GnuPG"}},
 		{"time between knocks", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nMAX_TIME_DIFF: 2;\nMIN_TIME_DIFF: 9;\n", []string{
 			"access.conf:4: MAX_TIME_DIFF: is below MIN_TIME_DIFF"}},
-		{"knock keyword in SPA", "", v1("KNOCK_LIMIT: 3;"), []string{"access.conf:4: warning: KNOCK_LIMIT: is for knock sequences and has no effect in this stanza"}},
-		{"for ever, 1.9", "", v1("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
-		{"for ever, 2.6", "", v2("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
-		{"no cap", "", v2("MAX_FW_TIMEOUT 0"), []string{"access.conf:3: warning: MAX_FW_TIMEOUT: 0 means 300 seconds"}},
+		{"knock keyword in SPA", "", perl19("KNOCK_LIMIT: 3;"), []string{"access.conf:4: warning: KNOCK_LIMIT: is for knock sequences and has no effect in this stanza"}},
+		{"for ever, 1.9", "", perl19("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
+		{"for ever, 2.6", "", c26("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
+		{"no cap", "", c26("MAX_FW_TIMEOUT 0"), []string{"access.conf:3: warning: MAX_FW_TIMEOUT: 0 means 300 seconds"}},
 		{"semicolon in a remark", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22; # a; b\nKEY: sixteen letters!; # a; b\n", []string{
 			"access.conf:3: warning: KEY: the value goes on to the last semicolon of the line"}},
 		{"semicolon in a key of 2.6", "", "SOURCE ANY\nKEY sixteen;letters!\nHMAC_KEY another one; # b\n", []string{
@@ -98,19 +98,19 @@ func TestStanzaProblems(t *testing.T) {
 		{"short key, 1.9", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: short;\n", []string{"access.conf:3: KEY: shorter than 8 characters"}},
 		{"short key in base64", "", "SOURCE ANY\nKEY_BASE64 dGVzdA==\nHMAC_KEY something else\n", []string{
 			"access.conf:2: warning: KEY_BASE64: a key of 4 bytes can be guessed from one recorded packet: put the KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
-		{"never used", "", v1() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
+		{"never used", "", perl19() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
 			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
-		{"nobody's address", "", strings.Replace(v1(), "ANY", "0.0.0.0", 1), []string{
+		{"nobody's address", "", strings.Replace(perl19(), "ANY", "0.0.0.0", 1), []string{
 			"access.conf:1: warning: SOURCE: 0.0.0.0 is one address that no client has; write ANY for all"}},
-		{"twice", "", v1("KEY: another long one;"), []string{"access.conf:4: KEY: given twice, first in line 3"}},
-		{"alias twice", "", v1("FW_ACCESS_TIMEOUT: 3;", "MAX_ACCESS_TIMEOUT: 4;"), []string{
+		{"twice", "", perl19("KEY: another long one;"), []string{"access.conf:4: KEY: given twice, first in line 3"}},
+		{"alias twice", "", perl19("FW_ACCESS_TIMEOUT: 3;", "MAX_ACCESS_TIMEOUT: 4;"), []string{
 			"access.conf:5: MAX_ACCESS_TIMEOUT: is FW_ACCESS_TIMEOUT of line 4, with another value"}},
-		{"ports add up in 1.9", "", v1("OPEN_PORTS: udp/53;"), nil},
-		{"ports do not add up in 2.6", "", v2("OPEN_PORTS tcp/22", "OPEN_PORTS udp/53"), []string{"access.conf:4: OPEN_PORTS: given twice, first in line 3"}},
-		{"before the first SOURCE", "", "REQUIRE_USERNAME: a;\n" + v1(), []string{
+		{"ports add up in 1.9", "", perl19("OPEN_PORTS: udp/53;"), nil},
+		{"ports do not add up in 2.6", "", c26("OPEN_PORTS tcp/22", "OPEN_PORTS udp/53"), []string{"access.conf:4: OPEN_PORTS: given twice, first in line 3"}},
+		{"before the first SOURCE", "", "REQUIRE_USERNAME: a;\n" + perl19(), []string{
 			"access.conf:1: warning: REQUIRE_USERNAME: stands before the first SOURCE and belongs to no stanza"}},
 		{"nothing", "", "# nothing\n", []string{"access.conf: SOURCE: no stanza: a SOURCE line must begin one"}},
-		{"keyword of the other file", "", v1("PCAP_INTF: lo;"), []string{"access.conf:4: PCAP_INTF: unknown keyword here, it belongs into fwknop.conf"}},
+		{"keyword of the other file", "", perl19("PCAP_INTF: lo;"), []string{"access.conf:4: PCAP_INTF: unknown keyword here, it belongs into fwknop.conf"}},
 		{"a wrong value is not a missing one", "", "SOURCE: ANY;\nOPEN_PORTS: x;\nKEY: __CHANGEME__;\n", []string{
 			`access.conf:2: OPEN_PORTS: "x" is not proto/port`, "access.conf:3: KEY: still the placeholder of the shipped file"}},
 	} {
@@ -132,13 +132,13 @@ func TestDialectDefaults(t *testing.T) {
 		s := a.Stanzas[0]
 		return fmt.Sprint(s.AccessTimeout, s.MaxAccessTimeout > time.Hour, s.OpenPortsAny, s.PermitClientTimeout, s.Dialect)
 	}
-	if got, want := show(v1()), "5m0s true false false 1.9"; got != want {
+	if got, want := show(perl19()), "5m0s true false false 1.9"; got != want {
 		t.Errorf("1.9: %s, want %s", got, want)
 	}
-	if got, want := show(v2()), "30s false true true 2.6"; got != want {
+	if got, want := show(c26()), "30s false true true 2.6"; got != want {
 		t.Errorf("2.6: %s, want %s", got, want)
 	}
-	if got, want := show(v2("PERMIT_CLIENT_TIMEOUT N", "OPEN_PORTS tcp/22")), "30s false false false 2.6"; got != want {
+	if got, want := show(c26("PERMIT_CLIENT_TIMEOUT N", "OPEN_PORTS tcp/22")), "30s false false false 2.6"; got != want {
 		t.Errorf("2.6 with what it does not know: %s, want %s", got, want)
 	}
 }
@@ -147,7 +147,7 @@ func TestStanzaTypes(t *testing.T) {
 	_, _, a, problems := Load(Options{
 		FS: memFS{
 			"fwknop.conf": "GPG_DEFAULT_HOME_DIR /srv/gpg;\nFIREWALL_TYPE external_cmd;\nEXTERNAL_CMD_OPEN /bin/o $SRC;\nEXTERNAL_CMD_CLOSE /bin/c;\nEXTERNAL_CMD_ALARM 7;\n",
-			"d/access.conf": v1("GPG_REMOTE_ID: 0xabcd1234;", "GPG_DECRYPT_ID: ABCD1234;", "GPG DECRYPT_PW: the passphrase;", "GPG_NO_REQUIRE_PREFIX;", "GPG_USE_OPTIONS;",
+			"d/access.conf": perl19("GPG_REMOTE_ID: 0xabcd1234;", "GPG_DECRYPT_ID: ABCD1234;", "GPG DECRYPT_PW: the passphrase;", "GPG_NO_REQUIRE_PREFIX;", "GPG_USE_OPTIONS;",
 				"GPG_KEY_FILE: a.asc, /b.asc;", "SHADOW;", "REQUIRE_AUTH_METHOD: crypt;", "ACCESS_EXPIRE: 12/31/2031;", "ACCESS_EXPIRE_EPOCH: 1;", "REQUIRE_USERNAME: a, b;"),
 			"d/a.asc": "",
 		}, Server: "fwknop.conf", Access: "d/access.conf"})
@@ -178,7 +178,7 @@ func TestStanzaTypes(t *testing.T) {
 }
 
 func TestExpireInLocalTime(t *testing.T) {
-	o := Options{FS: memFS{"a": v2("ACCESS_EXPIRE 12/31/2031")}, Access: "a", Location: time.FixedZone("", 3600)}
+	o := Options{FS: memFS{"a": c26("ACCESS_EXPIRE 12/31/2031")}, Access: "a", Location: time.FixedZone("", 3600)}
 	_, _, a, _ := Load(o)
 	if got, want := a.Stanzas[0].Expires.UTC().Format(time.RFC3339), "2031-12-30T23:00:00Z"; got != want {
 		t.Errorf("%s, want %s", got, want)

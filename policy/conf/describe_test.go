@@ -11,7 +11,7 @@ func TestWords(t *testing.T) {
 		name, server, access string
 		want                 []string
 	}{
-		{"1.9", "", v1("REQUIRE_USERNAME: alice, bob;", "REQUIRE_SOURCE_ADDRESS: Y;"), []string{
+		{"1.9", "", perl19("REQUIRE_USERNAME: alice, bob;", "REQUIRE_SOURCE_ADDRESS: Y;"), []string{
 			"packets from anywhere, user alice or bob",
 			"an SPA message with the key (cbc), the address to open inside",
 			"opens what the client asks for of tcp/22 for 300 seconds"}},
@@ -24,33 +24,33 @@ func TestWords(t *testing.T) {
 			"packets from 192.0.2.0/24",
 			"who knocks tcp/1, udp/2, within 60 seconds, more than 1 second apart, less than 9 seconds apart, at most 3 times a source, from a system like linux",
 			"opens tcp/22 for 1 second"}},
-		{"encrypted sequence", "", v1("ENCRYPT_SEQUENCE;", "KNOCK_INTERVAL: 0;", "REQUIRE_OS: Linux:2.4;"), []string{
+		{"encrypted sequence", "", perl19("ENCRYPT_SEQUENCE;", "KNOCK_INTERVAL: 0;", "REQUIRE_OS: Linux:2.4;"), []string{
 			"packets from anywhere",
 			"who knocks an encrypted sequence on ports 61000 to 61255, from Linux:2.4",
 			"opens tcp/22 and the port in the sequence for 300 seconds"}},
-		{"GnuPG", "", v2("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID 1234ABCD", "RESTRICT_INTF eth0", "SHADOW Y"), []string{
+		{"GnuPG", "", c26("GPG_DECRYPT_ID ABCD1234", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID 1234ABCD", "RESTRICT_INTF eth0", "SHADOW Y"), []string{
 			"packets from anywhere on eth0",
 			"an SPA message with the key (cbc) or OpenPGP signed by 1234ABCD",
 			"opens any port the client asks for for 30 seconds or as long as the client says, at most 300 seconds",
 			"only reports: nothing is opened or run"}},
-		{"commands", "", v1("DISABLE_FW_ACCESS;", "ENABLE_CMD_EXEC;", "CMD_REGEX: ^ls$;", "CMD_EXEC_USER: nobody;", "CMD_SHELL: Y;", "ENABLE_CMD_SUDO_EXEC: Y;"), []string{
+		{"commands", "", perl19("DISABLE_FW_ACCESS;", "ENABLE_CMD_EXEC;", "CMD_REGEX: ^ls$;", "CMD_EXEC_USER: nobody;", "CMD_SHELL: Y;", "ENABLE_CMD_SUDO_EXEC: Y;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)", "opens nothing", "runs commands like ^ls$ as nobody through sudo in a shell"}},
-		{"any command", "", v1("ENABLE_CMD_EXEC;", "REQUIRE_AUTH_METHOD: crypt;"), []string{
+		{"any command", "", perl19("ENABLE_CMD_EXEC;", "REQUIRE_AUTH_METHOD: crypt;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc) and the user's password", "opens what the client asks for of tcp/22 for 300 seconds", "runs any command as root"}},
-		{"external", "", v1("EXTERNAL_CMD_OPEN: /bin/o;", "EXTERNAL_CMD_CLOSE: /bin/c;", "FW_ACCESS_TIMEOUT: 0;"), []string{
+		{"external", "", perl19("EXTERNAL_CMD_OPEN: /bin/o;", "EXTERNAL_CMD_CLOSE: /bin/c;", "FW_ACCESS_TIMEOUT: 0;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)", "runs /bin/o for what the client asks for of tcp/22 for ever"}},
-		{"cycle", "", v2("CMD_CYCLE_OPEN /bin/o", "CMD_CYCLE_CLOSE /bin/c", "CMD_CYCLE_TIMER 9"), []string{
+		{"cycle", "", c26("CMD_CYCLE_OPEN /bin/o", "CMD_CYCLE_CLOSE /bin/c", "CMD_CYCLE_TIMER 9"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)", "runs /bin/o, and after 9 seconds /bin/c"}},
-		{"forward", forwarding + "ENABLE_IPT_OUTPUT Y;\n", v1("ENABLE_FORWARD_ACCESS;", "INTERNAL_NET_ACCESS: 10.0.0.0/8;", "ENABLE_OUTPUT_ACCESS;"), []string{
+		{"forward", forwarding + "ENABLE_IPT_OUTPUT Y;\n", perl19("ENABLE_FORWARD_ACCESS;", "INTERNAL_NET_ACCESS: 10.0.0.0/8;", "ENABLE_OUTPUT_ACCESS;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)", "opens what the client asks for of tcp/22 for 300 seconds",
 			"only to hosts behind this one, in 10.0.0.0/8", "opens the output chain as well"}},
-		{"forced NAT", forwarding, v2("FORCE_NAT 10.0.0.5 22", "FORCE_SNAT 192.0.2.1", "OPEN_PORTS tcp/22"), []string{
+		{"forced NAT", forwarding, c26("FORCE_NAT 10.0.0.5 22", "FORCE_SNAT 192.0.2.1", "OPEN_PORTS tcp/22"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds", "translated to 10.0.0.5:22, coming from 192.0.2.1"}},
-		{"forward all", forwarding, v2("FORWARD_ALL Y", "FORCE_MASQUERADE Y"), []string{
+		{"forward all", forwarding, c26("FORWARD_ALL Y", "FORCE_MASQUERADE Y"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens every port for 30 seconds or as long as the client says, at most 300 seconds", "masqueraded"}},
-		{"forward all that is asked for", forwarding, v2("FORWARD_ALL Y", "OPEN_PORTS tcp/22"), []string{
+		{"forward all that is asked for", forwarding, c26("FORWARD_ALL Y", "OPEN_PORTS tcp/22"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
 			"with NAT: every port of the host the client names"}},
@@ -68,7 +68,7 @@ func TestWords(t *testing.T) {
 }
 
 func TestWordsOfGPG(t *testing.T) {
-	_, _, a, problems := loadText("", v2("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "HMAC_KEY something else", "HMAC_DIGEST_TYPE sha512"))
+	_, _, a, problems := loadText("", c26("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "HMAC_KEY something else", "HMAC_DIGEST_TYPE sha512"))
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
@@ -93,30 +93,30 @@ func TestLint(t *testing.T) {
 		name, server, access string
 		want                 []string // keywords
 	}{
-		{"a good one", "", v2(safe), nil},
-		{"any command", "", v2(safe, "ENABLE_CMD_EXEC Y"), []string{"access.conf:7 ENABLE_CMD_EXEC"}},
-		{"loose expression", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ls"), []string{"access.conf:8 CMD_REGEX"}},
-		{"tight expression in a shell", "", v2(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$", "CMD_SHELL Y"), []string{"access.conf:9 CMD_SHELL"}},
+		{"a good one", "", c26(safe), nil},
+		{"any command", "", c26(safe, "ENABLE_CMD_EXEC Y"), []string{"access.conf:7 ENABLE_CMD_EXEC"}},
+		{"loose expression", "", c26(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ls"), []string{"access.conf:8 CMD_REGEX"}},
+		{"tight expression in a shell", "", c26(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$", "CMD_SHELL Y"), []string{"access.conf:9 CMD_SHELL"}},
 		{"sequence in clear", "AUTH_MODE KNOCK;\n", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE"}},
-		{"encrypted sequence", "AUTH_MODE PCAP, JOURNAL;\n", v1("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
-		{"source address", "", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), []string{"access.conf:1 REQUIRE_SOURCE_ADDRESS"}},
-		{"source address for all", "REQUIRE_SOURCE_ADDRESS Y;\n", v2("HMAC_KEY something else", "OPEN_PORTS tcp/22"), nil},
-		{"no HMAC", "", v2("REQUIRE_SOURCE_ADDRESS Y", "OPEN_PORTS tcp/22"), []string{"access.conf:1 HMAC_KEY"}},
-		{"old ciphers", "", v2(safe, "HMAC_DIGEST_TYPE md5", "ENCRYPTION_MODE ECB"), []string{"access.conf:7 HMAC_DIGEST_TYPE", "access.conf:8 ENCRYPTION_MODE"}},
-		{"any port", "", v2("REQUIRE_SOURCE_ADDRESS Y", "HMAC_KEY something else"), []string{"access.conf:1 OPEN_PORTS"}},
-		{"short ids", "", v2(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ABCD1234"), []string{"access.conf:9 GPG_REMOTE_ID"}},
-		{"any signer, forged", "", v2(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "GPG_IGNORE_SIG_VERIFY_ERROR Y", "GPG_ALLOW_NO_MDC Y", "GPG_USE_OPTIONS Y"), []string{
+		{"encrypted sequence", "AUTH_MODE PCAP, JOURNAL;\n", perl19("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
+		{"source address", "", c26("HMAC_KEY something else", "OPEN_PORTS tcp/22"), []string{"access.conf:1 REQUIRE_SOURCE_ADDRESS"}},
+		{"source address for all", "REQUIRE_SOURCE_ADDRESS Y;\n", c26("HMAC_KEY something else", "OPEN_PORTS tcp/22"), nil},
+		{"no HMAC", "", c26("REQUIRE_SOURCE_ADDRESS Y", "OPEN_PORTS tcp/22"), []string{"access.conf:1 HMAC_KEY"}},
+		{"old ciphers", "", c26(safe, "HMAC_DIGEST_TYPE md5", "ENCRYPTION_MODE ECB"), []string{"access.conf:7 HMAC_DIGEST_TYPE", "access.conf:8 ENCRYPTION_MODE"}},
+		{"any port", "", c26("REQUIRE_SOURCE_ADDRESS Y", "HMAC_KEY something else"), []string{"access.conf:1 OPEN_PORTS"}},
+		{"short ids", "", c26(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ABCD1234"), []string{"access.conf:9 GPG_REMOTE_ID"}},
+		{"any signer, forged", "", c26(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "GPG_IGNORE_SIG_VERIFY_ERROR Y", "GPG_ALLOW_NO_MDC Y", "GPG_USE_OPTIONS Y"), []string{
 			"access.conf:9 GPG_REMOTE_ID", "access.conf:10 GPG_IGNORE_SIG_VERIFY_ERROR", "access.conf:11 GPG_ALLOW_NO_MDC", "access.conf:12 GPG_USE_OPTIONS"}},
-		{"client's time", "", v1("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "PERMIT_CLIENT_TIMEOUT;"), []string{"access.conf:1 MAX_FW_TIMEOUT"}},
-		{"forwarding anywhere", "ENABLE_IPT_FORWARDING Y;\n", v2(safe), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
-		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", v2(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
-		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", v2(safe), []string{
+		{"client's time", "", perl19("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "PERMIT_CLIENT_TIMEOUT;"), []string{"access.conf:1 MAX_FW_TIMEOUT"}},
+		{"forwarding anywhere", "ENABLE_IPT_FORWARDING Y;\n", c26(safe), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
+		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", c26(safe), []string{
 			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
 		{"sequence that nothing is read for", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE", "access.conf:3 SHARED_SEQUENCE"}},
-		{"encrypted sequence that nothing is read for", "AUTH_MODE PCAP;\nINGEST UDP, TCP;\n", v1("DATA_COLLECT_MODE: ENCRYPT_SEQUENCE;"), []string{"access.conf:1 ENCRYPT_SEQUENCE", "access.conf:1 ENCRYPT_SEQUENCE"}},
-		{"SPA beside a log", "AUTH_MODE KNOCK;\n", v2(safe), []string{"access.conf:1 SOURCE"}},
-		{"all of it at once", "AUTH_MODE NFLOG;\n", v2(safe), nil},
-		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", v2(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
+		{"encrypted sequence that nothing is read for", "AUTH_MODE PCAP;\nINGEST UDP, TCP;\n", perl19("DATA_COLLECT_MODE: ENCRYPT_SEQUENCE;"), []string{"access.conf:1 ENCRYPT_SEQUENCE", "access.conf:1 ENCRYPT_SEQUENCE"}},
+		{"SPA beside a log", "AUTH_MODE KNOCK;\n", c26(safe), []string{"access.conf:1 SOURCE"}},
+		{"all of it at once", "AUTH_MODE NFLOG;\n", c26(safe), nil},
+		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", c26(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, v, a, problems := loadText(tt.server, tt.access)

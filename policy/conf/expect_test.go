@@ -77,7 +77,7 @@ func TestExpectationWords(t *testing.T) {
 }
 
 func TestExpectationsBelongToStanzas(t *testing.T) {
-	_, _, a, problems := loadText("", v1("EXPECT: granted ask tcp/22 from 192.0.2.7;")+v1("EXPECT: refused ask tcp/23 from 192.0.2.7;", "EXPECT: refused spa.user ask tcp/22 user x from 192.0.2.7;"))
+	_, _, a, problems := loadText("", perl19("EXPECT: granted ask tcp/22 from 192.0.2.7;")+perl19("EXPECT: refused ask tcp/23 from 192.0.2.7;", "EXPECT: refused spa.user ask tcp/22 user x from 192.0.2.7;"))
 	wantProblems(t, problems)
 	var got []string
 	for i := range a.Stanzas {
@@ -89,6 +89,6 @@ func TestExpectationsBelongToStanzas(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	_, _, _, problems = loadText("", v1("EXPECT: grant ask tcp/22 from 192.0.2.7;"))
+	_, _, _, problems = loadText("", perl19("EXPECT: grant ask tcp/22 from 192.0.2.7;"))
 	wantProblems(t, problems, `access.conf:4: EXPECT: "grant" is not one of granted, refused, command, ignored (did you mean granted?)`)
 }

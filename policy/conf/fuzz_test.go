@@ -31,9 +31,9 @@ func seeds(f *testing.F, add func(server, access string)) {
 // printed and loads again as the same.
 func FuzzLoad(f *testing.F) {
 	seeds(f, func(server, access string) { f.Add(server, access) })
-	f.Add("HOSTNAME $$FWKNOP_DIR$;\n", v1("KEY_BASE64: x;", "EXPECT: granted ask tcp/22 from 192.0.2.1;"))
-	f.Add("DIGEST_FILE ${FWKNOP_DIR}/x\nPCAP_PKT_FILE a/../b # c\nVERBOSE 3# x\n", v2("OPEN_PORTS tcp/22 # ssh, udp/53#x", "REQUIRE_USERNAME a # b; c", "GPG_HOME_DIR x/y", "ACCESS_EXPIRE 1/2/35 # x"))
-	f.Add("", v2("DATA_COLLECT_MODE: PCAP;", "FW_ACCESS_TIMEOUT: 60; KEY: x;", "GPG_DECRYPT_ID 1234ABCD 5678ABCD, alice smith", "HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"))
+	f.Add("HOSTNAME $$FWKNOP_DIR$;\n", perl19("KEY_BASE64: x;", "EXPECT: granted ask tcp/22 from 192.0.2.1;"))
+	f.Add("DIGEST_FILE ${FWKNOP_DIR}/x\nPCAP_PKT_FILE a/../b # c\nVERBOSE 3# x\n", c26("OPEN_PORTS tcp/22 # ssh, udp/53#x", "REQUIRE_USERNAME a # b; c", "GPG_HOME_DIR x/y", "ACCESS_EXPIRE 1/2/35 # x"))
+	f.Add("", c26("DATA_COLLECT_MODE: PCAP;", "FW_ACCESS_TIMEOUT: 60; KEY: x;", "GPG_DECRYPT_ID 1234ABCD 5678ABCD, alice smith", "HMAC_KEY c2l4dGVlbiBsZXR0ZXJzIQ"))
 	f.Fuzz(func(t *testing.T, server, access string) {
 		load := func(server, access string) (*Server, *Values, *Access, Problems) {
 			return Load(Options{FS: memFS{"main.conf": server, "access.conf": access}, Dir: "/w", Server: "main.conf", Access: "access.conf", Lenient: true})
@@ -109,9 +109,9 @@ func wantPlaces(t *testing.T, problems Problems, files map[string]string) {
 // FuzzIncludes: whatever files include of each other, reading ends, and what is wrong
 // has a place.
 func FuzzIncludes(f *testing.F) {
-	f.Add(v2("%include a", "%include_keys d/b.conf"), "HMAC_KEY something else\n", v1("%include access.conf"))
+	f.Add(c26("%include a", "%include_keys d/b.conf"), "HMAC_KEY something else\n", perl19("%include access.conf"))
 	f.Add("%include_folder d\n", "SOURCE ANY\n%include_keys a\n", "%include a\n%include ../a\n")
-	f.Add(v1("%include: a;"), "OPEN_PORTS: tcp/22;\n", "%include_folder .\n")
+	f.Add(perl19("%include: a;"), "OPEN_PORTS: tcp/22;\n", "%include_folder .\n")
 	f.Fuzz(func(t *testing.T, access, a, b string) {
 		files := memFS{"access.conf": access, "a": a, "d/b.conf": b}
 		_, _, loaded, problems := Load(Options{FS: files, Dir: "/w", Access: "access.conf"})
@@ -161,13 +161,13 @@ func TestLinear(t *testing.T) {
 		name string
 		text func(n int) string
 	}{
-		{"unknown keywords", func(n int) string { return v1() + strings.Repeat("OPEN_PORTZ: x;\n", n) }},
+		{"unknown keywords", func(n int) string { return perl19() + strings.Repeat("OPEN_PORTZ: x;\n", n) }},
 		{"one line", func(n int) string {
-			return v1("REQUIRE_USERNAME: " + strings.Repeat("a,", min(n, MaxLine/2-20)) + "b;")
+			return perl19("REQUIRE_USERNAME: " + strings.Repeat("a,", min(n, MaxLine/2-20)) + "b;")
 		}},
-		{"stanzas", func(n int) string { return strings.Repeat(v1(), min(n/4, MaxStanzas)) }},
-		{"repetitions", func(n int) string { return v1(strings.Repeat("OPEN_PORTS: tcp/1;\n", n)) }},
-		{"expectations", func(n int) string { return v1(strings.Repeat("EXPECT: granted ask tcp/22 from 192.0.2.1;\n", n/4)) }},
+		{"stanzas", func(n int) string { return strings.Repeat(perl19(), min(n/4, MaxStanzas)) }},
+		{"repetitions", func(n int) string { return perl19(strings.Repeat("OPEN_PORTS: tcp/1;\n", n)) }},
+		{"expectations", func(n int) string { return perl19(strings.Repeat("EXPECT: granted ask tcp/22 from 192.0.2.1;\n", n/4)) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cost := func(n int) time.Duration {

@@ -20,8 +20,8 @@ func TestIncludes(t *testing.T) {
 	}
 	t.Run("order of stanzas", func(t *testing.T) {
 		a, problems := load(memFS{
-			"d/access.conf": v2() + "%include more.conf\nOPEN_PORTS tcp/1\n%include_folder sub;\n" + v2(),
-			"d/more.conf":   v2(), "d/sub/b.conf": v2(), "d/sub/a.conf": v2(), "d/sub/c.txt": "nonsense\n", "d/sub/.x.conf": "nonsense\n",
+			"d/access.conf": c26() + "%include more.conf\nOPEN_PORTS tcp/1\n%include_folder sub;\n" + c26(),
+			"d/more.conf":   c26(), "d/sub/b.conf": c26(), "d/sub/a.conf": c26(), "d/sub/c.txt": "nonsense\n", "d/sub/.x.conf": "nonsense\n",
 		})
 		wantProblems(t, problems)
 		if got, want := names(a), "d/access.conf:1 1, d/more.conf:1 2, d/sub/a.conf:1 3, d/sub/b.conf:1 4, d/access.conf:7 5"; got != want {
@@ -32,7 +32,7 @@ func TestIncludes(t *testing.T) {
 		}
 	})
 	t.Run("an included file has its own syntax", func(t *testing.T) {
-		a, problems := load(memFS{"d/access.conf": "%include old.conf\n" + v2(), "d/old.conf": v1()})
+		a, problems := load(memFS{"d/access.conf": "%include old.conf\n" + c26(), "d/old.conf": perl19()})
 		wantProblems(t, problems)
 		if a.Stanzas[0].OpenPortsAny || !a.Stanzas[1].OpenPortsAny {
 			t.Error("dialects are mixed up")
@@ -45,13 +45,13 @@ func TestIncludes(t *testing.T) {
 			t.Error("keys were not taken")
 		}
 	})
-	deep := memFS{"d/access.conf": "# \n%include 1\n", "d/1": "\n%include 2\n", "d/2": "%include 3\n", "d/3": v2()}
+	deep := memFS{"d/access.conf": "# \n%include 1\n", "d/1": "\n%include 2\n", "d/2": "%include 3\n", "d/3": c26()}
 	t.Run("three deep", func(t *testing.T) {
 		_, problems := load(deep)
 		wantProblems(t, problems)
 	})
 	t.Run("four deep", func(t *testing.T) {
-		deep["d/3"], deep["d/4"] = "%include 4\n", v2()
+		deep["d/3"], deep["d/4"] = "%include 4\n", c26()
 		_, problems := load(deep)
 		wantProblems(t, problems,
 			"d/access.conf:2: %include: includes are deeper than 3 files: d/access.conf -> d/1 -> d/2 -> d/3 -> d/4")
@@ -61,16 +61,16 @@ func TestIncludes(t *testing.T) {
 		files memFS
 		want  string
 	}{
-		{"itself", memFS{"d/access.conf": v2() + "%include access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/access.conf"},
-		{"each other", memFS{"d/access.conf": v2() + "%include b\n", "d/b": v2() + "%include ../d/access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/b -> d/access.conf"},
-		{"missing", memFS{"d/access.conf": v2() + "%include b\n"}, "d/access.conf:4: %include: cannot read b: file does not exist"},
-		{"missing folder", memFS{"d/access.conf": v2() + "%include_folder b\n"}, "d/access.conf:4: %include_folder: cannot read the folder b: file does not exist"},
-		{"missing keys", memFS{"d/access.conf": v2() + "SOURCE ANY\n%include_keys b\n"}, "d/access.conf:5: %include_keys: cannot read b: file does not exist"},
-		{"keys outside", memFS{"d/access.conf": "%include_keys b\n" + v2(), "d/b": ""}, "d/access.conf:1: %include_keys: stands before the first SOURCE"},
+		{"itself", memFS{"d/access.conf": c26() + "%include access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/access.conf"},
+		{"each other", memFS{"d/access.conf": c26() + "%include b\n", "d/b": c26() + "%include ../d/access.conf\n"}, "d/access.conf:4: %include: files include each other: d/access.conf -> d/b -> d/access.conf"},
+		{"missing", memFS{"d/access.conf": c26() + "%include b\n"}, "d/access.conf:4: %include: cannot read b: file does not exist"},
+		{"missing folder", memFS{"d/access.conf": c26() + "%include_folder b\n"}, "d/access.conf:4: %include_folder: cannot read the folder b: file does not exist"},
+		{"missing keys", memFS{"d/access.conf": c26() + "SOURCE ANY\n%include_keys b\n"}, "d/access.conf:5: %include_keys: cannot read b: file does not exist"},
+		{"keys outside", memFS{"d/access.conf": "%include_keys b\n" + c26(), "d/b": ""}, "d/access.conf:1: %include_keys: stands before the first SOURCE"},
 		{"more than keys", memFS{"d/access.conf": "SOURCE ANY\n%include_keys b\n", "d/b": "KEY sixteen letters!\nOPEN_PORTS tcp/22\n"}, "d/b:2: OPEN_PORTS: a file of keys may hold keys only"},
 		{"bad key", memFS{"d/access.conf": "SOURCE ANY\n%include_keys b\n", "d/b": "KEY_BASE64 ***\n"}, "d/b:1: KEY_BASE64: not base64"},
-		{"misspelt", memFS{"d/access.conf": v2() + "%inclued b\n"}, "d/access.conf:4: %inclued: unknown directive (did you mean %include?)"},
-		{"no name", memFS{"d/access.conf": v2() + "%include\n"}, "d/access.conf:4: %include: no value"},
+		{"misspelt", memFS{"d/access.conf": c26() + "%inclued b\n"}, "d/access.conf:4: %inclued: unknown directive (did you mean %include?)"},
+		{"no name", memFS{"d/access.conf": c26() + "%include\n"}, "d/access.conf:4: %include: no value"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, problems := load(tt.files)
@@ -86,13 +86,13 @@ func TestIncludes(t *testing.T) {
 }
 
 func TestAccessFolder(t *testing.T) {
-	o := Options{FS: memFS{"d/2.conf": v2(), "d/1.conf": v1()}, AccessFolder: "d"}
+	o := Options{FS: memFS{"d/2.conf": c26(), "d/1.conf": perl19()}, AccessFolder: "d"}
 	_, _, a, problems := Load(o)
 	wantProblems(t, problems)
 	if len(a.Stanzas) != 2 || a.Stanzas[0].Pos.File != "d/1.conf" {
 		t.Errorf("stanzas %v", a.Stanzas)
 	}
-	_, _, a, problems = Load(Options{FS: memFS{"m": "ACCESS_FOLDER /d;\n", "/d/1.conf": "%include 1\n", "/d/1": "%include 2\n", "/d/2": "%include 3\n", "/d/3": v2()}, Server: "m"})
+	_, _, a, problems = Load(Options{FS: memFS{"m": "ACCESS_FOLDER /d;\n", "/d/1.conf": "%include 1\n", "/d/1": "%include 2\n", "/d/2": "%include 3\n", "/d/3": c26()}, Server: "m"})
 	wantProblems(t, problems)
 	if len(a.Stanzas) != 1 {
 		t.Errorf("stanzas %v", a.Stanzas)
@@ -106,7 +106,7 @@ func TestAccessFolder(t *testing.T) {
 
 // TestTooMuch: a tree of includes cannot be made to grow without end.
 func TestTooMuch(t *testing.T) {
-	files := memFS{"access.conf": strings.Repeat("%include a\n", 100), "a": strings.Repeat("%include b\n", 100), "b": strings.Repeat("%include c\n", 100), "c": v2()}
+	files := memFS{"access.conf": strings.Repeat("%include a\n", 100), "a": strings.Repeat("%include b\n", 100), "b": strings.Repeat("%include c\n", 100), "c": c26()}
 	_, _, a, problems := Load(Options{FS: files, Access: "access.conf"})
 	if !problems.Failed() || !strings.Contains(problems.Error(), "more than 256 files") {
 		t.Errorf("problems: %v", problems)
@@ -114,6 +114,6 @@ func TestTooMuch(t *testing.T) {
 	if len(a.Stanzas) > MaxFiles {
 		t.Errorf("%d stanzas", len(a.Stanzas))
 	}
-	_, _, _, problems = loadText("", strings.Repeat(v2(), MaxStanzas+5))
+	_, _, _, problems = loadText("", strings.Repeat(c26(), MaxStanzas+5))
 	wantProblems(t, problems, fmt.Sprintf("access.conf:%d: SOURCE: more than %d stanzas", MaxStanzas*3+1, MaxStanzas))
 }

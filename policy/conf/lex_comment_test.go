@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestRemarksBehindValues: which values of 2.6 files end before a remark. The 2.6.10
+// TestCommentsAfterValues: which values of 2.6 files end before a comment. The 2.6.10
 // daemon takes and refuses the same lines; "" is a refusal.
-func TestRemarksBehindValues(t *testing.T) {
+func TestCommentsAfterValues(t *testing.T) {
 	for _, tt := range []struct{ keyword, value, want string }{
 		{"OPEN_PORTS", "tcp/22 # ssh", "tcp/22"},
 		{"OPEN_PORTS", "tcp/22\t# ssh", "tcp/22"},
@@ -36,7 +36,7 @@ func TestRemarksBehindValues(t *testing.T) {
 		{"REQUIRE_USERNAME", "alice # at home", "alice # at home"},
 		{"CMD_REGEX", "^echo # .*$", "^echo # .*$"},
 	} {
-		_, _, a, problems := Load(Options{FS: memFS{"fwknopd.conf": "ENABLE_IPT_FORWARDING Y\n", "a": v2(tt.keyword + " " + tt.value)},
+		_, _, a, problems := Load(Options{FS: memFS{"fwknopd.conf": "ENABLE_IPT_FORWARDING Y\n", "a": c26(tt.keyword + " " + tt.value)},
 			Server: "fwknopd.conf", Access: "a"})
 		switch {
 		case tt.want == "" && !problems.Failed():
@@ -51,9 +51,9 @@ func TestRemarksBehindValues(t *testing.T) {
 	}
 }
 
-// TestRemarkAdvice: a value that takes no remark says what to do with it, and one that
-// swallows it says so.
-func TestRemarkAdvice(t *testing.T) {
+// TestCommentAdvice: the problem of a value that cannot be followed by a comment names the
+// remedy, and a comment that becomes part of the value is warned of.
+func TestCommentAdvice(t *testing.T) {
 	for line, want := range map[string]string{
 		"DESTINATION ANY # us":            `a:3: DESTINATION: "ANY # us" is no address: ` + ownLine,
 		"HMAC_DIGEST_TYPE md5 # old":      `a:3: HMAC_DIGEST_TYPE: "md5 # old" is not one of md5, sha1, sha256, sha384, sha512, sha3_256, sha3_512: ` + ownLine + " (did you mean md5?)",
@@ -61,15 +61,15 @@ func TestRemarkAdvice(t *testing.T) {
 		"HMAC_KEY sesame street # mine":   "a:3: warning: HMAC_KEY: goes on to the end of the line, # and all: " + ownLine,
 		"REQUIRE_USERNAME alice # mine":   "a:3: warning: REQUIRE_USERNAME: goes on to the end of the line, # and all: " + ownLine,
 	} {
-		_, _, _, problems := Load(Options{FS: memFS{"a": v2(line)}, Access: "a", Dialect: C26})
+		_, _, _, problems := Load(Options{FS: memFS{"a": c26(line)}, Access: "a", Dialect: C26})
 		if !strings.Contains(problems.Error(), strings.TrimSuffix(want, " (did you mean md5?)")) {
 			t.Errorf("%s:\n%v\nwant\n%s", line, problems, want)
 		}
 	}
 }
 
-// TestRemarksInServerFiles: the same for fwknopd.conf.
-func TestRemarksInServerFiles(t *testing.T) {
+// TestCommentsInServerFiles: the same for fwknopd.conf.
+func TestCommentsInServerFiles(t *testing.T) {
 	_, v, problems := LoadServer(Options{FS: memFS{"fwknopd.conf": "MAX_SPA_PACKET_AGE 60 # a minute\nENABLE_IPT_FORWARDING Y # inside\n" +
 		"SNAT_TRANSLATE_IP 192.0.2.1 # us\nPCAP_INTF lo # here\nVERBOSE 99\n"}, Server: "fwknopd.conf"})
 	wantProblems(t, problems, "fwknopd.conf:4: warning: PCAP_INTF: goes on to the end of the line, # and all: a remark needs a line of its own")
@@ -89,18 +89,18 @@ func TestBehindTheSemicolon(t *testing.T) {
 	const list = "behind the semicolon is not read: commas separate the entries of a list"
 	for _, tt := range []struct{ name, access, want string }{
 		{"exception", "SOURCE ANY;!10.0.0.0/8\nKEY sixteen letters!\n", `a:1: SOURCE: "!10.0.0.0/8" ` + list},
-		{"ports", v2("RESTRICT_PORTS tcp/22;tcp/23"), `a:3: RESTRICT_PORTS: "tcp/23" ` + list},
-		{"ports and a remark", v2("RESTRICT_PORTS tcp/22; tcp/23 # mail"), `a:3: RESTRICT_PORTS: "tcp/23" ` + list},
-		{"users", v1("REQUIRE_USERNAME: alice; bob;"), `a:4: REQUIRE_USERNAME: "bob" ` + list},
-		{"flag or list", v2("REQUIRE_SOURCE_ADDRESS N;Y"), `a:3: REQUIRE_SOURCE_ADDRESS: "Y" ` + list},
-		{"two keywords on a line", v1("FW_ACCESS_TIMEOUT: 30; REQUIRE_USERNAME: bob;"),
+		{"ports", c26("RESTRICT_PORTS tcp/22;tcp/23"), `a:3: RESTRICT_PORTS: "tcp/23" ` + list},
+		{"ports and a remark", c26("RESTRICT_PORTS tcp/22; tcp/23 # mail"), `a:3: RESTRICT_PORTS: "tcp/23" ` + list},
+		{"users", perl19("REQUIRE_USERNAME: alice; bob;"), `a:4: REQUIRE_USERNAME: "bob" ` + list},
+		{"flag or list", c26("REQUIRE_SOURCE_ADDRESS N;Y"), `a:3: REQUIRE_SOURCE_ADDRESS: "Y" ` + list},
+		{"two keywords on a line", perl19("FW_ACCESS_TIMEOUT: 30; REQUIRE_USERNAME: bob;"),
 			"a:4: FW_ACCESS_TIMEOUT: REQUIRE_USERNAME stands behind the semicolon and is not read: each keyword needs a line of its own"},
-		{"number", v1("FW_ACCESS_TIMEOUT: 30;60"), `a:4: warning: FW_ACCESS_TIMEOUT: the value ends at the semicolon, "60" behind it is not read`},
-		{"prose", v1("REQUIRE_SOURCE_ADDRESS: Y; because of laptops"), `a:4: warning: REQUIRE_SOURCE_ADDRESS: the value ends at the semicolon, "because of laptops" behind it is not read`},
-		{"key", v2("HMAC_KEY another one;for;alice"), "a:3: warning: HMAC_KEY: the value ends at the first semicolon of the line"},
-		{"remark", v1("FW_ACCESS_TIMEOUT: 30; # REQUIRE_USERNAME: bob;"), ""},
-		{"semicolon in a remark of 2.6", v2("RESTRICT_PORTS tcp/22 # ssh; tcp/23 later"), ""},
-		{"two semicolons", v1("FW_ACCESS_TIMEOUT: 30;;"), ""},
+		{"number", perl19("FW_ACCESS_TIMEOUT: 30;60"), `a:4: warning: FW_ACCESS_TIMEOUT: the value ends at the semicolon, "60" behind it is not read`},
+		{"prose", perl19("REQUIRE_SOURCE_ADDRESS: Y; because of laptops"), `a:4: warning: REQUIRE_SOURCE_ADDRESS: the value ends at the semicolon, "because of laptops" behind it is not read`},
+		{"key", c26("HMAC_KEY another one;for;alice"), "a:3: warning: HMAC_KEY: the value ends at the first semicolon of the line"},
+		{"remark", perl19("FW_ACCESS_TIMEOUT: 30; # REQUIRE_USERNAME: bob;"), ""},
+		{"semicolon in a remark of 2.6", c26("RESTRICT_PORTS tcp/22 # ssh; tcp/23 later"), ""},
+		{"two semicolons", perl19("FW_ACCESS_TIMEOUT: 30;;"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, _, problems := Load(Options{FS: memFS{"a": tt.access}, Access: "a"})

@@ -18,7 +18,7 @@ func TestServerLines(t *testing.T) {
 		{"hash inside", "PCAP_INTF eth#1;", "eth#1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, v, _, problems := loadText(tt.line+"\nAUTH_MODE PCAP;\n", v1())
+			_, v, _, problems := loadText(tt.line+"\nAUTH_MODE PCAP;\n", perl19())
 			if problems.Failed() {
 				t.Fatal(problems)
 			}
@@ -110,13 +110,13 @@ func TestMissingSemicolon(t *testing.T) {
 		"access.conf:2: OPEN_PORTS: line does not end in a semicolon",
 		"access.conf:3: KEY: line does not end in a semicolon",
 	)
-	if _, _, _, got = loadText("PCAP_INTF lo\n", v2()); got.Failed() {
+	if _, _, _, got = loadText("PCAP_INTF lo\n", c26()); got.Failed() {
 		t.Errorf("2.6 files need none: %v", got)
 	}
 }
 
 func TestBadBytes(t *testing.T) {
-	_, _, _, got := loadText("PCAP_INTF l\x00o;\nPCAP_FILTER "+strings.Repeat("x", MaxLine)+";\n", "\xef\xbb\xbf"+v1())
+	_, _, _, got := loadText("PCAP_INTF l\x00o;\nPCAP_FILTER "+strings.Repeat("x", MaxLine)+";\n", "\xef\xbb\xbf"+perl19())
 	wantProblems(t, got,
 		"main.conf:1: line with a NUL byte",
 		"main.conf:2: line of 16397 bytes, at most 16384 are read")

@@ -57,11 +57,11 @@ func wantProblems(t *testing.T, got Problems, want ...string) {
 }
 
 // stanza gives a 1.9 stanza that is complete but for what lines add.
-func v1(lines ...string) string {
+func perl19(lines ...string) string {
 	return "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n" + strings.Join(lines, "\n") + "\n"
 }
 
-// v2 gives a 2.6 stanza.
-func v2(lines ...string) string {
+// c26 gives a 2.6 stanza.
+func c26(lines ...string) string {
 	return "SOURCE ANY\nKEY sixteen letters!\n" + strings.Join(lines, "\n") + "\n"
 }

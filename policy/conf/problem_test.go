@@ -40,13 +40,13 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	)
 }
 
-// TestProblemsAreBounded: a file of a hundred thousand faults is told from one of ten.
+// TestProblemsAreBounded: a file with a hundred thousand faults fills a bounded list.
 func TestProblemsAreBounded(t *testing.T) {
 	var b strings.Builder
 	for i := range 100000 {
 		fmt.Fprintf(&b, "X%d;\n", i)
 	}
-	_, _, _, got := loadText(b.String(), v1())
+	_, _, _, got := loadText(b.String(), perl19())
 	if len(got) != MaxProblems+1 {
 		t.Fatalf("%d problems are listed, want %d", len(got), MaxProblems+1)
 	}
@@ -56,7 +56,7 @@ func TestProblemsAreBounded(t *testing.T) {
 }
 
 func TestNoControlCharactersInProblems(t *testing.T) {
-	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", v1("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;", "CMD_REGEX: [\x1b[2J;", "%include \x1b[1m"))
+	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", perl19("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;", "CMD_REGEX: [\x1b[2J;", "%include \x1b[1m"))
 	if !got.Failed() {
 		t.Error("accepted")
 	}

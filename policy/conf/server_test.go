@@ -89,7 +89,7 @@ func TestLenient(t *testing.T) {
 	wantProblems(t, problems,
 		"m:1: warning: PCAP_INTERFACE: unknown keyword (did you mean PCAP_INTF?)",
 		`m:2: MAX_HOPS: "x" is not a whole number`)
-	_, _, a, problems := Load(Options{FS: memFS{"a": v1("OPEN_PORTZ: x;")}, Access: "a", Lenient: true})
+	_, _, a, problems := Load(Options{FS: memFS{"a": perl19("OPEN_PORTZ: x;")}, Access: "a", Lenient: true})
 	wantProblems(t, problems, "a:4: warning: OPEN_PORTZ: unknown keyword (did you mean OPEN_PORTS?)")
 	if len(a.Stanzas) != 1 {
 		t.Error("the stanza was dropped")
@@ -150,14 +150,14 @@ func TestExpandProblems(t *testing.T) {
 // TestServerTypes: the fields whose meaning is more than one keyword's value.
 func TestServerTypes(t *testing.T) {
 	s, _, _, problems := loadText("INGEST KNOCK, NFLOG;\nPCAP_FILTER NONE;\nFW_SEARCH_ALL N;\nFW_MSG_SEARCH A;\nFW_MSG_SEARCH B;\n"+
-		"ENABLE_EXT_CMD_PREFIX Y;\nDIGEST_TYPE SHA256,MD5;\n", v1())
+		"ENABLE_EXT_CMD_PREFIX Y;\nDIGEST_TYPE SHA256,MD5;\n", perl19())
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
 	if got, want := fmt.Sprintf("%v %q %v %q %v %q", s.AuthModes, s.PcapFilter, s.FWMsgSearch, s.ExternalPrefix, s.DigestTypes, s.P0fFile), `[KNOCK NFLOG] "" [A B] "FWKNOP_" [sha256 md5] ""`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	s, _, _, _ = loadText("", v1())
+	s, _, _, _ = loadText("", perl19())
 	if got, want := fmt.Sprintf("%v %q %v %q %v", s.AuthModes, s.PcapFilter, s.FWMsgSearch, s.ExternalPrefix, s.DigestTypes), `[PCAP] "udp port 62201" [] "" []`; got != want {
 		t.Errorf("defaults %q, want %q", got, want)
 	}

@@ -178,12 +178,12 @@ func TestPlaceholders(t *testing.T) {
 			"main.conf:1: HOSTNAME: still the placeholder of the shipped file",
 			"access.conf:3: KEY: still the placeholder of the shipped file")
 	}
-	_, _, _, problems := loadText("ENABLE_IPT_SNAT Y;\nSNAT_TRANSLATE_IP __CHANGEME__;\n", v2())
+	_, _, _, problems := loadText("ENABLE_IPT_SNAT Y;\nSNAT_TRANSLATE_IP __CHANGEME__;\n", c26())
 	wantProblems(t, problems, "main.conf:2: SNAT_TRANSLATE_IP: still the placeholder of the shipped file")
 }
 
 func TestUnits(t *testing.T) {
-	_, v, _, problems := loadText("EXIT_INTERVAL 2;\nUDPSERV_SELECT_TIMEOUT 3;\nKNOPWATCHD_CHECK_INTERVAL 4;\n", v1())
+	_, v, _, problems := loadText("EXIT_INTERVAL 2;\nUDPSERV_SELECT_TIMEOUT 3;\nKNOPWATCHD_CHECK_INTERVAL 4;\n", perl19())
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
@@ -198,7 +198,7 @@ func TestUnits(t *testing.T) {
 }
 
 func TestSecretsDoNotPrint(t *testing.T) {
-	_, _, a, problems := loadText("", v2("HMAC_KEY another secret"))
+	_, _, a, problems := loadText("", c26("HMAC_KEY another secret"))
 	if problems.Failed() {
 		t.Fatal(problems)
 	}

@@ -24,7 +24,7 @@ type result struct {
 	list conf.Problems
 }
 
-// readAs tells the generations whose syntax and defaults hold.
+// readAs is the dialects whose syntax and defaults apply.
 type readAs struct {
 	Server string `json:"server"`
 	Access string `json:"access"`

@@ -83,7 +83,7 @@ func TestStatusOf26(t *testing.T) {
 	check(t, "running", out, fmt.Sprintf("Detected fwknopd is running (pid=%d).\n", d.Process.Pid))
 }
 
-// A server file that could be of either generation goes with its stanzas.
+// A server file that could be of either dialect goes with its stanzas.
 func TestStatusOf26ByItsStanzas(t *testing.T) {
 	p := newPlace(t, true)
 	plain := filepath.Join(p.dir, "test.conf")

@@ -40,7 +40,7 @@ func (memory) List(string) ([]string, error) { return nil, errors.New("no folder
 // Exists implements conf.FS.
 func (m memory) Exists(name string) bool { _, ok := m[name]; return ok }
 
-// A dialect is how files of a generation are written.
+// A dialect is how files of one conf.Dialect are written.
 type dialect struct {
 	name           string
 	server, access string // format of a line

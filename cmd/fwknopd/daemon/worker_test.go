@@ -114,7 +114,7 @@ func TestBundleEqual(t *testing.T) {
 	}
 }
 
-// Which sources the keywords of both generations ask for.
+// Which sources the keywords of both dialects ask for.
 func TestFeeds(t *testing.T) {
 	for _, c := range []struct{ server, want string }{
 		{"PCAP_INTF lo;", "PCAP lo"},
