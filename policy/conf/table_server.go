@@ -83,8 +83,8 @@ var ServerKeywords = []Keyword{
 	{Name: "P0F_FILE", Kind: FilePath, Default: "$FWKNOP_CONF_DIR/pf.os", In: manual, Text: "Signatures that replace the built-in ones; the default, if it is there, is used beside them.",
 		Differs: "the built-in signatures are used as well unless a file says otherwise", SetOnly: true, into: func(s *Server) any { return &s.P0fFile }},
 	{Name: "KNOCK_SOURCES_MAX", Kind: Int, Default: "16384", Min: 16, Max: 16777216, In: Ours, Text: "Most sources whose knock sequences are followed at one time; the oldest goes first.", into: func(s *Server) any { return &s.KnockSources }},
-	{Name: "GPG_RATE", Kind: Int, Default: "50", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second in total.", into: func(s *Server) any { return &s.GPGRate }},
-	{Name: "GPG_RATE_SOURCE", Kind: Int, Default: "5", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second for one source.", into: func(s *Server) any { return &s.GPGRateSource }},
+	{Name: "GPG_RATE", Kind: Int, Default: "50", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second in total; as many may come at once.", into: func(s *Server) any { return &s.GPGRate }},
+	{Name: "GPG_RATE_SOURCE", Kind: Int, Default: "5", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second for one source; as many may come at once.", into: func(s *Server) any { return &s.GPGRateSource }},
 	{Name: "GPG_DEFAULT_HOME_DIR", Kind: DirPath, Default: "/root/.gnupg", Aliases: []Alias{{"GPG_HOME_DIR", InC26}}, In: InPerl19, Text: "GnuPG directory of stanzas that name none.", into: func(s *Server) any { return &s.GPGHomeDir }},
 
 	// What is opened.
