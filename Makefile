@@ -22,7 +22,8 @@ check: fmt lint unit freebsd
 unit:
 	$(GO) test ./...
 
-# All packages and tests compile for FreeBSD; its way to follow files is tried out here.
+# All packages and tests compile for FreeBSD; the way it follows files (fsnotify) is tested on
+# this system.
 freebsd:
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) vet ./...
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) test -c -vet=off -o /dev/null ./...

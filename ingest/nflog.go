@@ -16,24 +16,15 @@ import (
 
 // Names of linux/netfilter/nfnetlink_log.h.
 const (
-	subsystem   = 4                // NFNL_SUBSYS_ULOG
-	nflogPacket = subsystem << 8   // NFULNL_MSG_PACKET
-	nflogConfig = subsystem<<8 | 1 // NFULNL_MSG_CONFIG
-	netlinkHead = 16               // NLMSG_HDRLEN
+	subsystem   = 4              // NFNL_SUBSYS_ULOG
+	nflogPacket = subsystem << 8 // NFULNL_MSG_PACKET
+	netlinkHead = 16             // NLMSG_HDRLEN
 
-	cfgCommand, cfgMode, cfgThreshold, cfgFlags = 1, 2, 5, 6
-	commandBind                                 = 1
-	copyPacket                                  = 2
-	flagSequence                                = 1
-	attrSequence                                = 12
+	attrSequence = 12
 )
 
-const (
-	// nflogCopy is how much of a packet is asked for: all that a server would take.
-	nflogCopy = 2048
-	// nflogMessage bounds one message: the packet and its attributes.
-	nflogMessage = 8 << 10
-)
+// nflogMessage bounds one message: the packet and its attributes.
+const nflogMessage = 8 << 10
 
 // NFLOGOptions say how a group is read.
 type NFLOGOptions struct {

@@ -10,8 +10,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nflogBuffer is what the kernel may queue for us.
-const nflogBuffer = 16 << 20
+// Names of linux/netfilter/nfnetlink_log.h.
+const (
+	nflogConfig = subsystem<<8 | 1 // NFULNL_MSG_CONFIG
+
+	cfgCommand, cfgMode, cfgThreshold, cfgFlags = 1, 2, 5, 6
+	commandBind                                 = 1
+	copyPacket                                  = 2
+	flagSequence                                = 1
+)
+
+const (
+	// nflogCopy is how much of a packet is asked for: all that a server would take.
+	nflogCopy = 2048
+	// nflogBuffer is what the kernel may queue for us.
+	nflogBuffer = 16 << 20
+)
 
 // bindNFLOG opens a socket and binds it to the group.
 func bindNFLOG(group uint16) (*netlink.Conn, error) {
