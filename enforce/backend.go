@@ -48,25 +48,36 @@ type Repair struct {
 	Found    []Grant // are open in our chains but were not wanted
 }
 
-// NewRepair returns what a Reconcile has to restore and what it found, by what is open.
-// isOpen reports whether the kernel has a grant of one port whole and until its end; it
-// is not called for those that have ended.
-func NewRepair(want, open []Grant, now time.Time, isOpen func(part Grant) bool) (rep Repair) {
+// NewRepair returns what a Reconcile has to restore and what it found, by what is open,
+// each with its key. isOpen reports whether the kernel has a grant of one port whole and
+// until its end; it is not called for those that have ended.
+func NewRepair(want []Grant, open map[string]Grant, now time.Time, isOpen func(key string, part Grant) bool) (rep Repair) {
 	wanted := make(map[string]bool)
 	for _, g := range want {
 		for _, part := range g.Split() {
-			wanted[part.Key()] = true
-			if Outlives(part.Expires, now) && !isOpen(part) {
+			key := part.Key()
+			wanted[key] = true
+			if Outlives(part.Expires, now) && !isOpen(key, part) {
 				rep.Restored = append(rep.Restored, part)
 			}
 		}
 	}
-	for _, g := range open {
-		if !wanted[g.Key()] {
+	for key, g := range open {
+		if !wanted[key] {
 			rep.Found = append(rep.Found, g)
 		}
 	}
+	SortGrants(rep.Found)
 	return rep
+}
+
+// ByKey returns grants by their keys.
+func ByKey(gs []Grant) map[string]Grant {
+	m := make(map[string]Grant, len(gs))
+	for _, g := range gs {
+		m[g.Key()] = g
+	}
+	return m
 }
 
 // ErrEnded is the refusal of a grant whose end has passed.

@@ -53,7 +53,7 @@ func TestNewRepair(t *testing.T) {
 		return Grant{Src: netip.MustParseAddr(addr), All: true, Expires: now.Add(end)}
 	}
 	open, gone, ended, other := grant("192.0.2.1", time.Minute), grant("192.0.2.2", time.Minute), grant("192.0.2.3", 0), grant("192.0.2.4", time.Minute)
-	rep := NewRepair([]Grant{open, gone, ended}, []Grant{open, other}, now, func(g Grant) bool { return g.Key() == open.Key() })
+	rep := NewRepair([]Grant{open, gone, ended}, ByKey([]Grant{open, other}), now, func(key string, _ Grant) bool { return key == open.Key() })
 	same := func(a, b Grant) bool { return a.Key() == b.Key() }
 	if !slices.EqualFunc(rep.Restored, []Grant{gone}, same) || !slices.EqualFunc(rep.Found, []Grant{other}, same) {
 		t.Errorf("%+v", rep)

@@ -3,6 +3,7 @@ package iptables
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,15 +19,16 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	if err := b.load(ctx); err != nil {
 		return nil, err
 	}
-	return b.grants(), nil
+	gs := slices.AppendSeq(make([]enforce.Grant, 0, len(b.entries)), maps.Values(b.grants()))
+	enforce.SortGrants(gs)
+	return gs, nil
 }
 
-func (b *Backend) grants() []enforce.Grant {
-	gs := make([]enforce.Grant, 0, len(b.entries))
-	for _, e := range b.entries {
-		gs = append(gs, e.grant)
+func (b *Backend) grants() map[string]enforce.Grant {
+	gs := make(map[string]enforce.Grant, len(b.entries))
+	for key, e := range b.entries {
+		gs[key] = e.grant
 	}
-	enforce.SortGrants(gs)
 	return gs
 }
 
@@ -43,8 +45,8 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 }
 
 // isOpen reports whether the kernel has the grant whole and to its end.
-func (b *Backend) isOpen(part enforce.Grant) bool {
-	e := b.entries[part.Key()]
+func (b *Backend) isOpen(key string, part enforce.Grant) bool {
+	e := b.entries[key]
 	if e == nil || enforce.Outlives(part.Expires, e.grant.Expires.Add(time.Second)) && !e.grant.Expires.IsZero() {
 		return false
 	}

@@ -56,7 +56,7 @@ func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 		if err != nil {
 			return rep, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		again := byKey(r.Restored)
+		again := enforce.ByKey(r.Restored)
 		for _, p := range mine {
 			key := p.grant.Key()
 			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[key] {
@@ -114,7 +114,7 @@ func (b *Backend) list(ctx context.Context) (whole, partly []enforce.Grant, err 
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		found[i] = byKey(gs)
+		found[i] = enforce.ByKey(gs)
 	}
 	now := time.Now()
 	for _, g := range b.union(found) {
@@ -174,12 +174,4 @@ func (b *Backend) inAllLayers(g enforce.Grant, found []map[string]enforce.Grant)
 		}
 	}
 	return end, true
-}
-
-func byKey(gs []enforce.Grant) map[string]enforce.Grant {
-	m := make(map[string]enforce.Grant, len(gs))
-	for _, g := range gs {
-		m[g.Key()] = g
-	}
-	return m
 }

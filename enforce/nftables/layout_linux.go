@@ -167,7 +167,7 @@ func (l *layout) chain(t *nft.Table, name string) *nft.Chain {
 	return l.chains[i]
 }
 
-// roles are the roles with a chain: that of enforce.SNAT masquerades as well.
+// roles are the roles with a chain: that of SNAT masquerades as well.
 const roles = enforce.Masquerade
 
 // roleFacts are where a role's base chains are.

@@ -39,7 +39,7 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	}
 	now := time.Now()
 	have := indexElems(all)
-	rep = enforce.NewRepair(want, assemble(unique(all)), now, func(part enforce.Grant) bool {
+	rep = enforce.NewRepair(want, enforce.ByKey(assemble(unique(all))), now, func(_ string, part enforce.Grant) bool {
 		open := b.isOpen(part, have)
 		if open {
 			b.refs.add(part, now)
