@@ -5,19 +5,19 @@ import (
 	"errors"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/daemon"
+	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
 // watchOver starts what looks after the daemon itself, where it is configured: the
 // state of interfaces, fresh starts now and then, the watchdog of a service
 // manager. Only the last two wake us up by the clock.
-func (k *keeper) watchOver(ctx context.Context) {
-	k.watchInterfaces(ctx)
-	if s := k.conf().Server; s.VoluntaryExits {
-		go every(ctx, s.ExitInterval, k.startAfresh)
+func (d *daemon) startChecks(ctx context.Context) {
+	d.watchInterfaces(ctx)
+	if s := d.conf().Server; s.VoluntaryExits {
+		go every(ctx, s.ExitInterval, d.restartWorker)
 	}
-	if d, err := daemon.SdWatchdogEnabled(false); err == nil && d > 0 {
-		go every(ctx, d/2, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog) })
+	if interval, err := sd.SdWatchdogEnabled(false); err == nil && interval > 0 {
+		go every(ctx, interval/2, func() { _, _ = sd.SdNotify(false, sd.SdNotifyWatchdog) })
 	}
 }
 
@@ -36,14 +36,14 @@ func every(ctx context.Context, d time.Duration, do func()) {
 
 // startAfresh ends the worker, so that the next one starts (ENABLE_VOLUNTARY_EXITS).
 // Grants stay.
-func (k *keeper) startAfresh() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.worker == nil {
+func (d *daemon) restartWorker() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.worker == nil {
 		return
 	}
-	k.alert(good, "ending the worker for a fresh start (ENABLE_VOLUNTARY_EXITS)")
-	_ = k.worker.kill() // it may have ended by itself
+	d.alertf(info, "ending the worker for a fresh start (ENABLE_VOLUNTARY_EXITS)")
+	_ = d.worker.kill() // it may have ended by itself
 }
 
 // errInterfaceDown ends a daemon that was told to end with its interface.
@@ -51,10 +51,10 @@ var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_D
 
 // watchInterfaces tells when a capture interface goes or comes back
 // (ENABLE_INTF_CHECKS). The capture itself goes on where it can.
-func (k *keeper) watchInterfaces(ctx context.Context) {
-	s := k.conf().Server
+func (d *daemon) watchInterfaces(ctx context.Context) {
+	s := d.conf().Server
 	names := make(map[string]bool)
-	for _, f := range feeds(k.conf().Loaded) {
+	for _, f := range sourceSpecs(d.conf().Loaded) {
 		if f.Mode == "PCAP" && !f.Once && f.Path != "any" {
 			names[f.Path] = true
 		}
@@ -64,10 +64,10 @@ func (k *keeper) watchInterfaces(ctx context.Context) {
 	}
 	links, err := watchLinks(ctx, names)
 	if err != nil {
-		k.say(bad, "interfaces are not watched: %v", err)
+		d.logf(warning, "interfaces are not watched: %v", err)
 		return
 	}
-	go k.interfaceChanges(links, s.ExitAtIntfDown)
+	go d.logLinks(links, s.ExitAtIntfDown)
 }
 
 // A link is the state of an interface.
@@ -76,8 +76,8 @@ type link struct {
 	gone, running bool
 }
 
-func (k *keeper) interfaceChanges(links <-chan link, exit bool) {
-	s := k.conf().Server
+func (d *daemon) logLinks(links <-chan link, exit bool) {
+	s := d.conf().Server
 	state := make(map[string]string)
 	for l := range links {
 		name, now := l.name, "fine"
@@ -92,11 +92,11 @@ func (k *keeper) interfaceChanges(links <-chan link, exit bool) {
 		switch {
 		case now == before || !known && now == "fine":
 		case now == "fine":
-			k.alert(good, "interface %s is back", name)
+			d.alertf(info, "interface %s is back", name)
 		default:
-			k.alert(bad, "interface %s is %s", name, now)
+			d.alertf(warning, "interface %s is %s", name, now)
 			if exit {
-				k.end(errInterfaceDown)
+				d.end(errInterfaceDown)
 			}
 		}
 	}

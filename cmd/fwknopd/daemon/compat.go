@@ -22,23 +22,23 @@ import (
 // ([events26], [events19]).
 
 // told is a decision as a table puts it into words.
-type told struct {
+type compatDecision struct {
 	*policy.Decision
-	packet  *packet
-	stanza  *conf.Stanza // nil: none
-	covered bool         // the SOURCE of some stanza holds that of the packet
-	access  string       // the access file
+	packet     *packet
+	stanza     *conf.Stanza // nil: none
+	covered    bool         // the SOURCE of some stanza holds that of the packet
+	accessFile string       // the access file
 }
 
 // phrases are the words for decisions, one line each; none for "".
-type phrases map[policy.Reason]func(*told) []string
+type compatTable map[policy.Reason]func(*compatDecision) []string
 
 // phrasesOf is the table that goes with the files.
-func phrasesOf(l *config.Loaded) phrases {
+func compatTableOf(l *config.Loaded) compatTable {
 	if l.Server.Dialect == conf.C26 {
-		return words26
+		return decisions26
 	}
-	return words19
+	return decisions19
 }
 
 // byLine are the stanzas by the line that we name them by.
@@ -51,38 +51,38 @@ func byLine(l *config.Loaded) map[int]*conf.Stanza {
 }
 
 // oldWords are a decision in the words of the old daemon.
-func (t *teller) oldWords(d *policy.Decision, p *packet) []string {
-	phrase := t.phrases[d.Reason]
+func (l *decisionLog) compatLines(d *policy.Decision, p *packet) []string {
+	phrase := l.compat[d.Reason]
 	if phrase == nil || d.Shadow {
 		return nil
 	}
-	told := told{Decision: d, packet: p, stanza: t.stanzas[d.Stanza]}
-	for _, st := range t.stanzas {
-		told.covered = told.covered || st.Source.Contains(p.src.Addr())
+	c := compatDecision{Decision: d, packet: p, stanza: l.stanzas[d.Stanza]}
+	for _, st := range l.stanzas {
+		c.covered = c.covered || st.Source.Contains(p.src.Addr())
 		if st.Number == 1 {
-			told.access = st.Pos.File
+			c.accessFile = st.Pos.File
 		}
 	}
-	return phrase(&told)
+	return phrase(&c)
 }
 
 // refusalWords are the refusal of one stanza in the words of the old daemon.
-func (t *teller) refusalWords(r policy.Refusal, p *packet) []string {
-	return t.oldWords(&policy.Decision{Verdict: policy.Deny, Reason: r.Reason, Detail: r.Detail, Mode: modeSPA, Src: p.src.Addr(), Stanza: r.Stanza}, p)
+func (l *decisionLog) compatRefusal(r policy.Refusal, p *packet) []string {
+	return l.compatLines(&policy.Decision{Verdict: policy.Deny, Reason: r.Reason, Detail: r.Detail, Mode: modeSPA, Src: p.src.Addr(), Stanza: r.Stanza}, p)
 }
 
 // markOf is the kind of record that has an old daemon's words for d.
-func markOf(d *policy.Decision) byte {
+func compatKindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Deny {
-		return recordMarkBad
+		return recordCompatWarning
 	}
-	return recordMark
+	return recordCompat
 }
 
 // mark26 is a line of the 2.6 daemon that is none of a decision.
-func (w *worker) mark26(l *config.Loaded, format string, args ...any) {
+func (w *worker) compat26f(l *config.Loaded, format string, args ...any) {
 	if l.Server.Dialect == conf.C26 {
-		w.out.putf(recordMark, format, args...)
+		w.out.putf(recordCompat, format, args...)
 	}
 }
 
@@ -116,20 +116,20 @@ func digest19(m *spa.Message) string {
 }
 
 // compat tells an event of the monitor in the words of the old daemon.
-func (k *keeper) compat(ev *monitor.Event) {
+func (d *daemon) logCompat(ev *monitor.Event) {
 	table := events19
-	if k.conf().Server.Dialect == conf.C26 {
+	if d.conf().Server.Dialect == conf.C26 {
 		table = events26
 	}
 	if say := table[ev.Kind]; say != nil {
-		for _, line := range say(k, ev) {
-			k.say(good, "%s", line)
+		for _, line := range say(d, ev) {
+			d.logf(info, "%s", line)
 		}
 	}
 }
 
 // An oldRule is one rule of a grant as an old daemon names it.
-type oldRule struct {
+type compatRule struct {
 	what  string // in 2.6: "access", "FORWARD", …
 	role  enforce.Role
 	chain string
@@ -137,8 +137,8 @@ type oldRule struct {
 }
 
 // oldRules are the rules of a grant in the order of 2.6; none of one by command.
-func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
-	if g.External != nil || k.fw == nil {
+func (d *daemon) compatRules(g *enforce.Grant) (rules []compatRule) {
+	if g.External != nil || d.fw == nil {
 		return nil
 	}
 	all := ""
@@ -148,7 +148,7 @@ func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
 	parts := g.Split()
 	add := func(what string, role enforce.Role) {
 		for _, part := range parts {
-			rules = append(rules, oldRule{what, role, k.chainOf(role), part})
+			rules = append(rules, compatRule{what, role, d.chainOf(role), part})
 		}
 	}
 	n := g.NAT
@@ -176,17 +176,17 @@ func (k *keeper) oldRules(g *enforce.Grant) (rules []oldRule) {
 }
 
 // chainOf names the chain of a role; a firewall without such chains, itself.
-func (k *keeper) chainOf(role enforce.Role) string {
-	if !strings.Contains(k.fw.Name, "iptables") {
-		return k.fw.Name
+func (d *daemon) chainOf(role enforce.Role) string {
+	if !strings.Contains(d.fw.Name, "iptables") {
+		return d.fw.Name
 	}
-	if c := firewall.Chains(k.conf().Server)[role]; c.To != "" {
+	if c := firewall.Chains(d.conf().Server)[role]; c.To != "" {
 		return c.To
 	}
 	return iptables.Defaults[role].To
 }
 
 // stanzaOf is the stanza of a grant or command, nil if a reload removed it.
-func (k *keeper) stanzaOf(line int) *conf.Stanza {
-	return byLine(k.conf().Loaded)[line]
+func (d *daemon) stanzaOf(line int) *conf.Stanza {
+	return byLine(d.conf().Loaded)[line]
 }

@@ -16,74 +16,76 @@ import (
 )
 
 // words19 are the words of the 1.9 daemon for decisions.
-var words19 = phrases{
-	policy.SPAReplay: func(t *told) []string {
-		if t.Detail.FirstSrc == "" {
+var decisions19 = compatTable{
+	policy.SPAReplay: func(c *compatDecision) []string {
+		if c.Detail.FirstSrc == "" {
 			return nil // older than the records, or of a cache without addresses
 		}
-		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", t.Src, t.Detail.FirstSrc, t.packet.old.digest)}
+		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.detail19.digest)}
 	},
 	policy.SPAStale:  age19,
 	policy.SPAFuture: age19,
-	policy.SPAUser: func(t *told) []string {
-		return []string{fmt.Sprintf("username mismatch from %s, expecting %s, got %s", t.Src, t.Detail.Want, t.Detail.Got)}
+	policy.SPAUser: func(c *compatDecision) []string {
+		return []string{fmt.Sprintf("username mismatch from %s, expecting %s, got %s", c.Src, c.Detail.Want, c.Detail.Got)}
 	},
 	policy.SPAPort:   port19,
 	policy.SPASource: source19,
-	policy.SPATimeout: func(t *told) []string {
-		return t.line19("received fw access request from %s, with client-defined timeout, but PERMIT_CLIENT_TIMEOUT is not set", t.Src)
+	policy.SPATimeout: func(c *compatDecision) []string {
+		return c.line19("received fw access request from %s, with client-defined timeout, but PERMIT_CLIENT_TIMEOUT is not set", c.Src)
 	},
 	policy.SPANAT: nat19,
-	policy.SPACmdDisabled: func(t *told) []string {
-		if t.Detail.Text != policy.TextCmdOff {
+	policy.SPACmdDisabled: func(c *compatDecision) []string {
+		if c.Detail.Text != policy.TextCmdOff {
 			return nil
 		}
-		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", t.packet.old.text, t.Src)}
+		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", c.packet.detail19.text, c.Src)}
 	},
-	policy.SPACmdRegex: func(t *told) []string {
-		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", t.packet.old.text, t.Src, t.Src)}
+	policy.SPACmdRegex: func(c *compatDecision) []string {
+		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", c.packet.detail19.text, c.Src, c.Src)}
 	},
 	policy.SPAAuthMethod:     auth19,
 	policy.SPADecryptFailed:  key19,
 	policy.SPADigestMismatch: key19,
-	policy.SPAGPGSigner:      func(*told) []string { return []string{"GnuPG message not signed by any required key ID."} },
-	policy.NoStanza: func(t *told) []string {
-		if t.covered {
+	policy.SPAGPGSigner:      func(*compatDecision) []string { return []string{"GnuPG message not signed by any required key ID."} },
+	policy.NoStanza: func(c *compatDecision) []string {
+		if c.covered {
 			return nil // as noStanza26
 		}
-		return nowhere19(t)
+		return noStanza19(c)
 	},
 	policy.KnockGranted:       granted19,
-	policy.KnockDecryptFailed: func(t *told) []string { return []string{"sequence decrypt failed for " + t.Src.String()} },
-	policy.KnockChecksum:      func(t *told) []string { return []string{"invalid checksum for " + t.Src.String()} },
+	policy.KnockDecryptFailed: func(c *compatDecision) []string { return []string{"sequence decrypt failed for " + c.Src.String()} },
+	policy.KnockChecksum:      func(c *compatDecision) []string { return []string{"invalid checksum for " + c.Src.String()} },
 	policy.KnockUser:          user19,
 	policy.KnockOS:            system19,
 	policy.KnockLimit:         limit19,
-	policy.KnockTooFast: func(t *told) []string {
-		return gap19(t, "Sequence min_time (%d seconds) not met: %s (port sequence num: %d) ")
+	policy.KnockTooFast: func(c *compatDecision) []string {
+		return gap19(c, "Sequence min_time (%d seconds) not met: %s (port sequence num: %d) ")
 	},
-	policy.KnockTooSlow: func(t *told) []string {
-		return gap19(t, "Sequence max_time (%d seconds) exceeded: %s(port sequence num: %d) ")
+	policy.KnockTooSlow: func(c *compatDecision) []string {
+		return gap19(c, "Sequence max_time (%d seconds) exceeded: %s(port sequence num: %d) ")
 	},
 	policy.KnockTimeout: timeout19,
 }
 
-func (t *told) encrypted() bool { return t.stanza != nil && t.stanza.Mode == conf.ModeEncrypted }
+func (c *compatDecision) encrypted() bool {
+	return c.stanza != nil && c.stanza.Mode == conf.ModeEncrypted
+}
 
-func (t *told) block() int {
-	if t.stanza == nil {
+func (c *compatDecision) block() int {
+	if c.stanza == nil {
 		return 0
 	}
-	return t.stanza.Number
+	return c.stanza.Number
 }
 
 // old19 is what the 1.9 daemon tells of a refused message beside the decision.
-type old19 struct {
+type detail19 struct {
 	text   string // the message field
 	digest string // that it keeps, of a replay
 }
 
-func old19Of(d *policy.Decision, m *spa.Message) (o old19) {
+func newDetail19(d *policy.Decision, m *spa.Message) (o detail19) {
 	if m == nil {
 		return o
 	}
@@ -95,16 +97,16 @@ func old19Of(d *policy.Decision, m *spa.Message) (o old19) {
 }
 
 // line19 is a line that ends with the stanza it is about.
-func (t *told) line19(format string, args ...any) []string {
+func (c *compatDecision) line19(format string, args ...any) []string {
 	n := 0
-	if t.stanza != nil {
-		n = t.stanza.Pos.Line
+	if c.stanza != nil {
+		n = c.stanza.Pos.Line
 	}
 	return []string{fmt.Sprintf("%s (SOURCE line num: %d)", fmt.Sprintf(format, args...), n)}
 }
 
-func age19(t *told) []string {
-	d := &t.Detail
+func age19(c *compatDecision) []string {
+	d := &c.Detail
 	if d.AgeS == nil || d.MaxAgeS == nil {
 		return nil
 	}
@@ -113,64 +115,64 @@ func age19(t *told) []string {
 		fmt.Sprintf("Time difference: %d (seconds), %s (hours)", *d.AgeS, hours)}
 }
 
-func port19(t *told) []string {
+func port19(c *compatDecision) []string {
 	switch {
-	case t.Detail.Text == policy.TextNoAccess:
-		return t.line19("received fw access request from %s, but DISABLE_FW_ACCESS is set to a true value", t.Src)
-	case t.Detail.Port == "":
+	case c.Detail.Text == policy.TextNoAccess:
+		return c.line19("received fw access request from %s, but DISABLE_FW_ACCESS is set to a true value", c.Src)
+	case c.Detail.Port == "":
 		return nil
 	}
-	return t.line19("IP %s not permitted to open %s", t.Src, t.Detail.Port)
+	return c.line19("IP %s not permitted to open %s", c.Src, c.Detail.Port)
 }
 
-func nowhere19(t *told) []string {
-	return []string{fmt.Sprintf("Packet from %s did not match any SOURCE blocks in %s", t.Src, t.access)}
+func noStanza19(c *compatDecision) []string {
+	return []string{fmt.Sprintf("Packet from %s did not match any SOURCE blocks in %s", c.Src, c.accessFile)}
 }
 
-func source19(t *told) []string {
+func source19(c *compatDecision) []string {
 	switch {
-	case t.Detail.Got == "0.0.0.0":
-		return t.line19("IP: %s sent SPA packet that contained 0.0.0.0 (-s on the client side) but REQUIRE_SOURCE_ADDRESS is enabled", t.Src)
-	case t.Detail.Text == policy.TextSourceBlacklist:
-		return nowhere19(t)
-	case t.Detail.Text == policy.TextBlacklist:
-		return t.line19("allow IP: %s SPA packet from %s is blacklisted", t.Detail.Got, t.Src)
+	case c.Detail.Got == "0.0.0.0":
+		return c.line19("IP: %s sent SPA packet that contained 0.0.0.0 (-s on the client side) but REQUIRE_SOURCE_ADDRESS is enabled", c.Src)
+	case c.Detail.Text == policy.TextSourceBlacklist:
+		return noStanza19(c)
+	case c.Detail.Text == policy.TextBlacklist:
+		return c.line19("allow IP: %s SPA packet from %s is blacklisted", c.Detail.Got, c.Src)
 	}
 	return nil
 }
 
-func nat19(t *told) []string {
-	switch t.Detail.Text {
+func nat19(c *compatDecision) []string {
+	switch c.Detail.Text {
 	case policy.TextForwardOff, policy.TextForwardingOff:
-		return t.line19("FORWARD access requested through non-forward access SOURCE block")
+		return c.line19("FORWARD access requested through non-forward access SOURCE block")
 	case policy.TextForwardOnly:
-		return t.line19("non-forward access requested through FORWARD access SOURCE block")
+		return c.line19("non-forward access requested through FORWARD access SOURCE block")
 	case policy.TextNATTarget:
-		return t.line19("NAT access to %s restricted", t.Detail.Got)
+		return c.line19("NAT access to %s restricted", c.Detail.Got)
 	}
 	return nil
 }
 
-func auth19(t *told) []string {
-	switch t.Detail.Text {
+func auth19(c *compatDecision) []string {
+	switch c.Detail.Text {
 	case policy.TextNoPassword:
-		return []string{fmt.Sprintf("required server-auth method \"crypt\" not supplied by %s", t.Src)}
+		return []string{fmt.Sprintf("required server-auth method \"crypt\" not supplied by %s", c.Src)}
 	case policy.TextPassword:
-		return []string{fmt.Sprintf("IP: %s failed server-auth UNIX crypt() password test", t.Src)}
+		return []string{fmt.Sprintf("IP: %s failed server-auth UNIX crypt() password test", c.Src)}
 	}
 	return nil
 }
 
 // key19 is said of a key that does not open the message.
-func key19(t *told) []string {
-	if t.stanza == nil {
+func key19(c *compatDecision) []string {
+	if c.stanza == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("Key mis-match or broken message checksum for SOURCE %s (# %d in %s)", sourceWord19(&t.stanza.Source), t.stanza.Number, filepath.Base(t.access))}
+	return []string{fmt.Sprintf("Key mis-match or broken message checksum for SOURCE %s (# %d in %s)", sourceText19(&c.stanza.Source), c.stanza.Number, filepath.Base(c.accessFile))}
 }
 
 // sourceWord19 spells a SOURCE as its file has it.
-func sourceWord19(n *conf.Nets) string {
+func sourceText19(n *conf.Nets) string {
 	words := make([]string, len(n.Include))
 	for i, p := range n.Include {
 		if words[i] = p.String(); p.Bits() == 0 {
@@ -183,69 +185,69 @@ func sourceWord19(n *conf.Nets) string {
 	return strings.Join(words, ", ")
 }
 
-func granted19(t *told) (lines []string) {
-	if t.encrypted() {
-		lines = append(lines, fmt.Sprintf("successful knock decrypt for %s (SOURCE block: %d)", t.Src, t.block()))
+func granted19(c *compatDecision) (lines []string) {
+	if c.encrypted() {
+		lines = append(lines, fmt.Sprintf("successful knock decrypt for %s (SOURCE block: %d)", c.Src, c.block()))
 	}
-	return append(lines, fmt.Sprintf("port knock access sequence matched for %s (SOURCE block: %d)", t.Src, t.block()))
+	return append(lines, fmt.Sprintf("port knock access sequence matched for %s (SOURCE block: %d)", c.Src, c.block()))
 }
 
-func user19(t *told) []string {
-	if t.Detail.Got == "" {
-		return []string{"missing username in encrypted sequence, expected: " + t.Detail.Want}
+func user19(c *compatDecision) []string {
+	if c.Detail.Got == "" {
+		return []string{"missing username in encrypted sequence, expected: " + c.Detail.Want}
 	}
-	return []string{fmt.Sprintf("username mismatch, expected: %s, got: %s", t.Detail.Want, t.Detail.Got)}
+	return []string{fmt.Sprintf("username mismatch, expected: %s, got: %s", c.Detail.Want, c.Detail.Got)}
 }
 
-func system19(t *told) []string {
+func system19(c *compatDecision) []string {
 	kind := "OS"
-	if t.stanza != nil && t.stanza.RequireOSRegex != nil {
+	if c.stanza != nil && c.stanza.RequireOSRegex != nil {
 		kind = "OS regex"
 	}
 	switch {
-	case t.Detail.Got == "":
-		return []string{fmt.Sprintf("could not fingerprint OS for %s, expecting %s: %s", t.Src, kind, t.Detail.Want)}
+	case c.Detail.Got == "":
+		return []string{fmt.Sprintf("could not fingerprint OS for %s, expecting %s: %s", c.Src, kind, c.Detail.Want)}
 	case kind == "OS":
-		return []string{fmt.Sprintf("OS fingerprint mismatch for %s: expected: %s, received: %s", t.Src, t.Detail.Want, t.Detail.Got)}
+		return []string{fmt.Sprintf("OS fingerprint mismatch for %s: expected: %s, received: %s", c.Src, c.Detail.Want, c.Detail.Got)}
 	}
-	return []string{fmt.Sprintf("OS fingerprint regex mismatch for %s: expected: %s, received: %s", t.Src, t.Detail.Want, t.Detail.Got)}
+	return []string{fmt.Sprintf("OS fingerprint regex mismatch for %s: expected: %s, received: %s", c.Src, c.Detail.Want, c.Detail.Got)}
 }
 
-func limit19(t *told) []string {
+func limit19(c *compatDecision) []string {
 	limit := 0
-	if t.Detail.Limit != nil {
-		limit = *t.Detail.Limit
+	if c.Detail.Limit != nil {
+		limit = *c.Detail.Limit
 	}
-	return []string{fmt.Sprintf("%s exceeded knock limit (set to %d accesses)", t.Src, limit),
-		fmt.Sprintf("access controls for %s will not be modified", t.Src)}
+	return []string{fmt.Sprintf("%s exceeded knock limit (set to %d accesses)", c.Src, limit),
+		fmt.Sprintf("access controls for %s will not be modified", c.Src)}
 }
 
-func gap19(t *told, format string) []string {
-	d := &t.Detail
+func gap19(c *compatDecision, format string) []string {
+	d := &c.Detail
 	if d.LimitS == nil || d.Step == nil {
 		return nil
 	}
 	return []string{fmt.Sprintf(format, int(*d.LimitS), d.Port, *d.Step-1)}
 }
 
-func timeout19(t *told) []string {
-	if !t.encrypted() {
+func timeout19(c *compatDecision) []string {
+	if !c.encrypted() {
 		return nil // it never said so
 	}
-	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", t.Src)}
+	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", c.Src)}
 }
 
 // events19 are the words of the 1.9 daemon for what the monitor did.
-var events19 = map[monitor.Kind]func(*keeper, *monitor.Event) []string{
+var events19 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.Granted:  added19,
 	monitor.Extended: already19,
 	monitor.Kept:     already19,
 	monitor.Expired:  removed19,
-	monitor.Revoked:  func(k *keeper, ev *monitor.Event) []string { k.outlived(ev); return nil },
+	monitor.Revoked:  func(d *daemon, ev *monitor.Event) []string { d.forgetLifetimes(ev); return nil },
 }
 
 // way is where a rule leads: from whom, to whom, which port.
-func (r *oldRule) way() (from, to, port string) {
+func (r *compatRule) endpoints() (from, to, port string) {
 	g := &r.part
 	any := enforce.Anywhere(g.Src)
 	from, to, port = g.Src.String(), any, "all"
@@ -265,14 +267,14 @@ func (r *oldRule) way() (from, to, port string) {
 	return from, to, port
 }
 
-func (r *oldRule) target() string { return iptables.Defaults[r.role].Target }
+func (r *compatRule) target() string { return iptables.Defaults[r.role].Target }
 
-func added19(k *keeper, ev *monitor.Event) (lines []string) {
+func added19(d *daemon, ev *monitor.Event) (lines []string) {
 	seconds := lifetime19(ev.Grant.Expires, ev.Time)
-	for _, r := range k.oldRules(&ev.Grant) {
-		from, to, port := r.way()
+	for _, r := range d.compatRules(&ev.Grant) {
+		from, to, port := r.endpoints()
 		lines = append(lines, fmt.Sprintf("add %s %s -> %s(%s) %s rule %d sec", r.chain, from, to, port, r.target(), seconds))
-		k.lives[r.part.Key()] = seconds
+		d.lifetimes[r.part.Key()] = seconds
 	}
 	return lines
 }
@@ -285,30 +287,30 @@ func lifetime19(end, now time.Time) int {
 	return int(end.Sub(now).Round(time.Second) / time.Second)
 }
 
-func already19(k *keeper, ev *monitor.Event) (lines []string) {
-	for _, r := range k.oldRules(&ev.Grant) {
-		from, to, port := r.way()
+func already19(d *daemon, ev *monitor.Event) (lines []string) {
+	for _, r := range d.compatRules(&ev.Grant) {
+		from, to, port := r.endpoints()
 		lines = append(lines, fmt.Sprintf("source: %s -> %s(%s) already allowed to connect in chain: %s", from, to, port, r.chain))
 	}
 	return lines
 }
 
-func removed19(k *keeper, ev *monitor.Event) (lines []string) {
-	for _, r := range k.oldRules(&ev.Grant) {
-		from, to, port := r.way()
-		seconds, known := k.lives[r.part.Key()]
+func removed19(d *daemon, ev *monitor.Event) (lines []string) {
+	for _, r := range d.compatRules(&ev.Grant) {
+		from, to, port := r.endpoints()
+		seconds, known := d.lifetimes[r.part.Key()]
 		if !known {
 			continue // taken over: how long it was to live, its opener knew
 		}
 		lines = append(lines, fmt.Sprintf("removed iptables %s %s rule for %s -> %s(%s), %d sec timeout exceeded", r.chain, r.target(), from, to, port, seconds))
 	}
-	k.outlived(ev)
+	d.forgetLifetimes(ev)
 	return lines
 }
 
 // outlived forgets how long a grant was to live.
-func (k *keeper) outlived(ev *monitor.Event) {
+func (d *daemon) forgetLifetimes(ev *monitor.Event) {
 	for _, part := range ev.Grant.Split() {
-		delete(k.lives, part.Key())
+		delete(d.lifetimes, part.Key())
 	}
 }

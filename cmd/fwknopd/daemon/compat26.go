@@ -15,138 +15,138 @@ import (
 )
 
 // words26 are the words of the 2.6 daemon for decisions.
-var words26 = phrases{
+var decisions26 = compatTable{
 	policy.SPAReplay: replay26,
 	policy.SPAStale:  age26,
 	policy.SPAFuture: age26,
-	policy.SPAUser: func(t *told) []string {
-		return t.line26("Username in SPA data (%s) does not match required username: %s", t.Detail.Got, t.Detail.Want)
+	policy.SPAUser: func(c *compatDecision) []string {
+		return c.line26("Username in SPA data (%s) does not match required username: %s", c.Detail.Got, c.Detail.Want)
 	},
-	policy.SPAPort: func(t *told) []string {
-		return t.line26("One or more requested protocol/ports was denied per access.conf.")
+	policy.SPAPort: func(c *compatDecision) []string {
+		return c.line26("One or more requested protocol/ports was denied per access.conf.")
 	},
-	policy.SPAExpiredStanza: func(t *told) []string { return t.line26("Access stanza has expired") },
-	policy.SPACmdDisabled: func(t *told) []string {
-		return t.line26("SPA Command messages are not allowed in the current configuration.")
+	policy.SPAExpiredStanza: func(c *compatDecision) []string { return c.line26("Access stanza has expired") },
+	policy.SPACmdDisabled: func(c *compatDecision) []string {
+		return c.line26("SPA Command messages are not allowed in the current configuration.")
 	},
-	policy.SPAHMACMismatch: func(t *told) []string {
+	policy.SPAHMACMismatch: func(c *compatDecision) []string {
 		when := ""
-		if t.stanza != nil && t.stanza.GPG != nil && t.stanza.Key.IsZero() {
+		if c.stanza != nil && c.stanza.GPG != nil && c.stanza.Key.IsZero() {
 			when = " (before decryption)"
 		}
-		return t.line26("Error creating fko context%s: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL", when)
+		return c.line26("Error creating fko context%s: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL", when)
 	},
-	policy.SPADecryptFailed: func(t *told) []string {
-		return t.line26("Error creating fko context: Decryption failed or decrypted data is invalid")
+	policy.SPADecryptFailed: func(c *compatDecision) []string {
+		return c.line26("Error creating fko context: Decryption failed or decrypted data is invalid")
 	},
 	policy.SPASource:    source26,
 	policy.SPANAT:       nat26,
 	policy.SPAGPGSigner: signer26,
 	policy.NoStanza:     noStanza26,
-	policy.SPACommand: func(t *told) []string {
-		return t.line26("Processing SPA Command message: command='%s'.", t.Command.Text)
+	policy.SPACommand: func(c *compatDecision) []string {
+		return c.line26("Processing SPA Command message: command='%s'.", c.Command.Text)
 	},
 	policy.SPAGranted: cycle26,
 }
 
 // line26 is a line about a packet and a stanza.
-func (t *told) line26(format string, args ...any) []string {
+func (c *compatDecision) line26(format string, args ...any) []string {
 	n := 0
-	if t.stanza != nil {
-		n = t.stanza.Number
+	if c.stanza != nil {
+		n = c.stanza.Number
 	}
-	return []string{fmt.Sprintf("[%s] (stanza #%d) %s", t.packet.src.Addr(), n, fmt.Sprintf(format, args...))}
+	return []string{fmt.Sprintf("[%s] (stanza #%d) %s", c.packet.src.Addr(), n, fmt.Sprintf(format, args...))}
 }
 
 // replay26 leaves out the port that the packet was sent to the first time: the journal
 // has it, the records in memory do not.
-func replay26(t *told) []string {
-	line := fmt.Sprintf("Replay detected from source IP: %s, Destination proto/port: %d/%d", t.packet.src.Addr(), t.packet.proto, t.packet.dst.Port())
-	if t.Detail.FirstSrc != "" {
-		line += ", Original source IP: " + t.Detail.FirstSrc
+func replay26(c *compatDecision) []string {
+	line := fmt.Sprintf("Replay detected from source IP: %s, Destination proto/port: %d/%d", c.packet.src.Addr(), c.packet.proto, c.packet.dst.Port())
+	if c.Detail.FirstSrc != "" {
+		line += ", Original source IP: " + c.Detail.FirstSrc
 	}
-	if t.Detail.FirstSeen != nil {
-		line += ", Entry created: " + t.Detail.FirstSeen.Local().Format("01/02/06 15:04:05")
+	if c.Detail.FirstSeen != nil {
+		line += ", Entry created: " + c.Detail.FirstSeen.Local().Format("01/02/06 15:04:05")
 	}
 	return []string{line}
 }
 
-func age26(t *told) []string {
-	if t.Detail.AgeS == nil {
+func age26(c *compatDecision) []string {
+	if c.Detail.AgeS == nil {
 		return nil // without a time there is no difference
 	}
-	age := *t.Detail.AgeS
-	return t.line26("SPA data time difference is too great (%d seconds).", max(age, -age))
+	age := *c.Detail.AgeS
+	return c.line26("SPA data time difference is too great (%d seconds).", max(age, -age))
 }
 
-func source26(t *told) []string {
-	if t.Detail.Got != "0.0.0.0" {
+func source26(c *compatDecision) []string {
+	if c.Detail.Got != "0.0.0.0" {
 		return nil
 	}
-	return t.line26("Got 0.0.0.0 when valid source IP was required.")
+	return c.line26("Got 0.0.0.0 when valid source IP was required.")
 }
 
-func nat26(t *told) []string {
+func nat26(c *compatDecision) []string {
 	switch {
-	case t.Detail.Text == policy.TextNATDNS:
+	case c.Detail.Text == policy.TextNATDNS:
 		return []string{"Received Hostname in NAT SPA message, but hostname is disabled."}
-	case !strings.HasSuffix(t.Detail.Text, "is off") || t.stanza == nil:
+	case !strings.HasSuffix(c.Detail.Text, "is off") || c.stanza == nil:
 		return nil
 	}
-	return []string{fmt.Sprintf("(stanza #%d) SPA packet from %s requested NAT access, but is not enabled/supported", t.stanza.Number, t.packet.src.Addr())}
+	return []string{fmt.Sprintf("(stanza #%d) SPA packet from %s requested NAT access, but is not enabled/supported", c.stanza.Number, c.packet.src.Addr())}
 }
 
-func signer26(t *told) []string {
-	if t.Detail.Signer == "" {
+func signer26(c *compatDecision) []string {
+	if c.Detail.Signer == "" {
 		return nil
 	}
-	return t.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", shortID(t.Detail.Signer))
+	return c.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", shortID(c.Detail.Signer))
 }
 
 // shortID is the end of a key id or fingerprint, as 2.6 shows it.
 func shortID(id string) string { return id[max(len(id)-8, 0):] }
 
 // signed26 is what 2.6 says of a message that it opened with the key of a stanza.
-func (w *worker) signed26(line int, reason policy.Reason, p *packet) {
-	st := w.teller.stanzas[line]
+func (w *worker) logSigned26(line int, reason policy.Reason, p *packet) {
+	st := w.decisions.stanzas[line]
 	if p.signer == "" || st == nil || st.GPG == nil || st.GPG.DisableSig || reason == policy.SPAReplay {
 		return
 	}
-	w.mark26(w.loaded, "[%s] (stanza #%d) Incoming SPA data signed by '%s' (fingerprint '%s').", p.src.Addr(), st.Number, shortID(p.signer), p.signer)
+	w.compat26f(w.loaded, "[%s] (stanza #%d) Incoming SPA data signed by '%s' (fingerprint '%s').", p.src.Addr(), st.Number, shortID(p.signer), p.signer)
 }
 
-func noStanza26(t *told) []string {
-	if t.covered {
+func noStanza26(c *compatDecision) []string {
+	if c.covered {
 		return nil // DESTINATION or the interface is what does not fit
 	}
-	return []string{"No access data found for source IP: " + t.packet.src.Addr().String()}
+	return []string{"No access data found for source IP: " + c.packet.src.Addr().String()}
 }
 
 // cycle26 are the lines before the commands of CMD_CYCLE_OPEN.
-func cycle26(t *told) []string {
-	if t.Grant.External == nil || t.stanza == nil || t.stanza.CycleOpen == "" {
+func cycle26(c *compatDecision) []string {
+	if c.Grant.External == nil || c.stanza == nil || c.stanza.CycleOpen == "" {
 		return nil
 	}
-	lines := t.line26("Running CMD_CYCLE_OPEN command: %s", strings.Join(t.Grant.External.Open, " "))
-	if len(t.Grant.External.Close) == 0 {
+	lines := c.line26("Running CMD_CYCLE_OPEN command: %s", strings.Join(c.Grant.External.Open, " "))
+	if len(c.Grant.External.Close) == 0 {
 		return lines
 	}
-	left := t.Grant.Expires.Sub(t.packet.now).Round(time.Second)
-	return append(lines, t.line26("Running CMD_CYCLE_CLOSE command in %d seconds: %s", left/time.Second, strings.Join(t.Grant.External.Close, " "))...)
+	left := c.Grant.Expires.Sub(c.packet.now).Round(time.Second)
+	return append(lines, c.line26("Running CMD_CYCLE_CLOSE command in %d seconds: %s", left/time.Second, strings.Join(c.Grant.External.Close, " "))...)
 }
 
 // events26 are the words of the 2.6 daemon for what the monitor did.
-var events26 = map[monitor.Kind]func(*keeper, *monitor.Event) []string{
+var events26 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.Granted:    added26,
 	monitor.Extended:   added26,
-	monitor.Adopted:    func(k *keeper, ev *monitor.Event) []string { k.number(ev); return nil },
-	monitor.Revoked:    func(k *keeper, ev *monitor.Event) []string { k.numbers(ev); return nil },
+	monitor.Adopted:    func(d *daemon, ev *monitor.Event) []string { d.addRules(ev); return nil },
+	monitor.Revoked:    func(d *daemon, ev *monitor.Event) []string { d.removeRules(ev); return nil },
 	monitor.Expired:    removed26,
 	monitor.CommandRan: ran26,
 }
 
 // added26 is said of rules that were added, not of what a command opens.
-func added26(k *keeper, ev *monitor.Event) (lines []string) {
+func added26(d *daemon, ev *monitor.Event) (lines []string) {
 	g := &ev.Grant
 	dst := enforce.Anywhere(g.Src)
 	if g.NAT == nil && g.Dst.IsValid() {
@@ -160,35 +160,35 @@ func added26(k *keeper, ev *monitor.Event) (lines []string) {
 		}
 		ports = strings.Join(words, ",")
 	}
-	k.numbers(ev) // those of an earlier end go
-	for _, r := range k.number(ev) {
+	d.removeRules(ev) // those of an earlier end go
+	for _, r := range d.addRules(ev) {
 		lines = append(lines, fmt.Sprintf("Added %s rule to %s for %s -> %s %s, expires at %d", r.what, r.chain, g.Src, dst, ports, epoch(g)))
 	}
 	return lines
 }
 
-func removed26(k *keeper, ev *monitor.Event) (lines []string) {
+func removed26(d *daemon, ev *monitor.Event) (lines []string) {
 	g := &ev.Grant
 	if g.External != nil {
-		return closed26(k, g)
+		return closed26(d, g)
 	}
-	numbers := k.numbers(ev)
-	for i, r := range k.oldRules(g) {
+	numbers := d.removeRules(ev)
+	for i, r := range d.compatRules(g) {
 		lines = append(lines, fmt.Sprintf("Removed rule %d from %s with expire time of %d", numbers[i], r.chain, epoch(g)))
 	}
 	return lines
 }
 
-func closed26(k *keeper, g *enforce.Grant) []string {
-	st := k.stanzaOf(g.Stanza)
+func closed26(d *daemon, g *enforce.Grant) []string {
+	st := d.stanzaOf(g.Stanza)
 	if st == nil || st.CycleOpen == "" || len(g.External.Close) == 0 {
 		return nil
 	}
 	return []string{fmt.Sprintf("[%s] (stanza #%d) Timer expired, running CMD_CYCLE_CLOSE command: %s", g.Src, st.Number, strings.Join(g.External.Close, " "))}
 }
 
-func ran26(k *keeper, ev *monitor.Event) []string {
-	st := k.stanzaOf(ev.Command.Stanza)
+func ran26(d *daemon, ev *monitor.Event) []string {
+	st := d.stanzaOf(ev.Command.Stanza)
 	if st == nil {
 		return nil
 	}
@@ -197,15 +197,15 @@ func ran26(k *keeper, ev *monitor.Event) []string {
 		status = 255
 	}
 	head := fmt.Sprintf("[%s] (stanza #%d) ", ev.Command.Src, st.Number)
-	return []string{head + "Running command '" + running26(k, st, ev.Command.Text) + "'" + as26(st), fmt.Sprintf("%sCMD_EXEC: command returned 0, pid_status: %d", head, status)}
+	return []string{head + "Running command '" + commandText26(d, st, ev.Command.Text) + "'" + credentialText26(st), fmt.Sprintf("%sCMD_EXEC: command returned 0, pid_status: %d", head, status)}
 }
 
 // running26 is a command with the sudo in front of it.
-func running26(k *keeper, st *conf.Stanza, text string) string {
+func commandText26(d *daemon, st *conf.Stanza, text string) string {
 	if !st.CmdSudo {
 		return text
 	}
-	words := []string{k.conf().Server.SudoExe}
+	words := []string{d.conf().Server.SudoExe}
 	if st.CmdSudoUser != "" {
 		words = append(words, "-u", st.CmdSudoUser)
 	}
@@ -216,7 +216,7 @@ func running26(k *keeper, st *conf.Stanza, text string) string {
 }
 
 // as26 says as whom a command runs.
-func as26(st *conf.Stanza) string {
+func credentialText26(st *conf.Stanza) string {
 	if st.CmdUser == "" {
 		return ""
 	}
@@ -234,27 +234,27 @@ func as26(st *conf.Stanza) string {
 }
 
 // A ledger numbers the rules of each chain as 2.6 does, which appends them.
-type ledger map[string][]string
+type ruleNumbers map[string][]string
 
 // number enters the rules of a grant.
-func (k *keeper) number(ev *monitor.Event) []oldRule {
-	rules := k.oldRules(&ev.Grant)
+func (d *daemon) addRules(ev *monitor.Event) []compatRule {
+	rules := d.compatRules(&ev.Grant)
 	for _, r := range rules {
-		k.ledger[r.chain] = append(k.ledger[r.chain], r.part.Key())
+		d.rules[r.chain] = append(d.rules[r.chain], r.part.Key())
 	}
 	return rules
 }
 
 // numbers takes the rules of a grant out, and gives the number of each while all were
 // there; 1 for one that was never entered.
-func (k *keeper) numbers(ev *monitor.Event) []int {
-	rules := k.oldRules(&ev.Grant)
+func (d *daemon) removeRules(ev *monitor.Event) []int {
+	rules := d.compatRules(&ev.Grant)
 	numbers := make([]int, len(rules))
 	for i, r := range rules {
-		numbers[i] = max(slices.Index(k.ledger[r.chain], r.part.Key()), 0) + 1
+		numbers[i] = max(slices.Index(d.rules[r.chain], r.part.Key()), 0) + 1
 	}
 	for _, r := range rules {
-		k.ledger[r.chain] = slices.DeleteFunc(k.ledger[r.chain], func(key string) bool { return key == r.part.Key() })
+		d.rules[r.chain] = slices.DeleteFunc(d.rules[r.chain], func(key string) bool { return key == r.part.Key() })
 	}
 	return numbers
 }

@@ -104,20 +104,20 @@ func TestCompatGolden(t *testing.T) {
 		s.Server.Dialect = map[string]conf.Dialect{"1.9": conf.Perl19, "2.6": conf.C26}[name]
 		var out bytes.Buffer
 		s.Access.Stanzas[0].Pos.Line = 3
-		table := phrasesOf(s.Loaded)
+		table := compatTableOf(s.Loaded)
 		p := packet{now: now, src: netip.MustParseAddrPort("192.0.2.7:4321"), dst: netip.MustParseAddrPort("198.51.100.1:62201"), proto: 17}
-		for _, d := range compatDecisions() {
-			if phrase := table[d.Reason]; phrase != nil {
-				told := told{Decision: &d, packet: &p, stanza: &s.Access.Stanzas[0], access: "/etc/fwknop/access.conf"}
-				for _, line := range phrase(&told) {
-					fmt.Fprintf(&out, "%s: %s\n", d.Reason, line)
+		for _, decision := range compatDecisions() {
+			if phrase := table[decision.Reason]; phrase != nil {
+				c := compatDecision{Decision: &decision, packet: &p, stanza: &s.Access.Stanzas[0], accessFile: "/etc/fwknop/access.conf"}
+				for _, line := range phrase(&c) {
+					fmt.Fprintf(&out, "%s: %s\n", decision.Reason, line)
 				}
 			}
 		}
-		k := &keeper{setup: s, fw: &firewall.Firewall{Name: "iptables"}, ledger: make(ledger), lives: make(map[string]int), speaker: newSpeaker(s.Loaded, &out, false, "1")}
+		d := &daemon{setup: s, fw: &firewall.Firewall{Name: "iptables"}, rules: make(ruleNumbers), lifetimes: make(map[string]int), logger: newLogger(s.Loaded, &out, false, "1")}
 		for _, ev := range compatEvents() {
 			ev.Time = now
-			k.compat(&ev)
+			d.logCompat(&ev)
 		}
 		golden := filepath.Join("testdata", "compat-"+name+".golden")
 		if *update {
@@ -199,7 +199,7 @@ func TestWords19(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tell := teller{stanzas: byLine(s.Loaded), phrases: phrasesOf(s.Loaded)}
+			tell := decisionLog{stanzas: byLine(s.Loaded), compat: compatTableOf(s.Loaded)}
 			src := netip.MustParseAddr("10.77.0.2") // of the first packet
 			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
 			for i, wire := range packets {
@@ -217,13 +217,13 @@ func TestWords19(t *testing.T) {
 					return // 1.9 could not open it
 				}
 				p := packetOf(now, &ev)
-				p.old = old19Of(&d, e.Message())
+				p.detail19 = newDetail19(&d, e.Message())
 				var got []string
 				for _, r := range e.Refusals() {
-					got = append(got, tell.refusalWords(r, &p)...)
+					got = append(got, tell.compatRefusal(r, &p)...)
 				}
 				if len(e.Refusals()) == 0 { // of no stanza
-					got = tell.oldWords(&d, &p)
+					got = tell.compatLines(&d, &p)
 				}
 				for i := range got {
 					got[i] = strings.Replace(got[i], filepath.Dir(s.Access.Stanzas[0].Pos.File)+"/", "", 1)

@@ -34,16 +34,16 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 	if uid == 0 {
 		return nil, errors.New("WORKER_USER is root")
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readers(feeds(l))}, nil
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readerGroups(sourceSpecs(l))}, nil
 }
 
 // readers are the groups of the files to follow that the group may read, as adm may
 // read logs: never that of root.
-func readers(list []feed) []uint32 {
+func readerGroups(list []sourceSpec) []uint32 {
 	var groups []uint32
 	for _, f := range list {
 		if f.Mode == "JOURNAL" {
-			groups = append(groups, journalReaders()...)
+			groups = append(groups, journalGroups()...)
 			continue
 		}
 		st, err := os.Stat(f.Path)
@@ -61,7 +61,7 @@ func readers(list []feed) []uint32 {
 const journalGroup = "systemd-journal"
 
 // journalReaders is that group, if there is one.
-func journalReaders() []uint32 {
+func journalGroups() []uint32 {
 	g, err := user.LookupGroup(journalGroup)
 	if err != nil {
 		return nil

@@ -33,7 +33,7 @@ const (
 // Run is `fwknopd` without an action. It returns the exit code.
 func Run(o *cli.Options, version string, stderr io.Writer) int {
 	if inBackground() {
-		setName()
+		setProcessName()
 	}
 	s, problems := prepare(o)
 	config.Print(stderr, problems)
@@ -47,7 +47,7 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	if os.Geteuid() != 0 && !o.Test {
 		return fail(errors.New("only root can open the firewall; --test decides and opens nothing"))
 	}
-	if err := refuseSecond(s); err != nil {
+	if err := checkNotRunning(s); err != nil {
 		return fail(err)
 	}
 	if o.RotateCache && !inBackground() { // once: the process in the background has the same options
@@ -55,17 +55,17 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 			return fail(err)
 		}
 	}
-	if background(o) {
+	if shouldDetach(o) {
 		return detach(stderr)
 	}
-	k := newKeeper(o, s, version, stderr)
-	if err := k.run(context.Background()); err != nil {
-		k.die("%v", err)
-		k.keepWords(err)
-		announce(err.Error())
+	d := newDaemon(o, s, version, stderr)
+	if err := d.run(context.Background()); err != nil {
+		d.fatalf("%v", err)
+		d.saveStderr(err)
+		notifyParent(err.Error())
 		return exitError
 	}
-	announce("ended before it was at work")
+	notifyParent("ended before it was at work")
 	return exitOK
 }
 
@@ -83,7 +83,7 @@ func rotate(s *setup, stderr io.Writer) error {
 }
 
 // refuseSecond finds a daemon that runs, before anything is done.
-func refuseSecond(s *setup) error {
+func checkNotRunning(s *setup) error {
 	path := s.Server.PIDFile
 	pid, err := pidfile.Owner(path)
 	if err != nil || pid == 0 { // whatever is wrong with it, Create will say so

@@ -23,7 +23,7 @@ const readyFD = 3
 // background says whether this process shall leave the work to another one, that
 // has no terminal: not in the foreground, not under a service manager, and not if
 // it is that other one.
-func background(o *cli.Options) bool {
+func shouldDetach(o *cli.Options) bool {
 	if o.Foreground || o.Test || os.Getenv(backgroundEnv) != "" {
 		return false
 	}
@@ -69,7 +69,7 @@ func detach(stderr io.Writer) int {
 		return fail(err)
 	}
 	text, err := io.ReadAll(io.LimitReader(r, maxMessage))
-	note, isReady := strings.CutPrefix(string(text), readyText)
+	note, isReady := strings.CutPrefix(string(text), readyPrefix)
 	switch {
 	case err != nil:
 		return fail(err)
@@ -87,13 +87,13 @@ func detach(stderr io.Writer) int {
 
 // readyText begins what is said on readyFD if the daemon runs, and what it waits for
 // may follow; anything else is why it does not.
-const readyText = "ready\n"
+const readyPrefix = "ready\n"
 
 // announceReady tells whoever started the daemon in the background that it runs.
-func announceReady(waiting string) { announce(readyText + waiting) }
+func notifyParentReady(waiting string) { notifyParent(readyPrefix + waiting) }
 
 // announce tells whoever started the daemon in the background how it went, once.
-func announce(text string) {
+func notifyParent(text string) {
 	if os.Getenv(backgroundEnv) == "" {
 		return
 	}

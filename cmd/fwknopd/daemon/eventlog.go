@@ -10,11 +10,11 @@ import (
 // An eventLog is a file of JSON objects, one a line: the decisions as replay prints
 // them, and what became of them in the firewall.
 type eventLog struct {
-	mu   sync.Mutex
-	path string
-	file *os.File // nil: none
-	sick bool     // the last write failed
-	say  func(m mood, format string, args ...any)
+	mu     sync.Mutex
+	path   string
+	file   *os.File // nil: none
+	failed bool     // the last write failed
+	logf   func(sev severity, format string, args ...any)
 }
 
 // open begins to write to path, anew if it was renamed; "" for no log.
@@ -25,13 +25,13 @@ func (e *eventLog) open(path string) {
 		e.file.Close()
 		e.file = nil
 	}
-	e.path, e.sick = path, false
+	e.path, e.failed = path, false
 	if path == "" {
 		return
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
-		e.say(bad, "no event log: %v", err)
+		e.logf(warning, "no event log: %v", err)
 		return
 	}
 	e.file = f
@@ -46,8 +46,8 @@ func (e *eventLog) write(object []byte) {
 	}
 	line := make([]byte, 0, len(object)+1)
 	_, err := e.file.Write(append(append(line, object...), '\n'))
-	if err != nil && !e.sick {
-		e.say(bad, "event log: %v", err)
+	if err != nil && !e.failed {
+		e.logf(warning, "event log: %v", err)
 	}
-	e.sick = err != nil
+	e.failed = err != nil
 }

@@ -47,7 +47,7 @@ type grantLine struct {
 	Foreign  string   `json:"foreign,omitempty"` // a rule of another program
 }
 
-func lineOf(g *enforce.Grant) *grantLine {
+func newGrantLine(g *enforce.Grant) *grantLine {
 	l := &grantLine{Src: g.Src.String(), Ports: []string{}, Output: g.Output, Foreign: g.Foreign}
 	if g.All {
 		l.Ports = append(l.Ports, "all")
@@ -83,81 +83,81 @@ func addrText(a netip.Addr) string {
 
 // happened writes down what the monitor did: a line to read, what the old daemon would
 // have said, and an object.
-func (k *keeper) happened(ev monitor.Event) {
-	k.events.write(encode(&ev))
-	k.compat(&ev)
-	what, until := grantText(&ev.Grant), ending(&ev.Grant)
-	who := owner(&ev.Grant) + dropped(ev.Blocked)
+func (d *daemon) handleEvent(ev monitor.Event) {
+	d.events.write(encodeEvent(&ev))
+	d.logCompat(&ev)
+	what, until := grantText(&ev.Grant), expiryText(&ev.Grant)
+	who := ownerText(&ev.Grant) + blockedText(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
-		k.alert(moodOf(&ev), "opened %s%s%s", what, until, who)
+		d.alertf(severityOf(&ev), "opened %s%s%s", what, until, who)
 	case monitor.Extended:
-		k.say(moodOf(&ev), "extended %s%s%s", what, until, who)
+		d.logf(severityOf(&ev), "extended %s%s%s", what, until, who)
 	case monitor.Kept:
 		if len(ev.Blocked) > 0 {
-			k.say(bad, "%s is open already%s", what, who)
+			d.logf(warning, "%s is open already%s", what, who)
 		}
 	case monitor.Blocked:
-		k.alert(bad, "%s is open%s%s", what, until, who)
+		d.alertf(warning, "%s is open%s%s", what, until, who)
 	case monitor.Adopted:
-		k.say(good, "took over %s%s%s", what, until, who)
+		d.logf(info, "took over %s%s%s", what, until, who)
 	case monitor.Expired:
-		k.alert(good, "closed %s: its time is over%s", what, who)
+		d.alertf(info, "closed %s: its time is over%s", what, who)
 	case monitor.Revoked:
-		k.alert(good, "closed %s on request%s", what, who)
+		d.alertf(info, "closed %s on request%s", what, who)
 	case monitor.Repaired:
-		k.alert(bad, "opened %s again%s: another program had closed it%s", what, until, who)
+		d.alertf(warning, "opened %s again%s: another program had closed it%s", what, until, who)
 	case monitor.Postponed:
-		k.say(good, "keeps %s open for a connection%s", what, who)
+		d.logf(info, "keeps %s open for a connection%s", what, who)
 	case monitor.Refused:
 		if ev.Command.Stanza != 0 {
-			what, who = "command "+strconv.Quote(ev.Command.Text), client(ev.Command.Stanza, ev.Command.User)
+			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(ev.Command.Stanza, ev.Command.User)
 		}
-		k.alert(bad, "refused what the worker asked for: %s: %v%s", what, ev.Err, who)
+		d.alertf(warning, "refused what the worker asked for: %s: %v%s", what, ev.Err, who)
 	case monitor.Failed:
-		k.alert(bad, "firewall: %s%v%s", prefix(&ev.Grant), ev.Err, who)
+		d.alertf(warning, "firewall: %s%v%s", grantPrefix(&ev.Grant), ev.Err, who)
 	case monitor.Contested:
-		k.alert(bad, "another program removes what we open, again and again: %v", ev.Err)
+		d.alertf(warning, "another program removes what we open, again and again: %v", ev.Err)
 	case monitor.ClockStep:
-		k.say(bad, "the clock was set by %v; what is open ends no later for it", ev.Step)
+		d.logf(warning, "the clock was set by %v; what is open ends no later for it", ev.Step)
 	case monitor.CommandRan:
-		k.commandRan(&ev)
+		d.commandRan(&ev)
 	case monitor.WorkerStarted:
 		if ev.Count > 0 {
-			k.alert(bad, "restarted the worker on %s (%d)", hostname(), ev.Count)
+			d.alertf(warning, "restarted the worker on %s (%d)", hostname(), ev.Count)
 		}
 	case monitor.WorkerDied:
-		k.workerDied(ev.Err)
+		d.workerDied(ev.Err)
 	case monitor.WorkerGaveUp:
-		k.die("could not restart the worker on %s, tried %d times: %v. Exiting when all is closed.", hostname(), ev.Count, ev.Err)
+		d.fatalf("could not restart the worker on %s, tried %d times: %v. Exiting when all is closed.", hostname(), ev.Count, ev.Err)
 	case monitor.Violation:
-		k.alert(bad, "the worker broke the protocol and was cut off: %v", ev.Err)
+		d.alertf(warning, "the worker broke the protocol and was cut off: %v", ev.Err)
 	case monitor.Lost:
-		k.say(bad, "%s lost, the log was too slow", conf.Count(int(ev.Count), "event"))
+		d.logf(warning, "%s lost, the log was too slow", conf.Count(int(ev.Count), "event"))
 	}
 }
 
 // moodOf is bad if a grant opens nothing.
-func moodOf(ev *monitor.Event) mood {
+func severityOf(ev *monitor.Event) severity {
 	if len(ev.Blocked) > 0 {
-		return bad
+		return warning
 	}
-	return good
+	return info
 }
 
-func (k *keeper) commandRan(ev *monitor.Event) {
-	how := ended(ev.Result.Status, ev.Result.TimedOut, ev.Err)
-	k.alert(good, "command %q %s%s%s", ev.Command.Text, how, client(ev.Command.Stanza, ev.Command.User), said(ev.Result.Output))
+func (d *daemon) commandRan(ev *monitor.Event) {
+	how := exitText(ev.Result.Status, ev.Result.TimedOut, ev.Err)
+	d.alertf(info, "command %q %s%s%s", ev.Command.Text, how, clientText(ev.Command.Stanza, ev.Command.User), outputText(ev.Result.Output))
 }
 
-func encode(ev *monitor.Event) []byte {
+func encodeEvent(ev *monitor.Event) []byte {
 	l := eventLine{V: 1, Timestamp: ev.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Type: "grant", Verdict: string(ev.Kind),
 		BlockedBy: ev.Blocked, Count: ev.Count, StepS: ev.Step.Seconds()}
 	if ev.Err != nil {
 		l.Error = ev.Err.Error()
 	}
 	if ev.Grant.Src.IsValid() {
-		l.Stanza, l.User, l.Src, l.Grant = ev.Grant.Stanza, ev.Grant.User, ev.Grant.Src.String(), lineOf(&ev.Grant)
+		l.Stanza, l.User, l.Src, l.Grant = ev.Grant.Stanza, ev.Grant.User, ev.Grant.Src.String(), newGrantLine(&ev.Grant)
 	}
 	switch ev.Kind {
 	case monitor.CommandRan:
@@ -179,14 +179,14 @@ func encode(ev *monitor.Event) []byte {
 }
 
 // externalRan tells how a configured command ended.
-func (k *keeper) externalRan(g enforce.Grant, opening bool, result command.Result, err error) {
+func (d *daemon) externalRan(g enforce.Grant, opening bool, result command.Result, err error) {
 	verb, argv := "closing", g.External.Close
 	if opening {
 		verb, argv = "opening", g.External.Open
 	}
-	m := good
+	sev := info
 	if err != nil || result.TimedOut || result.Status != 0 {
-		m = bad
+		sev = warning
 	}
-	k.say(m, "%s command %q %s%s%s", verb, argv, ended(result.Status, result.TimedOut, err), client(g.Stanza, g.User), said(result.Output))
+	d.logf(sev, "%s command %q %s%s%s", verb, argv, exitText(result.Status, result.TimedOut, err), clientText(g.Stanza, g.User), outputText(result.Output))
 }

@@ -62,18 +62,18 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	k := &keeper{setup: s, ledger: make(ledger), lives: make(map[string]int), speaker: newSpeaker(s.Loaded, &out, false, "1")}
-	k.events.say = k.say
+	d := &daemon{setup: s, rules: make(ruleNumbers), lifetimes: make(map[string]int), logger: newLogger(s.Loaded, &out, false, "1")}
+	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
-	k.events.open(log)
+	d.events.open(log)
 	for _, ev := range list {
 		ev.Time = now
-		k.happened(ev)
-		if object := encode(&ev); !json.Valid(object) {
+		d.handleEvent(ev)
+		if object := encodeEvent(&ev); !json.Valid(object) {
 			t.Errorf("%s: not JSON: %s", ev.Kind, object)
 		}
 	}
-	k.events.open("")
+	d.events.open("")
 	objects, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)

@@ -21,19 +21,19 @@ type fileWatch struct {
 }
 
 // watchFiles begins to watch the files of the configuration.
-func (k *keeper) watchFiles() (*fileWatch, error) {
+func (d *daemon) watchFiles() (*fileWatch, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
 	}
 	f := &fileWatch{w: w, out: make(chan struct{}, 1), set: make(chan []string, 1)}
-	f.take(k.conf().Files)
-	k.files = f
+	f.watch(d.conf().Files)
+	d.files = f
 	go f.run()
 	return f, nil
 }
 
-func (f *fileWatch) take(names []string) {
+func (f *fileWatch) watch(names []string) {
 	f.names = make(map[string]bool)
 	for _, name := range names {
 		f.names[filepath.Clean(name)] = true
@@ -42,7 +42,7 @@ func (f *fileWatch) take(names []string) {
 }
 
 // follow watches other files from now on.
-func (f *fileWatch) follow(names []string) {
+func (f *fileWatch) replace(names []string) {
 	select {
 	case f.set <- names:
 	default:
@@ -65,7 +65,7 @@ func (f *fileWatch) run() {
 				return
 			}
 		case names := <-f.set:
-			f.take(names)
+			f.watch(names)
 		case <-quiet:
 			quiet = nil
 			select {

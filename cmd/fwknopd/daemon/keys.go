@@ -31,7 +31,7 @@ func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 
 // keyrings returns the function that finds the ring of a stanza among the keys that
 // the monitor handed over.
-func (b *bundle) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
+func (b *workerConfig) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
 	keys := make(map[*conf.GPG]*keyring.Keys)
 	n := 0
 	for i := range l.Access.Stanzas {

@@ -12,7 +12,7 @@ import (
 )
 
 // everywhere is what a client may name as its own address in a message.
-var everywhere = []netip.Prefix{
+var anyAddress = []netip.Prefix{
 	netip.PrefixFrom(netip.IPv4Unspecified(), 0),
 	netip.PrefixFrom(netip.IPv6Unspecified(), 0),
 }
@@ -20,7 +20,7 @@ var everywhere = []netip.Prefix{
 // compile says what the stanzas offer, in the words of the privileged side. It may
 // offer more than the engine grants, where only the packet shows the difference,
 // and never less.
-func compile(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
+func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 	var l enforce.Limits
 	for i := range access.Stanzas {
 		st := &access.Stanzas[i]
@@ -31,7 +31,7 @@ func compile(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 		if err != nil {
 			return l, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
 		}
-		if twin := twinOf(access.Stanzas[:i], st); twin != nil {
+		if twin := sameLineStanza(access.Stanzas[:i], st); twin != nil {
 			return l, fmt.Errorf("%s:%d: runs commands, as the stanza at %s:%d does: begin one of them in a line of another number, by which a command is known",
 				st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
 		}
@@ -42,7 +42,7 @@ func compile(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 
 // twinOf is a stanza of another file that runs commands and begins in the same line: a
 // request names a stanza by its line, and how its command runs must not be in doubt.
-func twinOf(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
+func sameLineStanza(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
 	for i := range before {
 		if o := &before[i]; st.CmdExec && o.CmdExec && !o.Shadow && o.Pos.Line == st.Pos.Line {
 			return o
@@ -54,13 +54,13 @@ func twinOf(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
 func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	a := enforce.Allowance{
 		Stanza:      st.Pos.Line,
-		Source:      everywhere,
+		Source:      anyAddress,
 		AnyPort:     st.OpenPortsAny || st.PermitClientPorts || st.Mode == conf.ModeEncrypted,
 		Ports:       ports(st.OpenPorts),
 		Denied:      ports(st.RestrictPorts),
 		Destination: s.DestinationRule,
 		Output:      s.Output && (st.OutputAccess || s.Dialect == conf.C26),
-		MaxLifetime: longest(st),
+		MaxLifetime: maxLifetime(st),
 		Permanent:   st.AccessTimeout == 0,
 	}
 	if len(s.Blacklist.Exclude) == 0 {
@@ -77,10 +77,10 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	if st.DisableAccess {
 		a = enforce.Allowance{Stanza: a.Stanza}
 	} else {
-		offerNAT(&a, s, st)
+		addNAT(&a, s, st)
 	}
 	if st.CmdExec {
-		a.Commands = commands(s, st)
+		a.Commands = commandLimit(s, st)
 	}
 	var err error
 	a.External, err = policy.ExternalLimits(st, s)
@@ -97,7 +97,7 @@ func ports(list []conf.Port) []enforce.Port {
 
 // longest is the longest life of a grant: the stanza's, or what a client may ask
 // for.
-func longest(st *conf.Stanza) time.Duration {
+func maxLifetime(st *conf.Stanza) time.Duration {
 	d := max(st.AccessTimeout, st.CycleTimer)
 	if st.PermitClientTimeout {
 		d = max(d, st.MaxAccessTimeout)
@@ -107,7 +107,7 @@ func longest(st *conf.Stanza) time.Duration {
 
 // offerNAT adds the translations: those that are forced, or those that may be asked
 // for.
-func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
+func addNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 	forced := st.ForcesNAT()
 	asked := s.Forwarding && (st.Dialect != conf.Perl19 || st.ForwardAccess)
 	switch {
@@ -117,7 +117,7 @@ func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 			a.Targets = []netip.AddrPort{st.ForceNAT}
 		}
 	case !forced && (asked || s.LocalNAT):
-		a.TargetNets, a.TargetExclude = everywhere, st.InternalNets.Exclude
+		a.TargetNets, a.TargetExclude = anyAddress, st.InternalNets.Exclude
 		if !st.InternalNets.IsZero() {
 			a.TargetNets = st.InternalNets.Include
 		}
@@ -139,7 +139,7 @@ func offerNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 	}
 }
 
-func commands(s *conf.Server, st *conf.Stanza) *enforce.CommandLimit {
+func commandLimit(s *conf.Server, st *conf.Stanza) *enforce.CommandLimit {
 	return &enforce.CommandLimit{
 		Regexp: st.CmdRegex,
 		User:   st.CmdUser, Group: st.CmdGroup,

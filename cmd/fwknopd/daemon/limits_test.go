@@ -100,7 +100,7 @@ func TestLimitsFollowStanzas(t *testing.T) {
 		if c.stanza != nil {
 			c.stanza(&st)
 		}
-		limits, err := compile(server, &conf.Access{Stanzas: []conf.Stanza{st}})
+		limits, err := compileLimits(server, &conf.Access{Stanzas: []conf.Stanza{st}})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -116,7 +116,7 @@ func TestLimitsOfTwoFiles(t *testing.T) {
 	in := func(file string, port conf.Port, exec bool) conf.Stanza {
 		return conf.Stanza{Pos: conf.Pos{File: file, Line: 3}, Source: nets("0.0.0.0/0"), OpenPorts: []conf.Port{port}, AccessTimeout: time.Minute, CmdExec: exec}
 	}
-	limits, err := compile(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, false), in("b.conf", web, true)}})
+	limits, err := compileLimits(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, false), in("b.conf", web, true)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestLimitsOfTwoFiles(t *testing.T) {
 	if _, err := limits.Command(3, "", "/bin/id"); err != nil {
 		t.Errorf("command: %v", err)
 	}
-	_, err = compile(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, true), in("b.conf", web, true)}})
+	_, err = compileLimits(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, true), in("b.conf", web, true)}})
 	if err == nil || !strings.Contains(err.Error(), "a.conf:3") || !strings.Contains(err.Error(), "b.conf:3") {
 		t.Errorf("two that run commands: %v", err)
 	}
@@ -141,7 +141,7 @@ func TestLimitsOfTwoFiles(t *testing.T) {
 
 func TestCommandLimits(t *testing.T) {
 	st := conf.Stanza{Pos: conf.Pos{Line: 3}, CmdExec: true, CmdRegex: regexp.MustCompile(`^192\.0\.2\.7,/bin/id$`), CmdUser: "nobody"}
-	limits, err := compile(&conf.Server{CmdTimeout: time.Second}, &conf.Access{Stanzas: []conf.Stanza{st}})
+	limits, err := compileLimits(&conf.Server{CmdTimeout: time.Second}, &conf.Access{Stanzas: []conf.Stanza{st}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,11 +17,11 @@ import (
 // load takes the configuration that the monitor offers now. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
-	b := new(bundle)
+	b := new(workerConfig)
 	if err := w.fetch(ctx, b); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	b.Options.FS, b.Options.Offline = held{b}, true
+	b.Options.FS, b.Options.Offline = workerFS{b}, true
 	l, problems := config.Load(b.Options)
 	if problems.Failed() {
 		return problems
@@ -30,10 +30,10 @@ func (w *worker) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := w.predecessors(store)
-	e, err := w.newEngine(ctx, b, l, joined(store, before))
+	previous := w.previousStores(store)
+	e, err := w.newEngine(ctx, b, l, chainStores(store, previous))
 	if err != nil {
-		w.letGo(store)
+		w.closeUnused(store)
 		return err
 	}
 	at := resume(b.Positions, time.Now())
@@ -43,7 +43,7 @@ func (w *worker) load(ctx context.Context) error {
 	w.wait = b.Wait
 	src, err := w.sources(ctx, l, at)
 	if err != nil {
-		w.letGo(store)
+		w.closeUnused(store)
 		return err
 	}
 	if w.engine != nil {
@@ -51,21 +51,21 @@ func (w *worker) load(ctx context.Context) error {
 	}
 	old := w.store
 	w.conf, w.loaded, w.engine, w.src = b, l, e, src
-	w.store, w.stored, w.before = store, digestFile(l), before
-	w.letGo(old)
-	w.teller.stanzas, w.teller.phrases = byLine(l), phrasesOf(l)
-	w.waits.use(src.feeds)
-	w.tellWaits(ctx)
+	w.store, w.storePath, w.previous = store, digestFile(l), previous
+	w.closeUnused(old)
+	w.decisions.stanzas, w.decisions.compat = byLine(l), compatTableOf(l)
+	w.waits.setSpecs(src.specs)
+	w.sendWaits(ctx)
 	return nil
 }
 
-func (w *worker) fetch(ctx context.Context, b *bundle) error {
+func (w *worker) fetch(ctx context.Context, b *workerConfig) error {
 	f, err := w.open(ctx, fileConfig)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBundle))
+	text, err := io.ReadAll(io.LimitReader(f, maxWorkerConfig))
 	if err != nil {
 		return err
 	}
@@ -79,10 +79,10 @@ func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 	return w.client.Open(ctx, name)
 }
 
-func (w *worker) newEngine(ctx context.Context, b *bundle, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
+func (w *worker) newEngine(ctx context.Context, b *workerConfig, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true, Resolve: true,
-		Keyring: b.keyrings(l, func(err error) { w.out.putf(recordBad, "OpenPGP: %v", err) }),
+		Keyring: b.keyrings(l, func(err error) { w.out.putf(recordWarning, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

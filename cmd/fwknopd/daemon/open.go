@@ -13,75 +13,75 @@ import (
 )
 
 // open makes everything ready but the worker.
-func (k *keeper) open(ctx context.Context) error {
-	s := k.conf().Server
-	if !k.o.Test {
-		if err := makeDirs(k.conf().Loaded); err != nil {
+func (d *daemon) open(ctx context.Context) error {
+	s := d.conf().Server
+	if !d.o.Test {
+		if err := makeDirs(d.conf().Loaded); err != nil {
 			return err
 		}
 	}
-	if err := k.takePID(); err != nil {
+	if err := d.createPIDFile(); err != nil {
 		return err
 	}
-	k.loadPositions()
-	if !k.o.Test || k.conf().Values.IsSet("EVENT_LOG") {
-		k.events.open(s.EventLog)
+	d.loadPositions()
+	if !d.o.Test || d.conf().Values.IsSet("EVENT_LOG") {
+		d.events.open(s.EventLog)
 	}
-	k.say(good, "starting fwknopd v%s", k.version)
-	backend, err := k.openFirewall(ctx)
+	d.logf(info, "starting fwknopd v%s", d.version)
+	backend, err := d.openFirewall(ctx)
 	if err != nil {
 		return err
 	}
 	cfg := monitor.Config{
-		Offer: k.offer(), Events: k.happened,
-		Shell: firewall.Program(s.Shell), Sudo: s.SudoExe, Environment: k.environment(),
+		Offer: d.offer(), Events: d.handleEvent,
+		Shell: firewall.Program(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval,
 	}
 	if backend != nil {
 		cfg.Firewall = backend
-		cfg.Blocked = k.blocked
+		cfg.Blocked = d.blocked
 	}
-	if !k.o.Test {
+	if !d.o.Test {
 		ext, err := external.New(external.Config{
-			Journal: filepath.Join(s.StateDir, "external.pending"), Environment: k.environment(), Ran: k.externalRan,
+			Journal: filepath.Join(s.StateDir, "external.pending"), Environment: d.environment(), Ran: d.externalRan,
 		})
 		if err != nil {
 			return fmt.Errorf("external commands: %w", err)
 		}
-		k.note(ext.Notes())
+		d.logNotes(ext.Notes())
 		cfg.External = ext
-		k.closers = append(k.closers, func() { ext.Close() })
+		d.closers = append(d.closers, func() { ext.Close() })
 		if s.ConntrackPersist {
 			established, done, err := openConntrack(s.ConntrackPorts)
 			if err != nil {
 				return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
 			}
 			cfg.Established = established
-			k.closers = append(k.closers, done)
+			d.closers = append(d.closers, done)
 		}
 	}
-	k.mon, err = monitor.New(ctx, cfg)
+	d.mon, err = monitor.New(ctx, cfg)
 	return err
 }
 
-func (k *keeper) note(notes []string) {
+func (d *daemon) logNotes(notes []string) {
 	for _, n := range notes {
-		k.alert(bad, "%s", n)
+		d.alertf(warning, "%s", n)
 	}
 }
 
 // offer is what the worker may ask for.
-func (k *keeper) offer() monitor.Offer {
-	s := k.conf()
+func (d *daemon) offer() monitor.Offer {
+	s := d.conf()
 	offer := s.offer
-	offer.Files = s.files(func(text string) { k.say(bad, "%s", text) })
-	b := *s.bundle
+	offer.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
+	b := *s.workerConfig
 	offer.Files[fileConfig] = func() (*os.File, error) {
 		b := b
-		k.mu.Lock()
-		b.Positions = k.positions
-		k.mu.Unlock()
-		b.Wait = k.waitsForInterface()
+		d.mu.Lock()
+		b.Positions = d.positions
+		d.mu.Unlock()
+		b.Wait = d.waitsForInterface()
 		return b.file()
 	}
 	return offer
@@ -89,48 +89,48 @@ func (k *keeper) offer() monitor.Offer {
 
 // openFirewall sets the firewall up: chains and jumps are there, what was open is
 // taken over or, where FLUSH_IPT_AT_INIT says so, closed.
-func (k *keeper) openFirewall(ctx context.Context) (enforce.Backend, error) {
-	if k.o.Test {
-		k.say(good, "--test: decisions are made and told, the firewall stays as it is")
+func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
+	if d.o.Test {
+		d.logf(info, "--test: decisions are made and told, the firewall stays as it is")
 		return new(enforce.Recorder), nil
 	}
-	fw, err := firewall.Open(ctx, k.conf().Loaded)
+	fw, err := firewall.Open(ctx, d.conf().Loaded)
 	if err != nil || fw == nil {
 		return nil, err
 	}
-	k.fw = fw
+	d.fw = fw
 	if err := fw.Setup(ctx); err != nil {
 		return nil, fmt.Errorf("set up %s: %w", fw.Name, err)
 	}
-	k.say(good, "firewall: %s", fw.Name)
-	k.note(fw.Notes())
-	if k.conf().Server.FlushAtInit {
+	d.logf(info, "firewall: %s", fw.Name)
+	d.logNotes(fw.Notes())
+	if d.conf().Server.FlushAtInit {
 		if err := fw.Flush(ctx); err != nil {
 			return nil, fmt.Errorf("flush %s: %w", fw.Name, err)
 		}
-		k.say(good, "flushed what was open (FLUSH_IPT_AT_INIT)")
+		d.logf(info, "flushed what was open (FLUSH_IPT_AT_INIT)")
 	}
-	switch note, err := forwarding(ctx, k.conf().Loaded); {
+	switch note, err := forwarding(ctx, d.conf().Loaded); {
 	case err != nil:
-		k.alert(bad, "forwarding: %v", err)
+		d.alertf(warning, "forwarding: %v", err)
 	case note != "":
-		k.say(good, "%s", note)
+		d.logf(info, "%s", note)
 	}
 	return fw.Backend, nil
 }
 
 // blocked names what drops a grant all the same.
-func (k *keeper) blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
-	if k.fw == nil { // --test
+func (d *daemon) blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
+	if d.fw == nil { // --test
 		return nil, nil
 	}
-	return k.fw.Blocked(ctx, g)
+	return d.fw.Blocked(ctx, g)
 }
 
 // environment is that of programs we run.
-func (k *keeper) environment() []string {
+func (d *daemon) environment() []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	switch locale := k.conf().Server.Locale; locale {
+	switch locale := d.conf().Server.Locale; locale {
 	case "NONE":
 		for _, name := range []string{"LANG", "LC_ALL"} {
 			if value, ok := os.LookupEnv(name); ok {

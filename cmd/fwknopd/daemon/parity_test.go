@@ -221,7 +221,7 @@ func TestEngineAndLimitsAgree(t *testing.T) {
 // agree draws one configuration and one client, and counts the forms of grants.
 func agree(t *rapid.T, granted *int, forms map[string]bool) {
 	l := drawConfig(t)
-	limits, err := compile(l.Server, l.Access)
+	limits, err := compileLimits(l.Server, l.Access)
 	if err != nil {
 		t.Fatal(err)
 	}

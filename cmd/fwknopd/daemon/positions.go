@@ -49,14 +49,14 @@ func (s *sources) positions(now time.Time) positions {
 	p := positions{Time: now, Places: make(map[string]ingest.State)}
 	for i, place := range places {
 		if place != (ingest.State{}) {
-			p.Places[s.feeds[i].name()] = place
+			p.Places[s.specs[i].name()] = place
 		}
 	}
 	return p
 }
 
 // tellPositions has the monitor remember where we are.
-func (w *worker) tellPositions() {
+func (w *worker) sendPositions() {
 	if w.src == nil {
 		return
 	}
@@ -70,37 +70,37 @@ func (w *worker) tellPositions() {
 }
 
 // keepPositions remembers them for the next worker.
-func (k *keeper) keepPositions(text []byte) {
+func (d *daemon) storePositions(text []byte) {
 	if len(text) > maxPositions || !json.Valid(text) {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.positions = append([]byte(nil), text...)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.positions = append([]byte(nil), text...)
 }
 
-func (k *keeper) positionsPath() string {
-	return filepath.Join(k.conf().Server.StateDir, positionsFile)
+func (d *daemon) positionsPath() string {
+	return filepath.Join(d.conf().Server.StateDir, positionsFile)
 }
 
 // loadPositions reads what the last daemon left.
-func (k *keeper) loadPositions() {
-	text, err := os.ReadFile(k.positionsPath())
+func (d *daemon) loadPositions() {
+	text, err := os.ReadFile(d.positionsPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		k.say(bad, "reading starts at the ends of files: %v", err)
+		d.logf(warning, "reading starts at the ends of files: %v", err)
 	default:
-		k.keepPositions(text)
+		d.storePositions(text)
 	}
 }
 
 // savePositions leaves them to the next daemon.
-func (k *keeper) savePositions() {
-	if len(k.positions) == 0 || k.o.Test {
+func (d *daemon) savePositions() {
+	if len(d.positions) == 0 || d.o.Test {
 		return
 	}
-	if err := os.WriteFile(k.positionsPath(), k.positions, 0o600); err != nil {
-		k.say(bad, "positions: %v", err)
+	if err := os.WriteFile(d.positionsPath(), d.positions, 0o600); err != nil {
+		d.logf(warning, "positions: %v", err)
 	}
 }

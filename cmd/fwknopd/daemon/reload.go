@@ -5,41 +5,41 @@ import "fwknopd/policy/conf"
 // reload reads the configuration again. A bad one changes nothing. Grants, digests
 // and the state of knock sequences stay. quiet leaves out the word that nothing
 // changed.
-func (k *keeper) reload(quiet bool) {
-	s, problems := prepare(k.o)
+func (d *daemon) reload(quiet bool) {
+	s, problems := prepare(d.o)
 	for _, p := range problems {
-		k.say(bad, "%s", p)
+		d.logf(warning, "%s", p)
 	}
 	if problems.Failed() {
-		k.alert(bad, "the new configuration is refused, the old one stays in force")
+		d.alertf(warning, "the new configuration is refused, the old one stays in force")
 		return
 	}
-	if quiet && s.bundle.equal(k.conf().bundle) {
+	if quiet && s.workerConfig.equal(d.conf().workerConfig) {
 		return
 	}
-	old := k.conf()
-	reloading()
-	defer k.notifyReady()
+	old := d.conf()
+	notifyReloading()
+	defer d.notifyReady()
 	for _, keyword := range s.Values.Changed(old.Values) {
-		k.say(bad, "%s has changed: that counts from the next start on", keyword)
+		d.logf(warning, "%s has changed: that counts from the next start on", keyword)
 	}
-	k.mu.Lock()
-	k.setup = s
-	k.mu.Unlock()
-	k.speaker.configure(s.Loaded)
-	if !k.o.Test || s.Values.IsSet("EVENT_LOG") {
-		k.events.open(s.Server.EventLog)
+	d.mu.Lock()
+	d.setup = s
+	d.mu.Unlock()
+	d.logger.configure(s.Loaded)
+	if !d.o.Test || s.Values.IsSet("EVENT_LOG") {
+		d.events.open(s.Server.EventLog)
 	}
-	k.mon.Reload(k.offer())
-	k.mon.Notify(noticeReload)
-	if watch := k.files; watch != nil {
-		watch.follow(s.Files)
+	d.mon.Reload(d.offer())
+	d.mon.Notify(noticeReload)
+	if files := d.files; files != nil {
+		files.replace(s.Files)
 	}
-	k.say(good, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
+	d.logf(info, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
 }
 
 // equal reports the same files with the same content.
-func (b *bundle) equal(other *bundle) bool {
+func (b *workerConfig) equal(other *workerConfig) bool {
 	if len(b.Files) != len(other.Files) {
 		return false
 	}

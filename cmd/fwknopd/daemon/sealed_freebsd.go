@@ -3,7 +3,7 @@ package daemon
 import "os"
 
 // sealed is the end of a pipe that text comes out of, once.
-func sealed(text []byte) (*os.File, error) {
+func sealedFile(text []byte) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err

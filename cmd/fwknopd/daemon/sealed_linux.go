@@ -7,7 +7,7 @@ import (
 )
 
 // sealed is an anonymous file that holds text and cannot be changed.
-func sealed(text []byte) (*os.File, error) {
+func sealedFile(text []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("fwknopd configuration", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)

@@ -18,8 +18,8 @@ import (
 // A setup is a configuration as the monitor uses it.
 type setup struct {
 	*config.Loaded
-	bundle *bundle
-	offer  monitor.Offer
+	workerConfig *workerConfig
+	offer        monitor.Offer
 }
 
 // prepare reads and checks the configuration. It is usable only if the problems
@@ -27,17 +27,17 @@ type setup struct {
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
-	b := &bundle{
-		Options: opts, Files: make(map[string]heldFile), Folders: make(map[string][]string), There: make(map[string]bool),
+	b := &workerConfig{
+		Options: opts, Files: make(map[string]fileResult), Folders: make(map[string][]string), Exist: make(map[string]bool),
 		Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
 	}
-	opts.FS = holding{config.Disk{Dir: opts.Dir}, b}
+	opts.FS = recordingFS{config.Disk{Dir: opts.Dir}, b}
 	l, problems := config.Load(opts)
 	if problems.Failed() {
 		return nil, problems
 	}
 	problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
-	s := &setup{Loaded: l, bundle: b}
+	s := &setup{Loaded: l, workerConfig: b}
 	b.Verbose = max(b.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {
 		problems = append(problems, conf.Problem{Text: err.Error()})
@@ -49,15 +49,15 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 func (s *setup) complete() error {
 	if s.Access.WantsSystem() {
 		var err error
-		if s.bundle.Signatures, err = config.SignatureText(s.Server.P0fFile); err != nil {
+		if s.workerConfig.Signatures, err = config.SignatureText(s.Server.P0fFile); err != nil {
 			return err
 		}
 	}
-	limits, err := compile(s.Server, s.Access)
+	limits, err := compileLimits(s.Server, s.Access)
 	if err != nil {
 		return err
 	}
-	if s.bundle.Keys, err = exportKeys(context.Background(), s.Access); err != nil {
+	if s.workerConfig.Keys, err = exportKeys(context.Background(), s.Access); err != nil {
 		return err
 	}
 	s.offer.Limits = limits
@@ -66,13 +66,13 @@ func (s *setup) complete() error {
 }
 
 // files are what the worker may ask for by name, beside the configuration.
-func (s *setup) files(notice func(string)) map[string]func() (*os.File, error) {
+func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
 	files := make(map[string]func() (*os.File, error))
 	if path := digestFile(s.Loaded); path != "" {
-		files[fileJournal] = offerJournal(s.Loaded, notice)
+		files[fileJournal] = journalOpener(s.Loaded, notice)
 		files[fileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), fileOldSums)) }
 	}
-	offerFeeds(files, feeds(s.Loaded))
+	addOpeners(files, sourceSpecs(s.Loaded))
 	return files
 }
 

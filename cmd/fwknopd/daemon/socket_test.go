@@ -28,21 +28,21 @@ func (h *hearer) Write(b []byte) (int, error) {
 // need be no signal that tells it.
 func TestWorkerEndsWithItsSocket(t *testing.T) {
 	terminal := &hearer{[]byte("state: 0 records"), make(chan struct{}, 1)}
-	k := keeperOf(t, "AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE "+t.TempDir()+"/spa.pcap;", terminal)
-	if err := k.open(t.Context()); err != nil {
+	d := newTestDaemon(t, "AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE "+t.TempDir()+"/spa.pcap;", terminal)
+	if err := d.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	defer k.mon.Close(context.Background())
-	wk, err := k.embed()
+	defer d.mon.Close(context.Background())
+	wk, err := d.embedWorker()
 	if err != nil {
 		t.Fatal(err)
 	}
-	go k.mon.Serve(t.Context(), wk.Conn)
+	go d.mon.Serve(t.Context(), wk.Conn)
 	deadline := time.After(20 * time.Second)
 	for asked := time.NewTicker(50 * time.Millisecond); ; {
 		select {
 		case <-asked.C: // until it reads packets, it does not answer
-			k.mon.Notify(noticeState)
+			d.mon.Notify(noticeState)
 			continue
 		case <-terminal.heard:
 		case <-deadline:

@@ -18,7 +18,7 @@ import (
 // sources are the feeds of a configuration as one Source.
 type sources struct {
 	ingest.Source
-	feeds []feed
+	specs []sourceSpec
 }
 
 // Pending reports that another packet is there already.
@@ -31,13 +31,13 @@ func (s *sources) Pending() bool {
 // If the new ones cannot be had, the old ones stay; unless both want the same port,
 // so that the old ones had to go: then there are none.
 func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
-	list := feeds(l)
+	list := sourceSpecs(l)
 	old := w.src
-	if old != nil && sameFeeds(old.feeds, list) {
+	if old != nil && sameSpecs(old.specs, list) {
 		return old, nil
 	}
-	clash := old != nil && slices.ContainsFunc(list, func(f feed) bool {
-		return slices.ContainsFunc(old.feeds, func(o feed) bool { return f.Port != 0 && f.name() == o.name() })
+	clash := old != nil && slices.ContainsFunc(list, func(f sourceSpec) bool {
+		return slices.ContainsFunc(old.specs, func(o sourceSpec) bool { return f.Port != 0 && f.name() == o.name() })
 	})
 	if clash {
 		old.Close()
@@ -46,7 +46,7 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*
 	src, err := w.openSources(ctx, list, at)
 	for _, f := range list {
 		if err == nil && (f.Mode == "UDP" || f.Mode == "TCP") {
-			w.mark26(l, "Kicking off %s server to listen on port %d.", f.Mode, f.Port)
+			w.compat26f(l, "Kicking off %s server to listen on port %d.", f.Mode, f.Port)
 		}
 	}
 	if err == nil && old != nil && !clash {
@@ -55,10 +55,10 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*
 	return src, err
 }
 
-func (w *worker) openSources(ctx context.Context, list []feed, at positions) (*sources, error) {
+func (w *worker) openSources(ctx context.Context, list []sourceSpec, at positions) (*sources, error) {
 	var open []ingest.Source
 	for _, f := range list {
-		src, err := w.openFeed(ctx, f, at)
+		src, err := w.openSource(ctx, f, at)
 		if err != nil {
 			for _, s := range open {
 				s.Close()
@@ -70,24 +70,24 @@ func (w *worker) openSources(ctx context.Context, list []feed, at positions) (*s
 	return &sources{ingest.Merge(open...), list}, nil
 }
 
-func sameFeeds(a, b []feed) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
+func sameSpecs(a, b []sourceSpec) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
 
-func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Source, error) {
+func (w *worker) openSource(ctx context.Context, f sourceSpec, at positions) (ingest.Source, error) {
 	expr, err := filter.Parse(f.Filter)
 	if err != nil {
 		return nil, err
 	}
 	place := at.Places[f.name()]
-	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.problem}
+	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.logProblem}
 	follow := ingest.FollowOptions{ReadOptions: read, Resume: place, RawIP: f.Mode == "ULOG_PCAP",
 		Open: func() (*os.File, error) { return w.open(ctx, f.name()) }}
 	switch {
 	case f.Once:
 		return w.readOnce(ctx, f, read)
 	case f.Mode == "PCAP":
-		opt := f.live(expr)
-		opt.Problem, opt.Wait = w.problem, w.wait
-		opt.Away = func(reason string) { w.away(context.WithoutCancel(ctx), f, reason) }
+		opt := f.liveOptions(expr)
+		opt.Problem, opt.Wait = w.logProblem, w.wait
+		opt.Away = func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) }
 		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.name()) }
 		return ingest.Capture(f.Path, opt)
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
@@ -103,18 +103,18 @@ func (w *worker) openFeed(ctx context.Context, f feed, at positions) (ingest.Sou
 	if err != nil {
 		return nil, err
 	}
-	src, err := w.takeFeed(ctx, f, file, read)
-	if err == nil && f.Deaf {
-		src = deaf{src}
+	src, err := w.takeSource(ctx, f, file, read)
+	if err == nil && f.Discard {
+		src = discardSource{src}
 	}
 	return src, err
 }
 
 // deaf is a source that never has anything.
-type deaf struct{ ingest.Source }
+type discardSource struct{ ingest.Source }
 
 // Next implements ingest.Source: it waits for the end.
-func (d deaf) Next(ctx context.Context, ev *parse.Event) error {
+func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		if err := d.Source.Next(ctx, ev); err != nil && !errors.Is(err, parse.ErrSkip) {
 			return err
@@ -123,22 +123,22 @@ func (d deaf) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 // takeFeed makes a source of what the monitor opened.
-func (w *worker) takeFeed(ctx context.Context, f feed, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
-	opt := ingest.ServerOptions{Problem: w.problem}
+func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
+	opt := ingest.ServerOptions{Problem: w.logProblem}
 	switch f.Mode {
 	case "UDP":
 		return ingest.TakeUDP(file, opt)
 	case "TCP":
 		return ingest.TakeTCP(file, opt)
 	case "SOCKET":
-		datagrams, err := w.open(ctx, f.name()+datagramName)
+		datagrams, err := w.open(ctx, f.name()+datagramSuffix)
 		if err != nil {
 			file.Close()
 			return nil, err
 		}
 		return ingest.TakeUnix(f.Path, file, datagrams, opt)
 	case "NFLOG":
-		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: read.Filter, Problem: w.problem, Socket: file})
+		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: read.Filter, Problem: w.logProblem, Socket: file})
 	case "FIFO":
 		return ingest.TakeFIFO(f.Path, file, read), nil
 	}
@@ -147,7 +147,7 @@ func (w *worker) takeFeed(ctx context.Context, f feed, file *os.File, read inges
 }
 
 // readOnce reads a capture to its end (PCAP_FILE): it comes as standard input.
-func (w *worker) readOnce(ctx context.Context, f feed, read ingest.ReadOptions) (ingest.Source, error) {
+func (w *worker) readOnce(ctx context.Context, f sourceSpec, read ingest.ReadOptions) (ingest.Source, error) {
 	file, err := w.open(ctx, f.name())
 	if err != nil {
 		return nil, err
@@ -158,19 +158,19 @@ func (w *worker) readOnce(ctx context.Context, f feed, read ingest.ReadOptions) 
 
 // problem tells of what is wrong with an input, within reason: it may come from every
 // packet of a flood, and from several goroutines.
-func (w *worker) problem(p ingest.Problem) {
+func (w *worker) logProblem(p ingest.Problem) {
 	w.problems.Lock()
 	lost := w.problems.take(time.Now(), 1)
 	w.problems.Unlock()
 	if lost > 0 {
-		w.out.putf(recordBad, "%d more like this were not told one by one", lost)
+		w.out.putf(recordWarning, "%d more like this were not told one by one", lost)
 	}
 	switch {
 	case lost < 0:
 	case p.Record == 0:
-		w.out.putf(recordBad, "%s: %v", p.Name, p.Err)
+		w.out.putf(recordWarning, "%s: %v", p.Name, p.Err)
 	default:
-		w.out.putf(recordBad, "%s:%d: %v", p.Name, p.Record, p.Err)
+		w.out.putf(recordWarning, "%s:%d: %v", p.Name, p.Record, p.Err)
 	}
 }
 

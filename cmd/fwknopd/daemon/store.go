@@ -31,10 +31,10 @@ func storeOptions(l *config.Loaded, notice func(string)) replay.Options {
 // openStore returns the store of a configuration: the one in use, if it has the
 // same.
 func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store, error) {
-	if w.store != nil && w.stored == digestFile(l) {
+	if w.store != nil && w.storePath == digestFile(l) {
 		return w.store, nil
 	}
-	notice := func(text string) { w.out.putf(recordBad, "%s", text) }
+	notice := func(text string) { w.out.putf(recordWarning, "%s", text) }
 	if digestFile(l) == "" {
 		return replay.NewMemory(storeOptions(l, notice)), nil
 	}
@@ -57,47 +57,47 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 
 // remembered is a store that also knows what those before it knew: that another
 // digest file is configured makes no message new.
-type remembered struct {
+type chainedStore struct {
 	replay.Store
-	before replay.Store
+	previous replay.Store
 }
 
 // Add implements replay.Store.
-func (r remembered) Add(p *replay.Packet) (replay.First, bool, error) {
-	if first, seen, err := r.before.Seen(p); seen || err != nil {
+func (r chainedStore) Add(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := r.previous.Seen(p); seen || err != nil {
 		return first, false, err
 	}
 	return r.Store.Add(p)
 }
 
 // Seen implements replay.Store.
-func (r remembered) Seen(p *replay.Packet) (replay.First, bool, error) {
-	if first, seen, err := r.before.Seen(p); seen || err != nil {
+func (r chainedStore) Seen(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := r.previous.Seen(p); seen || err != nil {
 		return first, seen, err
 	}
 	return r.Store.Seen(p)
 }
 
-func joined(store, before replay.Store) replay.Store {
-	if before == nil {
+func chainStores(store, previous replay.Store) replay.Store {
+	if previous == nil {
 		return store
 	}
-	return remembered{store, before}
+	return chainedStore{store, previous}
 }
 
 // predecessors are the stores that were in use before this one.
-func (w *worker) predecessors(store replay.Store) replay.Store {
+func (w *worker) previousStores(store replay.Store) replay.Store {
 	if w.store == nil || w.store == store {
-		return w.before
+		return w.previous
 	}
-	return joined(w.store, w.before)
+	return chainStores(w.store, w.previous)
 }
 
 // letGo closes a store that is not, or no longer, in use. It can still be looked at.
-func (w *worker) letGo(store replay.Store) {
+func (w *worker) closeUnused(store replay.Store) {
 	if j, ok := store.(*replay.Journal); ok && store != w.store {
 		if err := j.Close(); err != nil {
-			w.out.putf(recordBad, "%v", err)
+			w.out.putf(recordWarning, "%v", err)
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (w *worker) compact(ctx context.Context) error {
 
 // offerJournal is the monitor's side: the journal is made, mended and compacted,
 // then handed over.
-func offerJournal(l *config.Loaded, notice func(string)) func() (*os.File, error) {
+func journalOpener(l *config.Loaded, notice func(string)) func() (*os.File, error) {
 	path := digestFile(l)
 	return func() (*os.File, error) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -12,7 +12,7 @@ import (
 // A change of DIGEST_FILE or ENABLE_DIGEST_PERSISTENCE makes no message new, however
 // often it changes, and does not keep the file that is no longer used.
 func TestStoresRemember(t *testing.T) {
-	w := &worker{out: newRecords(&slow{})}
+	w := &worker{out: newWorkerLog(&slow{})}
 	dir := t.TempDir()
 	file := func(name string) replay.Store {
 		j, err := replay.Open(filepath.Join(dir, name), replay.Options{})
@@ -32,10 +32,10 @@ func TestStoresRemember(t *testing.T) {
 	}
 	for n, open := range stores {
 		store := open()
-		before := w.predecessors(store)
-		all, old := joined(store, before), w.store
-		w.store, w.before = store, before
-		w.letGo(old)
+		before := w.previousStores(store)
+		all, old := chainStores(store, before), w.store
+		w.store, w.previous = store, before
+		w.closeUnused(old)
 		for m := range n {
 			if _, fresh, err := all.Add(message(m)); fresh || err != nil {
 				t.Errorf("store %d: message %d is fresh, %v", n, m, err)
@@ -47,7 +47,7 @@ func TestStoresRemember(t *testing.T) {
 		if _, fresh, err := all.Add(message(n)); !fresh || err != nil {
 			t.Errorf("store %d: a new message is not fresh, %v", n, err)
 		}
-		if again := w.predecessors(store); again != w.before {
+		if again := w.previousStores(store); again != w.previous {
 			t.Errorf("store %d: a reload without a change forgets", n)
 		}
 	}

@@ -19,30 +19,30 @@ type workerProcess struct {
 }
 
 // supervise keeps a worker running until ctx ends or we give up.
-func (k *keeper) supervise(ctx context.Context) error {
-	start := k.spawn
-	if k.o.Test {
-		start = k.embed
+func (d *daemon) supervise(ctx context.Context) error {
+	start := d.spawnWorker
+	if d.o.Test {
+		start = d.embedWorker
 	}
-	s := k.conf().Server
-	return k.mon.Supervise(ctx, monitor.Supervision{
-		Start: start, Ready: k.ready, Waiting: k.setWaiting, Ended: k.workerEnded,
+	s := d.conf().Server
+	return d.mon.Supervise(ctx, monitor.Supervision{
+		Start: start, Ready: d.workerReady, Waiting: d.setWaiting, Ended: d.workerEnded,
 		Interval: s.RestartPause, Retries: s.RestartRetries,
 	})
 }
 
 // ready is called whenever a worker is at work.
-func (k *keeper) ready() {
-	k.begun.Store(true)
-	k.mark("Starting fwknopd main event loop.")
-	k.say(good, "at work")
-	k.notifyReady()
-	announceReady(k.waiting())
+func (d *daemon) workerReady() {
+	d.ready.Store(true)
+	d.compatf("Starting fwknopd main event loop.")
+	d.logf(info, "at work")
+	d.notifyReady()
+	notifyParentReady(d.waiting())
 }
 
 // spawn starts the unprivileged process.
-func (k *keeper) spawn() (*monitor.Worker, error) {
-	cred, err := credential(k.conf().Loaded)
+func (d *daemon) spawnWorker() (*monitor.Worker, error) {
+	cred, err := credential(d.conf().Loaded)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 		return nil, err
 	}
 	defer w.Close()
-	words := &head{}
+	words := &headBuffer{}
 	cmd := &exec.Cmd{
 		Path: program, Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
 		Stderr: words, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
@@ -66,17 +66,17 @@ func (k *keeper) spawn() (*monitor.Worker, error) {
 		r.Close()
 		return nil, err
 	}
-	k.relays.Go(func() { k.relay(r) })
-	k.mu.Lock()
-	k.worker = &workerProcess{cmd.Process.Pid, wk.Kill}
-	k.mu.Unlock()
+	d.workerLogs.Go(func() { d.readWorkerLog(r) })
+	d.mu.Lock()
+	d.worker = &workerProcess{cmd.Process.Pid, wk.Kill}
+	d.mu.Unlock()
 	wait := wk.Wait
-	wk.Wait = func() error { return endOf(wait(), words.String()) }
+	wk.Wait = func() error { return newWorkerExit(wait(), words.String()) }
 	return wk, nil
 }
 
 // embed runs the worker in this process, for --test.
-func (k *keeper) embed() (*monitor.Worker, error) {
+func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	server, conn, err := monitor.Pair()
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (k *keeper) embed() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, server.Close(), conn.Close())
 	}
-	k.relays.Go(func() { k.relay(r) })
+	d.workerLogs.Go(func() { d.readWorkerLog(r) })
 	client := monitor.NewClient(conn)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -94,7 +94,7 @@ func (k *keeper) embed() (*monitor.Worker, error) {
 		cancel()
 	}()
 	go func() {
-		out := newRecords(w)
+		out := newWorkerLog(w)
 		err := work(ctx, client, out)
 		out.close()
 		ended <- err

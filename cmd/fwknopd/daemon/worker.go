@@ -37,7 +37,7 @@ const (
 	// askTimeout bounds a question to the monitor.
 	askTimeout = 10 * time.Second
 	// maxBundle bounds the configuration that is handed over.
-	maxBundle = 64 << 20
+	maxWorkerConfig = 64 << 20
 	// batchMax is how many packets are decided before what was granted goes out.
 	batchMax = 256
 	// workerMemory is what the collector aims at: a flood makes garbage.
@@ -50,8 +50,8 @@ func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
 // Worker is main of the unprivileged half: it reads packets and asks the monitor to
 // open what they are allowed to. It returns the exit code.
 func Worker() int {
-	setName() // before secretive, which makes /proc/self root's
-	if err := secretive(); err != nil {
+	setProcessName() // before secretive, which makes /proc/self root's
+	if err := disableCoreDumps(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return exitError
 	}
@@ -68,7 +68,7 @@ func Worker() int {
 		<-client.Done()
 		cancel()
 	}()
-	out := newRecords(os.NewFile(recordsFD, "records"))
+	out := newWorkerLog(os.NewFile(workerLogFD, "records"))
 	err = work(ctx, client, out)
 	out.close()
 	if errors.Is(err, errFinished) {
@@ -81,46 +81,46 @@ func Worker() int {
 // A worker turns packets into requests. All but the outcomes of requests happens on
 // one goroutine.
 type worker struct {
-	client   *monitor.Client
-	out      *records
-	conf     *bundle
-	loaded   *config.Loaded
-	engine   *policy.Engine
-	store    replay.Store
-	stored   string       // the digest file that store is
-	before   replay.Store // those before it, which are only looked at; or nil
-	src      *sources
-	teller   teller
-	problems sharedBudget
+	client    *monitor.Client
+	out       *workerLog
+	conf      *workerConfig
+	loaded    *config.Loaded
+	engine    *policy.Engine
+	store     replay.Store
+	storePath string       // the digest file that store is
+	previous  replay.Store // those before it, which are only looked at; or nil
+	src       *sources
+	decisions decisionLog
+	problems  sharedBudget
 
 	wait  bool // for an interface that is not there
 	waits waits
 
-	left  int            // of -C; -1: no limit
-	asked sync.WaitGroup // grants that the monitor has not answered
-	batch []pending
+	remaining int            // of -C; -1: no limit
+	submitted sync.WaitGroup // grants that the monitor has not answered
+	batch     []pending
 }
 
 // A pending decision waits for its record to be on disk.
 type pending struct {
-	decision policy.Decision
-	packet   packet
-	untold   int // refusals before it that were only counted
+	decision   policy.Decision
+	packet     packet
+	suppressed int // refusals before it that were only counted
 }
 
 // errNoInput ends a worker whose input should have no end.
 var errNoInput = errors.New("the input has ended")
 
 // work runs until ctx ends, the source fails, or all is done ([errFinished]).
-func work(ctx context.Context, client *monitor.Client, out *records) error {
-	w := &worker{client: client, out: out, left: -1, teller: newTeller()}
+func work(ctx context.Context, client *monitor.Client, out *workerLog) error {
+	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog()}
 	w.problems.budget = newBudget(refusalRate, refusalBurst)
 	defer w.close()
 	if err := w.load(ctx); err != nil {
 		return err
 	}
 	if w.conf.Limit > 0 {
-		w.left = w.conf.Limit
+		w.remaining = w.conf.Limit
 	}
 	if err := client.Ready(ctx); err != nil {
 		return err
@@ -128,7 +128,7 @@ func work(ctx context.Context, client *monitor.Client, out *records) error {
 	for {
 		switch err := w.run(ctx); {
 		case errors.Is(err, errState):
-			w.tellState()
+			w.logState()
 		case !errors.Is(err, errReload):
 			return err
 		default:
@@ -139,7 +139,7 @@ func work(ctx context.Context, client *monitor.Client, out *records) error {
 				if w.src == nil {
 					return err
 				}
-				out.putf(recordBad, "the worker keeps its configuration: %v", err)
+				out.putf(recordWarning, "the worker keeps its configuration: %v", err)
 			}
 		}
 	}
@@ -170,7 +170,7 @@ func (w *worker) run(ctx context.Context) error {
 		if err == nil {
 			w.step(&ev)
 		}
-		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.left != 0
+		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.remaining != 0
 		if goesOn && len(w.batch) < batchMax && w.src.Pending() {
 			continue
 		}
@@ -179,9 +179,9 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		switch {
 		case goesOn:
-		case w.left == 0:
-			w.mark26(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
-			w.mark26(w.loaded, "Packet count limit (%d) reached. Exiting...", w.conf.Limit)
+		case w.remaining == 0:
+			w.compat26f(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
+			w.compat26f(w.loaded, "Packet count limit (%d) reached. Exiting...", w.conf.Limit)
 			return errFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
@@ -212,31 +212,31 @@ func noticeError(notice string) error {
 }
 
 // tellState tells the counters.
-func (w *worker) tellState() {
+func (w *worker) logState() {
 	if c, ok := w.src.Source.(ingest.Counter); ok {
 		n := c.Counts()
-		w.out.putf(recordGood, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
+		w.out.putf(recordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
 	}
-	w.out.putf(recordGood, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
+	w.out.putf(recordInfo, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
 	k := w.engine.KnockCounts()
-	w.out.putf(recordGood, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
+	w.out.putf(recordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }
 
 // step decides one packet, and counts it for -C if it was one that the engine had to
 // look at: neither the frames of another service nor empty segments count.
 func (w *worker) step(ev *parse.Event) {
 	now := time.Now()
-	before := w.engine.Examined()
+	examined := w.engine.Examined()
 	d := w.engine.Decide(now, ev)
-	if w.left > 0 && w.engine.Examined() != before {
-		w.left--
+	if w.remaining > 0 && w.engine.Examined() != examined {
+		w.remaining--
 	}
 	if d.Verdict == policy.Ignore {
 		return
 	}
 	p := pending{decision: d, packet: packetOf(now, ev)}
 	if d.Verdict == policy.Deny && len(d.Others) == 0 {
-		if p.untold = w.teller.refusals.take(now, 1); p.untold < 0 {
+		if p.suppressed = w.decisions.refusals.take(now, 1); p.suppressed < 0 {
 			return
 		}
 	}
@@ -249,7 +249,7 @@ func (w *worker) step(ev *parse.Event) {
 		}
 		p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == d.Stanza })
 		if w.loaded.Server.Dialect != conf.C26 {
-			p.packet.old = old19Of(&d, w.engine.Message())
+			p.packet.detail19 = newDetail19(&d, w.engine.Message())
 		}
 	}
 	if w.conf.Debug && d.Mode == modeSPA && w.loaded.Server.Dialect != conf.C26 {
@@ -269,19 +269,19 @@ func (w *worker) flush(ctx context.Context) error {
 		if err != nil && p.decision.Verdict == policy.Allow {
 			p.decision = unrecorded(p.decision, err)
 		}
-		w.carryOut(ctx, &p.decision)
+		w.execute(ctx, &p.decision)
 		for j := range p.decision.Others {
 			if err == nil {
-				w.carryOut(ctx, &p.decision.Others[j])
+				w.execute(ctx, &p.decision.Others[j])
 			}
 		}
 	}
 	for i := range w.batch { // the firewall is at work by now
-		w.tell(&w.batch[i])
+		w.logDecision(&w.batch[i])
 	}
 	clear(w.batch)
 	w.batch = w.batch[:0]
-	w.tellPositions()
+	w.sendPositions()
 	return w.compact(ctx)
 }
 
@@ -292,7 +292,7 @@ func unrecorded(d policy.Decision, err error) policy.Decision {
 }
 
 // carryOut asks the monitor. The outcome of a grant is an event of its own.
-func (w *worker) carryOut(ctx context.Context, d *policy.Decision) {
+func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 	switch {
 	case d.Verdict != policy.Allow || d.Shadow:
 	case d.Command != nil:
@@ -302,19 +302,19 @@ func (w *worker) carryOut(ctx context.Context, d *policy.Decision) {
 		_ = w.client.Command(ctx, c) // the monitor says why not
 	default:
 		g := d.Grant
-		w.asked.Add(1)
+		w.submitted.Add(1)
 		w.client.Submit(g, func(err error) {
-			defer w.asked.Done()
+			defer w.submitted.Done()
 			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor says what it refuses
-				w.out.putf(recordBad, "%s is not open: %v", grantText(&g), err)
+				w.out.putf(recordWarning, "%s is not open: %v", grantText(&g), err)
 			}
 		})
 	}
 }
 
 func (w *worker) close() {
-	w.tellPositions()
-	w.asked.Wait() // the monitor answers, or is gone, which is an answer too
+	w.sendPositions()
+	w.submitted.Wait() // the monitor answers, or is gone, which is an answer too
 	if w.src != nil {
 		w.src.Close()
 	}

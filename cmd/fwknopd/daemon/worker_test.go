@@ -52,7 +52,7 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	f, err := s.bundle.file()
+	f, err := s.workerConfig.file()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := new(bundle)
+	b := new(workerConfig)
 	if err := json.Unmarshal(text, b); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.Options.FS, b.Options.Offline = held{b}, true
+	b.Options.FS, b.Options.Offline = workerFS{b}, true
 	l, problems := config.Load(b.Options)
 	if problems.Failed() {
 		t.Fatal(problems)
@@ -84,8 +84,8 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 }
 
 func TestHeldFiles(t *testing.T) {
-	b := &bundle{Files: map[string]heldFile{"gone": {Gone: true, Err: "x"}, "bad": {Err: "no luck"}, "good": {Data: []byte("text")}}, Folders: map[string][]string{"d": {"d/a"}}}
-	h := held{b}
+	b := &workerConfig{Files: map[string]fileResult{"gone": {NotExist: true, Err: "x"}, "bad": {Err: "no luck"}, "good": {Data: []byte("text")}}, Folders: map[string][]string{"d": {"d/a"}}}
+	h := workerFS{b}
 	if _, _, err := h.Read("gone"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("gone: %v", err)
 	}
@@ -106,10 +106,10 @@ func TestHeldFiles(t *testing.T) {
 }
 
 func TestBundleEqual(t *testing.T) {
-	one := func(data string) *bundle {
-		return &bundle{Files: map[string]heldFile{"a": {Data: []byte(data), Info: conf.FileInfo{Perm: 0o600}}}}
+	one := func(data string) *workerConfig {
+		return &workerConfig{Files: map[string]fileResult{"a": {Data: []byte(data), Info: conf.FileInfo{Perm: 0o600}}}}
 	}
-	if !one("x").equal(one("x")) || one("x").equal(one("y")) || one("x").equal(&bundle{}) {
+	if !one("x").equal(one("x")) || one("x").equal(one("y")) || one("x").equal(&workerConfig{}) {
 		t.Error("equal does not tell configurations apart")
 	}
 }
@@ -134,9 +134,9 @@ func TestFeeds(t *testing.T) {
 			continue
 		}
 		var names []string
-		for _, f := range feeds(s.Loaded) {
+		for _, f := range sourceSpecs(s.Loaded) {
 			name := f.name()
-			if f.Deaf {
+			if f.Discard {
 				name = "deaf " + name
 			}
 			names = append(names, name)
@@ -144,8 +144,8 @@ func TestFeeds(t *testing.T) {
 		if got := strings.Join(names, ", "); got != c.want {
 			t.Errorf("%s: feeds %s, want %s", c.server, got, c.want)
 		}
-		offered := s.files(func(string) {})
-		for _, f := range feeds(s.Loaded) {
+		offered := s.openers(func(string) {})
+		for _, f := range sourceSpecs(s.Loaded) {
 			if offered[f.name()] == nil {
 				t.Errorf("%s: the monitor does not open %s", c.server, f.name())
 			}
@@ -187,11 +187,11 @@ func (s *slow) Close() error { return nil }
 // Decisions do not wait for logs; what is lost is counted.
 func TestRecordsNeverBlock(t *testing.T) {
 	w := &slow{read: make(chan struct{})}
-	r := newRecords(w)
+	l := newWorkerLog(w)
 	done := make(chan struct{})
 	go func() {
-		for range 10 * maxRecords {
-			r.put(recordGood, bytes.Repeat([]byte("x"), 100))
+		for range 10 * maxQueued {
+			l.put(recordInfo, bytes.Repeat([]byte("x"), 100))
 		}
 		close(done)
 	}()
@@ -201,7 +201,7 @@ func TestRecordsNeverBlock(t *testing.T) {
 		t.Fatal("put waits for the reader")
 	}
 	close(w.read)
-	r.close()
+	l.close()
 	if !strings.Contains(w.String(), "messages lost") {
 		t.Error("nobody tells of what was lost")
 	}
@@ -227,10 +227,10 @@ func TestResume(t *testing.T) {
 }
 
 func TestClean(t *testing.T) {
-	if got := clean("a\x1b[31m\nb\u0085\tc"); got != "a?[31m?b?\tc" {
+	if got := sanitize("a\x1b[31m\nb\u0085\tc"); got != "a?[31m?b?\tc" {
 		t.Errorf("clean: %q", got)
 	}
-	if got := clean(strings.Repeat("x", 10*maxMessage)); len(got) > maxMessage+8 {
+	if got := sanitize(strings.Repeat("x", 10*maxMessage)); len(got) > maxMessage+8 {
 		t.Errorf("clean leaves %d bytes", len(got))
 	}
 }
@@ -252,12 +252,12 @@ func TestRelayOfHostileWorker(t *testing.T) {
 		{"a line without end", "i" + strings.Repeat("x", 2*maxRecord) + "\niafter\n", "", ""},
 	} {
 		var out bytes.Buffer
-		k := &keeper{setup: s, speaker: newSpeaker(s.Loaded, &out, false, "1")}
-		k.events.say = k.say
+		d := &daemon{setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
+		d.events.logf = d.logf
 		log := filepath.Join(t.TempDir(), "events")
-		k.events.open(log)
-		k.relay(io.NopCloser(strings.NewReader(c.says)))
-		k.events.open("")
+		d.events.open(log)
+		d.readWorkerLog(io.NopCloser(strings.NewReader(c.says)))
+		d.events.open("")
 		text, err := os.ReadFile(log)
 		if err != nil {
 			t.Fatal(err)

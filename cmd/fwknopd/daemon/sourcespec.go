@@ -15,7 +15,7 @@ const (
 
 // A feed is where packets come from: which source, and what it is told. Two equal
 // feeds need not be opened again.
-type feed struct {
+type sourceSpec struct {
 	Mode    string
 	Path    string
 	Port    int
@@ -27,19 +27,19 @@ type feed struct {
 	Snaplen int
 	Group   int
 	Once    bool
-	Deaf    bool // what is received is dropped
+	Discard bool // what is received is dropped
 	Tail    bool // LOG_FOLLOWER tail
 }
 
 // feeds are what AUTH_MODE or INGEST ask for, and the switches of the two old
 // daemons.
-func feeds(l *config.Loaded) []feed {
-	var list []feed
+func sourceSpecs(l *config.Loaded) []sourceSpec {
+	var list []sourceSpec
 	for _, mode := range l.Server.AuthModes {
 		if mode == "PCAP" && l.Server.Dialect == conf.C26 && l.Server.UDPServer {
 			mode = "UDP" // the 2.6 daemon listens in place of sniffing
 		}
-		list = append(list, feedOf(mode, l.Server))
+		list = append(list, newSourceSpec(mode, l.Server))
 	}
 	return append(list, listeners(list, l)...)
 }
@@ -47,12 +47,14 @@ func feeds(l *config.Loaded) []feed {
 // listeners are those of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not among
 // the feeds. With AUTH_MODE SOCKET they feed us, as fwknop_serv did. Otherwise
 // they only let clients connect: what they send is sniffed.
-func listeners(list []feed, l *config.Loaded) (more []feed) {
-	has := func(mode string) bool { return slices.ContainsFunc(list, func(f feed) bool { return f.Mode == mode }) }
+func listeners(list []sourceSpec, l *config.Loaded) (more []sourceSpec) {
+	has := func(mode string) bool {
+		return slices.ContainsFunc(list, func(f sourceSpec) bool { return f.Mode == mode })
+	}
 	add := func(mode string, on bool) {
 		if on && !has(mode) {
-			f := feedOf(mode, l.Server)
-			f.Deaf = !has("SOCKET")
+			f := newSourceSpec(mode, l.Server)
+			f.Discard = !has("SOCKET")
 			more = append(more, f)
 		}
 	}
@@ -61,14 +63,14 @@ func listeners(list []feed, l *config.Loaded) (more []feed) {
 	return more
 }
 
-func feedOf(mode string, s *conf.Server) feed {
-	f := feed{Mode: mode}
+func newSourceSpec(mode string, s *conf.Server) sourceSpec {
+	f := sourceSpec{Mode: mode}
 	switch mode {
 	case "PCAP":
 		f.Path, f.Filter = s.Interface, s.PcapFilter
 		f.Promisc, f.Both, f.Snaplen = s.Promiscuous, s.AnyDirection, max(s.MaxSniffBytes, minSnaplen)+linkSlack
 		if s.PcapFile != "" {
-			f = feed{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
+			f = sourceSpec{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
 		}
 	case "FILE_PCAP", "ULOG_PCAP":
 		f.Path, f.Filter = s.PcapPktFile, s.PcapFilter

@@ -16,17 +16,17 @@ import (
 // What the worker has to tell goes through a pipe, one line each: a letter, then
 // the text. The monitor believes none of it and bounds all of it.
 const (
-	recordGood      = 'i' // a message
-	recordBad       = 'w' // a warning
-	recordAlert     = 'a' // a message to mail as well
-	recordMark      = 'm' // a line that scripts for an old daemon wait for
-	recordMarkBad   = 'n' // such a line about a refusal
-	recordDetail    = 'd' // for -v -v alone
-	recordEvent     = 'e' // a line of the event log
-	recordPositions = 's' // where we are in files
+	recordInfo          = 'i' // a message
+	recordWarning       = 'w' // a warning
+	recordAlert         = 'a' // a message to mail as well
+	recordCompat        = 'm' // a line that scripts for an old daemon wait for
+	recordCompatWarning = 'n' // such a line about a refusal
+	recordDetail        = 'd' // for -v -v alone
+	recordEvent         = 'e' // a line of the event log
+	recordPositions     = 's' // where we are in files
 
-	maxRecord  = 16 << 10
-	maxRecords = 32768 // that may wait: some thousand grants at once
+	maxRecord = 16 << 10
+	maxQueued = 32768 // that may wait: some thousand grants at once
 	// recordRate and recordBurst bound what a worker gets written, a second and at once,
 	// in bytes. Each record costs recordUnit beside its length: neither many nor long ones
 	// may fill a disk.
@@ -36,44 +36,44 @@ const (
 )
 
 // recordsFD is the descriptor of the pipe in the worker, behind monitor.WorkerFD.
-const recordsFD = 4
+const workerLogFD = 4
 
 // records is the worker's end. What cannot be written in time is dropped and
 // counted: decisions do not wait for logs.
-type records struct {
+type workerLog struct {
 	lines chan []byte
 	lost  atomic.Uint64
 	done  chan struct{}
 }
 
-func newRecords(w io.WriteCloser) *records {
-	r := &records{lines: make(chan []byte, maxRecords), done: make(chan struct{})}
-	go r.run(w)
-	return r
+func newWorkerLog(w io.WriteCloser) *workerLog {
+	l := &workerLog{lines: make(chan []byte, maxQueued), done: make(chan struct{})}
+	go l.run(w)
+	return l
 }
 
-func (r *records) run(w io.WriteCloser) {
-	defer close(r.done)
+func (l *workerLog) run(w io.WriteCloser) {
+	defer close(l.done)
 	defer w.Close()
 	out := bufio.NewWriterSize(w, 32<<10)
-	for line := range r.lines {
+	for line := range l.lines {
 		out.Write(line)
-		if len(r.lines) > 0 {
+		if len(l.lines) > 0 {
 			continue
 		}
-		if n := r.lost.Swap(0); n > 0 {
-			fmt.Fprintf(out, "%c%s lost, the log was too slow\n", recordBad, conf.Count(int(n), "message"))
+		if n := l.lost.Swap(0); n > 0 {
+			fmt.Fprintf(out, "%c%s lost, the log was too slow\n", recordWarning, conf.Count(int(n), "message"))
 		}
 		if out.Flush() != nil {
 			break
 		}
 	}
-	for range r.lines { // nobody listens any more
+	for range l.lines { // nobody listens any more
 	}
 }
 
 // put queues a record. A newline in text would begin another one.
-func (r *records) put(kind byte, text []byte) {
+func (l *workerLog) put(kind byte, text []byte) {
 	line := make([]byte, 0, len(text)+2)
 	line = append(append(line, kind), text...)
 	for i := range line {
@@ -83,24 +83,24 @@ func (r *records) put(kind byte, text []byte) {
 	}
 	line = append(line, '\n')
 	select {
-	case r.lines <- line:
+	case l.lines <- line:
 	default:
-		r.lost.Add(1)
+		l.lost.Add(1)
 	}
 }
 
-func (r *records) putf(kind byte, format string, args ...any) {
-	r.put(kind, []byte(clean(fmt.Sprintf(format, args...))))
+func (l *workerLog) putf(kind byte, format string, args ...any) {
+	l.put(kind, []byte(sanitize(fmt.Sprintf(format, args...))))
 }
 
 // close waits until all is written, or nobody reads.
-func (r *records) close() {
-	close(r.lines)
-	<-r.done
+func (l *workerLog) close() {
+	close(l.lines)
+	<-l.done
 }
 
 // relay takes what a worker says until it ends.
-func (k *keeper) relay(from io.ReadCloser) {
+func (d *daemon) readWorkerLog(from io.ReadCloser) {
 	defer from.Close()
 	in := bufio.NewReaderSize(from, maxRecord)
 	budget := newBudget(recordRate, recordBurst)
@@ -110,38 +110,38 @@ func (k *keeper) relay(from io.ReadCloser) {
 			return // its end, or a line that no worker of ours writes
 		}
 		if lost := budget.take(time.Now(), recordUnit+len(line)); lost > 0 {
-			k.say(bad, "%s of the worker left out, it says too much", conf.Count(int(lost), "message"))
+			d.logf(warning, "%s of the worker left out, it says too much", conf.Count(int(lost), "message"))
 		} else if lost < 0 {
 			continue
 		}
 		if len(line) > 2 {
-			k.take(line[0], line[1:len(line)-1])
+			d.handleRecord(line[0], line[1:len(line)-1])
 		}
 	}
 }
 
-func (k *keeper) take(kind byte, text []byte) {
+func (d *daemon) handleRecord(kind byte, text []byte) {
 	switch kind {
-	case recordGood:
-		k.say(good, "%s", text)
-	case recordBad:
-		k.say(bad, "%s", text)
+	case recordInfo:
+		d.logf(info, "%s", text)
+	case recordWarning:
+		d.logf(warning, "%s", text)
 	case recordAlert:
-		k.alert(bad, "%s", text)
-	case recordMark:
-		k.say(good, "%s", text)
-	case recordMarkBad:
-		k.say(bad, "%s", text)
+		d.alertf(warning, "%s", text)
+	case recordCompat:
+		d.logf(info, "%s", text)
+	case recordCompatWarning:
+		d.logf(warning, "%s", text)
 	case recordDetail:
-		if k.verbose > 1 {
-			k.say(good, "%s", text)
+		if d.verbose > 1 {
+			d.logf(info, "%s", text)
 		}
 	case recordEvent:
 		if isDecision(text) {
-			k.events.write(text)
+			d.events.write(text)
 		}
 	case recordPositions:
-		k.keepPositions(text)
+		d.storePositions(text)
 	}
 }
 

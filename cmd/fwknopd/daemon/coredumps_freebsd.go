@@ -20,7 +20,7 @@ const (
 // processes of its user, who may be nobody: they cannot trace it or read its memory. It
 // also gives up what programs with the set-user-ID bit could gain it, where the kernel
 // can (FreeBSD 14).
-func secretive() error {
+func disableCoreDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err
 	}

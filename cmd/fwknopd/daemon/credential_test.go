@@ -16,7 +16,7 @@ func TestReaders(t *testing.T) {
 		t.Skip("giving files to groups takes root")
 	}
 	dir := t.TempDir()
-	file := func(name string, mode os.FileMode, gid int) feed {
+	file := func(name string, mode os.FileMode, gid int) sourceSpec {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, mode); err != nil {
 			t.Fatal(err)
@@ -24,9 +24,9 @@ func TestReaders(t *testing.T) {
 		if err := os.Chown(path, 0, gid); err != nil {
 			t.Fatal(err)
 		}
-		return feed{Mode: "KNOCK", Path: path}
+		return sourceSpec{Mode: "KNOCK", Path: path}
 	}
-	got := readers([]feed{
+	got := readerGroups([]sourceSpec{
 		file("of-a-group", 0o640, 4), file("for-all", 0o644, 5), file("of-nobody-else", 0o600, 6), file("of-root", 0o640, 0),
 		{Mode: "KNOCK", Path: filepath.Join(dir, "missing")},
 	})
@@ -38,7 +38,7 @@ func TestReaders(t *testing.T) {
 		gid, _ := strconv.Atoi(g.Gid)
 		want = []uint32{uint32(gid)}
 	}
-	if got := readers([]feed{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
+	if got := readerGroups([]sourceSpec{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
 		t.Errorf("groups %v for the journal, want %v", got, want)
 	}
 }

@@ -33,7 +33,7 @@ type packet struct {
 	input    ingest.Position
 	fields   []string // of the SPA message, for -v -v
 	dump     []string // the same as 1.9 shows it, for --debug
-	old      old19
+	detail19 detail19
 	signer   string           // fingerprint, of an OpenPGP message that was opened
 	refusals []policy.Refusal // of other stanzas than that of the decision, in file order
 }
@@ -43,72 +43,72 @@ func packetOf(now time.Time, ev *parse.Event) packet {
 }
 
 // A teller puts decisions into words.
-type teller struct {
+type decisionLog struct {
 	refusals budget
 	stanzas  map[int]*conf.Stanza // by line
-	phrases  phrases              // of the old daemon whose files these are
+	compat   compatTable          // of the old daemon whose files these are
 	event    parse.Event
 	entry    offline.Entry
 	buf      []byte
 }
 
-func newTeller() teller { return teller{refusals: newBudget(refusalRate, refusalBurst)} }
+func newDecisionLog() decisionLog { return decisionLog{refusals: newBudget(refusalRate, refusalBurst)} }
 
 // tell writes down one decision, and those that came with it.
-func (w *worker) tell(p *pending) {
-	if p.untold > 0 {
-		w.out.putf(recordBad, "%s not told one by one", conf.Count(int(p.untold), "refusal"))
+func (w *worker) logDecision(p *pending) {
+	if p.suppressed > 0 {
+		w.out.putf(recordWarning, "%s not told one by one", conf.Count(int(p.suppressed), "refusal"))
 		w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
-			p.packet.now.UTC().Format(time.RFC3339Nano), p.untold))
+			p.packet.now.UTC().Format(time.RFC3339Nano), p.suppressed))
 	}
-	w.tellOne(&p.decision, &p.packet)
+	w.logOne(&p.decision, &p.packet)
 	for i := range p.decision.Others {
-		w.tellOne(&p.decision.Others[i], &p.packet)
+		w.logOne(&p.decision.Others[i], &p.packet)
 	}
 }
 
-func (w *worker) tellOne(d *policy.Decision, p *packet) {
-	t := &w.teller
-	t.event.Src, t.event.Dst, t.event.Proto = p.src, p.dst, p.proto
-	t.entry.Set(p.now, &t.event, d, p.input)
-	before := 0 // how many refusals of other stanzas
-	for before < len(p.refusals) && p.refusals[before].Stanza < d.Stanza {
-		before++
+func (w *worker) logOne(d *policy.Decision, p *packet) {
+	l := &w.decisions
+	l.event.Src, l.event.Dst, l.event.Proto = p.src, p.dst, p.proto
+	l.entry.Set(p.now, &l.event, d, p.input)
+	n := 0 // how many refusals of other stanzas
+	for n < len(p.refusals) && p.refusals[n].Stanza < d.Stanza {
+		n++
 	}
-	w.tellRefusals(p, p.refusals[:before])
-	w.tellMatch(d.Stanza, d.Mode, p)
-	w.signed26(d.Stanza, d.Reason, p)
+	w.logRefusals(p, p.refusals[:n])
+	w.logMatch26(d.Stanza, d.Mode, p)
+	w.logSigned26(d.Stanza, d.Reason, p)
 	for _, line := range p.dump {
-		w.out.putf(recordMark, "%s", line)
+		w.out.putf(recordCompat, "%s", line)
 	}
 	for _, line := range p.fields {
-		w.out.put(recordDetail, []byte(clean(line)))
+		w.out.put(recordDetail, []byte(sanitize(line)))
 	}
-	t.buf = offline.AppendText(t.buf[:0], &t.entry)
-	w.out.put(kindOf(d), t.buf)
-	for _, line := range t.oldWords(d, p) {
-		w.out.putf(markOf(d), "%s", line)
+	l.buf = offline.AppendText(l.buf[:0], &l.entry)
+	w.out.put(kindOf(d), l.buf)
+	for _, line := range l.compatLines(d, p) {
+		w.out.putf(compatKindOf(d), "%s", line)
 	}
-	w.tellRefusals(p, p.refusals[before:])
+	w.logRefusals(p, p.refusals[n:])
 	p.refusals = nil // told once, not with what comes along
-	t.buf = offline.AppendJSON(t.buf[:0], &t.entry)
-	w.out.put(recordEvent, t.buf)
+	l.buf = offline.AppendJSON(l.buf[:0], &l.entry)
+	w.out.put(recordEvent, l.buf)
 }
 
 // tellMatch is what 2.6 says of each stanza that it asks.
-func (w *worker) tellMatch(line int, mode string, p *packet) {
-	if st := w.teller.stanzas[line]; st != nil && mode == modeSPA {
-		w.mark26(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
+func (w *worker) logMatch26(line int, mode string, p *packet) {
+	if st := w.decisions.stanzas[line]; st != nil && mode == modeSPA {
+		w.compat26f(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
 	}
 }
 
 // tellRefusals tells in the words of the old daemon what other stanzas than that of the
 // decision said; in ours that one counts.
-func (w *worker) tellRefusals(p *packet, refusals []policy.Refusal) {
+func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	for _, r := range refusals {
-		w.tellMatch(r.Stanza, modeSPA, p)
-		for _, line := range w.teller.refusalWords(r, p) {
-			w.out.putf(recordMarkBad, "%s", line)
+		w.logMatch26(r.Stanza, modeSPA, p)
+		for _, line := range w.decisions.compatRefusal(r, p) {
+			w.out.putf(recordCompatWarning, "%s", line)
 		}
 	}
 }
@@ -117,16 +117,16 @@ func (w *worker) tellRefusals(p *packet, refusals []policy.Refusal) {
 // and who comes again with an old packet, is mailed about.
 func kindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Allow {
-		return recordGood
+		return recordInfo
 	}
 	switch d.Reason {
 	case policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.NoStanza, policy.SPARateLimited:
-		return recordBad
+		return recordWarning
 	}
 	if d.Mode == modeSPA {
 		return recordAlert
 	}
-	return recordBad
+	return recordWarning
 }
 
 // fields is a message field by field, without what is secret in it.

@@ -18,14 +18,14 @@ const maxWaits = 512
 type waits struct {
 	mu     sync.Mutex
 	reason map[string]string // by place of the feed
-	feeds  []feed            // in use
+	specs  []sourceSpec      // in use
 }
 
 // use says which feeds are in use from now on.
-func (w *waits) use(feeds []feed) {
+func (w *waits) setSpecs(feeds []sourceSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.feeds = feeds
+	w.specs = feeds
 }
 
 // set notes the reason of a feed, "" for none.
@@ -45,56 +45,56 @@ func (w *waits) list() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	list := []string{}
-	for _, f := range w.feeds {
-		if why := w.reason[f.place()]; why != "" {
-			list = append(list, f.place()+": "+why)
+	for _, f := range w.specs {
+		if why := w.reason[f.label()]; why != "" {
+			list = append(list, f.label()+": "+why)
 		}
 	}
 	return list
 }
 
 // place names a feed for people.
-func (f *feed) place() string { return f.Mode + ": " + f.Path }
+func (f *sourceSpec) label() string { return f.Mode + ": " + f.Path }
 
 // away tells that a feed has nothing to capture on, or has again. It is called from
 // the goroutine of the feed.
-func (w *worker) away(ctx context.Context, f feed, reason string) {
-	w.waits.set(f.place(), reason)
-	w.problem(ingest.Problem{Position: ingest.Position{Name: f.place()}, Err: errors.New(cmp.Or(reason, "interface is there, capturing"))})
-	w.tellWaits(ctx)
+func (w *worker) setAway(ctx context.Context, f sourceSpec, reason string) {
+	w.waits.set(f.label(), reason)
+	w.logProblem(ingest.Problem{Position: ingest.Position{Name: f.label()}, Err: errors.New(cmp.Or(reason, "interface is there, capturing"))})
+	w.sendWaits(ctx)
 }
 
 // tellWaits tells the monitor what we wait for.
-func (w *worker) tellWaits(ctx context.Context) {
+func (w *worker) sendWaits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	_ = w.client.Waiting(ctx, w.waits.list()) // without a monitor this is over anyway
 }
 
 // setWaiting keeps what the worker says it waits for, and tells a service manager.
-func (k *keeper) setWaiting(list []string) {
-	text := clean(strings.Join(list, "; "))
-	k.mu.Lock()
-	changed := k.waitsFor != text
-	k.waitsFor = text[:min(len(text), maxWaits)]
-	k.mu.Unlock()
-	if changed && k.begun.Load() {
+func (d *daemon) setWaiting(list []string) {
+	text := sanitize(strings.Join(list, "; "))
+	d.mu.Lock()
+	changed := d.waitReason != text
+	d.waitReason = text[:min(len(text), maxWaits)]
+	d.mu.Unlock()
+	if changed && d.ready.Load() {
 		notifyStatus(text)
 	}
 }
 
 // waiting is what the worker waits for, "" for nothing.
-func (k *keeper) waiting() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.waitsFor
+func (d *daemon) waiting() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waitReason
 }
 
 // waitsForInterface says whether an interface that does not exist is waited for. It is
 // where the configuration names it; not at the start of a daemon that was given it on
 // its command line, or not at all, since what is not there then is a mistake. A daemon
 // that has been at work waits in any case.
-func (k *keeper) waitsForInterface() bool {
-	s := k.conf()
-	return k.begun.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && k.o.Interface == ""
+func (d *daemon) waitsForInterface() bool {
+	s := d.conf()
+	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // datagramName is what the name of the second socket of a feed has more.
-const datagramName = " datagrams"
+const datagramSuffix = " datagrams"
 
 // name is what the worker asks the monitor for.
-func (f *feed) name() string {
+func (f *sourceSpec) name() string {
 	switch {
 	case f.Port != 0:
 		return fmt.Sprintf("%s port %d", f.Mode, f.Port)
@@ -25,23 +25,23 @@ func (f *feed) name() string {
 }
 
 // live are the options of a capture, the same in both processes.
-func (f *feed) live(expr *filter.Filter) ingest.LiveOptions {
+func (f *sourceSpec) liveOptions(expr *filter.Filter) ingest.LiveOptions {
 	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
 }
 
 // offerFeeds adds what the monitor opens for the feeds: everything that takes rights.
-func offerFeeds(files map[string]func() (*os.File, error), list []feed) {
+func addOpeners(files map[string]func() (*os.File, error), list []sourceSpec) {
 	for _, f := range list {
 		if open := f.opener(); open != nil {
 			files[f.name()] = open
 		}
 		if f.Mode == "SOCKET" {
-			files[f.name()+datagramName] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
+			files[f.name()+datagramSuffix] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
 		}
 	}
 }
 
-func (f feed) opener() func() (*os.File, error) {
+func (f sourceSpec) opener() func() (*os.File, error) {
 	switch {
 	case f.Once:
 		return func() (*os.File, error) { return os.Open(f.Path) }
@@ -51,7 +51,7 @@ func (f feed) opener() func() (*os.File, error) {
 			if err != nil {
 				return nil, err
 			}
-			return ingest.OpenCapture(f.Path, f.live(expr))
+			return ingest.OpenCapture(f.Path, f.liveOptions(expr))
 		}
 	case f.Mode == "UDP":
 		return func() (*os.File, error) { return ingest.OpenUDP(fmt.Sprintf(":%d", f.Port)) }

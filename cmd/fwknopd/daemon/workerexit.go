@@ -21,66 +21,66 @@ const exitFinished = 3
 var errFinished = errors.New("the worker has finished")
 
 // maxLastWords is how much of what a dying worker writes is kept.
-const maxLastWords = 8 << 10
+const maxStderr = 8 << 10
 
 // A head keeps the beginning of what is written to it.
-type head struct {
+type headBuffer struct {
 	mu   sync.Mutex
 	text []byte
 }
 
 // Write implements io.Writer.
-func (h *head) Write(p []byte) (int, error) {
+func (h *headBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.text = append(h.text, p[:min(len(p), maxLastWords-len(h.text))]...)
+	h.text = append(h.text, p[:min(len(p), maxStderr-len(h.text))]...)
 	return len(p), nil
 }
 
-func (h *head) String() string {
+func (h *headBuffer) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.TrimSpace(string(h.text))
 }
 
 // A death is why a worker process ended.
-type death struct {
+type workerExit struct {
 	status error  // how the process ended; nil: with exit code 0
 	reason string // first line of its last words
 	rest   string // the others
 }
 
 // endOf makes one error of the exit status of a worker and its last words.
-func endOf(status error, words string) error {
+func newWorkerExit(status error, words string) error {
 	var exit *exec.ExitError
 	if errors.As(status, &exit) && exit.ExitCode() == exitFinished {
 		return errFinished
 	}
-	d := &death{status: status}
-	d.reason, d.rest, _ = strings.Cut(words, "\n")
-	return d
+	e := &workerExit{status: status}
+	e.reason, e.rest, _ = strings.Cut(words, "\n")
+	return e
 }
 
 // Error is one line: the reason, behind the exit status where that is not the one of
 // an ordinary error.
-func (d *death) Error() string {
+func (e *workerExit) Error() string {
 	var exit *exec.ExitError
-	ordinary := errors.As(d.status, &exit) && exit.ExitCode() == exitError
+	ordinary := errors.As(e.status, &exit) && exit.ExitCode() == exitError
 	status := "it ended without a reason"
-	if d.status != nil {
-		status = d.status.Error()
+	if e.status != nil {
+		status = e.status.Error()
 	}
 	switch {
-	case d.reason == "":
+	case e.reason == "":
 		return status
 	case ordinary:
-		return d.reason
+		return e.reason
 	}
-	return status + ": " + d.reason
+	return status + ": " + e.reason
 }
 
 // Unwrap returns the exit status.
-func (d *death) Unwrap() error { return d.status }
+func (e *workerExit) Unwrap() error { return e.status }
 
 // A startError is that the first worker never got to work: there is no use in trying
 // again what somebody is waiting for.
@@ -94,21 +94,21 @@ func (e *startError) Unwrap() error { return e.cause }
 
 // workerEnded decides what follows from the end of a worker: the end of the daemon if
 // the worker has done what it was there for or never began, otherwise another worker.
-func (k *keeper) workerEnded(err error) error {
-	k.setWaiting(nil)
+func (d *daemon) workerEnded(err error) error {
+	d.setWaiting(nil)
 	switch {
-	case errors.Is(err, errFinished) && k.canFinish():
+	case errors.Is(err, errFinished) && d.canFinish():
 		return errDone
-	case !k.begun.Load():
+	case !d.ready.Load():
 		return &startError{err}
 	}
 	return nil
 }
 
 // canFinish reports a configuration under which a worker comes to an end of its own.
-func (k *keeper) canFinish() bool {
-	s := k.conf()
-	return s.bundle.Limit > 0 || readsOnce(s.Loaded)
+func (d *daemon) canFinish() bool {
+	s := d.conf()
+	return s.workerConfig.Limit > 0 || readsOnce(s.Loaded)
 }
 
 // linger is what remains to be done when the worker has finished. Behind the end of a
@@ -116,34 +116,34 @@ func (k *keeper) canFinish() bool {
 // closed. With -C it ends: rules end in the kernel by themselves, and the next start
 // removes what is left of them; only commands, and rules of ipfw, have to be ended at their
 // time.
-func (k *keeper) linger(ctx context.Context) {
+func (d *daemon) waitForExpiry(ctx context.Context) {
 	switch {
-	case k.o.Test:
-	case k.conf().bundle.Limit > 0 && (k.fw == nil || k.fw.EndsByItself()):
-		_ = k.mon.WaitExternal(ctx)
+	case d.o.Test:
+	case d.conf().workerConfig.Limit > 0 && (d.fw == nil || d.fw.EndsByItself()):
+		_ = d.mon.WaitExternal(ctx)
 	default:
-		_ = k.mon.Wait(ctx)
+		_ = d.mon.Wait(ctx)
 	}
 }
 
 // readsOnce reports that some input is read to its end.
 func readsOnce(l *config.Loaded) bool {
-	return slices.ContainsFunc(feeds(l), func(f feed) bool { return f.Once })
+	return slices.ContainsFunc(sourceSpecs(l), func(f sourceSpec) bool { return f.Once })
 }
 
 // workerDied says so.
-func (k *keeper) workerDied(cause error) {
-	k.alert(bad, "the worker died: %v", cause)
-	k.keepWords(cause)
+func (d *daemon) workerDied(cause error) {
+	d.alertf(warning, "the worker died: %v", cause)
+	d.saveStderr(cause)
 }
 
 // keepWords puts what of a worker's last words does not fit into a line where the last
 // words of daemons go.
-func (k *keeper) keepWords(cause error) {
-	var d *death
-	if errors.As(cause, &d) && d.rest != "" {
-		k.speaker.mu.Lock()
-		defer k.speaker.mu.Unlock()
-		k.lastWords("fwknopd.die", cleanLines(d.rest))
+func (d *daemon) saveStderr(cause error) {
+	var exit *workerExit
+	if errors.As(cause, &exit) && exit.rest != "" {
+		d.logger.mu.Lock()
+		defer d.logger.mu.Unlock()
+		d.appendErrFile("fwknopd.die", sanitizeLines(exit.rest))
 	}
 }

@@ -12,29 +12,29 @@ import (
 )
 
 // keeperOf is a keeper that says what it says to terminal.
-func keeperOf(t *testing.T, server string, terminal io.Writer) *keeper {
+func newTestDaemon(t *testing.T, server string, terminal io.Writer) *daemon {
 	t.Helper()
 	o := files(t, server, plainStanza)
 	s, problems := prepare(o)
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	return newKeeper(o, s, "1", terminal)
+	return newDaemon(o, s, "1", terminal)
 }
 
 // What a worker says is not believed: its control characters reach no terminal, and
 // it cannot fill a disk, with many records or with long ones.
 func TestHostileRecords(t *testing.T) {
 	var terminal bytes.Buffer
-	k := keeperOf(t, "", &terminal)
+	d := newTestDaemon(t, "", &terminal)
 	log := filepath.Join(t.TempDir(), "events")
-	k.events.open(log)
-	k.relay(io.NopCloser(strings.NewReader("i\x1b]0;owned\x07 \u009b2J\r\nzno such kind\ni\n\neno object\nmfine\n")))
+	d.events.open(log)
+	d.readWorkerLog(io.NopCloser(strings.NewReader("i\x1b]0;owned\x07 \u009b2J\r\nzno such kind\ni\n\neno object\nmfine\n")))
 	if text := terminal.String(); strings.ContainsAny(text, "\x1b\x07\r\u009b") || !strings.Contains(text, "owned") {
 		t.Errorf("terminal: %q", text)
 	}
 	long := fmt.Sprintf("e{\"event_type\":\"decision\",\"x\":%q}\n", strings.Repeat("x", maxRecord-100))
-	k.relay(io.NopCloser(strings.NewReader(strings.Repeat(long, 4000))))
+	d.readWorkerLog(io.NopCloser(strings.NewReader(strings.Repeat(long, 4000))))
 	st, err := os.Stat(log)
 	if most := int64(2 * recordBurst * recordUnit); err != nil || st.Size() == 0 || st.Size() > most {
 		t.Errorf("event log: %d bytes of %d, at most %d: %v", st.Size(), 4000*len(long), most, err)
@@ -47,8 +47,8 @@ func TestHostileRecords(t *testing.T) {
 // What a worker dies with goes to a file that somebody will look at on a terminal.
 func TestHostileLastWords(t *testing.T) {
 	dir := t.TempDir()
-	k := keeperOf(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
-	k.workerDied(endOf(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n"))
+	d := newTestDaemon(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
+	d.workerDied(newWorkerExit(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n"))
 	text, err := os.ReadFile(filepath.Join(dir, "fwknopd.die"))
 	if err != nil || !bytes.Contains(text, []byte("owned?\nat line 3\n")) || bytes.ContainsAny(text, "\x1b\x07") {
 		t.Errorf("%q, %v", text, err)
@@ -59,9 +59,9 @@ func TestHostileLastWords(t *testing.T) {
 func TestRecordsAreLines(t *testing.T) {
 	w := &slow{read: make(chan struct{})}
 	close(w.read)
-	r := newRecords(w)
-	r.put(recordGood, []byte("a\nsb"))
-	r.close()
+	l := newWorkerLog(w)
+	l.put(recordInfo, []byte("a\nsb"))
+	l.close()
 	if got := w.String(); got != "ia?sb\n" {
 		t.Errorf("%q", got)
 	}

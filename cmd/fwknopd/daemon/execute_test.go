@@ -33,7 +33,7 @@ func TestCommandIsCarriedWhole(t *testing.T) {
 	go m.Serve(ctx, server)
 	w := &worker{client: monitor.NewClient(conn)}
 	defer w.client.Close()
-	w.carryOut(ctx, &policy.Decision{
+	w.execute(ctx, &policy.Decision{
 		Verdict: policy.Allow, Stanza: 3, User: "joe", Src: netip.MustParseAddr("198.51.100.7"),
 		Command: &policy.Command{From: "192.0.2.9", Text: "true"},
 	})

@@ -18,7 +18,7 @@ func epoch(g *enforce.Grant) int64 {
 }
 
 // ending says when a grant ends.
-func ending(g *enforce.Grant) string {
+func expiryText(g *enforce.Grant) string {
 	if g.Expires.IsZero() {
 		return ", no end"
 	}
@@ -26,15 +26,15 @@ func ending(g *enforce.Grant) string {
 }
 
 // owner says for whom a grant is.
-func owner(g *enforce.Grant) string {
+func ownerText(g *enforce.Grant) string {
 	if g.Foreign != "" {
 		return " (another program's rule)"
 	}
-	return client(g.Stanza, g.User)
+	return clientText(g.Stanza, g.User)
 }
 
 // client says for whom.
-func client(stanza int, user string) string {
+func clientText(stanza int, user string) string {
 	text := ""
 	if stanza != 0 {
 		text = fmt.Sprintf(" (stanza %d", stanza)
@@ -47,7 +47,7 @@ func client(stanza int, user string) string {
 }
 
 // dropped says what drops a grant all the same.
-func dropped(by []string) string {
+func blockedText(by []string) string {
 	if len(by) == 0 {
 		return ""
 	}
@@ -55,7 +55,7 @@ func dropped(by []string) string {
 }
 
 // ended says how a program ended.
-func ended(status int, timedOut bool, err error) string {
+func exitText(status int, timedOut bool, err error) string {
 	switch {
 	case err != nil:
 		return "could not be started: " + err.Error()
@@ -66,7 +66,7 @@ func ended(status int, timedOut bool, err error) string {
 }
 
 // said is the output of a program, if there is any.
-func said(output string) string {
+func outputText(output string) string {
 	if output == "" {
 		return ""
 	}
@@ -74,7 +74,7 @@ func said(output string) string {
 }
 
 // prefix names a grant in front of what went wrong with it.
-func prefix(g *enforce.Grant) string {
+func grantPrefix(g *enforce.Grant) string {
 	if !g.Src.IsValid() {
 		return ""
 	}

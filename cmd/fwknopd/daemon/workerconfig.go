@@ -15,11 +15,11 @@ import (
 // A bundle is what the worker, who may read nothing, is told: every file of the
 // configuration as the monitor read it. The worker loads them with the same code,
 // and so comes to the same configuration.
-type bundle struct {
+type workerConfig struct {
 	Options    config.Options
-	Files      map[string]heldFile
+	Files      map[string]fileResult
 	Folders    map[string][]string
-	There      map[string]bool // names that were asked about, and whether they exist
+	Exist      map[string]bool // names that were asked about, and whether they exist
 	Keys       []*keyring.Keys // of the stanzas with a GPG part, in reading order
 	Signatures []byte          // P0F_FILE; nil: our own
 	Positions  []byte          // where the last worker was, see positions
@@ -31,32 +31,32 @@ type bundle struct {
 }
 
 // A heldFile is the outcome of one read.
-type heldFile struct {
-	Data []byte
-	Info conf.FileInfo
-	Err  string
-	Gone bool // Err is fs.ErrNotExist
+type fileResult struct {
+	Data     []byte
+	Info     conf.FileInfo
+	Err      string
+	NotExist bool // Err is fs.ErrNotExist
 }
 
 // holding is a conf.FS that remembers what another one said.
-type holding struct {
+type recordingFS struct {
 	conf.FS
-	b *bundle
+	b *workerConfig
 }
 
 // Read implements conf.FS.
-func (h holding) Read(name string) ([]byte, conf.FileInfo, error) {
+func (h recordingFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	data, info, err := h.FS.Read(name)
-	f := heldFile{Data: data, Info: info}
+	f := fileResult{Data: data, Info: info}
 	if err != nil {
-		f.Err, f.Gone = err.Error(), errors.Is(err, fs.ErrNotExist)
+		f.Err, f.NotExist = err.Error(), errors.Is(err, fs.ErrNotExist)
 	}
 	h.b.Files[name] = f
 	return data, info, err
 }
 
 // List implements conf.FS.
-func (h holding) List(dir string) ([]string, error) {
+func (h recordingFS) List(dir string) ([]string, error) {
 	names, err := h.FS.List(dir)
 	if err == nil {
 		h.b.Folders[dir] = names
@@ -65,21 +65,21 @@ func (h holding) List(dir string) ([]string, error) {
 }
 
 // Exists implements conf.FS.
-func (h holding) Exists(name string) bool {
-	h.b.There[name] = h.FS.Exists(name)
-	return h.b.There[name]
+func (h recordingFS) Exists(name string) bool {
+	h.b.Exist[name] = h.FS.Exists(name)
+	return h.b.Exist[name]
 }
 
 // held is the conf.FS of the worker.
-type held struct{ b *bundle }
+type workerFS struct{ b *workerConfig }
 
 // Read implements conf.FS.
-func (h held) Read(name string) ([]byte, conf.FileInfo, error) {
+func (h workerFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	f, ok := h.b.Files[name]
 	switch {
 	case !ok:
 		return nil, conf.FileInfo{}, fmt.Errorf("%s: not handed over by the monitor", name)
-	case f.Gone:
+	case f.NotExist:
 		return nil, conf.FileInfo{}, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	case f.Err != "":
 		return nil, conf.FileInfo{}, errors.New(f.Err)
@@ -88,7 +88,7 @@ func (h held) Read(name string) ([]byte, conf.FileInfo, error) {
 }
 
 // List implements conf.FS.
-func (h held) List(dir string) ([]string, error) {
+func (h workerFS) List(dir string) ([]string, error) {
 	names, ok := h.b.Folders[dir]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
@@ -97,13 +97,13 @@ func (h held) List(dir string) ([]string, error) {
 }
 
 // Exists implements conf.FS.
-func (h held) Exists(name string) bool { return h.b.There[name] }
+func (h workerFS) Exists(name string) bool { return h.b.Exist[name] }
 
 // file is the bundle as the worker gets it: nobody can change it any more.
-func (b *bundle) file() (*os.File, error) {
+func (b *workerConfig) file() (*os.File, error) {
 	text, err := json.Marshal(b)
 	if err != nil {
 		return nil, err
 	}
-	return sealed(text)
+	return sealedFile(text)
 }

@@ -10,7 +10,7 @@ import (
 // Nobody but root reads the memory of a secretive process, and no core file of it is
 // written.
 func TestSecretive(t *testing.T) {
-	if err := secretive(); err != nil {
+	if err := disableCoreDumps(); err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)

@@ -23,16 +23,16 @@ func TestMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := "EMAIL_ADDRESSES root@localhost, ops@example.org;\nHOSTNAME gate;\nsendmailCmd " + program + ";\n"
-	read := func(server string, tell func(*speaker)) string {
+	read := func(server string, tell func(*logger)) string {
 		os.Remove(box)
 		s, problems := prepare(files(t, server, plainStanza))
 		if problems.Failed() {
 			t.Fatal(problems)
 		}
 		var terminal bytes.Buffer
-		sp := newSpeaker(s.Loaded, &terminal, false, "1")
-		tell(sp)
-		sp.close()
+		l := newLogger(s.Loaded, &terminal, false, "1")
+		tell(l)
+		l.close()
 		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if text, err := os.ReadFile(box); err == nil && bytes.Contains(text, []byte("Subject")) {
 				return string(text)
@@ -40,9 +40,9 @@ func TestMail(t *testing.T) {
 		}
 		return ""
 	}
-	got := read(server, func(s *speaker) {
-		s.say(good, "nothing to write home about")
-		s.alert(bad, `a "quoted"%s`, "\nSubject: forged")
+	got := read(server, func(l *logger) {
+		l.logf(info, "nothing to write home about")
+		l.alertf(warning, `a "quoted"%s`, "\nSubject: forged")
 	})
 	for _, want := range []string{"args -t\n", "From: root@localhost\n", "To: root@localhost, ops@example.org\n",
 		"Subject: [-] gate fwknopd: a quoted?Subject: forged\n\n"} {
@@ -53,7 +53,7 @@ func TestMail(t *testing.T) {
 	if strings.Contains(got, "home") {
 		t.Errorf("an ordinary message was mailed:\n%s", got)
 	}
-	if got := read(server+"ALERTING_METHODS noemail;\n", func(s *speaker) { s.alert(bad, "x") }); got != "" {
+	if got := read(server+"ALERTING_METHODS noemail;\n", func(l *logger) { l.alertf(warning, "x") }); got != "" {
 		t.Errorf("mailed in spite of noemail:\n%s", got)
 	}
 }
@@ -87,14 +87,14 @@ func TestJournalHearsOnce(t *testing.T) {
 	}
 	defer server.Close()
 	var terminal bytes.Buffer
-	sp := newSpeaker(s.Loaded, &terminal, false, "1")
-	sp.journal = true
-	sp.say(good, "there is no syslog")
-	if sp.log, err = syslog.Dial("unixgram", server.LocalAddr().String(), syslog.LOG_INFO, "fwknopd"); err != nil {
+	l := newLogger(s.Loaded, &terminal, false, "1")
+	l.journal = true
+	l.logf(info, "there is no syslog")
+	if l.syslog, err = syslog.Dial("unixgram", server.LocalAddr().String(), syslog.LOG_INFO, "fwknopd"); err != nil {
 		t.Fatal(err)
 	}
-	defer sp.close()
-	sp.say(good, "there is one")
+	defer l.close()
+	l.logf(info, "there is one")
 	got := make([]byte, 1024)
 	n, _, err := server.ReadFrom(got)
 	if err != nil || !bytes.Contains(got[:n], []byte("[+] there is one")) || terminal.String() != "[+] there is no syslog\n" {
@@ -108,10 +108,10 @@ func TestLastWords(t *testing.T) {
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	sp := newSpeaker(s.Loaded, nil, false, "9.9")
-	defer sp.close()
-	sp.say(bad, "a warning")
-	sp.die("the end of %s", "it all")
+	l := newLogger(s.Loaded, nil, false, "9.9")
+	defer l.close()
+	l.logf(warning, "a warning")
+	l.fatalf("the end of %s", "it all")
 	for name, want := range map[string]string{"fwknopd.warn": "a warning\n", "fwknopd.die": "the end of it all\n"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || !strings.HasSuffix(string(text), want) || !strings.Contains(string(text), "fwknopd v9.9 pid: ") {

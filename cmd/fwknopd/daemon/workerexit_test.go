@@ -34,11 +34,11 @@ func TestEndOf(t *testing.T) {
 		{0, "", "it ended without a reason"},
 		{0, "words", "it ended without a reason: words"},
 	} {
-		if got := endOf(exits(t, c.code), c.words).Error(); got != c.want {
+		if got := newWorkerExit(exits(t, c.code), c.words).Error(); got != c.want {
 			t.Errorf("%d %q: %q, want %q", c.code, c.words, got, c.want)
 		}
 	}
-	if err := endOf(exits(t, exitFinished), "words"); !errors.Is(err, errFinished) {
+	if err := newWorkerExit(exits(t, exitFinished), "words"); !errors.Is(err, errFinished) {
 		t.Errorf("finished: %v", err)
 	}
 }
@@ -46,8 +46,8 @@ func TestEndOf(t *testing.T) {
 // Only a worker that was told to end may end the daemon, and only one that never began
 // may keep it from starting.
 func TestWorkerEnded(t *testing.T) {
-	crash := endOf(exits(t, 2), "panic: x")
-	finished := endOf(exits(t, exitFinished), "")
+	crash := newWorkerExit(exits(t, 2), "panic: x")
+	finished := newWorkerExit(exits(t, exitFinished), "")
 	for _, c := range []struct {
 		name, server string
 		limit        int
@@ -56,22 +56,22 @@ func TestWorkerEnded(t *testing.T) {
 		want         string // "": another worker
 	}{
 		{"finished, nothing to finish", "", 0, true, finished, ""},
-		{"ended with 0", "", 0, true, endOf(nil, ""), ""},
+		{"ended with 0", "", 0, true, newWorkerExit(nil, ""), ""},
 		{"crashed", "", 0, true, crash, ""},
 		{"crashed with -C", "", 1, true, crash, ""},
-		{"ended with 0 and -C", "", 1, true, endOf(nil, ""), ""},
+		{"ended with 0 and -C", "", 1, true, newWorkerExit(nil, ""), ""},
 		{"finished with -C", "", 1, true, finished, errDone.Error()},
 		{"finished a file", "PCAP_FILE /dev/null;", 0, true, finished, errDone.Error()},
 		{"finished before it began", "", 0, false, finished, errFinished.Error()},
 		{"crashed at start", "", 0, false, crash, "exit status 2: panic: x"},
-		{"ended with 0 at start", "", 0, false, endOf(nil, ""), "it ended without a reason"},
+		{"ended with 0 at start", "", 0, false, newWorkerExit(nil, ""), "it ended without a reason"},
 		{"not started", "", 0, false, errors.New("fork: no memory"), "fork: no memory"},
 	} {
-		k := keeperOf(t, c.server, io.Discard)
-		k.setup.bundle.Limit = c.limit
-		k.begun.Store(c.begun)
+		d := newTestDaemon(t, c.server, io.Discard)
+		d.setup.workerConfig.Limit = c.limit
+		d.ready.Store(c.begun)
 		got := ""
-		if err := k.workerEnded(c.end); err != nil {
+		if err := d.workerEnded(c.end); err != nil {
 			got = err.Error()
 		}
 		if got != c.want {
@@ -83,13 +83,13 @@ func TestWorkerEnded(t *testing.T) {
 // What a worker says it waits for is shown to people: short, and on one line.
 func TestSetWaiting(t *testing.T) {
 	var terminal bytes.Buffer
-	k := keeperOf(t, "", &terminal)
-	k.setWaiting([]string{"PCAP: eth0: \x1b[2Jgone\n", strings.Repeat("x", 2*maxWaits)})
-	if got := k.waiting(); !strings.HasPrefix(got, "PCAP: eth0: ?[2Jgone?; x") || len(got) > maxWaits {
+	d := newTestDaemon(t, "", &terminal)
+	d.setWaiting([]string{"PCAP: eth0: \x1b[2Jgone\n", strings.Repeat("x", 2*maxWaits)})
+	if got := d.waiting(); !strings.HasPrefix(got, "PCAP: eth0: ?[2Jgone?; x") || len(got) > maxWaits {
 		t.Errorf("%q", got)
 	}
-	k.workerEnded(errors.New("x"))
-	if got := k.waiting(); got != "" {
+	d.workerEnded(errors.New("x"))
+	if got := d.waiting(); got != "" {
 		t.Errorf("without a worker: %q", got)
 	}
 }

@@ -1,0 +1,196 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/enforce/monitor"
+)
+
+const (
+	// closeTimeout bounds what is done at the end: external commands, last events.
+	closeTimeout = 15 * time.Second
+	// noticeReload tells the worker to fetch its configuration again.
+	noticeReload = "reload"
+	// noticeState asks it for its counters.
+	noticeState = "state"
+)
+
+// A keeper is the monitor process: everything around [monitor.Monitor].
+type daemon struct {
+	*logger
+	o       *cli.Options
+	started time.Time
+	version string
+
+	fw          *firewall.Firewall // nil: none (external_cmd)
+	mon         *monitor.Monitor
+	events      eventLog
+	pid         *pidfile.File // nil: none
+	cmdlineFile string        // FWKNOP_CMDLINE_FILE, "" if there is none
+	closers     []func()      // for the end, last one first
+	end         context.CancelCauseFunc
+	files       *fileWatch
+	workerLogs  sync.WaitGroup // of what workers say
+	ready       atomic.Bool    // a worker has been at work
+	rules       ruleNumbers    // of rules, as 2.6 counts them
+	lifetimes   map[string]int // lifetimes in seconds, as 1.9 tells them
+
+	mu         sync.Mutex
+	setup      *setup
+	worker     *workerProcess // nil while there is none
+	positions  []byte         // where the worker is in the files it follows
+	waitReason string         // what the worker waits for
+}
+
+// errDone ends a daemon that has nothing left to do: its input ended, -C packets
+// have come.
+var errDone = errors.New("done")
+
+// A signalled daemon ends without an error.
+type signalled struct{ os.Signal }
+
+func (s signalled) Error() string { return s.String() }
+
+func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daemon {
+	var terminal io.Writer
+	if !inBackground() {
+		terminal = stderr
+	}
+	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), rules: make(ruleNumbers), lifetimes: make(map[string]int), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
+	d.events.logf = d.logf
+	return d
+}
+
+// conf is the configuration in force.
+func (d *daemon) conf() *setup {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.setup
+}
+
+// run is the life of the daemon. It returns nil if it was told to end.
+func (d *daemon) run(ctx context.Context) error {
+	ctx, d.end = context.WithCancelCause(ctx)
+	defer d.end(nil)
+	signals := make(chan os.Signal, 8)
+	// SIGPIPE is caught, and otherwise not heeded: whoever read our messages may go.
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+	if err := d.open(ctx); err != nil {
+		d.removePIDFile()
+		return err
+	}
+	defer d.close()
+	defer d.serveControl()()
+	d.startChecks(ctx)
+	watch, err := d.watchFiles()
+	if err != nil {
+		d.logf(warning, "changes of the configuration are not seen: %v", err)
+	} else {
+		defer watch.Close()
+	}
+	life := make(chan error, 1)
+	go func() { life <- d.supervise(ctx) }()
+	go d.handleSignals(ctx, signals, watch)
+	err = <-life
+	switch {
+	case errors.Is(err, monitor.ErrGaveUp):
+		_ = d.mon.Wait(ctx) // what is open still ends on time
+	case errors.Is(err, errDone):
+		d.waitForExpiry(ctx)
+	}
+	cause := context.Cause(ctx)
+	d.end(nil)
+	var sig signalled
+	switch {
+	case errors.As(cause, &sig):
+		d.compatf("Got %s. Exiting...", signalName(sig.Signal))
+		return nil
+	case errors.Is(err, errDone):
+		return nil
+	case errors.Is(cause, errInterfaceDown):
+		return cause
+	}
+	return err
+}
+
+// attend answers signals and changed files until the end.
+func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, watch *fileWatch) {
+	changed := watch.changes()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			d.reload(true)
+		case sig := <-signals:
+			switch sig {
+			case syscall.SIGHUP:
+				d.reload(false)
+			case syscall.SIGUSR1:
+				d.logState()
+			case syscall.SIGTERM, syscall.SIGINT:
+				d.end(signalled{sig})
+				return
+			}
+		}
+	}
+}
+
+func signalName(sig os.Signal) string {
+	if sig == syscall.SIGINT {
+		return "SIGINT"
+	}
+	return "SIGTERM"
+}
+
+// close leaves the firewall as FLUSH_IPT_AT_EXIT wants it.
+func (d *daemon) close() {
+	notifyStopping()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if err := d.mon.Close(ctx); err != nil {
+		d.logf(warning, "close: %v", err)
+	}
+	for _, f := range slices.Backward(d.closers) {
+		f()
+	}
+	if d.fw != nil {
+		if err := d.fw.Leave(ctx, d.conf().Server); err != nil {
+			d.logf(warning, "flush %s: %v", d.fw.Name, err)
+		}
+		d.fw.Close()
+	}
+	d.workerLogs.Wait()
+	d.savePositions()
+	d.removePIDFile()
+	d.logf(info, "fwknopd ends")
+	d.events.open("")
+	d.logger.close()
+}
+
+// tellState answers SIGUSR1.
+func (d *daemon) logState() {
+	d.mu.Lock()
+	pid := 0
+	if d.worker != nil {
+		pid = d.worker.pid
+	}
+	d.mu.Unlock()
+	d.logf(info, "state: monitor %d, worker %d, up %v, %d openings", os.Getpid(), pid, time.Since(d.started).Round(time.Second), d.mon.Len())
+	d.mon.Notify(noticeState)
+}

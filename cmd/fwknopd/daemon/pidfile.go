@@ -1,0 +1,60 @@
+package daemon
+
+import (
+	"os"
+
+	"fwknopd/cmd/fwknopd/control"
+	"fwknopd/cmd/fwknopd/pidfile"
+)
+
+// takePID locks the pid file, and in the background writes down how we were
+// started, for --Restart.
+func (d *daemon) createPIDFile() error {
+	if d.o.Test {
+		return nil
+	}
+	s := d.conf().Server
+	p, err := pidfile.Create(s.PIDFile)
+	if err != nil {
+		return err
+	}
+	d.pid = p
+	if !inBackground() {
+		return nil
+	}
+	dir, err := os.Getwd()
+	if err == nil {
+		d.cmdlineFile = s.CmdlineFile
+		err = control.Record(d.cmdlineFile, os.Args[1:], dir)
+	}
+	if err != nil {
+		d.logf(warning, "--Restart will not work: %v", err)
+	}
+	return nil
+}
+
+// serveControl lets other processes ask what is open, and close it.
+func (d *daemon) serveControl() (stop func()) {
+	if d.o.Test {
+		return func() {}
+	}
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, d.waiting)
+	if err != nil {
+		d.alertf(warning, "%v: grants can be closed by their end alone", err)
+		return func() {}
+	}
+	return stop
+}
+
+// dropPID removes what takePID made.
+func (d *daemon) removePIDFile() {
+	if d.cmdlineFile != "" {
+		os.Remove(d.cmdlineFile)
+	}
+	if d.pid == nil {
+		return
+	}
+	if err := d.pid.Remove(); err != nil {
+		d.logf(warning, "pid file: %v", err)
+	}
+}
