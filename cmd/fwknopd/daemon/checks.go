@@ -8,9 +8,9 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// watchOver starts what looks after the daemon itself, where it is configured: the
-// state of interfaces, fresh starts now and then, the watchdog of a service
-// manager. Only the last two wake us up by the clock.
+// startChecks starts the periodic tasks that the configuration asks for: interface
+// checks, voluntary restarts of the worker, the watchdog of the service manager. Only
+// the last two use timers.
 func (d *daemon) startChecks(ctx context.Context) {
 	d.watchInterfaces(ctx)
 	if s := d.conf().Server; s.VoluntaryExits {
@@ -21,6 +21,7 @@ func (d *daemon) startChecks(ctx context.Context) {
 	}
 }
 
+// every calls do once per interval d until ctx is done.
 func every(ctx context.Context, d time.Duration, do func()) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
@@ -34,8 +35,8 @@ func every(ctx context.Context, d time.Duration, do func()) {
 	}
 }
 
-// startAfresh ends the worker, so that the next one starts (ENABLE_VOLUNTARY_EXITS).
-// Grants stay.
+// restartWorker ends the worker, so that a new one is started (ENABLE_VOLUNTARY_EXITS).
+// Grants are not affected.
 func (d *daemon) restartWorker() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -46,11 +47,11 @@ func (d *daemon) restartWorker() {
 	_ = d.worker.kill() // it may have ended by itself
 }
 
-// errInterfaceDown ends a daemon that was told to end with its interface.
+// errInterfaceDown ends the daemon when its capture interface goes down.
 var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_DOWN)")
 
-// watchInterfaces tells when a capture interface goes or comes back
-// (ENABLE_INTF_CHECKS). The capture itself goes on where it can.
+// watchInterfaces logs when a capture interface goes down or comes back
+// (ENABLE_INTF_CHECKS). The capture itself continues where it can.
 func (d *daemon) watchInterfaces(ctx context.Context) {
 	s := d.conf().Server
 	names := make(map[string]bool)
@@ -76,6 +77,8 @@ type link struct {
 	gone, running bool
 }
 
+// logLinks logs changes of interface state. If exit is set, an interface that goes down
+// ends the daemon.
 func (d *daemon) logLinks(links <-chan link, exit bool) {
 	s := d.conf().Server
 	state := make(map[string]string)

@@ -16,24 +16,24 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// Filters and scripts wait for lines of the old daemons. Where the files are of one of
-// them, its words for a fact stand beside ours. They are in two tables: of decisions, by
-// reason ([words26], [words19]), and of what became of them, by kind of event
-// ([events26], [events19]).
+// Log filters and scripts match lines of the old daemons. With the configuration files of
+// one of them, its log lines are printed in addition to ours. There are two tables for
+// each: for decisions, by reason ([decisions26], [decisions19]), and for monitor events,
+// by kind ([events26], [events19]).
 
-// told is a decision as a table puts it into words.
+// compatDecision is a decision and what the old daemons' messages mention beside it.
 type compatDecision struct {
 	*policy.Decision
 	packet     *packet
 	stanza     *conf.Stanza // nil: none
-	covered    bool         // the SOURCE of some stanza holds that of the packet
-	accessFile string       // the access file
+	covered    bool         // the SOURCE of some stanza contains that of the packet
+	accessFile string
 }
 
-// phrases are the words for decisions, one line each; none for "".
+// compatTable maps a reason to the log lines of an old daemon for it.
 type compatTable map[policy.Reason]func(*compatDecision) []string
 
-// phrasesOf is the table that goes with the files.
+// compatTableOf returns the table for the dialect of the configuration files.
 func compatTableOf(l *config.Loaded) compatTable {
 	if l.Server.Dialect == conf.C26 {
 		return decisions26
@@ -41,7 +41,7 @@ func compatTableOf(l *config.Loaded) compatTable {
 	return decisions19
 }
 
-// byLine are the stanzas by the line that we name them by.
+// byLine returns the stanzas by the line number that identifies them.
 func byLine(l *config.Loaded) map[int]*conf.Stanza {
 	m := make(map[int]*conf.Stanza, len(l.Access.Stanzas))
 	for i := range l.Access.Stanzas {
@@ -50,7 +50,7 @@ func byLine(l *config.Loaded) map[int]*conf.Stanza {
 	return m
 }
 
-// oldWords are a decision in the words of the old daemon.
+// compatLines returns the old daemon's log lines for a decision.
 func (l *decisionLog) compatLines(d *policy.Decision, p *packet) []string {
 	phrase := l.compat[d.Reason]
 	if phrase == nil || d.Shadow {
@@ -66,12 +66,12 @@ func (l *decisionLog) compatLines(d *policy.Decision, p *packet) []string {
 	return phrase(&c)
 }
 
-// refusalWords are the refusal of one stanza in the words of the old daemon.
+// compatRefusal returns the old daemon's log lines for the refusal by one stanza.
 func (l *decisionLog) compatRefusal(r policy.Refusal, p *packet) []string {
 	return l.compatLines(&policy.Decision{Verdict: policy.Deny, Reason: r.Reason, Detail: r.Detail, Mode: modeSPA, Src: p.src.Addr(), Stanza: r.Stanza}, p)
 }
 
-// markOf is the kind of record that has an old daemon's words for d.
+// compatKindOf returns the kind of record for an old daemon's log line about d.
 func compatKindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Deny {
 		return recordCompatWarning
@@ -79,14 +79,14 @@ func compatKindOf(d *policy.Decision) byte {
 	return recordCompat
 }
 
-// mark26 is a line of the 2.6 daemon that is none of a decision.
+// compat26f logs a line of the 2.6 daemon that does not belong to a decision.
 func (w *worker) compat26f(l *config.Loaded, format string, args ...any) {
 	if l.Server.Dialect == conf.C26 {
 		w.out.putf(recordCompat, format, args...)
 	}
 }
 
-// dump19 is what 1.9 shows of a message under --debug.
+// dump19 returns what 1.9 prints of a message under --debug.
 func dump19(m *spa.Message) []string {
 	if m == nil {
 		return nil
@@ -109,13 +109,13 @@ func dump19(m *spa.Message) []string {
 	return append(lines, "Disk write digest: "+digest19(m))
 }
 
-// digest19 is the digest that 1.9 keeps of a message.
+// digest19 returns the digest that 1.9 stores for a message.
 func digest19(m *spa.Message) string {
 	sum := sha256.Sum256(m.Plaintext)
 	return base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// compat tells an event of the monitor in the words of the old daemon.
+// logCompat logs a monitor event the way the old daemon did.
 func (d *daemon) logCompat(ev *monitor.Event) {
 	table := events19
 	if d.conf().Server.Dialect == conf.C26 {
@@ -128,7 +128,7 @@ func (d *daemon) logCompat(ev *monitor.Event) {
 	}
 }
 
-// An oldRule is one rule of a grant as an old daemon names it.
+// A compatRule is one rule of a grant as the old daemons name it.
 type compatRule struct {
 	what  string // in 2.6: "access", "FORWARD", …
 	role  enforce.Role
@@ -136,7 +136,8 @@ type compatRule struct {
 	part  enforce.Grant
 }
 
-// oldRules are the rules of a grant in the order of 2.6; none of one by command.
+// compatRules returns the rules of a grant in the order of 2.6. A grant that runs a
+// command has none.
 func (d *daemon) compatRules(g *enforce.Grant) (rules []compatRule) {
 	if g.External != nil || d.fw == nil {
 		return nil
@@ -175,7 +176,8 @@ func (d *daemon) compatRules(g *enforce.Grant) (rules []compatRule) {
 	return rules
 }
 
-// chainOf names the chain of a role; a firewall without such chains, itself.
+// chainOf returns the name of the chain for a role, or the name of a firewall that has
+// no such chains.
 func (d *daemon) chainOf(role enforce.Role) string {
 	if !strings.Contains(d.fw.Name, "iptables") {
 		return d.fw.Name
@@ -186,7 +188,7 @@ func (d *daemon) chainOf(role enforce.Role) string {
 	return iptables.Defaults[role].To
 }
 
-// stanzaOf is the stanza of a grant or command, nil if a reload removed it.
+// stanzaOf returns the stanza of a grant or command, nil if a reload removed it.
 func (d *daemon) stanzaOf(line int) *conf.Stanza {
 	return byLine(d.conf().Loaded)[line]
 }

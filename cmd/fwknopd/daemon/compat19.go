@@ -15,11 +15,11 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// words19 are the words of the 1.9 daemon for decisions.
+// decisions19 has the 1.9 daemon's log lines for decisions.
 var decisions19 = compatTable{
 	policy.SPAReplay: func(c *compatDecision) []string {
 		if c.Detail.FirstSrc == "" {
-			return nil // older than the records, or of a cache without addresses
+			return nil // older than the stored digests, or from a cache without addresses
 		}
 		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.detail19.digest)}
 	},
@@ -79,10 +79,10 @@ func (c *compatDecision) block() int {
 	return c.stanza.Number
 }
 
-// old19 is what the 1.9 daemon tells of a refused message beside the decision.
+// detail19 is what the 1.9 daemon logs of a refused message beside the decision.
 type detail19 struct {
 	text   string // the message field
-	digest string // that it keeps, of a replay
+	digest string // of a replay, as 1.9 stores it
 }
 
 func newDetail19(d *policy.Decision, m *spa.Message) (o detail19) {
@@ -96,7 +96,7 @@ func newDetail19(d *policy.Decision, m *spa.Message) (o detail19) {
 	return o
 }
 
-// line19 is a line that ends with the stanza it is about.
+// line19 returns a line that ends with the stanza it is about.
 func (c *compatDecision) line19(format string, args ...any) []string {
 	n := 0
 	if c.stanza != nil {
@@ -163,7 +163,7 @@ func auth19(c *compatDecision) []string {
 	return nil
 }
 
-// key19 is said of a key that does not open the message.
+// key19 is logged when the key of a stanza does not decrypt the message.
 func key19(c *compatDecision) []string {
 	if c.stanza == nil {
 		return nil
@@ -171,7 +171,7 @@ func key19(c *compatDecision) []string {
 	return []string{fmt.Sprintf("Key mis-match or broken message checksum for SOURCE %s (# %d in %s)", sourceText19(&c.stanza.Source), c.stanza.Number, filepath.Base(c.accessFile))}
 }
 
-// sourceWord19 spells a SOURCE as its file has it.
+// sourceText19 formats a SOURCE as in the access file.
 func sourceText19(n *conf.Nets) string {
 	words := make([]string, len(n.Include))
 	for i, p := range n.Include {
@@ -232,12 +232,12 @@ func gap19(c *compatDecision, format string) []string {
 
 func timeout19(c *compatDecision) []string {
 	if !c.encrypted() {
-		return nil // it never said so
+		return nil // 1.9 logs nothing in this case
 	}
 	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", c.Src)}
 }
 
-// events19 are the words of the 1.9 daemon for what the monitor did.
+// events19 has the 1.9 daemon's log lines for monitor events.
 var events19 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.Granted:  added19,
 	monitor.Extended: already19,
@@ -246,7 +246,7 @@ var events19 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.Revoked:  func(d *daemon, ev *monitor.Event) []string { d.forgetLifetimes(ev); return nil },
 }
 
-// way is where a rule leads: from whom, to whom, which port.
+// endpoints returns source, destination and port of a rule as 1.9 prints them.
 func (r *compatRule) endpoints() (from, to, port string) {
 	g := &r.part
 	any := enforce.Anywhere(g.Src)
@@ -279,7 +279,7 @@ func added19(d *daemon, ev *monitor.Event) (lines []string) {
 	return lines
 }
 
-// lifetime19 is in whole seconds, 0 without end.
+// lifetime19 returns the lifetime in whole seconds, 0 for a grant without end.
 func lifetime19(end, now time.Time) int {
 	if end.IsZero() {
 		return 0
@@ -300,7 +300,7 @@ func removed19(d *daemon, ev *monitor.Event) (lines []string) {
 		from, to, port := r.endpoints()
 		seconds, known := d.lifetimes[r.part.Key()]
 		if !known {
-			continue // taken over: how long it was to live, its opener knew
+			continue // adopted from an earlier run: its lifetime is not known
 		}
 		lines = append(lines, fmt.Sprintf("removed iptables %s %s rule for %s -> %s(%s), %d sec timeout exceeded", r.chain, r.target(), from, to, port, seconds))
 	}
@@ -308,7 +308,7 @@ func removed19(d *daemon, ev *monitor.Event) (lines []string) {
 	return lines
 }
 
-// outlived forgets how long a grant was to live.
+// forgetLifetimes removes the stored lifetimes of a grant.
 func (d *daemon) forgetLifetimes(ev *monitor.Event) {
 	for _, part := range ev.Grant.Split() {
 		delete(d.lifetimes, part.Key())

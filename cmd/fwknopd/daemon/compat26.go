@@ -14,7 +14,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// words26 are the words of the 2.6 daemon for decisions.
+// decisions26 has the 2.6 daemon's log lines for decisions.
 var decisions26 = compatTable{
 	policy.SPAReplay: replay26,
 	policy.SPAStale:  age26,
@@ -49,7 +49,7 @@ var decisions26 = compatTable{
 	policy.SPAGranted: cycle26,
 }
 
-// line26 is a line about a packet and a stanza.
+// line26 returns a line about a packet and a stanza.
 func (c *compatDecision) line26(format string, args ...any) []string {
 	n := 0
 	if c.stanza != nil {
@@ -58,8 +58,8 @@ func (c *compatDecision) line26(format string, args ...any) []string {
 	return []string{fmt.Sprintf("[%s] (stanza #%d) %s", c.packet.src.Addr(), n, fmt.Sprintf(format, args...))}
 }
 
-// replay26 leaves out the port that the packet was sent to the first time: the journal
-// has it, the records in memory do not.
+// replay26 omits the port that the packet was first sent to: the journal stores it, the
+// in-memory store does not.
 func replay26(c *compatDecision) []string {
 	line := fmt.Sprintf("Replay detected from source IP: %s, Destination proto/port: %d/%d", c.packet.src.Addr(), c.packet.proto, c.packet.dst.Port())
 	if c.Detail.FirstSrc != "" {
@@ -103,10 +103,11 @@ func signer26(c *compatDecision) []string {
 	return c.line26("Incoming SPA packet signed by ID: %s, but that ID is not in the GPG_REMOTE_ID list.", shortID(c.Detail.Signer))
 }
 
-// shortID is the end of a key id or fingerprint, as 2.6 shows it.
+// shortID returns the last digits of a key id or fingerprint, as 2.6 prints it.
 func shortID(id string) string { return id[max(len(id)-8, 0):] }
 
-// signed26 is what 2.6 says of a message that it opened with the key of a stanza.
+// logSigned26 logs what 2.6 prints for a message decrypted with the GPG key of a
+// stanza.
 func (w *worker) logSigned26(line int, reason policy.Reason, p *packet) {
 	st := w.decisions.stanzas[line]
 	if p.signer == "" || st == nil || st.GPG == nil || st.GPG.DisableSig || reason == policy.SPAReplay {
@@ -117,12 +118,12 @@ func (w *worker) logSigned26(line int, reason policy.Reason, p *packet) {
 
 func noStanza26(c *compatDecision) []string {
 	if c.covered {
-		return nil // DESTINATION or the interface is what does not fit
+		return nil // DESTINATION or the interface does not match
 	}
 	return []string{"No access data found for source IP: " + c.packet.src.Addr().String()}
 }
 
-// cycle26 are the lines before the commands of CMD_CYCLE_OPEN.
+// cycle26 returns the lines that precede the commands of CMD_CYCLE_OPEN.
 func cycle26(c *compatDecision) []string {
 	if c.Grant.External == nil || c.stanza == nil || c.stanza.CycleOpen == "" {
 		return nil
@@ -135,7 +136,7 @@ func cycle26(c *compatDecision) []string {
 	return append(lines, c.line26("Running CMD_CYCLE_CLOSE command in %d seconds: %s", left/time.Second, strings.Join(c.Grant.External.Close, " "))...)
 }
 
-// events26 are the words of the 2.6 daemon for what the monitor did.
+// events26 has the 2.6 daemon's log lines for monitor events.
 var events26 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.Granted:    added26,
 	monitor.Extended:   added26,
@@ -145,7 +146,7 @@ var events26 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 	monitor.CommandRan: ran26,
 }
 
-// added26 is said of rules that were added, not of what a command opens.
+// added26 is logged for rules that were added, not for commands that open.
 func added26(d *daemon, ev *monitor.Event) (lines []string) {
 	g := &ev.Grant
 	dst := enforce.Anywhere(g.Src)
@@ -160,7 +161,7 @@ func added26(d *daemon, ev *monitor.Event) (lines []string) {
 		}
 		ports = strings.Join(words, ",")
 	}
-	d.removeRules(ev) // those of an earlier end go
+	d.removeRules(ev) // an extension replaces the rules with the earlier expiry
 	for _, r := range d.addRules(ev) {
 		lines = append(lines, fmt.Sprintf("Added %s rule to %s for %s -> %s %s, expires at %d", r.what, r.chain, g.Src, dst, ports, epoch(g)))
 	}
@@ -200,7 +201,7 @@ func ran26(d *daemon, ev *monitor.Event) []string {
 	return []string{head + "Running command '" + commandText26(d, st, ev.Command.Text) + "'" + credentialText26(st), fmt.Sprintf("%sCMD_EXEC: command returned 0, pid_status: %d", head, status)}
 }
 
-// running26 is a command with the sudo in front of it.
+// commandText26 returns a command with sudo and its options in front of it.
 func commandText26(d *daemon, st *conf.Stanza, text string) string {
 	if !st.CmdSudo {
 		return text
@@ -215,7 +216,7 @@ func commandText26(d *daemon, st *conf.Stanza, text string) string {
 	return strings.Join(append(words, text), " ")
 }
 
-// as26 says as whom a command runs.
+// credentialText26 names the user and group that a command runs as.
 func credentialText26(st *conf.Stanza) string {
 	if st.CmdUser == "" {
 		return ""
@@ -233,10 +234,11 @@ func credentialText26(st *conf.Stanza) string {
 	return fmt.Sprintf(" setuid/setgid user/group to %s/%s (UID=%s,GID=%s)", st.CmdUser, group, u.Uid, gid)
 }
 
-// A ledger numbers the rules of each chain as 2.6 does, which appends them.
+// ruleNumbers has the rules of each chain, by key, in the order in which 2.6 appends
+// them.
 type ruleNumbers map[string][]string
 
-// number enters the rules of a grant.
+// addRules records the rules of a grant and returns them.
 func (d *daemon) addRules(ev *monitor.Event) []compatRule {
 	rules := d.compatRules(&ev.Grant)
 	for _, r := range rules {
@@ -245,8 +247,8 @@ func (d *daemon) addRules(ev *monitor.Event) []compatRule {
 	return rules
 }
 
-// numbers takes the rules of a grant out, and gives the number of each while all were
-// there; 1 for one that was never entered.
+// removeRules removes the recorded rules of a grant. It returns the number that each
+// had before the removal; 1 for a rule that was not recorded.
 func (d *daemon) removeRules(ev *monitor.Event) []int {
 	rules := d.compatRules(&ev.Grant)
 	numbers := make([]int, len(rules))

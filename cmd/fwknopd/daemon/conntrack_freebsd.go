@@ -7,10 +7,10 @@ import (
 	"fwknopd/enforce"
 )
 
-// established tells of each grant whether a connection through it lives.
+// established reports for each grant whether a connection through it is alive.
 type established = func(context.Context, []enforce.Grant) ([]bool, error)
 
-// openConntrack is refused: with ipfw, connections live by the state that hangs on a rule.
+// openConntrack returns an error: with ipfw, keep-state rules keep connections alive.
 func openConntrack([]uint16) (_ established, done func(), err error) {
 	return nil, nil, errors.New("not on freebsd, where keep-state does this")
 }

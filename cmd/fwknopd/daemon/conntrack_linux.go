@@ -7,10 +7,10 @@ import (
 	"fwknopd/enforce/conntrack"
 )
 
-// established tells of each grant whether a connection through it lives.
+// established reports for each grant whether a connection through it is alive.
 type established = func(context.Context, []enforce.Grant) ([]bool, error)
 
-// openConntrack opens the kernel's table of connections.
+// openConntrack opens the kernel's connection tracking table.
 func openConntrack(ports []uint16) (_ established, done func(), err error) {
 	table, err := conntrack.Open(ports)
 	if err != nil {

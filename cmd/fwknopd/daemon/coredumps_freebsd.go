@@ -16,10 +16,10 @@ const (
 	noNewPrivsEnable  = 1
 )
 
-// secretive keeps the keys in the worker's memory out of core files, and from other
-// processes of its user, who may be nobody: they cannot trace it or read its memory. It
-// also gives up what programs with the set-user-ID bit could gain it, where the kernel
-// can (FreeBSD 14).
+// disableCoreDumps keeps the keys in the worker's memory out of core files. It also
+// keeps other processes of the worker's user (shared with other daemons if it is
+// "nobody") from tracing it or reading its memory, and disables privilege gains through
+// set-user-ID programs where the kernel supports that (FreeBSD 14).
 func disableCoreDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err
@@ -30,7 +30,7 @@ func disableCoreDumps() error {
 	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
 }
 
-// procctl is about this process.
+// procctl calls procctl(2) on this process.
 func procctl(command int, argument int32) error {
 	const byPID = 0 // P_PID
 	_, _, errno := unix.Syscall6(unix.SYS_PROCCTL, byPID, uintptr(os.Getpid()), uintptr(command), uintptr(unsafe.Pointer(&argument)), 0, 0)

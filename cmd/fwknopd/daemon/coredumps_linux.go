@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// secretive keeps the keys in the worker's memory out of core files, and from other
-// processes of its user: WORKER_USER may be nobody, who is many.
+// disableCoreDumps keeps the keys in the worker's memory out of core files and from
+// other processes of its user: WORKER_USER may be "nobody", which other daemons use
+// too.
 func disableCoreDumps() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)

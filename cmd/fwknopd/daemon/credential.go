@@ -12,11 +12,10 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 )
 
-// fallbackUser is whom the worker runs as where the default of WORKER_USER does not
-// exist.
+// fallbackUser is the user of the worker if the default of WORKER_USER does not exist.
 const fallbackUser = "nobody"
 
-// credential is WORKER_USER, in the groups that may read the files to follow.
+// credential returns WORKER_USER and the groups that may read the followed files.
 func credential(l *config.Loaded) (*syscall.Credential, error) {
 	name := l.Server.WorkerUser
 	u, err := user.Lookup(name)
@@ -37,8 +36,8 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readerGroups(sourceSpecs(l))}, nil
 }
 
-// readers are the groups of the files to follow that the group may read, as adm may
-// read logs: never that of root.
+// readerGroups returns the groups of followed files that are readable by their group
+// but not by others, such as adm for logs. The group of root is never included.
 func readerGroups(list []sourceSpec) []uint32 {
 	var groups []uint32
 	for _, f := range list {
@@ -57,10 +56,10 @@ func readerGroups(list []sourceSpec) []uint32 {
 	return groups
 }
 
-// journalGroup may read the journal of a machine with systemd.
+// journalGroup may read the systemd journal.
 const journalGroup = "systemd-journal"
 
-// journalReaders is that group, if there is one.
+// journalGroups returns the gid of journalGroup, if that group exists.
 func journalGroups() []uint32 {
 	g, err := user.LookupGroup(journalGroup)
 	if err != nil {

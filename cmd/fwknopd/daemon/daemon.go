@@ -1,13 +1,13 @@
-// Package daemon is the program that runs: it watches what reaches the host and
-// opens the firewall for those who may.
+// Package daemon is the running daemon: it reads packets and logs, and
+// opens the firewall for clients that are authorized.
 //
 // It is two processes of one binary. The monitor (root) reads the configuration,
-// owns the firewall, logs and mails; the worker (nobody in particular) reads
+// owns the firewall, logs and mails; the worker (unprivileged) reads
 // packets. The worker gets its configuration, its digest file and its sockets from
-// the monitor, and can ask it for what access.conf offers anybody, no more. With
+// the monitor, and can ask it for what access.conf permits, no more. With
 // --test both are goroutines of one process and there is no firewall.
 //
-// Entry points: [Run], and [Worker] if [IsWorker] says so.
+// Entry points: [Run], and [Worker] if [IsWorker] is true.
 package daemon
 
 import (
@@ -30,7 +30,7 @@ const (
 	exitConfig = 78
 )
 
-// Run is `fwknopd` without an action. It returns the exit code.
+// Run runs the daemon and returns its exit code: `fwknopd` without an action.
 func Run(o *cli.Options, version string, stderr io.Writer) int {
 	if inBackground() {
 		setProcessName()
@@ -50,7 +50,7 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	if err := checkNotRunning(s); err != nil {
 		return fail(err)
 	}
-	if o.RotateCache && !inBackground() { // once: the process in the background has the same options
+	if o.RotateCache && !inBackground() { // only in the first process: the one in the background has the same options
 		if err := rotate(s, stderr); err != nil {
 			return fail(err)
 		}
@@ -69,7 +69,7 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 	return exitOK
 }
 
-// rotate is --rotate-digest-cache.
+// rotate implements --rotate-digest-cache.
 func rotate(s *setup, stderr io.Writer) error {
 	path := digestFile(s.Loaded)
 	if path == "" {
@@ -82,11 +82,11 @@ func rotate(s *setup, stderr io.Writer) error {
 	return err
 }
 
-// refuseSecond finds a daemon that runs, before anything is done.
+// checkNotRunning returns an error if another daemon is running.
 func checkNotRunning(s *setup) error {
 	path := s.Server.PIDFile
 	pid, err := pidfile.Owner(path)
-	if err != nil || pid == 0 { // whatever is wrong with it, Create will say so
+	if err != nil || pid == 0 { // Create reports what is wrong with the file
 		return nil
 	}
 	return &pidfile.RunningError{Path: path, PID: pid}

@@ -15,38 +15,38 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// modeSPA is Decision.Mode of an SPA packet.
+// modeSPA is the Decision.Mode of an SPA packet.
 const modeSPA = "spa"
 
-// Refusals are told one by one up to a burst of refusalBurst, then refusalRate a
-// second: a flood of junk that looks like SPA must not fill a disk.
+// Refusals are logged up to a burst of refusalBurst, then at refusalRate per second: a
+// flood of packets that look like SPA must not fill the disk.
 const (
 	refusalRate  = 5
 	refusalBurst = 100
 )
 
-// A packet is what is told of one beside the decision.
+// A packet is what is logged of a packet beside the decision.
 type packet struct {
 	now      time.Time
 	src, dst netip.AddrPort
 	proto    parse.Proto
 	input    ingest.Position
 	fields   []string // of the SPA message, for -v -v
-	dump     []string // the same as 1.9 shows it, for --debug
+	dump     []string // the same in the format of 1.9, for --debug
 	detail19 detail19
-	signer   string           // fingerprint, of an OpenPGP message that was opened
-	refusals []policy.Refusal // of other stanzas than that of the decision, in file order
+	signer   string           // fingerprint, if an OpenPGP message was decrypted
+	refusals []policy.Refusal // by stanzas other than that of the decision, in file order
 }
 
 func packetOf(now time.Time, ev *parse.Event) packet {
 	return packet{now: now, src: ev.Src, dst: ev.Dst, proto: ev.Proto}
 }
 
-// A teller puts decisions into words.
+// A decisionLog formats decisions.
 type decisionLog struct {
 	refusals budget
 	stanzas  map[int]*conf.Stanza // by line
-	compat   compatTable          // of the old daemon whose files these are
+	compat   compatTable          // of the old daemon whose configuration files are used
 	event    parse.Event
 	entry    offline.Entry
 	buf      []byte
@@ -54,7 +54,7 @@ type decisionLog struct {
 
 func newDecisionLog() decisionLog { return decisionLog{refusals: newBudget(refusalRate, refusalBurst)} }
 
-// tell writes down one decision, and those that came with it.
+// logDecision logs a decision and the other decisions on the same packet.
 func (w *worker) logDecision(p *pending) {
 	if p.suppressed > 0 {
 		w.out.putf(recordWarning, "%s not told one by one", conf.Count(int(p.suppressed), "refusal"))
@@ -71,7 +71,7 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 	l := &w.decisions
 	l.event.Src, l.event.Dst, l.event.Proto = p.src, p.dst, p.proto
 	l.entry.Set(p.now, &l.event, d, p.input)
-	n := 0 // how many refusals of other stanzas
+	n := 0 // refusals by stanzas before that of the decision
 	for n < len(p.refusals) && p.refusals[n].Stanza < d.Stanza {
 		n++
 	}
@@ -90,20 +90,20 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 		w.out.putf(compatKindOf(d), "%s", line)
 	}
 	w.logRefusals(p, p.refusals[n:])
-	p.refusals = nil // told once, not with what comes along
+	p.refusals = nil // logged once, not again with the other decisions
 	l.buf = offline.AppendJSON(l.buf[:0], &l.entry)
 	w.out.put(recordEvent, l.buf)
 }
 
-// tellMatch is what 2.6 says of each stanza that it asks.
+// logMatch26 logs what 2.6 prints for each stanza whose SOURCE matches.
 func (w *worker) logMatch26(line int, mode string, p *packet) {
 	if st := w.decisions.stanzas[line]; st != nil && mode == modeSPA {
 		w.compat26f(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
 	}
 }
 
-// tellRefusals tells in the words of the old daemon what other stanzas than that of the
-// decision said; in ours that one counts.
+// logRefusals logs, in the old daemon's format, the refusals by stanzas other than that
+// of the decision. Our own format has only the decision.
 func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	for _, r := range refusals {
 		w.logMatch26(r.Stanza, modeSPA, p)
@@ -113,8 +113,8 @@ func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	}
 }
 
-// kindOf says how loud a decision is: who was refused although the keys were right,
-// and who comes again with an old packet, is mailed about.
+// kindOf returns the kind of record for a decision. A refusal after successful
+// authentication and a replay also go out by mail.
 func kindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Allow {
 		return recordInfo
@@ -129,7 +129,7 @@ func kindOf(d *policy.Decision) byte {
 	return recordWarning
 }
 
-// fields is a message field by field, without what is secret in it.
+// fields returns the fields of a message without secrets, one per line.
 func fields(m *spa.Message) []string {
 	if m == nil {
 		return nil
@@ -169,7 +169,7 @@ var typeNames = map[spa.Type]string{
 	spa.LocalNATAccess: "Local NAT Access msg", spa.LocalNATAccessTimeout: "Client Timeout Local NAT Access msg",
 }
 
-// grantText names an opening in a few words.
+// grantText returns a short description of a grant.
 func grantText(g *enforce.Grant) string {
 	var b strings.Builder
 	b.WriteString(g.Src.String())

@@ -13,16 +13,17 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 )
 
-// backgroundEnv tells a process that it was started to be the daemon, and on which
-// descriptor somebody waits to hear that it runs.
+// backgroundEnv is set in the environment of a process that detach started as the
+// daemon.
 const backgroundEnv = "FWKNOPD_BACKGROUND"
 
-// readyFD is that descriptor.
+// readyFD is the descriptor on which the parent of such a process waits for the result
+// of the start.
 const readyFD = 3
 
-// background says whether this process shall leave the work to another one, that
-// has no terminal: not in the foreground, not under a service manager, and not if
-// it is that other one.
+// shouldDetach reports whether this process must start the daemon in the background:
+// not with --foreground or --test, not under a service manager, and not if it is the
+// background process itself.
 func shouldDetach(o *cli.Options) bool {
 	if o.Foreground || o.Test || os.Getenv(backgroundEnv) != "" {
 		return false
@@ -30,20 +31,20 @@ func shouldDetach(o *cli.Options) bool {
 	return !managed()
 }
 
-// managed reports a service manager that wants to keep the process it started.
+// managed reports whether a service manager supervises this process.
 func managed() bool {
 	return os.Getenv("NOTIFY_SOCKET") != "" || os.Getenv("INVOCATION_ID") != "" && os.Getppid() == 1
 }
 
-// isJournal reports that systemd connected f with its journal (systemd.exec(5),
+// isJournal reports whether f is connected to the systemd journal (systemd.exec(5),
 // JOURNAL_STREAM).
 func isJournal(f *os.File) bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(f.Fd()), &st) == nil && os.Getenv("JOURNAL_STREAM") == fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 }
 
-// detach starts this program again in the background and waits until it runs or
-// says why it does not.
+// detach starts this program in the background and waits until it runs or reports why
+// it does not.
 func detach(stderr io.Writer) int {
 	fail := func(err error) int {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
@@ -85,14 +86,15 @@ func detach(stderr io.Writer) int {
 	return exitError
 }
 
-// readyText begins what is said on readyFD if the daemon runs, and what it waits for
-// may follow; anything else is why it does not.
+// readyPrefix begins the message on readyFD if the daemon runs; what the worker waits
+// for may follow. Any other message is the reason of a failed start.
 const readyPrefix = "ready\n"
 
-// announceReady tells whoever started the daemon in the background that it runs.
+// notifyParentReady reports a successful start to the process that called detach.
 func notifyParentReady(waiting string) { notifyParent(readyPrefix + waiting) }
 
-// announce tells whoever started the daemon in the background how it went, once.
+// notifyParent sends text to the process that called detach. Only the first call has an
+// effect.
 func notifyParent(text string) {
 	if os.Getenv(backgroundEnv) == "" {
 		return
@@ -100,8 +102,8 @@ func notifyParent(text string) {
 	os.Unsetenv(backgroundEnv)
 	f := os.NewFile(readyFD, "ready")
 	defer f.Close()
-	_, _ = io.WriteString(f, text) // nobody may be waiting any more
+	_, _ = io.WriteString(f, text) // the parent may have ended
 }
 
-// inBackground reports a process that detach started.
+// inBackground reports whether detach started this process.
 func inBackground() bool { return os.Getenv(backgroundEnv) != "" }

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An eventLog is a file of JSON objects, one a line: the decisions as replay prints
-// them, and what became of them in the firewall.
+// An eventLog is a file of JSON objects, one per line: decisions in the format of
+// replay, and monitor events.
 type eventLog struct {
 	mu     sync.Mutex
 	path   string
@@ -17,7 +17,8 @@ type eventLog struct {
 	logf   func(sev severity, format string, args ...any)
 }
 
-// open begins to write to path, anew if it was renamed; "" for no log.
+// open opens path for appending, again if it is open: the file may have been renamed.
+// An empty path closes the log.
 func (e *eventLog) open(path string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// An eventLine is the form of what the monitor reports; that of decisions is the
-// same where they have the same to say.
+// An eventLine is a monitor event in the event log. Fields it shares with decisions
+// have the same names.
 type eventLine struct {
 	V         int        `json:"v"`
 	Timestamp string     `json:"timestamp"`
@@ -81,8 +81,8 @@ func addrText(a netip.Addr) string {
 	return a.String()
 }
 
-// happened writes down what the monitor did: a line to read, what the old daemon would
-// have said, and an object.
+// handleEvent logs a monitor event: as a message, in the old daemon's format, and as an
+// object in the event log.
 func (d *daemon) handleEvent(ev monitor.Event) {
 	d.events.write(encodeEvent(&ev))
 	d.logCompat(&ev)
@@ -137,7 +137,7 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	}
 }
 
-// moodOf is bad if a grant opens nothing.
+// severityOf returns warning for a grant that other rules still block, else info.
 func severityOf(ev *monitor.Event) severity {
 	if len(ev.Blocked) > 0 {
 		return warning
@@ -173,12 +173,12 @@ func encodeEvent(ev *monitor.Event) []byte {
 	}
 	object, err := json.Marshal(l)
 	if err != nil {
-		return []byte("{}") // numbers and strings always encode
+		return []byte("{}") // not reached: numbers and strings always encode
 	}
 	return object
 }
 
-// externalRan tells how a configured command ended.
+// externalRan logs how a configured command ended.
 func (d *daemon) externalRan(g enforce.Grant, opening bool, result command.Result, err error) {
 	verb, argv := "closing", g.External.Close
 	if opening {

@@ -10,6 +10,7 @@ import (
 	"fwknopd/enforce"
 )
 
+// epoch returns the end of a grant in seconds since 1970, 0 for a grant without end.
 func epoch(g *enforce.Grant) int64 {
 	if g.Expires.IsZero() {
 		return 0
@@ -17,7 +18,7 @@ func epoch(g *enforce.Grant) int64 {
 	return enforce.CeilSecond(g.Expires)
 }
 
-// ending says when a grant ends.
+// expiryText returns when a grant ends.
 func expiryText(g *enforce.Grant) string {
 	if g.Expires.IsZero() {
 		return ", no end"
@@ -25,7 +26,7 @@ func expiryText(g *enforce.Grant) string {
 	return " until " + g.Expires.UTC().Format(time.RFC3339)
 }
 
-// owner says for whom a grant is.
+// ownerText returns the stanza and user of a grant.
 func ownerText(g *enforce.Grant) string {
 	if g.Foreign != "" {
 		return " (another program's rule)"
@@ -33,7 +34,7 @@ func ownerText(g *enforce.Grant) string {
 	return clientText(g.Stanza, g.User)
 }
 
-// client says for whom.
+// clientText returns a stanza and user in parentheses.
 func clientText(stanza int, user string) string {
 	text := ""
 	if stanza != 0 {
@@ -46,7 +47,7 @@ func clientText(stanza int, user string) string {
 	return text
 }
 
-// dropped says what drops a grant all the same.
+// blockedText returns which rules still drop what a grant permits.
 func blockedText(by []string) string {
 	if len(by) == 0 {
 		return ""
@@ -54,7 +55,7 @@ func blockedText(by []string) string {
 	return ", still dropped by " + strings.Join(by, ", ")
 }
 
-// ended says how a program ended.
+// exitText returns how a program ended.
 func exitText(status int, timedOut bool, err error) string {
 	switch {
 	case err != nil:
@@ -65,7 +66,7 @@ func exitText(status int, timedOut bool, err error) string {
 	return "ended with " + strconv.Itoa(status)
 }
 
-// said is the output of a program, if there is any.
+// outputText returns the output of a program behind a colon, "" if there is none.
 func outputText(output string) string {
 	if output == "" {
 		return ""
@@ -73,7 +74,7 @@ func outputText(output string) string {
 	return ": " + output
 }
 
-// prefix names a grant in front of what went wrong with it.
+// grantPrefix returns a grant as the beginning of an error message.
 func grantPrefix(g *enforce.Grant) string {
 	if !g.Src.IsValid() {
 		return ""

@@ -7,12 +7,12 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// settle is how long the configuration must be quiet after a change: editors and
-// tools write in several steps.
+// settle is how long the configuration must be unchanged before it is reloaded: editors
+// and tools write in several steps.
 const settle = 500 * time.Millisecond
 
-// A fileWatch tells when one of the configuration files changes. It watches their
-// folders: editors replace files.
+// A fileWatch reports changes of the configuration files. It watches their directories,
+// because editors replace files.
 type fileWatch struct {
 	w     *fsnotify.Watcher
 	names map[string]bool
@@ -20,7 +20,7 @@ type fileWatch struct {
 	set   chan []string
 }
 
-// watchFiles begins to watch the files of the configuration.
+// watchFiles starts watching the configuration files.
 func (d *daemon) watchFiles() (*fileWatch, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -33,15 +33,16 @@ func (d *daemon) watchFiles() (*fileWatch, error) {
 	return f, nil
 }
 
+// watch sets the watched files to names.
 func (f *fileWatch) watch(names []string) {
 	f.names = make(map[string]bool)
 	for _, name := range names {
 		f.names[filepath.Clean(name)] = true
-		_ = f.w.Add(filepath.Dir(name)) // a folder that cannot be watched is not
+		_ = f.w.Add(filepath.Dir(name)) // a directory that cannot be watched is left out
 	}
 }
 
-// follow watches other files from now on.
+// replace has the files in names watched in place of the current ones.
 func (f *fileWatch) replace(names []string) {
 	select {
 	case f.set <- names:
@@ -76,7 +77,7 @@ func (f *fileWatch) run() {
 	}
 }
 
-// changes is nil, and never says anything, without a watch.
+// changes returns the channel of changes; nil if f is nil.
 func (f *fileWatch) changes() <-chan struct{} {
 	if f == nil {
 		return nil

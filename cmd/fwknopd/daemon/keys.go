@@ -11,8 +11,8 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// exportKeys fetches the OpenPGP keys of the stanzas, in reading order. A stanza whose
-// keys are not to be had at all is an error: it would refuse everybody.
+// exportKeys exports the OpenPGP keys of the stanzas, in file order. A stanza whose
+// keys cannot be exported is an error, since it would refuse all clients.
 func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 	var all []*keyring.Keys
 	for i := range a.Stanzas {
@@ -29,8 +29,8 @@ func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 	return all, nil
 }
 
-// keyrings returns the function that finds the ring of a stanza among the keys that
-// the monitor handed over.
+// keyrings returns a function that finds the keyring of a stanza among the keys that
+// the monitor passed to the worker.
 func (b *workerConfig) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
 	keys := make(map[*conf.GPG]*keyring.Keys)
 	n := 0

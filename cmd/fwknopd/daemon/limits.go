@@ -11,15 +11,14 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// everywhere is what a client may name as its own address in a message.
+// anyAddress has every address: a client may name any as its own in a message.
 var anyAddress = []netip.Prefix{
 	netip.PrefixFrom(netip.IPv4Unspecified(), 0),
 	netip.PrefixFrom(netip.IPv6Unspecified(), 0),
 }
 
-// compile says what the stanzas offer, in the words of the privileged side. It may
-// offer more than the engine grants, where only the packet shows the difference,
-// and never less.
+// compileLimits returns what the stanzas permit, as the monitor enforces it. It may
+// permit more than the engine grants, where that depends on the packet, but never less.
 func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 	var l enforce.Limits
 	for i := range access.Stanzas {
@@ -40,8 +39,9 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 	return l, nil
 }
 
-// twinOf is a stanza of another file that runs commands and begins in the same line: a
-// request names a stanza by its line, and how its command runs must not be in doubt.
+// sameLineStanza returns a stanza of another file that runs commands and begins at the
+// same line, nil if there is none. A request identifies a stanza by its line, which
+// must be unique among those that run commands.
 func sameLineStanza(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
 	for i := range before {
 		if o := &before[i]; st.CmdExec && o.CmdExec && !o.Shadow && o.Pos.Line == st.Pos.Line {
@@ -51,6 +51,7 @@ func sameLineStanza(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
 	return nil
 }
 
+// allowance returns what one stanza permits.
 func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	a := enforce.Allowance{
 		Stanza:      st.Pos.Line,
@@ -66,11 +67,11 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	if len(s.Blacklist.Exclude) == 0 {
 		a.Exclude = s.Blacklist.Include
 	}
-	if st.Mode == conf.ModeShared { // who knocks is who gets in
+	if st.Mode == conf.ModeShared { // the source of the knocks is what gets access
 		a.Source, a.Exclude = st.Source.Include, append(a.Exclude[:len(a.Exclude):len(a.Exclude)], st.Source.Exclude...)
 	}
 	if st.Mode != conf.ModeSPA {
-		// What is denied counts for the port in the sequence, not for OPEN_PORTS.
+		// RESTRICT_PORTS applies to the port in the sequence, not to OPEN_PORTS.
 		a.Denied = slices.DeleteFunc(a.Denied, func(p enforce.Port) bool { return slices.Contains(a.Ports, p) })
 		return a, nil
 	}
@@ -95,8 +96,8 @@ func ports(list []conf.Port) []enforce.Port {
 	return out
 }
 
-// longest is the longest life of a grant: the stanza's, or what a client may ask
-// for.
+// maxLifetime returns the longest lifetime of a grant: that of the stanza, or the most
+// a client may ask for.
 func maxLifetime(st *conf.Stanza) time.Duration {
 	d := max(st.AccessTimeout, st.CycleTimer)
 	if st.PermitClientTimeout {
@@ -105,8 +106,8 @@ func maxLifetime(st *conf.Stanza) time.Duration {
 	return d
 }
 
-// offerNAT adds the translations: those that are forced, or those that may be asked
-// for.
+// addNAT adds the permitted translations: the forced one, or those that a client may
+// ask for.
 func addNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 	forced := st.ForcesNAT()
 	asked := s.Forwarding && (st.Dialect != conf.Perl19 || st.ForwardAccess)

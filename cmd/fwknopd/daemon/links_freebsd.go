@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// linkInterval is how often interfaces are looked at.
+// linkInterval is the polling interval for interfaces.
 const linkInterval = time.Second
 
-// watchLinks tells the states of the named interfaces again and again, until ctx ends.
+// watchLinks polls the named interfaces and sends their states until ctx is done.
 func watchLinks(ctx context.Context, names map[string]bool) (<-chan link, error) {
 	links := make(chan link)
 	go func() {

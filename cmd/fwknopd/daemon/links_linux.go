@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchLinks tells of changes of the named interfaces, as the kernel does, until ctx ends.
+// watchLinks sends state changes of the named interfaces, as reported by the kernel,
+// until ctx is done.
 func watchLinks(ctx context.Context, names map[string]bool) (<-chan link, error) {
 	updates := make(chan netlink.LinkUpdate)
 	if err := netlink.LinkSubscribe(updates, ctx.Done()); err != nil {

@@ -14,7 +14,7 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// load takes the configuration that the monitor offers now. On an error nothing has
+// load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
 	b := new(workerConfig)
@@ -59,6 +59,7 @@ func (w *worker) load(ctx context.Context) error {
 	return nil
 }
 
+// fetch requests the configuration from the monitor and decodes it into b.
 func (w *worker) fetch(ctx context.Context, b *workerConfig) error {
 	f, err := w.open(ctx, fileConfig)
 	if err != nil {
@@ -72,7 +73,7 @@ func (w *worker) fetch(ctx context.Context, b *workerConfig) error {
 	return json.Unmarshal(text, b)
 }
 
-// open asks the monitor for a file.
+// open requests a file from the monitor.
 func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A mood is how bad a message is, in the signs of the 1.9 daemon.
+// A severity is the severity of a message, as the 1.9 daemon prints it.
 type severity string
 
 const (
@@ -25,17 +25,17 @@ const (
 	critical severity = "[*]"
 )
 
-// maxMessage bounds one message, bytes.
+// maxMessage is the maximum length of a message in bytes.
 const maxMessage = 4096
 
-// A speaker is where the daemon says what it does: the terminal, the system log,
-// mail. Its methods may be called from several goroutines.
+// A logger writes messages to the terminal, syslog and mail. Its methods may be called
+// concurrently.
 type logger struct {
 	terminal  io.Writer // nil in the background
-	journal   bool      // the terminal is the system's log as well: one of the two is enough
+	journal   bool      // the terminal is the systemd journal, which also has the syslog messages
 	useSyslog bool
 	verbose   int
-	compat26  bool // of a 2.6 daemon: its lines go to the terminal too
+	compat26  bool // the configuration is of 2.6: its log lines are printed too
 
 	mu       sync.Mutex
 	syslog   *syslog.Writer // nil: none
@@ -45,15 +45,15 @@ type logger struct {
 	version  string
 }
 
-// newSpeaker follows SYSLOG_*, ALERTING_METHODS and EMAIL_ADDRESSES. The system log
-// may be missing; mail may be too.
+// newLogger returns a logger for SYSLOG_*, ALERTING_METHODS and EMAIL_ADDRESSES. It
+// also works without syslog or a mail program.
 func newLogger(loaded *config.Loaded, terminal io.Writer, useSyslog bool, version string) *logger {
 	l := &logger{terminal: terminal, verbose: loaded.Server.Verbose, compat26: loaded.Server.Dialect == conf.C26, version: version, useSyslog: useSyslog}
 	l.configure(loaded)
 	return l
 }
 
-// configure takes over what the configuration says of logs and mail.
+// configure applies the settings for syslog and mail.
 func (l *logger) configure(loaded *config.Loaded) {
 	c := loaded.Server
 	mail, sys := true, l.useSyslog
@@ -89,10 +89,10 @@ func (l *logger) configure(loaded *config.Loaded) {
 	}
 }
 
-// say tells of an ordinary event.
+// logf logs a message.
 func (l *logger) logf(sev severity, format string, args ...any) { l.write(sev, false, format, args...) }
 
-// alert is say for what the administrator should get by mail too.
+// alertf logs a message and sends it by mail.
 func (l *logger) alertf(sev severity, format string, args ...any) {
 	l.write(sev, true, format, args...)
 }
@@ -118,13 +118,14 @@ func (l *logger) write(sev severity, mail bool, format string, args ...any) {
 	}
 }
 
-// mark prints a line that scripts for the 2.6 daemon wait for.
+// compatf logs a line of the 2.6 daemon.
 func (l *logger) compatf(format string, args ...any) {
 	if l.compat26 {
 		l.logf(info, format, args...)
 	}
 }
 
+// writeSyslog sends a message to syslog. l.mu must be held.
 func (l *logger) writeSyslog(sev severity, text string) {
 	var err error
 	switch line := string(sev) + " " + text; {
@@ -140,7 +141,7 @@ func (l *logger) writeSyslog(sev severity, text string) {
 	}
 }
 
-// die notes why the daemon ends, for who comes later.
+// fatalf logs why the daemon ends. It does not end it.
 func (l *logger) fatalf(format string, args ...any) {
 	text := sanitize(fmt.Sprintf(format, args...))
 	l.write(critical, true, "%s", text)
@@ -149,8 +150,8 @@ func (l *logger) fatalf(format string, args ...any) {
 	l.appendErrFile("fwknopd.die", text)
 }
 
-// lastWords appends to a file of FWKNOP_ERR_DIR. That it cannot be written is
-// nothing to die of.
+// appendErrFile appends to a file in FWKNOP_ERR_DIR; errors are ignored. l.mu must be
+// held.
 func (l *logger) appendErrFile(name, text string) {
 	if l.errDir == "" {
 		return
@@ -163,7 +164,7 @@ func (l *logger) appendErrFile(name, text string) {
 	fmt.Fprintf(f, "%s fwknopd v%s pid: %d %s\n", time.Now().Format(time.ANSIC), l.version, os.Getpid(), text)
 }
 
-// close waits for nothing: mails that are under way go on.
+// close closes syslog and the mail queue. It does not wait for mails to be sent.
 func (l *logger) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,7 +178,7 @@ func (l *logger) close() {
 	}
 }
 
-// clean keeps control characters out of terminals and logs, and messages short.
+// sanitize replaces control characters and truncates text to maxMessage.
 func sanitize(text string) string {
 	if len(text) > maxMessage {
 		text = text[:maxMessage] + "…"
@@ -193,7 +194,7 @@ func sanitize(text string) string {
 	}, text)
 }
 
-// cleanLines is clean for a text of several lines, such as what a program dies with.
+// sanitizeLines applies sanitize to each line of text.
 func sanitizeLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {

@@ -14,14 +14,14 @@ import (
 	"fwknopd/enforce/command"
 )
 
-// What mail may cost.
+// Limits of mail.
 const (
 	mailTimeout = 30 * time.Second
-	mailBurst   = 10 // mails that may wait; more are left out
+	mailBurst   = 10 // queued mails; more are dropped
 	mailPause   = 2 * time.Second
 )
 
-// A mailer sends one message a mail: all of it is in the subject.
+// A mailer sends each message as one mail, with the text in the subject.
 type mailer struct {
 	sendmail, mail string
 	to             []string
@@ -59,5 +59,5 @@ func (m *mailer) send(text string) {
 		cmd.Stdin = strings.NewReader(fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject))
 	}
 	cmd.Env, cmd.WaitDelay = command.Plain, time.Second
-	_ = cmd.Run() // nobody is left to be told
+	_ = cmd.Run() // there is no other place to report the error
 }

@@ -19,15 +19,16 @@ import (
 )
 
 const (
-	// closeTimeout bounds what is done at the end: external commands, last events.
+	// closeTimeout bounds the shutdown: external commands, last events.
 	closeTimeout = 15 * time.Second
 	// noticeReload tells the worker to fetch its configuration again.
 	noticeReload = "reload"
-	// noticeState asks it for its counters.
+	// noticeState tells the worker to log its counters.
 	noticeState = "state"
 )
 
-// A keeper is the monitor process: everything around [monitor.Monitor].
+// A daemon is the monitor process: a [monitor.Monitor] with its firewall, logs and
+// workers.
 type daemon struct {
 	*logger
 	o       *cli.Options
@@ -39,13 +40,13 @@ type daemon struct {
 	events      eventLog
 	pid         *pidfile.File // nil: none
 	cmdlineFile string        // FWKNOP_CMDLINE_FILE, "" if there is none
-	closers     []func()      // for the end, last one first
+	closers     []func()      // called at the end in reverse order
 	end         context.CancelCauseFunc
 	files       *fileWatch
-	workerLogs  sync.WaitGroup // of what workers say
-	ready       atomic.Bool    // a worker has been at work
-	rules       ruleNumbers    // of rules, as 2.6 counts them
-	lifetimes   map[string]int // lifetimes in seconds, as 1.9 tells them
+	workerLogs  sync.WaitGroup // readers of the workers' logs
+	ready       atomic.Bool    // a worker has been ready
+	rules       ruleNumbers    // as 2.6 counts them
+	lifetimes   map[string]int // of rules, in seconds, as 1.9 logs them
 
 	mu         sync.Mutex
 	setup      *setup
@@ -54,11 +55,11 @@ type daemon struct {
 	waitReason string         // what the worker waits for
 }
 
-// errDone ends a daemon that has nothing left to do: its input ended, -C packets
-// have come.
+// errDone ends a daemon that has nothing left to do: its input has ended, or the number
+// of packets of -C has been reached.
 var errDone = errors.New("done")
 
-// A signalled daemon ends without an error.
+// signalled is the cause of an end by a signal, which is not an error.
 type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return s.String() }
@@ -75,19 +76,19 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 	return d
 }
 
-// conf is the configuration in force.
+// conf returns the current configuration.
 func (d *daemon) conf() *setup {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.setup
 }
 
-// run is the life of the daemon. It returns nil if it was told to end.
+// run runs the daemon until it ends. It returns nil if a signal ended it.
 func (d *daemon) run(ctx context.Context) error {
 	ctx, d.end = context.WithCancelCause(ctx)
 	defer d.end(nil)
 	signals := make(chan os.Signal, 8)
-	// SIGPIPE is caught, and otherwise not heeded: whoever read our messages may go.
+	// SIGPIPE is caught and ignored: the reader of our messages may have ended.
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 	if err := d.open(ctx); err != nil {
@@ -109,7 +110,7 @@ func (d *daemon) run(ctx context.Context) error {
 	err = <-life
 	switch {
 	case errors.Is(err, monitor.ErrGaveUp):
-		_ = d.mon.Wait(ctx) // what is open still ends on time
+		_ = d.mon.Wait(ctx) // open grants still expire on time
 	case errors.Is(err, errDone):
 		d.waitForExpiry(ctx)
 	}
@@ -128,7 +129,7 @@ func (d *daemon) run(ctx context.Context) error {
 	return err
 }
 
-// attend answers signals and changed files until the end.
+// handleSignals handles signals and changed files until ctx is done.
 func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, watch *fileWatch) {
 	changed := watch.changes()
 	for {
@@ -158,7 +159,7 @@ func signalName(sig os.Signal) string {
 	return "SIGTERM"
 }
 
-// close leaves the firewall as FLUSH_IPT_AT_EXIT wants it.
+// close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.
 func (d *daemon) close() {
 	notifyStopping()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
@@ -183,7 +184,7 @@ func (d *daemon) close() {
 	d.logger.close()
 }
 
-// tellState answers SIGUSR1.
+// logState handles SIGUSR1.
 func (d *daemon) logState() {
 	d.mu.Lock()
 	pid := 0

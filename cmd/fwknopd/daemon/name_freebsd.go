@@ -2,8 +2,9 @@ package daemon
 
 import "os"
 
-// setName does nothing: a process is called like the file that ownProgram names.
+// setProcessName does nothing: the process has the name of the file from ownProgram.
 func setProcessName() {}
 
-// ownProgram is the file of this program, or the one that has replaced it.
+// ownProgram returns the path of this program, which may have been replaced since the
+// start.
 func ownProgram() (string, error) { return os.Executable() }

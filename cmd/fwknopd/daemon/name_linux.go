@@ -2,13 +2,14 @@ package daemon
 
 import "os"
 
-// processName is what pgrep and top show of both processes.
+// processName is the name of both processes in pgrep and top.
 const processName = "fwknopd"
 
-// setName gives this process its name: what is started by way of /proc/self/exe, so
-// that it is this very program even if the file has been replaced, is called "exe".
-// That it cannot be set (no /proc, or one that is read-only) is nothing to end for.
+// setProcessName sets the name of this process, which is "exe" after a start through
+// /proc/self/exe (see ownProgram). An error, such as a missing or read-only /proc, is
+// ignored.
 func setProcessName() { _ = os.WriteFile("/proc/self/comm", []byte(processName), 0) }
 
-// ownProgram is this very program, even if its file has been replaced.
+// ownProgram returns a path of the running program that is valid even if its file has
+// been replaced.
 func ownProgram() (string, error) { return "/proc/self/exe", nil }

@@ -12,7 +12,7 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// open makes everything ready but the worker.
+// open prepares everything but the worker.
 func (d *daemon) open(ctx context.Context) error {
 	s := d.conf().Server
 	if !d.o.Test {
@@ -70,7 +70,7 @@ func (d *daemon) logNotes(notes []string) {
 	}
 }
 
-// offer is what the worker may ask for.
+// offer returns what the worker may request.
 func (d *daemon) offer() monitor.Offer {
 	s := d.conf()
 	offer := s.offer
@@ -87,8 +87,8 @@ func (d *daemon) offer() monitor.Offer {
 	return offer
 }
 
-// openFirewall sets the firewall up: chains and jumps are there, what was open is
-// taken over or, where FLUSH_IPT_AT_INIT says so, closed.
+// openFirewall sets up chains and jumps. Existing grants are adopted or, with
+// FLUSH_IPT_AT_INIT, removed.
 func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
 	if d.o.Test {
 		d.logf(info, "--test: decisions are made and told, the firewall stays as it is")
@@ -119,7 +119,7 @@ func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
 	return fw.Backend, nil
 }
 
-// blocked names what drops a grant all the same.
+// blocked returns the names of the rules that drop what a grant permits.
 func (d *daemon) blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
 	if d.fw == nil { // --test
 		return nil, nil
@@ -127,7 +127,7 @@ func (d *daemon) blocked(ctx context.Context, g enforce.Grant) ([]string, error)
 	return d.fw.Blocked(ctx, g)
 }
 
-// environment is that of programs we run.
+// environment returns the environment of configured commands.
 func (d *daemon) environment() []string {
 	env := []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	switch locale := d.conf().Server.Locale; locale {

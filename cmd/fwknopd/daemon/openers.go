@@ -10,10 +10,10 @@ import (
 	"fwknopd/ingest/filter"
 )
 
-// datagramName is what the name of the second socket of a feed has more.
+// datagramSuffix is appended to the name of a source for its second socket.
 const datagramSuffix = " datagrams"
 
-// name is what the worker asks the monitor for.
+// name identifies a source in requests to the monitor.
 func (f *sourceSpec) name() string {
 	switch {
 	case f.Port != 0:
@@ -24,12 +24,14 @@ func (f *sourceSpec) name() string {
 	return f.Mode + " " + f.Path
 }
 
-// live are the options of a capture, the same in both processes.
+// liveOptions returns the options of a capture, which must be the same in both
+// processes.
 func (f *sourceSpec) liveOptions(expr *filter.Filter) ingest.LiveOptions {
 	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
 }
 
-// offerFeeds adds what the monitor opens for the feeds: everything that takes rights.
+// addOpeners adds the functions with which the monitor opens the sources: everything
+// that needs privileges.
 func addOpeners(files map[string]func() (*os.File, error), list []sourceSpec) {
 	for _, f := range list {
 		if open := f.opener(); open != nil {
@@ -41,6 +43,7 @@ func addOpeners(files map[string]func() (*os.File, error), list []sourceSpec) {
 	}
 }
 
+// opener returns the function that opens the source, nil if the worker opens it itself.
 func (f sourceSpec) opener() func() (*os.File, error) {
 	switch {
 	case f.Once:
@@ -69,8 +72,8 @@ func (f sourceSpec) opener() func() (*os.File, error) {
 	return nil
 }
 
-// openFollowed opens a log or a capture that grows. A pipe in its place would keep
-// the monitor waiting for a writer; it is refused.
+// openFollowed opens a log or capture file that grows. A pipe is refused, since opening
+// it would block the monitor until there is a writer.
 func openFollowed(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

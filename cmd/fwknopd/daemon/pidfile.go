@@ -7,8 +7,8 @@ import (
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
-// takePID locks the pid file, and in the background writes down how we were
-// started, for --Restart.
+// createPIDFile locks the pid file. In the background it also records the command line
+// for --Restart.
 func (d *daemon) createPIDFile() error {
 	if d.o.Test {
 		return nil
@@ -33,7 +33,8 @@ func (d *daemon) createPIDFile() error {
 	return nil
 }
 
-// serveControl lets other processes ask what is open, and close it.
+// serveControl opens the control socket, on which other processes list and close
+// grants.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
@@ -46,7 +47,7 @@ func (d *daemon) serveControl() (stop func()) {
 	return stop
 }
 
-// dropPID removes what takePID made.
+// removePIDFile removes what createPIDFile created.
 func (d *daemon) removePIDFile() {
 	if d.cmdlineFile != "" {
 		os.Remove(d.cmdlineFile)

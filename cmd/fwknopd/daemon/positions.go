@@ -11,24 +11,25 @@ import (
 	"fwknopd/ingest"
 )
 
-// positionsFile in the state directory says where reading goes on after a restart.
+// positionsFile in the state directory has the positions at which reading resumes after
+// a restart.
 const positionsFile = "positions"
 
 const (
-	// maxPositions bounds what a worker may have us keep.
+	// maxPositions is the maximum size of the positions that a worker may report.
 	maxPositions = 8 << 10
-	// resumeWithin is how long a restart may take for reading to go on where it
-	// stopped. What was logged longer ago is nobody's knock any more.
+	// resumeWithin is how long a restart may take for reading to resume. Older log entries
+	// are not acted on.
 	resumeWithin = 2 * time.Minute
 )
 
-// positions are where a worker is in what it follows.
+// positions are where a worker is in the files it follows.
 type positions struct {
 	Time   time.Time               `json:"time"`
-	Places map[string]ingest.State `json:"places"` // by name of the feed
+	Places map[string]ingest.State `json:"places"` // by sourceSpec.name
 }
 
-// resume reads what text says if that is recent.
+// resume decodes positions. It returns none if they are not recent.
 func resume(text []byte, now time.Time) (p positions) {
 	var kept positions
 	if json.Unmarshal(text, &kept) != nil || now.Sub(kept.Time) > resumeWithin || kept.Time.After(now.Add(resumeWithin)) {
@@ -37,7 +38,7 @@ func resume(text []byte, now time.Time) (p positions) {
 	return kept
 }
 
-// positions are those of the feeds that have one.
+// positions returns the positions of the sources that have one.
 func (s *sources) positions(now time.Time) positions {
 	var places []ingest.State
 	switch src := s.Source.(type) {
@@ -55,7 +56,7 @@ func (s *sources) positions(now time.Time) positions {
 	return p
 }
 
-// tellPositions has the monitor remember where we are.
+// sendPositions sends the positions to the monitor.
 func (w *worker) sendPositions() {
 	if w.src == nil {
 		return
@@ -69,7 +70,7 @@ func (w *worker) sendPositions() {
 	}
 }
 
-// keepPositions remembers them for the next worker.
+// storePositions keeps the positions for the next worker.
 func (d *daemon) storePositions(text []byte) {
 	if len(text) > maxPositions || !json.Valid(text) {
 		return
@@ -83,7 +84,7 @@ func (d *daemon) positionsPath() string {
 	return filepath.Join(d.conf().Server.StateDir, positionsFile)
 }
 
-// loadPositions reads what the last daemon left.
+// loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
 	text, err := os.ReadFile(d.positionsPath())
 	switch {
@@ -95,7 +96,7 @@ func (d *daemon) loadPositions() {
 	}
 }
 
-// savePositions leaves them to the next daemon.
+// savePositions writes the positions for the next run.
 func (d *daemon) savePositions() {
 	if len(d.positions) == 0 || d.o.Test {
 		return

@@ -2,9 +2,9 @@ package daemon
 
 import "fwknopd/policy/conf"
 
-// reload reads the configuration again. A bad one changes nothing. Grants, digests
-// and the state of knock sequences stay. quiet leaves out the word that nothing
-// changed.
+// reload reads the configuration again. If it has errors, nothing changes. Grants,
+// digests and the state of knock sequences are kept. If quiet is set, an unchanged
+// configuration is not logged.
 func (d *daemon) reload(quiet bool) {
 	s, problems := prepare(d.o)
 	for _, p := range problems {
@@ -38,7 +38,7 @@ func (d *daemon) reload(quiet bool) {
 	d.logf(info, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
 }
 
-// equal reports the same files with the same content.
+// equal reports whether both have the same files with the same content.
 func (b *workerConfig) equal(other *workerConfig) bool {
 	if len(b.Files) != len(other.Files) {
 		return false

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The words for a service manager, sd_notify(3); without one they go nowhere.
+// Messages to the service manager, sd_notify(3); without one they have no effect.
 
-// notifyReady also says what the worker waits for.
+// notifyReady reports readiness and what the worker waits for.
 func (d *daemon) notifyReady() {
 	_, _ = sd.SdNotify(false, sd.SdNotifyReady+"\n"+statusLine(d.waiting()))
 }

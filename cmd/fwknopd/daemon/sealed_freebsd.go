@@ -2,7 +2,7 @@ package daemon
 
 import "os"
 
-// sealed is the end of a pipe that text comes out of, once.
+// sealedFile returns the read end of a pipe with text.
 func sealedFile(text []byte) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -10,7 +10,7 @@ func sealedFile(text []byte) (*os.File, error) {
 	}
 	go func() {
 		defer w.Close()
-		_, _ = w.Write(text) // a worker that ends before it has read all of it closes r
+		_, _ = w.Write(text) // fails if the worker ends before it has read all
 	}()
 	return r, nil
 }

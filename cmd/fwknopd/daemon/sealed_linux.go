@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sealed is an anonymous file that holds text and cannot be changed.
+// sealedFile returns an anonymous file with text that cannot be modified.
 func sealedFile(text []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("fwknopd configuration", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {

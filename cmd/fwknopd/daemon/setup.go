@@ -15,15 +15,15 @@ import (
 	"fwknopd/policy/crypt"
 )
 
-// A setup is a configuration as the monitor uses it.
+// A setup is the configuration as the monitor uses it.
 type setup struct {
 	*config.Loaded
 	workerConfig *workerConfig
 	offer        monitor.Offer
 }
 
-// prepare reads and checks the configuration. It is usable only if the problems
-// hold no error.
+// prepare reads and checks the configuration. The result is usable only if problems has
+// no errors.
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
@@ -45,7 +45,8 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	return s, problems
 }
 
-// complete fetches what is not in the configuration files themselves.
+// complete adds what is derived from the configuration files: signatures, limits and
+// keys.
 func (s *setup) complete() error {
 	if s.Access.WantsSystem() {
 		var err error
@@ -65,7 +66,8 @@ func (s *setup) complete() error {
 	return nil
 }
 
-// files are what the worker may ask for by name, beside the configuration.
+// openers returns the files that the worker may request by name, except the
+// configuration.
 func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
 	files := make(map[string]func() (*os.File, error))
 	if path := digestFile(s.Loaded); path != "" {
@@ -76,7 +78,7 @@ func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error)
 	return files
 }
 
-// passwords are the checks that REQUIRE_AUTH_METHOD wants, by shadow file.
+// passwords returns the password checks of REQUIRE_AUTH_METHOD by shadow file.
 func passwords(a *conf.Access) map[string]func(user, password string) (bool, error) {
 	checks := make(map[string]func(user, password string) (bool, error))
 	for i := range a.Stanzas {
@@ -93,7 +95,7 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 	return checks
 }
 
-// makeDirs makes the directories of the configuration, for root alone.
+// makeDirs creates the configured directories, accessible to root only.
 func makeDirs(l *config.Loaded) error {
 	s := l.Server
 	for _, dir := range []string{s.LogDir, s.RunDir, s.StateDir, s.ErrDir} {
@@ -110,8 +112,8 @@ func makeDirs(l *config.Loaded) error {
 	return nil
 }
 
-// forwarding switches forwarding on in the kernel (ENABLE_PROC_IP_FORWARD), or says
-// that it is off.
+// forwarding enables forwarding in the kernel (ENABLE_PROC_IP_FORWARD), or returns a
+// note that it is off.
 func forwarding(_ context.Context, l *config.Loaded) (note string, err error) {
 	s := l.Server
 	if !s.Forwarding {

@@ -15,21 +15,21 @@ import (
 	"fwknopd/parse"
 )
 
-// sources are the feeds of a configuration as one Source.
+// sources are the sources of a configuration, merged into one.
 type sources struct {
 	ingest.Source
 	specs []sourceSpec
 }
 
-// Pending reports that another packet is there already.
+// Pending reports whether another packet is available without waiting.
 func (s *sources) Pending() bool {
 	p, ok := s.Source.(ingest.Pender)
 	return ok && p.Pending()
 }
 
-// sources opens the feeds of l, or keeps those that are open if they are the same.
-// If the new ones cannot be had, the old ones stay; unless both want the same port,
-// so that the old ones had to go: then there are none.
+// sources opens the sources of l, or returns the open ones if they are the same. If the
+// new ones cannot be opened, the old ones stay in use, unless both need the same port:
+// then the old ones have been closed and w.src is nil.
 func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
 	list := sourceSpecs(l)
 	old := w.src
@@ -110,10 +110,10 @@ func (w *worker) openSource(ctx context.Context, f sourceSpec, at positions) (in
 	return src, err
 }
 
-// deaf is a source that never has anything.
+// A discardSource drops everything that it receives.
 type discardSource struct{ ingest.Source }
 
-// Next implements ingest.Source: it waits for the end.
+// Next implements ingest.Source. It returns only at the end.
 func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		if err := d.Source.Next(ctx, ev); err != nil && !errors.Is(err, parse.ErrSkip) {
@@ -122,7 +122,7 @@ func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// takeFeed makes a source of what the monitor opened.
+// takeSource makes a source of a descriptor that the monitor opened.
 func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
 	opt := ingest.ServerOptions{Problem: w.logProblem}
 	switch f.Mode {
@@ -146,7 +146,7 @@ func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, re
 	return nil, errors.New("no such source")
 }
 
-// readOnce reads a capture to its end (PCAP_FILE): it comes as standard input.
+// readOnce reads a capture to its end (PCAP_FILE). The monitor has opened it.
 func (w *worker) readOnce(ctx context.Context, f sourceSpec, read ingest.ReadOptions) (ingest.Source, error) {
 	file, err := w.open(ctx, f.name())
 	if err != nil {
@@ -156,8 +156,8 @@ func (w *worker) readOnce(ctx context.Context, f sourceSpec, read ingest.ReadOpt
 	return ingest.Read([]string{ingest.Stdin}, read)
 }
 
-// problem tells of what is wrong with an input, within reason: it may come from every
-// packet of a flood, and from several goroutines.
+// logProblem logs an input error, with a rate limit: each packet of a flood may cause
+// one. It may be called concurrently.
 func (w *worker) logProblem(p ingest.Problem) {
 	w.problems.Lock()
 	lost := w.problems.take(time.Now(), 1)
@@ -174,7 +174,7 @@ func (w *worker) logProblem(p ingest.Problem) {
 	}
 }
 
-// A sharedBudget is a budget for several goroutines.
+// A sharedBudget is a budget for concurrent use.
 type sharedBudget struct {
 	sync.Mutex
 	budget

@@ -7,14 +7,15 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A frame is kept as long as MAX_SNIFF_BYTES, which 1.9 took for the payload alone.
+// The snapshot length of a capture is MAX_SNIFF_BYTES, which 1.9 took for the payload
+// alone, plus linkSlack.
 const (
 	minSnaplen = 1500
-	linkSlack  = 512 // headers of all layers, and what tells a payload that is too long
+	linkSlack  = 512 // headers of all layers, and room to detect a payload that is too long
 )
 
-// A feed is where packets come from: which source, and what it is told. Two equal
-// feeds need not be opened again.
+// A sourceSpec describes a source of packets and its settings. A source whose
+// sourceSpec has not changed need not be reopened.
 type sourceSpec struct {
 	Mode    string
 	Path    string
@@ -23,30 +24,30 @@ type sourceSpec struct {
 	Match   []string
 	Kernel  bool
 	Promisc bool
-	Both    bool // directions
+	Both    bool // capture both directions
 	Snaplen int
 	Group   int
 	Once    bool
-	Discard bool // what is received is dropped
-	Tail    bool // LOG_FOLLOWER tail
+	Discard bool // drop what is received
+	Tail    bool // LOG_FOLLOWER is tail
 }
 
-// feeds are what AUTH_MODE or INGEST ask for, and the switches of the two old
-// daemons.
+// sourceSpecs returns the sources of AUTH_MODE or INGEST, and those that the switches
+// of the old daemons enable.
 func sourceSpecs(l *config.Loaded) []sourceSpec {
 	var list []sourceSpec
 	for _, mode := range l.Server.AuthModes {
 		if mode == "PCAP" && l.Server.Dialect == conf.C26 && l.Server.UDPServer {
-			mode = "UDP" // the 2.6 daemon listens in place of sniffing
+			mode = "UDP" // the 2.6 daemon listens instead of sniffing
 		}
 		list = append(list, newSourceSpec(mode, l.Server))
 	}
 	return append(list, listeners(list, l)...)
 }
 
-// listeners are those of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not among
-// the feeds. With AUTH_MODE SOCKET they feed us, as fwknop_serv did. Otherwise
-// they only let clients connect: what they send is sniffed.
+// listeners returns the sources of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not
+// in list. With AUTH_MODE SOCKET their packets are processed, as with fwknop_serv.
+// Otherwise they only let clients connect: the packets are captured.
 func listeners(list []sourceSpec, l *config.Loaded) (more []sourceSpec) {
 	has := func(mode string) bool {
 		return slices.ContainsFunc(list, func(f sourceSpec) bool { return f.Mode == mode })
