@@ -16,7 +16,8 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// digestFile is where seen messages are kept, "" for memory alone.
+// digestFile returns the path of the digest file, "" if digests are kept in memory
+// only.
 func digestFile(l *config.Loaded) string {
 	if !l.Server.DigestPersistence {
 		return ""
@@ -28,8 +29,8 @@ func storeOptions(l *config.Loaded, notice func(string)) replay.Options {
 	return engine.StoreOptions(l.Server, time.Now(), notice)
 }
 
-// openStore returns the store of a configuration: the one in use, if it has the
-// same.
+// openStore returns the store of a configuration, which is the current one if its path
+// is the same.
 func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store, error) {
 	if w.store != nil && w.storePath == digestFile(l) {
 		return w.store, nil
@@ -55,8 +56,8 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 	return replay.OpenFile(file, old, storeOptions(l, notice))
 }
 
-// remembered is a store that also knows what those before it knew: that another
-// digest file is configured makes no message new.
+// A chainedStore also looks up messages in the stores used before it: a change of the
+// digest file does not make old messages fresh.
 type chainedStore struct {
 	replay.Store
 	previous replay.Store
@@ -78,6 +79,7 @@ func (r chainedStore) Seen(p *replay.Packet) (replay.First, bool, error) {
 	return r.Store.Seen(p)
 }
 
+// chainStores returns store, with previous looked up before it unless that is nil.
 func chainStores(store, previous replay.Store) replay.Store {
 	if previous == nil {
 		return store
@@ -85,7 +87,8 @@ func chainStores(store, previous replay.Store) replay.Store {
 	return chainedStore{store, previous}
 }
 
-// predecessors are the stores that were in use before this one.
+// previousStores returns the stores that were in use before store, nil if there were
+// none.
 func (w *worker) previousStores(store replay.Store) replay.Store {
 	if w.store == nil || w.store == store {
 		return w.previous
@@ -93,7 +96,7 @@ func (w *worker) previousStores(store replay.Store) replay.Store {
 	return chainStores(w.store, w.previous)
 }
 
-// letGo closes a store that is not, or no longer, in use. It can still be looked at.
+// closeUnused closes a store that is not in use. It can still be searched.
 func (w *worker) closeUnused(store replay.Store) {
 	if j, ok := store.(*replay.Journal); ok && store != w.store {
 		if err := j.Close(); err != nil {
@@ -102,8 +105,8 @@ func (w *worker) closeUnused(store replay.Store) {
 	}
 }
 
-// compact has the journal made smaller when that is worth while: the monitor does so
-// whenever it opens it. An error is final, for nothing could be remembered any more;
+// compact has the monitor compact the journal if that is due: it does so whenever it
+// opens the file. An error ends the worker, since digests could no longer be stored;
 // the next worker starts over.
 func (w *worker) compact(ctx context.Context) error {
 	j, ok := w.store.(*replay.Journal)
@@ -117,8 +120,8 @@ func (w *worker) compact(ctx context.Context) error {
 	return w.load(ctx)
 }
 
-// offerJournal is the monitor's side: the journal is made, mended and compacted,
-// then handed over.
+// journalOpener returns the function with which the monitor creates, repairs and
+// compacts the journal, and opens it for the worker.
 func journalOpener(l *config.Loaded, notice func(string)) func() (*os.File, error) {
 	path := digestFile(l)
 	return func() (*os.File, error) {

@@ -12,13 +12,13 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// A workerProcess is the worker that runs now.
+// A workerProcess is the running worker.
 type workerProcess struct {
 	pid  int
-	kill func() error // also when it has ended and its number is somebody else's
+	kill func() error // safe if the process has ended and its pid is in use again
 }
 
-// supervise keeps a worker running until ctx ends or we give up.
+// supervise keeps a worker running until ctx is done or the restart limit is reached.
 func (d *daemon) supervise(ctx context.Context) error {
 	start := d.spawnWorker
 	if d.o.Test {
@@ -31,7 +31,7 @@ func (d *daemon) supervise(ctx context.Context) error {
 	})
 }
 
-// ready is called whenever a worker is at work.
+// workerReady is called whenever a worker is ready.
 func (d *daemon) workerReady() {
 	d.ready.Store(true)
 	d.compatf("Starting fwknopd main event loop.")
@@ -40,7 +40,7 @@ func (d *daemon) workerReady() {
 	notifyParentReady(d.waiting())
 }
 
-// spawn starts the unprivileged process.
+// spawnWorker starts the unprivileged process.
 func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	cred, err := credential(d.conf().Loaded)
 	if err != nil {
@@ -75,7 +75,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	return wk, nil
 }
 
-// embed runs the worker in this process, for --test.
+// embedWorker runs the worker in this process, for --test.
 func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	server, conn, err := monitor.Pair()
 	if err != nil {
@@ -104,7 +104,7 @@ func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	}, nil
 }
 
-// workerEnvironment is what the worker needs of ours: the time zone.
+// workerEnvironment returns the environment of the worker, including our time zone.
 func workerEnvironment() []string {
 	env := append([]string(nil), command.Plain...)
 	if tz, ok := os.LookupEnv("TZ"); ok {

@@ -10,25 +10,26 @@ import (
 	"fwknopd/ingest"
 )
 
-// maxWaits bounds what a worker may say it waits for, bytes.
+// maxWaits is the maximum length in bytes of what a worker may report that it waits
+// for.
 const maxWaits = 512
 
-// A waits is what a worker waits for: interfaces that are not there. Each feed tells
-// from a goroutine of its own.
+// A waits is what a worker waits for: interfaces that do not exist. Each source reports
+// from its own goroutine.
 type waits struct {
 	mu     sync.Mutex
-	reason map[string]string // by place of the feed
-	specs  []sourceSpec      // in use
+	reason map[string]string // by label of the source
+	specs  []sourceSpec      // the sources in use
 }
 
-// use says which feeds are in use from now on.
+// setSpecs sets the sources in use.
 func (w *waits) setSpecs(feeds []sourceSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.specs = feeds
 }
 
-// set notes the reason of a feed, "" for none.
+// set sets the reason why a source waits, "" if it does not.
 func (w *waits) set(feed, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,7 +41,7 @@ func (w *waits) set(feed, reason string) {
 	}
 }
 
-// list is all reasons of the feeds that are in use.
+// list returns the reasons of the sources in use.
 func (w *waits) list() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,25 +54,26 @@ func (w *waits) list() []string {
 	return list
 }
 
-// place names a feed for people.
+// label names a source in messages.
 func (f *sourceSpec) label() string { return f.Mode + ": " + f.Path }
 
-// away tells that a feed has nothing to capture on, or has again. It is called from
-// the goroutine of the feed.
+// setAway records and logs that the interface of a source is missing, or with an empty
+// reason that it is back. It is called from the goroutine of the source.
 func (w *worker) setAway(ctx context.Context, f sourceSpec, reason string) {
 	w.waits.set(f.label(), reason)
 	w.logProblem(ingest.Problem{Position: ingest.Position{Name: f.label()}, Err: errors.New(cmp.Or(reason, "interface is there, capturing"))})
 	w.sendWaits(ctx)
 }
 
-// tellWaits tells the monitor what we wait for.
+// sendWaits reports to the monitor what the worker waits for.
 func (w *worker) sendWaits(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	_ = w.client.Waiting(ctx, w.waits.list()) // without a monitor this is over anyway
+	_ = w.client.Waiting(ctx, w.waits.list()) // an error means that the monitor is gone, which ends the worker
 }
 
-// setWaiting keeps what the worker says it waits for, and tells a service manager.
+// setWaiting records what the worker reports to wait for, and notifies the service
+// manager.
 func (d *daemon) setWaiting(list []string) {
 	text := sanitize(strings.Join(list, "; "))
 	d.mu.Lock()
@@ -83,17 +85,16 @@ func (d *daemon) setWaiting(list []string) {
 	}
 }
 
-// waiting is what the worker waits for, "" for nothing.
+// waiting returns what the worker waits for, "" for nothing.
 func (d *daemon) waiting() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.waitReason
 }
 
-// waitsForInterface says whether an interface that does not exist is waited for. It is
-// where the configuration names it; not at the start of a daemon that was given it on
-// its command line, or not at all, since what is not there then is a mistake. A daemon
-// that has been at work waits in any case.
+// waitsForInterface reports whether the worker waits for a missing interface. It does
+// if the configuration names the interface, or once a worker has been ready. At the
+// start, a missing interface from the command line or the default is an error.
 func (d *daemon) waitsForInterface() bool {
 	s := d.conf()
 	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""

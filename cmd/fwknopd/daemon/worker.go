@@ -22,11 +22,10 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// workerName is what the worker is called in lists of processes, and how it knows
-// itself.
+// workerName is argv[0] of the worker, which also identifies it.
 const workerName = "fwknopd: worker"
 
-// Names of the files that the monitor opens for the worker, beside those of sources.
+// Names of the files that the monitor opens for the worker, in addition to the sources.
 const (
 	fileConfig  = "config"
 	fileJournal = "journal"
@@ -34,28 +33,28 @@ const (
 )
 
 const (
-	// askTimeout bounds a question to the monitor.
+	// askTimeout is the timeout of a request to the monitor.
 	askTimeout = 10 * time.Second
-	// maxBundle bounds the configuration that is handed over.
+	// maxWorkerConfig is the maximum size of the encoded workerConfig.
 	maxWorkerConfig = 64 << 20
-	// batchMax is how many packets are decided before what was granted goes out.
+	// batchMax is how many packets are decided before the grants are submitted.
 	batchMax = 256
-	// workerMemory is what the collector aims at: a flood makes garbage.
+	// workerMemory is the soft memory limit: a flood causes garbage.
 	workerMemory = 256 << 20
 )
 
-// IsWorker reports that this process is the unprivileged half of a daemon.
+// IsWorker reports whether this process is the worker of a daemon.
 func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
 
-// Worker is main of the unprivileged half: it reads packets and asks the monitor to
-// open what they are allowed to. It returns the exit code.
+// Worker is the main function of the unprivileged process: it reads packets and
+// requests grants from the monitor. It returns the exit code.
 func Worker() int {
-	setProcessName() // before secretive, which makes /proc/self root's
+	setProcessName() // before disableCoreDumps, after which root owns /proc/self
 	if err := disableCoreDumps(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return exitError
 	}
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // they are for the monitor, who ends us
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // handled by the monitor, which ends the worker
 	debug.SetMemoryLimit(workerMemory)
 	conn, err := monitor.Parent()
 	if err != nil {
@@ -78,8 +77,8 @@ func Worker() int {
 	return exitError
 }
 
-// A worker turns packets into requests. All but the outcomes of requests happens on
-// one goroutine.
+// A worker turns packets into requests. Everything but the results of requests is
+// handled on one goroutine.
 type worker struct {
 	client    *monitor.Client
 	out       *workerLog
@@ -87,31 +86,32 @@ type worker struct {
 	loaded    *config.Loaded
 	engine    *policy.Engine
 	store     replay.Store
-	storePath string       // the digest file that store is
-	previous  replay.Store // those before it, which are only looked at; or nil
+	storePath string       // the digest file of store
+	previous  replay.Store // the stores before it, for lookups only; nil: none
 	src       *sources
 	decisions decisionLog
 	problems  sharedBudget
 
-	wait  bool // for an interface that is not there
+	wait  bool // for a missing interface
 	waits waits
 
-	remaining int            // of -C; -1: no limit
-	submitted sync.WaitGroup // grants that the monitor has not answered
+	remaining int            // packets of -C; -1: no limit
+	submitted sync.WaitGroup // grants without a reply from the monitor
 	batch     []pending
 }
 
-// A pending decision waits for its record to be on disk.
+// A pending decision is logged and executed once its digest is on disk.
 type pending struct {
 	decision   policy.Decision
 	packet     packet
-	suppressed int // refusals before it that were only counted
+	suppressed int // refusals before it that were not logged
 }
 
-// errNoInput ends a worker whose input should have no end.
+// errNoInput ends a worker whose input ended unexpectedly.
 var errNoInput = errors.New("the input has ended")
 
-// work runs until ctx ends, the source fails, or all is done ([errFinished]).
+// work runs until ctx is done, the source fails, or all input has been processed
+// ([errFinished]).
 func work(ctx context.Context, client *monitor.Client, out *workerLog) error {
 	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog()}
 	w.problems.budget = newBudget(refusalRate, refusalBurst)
@@ -145,13 +145,13 @@ func work(ctx context.Context, client *monitor.Client, out *workerLog) error {
 	}
 }
 
-// What the monitor wants ends a run.
+// Notices from the monitor end worker.run with one of these.
 var (
 	errReload = errors.New("reload")
 	errState  = errors.New("state")
 )
 
-// run reads packets until something else is to be done.
+// run reads packets until ctx is done, the input ends, or a notice arrives.
 func (w *worker) run(ctx context.Context) error {
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -193,7 +193,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// atEnd says what the end of all input means.
+// atEnd returns the error for the end of all input.
 func (w *worker) atEnd() error {
 	if readsOnce(w.loaded) {
 		return errFinished
@@ -211,7 +211,7 @@ func noticeError(notice string) error {
 	return fmt.Errorf("the monitor says %q", notice)
 }
 
-// tellState tells the counters.
+// logState logs the counters.
 func (w *worker) logState() {
 	if c, ok := w.src.Source.(ingest.Counter); ok {
 		n := c.Counts()
@@ -222,8 +222,8 @@ func (w *worker) logState() {
 	w.out.putf(recordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }
 
-// step decides one packet, and counts it for -C if it was one that the engine had to
-// look at: neither the frames of another service nor empty segments count.
+// step decides one packet. It counts for -C if the engine examined it: frames of other
+// services and empty segments do not count.
 func (w *worker) step(ev *parse.Event) {
 	now := time.Now()
 	examined := w.engine.Examined()
@@ -258,7 +258,7 @@ func (w *worker) step(ev *parse.Event) {
 	w.batch = append(w.batch, p)
 }
 
-// flush makes the records durable and carries out what was allowed.
+// flush makes the digests durable, and then executes and logs the decisions.
 func (w *worker) flush(ctx context.Context) error {
 	if len(w.batch) == 0 {
 		return nil
@@ -276,7 +276,7 @@ func (w *worker) flush(ctx context.Context) error {
 			}
 		}
 	}
-	for i := range w.batch { // the firewall is at work by now
+	for i := range w.batch { // after the requests, which are more urgent
 		w.logDecision(&w.batch[i])
 	}
 	clear(w.batch)
@@ -285,13 +285,14 @@ func (w *worker) flush(ctx context.Context) error {
 	return w.compact(ctx)
 }
 
-// unrecorded is what becomes of an Allow whose record is not durable.
+// unrecorded returns the refusal for a granted packet whose digest could not be stored.
 func unrecorded(d policy.Decision, err error) policy.Decision {
 	return policy.Decision{Verdict: policy.Deny, Reason: policy.SPAStore, Detail: policy.Detail{Text: err.Error()},
 		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
 }
 
-// carryOut asks the monitor. The outcome of a grant is an event of its own.
+// execute requests what a decision grants from the monitor, which reports the result as
+// an event.
 func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 	switch {
 	case d.Verdict != policy.Allow || d.Shadow:
@@ -299,13 +300,13 @@ func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		c := monitor.Command{Stanza: d.Stanza, From: d.Command.From, Text: d.Command.Text, User: d.User, Src: d.Src.String()}
-		_ = w.client.Command(ctx, c) // the monitor says why not
+		_ = w.client.Command(ctx, c) // the monitor logs the error
 	default:
 		g := d.Grant
 		w.submitted.Add(1)
 		w.client.Submit(g, func(err error) {
 			defer w.submitted.Done()
-			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor says what it refuses
+			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor logs refusals
 				w.out.putf(recordWarning, "%s is not open: %v", grantText(&g), err)
 			}
 		})
@@ -314,12 +315,12 @@ func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 
 func (w *worker) close() {
 	w.sendPositions()
-	w.submitted.Wait() // the monitor answers, or is gone, which is an answer too
+	w.submitted.Wait() // ends with the replies, or with the connection
 	if w.src != nil {
 		w.src.Close()
 	}
 	if j, ok := w.store.(*replay.Journal); ok {
-		_ = j.Close() // what counts was synced before it was granted
+		_ = j.Close() // digests were synced before they were granted
 	}
 	w.client.Close()
 }

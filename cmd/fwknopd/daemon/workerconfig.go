@@ -12,25 +12,25 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A bundle is what the worker, who may read nothing, is told: every file of the
-// configuration as the monitor read it. The worker loads them with the same code,
-// and so comes to the same configuration.
+// A workerConfig is everything the worker needs, since it cannot read files: every
+// configuration file as the monitor read it. The worker parses them with the same code
+// and so gets the same configuration.
 type workerConfig struct {
 	Options    config.Options
 	Files      map[string]fileResult
 	Folders    map[string][]string
-	Exist      map[string]bool // names that were asked about, and whether they exist
-	Keys       []*keyring.Keys // of the stanzas with a GPG part, in reading order
-	Signatures []byte          // P0F_FILE; nil: our own
-	Positions  []byte          // where the last worker was, see positions
+	Exist      map[string]bool // results of Exists
+	Keys       []*keyring.Keys // of the stanzas with GPG settings, in file order
+	Signatures []byte          // P0F_FILE; nil: built in
+	Positions  []byte          // of the last worker, see positions
 	Limit      int             // -C; 0: none
-	Wait       bool            // for an interface that is not there
+	Wait       bool            // for a missing interface
 	Verbose    int
 	Debug      bool
 	Test       bool
 }
 
-// A heldFile is the outcome of one read.
+// A fileResult is the result of reading a file.
 type fileResult struct {
 	Data     []byte
 	Info     conf.FileInfo
@@ -38,7 +38,7 @@ type fileResult struct {
 	NotExist bool // Err is fs.ErrNotExist
 }
 
-// holding is a conf.FS that remembers what another one said.
+// A recordingFS is a conf.FS that records the results of another one.
 type recordingFS struct {
 	conf.FS
 	b *workerConfig
@@ -70,7 +70,7 @@ func (h recordingFS) Exists(name string) bool {
 	return h.b.Exist[name]
 }
 
-// held is the conf.FS of the worker.
+// A workerFS is the conf.FS of the worker. It returns the recorded results.
 type workerFS struct{ b *workerConfig }
 
 // Read implements conf.FS.
@@ -99,7 +99,7 @@ func (h workerFS) List(dir string) ([]string, error) {
 // Exists implements conf.FS.
 func (h workerFS) Exists(name string) bool { return h.b.Exist[name] }
 
-// file is the bundle as the worker gets it: nobody can change it any more.
+// file returns the encoded configuration as a file that cannot be modified.
 func (b *workerConfig) file() (*os.File, error) {
 	text, err := json.Marshal(b)
 	if err != nil {

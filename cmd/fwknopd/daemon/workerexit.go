@@ -11,19 +11,19 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 )
 
-// exitFinished is the exit code of a worker that has done all there was to do: -C
-// packets have come, or an input that is read once has ended. A worker has no other
-// way to end well. With any other code the reason is what it wrote to its standard
-// error, which also holds what the Go runtime says of a crash.
+// exitFinished is the exit code of a worker that is done: the number of packets of -C
+// has been reached, or an input that is read once has ended. Any other exit code is an
+// error, whose reason the worker has written to standard error. The Go runtime also
+// writes there on a crash.
 const exitFinished = 3
 
-// errFinished is the same as an error.
+// errFinished is the error for exitFinished.
 var errFinished = errors.New("the worker has finished")
 
-// maxLastWords is how much of what a dying worker writes is kept.
+// maxStderr is how much of a worker's standard error is kept.
 const maxStderr = 8 << 10
 
-// A head keeps the beginning of what is written to it.
+// A headBuffer keeps the first maxStderr bytes that are written to it.
 type headBuffer struct {
 	mu   sync.Mutex
 	text []byte
@@ -43,14 +43,14 @@ func (h *headBuffer) String() string {
 	return strings.TrimSpace(string(h.text))
 }
 
-// A death is why a worker process ended.
+// A workerExit is why a worker process ended.
 type workerExit struct {
-	status error  // how the process ended; nil: with exit code 0
-	reason string // first line of its last words
-	rest   string // the others
+	status error  // of the process; nil: exit code 0
+	reason string // first line of standard error
+	rest   string // the other lines
 }
 
-// endOf makes one error of the exit status of a worker and its last words.
+// newWorkerExit returns the error for a worker's exit status and standard error.
 func newWorkerExit(status error, words string) error {
 	var exit *exec.ExitError
 	if errors.As(status, &exit) && exit.ExitCode() == exitFinished {
@@ -61,7 +61,7 @@ func newWorkerExit(status error, words string) error {
 	return e
 }
 
-// Error is one line: the reason, behind the exit status where that is not the one of
+// Error returns one line: the reason, after the exit status unless that is the one of
 // an ordinary error.
 func (e *workerExit) Error() string {
 	var exit *exec.ExitError
@@ -82,18 +82,19 @@ func (e *workerExit) Error() string {
 // Unwrap returns the exit status.
 func (e *workerExit) Unwrap() error { return e.status }
 
-// A startError is that the first worker never got to work: there is no use in trying
-// again what somebody is waiting for.
+// A startError means that the first worker did not become ready. It is not started
+// again, since the caller of the daemon waits for the result.
 type startError struct{ cause error }
 
 // Error implements error.
 func (e *startError) Error() string { return e.cause.Error() }
 
-// Unwrap returns why.
+// Unwrap returns the cause.
 func (e *startError) Unwrap() error { return e.cause }
 
-// workerEnded decides what follows from the end of a worker: the end of the daemon if
-// the worker has done what it was there for or never began, otherwise another worker.
+// workerEnded decides what follows from the end of a worker. It returns an error to end
+// the daemon: if the worker has finished, or if no worker has been ready. Otherwise
+// another worker is started.
 func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
 	switch {
@@ -105,17 +106,17 @@ func (d *daemon) workerEnded(err error) error {
 	return nil
 }
 
-// canFinish reports a configuration under which a worker comes to an end of its own.
+// canFinish reports whether a worker with this configuration finishes by itself.
 func (d *daemon) canFinish() bool {
 	s := d.conf()
 	return s.workerConfig.Limit > 0 || readsOnce(s.Loaded)
 }
 
-// linger is what remains to be done when the worker has finished. Behind the end of a
-// capture (--pcap-file) the daemon stays, as that of 2.6 does, until all that it opened is
-// closed. With -C it ends: rules end in the kernel by themselves, and the next start
-// removes what is left of them; only commands, and rules of ipfw, have to be ended at their
-// time.
+// waitForExpiry waits for what the daemon still has to close after the worker has
+// finished. After the end of a capture (--pcap-file) the daemon stays until all grants
+// have ended, as 2.6 does. With -C it waits only for commands and for backends whose
+// rules do not expire in the kernel (ipfw): the others do, and the next start removes
+// what is left.
 func (d *daemon) waitForExpiry(ctx context.Context) {
 	switch {
 	case d.o.Test:
@@ -126,19 +127,19 @@ func (d *daemon) waitForExpiry(ctx context.Context) {
 	}
 }
 
-// readsOnce reports that some input is read to its end.
+// readsOnce reports whether some input is read to its end.
 func readsOnce(l *config.Loaded) bool {
 	return slices.ContainsFunc(sourceSpecs(l), func(f sourceSpec) bool { return f.Once })
 }
 
-// workerDied says so.
+// workerDied logs the end of a worker.
 func (d *daemon) workerDied(cause error) {
 	d.alertf(warning, "the worker died: %v", cause)
 	d.saveStderr(cause)
 }
 
-// keepWords puts what of a worker's last words does not fit into a line where the last
-// words of daemons go.
+// saveStderr appends the lines of a worker's standard error that did not fit into the
+// log message to fwknopd.die.
 func (d *daemon) saveStderr(cause error) {
 	var exit *workerExit
 	if errors.As(cause, &exit) && exit.rest != "" {

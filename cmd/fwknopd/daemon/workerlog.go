@@ -13,33 +13,34 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// What the worker has to tell goes through a pipe, one line each: a letter, then
-// the text. The monitor believes none of it and bounds all of it.
+// The worker logs through a pipe to the monitor, one record per line: a letter for the
+// kind, then the text. The monitor does not trust the records and limits their size and
+// rate.
 const (
 	recordInfo          = 'i' // a message
 	recordWarning       = 'w' // a warning
 	recordAlert         = 'a' // a message to mail as well
-	recordCompat        = 'm' // a line that scripts for an old daemon wait for
-	recordCompatWarning = 'n' // such a line about a refusal
-	recordDetail        = 'd' // for -v -v alone
+	recordCompat        = 'm' // a log line of an old daemon
+	recordCompatWarning = 'n' // such a line about a refusal, as a warning
+	recordDetail        = 'd' // only with -v -v
 	recordEvent         = 'e' // a line of the event log
-	recordPositions     = 's' // where we are in files
+	recordPositions     = 's' // positions in followed files
 
 	maxRecord = 16 << 10
-	maxQueued = 32768 // that may wait: some thousand grants at once
-	// recordRate and recordBurst bound what a worker gets written, a second and at once,
-	// in bytes. Each record costs recordUnit beside its length: neither many nor long ones
-	// may fill a disk.
+	maxQueued = 32768 // records; enough for some thousand grants at once
+	// recordRate and recordBurst limit what is written for a worker, in bytes per second
+	// and at once. Each record costs recordUnit in addition to its length, so that neither
+	// many nor long records fill the disk.
 	recordUnit  = 512
 	recordRate  = 2000 * recordUnit
 	recordBurst = 20000 * recordUnit
 )
 
-// recordsFD is the descriptor of the pipe in the worker, behind monitor.WorkerFD.
+// workerLogFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.
 const workerLogFD = 4
 
-// records is the worker's end. What cannot be written in time is dropped and
-// counted: decisions do not wait for logs.
+// A workerLog is the worker's end of the pipe. Records that cannot be written in time
+// are dropped and counted: decisions do not wait for the log.
 type workerLog struct {
 	lines chan []byte
 	lost  atomic.Uint64
@@ -68,11 +69,12 @@ func (l *workerLog) run(w io.WriteCloser) {
 			break
 		}
 	}
-	for range l.lines { // nobody listens any more
+	for range l.lines { // the pipe is closed: drop the rest
 	}
 }
 
-// put queues a record. A newline in text would begin another one.
+// put queues a record. A newline in text is replaced, since it would start another
+// record.
 func (l *workerLog) put(kind byte, text []byte) {
 	line := make([]byte, 0, len(text)+2)
 	line = append(append(line, kind), text...)
@@ -93,13 +95,13 @@ func (l *workerLog) putf(kind byte, format string, args ...any) {
 	l.put(kind, []byte(sanitize(fmt.Sprintf(format, args...))))
 }
 
-// close waits until all is written, or nobody reads.
+// close waits until all records are written or the pipe is closed.
 func (l *workerLog) close() {
 	close(l.lines)
 	<-l.done
 }
 
-// relay takes what a worker says until it ends.
+// readWorkerLog handles the records of a worker until the pipe is closed.
 func (d *daemon) readWorkerLog(from io.ReadCloser) {
 	defer from.Close()
 	in := bufio.NewReaderSize(from, maxRecord)
@@ -107,7 +109,7 @@ func (d *daemon) readWorkerLog(from io.ReadCloser) {
 	for {
 		line, err := in.ReadSlice('\n')
 		if err != nil {
-			return // its end, or a line that no worker of ours writes
+			return // the end, or a line longer than maxRecord
 		}
 		if lost := budget.take(time.Now(), recordUnit+len(line)); lost > 0 {
 			d.logf(warning, "%s of the worker left out, it says too much", conf.Count(int(lost), "message"))
@@ -145,8 +147,8 @@ func (d *daemon) handleRecord(kind byte, text []byte) {
 	}
 }
 
-// isDecision reports an object that a worker may write into the event log: what became
-// of a decision, the monitor writes itself.
+// isDecision reports whether a worker may write object into the event log. Only the
+// monitor logs what became of a decision.
 func isDecision(object []byte) bool {
 	var is struct {
 		Type string `json:"event_type"`
@@ -154,7 +156,7 @@ func isDecision(object []byte) bool {
 	return json.Unmarshal(object, &is) == nil && (is.Type == "decision" || is.Type == "suppressed")
 }
 
-// A budget is a rate that counts what it refuses.
+// A budget is a rate limit that counts what it refuses.
 type budget struct {
 	rate *rate.Limiter
 	lost int
@@ -164,8 +166,8 @@ func newBudget(perSecond rate.Limit, burst int) budget {
 	return budget{rate: rate.NewLimiter(perSecond, burst)}
 }
 
-// take asks for n: -1 refuses them, 0 grants them, more grants them and says how many
-// times it refused before.
+// take takes n from the budget. It returns -1 if they are refused, otherwise the number
+// of refusals since the last success.
 func (b *budget) take(now time.Time, n int) int {
 	if !b.rate.AllowN(now, n) {
 		b.lost++
