@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A fresh start ends the worker that was started, not whoever has its number now.
-func TestStartAfresh(t *testing.T) {
+// A restart kills the worker by its handle, not by a pid that may be in use again.
+func TestRestartWorker(t *testing.T) {
 	d := newTestDaemon(t, "", io.Discard)
 	d.restartWorker() // there is none yet
 	kills := 0

@@ -121,8 +121,8 @@ func (d *daemon) logCompat(ev *monitor.Event) {
 	if d.conf().Server.Dialect == conf.C26 {
 		table = events26
 	}
-	if say := table[ev.Kind]; say != nil {
-		for _, line := range say(d, ev) {
+	if linesOf := table[ev.Kind]; linesOf != nil {
+		for _, line := range linesOf(d, ev) {
 			d.logf(info, "%s", line)
 		}
 	}

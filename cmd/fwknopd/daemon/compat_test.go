@@ -24,7 +24,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// compatDecisions are refusals as the engine makes them, and what is granted.
+// compatDecisions returns refusals as the engine makes them, and decisions that grant.
 func compatDecisions() []policy.Decision {
 	age, limit, steps, gap, bound := int64(-600), int64(120), 3, 7.5, 5.0
 	first := time.Date(2026, 11, 22, 8, 0, 0, 0, time.Local)
@@ -64,7 +64,7 @@ func compatDecisions() []policy.Decision {
 	}
 }
 
-// compatEvents are what the monitor reports of grants and commands.
+// compatEvents returns the monitor events of grants and commands.
 func compatEvents() []monitor.Event {
 	two := grant(func(g *enforce.Grant) {
 		g.Ports = append(g.Ports, enforce.Port{Proto: enforce.UDP, Number: 53})
@@ -93,8 +93,7 @@ func compatEvents() []monitor.Event {
 	}
 }
 
-// TestCompatGolden has the words of both old daemons for every fact that they have
-// some for.
+// The log lines of both old daemons, for every reason and event that has some.
 func TestCompatGolden(t *testing.T) {
 	for _, name := range []string{"2.6", "1.9"} {
 		s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
@@ -135,11 +134,11 @@ func TestCompatGolden(t *testing.T) {
 	}
 }
 
-// heard19 finds, in what the 1.9 daemon printed, the lines that say why it refused.
-var heard19 = regexp.MustCompile(`\[-\] ((?:attempted SPA|remote time|Time difference|username|IP|allow IP|received|FORWARD|non-forward|NAT access|required|Key mis-match|Packet from).*)`)
+// refusal19 matches the lines of the 1.9 daemon that give the reason of a refusal.
+var refusal19 = regexp.MustCompile(`\[-\] ((?:attempted SPA|remote time|Time difference|username|IP|allow IP|received|FORWARD|non-forward|NAT access|required|Key mis-match|Packet from).*)`)
 
-// TestWords19 shows real packets that the 1.9 daemon refused, and wants its words.
-func TestWords19(t *testing.T) {
+// Packets that the 1.9 daemon refused, with the lines that it logged for them.
+func TestRefusals19(t *testing.T) {
 	const dir = "../../../fixtures/spa"
 	text, err := os.ReadFile(filepath.Join(dir, "vectors.jsonl"))
 	if err != nil {
@@ -171,8 +170,8 @@ func TestWords19(t *testing.T) {
 			t.Fatal(err)
 		}
 		var want []string
-		for _, said := range v.Observed.Perl.Log {
-			if m := heard19.FindStringSubmatch(said); m != nil && !strings.Contains(m[1], "BLACKLIST ") {
+		for _, logged := range v.Observed.Perl.Log {
+			if m := refusal19.FindStringSubmatch(logged); m != nil && !strings.Contains(m[1], "BLACKLIST ") {
 				want = append(want, strings.Replace(m[1], " in /access.conf", " in access.conf", 1))
 			}
 		}
@@ -185,7 +184,7 @@ func TestWords19(t *testing.T) {
 				fmt.Fprintf(&server, "%s %s;\n", keyword, value)
 			}
 			o := files(t, server.String(), strings.ReplaceAll(v.Server.Access, "$WORK", keys))
-			ofPerl := filepath.Join(filepath.Dir(o.Config), "fwknop.conf") // what the 1.9 daemon calls it
+			ofPerl := filepath.Join(filepath.Dir(o.Config), "fwknop.conf") // the file name of the 1.9 daemon
 			if err := os.Rename(o.Config, ofPerl); err != nil {
 				t.Fatal(err)
 			}
@@ -199,7 +198,7 @@ func TestWords19(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tell := decisionLog{stanzas: byLine(s.Loaded), compat: compatTableOf(s.Loaded)}
+			log := decisionLog{stanzas: byLine(s.Loaded), compat: compatTableOf(s.Loaded)}
 			src := netip.MustParseAddr("10.77.0.2") // of the first packet
 			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
 			for i, wire := range packets {
@@ -214,16 +213,16 @@ func TestWords19(t *testing.T) {
 					continue
 				}
 				if d.Verdict == policy.Allow && len(e.Refusals()) == 0 {
-					return // 1.9 could not open it
+					return // 1.9 could not decrypt it
 				}
 				p := packetOf(now, &ev)
 				p.detail19 = newDetail19(&d, e.Message())
 				var got []string
 				for _, r := range e.Refusals() {
-					got = append(got, tell.compatRefusal(r, &p)...)
+					got = append(got, log.compatRefusal(r, &p)...)
 				}
 				if len(e.Refusals()) == 0 { // of no stanza
-					got = tell.compatLines(&d, &p)
+					got = log.compatLines(&d, &p)
 				}
 				for i := range got {
 					got[i] = strings.Replace(got[i], filepath.Dir(s.Access.Stanzas[0].Pos.File)+"/", "", 1)
@@ -240,7 +239,7 @@ func TestWords19(t *testing.T) {
 	}
 }
 
-// TestDump19 shows the fields of a message and the digest that goes to disk.
+// The dump has the fields of a message and the digest that is stored.
 func TestDump19(t *testing.T) {
 	lines := strings.Join(dump19(&spa.Message{Rand: "1234567890123456", User: "alice", Time: 1700000000, Version: "1.9.12", Type: spa.Access,
 		Text: "192.0.2.7,tcp/22", DigestType: "sha256", Plaintext: []byte("text")}), "\n")

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Nobody but root reads the memory of a secretive process, and no core file of it is
-// written.
-func TestSecretive(t *testing.T) {
+// After disableCoreDumps only root can read the memory of the process, and it writes no
+// core files.
+func TestDisableCoreDumps(t *testing.T) {
 	if err := disableCoreDumps(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The worker gets the group that a log is for, and no group that it does not need.
-func TestReaders(t *testing.T) {
+// The worker gets the group of a log, and no group that it does not need.
+func TestReaderGroups(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("giving files to groups takes root")
 	}
@@ -43,7 +43,7 @@ func TestReaders(t *testing.T) {
 	}
 }
 
-// What is followed is a file: a pipe that nobody writes to does not stop the monitor.
+// Only regular files are followed: a pipe without a writer does not block the monitor.
 func TestOpenFollowed(t *testing.T) {
 	dir := t.TempDir()
 	file, pipe := filepath.Join(dir, "log"), filepath.Join(dir, "pipe")

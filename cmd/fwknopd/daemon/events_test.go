@@ -17,8 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// The lines for people and the objects for programs, of everything that the monitor
-// may report.
+// The messages and the event log objects of every kind of monitor event.
 func TestEventsGolden(t *testing.T) {
 	plain := grant(func(g *enforce.Grant) { g.User = "alice" })
 	natted := grant(func(g *enforce.Grant) {

@@ -11,9 +11,9 @@ import (
 	"fwknopd/policy"
 )
 
-// A command reaches the monitor as the client wrote it, with the address in front that
-// CMD_REGEX looks at, and with the address it came from.
-func TestCommandIsCarriedWhole(t *testing.T) {
+// The monitor gets a command as the client wrote it, with the address that CMD_REGEX is
+// matched against and the source address.
+func TestExecuteCommand(t *testing.T) {
 	ctx := context.Background()
 	events := make(chan monitor.Event, 8)
 	m, err := monitor.New(ctx, monitor.Config{

@@ -14,10 +14,10 @@ const settle = 500 * time.Millisecond
 // A fileWatch reports changes of the configuration files. It watches their directories,
 // because editors replace files.
 type fileWatch struct {
-	w     *fsnotify.Watcher
-	names map[string]bool
-	out   chan struct{}
-	set   chan []string
+	w        *fsnotify.Watcher
+	names    map[string]bool
+	changed  chan struct{}
+	replaced chan []string
 }
 
 // watchFiles starts watching the configuration files.
@@ -26,7 +26,7 @@ func (d *daemon) watchFiles() (*fileWatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fileWatch{w: w, out: make(chan struct{}, 1), set: make(chan []string, 1)}
+	f := &fileWatch{w: w, changed: make(chan struct{}, 1), replaced: make(chan []string, 1)}
 	f.watch(d.conf().Files)
 	d.files = f
 	go f.run()
@@ -45,7 +45,7 @@ func (f *fileWatch) watch(names []string) {
 // replace has the files in names watched in place of the current ones.
 func (f *fileWatch) replace(names []string) {
 	select {
-	case f.set <- names:
+	case f.replaced <- names:
 	default:
 	}
 }
@@ -65,12 +65,12 @@ func (f *fileWatch) run() {
 			if !ok {
 				return
 			}
-		case names := <-f.set:
+		case names := <-f.replaced:
 			f.watch(names)
 		case <-quiet:
 			quiet = nil
 			select {
-			case f.out <- struct{}{}:
+			case f.changed <- struct{}{}:
 			default:
 			}
 		}
@@ -82,7 +82,7 @@ func (f *fileWatch) changes() <-chan struct{} {
 	if f == nil {
 		return nil
 	}
-	return f.out
+	return f.changed
 }
 
 // Close stops watching.

@@ -31,12 +31,12 @@ func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 
 // keyrings returns a function that finds the keyring of a stanza among the keys that
 // the monitor passed to the worker.
-func (b *workerConfig) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
+func (c *workerConfig) keyrings(l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
 	keys := make(map[*conf.GPG]*keyring.Keys)
 	n := 0
 	for i := range l.Access.Stanzas {
-		if g := l.Access.Stanzas[i].GPG; g != nil && n < len(b.Keys) {
-			keys[g] = b.Keys[n]
+		if g := l.Access.Stanzas[i].GPG; g != nil && n < len(c.Keys) {
+			keys[g] = c.Keys[n]
 			n++
 		}
 	}

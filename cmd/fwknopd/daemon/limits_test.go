@@ -29,7 +29,7 @@ var (
 	ping = conf.Port{Proto: 1}
 )
 
-// grant is one for tcp/22 and a minute, of the stanza in line 3.
+// grant returns a grant for tcp/22 and one minute, of the stanza in line 3.
 func grant(change func(*enforce.Grant)) enforce.Grant {
 	g := enforce.Grant{Src: addr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Expires: now.Add(time.Minute), Stanza: 3}
 	if change != nil {
@@ -38,7 +38,7 @@ func grant(change func(*enforce.Grant)) enforce.Grant {
 	return g
 }
 
-// What access.conf says is what the privileged side lets pass, and no more.
+// The limits permit what access.conf permits, and no more.
 func TestLimitsFollowStanzas(t *testing.T) {
 	port := func(n uint16) func(*enforce.Grant) { return func(g *enforce.Grant) { g.Ports[0].Number = n } }
 	nat := func(to string, local bool) func(*enforce.Grant) {
@@ -111,7 +111,7 @@ func TestLimitsFollowStanzas(t *testing.T) {
 	}
 }
 
-// Stanzas of two files may begin in the same line; what runs commands may not.
+// Stanzas of two files may begin at the same line, but not if both run commands.
 func TestLimitsOfTwoFiles(t *testing.T) {
 	in := func(file string, port conf.Port, exec bool) conf.Stanza {
 		return conf.Stanza{Pos: conf.Pos{File: file, Line: 3}, Source: nets("0.0.0.0/0"), OpenPorts: []conf.Port{port}, AccessTimeout: time.Minute, CmdExec: exec}

@@ -17,12 +17,12 @@ import (
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
-	b := new(workerConfig)
-	if err := w.fetch(ctx, b); err != nil {
+	c := new(workerConfig)
+	if err := w.fetch(ctx, c); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	b.Options.FS, b.Options.Offline = workerFS{b}, true
-	l, problems := config.Load(b.Options)
+	c.Options.FS, c.Options.Offline = workerFS{c}, true
+	l, problems := config.Load(c.Options)
 	if problems.Failed() {
 		return problems
 	}
@@ -31,16 +31,16 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	previous := w.previousStores(store)
-	e, err := w.newEngine(ctx, b, l, chainStores(store, previous))
+	e, err := w.newEngine(ctx, c, l, chainStores(store, previous))
 	if err != nil {
 		w.closeUnused(store)
 		return err
 	}
-	at := resume(b.Positions, time.Now())
+	at := resume(c.Positions, time.Now())
 	if w.src != nil {
 		at = w.src.positions(time.Now())
 	}
-	w.wait = b.Wait
+	w.wait = c.Wait
 	src, err := w.sources(ctx, l, at)
 	if err != nil {
 		w.closeUnused(store)
@@ -50,7 +50,7 @@ func (w *worker) load(ctx context.Context) error {
 		e.Inherit(w.engine)
 	}
 	old := w.store
-	w.conf, w.loaded, w.engine, w.src = b, l, e, src
+	w.conf, w.loaded, w.engine, w.src = c, l, e, src
 	w.store, w.storePath, w.previous = store, digestFile(l), previous
 	w.closeUnused(old)
 	w.decisions.stanzas, w.decisions.compat = byLine(l), compatTableOf(l)
@@ -60,7 +60,7 @@ func (w *worker) load(ctx context.Context) error {
 }
 
 // fetch requests the configuration from the monitor and decodes it into b.
-func (w *worker) fetch(ctx context.Context, b *workerConfig) error {
+func (w *worker) fetch(ctx context.Context, c *workerConfig) error {
 	f, err := w.open(ctx, fileConfig)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (w *worker) fetch(ctx context.Context, b *workerConfig) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(text, b)
+	return json.Unmarshal(text, c)
 }
 
 // open requests a file from the monitor.
@@ -80,15 +80,15 @@ func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 	return w.client.Open(ctx, name)
 }
 
-func (w *worker) newEngine(ctx context.Context, b *workerConfig, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
+func (w *worker) newEngine(ctx context.Context, c *workerConfig, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true, Resolve: true,
-		Keyring: b.keyrings(l, func(err error) { w.out.putf(recordWarning, "OpenPGP: %v", err) }),
+		Keyring: c.keyrings(l, func(err error) { w.out.putf(recordWarning, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
 			return w.client.CheckPassword(ctx, file, user, password)
 		},
-		ReadFile: func(string) ([]byte, error) { return b.Signatures, nil },
+		ReadFile: func(string) ([]byte, error) { return c.Signatures, nil },
 	})
 }

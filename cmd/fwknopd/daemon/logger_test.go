@@ -14,8 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mails go out one by one through sendmail, which is a stand-in here; what the
-// administrator need not know does not.
+// Alerts are mailed one by one through sendmail (a stub); other messages are not.
 func TestMail(t *testing.T) {
 	dir := t.TempDir()
 	program, box := filepath.Join(dir, "sendmail"), filepath.Join(dir, "box")
@@ -23,7 +22,7 @@ func TestMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := "EMAIL_ADDRESSES root@localhost, ops@example.org;\nHOSTNAME gate;\nsendmailCmd " + program + ";\n"
-	read := func(server string, tell func(*logger)) string {
+	read := func(server string, write func(*logger)) string {
 		os.Remove(box)
 		s, problems := prepare(files(t, server, plainStanza))
 		if problems.Failed() {
@@ -31,7 +30,7 @@ func TestMail(t *testing.T) {
 		}
 		var terminal bytes.Buffer
 		l := newLogger(s.Loaded, &terminal, false, "1")
-		tell(l)
+		write(l)
 		l.close()
 		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			if text, err := os.ReadFile(box); err == nil && bytes.Contains(text, []byte("Subject")) {
@@ -58,9 +57,9 @@ func TestMail(t *testing.T) {
 	}
 }
 
-// What systemd's journal gets as a message of syslog it does not get from our standard
+// A message that reaches the systemd journal through syslog is not written to standard
 // error as well.
-func TestJournalHearsOnce(t *testing.T) {
+func TestJournalNoDuplicates(t *testing.T) {
 	s, problems := prepare(files(t, "", plainStanza))
 	if problems.Failed() {
 		t.Fatal(problems)
@@ -102,7 +101,7 @@ func TestJournalHearsOnce(t *testing.T) {
 	}
 }
 
-func TestLastWords(t *testing.T) {
+func TestErrFiles(t *testing.T) {
 	dir := t.TempDir()
 	s, problems := prepare(files(t, "FWKNOP_ERR_DIR "+dir+";\nALERTING_METHODS noemail;\n", plainStanza))
 	if problems.Failed() {

@@ -75,14 +75,14 @@ func (d *daemon) offer() monitor.Offer {
 	s := d.conf()
 	offer := s.offer
 	offer.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
-	b := *s.workerConfig
+	c := *s.workerConfig
 	offer.Files[fileConfig] = func() (*os.File, error) {
-		b := b
+		c := c
 		d.mu.Lock()
-		b.Positions = d.positions
+		c.Positions = d.positions
 		d.mu.Unlock()
-		b.Wait = d.waitsForInterface()
-		return b.file()
+		c.Wait = d.waitsForInterface()
+		return c.file()
 	}
 	return offer
 }
@@ -110,7 +110,7 @@ func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
 		}
 		d.logf(info, "flushed what was open (FLUSH_IPT_AT_INIT)")
 	}
-	switch note, err := forwarding(ctx, d.conf().Loaded); {
+	switch note, err := enableForwarding(ctx, d.conf().Loaded); {
 	case err != nil:
 		d.alertf(warning, "forwarding: %v", err)
 	case note != "":

@@ -22,7 +22,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// memory is a conf.FS of the two files.
+// memory is a conf.FS that holds the two files.
 type memory map[string]string
 
 // Read implements conf.FS.
@@ -40,7 +40,7 @@ func (memory) List(string) ([]string, error) { return nil, errors.New("no folder
 // Exists implements conf.FS.
 func (m memory) Exists(name string) bool { _, ok := m[name]; return ok }
 
-// A dialect is how files of one conf.Dialect are written.
+// A dialect is the syntax of the files of one conf.Dialect.
 type dialect struct {
 	name           string
 	server, access string // format of a line
@@ -48,8 +48,8 @@ type dialect struct {
 
 var dialects = []dialect{{"1.9", "%s %s;\n", "%s: %s;\n"}, {"2.6", "%s %s\n", "%s %s\n"}}
 
-// A setting is a keyword with the values that are drawn for it; the other dialect does
-// not know it.
+// A setting is a keyword and the values drawn for it. The other dialect does not have
+// the keyword.
 type setting struct {
 	keyword string
 	values  []string
@@ -93,13 +93,13 @@ var stanzaSettings = []setting{
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
 }
 
-// pairs are the commands that open in place of rules.
+// pairs are the commands that replace rules.
 var pairs = map[string][]string{
 	"1.9": {"EXTERNAL_CMD_OPEN", "/bin/open $SRC $PORT $PROTO", "EXTERNAL_CMD_CLOSE", "/bin/close $SRC"},
 	"2.6": {"CMD_CYCLE_OPEN", "/bin/open $IP $PKT_SRC $DST $PORT $PROTO $TIMEOUT $CLIENT_TIMEOUT", "CMD_CYCLE_CLOSE", "/bin/close $SRC", "CMD_CYCLE_TIMER", "40"},
 }
 
-// sometimes draws true once in n times.
+// sometimes draws true with probability 1/n.
 func sometimes(t *rapid.T, n int, label string) bool { return rapid.IntRange(1, n).Draw(t, label) == 1 }
 
 func (d dialect) lines(t *rapid.T, format string, list []setting) string {
@@ -139,7 +139,7 @@ func drawConfig(t *rapid.T) *config.Loaded {
 	return l
 }
 
-// What clients may name.
+// Values in the messages of clients.
 var (
 	allowedAddrs = []string{"192.0.2.7", "192.0.2.8", "203.0.113.9", "0.0.0.0", "2001:db8::7"}
 	askedPorts   = []string{"tcp/22", "udp/53", "tcp/80", "tcp/8022", "icmp/0", "tcp/22,udp/53", "tcp/4444", "tcp/22,tcp/22"}
@@ -147,7 +147,7 @@ var (
 	cmdTexts     = []string{"/bin/id", "/bin/id -u", "echo x > y", "/bin/sh -c 'a b'"}
 )
 
-// drawMessage draws what a client that has the key may send.
+// drawMessage draws a message of a client that has the key.
 func drawMessage(t *rapid.T, perl bool) spa.Message {
 	m := spa.Message{User: "alice", Time: now.Unix(), Version: "3.0.0", Type: spa.Type(rapid.IntRange(0, 6).Draw(t, "type"))}
 	if perl && !sometimes(t, 4, "client of 2.6") {
@@ -168,7 +168,8 @@ func drawMessage(t *rapid.T, perl bool) spa.Message {
 	return m
 }
 
-// decide has the engine judge what the client sends: a message, or a sequence.
+// decide returns the engine's decision on what the client sends: a message, or a
+// sequence.
 func decide(t *rapid.T, l *config.Loaded) policy.Decision {
 	e, err := policy.NewEngine(policy.Options{Server: l.Server, Access: l.Access, Store: replay.NewMemory(replay.Options{}), All: true,
 		Resolve: func(string) ([]netip.Addr, error) { return []netip.Addr{addr("10.0.0.5")}, nil }})
@@ -202,10 +203,10 @@ func decide(t *rapid.T, l *config.Loaded) policy.Decision {
 	return e.Decide(now, &parse.Event{Time: now, Origin: parse.OriginFrame, Src: src, Dst: dst, Proto: parse.UDP, Len: uint16(28 + len(wire)), Payload: wire})
 }
 
-// What the engine allows the limits admit, whatever the configuration and the client
-// say; and nothing that goes beyond it.
+// The limits permit what the engine grants, for any configuration and client, and
+// nothing beyond it.
 func TestEngineAndLimitsAgree(t *testing.T) {
-	// That the test can fail: every form of a grant has to be among the draws.
+	// Every form of a grant must have been drawn, otherwise the test proves little.
 	wanted := []string{"plain", "nat", "local", "forward", "all", "external", "command"}
 	granted, forms := 0, map[string]bool{}
 	for i := 0; i < 20 || i < 400 && len(forms) < len(wanted); i++ { // of a hundred draws each, twenty with -short
@@ -276,15 +277,15 @@ func checkCommand(t *rapid.T, limits *enforce.Limits, st *conf.Stanza, d policy.
 	}
 }
 
-// A mutant is a grant that the configuration does not offer.
+// A mutant is a grant that the configuration does not permit.
 type mutant struct {
 	name  string
 	grant enforce.Grant
 }
 
-// beyond makes of a grant what a hostile worker would like to have instead, as far as
-// the configuration, which is read here a second time and in other words, does not
-// offer it.
+// beyond returns variants of a grant that a hostile worker might request and the
+// configuration does not permit. It evaluates the configuration independently of
+// compileLimits.
 func beyond(l *config.Loaded, g enforce.Grant) []mutant {
 	s, st := l.Server, &l.Access.Stanzas[0]
 	var list []mutant

@@ -39,11 +39,11 @@ func (d *daemon) reload(quiet bool) {
 }
 
 // equal reports whether both have the same files with the same content.
-func (b *workerConfig) equal(other *workerConfig) bool {
-	if len(b.Files) != len(other.Files) {
+func (c *workerConfig) equal(other *workerConfig) bool {
+	if len(c.Files) != len(other.Files) {
 		return false
 	}
-	for name, f := range b.Files {
+	for name, f := range c.Files {
 		g, ok := other.Files[name]
 		if !ok || string(f.Data) != string(g.Data) || f.Info != g.Info || f.Err != g.Err {
 			return false

@@ -27,18 +27,18 @@ type setup struct {
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
-	b := &workerConfig{
+	c := &workerConfig{
 		Options: opts, Files: make(map[string]fileResult), Folders: make(map[string][]string), Exist: make(map[string]bool),
 		Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
 	}
-	opts.FS = recordingFS{config.Disk{Dir: opts.Dir}, b}
+	opts.FS = recordingFS{config.Disk{Dir: opts.Dir}, c}
 	l, problems := config.Load(opts)
 	if problems.Failed() {
 		return nil, problems
 	}
 	problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
-	s := &setup{Loaded: l, workerConfig: b}
-	b.Verbose = max(b.Verbose, l.Server.Verbose)
+	s := &setup{Loaded: l, workerConfig: c}
+	c.Verbose = max(c.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {
 		problems = append(problems, conf.Problem{Text: err.Error()})
 	}
@@ -114,7 +114,7 @@ func makeDirs(l *config.Loaded) error {
 
 // forwarding enables forwarding in the kernel (ENABLE_PROC_IP_FORWARD), or returns a
 // note that it is off.
-func forwarding(_ context.Context, l *config.Loaded) (note string, err error) {
+func enableForwarding(_ context.Context, l *config.Loaded) (note string, err error) {
 	s := l.Server
 	if !s.Forwarding {
 		return "", nil

@@ -7,27 +7,26 @@ import (
 	"time"
 )
 
-// A hearer is a terminal that tells when it is told a text.
-type hearer struct {
-	text  []byte
-	heard chan struct{} // has room for one
+// A lineWaiter is a terminal that signals when a text is written to it.
+type lineWaiter struct {
+	text []byte
+	seen chan struct{} // has room for one
 }
 
 // Write implements io.Writer.
-func (h *hearer) Write(b []byte) (int, error) {
+func (h *lineWaiter) Write(b []byte) (int, error) {
 	if bytes.Contains(b, h.text) {
 		select {
-		case h.heard <- struct{}{}:
+		case h.seen <- struct{}{}:
 		default:
 		}
 	}
 	return len(b), nil
 }
 
-// The worker ends when the socket to its monitor closes, in the middle of its work: there
-// need be no signal that tells it.
+// A busy worker ends when the socket to its monitor is closed, without a signal.
 func TestWorkerEndsWithItsSocket(t *testing.T) {
-	terminal := &hearer{[]byte("state: 0 records"), make(chan struct{}, 1)}
+	terminal := &lineWaiter{[]byte("state: 0 records"), make(chan struct{}, 1)}
 	d := newTestDaemon(t, "AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE "+t.TempDir()+"/spa.pcap;", terminal)
 	if err := d.open(t.Context()); err != nil {
 		t.Fatal(err)
@@ -41,10 +40,10 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 	deadline := time.After(20 * time.Second)
 	for asked := time.NewTicker(50 * time.Millisecond); ; {
 		select {
-		case <-asked.C: // until it reads packets, it does not answer
+		case <-asked.C: // no reply until it reads packets
 			d.mon.Notify(noticeState)
 			continue
-		case <-terminal.heard:
+		case <-terminal.seen:
 		case <-deadline:
 			t.Fatal("the worker was never at work")
 		}

@@ -9,10 +9,10 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// A change of DIGEST_FILE or ENABLE_DIGEST_PERSISTENCE makes no message new, however
-// often it changes, and does not keep the file that is no longer used.
-func TestStoresRemember(t *testing.T) {
-	w := &worker{out: newWorkerLog(&slow{})}
+// Changes of DIGEST_FILE or ENABLE_DIGEST_PERSISTENCE do not make old messages fresh,
+// and the unused file is closed.
+func TestChainedStores(t *testing.T) {
+	w := &worker{out: newWorkerLog(&stalledPipe{})}
 	dir := t.TempDir()
 	file := func(name string) replay.Store {
 		j, err := replay.Open(filepath.Join(dir, name), replay.Options{})

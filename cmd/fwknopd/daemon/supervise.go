@@ -55,10 +55,10 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 		return nil, err
 	}
 	defer w.Close()
-	words := &headBuffer{}
+	stderr := &headBuffer{}
 	cmd := &exec.Cmd{
 		Path: program, Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
-		Stderr: words, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
+		Stderr: stderr, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
 		SysProcAttr: &syscall.SysProcAttr{Credential: cred, Setsid: true},
 	}
 	wk, err := monitor.Spawn(cmd)
@@ -71,7 +71,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	d.worker = &workerProcess{cmd.Process.Pid, wk.Kill}
 	d.mu.Unlock()
 	wait := wk.Wait
-	wk.Wait = func() error { return newWorkerExit(wait(), words.String()) }
+	wk.Wait = func() error { return newWorkerExit(wait(), stderr.String()) }
 	return wk, nil
 }
 

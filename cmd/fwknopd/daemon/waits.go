@@ -23,21 +23,21 @@ type waits struct {
 }
 
 // setSpecs sets the sources in use.
-func (w *waits) setSpecs(feeds []sourceSpec) {
+func (w *waits) setSpecs(specs []sourceSpec) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.specs = feeds
+	w.specs = specs
 }
 
 // set sets the reason why a source waits, "" if it does not.
-func (w *waits) set(feed, reason string) {
+func (w *waits) set(label, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.reason == nil {
 		w.reason = make(map[string]string)
 	}
-	if w.reason[feed] = reason; reason == "" {
-		delete(w.reason, feed)
+	if w.reason[label] = reason; reason == "" {
+		delete(w.reason, label)
 	}
 }
 

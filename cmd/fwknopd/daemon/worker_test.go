@@ -18,7 +18,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// files writes a configuration and returns the command line that names it.
+// files writes a configuration and returns the options that name its files.
 func files(t *testing.T, server, access string) *cli.Options {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,8 +34,8 @@ func files(t *testing.T, server, access string) *cli.Options {
 
 const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\n"
 
-// The worker comes to the same configuration as the monitor without a file of its own.
-func TestBundleCarriesTheConfiguration(t *testing.T) {
+// The worker gets the same configuration as the monitor without reading any file.
+func TestWorkerConfigRoundTrip(t *testing.T) {
 	_, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))
 	if !problems.Failed() {
 		t.Fatal("an include that is missing is no problem")
@@ -64,8 +64,8 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := new(workerConfig)
-	if err := json.Unmarshal(text, b); err != nil {
+	c := new(workerConfig)
+	if err := json.Unmarshal(text, c); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{o.Config, o.Access, include} {
@@ -73,8 +73,8 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.Options.FS, b.Options.Offline = workerFS{b}, true
-	l, problems := config.Load(b.Options)
+	c.Options.FS, c.Options.Offline = workerFS{c}, true
+	l, problems := config.Load(c.Options)
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
@@ -83,9 +83,9 @@ func TestBundleCarriesTheConfiguration(t *testing.T) {
 	}
 }
 
-func TestHeldFiles(t *testing.T) {
-	b := &workerConfig{Files: map[string]fileResult{"gone": {NotExist: true, Err: "x"}, "bad": {Err: "no luck"}, "good": {Data: []byte("text")}}, Folders: map[string][]string{"d": {"d/a"}}}
-	h := workerFS{b}
+func TestWorkerFS(t *testing.T) {
+	c := &workerConfig{Files: map[string]fileResult{"gone": {NotExist: true, Err: "x"}, "bad": {Err: "no luck"}, "good": {Data: []byte("text")}}, Folders: map[string][]string{"d": {"d/a"}}}
+	h := workerFS{c}
 	if _, _, err := h.Read("gone"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("gone: %v", err)
 	}
@@ -105,17 +105,17 @@ func TestHeldFiles(t *testing.T) {
 	}
 }
 
-func TestBundleEqual(t *testing.T) {
+func TestWorkerConfigEqual(t *testing.T) {
 	one := func(data string) *workerConfig {
 		return &workerConfig{Files: map[string]fileResult{"a": {Data: []byte(data), Info: conf.FileInfo{Perm: 0o600}}}}
 	}
 	if !one("x").equal(one("x")) || one("x").equal(one("y")) || one("x").equal(&workerConfig{}) {
-		t.Error("equal does not tell configurations apart")
+		t.Error("equal does not distinguish configurations")
 	}
 }
 
-// Which sources the keywords of both dialects ask for.
-func TestFeeds(t *testing.T) {
+// The sources that the keywords of both dialects select.
+func TestSourceSpecs(t *testing.T) {
 	for _, c := range []struct{ server, want string }{
 		{"PCAP_INTF lo;", "PCAP lo"},
 		{"PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\nUDPSERV_PORT 4000;", "UDP port 4000"},
@@ -142,7 +142,7 @@ func TestFeeds(t *testing.T) {
 			names = append(names, name)
 		}
 		if got := strings.Join(names, ", "); got != c.want {
-			t.Errorf("%s: feeds %s, want %s", c.server, got, c.want)
+			t.Errorf("%s: sources %s, want %s", c.server, got, c.want)
 		}
 		offered := s.openers(func(string) {})
 		for _, f := range sourceSpecs(s.Loaded) {
@@ -167,26 +167,26 @@ func TestBudget(t *testing.T) {
 		}
 	}
 	if got := b.take(at.Add(time.Second), 1); got != 5 {
-		t.Errorf("after a second it tells of %d that were refused, want 5", got)
+		t.Errorf("after a second: %d refused, want 5", got)
 	}
 }
 
-// slow is a pipe that nobody reads until it is told to.
-type slow struct {
+// A stalledPipe is a pipe whose writes block until read is closed.
+type stalledPipe struct {
 	bytes.Buffer
 	read chan struct{}
 }
 
-func (s *slow) Write(p []byte) (int, error) {
+func (s *stalledPipe) Write(p []byte) (int, error) {
 	<-s.read
 	return s.Buffer.Write(p)
 }
 
-func (s *slow) Close() error { return nil }
+func (s *stalledPipe) Close() error { return nil }
 
-// Decisions do not wait for logs; what is lost is counted.
-func TestRecordsNeverBlock(t *testing.T) {
-	w := &slow{read: make(chan struct{})}
+// Decisions do not wait for the log; lost messages are counted.
+func TestWorkerLogNeverBlocks(t *testing.T) {
+	w := &stalledPipe{read: make(chan struct{})}
 	l := newWorkerLog(w)
 	done := make(chan struct{})
 	go func() {
@@ -203,7 +203,7 @@ func TestRecordsNeverBlock(t *testing.T) {
 	close(w.read)
 	l.close()
 	if !strings.Contains(w.String(), "messages lost") {
-		t.Error("nobody tells of what was lost")
+		t.Error("the lost messages are not reported")
 	}
 }
 
@@ -226,7 +226,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
+func TestSanitize(t *testing.T) {
 	if got := sanitize("a\x1b[31m\nb\u0085\tc"); got != "a?[31m?b?\tc" {
 		t.Errorf("clean: %q", got)
 	}
@@ -235,9 +235,9 @@ func TestClean(t *testing.T) {
 	}
 }
 
-// What a worker says is not believed: it is bounded, cleaned, and cannot speak of what
-// the monitor did.
-func TestRelayOfHostileWorker(t *testing.T) {
+// Records of the worker are not trusted: they are limited and sanitized, and cannot
+// report what the monitor did.
+func TestReadWorkerLogHostile(t *testing.T) {
 	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
 	if problems.Failed() {
 		t.Fatal(problems)

@@ -41,7 +41,7 @@ type fileResult struct {
 // A recordingFS is a conf.FS that records the results of another one.
 type recordingFS struct {
 	conf.FS
-	b *workerConfig
+	cfg *workerConfig
 }
 
 // Read implements conf.FS.
@@ -51,7 +51,7 @@ func (h recordingFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	if err != nil {
 		f.Err, f.NotExist = err.Error(), errors.Is(err, fs.ErrNotExist)
 	}
-	h.b.Files[name] = f
+	h.cfg.Files[name] = f
 	return data, info, err
 }
 
@@ -59,23 +59,23 @@ func (h recordingFS) Read(name string) ([]byte, conf.FileInfo, error) {
 func (h recordingFS) List(dir string) ([]string, error) {
 	names, err := h.FS.List(dir)
 	if err == nil {
-		h.b.Folders[dir] = names
+		h.cfg.Folders[dir] = names
 	}
 	return names, err
 }
 
 // Exists implements conf.FS.
 func (h recordingFS) Exists(name string) bool {
-	h.b.Exist[name] = h.FS.Exists(name)
-	return h.b.Exist[name]
+	h.cfg.Exist[name] = h.FS.Exists(name)
+	return h.cfg.Exist[name]
 }
 
 // A workerFS is the conf.FS of the worker. It returns the recorded results.
-type workerFS struct{ b *workerConfig }
+type workerFS struct{ cfg *workerConfig }
 
 // Read implements conf.FS.
 func (h workerFS) Read(name string) ([]byte, conf.FileInfo, error) {
-	f, ok := h.b.Files[name]
+	f, ok := h.cfg.Files[name]
 	switch {
 	case !ok:
 		return nil, conf.FileInfo{}, fmt.Errorf("%s: not handed over by the monitor", name)
@@ -89,7 +89,7 @@ func (h workerFS) Read(name string) ([]byte, conf.FileInfo, error) {
 
 // List implements conf.FS.
 func (h workerFS) List(dir string) ([]string, error) {
-	names, ok := h.b.Folders[dir]
+	names, ok := h.cfg.Folders[dir]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
 	}
@@ -97,11 +97,11 @@ func (h workerFS) List(dir string) ([]string, error) {
 }
 
 // Exists implements conf.FS.
-func (h workerFS) Exists(name string) bool { return h.b.Exist[name] }
+func (h workerFS) Exists(name string) bool { return h.cfg.Exist[name] }
 
 // file returns the encoded configuration as a file that cannot be modified.
-func (b *workerConfig) file() (*os.File, error) {
-	text, err := json.Marshal(b)
+func (c *workerConfig) file() (*os.File, error) {
+	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
 	}

@@ -51,13 +51,13 @@ type workerExit struct {
 }
 
 // newWorkerExit returns the error for a worker's exit status and standard error.
-func newWorkerExit(status error, words string) error {
+func newWorkerExit(status error, stderr string) error {
 	var exit *exec.ExitError
 	if errors.As(status, &exit) && exit.ExitCode() == exitFinished {
 		return errFinished
 	}
 	e := &workerExit{status: status}
-	e.reason, e.rest, _ = strings.Cut(words, "\n")
+	e.reason, e.rest, _ = strings.Cut(stderr, "\n")
 	return e
 }
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// exits is how a process ends with a code.
+// exits returns the error of a process that ended with code.
 func exits(t *testing.T, code int) error {
 	t.Helper()
 	err := exec.Command("/bin/sh", "-c", "exit "+strconv.Itoa(code)).Run()
@@ -21,10 +21,10 @@ func exits(t *testing.T, code int) error {
 }
 
 // The reason of a worker's end is one line.
-func TestEndOf(t *testing.T) {
+func TestNewWorkerExit(t *testing.T) {
 	for _, c := range []struct {
-		code        int
-		words, want string
+		code         int
+		stderr, want string
 	}{
 		{1, "PCAP: ppp0: no such interface", "PCAP: ppp0: no such interface"},
 		{1, "", "exit status 1"},
@@ -34,8 +34,8 @@ func TestEndOf(t *testing.T) {
 		{0, "", "it ended without a reason"},
 		{0, "words", "it ended without a reason: words"},
 	} {
-		if got := newWorkerExit(exits(t, c.code), c.words).Error(); got != c.want {
-			t.Errorf("%d %q: %q, want %q", c.code, c.words, got, c.want)
+		if got := newWorkerExit(exits(t, c.code), c.stderr).Error(); got != c.want {
+			t.Errorf("%d %q: %q, want %q", c.code, c.stderr, got, c.want)
 		}
 	}
 	if err := newWorkerExit(exits(t, exitFinished), "words"); !errors.Is(err, errFinished) {
@@ -43,15 +43,15 @@ func TestEndOf(t *testing.T) {
 	}
 }
 
-// Only a worker that was told to end may end the daemon, and only one that never began
-// may keep it from starting.
+// Only a worker that has finished ends the daemon, and only if no worker has been ready
+// does an error do so.
 func TestWorkerEnded(t *testing.T) {
 	crash := newWorkerExit(exits(t, 2), "panic: x")
 	finished := newWorkerExit(exits(t, exitFinished), "")
 	for _, c := range []struct {
 		name, server string
 		limit        int
-		begun        bool
+		ready        bool
 		end          error
 		want         string // "": another worker
 	}{
@@ -69,7 +69,7 @@ func TestWorkerEnded(t *testing.T) {
 	} {
 		d := newTestDaemon(t, c.server, io.Discard)
 		d.setup.workerConfig.Limit = c.limit
-		d.ready.Store(c.begun)
+		d.ready.Store(c.ready)
 		got := ""
 		if err := d.workerEnded(c.end); err != nil {
 			got = err.Error()
@@ -80,7 +80,7 @@ func TestWorkerEnded(t *testing.T) {
 	}
 }
 
-// What a worker says it waits for is shown to people: short, and on one line.
+// What a worker reports to wait for is truncated, sanitized and on one line.
 func TestSetWaiting(t *testing.T) {
 	var terminal bytes.Buffer
 	d := newTestDaemon(t, "", &terminal)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// keeperOf is a keeper that says what it says to terminal.
+// newTestDaemon returns a daemon that logs to terminal.
 func newTestDaemon(t *testing.T, server string, terminal io.Writer) *daemon {
 	t.Helper()
 	o := files(t, server, plainStanza)
@@ -22,8 +22,8 @@ func newTestDaemon(t *testing.T, server string, terminal io.Writer) *daemon {
 	return newDaemon(o, s, "1", terminal)
 }
 
-// What a worker says is not believed: its control characters reach no terminal, and
-// it cannot fill a disk, with many records or with long ones.
+// Records of the worker are not trusted: control characters do not reach the terminal,
+// and neither many nor long records fill the disk.
 func TestHostileRecords(t *testing.T) {
 	var terminal bytes.Buffer
 	d := newTestDaemon(t, "", &terminal)
@@ -44,8 +44,8 @@ func TestHostileRecords(t *testing.T) {
 	}
 }
 
-// What a worker dies with goes to a file that somebody will look at on a terminal.
-func TestHostileLastWords(t *testing.T) {
+// The standard error of a worker is sanitized before it is appended to fwknopd.die.
+func TestHostileStderr(t *testing.T) {
 	dir := t.TempDir()
 	d := newTestDaemon(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
 	d.workerDied(newWorkerExit(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n"))
@@ -56,8 +56,8 @@ func TestHostileLastWords(t *testing.T) {
 }
 
 // A record is one line, whatever is in its text.
-func TestRecordsAreLines(t *testing.T) {
-	w := &slow{read: make(chan struct{})}
+func TestWorkerLogRecordsAreLines(t *testing.T) {
+	w := &stalledPipe{read: make(chan struct{})}
 	close(w.read)
 	l := newWorkerLog(w)
 	l.put(recordInfo, []byte("a\nsb"))
