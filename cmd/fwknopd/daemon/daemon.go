@@ -1,11 +1,11 @@
-// Package daemon is the running daemon: it reads packets and logs, and
-// opens the firewall for clients that are authorized.
+// Package daemon is the running daemon: it reads packets and logs, and opens the
+// firewall for authorized clients.
 //
 // It is two processes of one binary. The monitor (root) reads the configuration,
-// owns the firewall, logs and mails; the worker (unprivileged) reads
-// packets. The worker gets its configuration, its digest file and its sockets from
-// the monitor, and can ask it for what access.conf permits, no more. With
-// --test both are goroutines of one process and there is no firewall.
+// owns the firewall, logs and sends mail. The worker (unprivileged) reads packets. It
+// gets its configuration, digest file and sockets from the monitor, and can request
+// only what access.conf permits. With --test both are goroutines of one process and
+// there is no firewall.
 //
 // Entry points: [Run], and [Worker] if [IsWorker] is true.
 package daemon

@@ -85,7 +85,7 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 		w.out.put(recordDetail, []byte(sanitize(line)))
 	}
 	l.buf = offline.AppendText(l.buf[:0], &l.entry)
-	w.out.put(kindOf(d), l.buf)
+	w.out.put(recordKindOf(d), l.buf)
 	for _, line := range l.compatLines(d, p) {
 		w.out.putf(compatKindOf(d), "%s", line)
 	}
@@ -113,9 +113,9 @@ func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	}
 }
 
-// kindOf returns the kind of record for a decision. A refusal after successful
+// recordKindOf returns the kind of record for a decision. A refusal after successful
 // authentication and a replay also go out by mail.
-func kindOf(d *policy.Decision) byte {
+func recordKindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Allow {
 		return recordInfo
 	}

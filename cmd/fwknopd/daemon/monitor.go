@@ -59,10 +59,11 @@ type daemon struct {
 // of packets of -C has been reached.
 var errDone = errors.New("done")
 
-// signalled is the cause of an end by a signal, which is not an error.
-type signalled struct{ os.Signal }
+// A signalError is the cause of an end by a signal, which Run does not treat as an
+// error.
+type signalError struct{ os.Signal }
 
-func (s signalled) Error() string { return s.String() }
+func (s signalError) Error() string { return s.String() }
 
 func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daemon {
 	var terminal io.Writer
@@ -116,7 +117,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	cause := context.Cause(ctx)
 	d.end(nil)
-	var sig signalled
+	var sig signalError
 	switch {
 	case errors.As(cause, &sig):
 		d.compatf("Got %s. Exiting...", signalName(sig.Signal))
@@ -145,7 +146,7 @@ func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, wa
 			case syscall.SIGUSR1:
 				d.logState()
 			case syscall.SIGTERM, syscall.SIGINT:
-				d.end(signalled{sig})
+				d.end(signalError{sig})
 				return
 			}
 		}

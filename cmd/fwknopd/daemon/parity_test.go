@@ -206,7 +206,7 @@ func decide(t *rapid.T, l *config.Loaded) policy.Decision {
 // The limits permit what the engine grants, for any configuration and client, and
 // nothing beyond it.
 func TestEngineAndLimitsAgree(t *testing.T) {
-	// Every form of a grant must have been drawn, otherwise the test proves little.
+	// The test covers a form of grants only if it has been drawn.
 	wanted := []string{"plain", "nat", "local", "forward", "all", "external", "command"}
 	granted, forms := 0, map[string]bool{}
 	for i := 0; i < 20 || i < 400 && len(forms) < len(wanted); i++ { // of a hundred draws each, twenty with -short

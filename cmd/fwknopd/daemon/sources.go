@@ -113,7 +113,7 @@ func (w *worker) openSource(ctx context.Context, f sourceSpec, at positions) (in
 // A discardSource drops everything that it receives.
 type discardSource struct{ ingest.Source }
 
-// Next implements ingest.Source. It returns only at the end.
+// Next implements ingest.Source. It returns only errors.
 func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		if err := d.Source.Next(ctx, ev); err != nil && !errors.Is(err, parse.ErrSkip) {

@@ -64,19 +64,19 @@ type chainedStore struct {
 }
 
 // Add implements replay.Store.
-func (r chainedStore) Add(p *replay.Packet) (replay.First, bool, error) {
-	if first, seen, err := r.previous.Seen(p); seen || err != nil {
+func (c chainedStore) Add(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := c.previous.Seen(p); seen || err != nil {
 		return first, false, err
 	}
-	return r.Store.Add(p)
+	return c.Store.Add(p)
 }
 
 // Seen implements replay.Store.
-func (r chainedStore) Seen(p *replay.Packet) (replay.First, bool, error) {
-	if first, seen, err := r.previous.Seen(p); seen || err != nil {
+func (c chainedStore) Seen(p *replay.Packet) (replay.First, bool, error) {
+	if first, seen, err := c.previous.Seen(p); seen || err != nil {
 		return first, seen, err
 	}
-	return r.Store.Seen(p)
+	return c.Store.Seen(p)
 }
 
 // chainStores returns store, with previous looked up before it unless that is nil.
@@ -96,7 +96,8 @@ func (w *worker) previousStores(store replay.Store) replay.Store {
 	return chainStores(w.store, w.previous)
 }
 
-// closeUnused closes a store that is not in use. It can still be searched.
+// closeUnused closes store unless it is the current one. A closed store can still be
+// searched.
 func (w *worker) closeUnused(store replay.Store) {
 	if j, ok := store.(*replay.Journal); ok && store != w.store {
 		if err := j.Close(); err != nil {

@@ -104,7 +104,8 @@ func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	}, nil
 }
 
-// workerEnvironment returns the environment of the worker, including our time zone.
+// workerEnvironment returns the environment of the worker, with the time zone of the
+// daemon.
 func workerEnvironment() []string {
 	env := append([]string(nil), command.Plain...)
 	if tz, ok := os.LookupEnv("TZ"); ok {

@@ -47,8 +47,8 @@ func (w *waits) list() []string {
 	defer w.mu.Unlock()
 	list := []string{}
 	for _, f := range w.specs {
-		if why := w.reason[f.label()]; why != "" {
-			list = append(list, f.label()+": "+why)
+		if reason := w.reason[f.label()]; reason != "" {
+			list = append(list, f.label()+": "+reason)
 		}
 	}
 	return list
