@@ -88,7 +88,7 @@ func (l *Limits) Check(g Grant, now time.Time) error {
 }
 
 func (a *Allowance) check(g Grant, now time.Time) error {
-	asked := g.Ports
+	requested := g.Ports
 	g = g.Normal()
 	if err := a.checkSource(g.Src); err != nil {
 		return err
@@ -100,14 +100,14 @@ func (a *Allowance) check(g Grant, now time.Time) error {
 		return err
 	}
 	if g.External != nil || len(a.External) > 0 {
-		return a.checkExternal(g, asked)
+		return a.checkExternal(g, requested)
 	}
 	return a.checkNAT(g)
 }
 
-// commands is the stanza of that line that runs commands, else another one of that
+// commandStanza is the stanza of that line that runs commandStanza, else another one of that
 // line, or nil.
-func (l *Limits) commands(line int) (found *Allowance) {
+func (l *Limits) commandStanza(line int) (found *Allowance) {
 	for i := range l.Stanzas {
 		if a := &l.Stanzas[i]; a.Stanza == line && line != 0 && (found == nil || found.Commands == nil) {
 			found = a
@@ -152,11 +152,11 @@ func (a *Allowance) checkForm(g Grant) error {
 		return fmt.Errorf("%w: %d ports", ErrPort, len(g.Ports))
 	case g.Output && !a.Output:
 		return fmt.Errorf("%w: output", ErrForm)
-	case g.Dst.IsValid() && !a.offersDst(g):
+	case g.Dst.IsValid() && !a.allowsDst(g):
 		return fmt.Errorf("%w: destination %s", ErrForm, g.Dst)
 	}
 	for _, p := range g.Ports {
-		if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) || !a.offersPort(p, g) {
+		if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) || !a.allowsPort(p, g) {
 			return fmt.Errorf("%w: %s", ErrPort, p)
 		}
 	}
@@ -167,31 +167,31 @@ func (a *Allowance) checkForm(g Grant) error {
 // the host inside.
 func (g Grant) forwardsOnly() bool { return g.NAT != nil && !g.NAT.Target.IsValid() }
 
-func (a *Allowance) offersDst(g Grant) bool {
+func (a *Allowance) allowsDst(g Grant) bool {
 	if g.Dst.Is4() != g.Src.Is4() || g.Dst.IsUnspecified() {
 		return false
 	}
 	if !g.forwardsOnly() {
 		return a.Destination
 	}
-	return a.offersInside(g)
+	return a.allowsInside(g)
 }
 
-// offersInside judges Dst and port of a grant that only forwards, as a target.
-func (a *Allowance) offersInside(g Grant) bool {
+// allowsInside judges Dst and port of a grant that only forwards, as a target.
+func (a *Allowance) allowsInside(g Grant) bool {
 	var port uint16
 	if len(g.Ports) == 1 {
 		port = g.Ports[0].Number
 	}
-	return a.offersTarget(netip.AddrPortFrom(g.Dst, port), g.Src.Is4())
+	return a.allowsTarget(netip.AddrPortFrom(g.Dst, port), g.Src.Is4())
 }
 
-func (a *Allowance) offersPort(p Port, g Grant) bool {
+func (a *Allowance) allowsPort(p Port, g Grant) bool {
 	listed := func(ports []Port, p Port) bool {
 		return slices.ContainsFunc(ports, func(o Port) bool { return o.in(g.Src) == p })
 	}
 	switch {
-	case g.forwardsOnly() && g.Dst.IsValid() && p.HasNumber() && a.offersInside(g):
+	case g.forwardsOnly() && g.Dst.IsValid() && p.HasNumber() && a.allowsInside(g):
 		return true // RESTRICT_PORTS is for what clients ask for, this is where they are led
 	case listed(a.Denied, p):
 		return false
@@ -209,7 +209,7 @@ func (a *Allowance) checkNAT(g Grant) error {
 		return nil
 	}
 	switch {
-	case g.forwardsOnly() && !a.offersForward(g), !g.forwardsOnly() && !a.offersTarget(n.Target, g.Src.Is4()):
+	case g.forwardsOnly() && !a.allowsForward(g), !g.forwardsOnly() && !a.allowsTarget(n.Target, g.Src.Is4()):
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
 	case n.Local && !a.Local, n.Local && !n.Target.IsValid(), !n.Local && a.LocalOnly:
 		return fmt.Errorf("%w: local", ErrNAT)
@@ -223,9 +223,9 @@ func (a *Allowance) checkNAT(g Grant) error {
 	return nil
 }
 
-// offersForward judges a translation without DNAT: to one host with DISABLE_DNAT,
+// allowsForward judges a translation without DNAT: to one host with DISABLE_DNAT,
 // to all with FORWARD_ALL.
-func (a *Allowance) offersForward(g Grant) bool {
+func (a *Allowance) allowsForward(g Grant) bool {
 	if g.NAT.Target != (netip.AddrPort{}) {
 		return false
 	}
@@ -235,9 +235,9 @@ func (a *Allowance) offersForward(g Grant) bool {
 	return g.All && len(a.Targets) == 0
 }
 
-// offersTarget compares forced targets by the address alone where the port is to
+// allowsTarget compares forced targets by the address alone where the port is to
 // be kept.
-func (a *Allowance) offersTarget(t netip.AddrPort, is4 bool) bool {
+func (a *Allowance) allowsTarget(t netip.AddrPort, is4 bool) bool {
 	addr := t.Addr()
 	if addr.Is4() != is4 || addr.IsUnspecified() || addr.IsMulticast() || addr.Zone() != "" {
 		return false
@@ -260,7 +260,7 @@ type CommandLimit struct {
 // the request, and the address in front of it, as the client wrote it ("" if it
 // wrote none), which the expression may look at too.
 func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
-	a := l.commands(stanza)
+	a := l.commandStanza(stanza)
 	message := text
 	if from != "" {
 		message = from + "," + text

@@ -82,15 +82,15 @@ func (piece Piece) text(g Grant, p Port) (string, bool) {
 // checkExternal compares the arguments with what the configured commands become
 // with the values of g. asked are its ports as the client spelled them: the values
 // are those of one of them, the same in all arguments.
-func (a *Allowance) checkExternal(g Grant, asked []Port) error {
+func (a *Allowance) checkExternal(g Grant, requested []Port) error {
 	if g.External == nil || g.NAT != nil || g.Output || g.Dst.IsValid() {
 		return fmt.Errorf("%w: rules in place of commands", ErrForm)
 	}
 	for _, l := range a.External {
-		offered := func(p Port) bool {
+		matches := func(p Port) bool {
 			return matchWords(l.Open, g.External.Open, g, p) && matchWords(l.Close, g.External.Close, g, p) && matchWords(l.Env, g.External.Env, g, p)
 		}
-		if g.External.Timeout == l.Timeout && slices.ContainsFunc(asked, offered) {
+		if g.External.Timeout == l.Timeout && slices.ContainsFunc(requested, matches) {
 			return nil
 		}
 	}
@@ -139,20 +139,20 @@ func (t template) match(arg string) bool {
 	if !ok {
 		return false
 	}
-	isOne := isValue
+	valid := isValue
 	for _, piece := range t[1 : len(t)-1] {
 		if piece == "" { // no text between two values: nobody can tell them apart
-			isOne = isRun
+			valid = isAdjacentValues
 			continue
 		}
 		value, after, ok := strings.Cut(rest, piece)
-		if !ok || !isOne(value) {
+		if !ok || !valid(value) {
 			return false
 		}
-		rest, isOne = after, isValue
+		rest, valid = after, isValue
 	}
 	value, ok := strings.CutSuffix(rest, t[len(t)-1])
-	return ok && isOne(value)
+	return ok && valid(value)
 }
 
 // isValue admits what only the packet tells: one address or a number. Networks are
@@ -161,8 +161,8 @@ func isValue(s string) bool {
 	return isAddr(s) || s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isRun admits values side by side; never "-", that a program would take for an
+// isAdjacentValues admits values side by side; never "-", that a program would take for an
 // option, or "/".
-func isRun(s string) bool {
+func isAdjacentValues(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789abcdef.:") == ""
 }

@@ -28,7 +28,7 @@ func FormatList(grants []Grant, now time.Time) []byte {
 		for _, part := range g.Split() {
 			for _, l := range listLines(part) {
 				n++
-				write(strconv.Itoa(n), l, "--", l.extra+part.ending(now))
+				write(strconv.Itoa(n), l, "--", l.extra+part.expiryText(now))
 			}
 		}
 	}
@@ -104,8 +104,8 @@ func orAnywhere(a, like netip.Addr) string {
 	return Anywhere(like)
 }
 
-// ending says when the grant ends, as programs and as people read it.
-func (g Grant) ending(now time.Time) string {
+// expiryText says when the grant ends, as programs and as people read it.
+func (g Grant) expiryText(now time.Time) string {
 	stanza := "no stanza"
 	if g.Stanza != 0 {
 		stanza = fmt.Sprintf("stanza %d", g.Stanza)

@@ -134,18 +134,18 @@ func (r *Recorder) Reconcile(_ context.Context, want []Grant) (Repair, error) {
 }
 
 // Setup implements [Backend].
-func (r *Recorder) Setup(context.Context) error { return r.note("setup", false) }
+func (r *Recorder) Setup(context.Context) error { return r.record("setup", false) }
 
 // Flush implements [Backend].
-func (r *Recorder) Flush(context.Context) error { return r.note("flush", true) }
+func (r *Recorder) Flush(context.Context) error { return r.record("flush", true) }
 
 // Teardown implements [Backend].
-func (r *Recorder) Teardown(context.Context) error { return r.note("teardown", true) }
+func (r *Recorder) Teardown(context.Context) error { return r.record("teardown", true) }
 
-func (r *Recorder) note(what string, clears bool) error {
+func (r *Recorder) record(entry string, clears bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.log = append(r.log, what)
+	r.log = append(r.log, entry)
 	if clears {
 		clear(r.open)
 	}
@@ -154,7 +154,7 @@ func (r *Recorder) note(what string, clears bool) error {
 
 // Disturb plays an outside flush: everything is closed and Watch signals.
 func (r *Recorder) Disturb() {
-	r.note("disturbed", true)
+	r.record("disturbed", true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.signal != nil {

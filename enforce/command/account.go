@@ -27,8 +27,8 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 		}
 	}
 	// Only root may choose; who asks for what it already is needs not.
-	me := uint32(os.Geteuid())
-	if me != 0 && cred.Uid == me && cred.Gid == uint32(os.Getegid()) {
+	uid := uint32(os.Geteuid())
+	if uid != 0 && cred.Uid == uid && cred.Gid == uint32(os.Getegid()) {
 		return nil, nil
 	}
 	return cred, nil
@@ -39,7 +39,7 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 // the group of that name or number.
 func GroupID(name string) (uint32, error) {
 	if u, err := user.Lookup(name); err == nil {
-		return number(u.Gid)
+		return parseID(u.Gid)
 	}
 	g, err := user.LookupGroup(name)
 	if err != nil {
@@ -47,7 +47,7 @@ func GroupID(name string) (uint32, error) {
 			return 0, fmt.Errorf("group %s: %w", name, err)
 		}
 	}
-	return number(g.Gid)
+	return parseID(g.Gid)
 }
 
 // GroupName is the same group as sudo wants it named, which knows nothing of users
@@ -70,10 +70,10 @@ func setUser(cred *syscall.Credential, name string) error {
 			return fmt.Errorf("user %s: %w", name, err)
 		}
 	}
-	if cred.Uid, err = number(u.Uid); err != nil {
+	if cred.Uid, err = parseID(u.Uid); err != nil {
 		return err
 	}
-	if cred.Gid, err = number(u.Gid); err != nil {
+	if cred.Gid, err = parseID(u.Gid); err != nil {
 		return err
 	}
 	groups, err := u.GroupIds()
@@ -81,7 +81,7 @@ func setUser(cred *syscall.Credential, name string) error {
 		return fmt.Errorf("groups of %s: %w", name, err)
 	}
 	for _, text := range groups {
-		g, err := number(text)
+		g, err := parseID(text)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func setUser(cred *syscall.Credential, name string) error {
 	return nil
 }
 
-func number(id string) (uint32, error) {
+func parseID(id string) (uint32, error) {
 	n, err := strconv.ParseUint(id, 10, 32)
 	return uint32(n), err
 }

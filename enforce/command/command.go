@@ -41,8 +41,8 @@ var Plain = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 const (
 	defaultOutput  = 4096
 	defaultTimeout = 30 * time.Second
-	grace          = 2 * time.Second        // from TERM to KILL
-	linger         = 200 * time.Millisecond // for output that a child left behind still holds open
+	killDelay      = 2 * time.Second        // from TERM to KILL
+	outputDelay    = 200 * time.Millisecond // for output that a child left behind still holds open
 )
 
 // ErrEmpty is a command without a program.
@@ -65,7 +65,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 		defer close(done)
 		cmd.Wait() // its error is in ProcessState, or about lingering output
 	}()
-	timedOut := await(ctx, cmd.Process.Pid, c.Timeout, done)
+	timedOut := waitOrKill(ctx, cmd.Process.Pid, c.Timeout, done)
 	text, cut := out.text()
 	return Result{
 		Status: cmd.ProcessState.ExitCode(), Output: text, Cut: cut,
@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Command) (Result, error) {
 	}, nil
 }
 
-func prepare(c Command) (*exec.Cmd, *head, error) {
+func prepare(c Command) (*exec.Cmd, *prefixBuffer, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, nil, ErrEmpty
 	}
@@ -81,7 +81,7 @@ func prepare(c Command) (*exec.Cmd, *head, error) {
 	if env == nil {
 		env = Plain
 	}
-	path, err := find(c.Argv[0], env)
+	path, err := lookPath(c.Argv[0], env)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,18 +89,18 @@ func prepare(c Command) (*exec.Cmd, *head, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	out := &head{max: c.MaxOutput}
+	out := &prefixBuffer{max: c.MaxOutput}
 	if out.max <= 0 {
 		out.max = defaultOutput
 	}
 	return &exec.Cmd{
-		Path: path, Args: c.Argv, Env: env, Dir: "/", Stdout: out, Stderr: out, WaitDelay: linger,
+		Path: path, Args: c.Argv, Env: env, Dir: "/", Stdout: out, Stderr: out, WaitDelay: outputDelay,
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
 	}, out, nil
 }
 
-// find looks for a program in PATH of env, not in our own.
-func find(name string, env []string) (string, error) {
+// lookPath looks for a program in PATH of env, not in our own.
+func lookPath(name string, env []string) (string, error) {
 	if strings.ContainsRune(name, '/') {
 		return name, nil
 	}
@@ -119,9 +119,9 @@ func find(name string, env []string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// await waits for the end of the process, and after the timeout brings it about,
+// waitOrKill waits for the end of the process, and after the timeout brings it about,
 // for all of its group.
-func await(ctx context.Context, group int, timeout time.Duration, done <-chan struct{}) (timedOut bool) {
+func waitOrKill(ctx context.Context, group int, timeout time.Duration, done <-chan struct{}) (timedOut bool) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
@@ -134,7 +134,7 @@ func await(ctx context.Context, group int, timeout time.Duration, done <-chan st
 	case <-ctx.Done():
 	}
 	syscall.Kill(-group, syscall.SIGTERM)
-	limit.Reset(grace)
+	limit.Reset(killDelay)
 	select {
 	case <-done:
 	case <-limit.C:

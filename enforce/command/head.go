@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// A head keeps the beginning of what is written to it and takes the rest without
+// A prefixBuffer keeps the beginning of what is written to it and takes the rest without
 // complaint, so that the writer does not stall.
-type head struct {
+type prefixBuffer struct {
 	max int
 
 	mu  sync.Mutex
@@ -16,7 +16,7 @@ type head struct {
 }
 
 // Write implements [io.Writer].
-func (h *head) Write(p []byte) (int, error) {
+func (h *prefixBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := min(len(p), h.max-len(h.buf))
@@ -25,7 +25,7 @@ func (h *head) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *head) text() (text string, cut bool) {
+func (h *prefixBuffer) text() (text string, cut bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.ToValidUTF8(string(h.buf), "\uFFFD"), h.cut

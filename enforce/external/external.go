@@ -80,35 +80,35 @@ func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
 		return ErrNone
 	}
 	g = g.Normal()
-	known, err := e.record(g)
-	if known || err != nil {
+	covered, err := e.recordOpen(g)
+	if covered || err != nil {
 		return err
 	}
-	err = e.run(ctx, g, true)
+	err = e.runCommand(ctx, g, true)
 	if err == nil || errors.Is(err, ErrFailed) || errors.Is(err, ErrTimeout) {
 		return err
 	}
-	return errors.Join(err, e.forget(g))
+	return errors.Join(err, e.recordClosed(g))
 }
 
-// record writes what will have to be closed, and reports whether g was open.
-func (e *Enforcer) record(g enforce.Grant) (known bool, err error) {
+// recordOpen writes what will have to be closed, and reports whether g was open.
+func (e *Enforcer) recordOpen(g enforce.Grant) (covered bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old, known := e.pending[g.Key()]
-	if known && !enforce.Outlives(g.Expires, old.Expires) {
+	old, covered := e.pending[g.Key()]
+	if covered && !enforce.Outlives(g.Expires, old.Expires) {
 		return true, nil
 	}
 	if len(g.External.Close) > 0 {
 		if err := e.journal.add(record{Open: &g}, e.pending); err != nil {
-			return known, err
+			return covered, err
 		}
 	}
 	e.pending[g.Key()] = g
-	return known, nil
+	return covered, nil
 }
 
-func (e *Enforcer) forget(g enforce.Grant) error {
+func (e *Enforcer) recordClosed(g enforce.Grant) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.pending, g.Key())
@@ -128,11 +128,11 @@ func (e *Enforcer) Revoke(ctx context.Context, g enforce.Grant) error {
 		return nil
 	}
 	if len(g.External.Close) > 0 {
-		if err := e.run(ctx, g, false); err != nil {
+		if err := e.runCommand(ctx, g, false); err != nil {
 			return err
 		}
 	}
-	return e.forget(g)
+	return e.recordClosed(g)
 }
 
 // List implements [enforce.Enforcer]: what is not closed yet, sorted by key. There
@@ -157,7 +157,7 @@ func (e *Enforcer) environment(more []string) []string {
 	return slices.Concat(env, more)
 }
 
-func (e *Enforcer) run(ctx context.Context, g enforce.Grant, opening bool) error {
+func (e *Enforcer) runCommand(ctx context.Context, g enforce.Grant, opening bool) error {
 	argv := g.External.Close
 	if opening {
 		argv = g.External.Open

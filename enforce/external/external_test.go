@@ -274,15 +274,15 @@ func TestJournalStaysSmall(t *testing.T) {
 	p := newPlace(t)
 	e := p.open(t)
 	keep := p.grant(1, time.Now().Add(time.Hour))
-	if _, err := e.record(keep); err != nil {
+	if _, err := e.recordOpen(keep); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 3 * compactLines / 2 {
 		g := p.grant(2, time.Now().Add(time.Duration(n)*time.Second))
-		if _, err := e.record(g); err != nil {
+		if _, err := e.recordOpen(g); err != nil {
 			t.Fatal(err)
 		}
-		if err := e.forget(g); err != nil {
+		if err := e.recordClosed(g); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,7 +41,7 @@ var ErrJournal = errors.New("journal belongs to somebody else or others may writ
 // cut off by a crash was never acted upon and is passed over; other broken lines
 // are noted.
 func openJournal(path string) (*journal, map[string]enforce.Grant, []string, error) {
-	f, err := lock(path)
+	f, err := openLocked(path)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -59,7 +59,7 @@ func openJournal(path string) (*journal, map[string]enforce.Grant, []string, err
 	return j, pending, notes, nil
 }
 
-func lock(path string) (*os.File, error) {
+func openLocked(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
@@ -125,12 +125,12 @@ func (j *journal) add(r record, pending map[string]enforce.Grant) error {
 		return nil
 	}
 	if r.Open != nil { // not among the pending yet
-		pending = with(pending, *r.Open)
+		pending = withGrant(pending, *r.Open)
 	}
 	return j.compact(pending)
 }
 
-func with(pending map[string]enforce.Grant, g enforce.Grant) map[string]enforce.Grant {
+func withGrant(pending map[string]enforce.Grant, g enforce.Grant) map[string]enforce.Grant {
 	more := map[string]enforce.Grant{g.Key(): g}
 	for key, old := range pending {
 		if key != g.Key() {
@@ -159,7 +159,7 @@ func (j *journal) compact(pending map[string]enforce.Grant) error {
 	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	f, err := lock(next)
+	f, err := openLocked(next)
 	if err != nil {
 		return err
 	}

@@ -60,11 +60,11 @@ func (b *Backend) apply(ctx context.Context, p *policy, part enforce.Grant) erro
 		}
 		old = append(old, r)
 	}
-	num, err := b.free(p)
+	num, err := b.freeNumber(p)
 	if err != nil {
 		return err
 	}
-	if _, err := b.run(ctx, b.spell(num, part)...); err != nil {
+	if _, err := b.run(ctx, b.addArgs(num, part)...); err != nil {
 		return err
 	}
 	p.used[num] = true
@@ -100,7 +100,7 @@ func (b *Backend) rulesOf(p *policy, part enforce.Grant) (rules []rule) {
 // retired reports a rule in our disabled set.
 func (b *Backend) retired(r rule) bool { return r.set == b.cfg.SetNum }
 
-func (b *Backend) free(p *policy) (int, error) {
+func (b *Backend) freeNumber(p *policy) (int, error) {
 	for n := b.cfg.RuleNum; n <= maxRule; n++ {
 		if !p.used[n] {
 			return n, nil
@@ -115,14 +115,14 @@ func (b *Backend) retire(ctx context.Context, p *policy, r rule) error {
 	if !b.dynamic {
 		_, err := b.run(ctx, "-q", "delete", num)
 		if err == nil {
-			p.forget(r)
+			p.drop(r)
 		}
 		return err
 	}
 	if _, err := b.run(ctx, "-q", "set", "move", "rule", num, "to", strconv.Itoa(b.cfg.SetNum)); err != nil {
 		return err
 	}
-	b.planPurge()
+	b.schedulePurge()
 	for i := range p.rules {
 		if p.rules[i].num == r.num {
 			p.rules[i].set = b.cfg.SetNum
@@ -131,7 +131,7 @@ func (b *Backend) retire(ctx context.Context, p *policy, r rule) error {
 	return nil
 }
 
-func (p *policy) forget(gone rule) {
+func (p *policy) drop(gone rule) {
 	delete(p.used, gone.num)
 	for i, r := range p.rules {
 		if r.num == gone.num {
@@ -141,8 +141,8 @@ func (p *policy) forget(gone rule) {
 	}
 }
 
-// planPurge has the disabled set cleaned after the interval. It needs b.mu.
-func (b *Backend) planPurge() {
+// schedulePurge has the disabled set cleaned after the interval. It needs b.mu.
+func (b *Backend) schedulePurge() {
 	if b.purge == nil && !b.closed {
 		b.purge = time.AfterFunc(b.cfg.Interval, b.purgeSet)
 	}
@@ -171,6 +171,6 @@ func (b *Backend) purgeSet() {
 		}
 	}
 	if left {
-		b.planPurge()
+		b.schedulePurge()
 	}
 }

@@ -142,7 +142,7 @@ func (b *Backend) setup(ctx context.Context) error {
 		return nil
 	}
 	if slices.ContainsFunc(p.rules, b.retired) {
-		b.planPurge()
+		b.schedulePurge()
 	}
 	_, err = b.run(ctx, "-q", "set", "disable", fmt.Sprint(b.cfg.SetNum))
 	return err

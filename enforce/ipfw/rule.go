@@ -137,13 +137,13 @@ var protocols = map[string]uint8{
 	"ip": 0, "all": 0, "tcp": enforce.TCP, "udp": enforce.UDP, "icmp": enforce.ICMP, "ipv6-icmp": enforce.ICMPv6,
 }
 
-// spell is the argument vector that adds a grant of one port.
-func (b *Backend) spell(num int, g enforce.Grant) []string {
+// addArgs is the argument vector that adds a grant of one port.
+func (b *Backend) addArgs(num int, g enforce.Grant) []string {
 	dst := "any"
 	if g.Dst.IsValid() {
 		dst = g.Dst.String()
 	}
-	args := []string{"-q", "add", strconv.Itoa(num), "allow", protocol(g), "from", g.Src.String(), "to", dst}
+	args := []string{"-q", "add", strconv.Itoa(num), "allow", protocolName(g), "from", g.Src.String(), "to", dst}
 	if len(g.Ports) > 0 && g.Ports[0].HasNumber() {
 		args = append(args, strconv.Itoa(int(g.Ports[0].Number)))
 	}
@@ -153,7 +153,7 @@ func (b *Backend) spell(num int, g enforce.Grant) []string {
 	return append(append(args, "//"), strings.Fields(g.Comment().String())...)
 }
 
-func protocol(g enforce.Grant) string {
+func protocolName(g enforce.Grant) string {
 	if g.All {
 		return "ip"
 	}

@@ -34,31 +34,31 @@ type Client struct {
 
 	mu     sync.Mutex
 	lastID uint64
-	calls  map[uint64]call // by the ID of the request; nil: the monitor is gone
+	calls  map[uint64]replyFunc // by the ID of the request; nil: the monitor is gone
 }
 
-// A call is called once, with the reply that it waits for.
-type call func(reply, *os.File, error)
+// A replyFunc is called once, with the reply that it waits for.
+type replyFunc func(reply, *os.File, error)
 
 // NewClient takes over conn.
 func NewClient(conn *net.UnixConn) *Client {
 	c := &Client{
 		conn: conn, out: make(chan []byte, maxOutgoing), notices: make(chan string, maxNotices),
-		done: make(chan struct{}), calls: make(map[uint64]call),
+		done: make(chan struct{}), calls: make(map[uint64]replyFunc),
 	}
 	go c.read()
 	go c.write()
 	return c
 }
 
-// start sends a request. What cannot be sent is answered at once.
-func (c *Client) start(op string, body any, done call) {
+// send sends a request. What cannot be sent is answered at once.
+func (c *Client) send(op string, body any, done replyFunc) {
 	if err := c.enqueue(op, body, done); err != nil {
 		done(reply{}, nil, err)
 	}
 }
 
-func (c *Client) enqueue(op string, body any, done call) (err error) {
+func (c *Client) enqueue(op string, body any, done replyFunc) (err error) {
 	req := request{Op: op}
 	if body != nil {
 		if req.Body, err = json.Marshal(body); err != nil {
@@ -85,15 +85,15 @@ func (c *Client) enqueue(op string, body any, done call) (err error) {
 	return nil
 }
 
-// ask sends a request and waits for the reply.
-func (c *Client) ask(ctx context.Context, op string, body any) (reply, *os.File, error) {
-	type answer struct {
+// roundTrip sends a request and waits for the reply.
+func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os.File, error) {
+	type result struct {
 		reply
 		file *os.File
 		err  error
 	}
-	ch := make(chan answer, 1)
-	c.start(op, body, func(r reply, f *os.File, err error) { ch <- answer{r, f, err} })
+	ch := make(chan result, 1)
+	c.send(op, body, func(r reply, f *os.File, err error) { ch <- result{r, f, err} })
 	select {
 	case a := <-ch:
 		return a.reply, a.file, a.err
@@ -110,20 +110,20 @@ func (c *Client) ask(ctx context.Context, op string, body any) (reply, *os.File,
 // Submit asks to open g and returns at once; done is called with the outcome, on
 // another goroutine if it is not known at once, and should be quick.
 func (c *Client) Submit(g enforce.Grant, done func(error)) {
-	c.start("apply", g, func(_ reply, _ *os.File, err error) { done(err) })
+	c.send("apply", g, func(_ reply, _ *os.File, err error) { done(err) })
 }
 
 // Command asks to run a command. It returns when the command was accepted, not
 // when it has ended; how it ended is an [Event] of the monitor.
 func (c *Client) Command(ctx context.Context, cmd Command) error {
-	_, _, err := c.ask(ctx, "command", wireCommand{cmd.Stanza, cmd.From, []byte(cmd.Text), cmd.User, cmd.Src})
+	_, _, err := c.roundTrip(ctx, "command", wireCommand{cmd.Stanza, cmd.From, []byte(cmd.Text), cmd.User, cmd.Src})
 	return err
 }
 
 // Open returns the file that the monitor opens under this name. A name without a
 // file is [os.ErrNotExist].
 func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
-	_, f, err := c.ask(ctx, "open", name)
+	_, f, err := c.roundTrip(ctx, "open", name)
 	if err == nil && f == nil {
 		err = fmt.Errorf("%w: file %q did not come", ErrProtocol, name)
 	}
@@ -132,20 +132,20 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 
 // CheckPassword reports whether the file holds this password for this user.
 func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
-	r, _, err := c.ask(ctx, "crypt", password{file, user, []byte(pw)})
+	r, _, err := c.roundTrip(ctx, "crypt", password{file, user, []byte(pw)})
 	return r.Yes, err
 }
 
 // Ready tells the monitor that the worker is at work. A worker says so once.
 func (c *Client) Ready(ctx context.Context) error {
-	_, _, err := c.ask(ctx, "ready", nil)
+	_, _, err := c.roundTrip(ctx, "ready", nil)
 	return err
 }
 
 // Waiting tells the monitor what the worker waits for, such as an interface that is
 // not there yet: all of it, nothing if it waits for nothing any more.
 func (c *Client) Waiting(ctx context.Context, list []string) error {
-	_, _, err := c.ask(ctx, "waiting", list)
+	_, _, err := c.roundTrip(ctx, "waiting", list)
 	return err
 }
 

@@ -27,21 +27,21 @@ func signal(ch chan<- struct{}) {
 // before it counts as set.
 const stepTolerance = time.Second
 
-// A stand is what both clocks showed at one moment.
-type stand struct {
+// A clockReading is what both clocks showed at one moment.
+type clockReading struct {
 	wall    time.Time
 	elapsed time.Duration
 }
 
-func (c *Clock) read() stand {
-	return stand{c.Now().Round(0), c.Elapsed()}
+func (c *Clock) read() clockReading {
+	return clockReading{c.Now().Round(0), c.Elapsed()}
 }
 
-// steady is elapsed as a time that nobody can set, for rates.
-func (now stand) steady() time.Time { return time.Unix(0, 0).Add(now.elapsed) }
+// monotonic is elapsed as a time that nobody can set, for rates.
+func (now clockReading) monotonic() time.Time { return time.Unix(0, 0).Add(now.elapsed) }
 
 // stepSince is by how much the wall clock was set since then, 0 if it was not.
-func (now stand) stepSince(then stand) time.Duration {
+func (now clockReading) stepSince(then clockReading) time.Duration {
 	step := now.wall.Sub(then.wall) - (now.elapsed - then.elapsed)
 	if step.Abs() < stepTolerance {
 		return 0
@@ -53,6 +53,6 @@ func (now stand) stepSince(then stand) time.Duration {
 const maxLife = 100 * 365 * 24 * time.Hour
 
 // deadline is when an end in wall-clock time comes.
-func (now stand) deadline(end time.Time) time.Duration {
+func (now clockReading) deadline(end time.Time) time.Duration {
 	return now.elapsed + min(max(end.Sub(now.wall), -maxLife), maxLife)
 }

@@ -16,34 +16,34 @@ const maxCommands = 8
 // command checks a request for a command against the offer and starts it. How it
 // ended is an event.
 func (m *Monitor) command(c Command) error {
-	how, err := m.runnable(c)
+	program, err := m.resolveCommand(c)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil {
-		err = m.start(c, how)
+		err = m.startCommand(c, program)
 	}
 	if err != nil {
-		m.refuse(m.clock.read(), Event{Command: c, Err: err})
+		m.reportRefused(m.clock.read(), Event{Command: c, Err: err})
 	}
 	return err
 }
 
-// start runs a command beside everything else. It needs m.mu.
-func (m *Monitor) start(c Command, how command.Command) error {
+// startCommand runs a command beside everything else. It needs m.mu.
+func (m *Monitor) startCommand(c Command, program command.Command) error {
 	if m.closed {
 		return ErrGone
 	}
 	select {
-	case m.slots <- struct{}{}:
+	case m.commandSlots <- struct{}{}:
 	default:
 		return ErrBusy
 	}
-	m.work.Go(func() {
-		defer func() { <-m.slots }()
-		result, err := command.Run(context.Background(), how)
+	m.commands.Go(func() {
+		defer func() { <-m.commandSlots }()
+		result, err := command.Run(context.Background(), program)
 		m.events.add(Event{Time: m.clock.read().wall, Kind: CommandRan, Command: c, Err: err, Result: Result{
 			Status: result.Status, Output: result.Output, TimedOut: result.TimedOut, Took: result.Took,
 		}})
@@ -51,10 +51,10 @@ func (m *Monitor) start(c Command, how command.Command) error {
 	return nil
 }
 
-// runnable is the program for a command. Only its text comes from the request.
-func (m *Monitor) runnable(c Command) (command.Command, error) {
-	offer := m.offered()
-	limit, err := offer.Limits.Command(c.Stanza, c.From, c.Text)
+// resolveCommand is the program for a command. Only its text comes from the request.
+func (m *Monitor) resolveCommand(c Command) (command.Command, error) {
+	policy := m.currentPolicy()
+	limit, err := policy.Limits.Command(c.Stanza, c.From, c.Text)
 	if err != nil {
 		return command.Command{}, err
 	}

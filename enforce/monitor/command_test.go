@@ -34,7 +34,7 @@ func ran(t testing.TB, events <-chan Event) Event {
 // commands is a client of a monitor whose stanzas run commands by the limits.
 func commands(t testing.TB, limits ...enforce.CommandLimit) (*Client, <-chan Event) {
 	t.Helper()
-	var offer Offer
+	var offer Policy
 	for i, l := range limits {
 		offer.Limits.Stanzas = append(offer.Limits.Stanzas, enforce.Allowance{Stanza: i + 1, Commands: &l})
 	}
@@ -44,7 +44,7 @@ func commands(t testing.TB, limits ...enforce.CommandLimit) (*Client, <-chan Eve
 	}
 	events := make(chan Event, 100)
 	r := newRig(t, func(c *Config) {
-		c.Offer, c.Sudo, c.Events = offer, sudo, func(ev Event) { events <- ev }
+		c.Policy, c.Sudo, c.Events = offer, sudo, func(ev Event) { events <- ev }
 	})
 	return pair(t, r), events
 }

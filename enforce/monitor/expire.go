@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	maxExpire  = 512                    // closed in one transaction, so that openings get their turn
-	firstRetry = 100 * time.Millisecond // after a failure to close; doubled each time
-	lastRetry  = 30 * time.Second
+	maxExpire = 512                    // closed in one transaction, so that openings get their turn
+	minRetry  = 100 * time.Millisecond // after a failure to close; doubled each time
+	maxRetry  = 30 * time.Second
 )
 
 // ENABLE_CONNTRACK_PERSIST: how long before the end to ask for connections, by how
@@ -29,7 +29,7 @@ func (m *Monitor) mayPostpone(e *entry) bool {
 
 // expire closes what is due. What could not be closed stays in the queue and is
 // never forgotten.
-func (m *Monitor) expire(ctx context.Context, now stand) {
+func (m *Monitor) expire(ctx context.Context, now clockReading) {
 	due := m.postpone(ctx, m.table.due(now.elapsed, maxExpire), now)
 	var rules []*entry
 	for _, e := range due {
@@ -41,10 +41,10 @@ func (m *Monitor) expire(ctx context.Context, now stand) {
 		}
 	}
 	m.endRules(ctx, rules, now)
-	m.tellEmpty()
+	m.notifyIdle()
 }
 
-func (m *Monitor) endRules(ctx context.Context, rules []*entry, now stand) {
+func (m *Monitor) endRules(ctx context.Context, rules []*entry, now clockReading) {
 	if len(rules) == 0 {
 		return
 	}
@@ -62,11 +62,11 @@ func (m *Monitor) endRules(ctx context.Context, rules []*entry, now stand) {
 		}
 		m.retry(e, now, errs[i])
 	}
-	m.note(now.wall, Expired, gone)
+	m.reportGrants(now.wall, Expired, gone)
 }
 
 // retry tries e again later, and says so the first time.
-func (m *Monitor) retry(e *entry, now stand, err error) {
+func (m *Monitor) retry(e *entry, now clockReading, err error) {
 	if e.tries == 0 {
 		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: e.grant, Err: err})
 	}
@@ -75,41 +75,41 @@ func (m *Monitor) retry(e *entry, now stand, err error) {
 }
 
 func backoff(tries int) time.Duration {
-	return min(firstRetry<<min(tries, 16), lastRetry)
+	return min(minRetry<<min(tries, 16), maxRetry)
 }
 
 // postpone puts off the end of what still has connections, and returns what is to
 // be closed now.
-func (m *Monitor) postpone(ctx context.Context, due []*entry, now stand) (rest []*entry) {
-	var asked []*entry
+func (m *Monitor) postpone(ctx context.Context, due []*entry, now clockReading) (rest []*entry) {
+	var candidates []*entry
 	for _, e := range due {
 		if m.mayPostpone(e) && now.elapsed < e.deadline {
-			asked = append(asked, e)
+			candidates = append(candidates, e)
 		} else {
 			rest = append(rest, e)
 		}
 	}
-	if len(asked) == 0 {
+	if len(candidates) == 0 {
 		return rest
 	}
-	alive := m.established(ctx, asked, now)
-	var longer []*entry
-	for i, e := range asked {
+	alive := m.established(ctx, candidates, now)
+	var connected []*entry
+	for i, e := range candidates {
 		if alive[i] {
-			longer = append(longer, e)
+			connected = append(connected, e)
 			continue
 		}
 		m.table.schedule(e, e.deadline)
 		e.postponed = maxPostpone // asked for the last time
 	}
-	m.lengthen(ctx, longer, now)
+	m.extend(ctx, connected, now)
 	return rest
 }
 
 // established is false for all when the kernel does not say.
-func (m *Monitor) established(ctx context.Context, asked []*entry, now stand) []bool {
-	parts := make([]enforce.Grant, len(asked))
-	for i, e := range asked {
+func (m *Monitor) established(ctx context.Context, candidates []*entry, now clockReading) []bool {
+	parts := make([]enforce.Grant, len(candidates))
+	for i, e := range candidates {
 		parts[i] = e.grant
 	}
 	alive, err := m.cfg.Established(ctx, parts)
@@ -120,8 +120,8 @@ func (m *Monitor) established(ctx context.Context, asked []*entry, now stand) []
 	return alive
 }
 
-// lengthen applies grants again with a later end, before the kernel ends them.
-func (m *Monitor) lengthen(ctx context.Context, es []*entry, now stand) {
+// extend applies grants again with a later end, before the kernel ends them.
+func (m *Monitor) extend(ctx context.Context, es []*entry, now clockReading) {
 	if len(es) == 0 {
 		return
 	}
@@ -147,5 +147,5 @@ func (m *Monitor) lengthen(ctx context.Context, es []*entry, now stand) {
 		e.postponed += extension
 		m.table.schedule(e, e.deadline-leadTime)
 	}
-	m.note(now.wall, Postponed, first)
+	m.reportGrants(now.wall, Postponed, first)
 }

@@ -237,7 +237,7 @@ func TestReload(t *testing.T) {
 		r := newRig(t)
 		g := ssh(1, time.Now().Add(time.Minute))
 		r.mustApply(t, g)
-		r.Reload(Offer{})
+		r.Reload(Policy{})
 		if err := r.Apply(ctx, ssh(2, time.Now().Add(time.Minute))); !errors.Is(err, ErrRefused) || !errors.Is(err, enforce.ErrStanza) {
 			t.Errorf("Apply after Reload: %v", err)
 		}

@@ -7,76 +7,76 @@ import (
 	"fwknopd/enforce"
 )
 
-// maxLanes is how many external commands run at a time.
-const maxLanes = 16
+// maxExternalCommands is how many external commands run at a time.
+const maxExternalCommands = 16
 
-// lanes run functions: those of one key one after the other in the order they
+// keyedQueue run functions: those of one key one after the other in the order they
 // came, those of different keys beside each other.
-type lanes struct {
-	mu    sync.Mutex
-	queue map[string][]func()
-	all   sync.WaitGroup
-	slots chan struct{}
+type keyedQueue struct {
+	mu      sync.Mutex
+	pending map[string][]func()
+	running sync.WaitGroup
+	slots   chan struct{}
 }
 
-func (l *lanes) add(key string, f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.queue == nil {
-		l.queue = make(map[string][]func())
-		l.slots = make(chan struct{}, maxLanes)
+func (q *keyedQueue) add(key string, f func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pending == nil {
+		q.pending = make(map[string][]func())
+		q.slots = make(chan struct{}, maxExternalCommands)
 	}
-	waiting, running := l.queue[key]
-	l.queue[key] = append(waiting, f)
+	waiting, running := q.pending[key]
+	q.pending[key] = append(waiting, f)
 	if !running {
-		l.all.Add(1)
-		go l.run(key)
+		q.running.Add(1)
+		go q.run(key)
 	}
 }
 
-func (l *lanes) run(key string) {
-	defer l.all.Done()
+func (q *keyedQueue) run(key string) {
+	defer q.running.Done()
 	for {
-		l.mu.Lock()
-		if len(l.queue[key]) == 0 {
-			delete(l.queue, key)
-			l.mu.Unlock()
+		q.mu.Lock()
+		if len(q.pending[key]) == 0 {
+			delete(q.pending, key)
+			q.mu.Unlock()
 			return
 		}
-		f := l.queue[key][0]
-		l.queue[key] = l.queue[key][1:]
-		l.mu.Unlock()
-		l.slots <- struct{}{}
+		f := q.pending[key][0]
+		q.pending[key] = q.pending[key][1:]
+		q.mu.Unlock()
+		q.slots <- struct{}{}
 		f()
-		<-l.slots
+		<-q.slots
 	}
 }
 
-func (l *lanes) wait() { l.all.Wait() }
+func (q *keyedQueue) wait() { q.running.Wait() }
 
 // openExternal notes the end of an external grant, then has its command run. The
 // order of decisions is the order of commands. It needs m.mu.
-func (m *Monitor) openExternal(ctx context.Context, j job, now stand) {
+func (m *Monitor) openExternal(ctx context.Context, j job, now clockReading) {
 	g := j.grant.Normal()
-	kind := m.keep(g, now)
+	kind := m.record(g, now)
 	e := m.table.entries[g.Key()]
 	version := e.version
 	ctx = context.WithoutCancel(ctx) // the worker may die, the command goes on
-	m.lanes.add(e.key, func() {
+	m.externalCommands.add(e.key, func() {
 		err := m.cfg.External.Apply(ctx, g)
 		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, Err: err}
 		if err != nil {
 			ev.Kind = Failed
-			m.undo(e.key, version)
+			m.closeFailed(e.key, version)
 		}
 		m.events.add(ev)
 		j.done(err)
 	})
 }
 
-// undo has what a failed command may have opened closed again, unless somebody has
+// closeFailed has what a failed command may have opened closed again, unless somebody has
 // asked for it anew.
-func (m *Monitor) undo(key string, version int) {
+func (m *Monitor) closeFailed(key string, version int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if e := m.table.entries[key]; e != nil && e.version == version {
@@ -103,7 +103,7 @@ func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 	e.ending = true
 	m.table.remove(e)
 	g, version := e.grant, e.version
-	m.lanes.add(e.key, func() {
+	m.externalCommands.add(e.key, func() {
 		err := m.cfg.External.Revoke(context.Background(), g)
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -114,7 +114,7 @@ func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 		case err == nil:
 			if current {
 				m.table.drop(cur)
-				m.tellEmpty()
+				m.notifyIdle()
 			}
 			if why != "" {
 				m.events.add(Event{Time: now.wall, Kind: why, Grant: g})

@@ -81,7 +81,7 @@ func decode(text []byte, v any) error {
 
 // clip keeps error texts well inside a frame.
 func clip(err error) string {
-	const most = 512
+	const maxError = 512
 	text := err.Error()
-	return text[:min(len(text), most)]
+	return text[:min(len(text), maxError)]
 }

@@ -47,7 +47,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 			j.done(ErrGone)
 		case err != nil:
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
-			m.refuse(now, Event{Grant: j.grant, Err: err})
+			m.reportRefused(now, Event{Grant: j.grant, Err: err})
 			j.done(err)
 		case j.grant.External != nil:
 			m.openExternal(ctx, j, now)
@@ -58,8 +58,8 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	m.openBatch(ctx, batch, now)
 }
 
-func (m *Monitor) admit(g enforce.Grant, now stand) error {
-	if err := m.offer.Limits.Check(g, now.wall); err != nil {
+func (m *Monitor) admit(g enforce.Grant, now clockReading) error {
+	if err := m.policy.Limits.Check(g, now.wall); err != nil {
 		return err
 	}
 	switch {
@@ -73,7 +73,7 @@ func (m *Monitor) admit(g enforce.Grant, now stand) error {
 	return nil
 }
 
-func (m *Monitor) openBatch(ctx context.Context, batch []job, now stand) {
+func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) {
 	if len(batch) == 0 {
 		return
 	}
@@ -88,17 +88,17 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now stand) {
 			ev.Err = errs[i]
 		}
 		if ev.Err == nil {
-			ev.Kind = m.keep(grants[i], now)
-			ev.Blocked = m.blocked(ctx, grants[i], now)
+			ev.Kind = m.record(grants[i], now)
+			ev.Blocked = m.recordBlocked(ctx, grants[i], now)
 		}
 		m.events.add(ev)
 		j.done(ev.Err)
 	}
 }
 
-// keep puts the parts of a grant into the table. It reports [Granted] if one is
+// record puts the parts of a grant into the table. It reports [Granted] if one is
 // new, else [Extended] if one ends later now, else [Kept].
-func (m *Monitor) keep(g enforce.Grant, now stand) (kind Kind) {
+func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
 	kind = Kept
@@ -131,12 +131,12 @@ func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 	if err := m.cfg.Firewall.Revoke(ctx, g); err != nil {
 		return err
 	}
-	m.forget(g, now.wall)
+	m.dropRevoked(g, now.wall)
 	return nil
 }
 
-// forget drops the parts of a grant that somebody wanted closed.
-func (m *Monitor) forget(g enforce.Grant, at time.Time) {
+// dropRevoked drops the parts of a grant that somebody wanted closed.
+func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
 	var gone []enforce.Grant
 	for _, part := range g.Split() {
 		if e := m.table.entries[part.Key()]; e != nil {
@@ -144,8 +144,8 @@ func (m *Monitor) forget(g enforce.Grant, at time.Time) {
 			m.table.drop(e)
 		}
 	}
-	m.note(at, Revoked, gone)
-	m.tellEmpty()
+	m.reportGrants(at, Revoked, gone)
+	m.notifyIdle()
 }
 
 // List says what is open, asking the kernel; names of clients are from memory.
@@ -200,7 +200,7 @@ func (m *Monitor) Flush(ctx context.Context) error {
 		m.table.drop(e)
 	}
 	enforce.SortGrants(gone)
-	m.note(now.wall, Revoked, gone)
-	m.tellEmpty()
+	m.reportGrants(now.wall, Revoked, gone)
+	m.notifyIdle()
 	return nil
 }

@@ -42,7 +42,7 @@ func wire(t testing.TB, r *rig) (conn *net.UnixConn, served <-chan error) {
 }
 
 // canary has a stanza that runs touch; a file appears if anything runs.
-func canary(t testing.TB) (Offer, string) {
+func canary(t testing.TB) (Policy, string) {
 	file := filepath.Join(t.TempDir(), "ran")
 	o := offers
 	o.Limits.Stanzas = append([]enforce.Allowance{{
@@ -86,7 +86,7 @@ func TestViolations(t *testing.T) {
 		{"twice ready", append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
 	} {
 		offer, file := canary(t)
-		r := newRig(t, func(c *Config) { c.Offer = offer })
+		r := newRig(t, func(c *Config) { c.Policy = offer })
 		conn, served := wire(t, r)
 		if _, err := conn.Write(c.bytes); err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func exists(file string) bool {
 // access.conf does not offer.
 func TestTakenOver(t *testing.T) {
 	offer, file := canary(t)
-	r := newRig(t, func(c *Config) { c.Offer = offer })
+	r := newRig(t, func(c *Config) { c.Policy = offer })
 	c := pair(t, r)
 	soon := time.Now().Add(time.Minute)
 	evil := func(change func(*enforce.Grant)) enforce.Grant {
@@ -255,7 +255,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 // TestGarbage: random bytes open and run nothing, and the monitor goes on.
 func TestGarbage(t *testing.T) {
 	offer, file := canary(t)
-	r := newRig(t, func(c *Config) { c.Offer = offer })
+	r := newRig(t, func(c *Config) { c.Policy = offer })
 	rnd := rand.NewChaCha8([32]byte{})
 	for n := range 200 {
 		conn, served := wire(t, r)
@@ -298,7 +298,7 @@ func TestDeafWorker(t *testing.T) {
 // them open on our side, whatever he asked for.
 func TestFilesForADeafWorker(t *testing.T) {
 	offer, _ := canary(t)
-	r := newRig(t, func(c *Config) { c.Offer = offer })
+	r := newRig(t, func(c *Config) { c.Policy = offer })
 	before := descriptors(t)
 	conn, _ := wire(t, r)
 	conn.SetDeadline(time.Now().Add(time.Second))
@@ -310,7 +310,7 @@ func TestFilesForADeafWorker(t *testing.T) {
 			time.Sleep(time.Millisecond) // for the monitor to open some
 		}
 	}
-	if n := descriptors(t) - before; n > 2*maxAside {
+	if n := descriptors(t) - before; n > 2*maxAsync {
 		t.Errorf("%d descriptors are open", n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // loop does what has to be done at its time. Without grants nothing wakes it but
 // the kernel and requests.
 func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
-	defer close(m.looping)
+	defer close(m.loopDone)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	steps := m.clock.Steps
@@ -26,9 +26,9 @@ func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 			if !ok {
 				changed = nil
 			}
-			m.disturbed(ok)
+			m.firewallChanged(ok)
 		}
-		if wait, ok := m.turn(ctx); ok {
+		if wait, ok := m.runDue(ctx); ok {
 			timer.Reset(wait)
 		} else {
 			timer.Stop()
@@ -36,39 +36,39 @@ func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// disturbed plans a look after the kernel told of a change, or that it will tell
+// firewallChanged plans a look after the kernel told of a change, or that it will tell
 // no more.
-func (m *Monitor) disturbed(tells bool) {
+func (m *Monitor) firewallChanged(notified bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.guard.tells = tells
+	m.reconciler.notified = notified
 	if len(m.table.entries) > 0 {
-		m.guard.plan(m.clock.Elapsed() + settle)
-	} else if tells && m.cfg.Firewall != nil {
-		m.guard.plan(m.clock.Elapsed() + idleSettle)
+		m.reconciler.schedule(m.clock.Elapsed() + settleDelay)
+	} else if notified && m.cfg.Firewall != nil {
+		m.reconciler.schedule(m.clock.Elapsed() + idleSettleDelay)
 	}
 }
 
-// turn does what is due, and says how long nothing will be; ok is false if that is
+// runDue does what is due, and says how long nothing will be; ok is false if that is
 // for ever.
-func (m *Monitor) turn(ctx context.Context) (wait time.Duration, ok bool) {
+func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now(ctx)
 	m.expire(ctx, now)
 	switch {
 	case m.cfg.Firewall == nil:
-		m.guard.due = never
+		m.reconciler.due = never
 	case len(m.table.entries) == 0:
-		m.lookForeign(ctx, now)
+		m.findForeign(ctx, now)
 	default:
-		m.look(ctx, now)
-		if !m.guard.tells {
-			m.guard.plan(now.elapsed + m.cfg.Interval)
+		m.reconcile(ctx, now)
+		if !m.reconciler.notified {
+			m.reconciler.schedule(now.elapsed + m.cfg.Interval)
 		}
 	}
 	next, ok := m.table.next()
-	if due := m.guard.due; due != never && (!ok || due < next) {
+	if due := m.reconciler.due; due != never && (!ok || due < next) {
 		next, ok = due, true
 	}
 	return max(next-m.clock.Elapsed(), 0), ok

@@ -6,7 +6,7 @@
 //	[Client.Submit], Command, …  ── socket ──>  [Monitor.Serve]
 //	                                            one entry of the request table each:
 //	                                            bounded, decoded strictly, checked
-//	                                            against [Offer], then carried out
+//	                                            against [Policy], then carried out
 //
 // A worker that is taken over can ask for what access.conf offers to everyone, and for
 // nothing else: it can neither list nor close what others were granted. [Monitor.List],
@@ -37,7 +37,7 @@ type Config struct {
 	// External runs the commands of grants that have some; nil refuses them.
 	External enforce.Enforcer
 
-	Offer Offer
+	Policy Policy
 
 	// Shell and Sudo are programs for SPA commands whose stanza wants them
 	// (shCmd, SUDO_EXE); "" is /bin/sh and /usr/bin/sudo.
@@ -70,9 +70,9 @@ type Config struct {
 	Clock *Clock
 }
 
-// An Offer is what a configuration lets the worker ask for. Maps are not changed
+// An Policy is what a configuration lets the worker ask for. Maps are not changed
 // after they were handed over.
-type Offer struct {
+type Policy struct {
 	Limits enforce.Limits
 	// Files opens descriptors by name. The monitor closes its own after the worker
 	// has got it.
@@ -84,27 +84,27 @@ type Offer struct {
 
 // A Monitor keeps grants. Its methods may be called from several goroutines.
 type Monitor struct {
-	cfg    Config
-	clock  *Clock
-	events *stream
-	lanes  lanes
-	stop   context.CancelFunc
-	steps  *os.File // behind clock.Steps, if it is ours
-	wake   chan struct{}
-	work   sync.WaitGroup // commands that run
-	slots  chan struct{}  // bounds them
+	cfg              Config
+	clock            *Clock
+	events           *eventQueue
+	externalCommands keyedQueue
+	stop             context.CancelFunc
+	steps            *os.File // behind clock.Steps, if it is ours
+	wake             chan struct{}
+	commands         sync.WaitGroup // commands that run
+	commandSlots     chan struct{}  // bounds them
 
-	mu         sync.Mutex
-	closed     bool
-	offer      Offer
-	table      table
-	base       stand // of the ends in table
-	guard      guard
-	refusals   *rate.Limiter // for their reports
-	sessions   map[*session]bool
-	unreported int           // refusals
-	waiters    []waiter      // for the last end
-	looping    chan struct{} // closed when the loop has ended
+	mu          sync.Mutex
+	closed      bool
+	policy      Policy
+	table       table
+	lastReading clockReading // of the ends in table
+	reconciler  reconciler
+	refusals    *rate.Limiter // for their reports
+	sessions    map[*session]bool
+	unreported  int           // refusals
+	waiters     []waiter      // for the last end
+	loopDone    chan struct{} // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond
@@ -116,9 +116,9 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		cfg.Interval = defaultInterval
 	}
 	m := &Monitor{
-		cfg: cfg, clock: cfg.Clock, offer: cfg.Offer, events: newStream(cfg.Events),
-		wake: make(chan struct{}, 1), slots: make(chan struct{}, maxCommands),
-		sessions: make(map[*session]bool), looping: make(chan struct{}),
+		cfg: cfg, clock: cfg.Clock, policy: cfg.Policy, events: newEventQueue(cfg.Events),
+		wake: make(chan struct{}, 1), commandSlots: make(chan struct{}, maxCommands),
+		sessions: make(map[*session]bool), loopDone: make(chan struct{}),
 	}
 	if m.clock == nil {
 		m.clock = SystemClock()
@@ -128,9 +128,9 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		}
 		m.clock.Steps, m.steps = steps, file
 	}
-	m.base = m.clock.read()
+	m.lastReading = m.clock.read()
 	m.refusals = rate.NewLimiter(refusalRate, refusalBurst)
-	if err := m.adopt(ctx); err != nil {
+	if err := m.adoptOpen(ctx); err != nil {
 		m.closeClock()
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (m *Monitor) closeClock() {
 // run and for the last events, until ctx ends.
 func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
-	<-m.looping
+	<-m.loopDone
 	m.closeClock()
 	m.mu.Lock()
 	m.closed = true
@@ -166,8 +166,8 @@ func (m *Monitor) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.lanes.wait()
-		m.work.Wait()
+		m.externalCommands.wait()
+		m.commands.Wait()
 		m.events.drain()
 	}()
 	select {
@@ -179,16 +179,16 @@ func (m *Monitor) Close(ctx context.Context) error {
 }
 
 // Reload puts another configuration in force. All grants stay.
-func (m *Monitor) Reload(o Offer) {
+func (m *Monitor) Reload(p Policy) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.offer = o
+	m.policy = p
 }
 
-func (m *Monitor) offered() Offer {
+func (m *Monitor) currentPolicy() Policy {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.offer
+	return m.policy
 }
 
 // Len is how many openings the monitor looks after, counted by port.
@@ -199,17 +199,17 @@ func (m *Monitor) Len() int {
 }
 
 // now reads the clock. If somebody has set it, ends move along. It needs m.mu.
-func (m *Monitor) now(ctx context.Context) stand {
+func (m *Monitor) now(ctx context.Context) clockReading {
 	now := m.clock.read()
-	step := now.stepSince(m.base)
+	step := now.stepSince(m.lastReading)
 	if step == 0 {
 		return now
 	}
-	m.base = now
+	m.lastReading = now
 	m.table.shift(now, step)
 	m.events.add(Event{Time: now.wall, Kind: ClockStep, Step: step})
 	if m.cfg.Firewall != nil && len(m.table.entries) > 0 {
-		m.rewrite(ctx, now, step)
+		m.applyClockStep(ctx, now, step)
 	}
 	return now
 }

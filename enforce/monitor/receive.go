@@ -47,7 +47,7 @@ func (c *Client) read() {
 		}
 		var f *os.File
 		if rep.File {
-			f = in.file()
+			f = in.nextFile()
 		}
 		c.deliver(rep, f)
 	}
@@ -82,23 +82,23 @@ func (r reply) error() error {
 	case r.Err == "":
 		return nil
 	case r.Refused && r.Absent:
-		return answered{r.Err, []error{ErrRefused, os.ErrNotExist}}
+		return remoteError{r.Err, []error{ErrRefused, os.ErrNotExist}}
 	case r.Refused:
-		return answered{r.Err, []error{ErrRefused}}
+		return remoteError{r.Err, []error{ErrRefused}}
 	case r.Absent:
-		return answered{r.Err, []error{os.ErrNotExist}}
+		return remoteError{r.Err, []error{os.ErrNotExist}}
 	}
 	return errors.New(r.Err)
 }
 
-// answered is an error that came over the socket.
-type answered struct {
+// remoteError is an error that came over the socket.
+type remoteError struct {
 	text string
 	is   []error
 }
 
-func (e answered) Error() string   { return e.text }
-func (e answered) Unwrap() []error { return e.is }
+func (e remoteError) Error() string   { return e.text }
+func (e remoteError) Unwrap() []error { return e.is }
 
 // fail answers all who wait, now that the monitor is gone.
 func (c *Client) fail() {
@@ -126,7 +126,7 @@ func (r *receiver) Read(p []byte) (int, error) {
 	var oob [256]byte
 	n, oobn, flags, _, err := r.conn.ReadMsgUnix(p, oob[:]) // with MSG_CMSG_CLOEXEC
 	if oobn > 0 {
-		if fdErr := r.keep(oob[:oobn]); err == nil {
+		if fdErr := r.storeDescriptors(oob[:oobn]); err == nil {
 			err = fdErr
 		}
 	}
@@ -136,7 +136,7 @@ func (r *receiver) Read(p []byte) (int, error) {
 	return max(n, 0), err
 }
 
-func (r *receiver) keep(oob []byte) error {
+func (r *receiver) storeDescriptors(oob []byte) error {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
 		return err
@@ -151,8 +151,8 @@ func (r *receiver) keep(oob []byte) error {
 	return nil
 }
 
-// file is the next descriptor; nil if there is none.
-func (r *receiver) file() *os.File {
+// nextFile is the next descriptor; nil if there is none.
+func (r *receiver) nextFile() *os.File {
 	if len(r.fds) == 0 {
 		return nil
 	}

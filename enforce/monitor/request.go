@@ -22,8 +22,8 @@ var requests = map[string]func(s *session, id uint64, body []byte) error{
 	"waiting": (*session).waiting,  // tells what it waits for
 }
 
-// take looks a request up and carries it out.
-func (s *session) take(text []byte) error {
+// dispatch looks a request up and carries it out.
+func (s *session) dispatch(text []byte) error {
 	var req request
 	if err := decode(text, &req); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (s *session) apply(id uint64, body []byte) error {
 	if err := decode(body, &g); err != nil {
 		return err
 	}
-	s.jobs <- job{g, func(err error) { s.send(answerTo(id, err)) }}
+	s.jobs <- job{g, func(err error) { s.send(replyTo(id, err)) }}
 	return nil
 }
 
@@ -49,7 +49,7 @@ func (s *session) command(id uint64, body []byte) error {
 	if err := decode(body, &c); err != nil {
 		return err
 	}
-	s.send(answerTo(id, s.m.command(Command{c.Stanza, c.From, string(c.Text), c.User, c.Src})))
+	s.send(replyTo(id, s.m.command(Command{c.Stanza, c.From, string(c.Text), c.User, c.Src})))
 	return nil
 }
 
@@ -67,14 +67,14 @@ func (s *session) openFile(id uint64, body []byte) error {
 	if err := decode(body, &name); err != nil {
 		return err
 	}
-	open, ok := s.m.offered().Files[name]
+	open, ok := s.m.currentPolicy().Files[name]
 	if !ok {
-		s.send(answerTo(id, fmt.Errorf("%w: file %.200q: %w", ErrRefused, name, os.ErrNotExist)))
+		s.send(replyTo(id, fmt.Errorf("%w: file %.200q: %w", ErrRefused, name, os.ErrNotExist)))
 		return nil
 	}
-	return s.aside(id, func() (reply, *os.File) {
+	return s.async(id, func() (reply, *os.File) {
 		f, err := open()
-		rep := answerTo(id, err)
+		rep := replyTo(id, err)
 		rep.File = err == nil
 		return rep, f
 	})
@@ -92,14 +92,14 @@ func (s *session) crypt(id uint64, body []byte) error {
 	if err := decode(body, &p); err != nil {
 		return err
 	}
-	check, ok := s.m.offered().Passwords[p.File]
+	check, ok := s.m.currentPolicy().Passwords[p.File]
 	if !ok {
-		s.send(answerTo(id, fmt.Errorf("%w: password file %.200q", ErrRefused, p.File)))
+		s.send(replyTo(id, fmt.Errorf("%w: password file %.200q", ErrRefused, p.File)))
 		return nil
 	}
-	return s.aside(id, func() (reply, *os.File) {
+	return s.async(id, func() (reply, *os.File) {
 		fits, err := check(p.User, string(p.Password))
-		rep := answerTo(id, err)
+		rep := replyTo(id, err)
 		rep.Yes = err == nil && fits
 		return rep, nil
 	})
@@ -138,8 +138,8 @@ func (s *session) waiting(id uint64, body []byte) error {
 	return nil
 }
 
-// answerTo is the reply that carries err.
-func answerTo(id uint64, err error) reply {
+// replyTo is the reply that carries err.
+func replyTo(id uint64, err error) reply {
 	if err == nil {
 		return reply{ID: id}
 	}

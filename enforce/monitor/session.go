@@ -22,7 +22,7 @@ var ErrBusy = errors.New("too many requests at a time")
 const (
 	maxJobs    = 4096 // then the socket fills
 	maxReplies = 8192 // then the worker is deaf
-	maxAside   = 8    // passwords and files
+	maxAsync   = 8    // passwords and files
 	maxBatch   = 512  // grants in one transaction
 )
 
@@ -31,7 +31,7 @@ const (
 type outgoing struct {
 	reply
 	file  *os.File
-	aside bool
+	async bool
 }
 
 // A session is one connection.
@@ -41,11 +41,11 @@ type session struct {
 	hooks   hooks
 	isReady bool // it has said so
 
-	jobs    chan job
-	replies chan outgoing
-	slots   chan struct{} // bounds what runs aside
-	running sync.WaitGroup
-	quit    chan struct{} // all replies are queued
+	jobs         chan job
+	replies      chan outgoing
+	asyncSlots   chan struct{} // bounds what runs aside
+	asyncRunning sync.WaitGroup
+	quit         chan struct{} // all replies are queued
 }
 
 // hooks are told what a worker says of itself; nil ones are not.
@@ -64,19 +64,19 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 	s := &session{
 		m: m, conn: conn, hooks: h,
 		jobs: make(chan job, maxJobs), replies: make(chan outgoing, maxReplies),
-		slots: make(chan struct{}, maxAside), quit: make(chan struct{}),
+		asyncSlots: make(chan struct{}, maxAsync), quit: make(chan struct{}),
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	m.enter(s)
+	m.addSession(s)
 	var work, write sync.WaitGroup
-	work.Go(func() { s.work(context.WithoutCancel(ctx)) })
+	work.Go(func() { s.openGrants(context.WithoutCancel(ctx)) })
 	write.Go(s.write)
 	err := s.read()
 	conn.Close()
-	m.leave(s)
+	m.removeSession(s)
 	close(s.jobs)
 	work.Wait()
-	s.running.Wait()
+	s.asyncRunning.Wait()
 	close(s.quit)
 	write.Wait()
 	if errors.Is(err, ErrProtocol) {
@@ -86,7 +86,7 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 	return ctx.Err()
 }
 
-func (m *Monitor) enter(s *session) {
+func (m *Monitor) addSession(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sessions[s] = true
@@ -95,7 +95,7 @@ func (m *Monitor) enter(s *session) {
 	}
 }
 
-func (m *Monitor) leave(s *session) {
+func (m *Monitor) removeSession(s *session) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.sessions, s)
@@ -118,7 +118,7 @@ func (s *session) read() error {
 	for {
 		text, err := readFrame(r, &buf)
 		if err == nil {
-			err = s.take(text)
+			err = s.dispatch(text)
 		}
 		if err != nil {
 			return err
@@ -126,9 +126,9 @@ func (s *session) read() error {
 	}
 }
 
-// work opens grants, those that wait together in one transaction. The outcome of an
+// openGrants opens grants, those that wait together in one transaction. The outcome of an
 // external one may come when the connection is over.
-func (s *session) work(ctx context.Context) {
+func (s *session) openGrants(ctx context.Context) {
 	var batch []job
 	for j := range s.jobs {
 		batch = append(batch[:0], j)
@@ -139,15 +139,15 @@ func (s *session) work(ctx context.Context) {
 	}
 }
 
-// aside has f answer beside the order of requests.
-func (s *session) aside(id uint64, f func() (reply, *os.File)) error {
+// async has f answer beside the order of requests.
+func (s *session) async(id uint64, f func() (reply, *os.File)) error {
 	select {
-	case s.slots <- struct{}{}:
+	case s.asyncSlots <- struct{}{}:
 	default:
-		s.send(answerTo(id, ErrBusy))
+		s.send(replyTo(id, ErrBusy))
 		return nil
 	}
-	s.running.Go(func() {
+	s.asyncRunning.Go(func() {
 		rep, file := f()
 		s.queue(outgoing{rep, file, true})
 	})
@@ -163,17 +163,17 @@ func (s *session) queue(out outgoing) {
 	case s.replies <- out:
 	default:
 		s.conn.Close()
-		s.done(out)
+		s.release(out)
 	}
 }
 
-// done lets go of what a reply holds.
-func (s *session) done(out outgoing) {
+// release lets go of what a reply holds.
+func (s *session) release(out outgoing) {
 	if out.file != nil {
 		out.file.Close()
 	}
-	if out.aside {
-		<-s.slots
+	if out.async {
+		<-s.asyncSlots
 	}
 }
 
@@ -189,17 +189,17 @@ func (s *session) write() {
 		}
 		var err error
 		if buf, err = appendFrame(buf, out.reply); err != nil {
-			buf, _ = appendFrame(buf, answerTo(out.ID, err))
+			buf, _ = appendFrame(buf, replyTo(out.ID, err))
 		}
 		if out.file == nil && len(s.replies) > 0 && len(buf) < 16*maxFrame {
-			s.done(out)
+			s.release(out)
 			continue
 		}
-		if !failed && s.put(buf, out.file) != nil {
+		if !failed && s.writeMessage(buf, out.file) != nil {
 			failed = true
 			s.conn.Close()
 		}
-		s.done(out)
+		s.release(out)
 		buf = buf[:0]
 	}
 }
@@ -224,8 +224,8 @@ func (s *session) nextReply() (out outgoing, ok bool) {
 	}
 }
 
-// put writes buf, and passes a descriptor with it.
-func (s *session) put(buf []byte, f *os.File) error {
+// writeMessage writes buf, and passes a descriptor with it.
+func (s *session) writeMessage(buf []byte, f *os.File) error {
 	if f == nil {
 		_, err := s.conn.Write(buf)
 		return err

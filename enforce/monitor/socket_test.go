@@ -95,7 +95,7 @@ func TestBurst(t *testing.T) {
 
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
-	offer := Offer{Files: map[string]func() (*os.File, error){
+	offer := Policy{Files: map[string]func() (*os.File, error){
 		"missing": func() (*os.File, error) { return os.Open(dir + "/missing") },
 		"udp": func() (*os.File, error) {
 			conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -113,7 +113,7 @@ func TestOpenFile(t *testing.T) {
 		}
 		offer.Files[name] = func() (*os.File, error) { return os.Open(dir + "/" + name) }
 	}
-	r := newRig(t, func(c *Config) { c.Offer = offer })
+	r := newRig(t, func(c *Config) { c.Policy = offer })
 	c := pair(t, r)
 	before := descriptors(t)
 	for n := range 20 { // mixed with other replies
@@ -155,7 +155,7 @@ func TestOpenFile(t *testing.T) {
 
 func TestCheckPassword(t *testing.T) {
 	offer, _ := canary(t)
-	c := pair(t, newRig(t, func(c *Config) { c.Offer = offer }))
+	c := pair(t, newRig(t, func(c *Config) { c.Policy = offer }))
 	for pw, want := range map[string]bool{"right": true, "wrong": false, "": false, "\xff": false} {
 		if got, err := c.CheckPassword(ctx, "/etc/shadow", "root", pw); got != want || err != nil {
 			t.Errorf("%q: %v, %v", pw, got, err)

@@ -32,8 +32,8 @@ var ErrGaveUp = errors.New("gave up restarting the worker")
 
 // How a worker ended of which nothing else is known.
 var (
-	errSilent = errors.New("it ended without a reason")
-	errHangs  = errors.New("it hung up and did not end")
+	errNoReason   = errors.New("it ended without a reason")
+	errNotExiting = errors.New("it hung up and did not end")
 )
 
 // Supervise keeps a worker running and serves it, until ctx ends; then it ends the
@@ -65,7 +65,7 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 			return ctx.Err()
 		}
 		begin := time.Now()
-		seen, err := m.oneLife(ctx, s, restarts)
+		seen, err := m.superviseOnce(ctx, s, restarts)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -100,19 +100,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// oneLife starts a worker and serves it to its end. seen tells whether it said that
+// superviseOnce starts a worker and serves it to its end. seen tells whether it said that
 // it is at work; err is what it died of.
-func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (seen bool, err error) {
+func (m *Monitor) superviseOnce(ctx context.Context, s Supervision, restarts int) (seen bool, err error) {
 	w, err := s.Start()
 	if err != nil {
 		return false, err
 	}
 	m.events.add(Event{Time: m.clock.read().wall, Kind: WorkerStarted, Count: restarts})
-	said := make(chan struct{}, 1)
+	ready := make(chan struct{}, 1)
 	served := make(chan error, 1)
 	go func() {
 		served <- m.serve(ctx, w.Conn, hooks{ready: func() {
-			signal(said)
+			signal(ready)
 			if s.Ready != nil {
 				s.Ready()
 			}
@@ -121,7 +121,7 @@ func (m *Monitor) oneLife(ctx context.Context, s Supervision, restarts int) (see
 	died := make(chan error, 1)
 	go func() { died <- w.Wait() }()
 	err = m.reap(w, served, died)
-	return len(said) > 0, err
+	return len(ready) > 0, err
 }
 
 // reap waits for process and socket to end. One without the other is of no use:
@@ -131,7 +131,7 @@ func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
 	case err := <-died:
 		w.Conn.Close()
 		<-served
-		return cmp.Or(err, errSilent)
+		return cmp.Or(err, errNoReason)
 	case err := <-served:
 		if errors.Is(err, ErrProtocol) {
 			w.Kill()
@@ -140,11 +140,11 @@ func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
 		}
 		select {
 		case exit := <-died:
-			return cmp.Or(exit, err, errSilent)
+			return cmp.Or(exit, err, errNoReason)
 		case <-time.After(killGrace):
 			w.Kill()
 			<-died
-			return cmp.Or(err, errHangs)
+			return cmp.Or(err, errNotExiting)
 		}
 	}
 }

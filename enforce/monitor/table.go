@@ -10,17 +10,17 @@ import (
 // An entry is one opening that the monitor looks after: a grant of one port, or an
 // external one.
 type entry struct {
-	key       string
-	grant     enforce.Grant
-	deadline  time.Duration // by Clock.Elapsed; meaningless for a grant without end
-	next      time.Duration // when to look at it: the deadline, a little earlier, or the next try
-	ending    bool          // its time is over, or somebody wants it closed
-	version   int           // number of the last request for it: a late answer to an older one is known by it
-	tries     int           // failed attempts to close it
-	postponed time.Duration // for connections through it, in all
-	blocked   []string      // what drops it all the same, as it was told
-	suspected []string      // as the last look found it
-	slot      int           // place in the queue; -1: not in it
+	key         string
+	grant       enforce.Grant
+	deadline    time.Duration // by Clock.Elapsed; meaningless for a grant without end
+	next        time.Duration // when to look at it: the deadline, a little earlier, or the next try
+	ending      bool          // its time is over, or somebody wants it closed
+	version     int           // number of the last request for it: a late answer to an older one is known by it
+	tries       int           // failed attempts to close it
+	postponed   time.Duration // for connections through it, in all
+	blocked     []string      // what drops it all the same, as it was told
+	unconfirmed []string      // as the last look found it
+	index       int           // place in the queue; -1: not in it
 }
 
 func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
@@ -35,7 +35,7 @@ type table struct {
 
 // put returns the entry of a grant, and whether that is [Granted], [Extended] or
 // [Kept]. The later end holds.
-func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
+func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) {
 	key := part.Key()
 	t.requests++
 	e, kind = t.entries[key], Extended
@@ -44,7 +44,7 @@ func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
 		if t.entries == nil {
 			t.entries = make(map[string]*entry)
 		}
-		e, kind = &entry{slot: -1}, Granted
+		e, kind = &entry{index: -1}, Granted
 		t.entries[key] = e
 	case e.ending:
 		kind = Granted
@@ -52,7 +52,7 @@ func (t *table) put(part enforce.Grant, now stand) (e *entry, kind Kind) {
 		e.version = t.requests
 		return e, Kept
 	}
-	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, suspected: e.suspected, slot: e.slot}
+	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
 	t.remove(e)
 	if !e.permanent() {
 		e.deadline = now.deadline(part.Expires)
@@ -70,8 +70,8 @@ func (t *table) schedule(e *entry, next time.Duration) {
 
 // remove takes e out of the queue.
 func (t *table) remove(e *entry) {
-	if e.slot >= 0 {
-		heap.Remove(&t.queue, e.slot)
+	if e.index >= 0 {
+		heap.Remove(&t.queue, e.index)
 	}
 }
 
@@ -100,7 +100,7 @@ func (t *table) next() (at time.Duration, ok bool) {
 // shift moves all ends along with the wall clock: what is left of a grant does not
 // change when somebody sets the clock. What another daemon wrote down ends when the
 // wall clock says so.
-func (t *table) shift(now stand, step time.Duration) {
+func (t *table) shift(now clockReading, step time.Duration) {
 	for _, e := range t.entries {
 		switch {
 		case e.permanent():
@@ -132,13 +132,13 @@ func (q queue) Less(i, j int) bool { return q[i].next < q[j].next }
 
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].slot, q[j].slot = i, j
+	q[i].index, q[j].index = i, j
 }
 
 // Push implements [heap.Interface].
 func (q *queue) Push(x any) {
 	e := x.(*entry)
-	e.slot = len(*q)
+	e.index = len(*q)
 	*q = append(*q, e)
 }
 
@@ -147,6 +147,6 @@ func (q *queue) Pop() any {
 	last := len(*q) - 1
 	e := (*q)[last]
 	(*q)[last], *q = nil, (*q)[:last]
-	e.slot = -1
+	e.index = -1
 	return e
 }

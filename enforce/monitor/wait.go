@@ -9,8 +9,8 @@ import (
 
 // A waiter waits until no grant is open any more for which until reports true.
 type waiter struct {
-	until func(*enforce.Grant) bool
-	over  chan struct{}
+	match func(*enforce.Grant) bool
+	done  chan struct{}
 }
 
 // Wait returns when the last grant that has an end is closed.
@@ -27,25 +27,25 @@ func (m *Monitor) wait(ctx context.Context, until func(*enforce.Grant) bool) err
 	w := waiter{until, make(chan struct{})}
 	m.mu.Lock()
 	m.waiters = append(m.waiters, w)
-	m.tellEmpty()
+	m.notifyIdle()
 	m.mu.Unlock()
 	select {
-	case <-w.over:
+	case <-w.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// tellEmpty tells those who wait for nothing more. m.mu must be held.
-func (m *Monitor) tellEmpty() {
+// notifyIdle tells those who wait for nothing more. m.mu must be held.
+func (m *Monitor) notifyIdle() {
 	m.waiters = slices.DeleteFunc(m.waiters, func(w waiter) bool {
 		for _, e := range m.table.entries {
-			if !e.permanent() && w.until(&e.grant) {
+			if !e.permanent() && w.match(&e.grant) {
 				return false
 			}
 		}
-		close(w.over)
+		close(w.done)
 		return true
 	})
 }

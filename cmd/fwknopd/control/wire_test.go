@@ -221,7 +221,7 @@ func TestNobodyListens(t *testing.T) {
 // that another program flushed.
 func TestRevokedStaysClosed(t *testing.T) {
 	r := new(enforce.Recorder)
-	m, err := monitor.New(t.Context(), monitor.Config{Firewall: r, Interval: 10 * time.Millisecond, Offer: monitor.Offer{
+	m, err := monitor.New(t.Context(), monitor.Config{Firewall: r, Interval: 10 * time.Millisecond, Policy: monitor.Policy{
 		Limits: enforce.Limits{Stanzas: []enforce.Allowance{{
 			Stanza: 3, Source: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, AnyPort: true, MaxLifetime: time.Hour,
 		}}},

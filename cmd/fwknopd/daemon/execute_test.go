@@ -18,7 +18,7 @@ func TestExecuteCommand(t *testing.T) {
 	events := make(chan monitor.Event, 8)
 	m, err := monitor.New(ctx, monitor.Config{
 		Events: func(ev monitor.Event) { events <- ev },
-		Offer: monitor.Offer{Limits: enforce.Limits{Stanzas: []enforce.Allowance{{
+		Policy: monitor.Policy{Limits: enforce.Limits{Stanzas: []enforce.Allowance{{
 			Stanza: 3, Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^192\.0\.2\.9,true$`)},
 		}}}},
 	})

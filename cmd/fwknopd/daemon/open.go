@@ -33,7 +33,7 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	cfg := monitor.Config{
-		Offer: d.offer(), Events: d.handleEvent,
+		Policy: d.workerPolicy(), Events: d.handleEvent,
 		Shell: firewall.Program(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval,
 	}
@@ -70,13 +70,13 @@ func (d *daemon) logNotes(notes []string) {
 	}
 }
 
-// offer returns what the worker may request.
-func (d *daemon) offer() monitor.Offer {
+// workerPolicy returns what the worker may request.
+func (d *daemon) workerPolicy() monitor.Policy {
 	s := d.conf()
-	offer := s.offer
-	offer.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
+	p := s.policy
+	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
 	c := *s.workerConfig
-	offer.Files[fileConfig] = func() (*os.File, error) {
+	p.Files[fileConfig] = func() (*os.File, error) {
 		c := c
 		d.mu.Lock()
 		c.Positions = d.positions
@@ -84,7 +84,7 @@ func (d *daemon) offer() monitor.Offer {
 		c.Wait = d.waitsForInterface()
 		return c.file()
 	}
-	return offer
+	return p
 }
 
 // openFirewall sets up chains and jumps. Existing grants are adopted or, with

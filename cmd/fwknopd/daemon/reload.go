@@ -30,7 +30,7 @@ func (d *daemon) reload(quiet bool) {
 	if !d.o.Test || s.Values.IsSet("EVENT_LOG") {
 		d.events.open(s.Server.EventLog)
 	}
-	d.mon.Reload(d.offer())
+	d.mon.Reload(d.workerPolicy())
 	d.mon.Notify(noticeReload)
 	if files := d.files; files != nil {
 		files.replace(s.Files)

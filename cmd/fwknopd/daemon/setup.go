@@ -19,7 +19,7 @@ import (
 type setup struct {
 	*config.Loaded
 	workerConfig *workerConfig
-	offer        monitor.Offer
+	policy       monitor.Policy
 }
 
 // prepare reads and checks the configuration. The result is usable only if problems has
@@ -61,8 +61,8 @@ func (s *setup) complete() error {
 	if s.workerConfig.Keys, err = exportKeys(context.Background(), s.Access); err != nil {
 		return err
 	}
-	s.offer.Limits = limits
-	s.offer.Passwords = passwords(s.Access)
+	s.policy.Limits = limits
+	s.policy.Passwords = passwords(s.Access)
 	return nil
 }
 

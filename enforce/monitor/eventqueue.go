@@ -11,49 +11,49 @@ import (
 // maxEvents may wait for a slow reader.
 const maxEvents = 8192
 
-// A stream hands events to one function, in order and never two at a time. Its
+// A eventQueue hands events to one function, in order and never two at a time. Its
 // goroutine lives only while there is something to hand over.
-type stream struct {
-	to func(Event)
+type eventQueue struct {
+	handler func(Event)
 
 	mu      sync.Mutex
 	waiting []Event
-	lost    int
+	dropped int
 	running bool
 	idle    sync.Cond
 }
 
-func newStream(to func(Event)) *stream {
-	s := &stream{to: to}
+func newEventQueue(to func(Event)) *eventQueue {
+	s := &eventQueue{handler: to}
 	s.idle.L = &s.mu
 	return s
 }
 
-func (s *stream) add(ev Event) {
-	if s.to == nil {
+func (s *eventQueue) add(ev Event) {
+	if s.handler == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.waiting) >= maxEvents {
-		s.lost++
+		s.dropped++
 		return
 	}
 	s.waiting = append(s.waiting, ev)
 	if !s.running {
 		s.running = true
-		go s.run()
+		go s.deliver()
 	}
 }
 
-func (s *stream) run() {
+func (s *eventQueue) deliver() {
 	for {
 		s.mu.Lock()
 		batch := s.waiting
 		s.waiting = nil
-		if s.lost > 0 {
-			batch = append(batch, Event{Time: batch[len(batch)-1].Time, Kind: Lost, Count: s.lost})
-			s.lost = 0
+		if s.dropped > 0 {
+			batch = append(batch, Event{Time: batch[len(batch)-1].Time, Kind: Lost, Count: s.dropped})
+			s.dropped = 0
 		}
 		if len(batch) == 0 {
 			s.running = false
@@ -63,13 +63,13 @@ func (s *stream) run() {
 		}
 		s.mu.Unlock()
 		for _, ev := range batch {
-			s.to(ev)
+			s.handler(ev)
 		}
 	}
 }
 
 // drain waits until everything is handed over.
-func (s *stream) drain() {
+func (s *eventQueue) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.running {
@@ -77,8 +77,8 @@ func (s *stream) drain() {
 	}
 }
 
-// join puts parts that differ in their ports alone together again.
-func join(parts []enforce.Grant) (grants []enforce.Grant) {
+// joinPorts puts parts that differ in their ports alone together again.
+func joinPorts(parts []enforce.Grant) (grants []enforce.Grant) {
 	place := make(map[string]int, len(parts))
 	for _, part := range parts {
 		rest := part
@@ -104,10 +104,10 @@ const (
 	refusalRate  = 1
 )
 
-// refuse reports what the offer does not allow. Count are refusals before it that
+// reportRefused reports what the offer does not allow. Count are refusals before it that
 // were not reported. It needs m.mu.
-func (m *Monitor) refuse(now stand, ev Event) {
-	if !m.refusals.AllowN(now.steady(), 1) {
+func (m *Monitor) reportRefused(now clockReading, ev Event) {
+	if !m.refusals.AllowN(now.monotonic(), 1) {
 		m.unreported++
 		return
 	}
@@ -116,9 +116,9 @@ func (m *Monitor) refuse(now stand, ev Event) {
 	m.events.add(ev)
 }
 
-// note reports grants that share a fate.
-func (m *Monitor) note(at time.Time, kind Kind, parts []enforce.Grant) {
-	for _, g := range join(parts) {
+// reportGrants reports grants that share a fate.
+func (m *Monitor) reportGrants(at time.Time, kind Kind, parts []enforce.Grant) {
+	for _, g := range joinPorts(parts) {
 		m.events.add(Event{Time: at, Kind: kind, Grant: g})
 	}
 }
