@@ -12,29 +12,29 @@ import (
 // maxOpen bounds the table; more is refused.
 const maxOpen = 1 << 16
 
-// Refusals beside those of [enforce.Limits.Check].
+// Refusals in addition to those of [enforce.Limits.Check].
 var (
 	errFull       = fmt.Errorf("%d openings are enough", maxOpen)
 	errNoFirewall = errors.New("no firewall to open")
 	errNoExternal = errors.New("external commands are off")
 )
 
-// A job is a grant to open, and whom to tell. done is called exactly once, maybe
-// with m.mu held: it must not call back.
+// A job is a grant to open. done is called exactly once with the result, possibly with
+// m.mu held: it must not call methods of the monitor.
 type job struct {
 	grant enforce.Grant
 	done  func(error)
 }
 
-// Apply opens g if the offer allows it.
+// Apply opens g if the policy allows it.
 func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
 	result := make(chan error, 1)
 	m.open(ctx, []job{{g, func(err error) { result <- err }}})
 	return <-result
 }
 
-// open opens what the offer allows: all that goes to the firewall in one
-// transaction, the rest in lanes of its own.
+// open opens what the policy allows: the grants of the firewall in one transaction, the
+// external ones through the queue of their key.
 func (m *Monitor) open(ctx context.Context, jobs []job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -96,8 +96,8 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 	}
 }
 
-// record puts the parts of a grant into the table. It reports [Granted] if one is
-// new, else [Extended] if one ends later now, else [Kept].
+// record enters the parts of a grant into the table. It returns [Granted] if one is
+// new, else [Extended] if one ends later now, else [Kept]. m.mu must be held.
 func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
@@ -135,7 +135,8 @@ func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 	return nil
 }
 
-// dropRevoked drops the parts of a grant that somebody wanted closed.
+// dropRevoked drops the parts of a revoked grant from the table and reports them. m.mu
+// must be held.
 func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
 	var gone []enforce.Grant
 	for _, part := range g.Split() {
@@ -148,7 +149,8 @@ func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
 	m.notifyIdle()
 }
 
-// List says what is open, asking the kernel; names of clients are from memory.
+// List returns the open grants as read from the kernel; users and stanzas are from the
+// table.
 func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
 	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
 		if e == nil {
@@ -170,7 +172,8 @@ func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
 	return all, nil
 }
 
-// firewall avoids an interface that holds a nil one.
+// firewall returns a nil interface if there is no firewall, not an interface that holds
+// a nil Backend.
 func (m *Monitor) firewall() enforce.Enforcer {
 	if m.cfg.Firewall == nil {
 		return nil

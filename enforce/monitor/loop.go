@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// loop does what has to be done at its time. Without grants nothing wakes it but
-// the kernel and requests.
+// loop runs what is due. While no grant is open, only notifications of the kernel and
+// requests wake it.
 func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 	defer close(m.loopDone)
 	timer := time.NewTimer(0)
@@ -18,7 +18,7 @@ func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 			return
 		case <-timer.C:
 		case <-m.wake:
-		case _, ok := <-steps: // turn reads the clock
+		case _, ok := <-steps: // runDue reads the clock
 			if !ok {
 				steps = nil
 			}
@@ -36,8 +36,8 @@ func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 	}
 }
 
-// firewallChanged plans a look after the kernel told of a change, or that it will tell
-// no more.
+// firewallChanged schedules a reconciliation after a notification of the kernel, or
+// after the end of notifications (notified is false).
 func (m *Monitor) firewallChanged(notified bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -49,8 +49,8 @@ func (m *Monitor) firewallChanged(notified bool) {
 	}
 }
 
-// runDue does what is due, and says how long nothing will be; ok is false if that is
-// for ever.
+// runDue does what is due and returns the time until something is due again; ok is
+// false if nothing is scheduled.
 func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,6 +1,7 @@
 // Package monitor is the privileged half of the daemon. It owns the firewall, ends
-// every grant on time, puts back what others flushed, and runs commands. The
-// other half, the worker, reads packets without privileges and asks over a socket:
+// every grant on time, restores rules that other programs removed, and runs commands.
+// The other half, the worker, reads packets without privileges and sends requests over
+// a socket:
 //
 //	worker (unprivileged)                     monitor (root)
 //	[Client.Submit], Command, …  ── socket ──>  [Monitor.Serve]
@@ -8,10 +9,10 @@
 //	                                            bounded, decoded strictly, checked
 //	                                            against [Policy], then carried out
 //
-// A worker that is taken over can ask for what access.conf offers to everyone, and for
-// nothing else: it can neither list nor close what others were granted. [Monitor.List],
-// [Monitor.Revoke] and [Monitor.Flush] are for the privileged process alone. A request
-// that no honest worker makes ends the connection.
+// A compromised worker can request what access.conf allows, and nothing else: it can
+// neither list nor close the grants of other clients. [Monitor.List], [Monitor.Revoke]
+// and [Monitor.Flush] can only be called in the privileged process. A request that
+// violates the protocol ends the connection.
 //
 // Entry points: [New] and [Monitor.Supervise] on one side, [NewClient] on the
 // other.
@@ -31,39 +32,39 @@ import (
 // A Config is what the monitor works with. Offer may change later, see
 // [Monitor.Reload].
 type Config struct {
-	// Firewall is set up already (and flushed, where that is wanted); what is
-	// open in it is adopted. nil: grants without commands are refused.
+	// Firewall must be set up already, and flushed if that is wanted; grants open in
+	// it are adopted. nil: grants without commands are refused.
 	Firewall enforce.Backend
-	// External runs the commands of grants that have some; nil refuses them.
+	// External runs the commands of grants that have some; nil: those are refused.
 	External enforce.Enforcer
 
 	Policy Policy
 
-	// Shell and Sudo are programs for SPA commands whose stanza wants them
+	// Shell and Sudo are the programs for SPA commands whose stanza requires them
 	// (shCmd, SUDO_EXE); "" is /bin/sh and /usr/bin/sudo.
 	Shell, Sudo string
-	// Environment is that of SPA commands; nil: a plain PATH and LC_ALL=C.
+	// Environment is the environment of SPA commands; nil: a plain PATH and LC_ALL=C.
 	Environment []string
 
-	// Established tells for each grant whether a connection through it lives; its
-	// end is then put off for some seconds, again and again
-	// (ENABLE_CONNTRACK_PERSIST). nil: grants end at their time.
+	// Established returns for each grant whether a connection through it exists. The
+	// end of such a grant is postponed by some seconds, repeatedly
+	// (ENABLE_CONNTRACK_PERSIST). nil: no end is postponed.
 	Established func(ctx context.Context, gs []enforce.Grant) ([]bool, error)
 
-	// Blocked names the base chains that drop what a grant is for although it is open:
-	// others that we cannot open. nil: it is not asked.
+	// Blocked returns the base chains of other programs that drop the packets of a
+	// grant although its rules are in place. nil: this is not checked.
 	Blocked func(ctx context.Context, g enforce.Grant) ([]string, error)
 
-	// Events gets all that happens, in order, one call at a time. While it is
-	// slow, up to some thousand events wait; more are counted and dropped.
+	// Events is called with each event, in order, one call at a time. If it is slow,
+	// up to maxEvents are queued; further ones are counted and dropped.
 	Events func(Event)
 
-	// Interval is how often to look after the firewall while grants are open, if
-	// the firewall does not tell of changes; 0 is 600 ms.
+	// Interval is how often the firewall is reconciled while grants are open, if it
+	// sends no notifications of changes; 0 is 600 ms.
 	Interval time.Duration
-	// Idle is how often to look for rules of another daemon, which end when their
-	// comment says, while nothing is open and the firewall does not tell of changes
-	// (RULES_CHECK_THRESHOLD); 0 is never.
+	// Idle is how often the firewall is searched for rules of another daemon, whose end
+	// is in their comment, while no grant is open and the firewall sends no
+	// notifications of changes (RULES_CHECK_THRESHOLD); 0 is never.
 	Idle time.Duration
 
 	// Clock is [SystemClock] if nil.
@@ -74,22 +75,23 @@ type Config struct {
 // after they were handed over.
 type Policy struct {
 	Limits enforce.Limits
-	// Files opens descriptors by name. The monitor closes its own after the worker
-	// has got it.
+	// Files opens descriptors by name. The monitor closes its copy after it has been
+	// passed to the worker.
 	Files map[string]func() (*os.File, error)
 	// Passwords checks a password (REQUIRE_AUTH_METHOD crypt), by the name of the
-	// file. Hashes never cross.
+	// file. Hashes are never sent to the worker.
 	Passwords map[string]func(user, password string) (bool, error)
 }
 
-// A Monitor keeps grants. Its methods may be called from several goroutines.
+// A Monitor opens grants and ends them. Its methods may be called from several
+// goroutines.
 type Monitor struct {
 	cfg              Config
 	clock            *Clock
 	events           *eventQueue
 	externalCommands keyedQueue
 	stop             context.CancelFunc
-	steps            *os.File // behind clock.Steps, if it is ours
+	steps            *os.File // behind clock.Steps, if opened by New
 	wake             chan struct{}
 	commands         sync.WaitGroup // commands that run
 	commandSlots     chan struct{}  // bounds them
@@ -98,19 +100,19 @@ type Monitor struct {
 	closed      bool
 	policy      Policy
 	table       table
-	lastReading clockReading // of the ends in table
+	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
-	refusals    *rate.Limiter // for their reports
+	refusals    *rate.Limiter // limits reports of refusals
 	sessions    map[*session]bool
-	unreported  int           // refusals
-	waiters     []waiter      // for the last end
+	unreported  int           // refusals since the last report
+	waiters     []waiter      // for the end of the last grant
 	loopDone    chan struct{} // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond
 
-// New adopts what is open in the firewall and among the external grants, ends what
-// is overdue, and begins to look after them until [Monitor.Close].
+// New adopts the grants that are open in the firewall and the external ones, ends those
+// that are overdue, and maintains them until [Monitor.Close].
 func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	if cfg.Interval <= 0 {
 		cfg.Interval = defaultInterval
@@ -145,9 +147,10 @@ func (m *Monitor) closeClock() {
 	}
 }
 
-// Close stops; requests afterwards fail with [ErrGone]. Grants in the firewall stay until the kernel ends them; external
-// ones are closed now, since nobody will do it later. It waits for commands that
-// run and for the last events, until ctx ends.
+// Close stops the monitor; later requests fail with [ErrGone]. Grants in the firewall
+// stay until the kernel ends them. External ones are closed now, because nothing else
+// will close them. Close waits for running commands and for the delivery of all events,
+// until ctx ends.
 func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
 	<-m.loopDone
@@ -178,7 +181,7 @@ func (m *Monitor) Close(ctx context.Context) error {
 	}
 }
 
-// Reload puts another configuration in force. All grants stay.
+// Reload replaces the policy. Open grants are not affected.
 func (m *Monitor) Reload(p Policy) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,14 +194,15 @@ func (m *Monitor) currentPolicy() Policy {
 	return m.policy
 }
 
-// Len is how many openings the monitor looks after, counted by port.
+// Len returns the number of open grants, counted by port.
 func (m *Monitor) Len() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.table.entries)
 }
 
-// now reads the clock. If somebody has set it, ends move along. It needs m.mu.
+// now reads the clock. If the wall clock was set, the ends of grants are shifted.
+// m.mu must be held.
 func (m *Monitor) now(ctx context.Context) clockReading {
 	now := m.clock.read()
 	step := now.stepSince(m.lastReading)

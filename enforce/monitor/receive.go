@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// write sends requests, all that wait at a time.
+// write sends requests, all that are queued in one call.
 func (c *Client) write() {
 	var buf []byte
 	for {
@@ -24,14 +24,14 @@ func (c *Client) write() {
 			buf = append(buf, <-c.out...)
 		}
 		if _, err := c.conn.Write(buf); err != nil {
-			c.conn.Close() // read notices
+			c.conn.Close() // which ends read
 			return
 		}
 		buf = buf[:0]
 	}
 }
 
-// read gives replies to those who wait, until the connection ends.
+// read delivers replies to their callers until the connection ends.
 func (c *Client) read() {
 	in := &receiver{conn: c.conn}
 	r := bufio.NewReaderSize(in, 16*maxFrame)
@@ -76,7 +76,7 @@ func (c *Client) deliver(rep reply, f *os.File) {
 	}
 }
 
-// error gives the reply's error back the identity that it had.
+// error returns the reply's error; [errors.Is] finds the same sentinels as in the monitor.
 func (r reply) error() error {
 	switch {
 	case r.Err == "":
@@ -91,7 +91,7 @@ func (r reply) error() error {
 	return errors.New(r.Err)
 }
 
-// remoteError is an error that came over the socket.
+// remoteError is an error received over the socket.
 type remoteError struct {
 	text string
 	is   []error
@@ -100,7 +100,7 @@ type remoteError struct {
 func (e remoteError) Error() string   { return e.text }
 func (e remoteError) Unwrap() []error { return e.is }
 
-// fail answers all who wait, now that the monitor is gone.
+// fail completes all pending calls with [ErrGone].
 func (c *Client) fail() {
 	c.mu.Lock()
 	calls := c.calls
@@ -113,9 +113,9 @@ func (c *Client) fail() {
 	}
 }
 
-// A receiver reads a connection and keeps the descriptors that come with the
-// bytes. They are there as soon as the first byte of the message that they belong
-// to, and in the order of messages.
+// A receiver reads a connection and stores the descriptors that are passed with the
+// bytes. A descriptor is available with the first byte of its message, in the order of
+// messages.
 type receiver struct {
 	conn *net.UnixConn
 	fds  []int
@@ -151,7 +151,7 @@ func (r *receiver) storeDescriptors(oob []byte) error {
 	return nil
 }
 
-// nextFile is the next descriptor; nil if there is none.
+// nextFile returns the next descriptor, nil if there is none.
 func (r *receiver) nextFile() *os.File {
 	if len(r.fds) == 0 {
 		return nil

@@ -8,21 +8,21 @@ import (
 	"fwknopd/enforce"
 )
 
-// requests is the request table: all that a worker can cause. It can neither see nor
-// close what is open. What is not in the table breaks the protocol.
+// requests is the request table: everything a worker can cause. It can neither list nor
+// close grants. A request that is not in the table violates the protocol.
 //
-// Each function decodes the body strictly and carries the request out, or has it
-// carried out and returns. An error breaks the protocol.
+// Each function decodes the body strictly and carries the request out or queues it. An
+// error means that the request violates the protocol.
 var requests = map[string]func(s *session, id uint64, body []byte) error{
-	"apply":   (*session).apply,    // opens what the offer allows
-	"command": (*session).command,  // runs what the stanza allows, as the stanza says
-	"open":    (*session).openFile, // passes a descriptor by its name in the offer
+	"apply":   (*session).apply,    // opens what the policy allows
+	"command": (*session).command,  // runs what the stanza allows, in the way it configures
+	"open":    (*session).openFile, // passes a descriptor by its name in the policy
 	"crypt":   (*session).crypt,    // yes or no
 	"ready":   (*session).ready,    // once
-	"waiting": (*session).waiting,  // tells what it waits for
+	"waiting": (*session).waiting,  // lists what the worker waits for
 }
 
-// dispatch looks a request up and carries it out.
+// dispatch decodes a request and calls its entry of the request table.
 func (s *session) dispatch(text []byte) error {
 	var req request
 	if err := decode(text, &req); err != nil {
@@ -53,7 +53,8 @@ func (s *session) command(id uint64, body []byte) error {
 	return nil
 }
 
-// wireCommand keeps the text of a [Command] byte by byte: JSON strings do not.
+// wireCommand preserves every byte of the text of a [Command], which a JSON string does
+// not.
 type wireCommand struct {
 	Stanza int    `json:"stanza"`
 	From   string `json:"from,omitempty"`
@@ -120,7 +121,7 @@ func (s *session) ready(id uint64, body []byte) error {
 	return nil
 }
 
-// maxWaiting bounds what a worker can wait for.
+// maxWaiting bounds the list of a waiting request.
 const maxWaiting = 16
 
 func (s *session) waiting(id uint64, body []byte) error {
@@ -138,7 +139,7 @@ func (s *session) waiting(id uint64, body []byte) error {
 	return nil
 }
 
-// replyTo is the reply that carries err.
+// replyTo returns the reply to request id with the result err.
 func replyTo(id uint64, err error) reply {
 	if err == nil {
 		return reply{ID: id}

@@ -11,23 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrProtocol is a request that no honest worker makes.
+// ErrProtocol is returned for a request that violates the protocol.
 var ErrProtocol = errors.New("protocol violation")
 
-// ErrBusy is the answer when too much is under way already. From the other side of
-// the socket it is only its text.
+// ErrBusy is the reply when too many requests are in progress. A [Client] receives only
+// its text.
 var ErrBusy = errors.New("too many requests at a time")
 
-// What one connection may have under way.
+// Limits of one connection.
 const (
-	maxJobs    = 4096 // then the socket fills
-	maxReplies = 8192 // then the worker is deaf
+	maxJobs    = 4096 // more: the socket is not read
+	maxReplies = 8192 // more: the connection is closed
 	maxAsync   = 8    // passwords and files
 	maxBatch   = 512  // grants in one transaction
 )
 
-// An outgoing reply, maybe with a descriptor. One from aside holds a slot until it
-// is written: who takes no replies has few files open on our side.
+// An outgoing is a reply, possibly with a descriptor. One from async holds a slot until
+// it is written, which bounds the files that are open for a worker that reads no replies.
 type outgoing struct {
 	reply
 	file  *os.File
@@ -39,23 +39,23 @@ type session struct {
 	m       *Monitor
 	conn    *net.UnixConn
 	hooks   hooks
-	isReady bool // it has said so
+	isReady bool // the ready request was received
 
 	jobs         chan job
 	replies      chan outgoing
-	asyncSlots   chan struct{} // bounds what runs aside
+	asyncSlots   chan struct{} // bounds async
 	asyncRunning sync.WaitGroup
 	quit         chan struct{} // all replies are queued
 }
 
-// hooks are told what a worker says of itself; nil ones are not.
+// hooks are called for what a worker reports about itself; each may be nil.
 type hooks struct {
 	ready   func()
 	waiting func([]string)
 }
 
-// Serve answers one worker until it hangs up (nil), breaks the protocol
-// ([ErrProtocol]) or ctx ends. It closes conn. Grants outlive the worker.
+// Serve answers the requests of one worker until it closes the connection (nil), violates
+// the protocol ([ErrProtocol]) or ctx ends. It closes conn. Grants stay open.
 func (m *Monitor) Serve(ctx context.Context, conn *net.UnixConn) error {
 	return m.serve(ctx, conn, hooks{})
 }
@@ -101,7 +101,7 @@ func (m *Monitor) removeSession(s *session) {
 	delete(m.sessions, s)
 }
 
-// Notify tells all workers something short, see [Client.Notices].
+// Notify sends a short text to all workers, see [Client.Notices].
 func (m *Monitor) Notify(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,7 +110,7 @@ func (m *Monitor) Notify(text string) {
 	}
 }
 
-// read takes requests until the connection ends. Descriptors that come with them
+// read handles requests until the connection ends. Descriptors that are passed with them
 // are never received.
 func (s *session) read() error {
 	r := bufio.NewReaderSize(s.conn, 16*maxFrame)
@@ -126,8 +126,8 @@ func (s *session) read() error {
 	}
 }
 
-// openGrants opens grants, those that wait together in one transaction. The outcome of an
-// external one may come when the connection is over.
+// openGrants opens grants, all that are queued in one transaction. The result of an
+// external one may arrive after the end of the connection.
 func (s *session) openGrants(ctx context.Context) {
 	var batch []job
 	for j := range s.jobs {
@@ -139,7 +139,7 @@ func (s *session) openGrants(ctx context.Context) {
 	}
 }
 
-// async has f answer beside the order of requests.
+// async runs f concurrently with later requests and queues its reply.
 func (s *session) async(id uint64, f func() (reply, *os.File)) error {
 	select {
 	case s.asyncSlots <- struct{}{}:
@@ -157,7 +157,7 @@ func (s *session) async(id uint64, f func() (reply, *os.File)) error {
 // send queues a reply.
 func (s *session) send(rep reply) { s.queue(outgoing{reply: rep}) }
 
-// queue cuts a worker off that does not read replies.
+// queue closes the connection if the worker does not read replies.
 func (s *session) queue(out outgoing) {
 	select {
 	case s.replies <- out:
@@ -167,7 +167,7 @@ func (s *session) queue(out outgoing) {
 	}
 }
 
-// release lets go of what a reply holds.
+// release frees the descriptor and the slot that a reply holds.
 func (s *session) release(out outgoing) {
 	if out.file != nil {
 		out.file.Close()
@@ -177,8 +177,8 @@ func (s *session) release(out outgoing) {
 	}
 }
 
-// write sends what is queued, many replies at a time. After a failure it goes on
-// to take replies, and to close files.
+// write sends queued replies, many in one call. After a failure it keeps removing
+// replies from the queue to release what they hold.
 func (s *session) write() {
 	var buf []byte
 	failed := false
@@ -204,7 +204,7 @@ func (s *session) write() {
 	}
 }
 
-// nextReply waits for a reply; ok is false when there will be none.
+// nextReply waits for a reply; ok is false when no more will come.
 func (s *session) nextReply() (out outgoing, ok bool) {
 	select {
 	case out = <-s.replies:
@@ -224,7 +224,7 @@ func (s *session) nextReply() (out outgoing, ok bool) {
 	}
 }
 
-// writeMessage writes buf, and passes a descriptor with it.
+// writeMessage writes buf and passes the descriptor f with it, if f is not nil.
 func (s *session) writeMessage(buf []byte, f *os.File) error {
 	if f == nil {
 		_, err := s.conn.Write(buf)
