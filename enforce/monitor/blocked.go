@@ -9,10 +9,12 @@ import (
 	"fwknopd/enforce"
 )
 
-// recheckDelay is after what time something that has begun to drop a grant is looked at again.
+// recheckDelay is the time after which a chain that has begun to drop a grant is checked
+// again.
 const recheckDelay = 300 * time.Millisecond
 
-// blockingChains is what drops a grant all the same. m.mu must be held.
+// blockingChains returns the chains that drop a grant although its rules are in place.
+// m.mu must be held.
 func (m *Monitor) blockingChains(ctx context.Context, g enforce.Grant, now clockReading) []string {
 	if m.cfg.Blocked == nil || g.External != nil {
 		return nil
@@ -24,8 +26,8 @@ func (m *Monitor) blockingChains(ctx context.Context, g enforce.Grant, now clock
 	return by
 }
 
-// recordBlocked is what drops a grant that was just opened. It is kept with the parts of the
-// grant, and not told again. m.mu must be held.
+// recordBlocked returns the chains that drop a grant that was just opened. They are stored
+// with the parts of the grant, so that they are not reported again. m.mu must be held.
 func (m *Monitor) recordBlocked(ctx context.Context, g enforce.Grant, now clockReading) []string {
 	by := m.blockingChains(ctx, g, now)
 	for _, part := range g.Split() {
@@ -36,9 +38,9 @@ func (m *Monitor) recordBlocked(ctx context.Context, g enforce.Grant, now clockR
 	return by
 }
 
-// reportBlocked tells of what has begun to drop a grant since it was opened, if two looks
-// find the same: while another program loads its rules, ours may be missing for a moment.
-// m.mu must be held.
+// reportBlocked reports chains that have begun to drop a grant since it was opened, if two
+// checks in a row find the same: while another program loads its rules, ours may be
+// missing for a moment. m.mu must be held.
 func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) {
 	if m.cfg.Blocked == nil {
 		return

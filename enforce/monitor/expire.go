@@ -8,27 +8,27 @@ import (
 )
 
 const (
-	maxExpire = 512                    // closed in one transaction, so that openings get their turn
+	maxExpire = 512                    // closed in one transaction; more would delay new grants
 	minRetry  = 100 * time.Millisecond // after a failure to close; doubled each time
 	maxRetry  = 30 * time.Second
 )
 
-// ENABLE_CONNTRACK_PERSIST: how long before the end to ask for connections, by how
-// much to put the end off, and how often at most.
+// ENABLE_CONNTRACK_PERSIST: how long before the end connections are looked up, by how
+// much the end is postponed each time, and by how much in all.
 const (
 	leadTime    = 2 * time.Second
 	extension   = 10 * time.Second
 	maxPostpone = 24 * time.Hour
 )
 
-// mayPostpone reports whether connections can put the end of e off. Such an entry
-// is due leadTime before its end.
+// mayPostpone reports whether connections can postpone the end of e. Such an entry is
+// due leadTime before its end.
 func (m *Monitor) mayPostpone(e *entry) bool {
 	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && e.postponed < maxPostpone
 }
 
-// expire closes what is due. What could not be closed stays in the queue and is
-// never forgotten.
+// expire closes what is due. What could not be closed stays in the queue and is tried
+// again. m.mu must be held.
 func (m *Monitor) expire(ctx context.Context, now clockReading) {
 	due := m.postpone(ctx, m.table.due(now.elapsed, maxExpire), now)
 	var rules []*entry
@@ -65,7 +65,7 @@ func (m *Monitor) endRules(ctx context.Context, rules []*entry, now clockReading
 	m.reportGrants(now.wall, Expired, gone)
 }
 
-// retry tries e again later, and says so the first time.
+// retry schedules another attempt to close e, and reports the first failure.
 func (m *Monitor) retry(e *entry, now clockReading, err error) {
 	if e.tries == 0 {
 		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: e.grant, Err: err})
@@ -78,8 +78,8 @@ func backoff(tries int) time.Duration {
 	return min(minRetry<<min(tries, 16), maxRetry)
 }
 
-// postpone puts off the end of what still has connections, and returns what is to
-// be closed now.
+// postpone extends the entries that still have connections, and returns those that are
+// to be closed now.
 func (m *Monitor) postpone(ctx context.Context, due []*entry, now clockReading) (rest []*entry) {
 	var candidates []*entry
 	for _, e := range due {
@@ -100,13 +100,14 @@ func (m *Monitor) postpone(ctx context.Context, due []*entry, now clockReading) 
 			continue
 		}
 		m.table.schedule(e, e.deadline)
-		e.postponed = maxPostpone // asked for the last time
+		e.postponed = maxPostpone // not checked again
 	}
 	m.extend(ctx, connected, now)
 	return rest
 }
 
-// established is false for all when the kernel does not say.
+// established returns for each candidate whether it has a connection; false for all if
+// that cannot be determined.
 func (m *Monitor) established(ctx context.Context, candidates []*entry, now clockReading) []bool {
 	parts := make([]enforce.Grant, len(candidates))
 	for i, e := range candidates {
@@ -120,7 +121,8 @@ func (m *Monitor) established(ctx context.Context, candidates []*entry, now cloc
 	return alive
 }
 
-// extend applies grants again with a later end, before the kernel ends them.
+// extend applies grants again with a later end, before the kernel ends them. If that
+// fails they end in time.
 func (m *Monitor) extend(ctx context.Context, es []*entry, now clockReading) {
 	if len(es) == 0 {
 		return

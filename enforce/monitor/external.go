@@ -7,7 +7,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// maxExternalCommands is how many external commands run at a time.
+// maxExternalCommands is how many external commands may run at a time.
 const maxExternalCommands = 16
 
 // keyedQueue run functions: those of one key one after the other in the order they
@@ -54,14 +54,14 @@ func (q *keyedQueue) run(key string) {
 
 func (q *keyedQueue) wait() { q.running.Wait() }
 
-// openExternal notes the end of an external grant, then has its command run. The
-// order of decisions is the order of commands. It needs m.mu.
+// openExternal records an external grant, then queues its command. The order of
+// decisions is the order of commands. m.mu must be held.
 func (m *Monitor) openExternal(ctx context.Context, j job, now clockReading) {
 	g := j.grant.Normal()
 	kind := m.record(g, now)
 	e := m.table.entries[g.Key()]
 	version := e.version
-	ctx = context.WithoutCancel(ctx) // the worker may die, the command goes on
+	ctx = context.WithoutCancel(ctx) // the command continues if the worker dies
 	m.externalCommands.add(e.key, func() {
 		err := m.cfg.External.Apply(ctx, g)
 		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, Err: err}
@@ -74,8 +74,8 @@ func (m *Monitor) openExternal(ctx context.Context, j job, now clockReading) {
 	})
 }
 
-// closeFailed has what a failed command may have opened closed again, unless somebody has
-// asked for it anew.
+// closeFailed queues the closing command after a failed opening command, which may have
+// opened something, unless the grant was requested again.
 func (m *Monitor) closeFailed(key string, version int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +84,7 @@ func (m *Monitor) closeFailed(key string, version int) {
 	}
 }
 
-// revokeExternal has the closing command of g run, and waits for it.
+// revokeExternal queues the closing command of g and waits for it.
 func (m *Monitor) revokeExternal(g enforce.Grant) error {
 	result := make(chan error, 1)
 	m.mu.Lock()
@@ -97,8 +97,9 @@ func (m *Monitor) revokeExternal(g enforce.Grant) error {
 	return <-result
 }
 
-// endExternal has the closing command of e run. The event is of the kind why, if
-// that is not empty; done, if not nil, is told. It needs m.mu.
+// endExternal queues the closing command of e. Its success is reported as an event of the
+// kind why, if that is not empty. done, if not nil, is called with the result. m.mu must
+// be held.
 func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 	e.ending = true
 	m.table.remove(e)

@@ -14,34 +14,34 @@ const (
 	settleDelay = 20 * time.Millisecond // lets another program finish what it began
 	// idleSettleDelay is settle while nothing is open: another daemon's rule can wait that long.
 	idleSettleDelay   = 2 * time.Second
-	reconcileBurst    = 8                      // looks in a row
-	reconcileInterval = 500 * time.Millisecond // after those, one look each
-	contestedInterval = time.Minute            // between two reports of a contest
+	reconcileBurst    = 8                      // reconciliations without delay
+	reconcileInterval = 500 * time.Millisecond // after those, one each
+	contestedInterval = time.Minute            // between two Contested events
 	never             = time.Duration(-1)
 )
 
-// errContested is reported when others change the firewall all the time.
+// errContested is reported when another program changes the firewall continuously.
 var errContested = errors.New("another program changes the firewall again and again; repairs are limited to two a second")
 
-// A reconciler decides when to look whether the firewall still holds what it should: on
-// a signal of the kernel, or by the clock where the kernel does not tell, but not
-// more often than looks allows.
+// A reconciler decides when the firewall is reconciled with the table: after a
+// notification of the kernel, or at an interval where there are none, but not more often
+// than limiter allows.
 type reconciler struct {
-	notified   bool          // the kernel does
-	due        time.Duration // next look; never: none planned
+	notified   bool          // the kernel sends notifications of changes
+	due        time.Duration // next reconciliation; never: none scheduled
 	limiter    *rate.Limiter
-	quietUntil time.Duration // no complaints until then
-	failures   int           // failed looks in a row
+	quietUntil time.Duration // no Contested event before
+	failures   int           // failed reconciliations in a row
 }
 
-// schedule asks for a look at a time; an earlier one that is planned stays.
+// schedule makes a reconciliation due at the given time, unless one is due earlier.
 func (r *reconciler) schedule(at time.Duration) {
 	if r.due == never || at < r.due {
 		r.due = at
 	}
 }
 
-// watch asks the kernel to tell.
+// watch subscribes to notifications of changes to the firewall.
 func (m *Monitor) watch(ctx context.Context) <-chan struct{} {
 	if m.cfg.Firewall == nil {
 		return nil
@@ -55,14 +55,14 @@ func (m *Monitor) watch(ctx context.Context) <-chan struct{} {
 	return changed
 }
 
-// reconcile, if one is due, makes the firewall hold what it should. It needs m.mu.
+// reconcile, if it is due, opens what is missing in the firewall. m.mu must be held.
 func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 	if m.reconciler.due == never || m.reconciler.due > now.elapsed {
 		return
 	}
-	look := m.reconciler.limiter.ReserveN(now.monotonic(), 1)
-	if wait := look.DelayFrom(now.monotonic()); wait > 0 {
-		look.CancelAt(now.monotonic())
+	reservation := m.reconciler.limiter.ReserveN(now.monotonic(), 1)
+	if wait := reservation.DelayFrom(now.monotonic()); wait > 0 {
+		reservation.CancelAt(now.monotonic())
 		m.reconciler.due = now.elapsed + wait
 		if m.reconciler.notified && now.elapsed >= m.reconciler.quietUntil {
 			m.reconciler.quietUntil = now.elapsed + contestedInterval
@@ -87,8 +87,8 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 	m.reportBlocked(ctx, now)
 }
 
-// findForeign, while nothing is open, looks for what another daemon left in our
-// chains. It makes no chain: --fw-flush may have removed them. m.mu must be held.
+// findForeign adopts rules of another daemon in our chains while no grant is open. It
+// creates no chain, because --fw-flush may have removed them. m.mu must be held.
 func (m *Monitor) findForeign(ctx context.Context, now clockReading) {
 	if due := m.reconciler.due; due != never && due <= now.elapsed {
 		m.reconciler.due = never
@@ -105,7 +105,8 @@ func (m *Monitor) findForeign(ctx context.Context, now clockReading) {
 	}
 }
 
-// dropForeign drops rules of others that are gone: they are not ours to put back.
+// dropForeign drops rules of other programs that were removed: they are not restored.
+// m.mu must be held.
 func (m *Monitor) dropForeign(found []enforce.Grant) {
 	present := make(map[string]bool)
 	for _, g := range found {
@@ -120,7 +121,7 @@ func (m *Monitor) dropForeign(found []enforce.Grant) {
 	}
 }
 
-// adoptOpen takes over what is open when we start.
+// adoptOpen adopts the grants that are open at start.
 func (m *Monitor) adoptOpen(ctx context.Context) error {
 	m.reconciler = reconciler{due: never, limiter: rate.NewLimiter(rate.Every(reconcileInterval), reconcileBurst), quietUntil: m.lastReading.elapsed}
 	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
@@ -136,9 +137,9 @@ func (m *Monitor) adoptOpen(ctx context.Context) error {
 	return nil
 }
 
-// adopt looks after grants that were opened before, or by somebody else: they
-// keep their end. What is overdue goes at once, by the queue. A rule of another program
-// that does not say when it ends is none of our business.
+// adopt enters grants into the table that an earlier process or another program opened;
+// their ends stay. Those that are overdue are closed by the next expire. A rule of another
+// program without an end is left alone. m.mu must be held, except in New.
 func (m *Monitor) adopt(open []enforce.Grant, now clockReading) {
 	var adopted []enforce.Grant
 	for _, g := range open {
@@ -156,10 +157,10 @@ func (m *Monitor) adopt(open []enforce.Grant, now clockReading) {
 	m.reportGrants(now.wall, Adopted, adopted)
 }
 
-// applyClockStep follows a step of the wall clock: by that the kernel ends rules of some
-// firewalls (xt_time). After a step forward some are over too early and a look
-// opens them again. After a step back they would stay too long if we died, so
-// they are made anew.
+// applyClockStep corrects the firewall after a step of the wall clock, by which the kernel
+// ends the rules of some firewalls (xt_time). After a step forward some end too early and
+// a reconciliation opens them again. After a step back they would stay too long if this
+// process died, so they are replaced. m.mu must be held.
 func (m *Monitor) applyClockStep(ctx context.Context, now clockReading, step time.Duration) {
 	m.reconciler.schedule(now.elapsed)
 	if step > 0 {

@@ -7,34 +7,33 @@ import (
 	"fwknopd/enforce"
 )
 
-// An entry is one opening that the monitor looks after: a grant of one port, or an
-// external one.
+// An entry is one open grant: a grant of one port, or an external one.
 type entry struct {
 	key         string
 	grant       enforce.Grant
-	deadline    time.Duration // by Clock.Elapsed; meaningless for a grant without end
-	next        time.Duration // when to look at it: the deadline, a little earlier, or the next try
-	ending      bool          // its time is over, or somebody wants it closed
-	version     int           // number of the last request for it: a late answer to an older one is known by it
-	tries       int           // failed attempts to close it
-	postponed   time.Duration // for connections through it, in all
-	blocked     []string      // what drops it all the same, as it was told
-	unconfirmed []string      // as the last look found it
-	index       int           // place in the queue; -1: not in it
+	deadline    time.Duration // by Clock.Elapsed; valid iff the grant has an end
+	next        time.Duration // when it is due: the deadline, a little earlier, or the next attempt to close it
+	ending      bool          // it expired or was revoked
+	version     int           // number of the last request for it, by which results of older ones are recognized
+	tries       int           // failed attempts to close it in a row
+	postponed   time.Duration // sum of all extensions for connections through it
+	blocked     []string      // base chains that drop it, as last reported
+	unconfirmed []string      // the same as last found
+	index       int           // in the queue; -1: not in it
 }
 
 func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
 
-// A table holds entries by key, and those that have an end in a queue by the time
-// at which to look at them.
+// A table holds entries by key, and those that have an end in a queue by the time at
+// which they are due.
 type table struct {
 	entries  map[string]*entry
 	queue    queue
 	requests int
 }
 
-// put returns the entry of a grant, and whether that is [Granted], [Extended] or
-// [Kept]. The later end holds.
+// put adds a grant or moves its end, and returns the entry and whether it was [Granted],
+// [Extended] or [Kept]. The later of two ends holds.
 func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) {
 	key := part.Key()
 	t.requests++
@@ -68,20 +67,20 @@ func (t *table) schedule(e *entry, next time.Duration) {
 	heap.Push(&t.queue, e)
 }
 
-// remove takes e out of the queue.
+// remove removes e from the queue.
 func (t *table) remove(e *entry) {
 	if e.index >= 0 {
 		heap.Remove(&t.queue, e.index)
 	}
 }
 
-// drop forgets e.
+// drop removes e from the table.
 func (t *table) drop(e *entry) {
 	t.remove(e)
 	delete(t.entries, e.key)
 }
 
-// due takes what is due, at most limit entries, out of the queue.
+// due removes the entries that are due from the queue, at most limit, and returns them.
 func (t *table) due(now time.Duration, limit int) (due []*entry) {
 	for len(t.queue) > 0 && len(due) < limit && t.queue[0].next <= now {
 		due = append(due, heap.Pop(&t.queue).(*entry))
@@ -89,7 +88,7 @@ func (t *table) due(now time.Duration, limit int) (due []*entry) {
 	return due
 }
 
-// next is when to look again; ok is false if never.
+// next returns when the next entry is due; ok is false if there is none.
 func (t *table) next() (at time.Duration, ok bool) {
 	if len(t.queue) == 0 {
 		return 0, false
@@ -97,9 +96,9 @@ func (t *table) next() (at time.Duration, ok bool) {
 	return t.queue[0].next, true
 }
 
-// shift moves all ends along with the wall clock: what is left of a grant does not
-// change when somebody sets the clock. What another daemon wrote down ends when the
-// wall clock says so.
+// shift moves all ends by a step of the wall clock: the remaining time of a grant does
+// not change when the clock is set. A rule of another daemon ends at the wall-clock time
+// in its comment, so that its deadline moves instead.
 func (t *table) shift(now clockReading, step time.Duration) {
 	for _, e := range t.entries {
 		switch {
@@ -113,8 +112,8 @@ func (t *table) shift(now clockReading, step time.Duration) {
 	}
 }
 
-// wanted are the parts that should be open in the firewall. A rule of another program
-// is not put back.
+// wanted returns the parts that should be open in the firewall. Rules of other programs
+// are not among them: they are not restored.
 func (t *table) wanted() (parts []enforce.Grant) {
 	for _, e := range t.entries {
 		if !e.ending && e.grant.External == nil && e.grant.Foreign == "" {

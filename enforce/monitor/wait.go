@@ -7,7 +7,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// A waiter waits until no grant is open any more for which until reports true.
+// A waiter waits until no grant with an end is open for which match reports true.
 type waiter struct {
 	match func(*enforce.Grant) bool
 	done  chan struct{}
@@ -37,7 +37,7 @@ func (m *Monitor) wait(ctx context.Context, until func(*enforce.Grant) bool) err
 	}
 }
 
-// notifyIdle tells those who wait for nothing more. m.mu must be held.
+// notifyIdle wakes the waiters whose condition holds. m.mu must be held.
 func (m *Monitor) notifyIdle() {
 	m.waiters = slices.DeleteFunc(m.waiters, func(w waiter) bool {
 		for _, e := range m.table.entries {
