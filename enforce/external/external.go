@@ -1,9 +1,9 @@
-// Package external carries grants out by running configured commands in place of
+// Package external opens grants by running configured commands in place of adding
 // firewall rules: EXTERNAL_CMD_OPEN and _CLOSE, CMD_CYCLE_OPEN and _CLOSE.
 //
-// No kernel ends such a grant. So what has to be closed is written to a journal
-// before the opening command runs; [New] finds there what a crash left open, and
-// [Enforcer.List] shows it until [Enforcer.Revoke] has closed it.
+// The kernel does not end such a grant. Therefore what has to be closed is written to a
+// journal before the opening command runs. [New] reads from it what a crash left open,
+// and [Enforcer.List] returns it until [Enforcer.Revoke] has closed it.
 package external
 
 import (
@@ -18,19 +18,19 @@ import (
 	"fwknopd/enforce/command"
 )
 
-// A Config says how to run commands.
+// A Config is the configuration of an [Enforcer].
 type Config struct {
 	// Journal is the file of pending closes; its directory must exist. "": none,
 	// a crash leaves everything open.
 	Journal string
 	// Environment is that of the commands; nil: [command.Plain].
 	Environment []string
-	// Ran, if not nil, is told how each command ended, on any goroutine.
+	// Ran, if not nil, is called with the result of each command, on any goroutine.
 	Ran func(g enforce.Grant, opening bool, result command.Result, err error)
 }
 
-// An Enforcer runs the commands of grants. Grants of different keys may be opened
-// and closed at a time; the caller puts those of one key in order.
+// An Enforcer runs the commands of grants. Calls for grants of different keys may be
+// concurrent; the caller must serialize those of one key.
 type Enforcer struct {
 	cfg Config
 
@@ -50,8 +50,8 @@ var (
 	ErrNone    = errors.New("grant has no command")
 )
 
-// New reads the journal. It fails if that cannot be written, belongs to somebody
-// else or is in use.
+// New reads the journal. It fails if that cannot be written, belongs to another user or
+// is in use.
 func New(cfg Config) (*Enforcer, error) {
 	e := &Enforcer{cfg: cfg, pending: make(map[string]enforce.Grant)}
 	if cfg.Journal == "" {
@@ -80,8 +80,8 @@ func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
 		return ErrNone
 	}
 	g = g.Normal()
-	covered, err := e.recordOpen(g)
-	if covered || err != nil {
+	known, err := e.recordOpen(g)
+	if known || err != nil {
 		return err
 	}
 	err = e.runCommand(ctx, g, true)
@@ -91,21 +91,22 @@ func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
 	return errors.Join(err, e.recordClosed(g))
 }
 
-// recordOpen writes what will have to be closed, and reports whether g was open.
-func (e *Enforcer) recordOpen(g enforce.Grant) (covered bool, err error) {
+// recordOpen writes to the journal what has to be closed, and reports whether g was
+// already open. The later of two ends holds.
+func (e *Enforcer) recordOpen(g enforce.Grant) (known bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old, covered := e.pending[g.Key()]
-	if covered && !enforce.Outlives(g.Expires, old.Expires) {
+	old, known := e.pending[g.Key()]
+	if known && !enforce.Outlives(g.Expires, old.Expires) {
 		return true, nil
 	}
 	if len(g.External.Close) > 0 {
 		if err := e.journal.add(record{Open: &g}, e.pending); err != nil {
-			return covered, err
+			return known, err
 		}
 	}
 	e.pending[g.Key()] = g
-	return covered, nil
+	return known, nil
 }
 
 func (e *Enforcer) recordClosed(g enforce.Grant) error {
@@ -135,8 +136,8 @@ func (e *Enforcer) Revoke(ctx context.Context, g enforce.Grant) error {
 	return e.recordClosed(g)
 }
 
-// List implements [enforce.Enforcer]: what is not closed yet, sorted by key. There
-// is no kernel to ask.
+// List implements [enforce.Enforcer]: what is not closed yet, sorted by key. It is read
+// from memory, because the kernel does not know of it.
 func (e *Enforcer) List(context.Context) ([]enforce.Grant, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -148,7 +149,7 @@ func (e *Enforcer) List(context.Context) ([]enforce.Grant, error) {
 	return gs, nil
 }
 
-// environment is that of a command with variables of its own.
+// environment returns the environment of a command with variables of its own.
 func (e *Enforcer) environment(more []string) []string {
 	env := e.cfg.Environment
 	if env == nil {

@@ -21,8 +21,8 @@ type record struct {
 	Closed string         `json:"closed,omitempty"`
 }
 
-// A journal is an append-only file that is on the disk before its writer goes on.
-// It is written anew when most of it is history. A nil journal keeps nothing.
+// A journal is an append-only file that is synced after each record. It is compacted when
+// most of it is obsolete. A nil journal stores nothing.
 type journal struct {
 	path  string
 	f     *os.File
@@ -30,16 +30,16 @@ type journal struct {
 	torn  bool // the last write failed, maybe half way
 }
 
-// compactLines is how long a journal may be beyond twice what is pending.
+// compactLines is by how many lines a journal may exceed twice the number pending.
 const compactLines = 1000
 
-// ErrJournal is a journal that must not be trusted: it holds commands that are
-// run with our rights.
+// ErrJournal refuses a journal that another user may write: it holds commands that are
+// run with the privileges of this process.
 var ErrJournal = errors.New("journal belongs to somebody else or others may write to it")
 
-// openJournal takes the file over, creating it if necessary. A last line that was
-// cut off by a crash was never acted upon and is passed over; other broken lines
-// are noted.
+// openJournal locks and reads the file, and creates it if necessary. A last line that was
+// cut off by a crash was never acted upon and is ignored; other unreadable lines are
+// returned as notes.
 func openJournal(path string) (*journal, map[string]enforce.Grant, []string, error) {
 	f, err := openLocked(path)
 	if err != nil {

@@ -12,20 +12,21 @@ import (
 	"fwknopd/enforce"
 )
 
-// ErrRefused is the answer to what the offer does not allow.
+// ErrRefused is returned for a request that the policy does not allow.
 var ErrRefused = errors.New("refused")
 
-// ErrGone is the answer of a [Client] whose monitor is gone.
+// ErrGone is returned by a [Client] whose connection has ended, and by a closed
+// [Monitor].
 var ErrGone = errors.New("monitor is gone")
 
-// Bounds of what waits on the worker's side.
+// Lengths of the queues on the worker's side.
 const (
 	maxOutgoing = 4096
 	maxNotices  = 16
 )
 
 // A Client is the worker's side of the socket. Its methods may be called from several
-// goroutines. When the monitor is gone, all fail at once with [ErrGone].
+// goroutines. When the connection has ended, all fail at once with [ErrGone].
 type Client struct {
 	conn    *net.UnixConn
 	out     chan []byte
@@ -34,13 +35,13 @@ type Client struct {
 
 	mu     sync.Mutex
 	lastID uint64
-	calls  map[uint64]replyFunc // by the ID of the request; nil: the monitor is gone
+	calls  map[uint64]replyFunc // by the ID of the request; nil: the connection has ended
 }
 
 // A replyFunc is called once, with the reply that it waits for.
 type replyFunc func(reply, *os.File, error)
 
-// NewClient takes over conn.
+// NewClient returns a client that uses and closes conn.
 func NewClient(conn *net.UnixConn) *Client {
 	c := &Client{
 		conn: conn, out: make(chan []byte, maxOutgoing), notices: make(chan string, maxNotices),
@@ -98,7 +99,7 @@ func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os
 	case a := <-ch:
 		return a.reply, a.file, a.err
 	case <-ctx.Done():
-		go func() { // a file may still come
+		go func() { // a file may still arrive
 			if a := <-ch; a.file != nil {
 				a.file.Close()
 			}
@@ -107,14 +108,14 @@ func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os
 	}
 }
 
-// Submit asks to open g and returns at once; done is called with the outcome, on
-// another goroutine if it is not known at once, and should be quick.
+// Submit requests to open g and returns at once. done is called with the result, possibly
+// on another goroutine, and must not block.
 func (c *Client) Submit(g enforce.Grant, done func(error)) {
 	c.send("apply", g, func(_ reply, _ *os.File, err error) { done(err) })
 }
 
-// Command asks to run a command. It returns when the command was accepted, not
-// when it has ended; how it ended is an [Event] of the monitor.
+// Command requests to run a command. It returns when the command was accepted, not when
+// it has ended; its result is an [Event] of the monitor.
 func (c *Client) Command(ctx context.Context, cmd Command) error {
 	_, _, err := c.roundTrip(ctx, "command", wireCommand{cmd.Stanza, cmd.From, []byte(cmd.Text), cmd.User, cmd.Src})
 	return err
@@ -136,25 +137,25 @@ func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool
 	return r.Yes, err
 }
 
-// Ready tells the monitor that the worker is at work. A worker says so once.
+// Ready reports to the monitor that the worker is running. A worker calls it once.
 func (c *Client) Ready(ctx context.Context) error {
 	_, _, err := c.roundTrip(ctx, "ready", nil)
 	return err
 }
 
-// Waiting tells the monitor what the worker waits for, such as an interface that is
-// not there yet: all of it, nothing if it waits for nothing any more.
+// Waiting reports to the monitor everything the worker waits for, such as an interface
+// that does not exist yet; an empty list if it no longer waits.
 func (c *Client) Waiting(ctx context.Context, list []string) error {
 	_, _, err := c.roundTrip(ctx, "waiting", list)
 	return err
 }
 
-// Notices are what [Monitor.Notify] says, such as that there is a new
-// configuration. It is closed when the monitor is gone. When too many are unread,
-// new ones are dropped.
+// Notices returns the texts of [Monitor.Notify], such as that there is a new
+// configuration. The channel is closed when the connection ends. While too many are
+// unread, new ones are dropped.
 func (c *Client) Notices() <-chan string { return c.notices }
 
-// Done is closed when the monitor is gone.
+// Done is closed when the connection has ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Close ends the connection.

@@ -2,12 +2,12 @@ package monitor
 
 import "time"
 
-// A Clock is where the monitor takes time from. Grants are timed by Elapsed, which
-// nobody can set; Now is for what others say in wall-clock time.
+// A Clock is the monitor's source of time. Grants are timed by Elapsed, which cannot be
+// set; Now is for times that come from outside, which are wall-clock times.
 type Clock struct {
 	Now     func() time.Time
 	Elapsed func() time.Duration // since some fixed moment, also while the system sleeps
-	Steps   <-chan struct{}      // says that Now was set; may be nil
+	Steps   <-chan struct{}      // signals that Now was set; may be nil
 }
 
 // SystemClock is CLOCK_REALTIME and the clock that runs since boot, without Steps.
@@ -15,7 +15,8 @@ func SystemClock() *Clock {
 	return &Clock{Now: time.Now, Elapsed: elapsed}
 }
 
-// signal does not wait: one signal that is still unread is enough.
+// signal sends without blocking. ch has a buffer of one: a signal that is still unread
+// is enough.
 func signal(ch chan<- struct{}) {
 	select {
 	case ch <- struct{}{}:
@@ -27,7 +28,7 @@ func signal(ch chan<- struct{}) {
 // before it counts as set.
 const stepTolerance = time.Second
 
-// A clockReading is what both clocks showed at one moment.
+// A clockReading is the time on both clocks at one moment.
 type clockReading struct {
 	wall    time.Time
 	elapsed time.Duration
@@ -37,10 +38,10 @@ func (c *Clock) read() clockReading {
 	return clockReading{c.Now().Round(0), c.Elapsed()}
 }
 
-// monotonic is elapsed as a time that nobody can set, for rates.
+// monotonic returns elapsed as a [time.Time], for rate limiters.
 func (now clockReading) monotonic() time.Time { return time.Unix(0, 0).Add(now.elapsed) }
 
-// stepSince is by how much the wall clock was set since then, 0 if it was not.
+// stepSince returns by how much the wall clock was set since then, 0 if it was not.
 func (now clockReading) stepSince(then clockReading) time.Duration {
 	step := now.wall.Sub(then.wall) - (now.elapsed - then.elapsed)
 	if step.Abs() < stepTolerance {
@@ -52,7 +53,7 @@ func (now clockReading) stepSince(then clockReading) time.Duration {
 // maxLife keeps the arithmetic on ends far from overflow.
 const maxLife = 100 * 365 * 24 * time.Hour
 
-// deadline is when an end in wall-clock time comes.
+// deadline returns the elapsed time at which an end in wall-clock time is reached.
 func (now clockReading) deadline(end time.Time) time.Duration {
 	return now.elapsed + min(max(end.Sub(now.wall), -maxLife), maxLife)
 }

@@ -15,6 +15,6 @@ func elapsed() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// watchSteps watches nothing: FreeBSD does not tell that the clock was set. It is seen
-// the next time the monitor reads it, and no rule of ipfw depends on it.
+// watchSteps returns nil: FreeBSD has no notification that the clock was set. A step is
+// noticed when the monitor next reads the clock, and no rule of ipfw depends on it.
 func watchSteps() (<-chan struct{}, *os.File, error) { return nil, nil, nil }

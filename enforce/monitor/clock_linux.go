@@ -17,9 +17,9 @@ func elapsed() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// watchSteps asks the kernel to tell when somebody sets the clock: the timer is
-// never meant to run out, but is cancelled then (timerfd_create(2),
-// TFD_TIMER_CANCEL_ON_SET). The channel is closed with the file.
+// watchSteps returns a channel that signals when the clock is set. The timer never
+// expires, but is cancelled then (timerfd_create(2), TFD_TIMER_CANCEL_ON_SET). The
+// channel is closed with the file.
 func watchSteps() (<-chan struct{}, *os.File, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // maxCommands is how many SPA commands run at a time; more are refused.
 const maxCommands = 8
 
-// command checks a request for a command against the offer and starts it. How it
-// ended is an event.
+// command checks a request for a command against the policy and starts it. Its result is
+// an event.
 func (m *Monitor) command(c Command) error {
 	program, err := m.resolveCommand(c)
 	if err != nil {
@@ -31,7 +31,7 @@ func (m *Monitor) command(c Command) error {
 	return err
 }
 
-// startCommand runs a command beside everything else. It needs m.mu.
+// startCommand runs a command on its own goroutine. m.mu must be held.
 func (m *Monitor) startCommand(c Command, program command.Command) error {
 	if m.closed {
 		return ErrGone
@@ -65,8 +65,8 @@ func (m *Monitor) resolveCommand(c Command) (command.Command, error) {
 	}, err
 }
 
-// argv wraps the text as the stanza says: in a shell or cut at blanks, and behind
-// sudo or not.
+// argv returns the argument vector that the stanza configures: the text passed to a shell
+// or split at blanks, and with sudo or without.
 func (m *Monitor) argv(limit enforce.CommandLimit, text string) ([]string, error) {
 	argv := []string{cmp.Or(m.cfg.Shell, "/bin/sh"), "-c", text}
 	if !limit.Shell {

@@ -12,36 +12,36 @@ type Kind string
 // The kinds of events, and which fields they fill beside Time.
 const (
 	Granted   Kind = "granted"   // Grant
-	Extended  Kind = "extended"  // Grant; it was open and ends later now
+	Extended  Kind = "extended"  // Grant; it was open, its end is now later
 	Kept      Kind = "kept"      // Grant; it was open and ends later than this one would
 	Adopted   Kind = "adopted"   // Grant; it was open before we started
 	Expired   Kind = "expired"   // Grant; its time was over
-	Revoked   Kind = "revoked"   // Grant; somebody asked for it
+	Revoked   Kind = "revoked"   // Grant; on request
 	Repaired  Kind = "repaired"  // Grant; another program had removed it
-	Postponed Kind = "postponed" // Grant; a connection through it lives
-	Refused   Kind = "refused"   // Grant or Command, Err; the offer does not allow it. Count: others before, unreported
-	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program did not obey
+	Postponed Kind = "postponed" // Grant; a connection through it exists
+	Refused   Kind = "refused"   // Grant or Command, Err; the policy does not allow it. Count: earlier ones that were not reported
+	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program returned an error
 
 	Blocked   Kind = "blocked"   // Grant, Blocked; it is open, but something has begun to drop it
 	Contested Kind = "contested" // Err; another program removes grants again and again
-	ClockStep Kind = "clock"     // Step; somebody set the clock, ends were moved along
+	ClockStep Kind = "clock"     // Step; the clock was set, ends were shifted
 
 	CommandRan Kind = "command" // Command, Result; Err if it could not be started
 
-	WorkerStarted Kind = "worker.started" // Count: restarts since it was last seen alive
+	WorkerStarted Kind = "worker.started" // Count: restarts since one was last ready
 	WorkerDied    Kind = "worker.died"    // Err
 	WorkerGaveUp  Kind = "worker.gave_up" // Count, Err
-	Violation     Kind = "violation"      // Err; the worker broke the protocol
+	Violation     Kind = "violation"      // Err; the worker violated the protocol
 
-	Lost Kind = "lost" // Count events that nobody could take in time
+	Lost Kind = "lost" // Count events were dropped because the handler was slow
 )
 
-// An Event is something that happened in the privileged half.
+// An Event reports what happened in the privileged half.
 type Event struct {
 	Time    time.Time
 	Kind    Kind
-	Grant   enforce.Grant // ports that share a fate are together
-	Blocked []string      // base chains that drop what Grant is for, although it is open
+	Grant   enforce.Grant // the ports with the same result together
+	Blocked []string      // base chains that drop the packets of Grant although its rules are in place
 	Command Command
 	Result  Result
 	Count   int
@@ -49,7 +49,7 @@ type Event struct {
 	Err     error
 }
 
-// A Command is what a client asks to run; all else about it is configuration.
+// A Command is what a client requests to run; the rest is configuration.
 type Command struct {
 	Stanza int    // line of the SOURCE keyword
 	From   string // the address in front of the text, as the client wrote it; "" if there was none

@@ -8,7 +8,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// maxEvents may wait for a slow reader.
+// maxEvents is how many events are queued for a slow handler.
 const maxEvents = 8192
 
 // A eventQueue hands events to one function, in order and never two at a time. Its
@@ -77,7 +77,7 @@ func (s *eventQueue) drain() {
 	}
 }
 
-// joinPorts puts parts that differ in their ports alone together again.
+// joinPorts merges parts that differ only in their ports.
 func joinPorts(parts []enforce.Grant) (grants []enforce.Grant) {
 	place := make(map[string]int, len(parts))
 	for _, part := range parts {
@@ -97,15 +97,15 @@ func joinPorts(parts []enforce.Grant) (grants []enforce.Grant) {
 	return grants
 }
 
-// Refusals are reported so many times in a row, then so many a second: a worker
-// that is taken over cannot fill the log.
+// Refusals are reported refusalBurst times in a row, then refusalRate a second: a
+// compromised worker cannot fill the log.
 const (
 	refusalBurst = 50
 	refusalRate  = 1
 )
 
-// reportRefused reports what the offer does not allow. Count are refusals before it that
-// were not reported. It needs m.mu.
+// reportRefused reports a request that the policy does not allow. Count is the number of
+// refusals before it that were not reported. m.mu must be held.
 func (m *Monitor) reportRefused(now clockReading, ev Event) {
 	if !m.refusals.AllowN(now.monotonic(), 1) {
 		m.unreported++
@@ -116,7 +116,7 @@ func (m *Monitor) reportRefused(now clockReading, ev Event) {
 	m.events.add(ev)
 }
 
-// reportGrants reports grants that share a fate.
+// reportGrants adds one event for each grant, the ports of one together.
 func (m *Monitor) reportGrants(at time.Time, kind Kind, parts []enforce.Grant) {
 	for _, g := range joinPorts(parts) {
 		m.events.add(Event{Time: at, Kind: kind, Grant: g})

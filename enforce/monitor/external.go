@@ -10,8 +10,8 @@ import (
 // maxExternalCommands is how many external commands may run at a time.
 const maxExternalCommands = 16
 
-// keyedQueue run functions: those of one key one after the other in the order they
-// came, those of different keys beside each other.
+// A keyedQueue runs functions: those of one key one at a time in the order they were
+// added, those of different keys concurrently.
 type keyedQueue struct {
 	mu      sync.Mutex
 	pending map[string][]func()

@@ -9,13 +9,13 @@ import (
 	"io"
 )
 
-// maxFrame bounds a message without its length.
+// maxFrame bounds a message, not counting its length field.
 const maxFrame = 4096
 
-// A request is what the worker asks: which one of the request table, and its
+// A request is one request of the worker: an operation of the request table and its
 // arguments.
 type request struct {
-	ID   uint64          `json:"id"` // comes back in the reply; not 0
+	ID   uint64          `json:"id"` // repeated in the reply; not 0
 	Op   string          `json:"op"`
 	Body json.RawMessage `json:"body,omitempty"`
 }
@@ -26,7 +26,7 @@ type reply struct {
 	Err     string `json:"err,omitempty"`
 	Refused bool   `json:"refused,omitempty"` // Err is an [ErrRefused]
 	Absent  bool   `json:"absent,omitempty"`  // Err is an [os.ErrNotExist]
-	File    bool   `json:"file,omitempty"`    // a descriptor comes with it
+	File    bool   `json:"file,omitempty"`    // a descriptor is passed with it
 	Yes     bool   `json:"yes,omitempty"`     // the password is right
 	Notice  string `json:"notice,omitempty"`
 }
@@ -46,7 +46,7 @@ func appendFrame(buf []byte, v any) ([]byte, error) {
 	return append(buf, text...), nil
 }
 
-// readFrame reads a message into buf. io.EOF: there was none begun.
+// readFrame reads a message into buf. It returns io.EOF only before the first byte.
 func readFrame(r io.Reader, buf *[maxFrame]byte) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -65,8 +65,7 @@ func readFrame(r io.Reader, buf *[maxFrame]byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
-// decode reads one JSON value that fills text and has no field that v does not
-// know.
+// decode reads exactly one JSON value from text; it must have no fields that v lacks.
 func decode(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
@@ -79,7 +78,7 @@ func decode(text []byte, v any) error {
 	return nil
 }
 
-// clip keeps error texts well inside a frame.
+// clip shortens an error text to fit into a frame.
 func clip(err error) string {
 	const maxError = 512
 	text := err.Error()

@@ -29,8 +29,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// A Config is what the monitor works with. Offer may change later, see
-// [Monitor.Reload].
+// A Config is the configuration of a [Monitor]. [Monitor.Reload] replaces Policy.
 type Config struct {
 	// Firewall must be set up already, and flushed if that is wanted; grants open in
 	// it are adopted. nil: grants without commands are refused.
@@ -71,8 +70,8 @@ type Config struct {
 	Clock *Clock
 }
 
-// An Policy is what a configuration lets the worker ask for. Maps are not changed
-// after they were handed over.
+// A Policy is what the worker may request. Its maps must not be changed once it is
+// passed to a [Monitor].
 type Policy struct {
 	Limits enforce.Limits
 	// Files opens descriptors by name. The monitor closes its copy after it has been

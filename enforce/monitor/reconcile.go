@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	settleDelay = 20 * time.Millisecond // lets another program finish what it began
-	// idleSettleDelay is settle while nothing is open: another daemon's rule can wait that long.
+	settleDelay = 20 * time.Millisecond // after a notification: lets another program finish its changes
+	// idleSettleDelay is used in place of settleDelay while no grant is open.
 	idleSettleDelay   = 2 * time.Second
 	reconcileBurst    = 8                      // reconciliations without delay
 	reconcileInterval = 500 * time.Millisecond // after those, one each

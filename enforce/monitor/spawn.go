@@ -78,7 +78,7 @@ func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
-// unixConn takes over fd.
+// unixConn returns fd as a connection and closes fd.
 func unixConn(fd int) (*net.UnixConn, error) {
 	f := os.NewFile(uintptr(fd), "socket")
 	defer f.Close()
@@ -94,11 +94,10 @@ func unixConn(fd int) (*net.UnixConn, error) {
 	return u, nil
 }
 
-// Parent is the worker's end of the socket, in a process started by [Spawn].
+// Parent returns the worker's end of the socket, in a process started by [Spawn].
 func Parent() (*net.UnixConn, error) { return unixConn(WorkerFD) }
 
-// Pair is a socket with both ends in this process, for tests and for a daemon that
-// is one process.
+// Pair returns both ends of a socket, for tests and for a daemon that is one process.
 func Pair() (server, client *net.UnixConn, err error) {
 	server, other, err := socketpair()
 	if err != nil {

@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Supervision says how to keep a worker running.
+// Supervision configures [Monitor.Supervise].
 type Supervision struct {
 	Start    func() (*Worker, error)
 	Interval time.Duration // KNOPWATCHD_CHECK_INTERVAL; 0 is 5 s
-	Retries  int           // KNOPWATCHD_MAX_RETRIES: restarts in a row without a sighting alive; 0 is 20
-	Ready    func()        // called whenever a worker says that it is at work; may be nil
-	// Waiting, if not nil, gets what a worker says it waits for, see [Client.Waiting].
+	Retries  int           // KNOPWATCHD_MAX_RETRIES: restarts in a row of workers that were never ready; 0 is 20
+	Ready    func()        // called whenever a worker reports that it is ready; may be nil
+	// Waiting, if not nil, is called with what a worker waits for, see [Client.Waiting].
 	Waiting func([]string)
-	// Ended, if not nil, judges how each life ended, before another one begins: an
-	// error of its own ends Supervise with that error.
+	// Ended, if not nil, is called with the error of each worker that ended, before it is
+	// restarted. If it returns an error, Supervise returns that error.
 	Ended func(error) error
 }
 
@@ -30,7 +30,7 @@ const (
 // ErrGaveUp ends [Monitor.Supervise] after too many restarts.
 var ErrGaveUp = errors.New("gave up restarting the worker")
 
-// How a worker ended of which nothing else is known.
+// Errors of a worker whose end has no other error.
 var (
 	errNoReason   = errors.New("it ended without a reason")
 	errNotExiting = errors.New("it hung up and did not end")
@@ -100,8 +100,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// superviseOnce starts a worker and serves it to its end. seen tells whether it said that
-// it is at work; err is what it died of.
+// superviseOnce starts a worker and serves it until it ends. seen reports whether it was
+// ready; err is why it ended.
 func (m *Monitor) superviseOnce(ctx context.Context, s Supervision, restarts int) (seen bool, err error) {
 	w, err := s.Start()
 	if err != nil {
@@ -124,8 +124,8 @@ func (m *Monitor) superviseOnce(ctx context.Context, s Supervision, restarts int
 	return len(ready) > 0, err
 }
 
-// reap waits for process and socket to end. One without the other is of no use:
-// who broke the protocol is killed at once, who hung up may end by itself first.
+// reap waits until both the process and the socket have ended. A worker that violated the
+// protocol is killed at once; one that closed the socket is given killGrace to end.
 func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
 	select {
 	case err := <-died:
