@@ -16,23 +16,22 @@ type Batcher interface {
 	RevokeAll(ctx context.Context, gs []Grant) []error
 }
 
-// A Backend is one kind of firewall. Calls are serialised by the caller or by the
-// backend itself: they may come from several goroutines.
+// A Backend is one kind of firewall. Its methods may be called from several goroutines.
 //
-// Backends keep and report grants in their smallest parts, see [Grant.Split]:
-// what is open for one port does not depend on what it was asked together with.
+// Backends store and report grants in their smallest parts, see [Grant.Split]: the state
+// of one port does not depend on the ports it was requested with.
 type Backend interface {
 	Enforcer
 	Batcher
 	// Setup makes chains, sets and the jumps to them where they are missing. It
 	// changes nothing else and may be repeated at any time.
 	Setup(ctx context.Context) error
-	// Reconcile does Setup, then makes the kernel hold at least want: what is
-	// missing is opened again. What it finds beyond want, it reports and leaves.
+	// Reconcile does Setup, then opens what is missing of want. What it finds in
+	// addition to want it reports and leaves.
 	Reconcile(ctx context.Context, want []Grant) (Repair, error)
 	// Flush closes everything; chains and jumps stay.
 	Flush(ctx context.Context) error
-	// Teardown removes all that Setup made, and with it every grant.
+	// Teardown removes everything that Setup made, and with it every grant.
 	Teardown(ctx context.Context) error
 	// Watch signals that another program changed the firewall, until ctx ends. A nil
 	// channel means that this kernel or variant sends no notifications.
@@ -83,7 +82,7 @@ func ByKey(gs []Grant) map[string]Grant {
 // ErrEnded is the refusal of a grant whose end has passed.
 var ErrEnded = errors.New("grant has already ended")
 
-// Notes is what the administrator should read once.
+// Notes are messages that the administrator should read once.
 type Notes []string
 
 // Add appends a note unless it is there.
@@ -133,8 +132,8 @@ type Pruner interface {
 	Prune(ctx context.Context) error
 }
 
-// Prune removes what Setup made and what holds nothing: a daemon that ends leaves no
-// empty chain behind, nor the jump to it. What is open stays, and so do rules of others.
+// Prune removes the empty chains that Setup made and the jumps to them. Open grants and
+// rules of other programs stay.
 func Prune(ctx context.Context, b Backend) error {
 	if p, ok := b.(Pruner); ok {
 		return p.Prune(ctx)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Comment is what a rule or set element says about itself. Its text form is
+// A Comment is the comment of a rule or set element. Its text form is
 //
 //	_exp_1700000036 fwknopd:3:1d7e9a40 -624ms
 //
@@ -27,25 +27,25 @@ const (
 	ourPrefix = "fwknopd:"
 )
 
-// Tag is a short hash of the key: it ties the rules of one grant together.
+// Tag returns a short hash of the key, which the rules of one grant have in common.
 func (g Grant) Tag() uint32 {
 	h := fnv.New32a()
 	h.Write([]byte(g.Key()))
 	return max(h.Sum32(), 1)
 }
 
-// Comment describes g's rules.
+// Comment returns the comment of g's rules.
 func (g Grant) Comment() Comment {
 	return Comment{Expires: g.Expires, Stanza: g.Stanza, Tag: g.Tag()}
 }
 
-// CeilSecond is the first full second at or after t, of which only the
-// milliseconds count.
+// CeilSecond returns the first full second at or after t, which is truncated to
+// milliseconds.
 func CeilSecond(t time.Time) int64 {
 	return (t.UnixMilli() + 999) / 1000
 }
 
-// String is the text form.
+// String returns the text form.
 func (c Comment) String() string {
 	ours := fmt.Sprintf("%s%d:%08x", ourPrefix, c.Stanza, c.Tag)
 	if c.Expires.IsZero() {
@@ -60,7 +60,7 @@ func (c Comment) String() string {
 }
 
 // ParseComment reads the text form, ours or the C daemon's bare "_exp_<epoch>";
-// ok is false for comments that are neither. Unknown words are passed over.
+// ok is false for comments that are neither. Unknown words are ignored.
 func ParseComment(text string) (c Comment, ok bool) {
 	var early int64
 	for word := range strings.FieldsSeq(text) {

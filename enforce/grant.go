@@ -1,7 +1,7 @@
-// Package enforce holds what an opening in the firewall is ([Grant]), who can make
-// and end one ([Enforcer]; with a kernel behind it, [Backend]), what may be asked
-// for at all ([Limits]) and a [Recorder] for tests and replay. It is pure; the
-// backends are in the folders below.
+// Package enforce defines an opening in the firewall ([Grant]), the interfaces that open
+// and close one ([Enforcer], and [Backend] for firewalls), the limits of what may be
+// requested ([Limits]) and a [Recorder] for tests and replay. It is pure; the backends
+// are in the directories below.
 package enforce
 
 import (
@@ -40,10 +40,10 @@ type Grant struct {
 	// Expires is the end, absolute; zero means no end (FW_ACCESS_TIMEOUT 0).
 	Expires time.Time
 	// Foreign is a rule of another program that was found in our chains, in the
-	// firewall's words; "" for what we open. It is part of the identity: beside a grant
-	// of ours for the same client and port such a rule stays as it is. One that says when
-	// it ends (2.6 and 1.9 wrote _exp_<epoch>) is ended then, any other is only listed;
-	// no backend makes one.
+	// firewall's syntax; "" for our own grants. It is part of the identity: a grant of
+	// ours for the same client and port does not change such a rule. One with an end in
+	// its comment (2.6 and 1.9 wrote _exp_<epoch>) is removed then, any other is only
+	// listed; no backend adds one.
 	Foreign string
 	// Stanza is the line of the SOURCE keyword that allowed it, User the client's
 	// name for the event log; neither is part of the identity.
@@ -51,7 +51,7 @@ type Grant struct {
 	User   string
 }
 
-// NAT says where the opened port leads.
+// NAT is the translation of a grant.
 type NAT struct {
 	// Target is the DNAT destination. Its port is 0 iff the grant is All (every
 	// port keeps its number). Zero value: no DNAT (DISABLE_DNAT), forward only.
@@ -65,21 +65,21 @@ type NAT struct {
 	Masquerade bool
 }
 
-// External is a pair of commands as argument vectors. Every value that came from a
-// packet is a part of one argument, or of one variable of the environment; where a
-// shell is run, its text holds none.
+// External is a pair of commands as argument vectors. A value that came from a packet is
+// always part of one argument, or of one variable of the environment; the text passed to
+// a shell contains none.
 type External struct {
 	Open, Close []string      // Close may be empty: nothing to run at the end
 	Env         []string      `json:",omitempty"` // NAME=value, for both, beside the usual environment
 	Timeout     time.Duration // for each run; the process group is killed after it
 }
 
-// An Enforcer makes grants real.
+// An Enforcer opens and closes grants.
 type Enforcer interface {
 	// Apply opens g. The same key again moves Expires and adds no rule.
 	Apply(ctx context.Context, g Grant) error
 	// Revoke closes g; that it is not open is success.
 	Revoke(ctx context.Context, g Grant) error
-	// List says what is open, asking the kernel (not a memory of ours).
+	// List returns the open grants, from the kernel where it has them, not from memory.
 	List(ctx context.Context) ([]Grant, error)
 }

@@ -19,8 +19,7 @@ const (
 
 var protoNames = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmpv6"}
 
-// ProtoName is the protocol's name in lower case, its number where it has none
-// here.
+// ProtoName returns the protocol's name in lower case, or its number if no name is known.
 func ProtoName(proto uint8) string {
 	if name, ok := protoNames[proto]; ok {
 		return name
@@ -28,7 +27,7 @@ func ProtoName(proto uint8) string {
 	return strconv.Itoa(int(proto))
 }
 
-// String is "tcp/22"; "icmp" without a number.
+// String returns a form such as "tcp/22", or "icmp" for a protocol without ports.
 func (p Port) String() string {
 	if !p.HasNumber() {
 		return ProtoName(p.Proto)
@@ -39,9 +38,8 @@ func (p Port) String() string {
 // HasNumber reports whether the protocol has ports.
 func (p Port) HasNumber() bool { return p.Proto != ICMP && p.Proto != ICMPv6 }
 
-// Normal returns g as backends keep it: addresses unmapped, ICMP in the spelling
-// of the address family, ports sorted and without duplicates. Ports and NAT are
-// copies.
+// Normal returns g in the form that backends store: addresses unmapped, the ICMP of the
+// address family, ports sorted and without duplicates. Ports and NAT are copies.
 func (g Grant) Normal() Grant {
 	g.Src, g.Dst = g.Src.Unmap(), g.Dst.Unmap()
 	ports := make([]Port, len(g.Ports))
@@ -63,7 +61,7 @@ func (g Grant) Normal() Grant {
 	return g
 }
 
-// in gives ICMP the number it has in src's family; its port number is 0.
+// in replaces ICMP by that of src's address family, with the port number 0.
 func (p Port) in(src netip.Addr) Port {
 	if p.HasNumber() {
 		return p
@@ -74,8 +72,8 @@ func (p Port) in(src netip.Addr) Port {
 	return Port{Proto: ICMPv6}
 }
 
-// Key identifies the opening: everything but Expires, Stanza and User. Order and
-// spelling of the fields do not matter.
+// Key returns the identity of the opening: everything but Expires, Stanza and User, in
+// normal form.
 func (g Grant) Key() string {
 	g = g.Normal()
 	var b strings.Builder
@@ -147,9 +145,9 @@ func (e *External) key(b *strings.Builder) {
 	}
 }
 
-// Split cuts g into grants of one port each, in normal form: the unit in which
-// backends keep rules, [Enforcer.List] reports and expiry is counted. A grant
-// that is All or External is one unit.
+// Split splits g into grants of one port each, in normal form: the unit in which backends
+// store rules, [Enforcer.List] reports and grants expire. A grant that is All or External
+// is one unit.
 func (g Grant) Split() []Grant {
 	g = g.Normal()
 	if len(g.Ports) <= 1 || g.External != nil {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// credential is what to run as; nil: as we are. A user brings its groups, a group
-// alone replaces all of ours.
+// credential returns the identity to run as; nil is that of this process. A user implies
+// its supplementary groups; a group without a user replaces all groups.
 func credential(userName, groupName string) (*syscall.Credential, error) {
 	if userName == "" && groupName == "" {
 		return nil, nil
@@ -26,7 +26,7 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 			return nil, err
 		}
 	}
-	// Only root may choose; who asks for what it already is needs not.
+	// Only root can set credentials; those this process already has need not be set.
 	uid := uint32(os.Geteuid())
 	if uid != 0 && cred.Uid == uid && cred.Gid == uint32(os.Getegid()) {
 		return nil, nil
@@ -34,9 +34,9 @@ func credential(userName, groupName string) (*syscall.Credential, error) {
 	return cred, nil
 }
 
-// GroupID is the number of the group that CMD_EXEC_GROUP and its kin name: the primary
-// group of the user of that name, for which the 2.6 daemon has these keywords, else
-// the group of that name or number.
+// GroupID returns the number of the group that CMD_EXEC_GROUP and similar keywords name:
+// the primary group of the user of that name, as in the 2.6 daemon, else the group of that
+// name or number.
 func GroupID(name string) (uint32, error) {
 	if u, err := user.Lookup(name); err == nil {
 		return parseID(u.Gid)
@@ -50,8 +50,8 @@ func GroupID(name string) (uint32, error) {
 	return parseID(g.Gid)
 }
 
-// GroupName is the same group as sudo wants it named, which knows nothing of users
-// there. A name of no group is left as it is.
+// GroupName returns the same group in the form that sudo accepts, which takes no user
+// name there. A name that is not a user's is returned as it is.
 func GroupName(name string) string {
 	u, err := user.Lookup(name)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 
 // A Command is a program to run.
 type Command struct {
-	Argv        []string // a name without a slash is looked for in PATH of Environment
-	User, Group string   // names or numbers; "": as we are
+	Argv        []string // a name without a slash is searched in PATH of Environment
+	User, Group string   // names or numbers; "": those of this process
 	Environment []string // nil: [Plain]
 	Timeout     time.Duration
 	MaxOutput   int // bytes to keep; 0: 4096
@@ -35,22 +35,22 @@ type Result struct {
 	Took     time.Duration
 }
 
-// Plain is the environment of a program that gets none of ours.
+// Plain is the default environment.
 var Plain = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 
 const (
 	defaultOutput  = 4096
 	defaultTimeout = 30 * time.Second
 	killDelay      = 2 * time.Second        // from TERM to KILL
-	outputDelay    = 200 * time.Millisecond // for output that a child left behind still holds open
+	outputDelay    = 200 * time.Millisecond // for output that a surviving child still holds open
 )
 
 // ErrEmpty is a command without a program.
 var ErrEmpty = errors.New("empty command")
 
-// Run runs c to its end. That the program failed or ran out of time is in the
-// Result; the error is that it could not be started. When ctx ends, it is killed
-// as if its time were over.
+// Run runs c and waits for its end. The error is that it could not be started; failure
+// and timeout of the program are in the Result. When ctx ends, the program is killed as
+// on a timeout.
 func Run(ctx context.Context, c Command) (Result, error) {
 	cmd, out, err := prepare(c)
 	if err != nil {
@@ -99,7 +99,7 @@ func prepare(c Command) (*exec.Cmd, *prefixBuffer, error) {
 	}, out, nil
 }
 
-// lookPath looks for a program in PATH of env, not in our own.
+// lookPath finds a program in PATH of env, not of this process.
 func lookPath(name string, env []string) (string, error) {
 	if strings.ContainsRune(name, '/') {
 		return name, nil
@@ -119,8 +119,8 @@ func lookPath(name string, env []string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// waitOrKill waits for the end of the process, and after the timeout brings it about,
-// for all of its group.
+// waitOrKill waits for the end of the process. After the timeout, or when ctx ends, it
+// kills the process group.
 func waitOrKill(ctx context.Context, group int, timeout time.Duration, done <-chan struct{}) (timedOut bool) {
 	if timeout <= 0 {
 		timeout = defaultTimeout

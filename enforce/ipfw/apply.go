@@ -24,7 +24,8 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	return b.each(ctx, gs, b.revoke)
 }
 
-// each runs f for every part of every grant, with the policy as it was before.
+// each runs f for every part of every grant, with the policy as read at the start. b.mu
+// must be held.
 func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(context.Context, *policy, enforce.Grant) error) []error {
 	if len(gs) == 0 {
 		return nil
@@ -45,7 +46,7 @@ func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(context.C
 	return errs
 }
 
-// apply adds the rule of a grant before it takes an older one away.
+// apply adds the rule of a grant before it retires older ones.
 func (b *Backend) apply(ctx context.Context, p *policy, part enforce.Grant) error {
 	switch {
 	case part.NAT != nil || part.Output || part.External != nil:
@@ -86,7 +87,7 @@ func (b *Backend) revoke(ctx context.Context, p *policy, part enforce.Grant) err
 	return nil
 }
 
-// rulesOf are the active rules of a grant.
+// rulesOf returns the active rules of a grant.
 func (b *Backend) rulesOf(p *policy, part enforce.Grant) (rules []rule) {
 	key := part.Key()
 	for _, r := range p.rules {
@@ -97,7 +98,7 @@ func (b *Backend) rulesOf(p *policy, part enforce.Grant) (rules []rule) {
 	return rules
 }
 
-// retired reports a rule in our disabled set.
+// retired reports whether a rule is in our disabled set.
 func (b *Backend) retired(r rule) bool { return r.set == b.cfg.SetNum }
 
 func (b *Backend) freeNumber(p *policy) (int, error) {
@@ -109,7 +110,7 @@ func (b *Backend) freeNumber(p *policy) (int, error) {
 	return 0, ErrFull
 }
 
-// retire ends a rule as the policy needs it, see the package comment.
+// retire deletes or disables a rule as the policy requires, see the package comment.
 func (b *Backend) retire(ctx context.Context, p *policy, r rule) error {
 	num := strconv.Itoa(r.num)
 	if !b.dynamic {
@@ -148,8 +149,8 @@ func (b *Backend) schedulePurge() {
 	}
 }
 
-// purgeSet deletes what is in the disabled set and carries no connection, and
-// comes back while something is left.
+// purgeSet deletes the rules of the disabled set to which no dynamic state refers, and
+// schedules itself again while some are left.
 func (b *Backend) purgeSet() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

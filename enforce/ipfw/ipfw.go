@@ -4,13 +4,12 @@
 //
 //	ipfw -q add 00001 allow tcp from 192.0.2.7 to any 22 keep-state // _exp_1795333596 fwknopd:3:1d7e9a40
 //
-// How it ends depends on the user's policy. A static one, which passes
-// established connections by their flags, lets the rule be deleted. In a dynamic
-// one (check-state, keep-state) connections live by the state that hangs on the
-// rule, so it is moved to a disabled set, and deleted when no state refers to it
-// any more.
+// How it ends depends on the administrator's policy. With a static one, which passes
+// established connections by their flags, the rule is deleted. With a dynamic one
+// (check-state, keep-state) connections depend on the state that refers to the rule, so
+// the rule is moved to a disabled set, and deleted when no state refers to it any more.
 //
-// The kernel ends no rule by itself. Entry point: [New].
+// The kernel does not expire rules. Entry point: [New].
 package ipfw
 
 import (
@@ -27,7 +26,7 @@ import (
 	"fwknopd/enforce/command"
 )
 
-// A Config says how to use ipfw.
+// A Config is the configuration of a [Backend].
 type Config struct {
 	Path     string        // ipfwCmd; "" is /sbin/ipfw
 	RuleNum  int           // IPFW_RULE_NUM: rules get the next free number from here on; 0 is 1
@@ -52,24 +51,24 @@ const (
 	defaultInterval = time.Minute
 	defaultAlarm    = 30 * time.Second
 	maxRule         = 65534 // 65535 is the default rule
-	maxSet          = 30    // 31 is that of the default rule and cannot be disabled
+	maxSet          = 30    // 31 holds the default rule and cannot be disabled
 	maxListing      = 16 << 20
 )
 
-// A Backend runs ipfw.
+// A Backend is the firewall ipfw, controlled by running ipfw(8).
 type Backend struct {
 	cfg Config
 
 	mu      sync.Mutex
-	dynamic bool // the policy is
+	dynamic bool // the policy uses dynamic state
 	notes   []string
-	purge   *time.Timer // nil: nothing to clean
+	purge   *time.Timer // nil: none scheduled
 	closed  bool
 }
 
 var _ enforce.Backend = (*Backend)(nil)
 
-// New refuses systems without ipfw. It changes nothing; call [Backend.Setup].
+// New fails on systems without ipfw. It changes nothing; call [Backend.Setup] afterwards.
 func New(ctx context.Context, cfg Config) (*Backend, error) {
 	switch runtime.GOOS {
 	case "freebsd", "darwin", "dragonfly":
@@ -105,7 +104,7 @@ func open(ctx context.Context, cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-// run runs ipfw and returns what it wrote.
+// run runs ipfw and returns its output.
 func (b *Backend) run(ctx context.Context, args ...string) (string, error) {
 	if b.cfg.exec != nil {
 		return b.cfg.exec(ctx, args...)
@@ -124,8 +123,8 @@ func (b *Backend) run(ctx context.Context, args ...string) (string, error) {
 	return r.Output, nil
 }
 
-// Setup implements [enforce.Backend]: what is in our set no longer counts. It
-// resumes to clean what a former process left there.
+// Setup implements [enforce.Backend]: it disables our set, and schedules the deletion of
+// rules that an earlier process left in it.
 func (b *Backend) Setup(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +147,7 @@ func (b *Backend) setup(ctx context.Context) error {
 	return err
 }
 
-// Dump prints all rules, as ipfw does.
+// Dump returns all rules, as ipfw prints them.
 func (b *Backend) Dump(ctx context.Context) ([]byte, error) {
 	text, err := b.run(ctx, "-dS", "list")
 	return []byte(text), err
@@ -157,11 +156,11 @@ func (b *Backend) Dump(ctx context.Context) ([]byte, error) {
 // Notes implements [enforce.Backend].
 func (b *Backend) Notes() []string { return slices.Clone(b.notes) }
 
-// Watch implements [enforce.Backend]: ipfw does not tell.
+// Watch implements [enforce.Backend]: ipfw sends no notifications.
 func (b *Backend) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
 
-// Close implements [enforce.Backend]. Rules stay, as nobody is left to end them:
-// call Flush before if they must not.
+// Close implements [enforce.Backend]. Rules stay and no longer end: call Flush before if
+// they must not stay.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

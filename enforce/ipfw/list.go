@@ -18,8 +18,8 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	return b.active(&p), nil
 }
 
-// active are the grants outside the disabled set. Of two rules for the same, while
-// one takes over from the other, the later end holds.
+// active returns the grants outside the disabled set. Of two rules for the same grant,
+// while one replaces the other, the later end holds.
 func (b *Backend) active(p *policy) []enforce.Grant {
 	open := make(map[string]enforce.Grant)
 	for _, r := range p.rules {
@@ -75,8 +75,8 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	return rep, nil
 }
 
-// Flush implements [enforce.Backend]: connections through the rules end, too,
-// where they live by dynamic state.
+// Flush implements [enforce.Backend]. Connections that depend on dynamic state of the
+// rules end, too.
 func (b *Backend) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

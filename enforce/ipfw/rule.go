@@ -17,7 +17,7 @@ type rule struct {
 	ours     bool
 }
 
-// A policy is what ipfw -dS list says.
+// A policy is the parsed output of ipfw -dS list.
 type policy struct {
 	rules       []rule
 	used        map[int]bool // rule numbers
@@ -86,11 +86,11 @@ func (p *policy) add(num int, fields []string) {
 	}
 }
 
-// actions are the names of the one that lets packets pass.
+// actions are the names of the action that accepts packets.
 var actions = []string{"allow", "accept", "pass", "permit"}
 
-// parseGrant reads a rule of ours back: the action, protocol, "from", the client,
-// "to", our address, and maybe a port.
+// parseGrant parses a rule of ours: the action, protocol, "from", the client, "to", our
+// address, and the port if the protocol has ports.
 func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 	c, ok := enforce.ParseComment(comment)
 	if !ok || c.Tag == 0 || len(body) < 6 || !slices.Contains(actions, body[0]) || body[2] != "from" || body[4] != "to" {
@@ -132,12 +132,12 @@ func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 	return g, true
 }
 
-// protocols are the names as ipfw prints and takes them; 0 is every one.
+// protocols are the names as ipfw prints and accepts them; 0 is any protocol.
 var protocols = map[string]uint8{
 	"ip": 0, "all": 0, "tcp": enforce.TCP, "udp": enforce.UDP, "icmp": enforce.ICMP, "ipv6-icmp": enforce.ICMPv6,
 }
 
-// addArgs is the argument vector that adds a grant of one port.
+// addArgs returns the arguments of ipfw that add a grant of one port.
 func (b *Backend) addArgs(num int, g enforce.Grant) []string {
 	dst := "any"
 	if g.Dst.IsValid() {
