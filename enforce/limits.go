@@ -10,20 +10,20 @@ import (
 	"time"
 )
 
-// Limits is all that access.conf can ever allow, by stanza. The privileged side
-// checks each request against it: whoever takes over the unprivileged side can
-// ask for nothing else.
+// Limits is everything that access.conf can allow, by stanza. The privileged side checks
+// each request against it, so that a compromised unprivileged side can request nothing
+// else.
 type Limits struct {
 	Stanzas []Allowance
 }
 
-// An Allowance is what one stanza offers. Its zero value offers nothing.
+// An Allowance is what one stanza allows. Its zero value allows nothing.
 type Allowance struct {
 	Stanza int // line of the SOURCE keyword
 
-	// Source is where grants may lead from, less Exclude. (A client may name
-	// another address than it sends from; the compiler of Limits knows whether
-	// this stanza allows that, and then includes every address.)
+	// Source holds the addresses that grants may admit, less Exclude. (A client may
+	// request access for another address than its own; if the stanza allows that,
+	// Source includes every address.)
 	Source, Exclude []netip.Prefix
 	Ports           []Port // OPEN_PORTS
 	AnyPort         bool
@@ -32,27 +32,26 @@ type Allowance struct {
 	All             bool   // FORWARD_ALL
 	Output          bool
 
-	// NAT: Targets are offered as they are (FORCE_NAT), TargetNets less
-	// TargetExclude with any port (INTERNAL_NET_ACCESS). Clients of 1.x ask for the
-	// port inside, later ones for the port outside; either may be the one that is
-	// offered in Ports.
+	// NAT: Targets are allowed with their port (FORCE_NAT), TargetNets less
+	// TargetExclude with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the
+	// inside port, later ones the outside port; either may be the one in Ports.
 	Targets       []netip.AddrPort
 	TargetNets    []netip.Prefix
 	TargetExclude []netip.Prefix
-	NoDNAT        bool // a zero target may be asked for (DISABLE_DNAT)
+	NoDNAT        bool // a zero target may be requested (DISABLE_DNAT)
 	Local         bool
 	LocalOnly     bool // no translation to another host (ENABLE_IPT_FORWARDING off)
 	SNAT          []netip.Addr
 	Masquerade    bool
 
 	MaxLifetime time.Duration
-	Permanent   bool // no end may be asked for (FW_ACCESS_TIMEOUT 0)
+	Permanent   bool // grants without end may be requested (FW_ACCESS_TIMEOUT 0)
 
-	External []ExternalLimit // commands that open in place of rules; with them no rules are offered
+	External []ExternalLimit // commands that open in place of rules; with them no rules are allowed
 	Commands *CommandLimit   // nil: none
 }
 
-// Sizes above which a request is refused unread.
+// Sizes above which a request is refused without further checks.
 const (
 	MaxPorts    = 128
 	MaxCommand  = 2048 // bytes of a command's text
@@ -71,10 +70,10 @@ var (
 	ErrCommand  = errors.New("command is not offered")
 )
 
-// Check refuses what g's stanza does not offer, or what lies outside time.
+// Check returns an error unless g's stanza allows it, with its lifetime counted from now.
 //
 // Stanzas of several files may begin in lines of the same number: one of them has to
-// offer it.
+// allow it.
 func (l *Limits) Check(g Grant, now time.Time) error {
 	err := fmt.Errorf("%w: %d", ErrStanza, g.Stanza)
 	for i := range l.Stanzas {
@@ -163,8 +162,8 @@ func (a *Allowance) checkForm(g Grant) error {
 	return nil
 }
 
-// forwardsOnly reports a translation without DNAT: Dst and the ports are those of
-// the host inside.
+// forwardsOnly reports whether g is a translation without DNAT: Dst and the ports are
+// those of the inside host.
 func (g Grant) forwardsOnly() bool { return g.NAT != nil && !g.NAT.Target.IsValid() }
 
 func (a *Allowance) allowsDst(g Grant) bool {
@@ -177,7 +176,7 @@ func (a *Allowance) allowsDst(g Grant) bool {
 	return a.allowsInside(g)
 }
 
-// allowsInside judges Dst and port of a grant that only forwards, as a target.
+// allowsInside checks Dst and port of a grant that only forwards, as a target.
 func (a *Allowance) allowsInside(g Grant) bool {
 	var port uint16
 	if len(g.Ports) == 1 {
@@ -192,7 +191,7 @@ func (a *Allowance) allowsPort(p Port, g Grant) bool {
 	}
 	switch {
 	case g.forwardsOnly() && g.Dst.IsValid() && p.HasNumber() && a.allowsInside(g):
-		return true // RESTRICT_PORTS is for what clients ask for, this is where they are led
+		return true // RESTRICT_PORTS is for what clients request, this is the target
 	case listed(a.Denied, p):
 		return false
 	case a.AnyPort || listed(a.Ports, p):
@@ -223,8 +222,8 @@ func (a *Allowance) checkNAT(g Grant) error {
 	return nil
 }
 
-// allowsForward judges a translation without DNAT: to one host with DISABLE_DNAT,
-// to all with FORWARD_ALL.
+// allowsForward checks a translation without DNAT: to one host with DISABLE_DNAT, to all
+// with FORWARD_ALL.
 func (a *Allowance) allowsForward(g Grant) bool {
 	if g.NAT.Target != (netip.AddrPort{}) {
 		return false
@@ -235,8 +234,8 @@ func (a *Allowance) allowsForward(g Grant) bool {
 	return g.All && len(a.Targets) == 0
 }
 
-// allowsTarget compares forced targets by the address alone where the port is to
-// be kept.
+// allowsTarget compares forced targets by the address alone if the port is not to be
+// translated.
 func (a *Allowance) allowsTarget(t netip.AddrPort, is4 bool) bool {
 	addr := t.Addr()
 	if addr.Is4() != is4 || addr.IsUnspecified() || addr.IsMulticast() || addr.Zone() != "" {
@@ -246,7 +245,7 @@ func (a *Allowance) allowsTarget(t netip.AddrPort, is4 bool) bool {
 	return slices.ContainsFunc(a.Targets, forced) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
 }
 
-// A CommandLimit says how a stanza's SPA commands run (ENABLE_CMD_EXEC).
+// A CommandLimit is how a stanza's SPA commands are run (ENABLE_CMD_EXEC).
 type CommandLimit struct {
 	Regexp              *regexp.Regexp // nil: any text
 	User, Group         string
@@ -256,9 +255,9 @@ type CommandLimit struct {
 	Timeout             time.Duration
 }
 
-// Command returns how to run text for a stanza. Nothing but the text comes from
-// the request, and the address in front of it, as the client wrote it ("" if it
-// wrote none), which the expression may look at too.
+// Command returns how to run text for a stanza. Only the text comes from the request, and
+// the address in front of it as the client wrote it ("" if there was none), which is
+// matched together with the text.
 func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
 	a := l.commandStanza(stanza)
 	message := text

@@ -15,21 +15,21 @@ type ExternalLimit struct {
 	Timeout     time.Duration
 }
 
-// A Word is one argument of a configured command: literal text and values by turns,
+// A Word is one argument of a configured command: a sequence of literal texts and values,
 // as in "--from=$SRC".
 type Word []Piece
 
-// A Piece of a [Word] is text as configured, or the place of a value.
+// A Piece of a [Word] is literal text or a value.
 type Piece struct {
 	Value Value
 	Text  string // of a Literal
 }
 
-// Value says what stands in the place of a variable.
+// Value is the value of a variable.
 type Value uint8
 
-// The values but the last three follow from the grant and are recomputed; those three
-// are told by the packet alone, and held to their form.
+// All values but the last three are derived from the grant. Those three are only known
+// from the packet; their form is checked.
 const (
 	Literal    Value = iota
 	ClientAddr       // Grant.Src
@@ -42,9 +42,8 @@ const (
 	ClientSeconds // a number
 )
 
-// Fill returns the argument of a grant, whose variables of a port are those of p.
-// packet tells the values that do not follow from the grant. Whatever a value holds, it
-// stays inside the argument.
+// Fill returns the argument for a grant and one of its ports, p. packet returns the
+// values that are not derived from the grant. A value cannot end the argument.
 func (w Word) Fill(g Grant, p Port, packet func(Value) string) string {
 	var arg strings.Builder
 	for _, piece := range w {
@@ -57,7 +56,7 @@ func (w Word) Fill(g Grant, p Port, packet func(Value) string) string {
 	return arg.String()
 }
 
-// text is what the piece stands for, false if only the packet tells.
+// text returns the text of the piece, false if its value is only known from the packet.
 func (piece Piece) text(g Grant, p Port) (string, bool) {
 	switch piece.Value {
 	case Literal:
@@ -79,9 +78,9 @@ func (piece Piece) text(g Grant, p Port) (string, bool) {
 	return "", false
 }
 
-// checkExternal compares the arguments with what the configured commands become
-// with the values of g. asked are its ports as the client spelled them: the values
-// are those of one of them, the same in all arguments.
+// checkExternal compares the arguments with the configured commands after substitution of
+// the values of g. requested are its ports before normalization: the values are those of
+// one of them, the same in all arguments.
 func (a *Allowance) checkExternal(g Grant, requested []Port) error {
 	if g.External == nil || g.NAT != nil || g.Output || g.Dst.IsValid() {
 		return fmt.Errorf("%w: rules in place of commands", ErrForm)
@@ -109,8 +108,8 @@ func matchWords(words []Word, argv []string, g Grant, p Port) bool {
 	return true
 }
 
-// A template is a word with what the grant says filled in, cut where values go that
-// only the packet told: {"--from=", ""} is "--from=$PKT_SRC".
+// A template is a word with the values of the grant substituted, split at values that are
+// only known from the packet: {"--from=", ""} is "--from=$PKT_SRC".
 type template []string
 
 func (w Word) template(g Grant, p Port) template {
@@ -125,9 +124,9 @@ func (w Word) template(g Grant, p Port) template {
 	return t
 }
 
-// match reports whether arg is t with values filled in. The pieces are found from
-// the left at their first place and the last at the end, which for what values look
-// like is enough: they can hide nothing.
+// match reports whether arg is t with values substituted. Each piece is searched from the
+// left and the last at the end. No backtracking is needed, because each value between them
+// must have the form of a value.
 func (t template) match(arg string) bool {
 	if len(arg) > maxExternal {
 		return false
@@ -141,7 +140,7 @@ func (t template) match(arg string) bool {
 	}
 	valid := isValue
 	for _, piece := range t[1 : len(t)-1] {
-		if piece == "" { // no text between two values: nobody can tell them apart
+		if piece == "" { // no text between two values: they cannot be separated
 			valid = isAdjacentValues
 			continue
 		}
@@ -155,14 +154,14 @@ func (t template) match(arg string) bool {
 	return ok && valid(value)
 }
 
-// isValue admits what only the packet tells: one address or a number. Networks are
-// none, nor words such as "any".
+// isValue reports whether s has the form of a value from the packet: an address or a
+// number, not a network or a word such as "any".
 func isValue(s string) bool {
 	return isAddr(s) || s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// isAdjacentValues admits values side by side; never "-", that a program would take for an
-// option, or "/".
+// isAdjacentValues reports whether s can be values without text between them. It excludes
+// "-", which could begin an option, and "/".
 func isAdjacentValues(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789abcdef.:") == ""
 }

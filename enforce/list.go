@@ -14,8 +14,7 @@ import (
 //	num  target      prot    opt source               destination
 //	1    ACCEPT      tcp     --  192.0.2.7            0.0.0.0/0            dpt:22 /* _exp_1795333596 */ stanza 3, ends Sun Nov 22 07:46:36 2026, 25s left
 //
-// Protocols are names, whatever the firewall's own tools print. Times are in the
-// location of now.
+// Protocols are always names. Times are in the location of now.
 func FormatList(grants []Grant, now time.Time) []byte {
 	var b bytes.Buffer
 	write := func(num string, l listLine, opt, extra string) {
@@ -40,7 +39,7 @@ const listFormat = "%-4s %-11s %-7s %-3s %-20s %-20s %s"
 // A listLine is one rule's columns.
 type listLine struct{ target, proto, source, dest, extra string }
 
-// listLines are the rules of a grant of one port, the translation first.
+// listLines returns the rules of a grant of one port, the translation first.
 func listLines(g Grant) (lines []listLine) {
 	if g.External != nil {
 		return []listLine{{"EXTERNAL", "all", g.Src.String(), Anywhere(g.Src), ""}}
@@ -81,7 +80,7 @@ func listLines(g Grant) (lines []listLine) {
 	return lines
 }
 
-// targetText leaves out a port that is kept as it comes.
+// targetText omits the port if it is not translated.
 func targetText(t netip.AddrPort) string {
 	if t.Port() == 0 {
 		return t.Addr().String()
@@ -89,7 +88,7 @@ func targetText(t netip.AddrPort) string {
 	return t.String()
 }
 
-// Anywhere is the network of all addresses of a family.
+// Anywhere returns the network of all addresses of the family of like.
 func Anywhere(like netip.Addr) string {
 	if like.Is4() {
 		return "0.0.0.0/0"

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Recorder is a [Backend] without a firewall, for tests and replay: it
-// remembers what is open and what was asked. Grants do not end by themselves; see
-// Expire. The zero value is ready for use.
+// A Recorder is a [Backend] without a firewall, for tests and replay: it records what is
+// open and which methods were called. Grants do not end by themselves; see Expire. The
+// zero value is ready for use.
 type Recorder struct {
 	// Fail, if not nil, may refuse an Apply.
 	Fail func(Grant) error
@@ -22,7 +22,7 @@ type Recorder struct {
 
 var _ Backend = (*Recorder)(nil)
 
-// Log is what was asked, in order: "apply KEY", "revoke KEY", "flush", ….
+// Log returns the calls in order: "apply KEY", "revoke KEY", "flush", ….
 func (r *Recorder) Log() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,7 +152,7 @@ func (r *Recorder) record(entry string, clears bool) error {
 	return nil
 }
 
-// Disturb plays an outside flush: everything is closed and Watch signals.
+// Disturb simulates a flush by another program: everything is closed and Watch signals.
 func (r *Recorder) Disturb() {
 	r.record("disturbed", true)
 	r.mu.Lock()

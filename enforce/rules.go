@@ -2,7 +2,7 @@ package enforce
 
 import "net/netip"
 
-// A Role is what a rule of a grant is for, and thereby the chain it is in.
+// A Role is the purpose of a rule of a grant, which determines its chain.
 type Role uint8
 
 // The roles, each with a keyword of its own: IPT_INPUT_ACCESS and so on.
@@ -18,11 +18,11 @@ const (
 
 var roleNames = [Roles]string{"input", "output", "forward", "dnat", "snat", "masquerade"}
 
-// String is the role's name in lower case.
+// String returns the role's name in lower case.
 func (r Role) String() string { return roleNames[r] }
 
-// A Chain is one value of IPT_INPUT_ACCESS and its kin: where our chain hangs and
-// what its rules do.
+// A Chain is one value of IPT_INPUT_ACCESS and similar keywords: from where our chain is
+// jumped to and what its rules do.
 type Chain struct {
 	Target    string    // ACCEPT, DNAT, SNAT, MASQUERADE
 	Direction Direction // which side of a packet the client's address is on
@@ -77,8 +77,8 @@ func (g Grant) Rules() (rs []Rule) {
 	return rs
 }
 
-// JoinRules is the inverse of [Grant.Rules], but for what rules do not have. If some
-// are missing it returns the grant of which these are the most likely rest.
+// JoinRules is the inverse of [Grant.Rules], except for fields that rules do not have. If
+// rules are missing it returns the most likely grant.
 func JoinRules(rs []Rule) (g Grant) {
 	var by [Roles]*Rule
 	for i := range rs {
@@ -117,8 +117,8 @@ func (g Grant) BehindDNAT() Grant {
 	return g
 }
 
-// Filtered returns what is left of a grant of one port for a firewall that only
-// filters, beside another one that translates addresses.
+// Filtered returns the part of a grant of one port for a firewall that only filters, if
+// another one translates addresses.
 func (g Grant) Filtered() Grant {
 	if g.NAT == nil {
 		return g
@@ -131,8 +131,8 @@ func (g Grant) Filtered() Grant {
 	return g.Normal()
 }
 
-// GroupBy returns the values with the same key together, in the order of the first of
-// each group.
+// GroupBy groups the values with the same key; groups are in the order of their first
+// value.
 func GroupBy[T any, K comparable](all []T, key func(T) K) (groups [][]T) {
 	index := make(map[K]int)
 	for _, v := range all {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// shellWords are what a shell does itself, as the first word of a command.
+// shellWords are the reserved words and builtins of a shell that are no programs.
 var shellWords = []string{
 	".", ":", "!", "{", "}", "[[", "alias", "break", "case", "cd", "command", "continue", "eval", "exec", "exit", "export", "for", "function",
 	"getopts", "hash", "if", "local", "read", "readonly", "return", "set", "shift", "source", "trap", "type", "ulimit", "umask", "unset",
@@ -14,9 +14,9 @@ var shellWords = []string{
 
 // ShellSyntax returns the first part of a command line that has a meaning to a shell
 // and none to a program that is run without one: redirections, pipes, lists,
-// substitutions, globs, comments, words that a shell does itself. It is "" if there is
-// none outside quotes. variable says how many bytes of a text, which follows a dollar
-// sign, are the name of a variable that is known; nil knows none.
+// substitutions, globs, comments, shell builtins. It is "" if there is none outside
+// quotes. variable returns how many bytes of the text after a dollar sign are the name of
+// a known variable; nil: none is known.
 func ShellSyntax(line string, variable func(text string) int) string {
 	quote, begin := byte(0), true
 	for i := 0; i < len(line); i++ {
@@ -57,7 +57,7 @@ func ShellSyntax(line string, variable func(text string) int) string {
 	return firstWord(line)
 }
 
-// expansion is what a dollar sign begins, "" if it is only that.
+// expansion returns the expansion that a dollar sign begins, "" if it begins none.
 func expansion(text string) string {
 	n := 1
 	for n < len(text) && isNameByte(text[n], n > 1) {
@@ -76,7 +76,7 @@ func isNameByte(c byte, digits bool) bool {
 	return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' || digits && c >= '0' && c <= '9'
 }
 
-// operator is the one that text begins with.
+// operator returns the operator that text begins with.
 func operator(text string) string {
 	if len(text) > 1 && text[0] == text[1] && strings.IndexByte("<>|&;", text[0]) >= 0 {
 		return text[:2]
@@ -84,7 +84,7 @@ func operator(text string) string {
 	return text[:1]
 }
 
-// firstWord is the first word if a shell would not run it as a program.
+// firstWord returns the first word if a shell would not run it as a program, else "".
 func firstWord(line string) string {
 	word, _, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	if slices.Contains(shellWords, word) {

@@ -9,8 +9,8 @@ import (
 // ErrInvalid is wrapped by [Grant.Validate] with what is wrong.
 var ErrInvalid = errors.New("not a grant for a firewall")
 
-// Validate refuses what no backend may make rules of: a grant without client or
-// port would open more than anybody asked for.
+// Validate returns an error for grants of which no backend may make rules: one without
+// client or port would open more than was requested.
 func (g Grant) Validate() error {
 	g = g.Normal()
 	switch {
