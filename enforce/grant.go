@@ -31,7 +31,7 @@ type Grant struct {
 	Ports []Port
 	// All opens every port and protocol (FORWARD_ALL).
 	All bool
-	// Output asks for the mirror rule on the output hook too.
+	// Output requests the mirror rule on the output hook as well.
 	Output bool
 	// NAT, if not nil, translates what is opened instead of accepting it locally.
 	NAT *NAT

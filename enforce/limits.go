@@ -229,7 +229,7 @@ func (a *Allowance) allowsForward(g Grant) bool {
 		return false
 	}
 	if g.Dst.IsValid() {
-		return a.NoDNAT // offersDst has judged the host
+		return a.NoDNAT // allowsDst has checked the host
 	}
 	return g.All && len(a.Targets) == 0
 }

@@ -142,7 +142,7 @@ func (p *policy) drop(gone rule) {
 	}
 }
 
-// schedulePurge has the disabled set cleaned after the interval. It needs b.mu.
+// schedulePurge runs purgeSet after the interval. b.mu must be held.
 func (b *Backend) schedulePurge() {
 	if b.purge == nil && !b.closed {
 		b.purge = time.AfterFunc(b.cfg.Interval, b.purgeSet)

@@ -34,9 +34,9 @@ func ran(t testing.TB, events <-chan Event) Event {
 // commands is a client of a monitor whose stanzas run commands by the limits.
 func commands(t testing.TB, limits ...enforce.CommandLimit) (*Client, <-chan Event) {
 	t.Helper()
-	var offer Policy
+	var policy Policy
 	for i, l := range limits {
-		offer.Limits.Stanzas = append(offer.Limits.Stanzas, enforce.Allowance{Stanza: i + 1, Commands: &l})
+		policy.Limits.Stanzas = append(policy.Limits.Stanzas, enforce.Allowance{Stanza: i + 1, Commands: &l})
 	}
 	sudo := filepath.Join(t.TempDir(), "sudo")
 	if err := os.WriteFile(sudo, []byte("#!/bin/sh\necho sudo \"$@\"\n"), 0o755); err != nil {
@@ -44,7 +44,7 @@ func commands(t testing.TB, limits ...enforce.CommandLimit) (*Client, <-chan Eve
 	}
 	events := make(chan Event, 100)
 	r := newRig(t, func(c *Config) {
-		c.Policy, c.Sudo, c.Events = offer, sudo, func(ev Event) { events <- ev }
+		c.Policy, c.Sudo, c.Events = policy, sudo, func(ev Event) { events <- ev }
 	})
 	return pair(t, r), events
 }

@@ -49,7 +49,7 @@ func runKeeper() {
 	}
 	var m *Monitor
 	if err == nil {
-		m, err = New(ctx, Config{Firewall: fw, Policy: offers, Established: table.Established, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
+		m, err = New(ctx, Config{Firewall: fw, Policy: testPolicy, Established: table.Established, Events: func(ev Event) { fmt.Println(ev.Kind, ev.Grant.Src, ev.Err) }})
 	}
 	var l, lists *net.UnixListener
 	if err == nil {

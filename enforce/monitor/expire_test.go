@@ -231,7 +231,7 @@ func TestAdopts(t *testing.T) {
 	})
 }
 
-// TestReload: grants stay when the configuration no longer offers them.
+// TestReload: grants stay when the configuration no longer allows them.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

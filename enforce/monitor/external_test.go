@@ -126,7 +126,7 @@ func TestExternalFails(t *testing.T) {
 	})
 }
 
-// TestExternalAtExit: nobody closes them later, so they are closed now.
+// TestExternalAtExit: external grants are closed by Close, because nothing closes them later.
 func TestExternalAtExit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -44,7 +44,7 @@ func wire(t testing.TB, r *rig) (conn *net.UnixConn, served <-chan error) {
 // canary has a stanza that runs touch; a file appears if anything runs.
 func canary(t testing.TB) (Policy, string) {
 	file := filepath.Join(t.TempDir(), "ran")
-	o := offers
+	o := testPolicy
 	o.Limits.Stanzas = append([]enforce.Allowance{{
 		Stanza: 20, Source: anywhere,
 		Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^touch [a-z/]+never$`)},
@@ -85,8 +85,8 @@ func TestViolations(t *testing.T) {
 		{"open with a path and flags", body("open", `{"name":"log","flags":2}`)},
 		{"twice ready", append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
 	} {
-		offer, file := canary(t)
-		r := newRig(t, func(c *Config) { c.Policy = offer })
+		policy, file := canary(t)
+		r := newRig(t, func(c *Config) { c.Policy = policy })
 		conn, served := wire(t, r)
 		if _, err := conn.Write(c.bytes); err != nil {
 			t.Fatal(err)
@@ -166,8 +166,8 @@ func exists(file string) bool {
 // TestTakenOver: a worker that speaks the protocol well gets nothing that
 // access.conf does not offer.
 func TestTakenOver(t *testing.T) {
-	offer, file := canary(t)
-	r := newRig(t, func(c *Config) { c.Policy = offer })
+	policy, file := canary(t)
+	r := newRig(t, func(c *Config) { c.Policy = policy })
 	c := pair(t, r)
 	soon := time.Now().Add(time.Minute)
 	evil := func(change func(*enforce.Grant)) enforce.Grant {
@@ -254,8 +254,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 
 // TestGarbage: random bytes open and run nothing, and the monitor goes on.
 func TestGarbage(t *testing.T) {
-	offer, file := canary(t)
-	r := newRig(t, func(c *Config) { c.Policy = offer })
+	policy, file := canary(t)
+	r := newRig(t, func(c *Config) { c.Policy = policy })
 	rnd := rand.NewChaCha8([32]byte{})
 	for n := range 200 {
 		conn, served := wire(t, r)
@@ -297,8 +297,8 @@ func TestDeafWorker(t *testing.T) {
 // TestFilesForADeafWorker: who asks for files and never takes the answers has few of
 // them open on our side, whatever he asked for.
 func TestFilesForADeafWorker(t *testing.T) {
-	offer, _ := canary(t)
-	r := newRig(t, func(c *Config) { c.Policy = offer })
+	policy, _ := canary(t)
+	r := newRig(t, func(c *Config) { c.Policy = policy })
 	before := descriptors(t)
 	conn, _ := wire(t, r)
 	conn.SetDeadline(time.Now().Add(time.Second))
@@ -382,7 +382,7 @@ func FuzzRequest(f *testing.F) {
 		}
 		open, _ := r.List(ctx)
 		for _, g := range open {
-			if err := offers.Limits.Check(g, time.Now()); err != nil {
+			if err := testPolicy.Limits.Check(g, time.Now()); err != nil {
 				t.Fatalf("opened %s: %v", g.Key(), err)
 			}
 		}

@@ -37,8 +37,8 @@ func eventually(t testing.TB, what string, come func() bool) {
 	}
 }
 
-// offers lets anybody have tcp/22 and udp/53 for an hour and stanza 9 for ever.
-var offers = Policy{Limits: enforce.Limits{Stanzas: []enforce.Allowance{
+// testPolicy allows tcp/22 and udp/53 to every client for an hour, in stanza 9 without end.
+var testPolicy = Policy{Limits: enforce.Limits{Stanzas: []enforce.Allowance{
 	{Stanza: 3, Source: anywhere, Exclude: prefixes("192.0.2.66/32"), MaxLifetime: time.Hour,
 		Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}, {Proto: enforce.UDP, Number: 53}}},
 	{Stanza: 9, Source: anywhere, AnyPort: true, Permanent: true},
@@ -102,7 +102,7 @@ type rig struct {
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
 	r := &rig{journal: new(journal), fw: new(enforce.Recorder), ext: new(enforce.Recorder), steps: make(chan struct{}, 1)}
-	cfg := Config{Firewall: r.fw, External: r.ext, Policy: offers, Events: r.journal.add, Clock: r.clock()}
+	cfg := Config{Firewall: r.fw, External: r.ext, Policy: testPolicy, Events: r.journal.add, Clock: r.clock()}
 	for _, f := range change {
 		f(&cfg)
 	}

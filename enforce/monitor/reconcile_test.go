@@ -99,9 +99,9 @@ func TestLooksByTheClock(t *testing.T) {
 	})
 }
 
-// TestTakesOverStrangers: a grant that somebody else opened in our chains ends at
+// TestAdoptsForeign: a grant that somebody else opened in our chains ends at
 // its time, too.
-func TestTakesOverStrangers(t *testing.T) {
+func TestAdoptsForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.mustApply(t, ssh(1, time.Now().Add(time.Hour)))

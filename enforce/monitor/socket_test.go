@@ -95,7 +95,7 @@ func TestBurst(t *testing.T) {
 
 func TestOpenFile(t *testing.T) {
 	dir := t.TempDir()
-	offer := Policy{Files: map[string]func() (*os.File, error){
+	policy := Policy{Files: map[string]func() (*os.File, error){
 		"missing": func() (*os.File, error) { return os.Open(dir + "/missing") },
 		"udp": func() (*os.File, error) {
 			conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -111,9 +111,9 @@ func TestOpenFile(t *testing.T) {
 		if err := os.WriteFile(dir+"/"+name, []byte(name), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		offer.Files[name] = func() (*os.File, error) { return os.Open(dir + "/" + name) }
+		policy.Files[name] = func() (*os.File, error) { return os.Open(dir + "/" + name) }
 	}
-	r := newRig(t, func(c *Config) { c.Policy = offer })
+	r := newRig(t, func(c *Config) { c.Policy = policy })
 	c := pair(t, r)
 	before := descriptors(t)
 	for n := range 20 { // mixed with other replies
@@ -154,8 +154,8 @@ func TestOpenFile(t *testing.T) {
 }
 
 func TestCheckPassword(t *testing.T) {
-	offer, _ := canary(t)
-	c := pair(t, newRig(t, func(c *Config) { c.Policy = offer }))
+	policy, _ := canary(t)
+	c := pair(t, newRig(t, func(c *Config) { c.Policy = policy }))
 	for pw, want := range map[string]bool{"right": true, "wrong": false, "": false, "\xff": false} {
 		if got, err := c.CheckPassword(ctx, "/etc/shadow", "root", pw); got != want || err != nil {
 			t.Errorf("%q: %v, %v", pw, got, err)

@@ -80,7 +80,7 @@ func runMonitor() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	m, err := New(ctx, Config{Firewall: new(enforce.Recorder), Policy: offers})
+	m, err := New(ctx, Config{Firewall: new(enforce.Recorder), Policy: testPolicy})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
