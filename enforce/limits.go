@@ -104,8 +104,8 @@ func (a *Allowance) check(g Grant, now time.Time) error {
 	return a.checkNAT(g)
 }
 
-// commandStanza is the stanza of that line that runs commandStanza, else another one of that
-// line, or nil.
+// commandStanza returns the stanza of that line that runs commands, else another one of
+// that line, or nil.
 func (l *Limits) commandStanza(line int) (found *Allowance) {
 	for i := range l.Stanzas {
 		if a := &l.Stanzas[i]; a.Stanza == line && line != 0 && (found == nil || found.Commands == nil) {

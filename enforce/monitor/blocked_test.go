@@ -12,8 +12,8 @@ import (
 	"fwknopd/enforce"
 )
 
-// TestBlocked: what drops a grant all the same is told with it, and what begins to do so
-// later once, when two looks find it.
+// TestBlocked: chains that drop a grant are reported with it; those that begin to drop it
+// later are reported once, after two checks in a row found them.
 func TestBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fw := new(enforce.Recorder)
@@ -53,8 +53,8 @@ func TestBlocked(t *testing.T) {
 	})
 }
 
-// TestBlockedNotKnown: a grant is not told as open and no more where the look at what
-// else drops it failed.
+// TestBlockedNotKnown: if the check for chains that drop a grant fails, that is reported
+// beside the grant.
 func TestBlockedNotKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, func(c *Config) {

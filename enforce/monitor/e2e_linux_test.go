@@ -36,8 +36,8 @@ const (
 // is open.
 const listSuffix = ".list"
 
-// runKeeper is a daemon without ingesters: it supervises a worker, serves whoever
-// connects to its socket as a worker, and prints "worker PID" and its events.
+// runKeeper is a daemon without ingesters: it supervises a worker, serves each
+// connection to its socket as a worker, and prints "worker PID" and its events.
 func runKeeper() {
 	fw, err := openFirewall(os.Getenv(keeperFirewall))
 	if err == nil {

@@ -163,8 +163,8 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// TestTakenOver: a worker that speaks the protocol well gets nothing that
-// access.conf does not offer.
+// TestTakenOver: a compromised worker that follows the protocol gets nothing that
+// access.conf does not allow.
 func TestTakenOver(t *testing.T) {
 	policy, file := canary(t)
 	r := newRig(t, func(c *Config) { c.Policy = policy })
@@ -232,8 +232,8 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreBounded: a worker that asks for the forbidden without end does not
-// fill the log.
+// TestRefusalsAreBounded: a worker that keeps sending refused requests does not fill the
+// log.
 func TestRefusalsAreBounded(t *testing.T) {
 	r := newRig(t)
 	c := pair(t, r)
@@ -277,8 +277,8 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// TestDeafWorker: one that asks and never reads is cut off or waits; memory is
-// bounded and the others are served.
+// TestDeafWorker: a worker that sends requests and reads no replies is disconnected or
+// blocks; memory is bounded and other workers are served.
 func TestDeafWorker(t *testing.T) {
 	r := newRig(t)
 	conn, served := wire(t, r)
@@ -294,8 +294,8 @@ func TestDeafWorker(t *testing.T) {
 	}
 }
 
-// TestFilesForADeafWorker: who asks for files and never takes the answers has few of
-// them open on our side, whatever he asked for.
+// TestFilesForADeafWorker: for a worker that requests files and reads no replies only a
+// few are open in the monitor.
 func TestFilesForADeafWorker(t *testing.T) {
 	policy, _ := canary(t)
 	r := newRig(t, func(c *Config) { c.Policy = policy })

@@ -70,9 +70,9 @@ func (d *deaf) Reconcile(ctx context.Context, want []enforce.Grant) (enforce.Rep
 	return d.Recorder.Reconcile(ctx, want)
 }
 
-// TestLooksByTheClock: where the kernel does not tell, a flush is repaired within a
-// second, and nobody looks while nothing is open.
-func TestLooksByTheClock(t *testing.T) {
+// TestReconcilesAtInterval: without notifications a flush is repaired within a second,
+// and the firewall is not reconciled while no grant is open.
+func TestReconcilesAtInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fw := &deaf{Recorder: new(enforce.Recorder)}
 		r := newRig(t, func(c *Config) { c.Firewall = fw })
@@ -99,8 +99,7 @@ func TestLooksByTheClock(t *testing.T) {
 	})
 }
 
-// TestAdoptsForeign: a grant that somebody else opened in our chains ends at
-// its time, too.
+// TestAdoptsForeign: a grant that another program opened in our chains ends in time, too.
 func TestAdoptsForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

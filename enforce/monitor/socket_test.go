@@ -201,7 +201,7 @@ func TestGone(t *testing.T) {
 	}
 }
 
-// TestClosed: who still asks while the monitor ends is told so.
+// TestClosed: requests while the monitor ends fail with ErrGone.
 func TestClosed(t *testing.T) {
 	r := newRig(t)
 	c := pair(t, r)
