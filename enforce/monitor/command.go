@@ -51,7 +51,8 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 	return nil
 }
 
-// resolveCommand is the program for a command. Only its text comes from the request.
+// resolveCommand returns the program to run for a command. Only the text comes from the
+// request.
 func (m *Monitor) resolveCommand(c Command) (command.Command, error) {
 	policy := m.currentPolicy()
 	limit, err := policy.Limits.Command(c.Stanza, c.From, c.Text)

@@ -36,16 +36,17 @@ var (
 	errNotExiting = errors.New("it hung up and did not end")
 )
 
-// Supervise keeps a worker running and serves it, until ctx ends; then it ends the
-// worker. A worker that dies is started again at once, one that dies again before
-// it was seen alive after Interval. A worker is seen alive when it says so or
-// when it has lived for Interval. After Retries it gives up with [ErrGaveUp]; the
-// grants are still looked after, see [Monitor.Wait].
+// Supervise keeps a worker running and serves it until ctx ends; then it ends the
+// worker. A worker that dies is restarted at once, one that dies again before it was
+// alive after Interval. It counts as alive when it reports that it is ready, or has run
+// for Interval. After Retries restarts Supervise returns [ErrGaveUp]; grants still end in
+// time, see [Monitor.Wait].
 //
-// One that says so and dies soon after, as by a packet that kills it, is never given
-// up, but waits longer each time, up to Interval.
+// A worker that was ready and dies soon after, for example by a packet that crashes it, is
+// restarted without limit, after a delay that grows up to Interval.
 //
-// That a worker ended, however it did, ends Supervise only if s.Ended says so.
+// The end of a worker, for whatever reason, ends Supervise only if s.Ended returns an
+// error.
 func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	if s.Interval <= 0 {
 		s.Interval = defaultCheck
