@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// A prefixBuffer keeps the beginning of what is written to it and takes the rest without
-// complaint, so that the writer does not stall.
+// A prefixBuffer stores the beginning of what is written to it and discards the rest without
+// an error, so that the writer does not block.
 type prefixBuffer struct {
 	max int
 

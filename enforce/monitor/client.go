@@ -38,7 +38,7 @@ type Client struct {
 	calls  map[uint64]replyFunc // by the ID of the request; nil: the connection has ended
 }
 
-// A replyFunc is called once, with the reply that it waits for.
+// A replyFunc is called exactly once, with the reply to one request or an error.
 type replyFunc func(reply, *os.File, error)
 
 // NewClient returns a client that uses and closes conn.

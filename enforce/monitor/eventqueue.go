@@ -11,8 +11,8 @@ import (
 // maxEvents is how many events are queued for a slow handler.
 const maxEvents = 8192
 
-// A eventQueue hands events to one function, in order and never two at a time. Its
-// goroutine lives only while there is something to hand over.
+// An eventQueue passes events to one handler, in order and one at a time. Its goroutine
+// runs only while events are queued.
 type eventQueue struct {
 	handler func(Event)
 
@@ -68,7 +68,7 @@ func (s *eventQueue) deliver() {
 	}
 }
 
-// drain waits until everything is handed over.
+// drain waits until all events are handled.
 func (s *eventQueue) drain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
