@@ -12,9 +12,9 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// RotateCache gives the replay cache the name NAME-old, before a daemon begins
-// (--rotate-digest-cache). Without one there is nothing to do. What was in it is
-// forgotten, so that is not for a daemon that runs.
+// RotateCache renames the replay cache to NAME-old (--rotate-digest-cache) and
+// reports whether there was one. It must not be called while a daemon runs: the
+// digests in the old file no longer count as seen.
 func RotateCache(path string) (renamed bool, err error) {
 	err = rotate(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,8 +46,8 @@ func rotate(path string) error {
 	return os.Rename(path, path+"-old")
 }
 
-// parseCache is --exit-parse-digest-cache: it counts, changes nothing, and fails if
-// a line is none of any known cache.
+// parseCache implements --exit-parse-digest-cache: it counts the digests without
+// changing the file and fails if a line is in no known format.
 func (c *command) parseCache() int {
 	path := c.Server.DigestFile
 	f, err := os.Open(path)
@@ -63,6 +63,6 @@ func (c *command) parseCache() int {
 	if err := m.Load(f, path); err != nil {
 		return c.fail(err)
 	}
-	c.say("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
+	c.printf("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
 	return code
 }

@@ -1,10 +1,10 @@
-// Package control holds the commands that act on a running daemon or on what it
-// opened, from a second process: -S, -K and -R, --fw-list and its kin, grants, and
-// the small jobs on keys and caches.
+// Package control implements the commands that act, from a second process, on a
+// running daemon or on the grants it opened: -S, -K and -R, --fw-list and the other
+// --fw options, grants, and the commands for keys and caches.
 //
-// Two of them need the daemon's help. It writes down how it was started
-// ([Record]), for -R; and it answers on a socket ([Serve]), since a grant that was
-// closed behind its back would be opened again within a second.
+// The daemon cooperates in two ways. It records its command line ([Record]) for -R,
+// and it answers requests on a socket ([Serve]), because it would restore within a
+// second a grant that another process removed from the firewall.
 //
 // Entry points: [Action] for what a command line asks for, [Grants] for the
 // sub-command.
@@ -27,42 +27,43 @@ const (
 	exitUsage = 2
 )
 
-// A command is one action of the command line with what it needs.
+// A command is one action of the command line with its options and configuration.
 type command struct {
 	*cli.Options
 	*config.Loaded
 	stdout, stderr io.Writer
 }
 
-// Action returns what the options ask for, if it is a matter of this package, as a
-// function that does it and returns the exit code; else nil.
+// Action returns a function that runs the action the options ask for and returns
+// its exit code; nil if this package does not implement that action.
 func Action(o *cli.Options) func(stdout, stderr io.Writer) int {
 	switch {
 	case o.Status:
-		return about(o, (*command).status)
+		return withLenientConfig(o, (*command).status)
 	case o.Kill:
-		return about(o, (*command).kill)
+		return withLenientConfig(o, (*command).kill)
 	case o.Restart:
-		return about(o, (*command).restart)
+		return withLenientConfig(o, (*command).restart)
 	case o.FWList, o.FWListAll:
-		return strict(o, (*command).list)
+		return withValidConfig(o, (*command).list)
 	case o.FWFlush:
-		return strict(o, (*command).flush)
+		return withValidConfig(o, (*command).flush)
 	case o.FWDelIP != "":
-		return strict(o, (*command).deleteIP)
+		return withValidConfig(o, (*command).deleteIP)
 	case o.KeyGen:
 		return func(stdout, stderr io.Writer) int { return keyGen(o, stdout, stderr) }
 	case o.ErrCodes:
 		return errorCodes
 	case o.ParseDigests:
-		return about(o, (*command).parseCache)
+		return withLenientConfig(o, (*command).parseCache)
 	}
 	return nil
 }
 
-// about reads where things are, and does not judge the rest of the configuration: a
-// daemon can be stopped with a file that is half edited.
-func about(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer) int {
+// withLenientConfig runs a command that only needs the paths in the configuration.
+// Errors in the rest are printed and ignored, so that a daemon can be stopped while
+// its file is being edited.
+func withLenientConfig(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer) int {
 	return func(stdout, stderr io.Writer) int {
 		opts := config.FromFlags(o)
 		opts.Offline = true
@@ -75,16 +76,16 @@ func about(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer
 		}
 		config.Print(stderr, errors)
 		if _, err := os.Stat(o.Config); o.Config != "" && err != nil {
-			return exitError // where the pid file is, nobody knows
+			return exitError // the path of the pid file is unknown
 		}
 		return run(&command{o, l, stdout, stderr})
 	}
 }
 
-// strict wants a configuration that is sound.
-func strict(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer) int {
+// withValidConfig runs a command only if the configuration is valid.
+func withValidConfig(o *cli.Options, run func(*command) int) func(stdout, stderr io.Writer) int {
 	return func(stdout, stderr io.Writer) int {
-		l, problems := loadStrict(config.FromFlags(o))
+		l, problems := loadValid(config.FromFlags(o))
 		if l == nil {
 			config.Print(stderr, problems)
 			return exitError
@@ -93,7 +94,7 @@ func strict(o *cli.Options, run func(*command) int) func(stdout, stderr io.Write
 	}
 }
 
-func loadStrict(opts config.Options) (*config.Loaded, conf.Problems) {
+func loadValid(opts config.Options) (*config.Loaded, conf.Problems) {
 	l, problems := load(opts)
 	if problems.Failed() {
 		return nil, problems
@@ -101,8 +102,8 @@ func loadStrict(opts config.Options) (*config.Loaded, conf.Problems) {
 	return l, nil
 }
 
-// load reads the server file. Where that does not show its dialect, the stanzas
-// do, as they do for the daemon; whether they are good is not asked here.
+// load reads the server file. If that leaves the dialect open, the stanzas decide
+// it, as they do for the daemon; they are not validated here.
 func load(opts config.Options) (*config.Loaded, conf.Problems) {
 	opts.ServerOnly = true
 	l, problems := config.Load(opts)
@@ -116,11 +117,11 @@ func load(opts config.Options) (*config.Loaded, conf.Problems) {
 	return l, problems
 }
 
-// fail says what went wrong.
+// fail prints err and returns the exit code.
 func (c *command) fail(err error) int {
 	fmt.Fprintf(c.stderr, "fwknopd: %v\n", err)
 	return exitError
 }
 
-// say writes one line.
-func (c *command) say(format string, args ...any) { fmt.Fprintf(c.stdout, format+"\n", args...) }
+// printf writes one line to stdout.
+func (c *command) printf(format string, args ...any) { fmt.Fprintf(c.stdout, format+"\n", args...) }

@@ -7,8 +7,8 @@ import (
 	"fwknopd/policy"
 )
 
-// errCodes are the numbers that test tools of the 2.6 daemon know, with the reasons
-// that our decisions have for the same.
+// errCodes maps the error codes of the 2.6 daemon, which its test tools use, to the
+// reasons of our decisions.
 var errCodes = []struct {
 	code    int
 	reasons []policy.Reason
@@ -34,7 +34,7 @@ var errCodes = []struct {
 	{8194, nil, "the firewall could not be read: said in the log"},
 }
 
-// errorCodes is --dump-serv-err-codes.
+// errorCodes implements --dump-serv-err-codes.
 func errorCodes(stdout, _ io.Writer) int {
 	for _, c := range errCodes {
 		text := c.text

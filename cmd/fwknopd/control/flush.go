@@ -9,11 +9,11 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// flush is --fw-flush. The 2.6 daemon takes its chains away with it; 1.9 and we do
-// so with --fw-del-chains.
+// flush implements --fw-flush. The 2.6 daemon also removes its chains; 1.9 and
+// fwknopd remove them with --fw-del-chains.
 func (c *command) flush() int {
 	ctx := context.Background()
-	o, err := openOpenings(ctx, c.Loaded)
+	o, err := newGrantClient(ctx, c.Loaded)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -22,7 +22,7 @@ func (c *command) flush() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.say("%s", c.head("Flushing "+o.name()+" fwknop chains...", "Deleting any existing firewall rules..."))
+	c.printf("%s", c.heading("Flushing "+o.backendName()+" fwknop chains...", "Deleting any existing firewall rules..."))
 	if err := o.flush(ctx); err != nil {
 		return c.fail(err)
 	}
@@ -33,52 +33,52 @@ func (c *command) flush() int {
 		}
 	}
 	if c.Server.Dialect != conf.C26 {
-		c.flushed(chains, remove)
+		c.printFlushed(chains, remove)
 	}
 	return exitOK
 }
 
-// flushed says what became of each chain.
-func (c *command) flushed(chains []enforce.ChainState, removed bool) {
+// printFlushed prints one line for each chain.
+func (c *command) printFlushed(chains []enforce.ChainState, removed bool) {
 	for _, ch := range chains {
 		if !ch.Exists {
-			c.say("[-] Chain: %s does not exist.", ch.Name)
+			c.printf("[-] Chain: %s does not exist.", ch.Name)
 			continue
 		}
-		c.say("[+] Flushed: %s", ch.Name)
+		c.printf("[+] Flushed: %s", ch.Name)
 		if removed {
-			c.say("[+] Deleted: %s, and the jump to it", ch.Name)
+			c.printf("[+] Deleted: %s, and the jump to it", ch.Name)
 		}
 	}
 }
 
-// deleteIP is --fw-del-ip: everything that is open for an address, or a network.
+// deleteIP implements --fw-del-ip: it revokes all grants of an address or network.
 func (c *command) deleteIP() int {
-	src, err := source(c.FWDelIP)
+	src, err := parseSource(c.FWDelIP)
 	if err != nil {
 		return c.fail(fmt.Errorf("--fw-del-ip: %w", err))
 	}
 	ctx := context.Background()
-	o, err := openOpenings(ctx, c.Loaded)
+	o, err := newGrantClient(ctx, c.Loaded)
 	if err != nil {
 		return c.fail(err)
 	}
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
 	for _, g := range closed {
-		c.say("[+] Closed: %s for %s", portsText(g), g.Src)
+		c.printf("[+] Closed: %s for %s", portsLabel(g), g.Src)
 	}
 	if err != nil {
 		return c.fail(err)
 	}
 	if len(closed) == 0 {
-		c.say("[-] Nothing is open for %s", c.FWDelIP)
+		c.printf("[-] Nothing is open for %s", c.FWDelIP)
 	}
 	return exitOK
 }
 
-// source reads an address or a network.
-func source(text string) (netip.Prefix, error) {
+// parseSource parses an address or a network.
+func parseSource(text string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(text); err == nil {
 		return p.Masked(), nil
 	}

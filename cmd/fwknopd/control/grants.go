@@ -15,12 +15,12 @@ import (
 	"fwknopd/enforce"
 )
 
-// grantsUsage is what `fwknopd grants` answers to what it does not understand.
+// grantsUsage is the usage text of `fwknopd grants`.
 const grantsUsage = `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
        fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
 `
 
-// grantsFlags are the command line behind the verb.
+// grantsFlags is the parsed command line of `fwknopd grants`.
 type grantsFlags struct {
 	*pflag.FlagSet
 	src, port string
@@ -31,7 +31,7 @@ type grantsFlags struct {
 	selection Selection
 }
 
-// Grants is `fwknopd grants list|revoke`.
+// Grants implements `fwknopd grants list|revoke` and returns the exit code.
 func Grants(args []string, stdout, stderr io.Writer) int {
 	f, verb, err := parseGrants(args)
 	switch {
@@ -42,13 +42,13 @@ func Grants(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "fwknopd grants: %v\n%s", err, grantsUsage)
 		return exitUsage
 	}
-	l, problems := loadStrict(f.conf)
+	l, problems := loadValid(f.conf)
 	if l == nil {
 		config.Print(stderr, problems)
 		return exitError
 	}
 	ctx := context.Background()
-	o, err := openOpenings(ctx, l)
+	o, err := newGrantClient(ctx, l)
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError
@@ -96,13 +96,13 @@ func parseGrants(args []string) (*grantsFlags, string, error) {
 			f.conf.Argv[keyword] = value
 		}
 	}
-	return f, f.Arg(0), f.choose(f.Arg(0))
+	return f, f.Arg(0), f.parseSelection(f.Arg(0))
 }
 
-// choose reads the selection. Everything is closed only by --all.
-func (f *grantsFlags) choose(verb string) (err error) {
+// parseSelection parses the selection. Revoking everything requires --all.
+func (f *grantsFlags) parseSelection(verb string) (err error) {
 	if f.src != "" {
-		if f.selection.Src, err = source(f.src); err != nil {
+		if f.selection.Src, err = parseSource(f.src); err != nil {
 			return fmt.Errorf("--src: %w", err)
 		}
 	}
@@ -124,7 +124,7 @@ func (f *grantsFlags) choose(verb string) (err error) {
 	return nil
 }
 
-// parsePort reads tcp/22, udp/53, icmp.
+// parsePort parses tcp/22, udp/53 or icmp.
 func parsePort(text string) (enforce.Port, error) {
 	name, number, has := strings.Cut(strings.ToLower(text), "/")
 	for _, proto := range []uint8{enforce.TCP, enforce.UDP, enforce.ICMP, enforce.ICMPv6} {
@@ -155,7 +155,7 @@ func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) er
 		return err
 	}
 	for _, g := range grants {
-		if _, err := fmt.Fprintf(w, "closed %s for %s\n", portsText(g), g.Src); err != nil {
+		if _, err := fmt.Fprintf(w, "closed %s for %s\n", portsLabel(g), g.Src); err != nil {
 			return err
 		}
 	}

@@ -115,7 +115,7 @@ func (p *played) alive() bool {
 }
 
 // zombie reports a process that has ended: it runs no program.
-func zombie(pid int) bool { return programOf(pid) == "" }
+func zombie(pid int) bool { return executablePath(pid) == "" }
 
 // A place is a configuration in a folder of its own.
 type place struct{ dir, conf, pidFile string }

@@ -13,21 +13,21 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 )
 
-// Lengths of keys in bytes, as the 2.6 programs have them.
+// Lengths of keys in bytes, as in the 2.6 programs.
 const (
 	defaultKeyLen = 32 // AES-256
 	maxKeyLen     = 128
 )
 
-// hmacKeyLens are the default lengths of HMAC keys: the block of the digest, as far
-// as keys may be that long.
+// hmacKeyLens are the default lengths of HMAC keys: the block size of the digest, at
+// most maxKeyLen.
 var hmacKeyLens = map[string]int{
 	"md5": 64, "sha1": 64, "sha256": 64, "sha384": 128, "sha512": 128, "sha3_256": maxKeyLen, "sha3_512": 72,
 }
 
-// keyGen is --key-gen: a fresh pair of keys for one stanza and its client.
+// keyGen implements --key-gen: it generates the keys of one stanza and its client.
 func keyGen(o *cli.Options, stdout, stderr io.Writer) int {
-	text, err := freshKeys(o)
+	text, err := generateKeys(o)
 	if err == nil && o.KeyGenFile == "" {
 		_, err = io.WriteString(stdout, text)
 	}
@@ -43,7 +43,7 @@ func keyGen(o *cli.Options, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-func freshKeys(o *cli.Options) (string, error) {
+func generateKeys(o *cli.Options) (string, error) {
 	digest := strings.ToLower(o.HMACDigestType)
 	if digest == "" {
 		digest = "sha256"
@@ -69,7 +69,7 @@ func freshKeys(o *cli.Options) (string, error) {
 	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", config.FreshKey(keyLen), config.FreshKey(hmacLen)), nil
 }
 
-// writeKeys makes a file for its owner alone; one that is there stays as it is.
+// writeKeys creates a file with mode 0600. It does not overwrite an existing file.
 func writeKeys(path, text string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {

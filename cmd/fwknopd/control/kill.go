@@ -15,29 +15,29 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// How long the daemon has to end by itself, and to be gone after it was made to.
+// How long to wait for the daemon to exit after SIGTERM, and after SIGKILL.
 const (
 	termWait = 4 * time.Second
 	killWait = time.Second
 )
 
-// kill is -K. The main process is the one that restarts the other, so it is told
-// first; the worker cannot outlive it.
+// kill implements -K. It signals the main process, which would restart the worker;
+// the worker exits with it.
 func (c *command) kill() int {
-	d, err := find(c.pidFile())
+	d, err := findDaemon(c.pidFile())
 	if err != nil {
 		return c.fail(err)
 	}
 	if c.Server.Dialect == conf.C26 {
-		return c.killC(d)
+		return c.kill26(d)
 	}
-	c.killLines(d)
+	c.printKillLines(d)
 	if d.pid == 0 {
-		return exitOK // what was wanted is so
+		return exitOK // already stopped
 	}
-	signal, err := end(d)
+	signal, err := terminate(d)
 	if err == nil && signal == unix.SIGKILL {
-		err = c.leave()
+		err = c.applyExitPolicy()
 	}
 	if err != nil {
 		return c.fail(err)
@@ -45,8 +45,9 @@ func (c *command) kill() int {
 	return exitOK
 }
 
-// leave does to the firewall what a daemon that did not end by itself could not.
-func (c *command) leave() error {
+// applyExitPolicy leaves the firewall as a regular exit of the daemon would, after
+// the daemon was killed.
+func (c *command) applyExitPolicy() error {
 	ctx := context.Background()
 	fw, err := firewall.Open(ctx, c.Loaded)
 	if err != nil || fw == nil {
@@ -55,72 +56,73 @@ func (c *command) leave() error {
 	return errors.Join(fw.Leave(ctx, c.Server), fw.Close())
 }
 
-// killLines are those of 1.9, one for each role.
-func (c *command) killLines(d daemon) {
+// printKillLines prints the lines of the 1.9 daemon, one for each role.
+func (c *command) printKillLines(d daemon) {
 	for _, r := range c.roles(d) {
 		switch {
 		case r.Running:
-			c.say("[+] %s is running (pid: %d), stopping daemon", r.Name, r.PID)
+			c.printf("[+] %s is running (pid: %d), stopping daemon", r.Name, r.PID)
 		case d.exists:
-			c.say("[-] %s is not running", r.Name)
+			c.printf("[-] %s is not running", r.Name)
 		default:
-			c.say("[-] pid file %s does not exist for %s", d.pidFile, r.Name)
+			c.printf("[-] pid file %s does not exist for %s", d.pidFile, r.Name)
 		}
 	}
 }
 
-// killC is -K as the 2.6 daemon has it.
-func (c *command) killC(d daemon) int {
+// kill26 implements -K with the output of the 2.6 daemon.
+func (c *command) kill26(d daemon) int {
 	if d.pid == 0 {
 		fmt.Fprintln(c.stderr, "No running fwknopd detected.")
 		return exitError
 	}
-	signal, err := end(d)
+	signal, err := terminate(d)
 	if err != nil {
 		return c.fail(err)
 	}
 	if signal == unix.SIGKILL {
-		if err := c.leave(); err != nil {
+		if err := c.applyExitPolicy(); err != nil {
 			return c.fail(err)
 		}
 	}
-	c.say("Killed fwknopd (pid=%d) via %s", d.pid, unix.SignalName(signal))
+	c.printf("Killed fwknopd (pid=%d) via %s", d.pid, unix.SignalName(signal))
 	return exitOK
 }
 
-// end stops the daemon, says which signal it took, and removes what it left.
-func end(d daemon) (took unix.Signal, err error) {
-	p, err := d.hold()
+// terminate stops the daemon and removes its pid file. It returns the last signal
+// that was sent.
+func terminate(d daemon) (took unix.Signal, err error) {
+	p, err := d.openProcess()
 	if err != nil || p == nil {
-		return unix.SIGTERM, errors.Join(err, clearAway(d.pidFile))
+		return unix.SIGTERM, errors.Join(err, removeStalePID(d.pidFile))
 	}
 	defer p.close()
 	var worker *process
 	if d.worker != 0 {
-		worker, _ = openProcess(d.worker) // without one it is gone
+		worker, _ = openProcess(d.worker) // nil if it has exited
 	}
 	took = unix.SIGTERM
 	err = p.signal(took)
-	if err != nil || !p.ends(termWait) {
+	if err != nil || !p.waitExit(termWait) {
 		took = unix.SIGKILL
 		if err = p.signal(took); err != nil {
 			return took, err
 		}
-		if !p.ends(killWait) {
+		if !p.waitExit(killWait) {
 			return took, fmt.Errorf("fwknopd (pid %d) is still alive after SIGKILL", d.pid)
 		}
 	}
 	if worker != nil {
 		defer worker.close()
-		if !worker.ends(killWait) {
+		if !worker.waitExit(killWait) {
 			return took, fmt.Errorf("the worker of fwknopd (pid %d) is still alive", d.worker)
 		}
 	}
-	return took, clearAway(d.pidFile)
+	return took, removeStalePID(d.pidFile)
 }
 
-// clearAway removes a pid file that nobody holds any more.
-func clearAway(path string) error {
+// removeStalePID removes a pid file that no process has locked.
+func removeStalePID(path string) error {
 	owner, err := pidfile.Owner(path)
 	if err == nil && owner == 0 {
 		err = os.Remove(path)

@@ -13,20 +13,21 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A surveyor is a backend that knows its chains.
-type surveyor interface {
+// A chainLister is a backend that can list its chains.
+type chainLister interface {
 	Chains(ctx context.Context) ([]enforce.ChainState, error)
 }
 
-// A dumper is a backend that can show its tables whole.
+// A dumper is a backend that can print its complete tables.
 type dumper interface {
 	Dump(ctx context.Context) ([]byte, error)
 }
 
-// list is --fw-list and --fw-list-all; -v with the former is the latter, as in 1.9.
+// list implements --fw-list and --fw-list-all; -v with the former means the latter,
+// as in 1.9.
 func (c *command) list() int {
 	ctx := context.Background()
-	o, err := openOpenings(ctx, c.Loaded)
+	o, err := newGrantClient(ctx, c.Loaded)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -41,9 +42,9 @@ func (c *command) list() int {
 		}
 		return exitOK
 	}
-	c.say("%s", c.head("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.name()+" chains..."))
-	c.say("%s", enforce.FormatList(grants, time.Now()))
-	if err := c.missing(ctx, o); err != nil {
+	c.printf("%s", c.heading("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.backendName()+" chains..."))
+	c.printf("%s", enforce.FormatList(grants, time.Now()))
+	if err := c.printMissingChains(ctx, o); err != nil {
 		return c.fail(err)
 	}
 	if c.FWListAll || c.Options.Verbose > 0 && c.Server.Dialect != conf.C26 {
@@ -55,53 +56,53 @@ func (c *command) list() int {
 	return exitOK
 }
 
-// head is a line as either daemon has it.
-func (c *command) head(perl, twoSix string) string {
+// heading returns the line of the daemon whose dialect is configured.
+func (c *command) heading(perl, twoSix string) string {
 	if c.Server.Dialect == conf.C26 {
 		return twoSix
 	}
 	return "[+] " + perl
 }
 
-func (o *openings) name() string {
+func (o *grantClient) backendName() string {
 	if o.fw == nil {
 		return "external"
 	}
 	return o.fw.Name
 }
 
-// chains are those of the backend; none for external commands.
-func (o *openings) chains(ctx context.Context) ([]enforce.ChainState, error) {
+// chains returns the chains of the backend; none for external commands.
+func (o *grantClient) chains(ctx context.Context) ([]enforce.ChainState, error) {
 	if o.fw == nil {
 		return nil, nil
 	}
-	s, ok := o.fw.Backend.(surveyor)
+	s, ok := o.fw.Backend.(chainLister)
 	if !ok {
 		return nil, nil
 	}
 	return s.Chains(ctx)
 }
 
-// missing names the chains that are not there; 2.6 has no such lines.
-func (c *command) missing(ctx context.Context, o *openings) error {
+// printMissingChains lists the chains that do not exist; 2.6 prints no such lines.
+func (c *command) printMissingChains(ctx context.Context, o *grantClient) error {
 	chains, err := o.chains(ctx)
 	if err != nil || c.Server.Dialect == conf.C26 {
 		return err
 	}
 	for _, ch := range chains {
 		if !ch.Exists {
-			c.say("[-] Table: %s, chain: %s, does not exist", ch.Table, ch.Name)
+			c.printf("[-] Table: %s, chain: %s, does not exist", ch.Table, ch.Name)
 		}
 	}
 	return nil
 }
 
-// dump prints the tables that we touch, in the words of the firewall's own tools.
-func (c *command) dump(ctx context.Context, o *openings) error {
+// dump prints the tables that fwknopd uses, in the format of the firewall's tools.
+func (c *command) dump(ctx context.Context, o *grantClient) error {
 	if o.fw == nil {
 		return nil
 	}
-	c.say("%s", c.head("Dumping "+o.name()+" policy...", "Listing all "+o.name()+" rules in applicable tables..."))
+	c.printf("%s", c.heading("Dumping "+o.backendName()+" policy...", "Listing all "+o.backendName()+" rules in applicable tables..."))
 	for _, part := range o.fw.Parts() {
 		if err := c.dumpPart(ctx, part); err != nil {
 			return err
@@ -116,7 +117,7 @@ func (c *command) dumpPart(ctx context.Context, part enforce.Backend) error {
 		c.stdout.Write(text)
 		return err
 	}
-	s, ok := part.(surveyor)
+	s, ok := part.(chainLister)
 	if !ok {
 		return nil
 	}
@@ -127,8 +128,8 @@ func (c *command) dumpPart(ctx context.Context, part enforce.Backend) error {
 	return c.dumpNFT(ctx, chains)
 }
 
-// dumpNFT has nft print the tables; our own way to nf_tables has no words for what
-// others put there.
+// dumpNFT runs nft to print the tables: the netlink library cannot format rules of
+// other programs.
 func (c *command) dumpNFT(ctx context.Context, chains []enforce.ChainState) error {
 	nft := firewall.Program("nft")
 	if nft == "" {

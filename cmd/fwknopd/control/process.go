@@ -10,17 +10,17 @@ import (
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
-// A daemon is what a pid file leads to.
+// A daemon is the running daemon that a pid file belongs to.
 type daemon struct {
 	pidFile string
-	exists  bool // the pid file does
-	pid     int  // of the main process; 0: it does not run
-	worker  int  // of the unprivileged half; 0: there is none
+	exists  bool // whether the pid file exists
+	pid     int  // of the main process; 0: not running
+	worker  int  // of the unprivileged process; 0: none
 }
 
-// find only reads. A number in a pid file counts if its process holds the lock on
-// the file and is an fwknopd: nobody else is ever taken for the daemon.
-func find(path string) (daemon, error) {
+// findDaemon returns the daemon that owns the pid file at path. The pid counts only
+// if that process holds the lock on the file and runs fwknopd. Nothing is changed.
+func findDaemon(path string) (daemon, error) {
 	d := daemon{pidFile: path, exists: true}
 	pid, err := pidfile.Owner(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,40 +30,40 @@ func find(path string) (daemon, error) {
 	if err != nil {
 		return d, err
 	}
-	if pid > 0 && isOurs(pid) {
+	if pid > 0 && isFwknopd(pid) {
 		d.pid, d.worker = pid, workerOf(pid)
 	}
 	return d, nil
 }
 
-// isOurs reports that a process runs this program, or one that is called fwknopd:
-// an older version, the 2.6 daemon. Where we may not see what it runs (a container
-// without CAP_SYS_PTRACE), what it calls itself has to do.
-func isOurs(pid int) bool {
-	return sameProgram(pid, os.Getpid()) || isName(programOf(pid)) || isName(calledAs(pid))
+// isFwknopd reports whether a process runs this program or one named fwknopd, such
+// as an older version or the 2.6 daemon. If its executable cannot be read (in a
+// container without CAP_SYS_PTRACE), argv[0] decides.
+func isFwknopd(pid int) bool {
+	return sameExecutable(pid, os.Getpid()) || isFwknopdName(executablePath(pid)) || isFwknopdName(argv0(pid))
 }
 
-func isName(path string) bool { return strings.HasPrefix(filepath.Base(path), "fwknopd") }
+func isFwknopdName(path string) bool { return strings.HasPrefix(filepath.Base(path), "fwknopd") }
 
-// workerOf is the child that runs the same program as its parent; what else the
-// monitor starts are commands.
+// workerOf returns the child that runs the same program as its parent, 0 if there is
+// none. All other children of the monitor are commands.
 func workerOf(pid int) int {
 	for _, child := range childrenOf(pid) {
-		if sameProgram(child, pid) || isName(calledAs(child)) {
+		if sameExecutable(child, pid) || isFwknopdName(argv0(child)) {
 			return child
 		}
 	}
 	return 0
 }
 
-// hold takes hold of the process that d found, and makes sure that it is still the
-// one: nil if it has ended meanwhile.
-func (d daemon) hold() (*process, error) {
+// openProcess opens a handle on the process of d and verifies that it still owns the
+// pid file. It returns nil if the process has exited.
+func (d daemon) openProcess() (*process, error) {
 	p, err := openProcess(d.pid)
 	if p == nil {
 		return nil, err
 	}
-	if again, err := find(d.pidFile); err != nil || again.pid != d.pid {
+	if again, err := findDaemon(d.pidFile); err != nil || again.pid != d.pid {
 		p.close()
 		return nil, err
 	}

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programOf is the file that a process runs; "" if we may not see it.
-func programOf(pid int) string {
+// executablePath returns the executable of a process; "" if it cannot be read.
+func executablePath(pid int) string {
 	path, err := unix.SysctlArgs("kern.proc.pathname", pid)
 	if err != nil {
 		return ""
@@ -19,14 +19,14 @@ func programOf(pid int) string {
 	return path
 }
 
-// sameProgram compares names: there is no link to the program of a process.
-func sameProgram(a, b int) bool {
-	name := programOf(a)
-	return name != "" && name == programOf(b)
+// sameExecutable compares paths: FreeBSD has no /proc/PID/exe to compare inodes by.
+func sameExecutable(a, b int) bool {
+	name := executablePath(a)
+	return name != "" && name == executablePath(b)
 }
 
-// calledAs is the first word of the command line.
-func calledAs(pid int) string {
+// argv0 returns the first argument of a process; "" if it cannot be read.
+func argv0(pid int) string {
 	argv, err := unix.SysctlRaw("kern.proc.args", pid)
 	if err != nil {
 		return ""
@@ -43,8 +43,8 @@ func childrenOf(pid int) []int {
 	return childrenIn(table, pid)
 }
 
-// childrenIn reads an array of struct kinfo_proc of sys/user.h: its size in the first
-// four bytes, ki_pid and ki_ppid behind eight pointers.
+// childrenIn parses an array of struct kinfo_proc (sys/user.h): the first four bytes
+// are its size, ki_pid and ki_ppid follow eight pointers.
 func childrenIn(table []byte, pid int) (children []int) {
 	const pidAt, parentAt, end = 72, 76, 80
 	for len(table) >= end {
@@ -60,14 +60,14 @@ func childrenIn(table []byte, pid int) (children []int) {
 	return children
 }
 
-// endPoll is how often a process is looked at that is to end.
-const endPoll = 20 * time.Millisecond
+// exitPoll is how often waitExit looks for the process.
+const exitPoll = 20 * time.Millisecond
 
-// A process is one of a number, which the system may give to another one when it has
-// ended: what find saw is asked for once more before each use, see hold.
+// A process is identified by its pid, which the system may reuse: FreeBSD has no
+// pidfd. [daemon.openProcess] verifies the pid right before use.
 type process struct{ pid int }
 
-// openProcess returns nil for a process that has ended.
+// openProcess returns nil for a process that has exited.
 func openProcess(pid int) (*process, error) {
 	p := &process{pid}
 	if !p.exists() {
@@ -83,14 +83,14 @@ func (p *process) exists() bool { return !errors.Is(unix.Kill(p.pid, 0), unix.ES
 func (p *process) signal(sig unix.Signal) error {
 	err := unix.Kill(p.pid, sig)
 	if errors.Is(err, unix.ESRCH) {
-		return nil // it has ended, which is what signals are sent for here
+		return nil // it has exited
 	}
 	return os.NewSyscallError("kill", err)
 }
 
-// ends waits until the process has ended, or d is over.
-func (p *process) ends(d time.Duration) bool {
-	for until := time.Now().Add(d); p.exists(); time.Sleep(endPoll) {
+// waitExit waits at most d and reports whether the process has exited.
+func (p *process) waitExit(d time.Duration) bool {
+	for until := time.Now().Add(d); p.exists(); time.Sleep(exitPoll) {
 		if time.Now().After(until) {
 			return false
 		}

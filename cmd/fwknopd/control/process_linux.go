@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programOf is the file that a process runs; "" if we may not see it.
-func programOf(pid int) string {
+// executablePath returns the executable of a process; "" if it cannot be read.
+func executablePath(pid int) string {
 	exe, err := os.Readlink(procFile(pid, "exe"))
 	if err != nil {
 		return ""
@@ -20,8 +20,8 @@ func programOf(pid int) string {
 	return exe
 }
 
-// calledAs is the first word of the command line.
-func calledAs(pid int) string {
+// argv0 returns the first argument of a process; "" if it cannot be read.
+func argv0(pid int) string {
 	argv, err := os.ReadFile(procFile(pid, "cmdline"))
 	if err != nil {
 		return ""
@@ -30,7 +30,8 @@ func calledAs(pid int) string {
 	return string(name)
 }
 
-func sameProgram(a, b int) bool {
+// sameExecutable reports whether two processes run the same file.
+func sameExecutable(a, b int) bool {
 	first, err := os.Stat(procFile(a, "exe"))
 	if err != nil {
 		return false
@@ -56,13 +57,13 @@ func childrenOf(pid int) (children []int) {
 	return children
 }
 
-// parentOf is 0 for a process that is gone.
+// parentOf returns the parent's pid; 0 for a process that has exited.
 func parentOf(pid int) int {
 	stat, err := os.ReadFile(procFile(pid, "stat"))
 	if err != nil {
 		return 0
 	}
-	// pid (name) state ppid …; the name may hold anything, brackets too.
+	// pid (name) state ppid …; the name may contain any byte, also parentheses.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 2 {
 		return 0
@@ -74,37 +75,37 @@ func parentOf(pid int) int {
 	return ppid
 }
 
-// A process is one that keeps its identity: its number may be given to another one
-// when it has ended, this handle is not.
-type process struct{ fd int }
+// A process is a handle on a process. Unlike a pid it is not reused when the process
+// has exited.
+type process struct{ pidfd int }
 
-// openProcess returns nil for a process that has ended.
+// openProcess returns nil for a process that has exited.
 func openProcess(pid int) (*process, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
+	pidfd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}
-	return &process{fd}, nil
+	return &process{pidfd}, nil
 }
 
-func (p *process) close() { unix.Close(p.fd) }
+func (p *process) close() { unix.Close(p.pidfd) }
 
 func (p *process) signal(sig unix.Signal) error {
-	err := unix.PidfdSendSignal(p.fd, sig, nil, 0)
+	err := unix.PidfdSendSignal(p.pidfd, sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return nil // it has ended, which is what signals are sent for here
+		return nil // it has exited
 	}
 	return os.NewSyscallError("pidfd_send_signal", err)
 }
 
-// ends waits until the process has ended, or d is over.
-func (p *process) ends(d time.Duration) bool {
+// waitExit waits at most d and reports whether the process has exited.
+func (p *process) waitExit(d time.Duration) bool {
 	until := time.Now().Add(d)
 	for {
-		fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
+		fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}}
 		n, err := unix.Poll(fds, int(max(time.Until(until).Milliseconds(), 0)))
 		if errors.Is(err, unix.EINTR) && time.Now().Before(until) {
 			continue

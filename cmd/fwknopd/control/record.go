@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A record is how the daemon was started: what -R starts again.
+// A record is the command line of the daemon, for -R.
 type record struct {
 	PID  int      `json:"pid"`
 	Args []string `json:"args"` // without the program's name
@@ -23,10 +23,10 @@ type record struct {
 // maxRecord bounds the file; the kernel bounds a command line at less.
 const maxRecord = 4 << 20
 
-// Record writes FWKNOP_CMDLINE_FILE for this process: a first line to read, a second
-// one that keeps every argument and the working directory as they were. Args leaves out the
-// program's name: -R starts its own executable, whatever lies about under the
-// name. A daemon in the foreground has no record, as whoever started it restarts
+// Record writes FWKNOP_CMDLINE_FILE for this process: a readable first line, and a
+// second one with the exact arguments and working directory. args do not include the
+// program's name: -R starts its own executable, not a file that happens to have that
+// name. A daemon in the foreground has no record, because its supervisor restarts
 // it; -R then reloads it by SIGHUP.
 func Record(path string, args []string, dir string) error {
 	text, err := json.Marshal(record{os.Getpid(), args, dir})
@@ -37,7 +37,7 @@ func Record(path string, args []string, dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, "%s\n%s\n", readable(args), text)
+	_, err = fmt.Fprintf(f, "%s\n%s\n", printableArgs(args), text)
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
@@ -47,8 +47,9 @@ func Record(path string, args []string, dir string) error {
 	return err
 }
 
-// readable is the command line as 1.9 wrote it, control characters aside.
-func readable(args []string) string {
+// printableArgs returns the command line as 1.9 wrote it, with control characters
+// replaced.
+func printableArgs(args []string) string {
 	line := strings.Join(append([]string{"fwknopd"}, args...), " ")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -58,8 +59,8 @@ func readable(args []string) string {
 	}, line)
 }
 
-// readRecord reads what Record wrote. A file that others may write to is refused:
-// what it says is started with our rights.
+// readRecord reads what Record wrote. It refuses a file that other users may write:
+// the command line in it is run with our privileges.
 func readRecord(path string) (*record, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

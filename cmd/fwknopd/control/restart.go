@@ -12,17 +12,17 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// restart is -R: the daemon again with its own command line in its own directory.
-// It is our executable that is started.
+// restart implements -R: it stops the daemon and starts our own executable with the
+// daemon's arguments in its working directory.
 func (c *command) restart() int {
-	d, err := find(c.pidFile())
+	d, err := findDaemon(c.pidFile())
 	if err != nil {
 		return c.fail(err)
 	}
 	if c.Server.Dialect == conf.C26 {
-		return c.restartC(d)
+		return c.restart26(d)
 	}
-	// Read before the daemon takes it away at its end.
+	// Read it first: the daemon removes it when it exits.
 	path := c.Server.CmdlineFile
 	again, err := readRecord(path)
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -32,16 +32,16 @@ func (c *command) restart() int {
 	case d.pid != 0 && (missing || again.PID != d.pid):
 		return c.reload(d)
 	case missing:
-		c.killLines(d)
+		c.printKillLines(d)
 		return c.fail(fmt.Errorf("%s does not exist: there is no command line to start again", path))
 	}
-	c.killLines(d)
+	c.printKillLines(d)
 	if d.pid != 0 {
-		if _, err := end(d); err != nil {
+		if _, err := terminate(d); err != nil {
 			return c.fail(err)
 		}
 	}
-	c.say("[+] Restarting fwknop daemons.")
+	c.printf("[+] Restarting fwknop daemons.")
 	return c.start(again)
 }
 
@@ -63,31 +63,31 @@ func (c *command) start(again *record) int {
 	return exitOK
 }
 
-// reload is for a daemon in the foreground: whoever started it would take its end
-// for one.
+// reload sends SIGHUP to a daemon in the foreground, whose supervisor would not
+// expect it to exit.
 func (c *command) reload(d daemon) int {
-	if err := d.hangUp(); err != nil {
+	if err := d.sendSIGHUP(); err != nil {
 		return c.fail(err)
 	}
-	c.say("[+] fwknopd runs in the foreground (pid: %d), sent it the signal to read its configuration again.", d.pid)
+	c.printf("[+] fwknopd runs in the foreground (pid: %d), sent it the signal to read its configuration again.", d.pid)
 	return exitOK
 }
 
-// restartC is -R as the 2.6 daemon has it.
-func (c *command) restartC(d daemon) int {
+// restart26 implements -R as the 2.6 daemon does.
+func (c *command) restart26(d daemon) int {
 	if d.pid == 0 {
 		fmt.Fprintln(c.stderr, "No running fwknopd detected.")
 		return exitError
 	}
-	if err := d.hangUp(); err != nil {
+	if err := d.sendSIGHUP(); err != nil {
 		return c.fail(err)
 	}
-	c.say("Sent restart signal to fwknopd (pid=%d)", d.pid)
+	c.printf("Sent restart signal to fwknopd (pid=%d)", d.pid)
 	return exitOK
 }
 
-func (d daemon) hangUp() error {
-	p, err := d.hold()
+func (d daemon) sendSIGHUP() error {
+	p, err := d.openProcess()
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A role is a job that had a process of its own once. We have two processes; a role
-// says which of them does the job.
+// A role is the task of one process of the 1.9 daemon, with the pid of the process
+// of ours that does it.
 type role struct {
 	Name    string `json:"name"`
 	Job     string `json:"job"`
@@ -24,15 +24,15 @@ const (
 	roleMain   = "fwknopd"
 )
 
-// logModes are the ingesters that read log lines, as knopmd did.
+// logModes are the values of AUTH_MODE that read log lines, as knopmd did.
 var logModes = []string{"KNOCK", "FIFO", "JOURNAL"}
 
-// roles are those that exist with this configuration, in the order in which they
-// are told to stop: who restarts others first.
+// roles returns the roles that exist with this configuration, in the order in which
+// they are stopped: the process that restarts others comes first.
 func roles(s *conf.Server, d daemon) []role {
 	reader := d.worker
 	if reader == 0 {
-		reader = d.pid // one process does it all
+		reader = d.pid // there is one process only
 	}
 	list := []role{{Name: roleWatch, Job: "restarts the worker", PID: d.pid}}
 	if slices.ContainsFunc(s.AuthModes, func(m string) bool { return slices.Contains(logModes, m) }) {

@@ -13,25 +13,24 @@ import (
 	"fwknopd/enforce"
 )
 
-// A Keeper keeps grants open, and closes those that it is asked to for good: in the
-// daemon *monitor.Monitor, without one the firewall itself.
-type Keeper interface {
+// An Enforcer lists, revokes and flushes grants: *monitor.Monitor in the daemon, the
+// firewall itself if no daemon runs.
+type Enforcer interface {
 	enforce.Enforcer
 	Flush(ctx context.Context) error
 }
 
-// A server answers for a daemon.
+// A server answers requests in the daemon.
 type server struct {
-	keeper  Keeper
-	waiting func() string
+	enforcer Enforcer
+	waiting  func() string
 }
 
-// Serve answers the commands of this package at path (see [SocketPath]) for a
-// daemon that holds its pid file, until stop is called. Requests are taken one
-// after the other.
+// Serve answers the commands of this package at path (see [SocketPath]) until stop
+// is called. The caller must hold the pid file. Requests are served one at a time.
 //
-// waiting says what the daemon waits for, "" for nothing.
-func Serve(path string, k Keeper, waiting func() string) (stop func(), err error) {
+// waiting returns what the daemon waits for, "" for nothing.
+func Serve(path string, k Enforcer, waiting func() string) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -40,7 +39,7 @@ func Serve(path string, k Keeper, waiting func() string) (stop func(), err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		accept(ctx, l, server{k, waiting})
+		acceptLoop(ctx, l, server{k, waiting})
 	}()
 	return func() {
 		os.Remove(path)
@@ -50,10 +49,11 @@ func Serve(path string, k Keeper, waiting func() string) (stop func(), err error
 	}, nil
 }
 
-// acceptPause keeps a listener that fails (out of descriptors) from spinning.
+// acceptPause keeps acceptLoop from spinning when Accept fails, for example for lack
+// of descriptors.
 const acceptPause = 100 * time.Millisecond
 
-func accept(ctx context.Context, l *net.UnixListener, s server) {
+func acceptLoop(ctx context.Context, l *net.UnixListener, s server) {
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
@@ -63,19 +63,19 @@ func accept(ctx context.Context, l *net.UnixListener, s server) {
 			time.Sleep(acceptPause)
 			continue
 		}
-		hangUp := context.AfterFunc(ctx, func() { conn.Close() })
+		cancelClose := context.AfterFunc(ctx, func() { conn.Close() })
 		s.serve(ctx, conn)
-		hangUp()
+		cancelClose()
 		conn.Close()
 	}
 }
 
-// serve takes one request. Whoever cannot ask properly gets no answer.
+// serve answers one request. An untrusted peer or a malformed request gets no answer.
 func (s server) serve(ctx context.Context, conn *net.UnixConn) {
-	if trust(conn) != nil {
+	if checkPeer(conn) != nil {
 		return
 	}
-	conn.SetDeadline(time.Now().Add(exchangeTime))
+	conn.SetDeadline(time.Now().Add(exchangeTimeout))
 	var req request
 	in := json.NewDecoder(io.LimitReader(conn, maxRequest))
 	in.DisallowUnknownFields()
@@ -86,11 +86,11 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	var err error
 	switch req.Do {
 	case "list":
-		a.Grants, err = selected(ctx, s.keeper, req.Select)
+		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
 	case "revoke":
-		a.Grants, err = revoke(ctx, s.keeper, req.Select)
+		a.Grants, err = revokeSelected(ctx, s.enforcer, req.Select)
 	case "flush":
-		err = s.keeper.Flush(ctx)
+		err = s.enforcer.Flush(ctx)
 	case "state":
 		a.Waiting = s.waiting()
 	default:
@@ -99,23 +99,23 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	if err != nil {
 		a.Error = err.Error()
 	}
-	json.NewEncoder(conn).Encode(a) // who does not wait for the answer does not want it
+	json.NewEncoder(conn).Encode(a) // an error means that the client has gone
 }
 
-// selected is what is open of a selection.
-func selected(ctx context.Context, k Keeper, s Selection) (some []enforce.Grant, err error) {
+// listSelected returns the grants that s selects.
+func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enforce.Grant, err error) {
 	all, err := k.List(ctx)
 	for _, g := range all {
-		if s.Has(g) {
-			some = append(some, g)
+		if s.Matches(g) {
+			matching = append(matching, g)
 		}
 	}
-	return some, err
+	return matching, err
 }
 
-// revoke closes what is selected, and returns what was closed.
-func revoke(ctx context.Context, k Keeper, s Selection) (closed []enforce.Grant, err error) {
-	open, err := selected(ctx, k, s)
+// revokeSelected revokes the grants that s selects and returns those it revoked.
+func revokeSelected(ctx context.Context, k Enforcer, s Selection) (closed []enforce.Grant, err error) {
+	open, err := listSelected(ctx, k, s)
 	if err != nil {
 		return nil, err
 	}

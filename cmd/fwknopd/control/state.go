@@ -9,11 +9,12 @@ import (
 	"fwknopd/enforce"
 )
 
-// A grantState is one opening in JSON, the names as in the event log; it only grows.
+// A grantState is one grant in JSON, with the member names of the event log. Members
+// may be added, never removed or changed.
 type grantState struct {
 	Src      string   `json:"src"`
 	Ports    []string `json:"ports"`
-	Expires  string   `json:"expires,omitempty"` // none: does not end
+	Expires  string   `json:"expires,omitempty"` // absent: no expiry
 	Left     *float64 `json:"remaining_s,omitempty"`
 	Stanza   int      `json:"stanza,omitempty"`
 	User     string   `json:"user,omitempty"`
@@ -26,8 +27,8 @@ type grantState struct {
 	Foreign  string   `json:"foreign,omitempty"` // a rule of another program
 }
 
-func stateOf(g enforce.Grant, now time.Time) grantState {
-	s := grantState{Src: g.Src.String(), Ports: ports(g), Stanza: g.Stanza, User: g.User, Output: g.Output, Foreign: g.Foreign}
+func newGrantState(g enforce.Grant, now time.Time) grantState {
+	s := grantState{Src: g.Src.String(), Ports: portNames(g), Stanza: g.Stanza, User: g.User, Output: g.Output, Foreign: g.Foreign}
 	if !g.Expires.IsZero() {
 		left := max(g.Expires.Sub(now).Round(time.Millisecond).Seconds(), 0)
 		s.Expires, s.Left = g.Expires.UTC().Format(time.RFC3339Nano), &left
@@ -59,13 +60,13 @@ func printGrants(w io.Writer, grants []enforce.Grant, now time.Time) error {
 		Grants []grantState `json:"grants"`
 	}{1, make([]grantState, len(grants))}
 	for i, g := range grants {
-		doc.Grants[i] = stateOf(g, now)
+		doc.Grants[i] = newGrantState(g, now)
 	}
 	return json.NewEncoder(w).Encode(doc)
 }
 
-// ports are "tcp/22" and its like, or "all".
-func ports(g enforce.Grant) []string {
+// portNames returns the ports in the form tcp/22, or "all".
+func portNames(g enforce.Grant) []string {
 	if g.All {
 		return []string{"all"}
 	}
@@ -76,9 +77,9 @@ func ports(g enforce.Grant) []string {
 	return words
 }
 
-func portsText(g enforce.Grant) string {
+func portsLabel(g enforce.Grant) string {
 	if g.External != nil {
-		return strings.Join(append(ports(g), "by command"), " ")
+		return strings.Join(append(portNames(g), "by command"), " ")
 	}
-	return strings.Join(ports(g), ",")
+	return strings.Join(portNames(g), ",")
 }

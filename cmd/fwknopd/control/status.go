@@ -6,10 +6,10 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// status is -S: what runs. It only reads. The exit code is 0 if the daemon does, but as
-// 1.9 has it, it is always 0 with the lines of 1.9.
+// status implements -S. The exit code is 0 if the daemon runs; with the output of 1.9
+// it is always 0, as in 1.9.
 func (c *command) status() int {
-	d, err := find(c.pidFile())
+	d, err := findDaemon(c.pidFile())
 	if err != nil {
 		return c.fail(err)
 	}
@@ -18,13 +18,13 @@ func (c *command) status() int {
 	case c.json():
 		err = c.statusJSON(d, waiting)
 	case c.Server.Dialect == conf.C26 && d.pid != 0:
-		c.say("Detected fwknopd is running (pid=%d).", d.pid)
-		c.sayWaiting(waiting)
+		c.printf("Detected fwknopd is running (pid=%d).", d.pid)
+		c.printWaiting(waiting)
 	case c.Server.Dialect == conf.C26:
-		c.say("No running fwknopd detected.")
+		c.printf("No running fwknopd detected.")
 	default:
-		c.statusLines(d)
-		c.sayWaiting(waiting)
+		c.printStatusLines(d)
+		c.printWaiting(waiting)
 	}
 	if err != nil {
 		return c.fail(err)
@@ -37,41 +37,42 @@ func (c *command) status() int {
 
 func (c *command) json() bool { return c.Format == "json" || c.Format == "jsonl" }
 
-// waiting is what a daemon that runs waits for, as an interface that is not there; ""
-// for nothing, and where the daemon cannot be asked.
+// waiting returns what a running daemon waits for, such as an interface that does not
+// exist; "" for nothing, and if the daemon does not answer.
 func (c *command) waiting(d daemon) string {
 	if d.pid == 0 {
 		return ""
 	}
-	a, err := askWithin(stateTime, SocketPath(c.pidFile()), request{Do: "state"})
+	a, err := askTimeout(stateTimeout, SocketPath(c.pidFile()), request{Do: "state"})
 	if err != nil {
 		return ""
 	}
 	return a.Waiting
 }
 
-func (c *command) sayWaiting(waiting string) {
+func (c *command) printWaiting(waiting string) {
 	if waiting != "" {
-		c.say("[-] %s", waiting)
+		c.printf("[-] %s", waiting)
 	}
 }
 
-// statusLines are those of 1.9, which knows no line for the listeners.
-func (c *command) statusLines(d daemon) {
+// printStatusLines prints the lines of 1.9, which has none for the listeners.
+func (c *command) printStatusLines(d daemon) {
 	for _, r := range c.roles(d) {
 		switch {
 		case r.Name == roleServe:
 		case r.Running:
-			c.say("[+] %s is running as pid: %d", r.Name, r.PID)
+			c.printf("[+] %s is running as pid: %d", r.Name, r.PID)
 		case d.exists:
-			c.say("[+] %s is not currently running.", r.Name)
+			c.printf("[+] %s is not currently running.", r.Name)
 		default:
-			c.say("[+] %s pidfile does not exist.", r.Name)
+			c.printf("[+] %s pidfile does not exist.", r.Name)
 		}
 	}
 }
 
-// A state is -S --format json; it only grows.
+// A state is the output of -S --format json. Members may be added, never removed or
+// changed.
 type state struct {
 	V       int    `json:"v"`
 	Running bool   `json:"running"`

@@ -15,38 +15,39 @@ import (
 	"fwknopd/enforce"
 )
 
-// A request is one JSON object; the answer is one, too, and ends the connection.
+// A request is one JSON object. The answer is another one, after which the connection
+// is closed.
 type request struct {
 	Do     string    `json:"do"` // list, revoke, flush, state
 	Select Selection `json:"select"`
 }
 
 type answer struct {
-	Grants  []enforce.Grant `json:"grants"`            // that are open, or were closed
+	Grants  []enforce.Grant `json:"grants"`            // listed or revoked
 	Waiting string          `json:"waiting,omitempty"` // what the daemon waits for
 	Error   string          `json:"error,omitempty"`
 }
 
 const (
 	maxRequest = 4 << 10
-	maxAnswer  = 256 << 20 // 2^16 openings, and room
-	// exchangeTime bounds a request with its answer: closing thousands of rules, or
-	// some by commands.
-	exchangeTime = 2 * time.Minute
-	// stateTime bounds a question that needs no work: a daemon that is busy with other
-	// requests does not hold up a status.
-	stateTime = 2 * time.Second
+	maxAnswer  = 256 << 20 // more than 2^16 grants need
+	// exchangeTimeout bounds a request with its answer: revoking thousands of grants,
+	// or running external commands, takes time.
+	exchangeTimeout = 2 * time.Minute
+	// stateTimeout bounds a state request, so that a daemon busy with other requests
+	// does not delay -S.
+	stateTimeout = 2 * time.Second
 )
 
-// A Selection names some of what is open; the zero value names everything.
+// A Selection selects grants; the zero value selects all.
 type Selection struct {
 	Src    netip.Prefix `json:"src"`
 	Port   enforce.Port `json:"port"`   // zero: any
 	Stanza int          `json:"stanza"` // zero: any
 }
 
-// Has reports that g is selected; of a grant with several ports one is enough.
-func (s Selection) Has(g enforce.Grant) bool {
+// Matches reports whether g is selected; of a grant with several ports one suffices.
+func (s Selection) Matches(g enforce.Grant) bool {
 	if s.Src.IsValid() && !s.Src.Contains(g.Src.Unmap()) || s.Stanza != 0 && s.Stanza != g.Stanza {
 		return false
 	}
@@ -61,28 +62,29 @@ func (s Selection) Has(g enforce.Grant) bool {
 	return false
 }
 
-// SocketPath is where the daemon with that pid file listens.
+// SocketPath returns the path of the control socket of the daemon with that pid file.
 func SocketPath(pidFile string) string { return strings.TrimSuffix(pidFile, ".pid") + ".sock" }
 
-// errNoDaemon is that nobody listens.
+// errNoDaemon means that no process listens on the socket.
 var errNoDaemon = errors.New("no daemon listens")
 
-// errNoAnswer is that the daemon hung up on us: mostly because it just ended.
+// errNoAnswer means that the daemon closed the connection, in most cases because it
+// exits.
 var errNoAnswer = errors.New("the daemon hung up before it answered")
 
-// hungUp is err, or [errNoAnswer] if that is what it means.
-func hungUp(err error) error {
+// hangUpError returns [errNoAnswer] if err means a closed connection, else err.
+func hangUpError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
 		return errNoAnswer
 	}
 	return err
 }
 
-// ask sends one request to the daemon at path.
-func ask(path string, req request) (*answer, error) { return askWithin(exchangeTime, path, req) }
+// ask sends one request to the daemon at path and returns its answer.
+func ask(path string, req request) (*answer, error) { return askTimeout(exchangeTimeout, path, req) }
 
-func askWithin(d time.Duration, path string, req request) (*answer, error) {
-	name, release, err := shorten(path)
+func askTimeout(d time.Duration, path string, req request) (*answer, error) {
+	name, release, err := shortSocketPath(path)
 	if err != nil {
 		return nil, errNoDaemon
 	}
@@ -95,16 +97,16 @@ func askWithin(d time.Duration, path string, req request) (*answer, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := trust(conn.(*net.UnixConn)); err != nil {
+	if err := checkPeer(conn.(*net.UnixConn)); err != nil {
 		return nil, err
 	}
 	conn.SetDeadline(time.Now().Add(d))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
-		return nil, hungUp(err)
+		return nil, hangUpError(err)
 	}
 	var a answer
 	if err := json.NewDecoder(io.LimitReader(conn, maxAnswer)).Decode(&a); err != nil {
-		return nil, fmt.Errorf("answer of the daemon: %w", hungUp(err))
+		return nil, fmt.Errorf("answer of the daemon: %w", hangUpError(err))
 	}
 	if a.Error != "" {
 		err = errors.New(a.Error)
@@ -112,8 +114,8 @@ func askWithin(d time.Duration, path string, req request) (*answer, error) {
 	return &a, err
 }
 
-// trust wants root or ourselves at the other end.
-func trust(c *net.UnixConn) error {
+// checkPeer returns an error unless the peer is root or has our own user id.
+func checkPeer(c *net.UnixConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -128,13 +130,13 @@ func trust(c *net.UnixConn) error {
 	return credErr
 }
 
-// listen makes the socket at path in place of one that a dead daemon left. Only its
-// owner may connect.
+// listen creates the socket at path, replacing one that a killed daemon left. Only
+// its owner may connect.
 func listen(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	name, release, err := shorten(path)
+	name, release, err := shortSocketPath(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,10 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSunPath is what fits into a sockaddr_un with its zero byte.
+// maxSunPath is the longest path in a sockaddr_un, without the terminating zero.
 const maxSunPath = 103
 
-// peerUID is the user at the other end of a socket: who listened, or who connected.
+// peerUID returns the user id of the process that listened or connected at the other
+// end of a socket.
 func peerUID(fd int) (int, error) {
 	peer, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
@@ -19,17 +20,17 @@ func peerUID(fd int) (int, error) {
 	return int(peer.Uid), nil
 }
 
-// shorten refuses a path that does not fit into a socket address: there is no other name
-// for it.
-func shorten(path string) (name string, release func(), err error) {
+// shortSocketPath refuses a path that does not fit into a socket address: FreeBSD has
+// no /proc/self/fd to shorten it with.
+func shortSocketPath(path string) (name string, release func(), err error) {
 	if len(path) > maxSunPath {
 		return "", nil, fmt.Errorf("%s: longer than the %d bytes of a socket's name", path, maxSunPath)
 	}
 	return path, func() {}, nil
 }
 
-// listenPrivate makes a socket that only its owner may connect to. The mode of a socket
-// that has no name yet cannot be changed here, so the process's mask has to do.
+// listenPrivate creates a socket that only its owner may connect to. FreeBSD does not
+// allow fchmod on an unbound socket, so the umask of the process is set meanwhile.
 func listenPrivate(name string) (net.Listener, error) {
 	defer unix.Umask(unix.Umask(0o177))
 	return net.Listen("unix", name)

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSunPath is what fits into a sockaddr_un with its zero byte.
+// maxSunPath is the longest path in a sockaddr_un, without the terminating zero.
 const maxSunPath = 107
 
-// peerUID is the user at the other end of a socket.
+// peerUID returns the user id of the process at the other end of a socket.
 func peerUID(fd int) (int, error) {
 	peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -24,8 +24,9 @@ func peerUID(fd int) (int, error) {
 	return int(peer.Uid), nil
 }
 
-// shorten gives path a name that fits into a socket address.
-func shorten(path string) (name string, release func(), err error) {
+// shortSocketPath returns a name for path that fits into a socket address, valid
+// until release is called.
+func shortSocketPath(path string) (name string, release func(), err error) {
 	if len(path) <= maxSunPath {
 		return path, func() {}, nil
 	}
@@ -37,7 +38,7 @@ func shorten(path string) (name string, release func(), err error) {
 	return name, func() { dir.Close() }, nil
 }
 
-// listenPrivate makes a socket that only its owner may connect to.
+// listenPrivate creates a socket that only its owner may connect to.
 func listenPrivate(name string) (net.Listener, error) {
 	private := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
 		var failed error

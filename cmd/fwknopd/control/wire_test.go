@@ -18,7 +18,7 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-var _ Keeper = (*monitor.Monitor)(nil)
+var _ Enforcer = (*monitor.Monitor)(nil)
 
 // open is three openings of two clients.
 func open(t *testing.T) *enforce.Recorder {
@@ -41,7 +41,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 	s := Selection{Stanza: stanza}
 	var err error
 	if src != "" {
-		if s.Src, err = source(src); err != nil {
+		if s.Src, err = parseSource(src); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -53,7 +53,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 	return s
 }
 
-func serveAt(t *testing.T, path string, k Keeper) {
+func serveAt(t *testing.T, path string, k Enforcer) {
 	t.Helper()
 	stop, err := Serve(path, k, func() string { return "" })
 	if err != nil {
@@ -276,7 +276,7 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "any", "192.0.2", "192.0.2.7/33", "fe80::1%eth0", "192.0.2.7,192.0.2.8"} {
-		if p, err := source(text); err == nil {
+		if p, err := parseSource(text); err == nil {
 			t.Errorf("%q: %v", text, p)
 		}
 	}

@@ -17,12 +17,12 @@ const (
 	verdictRefused = "refused"
 	verdictCommand = "command"
 	verdictExpired = "expired"
-	// verdictShadow is what a SHADOW stanza would have granted. Nothing is open.
+	// verdictShadow is a grant of a SHADOW stanza, which opens nothing.
 	verdictShadow  = "shadow"
 	verdictIgnored = "ignored"
 )
 
-// An Entry is one line of output: a decision, or the end of what one opened.
+// An Entry is one line of output: a decision, or the expiry of a grant.
 type Entry struct {
 	Time     time.Time // zero if the record has none
 	Verdict  string
@@ -39,7 +39,7 @@ type Entry struct {
 	Input    ingest.Position
 }
 
-// Set makes e the entry of a decision on an event. It shares the decision's memory.
+// Set fills e for a decision on an event. It shares memory with d.
 func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) {
 	*e = Entry{
 		Time: now, Verdict: verdictOf(d), Reason: d.Reason, Detail: &d.Detail,
@@ -69,10 +69,10 @@ func verdictOf(d *policy.Decision) string {
 	return verdictGranted
 }
 
-// hasPorts reports the protocols whose packets have ports to show.
+// hasPorts reports whether packets of the protocol have ports.
 func hasPorts(p parse.Proto) bool { return p == parse.TCP || p == parse.UDP }
 
-// protoName is the protocol in capitals, or its number.
+// protoName returns the protocol in capitals, or its number.
 func protoName(p parse.Proto) string {
 	switch p {
 	case parse.TCP:
@@ -87,7 +87,7 @@ func protoName(p parse.Proto) string {
 	return strconv.Itoa(int(p))
 }
 
-// appendRecordTime adds the time of a record, or instead if it has none.
+// appendRecordTime appends the time of a record, or instead if it has none.
 func appendRecordTime(b []byte, t time.Time, quote, instead string) []byte {
 	if t.IsZero() {
 		return append(b, instead...)
@@ -95,10 +95,10 @@ func appendRecordTime(b []byte, t time.Time, quote, instead string) []byte {
 	return append(appendTime(append(b, quote...), t), quote...)
 }
 
-// appendTime adds a time: RFC 3339 in UTC with microseconds.
+// appendTime appends a time in RFC 3339 format, in UTC with microseconds.
 func appendTime(b []byte, t time.Time) []byte {
 	t = t.UTC()
-	b = t.AppendFormat(b, time.RFC3339) // the layout that package time is fast at
+	b = t.AppendFormat(b, time.RFC3339) // package time has a fast path for this layout
 	b = append(b[:len(b)-1], '.')
 	us := t.Nanosecond() / 1000
 	for div := 100_000; div > 0; div /= 10 {
@@ -107,7 +107,7 @@ func appendTime(b []byte, t time.Time) []byte {
 	return append(b, 'Z')
 }
 
-// appendEndTime adds the end of a grant, in seconds, as kernels keep it.
+// appendEndTime appends the expiry of a grant, in seconds as kernels keep it.
 func appendEndTime(b []byte, t time.Time) []byte {
 	return t.UTC().AppendFormat(b, time.RFC3339)
 }

@@ -20,15 +20,14 @@ import (
 
 var _ config.Runner = Expect
 
-// Expect shows the packets of an EXPECT line to an engine made of the configuration
-// and says what it decided; `fwknopd check` compares. Each line meets an engine that
-// has seen nothing.
+// Expect passes the packets of an EXPECT line to a new engine of the configuration
+// and returns its decision, which `fwknopd check` compares.
 func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
-	o := &options{format: "text", diagnostic: nowhere{}}
+	o := &options{format: "text", diagnostic: discard{}}
 	if x.File != "" {
 		return o.expectFile(l, x)
 	}
-	d, err := o.engine(l, &candidates{}, false)
+	d, err := o.engine(l, &frameFilter{}, false)
 	if err != nil {
 		return config.Outcome{}, err
 	}
@@ -41,7 +40,7 @@ func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
 	}
 	payload := x.Payload
 	if payload == nil {
-		if payload, err = message(l.Access, x, now); err != nil {
+		if payload, err = buildMessage(l.Access, x, now); err != nil {
 			return config.Outcome{}, err
 		}
 	}
@@ -51,12 +50,12 @@ func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
 	return outcomeOf(now, &decision), nil
 }
 
-// nowhere is for diagnostics that the caller has no use for.
-type nowhere struct{}
+// discard drops diagnostics.
+type discard struct{}
 
-func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
-// eventOf is a packet from and to the addresses of the line.
+// eventOf returns a packet with the addresses of the line.
 func eventOf(a *conf.Access, x conf.Expectation, at time.Time) *parse.Event {
 	to := x.To
 	if !to.IsValid() {
@@ -66,10 +65,10 @@ func eventOf(a *conf.Access, x conf.Expectation, at time.Time) *parse.Event {
 		Src: netip.AddrPortFrom(x.From, 40000), Dst: netip.AddrPortFrom(to, 62201)}
 }
 
-// destination is where a packet goes that the line sends anywhere: to an address of
-// the stanza's, if it says which are.
+// destination returns the destination of a packet if the line gives none: the first
+// address of the stanza's DESTINATION, else loopback.
 func destination(a *conf.Access, x conf.Expectation) netip.Addr {
-	if st := stanzaOf(a, x); st != nil && len(st.Destination.Include) > 0 {
+	if st := findStanza(a, x); st != nil && len(st.Destination.Include) > 0 {
 		if to := st.Destination.Include[0].Addr(); !to.IsUnspecified() {
 			return to
 		}
@@ -80,9 +79,9 @@ func destination(a *conf.Access, x conf.Expectation) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// stanzaOf is the stanza the line stands in; of a line in a file of its own the
-// first that has a key for the sender.
-func stanzaOf(a *conf.Access, x conf.Expectation) *conf.Stanza {
+// findStanza returns the stanza that holds the line; for a line in a separate file,
+// the first stanza with a key for the sender.
+func findStanza(a *conf.Access, x conf.Expectation) *conf.Stanza {
 	for i := range a.Stanzas {
 		st := &a.Stanzas[i]
 		if x.Stanza == st.Number || x.Stanza == 0 && st.Mode == conf.ModeSPA && !st.Key.IsZero() && st.Source.Contains(x.From) {
@@ -92,9 +91,9 @@ func stanzaOf(a *conf.Access, x conf.Expectation) *conf.Stanza {
 	return nil
 }
 
-// message makes the SPA packet that a client of the stanza would send.
-func message(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, error) {
-	st := stanzaOf(a, x)
+// buildMessage returns the SPA packet that a client of the stanza would send.
+func buildMessage(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, error) {
+	st := findStanza(a, x)
 	if st == nil {
 		return nil, fmt.Errorf("no stanza has a key for %s", x.From)
 	}
@@ -133,7 +132,7 @@ func message(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, error) 
 	return spa.Encode(&m, key, spa.EncodeOptions{Rand: rand.Reader})
 }
 
-// portList is the ports as clients write them.
+// portList returns the ports as clients write them.
 func portList(ports []conf.Port) string {
 	words := make([]string, len(ports))
 	for i, p := range ports {
@@ -142,7 +141,7 @@ func portList(ports []conf.Port) string {
 	return strings.Join(words, ",")
 }
 
-// expectKnock sends the knocks; what came of the last one counts.
+// expectKnock decides the knocks and returns the outcome of the last one.
 func expectKnock(d *decider, x conf.Expectation, now time.Time) (config.Outcome, error) {
 	var last policy.Decision
 	for i, p := range x.Knock {
@@ -165,15 +164,15 @@ func expectKnock(d *decider, x conf.Expectation, now time.Time) (config.Outcome,
 	return outcomeOf(now, &last), nil
 }
 
-// expectFile replays a file; the record asked for counts, or the last one that the
-// engine had something to say about.
+// expectFile replays a file and returns the outcome of the record asked for, or of the
+// last one that was not ignored.
 func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
 	name := x.File
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(x.Pos.File), name)
 	}
 	o.inputs = []string{name}
-	c := &candidates{}
+	c := &frameFilter{}
 	d, err := o.engine(l, c, true)
 	if err != nil {
 		return config.Outcome{}, err
@@ -184,7 +183,7 @@ func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outco
 	}
 	defer src.Close()
 	last := config.Outcome{Verdict: verdictIgnored}
-	err = eachDecision(src, d, func(now time.Time, record int64, decision *policy.Decision) {
+	err = forEachDecision(src, d, func(now time.Time, record int64, decision *policy.Decision) {
 		if x.Record == 0 && decision.Verdict != policy.Ignore || record == int64(x.Record) {
 			last = outcomeOf(now, decision)
 		}
@@ -192,7 +191,7 @@ func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outco
 	return last, err
 }
 
-// outcomeOf puts a decision into the words of an expectation.
+// outcomeOf converts a decision to an outcome.
 func outcomeOf(now time.Time, d *policy.Decision) config.Outcome {
 	out := config.Outcome{Verdict: verdictOf(d), Reason: string(d.Reason), Text: describe(d.Reason, &d.Detail)}
 	if d.Verdict != policy.Allow || d.Command != nil {

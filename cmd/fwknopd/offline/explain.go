@@ -18,11 +18,11 @@ import (
 	"fwknopd/policy"
 )
 
-// errRefused ends explain with 3.
+// errRefused makes explain exit with 3.
 var errRefused = errors.New("")
 
-// Explain is `fwknopd explain`: it leads one packet through every stage and
-// stanza and returns the exit code: 0 if it is allowed, 3 if not.
+// Explain implements `fwknopd explain`: it shows how every stage and stanza treats
+// one packet. It returns the exit code: 0 if the packet is allowed, 3 if not.
 func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
 	fs := o.flags("explain")
@@ -57,14 +57,14 @@ func (o *options) checkExplain() error {
 	case o.payload == "" && len(o.inputs) == 0:
 		return errors.New("give a file and --record N, or --payload")
 	case o.payload == "":
-		return o.parseRecord()
+		return o.parseRecordFlag()
 	}
-	_, err := o.packet("") // the words around the payload
+	_, err := o.packet("") // validates the options beside the payload
 	return err
 }
 
-// parseRecord reads --record.
-func (o *options) parseRecord() error {
+// parseRecordFlag parses --record.
+func (o *options) parseRecordFlag() error {
 	number := o.recordArg
 	if i := strings.LastIndexByte(number, ':'); i >= 0 {
 		o.record.Name, number = number[:i], number[i+1:]
@@ -76,12 +76,12 @@ func (o *options) parseRecord() error {
 	return nil
 }
 
-// explainRecord decides the records up to the one asked for, whose decision may
-// depend on them, and explains that.
+// explainRecord decides all records before the one asked for, because its decision
+// may depend on them, and then explains that one.
 func (o *options) explainRecord() error {
 	var src *ingest.Reader
 	o.recordOf = func() int64 { return src.Position().Record }
-	c := &candidates{all: true}
+	c := &frameFilter{all: true}
 	d, err := o.load("", c)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (o *options) explainRecord() error {
 		at := src.Position()
 		switch skipped := errors.Is(err, parse.ErrSkip); {
 		case err != nil && !skipped:
-			return o.notThere(src, err)
+			return o.recordNotFound(src, err)
 		case at == o.record && skipped:
 			return fmt.Errorf("%s: record %d holds no packet: %w", at.Name, at.Record, err)
 		case at == o.record:
@@ -115,8 +115,9 @@ func (o *options) explainRecord() error {
 	}
 }
 
-// notThere says why the record was not found, end being how reading ended.
-func (o *options) notThere(src *ingest.Reader, end error) error {
+// recordNotFound returns why the record was not found; end is the error that reading
+// ended with.
+func (o *options) recordNotFound(src *ingest.Reader, end error) error {
 	for _, in := range src.Outcomes() {
 		switch {
 		case in.Name != o.record.Name:
@@ -143,7 +144,7 @@ func refusedUnless(ok bool) error {
 
 // explainPayload explains a packet that was never recorded.
 func (o *options) explainPayload() error {
-	d, err := o.load("", &candidates{})
+	d, err := o.load("", &frameFilter{})
 	if err != nil {
 		return err
 	}
@@ -158,9 +159,8 @@ func (o *options) explainPayload() error {
 	return refusedUnless(ok)
 }
 
-// DumpPackets is --spa-dump-packets: it explains each SPA packet of a text file,
-// one a line, as the 1.9 daemon did with packets from 127.0.0.1. now is their
-// clock.
+// DumpPackets implements --spa-dump-packets: it explains each SPA packet of a text
+// file, one per line, as if received from 127.0.0.1 at the time now.
 func DumpPackets(file io.Reader, args []string, now time.Time, stdout, stderr io.Writer) int {
 	o := &options{stdout: stdout, diagnostic: stderr, src: "127.0.0.1", dst: "127.0.0.1:62201", proto: "udp",
 		at: now.UTC().Format(time.RFC3339Nano), allModes: true}
@@ -176,7 +176,7 @@ func DumpPackets(file io.Reader, args []string, now time.Time, stdout, stderr io
 const maxPacketLine = 1 << 16
 
 func (o *options) dump(file io.Reader) error {
-	d, err := o.load("", &candidates{})
+	d, err := o.load("", &frameFilter{})
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (o *options) dump(file io.Reader) error {
 			return err
 		}
 		all = all && ok
-		d.Decide(ev.Time, ev) // so that a second copy is the replay it is
+		d.Decide(ev.Time, ev) // so that a second copy is detected as a replay
 	}
 	if err := lines.Err(); err != nil {
 		return err
@@ -205,7 +205,8 @@ func (o *options) dump(file io.Reader) error {
 	return refusedUnless(all)
 }
 
-// packet is the event of a payload given in words.
+// packet returns the event of a payload with the addresses, protocol and time of the
+// options.
 func (o *options) packet(payload string) (*parse.Event, error) {
 	ev := &parse.Event{Origin: parse.OriginSocket, Payload: payloadOf(strings.TrimSpace(payload))}
 	const headers = 28 // IPv4 and UDP
@@ -214,10 +215,10 @@ func (o *options) packet(payload string) (*parse.Event, error) {
 	}
 	ev.Len = uint16(headers + len(ev.Payload))
 	var err error
-	if ev.Src, err = parseEnd(o.src, 40000); err != nil {
+	if ev.Src, err = parseEndpoint(o.src, 40000); err != nil {
 		return nil, fmt.Errorf("--src: %w", err)
 	}
-	if ev.Dst, err = parseEnd(o.dst, 62201); err != nil {
+	if ev.Dst, err = parseEndpoint(o.dst, 62201); err != nil {
 		return nil, fmt.Errorf("--dst: %w", err)
 	}
 	switch strings.ToLower(o.proto) {
@@ -234,8 +235,8 @@ func (o *options) packet(payload string) (*parse.Event, error) {
 	return ev, err
 }
 
-// payloadOf is the payload that text spells: an SPA packet is base64 itself, but a
-// packet may also come as the base64 of its payload, as an HTTP request has to.
+// payloadOf returns the payload that text stands for: an SPA packet, which is base64
+// itself, or the base64 encoding of a payload such as an HTTP request.
 func payloadOf(text string) []byte {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(raw) == 0 {
@@ -243,14 +244,14 @@ func payloadOf(text string) []byte {
 	}
 	for _, c := range raw {
 		if c > 0x7e || c < 0x20 && c != '\r' && c != '\n' {
-			return []byte(text) // cipher text: this was the packet
+			return []byte(text) // ciphertext: text is the packet itself
 		}
 	}
 	return raw
 }
 
-// parseEnd reads an address with or without a port.
-func parseEnd(text string, port uint16) (netip.AddrPort, error) {
+// parseEndpoint parses an address with or without a port.
+func parseEndpoint(text string, port uint16) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddr(text); err == nil {
 		return netip.AddrPortFrom(a.Unmap(), port), nil
 	}
@@ -261,7 +262,7 @@ func parseEnd(text string, port uint16) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
 }
 
-// parseClock reads --time; empty is the wall clock.
+// parseClock parses --time; empty means now.
 func parseClock(text string) (time.Time, error) {
 	if text == "" {
 		return time.Now(), nil

@@ -10,10 +10,10 @@ import (
 	"fwknopd/policy"
 )
 
-// AppendJSON adds e as one JSON object without a newline. The object is flat but
-// for detail, grant and input; members without a value are left out, but for the
-// timestamp, which is null. Version 1
-// only ever gains members.
+// AppendJSON appends e as one JSON object without a newline. The object is flat
+// except for detail, grant and input. Members without a value are left out, except
+// the timestamp, which is null. Members may be added to version 1, never removed or
+// changed.
 func AppendJSON(b []byte, e *Entry) []byte {
 	b = appendRecordTime(append(b, `{"v":1,"timestamp":`...), e.Time, `"`, "null")
 	b = append(b, `,"event_type":"decision","verdict":"`...)
@@ -23,8 +23,8 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	}
 	b = append(b, '"')
 	b = appendDetail(b, e.Detail)
-	b = appendEnd(b, "src", e.Src, hasPorts(e.Proto))
-	b = appendEnd(b, "dest", e.Dst, hasPorts(e.Proto))
+	b = appendEndpoint(b, "src", e.Src, hasPorts(e.Proto))
+	b = appendEndpoint(b, "dest", e.Dst, hasPorts(e.Proto))
 	b = append(append(append(b, `,"proto":"`...), protoName(e.Proto)...), '"')
 	if e.Stanza != 0 {
 		b = strconv.AppendInt(append(b, `,"stanza":`...), int64(e.Stanza), 10)
@@ -52,13 +52,13 @@ func appendDetail(b []byte, d *policy.Detail) []byte {
 	}
 	text, err := json.Marshal(d)
 	if err != nil {
-		return b // a Detail holds numbers, times and strings
+		return b // cannot happen: a Detail holds numbers, times and strings
 	}
 	return append(append(b, `,"detail":`...), text...)
 }
 
-// appendEnd adds who_ip, and who_port where there is one.
-func appendEnd(b []byte, who string, a netip.AddrPort, ports bool) []byte {
+// appendEndpoint appends who_ip, and who_port if the protocol has ports.
+func appendEndpoint(b []byte, who string, a netip.AddrPort, ports bool) []byte {
 	if !a.Addr().IsValid() {
 		return b
 	}
@@ -79,7 +79,7 @@ func appendText(b []byte, name, value string) []byte {
 	return appendQuoted(b, value)
 }
 
-// appendGrant adds what is open; of a shadow, what would be.
+// appendGrant appends the grant, or would_grant for a shadow stanza.
 func appendGrant(b []byte, e *Entry) []byte {
 	g := e.Grant
 	if e.Verdict == verdictShadow {
@@ -146,7 +146,7 @@ func appendArgv(b []byte, argv []string) []byte {
 	return append(b, ']')
 }
 
-// appendPort is [enforce.Port.String] without the string.
+// appendPort appends what [enforce.Port.String] returns.
 func appendPort(b []byte, p enforce.Port) []byte {
 	b = append(b, enforce.ProtoName(p.Proto)...)
 	if p.HasNumber() {
@@ -155,14 +155,14 @@ func appendPort(b []byte, p enforce.Port) []byte {
 	return b
 }
 
-// appendQuoted adds s as a JSON string. Plain text, which is nearly all there is,
-// is copied.
+// appendQuoted appends s as a JSON string. Printable ASCII, the common case, is
+// copied.
 func appendQuoted(b []byte, s string) []byte {
 	if plainText(s) {
 		return append(append(append(b, '"'), s...), '"')
 	}
 	if !utf8.ValidString(s) {
-		s = string([]rune(s)) // what is no UTF-8 becomes U+FFFD
+		s = string([]rune(s)) // invalid UTF-8 becomes U+FFFD
 	}
 	text, err := json.Marshal(s)
 	if err != nil {

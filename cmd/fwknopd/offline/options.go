@@ -1,7 +1,7 @@
-// Package offline is what fwknopd says about packets without touching a firewall:
-// replay prints every decision the daemon would take on logs and captures, explain
-// leads one packet through every stage. Both run the daemon's own engine on the
-// clock of the records, with a memory of their own.
+// Package offline decides recorded packets without touching a firewall: replay prints
+// every decision the daemon would make on logs and captures, explain shows how every
+// stage treats one packet. Both run the daemon's engine on the clock of the records,
+// with an in-memory replay store.
 package offline
 
 import (
@@ -23,11 +23,11 @@ const (
 	exitError   = 1
 	exitUsage   = 2
 	exitRefused = 3 // explain: the packet is refused or ignored
-	exitFailOn  = 4 // replay: something of --fail-on was seen
+	exitFailOn  = 4 // replay: a condition of --fail-on was met
 	exitConfig  = 78
 )
 
-// options are the command lines of replay and explain, which have most in common.
+// options holds the command line of replay or explain, which share most flags.
 type options struct {
 	config, access, folder string
 	overrides              []string
@@ -43,7 +43,7 @@ type options struct {
 	whatIf string
 
 	recordArg          string
-	record             ingest.Position // Name is "" for the only file
+	record             ingest.Position // Name is "" if there is one file only
 	recordOf           func() int64    // see policy.Options
 	payload            string
 	src, dst, proto    string
@@ -53,10 +53,10 @@ type options struct {
 	inputs             []string
 	stdin              io.Reader
 	stdout, diagnostic io.Writer
-	log                *inputs.Log // on diagnostic
+	log                *inputs.Log // writes to diagnostic
 }
 
-// flags are what both commands know.
+// flags returns the flag set that both commands share.
 func (o *options) flags(name string) *pflag.FlagSet {
 	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	fs.SortFlags = false
@@ -77,7 +77,7 @@ func (o *options) flags(name string) *pflag.FlagSet {
 	fs.StringVar(&o.format, "format", "text", "text or jsonl")
 	fs.BoolVarP(&o.help, "help", "h", false, "this text")
 	fs.SetNormalizeFunc(func(_ *pflag.FlagSet, n string) pflag.NormalizedName {
-		if as, ok := spellings[n]; ok {
+		if as, ok := flagAliases[n]; ok {
 			n = as
 		}
 		return pflag.NormalizedName(n)
@@ -85,15 +85,15 @@ func (o *options) flags(name string) *pflag.FlagSet {
 	return fs
 }
 
-// spellings are the names that the daemon takes for the same.
-var spellings = map[string]string{
+// flagAliases are the daemon's other names for these flags.
+var flagAliases = map[string]string{
 	"config-file":     "config",
 	"access-conf":     "access-file",
 	"override-config": "Override-config",
 	"pcap-filter":     "filter",
 }
 
-// parse reads args. A usage error is returned as one line.
+// parse parses args. A usage error is one line.
 func (o *options) parse(fs *pflag.FlagSet, args []string) error {
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -108,13 +108,13 @@ func (o *options) parse(fs *pflag.FlagSet, args []string) error {
 	return nil
 }
 
-// failures are the words of --fail-on.
-var failures = []string{verdictRefused, verdictGranted, verdictCommand, "malformed"}
+// failOnNames are the values of --fail-on.
+var failOnNames = []string{verdictRefused, verdictGranted, verdictCommand, "malformed"}
 
 func (o *options) checkReplay() error {
 	for _, f := range o.failOn {
-		if !slices.Contains(failures, f) {
-			return fmt.Errorf("--fail-on knows no %q (%s)", f, strings.Join(failures, ", "))
+		if !slices.Contains(failOnNames, f) {
+			return fmt.Errorf("--fail-on knows no %q (%s)", f, strings.Join(failOnNames, ", "))
 		}
 	}
 	if len(o.inputs) == 0 {

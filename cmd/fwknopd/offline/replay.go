@@ -16,8 +16,8 @@ import (
 	"fwknopd/policy"
 )
 
-// Replay is `fwknopd replay`: it prints every decision that the daemon would take
-// on the inputs, on their own clock, and returns the exit code.
+// Replay implements `fwknopd replay`: it prints every decision that the daemon would
+// make on the inputs, by the clock of the records, and returns the exit code.
 func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
 	fs := o.flags("replay")
@@ -38,10 +38,10 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return o.exit("replay", o.replay())
 }
 
-// errFailOn is the outcome that --fail-on asks for.
+// errFailOn means that a condition of --fail-on was met.
 var errFailOn = errors.New("")
 
-// exit turns the outcome of a command into an exit code and a line on stderr.
+// exit prints the error of a command and returns its exit code.
 func (o *options) exit(command string, err error) int {
 	switch {
 	case err == nil:
@@ -57,8 +57,9 @@ func (o *options) exit(command string, err error) int {
 	return exitError
 }
 
-// eachDecision decides every event of src on the clock of the records.
-func eachDecision(src *ingest.Reader, d *decider, take func(now time.Time, record int64, decision *policy.Decision)) error {
+// forEachDecision decides every event of src by the clock of the records and passes
+// the decision to take.
+func forEachDecision(src *ingest.Reader, d *decider, take func(now time.Time, record int64, decision *policy.Decision)) error {
 	return pipe.Run(context.Background(), src, func(ev *parse.Event) error {
 		decision := d.Decide(ev.Time, ev)
 		take(ev.Time, src.Position().Record, &decision)
@@ -77,13 +78,13 @@ type run struct {
 	now   time.Time // the clock of the records: of the last one that has a time
 	d     policy.Decision
 	entry Entry
-	open  openings
-	count tally
+	open  openGrants
+	count decisionCounts
 }
 
 func (o *options) replay() error {
-	growFreely()
-	c := &candidates{}
+	raiseGCTarget()
+	c := &frameFilter{}
 	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.format == "jsonl"}
 	var err error
 	if r.decider, err = o.load("", c); err != nil {
@@ -104,18 +105,18 @@ func (o *options) replay() error {
 	if flush := r.out.Flush(); err == nil {
 		err = flush
 	}
-	r.summary(o.diagnostic)
+	r.printSummary(o.diagnostic)
 	o.log.Outcomes(r.src)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.failOn, r.saw) {
+	if slices.ContainsFunc(o.failOn, r.occurred) {
 		return errFailOn
 	}
 	return nil
 }
 
-// step decides one event and prints what came of it.
+// step decides one event and prints the decision.
 func (r *run) step(ev *parse.Event) error {
 	if !ev.Time.IsZero() {
 		r.now = ev.Time
@@ -128,16 +129,16 @@ func (r *run) step(ev *parse.Event) error {
 		r.count.ignored++
 		return nil
 	}
-	r.d = d // what is told lives here, so that ignored events cost nothing
+	r.d = d // only copied if printed, so that ignored events cost nothing
 	if r.other != nil {
-		return r.compare(ev)
+		return r.printDifference(ev)
 	}
-	r.count.event(&r.d)
+	r.count.countEvent(&r.d)
 	if err := r.print(ev, &r.d); err != nil {
 		return err
 	}
 	for i := range r.d.Others {
-		r.count.also(&r.d.Others[i])
+		r.count.countFurther(&r.d.Others[i])
 		if err := r.print(ev, &r.d.Others[i]); err != nil {
 			return err
 		}
@@ -145,9 +146,9 @@ func (r *run) step(ev *parse.Event) error {
 	return nil
 }
 
-// expire prints the grants that ended by now.
+// expire prints the grants that have expired by now.
 func (r *run) expire() error {
-	for e := r.open.next(r.now); e != nil; e = r.open.next(r.now) {
+	for e := r.open.popExpired(r.now); e != nil; e = r.open.popExpired(r.now) {
 		r.count.expired++
 		if err := r.write(e); err != nil {
 			return err
@@ -175,8 +176,8 @@ func (r *run) write(e *Entry) error {
 	return err
 }
 
-// saw reports whether what --fail-on names happened.
-func (r *run) saw(what string) bool {
+// occurred reports whether a condition of --fail-on was met.
+func (r *run) occurred(what string) bool {
 	switch what {
 	case "malformed":
 		return r.src.Counts().Malformed > 0

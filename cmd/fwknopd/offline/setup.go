@@ -19,10 +19,10 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// errConfig says that the configuration is unusable; what is wrong was printed.
+// errConfig means that the configuration is unusable; its problems were printed.
 var errConfig = errors.New("unusable configuration")
 
-// A decider is an engine with the configuration it was made of.
+// A decider is an engine with its configuration.
 type decider struct {
 	*policy.Engine
 	server *conf.Server
@@ -30,9 +30,9 @@ type decider struct {
 	store  *replay.Memory
 }
 
-// load reads the configuration, with the stanzas of access in place of the
-// configured ones unless that is empty, and makes an engine of it.
-func (o *options) load(access string, candidates *candidates) (*decider, error) {
+// load reads the configuration and returns an engine for it. Unless access is empty,
+// the stanzas are read from that file instead of the configured one.
+func (o *options) load(access string, frames *frameFilter) (*decider, error) {
 	c := config.Options{
 		Config: o.config, Access: o.access, AccessFolder: o.folder, Overrides: o.overrides,
 		Argv: o.argv(), Lenient: o.lenient, StrictPerms: o.strict, NoGPG: o.noGPG, Offline: true,
@@ -47,34 +47,34 @@ func (o *options) load(access string, candidates *candidates) (*decider, error) 
 	if problems.Failed() {
 		return nil, errConfig
 	}
-	return o.engine(l, candidates, true)
+	return o.engine(l, frames, true)
 }
 
-// engine makes an engine of a loaded configuration. filtered applies PCAP_FILTER,
-// by the candidates.
-func (o *options) engine(l *config.Loaded, candidates *candidates, filtered bool) (*decider, error) {
+// engine returns an engine for a loaded configuration. filtered applies PCAP_FILTER
+// by means of frames.
+func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (*decider, error) {
 	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.signatures, Resolve: o.resolve, All: o.everyMode(l), Record: o.recordOf}
+	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.signatures, Resolve: o.resolve, All: o.useAllModes(l), Record: o.recordOf}
 	if !o.noGPG {
 		opts.Keyring = o.keyring
 	}
 	if filtered {
-		if err := candidates.use(l.Server.PcapFilter, l.Access); err != nil {
+		if err := frames.configure(l.Server.PcapFilter, l.Access); err != nil {
 			return nil, err
 		}
-		opts.Filter = candidates.candidate()
+		opts.Filter = frames.predicate()
 	}
 	var err error
 	d.Engine, err = engine.New(opts)
 	return d, err
 }
 
-// everyMode says whether all stanzas take part: if that is asked for, or if there is no
-// configuration of a daemon but stanzas alone. Otherwise those do that it feeds.
-func (o *options) everyMode(l *config.Loaded) bool {
+// useAllModes reports whether all stanzas take part: with --all-modes, or if only
+// stanzas are configured. Otherwise AUTH_MODE decides which do.
+func (o *options) useAllModes(l *config.Loaded) bool {
 	fromFile := func(v *conf.Value) bool { return v.Origin == conf.FromFile }
 	if o.allModes || slices.ContainsFunc(l.Values.All(), fromFile) {
 		return o.allModes
@@ -89,7 +89,7 @@ func (o *options) everyMode(l *config.Loaded) bool {
 	return true
 }
 
-// argv are the keywords that the command line sets.
+// argv returns the keywords that the command line sets.
 func (o *options) argv() map[string]string {
 	if o.filter == "" {
 		return nil
@@ -99,8 +99,8 @@ func (o *options) argv() map[string]string {
 
 func (o *options) notice(text string) { fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", text) }
 
-// keyring fetches the OpenPGP keys of a stanza. What is wrong with a ring that can
-// be had is said, and shows in the decisions.
+// keyring loads the OpenPGP keys of a stanza. Faults of a ring that can be used are
+// printed; the decisions show their effect.
 func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 	ring, err := keyring.Load(context.Background(), g)
 	if ring != nil && err != nil {
@@ -109,7 +109,7 @@ func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 	return ring, err
 }
 
-// readDigests fills the store with what a daemon has seen before.
+// readDigests loads the digest cache of a daemon into the store.
 func (o *options) readDigests(store *replay.Memory) error {
 	if o.digests == "" {
 		return nil
@@ -122,8 +122,8 @@ func (o *options) readDigests(store *replay.Memory) error {
 	return store.Load(f, o.digests)
 }
 
-// read opens the inputs the way the daemon would read them.
-func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
+// read opens the inputs with the daemon's settings.
+func (o *options) read(s *conf.Server, c *frameFilter) (*ingest.Reader, error) {
 	files, err := o.log.Files(o.inputs, time.Time{}, o.asGiven)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (o *options) read(s *conf.Server, c *candidates) (*ingest.Reader, error) {
 		Match:      s.FWMsgSearch,
 		KernelOnly: s.KernelLogOnly,
 		Filter:     c.filter,
-		Matched:    c.matched(),
+		Matched:    c.matchResult(),
 		Problem:    o.log.Problem,
 		Stdin:      o.stdin,
 	})

@@ -11,24 +11,24 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// A tally counts decisions: events = ignored + granted + refused + commands +
+// decisionCounts counts decisions: events = ignored + granted + refused + commands +
 // shadows.
-type tally struct {
+type decisionCounts struct {
 	ignored, granted, refused, commands, shadows uint64
-	further                                      uint64 // decisions beyond the first on one event
+	further                                      uint64 // decisions after the first on the same event
 	expired                                      uint64
 	changed                                      uint64 // by --what-if
 	reasons                                      []reasonCount
 }
 
-// A reasonCount is how often a reason was given. There are few: a list is found
-// through faster than a map.
+// A reasonCount is how often a reason was given. There are so few that searching a
+// slice is faster than a map.
 type reasonCount struct {
 	policy.Reason
 	n uint64
 }
 
-func (t *tally) event(d *policy.Decision) {
+func (t *decisionCounts) countEvent(d *policy.Decision) {
 	switch verdictOf(d) {
 	case verdictIgnored:
 		t.ignored++
@@ -42,15 +42,15 @@ func (t *tally) event(d *policy.Decision) {
 	case verdictShadow:
 		t.shadows++
 	}
-	t.reason(d)
+	t.countReason(d)
 }
 
-func (t *tally) also(d *policy.Decision) {
+func (t *decisionCounts) countFurther(d *policy.Decision) {
 	t.further++
-	t.reason(d)
+	t.countReason(d)
 }
 
-func (t *tally) reason(d *policy.Decision) {
+func (t *decisionCounts) countReason(d *policy.Decision) {
 	for i := range t.reasons {
 		if t.reasons[i].Reason == d.Reason {
 			t.reasons[i].n++
@@ -60,8 +60,8 @@ func (t *tally) reason(d *policy.Decision) {
 	t.reasons = append(t.reasons, reasonCount{d.Reason, 1})
 }
 
-// summary closes the books: every record and every event is accounted for.
-func (r *run) summary(w io.Writer) {
+// printSummary prints counts that account for every record and every event.
+func (r *run) printSummary(w io.Writer) {
 	c := r.src.Counts()
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
@@ -84,7 +84,7 @@ func (r *run) summary(w io.Writer) {
 	if t.further > 0 {
 		fmt.Fprintf(w, "; %s", conf.Count(int(t.further), "further decision"))
 	}
-	fmt.Fprintf(w, "; %d expired, %d still open\n", t.expired, r.open.open())
+	fmt.Fprintf(w, "; %d expired, %d still open\n", t.expired, r.open.count())
 	if len(t.reasons) > 0 {
 		var parts []string
 		slices.SortFunc(t.reasons, func(a, b reasonCount) int { return cmp.Compare(a.Reason, b.Reason) })

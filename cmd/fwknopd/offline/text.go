@@ -10,22 +10,22 @@ import (
 	"fwknopd/policy"
 )
 
-// noTime stands where a record has no time.
+// noTime is printed if a record has no time.
 const noTime = "-"
 
-// appendLine adds e as one readable line with its newline:
+// appendLine appends e as one line with its newline:
 //
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
 func appendLine(b []byte, e *Entry) []byte {
 	b = appendRecordTime(b, e.Time, "", noTime)
 	if e.Input.Name != "" {
-		b = appendName(append(b, ' '), e.Input.Name)
+		b = appendConfigText(append(b, ' '), e.Input.Name)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
 	}
 	return append(AppendText(append(b, ' '), e), '\n')
 }
 
-// AppendText adds e without time, input and newline, for logs that have their own.
+// AppendText appends e without time, input and newline, for logs that have their own.
 func AppendText(b []byte, e *Entry) []byte {
 	b = append(b, e.Verdict...)
 	b = append(append(b, ' '), e.Reason...)
@@ -36,12 +36,12 @@ func AppendText(b []byte, e *Entry) []byte {
 		b = strconv.AppendInt(append(b, " stanza "...), int64(e.Stanza), 10)
 	}
 	if e.User != "" {
-		b = appendPlain(append(b, " user "...), e.User)
+		b = appendPacketText(append(b, " user "...), e.User)
 	}
 	if e.Shadow && e.Verdict != verdictShadow {
 		b = append(b, " shadow"...)
 	}
-	return appendWhat(b, e)
+	return appendOutcome(b, e)
 }
 
 func appendAddress(b []byte, a netip.AddrPort, ports bool) []byte {
@@ -54,26 +54,27 @@ func appendAddress(b []byte, a netip.AddrPort, ports bool) []byte {
 	return a.Addr().AppendTo(b)
 }
 
-// appendPlain adds text of a packet, quoted where it could be mistaken.
-func appendPlain(b []byte, s string) []byte {
+// appendPacketText appends text of a packet, quoted if it would be ambiguous.
+func appendPacketText(b []byte, s string) []byte {
 	if plainText(s) && !strings.ContainsAny(s, " :") {
 		return append(b, s...)
 	}
 	return strconv.AppendQuoteToASCII(b, s)
 }
 
-// appendName adds text of the operator's, quoted if it would break the line.
-func appendName(b []byte, s string) []byte {
+// appendConfigText appends text of the configuration or command line, quoted if it
+// would break the line.
+func appendConfigText(b []byte, s string) []byte {
 	if plainText(s) {
 		return append(b, s...)
 	}
 	return strconv.AppendQuote(b, s)
 }
 
-func appendWhat(b []byte, e *Entry) []byte {
+func appendOutcome(b []byte, e *Entry) []byte {
 	switch {
 	case e.Grant != nil:
-		return appendOpening(append(b, ": "...), e)
+		return appendGrantText(append(b, ": "...), e)
 	case e.Command != "":
 		return strconv.AppendQuoteToASCII(append(b, ": "...), e.Command)
 	}
@@ -83,8 +84,8 @@ func appendWhat(b []byte, e *Entry) []byte {
 	return b
 }
 
-// appendOpening says what is open for whom until when.
-func appendOpening(b []byte, e *Entry) []byte {
+// appendGrantText appends the client, ports and expiry of the grant.
+func appendGrantText(b []byte, e *Entry) []byte {
 	g := e.Grant
 	b = g.Src.AppendTo(b)
 	if g.Dst.IsValid() {
@@ -113,7 +114,7 @@ func appendOpening(b []byte, e *Entry) []byte {
 		}
 	}
 	if g.External != nil {
-		b = appendName(append(b, " by running "...), strings.Join(g.External.Open, " "))
+		b = appendConfigText(append(b, " by running "...), strings.Join(g.External.Open, " "))
 	}
 	if g.Expires.IsZero() {
 		return append(b, ", no end"...)
@@ -121,7 +122,7 @@ func appendOpening(b []byte, e *Entry) []byte {
 	return appendEndTime(append(b, " until "...), g.Expires)
 }
 
-// describe is the sentence behind a reason, with the numbers.
+// describe returns the details of a reason as text.
 func describe(reason policy.Reason, d *policy.Detail) string {
 	if d == nil {
 		return ""
@@ -146,11 +147,11 @@ func describe(reason policy.Reason, d *policy.Detail) string {
 	}
 	switch {
 	case d.GapS != nil && d.LimitS != nil && reason == policy.KnockTimeout:
-		say("%s after the first one, limit %s", span(*d.GapS), span(*d.LimitS))
+		say("%s after the first one, limit %s", seconds(*d.GapS), seconds(*d.LimitS))
 	case d.GapS != nil && d.LimitS != nil:
-		say("%s after the one before, limit %s", span(*d.GapS), span(*d.LimitS))
+		say("%s after the one before, limit %s", seconds(*d.GapS), seconds(*d.LimitS))
 	case d.GapS != nil:
-		say("%s before the one before", span(-*d.GapS))
+		say("%s before the one before", seconds(-*d.GapS))
 	}
 	if d.Limit != nil {
 		say("limit of %d", *d.Limit)
@@ -159,7 +160,7 @@ func describe(reason policy.Reason, d *policy.Detail) string {
 		{"port", d.Port}, {"want", d.Want}, {"got", d.Got}, {"signer", d.Signer},
 	} {
 		if named.value != "" {
-			say("%s %s", named.name, appendPlain(nil, named.value))
+			say("%s %s", named.name, appendPacketText(nil, named.value))
 		}
 	}
 	if d.Text != "" {
@@ -168,4 +169,4 @@ func describe(reason policy.Reason, d *policy.Detail) string {
 	return strings.Join(parts, ", ")
 }
 
-func span(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -7,7 +7,7 @@ import (
 	"fwknopd/policy"
 )
 
-// appendTrace shows a trace: the packet, each stage, each stanza with its checks,
+// appendTrace appends a trace: the packet, each stage, each stanza with its checks,
 // the decision.
 func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	b = append(b, "packet "...)

@@ -124,7 +124,7 @@ func decideAll(t *testing.T, args []string, capture string) []decided {
 	if err := o.parse(o.flags("replay"), append(args, capture)); err != nil {
 		t.Fatal(err)
 	}
-	c := &candidates{}
+	c := &frameFilter{}
 	d, err := o.load("", c)
 	if err != nil {
 		t.Fatal(err)

@@ -8,15 +8,15 @@ import (
 	"fwknopd/policy"
 )
 
-// compare decides the event by the other stanzas too and prints the pair if they
-// disagree: the decision as it is, and as it would be.
-func (r *run) compare(ev *parse.Event) error {
+// printDifference decides the event by the stanzas of --what-if too. If the decisions
+// differ it prints both, the current one first.
+func (r *run) printDifference(ev *parse.Event) error {
 	would := r.other.Decide(ev.Time, ev)
 	if r.d.Verdict == policy.Ignore && would.Verdict == policy.Ignore || outcome(&r.d) == outcome(&would) {
 		return nil
 	}
 	r.count.changed++
-	r.count.event(&would)
+	r.count.countEvent(&would)
 	at := r.src.Position()
 	var now, then Entry
 	now.Set(ev.Time, ev, &r.d, at)
@@ -34,8 +34,8 @@ func (r *run) compare(ev *parse.Event) error {
 	return err
 }
 
-// outcome is what counts of a decision when two configurations are compared: not
-// the line of a stanza, which any edit moves.
+// outcome returns what must be equal for two decisions to agree. The line number of
+// the stanza does not count: any edit changes it.
 func outcome(d *policy.Decision) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %s %v", d.Verdict, d.Reason, d.Shadow)

@@ -7,8 +7,8 @@ import (
 	"fwknopd/ingest"
 )
 
-// summary closes the books.
-func summary(w io.Writer, readers []*ingest.Reader, t *tally, n *names) {
+// printSummary prints counts that account for every record and every SYN.
+func printSummary(w io.Writer, readers []*ingest.Reader, t *sourceTable, n *resultIDs) {
 	var c ingest.Counts
 	for _, r := range readers {
 		c.Add(r.Counts())
@@ -18,7 +18,7 @@ func summary(w io.Writer, readers []*ingest.Reader, t *tally, n *names) {
 		if len(t.signatures(s, n)) > 0 {
 			named++
 		}
-		left += uint64(t.left(s))
+		left += uint64(t.omitted(s))
 	}
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed; %d SYNs from %d sources, %d named, %d unnamed\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, t.syns, t.n, named, t.n-named)

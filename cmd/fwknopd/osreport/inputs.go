@@ -9,13 +9,13 @@ import (
 	"fwknopd/ingest"
 )
 
-// An input is one name of the command line and the parts its content was cut into.
+// An input is one file of the command line, split into parts.
 type input struct {
 	name  string
 	parts []*ingest.Reader
 }
 
-// open cuts the inputs into parts for all cores, in order.
+// open opens the inputs, each split into parts for all cores, in order.
 func (o *Options) open(log *inputs.Log) ([]input, error) {
 	files, err := log.Files(o.Inputs, o.Now, o.AsGiven)
 	if err != nil {
@@ -42,7 +42,8 @@ func partsOf(inputs []input) []*ingest.Reader {
 	return all
 }
 
-// kind names what was read, a log in the 1.9 daemon's words; "" if nothing was.
+// kind returns the format of the input, with the 1.9 daemon's name for a log; "" if
+// nothing was read.
 func (in *input) kind() string {
 	switch in.parts[0].Outcomes()[0].Kind {
 	case "":
@@ -54,8 +55,8 @@ func (in *input) kind() string {
 	}
 }
 
-// writeInputs writes the lines of the report that name the inputs, when these have
-// been read: their content says what they are.
+// writeInputs writes the lines of the report that name the inputs. It must be called
+// after reading, when their formats are known.
 func writeInputs(w io.Writer, opened []input) {
 	for i := range opened {
 		if kind := opened[i].kind(); kind != "" {

@@ -13,15 +13,15 @@ import (
 	"fwknopd/fingerprint"
 )
 
-// signatureColumns is the width of the signature in the report of the 1.9 daemon;
-// scripts cut at it.
+// signatureColumns is the width of the signature column in the report of the 1.9
+// daemon, on which scripts rely.
 const signatureColumns = 33
 
-// blanks fill a column.
+// blanks pads a column.
 const blanks = "                                 "
 
-// signatures returns every signature a source's SYNs fit, in file order, once each.
-func (t *tally) signatures(s *source, n *names) []*fingerprint.Signature {
+// signatures returns every signature that SYNs of s match, in file order, once each.
+func (t *sourceTable) signatures(s *source, n *resultIDs) []*fingerprint.Signature {
 	if s.n == 1 && s.results[0] >= 0 { // most sources
 		return n.matches[s.results[0]]
 	}
@@ -35,8 +35,8 @@ func (t *tally) signatures(s *source, n *names) []*fingerprint.Signature {
 	return slices.Compact(out)
 }
 
-// unknowns returns the kinds of SYN of a source that nothing fits.
-func (t *tally) unknowns(s *source, n *names) []unknown {
+// unknowns returns the kinds of SYN of s that match no signature.
+func (t *sourceTable) unknowns(s *source, n *resultIDs) []unknown {
 	var out []unknown
 	t.results(s, func(r int32) {
 		if r < 0 {
@@ -46,9 +46,9 @@ func (t *tally) unknowns(s *source, n *names) []unknown {
 	return out
 }
 
-// writeText writes the layout of the 1.9 daemon. With verbose set, SYNs that
-// nothing fits are shown as well.
-func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
+// writeText writes the layout of the 1.9 daemon. With verbose set it includes
+// unmatched SYNs.
+func writeText(w io.Writer, t *sourceTable, n *resultIDs, verbose bool) error {
 	b := bufio.NewWriterSize(w, 1<<16)
 	var line []byte
 	for s := range t.all() {
@@ -57,7 +57,7 @@ func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
 		if verbose {
 			unknowns = t.unknowns(s, n)
 		}
-		left := t.left(s)
+		left := t.omitted(s)
 		if len(sigs)+len(unknowns) == 0 && left == 0 {
 			continue
 		}
@@ -78,14 +78,15 @@ func writeText(w io.Writer, t *tally, n *names, verbose bool) error {
 	return b.Flush()
 }
 
-// appendRow keeps a blank behind a signature that is wider than its column.
+// appendRow appends a line. A signature that is wider than its column is followed by
+// one blank.
 func appendRow(dst []byte, signature, label string) []byte {
 	dst = append(append(dst, blanks[:6]...), signature...)
 	dst = append(dst, blanks[:max(signatureColumns-len(signature), 1)]...)
 	return append(append(dst, label...), '\n')
 }
 
-// String says what an unmatched SYN comes nearest to, or why that cannot be told.
+// String returns which signature is nearest, or why there is none.
 func (u unknown) String() string {
 	switch {
 	case u.text == "":
@@ -106,7 +107,7 @@ type record struct {
 	Last      *time.Time  `json:"last_seen,omitempty"`
 	Matches   []match     `json:"matches"`
 	Unmatched []unmatched `json:"unmatched"`
-	LeftOut   uint32      `json:"left_out,omitempty"` // findings past the limit
+	LeftOut   uint32      `json:"left_out,omitempty"` // findings beyond the limit
 }
 
 type match struct {
@@ -122,8 +123,8 @@ type unmatched struct {
 	Differs   []string `json:"differs,omitempty"`
 }
 
-// writeJSON writes one object a source, all sources, in order of first appearance.
-func writeJSON(w io.Writer, t *tally, n *names) error {
+// writeJSON writes one object per source, in order of first appearance.
+func writeJSON(w io.Writer, t *sourceTable, n *resultIDs) error {
 	b := bufio.NewWriter(w)
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
@@ -135,8 +136,8 @@ func writeJSON(w io.Writer, t *tally, n *names) error {
 	return b.Flush()
 }
 
-func newRecord(s *source, t *tally, n *names) record {
-	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}, LeftOut: t.left(s)}
+func newRecord(s *source, t *sourceTable, n *resultIDs) record {
+	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}, LeftOut: t.omitted(s)}
 	if s.first != noTime {
 		first, last := time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
 		r.First, r.Last = &first, &last

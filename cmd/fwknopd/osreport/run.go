@@ -1,5 +1,6 @@
-// Package osreport is `fwknopd --os`: it reads logs and captures and says which
-// operating systems their SYNs came from. It needs neither root nor configuration.
+// Package osreport implements `fwknopd --os`: it reads logs and captures and reports
+// which operating systems their SYNs came from. It needs neither root nor a
+// configuration.
 package osreport
 
 import (
@@ -19,22 +20,21 @@ import (
 	"fwknopd/parse"
 )
 
-// Options say what to read and how to show it.
+// Options select the inputs and the format of the report.
 type Options struct {
 	Inputs         []string // files, patterns, "-"
 	engine.Systems          // to match against
-	JSON           bool     // one object a source instead of the 1.9 layout
-	Verbose        bool     // show what nothing fits in the text report too
+	JSON           bool     // one object per source instead of the 1.9 layout
+	Verbose        bool     // include unmatched SYNs in the text report
 	Filter         *filter.Filter
-	AsGiven        bool      // keep the order of Inputs also where it runs back in time
-	Now            time.Time // gives log stamps without a year theirs
+	AsGiven        bool      // keep the order of Inputs even if it goes back in time
+	Now            time.Time // dates log stamps without a year
 	Stdin          io.Reader
 }
 
-// Run reads every input and writes the report to stdout; diagnostics and the
-// closing summary go to stderr. An input that cannot be read is an error, of type
-// [ingest.Unread], when the others have been reported; what is wrong inside an input
-// is not.
+// Run reads every input and writes the report to stdout; diagnostics and the summary
+// go to stderr. If an input cannot be read, Run reports the others and returns an
+// error of type [ingest.Unread]. Malformed records are not an error.
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if len(o.Inputs) == 0 {
 		return errNoInput
@@ -64,7 +64,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	summary(stderr, readers, total, names)
+	printSummary(stderr, readers, total, names)
 	log.Outcomes(readers...)
 	if unread != nil {
 		return unread
@@ -72,14 +72,14 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// count reads the parts, at least one, side by side and merges their tallies in
-// order, so that the outcome is that of one reader. An error of type [ingest.Unread]
-// comes with the tally of what could be read.
-func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *names, error) {
+// count reads the parts, of which there must be at least one, in parallel and merges
+// their tables in order, so that the result is that of a single reader. An error of
+// type [ingest.Unread] comes with the table of what could be read.
+func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*sourceTable, *resultIDs, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var total *tally
-	var all *names
+	var total *sourceTable
+	var all *resultIDs
 	free := make(chan struct{}, runtime.GOMAXPROCS(0))
 	done := make([]chan outcome, len(parts))
 	for i := range done {
@@ -88,7 +88,7 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 	go func() {
 		for i, p := range parts {
 			free <- struct{}{}
-			go func() { done[i] <- o.part(ctx, p); <-free }()
+			go func() { done[i] <- o.countPart(ctx, p); <-free }()
 		}
 	}()
 	var first error
@@ -106,9 +106,9 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 		switch {
 		case first != nil:
 		case total == nil:
-			total, all = out.tally, out.names
+			total, all = out.table, out.ids
 		default:
-			total.merge(out.tally, func(r int32) int32 { return all.renumber(out.names, r) })
+			total.merge(out.table, func(r int32) int32 { return all.renumber(out.ids, r) })
 		}
 	}
 	if first == nil && unread != nil {
@@ -117,33 +117,33 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*tally, *n
 	return total, all, first
 }
 
-// An outcome is what one part gave.
+// An outcome is the result of one part.
 type outcome struct {
-	tally *tally
-	names *names
+	table *sourceTable
+	ids   *resultIDs
 	err   error
 }
 
-// part reads one source to its end.
-func (o *Options) part(ctx context.Context, src ingest.Source) outcome {
+// countPart reads one source to its end.
+func (o *Options) countPart(ctx context.Context, src ingest.Source) outcome {
 	defer src.Close()
 	c := counter{
 		matcher: o.Matcher(),
-		tally:   newTally(), names: newNames(),
+		table:   newSourceTable(), ids: newResultIDs(),
 		unmatched: o.JSON || o.Verbose,
 	}
 	err := pipe.Run(ctx, src, c.step)
-	c.tally.flush()
-	return outcome{c.tally, c.names, err}
+	c.table.flush()
+	return outcome{c.table, c.ids, err}
 }
 
-// counter is the step of --os.
+// A counter handles the events of one part.
 type counter struct {
 	matcher   *fingerprint.Matcher
-	tally     *tally
-	names     *names
+	table     *sourceTable
+	ids       *resultIDs
 	results   []int32 // by fingerprint.ID; 0 is "not numbered yet", else result+1
-	unmatched bool    // tell unmatched SYNs apart
+	unmatched bool    // distinguish unmatched SYNs
 }
 
 func (c *counter) step(ev *parse.Event) error {
@@ -153,14 +153,14 @@ func (c *counter) step(ev *parse.Event) error {
 	}
 	switch {
 	case ev.HasOptions:
-	case ev.Whole != 0: // its signature would be that of another packet
-		c.tally.cut++
-		c.tally.add(ev.Src.Addr(), ev.Time, noResult)
+	case ev.Whole != 0: // its signature would be incomplete
+		c.table.cut++
+		c.table.add(ev.Src.Addr(), ev.Time, noResult)
 		return nil
 	default:
-		c.tally.optionless++
+		c.table.optionless++
 	}
-	c.tally.add(ev.Src.Addr(), ev.Time, c.result(id, ev))
+	c.table.add(ev.Src.Addr(), ev.Time, c.result(id, ev))
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (c *counter) result(id fingerprint.ID, ev *parse.Event) int32 {
 	switch {
 	case id != fingerprint.Unmatched:
 	case c.unmatched:
-		return c.names.unmatched(c.matcher, ev)
+		return c.ids.internUnmatched(c.matcher, ev)
 	default:
 		return noResult
 	}
@@ -176,10 +176,10 @@ func (c *counter) result(id fingerprint.ID, ev *parse.Event) int32 {
 		c.results = append(c.results, 0)
 	}
 	if c.results[id] == 0 {
-		c.results[id] = c.names.matched(c.matcher.Result(id)) + 1
+		c.results[id] = c.ids.internMatch(c.matcher.Result(id)) + 1
 	}
 	return c.results[id] - 1
 }
 
-// errNoInput says what to do about it.
+// errNoInput is returned if no input is given.
 var errNoInput = errors.New("no log to read: name a file, or - for standard input")

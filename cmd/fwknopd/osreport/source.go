@@ -7,44 +7,43 @@ import (
 )
 
 const (
-	noTime   = math.MinInt64
-	noResult = math.MinInt32     // nothing fits, and what it was is not shown
-	leftOut  = math.MinInt32 + 1 // one kind of SYN too many to be told apart
+	noTime        = math.MinInt64
+	noResult      = math.MinInt32     // no signature matches, and the SYN is not shown
+	omittedResult = math.MinInt32 + 1 // beyond maxUnknown kinds of SYN
 )
 
-// inlineResults is how many different results a source holds in place; most hosts
-// send one or two kinds of SYN.
+// inlineResults is how many different results are stored in the source itself; most
+// hosts send one or two kinds of SYN.
 const inlineResults = 5
 
-// Bounds on what is remembered of sources that send ever new kinds of SYN: so many
-// of one source, and so many of all beyond those in place. What does not fit is
-// counted.
+// Bounds on the results of sources that send ever new kinds of SYN: of one source,
+// and of all sources beyond the inline ones. Results beyond them are only counted.
 const (
-	maxResults = 1 << 10
-	maxFurther = 1 << 22
+	maxResults  = 1 << 10
+	maxOverflow = 1 << 22
 )
 
-// further is what a source showed beyond the results in place.
-type further struct {
+// overflow holds the results of a source beyond the inline ones.
+type overflow struct {
 	results []int32
-	left    uint32 // findings left out
+	omitted uint32 // results left out
 }
 
-// A source is what one address showed. It fills one cache line and holds no
-// pointer: there may be very many.
+// A source holds what is known about one address. It fills one cache line and holds
+// no pointer, as there may be very many.
 type source struct {
 	key         [16]byte // an IPv4 address in its mapped form
 	first, last int64    // Unix ns by the records' clock, noTime if they have none
 	syns        uint32
-	n           uint8  // results in place
-	more        uint32 // 1 + place of further results in tally.more, 0 if none
+	n           uint8  // inline results
+	overflow    uint32 // 1 + index in sourceTable.overflows, 0 if none
 	results     [inlineResults]int32
 }
 
 func (s *source) addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
 
-// seen widens the span of time.
-func (s *source) seen(first, last int64) {
+// extendSpan extends the time span to include first and last.
+func (s *source) extendSpan(first, last int64) {
 	if s.first == noTime || first < s.first {
 		s.first = first
 	}
@@ -53,10 +52,10 @@ func (s *source) seen(first, last int64) {
 	}
 }
 
-// note remembers a result of s once.
-func (t *tally) note(s *source, result int32) {
-	if result == leftOut {
-		t.further(s).left++
+// addResult adds a result to s unless it has it.
+func (t *sourceTable) addResult(s *source, result int32) {
+	if result == omittedResult {
+		t.overflowOf(s).omitted++
 		return
 	}
 	for _, r := range s.results[:s.n] {
@@ -69,42 +68,42 @@ func (t *tally) note(s *source, result int32) {
 		s.n++
 		return
 	}
-	f := t.further(s)
+	f := t.overflowOf(s)
 	switch {
 	case slices.Contains(f.results, result):
-	case len(f.results) < maxResults-inlineResults && t.held < maxFurther:
+	case len(f.results) < maxResults-inlineResults && t.overflowResults < maxOverflow:
 		f.results = append(f.results, result)
-		t.held++
+		t.overflowResults++
 	default:
-		f.left++
+		f.omitted++
 	}
 }
 
-// further returns the place for what does not fit into s.
-func (t *tally) further(s *source) *further {
-	if s.more == 0 {
-		t.more = append(t.more, further{})
-		s.more = uint32(len(t.more))
+// overflowOf returns the overflow of s, creating it if needed.
+func (t *sourceTable) overflowOf(s *source) *overflow {
+	if s.overflow == 0 {
+		t.overflows = append(t.overflows, overflow{})
+		s.overflow = uint32(len(t.overflows))
 	}
-	return &t.more[s.more-1]
+	return &t.overflows[s.overflow-1]
 }
 
 // results calls f with every result of s, in order of first appearance.
-func (t *tally) results(s *source, f func(result int32)) {
+func (t *sourceTable) results(s *source, f func(result int32)) {
 	for _, r := range s.results[:s.n] {
 		f(r)
 	}
-	if s.more != 0 {
-		for _, r := range t.more[s.more-1].results {
+	if s.overflow != 0 {
+		for _, r := range t.overflows[s.overflow-1].results {
 			f(r)
 		}
 	}
 }
 
-// left returns how many findings of s were left out.
-func (t *tally) left(s *source) uint32 {
-	if s.more == 0 {
+// omitted returns how many results of s were left out.
+func (t *sourceTable) omitted(s *source) uint32 {
+	if s.overflow == 0 {
 		return 0
 	}
-	return t.more[s.more-1].left
+	return t.overflows[s.overflow-1].omitted
 }

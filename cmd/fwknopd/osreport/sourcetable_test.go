@@ -18,7 +18,7 @@ var (
 
 func same(r int32) int32 { return r }
 
-func results(u *tally, s *source) []int32 {
+func results(u *sourceTable, s *source) []int32 {
 	var out []int32
 	u.results(s, func(r int32) { out = append(out, r) })
 	return out
@@ -31,7 +31,7 @@ func TestSourceIsOneCacheLine(t *testing.T) {
 }
 
 func TestTallyKeepsOrderAndSpan(t *testing.T) {
-	u := newTally()
+	u := newSourceTable()
 	u.add(a2, t0.Add(time.Second), 7)
 	u.add(a1, time.Time{}, 1)
 	u.add(a2, t0, 7)
@@ -54,12 +54,12 @@ func TestTallyKeepsOrderAndSpan(t *testing.T) {
 
 // Cutting the input in two and merging gives what one pass gives.
 func TestMergeEqualsOnePass(t *testing.T) {
-	adds := func(u *tally, from, to int) {
+	adds := func(u *sourceTable, from, to int) {
 		for i := from; i < to; i++ {
 			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11))
 		}
 	}
-	whole, left, right := newTally(), newTally(), newTally()
+	whole, left, right := newSourceTable(), newSourceTable(), newSourceTable()
 	adds(whole, 0, 500)
 	adds(left, 0, 200)
 	adds(right, 200, 500)
@@ -80,7 +80,7 @@ func TestMergeEqualsOnePass(t *testing.T) {
 }
 
 func TestTallyIsBounded(t *testing.T) {
-	u := newTally()
+	u := newSourceTable()
 	for i := range maxSources + 10 {
 		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0)
 	}
@@ -91,7 +91,7 @@ func TestTallyIsBounded(t *testing.T) {
 }
 
 func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
-	u := newTally()
+	u := newSourceTable()
 	u.add(a1, t0, 1)
 	u.add(a2, t0, 1)
 	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1); u.add(a2, t0, 1) }); n != 0 {
@@ -103,7 +103,7 @@ func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
 // was left out is counted, in one pass as after a merge.
 func TestResultsOfOneSourceAreBounded(t *testing.T) {
 	const kinds = 3 * maxResults
-	u := newTally()
+	u := newSourceTable()
 	for i := range int32(kinds) {
 		u.add(a1, t0, i)
 		u.add(a1, t0, min(i, maxResults-1))
@@ -112,18 +112,18 @@ func TestResultsOfOneSourceAreBounded(t *testing.T) {
 	if got := results(u, u.at(0)); len(got) != maxResults || got[maxResults-1] != maxResults-1 {
 		t.Errorf("%d results: %v", len(got), got)
 	}
-	if n := u.left(u.at(0)); n != kinds-maxResults {
+	if n := u.omitted(u.at(0)); n != kinds-maxResults {
 		t.Errorf("%d left out", n)
 	}
-	w := newTally()
+	w := newSourceTable()
 	w.add(a1, t0, kinds)
-	w.add(a2, t0, leftOut)
+	w.add(a2, t0, omittedResult)
 	w.flush()
 	u.merge(w, same)
-	if n := u.left(u.at(0)); n != kinds-maxResults+1 {
+	if n := u.omitted(u.at(0)); n != kinds-maxResults+1 {
 		t.Errorf("%d left out after the merge", n)
 	}
-	if n := u.left(u.at(1)); n != 1 || len(results(u, u.at(1))) != 0 {
+	if n := u.omitted(u.at(1)); n != 1 || len(results(u, u.at(1))) != 0 {
 		t.Errorf("%d left out of a source that has no results", n)
 	}
 }

@@ -8,10 +8,10 @@ import (
 // TestEnds does the same to ends and to a map.
 func TestEnds(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var e ends
-	model := make(map[opening]int64)
+	var e expiryTable
+	model := make(map[portKey]int64)
 	for range 300_000 {
-		k := opening{kind: onlyPort + rnd.Uint32N(2), number: uint16(rnd.IntN(4)), proto: 6}
+		k := portKey{kind: onlyPort + rnd.Uint32N(2), number: uint16(rnd.IntN(4)), proto: 6}
 		k.src[15], k.src[14] = byte(rnd.Uint32()), byte(rnd.IntN(8))
 		at := rnd.Int64N(1000) - 100
 		if rnd.IntN(2) == 0 {
@@ -23,7 +23,7 @@ func TestEnds(t *testing.T) {
 		}
 		end, ok := model[k]
 		ok = ok && end <= at
-		if got := e.drop(k, at); got != ok {
+		if got := e.removeExpired(k, at); got != ok {
 			t.Fatalf("drop(%v, %d) = %v with %d", k, at, got, end)
 		}
 		if ok {
@@ -37,7 +37,7 @@ func TestEnds(t *testing.T) {
 		t.Fatalf("only %d left", len(model))
 	}
 	for k, end := range model {
-		if e.drop(k, end-1) || !e.drop(k, end) {
+		if e.removeExpired(k, end-1) || !e.removeExpired(k, end) {
 			t.Fatalf("%v does not end at %d", k, end)
 		}
 	}

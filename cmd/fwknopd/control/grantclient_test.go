@@ -17,7 +17,7 @@ func TestPendingCommandsWithoutADaemon(t *testing.T) {
 	for _, args := range [][]string{{"--fw-flush"}, {"--fw-del-ip", "192.0.2.7"}, {"--fw-flush", "--fw-del-chains"}} {
 		p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
 		closed := filepath.Join(p.dir, "closed")
-		e, err := external.New(external.Config{Journal: filepath.Join(p.dir, pendingCloses)})
+		e, err := external.New(external.Config{Journal: filepath.Join(p.dir, externalJournal)})
 		if err != nil {
 			t.Fatal(err)
 		}

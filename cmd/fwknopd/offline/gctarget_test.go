@@ -7,7 +7,7 @@ import (
 
 func TestPercentFor(t *testing.T) {
 	for live, want := range map[uint64]int{0: 600, 8 << 20: 300, 24 << 20: 100, 1 << 30: 100} {
-		if got := percentFor(live); got != want {
+		if got := gcPercent(live); got != want {
 			t.Errorf("%d MiB live: %d %%, want %d", live>>20, got, want)
 		}
 	}
@@ -16,7 +16,7 @@ func TestPercentFor(t *testing.T) {
 // TestGrowFreely: between two collections there are some 24 MiB and not 4.
 func TestGrowFreely(t *testing.T) {
 	t.Setenv("GOGC", "") // the runtime has read it
-	growFreely()
+	raiseGCTarget()
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

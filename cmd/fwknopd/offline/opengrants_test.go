@@ -23,9 +23,9 @@ func entryFor(host byte, end int, ports ...uint16) *Entry {
 }
 
 // ended lists what ends by then, as "+SECONDS HOST PORTS".
-func ended(o *openings, then int) string {
+func ended(o *openGrants, then int) string {
 	var s string
-	for e := o.next(time.Unix(benchTime+int64(then), 0)); e != nil; e = o.next(time.Unix(benchTime+int64(then), 0)) {
+	for e := o.popExpired(time.Unix(benchTime+int64(then), 0)); e != nil; e = o.popExpired(time.Unix(benchTime+int64(then), 0)) {
 		s += fmt.Sprintf("+%d %s %v;", e.Time.Unix()-benchTime, e.Grant.Src, e.Grant.Ports)
 	}
 	return s
@@ -48,30 +48,30 @@ func TestExpiry(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var o openings
+			var o openGrants
 			for _, e := range tt.add {
 				o.add(e)
 			}
-			if got := ended(&o, 40); got != tt.want || o.open() != tt.open {
-				t.Errorf("%s, %d open; want %s, %d", got, o.open(), tt.want, tt.open)
+			if got := ended(&o, 40); got != tt.want || o.count() != tt.open {
+				t.Errorf("%s, %d open; want %s, %d", got, o.count(), tt.want, tt.open)
 			}
 		})
 	}
-	var o openings
+	var o openGrants
 	forever := entryFor(1, 0, 22)
 	forever.Grant.Expires = time.Time{}
 	o.add(forever)
 	o.add(entryFor(1, 10, 22)) // does not end it
-	if got := ended(&o, 1<<30); got != "" || o.open() != 1 {
-		t.Errorf("without an end: %s, %d", got, o.open())
+	if got := ended(&o, 1<<30); got != "" || o.count() != 1 {
+		t.Errorf("without an end: %s, %d", got, o.count())
 	}
 }
 
 func TestEndingsAreAHeap(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var q endings
+	var q expiryHeap
 	for range 1000 {
-		q.push(ending{at: rnd.Int64N(500)})
+		q.push(expiryItem{at: rnd.Int64N(500)})
 	}
 	for last := int64(0); len(q) > 0; {
 		at := q.pop().at
@@ -85,7 +85,7 @@ func TestEndingsAreAHeap(t *testing.T) {
 // What is printed at the end is what was printed at the start, for plain grants and
 // for those with more to them; the memory of what ended is used again.
 func TestEndsAsItBegan(t *testing.T) {
-	if n := unsafe.Sizeof(lasting{}); n != 32 {
+	if n := unsafe.Sizeof(expiryRecord{}); n != 32 {
 		t.Errorf("an entry takes %d bytes", n)
 	}
 	v6 := entryFor(3, 12, 22)
@@ -102,7 +102,7 @@ func TestEndsAsItBegan(t *testing.T) {
 			e.Src, e.Dst = netip.MustParseAddrPort("192.0.2.1:4000"), netip.MustParseAddrPort("192.0.2.2:62201")
 		}
 	}
-	var o openings
+	var o openGrants
 	for range 3 {
 		for _, e := range entries {
 			o.add(e)
@@ -110,7 +110,7 @@ func TestEndsAsItBegan(t *testing.T) {
 		for _, e := range entries {
 			want := *e
 			want.Time, want.Verdict = e.Grant.Expires, verdictExpired
-			got := o.next(e.Grant.Expires)
+			got := o.popExpired(e.Grant.Expires)
 			if got == nil {
 				t.Fatalf("nothing ends at %v", e.Grant.Expires)
 			}
@@ -119,7 +119,7 @@ func TestEndsAsItBegan(t *testing.T) {
 			}
 		}
 	}
-	if o.lasting.n != uint32(len(entries)) || len(o.lasting.rest) != 0 || o.open() != 0 {
-		t.Errorf("%d places in use, %d grants kept, %d open", o.lasting.n, len(o.lasting.rest), o.open())
+	if o.records.n != uint32(len(entries)) || len(o.records.grants) != 0 || o.count() != 0 {
+		t.Errorf("%d places in use, %d grants kept, %d open", o.records.n, len(o.records.grants), o.count())
 	}
 }

@@ -1,0 +1,133 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/enforce"
+	"fwknopd/enforce/external"
+)
+
+// A grantClient lists and revokes grants: through the daemon if one runs, which
+// would restore grants removed without it, else directly in the firewall.
+type grantClient struct {
+	*config.Loaded
+	socket string
+	fw     *firewall.Firewall // nil: FIREWALL_TYPE external_cmd
+}
+
+func newGrantClient(ctx context.Context, l *config.Loaded) (*grantClient, error) {
+	fw, err := firewall.Open(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return &grantClient{l, SocketPath(l.Server.PIDFile), fw}, nil
+}
+
+func (o *grantClient) close() {
+	if o.fw != nil {
+		o.fw.Close()
+	}
+}
+
+// list returns the grants in the kernel that s selects; the daemon adds their users.
+func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
+	return o.do(request{"list", s}, func(k Enforcer) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
+}
+
+// revoke revokes the grants that s selects and returns them.
+func (o *grantClient) revoke(ctx context.Context, s Selection) ([]enforce.Grant, error) {
+	return o.do(request{"revoke", s}, func(k Enforcer) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
+}
+
+// flush revokes all grants.
+func (o *grantClient) flush(ctx context.Context) error {
+	_, err := o.do(request{Do: "flush"}, func(k Enforcer) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
+	return err
+}
+
+// do sends req to the daemon, or calls direct if none runs.
+func (o *grantClient) do(req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
+	a, err := ask(o.socket, req)
+	if err == nil {
+		return a.Grants, nil
+	}
+	noDaemon := errors.Is(err, errNoDaemon)
+	if !noDaemon && !errors.Is(err, errNoAnswer) {
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	if !noDaemon || req.Do != "list" { // listing changes nothing
+		if pid := o.runningPID(); pid != 0 && noDaemon {
+			return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
+		} else if pid != 0 {
+			return nil, fmt.Errorf("daemon: %w", err)
+		}
+	}
+	k, done, err := o.localEnforcer()
+	if err != nil || k == nil {
+		return nil, err
+	}
+	defer done()
+	return direct(k)
+}
+
+// exitGrace is how long a daemon that no longer answers may take to exit.
+const exitGrace = time.Second
+
+// runningPID returns the pid of a daemon that runs and is not about to exit, else 0.
+func (o *grantClient) runningPID() (pid int) {
+	d, err := findDaemon(o.Server.PIDFile)
+	if err != nil || d.pid == 0 {
+		return 0
+	}
+	p, err := d.openProcess()
+	if err != nil {
+		return d.pid
+	}
+	if p == nil {
+		return 0
+	}
+	defer p.close()
+	if p.waitExit(exitGrace) {
+		return 0
+	}
+	return d.pid
+}
+
+// externalJournal is the journal of external commands, in the state directory.
+const externalJournal = "external.pending"
+
+// localEnforcer returns the firewall, or for external commands their journal; nil
+// if that does not exist.
+func (o *grantClient) localEnforcer() (k Enforcer, done func(), err error) {
+	if o.fw != nil {
+		return o.fw, func() {}, nil
+	}
+	journal := filepath.Join(o.Server.StateDir, externalJournal)
+	if _, err := os.Stat(journal); errors.Is(err, os.ErrNotExist) {
+		return nil, nil, nil
+	}
+	e, err := external.New(external.Config{Journal: journal})
+	if err != nil {
+		return nil, nil, err
+	}
+	return externalCommands{e}, func() { e.Close() }, nil
+}
+
+// externalCommands is the [Enforcer] of external commands.
+type externalCommands struct{ *external.Enforcer }
+
+// Flush runs every pending close command.
+func (c externalCommands) Flush(ctx context.Context) error {
+	pending, err := c.List(ctx)
+	for _, g := range pending {
+		err = errors.Join(err, c.Revoke(ctx, g))
+	}
+	return err
+}

@@ -1,0 +1,154 @@
+package offline
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// openGrants are the grants that would be open by the clock of the records. A
+// repeated grant has the later expiry, as in a firewall.
+type openGrants struct {
+	table expiryTable
+	kinds map[string]uint32 // grants with more to them than a port
+	queue expiryHeap
+
+	records expiryRecords
+	expired Entry // returned by popExpired
+}
+
+// portsOnly reports whether a grant opens ports to a client and does nothing else.
+func portsOnly(g *enforce.Grant) bool {
+	return g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
+}
+
+// grantKind returns a number for what g does apart from its ports and client:
+// onlyPort if nothing.
+func (o *openGrants) grantKind(g *enforce.Grant) uint32 {
+	if portsOnly(g) {
+		return onlyPort
+	}
+	key := g.Key()
+	n, known := o.kinds[key]
+	if !known {
+		if o.kinds == nil {
+			o.kinds = make(map[string]uint32)
+		}
+		n = uint32(len(o.kinds)) + onlyPort + 1
+		o.kinds[key] = n
+	}
+	return n
+}
+
+// forEachPort calls visit for each port of a grant, or once if it opens all.
+func (o *openGrants) forEachPort(g *enforce.Grant, visit func(enforce.Port, portKey)) {
+	k := portKey{src: g.Src.As16(), kind: o.grantKind(g)}
+	for _, p := range g.Ports {
+		k.proto, k.number = uint16(p.Proto), p.Number
+		visit(p, k)
+	}
+	if len(g.Ports) == 0 {
+		visit(enforce.Port{}, k)
+	}
+}
+
+// noExpiry is the expiry of a permanent grant.
+const noExpiry = math.MaxInt64
+
+// add adds the grant of e.
+func (o *openGrants) add(e *Entry) {
+	end := int64(noExpiry)
+	if !e.Grant.Expires.IsZero() {
+		end = e.Grant.Expires.UnixNano()
+	}
+	o.forEachPort(e.Grant, func(_ enforce.Port, k portKey) { o.table.extend(k, end) })
+	if end == noExpiry {
+		return
+	}
+	o.queue.push(expiryItem{end, o.records.add(e)})
+}
+
+// popExpired removes and returns an entry that has expired by now, nil if there is
+// none. Ports that were opened again meanwhile are left out. The entry is valid until
+// the next call.
+func (o *openGrants) popExpired(now time.Time) *Entry {
+	for len(o.queue) > 0 && o.queue[0].at <= now.UnixNano() {
+		next := o.queue.pop()
+		o.records.remove(next.number, time.Unix(0, next.at), &o.expired)
+		if o.expire(&o.expired, next.at) {
+			return &o.expired
+		}
+	}
+	return nil
+}
+
+// expire removes the expired ports of e from the table and drops all others from e.
+// It reports whether any had expired.
+func (o *openGrants) expire(e *Entry, at int64) bool {
+	var ended []enforce.Port
+	o.forEachPort(e.Grant, func(p enforce.Port, k portKey) {
+		if o.table.removeExpired(k, at) {
+			ended = append(ended, p)
+		}
+	})
+	if len(ended) == 0 {
+		return false
+	}
+	if len(e.Grant.Ports) > 0 {
+		e.Grant.Ports = ended
+	}
+	return true
+}
+
+// count returns how many ports are open.
+func (o *openGrants) count() int { return o.table.n }
+
+// An expiryHeap is a binary heap, the earliest expiry first.
+type expiryHeap []expiryItem
+
+// An expiryItem is the expiry of a record, in Unix nanoseconds, and its number.
+type expiryItem struct {
+	at     int64
+	number uint32
+}
+
+func (q *expiryHeap) push(e expiryItem) {
+	h := *q
+	if len(h) == cap(h) {
+		h = slices.Grow(h, max(64, len(h))) // double it: append would grow by less and copy more often
+	}
+	h = append(h, e)
+	*q = h
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if h[up].at <= h[i].at {
+			return
+		}
+		h[up], h[i] = h[i], h[up]
+		i = up
+	}
+}
+
+func (q *expiryHeap) pop() expiryItem {
+	h := *q
+	first, last := h[0], len(h)-1
+	h[0] = h[last]
+	h = h[:last]
+	*q = h
+	for i := 0; ; {
+		down := 2*i + 1
+		if down >= len(h) {
+			return first
+		}
+		if down+1 < len(h) && h[down+1].at < h[down].at {
+			down++
+		}
+		if h[i].at <= h[down].at {
+			return first
+		}
+		h[i], h[down] = h[down], h[i]
+		i = down
+	}
+}

@@ -1,0 +1,228 @@
+package osreport
+
+import (
+	"encoding/binary"
+	"iter"
+	"math/bits"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+const (
+	// maxSources bounds a table, because addresses in logs can be forged. SYNs of
+	// further sources are only counted.
+	maxSources = 1 << 19
+	// chunk is how many sources are allocated at a time, so that growing copies none.
+	chunk = 1 << 10
+	// minIndex is the initial size of the index.
+	minIndex = 1 << 12
+)
+
+// A sourceTable counts SYNs by source and result. Sources are kept in order of first
+// appearance. It is accessed for every SYN and exceeds the CPU caches, so it has its
+// own hash index, and SYNs are recorded in batches: that way their cache misses
+// overlap.
+type sourceTable struct {
+	chunks          []*[chunk]source
+	n               int
+	index           []slot // a power of two, at most half full
+	seed            uint64
+	overflows       []overflow // see source.overflow
+	overflowResults int        // results in overflows
+	syns            uint64
+	dropped         uint64 // SYNs of sources beyond maxSources
+
+	optionless uint64 // SYNs logged without their options
+	cut        uint64 // SYNs whose options the capture truncated
+
+	pending    int // in batch
+	batch      [batchSize]batchEntry
+	prefetched [batchSize]slot // scratch of flush
+	keys       [batchSize]byte // scratch of flush
+}
+
+// batchSize is how many SYNs are recorded at a time, about as many as the cache
+// misses that a core can have outstanding.
+const batchSize = 32
+
+// A batchEntry is a SYN that has not been recorded yet.
+type batchEntry struct {
+	key    [16]byte
+	hash   uint64
+	at     int64 // Unix ns or noTime
+	result int32
+}
+
+// A slot is one slot of the index. The tag avoids reading a source whose hash differs.
+type slot struct {
+	tag   uint32
+	place uint32 // 1 + number of the source, 0 if free
+}
+
+func newSourceTable() *sourceTable {
+	return &sourceTable{index: newIndex(minIndex), seed: rand.Uint64()}
+}
+
+// add counts one SYN. It is visible after the next flush.
+func (t *sourceTable) add(addr netip.Addr, at time.Time, result int32) {
+	e := &t.batch[t.pending]
+	e.key = addr.As16()
+	e.hash = t.hash(&e.key)
+	e.at, e.result = noTime, result
+	if !at.IsZero() {
+		e.at = at.UnixNano()
+	}
+	t.pending++
+	if t.pending == batchSize {
+		t.flush()
+	}
+}
+
+// flush records the pending SYNs. The prefetched slots may be outdated when the last
+// loop uses them; it compares the key.
+func (t *sourceTable) flush() {
+	batch := t.batch[:t.pending]
+	mask := uint64(len(t.index) - 1)
+	for i := range batch {
+		t.prefetched[i] = t.index[batch[i].hash&mask]
+	}
+	if t.n > 0 {
+		for i := range batch { // only to load them into the cache
+			t.keys[i] = t.at(int(max(t.prefetched[i].place, 1) - 1)).key[0]
+		}
+	}
+	for i := range batch {
+		e, g := &batch[i], t.prefetched[i]
+		if g.place != 0 && g.tag == uint32(e.hash>>32) {
+			if s := t.at(int(g.place - 1)); s.key == e.key {
+				t.record(s, e)
+				continue
+			}
+		}
+		if s := t.findOrAdd(e.key, e.hash); s != nil {
+			t.record(s, e)
+		} else {
+			t.dropped++
+		}
+	}
+	t.syns += uint64(len(batch))
+	t.pending = 0
+}
+
+func (t *sourceTable) record(s *source, e *batchEntry) {
+	s.syns++
+	if e.at != noTime {
+		s.extendSpan(e.at, e.at)
+	}
+	if e.result != noResult {
+		t.addResult(s, e.result)
+	}
+}
+
+// at returns source number i.
+func (t *sourceTable) at(i int) *source { return &t.chunks[i/chunk][i%chunk] }
+
+// all yields the sources in order of first appearance.
+func (t *sourceTable) all() iter.Seq[*source] {
+	return func(yield func(*source) bool) {
+		for i := range t.n {
+			if !yield(t.at(i)) {
+				return
+			}
+		}
+	}
+}
+
+// hash mixes an address with the random seed, so that an attacker cannot choose
+// addresses that collide.
+func (t *sourceTable) hash(key *[16]byte) uint64 {
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed, binary.LittleEndian.Uint64(key[8:])^0x9e3779b97f4a7c15)
+	hi, lo = bits.Mul64(hi^lo^t.seed, 0xd6e8feb86659fd93)
+	return hi ^ lo
+}
+
+// findOrAdd returns the source of an address, adding it if new; nil if the table is
+// full.
+func (t *sourceTable) findOrAdd(key [16]byte, h uint64) *source {
+	tag := uint32(h >> 32)
+	i := h & uint64(len(t.index)-1)
+	for t.index[i].place != 0 {
+		if t.index[i].tag == tag {
+			if s := t.at(int(t.index[i].place - 1)); s.key == key {
+				return s
+			}
+		}
+		i = (i + 1) & uint64(len(t.index)-1)
+	}
+	if t.n == maxSources {
+		return nil
+	}
+	s := t.appendSource(key)
+	t.index[i] = slot{tag, uint32(t.n)}
+	if 2*t.n >= len(t.index) {
+		t.rehash()
+	}
+	return s
+}
+
+// appendSource appends a source.
+func (t *sourceTable) appendSource(key [16]byte) *source {
+	if t.n%chunk == 0 {
+		c := new([chunk]source)
+		c[0].first = noTime // a write, as in newIndex
+		t.chunks = append(t.chunks, c)
+	}
+	s := t.at(t.n)
+	s.key, s.first, s.last = key, noTime, noTime
+	t.n++
+	return s
+}
+
+// newIndex returns an empty index. It clears the fresh memory although that is zero: a
+// page that is read before it is written faults twice, the second time with a TLB
+// flush on the other cores.
+func newIndex(slots int) []slot {
+	index := make([]slot, slots)
+	clear(index)
+	return index
+}
+
+// rehash doubles the size of the index.
+func (t *sourceTable) rehash() {
+	t.index = newIndex(2 * len(t.index))
+	for n := range t.n {
+		h := t.hash(&t.at(n).key)
+		i := h & uint64(len(t.index)-1)
+		for t.index[i].place != 0 {
+			i = (i + 1) & uint64(len(t.index)-1)
+		}
+		t.index[i] = slot{uint32(h >> 32), uint32(n + 1)}
+	}
+}
+
+// merge adds u, which counted the records after those of t. rename maps results of u
+// to those of t.
+func (t *sourceTable) merge(u *sourceTable, rename func(int32) int32) {
+	t.flush()
+	u.flush()
+	t.syns += u.syns
+	t.dropped += u.dropped
+	t.optionless += u.optionless
+	t.cut += u.cut
+	for from := range u.all() {
+		to := t.findOrAdd(from.key, t.hash(&from.key))
+		if to == nil {
+			t.dropped += uint64(from.syns)
+			continue
+		}
+		to.syns += from.syns
+		if from.first != noTime {
+			to.extendSpan(from.first, from.last)
+		}
+		u.results(from, func(r int32) { t.addResult(to, rename(r)) })
+		if n := u.omitted(from); n > 0 {
+			t.overflowOf(to).omitted += n
+		}
+	}
+}
