@@ -10,7 +10,7 @@ import (
 	"fwknopd/cmd/fwknopd/offline"
 )
 
-// command is a sub-command: it parses what follows its name itself and returns the
+// A command is a sub-command: it parses the arguments after its name and returns the
 // exit code.
 type command func(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 
@@ -19,7 +19,7 @@ var commands = map[string]command{
 	"replay":  offline.Replay,
 	"explain": offline.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		return config.Checker{Expect: offline.Expect, Firewall: firewall.Look}.Run(args, stdout, stderr)
+		return config.Checker{Expect: offline.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
 	},
 	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Grants(args, stdout, stderr)

@@ -1,9 +1,9 @@
-// Fwknopd is the firewall knock operator's server: it watches what reaches a host
-// for Single Packet Authorization and port-knock sequences and opens the firewall
-// for one client for a limited time. The same program reads logs and captures
-// offline: which systems knocked, and what the daemon would have decided.
+// Fwknopd is the server of the firewall knock operator: it reads the packets that reach
+// a host, recognises Single Packet Authorization and port-knock sequences, and opens the
+// firewall to the client for a limited time. It also analyses logs and captures offline:
+// which systems knocked, and what the daemon would have decided.
 //
-// This file is wiring. Every command lives in a package below this one.
+// Each command is implemented in a package below this one.
 package main
 
 import (
@@ -39,7 +39,7 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is main with its surroundings as arguments, for tests.
+// run is main with arguments and streams as parameters, for tests.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		if c := commands[args[0]]; c != nil {

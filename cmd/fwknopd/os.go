@@ -15,14 +15,14 @@ import (
 	"fwknopd/fingerprint"
 )
 
-// A report makes little garbage but starts with a small heap, which the collector
-// would walk again and again as it grows. It is let off until the memory goal.
+// --os produces little garbage but starts with a small heap, which would be collected
+// often as it grows. Collections are rarer until the heap reaches memoryGoal.
 const (
 	gcPercent  = 400
 	memoryGoal = 48 << 20
 )
 
-// runOS wires `fwknopd --os`.
+// runOS runs `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
@@ -43,14 +43,14 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 		err = osreport.Run(context.Background(), opt, stdout, stderr)
 	}
 	if err != nil {
-		inputs.Say(stderr, "fwknopd", err)
+		inputs.PrintError(stderr, "fwknopd", err)
 		return exitError
 	}
 	return exitOK
 }
 
-// configureOS fills in what the configuration may say. It is read only if it was
-// asked for, or if nothing else says which log to read: --os works for anyone.
+// configureOS sets what the configuration may specify. That is read only if an option
+// names it or no input is given, so that --os works for any user.
 func configureOS(o *cli.Options, opt *osreport.Options) error {
 	var p0fFile string
 	maxHops := fingerprint.DefaultMaxHops
@@ -72,8 +72,8 @@ func configureOS(o *cli.Options, opt *osreport.Options) error {
 	return err
 }
 
-// wallClock is the time that stamps without a year are read against. Where the
-// machine's zone is UTC it says so in the way that reads stamps fastest.
+// wallClock returns the time that dates stamps without a year. If the local zone is UTC
+// its location is time.UTC, with which stamps are parsed fastest.
 func wallClock() time.Time {
 	now := time.Now()
 	if zone, offset := now.Zone(); offset == 0 && zone == "UTC" {

@@ -11,7 +11,7 @@ import (
 	"fwknopd/cmd/fwknopd/offline"
 )
 
-// runSPADump wires --spa-dump-packets, which is explain for a file of packets.
+// runSPADump runs --spa-dump-packets, which is explain for a file of packets.
 func runSPADump(o *cli.Options, stdout, stderr io.Writer) int {
 	f, err := os.Open(o.SPADump)
 	if err != nil {

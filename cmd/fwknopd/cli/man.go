@@ -13,8 +13,8 @@ var manHead string
 //go:embed man.tail
 var manTail string
 
-// Man writes the manual page fwknopd(8). The options come from the same table that
-// parses them, so that the page cannot tell of another program.
+// Man writes the manual page fwknopd(8). The options come from the table that the parser
+// uses, so that the page matches the program.
 func Man(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString(manHead)
@@ -56,7 +56,7 @@ func ignoredOptions() []option {
 	return out
 }
 
-// roff keeps text from being read as a request.
+// roff escapes text so that it is not read as a roff request.
 func roff(s string) string {
 	s = strings.ReplaceAll(s, `\`, `\e`)
 	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {

@@ -1,14 +1,13 @@
-// Package cli is the flag half of fwknopd's command line: the options of the
-// manual, the ones that scripts for the 2.6 daemon use, and every spelling of them.
-// Sub-commands (replay, explain, check, grants, help) parse what follows them
-// themselves.
+// Package cli parses the options of fwknopd: those of the 1.9 manual and those that
+// scripts for the 2.6 daemon use, in every spelling. Sub-commands (replay, explain,
+// check, grants, help) parse their own arguments.
 package cli
 
 // Options is a parsed command line. Fields of options that were not given are zero;
-// Set tells a given zero from an absent option.
+// [Options.Set] distinguishes a zero value that was given.
 type Options struct {
-	// Actions: at most one is set, but for Dump, which may come with ParseConfig or
-	// ParseDigests and does the work of both. None of them means: run the daemon.
+	// Actions: at most one is set, except that Dump may come with ParseConfig or
+	// ParseDigests and includes both. Without an action the daemon is run.
 	OS           bool   // --os
 	Dump         bool   // --Dump-config
 	Kill         bool   // --Kill
@@ -26,7 +25,7 @@ type Options struct {
 	Help         bool   // --help
 	Version      bool   // --Version
 
-	// Where things are.
+	// Files.
 	Config       string   // --config
 	Access       string   // --access-file
 	AccessFolder string   // --access-folder
@@ -39,7 +38,7 @@ type Options struct {
 	Signatures   []string // --signatures FILE or +FILE
 	AsGiven      bool     // --os: keep the given order of files
 
-	// How to run.
+	// The daemon.
 	Interface    string // --intf
 	PcapFilter   string // --pcap-filter
 	AnyDirection bool   // --pcap-any-direction
@@ -62,7 +61,7 @@ type Options struct {
 	SudoExe      string // --sudo-exe
 	GPGOptions   int    // --gpg-use-options 1, --gpg-no-options -1
 
-	// What to print.
+	// Output and checks.
 	Format      string // --format
 	Defaults    bool   // --defaults, with --Dump-config
 	IncludeAll  bool   // --Include-all-config
@@ -75,7 +74,7 @@ type Options struct {
 	HMACKeyLen     int    // --hmac-key-len, bytes
 	HMACDigestType string // --hmac-digest-type
 
-	// Obsolete lists the accepted options that have no effect here.
+	// Obsolete lists the options given that are accepted without effect.
 	Obsolete []string
 	set      map[string]bool
 }

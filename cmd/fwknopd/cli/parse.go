@@ -10,16 +10,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A UsageError is a command line that makes no sense; the program ends with 2.
+// A UsageError is an error in the command line; the program exits with 2.
 type UsageError struct{ text string }
 
 func (e *UsageError) Error() string { return e.text }
 
 func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }
 
-// Parse reads args, which do not hold the program's name. Long names may be cut as
-// long as they stay unique, may come with one dash or two and in any letter case,
-// with = or a blank before the value, as the 1.9 daemon took them.
+// Parse parses args, which do not include the program's name. As with the 1.9 daemon,
+// long names may be abbreviated to a unique prefix, may have one dash or two and any
+// letter case, and = or a blank before the value.
 func Parse(args []string) (*Options, error) {
 	o := &Options{set: make(map[string]bool)}
 	fs := newFlagSet(o)
@@ -31,7 +31,7 @@ func Parse(args []string) (*Options, error) {
 		return nil, usagef("%v", err)
 	}
 	fs.Visit(func(f *pflag.Flag) { o.set[f.Name] = true })
-	return o, o.finish(fs.Args())
+	return o, o.validate(fs.Args())
 }
 
 func newFlagSet(o *Options) *pflag.FlagSet {
@@ -56,7 +56,7 @@ func newFlagSet(o *Options) *pflag.FlagSet {
 		case text:
 			fs.StringVarP(p.(*string), d.name, d.short, "", d.help)
 		case number:
-			fs.VarP((*natural)(p.(*int)), d.name, d.short, d.help)
+			fs.VarP((*nonNegative)(p.(*int)), d.name, d.short, d.help)
 		case list:
 			fs.VarP((*commaList)(p.(*[]string)), d.name, d.short, d.help)
 		case ignored, absent:
@@ -68,21 +68,21 @@ func newFlagSet(o *Options) *pflag.FlagSet {
 	return fs
 }
 
-// natural is a whole number that is not negative.
-type natural int
+// nonNegative is a flag value for non-negative integers.
+type nonNegative int
 
-func (n *natural) String() string { return strconv.Itoa(int(*n)) }
-func (n *natural) Type() string   { return "number" }
-func (n *natural) Set(s string) error {
+func (n *nonNegative) String() string { return strconv.Itoa(int(*n)) }
+func (n *nonNegative) Type() string   { return "number" }
+func (n *nonNegative) Set(s string) error {
 	v, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
 		return fmt.Errorf("%q is not a whole number from 0 to %d", s, 1<<31-1)
 	}
-	*n = natural(v)
+	*n = nonNegative(v)
 	return nil
 }
 
-// commaList collects values over repeats and commas, in order.
+// commaList is a flag value that collects comma-separated and repeated values, in order.
 type commaList []string
 
 func (l *commaList) String() string { return strings.Join(*l, ",") }
@@ -96,9 +96,9 @@ func (l *commaList) Set(s string) error {
 	return nil
 }
 
-// finish checks what pflag cannot: actions exclude each other, operands go with
-// --os alone.
-func (o *Options) finish(operands []string) error {
+// validate checks what pflag cannot: actions exclude each other, operands are allowed
+// with --os only.
+func (o *Options) validate(operands []string) error {
 	var actions []string
 	for _, d := range options {
 		if !o.set[d.name] {
@@ -124,7 +124,7 @@ func (o *Options) finish(operands []string) error {
 			return usagef("--%s goes with --key-gen", name)
 		}
 	}
-	if o.Dump { // reads what these only check
+	if o.Dump { // includes these checks
 		actions = slices.DeleteFunc(actions, func(a string) bool { return a == "--exit-parse-config" || a == "--exit-parse-digest-cache" })
 	}
 	if len(actions) > 1 {

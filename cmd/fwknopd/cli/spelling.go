@@ -2,8 +2,8 @@ package cli
 
 import "strings"
 
-// canonical rewrites every option token to --name or a one-letter form that pflag
-// knows, leaving values and operands alone.
+// canonical rewrites every option to --name or a one-letter form that pflag accepts.
+// Values and operands are not changed.
 func canonical(args []string) ([]string, error) {
 	out := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
@@ -19,7 +19,7 @@ func canonical(args []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if d == nil { // one-letter form: its value, if one follows, is copied by the rule below
+		if d == nil { // one-letter form: a value that follows is copied below
 			out = append(out, a)
 			d = lastShort(a)
 		} else {
@@ -51,7 +51,8 @@ func isLong(token string) bool {
 	return err == nil && d != nil
 }
 
-// lastShort finds the option of a one-letter cluster that takes a value, if any.
+// lastShort returns the option of a one-letter cluster that takes a value, nil if none
+// does.
 func lastShort(token string) *option {
 	for _, c := range token[1:] {
 		d := byShort(string(c))
@@ -74,8 +75,8 @@ func byShort(s string) *option {
 	return nil
 }
 
-// resolve finds the option that a token names in its long form. A nil option
-// without error means: a one-letter form. rest is "=value" or empty.
+// resolve returns the option that a token names in its long form, nil for a one-letter
+// form. rest is "=value" or empty.
 func resolve(token string) (d *option, rest string, err error) {
 	name, double := strings.CutPrefix(token, "--")
 	if !double {
@@ -87,19 +88,20 @@ func resolve(token string) (d *option, rest string, err error) {
 	if !double {
 		// With one dash only a whole name counts: -vf is a cluster, -os is --os.
 		if len(name) > 1 {
-			d = exact(name)
+			d = findExact(name)
 		}
 		return d, rest, nil
 	}
-	if d = exact(name); d != nil {
+	if d = findExact(name); d != nil {
 		return d, rest, nil
 	}
-	d, err = unique(name)
+	d, err = findPrefix(name)
 	return d, rest, err
 }
 
-// exact finds name among names and aliases, first as written, then in any case.
-func exact(name string) *option {
+// findExact returns the option with that name or alias, first as written, then ignoring
+// case; nil if there is none.
+func findExact(name string) *option {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
 		for i := range options {
 			d := &options[i]
@@ -116,8 +118,8 @@ func exact(name string) *option {
 	return nil
 }
 
-// unique finds the one option that name is the beginning of.
-func unique(name string) (*option, error) {
+// findPrefix returns the only option with a name or alias that begins with name.
+func findPrefix(name string) (*option, error) {
 	var hits []*option
 	for i := range options {
 		d := &options[i]

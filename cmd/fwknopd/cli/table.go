@@ -1,6 +1,6 @@
 package cli
 
-// An option's kind decides what follows its name.
+// An option's kind decides whether it takes a value.
 type kind uint8
 
 const (
@@ -8,20 +8,20 @@ const (
 	count                   // nothing, may be repeated
 	text                    // a value
 	number                  // a value, 0 to 1<<31-1
-	list                    // a value, may be repeated or hold several, comma separated
+	list                    // a value, may be repeated or comma-separated
 	ignored                 // nothing; accepted for old scripts, no effect
 	ignoredText             // a value; accepted for old scripts, no effect
-	absent                  // nothing; refused: what it asks for does not exist here
+	absent                  // nothing; refused, as fwknopd has no such mode
 	absentText              // a value; refused likewise
 )
 
-// option is one row of the command line.
+// An option is one option of the command line.
 type option struct {
 	name    string // canonical long name
 	short   string
 	aliases []string
 	kind    kind
-	action  bool // exclusive with the other actions
+	action  bool // excludes all other actions
 	arg     string
 	help    string // empty: not shown in usage
 	into    func(*Options) any

@@ -18,21 +18,21 @@ const (
 	exitUsage = 2
 )
 
-// Check is `fwknopd check` without an engine: expectations are read but cannot be
-// run, which is a failure.
+// Check implements `fwknopd check` without an engine: expectations are read but cannot
+// be run, which is an error.
 func Check(args []string, stdout, stderr io.Writer) int {
 	return Checker{}.Run(args, stdout, stderr)
 }
 
-// A Checker is `fwknopd check` with an engine that can run expectations.
+// A Checker implements `fwknopd check`.
 type Checker struct {
-	Expect Runner
-	// Firewall says where grants would be opened on this host, and what would drop them
-	// all the same; nil: it is not looked at.
+	Expect Runner // runs expectations; nil: an expectation is an error
+	// Firewall returns lines on where grants would be opened on this host, and what would
+	// still drop the packets; nil: the firewall is not inspected.
 	Firewall func(*Loaded) []string
 }
 
-// checkFlags are the options of check.
+// checkFlags is the parsed command line of check.
 type checkFlags struct {
 	Options
 	expect  []string
@@ -47,7 +47,7 @@ what each stanza allows, and what is dangerous in it.
 
 `
 
-// parse reads the arguments of check.
+// parse parses the arguments of check.
 func (f *checkFlags) parse(args []string, stdout io.Writer) error {
 	fs := pflag.NewFlagSet("check", pflag.ContinueOnError)
 	fs.SetOutput(stdout)
@@ -77,8 +77,8 @@ func (f *checkFlags) parse(args []string, stdout io.Writer) error {
 	return nil
 }
 
-// Run checks the configuration that args name. It returns 0 if it is valid and all
-// expectations are met, else 1; 2 for a wrong call.
+// Run checks the configuration that args name. It returns exit code 0 if that is valid
+// and meets all expectations, 2 for a usage error, else 1.
 func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	var f checkFlags
 	switch err := f.parse(args, stdout); {
@@ -105,17 +105,17 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// check does the work; what it finds is the same for text and JSON.
+// check loads and checks the configuration.
 func (c Checker) check(f *checkFlags) *result {
 	l, problems := Load(f.Options)
 	if !problems.Failed() {
 		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
-		problems = append(problems, l.labels()...)
+		problems = append(problems, l.checkOSLabels()...)
 		if !f.Offline {
-			problems = append(problems, l.keys()...)
+			problems = append(problems, l.checkKeys()...)
 		}
 		if !f.Offline {
-			problems = append(problems, l.interfaces()...)
+			problems = append(problems, l.checkInterface()...)
 		}
 	}
 	var expectations []conf.Expectation
@@ -127,7 +127,7 @@ func (c Checker) check(f *checkFlags) *result {
 		expectations, problems = append(expectations, more...), append(problems, faults...)
 	}
 	if !problems.Failed() {
-		problems = append(problems, c.expectations(l, expectations)...)
+		problems = append(problems, c.runExpectations(l, expectations)...)
 	}
 	r := newResult(f, l, problems, len(expectations))
 	if c.Firewall != nil && r.Valid && !f.Offline {
@@ -136,14 +136,14 @@ func (c Checker) check(f *checkFlags) *result {
 	return r
 }
 
-// expectations runs them all and reports those that are not met.
-func (c Checker) expectations(l *Loaded, list []conf.Expectation) conf.Problems {
+// runExpectations runs all expectations and returns those that are not met.
+func (c Checker) runExpectations(l *Loaded, list []conf.Expectation) conf.Problems {
 	var problems conf.Problems
 	for _, e := range list {
 		text := "cannot be run by this program"
 		if c.Expect != nil {
 			o, err := c.Expect(l, e)
-			if text = met(e, o); err != nil {
+			if text = mismatch(e, o); err != nil {
 				text = err.Error()
 			}
 		}

@@ -11,17 +11,18 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// DumpOptions say what -D shall print.
+// DumpOptions select what -D prints.
 type DumpOptions struct {
 	Options
 	Format     string    // "" or text: the 1.9 layout on stderr; c: the 2.6 layout, json, conf: on stdout
-	IncludeAll bool      // show mail addresses, host names, networks and key ids as well; never keys
+	IncludeAll bool      // include mail addresses, host names, networks and key ids; never keys
 	Defaults   bool      // print the sample files instead
 	Now        time.Time // printed at the head of the text
 }
 
-// Dump is -D: the effective values and where they come from, without secrets. It
-// returns 1 if the configuration is refused, what could be read is printed anyway.
+// Dump implements -D: it prints the effective values and their origins, without
+// secrets. It returns exit code 1 if the configuration is refused; what could be read
+// is printed anyway.
 func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	if o.Defaults {
 		return Samples(stdout, stderr)
@@ -31,11 +32,11 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	var err error
 	switch o.Format {
 	case "", "text":
-		err = o.text(stderr, l)
+		err = o.writeText(stderr, l)
 	case "c":
-		err = o.c(stdout, l)
+		err = o.writeC26(stdout, l)
 	case "json":
-		err = o.json(stdout, l)
+		err = o.writeJSON(stdout, l)
 	case "conf":
 		_, err = io.WriteString(stdout, l.Values.Format(true)+"\n"+l.Access.Format(true))
 	default:
@@ -52,7 +53,8 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// ParseOnly is --exit-parse-config: problems on stderr, and whether there are errors.
+// ParseOnly implements --exit-parse-config: it prints the problems on stderr and
+// returns exit code 1 if any is an error.
 func ParseOnly(o Options, stdout, stderr io.Writer) int {
 	_, problems := Load(o)
 	Print(stderr, problems)
@@ -63,28 +65,28 @@ func ParseOnly(o Options, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// removed stands for what a dump that is mailed around should not tell.
-const removed = "(removed)"
+// redacted replaces values that a dump sent to other people must not reveal.
+const redacted = "(removed)"
 
-// private are keywords that tell of people, networks and keys.
-var private = map[string]bool{
+// privateKeywords identify people, networks or keys.
+var privateKeywords = map[string]bool{
 	"EMAIL_ADDRESSES": true, "HOSTNAME": true, "BLACKLIST": true, "GPG_DEFAULT_HOME_DIR": true,
 	"GPG_REMOTE_ID": true, "GPG_FINGERPRINT_ID": true, "GPG_DECRYPT_ID": true, "GPG_HOME_DIR": true, "GPG_KEY_FILE": true,
 }
 
-// shown is the value as a dump may print it.
-func (o *DumpOptions) shown(v *conf.Value) string {
+// redact returns the value as a dump may print it.
+func (o *DumpOptions) redact(v *conf.Value) string {
 	switch {
 	case v.Text == "":
 		return ""
-	case v.Keyword.Secret(), private[v.Keyword.Name] && !o.IncludeAll:
-		return removed
+	case v.Keyword.Secret(), privateKeywords[v.Keyword.Name] && !o.IncludeAll:
+		return redacted
 	}
 	return conf.Printable(v.Text)
 }
 
-// text is the layout of 1.9 with the origin behind each value.
-func (o *DumpOptions) text(w io.Writer, l *Loaded) error {
+// writeText writes the layout of 1.9 with the origin after each value.
+func (o *DumpOptions) writeText(w io.Writer, l *Loaded) error {
 	var b strings.Builder
 	source := "built-in defaults"
 	if name := o.Main(); name != "" {
@@ -99,26 +101,26 @@ func (o *DumpOptions) text(w io.Writer, l *Loaded) error {
 			commands = append(commands, v)
 			continue
 		}
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Where())
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
 	}
 	b.WriteString("\n[+] Command paths:\n\n")
 	for _, v := range commands {
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.shown(v), v.Where())
+		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.redact(v), v.Where())
 	}
 	fmt.Fprintf(&b, "\n[+] Dumping access config: %s\n", l.Access.File)
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		fmt.Fprintf(&b, "\nSOURCE block: %d\n", s.Number)
-		for _, v := range effective(s) {
-			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.shown(v), v.Where())
+		for _, v := range setValues(s) {
+			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
 		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// effective are the values of a stanza that say something.
-func effective(s *conf.Stanza) []*conf.Value {
+// setValues returns the values of a stanza that are not empty.
+func setValues(s *conf.Stanza) []*conf.Value {
 	var list []*conf.Value
 	for _, v := range s.Values.All() {
 		if v.Text != "" {
@@ -128,12 +130,12 @@ func effective(s *conf.Stanza) []*conf.Value {
 	return list
 }
 
-// c is the layout of 2.6.
-func (o *DumpOptions) c(w io.Writer, l *Loaded) error {
+// writeC26 writes the layout of 2.6.
+func (o *DumpOptions) writeC26(w io.Writer, l *Loaded) error {
 	var b strings.Builder
 	b.WriteString("Current fwknopd config settings:\n")
 	for i, v := range l.Values.All() {
-		text := o.shown(v)
+		text := o.redact(v)
 		if text == "" {
 			text = "<not set>"
 		}
@@ -143,8 +145,8 @@ func (o *DumpOptions) c(w io.Writer, l *Loaded) error {
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		fmt.Fprintf(&b, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.All()[0], strings.Repeat("=", 62))
-		for _, v := range effective(s) {
-			text := o.shown(v)
+		for _, v := range setValues(s) {
+			text := o.redact(v)
 			if v.Keyword.Secret() {
 				text = "<see the access.conf file>"
 			}
@@ -162,8 +164,8 @@ type dumpValue struct {
 	Origin  string `json:"origin"`
 }
 
-// json prints one object; the schema only grows.
-func (o *DumpOptions) json(w io.Writer, l *Loaded) error {
+// writeJSON writes one object. Members may be added, never removed or changed.
+func (o *DumpOptions) writeJSON(w io.Writer, l *Loaded) error {
 	type block struct {
 		Number int         `json:"number"`
 		File   string      `json:"file"`
@@ -178,13 +180,13 @@ func (o *DumpOptions) json(w io.Writer, l *Loaded) error {
 		Stanzas []block     `json:"stanzas"`
 	}{V: 1, Access: l.Access.File, Stanzas: []block{}}
 	for _, v := range l.Values.All() {
-		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.shown(v), v.Where()})
+		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.redact(v), v.Where()})
 	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		b := block{Number: s.Number, File: s.Pos.File, Line: s.Pos.Line, Mode: s.Collect}
-		for _, v := range effective(s) {
-			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.shown(v), v.Where()})
+		for _, v := range setValues(s) {
+			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.redact(v), v.Where()})
 		}
 		out.Stanzas = append(out.Stanzas, b)
 	}

@@ -12,22 +12,22 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// An Outcome is what the engine decided of an expectation's packet.
+// An Outcome is the engine's decision on an expectation's packet.
 type Outcome struct {
 	Verdict string // granted, refused, command, ignored
 	Reason  string // the decision's reason code
 	Ports   []conf.Port
-	For     time.Duration // of the grant; 0 is for ever
-	Text    string        // the decision in words, for the report
+	For     time.Duration // of the grant; 0: no expiry
+	Text    string        // describes the decision, for the report
 }
 
-// A Runner shows an expectation's packet to an engine made of the configuration
-// and says what it decided. An error means that the question made no sense, for
-// example a capture that cannot be read.
+// A Runner passes an expectation's packet to an engine of the configuration and
+// returns its decision. An error means that the expectation cannot be run, for example
+// because its capture cannot be read.
 type Runner func(*Loaded, conf.Expectation) (Outcome, error)
 
-// met compares an outcome with what was expected; "" means it is met.
-func met(e conf.Expectation, o Outcome) string {
+// mismatch returns how an outcome differs from the expected one; "" if it does not.
+func mismatch(e conf.Expectation, o Outcome) string {
 	got := o.Verdict
 	if o.Reason != "" {
 		got += " " + o.Reason
@@ -41,7 +41,7 @@ func met(e conf.Expectation, o Outcome) string {
 	case e.Reason != "" && e.Reason != o.Reason:
 		return fmt.Sprintf("expected %s %s, decided %s", e.Verdict, e.Reason, got)
 	case e.Opens != nil && !samePorts(e.Opens, o.Ports):
-		return fmt.Sprintf("expected to open %s, opened %s", portWords(e.Opens), portWords(o.Ports))
+		return fmt.Sprintf("expected to open %s, opened %s", formatPorts(e.Opens), formatPorts(o.Ports))
 	case e.For != 0 && e.For != o.For:
 		return fmt.Sprintf("expected to open for %s, opened for %s", e.For, o.For)
 	}
@@ -60,7 +60,7 @@ func samePorts(a, b []conf.Port) bool {
 	return true
 }
 
-func portWords(ports []conf.Port) string {
+func formatPorts(ports []conf.Port) string {
 	words := make([]string, len(ports))
 	for i, p := range ports {
 		words[i] = p.String()

@@ -7,7 +7,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// keywordState says what becomes of one keyword of a file.
+// A keywordState describes the effect of one keyword of a file.
 type keywordState struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
@@ -16,7 +16,7 @@ type keywordState struct {
 	How     string `json:"how,omitempty"`
 }
 
-// String is the line of `check --explain`.
+// String returns the line of `check --explain`.
 func (k keywordState) String() string {
 	s := fmt.Sprintf("%s:%d: %s: %s", k.File, k.Line, k.Keyword, k.State)
 	if k.How != "" {
@@ -25,16 +25,16 @@ func (k keywordState) String() string {
 	return s
 }
 
-// explain lists every keyword that the files give, in their order.
+// explain lists every keyword in the files, in their order.
 func explain(l *Loaded) []keywordState {
-	list := states(l.Values)
+	list := keywordStates(l.Values)
 	for i := range l.Access.Stanzas {
-		list = append(list, states(l.Access.Stanzas[i].Values)...)
+		list = append(list, keywordStates(l.Access.Stanzas[i].Values)...)
 	}
 	return list
 }
 
-func states(v *conf.Values) []keywordState {
+func keywordStates(v *conf.Values) []keywordState {
 	var list []keywordState
 	for _, val := range v.All() {
 		if val.Origin != conf.FromFile {

@@ -7,9 +7,9 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 )
 
-// FromFlags says what to load for a parsed command line: every option that
-// overrides a keyword is one in Argv, so that the dump can name the command line as
-// its origin.
+// FromFlags returns the load options for a parsed command line. Every option that
+// overrides a keyword is in Argv, so that the dump can name the command line as its
+// origin.
 func FromFlags(f *cli.Options) Options {
 	o := Options{
 		Config: f.Config, Access: f.Access, AccessFolder: f.AccessFolder, Overrides: f.Overrides,
@@ -51,8 +51,8 @@ func FromFlags(f *cli.Options) Options {
 	return o
 }
 
-// absolute keeps a path of the command line right after the daemon has changed its
-// working directory.
+// absolute returns the absolute form of a path of the command line, which stays valid
+// when the daemon changes its working directory.
 func absolute(path string) string {
 	if path == "" {
 		return ""

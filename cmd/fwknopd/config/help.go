@@ -8,8 +8,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Help is `fwknopd help KEYWORD…`: one paragraph each, from the table the parser
-// uses. It returns 1 if a keyword is unknown.
+// Help implements `fwknopd help KEYWORD…`: one paragraph each, from the parser's
+// keyword table. It returns exit code 1 if a keyword is unknown.
 func Help(keywords []string, stdout, stderr io.Writer) int {
 	code := exitOK
 	for i, name := range keywords {
@@ -33,7 +33,7 @@ func Help(keywords []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// lookup finds a keyword in both files; capitals do not matter when asking for help.
+// lookup returns the keyword of that name in each of the two files, ignoring case.
 func lookup(name string) []*conf.Keyword {
 	var found []*conf.Keyword
 	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
@@ -48,19 +48,19 @@ func lookup(name string) []*conf.Keyword {
 	return found
 }
 
-// describe is the paragraph of one keyword.
+// describe returns the paragraph of one keyword.
 func describe(k *conf.Keyword) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s (%s)\n    %s\n", k.Name, k.File, k.Text)
-	for _, r := range facts(k) {
+	for _, r := range keywordRows(k) {
 		fmt.Fprintf(&b, "    %-9s %s\n", r[0]+":", r[1])
 	}
 	return b.String()
 }
 
-// facts are the rows of help and manual page, label and text.
-func facts(k *conf.Keyword) [][2]string {
-	rows := [][2]string{{"value", valueWords(k)}, {"default", defaultWords(k)}}
+// keywordRows returns the rows of help and manual page, label and text.
+func keywordRows(k *conf.Keyword) [][2]string {
+	rows := [][2]string{{"value", valueText(k)}, {"default", defaultText(k)}}
 	if len(k.Aliases) > 0 {
 		var names []string
 		for _, a := range k.Aliases {
@@ -81,27 +81,27 @@ func facts(k *conf.Keyword) [][2]string {
 	return rows
 }
 
-// valueWords says what may stand there.
-func valueWords(k *conf.Keyword) string {
+// valueText describes the values that a keyword accepts.
+func valueText(k *conf.Keyword) string {
 	switch k.Kind {
 	case conf.Enum:
 		return oneOf(k.Values, k.Values2)
 	case conf.EnumList:
 		return "comma list of " + oneOf(k.Values, k.Values2)
 	case conf.Int, conf.Epoch:
-		return numberWords(k)
+		return rangeText(k)
 	case conf.Span:
 		unit := map[int64]string{1e3: "microseconds", 1e9: "seconds", 60e9: "minutes"}[int64(k.Unit)]
-		return unit + ", " + numberWords(k)
+		return unit + ", " + rangeText(k)
 	case conf.Command:
 		if k.Max > 0 {
 			return fmt.Sprintf("command line of at most %d bytes", k.Max)
 		}
 	}
-	return kindWords[k.Kind]
+	return kindText[k.Kind]
 }
 
-var kindWords = map[conf.Kind]string{
+var kindText = map[conf.Kind]string{
 	conf.Text: "text", conf.Flag: "Y or N", conf.List: "comma list", conf.FilePath: "path of a file",
 	conf.DirPath: "absolute path of a directory", conf.NetList: "comma list of ANY, address, address/length, address/mask; ! excludes; NONE",
 	conf.NetsOrFlag: "Y, N, or a comma list of networks", conf.PortList: "comma list of tcp/port, udp/port, icmp",
@@ -121,7 +121,7 @@ func oneOf(values, values2 []string) string {
 	return s
 }
 
-func numberWords(k *conf.Keyword) string {
+func rangeText(k *conf.Keyword) string {
 	s := fmt.Sprintf("%d to %d", k.Min, k.Max)
 	if k.Max2 != 0 {
 		s += fmt.Sprintf(" (2.6 files: to %d)", k.Max2)
@@ -129,15 +129,15 @@ func numberWords(k *conf.Keyword) string {
 	return s
 }
 
-func defaultWords(k *conf.Keyword) string {
-	one, two := unset(k.DefaultFor(conf.Perl19)), unset(k.DefaultFor(conf.C26))
+func defaultText(k *conf.Keyword) string {
+	one, two := orUnset(k.DefaultFor(conf.Perl19)), orUnset(k.DefaultFor(conf.C26))
 	if one == two {
 		return one
 	}
 	return one + "; in 2.6 files " + two
 }
 
-func unset(s string) string {
+func orUnset(s string) string {
 	if s == "" {
 		return "unset"
 	}

@@ -15,8 +15,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Disk is the real conf.FS. Relative names are meant from Dir, "" for the working
-// directory of the process.
+// Disk is the conf.FS of the file system. Relative names are resolved against Dir, ""
+// for the working directory of the process.
 type Disk struct{ Dir string }
 
 func (d Disk) path(name string) string {
@@ -28,7 +28,7 @@ func (d Disk) path(name string) string {
 
 // Read implements conf.FS.
 func (d Disk) Read(name string) ([]byte, conf.FileInfo, error) {
-	if name == os.DevNull { // how scripts say "no file"
+	if name == os.DevNull { // scripts pass it for "no file"
 		return nil, conf.FileInfo{Regular: true, Perm: 0o600}, nil
 	}
 	name = d.path(name)
@@ -84,10 +84,10 @@ func (d Disk) Exists(name string) bool {
 	return err == nil
 }
 
-// machine is the real conf.Host.
-type machine struct{}
+// localHost is the conf.Host of this machine.
+type localHost struct{}
 
-func (machine) Dir(path string) error {
+func (localHost) Dir(path string) error {
 	st, err := os.Stat(path)
 	if err == nil && !st.IsDir() {
 		return errors.New("not a directory")
@@ -95,7 +95,7 @@ func (machine) Dir(path string) error {
 	return err
 }
 
-func (machine) Executable(path string) error {
+func (localHost) Executable(path string) error {
 	st, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -106,21 +106,22 @@ func (machine) Executable(path string) error {
 	return nil
 }
 
-func (machine) User(name string) bool {
+func (localHost) User(name string) bool {
 	_, err := user.Lookup(name)
 	return err == nil
 }
 
-func (machine) Group(name string) bool {
+func (localHost) Group(name string) bool {
 	_, err := user.LookupGroup(name)
 	return err == nil
 }
 
-// chainTimeout bounds one question to iptables.
+// chainTimeout bounds one run of iptables.
 const chainTimeout = 5 * time.Second
 
-// Chain asks iptables. It only reads, but needs root to do so.
-func (machine) Chain(table, chain string) (exists, known bool) {
+// Chain reports whether iptables has the chain; known is false if that cannot be
+// determined, for example without root.
+func (localHost) Chain(table, chain string) (exists, known bool) {
 	iptables, err := exec.LookPath("iptables")
 	if err != nil || os.Geteuid() != 0 {
 		return false, false

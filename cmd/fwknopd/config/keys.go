@@ -9,10 +9,10 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// keys fetches the OpenPGP keys of each stanza, as the daemon does at its start, and
-// warns of what is missing. These are no errors: the keys of a host that is being set
-// up may come later, and without root this process may not see what the daemon sees.
-func (l *Loaded) keys() conf.Problems {
+// checkKeys loads the OpenPGP keys of each stanza, as the daemon does when it starts,
+// and warns of missing ones. They are not errors: keys may be installed later, and
+// without root this process may not be able to read what the daemon can.
+func (l *Loaded) checkKeys() conf.Problems {
 	var problems conf.Problems
 	for i := range l.Access.Stanzas {
 		st := &l.Access.Stanzas[i]
@@ -20,7 +20,7 @@ func (l *Loaded) keys() conf.Problems {
 			continue
 		}
 		ring, err := keyring.Load(context.Background(), st.GPG)
-		for _, fault := range split(err) {
+		for _, fault := range flattenErrors(err) {
 			p := conf.Problem{Pos: st.Pos, Keyword: keywordOf(fault, st.GPG), Text: fault.Error(), Severity: conf.Warning}
 			p.Text = strings.Replace(strings.TrimPrefix(p.Text, "GPG_KEY_FILE: "), p.Keyword+" ", "", 1)
 			if ring == nil {
@@ -35,8 +35,8 @@ func (l *Loaded) keys() conf.Problems {
 	return problems
 }
 
-// split takes joined errors apart.
-func split(err error) []error {
+// flattenErrors returns the errors joined in err.
+func flattenErrors(err error) []error {
 	var joined interface{ Unwrap() []error }
 	if !errors.As(err, &joined) {
 		if err == nil {
@@ -46,12 +46,12 @@ func split(err error) []error {
 	}
 	var list []error
 	for _, e := range joined.Unwrap() {
-		list = append(list, split(e)...)
+		list = append(list, flattenErrors(e)...)
 	}
 	return list
 }
 
-// keywordOf is the keyword to look at for a fault of the ring.
+// keywordOf returns the keyword that a fault of the keyring is about.
 func keywordOf(fault error, g *conf.GPG) string {
 	switch {
 	case errors.Is(fault, keyring.ErrNoSigner) && len(g.RemoteIDs) > 0:

@@ -1,5 +1,5 @@
-// Package config holds the commands that show and judge the configuration (check,
-// -D, help, man pages) and the glue that loads it from disk for all others.
+// Package config loads the configuration from disk and implements the commands that
+// show and check it (check, -D, help, man pages).
 package config
 
 import (
@@ -12,29 +12,29 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Default places of the server file; the first one that exists is read.
+// defaultFiles are the default paths of the server file; the first that exists is read.
 var defaultFiles = []string{"/etc/fwknop/fwknop.conf", "/etc/fwknop/fwknopd.conf"}
 
-// Options say what [Load] shall read.
+// Options select what [Load] reads.
 type Options struct {
-	Config       string            // -c; "" for the default place, which may be missing
-	Access       string            // -a; "" for what the server file says
+	Config       string            // -c; "" for the default path, which need not exist
+	Access       string            // -a; "" for the path in the server file
 	AccessFolder string            // --access-folder
 	Overrides    []string          // -O, in the order given; later ones win
 	Argv         map[string]string // values of the command line by keyword; they win over all files
 	Lenient      bool              // unknown keywords are warnings
-	StrictPerms  bool              // what is warned of about owner and mode is refused
-	// Offline loads the configuration of another machine or time: users, programs,
-	// chains and permissions of this one are not looked at.
+	StrictPerms  bool              // warnings about owner and mode are errors
+	// Offline loads the configuration of another machine or time: it is not checked
+	// against the users, programs, chains and permissions of this one.
 	Offline    bool
-	NoGPG      bool // leave all GPG_ keywords out
+	NoGPG      bool // ignore all GPG_ keywords
 	GPGOptions int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS for every stanza
-	// ServerOnly leaves access.conf alone.
+	// ServerOnly does not read access.conf.
 	ServerOnly bool
-	// Dir is the working directory that relative names are meant from; "" for the one
-	// of the process, unless FS is given.
+	// Dir is the directory that relative names are resolved against; "" for the working
+	// directory of the process, unless FS is given.
 	Dir string
-	// FS reads the files; nil: from disk. Not saved with the rest.
+	// FS reads the files; nil: from disk. It is not serialized.
 	FS conf.FS `json:"-"`
 }
 
@@ -46,13 +46,13 @@ type Loaded struct {
 	Files  []string     // every file that was read, absolute, for watching
 }
 
-// Load reads the configuration. It is usable only if the problems hold no error;
-// what could be read is there in any case, for dump and check.
+// Load reads the configuration. It is usable only if there is no error among the
+// problems; what could be read is returned in any case, for dump and check.
 func Load(o Options) (*Loaded, conf.Problems) {
 	if o.FS == nil {
 		o.FS, o.Dir = Disk{Dir: o.Dir}, absolute(cmp.Or(o.Dir, "."))
 	}
-	files := &recorder{FS: o.FS, dir: o.Dir}
+	files := &recordingFS{FS: o.FS, dir: o.Dir}
 	co := conf.Options{
 		FS: files, Dir: o.Dir, Server: o.Main(), Overrides: o.Overrides, Argv: o.Argv,
 		Access: o.Access, AccessFolder: o.AccessFolder,
@@ -60,7 +60,7 @@ func Load(o Options) (*Loaded, conf.Problems) {
 		NoGPG: o.NoGPG, GPGOptions: o.GPGOptions, Location: time.Local,
 	}
 	if !o.Offline {
-		co.Host = machine{}
+		co.Host = localHost{}
 	}
 	l := &Loaded{}
 	var problems conf.Problems
@@ -70,18 +70,18 @@ func Load(o Options) (*Loaded, conf.Problems) {
 		l.Server, l.Values, l.Access, problems = conf.Load(co)
 	}
 	l.Files = files.names
-	l.shippedSignatures(files)
+	l.useShippedSignatures(files)
 	if !o.Offline {
-		problems = append(problems, l.foreign(runtime.GOOS)...)
+		problems = append(problems, l.checkPlatform(runtime.GOOS)...)
 	}
-	return l, append(problems, l.verify()...)
+	return l, append(problems, l.checkValues()...)
 }
 
-// shippedSignatures looks for the file that the manual names, $FWKNOP_CONF_DIR/pf.os.
-// Where no other is configured, its signatures are used beside the built-in ones: its
-// labels are what REQUIRE_OS was written for. A P0F_FILE that only names it, and it is
-// not there, means the built-in ones too.
-func (l *Loaded) shippedSignatures(fs conf.FS) {
+// useShippedSignatures handles the file that the manual names,
+// $FWKNOP_CONF_DIR/pf.os. Unless another one is configured, its signatures are added to
+// the built-in ones, because existing values of REQUIRE_OS use its labels. If P0F_FILE
+// names it and it does not exist, only the built-in ones are used.
+func (l *Loaded) useShippedSignatures(fs conf.FS) {
 	shipped := filepath.Join(l.Server.ConfDir, "pf.os")
 	set := l.Values.IsSet("P0F_FILE")
 	if set && l.Server.P0fFile != shipped {
@@ -95,8 +95,8 @@ func (l *Loaded) shippedSignatures(fs conf.FS) {
 	}
 }
 
-// Main is the server file to read, "" if neither -c names one nor a default place
-// has one.
+// Main returns the path of the server file: that of -c, else the first default path
+// that exists, else "".
 func (o Options) Main() string {
 	if o.Config != "" {
 		return o.Config
@@ -109,15 +109,15 @@ func (o Options) Main() string {
 	return ""
 }
 
-// recorder remembers which files were asked for.
-type recorder struct {
+// A recordingFS records the names of the files that were read.
+type recordingFS struct {
 	conf.FS
 	dir   string
 	names []string
 	seen  map[string]bool
 }
 
-func (r *recorder) Read(name string) ([]byte, conf.FileInfo, error) {
+func (r *recordingFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	abs := name
 	if !filepath.IsAbs(name) {
 		abs = absolute(filepath.Join(r.dir, name))

@@ -85,7 +85,7 @@ func TestPermissions(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, problems := Load(Options{Config: filepath.Join(dir, "m.conf"), Access: access, StrictPerms: tt.strict})
-			_, warnings := count(problems)
+			_, warnings := countProblems(problems)
 			if problems.Failed() != tt.failed || (warnings > 0) != tt.warn {
 				t.Errorf("failed %v, warned %v: %v", problems.Failed(), warnings > 0, problems)
 			}
@@ -184,4 +184,4 @@ func caseOptions(root, syntax, id string) Options {
 }
 
 var _ conf.FS = Disk{}
-var _ conf.Host = machine{}
+var _ conf.Host = localHost{}

@@ -8,8 +8,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Man writes the manual page of one of the two files, made from the keyword table
-// so that it cannot tell of another program.
+// Man writes the manual page of one of the two files, generated from the keyword table
+// so that it matches the program.
 func Man(w io.Writer, f conf.File) error {
 	var b strings.Builder
 	p := pages[f]
@@ -30,14 +30,15 @@ func Man(w io.Writer, f conf.File) error {
 		table = conf.AccessKeywords
 	}
 	for i := range table {
-		entry(&b, &table[i])
+		writeKeyword(&b, &table[i])
 	}
 	fmt.Fprintf(&b, ".El\n%s\n", strings.TrimSpace(p.end))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// PageName is what the manual page of a file is called: access.conf(5) is a page of PAM.
+// PageName returns the name of the manual page of a file: access.conf(5) is taken by
+// PAM.
 func PageName(f conf.File) string {
 	if f == conf.AccessFile {
 		return "fwknop-access.conf"
@@ -45,17 +46,17 @@ func PageName(f conf.File) string {
 	return f.String()
 }
 
-// entry writes one keyword.
-func entry(b *strings.Builder, k *conf.Keyword) {
+// writeKeyword writes the entry of one keyword.
+func writeKeyword(b *strings.Builder, k *conf.Keyword) {
 	fmt.Fprintf(b, ".It Ic %s\n%s\n.br\n", k.Name, roff(k.Text))
 	var rows []string
-	for _, r := range facts(k) {
+	for _, r := range keywordRows(k) {
 		rows = append(rows, fmt.Sprintf("%s: %s.", strings.ToUpper(r[0][:1])+r[0][1:], r[1]))
 	}
 	b.WriteString(roff(strings.Join(rows, "\n")) + "\n")
 }
 
-// roff keeps text from being read as a request.
+// roff escapes text so that no line is read as a roff request.
 func roff(s string) string {
 	lines := strings.Split(strings.ReplaceAll(s, `\`, `\e`), "\n")
 	for i, l := range lines {

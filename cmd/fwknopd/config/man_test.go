@@ -74,7 +74,7 @@ func TestEveryKeywordIsDescribed(t *testing.T) {
 					t.Errorf("help %s: exit %d, %s%s", name.Name, code, stdout.String(), stderr.String())
 				}
 			}
-			if valueWords(k) == "" {
+			if valueText(k) == "" {
 				t.Errorf("nobody says what the value of %s is", k.Name)
 			}
 		}

@@ -7,15 +7,15 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// Print writes problems, one a line.
+// Print writes problems, one per line.
 func Print(w io.Writer, problems conf.Problems) {
 	for _, p := range problems {
 		fmt.Fprintln(w, p)
 	}
 }
 
-// count tells errors from warnings.
-func count(problems conf.Problems) (errors, warnings int) {
+// countProblems counts errors and warnings.
+func countProblems(problems conf.Problems) (errors, warnings int) {
 	for _, p := range problems {
 		switch p.Severity {
 		case conf.Error:

@@ -7,7 +7,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// result is what check found; its JSON form is a contract and only grows.
+// A result is the outcome of check. In its JSON form, members may be added, never
+// removed or changed.
 type result struct {
 	V            int            `json:"v"`
 	Valid        bool           `json:"valid"`
@@ -24,7 +25,7 @@ type result struct {
 	list conf.Problems
 }
 
-// readAs is the dialects whose syntax and defaults apply.
+// readAs names the dialects whose syntax and defaults apply.
 type readAs struct {
 	Server string `json:"server"`
 	Access string `json:"access"`
@@ -49,7 +50,7 @@ type stanza struct {
 func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations int) *result {
 	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
 		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
-	r.Errors, r.Warnings = count(problems)
+	r.Errors, r.Warnings = countProblems(problems)
 	for _, p := range problems {
 		r.Problems = append(r.Problems, problem{p.Pos.File, p.Pos.Line, p.Keyword, p.Severity.String(), p.Text, p.Hint})
 	}
@@ -63,8 +64,7 @@ func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations in
 	return r
 }
 
-// print writes the text form: what was found wrong to stderr, what the files say to
-// stdout.
+// print writes the text form: problems to stderr, the rest to stdout.
 func (r *result) print(stdout, stderr io.Writer) {
 	Print(stderr, r.list)
 	for _, k := range r.Keywords {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// The sample files: short, valid, to begin with. Keys stand in access.conf as
-// @KEY@ and @HMAC_KEY@, so that nobody can use one that others know.
+// The sample files are short and valid. access.conf has the placeholders @KEY@ and
+// @HMAC_KEY@, so that no published key can end up in use.
 var (
 	//go:embed sample/fwknop.conf
 	sampleServer string
@@ -18,15 +18,15 @@ var (
 	sampleAccess string
 )
 
-// Lengths of fresh keys, bytes.
+// Lengths of generated keys in bytes.
 const (
 	sampleKeyLen  = 32
 	sampleHMACLen = 64
 )
 
-// Samples is `fwknopd -D --defaults`: both files, each under its name.
+// Samples implements `fwknopd -D --defaults`: it prints both files with their names.
 func Samples(stdout, stderr io.Writer) int {
-	access := strings.NewReplacer("@KEY@", FreshKey(sampleKeyLen), "@HMAC_KEY@", FreshKey(sampleHMACLen)).Replace(sampleAccess)
+	access := strings.NewReplacer("@KEY@", GenerateKey(sampleKeyLen), "@HMAC_KEY@", GenerateKey(sampleHMACLen)).Replace(sampleAccess)
 	_, err := fmt.Fprintf(stdout, "# ---- fwknop.conf ----\n%s\n# ---- access.conf ----\n%s", sampleServer, access)
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
@@ -35,9 +35,9 @@ func Samples(stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// FreshKey is n random bytes in base64.
-func FreshKey(n int) string {
+// GenerateKey returns n random bytes in base64.
+func GenerateKey(n int) string {
 	b := make([]byte, n)
-	rand.Read(b) // never fails: it ends the program instead
+	rand.Read(b) // never returns an error
 	return base64.StdEncoding.EncodeToString(b)
 }

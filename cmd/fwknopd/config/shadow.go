@@ -10,7 +10,7 @@ import (
 // maxShadowLine bounds a line of a shadow file.
 const maxShadowLine = 4096
 
-// ShadowHash looks user up in a shadow file (name, colon, hash, colon), for
+// ShadowHash returns the password hash of user in a shadow(5) file, for
 // REQUIRE_AUTH_METHOD.
 func ShadowHash(file, user string) (string, error) {
 	f, err := os.Open(file)

@@ -7,10 +7,10 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// shellSyntax refuses external commands that were written for a shell where none runs
-// them: their operators would be arguments of the first program, which would do
-// something else and succeed.
-func (l *Loaded) shellSyntax() conf.Problems {
+// checkShellSyntax refuses external commands with shell syntax if they are not run by
+// a shell: the operators would be passed as arguments to the first program, which might
+// do something else and succeed.
+func (l *Loaded) checkShellSyntax() conf.Problems {
 	var problems conf.Problems
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]

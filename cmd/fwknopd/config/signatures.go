@@ -7,9 +7,9 @@ import (
 	"fwknopd/fingerprint"
 )
 
-// Signatures returns the fingerprints to use: our own, or in their place those of the
-// last FILE that is named, and with them those of every +FILE. p0fFile is what the
-// configuration names, in the same way, "" for nothing; the command line wins over it.
+// Signatures returns the fingerprints to use: the built-in ones, or those of the last
+// FILE in names instead, and in addition those of every +FILE. p0fFile is the FILE or
+// +FILE of the configuration, "" for none; names take precedence over it.
 func Signatures(p0fFile string, names []string, read func(name string) ([]byte, error)) (*fingerprint.Set, error) {
 	if p0fFile != "" {
 		names = append([]string{p0fFile}, names...)
@@ -41,7 +41,8 @@ func Signatures(p0fFile string, names []string, read func(name string) ([]byte, 
 	return base, nil
 }
 
-// SignatureText reads the file that Server.P0fFile names, nil for none.
+// SignatureText returns the content of the file that Server.P0fFile names, nil for
+// none.
 func SignatureText(p0fFile string) ([]byte, error) {
 	if p0fFile == "" {
 		return nil, nil

@@ -8,9 +8,9 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// verify asks the packages that use a value whether they can: a file that loads is
-// one the daemon starts with.
-func (l *Loaded) verify() conf.Problems {
+// checkValues passes values to the packages that use them, so that a file which loads
+// without errors does not fail when the daemon starts.
+func (l *Loaded) checkValues() conf.Problems {
 	if _, err := filter.Parse(l.Server.PcapFilter); err != nil {
 		val := l.Values.Place("PCAP_FILTER")
 		return conf.Problems{{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}}
@@ -18,12 +18,12 @@ func (l *Loaded) verify() conf.Problems {
 	if l.Access == nil {
 		return nil
 	}
-	return l.shellSyntax()
+	return l.checkShellSyntax()
 }
 
-// labels warns of systems that are required and that no signature names: no
-// client could ever be granted.
-func (l *Loaded) labels() conf.Problems {
+// checkOSLabels warns of required systems that no signature has: no client could be
+// granted access.
+func (l *Loaded) checkOSLabels() conf.Problems {
 	set, err := Signatures(l.Server.P0fFile, nil, os.ReadFile)
 	if err != nil {
 		val := l.Values.Place("P0F_FILE")
@@ -42,7 +42,7 @@ func (l *Loaded) labels() conf.Problems {
 				Text: fmt.Sprintf("no signature has the label %q", s.RequireOS)})
 		}
 		val = s.Values.Place("REQUIRE_OS_REGEX")
-		if s.RequireOSRegex != nil && !anyLabel(known, s) {
+		if s.RequireOSRegex != nil && !matchesAnyLabel(known, s) {
 			problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name, Severity: conf.Warning,
 				Text: "no signature has a label that it matches"})
 		}
@@ -50,7 +50,7 @@ func (l *Loaded) labels() conf.Problems {
 	return problems
 }
 
-func anyLabel(known map[string]bool, s *conf.Stanza) bool {
+func matchesAnyLabel(known map[string]bool, s *conf.Stanza) bool {
 	for label := range known {
 		if s.RequireOSRegex.MatchString(label) {
 			return true

@@ -63,6 +63,6 @@ func (c *command) parseCache() int {
 	if err := m.Load(f, path); err != nil {
 		return c.fail(err)
 	}
-	c.printf("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
+	c.printfln("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
 	return code
 }

@@ -123,5 +123,5 @@ func (c *command) fail(err error) int {
 	return exitError
 }
 
-// printf writes one line to stdout.
-func (c *command) printf(format string, args ...any) { fmt.Fprintf(c.stdout, format+"\n", args...) }
+// printfln writes one line to stdout.
+func (c *command) printfln(format string, args ...any) { fmt.Fprintf(c.stdout, format+"\n", args...) }

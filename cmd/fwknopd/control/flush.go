@@ -22,7 +22,7 @@ func (c *command) flush() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.printf("%s", c.heading("Flushing "+o.backendName()+" fwknop chains...", "Deleting any existing firewall rules..."))
+	c.printfln("%s", c.heading("Flushing "+o.backendName()+" fwknop chains...", "Deleting any existing firewall rules..."))
 	if err := o.flush(ctx); err != nil {
 		return c.fail(err)
 	}
@@ -42,12 +42,12 @@ func (c *command) flush() int {
 func (c *command) printFlushed(chains []enforce.ChainState, removed bool) {
 	for _, ch := range chains {
 		if !ch.Exists {
-			c.printf("[-] Chain: %s does not exist.", ch.Name)
+			c.printfln("[-] Chain: %s does not exist.", ch.Name)
 			continue
 		}
-		c.printf("[+] Flushed: %s", ch.Name)
+		c.printfln("[+] Flushed: %s", ch.Name)
 		if removed {
-			c.printf("[+] Deleted: %s, and the jump to it", ch.Name)
+			c.printfln("[+] Deleted: %s, and the jump to it", ch.Name)
 		}
 	}
 }
@@ -66,13 +66,13 @@ func (c *command) deleteIP() int {
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
 	for _, g := range closed {
-		c.printf("[+] Closed: %s for %s", portsLabel(g), g.Src)
+		c.printfln("[+] Closed: %s for %s", portsLabel(g), g.Src)
 	}
 	if err != nil {
 		return c.fail(err)
 	}
 	if len(closed) == 0 {
-		c.printf("[-] Nothing is open for %s", c.FWDelIP)
+		c.printfln("[-] Nothing is open for %s", c.FWDelIP)
 	}
 	return exitOK
 }

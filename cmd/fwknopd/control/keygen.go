@@ -66,7 +66,7 @@ func generateKeys(o *cli.Options) (string, error) {
 		}
 		*l.use = l.given
 	}
-	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", config.FreshKey(keyLen), config.FreshKey(hmacLen)), nil
+	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", config.GenerateKey(keyLen), config.GenerateKey(hmacLen)), nil
 }
 
 // writeKeys creates a file with mode 0600. It does not overwrite an existing file.

@@ -53,7 +53,7 @@ func (c *command) applyExitPolicy() error {
 	if err != nil || fw == nil {
 		return err
 	}
-	return errors.Join(fw.Leave(ctx, c.Server), fw.Close())
+	return errors.Join(fw.ApplyExitPolicy(ctx, c.Server), fw.Close())
 }
 
 // printKillLines prints the lines of the 1.9 daemon, one for each role.
@@ -61,11 +61,11 @@ func (c *command) printKillLines(d daemon) {
 	for _, r := range c.roles(d) {
 		switch {
 		case r.Running:
-			c.printf("[+] %s is running (pid: %d), stopping daemon", r.Name, r.PID)
+			c.printfln("[+] %s is running (pid: %d), stopping daemon", r.Name, r.PID)
 		case d.exists:
-			c.printf("[-] %s is not running", r.Name)
+			c.printfln("[-] %s is not running", r.Name)
 		default:
-			c.printf("[-] pid file %s does not exist for %s", d.pidFile, r.Name)
+			c.printfln("[-] pid file %s does not exist for %s", d.pidFile, r.Name)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func (c *command) kill26(d daemon) int {
 			return c.fail(err)
 		}
 	}
-	c.printf("Killed fwknopd (pid=%d) via %s", d.pid, unix.SignalName(signal))
+	c.printfln("Killed fwknopd (pid=%d) via %s", d.pid, unix.SignalName(signal))
 	return exitOK
 }
 

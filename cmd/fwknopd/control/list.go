@@ -42,8 +42,8 @@ func (c *command) list() int {
 		}
 		return exitOK
 	}
-	c.printf("%s", c.heading("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.backendName()+" chains..."))
-	c.printf("%s", enforce.FormatList(grants, time.Now()))
+	c.printfln("%s", c.heading("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.backendName()+" chains..."))
+	c.printfln("%s", enforce.FormatList(grants, time.Now()))
 	if err := c.printMissingChains(ctx, o); err != nil {
 		return c.fail(err)
 	}
@@ -91,7 +91,7 @@ func (c *command) printMissingChains(ctx context.Context, o *grantClient) error 
 	}
 	for _, ch := range chains {
 		if !ch.Exists {
-			c.printf("[-] Table: %s, chain: %s, does not exist", ch.Table, ch.Name)
+			c.printfln("[-] Table: %s, chain: %s, does not exist", ch.Table, ch.Name)
 		}
 	}
 	return nil
@@ -102,7 +102,7 @@ func (c *command) dump(ctx context.Context, o *grantClient) error {
 	if o.fw == nil {
 		return nil
 	}
-	c.printf("%s", c.heading("Dumping "+o.backendName()+" policy...", "Listing all "+o.backendName()+" rules in applicable tables..."))
+	c.printfln("%s", c.heading("Dumping "+o.backendName()+" policy...", "Listing all "+o.backendName()+" rules in applicable tables..."))
 	for _, part := range o.fw.Parts() {
 		if err := c.dumpPart(ctx, part); err != nil {
 			return err
@@ -131,7 +131,7 @@ func (c *command) dumpPart(ctx context.Context, part enforce.Backend) error {
 // dumpNFT runs nft to print the tables: the netlink library cannot format rules of
 // other programs.
 func (c *command) dumpNFT(ctx context.Context, chains []enforce.ChainState) error {
-	nft := firewall.Program("nft")
+	nft := firewall.FindProgram("nft")
 	if nft == "" {
 		return fmt.Errorf("nft is not installed: it prints tables as a whole")
 	}

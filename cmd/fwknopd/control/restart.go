@@ -41,7 +41,7 @@ func (c *command) restart() int {
 			return c.fail(err)
 		}
 	}
-	c.printf("[+] Restarting fwknop daemons.")
+	c.printfln("[+] Restarting fwknop daemons.")
 	return c.start(again)
 }
 
@@ -69,7 +69,7 @@ func (c *command) reload(d daemon) int {
 	if err := d.sendSIGHUP(); err != nil {
 		return c.fail(err)
 	}
-	c.printf("[+] fwknopd runs in the foreground (pid: %d), sent it the signal to read its configuration again.", d.pid)
+	c.printfln("[+] fwknopd runs in the foreground (pid: %d), sent it the signal to read its configuration again.", d.pid)
 	return exitOK
 }
 
@@ -82,7 +82,7 @@ func (c *command) restart26(d daemon) int {
 	if err := d.sendSIGHUP(); err != nil {
 		return c.fail(err)
 	}
-	c.printf("Sent restart signal to fwknopd (pid=%d)", d.pid)
+	c.printfln("Sent restart signal to fwknopd (pid=%d)", d.pid)
 	return exitOK
 }
 

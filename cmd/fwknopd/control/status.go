@@ -18,10 +18,10 @@ func (c *command) status() int {
 	case c.json():
 		err = c.statusJSON(d, waiting)
 	case c.Server.Dialect == conf.C26 && d.pid != 0:
-		c.printf("Detected fwknopd is running (pid=%d).", d.pid)
+		c.printfln("Detected fwknopd is running (pid=%d).", d.pid)
 		c.printWaiting(waiting)
 	case c.Server.Dialect == conf.C26:
-		c.printf("No running fwknopd detected.")
+		c.printfln("No running fwknopd detected.")
 	default:
 		c.printStatusLines(d)
 		c.printWaiting(waiting)
@@ -52,7 +52,7 @@ func (c *command) waiting(d daemon) string {
 
 func (c *command) printWaiting(waiting string) {
 	if waiting != "" {
-		c.printf("[-] %s", waiting)
+		c.printfln("[-] %s", waiting)
 	}
 }
 
@@ -62,11 +62,11 @@ func (c *command) printStatusLines(d daemon) {
 		switch {
 		case r.Name == roleServe:
 		case r.Running:
-			c.printf("[+] %s is running as pid: %d", r.Name, r.PID)
+			c.printfln("[+] %s is running as pid: %d", r.Name, r.PID)
 		case d.exists:
-			c.printf("[+] %s is not currently running.", r.Name)
+			c.printfln("[+] %s is not currently running.", r.Name)
 		default:
-			c.printf("[+] %s pidfile does not exist.", r.Name)
+			c.printfln("[+] %s pidfile does not exist.", r.Name)
 		}
 	}
 }

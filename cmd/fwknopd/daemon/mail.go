@@ -32,7 +32,7 @@ func newMailer(l *config.Loaded) *mailer {
 	s := l.Server
 	host, _ := os.Hostname()
 	m := &mailer{to: s.MailTo, host: cmp.Or(s.Hostname, host),
-		sendmail: firewall.Program(s.SendmailExe), mail: firewall.Program(s.MailExe)}
+		sendmail: firewall.FindProgram(s.SendmailExe), mail: firewall.FindProgram(s.MailExe)}
 	if len(m.to) == 0 || m.sendmail == "" && m.mail == "" {
 		return nil
 	}

@@ -172,7 +172,7 @@ func (d *daemon) close() {
 		f()
 	}
 	if d.fw != nil {
-		if err := d.fw.Leave(ctx, d.conf().Server); err != nil {
+		if err := d.fw.ApplyExitPolicy(ctx, d.conf().Server); err != nil {
 			d.logf(warning, "flush %s: %v", d.fw.Name, err)
 		}
 		d.fw.Close()

@@ -34,7 +34,7 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	cfg := monitor.Config{
 		Policy: d.workerPolicy(), Events: d.handleEvent,
-		Shell: firewall.Program(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
+		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval,
 	}
 	if backend != nil {

@@ -120,7 +120,7 @@ func (d *daemon) canFinish() bool {
 func (d *daemon) waitForExpiry(ctx context.Context) {
 	switch {
 	case d.o.Test:
-	case d.conf().workerConfig.Limit > 0 && (d.fw == nil || d.fw.EndsByItself()):
+	case d.conf().workerConfig.Limit > 0 && (d.fw == nil || d.fw.KernelExpires()):
 		_ = d.mon.WaitExternal(ctx)
 	default:
 		_ = d.mon.Wait(ctx)

@@ -1,6 +1,6 @@
-// Package engine builds the policy engine of a configuration: signatures, keyrings,
-// limits and filters. The worker, replay, explain, check and --os all build theirs
-// here, so that what is said offline is what the daemon does.
+// Package engine builds the policy engine of a configuration with its signatures,
+// keyrings, limits and filters. The worker, replay, explain, check and --os all build
+// theirs here, so that offline decisions are those of the daemon.
 //
 // Entry points: [New], [StoreOptions] and [Systems].
 package engine
@@ -18,7 +18,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// Options are the configuration, and what differs between the users of an engine.
+// Options are the configuration and what differs between the users of an engine.
 type Options struct {
 	*config.Loaded
 	Store replay.Store // made with [StoreOptions]
@@ -29,19 +29,18 @@ type Options struct {
 	Password func(file, user, password string) (bool, error)
 	// Signatures are the files of --signatures.
 	Signatures []string
-	// ReadFile reads files of signatures; nil: from disk.
+	// ReadFile reads signature files; nil: from disk.
 	ReadFile func(name string) ([]byte, error)
-	// Resolve allows look-ups of the host names in NAT requests, where the
-	// configuration does.
+	// Resolve allows DNS lookups for NAT requests if the configuration does.
 	Resolve bool
 
 	All       bool                    // see [policy.Options], as the following
-	Filter    func(*parse.Event) bool // nil where the source filters
+	Filter    func(*parse.Event) bool // nil if the source filters
 	Record    func() int64
 	DeferSync bool
 }
 
-// New makes the engine.
+// New returns an engine.
 func New(o Options) (*policy.Engine, error) {
 	opts := policy.Options{
 		Server: o.Server, Access: o.Access, Store: o.Store,
@@ -62,27 +61,27 @@ func New(o Options) (*policy.Engine, error) {
 	return policy.NewEngine(opts)
 }
 
-// gpgLimiter returns the limit on public-key work that the configuration sets. A
-// second's worth may come at once.
+// gpgLimiter returns the configured limit on public-key operations. The burst is that
+// of one second.
 func gpgLimiter(s *conf.Server) *spa.Limiter {
 	rate := func(n int) spa.Rate { return spa.Rate{PerSecond: float64(n), Burst: n} }
 	return spa.NewLimiter(rate(s.GPGRateSource), rate(s.GPGRate))
 }
 
-// StoreOptions say how long the store of a configuration keeps its records. opened is
-// the time of opening, zero where only the times of packets count.
+// StoreOptions returns the options of the replay store. opened is the current time,
+// zero if only the times of packets count.
 func StoreOptions(s *conf.Server, opened time.Time, notice func(string)) replay.Options {
 	return replay.Options{Aging: s.Aging, MaxAge: s.MaxAge, Now: opened, Notice: notice}
 }
 
-// Systems tell operating systems by their SYNs.
+// Systems identifies operating systems by their SYNs.
 type Systems struct {
 	Signatures *fingerprint.Set
-	MaxHops    int // a packet may have come fewer hops
+	MaxHops    int // the most hops that a packet may have passed
 }
 
 // LoadSystems reads the signatures that P0F_FILE and the command line name, see
-// [config.Signatures]. A nil read is [os.ReadFile].
+// [config.Signatures]. If read is nil, [os.ReadFile] is used.
 func LoadSystems(p0fFile string, names []string, maxHops int, read func(string) ([]byte, error)) (Systems, error) {
 	if read == nil {
 		read = os.ReadFile

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// resolveTimeout bounds the look-up of a host name.
+// resolveTimeout bounds the lookup of a host name.
 const resolveTimeout = 2 * time.Second
 
 // resolve looks up the host name of a NAT request (ENABLE_NAT_DNS).

@@ -1,4 +1,4 @@
-// Package firewall opens the backend that the configuration names.
+// Package firewall opens the firewall backend that the configuration names.
 package firewall
 
 import (
@@ -22,7 +22,7 @@ const (
 	typeIPFW     = "ipfw"
 )
 
-// Chains returns the chains of iptables that the configuration names.
+// Chains returns the configured chains of iptables.
 func Chains(s *conf.Server) map[enforce.Role]conf.ChainSpec {
 	return map[enforce.Role]conf.ChainSpec{
 		enforce.Input: s.InputChain, enforce.Output: s.OutputChain, enforce.Forward: s.ForwardChain,
@@ -30,14 +30,14 @@ func Chains(s *conf.Server) map[enforce.Role]conf.ChainSpec {
 	}
 }
 
-// A Firewall is an open backend and what it is called.
+// A Firewall is an open backend and its name.
 type Firewall struct {
 	enforce.Backend
 	Name string // iptables, nftables, "iptables and nftables", ipfw
 }
 
-// Open opens what FIREWALL_TYPE says, changing nothing; nil without an error
-// for external_cmd, which needs none.
+// Open opens the backend of FIREWALL_TYPE without changing the firewall. It returns nil
+// without an error for external_cmd, which needs no backend.
 func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	switch kind := l.Server.FirewallType; kind {
 	case "external_cmd":
@@ -51,33 +51,34 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	}
 }
 
-// Leave makes the firewall what it is to be without a daemon. FLUSH_IPT_AT_EXIT closes
-// everything. Unless a file says it either way, what is open stays to its end, where the
-// kernel knows it, for the next daemon to take over, and chains that hold nothing go.
-func (f *Firewall) Leave(ctx context.Context, s *conf.Server) error {
+// ApplyExitPolicy leaves the firewall as it must be when no daemon runs. With
+// FLUSH_IPT_AT_EXIT all grants are removed. If that is not configured, grants stay until
+// they expire if the kernel expires them, so that the next daemon can adopt them, and
+// empty chains are removed.
+func (f *Firewall) ApplyExitPolicy(ctx context.Context, s *conf.Server) error {
 	switch {
 	case s.FlushAtExit:
 		return f.Teardown(ctx)
 	case s.KeepAtExit:
 		return nil
-	case !f.EndsByItself():
+	case !f.KernelExpires():
 		return f.Teardown(ctx)
 	}
 	return enforce.Prune(ctx, f.Backend)
 }
 
-// EndsByItself reports that the kernel ends each grant at its time. ipfw does not: without
-// a daemon its rules would stay.
-func (f *Firewall) EndsByItself() bool { return f.Name != typeIPFW }
+// KernelExpires reports whether the kernel removes grants when they expire. With ipfw it
+// does not: without a daemon the rules would stay.
+func (f *Firewall) KernelExpires() bool { return f.Name != typeIPFW }
 
-// layered is a Backend that is made of several, as that of package layers.
+// layered is a Backend that consists of several, such as that of package layers.
 type layered interface {
 	Blocked(context.Context, enforce.Grant) ([]string, error)
 	Parts() []enforce.Backend
 }
 
-// Blocked names the base chains that drop what g is for although it is open; none for
-// firewalls that are no layers.
+// Blocked returns the names of the base chains that drop packets of g although it is
+// open; none unless the backend is layered.
 func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
 	if b, ok := f.Backend.(layered); ok {
 		return b.Blocked(ctx, g)
@@ -85,7 +86,7 @@ func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, erro
 	return nil, nil
 }
 
-// Parts are the backends that f is made of.
+// Parts returns the backends that f consists of.
 func (f *Firewall) Parts() []enforce.Backend {
 	if b, ok := f.Backend.(layered); ok {
 		return b.Parts()
@@ -93,19 +94,19 @@ func (f *Firewall) Parts() []enforce.Backend {
 	return []enforce.Backend{f.Backend}
 }
 
-// places are where programs are looked for that are not where a file says.
-var places = []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"}
+// programDirs are searched for programs that are not at their configured path.
+var programDirs = []string{"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"}
 
-// Program is the path of a program: as configured, or where it is usually found; ""
-// if it is nowhere.
-func Program(path string) string {
+// FindProgram returns the path of a program: as configured, or else in programDirs; ""
+// if it is not found.
+func FindProgram(path string) string {
 	if path == "" {
 		return ""
 	}
 	if found, err := exec.LookPath(path); err == nil {
 		return found
 	}
-	for _, dir := range places {
+	for _, dir := range programDirs {
 		name := filepath.Join(dir, filepath.Base(path))
 		if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() && st.Mode().Perm()&0o111 != 0 {
 			return name
@@ -114,11 +115,11 @@ func Program(path string) string {
 	return ""
 }
 
-// openIPFW is refused on Linux.
+// openIPFW opens ipfw; on Linux it returns an error.
 func openIPFW(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	s := l.Server
 	b, err := ipfw.New(ctx, ipfw.Config{
-		Path: Program(s.IPFWExe), RuleNum: s.IPFWRule, SetNum: s.IPFWSet,
+		Path: FindProgram(s.IPFWExe), RuleNum: s.IPFWRule, SetNum: s.IPFWSet,
 		Interval: s.IPFWInterval, Alarm: s.FirewallTimeout,
 	})
 	if err != nil {

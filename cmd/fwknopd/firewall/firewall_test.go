@@ -44,7 +44,7 @@ func TestLeave(t *testing.T) {
 	} {
 		r := new(enforce.Recorder)
 		fw := Firewall{Backend: r, Name: c.name}
-		if err := errors.Join(r.Apply(ctx, open), fw.Leave(ctx, load(t, c.text).Server)); err != nil {
+		if err := errors.Join(r.Apply(ctx, open), fw.ApplyExitPolicy(ctx, load(t, c.text).Server)); err != nil {
 			t.Fatal(err)
 		}
 		if gs, err := r.List(ctx); err != nil || len(gs) != c.left {
@@ -59,14 +59,14 @@ func TestProgram(t *testing.T) {
 	if err := os.WriteFile(name, []byte("#!/bin/sh\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got := Program(name); got != name {
+	if got := FindProgram(name); got != name {
 		t.Errorf("%s: %q", name, got)
 	}
-	if got := Program("/nowhere/at/all/sh"); filepath.Base(got) != "sh" || got == "/nowhere/at/all/sh" {
+	if got := FindProgram("/nowhere/at/all/sh"); filepath.Base(got) != "sh" || got == "/nowhere/at/all/sh" {
 		t.Errorf("a program elsewhere: %q", got)
 	}
 	for _, none := range []string{"", "/nowhere/no-such-program"} {
-		if got := Program(none); got != "" {
+		if got := FindProgram(none); got != "" {
 			t.Errorf("%q: %q", none, got)
 		}
 	}

@@ -16,11 +16,11 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// openLayers opens what FIREWALL_TYPE names, or, with auto, every layer that drops:
-// iptables, nftables, the other variant of iptables. Where nothing drops, auto takes
-// the first of them that works.
+// openLayers opens the firewall that FIREWALL_TYPE names, or, with auto, every layer
+// that drops packets: iptables, nftables, the other variant of iptables. If none does,
+// auto opens the first that works.
 func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, error) {
-	cfg, err := layersOf(l, kind)
+	cfg, err := layersConfig(l, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, 
 	return &Firewall{Backend: b, Name: b.Name()}, nil
 }
 
-func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
+func layersConfig(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 	ipt, err := iptablesConfig(l, true)
 	if err != nil {
 		return cfg, err
@@ -61,24 +61,24 @@ func layersOf(l *config.Loaded, kind string) (cfg layers.Config, err error) {
 	if slices.Contains(nft.Roles, enforce.Forward) || slices.Contains(ipt.Roles, enforce.Forward) {
 		cfg.Hooks = append(cfg.Hooks, ruleset.Forward)
 	}
-	cfg.NFTables, _ = nftables.New(nftables.Config{}) // else this kernel has none
+	cfg.NFTables, _ = nftables.New(nftables.Config{}) // nil if this kernel lacks nf_tables
 	return cfg, nil
 }
 
-// iptablesLayers are the configured program, and that of the other variant if there is
-// one.
+// iptablesLayers returns the layer of the configured program, and that of the other
+// variant if it is installed.
 func iptablesLayers(cfg *layers.Config, l *config.Loaded, ipt iptables.Config) (first layers.Layer, others []layers.Layer) {
 	first = iptablesLayer(l, ruleset.IPTablesNFT, typeIPTables, ipt.Path)
 	s, err := iptables.NewSurveyor(ipt)
 	if err != nil {
-		return first, nil // opening it says why
+		return first, nil // opening the layer returns the error
 	}
 	first.Kind, cfg.IPTables = s.Layer, append(cfg.IPTables, s)
 	other := ruleset.IPTablesLegacy
 	if s.Layer == other {
 		other = ruleset.IPTablesNFT
 	}
-	ipt.Path = Program(iptables.Sibling(s.Path, other))
+	ipt.Path = FindProgram(iptables.Sibling(s.Path, other))
 	if ipt.Path == "" {
 		return first, nil
 	}
@@ -100,7 +100,7 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 	}}
 }
 
-// iptablesConfig is what the configuration says of iptables; without nat another layer
+// iptablesConfig returns the configuration of iptables; nat is false if another layer
 // translates addresses.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 	s := l.Server
@@ -113,7 +113,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 		Alarm:   s.FirewallTimeout,
 	}
 	for role, spec := range Chains(s) {
-		c, err := chain(spec)
+		c, err := convertChain(spec)
 		if err != nil {
 			return cfg, fmt.Errorf("%s: %w", spec.To, err)
 		}
@@ -138,7 +138,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 	return cfg, nil
 }
 
-// nftablesConfig is what the configuration says of nftables; without nat another layer
+// nftablesConfig returns the configuration of nftables; nat is false if another layer
 // translates addresses.
 func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	cfg := nftables.Config{Places: make(map[enforce.Role][]nftables.Place)}
@@ -178,7 +178,7 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	return cfg, nil
 }
 
-func chain(c conf.ChainSpec) (enforce.Chain, error) {
+func convertChain(c conf.ChainSpec) (enforce.Chain, error) {
 	var d enforce.Direction
 	switch c.Direction {
 	case "src":
@@ -193,14 +193,14 @@ func chain(c conf.ChainSpec) (enforce.Chain, error) {
 	return enforce.Chain{Target: c.Target, Direction: d, Table: c.Table, From: c.From, JumpPos: c.JumpPos, To: c.To, RulePos: c.RulePos}, nil
 }
 
-// iptablesPath is FIREWALL_EXE of a 2.6 file if that names an iptables, else
-// iptablesCmd.
+// iptablesPath returns the path in FIREWALL_EXE of a 2.6 file if that names an iptables
+// program, else that in iptablesCmd.
 func iptablesPath(s *conf.Server) string {
 	path := s.IPTablesExe
 	if exe := s.FirewallExe; exe != "" && strings.Contains(filepath.Base(exe), "iptables") {
 		path = exe
 	}
-	if found := Program(path); found != "" {
+	if found := FindProgram(path); found != "" {
 		return found
 	}
 	return path

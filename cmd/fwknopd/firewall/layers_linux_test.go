@@ -22,7 +22,7 @@ func TestChain(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if got, err := chain(spec); err != nil || got != want {
+		if got, err := convertChain(spec); err != nil || got != want {
 			t.Errorf("%s: %+v, %v; want %+v", text, got, err, want)
 		}
 	}

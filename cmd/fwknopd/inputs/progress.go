@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// largeInput is where a progress bar is worth its place.
+	// largeInput is the size from which a progress bar is shown.
 	largeInput = 64 << 20
-	// progressEvery is how often the bar moves.
-	progressEvery = 200 * time.Millisecond
+	// progressInterval is how often the bar is updated.
+	progressInterval = 200 * time.Millisecond
 )
 
-// Progress shows how far the readers are, if stderr is a terminal and the input
-// large. The function it returns ends that.
+// Progress shows a progress bar until stop is called, if the log is a terminal and the
+// input is large.
 func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 	_, total := progress(readers)
 	f, ok := l.w.(*os.File)
@@ -35,7 +35,7 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 			select {
 			case <-quit:
 				return
-			case <-time.After(progressEvery):
+			case <-time.After(progressInterval):
 				done, _ := progress(readers)
 				bar.Set64(done)
 			}

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// poll is how often a socket is looked at that is about to go.
-const poll = 5 * time.Millisecond
+// agentPoll is how often killAgent tries the agent's socket.
+const agentPoll = 5 * time.Millisecond
 
-// gpgconf is the program that knows where the agent listens; it comes with gpg.
-func (p *program) gpgconf(ctx context.Context, args ...string) *exec.Cmd {
+// gpgconf returns a run of gpgconf, which is installed with gpg and knows the agent's
+// socket.
+func (p *gpgProgram) gpgconf(ctx context.Context, args ...string) *exec.Cmd {
 	path := filepath.Join(filepath.Dir(p.path), "gpgconf")
 	if _, err := exec.LookPath(path); err != nil {
 		path = "gpgconf"
@@ -22,8 +23,8 @@ func (p *program) gpgconf(ctx context.Context, args ...string) *exec.Cmd {
 	return command(ctx, path, append([]string{"--homedir", p.home}, args...)...)
 }
 
-// agentSocket is the path of the agent's socket, "" if nobody can tell.
-func (p *program) agentSocket(ctx context.Context) string {
+// agentSocket returns the path of the agent's socket, "" if it is unknown.
+func (p *gpgProgram) agentSocket(ctx context.Context) string {
 	out, err := p.gpgconf(ctx, "--list-dirs", "agent-socket").Output()
 	if err != nil {
 		return ""
@@ -35,8 +36,8 @@ func (p *program) agentSocket(ctx context.Context) string {
 	return path
 }
 
-// answers reports that somebody listens on a socket.
-func answers(socket string) bool {
+// isListening reports whether a process listens on a socket.
+func isListening(socket string) bool {
 	c, err := net.DialTimeout("unix", socket, time.Second)
 	if err != nil {
 		return false
@@ -45,15 +46,15 @@ func answers(socket string) bool {
 	return true
 }
 
-// killAgent ends the agent that our own runs of gpg have started, and waits for its
-// end: the next to look must not take it for somebody else's.
-func (p *program) killAgent(ctx context.Context, socket string) {
+// killAgent stops the agent that our runs of gpg have started and waits until it has
+// exited, so that the next load does not take it for the user's own agent.
+func (p *gpgProgram) killAgent(ctx context.Context, socket string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), waitDelay)
 	defer cancel()
 	if p.gpgconf(ctx, "--kill", "gpg-agent").Run() != nil {
-		return // nothing to be done about it
+		return // the agent stays
 	}
-	for ctx.Err() == nil && answers(socket) {
-		time.Sleep(poll)
+	for ctx.Err() == nil && isListening(socket) {
+		time.Sleep(agentPoll)
 	}
 }

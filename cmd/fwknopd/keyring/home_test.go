@@ -110,8 +110,8 @@ func (h *home) stop() {
 }
 
 func (h *home) agentRuns() bool {
-	p := &program{path: "gpg", home: h.dir}
-	return answers(p.agentSocket(context.Background()))
+	p := &gpgProgram{path: "gpg", home: h.dir}
+	return isListening(p.agentSocket(context.Background()))
 }
 
 // classicHome has rings as GnuPG 1.4 keeps them: plain packet streams.

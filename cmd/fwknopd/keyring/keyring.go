@@ -1,11 +1,10 @@
-// Package keyring fetches the OpenPGP keys of a stanza, once at start and once at
-// every reload: from exported files (GPG_KEY_FILE), from the rings of a classic
-// GnuPG home, which need no gpg program either, or through gpg from a home of
-// GnuPG 2.1 and later.
+// Package keyring loads the OpenPGP keys of a stanza, at start and at every reload:
+// from exported files (GPG_KEY_FILE), from the keyrings of a classic GnuPG home, or by
+// running gpg for a home of GnuPG 2.1 and later.
 //
 // The entry point is [Load]. Only the key of GPG_DECRYPT_ID and those of the listed
-// signers are fetched, and the passphrase reaches gpg through a pipe, never through
-// its arguments.
+// signers are loaded. The passphrase is passed to gpg through a pipe, never in its
+// arguments.
 package keyring
 
 import (
@@ -24,18 +23,18 @@ import (
 )
 
 const (
-	// timeout bounds everything Load does. Exporting a key takes gpg about a second
-	// of deliberate work on the passphrase.
+	// timeout bounds Load. Exporting a key takes gpg about a second, which is the cost
+	// of its passphrase derivation.
 	timeout = 60 * time.Second
-	// maxExport bounds a file of keys and what gpg may print, bytes.
+	// maxExport bounds a key file and the output of gpg, in bytes.
 	maxExport = 16 << 20
 )
 
 // Load returns the keys of a stanza.
 //
-// An error with a nil keyring says that there are none to be had. An error beside a
-// keyring says that it will refuse packets, all of them or those of some signer; it
-// wraps spa.ErrLocked, spa.ErrNoSecretKey or [ErrNoSigner]. No error holds a secret.
+// An error with a nil keyring means that there are no usable keys. An error with a
+// keyring means that it will refuse packets, all of them or those of some signer; it
+// wraps spa.ErrLocked, spa.ErrNoSecretKey or [ErrNoSigner]. No error contains a secret.
 func Load(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
 	keys, err := Export(ctx, g)
 	if err != nil {
@@ -44,19 +43,17 @@ func Load(ctx context.Context, g *conf.GPG) (*spa.Keyring, error) {
 	return keys.Keyring(g)
 }
 
-// Keys are what a keyring is made of, for a process that may neither read the files
-// nor run gpg.
+// Keys holds exported keys, for a process that may neither read the files nor run gpg.
 type Keys struct {
 	Origin  string   // for messages
 	Exports [][]byte // OpenPGP keys as exported
-	Locked  []string // ids of our own keys that gpg did not unlock with the passphrase
-	// Valid are the fingerprints that may sign, if Trusted says that there is
-	// such a choice.
+	Locked  []string // ids of our own keys that the passphrase did not unlock in gpg
+	// Valid are the fingerprints that may sign; it applies only if Trusted is set.
 	Valid   []string
 	Trusted bool
 }
 
-// Export fetches the keys of a stanza.
+// Export returns the keys of a stanza.
 func Export(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -71,7 +68,7 @@ func Export(ctx context.Context, g *conf.GPG) (*Keys, error) {
 	return fromGPG(ctx, g)
 }
 
-// Keyring makes the keyring of a stanza, with the errors of [Load].
+// Keyring returns the keyring of a stanza, with the errors of [Load].
 func (k *Keys) Keyring(g *conf.GPG) (*spa.Keyring, error) {
 	ring, err := k.assemble(g)
 	if ring != nil && k.Trusted {
@@ -83,8 +80,8 @@ func (k *Keys) Keyring(g *conf.GPG) (*spa.Keyring, error) {
 // ErrNoSigner reports that a listed signer has no key in the ring.
 var ErrNoSigner = errors.New("no public key of the signer")
 
-// The files of a classic home are plain packet streams. GnuPG 2.1 leaves them where
-// they are when it takes their keys over, and then marks the directory.
+// The files of a classic home are plain packet streams. GnuPG 2.1 leaves them in place
+// when it migrates their keys, and creates the file .gpg-v21-migrated.
 const (
 	pubring  = "pubring.gpg"
 	secring  = "secring.gpg"
@@ -92,7 +89,8 @@ const (
 	migrated = ".gpg-v21-migrated"
 )
 
-// isClassic reports that GnuPG 1.x or 2.0 made the home and no later one uses it.
+// isClassic reports whether the home was created by GnuPG 1.x or 2.0 and no later
+// version uses it.
 func isClassic(home string) bool {
 	exists := func(name string) bool {
 		st, err := os.Stat(filepath.Join(home, name))
@@ -127,7 +125,7 @@ func readFile(name string) ([]byte, error) {
 	return data, err
 }
 
-// assemble makes the ring and says what it lacks, by the ids of the stanza.
+// assemble returns the keyring, with an error for each id of the stanza that it lacks.
 func (k *Keys) assemble(g *conf.GPG) (*spa.Keyring, error) {
 	ring, err := spa.NewKeyring(k.Exports, g.DecryptIDs, g.DecryptPW.Bytes())
 	if ring == nil || len(g.DecryptIDs) == 0 && err != nil {
@@ -140,7 +138,7 @@ func (k *Keys) assemble(g *conf.GPG) (*spa.Keyring, error) {
 			continue
 		}
 		why := fault
-		if slices.Contains(k.Locked, id) { // gpg says more than what the missing export says
+		if slices.Contains(k.Locked, id) { // more precise than the missing export
 			why = spa.ErrLocked
 		}
 		err = errors.Join(err, fmt.Errorf("%s: GPG_DECRYPT_ID %s: %w", k.Origin, id, why))
@@ -153,7 +151,7 @@ func (k *Keys) assemble(g *conf.GPG) (*spa.Keyring, error) {
 	return ring, err
 }
 
-// signers are the ids whose keys are needed.
+// signers returns the ids of the signers whose keys are needed.
 func signers(g *conf.GPG) []string {
 	if g.DisableSig {
 		return nil

@@ -53,7 +53,7 @@ func (o *options) exit(command string, err error) int {
 	case errors.Is(err, errConfig):
 		return exitConfig
 	}
-	inputs.Say(o.diagnostic, "fwknopd "+command, err)
+	inputs.PrintError(o.diagnostic, "fwknopd "+command, err)
 	return exitError
 }
 

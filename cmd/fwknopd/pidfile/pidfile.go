@@ -1,9 +1,8 @@
-// Package pidfile keeps one daemon from starting twice and lets others find it. A
-// pid file counts as long as its owner holds the lock on it, as the 2.6 daemon has
-// it; a number that somebody left behind means nothing.
+// Package pidfile keeps a daemon from starting twice and lets other processes find it.
+// A pid file is valid only while its owner holds the lock on it, as with the 2.6
+// daemon; the number in an unlocked file is ignored.
 //
-// Entry points: [Create] for the daemon, [Owner] for everybody else, who only
-// reads.
+// Entry points: [Create] for the daemon, [Owner] for other processes.
 package pidfile
 
 import (
@@ -19,28 +18,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSize is the most that is read of a pid file.
+// maxSize bounds how much of a pid file is read.
 const maxSize = 32
 
-// A RunningError is the refusal of a second start.
+// A RunningError means that another process has the pid file.
 type RunningError struct {
 	Path string
-	PID  int // 0 if the owner cannot be seen from here
+	PID  int // 0 if the owner is unknown
 }
 
 func (e *RunningError) Error() string {
 	return fmt.Sprintf("an instance of fwknopd is already running (pid=%d, pid file %s)", e.PID, e.Path)
 }
 
-// A File is a pid file that this process owns. The lock is the process's: no other
-// descriptor of the file may be opened and closed in it.
+// A File is a pid file that this process owns. The lock is a POSIX lock of the process:
+// closing any other descriptor of the file in this process would release it.
 type File struct {
 	path string
 	f    *os.File
 }
 
-// Create makes or takes over the pid file at path, locks it and writes the number
-// of this process. It returns a [*RunningError] if another process has it.
+// Create creates or takes over the pid file at path, locks it and writes the pid of
+// this process. It returns a [*RunningError] if another process has locked it.
 func Create(path string) (*File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -50,7 +49,7 @@ func Create(path string) (*File, error) {
 		return nil, err
 	}
 	if err := lock(f); err != nil {
-		owner, _ := holder(f)
+		owner, _ := lockOwner(f)
 		f.Close()
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
 			return nil, &RunningError{path, owner}
@@ -84,25 +83,26 @@ func write(f *os.File) error {
 	return err
 }
 
-// Remove deletes the file and lets go of the lock.
+// Remove deletes the file and releases the lock.
 func (p *File) Remove() error {
 	return errors.Join(os.Remove(p.path), p.f.Close())
 }
 
-// Owner returns who holds the pid file at path, 0 if nobody does. A file that is
-// not there is an error, [fs.ErrNotExist]. Owner only reads.
+// Owner returns the pid of the process that has locked the pid file at path, 0 if none
+// has. The error is [fs.ErrNotExist] if there is no file. Owner changes nothing.
 func Owner(path string) (pid int, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	return holder(f)
+	return lockOwner(f)
 }
 
-// holder asks the kernel who has the lock. From outside the owner's pid namespace
-// it says 0 or less for a lock that is held; then the text of the file counts.
-func holder(f *os.File) (int, error) {
+// lockOwner returns the pid of the process that has the lock, 0 if there is none. For an
+// owner in another pid namespace the kernel reports 0 or less; then the pid is read from
+// the file.
+func lockOwner(f *os.File) (int, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_GETLK, &l); err != nil {
 		return 0, err
@@ -113,11 +113,11 @@ func holder(f *os.File) (int, error) {
 	case l.Pid > 0:
 		return int(l.Pid), nil
 	}
-	return Number(f)
+	return ReadPID(f)
 }
 
-// Number reads the number in a pid file, whoever wrote it.
-func Number(r io.Reader) (int, error) {
+// ReadPID parses the number in a pid file, whether or not the file is locked.
+func ReadPID(r io.Reader) (int, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSize))
 	if err != nil {
 		return 0, err

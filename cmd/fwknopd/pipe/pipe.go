@@ -1,5 +1,5 @@
-// Package pipe is the one loop that all uses of the program share: daemon, replay
-// and --os differ in the source they build and in the step they take.
+// Package pipe holds the event loop that daemon, replay and --os share. They differ in
+// their source and step.
 package pipe
 
 import (
@@ -11,9 +11,9 @@ import (
 	"fwknopd/parse"
 )
 
-// Run hands every event of src to step until the source ends. The event is reused:
-// step must copy what it keeps. A source that finished is no error; an error of
-// step ends the loop.
+// Run passes every event of src to step until the source ends, for which it returns nil.
+// The event is reused: step must copy what it keeps. An error of step ends the loop and
+// is returned.
 func Run(ctx context.Context, src ingest.Source, step func(*parse.Event) error) error {
 	var ev parse.Event
 	for {

@@ -1,4 +1,3 @@
-// Package unit holds what a system needs to run fwknopd as a service, and the
-// script that makes a Debian package of it all. It has no code of its own but the
-// tests of both.
+// Package unit holds the systemd unit of fwknopd and the script that builds its Debian
+// package. Its only code is the tests of both.
 package unit

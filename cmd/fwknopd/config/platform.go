@@ -10,8 +10,8 @@ import (
 // linuxSources are the values of AUTH_MODE and INGEST that need Linux.
 var linuxSources = []string{"JOURNAL", "NFLOG"}
 
-// foreign refuses by name what another system than Linux does not have.
-func (l *Loaded) foreign(goos string) (problems conf.Problems) {
+// checkPlatform refuses values that need Linux on other systems.
+func (l *Loaded) checkPlatform(goos string) (problems conf.Problems) {
 	if goos == "linux" {
 		return nil
 	}

@@ -8,8 +8,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// interfaces warns of a capture interface that this host does not have now.
-func (l *Loaded) interfaces() conf.Problems {
+// checkInterface warns of a capture interface that this host does not have now.
+func (l *Loaded) checkInterface() conf.Problems {
 	s, place := l.Server, l.Values.Place("PCAP_INTF")
 	reads := slices.Contains(s.AuthModes, "PCAP")
 	if s.Dialect == conf.C26 {

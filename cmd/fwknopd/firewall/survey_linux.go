@@ -9,12 +9,12 @@ import (
 	"fwknopd/enforce/layers"
 )
 
-// lookTimeout bounds a look at the host.
-const lookTimeout = 10 * time.Second
+// surveyTimeout bounds a survey.
+const surveyTimeout = 10 * time.Second
 
-// Look says where grants would be opened on this host and what would drop them all the
-// same; nothing for firewalls that are no layers. It changes nothing.
-func Look(l *config.Loaded) []string {
+// Survey returns lines on where grants would be opened on this host and what would still
+// drop the packets; none for firewalls without layers. It changes nothing.
+func Survey(l *config.Loaded) []string {
 	kind := l.Server.FirewallType
 	if kind != typeAuto && kind != typeIPTables && kind != typeNFTables && kind != "" {
 		return nil
@@ -22,9 +22,9 @@ func Look(l *config.Loaded) []string {
 	if os.Geteuid() != 0 {
 		return []string{"not looked at, that needs root"}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), lookTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), surveyTimeout)
 	defer cancel()
-	cfg, err := layersOf(l, kind)
+	cfg, err := layersConfig(l, kind)
 	if err != nil {
 		return []string{"cannot be looked at: " + err.Error()}
 	}

@@ -27,10 +27,10 @@ func TestForeign(t *testing.T) {
 		if problems.Failed() {
 			t.Fatalf("%s: %v", text, problems)
 		}
-		if got := strings.ReplaceAll(l.foreign("freebsd").Error(), dir+"/", ""); strings.TrimSpace(got) != want {
+		if got := strings.ReplaceAll(l.checkPlatform("freebsd").Error(), dir+"/", ""); strings.TrimSpace(got) != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
-		if on := l.foreign("linux"); on != nil {
+		if on := l.checkPlatform("linux"); on != nil {
 			t.Errorf("%q on linux: %v", text, on)
 		}
 	}
