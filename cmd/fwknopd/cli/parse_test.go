@@ -98,7 +98,8 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// TestAbsent: a mode that does not exist is no usage error, and nothing is started.
+// TestAbsent checks that an unsupported mode is refused with an error that is not a
+// usage error.
 func TestAbsent(t *testing.T) {
 	for _, args := range []string{"-A", "--afl-fuzzing -f", "--fault-injection-tag x", "--afl-pkt-file x -c y"} {
 		_, err := Parse(strings.Fields(args))

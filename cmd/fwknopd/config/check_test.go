@@ -13,7 +13,8 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// run calls a checker on files in a folder and shows paths without it.
+// run runs a checker on files in a temporary directory and removes that directory from
+// the paths in its output.
 func (c Checker) run(t *testing.T, files map[string]string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	dir := tempFiles(t, files)
@@ -67,7 +68,8 @@ func TestCheckDangers(t *testing.T) {
 	}
 }
 
-// TestCheckAsksThoseWhoUseIt: the filter compiles and the systems have signatures.
+// TestCheckAsksThoseWhoUseIt checks that the filter must compile and that required
+// systems must have signatures.
 func TestCheckAsksThoseWhoUseIt(t *testing.T) {
 	code, _, stderr := Checker{}.run(t, map[string]string{"main.conf": "PCAP_FILTER udp prt 62201;\n", "access.conf": checkedAccess})
 	if code != 1 || !strings.HasPrefix(stderr, "main.conf:1: PCAP_FILTER: ") {
@@ -138,7 +140,7 @@ func TestCheckUsage(t *testing.T) {
 	}
 }
 
-// engine answers expectations by their user: what the engine would find out.
+// engine is a Runner whose outcome depends on the user of the expectation.
 func engine(l *Loaded, e conf.Expectation) (Outcome, error) {
 	switch e.User {
 	case "alice":
@@ -192,8 +194,8 @@ func TestExpectFile(t *testing.T) {
 	}
 }
 
-// TestSamples: what --defaults prints is two valid files, with new keys each time and
-// without a warning.
+// TestSamples checks that --defaults prints two files that are valid without warnings,
+// with new keys each time.
 func TestSamples(t *testing.T) {
 	var last string
 	for range 2 {

@@ -9,8 +9,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// TestFromFlags: options that override keywords, each once, all of them values that
-// the table accepts.
+// TestFromFlags checks that every option that overrides a keyword yields a valid value.
 func TestFromFlags(t *testing.T) {
 	o := FromFlags(&cli.Options{
 		Config: "c", Access: "a", Overrides: []string{"o"}, Interface: "lo", PcapFilter: "udp", PcapFile: "p", DigestFile: "d", PIDFile: "pid", RunDir: "run",

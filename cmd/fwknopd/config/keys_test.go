@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCheckKeys: check looks for the OpenPGP keys, unless the files are for another host.
+// TestCheckKeys checks that check loads the OpenPGP keys, but not with --offline.
 func TestCheckKeys(t *testing.T) {
 	keys, err := filepath.Abs("../../../fixtures/spa/keys")
 	if err != nil {

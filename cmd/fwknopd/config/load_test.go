@@ -13,7 +13,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// tempFiles writes files (mode 0600) into a folder of the test's own.
+// tempFiles writes files (mode 0600) to a temporary directory.
 func tempFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestPermissions holds the table of who may touch the files.
+// TestPermissions checks the rules for owner and mode of the files.
 func TestPermissions(t *testing.T) {
 	for _, tt := range []struct {
 		mode         os.FileMode
@@ -117,8 +117,8 @@ func TestSymlinkAndPipe(t *testing.T) {
 	}
 }
 
-// TestCasesOnDisk runs every case through the real file system and the real host the
-// way the two daemons are called.
+// TestCasesOnDisk runs every case with the real file system and host, with the command
+// lines of the two daemons.
 func TestCasesOnDisk(t *testing.T) {
 	root := filepath.Join("..", "..", "..", "fixtures", "conf")
 	f, err := os.Open(filepath.Join(root, "manifest.jsonl"))

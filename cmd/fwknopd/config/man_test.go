@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the manual pages anew")
 
-// TestMan: the shipped pages are what the keyword table makes of them.
+// TestMan checks that the shipped pages match the keyword table.
 func TestMan(t *testing.T) {
 	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
 		name := filepath.Join("..", "man", PageName(f)+".5")
@@ -37,7 +37,7 @@ func TestMan(t *testing.T) {
 	}
 }
 
-// TestManFormats: groff has nothing to say about the pages.
+// TestManFormats checks that groff prints no warnings for the pages.
 func TestManFormats(t *testing.T) {
 	groff, err := exec.LookPath("groff")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestManFormats(t *testing.T) {
 	}
 }
 
-// TestEveryKeywordIsDescribed: help and pages know what the parser knows.
+// TestEveryKeywordIsDescribed checks that help and pages cover every keyword.
 func TestEveryKeywordIsDescribed(t *testing.T) {
 	for f, table := range map[conf.File][]conf.Keyword{conf.ServerFile: conf.ServerKeywords, conf.AccessFile: conf.AccessKeywords} {
 		var page bytes.Buffer

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What only Linux has is refused by name elsewhere, and nothing else is.
+// Values that need Linux, and no others, are refused on other systems.
 func TestForeign(t *testing.T) {
 	for text, want := range map[string]string{
 		"AUTH_MODE PCAP;\nPCAP_INTF em0;\n":                "",

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// What the old daemons gave to a shell is refused with the way out, and taken with it.
+// Commands with shell syntax are refused with a hint at EXTERNAL_CMD_SHELL, and accepted
+// with that.
 func TestCheckShellSyntax(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"fwknop.conf", "access.conf"} {
@@ -51,7 +52,7 @@ func TestCheckShellSyntax(t *testing.T) {
 	}
 }
 
-// The pair of fwknop.conf is named where it stands.
+// For a command of fwknop.conf the problem has the position in that file.
 func TestCheckShellSyntaxOfServer(t *testing.T) {
 	code, _, stderr := Checker{}.run(t, map[string]string{
 		"main.conf":   "ENABLE_EXTERNAL_CMDS Y;\nEXTERNAL_CMD_OPEN /bin/true;\nEXTERNAL_CMD_CLOSE /bin/close | logger;\n",

@@ -10,14 +10,14 @@ import (
 
 const shippedText = "5840:64:1:60:M*,S,T,N,W0:.:Tested:1::Tested 1\n"
 
-// TestShippedSignatures: $FWKNOP_CONF_DIR/pf.os is used beside the built-in ones, a
-// P0F_FILE in their place.
+// TestShippedSignatures checks that $FWKNOP_CONF_DIR/pf.os is added to the built-in
+// signatures, and that another P0F_FILE replaces them.
 func TestShippedSignatures(t *testing.T) {
 	own := fingerprint.Default().Len()
 	for _, tt := range []struct {
 		name, server, shipped string
 		want                  int
-		text                  bool // a worker has to be given a file
+		text                  bool // whether a worker needs the text of a file
 	}{
 		{"not there", "", "", own, false},
 		{"there", "", shippedText, own + 1, true},

@@ -16,14 +16,14 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// A host is a namespace with a configuration and our program.
+// A host is a namespace with a configuration and the program.
 type host struct {
 	*netlab.NS
 	t       *testing.T
 	dir     string
 	program string
 	conf    string
-	limits  []string // what to start the daemon through
+	limits  []string // command prefix that starts the daemon
 }
 
 const clientKey = "sixteen-letters-or-more"
@@ -56,7 +56,7 @@ func (h *host) write(name, text string) {
 	}
 }
 
-// fwknopd runs our program in the folder of the configuration, with relative paths.
+// fwknopd runs the program in the directory of the configuration, with relative paths.
 func (h *host) fwknopd(args ...string) (code int, out string) {
 	h.t.Helper()
 	words := append(append(slices.Clip(h.limits), h.program), append(args, "-c", h.conf)...)
@@ -96,7 +96,7 @@ func (h *host) knock(src, port string) {
 	}
 }
 
-// open waits until that many openings are there, and returns them.
+// open waits until there are n grants and returns them.
 func (h *host) open(n int) []grantState {
 	h.t.Helper()
 	var doc struct{ Grants []grantState }
@@ -144,7 +144,7 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// lists: the lines that scripts look for, and what is known beyond them.
+// lists checks the lines that scripts parse, and the additional ones.
 func lists(t *testing.T, h *host) {
 	h.knock("192.0.2.7", "tcp/22")
 	h.knock("192.0.2.8", "tcp/22,udp/53")
@@ -161,8 +161,7 @@ func lists(t *testing.T, h *host) {
 	h.wants(0, `^\{"v":1,"grants":\[\]\}\n$`, "grants", "list", "--json", "--src", "192.0.2.9")
 }
 
-// revokes: what was closed is not opened again by the daemon, which does put back
-// what somebody else flushed.
+// revokes checks that the daemon does not restore a revoked grant.
 func revokes(t *testing.T, h *host) {
 	h.wants(0, `^closed tcp/22 for 192\.0\.2\.8\n$`, "grants", "revoke", "--src", "192.0.2.8", "--port", "tcp/22")
 	h.wants(0, `^\[\+\] Closed: tcp/22 for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
@@ -174,8 +173,8 @@ func revokes(t *testing.T, h *host) {
 	}
 }
 
-// restarts: another process, with the old words in the old folder, and what was open
-// is open.
+// restarts checks that -R starts another process with the old arguments in the old
+// directory, and that grants stay open.
 func restarts(t *testing.T, h *host) {
 	old := h.pid()
 	cmd := h.Command(h.program, "-R", "-c", filepath.Join(h.dir, "etc/fwknop.conf"))
@@ -193,7 +192,7 @@ func restarts(t *testing.T, h *host) {
 	h.open(2)
 }
 
-// flushes: everything is closed and stays so; the next client is served.
+// flushes checks that all grants are closed and stay closed, and that new ones open.
 func flushes(t *testing.T, h *host) {
 	h.wants(0, `(?i)^\[\+\] Flushing \w+ fwknop chains\.\.\.\n\[\+\] Flushed: fwknop_input\n`, "--fw-flush")
 	time.Sleep(1500 * time.Millisecond)
@@ -206,7 +205,7 @@ func flushes(t *testing.T, h *host) {
 	h.open(1)
 }
 
-// alone: without a daemon the commands ask the kernel themselves.
+// alone checks that the commands work on the kernel if no daemon runs.
 func alone(t *testing.T, h *host) {
 	h.wants(0, `stopping daemon`, "-K")
 	h.wants(0, `pidfile does not exist`, "-S")
@@ -224,8 +223,8 @@ func alone(t *testing.T, h *host) {
 	h.wants(0, `(?mi)^\[-\] Table: .*, chain: fwknop_input, does not exist$`, "--fw-list")
 }
 
-// A monitor that does not answer any more is killed, and its worker with it; the
-// stale file keeps nobody from starting.
+// A monitor that hangs is killed together with its worker, and a new daemon starts in
+// spite of the stale pid file.
 func TestLiveKillOfAFrozenDaemon(t *testing.T) {
 	h := newHost(t, "iptables")
 	h.start()
@@ -282,7 +281,7 @@ func TestLiveWithTheRightsOfTheUnit(t *testing.T) {
 	}
 }
 
-// The lines and exit codes that scripts for the 2.6 daemon wait for, with its files.
+// The lines and exit codes that scripts for the 2.6 daemon expect, with its files.
 func TestLiveWithFilesOf26(t *testing.T) {
 	h := newHost(t, "iptables")
 	h.conf = "etc/fwknopd.conf"

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy"
 )
 
-// TestErrorCodes: each refusal of an SPA packet has one number of the 2.6 daemon.
+// TestErrorCodes checks that each refusal of an SPA packet has one code of the 2.6 daemon.
 func TestErrorCodes(t *testing.T) {
 	source, err := os.ReadFile("../../../policy/reason.go")
 	if err != nil {

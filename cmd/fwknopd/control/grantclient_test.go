@@ -12,7 +12,7 @@ import (
 	"fwknopd/enforce/external"
 )
 
-// Commands of a daemon that has died are pending: they can be seen, and run.
+// The pending close commands of a killed daemon can be listed and run.
 func TestPendingCommandsWithoutADaemon(t *testing.T) {
 	for _, args := range [][]string{{"--fw-flush"}, {"--fw-del-ip", "192.0.2.7"}, {"--fw-flush", "--fw-del-chains"}} {
 		p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
@@ -47,7 +47,7 @@ func TestPendingCommandsWithoutADaemon(t *testing.T) {
 	}
 }
 
-// A daemon that lives and cannot be asked would undo what is done behind its back.
+// If a running daemon cannot be reached, changes are refused, as it would undo them.
 func TestNothingIsClosedBehindADaemon(t *testing.T) {
 	p := newPlace(t, false, "FIREWALL_TYPE external_cmd;")
 	start(t, "", "obedient", p.pidFile)
@@ -61,8 +61,9 @@ func TestNothingIsClosedBehindADaemon(t *testing.T) {
 	}
 }
 
-// A daemon that is ending hangs up, with a reset if the request lies unread: what was
-// asked of it is done without it. One that stays is not passed over.
+// A daemon that exits closes the connection, with a reset if it has not read the
+// request: the request is then executed directly. If the daemon keeps running, it is
+// refused.
 func TestDaemonHangsUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		runs, ends bool
@@ -101,7 +102,7 @@ func TestDaemonHangsUp(t *testing.T) {
 	}
 }
 
-// Every form of a grant has its place in JSON.
+// JSON represents every form of a grant.
 func TestGrantStates(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), All: true, Dst: netip.MustParseAddr("198.51.100.1"), Output: true, User: "al\x1bice", Stanza: 3,

@@ -17,9 +17,9 @@ import (
 	"fwknopd/cmd/fwknopd/pidfile"
 )
 
-// The test binary plays the daemon when this says how: obedient, deaf (to SIGTERM),
-// careless (leaves its pid file), worker, ask (the control
-// socket), or echo (print the command line).
+// The test binary acts as a daemon if this variable is set to one of: obedient, deaf (to
+// SIGTERM), careless (leaves its pid file), worker, ask (the control socket), or echo
+// (print the command line).
 const playEnv = "CONTROL_TEST_PLAY"
 
 const pidEnv = "CONTROL_TEST_PIDFILE"
@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// play holds the pid file, as the daemon does, with a worker below.
+// play locks the pid file, as the daemon does, and starts a worker.
 func play(how string) {
 	f, err := pidfile.Create(os.Getenv(pidEnv))
 	if err != nil {
@@ -75,13 +75,13 @@ func play(how string) {
 	}
 }
 
-// A played daemon is a process that looks like ours.
+// A played daemon is a process that acts as the daemon.
 type played struct {
 	*exec.Cmd
 	out *bufio.Reader
 }
 
-// start plays a daemon with the program, "" for our own.
+// start starts such a daemon with the given program, "" for the test binary.
 func start(t *testing.T, program, how, pidFile string) *played {
 	t.Helper()
 	if program == "" {
@@ -114,13 +114,13 @@ func (p *played) alive() bool {
 	return p.Process.Signal(syscall.Signal(0)) == nil && !zombie(p.Process.Pid)
 }
 
-// zombie reports a process that has ended: it runs no program.
+// zombie reports whether a process has exited: it has no executable.
 func zombie(pid int) bool { return executablePath(pid) == "" }
 
-// A place is a configuration in a folder of its own.
+// A place is a configuration in a temporary directory.
 type place struct{ dir, conf, pidFile string }
 
-// newPlace writes a server file: of the 2.6 daemon, or of 1.9 with more lines.
+// newPlace writes a server file of the 2.6 daemon, or one of 1.9 with further lines.
 func newPlace(t *testing.T, twoSix bool, more ...string) place {
 	t.Helper()
 	dir := t.TempDir()
@@ -139,7 +139,7 @@ func newPlace(t *testing.T, twoSix bool, more ...string) place {
 	return p
 }
 
-// run is a command line of fwknopd at the place.
+// run runs a command line of fwknopd with that configuration.
 func (p place) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	o, err := cli.Parse(append([]string{"-c", p.conf}, args...))

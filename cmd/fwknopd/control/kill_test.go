@@ -72,7 +72,7 @@ func TestKillOf26(t *testing.T) {
 	check(t, "line", out, fmt.Sprintf("Killed fwknopd (pid=%d) via SIGTERM\n", d.Process.Pid))
 }
 
-// -R starts our own executable with what was written down, word by word.
+// -R starts our own executable with exactly the recorded arguments.
 func TestRestart(t *testing.T) {
 	p := newPlace(t, false)
 	elsewhere := t.TempDir()
@@ -92,7 +92,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// writeRecord writes a record as another process would have.
+// writeRecord writes the record of another process.
 func writeRecord(t *testing.T, p place, args []string, dir string, pid func(int) int) {
 	t.Helper()
 	path := filepath.Join(p.dir, "fwknopd.cmd")
@@ -120,7 +120,7 @@ func TestRestartWithoutARecord(t *testing.T) {
 	if !strings.Contains(errs, "fwknopd.cmd does not exist") {
 		t.Error(errs)
 	}
-	// In the foreground, or what is written down is of an earlier one.
+	// The daemon is in the foreground, or the record is that of an earlier one.
 	for _, old := range []bool{false, true} {
 		d := start(t, "", "obedient", p.pidFile)
 		if old {

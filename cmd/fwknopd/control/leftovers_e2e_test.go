@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// allRoles makes every role of the dialects have a chain.
+// allRoles enables a chain for every role.
 const allRoles = "ENABLE_IPT_FORWARDING Y;\nENABLE_IPT_OUTPUT Y;\nENABLE_IPT_SNAT Y;\nENABLE_IPT_LOCAL_NAT Y;\n"
 
-// left is what of ours stands in the firewall, both families, one line each.
+// left returns our rules in the firewall, of both families, one line each.
 func (h *host) left(variant string) (lines []string) {
 	for _, program := range []string{"iptables", "ip6tables"} {
 		for _, table := range []string{"filter", "nat"} {
@@ -32,8 +32,9 @@ func (h *host) wantsLeft(variant, when string, n int) {
 	}
 }
 
-// TestLiveLeavesNothing: -K and --fw-flush leave neither chain nor jump where the old
-// daemon leaves none: 2.6 never, unless FLUSH_IPT_AT_EXIT is N; 1.9 when nothing is open.
+// TestLiveLeavesNothing checks that -K and --fw-flush leave no chain or jump if the old
+// daemon leaves none: 2.6 never does unless FLUSH_IPT_AT_EXIT is N; 1.9 does only while
+// grants are open.
 func TestLiveLeavesNothing(t *testing.T) {
 	for _, variant := range []string{"-nft", "-legacy"} {
 		for _, twoSix := range []bool{false, true} {
@@ -48,7 +49,7 @@ func TestLiveLeavesNothing(t *testing.T) {
 	}
 }
 
-// chainsOfAll is how many lines -S has for the chains and jumps of all roles: INPUT,
+// chainsOfAll is how many lines iptables -S has for the chains and jumps of all roles: INPUT,
 // OUTPUT, FORWARD, PREROUTING and one in POSTROUTING, in both families.
 const chainsOfAll = 2 * 5 * 2
 
@@ -80,7 +81,7 @@ func leaves(h *host, variant string, twoSix bool) {
 	if twoSix {
 		h.wantsLeft(variant, "ended with a grant open", 0)
 	} else {
-		// Chain, jump and rule for INPUT and OUTPUT, to their end.
+		// Chain, jump and rule for INPUT and OUTPUT, until they expire.
 		h.wantsLeft(variant, "ended with a grant open", 2*3)
 		time.Sleep(4 * time.Second)
 		h.start()

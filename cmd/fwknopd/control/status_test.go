@@ -58,7 +58,7 @@ func TestStatus(t *testing.T) {
 		"[+] knoptm is not currently running.\n[+] fwknopd is not currently running.\n")
 }
 
-// stamp is all that -S could change about a file.
+// stamp returns all attributes of a file that -S could change.
 func stamp(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -83,7 +83,7 @@ func TestStatusOf26(t *testing.T) {
 	check(t, "running", out, fmt.Sprintf("Detected fwknopd is running (pid=%d).\n", d.Process.Pid))
 }
 
-// A server file that could be of either dialect goes with its stanzas.
+// If the server file leaves the dialect open, the stanzas decide it.
 func TestStatusOf26ByItsStanzas(t *testing.T) {
 	p := newPlace(t, true)
 	plain := filepath.Join(p.dir, "test.conf")
@@ -100,14 +100,14 @@ func TestStatusOf26ByItsStanzas(t *testing.T) {
 	check(t, "line", out, "No running fwknopd detected.\n")
 }
 
-// In capture modes there is nothing for knopmd to do; test tools count three lines.
+// In capture modes there is no knopmd role; test tools count three lines.
 func TestStatusWithoutLogs(t *testing.T) {
 	p := newPlace(t, false, "AUTH_MODE PCAP;")
 	_, out, _ := p.run(t, "-S")
 	check(t, "lines", out, "[+] knopwatchd pidfile does not exist.\n[+] knoptm pidfile does not exist.\n[+] fwknopd pidfile does not exist.\n")
 }
 
-// A file that is half edited does not keep anybody from looking.
+// -S works while the configuration has errors.
 func TestStatusWithBadConfiguration(t *testing.T) {
 	p := newPlace(t, false, "SLEEP_INTERVAL soon;")
 	d := start(t, "", "obedient", p.pidFile)
@@ -118,7 +118,7 @@ func TestStatusWithBadConfiguration(t *testing.T) {
 		"[+] fwknopd is running as pid: %[1]d\n", d.Process.Pid))
 }
 
-// strangers are processes that a pid file may lead to and that are not the daemon.
+// strangers are processes that a stale pid file may name and that are not the daemon.
 func strangers(t *testing.T, pidFile string) map[string]func() *exec.Cmd {
 	number := func(pid int) {
 		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
@@ -146,7 +146,7 @@ func strangers(t *testing.T, pidFile string) map[string]func() *exec.Cmd {
 	}
 }
 
-// copied is the test binary under a name that is not ours.
+// copied returns a copy of the test binary under another name.
 func copied(t *testing.T) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "stranger")

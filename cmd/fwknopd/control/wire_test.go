@@ -20,7 +20,7 @@ import (
 
 var _ Enforcer = (*monitor.Monitor)(nil)
 
-// open is three openings of two clients.
+// open returns three grants of two clients.
 func open(t *testing.T) *enforce.Recorder {
 	t.Helper()
 	r := new(enforce.Recorder)
@@ -118,7 +118,7 @@ func TestFlushOverTheSocket(t *testing.T) {
 	}
 }
 
-// What crosses is whole: names, ends, translations.
+// Grants are transferred completely: users, expiry, NAT.
 func TestGrantsCrossWhole(t *testing.T) {
 	path, r := filepath.Join(t.TempDir(), "x.sock"), new(enforce.Recorder)
 	g := enforce.Grant{
@@ -140,8 +140,8 @@ func TestGrantsCrossWhole(t *testing.T) {
 	}
 }
 
-// The socket is for its owner and root; what is no request ends the connection and
-// harms nobody.
+// Only the owner and root may use the socket; a malformed request ends its connection
+// and affects no other.
 func TestBadRequests(t *testing.T) {
 	path, r := filepath.Join(t.TempDir(), "x.sock"), open(t)
 	serveAt(t, path, r)
@@ -181,7 +181,7 @@ func TestOthersAreNotServed(t *testing.T) {
 	path := filepath.Join(dir, "x.sock")
 	serveAt(t, path, open(t))
 	os.Chmod(dir, 0o755)
-	for _, mode := range []os.FileMode{0o600, 0o666} { // the mode is one wall, the other's number the next
+	for _, mode := range []os.FileMode{0o600, 0o666} { // the peer's user id is checked whatever the mode
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -217,8 +217,8 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-// A grant that the monitor was asked to close stays closed: it is not taken for one
-// that another program flushed.
+// A grant revoked through the monitor stays closed: it is not restored as one that
+// another program flushed.
 func TestRevokedStaysClosed(t *testing.T) {
 	r := new(enforce.Recorder)
 	m, err := monitor.New(t.Context(), monitor.Config{Firewall: r, Interval: 10 * time.Millisecond, Policy: monitor.Policy{

@@ -47,7 +47,7 @@ func load(t *testing.T, server string) *config.Loaded {
 	return l
 }
 
-// wire is the text of a recorded packet.
+// wire returns the payload of a recorded packet.
 func wire(t *testing.T, name string) []byte {
 	t.Helper()
 	f, err := os.Open(filepath.Join(spaDir, "vectors.jsonl"))
@@ -73,15 +73,15 @@ func wire(t *testing.T, name string) []byte {
 	return nil
 }
 
-// A second's worth of OpenPGP packets is opened at once, whether they are decided as
-// they come or after they had to wait: live and in a replay the same ones.
+// The OpenPGP limit allows a burst of one second, by the time of the packets: the same
+// packets are opened live, delayed, and in a replay.
 func TestRateOfOpenPGP(t *testing.T) {
 	good := wire(t, "c-gpg-signed")
 	junk := append(bytes.Clone(good[:len(good)-8]), "AAAAAAAA"...)
 	at := time.Unix(1700000000, 0)
 	for name, c := range map[string]struct {
 		server string
-		wait   time.Duration // how much longer each packet waits than the one before
+		wait   time.Duration // additional delay of each packet over the one before
 		offset time.Duration // of the record's clock
 		want   int           // of 12 that are opened
 	}{
@@ -117,7 +117,7 @@ func TestRateOfOpenPGP(t *testing.T) {
 	}
 }
 
-// Signatures are read only for a stanza that requires a system, by the given function.
+// Signatures are read only if a stanza requires an operating system, by ReadFile.
 func TestSignaturesOnDemand(t *testing.T) {
 	l := load(t, "")
 	l.Server.P0fFile = "/the/file"

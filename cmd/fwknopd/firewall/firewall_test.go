@@ -13,7 +13,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// load reads a server file of the tests.
+// load loads a server file with this text.
 func load(t *testing.T, text string) *config.Loaded {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "fwknop.conf")
@@ -27,8 +27,8 @@ func load(t *testing.T, text string) *config.Loaded {
 	return l
 }
 
-// Rules that the kernel does not end are closed with the daemon, unless a file says
-// otherwise.
+// Rules that the kernel does not expire are removed when the daemon exits, unless
+// configured otherwise.
 func TestLeave(t *testing.T) {
 	ctx := context.Background()
 	open := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), All: true, Expires: time.Now().Add(time.Hour), Stanza: 1}
@@ -53,7 +53,7 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-// A program is taken where the file says, else where programs usually are.
+// A program is found at its configured path, else in programDirs.
 func TestProgram(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "tool")
 	if err := os.WriteFile(name, []byte("#!/bin/sh\n"), 0o700); err != nil {

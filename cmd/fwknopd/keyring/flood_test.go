@@ -15,8 +15,8 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// TestFlood: junk that names our key causes as much public-key work as is allowed,
-// and 100 symmetric packets a second are all granted beside it.
+// TestFlood checks that junk addressed to our key causes no more public-key operations
+// than the limit allows, and that 100 symmetric packets a second are granted meanwhile.
 func TestFlood(t *testing.T) {
 	const seconds, symmetric, junk, rate = 5, 100, 2000, 20
 	key := []byte("public-set-key-24-chars!")
@@ -78,7 +78,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// ourKeyJunk is a message to our key with a broken body: as costly as junk can be.
+// ourKeyJunk returns a message to our key with a corrupt body, the most expensive junk.
 func ourKeyJunk(t *testing.T) []byte {
 	t.Helper()
 	for _, v := range vectors(t) {

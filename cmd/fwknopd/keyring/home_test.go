@@ -27,7 +27,7 @@ func keyFiles(t testing.TB, globs ...string) (names []string) {
 	return names
 }
 
-// needGPG skips without gpg, but not where everything must run.
+// needGPG skips the test if gpg is missing, unless every test must run.
 func needGPG(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("gpg"); err != nil {
@@ -38,8 +38,8 @@ func needGPG(t testing.TB) {
 	}
 }
 
-// home is a GnuPG home of the installed version. Its path is short, because a
-// socket has to fit into it; its agent ends with the test.
+// home is a GnuPG home of the installed version. Its path is short, because that of the
+// agent's socket is limited; the agent is stopped when the test ends.
 type home struct {
 	t   testing.TB
 	dir string
@@ -52,7 +52,7 @@ func newHome(t testing.TB) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The agent would work a second on every passphrase.
+	// Otherwise the agent spends a second on deriving each key.
 	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (h *home) importKeys(globs ...string) {
 	h.gpg("", append([]string{"--import"}, keyFiles(h.t, globs...)...)...)
 }
 
-// trust gives ultimate ownertrust to the keys with these fingerprints.
+// trust sets ultimate ownertrust for the keys with these fingerprints.
 func (h *home) trust(fingerprints ...string) {
 	h.t.Helper()
 	h.gpg(strings.Join(fingerprints, ":6:\n")+":6:\n", "--import-ownertrust")
@@ -96,7 +96,7 @@ func (h *home) fingerprints() (all []string) {
 	return all
 }
 
-// stop ends the agent, so that it knows no passphrase.
+// stop stops the agent, which discards its cached passphrases.
 func (h *home) stop() {
 	h.t.Helper()
 	if err := exec.Command("gpgconf", "--homedir", h.dir, "--kill", "gpg-agent").Run(); err != nil {
@@ -114,7 +114,7 @@ func (h *home) agentRuns() bool {
 	return isListening(p.agentSocket(context.Background()))
 }
 
-// classicHome has rings as GnuPG 1.4 keeps them: plain packet streams.
+// classicHome returns a home with keyrings of GnuPG 1.4: plain packet streams.
 func classicHome(t testing.TB, public, secret []string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -60,7 +60,7 @@ func vectors(t testing.TB) (all []vector) {
 	return all
 }
 
-// word is the value of a keyword in a stanza of either syntax.
+// word returns the value of a keyword in a stanza of either syntax.
 func (v *vector) word(key string) string {
 	st := v.Server.C
 	if v.Profile == "perl" {
@@ -75,7 +75,7 @@ func (v *vector) word(key string) string {
 	return ""
 }
 
-// conf is the OpenPGP part of the vector's stanza.
+// conf returns the OpenPGP part of the vector's stanza.
 func (v *vector) conf() *conf.GPG {
 	list := func(key string) []string {
 		return strings.FieldsFunc(v.word(key), func(r rune) bool { return r == ',' })
@@ -88,7 +88,7 @@ func (v *vector) conf() *conf.GPG {
 	}
 }
 
-// opens reports whether the packet opens with a ring that Load makes.
+// opens reports whether the keyring returned by Load decrypts the packet.
 func (v *vector) opens(t *testing.T, g *conf.GPG) bool {
 	t.Helper()
 	ring, err := Load(t.Context(), g)
@@ -111,14 +111,14 @@ func (v *vector) opens(t *testing.T, g *conf.GPG) bool {
 	return err == nil
 }
 
-// beyond are the vectors that the 2.6 server refuses and we accept: it compares
-// eight digits of an id and only with the subkey that signed, and it cannot decode
-// messages to ECC keys.
+// beyond are the vectors that the 2.6 server refuses and we accept: it compares only
+// eight digits of an id with the signing subkey, and it cannot decode messages to ECC
+// keys.
 var beyond = []string{"c-gpg-remote-id-16hex", "c-gpg-signing-subkey-primary-id", "c-gpg-ecc-recipient"}
 
 func (v *vector) want() bool { return v.Expect == "accept" || slices.Contains(beyond, v.Name) }
 
-// TestHomes opens every OpenPGP vector with the GnuPG home its stanza names.
+// TestHomes decrypts every OpenPGP vector with the GnuPG home its stanza names.
 func TestHomes(t *testing.T) {
 	server := newHome(t)
 	server.importKeys("server*.sec.asc", "*.pub.asc")
@@ -146,7 +146,7 @@ func TestHomes(t *testing.T) {
 	}
 }
 
-// TestFiles does the same with exported files alone. They have no web of trust.
+// TestFiles does the same with exported files, which have no web of trust.
 func TestFiles(t *testing.T) {
 	files := keyFiles(t, "*.pub.asc", "server*.sec.asc")
 	for _, v := range vectors(t) {
@@ -159,15 +159,15 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestAgentCacheDecidesNothing: an agent that knows the right passphrase does not
-// make a wrong GPG_DECRYPT_PW right.
+// TestAgentCacheDecidesNothing checks that a wrong GPG_DECRYPT_PW is refused even if the
+// agent has cached the right passphrase.
 func TestAgentCacheDecidesNothing(t *testing.T) {
 	h := newHome(t)
 	h.importKeys("serverpw.sec.asc", "client.pub.asc")
 	secret := filepath.Join(h.dir, "m")
 	h.gpg("hello", "--trust-model", "always", "-r", "E3246F99", "-o", secret, "-e")
 	h.gpg("server-pass-1\n", "--pinentry-mode", "loopback", "--passphrase-fd", "0", "-d", secret)
-	h.gpg("", "-d", secret) // the agent knows it now
+	h.gpg("", "-d", secret) // the agent caches the passphrase
 	g := &conf.GPG{HomeDir: h.dir, DecryptIDs: []string{"E3246F99"}, RemoteIDs: []string{"4F8731AC"}}
 	for pw, want := range map[string]error{"server-pass-1": nil, "wrong": spa.ErrLocked, "": spa.ErrLocked} {
 		g.DecryptPW = conf.NewSecret([]byte(pw))
@@ -211,7 +211,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// TestHomeProblems: what gpg says when keys are not there.
+// TestHomeProblems checks the errors for missing keys.
 func TestHomeProblems(t *testing.T) {
 	h := newHome(t)
 	h.importKeys("server.sec.asc", "client.pub.asc")
@@ -247,7 +247,7 @@ func TestLoadEndsInTime(t *testing.T) {
 	}
 }
 
-// TestPassphraseIsNoArgument runs a gpg that writes down what it was told.
+// TestPassphraseIsNoArgument runs a gpg that records its arguments.
 func TestPassphraseIsNoArgument(t *testing.T) {
 	dir := t.TempDir()
 	spy, log := filepath.Join(dir, "gpg"), filepath.Join(dir, "log")
@@ -292,8 +292,8 @@ func TestIsClassic(t *testing.T) {
 	}
 }
 
-// TestClassicRing reads a ring that gpg wrote, with the trust packets it keeps
-// between the keys.
+// TestClassicRing reads a keyring written by gpg, with its trust packets between the
+// keys.
 func TestClassicRing(t *testing.T) {
 	dir := classicHome(t, []string{"server.pub.asc"}, []string{"server.sec.asc"})
 	ring := filepath.Join(dir, pubring)

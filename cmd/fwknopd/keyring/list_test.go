@@ -10,8 +10,8 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// TestSeveralDecryptIDs: the keys that are there decrypt, and the error names the
-// others alone, wherever the keys come from.
+// TestSeveralDecryptIDs checks, for each origin of keys, that the existing keys decrypt
+// and that the error names only the missing ones.
 func TestSeveralDecryptIDs(t *testing.T) {
 	h := newHome(t)
 	h.importKeys("server.sec.asc", "serverpw.sec.asc", "client.pub.asc")

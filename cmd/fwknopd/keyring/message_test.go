@@ -17,7 +17,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// t0 is the time of all messages here; keys are made a year before.
+// t0 is the time of all messages; keys are created a year earlier.
 const (
 	t0      = "20231114T221320!"
 	yearAgo = "20221114T221320!"
@@ -25,7 +25,7 @@ const (
 
 var clock = time.Unix(1700000005, 0)
 
-// plaintext is an SPA message with its digest.
+// plaintext returns an SPA message with its digest.
 func plaintext(t testing.TB) string {
 	t.Helper()
 	p, err := spa.Plaintext(&spa.Message{User: "alice", Time: 1700000000, Version: "3.0.0", Type: spa.Access, Text: "10.77.0.2,tcp/22"}, "1234567890123456")
@@ -35,13 +35,13 @@ func plaintext(t testing.TB) string {
 	return string(p)
 }
 
-// workshop is a home with many kinds of keys, all without passphrase.
+// workshop is a home with many kinds of keys, all without a passphrase.
 type workshop struct {
 	*home
 	fpr map[string]string
 }
 
-// generate makes a key and a subkey that encrypts, if sub names one.
+// generate creates a key, and an encryption subkey if sub is set.
 func (w *workshop) generate(name, params string) {
 	w.t.Helper()
 	w.gpg("%no-protection\n"+params+"\nName-Real: "+name+"\n%commit\n", "--faked-system-time", yearAgo, "--gen-key")
@@ -82,8 +82,8 @@ func newWorkshop(t testing.TB, keys map[string]string) *workshop {
 	return w
 }
 
-// encrypt makes the base64 of a message as a client does, "=" cut off. Names of keys
-// among the arguments stand for their fingerprints.
+// encrypt returns a message in base64 as a client sends it, without "=". Names of keys
+// in args stand for their fingerprints.
 func (w *workshop) encrypt(plain string, args ...string) string {
 	w.t.Helper()
 	args = slices.Clone(args)
@@ -96,8 +96,8 @@ func (w *workshop) encrypt(plain string, args ...string) string {
 	return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(out)), "=")
 }
 
-// oldCiphers is what gpg wants to hear since 2.4 before it encrypts with blocks of 64
-// bits. Earlier ones do not know it.
+// oldCiphers returns the option that gpg 2.4 and later need to encrypt with a cipher of
+// 64-bit blocks. Earlier versions do not have it.
 var oldCiphers = sync.OnceValue(func() []string {
 	const option = "--allow-old-cipher-algos"
 	if known, err := exec.Command("gpg", "--dump-options").Output(); err != nil || !strings.Contains(string(known), option) {
@@ -106,7 +106,7 @@ var oldCiphers = sync.OnceValue(func() []string {
 	return []string{option}
 })
 
-// TestMessages has gpg make what a client may send, and what it may not.
+// TestMessages lets gpg create messages that are accepted and messages that are not.
 func TestMessages(t *testing.T) {
 	w := newWorkshop(t, allKeys)
 	plain := plaintext(t)
@@ -168,7 +168,7 @@ func TestMessages(t *testing.T) {
 			}
 			o := w.opener(t, c.to, c.signer, c.change)
 			text := w.encrypt(plain, args...)
-			for _, cut := range []int{0, 2} { // as gpg made it, and as the 2.x client sends it
+			for _, cut := range []int{0, 2} { // as gpg writes it, and as the 2.x client sends it
 				m := new(spa.Message)
 				err := o.Open([]byte(text[cut:]), clock, m)
 				if !errors.Is(err, c.want) || c.want == nil && (err != nil || m.User != "alice") {
@@ -182,7 +182,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// opener is made from what Load exports.
+// opener returns a key with the keyring of the home.
 func (w *workshop) opener(t testing.TB, to, signer string, change func(*spa.GPGKey)) *spa.GPGOpener {
 	t.Helper()
 	ring, err := Load(t.Context(), &conf.GPG{HomeDir: w.dir, DecryptIDs: []string{w.fpr[to]}, RemoteIDs: []string{w.fpr[signer]}})
@@ -190,7 +190,7 @@ func (w *workshop) opener(t testing.TB, to, signer string, change func(*spa.GPGK
 		t.Fatal(err)
 	}
 	k := spa.GPGKey{Keyring: ring, Prefix: spa.DefaultGPGPrefix, RemoteIDs: []string{w.fpr[signer]}}
-	k.Perl19 = true // which also takes what nobody cut
+	k.Perl19 = true // which also accepts messages that were not truncated
 	if change != nil {
 		change(&k)
 	}
@@ -201,8 +201,8 @@ func (w *workshop) opener(t testing.TB, to, signer string, change func(*spa.GPGK
 	return o
 }
 
-// roomFor is how many bytes may be allocated to open a message: enough for one, with a
-// block of bzip2, and too little for what is in a bomb.
+// roomFor is how many bytes may be allocated to open a message: enough for a valid one
+// with a bzip2 block, but not for the content of a decompression bomb.
 func roomFor(algo string) uint64 {
 	if algo == "bzip2" {
 		return 4 << 20
@@ -210,8 +210,7 @@ func roomFor(algo string) uint64 {
 	return 256 << 10
 }
 
-// TestBombs: what is small on the wire and large inside is refused for the price of
-// a look.
+// TestBombs checks that decompression bombs are refused at little cost.
 func TestBombs(t *testing.T) {
 	w := newHome(t)
 	w.importKeys("server.sec.asc", "client.sec.asc")
@@ -246,7 +245,7 @@ func TestBombs(t *testing.T) {
 	}
 }
 
-// TestRevokedKey: a signature from before the revocation does not help.
+// TestRevokedKey checks that a signature made before the revocation is refused too.
 func TestRevokedKey(t *testing.T) {
 	w := newWorkshop(t, map[string]string{"curve": allKeys["curve"], "other": allKeys["other"]})
 	text := w.encrypt(plaintext(t), "-s", "-u", "other", "-e", "-r", "curve")

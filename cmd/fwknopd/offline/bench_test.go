@@ -20,7 +20,7 @@ const (
 	benchTime = 1700000000
 )
 
-// frame is UDP over IPv4 over Ethernet, without checksums.
+// frame returns a UDP packet in an Ethernet frame, without checksums.
 func frame(src [4]byte, dport uint16, payload []byte) []byte {
 	f := make([]byte, 42+len(payload))
 	f[12] = 8
@@ -53,7 +53,7 @@ func writeCapture(t testing.TB, frames [][]byte) string {
 	return name
 }
 
-// traffic makes n valid SPA packets, each among so many noise frames.
+// traffic returns n valid SPA packets, each with the given number of noise frames.
 func traffic(t testing.TB, n, noise int) [][]byte {
 	t.Helper()
 	rnd := rand.NewChaCha8([32]byte{1})
@@ -91,7 +91,7 @@ func benchConf(t testing.TB) []string {
 	return []string{"-c", c, "-a", a}
 }
 
-// BenchmarkReplay counts everything: start, reading, deciding, a line per decision.
+// BenchmarkReplay includes everything: start, reading, deciding, a line per decision.
 func BenchmarkReplay(b *testing.B) {
 	for _, bb := range []struct {
 		name     string

@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// TestJournalctlModes replays the same three knocks as journalctl prints them: in its
-// output modes, in other languages, in colour, in UTF-16, with what grep and jq make
-// of them.
+// TestJournalctlModes replays the same three knocks in the output of journalctl: in its
+// output modes, in other languages, in colour, in UTF-16, filtered by grep and jq.
 func TestJournalctlModes(t *testing.T) {
 	const dir = "../../../fixtures/cases/log/journalctl-modes"
 	files, err := filepath.Glob(filepath.Join(dir, "*.log"))

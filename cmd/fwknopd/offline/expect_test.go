@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// loadText loads stanzas from a text.
+// loadText loads stanzas from a string.
 func loadText(t *testing.T, access string, more ...string) *config.Loaded {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "access.conf")
@@ -43,7 +43,7 @@ OPEN_PORTS        tcp/22
 DESTINATION       198.51.100.0/24
 `
 
-// Each line is met: what the engine decides is what the words say.
+// The engine's decision meets each of these lines.
 func TestExpect(t *testing.T) {
 	l := loadText(t, expectAccess)
 	for _, line := range []string{

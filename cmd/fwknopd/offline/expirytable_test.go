@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestEnds does the same to ends and to a map.
-func TestEnds(t *testing.T) {
+// TestExpiryTable compares an expiryTable with a map.
+func TestExpiryTable(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var e expiryTable
 	model := make(map[portKey]int64)

@@ -11,16 +11,16 @@ import (
 	"testing"
 )
 
-// usesGPG reports that the configuration names a GnuPG home.
+// usesGPG reports whether the configuration names a GnuPG home.
 func (v *vector) usesGPG() bool {
 	return strings.Contains(v.Server.CAccess+v.Server.PerlAccess, "GPG_HOME_DIR")
 }
 
-// gpgHomes returns what makes the folder of the homes that the vectors speak of, the
-// first time that it is asked. The test takes it away.
+// gpgHomes returns a function that returns the directory of the vectors' GnuPG homes,
+// created at the first call. It is removed when the test ends.
 func gpgHomes(t *testing.T) func(*testing.T) string {
 	homes := sync.OnceValues(func() (string, error) {
-		dir, err := os.MkdirTemp("", "gv") // short: an agent's socket has to fit into it
+		dir, err := os.MkdirTemp("", "gv") // short: the path of the agent's socket is limited
 		if err != nil {
 			return "", err
 		}
@@ -43,8 +43,8 @@ func gpgHomes(t *testing.T) func(*testing.T) string {
 	}
 }
 
-// makeHomes makes them: g_server trusts everybody, g_server_untrusted not the
-// stranger, g_p_server is what the 1.9 server had.
+// makeHomes creates the homes: g_server trusts all keys, g_server_untrusted does not
+// trust the key of the stranger, g_p_server is that of the 1.9 server.
 func makeHomes(dir string) error {
 	text, err := os.ReadFile(filepath.Join(vectorDir, "keys", "keys.json"))
 	if err != nil {
@@ -81,7 +81,7 @@ func makeHome(dir string, trusted, globs []string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	// The agent would work a second on every passphrase.
+	// Otherwise the agent spends a second on deriving each key.
 	if err := os.WriteFile(filepath.Join(dir, "gpg-agent.conf"), []byte("s2k-count 65536\n"), 0o600); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ type gpgError struct {
 
 func (e *gpgError) Error() string { return e.error.Error() + ": " + e.said }
 
-// removeHomes ends the agents and takes the homes away.
+// removeHomes stops the agents and removes the homes.
 func removeHomes(dir string) {
 	names, _ := filepath.Glob(filepath.Join(dir, "g_*"))
 	for _, h := range names {

@@ -22,7 +22,7 @@ func entryFor(host byte, end int, ports ...uint16) *Entry {
 	return &Entry{Verdict: verdictGranted, Reason: policy.SPAGranted, Grant: g, Detail: &policy.Detail{}}
 }
 
-// ended lists what ends by then, as "+SECONDS HOST PORTS".
+// ended lists the grants that expire by then, as "+SECONDS HOST PORTS".
 func ended(o *openGrants, then int) string {
 	var s string
 	for e := o.popExpired(time.Unix(benchTime+int64(then), 0)); e != nil; e = o.popExpired(time.Unix(benchTime+int64(then), 0)) {
@@ -61,7 +61,7 @@ func TestExpiry(t *testing.T) {
 	forever := entryFor(1, 0, 22)
 	forever.Grant.Expires = time.Time{}
 	o.add(forever)
-	o.add(entryFor(1, 10, 22)) // does not end it
+	o.add(entryFor(1, 10, 22)) // has no effect on the permanent grant
 	if got := ended(&o, 1<<30); got != "" || o.count() != 1 {
 		t.Errorf("without an end: %s, %d", got, o.count())
 	}
@@ -82,8 +82,8 @@ func TestEndingsAreAHeap(t *testing.T) {
 	}
 }
 
-// What is printed at the end is what was printed at the start, for plain grants and
-// for those with more to them; the memory of what ended is used again.
+// The expiry entry has the fields of the grant's entry, for grants of ports and for
+// others, and the memory of expired records is reused.
 func TestEndsAsItBegan(t *testing.T) {
 	if n := unsafe.Sizeof(expiryRecord{}); n != 32 {
 		t.Errorf("an entry takes %d bytes", n)

@@ -21,17 +21,17 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// replayDir holds configurations, inputs and what the commands say to them.
+// replayDir holds configurations, inputs and the expected output.
 const replayDir = "../../../fixtures/replay"
 
-// inReplayDir runs a command there, so that names in its output are short.
+// inReplayDir runs a command in replayDir, so that its output has relative names.
 func inReplayDir(t *testing.T, command func(args []string) int, args []string) int {
 	t.Helper()
 	t.Chdir(replayDir)
 	return command(args)
 }
 
-// captures are a day's traffic in the order in which it is read.
+// captures are the captures of one day in the order in which they are read.
 var captures = []string{
 	"../spa/pcap/c-udp-cbc-key24.pcap", "../spa/pcap/x-replay-other-port.pcap", "../spa/pcap/c-time-minus-5min.pcap",
 	"../spa/pcap/c-time-plus-5min.pcap", "../spa/pcap/c-port-denied.pcap", "../spa/pcap/c-type0-command.pcap",
@@ -201,7 +201,7 @@ func TestStandardInputAndArchives(t *testing.T) {
 	}
 }
 
-// An entry survives every JSON reader, whatever is in its strings.
+// An entry is valid JSON for any content of its strings.
 func FuzzAppendJSON(f *testing.F) {
 	f.Add("alice", "uptime -p", "k.pcap")
 	f.Add("a\"b\\", "tab\tnewline\n", "\xff\xfe\u2028")

@@ -21,10 +21,10 @@ import (
 	"fwknopd/policy"
 )
 
-// vectorDir holds packets of real clients, with what real servers made of them.
+// vectorDir holds packets of real clients and the decisions of real servers on them.
 const vectorDir = "../../../fixtures/spa"
 
-// A vector is one capture, the configuration it was shown to, and the outcome.
+// A vector is one capture with its configuration and the expected outcome.
 type vector struct {
 	Name       string
 	File       string
@@ -43,18 +43,18 @@ type vector struct {
 	Wire          string   `json:"wire_base64"`
 	Observed      map[string]struct{ Grants []string }
 
-	homes string // folder of the GnuPG homes
+	homes string // directory of the GnuPG homes
 }
 
-// deviations are the vectors whose reference server has a defect that must not be
-// repeated, with the outcome we want.
+// deviations are the vectors on which the reference server has a defect, with the
+// correct outcome.
 var deviations = map[string]string{
-	// 2.6 decides by length alone that 400 characters are OpenPGP.
+	// 2.6 takes any packet of 400 characters for OpenPGP.
 	"c-udp-long-400": "accept",
-	// 2.6 compares the last eight digits only, and those of the signing key only.
+	// 2.6 compares only the last eight digits, and only of the signing key.
 	"c-gpg-remote-id-16hex":           "accept",
 	"c-gpg-signing-subkey-primary-id": "accept",
-	// 2.6 puts "hQ" in front of messages that began otherwise.
+	// 2.6 prepends "hQ" also to messages that did not begin with it.
 	"c-gpg-ecc-recipient": "accept",
 }
 
@@ -81,8 +81,8 @@ func readVectors(t *testing.T) []vector {
 	return all
 }
 
-// write puts the configuration of the vector's profile into dir and returns the
-// options that name it.
+// write writes the configuration of the vector's profile to dir and returns the options
+// that select it.
 func (v *vector) write(t *testing.T, dir string) []string {
 	t.Helper()
 	access, settings, name, end := v.Server.CAccess, v.Server.CConf, "fwknopd.conf", ""
@@ -109,15 +109,14 @@ func (v *vector) write(t *testing.T, dir string) []string {
 	return []string{"-c", c, "-a", a}
 }
 
-// decided is what became of one packet of a capture.
+// decided is the decision on one packet of a capture.
 type decided struct {
 	payload string
 	at      time.Time
 	policy.Decision
 }
 
-// decideAll replays a capture and returns the decision on each packet that carries
-// something.
+// decideAll replays a capture and returns the decision on each packet with a payload.
 func decideAll(t *testing.T, args []string, capture string) []decided {
 	t.Helper()
 	o := &options{stdout: io.Discard, diagnostic: testWriter{t}}
@@ -193,7 +192,7 @@ func (v *vector) check(t *testing.T) {
 			t.Logf("%s %+v", d.Reason, d.Detail)
 		}
 	}
-	for len(got) < len(want) { // the filter kept the packet from us
+	for len(got) < len(want) { // the filter dropped the packet
 		got = append(got, "reject")
 	}
 	if !slices.Equal(got, want) {
@@ -204,7 +203,7 @@ func (v *vector) check(t *testing.T) {
 	}
 }
 
-// isPacket tells SPA packets from the rest of a TCP conversation.
+// isPacket distinguishes SPA packets from other segments of a TCP connection.
 func (v *vector) isPacket(payload string) bool {
 	for _, p := range append([]string{v.Wire}, v.Packets...) {
 		if raw, err := base64.StdEncoding.DecodeString(p); err == nil && string(raw) == payload {
@@ -221,7 +220,7 @@ var (
 	dnatPerl  = regexp.MustCompile(`add FWKNOP_PREROUTING (\S+) -> (\S+)\((\w+)/(\d+) to (\d+)\) DNAT rule (\d+) sec`)
 )
 
-// observed is what the reference server opened, as "ADDRESS PROTO/PORT SECONDS".
+// observed returns what the reference server opened, as "ADDRESS PROTO/PORT SECONDS".
 func (v *vector) observed(t *testing.T) []string {
 	server := map[string]string{"c": "c_2_6_10", "perl": "perl_1_9_12"}[v.Profile]
 	var grants, dnats []string

@@ -54,7 +54,7 @@ func TestOneSourceShowsEveryLabel(t *testing.T) {
 	for _, row := range rows[1:] {
 		signature, label := row[1], row[2]
 		if strings.HasPrefix(signature, "S45:") {
-			continue // 45×MSS is more than a window can be
+			continue // 45×MSS exceeds the largest window
 		}
 		if !strings.Contains(stdout, " "+label+"\n") {
 			t.Errorf("%s: %q is missing", signature, label)
@@ -62,7 +62,7 @@ func TestOneSourceShowsEveryLabel(t *testing.T) {
 	}
 }
 
-// More kinds of SYN than are listed of one source: the report says how many are not.
+// The report gives the number of kinds of SYN beyond the limit for one source.
 func TestLeftOutIsSaid(t *testing.T) {
 	const line = "Oct  5 12:13:11 gate kernel: DROP IN=eth0 OUT= SRC=%s DST=198.51.100.1 LEN=44 TOS=0x00 PREC=0x00 TTL=50 ID=1 " +
 		"PROTO=TCP SPT=40000 DPT=22 WINDOW=%d RES=0x00 SYN URGP=0 OPT (0204%04X) \n"

@@ -52,7 +52,7 @@ func TestTallyKeepsOrderAndSpan(t *testing.T) {
 	}
 }
 
-// Cutting the input in two and merging gives what one pass gives.
+// Splitting the input in two and merging gives the same result as one pass.
 func TestMergeEqualsOnePass(t *testing.T) {
 	adds := func(u *sourceTable, from, to int) {
 		for i := from; i < to; i++ {
@@ -99,8 +99,8 @@ func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
 	}
 }
 
-// A source that sends ever new kinds of SYN is remembered in a bounded way, and what
-// was left out is counted, in one pass as after a merge.
+// The memory for a source that sends ever new kinds of SYN is bounded, and the results
+// left out are counted, both in one pass and after a merge.
 func TestResultsOfOneSourceAreBounded(t *testing.T) {
 	const kinds = 3 * maxResults
 	u := newSourceTable()

@@ -12,8 +12,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test be the other process: it takes the file that it is given
-// and waits.
+// TestMain also runs the helper process, which locks the given pid file and waits.
 func TestMain(m *testing.M) {
 	path := os.Getenv("PIDFILE_TEST_HOLD")
 	if path == "" {
@@ -62,7 +61,7 @@ func TestSecondIsRefusedWithThePID(t *testing.T) {
 		t.Errorf("after a look the file says %q, %v", text, err)
 	}
 	letGo()
-	// It died without tidying up: the number in the file means nothing.
+	// The owner was killed and left the file: its number is ignored.
 	if owner, err := Owner(path); err != nil || owner != 0 {
 		t.Errorf("owner of a left file: %d, %v", owner, err)
 	}

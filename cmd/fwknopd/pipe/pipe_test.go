@@ -9,7 +9,7 @@ import (
 	"fwknopd/parse"
 )
 
-// script is a source that answers with its errors in turn.
+// script is a source whose Next returns these errors in turn.
 type script []error
 
 func (s *script) Next(_ context.Context, ev *parse.Event) error {

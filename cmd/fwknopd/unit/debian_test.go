@@ -10,8 +10,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// debian is a root file system of today's stable Debian as its installer leaves it at
-// the least.
+// debian is the root file system of a minimal installation of Debian stable.
 func debian(t *testing.T) (root string) {
 	t.Helper()
 	root = filepath.Join(t.TempDir(), "root")
@@ -24,8 +23,8 @@ func debian(t *testing.T) (root string) {
 	return root
 }
 
-// The package goes onto a stock Debian beside what is there, works, and goes without
-// leaving anything.
+// The package can be installed on a stock Debian, works, and is removed without leaving
+// anything.
 func TestPackageOnDebian(t *testing.T) {
 	netlab.Need(t, "debootstrap", "chroot", "dpkg-deb", "git", "gzip")
 	if _, err := os.Stat("/usr/share/keyrings/debian-archive-keyring.gpg"); err != nil {
@@ -37,8 +36,8 @@ func TestPackageOnDebian(t *testing.T) {
 		t.Helper()
 		return run(t, "chroot", append([]string{root, "env", "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, argv...)...)
 	}
-	// The page that a package of the base system has, and the one of ours.
-	const pamPage = "/usr/share/man/man5/access.conf.5.gz" // libpam-modules has it, or libpam-runtime
+	// The manual page of a package of the base system, and ours.
+	const pamPage = "/usr/share/man/man5/access.conf.5.gz" // of libpam-modules or libpam-runtime
 	if owner := in("dpkg", "-S", pamPage); !strings.HasPrefix(owner, "libpam-") {
 		t.Errorf("access.conf(5) belongs to %s", owner)
 	}

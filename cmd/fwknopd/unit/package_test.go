@@ -13,7 +13,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// contents is all that the package holds, with modes; folders aside.
+// contents lists all files of the package with their modes.
 const contents = `-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
 -rw-r--r-- ./usr/lib/sysusers.d/fwknopd.conf
 -rwxr-xr-x ./usr/sbin/fwknopd
@@ -63,7 +63,7 @@ func TestPackage(t *testing.T) {
 	})
 }
 
-// build makes the package in a folder of its own.
+// build builds the package in a temporary directory.
 func build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -75,7 +75,7 @@ func build(t *testing.T) string {
 	return found[0]
 }
 
-// install puts the package into an empty system.
+// install unpacks the package into an empty root directory.
 func install(t *testing.T, deb string) (root string) {
 	t.Helper()
 	root = t.TempDir()
@@ -105,7 +105,7 @@ func program(t *testing.T, root string) {
 	}
 }
 
-// samples are valid once keys are in them, and until then refused.
+// samples checks that the sample files are refused until they have keys, and then valid.
 func samples(t *testing.T, root string) {
 	examples := filepath.Join(root, "usr/share/doc/fwknopd/examples")
 	text, err := os.ReadFile(filepath.Join(examples, "access.conf"))
@@ -139,7 +139,7 @@ func samples(t *testing.T, root string) {
 	}
 }
 
-// The unit is one that systemd understands, and Type=notify.
+// systemd accepts the unit, which has Type=notify.
 func TestUnit(t *testing.T) {
 	text, err := os.ReadFile("fwknopd.service")
 	if err != nil {
@@ -152,7 +152,7 @@ func TestUnit(t *testing.T) {
 		t.Skip("no systemd-analyze")
 	}
 	unit := filepath.Join(t.TempDir(), "fwknopd.service")
-	self, err := os.Executable() // some program that exists
+	self, err := os.Executable() // any program that exists
 	if err != nil {
 		t.Fatal(err)
 	}
