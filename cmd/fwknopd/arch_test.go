@@ -17,10 +17,9 @@ import (
 	"testing"
 )
 
-// mayImport is the one-way flow ingest -> parse -> policy -> enforce as a table:
-// which of our packages each package may import directly. cmd may import anything
-// and is imported by nothing outside itself; test-support packages below fixtures
-// are for tests alone.
+// mayImport lists, for the one-way flow ingest -> parse -> policy -> enforce, which of
+// our packages each package may import directly. cmd may import any package and is
+// imported by none outside itself; packages below fixtures are for tests only.
 var mayImport = map[string][]string{
 	"parse":             nil,
 	"enforce":           nil,
@@ -49,10 +48,10 @@ var mayImport = map[string][]string{
 // pure packages do no I/O, read no clock and log nothing.
 var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset"}
 
-// notInPure are standard packages whose import alone breaks the promise.
+// notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}
 
-// clocks are the functions of package time that read the clock or wait for it.
+// clocks are the functions of package time that read the clock or wait.
 var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
 
 func TestImportDirections(t *testing.T) {
@@ -95,8 +94,8 @@ func TestPurePackagesStayPure(t *testing.T) {
 	}
 }
 
-// onlyInEngine are the parts that package engine makes an engine of. A second place
-// that makes one decides differently sooner or later.
+// onlyInEngine are the constructors that only package engine may call, so that all
+// users of an engine get the same one.
 var onlyInEngine = []string{"fwknopd/policy.NewEngine", "fwknopd/fingerprint.NewMatcher", "fwknopd/policy/spa.NewLimiter"}
 
 func TestOneEngine(t *testing.T) {
@@ -122,7 +121,7 @@ func TestOneEngine(t *testing.T) {
 	}
 }
 
-// packages maps each of our packages, by path below the module, to its imports.
+// packages maps the path of each of our packages below the module to its imports.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "fwknopd/...")
@@ -143,7 +142,7 @@ func packages(t *testing.T) map[string][]string {
 	return m
 }
 
-// clockUses finds time.Now and its kin in the non-test files of a package.
+// clockUses returns the uses of clocks in the non-test files of a package.
 func clockUses(t *testing.T, pkg string) (found []string) {
 	t.Helper()
 	for _, u := range uses(t, pkg) {
@@ -162,7 +161,7 @@ type use struct {
 
 func (u use) String() string { return fmt.Sprintf("%s: %s.%s", u.at, path.Base(u.pkg), u.name) }
 
-// uses finds what the non-test files of a package use of others.
+// uses returns what the non-test files of a package use of other packages.
 func uses(t *testing.T, pkg string) (found []use) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pkg), "*.go"))
@@ -202,7 +201,7 @@ func uses(t *testing.T, pkg string) (found []use) {
 	return found
 }
 
-// TestGuidesNameWhatExists looks up every path that the guides for developers name.
+// TestGuidesNameWhatExists checks that every path in the developers' guides exists.
 func TestGuidesNameWhatExists(t *testing.T) {
 	root := filepath.Join("..", "..")
 	path := regexp.MustCompile("`([a-z.]+(?:/[A-Za-z0-9_.-]+)*)`")

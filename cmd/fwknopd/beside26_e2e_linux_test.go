@@ -16,26 +16,26 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// The daemon of 2.6 and ours, each in a network of its own with the same addresses, get
-// the same configuration and the same packets. What is open then is compared, and what
-// they say: the lines in which 2.6 tells a fact stand in our log too.
+// The 2.6 daemon and ours get the same configuration and packets, each in its own
+// network with the same addresses. The open ports are compared, and the logs: ours must
+// contain the lines in which 2.6 reports a fact.
 
 // A besideCase is one row of the comparison.
 type besideCase struct {
 	name           string
 	args           []string      // of the daemon
-	server, access string        // lines of the files beside those that all cases need
+	server, access string        // lines in addition to those of all cases
 	knocks         [][]string    // arguments of the client, one packet each
-	again          bool          // the last packet is sent a second time, byte by byte
-	facts          []string      // 2.6 says these, so that a case cannot pass by being mute
+	again          bool          // the last packet is sent a second time, unchanged
+	facts          []string      // lines that 2.6 must log, so that a case cannot pass without output
 	quiet          bool          // 2.6 opens nothing
 	sniffs         bool          // needs a 2.6 that captures; that of Debian 13 only listens
-	after, apart   time.Duration // before what is open is compared, and between the packets
-	differs        string        // why what is open differs on purpose, and how
-	unsaid         string        // what 2.6 says and we do not, an expression; with differs or obvious
+	after, apart   time.Duration // before open ports are compared, and between the packets
+	differs        string        // why and how open ports differ on purpose
+	unsaid         string        // expression for lines of 2.6 that we do not log; with differs or obvious
 }
 
-// A peer is one of the daemons at work.
+// A peer is one of the two daemons.
 type peer struct {
 	*netlab.Lab
 	t       *testing.T
@@ -51,7 +51,8 @@ const (
 	besideNAT    = "ENABLE_IPT_FORWARDING Y\n"
 )
 
-// keyed are the arguments for the keys of [besideStanza], for the client's own address.
+// keyed returns client arguments with the keys of [besideStanza] and the client's own
+// address.
 func keyed(args ...string) []string {
 	return append([]string{"--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1", "--use-hmac", "-a", "10.77.0.2"}, args...)
 }
@@ -89,13 +90,13 @@ func (p *peer) start(server, access string, more ...string) {
 	if !eventually(10*time.Second, func() bool { return begun.MatchString(p.log.String()) }) {
 		p.t.Fatalf("%s does not start:\n%s", p.program, p.log.String())
 	}
-	time.Sleep(100 * time.Millisecond) // 2.6 says so before it looks at packets
+	time.Sleep(100 * time.Millisecond) // 2.6 logs this before it reads packets
 }
 
-// begun is the last that 2.6 says before it looks at packets.
+// begun matches the last line that 2.6 logs before it reads packets.
 var begun = regexp.MustCompile(`main event loop\.|Kicking off UDP`)
 
-// end ends the daemon and gives its exit code.
+// end stops the daemon and returns its exit code.
 func (p *peer) end() int {
 	p.t.Helper()
 	p.cmd.Process.Signal(syscall.SIGTERM)
@@ -110,7 +111,7 @@ func (p *peer) end() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// knock makes a packet with the real client and sends it.
+// knock sends a packet made by the real client.
 func (p *peer) knock(args ...string) {
 	p.t.Helper()
 	p.write("rc", "")
@@ -142,11 +143,11 @@ func (p *peer) repeat() {
 var (
 	besideMatch = regexp.MustCompile(` -m time --datestop \S+| -m comment --comment ("[^"]*"|\S+)`)
 	besideTimes = regexp.MustCompile(`(expires at|expire time of|Entry created:|difference is too great) \(?[\d/: ]+`)
-	// besideFirst is what a record of ours in memory does not hold.
+	// besideFirst matches details that our in-memory store does not keep.
 	besideFirst = regexp.MustCompile(`, Original dst proto/port: \d+/\d+`)
 )
 
-// state is what is open, one rule a line, without times.
+// state returns what is open, one rule per line, without times.
 func (p *peer) state() (rules []string) {
 	for _, table := range []string{"filter", "nat"} {
 		for line := range strings.Lines(p.Server.Run(p.t, "iptables -t "+table+" -S")) {
@@ -159,7 +160,7 @@ func (p *peer) state() (rules []string) {
 	return rules
 }
 
-// said are the lines of the log, without times and signs.
+// said returns the lines of the log, without times and markers.
 func (p *peer) said() (lines []string) {
 	for line := range strings.Lines(p.log.String()) {
 		line = strings.TrimSpace(line)
@@ -171,13 +172,13 @@ func (p *peer) said() (lines []string) {
 	return lines
 }
 
-// boilerplate is what 2.6 says of itself rather than of a packet.
+// boilerplate matches lines of 2.6 that are not about a packet.
 var boilerplate = regexp.MustCompile(`^(Run directory|Successfully created|Starting fwknopd$|Added jump rule|iptables 'comment'|Sniffing interface|PCAP filter|` +
 	`Gracefully leaving|Shutting Down|Warning:|Could not create digest|Using Digest Cache|Reading pcap file|fko_|` +
 	`pcap capture not compiled in|Kicking off UDP server|\(stanza #\d+\) Non-corresponding HMAC|` + // of 2.6.11
-	`Killing the TCP server|(Fatal )?run_(tcp|udp)_server|$)`) // a server that is interrupted as it ends
+	`Killing the TCP server|(Fatal )?run_(tcp|udp)_server|$)`) // a server interrupted while it exits
 
-// besideCases are the features of 2.6.
+// besideCases cover the features of 2.6.
 var besideCases = []besideCase{
 	{name: "access", access: besideSSH, knocks: [][]string{keyed("-A", "tcp/22")}, facts: []string{"Added access rule"}},
 	{name: "two ports", access: besideStanza, knocks: [][]string{keyed("-A", "tcp/22,udp/53")}, facts: []string{"Added access rule"}},
@@ -249,7 +250,7 @@ var besideCases = []besideCase{
 // besideForward is the deliberate difference of translations.
 const besideForward = "ours names the client and the target in every chain; that of 2.6 lets everything through that goes to the target's port"
 
-// TestE2EBeside26 compares what is open, the exit code and the facts that are said.
+// TestE2EBeside26 compares open ports, exit codes and the facts logged.
 func TestE2EBeside26(t *testing.T) {
 	netlab.Need(t, "fwknop", "iptables", "gpg", cDaemon)
 	bin, err := program()
@@ -275,14 +276,14 @@ func TestE2EBeside26(t *testing.T) {
 	}
 }
 
-// besideGPG are the features of 2.6 with OpenPGP messages.
+// besideGPG returns the cases with OpenPGP messages.
 func besideGPG(t *testing.T) []besideCase {
 	client, signer := clientHome(t)
 	server := gpgHome(t, "server.sec.asc", "client.pub.asc")
-	trustAll(t, server) // 2.6 takes no other signature
+	trustAll(t, server) // 2.6 accepts no other signature
 	recipient := keyID(t, server, true)
 	const nobody = "89ABCDEF"
-	// Of keys that are not listed ours reads none: it does not know their fingerprints.
+	// Our daemon loads only listed keys and does not know the fingerprints of others.
 	const stranger = "Incoming SPA data signed by"
 	stanza := "SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nGPG_ALLOW_NO_PW Y\nGPG_HOME_DIR " + server + "\nGPG_DECRYPT_ID " + recipient + "\n"
 	signed := stanza + "GPG_REMOTE_ID " + signer[32:] + "\n"
@@ -331,7 +332,7 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 			}
 		}
 	}
-	time.Sleep(max(c.after, 400*time.Millisecond)) // what opens nothing gives no sign
+	time.Sleep(max(c.after, 400*time.Millisecond)) // a packet that opens nothing gives no signal to wait for
 	if c.differs == "" && c.after == 0 {
 		eventually(5*time.Second, func() bool {
 			open := theirs.state()
@@ -357,7 +358,7 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 	c.compareFacts(t, theirs, ours)
 }
 
-// compareFacts wants each line that 2.6 says of a packet in our log.
+// compareFacts checks that our log has each line that 2.6 logs about a packet.
 func (c *besideCase) compareFacts(t *testing.T, theirs, ours *peer) {
 	said := ours.said()
 	for _, line := range theirs.said() {

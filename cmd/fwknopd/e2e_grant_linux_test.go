@@ -51,13 +51,12 @@ func TestE2EGrantOpensAndCloses(t *testing.T) {
 	})
 }
 
-// Every way in which a client can carry the packet, and every place where a daemon
-// can take it.
+// Every transport that a client can use, with every source that a daemon can read.
 func TestE2ECarriers(t *testing.T) {
 	for _, c := range []struct {
 		name, server string
 		client       []string
-		listen       bool // something must take the TCP connection
+		listen       bool // a server must accept the TCP connection
 	}{
 		{"udp sniffed", "", nil, false},
 		{"udp server", "ENABLE_UDP_SERVER Y;", nil, false},
@@ -95,7 +94,7 @@ func TestE2ECarriers(t *testing.T) {
 	}
 }
 
-// without leaves out the lines of a keyword.
+// without removes the lines of a keyword.
 func without(text, keyword string) string {
 	var kept []string
 	for _, l := range strings.Split(text, "\n") {

@@ -14,12 +14,12 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// knockStanza is a shared sequence that opens the port of the tests.
+// knockStanza returns a stanza with a shared sequence that opens the test port.
 func knockStanza() string {
 	return fmt.Sprintf("SOURCE: ANY;\nSHARED_SEQUENCE: tcp/7000, tcp/8000, tcp/9000;\nOPEN_PORTS: tcp/%d;\nFW_ACCESS_TIMEOUT: 30;\n", e2ePort)
 }
 
-// kernelLines are a sequence as the kernel logs it.
+// kernelLines returns a sequence as the kernel logs it.
 func kernelLines(src netip.Addr) string {
 	var b strings.Builder
 	for i, port := range []int{7000, 8000, 9000} {
@@ -35,7 +35,7 @@ func TestE2ECaptureFiles(t *testing.T) {
 		s := newSite(t, "iptables")
 		file := filepath.Join(s.dir, "sniff.pcap")
 		s.configure("AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE "+file+";\n", stanza(""))
-		s.start() // before there is a file
+		s.start() // before the file exists
 		dump := s.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-U", "-w", file, "udp port 62201")
 		if err := dump.Start(); err != nil {
 			t.Fatal(err)
@@ -93,8 +93,7 @@ func TestE2EUnixSocket(t *testing.T) {
 	}
 }
 
-// A daemon that was away for a moment goes on where it stopped, in each of several
-// sources too.
+// A restarted daemon continues where it stopped, also in each of several sources.
 func TestE2EGoesOnInLog(t *testing.T) {
 	t.Run("one source", func(t *testing.T) { goesOnInLog(t, "AUTH_MODE KNOCK;\n") })
 	t.Run("several", func(t *testing.T) { goesOnInLog(t, "INGEST UDP,KNOCK,FILE_PCAP;\nPCAP_PKT_FILE none.pcap;\n") })
@@ -113,7 +112,7 @@ func goesOnInLog(t *testing.T, mode string) {
 			t.Fatal(err)
 		}
 	}
-	add(kernelLines(netip.MustParseAddr("10.77.0.99"))) // nobody's business: before the first start
+	add(kernelLines(netip.MustParseAddr("10.77.0.99"))) // ignored: logged before the first start
 	s.configure(mode+"IPT_SYSLOG_FILE "+file+";\n", knockStanza())
 	s.start()
 	s.stop()
@@ -127,8 +126,8 @@ func goesOnInLog(t *testing.T, mode string) {
 	}
 }
 
-// What the kernel logs reaches a journal of systemd's own, and us; also what it logs
-// while the daemon is away.
+// Kernel messages reach the daemon through a systemd journal, also those logged while
+// the daemon does not run.
 func TestE2EJournal(t *testing.T) {
 	s := newSite(t, "nftables")
 	netlab.KernelLog(t)
@@ -166,7 +165,7 @@ func TestE2EIPv6(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The Debian client knows no IPv6; the packet for an IPv4 address may come over it.
+		// The Debian client has no IPv6 support, but its packet may be sent over IPv6.
 		s.Client.Do(func() {
 			c, err := net.Dial("udp", netip.AddrPortFrom(s.Server.V6, spaPort).String())
 			if err != nil {
@@ -182,7 +181,7 @@ func TestE2EIPv6(t *testing.T) {
 	})
 }
 
-// What took the worker over has no rights to start with.
+// The worker runs without privileges.
 func TestE2EWorkerHasNoRights(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -231,7 +230,7 @@ func TestE2EExternalCommands(t *testing.T) {
 	}
 }
 
-// A service manager hears when the daemon is at work, reloads and ends.
+// The daemon notifies the service manager when it is ready, reloads and stops.
 func TestE2EServiceManager(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -260,8 +259,8 @@ func TestE2EServiceManager(t *testing.T) {
 	hear("STOPPING=1")
 }
 
-// TestE2ECopies is about captures on all interfaces of a host whose packets pass
-// several: a login is no replay of itself.
+// TestE2ECopies checks captures on all interfaces of a host where a packet passes
+// several: the copies do not count as replays.
 func TestE2ECopies(t *testing.T) {
 	move := func(t *testing.T, ns *netlab.NS, addr netip.Addr, from, to string) {
 		ns.Run(t, "ip addr flush dev "+from)

@@ -15,7 +15,7 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// spaKeys is the folder of the exported keys.
+// spaKeys returns the directory of the exported keys.
 func spaKeys(t *testing.T) string {
 	t.Helper()
 	keys, err := filepath.Abs("../../fixtures/spa/keys")
@@ -25,10 +25,10 @@ func spaKeys(t *testing.T) string {
 	return keys
 }
 
-// gpgHome makes a GnuPG home with exported keys.
+// gpgHome creates a GnuPG home with exported keys.
 func gpgHome(t *testing.T, names ...string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "fwkgpg") // sockets have short names
+	dir, err := os.MkdirTemp("", "fwkgpg") // the path of a socket is limited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func gpgHome(t *testing.T, names ...string) string {
 	return dir
 }
 
-// keyID is the fingerprint of the first key in a home.
+// keyID returns the fingerprint of the first key in a home.
 func keyID(t *testing.T, dir string, secret bool) string {
 	t.Helper()
 	list := "--list-keys"
@@ -58,8 +58,8 @@ func keyID(t *testing.T, dir string, secret bool) string {
 	return regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindStringSubmatch(string(out))[1]
 }
 
-// clientHome makes the home of a client that trusts the key of the server, and returns
-// the fingerprint of its own as well.
+// clientHome creates the home of a client that trusts the server's key, and also returns
+// the fingerprint of the client's key.
 func clientHome(t *testing.T) (dir, signer string) {
 	t.Helper()
 	dir = gpgHome(t, "client.sec.asc", "server.pub.asc")
@@ -67,7 +67,7 @@ func clientHome(t *testing.T) (dir, signer string) {
 	return dir, keyID(t, dir, true)
 }
 
-// trustAll gives every key in a home ultimate trust.
+// trustAll sets ultimate trust for every key in a home.
 func trustAll(t *testing.T, dir string) {
 	t.Helper()
 	out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", "--list-keys").Output()
@@ -85,8 +85,8 @@ func trustAll(t *testing.T, dir string) {
 	}
 }
 
-// An OpenPGP message of the Debian client, opened with keys in exported files and with
-// those in a GnuPG home that only root may read.
+// An OpenPGP message of the Debian client is decrypted with keys from exported files and
+// from a GnuPG home that only root may read.
 func TestE2EOpenPGP(t *testing.T) {
 	netlab.Need(t, "gpg", "fwknop")
 	keys := spaKeys(t)
@@ -122,7 +122,7 @@ func TestE2EOpenPGP(t *testing.T) {
 	}
 }
 
-// The password of a user in the message: only the monitor can compare it.
+// A message with a user's password, which only the monitor can verify.
 func TestE2EPassword(t *testing.T) {
 	s := newSite(t, "nftables")
 	const hash = "$6$abcdefgh$OZyKPqo4Gvn1xQgZjN0GfEVcDMoIlwQa5qBHcEQ5cQtFpbLnmHkvYmPf4yIGzTM0Yl7vXMVi2Q2aDIbx/TUwa."

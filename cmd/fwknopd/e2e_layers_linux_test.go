@@ -13,8 +13,8 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// A shape is a host with one or several firewalls, as their users load them; load may be
-// run again, which is a reload.
+// A shape is a host with one or several firewalls. load may be called again, as a reload
+// of the rules.
 type shape struct {
 	name   string
 	layers string // where a grant is opened
@@ -30,7 +30,7 @@ func ruleFile(t *testing.T, name string) string {
 	return string(text)
 }
 
-// nftRules loads a ruleset after taking away what stands in its way.
+// nftRules returns a function that loads a ruleset after the commands in before.
 func nftRules(before, name string) func(*testing.T, *netlab.NS) {
 	return func(t *testing.T, ns *netlab.NS) {
 		t.Helper()
@@ -38,7 +38,8 @@ func nftRules(before, name string) func(*testing.T, *netlab.NS) {
 	}
 }
 
-// dropTables are tables of iptables that drop; a reload flushes them.
+// dropTables returns a function that loads iptables rules that drop; a reload flushes
+// the tables.
 func dropTables(program string) func(*testing.T, *netlab.NS) {
 	return func(t *testing.T, ns *netlab.NS) {
 		t.Helper()
@@ -84,7 +85,7 @@ var (
 	}
 )
 
-// newHost makes a network whose server has these firewalls, and the daemon's choice.
+// newHost returns a network whose server has these firewalls, with FIREWALL_TYPE auto.
 func newHost(t *testing.T, load func(*testing.T, *netlab.NS)) *site {
 	t.Helper()
 	netlab.Need(t, "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy")
@@ -92,13 +93,13 @@ func newHost(t *testing.T, load func(*testing.T, *netlab.NS)) *site {
 	return newSite(t, "auto")
 }
 
-// reach reports that a port of the server is open to the client within a time.
+// reach reports whether the client reaches a port of the server within a time.
 func (s *site) reach(server netip.Addr, port uint16, within time.Duration) bool {
 	return eventually(within, func() bool { return netlab.CanConnect(s.Client, server, port, 200*time.Millisecond) })
 }
 
-// knock6 asks for the client's IPv6 address: the Debian client knows none, so that its
-// packet says "where this comes from" and goes out by IPv6.
+// knock6 requests access for the client's IPv6 address: the Debian client has no IPv6
+// support, so its packet asks for its source address and is sent over IPv6.
 func (s *site) knock6(args ...string) {
 	s.t.Helper()
 	packet := filepath.Join(s.dir, "packet6")
@@ -119,8 +120,8 @@ func (s *site) knock6(args ...string) {
 	})
 }
 
-// TestE2EHosts: on a host of each shape a grant opens what it says, for IPv4, IPv6 and a
-// translation; it ends; and after a reload of the other side's rules it is open again.
+// TestE2EHosts checks on a host of each shape that a grant opens its port, for IPv4, IPv6
+// and NAT, that it expires, and that it is restored after a reload of the user's rules.
 func TestE2EHosts(t *testing.T) {
 	for _, c := range shapes {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,8 +175,8 @@ func TestE2EHosts(t *testing.T) {
 	}
 }
 
-// TestE2ELaterFirewall: another firewall is loaded while a grant is open: it is opened
-// there, too.
+// TestE2ELaterFirewall checks that a grant is also opened in a firewall that is loaded
+// later.
 func TestE2ELaterFirewall(t *testing.T) {
 	none := func(*testing.T, *netlab.NS) {}
 	for _, c := range []struct {
@@ -208,8 +209,8 @@ func TestE2ELaterFirewall(t *testing.T) {
 	}
 }
 
-// TestE2EBlocked: what cannot be opened is said at start, with the grant, and in the
-// event log.
+// TestE2EBlocked checks that a chain which still drops packets is reported at start, with
+// the grant, and in the event log.
 func TestE2EBlocked(t *testing.T) {
 	accepting := nftRules("", "workstation.nft")
 	for _, c := range []struct {
@@ -258,7 +259,7 @@ func TestE2EBlocked(t *testing.T) {
 	}
 }
 
-// overridden is the server file with some keywords put in place of others.
+// overridden returns the server file with some keywords replaced.
 func overridden(t *testing.T, s *site, lines string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
@@ -272,7 +273,7 @@ func overridden(t *testing.T, s *site, lines string) string {
 	return kept + lines
 }
 
-// TestE2EOwnedTable: the table of a program that keeps it for itself.
+// TestE2EOwnedTable checks a table with an owner, which other programs cannot change.
 func TestE2EOwnedTable(t *testing.T) {
 	s := newHost(t, func(*testing.T, *netlab.NS) {})
 	owner := s.Server.Command("nft", "-i")
@@ -296,7 +297,7 @@ func TestE2EOwnedTable(t *testing.T) {
 	s.waitFor("belongs to a running program alone")
 	s.knock(ask()...)
 	s.waitFor("still dropped by table inet own chain in")
-	// It lets go: the next grant is as good as it says.
+	// The owner exits: the next grant opens the port.
 	own("flush chain inet own in")
 	own("add chain inet own in { policy accept; }")
 	if !s.open() {
@@ -304,8 +305,8 @@ func TestE2EOwnedTable(t *testing.T) {
 	}
 }
 
-// TestE2ECheckLooks: check says on which firewalls of the host a grant will be opened, and
-// changes nothing.
+// TestE2ECheckLooks checks that check reports the firewalls of the host in which a grant
+// will be opened, and changes nothing.
 func TestE2ECheckLooks(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -13,7 +13,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// Whoever dies: what is open ends on time, and what can live on does.
+// Whichever process is killed, grants expire on time and the rest continues.
 func TestE2EKilled(t *testing.T) {
 	for _, who := range []string{"monitor", "worker", "both"} {
 		t.Run(who, func(t *testing.T) {
@@ -64,7 +64,7 @@ func alive(pid int) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// A reload, a restart and other programs lose no grant.
+// No grant is lost by a reload, a restart or the actions of other programs.
 func TestE2EGrantsStay(t *testing.T) {
 	flush := map[string]string{"iptables": "iptables -F FWKNOP_INPUT", "nftables": "nft flush chain inet filter fwknop_input"}
 	each(t, func(t *testing.T, s *site) {
@@ -87,7 +87,7 @@ func TestE2EGrantsStay(t *testing.T) {
 		s.knock(ask()...)
 		s.waitFor("spa.user")
 		s.write("access.conf", "SOURCE ANY\nNONSENSE\n")
-		s.waitFor("the old one stays in force") // nobody sent a signal: the file changed
+		s.waitFor("the old one stays in force") // without a signal: the file changed
 		s.stop()
 		if s.shut() {
 			t.Error("the end of the daemon closed it")
@@ -111,7 +111,7 @@ func TestE2EGrantsStay(t *testing.T) {
 	})
 }
 
-// The daemon in the background, from a second process.
+// The daemon in the background, controlled from a second process.
 func TestE2EBackground(t *testing.T) {
 	s := newSite(t, "iptables")
 	s.configure("", stanza(""))
@@ -132,7 +132,7 @@ func TestE2EBackground(t *testing.T) {
 	if out, code := s.command(s.args("--Status")...); code != 1 || !strings.Contains(out, "No running fwknopd detected.") {
 		t.Errorf("status before: %d %s", code, out)
 	}
-	// Relative paths, which a restart has to survive.
+	// Relative paths must still be valid after a restart.
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestE2EBackground(t *testing.T) {
 	}
 }
 
-// A knock that the kernel logs opens, also where only root may read the log.
+// A knock logged by the kernel opens the port, also if only root may read the log.
 func TestE2EKnockInLog(t *testing.T) {
 	for name, perm := range map[string]os.FileMode{"readable": 0o644, "root only": 0o600} {
 		t.Run(name, func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestE2EKnockInLog(t *testing.T) {
 	}
 }
 
-// An idle daemon does not wake up, whatever it waits for.
+// An idle daemon does not wake up, whatever its sources.
 func TestE2EIdle(t *testing.T) {
 	var pids []int
 	var names []string
@@ -234,7 +234,7 @@ func TestE2EIdle(t *testing.T) {
 	}
 }
 
-// switches are the voluntary context switches of all threads of each process.
+// switches returns the voluntary context switches of all threads of each process.
 func switches(t *testing.T, pids []int) []int {
 	t.Helper()
 	sums := make([]int, len(pids))

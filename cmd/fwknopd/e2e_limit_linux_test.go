@@ -17,7 +17,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// finishes waits for the end of a daemon that ends by itself.
+// finishes waits for a daemon that exits by itself.
 func (s *site) finishes(within time.Duration) {
 	s.t.Helper()
 	ended := make(chan error, 1)
@@ -33,9 +33,9 @@ func (s *site) finishes(within time.Duration) {
 	}
 }
 
-// -C counts packets that may hold a message: a handshake, other services and junk do
-// not use it up. What the last one opened is open when the daemon has ended, ends by
-// itself and leaves nothing behind that the next daemon does not remove.
+// -C counts packets that may hold a message, not handshakes, other services and junk. The
+// grant of the last one is still open when the daemon has exited, expires by itself and
+// leaves nothing that the next daemon does not remove.
 func TestE2EPacketLimit(t *testing.T) {
 	for name, c := range map[string]struct {
 		server string
@@ -81,14 +81,14 @@ func TestE2EPacketLimit(t *testing.T) {
 	}
 }
 
-// inputRule lets SPA over TCP in, listRules lists all that is open.
+// inputRule accepts SPA over TCP, listRules lists the rules.
 var (
 	inputRule = map[string]string{"iptables": "iptables -I INPUT -p tcp --dport 62201 -j ACCEPT", "nftables": "nft insert rule inet filter input tcp dport 62201 accept"}
 	listRules = map[string]string{"iptables": "iptables-save", "nftables": "nft list ruleset"}
 )
 
-// More packets than -C come at once, as many as the limit are decided, and what they ask
-// for is open.
+// If more packets than -C arrive at once, exactly that many are decided, and their grants
+// are open.
 func TestE2EPacketLimitInABurst(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", stanza(""))
@@ -112,7 +112,7 @@ func TestE2EPacketLimitInABurst(t *testing.T) {
 	})
 }
 
-// What only a command can close is closed at its time also behind -C.
+// A grant that only a command can close is closed on time also with -C.
 func TestE2EPacketLimitWithCommands(t *testing.T) {
 	s := newSite(t, "nftables")
 	log := filepath.Join(s.dir, "ran")
@@ -132,8 +132,8 @@ func TestE2EPacketLimitWithCommands(t *testing.T) {
 	}
 }
 
-// An old capture is read once in the dialect of 2.6: its messages are not too old unless
-// the file asks for their age, and the daemon stays until what they opened has ended.
+// An old capture is read once in the dialect of 2.6: the age of its messages is checked
+// only if configured, and the daemon runs until their grants have expired.
 func TestE2EOldCapture(t *testing.T) {
 	for name, c := range map[string]struct {
 		server string
@@ -167,7 +167,7 @@ func TestE2EOldCapture(t *testing.T) {
 	}
 }
 
-// oldCapture is a capture of one message from the client, both of that time.
+// oldCapture writes a capture of one message from the client, both with that time.
 func oldCapture(t *testing.T, s *site, at time.Time) (path string) {
 	t.Helper()
 	ip := &layers.IPv4{Version: 4, TTL: 64, Protocol: layers.IPProtocolUDP, SrcIP: s.Client.V4.AsSlice(), DstIP: s.Server.V4.AsSlice()}

@@ -12,7 +12,7 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// linked are ways in which the configured name leads to the file that is rotated.
+// linked are the kinds of links from the configured name to the rotated file.
 var linked = map[string]func(t *testing.T, dir string) (name, file string){
 	"same directory": func(t *testing.T, dir string) (name, file string) {
 		symlink(t, "iptables.log", dir+"/kern.log")
@@ -40,7 +40,7 @@ func symlink(t *testing.T, target, name string) {
 	}
 }
 
-// logTo appends lines to a file, as a logger that makes it anew.
+// logTo appends lines to a file and creates it if needed, as a logger does.
 func logTo(t *testing.T, file string, mode os.FileMode, text string) {
 	t.Helper()
 	w, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, mode)
@@ -53,8 +53,8 @@ func logTo(t *testing.T, file string, mode os.FileMode, text string) {
 	}
 }
 
-// TestE2ELinkedLog rotates what a configured link leads to, again and again, also
-// where only the monitor may read it.
+// TestE2ELinkedLog rotates the target of a configured link repeatedly, also if only the
+// monitor may read it.
 func TestE2ELinkedLog(t *testing.T) {
 	for name, make := range linked {
 		for _, mode := range []os.FileMode{0o644, 0o600} {
@@ -86,7 +86,7 @@ func TestE2ELinkedLog(t *testing.T) {
 	}
 }
 
-// TestE2ELinkedCapture has tcpdump write what a link leads to, and rotates it.
+// TestE2ELinkedCapture lets tcpdump write the target of a link, and rotates it.
 func TestE2ELinkedCapture(t *testing.T) {
 	for name, make := range linked {
 		t.Run(name, func(t *testing.T) {

@@ -18,11 +18,11 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// The end-to-end tests run the program as an administrator would, in a network of
-// their own, against the client that Debian ships.
+// The end-to-end tests run the program as an administrator would, in private networks,
+// with Debian's client.
 
 const (
-	e2ePort = 2222 // what clients ask for, and where something listens
+	e2ePort = 2222 // the port that clients request, where a server listens
 	spaPort = 62201
 	spaKey  = "a passphrase of the tests"
 	hmacKey = "another passphrase of the tests"
@@ -34,7 +34,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the worker is nobody
+	if err := os.Chmod(dir, 0o755); err != nil { // the worker runs as nobody
 		return "", err
 	}
 	bin := filepath.Join(dir, "fwknopd")
@@ -44,8 +44,8 @@ var program = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// firewalls are the two worlds: a default-drop input that lets SPA packets and
-// established connections in.
+// firewalls load default-drop input rules that accept SPA packets and established
+// connections.
 var firewalls = map[string]func(t *testing.T, ns *netlab.NS){
 	"iptables": func(t *testing.T, ns *netlab.NS) {
 		for _, tool := range []string{"iptables", "ip6tables"} {
@@ -82,12 +82,12 @@ type site struct {
 	t        *testing.T
 	dir      string
 	firewall string
-	inside   []string // the command that runs the daemon somewhere else
+	inside   []string // command prefix that runs the daemon in another namespace
 	cmd      *exec.Cmd
 	out      output
 }
 
-// output is what a process writes, readable while it runs.
+// An output collects what a process writes and can be read while it runs.
 type output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -106,13 +106,12 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// newSite makes a network with a firewall, and a server on the port that clients
-// ask for.
+// newSite creates a network with a firewall and a server on the test port.
 func newSite(t *testing.T, firewall string) *site {
 	t.Helper()
 	netlab.Need(t, "fwknop", "iptables", "ip6tables", "nft", "go")
 	s := &site{Lab: netlab.New(t), t: t, firewall: firewall, dir: t.TempDir()}
-	// The worker has to get through to the files that it follows.
+	// The worker needs access to the files that it follows.
 	for dir := s.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -123,7 +122,7 @@ func newSite(t *testing.T, firewall string) *site {
 	return s
 }
 
-// configure writes both files; what is given is added to what all tests need.
+// configure writes both files, with these lines in addition to those of all tests.
 func (s *site) configure(server, access string) {
 	s.t.Helper()
 	s.write("fwknopd.conf", fmt.Sprintf(`PCAP_INTF %s;
@@ -137,7 +136,7 @@ FLUSH_IPT_AT_EXIT N;
 	s.write("access.conf", access)
 }
 
-// stanza is an access stanza that opens the port of the tests.
+// stanza returns an access stanza that opens the test port.
 func stanza(more string) string {
 	return fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/%d\nKEY %s\nHMAC_KEY %s\nFW_ACCESS_TIMEOUT 60\n%s\n", e2ePort,
 		strings.ReplaceAll(spaKey, " ", "_"), strings.ReplaceAll(hmacKey, " ", "_"), more)
@@ -150,12 +149,12 @@ func (s *site) write(name, text string) {
 	}
 }
 
-// args are those of the daemon and of all commands that act on it.
+// args returns the arguments of the daemon and of the commands that act on it.
 func (s *site) args(more ...string) []string {
 	return append([]string{"-c", filepath.Join(s.dir, "fwknopd.conf"), "-a", filepath.Join(s.dir, "access.conf")}, more...)
 }
 
-// start runs the daemon in the foreground and waits until it is at work.
+// start runs the daemon in the foreground and waits until it is ready.
 func (s *site) start(more ...string) {
 	s.t.Helper()
 	bin, err := program()
@@ -181,7 +180,7 @@ func (s *site) start(more ...string) {
 	s.waitFor("Starting fwknopd main event loop.")
 }
 
-// waitFor waits until the daemon has said something.
+// waitFor waits until the output of the daemon contains text.
 func (s *site) waitFor(text string) {
 	s.t.Helper()
 	if !eventually(10*time.Second, func() bool { return strings.Contains(s.out.String(), text) }) {
@@ -200,7 +199,7 @@ func eventually(within time.Duration, is func() bool) bool {
 	}
 }
 
-// stop ends the daemon as a service manager would.
+// stop stops the daemon as a service manager would.
 func (s *site) stop() {
 	s.t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -218,7 +217,7 @@ func (s *site) stop() {
 	}
 }
 
-// knock sends what the Debian client makes of args.
+// knock sends the packet that the Debian client makes for args.
 func (s *site) knock(args ...string) {
 	s.t.Helper()
 	s.knockFrom(s.Client.V4, s.Server.V4, args...)
@@ -235,25 +234,25 @@ func (s *site) knockFrom(from, to netip.Addr, args ...string) {
 	}
 }
 
-// ask is the client's request for the port of the tests.
+// ask returns the client arguments that request the test port.
 func ask() []string { return []string{"-A", fmt.Sprintf("tcp/%d", e2ePort)} }
 
-// open reports that the port is open for the client within a moment.
+// open reports whether the port opens for the client within a short time.
 func (s *site) open() bool {
 	return eventually(3*time.Second, func() bool {
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	})
 }
 
-// shut reports that it is not open.
+// shut reports whether the port is closed.
 func (s *site) shut() bool {
 	return !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 300*time.Millisecond)
 }
 
-// worker is the process id of the unprivileged half.
+// worker returns the pid of the unprivileged process.
 func (s *site) worker() int { return workerOf(s.cmd.Process.Pid) }
 
-// workerOf is the worker of a monitor, 0 if there is none.
+// workerOf returns the pid of the worker of a monitor, 0 if there is none.
 func workerOf(monitor int) int {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", monitor))
 	for _, task := range tasks {
@@ -269,7 +268,7 @@ func workerOf(monitor int) int {
 	return 0
 }
 
-// events are the lines of the event log.
+// events returns the event log.
 func (s *site) events() string {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log", "events.jsonl"))
 	if err != nil {
@@ -278,7 +277,7 @@ func (s *site) events() string {
 	return string(text)
 }
 
-// command runs the program with an action.
+// command runs the program with an action and returns its output and exit code.
 func (s *site) command(args ...string) (string, int) {
 	s.t.Helper()
 	bin, err := program()

@@ -17,18 +17,18 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// packetKey are the keys of the stanzas of the tests.
+// packetKey returns the keys of the test stanzas.
 func packetKey() spa.Key {
 	return spa.Key{Passphrase: []byte(strings.ReplaceAll(spaKey, " ", "_")), HMACKey: []byte(strings.ReplaceAll(hmacKey, " ", "_")), HMACType: "sha256"}
 }
 
-// packetFor is a packet that opens the port of the tests for an address.
+// packetFor returns a packet that opens the test port for an address.
 func packetFor(t *testing.T, src netip.Addr) []byte {
 	t.Helper()
 	return packetAt(t, src, time.Now())
 }
 
-// packetAt is [packetFor] of another time.
+// packetAt is [packetFor] with another time.
 func packetAt(t *testing.T, src netip.Addr, at time.Time) []byte {
 	t.Helper()
 	p, err := spa.Encode(&spa.Message{User: "load", Time: at.Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
@@ -39,11 +39,11 @@ func packetAt(t *testing.T, src netip.Addr, at time.Time) []byte {
 	return p
 }
 
-// post sends datagrams from the client's side.
+// post sends datagrams from the client.
 func post(t *testing.T, s *site, payloads ...[]byte) {
 	t.Helper()
 	s.Client.Do(func() {
-		// Not connected, for nobody may listen, which would be told.
+		// Not connected: an ICMP error, if no process listens, would fail the next write.
 		c, err := net.ListenUDP("udp4", nil)
 		if err != nil {
 			t.Error(err)
@@ -58,10 +58,10 @@ func post(t *testing.T, s *site, payloads ...[]byte) {
 	})
 }
 
-// A burst of valid packets: nobody is left out, by neither way in.
+// All packets of a burst of valid ones are granted, from either source.
 func TestE2EBurst(t *testing.T) {
 	const burst = 200
-	limit := map[string]time.Duration{"nftables": 5 * time.Second, "iptables": 8 * time.Second} // machines for tests are slow, and loaded
+	limit := map[string]time.Duration{"nftables": 5 * time.Second, "iptables": 8 * time.Second} // test machines may be slow and loaded
 	each(t, func(t *testing.T, s *site) {
 		for _, way := range []string{"sniffed", "server"} {
 			server := ""
@@ -93,7 +93,7 @@ func TestE2EBurst(t *testing.T) {
 			}
 			want := burst
 			if way == "server" {
-				want *= 2 // the log goes on
+				want *= 2 // the log continues
 			}
 			if !eventually(10*time.Second, func() bool { return opened() == want }) {
 				t.Fatalf("%s: %d of %d granted", way, opened(), want)
@@ -106,8 +106,8 @@ func TestE2EBurst(t *testing.T) {
 	})
 }
 
-// Junk that looks like packets: valid ones among it are honoured at once, and the
-// logs do not grow with it.
+// During a flood of junk valid packets are granted without delay, and the logs do not
+// grow with the junk.
 func TestE2EFlood(t *testing.T) {
 	for _, server := range []string{"", "ENABLE_UDP_SERVER Y;"} {
 		name := "sniffed"
@@ -162,7 +162,7 @@ func TestE2EFlood(t *testing.T) {
 			flood.Wait()
 			slices.Sort(took)
 			t.Logf("%d junk packets; valid ones took %v at the median, %v at most", sent, took[len(took)/2], took[len(took)-1])
-			if took[len(took)/2] > time.Second { // on a loaded machine; else it is some milliseconds
+			if took[len(took)/2] > time.Second { // a bound for a loaded machine; usually some milliseconds
 				t.Errorf("valid packets wait %v at the median", took[len(took)/2])
 			}
 			if n := strings.Count(s.events(), "\n"); n > 1000 {
@@ -175,8 +175,8 @@ func TestE2EFlood(t *testing.T) {
 	}
 }
 
-// An interface that goes and comes back, as another one of the same name, is
-// captured again.
+// Capture resumes when an interface is removed and another one of the same name is
+// created.
 func TestE2EInterfaceComesAndGoes(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -200,7 +200,7 @@ func TestE2EInterfaceComesAndGoes(t *testing.T) {
 	}
 }
 
-// A reload takes other sources, and keeps the old ones if those cannot be had.
+// A reload changes the sources, and keeps the old ones if the new ones cannot be opened.
 func TestE2EReloadChangesSources(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -224,7 +224,7 @@ func TestE2EReloadChangesSources(t *testing.T) {
 	if out, code := s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--all"); code != 0 {
 		t.Fatalf("revoke: %s", out)
 	}
-	reload("AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE " + s.dir + ";\n") // a folder
+	reload("AUTH_MODE FILE_PCAP;\nPCAP_PKT_FILE " + s.dir + ";\n") // a directory
 	s.waitFor("the worker keeps its configuration")
 	worker := s.worker()
 	packet()
@@ -234,7 +234,7 @@ func TestE2EReloadChangesSources(t *testing.T) {
 	if !alive(worker) {
 		t.Error("the worker died of it")
 	}
-	reload("INGEST UDP,PCAP;\n") // wants the port that is open already
+	reload("INGEST UDP,PCAP;\n") // needs the port that is open already
 	s.waitFor("Kicking off UDP server")
 	if out, code := s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--all"); code != 0 {
 		t.Fatalf("revoke: %s", out)

@@ -21,8 +21,8 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// A recording is a site whose daemon is watched: what its interface receives and what is
-// appended to the log that it follows are kept, in one part for each configuration.
+// A recording is a site that records the packets its interface receives and the log that
+// the daemon follows, in one part for each configuration.
 type recording struct {
 	*site
 	parts []*part
@@ -30,7 +30,7 @@ type recording struct {
 	id    int // IP identification of the last log line
 }
 
-// A part is what the daemon saw and decided under one configuration.
+// A part holds the input and the decisions of the daemon under one configuration.
 type part struct {
 	dir       string   // its files: a copy of the configuration, digests at the start, log, capture
 	decisions []string // of the live daemon
@@ -38,7 +38,7 @@ type part struct {
 
 func (p *part) file(name string) string { return filepath.Join(p.dir, name) }
 
-// part gives the daemon a configuration, the first or by a reload, and begins to record.
+// part starts or reloads the daemon with a configuration and begins to record.
 func (r *recording) part(server, access string) {
 	r.t.Helper()
 	p := &part{dir: filepath.Join(r.dir, fmt.Sprintf("part%d", len(r.parts)))}
@@ -71,16 +71,16 @@ func (r *recording) part(server, access string) {
 		r.start()
 		return
 	}
-	// The files may have been read already, one of them too early: the signals are taken in
-	// order, so that the worker's answer comes after a reload of both.
+	// The daemon may have noticed the change of one file before the other was written.
+	// Signals are handled in order, so the worker answers after a reload of both.
 	reloads := r.said("configuration loaded again")
 	r.cmd.Process.Signal(syscall.SIGHUP)
 	r.await("a reload", func() bool { return r.said("configuration loaded again") > reloads })
 	r.state()
 }
 
-// state asks the worker for its state, which it tells when it has loaded what it was told
-// to, and has told of everything that it decided.
+// state waits until the worker reports its state, which it does after it has loaded the
+// configuration and reported all its decisions.
 func (r *recording) state() {
 	r.t.Helper()
 	states := r.said("state: knock sequences")
@@ -97,7 +97,7 @@ func (r *recording) await(what string, is func() bool) {
 	}
 }
 
-// capture records what the interface receives; what it sends the daemon does not see.
+// capture records what the interface receives; the daemon does not read what it sends.
 func (r *recording) capture(file string) {
 	r.t.Helper()
 	dump := r.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-Q", "in", "-U", "--immediate-mode", "--nano", "-w", file)
@@ -109,8 +109,8 @@ func (r *recording) capture(file string) {
 	r.dump = dump
 }
 
-// end ends a part: a last packet, and a last knock if the daemon reads the log, are
-// decided after all others of their source.
+// end ends a part: it sends a last packet, and a last knock if the daemon reads the log,
+// and waits for the decisions on them, which follow all others of the same source.
 func (r *recording) end(knocks bool) {
 	r.t.Helper()
 	p := r.parts[len(r.parts)-1]
@@ -137,7 +137,7 @@ func (r *recording) end(knocks bool) {
 	}
 }
 
-// message makes a packet of a valid message with a change.
+// message returns a packet of a valid message with a change.
 func (r *recording) message(key spa.Key, change func(*spa.Message)) []byte {
 	r.t.Helper()
 	m := spa.Message{User: "alice", Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", r.Client.V4, e2ePort)}
@@ -149,7 +149,7 @@ func (r *recording) message(key spa.Key, change func(*spa.Message)) []byte {
 	return p
 }
 
-// send sends datagrams, each from a port of its own: none is a copy of another.
+// send sends datagrams, each from a different port, so that none is a copy of another.
 func (r *recording) send(src netip.Addr, payloads ...[]byte) {
 	r.t.Helper()
 	for _, p := range payloads {
@@ -167,7 +167,7 @@ func (r *recording) send(src netip.Addr, payloads ...[]byte) {
 	}
 }
 
-// logged appends a SYN to the log, as written by a program.
+// logged appends a SYN to the log, with the name of the logging program.
 func (r *recording) logged(at time.Time, program, src string, port int, options string) {
 	r.t.Helper()
 	r.id++
@@ -194,13 +194,13 @@ func (r *recording) sequence(src string, gap time.Duration, options string, port
 	}
 }
 
-// decisions are those in an event log or in the output of replay, each as a line without
-// what the moment of the decision has a part in.
+// decisions returns the decisions in an event log or in the output of replay, one line
+// each, without the fields that depend on the time of the decision.
 func decisions(t *testing.T, text string) (lines []string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		if !strings.HasSuffix(line, "\n") {
-			break // it is being written
+			break // incomplete, being written
 		}
 		var d map[string]any
 		if err := json.Unmarshal([]byte(line), &d); err != nil {
@@ -231,7 +231,7 @@ func decisions(t *testing.T, text string) (lines []string) {
 	return lines
 }
 
-// replay are the decisions of a replay of a part.
+// replay returns the decisions of a replay of a part.
 func (r *recording) replay(p *part, options ...string) []string {
 	r.t.Helper()
 	bin, err := program()
@@ -252,8 +252,8 @@ func (r *recording) replay(p *part, options ...string) []string {
 	return decisions(r.t, string(out))
 }
 
-// compare replays a part and compares decision by decision, those on packets and those
-// on knocks apart: which of two sources is read first is chance.
+// compare replays a part and compares the decisions one by one, separately for packets
+// and knocks, because the order between the two sources is not determined.
 func (r *recording) compare(p *part) {
 	r.t.Helper()
 	replayed := r.replay(p)
@@ -285,7 +285,7 @@ func ofMode(decisions []string, mode string) (list []string) {
 	return list
 }
 
-// gpgPackets are packets of the Debian client, and junk that costs as much as they do.
+// gpgPackets are OpenPGP packets of the Debian client, and junk as expensive as these.
 type gpgPackets struct {
 	stanza string
 	good   [][]byte
@@ -324,8 +324,8 @@ func (r *recording) gpg(n int) gpgPackets {
 	return p
 }
 
-// The daemon runs over two reloads while packets of every carrier, replays, junk, floods
-// and knocks come. What it saw is recorded, and a replay of the records decides the same.
+// The daemon is reloaded twice while it receives packets of every transport, replays,
+// junk, floods and knocks. Its input is recorded, and a replay must decide the same.
 func TestE2EReplayDecidesAsLive(t *testing.T) {
 	netlab.Need(t, "fwknop", "gpg", "tcpdump", "openssl")
 	r := &recording{site: newSite(t, "nftables")}
@@ -391,8 +391,8 @@ func TestE2EReplayDecidesAsLive(t *testing.T) {
 
 	r.part("INGEST PCAP,KNOCK;\nGPG_RATE_SOURCE 20;\n"+carriers, stanza("REQUIRE_USERNAME alice")+"\n"+gpg.stanza+sequence)
 	r.send(client, first, r.message(packetKey(), valid), r.message(packetKey(), func(m *spa.Message) { m.User = "bob" }), gpg.good[0], gpg.good[1])
-	// The worker is held up, and decides on packets of some time at once: it is the time of
-	// the packets that counts.
+	// The worker is stopped for a while and then decides many packets at once: the time of
+	// the packets counts.
 	r.signalWorker(syscall.SIGSTOP)
 	r.send(client, gpg.junk(25)...)
 	for begin := time.Now(); time.Since(begin) < 200*time.Millisecond; {
@@ -427,7 +427,7 @@ func TestE2EReplayDecidesAsLive(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(reasons)); !slices.Equal(got, want) {
 		t.Errorf("the run has the reasons %v, want %v", got, want)
 	}
-	// No source of the last configuration reads knocks: only --all-modes makes them count.
+	// No source of the last configuration reads knocks: only --all-modes decides them.
 	last := r.parts[len(r.parts)-1]
 	if n, all := len(ofMode(last.decisions, "knock")), ofMode(r.replay(last, "--all-modes"), "knock"); n != 0 || len(all) != 1 {
 		t.Errorf("%d knocks decided under AUTH_MODE PCAP, with --all-modes %q", n, all)

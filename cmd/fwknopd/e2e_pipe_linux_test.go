@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Whoever reads what a daemon in the foreground says may go: it goes on.
+// A daemon in the foreground continues when the reader of its output exits.
 func TestE2EReaderGone(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -34,7 +34,7 @@ func TestE2EReaderGone(t *testing.T) {
 	for lines.Scan() && !strings.Contains(lines.Text(), "Starting fwknopd main event loop.") {
 	}
 	r.Close()
-	cmd.Process.Signal(syscall.SIGHUP) // it has something to say
+	cmd.Process.Signal(syscall.SIGHUP) // makes the daemon print a line
 	select {
 	case err := <-ended:
 		t.Fatalf("it ended: %v", err)

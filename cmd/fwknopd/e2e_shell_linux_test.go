@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// External commands that were written for a shell: the start refuses them, and with
-// EXTERNAL_CMD_SHELL they do what they did in the 1.9 daemon.
+// External commands with shell syntax are refused at start, and with EXTERNAL_CMD_SHELL
+// they work as in the 1.9 daemon.
 func TestE2EExternalShell(t *testing.T) {
 	s := newSite(t, "nftables")
 	text, err := os.ReadFile("../../fixtures/cases/suite26/f22-external-cmd-shell/access.conf")

@@ -15,13 +15,14 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// soakEnv is how long the soak lasts, as a Go duration; a few seconds without it.
+// soakEnv is the variable with the length of the soak as a Go duration; a few seconds if
+// it is not set.
 const soakEnv = "FWKNOPD_SOAK"
 
-// A day's traffic in little time: 72 valid packets a second for twenty minutes are
-// one a second for a day. Junk comes with them, each packet is replayed, grants open
-// and end, the configuration is read again. Memory, descriptors and threads of both
-// processes stay what they were.
+// The traffic of a day in a short time: 72 valid packets a second for twenty minutes are
+// one a second for a day. There is junk too, each packet is replayed, grants open and
+// expire, the configuration is reloaded. Memory, descriptors and threads of both
+// processes must not grow.
 func TestE2ESoak(t *testing.T) {
 	span := 12 * time.Second
 	if text := os.Getenv(soakEnv); text != "" {
@@ -73,7 +74,7 @@ func TestE2ESoak(t *testing.T) {
 	for i, who := range []string{"monitor", "worker"} {
 		early, late := typical(samples[len(samples)/4:len(samples)/2], i), typical(samples[3*len(samples)/4:], i)
 		t.Logf("%s over %v: %d to %d KiB, %d to %d descriptors, %d to %d threads", who, span, early.rss, late.rss, early.files, late.files, early.threads, late.threads)
-		// What has to grow: a record for each message seen, 64 bytes of memory.
+		// Expected growth: a record of 64 bytes for each message.
 		if grown := late.rss - early.rss; grown > 16<<10 {
 			t.Errorf("%s: memory grew by %d KiB", who, grown)
 		}
@@ -93,7 +94,7 @@ func TestE2ESoak(t *testing.T) {
 	}
 }
 
-// append writes to a file of the site as a syslog daemon does.
+// append appends to a file of the site as a syslog daemon does.
 func (s *site) append(name, text string) {
 	s.t.Helper()
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
@@ -106,7 +107,7 @@ func (s *site) append(name, text string) {
 	}
 }
 
-// A footprint is what a process holds.
+// A footprint is the resource use of a process.
 type footprint struct {
 	at                  time.Time
 	rss, files, threads int // KiB, number, number
@@ -144,7 +145,7 @@ func footprints(t *testing.T, pids []int) []footprint {
 	return all
 }
 
-// typical are the medians of one process's samples.
+// typical returns the medians of the samples of one process.
 func typical(samples [][]footprint, i int) footprint {
 	median := func(of func(footprint) int) int {
 		var v []int

@@ -15,13 +15,13 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// A trap keeps the daemon from beginning its work.
+// A trap is a fault that keeps the daemon from starting.
 type trap struct {
-	server string                       // configuration; %s is the folder of the site
+	server string                       // configuration; %s is the directory of the site
 	args   []string                     // of the daemon
-	via    []string                     // what it is started by
-	set    func(t *testing.T, s *site)  // springs it
-	reason func(s *site) (words string) // what the daemon has to say
+	via    []string                     // command prefix that starts it
+	set    func(t *testing.T, s *site)  // sets up the fault
+	reason func(s *site) (words string) // what the daemon must print
 }
 
 func says(words string) func(*site) string { return func(*site) string { return words } }
@@ -34,7 +34,7 @@ func makeDir(name string) func(t *testing.T, s *site) {
 	}
 }
 
-// mountTiny puts a file system in place of the folder of digests.
+// mountTiny mounts a file system over the directory of the digest cache.
 func mountTiny(options string, fill bool) func(t *testing.T, s *site) {
 	return func(t *testing.T, s *site) {
 		dir := filepath.Join(s.dir, "digests")
@@ -46,7 +46,7 @@ func mountTiny(options string, fill bool) func(t *testing.T, s *site) {
 		}
 		t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 		if fill {
-			_ = os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 64<<10), 0o600) // as much as there is room for
+			_ = os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 64<<10), 0o600) // as much as fits
 		}
 		if options == "ro" {
 			if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -56,7 +56,7 @@ func mountTiny(options string, fill bool) func(t *testing.T, s *site) {
 	}
 }
 
-// takePort listens where the daemon wants to.
+// takePort listens on the port of the daemon.
 func takePort(t *testing.T, s *site) {
 	s.Server.Do(func() {
 		c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", spaPort))
@@ -68,7 +68,7 @@ func takePort(t *testing.T, s *site) {
 	})
 }
 
-// lockDigests is another daemon that has the digest file.
+// lockDigests locks the digest file as another daemon would.
 func lockDigests(t *testing.T, s *site) {
 	f, err := os.OpenFile(filepath.Join(s.dir, "digest.cache"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -100,8 +100,8 @@ var traps = map[string]trap{
 	"worker user is root": {server: "WORKER_USER root;\n", reason: says("WORKER_USER is root")},
 }
 
-// What keeps the daemon from its work is said in one line, with exit code 1, at every
-// start, in the foreground and in the background.
+// A fault at start is reported in one line, with exit code 1, in the foreground and in
+// the background.
 func TestE2EStartErrors(t *testing.T) {
 	netlab.Need(t, "setpriv")
 	for name, c := range traps {
@@ -131,7 +131,7 @@ func TestE2EStartErrors(t *testing.T) {
 	}
 }
 
-// configureOnly is configure for a server part that may name PCAP_INTF itself.
+// configureOnly is configure for server lines that may include PCAP_INTF.
 func (s *site) configureOnly(server, access string) {
 	s.t.Helper()
 	s.configure(server, access)
@@ -145,7 +145,7 @@ func (s *site) configureOnly(server, access string) {
 	s.write("fwknopd.conf", strings.Replace(string(text), "PCAP_INTF "+netlab.ServerIf+";\n", "", 1))
 }
 
-// startVia starts the daemon and waits for the end of what was started.
+// startVia starts the daemon through a command and waits for that to exit.
 func (s *site) startVia(via []string, args ...string) (string, int) {
 	s.t.Helper()
 	bin, err := program()
@@ -171,7 +171,7 @@ func (s *site) startVia(via []string, args ...string) (string, int) {
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
-// linkUp makes the interface that clients reach anew, under its name.
+// linkUp creates the interface towards the client again, with the same name.
 func (s *site) linkUp() {
 	s.t.Helper()
 	s.Server.Run(s.t, fmt.Sprintf("ip link add %s type veth peer name %s netns %s", netlab.ServerIf, netlab.ClientIf, s.Client.Name))
@@ -191,8 +191,8 @@ func (s *site) opensInTime(t *testing.T) {
 	}
 }
 
-// An interface that is configured and not there yet is waited for: said once, shown
-// by -S, told to the service manager, and captured on when it comes.
+// The daemon waits for a configured interface that does not exist yet: it is logged once,
+// shown by -S, sent to the service manager, and captured when it appears.
 func TestE2EInterfaceNotThereYet(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.Server.Run(t, "ip link del "+netlab.ServerIf)
@@ -221,7 +221,7 @@ func TestE2EInterfaceNotThereYet(t *testing.T) {
 	}
 }
 
-// The starter of a background daemon hears what is waited for.
+// The command that starts a background daemon prints what the daemon waits for.
 func TestE2EBackgroundWaits(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.Server.Run(t, "ip link del "+netlab.ServerIf)
@@ -235,8 +235,8 @@ func TestE2EBackgroundWaits(t *testing.T) {
 	s.opensInTime(t)
 }
 
-// A worker that dies while its interface is away does not end the daemon: the next one
-// waits.
+// A worker that dies while its interface does not exist does not stop the daemon: the
+// next worker waits.
 func TestE2EWorkerDiesWithoutInterface(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("", stanza(""))
@@ -253,13 +253,13 @@ func TestE2EWorkerDiesWithoutInterface(t *testing.T) {
 	s.opensInTime(t)
 }
 
-// A worker that cannot go on is said to have died, with the reason, and started again.
+// The death of a worker is logged with the reason, and the worker is restarted.
 func TestE2EWorkerDies(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\nDIGEST_FILE "+s.dir+"/digest.cache;\n", stanza(""))
 	s.start()
 	worker := s.worker()
-	syscall.Kill(worker, syscall.SIGABRT) // of a Go program: a crash with a stack trace
+	syscall.Kill(worker, syscall.SIGABRT) // makes a Go program crash with a stack trace
 	s.waitFor("the worker died: exit status 2: SIGABRT: abort")
 	if !eventually(5*time.Second, func() bool { w := s.worker(); return w != 0 && w != worker }) {
 		t.Fatal("no new worker")
@@ -272,7 +272,7 @@ func TestE2EWorkerDies(t *testing.T) {
 	}
 }
 
-// notifySocket is a service manager: the next start tells it how it went.
+// notifySocket acts as the service manager that the next start notifies.
 func notifySocket(t *testing.T, dir string) (read func(t *testing.T, want string) string) {
 	t.Helper()
 	path := filepath.Join(dir, "notify")
@@ -298,7 +298,7 @@ func notifySocket(t *testing.T, dir string) (read func(t *testing.T, want string
 	}
 }
 
-// isCalled are the names of a process that pgrep and ps show.
+// isCalled returns the names of a process that pgrep and ps show.
 func isCalled(t *testing.T, pid int) (comm, argv0 string) {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
@@ -313,7 +313,7 @@ func isCalled(t *testing.T, pid int) (comm, argv0 string) {
 	return strings.TrimSpace(string(text)), first
 }
 
-// Both processes are called fwknopd, in the background and after a restart as well.
+// Both processes are named fwknopd, also in the background and after a restart.
 func TestE2EProcessNames(t *testing.T) {
 	for _, generation := range []string{"fwknopd.conf", "fwknop.conf"} { // -R of 1.9 starts another process
 		t.Run(generation, func(t *testing.T) {

@@ -24,9 +24,9 @@ import (
 
 const confPath = "fwknopd/policy/conf"
 
-// TestKeywordsHaveAnEffect: a keyword that is not marked as without effect is used. Where
-// its row names a field, some line reads that field; otherwise some line names the
-// keyword. Neither the table nor what only warns or describes counts.
+// TestKeywordsHaveAnEffect checks that a keyword is used unless it is marked as without
+// effect: code must read the field that its row names, or else name the keyword. The
+// table and code that only warns or describes do not count.
 func TestKeywordsHaveAnEffect(t *testing.T) {
 	u := readUses(t)
 	if len(u.bound) < 150 || len(u.fields) < 150 {
@@ -47,8 +47,8 @@ func TestKeywordsHaveAnEffect(t *testing.T) {
 	}
 }
 
-// TestKeywordNamesExist: a keyword that is looked up by name is in a table; the place of
-// any other would be empty, its value a panic.
+// TestKeywordNamesExist checks that a keyword that is looked up by name is in a table;
+// for any other name the position would be empty and the value would panic.
 func TestKeywordNamesExist(t *testing.T) {
 	u := readUses(t)
 	if len(u.lookups) < 60 {
@@ -61,8 +61,8 @@ func TestKeywordNamesExist(t *testing.T) {
 	}
 }
 
-// TestNoValuesByName: outside policy/conf no code gets at a value by the name of its
-// keyword. Values offers the dump and the places of keywords.
+// TestNoValuesByName checks that no code outside policy/conf reads a value by the name of
+// its keyword. Values serves the dump and the positions of keywords only.
 func TestNoValuesByName(t *testing.T) {
 	values := reflect.TypeFor[*conf.Values]()
 	allowed := []string{"All", "Changed", "Format", "IsSet", "Place"}
@@ -73,15 +73,15 @@ func TestNoValuesByName(t *testing.T) {
 	}
 }
 
-// confUses are what the source of the program uses of the configuration.
+// confUses collects what the source of the program uses of the configuration.
 type confUses struct {
 	bound    map[string]string         // file and keyword -> field, as Server.MaxHops
 	fields   map[string]bool           // fields that are read
 	lookups  map[string]token.Position // names given to lookups
-	literals map[string]bool           // keywords that stand as strings; in policy/conf only those without a field
+	literals map[string]bool           // keywords in string literals; in policy/conf only those without a field
 }
 
-// A listed is a package as go list prints it.
+// A listed is a package in the output of go list.
 type listed struct {
 	ImportPath, Dir, Export string
 	GoFiles                 []string
@@ -120,7 +120,7 @@ func readUses(t *testing.T) *confUses {
 	return u
 }
 
-// warnsOnly are the files whose use of a keyword is no effect.
+// warnsOnly are files in which the use of a keyword does not count as an effect.
 var warnsOnly = []string{"lint.go", "describe.go"}
 
 func (u *confUses) readPackage(t *testing.T, fset *token.FileSet, imports types.Importer, p listed) {
@@ -151,7 +151,7 @@ func (u *confUses) readPackage(t *testing.T, fset *token.FileSet, imports types.
 	}
 }
 
-// readTable finds the field that each row names.
+// readTable records the field that each row names.
 func (u *confUses) readTable(f *ast.File, info *types.Info) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		row, ok := n.(*ast.CompositeLit)
@@ -192,8 +192,8 @@ var (
 	lookupsInConf = []string{"lookup", "flag", "list", "ports", "has", "warn", "invalid", "missing", "which", "withoutEffect", "pos", "at", "pair"}
 )
 
-// readFile finds fields that are read, and strings. In policy/conf a string is often the
-// name in a message, so that it counts only for keywords without a field.
+// readFile records the fields that are read, and string literals. In policy/conf a string
+// is often part of a message, so it counts only for keywords without a field.
 func (u *confUses) readFile(fset *token.FileSet, f *ast.File, info *types.Info, inConf bool) {
 	written := make(map[ast.Expr]bool)
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -225,12 +225,12 @@ func (u *confUses) readFile(fset *token.FileSet, f *ast.File, info *types.Info, 
 	})
 }
 
-// isBound reports that a row for the keyword names a field.
+// isBound reports whether the row of the keyword names a field.
 func (u *confUses) isBound(keyword string) bool {
 	return u.bound[conf.ServerFile.String()+" "+keyword] != "" || u.bound[conf.AccessFile.String()+" "+keyword] != ""
 }
 
-// fieldOf names a field of a struct of policy/conf as Struct.Field, "" for anything else.
+// fieldOf returns Struct.Field for a field of a struct of policy/conf, else "".
 func fieldOf(s *types.Selection) string {
 	if s == nil || s.Kind() != types.FieldVal || s.Obj().Pkg().Path() != confPath {
 		return ""

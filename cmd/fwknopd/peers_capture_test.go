@@ -18,8 +18,8 @@ import (
 // cDaemon is where Debian installs the C daemon.
 const cDaemon = "/usr/sbin/fwknopd"
 
-// TestReplayBesideC measures replay beside the C daemon, which reads a capture in
-// its test mode, where it stores nothing and opens nothing, like we do.
+// TestReplayBesideC compares the speed of replay with that of the C daemon reading a
+// capture in its test mode, in which it also stores and opens nothing.
 func TestReplayBesideC(t *testing.T) {
 	wantPeer(t, cDaemon)
 	if version, _ := exec.Command(cDaemon, "-V").CombinedOutput(); !strings.HasPrefix(string(version), "fwknopd server 2.") {
@@ -45,10 +45,10 @@ func TestReplayBesideC(t *testing.T) {
 	}
 }
 
-// osCaptureFrames is the size of the capture that --os is measured with.
+// osCaptureFrames is the size of the capture for the measurement of --os.
 const osCaptureFrames = 100_000
 
-// TestOSCaptureBesideP0f measures --os on a capture of SYNs beside p0f 3.
+// TestOSCaptureBesideP0f compares the speed of --os with p0f 3 on a capture of SYNs.
 func TestOSCaptureBesideP0f(t *testing.T) {
 	wantPeer(t, "p0f")
 	capture := filepath.Join(t.TempDir(), "syn.pcap")
@@ -65,7 +65,7 @@ func writeFile(t *testing.T, name, text string) {
 	}
 }
 
-// writeSPA writes a capture of SPA packets, each among so many noise frames.
+// writeSPA writes a capture of SPA packets, each with the given number of noise frames.
 func writeSPA(t *testing.T, name string, packets, noise int, key spa.Key) {
 	random := rand.NewChaCha8([32]byte{1})
 	writePcap(t, name, packets*(1+noise), func(i int) []byte {
@@ -83,7 +83,7 @@ func writeSPA(t *testing.T, name string, packets, noise int, key spa.Key) {
 	})
 }
 
-// writeSYNs writes a capture of what Linux sends to open a connection.
+// writeSYNs writes a capture of SYNs as Linux sends them.
 func writeSYNs(t *testing.T, name string, frames int) {
 	writePcap(t, name, frames, func(i int) []byte {
 		tcp := []byte{0, 0, 0, 22, 1, 2, 3, 4, 0, 0, 0, 0, 0xa0, 2, 0xfa, 0xf0, 0, 0, 0, 0,

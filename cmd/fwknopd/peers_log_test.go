@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// osLogLines is the size of the log that --os is measured with.
+// osLogLines is the size of the log for the measurement of --os.
 const osLogLines = 1_000_000
 
-// TestOSLogBesideGrep measures --os on a Netfilter log beside grep counting lines
-// of the same file.
+// TestOSLogBesideGrep compares the speed of --os on a Netfilter log with grep counting
+// lines of the same file.
 func TestOSLogBesideGrep(t *testing.T) {
 	wantPeer(t, "grep")
 	log := filepath.Join(t.TempDir(), "net.log")
@@ -27,8 +27,8 @@ func TestOSLogBesideGrep(t *testing.T) {
 	}
 }
 
-// writeNetLog writes a log like a border router's: six SYNs in ten lines from
-// 50,000 sources, UDP, ICMP, and what other programs say.
+// writeNetLog writes a log like that of a border router: six of ten lines are SYNs, from
+// 50,000 sources, the others UDP, ICMP, and lines of other programs.
 func writeNetLog(t *testing.T, name string, lines int) {
 	t.Helper()
 	f, err := os.Create(name)

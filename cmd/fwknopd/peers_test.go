@@ -13,30 +13,30 @@ import (
 	"time"
 )
 
-// peersEnv switches on the measurements beside other programs: make bench sets it.
+// peersEnv enables the comparisons with other programs; make bench sets it.
 const peersEnv = "FWKNOPD_PEERS"
 
-// peerTurns is how often each of two programs runs, turn by turn.
+// peerTurns is how often each of two programs is run, alternating.
 const peerTurns = 5
 
-// A job is a program that does a piece of work which another one can do as well.
+// A job is a run of one of the programs that are compared.
 type job struct {
 	env  []string
 	args []string
-	// says must be in so many lines that it writes, so that nobody is fast by leaving
-	// work out; "" is not looked for.
+	// says must be in the given number of output lines, to verify that the work was done;
+	// "" is not checked.
 	says  string
 	times int
 }
 
-// cost is what a job took: CPU time, and resident memory at most.
+// cost is the CPU time and the maximum resident memory of a job.
 type cost struct {
 	cpu time.Duration
 	kib int64
 }
 
-// beside builds our program, runs it and a peer on the same work in turn, and logs
-// the medians and the ratio. units is the size of the work.
+// beside builds our program, runs it and a peer alternately on the same input, and logs
+// the medians and the ratio. units is the size of the input.
 func beside(t *testing.T, units int, unit, peer string, ours, theirs job) (us, them cost) {
 	t.Helper()
 	dir := t.TempDir()
@@ -58,8 +58,8 @@ func beside(t *testing.T, units int, unit, peer string, ours, theirs job) (us, t
 	return us, them
 }
 
-// run runs a job with its output in a file: grep stops at the first match when it
-// writes to /dev/null.
+// run runs a job with its output in a file: grep stops at the first match if its output
+// is /dev/null.
 func (j *job) run(t *testing.T, dir string) cost {
 	t.Helper()
 	out, err := os.Create(filepath.Join(dir, "out"))
@@ -80,8 +80,8 @@ func (j *job) run(t *testing.T, dir string) cost {
 	return cost{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), ru.Maxrss}
 }
 
-// linesWith counts. It must not hold the file: Linux takes the memory of whoever
-// starts a program for that program's own.
+// linesWith counts the lines with a text. It must not read the file into memory: the
+// maximum resident memory of a child includes that of the process that forked it.
 func linesWith(t *testing.T, f *os.File, text string) (n int) {
 	t.Helper()
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -99,7 +99,7 @@ func linesWith(t *testing.T, f *os.File, text string) (n int) {
 	return n
 }
 
-// median returns the medians of both figures.
+// median returns the medians of both values.
 func median(costs []cost) (m cost) {
 	slices.SortFunc(costs, func(a, b cost) int { return int(a.kib - b.kib) })
 	m.kib = costs[len(costs)/2].kib
@@ -108,7 +108,7 @@ func median(costs []cost) (m cost) {
 	return m
 }
 
-// wantPeer skips the measurement where it was not asked for, or the peer is missing.
+// wantPeer skips the test unless comparisons are enabled and the peer is installed.
 func wantPeer(t *testing.T, name string) {
 	t.Helper()
 	if os.Getenv(peersEnv) == "" {

@@ -8,7 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The scripts run the real main as a user would type it.
+// The scripts run the real main with command lines as a user types them.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"fwknopd": main})
 }
