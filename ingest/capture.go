@@ -17,7 +17,7 @@ var errNoMagic = errors.New("neither a pcap nor a pcapng file")
 
 // A capture is a pcap or a pcapng whose header need not be there yet.
 type capture struct {
-	*window
+	*readBuffer
 	frameOptions
 	inner   records
 	dead    bool
@@ -47,7 +47,7 @@ func (c *capture) begin(ctx context.Context) error {
 		return err
 	}
 	if bytes.HasPrefix(b, ngMagic) {
-		c.inner = newPcapng(c.window, c.frameOptions)
+		c.inner = newPcapng(c.readBuffer, c.frameOptions)
 		return nil
 	}
 	if _, ok := pcapMagic(b); !ok {
@@ -55,7 +55,7 @@ func (c *capture) begin(ctx context.Context) error {
 		c.problem(errNoMagic)
 		return nil
 	}
-	p, err := newPcap(ctx, c.window, c.frameOptions)
+	p, err := newPcap(ctx, c.readBuffer, c.frameOptions)
 	if err != nil {
 		c.dead = true
 		c.problem(err)

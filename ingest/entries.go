@@ -99,7 +99,7 @@ func objectEnd(b []byte) int {
 
 // entries reads records that span lines.
 type entries struct {
-	*window
+	*readBuffer
 	lineOptions
 	layout layout
 }

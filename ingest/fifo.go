@@ -15,7 +15,7 @@ import (
 // A FIFO is an endless Source of the log lines that syslog writes into a named
 // pipe (KNOPMD_FIFO).
 type FIFO struct {
-	books
+	accounting
 	ending
 	pipe  *os.File
 	lines lines
@@ -47,8 +47,8 @@ func openFIFO(path string) (*os.File, error) {
 }
 
 func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {
-	f := &FIFO{books: books{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
-	f.lines = lines{window: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
+	f := &FIFO{accounting: accounting{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
+	f.lines = lines{readBuffer: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
 	f.lines.untimed, f.stamps.live = f.timeless, f.lines.live
 	return f
 }
@@ -60,7 +60,7 @@ func (f *FIFO) Next(ctx context.Context, ev *parse.Event) error {
 	}
 	err := f.lines.next(ctx, ev)
 	if err == nil || isSkip(err) {
-		return f.enter(err)
+		return f.count(err)
 	}
 	return f.cause(ctx, err)
 }

@@ -87,14 +87,14 @@ type State struct {
 //
 // It sleeps without waking up until inotify has something to tell.
 type Follower struct {
-	books
+	accounting
 	path       string
 	opt        FollowOptions
-	newRecords func(*Follower, *generation) records
+	newRecords func(*Follower, *rotatedFile) records
 
 	watch  *watcher
 	blind  bool // something relevant is not watched: poll
-	beside beside
+	siblings siblings
 	at     int // the generation that is being read
 	fills  int
 	taken  int       // files that were opened of those that came to the path
@@ -102,17 +102,17 @@ type Follower struct {
 	looked time.Time // at the path
 
 	mu     sync.Mutex    // guards changes of what follows, against Close
-	gens   []*generation // oldest first; the last is, or was, at the path
+	gens   []*rotatedFile // oldest first; the last is, or was, at the path
 	closed bool
 }
 
 // FollowLog follows a Netfilter log, a syslog file. path need not exist yet.
 func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 	line := opt.liveLines()
-	return follow(path, opt, func(f *Follower, g *generation) records {
+	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
 		line := line
 		line.untimed, f.stamps.live = f.timeless, line.live
-		return &lines{window: g.window, lineOptions: line}
+		return &lines{readBuffer: g.readBuffer, lineOptions: line}
 	})
 }
 
@@ -120,12 +120,12 @@ func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 func FollowPcap(path string, opt FollowOptions) (*Follower, error) {
 	frames := opt.frames()
 	frames.rawIP = opt.RawIP
-	return follow(path, opt, func(f *Follower, g *generation) records {
-		return &capture{window: g.window, frameOptions: frames, problem: f.report}
+	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
+		return &capture{readBuffer: g.readBuffer, frameOptions: frames, problem: f.report}
 	})
 }
 
-func follow(path string, opt FollowOptions, newRecords func(*Follower, *generation) records) (*Follower, error) {
+func follow(path string, opt FollowOptions, newRecords func(*Follower, *rotatedFile) records) (*Follower, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -134,10 +134,10 @@ func follow(path string, opt FollowOptions, newRecords func(*Follower, *generati
 		return nil, fmt.Errorf("%s: not a regular file", path)
 	}
 	f := &Follower{
-		books: books{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,
+		accounting: accounting{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,
 		watch: newWatcher(path, opt.Poll),
 	}
-	f.beside = newBeside(f.watch.real)
+	f.siblings = newSiblings(f.watch.real)
 	if err := f.begin(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -157,7 +157,7 @@ func (f *Follower) Next(ctx context.Context, ev *parse.Event) error {
 			err := g.records.next(ctx, ev)
 			switch {
 			case err == nil || isSkip(err):
-				return f.enter(err)
+				return f.count(err)
 			case err != io.EOF:
 				return err
 			}
@@ -176,18 +176,18 @@ func isSkip(err error) bool { return errors.Is(err, parse.ErrSkip) }
 // lets go of files that nothing is expected of, and waits.
 func (f *Follower) idle(ctx context.Context) error {
 	f.at = 0
-	if f.look() {
+	if f.checkPath() {
 		return nil
 	}
 	for range f.retire(time.Now()) {
-		f.enter(errTorn)
+		f.count(errTorn)
 	}
-	return f.watch.wait(ctx, f.patience(time.Now()))
+	return f.watch.wait(ctx, f.waitTimeout(time.Now()))
 }
 
-// patience returns how long to wait at most.
-func (f *Follower) patience(now time.Time) time.Duration {
-	if f.blind || len(f.beside.empty) > 0 {
+// waitTimeout returns how long to wait at most.
+func (f *Follower) waitTimeout(now time.Time) time.Duration {
+	if f.blind || len(f.siblings.empty) > 0 {
 		return pollInterval
 	}
 	for _, g := range f.gens { // the first is the oldest
@@ -224,32 +224,32 @@ func (f *Follower) retire(now time.Time) (torn int) {
 }
 
 // last returns the generation at the path, nil before the first.
-func (f *Follower) last() *generation {
+func (f *Follower) last() *rotatedFile {
 	if len(f.gens) == 0 {
 		return nil
 	}
 	return f.gens[len(f.gens)-1]
 }
 
-// newGeneration takes an open file, to be read from its start.
-func (f *Follower) newGeneration(file *os.File, st fileStat) *generation {
-	g := &generation{f: file, id: st.fileID, size: st.size, blankAt: st.mtime, head: readHead(file), bytesRead: &f.bytes}
-	g.window = &window{r: &looking{g, f}}
+// newRotatedFile takes an open file, to be read from its start.
+func (f *Follower) newRotatedFile(file *os.File, st fileStat) *rotatedFile {
+	g := &rotatedFile{f: file, id: st.fileID, size: st.size, blankAt: st.mtime, head: readHead(file), bytesRead: &f.bytes}
+	g.readBuffer = &readBuffer{r: &looking{g, f}}
 	g.records = f.newRecords(f, g)
 	g.wd, g.watched = f.watch.watchFile(file)
-	f.beside.know(st.fileID)
+	f.siblings.know(st.fileID)
 	return g
 }
 
 // add takes an open file as the newest generation.
-func (f *Follower) add(file *os.File, st fileStat) *generation {
-	g := f.newGeneration(file, st)
+func (f *Follower) add(file *os.File, st fileStat) *rotatedFile {
+	g := f.newRotatedFile(file, st)
 	f.push(g)
 	return g
 }
 
 // push makes g the newest generation.
-func (f *Follower) push(g *generation) {
+func (f *Follower) push(g *rotatedFile) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if last := f.last(); last != nil && last.until.IsZero() {
@@ -259,7 +259,7 @@ func (f *Follower) push(g *generation) {
 }
 
 // put makes g the generation at index i. The caller holds mu.
-func (f *Follower) put(i int, g *generation) {
+func (f *Follower) put(i int, g *rotatedFile) {
 	f.gens = slices.Insert(f.gens, i, g)
 	if f.closed {
 		g.f.Close()
@@ -268,21 +268,21 @@ func (f *Follower) put(i int, g *generation) {
 
 // looking reads a generation and glances at the path now and then.
 type looking struct {
-	*generation
+	*rotatedFile
 	f *Follower
 }
 
 func (l *looking) Read(b []byte) (int, error) {
 	if l.f.fills++; l.f.watch.drain() || l.f.fills%lookEvery == 0 {
-		l.f.look()
+		l.f.checkPath()
 	}
 	if l.head.blank() {
 		was := l.head.n
-		if !l.begin() || l.head.n > was && l.f.earlier(l.generation) {
+		if !l.begin() || l.head.n > was && l.f.recoverEarlier(l.rotatedFile) {
 			return 0, io.EOF // nothing yet, or those first
 		}
 	}
-	return l.generation.Read(b)
+	return l.rotatedFile.Read(b)
 }
 
 // State implements [Resumer].

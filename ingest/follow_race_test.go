@@ -113,7 +113,7 @@ func TestRotationAtAnyMoment(t *testing.T) {
 		at := time.Unix(0, st.fileID.born)
 		ok(t, os.Chtimes(r.path, at, at))
 		r.f.last().blankAt = st.fileID.born
-		r.f.look()
+		r.f.checkPath()
 		r.write(2)
 		r.want(1, 2)
 	})
@@ -125,12 +125,12 @@ func TestRotationAtAnyMoment(t *testing.T) {
 		r.write(2)
 		name := r.rotated()
 		appendTo(t, name, "")
-		r.f.look()
-		for id := range r.f.beside.empty {
-			r.f.beside.empty[id] = time.Now().Add(-copyBegins / 2)
+		r.f.checkPath()
+		for id := range r.f.siblings.empty {
+			r.f.siblings.empty[id] = time.Now().Add(-copyBegins / 2)
 		}
 		r.f.watch.dirty = true
-		r.f.look()
+		r.f.checkPath()
 		data, err := os.ReadFile(r.path)
 		ok(t, err)
 		appendTo(t, name, string(data))
@@ -149,7 +149,7 @@ func TestRotationAtAnyMoment(t *testing.T) {
 			r.write(n)
 		}
 		ok(t, os.Rename(r.path, r.rotated()))
-		r.f.look()
+		r.f.checkPath()
 		r.write(4)
 		r.want(2, 3, 4)
 	})

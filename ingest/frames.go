@@ -101,7 +101,7 @@ func (f *frames) frameWithin(b []byte, size int, t time.Time, ev *parse.Event) e
 
 // torn drops the piece of a record at the end of a capture. While the reader was
 // looking for a place to go on, there is none: that record was counted before.
-func (w *window) torn(searching bool) error {
+func (w *readBuffer) torn(searching bool) error {
 	n := w.end - w.start
 	w.take(n)
 	if n == 0 || searching {

@@ -147,18 +147,18 @@ func (in *input) sniff(r *Reader) error {
 }
 
 // logRecords reads a text that begins with front.
-func logRecords(front []byte, w *window, opt lineOptions) records {
+func logRecords(front []byte, w *readBuffer, opt lineOptions) records {
 	if order := byteOrder(front); order != nil {
 		u := &utf16Reader{r: w.r, order: order}
 		w.r, front = u, u.front(front)
 	}
 	if layout := layoutOf(front); layout != layoutLines {
-		return &entries{window: w, lineOptions: opt, layout: layout}
+		return &entries{readBuffer: w, lineOptions: opt, layout: layout}
 	}
-	return &lines{window: w, lineOptions: opt}
+	return &lines{readBuffer: w, lineOptions: opt}
 }
 
-func (in *input) sniffPcap(w *window, r *Reader) error {
+func (in *input) sniffPcap(w *readBuffer, r *Reader) error {
 	in.Kind = KindPcap
 	p, err := newPcap(context.Background(), w, r.frames())
 	switch {
@@ -206,7 +206,7 @@ func (j *rejoined) Read(b []byte) (int, error) {
 }
 
 // stub is a capture that ends inside its file header: one torn record.
-type stub struct{ *window }
+type stub struct{ *readBuffer }
 
 func (s stub) next(context.Context, *parse.Event) error { return io.EOF }
 func (s stub) rest(*parse.Event, bool) error            { return s.torn(false) }

@@ -38,7 +38,7 @@ type JournalOptions struct {
 // A Journal is an endless Source of the kernel's messages in the systemd journal.
 // journalctl reads it; should it end, it is started again behind the last message.
 type Journal struct {
-	books
+	accounting
 	opt   JournalOptions
 	lines lines
 
@@ -61,7 +61,7 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 		}
 		opt.Command = "journalctl"
 	}
-	j := &Journal{books: books{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
+	j := &Journal{accounting: accounting{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
 	if len(j.cursor) == 0 {
 		if err := j.findEnd(); err != nil {
 			return nil, err
@@ -123,7 +123,7 @@ func (j *Journal) start() error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	j.pipe, j.cmd, j.ending = r, cmd, &ending{deadline: r.SetReadDeadline}
-	j.lines = lines{window: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
+	j.lines = lines{readBuffer: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
 	j.lines.look = j.mark
 	return nil
 }
@@ -136,7 +136,7 @@ func (j *Journal) Next(ctx context.Context, ev *parse.Event) error {
 		}
 		err := j.lines.next(ctx, ev)
 		if err == nil || isSkip(err) {
-			return j.enter(err)
+			return j.count(err)
 		}
 		if err := j.restart(ctx, j.ending.cause(ctx, err)); err != nil {
 			return err

@@ -81,7 +81,7 @@ func (o *lineOptions) matches(prefix []byte) bool {
 // line, which is what a truncated and still written file is full of, are dropped.
 // Of a line longer than maxLine nothing is decoded: it is one malformed record.
 type lines struct {
-	*window
+	*readBuffer
 	lineOptions
 	looked int  // bytes of the window known to hold no newline
 	long   bool // in a line that is too long

@@ -48,7 +48,7 @@ type LiveOptions struct {
 // VLAN tags that the kernel took off stay off: a frame is filtered and decoded as
 // what it carries.
 type Live struct {
-	books
+	accounting
 	opt    LiveOptions
 	reason string // why nothing is captured, "" while it is
 
@@ -63,7 +63,7 @@ type Live struct {
 // CAP_NET_RAW, or root. What opens decides what is seen: frames on Ethernet and
 // loopback, IP packets on tunnels, PPP and AnyInterface.
 func Capture(name string, opt LiveOptions) (*Live, error) {
-	l := &Live{books: books{name: name, problem: opt.Problem}, opt: opt}
+	l := &Live{accounting: accounting{name: name, problem: opt.Problem}, opt: opt}
 	links, err := watchLinks(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: watch interfaces: %w", name, err)
@@ -134,7 +134,7 @@ func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 		n, err := l.reader.next(ctx, ev)
 		if err == nil || isSkip(err) {
 			l.bytes.Add(uint64(n))
-			return l.enter(err)
+			return l.count(err)
 		}
 		if err = l.recover(ctx, err); err != nil {
 			return err
@@ -159,7 +159,7 @@ func (l *Live) Counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.takeLost()
-	return l.tally.Counts()
+	return l.counters.Counts()
 }
 
 // Close ends a Next that waits in another goroutine.

@@ -40,7 +40,7 @@ type message struct {
 
 // A mailbox collects the messages of many connections for one Next.
 type mailbox struct {
-	books
+	accounting
 	in     chan message
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -49,7 +49,7 @@ type mailbox struct {
 }
 
 func newMailbox(name string, opt ServerOptions) *mailbox {
-	m := &mailbox{books: books{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
+	m := &mailbox{accounting: accounting{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
 }
@@ -65,7 +65,7 @@ func (m *mailbox) Next(ctx context.Context, ev *parse.Event) error {
 		*ev = msg.event
 		ev.Payload = msg.body
 		m.bytes.Add(uint64(len(msg.body)))
-		return m.enter(msg.err)
+		return m.count(msg.err)
 	}
 }
 

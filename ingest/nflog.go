@@ -42,7 +42,7 @@ type NFLOGOptions struct {
 // it needs CAP_NET_ADMIN. Counts.Lost are the packets that the kernel could not
 // queue for us.
 type NFLOG struct {
-	books
+	accounting
 	frames
 	match lineOptions
 	conn  socket
@@ -55,7 +55,7 @@ type NFLOG struct {
 // FollowNFLOG binds to a group. A group has one reader.
 func FollowNFLOG(group uint16, opt NFLOGOptions) (*NFLOG, error) {
 	read := ReadOptions{Match: opt.Match}
-	n := &NFLOG{books: books{name: fmt.Sprintf("nflog group %d", group), problem: opt.Problem}, match: read.lines()}
+	n := &NFLOG{accounting: accounting{name: fmt.Sprintf("nflog group %d", group), problem: opt.Problem}, match: read.lines()}
 	n.filter = opt.Filter
 	if err := n.use(uint32(parse.LinkNFLOG)); err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 		}
 		n.bytes.Add(uint64(len(frame)))
 		n.sequence(frame)
-		return n.enter(n.decode(frame, ev))
+		return n.count(n.decode(frame, ev))
 	}
 }
 

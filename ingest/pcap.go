@@ -52,7 +52,7 @@ func pcapMagic(b []byte) (pcapFormat, bool) {
 // pcap reads a classic capture. It decodes in place: what an event refers to is in
 // the window.
 type pcap struct {
-	*window
+	*readBuffer
 	frames
 	pcapFormat
 	little bool  // order, as a branch is cheaper than an interface call
@@ -62,7 +62,7 @@ type pcap struct {
 
 // newPcap reads the file header. An error of the stream leaves the header unread.
 // opt may say that frames are of another link type than the header says.
-func newPcap(ctx context.Context, w *window, opt frameOptions) (*pcap, error) {
+func newPcap(ctx context.Context, w *readBuffer, opt frameOptions) (*pcap, error) {
 	b, err := w.need(ctx, pcapHeader)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func newPcap(ctx context.Context, w *window, opt frameOptions) (*pcap, error) {
 	if opt.rawIP {
 		link = uint32(parse.LinkRaw)
 	}
-	p := &pcap{window: w, frames: frames{frameOptions: opt}, pcapFormat: format}
+	p := &pcap{readBuffer: w, frames: frames{frameOptions: opt}, pcapFormat: format}
 	p.little = format.order == binary.LittleEndian
 	if err := p.use(link); err != nil {
 		return nil, err

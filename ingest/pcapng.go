@@ -48,7 +48,7 @@ type ngIface struct {
 // is allocated, an option's is indexed) and passes over interfaces of a second
 // link type.
 type pcapng struct {
-	*window
+	*readBuffer
 	frames
 	order    binary.ByteOrder
 	ifaces   []ngIface
@@ -58,9 +58,9 @@ type pcapng struct {
 	lost     bool    // looking for the next plausible block
 }
 
-func newPcapng(w *window, opt frameOptions) *pcapng {
+func newPcapng(w *readBuffer, opt frameOptions) *pcapng {
 	return &pcapng{
-		window: w, frames: frames{frameOptions: opt}, order: binary.LittleEndian,
+		readBuffer: w, frames: frames{frameOptions: opt}, order: binary.LittleEndian,
 		decoders: make(map[parse.LinkType]*parse.Decoder),
 	}
 }

@@ -66,7 +66,7 @@ func (o *ReadOptions) frames() frameOptions {
 // A Reader is a Source that reads logs and captures once, from their beginning to
 // their end, one after the other. It implements [Counter] and [Positioner].
 type Reader struct {
-	books
+	accounting
 	opt   ReadOptions
 	line  lineOptions
 	names []string // still to be read
@@ -102,7 +102,7 @@ func Read(names []string, opt ReadOptions) (*Reader, error) {
 }
 
 func newReader(opt ReadOptions) *Reader {
-	r := &Reader{books: books{problem: opt.Problem}, opt: opt, line: opt.lines()}
+	r := &Reader{accounting: accounting{problem: opt.Problem}, opt: opt, line: opt.lines()}
 	r.open = r.openName
 	r.line.untimed = r.timeless
 	return r
@@ -189,7 +189,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			if !r.in.found {
 				r.in.found = err != parse.ErrNoRecord
 			}
-			return r.enter(err)
+			return r.count(err)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -198,7 +198,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			return os.ErrClosed
 		}
 		if err := r.endInput(err, ev); err != io.EOF {
-			return r.enter(err)
+			return r.count(err)
 		}
 	}
 }

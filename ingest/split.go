@@ -77,7 +77,7 @@ func plainLog(f *os.File) bool {
 	if err != nil || !ok || in.Packed != "" {
 		return false
 	}
-	_, wide := l.window.r.(*utf16Reader)
+	_, wide := l.readBuffer.r.(*utf16Reader)
 	return !wide
 }
 
@@ -113,7 +113,7 @@ func (r *Reader) cutOut(start, end int64) *Reader {
 		}
 		in := &input{Input: Input{Name: name}, file: f}
 		in.raw = rawReader{io.NewSectionReader(f, start, end-start), &p.bytes}
-		in.Kind, in.records = KindLog, &lines{window: newWindow(&in.raw), lineOptions: p.line}
+		in.Kind, in.records = KindLog, &lines{readBuffer: newWindow(&in.raw), lineOptions: p.line}
 		return in, nil
 	}
 	if start > 0 {

@@ -114,7 +114,7 @@ func shapeOf(head []byte) string {
 
 // timeless notes the kind of an event without the time of a clock, and counts it if it
 // has no time at all.
-func (b *books) timeless(line []byte, ev *parse.Event) {
+func (b *accounting) timeless(line []byte, ev *parse.Event) {
 	if !ev.Time.IsZero() {
 		b.stamps.note(UnreadStamp{Kind: fromBoot})
 		return

@@ -17,7 +17,7 @@ import (
 // those of a file that was truncated and grew past its old size between two looks,
 // and it cannot resume. A Follower has none of these faults and costs less.
 type Tail struct {
-	books
+	accounting
 	line lineOptions
 	tail *tail.Tail
 	long bool // in a line that the library handed over in pieces
@@ -37,7 +37,7 @@ func FollowTail(path string, opt FollowOptions) (*Tail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Tail{books: books{name: path, problem: opt.Problem}, line: opt.liveLines(), tail: follow}, nil
+	return &Tail{accounting: accounting{name: path, problem: opt.Problem}, line: opt.liveLines(), tail: follow}, nil
 }
 
 // Next implements [Source].
@@ -56,11 +56,11 @@ func (t *Tail) Next(ctx context.Context, ev *parse.Event) error {
 			}
 			t.bytes.Add(uint64(len(line.Text)) + 1)
 			if first, last := t.piece(line.Text); first {
-				return t.enter(errLongLine)
+				return t.count(errLongLine)
 			} else if last {
 				continue
 			}
-			return t.enter(t.line.decode([]byte(line.Text), ev))
+			return t.count(t.line.decode([]byte(line.Text), ev))
 		}
 	}
 }

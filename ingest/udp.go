@@ -35,7 +35,7 @@ type ServerOptions struct {
 // packet and its TTL, as a capture would. Counts.Lost are the datagrams that
 // the kernel dropped because we were too slow; it is told with the next one.
 type UDPServer struct {
-	books
+	accounting
 	conn  *net.UDPConn
 	batch *batch
 	local netip.AddrPort
@@ -74,7 +74,7 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 }
 
 func newUDPServer(conn *net.UDPConn, opt ServerOptions) (*UDPServer, error) {
-	s := &UDPServer{books: books{name: "udp " + conn.LocalAddr().String(), problem: opt.Problem}, conn: conn}
+	s := &UDPServer{accounting: accounting{name: "udp " + conn.LocalAddr().String(), problem: opt.Problem}, conn: conn}
 	s.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	if err := s.prepare(); err != nil {
 		conn.Close()
@@ -109,7 +109,7 @@ func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 		s.bytes.Add(uint64(len(d.data)))
-		return s.enter(s.decode(d, ev))
+		return s.count(s.decode(d, ev))
 	}
 }
 

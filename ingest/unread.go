@@ -12,7 +12,7 @@ type left struct {
 }
 
 // leave remembers the place in g, of which nothing more is expected.
-func (f *Follower) leave(g *generation) {
+func (f *Follower) leave(g *rotatedFile) {
 	if g.gone {
 		return
 	}
@@ -28,10 +28,10 @@ func (f *Follower) leave(g *generation) {
 func (f *Follower) settle() (more bool) {
 	if f.watch.came > f.taken {
 		before := f.taken
-		f.missed(f.last(), f.current())
+		f.recoverMissed(f.last(), f.current())
 		more = f.taken > before
 	}
-	if f.watch.drain() || f.beside.more || f.watch.came > f.taken && f.unopened() {
+	if f.watch.drain() || f.siblings.more || f.watch.came > f.taken && f.unopened() {
 		return more
 	}
 	if n := f.watch.came - f.taken; n > 0 {
@@ -46,7 +46,7 @@ func (f *Follower) settle() (more bool) {
 }
 
 // current returns the newest generation if it is at the path, or nil.
-func (f *Follower) current() *generation {
+func (f *Follower) current() *rotatedFile {
 	g := f.last()
 	if st, err := f.statCurrent(); err != nil || g == nil || st.fileID != g.id {
 		return nil

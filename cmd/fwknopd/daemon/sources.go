@@ -23,7 +23,7 @@ type sources struct {
 
 // Pending reports whether another packet is available without waiting.
 func (s *sources) Pending() bool {
-	p, ok := s.Source.(ingest.Pender)
+	p, ok := s.Source.(ingest.Buffered)
 	return ok && p.Pending()
 }
 
@@ -127,20 +127,20 @@ func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, re
 	opt := ingest.ServerOptions{Problem: w.logProblem}
 	switch f.Mode {
 	case "UDP":
-		return ingest.TakeUDP(file, opt)
+		return ingest.UDPFromFile(file, opt)
 	case "TCP":
-		return ingest.TakeTCP(file, opt)
+		return ingest.TCPFromFile(file, opt)
 	case "SOCKET":
 		datagrams, err := w.open(ctx, f.name()+datagramSuffix)
 		if err != nil {
 			file.Close()
 			return nil, err
 		}
-		return ingest.TakeUnix(f.Path, file, datagrams, opt)
+		return ingest.UnixFromFile(f.Path, file, datagrams, opt)
 	case "NFLOG":
 		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: read.Filter, Problem: w.logProblem, Socket: file})
 	case "FIFO":
-		return ingest.TakeFIFO(f.Path, file, read), nil
+		return ingest.FIFOFromFile(f.Path, file, read), nil
 	}
 	file.Close()
 	return nil, errors.New("no such source")

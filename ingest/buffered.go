@@ -1,21 +1,21 @@
 package ingest
 
-// A Pender is a Source that knows whether Next has a record without waiting and
+// A Buffered is a Source that knows whether Next has a record without waiting and
 // without a system call. Who decides many records at a time goes on while it has.
-type Pender interface {
+type Buffered interface {
 	Pending() bool
 }
 
-// Pending implements [Pender].
+// Pending implements [Buffered].
 func (l *Live) Pending() bool { return l.reader != nil && l.reader.pending() }
 
-// Pending implements [Pender].
+// Pending implements [Buffered].
 func (s *UDPServer) Pending() bool { return s.batch.pending() }
 
-// Pending implements [Pender].
+// Pending implements [Buffered].
 func (n *NFLOG) Pending() bool { return len(n.rest) > 0 || n.batch.pending() }
 
-// Pending implements [Pender].
+// Pending implements [Buffered].
 func (m *merged) Pending() bool {
 	for _, r := range m.rings {
 		tail := r.tail.Load()

@@ -13,7 +13,7 @@ import (
 func (f *Follower) begin() error {
 	defer f.knowBefore(time.Now())
 	real, watched := f.watch.watchPath()
-	f.beside.moved(real)
+	f.siblings.moved(real)
 	f.blind = !watched
 	file, st, err := f.openPath()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -34,9 +34,9 @@ func (f *Follower) begin() error {
 // knowBefore remembers the files beside the path that are older than t: none of them
 // was at the path since.
 func (f *Follower) knowBefore(t time.Time) {
-	for _, c := range f.beside.candidates() {
+	for _, c := range f.siblings.candidates() {
 		if c.fileID.born <= t.UnixNano() {
-			f.beside.know(c.fileID)
+			f.siblings.know(c.fileID)
 		}
 		c.f.Close()
 	}
@@ -49,8 +49,8 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	if st.ino == s.Inode && st.dev == s.Dev && s.begins(file, st) {
 		return f.add(file, st).skip(s.Offset)
 	}
-	var from *generation
-	for _, c := range f.beside.candidates() {
+	var from *rotatedFile
+	for _, c := range f.siblings.candidates() {
 		h := &c.head
 		switch {
 		case from == nil && s.begins(c.f, c.fileStat):
@@ -122,13 +122,13 @@ func openStat(path string) (*os.File, fileStat, error) {
 	return file, st, err
 }
 
-// look takes up what happened at the path, and reports whether there is more to read
+// checkPath takes up what happened at the path, and reports whether there is more to read
 // than there was.
-func (f *Follower) look() bool {
+func (f *Follower) checkPath() bool {
 	f.watch.drain()
 	real, watched := f.watch.watchPath()
 	now := time.Now()
-	if f.beside.moved(real) {
+	if f.siblings.moved(real) {
 		f.taken = 0
 		f.knowBefore(f.looked.Add(-clockTick))
 	}
@@ -155,18 +155,18 @@ func (f *Follower) compare() bool {
 		return f.startAgain(g)
 	}
 	g.size = st.size
-	f.glance(g)
+	f.noteSiblings(g)
 	return st.size > g.off
 }
 
 // replaced takes up what is at the path now, and what was there for a moment.
-func (f *Follower) replaced(before *generation) bool {
+func (f *Follower) replaced(before *rotatedFile) bool {
 	file, st, err := f.openPath()
 	if err != nil {
 		return false
 	}
-	g := f.newGeneration(file, st)
-	f.missed(before, g)
+	g := f.newRotatedFile(file, st)
+	f.recoverMissed(before, g)
 	f.taken++
 	for i, old := range f.gens {
 		if old.id == st.fileID { // an old one was given its name back
@@ -188,13 +188,13 @@ func (f *Follower) replaced(before *generation) bool {
 
 // truncated says whether the file of g lost its content: it is shorter than what
 // was read of it, or begins otherwise.
-func (f *Follower) truncated(g *generation, st fileStat) bool {
+func (f *Follower) truncated(g *rotatedFile, st fileStat) bool {
 	return st.size < g.off || !g.intact()
 }
 
 // startAgain goes on with the copy of what g was, and then with its file from the
 // start.
-func (f *Follower) startAgain(g *generation) bool {
+func (f *Follower) startAgain(g *rotatedFile) bool {
 	file, st, err := f.openPath()
 	if err != nil || st.fileID != g.id {
 		if err == nil {
@@ -203,8 +203,8 @@ func (f *Follower) startAgain(g *generation) bool {
 		return false // replaced this very moment: the next look sees it
 	}
 	f.swap(g, nil, fileID{})
-	again, taken := f.newGeneration(file, st), f.taken
-	f.missed(g, again)
+	again, taken := f.newRotatedFile(file, st), f.taken
+	f.recoverMissed(g, again)
 	copied := g.head.blank() && f.taken > taken // what g had before it had a record
 	if g.gone && g.size > g.off && !copied {
 		f.lost.Add(1)
@@ -215,7 +215,7 @@ func (f *Follower) startAgain(g *generation) bool {
 }
 
 // swap takes another file in place of that of g, whose own begins anew.
-func (f *Follower) swap(g *generation, file *os.File, id fileID) {
+func (f *Follower) swap(g *rotatedFile, file *os.File, id fileID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g.f.Close()
@@ -225,31 +225,31 @@ func (f *Follower) swap(g *generation, file *os.File, id fileID) {
 	}
 }
 
-// missed takes up the generations between before and current, the file now at the path
+// recoverMissed takes up the generations between before and current, the file now at the path
 // or nil: files beside it that are new since the last glance. One that begins like before
 // is a copy of it; if before lost its file, the copy takes its place. The head of current
 // was read before this look: what it had then is found when it is truncated.
-func (f *Follower) missed(before, current *generation) {
+func (f *Follower) recoverMissed(before, current *rotatedFile) {
 	for _, c := range f.between(before, current) {
 		switch {
 		case before == nil || !c.head.related(&before.head):
 			f.add(c.f, c.fileStat)
 			f.taken++
 		case before.gone && c.size >= before.off:
-			f.beside.know(c.fileID)
+			f.siblings.know(c.fileID)
 			f.swap(before, c.f, c.fileID)
 		default:
-			f.beside.know(c.fileID)
+			f.siblings.know(c.fileID)
 			c.f.Close()
 		}
 	}
 }
 
-// earlier takes up, in front of g, what was at g's path since g was opened and is
+// recoverEarlier takes up, in front of g, what was at g's path since g was opened and is
 // in a copy now: g was written, copied and truncated before a byte of it was read.
-func (f *Follower) earlier(g *generation) (found bool) {
+func (f *Follower) recoverEarlier(g *rotatedFile) (found bool) {
 	for _, c := range f.between(nil, g) {
-		before := f.newGeneration(c.f, c.fileStat)
+		before := f.newRotatedFile(c.f, c.fileStat)
 		before.until = time.Now().Add(lateWrites)
 		f.mu.Lock()
 		f.put(slices.Index(f.gens, g), before)
@@ -266,14 +266,14 @@ func (f *Follower) earlier(g *generation) (found bool) {
 // copies of before, and generations of their own. A copy of what is in current now, or was
 // when its head was read, is none of them, nor is what came after that copy: current is
 // truncated next, or was already. before and current may be nil.
-func (f *Follower) between(before, current *generation) (found []candidate) {
+func (f *Follower) between(before, current *rotatedFile) (found []candidate) {
 	var id fileID
 	var head head
 	if current != nil {
 		id, head = current.id, current.head
 	}
 	var copied int64 // when current was
-	for _, c := range f.beside.before(id) {
+	for _, c := range f.siblings.before(id) {
 		now := head
 		if current != nil {
 			now = readHead(current.f) // after the copy, as the file may be truncated at any time
@@ -297,17 +297,17 @@ func (f *Follower) between(before, current *generation) (found []candidate) {
 	return found
 }
 
-// glance remembers the files beside the path while all is quiet there, so that
+// noteSiblings remembers the files beside the path while all is quiet there, so that
 // they are not taken for missed generations later. A copy being made is left out.
-func (f *Follower) glance(g *generation) {
+func (f *Follower) noteSiblings(g *rotatedFile) {
 	if !f.watch.dirty || !g.untouched() {
 		return
 	}
 	f.watch.dirty = false
 	waiting := make(map[fileID]time.Time)
-	for _, c := range f.beside.candidates() {
+	for _, c := range f.siblings.candidates() {
 		h := &c.head
-		since, waits := f.beside.empty[c.fileID]
+		since, waits := f.siblings.empty[c.fileID]
 		switch {
 		case !f.settled(g): // or what was read may be what was here a moment ago
 			f.watch.dirty = true
@@ -317,16 +317,16 @@ func (f *Follower) glance(g *generation) {
 			waiting[c.fileID] = since
 		case g.mayCopy(&c): // taken up when g has its first record
 		case h.blank() || !h.related(&g.head):
-			f.beside.know(c.fileID)
+			f.siblings.know(c.fileID)
 		}
 		c.f.Close()
 	}
-	f.beside.empty = waiting
+	f.siblings.empty = waiting
 	f.watch.dirty = f.watch.dirty || len(waiting) > 0
 }
 
 // settled says that g is at the path and has been since it was last read.
-func (f *Follower) settled(g *generation) bool {
+func (f *Follower) settled(g *rotatedFile) bool {
 	st, err := statPath(f.path)
 	return err == nil && st.fileID == g.id && g.untouched()
 }

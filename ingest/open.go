@@ -58,7 +58,7 @@ func duplicate(conn socket, name string, prepare func(fd int) error) (*os.File, 
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// OpenUDP opens the socket of a [UDPServer], see [TakeUDP].
+// OpenUDP opens the socket of a [UDPServer], see [UDPFromFile].
 func OpenUDP(addr string) (*os.File, error) {
 	conn, err := listenUDP(addr)
 	if err != nil {
@@ -68,9 +68,9 @@ func OpenUDP(addr string) (*os.File, error) {
 	return conn.File()
 }
 
-// TakeUDP is [ListenUDP] with a socket that [OpenUDP] opened. It takes over the
+// UDPFromFile is [ListenUDP] with a socket that [OpenUDP] opened. It takes over the
 // file.
-func TakeUDP(f *os.File, opt ServerOptions) (*UDPServer, error) {
+func UDPFromFile(f *os.File, opt ServerOptions) (*UDPServer, error) {
 	defer f.Close()
 	conn, err := net.FilePacketConn(f)
 	if err != nil {
@@ -84,7 +84,7 @@ func TakeUDP(f *os.File, opt ServerOptions) (*UDPServer, error) {
 	return newUDPServer(u, opt)
 }
 
-// OpenTCP opens the socket of a [TCPServer], see [TakeTCP].
+// OpenTCP opens the socket of a [TCPServer], see [TCPFromFile].
 func OpenTCP(addr string) (*os.File, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -94,9 +94,9 @@ func OpenTCP(addr string) (*os.File, error) {
 	return l.(*net.TCPListener).File()
 }
 
-// TakeTCP is [ListenTCP] with a socket that [OpenTCP] opened. It takes over the
+// TCPFromFile is [ListenTCP] with a socket that [OpenTCP] opened. It takes over the
 // file.
-func TakeTCP(f *os.File, opt ServerOptions) (*TCPServer, error) {
+func TCPFromFile(f *os.File, opt ServerOptions) (*TCPServer, error) {
 	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {
@@ -106,7 +106,7 @@ func TakeTCP(f *os.File, opt ServerOptions) (*TCPServer, error) {
 }
 
 // OpenUnix opens the stream socket of a [UnixServer], and OpenUnixDatagram the
-// other one, see [TakeUnix].
+// other one, see [UnixFromFile].
 func OpenUnix(path string) (*os.File, error) {
 	l, err := listenUnix(path)
 	if err != nil {
@@ -127,9 +127,9 @@ func OpenUnixDatagram(path string) (*os.File, error) {
 	return c.File()
 }
 
-// TakeUnix is [ListenUnix] with sockets that were opened by others, who also remove
+// UnixFromFile is [ListenUnix] with sockets that were opened by others, who also remove
 // them. It takes over the files.
-func TakeUnix(path string, stream, datagrams *os.File, opt ServerOptions) (*UnixServer, error) {
+func UnixFromFile(path string, stream, datagrams *os.File, opt ServerOptions) (*UnixServer, error) {
 	defer stream.Close()
 	defer datagrams.Close()
 	l, err := net.FileListener(stream)
@@ -159,8 +159,8 @@ func OpenNFLOG(group uint16) (*os.File, error) {
 	return duplicate(conn, fmt.Sprintf("nflog group %d", group), nil)
 }
 
-// OpenFIFO opens the pipe of a [FIFO], which it makes if need be, see [TakeFIFO].
+// OpenFIFO opens the pipe of a [FIFO], which it makes if need be, see [FIFOFromFile].
 func OpenFIFO(path string) (*os.File, error) { return openFIFO(path) }
 
-// TakeFIFO is [FollowFIFO] of a pipe that [OpenFIFO] opened. It takes over the file.
-func TakeFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO { return newFIFO(path, pipe, opt) }
+// FIFOFromFile is [FollowFIFO] of a pipe that [OpenFIFO] opened. It takes over the file.
+func FIFOFromFile(path string, pipe *os.File, opt ReadOptions) *FIFO { return newFIFO(path, pipe, opt) }

@@ -14,28 +14,28 @@ const (
 	emptyReads = 100
 )
 
-// A window is the unread front of a stream, in a buffer of bounded size. It keeps
+// A readBuffer is the unread front of a stream, in a buffer of bounded size. It keeps
 // no end of file: a reader that had nothing may have more the next time, and what
 // was not taken stays.
-type window struct {
+type readBuffer struct {
 	r          io.Reader
 	buf        []byte
 	start, end int // buf[start:end] is unread
 }
 
-func newWindow(r io.Reader) *window { return &window{r: r} }
+func newWindow(r io.Reader) *readBuffer { return &readBuffer{r: r} }
 
 // bytes returns what is unread and in memory. It is valid until the next fill.
-func (w *window) bytes() []byte { return w.buf[w.start:w.end] }
+func (w *readBuffer) bytes() []byte { return w.buf[w.start:w.end] }
 
 // release lets go of the memory of an empty window until the next fill.
-func (w *window) release() { *w = window{r: w.r} }
+func (w *readBuffer) release() { *w = readBuffer{r: w.r} }
 
 // take marks n bytes as read.
-func (w *window) take(n int) { w.start += n }
+func (w *readBuffer) take(n int) { w.start += n }
 
 // fill reads on. A full buffer is an error of the caller: it bounds its records.
-func (w *window) fill(ctx context.Context) error {
+func (w *readBuffer) fill(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (w *window) fill(ctx context.Context) error {
 
 // need returns at least n unread bytes, or the reason why there are fewer. n is
 // bounded by the caller.
-func (w *window) need(ctx context.Context, n int) ([]byte, error) {
+func (w *readBuffer) need(ctx context.Context, n int) ([]byte, error) {
 	for w.end-w.start < n {
 		if n > max(len(w.buf), windowSize) {
 			buf := make([]byte, n+windowSize)
@@ -77,7 +77,7 @@ func (w *window) need(ctx context.Context, n int) ([]byte, error) {
 
 // discard takes up to *n bytes without keeping them in memory, and leaves in *n
 // what it could not take yet.
-func (w *window) discard(ctx context.Context, n *int64) error {
+func (w *readBuffer) discard(ctx context.Context, n *int64) error {
 	for *n > 0 {
 		if w.start == w.end {
 			if err := w.fill(ctx); err != nil {

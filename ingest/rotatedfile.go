@@ -98,8 +98,8 @@ func (h *head) hash() uint64 {
 	return h.sum
 }
 
-// A generation is one file that is, or was, at a followed path.
-type generation struct {
+// A rotatedFile is one file that is, or was, at a followed path.
+type rotatedFile struct {
 	f    *os.File
 	gone bool // f was truncated under us and there is no copy
 	id   fileID
@@ -108,7 +108,7 @@ type generation struct {
 	size int64 // as last seen
 	// blankAt is its mtime before its head was last found to be blank.
 	blankAt int64
-	*window
+	*readBuffer
 	records   records
 	wd        int
 	watched   bool
@@ -117,7 +117,7 @@ type generation struct {
 }
 
 // Read implements io.Reader. Its io.EOF means for now.
-func (g *generation) Read(b []byte) (int, error) {
+func (g *rotatedFile) Read(b []byte) (int, error) {
 	if g.gone {
 		return 0, io.EOF
 	}
@@ -137,7 +137,7 @@ func (g *generation) Read(b []byte) (int, error) {
 // begin takes what is in the file for the head of a generation that had no record so far,
 // before it is read: what is read must belong to it. It returns false if nothing is there,
 // or if it is not what was there.
-func (g *generation) begin() bool {
+func (g *rotatedFile) begin() bool {
 	st, err := statFile(g.f)
 	now := readHead(g.f)
 	if err != nil || now.n == 0 || !now.continues(&g.head) {
@@ -151,14 +151,14 @@ func (g *generation) begin() bool {
 
 // intact says whether the file still begins as it did. Asked after a read, it
 // tells whether what was read belongs to what was read before.
-func (g *generation) intact() bool {
+func (g *rotatedFile) intact() bool {
 	now := readHead(g.f)
 	return now.continues(&g.head)
 }
 
 // untouched says that no content of the file can have come and gone unseen: it
 // still has what was read of it, or is as blank as it was.
-func (g *generation) untouched() bool {
+func (g *rotatedFile) untouched() bool {
 	if !g.head.blank() {
 		return g.intact()
 	}
@@ -168,7 +168,7 @@ func (g *generation) untouched() bool {
 
 // mayCopy says that c, which is beside g, may hold what came and went unseen in it though
 // g is untouched: g is blank, and c was made in the tick of the clock in which g became so.
-func (g *generation) mayCopy(c *candidate) bool {
+func (g *rotatedFile) mayCopy(c *candidate) bool {
 	switch {
 	case !g.head.blank():
 		return false
@@ -178,15 +178,15 @@ func (g *generation) mayCopy(c *candidate) bool {
 	return c.fileID.born == g.blankAt
 }
 
-func (g *generation) state() State {
+func (g *rotatedFile) state() State {
 	return State{Dev: g.id.dev, Inode: g.id.ino, Offset: g.position(), Head: g.head.hash(), HeadN: g.head.n}
 }
 
 // position returns the offset of the first byte that was not delivered.
-func (g *generation) position() int64 { return g.off - int64(len(g.bytes())) }
+func (g *rotatedFile) position() int64 { return g.off - int64(len(g.bytes())) }
 
 // skip goes to the first record that ends behind offset at.
-func (g *generation) skip(at int64) error {
+func (g *rotatedFile) skip(at int64) error {
 	if _, ok := g.records.(*lines); ok {
 		g.off = lastLineStart(g.f, at)
 		return nil
@@ -217,7 +217,7 @@ func lastLineStart(f *os.File, at int64) int64 {
 
 // asleep says that the generation was replaced and nothing came since. Its buffer
 // is let go.
-func (g *generation) asleep() bool {
+func (g *rotatedFile) asleep() bool {
 	if g.until.IsZero() || len(g.bytes()) > 0 {
 		return false
 	}
@@ -226,6 +226,6 @@ func (g *generation) asleep() bool {
 			return false
 		}
 	}
-	g.window.release()
+	g.readBuffer.release()
 	return true
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// beside is the directory around a path, and which of its files are known: read,
+// siblings is the directory around a path, and which of its files are known: read,
 // being read, or none of ours.
-type beside struct {
+type siblings struct {
 	path  string // without links
 	dir   fileID // of its directory
 	known map[fileID]bool
@@ -21,9 +21,9 @@ type beside struct {
 	empty map[fileID]time.Time // files without content and since when, at the last glance
 }
 
-func newBeside(path string) beside { return beside{path: path, known: make(map[fileID]bool)} }
+func newSiblings(path string) siblings { return siblings{path: path, known: make(map[fileID]bool)} }
 
-func (b *beside) know(id fileID) { b.known[id] = true }
+func (b *siblings) know(id fileID) { b.known[id] = true }
 
 // A candidate is an open file that may have been at the path.
 type candidate struct {
@@ -34,11 +34,11 @@ type candidate struct {
 
 // candidates opens the unknown files beside the path that a rotation could have
 // named, in the order in which they were last written to. The caller closes them.
-func (b *beside) candidates() []candidate { return b.before(fileID{}) }
+func (b *siblings) candidates() []candidate { return b.before(fileID{}) }
 
 // before is candidates without those that came after the file id. That one is beside the
 // path if it was renamed since it was opened there; the next look finds what followed it.
-func (b *beside) before(id fileID) (found []candidate) {
+func (b *siblings) before(id fileID) (found []candidate) {
 	dir := filepath.Dir(b.path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -109,7 +109,7 @@ func stem(path string) string {
 
 // forget drops what is known of files that are gone, but only when there are many:
 // a file that is renamed while the directory is read may seem to be gone.
-func (b *beside) forget(present map[fileID]bool) {
+func (b *siblings) forget(present map[fileID]bool) {
 	const many = 4096
 	if len(b.known) < many {
 		return
@@ -122,7 +122,7 @@ func (b *beside) forget(present map[fileID]bool) {
 }
 
 // open opens a file unless it is known. The file id is opened all the same.
-func (b *beside) open(path string, id fileID) (*os.File, fileStat, error) {
+func (b *siblings) open(path string, id fileID) (*os.File, fileStat, error) {
 	st, err := statPath(path)
 	if err != nil || b.known[st.fileID] && st.fileID != id {
 		return nil, st, err
@@ -143,7 +143,7 @@ func (h *head) packed() bool {
 
 // moved says whether the path leads to another file's name than before, or to another
 // directory, and remembers that.
-func (b *beside) moved(path string) bool {
+func (b *siblings) moved(path string) bool {
 	st, err := statPath(filepath.Dir(path))
 	if err != nil {
 		return false // it is missing: wait and see

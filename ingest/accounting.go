@@ -36,13 +36,13 @@ var (
 	errFiltered  error = notOurs("filtered out")
 )
 
-// A tally counts what one goroutine reads, for any to look at.
-type tally struct {
+// A counters counts what one goroutine reads, for any to look at.
+type counters struct {
 	events, notOurs, malformed, bytes, cut, untimed, lost atomic.Uint64
 }
 
 // Counts implements [Counter].
-func (t *tally) Counts() Counts {
+func (t *counters) Counts() Counts {
 	c := Counts{
 		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
 		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Untimed: t.untimed.Load(), Lost: t.lost.Load(),
@@ -51,10 +51,10 @@ func (t *tally) Counts() Counts {
 	return c
 }
 
-// books counts the records of a source and names the last one. But for the tally
+// accounting counts the records of a source and names the last one. But for the tally
 // it belongs to one goroutine.
-type books struct {
-	tally
+type accounting struct {
+	counters
 	name    string
 	record  int64
 	problem func(Problem) // may be nil
@@ -64,8 +64,8 @@ type books struct {
 	stamps    stampKinds
 }
 
-// enter counts the record that err is the outcome of, and returns err.
-func (b *books) enter(err error) error {
+// count counts the record that err is the outcome of, and returns err.
+func (b *accounting) count(err error) error {
 	b.record++
 	switch {
 	case err == nil:
@@ -86,14 +86,14 @@ func (b *books) enter(err error) error {
 }
 
 // report tells of something wrong at the current record.
-func (b *books) report(err error) {
+func (b *accounting) report(err error) {
 	if b.problem != nil {
 		b.problem(Problem{b.Position(), err})
 	}
 }
 
 // Position implements [Positioner].
-func (b *books) Position() Position {
+func (b *accounting) Position() Position {
 	n := b.record
 	if b.firstLine != nil {
 		n += b.firstLine()
