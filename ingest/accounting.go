@@ -71,22 +71,22 @@ func (b *accounting) count(err error) error {
 	case err == nil:
 		b.events.Add(1)
 		if b.stamps.fresh != nil {
-			b.report(b.stamps.fresh)
+			b.reportProblem(b.stamps.fresh)
 			b.stamps.fresh = nil
 		}
 	case err == errFiltered: // nearly every frame of a busy link
 		b.notOurs.Add(1)
 	case errors.Is(err, parse.ErrMalformed):
 		b.malformed.Add(1)
-		b.report(err)
+		b.reportProblem(err)
 	default:
 		b.notOurs.Add(1)
 	}
 	return err
 }
 
-// report tells of something wrong at the current record.
-func (b *accounting) report(err error) {
+// reportProblem tells of something wrong at the current record.
+func (b *accounting) reportProblem(err error) {
 	if b.problem != nil {
 		b.problem(Problem{b.Position(), err})
 	}

@@ -25,12 +25,12 @@ type batch struct {
 	errno   unix.Errno
 	call    func(fd uintptr) bool // recvmsg, made once
 
-	ending
+	readCanceler
 }
 
 // newBatch receives datagrams of at most size bytes; longer ones are cut.
 func newBatch(conn syscall.RawConn, size int, deadline func(time.Time) error) *batch {
-	b := &batch{conn: conn, ending: ending{deadline: deadline}, buffer: make([]byte, size)}
+	b := &batch{conn: conn, readCanceler: readCanceler{deadline: deadline}, buffer: make([]byte, size)}
 	b.vector.Base = &b.buffer[0]
 	b.vector.SetLen(size)
 	b.message.Iov = &b.vector

@@ -48,7 +48,7 @@ type batch struct {
 	errno unix.Errno
 	call  func(fd uintptr) bool // recvmmsg, made once
 
-	ending
+	readCanceler
 
 	since time.Time // of the count
 	count int
@@ -57,7 +57,7 @@ type batch struct {
 
 // newBatch receives datagrams of at most size bytes; longer ones are cut.
 func newBatch(conn syscall.RawConn, size int, deadline func(time.Time) error) *batch {
-	b := &batch{conn: conn, ending: ending{deadline: deadline}, size: size, buffers: make([]byte, batchSize*size)}
+	b := &batch{conn: conn, readCanceler: readCanceler{deadline: deadline}, size: size, buffers: make([]byte, batchSize*size)}
 	for i := range b.messages {
 		b.vectors[i].Base = &b.buffers[i*size]
 		b.vectors[i].SetLen(size)

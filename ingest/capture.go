@@ -20,17 +20,17 @@ type capture struct {
 	*readBuffer
 	frameOptions
 	inner   records
-	dead    bool
+	invalid bool
 	problem func(error)
 }
 
 func (c *capture) next(ctx context.Context, ev *parse.Event) error {
-	if c.inner == nil && !c.dead {
+	if c.inner == nil && !c.invalid {
 		if err := c.begin(ctx); err != nil {
 			return err
 		}
 	}
-	if c.dead { // let the file go by
+	if c.invalid { // let the file go by
 		c.take(len(c.bytes()))
 		if err := c.fill(ctx); err != nil {
 			return err
@@ -51,13 +51,13 @@ func (c *capture) begin(ctx context.Context) error {
 		return nil
 	}
 	if _, ok := pcapMagic(b); !ok {
-		c.dead = true
+		c.invalid = true
 		c.problem(errNoMagic)
 		return nil
 	}
 	p, err := newPcap(ctx, c.readBuffer, c.frameOptions)
 	if err != nil {
-		c.dead = true
+		c.invalid = true
 		c.problem(err)
 		return nil
 	}
@@ -69,7 +69,7 @@ func (c *capture) rest(ev *parse.Event, whole bool) error {
 	switch {
 	case c.inner != nil:
 		return c.inner.rest(ev, whole)
-	case c.dead:
+	case c.invalid:
 		return io.EOF
 	}
 	return c.torn(false)

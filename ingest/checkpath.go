@@ -11,7 +11,7 @@ import (
 
 // begin opens what is at the path and goes to where reading starts.
 func (f *Follower) begin() error {
-	defer f.knowBefore(time.Now())
+	defer f.markOlder(time.Now())
 	real, watched := f.watch.watchPath()
 	f.siblings.moved(real)
 	f.blind = !watched
@@ -31,16 +31,16 @@ func (f *Follower) begin() error {
 	return nil
 }
 
-// knowBefore remembers the files beside the path that are older than t: none of them
+// markOlder remembers the files beside the path that are older than t: none of them
 // was at the path since.
-func (f *Follower) knowBefore(t time.Time) {
+func (f *Follower) markOlder(t time.Time) {
 	for _, c := range f.siblings.candidates() {
 		if c.fileID.born <= t.UnixNano() {
-			f.siblings.know(c.fileID)
+			f.siblings.markKnown(c.fileID)
 		}
 		c.f.Close()
 	}
-	f.looked = t
+	f.checked = t
 }
 
 // resume goes on where a former Follower stopped: in the file at the path, or in
@@ -65,7 +65,7 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 		}
 	}
 	if from == nil {
-		f.report(errors.New("the file that reading stopped in is gone; reading what is there now from its start"))
+		f.reportProblem(errors.New("the file that reading stopped in is gone; reading what is there now from its start"))
 	}
 	f.add(file, st)
 	return nil
@@ -129,16 +129,16 @@ func (f *Follower) checkPath() bool {
 	real, watched := f.watch.watchPath()
 	now := time.Now()
 	if f.siblings.moved(real) {
-		f.taken = 0
-		f.knowBefore(f.looked.Add(-clockTick))
+		f.opened = 0
+		f.markOlder(f.checked.Add(-clockTick))
 	}
-	f.looked = now
+	f.checked = now
 	more := f.compare()
 	if g := f.last(); g != nil {
 		watched = watched && g.watched
 	}
 	f.blind = !watched
-	return f.settle() || more
+	return f.reportUnread() || more
 }
 
 // compare compares what is at the path with the newest generation, and reports
@@ -167,18 +167,18 @@ func (f *Follower) replaced(before *rotatedFile) bool {
 	}
 	g := f.newRotatedFile(file, st)
 	f.recoverMissed(before, g)
-	f.taken++
-	for i, old := range f.gens {
+	f.opened++
+	for i, old := range f.files {
 		if old.id == st.fileID { // an old one was given its name back
 			file.Close()
 			f.mu.Lock()
-			f.gens = append(slices.Delete(f.gens, i, i+1), old)
+			f.files = append(slices.Delete(f.files, i, i+1), old)
 			f.mu.Unlock()
 			return true
 		}
 	}
 	f.push(g)
-	for _, l := range f.left {
+	for _, l := range f.closedFiles {
 		if l.id == st.fileID && l.begins(file, st) {
 			_ = g.skip(l.Offset) // what cannot be read is read from its start
 		}
@@ -203,12 +203,12 @@ func (f *Follower) startAgain(g *rotatedFile) bool {
 		return false // replaced this very moment: the next look sees it
 	}
 	f.swap(g, nil, fileID{})
-	again, taken := f.newRotatedFile(file, st), f.taken
+	again, taken := f.newRotatedFile(file, st), f.opened
 	f.recoverMissed(g, again)
-	copied := g.head.blank() && f.taken > taken // what g had before it had a record
+	copied := g.head.blank() && f.opened > taken // what g had before it had a record
 	if g.gone && g.size > g.off && !copied {
 		f.lost.Add(1)
-		f.report(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))
+		f.reportProblem(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))
 	}
 	f.push(again)
 	return true
@@ -234,12 +234,12 @@ func (f *Follower) recoverMissed(before, current *rotatedFile) {
 		switch {
 		case before == nil || !c.head.related(&before.head):
 			f.add(c.f, c.fileStat)
-			f.taken++
+			f.opened++
 		case before.gone && c.size >= before.off:
-			f.siblings.know(c.fileID)
+			f.siblings.markKnown(c.fileID)
 			f.swap(before, c.f, c.fileID)
 		default:
-			f.siblings.know(c.fileID)
+			f.siblings.markKnown(c.fileID)
 			c.f.Close()
 		}
 	}
@@ -252,7 +252,7 @@ func (f *Follower) recoverEarlier(g *rotatedFile) (found bool) {
 		before := f.newRotatedFile(c.f, c.fileStat)
 		before.until = time.Now().Add(lateWrites)
 		f.mu.Lock()
-		f.put(slices.Index(f.gens, g), before)
+		f.put(slices.Index(f.files, g), before)
 		f.mu.Unlock()
 		found = true
 	}
@@ -273,7 +273,7 @@ func (f *Follower) between(before, current *rotatedFile) (found []candidate) {
 		id, head = current.id, current.head
 	}
 	var copied int64 // when current was
-	for _, c := range f.siblings.before(id) {
+	for _, c := range f.siblings.candidatesBefore(id) {
 		now := head
 		if current != nil {
 			now = readHead(current.f) // after the copy, as the file may be truncated at any time
@@ -309,7 +309,7 @@ func (f *Follower) noteSiblings(g *rotatedFile) {
 		h := &c.head
 		since, waits := f.siblings.empty[c.fileID]
 		switch {
-		case !f.settled(g): // or what was read may be what was here a moment ago
+		case !f.stillCurrent(g): // or what was read may be what was here a moment ago
 			f.watch.dirty = true
 		case h.blank() && !waits: // a copy begins empty
 			waiting[c.fileID] = time.Now()
@@ -317,7 +317,7 @@ func (f *Follower) noteSiblings(g *rotatedFile) {
 			waiting[c.fileID] = since
 		case g.mayCopy(&c): // taken up when g has its first record
 		case h.blank() || !h.related(&g.head):
-			f.siblings.know(c.fileID)
+			f.siblings.markKnown(c.fileID)
 		}
 		c.f.Close()
 	}
@@ -325,8 +325,8 @@ func (f *Follower) noteSiblings(g *rotatedFile) {
 	f.watch.dirty = f.watch.dirty || len(waiting) > 0
 }
 
-// settled says that g is at the path and has been since it was last read.
-func (f *Follower) settled(g *rotatedFile) bool {
+// stillCurrent says that g is at the path and has been since it was last read.
+func (f *Follower) stillCurrent(g *rotatedFile) bool {
 	st, err := statPath(f.path)
 	return err == nil && st.fileID == g.id && g.untouched()
 }

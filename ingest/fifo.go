@@ -16,7 +16,7 @@ import (
 // pipe (KNOPMD_FIFO).
 type FIFO struct {
 	accounting
-	ending
+	readCanceler
 	pipe  *os.File
 	lines lines
 }
@@ -47,9 +47,9 @@ func openFIFO(path string) (*os.File, error) {
 }
 
 func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {
-	f := &FIFO{accounting: accounting{name: path, problem: opt.Problem}, ending: ending{deadline: pipe.SetReadDeadline}, pipe: pipe}
-	f.lines = lines{readBuffer: newWindow(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
-	f.lines.untimed, f.stamps.live = f.timeless, f.lines.live
+	f := &FIFO{accounting: accounting{name: path, problem: opt.Problem}, readCanceler: readCanceler{deadline: pipe.SetReadDeadline}, pipe: pipe}
+	f.lines = lines{readBuffer: newReadBuffer(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
+	f.lines.onUntimed, f.stamps.live = f.noteUntimed, f.lines.live
 	return f
 }
 

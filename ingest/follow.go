@@ -18,11 +18,11 @@ const (
 	// lateWrites is how long a file that was rotated away is still listened to: a
 	// logger goes on writing to it until it is told to reopen.
 	lateWrites = time.Minute
-	// maxGenerations bounds the files of one path that are open at once.
-	maxGenerations = 64
-	// lookEvery is how many fills of the window pass between two looks at the path
+	// maxRotated bounds the files of one path that are open at once.
+	maxRotated = 64
+	// checkEvery is how many fills of the window pass between two looks at the path
 	// while a backlog is read and nothing is heard of its directory.
-	lookEvery = 16
+	checkEvery = 16
 )
 
 // pollInterval is how often a path is looked at where the kernel tells nothing:
@@ -92,17 +92,17 @@ type Follower struct {
 	opt        FollowOptions
 	newRecords func(*Follower, *rotatedFile) records
 
-	watch  *watcher
-	blind  bool // something relevant is not watched: poll
-	siblings siblings
-	at     int // the generation that is being read
-	fills  int
-	taken  int       // files that were opened of those that came to the path
-	left   []left    // the last files that were closed
-	looked time.Time // at the path
+	watch       *watcher
+	blind       bool // something relevant is not watched: poll
+	siblings    siblings
+	at          int // the generation that is being read
+	fills       int
+	opened      int          // files that were opened of those that came to the path
+	closedFiles []closedFile // the last files that were closed
+	checked     time.Time    // at the path
 
-	mu     sync.Mutex    // guards changes of what follows, against Close
-	gens   []*rotatedFile // oldest first; the last is, or was, at the path
+	mu     sync.Mutex     // guards changes of what follows, against Close
+	files  []*rotatedFile // oldest first; the last is, or was, at the path
 	closed bool
 }
 
@@ -111,7 +111,7 @@ func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 	line := opt.liveLines()
 	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
 		line := line
-		line.untimed, f.stamps.live = f.timeless, line.live
+		line.onUntimed, f.stamps.live = f.noteUntimed, line.live
 		return &lines{readBuffer: g.readBuffer, lineOptions: line}
 	})
 }
@@ -121,7 +121,7 @@ func FollowPcap(path string, opt FollowOptions) (*Follower, error) {
 	frames := opt.frames()
 	frames.rawIP = opt.RawIP
 	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
-		return &capture{readBuffer: g.readBuffer, frameOptions: frames, problem: f.report}
+		return &capture{readBuffer: g.readBuffer, frameOptions: frames, problem: f.reportProblem}
 	})
 }
 
@@ -148,9 +148,9 @@ func follow(path string, opt FollowOptions, newRecords func(*Follower, *rotatedF
 // Next implements [Source].
 func (f *Follower) Next(ctx context.Context, ev *parse.Event) error {
 	for {
-		if f.at < len(f.gens) {
-			g := f.gens[f.at]
-			if g.asleep() {
+		if f.at < len(f.files) {
+			g := f.files[f.at]
+			if g.drained() {
 				f.at++
 				continue
 			}
@@ -190,7 +190,7 @@ func (f *Follower) waitTimeout(now time.Time) time.Duration {
 	if f.blind || len(f.siblings.empty) > 0 {
 		return pollInterval
 	}
-	for _, g := range f.gens { // the first is the oldest
+	for _, g := range f.files { // the first is the oldest
 		if !g.until.IsZero() {
 			return max(g.until.Sub(now), time.Millisecond)
 		}
@@ -203,9 +203,9 @@ func (f *Follower) waitTimeout(now time.Time) time.Duration {
 func (f *Follower) retire(now time.Time) (torn int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kept := f.gens[:0]
-	for i, g := range f.gens {
-		if g.until.IsZero() || now.Before(g.until) && len(f.gens)-i <= maxGenerations {
+	kept := f.files[:0]
+	for i, g := range f.files {
+		if g.until.IsZero() || now.Before(g.until) && len(f.files)-i <= maxRotated {
 			kept = append(kept, g)
 			continue
 		}
@@ -215,29 +215,29 @@ func (f *Follower) retire(now time.Time) (torn int) {
 		if g.watched {
 			f.watch.unwatchFile(g.wd)
 		}
-		f.leave(g)
+		f.rememberClosed(g)
 		g.f.Close()
 	}
-	clear(f.gens[len(kept):])
-	f.gens = kept
+	clear(f.files[len(kept):])
+	f.files = kept
 	return torn
 }
 
 // last returns the generation at the path, nil before the first.
 func (f *Follower) last() *rotatedFile {
-	if len(f.gens) == 0 {
+	if len(f.files) == 0 {
 		return nil
 	}
-	return f.gens[len(f.gens)-1]
+	return f.files[len(f.files)-1]
 }
 
 // newRotatedFile takes an open file, to be read from its start.
 func (f *Follower) newRotatedFile(file *os.File, st fileStat) *rotatedFile {
 	g := &rotatedFile{f: file, id: st.fileID, size: st.size, blankAt: st.mtime, head: readHead(file), bytesRead: &f.bytes}
-	g.readBuffer = &readBuffer{r: &looking{g, f}}
+	g.readBuffer = &readBuffer{r: &checkingReader{g, f}}
 	g.records = f.newRecords(f, g)
 	g.wd, g.watched = f.watch.watchFile(file)
-	f.siblings.know(st.fileID)
+	f.siblings.markKnown(st.fileID)
 	return g
 }
 
@@ -255,25 +255,25 @@ func (f *Follower) push(g *rotatedFile) {
 	if last := f.last(); last != nil && last.until.IsZero() {
 		last.until = time.Now().Add(lateWrites)
 	}
-	f.put(len(f.gens), g)
+	f.put(len(f.files), g)
 }
 
 // put makes g the generation at index i. The caller holds mu.
 func (f *Follower) put(i int, g *rotatedFile) {
-	f.gens = slices.Insert(f.gens, i, g)
+	f.files = slices.Insert(f.files, i, g)
 	if f.closed {
 		g.f.Close()
 	}
 }
 
-// looking reads a generation and glances at the path now and then.
-type looking struct {
+// checkingReader reads a generation and glances at the path now and then.
+type checkingReader struct {
 	*rotatedFile
 	f *Follower
 }
 
-func (l *looking) Read(b []byte) (int, error) {
-	if l.f.fills++; l.f.watch.drain() || l.f.fills%lookEvery == 0 {
+func (l *checkingReader) Read(b []byte) (int, error) {
+	if l.f.fills++; l.f.watch.drain() || l.f.fills%checkEvery == 0 {
 		l.f.checkPath()
 	}
 	if l.head.blank() {
@@ -288,8 +288,8 @@ func (l *looking) Read(b []byte) (int, error) {
 // State implements [Resumer].
 func (f *Follower) State() State {
 	g := f.last()
-	if f.at < len(f.gens) {
-		g = f.gens[f.at]
+	if f.at < len(f.files) {
+		g = f.files[f.at]
 	}
 	if g == nil {
 		return State{}
@@ -306,7 +306,7 @@ func (f *Follower) Close() error {
 	}
 	f.closed = true
 	f.watch.close()
-	for _, g := range f.gens {
+	for _, g := range f.files {
 		g.f.Close()
 	}
 	return nil

@@ -38,7 +38,7 @@ type input struct {
 	unpack io.Closer // nil if there is nothing to close
 	found  bool      // a record was not [parse.ErrNoRecord]
 
-	waiting *waitingFile // nil if reading does not wait
+	waiting *cancelableFile // nil if reading does not wait
 }
 
 // A rawReader counts the bytes read.
@@ -97,7 +97,7 @@ func (in *input) useStdin(r io.Reader) error {
 
 // wait makes reading f end with the context.
 func (in *input) wait(f *os.File) error {
-	waiting, err := newWaitingFile(f)
+	waiting, err := newCancelableFile(f)
 	if err != nil {
 		return err
 	}
@@ -130,7 +130,7 @@ func (in *input) sniff(r *Reader) error {
 			return err
 		}
 	}
-	w := newWindow(body)
+	w := newReadBuffer(body)
 	_, classic := pcapMagic(magic)
 	switch {
 	case classic:

@@ -50,7 +50,7 @@ type Journal struct {
 	cmd    *exec.Cmd
 	closed bool
 	done   chan struct{}
-	ending *ending
+	ending *readCanceler
 }
 
 // FollowJournal starts journalctl.
@@ -85,7 +85,7 @@ func (j *Journal) findEnd() error {
 	var failed *exec.ExitError
 	switch {
 	case errors.As(err, &failed): // there may be a journal later
-		j.report(fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(said.String())))
+		j.reportProblem(fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(said.String())))
 	case err != nil:
 		return fmt.Errorf("journal: %w", err)
 	}
@@ -122,9 +122,9 @@ func (j *Journal) start() error {
 		r.Close()
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.pipe, j.cmd, j.ending = r, cmd, &ending{deadline: r.SetReadDeadline}
-	j.lines = lines{readBuffer: newWindow(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
-	j.lines.look = j.mark
+	j.pipe, j.cmd, j.ending = r, cmd, &readCanceler{deadline: r.SetReadDeadline}
+	j.lines = lines{readBuffer: newReadBuffer(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
+	j.lines.onLine = j.mark
 	return nil
 }
 
@@ -149,7 +149,7 @@ func (j *Journal) restart(ctx context.Context, cause error) error {
 	if ctx.Err() != nil || errors.Is(cause, os.ErrClosed) {
 		return cause
 	}
-	j.report(fmt.Errorf("journalctl ended: %s", j.stop()))
+	j.reportProblem(fmt.Errorf("journalctl ended: %s", j.stop()))
 	t := time.NewTimer(journalRestart)
 	defer t.Stop()
 	select {

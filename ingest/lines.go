@@ -32,8 +32,8 @@ type lineOptions struct {
 	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // only the kernel writes to this source
-	look       func(line []byte)                  // if not nil, is shown every line
-	untimed    func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without the time of a clock
+	onLine     func(line []byte)                  // if not nil, is shown every line
+	onUntimed  func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without the time of a clock
 }
 
 // clockAhead is how far the clock of a live log's writer may run before ours. A
@@ -42,8 +42,8 @@ const clockAhead = time.Hour
 
 // decode turns one line into an event.
 func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
-	if o.look != nil {
-		o.look(line)
+	if o.onLine != nil {
+		o.onLine(line)
 	}
 	ref := o.ref
 	if o.live {
@@ -62,8 +62,8 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if len(o.match) > 0 && !o.matches(ev.Prefix) {
 		return errPrefix
 	}
-	if o.untimed != nil && !parse.OfClock(ev.Time) {
-		o.untimed(line, ev)
+	if o.onUntimed != nil && !parse.OfClock(ev.Time) {
+		o.onUntimed(line, ev)
 	}
 	return nil
 }

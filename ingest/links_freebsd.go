@@ -20,8 +20,8 @@ func watchLinks(name string) (*linkWatch, error) {
 	return &linkWatch{name, make(chan struct{})}, nil
 }
 
-// attend has nothing to do: the descriptor is bound to an interface, not to its name.
-func (w *linkWatch) attend(int, socket) {}
+// setSocket has nothing to do: the descriptor is bound to an interface, not to its name.
+func (w *linkWatch) setSocket(int, socket) {}
 
 // wait returns once an interface that is up has the name. It is taken for another one
 // than before: the descriptor has to be bound anew.
@@ -42,7 +42,7 @@ func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
 	}
 }
 
-// forget has nothing to do: wait always waits for an interval.
-func (w *linkWatch) forget() {}
+// reset has nothing to do: wait always waits for an interval.
+func (w *linkWatch) reset() {}
 
 func (w *linkWatch) close() { close(w.done) }

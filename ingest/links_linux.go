@@ -18,11 +18,11 @@ type linkWatch struct {
 	name string
 	done chan struct{}
 
-	mu      sync.Mutex
-	index   int // of the interface that has the name and is up; 0 if none
-	attends int // the index that the socket is bound to; 0 if that is gone
-	socket  socket
-	changed chan struct{} // has room for one
+	mu         sync.Mutex
+	index      int // of the interface that has the name and is up; 0 if none
+	boundIndex int // the index that the socket is bound to; 0 if that is gone
+	socket     socket
+	changed    chan struct{} // has room for one
 }
 
 // watchLinks begins to watch; for AnyInterface there is nothing to.
@@ -83,24 +83,24 @@ func (w *linkWatch) message(m netlink.Message) {
 	case index == w.index: // gone, down or renamed
 		w.index = 0
 	}
-	if index == w.attends && m.Header.Type == unix.RTM_DELLINK {
-		w.attends = 0
+	if index == w.boundIndex && m.Header.Type == unix.RTM_DELLINK {
+		w.boundIndex = 0
 	}
 	select {
 	case w.changed <- struct{}{}:
 	default:
 	}
-	if w.index != 0 && w.index != w.attends && w.socket != nil {
+	if w.index != 0 && w.index != w.boundIndex && w.socket != nil {
 		_ = w.socket.SetReadDeadline(time.Unix(1, 0)) // another interface has the name
 	}
 }
 
-// attend tells which socket to wake up when the name belongs to another interface
+// setSocket tells which socket to wake up when the name belongs to another interface
 // than index.
-func (w *linkWatch) attend(index int, socket socket) {
+func (w *linkWatch) setSocket(index int, socket socket) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.attends, w.socket = index, socket
+	w.boundIndex, w.socket = index, socket
 	if w.index == 0 {
 		w.index = index
 	}
@@ -111,7 +111,7 @@ func (w *linkWatch) attend(index int, socket socket) {
 func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
 	for {
 		w.mu.Lock()
-		index, attends := w.index, w.attends
+		index, attends := w.index, w.boundIndex
 		w.mu.Unlock()
 		if index != 0 {
 			return index != attends, nil
@@ -126,8 +126,8 @@ func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
 	}
 }
 
-// forget makes wait wait for news.
-func (w *linkWatch) forget() {
+// reset makes wait wait for news.
+func (w *linkWatch) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.index = 0

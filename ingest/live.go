@@ -72,7 +72,7 @@ func Capture(name string, opt LiveOptions) (*Live, error) {
 	switch err := l.open(); {
 	case err == nil:
 	case opt.Wait && missing(name):
-		l.away(waitsFor)
+		l.setReason(reasonMissing)
 	default:
 		links.close()
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -101,7 +101,7 @@ func (l *Live) open() error {
 		l.reader.release()
 	}
 	l.conn, l.reader = conn, reader
-	l.links.attend(w.Index, conn)
+	l.links.setSocket(w.Index, conn)
 	if l.closed {
 		conn.Close()
 		return os.ErrClosed
@@ -126,7 +126,7 @@ func (o *LiveOptions) snaplen() int {
 // Next implements [Source].
 func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 	if l.reader == nil {
-		if err := l.await(ctx); err != nil {
+		if err := l.waitForInterface(ctx); err != nil {
 			return err
 		}
 	}
@@ -136,7 +136,7 @@ func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 			l.bytes.Add(uint64(n))
 			return l.count(err)
 		}
-		if err = l.recover(ctx, err); err != nil {
+		if err = l.handleError(ctx, err); err != nil {
 			return err
 		}
 	}

@@ -15,12 +15,12 @@ var ErrNoInterface = errors.New("no such interface")
 
 // Reasons of LiveOptions.Away.
 var (
-	waitsFor = ErrNoInterface.Error() + ", waiting for it"
-	isDown   = "interface is down, waiting for it"
+	reasonMissing = ErrNoInterface.Error() + ", waiting for it"
+	reasonDown    = "interface is down, waiting for it"
 )
 
-// away tells why nothing is captured, or that it is again, if that is news.
-func (l *Live) away(reason string) {
+// setReason tells why nothing is captured, or that it is again, if that is news.
+func (l *Live) setReason(reason string) {
 	if reason == l.reason {
 		return
 	}
@@ -29,23 +29,23 @@ func (l *Live) away(reason string) {
 	case l.opt.Away != nil:
 		l.opt.Away(reason)
 	case reason == "":
-		l.report(errors.New("interface is back"))
+		l.reportProblem(errors.New("interface is back"))
 	default:
-		l.report(errors.New(reason))
+		l.reportProblem(errors.New(reason))
 	}
 }
 
-// whyDown says why the socket of the interface does not work.
-func (l *Live) whyDown() string {
+// downReason says why the socket of the interface does not work.
+func (l *Live) downReason() string {
 	if missing(l.name) {
-		return waitsFor
+		return reasonMissing
 	}
-	return isDown
+	return reasonDown
 }
 
-// recover deals with an error of the socket: an interface that is down is waited
+// handleError deals with an error of the socket: an interface that is down is waited
 // for, one that was removed as well, until there is another of its name.
-func (l *Live) recover(ctx context.Context, cause error) error {
+func (l *Live) handleError(ctx context.Context, cause error) error {
 	var errno syscall.Errno
 	switch {
 	case ctx.Err() != nil:
@@ -54,38 +54,38 @@ func (l *Live) recover(ctx context.Context, cause error) error {
 		return os.ErrClosed
 	case errors.Is(cause, os.ErrDeadlineExceeded): // the interface has another index
 	case errors.As(cause, &errno) && (errno == unix.ENETDOWN || errno == unix.ENODEV || errno == unix.ENXIO):
-		l.away(l.whyDown())
+		l.setReason(l.downReason())
 	case errors.As(cause, &errno) && errno == unix.ENOBUFS:
 		return nil
 	default:
 		return fmt.Errorf("%s: %w", l.name, cause)
 	}
-	return l.await(ctx)
+	return l.waitForInterface(ctx)
 }
 
-// await returns when the interface is there and its socket is open.
-func (l *Live) await(ctx context.Context) error {
+// waitForInterface returns when the interface is there and its socket is open.
+func (l *Live) waitForInterface(ctx context.Context) error {
 	for {
 		another, err := l.links.wait(ctx)
 		if err != nil {
 			return err
 		}
 		if !another { // up again, or about to be; the socket still belongs to it
-			l.away("")
+			l.setReason("")
 			return nil
 		}
-		l.leave()
+		l.closeSocket()
 		err = l.open()
 		switch {
 		case err == nil:
-			l.away("")
+			l.setReason("")
 			return nil
 		case l.isClosed():
 			return os.ErrClosed
 		case errors.Is(err, os.ErrPermission):
 			return fmt.Errorf("%s: open: %w", l.name, err)
 		}
-		l.links.forget()
+		l.links.reset()
 	}
 }
 
@@ -95,8 +95,8 @@ func (l *Live) isClosed() bool {
 	return l.closed
 }
 
-// leave closes the socket of an interface that is gone.
-func (l *Live) leave() {
+// closeSocket closes the socket of an interface that is gone.
+func (l *Live) closeSocket() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.takeLost()

@@ -118,7 +118,7 @@ func attach(fd int, opt LiveOptions) error {
 // A liveReader reads the packet filter of a wire. What the kernel let through is filtered
 // once more: it may not have run the filter.
 type liveReader struct {
-	ending
+	readCanceler
 	frames
 	raw     syscall.RawConn
 	snaplen int
@@ -135,7 +135,7 @@ func newLiveReader(_ wire, conn socket, opt *LiveOptions) (*liveReader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &liveReader{ending: ending{deadline: conn.SetReadDeadline}, raw: raw, snaplen: opt.snaplen()}
+	r := &liveReader{readCanceler: readCanceler{deadline: conn.SetReadDeadline}, raw: raw, snaplen: opt.snaplen()}
 	r.filter = opt.Filter
 	size, link := 0, 0
 	e := raw.Control(func(fd uintptr) {

@@ -102,7 +102,7 @@ func (m *merged) read(ctx context.Context, r *ring) {
 		if resumer != nil {
 			s.place = resumer.State()
 		}
-		s.keep()
+		s.copyData()
 		r.head.Add(1)
 		if m.asleep.Load() {
 			signal(m.wake)
@@ -140,8 +140,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// keep copies what the event refers to, which is the source's.
-func (s *slot) keep() {
+// copyData copies what the event refers to, which is the source's.
+func (s *slot) copyData() {
 	if cap(s.buf) > keptBuffer {
 		s.buf = nil
 	}
@@ -160,7 +160,7 @@ func (s *slot) keep() {
 
 // Next implements [Source].
 func (m *merged) Next(ctx context.Context, ev *parse.Event) error {
-	m.giveBack()
+	m.releaseSlot()
 	for {
 		if s := m.take(); s != nil {
 			m.taken.place = s.place
@@ -172,7 +172,7 @@ func (m *merged) Next(ctx context.Context, ev *parse.Event) error {
 			if !errors.Is(s.err, io.EOF) {
 				return m.ended(s)
 			}
-			m.giveBack()
+			m.releaseSlot()
 			continue
 		}
 		if m.finished == len(m.sources) {
@@ -204,8 +204,8 @@ func (m *merged) take() *slot {
 	return nil
 }
 
-// giveBack frees the slot that the consumer had.
-func (m *merged) giveBack() {
+// releaseSlot frees the slot that the consumer had.
+func (m *merged) releaseSlot() {
 	if r := m.taken; r != nil {
 		m.taken = nil
 		r.tail.Add(1)

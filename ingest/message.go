@@ -38,8 +38,8 @@ type message struct {
 	err   error // why it is malformed
 }
 
-// A mailbox collects the messages of many connections for one Next.
-type mailbox struct {
+// A messageQueue collects the messages of many connections for one Next.
+type messageQueue struct {
 	accounting
 	in     chan message
 	ctx    context.Context // ends with Close
@@ -48,14 +48,14 @@ type mailbox struct {
 	slots  chan struct{} // one for each open connection
 }
 
-func newMailbox(name string, opt ServerOptions) *mailbox {
-	m := &mailbox{accounting: accounting{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
+func newMessageQueue(name string, opt ServerOptions) *messageQueue {
+	m := &messageQueue{accounting: accounting{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
 }
 
 // Next implements [Source].
-func (m *mailbox) Next(ctx context.Context, ev *parse.Event) error {
+func (m *messageQueue) Next(ctx context.Context, ev *parse.Event) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -70,7 +70,7 @@ func (m *mailbox) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 // put hands over a message; it reports false if nobody will take it.
-func (m *mailbox) put(msg message) bool {
+func (m *messageQueue) put(msg message) bool {
 	select {
 	case m.in <- msg:
 		return true
@@ -80,14 +80,14 @@ func (m *mailbox) put(msg message) bool {
 }
 
 // accept serves the connections of l, each in a goroutine, until l is closed.
-func (m *mailbox) accept(l net.Listener, serve func(net.Conn)) {
+func (m *messageQueue) accept(l net.Listener, serve func(net.Conn)) {
 	for {
 		c, err := l.Accept()
 		if isClosed(err) {
 			return
 		}
 		if err != nil { // no descriptors left, say: let some end
-			m.report(err)
+			m.reportProblem(err)
 			time.Sleep(quietTimeout)
 			continue
 		}
@@ -109,7 +109,7 @@ func (m *mailbox) accept(l net.Listener, serve func(net.Conn)) {
 }
 
 // shut ends everything; it returns when all goroutines have.
-func (m *mailbox) shut(stop func()) {
+func (m *messageQueue) shut(stop func()) {
 	m.cancel()
 	stop()
 	m.active.Wait()

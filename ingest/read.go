@@ -104,7 +104,7 @@ func Read(names []string, opt ReadOptions) (*Reader, error) {
 func newReader(opt ReadOptions) *Reader {
 	r := &Reader{accounting: accounting{problem: opt.Problem}, opt: opt, line: opt.lines()}
 	r.open = r.openName
-	r.line.untimed = r.timeless
+	r.line.onUntimed = r.noteUntimed
 	return r
 }
 
@@ -183,7 +183,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 		}
 		err := r.in.next(ctx, ev)
 		if err == nil && ev.Origin == parse.OriginFrame && ev.Time.IsZero() {
-			r.timeless(nil, ev)
+			r.noteUntimed(nil, ev)
 		}
 		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
 			if !r.in.found {
@@ -274,14 +274,14 @@ func (r *Reader) endInput(cause error, ev *parse.Event) error {
 		r.in.found = r.in.found || err != parse.ErrNoRecord
 		return err
 	}
-	r.settle(o)
+	r.setOutcome(o)
 	r.in.close()
 	r.in = nil
 	return io.EOF
 }
 
-// settle closes the books of the current input.
-func (r *Reader) settle(o *Outcome) {
+// setOutcome closes the books of the current input.
+func (r *Reader) setOutcome(o *Outcome) {
 	c := r.Counts()
 	o.Records, o.Found = c.Records-r.before.Records, r.in.found
 	ng, ok := r.in.records.(*pcapng)

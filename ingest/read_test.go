@@ -186,7 +186,7 @@ func TestReadLargeFrames(t *testing.T) {
 }
 
 func TestReadLogs(t *testing.T) {
-	long := strings.Repeat("x", 3*windowSize) + " IN=eth0 "
+	long := strings.Repeat("x", 3*readBufferSize) + " IN=eth0 "
 	tests := []struct {
 		name     string
 		data     string
@@ -199,7 +199,7 @@ func TestReadLogs(t *testing.T) {
 		{"CR LF", logLine(1) + "\r\n" + logLine(2) + "\r\n", []string{"1", "2"}, nil, 2},
 		{"no newline at the end", logLine(1) + "\n" + logLine(2), []string{"1", "2"}, nil, 2},
 		{"other programs", "\n\nNov 22 07:46:05 gate sshd[1]: hello\n" + logLine(2), []string{"2"}, nil, 4},
-		{"hole of NULs", logLine(1) + "\n" + strings.Repeat("\x00", windowSize+5) + logLine(2) + "\n", []string{"1", "2"}, nil, 2},
+		{"hole of NULs", logLine(1) + "\n" + strings.Repeat("\x00", readBufferSize+5) + logLine(2) + "\n", []string{"1", "2"}, nil, 2},
 		{"long line", logLine(1) + "\n" + long + "\n" + logLine(2) + "\n", []string{"1", "2"}, []string{"a.log:2: line too long"}, 3},
 		{"long line with a line's look", long + logLine(1) + "\n" + logLine(2) + "\n", []string{"2"}, []string{"a.log:1: line too long"}, 2},
 		{"long line within a window", strings.Repeat("y", maxLine+1) + "\n" + logLine(2) + "\n", []string{"2"}, []string{"a.log:1: line too long"}, 2},

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// windowSize is how much of an input is read at once. A quarter of a megabyte
+	// readBufferSize is how much of an input is read at once. A quarter of a megabyte
 	// is where larger buffers stop paying and the second-level cache still fits.
-	windowSize = 256 << 10
+	readBufferSize = 256 << 10
 	// emptyReads is how many reads in a row may return nothing before the reader
 	// is taken for broken.
 	emptyReads = 100
@@ -23,7 +23,7 @@ type readBuffer struct {
 	start, end int // buf[start:end] is unread
 }
 
-func newWindow(r io.Reader) *readBuffer { return &readBuffer{r: r} }
+func newReadBuffer(r io.Reader) *readBuffer { return &readBuffer{r: r} }
 
 // bytes returns what is unread and in memory. It is valid until the next fill.
 func (w *readBuffer) bytes() []byte { return w.buf[w.start:w.end] }
@@ -40,7 +40,7 @@ func (w *readBuffer) fill(ctx context.Context) error {
 		return err
 	}
 	if w.buf == nil {
-		w.buf = make([]byte, windowSize)
+		w.buf = make([]byte, readBufferSize)
 	}
 	if w.start > 0 {
 		w.end = copy(w.buf, w.buf[w.start:w.end])
@@ -63,8 +63,8 @@ func (w *readBuffer) fill(ctx context.Context) error {
 // bounded by the caller.
 func (w *readBuffer) need(ctx context.Context, n int) ([]byte, error) {
 	for w.end-w.start < n {
-		if n > max(len(w.buf), windowSize) {
-			buf := make([]byte, n+windowSize)
+		if n > max(len(w.buf), readBufferSize) {
+			buf := make([]byte, n+readBufferSize)
 			w.end = copy(buf, w.bytes())
 			w.start, w.buf = 0, buf
 		}

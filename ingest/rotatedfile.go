@@ -215,9 +215,9 @@ func lastLineStart(f *os.File, at int64) int64 {
 	return at
 }
 
-// asleep says that the generation was replaced and nothing came since. Its buffer
+// drained says that the generation was replaced and nothing came since. Its buffer
 // is let go.
-func (g *rotatedFile) asleep() bool {
+func (g *rotatedFile) drained() bool {
 	if g.until.IsZero() || len(g.bytes()) > 0 {
 		return false
 	}

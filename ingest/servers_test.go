@@ -178,7 +178,7 @@ func TestTCPServer(t *testing.T) {
 func TestTCPServerConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)
-	s := &TCPServer{newMailbox("tcp", ServerOptions{}), l}
+	s := &TCPServer{newMessageQueue("tcp", ServerOptions{}), l}
 	stays := func(net.Conn) { <-s.ctx.Done() } // however long it takes to open the others
 	s.active.Go(func() { s.accept(l, stays) })
 	for range maxConnections + 10 {
@@ -230,7 +230,7 @@ func TestUnixServer(t *testing.T) {
 }
 
 func TestFeed(t *testing.T) {
-	m := feed([]byte("::ffff:192.0.2.7:17:payload\n"))
+	m := parseFeed([]byte("::ffff:192.0.2.7:17:payload\n"))
 	if m.err != nil || m.event.Src != netip.MustParseAddrPort("192.0.2.7:0") || m.event.Proto != parse.UDP || string(m.body) != "payload" {
 		t.Errorf("got %+v", m)
 	}

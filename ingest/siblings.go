@@ -23,7 +23,7 @@ type siblings struct {
 
 func newSiblings(path string) siblings { return siblings{path: path, known: make(map[fileID]bool)} }
 
-func (b *siblings) know(id fileID) { b.known[id] = true }
+func (b *siblings) markKnown(id fileID) { b.known[id] = true }
 
 // A candidate is an open file that may have been at the path.
 type candidate struct {
@@ -34,11 +34,11 @@ type candidate struct {
 
 // candidates opens the unknown files beside the path that a rotation could have
 // named, in the order in which they were last written to. The caller closes them.
-func (b *siblings) candidates() []candidate { return b.before(fileID{}) }
+func (b *siblings) candidates() []candidate { return b.candidatesBefore(fileID{}) }
 
-// before is candidates without those that came after the file id. That one is beside the
+// candidatesBefore is candidates without those that came after the file id. That one is beside the
 // path if it was renamed since it was opened there; the next look finds what followed it.
-func (b *siblings) before(id fileID) (found []candidate) {
+func (b *siblings) candidatesBefore(id fileID) (found []candidate) {
 	dir := filepath.Dir(b.path)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -61,7 +61,7 @@ func (b *siblings) before(id fileID) (found []candidate) {
 		case file == nil:
 		case e.Name() == base || twice:
 			file.Close()
-		case len(found) == maxGenerations:
+		case len(found) == maxRotated:
 			b.more = true
 			file.Close()
 		default:

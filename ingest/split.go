@@ -105,7 +105,7 @@ func (r *Reader) cutOut(start, end int64) *Reader {
 	p := newReader(r.opt)
 	p.line = r.line
 	p.names, p.total, p.part = r.names, end-start, true
-	p.line.untimed = p.timeless
+	p.line.onUntimed = p.noteUntimed
 	p.open = func(name string) (*input, error) {
 		f, err := os.Open(name)
 		if err != nil {
@@ -113,7 +113,7 @@ func (r *Reader) cutOut(start, end int64) *Reader {
 		}
 		in := &input{Input: Input{Name: name}, file: f}
 		in.raw = rawReader{io.NewSectionReader(f, start, end-start), &p.bytes}
-		in.Kind, in.records = KindLog, &lines{readBuffer: newWindow(&in.raw), lineOptions: p.line}
+		in.Kind, in.records = KindLog, &lines{readBuffer: newReadBuffer(&in.raw), lineOptions: p.line}
 		return in, nil
 	}
 	if start > 0 {
@@ -130,7 +130,7 @@ func countLines(name string, n int64) (count int64) {
 		return 0
 	}
 	defer f.Close()
-	buf := make([]byte, windowSize)
+	buf := make([]byte, readBufferSize)
 	for r := io.LimitReader(f, n); ; {
 		n, err := r.Read(buf)
 		count += int64(bytes.Count(buf[:n], []byte{'\n'}))

@@ -112,9 +112,9 @@ func shapeOf(head []byte) string {
 	return string(shape)
 }
 
-// timeless notes the kind of an event without the time of a clock, and counts it if it
+// noteUntimed notes the kind of an event without the time of a clock, and counts it if it
 // has no time at all.
-func (b *accounting) timeless(line []byte, ev *parse.Event) {
+func (b *accounting) noteUntimed(line []byte, ev *parse.Event) {
 	if !ev.Time.IsZero() {
 		b.stamps.note(UnreadStamp{Kind: fromBoot})
 		return

@@ -10,17 +10,17 @@ import (
 
 var errInterrupted = errors.New("interrupted")
 
-// A waitingFile reads a file that may let us wait for ever, a pipe or a terminal,
+// A cancelableFile reads a file that may let us wait for ever, a pipe or a terminal,
 // in a way that the end of a context interrupts. Its descriptor is not ours to
 // make non-blocking: other processes share it.
-type waitingFile struct {
-	ending
+type cancelableFile struct {
+	readCanceler
 	f    *os.File
 	wake [2]int // a pipe
 }
 
-func newWaitingFile(f *os.File) (*waitingFile, error) {
-	w := &waitingFile{f: f}
+func newCancelableFile(f *os.File) (*cancelableFile, error) {
+	w := &cancelableFile{f: f}
 	if err := unix.Pipe2(w.wake[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
@@ -34,12 +34,12 @@ func newWaitingFile(f *os.File) (*waitingFile, error) {
 }
 
 // interrupt ends the Read that waits, and those to come.
-func (w *waitingFile) interrupt() {
+func (w *cancelableFile) interrupt() {
 	_, _ = unix.Write(w.wake[1], []byte{0}) // it can only be full already
 }
 
 // Read implements io.Reader.
-func (w *waitingFile) Read(b []byte) (int, error) {
+func (w *cancelableFile) Read(b []byte) (int, error) {
 	fds := []unix.PollFd{{Fd: int32(fileFD(w.f)), Events: unix.POLLIN}, {Fd: int32(w.wake[0]), Events: unix.POLLIN}}
 	for {
 		_, err := unix.Poll(fds, -1)
@@ -56,7 +56,7 @@ func (w *waitingFile) Read(b []byte) (int, error) {
 }
 
 // Close ends a Read. The file stays open: it is not ours.
-func (w *waitingFile) Close() error {
+func (w *cancelableFile) Close() error {
 	w.release()
 	w.interrupt()
 	return errors.Join(unix.Close(w.wake[0]), unix.Close(w.wake[1]))

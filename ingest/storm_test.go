@@ -113,7 +113,7 @@ func TestRotationStorm(t *testing.T) {
 			named, all := 0, (*collection)(nil)
 			f, err := FollowLog(path, FollowOptions{FromStart: true, Poll: stormPolls, ReadOptions: ReadOptions{Ref: testRef, Problem: func(p Problem) {
 				t.Log(p)
-				if n, ok := p.Err.(unread); ok {
+				if n, ok := p.Err.(unreadFiles); ok {
 					named += int(n)
 					all.miss(int(n) * total / turns)
 				}

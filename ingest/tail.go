@@ -51,7 +51,7 @@ func (t *Tail) Next(ctx context.Context, ev *parse.Event) error {
 			case !ok:
 				return t.ended()
 			case line.Err != nil:
-				t.report(line.Err)
+				t.reportProblem(line.Err)
 				continue
 			}
 			t.bytes.Add(uint64(len(line.Text)) + 1)

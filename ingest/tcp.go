@@ -12,7 +12,7 @@ import (
 // most 1500 bytes each, within two seconds. It never answers. Counts.Lost are
 // connections refused because too many were open.
 type TCPServer struct {
-	*mailbox
+	*messageQueue
 	listener net.Listener
 }
 
@@ -26,7 +26,7 @@ func ListenTCP(addr string, opt ServerOptions) (*TCPServer, error) {
 }
 
 func newTCPServer(l net.Listener, opt ServerOptions) *TCPServer {
-	s := &TCPServer{newMailbox("tcp "+l.Addr().String(), opt), l}
+	s := &TCPServer{newMessageQueue("tcp "+l.Addr().String(), opt), l}
 	s.active.Go(func() { s.accept(l, s.serve) })
 	return s
 }

@@ -32,7 +32,7 @@ var (
 // protocol being a number, over connections to a stream socket, or one per
 // datagram to a second socket beside it. It never answers.
 type UnixServer struct {
-	*mailbox
+	*messageQueue
 	listener *net.UnixListener
 	packets  *net.UnixConn
 }
@@ -84,7 +84,7 @@ func listenUnixgram(path string) (*net.UnixConn, error) {
 }
 
 func newUnixServer(path string, l *net.UnixListener, packets *net.UnixConn, opt ServerOptions) *UnixServer {
-	s := &UnixServer{newMailbox(path, opt), l, packets}
+	s := &UnixServer{newMessageQueue(path, opt), l, packets}
 	s.active.Go(func() { s.accept(l, s.serve) })
 	s.active.Go(s.receive)
 	return s
@@ -118,7 +118,7 @@ func (s *UnixServer) serve(c net.Conn) {
 			s.put(message{err: errLongFeed})
 			return
 		}
-		if len(bytes.TrimSpace(line)) > 0 && !s.put(feed(line)) || err != nil {
+		if len(bytes.TrimSpace(line)) > 0 && !s.put(parseFeed(line)) || err != nil {
 			return
 		}
 	}
@@ -136,14 +136,14 @@ func (s *UnixServer) receive() {
 		case n > maxFeed:
 			s.put(message{err: errLongFeed})
 		default:
-			s.put(feed(buf[:n]))
+			s.put(parseFeed(buf[:n]))
 		}
 	}
 }
 
-// feed reads address:protocol:payload. The payload has no colon and no blank, an
+// parseFeed reads address:protocol:payload. The payload has no colon and no blank, an
 // IPv6 address has colons, so it is read from its end.
-func feed(line []byte) message {
+func parseFeed(line []byte) message {
 	line = bytes.TrimSpace(line)
 	i := bytes.LastIndexByte(line, ':')
 	if i < 0 {

@@ -155,19 +155,19 @@ func (p *parser) term() (node, *qualifiers) {
 		return not{n}, q
 	case p.accept("("):
 		n, _ := p.expr()
-		p.closing()
+		p.closeParen()
 		return n, nil
 	case p.accept("vlan"):
 		return p.vlan(), nil
 	}
 	q := p.qualifiers()
 	if q.kind == "" && q.direction == nil {
-		return p.here(q.protocol(p)), nil
+		return p.afterSeenTags(q.protocol(p)), nil
 	}
 	return p.value(q), &q
 }
 
-func (p *parser) closing() {
+func (p *parser) closeParen() {
 	if t := p.next(); t.text != ")" {
 		p.fail(t, "\")\" is missing")
 	}
@@ -203,8 +203,8 @@ func (p *parser) value(q qualifiers) node {
 			}
 			n = join(isAnd, n, p.value(q))
 		}
-		p.closing()
+		p.closeParen()
 		return n
 	}
-	return p.here(q.apply(p, p.next()))
+	return p.afterSeenTags(q.apply(p, p.next()))
 }

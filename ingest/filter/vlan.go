@@ -18,9 +18,9 @@ const (
 type (
 	// vlan is true of frames with a tag behind depth others, and with this number.
 	vlan struct{ depth, id int }
-	// behind is a node about what follows depth tags: "vlan" moves the meaning of
+	// afterTags is a node about what follows depth tags: "vlan" moves the meaning of
 	// everything to its right, as in libpcap.
-	behind struct {
+	afterTags struct {
 		depth int
 		x     node
 	}
@@ -40,11 +40,11 @@ func (c *compiler) shifted(depth int, n node, yes, no label) {
 	c.shift = 0
 }
 
-func (n behind) emit(c *compiler, yes, no label) { c.shifted(n.depth, n.x, yes, no) }
+func (n afterTags) emit(c *compiler, yes, no label) { c.shifted(n.depth, n.x, yes, no) }
 
 func (n vlan) emit(c *compiler, yes, no label) {
 	if c.tags && c.stripped && n.depth == 0 {
-		n.beside(c, yes, no)
+		n.emitStripped(c, yes, no)
 		return
 	}
 	var is node = anyOf(carries(etherTag), carries(etherServiceTag), carries(etherOldTag))
@@ -55,8 +55,8 @@ func (n vlan) emit(c *compiler, yes, no label) {
 	c.shifted(n.depth, is, yes, no)
 }
 
-// beside looks at the tag that the kernel took out.
-func (n vlan) beside(c *compiler, yes, no label) {
+// emitStripped looks at the tag that the kernel took out.
+func (n vlan) emitStripped(c *compiler, yes, no label) {
 	if n.id == anyTag {
 		c.jump(yes)
 		return
@@ -64,16 +64,16 @@ func (n vlan) beside(c *compiler, yes, no label) {
 	test{base: tag, mask: maxTag, cond: bpf.JumpEqual, val: uint32(n.id)}.emit(c, yes, no)
 }
 
-// speaksOfTags reports that tags matter for an expression.
-func speaksOfTags(n node) bool {
+// usesTags reports that tags matter for an expression.
+func usesTags(n node) bool {
 	switch n := n.(type) {
 	case and:
-		return speaksOfTags(n.x) || speaksOfTags(n.y)
+		return usesTags(n.x) || usesTags(n.y)
 	case or:
-		return speaksOfTags(n.x) || speaksOfTags(n.y)
+		return usesTags(n.x) || usesTags(n.y)
 	case not:
-		return speaksOfTags(n.x)
-	case vlan, behind:
+		return usesTags(n.x)
+	case vlan, afterTags:
 		return true
 	}
 	return false
@@ -99,10 +99,10 @@ func (p *parser) vlan() node {
 // maxTags bounds the tags that an expression looks behind.
 const maxTags = 8
 
-// here is n about what follows the tags spoken of so far.
-func (p *parser) here(n node) node {
+// afterSeenTags is n about what follows the tags spoken of so far.
+func (p *parser) afterSeenTags(n node) node {
 	if p.tags == 0 {
 		return n
 	}
-	return behind{p.tags, n}
+	return afterTags{p.tags, n}
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// An ending makes the end of a context end a blocked read, by its deadline.
-type ending struct {
+// An readCanceler makes the end of a context end a blocked read, by its deadline.
+type readCanceler struct {
 	deadline func(time.Time) error // sets the read deadline
 
 	mu     sync.Mutex
@@ -18,7 +18,7 @@ type ending struct {
 }
 
 // watch begins to watch ctx, if it is not being watched already.
-func (e *ending) watch(ctx context.Context) error {
+func (e *readCanceler) watch(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (e *ending) watch(ctx context.Context) error {
 }
 
 // release stops watching, for good.
-func (e *ending) release() {
+func (e *readCanceler) release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.closed = true
@@ -52,7 +52,7 @@ func (e *ending) release() {
 }
 
 // cause returns why a read failed: the context, os.ErrClosed after release, or err.
-func (e *ending) cause(ctx context.Context, err error) error {
+func (e *readCanceler) cause(ctx context.Context, err error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
