@@ -36,7 +36,7 @@ var (
 	errFiltered  error = notOurs("filtered out")
 )
 
-// A counters counts what one goroutine reads, for any to look at.
+// counters count what one goroutine reads; any goroutine may load them.
 type counters struct {
 	events, notOurs, malformed, bytes, cut, untimed, lost atomic.Uint64
 }
@@ -51,7 +51,7 @@ func (t *counters) Counts() Counts {
 	return c
 }
 
-// accounting counts the records of a source and names the last one. But for the tally
+// accounting counts the records of a source and names the last one. Except for the counters,
 // it belongs to one goroutine.
 type accounting struct {
 	counters
@@ -64,7 +64,7 @@ type accounting struct {
 	stamps    stampKinds
 }
 
-// count counts the record that err is the outcome of, and returns err.
+// count adds the record that err is the outcome of, and returns err.
 func (b *accounting) count(err error) error {
 	b.record++
 	switch {
@@ -85,7 +85,7 @@ func (b *accounting) count(err error) error {
 	return err
 }
 
-// reportProblem tells of something wrong at the current record.
+// reportProblem reports a problem at the current record.
 func (b *accounting) reportProblem(err error) {
 	if b.problem != nil {
 		b.problem(Problem{b.Position(), err})

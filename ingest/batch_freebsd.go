@@ -61,7 +61,7 @@ func (b *batch) next(ctx context.Context) (datagram, error) {
 	return datagram{data: b.buffer[:b.n], from: &b.name, control: b.control[:min(int(b.message.Controllen), controlSize)]}, nil
 }
 
-// pending says whether next has a datagram without a system call.
+// pending reports whether next has a datagram without a system call.
 func (b *batch) pending() bool { return false }
 
 // leastBuffer is what any system grants.

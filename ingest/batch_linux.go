@@ -103,7 +103,7 @@ func stampOf(data []byte) time.Time {
 	return time.Unix(int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:])))
 }
 
-// pending says whether next has a datagram without a system call.
+// pending reports whether next has a datagram without a system call.
 func (b *batch) pending() bool { return b.at < b.n }
 
 func (b *batch) receive(ctx context.Context) error {
@@ -139,7 +139,7 @@ func nap() {
 	_ = unix.Nanosleep(&t, nil)
 }
 
-// pace tells a flood from traffic.
+// pace decides whether the last datagrams are a flood.
 func (b *batch) pace(now time.Time) {
 	b.count += b.n
 	if b.count < floodCount && (!b.flood || b.n > 1) {

@@ -1,7 +1,7 @@
 package ingest
 
 // A Buffered is a Source that knows whether Next has a record without waiting and
-// without a system call. Who decides many records at a time goes on while it has.
+// without a system call. A caller that batches records goes on while it reports true.
 type Buffered interface {
 	Pending() bool
 }

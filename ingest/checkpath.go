@@ -71,7 +71,7 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	return nil
 }
 
-// begins says whether a file holds the place s.
+// begins reports whether a file holds the place s.
 func (s *State) begins(f *os.File, st fileStat) bool {
 	h := readHead(f)
 	if st.size < s.Offset || s.HeadN > h.n || s.HeadN < 0 {
@@ -81,7 +81,7 @@ func (s *State) begins(f *os.File, st fileStat) bool {
 	return h.hash() == s.Head
 }
 
-// openPath opens what is at the path, or asks somebody who may.
+// openPath opens what is at the path, or has it opened by opt.Open.
 func (f *Follower) openPath() (*os.File, fileStat, error) {
 	file, st, err := openStat(f.path)
 	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
@@ -96,7 +96,7 @@ func (f *Follower) openPath() (*os.File, fileStat, error) {
 	return file, st, err
 }
 
-// statCurrent says what is at the path. Where that takes rights that we do not have,
+// statCurrent returns the stat of what is at the path. Where that takes rights that we do not have,
 // it is opened for us.
 func (f *Follower) statCurrent() (fileStat, error) {
 	st, err := statPath(f.path)
@@ -141,7 +141,7 @@ func (f *Follower) checkPath() bool {
 	return f.reportUnread() || more
 }
 
-// compare compares what is at the path with the newest generation, and reports
+// compare compares what is at the path with the newest file, and reports
 // whether there is more to read than there was.
 func (f *Follower) compare() bool {
 	g := f.last()
@@ -186,7 +186,7 @@ func (f *Follower) replaced(before *rotatedFile) bool {
 	return true
 }
 
-// truncated says whether the file of g lost its content: it is shorter than what
+// truncated reports whether the file of g lost its content: it is shorter than what
 // was read of it, or begins otherwise.
 func (f *Follower) truncated(g *rotatedFile, st fileStat) bool {
 	return st.size < g.off || !g.intact()
@@ -225,10 +225,10 @@ func (f *Follower) swap(g *rotatedFile, file *os.File, id fileID) {
 	}
 }
 
-// recoverMissed takes up the generations between before and current, the file now at the path
-// or nil: files beside it that are new since the last glance. One that begins like before
+// recoverMissed takes up the files between before and current, the one now at the path
+// or nil: files beside it that are new since the last call of noteSiblings. One that begins like before
 // is a copy of it; if before lost its file, the copy takes its place. The head of current
-// was read before this look: what it had then is found when it is truncated.
+// was read before this check: what it had then is found when it is truncated.
 func (f *Follower) recoverMissed(before, current *rotatedFile) {
 	for _, c := range f.between(before, current) {
 		switch {
@@ -263,7 +263,7 @@ func (f *Follower) recoverEarlier(g *rotatedFile) (found bool) {
 }
 
 // between returns the files beside the path that have content from before that of current:
-// copies of before, and generations of their own. A copy of what is in current now, or was
+// copies of before, and rotated files of their own. A copy of what is in current now, or was
 // when its head was read, is none of them, nor is what came after that copy: current is
 // truncated next, or was already. before and current may be nil.
 func (f *Follower) between(before, current *rotatedFile) (found []candidate) {
@@ -298,7 +298,7 @@ func (f *Follower) between(before, current *rotatedFile) (found []candidate) {
 }
 
 // noteSiblings remembers the files beside the path while all is quiet there, so that
-// they are not taken for missed generations later. A copy being made is left out.
+// they are not taken for missed files later. A copy being made is left out.
 func (f *Follower) noteSiblings(g *rotatedFile) {
 	if !f.watch.dirty || !g.untouched() {
 		return
@@ -325,7 +325,7 @@ func (f *Follower) noteSiblings(g *rotatedFile) {
 	f.watch.dirty = f.watch.dirty || len(waiting) > 0
 }
 
-// stillCurrent says that g is at the path and has been since it was last read.
+// stillCurrent reports whether g is at the path and has been since it was last read.
 func (f *Follower) stillCurrent(g *rotatedFile) bool {
 	st, err := statPath(f.path)
 	return err == nil && st.fileID == g.id && g.untouched()

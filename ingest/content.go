@@ -68,7 +68,7 @@ func (f *format) begins(b []byte) bool {
 	return len(b) >= f.at+len(f.magic) && string(b[f.at:f.at+len(f.magic)]) == f.magic
 }
 
-// refused says why an input that begins with b is neither a log nor a capture: a
+// refused returns why an input that begins with b is neither a log nor a capture: a
 // format that is known, or bytes that no text has. nil: it may well be a log.
 func refused(b []byte) error {
 	for i := range archives {

@@ -22,7 +22,7 @@ const (
 	layoutJSON                  // objects one after the other, or in a list (json-pretty, jq)
 )
 
-// layoutOf tells the layout of a text by its beginning.
+// layoutOf returns the layout of a text, judged by its beginning.
 func layoutOf(front []byte) layout {
 	front = bytes.TrimPrefix(front, []byte("\ufeff"))
 	list := false // in a list of JSON objects

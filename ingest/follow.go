@@ -16,7 +16,7 @@ import (
 
 const (
 	// lateWrites is how long a file that was rotated away is still listened to: a
-	// logger goes on writing to it until it is told to reopen.
+	// logger goes on writing to it until it reopens it.
 	lateWrites = time.Minute
 	// maxRotated bounds the files of one path that are open at once.
 	maxRotated = 64
@@ -25,7 +25,7 @@ const (
 	checkEvery = 16
 )
 
-// pollInterval is how often a path is looked at where the kernel tells nothing:
+// pollInterval is how often a path is looked at where inotify reports nothing:
 // network file systems, limits of the kernel reached, a directory that may not be read.
 const pollInterval = 250 * time.Millisecond
 
@@ -40,7 +40,7 @@ const clockTick = 20 * time.Millisecond
 type FollowOptions struct {
 	ReadOptions
 	// FromStart reads what is in the file already. Otherwise only what comes after
-	// is read, unless Resume says where to go on.
+	// is read, unless Resume gives the place to go on.
 	FromStart bool
 	// Resume is where a former Follower stopped, from its State; the zero State is
 	// none.
@@ -49,10 +49,10 @@ type FollowOptions struct {
 	// inotify does not serve is polled anyway. What comes and goes between two looks
 	// is not noticed then.
 	Poll bool
-	// RawIP takes the frames of a capture for IP packets whatever its header says,
+	// RawIP takes the frames of a capture for IP packets whatever link type its header gives,
 	// as files of ulogd need.
 	RawIP bool
-	// Open, if not nil, is asked for what is at the path when we may not open it.
+	// Open, if not nil, opens what is at the path when this process may not.
 	// Without the right to read a file there is no inotify for it: it is polled.
 	Open func() (*os.File, error)
 }
@@ -72,7 +72,7 @@ type State struct {
 // replaced, truncated or removed.
 //
 //   - Renamed and made anew: the old file is read to its end, then the new one from
-//     its start. The old one is listened to for another minute. Generations that came
+//     its start. The old one is listened to for another minute. Files that came
 //     and went between two looks are found beside the path and read in their order.
 //   - Copied and truncated (same inode, fewer bytes or another beginning): what was
 //     not read yet is read from the copy, if there is one; the file from its start.
@@ -85,7 +85,7 @@ type State struct {
 //     where it was left.
 //   - A last line without its newline, half a record: kept until the rest comes.
 //
-// It sleeps without waking up until inotify has something to tell.
+// It sleeps without waking up until inotify reports an event.
 type Follower struct {
 	accounting
 	path       string
@@ -95,11 +95,11 @@ type Follower struct {
 	watch       *watcher
 	blind       bool // something relevant is not watched: poll
 	siblings    siblings
-	at          int // the generation that is being read
+	at          int // index in files of the one that is read
 	fills       int
 	opened      int          // files that were opened of those that came to the path
 	closedFiles []closedFile // the last files that were closed
-	checked     time.Time    // at the path
+	checked     time.Time    // when the path was last checked
 
 	mu     sync.Mutex     // guards changes of what follows, against Close
 	files  []*rotatedFile // oldest first; the last is, or was, at the path
@@ -172,8 +172,8 @@ func (f *Follower) Next(ctx context.Context, ev *parse.Event) error {
 
 func isSkip(err error) bool { return errors.Is(err, parse.ErrSkip) }
 
-// idle is for when all generations are read to their ends: it looks at the path,
-// lets go of files that nothing is expected of, and waits.
+// idle is for when all files are read to their ends: it looks at the path,
+// releases files that nothing is expected of, and waits.
 func (f *Follower) idle(ctx context.Context) error {
 	f.at = 0
 	if f.checkPath() {
@@ -198,7 +198,7 @@ func (f *Follower) waitTimeout(now time.Time) time.Duration {
 	return 0
 }
 
-// retire closes generations that were replaced a while ago and returns how many
+// retire closes files that were replaced a while ago and returns how many
 // of them ended inside a record.
 func (f *Follower) retire(now time.Time) (torn int) {
 	f.mu.Lock()
@@ -223,7 +223,7 @@ func (f *Follower) retire(now time.Time) (torn int) {
 	return torn
 }
 
-// last returns the generation at the path, nil before the first.
+// last returns the file at the path, nil before the first.
 func (f *Follower) last() *rotatedFile {
 	if len(f.files) == 0 {
 		return nil
@@ -241,14 +241,14 @@ func (f *Follower) newRotatedFile(file *os.File, st fileStat) *rotatedFile {
 	return g
 }
 
-// add takes an open file as the newest generation.
+// add takes an open file as the newest file.
 func (f *Follower) add(file *os.File, st fileStat) *rotatedFile {
 	g := f.newRotatedFile(file, st)
 	f.push(g)
 	return g
 }
 
-// push makes g the newest generation.
+// push makes g the newest file.
 func (f *Follower) push(g *rotatedFile) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -258,7 +258,7 @@ func (f *Follower) push(g *rotatedFile) {
 	f.put(len(f.files), g)
 }
 
-// put makes g the generation at index i. The caller holds mu.
+// put makes g the file at index i. f.mu must be held.
 func (f *Follower) put(i int, g *rotatedFile) {
 	f.files = slices.Insert(f.files, i, g)
 	if f.closed {
@@ -266,7 +266,7 @@ func (f *Follower) put(i int, g *rotatedFile) {
 	}
 }
 
-// checkingReader reads a generation and glances at the path now and then.
+// checkingReader reads a file and checks the path every checkEvery fills.
 type checkingReader struct {
 	*rotatedFile
 	f *Follower

@@ -16,9 +16,9 @@ var errNoCapture = errors.New("not a capture file")
 // frameOptions are what frames of any source are read with.
 type frameOptions struct {
 	filter *filter.Filter // nil: all
-	// matched, if not nil, is told what filter says, which then drops nothing.
+	// matched, if not nil, is set to the filter's result, and no frame is dropped.
 	matched *bool
-	rawIP   bool           // frames are IP packets, whatever the header says
+	rawIP   bool           // frames are IP packets, whatever link type the header gives
 	cut     *atomic.Uint64 // counts frames that are not all there, if not nil
 	inside  *Inside        // counts packets that filter does not get to see, if not nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // Inside counts packets that a filter asks for but does not look for where they are:
-// as in libpcap, an expression that speaks of neither sees no IP packet behind a VLAN
+// as in libpcap, an expression that names neither sees no IP packet behind a VLAN
 // tag or in a PPPoE session.
 type Inside struct {
 	Tagged, PPPoE uint64         // by what is around them
@@ -37,7 +37,7 @@ func (i *Inside) Add(j Inside) {
 
 const etherPPPoE = 0x8864
 
-// isWrapped says whether the packet of a frame with its EtherType at a place lies
+// isWrapped reports whether the packet of a frame with its EtherType at a place lies
 // behind a VLAN tag or in PPPoE.
 func isWrapped(at int, frame []byte) bool {
 	switch etherType(at, frame) {

@@ -162,7 +162,7 @@ func (j *Journal) restart(ctx context.Context, cause error) error {
 	return j.start()
 }
 
-// stop ends journalctl and says what it had to say.
+// stop ends journalctl and returns its error output.
 func (j *Journal) stop() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -218,7 +218,7 @@ func (j *Journal) Close() error {
 	return nil
 }
 
-// bounded keeps the first of what a program says on its standard error.
+// bounded keeps the first of what a program writes to its standard error.
 type bounded struct{ bytes.Buffer }
 
 func (b *bounded) Write(p []byte) (int, error) {

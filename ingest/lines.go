@@ -20,7 +20,7 @@ type records interface {
 	// next may be called again; every other outcome is that of one record.
 	next(ctx context.Context, ev *parse.Event) error
 	// rest deals with what is left where the stream has ended for good: it decodes a
-	// last line without its newline, if whole says that the stream was read to its
+	// last line without its newline, if whole is set, as the stream was read to its
 	// true end, and else counts a torn record. It returns io.EOF if nothing is left.
 	rest(ev *parse.Event, whole bool) error
 }
@@ -32,8 +32,8 @@ type lineOptions struct {
 	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // only the kernel writes to this source
-	onLine     func(line []byte)                  // if not nil, is shown every line
-	onUntimed  func(line []byte, ev *parse.Event) // if not nil, is shown every line that is an event without the time of a clock
+	onLine     func(line []byte)                  // if not nil, is called with every line
+	onUntimed  func(line []byte, ev *parse.Event) // if not nil, is called with every line that is an event without the time of a clock
 }
 
 // clockAhead is how far the clock of a live log's writer may run before ours. A

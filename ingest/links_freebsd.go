@@ -10,7 +10,7 @@ import (
 // linkInterval is how often an interface that is away is looked for.
 const linkInterval = time.Second
 
-// A linkWatch waits for an interface. The packet filter itself tells when it goes.
+// A linkWatch waits for an interface. BPF itself reports when it goes.
 type linkWatch struct {
 	name string
 	done chan struct{}

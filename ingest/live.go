@@ -27,16 +27,16 @@ type LiveOptions struct {
 	AnyDirection bool
 	// Snaplen is how many bytes of a frame are kept. 0: all.
 	Snaplen int
-	// Wait has an interface that is not there yet waited for, as one that was removed
-	// is; without it [Capture] fails with [ErrNoInterface].
+	// Wait makes [Capture] wait for an interface that is not there yet; without it
+	// Capture fails with [ErrNoInterface].
 	Wait bool
-	// Away, if not nil, is told why nothing can be captured at present, and "" when
-	// capture goes on, from the goroutine that calls Next (the first time from that
-	// of Capture). Without it Problem is.
+	// Away, if not nil, is called with the reason why nothing can be captured at
+	// present, and with "" when capture goes on, from the goroutine that calls Next
+	// (the first time from that of Capture). If it is nil, Problem is called.
 	Away func(reason string)
-	// Problem, if not nil, is told of malformed frames.
+	// Problem, if not nil, is called for each malformed frame.
 	Problem func(Problem)
-	// Socket, if not nil, gets each socket from somebody who may open it with
+	// Socket, if not nil, returns each socket, which a privileged process opened with
 	// [OpenCapture]; no rights are needed here then.
 	Socket func() (*os.File, error)
 }
@@ -142,14 +142,14 @@ func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// takeLost adds what the kernel dropped since it was last asked. The caller holds mu.
+// takeLost adds what the kernel dropped since the last call. l.mu must be held.
 func (l *Live) takeLost() {
 	if l.conn == nil {
 		return
 	}
 	raw, err := l.conn.SyscallConn()
 	if err != nil {
-		return // it is closed, and was asked before
+		return // it is closed, and was read before
 	}
 	_ = raw.Control(func(fd uintptr) { l.lost.Add(l.reader.dropped(int(fd))) })
 }

@@ -19,7 +19,7 @@ var (
 	reasonDown    = "interface is down, waiting for it"
 )
 
-// setReason tells why nothing is captured, or that it is again, if that is news.
+// setReason reports why nothing is captured, or that capture goes on, if that changed.
 func (l *Live) setReason(reason string) {
 	if reason == l.reason {
 		return
@@ -35,7 +35,7 @@ func (l *Live) setReason(reason string) {
 	}
 }
 
-// downReason says why the socket of the interface does not work.
+// downReason returns why the socket of the interface does not work.
 func (l *Live) downReason() string {
 	if missing(l.name) {
 		return reasonMissing

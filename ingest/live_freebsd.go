@@ -54,7 +54,7 @@ func missing(name string) bool {
 	return err != nil && name != AnyInterface
 }
 
-// listen opens the packet filter as opt says. It is for reading only.
+// listen opens the packet filter as set in opt. It is for reading only.
 func (w wire) listen(opt LiveOptions) (*os.File, error) {
 	fd, err := unix.Open(bpfDevice, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -127,7 +127,7 @@ type liveReader struct {
 	n       int
 	err     error
 	call    func(fd uintptr) bool // read(2), made once
-	drops   uint32                // as last told by the kernel, which wraps around
+	drops   uint32                // as last reported by the kernel, which wraps around
 }
 
 func newLiveReader(_ wire, conn socket, opt *LiveOptions) (*liveReader, error) {
@@ -182,13 +182,13 @@ func (r *liveReader) next(ctx context.Context, ev *parse.Event) (n int, err erro
 	}
 }
 
-// pending says whether next has a frame without a system call.
+// pending reports whether next has a frame without a system call.
 func (r *liveReader) pending() bool {
 	_, _, _, _, ok := bpfFrame(r.rest)
 	return ok
 }
 
-// dropped is how many frames the kernel dropped since it was last asked.
+// dropped is how many frames the kernel dropped since the last call.
 func (r *liveReader) dropped(fd int) uint64 {
 	stats, err := syscall.BpfStats(fd)
 	if err != nil {

@@ -63,7 +63,7 @@ func (w wire) link() parse.LinkType {
 	return parse.LinkEthernet
 }
 
-// listen makes a socket as opt says.
+// listen makes a socket as set in opt.
 func (w wire) listen(opt LiveOptions) (*packet.Conn, error) {
 	kind := packet.Raw
 	if w.cooked {
@@ -121,7 +121,7 @@ func missing(name string) bool {
 	return err == nil && errors.Is(unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req), unix.ENODEV)
 }
 
-// framed says whether the frames of an interface begin with an Ethernet header:
+// framed reports whether the frames of an interface begin with an Ethernet header:
 // its type is ARPHRD_ETHER or ARPHRD_LOOPBACK. Tunnels and PPP have other headers
 // or none.
 func framed(name string) (bool, error) {
@@ -196,7 +196,7 @@ func (r *liveReader) decode(from *unix.RawSockaddrLinklayer, d datagram, ev *par
 // errNotIP is a cooked packet of another protocol.
 var errNotIP error = notOurs("not an IP packet")
 
-// dropped is how many frames the kernel dropped since it was last asked.
+// dropped is how many frames the kernel dropped since the last call.
 func (r *liveReader) dropped(fd int) uint64 {
 	stats, err := unix.GetsockoptTpacketStats(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 	if err != nil {

@@ -255,7 +255,7 @@ func (m *merged) Places() []State {
 func (m *merged) Position() Position { return m.at }
 
 // Close closes all sources and waits for their goroutines. A Next that waits in
-// another goroutine is told so by its sources.
+// another goroutine is ended by its sources.
 func (m *merged) Close() error {
 	m.cancel()
 	var errs []error

@@ -16,7 +16,7 @@ const (
 	// maxConnections bounds the connections that a server has open at once; more
 	// are closed unread.
 	maxConnections = 128
-	// connectionTime is how long a connection may take to say what it has to.
+	// connectionTime is how long a connection may take to send its message.
 	connectionTime = 2 * time.Second
 	// quietTimeout ends a message on a connection that stays open: what follows
 	// within it belongs to the message.
@@ -25,13 +25,13 @@ const (
 
 func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) }
 
-// isSocketError says whether err is one of the socket, not of our using it.
+// isSocketError reports whether err is one of the socket, not of our using it.
 func isSocketError(err error) bool {
 	var errno syscall.Errno
 	return errors.As(err, &errno)
 }
 
-// A message is what a connection said, ready to become an event.
+// A message is what a connection sent, ready to become an event.
 type message struct {
 	event parse.Event // without Payload
 	body  []byte
@@ -69,7 +69,7 @@ func (m *messageQueue) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// put hands over a message; it reports false if nobody will take it.
+// put hands over a message; it reports false after Close.
 func (m *messageQueue) put(msg message) bool {
 	select {
 	case m.in <- msg:

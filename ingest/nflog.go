@@ -30,9 +30,9 @@ const nflogMessage = 8 << 10
 type NFLOGOptions struct {
 	// Match are texts of which the rule's prefix must contain one. Empty: any.
 	Match []string
-	// Filter says which packets are wanted. nil: all.
+	// Filter selects the packets. nil: all.
 	Filter *filter.Filter
-	// Problem, if not nil, is told of each malformed message.
+	// Problem, if not nil, is called for each malformed message.
 	Problem func(Problem)
 	// Socket, if not nil, was bound by [OpenNFLOG]; no rights are needed here then.
 	Socket *os.File

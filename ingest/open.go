@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Whoever reads packets should not be allowed to do much else. So each source that
-// takes rights to open comes in two halves: one that opens, for a process that
-// may, and the source itself, which takes what was opened.
+// A process that parses packets should have few rights. So each source that needs
+// privileges to open has two functions: Open... for the privileged process, and
+// ...FromFile, or the Socket option, for the one that reads.
 
-// A socket is what a source needs of one, whoever opened it. *os.File is one.
+// A socket is the part of a socket that a source uses. *os.File is one.
 type socket interface {
 	SyscallConn() (syscall.RawConn, error)
 	SetReadDeadline(time.Time) error
@@ -127,7 +127,7 @@ func OpenUnixDatagram(path string) (*os.File, error) {
 	return c.File()
 }
 
-// UnixFromFile is [ListenUnix] with sockets that were opened by others, who also remove
+// UnixFromFile is [ListenUnix] with sockets that another process opened, which also removes
 // them. It takes over the files.
 func UnixFromFile(path string, stream, datagrams *os.File, opt ServerOptions) (*UnixServer, error) {
 	defer stream.Close()

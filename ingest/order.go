@@ -72,6 +72,6 @@ func (r *Reader) firstTime() time.Time {
 	return time.Time{}
 }
 
-// dateKnown says whether t is a date, rather than none or the time since the machine
+// dateKnown reports whether t is a date, rather than none or the time since the machine
 // started.
 func dateKnown(t time.Time) bool { return t.Year() > time.Unix(0, 0).UTC().Year() }

@@ -61,7 +61,7 @@ type pcap struct {
 }
 
 // newPcap reads the file header. An error of the stream leaves the header unread.
-// opt may say that frames are of another link type than the header says.
+// opt may override the link type of the header.
 func newPcap(ctx context.Context, w *readBuffer, opt frameOptions) (*pcap, error) {
 	b, err := w.need(ctx, pcapHeader)
 	if err != nil {
@@ -154,7 +154,7 @@ func (p *pcap) resync(ctx context.Context) error {
 	}
 }
 
-// plausible says whether b starts with a record header that a capture going on
+// plausible reports whether b starts with a record header that a capture going on
 // where this one was could have, and the length of its frame.
 func (p *pcap) plausible(b []byte) (int, bool) {
 	if len(b) < p.record {
@@ -169,7 +169,7 @@ func (p *pcap) plausible(b []byte) (int, bool) {
 	return int(n), near && frac < limit && n > 0 && n <= maxFrame && wire >= n && wire <= maxWire
 }
 
-// chained says whether another plausible header, or the end, is n bytes on.
+// chained reports whether another plausible header, or the end, is n bytes on.
 func (p *pcap) chained(ctx context.Context, n int) (bool, error) {
 	b, err := p.need(ctx, n+p.record)
 	switch err {

@@ -35,7 +35,7 @@ const (
 	ngInterfacesMost = 4096
 )
 
-// An ngIface is what an interface description block says.
+// An ngIface is the content of an interface description block.
 type ngIface struct {
 	decoder *parse.Decoder // nil if the link type is not supported
 	snaplen uint32
@@ -43,7 +43,7 @@ type ngIface struct {
 	offset  int64  // seconds to add to it
 }
 
-// pcapng reads the next generation's captures, of any number of sections and
+// pcapng reads captures of the pcapng format, of any number of sections and
 // interfaces. gopacket's reader is not used: it trusts lengths (a record's length
 // is allocated, an option's is indexed) and passes over interfaces of a second
 // link type.
@@ -100,7 +100,7 @@ func (p *pcapng) next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// errNoRecord is how body says that a block was no packet and was understood.
+// errNoRecord is what body returns if a block was no packet and was understood.
 var errNoRecord = badRecord("")
 
 // block looks at the next block's header, which may change the byte order.

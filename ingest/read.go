@@ -26,15 +26,15 @@ type ReadOptions struct {
 	// Match are texts of which a line's log prefix must contain one
 	// (FW_MSG_SEARCH); lines of other rules are not ours. Empty: every rule's.
 	Match []string
-	// KernelOnly says that nobody but the kernel writes to these logs, so that
+	// KernelOnly states that only the kernel writes to these logs, so that
 	// their events have OriginKernel whatever the line looks like.
 	KernelOnly bool
-	// Filter says which frames of captures are wanted. nil: all.
+	// Filter selects the frames of captures. nil: all.
 	Filter *filter.Filter
 	// Matched, if not nil, is set with each frame: whether Filter wants it. The
 	// others are events all the same then.
 	Matched *bool
-	// Problem, if not nil, is told of each malformed record, and of what is wrong
+	// Problem, if not nil, is called for each malformed record, and for what is wrong
 	// with an input as a whole. It is called from the goroutine that calls Next.
 	Problem func(Problem)
 	// Stdin is what the name "-" reads. nil: os.Stdin.
@@ -84,7 +84,7 @@ type Reader struct {
 // Read returns a Source of the named inputs in the given order. A name may be a
 // glob pattern, which stands for the files it matches, sorted; one that matches
 // nothing is an error. The name "-" is standard input. What an input is, its
-// content says: a capture (pcap, pcapng) or a log, either one packed by gzip,
+// content shows: a capture (pcap, pcapng) or a log, either one packed by gzip,
 // bzip2, zstd or xz.
 //
 // An input that cannot be read, or not to its end, is passed over; behind the last
@@ -280,7 +280,7 @@ func (r *Reader) endInput(cause error, ev *parse.Event) error {
 	return io.EOF
 }
 
-// setOutcome closes the books of the current input.
+// setOutcome records the outcome of the current input.
 func (r *Reader) setOutcome(o *Outcome) {
 	c := r.Counts()
 	o.Records, o.Found = c.Records-r.before.Records, r.in.found
@@ -314,7 +314,7 @@ func (r *Reader) Sole() (string, error) {
 	return displayName(r.names[0]), nil
 }
 
-// Part says that this Reader reads a part of an input, see [Split].
+// Part reports that this Reader reads a part of an input, see [Split].
 func (r *Reader) Part() bool { return r.part }
 
 // Outcomes returns what became of the inputs so far, in order.

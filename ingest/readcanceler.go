@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An readCanceler makes the end of a context end a blocked read, by its deadline.
+// A readCanceler makes the end of a context end a blocked read, by its deadline.
 type readCanceler struct {
 	deadline func(time.Time) error // sets the read deadline
 

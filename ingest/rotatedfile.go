@@ -13,14 +13,14 @@ import (
 	"fwknopd/parse"
 )
 
-// A fileID tells files apart for as long as they exist, and after that as well,
-// where the file system knows when they were born.
+// A fileID identifies a file for as long as it exists, and after that too
+// where the file system stores its time of creation.
 type fileID struct {
 	dev, ino uint64
 	born     int64
 }
 
-// fileStat is what is asked of a file.
+// fileStat is what stat returns of a file.
 type fileStat struct {
 	fileID
 	size    int64
@@ -48,11 +48,11 @@ func readHead(f *os.File) (h head) {
 
 func (h *head) bytes() []byte { return h.b[:h.n] }
 
-// continues says whether a file that now begins with h may be one that began with
+// continues reports whether a file that now begins with h may be one that began with
 // before. An empty file goes on as anything.
 func (h *head) continues(before *head) bool { return bytes.HasPrefix(h.bytes(), before.bytes()) }
 
-// blank says that there is no record yet: the file is empty, or a capture that is
+// blank reports whether there is no record yet: the file is empty, or a capture that is
 // no more than its header, which all captures of a program have in common.
 func (h *head) blank() bool {
 	b := h.bytes()
@@ -75,7 +75,7 @@ func (h *head) blank() bool {
 	return len(b) == 0 && h.n < headSize
 }
 
-// related says whether two files begin alike, as far as both go.
+// related reports whether two files begin alike, as far as both go.
 func (h *head) related(other *head) bool {
 	n := min(h.n, other.n)
 	return !h.blank() && !other.blank() && bytes.Equal(h.b[:n], other.b[:n])
@@ -134,7 +134,7 @@ func (g *rotatedFile) Read(b []byte) (int, error) {
 	return 0, err
 }
 
-// begin takes what is in the file for the head of a generation that had no record so far,
+// begin takes what is in the file for the head of a file that had no record so far,
 // before it is read: what is read must belong to it. It returns false if nothing is there,
 // or if it is not what was there.
 func (g *rotatedFile) begin() bool {
@@ -149,14 +149,14 @@ func (g *rotatedFile) begin() bool {
 	return true
 }
 
-// intact says whether the file still begins as it did. Asked after a read, it
-// tells whether what was read belongs to what was read before.
+// intact reports whether the file still begins as it did. After a read, it
+// shows whether what was read belongs to what was read before.
 func (g *rotatedFile) intact() bool {
 	now := readHead(g.f)
 	return now.continues(&g.head)
 }
 
-// untouched says that no content of the file can have come and gone unseen: it
+// untouched reports whether no content of the file can have come and gone unseen: it
 // still has what was read of it, or is as blank as it was.
 func (g *rotatedFile) untouched() bool {
 	if !g.head.blank() {
@@ -166,13 +166,13 @@ func (g *rotatedFile) untouched() bool {
 	return err == nil && st.size == int64(g.head.n) && st.mtime == g.blankAt
 }
 
-// mayCopy says that c, which is beside g, may hold what came and went unseen in it though
+// mayCopy reports whether c, which is beside g, may hold what came and went unseen in it though
 // g is untouched: g is blank, and c was made in the tick of the clock in which g became so.
 func (g *rotatedFile) mayCopy(c *candidate) bool {
 	switch {
 	case !g.head.blank():
 		return false
-	case c.fileID.born == 0: // the file system does not know
+	case c.fileID.born == 0: // the file system does not store it
 		return c.mtime <= g.blankAt
 	}
 	return c.fileID.born == g.blankAt
@@ -215,8 +215,8 @@ func lastLineStart(f *os.File, at int64) int64 {
 	return at
 }
 
-// drained says that the generation was replaced and nothing came since. Its buffer
-// is let go.
+// drained reports whether the file was replaced and nothing came since. Its buffer
+// is released.
 func (g *rotatedFile) drained() bool {
 	if g.until.IsZero() || len(g.bytes()) > 0 {
 		return false

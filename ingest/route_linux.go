@@ -51,7 +51,7 @@ func (r *route) resolve() {
 
 func (r *route) base() string { return filepath.Base(r.real) }
 
-// remote says whether a file is in a directory of a file system that other machines
+// remote reports whether a file is in a directory of a file system that other machines
 // write to, unseen by inotify.
 func remote(path string) bool {
 	const cifs, smb2, v9fs = 0xff534d42, 0xfe534d42, 0x01021997
@@ -107,7 +107,7 @@ func (w *walk) run() (complete bool) {
 			continue
 		case last:
 			watched = w.watch(w.dir, nameEvents, name, "")
-		case len(w.rest) == 1: // a directory that is removed does not tell while a file of it is open
+		case len(w.rest) == 1: // a removed directory gives no event while a file in it is open
 			w.watch(w.dir, nameEvents, name, "")
 			fallthrough
 		default: // one that may not be read cannot be watched, and is hardly ever renamed

@@ -18,7 +18,7 @@ type siblings struct {
 	dir   fileID // of its directory
 	known map[fileID]bool
 	more  bool                 // there were more candidates than were opened at once
-	empty map[fileID]time.Time // files without content and since when, at the last glance
+	empty map[fileID]time.Time // files without content and since when, at the last call of noteSiblings
 }
 
 func newSiblings(path string) siblings { return siblings{path: path, known: make(map[fileID]bool)} }
@@ -97,7 +97,7 @@ func rotationNumber(name string) int {
 	return n
 }
 
-// stem is what the names of a log's generations have in common: "kern" for
+// stem is what the names of a log's rotated files have in common: "kern" for
 // kern.log, kern.log.1 and kern-20261122.log.
 func stem(path string) string {
 	base := filepath.Base(path)
@@ -130,7 +130,7 @@ func (b *siblings) open(path string, id fileID) (*os.File, fileStat, error) {
 	return openStat(path)
 }
 
-// packed says whether a file that begins with h is compressed: a generation that
+// packed reports whether a file that begins with h is compressed: a rotated file that
 // was read before it was packed.
 func (h *head) packed() bool {
 	for _, magic := range []string{"\x1f\x8b", "BZh", "\x28\xb5\x2f\xfd", "\xfd7zXZ\x00"} {
@@ -141,7 +141,7 @@ func (h *head) packed() bool {
 	return false
 }
 
-// moved says whether the path leads to another file's name than before, or to another
+// moved reports whether the path leads to another file's name than before, or to another
 // directory, and remembers that.
 func (b *siblings) moved(path string) bool {
 	st, err := statPath(filepath.Dir(path))

@@ -22,8 +22,8 @@ import (
 //
 // Next fills ev, which the caller owns and reuses; what ev refers to is valid
 // until the next call. An error that wraps parse.ErrSkip means this record held
-// no event: read on. io.EOF means finished, and only a source that is read once
-// ever says so. Any other error is final. A source whose context is done returns
+// no event: read on. io.EOF means finished, which only a source that is read once
+// returns. Any other error is final. A source whose context is done returns
 // its error.
 //
 // A Source is for one goroutine, except that Close may be called from another
@@ -33,7 +33,7 @@ type Source interface {
 	Close() error
 }
 
-// Counts keeps the books of one source: Records = Events + NotOurs + Malformed.
+// Counts are the totals of one source: Records = Events + NotOurs + Malformed.
 type Counts struct {
 	Records   uint64 // lines or frames taken from the input
 	Events    uint64
@@ -65,17 +65,17 @@ type Position struct {
 }
 
 // A Problem is something wrong with one record or with an input's end. Reading
-// went on unless Next said otherwise.
+// went on unless Next returned a final error.
 type Problem struct {
 	Position
 	Err error
 }
 
-// String says where and what.
+// String returns the place and the error.
 func (p Problem) String() string { return fmt.Sprintf("%s:%d: %v", p.Name, p.Record, p.Err) }
 
-// Counter is a Source that keeps books. All of this package's sources do. Counts
-// may be asked for from any goroutine.
+// Counter is a Source that counts its records. All of this package's sources do. Counts
+// may be called from any goroutine.
 type Counter interface {
 	Counts() Counts // of this source so far
 }

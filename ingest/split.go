@@ -67,7 +67,7 @@ func cut(name string, n int) ([]int64, error) {
 	return append(borders, size), nil
 }
 
-// plainLog says whether the file is a log of lines, in UTF-8 and not packed.
+// plainLog reports whether the file is a log of lines, in UTF-8 and not packed.
 func plainLog(f *os.File) bool {
 	probe := Reader{}
 	in := &input{raw: rawReader{io.NewSectionReader(f, 0, sniffSize), &probe.bytes}}

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxStampKinds bounds how many kinds of stamps are told apart.
+	// maxStampKinds bounds how many kinds of stamps are distinguished.
 	maxStampKinds = 8
 	// stampShape is how much of a line tells its kind, stampShown how much is shown.
 	stampShape = 24
@@ -41,7 +41,7 @@ func (e *UnreadStamp) Error() string {
 	return what + "; " + so
 }
 
-// Kinds that are told by something else than the beginning of a line.
+// Kinds that are determined by something other than the beginning of a line.
 const (
 	untimedPacket = "packet"
 	fromBoot      = "from boot"

@@ -65,7 +65,7 @@ func (t *Tail) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
-// piece says whether text is the first piece of a line that is too long, or a
+// piece reports whether text is the first piece of a line that is too long, or a
 // later one. The library cuts such a line without a mark but its length.
 func (t *Tail) piece(text string) (first, later bool) {
 	was := t.long

@@ -26,20 +26,20 @@ var errLongMessage error = badRecord("message too long")
 
 // ServerOptions are common to the servers.
 type ServerOptions struct {
-	// Problem, if not nil, is told of each malformed message.
+	// Problem, if not nil, is called for each malformed message.
 	Problem func(Problem)
 }
 
 // A UDPServer is a Source of the datagrams that reach a UDP port: no capture, no
 // special rights. It never answers. Events have the addresses and ports of the
 // packet and its TTL, as a capture would. Counts.Lost are the datagrams that
-// the kernel dropped because we were too slow; it is told with the next one.
+// the kernel dropped because we were too slow, as reported with the next one.
 type UDPServer struct {
 	accounting
 	conn  *net.UDPConn
 	batch *batch
 	local netip.AddrPort
-	drops uint32 // as last told by the kernel, which wraps around
+	drops uint32 // as last reported by the kernel, which wraps around
 }
 
 // ListenUDP listens on an address such as ":62201" or "192.0.2.1:62201"; without a
@@ -93,7 +93,7 @@ func (s *UDPServer) prepare() error {
 			_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
 		}
 	})
-	// One byte more, to tell a message that is too long.
+	// One byte more, to detect a message that is too long.
 	s.batch = newBatch(raw, maxMessage+1, s.conn.SetReadDeadline)
 	return e
 }

@@ -90,11 +90,11 @@ func newUnixServer(path string, l *net.UnixListener, packets *net.UnixConn, opt 
 	return s
 }
 
-// removeStale removes a socket that nobody listens on.
+// removeStale removes a socket that no process listens on.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return nil // nothing there, or bind will say what is wrong
+		return nil // nothing there, or bind will return the error
 	}
 	if info.Mode().Type() != os.ModeSocket {
 		return fmt.Errorf("%s: exists and is no socket", path)

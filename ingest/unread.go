@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// A closedFile is where a file was closedFile when it was closed: a link may lead to it again.
+// A closedFile is where reading stopped in a file when it was closed: a link may lead to it again.
 type closedFile struct {
 	id fileID
 	State
@@ -24,7 +24,7 @@ func (f *Follower) rememberClosed(g *rotatedFile) {
 
 // reportUnread counts the files that came to the path and were gone before they could be
 // opened, and reports whether it found some of them under another name. It does so
-// once nothing has happened since the last look.
+// once nothing has happened since the last checkPath.
 func (f *Follower) reportUnread() (more bool) {
 	if f.watch.came > f.opened {
 		before := f.opened
@@ -45,7 +45,7 @@ func (f *Follower) reportUnread() (more bool) {
 	return more
 }
 
-// currentFile returns the newest generation if it is at the path, or nil.
+// currentFile returns the newest file if it is at the path, or nil.
 func (f *Follower) currentFile() *rotatedFile {
 	g := f.last()
 	if st, err := f.statCurrent(); err != nil || g == nil || st.fileID != g.id {
@@ -54,7 +54,7 @@ func (f *Follower) currentFile() *rotatedFile {
 	return g
 }
 
-// hasUnopened says that there is a file at the path and it is not the one that is read.
+// hasUnopened reports whether there is a file at the path and it is not the one that is read.
 func (f *Follower) hasUnopened() bool {
 	st, err := f.statCurrent()
 	g := f.last()

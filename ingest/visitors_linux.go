@@ -16,7 +16,7 @@ type visitors struct {
 
 type visitor struct{ came bool }
 
-// visit takes down an event. here says that the name is the path's own.
+// visit takes down an event. here is true if the name is the path's own.
 func (v *visitors) visit(name string, here bool, mask, cookie uint32) {
 	switch {
 	case mask&unix.IN_DELETE != 0:

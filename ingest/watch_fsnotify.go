@@ -13,10 +13,10 @@ import (
 )
 
 // unheardInterval bounds each wait: fsnotify begins to watch a new file only after it has
-// told of it, and what is written in between is not heard.
+// reported it, and what is written in between is missed.
 const unheardInterval = time.Second
 
-// A watcher wakes its owner when something may have happened to a path: names that begin
+// A watcher wakes its owner when something may have changed at a path: names that begin
 // like the file's came or went in its directory, or such a file was written to. It is
 // fsnotify, which is kqueue on FreeBSD. A path that leads through symbolic links is
 // polled. Files that come and go between two looks are not counted.
@@ -27,7 +27,7 @@ type watcher struct {
 	notify   *fsnotify.Watcher // nil: polling
 	closed   chan struct{}
 	came     int  // files at the path that have to be opened: not known
-	dirty    bool // the directory changed since the owner last asked
+	dirty    bool // the directory changed since the owner last cleared this
 	pending  bool // there was an event since the last wait
 	overflow bool // there were more events than are kept
 }
@@ -140,7 +140,7 @@ func (w *watcher) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// event says whether ev concerns the path.
+// event reports whether ev concerns the path.
 func (w *watcher) event(ev fsnotify.Event) bool {
 	const gone = fsnotify.Remove | fsnotify.Rename
 	if ev.Name == w.dir {

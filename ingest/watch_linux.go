@@ -20,7 +20,7 @@ const (
 	fileEvents = unix.IN_MODIFY
 )
 
-// A watcher wakes its owner when something may have happened to a path: the open
+// A watcher wakes its owner when something may have changed at a path: the open
 // files it was given were written to, a link or directory that the path leads
 // through changed, or names that begin like the file's came or went in its directory.
 // It is inotify by itself, because fsnotify can neither leave out the other files of a
@@ -35,7 +35,7 @@ type watcher struct {
 	buf      [4096]byte
 	take     func(fd uintptr) // reads events into buf, made once
 	taken    int
-	dirty    bool // the directory changed since the owner last asked
+	dirty    bool // the directory changed since the owner last cleared this
 	pending  bool // there was an event since the last wait
 	overflow bool // there were more events than the kernel keeps
 }
@@ -155,7 +155,7 @@ func (w *watcher) poll(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// events says whether one of the events in b concerns the path.
+// events reports whether one of the events in b concerns the path.
 func (w *watcher) events(b []byte) (ours bool) {
 	for len(b) >= unix.SizeofInotifyEvent {
 		ev := (*unix.InotifyEvent)(unsafe.Pointer(&b[0]))
@@ -171,7 +171,7 @@ func (w *watcher) events(b []byte) (ours bool) {
 	return ours
 }
 
-// dirEvent says whether an event of a directory concerns the path.
+// dirEvent reports whether an event of a directory concerns the path.
 func (w *watcher) dirEvent(ev *unix.InotifyEvent, name string) bool {
 	d := w.dirs[ev.Wd]
 	switch {

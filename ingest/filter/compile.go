@@ -48,12 +48,12 @@ func (c *compiler) jump(l label) { c.branches = append(c.branches, branch{yes: l
 // compile makes the program for frames as they are in a capture.
 func compile(root node, l layout) program { return compileBoth(root, l, false) }
 
-// tagsStripped is that the kernel takes VLAN tags out of frames: Linux does, BSD has them
+// tagsStripped reports whether the kernel takes VLAN tags out of frames: Linux does, BSD has them
 // in what it captures.
 const tagsStripped = runtime.GOOS == "linux"
 
 // compileLive makes the program for a socket. Where the kernel took a VLAN tag out
-// of the frame, it says so beside it.
+// of the frame, the tag is in the packet's metadata.
 func compileLive(root node, l layout) program {
 	return compileBoth(root, l, tagsStripped && l.tags && usesTags(root))
 }

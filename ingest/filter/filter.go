@@ -100,13 +100,13 @@ func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
 	return program.assemble()
 }
 
-// Reads says whether frames of a link type can be filtered as they are. Of the others
+// Reads reports whether frames of a link type can be filtered as they are. Of the others
 // the packet within can, as [parse.LinkRaw].
 func (f *Filter) Reads(link parse.LinkType) bool {
 	return f == nil || int(link) < len(f.match) && f.match[link] != nil
 }
 
-// Match says whether a frame matches, of a link type that [Filter.Reads].
+// Match reports whether a frame matches, of a link type that [Filter.Reads].
 func (f *Filter) Match(link parse.LinkType, frame []byte) bool {
 	if f == nil {
 		return true

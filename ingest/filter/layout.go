@@ -6,7 +6,7 @@ import (
 	"fwknopd/parse"
 )
 
-// EtherTypes the language speaks of. ARP and RARP are there because a bare "host"
+// EtherTypes that the language uses. ARP and RARP are there because a bare "host"
 // means them too.
 const (
 	etherIPv4 = 0x0800
@@ -15,7 +15,7 @@ const (
 	etherIPv6 = 0x86dd
 )
 
-// A layout says where a link type keeps what tests look at.
+// A layout describes where a link type keeps what tests look at.
 type layout struct {
 	payload uint32               // offset of the network header
 	carries func(ether int) node // true iff the frame carries this

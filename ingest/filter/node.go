@@ -89,7 +89,7 @@ func ip6Proto(proto uint32) node {
 	return and{carries(etherIPv6), or{behind, equal(network, ip6Next, 1, proto)}}
 }
 
-// A direction says which of two fields is meant.
+// A direction selects which of two fields is meant.
 type direction uint8
 
 const (

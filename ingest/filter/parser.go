@@ -173,7 +173,7 @@ func (p *parser) closeParen() {
 	}
 }
 
-// isValue says whether what follows "and" or "or" is a bare value: it begins with
+// isValue reports whether what follows "and" or "or" is a bare value: it begins with
 // a number or an address, perhaps behind "not" or parentheses.
 func (p *parser) isValue(q *qualifiers) bool {
 	if q == nil {

@@ -243,7 +243,7 @@ func (q *qualifiers) address6(p *parser, t token) node {
 	return host6(addr, mask, q.dir())
 }
 
-// isNumeric says whether a word is a value rather than a name.
+// isNumeric reports whether a word is a value rather than a name.
 func isNumeric(s string) bool {
 	return s != "" && (s[0] >= '0' && s[0] <= '9' || strings.Contains(s, ":"))
 }

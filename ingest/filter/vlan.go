@@ -64,7 +64,7 @@ func (n vlan) emitStripped(c *compiler, yes, no label) {
 	test{base: tag, mask: maxTag, cond: bpf.JumpEqual, val: uint32(n.id)}.emit(c, yes, no)
 }
 
-// usesTags reports that tags matter for an expression.
+// usesTags reports whether tags matter for an expression.
 func usesTags(n node) bool {
 	switch n := n.(type) {
 	case and:
@@ -99,7 +99,7 @@ func (p *parser) vlan() node {
 // maxTags bounds the tags that an expression looks behind.
 const maxTags = 8
 
-// afterSeenTags is n about what follows the tags spoken of so far.
+// afterSeenTags is n about what follows the tags named so far.
 func (p *parser) afterSeenTags(n node) node {
 	if p.tags == 0 {
 		return n
