@@ -203,9 +203,9 @@ func (f *Follower) startAgain(g *rotatedFile) bool {
 		return false // replaced this very moment: the next look sees it
 	}
 	f.swap(g, nil, fileID{})
-	again, taken := f.newRotatedFile(file, st), f.opened
+	again, opened := f.newRotatedFile(file, st), f.opened
 	f.recoverMissed(g, again)
-	copied := g.head.blank() && f.opened > taken // what g had before it had a record
+	copied := g.head.blank() && f.opened > opened // what g had before it had a record
 	if g.gone && g.size > g.off && !copied {
 		f.lost.Add(1)
 		f.reportProblem(fmt.Errorf("truncated with at least %d bytes unread, and no copy to read them from", g.size-g.off))

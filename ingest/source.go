@@ -1,12 +1,12 @@
-// Package ingest is where events come from: a log or a capture, read once or
-// followed for ever, the journal, the wire, a socket. Whatever it is, it is a
-// [Source]; one path looks like one endless stream through rotation, truncation
-// and half-written records. Nothing is decided here.
+// Package ingest reads events from logs and captures, once or as they grow, from the
+// journal, from network interfaces and from sockets. Each of these is a [Source]. A
+// followed path is one endless stream through rotation, truncation and half-written
+// records. The package takes no decisions on events.
 //
 // Every record is accounted for: read = events + not ours + malformed ([Counts]).
 //
 // Once, from beginning to end: [Read], or [Split] for several readers side by side.
-// For ever: [FollowLog], [FollowPcap], [FollowFIFO], [FollowJournal], [FollowNFLOG],
+// Without end: [FollowLog], [FollowPcap], [FollowFIFO], [FollowJournal], [FollowNFLOG],
 // [Capture] for an interface, [ListenUDP], [ListenTCP], [ListenUnix]. Several at
 // once: [Merge].
 package ingest
