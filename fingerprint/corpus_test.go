@@ -149,7 +149,7 @@ func labels(matches []*Signature) []string {
 	return list
 }
 
-// A case names the signature its SYN was made from: "KIND ... sig=S [os=LABEL]".
+// A hopCase names the signature its SYN was made from: "KIND ... sig=S [os=LABEL]".
 type hopCase struct{ text, label, kind, hop string }
 
 func parseCase(text string) hopCase {

@@ -17,8 +17,8 @@ import (
 // records read = events + not ours + malformed.
 var ErrSkip = errors.New("no event in record")
 
-// skip is a constant error of one of the two kinds; being preallocated, returning
-// it costs nothing on the hot path.
+// A skipError is an ErrSkip of one of the two kinds. All are package variables, so that
+// returning one allocates nothing.
 type skipError struct {
 	kind error
 	text string

@@ -243,7 +243,8 @@ func kernelColumn(b []byte, ref time.Time) int {
 	}
 }
 
-// needsStripping reports whether clean would change the text.
+// needsStripping reports whether stripEscapes would change the text. One longer than
+// maxText is left as it is, so that the scratch space of an event stays bounded.
 func needsStripping(b []byte) bool {
 	return len(b) <= maxText && (bytes.IndexByte(b, '\t') >= 0 || hasEscape(b))
 }

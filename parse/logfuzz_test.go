@@ -145,7 +145,7 @@ func FuzzStamp(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for name, read := range map[string]func(*stamp) int{
 			"read":    func(s *stamp) int { return s.read(b, 0) },
-			"odd":     func(s *stamp) int { return s.readRare(b, 0) },
+			"rare":    func(s *stamp) int { return s.readRare(b, 0) },
 			"bracket": func(s *stamp) int { return s.rareBracket(b, 0) },
 			"proxmox": func(s *stamp) int { return s.proxmox(b, 0) },
 		} {
@@ -167,9 +167,9 @@ func FuzzStamp(f *testing.F) {
 	})
 }
 
-// FuzzClean: what is cleaned gets no longer, holds no escape, and cleaning in place
-// is the same.
-func FuzzClean(f *testing.F) {
+// FuzzStripEscapes: a stripped text is no longer than before and holds neither ESC
+// nor tab, and stripping in place gives the same.
+func FuzzStripEscapes(f *testing.F) {
 	for _, text := range []string{"\x1b[32ma\x1b[0m\tb", "\x1b]8;;x\x07y\x1b]8;;\x1b\\", "#033[1m^[[m\\x1b[K", "\x1b(B\x1b"} {
 		f.Add([]byte(text))
 	}

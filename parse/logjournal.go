@@ -78,8 +78,8 @@ func (e *journalEntry) time(head []byte, ref time.Time) time.Time {
 }
 
 // journalField returns the first field of a block and where the next one begins:
-// indent and "NAME=value", or a name alone with the
-// length of the value, eight bytes, lowest first, on the next line.
+// indent and "NAME=value", or a name alone with the length of the value, eight bytes,
+// lowest first, on the next line.
 func journalField(block []byte, indent string) (name, value []byte, next int) {
 	end := bytes.IndexByte(block, '\n')
 	if end < 0 {

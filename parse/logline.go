@@ -87,7 +87,7 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		ev.Origin = OriginUnknown
 	}
 	err := record(b, s, ev)
-	if err != errRecord || needsStripping(b) { // it may be whole once it is cleaned
+	if err != errRecord || needsStripping(b) { // it may be whole once its escapes are stripped
 		return err
 	}
 	for {

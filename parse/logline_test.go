@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ref is when the logs of these tests are read: after the months in them.
+// logRef is when the logs of these tests are read: after the months in them.
 var logRef = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 
 // synRecord is what a rule with --log-prefix "DROP " makes of a SYN.

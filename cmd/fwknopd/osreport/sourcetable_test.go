@@ -30,7 +30,7 @@ func TestSourceIsOneCacheLine(t *testing.T) {
 	}
 }
 
-func TestTallyKeepsOrderAndSpan(t *testing.T) {
+func TestSourceTableKeepsOrderAndSpan(t *testing.T) {
 	u := newSourceTable()
 	u.add(a2, t0.Add(time.Second), 7)
 	u.add(a1, time.Time{}, 1)
@@ -79,7 +79,7 @@ func TestMergeEqualsOnePass(t *testing.T) {
 	}
 }
 
-func TestTallyIsBounded(t *testing.T) {
+func TestSourceTableIsBounded(t *testing.T) {
 	u := newSourceTable()
 	for i := range maxSources + 10 {
 		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0)
@@ -90,7 +90,7 @@ func TestTallyIsBounded(t *testing.T) {
 	}
 }
 
-func TestTallyDoesNotAllocateForKnownSources(t *testing.T) {
+func TestSourceTableDoesNotAllocateForKnownSources(t *testing.T) {
 	u := newSourceTable()
 	u.add(a1, t0, 1)
 	u.add(a2, t0, 1)
