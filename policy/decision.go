@@ -1,6 +1,6 @@
 // Package policy answers each event with one [Decision]: knock sequences, Single
 // Packet Authorization and the requirements of access.conf. It is pure but for its
-// the time is an argument.
+// own state: no I/O and no clock; the time is an argument.
 //
 // Entry point: [NewEngine], then [Engine.Decide].
 package policy

@@ -90,9 +90,9 @@ func variables(st *conf.Stanza, prefix string) map[string]enforce.Piece {
 	return vars
 }
 
-// compile cuts a command line into arguments and finds the variables in it: the
-// longest name that fits counts. Unknown ones stand as they are; in CMD_CYCLE they
-// lose their dollar sign.
+// compile cuts a command line into arguments and finds the variables in it; the longest
+// name that matches is used. Unknown ones are left as they are; in CMD_CYCLE they lose
+// their dollar sign.
 func compile(line string, vars map[string]enforce.Piece, cycle bool) ([]enforce.Word, error) {
 	names := byLength(vars)
 	cut, err := quote.External.Words(line, func(text string) int { return len(longest(names, text)) })
@@ -133,7 +133,7 @@ func longest(names []string, text string) string {
 	return ""
 }
 
-// apply makes of g a grant that runs the commands.
+// apply makes g a grant that runs the commands.
 func (x *external) apply(g *enforce.Grant, r *request) {
 	if x.cycle && x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
 		g.Expires = r.now.Add(x.timer)
@@ -150,7 +150,7 @@ func fill(words []enforce.Word, g *enforce.Grant, r *request) []string {
 	return args
 }
 
-// tells returns the values that only the packet tells.
+// tells returns the values that only the packet has.
 func (r *request) tells(v enforce.Value) string {
 	switch v {
 	case enforce.PacketSource:
@@ -169,8 +169,8 @@ func addrText(a netip.Addr) string {
 }
 
 // useShell has a shell run both commands. Their texts are those of the configuration,
-// to the last byte: what the packet says is in the environment alone, and so is what
-// the texts mention of the stanza.
+// unchanged: the values of the packet, and those keywords of the stanza that the texts
+// mention, are in the environment only.
 func (x *external) useShell(shell, open, end string, vars map[string]enforce.Piece, prefix string) {
 	run := func(text string) []enforce.Word {
 		if text == "" {

@@ -194,8 +194,8 @@ func (e *Engine) checkTimeout(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// checkPorts wants every port that is asked for to be offered, of stanzas with commands
-// of their own as well.
+// checkPorts requires that every requested port is offered, also by a stanza with
+// commands of its own.
 func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
 	for _, p := range r.msg.Ports {
 		port := conf.Port(p)
@@ -260,9 +260,9 @@ func portsOf(asked []spa.Port) []enforce.Port {
 
 func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4() }
 
-// checkCommand wants a stanza that runs commands, and a text that its CMD_REGEX, if it
-// has one, finds in the whole message: address, comma, command. What only a shell
-// understands is not given to a program as arguments.
+// checkCommand requires a stanza that runs commands, and a text (address, comma, command)
+// in which its CMD_REGEX, if it has one, matches. Shell syntax is refused unless a shell
+// runs the command.
 func (e *Engine) checkCommand(r *request, st *stanza) *refusal {
 	switch {
 	case !st.CmdExec:

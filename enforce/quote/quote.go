@@ -14,12 +14,12 @@ import (
 // ErrOpen is a quote that does not end, or in [Shell] a backslash with nothing after it.
 var ErrOpen = errors.New("a quote is not closed")
 
-// A Syntax says what has a meaning beside blanks and double quotes.
+// A Syntax selects what has a meaning beside blanks and double quotes.
 type Syntax struct {
 	single  bool   // single quotes, in which nothing else has a meaning
 	bare    bool   // a backslash outside quotes
 	final   bool   // with bare: a backslash that ends the line is text, not an error
-	escapes string // what a backslash in double quotes makes text; before others it stands. "": anything
+	escapes string // what a backslash in double quotes escapes; before others it is text. "": anything
 }
 
 // The syntaxes differ because files are written in each.

@@ -114,11 +114,12 @@ func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 }
 
 // accessDialect finds the dialect of an access.conf. Beside a fwknopd.conf it is 2.6:
-// that daemon ignores the keywords of 1.9 that were left in the file. A 1.9 file ends every value with a semicolon, so a file without any is a 2.6
-// one, unless it stands beside a 1.9 fwknop.conf and writes colons: then its
-// semicolons are missing. A keyword of one dialect decides next, but one line for
-// a 2.6 keyword in the access.conf of a 1.9 installation must not change what all its
-// other lines mean, nor a keyword of 1.9 in a file whose SOURCE no 1.9 daemon reads.
+// that daemon ignores the keywords of 1.9 that were left in the file. A 1.9 file ends
+// every value with a semicolon, so a file without any is a 2.6 one, unless it stands
+// beside a 1.9 fwknop.conf and writes colons: then its semicolons are missing. A keyword
+// of one dialect decides next, but one line for a 2.6 keyword in the access.conf of a 1.9
+// installation must not change what all its other lines mean, nor a keyword of 1.9 in a
+// file whose SOURCE no 1.9 daemon reads.
 func accessDialect(server Dialect, e evidence) Dialect {
 	switch {
 	case server == C26, !e.semi && !(server == Perl19 && e.colon):

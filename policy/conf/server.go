@@ -8,6 +8,145 @@ import (
 	"time"
 )
 
+// Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
+// that it fills.
+type Server struct {
+	Dialect Dialect
+	// Evident reports that a file shows the dialect; otherwise it was assumed.
+	Evident bool
+
+	// What is read.
+	AuthModes     []string // AUTH_MODE, or INGEST where it is set
+	NFLogGroup    int
+	Interface     string // PCAP_INTF
+	Promiscuous   bool
+	AnyDirection  bool   // ENABLE_PCAP_ANY_DIRECTION
+	PcapFilter    string // "" for NONE
+	PcapPktFile   string // PCAP_PKT_FILE: followed
+	PcapFile      string // PCAP_FILE: read once; "" for none
+	MaxSniffBytes int
+	MinPacketLen  int  // MIN_SPA_PKT_LEN, bytes with headers
+	MinGPGLen     int  // MIN_GNUPG_MSG_SIZE
+	FollowLog     bool // ENABLE_SYSLOG_FILE: LogFile is read, else LogFIFO
+	LogFile       string
+	LogFollower   string // own or tail
+	LogFIFO       string
+	KernelLogOnly bool     // KERNEL_LOG: the log file holds kernel lines only
+	FWMsgSearch   []string // empty: every record
+	FWSearchAll   bool
+	TCPServer     bool
+	TCPPort       int
+	UDPServer     bool
+	UDPPort       int
+	ServerSocket  string // FWKNOP_SERV_SOCK
+
+	// What is believed.
+	Aging                bool
+	MaxAge               time.Duration
+	DigestTypes          []string // nil: all; else of md5 sha1 sha256 sha384 sha512 sha3_256 sha3_512
+	DigestFile           string
+	DigestPersistence    bool
+	Blacklist            Nets
+	RequireSourceAddress bool // 0.0.0.0 in a message is refused for every stanza
+	OverHTTP             bool
+	AnyUserAgent         bool
+	XForwardedFor        bool
+	MaxHops              int
+	P0fFile              string // "": the embedded one
+	KnockSources         int    // KNOCK_SOURCES_MAX
+	GPGRate              int    // operations a second in total
+	GPGRateSource        int    // and for one source
+	GPGHomeDir           string
+	GPGExe               string
+
+	// What is opened.
+	FirewallType     string // auto iptables nftables ipfw external_cmd
+	InputChain       ChainSpec
+	OutputChain      ChainSpec
+	ForwardChain     ChainSpec
+	DNATChain        ChainSpec
+	SNATChain        ChainSpec
+	MasqueradeChain  ChainSpec
+	NFTInput         NFTChain // zero: every chain on the hook
+	NFTOutput        NFTChain
+	NFTForward       NFTChain
+	NFTDNAT          NFTChain
+	NFTSNAT          NFTChain
+	Forwarding       bool // ENABLE_IPT_FORWARDING
+	LocalNAT         bool
+	Output           bool // ENABLE_IPT_OUTPUT
+	SNAT             bool
+	SNATAddr         netip.Addr // invalid: masquerade
+	ProcForward      bool       // ENABLE_PROC_IP_FORWARD; in 2.6 files only if they set it
+	ProcForwardFile  string
+	NATDNS           bool
+	DestinationRule  bool
+	PrependRules     bool
+	FlushAtInit      bool
+	FlushAtExit      bool
+	KeepAtExit       bool          // FLUSH_IPT_AT_EXIT N is in a file
+	RulesCheck       int           // RULES_CHECK_THRESHOLD, see CheckInterval
+	CheckInterval    time.Duration // between two searches for rules of another daemon; 0: never
+	ConntrackPersist bool
+	ConntrackPorts   []uint16
+	IPTablesExe      string
+	FirewallExe      string
+	FirewallTries    int
+	FirewallPause    time.Duration // between two tries
+	FirewallTimeout  time.Duration // of one call
+	IPFWExe          string
+	IPFWRule         int
+	IPFWSet          int
+	IPFWInterval     time.Duration
+
+	// Commands.
+	ExternalEnabled  bool // ENABLE_EXTERNAL_CMDS
+	ExternalOpen     string
+	ExternalClose    string
+	ExternalTimeout  time.Duration
+	ExternalShell    bool
+	ExternalPrefixed bool
+	ExternalPrefix   string // "" unless ExternalPrefixed
+	CmdTimeout       time.Duration
+	Shell            string // shCmd
+	SudoExe          string
+	Locale           string // NONE: that of the daemon
+
+	// Logs and mail.
+	Verbose        int
+	EventLog       string
+	Hostname       string
+	MailTo         []string
+	MailExe        string
+	SendmailExe    string
+	AlertMethods   []string
+	SyslogIdentity string
+	SyslogFacility string
+	SyslogPriority string
+
+	// The processes.
+	WorkerUser       string
+	IntfChecks       bool
+	IntfExistsCheck  bool
+	IntfRunningCheck bool
+	ExitAtIntfDown   bool // only if a file sets it
+	VoluntaryExits   bool
+	ExitInterval     time.Duration
+	RestartPause     time.Duration // KNOPWATCHD_CHECK_INTERVAL
+	RestartRetries   int
+
+	// Files and directories.
+	LogDir       string // FWKNOP_DIR
+	RunDir       string
+	StateDir     string // FWKNOP_LIB_DIR; RunDir in a 2.6 file without it
+	ConfDir      string
+	ErrDir       string
+	AccessFile   string // ACCESS_CONF, in ConfDir if it is a bare name
+	AccessFolder string
+	PIDFile      string
+	CmdlineFile  string
+}
+
 // LoadServer reads fwknop.conf and its overrides: the command line wins over the
 // last override file, that over the ones before it, these over the main file, that
 // over the default. All problems of all files are found in one go; the results are

@@ -200,6 +200,7 @@ func TestDerivedFields(t *testing.T) {
 		{"bare ACCESS_CONF", perl, "FWKNOP_CONF_DIR /c;\nACCESS_CONF a.conf;\n", func(s *Server) any { return s.AccessFile }, "/c/a.conf"},
 		{"a word in other letters", perl, "SYSLOG_FACILITY log_local3;\n", func(s *Server) any { return s.SyslogFacility }, "LOG_LOCAL3"},
 		{"ports", perl, "CONNTRACK_ESTAB_PORTS 22, 443;\n", func(s *Server) any { return s.ConntrackPorts }, []uint16{22, 443}},
+		{"an empty value with a repetition", perl, "FW_SEARCH_ALL N;\nFW_MSG_SEARCH __NONE__;\nFW_MSG_SEARCH DROP;\n", func(s *Server) any { return s.FWMsgSearch }, []string{"DROP"}},
 		{"prefix off", perl, "EXT_CMD_PREFIX X_;\n", func(s *Server) any { return s.ExternalPrefix }, ""},
 	} {
 		if got := tt.got(load(tt.file, tt.text)); !reflect.DeepEqual(got, tt.want) {

@@ -99,15 +99,15 @@ func (v *Values) formatLine(b *strings.Builder, val *Value, redact bool) {
 	b.WriteByte('\n')
 }
 
-// bind fills the fields that the rows of the table name. A value that is empty leaves
-// its field alone: of two keywords for one field the later one in the table wins if it
-// is set.
+// bind fills the fields that the rows of the table name. A value that is empty, with its
+// repetitions, leaves its field alone: of two keywords for one field the later one in the
+// table wins if it is set.
 func (v *Values) bind(field func(*Keyword) any) {
 	table := tableOf(v.File)
 	for i := range table {
 		k := &table[i]
 		val := v.lookup(k.Name)
-		if val.Text == "" || k.SetOnly && !val.IsSet() {
+		if val.Text == "" && v.more[k.Name] == nil || k.SetOnly && !val.IsSet() {
 			continue
 		}
 		if p := field(k); p != nil {

@@ -37,7 +37,7 @@ func (r *record) first() First {
 // garbage collector does not look at the records. The zero value is empty and ready.
 type table struct {
 	index  map[id]uint32 // number of the entry
-	chunks [][]entry     // in order of arrival
+	chunks [][]entry     // in order of insertion
 	v6     [][16]byte    // IPv6 addresses
 }
 

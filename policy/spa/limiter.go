@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// maxSources bounds what a Limiter remembers: sources can be forged, and the
-	// oldest goes first.
+	// maxSources bounds the sources that a Limiter keeps, since sources can be forged.
+	// The one that appeared first is dropped first.
 	maxSources = 4096
-	// sourceBits is how much of an IPv6 address makes a source: the rest is the
-	// sender's to choose.
+	// sourceBits is the length of the IPv6 prefix that counts as one source: a sender
+	// can choose the rest of its address.
 	sourceBits = 64
 	// setBack is how far the times of packets may run back before the clock counts as
-	// set back: those of several sources come out of order by less.
+	// set back. Packets of several inputs are out of order by less.
 	setBack = 10 * time.Second
 )
 
-// A Rate is so many events a second, and so many at once after a rest. A PerSecond
-// of 0 or less is no limit.
+// A Rate is the refill and the size of a token bucket. A PerSecond of 0 or less is no
+// limit.
 type Rate struct {
 	PerSecond float64
 	Burst     int
 }
 
-// bucket is a full one.
+// bucket returns a full bucket.
 func (r Rate) bucket() *rate.Limiter {
 	if r.PerSecond <= 0 {
 		return rate.NewLimiter(rate.Inf, 0)
@@ -34,15 +34,15 @@ func (r Rate) bucket() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(r.PerSecond), max(r.Burst, 1))
 }
 
-// A Limiter says how much public-key work strangers may cause: so much for each
-// source, and so much in total. It is for one goroutine at a time.
+// A Limiter limits the rate of public-key operations, for each source and in total. It is
+// not safe for concurrent use.
 type Limiter struct {
 	source, total Rate
 	all           *rate.Limiter
 	buckets       map[netip.Addr]*rate.Limiter
 	order         []netip.Addr // by first appearance; a ring once it is full
 	oldest        int
-	last          time.Time // the latest of the clock
+	last          time.Time // the latest time passed to Allow
 }
 
 // NewLimiter returns a limiter with all buckets full.
@@ -86,7 +86,7 @@ func (l *Limiter) Allow(src netip.Addr, now time.Time) bool {
 	return true
 }
 
-// remember makes room for a new source.
+// remember adds the bucket of a new source, and drops another if there are too many.
 func (l *Limiter) remember(src netip.Addr, own *rate.Limiter) {
 	l.buckets[src] = own
 	if len(l.order) < maxSources {

@@ -175,6 +175,7 @@ func ruleOf(err error) string {
 	return err.Error()
 }
 
+// The rules that a signature can break; their texts are those of [SignerError.Rule].
 var (
 	errBadSig    = errors.New("the signature is not good")
 	errUnknown   = errors.New("the signer's key is not in the ring")
