@@ -1,7 +1,9 @@
 package knock
 
 import (
+	"io/fs"
 	"regexp"
+	"strings"
 	"testing"
 
 	"fwknopd/policy/conf"
@@ -55,6 +57,34 @@ func TestSameStanza(t *testing.T) {
 		}
 	}
 }
+
+// The same stanza, read again from lines further down, is the same.
+func TestSameStanzaMovedInFile(t *testing.T) {
+	const text = "SOURCE: ANY;\nSHARED_SEQUENCE: tcp/1, tcp/2;\nOPEN_PORTS: tcp/22;\nKNOCK_LIMIT: 1;\nREQUIRE_OS_REGEX: linux;\n"
+	read := func(text string) conf.Stanza {
+		t.Helper()
+		_, _, a, problems := conf.Load(conf.Options{FS: oneFile(text), Access: "access.conf"})
+		if problems.Failed() || len(a.Stanzas) != 1 {
+			t.Fatal(problems)
+		}
+		return a.Stanzas[0]
+	}
+	if !sameStanza(read(text), read("# moved\n"+text)) {
+		t.Error("a stanza that only moved counts as changed")
+	}
+	if sameStanza(read(text), read(strings.Replace(text, "LIMIT: 1", "LIMIT: 2", 1))) {
+		t.Error("a changed stanza counts as the same")
+	}
+}
+
+// oneFile is a [conf.FS] of one file with this text.
+type oneFile string
+
+func (f oneFile) Read(string) ([]byte, conf.FileInfo, error) {
+	return []byte(f), conf.FileInfo{Regular: true, Perm: 0o600}, nil
+}
+func (oneFile) List(string) ([]string, error) { return nil, fs.ErrNotExist }
+func (oneFile) Exists(string) bool            { return true }
 
 // Equal stanzas are two all the same.
 func TestMatchStanzas(t *testing.T) {

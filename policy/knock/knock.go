@@ -265,9 +265,12 @@ func matchStanzas(old, now []conf.Stanza) map[int32]int32 {
 	return pairs
 }
 
-// sameStanza compares everything but the place in the file.
+// sameStanza compares everything but places in the file, which Values and Expectations
+// have for each line. Neither has an effect on packets.
 func sameStanza(a, b conf.Stanza) bool {
-	a.Pos, a.Number, b.Pos, b.Number = conf.Pos{}, 0, conf.Pos{}, 0
+	for _, s := range []*conf.Stanza{&a, &b} {
+		s.Pos, s.Number, s.Values, s.Expectations = conf.Pos{}, 0, nil, nil
+	}
 	return reflect.DeepEqual(a, b)
 }
 
