@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/importer"
 	"go/parser"
 	"go/token"
+	"go/types"
+	"io"
 	"os"
 	"os/exec"
 	"path"
@@ -51,8 +54,18 @@ var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/cryp
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}
 
-// clocks are the functions of package time that read the clock or wait.
-var clocks = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
+// clocks are the functions and methods that read the clock or wait.
+var clocks = []string{
+	"time.Now", "time.Since", "time.Until", "time.Sleep", "time.After", "time.AfterFunc", "time.Tick", "time.NewTimer", "time.NewTicker",
+	"context.WithTimeout", "context.WithTimeoutCause", "context.WithDeadline", "context.WithDeadlineCause",
+	limiter + "Allow", limiter + "Reserve", limiter + "Wait", limiter + "WaitN", limiter + "Tokens", limiter + "SetLimit", limiter + "SetBurst",
+	reservation + "Delay", reservation + "Cancel", "(*golang.org/x/time/rate.Sometimes).Do",
+}
+
+const (
+	limiter     = "(*golang.org/x/time/rate.Limiter)."
+	reservation = "(*golang.org/x/time/rate.Reservation)."
+)
 
 func TestImportDirections(t *testing.T) {
 	for pkg, imports := range packages(t) {
@@ -79,6 +92,8 @@ func TestImportDirections(t *testing.T) {
 
 func TestPurePackagesStayPure(t *testing.T) {
 	all := packages(t)
+	fset := token.NewFileSet()
+	imp := importer.ForCompiler(fset, "gc", exportData(t))
 	for _, pkg := range pure {
 		if all[pkg] == nil {
 			t.Errorf("package %s does not exist", pkg)
@@ -88,7 +103,7 @@ func TestPurePackagesStayPure(t *testing.T) {
 				t.Errorf("%s is pure and imports %s", pkg, imp)
 			}
 		}
-		for _, use := range clockUses(t, pkg) {
+		for _, use := range clockUses(t, pkg, fset, imp) {
 			t.Errorf("%s: a pure package reads the clock", use)
 		}
 	}
@@ -142,15 +157,63 @@ func packages(t *testing.T) map[string][]string {
 	return m
 }
 
-// clockUses returns the uses of clocks in the non-test files of a package.
-func clockUses(t *testing.T, pkg string) (found []string) {
+// exportData returns a function that opens the export data of what a pure package
+// imports.
+func exportData(t *testing.T) importer.Lookup {
 	t.Helper()
-	for _, u := range uses(t, pkg) {
-		if u.pkg == "time" && slices.Contains(clocks, u.name) {
-			found = append(found, u.String())
+	args := []string{"list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}}"}
+	for _, pkg := range pure {
+		args = append(args, "fwknopd/"+pkg)
+	}
+	out, err := exec.Command("go", args...).Output()
+	if err != nil {
+		t.Fatalf("go list -export: %v", err)
+	}
+	files := make(map[string]string)
+	for line := range strings.Lines(string(out)) {
+		pkg, file, _ := strings.Cut(strings.TrimSpace(line), " ")
+		files[pkg] = file
+	}
+	return func(pkg string) (io.ReadCloser, error) { return os.Open(files[pkg]) }
+}
+
+// clockUses returns the uses of clocks in the non-test files of a package. Methods are
+// found by their types.
+func clockUses(t *testing.T, pkg string, fset *token.FileSet, imp types.Importer) (found []string) {
+	t.Helper()
+	info := types.Info{Uses: make(map[*ast.Ident]types.Object)}
+	conf := types.Config{Importer: imp}
+	files := slices.DeleteFunc(parse(t, fset, pkg), func(f *ast.File) bool { return f.Name.Name == "main" }) // go:generate
+	if _, err := conf.Check("fwknopd/"+pkg, fset, files, &info); err != nil {
+		t.Fatal(err)
+	}
+	for id, obj := range info.Uses {
+		if f, ok := obj.(*types.Func); ok && slices.Contains(clocks, f.FullName()) {
+			found = append(found, fmt.Sprintf("%s: %s", fset.Position(id.Pos()), f.FullName()))
 		}
 	}
+	slices.Sort(found)
 	return found
+}
+
+// parse parses the non-test files of a package.
+func parse(t *testing.T, fset *token.FileSet, pkg string) (files []*ast.File) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pkg), "*.go"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no Go files in %s (%v)", pkg, err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	return files
 }
 
 // A use is a selector expression whose left side is an imported package.
@@ -164,19 +227,8 @@ func (u use) String() string { return fmt.Sprintf("%s: %s.%s", u.at, path.Base(u
 // uses returns what the non-test files of a package use of other packages.
 func uses(t *testing.T, pkg string) (found []use) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pkg), "*.go"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no Go files in %s (%v)", pkg, err)
-	}
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		fset := token.NewFileSet()
-		f, err := parser.ParseFile(fset, name, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+	fset := token.NewFileSet()
+	for _, f := range parse(t, fset, pkg) {
 		imports := make(map[string]string) // path by the name that the file uses
 		for _, imp := range f.Imports {
 			p, err := strconv.Unquote(imp.Path.Value)
