@@ -102,7 +102,7 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
 		l := &lines[i]
 		switch {
 		case strings.HasPrefix(l.keyword, "%"):
-			ld.directive(f, d, l, own)
+			ld.directive(f, l, own)
 		case l.keyword == "SOURCE":
 			ld.blocks++
 			own = &block{pos: l.pos, values: newValues(AccessFile, d)}
@@ -158,7 +158,7 @@ func (b *block) refuse(l *line) {
 }
 
 // directive executes %include, %include_folder and %include_keys.
-func (ld *accessLoader) directive(f *frame, d Dialect, l *line, b *block) {
+func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
 	if text == "" {
 		ld.errorf(l.pos, clip(l.keyword), "no value")

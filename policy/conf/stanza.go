@@ -447,8 +447,8 @@ func (m *builder) has(name string) bool {
 }
 
 // missing reports an error of the whole stanza: it lacks a keyword.
-func (m *builder) missing(keyword, format string, args ...any) {
-	m.ld.errorf(m.b.pos, keyword, format, args...)
+func (m *builder) missing(keyword, text string) {
+	m.ld.errorf(m.b.pos, keyword, "%s", text)
 	m.b.broken = true
 }
 
