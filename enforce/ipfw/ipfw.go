@@ -43,7 +43,7 @@ var (
 	ErrSet    = errors.New("set is not a number from 1 to 30")
 	ErrForm   = errors.New("ipfw grants open ports of this host: no translation, no output rule")
 	ErrFull   = errors.New("no free rule number")
-	ErrEnded  = errors.New("grant has already ended")
+	ErrEnded  = enforce.ErrEnded
 )
 
 const (

@@ -3,6 +3,7 @@ package ipfw
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"fwknopd/enforce"
 )
@@ -47,29 +48,20 @@ func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enfo
 	if err != nil {
 		return rep, err
 	}
-	open := make(map[string]enforce.Grant)
-	for _, g := range b.active(&p) {
-		open[g.Key()] = g
-	}
-	wanted := make(map[string]bool)
-	for _, g := range want {
-		for _, part := range g.Split() {
-			key := part.Key()
-			wanted[key] = true
-			if old, ok := open[key]; ok && !enforce.Outlives(part.Expires, old.Expires) {
-				continue
-			}
-			if err := b.apply(ctx, &p, part); err == ErrEnded {
-				continue
-			} else if err != nil {
-				return rep, err
-			}
+	open := enforce.ByKey(b.active(&p))
+	rep = enforce.NewRepair(want, open, time.Now(), func(key string, part enforce.Grant) bool {
+		old, ok := open[key]
+		return ok && !enforce.Outlives(part.Expires, old.Expires)
+	})
+	missing := rep.Restored
+	rep.Restored = nil
+	for _, part := range missing {
+		switch err := b.apply(ctx, &p, part); err {
+		case nil:
 			rep.Restored = append(rep.Restored, part)
-		}
-	}
-	for _, g := range b.active(&p) {
-		if !wanted[g.Key()] {
-			rep.Found = append(rep.Found, g)
+		case ErrEnded: // while the others were applied
+		default:
+			return rep, err
 		}
 	}
 	return rep, nil
