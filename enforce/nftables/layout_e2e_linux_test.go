@@ -221,7 +221,8 @@ func TestClosed(t *testing.T) {
 	}
 	_, listErr := b.List(ctx)
 	_, repairErr := b.Reconcile(ctx, nil)
-	for _, err := range []error{b.Apply(ctx, g), b.Revoke(ctx, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr} {
+	_, chainsErr := b.Chains(ctx)
+	for _, err := range []error{b.Apply(ctx, g), b.Revoke(ctx, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr, chainsErr} {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("error = %v, want %v", err, os.ErrClosed)
 		}

@@ -171,7 +171,7 @@ func (b *Backend) dropOwnTable(l *layout) {
 func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := ctx.Err(); err != nil {
+	if err := b.usable(ctx); err != nil {
 		return nil, err
 	}
 	l, err := b.readLayout()
@@ -203,21 +203,15 @@ func tableName(t *nft.Table) string { return familyName(t.Family) + " " + t.Name
 func (b *Backend) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.usable(ctx); err != nil {
-		return err
-	}
-	l, err := b.readLayout()
-	if err != nil {
-		return b.redial(err)
-	}
-	for _, t := range l.tables {
+	err := b.eachTable(ctx, func(_ *layout, t *nft.Table) error {
 		sets, err := b.ourSets(t)
-		if err != nil {
-			return b.redial(err)
-		}
 		for _, s := range sets {
 			b.conn.FlushSet(s)
 		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	b.refs = newRefcounts()
 	return b.flush()
@@ -228,23 +222,8 @@ func (b *Backend) Flush(ctx context.Context) error {
 func (b *Backend) Teardown(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.usable(ctx); err != nil {
+	if err := b.eachTable(ctx, b.clearTable); err != nil {
 		return err
-	}
-	l, err := b.readLayout()
-	if err != nil {
-		return b.redial(err)
-	}
-	for _, t := range l.tables {
-		switch {
-		case sameTable(t, &ownTable):
-			b.conn.DelTable(&ownTable)
-		case l.isXtables(t):
-		default:
-			if err := b.clearTable(l, t); err != nil {
-				return b.redial(err)
-			}
-		}
 	}
 	b.placements, b.refs = [roles][]*placement{}, newRefcounts()
 	if err := b.flush(); err != nil {
@@ -253,9 +232,33 @@ func (b *Backend) Teardown(ctx context.Context) error {
 	return nil
 }
 
-// clearTable queues the removal of everything of ours from a user's table: jumps
-// first, then our chains, then the sets their rules used.
+// eachTable calls queue for each table of the kernel.
+func (b *Backend) eachTable(ctx context.Context, queue func(*layout, *nft.Table) error) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	l, err := b.readLayout()
+	if err != nil {
+		return b.redial(err)
+	}
+	for _, t := range l.tables {
+		if err := queue(l, t); err != nil {
+			return b.redial(err)
+		}
+	}
+	return nil
+}
+
+// clearTable queues the removal of our own table, and of everything of ours from a
+// user's: jumps first, then our chains, then the sets their rules used.
 func (b *Backend) clearTable(l *layout, t *nft.Table) error {
+	switch {
+	case sameTable(t, &ownTable):
+		b.conn.DelTable(&ownTable)
+		return nil
+	case l.isXtables(t):
+		return nil
+	}
 	var mine []*nft.Chain
 	for role := range roles {
 		if c := l.chain(t, chainName(role)); c != nil {
