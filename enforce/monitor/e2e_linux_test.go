@@ -266,6 +266,19 @@ func (f *fortress) grant(life time.Duration) enforce.Grant {
 	return g
 }
 
+// wantRepair flushes, and waits until the port is open again.
+func (f *fortress) wantRepair() {
+	f.t.Helper()
+	f.protect()
+	begin := time.Now()
+	for !f.reachable() {
+		if time.Since(begin) > 5*time.Second { // a loaded machine; else it is some milliseconds
+			f.t.Fatalf("not open five seconds after a flush; the keeper said %q", f.lines)
+		}
+	}
+	f.t.Logf("open %v after a flush", time.Since(begin).Round(time.Millisecond))
+}
+
 // wantEnd checks that the port is open until shortly before the end, and shut
 // within a second of it.
 func (f *fortress) wantEnd(g enforce.Grant) {
@@ -293,6 +306,16 @@ func kill(t *testing.T, pid string) {
 
 var firewalls = []string{"nftables", "iptables-nft", "iptables-legacy"}
 
+// eachFirewall runs a test with a fortress of each of the firewalls.
+func eachFirewall(t *testing.T, firewalls []string, test func(t *testing.T, f *fortress)) {
+	for _, firewall := range firewalls {
+		t.Run(firewall, func(t *testing.T) {
+			t.Parallel()
+			test(t, newFortress(t, firewall))
+		})
+	}
+}
+
 func TestE2EKilled(t *testing.T) {
 	for _, firewall := range firewalls {
 		for _, who := range []string{"worker", "monitor", "both"} {
@@ -317,160 +340,129 @@ func TestE2EKilled(t *testing.T) {
 }
 
 func TestE2EFlushed(t *testing.T) {
-	for _, firewall := range firewalls {
-		t.Run(firewall, func(t *testing.T) {
-			t.Parallel()
-			f := newFortress(t, firewall)
-			g := f.grant(8 * time.Second)
-			for range 3 {
-				f.protect()
-				begin := time.Now()
-				for !f.reachable() {
-					if time.Since(begin) > 5*time.Second { // a loaded machine; else it is some milliseconds
-						t.Fatalf("not open five seconds after a flush; the keeper said %q", f.lines)
-					}
-				}
-				t.Logf("open %v after a flush", time.Since(begin).Round(time.Millisecond))
-			}
-			if f.said("contested") > 0 || f.said("repaired") < 3 {
-				t.Errorf("the keeper said %q", f.lines)
-			}
-			f.wantEnd(g)
-		})
-	}
+	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+		g := f.grant(8 * time.Second)
+		for range 3 {
+			f.wantRepair()
+		}
+		if f.said("contested") > 0 || f.said("repaired") < 3 {
+			t.Errorf("the keeper said %q", f.lines)
+		}
+		f.wantEnd(g)
+	})
 }
 
 func TestE2ERestarted(t *testing.T) {
-	for _, firewall := range firewalls {
-		t.Run(firewall, func(t *testing.T) {
-			t.Parallel()
-			f := newFortress(t, firewall)
-			g := f.grant(7 * time.Second)
-			f.keeper.Process.Kill()
-			f.keeper.Wait()
-			f.start()
-			f.wantSaid("adopted 10.77.0.2")
-			open := f.open()
-			if len(open) != 1 || open[0].Key() != g.Key() || open[0].Stanza != 3 || open[0].Expires.Sub(g.Expires).Abs() > 20*time.Millisecond {
-				t.Errorf("open is %+v, want %+v", open, g)
-			}
-			f.protect()
-			time.Sleep(time.Second)
-			if !f.reachable() {
-				t.Error("what was adopted is not repaired")
-			}
-			f.wantEnd(g)
-			f.wantSaid("expired 10.77.0.2")
-		})
-	}
+	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+		g := f.grant(7 * time.Second)
+		f.keeper.Process.Kill()
+		f.keeper.Wait()
+		f.start()
+		f.wantSaid("adopted 10.77.0.2")
+		open := f.open()
+		if len(open) != 1 || open[0].Key() != g.Key() || open[0].Stanza != 3 || open[0].Expires.Sub(g.Expires).Abs() > 20*time.Millisecond {
+			t.Errorf("open is %+v, want %+v", open, g)
+		}
+		f.wantRepair()
+		f.wantEnd(g)
+		f.wantSaid("expired 10.77.0.2")
+	})
 }
 
 // TestE2EMany: grants of mixed lengths end within a second of their time, also
 // behind long ones.
 func TestE2EMany(t *testing.T) {
 	const many, longest = 5000, 30 * time.Second
-	for _, firewall := range firewalls {
-		t.Run(firewall, func(t *testing.T) {
-			t.Parallel()
-			f := newFortress(t, firewall)
-			var wg sync.WaitGroup
-			start := time.Now()
-			wg.Add(many)
-			opened := func(err error) {
-				if err != nil {
-					t.Error(err)
-				}
-				wg.Done()
+	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+		var wg sync.WaitGroup
+		start := time.Now()
+		wg.Add(many)
+		opened := func(err error) {
+			if err != nil {
+				t.Error(err)
 			}
-			for n := range many {
-				src := netip.AddrFrom4([4]byte{10, 200, byte(n >> 8), byte(n)})
-				life := longest - time.Duration(n*7919%20000)*time.Millisecond
-				g := enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: start.Add(life), Stanza: 3}
-				for !submit(f.Client, g, opened) {
-					time.Sleep(time.Millisecond)
-				}
+			wg.Done()
+		}
+		for n := range many {
+			src := netip.AddrFrom4([4]byte{10, 200, byte(n >> 8), byte(n)})
+			life := longest - time.Duration(n*7919%20000)*time.Millisecond
+			g := enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: start.Add(life), Stanza: 3}
+			for !submit(f.Client, g, opened) {
+				time.Sleep(time.Millisecond)
 			}
-			wg.Wait()
-			t.Logf("%d opened in %v", many, time.Since(start).Round(time.Millisecond))
-			late, most := time.Duration(0), 0
-			for time.Since(start) < longest+2*time.Second {
-				asked := time.Now()
-				open := f.open()
-				most = max(most, len(open))
-				for _, g := range open {
-					late = max(late, asked.Sub(g.Expires))
-				}
-				time.Sleep(100 * time.Millisecond)
-			}
+		}
+		wg.Wait()
+		t.Logf("%d opened in %v", many, time.Since(start).Round(time.Millisecond))
+		late, most := time.Duration(0), 0
+		for time.Since(start) < longest+2*time.Second {
+			asked := time.Now()
 			open := f.open()
-			t.Logf("at most %d open, the latest %v after its time", most, late.Round(time.Millisecond))
-			if len(open) != 0 || late > time.Second || most < many*9/10 {
-				t.Errorf("%d left", len(open))
+			most = max(most, len(open))
+			for _, g := range open {
+				late = max(late, asked.Sub(g.Expires))
 			}
-			if f.said("repaired")+f.said("contested")+f.said("failed") > 0 {
-				t.Error("the keeper took its own changes for those of others")
-			}
-		})
-	}
+			time.Sleep(100 * time.Millisecond)
+		}
+		open := f.open()
+		t.Logf("at most %d open, the latest %v after its time", most, late.Round(time.Millisecond))
+		if len(open) != 0 || late > time.Second || most < many*9/10 {
+			t.Errorf("%d left", len(open))
+		}
+		if f.said("repaired")+f.said("contested")+f.said("failed") > 0 {
+			t.Error("the keeper took its own changes for those of others")
+		}
+	})
 }
 
 // TestE2EPostponed: a grant stays open for as long as a connection through it lives,
 // and ends soon after.
 func TestE2EPostponed(t *testing.T) {
-	for _, firewall := range firewalls {
-		t.Run(firewall, func(t *testing.T) {
-			t.Parallel()
-			f := newFortress(t, firewall)
-			g := f.grant(4 * time.Second)
-			var conn net.Conn
-			f.Lab.Client.Do(func() {
-				var err error
-				if conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(f.Server.V4, 22).String(), time.Second); err != nil {
-					t.Fatal(err)
-				}
-			})
-			defer conn.Close()
-			for range 3 {
-				time.Sleep(time.Until(g.Expires.Add(time.Second)))
-				if !f.reachable() {
-					t.Fatalf("shut while a connection lives; the keeper said %q", f.lines)
-				}
-				g.Expires = g.Expires.Add(5 * time.Second)
-			}
-			conn.Close()
-			time.Sleep(extension + 2*time.Second)
-			if f.reachable() {
-				t.Errorf("open for nobody; the keeper said %q", f.lines)
-			}
-			if f.said("postponed") != 1 || f.said("expired") != 1 {
-				t.Errorf("the keeper said %q", f.lines)
+	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+		g := f.grant(4 * time.Second)
+		var conn net.Conn
+		f.Lab.Client.Do(func() {
+			var err error
+			if conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(f.Server.V4, 22).String(), time.Second); err != nil {
+				t.Fatal(err)
 			}
 		})
-	}
+		defer conn.Close()
+		for range 3 {
+			time.Sleep(time.Until(g.Expires.Add(time.Second)))
+			if !f.reachable() {
+				t.Fatalf("shut while a connection lives; the keeper said %q", f.lines)
+			}
+			g.Expires = g.Expires.Add(5 * time.Second)
+		}
+		conn.Close()
+		time.Sleep(extension + 2*time.Second)
+		if f.reachable() {
+			t.Errorf("open without a connection; the keeper said %q", f.lines)
+		}
+		if f.said("postponed") != 1 || f.said("expired") != 1 {
+			t.Errorf("the keeper said %q", f.lines)
+		}
+	})
 }
 
 // TestE2EIdle: a monitor sleeps when nothing is open, and also while a grant is, if
 // its kernel tells of changes.
 func TestE2EIdle(t *testing.T) {
-	for _, firewall := range []string{"nftables", "iptables-nft"} {
-		t.Run(firewall, func(t *testing.T) {
-			t.Parallel()
-			f := newFortress(t, firewall)
-			for _, state := range []string{"nothing open", "a grant open"} {
-				time.Sleep(time.Second) // for the garbage collector and its kin
-				before := switches(t, f.keeper.Process.Pid)
-				time.Sleep(5 * time.Second)
-				n := switches(t, f.keeper.Process.Pid) - before
-				t.Logf("%s: %d context switches in 5 s", state, n)
-				if n > 5 {
-					t.Errorf("%s: %d context switches in 5 s", state, n)
-				}
-				if state == "nothing open" {
-					f.grant(time.Minute)
-				}
+	eachFirewall(t, []string{"nftables", "iptables-nft"}, func(t *testing.T, f *fortress) {
+		for _, state := range []string{"nothing open", "a grant open"} {
+			time.Sleep(time.Second) // for the garbage collector and its kin
+			before := switches(t, f.keeper.Process.Pid)
+			time.Sleep(5 * time.Second)
+			n := switches(t, f.keeper.Process.Pid) - before
+			t.Logf("%s: %d context switches in 5 s", state, n)
+			if n > 5 {
+				t.Errorf("%s: %d context switches in 5 s", state, n)
 			}
-		})
-	}
+			if state == "nothing open" {
+				f.grant(time.Minute)
+			}
+		}
+	})
 }
 
 // switches counts how often the threads of a process went to sleep.
