@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// elapsed does not count the time while the system sleeps, as no clock of FreeBSD does:
+// after it the wall clock appears to have been set, and grants end later by that time.
 func elapsed() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {

@@ -1,4 +1,4 @@
-// Package watch tells of changes of nf_tables, which FreeBSD does not have.
+// Package watch reports changes of nf_tables, which FreeBSD does not have.
 package watch
 
 import (
