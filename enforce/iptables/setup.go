@@ -147,7 +147,11 @@ func (b *Backend) remove(ctx context.Context, unused func(*tool, enforce.Chain) 
 func (b *Backend) eachChain(ctx context.Context, build func(*tool, enforce.Chain, *script) error) error {
 	for _, t := range b.tools() {
 		for _, c := range b.ours() {
-			if _, exists, _ := t.list(c.Table, c.To); !exists {
+			_, exists, err := t.list(c.Table, c.To)
+			if err != nil {
+				return fmt.Errorf("list chain %s: %w", c.To, err)
+			}
+			if !exists {
 				continue
 			}
 			var sc script

@@ -20,6 +20,7 @@ import (
 //	hang      transactions never end
 //	no-nat    there is no nat table
 //	no-jump   nothing jumps to our chains
+//	no-list   no chain can be listed
 type standIn struct {
 	t   *testing.T
 	dir string
@@ -30,6 +31,9 @@ cd "$(dirname "$0")" || exit 9
 echo "$(basename "$0") $*" >>calls
 case "$*" in
 "-t nat"*) [ ! -e no-nat ] || exit 3 ;;
+esac
+case "$*" in
+*" -S "*) [ ! -e no-list ] || exit 4 ;;
 esac
 case "$*" in
 --version) echo "iptables v1.8.9 (nf_tables)" ;;
@@ -247,6 +251,16 @@ func TestJumpRepaired(t *testing.T) {
 	}
 	if calls := s.calls(); !strings.Contains(calls, "-I INPUT 1 -j FWKNOP_INPUT") {
 		t.Errorf("the jump was not repaired:\n%s", calls)
+	}
+}
+
+// TestListFails: chains that cannot be listed are not taken for absent.
+func TestListFails(t *testing.T) {
+	s := newStandIn(t)
+	b := s.open(Config{})
+	s.put("no-list", "")
+	if b.Flush(ctx) == nil || b.Prune(ctx) == nil || b.Teardown(ctx) == nil {
+		t.Error("chains that could not be listed count as removed")
 	}
 }
 
