@@ -113,23 +113,11 @@ func (r *Recorder) Reconcile(_ context.Context, want []Grant) (Repair, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.log = append(r.log, "reconcile")
-	var rep Repair
-	wanted := make(map[string]bool)
-	for _, g := range want {
-		for _, part := range g.Split() {
-			wanted[part.Key()] = true
-			if _, ok := r.open[part.Key()]; !ok {
-				r.add(part)
-				rep.Restored = append(rep.Restored, part)
-			}
-		}
+	start := time.Unix(0, 0) // without a clock nothing has ended
+	rep := NewRepair(want, r.open, start, func(key string, _ Grant) bool { _, ok := r.open[key]; return ok })
+	for _, part := range rep.Restored {
+		r.add(part)
 	}
-	for key, g := range r.open {
-		if !wanted[key] {
-			rep.Found = append(rep.Found, g)
-		}
-	}
-	SortGrants(rep.Found)
 	return rep, nil
 }
 
