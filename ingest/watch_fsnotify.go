@@ -67,8 +67,8 @@ func (w *watcher) watchPath() (real string, complete bool) {
 	return w.real, w.dir != "" && w.real == w.path
 }
 
-// watchFile reports that a write to the open file f wakes the owner: it was opened by its
-// name, as fsnotify does with all files of the directory.
+// watchFile reports whether a write to the open file f wakes the owner: fsnotify watches
+// all files of the directory.
 func (w *watcher) watchFile(f *os.File) (wd int, ok bool) {
 	return 0, w.notify != nil && filepath.Dir(f.Name()) == w.dir
 }
@@ -85,13 +85,16 @@ func (w *watcher) drain() (changed bool) {
 	w.dirty = false
 	for {
 		select {
-		case ev := <-w.notify.Events:
-			if ev == (fsnotify.Event{}) { // closed
+		case ev, ok := <-w.notify.Events:
+			if !ok { // closed
 				return false
 			}
 			w.pending = w.event(ev) || w.pending
 			continue
-		case <-w.notify.Errors:
+		case _, ok := <-w.notify.Errors:
+			if !ok {
+				return false
+			}
 			w.lost()
 		default:
 		}
@@ -129,11 +132,17 @@ func (w *watcher) wait(ctx context.Context, d time.Duration) error {
 		case <-t.C:
 			w.dirty = true
 			return nil
-		case ev := <-events:
+		case ev, ok := <-events:
+			if !ok {
+				return os.ErrClosed
+			}
 			if w.event(ev) {
 				return nil
 			}
-		case <-errs:
+		case _, ok := <-errs:
+			if !ok {
+				return os.ErrClosed
+			}
 			w.lost()
 			return nil
 		}
