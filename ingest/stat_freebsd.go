@@ -8,7 +8,7 @@ import (
 
 func newFileStat(st *unix.Stat_t) fileStat {
 	return fileStat{
-		fileID:  fileID{st.Dev, st.Ino, st.Btim.Nano()},
+		fileID:  fileID{st.Dev, st.Ino, max(st.Btim.Nano(), 0)}, // it is -1 s if not stored
 		size:    st.Size,
 		mtime:   st.Mtim.Nano(),
 		regular: st.Mode&unix.S_IFMT == unix.S_IFREG,
