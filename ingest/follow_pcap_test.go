@@ -88,7 +88,7 @@ func TestFollowPcapBriefGenerations(t *testing.T) {
 			for i := range 4 {
 				want = append(want, fmt.Sprint("packet ", i))
 				appendTo(t, path, packet(want[i]))
-				time.Sleep(5 * time.Millisecond) // file systems stamp by the tick
+				nextTick(t, path)
 				ok(t, os.Rename(path, fmt.Sprint(path, ".", 4-i)))
 				appendTo(t, path, header)
 			}
@@ -130,7 +130,7 @@ func TestFollowPcapResume(t *testing.T) {
 	state := f.State()
 	f.Close()
 	ok(t, os.Rename(path, path+".1"))
-	time.Sleep(5 * time.Millisecond)
+	nextTick(t, path+".1")
 	ok(t, os.WriteFile(path, appendPcapRecord(binary.LittleEndian, false, buildPcap(), captureStart.Add(time.Hour), udpFrame("four")), 0o600))
 	followPcap(t, path, FollowOptions{Resume: state}).want("two", "three", "four")
 }

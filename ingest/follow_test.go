@@ -155,6 +155,20 @@ func eventually(t testing.TB, what string, come func() bool) {
 	}
 }
 
+// nextTick waits until the file system stamps files with a later time than that of path.
+func nextTick(t testing.TB, path string) {
+	t.Helper()
+	last, err := statPath(path)
+	ok(t, err)
+	probe := filepath.Join(t.TempDir(), "probe")
+	eventually(t, "a later time", func() bool {
+		ok(t, os.WriteFile(probe, []byte("x"), 0o600))
+		now, err := statPath(probe)
+		ok(t, err)
+		return now.mtime > last.mtime
+	})
+}
+
 func line(n int) string { return logLine(n) + "\n" }
 
 // followModes runs a test with inotify and without.
@@ -245,7 +259,7 @@ func TestFollowRename(t *testing.T) {
 	})
 }
 
-// TestFollowRenameAway moves the old file where nobody looks.
+// TestFollowRenameAway moves the old file where the follower does not look.
 func TestFollowRenameAway(t *testing.T) {
 	followModes(t, func(t *testing.T, path string, follow func(FollowOptions) *tap) {
 		old := filepath.Join(t.TempDir(), "old")
@@ -339,7 +353,7 @@ func TestFollowBriefGenerations(t *testing.T) {
 	})
 }
 
-// TestFollowSameTick: generations that were last written to in one tick of the file
+// TestFollowSameTick: files that were last written to in one tick of the file
 // system's clock are read in the order in which they were rotated.
 func TestFollowSameTick(t *testing.T) {
 	followModes(t, func(t *testing.T, path string, follow func(FollowOptions) *tap) {
@@ -359,7 +373,7 @@ func TestFollowSameTick(t *testing.T) {
 	})
 }
 
-// stamped gives a line another second, as no two generations begin alike.
+// stamped gives a line another second, as no two files begin alike.
 func stamped(i int, line string) string {
 	return strings.ReplaceAll(line, "07:46:05", time.Date(2026, 11, 22, 0, 0, i, 0, time.UTC).Format("15:04:05"))
 }
@@ -408,7 +422,7 @@ func TestFollowResume(t *testing.T) {
 		}, []string{"3", "4"}},
 		{"rotated twice", func(t *testing.T, path string) {
 			ok(t, os.Rename(path, path+".2"))
-			time.Sleep(5 * time.Millisecond)
+			nextTick(t, path+".2")
 			appendTo(t, path+".1", stamped(1, line(4)))
 			appendTo(t, path, stamped(2, line(5)))
 		}, []string{"3", "4", "5"}},
@@ -424,10 +438,10 @@ func TestFollowResume(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "kern.log")
 			appendTo(t, path+".9", stamped(9, line(99))) // older than all
-			time.Sleep(5 * time.Millisecond)
+			nextTick(t, path+".9")
 			appendTo(t, path, line(1)+line(2)+line(3))
 			state := stop(t, path)
-			time.Sleep(5 * time.Millisecond)
+			nextTick(t, path)
 			tt.change(t, path)
 			f, err := FollowLog(path, FollowOptions{Resume: state})
 			ok(t, err)
