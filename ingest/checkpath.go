@@ -96,8 +96,8 @@ func (f *Follower) openPath() (*os.File, fileStat, error) {
 	return file, st, err
 }
 
-// statCurrent returns the stat of what is at the path. Where that takes rights that we do not have,
-// it is opened for us.
+// statCurrent returns the stat of what is at the path. Where that takes rights that we do
+// not have, it is opened for us.
 func (f *Follower) statCurrent() (fileStat, error) {
 	st, err := statPath(f.path)
 	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
@@ -226,9 +226,9 @@ func (f *Follower) swap(g *rotatedFile, file *os.File, id fileID) {
 }
 
 // recoverMissed takes up the files between before and current, the one now at the path
-// or nil: files beside it that are new since the last call of noteSiblings. One that begins like before
-// is a copy of it; if before lost its file, the copy takes its place. The head of current
-// was read before this check: what it had then is found when it is truncated.
+// or nil: files beside it that are new since the last call of noteSiblings. One that begins
+// like before is a copy of it; if before lost its file, the copy takes its place. The head of
+// current was read before this check: what it had then is found when it is truncated.
 func (f *Follower) recoverMissed(before, current *rotatedFile) {
 	for _, c := range f.between(before, current) {
 		switch {
@@ -281,18 +281,13 @@ func (f *Follower) between(before, current *rotatedFile) (found []candidate) {
 		if c.head.related(&head) {
 			copied = c.mtime
 		}
-		after := copied != 0 && c.mtime > copied
-		switch {
-		case c.head.blank() || c.head.packed():
-		case before != nil && before.gone && c.head.related(&before.head):
-			found = append(found, c)
-			continue
-		case after || c.head.related(&head) || c.head.related(&now):
-		default:
-			found = append(found, c)
+		ofBefore := before != nil && before.gone && c.head.related(&before.head)
+		ofCurrent := copied != 0 && c.mtime > copied || c.head.related(&head) || c.head.related(&now)
+		if c.head.blank() || c.head.packed() || ofCurrent && !ofBefore {
+			c.f.Close()
 			continue
 		}
-		c.f.Close()
+		found = append(found, c)
 	}
 	return found
 }

@@ -20,7 +20,7 @@ const (
 	lateWrites = time.Minute
 	// maxRotated bounds the files of one path that are open at once.
 	maxRotated = 64
-	// checkEvery is how many fills of the window pass between two looks at the path
+	// checkEvery is how many fills of the buffer pass between two looks at the path
 	// while a backlog is read and nothing is heard of its directory.
 	checkEvery = 16
 )

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// fuzzRead reads data and holds what every input promises: it ends, its books add
+// fuzzRead reads data and holds what every input promises: it ends, its counts add
 // up, and no input makes the reader keep more than a bounded amount.
 func fuzzRead(t *testing.T, data []byte) {
 	r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: bytes.NewReader(data)})

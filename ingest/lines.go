@@ -83,7 +83,7 @@ func (o *lineOptions) matches(prefix []byte) bool {
 type lines struct {
 	*readBuffer
 	lineOptions
-	looked int  // bytes of the window known to hold no newline
+	looked int  // bytes of the buffer known to hold no newline
 	long   bool // in a line that is too long
 }
 

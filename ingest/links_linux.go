@@ -111,10 +111,10 @@ func (w *linkWatch) setSocket(index int, socket socket) {
 func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
 	for {
 		w.mu.Lock()
-		index, attends := w.index, w.boundIndex
+		index, bound := w.index, w.boundIndex
 		w.mu.Unlock()
 		if index != 0 {
-			return index != attends, nil
+			return index != bound, nil
 		}
 		select {
 		case <-ctx.Done():

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -178,8 +177,7 @@ func (r *liveReader) next(ctx context.Context, ev *parse.Event) (n int, err erro
 
 func (r *liveReader) decode(from *unix.RawSockaddrLinklayer, d datagram, ev *parse.Event) error {
 	if r.cooked {
-		proto := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&from.Protocol))[:])
-		if proto != unix.ETH_P_IP && proto != unix.ETH_P_IPV6 {
+		if proto := hostOrder(from.Protocol); proto != unix.ETH_P_IP && proto != unix.ETH_P_IPV6 {
 			return errNotIP
 		}
 	}

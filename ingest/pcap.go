@@ -50,7 +50,7 @@ func pcapMagic(b []byte) (pcapFormat, bool) {
 }
 
 // pcap reads a classic capture. It decodes in place: what an event refers to is in
-// the window.
+// the buffer.
 type pcap struct {
 	*readBuffer
 	frames

@@ -172,7 +172,7 @@ func TestReadDamagedPcap(t *testing.T) {
 	}
 }
 
-// TestReadLargeFrames has records that only just fit, across the window's borders.
+// TestReadLargeFrames has records that only just fit, across the buffer's end.
 func TestReadLargeFrames(t *testing.T) {
 	b := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, 1)
 	for i := range 8 {
@@ -202,7 +202,7 @@ func TestReadLogs(t *testing.T) {
 		{"hole of NULs", logLine(1) + "\n" + strings.Repeat("\x00", readBufferSize+5) + logLine(2) + "\n", []string{"1", "2"}, nil, 2},
 		{"long line", logLine(1) + "\n" + long + "\n" + logLine(2) + "\n", []string{"1", "2"}, []string{"a.log:2: line too long"}, 3},
 		{"long line with a line's look", long + logLine(1) + "\n" + logLine(2) + "\n", []string{"2"}, []string{"a.log:1: line too long"}, 2},
-		{"long line within a window", strings.Repeat("y", maxLine+1) + "\n" + logLine(2) + "\n", []string{"2"}, []string{"a.log:1: line too long"}, 2},
+		{"long line within a buffer", strings.Repeat("y", maxLine+1) + "\n" + logLine(2) + "\n", []string{"2"}, []string{"a.log:1: line too long"}, 2},
 		{"long line at the end", logLine(1) + "\n" + long, []string{"1"}, []string{"a.log:2: line too long"}, 2},
 		{"longest line", strings.Repeat("y", maxLine-len(logLine(7))) + logLine(7) + "\n", nil, []string{"a.log:1: no time stamp; records like it count, but have no time"}, 1},
 	}

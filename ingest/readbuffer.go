@@ -28,7 +28,7 @@ func newReadBuffer(r io.Reader) *readBuffer { return &readBuffer{r: r} }
 // bytes returns what is unread and in memory. It is valid until the next fill.
 func (w *readBuffer) bytes() []byte { return w.buf[w.start:w.end] }
 
-// release releases the memory of an empty window until the next fill.
+// release frees the memory of an empty buffer until the next fill.
 func (w *readBuffer) release() { *w = readBuffer{r: w.r} }
 
 // take marks n bytes as read.
