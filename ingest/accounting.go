@@ -59,7 +59,7 @@ type accounting struct {
 	record  int64
 	problem func(Problem) // may be nil
 	// firstLine, if not nil, counts the records in front of this source's part of
-	// its input. Only messages ask.
+	// its input. It is called for messages only.
 	firstLine func() int64
 	stamps    stampKinds
 }

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	// bpfDevice is made anew for each who opens it.
+	// bpfDevice gives a new descriptor of the packet filter each time it is opened.
 	bpfDevice = "/dev/bpf"
 	// bpfBuffer is what one read may bring; the kernel holds two of them, and takes
 	// debug.bpf_maxbufsize for more than that.
 	bpfBuffer = 512 << 10
-	// bpfProgram is BPF_MAXINSNS. Longer filters run here alone.
+	// bpfProgram is BPF_MAXINSNS. Longer filters run in this process only.
 	bpfProgram = 512
 )
 
