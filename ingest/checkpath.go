@@ -165,18 +165,18 @@ func (f *Follower) replaced(before *rotatedFile) bool {
 	if err != nil {
 		return false
 	}
+	f.opened++
+	if i := slices.IndexFunc(f.files, func(old *rotatedFile) bool { return old.id == st.fileID }); i >= 0 { // it was given its name back
+		file.Close()
+		old := f.files[i]
+		f.recoverMissed(before, old)
+		f.mu.Lock()
+		f.files = append(slices.Delete(f.files, i, i+1), old)
+		f.mu.Unlock()
+		return true
+	}
 	g := f.newRotatedFile(file, st)
 	f.recoverMissed(before, g)
-	f.opened++
-	for i, old := range f.files {
-		if old.id == st.fileID { // an old one was given its name back
-			file.Close()
-			f.mu.Lock()
-			f.files = append(slices.Delete(f.files, i, i+1), old)
-			f.mu.Unlock()
-			return true
-		}
-	}
 	f.push(g)
 	for _, l := range f.closedFiles {
 		if l.id == st.fileID && l.begins(file, st) {

@@ -25,24 +25,18 @@ type Table struct {
 	ports []uint16
 
 	mu   sync.Mutex
-	sock *netlink.Conn
+	sock *netlink.Conn // nil: to be opened by the next reading
 }
 
 // Open connects to the table of the calling thread's network namespace. ports
 // are CONNTRACK_ESTAB_PORTS: connections to others do not count. Without any, or
 // with 0 among them, those to every port do.
 func Open(ports []uint16) (*Table, error) {
-	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if err != nil {
-		return nil, fmt.Errorf("connect to nf_conntrack: %w", err)
-	}
-	sock.SetReadBuffer(readBuffer)
 	if slices.Contains(ports, 0) {
 		ports = nil
 	}
-	t := &Table{ports: slices.Clone(ports), sock: sock}
+	t := &Table{ports: slices.Clone(ports)}
 	if _, err := t.Established(context.Background(), []enforce.Grant{{Src: netip.IPv4Unspecified(), All: true}}); err != nil {
-		sock.Close()
 		return nil, err
 	}
 	return t, nil
@@ -51,8 +45,31 @@ func Open(ports []uint16) (*Table, error) {
 // readBuffer lets the kernel send a good part of a large table at once.
 const readBuffer = 1 << 20
 
+// connect opens the socket. t.mu must be held.
+func (t *Table) connect() error {
+	if t.sock != nil {
+		return nil
+	}
+	sock, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return fmt.Errorf("connect to nf_conntrack: %w", err)
+	}
+	sock.SetReadBuffer(readBuffer)
+	t.sock = sock
+	return nil
+}
+
 // Close closes the connection to the kernel.
-func (t *Table) Close() error { return t.sock.Close() }
+func (t *Table) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.sock == nil {
+		return nil
+	}
+	err := t.sock.Close()
+	t.sock = nil
+	return err
+}
 
 // Established reports for each grant whether an established TCP connection from
 // its client to one of its ports exists. The table is read once for each address
@@ -72,8 +89,13 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if err := t.connect(); err != nil {
+			return nil, err
+		}
 		for c, err := range t.connections(f) {
-			if err != nil {
+			if err != nil { // what is left of this table would end the next reading early
+				t.sock.Close()
+				t.sock = nil
 				return nil, fmt.Errorf("read nf_conntrack: %w", err)
 			}
 			for _, i := range clients[c.src] {
@@ -109,7 +131,7 @@ type connection struct {
 // connections are those in the table, read as the kernel sends them.
 func (t *Table) connections(family uint8) iter.Seq2[connection, error] {
 	return func(yield func(connection, error) bool) {
-		request, err := t.sock.Send(netlink.Message{
+		_, err := t.sock.Send(netlink.Message{
 			Header: netlink.Header{Type: msgGet, Flags: netlink.Request | netlink.Dump},
 			Data:   []byte{family, unix.NFNETLINK_V0, 0, 0},
 		})
@@ -118,9 +140,6 @@ func (t *Table) connections(family uint8) iter.Seq2[connection, error] {
 			return
 		}
 		for m, err := range t.sock.ReceiveIter() {
-			if err == nil && m.Header.Sequence != request.Header.Sequence { // of an earlier request that failed
-				continue
-			}
 			c, ok := parse(m.Data)
 			if (ok || err != nil) && !yield(c, err) {
 				return

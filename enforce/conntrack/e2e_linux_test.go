@@ -80,6 +80,26 @@ func TestEstablished(t *testing.T) {
 	t.Error("a closed connection counts as established")
 }
 
+// TestFailedReading: a reading that fails is an error, and the next one is whole.
+func TestFailedReading(t *testing.T) {
+	netlab.Need(t, "iptables")
+	lab := netlab.New(t)
+	lab.Server.Run(t, "iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+	netlab.Serve(t, lab.Server, "tcp", 22)
+	dial(t, lab, net.JoinHostPort(lab.Server.V4.String(), "22"))
+	table := open(t, lab.Server, nil)
+	grants := []enforce.Grant{{Src: lab.Client.V4, All: true}}
+	table.sock.Close()
+	if got, err := table.Established(ctx, grants); err == nil {
+		t.Errorf("closed socket: %v", got)
+	}
+	lab.Server.Do(func() {
+		if got, err := table.Established(ctx, grants); err != nil || !got[0] {
+			t.Errorf("after a failed reading: %v, %v", got, err)
+		}
+	})
+}
+
 func open(t *testing.T, ns *netlab.NS, ports []uint16) (table *Table) {
 	t.Helper()
 	ns.Do(func() {
