@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -23,7 +25,7 @@ var _ config.Runner = Expect
 // Expect passes the packets of an EXPECT line to a new engine of the configuration
 // and returns its decision, which `fwknopd check` compares.
 func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
-	o := &options{format: "text", diagnostic: discard{}}
+	o := &options{format: "text", diagnostic: io.Discard, log: inputs.NewLog(io.Discard)}
 	if x.File != "" {
 		return o.expectFile(l, x)
 	}
@@ -49,11 +51,6 @@ func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
 	decision := d.Decide(now, ev)
 	return outcomeOf(now, &decision), nil
 }
-
-// discard drops diagnostics.
-type discard struct{}
-
-func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 // eventOf returns a packet with the addresses of the line.
 func eventOf(a *conf.Access, x conf.Expectation, at time.Time) *parse.Event {

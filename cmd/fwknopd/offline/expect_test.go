@@ -1,6 +1,7 @@
 package offline
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,17 @@ FW_ACCESS_TIMEOUT: 40;
 	} {
 		t.Run(line, func(t *testing.T) { meets(t, l, line) })
 	}
+}
+
+// A malformed record in the file of an EXPECT line is passed over, as in replay.
+func TestExpectMalformedRecord(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kern.log")
+	record := "IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.1 LEN=60 TTL=64 ID=1 PROTO=TCP SPT=%s DPT=22 WINDOW=64240 SYN\n"
+	text := fmt.Sprintf("Nov 28 12:00:00 host kernel: "+record+"soon host kernel: "+record, "99999", "40000")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	meets(t, loadText(t, expectAccess), "ignored file "+file)
 }
 
 // meets parses a line and compares the outcome as check does.
