@@ -35,6 +35,18 @@ func (p Port) String() string {
 	return ProtoName(p.Proto) + "/" + strconv.Itoa(int(p.Number))
 }
 
+// PortNames returns the ports in the form of [Port.String], or "all".
+func (g Grant) PortNames() []string {
+	if g.All {
+		return []string{"all"}
+	}
+	names := make([]string, len(g.Ports))
+	for i, p := range g.Ports {
+		names[i] = p.String()
+	}
+	return names
+}
+
 // HasNumber reports whether the protocol has ports.
 func (p Port) HasNumber() bool { return p.Proto != ICMP && p.Proto != ICMPv6 }
 

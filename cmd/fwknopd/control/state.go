@@ -28,7 +28,7 @@ type grantState struct {
 }
 
 func newGrantState(g enforce.Grant, now time.Time) grantState {
-	s := grantState{Src: g.Src.String(), Ports: portNames(g), Stanza: g.Stanza, User: g.User, Output: g.Output, Foreign: g.Foreign}
+	s := grantState{Src: g.Src.String(), Ports: g.PortNames(), Stanza: g.Stanza, User: g.User, Output: g.Output, Foreign: g.Foreign}
 	if !g.Expires.IsZero() {
 		left := max(g.Expires.Sub(now).Round(time.Millisecond).Seconds(), 0)
 		s.Expires, s.Left = g.Expires.UTC().Format(time.RFC3339Nano), &left
@@ -65,21 +65,9 @@ func printGrants(w io.Writer, grants []enforce.Grant, now time.Time) error {
 	return json.NewEncoder(w).Encode(doc)
 }
 
-// portNames returns the ports in the form tcp/22, or "all".
-func portNames(g enforce.Grant) []string {
-	if g.All {
-		return []string{"all"}
-	}
-	words := make([]string, len(g.Ports))
-	for i, p := range g.Ports {
-		words[i] = p.String()
-	}
-	return words
-}
-
 func portsLabel(g enforce.Grant) string {
 	if g.External != nil {
-		return strings.Join(append(portNames(g), "by command"), " ")
+		return strings.Join(append(g.PortNames(), "by command"), " ")
 	}
-	return strings.Join(portNames(g), ",")
+	return strings.Join(g.PortNames(), ",")
 }

@@ -48,13 +48,7 @@ type grantLine struct {
 }
 
 func newGrantLine(g *enforce.Grant) *grantLine {
-	l := &grantLine{Src: g.Src.String(), Ports: []string{}, Output: g.Output, Foreign: g.Foreign}
-	if g.All {
-		l.Ports = append(l.Ports, "all")
-	}
-	for _, p := range g.Ports {
-		l.Ports = append(l.Ports, p.String())
-	}
+	l := &grantLine{Src: g.Src.String(), Ports: g.PortNames(), Output: g.Output, Foreign: g.Foreign}
 	if !g.Expires.IsZero() {
 		l.Expires = g.Expires.UTC().Format(time.RFC3339)
 	}
