@@ -34,7 +34,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the worker runs as nobody
+	if err := os.Chmod(dir, 0o755); err != nil { // the worker runs as the user nobody
 		return "", err
 	}
 	bin := filepath.Join(dir, "fwknopd")

@@ -75,7 +75,7 @@ func TestEveryKeywordIsDescribed(t *testing.T) {
 				}
 			}
 			if valueText(k) == "" {
-				t.Errorf("nobody says what the value of %s is", k.Name)
+				t.Errorf("the value of %s is not described", k.Name)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func TestKill(t *testing.T) {
 			}
 			check(t, "lines", out, want)
 			if d.alive() || !zombie(worker) {
-				t.Error("somebody is alive")
+				t.Error("a process is alive")
 			}
 			if how == "deaf" == (took < termWait) {
 				t.Errorf("took %v", took)

@@ -171,7 +171,7 @@ func TestBadRequests(t *testing.T) {
 
 func TestOthersAreNotServed(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root to become somebody else")
+		t.Skip("needs root to become another user")
 	}
 	dir, err := os.MkdirTemp("/tmp", "control")
 	if err != nil {
@@ -198,7 +198,7 @@ func TestOthersAreNotServed(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNoListener(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.sock")
 	if _, err := ask(path, request{Do: "list"}); !errors.Is(err, errNoDaemon) {
 		t.Errorf("no socket: %v", err)

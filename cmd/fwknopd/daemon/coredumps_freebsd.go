@@ -17,9 +17,9 @@ const (
 )
 
 // disableCoreDumps keeps the keys in the worker's memory out of core files. It also
-// keeps other processes of the worker's user, which may be the user nobody that other
-// daemons use too, from tracing it or reading its memory, and disables privilege gains
-// through set-user-ID programs where the kernel supports that (FreeBSD 14).
+// keeps other processes of the worker's user (other daemons, if that is the user
+// nobody) from tracing it or reading its memory, and disables privilege gains through
+// set-user-ID programs where the kernel supports that (FreeBSD 14).
 func disableCoreDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err

@@ -8,8 +8,8 @@ import (
 )
 
 // disableCoreDumps keeps the keys in the worker's memory out of core files and from
-// other processes of its user: WORKER_USER may be the user nobody, whom other
-// daemons use too.
+// other processes of its user: WORKER_USER may be the user nobody, which other daemons
+// use too.
 func disableCoreDumps() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)

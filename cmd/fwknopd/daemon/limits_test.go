@@ -87,7 +87,7 @@ func TestLimitsFollowStanzas(t *testing.T) {
 		{"disabled", nil, func(s *conf.Stanza) { s.DisableAccess = true }, nil, false},
 		{"shadow", nil, func(s *conf.Stanza) { s.Shadow = true }, nil, false},
 		{"sequence from its source", nil, func(s *conf.Stanza) { s.Mode, s.Source = conf.ModeShared, nets("192.0.2.0/24") }, nil, true},
-		{"sequence for somebody else", nil, func(s *conf.Stanza) { s.Mode, s.Source = conf.ModeShared, nets("192.0.2.0/24") },
+		{"sequence for other sources", nil, func(s *conf.Stanza) { s.Mode, s.Source = conf.ModeShared, nets("192.0.2.0/24") },
 			func(g *enforce.Grant) { g.Src = addr("203.0.113.9") }, false},
 		{"encrypted sequence, any port", nil, func(s *conf.Stanza) { s.Mode = conf.ModeEncrypted }, port(99), true},
 		{"encrypted sequence, denied port", nil, func(s *conf.Stanza) { s.Mode, s.RestrictPorts = conf.ModeEncrypted, []conf.Port{web} }, port(80), false},

@@ -59,7 +59,7 @@ func (w *worker) load(ctx context.Context) error {
 	return nil
 }
 
-// fetch requests the configuration from the monitor and decodes it into b.
+// fetch requests the configuration from the monitor and decodes it into c.
 func (w *worker) fetch(ctx context.Context, c *workerConfig) error {
 	f, err := w.open(ctx, fileConfig)
 	if err != nil {

@@ -110,7 +110,7 @@ func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
 		}
 		d.logf(info, "flushed what was open (FLUSH_IPT_AT_INIT)")
 	}
-	switch note, err := enableForwarding(ctx, d.conf().Loaded); {
+	switch note, err := enableForwarding(d.conf().Loaded); {
 	case err != nil:
 		d.alertf(warning, "forwarding: %v", err)
 	case note != "":

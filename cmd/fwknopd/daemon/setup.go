@@ -112,9 +112,9 @@ func makeDirs(l *config.Loaded) error {
 	return nil
 }
 
-// forwarding enables forwarding in the kernel (ENABLE_PROC_IP_FORWARD), or returns a
-// note that it is off.
-func enableForwarding(_ context.Context, l *config.Loaded) (note string, err error) {
+// enableForwarding enables forwarding in the kernel (ENABLE_PROC_IP_FORWARD), or returns
+// a note that it is off.
+func enableForwarding(l *config.Loaded) (note string, err error) {
 	s := l.Server
 	if !s.Forwarding {
 		return "", nil

@@ -177,7 +177,7 @@ func TestAgentCacheDecidesNothing(t *testing.T) {
 		}
 	}
 	if !h.agentRuns() {
-		t.Error("somebody else's agent was ended")
+		t.Error("an agent that is not ours was ended")
 	}
 }
 
