@@ -78,13 +78,13 @@ func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*re
 			replays[i] = replays[first]
 			continue
 		}
-		seen, fresh, err := e.record(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
+		ref, err := e.record(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
 		switch {
 		case err != nil:
 			replays[i] = refuse(KnockStore, err.Error())
-		case !fresh:
-			replays[i] = replayed(seen)
-			replays[i].reason = KnockReplay
+		case ref != nil:
+			ref.reason = KnockReplay
+			replays[i] = ref
 		}
 	}
 	return replays

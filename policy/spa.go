@@ -350,8 +350,7 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	r.opened = true
 	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
-	first, fresh, err := e.record(&r.seen, r.trace != nil)
-	var ref *refusal
+	ref, err := e.record(&r.seen, r.trace != nil)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
 		if ref = e.checkAge(r, nil); ref == nil {
@@ -359,34 +358,36 @@ func (e *Engine) recordMessage(r *request) *refusal {
 		}
 	case err != nil:
 		ref = refuse(SPAStore, err.Error())
-	case !fresh:
-		ref = replayed(first)
 	}
 	r.ended = ref != nil
 	r.trace.check("replay", ref)
 	return ref
 }
 
-// record reports whether p is fresh, and unless it is a dry run adds it to the store.
-func (e *Engine) record(p *replay.Packet, dryRun bool) (replay.First, bool, error) {
+// record adds p to the store, or only looks it up in a dry run, and returns the refusal
+// if it was there. The answer of the store is passed on in registers.
+func (e *Engine) record(p *replay.Packet, dryRun bool) (*refusal, error) {
 	if dryRun {
 		first, seen, err := e.opts.Store.Seen(p)
-		return first, !seen, err
+		return refuseSeen(first, !seen, err)
 	}
-	first, fresh, err := e.opts.Store.Add(p)
-	e.unsynced = e.unsynced || fresh
-	return first, fresh, err
+	ref, err := refuseSeen(e.opts.Store.Add(p))
+	e.unsynced = e.unsynced || ref == nil && err == nil
+	return ref, err
 }
 
-func replayed(first replay.First) *refusal {
+func refuseSeen(first replay.First, fresh bool, err error) (*refusal, error) {
+	if fresh || err != nil {
+		return nil, err
+	}
 	ref := refuse(SPAReplay, "")
-	if !first.Time.IsZero() {
-		ref.detail.FirstSeen = &first.Time
+	if at := first.Time; !at.IsZero() {
+		ref.detail.FirstSeen = &at
 	}
 	if first.Src.IsValid() {
 		ref.detail.FirstSrc = first.Src.String()
 	}
-	return ref
+	return ref, nil
 }
 
 // deny sets d to the decision of a failed check; st is nil if it is not of a stanza.

@@ -209,11 +209,12 @@ func (j *Journal) Add(p *Packet) (First, bool, error) {
 		return First{}, false, j.broken
 	}
 	sum := sha256.Sum256(p.Plaintext)
-	first, seen, err := j.seen(idOf(sum), p)
+	key := idOf(sum[:])
+	first, seen, err := j.seen(key, p)
 	if seen || err != nil {
 		return first, false, err
 	}
-	j.table.insert(newRecord(idOf(sum), p))
+	j.table.insert(newRecord(key, p))
 	j.line = appendLine(j.line[:0], sum, p)
 	if err := j.append(j.line); err != nil {
 		return First{}, false, err

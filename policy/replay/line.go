@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -205,10 +206,10 @@ func (p *parser) parseDigest(text []byte) (record, digestKind, error) {
 	default:
 		return r, 0, errDigest
 	}
-	if n, err := decode(p.raw[:], text); err != nil || n < len(r.id) {
+	if n, err := decode(p.raw[:], text); err != nil || n < md5.Size {
 		return r, 0, errDigest
 	}
-	copy(r.id[:], p.raw[:])
+	r.id = idOf(p.raw[:])
 	return r, kind, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"time"
@@ -32,7 +33,7 @@ func (m *Memory) Load(r io.Reader, name string) error {
 
 // Add implements [Store].
 func (m *Memory) Add(p *Packet) (First, bool, error) {
-	key := idOf(sha256.Sum256(p.Plaintext))
+	key := sha256ID(p.Plaintext)
 	first, seen, err := m.seen(key, p)
 	if seen || err != nil {
 		return first, false, err
@@ -77,7 +78,7 @@ func (s *set) Len() int { return s.table.len() }
 
 // Seen implements [Store].
 func (s *set) Seen(p *Packet) (First, bool, error) {
-	return s.seen(idOf(sha256.Sum256(p.Plaintext)), p)
+	return s.seen(sha256ID(p.Plaintext), p)
 }
 
 // seen is Seen with the id of the message.
@@ -103,18 +104,19 @@ func (s *set) lookupOld(p *Packet) (record, bool) {
 	}
 	for _, old := range [...]struct {
 		digestKind
-		id func() id
+		id   func([]byte) id
+		text []byte
 	}{
-		{sha256Body, func() id { return idOf(sha256.Sum256(body)) }},
-		{sha1Digest, func() id { return idOf20(sha1.Sum(p.Plaintext)) }},
-		{sha1Digest, func() id { return idOf20(sha1.Sum(body)) }},
-		{md5Digest, func() id { return md5.Sum(p.Plaintext) }},
-		{md5Digest, func() id { return md5.Sum(body) }},
+		{sha256Body, sha256ID, body},
+		{sha1Digest, sha1ID, p.Plaintext},
+		{sha1Digest, sha1ID, body},
+		{md5Digest, md5ID, p.Plaintext},
+		{md5Digest, md5ID, body},
 	} {
 		if s.oldKinds&old.digestKind == 0 {
 			continue
 		}
-		if r, ok := s.table.find(old.id()); ok {
+		if r, ok := s.table.find(old.id(old.text)); ok {
 			return r, true
 		}
 	}
@@ -138,7 +140,7 @@ func (s *set) lookupWire(wire []byte) (record, bool) {
 			if spare != 0 && !changed {
 				continue // looked up already
 			}
-			if r, ok := s.table.find(idOf(sha256.Sum256(clean))); ok {
+			if r, ok := s.table.find(sha256ID(clean)); ok {
 				return r, true
 			}
 		}
@@ -146,7 +148,7 @@ func (s *set) lookupWire(wire []byte) (record, bool) {
 	if len(text) == len(wire) {
 		return record{}, false
 	}
-	return s.table.find(idOf(sha256.Sum256(wire)))
+	return s.table.find(sha256ID(wire))
 }
 
 // clearSpare returns text with the given bits of its last character's value cleared,
@@ -164,9 +166,12 @@ func clearSpare(text []byte, bits byte) ([]byte, bool) {
 // alphabet is that of RFC 4648 section 4.
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-func idOf(sum [32]byte) id { return id(sum[:16]) }
+// idOf returns the id of a digest.
+func idOf(digest []byte) id { return id(binary.BigEndian.Uint64(digest)) }
 
-func idOf20(sum [20]byte) id { return id(sum[:16]) }
+func sha256ID(text []byte) id { sum := sha256.Sum256(text); return idOf(sum[:]) }
+func sha1ID(text []byte) id   { sum := sha1.Sum(text); return idOf(sum[:]) }
+func md5ID(text []byte) id    { sum := md5.Sum(text); return idOf(sum[:]) }
 
 // newRecord returns the record of a fresh p. Its age counts from the later of now and
 // the time stamp: a message from the future is refused now and would be accepted then.
