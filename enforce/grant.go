@@ -8,14 +8,23 @@ import (
 	"context"
 	"net/netip"
 	"time"
+
+	"fwknopd/parse"
 )
 
-// A Port is a transport protocol (IANA number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6)
-// and a port number; the number is 0 for ICMP.
-type Port struct {
-	Proto  uint8
-	Number uint16
-}
+// Proto and Port are package parse's.
+type (
+	Proto = parse.Proto
+	Port  = parse.Port
+)
+
+// The protocols that a [Port] of a grant may have.
+const (
+	ICMP   = parse.ICMP
+	TCP    = parse.TCP
+	UDP    = parse.UDP
+	ICMPv6 = parse.ICMPv6
+)
 
 // A Grant is one opening: Src may reach Ports until Expires. It is a plain value;
 // two grants with the same [Grant.Key] are the same opening, and the later Expires

@@ -9,32 +9,6 @@ import (
 	"time"
 )
 
-// IANA protocol numbers that a [Port] may carry.
-const (
-	ICMP   = 1
-	TCP    = 6
-	UDP    = 17
-	ICMPv6 = 58
-)
-
-var protoNames = map[uint8]string{ICMP: "icmp", TCP: "tcp", UDP: "udp", ICMPv6: "icmpv6"}
-
-// ProtoName returns the protocol's name in lower case, or its number if no name is known.
-func ProtoName(proto uint8) string {
-	if name, ok := protoNames[proto]; ok {
-		return name
-	}
-	return strconv.Itoa(int(proto))
-}
-
-// String returns a form such as "tcp/22", or "icmp" for a protocol without ports.
-func (p Port) String() string {
-	if !p.HasNumber() {
-		return ProtoName(p.Proto)
-	}
-	return ProtoName(p.Proto) + "/" + strconv.Itoa(int(p.Number))
-}
-
 // PortNames returns the ports in the form of [Port.String], or "all".
 func (g Grant) PortNames() []string {
 	if g.All {
@@ -47,16 +21,13 @@ func (g Grant) PortNames() []string {
 	return names
 }
 
-// HasNumber reports whether the protocol has ports.
-func (p Port) HasNumber() bool { return p.Proto != ICMP && p.Proto != ICMPv6 }
-
 // Normal returns g in the form that backends store: addresses unmapped, the ICMP of the
 // address family, ports sorted and without duplicates. Ports and NAT are copies.
 func (g Grant) Normal() Grant {
 	g.Src, g.Dst = g.Src.Unmap(), g.Dst.Unmap()
 	ports := make([]Port, len(g.Ports))
 	for i, p := range g.Ports {
-		ports[i] = p.in(g.Src)
+		ports[i] = inFamily(p, g.Src)
 	}
 	slices.SortFunc(ports, func(a, b Port) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
@@ -73,8 +44,8 @@ func (g Grant) Normal() Grant {
 	return g
 }
 
-// in replaces ICMP by that of src's address family, with the port number 0.
-func (p Port) in(src netip.Addr) Port {
+// inFamily replaces ICMP by that of src's address family, with the port number 0.
+func inFamily(p Port, src netip.Addr) Port {
 	if p.HasNumber() {
 		return p
 	}
@@ -82,6 +53,18 @@ func (p Port) in(src netip.Addr) Port {
 		return Port{Proto: ICMP}
 	}
 	return Port{Proto: ICMPv6}
+}
+
+// isValidPort reports whether a rule can open p: a protocol of a grant, with a number if
+// it has ports.
+func isValidPort(p Port) bool {
+	switch p.Proto {
+	case TCP, UDP:
+		return p.Number != 0
+	case ICMP, ICMPv6:
+		return p.Number == 0
+	}
+	return false
 }
 
 // Key returns the identity of the opening: everything but Expires, Stanza and User, in

@@ -22,16 +22,16 @@ func TestKey(t *testing.T) {
 		g    Grant
 		want string
 	}{
-		{"port", Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 22}}}, "192.0.2.7 tcp/22"},
-		{"sorted, once", Grant{Src: addr("192.0.2.7"), Ports: []Port{{UDP, 53}, {TCP, 22}, {UDP, 53}}}, "192.0.2.7 tcp/22 udp/53"},
-		{"mapped", Grant{Src: addr("::ffff:192.0.2.7"), Ports: []Port{{TCP, 22}}}, "192.0.2.7 tcp/22"},
-		{"icmp has no port", Grant{Src: addr("192.0.2.7"), Ports: []Port{{ICMP, 8}}}, "192.0.2.7 icmp"},
-		{"icmp of its family", Grant{Src: addr("2001:db8::7"), Ports: []Port{{ICMP, 0}}}, "2001:db8::7 icmpv6"},
-		{"destination", Grant{Src: addr("192.0.2.7"), Dst: addr("198.51.100.1"), Ports: []Port{{TCP, 22}}}, "192.0.2.7 to 198.51.100.1 tcp/22"},
-		{"output", Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 22}}, Output: true}, "192.0.2.7 tcp/22 output"},
-		{"forwarded never goes out", Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 80}}, Output: true, NAT: &NAT{Target: addrPort("10.0.0.2:80")}},
+		{"port", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.7 tcp/22"},
+		{"sorted, once", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: UDP, Number: 53}, {Proto: TCP, Number: 22}, {Proto: UDP, Number: 53}}}, "192.0.2.7 tcp/22 udp/53"},
+		{"mapped", Grant{Src: addr("::ffff:192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.7 tcp/22"},
+		{"icmp has no port", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: ICMP, Number: 8}}}, "192.0.2.7 icmp"},
+		{"icmp of its family", Grant{Src: addr("2001:db8::7"), Ports: []Port{{Proto: ICMP, Number: 0}}}, "2001:db8::7 icmpv6"},
+		{"destination", Grant{Src: addr("192.0.2.7"), Dst: addr("198.51.100.1"), Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.7 to 198.51.100.1 tcp/22"},
+		{"output", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}, Output: true}, "192.0.2.7 tcp/22 output"},
+		{"forwarded never goes out", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 80}}, Output: true, NAT: &NAT{Target: addrPort("10.0.0.2:80")}},
 			"192.0.2.7 tcp/80 nat 10.0.0.2:80"},
-		{"local", Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 80}}, Output: true, NAT: &NAT{Target: addrPort("10.0.0.2:80"), Local: true}},
+		{"local", Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 80}}, Output: true, NAT: &NAT{Target: addrPort("10.0.0.2:80"), Local: true}},
 			"192.0.2.7 tcp/80 output nat 10.0.0.2:80 local"},
 		{"all, snat", Grant{Src: addr("192.0.2.7"), All: true, NAT: &NAT{SNAT: addr("10.0.0.1")}}, "192.0.2.7 all nat snat 10.0.0.1"},
 		{"masquerade", Grant{Src: addr("192.0.2.7"), All: true, NAT: &NAT{Masquerade: true}}, "192.0.2.7 all nat masquerade"},
@@ -49,15 +49,15 @@ func TestKey(t *testing.T) {
 }
 
 func TestSplit(t *testing.T) {
-	g := Grant{Src: addr("192.0.2.7"), Ports: []Port{{UDP, 53}, {TCP, 22}, {TCP, 22}}, Expires: epoch, Stanza: 3}
+	g := Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: UDP, Number: 53}, {Proto: TCP, Number: 22}, {Proto: TCP, Number: 22}}, Expires: epoch, Stanza: 3}
 	want := []Grant{
-		{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 22}}, Expires: epoch, Stanza: 3},
-		{Src: addr("192.0.2.7"), Ports: []Port{{UDP, 53}}, Expires: epoch, Stanza: 3},
+		{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}, Expires: epoch, Stanza: 3},
+		{Src: addr("192.0.2.7"), Ports: []Port{{Proto: UDP, Number: 53}}, Expires: epoch, Stanza: 3},
 	}
 	if diff := cmp.Diff(want, g.Split(), values); diff != "" {
 		t.Error(diff)
 	}
-	if g.Ports[0] != (Port{UDP, 53}) {
+	if g.Ports[0] != (Port{Proto: UDP, Number: 53}) {
 		t.Error("Split changed its receiver")
 	}
 	for _, whole := range []Grant{

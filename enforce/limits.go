@@ -155,7 +155,7 @@ func (a *Allowance) checkForm(g Grant) error {
 		return fmt.Errorf("%w: destination %s", ErrForm, g.Dst)
 	}
 	for _, p := range g.Ports {
-		if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) || !a.allowsPort(p, g) {
+		if !isValidPort(p) || !a.allowsPort(p, g) {
 			return fmt.Errorf("%w: %s", ErrPort, p)
 		}
 	}
@@ -187,7 +187,7 @@ func (a *Allowance) allowsInside(g Grant) bool {
 
 func (a *Allowance) allowsPort(p Port, g Grant) bool {
 	listed := func(ports []Port, p Port) bool {
-		return slices.ContainsFunc(ports, func(o Port) bool { return o.in(g.Src) == p })
+		return slices.ContainsFunc(ports, func(o Port) bool { return inFamily(o, g.Src) == p })
 	}
 	switch {
 	case g.forwardsOnly() && g.Dst.IsValid() && p.HasNumber() && a.allowsInside(g):
@@ -197,7 +197,7 @@ func (a *Allowance) allowsPort(p Port, g Grant) bool {
 	case a.AnyPort || listed(a.Ports, p):
 		return true
 	case g.NAT != nil && g.NAT.Target.IsValid() && p.HasNumber():
-		return listed(a.Ports, Port{p.Proto, g.NAT.Target.Port()})
+		return listed(a.Ports, Port{Proto: p.Proto, Number: g.NAT.Target.Port()})
 	}
 	return false
 }

@@ -66,7 +66,7 @@ func (piece Piece) text(g Grant, p Port) (string, bool) {
 	case PortNumber:
 		return strconv.Itoa(int(p.Number)), true
 	case ProtoByName:
-		return ProtoName(p.Proto), true
+		return p.Proto.String(), true
 	case ProtoByNumber:
 		return strconv.Itoa(int(p.Proto)), true
 	case EndEpoch:

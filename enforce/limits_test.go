@@ -20,22 +20,22 @@ func prefixes(ss ...string) (ps []netip.Prefix) {
 // 11 runs commands, 15 is for all and ever.
 var offers = Limits{Stanzas: []Allowance{
 	{Stanza: 3, Source: prefixes("192.0.2.0/24", "2001:db8::/32"), Exclude: prefixes("192.0.2.66/32"),
-		Ports: []Port{{TCP, 22}, {UDP, 53}, {ICMP, 0}}, Output: true, Destination: true, MaxLifetime: time.Minute},
-	{Stanza: 7, Source: prefixes("0.0.0.0/0", "::/0"), Ports: []Port{{TCP, 80}}, MaxLifetime: time.Minute,
+		Ports: []Port{{Proto: TCP, Number: 22}, {Proto: UDP, Number: 53}, {Proto: ICMP, Number: 0}}, Output: true, Destination: true, MaxLifetime: time.Minute},
+	{Stanza: 7, Source: prefixes("0.0.0.0/0", "::/0"), Ports: []Port{{Proto: TCP, Number: 80}}, MaxLifetime: time.Minute,
 		Targets:    []netip.AddrPort{addrPort("10.9.0.1:8022")},
 		TargetNets: prefixes("10.0.0.0/24", "fd00::/64"), TargetExclude: prefixes("10.0.0.66/32"),
 		NoDNAT: true, Local: true, SNAT: []netip.Addr{addr("198.51.100.1")}, Masquerade: true},
-	{Stanza: 11, Source: prefixes("0.0.0.0/0"), Ports: []Port{{TCP, 22}}, MaxLifetime: time.Minute,
+	{Stanza: 11, Source: prefixes("0.0.0.0/0"), Ports: []Port{{Proto: TCP, Number: 22}}, MaxLifetime: time.Minute,
 		External: []ExternalLimit{{Open: []Word{{{Text: "/bin/open"}}, {{Text: "--from="}, {Value: ClientAddr}}, {{Value: ProtoByName}, {Text: "/"}, {Value: PortNumber}}, {{Text: "--packet="}, {Value: PacketSource}}}, Close: []Word{{{Text: "/bin/close"}}}, Timeout: time.Second}},
 		Commands: &CommandLimit{Regexp: regexp.MustCompile("^w$|^id "), User: "nobody"}},
-	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{TCP, 25}}, Permanent: true, All: true},
+	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{Proto: TCP, Number: 25}}, Permanent: true, All: true},
 }}
 
 func TestLimits(t *testing.T) {
 	end := epoch.Add(time.Minute)
 	client := addr("192.0.2.7")
-	tcp22 := []Port{{TCP, 22}}
-	tcp80 := []Port{{TCP, 80}}
+	tcp22 := []Port{{Proto: TCP, Number: 22}}
+	tcp80 := []Port{{Proto: TCP, Number: 80}}
 	inside := addrPort("10.0.0.2:80")
 	open := func(argv ...string) *External {
 		return &External{Open: argv, Close: []string{"/bin/close"}, Timeout: time.Second}
@@ -46,10 +46,10 @@ func TestLimits(t *testing.T) {
 		want error
 	}{
 		{"as offered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3}, nil},
-		{"several", Grant{Src: client, Ports: []Port{{UDP, 53}, {TCP, 22}}, Expires: end, Stanza: 3}, nil},
+		{"several", Grant{Src: client, Ports: []Port{{Proto: UDP, Number: 53}, {Proto: TCP, Number: 22}}, Expires: end, Stanza: 3}, nil},
 		{"mapped address", Grant{Src: addr("::ffff:192.0.2.7"), Ports: tcp22, Expires: end, Stanza: 3}, nil},
-		{"icmp", Grant{Src: client, Ports: []Port{{ICMP, 0}}, Expires: end, Stanza: 3}, nil},
-		{"icmp for v6", Grant{Src: addr("2001:db8::7"), Ports: []Port{{ICMP, 0}}, Expires: end, Stanza: 3}, nil},
+		{"icmp", Grant{Src: client, Ports: []Port{{Proto: ICMP, Number: 0}}, Expires: end, Stanza: 3}, nil},
+		{"icmp for v6", Grant{Src: addr("2001:db8::7"), Ports: []Port{{Proto: ICMP, Number: 0}}, Expires: end, Stanza: 3}, nil},
 		{"output", Grant{Src: client, Ports: tcp22, Output: true, Expires: end, Stanza: 3}, nil},
 		{"to one of ours", Grant{Src: client, Dst: addr("198.51.100.1"), Ports: tcp22, Expires: end, Stanza: 3}, nil},
 
@@ -61,12 +61,12 @@ func TestLimits(t *testing.T) {
 		{"zone", Grant{Src: addr("fe80::1%eth0"), Ports: tcp80, Expires: end, Stanza: 7}, ErrSource},
 		{"outside the network", Grant{Src: addr("192.0.3.7"), Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
 		{"excluded", Grant{Src: addr("192.0.2.66"), Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
-		{"another port", Grant{Src: client, Ports: []Port{{TCP, 23}}, Expires: end, Stanza: 3}, ErrPort},
-		{"another protocol", Grant{Src: client, Ports: []Port{{UDP, 22}}, Expires: end, Stanza: 3}, ErrPort},
-		{"one too many", Grant{Src: client, Ports: []Port{{TCP, 22}, {TCP, 23}}, Expires: end, Stanza: 3}, ErrPort},
+		{"another port", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 23}}, Expires: end, Stanza: 3}, ErrPort},
+		{"another protocol", Grant{Src: client, Ports: []Port{{Proto: UDP, Number: 22}}, Expires: end, Stanza: 3}, ErrPort},
+		{"one too many", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 22}, {Proto: TCP, Number: 23}}, Expires: end, Stanza: 3}, ErrPort},
 		{"no port", Grant{Src: client, Expires: end, Stanza: 3}, ErrPort},
-		{"port 0", Grant{Src: client, Ports: []Port{{TCP, 0}}, Expires: end, Stanza: 15}, ErrPort},
-		{"strange protocol", Grant{Src: client, Ports: []Port{{47, 1}}, Expires: end, Stanza: 15}, ErrPort},
+		{"port 0", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 0}}, Expires: end, Stanza: 15}, ErrPort},
+		{"strange protocol", Grant{Src: client, Ports: []Port{{Proto: 47, Number: 1}}, Expires: end, Stanza: 15}, ErrPort},
 		{"everything", Grant{Src: client, All: true, Expires: end, Stanza: 3}, ErrForm},
 		{"everything and a port", Grant{Src: client, All: true, Ports: tcp22, Expires: end, Stanza: 15}, ErrForm},
 		{"output unoffered", Grant{Src: client, Ports: tcp80, Output: true, Expires: end, Stanza: 7}, ErrForm},
@@ -77,14 +77,14 @@ func TestLimits(t *testing.T) {
 		{"over", Grant{Src: client, Ports: tcp22, Expires: epoch, Stanza: 3}, ErrLifetime},
 		{"translated, unoffered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, NAT: &NAT{Target: inside}}, ErrNAT},
 
-		{"any port for ever", Grant{Src: client, Ports: []Port{{TCP, 9}}, Stanza: 15}, nil},
-		{"any port but", Grant{Src: client, Ports: []Port{{TCP, 25}}, Stanza: 15}, ErrPort},
+		{"any port for ever", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9}}, Stanza: 15}, nil},
+		{"any port but", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 25}}, Stanza: 15}, ErrPort},
 		{"everything, offered", Grant{Src: client, All: true, Stanza: 15}, nil},
 		{"forward everything", Grant{Src: client, All: true, Stanza: 15, NAT: &NAT{}}, nil},
 
 		{"inside, by the outer port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:8080")}}, nil},
-		{"inside, by the inner port", Grant{Src: client, Ports: []Port{{TCP, 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: inside}}, nil},
-		{"inside, by neither", Grant{Src: client, Ports: []Port{{TCP, 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:22")}}, ErrPort},
+		{"inside, by the inner port", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: inside}}, nil},
+		{"inside, by neither", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:22")}}, ErrPort},
 		{"forced", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:8022")}}, nil},
 		{"forced, another port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:22")}}, ErrNAT},
 		{"excluded target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.66:80")}}, ErrNAT},
@@ -96,7 +96,7 @@ func TestLimits(t *testing.T) {
 		{"masquerade", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true}}, nil},
 		{"both", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true, SNAT: addr("198.51.100.1")}}, ErrNAT},
 		{"through only", Grant{Src: client, Dst: addr("10.0.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
-		{"through to the forced", Grant{Src: client, Dst: addr("10.9.0.1"), Ports: []Port{{TCP, 8022}}, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
+		{"through to the forced", Grant{Src: client, Dst: addr("10.9.0.1"), Ports: []Port{{Proto: TCP, Number: 8022}}, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
 		{"through to another", Grant{Src: client, Dst: addr("10.8.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrForm},
 		{"through to all", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrNAT},
 
@@ -113,7 +113,7 @@ func TestLimits(t *testing.T) {
 		{"no value", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
 		{"another address", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.8", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
 		{"another port", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/23", "--packet=198.51.100.9")}, ErrCommand},
-		{"port that is not offered", Grant{Src: client, Ports: []Port{{TCP, 23}}, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/23", "--packet=198.51.100.9")}, ErrPort},
+		{"port that is not offered", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 23}}, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/23", "--packet=198.51.100.9")}, ErrPort},
 		{"packet from a network", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=0.0.0.0/0")}, ErrCommand},
 		{"another limit", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: &External{Open: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9").Open, Close: []string{"/bin/close"}}}, ErrCommand},
 	} {
@@ -126,7 +126,7 @@ func TestLimits(t *testing.T) {
 func TestLimitsPorts(t *testing.T) {
 	g := Grant{Src: addr("192.0.2.7"), Stanza: 15}
 	for n := range MaxPorts + 1 {
-		g.Ports = append(g.Ports, Port{UDP, uint16(n + 1)})
+		g.Ports = append(g.Ports, Port{Proto: UDP, Number: uint16(n + 1)})
 	}
 	if err := offers.Check(g, epoch); !errors.Is(err, ErrPort) {
 		t.Errorf("%d ports: %v, want %v", len(g.Ports), err, ErrPort)
@@ -178,7 +178,7 @@ func FuzzLimits(f *testing.F) {
 	f.Add([]byte{192, 0, 2, 66}, uint16(22), "--x", int64(1<<40))
 	f.Fuzz(func(t *testing.T, src []byte, port uint16, word string, life int64) {
 		a, _ := netip.AddrFromSlice(src)
-		g := Grant{Src: a, Ports: []Port{{TCP, port}}, Expires: epoch.Add(time.Duration(life) * time.Second), Stanza: 3}
+		g := Grant{Src: a, Ports: []Port{{Proto: TCP, Number: port}}, Expires: epoch.Add(time.Duration(life) * time.Second), Stanza: 3}
 		if offers.Check(g, epoch) == nil && (a.Unmap() == addr("192.0.2.66") || port != 22 || life <= 0 || life > 62) {
 			t.Fatalf("opened %s for %d s", g.Key(), life)
 		}

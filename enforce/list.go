@@ -47,7 +47,7 @@ func listLines(g Grant) (lines []listLine) {
 	l := listLine{"ACCEPT", "all", g.Src.String(), orAnywhere(g.Dst, g.Src), ""}
 	port := ""
 	if len(g.Ports) == 1 {
-		l.proto = ProtoName(g.Ports[0].Proto)
+		l.proto = g.Ports[0].Proto.String()
 		if g.Ports[0].HasNumber() {
 			port = fmt.Sprintf("pt:%d ", g.Ports[0].Number)
 			l.extra = "d" + port

@@ -12,7 +12,7 @@ import (
 func TestRecorder(t *testing.T) {
 	ctx := context.Background()
 	var r Recorder
-	g := Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 22}, {UDP, 53}}, Expires: epoch}
+	g := Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}, {Proto: UDP, Number: 53}}, Expires: epoch}
 	later := g
 	later.Ports, later.Expires = g.Ports[:1], epoch.Add(time.Minute)
 	for _, g := range []Grant{g, later, g} {
@@ -45,8 +45,8 @@ func TestRecorder(t *testing.T) {
 func TestRecorderReconcile(t *testing.T) {
 	ctx := context.Background()
 	var r Recorder
-	one := Grant{Src: addr("192.0.2.7"), Ports: []Port{{TCP, 22}}}
-	two := Grant{Src: addr("192.0.2.8"), Ports: []Port{{TCP, 22}}}
+	one := Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}}
+	two := Grant{Src: addr("192.0.2.8"), Ports: []Port{{Proto: TCP, Number: 22}}}
 	changed, _ := r.Watch(ctx)
 	r.Apply(ctx, one)
 	r.Disturb()

@@ -10,7 +10,7 @@ import (
 // TestRules: the rules of each form of a grant, and the grant read back from them.
 func TestRules(t *testing.T) {
 	src, inside, outside := netip.MustParseAddr("192.0.2.7"), netip.MustParseAddrPort("10.0.0.2:80"), netip.MustParseAddr("198.51.100.1")
-	tcp := func(n uint16) []Port { return []Port{{TCP, n}} }
+	tcp := func(n uint16) []Port { return []Port{{Proto: TCP, Number: n}} }
 	for _, c := range []struct {
 		grant Grant
 		want  []Rule

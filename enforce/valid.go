@@ -26,7 +26,7 @@ func (g Grant) Validate() error {
 		return fmt.Errorf("%w: %d ports, all = %v", ErrInvalid, len(g.Ports), g.All)
 	}
 	for _, p := range g.Ports {
-		if _, known := protoNames[p.Proto]; !known || p.HasNumber() == (p.Number == 0) {
+		if !isValidPort(p) {
 			return fmt.Errorf("%w: port %s", ErrInvalid, p)
 		}
 	}

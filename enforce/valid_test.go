@@ -7,14 +7,14 @@ import (
 )
 
 func TestValidate(t *testing.T) {
-	src, tcp22 := addr("192.0.2.7"), []Port{{TCP, 22}}
+	src, tcp22 := addr("192.0.2.7"), []Port{{Proto: TCP, Number: 22}}
 	for _, c := range []struct {
 		name string
 		g    Grant
 		ok   bool
 	}{
 		{"port", Grant{Src: src, Ports: tcp22}, true},
-		{"icmp", Grant{Src: src, Ports: []Port{{ICMP, 0}}}, true},
+		{"icmp", Grant{Src: src, Ports: []Port{{Proto: ICMP, Number: 0}}}, true},
 		{"all", Grant{Src: src, All: true}, true},
 		{"mapped", Grant{Src: addr("::ffff:192.0.2.7"), Dst: addr("198.51.100.1"), Ports: tcp22}, true},
 		{"forward only", Grant{Src: src, Ports: tcp22, NAT: &NAT{}}, true},
@@ -27,8 +27,8 @@ func TestValidate(t *testing.T) {
 		{"zone", Grant{Src: addr("fe80::1%eth0"), Ports: tcp22}, false},
 		{"no port", Grant{Src: src}, false},
 		{"all and a port", Grant{Src: src, All: true, Ports: tcp22}, false},
-		{"port 0", Grant{Src: src, Ports: []Port{{TCP, 0}}}, false},
-		{"protocol 0", Grant{Src: src, Ports: []Port{{0, 22}}}, false},
+		{"port 0", Grant{Src: src, Ports: []Port{{Proto: TCP, Number: 0}}}, false},
+		{"protocol 0", Grant{Src: src, Ports: []Port{{Proto: 0, Number: 22}}}, false},
 		{"destination of another family", Grant{Src: src, Dst: addr("::1"), Ports: tcp22}, false},
 		{"target of another family", Grant{Src: src, Ports: tcp22, NAT: &NAT{Target: addrPort("[fd00::2]:80")}}, false},
 		{"target without port", Grant{Src: src, Ports: tcp22, NAT: &NAT{Target: addrPort("10.0.0.2:0")}}, false},

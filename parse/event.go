@@ -41,17 +41,6 @@ var (
 // ErrNoRecord is the ErrSkip of a log line without a Netfilter record.
 var ErrNoRecord error = errNoRecord
 
-// Proto is an IANA protocol number.
-type Proto uint8
-
-// The protocols that have names here; every other number is legal as well.
-const (
-	ICMP   Proto = 1
-	TCP    Proto = 6
-	UDP    Proto = 17
-	ICMPv6 Proto = 58
-)
-
 // TCPFlags are the eight control bits of RFC 9293 section 3.1, at their places in
 // the header's fourteenth byte.
 type TCPFlags uint8

@@ -145,7 +145,7 @@ func (x *external) apply(g *enforce.Grant, r *request) {
 func fill(words []enforce.Word, g *enforce.Grant, r *request) []string {
 	var args []string
 	for _, w := range words {
-		args = append(args, w.Fill(*g, enforce.Port(r.msg.Ports[0]), r.tells))
+		args = append(args, w.Fill(*g, r.msg.Ports[0], r.tells))
 	}
 	return args
 }

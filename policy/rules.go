@@ -198,12 +198,11 @@ func (e *Engine) checkTimeout(r *request, st *stanza) *refusal {
 // commands of its own.
 func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
 	for _, p := range r.msg.Ports {
-		port := conf.Port(p)
-		if slices.Contains(st.RestrictPorts, port) {
-			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "in RESTRICT_PORTS"}}
+		if slices.Contains(st.RestrictPorts, p) {
+			return &refusal{SPAPort, Detail{Port: p.String(), Text: "in RESTRICT_PORTS"}}
 		}
-		if !st.OpenPortsAny && !st.PermitClientPorts && !slices.Contains(st.OpenPorts, port) {
-			return &refusal{SPAPort, Detail{Port: enforce.Port(p).String(), Text: "not in OPEN_PORTS"}}
+		if !st.OpenPortsAny && !st.PermitClientPorts && !slices.Contains(st.OpenPorts, p) {
+			return &refusal{SPAPort, Detail{Port: p.String(), Text: "not in OPEN_PORTS"}}
 		}
 	}
 	return nil
@@ -248,10 +247,7 @@ func (r *request) lifetime(st *stanza) time.Duration {
 
 // portsOf returns the ports sorted and without duplicates.
 func portsOf(asked []spa.Port) []enforce.Port {
-	ports := make([]enforce.Port, len(asked))
-	for i, p := range asked {
-		ports[i] = enforce.Port(p)
-	}
+	ports := slices.Clone(asked)
 	slices.SortFunc(ports, func(a, b enforce.Port) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
 	})

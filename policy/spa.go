@@ -118,7 +118,7 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 		limits.MinLen = minCaptured
 	}
 	var ok bool
-	r.text, r.info, ok = spa.Carrier(uint8(ev.Proto), ev.Payload, limits, e.httpBuf)
+	r.text, r.info, ok = spa.Carrier(ev.Proto, ev.Payload, limits, e.httpBuf)
 	trace.stage("carrier", ok, carrierText(r, ok))
 	switch {
 	case !ok:

@@ -25,11 +25,11 @@ import (
 // imported by none outside itself; packages below fixtures are for tests only.
 var mayImport = map[string][]string{
 	"parse":             nil,
-	"enforce":           nil,
-	"policy/spa":        nil,
+	"enforce":           {"parse"},
+	"policy/spa":        {"parse"},
 	"policy/crypt":      nil,
 	"policy/replay":     nil,
-	"policy/conf":       {"enforce/quote"},
+	"policy/conf":       {"parse", "enforce/quote"},
 	"ingest":            {"parse", "ingest/filter"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},

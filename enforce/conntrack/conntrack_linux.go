@@ -175,7 +175,7 @@ func parse(data []byte) (c connection, ok bool) {
 	ip, proto := attribute(tuple, tupleIP), attribute(tuple, tupleProto)
 	number, port := attribute(proto, protoNum), attribute(proto, protoDstPort)
 	state := attribute(attribute(attribute(data, protoInfo), infoTCP), tcpState)
-	if len(number) != 1 || number[0] != enforce.TCP || len(port) != 2 || len(state) != 1 || state[0] != established {
+	if len(number) != 1 || enforce.Proto(number[0]) != enforce.TCP || len(port) != 2 || len(state) != 1 || state[0] != established {
 		return c, false
 	}
 	src := attribute(ip, ip4Src)

@@ -133,7 +133,7 @@ func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 }
 
 // protocols are the names as ipfw prints and accepts them; 0 is any protocol.
-var protocols = map[string]uint8{
+var protocols = map[string]enforce.Proto{
 	"ip": 0, "all": 0, "tcp": enforce.TCP, "udp": enforce.UDP, "icmp": enforce.ICMP, "ipv6-icmp": enforce.ICMPv6,
 }
 
@@ -160,5 +160,5 @@ func protocolName(g enforce.Grant) string {
 	if g.Ports[0].Proto == enforce.ICMPv6 {
 		return "ipv6-icmp"
 	}
-	return enforce.ProtoName(g.Ports[0].Proto)
+	return g.Ports[0].Proto.String()
 }

@@ -244,7 +244,7 @@ func (b *Backend) pairForeign(rs []listed) (groups [][]listed) {
 type flow struct {
 	v6      bool
 	comment string
-	proto   uint8
+	proto   enforce.Proto
 	port    uint16
 }
 

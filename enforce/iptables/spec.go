@@ -15,10 +15,10 @@ import (
 // or an address, so that nothing a client sent can become an option. Two rules
 // are the same iff their specs are equal.
 type spec struct {
-	src, dst     netip.Addr // zero: any
-	proto        uint8      // 0: any
-	sport, dport uint16     // 0: any
-	stop         int64      // datestop, seconds of the epoch; 0: none
+	src, dst     netip.Addr    // zero: any
+	proto        enforce.Proto // 0: any
+	sport, dport uint16        // 0: any
+	stop         int64         // datestop, seconds of the epoch; 0: none
 	comment      string
 	target       string
 	to           string // of --to-destination or --to-source
@@ -41,10 +41,10 @@ func (s spec) args() string {
 		fmt.Fprintf(&b, "-d %s/%d ", s.dst, s.dst.BitLen())
 	}
 	if s.proto != 0 {
-		fmt.Fprintf(&b, "-p %s ", enforce.ProtoName(s.proto))
+		fmt.Fprintf(&b, "-p %s ", s.proto)
 	}
 	if s.sport != 0 || s.dport != 0 {
-		fmt.Fprintf(&b, "-m %s ", enforce.ProtoName(s.proto))
+		fmt.Fprintf(&b, "-m %s ", s.proto)
 	}
 	if s.sport != 0 {
 		fmt.Fprintf(&b, "--sport %d ", s.sport)
@@ -109,7 +109,7 @@ func (s *spec) option(name, value string) bool {
 	case "--dport":
 		s.dport, err = parsePort(value)
 	case "-m":
-		return value == "time" || value == "comment" || value == enforce.ProtoName(s.proto)
+		return value == "time" || value == "comment" || value == s.proto.String()
 	case "--datestop":
 		var t time.Time
 		t, err = time.Parse(dateLayout, value)
@@ -135,7 +135,7 @@ func parseHost(s string) (netip.Addr, error) {
 }
 
 // parseProto reads names and numbers: listings have had both.
-func parseProto(s string) (uint8, error) {
+func parseProto(s string) (enforce.Proto, error) {
 	switch s {
 	case "tcp":
 		return enforce.TCP, nil
@@ -147,7 +147,7 @@ func parseProto(s string) (uint8, error) {
 		return enforce.ICMPv6, nil
 	}
 	n, err := strconv.ParseUint(s, 10, 8)
-	return uint8(n), err
+	return enforce.Proto(n), err
 }
 
 func parsePort(s string) (uint16, error) {

@@ -55,10 +55,10 @@ func FuzzSpec(f *testing.F) {
 		if strings.ContainsAny(comment, "\n\x00") || stop < 0 || stop > lastDate.Unix() {
 			return
 		}
-		s := spec{proto: proto, stop: stop, comment: comment, target: "ACCEPT"}
+		s := spec{proto: enforce.Proto(proto), stop: stop, comment: comment, target: "ACCEPT"}
 		s.src, _ = netip.AddrFromSlice(src)
 		s.dst, _ = netip.AddrFromSlice(dst)
-		if proto == enforce.TCP || proto == enforce.UDP {
+		if enforce.Proto(proto) == enforce.TCP || enforce.Proto(proto) == enforce.UDP {
 			s.sport, s.dport = sport, dport
 		}
 		line := "-A FWKNOP_INPUT " + s.args()

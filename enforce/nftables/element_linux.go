@@ -34,7 +34,7 @@ func elements(g enforce.Grant) (els []element) {
 		}
 		if len(r.Ports) == 1 {
 			e.set.shape |= withProto
-			e.key.proto = r.Ports[0].Proto
+			e.key.proto = uint8(r.Ports[0].Proto)
 			if r.Ports[0].HasNumber() {
 				e.set.shape |= withPort
 				e.key.port = r.Ports[0].Number
@@ -52,7 +52,7 @@ func (e element) rule() enforce.Rule {
 		r.Role = enforce.Masquerade
 	}
 	if e.set.shape&withProto != 0 {
-		r.Ports = []enforce.Port{{Proto: e.key.proto, Number: e.key.port}}
+		r.Ports = []enforce.Port{{Proto: enforce.Proto(e.key.proto), Number: e.key.port}}
 	}
 	return r
 }

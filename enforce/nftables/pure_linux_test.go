@@ -149,7 +149,7 @@ func TestElementsShared(t *testing.T) {
 // TestDecodeForeign: elements that were added by hand, or that are not whole.
 func TestDecodeForeign(t *testing.T) {
 	id := setID{role: enforce.Input, shape: withProto | withPort}
-	k := key{peer: addr("192.0.2.7"), proto: enforce.TCP, port: 22}
+	k := key{peer: addr("192.0.2.7"), proto: uint8(enforce.TCP), port: 22}
 	f, ok := id.decode(nft.SetElement{Key: id.marshal(k), Timeout: time.Hour, Expires: time.Minute, Comment: "from home"}, epoch)
 	if !ok || !f.expires.Equal(epoch.Add(time.Minute)) {
 		t.Errorf("decode = %+v, %v", f, ok)

@@ -135,7 +135,7 @@ func (r *registers) bitwise(e *expr.Bitwise) {
 func (r *registers) meta(key expr.MetaKey, register uint32, p *ruleset.Packet) {
 	switch key {
 	case expr.MetaKeyL4PROTO:
-		r.load(register, known8(p.Proto), 1)
+		r.load(register, known8(uint8(p.Proto)), 1)
 	case expr.MetaKeyNFPROTO:
 		family := byte(unix.NFPROTO_IPV4)
 		if p.V6 {
@@ -233,11 +233,11 @@ func (r *registers) payload(e *expr.Payload, p *ruleset.Packet) {
 		}
 	case e.Base != expr.PayloadBaseNetworkHeader:
 	case p.V6:
-		h.put(6, known8(p.Proto))
+		h.put(6, known8(uint8(p.Proto)))
 		h.addr(srcOffset6, p.Src)
 		h.addr(dstOffset6, p.Dst)
 	default:
-		h.put(9, known8(p.Proto))
+		h.put(9, known8(uint8(p.Proto)))
 		h.addr(srcOffset4, p.Src)
 		h.addr(dstOffset4, p.Dst)
 	}

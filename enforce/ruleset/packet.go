@@ -22,7 +22,7 @@ type Packet struct {
 	Hook         Hook
 	V6           bool
 	Src, Dst     netip.Addr
-	Proto        uint8
+	Proto        enforce.Proto
 	Sport, Dport uint16
 	State        State
 	DNAT         bool // its destination was rewritten

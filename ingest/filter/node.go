@@ -1,6 +1,10 @@
 package filter
 
-import "golang.org/x/net/bpf"
+import (
+	"golang.org/x/net/bpf"
+
+	"fwknopd/parse"
+)
 
 // A node is a part of an expression: true or false of a frame.
 type node interface {
@@ -64,11 +68,11 @@ func equal(b base, off uint32, size int, val uint32) node {
 
 // IANA protocol numbers.
 const (
-	protoICMP     = 1
-	protoTCP      = 6
-	protoUDP      = 17
+	protoICMP     = uint32(parse.ICMP)
+	protoTCP      = uint32(parse.TCP)
+	protoUDP      = uint32(parse.UDP)
 	protoFragment = 44
-	protoICMPv6   = 58
+	protoICMPv6   = uint32(parse.ICMPv6)
 	protoSCTP     = 132
 )
 

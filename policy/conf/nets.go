@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"fwknopd/parse"
 )
 
 // Nets is a list of networks with exceptions. An address is in it if some
@@ -33,12 +35,9 @@ func (n *Nets) Contains(a netip.Addr) bool {
 // IsZero reports a list without entries; it contains nothing.
 func (n *Nets) IsZero() bool { return len(n.Include) == 0 && len(n.Exclude) == 0 }
 
-// A Port is a transport protocol and port of OPEN_PORTS, RESTRICT_PORTS or
-// SHARED_SEQUENCE. Number is 0 for ICMP.
-type Port struct {
-	Proto  uint8 // IANA: 1, 6, 17
-	Number uint16
-}
+// A Port is a transport protocol (ICMP, TCP or UDP) and port of OPEN_PORTS,
+// RESTRICT_PORTS or SHARED_SEQUENCE.
+type Port = parse.Port
 
 var (
 	any4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
@@ -183,13 +182,6 @@ func parseTarget(text string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a, uint16(n)), nil
 }
 
-// Protocol numbers of IANA that port lists can hold.
-const (
-	protoICMP = 1
-	protoTCP  = 6
-	protoUDP  = 17
-)
-
 // MaxPorts bounds one list of ports.
 const MaxPorts = 1024
 
@@ -228,9 +220,9 @@ func parsePort(text string, icmp bool) (Port, error) {
 	var p Port
 	switch strings.ToLower(proto) {
 	case "tcp":
-		p.Proto = protoTCP
+		p.Proto = parse.TCP
 	case "udp":
-		p.Proto = protoUDP
+		p.Proto = parse.UDP
 	case "icmp":
 		if !icmp {
 			return p, fmt.Errorf("%q: only tcp and udp are known in 2.6 files", clip(text))
@@ -238,7 +230,7 @@ func parsePort(text string, icmp bool) (Port, error) {
 		if slash && strings.Trim(number, "0123456789") != "" {
 			return p, fmt.Errorf("%q is no port", clip(text))
 		}
-		return Port{Proto: protoICMP}, nil
+		return Port{Proto: parse.ICMP}, nil
 	default:
 		if !slash {
 			return p, fmt.Errorf("%q is not proto/port", clip(text))
@@ -254,17 +246,4 @@ func parsePort(text string, icmp bool) (Port, error) {
 	}
 	p.Number = uint16(n)
 	return p, nil
-}
-
-// String is proto/port, or icmp.
-func (p Port) String() string {
-	switch p.Proto {
-	case protoICMP:
-		return "icmp"
-	case protoTCP:
-		return "tcp/" + strconv.Itoa(int(p.Number))
-	case protoUDP:
-		return "udp/" + strconv.Itoa(int(p.Number))
-	}
-	return strconv.Itoa(int(p.Proto)) + "/" + strconv.Itoa(int(p.Number))
 }

@@ -3,6 +3,8 @@ package conf
 import (
 	"fmt"
 	"net/netip"
+
+	"fwknopd/parse"
 )
 
 // netsLike spells networks the way the manifest spelled them: ANY as 0.0.0.0 or
@@ -34,7 +36,7 @@ func portsLike(got []Port, want []any) []string {
 	var out []string
 	for _, p := range got {
 		spellings := []string{p.String()}
-		if p.Proto == protoICMP {
+		if p.Proto == parse.ICMP {
 			spellings = append(spellings, "icmp/0")
 		}
 		out = append(out, pick(spellings, want, len(out)))

@@ -37,7 +37,7 @@ type message struct {
 }
 
 func (m *message) knownProto() bool {
-	switch parse.Proto(m.port.Proto) {
+	switch m.port.Proto {
 	case parse.ICMP, parse.TCP, parse.UDP:
 		return true
 	}
@@ -117,10 +117,10 @@ func parseMessage(clear []byte) message {
 	m := message{
 		salted:  true,
 		addr:    netip.AddrFrom4([4]byte(clear)),
-		port:    conf.Port{Proto: clear[6], Number: uint16(clear[4])<<8 | uint16(clear[5])},
+		port:    conf.Port{Proto: parse.Proto(clear[6]), Number: uint16(clear[4])<<8 | uint16(clear[5])},
 		checked: sum == clear[7],
 	}
-	if m.port.Proto == uint8(parse.ICMP) {
+	if m.port.Proto == parse.ICMP {
 		m.port.Number = 0
 	}
 	user, _, _ := bytes.Cut(clear[headerSize:], []byte{0})

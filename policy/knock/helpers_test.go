@@ -60,7 +60,7 @@ func portOf(s string) conf.Port {
 		panic(err)
 	}
 	p := map[string]parse.Proto{"tcp": parse.TCP, "udp": parse.UDP, "icmp": parse.ICMP, "icmp6": parse.ICMPv6}
-	return conf.Port{Proto: uint8(p[proto]), Number: uint16(n)}
+	return conf.Port{Proto: p[proto], Number: uint16(n)}
 }
 
 // A wire makes packets; each has a source port and an identification of its own,
@@ -105,7 +105,7 @@ func (*wire) packet(text string) *parse.Event {
 			ev.Origin = parse.OriginUnknown
 		default:
 			p := portOf(word)
-			ev.Proto = parse.Proto(p.Proto)
+			ev.Proto = p.Proto
 			ev.Dst = netip.AddrPortFrom(ev.Dst.Addr(), p.Number)
 			switch ev.Proto {
 			case parse.TCP:
@@ -166,7 +166,7 @@ func encipher(pass []byte, salt [saltSize]byte, clear []byte) []byte {
 // clearText is a message: address, proto/port, user.
 func clearText(addr, port, user string) []byte {
 	a, p := netip.MustParseAddr(addr).As4(), portOf(port)
-	b := append(a[:], byte(p.Number>>8), byte(p.Number), p.Proto, 0)
+	b := append(a[:], byte(p.Number>>8), byte(p.Number), byte(p.Proto), 0)
 	for _, c := range b[:7] {
 		b[7] += c
 	}

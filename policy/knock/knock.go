@@ -65,7 +65,6 @@ import (
 	"reflect"
 	"time"
 
-	"fwknopd/enforce"
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
@@ -113,7 +112,7 @@ type Result struct {
 	// packet's source (encrypted sequences name it). Ports are sorted and without
 	// duplicates.
 	Allow   netip.Addr
-	Ports   []enforce.Port
+	Ports   []parse.Port
 	Timeout time.Duration // 0: no end
 
 	// User is the user name in an encrypted sequence that was decrypted, not trusted:
@@ -124,7 +123,7 @@ type Result struct {
 	Cipher []byte
 
 	// Port is the knock of the packet.
-	Port enforce.Port
+	Port parse.Port
 	// Step is the number of the packet in the sequence, from 1, of Steps.
 	Step, Steps int
 	// Gap is the measured time and Bound the configured one (Timeout, TooFast,
@@ -343,7 +342,7 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 	for _, i := range t.ports.stanza[port] {
 		if t.matches(&t.stanzas[i], &k) {
 			t.counts.Forged++
-			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: enforce.Port(port)})
+			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: port})
 		}
 	}
 	return out

@@ -158,7 +158,7 @@ var systemsOnTheWire = []struct {
 func script(words ...string) (all []datagram) {
 	for _, w := range words {
 		p := portOf(w)
-		d := datagram{proto: parse.Proto(p.Proto), port: p.Number, ttl: 55, icmpType: 8}
+		d := datagram{proto: p.Proto, port: p.Number, ttl: 55, icmpType: 8}
 		if d.proto == parse.TCP {
 			d.flags = parse.SYN
 		}

@@ -150,7 +150,7 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	if t.opt.Server.Blacklist.Contains(allow) {
 		return Result{Reason: Source, Text: "the address inside is on the BLACKLIST"}
 	}
-	if slices.Contains(s.RestrictPorts, m.port) || m.port.Number == 0 && m.port.Proto != uint8(parse.ICMP) {
+	if slices.Contains(s.RestrictPorts, m.port) || m.port.Number == 0 && m.port.Proto != parse.ICMP {
 		return Result{Reason: Port, Text: "the port asked for may not be opened"}
 	}
 	if got, ok := t.checkSystem(s, k); !ok {
@@ -208,17 +208,14 @@ func (t *Tracker) countUse(a *attempt, s *stanza, k *knock) bool {
 
 // grant returns the result that opens ports for addr.
 func (s *stanza) grant(addr netip.Addr, ports ...conf.Port) Result {
-	g := enforce.Grant{Src: addr}
-	for _, p := range ports {
-		g.Ports = append(g.Ports, enforce.Port(p))
-	}
+	g := enforce.Grant{Src: addr, Ports: ports}
 	return Result{Reason: Granted, Granted: true, Allow: addr, Ports: g.Normal().Ports, Timeout: s.AccessTimeout}
 }
 
 // endAttempt resets the attempt and completes its result r.
 func (s *stanza) endAttempt(a *attempt, k *knock, r Result) Result {
 	r.Stanza = int(a.stanza)
-	r.Port = enforce.Port(k.port)
+	r.Port = k.port
 	r.Step, r.Steps = a.done+1, len(s.Sequence)
 	if s.Mode == conf.ModeEncrypted {
 		r.Steps = max(r.Step, minText)

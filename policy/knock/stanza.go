@@ -51,7 +51,7 @@ func (s *stanza) expired(now time.Time) bool {
 // clients may alternate.
 func (s *stanza) inWindow(p conf.Port) bool {
 	n := int(p.Number) - int(s.PortOffset)
-	return n >= 0 && n < window && p.Proto != uint8(parse.ICMP)
+	return n >= 0 && n < window && p.Proto != parse.ICMP
 }
 
 // window is how many ports an encrypted sequence uses, one for each value of a
@@ -91,8 +91,8 @@ func (s *stanza) knocks() []conf.Port {
 		for b := range window {
 			if n := int(s.PortOffset) + b; n < 1<<16 {
 				all = append(all,
-					conf.Port{Proto: uint8(parse.TCP), Number: uint16(n)},
-					conf.Port{Proto: uint8(parse.UDP), Number: uint16(n)})
+					conf.Port{Proto: parse.TCP, Number: uint16(n)},
+					conf.Port{Proto: parse.UDP, Number: uint16(n)})
 			}
 		}
 		return all
@@ -107,7 +107,7 @@ type portSet struct {
 }
 
 func (s *portSet) add(p conf.Port) {
-	switch parse.Proto(p.Proto) {
+	switch p.Proto {
 	case parse.TCP:
 		s.tcp[p.Number/64] |= 1 << (p.Number % 64)
 	case parse.UDP:
@@ -118,7 +118,7 @@ func (s *portSet) add(p conf.Port) {
 }
 
 func (s *portSet) has(p conf.Port) bool {
-	switch parse.Proto(p.Proto) {
+	switch p.Proto {
 	case parse.TCP:
 		return s.tcp[p.Number/64]>>(p.Number%64)&1 != 0
 	case parse.UDP:
@@ -132,13 +132,13 @@ func knockOf(ev *parse.Event) (conf.Port, bool) {
 	const flags = parse.FIN | parse.SYN | parse.RST | parse.PSH | parse.ACK | parse.URG
 	switch ev.Proto {
 	case parse.TCP:
-		return conf.Port{Proto: uint8(parse.TCP), Number: ev.Dst.Port()}, ev.Flags&flags != 0
+		return conf.Port{Proto: parse.TCP, Number: ev.Dst.Port()}, ev.Flags&flags != 0
 	case parse.UDP:
-		return conf.Port{Proto: uint8(parse.UDP), Number: ev.Dst.Port()}, true
+		return conf.Port{Proto: parse.UDP, Number: ev.Dst.Port()}, true
 	case parse.ICMP:
-		return conf.Port{Proto: uint8(parse.ICMP)}, ev.ICMPType == 0 || ev.ICMPType == 8
+		return conf.Port{Proto: parse.ICMP}, ev.ICMPType == 0 || ev.ICMPType == 8
 	case parse.ICMPv6:
-		return conf.Port{Proto: uint8(parse.ICMP)}, ev.ICMPType == 128 || ev.ICMPType == 129
+		return conf.Port{Proto: parse.ICMP}, ev.ICMPType == 128 || ev.ICMPType == 129
 	}
 	return conf.Port{}, false
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"fwknopd/parse"
 )
 
 // zeros is a random source for packets that must be the same in every run.
@@ -86,7 +88,7 @@ func TestCarrierAllocatesNothing(t *testing.T) {
 	buf := make([]byte, len(methodGET))
 	opt := CarrierOptions{OverHTTP: true, XForwardedFor: true}
 	for _, p := range [][]byte{text, get, bytes.Repeat([]byte{0}, 1400), []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")} {
-		if n := testing.AllocsPerRun(100, func() { Carrier(protoTCP, p, opt, buf) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { Carrier(parse.TCP, p, opt, buf) }); n != 0 {
 			t.Errorf("%.20q…: %v allocations", p, n)
 		}
 	}

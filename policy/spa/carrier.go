@@ -3,6 +3,8 @@ package spa
 import (
 	"bytes"
 	"net/netip"
+
+	"fwknopd/parse"
 )
 
 // CarrierOptions set which payloads may carry an SPA packet.
@@ -47,14 +49,11 @@ func (i *CarrierInfo) Forwarded() netip.Addr {
 // DefaultMaxPayload is the longest payload of an SPA packet, bytes.
 const DefaultMaxPayload = 1500
 
-// protoTCP is the IANA number of the protocol that carries HTTP.
-const protoTCP = 6
-
 // Carrier finds the text of an SPA packet in a transport payload: standard base64,
 // with "=" at the end only. Without HTTP the text is the payload itself; otherwise
 // it is copied to buf, which must be as long as the payload. ok is false if the payload
 // cannot be an SPA packet. Carrier does not allocate. The results alias payload or buf.
-func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text []byte, info CarrierInfo, ok bool) {
+func Carrier(proto parse.Proto, payload []byte, opt CarrierOptions, buf []byte) (text []byte, info CarrierInfo, ok bool) {
 	limit := opt.MaxLen
 	if limit == 0 {
 		limit = DefaultMaxPayload
@@ -62,7 +61,7 @@ func Carrier(proto uint8, payload []byte, opt CarrierOptions, buf []byte) (text 
 	if len(payload) == 0 || len(payload) < opt.MinLen || len(payload) > limit {
 		return nil, info, false
 	}
-	if opt.OverHTTP && (proto == protoTCP || !opt.Perl19) {
+	if opt.OverHTTP && (proto == parse.TCP || !opt.Perl19) {
 		if req := findRequest(payload, opt.Perl19); req != nil {
 			info.HTTP = true
 			text, info.forwarded, ok = fromHTTP(req, &opt, buf)

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"fwknopd/parse"
 )
 
 const (
@@ -18,7 +20,7 @@ func TestCarrier(t *testing.T) {
 	perl := CarrierOptions{OverHTTP: true, Perl19: true}
 	for _, c := range []struct {
 		name    string
-		proto   uint8
+		proto   parse.Proto
 		payload string
 		opt     CarrierOptions
 		text    string // "" if there is none

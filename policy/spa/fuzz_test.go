@@ -6,6 +6,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"fwknopd/parse"
 )
 
 var kinds = []error{ErrNotSPA, ErrHMAC, ErrDecrypt, ErrSigner, ErrDigest, ErrMalformed}
@@ -69,11 +71,11 @@ func FuzzPlaintext(f *testing.F) {
 // FuzzCarrier: what Carrier delivers is base64 and no longer than the payload.
 func FuzzCarrier(f *testing.F) {
 	for _, v := range loadVectors(f) {
-		f.Add(v.proto(), v.Wire, v.perl())
+		f.Add(uint8(v.proto()), v.Wire, v.perl())
 	}
 	f.Fuzz(func(t *testing.T, proto uint8, payload []byte, perl bool) {
 		opt := CarrierOptions{OverHTTP: true, XForwardedFor: true, Perl19: perl}
-		text, info, ok := Carrier(proto, payload, opt, make([]byte, len(payload)))
+		text, info, ok := Carrier(parse.Proto(proto), payload, opt, make([]byte, len(payload)))
 		if !ok {
 			return
 		}

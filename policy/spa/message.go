@@ -13,6 +13,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"fwknopd/parse"
 )
 
 // A Message is a decrypted, authentic SPA message. Its fields have valid syntax and
@@ -68,12 +70,8 @@ func (t Type) hasTimeout() bool {
 	return t == AccessTimeout || t == NATAccessTimeout || t == LocalNATAccessTimeout
 }
 
-// A Port is one proto/port of an access request; Proto is the IANA number, and
-// Number is 0 for ICMP.
-type Port struct {
-	Proto  uint8
-	Number uint16
-}
+// A Port is one proto/port of an access request.
+type Port = parse.Port
 
 // readText parses the message text: ADDRESS,COMMAND or ADDRESS,PROTO/PORT…
 func (m *Message) readText(rules *Rules) error {
@@ -127,11 +125,11 @@ func readPort(item string, perl bool) (Port, bool) {
 	switch {
 	case !ok:
 	case proto == "tcp" && good:
-		return Port{6, port}, true
+		return Port{Proto: parse.TCP, Number: port}, true
 	case proto == "udp" && good:
-		return Port{17, port}, true
+		return Port{Proto: parse.UDP, Number: port}, true
 	case proto == "icmp" && perl && (good || num == "0"):
-		return Port{Proto: 1}, true
+		return Port{Proto: parse.ICMP}, true
 	}
 	return Port{}, false
 }

@@ -271,10 +271,10 @@ func canonical(plain []byte) []byte {
 // TestMessageFields pins what the texts mean, once for every type.
 func TestMessageFields(t *testing.T) {
 	a := netip.MustParseAddr
-	ssh := []Port{{6, 22}}
+	ssh := []Port{{Proto: 6, Number: 22}}
 	for body, want := range map[string]Message{
 		"0:" + b64("10.77.0.2,echo a,b"):                        {Type: Command, Allow: a("10.77.0.2"), Cmd: "echo a,b"},
-		"1:" + b64("2001:db8::7,tcp/22,udp/53"):                 {Type: Access, Allow: a("2001:db8::7"), Ports: []Port{{6, 22}, {17, 53}}},
+		"1:" + b64("2001:db8::7,tcp/22,udp/53"):                 {Type: Access, Allow: a("2001:db8::7"), Ports: []Port{{Proto: 6, Number: 22}, {Proto: 17, Number: 53}}},
 		"2:" + access + ":" + b64("192.168.10.5,55000"):         {Type: NATAccess, Allow: a("10.77.0.2"), Ports: ssh, NATHost: "192.168.10.5", NATPort: 55000},
 		"3:" + access + ":60":                                   {Type: AccessTimeout, Allow: a("10.77.0.2"), Ports: ssh, Timeout: 60, HasTimeout: true},
 		"4:" + access + ":" + b64("FD00::5,1") + ":0":           {Type: NATAccessTimeout, Allow: a("10.77.0.2"), Ports: ssh, NATHost: "fd00::5", NATPort: 1, HasTimeout: true},

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"fwknopd/parse"
 )
 
 // vector is one line of fixtures/spa/vectors.jsonl.
@@ -116,8 +118,8 @@ func (v *vector) carrier() CarrierOptions {
 	return o
 }
 
-func (v *vector) proto() uint8 {
-	return map[string]uint8{"udp": 17, "tcp": 6, "http": 6, "icmp": 1}[v.Transport]
+func (v *vector) proto() parse.Proto {
+	return map[string]parse.Proto{"udp": 17, "tcp": 6, "http": 6, "icmp": 1}[v.Transport]
 }
 
 // refusals are the vectors whose packet itself is refused, with the kind of error;

@@ -127,9 +127,9 @@ func (f *grantsFlags) parseSelection(verb string) (err error) {
 // parsePort parses tcp/22, udp/53 or icmp.
 func parsePort(text string) (enforce.Port, error) {
 	name, number, has := strings.Cut(strings.ToLower(text), "/")
-	for _, proto := range []uint8{enforce.TCP, enforce.UDP, enforce.ICMP, enforce.ICMPv6} {
+	for _, proto := range []enforce.Proto{enforce.TCP, enforce.UDP, enforce.ICMP, enforce.ICMPv6} {
 		p := enforce.Port{Proto: proto}
-		if enforce.ProtoName(proto) != name || p.HasNumber() != has {
+		if proto.String() != name || p.HasNumber() != has {
 			continue
 		}
 		if !has {

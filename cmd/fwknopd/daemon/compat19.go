@@ -252,7 +252,7 @@ func (r *compatRule) endpoints() (from, to, port string) {
 	any := enforce.Anywhere(g.Src)
 	from, to, port = g.Src.String(), any, "all"
 	if len(g.Ports) == 1 {
-		port = enforce.ProtoName(g.Ports[0].Proto) + "/" + fmt.Sprint(g.Ports[0].Number)
+		port = g.Ports[0].Proto.String() + "/" + fmt.Sprint(g.Ports[0].Number)
 	}
 	switch {
 	case r.role == enforce.Output:

@@ -57,8 +57,8 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 		Stanza:      st.Pos.Line,
 		Source:      anyAddress,
 		AnyPort:     st.OpenPortsAny || st.PermitClientPorts || st.Mode == conf.ModeEncrypted,
-		Ports:       ports(st.OpenPorts),
-		Denied:      ports(st.RestrictPorts),
+		Ports:       slices.Clone(st.OpenPorts),
+		Denied:      slices.Clone(st.RestrictPorts),
 		Destination: s.DestinationRule,
 		Output:      s.Output && (st.OutputAccess || s.Dialect == conf.C26),
 		MaxLifetime: maxLifetime(st),
@@ -86,14 +86,6 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	var err error
 	a.External, err = policy.ExternalLimits(st, s)
 	return a, err
-}
-
-func ports(list []conf.Port) []enforce.Port {
-	out := make([]enforce.Port, len(list))
-	for i, p := range list {
-		out[i] = enforce.Port(p)
-	}
-	return out
 }
 
 // maxLifetime returns the longest lifetime of a grant: that of the stanza, or the most

@@ -333,7 +333,7 @@ func beyond(l *config.Loaded, g enforce.Grant) []mutant {
 		}
 	})
 	add(!g.All && len(st.RestrictPorts) > 0 && st.Mode == conf.ModeSPA && (g.NAT == nil || g.NAT.Target.IsValid()), "a port that is restricted", func(g *enforce.Grant) {
-		g.Ports = []enforce.Port{enforce.Port(st.RestrictPorts[0])}
+		g.Ports = []enforce.Port{st.RestrictPorts[0]}
 	})
 	add(rules && (!st.ForwardAll || !nat), "everything", func(g *enforce.Grant) { g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{} })
 	add(rules && g.NAT == nil && (!s.Output || s.Dialect != conf.C26 && !st.OutputAccess), "the output chain", func(g *enforce.Grant) { g.Output = true })

@@ -13,7 +13,6 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/inputs"
-	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -133,7 +132,7 @@ func buildMessage(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, er
 func portList(ports []conf.Port) string {
 	words := make([]string, len(ports))
 	for i, p := range ports {
-		words[i] = fmt.Sprintf("%s/%d", enforce.ProtoName(p.Proto), p.Number)
+		words[i] = fmt.Sprintf("%s/%d", p.Proto, p.Number)
 	}
 	return strings.Join(words, ",")
 }
@@ -144,7 +143,7 @@ func expectKnock(d *decider, x conf.Expectation, now time.Time) (config.Outcome,
 	for i, p := range x.Knock {
 		at := now.Add(time.Duration(i-len(x.Knock)+1) * x.Gap)
 		ev := eventOf(d.access, x, at)
-		ev.Origin, ev.Proto, ev.Len, ev.ID = parse.OriginKernel, parse.Proto(p.Proto), 60, uint16(1000*i+1)
+		ev.Origin, ev.Proto, ev.Len, ev.ID = parse.OriginKernel, p.Proto, 60, uint16(1000*i+1)
 		ev.Src = netip.AddrPortFrom(x.From, uint16(40000+i))
 		ev.Dst = netip.AddrPortFrom(ev.Dst.Addr(), p.Number)
 		switch ev.Proto {
@@ -194,9 +193,7 @@ func outcomeOf(now time.Time, d *policy.Decision) config.Outcome {
 	if d.Verdict != policy.Allow || d.Command != nil {
 		return out
 	}
-	for _, p := range d.Grant.Ports {
-		out.Ports = append(out.Ports, conf.Port(p))
-	}
+	out.Ports = d.Grant.Ports
 	if !d.Grant.Expires.IsZero() {
 		out.For = d.Grant.Expires.Sub(now)
 	}

@@ -45,7 +45,7 @@ func (t *sharedFields) samePorts(list []enforce.Port) bool {
 	}
 	for i, p := range list {
 		b := t.ports[portBytes*i:]
-		if b[0] != p.Proto || uint16(b[1])<<8|uint16(b[2]) != p.Number {
+		if parse.Proto(b[0]) != p.Proto || uint16(b[1])<<8|uint16(b[2]) != p.Number {
 			return false
 		}
 	}
@@ -110,7 +110,7 @@ func (l *expiryRecords) internShared(e *Entry) uint32 {
 	}
 	l.scratch = l.scratch[:0]
 	for _, p := range e.Grant.Ports {
-		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, p.Proto), p.Number)
+		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, byte(p.Proto)), p.Number)
 	}
 	t := sharedFields{reason: e.Reason, user: e.User, mode: e.Mode, input: e.Input.Name, dst: e.Dst.Addr(),
 		ports: string(l.scratch), proto: e.Proto, stanza: e.Stanza}
@@ -147,7 +147,7 @@ func (l *expiryRecords) remove(number uint32, end time.Time, e *Entry) {
 func (t *sharedFields) portList() []enforce.Port {
 	var list []enforce.Port
 	for p := []byte(t.ports); len(p) > 0; p = p[portBytes:] {
-		list = append(list, enforce.Port{Proto: p[0], Number: binary.BigEndian.Uint16(p[1:])})
+		list = append(list, enforce.Port{Proto: parse.Proto(p[0]), Number: binary.BigEndian.Uint16(p[1:])})
 	}
 	return list
 }

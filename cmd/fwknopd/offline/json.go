@@ -148,7 +148,7 @@ func appendArgv(b []byte, argv []string) []byte {
 
 // appendPort appends what [enforce.Port.String] returns.
 func appendPort(b []byte, p enforce.Port) []byte {
-	b = append(b, enforce.ProtoName(p.Proto)...)
+	b = append(b, p.Proto.String()...)
 	if p.HasNumber() {
 		b = strconv.AppendUint(append(b, '/'), uint64(p.Number), 10)
 	}

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -265,7 +264,7 @@ func (v *vector) checkGrants(t *testing.T, all []decided) {
 			life = int64(d.Grant.Expires.Sub(d.at) / time.Second)
 		}
 		for _, p := range d.Grant.Ports {
-			line := fmt.Sprintf("%s %s %d", d.Grant.Src, enforce.Port(p), life)
+			line := fmt.Sprintf("%s %s %d", d.Grant.Src, p, life)
 			if d.Grant.NAT != nil && v.Profile == "perl" {
 				line += " nat " + d.Grant.NAT.Target.String()
 			}
