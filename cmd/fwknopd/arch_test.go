@@ -26,14 +26,15 @@ import (
 var mayImport = map[string][]string{
 	"parse":             nil,
 	"enforce":           {"parse"},
-	"policy/spa":        {"parse"},
+	"policy/spa":        {"parse", "policy/openssl"},
 	"policy/crypt":      nil,
+	"policy/openssl":    nil,
 	"policy/replay":     nil,
 	"policy/conf":       {"parse", "enforce/quote"},
 	"ingest":            {"parse", "ingest/filter"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
-	"policy/knock":      {"parse", "fingerprint", "policy/conf", "enforce"},
+	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/openssl", "enforce"},
 	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce", "enforce/quote"},
 	"enforce/quote":     nil,
 	"enforce/watch":     nil,
@@ -49,7 +50,7 @@ var mayImport = map[string][]string{
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/conf", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset"}
 
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

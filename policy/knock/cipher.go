@@ -4,25 +4,21 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/md5"
 	"net/netip"
-	"slices"
 
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/openssl"
 )
 
 // The text of an encrypted sequence is what `openssl enc -aes-256-cbc -md md5`
 // makes of the message: "Salted__", the salt, one block or more.
 const (
-	magic     = "Salted__"
-	saltSize  = 8
 	blockSize = aes.BlockSize
-	minText   = len(magic) + saltSize + blockSize
+	minText   = len(openssl.Magic) + openssl.SaltSize + blockSize
 	// maxText is enough for user names of 39 bytes; login names have 32 at most.
 	maxText = minText + 2*blockSize
 
-	keySize    = 32
 	legacySize = 16 // the 1.9 file: shorter keys are filled up with the digit 0
 	headerSize = 8  // of a message: address, port, protocol, checksum
 )
@@ -64,48 +60,23 @@ func (m *message) rejection() Result {
 // blocks, and whether its padding is right; if not, the message is parsed from the
 // whole text.
 func decrypt(pass, text []byte) (message, bool) {
-	salt, ok := bytes.CutPrefix(text, []byte(magic))
+	salt, ok := bytes.CutPrefix(text, []byte(openssl.Magic))
 	if !ok {
 		return message{}, false
 	}
-	salt, body := salt[:saltSize], salt[saltSize:]
-	key, iv := derive(pass, salt)
-	block, err := aes.NewCipher(key)
+	salt, body := salt[:openssl.SaltSize], salt[openssl.SaltSize:]
+	var key openssl.Key
+	key.Derive(pass, salt, nil)
+	block, err := aes.NewCipher(key.Key[:])
 	if err != nil {
 		panic("internal error: " + err.Error())
 	}
 	clear := make([]byte, len(body))
-	cipher.NewCBCDecrypter(block, iv).CryptBlocks(clear, body)
-	whole := false
-	if n := padding(clear); n > 0 && len(clear)-n >= headerSize {
-		clear, whole = clear[:len(clear)-n], true
+	cipher.NewCBCDecrypter(block, key.IV[:]).CryptBlocks(clear, body)
+	if text, ok := openssl.Unpad(clear); ok && len(text) >= headerSize {
+		return parseMessage(text), true
 	}
-	return parseMessage(clear), whole
-}
-
-// derive is OpenSSL's EVP_BytesToKey with MD5 and one round.
-func derive(pass, salt []byte) (key, iv []byte) {
-	var out, last []byte
-	for len(out) < keySize+blockSize {
-		sum := md5.Sum(slices.Concat(last, pass, salt))
-		last = sum[:]
-		out = append(out, last...)
-	}
-	return out[:keySize], out[keySize:]
-}
-
-// padding returns the length of the PKCS#7 padding, 0 if it is wrong.
-func padding(clear []byte) int {
-	n := int(clear[len(clear)-1])
-	if n == 0 || n > blockSize {
-		return 0
-	}
-	for _, b := range clear[len(clear)-n:] {
-		if int(b) != n {
-			return 0
-		}
-	}
-	return n
+	return parseMessage(clear), false
 }
 
 // parseMessage parses at least headerSize bytes.

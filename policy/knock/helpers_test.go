@@ -14,6 +14,7 @@ import (
 	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/openssl"
 )
 
 var (
@@ -154,13 +155,13 @@ func ports(ps []enforce.Port) string {
 }
 
 // encipher is the client's half of decipher.
-func encipher(pass []byte, salt [saltSize]byte, clear []byte) []byte {
-	key, iv := derive(pass, salt[:])
-	n := blockSize - len(clear)%blockSize
-	body := append(bytes.Clone(clear), bytes.Repeat([]byte{byte(n)}, n)...)
-	block, _ := aes.NewCipher(key)
-	cipher.NewCBCEncrypter(block, iv).CryptBlocks(body, body)
-	return append(append([]byte(magic), salt[:]...), body...)
+func encipher(pass []byte, salt [openssl.SaltSize]byte, clear []byte) []byte {
+	var key openssl.Key
+	key.Derive(pass, salt[:], nil)
+	body := openssl.Pad(bytes.Clone(clear))
+	block, _ := aes.NewCipher(key.Key[:])
+	cipher.NewCBCEncrypter(block, key.IV[:]).CryptBlocks(body, body)
+	return append(append([]byte(openssl.Magic), salt[:]...), body...)
 }
 
 // clearText is a message: address, proto/port, user.
@@ -182,7 +183,7 @@ func knocksFor(s *conf.Stanza, text []byte, extra string) []string {
 	return packets
 }
 
-func salt(n byte) [saltSize]byte { return [saltSize]byte{n, 1, 2, 3, 4, 5, 6, 7} }
+func salt(n byte) [openssl.SaltSize]byte { return [openssl.SaltSize]byte{n, 1, 2, 3, 4, 5, 6, 7} }
 
 func expect(t *testing.T, got, want string) {
 	t.Helper()

@@ -3,7 +3,6 @@ package spa
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/md5"
 	"crypto/subtle"
 )
 
@@ -95,53 +94,4 @@ func ecbDecrypt(b cipher.Block, _, data []byte) {
 	for ; len(data) > 0; data = data[aes.BlockSize:] {
 		b.Decrypt(data, data)
 	}
-}
-
-// unpad removes PKCS#7 padding, a whole block of it where the message was a
-// multiple of the block size long.
-func unpad(p []byte) ([]byte, error) {
-	n := int(p[len(p)-1])
-	if n < 1 || n > aes.BlockSize {
-		return nil, errPadding
-	}
-	for _, c := range p[len(p)-n:] {
-		if int(c) != n {
-			return nil, errPadding
-		}
-	}
-	return p[:len(p)-n], nil
-}
-
-func pad(p []byte) []byte {
-	n := aes.BlockSize - len(p)%aes.BlockSize
-	for range n {
-		p = append(p, byte(n))
-	}
-	return p
-}
-
-const (
-	keySize  = 32 // AES-256
-	saltSize = 8
-	padTo    = 16 // length to which a short passphrase is padded
-)
-
-// derived is an AES-256 key with its initialisation vector.
-type derived struct {
-	key [keySize]byte
-	iv  [md5.Size]byte
-}
-
-// derive is the salted key derivation of SPA, OpenSSL's EVP_BytesToKey with MD5
-// and one iteration. buf is scratch space.
-func derive(d *derived, passphrase, salt, buf []byte) []byte {
-	buf = append(append(buf[:0], passphrase...), salt...)
-	d1 := md5.Sum(buf)
-	buf = append(append(append(buf[:0], d1[:]...), passphrase...), salt...)
-	d2 := md5.Sum(buf)
-	copy(buf, d2[:])
-	d.iv = md5.Sum(buf)
-	copy(d.key[:md5.Size], d1[:])
-	copy(d.key[md5.Size:], d2[:])
-	return buf
 }

@@ -8,6 +8,8 @@ import (
 	"hash"
 	"io"
 	"strconv"
+
+	"fwknopd/policy/openssl"
 )
 
 // EncodeOptions are the options of a sender.
@@ -86,19 +88,19 @@ func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var salt [saltSize]byte
+	var salt [openssl.SaltSize]byte
 	if _, err := io.ReadFull(opt.Rand, salt[:]); err != nil {
 		return nil, err
 	}
-	var d derived
-	derive(&d, pass, salt[:], nil)
-	block, err := aes.NewCipher(d.key[:])
+	var d openssl.Key
+	d.Derive(pass, salt[:], nil)
+	block, err := aes.NewCipher(d.Key[:])
 	if err != nil {
 		return nil, err
 	}
-	data := pad(bytes.Clone(plain))
-	md.encrypt(block, d.iv[:], data)
-	raw := append(append([]byte(salted), salt[:]...), data...)
+	data := openssl.Pad(bytes.Clone(plain))
+	md.encrypt(block, d.IV[:], data)
+	raw := append(append([]byte(openssl.Magic), salt[:]...), data...)
 	return frame(raw, mac, &opt), nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+
+	"fwknopd/policy/openssl"
 )
 
 // A Key has the symmetric keys of a stanza and the rules for its messages.
@@ -39,14 +41,13 @@ const (
 	// saltedPrefix is the beginning of the base64 of every container: 60 of the 64 bits
 	// of "Salted__". Clients do not send it.
 	saltedPrefix = "U2FsdGVkX1"
-	salted       = "Salted__"
 
 	// MaxText bounds the text of an SPA packet, HMAC included. A datagram of 1500
 	// bytes is the most a client sends; plaintexts are bounded by maxPlain as well.
 	MaxText = 2048
 	// minText is the length of a container with three blocks, as the shortest plaintext
 	// needs.
-	minText = (len(salted)+saltSize+3*aes.BlockSize)*4/3 - len(saltedPrefix)
+	minText = (len(openssl.Magic)+openssl.SaltSize+3*aes.BlockSize)*4/3 - len(saltedPrefix)
 
 	// Limits of the plaintext, bytes.
 	minPlain = 36
@@ -66,7 +67,7 @@ type Opener struct {
 	wire    []byte // text with its prefix, without HMAC and padding
 	raw     []byte // the container; decrypted in place
 	arena   []byte // decoded fields
-	derived derived
+	derived openssl.Key
 	sum     [maxDigest]byte
 	tag     [maxDigestB64]byte
 }
@@ -91,6 +92,9 @@ func NewOpener(k Key) (*Opener, error) {
 	return o, err
 }
 
+// legacyLen is the length to which old clients pad or cut a passphrase.
+const legacyLen = 16
+
 // passphrase returns the passphrase as used for the key derivation.
 func (k *Key) passphrase() ([]byte, error) {
 	p := bytes.Clone(k.Passphrase)
@@ -98,12 +102,12 @@ func (k *Key) passphrase() ([]byte, error) {
 		return nil, errors.New("empty key")
 	}
 	if k.Mode == "legacy" || k.LegacyPad {
-		for len(p) < padTo {
+		for len(p) < legacyLen {
 			p = append(p, '0')
 		}
 	}
 	if k.Mode == "legacy" {
-		p = p[:padTo]
+		p = p[:legacyLen]
 	}
 	return p, nil
 }
@@ -182,8 +186,8 @@ func (o *Opener) authenticate(wire []byte) ([]byte, error) {
 // header and whole blocks. This tells most packets without an HMAC from those with an
 // HMAC of another key.
 func isContainer(n int) bool {
-	size := base64.RawStdEncoding.DecodedLen(n) - len(salted) - saltSize
-	return size >= aes.BlockSize && size%aes.BlockSize == 0 && base64.RawStdEncoding.EncodedLen(size+len(salted)+saltSize) == n
+	size := base64.RawStdEncoding.DecodedLen(n) - len(openssl.Magic) - openssl.SaltSize
+	return size >= aes.BlockSize && size%aes.BlockSize == 0 && base64.RawStdEncoding.EncodedLen(size+len(openssl.Magic)+openssl.SaltSize) == n
 }
 
 // decrypt returns the plaintext, which aliases o.raw.
@@ -193,25 +197,25 @@ func (o *Opener) decrypt(wire []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) < len(salted)+saltSize+aes.BlockSize {
+	if len(raw) < len(openssl.Magic)+openssl.SaltSize+aes.BlockSize {
 		return nil, errBlocks
 	}
-	if string(raw[:len(salted)]) != salted {
+	if string(raw[:len(openssl.Magic)]) != openssl.Magic {
 		return nil, errFirstChar
 	}
-	salt, data := raw[len(salted):len(salted)+saltSize], raw[len(salted)+saltSize:]
+	salt, data := raw[len(openssl.Magic):len(openssl.Magic)+openssl.SaltSize], raw[len(openssl.Magic)+openssl.SaltSize:]
 	if len(data)%aes.BlockSize != 0 {
 		return nil, errBlocks
 	}
-	o.arena = derive(&o.derived, o.passphrase, salt, o.arena)
-	block, err := aes.NewCipher(o.derived.key[:])
+	o.arena = o.derived.Derive(o.passphrase, salt, o.arena)
+	block, err := aes.NewCipher(o.derived.Key[:])
 	if err != nil {
 		return nil, err
 	}
-	o.mode.decrypt(block, o.derived.iv[:], data)
-	plain, err := unpad(data)
-	if err != nil && o.mode.name == "legacy" {
-		return data, nil // old clients do not pad whole blocks; the digest decides
+	o.mode.decrypt(block, o.derived.IV[:], data)
+	plain, ok := openssl.Unpad(data)
+	if !ok && o.mode.name != "legacy" { // old clients do not pad whole blocks; the digest decides
+		return nil, errPadding
 	}
-	return plain, err
+	return plain, nil
 }

@@ -2,7 +2,6 @@ package spa
 
 import (
 	"bytes"
-	"crypto/aes"
 	"encoding/base64"
 	"errors"
 	"slices"
@@ -128,23 +127,6 @@ func TestHostileCipherTexts(t *testing.T) {
 		}
 		if err := opener(t, plainKey).Open(w, new(Message)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
-		}
-	}
-}
-
-// TestPadding: only PKCS#7 as it should be; the plaintext cannot be stretched.
-func TestPadding(t *testing.T) {
-	block := func(tail ...byte) []byte { return append(bytes.Repeat([]byte("x"), aes.BlockSize-len(tail)), tail...) }
-	for _, c := range []struct {
-		block []byte
-		left  int // -1: refused
-	}{
-		{block(1), 15}, {block(2, 2), 14}, {bytes.Repeat([]byte{16}, 16), 0},
-		{block(0), -1}, {block(17), -1}, {block(3, 2), -1}, {block(2, 3, 3), -1}, {block(), -1},
-	} {
-		p, err := unpad(slices.Clone(c.block))
-		if (err == nil) != (c.left >= 0) || err == nil && len(p) != c.left {
-			t.Errorf("% x: %d left, %v", c.block, len(p), err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"fwknopd/parse"
+	"fwknopd/policy/openssl"
 )
 
 // vector is one line of fixtures/spa/vectors.jsonl.
@@ -232,7 +233,7 @@ func TestEncodeIsWhatClientsSend(t *testing.T) {
 	made := 0
 	for _, v := range loadVectors(t) {
 		salt, err := hex.DecodeString(v.Salt)
-		if err != nil || len(salt) != saltSize || v.Plain == nil || v.Expect != "accept" || v.Transport == "http" || v.Packets != nil {
+		if err != nil || len(salt) != openssl.SaltSize || v.Plain == nil || v.Expect != "accept" || v.Transport == "http" || v.Packets != nil {
 			continue
 		}
 		made++
