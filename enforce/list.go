@@ -88,6 +88,35 @@ func targetText(t netip.AddrPort) string {
 	return t.String()
 }
 
+// Text returns a short description of a grant: the client, what it may reach and how.
+func (g Grant) Text() string {
+	var b strings.Builder
+	b.WriteString(g.Src.String())
+	if g.All {
+		b.WriteString(" everything")
+	}
+	for i, p := range g.Ports {
+		sep := ","
+		if i == 0 {
+			sep = " "
+		}
+		b.WriteString(sep + p.String())
+	}
+	if g.Dst.IsValid() {
+		b.WriteString(" on " + g.Dst.String())
+	}
+	switch {
+	case g.NAT != nil && g.NAT.Target.IsValid():
+		b.WriteString(" forwarded to " + g.NAT.Target.String())
+	case g.NAT != nil:
+		b.WriteString(" forwarded")
+	}
+	if g.External != nil {
+		b.WriteString(" by command")
+	}
+	return b.String()
+}
+
 // Anywhere returns the network of all addresses of the family of like.
 func Anywhere(like netip.Addr) string {
 	if like.Is4() {

@@ -91,6 +91,22 @@ func TestImportDirections(t *testing.T) {
 	}
 }
 
+// TestProcessesAreSeparate checks that only main imports the packages of the two
+// processes, so that neither uses code of the other.
+func TestProcessesAreSeparate(t *testing.T) {
+	all := packages(t)
+	for _, process := range []string{"cmd/fwknopd/daemon", "cmd/fwknopd/worker"} {
+		if all[process] == nil {
+			t.Errorf("package %s does not exist", process)
+		}
+		for pkg, imports := range all {
+			if pkg != "cmd/fwknopd" && slices.Contains(imports, "fwknopd/"+process) {
+				t.Errorf("%s must not import %s", pkg, process)
+			}
+		}
+	}
+}
+
 func TestPurePackagesStayPure(t *testing.T) {
 	all := packages(t)
 	fset := token.NewFileSet()

@@ -18,6 +18,8 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/daemon"
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/worker"
 )
 
 // Exit codes of the command line contract.
@@ -33,8 +35,8 @@ const version = "0.1.0"
 var revision = "unknown"
 
 func main() {
-	if daemon.IsWorker() {
-		os.Exit(daemon.Worker())
+	if privsep.IsWorker() {
+		os.Exit(worker.Main())
 	}
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -78,5 +80,5 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if act := control.Action(o); act != nil {
 		return act(stdout, stderr)
 	}
-	return daemon.Run(o, version, stderr)
+	return daemon.Run(o, version, worker.Run, stderr)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // startChecks starts the periodic tasks that the configuration asks for: interface
@@ -55,7 +57,7 @@ var errInterfaceDown = errors.New("the capture interface is down (EXIT_AT_INTF_D
 func (d *daemon) watchInterfaces(ctx context.Context) {
 	s := d.conf().Server
 	names := make(map[string]bool)
-	for _, f := range sourceSpecs(d.conf().Loaded) {
+	for _, f := range privsep.SourceSpecs(d.conf().Loaded) {
 		if f.Mode == "PCAP" && !f.Once && f.Path != "any" {
 			names[f.Path] = true
 		}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // fallbackUser is the user of the worker if the default of WORKER_USER does not exist.
@@ -33,12 +34,12 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 	if uid == 0 {
 		return nil, errors.New("WORKER_USER is root")
 	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readerGroups(sourceSpecs(l))}, nil
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readerGroups(privsep.SourceSpecs(l))}, nil
 }
 
 // readerGroups returns the groups of followed files that are readable by their group
 // but not by others, such as adm for logs. The group of root is never included.
-func readerGroups(list []sourceSpec) []uint32 {
+func readerGroups(list []privsep.SourceSpec) []uint32 {
 	var groups []uint32
 	for _, f := range list {
 		if f.Mode == "JOURNAL" {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // The worker gets the group of a log, and no group that it does not need.
@@ -16,7 +18,7 @@ func TestReaderGroups(t *testing.T) {
 		t.Skip("giving files to groups takes root")
 	}
 	dir := t.TempDir()
-	file := func(name string, mode os.FileMode, gid int) sourceSpec {
+	file := func(name string, mode os.FileMode, gid int) privsep.SourceSpec {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, nil, mode); err != nil {
 			t.Fatal(err)
@@ -24,9 +26,9 @@ func TestReaderGroups(t *testing.T) {
 		if err := os.Chown(path, 0, gid); err != nil {
 			t.Fatal(err)
 		}
-		return sourceSpec{Mode: "KNOCK", Path: path}
+		return privsep.SourceSpec{Mode: "KNOCK", Path: path}
 	}
-	got := readerGroups([]sourceSpec{
+	got := readerGroups([]privsep.SourceSpec{
 		file("of-a-group", 0o640, 4), file("for-all", 0o644, 5), file("of-nobody-else", 0o600, 6), file("of-root", 0o640, 0),
 		{Mode: "KNOCK", Path: filepath.Join(dir, "missing")},
 	})
@@ -38,7 +40,7 @@ func TestReaderGroups(t *testing.T) {
 		gid, _ := strconv.Atoi(g.Gid)
 		want = []uint32{uint32(gid)}
 	}
-	if got := readerGroups([]sourceSpec{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
+	if got := readerGroups([]privsep.SourceSpec{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
 		t.Errorf("groups %v for the journal, want %v", got, want)
 	}
 }

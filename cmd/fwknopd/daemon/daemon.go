@@ -1,13 +1,9 @@
-// Package daemon is the running daemon: it reads packets and logs, and opens the
-// firewall for authorized clients.
+// Package daemon is the privileged process of the daemon, the monitor: it reads the
+// configuration, owns the firewall, starts the unprivileged worker that reads packets,
+// opens for clients what the worker requests and access.conf permits, logs, and sends
+// mail. With --test both are goroutines of one process and there is no firewall.
 //
-// It is two processes of one binary. The monitor (root) reads the configuration,
-// owns the firewall, logs and sends mail. The worker (unprivileged) reads packets. It
-// gets its configuration, digest file and sockets from the monitor, and can request
-// only what access.conf permits. With --test both are goroutines of one process and
-// there is no firewall.
-//
-// Entry points: [Run], and [Worker] if [IsWorker] is true.
+// Entry point: [Run].
 package daemon
 
 import (
@@ -15,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // Exit codes of the command line contract.
@@ -30,10 +29,14 @@ const (
 	exitConfig = 78
 )
 
+// A Worker is the main function of the worker, for --test: it runs until ctx is done,
+// conn is closed, or all input has been processed ([privsep.ErrFinished]).
+type Worker func(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error
+
 // Run runs the daemon and returns its exit code: `fwknopd` without an action.
-func Run(o *cli.Options, version string, stderr io.Writer) int {
+func Run(o *cli.Options, version string, work Worker, stderr io.Writer) int {
 	if inBackground() {
-		setProcessName()
+		privsep.SetProcessName()
 	}
 	s, problems := prepare(o)
 	config.Print(stderr, problems)
@@ -59,6 +62,7 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 		return detach(stderr)
 	}
 	d := newDaemon(o, s, version, stderr)
+	d.work = work
 	if err := d.run(context.Background()); err != nil {
 		d.fatalf("%v", err)
 		d.saveStderr(err)
@@ -71,7 +75,7 @@ func Run(o *cli.Options, version string, stderr io.Writer) int {
 
 // rotate implements --rotate-digest-cache.
 func rotate(s *setup, stderr io.Writer) error {
-	path := digestFile(s.Loaded)
+	path := engine.DigestFile(s.Server)
 	if path == "" {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // backgroundEnv is set in the environment of a process that detach started as the
@@ -50,7 +51,7 @@ func detach(stderr io.Writer) int {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError
 	}
-	program, err := ownProgram()
+	program, err := privsep.OwnProgram()
 	if err != nil {
 		return fail(err)
 	}
@@ -69,7 +70,7 @@ func detach(stderr io.Writer) int {
 	if err != nil {
 		return fail(err)
 	}
-	text, err := io.ReadAll(io.LimitReader(r, maxMessage))
+	text, err := io.ReadAll(io.LimitReader(r, privsep.MaxMessage))
 	note, isReady := strings.CutPrefix(string(text), readyPrefix)
 	switch {
 	case err != nil:

@@ -80,7 +80,7 @@ func addrText(a netip.Addr) string {
 func (d *daemon) handleEvent(ev monitor.Event) {
 	d.events.write(encodeEvent(&ev))
 	d.logCompat(&ev)
-	what, until := grantText(&ev.Grant), expiryText(&ev.Grant)
+	what, until := ev.Grant.Text(), expiryText(&ev.Grant)
 	who := ownerText(&ev.Grant) + blockedText(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:

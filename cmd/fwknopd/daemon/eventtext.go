@@ -79,7 +79,7 @@ func grantPrefix(g *enforce.Grant) string {
 	if !g.Src.IsValid() {
 		return ""
 	}
-	return grantText(g) + ": "
+	return g.Text() + ": "
 }
 
 func hostname() string {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/policy/conf"
 )
 
@@ -24,9 +25,6 @@ const (
 	warning  severity = "[-]"
 	critical severity = "[*]"
 )
-
-// maxMessage is the maximum length of a message in bytes.
-const maxMessage = 4096
 
 // A logger writes messages to the terminal, syslog and mail. Its methods may be called
 // concurrently.
@@ -98,7 +96,7 @@ func (l *logger) alertf(sev severity, format string, args ...any) {
 }
 
 func (l *logger) write(sev severity, mail bool, format string, args ...any) {
-	text := sanitize(fmt.Sprintf(format, args...))
+	text := privsep.Sanitize(fmt.Sprintf(format, args...))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.terminal != nil && !(l.journal && l.syslog != nil) {
@@ -143,7 +141,7 @@ func (l *logger) writeSyslog(sev severity, text string) {
 
 // fatalf logs why the daemon ends. It does not end it.
 func (l *logger) fatalf(format string, args ...any) {
-	text := sanitize(fmt.Sprintf(format, args...))
+	text := privsep.Sanitize(fmt.Sprintf(format, args...))
 	l.write(critical, true, "%s", text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,27 +176,11 @@ func (l *logger) close() {
 	}
 }
 
-// sanitize replaces control characters and truncates text to maxMessage.
-func sanitize(text string) string {
-	if len(text) > maxMessage {
-		text = text[:maxMessage] + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return r
-		}
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-// sanitizeLines applies sanitize to each line of text.
+// sanitizeLines applies privsep.Sanitize to each line of text.
 func sanitizeLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {
-		lines[i] = sanitize(lines[i])
+		lines[i] = privsep.Sanitize(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

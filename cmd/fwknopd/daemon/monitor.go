@@ -15,17 +15,12 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 )
 
-const (
-	// closeTimeout bounds the shutdown: external commands, last events.
-	closeTimeout = 15 * time.Second
-	// noticeReload tells the worker to fetch its configuration again.
-	noticeReload = "reload"
-	// noticeState tells the worker to log its counters.
-	noticeState = "state"
-)
+// closeTimeout bounds the shutdown: external commands, last events.
+const closeTimeout = 15 * time.Second
 
 // A daemon is the monitor process: a [monitor.Monitor] with its firewall, logs and
 // workers.
@@ -34,6 +29,7 @@ type daemon struct {
 	o       *cli.Options
 	started time.Time
 	version string
+	work    Worker
 
 	fw          *firewall.Firewall // nil: none (external_cmd)
 	mon         *monitor.Monitor
@@ -194,5 +190,5 @@ func (d *daemon) logState() {
 	}
 	d.mu.Unlock()
 	d.logf(info, "state: monitor %d, worker %d, up %v, %d openings", os.Getpid(), pid, time.Since(d.started).Round(time.Second), d.mon.Len())
-	d.mon.Notify(noticeState)
+	d.mon.Notify(privsep.NoticeState)
 }

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
@@ -76,15 +78,24 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	p := s.policy
 	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
 	c := *s.workerConfig
-	p.Files[fileConfig] = func() (*os.File, error) {
+	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := c
 		d.mu.Lock()
 		c.Positions = d.positions
 		d.mu.Unlock()
 		c.Wait = d.waitsForInterface()
-		return c.file()
+		return configFile(&c)
 	}
 	return p
+}
+
+// configFile returns the encoded configuration as a file that cannot be modified.
+func configFile(c *privsep.Config) (*os.File, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return sealedFile(text)
 }
 
 // openFirewall sets up chains and jumps. Existing grants are adopted or, with

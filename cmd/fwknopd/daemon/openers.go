@@ -3,48 +3,34 @@ package daemon
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
+	"fwknopd/policy/replay"
 )
-
-// datagramSuffix is appended to the name of a source for its second socket.
-const datagramSuffix = " datagrams"
-
-// name identifies a source in requests to the monitor.
-func (f *sourceSpec) name() string {
-	switch {
-	case f.Port != 0:
-		return fmt.Sprintf("%s port %d", f.Mode, f.Port)
-	case f.Mode == "NFLOG":
-		return fmt.Sprintf("%s group %d", f.Mode, f.Group)
-	}
-	return f.Mode + " " + f.Path
-}
-
-// liveOptions returns the options of a capture, which must be the same in both
-// processes.
-func (f *sourceSpec) liveOptions(expr *filter.Filter) ingest.LiveOptions {
-	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
-}
 
 // addOpeners adds the functions with which the monitor opens the sources: everything
 // that needs privileges.
-func addOpeners(files map[string]func() (*os.File, error), list []sourceSpec) {
+func addOpeners(files map[string]func() (*os.File, error), list []privsep.SourceSpec) {
 	for _, f := range list {
-		if open := f.opener(); open != nil {
-			files[f.name()] = open
+		if open := opener(f); open != nil {
+			files[f.Name()] = open
 		}
 		if f.Mode == "SOCKET" {
-			files[f.name()+datagramSuffix] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
+			files[f.Name()+privsep.DatagramSuffix] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
 		}
 	}
 }
 
-// opener returns the function that opens the source, nil if the worker opens it itself.
-func (f sourceSpec) opener() func() (*os.File, error) {
+// opener returns the function that opens a source, nil if the worker opens it itself.
+func opener(f privsep.SourceSpec) func() (*os.File, error) {
 	switch {
 	case f.Once:
 		return func() (*os.File, error) { return os.Open(f.Path) }
@@ -54,7 +40,7 @@ func (f sourceSpec) opener() func() (*os.File, error) {
 			if err != nil {
 				return nil, err
 			}
-			return ingest.OpenCapture(f.Path, f.liveOptions(expr))
+			return ingest.OpenCapture(f.Path, f.LiveOptions(expr))
 		}
 	case f.Mode == "UDP":
 		return func() (*os.File, error) { return ingest.OpenUDP(fmt.Sprintf(":%d", f.Port)) }
@@ -84,4 +70,23 @@ func openFollowed(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s: not a file that can be followed (a pipe goes with KNOPMD_FIFO)", path)
 	}
 	return f, nil
+}
+
+// journalOpener returns the function with which the monitor creates, repairs and
+// compacts the journal, and opens it for the worker.
+func journalOpener(l *config.Loaded, notice func(string)) func() (*os.File, error) {
+	path := engine.DigestFile(l.Server)
+	return func() (*os.File, error) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, err
+		}
+		j, err := replay.Open(path, engine.StoreOptions(l.Server, time.Now(), notice))
+		if err != nil {
+			return nil, err
+		}
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+		return os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
+	}
 }

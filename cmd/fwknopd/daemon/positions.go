@@ -6,69 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"fwknopd/ingest"
 )
 
 // positionsFile in the state directory has the positions at which reading resumes after
 // a restart.
 const positionsFile = "positions"
 
-const (
-	// maxPositions is the maximum size of the positions that a worker may report.
-	maxPositions = 8 << 10
-	// resumeWithin is how long a restart may take for reading to resume. Older log entries
-	// are not acted on.
-	resumeWithin = 2 * time.Minute
-)
-
-// positions are where a worker is in the files it follows.
-type positions struct {
-	Time   time.Time               `json:"time"`
-	Places map[string]ingest.State `json:"places"` // by sourceSpec.name
-}
-
-// resume decodes positions. It returns none if they are not recent.
-func resume(text []byte, now time.Time) (p positions) {
-	var kept positions
-	if json.Unmarshal(text, &kept) != nil || now.Sub(kept.Time) > resumeWithin || kept.Time.After(now.Add(resumeWithin)) {
-		return p
-	}
-	return kept
-}
-
-// positions returns the positions of the sources that have one.
-func (s *sources) positions(now time.Time) positions {
-	var places []ingest.State
-	switch src := s.Source.(type) {
-	case ingest.Placer:
-		places = src.Places()
-	case ingest.Resumer:
-		places = []ingest.State{src.State()}
-	}
-	p := positions{Time: now, Places: make(map[string]ingest.State)}
-	for i, place := range places {
-		if place != (ingest.State{}) {
-			p.Places[s.specs[i].name()] = place
-		}
-	}
-	return p
-}
-
-// sendPositions sends the positions to the monitor.
-func (w *worker) sendPositions() {
-	if w.src == nil {
-		return
-	}
-	p := w.src.positions(time.Now())
-	if len(p.Places) == 0 {
-		return
-	}
-	if text, err := json.Marshal(p); err == nil {
-		w.out.put(recordPositions, text)
-	}
-}
+// maxPositions is the maximum size of the positions that a worker may report.
+const maxPositions = 8 << 10
 
 // storePositions keeps the positions for the next worker.
 func (d *daemon) storePositions(text []byte) {

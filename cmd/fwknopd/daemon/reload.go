@@ -1,6 +1,9 @@
 package daemon
 
-import "fwknopd/policy/conf"
+import (
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/policy/conf"
+)
 
 // reload reads the configuration again. If it has errors, nothing changes. Grants,
 // digests and the state of knock sequences are kept. If quiet is set, an unchanged
@@ -14,7 +17,7 @@ func (d *daemon) reload(quiet bool) {
 		d.alertf(warning, "the new configuration is refused, the old one stays in force")
 		return
 	}
-	if quiet && s.workerConfig.equal(d.conf().workerConfig) {
+	if quiet && s.workerConfig.Equal(d.conf().workerConfig) {
 		return
 	}
 	old := d.conf()
@@ -31,23 +34,9 @@ func (d *daemon) reload(quiet bool) {
 		d.events.open(s.Server.EventLog)
 	}
 	d.mon.Reload(d.workerPolicy())
-	d.mon.Notify(noticeReload)
+	d.mon.Notify(privsep.NoticeReload)
 	if files := d.files; files != nil {
 		files.replace(s.Files)
 	}
 	d.logf(info, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
-}
-
-// equal reports whether both have the same files with the same content.
-func (c *workerConfig) equal(other *workerConfig) bool {
-	if len(c.Files) != len(other.Files) {
-		return false
-	}
-	for name, f := range c.Files {
-		g, ok := other.Files[name]
-		if !ok || string(f.Data) != string(g.Data) || f.Info != g.Info || f.Err != g.Err {
-			return false
-		}
-	}
-	return true
 }

@@ -3,9 +3,12 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // Messages to the service manager, sd_notify(3); without one they have no effect.
@@ -27,4 +30,36 @@ func notifyReloading() {
 		return
 	}
 	_, _ = sd.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
+}
+
+// maxWaits is the maximum length in bytes of what a worker may report that it waits
+// for.
+const maxWaits = 512
+
+// setWaiting records what the worker reports to wait for, and notifies the service
+// manager.
+func (d *daemon) setWaiting(list []string) {
+	text := privsep.Sanitize(strings.Join(list, "; "))
+	d.mu.Lock()
+	changed := d.waitReason != text
+	d.waitReason = text[:min(len(text), maxWaits)]
+	d.mu.Unlock()
+	if changed && d.ready.Load() {
+		notifyStatus(text)
+	}
+}
+
+// waiting returns what the worker waits for, "" for nothing.
+func (d *daemon) waiting() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.waitReason
+}
+
+// waitsForInterface reports whether the worker waits for a missing interface. It does
+// if the configuration names the interface, or once a worker has been ready. At the
+// start, a missing interface from the command line or the default is an error.
+func (d *daemon) waitsForInterface() bool {
+	s := d.conf()
+	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""
 }

@@ -10,6 +10,8 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
@@ -18,7 +20,7 @@ import (
 // A setup is the configuration as the monitor uses it.
 type setup struct {
 	*config.Loaded
-	workerConfig *workerConfig
+	workerConfig *privsep.Config
 	policy       monitor.Policy
 }
 
@@ -27,11 +29,10 @@ type setup struct {
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
-	c := &workerConfig{
-		Options: opts, Files: make(map[string]fileResult), Folders: make(map[string][]string), Exist: make(map[string]bool),
-		Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
+	c := &privsep.Config{
+		Options: opts, Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
 	}
-	opts.FS = recordingFS{config.Disk{Dir: opts.Dir}, c}
+	opts.FS = c.Record(config.Disk{Dir: opts.Dir})
 	l, problems := config.Load(opts)
 	if problems.Failed() {
 		return nil, problems
@@ -70,11 +71,11 @@ func (s *setup) complete() error {
 // configuration.
 func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
 	files := make(map[string]func() (*os.File, error))
-	if path := digestFile(s.Loaded); path != "" {
-		files[fileJournal] = journalOpener(s.Loaded, notice)
-		files[fileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), fileOldSums)) }
+	if path := engine.DigestFile(s.Server); path != "" {
+		files[privsep.FileJournal] = journalOpener(s.Loaded, notice)
+		files[privsep.FileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), privsep.FileOldSums)) }
 	}
-	addOpeners(files, sourceSpecs(s.Loaded))
+	addOpeners(files, privsep.SourceSpecs(s.Loaded))
 	return files
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/monitor"
 )
@@ -46,7 +47,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := ownProgram()
+	program, err := privsep.OwnProgram()
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	defer w.Close()
 	stderr := &headBuffer{}
 	cmd := &exec.Cmd{
-		Path: program, Args: []string{workerName}, Dir: "/", Env: workerEnvironment(),
+		Path: program, Args: []string{privsep.WorkerName}, Dir: "/", Env: workerEnvironment(),
 		Stderr: stderr, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
 		SysProcAttr: &syscall.SysProcAttr{Credential: cred, Setsid: true},
 	}
@@ -86,19 +87,9 @@ func (d *daemon) embedWorker() (*monitor.Worker, error) {
 		return nil, errors.Join(err, server.Close(), conn.Close())
 	}
 	d.workerLogs.Go(func() { d.readWorkerLog(r) })
-	client := monitor.NewClient(conn)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() {
-		<-client.Done()
-		cancel()
-	}()
-	go func() {
-		out := newWorkerLog(w)
-		err := work(ctx, client, out)
-		out.close()
-		ended <- err
-	}()
+	go func() { ended <- d.work(ctx, conn, w) }()
 	return &monitor.Worker{
 		Conn: server, Wait: func() error { return <-ended }, Kill: func() error { cancel(); return nil },
 	}, nil

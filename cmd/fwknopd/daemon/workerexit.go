@@ -4,21 +4,11 @@ import (
 	"context"
 	"errors"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 
-	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 )
-
-// exitFinished is the exit code of a worker that is done: the number of packets of -C
-// has been reached, or an input that is read once has ended. Any other exit code is an
-// error, whose reason the worker has written to standard error. The Go runtime also
-// writes there on a crash.
-const exitFinished = 3
-
-// errFinished is the error for exitFinished.
-var errFinished = errors.New("the worker has finished")
 
 // maxStderr is how much of a worker's standard error is kept.
 const maxStderr = 8 << 10
@@ -53,8 +43,8 @@ type workerExit struct {
 // newWorkerExit returns the error for a worker's exit status and standard error.
 func newWorkerExit(status error, stderr string) error {
 	var exit *exec.ExitError
-	if errors.As(status, &exit) && exit.ExitCode() == exitFinished {
-		return errFinished
+	if errors.As(status, &exit) && exit.ExitCode() == privsep.ExitFinished {
+		return privsep.ErrFinished
 	}
 	e := &workerExit{status: status}
 	e.reason, e.rest, _ = strings.Cut(stderr, "\n")
@@ -65,7 +55,7 @@ func newWorkerExit(status error, stderr string) error {
 // an ordinary error.
 func (e *workerExit) Error() string {
 	var exit *exec.ExitError
-	ordinary := errors.As(e.status, &exit) && exit.ExitCode() == exitError
+	ordinary := errors.As(e.status, &exit) && exit.ExitCode() == privsep.ExitError
 	status := "it ended without a reason"
 	if e.status != nil {
 		status = e.status.Error()
@@ -98,7 +88,7 @@ func (e *startError) Unwrap() error { return e.cause }
 func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
 	switch {
-	case errors.Is(err, errFinished) && d.canFinish():
+	case errors.Is(err, privsep.ErrFinished) && d.canFinish():
 		return errDone
 	case !d.ready.Load():
 		return &startError{err}
@@ -109,7 +99,7 @@ func (d *daemon) workerEnded(err error) error {
 // canFinish reports whether a worker with this configuration finishes by itself.
 func (d *daemon) canFinish() bool {
 	s := d.conf()
-	return s.workerConfig.Limit > 0 || readsOnce(s.Loaded)
+	return s.workerConfig.Limit > 0 || privsep.ReadsOnce(s.Loaded)
 }
 
 // waitForExpiry waits for what the daemon still has to close after the worker has
@@ -125,11 +115,6 @@ func (d *daemon) waitForExpiry(ctx context.Context) {
 	default:
 		_ = d.mon.Wait(ctx)
 	}
-}
-
-// readsOnce reports whether some input is read to its end.
-func readsOnce(l *config.Loaded) bool {
-	return slices.ContainsFunc(sourceSpecs(l), func(f sourceSpec) bool { return f.Once })
 }
 
 // workerDied logs the end of a worker.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // exits returns the error of a process that ended with code.
@@ -38,7 +40,7 @@ func TestNewWorkerExit(t *testing.T) {
 			t.Errorf("%d %q: %q, want %q", c.code, c.stderr, got, c.want)
 		}
 	}
-	if err := newWorkerExit(exits(t, exitFinished), "words"); !errors.Is(err, errFinished) {
+	if err := newWorkerExit(exits(t, privsep.ExitFinished), "words"); !errors.Is(err, privsep.ErrFinished) {
 		t.Errorf("finished: %v", err)
 	}
 }
@@ -47,7 +49,7 @@ func TestNewWorkerExit(t *testing.T) {
 // does an error do so.
 func TestWorkerEnded(t *testing.T) {
 	crash := newWorkerExit(exits(t, 2), "panic: x")
-	finished := newWorkerExit(exits(t, exitFinished), "")
+	finished := newWorkerExit(exits(t, privsep.ExitFinished), "")
 	for _, c := range []struct {
 		name, server string
 		limit        int
@@ -62,7 +64,7 @@ func TestWorkerEnded(t *testing.T) {
 		{"ended with 0 and -C", "", 1, true, newWorkerExit(nil, ""), ""},
 		{"finished with -C", "", 1, true, finished, errDone.Error()},
 		{"finished a file", "PCAP_FILE /dev/null;", 0, true, finished, errDone.Error()},
-		{"finished before it began", "", 0, false, finished, errFinished.Error()},
+		{"finished before it began", "", 0, false, finished, privsep.ErrFinished.Error()},
 		{"crashed at start", "", 0, false, crash, "exit status 2: panic: x"},
 		{"ended with 0 at start", "", 0, false, newWorkerExit(nil, ""), "it ended without a reason"},
 		{"not started", "", 0, false, errors.New("fork: no memory"), "fork: no memory"},

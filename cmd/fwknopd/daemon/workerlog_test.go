@@ -55,14 +55,35 @@ func TestHostileStderr(t *testing.T) {
 	}
 }
 
-// A record is one line, whatever is in its text.
-func TestWorkerLogRecordsAreLines(t *testing.T) {
-	w := &stalledPipe{read: make(chan struct{})}
-	close(w.read)
-	l := newWorkerLog(w)
-	l.put(recordInfo, []byte("a\nsb"))
-	l.close()
-	if got := w.String(); got != "ia?sb\n" {
-		t.Errorf("%q", got)
+// Records of the worker are not trusted: they are limited and sanitized, and cannot
+// report what the monitor did.
+func TestReadWorkerLogHostile(t *testing.T) {
+	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	for _, c := range []struct{ name, says, terminal, log string }{
+		{"a message", "ihello\n", "[+] hello\n", ""},
+		{"control characters", "ia\x1b[2Jb\n", "[+] a?[2Jb\n", ""},
+		{"a decision", `e{"event_type":"decision"}` + "\n", "", `{"event_type":"decision"}` + "\n"},
+		{"an opening that never was", `e{"event_type":"grant","verdict":"granted"}` + "\n", "", ""},
+		{"no object", "e{\ne\ne[]\ne\"x\"\n", "", ""},
+		{"of no kind", "\nx\nxyz\n", "", ""},
+		{"a line without end", "i" + strings.Repeat("x", 2*maxRecord) + "\niafter\n", "", ""},
+	} {
+		var out bytes.Buffer
+		d := &daemon{setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
+		d.events.logf = d.logf
+		log := filepath.Join(t.TempDir(), "events")
+		d.events.open(log)
+		d.readWorkerLog(io.NopCloser(strings.NewReader(c.says)))
+		d.events.open("")
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.String() != c.terminal || string(text) != c.log {
+			t.Errorf("%s: terminal %q, log %q", c.name, out.String(), text)
+		}
 	}
 }

@@ -68,6 +68,15 @@ func gpgLimiter(s *conf.Server) *spa.Limiter {
 	return spa.NewLimiter(rate(s.GPGRateSource), rate(s.GPGRate))
 }
 
+// DigestFile returns the path of the digest file, "" if digests are kept in memory
+// only.
+func DigestFile(s *conf.Server) string {
+	if !s.DigestPersistence {
+		return ""
+	}
+	return s.DigestFile
+}
+
 // StoreOptions returns the options of the replay store. opened is the current time,
 // zero if only the times of packets count.
 func StoreOptions(s *conf.Server, opened time.Time, notice func(string)) replay.Options {

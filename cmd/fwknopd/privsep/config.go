@@ -1,28 +1,29 @@
-package daemon
+package privsep
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/policy/conf"
 )
 
-// A workerConfig is everything the worker needs, since it cannot read files: every
+// MaxConfig is the maximum size of an encoded Config.
+const MaxConfig = 64 << 20
+
+// A Config is everything the worker needs, since it cannot read files: every
 // configuration file as the monitor read it. The worker parses them with the same code
 // and so gets the same configuration.
-type workerConfig struct {
+type Config struct {
 	Options    config.Options
-	Files      map[string]fileResult
+	Files      map[string]FileResult
 	Folders    map[string][]string
 	Exist      map[string]bool // results of Exists
 	Keys       []*keyring.Keys // of the stanzas with GPG settings, in file order
 	Signatures []byte          // P0F_FILE; nil: built in
-	Positions  []byte          // of the last worker, see positions
+	Positions  []byte          // of the last worker, as it logged them
 	Limit      int             // -C; 0: none
 	Wait       bool            // for a missing interface
 	Verbose    int
@@ -30,24 +31,50 @@ type workerConfig struct {
 	Test       bool
 }
 
-// A fileResult is the result of reading a file.
-type fileResult struct {
+// A FileResult is the result of reading a file.
+type FileResult struct {
 	Data     []byte
 	Info     conf.FileInfo
 	Err      string
 	NotExist bool // Err is fs.ErrNotExist
 }
 
+// Record returns a conf.FS that reads from fsys and records the results in c.
+func (c *Config) Record(fsys conf.FS) conf.FS {
+	c.Files, c.Folders, c.Exist = make(map[string]FileResult), make(map[string][]string), make(map[string]bool)
+	return recordingFS{fsys, c}
+}
+
+// Load loads the configuration from the recorded results.
+func (c *Config) Load() (*config.Loaded, conf.Problems) {
+	c.Options.FS, c.Options.Offline = recordedFS{c}, true
+	return config.Load(c.Options)
+}
+
+// Equal reports whether both have the same files with the same content.
+func (c *Config) Equal(other *Config) bool {
+	if len(c.Files) != len(other.Files) {
+		return false
+	}
+	for name, f := range c.Files {
+		g, ok := other.Files[name]
+		if !ok || string(f.Data) != string(g.Data) || f.Info != g.Info || f.Err != g.Err {
+			return false
+		}
+	}
+	return true
+}
+
 // A recordingFS is a conf.FS that records the results of another one.
 type recordingFS struct {
 	conf.FS
-	cfg *workerConfig
+	cfg *Config
 }
 
 // Read implements conf.FS.
 func (h recordingFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	data, info, err := h.FS.Read(name)
-	f := fileResult{Data: data, Info: info}
+	f := FileResult{Data: data, Info: info}
 	if err != nil {
 		f.Err, f.NotExist = err.Error(), errors.Is(err, fs.ErrNotExist)
 	}
@@ -70,11 +97,11 @@ func (h recordingFS) Exists(name string) bool {
 	return h.cfg.Exist[name]
 }
 
-// A workerFS is the conf.FS of the worker. It returns the recorded results.
-type workerFS struct{ cfg *workerConfig }
+// A recordedFS is a conf.FS that returns recorded results.
+type recordedFS struct{ cfg *Config }
 
 // Read implements conf.FS.
-func (h workerFS) Read(name string) ([]byte, conf.FileInfo, error) {
+func (h recordedFS) Read(name string) ([]byte, conf.FileInfo, error) {
 	f, ok := h.cfg.Files[name]
 	switch {
 	case !ok:
@@ -88,7 +115,7 @@ func (h workerFS) Read(name string) ([]byte, conf.FileInfo, error) {
 }
 
 // List implements conf.FS.
-func (h workerFS) List(dir string) ([]string, error) {
+func (h recordedFS) List(dir string) ([]string, error) {
 	names, ok := h.cfg.Folders[dir]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: fs.ErrNotExist}
@@ -97,13 +124,4 @@ func (h workerFS) List(dir string) ([]string, error) {
 }
 
 // Exists implements conf.FS.
-func (h workerFS) Exists(name string) bool { return h.cfg.Exist[name] }
-
-// file returns the encoded configuration as a file that cannot be modified.
-func (c *workerConfig) file() (*os.File, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	return sealedFile(text)
-}
+func (h recordedFS) Exists(name string) bool { return h.cfg.Exist[name] }

@@ -1,4 +1,4 @@
-package daemon
+package worker
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
 	"fwknopd/parse"
@@ -18,7 +19,7 @@ import (
 // sources are the sources of a configuration, merged into one.
 type sources struct {
 	ingest.Source
-	specs []sourceSpec
+	specs []privsep.SourceSpec
 }
 
 // Pending reports whether another packet is available without waiting.
@@ -31,13 +32,13 @@ func (s *sources) Pending() bool {
 // new ones cannot be opened, the old ones stay in use, unless both need the same port:
 // then the old ones have been closed and w.src is nil.
 func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
-	list := sourceSpecs(l)
+	list := privsep.SourceSpecs(l)
 	old := w.src
 	if old != nil && sameSpecs(old.specs, list) {
 		return old, nil
 	}
-	clash := old != nil && slices.ContainsFunc(list, func(f sourceSpec) bool {
-		return slices.ContainsFunc(old.specs, func(o sourceSpec) bool { return f.Port != 0 && f.name() == o.name() })
+	clash := old != nil && slices.ContainsFunc(list, func(f privsep.SourceSpec) bool {
+		return slices.ContainsFunc(old.specs, func(o privsep.SourceSpec) bool { return f.Port != 0 && f.Name() == o.Name() })
 	})
 	if clash {
 		old.Close()
@@ -55,7 +56,7 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*
 	return src, err
 }
 
-func (w *worker) openSources(ctx context.Context, list []sourceSpec, at positions) (*sources, error) {
+func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at positions) (*sources, error) {
 	var open []ingest.Source
 	for _, f := range list {
 		src, err := w.openSource(ctx, f, at)
@@ -70,25 +71,25 @@ func (w *worker) openSources(ctx context.Context, list []sourceSpec, at position
 	return &sources{ingest.Merge(open...), list}, nil
 }
 
-func sameSpecs(a, b []sourceSpec) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
+func sameSpecs(a, b []privsep.SourceSpec) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
 
-func (w *worker) openSource(ctx context.Context, f sourceSpec, at positions) (ingest.Source, error) {
+func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at positions) (ingest.Source, error) {
 	expr, err := filter.Parse(f.Filter)
 	if err != nil {
 		return nil, err
 	}
-	place := at.Places[f.name()]
+	place := at.Places[f.Name()]
 	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.logProblem}
 	follow := ingest.FollowOptions{ReadOptions: read, Resume: place, RawIP: f.Mode == "ULOG_PCAP",
-		Open: func() (*os.File, error) { return w.open(ctx, f.name()) }}
+		Open: func() (*os.File, error) { return w.open(ctx, f.Name()) }}
 	switch {
 	case f.Once:
 		return w.readOnce(ctx, f, read)
 	case f.Mode == "PCAP":
-		opt := f.liveOptions(expr)
+		opt := f.LiveOptions(expr)
 		opt.Problem, opt.Wait = w.logProblem, w.wait
 		opt.Away = func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) }
-		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.name()) }
+		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.Name()) }
 		return ingest.Capture(f.Path, opt)
 	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
 		return ingest.FollowPcap(f.Path, follow)
@@ -99,7 +100,7 @@ func (w *worker) openSource(ctx context.Context, f sourceSpec, at positions) (in
 	case f.Mode == "JOURNAL":
 		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Resume: place})
 	}
-	file, err := w.open(ctx, f.name())
+	file, err := w.open(ctx, f.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 // takeSource makes a source of a descriptor that the monitor opened.
-func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
+func (w *worker) takeSource(ctx context.Context, f privsep.SourceSpec, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
 	opt := ingest.ServerOptions{Problem: w.logProblem}
 	switch f.Mode {
 	case "UDP":
@@ -131,7 +132,7 @@ func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, re
 	case "TCP":
 		return ingest.TCPFromFile(file, opt)
 	case "SOCKET":
-		datagrams, err := w.open(ctx, f.name()+datagramSuffix)
+		datagrams, err := w.open(ctx, f.Name()+privsep.DatagramSuffix)
 		if err != nil {
 			file.Close()
 			return nil, err
@@ -147,8 +148,8 @@ func (w *worker) takeSource(ctx context.Context, f sourceSpec, file *os.File, re
 }
 
 // readOnce reads a capture to its end (PCAP_FILE). The monitor has opened it.
-func (w *worker) readOnce(ctx context.Context, f sourceSpec, read ingest.ReadOptions) (ingest.Source, error) {
-	file, err := w.open(ctx, f.name())
+func (w *worker) readOnce(ctx context.Context, f privsep.SourceSpec, read ingest.ReadOptions) (ingest.Source, error) {
+	file, err := w.open(ctx, f.Name())
 	if err != nil {
 		return nil, err
 	}
@@ -160,22 +161,22 @@ func (w *worker) readOnce(ctx context.Context, f sourceSpec, read ingest.ReadOpt
 // one. It may be called concurrently.
 func (w *worker) logProblem(p ingest.Problem) {
 	w.problems.Lock()
-	lost := w.problems.take(time.Now(), 1)
+	lost := w.problems.Take(time.Now(), 1)
 	w.problems.Unlock()
 	if lost > 0 {
-		w.out.putf(recordWarning, "%d more like this were not told one by one", lost)
+		w.out.putf(privsep.RecordWarning, "%d more like this were not told one by one", lost)
 	}
 	switch {
 	case lost < 0:
 	case p.Record == 0:
-		w.out.putf(recordWarning, "%s: %v", p.Name, p.Err)
+		w.out.putf(privsep.RecordWarning, "%s: %v", p.Name, p.Err)
 	default:
-		w.out.putf(recordWarning, "%s:%d: %v", p.Name, p.Record, p.Err)
+		w.out.putf(privsep.RecordWarning, "%s:%d: %v", p.Name, p.Record, p.Err)
 	}
 }
 
 // A sharedBudget is a budget for concurrent use.
 type sharedBudget struct {
 	sync.Mutex
-	budget
+	privsep.Budget
 }

@@ -1,8 +1,9 @@
-package daemon
+package worker
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,19 +11,22 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/keyring"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 )
 
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
-	c := new(workerConfig)
+	c := new(privsep.Config)
 	if err := w.fetch(ctx, c); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	c.Options.FS, c.Options.Offline = workerFS{c}, true
-	l, problems := config.Load(c.Options)
+	l, problems := c.Load()
 	if problems.Failed() {
 		return problems
 	}
@@ -51,7 +55,7 @@ func (w *worker) load(ctx context.Context) error {
 	}
 	old := w.store
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
-	w.store, w.storePath, w.previous = store, digestFile(l), previous
+	w.store, w.storePath, w.previous = store, engine.DigestFile(l.Server), previous
 	w.closeUnused(old)
 	w.decisions.stanzas, w.decisions.compat = byLine(l), compatTableOf(l)
 	w.waits.setSpecs(src.specs)
@@ -60,13 +64,13 @@ func (w *worker) load(ctx context.Context) error {
 }
 
 // fetch requests the configuration from the monitor and decodes it into c.
-func (w *worker) fetch(ctx context.Context, c *workerConfig) error {
-	f, err := w.open(ctx, fileConfig)
+func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
+	f, err := w.open(ctx, privsep.FileConfig)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxWorkerConfig))
+	text, err := io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
 	if err != nil {
 		return err
 	}
@@ -80,10 +84,10 @@ func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
 	return w.client.Open(ctx, name)
 }
 
-func (w *worker) newEngine(ctx context.Context, c *workerConfig, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
+func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true, Resolve: true,
-		Keyring: c.keyrings(l, func(err error) { w.out.putf(recordWarning, "OpenPGP: %v", err) }),
+		Keyring: keyrings(c, l, func(err error) { w.out.putf(privsep.RecordWarning, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
@@ -91,4 +95,28 @@ func (w *worker) newEngine(ctx context.Context, c *workerConfig, l *config.Loade
 		},
 		ReadFile: func(string) ([]byte, error) { return c.Signatures, nil },
 	})
+}
+
+// keyrings returns a function that finds the keyring of a stanza among the keys that
+// the monitor passed to the worker.
+func keyrings(c *privsep.Config, l *config.Loaded, note func(error)) func(*conf.GPG) (*spa.Keyring, error) {
+	keys := make(map[*conf.GPG]*keyring.Keys)
+	n := 0
+	for i := range l.Access.Stanzas {
+		if g := l.Access.Stanzas[i].GPG; g != nil && n < len(c.Keys) {
+			keys[g] = c.Keys[n]
+			n++
+		}
+	}
+	return func(g *conf.GPG) (*spa.Keyring, error) {
+		k := keys[g]
+		if k == nil {
+			return nil, errors.New("the monitor handed no keys over")
+		}
+		ring, err := k.Keyring(g)
+		if ring != nil && err != nil {
+			note(err)
+		}
+		return ring, err
+	}
 }

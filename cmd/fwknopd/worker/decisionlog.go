@@ -1,4 +1,4 @@
-package daemon
+package worker
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/offline"
-	"fwknopd/enforce"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -44,7 +44,7 @@ func packetOf(now time.Time, ev *parse.Event) packet {
 
 // A decisionLog formats decisions.
 type decisionLog struct {
-	refusals budget
+	refusals privsep.Budget
 	stanzas  map[int]*conf.Stanza // by line
 	compat   compatTable          // of the old daemon whose configuration files are used
 	event    parse.Event
@@ -52,13 +52,15 @@ type decisionLog struct {
 	buf      []byte
 }
 
-func newDecisionLog() decisionLog { return decisionLog{refusals: newBudget(refusalRate, refusalBurst)} }
+func newDecisionLog() decisionLog {
+	return decisionLog{refusals: privsep.NewBudget(refusalRate, refusalBurst)}
+}
 
 // logDecision logs a decision and the other decisions on the same packet.
 func (w *worker) logDecision(p *pending) {
 	if p.suppressed > 0 {
-		w.out.putf(recordWarning, "%s not told one by one", conf.Count(int(p.suppressed), "refusal"))
-		w.out.put(recordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
+		w.out.putf(privsep.RecordWarning, "%s not told one by one", conf.Count(int(p.suppressed), "refusal"))
+		w.out.put(privsep.RecordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
 			p.packet.now.UTC().Format(time.RFC3339Nano), p.suppressed))
 	}
 	w.logOne(&p.decision, &p.packet)
@@ -79,10 +81,10 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 	w.logMatch26(d.Stanza, d.Mode, p)
 	w.logSigned26(d.Stanza, d.Reason, p)
 	for _, line := range p.dump {
-		w.out.putf(recordCompat, "%s", line)
+		w.out.putf(privsep.RecordCompat, "%s", line)
 	}
 	for _, line := range p.fields {
-		w.out.put(recordDetail, []byte(sanitize(line)))
+		w.out.put(privsep.RecordDetail, []byte(privsep.Sanitize(line)))
 	}
 	l.buf = offline.AppendText(l.buf[:0], &l.entry)
 	w.out.put(recordKindOf(d), l.buf)
@@ -92,7 +94,7 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 	w.logRefusals(p, p.refusals[n:])
 	p.refusals = nil // logged once, not again with the other decisions
 	l.buf = offline.AppendJSON(l.buf[:0], &l.entry)
-	w.out.put(recordEvent, l.buf)
+	w.out.put(privsep.RecordEvent, l.buf)
 }
 
 // logMatch26 logs what 2.6 prints for each stanza whose SOURCE matches.
@@ -108,7 +110,7 @@ func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	for _, r := range refusals {
 		w.logMatch26(r.Stanza, modeSPA, p)
 		for _, line := range w.decisions.compatRefusal(r, p) {
-			w.out.putf(recordCompatWarning, "%s", line)
+			w.out.putf(privsep.RecordCompatWarning, "%s", line)
 		}
 	}
 }
@@ -117,16 +119,16 @@ func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 // authentication and a replay also go out by mail.
 func recordKindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Allow {
-		return recordInfo
+		return privsep.RecordInfo
 	}
 	switch d.Reason {
 	case policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.NoStanza, policy.SPARateLimited:
-		return recordWarning
+		return privsep.RecordWarning
 	}
 	if d.Mode == modeSPA {
-		return recordAlert
+		return privsep.RecordAlert
 	}
-	return recordWarning
+	return privsep.RecordWarning
 }
 
 // fields returns the fields of a message without secrets, one per line.
@@ -167,33 +169,4 @@ var typeNames = map[spa.Type]string{
 	spa.Command: "Command msg", spa.Access: "Access msg", spa.NATAccess: "NAT Access msg",
 	spa.AccessTimeout: "Client Timeout Access msg", spa.NATAccessTimeout: "Client Timeout NAT Access msg",
 	spa.LocalNATAccess: "Local NAT Access msg", spa.LocalNATAccessTimeout: "Client Timeout Local NAT Access msg",
-}
-
-// grantText returns a short description of a grant.
-func grantText(g *enforce.Grant) string {
-	var b strings.Builder
-	b.WriteString(g.Src.String())
-	if g.All {
-		b.WriteString(" everything")
-	}
-	for i, p := range g.Ports {
-		sep := ","
-		if i == 0 {
-			sep = " "
-		}
-		b.WriteString(sep + p.String())
-	}
-	if g.Dst.IsValid() {
-		b.WriteString(" on " + g.Dst.String())
-	}
-	switch {
-	case g.NAT != nil && g.NAT.Target.IsValid():
-		b.WriteString(" forwarded to " + g.NAT.Target.String())
-	case g.NAT != nil:
-		b.WriteString(" forwarded")
-	}
-	if g.External != nil {
-		b.WriteString(" by command")
-	}
-	return b.String()
 }

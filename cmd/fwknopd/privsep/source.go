@@ -1,9 +1,12 @@
-package daemon
+package privsep
 
 import (
+	"fmt"
 	"slices"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
 )
 
@@ -14,9 +17,9 @@ const (
 	linkSlack  = 512 // headers of all layers, and room to detect a payload that is too long
 )
 
-// A sourceSpec describes a source of packets and its settings. A source whose
-// sourceSpec has not changed need not be reopened.
-type sourceSpec struct {
+// A SourceSpec describes a source of packets and its settings. A source whose
+// SourceSpec has not changed need not be reopened.
+type SourceSpec struct {
 	Mode    string
 	Path    string
 	Port    int
@@ -32,10 +35,10 @@ type sourceSpec struct {
 	Tail    bool // LOG_FOLLOWER is tail
 }
 
-// sourceSpecs returns the sources of AUTH_MODE or INGEST, and those that the switches
+// SourceSpecs returns the sources of AUTH_MODE or INGEST, and those that the switches
 // of the old daemons enable.
-func sourceSpecs(l *config.Loaded) []sourceSpec {
-	var list []sourceSpec
+func SourceSpecs(l *config.Loaded) []SourceSpec {
+	var list []SourceSpec
 	for _, mode := range l.Server.AuthModes {
 		if mode == "PCAP" && l.Server.Dialect == conf.C26 && l.Server.UDPServer {
 			mode = "UDP" // the 2.6 daemon listens instead of sniffing
@@ -48,9 +51,9 @@ func sourceSpecs(l *config.Loaded) []sourceSpec {
 // listeners returns the sources of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not
 // in list. With AUTH_MODE SOCKET their packets are processed, as with fwknop_serv.
 // Otherwise they only let clients connect: the packets are captured.
-func listeners(list []sourceSpec, l *config.Loaded) (more []sourceSpec) {
+func listeners(list []SourceSpec, l *config.Loaded) (more []SourceSpec) {
 	has := func(mode string) bool {
-		return slices.ContainsFunc(list, func(f sourceSpec) bool { return f.Mode == mode })
+		return slices.ContainsFunc(list, func(f SourceSpec) bool { return f.Mode == mode })
 	}
 	add := func(mode string, on bool) {
 		if on && !has(mode) {
@@ -64,14 +67,14 @@ func listeners(list []sourceSpec, l *config.Loaded) (more []sourceSpec) {
 	return more
 }
 
-func newSourceSpec(mode string, s *conf.Server) sourceSpec {
-	f := sourceSpec{Mode: mode}
+func newSourceSpec(mode string, s *conf.Server) SourceSpec {
+	f := SourceSpec{Mode: mode}
 	switch mode {
 	case "PCAP":
 		f.Path, f.Filter = s.Interface, s.PcapFilter
 		f.Promisc, f.Both, f.Snaplen = s.Promiscuous, s.AnyDirection, max(s.MaxSniffBytes, minSnaplen)+linkSlack
 		if s.PcapFile != "" {
-			f = sourceSpec{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
+			f = SourceSpec{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
 		}
 	case "FILE_PCAP", "ULOG_PCAP":
 		f.Path, f.Filter = s.PcapPktFile, s.PcapFilter
@@ -96,4 +99,32 @@ func newSourceSpec(mode string, s *conf.Server) sourceSpec {
 		f.Path = s.ServerSocket
 	}
 	return f
+}
+
+// DatagramSuffix is appended to the name of a source for its second socket.
+const DatagramSuffix = " datagrams"
+
+// Name identifies a source in requests to the monitor.
+func (f *SourceSpec) Name() string {
+	switch {
+	case f.Port != 0:
+		return fmt.Sprintf("%s port %d", f.Mode, f.Port)
+	case f.Mode == "NFLOG":
+		return fmt.Sprintf("%s group %d", f.Mode, f.Group)
+	}
+	return f.Mode + " " + f.Path
+}
+
+// Label names a source in messages.
+func (f *SourceSpec) Label() string { return f.Mode + ": " + f.Path }
+
+// LiveOptions returns the options of a capture, which must be the same in both
+// processes.
+func (f *SourceSpec) LiveOptions(expr *filter.Filter) ingest.LiveOptions {
+	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
+}
+
+// ReadsOnce reports whether some input is read to its end.
+func ReadsOnce(l *config.Loaded) bool {
+	return slices.ContainsFunc(SourceSpecs(l), func(f SourceSpec) bool { return f.Once })
 }

@@ -1,4 +1,4 @@
-package daemon
+package worker
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // Changes of DIGEST_FILE or ENABLE_DIGEST_PERSISTENCE do not make old messages fresh,
 // and the unused file is closed.
 func TestChainedStores(t *testing.T) {
-	w := &worker{out: newWorkerLog(&stalledPipe{})}
+	w := &worker{out: newRecordWriter(&stalledPipe{})}
 	dir := t.TempDir()
 	file := func(name string) replay.Store {
 		j, err := replay.Open(filepath.Join(dir, name), replay.Options{})

@@ -1,50 +1,34 @@
-package daemon
+package worker
 
 import (
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/policy/replay"
 )
-
-// digestFile returns the path of the digest file, "" if digests are kept in memory
-// only.
-func digestFile(l *config.Loaded) string {
-	if !l.Server.DigestPersistence {
-		return ""
-	}
-	return l.Server.DigestFile
-}
-
-func storeOptions(l *config.Loaded, notice func(string)) replay.Options {
-	return engine.StoreOptions(l.Server, time.Now(), notice)
-}
 
 // openStore returns the store of a configuration, which is the current one if its path
 // is the same.
 func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store, error) {
-	if w.store != nil && w.storePath == digestFile(l) {
+	if w.store != nil && w.storePath == engine.DigestFile(l.Server) {
 		return w.store, nil
 	}
-	notice := func(text string) { w.out.putf(recordWarning, "%s", text) }
-	if digestFile(l) == "" {
-		return replay.NewMemory(storeOptions(l, notice)), nil
+	notice := func(text string) { w.out.putf(privsep.RecordWarning, "%s", text) }
+	if engine.DigestFile(l.Server) == "" {
+		return replay.NewMemory(engine.StoreOptions(l.Server, time.Now(), notice)), nil
 	}
-	file, err := w.open(ctx, fileJournal)
+	file, err := w.open(ctx, privsep.FileJournal)
 	if err != nil {
 		return nil, err
 	}
 	var old io.Reader
-	sums, err := w.open(ctx, fileOldSums)
+	sums, err := w.open(ctx, privsep.FileOldSums)
 	switch {
 	case err == nil:
 		defer sums.Close()
@@ -53,7 +37,7 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (replay.Store,
 		file.Close()
 		return nil, err
 	}
-	return replay.OpenFile(file, old, storeOptions(l, notice))
+	return replay.OpenFile(file, old, engine.StoreOptions(l.Server, time.Now(), notice))
 }
 
 // A chainedStore also looks up messages in the stores used before it: a change of the
@@ -101,7 +85,7 @@ func (w *worker) previousStores(store replay.Store) replay.Store {
 func (w *worker) closeUnused(store replay.Store) {
 	if j, ok := store.(*replay.Journal); ok && store != w.store {
 		if err := j.Close(); err != nil {
-			w.out.putf(recordWarning, "%v", err)
+			w.out.putf(privsep.RecordWarning, "%v", err)
 		}
 	}
 }
@@ -119,23 +103,4 @@ func (w *worker) compact(ctx context.Context) error {
 		return err
 	}
 	return w.load(ctx)
-}
-
-// journalOpener returns the function with which the monitor creates, repairs and
-// compacts the journal, and opens it for the worker.
-func journalOpener(l *config.Loaded, notice func(string)) func() (*os.File, error) {
-	path := digestFile(l)
-	return func() (*os.File, error) {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, err
-		}
-		j, err := replay.Open(path, storeOptions(l, notice))
-		if err != nil {
-			return nil, err
-		}
-		if err := j.Close(); err != nil {
-			return nil, err
-		}
-		return os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
-	}
 }

@@ -1,10 +1,17 @@
-package daemon
+// Package worker is the unprivileged process of the daemon: it reads packets and log
+// lines, decides, and requests from the monitor what the decisions grant. It gets its
+// configuration, digest file and sockets from the monitor, and can request only what
+// access.conf permits.
+//
+// Entry points: [Main] for the process, [Run] for a daemon that is one process.
+package worker
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -14,6 +21,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -22,67 +30,64 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// workerName is argv[0] of the worker, which also identifies it.
-const workerName = "fwknopd: worker"
-
-// Names of the files that the monitor opens for the worker, in addition to the sources.
-const (
-	fileConfig  = "config"
-	fileJournal = "journal"
-	fileOldSums = "md5sums"
-)
-
 const (
 	// askTimeout is the timeout of a request to the monitor.
 	askTimeout = 10 * time.Second
-	// maxWorkerConfig is the maximum size of the encoded workerConfig.
-	maxWorkerConfig = 64 << 20
 	// batchMax is how many packets are decided before the grants are submitted.
 	batchMax = 256
 	// workerMemory is the soft memory limit: a flood causes garbage.
 	workerMemory = 256 << 20
 )
 
-// IsWorker reports whether this process is the worker of a daemon.
-func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == workerName }
+// Main is the main function of the worker process. It returns the exit code.
+func Main() int {
+	err := runProcess()
+	if errors.Is(err, privsep.ErrFinished) {
+		return privsep.ExitFinished
+	}
+	fmt.Fprintf(os.Stderr, "%v\n", err)
+	return privsep.ExitError
+}
 
-// Worker is the main function of the unprivileged process: it reads packets and
-// requests grants from the monitor. It returns the exit code.
-func Worker() int {
-	setProcessName() // before disableCoreDumps, after which root owns /proc/self
+// runProcess runs the worker with what this process inherited from the monitor.
+func runProcess() error {
+	privsep.SetProcessName() // before disableCoreDumps, after which root owns /proc/self
 	if err := disableCoreDumps(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n", err)
-		return exitError
+		return err
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // handled by the monitor, which ends the worker
 	debug.SetMemoryLimit(workerMemory)
 	conn, err := monitor.Parent()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n", err)
-		return exitError
+		return err
 	}
+	return Run(context.Background(), conn, os.NewFile(privsep.RecordsFD, "records"))
+}
+
+// Run runs a worker until ctx is done, conn is closed, its source fails, or all input
+// has been processed ([privsep.ErrFinished]). It closes both conn and records.
+func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error {
 	client := monitor.NewClient(conn)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	go func() {
 		<-client.Done()
 		cancel()
 	}()
-	out := newWorkerLog(os.NewFile(workerLogFD, "records"))
-	err = work(ctx, client, out)
-	out.close()
-	if errors.Is(err, errFinished) {
-		return exitFinished
-	}
-	fmt.Fprintf(os.Stderr, "%v\n", err)
-	return exitError
+	out := newRecordWriter(records)
+	defer out.close()
+	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog()}
+	w.problems.Budget = privsep.NewBudget(refusalRate, refusalBurst)
+	defer w.close()
+	return w.serve(ctx)
 }
 
 // A worker turns packets into requests. Everything but the results of requests is
 // handled on one goroutine.
 type worker struct {
 	client    *monitor.Client
-	out       *workerLog
-	conf      *workerConfig
+	out       *recordWriter
+	conf      *privsep.Config
 	loaded    *config.Loaded
 	engine    *policy.Engine
 	store     replay.Store
@@ -110,19 +115,15 @@ type pending struct {
 // errNoInput ends a worker whose input ended unexpectedly.
 var errNoInput = errors.New("the input has ended")
 
-// work runs until ctx is done, the source fails, or all input has been processed
-// ([errFinished]).
-func work(ctx context.Context, client *monitor.Client, out *workerLog) error {
-	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog()}
-	w.problems.budget = newBudget(refusalRate, refusalBurst)
-	defer w.close()
+// serve loads the configuration and processes packets, see [Run].
+func (w *worker) serve(ctx context.Context) error {
 	if err := w.load(ctx); err != nil {
 		return err
 	}
 	if w.conf.Limit > 0 {
 		w.remaining = w.conf.Limit
 	}
-	if err := client.Ready(ctx); err != nil {
+	if err := w.client.Ready(ctx); err != nil {
 		return err
 	}
 	for {
@@ -139,7 +140,7 @@ func work(ctx context.Context, client *monitor.Client, out *workerLog) error {
 				if w.src == nil {
 					return err
 				}
-				out.putf(recordWarning, "the worker keeps its configuration: %v", err)
+				w.out.putf(privsep.RecordWarning, "the worker keeps its configuration: %v", err)
 			}
 		}
 	}
@@ -182,7 +183,7 @@ func (w *worker) run(ctx context.Context) error {
 		case w.remaining == 0:
 			w.compat26f(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
 			w.compat26f(w.loaded, "Packet count limit (%d) reached. Exiting...", w.conf.Limit)
-			return errFinished
+			return privsep.ErrFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
 		case errors.Is(err, io.EOF):
@@ -195,17 +196,17 @@ func (w *worker) run(ctx context.Context) error {
 
 // atEnd returns the error for the end of all input.
 func (w *worker) atEnd() error {
-	if readsOnce(w.loaded) {
-		return errFinished
+	if privsep.ReadsOnce(w.loaded) {
+		return privsep.ErrFinished
 	}
 	return errNoInput
 }
 
 func noticeError(notice string) error {
 	switch notice {
-	case noticeReload:
+	case privsep.NoticeReload:
 		return errReload
-	case noticeState:
+	case privsep.NoticeState:
 		return errState
 	}
 	return fmt.Errorf("the monitor says %q", notice)
@@ -215,11 +216,11 @@ func noticeError(notice string) error {
 func (w *worker) logState() {
 	if c, ok := w.src.Source.(ingest.Counter); ok {
 		n := c.Counts()
-		w.out.putf(recordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
+		w.out.putf(privsep.RecordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
 	}
-	w.out.putf(recordInfo, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
+	w.out.putf(privsep.RecordInfo, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
 	k := w.engine.KnockCounts()
-	w.out.putf(recordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
+	w.out.putf(privsep.RecordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
 }
 
 // step decides one packet. It counts for -C if the engine examined it: frames of other
@@ -236,7 +237,7 @@ func (w *worker) step(ev *parse.Event) {
 	}
 	p := pending{decision: d, packet: packetOf(now, ev)}
 	if d.Verdict == policy.Deny && len(d.Others) == 0 {
-		if p.suppressed = w.decisions.refusals.take(now, 1); p.suppressed < 0 {
+		if p.suppressed = w.decisions.refusals.Take(now, 1); p.suppressed < 0 {
 			return
 		}
 	}
@@ -307,7 +308,7 @@ func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 		w.client.Submit(g, func(err error) {
 			defer w.submitted.Done()
 			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor logs refusals
-				w.out.putf(recordWarning, "%s is not open: %v", grantText(&g), err)
+				w.out.putf(privsep.RecordWarning, "%s is not open: %v", g.Text(), err)
 			}
 		})
 	}
@@ -324,5 +325,3 @@ func (w *worker) close() {
 	}
 	w.client.Close()
 }
-
-var _ ingest.Source = (*sources)(nil)

@@ -1,0 +1,97 @@
+package daemon
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/privsep"
+)
+
+// files writes a configuration and returns the options that name its files.
+func files(t *testing.T, server, access string) *cli.Options {
+	t.Helper()
+	dir := t.TempDir()
+	o := &cli.Options{Config: filepath.Join(dir, "fwknopd.conf"), Access: filepath.Join(dir, "access.conf"), Test: true}
+	server += "\nFWKNOP_DIR " + dir + ";\nFWKNOP_RUN_DIR " + dir + ";\nFWKNOP_LIB_DIR " + dir + ";\n"
+	for name, text := range map[string]string{o.Config: server, o.Access: access} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\n"
+
+// The worker gets the same configuration as the monitor without reading any file.
+func TestWorkerConfigRoundTrip(t *testing.T) {
+	_, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))
+	if !problems.Failed() {
+		t.Fatal("an include that is missing is no problem")
+	}
+	o := files(t, "PCAP_INTF lo;", plainStanza)
+	include := filepath.Join(filepath.Dir(o.Access), "other.conf")
+	if err := os.WriteFile(include, []byte("SOURCE 192.0.2.0/24\nOPEN_PORTS tcp/80\nKEY onemoretestkey\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(o.Access, []byte(plainStanza+"%include "+include+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, problems := prepare(o)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	f, err := configFile(s.workerConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("what is handed over can be changed")
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := new(privsep.Config)
+	if err := json.Unmarshal(text, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{o.Config, o.Access, include} {
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, problems := c.Load()
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	if len(l.Access.Stanzas) != 2 || string(l.Access.Stanzas[0].Key.Bytes()) != "sometestkey1" || l.Server.Interface != "lo" {
+		t.Errorf("the worker has %d stanzas, interface %q", len(l.Access.Stanzas), l.Server.Interface)
+	}
+}
+
+// The monitor opens every source that the worker may ask for.
+func TestOpeners(t *testing.T) {
+	for _, server := range []string{
+		"PCAP_INTF lo;", "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE /var/log/k;", "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\nKNOPMD_FIFO /run/f;",
+		"AUTH_MODE ULOG_PCAP;\nPCAP_PKT_FILE /var/log/u;", "AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;\nENABLE_TCP_SERVER Y;",
+		"INGEST PCAP,NFLOG,TCP,UDP;\nPCAP_INTF lo;", "PCAP_FILE /tmp/x.pcap;",
+	} {
+		s, problems := prepare(files(t, server, plainStanza))
+		if problems.Failed() {
+			t.Errorf("%s: %v", server, problems)
+			continue
+		}
+		offered := s.openers(func(string) {})
+		for _, f := range privsep.SourceSpecs(s.Loaded) {
+			if offered[f.Name()] == nil {
+				t.Errorf("%s: the monitor does not open %s", server, f.Name())
+			}
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package privsep is what the two processes of the daemon agree on: how one starts the
+// other, the configuration that the monitor hands over, the sources and files that the
+// worker requests by name, and the records that the worker logs. The protocol of the
+// requests is that of package monitor.
+package privsep
+
+import (
+	"errors"
+	"os"
+)
+
+// WorkerName is argv[0] of the worker, which also identifies it.
+const WorkerName = "fwknopd: worker"
+
+// IsWorker reports whether this process is the worker of a daemon.
+func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == WorkerName }
+
+// Exit codes of the worker. The reason of an error is on standard error, where the Go
+// runtime also writes on a crash.
+const (
+	ExitError    = 1
+	ExitFinished = 3 // see [ErrFinished]
+)
+
+// ErrFinished ends a worker that is done: the number of packets of -C has been reached,
+// or an input that is read once has ended.
+var ErrFinished = errors.New("the worker has finished")
+
+// Names of the files that the monitor opens for the worker, in addition to the sources.
+const (
+	FileConfig  = "config"
+	FileJournal = "journal"
+	FileOldSums = "md5sums"
+)
+
+// Notices of the monitor to the worker.
+const (
+	NoticeReload = "reload" // fetch the configuration again
+	NoticeState  = "state"  // log the counters
+)

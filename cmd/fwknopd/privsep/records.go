@@ -1,0 +1,66 @@
+package privsep
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// The worker logs through a pipe to the monitor, one record per line: a letter for the
+// kind, then the text.
+const (
+	RecordInfo          = 'i' // a message
+	RecordWarning       = 'w' // a warning
+	RecordAlert         = 'a' // a message to mail as well
+	RecordCompat        = 'm' // a log line of an old daemon
+	RecordCompatWarning = 'n' // such a line about a refusal, as a warning
+	RecordDetail        = 'd' // only with -v -v
+	RecordEvent         = 'e' // a line of the event log
+	RecordPositions     = 's' // positions in followed files
+)
+
+// RecordsFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.
+const RecordsFD = 4
+
+// MaxMessage is the maximum length of a message in bytes.
+const MaxMessage = 4096
+
+// Sanitize replaces control characters and truncates text to MaxMessage.
+func Sanitize(text string) string {
+	if len(text) > MaxMessage {
+		text = text[:MaxMessage] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\t' {
+			return r
+		}
+		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// A Budget is a rate limit of records that counts what it refuses.
+type Budget struct {
+	rate *rate.Limiter
+	lost int
+}
+
+// NewBudget returns a Budget with a rate per second and a burst.
+func NewBudget(perSecond rate.Limit, burst int) Budget {
+	return Budget{rate: rate.NewLimiter(perSecond, burst)}
+}
+
+// Take takes n from the budget. It returns -1 if they are refused, otherwise the number
+// of refusals since the last success.
+func (b *Budget) Take(now time.Time, n int) int {
+	if !b.rate.AllowN(now, n) {
+		b.lost++
+		return -1
+	}
+	lost := b.lost
+	b.lost = 0
+	return lost
+}

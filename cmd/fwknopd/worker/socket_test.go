@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
+)
+
+// A busy worker ends when the socket to its monitor is closed, without a signal.
+func TestWorkerEndsWithItsSocket(t *testing.T) {
+	capture := filepath.Join(t.TempDir(), "spa.pcap")
+	files := map[string]string{
+		"fwknopd.conf": "AUTH_MODE FILE_PCAP;\nENABLE_DIGEST_PERSISTENCE N;\nPCAP_PKT_FILE " + capture + ";\n",
+		"access.conf":  "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n",
+	}
+	c := &privsep.Config{Options: config.Options{Config: "fwknopd.conf", Access: "access.conf"}, Files: make(map[string]privsep.FileResult)}
+	for name, text := range files {
+		c.Files[name] = privsep.FileResult{Data: []byte(text), Info: conf.FileInfo{Regular: true}}
+	}
+	encoded := filepath.Join(t.TempDir(), "config")
+	if text, err := json.Marshal(c); err != nil {
+		t.Fatal(err)
+	} else if err := os.WriteFile(encoded, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := monitor.New(t.Context(), monitor.Config{
+		Events: func(monitor.Event) {},
+		Policy: monitor.Policy{Files: map[string]func() (*os.File, error){
+			privsep.FileConfig:     func() (*os.File, error) { return os.Open(encoded) },
+			"FILE_PCAP " + capture: func() (*os.File, error) { return os.Open(capture) },
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(context.Background())
+	server, conn, err := monitor.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go m.Serve(t.Context(), server)
+	r, w := io.Pipe()
+	working, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		seen := false
+		for in := bufio.NewScanner(r); in.Scan(); {
+			if !seen && strings.Contains(in.Text(), "state: 0 records") {
+				seen = true
+				close(working)
+			}
+		}
+	}()
+	go func() { ended <- Run(t.Context(), conn, w) }()
+	deadline := time.After(20 * time.Second)
+	for asked := time.NewTicker(50 * time.Millisecond); ; {
+		select {
+		case <-asked.C: // no reply until it reads packets
+			m.Notify(privsep.NoticeState)
+			continue
+		case <-working:
+		case err := <-ended:
+			t.Fatalf("it ended at once: %v", err)
+		case <-deadline:
+			t.Fatal("the worker was never at work")
+		}
+		asked.Stop()
+		break
+	}
+	server.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ended without a reason")
+		}
+	case <-deadline:
+		t.Fatal("the worker lives on without its monitor")
+	}
+}
