@@ -51,7 +51,7 @@ func detach(stderr io.Writer) int {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError
 	}
-	program, err := privsep.OwnProgram()
+	program, err := ownProgram()
 	if err != nil {
 		return fail(err)
 	}

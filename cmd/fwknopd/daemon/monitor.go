@@ -46,9 +46,9 @@ type daemon struct {
 
 	mu         sync.Mutex
 	setup      *setup
-	worker     *workerProcess // nil while there is none
-	positions  []byte         // where the worker is in the files it follows
-	waitReason string         // what the worker waits for
+	worker     *monitor.Worker // nil while there is none
+	positions  []byte          // where the worker is in the files it follows
+	waitReason string          // what the worker waits for
 }
 
 // errDone ends a daemon that has nothing left to do: its input has ended, or the number
@@ -71,13 +71,6 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	return d
-}
-
-// conf returns the current configuration.
-func (d *daemon) conf() *setup {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.setup
 }
 
 // run runs the daemon until it ends. It returns nil if a signal ended it.
@@ -186,7 +179,7 @@ func (d *daemon) logState() {
 	d.mu.Lock()
 	pid := 0
 	if d.worker != nil {
-		pid = d.worker.pid
+		pid = d.worker.Pid
 	}
 	d.mu.Unlock()
 	d.logf(info, "state: monitor %d, worker %d, up %v, %d openings", os.Getpid(), pid, time.Since(d.started).Round(time.Second), d.mon.Len())

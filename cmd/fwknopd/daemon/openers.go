@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
@@ -16,10 +15,17 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// addOpeners adds the functions with which the monitor opens the sources: everything
-// that needs privileges.
-func addOpeners(files map[string]func() (*os.File, error), list []privsep.SourceSpec) {
-	for _, f := range list {
+// openers returns the files that the worker may request by name, except the
+// configuration: the digest file, and sources that take privileges to open.
+func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
+	files := make(map[string]func() (*os.File, error))
+	if path := engine.DigestFile(s.Server); path != "" {
+		files[privsep.FileJournal] = func() (*os.File, error) {
+			return openJournal(path, engine.StoreOptions(s.Server, time.Now(), notice))
+		}
+		files[privsep.FileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), privsep.FileOldSums)) }
+	}
+	for _, f := range privsep.SourceSpecs(s.Loaded) {
 		if open := opener(f); open != nil {
 			files[f.Name()] = open
 		}
@@ -27,6 +33,23 @@ func addOpeners(files map[string]func() (*os.File, error), list []privsep.Source
 			files[f.Name()+privsep.DatagramSuffix] = func() (*os.File, error) { return ingest.OpenUnixDatagram(f.Path) }
 		}
 	}
+	return files
+}
+
+// openJournal creates, repairs and compacts the digest file, and opens it for the
+// worker.
+func openJournal(path string, o replay.Options) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	j, err := replay.Open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.Close(); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
 }
 
 // opener returns the function that opens a source, nil if the worker opens it itself.
@@ -70,23 +93,4 @@ func openFollowed(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s: not a file that can be followed (a pipe goes with KNOPMD_FIFO)", path)
 	}
 	return f, nil
-}
-
-// journalOpener returns the function with which the monitor creates, repairs and
-// compacts the journal, and opens it for the worker.
-func journalOpener(l *config.Loaded, notice func(string)) func() (*os.File, error) {
-	path := engine.DigestFile(l.Server)
-	return func() (*os.File, error) {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, err
-		}
-		j, err := replay.Open(path, engine.StoreOptions(l.Server, time.Now(), notice))
-		if err != nil {
-			return nil, err
-		}
-		if err := j.Close(); err != nil {
-			return nil, err
-		}
-		return os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
-	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
@@ -22,6 +22,13 @@ type setup struct {
 	*config.Loaded
 	workerConfig *privsep.Config
 	policy       monitor.Policy
+}
+
+// conf returns the current configuration.
+func (d *daemon) conf() *setup {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.setup
 }
 
 // prepare reads and checks the configuration. The result is usable only if problems has
@@ -67,16 +74,22 @@ func (s *setup) complete() error {
 	return nil
 }
 
-// openers returns the files that the worker may request by name, except the
-// configuration.
-func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
-	files := make(map[string]func() (*os.File, error))
-	if path := engine.DigestFile(s.Server); path != "" {
-		files[privsep.FileJournal] = journalOpener(s.Loaded, notice)
-		files[privsep.FileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), privsep.FileOldSums)) }
+// exportKeys exports the OpenPGP keys of the stanzas, in file order. A stanza whose
+// keys cannot be exported is an error, since it would refuse all clients.
+func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
+	var all []*keyring.Keys
+	for i := range a.Stanzas {
+		st := &a.Stanzas[i]
+		if st.GPG == nil {
+			continue
+		}
+		keys, err := keyring.Export(ctx, st.GPG)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
+		}
+		all = append(all, keys)
 	}
-	addOpeners(files, privsep.SourceSpecs(s.Loaded))
-	return files
+	return all, nil
 }
 
 // passwords returns the password checks of REQUIRE_AUTH_METHOD by shadow file.

@@ -13,12 +13,6 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// A workerProcess is the running worker.
-type workerProcess struct {
-	pid  int
-	kill func() error // safe if the process has ended and its pid is in use again
-}
-
 // supervise keeps a worker running until ctx is done or the restart limit is reached.
 func (d *daemon) supervise(ctx context.Context) error {
 	start := d.spawnWorker
@@ -47,7 +41,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := privsep.OwnProgram()
+	program, err := ownProgram()
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +63,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	}
 	d.workerLogs.Go(func() { d.readWorkerLog(r) })
 	d.mu.Lock()
-	d.worker = &workerProcess{cmd.Process.Pid, wk.Kill}
+	d.worker = wk
 	d.mu.Unlock()
 	wait := wk.Wait
 	wk.Wait = func() error { return newWorkerExit(wait(), stderr.String()) }

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"context"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/conntrack"
+)
+
+// ownProgram returns a path of the running program that is valid even if its file has
+// been replaced.
+func ownProgram() (string, error) { return "/proc/self/exe", nil }
+
+// sealedFile returns an anonymous file with text that cannot be modified.
+func sealedFile(text []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("fwknopd configuration", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
+	}
+	f := os.NewFile(uintptr(fd), "configuration")
+	if _, err = f.Write(text); err == nil {
+		_, err = f.Seek(0, 0)
+	}
+	if err == nil {
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_WRITE)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// established reports for each grant whether a connection through it is alive.
+type established = func(context.Context, []enforce.Grant) ([]bool, error)
+
+// openConntrack opens the kernel's connection tracking table.
+func openConntrack(ports []uint16) (_ established, done func(), err error) {
+	table, err := conntrack.Open(ports)
+	if err != nil {
+		return nil, nil, err
+	}
+	return table.Established, func() { table.Close() }, nil
+}
+
+// watchLinks sends state changes of the named interfaces, as reported by the kernel,
+// until ctx is done.
+func watchLinks(ctx context.Context, names map[string]bool) (<-chan link, error) {
+	updates := make(chan netlink.LinkUpdate)
+	if err := netlink.LinkSubscribe(updates, ctx.Done()); err != nil {
+		return nil, err
+	}
+	links := make(chan link)
+	go func() {
+		defer close(links)
+		for u := range updates {
+			if name := u.Attrs().Name; names[name] {
+				links <- link{name, u.Header.Type == unix.RTM_DELLINK, u.IfInfomsg.Flags&unix.IFF_RUNNING != 0}
+			}
+		}
+	}()
+	return links, nil
+}
