@@ -2,13 +2,11 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"fwknopd/cmd/fwknopd/firewall"
-	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
@@ -70,32 +68,6 @@ func (d *daemon) logNotes(notes []string) {
 	for _, n := range notes {
 		d.alertf(warning, "%s", n)
 	}
-}
-
-// workerPolicy returns what the worker may request.
-func (d *daemon) workerPolicy() monitor.Policy {
-	s := d.conf()
-	p := s.policy
-	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
-	c := *s.workerConfig
-	p.Files[privsep.FileConfig] = func() (*os.File, error) {
-		c := c
-		d.mu.Lock()
-		c.Positions = d.positions
-		d.mu.Unlock()
-		c.Wait = d.waitsForInterface()
-		return configFile(&c)
-	}
-	return p
-}
-
-// configFile returns the encoded configuration as a file that cannot be modified.
-func configFile(c *privsep.Config) (*os.File, error) {
-	text, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	return sealedFile(text)
 }
 
 // openFirewall sets up chains and jumps. Existing grants are adopted or, with

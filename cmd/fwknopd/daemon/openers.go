@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,10 +11,36 @@ import (
 
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
 	"fwknopd/policy/replay"
 )
+
+// workerPolicy returns what the worker may request.
+func (d *daemon) workerPolicy() monitor.Policy {
+	s := d.conf()
+	p := s.policy
+	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
+	p.Files[privsep.FileConfig] = func() (*os.File, error) {
+		c := *s.workerConfig
+		d.mu.Lock()
+		c.Positions = d.positions
+		d.mu.Unlock()
+		c.Wait = d.waitsForInterface()
+		return configFile(&c)
+	}
+	return p
+}
+
+// configFile returns the encoded configuration as a file that cannot be modified.
+func configFile(c *privsep.Config) (*os.File, error) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return sealedFile(text)
+}
 
 // openers returns the files that the worker may request by name, except the
 // configuration: the digest file, and sources that take privileges to open.

@@ -11,27 +11,6 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 )
 
-// Messages to the service manager, sd_notify(3); without one they have no effect.
-
-// notifyReady reports readiness and what the worker waits for.
-func (d *daemon) notifyReady() {
-	_, _ = sd.SdNotify(false, sd.SdNotifyReady+"\n"+statusLine(d.waiting()))
-}
-
-func notifyStatus(waiting string) { _, _ = sd.SdNotify(false, statusLine(waiting)) }
-
-func notifyStopping() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }
-
-func statusLine(waiting string) string { return "STATUS=" + cmp.Or(waiting, "at work") }
-
-func notifyReloading() {
-	var now unix.Timespec
-	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
-		return
-	}
-	_, _ = sd.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
-}
-
 // maxWaits is the maximum length in bytes of what a worker may report that it waits
 // for.
 const maxWaits = 512
@@ -62,4 +41,25 @@ func (d *daemon) waiting() string {
 func (d *daemon) waitsForInterface() bool {
 	s := d.conf()
 	return d.ready.Load() || !s.Server.ExitAtIntfDown && s.Values.IsSet("PCAP_INTF") && d.o.Interface == ""
+}
+
+// Messages to the service manager, sd_notify(3); without one they have no effect.
+
+// notifyReady reports readiness and what the worker waits for.
+func (d *daemon) notifyReady() {
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady+"\n"+statusLine(d.waiting()))
+}
+
+func notifyStatus(waiting string) { _, _ = sd.SdNotify(false, statusLine(waiting)) }
+
+func notifyStopping() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }
+
+func statusLine(waiting string) string { return "STATUS=" + cmp.Or(waiting, "at work") }
+
+func notifyReloading() {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
+		return
+	}
+	_, _ = sd.SdNotify(false, fmt.Sprintf("%s\nMONOTONIC_USEC=%d", sd.SdNotifyReloading, now.Nano()/1000))
 }

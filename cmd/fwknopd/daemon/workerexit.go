@@ -72,16 +72,6 @@ func (e *workerExit) Error() string {
 // Unwrap returns the exit status.
 func (e *workerExit) Unwrap() error { return e.status }
 
-// A startError means that the first worker did not become ready. It is not started
-// again, since the caller of the daemon waits for the result.
-type startError struct{ cause error }
-
-// Error implements error.
-func (e *startError) Error() string { return e.cause.Error() }
-
-// Unwrap returns the cause.
-func (e *startError) Unwrap() error { return e.cause }
-
 // workerEnded decides what follows from the end of a worker. It returns an error to end
 // the daemon: if the worker has finished, or if no worker has been ready. Otherwise
 // another worker is started.
@@ -91,7 +81,7 @@ func (d *daemon) workerEnded(err error) error {
 	case errors.Is(err, privsep.ErrFinished) && d.canFinish():
 		return errDone
 	case !d.ready.Load():
-		return &startError{err}
+		return err // the caller of the daemon waits for the result of the start
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce/monitor"
 )
 
 // exits returns the error of a process that ended with code.
@@ -93,5 +94,17 @@ func TestSetWaiting(t *testing.T) {
 	d.workerEnded(errors.New("x"))
 	if got := d.waiting(); got != "" {
 		t.Errorf("without a worker: %q", got)
+	}
+}
+
+// A restart kills the worker by its handle, not by a pid that may be in use again.
+func TestRestartWorker(t *testing.T) {
+	d := newTestDaemon(t, "", io.Discard)
+	d.restartWorker() // there is none yet
+	kills := 0
+	d.worker = &monitor.Worker{Pid: 1 << 30, Kill: func() error { kills++; return nil }}
+	d.restartWorker()
+	if kills != 1 {
+		t.Errorf("killed %d times", kills)
 	}
 }

@@ -1,9 +1,11 @@
 package privsep
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keyring"
@@ -53,16 +55,9 @@ func (c *Config) Load() (*config.Loaded, conf.Problems) {
 
 // Equal reports whether both have the same files with the same content.
 func (c *Config) Equal(other *Config) bool {
-	if len(c.Files) != len(other.Files) {
-		return false
-	}
-	for name, f := range c.Files {
-		g, ok := other.Files[name]
-		if !ok || string(f.Data) != string(g.Data) || f.Info != g.Info || f.Err != g.Err {
-			return false
-		}
-	}
-	return true
+	return maps.EqualFunc(c.Files, other.Files, func(f, g FileResult) bool {
+		return bytes.Equal(f.Data, g.Data) && f.Info == g.Info && f.Err == g.Err
+	})
 }
 
 // A recordingFS is a conf.FS that records the results of another one.

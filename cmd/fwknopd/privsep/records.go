@@ -2,6 +2,7 @@ package privsep
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -42,25 +43,28 @@ func Sanitize(text string) string {
 	}, text)
 }
 
-// A Budget is a rate limit of records that counts what it refuses.
+// A Budget is a rate limit of records that counts what it refuses. It may be used
+// concurrently.
 type Budget struct {
+	mu   sync.Mutex
 	rate *rate.Limiter
 	lost int
 }
 
 // NewBudget returns a Budget with a rate per second and a burst.
-func NewBudget(perSecond rate.Limit, burst int) Budget {
-	return Budget{rate: rate.NewLimiter(perSecond, burst)}
+func NewBudget(perSecond rate.Limit, burst int) *Budget {
+	return &Budget{rate: rate.NewLimiter(perSecond, burst)}
 }
 
 // Take takes n from the budget. It returns -1 if they are refused, otherwise the number
 // of refusals since the last success.
-func (b *Budget) Take(now time.Time, n int) int {
+func (b *Budget) Take(now time.Time, n int) (lost int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !b.rate.AllowN(now, n) {
 		b.lost++
 		return -1
 	}
-	lost := b.lost
-	b.lost = 0
+	lost, b.lost = b.lost, 0
 	return lost
 }

@@ -35,6 +35,11 @@ type SourceSpec struct {
 	Tail    bool // LOG_FOLLOWER is tail
 }
 
+// ReadsOnce reports whether some input is read to its end.
+func ReadsOnce(l *config.Loaded) bool {
+	return slices.ContainsFunc(SourceSpecs(l), func(f SourceSpec) bool { return f.Once })
+}
+
 // SourceSpecs returns the sources of AUTH_MODE or INGEST, and those that the switches
 // of the old daemons enable.
 func SourceSpecs(l *config.Loaded) []SourceSpec {
@@ -122,9 +127,4 @@ func (f *SourceSpec) Label() string { return f.Mode + ": " + f.Path }
 // processes.
 func (f *SourceSpec) LiveOptions(expr *filter.Filter) ingest.LiveOptions {
 	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
-}
-
-// ReadsOnce reports whether some input is read to its end.
-func ReadsOnce(l *config.Loaded) bool {
-	return slices.ContainsFunc(SourceSpecs(l), func(f SourceSpec) bool { return f.Once })
 }

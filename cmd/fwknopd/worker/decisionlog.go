@@ -44,7 +44,7 @@ func packetOf(now time.Time, ev *parse.Event) packet {
 
 // A decisionLog formats decisions.
 type decisionLog struct {
-	refusals privsep.Budget
+	refusals *privsep.Budget
 	stanzas  map[int]*conf.Stanza // by line
 	compat   compatTable          // of the old daemon whose configuration files are used
 	event    parse.Event
@@ -129,6 +129,22 @@ func recordKindOf(d *policy.Decision) byte {
 		return privsep.RecordAlert
 	}
 	return privsep.RecordWarning
+}
+
+// logProblem logs an input error, with a rate limit: each packet of a flood may cause
+// one. It may be called concurrently.
+func (w *worker) logProblem(p ingest.Problem) {
+	lost := w.problems.Take(time.Now(), 1)
+	if lost > 0 {
+		w.out.putf(privsep.RecordWarning, "%d more like this were not told one by one", lost)
+	}
+	switch {
+	case lost < 0:
+	case p.Record == 0:
+		w.out.putf(privsep.RecordWarning, "%s: %v", p.Name, p.Err)
+	default:
+		w.out.putf(privsep.RecordWarning, "%s:%d: %v", p.Name, p.Record, p.Err)
+	}
 }
 
 // fields returns the fields of a message without secrets, one per line.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -18,6 +17,21 @@ import (
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
+
+// compact has the monitor compact the journal if that is due: it does so whenever it
+// opens the file. An error ends the worker, since digests could no longer be stored;
+// the next worker starts over.
+func (w *worker) compact(ctx context.Context) error {
+	j, ok := w.store.(*replay.Journal)
+	if !ok || !j.Due() {
+		return nil
+	}
+	w.store = nil
+	if err := j.Close(); err != nil {
+		return err
+	}
+	return w.load(ctx)
+}
 
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
@@ -75,13 +89,6 @@ func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
 		return err
 	}
 	return json.Unmarshal(text, c)
-}
-
-// open requests a file from the monitor.
-func (w *worker) open(ctx context.Context, name string) (*os.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	return w.client.Open(ctx, name)
 }
 
 func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store) (*policy.Engine, error) {

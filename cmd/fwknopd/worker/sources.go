@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
-	"sync"
-	"time"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
@@ -34,7 +33,7 @@ func (s *sources) Pending() bool {
 func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
 	list := privsep.SourceSpecs(l)
 	old := w.src
-	if old != nil && sameSpecs(old.specs, list) {
+	if old != nil && reflect.DeepEqual(old.specs, list) {
 		return old, nil
 	}
 	clash := old != nil && slices.ContainsFunc(list, func(f privsep.SourceSpec) bool {
@@ -70,8 +69,6 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 	}
 	return &sources{ingest.Merge(open...), list}, nil
 }
-
-func sameSpecs(a, b []privsep.SourceSpec) bool { return fmt.Sprintf("%#v", a) == fmt.Sprintf("%#v", b) }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at positions) (ingest.Source, error) {
 	expr, err := filter.Parse(f.Filter)
@@ -155,28 +152,4 @@ func (w *worker) readOnce(ctx context.Context, f privsep.SourceSpec, read ingest
 	}
 	read.Stdin = file
 	return ingest.Read([]string{ingest.Stdin}, read)
-}
-
-// logProblem logs an input error, with a rate limit: each packet of a flood may cause
-// one. It may be called concurrently.
-func (w *worker) logProblem(p ingest.Problem) {
-	w.problems.Lock()
-	lost := w.problems.Take(time.Now(), 1)
-	w.problems.Unlock()
-	if lost > 0 {
-		w.out.putf(privsep.RecordWarning, "%d more like this were not told one by one", lost)
-	}
-	switch {
-	case lost < 0:
-	case p.Record == 0:
-		w.out.putf(privsep.RecordWarning, "%s: %v", p.Name, p.Err)
-	default:
-		w.out.putf(privsep.RecordWarning, "%s:%d: %v", p.Name, p.Record, p.Err)
-	}
-}
-
-// A sharedBudget is a budget for concurrent use.
-type sharedBudget struct {
-	sync.Mutex
-	privsep.Budget
 }

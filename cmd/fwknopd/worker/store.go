@@ -89,18 +89,3 @@ func (w *worker) closeUnused(store replay.Store) {
 		}
 	}
 }
-
-// compact has the monitor compact the journal if that is due: it does so whenever it
-// opens the file. An error ends the worker, since digests could no longer be stored;
-// the next worker starts over.
-func (w *worker) compact(ctx context.Context) error {
-	j, ok := w.store.(*replay.Journal)
-	if !ok || !j.Due() {
-		return nil
-	}
-	w.store = nil
-	if err := j.Close(); err != nil {
-		return err
-	}
-	return w.load(ctx)
-}

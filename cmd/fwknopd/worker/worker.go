@@ -31,8 +31,6 @@ import (
 )
 
 const (
-	// askTimeout is the timeout of a request to the monitor.
-	askTimeout = 10 * time.Second
 	// batchMax is how many packets are decided before the grants are submitted.
 	batchMax = 256
 	// workerMemory is the soft memory limit: a flood causes garbage.
@@ -76,8 +74,7 @@ func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error 
 	}()
 	out := newRecordWriter(records)
 	defer out.close()
-	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog()}
-	w.problems.Budget = privsep.NewBudget(refusalRate, refusalBurst)
+	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog(), problems: privsep.NewBudget(refusalRate, refusalBurst)}
 	defer w.close()
 	return w.serve(ctx)
 }
@@ -95,7 +92,7 @@ type worker struct {
 	previous  replay.Store // the stores before it, for lookups only; nil: none
 	src       *sources
 	decisions decisionLog
-	problems  sharedBudget
+	problems  *privsep.Budget
 
 	wait  bool // for a missing interface
 	waits waits
@@ -127,12 +124,10 @@ func (w *worker) serve(ctx context.Context) error {
 		return err
 	}
 	for {
-		switch err := w.run(ctx); {
-		case errors.Is(err, errState):
+		switch err := w.run(ctx); err {
+		case notice(privsep.NoticeState):
 			w.logState()
-		case !errors.Is(err, errReload):
-			return err
-		default:
+		case notice(privsep.NoticeReload):
 			if err := w.flush(ctx); err != nil {
 				return err
 			}
@@ -142,15 +137,17 @@ func (w *worker) serve(ctx context.Context) error {
 				}
 				w.out.putf(privsep.RecordWarning, "the worker keeps its configuration: %v", err)
 			}
+		default:
+			return err
 		}
 	}
 }
 
-// Notices from the monitor end worker.run with one of these.
-var (
-	errReload = errors.New("reload")
-	errState  = errors.New("state")
-)
+// A notice is what the monitor sent to end worker.run.
+type notice string
+
+// Error implements error.
+func (n notice) Error() string { return fmt.Sprintf("the monitor says %q", string(n)) }
 
 // run reads packets until ctx is done, the input ends, or a notice arrives.
 func (w *worker) run(ctx context.Context) error {
@@ -158,9 +155,9 @@ func (w *worker) run(ctx context.Context) error {
 	defer cancel(nil)
 	go func() {
 		select {
-		case notice, ok := <-w.client.Notices():
+		case text, ok := <-w.client.Notices():
 			if ok {
-				cancel(noticeError(notice))
+				cancel(notice(text))
 			}
 		case <-reading.Done():
 		}
@@ -186,30 +183,14 @@ func (w *worker) run(ctx context.Context) error {
 			return privsep.ErrFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
+		case errors.Is(err, io.EOF) && privsep.ReadsOnce(w.loaded):
+			return privsep.ErrFinished
 		case errors.Is(err, io.EOF):
-			return w.atEnd()
+			return errNoInput
 		default:
 			return err
 		}
 	}
-}
-
-// atEnd returns the error for the end of all input.
-func (w *worker) atEnd() error {
-	if privsep.ReadsOnce(w.loaded) {
-		return privsep.ErrFinished
-	}
-	return errNoInput
-}
-
-func noticeError(notice string) error {
-	switch notice {
-	case privsep.NoticeReload:
-		return errReload
-	case privsep.NoticeState:
-		return errState
-	}
-	return fmt.Errorf("the monitor says %q", notice)
 }
 
 // logState logs the counters.
@@ -290,28 +271,6 @@ func (w *worker) flush(ctx context.Context) error {
 func unrecorded(d policy.Decision, err error) policy.Decision {
 	return policy.Decision{Verdict: policy.Deny, Reason: policy.SPAStore, Detail: policy.Detail{Text: err.Error()},
 		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
-}
-
-// execute requests what a decision grants from the monitor, which reports the result as
-// an event.
-func (w *worker) execute(ctx context.Context, d *policy.Decision) {
-	switch {
-	case d.Verdict != policy.Allow || d.Shadow:
-	case d.Command != nil:
-		ctx, cancel := context.WithTimeout(ctx, askTimeout)
-		defer cancel()
-		c := monitor.Command{Stanza: d.Stanza, From: d.Command.From, Text: d.Command.Text, User: d.User, Src: d.Src.String()}
-		_ = w.client.Command(ctx, c) // the monitor logs the error
-	default:
-		g := d.Grant
-		w.submitted.Add(1)
-		w.client.Submit(g, func(err error) {
-			defer w.submitted.Done()
-			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor logs refusals
-				w.out.putf(privsep.RecordWarning, "%s is not open: %v", g.Text(), err)
-			}
-		})
-	}
 }
 
 func (w *worker) close() {

@@ -5,15 +5,20 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/ingest"
+	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
 
@@ -85,5 +90,57 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 		}
 	case <-deadline:
 		t.Fatal("the worker lives on without its monitor")
+	}
+}
+
+// The monitor gets a command as the client wrote it, with the address that CMD_REGEX is
+// matched against and the source address.
+func TestExecuteCommand(t *testing.T) {
+	ctx := context.Background()
+	events := make(chan monitor.Event, 8)
+	m, err := monitor.New(ctx, monitor.Config{
+		Events: func(ev monitor.Event) { events <- ev },
+		Policy: monitor.Policy{Limits: enforce.Limits{Stanzas: []enforce.Allowance{{
+			Stanza: 3, Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^192\.0\.2\.9,true$`)},
+		}}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close(ctx)
+	server, conn, err := monitor.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go m.Serve(ctx, server)
+	w := &worker{client: monitor.NewClient(conn)}
+	defer w.client.Close()
+	w.execute(ctx, &policy.Decision{
+		Verdict: policy.Allow, Stanza: 3, User: "joe", Src: netip.MustParseAddr("198.51.100.7"),
+		Command: &policy.Command{From: "192.0.2.9", Text: "true"},
+	})
+	ev := <-events
+	want := monitor.Command{Stanza: 3, From: "192.0.2.9", Text: "true", User: "joe", Src: "198.51.100.7"}
+	if ev.Kind != monitor.CommandRan || ev.Err != nil || ev.Command != want {
+		t.Errorf("%s %+v, %v; want %+v", ev.Kind, ev.Command, ev.Err, want)
+	}
+}
+
+func TestResume(t *testing.T) {
+	p := positions{Time: now, Places: map[string]ingest.State{"KNOCK": {Inode: 7, Offset: 99}}}
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := resume(text, now.Add(time.Minute)).Places["KNOCK"]; s.Offset != 99 {
+		t.Errorf("after a minute: %+v", s)
+	}
+	for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} {
+		if len(resume(text, at).Places) != 0 {
+			t.Errorf("%v: goes on where it stopped long ago", at)
+		}
+	}
+	if len(resume([]byte("junk"), now).Places) != 0 {
+		t.Error("junk is a position")
 	}
 }
