@@ -153,6 +153,17 @@ type Access struct {
 	Stanzas []Stanza
 }
 
+// StanzaAt returns the stanza that begins at a line, nil if there is none. If several
+// files have one, it is the last.
+func (a *Access) StanzaAt(line int) *Stanza {
+	for i := range slices.Backward(a.Stanzas) {
+		if a.Stanzas[i].Pos.Line == line {
+			return &a.Stanzas[i]
+		}
+	}
+	return nil
+}
+
 // WantsSystem reports whether a stanza requires an operating system.
 func (a *Access) WantsSystem() bool {
 	return slices.ContainsFunc(a.Stanzas, func(s Stanza) bool { return s.WantsSystem() })

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"slices"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/firewall"
@@ -86,15 +85,4 @@ func (d *daemon) chainOf(role enforce.Role) string {
 		return c.To
 	}
 	return iptables.Defaults[role].To
-}
-
-// stanzaOf returns the stanza of a grant or command, nil if a reload removed it.
-func (d *daemon) stanzaOf(line int) *conf.Stanza {
-	stanzas := d.conf().Access.Stanzas
-	for i := range slices.Backward(stanzas) { // of two at the same line the last, as decisions have it
-		if stanzas[i].Pos.Line == line {
-			return &stanzas[i]
-		}
-	}
-	return nil
 }

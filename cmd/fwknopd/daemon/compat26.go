@@ -57,7 +57,7 @@ func removed26(d *daemon, ev *monitor.Event) (lines []string) {
 }
 
 func closed26(d *daemon, g *enforce.Grant) []string {
-	st := d.stanzaOf(g.Stanza)
+	st := d.conf().Access.StanzaAt(g.Stanza)
 	if st == nil || st.CycleOpen == "" || len(g.External.Close) == 0 {
 		return nil
 	}
@@ -65,7 +65,7 @@ func closed26(d *daemon, g *enforce.Grant) []string {
 }
 
 func ran26(d *daemon, ev *monitor.Event) []string {
-	st := d.stanzaOf(ev.Command.Stanza)
+	st := d.conf().Access.StanzaAt(ev.Command.Stanza)
 	if st == nil {
 		return nil
 	}

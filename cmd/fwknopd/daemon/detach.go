@@ -91,9 +91,6 @@ func detach(stderr io.Writer) int {
 // for may follow. Any other message is the reason of a failed start.
 const readyPrefix = "ready\n"
 
-// notifyParentReady reports a successful start to the process that called detach.
-func notifyParentReady(waiting string) { notifyParent(readyPrefix + waiting) }
-
 // notifyParent sends text to the process that called detach. Only the first call has an
 // effect.
 func notifyParent(text string) {

@@ -176,15 +176,6 @@ func (l *logger) close() {
 	}
 }
 
-// sanitizeLines applies privsep.Sanitize to each line of text.
-func sanitizeLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = privsep.Sanitize(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
 var syslogFacilities = map[string]syslog.Priority{
 	"LOG_DAEMON": syslog.LOG_DAEMON, "LOG_AUTH": syslog.LOG_AUTH, "LOG_AUTHPRIV": syslog.LOG_AUTHPRIV, "LOG_CRON": syslog.LOG_CRON,
 	"LOG_FTP": syslog.LOG_FTP, "LOG_KERN": syslog.LOG_KERN, "LOG_LPR": syslog.LOG_LPR, "LOG_MAIL": syslog.LOG_MAIL,

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
@@ -109,7 +111,7 @@ func (d *daemon) run(ctx context.Context) error {
 	var sig signalError
 	switch {
 	case errors.As(cause, &sig):
-		d.compatf("Got %s. Exiting...", signalName(sig.Signal))
+		d.compatf("Got %s. Exiting...", unix.SignalName(sig.Signal.(syscall.Signal)))
 		return nil
 	case errors.Is(err, errDone):
 		return nil
@@ -140,13 +142,6 @@ func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, wa
 			}
 		}
 	}
-}
-
-func signalName(sig os.Signal) string {
-	if sig == syscall.SIGINT {
-		return "SIGINT"
-	}
-	return "SIGTERM"
 }
 
 // close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.

@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
 	"testing"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -78,9 +82,7 @@ func TestWorkerConfigRoundTrip(t *testing.T) {
 // The monitor opens every source that the worker may ask for.
 func TestOpeners(t *testing.T) {
 	for _, server := range []string{
-		"PCAP_INTF lo;", "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE /var/log/k;", "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\nKNOPMD_FIFO /run/f;",
-		"AUTH_MODE ULOG_PCAP;\nPCAP_PKT_FILE /var/log/u;", "AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;\nENABLE_TCP_SERVER Y;",
-		"INGEST PCAP,NFLOG,TCP,UDP;\nPCAP_INTF lo;", "PCAP_FILE /tmp/x.pcap;",
+		"INGEST PCAP,FILE_PCAP,ULOG_PCAP,KNOCK,SOCKET,NFLOG,UDP,TCP;", "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;", "PCAP_FILE /tmp/x.pcap;",
 	} {
 		s, problems := prepare(files(t, server, plainStanza))
 		if problems.Failed() {
@@ -92,6 +94,60 @@ func TestOpeners(t *testing.T) {
 			if offered[f.Name()] == nil {
 				t.Errorf("%s: the monitor does not open %s", server, f.Name())
 			}
+		}
+	}
+}
+
+// The worker gets the group of a log, and no group that it does not need.
+func TestReaderGroups(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("giving files to groups takes root")
+	}
+	dir := t.TempDir()
+	file := func(name string, mode os.FileMode, gid int) privsep.SourceSpec {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, nil, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(path, 0, gid); err != nil {
+			t.Fatal(err)
+		}
+		return privsep.SourceSpec{Mode: "KNOCK", Path: path}
+	}
+	got := readerGroups([]privsep.SourceSpec{
+		file("of-a-group", 0o640, 4), file("for-all", 0o644, 5), file("of-nobody-else", 0o600, 6), file("of-root", 0o640, 0),
+		{Mode: "KNOCK", Path: filepath.Join(dir, "missing")},
+	})
+	if want := []uint32{4}; !slices.Equal(got, want) {
+		t.Errorf("groups %v, want %v", got, want)
+	}
+	var want []uint32
+	if g, err := user.LookupGroup(journalGroup); err == nil {
+		gid, _ := strconv.Atoi(g.Gid)
+		want = []uint32{uint32(gid)}
+	}
+	if got := readerGroups([]privsep.SourceSpec{{Mode: "JOURNAL"}}); !slices.Equal(got, want) {
+		t.Errorf("groups %v for the journal, want %v", got, want)
+	}
+}
+
+// Only regular files are followed: a pipe without a writer does not block the monitor.
+func TestOpenFollowed(t *testing.T) {
+	dir := t.TempDir()
+	file, pipe := filepath.Join(dir, "log"), filepath.Join(dir, "pipe")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{file: true, pipe: false, dir: false, filepath.Join(dir, "missing"): false} {
+		f, err := openFollowed(path)
+		if (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+		if err == nil {
+			f.Close()
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (d *daemon) workerReady() {
 	d.compatf("Starting fwknopd main event loop.")
 	d.logf(info, "at work")
 	d.notifyReady()
-	notifyParentReady(d.waiting())
+	notifyParent(readyPrefix + d.waiting())
 }
 
 // spawnWorker starts the unprivileged process.

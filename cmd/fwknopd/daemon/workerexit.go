@@ -118,8 +118,12 @@ func (d *daemon) workerDied(cause error) {
 func (d *daemon) saveStderr(cause error) {
 	var exit *workerExit
 	if errors.As(cause, &exit) && exit.rest != "" {
+		lines := strings.Split(exit.rest, "\n")
+		for i := range lines {
+			lines[i] = privsep.Sanitize(lines[i])
+		}
 		d.logger.mu.Lock()
 		defer d.logger.mu.Unlock()
-		d.appendErrFile("fwknopd.die", sanitizeLines(exit.rest))
+		d.appendErrFile("fwknopd.die", strings.Join(lines, "\n"))
 	}
 }

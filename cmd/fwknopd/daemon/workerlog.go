@@ -50,10 +50,6 @@ func (d *daemon) handleRecord(kind byte, text []byte) {
 		d.logf(warning, "%s", text)
 	case privsep.RecordAlert:
 		d.alertf(warning, "%s", text)
-	case privsep.RecordCompat:
-		d.logf(info, "%s", text)
-	case privsep.RecordCompatWarning:
-		d.logf(warning, "%s", text)
 	case privsep.RecordDetail:
 		if d.verbose > 1 {
 			d.logf(info, "%s", text)

@@ -29,7 +29,7 @@ func TestHostileRecords(t *testing.T) {
 	d := newTestDaemon(t, "", &terminal)
 	log := filepath.Join(t.TempDir(), "events")
 	d.events.open(log)
-	d.readWorkerLog(io.NopCloser(strings.NewReader("i\x1b]0;owned\x07 \u009b2J\r\nzno such kind\ni\n\neno object\nmfine\n")))
+	d.readWorkerLog(io.NopCloser(strings.NewReader("i\x1b]0;owned\x07 \u009b2J\r\nzno such kind\ni\n\neno object\nifine\n")))
 	if text := terminal.String(); strings.ContainsAny(text, "\x1b\x07\r\u009b") || !strings.Contains(text, "owned") {
 		t.Errorf("terminal: %q", text)
 	}

@@ -11,14 +11,12 @@ import (
 // The worker logs through a pipe to the monitor, one record per line: a letter for the
 // kind, then the text.
 const (
-	RecordInfo          = 'i' // a message
-	RecordWarning       = 'w' // a warning
-	RecordAlert         = 'a' // a message to mail as well
-	RecordCompat        = 'm' // a log line of an old daemon
-	RecordCompatWarning = 'n' // such a line about a refusal, as a warning
-	RecordDetail        = 'd' // only with -v -v
-	RecordEvent         = 'e' // a line of the event log
-	RecordPositions     = 's' // positions in followed files
+	RecordInfo      = 'i' // a message
+	RecordWarning   = 'w' // a warning
+	RecordAlert     = 'a' // a message to mail as well
+	RecordDetail    = 'd' // only with -v -v
+	RecordEvent     = 'e' // a line of the event log
+	RecordPositions = 's' // positions in followed files
 )
 
 // RecordsFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.

@@ -36,23 +36,15 @@ func compatTableOf(l *config.Loaded) compatTable {
 	return decisions19
 }
 
-// byLine returns the stanzas by the line number that identifies them.
-func byLine(l *config.Loaded) map[int]*conf.Stanza {
-	m := make(map[int]*conf.Stanza, len(l.Access.Stanzas))
-	for i := range l.Access.Stanzas {
-		m[l.Access.Stanzas[i].Pos.Line] = &l.Access.Stanzas[i]
-	}
-	return m
-}
-
 // compatLines returns the old daemon's log lines for a decision.
 func (l *decisionLog) compatLines(d *policy.Decision, p *packet) []string {
 	phrase := l.compat[d.Reason]
 	if phrase == nil || d.Shadow {
 		return nil
 	}
-	c := compatDecision{Decision: d, packet: p, stanza: l.stanzas[d.Stanza]}
-	for _, st := range l.stanzas {
+	c := compatDecision{Decision: d, packet: p, stanza: l.access.StanzaAt(d.Stanza)}
+	for i := range l.access.Stanzas {
+		st := &l.access.Stanzas[i]
 		c.covered = c.covered || st.Source.Contains(p.src.Addr())
 		if st.Number == 1 {
 			c.accessFile = st.Pos.File
@@ -69,15 +61,15 @@ func (l *decisionLog) compatRefusal(r policy.Refusal, p *packet) []string {
 // compatKindOf returns the kind of record for an old daemon's log line about d.
 func compatKindOf(d *policy.Decision) byte {
 	if d.Verdict == policy.Deny {
-		return privsep.RecordCompatWarning
+		return privsep.RecordWarning
 	}
-	return privsep.RecordCompat
+	return privsep.RecordInfo
 }
 
 // compat26f logs a line of the 2.6 daemon that does not belong to a decision.
 func (w *worker) compat26f(l *config.Loaded, format string, args ...any) {
 	if l.Server.Dialect == conf.C26 {
-		w.out.putf(privsep.RecordCompat, format, args...)
+		w.out.putf(privsep.RecordInfo, format, args...)
 	}
 }
 

@@ -103,7 +103,7 @@ func shortID(id string) string { return id[max(len(id)-8, 0):] }
 // logSigned26 logs what 2.6 prints for a message decrypted with the GPG key of a
 // stanza.
 func (w *worker) logSigned26(line int, reason policy.Reason, p *packet) {
-	st := w.decisions.stanzas[line]
+	st := w.decisions.access.StanzaAt(line)
 	if p.signer == "" || st == nil || st.GPG == nil || st.GPG.DisableSig || reason == policy.SPAReplay {
 		return
 	}

@@ -174,7 +174,7 @@ func TestRefusals19(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			log := decisionLog{stanzas: byLine(l), compat: compatTableOf(l)}
+			log := decisionLog{access: l.Access, compat: compatTableOf(l)}
 			src := netip.MustParseAddr("10.77.0.2") // of the first packet
 			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
 			for i, wire := range packets {

@@ -45,8 +45,8 @@ func packetOf(now time.Time, ev *parse.Event) packet {
 // A decisionLog formats decisions.
 type decisionLog struct {
 	refusals *privsep.Budget
-	stanzas  map[int]*conf.Stanza // by line
-	compat   compatTable          // of the old daemon whose configuration files are used
+	access   *conf.Access
+	compat   compatTable // of the old daemon whose configuration files are used
 	event    parse.Event
 	entry    offline.Entry
 	buf      []byte
@@ -81,7 +81,7 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 	w.logMatch26(d.Stanza, d.Mode, p)
 	w.logSigned26(d.Stanza, d.Reason, p)
 	for _, line := range p.dump {
-		w.out.putf(privsep.RecordCompat, "%s", line)
+		w.out.putf(privsep.RecordInfo, "%s", line)
 	}
 	for _, line := range p.fields {
 		w.out.put(privsep.RecordDetail, []byte(privsep.Sanitize(line)))
@@ -99,7 +99,7 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 
 // logMatch26 logs what 2.6 prints for each stanza whose SOURCE matches.
 func (w *worker) logMatch26(line int, mode string, p *packet) {
-	if st := w.decisions.stanzas[line]; st != nil && mode == modeSPA {
+	if st := w.decisions.access.StanzaAt(line); st != nil && mode == modeSPA {
 		w.compat26f(w.loaded, "(stanza #%d) SPA Packet from IP: %s received with access source match", st.Number, p.src.Addr())
 	}
 }
@@ -110,7 +110,7 @@ func (w *worker) logRefusals(p *packet, refusals []policy.Refusal) {
 	for _, r := range refusals {
 		w.logMatch26(r.Stanza, modeSPA, p)
 		for _, line := range w.decisions.compatRefusal(r, p) {
-			w.out.putf(privsep.RecordCompatWarning, "%s", line)
+			w.out.putf(privsep.RecordWarning, "%s", line)
 		}
 	}
 }

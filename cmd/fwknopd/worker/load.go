@@ -71,7 +71,7 @@ func (w *worker) load(ctx context.Context) error {
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
 	w.store, w.storePath, w.previous = store, engine.DigestFile(l.Server), previous
 	w.closeUnused(old)
-	w.decisions.stanzas, w.decisions.compat = byLine(l), compatTableOf(l)
+	w.decisions.access, w.decisions.compat = l.Access, compatTableOf(l)
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)
 	return nil

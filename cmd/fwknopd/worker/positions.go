@@ -20,11 +20,10 @@ type positions struct {
 
 // resume decodes positions. It returns none if they are not recent.
 func resume(text []byte, now time.Time) (p positions) {
-	var kept positions
-	if json.Unmarshal(text, &kept) != nil || now.Sub(kept.Time) > resumeWithin || kept.Time.After(now.Add(resumeWithin)) {
-		return p
+	if json.Unmarshal(text, &p) != nil || now.Sub(p.Time) > resumeWithin || p.Time.After(now.Add(resumeWithin)) {
+		return positions{}
 	}
-	return kept
+	return p
 }
 
 // positions returns the positions of the sources that have one.

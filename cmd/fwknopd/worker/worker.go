@@ -222,22 +222,29 @@ func (w *worker) step(ev *parse.Event) {
 			return
 		}
 	}
-	if d.Verdict == policy.Allow && d.Mode == modeSPA && w.conf.Verbose > 1 {
-		p.packet.fields = fields(w.engine.Message())
-	}
 	if d.Mode == modeSPA {
-		if m := w.engine.Message(); m != nil {
-			p.packet.signer = m.Signer
-		}
-		p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == d.Stanza })
-		if w.loaded.Server.Dialect != conf.C26 {
-			p.packet.detail19 = newDetail19(&d, w.engine.Message())
-		}
-	}
-	if w.conf.Debug && d.Mode == modeSPA && w.loaded.Server.Dialect != conf.C26 {
-		p.packet.dump = dump19(w.engine.Message())
+		w.addMessage(&p)
 	}
 	w.batch = append(w.batch, p)
+}
+
+// addMessage adds what is logged of an SPA message and of other stanzas' refusals.
+func (w *worker) addMessage(p *pending) {
+	m := w.engine.Message() // nil if none was decrypted
+	if m != nil {
+		p.packet.signer = m.Signer
+	}
+	if p.decision.Verdict == policy.Allow && w.conf.Verbose > 1 {
+		p.packet.fields = fields(m)
+	}
+	p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == p.decision.Stanza })
+	if w.loaded.Server.Dialect == conf.C26 {
+		return
+	}
+	p.packet.detail19 = newDetail19(&p.decision, m)
+	if w.conf.Debug {
+		p.packet.dump = dump19(m)
+	}
 }
 
 // flush makes the digests durable, and then executes and logs the decisions.
