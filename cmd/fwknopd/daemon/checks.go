@@ -46,7 +46,7 @@ func (d *daemon) restartWorker() {
 		return
 	}
 	d.alertf(info, "ending the worker for a fresh start (ENABLE_VOLUNTARY_EXITS)")
-	_ = d.worker.Kill() // it may have ended by itself
+	_ = d.worker.Kill() // by its handle, not its pid; it may have ended by itself
 }
 
 // errInterfaceDown ends the daemon when its capture interface goes down.

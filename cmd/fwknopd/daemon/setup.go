@@ -36,9 +36,7 @@ func (d *daemon) conf() *setup {
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
 	opts.Config = opts.Main()
-	c := &privsep.Config{
-		Options: opts, Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug, Test: o.Test,
-	}
+	c := &privsep.Config{Options: opts, Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug}
 	opts.FS = c.Record(config.Disk{Dir: opts.Dir})
 	l, problems := config.Load(opts)
 	if problems.Failed() {

@@ -12,9 +12,6 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// MaxConfig is the maximum size of an encoded Config.
-const MaxConfig = 64 << 20
-
 // A Config is everything the worker needs, since it cannot read files: every
 // configuration file as the monitor read it. The worker parses them with the same code
 // and so gets the same configuration.
@@ -30,7 +27,6 @@ type Config struct {
 	Wait       bool            // for a missing interface
 	Verbose    int
 	Debug      bool
-	Test       bool
 }
 
 // A FileResult is the result of reading a file.

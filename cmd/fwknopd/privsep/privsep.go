@@ -15,12 +15,10 @@ const WorkerName = "fwknopd: worker"
 // IsWorker reports whether this process is the worker of a daemon.
 func IsWorker() bool { return len(os.Args) == 1 && os.Args[0] == WorkerName }
 
-// processName is the name of both processes in pgrep and top.
-const processName = "fwknopd"
-
-// SetProcessName sets the name of this process, which on Linux is "exe" after a start
-// through /proc/self/exe. An error, such as a missing or read-only /proc, is ignored.
-func SetProcessName() { _ = os.WriteFile("/proc/self/comm", []byte(processName), 0) }
+// SetProcessName sets the name of this process in pgrep and top, which on Linux is "exe"
+// after a start through /proc/self/exe. An error, such as a missing or read-only /proc,
+// is ignored.
+func SetProcessName() { _ = os.WriteFile("/proc/self/comm", []byte("fwknopd"), 0) }
 
 // Exit codes of the worker. The reason of an error is on standard error, where the Go
 // runtime also writes on a crash.

@@ -52,10 +52,6 @@ type decisionLog struct {
 	buf      []byte
 }
 
-func newDecisionLog() decisionLog {
-	return decisionLog{refusals: privsep.NewBudget(refusalRate, refusalBurst)}
-}
-
 // logDecision logs a decision and the other decisions on the same packet.
 func (w *worker) logDecision(p *pending) {
 	if p.suppressed > 0 {

@@ -18,6 +18,9 @@ import (
 	"fwknopd/policy/spa"
 )
 
+// maxConfig is the maximum size of the encoded configuration.
+const maxConfig = 64 << 20
+
 // compact has the monitor compact the journal if that is due: it does so whenever it
 // opens the file. An error ends the worker, since digests could no longer be stored;
 // the next worker starts over.
@@ -84,7 +87,7 @@ func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
 		return err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,8 @@ func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error 
 	}()
 	out := newRecordWriter(records)
 	defer out.close()
-	w := &worker{client: client, out: out, remaining: -1, decisions: newDecisionLog(), problems: privsep.NewBudget(refusalRate, refusalBurst)}
+	w := &worker{client: client, out: out, remaining: -1, problems: privsep.NewBudget(refusalRate, refusalBurst)}
+	w.decisions.refusals = privsep.NewBudget(refusalRate, refusalBurst)
 	defer w.close()
 	return w.serve(ctx)
 }
