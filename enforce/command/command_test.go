@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/wait"
 )
 
 var ctx = context.Background()
@@ -102,14 +104,7 @@ func TestRunKillsGroup(t *testing.T) {
 	}
 	for _, word := range strings.Fields(string(pids)) {
 		pid, _ := strconv.Atoi(word)
-		for range 100 {
-			if alive(pid) {
-				time.Sleep(10 * time.Millisecond)
-			}
-		}
-		if alive(pid) {
-			t.Errorf("process %d lives", pid)
-		}
+		wait.For(t, "the end of process "+word, func() bool { return !alive(pid) })
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 var ctx = context.Background()
@@ -67,17 +68,13 @@ func TestEstablished(t *testing.T) {
 
 	ssh.Close()
 	table := open(t, lab.Server, nil)
-	for range 50 {
+	wait.For(t, "a closed connection that does not count as established", func() bool {
 		got, err := table.Established(ctx, grants[:1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !got[0] {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Error("a closed connection counts as established")
+		return !got[0]
+	})
 }
 
 // TestFailedReading: a reading that fails is an error, and the next one is whole.

@@ -14,6 +14,7 @@ import (
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/quote"
+	"fwknopd/fixtures/wait"
 )
 
 // ran waits for the next event about a command.
@@ -25,7 +26,7 @@ func ran(t testing.TB, events <-chan Event) Event {
 			if ev.Kind == CommandRan || ev.Kind == Refused {
 				return ev
 			}
-		case <-time.After(patience):
+		case <-time.After(wait.Patience):
 			t.Fatal("no event")
 		}
 	}

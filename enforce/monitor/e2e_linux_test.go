@@ -24,6 +24,7 @@ import (
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/nftables"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // Environment of a keeper.
@@ -173,7 +174,7 @@ func (f *fortress) start() {
 	f.t.Cleanup(func() { cmd.Process.Kill(); <-read; cmd.Wait() })
 	f.worker(before) // is running
 	var conn *net.UnixConn
-	eventually(f.t, f.socket, func() bool {
+	wait.For(f.t, f.socket, func() bool {
 		conn, err = net.DialUnix("unix", nil, &net.UnixAddr{Name: f.socket, Net: "unix"})
 		return err == nil
 	})
@@ -218,7 +219,7 @@ func (f *fortress) said(prefix string) (n int) {
 // wantSaid waits for a line that begins so, and wants no second one.
 func (f *fortress) wantSaid(prefix string) {
 	f.t.Helper()
-	eventually(f.t, prefix, func() bool { return f.said(prefix) > 0 })
+	wait.For(f.t, prefix, func() bool { return f.said(prefix) > 0 })
 	f.mu.Lock()
 	lines := slices.Clone(f.lines)
 	f.mu.Unlock()
@@ -230,7 +231,7 @@ func (f *fortress) wantSaid(prefix string) {
 // worker waits for a worker other than that, and returns its process id.
 func (f *fortress) worker(other string) (pid string) {
 	f.t.Helper()
-	eventually(f.t, "a worker but "+other, func() bool { pid = f.lastWorker(); return pid != other && pid != "" })
+	wait.For(f.t, "a worker but "+other, func() bool { pid = f.lastWorker(); return pid != other && pid != "" })
 	return pid
 }
 
@@ -283,11 +284,11 @@ func (f *fortress) wantRepair() {
 // within a second of it.
 func (f *fortress) wantEnd(g enforce.Grant) {
 	f.t.Helper()
-	time.Sleep(time.Until(g.Expires.Add(-600 * time.Millisecond)))
+	wait.At(g.Expires.Add(-600 * time.Millisecond))
 	if !f.reachable() {
 		f.t.Error("shut too early")
 	}
-	time.Sleep(time.Until(g.Expires.Add(time.Second)))
+	wait.At(g.Expires.Add(time.Second))
 	if f.reachable() {
 		f.t.Error("open a second after its time")
 	}
@@ -387,26 +388,25 @@ func TestE2EMany(t *testing.T) {
 			src := netip.AddrFrom4([4]byte{10, 200, byte(n >> 8), byte(n)})
 			life := longest - time.Duration(n*7919%20000)*time.Millisecond
 			g := enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: start.Add(life), Stanza: 3}
-			for !submit(f.Client, g, opened) {
-				time.Sleep(time.Millisecond)
-			}
+			wait.For(t, "room for a request", func() bool { return submit(f.Client, g, opened) })
 		}
 		wg.Wait()
 		t.Logf("%d opened in %v", many, time.Since(start).Round(time.Millisecond))
 		late, most := time.Duration(0), 0
-		for time.Since(start) < longest+2*time.Second {
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		left := many
+		for ; left > 0 && time.Since(start) < longest+2*time.Second; <-tick.C {
 			asked := time.Now()
 			open := f.open()
-			most = max(most, len(open))
+			left, most = len(open), max(most, len(open))
 			for _, g := range open {
 				late = max(late, asked.Sub(g.Expires))
 			}
-			time.Sleep(100 * time.Millisecond)
 		}
-		open := f.open()
 		t.Logf("at most %d open, the latest %v after its time", most, late.Round(time.Millisecond))
-		if len(open) != 0 || late > time.Second || most < many*9/10 {
-			t.Errorf("%d left", len(open))
+		if left != 0 || late > time.Second || most < many*9/10 {
+			t.Errorf("%d left", left)
 		}
 		if f.said("repaired")+f.said("contested")+f.said("failed") > 0 {
 			t.Error("the keeper took its own changes for those of others")
@@ -428,15 +428,14 @@ func TestE2EPostponed(t *testing.T) {
 		})
 		defer conn.Close()
 		for range 3 {
-			time.Sleep(time.Until(g.Expires.Add(time.Second)))
+			wait.At(g.Expires.Add(time.Second))
 			if !f.reachable() {
 				t.Fatalf("shut while a connection lives; the keeper said %q", f.lines)
 			}
 			g.Expires = g.Expires.Add(5 * time.Second)
 		}
 		conn.Close()
-		time.Sleep(extension + 2*time.Second)
-		if f.reachable() {
+		if !wait.Until(extension+2*time.Second, func() bool { return f.said("expired") > 0 }) || f.reachable() {
 			t.Errorf("open without a connection; the keeper said %q", f.lines)
 		}
 		if f.said("postponed") != 1 || f.said("expired") != 1 {
@@ -450,38 +449,12 @@ func TestE2EPostponed(t *testing.T) {
 func TestE2EIdle(t *testing.T) {
 	eachFirewall(t, []string{"nftables", "iptables-nft"}, func(t *testing.T, f *fortress) {
 		for _, state := range []string{"nothing open", "a grant open"} {
-			time.Sleep(time.Second) // for the garbage collector and its kin
-			before := switches(t, f.keeper.Process.Pid)
-			time.Sleep(5 * time.Second)
-			n := switches(t, f.keeper.Process.Pid) - before
-			t.Logf("%s: %d context switches in 5 s", state, n)
-			if n > 5 {
-				t.Errorf("%s: %d context switches in 5 s", state, n)
-			}
+			wait.Idle(t, state, 3*time.Second, 2, func() int { return wait.Wakeups(t, f.keeper.Process.Pid) })
 			if state == "nothing open" {
 				f.grant(time.Minute)
 			}
 		}
 	})
-}
-
-// switches counts how often the threads of a process went to sleep.
-func switches(t *testing.T, pid int) (n int) {
-	t.Helper()
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("threads of %d: %v", pid, err)
-	}
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
-		for line := range strings.Lines(string(text)) {
-			var k int
-			if _, err := fmt.Sscanf(line, "voluntary_ctxt_switches: %d", &k); err == nil {
-				n += k
-			}
-		}
-	}
-	return n
 }
 
 // TestE2ECost measures from request to open port.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/wait"
 )
 
 // frame is a message as a hostile worker may write it.
@@ -37,7 +38,7 @@ func wire(t testing.TB, r *rig) (conn *net.UnixConn, served <-chan error) {
 	ch := make(chan error, 1)
 	go func() { ch <- r.Serve(ctx, server) }()
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(wait.Patience))
 	return conn, ch
 }
 
@@ -241,9 +242,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Add(many)
 	for range many {
-		for !submit(c, ssh(1, time.Time{}), func(error) { wg.Done() }) {
-			time.Sleep(time.Millisecond)
-		}
+		wait.For(t, "room for a request", func() bool { return submit(c, ssh(1, time.Time{}), func(error) { wg.Done() }) })
 	}
 	wg.Wait()
 	r.events.drain()
@@ -302,12 +301,10 @@ func TestFilesForADeafWorker(t *testing.T) {
 	before := descriptors(t)
 	conn, _ := wire(t, r)
 	conn.SetDeadline(time.Now().Add(time.Second))
+	// A request that is not read for a second ends the loop; by then the monitor has opened what it opens.
 	for n := 1; n <= 4000; n++ {
 		if _, err := conn.Write(frame(fmt.Sprintf(`{"id":%d,"op":"open","body":"log"}`, n))); err != nil {
 			break // cut off
-		}
-		if n%64 == 0 {
-			time.Sleep(time.Millisecond) // for the monitor to open some
 		}
 	}
 	if n := descriptors(t) - before; n > 2*maxAsync {

@@ -24,19 +24,6 @@ func TestMain(m *testing.M) {
 
 var ctx = context.Background()
 
-// patience is how long what must come may take, on a loaded machine.
-const patience = 30 * time.Second
-
-// eventually waits until what is awaited has come.
-func eventually(t testing.TB, what string, come func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !come(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not come: %s", what)
-		}
-	}
-}
-
 // testPolicy allows tcp/22 and udp/53 to every client for an hour, in stanza 9 without end.
 var testPolicy = Policy{Limits: enforce.Limits{Stanzas: []enforce.Allowance{
 	{Stanza: 3, Source: anywhere, Exclude: prefixes("192.0.2.66/32"), MaxLifetime: time.Hour,

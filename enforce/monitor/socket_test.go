@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/wait"
 )
 
 func rights(f *os.File) []byte { return unix.UnixRights(int(f.Fd())) }
@@ -294,7 +295,7 @@ func TestSystemClock(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Clock = nil })
 	r.mustApply(t, ssh(1, time.Now().Add(200*time.Millisecond)))
 	begin := time.Now()
-	if err := r.Wait(ctx); err != nil || time.Since(begin) > patience {
+	if err := r.Wait(ctx); err != nil || time.Since(begin) > wait.Patience {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/wait"
 )
 
 // workerMode is the environment variable that makes this test program a worker.
@@ -38,13 +39,13 @@ func runWorker(mode string) {
 	}
 	if mode == "violates" {
 		conn.Write(frame(`{"id":1,"op":"exec"}`))
-		time.Sleep(time.Minute)
+		wait.Killed()
 	}
 	c := NewClient(conn)
 	switch mode {
 	case "dies":
 	case "lives":
-		time.Sleep(lifetime)
+		wait.At(time.Now().Add(lifetime))
 	case "ends":
 		os.Exit(0)
 	case "waits":
@@ -61,14 +62,14 @@ func runWorker(mode string) {
 		}
 	case "hangs up":
 		c.Close()
-		time.Sleep(time.Minute)
+		wait.Killed()
 	case "obeys":
 		c.Ready(ctx)
 		<-c.Done()
 		os.Exit(0)
 	case "stays":
 		c.Ready(ctx)
-		time.Sleep(time.Minute)
+		wait.Killed()
 	}
 	os.Exit(7)
 }
@@ -130,7 +131,7 @@ func TestSupervise(t *testing.T) {
 			err := r.Supervise(ctx, Supervision{Start: start, Interval: interval, Retries: 3})
 			took := time.Since(begin)
 			r.events.drain()
-			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+patience {
+			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+wait.Patience {
 				t.Errorf("%s: %v after %v", c.modes, err, took)
 			}
 			var counts []int
@@ -189,7 +190,7 @@ func TestWaiting(t *testing.T) {
 // again, but not without pause.
 func TestDeadlyPacket(t *testing.T) {
 	r := newRig(t)
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, wait.Patience)
 	defer cancel()
 	start, starts := workers("says ready")
 	begin := time.Now()
@@ -222,7 +223,7 @@ func TestGrantsOutliveWorkers(t *testing.T) {
 		t.Fatal("not open")
 	}
 	r.fw.Disturb()
-	eventually(t, "the grant is repaired", func() bool { return r.isOpen(t, g) })
+	wait.For(t, "the grant is repaired", func() bool { return r.isOpen(t, g) })
 }
 
 // TestSuperviseEnds: with ctx, the worker ends by itself if it obeys.
@@ -254,7 +255,7 @@ func TestNoNewPrivs(t *testing.T) {
 		files, _ = filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", w.Pid))
 		return files
 	}
-	eventually(t, "it runs Go code", func() bool { return len(threads()) > 2 })
+	wait.For(t, "it runs Go code", func() bool { return len(threads()) > 2 })
 	for _, file := range threads() {
 		if text, _ := os.ReadFile(file); !strings.Contains(string(text), line) {
 			t.Errorf("%s: without no_new_privs", file)
@@ -288,7 +289,7 @@ func TestWorkerDiesWithMonitor(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	eventually(t, "the worker is dead", func() bool {
+	wait.For(t, "the worker is dead", func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || strings.Contains(string(stat), ") Z")
 	})

@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 const (
@@ -147,10 +148,9 @@ func TestRulesLoadedLater(t *testing.T) {
 	if rules := lab.Server.Run(t, "nft list tables"); strings.Contains(rules, "fwknopd") {
 		t.Errorf("our own table is still there: %s", rules)
 	}
-	// Our own changes do not wake us.
-	time.Sleep(100 * time.Millisecond)
-	for len(changed) > 0 {
-		<-changed
+	// Our own changes do not wake us. A new watch has heard of no others.
+	if changed, err = b.Watch(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	b.Apply(ctx, enforce.Grant{Src: lab.Client.V4, All: true, Expires: time.Now().Add(time.Minute)})
 	b.Revoke(ctx, gs[0])
@@ -196,9 +196,7 @@ func TestLeavesOwned(t *testing.T) {
 	}
 	t.Cleanup(func() { in.Close(); owner.Wait() })
 	io.WriteString(in, "add table inet own { flags owner; }\nadd chain inet own in { type filter hook input priority 0; policy drop; }\n")
-	for !strings.Contains(lab.Server.Run(t, "nft list ruleset"), "policy drop") {
-		time.Sleep(20 * time.Millisecond)
-	}
+	wait.For(t, "the table of another program", func() bool { return strings.Contains(lab.Server.Run(t, "nft list ruleset"), "policy drop") })
 	b := newBackend(t, lab, Config{})
 	s, err := b.Survey(ctx)
 	if err != nil || len(s.Bases) == 0 || s.Bases[0].Why == "" {
