@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/wait"
 	"fwknopd/parse"
 )
 
@@ -56,7 +57,7 @@ func (r *race) rotated() string {
 // want reads all that is there.
 func (r *race) want(names ...int) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), wait.Patience)
 	defer cancel()
 	var got []int
 	var ev parse.Event

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"fwknopd/fixtures/wait"
 	"fwknopd/parse"
 )
 
@@ -22,9 +23,6 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreAnyFunction("github.com/nxadm/tail/watch.(*InotifyTracker).run"),
 		goleak.IgnoreAnyFunction("github.com/fsnotify/fsnotify.(*inotify).readEvents"))
 }
-
-// patience is how long what must come may take, on a loaded machine.
-const patience = 30 * time.Second
 
 // quietTime is how long a source must be silent to have nothing more to say.
 const quietTime = 150 * time.Millisecond
@@ -80,9 +78,9 @@ func (p *tap) want(names ...string) {
 func (p *tap) first(names ...string) {
 	p.t.Helper()
 	for i, name := range names {
-		got := p.next(patience)
+		got := p.next(wait.Patience)
 		for got != "" && got == p.stale && got != name {
-			got = p.next(patience)
+			got = p.next(wait.Patience)
 		}
 		if got != name {
 			p.t.Fatalf("event %d is %q, want %q", i, got, name)
@@ -145,23 +143,13 @@ func ok(t testing.TB, err error) {
 	}
 }
 
-// eventually waits until what is awaited has come.
-func eventually(t testing.TB, what string, come func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !come(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("did not come: %s", what)
-		}
-	}
-}
-
 // nextTick waits until the file system stamps files with a later time than that of path.
 func nextTick(t testing.TB, path string) {
 	t.Helper()
 	last, err := statPath(path)
 	ok(t, err)
 	probe := filepath.Join(t.TempDir(), "probe")
-	eventually(t, "a later time", func() bool {
+	wait.For(t, "a later time", func() bool {
 		ok(t, os.WriteFile(probe, []byte("x"), 0o600))
 		now, err := statPath(probe)
 		ok(t, err)

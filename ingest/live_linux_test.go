@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
@@ -103,16 +104,16 @@ func TestLiveEvent(t *testing.T) {
 // was asked for: a kernel that was asked for times has them from a moment later on.
 func hasKernelTime(t *testing.T, conn syscall.RawConn, send func(), next func() time.Time) bool {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+	for end := time.Now().Add(wait.Patience); time.Now().Before(end); {
 		send()
 		n, err := 0, error(nil)
 		ok(t, conn.Control(func(fd uintptr) {
-			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(wait.Patience.Milliseconds()))
 		}))
 		if n != 1 {
 			t.Fatalf("nothing is received: %v", err)
 		}
-		if asked, at := time.Now(), next(); at.Before(asked) && asked.Sub(at) < patience {
+		if asked, at := time.Now(), next(); at.Before(asked) && asked.Sub(at) < wait.Patience {
 			return true
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/wait"
 	"fwknopd/parse"
 )
 
@@ -139,7 +140,7 @@ func TestTCPServer(t *testing.T) {
 		time.Sleep(quietTimeout / 4)
 		fmt.Fprint(c, "parts")
 		if time.Since(start) > quietTimeout/2 && try < 50 { // a loaded machine: it may have been too late
-			p.next(patience)
+			p.next(wait.Patience)
 			p.next(quietTime)
 			continue
 		}
@@ -186,7 +187,7 @@ func TestTCPServerConnections(t *testing.T) {
 		ok(t, err)
 		defer c.Close()
 	}
-	eventually(t, "10 connections refused", func() bool { return s.Counts().Lost == 10 })
+	wait.For(t, "10 connections refused", func() bool { return s.Counts().Lost == 10 })
 	ok(t, s.Close()) // with all of them open
 }
 

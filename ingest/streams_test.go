@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/wait"
 	"fwknopd/parse"
 
 	"golang.org/x/sys/unix"
@@ -83,7 +84,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("cursor %q", c)
 	}
 	appendTo(t, program+".die", "") // journalctl ends, and a message comes meanwhile
-	eventually(t, "journalctl ends", func() bool { _, err := os.Stat(program + ".die"); return err != nil })
+	wait.For(t, "journalctl ends", func() bool { _, err := os.Stat(program + ".die"); return err != nil })
 	say(4)
 	p.want("4")
 	ok(t, j.Close())
@@ -178,7 +179,7 @@ func TestStdinInterruptedWhileOpening(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(wait.Patience):
 		t.Fatal("waits for a pipe that says nothing")
 	}
 	ok(t, r.Close())

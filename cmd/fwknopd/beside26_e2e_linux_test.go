@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // The 2.6 daemon and ours get the same configuration and packets, each in its own
@@ -91,7 +92,7 @@ func (p *peer) start(server, access string, more ...string) {
 	cmd := p.cmd
 	p.t.Cleanup(func() { cmd.Process.Kill() })
 	tcp := strings.Contains(server, "ENABLE_TCP_SERVER Y")
-	if !eventually(10*time.Second, func() bool { return begun.MatchString(p.log.String()) && p.receives(tcp) }) {
+	if !wait.Until(10*time.Second, func() bool { return begun.MatchString(p.log.String()) && p.receives(tcp) }) {
 		p.t.Fatalf("%s does not start:\n%s", p.program, p.log.String())
 	}
 }
@@ -341,9 +342,9 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 			}
 			p.knock(filled...)
 			if c.spaced {
-				eventually(10*time.Second, func() bool { return strings.Contains(p.log.String(), c.facts[0]) })
+				wait.Until(10*time.Second, func() bool { return strings.Contains(p.log.String(), c.facts[0]) })
 				second := time.Now().Unix()
-				eventually(2*time.Second, func() bool { return time.Now().Unix() > second })
+				wait.Until(2*time.Second, func() bool { return time.Now().Unix() > second })
 			}
 		}
 		if c.again {
@@ -352,7 +353,7 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 	}
 	for _, fact := range c.facts {
 		for _, p := range []*peer{theirs, ours} {
-			if !eventually(10*time.Second, func() bool { return strings.Contains(p.log.String(), fact) }) {
+			if !wait.Until(10*time.Second, func() bool { return strings.Contains(p.log.String(), fact) }) {
 				t.Errorf("%s does not say %q", filepath.Base(filepath.Dir(p.program)), fact)
 			}
 		}
@@ -360,7 +361,7 @@ func (c *besideCase) run(t *testing.T, theirs, ours *peer) {
 	if !strings.Contains(ours.log.String(), c.ours) {
 		t.Errorf("we do not say %q", c.ours)
 	}
-	eventually(5*time.Second, func() bool { // both may still be at work; the result is checked below
+	wait.Until(5*time.Second, func() bool { // both may still be at work; the result is checked below
 		open, mine := theirs.state(), ours.state()
 		return (len(open) == 0) == c.quiet && (len(mine) == 0) == c.quiet &&
 			slices.Equal(open, mine) == (c.differs == "") && len(c.unmatched(theirs, ours)) == 0

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 func TestE2EGrantOpensAndCloses(t *testing.T) {
@@ -28,7 +29,7 @@ func TestE2EGrantOpensAndCloses(t *testing.T) {
 		if netlab.CanReach(s.Client, "tcp", other, netip.AddrPortFrom(s.Server.V4, e2ePort), 200*time.Millisecond) {
 			t.Error("open for another address too")
 		}
-		if !eventually(5*time.Second, s.shut) {
+		if !wait.Until(5*time.Second, s.shut) {
 			t.Error("still open long after its time")
 		}
 		for _, mark := range []string{
@@ -115,11 +116,11 @@ func TestE2EMessageTypes(t *testing.T) {
 			strings.Replace(stanza("ENABLE_CMD_EXEC Y\nCMD_EXEC_USER root\nCMD_EXEC_GROUP root"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
 		s.start()
 		reach := func(port uint16) bool {
-			return eventually(3*time.Second, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, port, 200*time.Millisecond) })
+			return wait.Until(3*time.Second, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, port, 200*time.Millisecond) })
 		}
 		t.Run("timeout", func(t *testing.T) {
 			s.knock(append(ask(), "-f", "2")...)
-			if !s.open() || !eventually(5*time.Second, s.shut) {
+			if !s.open() || !wait.Until(5*time.Second, s.shut) {
 				t.Error("not open for the time that the client asked for")
 			}
 		})
@@ -137,7 +138,7 @@ func TestE2EMessageTypes(t *testing.T) {
 		})
 		t.Run("command", func(t *testing.T) {
 			s.knock("--server-cmd", "touch "+mark)
-			if !eventually(3*time.Second, func() bool { _, err := os.Stat(mark); return err == nil }) {
+			if !wait.Until(3*time.Second, func() bool { _, err := os.Stat(mark); return err == nil }) {
 				t.Error("command did not run")
 			}
 		})
@@ -150,7 +151,7 @@ func TestE2EReplayIsRefused(t *testing.T) {
 	s.start()
 	packet := filepath.Join(s.dir, "packet")
 	s.knock(append(ask(), "-f", "2", "-B", packet)...)
-	if !s.open() || !eventually(5*time.Second, s.shut) {
+	if !s.open() || !wait.Until(5*time.Second, s.shut) {
 		t.Fatal("not open for its time")
 	}
 	text, err := os.ReadFile(packet)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // A shape is a host with one or several firewalls. load may be called again, as a reload
@@ -95,7 +96,7 @@ func newHost(t *testing.T, load func(*testing.T, *netlab.NS)) *site {
 
 // reach reports whether the client reaches a port of the server within a time.
 func (s *site) reach(server netip.Addr, port uint16, within time.Duration) bool {
-	return eventually(within, func() bool { return netlab.CanConnect(s.Client, server, port, 200*time.Millisecond) })
+	return wait.Until(within, func() bool { return netlab.CanConnect(s.Client, server, port, 200*time.Millisecond) })
 }
 
 // knock6 requests access for the client's IPv6 address: the Debian client has no IPv6
@@ -151,7 +152,7 @@ func TestE2EHosts(t *testing.T) {
 				if w.ask("2"); !s.reach(w.server, w.port, 3*time.Second) {
 					t.Errorf("%s: not open", w.name)
 				}
-				if !eventually(6*time.Second, func() bool { return !netlab.CanConnect(s.Client, w.server, w.port, 200*time.Millisecond) }) {
+				if !wait.Until(6*time.Second, func() bool { return !netlab.CanConnect(s.Client, w.server, w.port, 200*time.Millisecond) }) {
 					t.Errorf("%s: still open after its end", w.name)
 				}
 				if w.ask("60"); !s.reach(w.server, w.port, 3*time.Second) {
@@ -252,7 +253,7 @@ func TestE2EBlocked(t *testing.T) {
 			if !s.shut() {
 				t.Error("it is open all the same")
 			}
-			if !eventually(3*time.Second, func() bool { return strings.Contains(s.events(), fmt.Sprintf(`"blocked_by":[%q]`, c.by)) }) {
+			if !wait.Until(3*time.Second, func() bool { return strings.Contains(s.events(), fmt.Sprintf(`"blocked_by":[%q]`, c.by)) }) {
 				t.Errorf("the event log does not say it:\n%s", s.events())
 			}
 		})
@@ -288,7 +289,7 @@ func TestE2EOwnedTable(t *testing.T) {
 	own := func(line string) { fmt.Fprintln(in, line) }
 	own("add table inet own { flags owner; }")
 	own("add chain inet own in { type filter hook input priority 0; policy drop; }")
-	if !eventually(3*time.Second, func() bool { return strings.Contains(s.Server.Run(t, "nft list ruleset"), "policy drop") }) {
+	if !wait.Until(3*time.Second, func() bool { return strings.Contains(s.Server.Run(t, "nft list ruleset"), "policy drop") }) {
 		t.Fatal("no table with an owner")
 	}
 	s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // Whichever process is killed, grants expire on time and the rest continues.
@@ -36,15 +37,15 @@ func TestE2EKilled(t *testing.T) {
 				if who != "monitor" {
 					syscall.Kill(worker, syscall.SIGKILL)
 				}
-				if who != "worker" && !eventually(time.Second, func() bool { return !alive(worker) }) {
+				if who != "worker" && !wait.Until(time.Second, func() bool { return !alive(worker) }) {
 					t.Error("the worker outlives its monitor")
 				}
 				if who == "worker" {
-					if !eventually(5*time.Second, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+					if !wait.Until(5*time.Second, func() bool { w := s.worker(); return w != 0 && w != worker }) {
 						t.Fatal("no new worker")
 					}
 				}
-				time.Sleep(time.Until(end.Add(1200 * time.Millisecond)))
+				wait.At(end.Add(1200 * time.Millisecond))
 				if !s.shut() {
 					t.Error("open a second after its time")
 				}
@@ -75,7 +76,7 @@ func TestE2EGrantsStay(t *testing.T) {
 			t.Fatal("not open")
 		}
 		s.Server.Run(t, flush[s.firewall])
-		if !eventually(time.Second, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 100*time.Millisecond) }) {
+		if !wait.Until(time.Second, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 100*time.Millisecond) }) {
 			t.Error("not open again within a second of a flush by another program")
 		}
 		s.write("access.conf", stanza("REQUIRE_USERNAME nobody_else"))
@@ -105,7 +106,7 @@ func TestE2EGrantsStay(t *testing.T) {
 		if out, code = s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--src", s.Client.V4.String()); code != 0 {
 			t.Errorf("grants revoke: %d\n%s", code, out)
 		}
-		if !eventually(2*time.Second, s.shut) {
+		if !wait.Until(2*time.Second, s.shut) {
 			t.Error("a revoked grant is open")
 		}
 	})
@@ -159,13 +160,13 @@ func TestE2EBackground(t *testing.T) {
 	if out, code := s.command(s.args("--Restart")...); code != 0 {
 		t.Errorf("restart: %d %s", code, out)
 	}
-	if !eventually(3*time.Second, func() bool { return daemon() != 0 && alive(daemon()) }) {
+	if !wait.Until(3*time.Second, func() bool { return daemon() != 0 && alive(daemon()) }) {
 		t.Error("nothing runs after a restart")
 	}
 	if out, code := s.command(s.args("--Kill")...); code != 0 {
 		t.Errorf("kill: %d %s", code, out)
 	}
-	if !eventually(5*time.Second, func() bool { return !alive(pid) }) {
+	if !wait.Until(5*time.Second, func() bool { return !alive(pid) }) {
 		t.Error("it lives")
 	}
 	if _, err := os.Stat(pidFile); !os.IsNotExist(err) {
@@ -202,8 +203,7 @@ func TestE2EKnockInLog(t *testing.T) {
 
 // An idle daemon does not wake up, whatever its sources.
 func TestE2EIdle(t *testing.T) {
-	var pids []int
-	var names []string
+	wakeups := make(map[string]func() int)
 	for _, c := range []struct{ name, firewall, server string }{
 		{"sniffing", "nftables", ""},
 		{"listening", "iptables", "AUTH_MODE UDP;\n"},
@@ -220,38 +220,9 @@ func TestE2EIdle(t *testing.T) {
 		}
 		s.configure(c.server, access)
 		s.start()
-		pids = append(pids, s.cmd.Process.Pid, s.worker())
-		names = append(names, c.name+": monitor", c.name+": worker")
-	}
-	time.Sleep(2 * time.Second)
-	before := switches(t, pids)
-	const span = 10 * time.Second
-	time.Sleep(span)
-	for i, n := range switches(t, pids) {
-		if n -= before[i]; n > 5 {
-			t.Errorf("%s: scheduled %d times in %v of idleness", names[i], n, span)
+		for name, pid := range map[string]int{c.name + ": monitor": s.cmd.Process.Pid, c.name + ": worker": s.worker()} {
+			wakeups[name] = func() int { return wait.Wakeups(t, pid) }
 		}
 	}
-}
-
-// switches returns the voluntary context switches of all threads of each process.
-func switches(t *testing.T, pids []int) []int {
-	t.Helper()
-	sums := make([]int, len(pids))
-	for i, pid := range pids {
-		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-		if len(tasks) == 0 {
-			t.Fatalf("process %d is gone", pid)
-		}
-		for _, task := range tasks {
-			text, _ := os.ReadFile(task)
-			for _, line := range strings.Split(string(text), "\n") {
-				if f := strings.Fields(line); len(f) == 2 && f[0] == "voluntary_ctxt_switches:" {
-					n, _ := strconv.Atoi(f[1])
-					sums[i] += n
-				}
-			}
-		}
-	}
-	return sums
+	wait.Idle(t, 4*time.Second, 2, wakeups)
 }

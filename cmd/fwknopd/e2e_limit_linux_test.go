@@ -15,6 +15,7 @@ import (
 	"github.com/google/gopacket/pcapgo"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // finishes waits for a daemon that exits by itself.
@@ -69,7 +70,7 @@ func TestE2EPacketLimit(t *testing.T) {
 				if !strings.Contains(s.out.String(), "Incoming packet count limit of 1 reached") {
 					t.Error("the limit is not named")
 				}
-				if !eventually(time.Until(end.Add(10*time.Second)), s.shut) {
+				if !wait.Until(time.Until(end.Add(10*time.Second)), s.shut) {
 					t.Error("open after its time")
 				}
 				s.start()

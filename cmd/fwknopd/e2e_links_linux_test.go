@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // linked are the kinds of links from the configured name to the rotated file.
@@ -68,7 +69,7 @@ func TestE2ELinkedLog(t *testing.T) {
 				for rotation := range 4 {
 					src = src.Next()
 					logTo(t, file, mode, kernelLines(src))
-					if !eventually(20*time.Second, func() bool {
+					if !wait.Until(20*time.Second, func() bool {
 						return strings.Contains(s.Server.Run(t, "nft list ruleset"), src.String())
 					}) {
 						t.Fatalf("nothing is open after %d rotations", rotation)
@@ -100,11 +101,11 @@ func TestE2ELinkedCapture(t *testing.T) {
 				if err := dump.Start(); err != nil {
 					t.Fatal(err)
 				}
-				if !eventually(20*time.Second, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
+				if !wait.Until(20*time.Second, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
 					t.Fatal("tcpdump writes nothing")
 				}
 				s.knock(ask()...)
-				granted := eventually(20*time.Second, func() bool { return strings.Count(s.events(), `"spa.granted"`) == rotation+1 })
+				granted := wait.Until(20*time.Second, func() bool { return strings.Count(s.events(), `"spa.granted"`) == rotation+1 })
 				dump.Process.Kill()
 				dump.Wait()
 				if !granted {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // The end-to-end tests run the program as an administrator would, in private networks,
@@ -183,19 +184,8 @@ func (s *site) start(more ...string) {
 // waitFor waits until the output of the daemon contains text.
 func (s *site) waitFor(text string) {
 	s.t.Helper()
-	if !eventually(10*time.Second, func() bool { return strings.Contains(s.out.String(), text) }) {
+	if !wait.Until(10*time.Second, func() bool { return strings.Contains(s.out.String(), text) }) {
 		s.t.Fatalf("the daemon never said %q; it said:\n%s", text, s.out.String())
-	}
-}
-
-func eventually(within time.Duration, is func() bool) bool {
-	for end := time.Now().Add(within); ; time.Sleep(5 * time.Millisecond) {
-		if is() {
-			return true
-		}
-		if time.Now().After(end) {
-			return false
-		}
 	}
 }
 
@@ -239,7 +229,7 @@ func ask() []string { return []string{"-A", fmt.Sprintf("tcp/%d", e2ePort)} }
 
 // open reports whether the port opens for the client within a short time.
 func (s *site) open() bool {
-	return eventually(3*time.Second, func() bool {
+	return wait.Until(3*time.Second, func() bool {
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 	"fwknopd/policy/spa"
 )
 
@@ -95,7 +96,7 @@ func TestE2EBurst(t *testing.T) {
 			if way == "server" {
 				want *= 2 // the log continues
 			}
-			if !eventually(10*time.Second, func() bool { return opened() == want }) {
+			if !wait.Until(10*time.Second, func() bool { return opened() == want }) {
 				t.Fatalf("%s: %d of %d granted", way, opened(), want)
 			}
 			if took := time.Since(begin); took > limit[s.firewall] {
@@ -118,7 +119,7 @@ func TestE2EFlood(t *testing.T) {
 			s := newSite(t, "nftables")
 			s.configure(server, stanza(""))
 			s.start()
-			stop := make(chan struct{})
+			begun, stop := make(chan struct{}), make(chan struct{})
 			var sent int
 			var flood sync.WaitGroup
 			flood.Go(func() {
@@ -130,28 +131,32 @@ func TestE2EFlood(t *testing.T) {
 					}
 					defer c.Close()
 					junk := []byte(strings.Repeat("Ab3/", 56))
+					pace := time.NewTicker(time.Millisecond)
+					defer pace.Stop()
 					for {
 						select {
 						case <-stop:
 							return
-						default:
+						case <-pace.C:
 						}
 						for i := range 20 {
 							junk[i%len(junk)] = "ABCDEFGH"[sent%8]
 							c.Write(junk)
 							sent++
 						}
-						time.Sleep(time.Millisecond)
+						if sent == 2000 {
+							close(begun)
+						}
 					}
 				})
 			})
-			time.Sleep(300 * time.Millisecond)
+			<-begun
 			var took []time.Duration
 			for i, src := range s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 10) {
 				p := packetFor(t, src)
 				begin := time.Now()
 				post(t, s, p)
-				if !eventually(3*time.Second, func() bool {
+				if !wait.Until(3*time.Second, func() bool {
 					return netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 20*time.Millisecond)
 				}) {
 					t.Errorf("valid packet %d was lost in the flood", i)
@@ -192,7 +197,7 @@ func TestE2EInterfaceComesAndGoes(t *testing.T) {
 	s.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
 	s.Client.Run(t, "ip addr add 10.77.0.2/24 dev "+netlab.ClientIf)
 	s.Client.Run(t, "ip link set "+netlab.ClientIf+" up")
-	if !eventually(5*time.Second, func() bool {
+	if !wait.Until(5*time.Second, func() bool {
 		s.knock(ask()...)
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	}) {
@@ -210,7 +215,7 @@ func TestE2EReloadChangesSources(t *testing.T) {
 		s.configure(server, stanza(""))
 		before := strings.Count(s.out.String(), "configuration loaded again")
 		s.cmd.Process.Signal(syscall.SIGHUP)
-		if !eventually(5*time.Second, func() bool { return strings.Count(s.out.String(), "configuration loaded again") > before }) {
+		if !wait.Until(5*time.Second, func() bool { return strings.Count(s.out.String(), "configuration loaded again") > before }) {
 			t.Fatal("no reload")
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 	"fwknopd/policy/spa"
 )
 
@@ -92,7 +93,7 @@ func (r *recording) said(text string) int { return strings.Count(r.out.String(),
 
 func (r *recording) await(what string, is func() bool) {
 	r.t.Helper()
-	if !eventually(20*time.Second, is) {
+	if !wait.Until(20*time.Second, is) {
 		r.t.Fatalf("%s does not come", what)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // soakEnv is the variable with the length of the soak as a Go duration; a few seconds if
@@ -40,7 +41,6 @@ func TestE2ESoak(t *testing.T) {
 		"SOURCE: ANY;\nOPEN_PORTS: tcp/%d;\nKEY: %s;\nHMAC_KEY: %s;\nFW_ACCESS_TIMEOUT: 2;\n", e2ePort, packetKey().Passphrase, packetKey().HMACKey)+knockStanza())
 	s.start()
 	pids := []int{s.cmd.Process.Pid, s.worker()}
-	time.Sleep(time.Second)
 
 	const perSecond = 72
 	junk := []byte(strings.Repeat("Ab3/", 56))
@@ -87,7 +87,7 @@ func TestE2ESoak(t *testing.T) {
 	}
 	got := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 1)[0]
 	post(t, s, packetFor(t, got))
-	if !eventually(3*time.Second, func() bool {
+	if !wait.Until(3*time.Second, func() bool {
 		return netlab.CanReach(s.Client, "tcp", got, netip.AddrPortFrom(s.Server.V4, e2ePort), 20*time.Millisecond)
 	}) {
 		t.Error("a valid packet is not honoured any more")

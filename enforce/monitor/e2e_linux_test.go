@@ -449,7 +449,7 @@ func TestE2EPostponed(t *testing.T) {
 func TestE2EIdle(t *testing.T) {
 	eachFirewall(t, []string{"nftables", "iptables-nft"}, func(t *testing.T, f *fortress) {
 		for _, state := range []string{"nothing open", "a grant open"} {
-			wait.Idle(t, state, 3*time.Second, 2, func() int { return wait.Wakeups(t, f.keeper.Process.Pid) })
+			wait.Idle(t, 3*time.Second, 2, map[string]func() int{state: func() int { return wait.Wakeups(t, f.keeper.Process.Pid) }})
 			if state == "nothing open" {
 				f.grant(time.Minute)
 			}

@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // A host is a namespace with a configuration and the program.
 type host struct {
 	*netlab.NS
 	t       *testing.T
+	backend string
 	dir     string
 	program string
 	conf    string
@@ -30,7 +32,7 @@ const clientKey = "sixteen-letters-or-more"
 
 func newHost(t *testing.T, backend string) *host {
 	netlab.Need(t, "iptables", "nft", "fwknop", "go")
-	h := &host{NS: netlab.New(t).Server, t: t, dir: t.TempDir(), conf: "etc/fwknop.conf"}
+	h := &host{NS: netlab.New(t).Server, t: t, backend: backend, dir: t.TempDir(), conf: "etc/fwknop.conf"}
 	h.program = filepath.Join(h.dir, "fwknopd")
 	if out, err := exec.Command("go", "build", "-o", h.program, "fwknopd/cmd/fwknopd").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -100,19 +102,28 @@ func (h *host) knock(src, port string) {
 func (h *host) open(n int) []grantState {
 	h.t.Helper()
 	var doc struct{ Grants []grantState }
-	for until := time.Now().Add(5 * time.Second); time.Now().Before(until); time.Sleep(50 * time.Millisecond) {
+	if !wait.Until(wait.Patience, func() bool {
 		code, out := h.fwknopd("grants", "list", "--json")
 		if code != 0 || json.Unmarshal([]byte(out), &doc) != nil {
 			h.t.Fatalf("grants list: %d\n%s", code, out)
 		}
-		if len(doc.Grants) == n {
-			break
-		}
-	}
-	if len(doc.Grants) != n {
+		return len(doc.Grants) == n
+	}) {
 		h.t.Fatalf("open: %+v, want %d", doc.Grants, n)
 	}
 	return doc.Grants
+}
+
+// wipe removes all rules, as another program might, and waits until the daemon has put
+// back those of n grants, all at once.
+func (h *host) wipe(n int) []grantState {
+	h.t.Helper()
+	if h.backend == "nftables" {
+		h.Run(h.t, "nft flush ruleset")
+	} else {
+		h.Run(h.t, "iptables -F")
+	}
+	return h.open(n)
 }
 
 func (h *host) pid() string {
@@ -167,8 +178,7 @@ func revokes(t *testing.T, h *host) {
 	h.wants(0, `^\[\+\] Closed: tcp/22 for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
 	h.wants(0, `^\[-\] Nothing is open for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
 	h.wants(1, `nothing of that is open`, "grants", "revoke", "--src", "192.0.2.7")
-	time.Sleep(1500 * time.Millisecond)
-	if g := h.open(1)[0]; g.Src != "192.0.2.8" || g.Ports[0] != "udp/53" {
+	if g := h.wipe(1)[0]; g.Src != "192.0.2.8" || g.Ports[0] != "udp/53" {
 		t.Errorf("left: %+v", g)
 	}
 }
@@ -195,10 +205,10 @@ func restarts(t *testing.T, h *host) {
 // flushes checks that all grants are closed and stay closed, and that new ones open.
 func flushes(t *testing.T, h *host) {
 	h.wants(0, `(?i)^\[\+\] Flushing \w+ fwknop chains\.\.\.\n\[\+\] Flushed: fwknop_input\n`, "--fw-flush")
-	time.Sleep(1500 * time.Millisecond)
 	h.open(0)
 	h.knock("192.0.2.7", "tcp/22")
 	h.open(1)
+	h.wipe(1)
 	h.wants(0, `(?i)\n\[\+\] Deleted: fwknop_input, `, "--fw-flush", "--fw-del-chains")
 	h.open(0)
 	h.knock("192.0.2.8", "tcp/22")
@@ -267,13 +277,7 @@ func TestLiveWithTheRightsOfTheUnit(t *testing.T) {
 			h.start()
 			h.knock("192.0.2.7", "tcp/22")
 			h.open(1)
-			if backend == "nftables" {
-				h.Run(t, "nft flush ruleset")
-			} else {
-				h.Run(t, "iptables -F")
-			}
-			time.Sleep(1500 * time.Millisecond)
-			h.open(1)
+			h.wipe(1)
 			h.wants(0, "^closed", "grants", "revoke", "--all")
 			h.wants(0, `"worker_pid":[1-9]`, "-S", "--format", "json")
 			h.wants(0, "stopping", "-K")
@@ -295,8 +299,12 @@ func TestLiveWithFilesOf26(t *testing.T) {
 	h.knock("192.0.2.7", "tcp/22")
 	h.open(1)
 	h.wants(0, `(?s)^Listing rules in fwknopd iptables chains\.\.\.\n.*\n1 +ACCEPT +tcp .* 192\.0\.2\.7 .*dpt:22 .*_exp_\d+ `, "--fw-list")
+	events := filepath.Join(h.dir, "log/events.jsonl")
+	if err := os.Rename(events, events+".1"); err != nil {
+		t.Fatal(err)
+	}
 	h.wants(0, `^Sent restart signal to fwknopd \(pid=`+pid+`\)\n$`, "-R")
-	time.Sleep(500 * time.Millisecond)
+	wait.For(t, "a new event log", func() bool { _, err := os.Stat(events); return err == nil })
 	h.wants(0, `^Detected fwknopd is running \(pid=`+pid+`\)\.\n$`, "--status")
 	h.open(1)
 	h.wants(0, `^Deleting any existing firewall rules\.\.\.\n$`, "--fw-flush")

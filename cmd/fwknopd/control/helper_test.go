@@ -11,10 +11,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/fixtures/wait"
 )
 
 // The test binary acts as a daemon if this variable is set to one of: obedient, deaf (to
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	case "worker":
-		time.Sleep(time.Minute)
+		wait.Killed()
 	default:
 		play(how)
 	}
@@ -59,12 +59,14 @@ func play(how string) {
 		os.Exit(1)
 	}
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGWINCH)
 	fmt.Println("ready")
 	for sig := range signals {
 		switch {
 		case sig == syscall.SIGHUP:
 			fmt.Println("hangup")
+		case sig == syscall.SIGWINCH:
+			fmt.Println("alive")
 		case how == "deaf":
 		case how == "careless":
 			os.Exit(0)
@@ -87,8 +89,17 @@ func start(t *testing.T, program, how, pidFile string) *played {
 	if program == "" {
 		program = "/proc/self/exe"
 	}
-	p := &played{Cmd: exec.Command(program)}
-	p.Env = []string{playEnv + "=" + how, pidEnv + "=" + pidFile}
+	cmd := exec.Command(program)
+	cmd.Env = []string{playEnv + "=" + how, pidEnv + "=" + pidFile}
+	p := run(t, cmd)
+	p.expect(t, "ready\n")
+	return p
+}
+
+// run starts a process that is killed at the end of the test.
+func run(t *testing.T, cmd *exec.Cmd) *played {
+	t.Helper()
+	p := &played{Cmd: cmd}
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +109,6 @@ func start(t *testing.T, program, how, pidFile string) *played {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Process.Kill(); p.Wait() })
-	p.expect(t, "ready\n")
 	return p
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/wait"
 )
 
 // allRoles enables a chain for every role.
@@ -77,13 +79,14 @@ func leaves(h *host, variant string, twoSix bool) {
 	h.start()
 	h.knock("192.0.2.7", "tcp/22")
 	h.open(1)
+	expired := time.Now().Add(4 * time.Second)
 	ends()
 	if twoSix {
 		h.wantsLeft(variant, "ended with a grant open", 0)
 	} else {
 		// Chain, jump and rule for INPUT and OUTPUT, until they expire.
 		h.wantsLeft(variant, "ended with a grant open", 2*3)
-		time.Sleep(4 * time.Second)
+		wait.At(expired)
 		h.start()
 		h.open(0)
 		h.wantsLeft(variant, "swept by the next start", chainsOfAll)

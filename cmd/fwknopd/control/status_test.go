@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-	"time"
 )
 
 func TestStatus(t *testing.T) {
@@ -119,29 +119,43 @@ func TestStatusWithBadConfiguration(t *testing.T) {
 }
 
 // strangers are processes that a stale pid file may name and that are not the daemon.
-func strangers(t *testing.T, pidFile string) map[string]func() *exec.Cmd {
+// Each comes with a function that has it answer, which it does only if no signal came before.
+func strangers(t *testing.T, pidFile string) map[string]func() (answer func()) {
 	number := func(pid int) {
 		if err := os.WriteFile(pidFile, []byte(strconv.Itoa(pid)+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return map[string]func() *exec.Cmd{
-		"number given to another program": func() *exec.Cmd {
-			cmd := exec.Command("sleep", "60")
-			if err := cmd.Start(); err != nil {
+	answer := func(d *played) func() {
+		return func() {
+			t.Helper()
+			d.Process.Signal(syscall.SIGWINCH)
+			d.expect(t, "alive\n")
+		}
+	}
+	return map[string]func() func(){
+		"number given to another program": func() func() {
+			cmd := exec.Command("cat")
+			in, err := cmd.StdinPipe()
+			if err != nil {
 				t.Fatal(err)
 			}
+			d := run(t, cmd)
 			number(cmd.Process.Pid)
-			return cmd
+			return func() {
+				t.Helper()
+				io.WriteString(in, "alive\n")
+				d.expect(t, "alive\n")
+			}
 		},
-		"number given to another fwknopd": func() *exec.Cmd {
+		"number given to another fwknopd": func() func() {
 			d := start(t, "", "obedient", filepath.Join(t.TempDir(), "other.pid"))
 			number(d.Process.Pid)
-			return d.Cmd
+			return answer(d)
 		},
-		"locked by another program": func() *exec.Cmd {
+		"locked by another program": func() func() {
 			os.Remove(pidFile)
-			return start(t, copied(t), "obedient", pidFile).Cmd
+			return answer(start(t, copied(t), "obedient", pidFile))
 		},
 	}
 }
@@ -173,18 +187,14 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 		p := newPlace(t, twoSix)
 		for name, make := range strangers(t, p.pidFile) {
 			t.Run(fmt.Sprintf("%s, 2.6 %v", name, twoSix), func(t *testing.T) {
-				cmd := make()
-				defer func() { cmd.Process.Kill(); cmd.Wait() }()
+				answer := make()
 				if code, out, _ := p.run(t, "-S"); (code != 1) == twoSix || strings.Contains(out, "is running") {
 					t.Errorf("-S: %d\n%s", code, out)
 				}
 				for _, action := range []string{"-K", "-R"} {
 					p.run(t, action)
 				}
-				time.Sleep(50 * time.Millisecond)
-				if (&played{Cmd: cmd}).alive() == false {
-					t.Error("it was killed")
-				}
+				answer()
 			})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/fixtures/wait"
 )
 
 var _ Enforcer = (*monitor.Monitor)(nil)
@@ -233,34 +234,31 @@ func TestRevokedStaysClosed(t *testing.T) {
 	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Stanza: 3, Expires: time.Now().Add(time.Minute)}
 	path := filepath.Join(t.TempDir(), "x.sock")
 	serveAt(t, path, m)
-	isOpen := func() bool {
-		left, err := r.List(t.Context())
-		if err != nil {
+	other := g
+	other.Src = g.Src.Next()
+	// repaired returns what the monitor opens again, in one step, after another program's flush.
+	repaired := func() (open []enforce.Grant) {
+		t.Helper()
+		r.Disturb()
+		wait.For(t, "a repair", func() bool {
+			open, _ = r.List(t.Context())
+			return len(open) > 0
+		})
+		return open
+	}
+	for _, g := range []enforce.Grant{g, other} {
+		if err := m.Apply(t.Context(), g); err != nil {
 			t.Fatal(err)
 		}
-		return len(left) == 1
 	}
-	if err := m.Apply(t.Context(), g); err != nil {
-		t.Fatal(err)
-	}
-	r.Flush(t.Context())
-	r.Disturb()
-	for range 200 {
-		if time.Sleep(10 * time.Millisecond); isOpen() {
-			break
-		}
-	}
-	if !isOpen() {
-		t.Fatal("the monitor does not repair")
+	if open := repaired(); len(open) != 2 {
+		t.Fatalf("repaired: %v", open)
 	}
 	if a, err := ask(path, request{"revoke", selection(t, "192.0.2.7", "", 0)}); err != nil || len(a.Grants) != 1 {
 		t.Fatalf("revoke: %v, %v", a, err)
 	}
-	r.Disturb()
-	for range 30 {
-		if time.Sleep(10 * time.Millisecond); isOpen() {
-			t.Fatal("it is open again")
-		}
+	if open := repaired(); len(open) != 1 || open[0].Src != other.Src {
+		t.Fatalf("open after the revocation: %v", open)
 	}
 }
 

@@ -3,15 +3,17 @@ package daemon
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/syslog"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/fixtures/wait"
 )
 
 // Alerts are mailed one by one through sendmail (a stub); other messages are not.
@@ -22,26 +24,22 @@ func TestMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := "EMAIL_ADDRESSES root@localhost, ops@example.org;\nHOSTNAME gate;\nsendmailCmd " + program + ";\n"
-	read := func(server string, write func(*logger)) string {
-		os.Remove(box)
+	open := func(server string) *logger {
 		s, problems := prepare(files(t, server, plainStanza))
 		if problems.Failed() {
 			t.Fatal(problems)
 		}
-		var terminal bytes.Buffer
-		l := newLogger(s.Loaded, &terminal, false, "1")
-		write(l)
-		l.close()
-		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if text, err := os.ReadFile(box); err == nil && bytes.Contains(text, []byte("Subject")) {
-				return string(text)
-			}
-		}
-		return ""
+		return newLogger(s.Loaded, io.Discard, false, "1")
 	}
-	got := read(server, func(l *logger) {
-		l.logf(info, "nothing to write home about")
-		l.alertf(warning, `a "quoted"%s`, "\nSubject: forged")
+	l := open(server)
+	l.logf(info, "nothing to write home about")
+	l.alertf(warning, `a "quoted"%s`, "\nSubject: forged")
+	l.close()
+	var got string
+	wait.For(t, "the mail", func() bool {
+		text, _ := os.ReadFile(box)
+		got = string(text)
+		return strings.Contains(got, "\n\n")
 	})
 	for _, want := range []string{"args -t\n", "From: root@localhost\n", "To: root@localhost, ops@example.org\n",
 		"Subject: [-] gate fwknopd: a quoted?Subject: forged\n\n"} {
@@ -52,8 +50,10 @@ func TestMail(t *testing.T) {
 	if strings.Contains(got, "home") {
 		t.Errorf("an ordinary message was mailed:\n%s", got)
 	}
-	if got := read(server+"ALERTING_METHODS noemail;\n", func(l *logger) { l.alertf(warning, "x") }); got != "" {
-		t.Errorf("mailed in spite of noemail:\n%s", got)
+	l = open(server + "ALERTING_METHODS noemail;\n")
+	defer l.close()
+	if l.mails != nil {
+		t.Error("mails in spite of noemail")
 	}
 }
 

@@ -8,9 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
+
+	"fwknopd/fixtures/wait"
 )
 
 const keyDir = "../../../fixtures/spa/keys"
@@ -102,11 +103,7 @@ func (h *home) stop() {
 	if err := exec.Command("gpgconf", "--homedir", h.dir, "--kill", "gpg-agent").Run(); err != nil {
 		h.t.Fatal(err)
 	}
-	for start := time.Now(); h.agentRuns(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
-			h.t.Fatal("the agent does not end")
-		}
-	}
+	wait.For(h.t, "the end of the agent", func() bool { return !h.agentRuns() })
 }
 
 func (h *home) agentRuns() bool {
