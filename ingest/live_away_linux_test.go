@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 	"fwknopd/parse"
 )
 
@@ -37,7 +38,7 @@ func TestLiveNotThereYet(t *testing.T) {
 		for got := "nothing"; !strings.HasSuffix(got, want) || want == "" && got != ""; {
 			select {
 			case got = <-away:
-			case <-time.After(10 * time.Second):
+			case <-time.After(wait.Patience):
 				t.Fatalf("away: %q, want %q", got, want)
 			}
 		}

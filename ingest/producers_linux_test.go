@@ -3,16 +3,19 @@ package ingest
 import (
 	"errors"
 	"fmt"
-	"github.com/mdlayher/netlink"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // start runs a program in the background until the test ends.
@@ -115,11 +118,14 @@ func TestNFLOG(t *testing.T) {
 	send(t, lab.Client, lab.Server.V4, 62202, "filtered out")
 	send(t, lab.Client, lab.Server.V4, 62201, "packet")
 	p.want("packet")
+	const burst = 100 // far less than the queues of the kernel hold
 	for i := range 2000 {
 		send(t, lab.Client, lab.Server.V4, 62201, fmt.Sprint(i))
-	}
-	for i := range 2000 {
-		p.first(fmt.Sprint(i))
+		if i%burst == burst-1 {
+			for j := range burst {
+				p.first(fmt.Sprint(i - burst + 1 + j))
+			}
+		}
 	}
 	if c := n.Counts(); c.Events != 2001 || c.NotOurs != 1 || c.Lost != 0 {
 		t.Errorf("counts %+v", c)
@@ -145,7 +151,15 @@ func TestNFLOGLost(t *testing.T) {
 	for i := range sent {
 		send(t, lab.Client, lab.Server.V4, 62201, fmt.Sprint(i))
 	}
-	time.Sleep(100 * time.Millisecond)
+	wait.For(t, "an overflow", func() bool {
+		_, rows, _ := strings.Cut(lab.Server.Run(t, "cat /proc/net/netlink"), "\n")
+		for row := range strings.Lines(rows) { // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode
+			if f := strings.Fields(row); f[1] == fmt.Sprint(unix.NETLINK_NETFILTER) && f[8] != "0" {
+				return true
+			}
+		}
+		return false
+	})
 	p := newTap(t, n)
 	p.until("last", func() { send(t, lab.Client, lab.Server.V4, 62201, "last") })
 	if c := n.Counts(); c.Lost == 0 || c.Lost+c.Events < sent {
@@ -184,7 +198,11 @@ func TestFollowRsyslog(t *testing.T) {
 	logs(2)()
 	p.want("2")
 	rsyslog.Process.Signal(syscall.SIGHUP)
-	time.Sleep(200 * time.Millisecond)
+	wait.For(t, "the old file is closed", func() bool {
+		files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", rsyslog.Process.Pid))
+		ok(t, err)
+		return !slices.ContainsFunc(files, func(file string) bool { to, _ := os.Readlink(file); return to == path+".1" })
+	})
 	logs(3)()
 	p.want("3")
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/fixtures/wait"
 )
 
 // A medium is a kind of file that is followed.
@@ -238,7 +240,7 @@ func TestFollowRelinked(t *testing.T) {
 					appendTo(t, file+".1", m.begin(100+i)) // older than all
 				}
 				relinked.to(t, dir, false)
-				time.Sleep(2 * clockTick) // or they could be newer than the follower
+				wait.At(time.Now().Add(2 * clockTick)) // or they could be newer than the follower
 				p := follow(path)
 				p.first("1")
 				for i := range 2 {

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"fwknopd/fixtures/wait"
@@ -132,25 +134,10 @@ func TestTCPServer(t *testing.T) {
 	c.Close()
 	p.want("closed")
 
-	var start time.Time
-	for try := 1; ; try++ {
-		c = dial()
-		start = time.Now()
-		fmt.Fprint(c, "in two ")
-		time.Sleep(quietTimeout / 4)
-		fmt.Fprint(c, "parts")
-		if time.Since(start) > quietTimeout/2 && try < 50 { // a loaded machine: it may have been too late
-			p.next(wait.Patience)
-			p.next(quietTime)
-			continue
-		}
-		break
-	}
-	p.want("in two parts")
+	c = dial()
+	fmt.Fprint(c, "left open")
+	p.want("left open")
 	before := s.Counts()
-	if took := time.Since(start) - quietTime; took > connectionTime/2 {
-		t.Errorf("took %v", took)
-	}
 	if b, err := io.ReadAll(c); len(b) > 0 {
 		t.Errorf("answered %q, %v", b, err)
 	}
@@ -164,15 +151,47 @@ func TestTCPServer(t *testing.T) {
 	if n := s.Counts(); n.Records != before.Records+1 || n.Malformed != 1 {
 		t.Errorf("counts %+v", n)
 	}
+}
 
-	silent := dial()
-	silent.SetReadDeadline(time.Now().Add(2 * connectionTime))
-	start = time.Now()
-	if _, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("a silent connection: %v", err)
-	}
-	if took := time.Since(start); took < connectionTime*3/4 {
-		t.Errorf("closed after %v", took)
+// TestTCPServerTimes: a message ends when its sender pauses, and every connection ends in time.
+func TestTCPServerTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		parts int
+		pause time.Duration
+		want  string
+		end   time.Duration
+	}{
+		"in parts": {3, quietTimeout - 1, "xxx", 3*quietTimeout - 2},
+		"pause":    {2, quietTimeout + 1, "x", quietTimeout},
+		"too slow": {100, quietTimeout - 1, strings.Repeat("x", int(connectionTime/(quietTimeout-1))+1), connectionTime},
+		"silent":   {0, 0, "", connectionTime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &TCPServer{messageQueue: newMessageQueue("pipe", ServerOptions{})}
+				s.in = make(chan message, 1)
+				client, server := net.Pipe()
+				var writer sync.WaitGroup
+				writer.Go(func() {
+					for range c.parts {
+						if _, err := fmt.Fprint(client, "x"); err != nil {
+							return // it was closed
+						}
+						time.Sleep(c.pause)
+					}
+				})
+				start := time.Now()
+				s.serve(server)
+				took := time.Since(start)
+				server.Close()
+				writer.Wait()
+				close(s.in)
+				got := string((<-s.in).body)
+				if got != c.want || took.Round(time.Microsecond) != c.end.Round(time.Microsecond) {
+					t.Errorf("%q after %v, want %q after %v", got, took, c.want, c.end)
+				}
+			})
+		})
 	}
 }
 
