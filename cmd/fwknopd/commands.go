@@ -7,7 +7,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/firewall"
-	"fwknopd/cmd/fwknopd/offline"
+	"fwknopd/cmd/fwknopd/replay"
 )
 
 // A command is a sub-command: it parses the arguments after its name and returns the
@@ -16,10 +16,10 @@ type command func(args []string, stdin io.Reader, stdout, stderr io.Writer) int
 
 // commands are the sub-commands by name.
 var commands = map[string]command{
-	"replay":  offline.Replay,
-	"explain": offline.Explain,
+	"replay":  replay.Replay,
+	"explain": replay.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		return config.Checker{Expect: offline.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
+		return config.Checker{Expect: replay.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
 	},
 	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Grants(args, stdout, stderr)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
-	"fwknopd/cmd/fwknopd/offline"
+	"fwknopd/cmd/fwknopd/replay"
 )
 
 // runSPADump runs --spa-dump-packets, which is explain for a file of packets.
@@ -34,5 +34,5 @@ func runSPADump(o *cli.Options, stdout, stderr io.Writer) int {
 	if o.Lenient {
 		args = append(args, "--lenient")
 	}
-	return offline.DumpPackets(f, args, time.Now(), stdout, stderr)
+	return replay.DumpPackets(f, args, time.Now(), stdout, stderr)
 }

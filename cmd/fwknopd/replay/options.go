@@ -1,8 +1,8 @@
-// Package offline decides recorded packets without touching a firewall: replay prints
+// Package replay decides recorded packets without touching a firewall: replay prints
 // every decision the daemon would make on logs and captures, explain shows how every
 // stage treats one packet. Both run the daemon's engine on the clock of the records,
 // with an in-memory replay store.
-package offline
+package replay
 
 import (
 	"errors"

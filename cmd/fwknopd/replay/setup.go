@@ -1,4 +1,4 @@
-package offline
+package replay
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
-	"fwknopd/policy/replay"
+	digests "fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
 
@@ -27,7 +27,7 @@ type decider struct {
 	*policy.Engine
 	server *conf.Server
 	access *conf.Access
-	store  *replay.Memory
+	store  *digests.Memory
 }
 
 // load reads the configuration and returns an engine for it. Unless access is empty,
@@ -53,7 +53,7 @@ func (o *options) load(access string, frames *frameFilter) (*decider, error) {
 // engine returns an engine for a loaded configuration. filtered applies PCAP_FILTER
 // by means of frames.
 func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (*decider, error) {
-	d := &decider{server: l.Server, access: l.Access, store: replay.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
+	d := &decider{server: l.Server, access: l.Access, store: digests.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 }
 
 // readDigests loads the digest cache of a daemon into the store.
-func (o *options) readDigests(store *replay.Memory) error {
+func (o *options) readDigests(store *digests.Memory) error {
 	if o.digests == "" {
 		return nil
 	}
