@@ -13,6 +13,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -178,7 +179,7 @@ func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outco
 		return config.Outcome{}, err
 	}
 	defer src.Close()
-	last := config.Outcome{Verdict: verdictIgnored}
+	last := config.Outcome{Verdict: report.Ignored}
 	err = forEachDecision(src, d, func(now time.Time, record int64, decision *policy.Decision) {
 		if x.Record == 0 && decision.Verdict != policy.Ignore || record == int64(x.Record) {
 			last = outcomeOf(now, decision)
@@ -189,7 +190,7 @@ func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outco
 
 // outcomeOf converts a decision to an outcome.
 func outcomeOf(now time.Time, d *policy.Decision) config.Outcome {
-	out := config.Outcome{Verdict: verdictOf(d), Reason: string(d.Reason), Text: describe(d.Reason, &d.Detail)}
+	out := config.Outcome{Verdict: report.VerdictOf(d), Reason: string(d.Reason), Text: report.Describe(d.Reason, &d.Detail)}
 	if d.Verdict != policy.Allow || d.Command != nil {
 		return out
 	}

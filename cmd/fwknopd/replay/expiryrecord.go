@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -34,7 +35,7 @@ type sharedFields struct {
 
 const portBytes = 3
 
-func (t *sharedFields) matches(e *Entry) bool {
+func (t *sharedFields) matches(e *report.Entry) bool {
 	return t.user == e.User && t.dst == e.Dst.Addr() && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
 		t.input == e.Input.Name && t.proto == e.Proto && t.samePorts(e.Grant.Ports)
 }
@@ -73,7 +74,7 @@ func (l *expiryRecords) at(number uint32) *expiryRecord {
 }
 
 // add stores a record of e and returns its number.
-func (l *expiryRecords) add(e *Entry) uint32 {
+func (l *expiryRecords) add(e *report.Entry) uint32 {
 	number := l.allocate()
 	*l.at(number) = expiryRecord{
 		src: e.Src.Addr().As16(), srcPort: e.Src.Port(), dstPort: e.Dst.Port(),
@@ -104,7 +105,7 @@ func (l *expiryRecords) allocate() uint32 {
 }
 
 // internShared returns the index of the shared fields of e, adding them if new.
-func (l *expiryRecords) internShared(e *Entry) uint32 {
+func (l *expiryRecords) internShared(e *report.Entry) uint32 {
 	if len(l.shared) > 0 && l.shared[l.lastShared].matches(e) {
 		return l.lastShared // the common case, cheaper than hashing
 	}
@@ -128,10 +129,10 @@ func (l *expiryRecords) internShared(e *Entry) uint32 {
 }
 
 // remove fills e with the expiry entry of record number and frees the record.
-func (l *expiryRecords) remove(number uint32, end time.Time, e *Entry) {
+func (l *expiryRecords) remove(number uint32, end time.Time, e *report.Entry) {
 	from := l.at(number)
 	t := &l.shared[from.shared]
-	*e = Entry{Time: end, Verdict: verdictExpired, Reason: t.reason,
+	*e = report.Entry{Time: end, Verdict: report.Expired, Reason: t.reason,
 		Src:   netip.AddrPortFrom(netip.AddrFrom16(from.src).Unmap(), from.srcPort),
 		Dst:   netip.AddrPortFrom(t.dst, from.dstPort),
 		Proto: t.proto, Stanza: t.stanza, User: t.user, Mode: t.mode, Grant: l.grants[number],

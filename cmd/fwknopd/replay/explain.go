@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -280,19 +280,16 @@ func parseClock(text string) (time.Time, error) {
 // explain prints the trace of one packet and reports whether it is allowed.
 func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) (bool, error) {
 	t := d.Explain(now, ev)
-	var entry Entry
+	var entry report.Entry
 	entry.Set(now, ev, &t.Decision, at)
-	var b []byte
+	b, err := []byte(nil), error(nil)
 	if o.format == "jsonl" {
-		trace, err := json.Marshal(newTrace(&t))
-		if err != nil {
-			return false, err
-		}
-		b = AppendJSON(nil, &entry)
-		b = append(append(append(b[:len(b)-1], `,"trace":`...), trace...), '}', '\n')
+		b, err = report.AppendTraceJSON(nil, &t, &entry)
 	} else {
-		b = appendTrace(nil, &t, &entry)
+		b = report.AppendTrace(nil, &t, &entry)
 	}
-	_, err := o.stdout.Write(b)
+	if err == nil {
+		_, err = o.stdout.Write(b)
+	}
 	return t.Decision.Verdict == policy.Allow && !t.Decision.Shadow, err
 }

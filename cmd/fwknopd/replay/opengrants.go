@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
@@ -16,7 +17,7 @@ type openGrants struct {
 	queue expiryHeap
 
 	records expiryRecords
-	expired Entry // returned by popExpired
+	expired report.Entry // returned by popExpired
 }
 
 // portsOnly reports whether a grant opens ports to a client and does nothing else.
@@ -58,7 +59,7 @@ func (o *openGrants) forEachPort(g *enforce.Grant, visit func(enforce.Port, port
 const noExpiry = math.MaxInt64
 
 // add adds the grant of e.
-func (o *openGrants) add(e *Entry) {
+func (o *openGrants) add(e *report.Entry) {
 	end := int64(noExpiry)
 	if !e.Grant.Expires.IsZero() {
 		end = e.Grant.Expires.UnixNano()
@@ -73,7 +74,7 @@ func (o *openGrants) add(e *Entry) {
 // popExpired removes and returns an entry that has expired by now, nil if there is
 // none. Ports that were opened again meanwhile are left out. The entry is valid until
 // the next call.
-func (o *openGrants) popExpired(now time.Time) *Entry {
+func (o *openGrants) popExpired(now time.Time) *report.Entry {
 	for len(o.queue) > 0 && o.queue[0].at <= now.UnixNano() {
 		next := o.queue.pop()
 		o.records.remove(next.number, time.Unix(0, next.at), &o.expired)
@@ -86,7 +87,7 @@ func (o *openGrants) popExpired(now time.Time) *Entry {
 
 // expire removes the expired ports of e from the table and drops all others from e.
 // It reports whether any had expired.
-func (o *openGrants) expire(e *Entry, at int64) bool {
+func (o *openGrants) expire(e *report.Entry, at int64) bool {
 	var ended []enforce.Port
 	o.forEachPort(e.Grant, func(p enforce.Port, k portKey) {
 		if o.table.removeExpired(k, at) {

@@ -8,18 +8,19 @@ import (
 	"time"
 	"unsafe"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
 
-func entryFor(host byte, end int, ports ...uint16) *Entry {
+func entryFor(host byte, end int, ports ...uint16) *report.Entry {
 	g := &enforce.Grant{Src: netip.AddrFrom4([4]byte{192, 0, 2, host}), Expires: time.Unix(benchTime+int64(end), 0)}
 	for _, p := range ports {
 		g.Ports = append(g.Ports, enforce.Port{Proto: 6, Number: p})
 	}
-	return &Entry{Verdict: verdictGranted, Reason: policy.SPAGranted, Grant: g, Detail: &policy.Detail{}}
+	return &report.Entry{Verdict: report.Granted, Reason: policy.SPAGranted, Grant: g, Detail: &policy.Detail{}}
 }
 
 // ended lists the grants that expire by then, as "+SECONDS HOST PORTS".
@@ -34,17 +35,17 @@ func ended(o *openGrants, then int) string {
 func TestExpiry(t *testing.T) {
 	tests := []struct {
 		name string
-		add  []*Entry
+		add  []*report.Entry
 		want string // by +40
 		open int    // left then
 	}{
-		{"one", []*Entry{entryFor(1, 30, 22)}, "+30 192.0.2.1 [tcp/22];", 0},
-		{"not yet", []*Entry{entryFor(1, 41, 22)}, "", 1},
-		{"just now", []*Entry{entryFor(1, 40, 22)}, "+40 192.0.2.1 [tcp/22];", 0},
-		{"in order", []*Entry{entryFor(1, 30, 22), entryFor(2, 20, 22)}, "+20 192.0.2.2 [tcp/22];+30 192.0.2.1 [tcp/22];", 0},
-		{"extended", []*Entry{entryFor(1, 30, 22), entryFor(1, 39, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
-		{"not shortened", []*Entry{entryFor(1, 39, 22), entryFor(1, 30, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
-		{"one port of two extended", []*Entry{entryFor(1, 30, 22, 80), entryFor(1, 50, 80)}, "+30 192.0.2.1 [tcp/22];", 1},
+		{"one", []*report.Entry{entryFor(1, 30, 22)}, "+30 192.0.2.1 [tcp/22];", 0},
+		{"not yet", []*report.Entry{entryFor(1, 41, 22)}, "", 1},
+		{"just now", []*report.Entry{entryFor(1, 40, 22)}, "+40 192.0.2.1 [tcp/22];", 0},
+		{"in order", []*report.Entry{entryFor(1, 30, 22), entryFor(2, 20, 22)}, "+20 192.0.2.2 [tcp/22];+30 192.0.2.1 [tcp/22];", 0},
+		{"extended", []*report.Entry{entryFor(1, 30, 22), entryFor(1, 39, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
+		{"not shortened", []*report.Entry{entryFor(1, 39, 22), entryFor(1, 30, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
+		{"one port of two extended", []*report.Entry{entryFor(1, 30, 22, 80), entryFor(1, 50, 80)}, "+30 192.0.2.1 [tcp/22];", 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -95,7 +96,7 @@ func TestEndsAsItBegan(t *testing.T) {
 	nat.Grant.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("192.0.2.99:22"), Masquerade: true}
 	all := entryFor(5, 14)
 	all.Grant.All = true
-	entries := []*Entry{entryFor(1, 10, 22, 80), entryFor(2, 11, 22), v6, nat, all}
+	entries := []*report.Entry{entryFor(1, 10, 22, 80), entryFor(2, 11, 22), v6, nat, all}
 	for i, e := range entries {
 		e.Proto, e.Stanza, e.User, e.Mode, e.Input = parse.UDP, 7, "user", "spa", ingest.Position{Name: "in", Record: int64(i)}
 		if !e.Src.IsValid() {
@@ -109,12 +110,12 @@ func TestEndsAsItBegan(t *testing.T) {
 		}
 		for _, e := range entries {
 			want := *e
-			want.Time, want.Verdict = e.Grant.Expires, verdictExpired
+			want.Time, want.Verdict = e.Grant.Expires, report.Expired
 			got := o.popExpired(e.Grant.Expires)
 			if got == nil {
 				t.Fatalf("nothing ends at %v", e.Grant.Expires)
 			}
-			if g, w := string(appendLine(nil, got)), string(appendLine(nil, &want)); g != w {
+			if g, w := string(report.AppendLine(nil, got)), string(report.AppendLine(nil, &want)); g != w {
 				t.Errorf("got  %swant %s", g, w)
 			}
 		}

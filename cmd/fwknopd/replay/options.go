@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/ingest"
 )
 
@@ -109,7 +110,7 @@ func (o *options) parse(fs *pflag.FlagSet, args []string) error {
 }
 
 // failOnNames are the values of --fail-on.
-var failOnNames = []string{verdictRefused, verdictGranted, verdictCommand, "malformed"}
+var failOnNames = []string{report.Refused, report.Granted, report.Command, "malformed"}
 
 func (o *options) checkReplay() error {
 	for _, f := range o.failOn {

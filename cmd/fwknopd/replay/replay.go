@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -77,7 +78,7 @@ type run struct {
 
 	now   time.Time // the clock of the records: of the last one that has a time
 	d     policy.Decision
-	entry Entry
+	entry report.Entry
 	open  openGrants
 	count decisionCounts
 }
@@ -159,18 +160,18 @@ func (r *run) expire() error {
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 	r.entry.Set(ev.Time, ev, d, r.src.Position())
-	if r.entry.Verdict == verdictGranted {
+	if r.entry.Verdict == report.Granted {
 		r.open.add(&r.entry)
 	}
 	return r.write(&r.entry)
 }
 
-func (r *run) write(e *Entry) error {
+func (r *run) write(e *report.Entry) error {
 	line := r.out.AvailableBuffer()
 	if r.json {
-		line = append(AppendJSON(line, e), '\n')
+		line = append(report.AppendJSON(line, e), '\n')
 	} else {
-		line = appendLine(line, e)
+		line = report.AppendLine(line, e)
 	}
 	_, err := r.out.Write(line)
 	return err
@@ -181,11 +182,11 @@ func (r *run) occurred(what string) bool {
 	switch what {
 	case "malformed":
 		return r.src.Counts().Malformed > 0
-	case verdictRefused:
+	case report.Refused:
 		return r.count.refused > 0
-	case verdictGranted:
+	case report.Granted:
 		return r.count.granted > 0
-	case verdictCommand:
+	case report.Command:
 		return r.count.commands > 0
 	}
 	return false

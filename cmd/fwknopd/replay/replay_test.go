@@ -3,20 +3,13 @@ package replay
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"fwknopd/enforce"
-	"fwknopd/ingest"
-	"fwknopd/parse"
-	"fwknopd/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -198,58 +191,5 @@ func TestStandardInputAndArchives(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "standard input:3 granted knock.granted") {
 		t.Errorf("stdout:\n%s", out.String())
-	}
-}
-
-// An entry is valid JSON for any content of its strings.
-func FuzzAppendJSON(f *testing.F) {
-	f.Add("alice", "uptime -p", "k.pcap")
-	f.Add("a\"b\\", "tab\tnewline\n", "\xff\xfe\u2028")
-	f.Fuzz(func(t *testing.T, user, command, name string) {
-		e := Entry{Time: time.Unix(benchTime, 123456789), Verdict: verdictCommand, Reason: policy.SPACommand, Detail: &policy.Detail{Got: user},
-			Src: netip.MustParseAddrPort("192.0.2.7:1"), Dst: netip.MustParseAddrPort("[2001:db8::1]:2"), Proto: parse.UDP,
-			User: user, Command: command, Input: ingest.Position{Name: name, Record: 7}}
-		var got struct {
-			User, Command string
-			Timestamp     time.Time
-			Detail        struct{ Got string }
-			Input         struct{ Name string }
-		}
-		text := AppendJSON(nil, &e)
-		if err := json.Unmarshal(text, &got); err != nil {
-			t.Fatalf("%v: %s", err, text)
-		}
-		if bytes.ContainsAny(text, "\n\r") {
-			t.Errorf("more than one line: %q", text)
-		}
-		if string([]rune(user)) != got.User || string([]rune(command)) != got.Command || string([]rune(name)) != got.Input.Name {
-			t.Errorf("%q -> %+v", []string{user, command, name}, got)
-		}
-		if line := appendLine(nil, &e); bytes.Count(line, []byte("\n")) != 1 {
-			t.Errorf("more than one line: %q", line)
-		}
-	})
-}
-
-func TestJSONOfGrants(t *testing.T) {
-	port := []enforce.Port{{Proto: 6, Number: 22}, {Proto: 1}}
-	end := time.Unix(benchTime+30, 999)
-	src := netip.MustParseAddr("192.0.2.7")
-	for want, g := range map[string]enforce.Grant{
-		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"expires":"2023-11-14T22:13:50Z"}`: {Src: src, Ports: port, Expires: end},
-		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"dst":"10.0.0.1","output":true}`:   {Src: src, Ports: port, Dst: netip.MustParseAddr("10.0.0.1"), Output: true},
-		`{"src":"192.0.2.7","ports":["all"],"forward":"any","snat":"masquerade"}`:        {Src: src, All: true, NAT: &enforce.NAT{Masquerade: true}},
-		`{"src":"192.0.2.7","ports":["tcp/22","icmp"],"forward":"10.0.0.5:80","local":true,"snat":"10.0.0.1"}`: {Src: src, Ports: port,
-			NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Local: true, SNAT: netip.MustParseAddr("10.0.0.1")}},
-		`{"src":"192.0.2.7","ports":[],"external":["/bin/open","it's \"it\""]}`: {Src: src, External: &enforce.External{Open: []string{"/bin/open", `it's "it"`}}},
-	} {
-		e := Entry{Verdict: verdictGranted, Grant: &g, Detail: &policy.Detail{}}
-		var got struct{ Grant json.RawMessage }
-		if err := json.Unmarshal(AppendJSON(nil, &e), &got); err != nil {
-			t.Fatal(err)
-		}
-		if string(got.Grant) != want {
-			t.Errorf("\n got %s\nwant %s", got.Grant, want)
-		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
@@ -29,17 +30,17 @@ type reasonCount struct {
 }
 
 func (t *decisionCounts) countEvent(d *policy.Decision) {
-	switch verdictOf(d) {
-	case verdictIgnored:
+	switch report.VerdictOf(d) {
+	case report.Ignored:
 		t.ignored++
 		return
-	case verdictGranted:
+	case report.Granted:
 		t.granted++
-	case verdictRefused:
+	case report.Refused:
 		t.refused++
-	case verdictCommand:
+	case report.Command:
 		t.commands++
-	case verdictShadow:
+	case report.Shadow:
 		t.shadows++
 	}
 	t.countReason(d)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -18,17 +19,17 @@ func (r *run) printDifference(ev *parse.Event) error {
 	r.count.changed++
 	r.count.countEvent(&would)
 	at := r.src.Position()
-	var now, then Entry
+	var now, then report.Entry
 	now.Set(ev.Time, ev, &r.d, at)
 	then.Set(ev.Time, ev, &would, at)
 	line := r.out.AvailableBuffer()
 	if r.json {
-		line = AppendJSON(line, &then)
+		line = report.AppendJSON(line, &then)
 		line = append(line[:len(line)-1], `,"was":`...)
-		line = append(AppendJSON(line, &now), '}', '\n')
+		line = append(report.AppendJSON(line, &now), '}', '\n')
 	} else {
-		line = appendLine(append(line, "- "...), &now)
-		line = appendLine(append(line, "+ "...), &then)
+		line = report.AppendLine(append(line, "- "...), &now)
+		line = report.AppendLine(append(line, "+ "...), &then)
 	}
 	_, err := r.out.Write(line)
 	return err

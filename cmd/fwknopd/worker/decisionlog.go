@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
-	"fwknopd/cmd/fwknopd/replay"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -48,7 +48,7 @@ type decisionLog struct {
 	access   *conf.Access
 	compat   compatTable // of the old daemon whose configuration files are used
 	event    parse.Event
-	entry    replay.Entry
+	entry    report.Entry
 	buf      []byte
 }
 
@@ -82,14 +82,14 @@ func (w *worker) logOne(d *policy.Decision, p *packet) {
 	for _, line := range p.fields {
 		w.out.put(privsep.RecordDetail, []byte(privsep.Sanitize(line)))
 	}
-	l.buf = replay.AppendText(l.buf[:0], &l.entry)
+	l.buf = report.AppendText(l.buf[:0], &l.entry)
 	w.out.put(recordKindOf(d), l.buf)
 	for _, line := range l.compatLines(d, p) {
 		w.out.putf(compatKindOf(d), "%s", line)
 	}
 	w.logRefusals(p, p.refusals[n:])
 	p.refusals = nil // logged once, not again with the other decisions
-	l.buf = replay.AppendJSON(l.buf[:0], &l.entry)
+	l.buf = report.AppendJSON(l.buf[:0], &l.entry)
 	w.out.put(privsep.RecordEvent, l.buf)
 }
 

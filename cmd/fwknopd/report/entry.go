@@ -1,4 +1,7 @@
-package replay
+// Package report has every wording and JSON form of decisions, grants and the monitor's
+// events: those of replay and the daemon's logs, and the log lines of the old daemons. It
+// is pure.
+package report
 
 import (
 	"net/netip"
@@ -13,13 +16,13 @@ import (
 
 // The verdicts of the output.
 const (
-	verdictGranted = "granted"
-	verdictRefused = "refused"
-	verdictCommand = "command"
-	verdictExpired = "expired"
-	// verdictShadow is a grant of a SHADOW stanza, which opens nothing.
-	verdictShadow  = "shadow"
-	verdictIgnored = "ignored"
+	Granted = "granted"
+	Refused = "refused"
+	Command = "command"
+	Expired = "expired"
+	// Shadow is a grant of a SHADOW stanza, which opens nothing.
+	Shadow  = "shadow"
+	Ignored = "ignored"
 )
 
 // An Entry is one line of output: a decision, or the expiry of a grant.
@@ -42,7 +45,7 @@ type Entry struct {
 // Set fills e for a decision on an event. It shares memory with d.
 func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) {
 	*e = Entry{
-		Time: now, Verdict: verdictOf(d), Reason: d.Reason, Detail: &d.Detail,
+		Time: now, Verdict: VerdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
 		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
 	}
@@ -55,18 +58,19 @@ func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at inges
 	}
 }
 
-func verdictOf(d *policy.Decision) string {
+// VerdictOf returns the verdict of a decision.
+func VerdictOf(d *policy.Decision) string {
 	switch {
 	case d.Verdict == policy.Ignore:
-		return verdictIgnored
+		return Ignored
 	case d.Verdict == policy.Deny:
-		return verdictRefused
+		return Refused
 	case d.Shadow:
-		return verdictShadow
+		return Shadow
 	case d.Command != nil:
-		return verdictCommand
+		return Command
 	}
-	return verdictGranted
+	return Granted
 }
 
 // hasPorts reports whether packets of the protocol have ports.

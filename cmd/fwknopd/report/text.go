@@ -1,4 +1,4 @@
-package replay
+package report
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 // noTime is printed if a record has no time.
 const noTime = "-"
 
-// appendLine appends e as one line with its newline:
+// AppendLine appends e as one line with its newline:
 //
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
-func appendLine(b []byte, e *Entry) []byte {
+func AppendLine(b []byte, e *Entry) []byte {
 	b = appendRecordTime(b, e.Time, "", noTime)
 	if e.Input.Name != "" {
 		b = appendConfigText(append(b, ' '), e.Input.Name)
@@ -38,7 +38,7 @@ func AppendText(b []byte, e *Entry) []byte {
 	if e.User != "" {
 		b = appendPacketText(append(b, " user "...), e.User)
 	}
-	if e.Shadow && e.Verdict != verdictShadow {
+	if e.Shadow && e.Verdict != Shadow {
 		b = append(b, " shadow"...)
 	}
 	return appendOutcome(b, e)
@@ -78,7 +78,7 @@ func appendOutcome(b []byte, e *Entry) []byte {
 	case e.Command != "":
 		return strconv.AppendQuoteToASCII(append(b, ": "...), e.Command)
 	}
-	if why := describe(e.Reason, e.Detail); why != "" {
+	if why := Describe(e.Reason, e.Detail); why != "" {
 		b = append(append(b, ": "...), why...)
 	}
 	return b
@@ -122,8 +122,8 @@ func appendGrantText(b []byte, e *Entry) []byte {
 	return appendEndTime(append(b, " until "...), g.Expires)
 }
 
-// describe returns the details of a reason as text.
-func describe(reason policy.Reason, d *policy.Detail) string {
+// Describe returns the details of a reason as text.
+func Describe(reason policy.Reason, d *policy.Detail) string {
 	if d == nil {
 		return ""
 	}

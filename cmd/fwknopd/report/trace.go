@@ -1,15 +1,16 @@
-package replay
+package report
 
 import (
+	"encoding/json"
 	"strconv"
 	"strings"
 
 	"fwknopd/policy"
 )
 
-// appendTrace appends a trace: the packet, each stage, each stanza with its checks,
+// AppendTrace appends a trace: the packet, each stage, each stanza with its checks,
 // the decision.
-func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
+func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	b = append(b, "packet "...)
 	if e.Input.Name != "" {
 		b = append(append(b, e.Input.Name...), ':')
@@ -32,13 +33,13 @@ func appendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 		b = appendChecks(append(b, '\n'), st.Checks)
 	}
 	b = append(b, "decision "...)
-	if last := len(t.Packet) - 1; last >= 0 && t.Packet[last].Name == policy.CheckCopy && e.Verdict == verdictIgnored {
+	if last := len(t.Packet) - 1; last >= 0 && t.Packet[last].Name == policy.CheckCopy && e.Verdict == Ignored {
 		return append(append(append(b, "ignored: "...), t.Packet[last].Detail.Text...), '\n')
 	}
-	if e.Verdict == verdictIgnored {
+	if e.Verdict == Ignored {
 		return append(b, "ignored: no stanza has an answer to it\n"...)
 	}
-	return appendLine(b, e)
+	return AppendLine(b, e)
 }
 
 // nameColumns is the width of a check's name.
@@ -51,7 +52,7 @@ func appendChecks(b []byte, checks []policy.Check) []byte {
 			mark = "  FAILS "
 		}
 		b = append(append(b, mark...), c.Name...)
-		why := strings.TrimSpace(string(c.Reason) + " " + describe(c.Reason, &c.Detail))
+		why := strings.TrimSpace(string(c.Reason) + " " + Describe(c.Reason, &c.Detail))
 		if why != "" {
 			for range nameColumns - len(c.Name) {
 				b = append(b, ' ')
@@ -81,6 +82,17 @@ type (
 		Detail *policy.Detail `json:"detail,omitempty"`
 	}
 )
+
+// AppendTraceJSON appends e with the trace as one more member, and a newline.
+func AppendTraceJSON(b []byte, t *policy.Trace, e *Entry) ([]byte, error) {
+	trace, err := json.Marshal(newTrace(t))
+	if err != nil {
+		return b, err
+	}
+	b = AppendJSON(b, e)
+	b = append(append(b[:len(b)-1], `,"trace":`...), trace...)
+	return append(b, '}', '\n'), nil
+}
 
 func newTrace(t *policy.Trace) traceJSON {
 	j := traceJSON{Packet: newChecks(t.Packet), Stanzas: []stanzaJSON{}}

@@ -1,4 +1,4 @@
-package replay
+package report
 
 import (
 	"encoding/json"
@@ -82,7 +82,7 @@ func appendText(b []byte, name, value string) []byte {
 // appendGrant appends the grant, or would_grant for a shadow stanza.
 func appendGrant(b []byte, e *Entry) []byte {
 	g := e.Grant
-	if e.Verdict == verdictShadow {
+	if e.Verdict == Shadow {
 		b = append(b, `,"would_grant":{"src":"`...)
 	} else {
 		b = append(b, `,"grant":{"src":"`...)
