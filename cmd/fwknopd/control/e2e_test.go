@@ -98,10 +98,18 @@ func (h *host) knock(src, port string) {
 	}
 }
 
+// An openGrant has the members of a listed grant that the tests look at.
+type openGrant struct {
+	Src, User string
+	Ports     []string
+	Stanza    int
+	Left      *float64 `json:"remaining_s"`
+}
+
 // open waits until there are n grants and returns them.
-func (h *host) open(n int) []grantState {
+func (h *host) open(n int) []openGrant {
 	h.t.Helper()
-	var doc struct{ Grants []grantState }
+	var doc struct{ Grants []openGrant }
 	if !wait.Until(wait.Patience, func() bool {
 		code, out := h.fwknopd("grants", "list", "--json")
 		if code != 0 || json.Unmarshal([]byte(out), &doc) != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 )
@@ -65,8 +66,8 @@ func (c *command) deleteIP() int {
 	}
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
-	for _, g := range closed {
-		c.printfln("[+] Closed: %s for %s", portsLabel(g), g.Src)
+	for i := range closed {
+		c.printfln("[+] Closed: %s", report.ClosedText(&closed[i]))
 	}
 	if err != nil {
 		return c.fail(err)

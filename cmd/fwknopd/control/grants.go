@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
@@ -146,18 +147,17 @@ func parsePort(text string) (enforce.Port, error) {
 }
 
 func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) error {
-	now := time.Now()
-	switch {
+	var text []byte
+	switch now := time.Now(); {
 	case f.json:
-		return printGrants(w, grants, now)
+		text = report.GrantsJSON(grants, now)
 	case verb == "list":
-		_, err := w.Write(enforce.FormatList(grants, now))
-		return err
-	}
-	for _, g := range grants {
-		if _, err := fmt.Fprintf(w, "closed %s for %s\n", portsLabel(g), g.Src); err != nil {
-			return err
+		text = enforce.FormatList(grants, now)
+	default:
+		for i := range grants {
+			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))
 		}
 	}
-	return nil
+	_, err := w.Write(text)
+	return err
 }

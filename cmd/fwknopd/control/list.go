@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 )
@@ -37,7 +38,7 @@ func (c *command) list() int {
 		return c.fail(err)
 	}
 	if c.Format == "json" || c.Format == "jsonl" {
-		if err := printGrants(c.stdout, grants, time.Now()); err != nil {
+		if _, err := c.stdout.Write(report.GrantsJSON(grants, time.Now())); err != nil {
 			return c.fail(err)
 		}
 		return exitOK

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
-	"fwknopd/enforce"
 	"fwknopd/policy"
 )
 
@@ -26,16 +26,18 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	b = appendEndpoint(b, "src", e.Src, hasPorts(e.Proto))
 	b = appendEndpoint(b, "dest", e.Dst, hasPorts(e.Proto))
 	b = append(append(append(b, `,"proto":"`...), protoName(e.Proto)...), '"')
-	if e.Stanza != 0 {
-		b = strconv.AppendInt(append(b, `,"stanza":`...), int64(e.Stanza), 10)
-	}
+	b = appendNumber(b, "stanza", e.Stanza)
 	b = appendText(b, "user", e.User)
 	b = appendText(b, "mode", e.Mode)
 	if e.Shadow {
 		b = append(b, `,"shadow":true`...)
 	}
 	if e.Grant != nil {
-		b = appendGrant(b, e)
+		name := `,"grant":`
+		if e.Verdict == Shadow {
+			name = `,"would_grant":`
+		}
+		b = appendGrant(append(b, name...), e.Grant, time.Time{})
 	}
 	b = appendText(b, "command", e.Command)
 	if e.Input.Name != "" {
@@ -71,88 +73,20 @@ func appendEndpoint(b []byte, who string, a netip.AddrPort, ports bool) []byte {
 	return b
 }
 
+func appendNumber(b []byte, name string, n int) []byte {
+	if n == 0 {
+		return b
+	}
+	b = append(append(append(b, `,"`...), name...), `":`...)
+	return strconv.AppendInt(b, int64(n), 10)
+}
+
 func appendText(b []byte, name, value string) []byte {
 	if value == "" {
 		return b
 	}
 	b = append(append(append(b, `,"`...), name...), `":`...)
 	return appendQuoted(b, value)
-}
-
-// appendGrant appends the grant, or would_grant for a shadow stanza.
-func appendGrant(b []byte, e *Entry) []byte {
-	g := e.Grant
-	if e.Verdict == Shadow {
-		b = append(b, `,"would_grant":{"src":"`...)
-	} else {
-		b = append(b, `,"grant":{"src":"`...)
-	}
-	b = append(g.Src.AppendTo(b), `","ports":[`...)
-	if g.All {
-		b = append(b, `"all"`...)
-	}
-	for i, p := range g.Ports {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(appendPort(append(b, '"'), p), '"')
-	}
-	b = append(b, ']')
-	if !g.Expires.IsZero() {
-		b = append(appendEndTime(append(b, `,"expires":"`...), g.Expires), '"')
-	}
-	if g.Dst.IsValid() {
-		b = append(g.Dst.AppendTo(append(b, `,"dst":"`...)), '"')
-	}
-	if g.Output {
-		b = append(b, `,"output":true`...)
-	}
-	b = appendNAT(b, g.NAT)
-	if g.External != nil {
-		b = appendArgv(append(b, `,"external":`...), g.External.Open)
-	}
-	return append(b, '}')
-}
-
-func appendNAT(b []byte, n *enforce.NAT) []byte {
-	switch {
-	case n == nil:
-		return b
-	case n.Target.IsValid():
-		b = append(n.Target.AppendTo(append(b, `,"forward":"`...)), '"')
-	default:
-		b = append(b, `,"forward":"any"`...)
-	}
-	if n.Local {
-		b = append(b, `,"local":true`...)
-	}
-	switch {
-	case n.SNAT.IsValid():
-		b = append(n.SNAT.AppendTo(append(b, `,"snat":"`...)), '"')
-	case n.Masquerade:
-		b = append(b, `,"snat":"masquerade"`...)
-	}
-	return b
-}
-
-func appendArgv(b []byte, argv []string) []byte {
-	b = append(b, '[')
-	for i, a := range argv {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendQuoted(b, a)
-	}
-	return append(b, ']')
-}
-
-// appendPort appends what [enforce.Port.String] returns.
-func appendPort(b []byte, p enforce.Port) []byte {
-	b = append(b, p.Proto.String()...)
-	if p.HasNumber() {
-		b = strconv.AppendUint(append(b, '/'), uint64(p.Number), 10)
-	}
-	return b
 }
 
 // appendQuoted appends s as a JSON string. Printable ASCII, the common case, is

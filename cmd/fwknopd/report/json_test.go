@@ -65,3 +65,21 @@ func TestJSONOfGrants(t *testing.T) {
 		}
 	}
 }
+
+// The list represents every form of a grant, and escapes what HTML would read.
+func TestGrantsJSON(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), All: true, Dst: netip.MustParseAddr("198.51.100.1"), Output: true, User: "al\x1bice", Stanza: 3,
+		Expires: now.Add(1500 * time.Millisecond), NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:0"), Local: true, SNAT: netip.MustParseAddr("10.0.0.1")}}
+	gone := enforce.Grant{Src: netip.MustParseAddr("2001:db8::7"), Ports: []enforce.Port{{Proto: 58}}, Expires: now.Add(-time.Hour), NAT: &enforce.NAT{Masquerade: true}}
+	endless := enforce.Grant{Src: netip.MustParseAddr("192.0.2.8"), Ports: []enforce.Port{{Proto: 6, Number: 22}},
+		External: &enforce.External{Open: []string{"/bin/open", "a b", "<&>"}}}
+	want := `{"v":1,"grants":[` +
+		`{"src":"192.0.2.7","ports":["all"],"expires":"2023-11-14T22:13:21.5Z","remaining_s":1.5,"stanza":3,"user":"al\u001bice","dst":"198.51.100.1","output":true,` +
+		`"forward":"10.0.0.5:0","local":true,"snat":"10.0.0.1"},` +
+		`{"src":"2001:db8::7","ports":["icmpv6"],"expires":"2023-11-14T21:13:20Z","remaining_s":0,"forward":"any","snat":"masquerade"},` +
+		`{"src":"192.0.2.8","ports":["tcp/22"],"external":["/bin/open","a b","\u003c\u0026\u003e"]}]}` + "\n"
+	if got := string(GrantsJSON([]enforce.Grant{g, gone, endless}, now)); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}

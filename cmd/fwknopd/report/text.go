@@ -91,27 +91,11 @@ func appendGrantText(b []byte, e *Entry) []byte {
 	if g.Dst.IsValid() {
 		b = g.Dst.AppendTo(append(b, " to "...))
 	}
-	if g.All {
-		b = append(b, " everything"...)
-	}
-	for i, p := range g.Ports {
-		sep := byte(',')
-		if i == 0 {
-			sep = ' '
-		}
-		b = appendPort(append(b, sep), p)
-	}
-	if n := g.NAT; n != nil {
-		if n.Target.IsValid() {
-			b = n.Target.AppendTo(append(b, " forwarded to "...))
-		} else {
-			b = append(b, " forwarded"...)
-		}
-		if n.SNAT.IsValid() {
-			b = n.SNAT.AppendTo(append(b, " as "...))
-		} else if n.Masquerade {
-			b = append(b, " masqueraded"...)
-		}
+	b = appendForward(appendPorts(b, g), g.NAT)
+	if n := g.NAT; n != nil && n.SNAT.IsValid() {
+		b = n.SNAT.AppendTo(append(b, " as "...))
+	} else if n != nil && n.Masquerade {
+		b = append(b, " masqueraded"...)
 	}
 	if g.External != nil {
 		b = appendConfigText(append(b, " by running "...), strings.Join(g.External.Open, " "))

@@ -1,0 +1,166 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// GrantsJSON returns the grants that are open at the time now as one JSON document on a
+// line. Members may be added, never removed or changed.
+func GrantsJSON(grants []enforce.Grant, now time.Time) []byte {
+	b := []byte(`{"v":1,"grants":[`)
+	for i := range grants {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendGrant(b, &grants[i], now)
+	}
+	var out bytes.Buffer
+	json.HTMLEscape(&out, append(b, "]}\n"...))
+	return out.Bytes()
+}
+
+// appendGrant appends a grant as one JSON object: that of a decision or event, or, if now
+// is not zero, that of a list, which has the stanza and user too and exact times.
+func appendGrant(b []byte, g *enforce.Grant, now time.Time) []byte {
+	b = appendAddr(append(b, `{"src":`...), g.Src)
+	b = append(b, `,"ports":[`...)
+	if g.All {
+		b = append(b, `"all"`...)
+	} else {
+		for i, p := range g.Ports {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = append(appendPort(append(b, '"'), p), '"')
+		}
+	}
+	b = append(b, ']')
+	switch {
+	case g.Expires.IsZero():
+	case now.IsZero():
+		b = append(appendEndTime(append(b, `,"expires":"`...), g.Expires), '"')
+	default:
+		b = g.Expires.UTC().AppendFormat(append(b, `,"expires":"`...), time.RFC3339Nano)
+		left := max(g.Expires.Sub(now).Round(time.Millisecond).Seconds(), 0)
+		b = strconv.AppendFloat(append(b, `","remaining_s":`...), left, 'f', -1, 64)
+	}
+	if !now.IsZero() {
+		b = appendText(appendNumber(b, "stanza", g.Stanza), "user", g.User)
+	}
+	if g.Dst.IsValid() {
+		b = appendText(b, "dst", g.Dst.String())
+	}
+	if g.Output {
+		b = append(b, `,"output":true`...)
+	}
+	b = appendNAT(b, g.NAT)
+	if g.External != nil && len(g.External.Open) > 0 {
+		b = appendArgv(append(b, `,"external":`...), g.External.Open)
+	}
+	return append(appendText(b, "foreign", g.Foreign), '}')
+}
+
+// appendAddr appends an address as a JSON string. The zone of one that the worker sent
+// may be any text.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if a.Zone() != "" {
+		return appendQuoted(b, a.String())
+	}
+	return append(a.AppendTo(append(b, '"')), '"')
+}
+
+// appendPort appends what [enforce.Port.String] returns.
+func appendPort(b []byte, p enforce.Port) []byte {
+	b = append(b, p.Proto.String()...)
+	if p.HasNumber() {
+		b = strconv.AppendUint(append(b, '/'), uint64(p.Number), 10)
+	}
+	return b
+}
+
+func appendNAT(b []byte, n *enforce.NAT) []byte {
+	if n == nil {
+		return b
+	}
+	to := "any"
+	if n.Target.IsValid() {
+		to = n.Target.String()
+	}
+	b = appendText(b, "forward", to)
+	if n.Local {
+		b = append(b, `,"local":true`...)
+	}
+	switch {
+	case n.Masquerade:
+		b = appendText(b, "snat", "masquerade")
+	case n.SNAT.IsValid():
+		b = appendText(b, "snat", n.SNAT.String())
+	}
+	return b
+}
+
+func appendArgv(b []byte, argv []string) []byte {
+	b = append(b, '[')
+	for i, a := range argv {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendQuoted(b, a)
+	}
+	return append(b, ']')
+}
+
+// GrantText returns a short description of a grant, for messages about it.
+func GrantText(g *enforce.Grant) string {
+	b := appendPorts([]byte(g.Src.String()), g)
+	if g.Dst.IsValid() {
+		b = g.Dst.AppendTo(append(b, " on "...))
+	}
+	b = appendForward(b, g.NAT)
+	if g.External != nil {
+		b = append(b, " by command"...)
+	}
+	return string(b)
+}
+
+// appendPorts appends the ports of a grant, each after a separator.
+func appendPorts(b []byte, g *enforce.Grant) []byte {
+	if g.All {
+		b = append(b, " everything"...)
+	}
+	for i, p := range g.Ports {
+		sep := byte(',')
+		if i == 0 {
+			sep = ' '
+		}
+		b = appendPort(append(b, sep), p)
+	}
+	return b
+}
+
+// appendForward appends where a translation leads.
+func appendForward(b []byte, n *enforce.NAT) []byte {
+	switch {
+	case n == nil:
+		return b
+	case n.Target.IsValid():
+		return n.Target.AppendTo(append(b, " forwarded to "...))
+	}
+	return append(b, " forwarded"...)
+}
+
+// ClosedText returns the ports and client of a grant that was closed on request.
+func ClosedText(g *enforce.Grant) string {
+	text := strings.Join(g.PortNames(), ",")
+	if g.External != nil {
+		text = strings.Join(append(g.PortNames(), "by command"), " ")
+	}
+	return text + " for " + g.Src.String()
+}
