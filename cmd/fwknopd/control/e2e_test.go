@@ -124,7 +124,7 @@ func (h *host) open(n int) []openGrant {
 
 // wipe removes all rules, as another program might, and waits until the daemon has put
 // back those of n grants, all at once.
-func (h *host) wipe(n int) []grantState {
+func (h *host) wipe(n int) []openGrant {
 	h.t.Helper()
 	if h.backend == "nftables" {
 		h.Run(h.t, "nft flush ruleset")

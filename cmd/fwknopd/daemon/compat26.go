@@ -56,6 +56,14 @@ func removed26(d *daemon, ev *monitor.Event) (lines []string) {
 	return lines
 }
 
+// epoch returns the end of a grant in seconds since 1970, 0 for a grant without end.
+func epoch(g *enforce.Grant) int64 {
+	if g.Expires.IsZero() {
+		return 0
+	}
+	return enforce.CeilSecond(g.Expires)
+}
+
 func closed26(d *daemon, g *enforce.Grant) []string {
 	st := d.conf().Access.StanzaAt(g.Stanza)
 	if st == nil || st.CycleOpen == "" || len(g.External.Close) == 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 )
@@ -68,7 +69,7 @@ func TestEventsGolden(t *testing.T) {
 	for _, ev := range list {
 		ev.Time = now
 		d.handleEvent(ev)
-		if object := encodeEvent(&ev); !json.Valid(object) {
+		if object := report.EventJSON(&ev); !json.Valid(object) {
 			t.Errorf("%s: not JSON: %s", ev.Kind, object)
 		}
 	}

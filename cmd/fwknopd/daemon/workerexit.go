@@ -107,12 +107,6 @@ func (d *daemon) waitForExpiry(ctx context.Context) {
 	}
 }
 
-// workerDied logs the end of a worker.
-func (d *daemon) workerDied(cause error) {
-	d.alertf(warning, "the worker died: %v", cause)
-	d.saveStderr(cause)
-}
-
 // saveStderr appends the lines of a worker's standard error that did not fit into the
 // log message to fwknopd.die.
 func (d *daemon) saveStderr(cause error) {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fwknopd/enforce/monitor"
 )
 
 // newTestDaemon returns a daemon that logs to terminal.
@@ -48,7 +50,7 @@ func TestHostileRecords(t *testing.T) {
 func TestHostileStderr(t *testing.T) {
 	dir := t.TempDir()
 	d := newTestDaemon(t, "FWKNOP_ERR_DIR "+dir+";", io.Discard)
-	d.workerDied(newWorkerExit(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n"))
+	d.handleEvent(monitor.Event{Kind: monitor.WorkerDied, Err: newWorkerExit(errors.New("exit status 2"), "panic: x\n\x1b]0;owned\x07\nat line 3\n")})
 	text, err := os.ReadFile(filepath.Join(dir, "fwknopd.die"))
 	if err != nil || !bytes.Contains(text, []byte("owned?\nat line 3\n")) || bytes.ContainsAny(text, "\x1b\x07") {
 		t.Errorf("%q, %v", text, err)

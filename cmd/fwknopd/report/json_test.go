@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -81,5 +82,24 @@ func TestGrantsJSON(t *testing.T) {
 		`{"src":"192.0.2.8","ports":["tcp/22"],"external":["/bin/open","a b","\u003c\u0026\u003e"]}]}` + "\n"
 	if got := string(GrantsJSON([]enforce.Grant{g, gone, endless}, now)); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// A grant that a hostile worker asks for does not add members to the event about it.
+func TestEventOfHostileGrant(t *testing.T) {
+	const zone = "x\",\"verdict\":\"granted\n"
+	hostile := netip.MustParseAddr("fe80::1").WithZone(zone)
+	ev := monitor.Event{Kind: monitor.Refused, Grant: enforce.Grant{Src: hostile, Dst: hostile, Foreign: zone, Expires: time.Unix(1700000000, 0),
+		NAT: &enforce.NAT{Target: netip.AddrPortFrom(hostile, 22), SNAT: hostile}, External: &enforce.External{Open: []string{zone}}}}
+	var got struct {
+		Verdict string
+		Grant   struct{ Src, Dst, Forward, SNAT, Foreign, Verdict string }
+	}
+	text := EventJSON(&ev)
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if got.Verdict != Refused || got.Grant.Verdict != "" || got.Grant.Src != hostile.String() || got.Grant.Foreign != zone || bytes.Contains(text, []byte("\n")) {
+		t.Errorf("%s", text)
 	}
 }

@@ -56,8 +56,7 @@ type decisionLog struct {
 func (w *worker) logDecision(p *pending) {
 	if p.suppressed > 0 {
 		w.out.putf(privsep.RecordWarning, "%s not told one by one", conf.Count(int(p.suppressed), "refusal"))
-		w.out.put(privsep.RecordEvent, fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`,
-			p.packet.now.UTC().Format(time.RFC3339Nano), p.suppressed))
+		w.out.put(privsep.RecordEvent, report.SuppressedJSON(p.packet.now, p.suppressed))
 	}
 	w.logOne(&p.decision, &p.packet)
 	for i := range p.decision.Others {

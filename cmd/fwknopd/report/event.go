@@ -1,0 +1,195 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/command"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
+)
+
+// An eventLine is a monitor event in the event log. Members that it shares with
+// decisions have the same names.
+type eventLine struct {
+	V         int             `json:"v"`
+	Timestamp string          `json:"timestamp"`
+	Type      string          `json:"event_type"`
+	Verdict   string          `json:"verdict,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Stanza    int             `json:"stanza,omitempty"`
+	User      string          `json:"user,omitempty"`
+	Src       string          `json:"src_ip,omitempty"`
+	Grant     json.RawMessage `json:"grant,omitempty"`
+	BlockedBy []string        `json:"blocked_by,omitempty"`
+	Command   string          `json:"command,omitempty"`
+	Status    *int            `json:"status,omitempty"`
+	Output    string          `json:"output,omitempty"`
+	TimedOut  bool            `json:"timed_out,omitempty"`
+	TookS     float64         `json:"took_s,omitempty"`
+	Count     int             `json:"count,omitempty"`
+	StepS     float64         `json:"step_s,omitempty"`
+}
+
+// EventJSON returns a monitor event as an object of the event log.
+func EventJSON(ev *monitor.Event) []byte {
+	l := eventLine{V: 1, Timestamp: string(appendTime(nil, ev.Time)), Type: "grant", Verdict: string(ev.Kind),
+		BlockedBy: ev.Blocked, Count: ev.Count, StepS: ev.Step.Seconds()}
+	if ev.Err != nil {
+		l.Error = ev.Err.Error()
+	}
+	if g := &ev.Grant; g.Src.IsValid() {
+		l.Stanza, l.User, l.Src, l.Grant = g.Stanza, g.User, g.Src.String(), appendGrant(nil, g, time.Time{})
+	}
+	switch ev.Kind {
+	case monitor.CommandRan:
+		l.Type, l.Verdict = "command", "command"
+		l.Status, l.Output, l.TimedOut, l.TookS = &ev.Result.Status, ev.Result.Output, ev.Result.TimedOut, ev.Result.Took.Seconds()
+	case monitor.WorkerStarted, monitor.WorkerDied, monitor.WorkerGaveUp, monitor.Violation:
+		l.Type = "worker"
+	case monitor.ClockStep, monitor.Contested, monitor.Lost:
+		l.Type = "monitor"
+	}
+	if c := ev.Command; c.Stanza != 0 {
+		l.Stanza, l.User, l.Command, l.Src = c.Stanza, c.User, c.Text, c.Src
+	}
+	object, err := json.Marshal(l)
+	if err != nil {
+		return []byte("{}") // not reached: numbers and strings always encode
+	}
+	return object
+}
+
+// SuppressedJSON returns an object of the event log for n refusals that are not in it.
+func SuppressedJSON(now time.Time, n int) []byte {
+	return fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`, now.UTC().Format(time.RFC3339Nano), n)
+}
+
+// EventText returns the message for a monitor event, "" if there is none. host is the
+// name of this host.
+func EventText(ev *monitor.Event, host string) string {
+	what, until := GrantText(&ev.Grant), untilText(&ev.Grant)
+	who := ownerText(&ev.Grant) + blockedText(ev.Blocked)
+	switch ev.Kind {
+	case monitor.Granted:
+		return "opened " + what + until + who
+	case monitor.Extended:
+		return "extended " + what + until + who
+	case monitor.Kept:
+		if len(ev.Blocked) > 0 {
+			return what + " is open already" + who
+		}
+	case monitor.Blocked:
+		return what + " is open" + until + who
+	case monitor.Adopted:
+		return "took over " + what + until + who
+	case monitor.Expired:
+		return "closed " + what + ": its time is over" + who
+	case monitor.Revoked:
+		return "closed " + what + " on request" + who
+	case monitor.Repaired:
+		return "opened " + what + " again" + until + ": another program had closed it" + who
+	case monitor.Postponed:
+		return "keeps " + what + " open for a connection" + who
+	case monitor.Refused:
+		if ev.Command.Stanza != 0 {
+			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(ev.Command.Stanza, ev.Command.User)
+		}
+		return fmt.Sprintf("refused what the worker asked for: %s: %v%s", what, ev.Err, who)
+	case monitor.Failed:
+		if what += ": "; !ev.Grant.Src.IsValid() {
+			what = ""
+		}
+		return fmt.Sprintf("firewall: %s%v%s", what, ev.Err, who)
+	case monitor.Contested:
+		return fmt.Sprintf("another program removes what we open, again and again: %v", ev.Err)
+	case monitor.ClockStep:
+		return fmt.Sprintf("the clock was set by %v; what is open ends no later for it", ev.Step)
+	case monitor.CommandRan:
+		how := exitText(ev.Result.Status, ev.Result.TimedOut, ev.Err)
+		return fmt.Sprintf("command %q %s%s%s", ev.Command.Text, how, clientText(ev.Command.Stanza, ev.Command.User), outputText(ev.Result.Output))
+	case monitor.WorkerStarted:
+		if ev.Count > 0 {
+			return fmt.Sprintf("restarted the worker on %s (%d)", host, ev.Count)
+		}
+	case monitor.WorkerDied:
+		return fmt.Sprintf("the worker died: %v", ev.Err)
+	case monitor.WorkerGaveUp:
+		return fmt.Sprintf("could not restart the worker on %s, tried %d times: %v. Exiting when all is closed.", host, ev.Count, ev.Err)
+	case monitor.Violation:
+		return fmt.Sprintf("the worker broke the protocol and was cut off: %v", ev.Err)
+	case monitor.Lost:
+		return conf.Count(ev.Count, "event") + " lost, the log was too slow"
+	}
+	return ""
+}
+
+// ExternalText returns the message for a command that was run to open or close a grant.
+func ExternalText(g *enforce.Grant, opening bool, result command.Result, err error) string {
+	verb, argv := "closing", g.External.Close
+	if opening {
+		verb, argv = "opening", g.External.Open
+	}
+	how := exitText(result.Status, result.TimedOut, err)
+	return fmt.Sprintf("%s command %q %s%s%s", verb, argv, how, clientText(g.Stanza, g.User), outputText(result.Output))
+}
+
+// untilText returns when a grant ends.
+func untilText(g *enforce.Grant) string {
+	if g.Expires.IsZero() {
+		return ", no end"
+	}
+	return " until " + g.Expires.UTC().Format(time.RFC3339)
+}
+
+// ownerText returns the stanza and user of a grant.
+func ownerText(g *enforce.Grant) string {
+	if g.Foreign != "" {
+		return " (another program's rule)"
+	}
+	return clientText(g.Stanza, g.User)
+}
+
+// clientText returns a stanza and user in parentheses.
+func clientText(stanza int, user string) string {
+	text := ""
+	if stanza != 0 {
+		text = fmt.Sprintf(" (stanza %d", stanza)
+		if user != "" {
+			text += ", user " + user
+		}
+		text += ")"
+	}
+	return text
+}
+
+// blockedText returns which rules still drop what a grant permits.
+func blockedText(by []string) string {
+	if len(by) == 0 {
+		return ""
+	}
+	return ", still dropped by " + strings.Join(by, ", ")
+}
+
+// exitText returns how a program ended.
+func exitText(status int, timedOut bool, err error) string {
+	switch {
+	case err != nil:
+		return "could not be started: " + err.Error()
+	case timedOut:
+		return "took too long and was killed"
+	}
+	return "ended with " + strconv.Itoa(status)
+}
+
+// outputText returns the output of a program behind a colon, "" if there is none.
+func outputText(output string) string {
+	if output == "" {
+		return ""
+	}
+	return ": " + output
+}
