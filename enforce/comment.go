@@ -22,10 +22,10 @@ type Comment struct {
 	Tag     uint32    // see [Grant.Tag]; 0: not one of ours
 }
 
-const (
-	expPrefix = "_exp_"
-	ourPrefix = "fwknopd:"
-)
+// ExpiryPrefix precedes the expiry, in comments and in what programs read.
+const ExpiryPrefix = "_exp_"
+
+const ourPrefix = "fwknopd:"
 
 // Tag returns a short hash of the key, which the rules of one grant have in common.
 func (g Grant) Tag() uint32 {
@@ -52,7 +52,7 @@ func (c Comment) String() string {
 		return ours
 	}
 	epoch := CeilSecond(c.Expires)
-	text := expPrefix + strconv.FormatInt(epoch, 10) + " " + ours
+	text := ExpiryPrefix + strconv.FormatInt(epoch, 10) + " " + ours
 	if early := epoch*1000 - c.Expires.UnixMilli(); early != 0 {
 		text += fmt.Sprintf(" -%dms", early)
 	}
@@ -65,8 +65,8 @@ func ParseComment(text string) (c Comment, ok bool) {
 	var early int64
 	for word := range strings.FieldsSeq(text) {
 		switch {
-		case strings.HasPrefix(word, expPrefix):
-			epoch, err := strconv.ParseInt(word[len(expPrefix):], 10, 64)
+		case strings.HasPrefix(word, ExpiryPrefix):
+			epoch, err := strconv.ParseInt(word[len(ExpiryPrefix):], 10, 64)
 			if err != nil || epoch <= 0 || epoch > maxEpoch {
 				return Comment{}, false
 			}

@@ -152,7 +152,7 @@ func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) er
 	case f.json:
 		text = report.GrantsJSON(grants, now)
 	case verb == "list":
-		text = enforce.FormatList(grants, now)
+		text = report.ListText(grants, now)
 	default:
 		for i := range grants {
 			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))

@@ -44,7 +44,7 @@ func (c *command) list() int {
 		return exitOK
 	}
 	c.printfln("%s", c.heading("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.backendName()+" chains..."))
-	c.printfln("%s", enforce.FormatList(grants, time.Now()))
+	c.printfln("%s", report.ListText(grants, time.Now()))
 	if err := c.printMissingChains(ctx, o); err != nil {
 		return c.fail(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/monitor"
@@ -21,7 +22,7 @@ var events19 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 // endpoints returns source, destination and port of a rule as 1.9 prints them.
 func (r *compatRule) endpoints() (from, to, port string) {
 	g := &r.part
-	any := enforce.Anywhere(g.Src)
+	any := report.Anywhere(g.Src)
 	from, to, port = g.Src.String(), any, "all"
 	if len(g.Ports) == 1 {
 		port = g.Ports[0].Proto.String() + "/" + fmt.Sprint(g.Ports[0].Number)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/monitor"
@@ -25,7 +26,7 @@ var events26 = map[monitor.Kind]func(*daemon, *monitor.Event) []string{
 // added26 is logged for rules that were added, not for commands that open.
 func added26(d *daemon, ev *monitor.Event) (lines []string) {
 	g := &ev.Grant
-	dst := enforce.Anywhere(g.Src)
+	dst := report.Anywhere(g.Src)
 	if g.NAT == nil && g.Dst.IsValid() {
 		dst = g.Dst.String()
 	}

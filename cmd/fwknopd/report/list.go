@@ -1,4 +1,4 @@
-package enforce
+package report
 
 import (
 	"bytes"
@@ -7,15 +7,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fwknopd/enforce"
 )
 
-// FormatList renders grants for --fw-list, one rule a line, numbered from 1:
+// ListText renders grants for --fw-list, one rule a line, numbered from 1:
 //
 //	num  target      prot    opt source               destination
 //	1    ACCEPT      tcp     --  192.0.2.7            0.0.0.0/0            dpt:22 /* _exp_1795333596 */ stanza 3, ends Sun Nov 22 07:46:36 2026, 25s left
 //
 // Protocols are always names. Times are in the location of now.
-func FormatList(grants []Grant, now time.Time) []byte {
+func ListText(grants []enforce.Grant, now time.Time) []byte {
 	var b bytes.Buffer
 	write := func(num string, l listLine, opt, extra string) {
 		text := fmt.Sprintf(listFormat, num, l.target, l.proto, opt, l.source, l.dest, extra)
@@ -25,9 +27,9 @@ func FormatList(grants []Grant, now time.Time) []byte {
 	n := 0
 	for _, g := range grants {
 		for _, part := range g.Split() {
-			for _, l := range listLines(part) {
+			for _, l := range listLines(&part) {
 				n++
-				write(strconv.Itoa(n), l, "--", l.extra+part.expiryText(now))
+				write(strconv.Itoa(n), l, "--", l.extra+endText(&part, now))
 			}
 		}
 	}
@@ -40,7 +42,7 @@ const listFormat = "%-4s %-11s %-7s %-3s %-20s %-20s %s"
 type listLine struct{ target, proto, source, dest, extra string }
 
 // listLines returns the rules of a grant of one port, the translation first.
-func listLines(g Grant) (lines []listLine) {
+func listLines(g *enforce.Grant) (lines []listLine) {
 	if g.External != nil {
 		return []listLine{{"EXTERNAL", "all", g.Src.String(), Anywhere(g.Src), ""}}
 	}
@@ -88,35 +90,6 @@ func targetText(t netip.AddrPort) string {
 	return t.String()
 }
 
-// Text returns a short description of a grant: the client, what it may reach and how.
-func (g Grant) Text() string {
-	var b strings.Builder
-	b.WriteString(g.Src.String())
-	if g.All {
-		b.WriteString(" everything")
-	}
-	for i, p := range g.Ports {
-		sep := ","
-		if i == 0 {
-			sep = " "
-		}
-		b.WriteString(sep + p.String())
-	}
-	if g.Dst.IsValid() {
-		b.WriteString(" on " + g.Dst.String())
-	}
-	switch {
-	case g.NAT != nil && g.NAT.Target.IsValid():
-		b.WriteString(" forwarded to " + g.NAT.Target.String())
-	case g.NAT != nil:
-		b.WriteString(" forwarded")
-	}
-	if g.External != nil {
-		b.WriteString(" by command")
-	}
-	return b.String()
-}
-
 // Anywhere returns the network of all addresses of the family of like.
 func Anywhere(like netip.Addr) string {
 	if like.Is4() {
@@ -132,8 +105,8 @@ func orAnywhere(a, like netip.Addr) string {
 	return Anywhere(like)
 }
 
-// expiryText says when the grant ends, as programs and as people read it.
-func (g Grant) expiryText(now time.Time) string {
+// endText returns when a grant ends, as programs and as people read it.
+func endText(g *enforce.Grant, now time.Time) string {
 	stanza := "no stanza"
 	if g.Stanza != 0 {
 		stanza = fmt.Sprintf("stanza %d", g.Stanza)
@@ -155,6 +128,6 @@ func (g Grant) expiryText(now time.Time) string {
 	if left <= 0 {
 		words = "has ended"
 	}
-	return fmt.Sprintf("/* %s%d */ %s, ends %s, %s", expPrefix, CeilSecond(g.Expires), stanza,
+	return fmt.Sprintf("/* %s%d */ %s, ends %s, %s", enforce.ExpiryPrefix, enforce.CeilSecond(g.Expires), stanza,
 		g.Expires.In(now.Location()).Format(time.ANSIC), words)
 }
