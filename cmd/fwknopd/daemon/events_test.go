@@ -11,9 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -62,7 +64,7 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	d := &daemon{setup: s, rules: make(ruleNumbers), lifetimes: make(map[string]int), logger: newLogger(s.Loaded, &out, false, "1")}
+	d := &daemon{setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
 	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
 	d.events.open(log)
@@ -91,5 +93,22 @@ func TestEventsGolden(t *testing.T) {
 	}
 	if !bytes.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// The old daemon's line for a rule names the configured chain, or a firewall without
+// chains of its own.
+func TestCompatChain(t *testing.T) {
+	for fw, want := range map[string]string{
+		"iptables": "[+] Added access rule to GATE for 192.0.2.7 -> 0.0.0.0/0 tcp/22, expires at 1795348860\n",
+		"nftables": "[+] Added access rule to nftables for 192.0.2.7 -> 0.0.0.0/0 tcp/22, expires at 1795348860\n",
+	} {
+		var out bytes.Buffer
+		d := newTestDaemon(t, "ALERTING_METHODS noemail;\nIPT_INPUT_ACCESS ACCEPT, filter, INPUT, 1, GATE, 1;", &out)
+		d.conf().Server.Dialect, d.fw = conf.C26, &firewall.Firewall{Name: fw}
+		d.logCompat(&monitor.Event{Kind: monitor.Granted, Time: now, Grant: grant(nil)})
+		if out.String() != want {
+			t.Errorf("%s: %q", fw, out.String())
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 )
 
@@ -43,8 +44,7 @@ type daemon struct {
 	files       *fileWatch
 	workerLogs  sync.WaitGroup // readers of the workers' logs
 	ready       atomic.Bool    // a worker has been ready
-	rules       ruleNumbers    // as 2.6 counts them
-	lifetimes   map[string]int // of rules, in seconds, as 1.9 logs them
+	compat      report.Compat
 
 	mu         sync.Mutex
 	setup      *setup
@@ -69,7 +69,7 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), rules: make(ruleNumbers), lifetimes: make(map[string]int), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	return d

@@ -44,7 +44,7 @@ type listLine struct{ target, proto, source, dest, extra string }
 // listLines returns the rules of a grant of one port, the translation first.
 func listLines(g *enforce.Grant) (lines []listLine) {
 	if g.External != nil {
-		return []listLine{{"EXTERNAL", "all", g.Src.String(), Anywhere(g.Src), ""}}
+		return []listLine{{"EXTERNAL", "all", g.Src.String(), anywhere(g.Src), ""}}
 	}
 	l := listLine{"ACCEPT", "all", g.Src.String(), orAnywhere(g.Dst, g.Src), ""}
 	port := ""
@@ -90,8 +90,8 @@ func targetText(t netip.AddrPort) string {
 	return t.String()
 }
 
-// Anywhere returns the network of all addresses of the family of like.
-func Anywhere(like netip.Addr) string {
+// anywhere returns the network of all addresses of the family of like.
+func anywhere(like netip.Addr) string {
 	if like.Is4() {
 		return "0.0.0.0/0"
 	}
@@ -102,7 +102,7 @@ func orAnywhere(a, like netip.Addr) string {
 	if a.IsValid() {
 		return a.String()
 	}
-	return Anywhere(like)
+	return anywhere(like)
 }
 
 // endText returns when a grant ends, as programs and as people read it.

@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -74,7 +75,7 @@ func (w *worker) load(ctx context.Context) error {
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
 	w.store, w.storePath, w.previous = store, engine.DigestFile(l.Server), previous
 	w.closeUnused(old)
-	w.decisions.access, w.decisions.compat = l.Access, compatTableOf(l)
+	w.decisions.compat = report.Compat{Server: l.Server, Access: l.Access}
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)
 	return nil

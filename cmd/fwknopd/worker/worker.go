@@ -22,6 +22,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -217,7 +218,7 @@ func (w *worker) step(ev *parse.Event) {
 	if d.Verdict == policy.Ignore {
 		return
 	}
-	p := pending{decision: d, packet: packetOf(now, ev)}
+	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
 	if d.Verdict == policy.Deny && len(d.Others) == 0 {
 		if p.suppressed = w.decisions.refusals.Take(now, 1); p.suppressed < 0 {
 			return
@@ -232,19 +233,13 @@ func (w *worker) step(ev *parse.Event) {
 // addMessage adds what is logged of an SPA message and of other stanzas' refusals.
 func (w *worker) addMessage(p *pending) {
 	m := w.engine.Message() // nil if none was decrypted
-	if m != nil {
-		p.packet.signer = m.Signer
-	}
+	p.packet.SetMessage(&p.decision, m)
 	if p.decision.Verdict == policy.Allow && w.conf.Verbose > 1 {
-		p.packet.fields = fields(m)
+		p.packet.fields = report.Fields(m)
 	}
 	p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == p.decision.Stanza })
-	if w.loaded.Server.Dialect == conf.C26 {
-		return
-	}
-	p.packet.detail19 = newDetail19(&p.decision, m)
-	if w.conf.Debug {
-		p.packet.dump = dump19(m)
+	if w.conf.Debug && w.loaded.Server.Dialect != conf.C26 {
+		p.packet.dump = report.Dump19(m)
 	}
 }
 

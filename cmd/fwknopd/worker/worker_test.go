@@ -24,6 +24,8 @@ import (
 )
 
 // A busy worker ends when the socket to its monitor is closed, without a signal.
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
 func TestWorkerEndsWithItsSocket(t *testing.T) {
 	capture := filepath.Join(t.TempDir(), "spa.pcap")
 	files := map[string]string{

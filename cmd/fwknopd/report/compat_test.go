@@ -1,9 +1,8 @@
-package worker
+package report
 
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -15,7 +14,9 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -23,26 +24,13 @@ import (
 	"fwknopd/policy/spa"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// load loads a configuration from files. The name of the server file tells the dialect.
-func load(t *testing.T, name, server, access string) *config.Loaded {
-	t.Helper()
-	dir := t.TempDir()
-	o := config.Options{Config: filepath.Join(dir, name), Access: filepath.Join(dir, "access.conf")}
-	server += "\nFWKNOP_DIR " + dir + ";\nFWKNOP_RUN_DIR " + dir + ";\nFWKNOP_LIB_DIR " + dir + ";\n"
-	for name, text := range map[string]string{o.Config: server, o.Access: access} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, problems := config.Load(o)
-	if problems.Failed() {
-		t.Fatal(problems)
-	}
-	return l
+// grant returns a grant of one port with a change.
+func grant(change func(*enforce.Grant)) enforce.Grant {
+	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Expires: now.Add(time.Minute), Stanza: 3}
+	change(&g)
+	return g
 }
 
 // compatDecisions returns refusals as the engine makes them, and decisions that grant.
@@ -81,26 +69,82 @@ func compatDecisions() []policy.Decision {
 		detail(policy.KnockTooSlow, policy.Detail{Port: "tcp/1002", Step: &steps, Steps: &steps, GapS: &gap, LimitS: &bound}),
 		detail(policy.KnockTimeout, policy.Detail{Step: &steps, GapS: &gap, LimitS: &bound}),
 		{Verdict: policy.Allow, Reason: policy.SPACommand, Stanza: 3, Command: &policy.Command{Text: "/bin/id -u"}},
-		{Verdict: policy.Allow, Reason: policy.SPAGranted, Stanza: 3, Grant: enforce.Grant{
-			Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Expires: now.Add(time.Minute), Stanza: 3}},
+		{Verdict: policy.Allow, Reason: policy.SPAGranted, Stanza: 3, Grant: grant(func(*enforce.Grant) {})},
 	}
 }
 
-// The log lines of both old daemons, for every reason that has some.
+// compatEvents returns the monitor events of grants and commands.
+func compatEvents() []monitor.Event {
+	two := grant(func(g *enforce.Grant) {
+		g.Ports = append(g.Ports, enforce.Port{Proto: enforce.UDP, Number: 53})
+		g.Output = true
+	})
+	nat := grant(func(g *enforce.Grant) {
+		g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Masquerade: true}
+	})
+	local := grant(func(g *enforce.Grant) {
+		g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Local: true}
+	})
+	all := grant(func(g *enforce.Grant) { g.All, g.Ports, g.NAT = true, nil, &enforce.NAT{} })
+	command := monitor.Command{Stanza: 3, Text: "/bin/id -u", Src: "192.0.2.7"}
+	external := grant(func(g *enforce.Grant) { g.External = &enforce.External{Open: []string{"/sbin/gate"}} })
+	old := grant(func(g *enforce.Grant) {
+		g.Foreign, g.Src = "-A FWKNOP_INPUT -s 192.0.2.99/32 -j ACCEPT", netip.MustParseAddr("192.0.2.99")
+	})
+	return []monitor.Event{
+		{Kind: monitor.Adopted, Grant: old},
+		{Kind: monitor.Granted, Grant: two}, {Kind: monitor.Extended, Grant: two}, {Kind: monitor.Kept, Grant: two},
+		{Kind: monitor.Granted, Grant: nat}, {Kind: monitor.Granted, Grant: local}, {Kind: monitor.Granted, Grant: all},
+		{Kind: monitor.Granted, Grant: external}, {Kind: monitor.Expired, Grant: external},
+		{Kind: monitor.Expired, Grant: two}, {Kind: monitor.Expired, Grant: nat}, {Kind: monitor.Expired, Grant: all},
+		{Kind: monitor.Revoked, Grant: local}, {Kind: monitor.Expired, Grant: old},
+		{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: 3}},
+	}
+}
+
+// load returns the configuration of two files, of which the first has the given name.
+func load(t *testing.T, name, server, access string) *config.Loaded {
+	t.Helper()
+	dir := t.TempDir()
+	o := config.Options{Config: filepath.Join(dir, name), Access: filepath.Join(dir, "access.conf")}
+	for name, text := range map[string]string{o.Config: server, o.Access: access} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, problems := config.Load(o)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	return l
+}
+
+// The log lines of both old daemons, for every reason and event that has some.
 func TestCompatGolden(t *testing.T) {
 	for name, dialect := range map[string]conf.Dialect{"1.9": conf.Perl19, "2.6": conf.C26} {
-		l := load(t, "fwknopd.conf", "", "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n")
+		l := load(t, "fwknopd.conf", "", "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\n")
 		l.Server.Dialect = dialect
+		st := &l.Access.Stanzas[0]
+		st.Pos.Line = 3
+		c := Compat{Server: l.Server, Access: l.Access, Credential: func(*conf.Stanza) string { return "" },
+			Chain: func(role enforce.Role) string { return firewall.Chains(l.Server)[role].To }}
+		table := decisions19
+		if dialect == conf.C26 {
+			table = decisions26
+		}
 		var out bytes.Buffer
-		l.Access.Stanzas[0].Pos.Line = 3
-		table := compatTableOf(l)
-		p := packet{now: now, src: netip.MustParseAddrPort("192.0.2.7:4321"), dst: netip.MustParseAddrPort("198.51.100.1:62201"), proto: 17}
-		for _, decision := range compatDecisions() {
-			if phrase := table[decision.Reason]; phrase != nil {
-				c := compatDecision{Decision: &decision, packet: &p, stanza: &l.Access.Stanzas[0], accessFile: "/etc/fwknop/access.conf"}
-				for _, line := range phrase(&c) {
-					fmt.Fprintf(&out, "%s: %s\n", decision.Reason, line)
+		p := Packet{Time: now, Src: netip.MustParseAddrPort("192.0.2.7:4321"), Dst: netip.MustParseAddrPort("198.51.100.1:62201"), Proto: 17}
+		for _, d := range compatDecisions() {
+			if linesOf := table[d.Reason]; linesOf != nil {
+				for _, line := range linesOf(&compatDecision{Decision: &d, packet: &p, stanza: st, accessFile: "/etc/fwknop/access.conf"}) {
+					fmt.Fprintf(&out, "%s: %s\n", d.Reason, line)
 				}
+			}
+		}
+		for _, ev := range compatEvents() {
+			ev.Time = now
+			for _, line := range c.Event(&ev) {
+				fmt.Fprintf(&out, "[+] %s\n", line)
 			}
 		}
 		golden := filepath.Join("testdata", "compat-"+name+".golden")
@@ -168,13 +212,13 @@ func TestRefusals19(t *testing.T) {
 			for keyword, value := range v.Server.Conf {
 				fmt.Fprintf(&server, "%s %s;\n", keyword, value)
 			}
-			l := load(t, "fwknop.conf", server.String(), strings.ReplaceAll(v.Server.Access, "$WORK", keys))
+			l := load(t, "fwknop.conf", server.String(), strings.ReplaceAll(v.Server.Access, "$WORK", keys)) // the name of the 1.9 daemon's file
 			e, err := policy.NewEngine(policy.Options{Server: l.Server, Access: l.Access, Store: replay.NewMemory(replay.Options{}), All: true,
 				ShadowHash: config.ShadowHash})
 			if err != nil {
 				t.Fatal(err)
 			}
-			log := decisionLog{access: l.Access, compat: compatTableOf(l)}
+			c := Compat{Server: l.Server, Access: l.Access}
 			src := netip.MustParseAddr("10.77.0.2") // of the first packet
 			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
 			for i, wire := range packets {
@@ -191,14 +235,14 @@ func TestRefusals19(t *testing.T) {
 				if d.Verdict == policy.Allow && len(e.Refusals()) == 0 {
 					return // 1.9 could not decrypt it
 				}
-				p := packetOf(now, &ev)
-				p.detail19 = newDetail19(&d, e.Message())
+				p := NewPacket(now, &ev)
+				p.SetMessage(&d, e.Message())
 				var got []string
 				for _, r := range e.Refusals() {
-					got = append(got, log.compatRefusal(r, &p)...)
+					got = append(got, c.Refusal(r, &p)...)
 				}
 				if len(e.Refusals()) == 0 { // of no stanza
-					got = log.compatLines(&d, &p)
+					got = c.Decision(&d, &p)
 				}
 				for i := range got {
 					got[i] = strings.Replace(got[i], filepath.Dir(l.Access.Stanzas[0].Pos.File)+"/", "", 1)
@@ -217,7 +261,7 @@ func TestRefusals19(t *testing.T) {
 
 // The dump has the fields of a message and the digest that is stored.
 func TestDump19(t *testing.T) {
-	lines := strings.Join(dump19(&spa.Message{Rand: "1234567890123456", User: "alice", Time: 1700000000, Version: "1.9.12", Type: spa.Access,
+	lines := strings.Join(Dump19(&spa.Message{Rand: "1234567890123456", User: "alice", Time: 1700000000, Version: "1.9.12", Type: spa.Access,
 		Text: "192.0.2.7,tcp/22", DigestType: "sha256", Plaintext: []byte("text")}), "\n")
 	for _, want := range []string{"Packet fields:", "Username:       alice", "Access:         192.0.2.7,tcp/22", "\nDisk write digest: mC2eP"} {
 		if !strings.Contains(lines, want) {

@@ -1,23 +1,26 @@
-package worker
+package report
 
 import (
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
+	"fwknopd/enforce"
+	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
-	"fwknopd/policy/spa"
 )
 
 // decisions19 has the 1.9 daemon's log lines for decisions.
-var decisions19 = compatTable{
+var decisions19 = map[policy.Reason]func(*compatDecision) []string{
 	policy.SPAReplay: func(c *compatDecision) []string {
 		if c.Detail.FirstSrc == "" {
 			return nil // older than the stored digests, or from a cache without addresses
 		}
-		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.detail19.digest)}
+		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.digest)}
 	},
 	policy.SPAStale:  age19,
 	policy.SPAFuture: age19,
@@ -34,10 +37,10 @@ var decisions19 = compatTable{
 		if c.Detail.Text != policy.TextCmdOff {
 			return nil
 		}
-		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", c.packet.detail19.text, c.Src)}
+		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", c.packet.text, c.Src)}
 	},
 	policy.SPACmdRegex: func(c *compatDecision) []string {
-		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", c.packet.detail19.text, c.Src, c.Src)}
+		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", c.packet.text, c.Src, c.Src)}
 	},
 	policy.SPAAuthMethod:     auth19,
 	policy.SPADecryptFailed:  key19,
@@ -73,23 +76,6 @@ func (c *compatDecision) block() int {
 		return 0
 	}
 	return c.stanza.Number
-}
-
-// detail19 is what the 1.9 daemon logs of a refused message beside the decision.
-type detail19 struct {
-	text   string // the message field
-	digest string // of a replay, as 1.9 stores it
-}
-
-func newDetail19(d *policy.Decision, m *spa.Message) (o detail19) {
-	if m == nil {
-		return o
-	}
-	o.text = m.Text
-	if d.Reason == policy.SPAReplay {
-		o.digest = digest19(m)
-	}
-	return o
 }
 
 // line19 returns a line that ends with the stanza it is about.
@@ -231,4 +217,82 @@ func timeout19(c *compatDecision) []string {
 		return nil // 1.9 logs nothing in this case
 	}
 	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", c.Src)}
+}
+
+// events19 has the 1.9 daemon's log lines for monitor events.
+var events19 = map[monitor.Kind]func(*Compat, *monitor.Event) []string{
+	monitor.Granted:  added19,
+	monitor.Extended: already19,
+	monitor.Kept:     already19,
+	monitor.Expired:  removed19,
+	monitor.Revoked:  func(c *Compat, ev *monitor.Event) []string { c.forgetLifetimes(ev); return nil },
+}
+
+// endpoints returns source, destination and port of a rule as 1.9 prints them.
+func (r *compatRule) endpoints() (from, to, port string) {
+	g := &r.part
+	any := anywhere(g.Src)
+	from, to, port = g.Src.String(), any, "all"
+	if len(g.Ports) == 1 {
+		port = g.Ports[0].Proto.String() + "/" + fmt.Sprint(g.Ports[0].Number)
+	}
+	switch {
+	case r.role == enforce.Output:
+		return any, from, port
+	case r.role == enforce.DNAT && g.All:
+		return from, g.NAT.Target.Addr().String(), port
+	case r.role == enforce.DNAT:
+		return from, g.NAT.Target.Addr().String(), port + " to " + fmt.Sprint(g.NAT.Target.Port())
+	case g.Dst.IsValid():
+		to = g.Dst.String()
+	}
+	return from, to, port
+}
+
+func (r *compatRule) target() string { return iptables.Defaults[r.role].Target }
+
+func added19(c *Compat, ev *monitor.Event) (lines []string) {
+	seconds := lifetime19(ev.Grant.Expires, ev.Time)
+	for _, r := range c.rulesOf(&ev.Grant) {
+		from, to, port := r.endpoints()
+		lines = append(lines, fmt.Sprintf("add %s %s -> %s(%s) %s rule %d sec", r.chain, from, to, port, r.target(), seconds))
+		c.lifetimes[r.part.Key()] = seconds
+	}
+	return lines
+}
+
+// lifetime19 returns the lifetime in whole seconds, 0 for a grant without end.
+func lifetime19(end, now time.Time) int {
+	if end.IsZero() {
+		return 0
+	}
+	return int(end.Sub(now).Round(time.Second) / time.Second)
+}
+
+func already19(c *Compat, ev *monitor.Event) (lines []string) {
+	for _, r := range c.rulesOf(&ev.Grant) {
+		from, to, port := r.endpoints()
+		lines = append(lines, fmt.Sprintf("source: %s -> %s(%s) already allowed to connect in chain: %s", from, to, port, r.chain))
+	}
+	return lines
+}
+
+func removed19(c *Compat, ev *monitor.Event) (lines []string) {
+	for _, r := range c.rulesOf(&ev.Grant) {
+		from, to, port := r.endpoints()
+		seconds, known := c.lifetimes[r.part.Key()]
+		if !known {
+			continue // adopted from an earlier run: its lifetime is not known
+		}
+		lines = append(lines, fmt.Sprintf("removed iptables %s %s rule for %s -> %s(%s), %d sec timeout exceeded", r.chain, r.target(), from, to, port, seconds))
+	}
+	c.forgetLifetimes(ev)
+	return lines
+}
+
+// forgetLifetimes removes the stored lifetimes of a grant.
+func (c *Compat) forgetLifetimes(ev *monitor.Event) {
+	for _, part := range ev.Grant.Split() {
+		delete(c.lifetimes, part.Key())
+	}
 }
