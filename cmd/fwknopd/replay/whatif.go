@@ -24,9 +24,7 @@ func (r *run) printDifference(ev *parse.Event) error {
 	then.Set(ev.Time, ev, &would, at)
 	line := r.out.AvailableBuffer()
 	if r.json {
-		line = report.AppendJSON(line, &then)
-		line = append(line[:len(line)-1], `,"was":`...)
-		line = append(report.AppendJSON(line, &now), '}', '\n')
+		line = append(report.AppendDifferenceJSON(line, &then, &now), '\n')
 	} else {
 		line = report.AppendLine(append(line, "- "...), &now)
 		line = report.AppendLine(append(line, "+ "...), &then)

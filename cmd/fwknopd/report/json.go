@@ -48,6 +48,13 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	return append(b, '}')
 }
 
+// AppendDifferenceJSON appends then, with now as the member was.
+func AppendDifferenceJSON(b []byte, then, now *Entry) []byte {
+	b = AppendJSON(b, then)
+	b = append(b[:len(b)-1], `,"was":`...)
+	return append(AppendJSON(b, now), '}')
+}
+
 func appendDetail(b []byte, d *policy.Detail) []byte {
 	if d == nil || *d == (policy.Detail{}) {
 		return b
