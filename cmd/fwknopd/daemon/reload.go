@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -12,9 +14,15 @@ import (
 
 // reload reads the configuration again. If it has errors, nothing changes. Grants,
 // digests and the state of knock sequences are kept. If quiet is set, an unchanged
-// configuration is not logged.
+// configuration is not logged, and one that is being written is left for later: it may
+// have been read in half.
 func (d *daemon) reload(quiet bool) {
+	unchanged := time.Now().Add(-settle)
 	s, problems := prepare(d.o)
+	if quiet && written(d.conf().Files, unchanged) {
+		time.AfterFunc(settle, d.files.signal)
+		return
+	}
 	for _, p := range problems {
 		d.logf(warning, "%s", p)
 	}
@@ -108,12 +116,25 @@ func (f *fileWatch) run() {
 			f.watch(names)
 		case <-quiet:
 			quiet = nil
-			select {
-			case f.changed <- struct{}{}:
-			default:
-			}
+			f.signal()
 		}
 	}
+}
+
+func (f *fileWatch) signal() {
+	select {
+	case f.changed <- struct{}{}:
+	default:
+	}
+}
+
+// written reports whether one of the files was written to after t.
+func written(names []string, t time.Time) bool {
+	now := time.Now()
+	return slices.ContainsFunc(names, func(name string) bool {
+		st, err := os.Stat(name)
+		return err == nil && st.ModTime().After(t) && !st.ModTime().After(now)
+	})
 }
 
 // changes returns the channel of changes; nil if f is nil.
