@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -150,6 +151,25 @@ func TestOneEngine(t *testing.T) {
 		if made[what] != 1 {
 			t.Errorf("cmd/fwknopd/engine uses %s in %d places, want 1", what, made[what])
 		}
+	}
+}
+
+// TestTestsDoNotSleep: outside of synctest, where time is virtual, only fixtures/wait sleeps.
+func TestTestsDoNotSleep(t *testing.T) {
+	root, sleeps := filepath.Join("..", ".."), regexp.MustCompile(`time\.Sleep\(`)
+	err := filepath.WalkDir(root, func(name string, _ fs.DirEntry, err error) error {
+		helper := strings.HasPrefix(name, filepath.Join(root, "fixtures")) && filepath.Ext(name) == ".go"
+		if err != nil || !helper && !strings.HasSuffix(name, "_test.go") || filepath.Base(name) == "wait.go" {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		if sleeps.Match(text) && !bytes.Contains(text, []byte(`"testing/synctest"`)) {
+			t.Errorf("%s sleeps; see fixtures/wait", name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

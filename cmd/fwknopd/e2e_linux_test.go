@@ -184,7 +184,7 @@ func (s *site) start(more ...string) {
 // waitFor waits until the output of the daemon contains text.
 func (s *site) waitFor(text string) {
 	s.t.Helper()
-	if !wait.Until(10*time.Second, func() bool { return strings.Contains(s.out.String(), text) }) {
+	if !wait.Until(wait.Patience, func() bool { return strings.Contains(s.out.String(), text) }) {
 		s.t.Fatalf("the daemon never said %q; it said:\n%s", text, s.out.String())
 	}
 }
@@ -227,9 +227,9 @@ func (s *site) knockFrom(from, to netip.Addr, args ...string) {
 // ask returns the client arguments that request the test port.
 func ask() []string { return []string{"-A", fmt.Sprintf("tcp/%d", e2ePort)} }
 
-// open reports whether the port opens for the client within a short time.
+// open reports whether the port opens for the client.
 func (s *site) open() bool {
-	return wait.Until(3*time.Second, func() bool {
+	return wait.Until(wait.Patience, func() bool {
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	})
 }

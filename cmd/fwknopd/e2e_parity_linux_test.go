@@ -93,7 +93,7 @@ func (r *recording) said(text string) int { return strings.Count(r.out.String(),
 
 func (r *recording) await(what string, is func() bool) {
 	r.t.Helper()
-	if !wait.Until(20*time.Second, is) {
+	if !wait.Until(wait.Patience, is) {
 		r.t.Fatalf("%s does not come", what)
 	}
 }
