@@ -282,7 +282,7 @@ func TestLiveFlood(t *testing.T) {
 		}
 	})
 	var ev parse.Event
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), wait.Patience)
 	defer cancel()
 	var before, after unix.Rusage
 	for n := 0; n < packets; n++ {

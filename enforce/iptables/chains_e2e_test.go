@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // eachVariant runs a test with a fresh lab for iptables-nft and iptables-legacy.
@@ -169,7 +170,7 @@ func TestWatch(t *testing.T) {
 	lab.Server.Run(t, "iptables-nft -F")
 	select {
 	case <-changed:
-	case <-time.After(time.Second):
+	case <-time.After(wait.Patience):
 		t.Error("a flush was not reported")
 	}
 	cancel()

@@ -136,7 +136,7 @@ func TestRulesLoadedLater(t *testing.T) {
 	lab.Server.RunInput(t, "table inet t {"+chain("in", "input", "0")+chain("out", "output", "0")+"}", "nft -f -")
 	select {
 	case <-changed:
-	case <-time.After(time.Second):
+	case <-time.After(wait.Patience):
 		t.Fatal("the new base chain went unnoticed")
 	}
 	wantOpen(t, lab, false, false)

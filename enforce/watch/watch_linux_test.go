@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 func TestIsForeign(t *testing.T) {
@@ -73,7 +74,7 @@ func TestNFTables(t *testing.T) {
 	lab.Server.RunInput(t, "table ip t { chain c { }; }", "nft -f -")
 	select {
 	case <-changed:
-	case <-time.After(time.Second):
+	case <-time.After(wait.Patience):
 		t.Error("a new chain was not heard")
 	}
 	if after, err := gen.Now(); err != nil || after != before+1 {

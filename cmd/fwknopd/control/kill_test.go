@@ -35,8 +35,8 @@ func TestKill(t *testing.T) {
 			if d.alive() || !zombie(worker) {
 				t.Error("a process is alive")
 			}
-			if how == "deaf" == (took < termWait) {
-				t.Errorf("took %v", took)
+			if killed := d.Wait() != nil; killed != (how == "deaf") || killed && took < termWait {
+				t.Errorf("killed %v after %v", killed, took)
 			}
 			if _, err := os.Stat(p.pidFile); !os.IsNotExist(err) {
 				t.Errorf("pid file: %v", err)
