@@ -264,6 +264,7 @@ func TestLiveFlood(t *testing.T) {
 	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201")})
 	defer l.Close()
 	const packets = 100000
+	ahead := make(chan struct{}, 500) // of the reader, which is less than the queues of the kernel hold
 	go lab.Client.Do(func() {
 		c, err := net.Dial("udp", net.JoinHostPort(lab.Server.V4.String(), "62201"))
 		if err != nil {
@@ -272,12 +273,12 @@ func TestLiveFlood(t *testing.T) {
 		}
 		defer c.Close()
 		payload := make([]byte, 200)
-		start := time.Now()
-		for i := range packets {
-			for time.Since(start) < time.Duration(i)*20*time.Microsecond {
-			}
-			if _, err := c.Write(payload); err != nil {
-				_, _ = c.Write(payload) // the refusal was of an earlier one, and this one was not sent
+		for range packets {
+			ahead <- struct{}{}
+			for {
+				if _, err := c.Write(payload); err == nil { // else an earlier one was refused
+					break
+				}
 			}
 		}
 	})
@@ -287,6 +288,7 @@ func TestLiveFlood(t *testing.T) {
 	var before, after unix.Rusage
 	for n := 0; n < packets; n++ {
 		ok(t, l.Next(ctx, &ev))
+		<-ahead
 		if n == 0 {
 			unix.Getrusage(unix.RUSAGE_SELF, &before)
 		}
