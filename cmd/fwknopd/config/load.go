@@ -1,5 +1,5 @@
 // Package config loads the configuration from disk and implements the commands that
-// show and check it (check, -D, help, man pages).
+// show and check it (check, -D, help).
 package config
 
 import (
