@@ -25,9 +25,13 @@ var commands = map[string]command{
 		return control.Grants(args, stdout, stderr)
 	},
 	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		if len(args) == 0 {
-			cli.Usage(stdout)
+		o, code := cli.Begin(cli.Help, args, stdout, stderr)
+		switch {
+		case o == nil:
+			return code
+		case len(o.Operands) == 0:
+			cli.Usage(stdout, cli.Daemon)
 		}
-		return config.Help(args, stdout, stderr)
+		return config.Help(o.Operands, stdout, stderr)
 	},
 }

@@ -7,11 +7,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -19,6 +17,7 @@ import (
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/daemon"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/worker"
 )
 
@@ -26,7 +25,6 @@ import (
 const (
 	exitOK    = 0
 	exitError = 1
-	exitUsage = 2
 )
 
 // version is the release; revision names the commit and is set by the linker.
@@ -48,22 +46,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return c(args[1:], stdin, stdout, stderr)
 		}
 	}
-	o, err := cli.Parse(args)
-	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
-		var usage *cli.UsageError
-		if errors.As(err, &usage) {
-			return exitUsage
-		}
-		return exitError
-	}
-	if len(o.Obsolete) > 0 {
-		fmt.Fprintf(stderr, "fwknopd: no effect here: %s\n", strings.Join(o.Obsolete, ", "))
+	o, code := cli.Begin(cli.Daemon, args, stdout, stderr)
+	if o == nil {
+		return code
 	}
 	switch {
-	case o.Help:
-		cli.Usage(stdout)
-		return exitOK
 	case o.Version:
 		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", version, revision)
 		return exitOK
@@ -73,7 +60,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return config.Dump(config.DumpOptions{Options: config.FromFlags(o), Format: o.Format, IncludeAll: o.IncludeAll,
 			Defaults: o.Defaults, Now: time.Now()}, stdout, stderr)
 	case o.SPADump != "":
-		return runSPADump(o, stdout, stderr)
+		return replay.DumpPackets(*o, time.Now(), stdout, stderr)
 	case o.ParseConfig:
 		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
 	}

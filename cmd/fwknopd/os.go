@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"time"
@@ -24,17 +23,9 @@ const (
 
 // runOS runs `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
-	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
-	}
-	switch o.Format {
-	case "", "text":
-	case "jsonl", "json":
-		opt.JSON = true
-	default:
-		fmt.Fprintf(stderr, "fwknopd: --os has no format %q (text or jsonl)\n", o.Format)
-		return exitUsage
 	}
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryGoal)

@@ -1,22 +1,27 @@
 package cli
 
 import (
-	"bytes"
+	_ "embed"
 	"flag"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 )
 
 var update = flag.Bool("update", false, "rewrite the manual page")
 
+//go:embed man.head
+var manHead string
+
+//go:embed man.tail
+var manTail string
+
 func TestManIsUpToDate(t *testing.T) {
 	const page = "../man/fwknopd.8"
-	var b bytes.Buffer
-	if err := Man(&b); err != nil {
-		t.Fatal(err)
-	}
+	want := manual()
 	if *update {
-		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -24,7 +29,67 @@ func TestManIsUpToDate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got, b.Bytes()) {
+	if string(got) != want {
 		t.Errorf("%s is not what the option table says; run make golden", page)
 	}
+}
+
+// manual returns the manual page fwknopd(8). The options come from the table that the
+// parser uses, so that the page matches the program.
+func manual() string {
+	var b strings.Builder
+	b.WriteString(manHead)
+	b.WriteString(".Sh OPTIONS\n.Bl -tag -width Ds\n")
+	var without []string
+	for d := range Daemon.rows() {
+		if d.help != "" {
+			writeOption(&b, d)
+		}
+		if d.kind == ignored || d.kind == ignoredText {
+			without = append(without, ".Fl -"+d.name)
+		}
+	}
+	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
+	for _, c := range []Command{Replay, Explain, Check, Grants} {
+		writeSubcommand(&b, c)
+	}
+	b.WriteString(manTail)
+	return b.String()
+}
+
+// writeSubcommand writes the options of a sub-command. Those that the daemon takes too
+// are only named.
+func writeSubcommand(b *strings.Builder, c Command) {
+	fmt.Fprintf(b, ".Ss Options of %s\n", commandNames[c])
+	var shared []string
+	b.WriteString(".Bl -tag -width Ds\n")
+	for d := range c.rows() {
+		if d.in&Daemon != 0 {
+			shared = append(shared, ".Fl -"+d.name)
+		} else {
+			writeOption(b, d)
+		}
+	}
+	fmt.Fprintf(b, ".El\n.Pp\nAs above:\n%s .\n", strings.Join(shared, " ,\n"))
+}
+
+func writeOption(b *strings.Builder, d *option) {
+	b.WriteString(".It")
+	if d.short != "" {
+		fmt.Fprintf(b, " Fl %s ,", d.short)
+	}
+	fmt.Fprintf(b, " Fl -%s", d.name)
+	if d.arg != "" {
+		fmt.Fprintf(b, " Ar %s", d.arg)
+	}
+	fmt.Fprintf(b, "\n%s.\n", roff(strings.ToUpper(d.help[:1])+d.help[1:]))
+}
+
+// roff escapes text so that it is not read as a roff request.
+func roff(s string) string {
+	s = strings.ReplaceAll(s, `\`, `\e`)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = `\&` + s
+	}
+	return s
 }

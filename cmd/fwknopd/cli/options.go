@@ -1,6 +1,6 @@
-// Package cli parses the options of fwknopd: those of the 1.9 manual and those that
-// scripts for the 2.6 daemon use, in every spelling. Sub-commands (replay, explain,
-// check, grants, help) parse their own arguments.
+// Package cli parses the command lines of fwknopd and its sub-commands: the options of
+// the 1.9 manual, those that scripts for the 2.6 daemon use, and our own, in every
+// spelling. One table says which command takes which option.
 package cli
 
 // Options is a parsed command line. Fields of options that were not given are zero;
@@ -35,6 +35,7 @@ type Options struct {
 	RunDir       string   // --run-dir
 	FWLog        []string // --fw-log, and the operands of --os
 	PcapFile     string   // --pcap-file
+	Operands     []string // what is no option
 	Signatures   []string // --signatures FILE or +FILE
 	AsGiven      bool     // --os: keep the given order of files
 
@@ -62,7 +63,8 @@ type Options struct {
 	GPGOptions   int    // --gpg-use-options 1, --gpg-no-options -1
 
 	// Output and checks.
-	Format      string // --format
+	Format      string // --format; json for --json
+	json        bool   // --json
 	Defaults    bool   // --defaults, with --Dump-config
 	IncludeAll  bool   // --Include-all-config
 	Lenient     bool   // --lenient
@@ -74,6 +76,28 @@ type Options struct {
 	HMACKeyLen     int    // --hmac-key-len, bytes
 	HMACDigestType string // --hmac-digest-type
 
+	// Replay and explain.
+	Resolve  bool     // --resolve
+	AllModes bool     // --all-modes
+	FailOn   []string // --fail-on
+	WhatIf   string   // --what-if
+	Record   string   // --record
+	Payload  string   // --payload
+	Src      string   // --src, also of grants
+	Dst      string   // --dst
+	Proto    string   // --proto
+	Time     string   // --time
+
+	// Check.
+	Offline bool     // --offline
+	Expect  []string // --expect, in the order given
+	Explain bool     // --explain
+
+	// Grants.
+	Port   string // --port
+	Stanza int    // --stanza
+	All    bool   // --all
+
 	// Obsolete lists the options given that are accepted without effect.
 	Obsolete []string
 	set      map[string]bool
@@ -81,3 +105,6 @@ type Options struct {
 
 // Set reports whether the option of that canonical long name was given.
 func (o *Options) Set(name string) bool { return o.set[name] }
+
+// JSON reports whether --format asks for JSON. A command has one JSON form only.
+func (o *Options) JSON() bool { return o.Format == "json" || o.Format == "jsonl" }

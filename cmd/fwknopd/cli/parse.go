@@ -1,13 +1,22 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
 )
 
 // A UsageError is an error in the command line; the program exits with 2.
@@ -17,13 +26,45 @@ func (e *UsageError) Error() string { return e.text }
 
 func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }
 
-// Parse parses args, which do not include the program's name. As with the 1.9 daemon,
-// long names may be abbreviated to a unique prefix, may have one dash or two and any
-// letter case, and = or a blank before the value.
-func Parse(args []string) (*Options, error) {
+// Begin parses the arguments of a command, which do not include its name. If they ask
+// for help or are wrong it prints the help text or the error, and returns nil and the
+// exit code.
+func Begin(c Command, args []string, stdout, stderr io.Writer) (*Options, int) {
+	o, err := Parse(c, args)
+	if err != nil {
+		code := c.Refuse(stderr, err)
+		var usage *UsageError
+		if !errors.As(err, &usage) {
+			code = exitError
+		}
+		return nil, code
+	}
+	if len(o.Obsolete) > 0 {
+		fmt.Fprintf(stderr, "%s: no effect here: %s\n", c, strings.Join(o.Obsolete, ", "))
+	}
+	if o.Help {
+		Usage(stdout, c)
+		return nil, exitOK
+	}
+	return o, exitOK
+}
+
+// Refuse prints an error in the command line and returns the exit code.
+func (c Command) Refuse(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "%s: %v\n", c, err)
+	if c == Grants {
+		io.WriteString(stderr, synopses[c])
+	}
+	return exitUsage
+}
+
+// Parse parses args. As with the 1.9 daemon, long names may be abbreviated to a unique
+// prefix, may have one dash or two and any letter case, and = or a blank before the
+// value.
+func Parse(c Command, args []string) (*Options, error) {
 	o := &Options{set: make(map[string]bool)}
-	fs := newFlagSet(o)
-	args, err := canonical(args)
+	fs := c.newFlagSet(o)
+	args, err := c.canonical(args)
 	if err != nil {
 		return nil, err
 	}
@@ -31,15 +72,15 @@ func Parse(args []string) (*Options, error) {
 		return nil, usagef("%v", err)
 	}
 	fs.Visit(func(f *pflag.Flag) { o.set[f.Name] = true })
-	return o, o.validate(fs.Args())
+	o.Operands = fs.Args()
+	return o, o.validate(c)
 }
 
-func newFlagSet(o *Options) *pflag.FlagSet {
-	fs := pflag.NewFlagSet("fwknopd", pflag.ContinueOnError)
+func (c Command) newFlagSet(o *Options) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(c.String(), pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.Usage = func() {}
-	for i := range options {
-		d := &options[i]
+	for d := range c.rows() {
 		var p any
 		if d.into != nil {
 			p = d.into(o)
@@ -59,6 +100,8 @@ func newFlagSet(o *Options) *pflag.FlagSet {
 			fs.VarP((*nonNegative)(p.(*int)), d.name, d.short, d.help)
 		case list:
 			fs.VarP((*commaList)(p.(*[]string)), d.name, d.short, d.help)
+		case repeated:
+			fs.StringArrayVarP(p.(*[]string), d.name, d.short, nil, d.help)
 		case ignored, absent:
 			fs.BoolP(d.name, d.short, false, d.help)
 		case ignoredText, absentText:
@@ -96,11 +139,11 @@ func (l *commaList) Set(s string) error {
 	return nil
 }
 
-// validate checks what pflag cannot: actions exclude each other, operands are allowed
-// with --os only.
-func (o *Options) validate(operands []string) error {
+// validate checks what pflag cannot: actions exclude each other, and only some commands
+// have operands.
+func (o *Options) validate(c Command) error {
 	var actions []string
-	for _, d := range options {
+	for d := range c.rows() {
 		if !o.set[d.name] {
 			continue
 		}
@@ -131,10 +174,13 @@ func (o *Options) validate(operands []string) error {
 		sort.Strings(actions)
 		return usagef("%s exclude each other", strings.Join(actions, " and "))
 	}
-	if len(operands) > 0 && !o.OS {
-		return usagef("unexpected argument %q (see fwknopd --help)", operands[0])
+	if len(o.Operands) > 0 && (c == Check || c == Daemon && !o.OS) {
+		return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)
 	}
-	o.FWLog = append(o.FWLog, operands...)
+	if err := o.checkFormat(); err != nil {
+		return err
+	}
+	o.FWLog = append(o.FWLog, o.Operands...)
 	if o.Debug {
 		o.Foreground = true
 	}
@@ -143,6 +189,20 @@ func (o *Options) validate(operands []string) error {
 	}
 	if o.set["gpg-no-options"] {
 		o.GPGOptions = -1
+	}
+	return nil
+}
+
+// checkFormat applies --json and checks --format; those of -D are its own.
+func (o *Options) checkFormat() error {
+	if o.json {
+		if o.Format != "" && o.Format != "json" {
+			return usagef("--json and --format %s exclude each other", o.Format)
+		}
+		o.Format = "json"
+	}
+	if !o.Dump && !slices.Contains([]string{"", "text", "json", "jsonl"}, o.Format) {
+		return usagef("no format %q (text, json or jsonl)", o.Format)
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,7 +58,7 @@ func TestSpellings(t *testing.T) {
 		{"-h -K -R", func(o *Options) bool { return o.Help }},
 	}
 	for _, tt := range tests {
-		o, err := Parse(strings.Fields(tt.args))
+		o, err := Parse(Daemon, strings.Fields(tt.args))
 		if err != nil {
 			t.Errorf("%s: %v", tt.args, err)
 		} else if !tt.want(o) {
@@ -65,8 +67,116 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// TestEverySpelling passes every option to every command that takes it, in every
+// spelling, between two others.
+func TestEverySpelling(t *testing.T) {
+	for c := Daemon; c <= Help; c <<= 1 {
+		for d := range c.rows() {
+			for _, sp := range spellings(c, d) {
+				args := append(append([]string{"-h"}, sp.args...), "--help")
+				o, err := Parse(c, args)
+				switch {
+				case d.kind == absent || d.kind == absentText:
+					if err == nil || !strings.Contains(err.Error(), "--"+d.name+": this program has no such test mode") {
+						t.Errorf("%s %q: %v", c, args, err)
+					}
+				case err != nil:
+					t.Errorf("%s %q: %v", c, args, err)
+				case !o.Set(d.name) || !o.Help || len(o.Operands) > 0:
+					t.Errorf("%s %q: got %+v", c, args, o)
+				case d.kind == ignored || d.kind == ignoredText:
+					if len(o.Obsolete) != 1 || o.Obsolete[0] != "--"+d.name {
+						t.Errorf("%s %q: without effect are %q", c, args, o.Obsolete)
+					}
+				case d.into != nil:
+					if got := fmt.Sprint(reflect.ValueOf(d.into(o)).Elem()); got != sp.want {
+						t.Errorf("%s %q: value %s, want %s", c, args, got, sp.want)
+					}
+				}
+			}
+		}
+	}
+}
+
+type spelling struct {
+	args []string
+	want string // the value, as fmt prints it
+}
+
+// spellings returns all ways to give an option, with a value if it takes one.
+func spellings(c Command, d *option) (all []spelling) {
+	value, want := "7", "7"
+	switch d.kind {
+	case switchOn:
+		want = "true"
+	case count:
+		want = "1"
+	case list, repeated:
+		want = "[7]"
+	}
+	add := func(token string) {
+		if !d.takesValue() {
+			all = append(all, spelling{[]string{token}, want})
+			return
+		}
+		all = append(all, spelling{[]string{token, value}, want}, spelling{[]string{token + "=" + value}, want})
+	}
+	for _, name := range append([]string{d.name}, d.aliases...) {
+		for _, n := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			add("-" + n)
+			add("--" + n)
+		}
+		for cut := 1; cut < len(name); cut++ {
+			if found, _, err := c.resolve("--" + name[:cut]); err == nil && found == d {
+				add("--" + name[:cut])
+				add("--" + strings.ToUpper(name[:cut]))
+			}
+		}
+	}
+	if d.short == "" {
+		return all
+	}
+	add("-" + d.short)
+	if d.takesValue() {
+		all = append(all, spelling{[]string{"-" + d.short + value}, want})
+	}
+	if d.kind == text { // a value that ends like the option
+		all = append(all, spelling{[]string{"-" + d.short + "7" + d.short}, "7" + d.short})
+	}
+	return all
+}
+
+// TestSameInAllCommands checks that a spelling means the same option in all commands,
+// and that no command has an option twice.
+func TestSameInAllCommands(t *testing.T) {
+	type shape struct {
+		name, short, aliases string
+		value                bool
+	}
+	seen := make(map[string]shape)
+	for i := range options {
+		d := &options[i]
+		is := shape{d.name, d.short, strings.Join(d.aliases, " "), d.takesValue()}
+		for _, spelled := range append([]string{"--" + d.name, "-" + d.short}, d.aliases...) {
+			if was, ok := seen[spelled]; ok && was != is && spelled != "-" {
+				t.Errorf("%s is %+v and %+v", spelled, was, is)
+			}
+			seen[spelled] = is
+		}
+	}
+	for c := Daemon; c <= Help; c <<= 1 {
+		var names []string
+		for d := range c.rows() {
+			if slices.Contains(names, d.name) {
+				t.Errorf("%s has --%s twice", c, d.name)
+			}
+			names = append(names, d.name)
+		}
+	}
+}
+
 func TestFilterWithBlanks(t *testing.T) {
-	o, err := Parse([]string{"-P", "udp port 62201", "-f"})
+	o, err := Parse(Daemon, []string{"-P", "udp port 62201", "-f"})
 	if err != nil || o.PcapFilter != "udp port 62201" || !o.Foreground {
 		t.Errorf("got %+v, %v", o, err)
 	}
@@ -90,10 +200,50 @@ func TestUsageErrors(t *testing.T) {
 		"-c":           "needs an argument",
 		"--Kill=maybe": "invalid",
 	} {
-		_, err := Parse(strings.Fields(args))
+		_, err := Parse(Daemon, strings.Fields(args))
 		var u *UsageError
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestBegin(t *testing.T) {
+	for _, tt := range []struct {
+		c              Command
+		args           string
+		code           int
+		stdout, stderr string // their beginnings
+	}{
+		{Daemon, "--nonsense", 2, "", "fwknopd: unknown option --nonsense (see fwknopd --help)\n"},
+		{Daemon, "--format xml", 2, "", "fwknopd: no format \"xml\" (text, json or jsonl)\n"},
+		{Daemon, "-T -h", 0, "Usage: fwknopd [options] ", "fwknopd: no effect here: --Test-mode\n"},
+		{Daemon, "-A", 1, "", "fwknopd: --afl-fuzzing: "},
+		{Replay, "--what", 2, "", "fwknopd replay: flag needs an argument: --what-if\n"},
+		{Replay, "--HELP", 0, "usage: fwknopd replay ", ""},
+		{Explain, "-K", 2, "", "fwknopd explain: unknown shorthand flag: 'K' in -K\n"},
+		{Check, "stray", 2, "", "fwknopd check: unexpected argument \"stray\" (see fwknopd check --help)\n"},
+		{Check, "--json --format jsonl", 2, "", "fwknopd check: --json and --format jsonl exclude each other\n"},
+		{Grants, "--stanza -1", 2, "", "fwknopd grants: invalid argument \"-1\" for \"--stanza\" flag: "},
+		{Help, "-help", 0, "usage: fwknopd help ", ""},
+	} {
+		var stdout, stderr bytes.Buffer
+		o, code := Begin(tt.c, strings.Fields(tt.args), &stdout, &stderr)
+		if o != nil || code != tt.code || !begins(stdout.String(), tt.stdout) || !begins(stderr.String(), tt.stderr) {
+			t.Errorf("%s %s: exit %d, %q, %q", tt.c, tt.args, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+// begins reports whether text begins with prefix; "" only begins an empty text.
+func begins(text, prefix string) bool {
+	return strings.HasPrefix(text, prefix) && (text == "") == (prefix == "")
+}
+
+func TestJSON(t *testing.T) {
+	for args, want := range map[string]bool{"": false, "--format text": false, "--format jsonl": true, "--json": true, "--json --format json": true} {
+		if o, err := Parse(Check, strings.Fields(args)); err != nil || o.JSON() != want {
+			t.Errorf("%q: %+v, %v", args, o, err)
 		}
 	}
 }
@@ -102,7 +252,7 @@ func TestUsageErrors(t *testing.T) {
 // usage error.
 func TestAbsent(t *testing.T) {
 	for _, args := range []string{"-A", "--afl-fuzzing -f", "--fault-injection-tag x", "--afl-pkt-file x -c y"} {
-		_, err := Parse(strings.Fields(args))
+		_, err := Parse(Daemon, strings.Fields(args))
 		var u *UsageError
 		if err == nil || errors.As(err, &u) || !strings.Contains(err.Error(), "this program has no such test mode") {
 			t.Errorf("%s: %v", args, err)
@@ -111,18 +261,20 @@ func TestAbsent(t *testing.T) {
 }
 
 func TestSet(t *testing.T) {
-	o, err := Parse([]string{"-C", "0"})
+	o, err := Parse(Daemon, []string{"-C", "0"})
 	if err != nil || !o.Set("packet-limit") || o.Set("config") {
 		t.Errorf("got %v %v", o, err)
 	}
 }
 
 func TestUsageNamesEveryOption(t *testing.T) {
-	var b bytes.Buffer
-	Usage(&b)
-	for _, d := range options {
-		if d.help != "" && !strings.Contains(b.String(), "--"+d.name) {
-			t.Errorf("usage does not name --%s", d.name)
+	for c := Daemon; c <= Help; c <<= 1 {
+		var b bytes.Buffer
+		Usage(&b, c)
+		for d := range c.rows() {
+			if d.help != "" && !strings.Contains(b.String(), "--"+d.name) {
+				t.Errorf("usage of %s does not name --%s", c, d.name)
+			}
 		}
 	}
 }

@@ -4,7 +4,7 @@ import "strings"
 
 // canonical rewrites every option to --name or a one-letter form that pflag accepts.
 // Values and operands are not changed.
-func canonical(args []string) ([]string, error) {
+func (c Command) canonical(args []string) ([]string, error) {
 	out := make([]string, 0, len(args))
 	for i := 0; i < len(args); i++ {
 		a := args[i]
@@ -15,17 +15,16 @@ func canonical(args []string) ([]string, error) {
 			out = append(out, a)
 			continue
 		}
-		d, rest, err := resolve(a)
+		d, rest, err := c.resolve(a)
 		if err != nil {
 			return nil, err
 		}
-		if d == nil { // one-letter form: a value that follows is copied below
-			out = append(out, a)
-			d = lastShort(a)
-		} else {
-			out = append(out, "--"+d.name+rest)
+		follows := c.valueFollows(a)
+		if d != nil {
+			a, follows = "--"+d.name+rest, d.takesValue() && rest == ""
 		}
-		if d != nil && d.takesValue() && !strings.Contains(out[len(out)-1], "=") && valueFollows(a, d) && i+1 < len(args) {
+		out = append(out, a)
+		if follows && i+1 < len(args) {
 			i++
 			out = append(out, args[i])
 		}
@@ -34,42 +33,32 @@ func canonical(args []string) ([]string, error) {
 }
 
 func (d *option) takesValue() bool {
-	return d.kind == text || d.kind == number || d.kind == list || d.kind == ignoredText || d.kind == absentText
-}
-
-// valueFollows reports whether the value of d is the next token: not if a one-letter
-// form has it attached (-cFILE).
-func valueFollows(token string, d *option) bool {
-	if strings.HasPrefix(token, "--") || d.short == "" || isLong(token) {
+	switch d.kind {
+	case text, number, list, repeated, ignoredText, absentText:
 		return true
 	}
-	return strings.HasSuffix(token, d.short)
+	return false
 }
 
-func isLong(token string) bool {
-	d, _, err := resolve(token)
-	return err == nil && d != nil
-}
-
-// lastShort returns the option of a one-letter cluster that takes a value, nil if none
-// does.
-func lastShort(token string) *option {
-	for _, c := range token[1:] {
-		d := byShort(string(c))
+// valueFollows reports whether the value of a one-letter cluster is the next token: its
+// last letter takes one (-vc FILE) and none before it does (-cFILE).
+func (c Command) valueFollows(cluster string) bool {
+	for i, letter := range cluster[1:] {
+		d := c.byShort(string(letter))
 		if d == nil {
-			return nil
+			return false
 		}
 		if d.takesValue() {
-			return d
+			return i+2 == len(cluster)
 		}
 	}
-	return nil
+	return false
 }
 
-func byShort(s string) *option {
-	for i := range options {
-		if options[i].short == s {
-			return &options[i]
+func (c Command) byShort(s string) *option {
+	for d := range c.rows() {
+		if d.short == s {
+			return d
 		}
 	}
 	return nil
@@ -77,7 +66,7 @@ func byShort(s string) *option {
 
 // resolve returns the option that a token names in its long form, nil for a one-letter
 // form. rest is "=value" or empty.
-func resolve(token string) (d *option, rest string, err error) {
+func (c Command) resolve(token string) (d *option, rest string, err error) {
 	name, double := strings.CutPrefix(token, "--")
 	if !double {
 		name = token[1:]
@@ -88,23 +77,22 @@ func resolve(token string) (d *option, rest string, err error) {
 	if !double {
 		// With one dash only a whole name counts: -vf is a cluster, -os is --os.
 		if len(name) > 1 {
-			d = findExact(name)
+			d = c.findExact(name)
 		}
 		return d, rest, nil
 	}
-	if d = findExact(name); d != nil {
+	if d = c.findExact(name); d != nil {
 		return d, rest, nil
 	}
-	d, err = findPrefix(name)
+	d, err = c.findPrefix(name)
 	return d, rest, err
 }
 
 // findExact returns the option with that name or alias, first as written, then ignoring
 // case; nil if there is none.
-func findExact(name string) *option {
+func (c Command) findExact(name string) *option {
 	for _, same := range []func(a, b string) bool{func(a, b string) bool { return a == b }, strings.EqualFold} {
-		for i := range options {
-			d := &options[i]
+		for d := range c.rows() {
 			if same(d.name, name) {
 				return d
 			}
@@ -119,10 +107,9 @@ func findExact(name string) *option {
 }
 
 // findPrefix returns the only option with a name or alias that begins with name.
-func findPrefix(name string) (*option, error) {
+func (c Command) findPrefix(name string) (*option, error) {
 	var hits []*option
-	for i := range options {
-		d := &options[i]
+	for d := range c.rows() {
 		for _, n := range append([]string{d.name}, d.aliases...) {
 			if len(n) > len(name) && strings.EqualFold(n[:len(name)], name) {
 				hits = append(hits, d)
@@ -132,7 +119,7 @@ func findPrefix(name string) (*option, error) {
 	}
 	switch len(hits) {
 	case 0:
-		return nil, usagef("unknown option --%s (see fwknopd --help)", name)
+		return nil, usagef("unknown option --%s (see %s --help)", name, c)
 	case 1:
 		return hits[0], nil
 	}

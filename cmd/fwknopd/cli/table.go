@@ -1,5 +1,26 @@
 package cli
 
+import (
+	"cmp"
+	"iter"
+)
+
+// A Command is a sub-command, or the daemon with its actions, which has no name. A row
+// of the table holds a set of them.
+type Command uint8
+
+const (
+	Daemon Command = 1 << iota
+	Replay
+	Explain
+	Check
+	Grants
+	Help
+
+	offline    = Replay | Explain
+	configured = Daemon | offline | Check | Grants
+)
+
 // An option's kind decides whether it takes a value.
 type kind uint8
 
@@ -9,15 +30,18 @@ const (
 	text                    // a value
 	number                  // a value, 0 to 1<<31-1
 	list                    // a value, may be repeated or comma-separated
+	repeated                // a value, may be repeated
 	ignored                 // nothing; accepted for old scripts, no effect
 	ignoredText             // a value; accepted for old scripts, no effect
 	absent                  // nothing; refused, as fwknopd has no such mode
 	absentText              // a value; refused likewise
 )
 
-// An option is one option of the command line.
+// An option is one option of the command line. Where its text differs between commands
+// it has several rows, which agree in all spellings and in whether it takes a value.
 type option struct {
-	name    string // canonical long name
+	in      Command // the commands that take it; 0: the daemon
+	name    string  // canonical long name
 	short   string
 	aliases []string
 	kind    kind
@@ -27,14 +51,25 @@ type option struct {
 	into    func(*Options) any
 }
 
-// options is the whole command line, in the order of the usage text.
+// rows returns the options that a command takes, in the order of the table.
+func (c Command) rows() iter.Seq[*option] {
+	return func(yield func(*option) bool) {
+		for i := range options {
+			if d := &options[i]; cmp.Or(d.in, Daemon)&c != 0 && !yield(d) {
+				return
+			}
+		}
+	}
+}
+
+// options are the options of all commands, in the order of the usage texts.
 var options = []option{
-	{name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
-	{name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
-	{name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
-	{name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
+	{in: configured, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
+	{in: configured, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
+	{in: configured, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
+	{in: configured, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
-	{name: "pcap-filter", short: "P", kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
+	{in: Daemon | offline, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
 	{name: "pcap-any-direction", kind: switchOn, help: "also take frames this host sends", into: func(o *Options) any { return &o.AnyDirection }},
 	{name: "Linux-cooked-intf", kind: switchOn, help: "accepted; link types are recognised", into: func(o *Options) any { return &o.CookedIntf }},
@@ -44,8 +79,9 @@ var options = []option{
 	{name: "debug", kind: switchOn, help: "foreground, everything on stderr", into: func(o *Options) any { return &o.Debug }},
 	{name: "test", short: "t", kind: switchOn, help: "decide, but change no firewall and run no command", into: func(o *Options) any { return &o.Test }},
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
-	{name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
-	{name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
+	{in: offline, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
+	{in: Daemon | Grants, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
+	{in: Daemon | Grants, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
 	{name: "syslog-enable", kind: switchOn, help: "log to syslog in the foreground too", into: func(o *Options) any { return &o.SyslogEnable }},
 	{name: "locale", short: "l", aliases: []string{"LC_ALL"}, kind: text, arg: "LOCALE", help: "LC_ALL for the programs we start (default C)", into: func(o *Options) any { return &o.Locale }},
 	{name: "no-locale", aliases: []string{"no-LC_ALL"}, kind: switchOn, help: "leave the locale alone", into: func(o *Options) any { return &o.NoLocale }},
@@ -54,8 +90,10 @@ var options = []option{
 	{name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
 	{name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
-	{name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
+	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
+	{in: configured, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
@@ -65,15 +103,15 @@ var options = []option{
 	{name: "fw-flush", kind: switchOn, action: true, help: "close everything", into: func(o *Options) any { return &o.FWFlush }},
 	{name: "fw-del-chains", kind: switchOn, help: "with --fw-flush: remove chains and jumps too", into: func(o *Options) any { return &o.FWDelChains }},
 	{name: "fw-del-ip", kind: text, action: true, arg: "IP", help: "close everything that is open for IP", into: func(o *Options) any { return &o.FWDelIP }},
-	{name: "fw-type", kind: text, arg: "TYPE", help: "firewall (overrides FIREWALL_TYPE)", into: func(o *Options) any { return &o.FWType }},
+	{in: Daemon | Grants, name: "fw-type", kind: text, arg: "TYPE", help: "firewall (overrides FIREWALL_TYPE)", into: func(o *Options) any { return &o.FWType }},
 	{name: "Dump-config", short: "D", kind: switchOn, action: true, help: "print the effective configuration on stderr", into: func(o *Options) any { return &o.Dump }},
 	{name: "defaults", kind: switchOn, help: "with -D: print the sample files", into: func(o *Options) any { return &o.Defaults }},
 	{name: "Include-all-config", short: "I", kind: switchOn, help: "with -D: show GnuPG ids and homes too", into: func(o *Options) any { return &o.IncludeAll }},
 	{name: "exit-parse-config", kind: switchOn, action: true, help: "validate the configuration and leave", into: func(o *Options) any { return &o.ParseConfig }},
 	{name: "exit-parse-digest-cache", kind: switchOn, action: true, help: "validate the replay cache and leave", into: func(o *Options) any { return &o.ParseDigests }},
 	{name: "rotate-digest-cache", kind: switchOn, help: "rename the replay cache to NAME-old and begin a new one", into: func(o *Options) any { return &o.RotateCache }},
-	{name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
-	{name: "strict-perms", kind: switchOn, help: "refuse files with secrets that others can read", into: func(o *Options) any { return &o.StrictPerms }},
+	{in: configured, name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
+	{in: configured, name: "strict-perms", kind: switchOn, help: "refuse files with secrets that others can read", into: func(o *Options) any { return &o.StrictPerms }},
 	{name: "spa-dump-packets", kind: text, action: true, arg: "FILE", help: "explain each SPA packet in FILE, one a line", into: func(o *Options) any { return &o.SPADump }},
 
 	{name: "key-gen", short: "k", kind: switchOn, action: true, help: "print fresh keys", into: func(o *Options) any { return &o.KeyGen }},
@@ -84,14 +122,34 @@ var options = []option{
 
 	{name: "dump-serv-err-codes", kind: switchOn, action: true, help: "list the error codes of the 2.6 daemon and our reasons for each", into: func(o *Options) any { return &o.ErrCodes }},
 
-	{name: "no-gpg", kind: switchOn, help: "ignore every GPG keyword", into: func(o *Options) any { return &o.NoGPG }},
+	{in: Daemon | offline | Check, name: "no-gpg", kind: switchOn, help: "ignore every GPG keyword", into: func(o *Options) any { return &o.NoGPG }},
 	{name: "gpg-home-dir", kind: text, arg: "DIR", help: "default GnuPG home", into: func(o *Options) any { return &o.GPGHomeDir }},
 	{name: "gpg-exe", kind: text, arg: "PATH", help: "gpg program", into: func(o *Options) any { return &o.GPGExe }},
 	{name: "sudo-exe", kind: text, arg: "PATH", help: "sudo program", into: func(o *Options) any { return &o.SudoExe }},
 	{name: "gpg-use-options", kind: switchOn, help: "let gpg read its options file"},
 	{name: "gpg-no-options", kind: switchOn, help: "do not"},
 
-	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: offline, name: "resolve", kind: switchOn, help: "look up host names of NAT requests", into: func(o *Options) any { return &o.Resolve }},
+	{in: offline, name: "all-modes", kind: switchOn, help: "let every stanza take part, whatever AUTH_MODE says", into: func(o *Options) any { return &o.AllModes }},
+	{in: Replay, name: "fail-on", kind: list, arg: "WHAT", help: "end with 4 if there was one: refused, granted, command, malformed", into: func(o *Options) any { return &o.FailOn }},
+	{in: Replay, name: "what-if", kind: text, arg: "FILE", help: "print only what these stanzas would decide differently", into: func(o *Options) any { return &o.WhatIf }},
+	{in: Explain, name: "record", kind: text, arg: "[FILE:]N", help: "number of the packet in FILE, from 1; of several files as replay names it", into: func(o *Options) any { return &o.Record }},
+	{in: Explain, name: "payload", kind: text, arg: "BASE64", help: "an SPA packet as it was on the wire", into: func(o *Options) any { return &o.Payload }},
+	{in: Explain, name: "src", kind: text, arg: "ADDRESS[:PORT]", help: "with --payload: where it came from (127.0.0.1)", into: func(o *Options) any { return &o.Src }},
+	{in: Explain, name: "dst", kind: text, arg: "ADDRESS[:PORT]", help: "with --payload: where it went to (127.0.0.1:62201)", into: func(o *Options) any { return &o.Dst }},
+	{in: Explain, name: "proto", kind: text, arg: "PROTO", help: "with --payload: udp, tcp or icmp (udp)", into: func(o *Options) any { return &o.Proto }},
+	{in: Explain, name: "time", kind: text, arg: "TIME", help: "with --payload: the clock, RFC 3339 or seconds since 1970; now if not given", into: func(o *Options) any { return &o.Time }},
+
+	{in: Check, name: "offline", kind: switchOn, help: "the files are for another host: do not ask this one for users, programs and chains", into: func(o *Options) any { return &o.Offline }},
+	{in: Check, name: "expect", kind: repeated, arg: "FILE", help: "run the EXPECT lines of FILE", into: func(o *Options) any { return &o.Expect }},
+	{in: Check, name: "explain", kind: switchOn, help: "say for each keyword whether it is honoured, and how", into: func(o *Options) any { return &o.Explain }},
+
+	{in: Grants, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients", into: func(o *Options) any { return &o.Src }},
+	{in: Grants, name: "port", kind: text, arg: "PROTO/PORT", help: "grants that open this port", into: func(o *Options) any { return &o.Port }},
+	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
+	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
+
+	{in: configured | Help, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

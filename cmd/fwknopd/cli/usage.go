@@ -5,9 +5,18 @@ import (
 	"io"
 )
 
-// Usage writes the help text.
-func Usage(w io.Writer) {
-	fmt.Fprint(w, `Usage: fwknopd [options]                         run the daemon
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Help: "help"}
+
+// String returns how the command is called.
+func (c Command) String() string {
+	if name := commandNames[c]; name != "" {
+		return "fwknopd " + name
+	}
+	return "fwknopd"
+}
+
+var synopses = map[Command]string{
+	Daemon: `Usage: fwknopd [options]                         run the daemon
        fwknopd --os [--fw-log FILE] [FILE…]      which systems knocked
        fwknopd replay [options] FILE…            what the daemon would have decided
        fwknopd explain [options] FILE --record N one packet, stage by stage
@@ -17,10 +26,27 @@ func Usage(w io.Writer) {
 
 FILE is a log or a capture, recognised by content, compressed or not; - is stdin.
 Each sub-command has its own --help.
+`,
+	Replay: `usage: fwknopd replay [options] FILE...
+`,
+	Explain: `usage: fwknopd explain [options] FILE... --record [FILE:]N | --payload BASE64 --src ADDRESS --time T
+`,
+	Check: `usage: fwknopd check [options]
 
-Options:
-`)
-	for _, d := range options {
+Reads the configuration as the daemon would, says everything that is wrong with it,
+what each stanza allows, and what is dangerous in it.
+`,
+	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
+       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
+`,
+	Help: `usage: fwknopd help [KEYWORD...]
+`,
+}
+
+// Usage writes the help text of a command.
+func Usage(w io.Writer, c Command) {
+	fmt.Fprintf(w, "%s\nOptions:\n", synopses[c])
+	for d := range c.rows() {
 		if d.help == "" {
 			continue
 		}

@@ -2,12 +2,10 @@ package config
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 
-	"github.com/spf13/pflag"
-
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy/conf"
 )
 
@@ -32,66 +30,19 @@ type Checker struct {
 	Firewall func(*Loaded) []string
 }
 
-// checkFlags is the parsed command line of check.
-type checkFlags struct {
-	Options
-	expect  []string
-	explain bool
-	format  string
-}
-
-const checkUsage = `usage: fwknopd check [options]
-
-Reads the configuration as the daemon would, says everything that is wrong with it,
-what each stanza allows, and what is dangerous in it.
-
-`
-
-// parse parses the arguments of check.
-func (f *checkFlags) parse(args []string, stdout io.Writer) error {
-	fs := pflag.NewFlagSet("check", pflag.ContinueOnError)
-	fs.SetOutput(stdout)
-	fs.Usage = func() {
-		fmt.Fprint(stdout, checkUsage)
-		fs.PrintDefaults()
-	}
-	fs.StringVarP(&f.Config, "config", "c", "", "`FILE` to read as fwknop.conf")
-	fs.StringVarP(&f.Access, "access-file", "a", "", "`FILE` to read as access.conf")
-	fs.StringVar(&f.AccessFolder, "access-folder", "", "read the *.conf files of `DIR` instead")
-	fs.StringSliceVarP(&f.Overrides, "Override-config", "O", nil, "`FILE`s that override fwknop.conf; the last one wins")
-	fs.BoolVar(&f.Lenient, "lenient", false, "unknown keywords are warnings")
-	fs.BoolVar(&f.StrictPerms, "strict-perms", false, "links, foreign owners and readable keys are errors")
-	fs.BoolVar(&f.Offline, "offline", false, "the files are for another host: do not ask this one for users, programs and chains")
-	fs.StringArrayVar(&f.expect, "expect", nil, "`FILE` of EXPECT lines to run")
-	fs.BoolVar(&f.explain, "explain", false, "say for each keyword whether it is honoured, and how")
-	fs.StringVar(&f.format, "format", "text", "text or json")
-	if err := fs.Parse(args); err != nil {
-		return err
-	}
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("check takes no operand %q (see --config and --access-file)", fs.Arg(0))
-	case f.format != "text" && f.format != "json":
-		return fmt.Errorf("--format %q is neither text nor json", f.format)
-	}
-	return nil
-}
-
 // Run checks the configuration that args name. It returns exit code 0 if that is valid
 // and meets all expectations, 2 for a usage error, else 1.
 func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
-	var f checkFlags
-	switch err := f.parse(args, stdout); {
-	case errors.Is(err, pflag.ErrHelp):
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
-		return exitUsage
+	o, code := cli.Begin(cli.Check, args, stdout, stderr)
+	if o == nil {
+		return code
 	}
-	r := c.check(&f)
-	if f.format == "json" {
+	r := c.check(o)
+	if o.JSON() {
 		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
+		if o.Format == "json" {
+			enc.SetIndent("", "  ")
+		}
 		if err := enc.Encode(r); err != nil {
 			fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 			return exitError
@@ -106,15 +57,17 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 }
 
 // check loads and checks the configuration.
-func (c Checker) check(f *checkFlags) *result {
-	l, problems := Load(f.Options)
+func (c Checker) check(o *cli.Options) *result {
+	opts := FromFlags(o)
+	opts.Offline = o.Offline
+	l, problems := Load(opts)
 	if !problems.Failed() {
 		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.checkOSLabels()...)
-		if !f.Offline {
+		if !o.Offline {
 			problems = append(problems, l.checkKeys()...)
 		}
-		if !f.Offline {
+		if !o.Offline {
 			problems = append(problems, l.checkInterface()...)
 		}
 	}
@@ -122,15 +75,18 @@ func (c Checker) check(f *checkFlags) *result {
 	for i := range l.Access.Stanzas {
 		expectations = append(expectations, l.Access.Stanzas[i].Expectations...)
 	}
-	for _, name := range f.expect {
+	for _, name := range o.Expect {
 		more, faults := readExpectations(name)
 		expectations, problems = append(expectations, more...), append(problems, faults...)
 	}
 	if !problems.Failed() {
 		problems = append(problems, c.runExpectations(l, expectations)...)
 	}
-	r := newResult(f, l, problems, len(expectations))
-	if c.Firewall != nil && r.Valid && !f.Offline {
+	r := newResult(l, problems, len(expectations))
+	if o.Explain {
+		r.Keywords = explain(l)
+	}
+	if c.Firewall != nil && r.Valid && !o.Offline {
 		r.Firewall = c.Firewall(l)
 	}
 	return r

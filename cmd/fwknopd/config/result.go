@@ -47,7 +47,7 @@ type stanza struct {
 	Allows []string `json:"allows"`
 }
 
-func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations int) *result {
+func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
 		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
 	r.Errors, r.Warnings = countProblems(problems)
@@ -57,9 +57,6 @@ func newResult(f *checkFlags, l *Loaded, problems conf.Problems, expectations in
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Describe()})
-	}
-	if f.explain {
-		r.Keywords = explain(l)
 	}
 	return r
 }

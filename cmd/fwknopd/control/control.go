@@ -24,7 +24,6 @@ import (
 const (
 	exitOK    = 0
 	exitError = 1
-	exitUsage = 2
 )
 
 // A command is one action of the command line with its options and configuration.

@@ -9,120 +9,48 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/pflag"
-
-	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
-// grantsUsage is the usage text of `fwknopd grants`.
-const grantsUsage = `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
-       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
-`
-
-// grantsFlags is the parsed command line of `fwknopd grants`.
-type grantsFlags struct {
-	*pflag.FlagSet
-	src, port string
-	stanza    int
-	all, json bool
-	conf      config.Options
-	pid, fw   string
-	selection Selection
-}
-
 // Grants implements `fwknopd grants list|revoke` and returns the exit code.
 func Grants(args []string, stdout, stderr io.Writer) int {
-	f, verb, err := parseGrants(args)
-	switch {
-	case errors.Is(err, pflag.ErrHelp):
-		io.WriteString(stdout, grantsUsage)
-		return exitOK
-	case err != nil:
-		fmt.Fprintf(stderr, "fwknopd grants: %v\n%s", err, grantsUsage)
-		return exitUsage
+	o, code := cli.Begin(cli.Grants, args, stdout, stderr)
+	if o == nil {
+		return code
 	}
-	l, problems := loadValid(f.conf)
-	if l == nil {
-		config.Print(stderr, problems)
-		return exitError
-	}
-	ctx := context.Background()
-	o, err := newGrantClient(ctx, l)
+	s, err := parseSelection(o)
 	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
-		return exitError
+		return cli.Grants.Refuse(stderr, err)
 	}
-	defer o.close()
-	do := o.list
-	if verb == "revoke" {
-		do = o.revoke
-	}
-	grants, err := do(ctx, f.selection)
-	if printErr := f.print(stdout, verb, grants); err == nil {
-		err = printErr
-	}
-	if err == nil && verb == "revoke" && len(grants) == 0 {
-		err = errors.New("nothing of that is open")
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
-		return exitError
-	}
-	return exitOK
+	return withValidConfig(o, func(c *command) int { return c.grants(o.Operands[0], s) })(stdout, stderr)
 }
 
-func parseGrants(args []string) (*grantsFlags, string, error) {
-	f := &grantsFlags{FlagSet: pflag.NewFlagSet("grants", pflag.ContinueOnError)}
-	f.SetOutput(io.Discard)
-	f.StringVar(&f.src, "src", "", "")
-	f.StringVar(&f.port, "port", "", "")
-	f.IntVar(&f.stanza, "stanza", 0, "")
-	f.BoolVar(&f.all, "all", false, "")
-	f.BoolVar(&f.json, "json", false, "")
-	f.StringVarP(&f.conf.Config, "config", "c", "", "")
-	f.StringSliceVarP(&f.conf.Overrides, "Override-config", "O", nil, "")
-	f.StringVarP(&f.pid, "pid-file", "p", "", "")
-	f.StringVar(&f.fw, "fw-type", "", "")
-	if err := f.Parse(args); err != nil {
-		return nil, "", err
+// parseSelection parses the verb and the selection. Revoking everything requires --all.
+func parseSelection(o *cli.Options) (s Selection, err error) {
+	if len(o.Operands) != 1 || o.Operands[0] != "list" && o.Operands[0] != "revoke" {
+		return s, errors.New("want one of list, revoke")
 	}
-	if f.NArg() != 1 || f.Arg(0) != "list" && f.Arg(0) != "revoke" {
-		return nil, "", errors.New("want one of list, revoke")
-	}
-	f.conf.Argv = make(map[string]string)
-	for keyword, value := range map[string]string{"FWKNOP_PID_FILE": f.pid, "FIREWALL_TYPE": f.fw} {
-		if value != "" {
-			f.conf.Argv[keyword] = value
+	if o.Src != "" {
+		if s.Src, err = parseSource(o.Src); err != nil {
+			return s, fmt.Errorf("--src: %w", err)
 		}
 	}
-	return f, f.Arg(0), f.parseSelection(f.Arg(0))
-}
-
-// parseSelection parses the selection. Revoking everything requires --all.
-func (f *grantsFlags) parseSelection(verb string) (err error) {
-	if f.src != "" {
-		if f.selection.Src, err = parseSource(f.src); err != nil {
-			return fmt.Errorf("--src: %w", err)
+	if o.Port != "" {
+		if s.Port, err = parsePort(o.Port); err != nil {
+			return s, fmt.Errorf("--port: %w", err)
 		}
 	}
-	if f.port != "" {
-		if f.selection.Port, err = parsePort(f.port); err != nil {
-			return fmt.Errorf("--port: %w", err)
-		}
-	}
-	if f.selection.Stanza = f.stanza; f.stanza < 0 {
-		return errors.New("--stanza: want the line of a SOURCE keyword")
-	}
-	named := f.selection != (Selection{})
+	s.Stanza = o.Stanza
+	named := s != (Selection{})
 	switch {
-	case verb == "revoke" && !named && !f.all:
-		return errors.New("say what to close, or --all")
-	case named && f.all:
-		return errors.New("--all closes everything; leave out the rest")
+	case o.Operands[0] == "revoke" && !named && !o.All:
+		return s, errors.New("say what to close, or --all")
+	case named && o.All:
+		return s, errors.New("--all closes everything; leave out the rest")
 	}
-	return nil
+	return s, nil
 }
 
 // parsePort parses tcp/22, udp/53 or icmp.
@@ -146,10 +74,34 @@ func parsePort(text string) (enforce.Port, error) {
 	return enforce.Port{}, fmt.Errorf("%q is not like tcp/22", text)
 }
 
-func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) error {
+func (c *command) grants(verb string, s Selection) int {
+	ctx := context.Background()
+	o, err := newGrantClient(ctx, c.Loaded)
+	if err != nil {
+		return c.fail(err)
+	}
+	defer o.close()
+	do := o.list
+	if verb == "revoke" {
+		do = o.revoke
+	}
+	grants, err := do(ctx, s)
+	if printErr := c.print(verb, grants); err == nil {
+		err = printErr
+	}
+	if err == nil && verb == "revoke" && len(grants) == 0 {
+		err = errors.New("nothing of that is open")
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}
+
+func (c *command) print(verb string, grants []enforce.Grant) error {
 	var text []byte
 	switch now := time.Now(); {
-	case f.json:
+	case c.JSON():
 		text = report.GrantsJSON(grants, now)
 	case verb == "list":
 		text = report.ListText(grants, now)
@@ -158,6 +110,6 @@ func (f *grantsFlags) print(w io.Writer, verb string, grants []enforce.Grant) er
 			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))
 		}
 	}
-	_, err := w.Write(text)
+	_, err := c.stdout.Write(text)
 	return err
 }

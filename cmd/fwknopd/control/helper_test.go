@@ -152,7 +152,7 @@ func newPlace(t *testing.T, twoSix bool, more ...string) place {
 // run runs a command line of fwknopd with that configuration.
 func (p place) run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	o, err := cli.Parse(append([]string{"-c", p.conf}, args...))
+	o, err := cli.Parse(cli.Daemon, append([]string{"-c", p.conf}, args...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func (c *command) list() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if c.Format == "json" || c.Format == "jsonl" {
+	if c.JSON() {
 		if _, err := c.stdout.Write(report.GrantsJSON(grants, time.Now())); err != nil {
 			return c.fail(err)
 		}

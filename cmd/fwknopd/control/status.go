@@ -15,7 +15,7 @@ func (c *command) status() int {
 	}
 	waiting := c.waiting(d)
 	switch {
-	case c.json():
+	case c.JSON():
 		err = c.statusJSON(d, waiting)
 	case c.Server.Dialect == conf.C26 && d.pid != 0:
 		c.printfln("Detected fwknopd is running (pid=%d).", d.pid)
@@ -29,13 +29,11 @@ func (c *command) status() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	if d.pid == 0 && (c.Server.Dialect == conf.C26 || c.json()) {
+	if d.pid == 0 && (c.Server.Dialect == conf.C26 || c.JSON()) {
 		return exitError
 	}
 	return exitOK
 }
-
-func (c *command) json() bool { return c.Format == "json" || c.Format == "jsonl" }
 
 // waiting returns what a running daemon waits for, such as an interface that does not
 // exist; "" for nothing, and if the daemon does not answer.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -25,7 +25,7 @@ var _ config.Runner = Expect
 // Expect passes the packets of an EXPECT line to a new engine of the configuration
 // and returns its decision, which `fwknopd check` compares.
 func Expect(l *config.Loaded, x conf.Expectation) (config.Outcome, error) {
-	o := &options{format: "text", diagnostic: io.Discard, log: inputs.NewLog(io.Discard)}
+	o := newOptions(&cli.Options{}, nil, io.Discard, io.Discard)
 	if x.File != "" {
 		return o.expectFile(l, x)
 	}
@@ -168,7 +168,7 @@ func (o *options) expectFile(l *config.Loaded, x conf.Expectation) (config.Outco
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(x.Pos.File), name)
 	}
-	o.inputs = []string{name}
+	o.Operands = []string{name}
 	c := &frameFilter{}
 	d, err := o.engine(l, c, true)
 	if err != nil {

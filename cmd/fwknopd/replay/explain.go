@@ -2,16 +2,19 @@ package replay
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -24,27 +27,15 @@ var errRefused = errors.New("")
 // Explain implements `fwknopd explain`: it shows how every stage and stanza treats
 // one packet. It returns the exit code: 0 if the packet is allowed, 3 if not.
 func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
-	fs := o.flags("explain")
-	fs.StringVar(&o.recordArg, "record", "", "number of the packet in FILE, from 1; of several files as replay names it (`[FILE:]N`)")
-	fs.StringVar(&o.payload, "payload", "", "an SPA packet as it was on the wire (`BASE64`)")
-	fs.StringVar(&o.src, "src", "127.0.0.1", "with --payload: `ADDRESS[:PORT]` it came from")
-	fs.StringVar(&o.dst, "dst", "127.0.0.1:62201", "with --payload: `ADDRESS[:PORT]` it went to")
-	fs.StringVar(&o.proto, "proto", "udp", "with --payload: udp, tcp or icmp")
-	fs.StringVar(&o.at, "time", "", "with --payload: the clock, RFC 3339 or seconds since 1970; now if not given")
-	err := o.parse(fs, args)
-	if err == nil && o.help {
-		usage(stdout, fs, "explain [options] FILE... --record [FILE:]N | --payload BASE64 --src ADDRESS --time T")
-		return exitOK
+	f, code := cli.Begin(cli.Explain, args, stdout, stderr)
+	if f == nil {
+		return code
 	}
-	if err == nil {
-		err = o.checkExplain()
+	o := newOptions(f, stdin, stdout, stderr)
+	if err := o.checkExplain(); err != nil {
+		return cli.Explain.Refuse(stderr, err)
 	}
-	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd explain: %v\n", err)
-		return exitUsage
-	}
-	if o.payload != "" {
+	if o.Payload != "" {
 		return o.exit("explain", o.explainPayload())
 	}
 	return o.exit("explain", o.explainRecord())
@@ -52,11 +43,11 @@ func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func (o *options) checkExplain() error {
 	switch {
-	case o.payload != "" && len(o.inputs) > 0:
+	case o.Payload != "" && len(o.Operands) > 0:
 		return errors.New("--payload and a file exclude each other")
-	case o.payload == "" && len(o.inputs) == 0:
+	case o.Payload == "" && len(o.Operands) == 0:
 		return errors.New("give a file and --record N, or --payload")
-	case o.payload == "":
+	case o.Payload == "":
 		return o.parseRecordFlag()
 	}
 	_, err := o.packet("") // validates the options beside the payload
@@ -65,7 +56,7 @@ func (o *options) checkExplain() error {
 
 // parseRecordFlag parses --record.
 func (o *options) parseRecordFlag() error {
-	number := o.recordArg
+	number := o.Record
 	if i := strings.LastIndexByte(number, ':'); i >= 0 {
 		o.record.Name, number = number[:i], number[i+1:]
 	}
@@ -148,7 +139,7 @@ func (o *options) explainPayload() error {
 	if err != nil {
 		return err
 	}
-	ev, err := o.packet(o.payload)
+	ev, err := o.packet(o.Payload)
 	if err != nil {
 		return err
 	}
@@ -160,15 +151,17 @@ func (o *options) explainPayload() error {
 }
 
 // DumpPackets implements --spa-dump-packets: it explains each SPA packet of a text
-// file, one per line, as if received from 127.0.0.1 at the time now.
-func DumpPackets(file io.Reader, args []string, now time.Time, stdout, stderr io.Writer) int {
-	o := &options{stdout: stdout, diagnostic: stderr, src: "127.0.0.1", dst: "127.0.0.1:62201", proto: "udp",
-		at: now.UTC().Format(time.RFC3339Nano), allModes: true}
-	fs := o.flags("spa-dump-packets")
-	if err := o.parse(fs, args); err != nil {
-		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
-		return exitUsage
+// file, one per line, as if received from 127.0.0.1 at the time now by a daemon with an
+// empty replay cache.
+func DumpPackets(f cli.Options, now time.Time, stdout, stderr io.Writer) int {
+	f.Time, f.AllModes, f.DigestFile = now.UTC().Format(time.RFC3339Nano), true, ""
+	o := newOptions(&f, nil, stdout, stderr)
+	file, err := os.Open(o.SPADump)
+	if err != nil {
+		o.notice(err.Error())
+		return exitError
 	}
+	defer file.Close()
 	return o.exit("--spa-dump-packets", o.dump(file))
 }
 
@@ -215,23 +208,23 @@ func (o *options) packet(payload string) (*parse.Event, error) {
 	}
 	ev.Len = uint16(headers + len(ev.Payload))
 	var err error
-	if ev.Src, err = parseEndpoint(o.src, 40000); err != nil {
+	if ev.Src, err = parseEndpoint(cmp.Or(o.Src, "127.0.0.1"), 40000); err != nil {
 		return nil, fmt.Errorf("--src: %w", err)
 	}
-	if ev.Dst, err = parseEndpoint(o.dst, 62201); err != nil {
+	if ev.Dst, err = parseEndpoint(cmp.Or(o.Dst, "127.0.0.1"), 62201); err != nil {
 		return nil, fmt.Errorf("--dst: %w", err)
 	}
-	switch strings.ToLower(o.proto) {
-	case "udp":
+	switch strings.ToLower(o.Proto) {
+	case "", "udp":
 		ev.Proto = parse.UDP
 	case "tcp", "http":
 		ev.Proto = parse.TCP
 	case "icmp":
 		ev.Proto = parse.ICMP
 	default:
-		return nil, fmt.Errorf("--proto: %q is none of udp, tcp, icmp", o.proto)
+		return nil, fmt.Errorf("--proto: %q is none of udp, tcp, icmp", o.Proto)
 	}
-	ev.Time, err = parseClock(o.at)
+	ev.Time, err = parseClock(o.Time)
 	return ev, err
 }
 
@@ -283,7 +276,7 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 	var entry report.Entry
 	entry.Set(now, ev, &t.Decision, at)
 	b, err := []byte(nil), error(nil)
-	if o.format == "jsonl" {
+	if o.JSON() {
 		b, err = report.AppendTraceJSON(nil, &t, &entry)
 	} else {
 		b = report.AppendTrace(nil, &t, &entry)

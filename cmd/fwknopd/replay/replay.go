@@ -4,11 +4,11 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/report"
@@ -20,21 +20,13 @@ import (
 // Replay implements `fwknopd replay`: it prints every decision that the daemon would
 // make on the inputs, by the clock of the records, and returns the exit code.
 func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	o := &options{stdin: stdin, stdout: stdout, diagnostic: stderr}
-	fs := o.flags("replay")
-	fs.StringSliceVar(&o.failOn, "fail-on", nil, "end with 4 if there was one: refused, granted, command, malformed")
-	fs.StringVar(&o.whatIf, "what-if", "", "print only what these stanzas would decide differently (`FILE`)")
-	err := o.parse(fs, args)
-	if err == nil && o.help {
-		usage(stdout, fs, "replay [options] FILE...")
-		return exitOK
+	f, code := cli.Begin(cli.Replay, args, stdout, stderr)
+	if f == nil {
+		return code
 	}
-	if err == nil {
-		err = o.checkReplay()
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "fwknopd replay: %v\n", err)
-		return exitUsage
+	o := newOptions(f, stdin, stdout, stderr)
+	if err := o.checkReplay(); err != nil {
+		return cli.Replay.Refuse(stderr, err)
 	}
 	return o.exit("replay", o.replay())
 }
@@ -86,13 +78,13 @@ type run struct {
 func (o *options) replay() error {
 	raiseGCTarget()
 	c := &frameFilter{}
-	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.format == "jsonl"}
+	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.JSON()}
 	var err error
 	if r.decider, err = o.load("", c); err != nil {
 		return err
 	}
-	if o.whatIf != "" {
-		if r.other, err = o.load(o.whatIf, c); err != nil {
+	if o.WhatIf != "" {
+		if r.other, err = o.load(o.WhatIf, c); err != nil {
 			return err
 		}
 	}
@@ -111,7 +103,7 @@ func (o *options) replay() error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(o.failOn, r.occurred) {
+	if slices.ContainsFunc(o.FailOn, r.occurred) {
 		return errFailOn
 	}
 	return nil

@@ -33,10 +33,8 @@ type decider struct {
 // load reads the configuration and returns an engine for it. Unless access is empty,
 // the stanzas are read from that file instead of the configured one.
 func (o *options) load(access string, frames *frameFilter) (*decider, error) {
-	c := config.Options{
-		Config: o.config, Access: o.access, AccessFolder: o.folder, Overrides: o.overrides,
-		Argv: o.argv(), Lenient: o.lenient, StrictPerms: o.strict, NoGPG: o.noGPG, Offline: true,
-	}
+	c := config.FromFlags(o.Options)
+	c.Offline = true
 	if access != "" {
 		c.Access, c.AccessFolder = access, ""
 	}
@@ -57,8 +55,8 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.signatures, Resolve: o.resolve, All: o.useAllModes(l), Record: o.recordOf}
-	if !o.noGPG {
+	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, Resolve: o.Resolve, All: o.useAllModes(l), Record: o.recordOf}
+	if !o.NoGPG {
 		opts.Keyring = o.keyring
 	}
 	if filtered {
@@ -76,8 +74,8 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 // stanzas are configured. Otherwise AUTH_MODE decides which do.
 func (o *options) useAllModes(l *config.Loaded) bool {
 	fromFile := func(v *conf.Value) bool { return v.Origin == conf.FromFile }
-	if o.allModes || slices.ContainsFunc(l.Values.All(), fromFile) {
-		return o.allModes
+	if o.AllModes || slices.ContainsFunc(l.Values.All(), fromFile) {
+		return o.AllModes
 	}
 	for i := range l.Access.Stanzas {
 		if st := &l.Access.Stanzas[i]; !l.Server.Feeds(st.Mode) {
@@ -87,14 +85,6 @@ func (o *options) useAllModes(l *config.Loaded) bool {
 		}
 	}
 	return true
-}
-
-// argv returns the keywords that the command line sets.
-func (o *options) argv() map[string]string {
-	if o.filter == "" {
-		return nil
-	}
-	return map[string]string{"PCAP_FILTER": o.filter}
 }
 
 func (o *options) notice(text string) { fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", text) }
@@ -111,20 +101,20 @@ func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 
 // readDigests loads the digest cache of a daemon into the store.
 func (o *options) readDigests(store *digests.Memory) error {
-	if o.digests == "" {
+	if o.DigestFile == "" {
 		return nil
 	}
-	f, err := os.Open(o.digests)
+	f, err := os.Open(o.DigestFile)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return store.Load(f, o.digests)
+	return store.Load(f, o.DigestFile)
 }
 
 // read opens the inputs with the daemon's settings.
 func (o *options) read(s *conf.Server, c *frameFilter) (*ingest.Reader, error) {
-	files, err := o.log.Files(o.inputs, time.Time{}, o.asGiven)
+	files, err := o.log.Files(o.Operands, time.Time{}, o.AsGiven)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/parse"
 	"fwknopd/policy"
 )
@@ -118,10 +119,11 @@ type decided struct {
 // decideAll replays a capture and returns the decision on each packet with a payload.
 func decideAll(t *testing.T, args []string, capture string) []decided {
 	t.Helper()
-	o := &options{stdout: io.Discard, diagnostic: testWriter{t}}
-	if err := o.parse(o.flags("replay"), append(args, capture)); err != nil {
+	f, err := cli.Parse(cli.Replay, append(args, capture))
+	if err != nil {
 		t.Fatal(err)
 	}
+	o := newOptions(f, nil, io.Discard, testWriter{t})
 	c := &frameFilter{}
 	d, err := o.load("", c)
 	if err != nil {
