@@ -58,9 +58,7 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 
 // check loads and checks the configuration.
 func (c Checker) check(o *cli.Options) *result {
-	opts := FromFlags(o)
-	opts.Offline = o.Offline
-	l, problems := Load(opts)
+	l, problems := Load(FromFlags(o))
 	if !problems.Failed() {
 		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.checkOSLabels()...)

@@ -13,7 +13,7 @@ import (
 func FromFlags(f *cli.Options) Options {
 	o := Options{
 		Config: f.Config, Access: f.Access, AccessFolder: f.AccessFolder, Overrides: f.Overrides,
-		Lenient: f.Lenient, StrictPerms: f.StrictPerms, NoGPG: f.NoGPG, GPGOptions: f.GPGOptions,
+		Lenient: f.Lenient, StrictPerms: f.StrictPerms, Offline: f.Offline, NoGPG: f.NoGPG, GPGOptions: f.GPGOptions,
 		Argv: make(map[string]string), Dir: absolute("."),
 	}
 	for keyword, value := range map[string]string{
