@@ -73,7 +73,7 @@ func TestEverySpelling(t *testing.T) {
 	for c := Daemon; c <= Help; c <<= 1 {
 		for d := range c.rows() {
 			for _, sp := range spellings(c, d) {
-				args := append(append([]string{"-h"}, sp.args...), "--help")
+				args := append(append([]string{"-h"}, sp.args...), "--HELP")
 				o, err := Parse(c, args)
 				switch {
 				case d.kind == absent || d.kind == absentText:
