@@ -8,21 +8,18 @@ import (
 	"time"
 )
 
-// A Batcher is an Enforcer that can open many grants in one transaction. The
-// result holds one error per grant, in order; nil when all succeeded.
-type Batcher interface {
-	ApplyAll(ctx context.Context, gs []Grant) []error
-	// RevokeAll is its counterpart: one transaction for grants that end together.
-	RevokeAll(ctx context.Context, gs []Grant) []error
-}
-
 // A Backend is one kind of firewall. Its methods may be called from several goroutines.
 //
 // Backends store and report grants in their smallest parts, see [Grant.Split]: the state
 // of one port does not depend on the ports it was requested with.
 type Backend interface {
-	Enforcer
-	Batcher
+	// Change revokes grants, then opens others, each list in as few transactions as the
+	// firewall allows. Opening the same key again moves Expires and adds no rule; that a
+	// grant to revoke is not open is success. The results hold one error per grant, in
+	// order; nil when all succeeded.
+	Change(ctx context.Context, open, revoke []Grant) (opened, revoked []error)
+	// List returns the open grants, from the kernel where it has them, not from memory.
+	List(ctx context.Context) ([]Grant, error)
 	// Setup makes chains, sets and the jumps to them where they are missing. It
 	// changes nothing else and may be repeated at any time.
 	Setup(ctx context.Context) error
@@ -39,6 +36,18 @@ type Backend interface {
 	// Notes are what the administrator should read once at start.
 	Notes() []string
 	Close() error
+}
+
+// Open opens grants and returns the first error.
+func Open(ctx context.Context, b Backend, gs ...Grant) error {
+	opened, _ := b.Change(ctx, gs, nil)
+	return FirstError(opened)
+}
+
+// Revoke revokes grants and returns the first error.
+func Revoke(ctx context.Context, b Backend, gs ...Grant) error {
+	_, revoked := b.Change(ctx, nil, gs)
+	return FirstError(revoked)
 }
 
 // Repair is what [Backend.Reconcile] did and found.
@@ -92,7 +101,7 @@ func (n *Notes) Add(format string, args ...any) {
 	}
 }
 
-// Errors is the result of a [Batcher]: one error per grant, nil when all
+// Errors is a result of [Backend.Change]: one error per grant, nil when all
 // succeeded.
 type Errors []error
 

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A Recorder is a [Backend] without a firewall, for tests and replay: it records what is
+// A Recorder is a [Backend] and an [Enforcer] without a firewall, for tests and replay: it records what is
 // open and which methods were called. Grants do not end by themselves; see Expire. The
 // zero value is ready for use.
 type Recorder struct {
@@ -20,7 +20,10 @@ type Recorder struct {
 	signal chan struct{}
 }
 
-var _ Backend = (*Recorder)(nil)
+var (
+	_ Backend  = (*Recorder)(nil)
+	_ Enforcer = (*Recorder)(nil)
+)
 
 // Log returns the calls in order: "apply KEY", "revoke KEY", "flush", ….
 func (r *Recorder) Log() []string {
@@ -31,12 +34,23 @@ func (r *Recorder) Log() []string {
 
 // Apply implements [Enforcer].
 func (r *Recorder) Apply(ctx context.Context, g Grant) error {
-	return FirstError(r.ApplyAll(ctx, []Grant{g}))
+	return Open(ctx, r, g)
 }
 
-// ApplyAll implements [Batcher].
-func (r *Recorder) ApplyAll(_ context.Context, gs []Grant) []error {
-	return r.each(gs, "apply ", func(g Grant) error {
+// Revoke implements [Enforcer].
+func (r *Recorder) Revoke(ctx context.Context, g Grant) error {
+	return Revoke(ctx, r, g)
+}
+
+// Change implements [Backend].
+func (r *Recorder) Change(_ context.Context, open, revoke []Grant) (opened, revoked []error) {
+	revoked = r.each(revoke, "revoke ", func(g Grant) error {
+		for _, part := range g.Split() {
+			delete(r.open, part.Key())
+		}
+		return nil
+	})
+	opened = r.each(open, "apply ", func(g Grant) error {
 		if r.Fail != nil {
 			if err := r.Fail(g); err != nil {
 				return err
@@ -47,6 +61,7 @@ func (r *Recorder) ApplyAll(_ context.Context, gs []Grant) []error {
 		}
 		return nil
 	})
+	return opened, revoked
 }
 
 func (r *Recorder) add(part Grant) {
@@ -57,21 +72,6 @@ func (r *Recorder) add(part Grant) {
 	if old, ok := r.open[key]; !ok || Outlives(part.Expires, old.Expires) {
 		r.open[key] = part
 	}
-}
-
-// Revoke implements [Enforcer].
-func (r *Recorder) Revoke(ctx context.Context, g Grant) error {
-	return FirstError(r.RevokeAll(ctx, []Grant{g}))
-}
-
-// RevokeAll implements [Batcher].
-func (r *Recorder) RevokeAll(_ context.Context, gs []Grant) []error {
-	return r.each(gs, "revoke ", func(g Grant) error {
-		for _, part := range g.Split() {
-			delete(r.open, part.Key())
-		}
-		return nil
-	})
 }
 
 func (r *Recorder) each(gs []Grant, verb string, f func(Grant) error) []error {

@@ -72,7 +72,7 @@ func TestRecorderFail(t *testing.T) {
 		}
 		return nil
 	}}
-	errs := r.ApplyAll(context.Background(), []Grant{{Stanza: 1}, {Stanza: 2}, {Stanza: 3}})
+	errs, _ := r.Change(context.Background(), []Grant{{Stanza: 1}, {Stanza: 2}, {Stanza: 3}}, nil)
 	if len(errs) != 3 || errs[0] != nil || errs[1] != fault || errs[2] != nil || FirstError(errs) != fault {
 		t.Errorf("errors = %v", errs)
 	}

@@ -9,19 +9,13 @@ import (
 	"fwknopd/enforce"
 )
 
-// ApplyAll implements [enforce.Batcher]. There are no transactions: each rule is
-// one run of the program.
-func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+// Change implements [enforce.Backend]. There are no transactions: each rule is one run
+// of the program.
+func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.each(ctx, gs, b.apply)
-}
-
-// RevokeAll implements [enforce.Batcher].
-func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.each(ctx, gs, b.revoke)
+	revoked = b.each(ctx, revoke, b.revoke)
+	return b.each(ctx, open, b.apply), revoked
 }
 
 // each runs f for every part of every grant, with the policy as read at the start. b.mu

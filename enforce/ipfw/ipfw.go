@@ -37,7 +37,7 @@ type Config struct {
 	exec func(ctx context.Context, args ...string) (string, error) // nil: run the program
 }
 
-// Errors of [New] and [Backend.ApplyAll].
+// Errors of [New] and [Backend.Change].
 var (
 	ErrSystem = errors.New("ipfw is the firewall of FreeBSD and macOS")
 	ErrSet    = errors.New("set is not a number from 1 to 30")
@@ -169,14 +169,4 @@ func (b *Backend) Close() error {
 		b.purge.Stop()
 	}
 	return nil
-}
-
-// Apply implements [enforce.Enforcer].
-func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
-}
-
-// Revoke implements [enforce.Enforcer].
-func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
 }

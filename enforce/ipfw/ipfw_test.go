@@ -66,22 +66,22 @@ func TestStatic(t *testing.T) {
 	must(t, b.Setup(ctx))
 	end := soon()
 	g := tcp(client, 22, end)
-	must(t, b.Apply(ctx, g))
+	must(t, enforce.Open(ctx, b, g))
 	first := "allow tcp from 192.0.2.7 to any 22 // " + g.Comment().String()
 	b.wantAsked("-q add 1 " + first)
 	b.wantOpen(g)
 
-	must(t, b.Apply(ctx, g)) // again
-	must(t, b.Apply(ctx, tcp(client, 22, end.Add(-time.Second))))
+	must(t, enforce.Open(ctx, b, g)) // again
+	must(t, enforce.Open(ctx, b, tcp(client, 22, end.Add(-time.Second))))
 	b.wantAsked()
 
 	later := tcp(client, 22, end.Add(time.Minute))
-	must(t, b.Apply(ctx, later))
+	must(t, enforce.Open(ctx, b, later))
 	b.wantAsked("-q add 2 allow tcp from 192.0.2.7 to any 22 // "+later.Comment().String(), "-q delete 1")
 	b.wantOpen(later)
 
-	must(t, b.Revoke(ctx, g))
-	must(t, b.Revoke(ctx, g))
+	must(t, enforce.Revoke(ctx, b, g))
+	must(t, enforce.Revoke(ctx, b, g))
 	b.wantAsked("-q delete 2")
 	b.wantOpen()
 }
@@ -94,17 +94,17 @@ func TestDynamic(t *testing.T) {
 			b.open()
 			must(t, b.Setup(ctx))
 			g := tcp(client, 22, soon())
-			must(t, b.Apply(ctx, g))
+			must(t, enforce.Open(ctx, b, g))
 			b.wantAsked("-q set disable 7",
 				"-q add 101 allow tcp from 192.0.2.7 to any 22 keep-state // "+g.Comment().String())
 			b.change(func(s *standIn) { s.States = []int{101, 101, 100} })
-			must(t, b.Revoke(ctx, g))
+			must(t, enforce.Revoke(ctx, b, g))
 			b.wantOpen()
 			time.Sleep(10 * time.Minute)
 			b.wantAsked("-q set move rule 101 to 7") // a connection keeps it
 
 			again := tcp(client, 22, soon().Add(time.Hour))
-			must(t, b.Apply(ctx, again))
+			must(t, enforce.Open(ctx, b, again))
 			b.wantAsked("-q add 102 allow tcp from 192.0.2.7 to any 22 keep-state // " + again.Comment().String())
 			b.wantOpen(again)
 
@@ -122,8 +122,8 @@ func TestDynamic(t *testing.T) {
 func TestPurgeResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, checkState)
-		must(t, b.Apply(ctx, tcp(client, 22, soon())))
-		must(t, b.Revoke(ctx, tcp(client, 22, soon())))
+		must(t, enforce.Open(ctx, b, tcp(client, 22, soon())))
+		must(t, enforce.Revoke(ctx, b, tcp(client, 22, soon())))
 		b.open()
 		b.asked()
 		must(t, b.Setup(ctx))
@@ -150,7 +150,7 @@ func TestProgram(t *testing.T) {
 	must(t, err)
 	defer b.Close()
 	g := tcp(client, 22, soon())
-	must(t, b.Apply(ctx, g))
+	must(t, enforce.Open(ctx, b, g))
 	open, err := b.List(ctx)
 	if diff := cmp.Diff([]enforce.Grant{g}, open, values); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
@@ -181,7 +181,7 @@ func TestForms(t *testing.T) {
 		{permanent, "allow tcp from 2001:db8::7 to any 22"},
 		{odd, "allow tcp from 192.0.2.7 to any 25"},
 	} {
-		must(t, b.Apply(ctx, c.g))
+		must(t, enforce.Open(ctx, b, c.g))
 		want = append(want, fmt.Sprintf("-q add %d %s // %s", i+1, c.rule, c.g.Split()[0].Comment()))
 	}
 	b.wantAsked(want...)
@@ -201,16 +201,16 @@ func TestRefusals(t *testing.T) {
 	nat, output, past := tcp(client, 22, end), tcp(client, 22, end), tcp(client, 22, time.Now().Add(-time.Second))
 	nat.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:22")}
 	output.NAT, output.Output = nil, true
-	errs := b.ApplyAll(ctx, []enforce.Grant{nat, output, past, tcp(client, 22, end)})
+	errs, _ := b.Change(ctx, []enforce.Grant{nat, output, past, tcp(client, 22, end)}, nil)
 	if len(errs) != 4 || !errors.Is(errs[0], ErrForm) || !errors.Is(errs[1], ErrForm) || !errors.Is(errs[2], ErrEnded) || errs[3] != nil {
 		t.Errorf("errors %v", errs)
 	}
 	b.change(func(s *standIn) { s.Fail = "-q delete" })
-	if err := b.Revoke(ctx, tcp(client, 22, end)); err == nil || !strings.Contains(err.Error(), "status 64") {
+	if err := enforce.Revoke(ctx, b, tcp(client, 22, end)); err == nil || !strings.Contains(err.Error(), "status 64") {
 		t.Errorf("failing ipfw: %v", err)
 	}
 	b.change(func(s *standIn) { s.Fail = "-dS" })
-	if errs := b.ApplyAll(ctx, []enforce.Grant{nat, output}); len(errs) != 2 || errs[0] == nil || errs[1] == nil {
+	if errs, _ := b.Change(ctx, []enforce.Grant{nat, output}, nil); len(errs) != 2 || errs[0] == nil || errs[1] == nil {
 		t.Errorf("failing ipfw: %v", errs)
 	}
 	b.cfg.SetNum = 31
@@ -223,7 +223,7 @@ func TestReconcile(t *testing.T) {
 	b := newBench(t, established)
 	end := soon()
 	one, two, stranger := tcp(client, 22, end), tcp(client, 443, end), tcp(client6, 22, end)
-	must(t, errors.Join(b.Apply(ctx, one), b.Apply(ctx, stranger)))
+	must(t, errors.Join(enforce.Open(ctx, b, one), enforce.Open(ctx, b, stranger)))
 	rep, err := b.Reconcile(ctx, []enforce.Grant{one, two, tcp(client, 80, time.Now().Add(-time.Second))})
 	must(t, err)
 	if diff := cmp.Diff(enforce.Repair{Restored: []enforce.Grant{two}, Found: []enforce.Grant{stranger}}, rep, values); diff != "" {

@@ -8,7 +8,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// List implements [enforce.Enforcer], sorted by key.
+// List implements [enforce.Backend], sorted by key.
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -9,13 +9,17 @@ import (
 	"fwknopd/enforce"
 )
 
-// ApplyAll implements [enforce.Batcher]: one transaction for each family. An
+// Change implements [enforce.Backend]: one transaction for each list and family. An
 // extended grant gets its new rules before the old ones go, in the same
 // transaction, so that it is open all the time.
-func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.change(ctx, gs, func(p *plan, part enforce.Grant) error {
+	revoked = b.change(ctx, revoke, func(p *plan, part enforce.Grant) error {
+		p.close(part.Key())
+		return nil
+	})
+	opened = b.change(ctx, open, func(p *plan, part enforce.Grant) error {
 		if !enforce.Outlives(part.Expires, time.Now()) {
 			return enforce.ErrEnded
 		}
@@ -24,16 +28,7 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 		}
 		return p.open(part)
 	})
-}
-
-// RevokeAll implements [enforce.Batcher].
-func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.change(ctx, gs, func(p *plan, part enforce.Grant) error {
-		p.close(part.Key())
-		return nil
-	})
+	return opened, revoked
 }
 
 // change runs f for every part of every grant and carries the plan out; if that

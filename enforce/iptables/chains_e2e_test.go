@@ -48,7 +48,7 @@ func TestUserChain(t *testing.T) {
 		lab.Server.Do(func() {
 			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 9, "KNOCK", 1)})
 			g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
-			if err := b.Apply(ctx, g); err != nil {
+			if err := enforce.Open(ctx, b, g); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -91,7 +91,7 @@ func TestPositions(t *testing.T) {
 				}
 				for n := range uint16(3) {
 					g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: n + 1}}, Stanza: 3}
-					if err := b.Apply(ctx, g); err != nil {
+					if err := enforce.Open(ctx, b, g); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -151,14 +151,14 @@ func TestWatch(t *testing.T) {
 	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 	lab.Server.Do(func() {
 		b = p.open(t, Config{})
-		if err := b.Apply(ctx, g); err != nil {
+		if err := enforce.Open(ctx, b, g); err != nil {
 			t.Fatal(err)
 		}
 		var err error
 		if changed, err = b.Watch(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.Revoke(ctx, g); err != nil {
+		if err := enforce.Revoke(ctx, b, g); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -111,14 +111,14 @@ func TestTakesOver(t *testing.T) {
 		ours := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end, Stanza: 3}
 		lab.Server.Do(func() {
 			b := p.open(t, Config{})
-			if err := b.Apply(ctx, ours); err != nil {
+			if err := enforce.Open(ctx, b, ours); err != nil {
 				t.Fatal(err)
 			}
 			rep, err := b.Reconcile(ctx, []enforce.Grant{ours})
 			if err != nil || len(rep.Restored) != 0 || len(rep.Found) != 4 {
 				t.Fatalf("Reconcile = %+v, %v, want ours left alone and four found", rep, err)
 			}
-			if err := b.Revoke(ctx, ours); err != nil {
+			if err := enforce.Revoke(ctx, b, ours); err != nil {
 				t.Fatal(err)
 			}
 			if after := policy(); after != before {
@@ -128,7 +128,7 @@ func TestTakesOver(t *testing.T) {
 			if len(dated) != 3 || !dated[0].Expires.Equal(end) {
 				t.Errorf("with an end: %+v", dated)
 			}
-			if errs := b.RevokeAll(ctx, dated); errs != nil {
+			if _, errs := b.Change(ctx, nil, dated); errs != nil {
 				t.Fatal(errs)
 			}
 		})

@@ -177,16 +177,6 @@ func (b *Backend) Close() error {
 	return err
 }
 
-// Apply implements [enforce.Enforcer].
-func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
-}
-
-// Revoke implements [enforce.Enforcer].
-func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
-}
-
 // Watch implements [enforce.Backend]. The legacy variant sends no notifications.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	if !b.v4.nft {

@@ -11,7 +11,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// List implements [enforce.Enforcer]: all rules in our chains, those of other programs
+// List implements [enforce.Backend]: all rules in our chains, those of other programs
 // as [enforce.Grant.Foreign].
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()

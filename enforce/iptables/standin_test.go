@@ -110,7 +110,7 @@ func TestNoTimeMatch(t *testing.T) {
 	if b := s.open(Config{}); hasNote(b, "no time match") {
 		t.Error("noted a missing time match that is there")
 	}
-	if err := s.open(Config{}).Apply(ctx, someGrant); err != nil || !strings.Contains(s.calls(), "-m time --datestop") {
+	if err := enforce.Open(ctx, s.open(Config{}), someGrant); err != nil || !strings.Contains(s.calls(), "-m time --datestop") {
 		t.Errorf("no time match in the rule; %v", err)
 	}
 	s.put("no-time", "")
@@ -119,7 +119,7 @@ func TestNoTimeMatch(t *testing.T) {
 		t.Errorf("notes = %q, want the missing time match", b.Notes())
 	}
 	s.calls()
-	if err := b.Apply(ctx, someGrant); err != nil {
+	if err := enforce.Open(ctx, b, someGrant); err != nil {
 		t.Fatal(err)
 	}
 	if calls := s.calls(); strings.Contains(calls, "-m time") || !strings.Contains(calls, "_exp_") {
@@ -136,16 +136,16 @@ func TestNoIP6tables(t *testing.T) {
 	}
 	g := someGrant
 	g.Src = addr("2001:db8::7")
-	if err := b.Apply(ctx, g); !errors.Is(err, ErrFamily) {
+	if err := enforce.Open(ctx, b, g); !errors.Is(err, ErrFamily) {
 		t.Errorf("Apply = %v, want %v", err, ErrFamily)
 	}
-	if errs := b.ApplyAll(ctx, []enforce.Grant{g, someGrant}); len(errs) != 2 || errs[1] != nil {
+	if errs, _ := b.Change(ctx, []enforce.Grant{g, someGrant}, nil); len(errs) != 2 || errs[1] != nil {
 		t.Errorf("errors = %v, want one for IPv6", errs)
 	}
 	s.calls()
 	third := someGrant
 	third.Src = addr("192.0.2.8")
-	b.ApplyAll(ctx, []enforce.Grant{g, third, g})
+	b.Change(ctx, []enforce.Grant{g, third, g}, nil)
 	if n := strings.Count(s.calls(), "-restore "); n != 1 {
 		t.Errorf("%d transactions for a batch with refused grants, want 1", n)
 	}
@@ -159,7 +159,7 @@ func TestNoNAT(t *testing.T) {
 	if err := b.Setup(ctx); err != nil || !hasNote(b, "nothing is forwarded or translated there") {
 		t.Errorf("Setup = %v, notes = %q", err, b.Notes())
 	}
-	if err := b.Apply(ctx, someGrant); err != nil {
+	if err := enforce.Open(ctx, b, someGrant); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.List(ctx); err != nil {
@@ -167,7 +167,7 @@ func TestNoNAT(t *testing.T) {
 	}
 	g := someGrant
 	g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:80")}
-	if err := b.Apply(ctx, g); err == nil {
+	if err := enforce.Open(ctx, b, g); err == nil {
 		t.Error("a translation without nat succeeded")
 	}
 }
@@ -184,7 +184,7 @@ func TestAlarm(t *testing.T) {
 	b := s.open(Config{Alarm: 100 * time.Millisecond})
 	s.put("hang", "")
 	begin := time.Now()
-	if err := b.Apply(ctx, someGrant); err == nil {
+	if err := enforce.Open(ctx, b, someGrant); err == nil {
 		t.Error("no error from a program that hangs")
 	}
 	if took := time.Since(begin); took > 5*time.Second {
@@ -202,7 +202,7 @@ func TestTries(t *testing.T) {
 		s := newStandIn(t)
 		b := s.open(Config{Tries: c.tries, Pause: time.Millisecond})
 		s.put("fail", strings.Repeat("x\n", c.failures))
-		if err := b.Apply(ctx, someGrant); (err == nil) != c.want {
+		if err := enforce.Open(ctx, b, someGrant); (err == nil) != c.want {
 			t.Errorf("%d tries, %d failures: %v", c.tries, c.failures, err)
 		}
 	}
@@ -216,7 +216,7 @@ func TestOneTransaction(t *testing.T) {
 	g6 := someGrant
 	g6.Src = addr("2001:db8::7")
 	s.calls()
-	if errs := b.ApplyAll(ctx, []enforce.Grant{someGrant, g6}); errs != nil {
+	if errs, _ := b.Change(ctx, []enforce.Grant{someGrant, g6}, nil); errs != nil {
 		t.Fatal(errs)
 	}
 	if n := strings.Count(s.calls(), "-restore "); n != 2 {
@@ -224,7 +224,7 @@ func TestOneTransaction(t *testing.T) {
 	}
 	later := someGrant
 	later.Expires = later.Expires.Add(time.Minute)
-	if err := b.Apply(ctx, later); err != nil {
+	if err := enforce.Open(ctx, b, later); err != nil {
 		t.Fatal(err)
 	}
 	calls := s.calls()
@@ -232,7 +232,7 @@ func TestOneTransaction(t *testing.T) {
 	if strings.Count(calls, "COMMIT") != 1 || add < 0 || del < add {
 		t.Errorf("a repeat is not one transaction, new before old:\n%s", calls)
 	}
-	if err := b.Apply(ctx, someGrant); err != nil || strings.Contains(s.calls()+" ", "-restore ") {
+	if err := enforce.Open(ctx, b, someGrant); err != nil || strings.Contains(s.calls()+" ", "-restore ") {
 		t.Errorf("an earlier end changes something; %v", err)
 	}
 }
@@ -246,7 +246,7 @@ func TestJumpRepaired(t *testing.T) {
 	}
 	s.calls()
 	s.put("no-jump", "")
-	if err := b.Apply(ctx, someGrant); err != nil {
+	if err := enforce.Open(ctx, b, someGrant); err != nil {
 		t.Fatal(err)
 	}
 	if calls := s.calls(); !strings.Contains(calls, "-I INPUT 1 -j FWKNOP_INPUT") {
@@ -268,7 +268,7 @@ func TestErrEnded(t *testing.T) {
 	b := newStandIn(t).open(Config{})
 	g := someGrant
 	g.Expires = time.Now().Add(-time.Second)
-	if err := b.Apply(ctx, g); !errors.Is(err, enforce.ErrEnded) {
+	if err := enforce.Open(ctx, b, g); !errors.Is(err, enforce.ErrEnded) {
 		t.Errorf("Apply = %v, want %v", err, enforce.ErrEnded)
 	}
 }

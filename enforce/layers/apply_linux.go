@@ -9,23 +9,23 @@ import (
 	"fwknopd/enforce/iptables"
 )
 
-// Apply implements [enforce.Enforcer].
-func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
-}
-
-// Revoke implements [enforce.Enforcer].
-func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
-}
-
-// ApplyAll implements [enforce.Batcher]. A grant is open in all layers in use, or, with
-// an error, as it was before. If another program changed the firewall, the survey comes
-// after opening, since it takes long where there are many rules; if it fails,
-// [Backend.Blocked] returns the error.
-func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+// Change implements [enforce.Backend]. A grant is open in all layers in use, or, with an
+// error, as it was before.
+func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(revoke) > 0 {
+		revoked = b.revokeAll(ctx, revoke)
+	}
+	if len(open) > 0 {
+		opened = b.openAll(ctx, open)
+	}
+	return opened, revoked
+}
+
+// openAll surveys after opening if another program changed the firewall, since a survey
+// takes long where there are many rules; if it fails, [Backend.Blocked] returns the error.
+func (b *Backend) openAll(ctx context.Context, gs []enforce.Grant) []error {
 	untouched := b.isUntouched()
 	errs := b.apply(ctx, gs)
 	if !untouched {
@@ -46,7 +46,8 @@ func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
 func (b *Backend) apply(ctx context.Context, gs []enforce.Grant) []error {
 	all := b.all()
 	if len(all) == 1 {
-		return all[0].ApplyAll(ctx, gs)
+		opened, _ := all[0].Change(ctx, gs, nil)
+		return opened
 	}
 	var errs enforce.Errors
 	todo := parts(gs)
@@ -57,7 +58,8 @@ func (b *Backend) apply(ctx context.Context, gs []enforce.Grant) []error {
 	}
 	for _, m := range all {
 		mine := m.served(todo)
-		for i, err := range m.ApplyAll(ctx, m.views(mine)) {
+		opened, _ := m.Change(ctx, m.views(mine), nil)
+		for i, err := range opened {
 			errs.Set(mine[i].owner, len(gs), err)
 		}
 		todo = slices.DeleteFunc(todo, func(p part) bool { return errs != nil && errs[p.owner] != nil })
@@ -87,15 +89,12 @@ func (b *Backend) keepOrUndo(ctx context.Context, gs []enforce.Grant, errs []err
 	}
 }
 
-// RevokeAll implements [enforce.Batcher].
-func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *Backend) revokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	untouched := b.isUntouched()
 	errs := b.revoke(ctx, gs)
 	b.fresh = false
 	b.legacy.dirty.Store(true)
-	if untouched { // else the next ApplyAll surveys again
+	if untouched { // else the next openAll surveys again
 		b.noteGeneration()
 	}
 	return errs
@@ -104,7 +103,8 @@ func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
 func (b *Backend) revoke(ctx context.Context, gs []enforce.Grant) []error {
 	all := b.all()
 	if len(all) == 1 {
-		return all[0].RevokeAll(ctx, gs)
+		_, revoked := all[0].Change(ctx, nil, gs)
+		return revoked
 	}
 	var errs enforce.Errors
 	todo := parts(gs)
@@ -118,7 +118,8 @@ func (b *Backend) revoke(ctx context.Context, gs []enforce.Grant) []error {
 				mine = append(mine, p)
 			}
 		}
-		for i, err := range m.RevokeAll(ctx, m.views(mine)) {
+		_, revoked := m.Change(ctx, nil, m.views(mine))
+		for i, err := range revoked {
 			errs.Set(mine[i].owner, len(gs), err)
 		}
 	}

@@ -22,7 +22,7 @@ func BenchmarkForeign(b *testing.B) {
 		run  func(*Backend, netip.Addr) error
 	}{
 		{"grant", func(be *Backend, src netip.Addr) error {
-			return be.Apply(context.Background(), enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end})
+			return enforce.Open(context.Background(), be, enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end})
 		}},
 		{"repair", func(be *Backend, _ netip.Addr) error {
 			rep, err := be.Reconcile(context.Background(), nil)

@@ -32,8 +32,8 @@ func TestBlockedSurveysOnce(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(){
-		"remember":  b.noteGeneration,
-		"RevokeAll": func() { b.RevokeAll(context.Background(), nil) },
+		"remember": b.noteGeneration,
+		"Change":   func() { b.Change(context.Background(), nil, []enforce.Grant{{}}) },
 	} {
 		b.findings, b.fresh = &findings{bases: []*ruleset.Base{wall}}, true
 		if change(); b.fresh {

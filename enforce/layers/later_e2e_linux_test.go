@@ -31,7 +31,7 @@ func TestLaterLayer(t *testing.T) {
 			t.Fatalf("opens in %s before", names)
 		}
 		enforcetest.Load(enforcetest.Dropping)(t, lab.Server)
-		if err := be.Apply(context.Background(), g); err != nil {
+		if err := enforce.Open(context.Background(), be, g); err != nil {
 			t.Fatal(err)
 		}
 		if by, err := be.Blocked(context.Background(), g); len(by) > 0 || err != nil {

@@ -9,7 +9,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// List implements [enforce.Enforcer]: what is open in all layers in use.
+// List implements [enforce.Backend]: what is open in all layers in use.
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

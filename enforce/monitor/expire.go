@@ -52,7 +52,7 @@ func (m *Monitor) endRules(ctx context.Context, rules []*entry, now clockReading
 	for i, e := range rules {
 		parts[i] = e.grant
 	}
-	errs := m.cfg.Firewall.RevokeAll(ctx, parts)
+	_, errs := m.cfg.Firewall.Change(ctx, nil, parts)
 	var gone []enforce.Grant
 	for i, e := range rules {
 		if errs == nil || errs[i] == nil {
@@ -132,7 +132,7 @@ func (m *Monitor) extend(ctx context.Context, es []*entry, now clockReading) {
 		parts[i] = e.grant
 		parts[i].Expires = now.wall.Add(e.deadline - now.elapsed + extension)
 	}
-	errs := m.cfg.Firewall.ApplyAll(ctx, parts)
+	errs, _ := m.cfg.Firewall.Change(ctx, parts, nil)
 	var first []enforce.Grant
 	for i, e := range es {
 		if errs != nil && errs[i] != nil {

@@ -118,11 +118,13 @@ type stubborn struct {
 	tried atomic.Int32
 }
 
-func (s *stubborn) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	if s.tried.Add(1) <= s.fails {
-		return slices.Repeat([]error{errors.New("locked")}, len(gs))
+func (s *stubborn) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
+	if len(revoke) > 0 && s.tried.Add(1) <= s.fails {
+		revoked = slices.Repeat([]error{errors.New("locked")}, len(revoke))
+		opened, _ = s.Recorder.Change(ctx, open, nil)
+		return opened, revoked
 	}
-	return s.Recorder.RevokeAll(ctx, gs)
+	return s.Recorder.Change(ctx, open, revoke)
 }
 
 // TestRetries: what cannot be closed is tried again with growing pauses, never
@@ -206,7 +208,7 @@ func TestAdopts(t *testing.T) {
 		overdue.Src, overdue.Expires = ssh(4, time.Time{}).Src, time.Now().Add(-time.Hour)
 		fw.Apply(ctx, ssh(1, time.Now().Add(time.Minute)))
 		fw.Apply(ctx, ssh(2, time.Now().Add(-time.Second)))
-		ext.ApplyAll(ctx, []enforce.Grant{command, overdue})
+		enforce.Open(ctx, ext, command, overdue)
 		r := newRig(t, func(c *Config) { c.Firewall, c.External = fw, ext })
 		synctest.Wait()
 		if n := r.count(Adopted); n != 2 || r.Len() != 2 {

@@ -81,7 +81,7 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 	for i, j := range batch {
 		grants[i] = j.grant.Normal()
 	}
-	errs := m.cfg.Firewall.ApplyAll(ctx, grants)
+	errs, _ := m.cfg.Firewall.Change(ctx, grants, nil)
 	for i, j := range batch {
 		ev := Event{Time: now.wall, Kind: Failed, Grant: grants[i]}
 		if errs != nil {
@@ -128,7 +128,7 @@ func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 		return errNoFirewall
 	}
 	now := m.now(ctx)
-	if err := m.cfg.Firewall.Revoke(ctx, g); err != nil {
+	if err := enforce.Revoke(ctx, m.cfg.Firewall, g); err != nil {
 		return err
 	}
 	m.dropRevoked(g, now.wall)
@@ -152,15 +152,8 @@ func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
 // List returns the open grants as read from the kernel; users and stanzas are from the
 // table.
 func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
-	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
-		if e == nil {
-			continue
-		}
-		open, err := e.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, open...)
+	if all, err = m.listOpen(ctx); err != nil {
+		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -172,13 +165,18 @@ func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
 	return all, nil
 }
 
-// firewall returns a nil interface if there is no firewall, not an interface that holds
-// a nil Backend.
-func (m *Monitor) firewall() enforce.Enforcer {
-	if m.cfg.Firewall == nil {
-		return nil
+// listOpen lists the grants of the firewall, then the external ones.
+func (m *Monitor) listOpen(ctx context.Context) (all []enforce.Grant, err error) {
+	if m.cfg.Firewall != nil {
+		if all, err = m.cfg.Firewall.List(ctx); err != nil {
+			return nil, err
+		}
 	}
-	return m.cfg.Firewall
+	if m.cfg.External == nil {
+		return all, nil
+	}
+	external, err := m.cfg.External.List(ctx)
+	return append(all, external...), err
 }
 
 // Flush closes everything.

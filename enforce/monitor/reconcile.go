@@ -124,16 +124,11 @@ func (m *Monitor) dropForeign(found []enforce.Grant) {
 // adoptOpen adopts the grants that are open at start.
 func (m *Monitor) adoptOpen(ctx context.Context) error {
 	m.reconciler = reconciler{due: never, limiter: rate.NewLimiter(rate.Every(reconcileInterval), reconcileBurst), quietUntil: m.lastReading.elapsed}
-	for _, e := range []enforce.Enforcer{m.firewall(), m.cfg.External} {
-		if e == nil {
-			continue
-		}
-		open, err := e.List(ctx)
-		if err != nil {
-			return err
-		}
-		m.adopt(open, m.lastReading)
+	open, err := m.listOpen(ctx)
+	if err != nil {
+		return err
 	}
+	m.adopt(open, m.lastReading)
 	return nil
 }
 
@@ -175,8 +170,8 @@ func (m *Monitor) applyClockStep(ctx context.Context, now clockReading, step tim
 	if len(parts) == 0 {
 		return
 	}
-	errs := append(m.cfg.Firewall.RevokeAll(ctx, parts), m.cfg.Firewall.ApplyAll(ctx, parts)...)
-	if err := enforce.FirstError(errs); err != nil {
+	opened, revoked := m.cfg.Firewall.Change(ctx, parts, parts)
+	if err := enforce.FirstError(append(revoked, opened...)); err != nil {
 		m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
 	}
 }

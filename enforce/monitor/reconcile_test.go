@@ -145,8 +145,8 @@ func TestForeign(t *testing.T) {
 			}
 			sleep(time.Hour)
 			fw.Disturb()
-			fw.ApplyAll(ctx, []enforce.Grant{foreign(1, 1, time.Unix(1234, 0)), foreign(2, 1, time.Time{}), foreign(2, 2, time.Time{}),
-				foreign(3, 1, time.Now().Add(time.Minute)), foreign(3, 2, time.Now().Add(time.Minute)), foreign(4, 1, time.Now().Add(2*time.Minute))})
+			enforce.Open(ctx, fw, foreign(1, 1, time.Unix(1234, 0)), foreign(2, 1, time.Time{}), foreign(2, 2, time.Time{}),
+				foreign(3, 1, time.Now().Add(time.Minute)), foreign(3, 2, time.Now().Add(time.Minute)), foreign(4, 1, time.Now().Add(2*time.Minute)))
 			sleep(6 * time.Second)
 			count(5, "the overdue one goes at the next look")
 			r.mustApply(t, ssh(3, time.Now().Add(30*time.Second)))

@@ -39,10 +39,12 @@ type batches struct {
 	gate  chan struct{}
 }
 
-func (b *batches) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
-	b.sizes = append(b.sizes, len(gs))
-	<-b.gate
-	return b.Recorder.ApplyAll(ctx, gs)
+func (b *batches) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
+	if len(open) > 0 {
+		b.sizes = append(b.sizes, len(open))
+		<-b.gate
+	}
+	return b.Recorder.Change(ctx, open, revoke)
 }
 
 // TestBurst: what comes while the firewall is busy is opened in one transaction,

@@ -15,21 +15,15 @@ import (
 // 64 KiB; that many elements with comments stay below.
 const batchSize = 200
 
-// ApplyAll implements [enforce.Batcher].
-func (b *Backend) ApplyAll(ctx context.Context, gs []enforce.Grant) []error {
+// Change implements [enforce.Backend].
+func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.inBatches(ctx, gs, b.open)
-}
-
-// RevokeAll implements [enforce.Batcher].
-func (b *Backend) RevokeAll(ctx context.Context, gs []enforce.Grant) []error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.inBatches(ctx, gs, func(part enforce.Grant, _ time.Time) error {
+	revoked = b.inBatches(ctx, revoke, func(part enforce.Grant, _ time.Time) error {
 		b.refs.drop(part.Key())
 		return nil
 	})
+	return b.inBatches(ctx, open, b.open), revoked
 }
 
 func (b *Backend) open(part enforce.Grant, now time.Time) error {

@@ -103,7 +103,7 @@ func TestLayouts(t *testing.T) {
 			netlab.Serve(t, lab.Server, "tcp", 22)
 			b := newBackend(t, lab, c.cfg)
 			for _, g := range both(lab) {
-				if err := b.Apply(ctx, g); err != nil {
+				if err := enforce.Open(ctx, b, g); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -126,7 +126,7 @@ func TestRulesLoadedLater(t *testing.T) {
 	netlab.Serve(t, lab.Server, "tcp", 22)
 	b := newBackend(t, lab, Config{Roles: []enforce.Role{enforce.Output}})
 	gs := both(lab)
-	if errs := b.ApplyAll(ctx, gs); errs != nil {
+	if errs, _ := b.Change(ctx, gs, nil); errs != nil {
 		t.Fatal(errs)
 	}
 	changed, err := b.Watch(t.Context())
@@ -152,8 +152,8 @@ func TestRulesLoadedLater(t *testing.T) {
 	if changed, err = b.Watch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.Apply(ctx, enforce.Grant{Src: lab.Client.V4, All: true, Expires: time.Now().Add(time.Minute)})
-	b.Revoke(ctx, gs[0])
+	enforce.Open(ctx, b, enforce.Grant{Src: lab.Client.V4, All: true, Expires: time.Now().Add(time.Minute)})
+	enforce.Revoke(ctx, b, gs[0])
 	select {
 	case <-changed:
 		t.Error("our own change was reported")
@@ -168,7 +168,7 @@ func TestLeavesIptables(t *testing.T) {
 	lab.Server.Run(t, "iptables-nft -P INPUT DROP")
 	before := lab.Server.Run(t, "iptables-nft -S")
 	b := newBackend(t, lab, Config{})
-	if err := b.Apply(ctx, both(lab)[0]); err != nil {
+	if err := enforce.Open(ctx, b, both(lab)[0]); err != nil {
 		t.Fatal(err)
 	}
 	if after := lab.Server.Run(t, "iptables-nft -S"); after != before {
@@ -202,7 +202,7 @@ func TestLeavesOwned(t *testing.T) {
 	if err != nil || len(s.Bases) == 0 || s.Bases[0].Why == "" {
 		t.Errorf("Survey = %+v, %v, want a reason why the chain is left alone", s, err)
 	}
-	if err := b.Apply(ctx, both(lab)[0]); err != nil {
+	if err := enforce.Open(ctx, b, both(lab)[0]); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -220,7 +220,7 @@ func TestClosed(t *testing.T) {
 	_, listErr := b.List(ctx)
 	_, repairErr := b.Reconcile(ctx, nil)
 	_, chainsErr := b.Chains(ctx)
-	for _, err := range []error{b.Apply(ctx, g), b.Revoke(ctx, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr, chainsErr} {
+	for _, err := range []error{enforce.Open(ctx, b, g), enforce.Revoke(ctx, b, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr, chainsErr} {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("error = %v, want %v", err, os.ErrClosed)
 		}

@@ -10,7 +10,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// List implements [enforce.Enforcer].
+// List implements [enforce.Backend].
 func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

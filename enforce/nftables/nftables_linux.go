@@ -147,16 +147,6 @@ func (b *Backend) Notes() []string {
 	return slices.Clone(b.notes)
 }
 
-// Apply implements [enforce.Enforcer].
-func (b *Backend) Apply(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.ApplyAll(ctx, []enforce.Grant{g}))
-}
-
-// Revoke implements [enforce.Enforcer].
-func (b *Backend) Revoke(ctx context.Context, g enforce.Grant) error {
-	return enforce.FirstError(b.RevokeAll(ctx, []enforce.Grant{g}))
-}
-
 // Watch implements [enforce.Backend].
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	return watch.NFTables(ctx, int(b.netns.Fd()), b.Mine, nil)

@@ -16,7 +16,8 @@ import (
 // An Enforcer lists, revokes and flushes grants: *monitor.Monitor in the daemon, the
 // firewall itself if no daemon runs.
 type Enforcer interface {
-	enforce.Enforcer
+	List(ctx context.Context) ([]enforce.Grant, error)
+	Revoke(ctx context.Context, g enforce.Grant) error
 	Flush(ctx context.Context) error
 }
 

@@ -86,6 +86,11 @@ func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, erro
 	return nil, nil
 }
 
+// Revoke closes g.
+func (f *Firewall) Revoke(ctx context.Context, g enforce.Grant) error {
+	return enforce.Revoke(ctx, f.Backend, g)
+}
+
 // Parts returns the backends that f consists of.
 func (f *Firewall) Parts() []enforce.Backend {
 	if b, ok := f.Backend.(layered); ok {
