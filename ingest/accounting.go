@@ -41,8 +41,7 @@ type counters struct {
 	events, notOurs, malformed, bytes, cut, untimed, lost atomic.Uint64
 }
 
-// Counts implements [Counter].
-func (t *counters) Counts() Counts {
+func (t *counters) sum() Counts {
 	c := Counts{
 		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
 		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Untimed: t.untimed.Load(), Lost: t.lost.Load(),
@@ -62,6 +61,24 @@ type accounting struct {
 	// its input. It is called for messages only.
 	firstLine func() int64
 	stamps    stampKinds
+
+	// What Stats asks of a source that has it; nil in the others.
+	counted func() Counts  // in place of the counters
+	place   func() State   // to resume from
+	places  func() []State // those of several sources
+}
+
+// Stats implements [Source].
+func (b *accounting) Stats() Stats { return Stats{b} }
+
+// Buffered implements [Source] for sources that have no records waiting, or cannot tell.
+func (b *accounting) Buffered() bool { return false }
+
+func (b *accounting) totals() Counts {
+	if b.counted != nil {
+		return b.counted()
+	}
+	return b.sum()
 }
 
 // count adds the record that err is the outcome of, and returns err.
@@ -88,12 +105,11 @@ func (b *accounting) count(err error) error {
 // reportProblem reports a problem at the current record.
 func (b *accounting) reportProblem(err error) {
 	if b.problem != nil {
-		b.problem(Problem{b.Position(), err})
+		b.problem(Problem{b.position(), err})
 	}
 }
 
-// Position implements [Positioner].
-func (b *accounting) Position() Position {
+func (b *accounting) position() Position {
 	n := b.record
 	if b.firstLine != nil {
 		n += b.firstLine()

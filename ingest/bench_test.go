@@ -74,7 +74,7 @@ func BenchmarkRead(b *testing.B) {
 			for b.Loop() {
 				_ = r.Next(ctx, &ev)
 			}
-			b.ReportMetric(float64(r.Counts().Bytes)/float64(r.Counts().Records), "B/record")
+			b.ReportMetric(float64(r.Stats().Counts().Bytes)/float64(r.Stats().Counts().Records), "B/record")
 		})
 	}
 }

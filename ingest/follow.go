@@ -57,17 +57,6 @@ type FollowOptions struct {
 	Open func() (*os.File, error)
 }
 
-// A State is a place in a followed file, or in the journal: enough to go on after a
-// restart, small enough to be saved often. The zero State is no place.
-type State struct {
-	Dev    uint64 `json:"dev,omitempty"`
-	Inode  uint64 `json:"inode,omitempty"`
-	Offset int64  `json:"offset,omitempty"` // of the first byte not delivered
-	Head   uint64 `json:"head,omitempty"`   // hash of the file's first HeadN bytes
-	HeadN  int    `json:"head_n,omitempty"`
-	Cursor string `json:"cursor,omitempty"` // of the last message of the journal
-}
-
 // A Follower is an endless Source over a path, however often the file there is
 // replaced, truncated or removed.
 //
@@ -137,7 +126,7 @@ func follow(path string, opt FollowOptions, newRecords func(*Follower, *rotatedF
 		accounting: accounting{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,
 		watch: newWatcher(path, opt.Poll),
 	}
-	f.siblings = newSiblings(f.watch.real)
+	f.siblings, f.place = newSiblings(f.watch.real), f.state
 	if err := f.begin(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -285,8 +274,8 @@ func (l *checkingReader) Read(b []byte) (int, error) {
 	return l.rotatedFile.Read(b)
 }
 
-// State implements [Resumer].
-func (f *Follower) State() State {
+// state returns the place of the first record that Next has not returned.
+func (f *Follower) state() State {
 	g := f.last()
 	if f.at < len(f.files) {
 		g = f.files[f.at]

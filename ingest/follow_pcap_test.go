@@ -127,7 +127,7 @@ func TestFollowPcapResume(t *testing.T) {
 	ok(t, err)
 	var ev parse.Event
 	ok(t, f.Next(t.Context(), &ev))
-	state := f.State()
+	state := f.Stats().State()
 	f.Close()
 	ok(t, os.Rename(path, path+".1"))
 	nextTick(t, path+".1")

@@ -73,7 +73,7 @@ func (r *race) want(names ...int) {
 	if !slices.Equal(got, names) {
 		r.t.Errorf("got %v, want %v", got, names)
 	}
-	if n := r.f.Counts(); n.Lost != 0 || n.Malformed != 0 {
+	if n := r.f.Stats().Counts(); n.Lost != 0 || n.Malformed != 0 {
 		r.t.Errorf("counts %+v", n)
 	}
 }

@@ -312,8 +312,8 @@ func TestFollowTruncateGap(t *testing.T) {
 	p.cancel()
 	for range p.events {
 	}
-	if f.Counts().Lost != 1 {
-		t.Errorf("counts %+v", f.Counts())
+	if f.Stats().Counts().Lost != 1 {
+		t.Errorf("counts %+v", f.Stats().Counts())
 	}
 }
 
@@ -391,7 +391,7 @@ func TestFollowResume(t *testing.T) {
 		for range 2 {
 			ok(t, f.Next(t.Context(), &ev))
 		}
-		return f.State()
+		return f.Stats().State()
 	}
 	tests := []struct {
 		name   string

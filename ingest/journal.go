@@ -62,6 +62,7 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 		opt.Command = "journalctl"
 	}
 	j := &Journal{accounting: accounting{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
+	j.place = j.state
 	if len(j.cursor) == 0 {
 		if err := j.findEnd(); err != nil {
 			return nil, err
@@ -198,8 +199,7 @@ func (j *Journal) mark(line []byte) {
 	j.mu.Unlock()
 }
 
-// State implements [Resumer].
-func (j *Journal) State() State {
+func (j *Journal) state() State {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return State{Cursor: string(j.cursor)}

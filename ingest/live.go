@@ -64,6 +64,7 @@ type Live struct {
 // loopback, IP packets on tunnels, PPP and AnyInterface.
 func Capture(name string, opt LiveOptions) (*Live, error) {
 	l := &Live{accounting: accounting{name: name, problem: opt.Problem}, opt: opt}
+	l.counted = l.counts
 	links, err := watchLinks(name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: watch interfaces: %w", name, err)
@@ -154,12 +155,14 @@ func (l *Live) takeLost() {
 	_ = raw.Control(func(fd uintptr) { l.lost.Add(l.reader.dropped(int(fd))) })
 }
 
-// Counts implements [Counter].
-func (l *Live) Counts() Counts {
+// Buffered implements [Source].
+func (l *Live) Buffered() bool { return l.reader != nil && l.reader.pending() }
+
+func (l *Live) counts() Counts {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.takeLost()
-	return l.counters.Counts()
+	return l.sum()
 }
 
 // Close ends a Next that waits in another goroutine.

@@ -45,7 +45,7 @@ func TestLiveNotThereYet(t *testing.T) {
 	}
 	l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Filter: mustFilter(t, "udp port 62201"), Wait: true, Away: func(why string) { away <- why }})
 	expect("no such interface, waiting for it")
-	if l.Pending() || l.Counts() != (Counts{}) {
+	if l.Buffered() || l.Stats().Counts() != (Counts{}) {
 		t.Error("something of an interface that is not there")
 	}
 	events := make(chan string, 100)

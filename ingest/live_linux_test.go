@@ -294,7 +294,7 @@ func TestLiveFlood(t *testing.T) {
 		}
 	}
 	unix.Getrusage(unix.RUSAGE_SELF, &after)
-	if c := l.Counts(); c.Events != packets || c.Lost != 0 {
+	if c := l.Stats().Counts(); c.Events != packets || c.Lost != 0 {
 		t.Errorf("counts %+v", c)
 	}
 	t.Logf("system time %v for %d packets, the sender's included", time.Duration(after.Stime.Nano()-before.Stime.Nano()), packets)

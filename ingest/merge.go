@@ -27,20 +27,19 @@ const (
 // if it has one; the next call goes on with the others. io.EOF comes when all have
 // ended. The Problem functions of the sources are called from their goroutines.
 //
-// The result implements [Counter], the sum of all, [Positioner] and [Placer]. Close
-// closes all sources. Merge of a single source is that source.
+// Its Stats count all sources, name the record of the event that Next returned last, and
+// have a State of each source behind what Next returned. Close closes all sources. Merge
+// of a single source is that source.
 func Merge(sources ...Source) Source {
 	if len(sources) == 1 {
 		return sources[0]
 	}
 	m := &merged{sources: sources, wake: make(chan struct{}, 1)}
+	m.counted, m.places = m.counts, m.states
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	for _, src := range sources {
-		r := &ring{src: src, space: make(chan struct{}, 1)}
-		if resumer, ok := src.(Resumer); ok {
-			r.place = resumer.State()
-		}
+		r := &ring{src: src, space: make(chan struct{}, 1), place: src.Stats().State()}
 		m.rings = append(m.rings, r)
 		m.running.Go(func() { m.read(ctx, r) })
 	}
@@ -48,6 +47,7 @@ func Merge(sources ...Source) Source {
 }
 
 type merged struct {
+	accounting
 	sources []Source
 	rings   []*ring
 	cancel  context.CancelFunc
@@ -59,7 +59,6 @@ type merged struct {
 	turn     int   // the ring to look at next
 	taken    *ring // whose oldest slot the consumer has
 	finished int   // sources that ended
-	at       Position
 }
 
 // A ring hands the events of one source to the consumer. One goroutine writes,
@@ -84,8 +83,7 @@ type slot struct {
 
 // read fills a ring until its source ends.
 func (m *merged) read(ctx context.Context, r *ring) {
-	named, _ := r.src.(Positioner)
-	resumer, _ := r.src.(Resumer)
+	stats := r.src.Stats()
 	for {
 		s := r.free(ctx)
 		if s == nil {
@@ -95,13 +93,7 @@ func (m *merged) read(ctx context.Context, r *ring) {
 		if isSkip(err) {
 			continue
 		}
-		s.err = err
-		if named != nil {
-			s.at = named.Position()
-		}
-		if resumer != nil {
-			s.place = resumer.State()
-		}
+		s.err, s.at, s.place = err, stats.Position(), stats.State()
 		s.copyData()
 		r.head.Add(1)
 		if m.asleep.Load() {
@@ -165,7 +157,7 @@ func (m *merged) Next(ctx context.Context, ev *parse.Event) error {
 		if s := m.take(); s != nil {
 			m.taken.place = s.place
 			if s.err == nil {
-				*ev, m.at = s.event, s.at
+				*ev, m.name, m.record = s.event, s.at.Name, s.at.Record
 				return nil
 			}
 			m.finished++
@@ -232,27 +224,35 @@ func (m *merged) sleep(ctx context.Context) error {
 	}
 }
 
-// Counts implements [Counter].
-func (m *merged) Counts() (sum Counts) {
-	for _, src := range m.sources {
-		if c, ok := src.(Counter); ok {
-			sum.Add(c.Counts())
+// Buffered implements [Source].
+func (m *merged) Buffered() bool {
+	for _, r := range m.rings {
+		tail := r.tail.Load()
+		if r == m.taken { // not given back yet
+			tail++
 		}
+		if tail != r.head.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *merged) counts() (sum Counts) {
+	for _, src := range m.sources {
+		sum.Add(src.Stats().Counts())
 	}
 	return sum
 }
 
-// Places implements [Placer]: the sources themselves are ahead of the consumer.
-func (m *merged) Places() []State {
-	places := make([]State, len(m.rings))
+// states returns the places behind what Next returned: the sources are ahead of it.
+func (m *merged) states() []State {
+	states := make([]State, len(m.rings))
 	for i, r := range m.rings {
-		places[i] = r.place
+		states[i] = r.place
 	}
-	return places
+	return states
 }
-
-// Position implements [Positioner].
-func (m *merged) Position() Position { return m.at }
 
 // Close closes all sources and waits for their goroutines. A Next that waits in
 // another goroutine is ended by its sources.

@@ -98,6 +98,9 @@ func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
+// Buffered implements [Source].
+func (n *NFLOG) Buffered() bool { return len(n.rest) > 0 || n.batch.pending() }
+
 func (n *NFLOG) decode(frame []byte, ev *parse.Event) error {
 	if err := n.frame(frame, len(frame), time.Now(), ev); err != nil {
 		return err

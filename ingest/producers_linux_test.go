@@ -127,7 +127,7 @@ func TestNFLOG(t *testing.T) {
 			}
 		}
 	}
-	if c := n.Counts(); c.Events != 2001 || c.NotOurs != 1 || c.Lost != 0 {
+	if c := n.Stats().Counts(); c.Events != 2001 || c.NotOurs != 1 || c.Lost != 0 {
 		t.Errorf("counts %+v", c)
 	}
 	ok(t, n.Close())
@@ -162,7 +162,7 @@ func TestNFLOGLost(t *testing.T) {
 	})
 	p := newTap(t, n)
 	p.until("last", func() { send(t, lab.Client, lab.Server.V4, 62201, "last") })
-	if c := n.Counts(); c.Lost == 0 || c.Lost+c.Events < sent {
+	if c := n.Stats().Counts(); c.Lost == 0 || c.Lost+c.Events < sent {
 		t.Errorf("counts %+v", c)
 	}
 }

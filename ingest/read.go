@@ -64,7 +64,7 @@ func (o *ReadOptions) frames() frameOptions {
 }
 
 // A Reader is a Source that reads logs and captures once, from their beginning to
-// their end, one after the other. It implements [Counter] and [Positioner].
+// their end, one after the other.
 type Reader struct {
 	accounting
 	opt   ReadOptions
@@ -219,7 +219,7 @@ func (r *Reader) nextInput(ctx context.Context) error {
 	r.name, r.record, r.names = displayName(r.names[0]), 0, r.names[1:]
 	r.begun = append(r.begun, Outcome{Name: r.name, Err: err})
 	if err == nil {
-		r.in, r.before = in, r.Counts()
+		r.in, r.before = in, r.totals()
 		r.current().Kind = in.Kind
 	}
 	return nil
@@ -282,7 +282,7 @@ func (r *Reader) endInput(cause error, ev *parse.Event) error {
 
 // setOutcome records the outcome of the current input.
 func (r *Reader) setOutcome(o *Outcome) {
-	c := r.Counts()
+	c := r.totals()
 	o.Records, o.Found = c.Records-r.before.Records, r.in.found
 	ng, ok := r.in.records.(*pcapng)
 	if !ok {

@@ -40,7 +40,7 @@ func readAll(t testing.TB, src Source, got *reading) error {
 	var ev parse.Event
 	for {
 		err := src.Next(t.Context(), &ev)
-		got.counts = src.(Counter).Counts()
+		got.counts = src.Stats().Counts()
 		switch {
 		case err == nil && ev.Origin == parse.OriginFrame:
 			got.payloads = append(got.payloads, string(ev.Payload))
@@ -235,7 +235,7 @@ func TestReadMatchAndOrigin(t *testing.T) {
 	if err := r.Next(t.Context(), &ev); err != nil || ev.Src.Port() != 2 || ev.Origin != parse.OriginKernel {
 		t.Errorf("err %v, event %+v", err, ev)
 	}
-	if p := r.Position(); p.Name != name || p.Record != 2 {
+	if p := r.Stats().Position(); p.Name != name || p.Record != 2 {
 		t.Errorf("position %+v", p)
 	}
 }
@@ -395,7 +395,7 @@ func TestReaderEnds(t *testing.T) {
 	if err := r.Next(t.Context(), &ev); err != nil {
 		t.Fatal(err)
 	}
-	want := Input{Name: r.Position().Name, Kind: KindPcap, LinkType: parse.LinkEthernet}
+	want := Input{Name: r.Stats().Position().Name, Kind: KindPcap, LinkType: parse.LinkEthernet}
 	if diff := cmp.Diff(want, r.Input()); diff != "" {
 		t.Error(diff)
 	}

@@ -68,7 +68,7 @@ func TestUDPServerLimits(t *testing.T) {
 		fmt.Fprint(c, m)
 	}
 	p.want(long)
-	if n := s.Counts(); n.Records != 3 || n.Malformed != 2 {
+	if n := s.Stats().Counts(); n.Records != 3 || n.Malformed != 2 {
 		t.Errorf("counts %+v", n)
 	}
 	if _, err := ListenUDP(s.LocalAddr().String(), ServerOptions{}); err == nil {
@@ -100,7 +100,7 @@ func TestUDPServerLost(t *testing.T) {
 	}
 	fmt.Fprint(c, "last")
 	ok(t, s.Next(t.Context(), &ev))
-	if n := s.Counts(); n.Lost == 0 || n.Lost+n.Events != sent+1 {
+	if n := s.Stats().Counts(); n.Lost == 0 || n.Lost+n.Events != sent+1 {
 		t.Errorf("counts %+v", n)
 	}
 }
@@ -137,7 +137,7 @@ func TestTCPServer(t *testing.T) {
 	c = dial()
 	fmt.Fprint(c, "left open")
 	p.want("left open")
-	before := s.Counts()
+	before := s.Stats().Counts()
 	if b, err := io.ReadAll(c); len(b) > 0 {
 		t.Errorf("answered %q, %v", b, err)
 	}
@@ -148,7 +148,7 @@ func TestTCPServer(t *testing.T) {
 	fmt.Fprint(c, strings.Repeat("x", maxMessage+1))
 	c.Close()
 	p.quiet()
-	if n := s.Counts(); n.Records != before.Records+1 || n.Malformed != 1 {
+	if n := s.Stats().Counts(); n.Records != before.Records+1 || n.Malformed != 1 {
 		t.Errorf("counts %+v", n)
 	}
 }
@@ -206,7 +206,7 @@ func TestTCPServerConnections(t *testing.T) {
 		ok(t, err)
 		defer c.Close()
 	}
-	wait.For(t, "10 connections refused", func() bool { return s.Counts().Lost == 10 })
+	wait.For(t, "10 connections refused", func() bool { return s.Stats().Counts().Lost == 10 })
 	ok(t, s.Close()) // with all of them open
 }
 
@@ -235,7 +235,7 @@ func TestUnixServer(t *testing.T) {
 	}
 	say("unix", path, strings.Repeat("x", 2*maxFeed))
 	p.quiet()
-	if n := s.Counts(); n.Records != 13 || n.Malformed != 9 {
+	if n := s.Stats().Counts(); n.Records != 13 || n.Malformed != 9 {
 		t.Errorf("counts %+v", n)
 	}
 	if _, err := ListenUnix(path, ServerOptions{}); err == nil || !strings.Contains(err.Error(), "another process listens") {
@@ -295,14 +295,14 @@ func TestMerge(t *testing.T) {
 		}
 		ok(t, err)
 		got[ev.Payload[0]] = append(got[ev.Payload[0]], string(ev.Payload))
-		if m.(Positioner).Position().Record != int64(len(got[ev.Payload[0]])) {
-			t.Fatalf("position %v", m.(Positioner).Position())
+		if m.Stats().Position().Record != int64(len(got[ev.Payload[0]])) {
+			t.Fatalf("position %v", m.Stats().Position())
 		}
 	}
 	if all := slices.Concat(got['0'], got['1'], got['2']); !slices.Equal(all, want) {
 		t.Errorf("%d events, want %d in the order of each source", len(all), len(want))
 	}
-	c := m.(Counter).Counts()
+	c := m.Stats().Counts()
 	checkBooks(t, c)
 	if c.Events != 6000 || c.Malformed != 3 {
 		t.Errorf("counts %+v", c)
@@ -368,7 +368,7 @@ func TestMergePlaces(t *testing.T) {
 			}
 			next[which]++
 		}
-		places = m.(Placer).Places()
+		places = m.Stats().States()
 		if len(places) != 3 || places[2] != (State{}) {
 			t.Fatalf("places %+v", places)
 		}

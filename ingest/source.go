@@ -26,42 +26,16 @@ import (
 // returns. Any other error is final. A source whose context is done returns
 // its error.
 //
+// Buffered reports whether Next has a record without waiting and without a system
+// call. A caller that batches records goes on while it is true.
+//
 // A Source is for one goroutine, except that Close may be called from another
-// to end a Next that waits.
+// to end a Next that waits, and the Counts of Stats at any time.
 type Source interface {
 	Next(ctx context.Context, ev *parse.Event) error
+	Buffered() bool
+	Stats() Stats
 	Close() error
-}
-
-// Counts are the totals of one source: Records = Events + NotOurs + Malformed.
-type Counts struct {
-	Records   uint64 // lines or frames taken from the input
-	Events    uint64
-	NotOurs   uint64 // sound, but no packet record: another program's line, an ARP frame
-	Malformed uint64 // claims to be a packet record and breaks its own format
-	Bytes     uint64 // as read, before decompression
-	Cut       uint64 // frames of which a capture holds only a part (tcpdump -s), among the records
-	Untimed   uint64 // events without a time that can be read
-	Lost      uint64 // records the kernel or a rotation dropped before we could read them
-}
-
-// Add sums c and d.
-func (c *Counts) Add(d Counts) {
-	c.Records += d.Records
-	c.Events += d.Events
-	c.NotOurs += d.NotOurs
-	c.Malformed += d.Malformed
-	c.Bytes += d.Bytes
-	c.Cut += d.Cut
-	c.Untimed += d.Untimed
-	c.Lost += d.Lost
-}
-
-// A Position names a record for messages: the input as the user called it and the
-// record's number in it, from 1. For a log that is the line number.
-type Position struct {
-	Name   string
-	Record int64
 }
 
 // A Problem is something wrong with one record or with an input's end. Reading
@@ -73,27 +47,3 @@ type Problem struct {
 
 // String returns the place and the error.
 func (p Problem) String() string { return fmt.Sprintf("%s:%d: %v", p.Name, p.Record, p.Err) }
-
-// Counter is a Source that counts its records. All of this package's sources do. Counts
-// may be called from any goroutine.
-type Counter interface {
-	Counts() Counts // of this source so far
-}
-
-// A Resumer is a Source that another one can go on from. State returns the place of
-// the first record that Next has not returned; like Next it is for one goroutine.
-type Resumer interface {
-	State() State
-}
-
-// A Placer is a Source of several. Places returns the State of each, in their order:
-// the zero State for those that are no [Resumer]. Like Next it is for one goroutine.
-type Placer interface {
-	Places() []State
-}
-
-// Positioner is a Source that can name the record that Next looked at last. Like
-// Next it is for one goroutine.
-type Positioner interface {
-	Position() Position
-}

@@ -60,8 +60,8 @@ func TestSplitPosition(t *testing.T) {
 	if err := parts[1].Next(t.Context(), &ev); err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(got.counts.Records) + 1; parts[1].Position().Record != want {
-		t.Errorf("record %d, want %d", parts[1].Position().Record, want)
+	if want := int64(got.counts.Records) + 1; parts[1].Stats().Position().Record != want {
+		t.Errorf("record %d, want %d", parts[1].Stats().Position().Record, want)
 	}
 }
 

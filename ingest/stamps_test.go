@@ -48,7 +48,7 @@ func TestUnreadStamps(t *testing.T) {
 	if !slices.Equal(said, want) {
 		t.Errorf("said %q", said)
 	}
-	if c := r.Counts(); c.Untimed != 5 || c.Events != 8 || c.NotOurs != 1 {
+	if c := r.Stats().Counts(); c.Untimed != 5 || c.Events != 8 || c.NotOurs != 1 {
 		t.Errorf("counts %+v", c)
 	}
 }

@@ -158,7 +158,7 @@ func TestRotationStorm(t *testing.T) {
 					t.Errorf("of the lines %d to %d %d were delivered once", i, i+len(file), n)
 				}
 			}
-			n := f.Counts()
+			n := f.Stats().Counts()
 			if missing != named || n.Lost != uint64(named) || named > 0 && !leavesNothing[name] {
 				t.Errorf("%d files are missing, %d were reported, counts %+v", missing, named, n)
 			}

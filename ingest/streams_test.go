@@ -80,7 +80,7 @@ func TestJournal(t *testing.T) {
 	say(2)
 	say(3)
 	p.want("2", "3")
-	if c := j.State().Cursor; c != "s=6b0;i=3" {
+	if c := j.Stats().State().Cursor; c != "s=6b0;i=3" {
 		t.Errorf("cursor %q", c)
 	}
 	appendTo(t, program+".die", "") // journalctl ends, and a message comes meanwhile
@@ -92,7 +92,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("Next after Close: %v", err)
 	}
 	say(5)
-	again, err := FollowJournal(JournalOptions{Command: program, Resume: j.State(), ReadOptions: ReadOptions{Ref: testRef}})
+	again, err := FollowJournal(JournalOptions{Command: program, Resume: j.Stats().State(), ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	newTap(t, again).want("5")
 	os.Remove(program + ".journal")

@@ -20,7 +20,7 @@ func TestTail(t *testing.T) {
 	appendTo(t, path, strings.Repeat("x", 2*maxLine+5)+logLine(4)+"\n"+line(5))
 	p.want("5")
 	// Renames are left out: on a busy machine the library may miss the new file.
-	if c := f.Counts(); c.Events != 3 || c.Malformed != 1 {
+	if c := f.Stats().Counts(); c.Events != 3 || c.Malformed != 1 {
 		t.Errorf("counts %+v", c)
 	}
 }

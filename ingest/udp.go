@@ -113,6 +113,9 @@ func (s *UDPServer) Next(ctx context.Context, ev *parse.Event) error {
 	}
 }
 
+// Buffered implements [Source].
+func (s *UDPServer) Buffered() bool { return s.batch.pending() }
+
 // A datagram is one message of a batch. It is valid until the next one is asked for.
 type datagram struct {
 	data    []byte

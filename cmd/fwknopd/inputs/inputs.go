@@ -93,7 +93,7 @@ func (l *Log) Outcomes(readers ...*ingest.Reader) {
 	var inside ingest.Inside
 	var all []ingest.Outcome
 	for _, r := range readers {
-		c := r.Counts()
+		c := r.Stats().Counts()
 		cut, untimed = cut+c.Cut, untimed+c.Untimed
 		inside.Add(r.Inside())
 		for _, o := range r.Outcomes() {

@@ -11,7 +11,7 @@ import (
 func printSummary(w io.Writer, readers []*ingest.Reader, t *sourceTable, n *resultIDs) {
 	var c ingest.Counts
 	for _, r := range readers {
-		c.Add(r.Counts())
+		c.Add(r.Stats().Counts())
 	}
 	named, left := 0, uint64(0)
 	for s := range t.all() {

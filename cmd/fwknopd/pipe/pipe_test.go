@@ -6,6 +6,7 @@ import (
 	"io"
 	"testing"
 
+	"fwknopd/ingest"
 	"fwknopd/parse"
 )
 
@@ -18,7 +19,9 @@ func (s *script) Next(_ context.Context, ev *parse.Event) error {
 	ev.TTL++
 	return err
 }
-func (s *script) Close() error { return nil }
+func (s *script) Buffered() bool      { return false }
+func (s *script) Stats() ingest.Stats { return ingest.Stats{} }
+func (s *script) Close() error        { return nil }
 
 func TestRun(t *testing.T) {
 	broken := errors.New("broken")

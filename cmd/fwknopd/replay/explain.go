@@ -71,7 +71,7 @@ func (o *options) parseRecordFlag() error {
 // may depend on them, and then explains that one.
 func (o *options) explainRecord() error {
 	var src *ingest.Reader
-	o.recordOf = func() int64 { return src.Position().Record }
+	o.recordOf = func() int64 { return src.Stats().Position().Record }
 	c := &frameFilter{all: true}
 	d, err := o.load("", c)
 	if err != nil {
@@ -88,7 +88,7 @@ func (o *options) explainRecord() error {
 	}
 	for ev := new(parse.Event); ; {
 		err := src.Next(context.Background(), ev)
-		at := src.Position()
+		at := src.Stats().Position()
 		switch skipped := errors.Is(err, parse.ErrSkip); {
 		case err != nil && !skipped:
 			return o.recordNotFound(src, err)

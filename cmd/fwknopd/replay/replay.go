@@ -55,7 +55,7 @@ func (o *options) exit(command string, err error) int {
 func forEachDecision(src *ingest.Reader, d *decider, take func(now time.Time, record int64, decision *policy.Decision)) error {
 	return pipe.Run(context.Background(), src, func(ev *parse.Event) error {
 		decision := d.Decide(ev.Time, ev)
-		take(ev.Time, src.Position().Record, &decision)
+		take(ev.Time, src.Stats().Position().Record, &decision)
 		return nil
 	})
 }
@@ -151,7 +151,7 @@ func (r *run) expire() error {
 }
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	r.entry.Set(ev.Time, ev, d, r.src.Position())
+	r.entry.Set(ev.Time, ev, d, r.src.Stats().Position())
 	if r.entry.Verdict == report.Granted {
 		r.open.add(&r.entry)
 	}
@@ -173,7 +173,7 @@ func (r *run) write(e *report.Entry) error {
 func (r *run) occurred(what string) bool {
 	switch what {
 	case "malformed":
-		return r.src.Counts().Malformed > 0
+		return r.src.Stats().Counts().Malformed > 0
 	case report.Refused:
 		return r.count.refused > 0
 	case report.Granted:

@@ -63,7 +63,7 @@ func (t *decisionCounts) countReason(d *policy.Decision) {
 
 // printSummary prints counts that account for every record and every event.
 func (r *run) printSummary(w io.Writer) {
-	c := r.src.Counts()
+	c := r.src.Stats().Counts()
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
 	if n := r.Copies(); n > 0 {

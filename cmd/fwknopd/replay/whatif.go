@@ -18,7 +18,7 @@ func (r *run) printDifference(ev *parse.Event) error {
 	}
 	r.count.changed++
 	r.count.countEvent(&would)
-	at := r.src.Position()
+	at := r.src.Stats().Position()
 	var now, then report.Entry
 	now.Set(ev.Time, ev, &r.d, at)
 	then.Set(ev.Time, ev, &would, at)

@@ -28,15 +28,8 @@ func resume(text []byte, now time.Time) (p positions) {
 
 // positions returns the positions of the sources that have one.
 func (s *sources) positions(now time.Time) positions {
-	var places []ingest.State
-	switch src := s.Source.(type) {
-	case ingest.Placer:
-		places = src.Places()
-	case ingest.Resumer:
-		places = []ingest.State{src.State()}
-	}
 	p := positions{Time: now, Places: make(map[string]ingest.State)}
-	for i, place := range places {
+	for i, place := range s.Stats().States() {
 		if place != (ingest.State{}) {
 			p.Places[s.specs[i].Name()] = place
 		}

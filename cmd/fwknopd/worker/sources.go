@@ -21,12 +21,6 @@ type sources struct {
 	specs []privsep.SourceSpec
 }
 
-// Pending reports whether another packet is available without waiting.
-func (s *sources) Pending() bool {
-	p, ok := s.Source.(ingest.Buffered)
-	return ok && p.Pending()
-}
-
 // sources opens the sources of l, or returns the open ones if they are the same. If the
 // new ones cannot be opened, the old ones stay in use, unless both need the same port:
 // then the old ones have been closed and w.src is nil.

@@ -24,7 +24,6 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
-	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -171,7 +170,7 @@ func (w *worker) run(ctx context.Context) error {
 			w.step(&ev)
 		}
 		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.remaining != 0
-		if goesOn && len(w.batch) < batchMax && w.src.Pending() {
+		if goesOn && len(w.batch) < batchMax && w.src.Buffered() {
 			continue
 		}
 		if err := w.flush(ctx); err != nil {
@@ -197,10 +196,8 @@ func (w *worker) run(ctx context.Context) error {
 
 // logState logs the counters.
 func (w *worker) logState() {
-	if c, ok := w.src.Source.(ingest.Counter); ok {
-		n := c.Counts()
-		w.out.putf(privsep.RecordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
-	}
+	n := w.src.Stats().Counts()
+	w.out.putf(privsep.RecordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
 	w.out.putf(privsep.RecordInfo, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
 	k := w.engine.KnockCounts()
 	w.out.putf(privsep.RecordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
