@@ -1,6 +1,8 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -12,6 +14,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
 )
 
 // decisions19 has the 1.9 daemon's log lines for decisions.
@@ -217,6 +220,35 @@ func timeout19(c *compatDecision) []string {
 		return nil // 1.9 logs nothing in this case
 	}
 	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", c.Src)}
+}
+
+// Dump19 returns what 1.9 prints of a message under --debug.
+func Dump19(m *spa.Message) []string {
+	if m == nil {
+		return nil
+	}
+	lines := []string{"Packet fields:"}
+	for _, f := range [...]struct{ name, value string }{
+		{"Random data", m.Rand},
+		{"Username", m.User},
+		{"Timestamp", fmt.Sprint(m.Time)},
+		{"Version", m.Version},
+		{"Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
+		{"Access", m.Text},
+		{"NAT info", m.NAT},
+		{m.DigestType + " digest", digest19(m)},
+	} {
+		if f.value != "" {
+			lines = append(lines, fmt.Sprintf("        %-16s%s", f.name+":", f.value))
+		}
+	}
+	return append(lines, "Disk write digest: "+digest19(m))
+}
+
+// digest19 returns the digest that 1.9 stores for a message.
+func digest19(m *spa.Message) string {
+	sum := sha256.Sum256(m.Plaintext)
+	return base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
 // events19 has the 1.9 daemon's log lines for monitor events.

@@ -10,6 +10,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
 )
 
 // decisions26 has the 2.6 daemon's log lines for decisions.
@@ -122,6 +123,46 @@ func cycle26(c *compatDecision) []string {
 	}
 	left := c.Grant.Expires.Sub(c.packet.Time).Round(time.Second)
 	return append(lines, c.line26("Running CMD_CYCLE_CLOSE command in %d seconds: %s", left/time.Second, strings.Join(c.Grant.External.Close, " "))...)
+}
+
+// Fields returns the fields of a message without secrets, one per line as 2.6 dumps them.
+func Fields(m *spa.Message) []string {
+	if m == nil {
+		return nil
+	}
+	or := func(s string) string {
+		if s == "" {
+			return "<NULL>"
+		}
+		return s
+	}
+	auth := ""
+	if method, _, ok := strings.Cut(m.ServerAuth, ","); ok {
+		auth = method + ",[redacted]"
+	}
+	lines := []string{"Final SPA Data:", "SPA Field Values:", "================="}
+	for _, f := range [...]struct{ name, value string }{
+		{"Random Value", m.Rand},
+		{"Username", m.User},
+		{"Timestamp", fmt.Sprint(m.Time)},
+		{"FKO Version", m.Version},
+		{"Message Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
+		{"Message String", m.Text},
+		{"Nat Access", or(m.NAT)},
+		{"Server Auth", or(auth)},
+		{"Client Timeout", fmt.Sprint(m.Timeout)},
+		{"Digest Type", strings.ToUpper(m.DigestType)},
+		{"Signer", or(m.Signer)},
+	} {
+		lines = append(lines, fmt.Sprintf("%16s: %s", f.name, f.value))
+	}
+	return lines
+}
+
+var typeNames = map[spa.Type]string{
+	spa.Command: "Command msg", spa.Access: "Access msg", spa.NATAccess: "NAT Access msg",
+	spa.AccessTimeout: "Client Timeout Access msg", spa.NATAccessTimeout: "Client Timeout NAT Access msg",
+	spa.LocalNATAccess: "Local NAT Access msg", spa.LocalNATAccessTimeout: "Client Timeout Local NAT Access msg",
 }
 
 // events26 has the 2.6 daemon's log lines for monitor events.
