@@ -23,9 +23,9 @@ type Backend interface {
 	// Setup makes chains, sets and the jumps to them where they are missing. It
 	// changes nothing else and may be repeated at any time.
 	Setup(ctx context.Context) error
-	// Reconcile does Setup, then opens what is missing of want. What it finds in
-	// addition to want it reports and leaves.
-	Reconcile(ctx context.Context, want []Grant) (Repair, error)
+	// Compare does Setup, then compares what is open with what should be. Grants that
+	// have ended are not missing.
+	Compare(ctx context.Context, want []Grant) (Difference, error)
 	// Flush closes everything; chains and jumps stay.
 	Flush(ctx context.Context) error
 	// Teardown removes everything that Setup made, and with it every grant.
@@ -50,33 +50,33 @@ func Revoke(ctx context.Context, b Backend, gs ...Grant) error {
 	return FirstError(revoked)
 }
 
-// Repair is what [Backend.Reconcile] did and found.
-type Repair struct {
-	Restored []Grant // were missing or incomplete, are open again
-	Found    []Grant // are open in our chains but were not wanted
+// Difference is what [Backend.Compare] found.
+type Difference struct {
+	Missing []Grant // are wanted and not open, or incomplete
+	Found   []Grant // are open in our chains and not wanted
 }
 
-// NewRepair returns what a Reconcile has to restore and what it found, by what is open,
-// each with its key. isOpen reports whether the kernel has a grant of one port whole and
-// until its end; it is not called for those that have ended.
-func NewRepair(want []Grant, open map[string]Grant, now time.Time, isOpen func(key string, part Grant) bool) (rep Repair) {
+// NewDifference compares want with what is open, each with its key. isOpen reports whether
+// the kernel has a grant of one port whole and until its end; it is not called for those
+// that have ended.
+func NewDifference(want []Grant, open map[string]Grant, now time.Time, isOpen func(key string, part Grant) bool) (diff Difference) {
 	wanted := make(map[string]bool)
 	for _, g := range want {
 		for _, part := range g.Split() {
 			key := part.Key()
 			wanted[key] = true
 			if Outlives(part.Expires, now) && !isOpen(key, part) {
-				rep.Restored = append(rep.Restored, part)
+				diff.Missing = append(diff.Missing, part)
 			}
 		}
 	}
 	for key, g := range open {
 		if !wanted[key] {
-			rep.Found = append(rep.Found, g)
+			diff.Found = append(diff.Found, g)
 		}
 	}
-	SortGrants(rep.Found)
-	return rep
+	SortGrants(diff.Found)
+	return diff
 }
 
 // ByKey returns grants by their keys.

@@ -108,17 +108,13 @@ func (r *Recorder) Expire(now time.Time) {
 	}
 }
 
-// Reconcile implements [Backend].
-func (r *Recorder) Reconcile(_ context.Context, want []Grant) (Repair, error) {
+// Compare implements [Backend].
+func (r *Recorder) Compare(_ context.Context, want []Grant) (Difference, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.log = append(r.log, "reconcile")
+	r.log = append(r.log, "compare")
 	start := time.Unix(0, 0) // without a clock nothing has ended
-	rep := NewRepair(want, r.open, start, func(key string, _ Grant) bool { _, ok := r.open[key]; return ok })
-	for _, part := range rep.Restored {
-		r.add(part)
-	}
-	return rep, nil
+	return NewDifference(want, r.open, start, func(key string, _ Grant) bool { _, ok := r.open[key]; return ok }), nil
 }
 
 // Setup implements [Backend].

@@ -42,7 +42,7 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-func TestRecorderReconcile(t *testing.T) {
+func TestRecorderCompare(t *testing.T) {
 	ctx := context.Background()
 	var r Recorder
 	one := Grant{Src: addr("192.0.2.7"), Ports: []Port{{Proto: TCP, Number: 22}}}
@@ -52,15 +52,16 @@ func TestRecorderReconcile(t *testing.T) {
 	r.Disturb()
 	<-changed
 	r.Apply(ctx, two)
-	rep, err := r.Reconcile(ctx, []Grant{one})
+	found, err := r.Compare(ctx, []Grant{one})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Repair{Restored: one.Split(), Found: two.Split()}, rep, values); diff != "" {
+	if diff := cmp.Diff(Difference{Missing: one.Split(), Found: two.Split()}, found, values); diff != "" {
 		t.Error(diff)
 	}
-	if rep, _ = r.Reconcile(ctx, []Grant{one, two}); rep.Restored != nil || rep.Found != nil {
-		t.Errorf("second Reconcile = %+v, want nothing", rep)
+	r.Apply(ctx, one)
+	if found, _ = r.Compare(ctx, []Grant{one, two}); found.Missing != nil || found.Found != nil {
+		t.Errorf("second Compare = %+v, want nothing", found)
 	}
 }
 

@@ -47,15 +47,15 @@ func TestRules(t *testing.T) {
 	}
 }
 
-func TestNewRepair(t *testing.T) {
+func TestNewDifference(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	grant := func(addr string, end time.Duration) Grant {
 		return Grant{Src: netip.MustParseAddr(addr), All: true, Expires: now.Add(end)}
 	}
 	open, gone, ended, other := grant("192.0.2.1", time.Minute), grant("192.0.2.2", time.Minute), grant("192.0.2.3", 0), grant("192.0.2.4", time.Minute)
-	rep := NewRepair([]Grant{open, gone, ended}, ByKey([]Grant{open, other}), now, func(key string, _ Grant) bool { return key == open.Key() })
+	diff := NewDifference([]Grant{open, gone, ended}, ByKey([]Grant{open, other}), now, func(key string, _ Grant) bool { return key == open.Key() })
 	same := func(a, b Grant) bool { return a.Key() == b.Key() }
-	if !slices.EqualFunc(rep.Restored, []Grant{gone}, same) || !slices.EqualFunc(rep.Found, []Grant{other}, same) {
-		t.Errorf("%+v", rep)
+	if !slices.EqualFunc(diff.Missing, []Grant{gone}, same) || !slices.EqualFunc(diff.Found, []Grant{other}, same) {
+		t.Errorf("%+v", diff)
 	}
 }

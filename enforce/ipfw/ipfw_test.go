@@ -219,24 +219,26 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestReconcile(t *testing.T) {
+func TestCompare(t *testing.T) {
 	b := newBench(t, established)
 	end := soon()
 	one, two, stranger := tcp(client, 22, end), tcp(client, 443, end), tcp(client6, 22, end)
 	must(t, errors.Join(enforce.Open(ctx, b, one), enforce.Open(ctx, b, stranger)))
-	rep, err := b.Reconcile(ctx, []enforce.Grant{one, two, tcp(client, 80, time.Now().Add(-time.Second))})
+	found, err := b.Compare(ctx, []enforce.Grant{one, two, tcp(client, 80, time.Now().Add(-time.Second))})
 	must(t, err)
-	if diff := cmp.Diff(enforce.Repair{Restored: []enforce.Grant{two}, Found: []enforce.Grant{stranger}}, rep, values); diff != "" {
+	if diff := cmp.Diff(enforce.Difference{Missing: []enforce.Grant{two}, Found: []enforce.Grant{stranger}}, found, values); diff != "" {
 		t.Error(diff)
 	}
+	must(t, enforce.Open(ctx, b, two))
+	b.wantOpen(one, two, stranger)
 	must(t, b.Flush(ctx))
 	b.wantOpen()
 	if n := len(b.state.Rules); n != 2 {
 		t.Errorf("%d rules after Flush, want the user's two", n)
 	}
-	rep, err = b.Reconcile(ctx, []enforce.Grant{one})
-	if err != nil || len(rep.Restored) != 1 {
-		t.Errorf("%+v, %v", rep, err)
+	found, err = b.Compare(ctx, []enforce.Grant{one})
+	if err != nil || len(found.Missing) != 1 {
+		t.Errorf("%+v, %v", found, err)
 	}
 	must(t, b.Teardown(ctx))
 }

@@ -37,34 +37,22 @@ func (b *Backend) active(p *policy) []enforce.Grant {
 	return gs
 }
 
-// Reconcile implements [enforce.Backend].
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+// Compare implements [enforce.Backend].
+func (b *Backend) Compare(ctx context.Context, want []enforce.Grant) (diff enforce.Difference, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.setup(ctx); err != nil {
-		return rep, err
+		return diff, err
 	}
 	p, err := b.read(ctx)
 	if err != nil {
-		return rep, err
+		return diff, err
 	}
 	open := enforce.ByKey(b.active(&p))
-	rep = enforce.NewRepair(want, open, time.Now(), func(key string, part enforce.Grant) bool {
+	return enforce.NewDifference(want, open, time.Now(), func(key string, part enforce.Grant) bool {
 		old, ok := open[key]
 		return ok && !enforce.Outlives(part.Expires, old.Expires)
-	})
-	missing := rep.Restored
-	rep.Restored = nil
-	for _, part := range missing {
-		switch err := b.apply(ctx, &p, part); err {
-		case nil:
-			rep.Restored = append(rep.Restored, part)
-		case ErrEnded: // while the others were applied
-		default:
-			return rep, err
-		}
-	}
-	return rep, nil
+	}), nil
 }
 
 // Flush implements [enforce.Backend]. Connections that depend on dynamic state of the

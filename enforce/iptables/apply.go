@@ -24,7 +24,10 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 			return enforce.ErrEnded
 		}
 		if old := p.entry(part.Key()); old != nil && !enforce.Outlives(part.Expires, old.grant.Expires) {
-			return nil
+			if b.isComplete(old, old.grant) {
+				return nil
+			}
+			part.Expires = old.grant.Expires
 		}
 		return p.open(part)
 	})

@@ -114,9 +114,9 @@ func TestTakesOver(t *testing.T) {
 			if err := enforce.Open(ctx, b, ours); err != nil {
 				t.Fatal(err)
 			}
-			rep, err := b.Reconcile(ctx, []enforce.Grant{ours})
-			if err != nil || len(rep.Restored) != 0 || len(rep.Found) != 4 {
-				t.Fatalf("Reconcile = %+v, %v, want ours left alone and four found", rep, err)
+			diff, err := b.Compare(ctx, []enforce.Grant{ours})
+			if err != nil || len(diff.Missing) != 0 || len(diff.Found) != 4 {
+				t.Fatalf("Compare = %+v, %v, want ours left alone and four found", diff, err)
 			}
 			if err := enforce.Revoke(ctx, b, ours); err != nil {
 				t.Fatal(err)
@@ -124,7 +124,7 @@ func TestTakesOver(t *testing.T) {
 			if after := policy(); after != before {
 				t.Errorf("rules of others after a grant of ours:\n%s\nbefore:\n%s", after, before)
 			}
-			dated := slices.DeleteFunc(rep.Found, func(g enforce.Grant) bool { return g.Expires.IsZero() })
+			dated := slices.DeleteFunc(diff.Found, func(g enforce.Grant) bool { return g.Expires.IsZero() })
 			if len(dated) != 3 || !dated[0].Expires.Equal(end) {
 				t.Errorf("with an end: %+v", dated)
 			}

@@ -32,16 +32,14 @@ func (b *Backend) grants() map[string]enforce.Grant {
 	return gs
 }
 
-// Reconcile implements [enforce.Backend].
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+// Compare implements [enforce.Backend].
+func (b *Backend) Compare(ctx context.Context, want []enforce.Grant) (diff enforce.Difference, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.resync(ctx); err != nil {
-		return rep, err
+		return diff, err
 	}
-	rep = enforce.NewRepair(want, b.grants(), time.Now(), b.isOpen)
-	errs := b.change(ctx, rep.Restored, (*plan).open)
-	return rep, enforce.FirstError(errs)
+	return enforce.NewDifference(want, b.grants(), time.Now(), b.isOpen), nil
 }
 
 // isOpen reports whether the kernel has the grant whole and to its end.

@@ -7,6 +7,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/iptables"
+	"fwknopd/enforce/ruleset"
 )
 
 // Change implements [enforce.Backend]. A grant is open in all layers in use, or, with an
@@ -26,19 +27,21 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 // openAll surveys after opening if another program changed the firewall, since a survey
 // takes long where there are many rules; if it fails, [Backend.Blocked] returns the error.
 func (b *Backend) openAll(ctx context.Context, gs []enforce.Grant) []error {
-	untouched := b.isUntouched()
+	untouched, before := b.isUntouched(), len(b.all())
 	errs := b.apply(ctx, gs)
 	if !untouched {
-		before := len(b.all())
 		untouched = b.refresh(ctx) == nil
-		if len(b.all()) > before {
-			errs = b.apply(ctx, gs)
-		}
+	}
+	added := len(b.all()) > before
+	if added {
+		errs = b.apply(ctx, gs)
 	}
 	if untouched {
 		b.noteGeneration()
 	}
-	b.legacy.dirty.Store(true)
+	if added || b.uses(ruleset.IPTablesLegacy) {
+		b.legacy.dirty.Store(true)
+	}
 	b.legacy.watchUntil(gs)
 	return errs
 }
@@ -68,7 +71,8 @@ func (b *Backend) apply(ctx context.Context, gs []enforce.Grant) []error {
 	return errs
 }
 
-// keepOrUndo records what is open, and undoes what failed in one of the layers.
+// keepOrUndo records what is open, and undoes what failed in one of the layers. A grant
+// that was to be restored stays in the others, which may be all that drop it.
 func (b *Backend) keepOrUndo(ctx context.Context, gs []enforce.Grant, errs []error) {
 	for i, g := range gs {
 		if errs == nil || errs[i] == nil {
@@ -81,6 +85,9 @@ func (b *Backend) keepOrUndo(ctx context.Context, gs []enforce.Grant, errs []err
 		}
 		for _, p := range g.Split() {
 			before, was := b.open.grants[p.Key()]
+			if was && !enforce.Outlives(p.Expires, before.Expires) {
+				continue
+			}
 			_ = b.revoke(ctx, []enforce.Grant{p})
 			if was && enforce.Outlives(before.Expires, time.Now()) {
 				_ = b.apply(ctx, []enforce.Grant{before})
@@ -93,7 +100,9 @@ func (b *Backend) revokeAll(ctx context.Context, gs []enforce.Grant) []error {
 	untouched := b.isUntouched()
 	errs := b.revoke(ctx, gs)
 	b.fresh = false
-	b.legacy.dirty.Store(true)
+	if b.uses(ruleset.IPTablesLegacy) {
+		b.legacy.dirty.Store(true)
+	}
 	if untouched { // else the next openAll surveys again
 		b.noteGeneration()
 	}

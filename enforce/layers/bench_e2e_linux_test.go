@@ -25,9 +25,9 @@ func BenchmarkForeign(b *testing.B) {
 			return enforce.Open(context.Background(), be, enforce.Grant{Src: src, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: end})
 		}},
 		{"repair", func(be *Backend, _ netip.Addr) error {
-			rep, err := be.Reconcile(context.Background(), nil)
-			if err == nil && len(rep.Found) < 5000 {
-				err = fmt.Errorf("%d rules taken over", len(rep.Found))
+			diff, err := be.Compare(context.Background(), nil)
+			if err == nil && len(diff.Found) < 5000 {
+				err = fmt.Errorf("%d rules taken over", len(diff.Found))
 			}
 			return err
 		}},

@@ -2,6 +2,7 @@ package layers
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -42,5 +43,31 @@ func TestBlockedSurveysOnce(t *testing.T) {
 		if by := blocked(); len(by) > 0 {
 			t.Errorf("%s: blocked by %q, from before", name, by)
 		}
+	}
+}
+
+// TestOneLayerFails: a new grant is open in all layers or in none; one that is restored
+// stays where it is open.
+func TestOneLayerFails(t *testing.T) {
+	ctx := context.Background()
+	first, second := new(enforce.Recorder), new(enforce.Recorder)
+	b := &Backend{open: newOpenGrants()}
+	b.members.Store(&[]*member{{Backend: first, nat: true}, {Backend: second}})
+	old, fresh := grantOf(netip.MustParseAddr("192.0.2.1")), grantOf(netip.MustParseAddr("192.0.2.2"))
+	if err := enforce.Open(ctx, b, old); err != nil {
+		t.Fatal(err)
+	}
+	second.Flush(ctx)
+	second.Fail = func(enforce.Grant) error { return errors.New("locked") }
+	diff, err := b.Compare(ctx, []enforce.Grant{old})
+	if err != nil || len(diff.Missing) != 1 {
+		t.Fatalf("Compare = %+v, %v, want one missing", diff, err)
+	}
+	opened, _ := b.Change(ctx, []enforce.Grant{old, fresh}, nil)
+	if len(opened) != 2 || opened[0] == nil || opened[1] == nil {
+		t.Errorf("errors = %v, want two", opened)
+	}
+	if left, _ := first.List(ctx); len(left) != 1 || left[0].Src != old.Src {
+		t.Errorf("open in the first layer: %v, want what was open before", left)
 	}
 }

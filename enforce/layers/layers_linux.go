@@ -73,7 +73,6 @@ type Backend struct {
 	ready      bool       // Setup was done
 	notes      enforce.Notes
 	failed     map[ruleset.Layer]bool // could not be opened, and are not tried again
-	restored   []enforce.Grant        // opened in a layer that was added, not yet reported
 	legacy     legacy
 }
 
@@ -180,7 +179,6 @@ func (b *Backend) Setup(ctx context.Context) error {
 		}
 	}
 	b.equalize(ctx)
-	b.restored = nil // the caller lists what is open
 	err := b.survey(ctx)
 	if err == nil && !b.ready {
 		b.noteFindings()
@@ -203,9 +201,7 @@ func (b *Backend) equalize(ctx context.Context) {
 	for i, g := range partly {
 		if errs != nil && errs[i] != nil {
 			b.notes.Add("%s: %v", g.Src, errs[i])
-			continue
 		}
-		b.restored = append(b.restored, g)
 	}
 }
 

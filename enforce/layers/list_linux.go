@@ -18,61 +18,59 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	return whole, err
 }
 
-// Reconcile implements [enforce.Backend]. It also finds layers that have begun to
-// drop.
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+// Compare implements [enforce.Backend]. It also finds layers that have begun to drop. A
+// grant is missing that a layer lacks.
+func (b *Backend) Compare(ctx context.Context, want []enforce.Grant) (diff enforce.Difference, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.legacy.dirty.Store(false)
 	if err := b.refresh(ctx); err != nil {
-		return rep, err
+		return diff, err
 	}
 	all := b.all()
 	if len(all) == 1 {
-		rep, err = all[0].Reconcile(ctx, want)
+		diff, err = all[0].Compare(ctx, want)
 	} else {
-		rep, err = b.reconcile(ctx, want)
+		diff, err = b.compare(ctx, want)
 	}
 	b.fresh = false // rules of the legacy variant may have been put back
 	if err == nil && !b.isUntouched() {
 		err = b.survey(ctx)
 	}
-	b.legacy.dirty.Store(len(rep.Restored) > 0)
-	rep.Restored, b.restored = append(b.restored, rep.Restored...), nil
 	b.legacy.watchUntil(want)
-	return rep, err
+	return diff, err
 }
 
-func (b *Backend) reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+func (b *Backend) compare(ctx context.Context, want []enforce.Grant) (diff enforce.Difference, err error) {
 	wanted := parts(want)
-	known, restored := make(map[string]bool), make(map[string]bool)
+	known, missing := make(map[string]bool), make(map[string]bool)
 	for _, p := range wanted {
 		b.open.put(p.grant)
 		known[p.grant.Filtered().Key()] = true
 	}
 	for _, m := range b.translatorFirst() {
 		mine := m.served(wanted)
-		r, err := m.Reconcile(ctx, m.views(mine))
+		d, err := m.Compare(ctx, m.views(mine))
 		if err != nil {
-			return rep, fmt.Errorf("%s: %w", m.Name, err)
+			return diff, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		again := enforce.ByKey(r.Restored)
+		lacks := enforce.ByKey(d.Missing)
 		for _, p := range mine {
 			key := p.grant.Key()
-			if _, ok := again[m.view(p.grant).Key()]; ok && !restored[key] {
-				restored[key] = true
-				rep.Restored = append(rep.Restored, p.grant)
+			if _, ok := lacks[m.view(p.grant).Key()]; ok && !missing[key] {
+				missing[key] = true
+				diff.Missing = append(diff.Missing, p.grant)
 			}
 		}
-		for _, g := range r.Found {
+		for _, g := range d.Found {
 			view := g.Filtered().Key()
 			if m.nat || g.Foreign != "" || !known[view] {
-				rep.Found = append(rep.Found, g)
+				diff.Found = append(diff.Found, g)
 			}
 			known[view] = true
 		}
 	}
-	return rep, b.openFound(ctx, rep.Found)
+	return diff, b.openFound(ctx, diff.Found)
 }
 
 // translatorFirst returns the members, first the one that translates: it has grants as

@@ -78,7 +78,9 @@ func (b *Backend) refresh(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
-	b.equalize(ctx)
+	if _, _, err := b.list(ctx); err != nil { // reads b.open, which one layer alone does not need
+		return err
+	}
 	return b.survey(ctx)
 }
 
@@ -177,10 +179,10 @@ func dropsAll(b *ruleset.Base) bool {
 }
 
 // legacyChanged reports whether the tables of the legacy variant, which sends no
-// notifications, may differ from those at the last repair. After a change of our own it
-// reports true once, since another program may have restored the text from before it.
+// notifications, may differ from those at the last comparison. After a change of our own
+// it reports true once, since another program may have restored the text from before it.
 func (b *Backend) legacyChanged(ctx context.Context) bool {
-	if b.legacy.dirty.Load() && b.uses(ruleset.IPTablesLegacy) {
+	if b.legacy.dirty.Load() {
 		return true
 	}
 	now := b.readTables(ctx, &findings{nat: make(map[ruleset.Layer]bool)}, ruleset.IPTablesLegacy, legacyTables())

@@ -12,7 +12,7 @@ import (
 	"fwknopd/enforce/watch"
 )
 
-// maxAwake is how long a grant without end keeps the watch awake; each List or Reconcile
+// maxAwake is how long a grant without end keeps the watch awake; each List or Compare
 // begins it anew.
 const maxAwake = 24 * time.Hour
 
@@ -22,8 +22,8 @@ const legacyInterval = 600 * time.Millisecond
 
 // legacy is the state of the watch on the variant that sends no notifications.
 type legacy struct {
-	text  map[nftables.XTable]string // before the last repair
-	dirty atomic.Bool                // we have changed the tables since: text is out of date
+	text  map[nftables.XTable]string // at the last comparison
+	dirty atomic.Bool                // text is out of date, as we have changed the tables since; or a layer was added
 	until atomic.Int64               // the last end of a grant, nanoseconds of the epoch
 	wake  chan struct{}
 }

@@ -71,7 +71,11 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 		return
 	}
 	m.reconciler.due = never
-	rep, err := m.cfg.Firewall.Reconcile(ctx, m.table.wanted())
+	diff, err := m.cfg.Firewall.Compare(ctx, m.table.wanted())
+	var restored []enforce.Grant
+	if err == nil {
+		restored, err = m.restore(ctx, diff.Missing)
+	}
 	if err != nil {
 		if m.reconciler.failures == 0 {
 			m.events.add(Event{Time: now.wall, Kind: Failed, Err: err})
@@ -81,10 +85,28 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 		return
 	}
 	m.reconciler.failures = 0
-	m.reportGrants(now.wall, Repaired, rep.Restored)
-	m.dropForeign(rep.Found)
-	m.adopt(rep.Found, now)
+	m.reportGrants(now.wall, Repaired, restored)
+	m.dropForeign(diff.Found)
+	m.adopt(diff.Found, now)
 	m.reportBlocked(ctx, now)
+}
+
+// restore opens what is missing in the firewall and returns it without what has ended
+// meanwhile.
+func (m *Monitor) restore(ctx context.Context, missing []enforce.Grant) (restored []enforce.Grant, err error) {
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	opened, _ := m.cfg.Firewall.Change(ctx, missing, nil)
+	for i, g := range missing {
+		switch {
+		case opened == nil || opened[i] == nil:
+			restored = append(restored, g)
+		case !errors.Is(opened[i], enforce.ErrEnded):
+			return nil, opened[i]
+		}
+	}
+	return restored, nil
 }
 
 // findForeign adopts rules of another daemon in our chains while no grant is open. It

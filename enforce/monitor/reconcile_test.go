@@ -65,9 +65,9 @@ type deaf struct {
 
 func (d *deaf) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
 
-func (d *deaf) Reconcile(ctx context.Context, want []enforce.Grant) (enforce.Repair, error) {
+func (d *deaf) Compare(ctx context.Context, want []enforce.Grant) (enforce.Difference, error) {
 	d.looks.Add(1)
-	return d.Recorder.Reconcile(ctx, want)
+	return d.Recorder.Compare(ctx, want)
 }
 
 // TestReconcilesAtInterval: without notifications a flush is repaired within a second,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
@@ -140,9 +141,9 @@ func TestRulesLoadedLater(t *testing.T) {
 		t.Fatal("the new base chain went unnoticed")
 	}
 	wantOpen(t, lab, false, false)
-	rep, err := b.Reconcile(ctx, gs)
-	if err != nil || len(rep.Restored) != 2 {
-		t.Errorf("Reconcile = %+v, %v, want both restored", rep, err)
+	diff, err := enforcetest.Reconcile(b, gs)
+	if err != nil || len(diff.Missing) != 2 {
+		t.Errorf("Reconcile = %+v, %v, want both restored", diff, err)
 	}
 	wantOpen(t, lab, true, true)
 	if rules := lab.Server.Run(t, "nft list tables"); strings.Contains(rules, "fwknopd") {
@@ -218,9 +219,9 @@ func TestClosed(t *testing.T) {
 		}
 	}
 	_, listErr := b.List(ctx)
-	_, repairErr := b.Reconcile(ctx, nil)
+	_, compareErr := b.Compare(ctx, nil)
 	_, chainsErr := b.Chains(ctx)
-	for _, err := range []error{enforce.Open(ctx, b, g), enforce.Revoke(ctx, b, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, repairErr, chainsErr} {
+	for _, err := range []error{enforce.Open(ctx, b, g), enforce.Revoke(ctx, b, g), b.Setup(ctx), b.Flush(ctx), b.Teardown(ctx), listErr, compareErr, chainsErr} {
 		if !errors.Is(err, os.ErrClosed) {
 			t.Errorf("error = %v, want %v", err, os.ErrClosed)
 		}

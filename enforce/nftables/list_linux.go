@@ -26,27 +26,26 @@ func (b *Backend) List(ctx context.Context) ([]enforce.Grant, error) {
 	return gs, nil
 }
 
-// Reconcile implements [enforce.Backend].
-func (b *Backend) Reconcile(ctx context.Context, want []enforce.Grant) (rep enforce.Repair, err error) {
+// Compare implements [enforce.Backend].
+func (b *Backend) Compare(ctx context.Context, want []enforce.Grant) (diff enforce.Difference, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.setup(ctx); err != nil {
-		return rep, err
+		return diff, err
 	}
 	all, err := b.load()
 	if err != nil {
-		return rep, err
+		return diff, err
 	}
 	now := time.Now()
 	have := indexElems(all)
-	rep = enforce.NewRepair(want, enforce.ByKey(assemble(unique(all))), now, func(_ string, part enforce.Grant) bool {
+	return enforce.NewDifference(want, enforce.ByKey(assemble(unique(all))), now, func(_ string, part enforce.Grant) bool {
 		open := b.isOpen(part, have)
 		if open {
 			b.refs.add(part, now)
 		}
 		return open
-	})
-	return rep, enforce.FirstError(b.inBatches(ctx, rep.Restored, b.open))
+	}), nil
 }
 
 // A placedElem is an element in a certain table.
