@@ -80,8 +80,7 @@ func TestE2EGrantsStay(t *testing.T) {
 			t.Error("not open again within a second of a flush by another program")
 		}
 		s.write("access.conf", stanza("REQUIRE_USERNAME nobody_else"))
-		s.cmd.Process.Signal(syscall.SIGHUP)
-		s.waitFor("configuration loaded again")
+		s.reload()
 		if s.shut() {
 			t.Error("a reload closed it")
 		}

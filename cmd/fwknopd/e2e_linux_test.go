@@ -189,6 +189,27 @@ func (s *site) waitFor(text string) {
 	}
 }
 
+func (s *site) said(text string) int { return strings.Count(s.out.String(), text) }
+
+// reload has the daemon read its configuration again, and waits until the worker has too.
+// Signals are handled in order.
+func (s *site) reload() {
+	s.t.Helper()
+	reloads := s.said("configuration loaded again")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	wait.For(s.t, "a reload", func() bool { return s.said("configuration loaded again") > reloads })
+	s.state()
+}
+
+// state waits until the worker reports its state, which it does after it has loaded the
+// configuration and reported all its decisions.
+func (s *site) state() {
+	s.t.Helper()
+	states := s.said("state: knock sequences")
+	s.cmd.Process.Signal(syscall.SIGUSR1)
+	wait.For(s.t, "the worker's state", func() bool { return s.said("state: knock sequences") > states })
+}
+
 // stop stops the daemon as a service manager would.
 func (s *site) stop() {
 	s.t.Helper()

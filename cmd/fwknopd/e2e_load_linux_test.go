@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -213,11 +212,7 @@ func TestE2EReloadChangesSources(t *testing.T) {
 	reload := func(server string) {
 		t.Helper()
 		s.configure(server, stanza(""))
-		before := strings.Count(s.out.String(), "configuration loaded again")
-		s.cmd.Process.Signal(syscall.SIGHUP)
-		if !wait.Until(wait.Patience, func() bool { return strings.Count(s.out.String(), "configuration loaded again") > before }) {
-			t.Fatal("no reload")
-		}
+		s.reload()
 	}
 	packet := func() { post(t, s, packetFor(t, s.Client.V4)) }
 	reload("AUTH_MODE UDP;\n")

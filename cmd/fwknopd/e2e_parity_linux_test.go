@@ -73,29 +73,7 @@ func (r *recording) part(server, access string) {
 		return
 	}
 	// The daemon may have noticed the change of one file before the other was written.
-	// Signals are handled in order, so the worker answers after a reload of both.
-	reloads := r.said("configuration loaded again")
-	r.cmd.Process.Signal(syscall.SIGHUP)
-	r.await("a reload", func() bool { return r.said("configuration loaded again") > reloads })
-	r.state()
-}
-
-// state waits until the worker reports its state, which it does after it has loaded the
-// configuration and reported all its decisions.
-func (r *recording) state() {
-	r.t.Helper()
-	states := r.said("state: knock sequences")
-	r.cmd.Process.Signal(syscall.SIGUSR1)
-	r.await("the worker's state", func() bool { return r.said("state: knock sequences") > states })
-}
-
-func (r *recording) said(text string) int { return strings.Count(r.out.String(), text) }
-
-func (r *recording) await(what string, is func() bool) {
-	r.t.Helper()
-	if !wait.Until(wait.Patience, is) {
-		r.t.Fatalf("%s does not come", what)
-	}
+	r.reload()
 }
 
 // capture records what the interface receives; the daemon does not read what it sends.
@@ -106,7 +84,7 @@ func (r *recording) capture(file string) {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { dump.Process.Kill(); dump.Wait() })
-	r.await("the capture", func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 })
+	wait.For(r.t, "the capture", func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 })
 	r.dump = dump
 }
 
@@ -118,12 +96,12 @@ func (r *recording) end(knocks bool) {
 	user, src := fmt.Sprintf("last%d", len(r.parts)), fmt.Sprintf("10.77.1.%d", len(r.parts))
 	last := r.message(packetKey(), func(m *spa.Message) { m.User = user })
 	r.send(r.Client.V4, last)
-	r.await("the last packet", func() bool { return strings.Contains(r.events(), fmt.Sprintf(`"user":%q`, user)) })
+	wait.For(r.t, "the last packet", func() bool { return strings.Contains(r.events(), fmt.Sprintf(`"user":%q`, user)) })
 	if knocks {
 		r.sequence(src, time.Second, "", 7000, 8000, 9000)
-		r.await("the last knock", func() bool { return strings.Contains(r.events(), fmt.Sprintf(`"src_ip":%q`, src)) })
+		wait.For(r.t, "the last knock", func() bool { return strings.Contains(r.events(), fmt.Sprintf(`"src_ip":%q`, src)) })
 	}
-	r.await("its capture", func() bool {
+	wait.For(r.t, "its capture", func() bool {
 		text, err := os.ReadFile(p.file("frames.pcap"))
 		return err == nil && bytes.Contains(text, last)
 	})
