@@ -21,17 +21,9 @@ type FIFO struct {
 	lines lines
 }
 
-// FollowFIFO reads a named pipe, which is made, for its owner only, if nothing has
+// openFIFO opens a named pipe, which is made, for its owner only, if nothing has
 // its name. It is opened for writing as well, so that it does not end with the
 // last writer. What a dying writer left of a line is joined with what comes next.
-func FollowFIFO(path string, opt ReadOptions) (*FIFO, error) {
-	pipe, err := openFIFO(path)
-	if err != nil {
-		return nil, err
-	}
-	return newFIFO(path, pipe, opt), nil
-}
-
 func openFIFO(path string) (*os.File, error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, &fs.PathError{Op: "mkfifo", Path: path, Err: err}

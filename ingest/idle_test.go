@@ -19,14 +19,10 @@ func TestIdle(t *testing.T) {
 	appendTo(t, filepath.Join(dir, "spa.pcap"), string(buildPcap("one")))
 	pcap, err := FollowPcap(filepath.Join(dir, "spa.pcap"), FollowOptions{})
 	ok(t, err)
-	fifo, err := FollowFIFO(filepath.Join(dir, "fifo"), ReadOptions{})
-	ok(t, err)
-	udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
-	tcp, err := ListenTCP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
-	local, err := ListenUnix(filepath.Join(dir, "sock"), ServerOptions{})
-	ok(t, err)
+	fifo := followFIFO(t, filepath.Join(dir, "fifo"), ReadOptions{})
+	udp := listenUDP(t, "127.0.0.1:0")
+	tcp := listenTCP(t, "127.0.0.1:0")
+	local := listenUnix(t, filepath.Join(dir, "sock"))
 	p := newTap(t, Merge(log, pcap, fifo, udp, tcp, local))
 	debug.FreeOSMemory() // or the runtime would, a little at a time, while we count
 	switches := func() int {

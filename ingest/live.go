@@ -37,7 +37,7 @@ type LiveOptions struct {
 	// Problem, if not nil, is called for each malformed frame.
 	Problem func(Problem)
 	// Socket, if not nil, returns each socket, which a privileged process opened with
-	// [OpenCapture]; no rights are needed here then.
+	// [Spec.Files]; no rights are needed here then.
 	Socket func() (*os.File, error)
 }
 

@@ -24,9 +24,9 @@ const (
 // The header that bpfFrame reads is that of 64-bit systems.
 var _ = [1]struct{}{}[unix.SizeofBpfHdr-32]
 
-// OpenCapture opens the descriptor of a [Live] for a process that may not: see
+// openCapture opens the descriptor of a [Live] for a process that may not: see
 // LiveOptions.Socket. Its interface and filter are locked.
-func OpenCapture(name string, opt LiveOptions) (*os.File, error) {
+func openCapture(name string, opt LiveOptions) (*os.File, error) {
 	w, err := wireOf(name)
 	if err != nil {
 		return nil, err

@@ -17,9 +17,9 @@ import (
 // packets. 4 MiB lost 4 % of 150,000 packets a second, 32 MiB none.
 const liveBuffer = 32 << 20
 
-// OpenCapture opens the socket of a [Live] for a process that may not: see
+// openCapture opens the socket of a [Live] for a process that may not: see
 // LiveOptions.Socket. Its filter is locked.
-func OpenCapture(name string, opt LiveOptions) (*os.File, error) {
+func openCapture(name string, opt LiveOptions) (*os.File, error) {
 	w, err := wireOf(name)
 	if err != nil {
 		return nil, err

@@ -338,8 +338,7 @@ func TestLiveLatency(t *testing.T) {
 
 // TestUDPServerTime: how long a datagram waits in the socket is no part of its time.
 func TestUDPServerTime(t *testing.T) {
-	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenUDP(t, "127.0.0.1:0")
 	defer s.Close()
 	c, err := net.Dial("udp", s.LocalAddr().String())
 	ok(t, err)

@@ -48,8 +48,8 @@ type messageQueue struct {
 	slots  chan struct{} // one for each open connection
 }
 
-func newMessageQueue(name string, opt ServerOptions) *messageQueue {
-	m := &messageQueue{accounting: accounting{name: name, problem: opt.Problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
+func newMessageQueue(name string, problem func(Problem)) *messageQueue {
+	m := &messageQueue{accounting: accounting{name: name, problem: problem}, in: make(chan message), slots: make(chan struct{}, maxConnections)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
 }

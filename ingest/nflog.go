@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -26,18 +25,6 @@ const (
 // nflogMessage bounds one message: the packet and its attributes.
 const nflogMessage = 8 << 10
 
-// NFLOGOptions say how a group is read.
-type NFLOGOptions struct {
-	// Match are texts of which the rule's prefix must contain one. Empty: any.
-	Match []string
-	// Filter selects the packets. nil: all.
-	Filter *filter.Filter
-	// Problem, if not nil, is called for each malformed message.
-	Problem func(Problem)
-	// Socket, if not nil, was bound by [OpenNFLOG]; no rights are needed here then.
-	Socket *os.File
-}
-
 // An NFLOG is a Source of the packets that Netfilter's NFLOG rules send to a group;
 // it needs CAP_NET_ADMIN. Counts.Lost are the packets that the kernel could not
 // queue for us.
@@ -52,32 +39,30 @@ type NFLOG struct {
 	begun bool
 }
 
-// FollowNFLOG binds to a group. A group has one reader.
-func FollowNFLOG(group uint16, opt NFLOGOptions) (*NFLOG, error) {
-	read := ReadOptions{Match: opt.Match}
-	n := &NFLOG{accounting: accounting{name: fmt.Sprintf("nflog group %d", group), problem: opt.Problem}, match: read.lines()}
-	n.filter = opt.Filter
-	if err := n.use(uint32(parse.LinkNFLOG)); err != nil {
-		return nil, err
-	}
-	var err error
-	if n.conn, err = n.socket(group, opt); err != nil {
-		return nil, err
-	}
-	raw, err := n.conn.SyscallConn()
+// openNFLOG binds to a group. A group has one reader.
+func openNFLOG(group uint16) (*os.File, error) {
+	conn, err := bindNFLOG(group)
 	if err != nil {
-		n.conn.Close()
 		return nil, err
 	}
-	n.batch = newBatch(raw, nflogMessage, n.conn.SetReadDeadline)
-	return n, nil
+	defer conn.Close()
+	return duplicate(conn, fmt.Sprintf("nflog group %d", group), nil)
 }
 
-func (n *NFLOG) socket(group uint16, opt NFLOGOptions) (socket, error) {
-	if opt.Socket != nil {
-		return opt.Socket, nil
+// newNFLOG makes a source of a bound socket. Of opt it uses Match, Filter and Problem.
+func newNFLOG(group uint16, conn socket, opt ReadOptions) (*NFLOG, error) {
+	n := &NFLOG{accounting: accounting{name: fmt.Sprintf("nflog group %d", group), problem: opt.Problem}, match: opt.lines(), conn: conn}
+	n.filter = opt.Filter
+	raw, err := conn.SyscallConn()
+	if err == nil {
+		err = n.use(uint32(parse.LinkNFLOG))
 	}
-	return bindNFLOG(group)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	n.batch = newBatch(raw, nflogMessage, conn.SetReadDeadline)
+	return n, nil
 }
 
 // Next implements [Source].

@@ -101,12 +101,14 @@ func TestNFLOG(t *testing.T) {
 	netlab.Need(t, "iptables")
 	lab := netlab.New(t)
 	lab.Server.Run(t, "iptables -A INPUT -p udp -j NFLOG --nflog-group 9 --nflog-prefix SPA-in")
-	var n, second *NFLOG
+	var first, second *os.File
 	var err, err2 error
 	lab.Server.Do(func() {
-		n, err = FollowNFLOG(9, NFLOGOptions{Match: []string{"SPA"}, Filter: mustFilter(t, "udp port 62201")})
-		second, err2 = FollowNFLOG(9, NFLOGOptions{})
+		first, err = openNFLOG(9)
+		second, err2 = openNFLOG(9)
 	})
+	ok(t, err)
+	n, err := newNFLOG(9, first, ReadOptions{Match: []string{"SPA"}, Filter: mustFilter(t, "udp port 62201")})
 	ok(t, err)
 	if err2 == nil {
 		second.Close()
@@ -141,12 +143,14 @@ func TestNFLOGLost(t *testing.T) {
 	netlab.Need(t, "iptables")
 	lab := netlab.New(t)
 	lab.Server.Run(t, "iptables -A INPUT -p udp -j NFLOG --nflog-group 9")
-	var n *NFLOG
+	var conn *netlink.Conn
 	var err error
-	lab.Server.Do(func() { n, err = FollowNFLOG(9, NFLOGOptions{}) })
+	lab.Server.Do(func() { conn, err = bindNFLOG(9) })
+	ok(t, err)
+	n, err := newNFLOG(9, conn, ReadOptions{})
 	ok(t, err)
 	defer n.Close()
-	ok(t, n.conn.(*netlink.Conn).SetReadBuffer(16<<10))
+	ok(t, conn.SetReadBuffer(16<<10))
 	const sent = 500
 	for i := range sent {
 		send(t, lab.Client, lab.Server.V4, 62201, fmt.Sprint(i))

@@ -23,8 +23,7 @@ import (
 func TestUDPServer(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", ":0"} {
 		t.Run(addr, func(t *testing.T) {
-			s, err := ListenUDP(addr, ServerOptions{})
-			ok(t, err)
+			s := listenUDP(t, addr)
 			defer s.Close()
 			hosts := []string{"127.0.0.1"}
 			if addr == ":0" {
@@ -54,11 +53,40 @@ func TestUDPServer(t *testing.T) {
 	}
 }
 
+// listenUDP opens and reads a UDP server in one process.
+func listenUDP(t testing.TB, addr string) *UDPServer {
+	t.Helper()
+	f, err := openUDP(addr)
+	ok(t, err)
+	s, err := newUDPServer(f, nil)
+	ok(t, err)
+	return s
+}
+
+func listenTCP(t testing.TB, addr string) *TCPServer {
+	t.Helper()
+	f, err := openTCP(addr)
+	ok(t, err)
+	s, err := newTCPServer(f, nil)
+	ok(t, err)
+	return s
+}
+
+func listenUnix(t testing.TB, path string) *UnixServer {
+	t.Helper()
+	stream, err := openUnix(path)
+	ok(t, err)
+	packets, err := openUnixDatagrams(path)
+	ok(t, err)
+	s, err := newUnixServer(path, stream, packets, nil)
+	ok(t, err)
+	return s
+}
+
 func addrPortOf(a net.Addr) netip.AddrPort { return netip.MustParseAddrPort(a.String()) }
 
 func TestUDPServerLimits(t *testing.T) {
-	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenUDP(t, "127.0.0.1:0")
 	c, err := net.Dial("udp", s.LocalAddr().String())
 	ok(t, err)
 	defer c.Close()
@@ -71,7 +99,7 @@ func TestUDPServerLimits(t *testing.T) {
 	if n := s.Stats().Counts(); n.Records != 3 || n.Malformed != 2 {
 		t.Errorf("counts %+v", n)
 	}
-	if _, err := ListenUDP(s.LocalAddr().String(), ServerOptions{}); err == nil {
+	if _, err := openUDP(s.LocalAddr().String()); err == nil {
 		t.Error("the port was taken twice")
 	}
 	ok(t, s.Close())
@@ -82,8 +110,7 @@ func TestUDPServerLimits(t *testing.T) {
 
 // TestUDPServerLost overflows the receive buffer and wants to be told how much.
 func TestUDPServerLost(t *testing.T) {
-	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenUDP(t, "127.0.0.1:0")
 	defer s.Close()
 	ok(t, s.conn.SetReadBuffer(64<<10))
 	c, err := net.Dial("udp", s.LocalAddr().String())
@@ -106,8 +133,7 @@ func TestUDPServerLost(t *testing.T) {
 }
 
 func TestUDPServerAllocatesNothing(t *testing.T) {
-	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenUDP(t, "127.0.0.1:0")
 	defer s.Close()
 	c, err := net.Dial("udp", s.LocalAddr().String())
 	ok(t, err)
@@ -120,8 +146,7 @@ func TestUDPServerAllocatesNothing(t *testing.T) {
 }
 
 func TestTCPServer(t *testing.T) {
-	s, err := ListenTCP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenTCP(t, "127.0.0.1:0")
 	p := newTap(t, s)
 	dial := func() net.Conn {
 		c, err := net.Dial("tcp", s.LocalAddr().String())
@@ -168,7 +193,7 @@ func TestTCPServerTimes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &TCPServer{messageQueue: newMessageQueue("pipe", ServerOptions{})}
+				s := &TCPServer{messageQueue: newMessageQueue("pipe", nil)}
 				s.in = make(chan message, 1)
 				client, server := net.Pipe()
 				var writer sync.WaitGroup
@@ -198,7 +223,7 @@ func TestTCPServerTimes(t *testing.T) {
 func TestTCPServerConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ok(t, err)
-	s := &TCPServer{newMessageQueue("tcp", ServerOptions{}), l}
+	s := &TCPServer{newMessageQueue("tcp", nil), l}
 	stays := func(net.Conn) { <-s.ctx.Done() } // however long it takes to open the others
 	s.active.Go(func() { s.accept(l, stays) })
 	for range maxConnections + 10 {
@@ -212,8 +237,7 @@ func TestTCPServerConnections(t *testing.T) {
 
 func TestUnixServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fwknopd.sock")
-	s, err := ListenUnix(path, ServerOptions{})
-	ok(t, err)
+	s := listenUnix(t, path)
 	p := newTap(t, s)
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
@@ -238,15 +262,11 @@ func TestUnixServer(t *testing.T) {
 	if n := s.Stats().Counts(); n.Records != 13 || n.Malformed != 9 {
 		t.Errorf("counts %+v", n)
 	}
-	if _, err := ListenUnix(path, ServerOptions{}); err == nil || !strings.Contains(err.Error(), "another process listens") {
+	if _, err := openUnix(path); err == nil || !strings.Contains(err.Error(), "another process listens") {
 		t.Errorf("second server: %v", err)
 	}
 	ok(t, s.Close())
-	for _, p := range []string{path, path + DatagramSuffix} {
-		if _, err := os.Lstat(p); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s is left: %v", p, err)
-		}
-	}
+	ok(t, listenUnix(t, path).Close()) // in place of the sockets that are left
 }
 
 func TestFeed(t *testing.T) {
@@ -262,11 +282,11 @@ func TestUnixServerReplacesStale(t *testing.T) {
 	ok(t, err)
 	l.SetUnlinkOnClose(false)
 	l.Close()
-	s, err := ListenUnix(path, ServerOptions{})
-	ok(t, err)
+	s := listenUnix(t, path)
 	ok(t, s.Close())
+	ok(t, os.Remove(path))
 	ok(t, os.WriteFile(path, []byte("precious"), 0o600))
-	if _, err := ListenUnix(path, ServerOptions{}); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := openUnix(path); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("a file in the way: %v", err)
 	}
 }
@@ -310,10 +330,8 @@ func TestMerge(t *testing.T) {
 }
 
 func TestMergeLive(t *testing.T) {
-	udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
-	tcp, err := ListenTCP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	udp := listenUDP(t, "127.0.0.1:0")
+	tcp := listenTCP(t, "127.0.0.1:0")
 	fails, err := Read([]string{filepath.Join(t.TempDir(), "missing")}, ReadOptions{})
 	ok(t, err)
 	m := Merge(udp, tcp, fails)
@@ -345,8 +363,7 @@ func TestMergePlaces(t *testing.T) {
 			ok(t, err)
 			sources = append(sources, f)
 		}
-		udp, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-		ok(t, err)
+		udp := listenUDP(t, "127.0.0.1:0")
 		return Merge(append(sources, udp)...)
 	}
 	const lines = 100
@@ -380,8 +397,7 @@ func TestMergePlaces(t *testing.T) {
 }
 
 func TestMergeOfOne(t *testing.T) {
-	s, err := ListenUDP("127.0.0.1:0", ServerOptions{})
-	ok(t, err)
+	s := listenUDP(t, "127.0.0.1:0")
 	defer s.Close()
 	if Merge(s) != Source(s) {
 		t.Error("a single source is wrapped")

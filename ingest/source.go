@@ -6,9 +6,8 @@
 // Every record is accounted for: read = events + not ours + malformed ([Counts]).
 //
 // Once, from beginning to end: [Read], or [Split] for several readers side by side.
-// Without end: [FollowLog], [FollowPcap], [FollowFIFO], [FollowJournal], [FollowNFLOG],
-// [Capture] for an interface, [ListenUDP], [ListenTCP], [ListenUnix]. Several at
-// once: [Merge].
+// Without end: [FollowLog], [FollowPcap], [FollowJournal], [Capture] for an interface, and
+// whatever a [Spec] describes, which takes two processes. Several at once: [Merge].
 package ingest
 
 import (

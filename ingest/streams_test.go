@@ -17,10 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+func followFIFO(t *testing.T, path string, opt ReadOptions) *FIFO {
+	t.Helper()
+	pipe, err := openFIFO(path)
+	ok(t, err)
+	return newFIFO(path, pipe, opt)
+}
+
 func TestFIFO(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fwknopfifo")
-	f, err := FollowFIFO(path, ReadOptions{Ref: testRef, KernelOnly: true})
-	ok(t, err)
+	f := followFIFO(t, path, ReadOptions{Ref: testRef, KernelOnly: true})
 	p := newTap(t, f)
 	for i := range 3 { // writers come and go
 		w, err := os.OpenFile(path, os.O_WRONLY, 0)
@@ -38,10 +44,8 @@ func TestFIFO(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	second, err := FollowFIFO(path, ReadOptions{}) // that exists
-	ok(t, err)
-	ok(t, second.Close())
-	if _, err := FollowFIFO(writeFile(t, "file", nil), ReadOptions{}); err == nil || !strings.Contains(err.Error(), "not a named pipe") {
+	ok(t, followFIFO(t, path, ReadOptions{}).Close()) // that exists
+	if _, err := openFIFO(writeFile(t, "file", nil)); err == nil || !strings.Contains(err.Error(), "not a named pipe") {
 		t.Errorf("a file: %v", err)
 	}
 }

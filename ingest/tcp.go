@@ -3,6 +3,7 @@ package ingest
 import (
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"fwknopd/parse"
@@ -16,19 +17,26 @@ type TCPServer struct {
 	listener net.Listener
 }
 
-// ListenTCP listens on an address such as ":62201" or "192.0.2.1:62201".
-func ListenTCP(addr string, opt ServerOptions) (*TCPServer, error) {
+// openTCP opens a socket at an address such as ":62201" or "192.0.2.1:62201".
+func openTCP(addr string) (*os.File, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	return newTCPServer(l, opt), nil
+	defer l.Close()
+	return l.(*net.TCPListener).File()
 }
 
-func newTCPServer(l net.Listener, opt ServerOptions) *TCPServer {
-	s := &TCPServer{newMessageQueue("tcp "+l.Addr().String(), opt), l}
+// newTCPServer makes a source of a socket that [openTCP] opened.
+func newTCPServer(f *os.File, problem func(Problem)) (*TCPServer, error) {
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	s := &TCPServer{newMessageQueue("tcp "+l.Addr().String(), problem), l}
 	s.active.Go(func() { s.accept(l, s.serve) })
-	return s
+	return s, nil
 }
 
 // serve reads the one message of a connection. It ends with the connection, with

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 	"unsafe"
 
@@ -24,12 +25,6 @@ const (
 
 var errLongMessage error = badRecord("message too long")
 
-// ServerOptions are common to the servers.
-type ServerOptions struct {
-	// Problem, if not nil, is called for each malformed message.
-	Problem func(Problem)
-}
-
 // A UDPServer is a Source of the datagrams that reach a UDP port: no capture, no
 // special rights. It never answers. Events have the addresses and ports of the
 // packet and its TTL, as a capture would. Counts.Lost are the datagrams that
@@ -42,18 +37,9 @@ type UDPServer struct {
 	drops uint32 // as last reported by the kernel, which wraps around
 }
 
-// ListenUDP listens on an address such as ":62201" or "192.0.2.1:62201"; without a
-// host on all addresses, IPv4 and IPv6.
-func ListenUDP(addr string, opt ServerOptions) (*UDPServer, error) {
-	conn, err := listenUDP(addr)
-	if err != nil {
-		return nil, err
-	}
-	return newUDPServer(conn, opt)
-}
-
-// listenUDP opens the socket, with room for a burst.
-func listenUDP(addr string) (*net.UDPConn, error) {
+// openUDP opens a socket at an address such as ":62201" or "192.0.2.1:62201"; without a
+// host on all addresses, IPv4 and IPv6. It has room for a burst.
+func openUDP(addr string) (*os.File, error) {
 	a, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		return nil, err
@@ -62,19 +48,30 @@ func listenUDP(addr string) (*net.UDPConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer conn.Close()
 	raw, err := conn.SyscallConn()
 	if err == nil {
 		err = raiseBuffer(raw, udpBuffer)
 	}
 	if err != nil {
-		conn.Close()
 		return nil, err
 	}
-	return conn, nil
+	return conn.File()
 }
 
-func newUDPServer(conn *net.UDPConn, opt ServerOptions) (*UDPServer, error) {
-	s := &UDPServer{accounting: accounting{name: "udp " + conn.LocalAddr().String(), problem: opt.Problem}, conn: conn}
+// newUDPServer makes a source of a socket that [openUDP] opened.
+func newUDPServer(f *os.File, problem func(Problem)) (*UDPServer, error) {
+	defer f.Close()
+	c, err := net.FilePacketConn(f)
+	if err != nil {
+		return nil, err
+	}
+	conn, ok := c.(*net.UDPConn)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("%s: not a UDP socket", f.Name())
+	}
+	s := &UDPServer{accounting: accounting{name: "udp " + conn.LocalAddr().String(), problem: problem}, conn: conn}
 	s.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	if err := s.prepare(); err != nil {
 		conn.Close()

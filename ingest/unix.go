@@ -37,22 +37,9 @@ type UnixServer struct {
 	packets  *net.UnixConn
 }
 
-// ListenUnix makes the sockets path and path+DatagramSuffix, for their owner only.
-// Sockets that a dead process left are replaced, those of a living one are not.
-func ListenUnix(path string, opt ServerOptions) (*UnixServer, error) {
-	l, err := listenUnix(path)
-	if err != nil {
-		return nil, err
-	}
-	packets, err := listenUnixgram(path)
-	if err != nil {
-		l.Close()
-		return nil, err
-	}
-	return newUnixServer(path, l, packets, opt), nil
-}
-
-func listenUnix(path string) (*net.UnixListener, error) {
+// openUnix makes the stream socket, for its owner only. A socket that a dead process left
+// is replaced, that of a living one is not.
+func openUnix(path string) (*os.File, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -60,14 +47,16 @@ func listenUnix(path string) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer l.Close()
+	l.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return nil, err
 	}
-	return l, nil
+	return l.File()
 }
 
-func listenUnixgram(path string) (*net.UnixConn, error) {
+// openUnixDatagrams makes the datagram socket beside the one at path.
+func openUnixDatagrams(path string) (*os.File, error) {
 	path += DatagramSuffix
 	if err := removeStale(path); err != nil {
 		return nil, err
@@ -76,18 +65,35 @@ func listenUnixgram(path string) (*net.UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer c.Close()
 	if err := os.Chmod(path, 0o600); err != nil {
-		c.Close()
 		return nil, err
 	}
-	return c, nil
+	return c.File()
 }
 
-func newUnixServer(path string, l *net.UnixListener, packets *net.UnixConn, opt ServerOptions) *UnixServer {
-	s := &UnixServer{newMessageQueue(path, opt), l, packets}
-	s.active.Go(func() { s.accept(l, s.serve) })
+// newUnixServer makes a source of the two sockets.
+func newUnixServer(path string, stream, datagrams *os.File, problem func(Problem)) (*UnixServer, error) {
+	defer stream.Close()
+	defer datagrams.Close()
+	l, err := net.FileListener(stream)
+	if err != nil {
+		return nil, err
+	}
+	c, err := net.FilePacketConn(datagrams)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	ul, ok := l.(*net.UnixListener)
+	uc, ok2 := c.(*net.UnixConn)
+	if !ok || !ok2 {
+		return nil, errors.Join(fmt.Errorf("%s: not unix sockets", path), l.Close(), c.Close())
+	}
+	s := &UnixServer{newMessageQueue(path, problem), ul, uc}
+	s.active.Go(func() { s.accept(ul, s.serve) })
 	s.active.Go(s.receive)
-	return s
+	return s, nil
 }
 
 // removeStale removes a socket that no process listens on.
@@ -163,13 +169,12 @@ func parseFeed(line []byte) message {
 	return message{event: ev, body: bytes.Clone(body)}
 }
 
-// Close ends a Next that waits in another goroutine, all connections, and removes
-// the sockets.
+// Close ends a Next that waits in another goroutine, and all connections. The sockets stay
+// in the file system: the next process that opens them replaces them.
 func (s *UnixServer) Close() error {
 	s.shut(func() {
 		s.listener.Close()
 		s.packets.Close()
-		os.Remove(s.name + DatagramSuffix)
 	})
 	return nil
 }

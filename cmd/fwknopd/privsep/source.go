@@ -1,12 +1,10 @@
 package privsep
 
 import (
-	"fmt"
 	"slices"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/ingest"
-	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
 )
 
@@ -20,19 +18,8 @@ const (
 // A SourceSpec describes a source of packets and its settings. A source whose
 // SourceSpec has not changed need not be reopened.
 type SourceSpec struct {
-	Mode    string
-	Path    string
-	Port    int
-	Filter  string
-	Match   []string
-	Kernel  bool
-	Promisc bool
-	Both    bool // capture both directions
-	Snaplen int
-	Group   int
-	Once    bool
+	ingest.Spec
 	Discard bool // drop what is received
-	Tail    bool // LOG_FOLLOWER is tail
 }
 
 // ReadsOnce reports whether some input is read to its end.
@@ -73,13 +60,13 @@ func listeners(list []SourceSpec, l *config.Loaded) (more []SourceSpec) {
 }
 
 func newSourceSpec(mode string, s *conf.Server) SourceSpec {
-	f := SourceSpec{Mode: mode}
+	f := SourceSpec{Spec: ingest.Spec{Mode: mode}}
 	switch mode {
 	case "PCAP":
 		f.Path, f.Filter = s.Interface, s.PcapFilter
 		f.Promisc, f.Both, f.Snaplen = s.Promiscuous, s.AnyDirection, max(s.MaxSniffBytes, minSnaplen)+linkSlack
 		if s.PcapFile != "" {
-			f = SourceSpec{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
+			f.Spec = ingest.Spec{Mode: mode, Path: s.PcapFile, Filter: s.PcapFilter, Once: true}
 		}
 	case "FILE_PCAP", "ULOG_PCAP":
 		f.Path, f.Filter = s.PcapPktFile, s.PcapFilter
@@ -106,25 +93,5 @@ func newSourceSpec(mode string, s *conf.Server) SourceSpec {
 	return f
 }
 
-// DatagramSuffix is appended to the name of a source for its second socket.
-const DatagramSuffix = " datagrams"
-
-// Name identifies a source in requests to the monitor.
-func (f *SourceSpec) Name() string {
-	switch {
-	case f.Port != 0:
-		return fmt.Sprintf("%s port %d", f.Mode, f.Port)
-	case f.Mode == "NFLOG":
-		return fmt.Sprintf("%s group %d", f.Mode, f.Group)
-	}
-	return f.Mode + " " + f.Path
-}
-
 // Label names a source in messages.
 func (f *SourceSpec) Label() string { return f.Mode + ": " + f.Path }
-
-// LiveOptions returns the options of a capture, which must be the same in both
-// processes.
-func (f *SourceSpec) LiveOptions(expr *filter.Filter) ingest.LiveOptions {
-	return ingest.LiveOptions{Filter: expr, Promiscuous: f.Promisc, AnyDirection: f.Both, Snaplen: f.Snaplen}
-}

@@ -11,7 +11,6 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
-	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -65,37 +64,11 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at positions) (ingest.Source, error) {
-	expr, err := filter.Parse(f.Filter)
-	if err != nil {
-		return nil, err
-	}
-	place := at.Places[f.Name()]
-	read := ingest.ReadOptions{Match: f.Match, KernelOnly: f.Kernel, Filter: expr, Problem: w.logProblem}
-	follow := ingest.FollowOptions{ReadOptions: read, Resume: place, RawIP: f.Mode == "ULOG_PCAP",
-		Open: func() (*os.File, error) { return w.open(ctx, f.Name()) }}
-	switch {
-	case f.Once:
-		return w.readOnce(ctx, f, read)
-	case f.Mode == "PCAP":
-		opt := f.LiveOptions(expr)
-		opt.Problem, opt.Wait = w.logProblem, w.wait
-		opt.Away = func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) }
-		opt.Socket = func() (*os.File, error) { return w.open(ctx, f.Name()) }
-		return ingest.Capture(f.Path, opt)
-	case f.Mode == "FILE_PCAP" || f.Mode == "ULOG_PCAP":
-		return ingest.FollowPcap(f.Path, follow)
-	case f.Mode == "KNOCK" && f.Tail:
-		return ingest.FollowTail(f.Path, follow)
-	case f.Mode == "KNOCK":
-		return ingest.FollowLog(f.Path, follow)
-	case f.Mode == "JOURNAL":
-		return ingest.FollowJournal(ingest.JournalOptions{ReadOptions: read, Resume: place})
-	}
-	file, err := w.open(ctx, f.Name())
-	if err != nil {
-		return nil, err
-	}
-	src, err := w.takeSource(ctx, f, file, read)
+	src, err := f.From(ingest.Handover{
+		Open:    func(name string) (*os.File, error) { return w.open(ctx, name) },
+		Problem: w.logProblem, Resume: at.Places[f.Name()], Wait: w.wait,
+		Away: func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) },
+	})
 	if err == nil && f.Discard {
 		src = discardSource{src}
 	}
@@ -112,38 +85,4 @@ func (d discardSource) Next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 	}
-}
-
-// takeSource makes a source of a descriptor that the monitor opened.
-func (w *worker) takeSource(ctx context.Context, f privsep.SourceSpec, file *os.File, read ingest.ReadOptions) (ingest.Source, error) {
-	opt := ingest.ServerOptions{Problem: w.logProblem}
-	switch f.Mode {
-	case "UDP":
-		return ingest.UDPFromFile(file, opt)
-	case "TCP":
-		return ingest.TCPFromFile(file, opt)
-	case "SOCKET":
-		datagrams, err := w.open(ctx, f.Name()+privsep.DatagramSuffix)
-		if err != nil {
-			file.Close()
-			return nil, err
-		}
-		return ingest.UnixFromFile(f.Path, file, datagrams, opt)
-	case "NFLOG":
-		return ingest.FollowNFLOG(uint16(f.Group), ingest.NFLOGOptions{Match: f.Match, Filter: read.Filter, Problem: w.logProblem, Socket: file})
-	case "FIFO":
-		return ingest.FIFOFromFile(f.Path, file, read), nil
-	}
-	file.Close()
-	return nil, errors.New("no such source")
-}
-
-// readOnce reads a capture to its end (PCAP_FILE). The monitor has opened it.
-func (w *worker) readOnce(ctx context.Context, f privsep.SourceSpec, read ingest.ReadOptions) (ingest.Source, error) {
-	file, err := w.open(ctx, f.Name())
-	if err != nil {
-		return nil, err
-	}
-	read.Stdin = file
-	return ingest.Read([]string{ingest.Stdin}, read)
 }
