@@ -7,8 +7,36 @@ import (
 	"time"
 )
 
-// linkInterval is how often an interface that is away is looked for.
+// linkInterval is how often interfaces are looked at.
 const linkInterval = time.Second
+
+// WatchLinks calls changed with the state of each named interface once per interval, from
+// one goroutine, until ctx is done.
+func WatchLinks(ctx context.Context, names map[string]bool, changed func(Link)) error {
+	go func() {
+		tick := time.NewTicker(linkInterval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			for name := range names {
+				changed(lookUpLink(name))
+			}
+		}
+	}()
+	return nil
+}
+
+func lookUpLink(name string) Link {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return Link{Name: name, Gone: true}
+	}
+	return Link{ifi.Index, name, false, ifi.Flags&net.FlagUp != 0, ifi.Flags&net.FlagRunning != 0}
+}
 
 // A linkWatch waits for an interface. BPF itself reports when it goes.
 type linkWatch struct {
@@ -36,7 +64,7 @@ func (w *linkWatch) wait(ctx context.Context) (another bool, err error) {
 			return false, os.ErrClosed
 		case <-tick.C:
 		}
-		if ifi, err := net.InterfaceByName(w.name); err == nil && ifi.Flags&net.FlagUp != 0 {
+		if lookUpLink(w.name).Up {
 			return true, nil
 		}
 	}

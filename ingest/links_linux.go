@@ -12,11 +12,87 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A linkWatch knows by rtnetlink which interface has a name now.
-type linkWatch struct {
+// WatchLinks calls changed for each change of the named interfaces that the kernel reports,
+// from one goroutine, until ctx is done.
+func WatchLinks(ctx context.Context, names map[string]bool, changed func(Link)) error {
+	feed, err := openLinkFeed(func(l Link) {
+		if names[l.Name] {
+			changed(l)
+		}
+	})
+	if err == nil {
+		context.AfterFunc(ctx, feed.close)
+	}
+	return err
+}
+
+// A linkFeed reads the changes of all interfaces from rtnetlink.
+type linkFeed struct {
 	conn *netlink.Conn
+	done chan struct{} // closed when it has ended
+}
+
+func openLinkFeed(changed func(Link)) (*linkFeed, error) {
+	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_LINK})
+	if err != nil {
+		return nil, err
+	}
+	f := &linkFeed{conn, make(chan struct{})}
+	go f.run(changed)
+	return f, nil
+}
+
+// run reads until the socket is closed.
+func (f *linkFeed) run(changed func(Link)) {
+	defer close(f.done)
+	for {
+		messages, err := f.conn.Receive()
+		if err != nil {
+			if errors.Is(err, unix.ENOBUFS) {
+				continue // an event was lost; the next will do
+			}
+			return
+		}
+		for _, m := range messages {
+			if l, ok := linkOf(m); ok {
+				changed(l)
+			}
+		}
+	}
+}
+
+// linkOf decodes one RTM_NEWLINK or RTM_DELLINK: struct ifinfomsg and attributes.
+func linkOf(m netlink.Message) (l Link, ok bool) {
+	if len(m.Data) < unix.SizeofIfInfomsg {
+		return l, false
+	}
+	attrs, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return l, false
+	}
+	for attrs.Next() {
+		if attrs.Type() == unix.IFLA_IFNAME {
+			l.Name = attrs.String()
+		}
+	}
+	flags := binary.NativeEndian.Uint32(m.Data[8:])
+	l.Index = int(binary.NativeEndian.Uint32(m.Data[4:]))
+	l.Gone = m.Header.Type == unix.RTM_DELLINK
+	l.Up, l.Running = flags&unix.IFF_UP != 0, flags&unix.IFF_RUNNING != 0
+	return l, true
+}
+
+func (f *linkFeed) close() {
+	if f.conn != nil {
+		f.conn.Close()
+	}
+	<-f.done
+}
+
+// A linkWatch knows which interface has a name now.
+type linkWatch struct {
+	*linkFeed
 	name string
-	done chan struct{}
 
 	mu         sync.Mutex
 	index      int // of the interface that has the name and is up; 0 if none
@@ -25,65 +101,28 @@ type linkWatch struct {
 	changed    chan struct{} // has room for one
 }
 
-// watchLinks begins to watch; for AnyInterface there is nothing to.
-func watchLinks(name string) (*linkWatch, error) {
-	w := &linkWatch{name: name, done: make(chan struct{}), changed: make(chan struct{}, 1)}
-	if name == AnyInterface {
+func watchLinks(name string) (w *linkWatch, err error) {
+	w = &linkWatch{name: name, changed: make(chan struct{}, 1)}
+	if name == AnyInterface { // there is nothing to watch
+		w.linkFeed = &linkFeed{done: make(chan struct{})}
 		close(w.done)
 		return w, nil
 	}
-	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_LINK})
-	if err != nil {
-		return nil, err
-	}
-	w.conn = conn
-	go w.run()
-	return w, nil
+	w.linkFeed, err = openLinkFeed(w.update)
+	return w, err
 }
 
-// run reads until the socket is closed.
-func (w *linkWatch) run() {
-	defer close(w.done)
-	for {
-		messages, err := w.conn.Receive()
-		if err != nil {
-			if errors.Is(err, unix.ENOBUFS) {
-				continue // an event was lost; the next will do
-			}
-			return
-		}
-		for _, m := range messages {
-			w.message(m)
-		}
-	}
-}
-
-// message takes one RTM_NEWLINK or RTM_DELLINK: struct ifinfomsg and attributes.
-func (w *linkWatch) message(m netlink.Message) {
-	if len(m.Data) < unix.SizeofIfInfomsg {
-		return
-	}
-	attrs, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofIfInfomsg:])
-	if err != nil {
-		return
-	}
-	name := ""
-	for attrs.Next() {
-		if attrs.Type() == unix.IFLA_IFNAME {
-			name = attrs.String()
-		}
-	}
-	index := int(binary.NativeEndian.Uint32(m.Data[4:]))
-	up := binary.NativeEndian.Uint32(m.Data[8:])&unix.IFF_UP != 0 && m.Header.Type == unix.RTM_NEWLINK
+// update takes a change of any interface.
+func (w *linkWatch) update(l Link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case name == w.name && up:
-		w.index = index
-	case index == w.index: // gone, down or renamed
+	case l.Name == w.name && l.Up && !l.Gone:
+		w.index = l.Index
+	case l.Index == w.index: // gone, down or renamed
 		w.index = 0
 	}
-	if index == w.boundIndex && m.Header.Type == unix.RTM_DELLINK {
+	if l.Index == w.boundIndex && l.Gone {
 		w.boundIndex = 0
 	}
 	select {
@@ -131,11 +170,4 @@ func (w *linkWatch) reset() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.index = 0
-}
-
-func (w *linkWatch) close() {
-	if w.conn != nil {
-		w.conn.Close()
-	}
-	<-w.done
 }

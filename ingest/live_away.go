@@ -13,6 +13,13 @@ import (
 // ErrNoInterface is that there is no interface of a name.
 var ErrNoInterface = errors.New("no such interface")
 
+// A Link is the state of an interface, see [WatchLinks].
+type Link struct {
+	Index             int
+	Name              string
+	Gone, Up, Running bool
+}
+
 // Reasons of LiveOptions.Away.
 var (
 	reasonMissing = ErrNoInterface.Error() + ", waiting for it"

@@ -7,7 +7,7 @@
 //
 // Once, from beginning to end: [Read], or [Split] for several readers side by side.
 // Without end: [FollowLog], [FollowPcap], [FollowJournal], [Capture] for an interface, and
-// whatever a [Spec] describes, which takes two processes. Several at once: [Merge].
+// what a [Spec] describes, which takes two processes. Several at once: [Merge].
 package ingest
 
 import (

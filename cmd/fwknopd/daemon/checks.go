@@ -8,6 +8,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/ingest"
 )
 
 // startChecks starts the periodic tasks that the configuration asks for: interface
@@ -65,42 +66,33 @@ func (d *daemon) watchInterfaces(ctx context.Context) {
 	if len(names) == 0 || !s.ExitAtIntfDown && !s.IntfChecks {
 		return
 	}
-	links, err := watchLinks(ctx, names)
-	if err != nil {
+	if err := ingest.WatchLinks(ctx, names, d.linkLogger()); err != nil {
 		d.logf(warning, "interfaces are not watched: %v", err)
-		return
 	}
-	go d.logLinks(links, s.ExitAtIntfDown)
 }
 
-// A link is the state of an interface.
-type link struct {
-	name          string
-	gone, running bool
-}
-
-// logLinks logs changes of interface state. If exit is set, an interface that goes down
-// ends the daemon.
-func (d *daemon) logLinks(links <-chan link, exit bool) {
+// linkLogger returns a function that logs changes of interface state. With
+// EXIT_AT_INTF_DOWN an interface that goes down ends the daemon.
+func (d *daemon) linkLogger() func(ingest.Link) {
 	s := d.conf().Server
 	state := make(map[string]string)
-	for l := range links {
-		name, now := l.name, "fine"
+	return func(l ingest.Link) {
+		now := "fine"
 		switch {
-		case l.gone && s.IntfExistsCheck:
+		case l.Gone && s.IntfExistsCheck:
 			now = "gone"
-		case !l.running && s.IntfRunningCheck:
+		case !l.Running && s.IntfRunningCheck:
 			now = "down"
 		}
-		before, known := state[name]
-		state[name] = now
+		before, known := state[l.Name]
+		state[l.Name] = now
 		switch {
 		case now == before || !known && now == "fine":
 		case now == "fine":
-			d.alertf(info, "interface %s is back", name)
+			d.alertf(info, "interface %s is back", l.Name)
 		default:
-			d.alertf(warning, "interface %s is %s", name, now)
-			if exit {
+			d.alertf(warning, "interface %s is %s", l.Name, now)
+			if s.ExitAtIntfDown {
 				d.end(errInterfaceDown)
 			}
 		}

@@ -3,9 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
-	"time"
 
 	"fwknopd/enforce"
 )
@@ -33,22 +31,4 @@ type established = func(context.Context, []enforce.Grant) ([]bool, error)
 // openConntrack returns an error: with ipfw, keep-state rules keep connections alive.
 func openConntrack([]uint16) (_ established, done func(), err error) {
 	return nil, nil, errors.New("not on freebsd, where keep-state does this")
-}
-
-// linkInterval is the polling interval for interfaces.
-const linkInterval = time.Second
-
-// watchLinks polls the named interfaces and sends their states until ctx is done.
-func watchLinks(ctx context.Context, names map[string]bool) (<-chan link, error) {
-	links := make(chan link)
-	go func() {
-		defer close(links)
-		every(ctx, linkInterval, func() {
-			for name := range names {
-				ifi, err := net.InterfaceByName(name)
-				links <- link{name, err != nil, err == nil && ifi.Flags&net.FlagRunning != 0}
-			}
-		})
-	}()
-	return links, nil
 }
