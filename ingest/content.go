@@ -90,8 +90,8 @@ func refused(b []byte) error {
 	return nil
 }
 
-// binaryShare: of binary data more than one byte in so many is a control character
-// that has no place in a text. Of compressed or encrypted data it is one in nine.
+// Data is binary if more than one byte in binaryShare is a control character that has no
+// place in a text. In compressed or encrypted data it is one in nine.
 const binaryShare = 16
 
 // textCpio reports a cpio archive with a header of digits: octal ones (-H odc) or

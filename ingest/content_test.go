@@ -112,7 +112,7 @@ func utf16Bytes(order binary.AppendByteOrder, s string) []byte {
 	return b
 }
 
-// TestReadPastBadInputs holds that inputs which cannot be read hide no others, in any
+// TestReadPastBadInputs checks that inputs which cannot be read hide no others, in any
 // place, and are named in the end.
 func TestReadPastBadInputs(t *testing.T) {
 	le := binary.AppendByteOrder(binary.LittleEndian)

@@ -12,7 +12,7 @@ import (
 // and no message above 48 KiB.
 const maxEntry = 192 << 10
 
-// A layout is how records that span lines lie in a text.
+// A layout is how a text holds records that span lines.
 type layout uint8
 
 const (
@@ -37,7 +37,7 @@ func layoutOf(front []byte) layout {
 				return layoutJSON
 			}
 		case !whole:
-		case start == len(line), bytes.HasPrefix(line, []byte("-- ")): // journalctl's remarks
+		case start == len(line), bytes.HasPrefix(line, []byte("-- ")): // journalctl's comments
 			front = rest
 			continue
 		case bytes.HasPrefix(line, []byte("__")) && parse.JournalName(line[:max(0, bytes.IndexByte(line, '='))]):
@@ -47,6 +47,122 @@ func layoutOf(front []byte) layout {
 		}
 		return layoutLines
 	}
+}
+
+// entries reads records that span lines.
+type entries struct {
+	*readBuffer
+	lineOptions
+	layout layout
+}
+
+func (e *entries) next(ctx context.Context, ev *parse.Event) error {
+	for {
+		e.take(e.between(e.bytes()))
+		b := e.bytes()
+		if n := e.end(b, false); n > 0 {
+			e.take(n)
+			return e.entry(b[:n], ev)
+		}
+		if len(b) > maxEntry {
+			e.take(len(b))
+			return errLongLine
+		}
+		if err := e.fill(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (e *entries) rest(ev *parse.Event, whole bool) error {
+	e.take(e.between(e.bytes()))
+	b := e.bytes()
+	switch {
+	case len(b) == 0:
+		return io.EOF
+	case !whole:
+		return e.torn(false)
+	}
+	n := e.end(b, true)
+	if n == 0 {
+		n = len(b)
+	}
+	e.take(n)
+	return e.entry(b[:n], ev)
+}
+
+// between returns the number of bytes in front of the next record.
+func (e *entries) between(b []byte) int {
+	text := bytes.TrimPrefix(b, []byte("\ufeff"))
+	mark := len(b) - len(text)
+	if e.layout == layoutJSON {
+		start := jsonStart(text)
+		if n := listOpening(text[start:]); n > 0 {
+			return mark + start + n
+		}
+		return mark + start
+	}
+	return mark + len(text) - len(bytes.TrimLeft(text, "\r\n"))
+}
+
+// end returns the end of the first record in b, 0 if b may not hold all of it. last is
+// set if nothing follows b.
+func (e *entries) end(b []byte, last bool) int {
+	switch {
+	case len(b) == 0:
+		return 0
+	case e.layout == layoutJSON && b[0] == '{':
+		return objectEnd(b)
+	case e.layout == layoutExport:
+		return exportEnd(b)
+	}
+	n := bytes.IndexByte(b, '\n') + 1
+	if e.layout == layoutJSON || n == 0 || !parse.IsJournalHeader(b) {
+		return n // a line that is no record
+	}
+	for n < len(b) && b[n] == ' ' {
+		next := bytes.IndexByte(b[n:], '\n') + 1
+		if next == 0 {
+			return 0
+		}
+		n += next
+	}
+	if n == len(b) && !last {
+		return 0
+	}
+	return n
+}
+
+// entry turns one record into an event.
+func (e *entries) entry(b []byte, ev *parse.Event) error {
+	e.journal = e.layout == layoutExport || e.layout == layoutVerbose && parse.IsJournalHeader(b)
+	if e.layout != layoutExport { // its last newline may belong to a binary value
+		b = bytes.TrimRight(b, "\r\n")
+	}
+	return e.decode(b, ev)
+}
+
+// exportEnd returns the end of an entry, behind the blank line, 0 if b does not hold it.
+func exportEnd(b []byte) int {
+	for i := 0; i < len(b); {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return 0
+		}
+		line := b[i : i+n]
+		i += n + 1
+		if len(line) == 0 {
+			return i
+		}
+		if bytes.IndexByte(line, '=') < 0 && parse.JournalName(line) {
+			_, next, ok := parse.JournalBinary(b[i:])
+			if !ok {
+				return 0
+			}
+			i += next
+		}
+	}
+	return 0
 }
 
 // jsonStart returns how much of b is between two objects: white space, commas, the
@@ -95,120 +211,4 @@ func objectEnd(b []byte) int {
 		}
 	}
 	return 0
-}
-
-// entries reads records that span lines.
-type entries struct {
-	*readBuffer
-	lineOptions
-	layout layout
-}
-
-func (e *entries) next(ctx context.Context, ev *parse.Event) error {
-	for {
-		e.take(e.between(e.bytes()))
-		b := e.bytes()
-		if n := e.end(b, false); n > 0 {
-			e.take(n)
-			return e.entry(b[:n], ev)
-		}
-		if len(b) > maxEntry {
-			e.take(len(b))
-			return errLongLine
-		}
-		if err := e.fill(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-func (e *entries) rest(ev *parse.Event, whole bool) error {
-	e.take(e.between(e.bytes()))
-	b := e.bytes()
-	switch {
-	case len(b) == 0:
-		return io.EOF
-	case !whole:
-		return e.torn(false)
-	}
-	n := e.end(b, true)
-	if n == 0 {
-		n = len(b)
-	}
-	e.take(n)
-	return e.entry(b[:n], ev)
-}
-
-// between returns how much in front of the next record belongs to none.
-func (e *entries) between(b []byte) int {
-	text := bytes.TrimPrefix(b, []byte("\ufeff"))
-	mark := len(b) - len(text)
-	if e.layout == layoutJSON {
-		start := jsonStart(text)
-		if n := listOpening(text[start:]); n > 0 {
-			return mark + start + n
-		}
-		return mark + start
-	}
-	return mark + len(text) - len(bytes.TrimLeft(text, "\r\n"))
-}
-
-// end returns the end of the first record in b, 0 if b may not hold all of it. last
-// says that nothing follows.
-func (e *entries) end(b []byte, last bool) int {
-	switch {
-	case len(b) == 0:
-		return 0
-	case e.layout == layoutJSON && b[0] == '{':
-		return objectEnd(b)
-	case e.layout == layoutExport:
-		return exportEnd(b)
-	}
-	n := bytes.IndexByte(b, '\n') + 1
-	if e.layout == layoutJSON || n == 0 || !parse.IsJournalHeader(b) {
-		return n // a line of something else
-	}
-	for n < len(b) && b[n] == ' ' {
-		next := bytes.IndexByte(b[n:], '\n') + 1
-		if next == 0 {
-			return 0
-		}
-		n += next
-	}
-	if n == len(b) && !last {
-		return 0
-	}
-	return n
-}
-
-// exportEnd finds the blank line behind the fields.
-func exportEnd(b []byte) int {
-	for i := 0; i < len(b); {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return 0
-		}
-		line := b[i : i+n]
-		i += n + 1
-		if len(line) == 0 {
-			return i
-		}
-		if bytes.IndexByte(line, '=') < 0 && parse.JournalName(line) {
-			_, next, ok := parse.JournalBinary(b[i:])
-			if !ok {
-				return 0
-			}
-			i += next
-		}
-	}
-	return 0
-}
-
-// entry turns one record into an event.
-func (e *entries) entry(b []byte, ev *parse.Event) error {
-	e.journal = e.layout == layoutExport || e.layout == layoutVerbose && parse.IsJournalHeader(b)
-	if e.layout != layoutExport { // there the newline may be that behind a binary value
-		b = bytes.TrimRight(b, "\r\n")
-	}
-	return e.decode(b, ev)
 }

@@ -221,7 +221,7 @@ func TestFollowMissingDirectory(t *testing.T) {
 	}
 }
 
-// TestFollowRename is logrotate's way: late lines still go to the old file.
+// TestFollowRename rotates as logrotate does: late lines still go to the old file.
 func TestFollowRename(t *testing.T) {
 	followModes(t, func(t *testing.T, path string, follow func(FollowOptions) *tap) {
 		appendTo(t, path, line(1))
@@ -292,7 +292,7 @@ func TestFollowTruncate(t *testing.T) {
 	})
 }
 
-// TestFollowTruncateGap loses lines and says so.
+// TestFollowTruncateGap loses lines, which is counted and reported.
 func TestFollowTruncateGap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, line(1)+line(2))

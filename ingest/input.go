@@ -180,7 +180,7 @@ func (in *input) sniffLeast() int {
 	return sniffSize
 }
 
-// peek reads the first bytes of r, at least so many, and returns them and a reader of
+// peek reads the first bytes of r, at least least of them, and returns them and a reader of
 // the whole.
 func peek(r io.Reader, least int) ([]byte, io.Reader, error) {
 	magic := make([]byte, sniffSize)

@@ -134,7 +134,7 @@ func (w *linkWatch) update(l Link) {
 	}
 }
 
-// setSocket tells which socket to wake up when the name belongs to another interface
+// setSocket sets the socket whose read is interrupted when the name belongs to another interface
 // than index.
 func (w *linkWatch) setSocket(index int, socket socket) {
 	w.mu.Lock()

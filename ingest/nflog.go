@@ -71,7 +71,7 @@ func (n *NFLOG) Next(ctx context.Context, ev *parse.Event) error {
 		frame, err := n.message(ctx)
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
-			continue // the next packet's number tells how many are lost
+			continue // sequence counts what was lost
 		case err != nil:
 			return err
 		case frame == nil:

@@ -61,7 +61,7 @@ func TestInOrder(t *testing.T) {
 	}
 }
 
-// TestInOrderReadsLittle holds that a large file is not read to find its first time.
+// TestInOrderReadsLittle checks that a large file is not read to find its first time.
 func TestInOrderReadsLittle(t *testing.T) {
 	large := writeFile(t, "large.log", bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 400_000))
 	r := newReader(ReadOptions{Ref: testRef})

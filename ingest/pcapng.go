@@ -27,9 +27,9 @@ const (
 const (
 	ngBlockLeast = 12
 	// ngBlockKept bounds a block that is decoded: a frame with its header and
-	// options. Larger blocks of other types are passed over.
+	// options. Larger blocks of other types are skipped.
 	ngBlockKept = maxFrame + 128<<10
-	// ngBlockMost is where a length stops being believed.
+	// ngBlockMost is the largest length that is taken for that of a block.
 	ngBlockMost = 64 << 20
 	// ngInterfacesMost bounds the interfaces of a section.
 	ngInterfacesMost = 4096
@@ -44,9 +44,8 @@ type ngIface struct {
 }
 
 // pcapng reads captures of the pcapng format, of any number of sections and
-// interfaces. gopacket's reader is not used: it trusts lengths (a record's length
-// is allocated, an option's is indexed) and passes over interfaces of a second
-// link type.
+// interfaces. gopacket's reader is not used: it allocates and indexes by lengths that it
+// does not check, and skips interfaces of a second link type.
 type pcapng struct {
 	*readBuffer
 	frames
@@ -54,8 +53,8 @@ type pcapng struct {
 	ifaces   []ngIface
 	decoders map[parse.LinkType]*parse.Decoder
 	foreign  []error // link types that cannot be decoded, each once
-	skip     int64   // bytes of a block to pass over
-	lost     bool    // looking for the next plausible block
+	skip     int64   // bytes of a block to skip
+	lost     bool    // between blocks: resync has to find the next one
 }
 
 func newPcapng(w *readBuffer, opt frameOptions) *pcapng {
@@ -103,7 +102,7 @@ func (p *pcapng) next(ctx context.Context, ev *parse.Event) error {
 // errNoRecord is what body returns if a block was no packet and was understood.
 var errNoRecord = badRecord("")
 
-// block looks at the next block's header, which may change the byte order.
+// block reads the next block's header, which may change the byte order.
 func (p *pcapng) block(ctx context.Context) (kind uint32, n int64, err error) {
 	b, err := p.need(ctx, ngBlockLeast)
 	if err != nil {
@@ -119,7 +118,7 @@ func (p *pcapng) block(ctx context.Context) (kind uint32, n int64, err error) {
 	return p.order.Uint32(b), n, nil
 }
 
-// section takes the byte order from a section header; its type is a palindrome.
+// section takes the byte order from a section header, whose type is the same in both.
 func (p *pcapng) section(b []byte) bool {
 	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
 		if order.Uint32(b[8:]) == ngOrderMagic {
@@ -157,8 +156,8 @@ func (p *pcapng) body(kind uint32, b []byte, ev *parse.Event) error {
 	return errNoRecord
 }
 
-// packet decodes a packet block behind its interface: time stamp, captured length,
-// length on the wire, data.
+// packet decodes what follows the interface in a packet block: time stamp, captured
+// length, length on the wire, data.
 func (p *pcapng) packet(iface uint32, b []byte, ev *parse.Event) error {
 	n := int64(p.order.Uint32(b[8:]))
 	switch {
@@ -238,11 +237,11 @@ func (p *pcapng) decoderOf(link parse.LinkType) *parse.Decoder {
 	return nil
 }
 
-// maxForeign bounds the link types that are named.
+// maxForeign bounds the link types in Outcome.Foreign.
 const maxForeign = 8
 
 // resolution returns the units per second of an if_tsresol option: a power of two
-// if the top bit is set, else of ten. One that no clock has counts as microseconds.
+// if the top bit is set, else of ten. A power that is out of range counts as 10^6.
 func resolution(b byte) uint64 {
 	exp := b &^ 0x80
 	if b&0x80 != 0 {
@@ -268,7 +267,7 @@ func (in *ngIface) time(stamp uint64) time.Time {
 	return time.Unix(int64(sec)+in.offset, int64(nano)).UTC()
 }
 
-// lose gives up on the current block.
+// lose skips a byte of a block that is broken; next then looks for another block.
 func (p *pcapng) lose() error {
 	if len(p.bytes()) > 0 {
 		p.take(1)
@@ -277,7 +276,7 @@ func (p *pcapng) lose() error {
 	return errBadBlock
 }
 
-// resync finds the next block of a type we know whose two lengths agree.
+// resync skips to the next block of a known type whose two lengths agree.
 func (p *pcapng) resync(ctx context.Context) error {
 	for {
 		b, err := p.need(ctx, ngBlockLeast)

@@ -14,18 +14,18 @@ import (
 // maxLinks is how many symbolic links a path may lead through, as in the kernel.
 const maxLinks = 40
 
-// A route is what a path leads through: directories, symbolic links in them, the
-// directories that these lead through, and at last the file.
+// A route is the directories and symbolic links that a path resolves through, and the
+// file at its end.
 type route struct {
 	path     string
-	real     string               // where it leads to, without links
+	real     string               // the file, without symbolic links
 	dirs     map[int32]*dirOnPath // by inotify's watch descriptor
 	complete bool                 // all of it is watched
-	stale    bool                 // some of it changed: it has to be followed again
+	stale    bool                 // something on it changed: follow must be called again
 }
 
-// A dirOnPath is a watched directory. Of the names in it matter those that the path
-// leads through and, in the file's own directory, those that begin like the file's.
+// A dirOnPath is a watched directory. Only events of the names that the path resolves
+// through count and, in the file's own directory, of names that begin with its stem.
 type dirOnPath struct {
 	names []string
 	stem  string // empty: not the file's
@@ -41,8 +41,7 @@ func newRoute(path string) route {
 	return r
 }
 
-// resolve looks where the path leads to. While it leads nowhere, it is where it
-// was.
+// resolve sets real, which keeps its value while the path does not exist.
 func (r *route) resolve() {
 	if real, err := filepath.EvalSymlinks(r.path); err == nil {
 		r.real = real
@@ -51,8 +50,8 @@ func (r *route) resolve() {
 
 func (r *route) base() string { return filepath.Base(r.real) }
 
-// remote reports whether a file is in a directory of a file system that other machines
-// write to, unseen by inotify.
+// remote reports whether a file is on a file system that other machines may write to:
+// inotify does not report their writes.
 func remote(path string) bool {
 	const cifs, smb2, v9fs = 0xff534d42, 0xfe534d42, 0x01021997
 	var st unix.Statfs_t
@@ -66,8 +65,8 @@ func remote(path string) bool {
 	return false
 }
 
-// follow goes the way of the path and has inotify watch it, and what it no longer
-// leads through no more.
+// follow resolves the path, watches the directories on it and removes the watches of those
+// that are no longer on it.
 func (r *route) follow(inotify int) {
 	before := r.dirs
 	r.dirs, r.stale = make(map[int32]*dirOnPath), false
@@ -84,8 +83,8 @@ func parts(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
-// A walk follows a path name by name. What is watched is looked at after that, so
-// that no change is missed.
+// A walk resolves a path name by name. Each name is watched before it is read, so that no
+// change is missed.
 type walk struct {
 	*route
 	inotify int
@@ -94,7 +93,8 @@ type walk struct {
 	links   int
 }
 
-// run reports whether all is watched. A directory that is missing is: its name is.
+// run reports whether the whole path is watched. Of a missing directory it is enough that
+// its name in its parent is.
 func (w *walk) run() (complete bool) {
 	for len(w.rest) > 0 {
 		name, last := w.rest[0], len(w.rest) == 1
@@ -110,7 +110,7 @@ func (w *walk) run() (complete bool) {
 		case len(w.rest) == 1: // a removed directory gives no event while a file in it is open
 			w.watch(w.dir, nameEvents, name, "")
 			fallthrough
-		default: // one that may not be read cannot be watched, and is hardly ever renamed
+		default: // without read permission it cannot be watched, which does not matter unless it is renamed
 			w.watch(at, selfEvents, "", "")
 		}
 		target, err := os.Readlink(at)
@@ -132,7 +132,7 @@ func (w *walk) run() (complete bool) {
 	return false // it ends in a directory
 }
 
-// detour goes on by way of a link.
+// detour continues with the target of a symbolic link.
 func (w *walk) detour(target string) {
 	if filepath.IsAbs(target) {
 		w.dir = "/"
@@ -140,8 +140,8 @@ func (w *walk) detour(target string) {
 	w.rest = append(parts(target), w.rest...)
 }
 
-// watch adds events of a directory to those that are watched, and names to those
-// that matter.
+// watch adds events to the watch of a directory, and name and stem, if not empty, to the
+// names whose events count.
 func (w *walk) watch(dir string, events uint32, name, stem string) bool {
 	wd, err := unix.InotifyAddWatch(w.inotify, dir, events|selfEvents|unix.IN_MASK_ADD)
 	if err != nil {

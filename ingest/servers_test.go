@@ -108,7 +108,7 @@ func TestUDPServerLimits(t *testing.T) {
 	}
 }
 
-// TestUDPServerLost overflows the receive buffer and wants to be told how much.
+// TestUDPServerLost overflows the receive buffer and checks that the loss is counted.
 func TestUDPServerLost(t *testing.T) {
 	s := listenUDP(t, "127.0.0.1:0")
 	defer s.Close()

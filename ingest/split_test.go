@@ -45,7 +45,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// TestSplitPosition wants line numbers of the file, not of the part.
+// TestSplitPosition checks that line numbers are those of the file, not of the part.
 func TestSplitPosition(t *testing.T) {
 	data := strings.Repeat(logLine(1)+"\n", 2*splitLeast/len(logLine(1))+10)
 	parts, err := Split(writeFile(t, "a.log", []byte(data)), 2, ReadOptions{Ref: testRef})

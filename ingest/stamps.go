@@ -11,7 +11,7 @@ import (
 const (
 	// maxStampKinds bounds how many kinds of stamps are distinguished.
 	maxStampKinds = 8
-	// stampShape is how much of a line tells its kind, stampShown how much is shown.
+	// stampShape is how much of a line decides its kind, stampShown how much is shown.
 	stampShape = 24
 	stampShown = 40
 )

@@ -140,7 +140,7 @@ func readPipe(t *testing.T) (r *Reader, w *os.File) {
 	return r, w
 }
 
-// TestStdinInterrupted reads a pipe that says nothing.
+// TestStdinInterrupted reads a pipe that has no data.
 func TestStdinInterrupted(t *testing.T) {
 	for _, said := range []string{"", line(1)} {
 		r, w := readPipe(t)
