@@ -57,7 +57,7 @@ func (r *race) rotated() string {
 // want reads all that is there.
 func (r *race) want(names ...int) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), wait.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), wait.Timeout)
 	defer cancel()
 	var got []int
 	var ev parse.Event

@@ -78,9 +78,9 @@ func (p *tap) want(names ...string) {
 func (p *tap) first(names ...string) {
 	p.t.Helper()
 	for i, name := range names {
-		got := p.next(wait.Patience)
+		got := p.next(wait.Timeout)
 		for got != "" && got == p.stale && got != name {
-			got = p.next(wait.Patience)
+			got = p.next(wait.Timeout)
 		}
 		if got != name {
 			p.t.Fatalf("event %d is %q, want %q", i, got, name)
@@ -112,7 +112,7 @@ func (p *tap) quiet() {
 // until repeats an action until the event name comes.
 func (p *tap) until(name string, action func()) {
 	p.t.Helper()
-	for end := time.Now().Add(wait.Patience); time.Now().Before(end); {
+	for end := time.Now().Add(wait.Timeout); time.Now().Before(end); {
 		action()
 		for got := p.next(100 * time.Millisecond); got != ""; got = p.next(time.Millisecond) {
 			if got == name {

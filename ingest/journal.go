@@ -18,8 +18,8 @@ import (
 const (
 	// journalRestart is how long to wait before journalctl is started again.
 	journalRestart = time.Second
-	// journalPatience is how long it may take to find the last message.
-	journalPatience = 10 * time.Second
+	// journalTimeout is how long it may take to find the last message.
+	journalTimeout = 10 * time.Second
 	// kernelMessages is the match for them: whatever others write, the journal notes
 	// that they wrote it.
 	kernelMessages = "_TRANSPORT=kernel"
@@ -77,7 +77,7 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 // findEnd puts the cursor on the last message there is, so that what comes while
 // journalctl starts is not skipped.
 func (j *Journal) findEnd() error {
-	ctx, cancel := context.WithTimeout(context.Background(), journalPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), journalTimeout)
 	defer cancel()
 	var said bounded
 	cmd := exec.CommandContext(ctx, j.opt.Command, "--boot=all", "--lines=1", "--output=json", "--no-pager", "--quiet", kernelMessages)

@@ -38,7 +38,7 @@ func TestLiveNotThereYet(t *testing.T) {
 		for got := "nothing"; !strings.HasSuffix(got, want) || want == "" && got != ""; {
 			select {
 			case got = <-away:
-			case <-time.After(wait.Patience):
+			case <-time.After(wait.Timeout):
 				t.Fatalf("away: %q, want %q", got, want)
 			}
 		}

@@ -104,16 +104,16 @@ func TestLiveEvent(t *testing.T) {
 // was asked for: a kernel that was asked for times has them from a moment later on.
 func hasKernelTime(t *testing.T, conn syscall.RawConn, send func(), next func() time.Time) bool {
 	t.Helper()
-	for end := time.Now().Add(wait.Patience); time.Now().Before(end); {
+	for end := time.Now().Add(wait.Timeout); time.Now().Before(end); {
 		send()
 		n, err := 0, error(nil)
 		ok(t, conn.Control(func(fd uintptr) {
-			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(wait.Patience.Milliseconds()))
+			n, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(wait.Timeout.Milliseconds()))
 		}))
 		if n != 1 {
 			t.Fatalf("nothing is received: %v", err)
 		}
-		if asked, at := time.Now(), next(); at.Before(asked) && asked.Sub(at) < wait.Patience {
+		if asked, at := time.Now(), next(); at.Before(asked) && asked.Sub(at) < wait.Timeout {
 			return true
 		}
 	}
@@ -196,7 +196,7 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 	})
 	expect := func(name string) {
 		t.Helper()
-		for end := time.Now().Add(wait.Patience); time.Now().Before(end); { // neighbours must find each other first
+		for end := time.Now().Add(wait.Timeout); time.Now().Before(end); { // neighbours must find each other first
 			send(t, lab.Client, lab.Server.V4, 62201, name)
 			select {
 			case got := <-events:
@@ -216,7 +216,7 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 				if strings.HasSuffix(got, "waiting for it") {
 					return
 				}
-			case <-time.After(wait.Patience):
+			case <-time.After(wait.Timeout):
 				t.Fatal("nothing was reported")
 			}
 		}
@@ -283,7 +283,7 @@ func TestLiveFlood(t *testing.T) {
 		}
 	})
 	var ev parse.Event
-	ctx, cancel := context.WithTimeout(t.Context(), wait.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), wait.Timeout)
 	defer cancel()
 	var before, after unix.Rusage
 	for n := 0; n < packets; n++ {

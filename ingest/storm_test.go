@@ -186,7 +186,7 @@ type collection struct {
 func collect(t *testing.T, src Source, want int) *collection {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &collection{seen: make([]uint8, 1<<24), want: want, stop: cancel, done: make(chan struct{})}
-	idle := time.AfterFunc(wait.Patience, cancel)
+	idle := time.AfterFunc(wait.Timeout, cancel)
 	go func() {
 		defer close(c.done)
 		defer cancel()
@@ -201,7 +201,7 @@ func collect(t *testing.T, src Source, want int) *collection {
 				return
 			}
 			if c.got%4096 == 0 {
-				idle.Reset(wait.Patience)
+				idle.Reset(wait.Timeout)
 			}
 		}
 	}()

@@ -183,7 +183,7 @@ func TestStdinInterruptedWhileOpening(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("err = %v", err)
 		}
-	case <-time.After(wait.Patience):
+	case <-time.After(wait.Timeout):
 		t.Fatal("waits for a pipe that says nothing")
 	}
 	ok(t, r.Close())

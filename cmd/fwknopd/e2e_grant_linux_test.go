@@ -116,7 +116,7 @@ func TestE2EMessageTypes(t *testing.T) {
 			strings.Replace(stanza("ENABLE_CMD_EXEC Y\nCMD_EXEC_USER root\nCMD_EXEC_GROUP root"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
 		s.start()
 		reach := func(port uint16) bool {
-			return wait.Until(wait.Patience, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, port, 200*time.Millisecond) })
+			return wait.Until(wait.Timeout, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, port, 200*time.Millisecond) })
 		}
 		t.Run("timeout", func(t *testing.T) {
 			s.knock(append(ask(), "-f", "2")...)
@@ -138,7 +138,7 @@ func TestE2EMessageTypes(t *testing.T) {
 		})
 		t.Run("command", func(t *testing.T) {
 			s.knock("--server-cmd", "touch "+mark)
-			if !wait.Until(wait.Patience, func() bool { _, err := os.Stat(mark); return err == nil }) {
+			if !wait.Until(wait.Timeout, func() bool { _, err := os.Stat(mark); return err == nil }) {
 				t.Error("command did not run")
 			}
 		})

@@ -42,7 +42,7 @@ func TestE2ECaptureFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { dump.Process.Kill(); dump.Wait() })
-		if !wait.Until(wait.Patience, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
+		if !wait.Until(wait.Timeout, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
 			t.Fatal("tcpdump writes nothing")
 		}
 		s.knock(ask()...)
@@ -145,13 +145,13 @@ func TestE2EJournal(t *testing.T) {
 	s.configure("INGEST JOURNAL,UDP;\n", knockStanza())
 	s.start()
 	sequence()
-	if !s.open() || !wait.Until(wait.Patience, granted(1)) {
+	if !s.open() || !wait.Until(wait.Timeout, granted(1)) {
 		t.Fatal("not open")
 	}
 	s.stop()
 	sequence()
 	s.start()
-	if !wait.Until(wait.Patience, granted(2)) {
+	if !wait.Until(wait.Timeout, granted(2)) {
 		t.Error("a knock while the daemon was away is not seen")
 	}
 }
@@ -225,7 +225,7 @@ func TestE2EExternalCommands(t *testing.T) {
 	s.start()
 	s.knock(ask()...)
 	want := fmt.Sprintf("open %s %d 6\nclose %s\n", s.Client.V4, e2ePort, s.Client.V4)
-	if !wait.Until(wait.Patience, func() bool { text, _ := os.ReadFile(record); return string(text) == want }) {
+	if !wait.Until(wait.Timeout, func() bool { text, _ := os.ReadFile(record); return string(text) == want }) {
 		text, _ := os.ReadFile(record)
 		t.Errorf("the commands wrote %q, want %q", text, want)
 	}

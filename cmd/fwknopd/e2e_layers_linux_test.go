@@ -253,7 +253,7 @@ func TestE2EBlocked(t *testing.T) {
 			if !s.shut() {
 				t.Error("it is open all the same")
 			}
-			if !wait.Until(wait.Patience, func() bool { return strings.Contains(s.events(), fmt.Sprintf(`"blocked_by":[%q]`, c.by)) }) {
+			if !wait.Until(wait.Timeout, func() bool { return strings.Contains(s.events(), fmt.Sprintf(`"blocked_by":[%q]`, c.by)) }) {
 				t.Errorf("the event log does not say it:\n%s", s.events())
 			}
 		})
@@ -289,7 +289,7 @@ func TestE2EOwnedTable(t *testing.T) {
 	own := func(line string) { fmt.Fprintln(in, line) }
 	own("add table inet own { flags owner; }")
 	own("add chain inet own in { type filter hook input priority 0; policy drop; }")
-	if !wait.Until(wait.Patience, func() bool { return strings.Contains(s.Server.Run(t, "nft list ruleset"), "policy drop") }) {
+	if !wait.Until(wait.Timeout, func() bool { return strings.Contains(s.Server.Run(t, "nft list ruleset"), "policy drop") }) {
 		t.Fatal("no table with an owner")
 	}
 	s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))

@@ -41,7 +41,7 @@ func TestE2EKilled(t *testing.T) {
 					t.Error("the worker outlives its monitor")
 				}
 				if who == "worker" {
-					if !wait.Until(wait.Patience, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+					if !wait.Until(wait.Timeout, func() bool { w := s.worker(); return w != 0 && w != worker }) {
 						t.Fatal("no new worker")
 					}
 				}
@@ -159,13 +159,13 @@ func TestE2EBackground(t *testing.T) {
 	if out, code := s.command(s.args("--Restart")...); code != 0 {
 		t.Errorf("restart: %d %s", code, out)
 	}
-	if !wait.Until(wait.Patience, func() bool { return daemon() != 0 && alive(daemon()) }) {
+	if !wait.Until(wait.Timeout, func() bool { return daemon() != 0 && alive(daemon()) }) {
 		t.Error("nothing runs after a restart")
 	}
 	if out, code := s.command(s.args("--Kill")...); code != 0 {
 		t.Errorf("kill: %d %s", code, out)
 	}
-	if !wait.Until(wait.Patience, func() bool { return !alive(pid) }) {
+	if !wait.Until(wait.Timeout, func() bool { return !alive(pid) }) {
 		t.Error("it lives")
 	}
 	if _, err := os.Stat(pidFile); !os.IsNotExist(err) {

@@ -68,7 +68,7 @@ func TestE2ELinkedLog(t *testing.T) {
 				for rotation := range 4 {
 					src = src.Next()
 					logTo(t, file, mode, kernelLines(src))
-					if !wait.Until(wait.Patience, func() bool {
+					if !wait.Until(wait.Timeout, func() bool {
 						return strings.Contains(s.Server.Run(t, "nft list ruleset"), src.String())
 					}) {
 						t.Fatalf("nothing is open after %d rotations", rotation)
@@ -100,11 +100,11 @@ func TestE2ELinkedCapture(t *testing.T) {
 				if err := dump.Start(); err != nil {
 					t.Fatal(err)
 				}
-				if !wait.Until(wait.Patience, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
+				if !wait.Until(wait.Timeout, func() bool { st, err := os.Stat(file); return err == nil && st.Size() > 0 }) {
 					t.Fatal("tcpdump writes nothing")
 				}
 				s.knock(ask()...)
-				granted := wait.Until(wait.Patience, func() bool { return strings.Count(s.events(), `"spa.granted"`) == rotation+1 })
+				granted := wait.Until(wait.Timeout, func() bool { return strings.Count(s.events(), `"spa.granted"`) == rotation+1 })
 				dump.Process.Kill()
 				dump.Wait()
 				if !granted {

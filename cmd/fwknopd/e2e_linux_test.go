@@ -184,7 +184,7 @@ func (s *site) start(more ...string) {
 // waitFor waits until the output of the daemon contains text.
 func (s *site) waitFor(text string) {
 	s.t.Helper()
-	if !wait.Until(wait.Patience, func() bool { return strings.Contains(s.out.String(), text) }) {
+	if !wait.Until(wait.Timeout, func() bool { return strings.Contains(s.out.String(), text) }) {
 		s.t.Fatalf("the daemon never said %q; it said:\n%s", text, s.out.String())
 	}
 }
@@ -250,7 +250,7 @@ func ask() []string { return []string{"-A", fmt.Sprintf("tcp/%d", e2ePort)} }
 
 // open reports whether the port opens for the client.
 func (s *site) open() bool {
-	return wait.Until(wait.Patience, func() bool {
+	return wait.Until(wait.Timeout, func() bool {
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	})
 }

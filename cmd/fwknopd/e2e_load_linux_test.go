@@ -95,7 +95,7 @@ func TestE2EBurst(t *testing.T) {
 			if way == "server" {
 				want *= 2 // the log continues
 			}
-			if !wait.Until(wait.Patience, func() bool { return opened() == want }) {
+			if !wait.Until(wait.Timeout, func() bool { return opened() == want }) {
 				t.Fatalf("%s: %d of %d granted", way, opened(), want)
 			}
 			if took := time.Since(begin); took > limit[s.firewall] {
@@ -155,7 +155,7 @@ func TestE2EFlood(t *testing.T) {
 				p := packetFor(t, src)
 				begin := time.Now()
 				post(t, s, p)
-				if !wait.Until(wait.Patience, func() bool {
+				if !wait.Until(wait.Timeout, func() bool {
 					return netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 20*time.Millisecond)
 				}) {
 					t.Errorf("valid packet %d was lost in the flood", i)
@@ -196,7 +196,7 @@ func TestE2EInterfaceComesAndGoes(t *testing.T) {
 	s.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
 	s.Client.Run(t, "ip addr add 10.77.0.2/24 dev "+netlab.ClientIf)
 	s.Client.Run(t, "ip link set "+netlab.ClientIf+" up")
-	if !wait.Until(wait.Patience, func() bool {
+	if !wait.Until(wait.Timeout, func() bool {
 		s.knock(ask()...)
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	}) {

@@ -46,7 +46,7 @@ func TestE2EExternalShell(t *testing.T) {
 	}
 	for _, what := range []string{"open", "close"} {
 		file, want := filepath.Join(s.dir, "spa."+what), fmt.Sprintf("%s %s\n", s.Client.V4, what)
-		if !wait.Until(wait.Patience, func() bool { got, _ := os.ReadFile(file); return string(got) == want }) {
+		if !wait.Until(wait.Timeout, func() bool { got, _ := os.ReadFile(file); return string(got) == want }) {
 			got, err := os.ReadFile(file)
 			t.Errorf("%s: %q, %v\n%s", what, got, err, s.out.String())
 		}

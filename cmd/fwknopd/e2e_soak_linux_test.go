@@ -87,7 +87,7 @@ func TestE2ESoak(t *testing.T) {
 	}
 	got := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.100"), 1)[0]
 	post(t, s, packetFor(t, got))
-	if !wait.Until(wait.Patience, func() bool {
+	if !wait.Until(wait.Timeout, func() bool {
 		return netlab.CanReach(s.Client, "tcp", got, netip.AddrPortFrom(s.Server.V4, e2ePort), 20*time.Millisecond)
 	}) {
 		t.Error("a valid packet is not honoured any more")

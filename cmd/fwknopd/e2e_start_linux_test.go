@@ -184,7 +184,7 @@ func (s *site) linkUp() {
 
 func (s *site) opensInTime(t *testing.T) {
 	t.Helper()
-	if !wait.Until(wait.Patience, func() bool {
+	if !wait.Until(wait.Timeout, func() bool {
 		s.knock(ask()...)
 		return netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 200*time.Millisecond)
 	}) {
@@ -247,7 +247,7 @@ func TestE2EWorkerDiesWithoutInterface(t *testing.T) {
 	s.waitFor("waiting for it")
 	syscall.Kill(worker, syscall.SIGKILL)
 	s.waitFor("the worker died: signal: killed")
-	if !wait.Until(wait.Patience, func() bool { return strings.Count(s.out.String(), "at work") == 2 }) {
+	if !wait.Until(wait.Timeout, func() bool { return strings.Count(s.out.String(), "at work") == 2 }) {
 		t.Fatal("no second worker")
 	}
 	s.linkUp()
@@ -262,7 +262,7 @@ func TestE2EWorkerDies(t *testing.T) {
 	worker := s.worker()
 	syscall.Kill(worker, syscall.SIGABRT) // makes a Go program crash with a stack trace
 	s.waitFor("the worker died: exit status 2: SIGABRT: abort")
-	if !wait.Until(wait.Patience, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+	if !wait.Until(wait.Timeout, func() bool { w := s.worker(); return w != 0 && w != worker }) {
 		t.Fatal("no new worker")
 	}
 	syscall.Kill(s.worker(), syscall.SIGKILL)
@@ -347,7 +347,7 @@ func TestE2EProcessNames(t *testing.T) {
 			}
 			for _, when := range []string{"started", "restarted"} {
 				main := pid()
-				if !wait.Until(wait.Patience, func() bool { main = pid(); return main != 0 && alive(main) && workerOf(main) != 0 }) {
+				if !wait.Until(wait.Timeout, func() bool { main = pid(); return main != 0 && alive(main) && workerOf(main) != 0 }) {
 					t.Fatalf("%s: nothing runs", when)
 				}
 				if comm, argv0 := isCalled(t, main); comm != "fwknopd" || argv0 != bin {

@@ -170,7 +170,7 @@ func TestWatch(t *testing.T) {
 	lab.Server.Run(t, "iptables-nft -F")
 	select {
 	case <-changed:
-	case <-time.After(wait.Patience):
+	case <-time.After(wait.Timeout):
 		t.Error("a flush was not reported")
 	}
 	cancel()

@@ -26,7 +26,7 @@ func ran(t testing.TB, events <-chan Event) Event {
 			if ev.Kind == CommandRan || ev.Kind == Refused {
 				return ev
 			}
-		case <-time.After(wait.Patience):
+		case <-time.After(wait.Timeout):
 			t.Fatal("no event")
 		}
 	}

@@ -38,7 +38,7 @@ func wire(t testing.TB, r *rig) (conn *net.UnixConn, served <-chan error) {
 	ch := make(chan error, 1)
 	go func() { ch <- r.Serve(ctx, server) }()
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(wait.Patience))
+	conn.SetDeadline(time.Now().Add(wait.Timeout))
 	return conn, ch
 }
 

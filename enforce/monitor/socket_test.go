@@ -297,7 +297,7 @@ func TestSystemClock(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Clock = nil })
 	r.mustApply(t, ssh(1, time.Now().Add(200*time.Millisecond)))
 	begin := time.Now()
-	if err := r.Wait(ctx); err != nil || time.Since(begin) > wait.Patience {
+	if err := r.Wait(ctx); err != nil || time.Since(begin) > wait.Timeout {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

@@ -131,7 +131,7 @@ func TestSupervise(t *testing.T) {
 			err := r.Supervise(ctx, Supervision{Start: start, Interval: interval, Retries: 3})
 			took := time.Since(begin)
 			r.events.drain()
-			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+wait.Patience {
+			if !errors.Is(err, ErrGaveUp) || !strings.Contains(err.Error(), c.died) || took < c.pauses || took > c.pauses+wait.Timeout {
 				t.Errorf("%s: %v after %v", c.modes, err, took)
 			}
 			var counts []int
@@ -190,7 +190,7 @@ func TestWaiting(t *testing.T) {
 // again, but not without pause.
 func TestDeadlyPacket(t *testing.T) {
 	r := newRig(t)
-	ctx, cancel := context.WithTimeout(ctx, wait.Patience)
+	ctx, cancel := context.WithTimeout(ctx, wait.Timeout)
 	defer cancel()
 	start, starts := workers("says ready")
 	begin := time.Now()

@@ -137,7 +137,7 @@ func TestRulesLoadedLater(t *testing.T) {
 	lab.Server.RunInput(t, "table inet t {"+chain("in", "input", "0")+chain("out", "output", "0")+"}", "nft -f -")
 	select {
 	case <-changed:
-	case <-time.After(wait.Patience):
+	case <-time.After(wait.Timeout):
 		t.Fatal("the new base chain went unnoticed")
 	}
 	wantOpen(t, lab, false, false)

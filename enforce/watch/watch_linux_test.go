@@ -74,7 +74,7 @@ func TestNFTables(t *testing.T) {
 	lab.Server.RunInput(t, "table ip t { chain c { }; }", "nft -f -")
 	select {
 	case <-changed:
-	case <-time.After(wait.Patience):
+	case <-time.After(wait.Timeout):
 		t.Error("a new chain was not heard")
 	}
 	if after, err := gen.Now(); err != nil || after != before+1 {

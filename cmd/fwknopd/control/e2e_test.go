@@ -110,7 +110,7 @@ type openGrant struct {
 func (h *host) open(n int) []openGrant {
 	h.t.Helper()
 	var doc struct{ Grants []openGrant }
-	if !wait.Until(wait.Patience, func() bool {
+	if !wait.Until(wait.Timeout, func() bool {
 		code, out := h.fwknopd("grants", "list", "--json")
 		if code != 0 || json.Unmarshal([]byte(out), &doc) != nil {
 			h.t.Fatalf("grants list: %d\n%s", code, out)
