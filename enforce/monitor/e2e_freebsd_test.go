@@ -1,4 +1,4 @@
 package monitor
 
-// runKeeper is for the end-to-end tests, which need Linux.
-func runKeeper() { panic("needs the firewalls of Linux") }
+// runDaemon is for the end-to-end tests, which need Linux.
+func runDaemon() { panic("needs the firewalls of Linux") }

@@ -27,20 +27,20 @@ import (
 	"fwknopd/fixtures/wait"
 )
 
-// Environment of a keeper.
+// Environment of a daemon.
 const (
-	keeperFirewall = "MONITOR_TEST_FIREWALL"
-	keeperSocket   = "MONITOR_TEST_SOCKET"
+	daemonFirewall = "MONITOR_TEST_FIREWALL"
+	daemonSocket   = "MONITOR_TEST_SOCKET"
 )
 
-// listSuffix names the keeper's other socket, where each connection gets a list of what
+// listSuffix names the daemon's other socket, where each connection gets a list of what
 // is open.
 const listSuffix = ".list"
 
-// runKeeper is a daemon without ingesters: it supervises a worker, serves each
+// runDaemon is a daemon without ingesters: it supervises a worker, serves each
 // connection to its socket as a worker, and prints "worker PID" and its events.
-func runKeeper() {
-	fw, err := openFirewall(os.Getenv(keeperFirewall))
+func runDaemon() {
+	fw, err := openFirewall(os.Getenv(daemonFirewall))
 	if err == nil {
 		err = fw.Setup(ctx)
 	}
@@ -54,10 +54,10 @@ func runKeeper() {
 	}
 	var l, lists *net.UnixListener
 	if err == nil {
-		lists, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(keeperSocket) + listSuffix, Net: "unix"})
+		lists, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(daemonSocket) + listSuffix, Net: "unix"})
 	}
 	if err == nil {
-		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(keeperSocket), Net: "unix"})
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: os.Getenv(daemonSocket), Net: "unix"})
 	}
 	if err != nil {
 		fmt.Println("failed", err)
@@ -103,14 +103,14 @@ func openFirewall(name string) (enforce.Backend, error) {
 	return iptables.New(ctx, iptables.Config{Path: name})
 }
 
-// A fortress is a server whose firewall drops everything, with a keeper.
-type fortress struct {
+// A protectedHost is a server whose firewall drops everything, with a daemon.
+type protectedHost struct {
 	*netlab.Lab
 	*Client
 	t        *testing.T
 	firewall string
 	socket   string
-	keeper   *exec.Cmd
+	daemon   *exec.Cmd
 
 	mu    sync.Mutex
 	lines []string
@@ -126,10 +126,10 @@ table inet filter {
 }
 `
 
-func newFortress(t *testing.T, firewall string) *fortress {
+func newProtectedHost(t *testing.T, firewall string) *protectedHost {
 	t.Helper()
 	netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
-	f := &fortress{Lab: netlab.New(t), t: t, firewall: firewall, socket: filepath.Join(t.TempDir(), "s")}
+	f := &protectedHost{Lab: netlab.New(t), t: t, firewall: firewall, socket: filepath.Join(t.TempDir(), "s")}
 	f.protect()
 	netlab.Serve(t, f.Server, "tcp", 22)
 	f.start()
@@ -137,7 +137,7 @@ func newFortress(t *testing.T, firewall string) *fortress {
 }
 
 // protect loads what a user has, and flushes all else.
-func (f *fortress) protect() {
+func (f *protectedHost) protect() {
 	f.t.Helper()
 	if f.firewall == "nftables" {
 		f.Server.RunInput(f.t, ruleset, "nft -f -")
@@ -148,8 +148,8 @@ func (f *fortress) protect() {
 	f.Server.Run(f.t, f.firewall+" -P INPUT DROP")
 }
 
-// start starts the keeper, and waits until it serves.
-func (f *fortress) start() {
+// start starts the daemon, and waits until it serves.
+func (f *protectedHost) start() {
 	f.t.Helper()
 	os.Remove(f.socket)
 	os.Remove(f.socket + listSuffix)
@@ -158,19 +158,19 @@ func (f *fortress) start() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	f.keeper = f.Server.Command(self)
-	f.keeper.Env = append(os.Environ(), workerMode+"=keeper", keeperFirewall+"="+f.firewall, keeperSocket+"="+f.socket)
-	f.keeper.Stderr = os.Stderr
-	out, err := f.keeper.StdoutPipe()
+	f.daemon = f.Server.Command(self)
+	f.daemon.Env = append(os.Environ(), workerMode+"=daemon", daemonFirewall+"="+f.firewall, daemonSocket+"="+f.socket)
+	f.daemon.Stderr = os.Stderr
+	out, err := f.daemon.StdoutPipe()
 	if err == nil {
-		err = f.keeper.Start()
+		err = f.daemon.Start()
 	}
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	read := make(chan struct{})
 	go func() { defer close(read); f.read(out) }()
-	cmd := f.keeper
+	cmd := f.daemon
 	f.t.Cleanup(func() { cmd.Process.Kill(); <-read; cmd.Wait() })
 	f.worker(before) // is running
 	var conn *net.UnixConn
@@ -182,8 +182,8 @@ func (f *fortress) start() {
 	f.t.Cleanup(func() { f.Client.Close(); <-f.Client.Done() })
 }
 
-// open is the keeper's [Monitor.List].
-func (f *fortress) open() (gs []enforce.Grant) {
+// open is the daemon's [Monitor.List].
+func (f *protectedHost) open() (gs []enforce.Grant) {
 	f.t.Helper()
 	conn, err := net.Dial("unix", f.socket+listSuffix)
 	if err == nil {
@@ -196,7 +196,7 @@ func (f *fortress) open() (gs []enforce.Grant) {
 	return gs
 }
 
-func (f *fortress) read(out io.Reader) {
+func (f *protectedHost) read(out io.Reader) {
 	for s := bufio.NewScanner(out); s.Scan(); {
 		f.mu.Lock()
 		f.lines = append(f.lines, s.Text())
@@ -204,8 +204,8 @@ func (f *fortress) read(out io.Reader) {
 	}
 }
 
-// said counts lines of the keeper that begin so.
-func (f *fortress) said(prefix string) (n int) {
+// said counts lines of the daemon that begin so.
+func (f *protectedHost) said(prefix string) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, line := range f.lines {
@@ -217,7 +217,7 @@ func (f *fortress) said(prefix string) (n int) {
 }
 
 // wantSaid waits for a line that begins so, and wants no second one.
-func (f *fortress) wantSaid(prefix string) {
+func (f *protectedHost) wantSaid(prefix string) {
 	f.t.Helper()
 	wait.For(f.t, prefix, func() bool { return f.said(prefix) > 0 })
 	f.mu.Lock()
@@ -229,14 +229,14 @@ func (f *fortress) wantSaid(prefix string) {
 }
 
 // worker waits for a worker other than that, and returns its process id.
-func (f *fortress) worker(other string) (pid string) {
+func (f *protectedHost) worker(other string) (pid string) {
 	f.t.Helper()
 	wait.For(f.t, "a worker but "+other, func() bool { pid = f.lastWorker(); return pid != other && pid != "" })
 	return pid
 }
 
 // lastWorker is the process id of the worker that was started last, "" before the first.
-func (f *fortress) lastWorker() (pid string) {
+func (f *protectedHost) lastWorker() (pid string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, line := range f.lines {
@@ -248,11 +248,11 @@ func (f *fortress) lastWorker() (pid string) {
 }
 
 // reachable tries whether the client gets in, for a moment.
-func (f *fortress) reachable() bool {
+func (f *protectedHost) reachable() bool {
 	return netlab.CanConnect(f.Lab.Client, f.Server.V4, 22, 150*time.Millisecond)
 }
 
-func (f *fortress) grant(life time.Duration) enforce.Grant {
+func (f *protectedHost) grant(life time.Duration) enforce.Grant {
 	f.t.Helper()
 	g := enforce.Grant{Src: f.Lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(life).Round(0), Stanza: 3}
 	if f.reachable() {
@@ -268,13 +268,13 @@ func (f *fortress) grant(life time.Duration) enforce.Grant {
 }
 
 // wantRepair flushes, and waits until the port is open again.
-func (f *fortress) wantRepair() {
+func (f *protectedHost) wantRepair() {
 	f.t.Helper()
 	f.protect()
 	begin := time.Now()
 	for !f.reachable() {
 		if time.Since(begin) > 5*time.Second { // a loaded machine; else it is some milliseconds
-			f.t.Fatalf("not open five seconds after a flush; the keeper said %q", f.lines)
+			f.t.Fatalf("not open five seconds after a flush; the daemon logged %q", f.lines)
 		}
 	}
 	f.t.Logf("open %v after a flush", time.Since(begin).Round(time.Millisecond))
@@ -282,7 +282,7 @@ func (f *fortress) wantRepair() {
 
 // wantEnd checks that the port is open until shortly before the end, and shut
 // within a second of it.
-func (f *fortress) wantEnd(g enforce.Grant) {
+func (f *protectedHost) wantEnd(g enforce.Grant) {
 	f.t.Helper()
 	wait.At(g.Expires.Add(-600 * time.Millisecond))
 	if !f.reachable() {
@@ -307,12 +307,12 @@ func kill(t *testing.T, pid string) {
 
 var firewalls = []string{"nftables", "iptables-nft", "iptables-legacy"}
 
-// eachFirewall runs a test with a fortress of each of the firewalls.
-func eachFirewall(t *testing.T, firewalls []string, test func(t *testing.T, f *fortress)) {
+// eachFirewall runs a test with a protectedHost for each of the firewalls.
+func eachFirewall(t *testing.T, firewalls []string, test func(t *testing.T, f *protectedHost)) {
 	for _, firewall := range firewalls {
 		t.Run(firewall, func(t *testing.T) {
 			t.Parallel()
-			test(t, newFortress(t, firewall))
+			test(t, newProtectedHost(t, firewall))
 		})
 	}
 }
@@ -322,15 +322,15 @@ func TestE2EKilled(t *testing.T) {
 		for _, who := range []string{"worker", "monitor", "both"} {
 			t.Run(firewall+"/"+who, func(t *testing.T) {
 				t.Parallel()
-				f := newFortress(t, firewall)
+				f := newProtectedHost(t, firewall)
 				g := f.grant(4 * time.Second)
 				pid := f.worker("")
 				if who != "monitor" {
 					kill(t, pid)
 				}
 				if who != "worker" {
-					f.keeper.Process.Kill()
-					f.keeper.Wait()
+					f.daemon.Process.Kill()
+					f.daemon.Wait()
 				} else {
 					f.worker(pid) // there is another one
 				}
@@ -341,23 +341,23 @@ func TestE2EKilled(t *testing.T) {
 }
 
 func TestE2EFlushed(t *testing.T) {
-	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+	eachFirewall(t, firewalls, func(t *testing.T, f *protectedHost) {
 		g := f.grant(8 * time.Second)
 		for range 3 {
 			f.wantRepair()
 		}
 		if f.said("contested") > 0 || f.said("repaired") < 3 {
-			t.Errorf("the keeper said %q", f.lines)
+			t.Errorf("the daemon logged %q", f.lines)
 		}
 		f.wantEnd(g)
 	})
 }
 
 func TestE2ERestarted(t *testing.T) {
-	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+	eachFirewall(t, firewalls, func(t *testing.T, f *protectedHost) {
 		g := f.grant(7 * time.Second)
-		f.keeper.Process.Kill()
-		f.keeper.Wait()
+		f.daemon.Process.Kill()
+		f.daemon.Wait()
 		f.start()
 		f.wantSaid("adopted 10.77.0.2")
 		open := f.open()
@@ -374,7 +374,7 @@ func TestE2ERestarted(t *testing.T) {
 // behind long ones.
 func TestE2EMany(t *testing.T) {
 	const many, longest = 5000, 30 * time.Second
-	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+	eachFirewall(t, firewalls, func(t *testing.T, f *protectedHost) {
 		var wg sync.WaitGroup
 		start := time.Now()
 		wg.Add(many)
@@ -409,7 +409,7 @@ func TestE2EMany(t *testing.T) {
 			t.Errorf("%d left", left)
 		}
 		if f.said("repaired")+f.said("contested")+f.said("failed") > 0 {
-			t.Error("the keeper took its own changes for those of others")
+			t.Error("the daemon treated its own changes as those of others")
 		}
 	})
 }
@@ -417,7 +417,7 @@ func TestE2EMany(t *testing.T) {
 // TestE2EPostponed: a grant stays open for as long as a connection through it lives,
 // and ends soon after.
 func TestE2EPostponed(t *testing.T) {
-	eachFirewall(t, firewalls, func(t *testing.T, f *fortress) {
+	eachFirewall(t, firewalls, func(t *testing.T, f *protectedHost) {
 		g := f.grant(4 * time.Second)
 		var conn net.Conn
 		f.Lab.Client.Do(func() {
@@ -430,16 +430,16 @@ func TestE2EPostponed(t *testing.T) {
 		for range 3 {
 			wait.At(g.Expires.Add(time.Second))
 			if !f.reachable() {
-				t.Fatalf("shut while a connection lives; the keeper said %q", f.lines)
+				t.Fatalf("shut while a connection lives; the daemon logged %q", f.lines)
 			}
 			g.Expires = g.Expires.Add(5 * time.Second)
 		}
 		conn.Close()
 		if !wait.Until(extension+2*time.Second, func() bool { return f.said("expired") > 0 }) || f.reachable() {
-			t.Errorf("open without a connection; the keeper said %q", f.lines)
+			t.Errorf("open without a connection; the daemon logged %q", f.lines)
 		}
 		if f.said("postponed") != 1 || f.said("expired") != 1 {
-			t.Errorf("the keeper said %q", f.lines)
+			t.Errorf("the daemon logged %q", f.lines)
 		}
 	})
 }
@@ -447,9 +447,9 @@ func TestE2EPostponed(t *testing.T) {
 // TestE2EIdle: a monitor sleeps when nothing is open, and also while a grant is, if
 // its kernel tells of changes.
 func TestE2EIdle(t *testing.T) {
-	eachFirewall(t, []string{"nftables", "iptables-nft"}, func(t *testing.T, f *fortress) {
+	eachFirewall(t, []string{"nftables", "iptables-nft"}, func(t *testing.T, f *protectedHost) {
 		for _, state := range []string{"nothing open", "a grant open"} {
-			wait.Idle(t, 3*time.Second, 2, map[string]func() int{state: func() int { return wait.Wakeups(t, f.keeper.Process.Pid) }})
+			wait.Idle(t, 3*time.Second, 2, map[string]func() int{state: func() int { return wait.Wakeups(t, f.daemon.Process.Pid) }})
 			if state == "nothing open" {
 				f.grant(time.Minute)
 			}
@@ -460,9 +460,9 @@ func TestE2EIdle(t *testing.T) {
 // TestE2ECost measures from request to open port.
 func TestE2ECost(t *testing.T) {
 	for _, firewall := range firewalls {
-		f := newFortress(t, firewall)
+		f := newProtectedHost(t, firewall)
 		direct := make([]time.Duration, 0, 500)
-		before := cpu(t, f.keeper.Process.Pid)
+		before := cpu(t, f.daemon.Process.Pid)
 		for n := range cap(direct) {
 			g := enforce.Grant{Src: netip.AddrFrom4([4]byte{10, 201, byte(n >> 8), byte(n)}), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 			begin := time.Now()
@@ -473,7 +473,7 @@ func TestE2ECost(t *testing.T) {
 		}
 		first := direct[0]
 		slices.Sort(direct)
-		each := (cpu(t, f.keeper.Process.Pid) - before) / time.Duration(len(direct))
+		each := (cpu(t, f.daemon.Process.Pid) - before) / time.Duration(len(direct))
 		t.Logf("%s: first %v, median of %d %v, CPU %v each", firewall, first, len(direct), direct[len(direct)/2], each)
 	}
 }

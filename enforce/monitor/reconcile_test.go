@@ -57,15 +57,15 @@ func TestContest(t *testing.T) {
 	})
 }
 
-// deaf is a firewall that does not tell of changes.
-type deaf struct {
+// unwatched is a firewall that sends no notifications of changes.
+type unwatched struct {
 	*enforce.Recorder
 	looks atomic.Int32
 }
 
-func (d *deaf) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
+func (d *unwatched) Watch(context.Context) (<-chan struct{}, error) { return nil, nil }
 
-func (d *deaf) Compare(ctx context.Context, want []enforce.Grant) (enforce.Difference, error) {
+func (d *unwatched) Compare(ctx context.Context, want []enforce.Grant) (enforce.Difference, error) {
 	d.looks.Add(1)
 	return d.Recorder.Compare(ctx, want)
 }
@@ -74,7 +74,7 @@ func (d *deaf) Compare(ctx context.Context, want []enforce.Grant) (enforce.Diffe
 // and the firewall is not reconciled while no grant is open.
 func TestReconcilesAtInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fw := &deaf{Recorder: new(enforce.Recorder)}
+		fw := &unwatched{Recorder: new(enforce.Recorder)}
 		r := newRig(t, func(c *Config) { c.Firewall = fw })
 		sleep(time.Hour)
 		if n := fw.looks.Load(); n != 0 {
@@ -131,7 +131,7 @@ func foreign(n, copies int, end time.Time) enforce.Grant {
 func TestForeign(t *testing.T) {
 	for _, tells := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			fw := &deaf{Recorder: new(enforce.Recorder)}
+			fw := &unwatched{Recorder: new(enforce.Recorder)}
 			r := newRig(t, func(c *Config) {
 				if c.Firewall = fw.Recorder; !tells {
 					c.Firewall, c.Idle = fw, 5*time.Second

@@ -29,8 +29,8 @@ func runWorker(mode string) {
 	switch mode {
 	case "monitor":
 		runMonitor()
-	case "keeper":
-		runKeeper()
+	case "daemon":
+		runDaemon()
 	}
 	conn, err := Parent()
 	if err != nil {

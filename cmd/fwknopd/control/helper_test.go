@@ -17,7 +17,7 @@ import (
 	"fwknopd/fixtures/wait"
 )
 
-// The test binary acts as a daemon if this variable is set to one of: obedient, deaf (to
+// The test binary acts as a daemon if this variable is set to one of: obedient, stubborn (to
 // SIGTERM), careless (leaves its pid file), worker, ask (the control socket), or echo
 // (print the command line).
 const playEnv = "CONTROL_TEST_PLAY"
@@ -67,7 +67,7 @@ func play(how string) {
 			fmt.Println("hangup")
 		case sig == syscall.SIGWINCH:
 			fmt.Println("alive")
-		case how == "deaf":
+		case how == "stubborn":
 		case how == "careless":
 			os.Exit(0)
 		default:

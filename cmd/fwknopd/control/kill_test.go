@@ -10,9 +10,9 @@ import (
 )
 
 func TestKill(t *testing.T) {
-	for _, how := range []string{"obedient", "careless", "deaf"} {
+	for _, how := range []string{"obedient", "careless", "stubborn"} {
 		t.Run(how, func(t *testing.T) {
-			if how == "deaf" && testing.Short() {
+			if how == "stubborn" && testing.Short() {
 				t.Skip("waits for SIGKILL")
 			}
 			t.Parallel()
@@ -35,7 +35,7 @@ func TestKill(t *testing.T) {
 			if d.alive() || !zombie(worker) {
 				t.Error("a process is alive")
 			}
-			if killed := d.Wait() != nil; killed != (how == "deaf") || killed && took < termWait {
+			if killed := d.Wait() != nil; killed != (how == "stubborn") || killed && took < termWait {
 				t.Errorf("killed %v after %v", killed, took)
 			}
 			if _, err := os.Stat(p.pidFile); !os.IsNotExist(err) {

@@ -53,7 +53,7 @@ func TestSourceSpecs(t *testing.T) {
 		{"AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;", "SOCKET /run/s"},
 		{"INGEST PCAP,NFLOG,TCP;\nPCAP_INTF lo;\nNFLOG_GROUP 4;", "PCAP lo, NFLOG group 4, TCP port 62201"},
 		{"PCAP_FILE /tmp/x.pcap;", "PCAP /tmp/x.pcap"},
-		{"PCAP_INTF lo;\nENABLE_TCP_SERVER Y;", "PCAP lo, deaf TCP port 62201"},
+		{"PCAP_INTF lo;\nENABLE_TCP_SERVER Y;", "PCAP lo, discarding TCP port 62201"},
 		{"AUTH_MODE SOCKET;\nFWKNOP_SERV_SOCK /run/s;\nENABLE_TCP_SERVER Y;\nTCPSERV_PORT 5;", "SOCKET /run/s, TCP port 5"},
 	} {
 		l, problems := config.Load(config.Options{Config: "fwknopd.conf", Access: "access.conf", Offline: true,
@@ -69,7 +69,7 @@ func TestSourceSpecs(t *testing.T) {
 		for _, f := range SourceSpecs(l) {
 			name := f.Name()
 			if f.Discard {
-				name = "deaf " + name
+				name = "discarding " + name
 			}
 			names = append(names, name)
 		}
