@@ -180,6 +180,12 @@ func (o *Options) validate(c Command) error {
 	if err := o.checkFormat(); err != nil {
 		return err
 	}
+	o.complete()
+	return nil
+}
+
+// complete sets what follows from other options.
+func (o *Options) complete() {
 	o.FWLog = append(o.FWLog, o.Operands...)
 	if o.Debug {
 		o.Foreground = true
@@ -190,7 +196,6 @@ func (o *Options) validate(c Command) error {
 	if o.set["gpg-no-options"] {
 		o.GPGOptions = -1
 	}
-	return nil
 }
 
 // checkFormat applies --json and checks --format; those of -D are its own.
