@@ -76,9 +76,9 @@ func lockDigests(t *testing.T, s *site) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		t.Fatal(err)
-	}
+	wait.For(t, "the lock of the digest file", func() bool { // of a worker that was killed
+		return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+	})
 }
 
 var traps = map[string]trap{
