@@ -247,7 +247,8 @@ func (r *request) lifetime(st *stanza) time.Duration {
 
 // portsOf returns the ports sorted and without duplicates.
 func portsOf(asked []spa.Port) []enforce.Port {
-	ports := slices.Clone(asked)
+	ports := make([]enforce.Port, len(asked))
+	copy(ports, asked)
 	slices.SortFunc(ports, func(a, b enforce.Port) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Number, b.Number))
 	})

@@ -19,6 +19,10 @@ type Nets struct {
 
 // Contains reports whether a is in the list. It does not allocate.
 func (n *Nets) Contains(a netip.Addr) bool {
+	return len(n.Include) > 0 && n.contains(a) // inlined: most lists are empty
+}
+
+func (n *Nets) contains(a netip.Addr) bool {
 	for _, p := range n.Exclude {
 		if p.Contains(a) {
 			return false
