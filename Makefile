@@ -70,7 +70,7 @@ fmt:
 
 # Rewrite the golden files after a deliberate change; look at the diff.
 golden:
-	$(GO) test $$(git grep -l '"update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+	$(GO) test $$(git grep -l 'fwknopd/fixtures/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
 # build/fwknopd_VERSION_ARCH.deb, the same bytes from the same commit.

@@ -2,17 +2,14 @@ package fingerprint
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"fwknopd/fixtures/golden"
 	"fwknopd/parse"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // tally is what a file comes to: how many SYNs each signature fits, in report
 // order, and those that none fits, in order of appearance.
@@ -75,35 +72,8 @@ func TestGolden(t *testing.T) {
 				continue // which of its lines are packets is package parse's decision
 			}
 			t.Run(name, func(t *testing.T) {
-				compareGolden(t, name, tally(source.read(t, name)))
+				golden.Compare(t, filepath.Join("../fixtures/fingerprint", strings.ReplaceAll(name, "/", "-")+".golden"), tally(source.read(t, name)))
 			})
 		}
 	}
-}
-
-func compareGolden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	golden := filepath.Join("../fixtures/fingerprint", strings.ReplaceAll(name, "/", "-")+".golden")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("differs from %s; run with -update and look at the change\n%s", golden, firstDifference(got, want))
-	}
-}
-
-func firstDifference(got, want []byte) string {
-	g, w := bytes.Split(got, []byte("\n")), bytes.Split(want, []byte("\n"))
-	for i := range min(len(g), len(w)) {
-		if !bytes.Equal(g[i], w[i]) {
-			return fmt.Sprintf("line %d\n got: %s\nwant: %s", i+1, g[i], w[i])
-		}
-	}
-	return fmt.Sprintf("%d lines, want %d", len(g), len(w))
 }

@@ -2,14 +2,12 @@ package cli
 
 import (
 	_ "embed"
-	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "rewrite the manual page")
+	"fwknopd/fixtures/golden"
+)
 
 //go:embed man.head
 var manHead string
@@ -18,20 +16,7 @@ var manHead string
 var manTail string
 
 func TestManIsUpToDate(t *testing.T) {
-	const page = "../man/fwknopd.8"
-	want := manual()
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Errorf("%s is not what the option table says; run make golden", page)
-	}
+	golden.Compare(t, "../man/fwknopd.8", []byte(manual()))
 }
 
 // manual returns the manual page fwknopd(8). The options come from the table that the

@@ -16,12 +16,6 @@ const (
 	exitUsage = 2
 )
 
-// Check implements `fwknopd check` without an engine: expectations are read but cannot
-// be run, which is an error.
-func Check(args []string, stdout, stderr io.Writer) int {
-	return Checker{}.Run(args, stdout, stderr)
-}
-
 // A Checker implements `fwknopd check`.
 type Checker struct {
 	Expect Runner // runs expectations; nil: an expectation is an error

@@ -130,12 +130,12 @@ func TestCheckJSON(t *testing.T) {
 func TestCheckUsage(t *testing.T) {
 	for _, args := range [][]string{{"--nonsense"}, {"operand"}, {"--format", "xml"}} {
 		var stdout, stderr bytes.Buffer
-		if code := Check(args, &stdout, &stderr); code != 2 || stdout.Len() > 0 || strings.Count(stderr.String(), "\n") != 1 {
+		if code := (Checker{}).Run(args, &stdout, &stderr); code != 2 || stdout.Len() > 0 || strings.Count(stderr.String(), "\n") != 1 {
 			t.Errorf("%v: exit %d, %s", args, code, stderr.String())
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := Check([]string{"--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "--expect") || stderr.Len() > 0 {
+	if code := (Checker{}).Run([]string{"--help"}, &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "--expect") || stderr.Len() > 0 {
 		t.Errorf("--help: exit %d, %s%s", code, stdout.String(), stderr.String())
 	}
 }

@@ -2,36 +2,21 @@ package config
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"fwknopd/fixtures/golden"
 	"fwknopd/policy/conf"
 )
-
-var update = flag.Bool("update", false, "write the manual pages anew")
 
 // TestMan checks that the shipped pages match the keyword table.
 func TestMan(t *testing.T) {
 	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
 		name := filepath.Join("..", "man", pageName(f)+".5")
-		got := manual(f)
-		if *update {
-			if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s is not what the table says; run the test with -update", name)
-		}
+		golden.Compare(t, name, []byte(manual(f)))
 	}
 }
 

@@ -35,7 +35,7 @@ func TestCheckShellSyntax(t *testing.T) {
 	}
 	check := func() (int, string) {
 		var out bytes.Buffer
-		code := Check([]string{"-c", server, "-a", access}, &out, &out)
+		code := Checker{}.Run([]string{"-c", server, "-a", access}, &out, &out)
 		return code, out.String()
 	}
 	code, out := check()

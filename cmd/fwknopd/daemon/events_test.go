@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,10 +14,9 @@ import (
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/fixtures/golden"
 	"fwknopd/policy/conf"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // The messages and the event log objects of every kind of monitor event.
 func TestEventsGolden(t *testing.T) {
@@ -81,19 +79,7 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := append(out.Bytes(), objects...)
-	golden := filepath.Join("testdata", "events.golden")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
-	}
+	golden.Compare(t, "testdata/events.golden", got)
 }
 
 // The old daemon's line for a rule names the configured chain, or a firewall without

@@ -3,7 +3,6 @@ package replay
 import (
 	"bytes"
 	"encoding/base64"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/fixtures/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // replayDir holds configurations, inputs and the expected output.
 const replayDir = "../../../fixtures/replay"
@@ -83,7 +81,7 @@ func TestGolden(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			golden, err := filepath.Abs(filepath.Join(replayDir, tt.name+".golden"))
+			file, err := filepath.Abs(filepath.Join(replayDir, tt.name+".golden"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,24 +92,8 @@ func TestGolden(t *testing.T) {
 			}
 			code := inReplayDir(t, func(a []string) int { return command(a, nil, &out, &say) }, tt.args)
 			got := fmt.Sprintf("exit %d\n-- stdout --\n%s-- stderr --\n%s", code, out.String(), say.String())
-			compare(t, golden, got)
+			golden.Compare(t, file, []byte(got))
 		})
-	}
-}
-
-func compare(t *testing.T, golden, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }
 

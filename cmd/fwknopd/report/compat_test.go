@@ -17,6 +17,7 @@ import (
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/fixtures/golden"
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -147,19 +148,7 @@ func TestCompatGolden(t *testing.T) {
 				fmt.Fprintf(&out, "[+] %s\n", line)
 			}
 		}
-		golden := filepath.Join("testdata", "compat-"+name+".golden")
-		if *update {
-			if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(out.Bytes(), want) {
-			t.Errorf("%s: got:\n%s\nwant:\n%s", name, out.Bytes(), want)
-		}
+		golden.Compare(t, filepath.Join("testdata", "compat-"+name+".golden"), out.Bytes())
 	}
 }
 

@@ -1,20 +1,16 @@
 package report
 
 import (
-	"bytes"
-	"flag"
 	"net/netip"
-	"os"
 	"regexp"
 	"testing"
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/golden"
 )
 
 var listTime = time.Unix(1700000000, 0)
-
-var update = flag.Bool("update", false, "write golden files")
 
 func TestListText(t *testing.T) {
 	now := listTime.UTC()
@@ -31,20 +27,7 @@ func TestListText(t *testing.T) {
 		{Src: client, Ports: tcp(25), Expires: now.Add(-time.Second)},
 		{Src: client, Ports: tcp(22), Expires: now.Add(time.Minute), Stanza: 20, External: &enforce.External{Open: []string{"/bin/open"}}},
 	}
-	const golden = "testdata/list.golden"
-	got := ListText(grants, now)
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
-	}
+	golden.Compare(t, "testdata/list.golden", ListText(grants, now))
 }
 
 // TestListTextScraped: programs that read the C daemon's list can read ours.
