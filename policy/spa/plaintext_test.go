@@ -255,10 +255,13 @@ func canonical(plain []byte) []byte {
 	var part []string
 	for i, p := range strings.Split(string(plain[:bytes.LastIndexByte(plain, ':')]), ":") {
 		if _, err := decodeBase64(nil, []byte(p)); i >= 6 && err != nil {
-			continue // a server_auth without meaning, or a timeout, which the fields tell
+			continue // a server_auth without meaning
 		}
 		p = strings.TrimRight(p, "=")
-		if i == 2 || i == 4 || i >= 6 && digits([]byte(p)) {
+		if i >= 6 && digits([]byte(p)) {
+			continue // a timeout, or a server_auth of digits: compared as fields
+		}
+		if i == 2 || i == 4 {
 			p = strings.TrimLeft(p, "0")
 		}
 		if i < 6 || p != "" {
