@@ -1,20 +1,28 @@
 package daemon
 
 import (
+	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
 )
 
 // An eventLog is a file of JSON objects, one per line: decisions in the format of
-// replay, and monitor events.
+// replay, and monitor events. An object is never joined to the part of a line that a
+// full disk or a crash has left.
 type eventLog struct {
-	mu     sync.Mutex
-	path   string
-	file   *os.File // nil: none
-	failed bool     // the last write failed
-	logf   func(sev severity, format string, args ...any)
+	mu   sync.Mutex
+	path string
+	file io.WriteCloser // nil: none
+	torn bool           // the file ends within a line
+	lost int            // objects since the last one that was written
+	logf func(sev severity, format string, args ...any)
 }
 
 // open opens path for appending, again if it is open: the file may have been renamed.
@@ -26,7 +34,11 @@ func (e *eventLog) open(path string) {
 		e.file.Close()
 		e.file = nil
 	}
-	e.path, e.failed = path, false
+	if e.lost > 0 && path != e.path {
+		e.logf(warning, "event log: %s lost", conf.Count(e.lost, "event"))
+		e.lost = 0
+	}
+	e.path = path
 	if path == "" {
 		return
 	}
@@ -35,7 +47,7 @@ func (e *eventLog) open(path string) {
 		e.logf(warning, "no event log: %v", err)
 		return
 	}
-	e.file = f
+	e.file, e.torn = f, endsInLine(f)
 }
 
 // write appends one object.
@@ -45,10 +57,48 @@ func (e *eventLog) write(object []byte) {
 	if e.file == nil {
 		return
 	}
-	line := make([]byte, 0, len(object)+1)
-	_, err := e.file.Write(append(append(line, object...), '\n'))
-	if err != nil && !e.failed {
-		e.logf(warning, "event log: %v", err)
+	if e.lost > 0 {
+		lost := report.EventJSON(&monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost})
+		if e.append(lost) != nil {
+			e.lost++
+			return
+		}
+		e.logf(warning, "event log: %s lost, it is written again", conf.Count(e.lost, "event"))
+		e.lost = 0
 	}
-	e.failed = err != nil
+	if err := e.append(object); err != nil {
+		e.logf(warning, "event log: %v", err)
+		e.lost = 1
+	}
+}
+
+// append writes one line. After a failure the next one starts with a newline. e.mu must be
+// held.
+func (e *eventLog) append(object []byte) error {
+	line := make([]byte, 0, len(object)+2)
+	if e.torn {
+		line = append(line, '\n')
+	}
+	line = append(append(line, object...), '\n')
+	n, err := e.file.Write(line)
+	if n > 0 {
+		e.torn = line[n-1] != '\n'
+	}
+	return err
+}
+
+// endsInLine reports whether a regular file has a last line without a newline.
+func endsInLine(f *os.File) bool {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() || st.Size() == 0 {
+		return false
+	}
+	in, err := os.OpenFile(f.Name(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer in.Close()
+	last := make([]byte, 1)
+	_, err = in.ReadAt(last, st.Size()-1)
+	return err == nil && last[0] != '\n'
 }

@@ -4,13 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log/syslog"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
@@ -146,20 +141,6 @@ func (l *logger) fatalf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.appendErrFile("fwknopd.die", text)
-}
-
-// appendErrFile appends to a file in FWKNOP_ERR_DIR; errors are ignored. l.mu must be
-// held.
-func (l *logger) appendErrFile(name, text string) {
-	if l.errDir == "" {
-		return
-	}
-	f, err := os.OpenFile(filepath.Join(l.errDir, name), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	fmt.Fprintf(f, "%s fwknopd v%s pid: %d %s\n", time.Now().Format(time.ANSIC), l.version, os.Getpid(), text)
 }
 
 // close closes syslog and the mail queue. It does not wait for mails to be sent.

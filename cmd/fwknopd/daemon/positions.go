@@ -41,12 +41,19 @@ func (d *daemon) loadPositions() {
 	}
 }
 
-// savePositions writes the positions for the next run.
+// savePositions writes the positions for the next run. A write that fails leaves the
+// file as it was.
 func (d *daemon) savePositions() {
 	if len(d.positions) == 0 || d.o.Test {
 		return
 	}
-	if err := os.WriteFile(d.positionsPath(), d.positions, 0o600); err != nil {
+	next := d.positionsPath() + ".new"
+	err := os.WriteFile(next, d.positions, 0o600)
+	if err == nil {
+		err = os.Rename(next, d.positionsPath())
+	}
+	if err != nil {
+		os.Remove(next)
 		d.logf(warning, "positions: %v", err)
 	}
 }
