@@ -22,7 +22,7 @@ func (f *Follower) begin() error {
 	if err != nil {
 		return err
 	}
-	if resume := f.opt.Resume; resume.Inode != 0 {
+	if resume := f.opt.Resume; resume.Inode != 0 && resume.Valid() {
 		return f.resume(resume, file, st)
 	}
 	if g := f.add(file, st); !f.opt.FromStart {
@@ -71,10 +71,10 @@ func (f *Follower) resume(s State, file *os.File, st fileStat) error {
 	return nil
 }
 
-// begins reports whether a file holds the place s.
+// begins reports whether a file holds the place s, which must be valid.
 func (s *State) begins(f *os.File, st fileStat) bool {
 	h := readHead(f)
-	if st.size < s.Offset || s.HeadN > h.n || s.HeadN < 0 {
+	if st.size < s.Offset || s.HeadN > h.n {
 		return false
 	}
 	h.n = s.HeadN

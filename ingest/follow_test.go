@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -430,6 +431,35 @@ func TestFollowResume(t *testing.T) {
 			f, err := FollowLog(path, FollowOptions{Resume: state})
 			ok(t, err)
 			newTap(t, f).want(tt.want...)
+		})
+	}
+}
+
+// A State that no Follower returned is none: reading begins at the end of the file.
+func TestFollowInvalidState(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kern.log")
+	appendTo(t, path, line(1)+line(2))
+	before, err := FollowLog(path, FollowOptions{})
+	ok(t, err)
+	good := before.Stats().State()
+	ok(t, before.Close())
+	for name, change := range map[string]func(*State){
+		"a negative offset": func(s *State) { s.Offset = -5 },
+		"the least offset":  func(s *State) { s.Offset = math.MinInt64 },
+		"a negative head":   func(s *State) { s.HeadN = -1 },
+		"a long head":       func(s *State) { s.HeadN = headSize + 1 },
+		"a cursor":          func(s *State) { s.Cursor = "\x00" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			state := good
+			change(&state)
+			f, err := FollowLog(path, FollowOptions{Resume: state})
+			ok(t, err)
+			p := newTap(t, f)
+			p.quiet()
+			appendTo(t, path, line(3))
+			p.want("3")
+			ok(t, os.Truncate(path, int64(len(line(1)+line(2)))))
 		})
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 )
@@ -62,6 +64,32 @@ func FuzzReadLog(f *testing.F) {
 	w.Close()
 	f.Add(z.Bytes())
 	f.Fuzz(fuzzRead)
+}
+
+// Reading begins somewhere in the file, whatever State it is to resume from.
+func FuzzResume(f *testing.F) {
+	f.Add(int64(-5), uint64(0), 0, true)
+	f.Add(int64(3), uint64(0), 0, true)
+	f.Add(int64(1<<62), uint64(1), 600, false)
+	f.Fuzz(func(t *testing.T, offset int64, head uint64, n int, same bool) {
+		path := filepath.Join(t.TempDir(), "kern.log")
+		text := logLine(1) + "\n" + logLine(2)[:20]
+		ok(t, os.WriteFile(path, []byte(text), 0o600))
+		st, err := statPath(path)
+		ok(t, err)
+		s := State{Dev: st.dev, Inode: st.ino, Offset: offset, Head: head, HeadN: n}
+		if !same {
+			s.Inode++
+		}
+		fl, err := FollowLog(path, FollowOptions{Resume: s})
+		if err != nil {
+			return
+		}
+		defer fl.Close()
+		if at := fl.Stats().State(); at.Offset < 0 || at.Offset > int64(len(text)) {
+			t.Fatalf("resumes %+v at %d", s, at.Offset)
+		}
+	})
 }
 
 func TestReadMemoryIsFlat(t *testing.T) {

@@ -61,6 +61,9 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 		}
 		opt.Command = "journalctl"
 	}
+	if !opt.Resume.Valid() {
+		opt.Resume = State{}
+	}
 	j := &Journal{accounting: accounting{name: "journal", problem: opt.Problem}, opt: opt, cursor: []byte(opt.Resume.Cursor), done: make(chan struct{})}
 	j.place = j.state
 	if len(j.cursor) == 0 {

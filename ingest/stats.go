@@ -1,5 +1,7 @@
 package ingest
 
+import "strings"
+
 // Stats give the counts and places of a source, each looked up by its method: Stats
 // itself costs nothing, and a caller of one method does not pay for the others.
 type Stats struct{ of *accounting }
@@ -69,4 +71,15 @@ type State struct {
 	Head   uint64 `json:"head,omitempty"`   // hash of the file's first HeadN bytes
 	HeadN  int    `json:"head_n,omitempty"`
 	Cursor string `json:"cursor,omitempty"` // of the last message of the journal
+}
+
+// maxCursor is more than the length of any cursor of the journal.
+const maxCursor = 1024
+
+// Valid reports whether s can be the State of a source. One that was stored outside of
+// this process must be checked before it is used.
+func (s State) Valid() bool {
+	control := func(r rune) bool { return r < ' ' || r > '~' }
+	return s.Offset >= 0 && s.HeadN >= 0 && s.HeadN <= headSize &&
+		len(s.Cursor) <= maxCursor && !strings.ContainsFunc(s.Cursor, control)
 }

@@ -1,28 +1,29 @@
 package daemon
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"fwknopd/cmd/fwknopd/privsep"
 )
 
 // positionsFile in the state directory has the positions at which reading resumes after
 // a restart.
 const positionsFile = "positions"
 
-// maxPositions is the maximum size of the positions that a worker may report.
-const maxPositions = 8 << 10
-
-// storePositions keeps the positions for the next worker.
-func (d *daemon) storePositions(text []byte) {
-	if len(text) > maxPositions || !json.Valid(text) {
-		return
+// storePositions keeps the positions for the next worker. Those from which no worker can
+// resume are an error: text comes from a worker or from a file.
+func (d *daemon) storePositions(text []byte) error {
+	if _, err := privsep.ParsePositions(text, time.Now()); err != nil {
+		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.positions = append([]byte(nil), text...)
+	return nil
 }
 
 func (d *daemon) positionsPath() string {
@@ -32,12 +33,11 @@ func (d *daemon) positionsPath() string {
 // loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
 	text, err := os.ReadFile(d.positionsPath())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		d.logf(warning, "reading starts at the ends of files: %v", err)
-	default:
-		d.storePositions(text)
+	if err == nil {
+		err = d.storePositions(text)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, privsep.ErrOldPositions) {
+		d.logf(warning, "reading starts at the ends of files: %s: %v", d.positionsPath(), err)
 	}
 }
 

@@ -59,7 +59,7 @@ func (d *daemon) handleRecord(kind byte, text []byte) {
 			d.events.write(text)
 		}
 	case privsep.RecordPositions:
-		d.storePositions(text)
+		_ = d.storePositions(text) // those that are not valid are not kept
 	}
 }
 

@@ -8,27 +8,19 @@ import (
 	"fwknopd/ingest"
 )
 
-// resumeWithin is how long a restart may take for reading to resume. Older log entries
-// are not acted on.
-const resumeWithin = 2 * time.Minute
-
-// positions are where a worker is in the files it follows.
-type positions struct {
-	Time   time.Time               `json:"time"`
-	Places map[string]ingest.State `json:"places"` // by name of the source
-}
-
-// resume decodes positions. It returns none if they are not recent.
-func resume(text []byte, now time.Time) (p positions) {
-	if json.Unmarshal(text, &p) != nil || now.Sub(p.Time) > resumeWithin || p.Time.After(now.Add(resumeWithin)) {
-		return positions{}
+// resume decodes the positions of an earlier worker. It returns none if they are not
+// valid or not recent.
+func resume(text []byte, now time.Time) privsep.Positions {
+	p, err := privsep.ParsePositions(text, now)
+	if err != nil {
+		return privsep.Positions{}
 	}
 	return p
 }
 
 // positions returns the positions of the sources that have one.
-func (s *sources) positions(now time.Time) positions {
-	p := positions{Time: now, Places: make(map[string]ingest.State)}
+func (s *sources) positions(now time.Time) privsep.Positions {
+	p := privsep.Positions{Time: now, Places: make(map[string]ingest.State)}
 	for i, place := range s.Stats().States() {
 		if place != (ingest.State{}) {
 			p.Places[s.specs[i].Name()] = place

@@ -23,7 +23,7 @@ type sources struct {
 // sources opens the sources of l, or returns the open ones if they are the same. If the
 // new ones cannot be opened, the old ones stay in use, unless both need the same port:
 // then the old ones have been closed and w.src is nil.
-func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*sources, error) {
+func (w *worker) sources(ctx context.Context, l *config.Loaded, at privsep.Positions) (*sources, error) {
 	list := privsep.SourceSpecs(l)
 	old := w.src
 	if old != nil && reflect.DeepEqual(old.specs, list) {
@@ -48,7 +48,7 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at positions) (*
 	return src, err
 }
 
-func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at positions) (*sources, error) {
+func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at privsep.Positions) (*sources, error) {
 	var open []ingest.Source
 	for _, f := range list {
 		src, err := w.openSource(ctx, f, at)
@@ -63,7 +63,7 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 	return &sources{ingest.Merge(open...), list}, nil
 }
 
-func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at positions) (ingest.Source, error) {
+func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {
 	src, err := f.From(ingest.Handover{
 		Open:    func(name string) (*os.File, error) { return w.open(ctx, name) },
 		Problem: w.logProblem, Resume: at.Places[f.Name()], Wait: w.wait,

@@ -130,7 +130,7 @@ func TestExecuteCommand(t *testing.T) {
 }
 
 func TestResume(t *testing.T) {
-	p := positions{Time: now, Places: map[string]ingest.State{"KNOCK": {Inode: 7, Offset: 99}}}
+	p := privsep.Positions{Time: now, Places: map[string]ingest.State{"KNOCK": {Inode: 7, Offset: 99}}}
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
