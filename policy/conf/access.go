@@ -157,11 +157,13 @@ func (b *block) refuse(l *line) {
 	}
 }
 
+var directives = []string{"%include", "%include_folder", "%include_keys"}
+
 // directive executes %include, %include_folder and %include_keys.
 func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
 	if text == "" {
-		ld.errorf(l.pos, clip(l.keyword), "no value")
+		ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "no value")
 		return
 	}
 	name := ld.locate(l.pos.File, text)
@@ -173,8 +175,8 @@ func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	case "%include_keys":
 		ld.keys(name, l, b)
 	default:
-		ld.add(Problem{Pos: l.pos, Keyword: clip(l.keyword), Text: "unknown directive",
-			Hint: nearestOf(l.keyword, []string{"%include", "%include_folder", "%include_keys"})})
+		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l.keyword), Text: "unknown directive",
+			Hint: nearestOf(l.keyword, directives)})
 	}
 }
 
@@ -183,7 +185,7 @@ func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
 	names, err := ld.FS.List(dir)
 	if err != nil {
 		ld.unread = true
-		ld.errorf(at, keyword, "cannot read the folder %s: %v", dir, cause(err))
+		ld.errorf(at, keyword, "cannot read the folder %s: %v", redact(dir), cause(err))
 		return
 	}
 	for _, name := range names {
@@ -213,7 +215,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 	for i := range lines {
 		l := &lines[i]
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, clip(l.keyword), "a file of keys may hold keys only")
+			ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "a file of keys may hold keys only")
 			continue
 		}
 		ld.addLine(b, d, l)
@@ -267,7 +269,7 @@ func (f *frame) root() *frame {
 // chain lists the files from the main one to f.
 func (f *frame) chain() string {
 	if f.up == nil {
-		return f.name
+		return redact(f.name)
 	}
-	return f.up.chain() + " -> " + f.name
+	return f.up.chain() + " -> " + redact(f.name)
 }

@@ -22,11 +22,11 @@ func (ld *loader) open(name string, pos Pos, keyword string, secret bool) ([]byt
 	data, info, err := ld.FS.Read(name)
 	switch {
 	case err != nil:
-		ld.errorf(pos, keyword, "cannot read %s: %v", name, cause(err))
+		ld.errorf(pos, keyword, "cannot read %s: %v", redact(name), cause(err))
 	case !info.Regular:
-		ld.errorf(pos, keyword, "%s is not a regular file", name)
+		ld.errorf(pos, keyword, "%s is not a regular file", redact(name))
 	case len(data) > MaxFileSize:
-		ld.errorf(pos, keyword, "%s is larger than %d bytes", name, MaxFileSize)
+		ld.errorf(pos, keyword, "%s is larger than %d bytes", redact(name), MaxFileSize)
 	default:
 		ld.permissions(name, info, secret)
 		return data, true
@@ -100,7 +100,7 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 
 // unknown reports a keyword that is not in the table.
 func (ld *loader) unknown(f File, l *line) {
-	p := Problem{Pos: l.pos, Keyword: clip(l.keyword), Text: "unknown keyword"}
+	p := Problem{Pos: l.pos, Keyword: shownKeyword(f, l.keyword), Text: "unknown keyword"}
 	if ld.Lenient {
 		p.Severity = Warning
 	}
@@ -108,6 +108,8 @@ func (ld *loader) unknown(f File, l *line) {
 	case ld.full():
 	case Find(1-f, l.keyword) != nil:
 		p.Text = "unknown keyword here, it belongs into " + (1 - f).String()
+	case glued(f, l.keyword) != nil:
+		p.Text = "unknown keyword, a blank is wanted between a keyword and its value"
 	default:
 		p.Hint = nearest(f, l.keyword)
 	}

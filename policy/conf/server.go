@@ -203,7 +203,7 @@ func (ld *loader) layer(d Dialect, lines []line) *Values {
 	v := newValues(ServerFile, d)
 	for i := range lines {
 		if strings.HasPrefix(lines[i].keyword, "%") {
-			ld.errorf(lines[i].pos, clip(lines[i].keyword), "includes are for access.conf only")
+			ld.errorf(lines[i].pos, shownKeyword(ServerFile, lines[i].keyword), "includes are for access.conf only")
 			continue
 		}
 		if val := ld.value(ServerFile, d, &lines[i]); val != nil {

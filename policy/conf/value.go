@@ -226,7 +226,7 @@ func parseRegex(text string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return nil, fmt.Errorf("does not compile: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+		return nil, fmt.Errorf("does not compile: %s", redact(strings.TrimPrefix(err.Error(), "error parsing regexp: ")))
 	}
 	return re, nil
 }
@@ -320,13 +320,4 @@ func parseHexes(text string, length func(int) bool, any bool) ([]string, error) 
 		list[i] = id
 	}
 	return list, nil
-}
-
-// clip bounds the text of a file that a message repeats.
-func clip(s string) string {
-	const most = 60
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return s
 }
