@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -84,6 +85,7 @@ type site struct {
 	dir      string
 	firewall string
 	inside   []string // command prefix that runs the daemon in another namespace
+	program  string   // the daemon; "" for that of program()
 	cmd      *exec.Cmd
 	out      output
 }
@@ -163,6 +165,7 @@ func (s *site) start(more ...string) {
 		s.t.Fatal(err)
 	}
 	s.out = output{}
+	bin = cmp.Or(s.program, bin)
 	argv := append(slices.Clone(s.inside), bin)
 	argv = append(argv, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)
 	s.cmd = s.Server.Command(argv[0], argv[1:]...)

@@ -18,6 +18,7 @@ import (
 	"fwknopd/cmd/fwknopd/daemon"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/replay"
+	"fwknopd/cmd/fwknopd/sandbox"
 	"fwknopd/cmd/fwknopd/worker"
 )
 
@@ -33,6 +34,7 @@ const version = "0.1.0"
 var revision = "unknown"
 
 func main() {
+	sandbox.CloseOnExec()
 	if privsep.IsWorker() {
 		os.Exit(worker.Main())
 	}

@@ -6,10 +6,19 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/worker"
 )
+
+// playWorker is the main function of a worker that a daemon in this test program starts.
+var playWorker = worker.Main
 
 // The scripts run the real main with command lines as a user types them.
 func TestMain(m *testing.M) {
+	if privsep.IsWorker() {
+		os.Exit(playWorker())
+	}
 	testscript.Main(m, map[string]func(){"fwknopd": main})
 }
 

@@ -25,7 +25,8 @@ const WorkerFD = 3
 // Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
 // of cmd.ExtraFiles, without a way to gain privileges by running another program
 // (see noNewPrivs), and with SIGKILL when this process ends. The worker also ends by
-// itself when its socket closes.
+// itself when its socket closes. It leads a session and process group of its own, which
+// ends with it (see killRest).
 func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -36,7 +37,7 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setsid = syscall.SIGKILL, true
 	started, died := make(chan error, 1), make(chan error, 1)
 	go func() {
 		// The kernel sends Pdeathsig when the thread that started the child ends, so
@@ -50,6 +51,7 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 		}
 		started <- err
 		if err == nil {
+			killRest(cmd.Process.Pid)
 			died <- cmd.Wait()
 		}
 	}()

@@ -10,3 +10,19 @@ import (
 func noNewPrivs() error {
 	return os.NewSyscallError("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
+
+// killRest waits until the leader of a process group has ended and kills the other
+// processes of the group. The leader is still to be waited for, so that no other group
+// can have the number.
+func killRest(leader int) {
+	for {
+		err := unix.Waitid(unix.P_PID, leader, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil {
+			_ = unix.Kill(-leader, unix.SIGKILL) // fails if there are none
+		}
+		return
+	}
+}

@@ -60,6 +60,12 @@ func runWorker(mode string) {
 		if err := apply(c, ssh(1, time.Now().Add(time.Minute))); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
+	case "leaves a child":
+		child := exec.Command("sleep", "600")
+		if err := child.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		fmt.Println(child.Process.Pid)
 	case "hangs up":
 		c.Close()
 		wait.Killed()
@@ -268,6 +274,34 @@ func TestNoNewPrivs(t *testing.T) {
 	}
 }
 
+// TestGroupEndsWithWorker: what a worker started ends with it.
+func TestGroupEndsWithWorker(t *testing.T) {
+	cmd := workerCommand("leaves a child")
+	var out strings.Builder
+	cmd.Stdout = &out
+	cmd.WaitDelay = time.Second // the child has the pipe too
+	w, err := Spawn(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Conn.Close()
+	w.Wait()
+	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !wait.Until(wait.Timeout, func() bool { return ended(pid) }) {
+		t.Error("the child of the worker lives on")
+		unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// ended reports whether a process has ended, also if it is not reaped yet.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(stat), ") Z")
+}
+
 // TestWorkerDiesWithMonitor: also when the monitor is killed.
 func TestWorkerDiesWithMonitor(t *testing.T) {
 	cmd := workerCommand("monitor")
@@ -289,8 +323,5 @@ func TestWorkerDiesWithMonitor(t *testing.T) {
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	wait.For(t, "the worker is dead", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return err != nil || strings.Contains(string(stat), ") Z")
-	})
+	wait.For(t, "the worker is dead", func() bool { return ended(pid) })
 }

@@ -13,6 +13,9 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
+// lastRecords is how long the records of a worker are read after its end.
+const lastRecords = time.Second
+
 // supervise keeps a worker running until ctx is done or the restart limit is reached.
 func (d *daemon) supervise(ctx context.Context) error {
 	start := d.spawnWorker
@@ -54,7 +57,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	cmd := &exec.Cmd{
 		Path: program, Args: []string{privsep.WorkerName}, Dir: "/", Env: workerEnvironment(),
 		Stderr: stderr, ExtraFiles: []*os.File{w}, WaitDelay: time.Second,
-		SysProcAttr: &syscall.SysProcAttr{Credential: cred, Setsid: true},
+		SysProcAttr: &syscall.SysProcAttr{Credential: cred},
 	}
 	wk, err := monitor.Spawn(cmd)
 	if err != nil {
@@ -66,7 +69,12 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 	d.worker = wk
 	d.mu.Unlock()
 	wait := wk.Wait
-	wk.Wait = func() error { return newWorkerExit(wait(), stderr.String()) }
+	wk.Wait = func() error {
+		err := wait()
+		// A process that the worker left may hold the pipe.
+		_ = r.SetReadDeadline(time.Now().Add(lastRecords)) // fails if the pipe has ended
+		return newWorkerExit(err, stderr.String())
+	}
 	return wk, nil
 }
 

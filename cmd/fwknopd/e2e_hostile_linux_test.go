@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/worker"
+	"fwknopd/enforce/monitor"
+	"fwknopd/fixtures/wait"
+)
+
+// A copy of this test program runs as the daemon; its worker is then this test program
+// too, and does what the file planFile beside it says.
+const (
+	planFile   = "plan"
+	resultFile = "result" // what the hostile worker found
+)
+
+func init() { playWorker = playHostile }
+
+// plans are what a hostile worker may do, by the content of planFile.
+var plans = map[string]func(h *hostile) error{
+	"leave a child": (*hostile).leaveChild,
+}
+
+// A hostile is a worker that was taken over.
+type hostile struct {
+	client *monitor.Client
+	result *os.File
+}
+
+// playHostile is the main function of a worker. Without a plan it is the honest one.
+func playHostile() int {
+	program, err := os.Readlink("/proc/self/exe")
+	dir := filepath.Dir(program)
+	plan, planErr := os.ReadFile(filepath.Join(dir, planFile))
+	if err != nil || planErr != nil {
+		return worker.Main()
+	}
+	result, err := os.OpenFile(filepath.Join(dir, resultFile), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return privsep.ExitError
+	}
+	conn, err := monitor.Parent()
+	if err == nil {
+		err = plans[string(plan)](&hostile{monitor.NewClient(conn), result})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return privsep.ExitError
+}
+
+// ready reports to the monitor that the worker is at work, and waits for the end of the
+// connection.
+func (h *hostile) ready() error {
+	if err := h.client.Ready(context.Background()); err != nil {
+		return err
+	}
+	<-h.client.Done()
+	return nil
+}
+
+// leaveChild starts a program that leaves the worker's process group and has the pipe of
+// the records.
+func (h *hostile) leaveChild() error {
+	child := exec.Command("sleep", "600")
+	child.ExtraFiles = []*os.File{os.NewFile(privsep.RecordsFD, "records")}
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		return err
+	}
+	fmt.Fprintf(h.result, "%d\n", child.Process.Pid)
+	return h.ready()
+}
+
+// hostile makes the daemon of s a copy of this test program with a hostile worker.
+func (s *site) hostile(plan string) {
+	s.t.Helper()
+	s.program = filepath.Join(s.dir, "fwknopd")
+	own, err := os.Open("/proc/self/exe")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer own.Close()
+	copied, err := os.OpenFile(s.program, os.O_WRONLY|os.O_CREATE, 0o755)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_, err = io.Copy(copied, own)
+	if closeErr := copied.Close(); err != nil || closeErr != nil {
+		s.t.Fatal(err, closeErr)
+	}
+	for name, text := range map[string]string{planFile: plan, resultFile: ""} {
+		s.write(name, text)
+		if err := os.Chmod(filepath.Join(s.dir, name), 0o666); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// result returns what the hostile worker found.
+func (s *site) result() string {
+	text, err := os.ReadFile(filepath.Join(s.dir, resultFile))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A process that a worker left, and that keeps the worker's pipe open, does not keep the
+// daemon from ending.
+func TestE2EChildHoldsPipe(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.hostile("leave a child")
+	s.start()
+	pid, err := strconv.Atoi(strings.TrimSpace(s.result()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGKILL)
+	begin := time.Now()
+	s.stop()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("the daemon took %v to end", took)
+	}
+	if !alive(pid) {
+		t.Error("there was no child that held the pipe")
+	}
+}
+
+// What the caller of the daemon left open reaches neither the worker nor commands.
+func TestE2EInheritedDescriptors(t *testing.T) {
+	s := newSite(t, "nftables")
+	secret := filepath.Join(s.dir, "secret")
+	s.write("secret", "of the caller")
+	s.inside = []string{"sh", "-c", fmt.Sprintf(`exec 9<%s 7<%[1]s; exec "$@"`, secret), "sh"}
+	record := filepath.Join(s.dir, "record")
+	script := filepath.Join(s.dir, "gate")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nls -l /proc/$$/fd > "+record+".new\nmv "+record+".new "+record+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.configure("", stanza(fmt.Sprintf("CMD_CYCLE_OPEN %[1]s open $IP $PORT\nCMD_CYCLE_CLOSE %[1]s close $IP\nCMD_CYCLE_TIMER 60", script)))
+	s.start()
+	if held := links(t, s.cmd.Process.Pid); !strings.Contains(held, secret) {
+		t.Fatalf("the daemon inherited nothing:\n%s", held)
+	}
+	if held := links(t, s.worker()); strings.Contains(held, secret) {
+		t.Errorf("the worker has it:\n%s", held)
+	}
+	s.knock(ask()...)
+	wait.For(t, "the command", func() bool { _, err := os.Stat(record); return err == nil })
+	if held, err := os.ReadFile(record); err != nil || strings.Contains(string(held), secret) {
+		t.Errorf("a command has it: %v\n%s", err, held)
+	}
+}
+
+// links returns what the descriptors of a process lead to, one a line.
+func links(t *testing.T, pid int) string {
+	t.Helper()
+	names, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("process %d has no descriptors (%v)", pid, err)
+	}
+	var all strings.Builder
+	for _, name := range names {
+		if target, err := os.Readlink(name); err == nil {
+			fmt.Fprintf(&all, "%s -> %s\n", name, target)
+		}
+	}
+	return all.String()
+}
