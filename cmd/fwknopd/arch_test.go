@@ -27,6 +27,7 @@ import (
 var mayImport = map[string][]string{
 	"parse":             nil,
 	"enforce":           {"parse"},
+	"safepath":          nil,
 	"policy/spa":        {"parse", "policy/openssl"},
 	"policy/crypt":      nil,
 	"policy/openssl":    nil,

@@ -35,7 +35,13 @@ type FileInfo struct {
 	Perm    uint32 // permission bits
 	UID     uint32 // owner
 	Foreign bool   // the owner is neither root nor our user
+	// Way is what lets other users replace the file: owner and mode of the folders and
+	// links that its path leads through.
+	Way []PathFault `json:",omitempty"`
 }
+
+// A PathFault is what lets other users replace a file, and the command that mends it.
+type PathFault struct{ Path, Text string }
 
 // FS reads files by name. Read must not return more than MaxFileSize+1 bytes.
 type FS interface {
@@ -75,6 +81,9 @@ type Options struct {
 	Lenient     bool // unknown keywords are warnings
 	AnyPerms    bool // do not check owners and permissions
 	StrictPerms bool
+	// StrictModes makes it an error that users other than root and our own may replace a
+	// file, as StrictModes of sshd; otherwise it is a warning.
+	StrictModes bool
 	NoGPG       bool // leave all GPG_ keywords of access.conf out
 	GPGOptions  int  // above 0 GPG_USE_OPTIONS, below 0 GPG_NO_OPTIONS holds for every stanza
 	// Location is the time zone of ACCESS_EXPIRE; nil is UTC.

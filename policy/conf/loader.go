@@ -43,29 +43,34 @@ func cause(err error) error {
 	return err
 }
 
-// permissions checks owner and mode: write access to the file controls the firewall,
-// read access gives the keys.
+// permissions checks owner and mode of the file and of the folders above it: write access
+// controls the firewall, read access gives the keys.
 func (ld *loader) permissions(name string, info FileInfo, secret bool) {
 	if ld.AnyPerms {
 		return
 	}
-	pos := Pos{File: name}
-	loose := Warning
+	loose, replaceable := Warning, Warning
 	if ld.StrictPerms {
 		loose = Error
 	}
+	if ld.StrictPerms || ld.StrictModes {
+		replaceable = Error
+	}
 	add := func(s Severity, format string, args ...any) {
-		ld.add(Problem{Pos: pos, Text: fmt.Sprintf(format, args...), Severity: s})
+		ld.add(Problem{Pos: Pos{File: name}, Text: fmt.Sprintf(format, args...), Severity: s})
+	}
+	for _, fault := range info.Way {
+		ld.add(Problem{Pos: Pos{File: fault.Path}, Text: fault.Text, Severity: replaceable})
 	}
 	if info.Symlink {
 		add(loose, "is a symbolic link")
 	}
 	if info.Foreign {
-		add(loose, "belongs to user %d", info.UID)
+		add(replaceable, "belongs to user %d, not to root: chown root %s", info.UID, name)
 	}
 	switch {
 	case info.Perm&0o022 != 0:
-		add(Error, "may be written by others than its owner (mode %#o); permissions should only be user read/write (0600)", info.Perm)
+		add(Error, "may be written by others than its owner (mode %#o); permissions should only be user read/write (0600): chmod 600 %s", info.Perm, name)
 	case info.Perm&0o044 != 0 && (secret || ld.StrictPerms):
 		add(loose, "may be read by others than its owner (mode %#o); permissions should only be user read/write (0600)", info.Perm)
 	}

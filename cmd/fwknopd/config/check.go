@@ -52,7 +52,9 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 
 // check loads and checks the configuration.
 func (c Checker) check(o *cli.Options) *result {
-	l, problems := Load(FromFlags(o))
+	opts := FromFlags(o)
+	opts.StrictModes = true
+	l, problems := Load(opts)
 	if !problems.Failed() {
 		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.checkOSLabels()...)

@@ -56,6 +56,7 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 // ParseOnly implements --exit-parse-config: it prints the problems on stderr and
 // returns exit code 1 if any is an error.
 func ParseOnly(o Options, stdout, stderr io.Writer) int {
+	o.StrictModes = true
 	_, problems := Load(o)
 	Print(stderr, problems)
 	if problems.Failed() {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fwknopd/policy/conf"
+	"fwknopd/safepath"
 )
 
 // Disk is the conf.FS of the file system. Relative names are resolved against Dir, ""
@@ -36,8 +37,7 @@ func (d Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 	if err != nil {
 		return nil, conf.FileInfo{}, err
 	}
-	// O_NONBLOCK: opening a named pipe must not wait for a writer.
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, way, _, err := safepath.Open(name)
 	if err != nil {
 		return nil, conf.FileInfo{}, err
 	}
@@ -54,6 +54,9 @@ func (d Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 		info.UID = sys.Uid
 		info.Foreign = sys.Uid != 0 && int(sys.Uid) != os.Geteuid()
+	}
+	for _, fault := range way {
+		info.Way = append(info.Way, conf.PathFault(fault))
 	}
 	if !info.Regular {
 		return nil, info, nil

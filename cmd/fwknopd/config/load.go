@@ -24,6 +24,9 @@ type Options struct {
 	Argv         map[string]string // values of the command line by keyword; they win over all files
 	Lenient      bool              // unknown keywords are warnings
 	StrictPerms  bool              // warnings about owner and mode are errors
+	// StrictModes refuses files that users other than root and our own may replace, as the
+	// daemon does.
+	StrictModes bool
 	// Offline loads the configuration of another machine or time: it is not checked
 	// against the users, programs, chains and permissions of this one.
 	Offline    bool
@@ -56,7 +59,7 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	co := conf.Options{
 		FS: files, Dir: o.Dir, Server: o.Main(), Overrides: o.Overrides, Argv: o.Argv,
 		Access: o.Access, AccessFolder: o.AccessFolder,
-		Lenient: o.Lenient, StrictPerms: o.StrictPerms, AnyPerms: o.Offline,
+		Lenient: o.Lenient, StrictPerms: o.StrictPerms, StrictModes: o.StrictModes, AnyPerms: o.Offline,
 		NoGPG: o.NoGPG, GPGOptions: o.GPGOptions, Location: time.Local,
 	}
 	if !o.Offline {
@@ -74,7 +77,10 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	if !o.Offline {
 		problems = append(problems, l.checkPlatform(runtime.GOOS)...)
 	}
-	return l, append(problems, l.checkValues()...)
+	if o.StrictModes && !o.Offline {
+		problems = append(problems, l.checkModes()...)
+	}
+	return l, unique(append(problems, l.checkValues()...))
 }
 
 // useShippedSignatures handles the file that the manual names,

@@ -3,8 +3,11 @@ package config
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"strings"
+
+	"fwknopd/safepath"
 )
 
 // maxShadowLine bounds a line of a shadow file.
@@ -15,9 +18,29 @@ const maxShadowLine = 4096
 func ShadowHash(file, user string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return "", errors.New("shadow file cannot be read")
+		return "", errUnreadable
 	}
 	defer f.Close()
+	return findHash(f, user)
+}
+
+// SafeShadowHash is ShadowHash for a file that users other than root and our own must
+// not be able to replace: that is an error.
+func SafeShadowHash(file, user string) (string, error) {
+	f, way, own, err := safepath.Open(file)
+	if err != nil {
+		return "", errUnreadable
+	}
+	defer f.Close()
+	if faults := append(way, own...); len(faults) > 0 {
+		return "", errors.New(faults[0].String())
+	}
+	return findHash(f, user)
+}
+
+var errUnreadable = errors.New("shadow file cannot be read")
+
+func findHash(f io.Reader, user string) (string, error) {
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxShadowLine)
 	for lines.Scan() {

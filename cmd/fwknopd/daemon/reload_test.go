@@ -3,9 +3,12 @@ package daemon
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/policy/conf"
 )
 
 // A file that changes while it is read is read again later, and not judged before.
@@ -33,5 +36,53 @@ func TestReloadOfWhatIsBeingWritten(t *testing.T) {
 	d.reload(true)
 	if !strings.Contains(out.String(), "the old one stays in force") {
 		t.Errorf("not read again:\n%s", out.String())
+	}
+}
+
+// TestReloadOfWhatOthersMayReplace: a file that users other than root may replace is not
+// loaded, and the configuration before it stays in force; the daemon does not start with it.
+func TestReloadOfWhatOthersMayReplace(t *testing.T) {
+	o := files(t, "", plainStanza)
+	s, problems := prepare(o)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	var out bytes.Buffer
+	d := &daemon{o: o, setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
+	dir := filepath.Dir(s.Files[len(s.Files)-1])
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(false)
+	for _, want := range []string{dir + ": may be written by others than its owner (mode 0777): chmod go-w " + dir, "the old one stays in force"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if d.conf() != s {
+		t.Error("the new configuration is in force")
+	}
+	if _, problems := prepare(o); !problems.Failed() {
+		t.Error("the daemon starts with it")
+	}
+}
+
+// TestShadowFileOfAnother: a password is not compared with a hash that another user can
+// replace.
+func TestShadowFileOfAnother(t *testing.T) {
+	dir := t.TempDir()
+	shadow := filepath.Join(dir, "shadow")
+	if err := os.WriteFile(shadow, []byte("root:$5$xyz$ozKMfcP5hF.M1Ai9mHvEYg7EGCsRPg2RrTqvlKpXlL/:1::::::\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := passwords(&conf.Access{Stanzas: []conf.Stanza{{AuthCrypt: true, ShadowFile: shadow}}})[shadow]
+	if _, err := check("root", "password"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := check("root", "password"); ok || err == nil || !strings.Contains(err.Error(), "chmod go-w "+dir) {
+		t.Errorf("%v, %v", ok, err)
 	}
 }

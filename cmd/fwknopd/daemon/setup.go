@@ -35,7 +35,7 @@ func (d *daemon) conf() *setup {
 // no errors.
 func prepare(o *cli.Options) (*setup, conf.Problems) {
 	opts := config.FromFlags(o)
-	opts.Config = opts.Main()
+	opts.Config, opts.StrictModes = opts.Main(), true
 	c := &privsep.Config{Options: opts, Limit: o.PacketLimit, Verbose: o.Verbose, Debug: o.Debug}
 	opts.FS = c.Record(config.Disk{Dir: opts.Dir})
 	l, problems := config.Load(opts)
@@ -96,7 +96,7 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 	for i := range a.Stanzas {
 		if st := &a.Stanzas[i]; st.AuthCrypt {
 			checks[st.ShadowFile] = func(user, password string) (bool, error) {
-				hash, err := config.ShadowHash(st.ShadowFile, user)
+				hash, err := config.SafeShadowHash(st.ShadowFile, user)
 				if err != nil {
 					return false, err
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"reflect"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keyring"
@@ -52,7 +53,7 @@ func (c *Config) Load() (*config.Loaded, conf.Problems) {
 // Equal reports whether both have the same files with the same content.
 func (c *Config) Equal(other *Config) bool {
 	return maps.EqualFunc(c.Files, other.Files, func(f, g FileResult) bool {
-		return bytes.Equal(f.Data, g.Data) && f.Info == g.Info && f.Err == g.Err
+		return bytes.Equal(f.Data, g.Data) && reflect.DeepEqual(f.Info, g.Info) && f.Err == g.Err
 	})
 }
 

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fwknopd/policy/conf"
+	"fwknopd/safepath"
+)
+
+// checkModes checks owner and mode of the files that the configuration names and the
+// daemon reads as root, and of the folders above them.
+func (l *Loaded) checkModes() conf.Problems {
+	var problems conf.Problems
+	for _, name := range l.filesOfStanzas() {
+		for _, fault := range safepath.Check(name) {
+			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Text: fault.Text})
+		}
+	}
+	return problems
+}
+
+// filesOfStanzas returns the signatures, shadow files and OpenPGP keys that the stanzas
+// need.
+func (l *Loaded) filesOfStanzas() (names []string) {
+	if l.Access == nil {
+		return nil
+	}
+	if name := strings.TrimPrefix(l.Server.P0fFile, "+"); name != "" && l.Access.WantsSystem() {
+		names = append(names, name)
+	}
+	for i := range l.Access.Stanzas {
+		st := &l.Access.Stanzas[i]
+		if st.AuthCrypt {
+			names = append(names, st.ShadowFile)
+		}
+		switch g := st.GPG; {
+		case g == nil:
+		case len(g.KeyFiles) > 0:
+			names = append(names, g.KeyFiles...)
+		case g.HomeDir != "":
+			names = append(names, homeFiles(g.HomeDir)...)
+		}
+	}
+	return names
+}
+
+// homeFiles returns a home of OpenPGP keys and the files in it. One that cannot be read is
+// reported where its keys are loaded.
+func homeFiles(home string) []string {
+	names := []string{home}
+	entries, _ := os.ReadDir(home)
+	for _, e := range entries {
+		if e.Type()&(fs.ModeSocket|fs.ModeNamedPipe) == 0 { // sockets of gpg-agent
+			names = append(names, filepath.Join(home, e.Name()))
+		}
+	}
+	return names
+}
+
+// unique drops problems that are reported more than once, as those of a folder with
+// several files.
+func unique(problems conf.Problems) conf.Problems {
+	seen := make(map[conf.Problem]bool)
+	kept := problems[:0]
+	for _, p := range problems {
+		if !seen[p] {
+			kept = append(kept, p)
+		}
+		seen[p] = true
+	}
+	return kept
+}

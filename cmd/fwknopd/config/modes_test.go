@@ -1,0 +1,105 @@
+package config
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestStrictModes puts each file that the daemon reads into a folder that others may write
+// to, and gives it to another user: the daemon and check refuse both and name the command
+// that mends it; what only shows the configuration does not.
+func TestStrictModes(t *testing.T) {
+	for _, tt := range []struct{ name, file, server, access string }{
+		{"server file", "main.conf", "", ""},
+		{"override", "over.conf", "", ""},
+		{"stanzas", "access.conf", "", ""},
+		{"include", "x.conf", "", "%include @/x.conf\n"},
+		{"access folder", "one.conf", "ACCESS_FOLDER @\n", ""},
+		{"signatures", "pf.os", "P0F_FILE @/pf.os;\n", "REQUIRE_OS Linux\n"},
+		{"shadow file", "shadow", "", "REQUIRE_USERNAME root\nREQUIRE_AUTH_METHOD crypt\nSHADOW_FILE @/shadow\n"},
+		{"key file", "key.asc", "", "GPG_KEY_FILE @/key.asc\nGPG_REMOTE_ID ABCD1234\nGPG_DECRYPT_ID ABCD1234\nGPG_ALLOW_NO_PW Y\n"},
+		{"key ring", "pubring.kbx", "", "GPG_HOME_DIR @\nGPG_REMOTE_ID ABCD1234\nGPG_DECRYPT_ID ABCD1234\nGPG_ALLOW_NO_PW Y\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			in := filepath.Join(dir, "in")
+			if err := os.Mkdir(in, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			const stanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY a.key.of.sixteen\nHMAC_KEY a.key.of.seventeen\n"
+			place := func(name string) string {
+				if name == tt.file {
+					return filepath.Join(in, name)
+				}
+				return filepath.Join(dir, name)
+			}
+			o := Options{Config: place("main.conf"), Access: place("access.conf"), Overrides: []string{place("over.conf")}}
+			texts := map[string]string{o.Config: tt.server, o.Access: stanza + tt.access, o.Overrides[0]: ""}
+			if strings.Contains(tt.server, "ACCESS_FOLDER") {
+				o.Access = ""
+			}
+			if file := place(tt.file); texts[file] == "" {
+				texts[file] = map[bool]string{true: stanza}[tt.file == "one.conf"]
+			}
+			for name, text := range texts {
+				if err := os.WriteFile(name, []byte(strings.ReplaceAll(text, "@", in)), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			try := func(want string) {
+				t.Helper()
+				o.StrictModes = true
+				_, problems := Load(o)
+				var mentions int
+				for _, p := range problems {
+					if strings.Contains(p.String(), want) {
+						mentions++
+					}
+				}
+				if want == "" && problems.Failed() || want != "" && (!problems.Failed() || mentions != 1) {
+					t.Errorf("want %q once:\n%v", want, problems)
+				}
+				args := []string{"-c", o.Config, "-O", o.Overrides[0]}
+				if o.Access != "" {
+					args = append(args, "-a", o.Access)
+				}
+				var stdout, stderr bytes.Buffer
+				if code := (Checker{}).Run(args, &stdout, &stderr); want != "" && (code != exitError || !strings.Contains(stderr.String(), want)) {
+					t.Errorf("check: exit %d:\n%s", code, &stderr)
+				}
+				o.StrictModes = false
+				if _, problems := Load(o); problems.Failed() {
+					t.Errorf("refused where it is only shown:\n%v", problems)
+				}
+				o.Offline = true
+				if _, problems := Load(o); problems.Failed() {
+					t.Errorf("offline: %v", problems)
+				}
+				o.Offline = false
+			}
+			try("")
+			if err := os.Chmod(in, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			try(in + ": may be written by others than its owner (mode 0777): chmod go-w " + in)
+			if os.Geteuid() != 0 {
+				return // giving files away takes root
+			}
+			for _, name := range []string{in, place(tt.file)} {
+				if err := os.Chmod(in, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chown(name, 65534, -1); err != nil {
+					t.Fatal(err)
+				}
+				try("not to root: chown root " + name)
+				if err := os.Chown(name, 0, -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
