@@ -109,7 +109,7 @@ func TestViolations(t *testing.T) {
 // is not answered, ends the connection, and what follows it is not read.
 func TestOthersGrants(t *testing.T) {
 	known := slices.Sorted(maps.Keys(requests))
-	if want := []string{"apply", "command", "crypt", "open", "ready", "waiting"}; !slices.Equal(known, want) {
+	if want := []string{"apply", "command", "crypt", "digests", "open", "ready", "waiting"}; !slices.Equal(known, want) {
 		t.Errorf("a worker may %q, want %q", known, want)
 	}
 	r := newRig(t)

@@ -54,6 +54,10 @@ type Config struct {
 	// grant although its rules are in place. nil: this is not checked.
 	Blocked func(ctx context.Context, g enforce.Grant) ([]string, error)
 
+	// Digests appends to the journal of digests and returns when they are on disk. It may
+	// be called concurrently. nil: there is no journal, digests are refused.
+	Digests func([]Digest) error
+
 	// Events is called with each event, in order, one call at a time. If it is slow,
 	// up to maxEvents are queued; further ones are counted and dropped.
 	Events func(Event)

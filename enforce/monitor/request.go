@@ -18,6 +18,7 @@ var requests = map[string]func(s *session, id uint64, body []byte) error{
 	"command": (*session).command,  // runs what the stanza allows, in the way it configures
 	"open":    (*session).openFile, // passes a descriptor by its name in the policy
 	"crypt":   (*session).crypt,    // yes or no
+	"digests": (*session).digests,  // appends to the journal
 	"ready":   (*session).ready,    // once
 	"waiting": (*session).waiting,  // lists what the worker waits for
 }

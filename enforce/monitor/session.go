@@ -41,6 +41,8 @@ type session struct {
 	hooks   hooks
 	isReady bool // the ready request was received
 
+	recorded []Digest // of a digests request with more to come
+
 	jobs         chan job
 	replies      chan outgoing
 	asyncSlots   chan struct{} // bounds async
@@ -76,14 +78,23 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 	m.removeSession(s)
 	close(s.jobs)
 	work.Wait()
-	s.asyncRunning.Wait()
 	close(s.quit)
 	write.Wait()
+	go s.discardLate()
 	if errors.Is(err, ErrProtocol) {
 		m.events.add(Event{Time: m.clock.read().wall, Kind: Violation, Err: err})
 		return err
 	}
 	return ctx.Err()
+}
+
+// discardLate releases the replies that were not finished when the connection ended. The
+// next worker does not wait for them.
+func (s *session) discardLate() {
+	s.asyncRunning.Wait()
+	for len(s.replies) > 0 {
+		s.release(<-s.replies)
+	}
 }
 
 func (m *Monitor) addSession(s *session) {

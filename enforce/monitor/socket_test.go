@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -311,5 +312,42 @@ func BenchmarkApply(b *testing.B) {
 		if err := apply(c, g); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A file that takes long to open for a worker that has died does not delay the end of its
+// connection, and so the next worker; it is closed when it comes.
+func TestDeadWorkersFile(t *testing.T) {
+	gate, asked := make(chan struct{}), make(chan struct{})
+	late, peer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	r := newRig(t, func(c *Config) {
+		c.Policy.Files = map[string]func() (*os.File, error){"slow": func() (*os.File, error) {
+			close(asked)
+			<-gate
+			return late, nil
+		}}
+	})
+	conn, served := wire(t, r)
+	if _, err := conn.Write(frame(`{"id":1,"op":"open","body":"slow"}`)); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	conn.Close()
+	select {
+	case <-served:
+	case <-time.After(wait.Timeout):
+		t.Fatal("the connection waits for a file that nobody needs")
+	}
+	close(gate)
+	peer.SetDeadline(time.Now().Add(wait.Timeout))
+	for err == nil {
+		_, err = peer.Write(make([]byte, 1))
+	}
+	if !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("the file was not closed: %v", err)
 	}
 }
