@@ -49,14 +49,17 @@ func (s Spec) Files() map[string]func() (*os.File, error) {
 	if k.open != nil {
 		files[s.Name()] = func() (*os.File, error) { return k.open(&s) }
 	}
-	if k.openDatagrams != nil {
-		files[s.Name()+datagrams] = func() (*os.File, error) { return k.openDatagrams(&s) }
+	for suffix, open := range k.openMore {
+		files[s.Name()+suffix] = func() (*os.File, error) { return open(&s) }
 	}
 	return files
 }
 
-// datagrams is what the name of a second socket has more than that of the first.
-const datagrams = " datagrams"
+// What the name of a second socket has more than that of the first.
+const (
+	datagrams = " datagrams"
+	linkNews  = " links"
+)
 
 // Name identifies the source between the processes.
 func (s *Spec) Name() string {
@@ -100,7 +103,8 @@ type sourceKind struct {
 	// time, or none.
 	fromOpener func(s *Spec, read ReadOptions, h Handover) (Source, error)
 
-	openDatagrams func(*Spec) (*os.File, error)
+	// openMore opens what the source needs besides, by the suffix of its name.
+	openMore map[string]func(*Spec) (*os.File, error)
 }
 
 func (s *Spec) kind() sourceKind {
@@ -111,7 +115,10 @@ func (s *Spec) kind() sourceKind {
 }
 
 var sourceKinds = map[string]sourceKind{
-	"PCAP":      {open: openLive, fromOpener: captureFrom},
+	"PCAP": {
+		open: openLive, fromOpener: captureFrom,
+		openMore: map[string]func(*Spec) (*os.File, error){linkNews: func(*Spec) (*os.File, error) { return openLinks() }},
+	},
 	"FILE_PCAP": {open: openFollowed, fromOpener: followFrom},
 	"ULOG_PCAP": {open: openFollowed, fromOpener: followFrom},
 	"KNOCK":     {open: openFollowed, fromOpener: followFrom},
@@ -143,8 +150,10 @@ var sourceKinds = map[string]sourceKind{
 		},
 	},
 	"SOCKET": {
-		open:          func(s *Spec) (*os.File, error) { return openUnix(s.Path) },
-		openDatagrams: func(s *Spec) (*os.File, error) { return openUnixDatagrams(s.Path) },
+		open: func(s *Spec) (*os.File, error) { return openUnix(s.Path) },
+		openMore: map[string]func(*Spec) (*os.File, error){
+			datagrams: func(s *Spec) (*os.File, error) { return openUnixDatagrams(s.Path) },
+		},
 		from: func(s *Spec, stream *os.File, _ ReadOptions, h Handover) (Source, error) {
 			packets, err := h.Open(s.Name() + datagrams)
 			if err != nil {
@@ -174,6 +183,7 @@ func captureFrom(s *Spec, read ReadOptions, h Handover) (Source, error) {
 	opt := s.live(read.Filter)
 	opt.Problem, opt.Wait, opt.Away = h.Problem, h.Wait, h.Away
 	opt.Socket = func() (*os.File, error) { return h.Open(s.Name()) }
+	opt.Links = func() (*os.File, error) { return h.Open(s.Name() + linkNews) }
 	return Capture(s.Path, opt)
 }
 

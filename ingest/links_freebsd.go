@@ -44,8 +44,20 @@ type linkWatch struct {
 	done chan struct{}
 }
 
-func watchLinks(name string) (*linkWatch, error) {
+func watchLinks(name string, _ func() (*os.File, error)) (*linkWatch, error) {
 	return &linkWatch{name, make(chan struct{})}, nil
+}
+
+// openLinks is not called: interfaces are looked at.
+func openLinks() (*os.File, error) { return nil, errNotHere }
+
+// wire returns the interface that has the name.
+func (w *linkWatch) wire() (wire, error) { return wireOf(w.name) }
+
+// missing reports that there is no interface of the name.
+func (w *linkWatch) missing() bool {
+	_, err := net.InterfaceByName(w.name)
+	return err != nil && w.name != AnyInterface
 }
 
 // setSocket has nothing to do: the descriptor is bound to an interface, not to its name.

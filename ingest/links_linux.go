@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -15,43 +16,63 @@ import (
 // WatchLinks calls changed for each change of the named interfaces that the kernel reports,
 // from one goroutine, until ctx is done.
 func WatchLinks(ctx context.Context, names map[string]bool, changed func(Link)) error {
-	feed, err := openLinkFeed(func(l Link) {
+	socket, err := openLinks()
+	if err != nil {
+		return err
+	}
+	feed := newLinkFeed(socket, func(l Link) {
 		if names[l.Name] {
 			changed(l)
 		}
 	})
-	if err == nil {
-		context.AfterFunc(ctx, feed.close)
-	}
-	return err
+	context.AfterFunc(ctx, feed.close)
+	return nil
 }
+
+// openLinks opens a socket on which rtnetlink reports the changes of all interfaces.
+func openLinks() (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK}); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("bind", err)
+	}
+	return os.NewFile(uintptr(fd), "rtnetlink"), nil
+}
+
+// maxLinkMessage is the largest message that is read; an interface with many virtual
+// functions has a long one.
+const maxLinkMessage = 64 << 10
 
 // A linkFeed reads the changes of all interfaces from rtnetlink.
 type linkFeed struct {
-	conn *netlink.Conn
+	conn *os.File      // of openLinks
 	done chan struct{} // closed when it has ended
 }
 
-func openLinkFeed(changed func(Link)) (*linkFeed, error) {
-	conn, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_LINK})
-	if err != nil {
-		return nil, err
-	}
+func newLinkFeed(conn *os.File, changed func(Link)) *linkFeed {
 	f := &linkFeed{conn, make(chan struct{})}
 	go f.run(changed)
-	return f, nil
+	return f
 }
 
 // run reads until the socket is closed.
 func (f *linkFeed) run(changed func(Link)) {
 	defer close(f.done)
+	buf := make([]byte, maxLinkMessage)
 	for {
-		messages, err := f.conn.Receive()
+		n, err := f.conn.Read(buf)
 		if err != nil {
 			if errors.Is(err, unix.ENOBUFS) {
 				continue // an event was lost; the next will do
 			}
 			return
+		}
+		messages, err := syscall.ParseNetlinkMessage(buf[:n])
+		if err != nil {
+			continue // cut off
 		}
 		for _, m := range messages {
 			if l, ok := linkOf(m); ok {
@@ -62,7 +83,7 @@ func (f *linkFeed) run(changed func(Link)) {
 }
 
 // linkOf decodes one RTM_NEWLINK or RTM_DELLINK: struct ifinfomsg and attributes.
-func linkOf(m netlink.Message) (l Link, ok bool) {
+func linkOf(m syscall.NetlinkMessage) (l Link, ok bool) {
 	if len(m.Data) < unix.SizeofIfInfomsg {
 		return l, false
 	}
@@ -101,15 +122,31 @@ type linkWatch struct {
 	changed    chan struct{} // has room for one
 }
 
-func watchLinks(name string) (w *linkWatch, err error) {
-	w = &linkWatch{name: name, changed: make(chan struct{}, 1)}
+// watchLinks watches through what open returns, or a socket of its own if open is nil.
+func watchLinks(name string, open func() (*os.File, error)) (*linkWatch, error) {
+	w := &linkWatch{name: name, changed: make(chan struct{}, 1)}
 	if name == AnyInterface { // there is nothing to watch
 		w.linkFeed = &linkFeed{done: make(chan struct{})}
 		close(w.done)
 		return w, nil
 	}
-	w.linkFeed, err = openLinkFeed(w.update)
+	if open == nil {
+		open = openLinks
+	}
+	socket, err := open()
+	if err == nil {
+		w.linkFeed = newLinkFeed(socket, w.update)
+	}
 	return w, err
+}
+
+// wire returns the interface that has the name.
+func (w *linkWatch) wire() (wire, error) { return wireOf(w.name, w.conn) }
+
+// missing reports that there is no interface of the name.
+func (w *linkWatch) missing() bool {
+	_, err := w.wire()
+	return errors.Is(err, ErrNoInterface)
 }
 
 // update takes a change of any interface.

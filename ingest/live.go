@@ -39,6 +39,9 @@ type LiveOptions struct {
 	// Socket, if not nil, returns each socket, which a privileged process opened with
 	// [Spec.Files]; no rights are needed here then.
 	Socket func() (*os.File, error)
+	// Links, if not nil, returns the socket on which the kernel reports changes of
+	// interfaces, for a process that may not open sockets.
+	Links func() (*os.File, error)
 }
 
 // A Live is a Source of the frames that reach an interface. It survives that the
@@ -65,14 +68,14 @@ type Live struct {
 func Capture(name string, opt LiveOptions) (*Live, error) {
 	l := &Live{accounting: accounting{name: name, problem: opt.Problem}, opt: opt}
 	l.counted = l.counts
-	links, err := watchLinks(name)
+	links, err := watchLinks(name, opt.Links)
 	if err != nil {
 		return nil, fmt.Errorf("%s: watch interfaces: %w", name, err)
 	}
 	l.links = links
 	switch err := l.open(); {
 	case err == nil:
-	case opt.Wait && missing(name):
+	case opt.Wait && links.missing():
 		l.setReason(reasonMissing)
 	default:
 		links.close()
@@ -83,7 +86,7 @@ func Capture(name string, opt LiveOptions) (*Live, error) {
 
 // open gets the socket, with the filter in place.
 func (l *Live) open() error {
-	w, err := wireOf(l.name)
+	w, err := l.links.wire()
 	if err != nil {
 		return err
 	}

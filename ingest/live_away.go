@@ -44,7 +44,7 @@ func (l *Live) setReason(reason string) {
 
 // downReason returns why the socket of the interface does not work.
 func (l *Live) downReason() string {
-	if missing(l.name) {
+	if l.links.missing() {
 		return reasonMissing
 	}
 	return reasonDown

@@ -48,12 +48,6 @@ func wireOf(name string) (wire, error) {
 	return wire{ifi}, nil
 }
 
-// missing reports that there is no interface of that name.
-func missing(name string) bool {
-	_, err := net.InterfaceByName(name)
-	return err != nil && name != AnyInterface
-}
-
 // listen opens the packet filter as set in opt. It is for reading only.
 func (w wire) listen(opt LiveOptions) (*os.File, error) {
 	fd, err := unix.Open(bpfDevice, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)

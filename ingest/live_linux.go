@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"unsafe"
@@ -18,9 +19,14 @@ import (
 const liveBuffer = 32 << 20
 
 // openCapture opens the socket of a [Live] for a process that may not: see
-// LiveOptions.Socket. Its filter is locked.
+// LiveOptions.Socket. Its filter is locked, and nothing can be sent through it.
 func openCapture(name string, opt LiveOptions) (*os.File, error) {
-	w, err := wireOf(name)
+	links, err := openLinks()
+	if err != nil {
+		return nil, err
+	}
+	defer links.Close()
+	w, err := wireOf(name, links)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +36,20 @@ func openCapture(name string, opt LiveOptions) (*os.File, error) {
 	}
 	defer conn.Close()
 	return duplicate(conn, name, func(fd int) error {
+		if err := receiveOnly(fd); err != nil {
+			return err
+		}
 		return os.NewSyscallError("lock filter", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1))
 	})
+}
+
+// receiveOnly has a packet socket send nothing, which shutdown(2) cannot do: a socket
+// with a ring for transmission sends what is in the ring and ignores what is written to
+// it. This ring stays empty; a process that may not map memory of files cannot fill it.
+func receiveOnly(fd int) error {
+	page := uint32(os.Getpagesize())
+	ring := unix.TpacketReq{Block_size: page, Block_nr: 1, Frame_size: page, Frame_nr: 1}
+	return os.NewSyscallError("transmission ring", unix.SetsockoptTpacketReq(fd, unix.SOL_PACKET, unix.PACKET_TX_RING, &ring))
 }
 
 // A wire is an interface and how its packets are read.
@@ -40,19 +58,38 @@ type wire struct {
 	cooked         bool // without the link header
 }
 
-func wireOf(name string) (wire, error) {
+// wireOf returns the interface of that name. It asks through a socket of any family.
+func wireOf(name string, through socket) (wire, error) {
 	if name == AnyInterface {
 		return wire{&net.Interface{}, true}, nil
 	}
-	if missing(name) {
+	var req interfaceRequest
+	err := req.send(through, name, unix.SIOCGIFINDEX)
+	if errors.Is(err, unix.ENODEV) {
 		return wire{}, ErrNoInterface
 	}
-	ifi, err := net.InterfaceByName(name)
 	if err != nil {
 		return wire{}, err
 	}
-	ethernet, err := framed(name)
+	ifi := &net.Interface{Index: int(req.Uint32()), Name: name}
+	ethernet, err := framed(name, through)
 	return wire{ifi, !ethernet}, err
+}
+
+// An interfaceRequest is a question about an interface, netdevice(7).
+type interfaceRequest struct{ *unix.Ifreq }
+
+func (r *interfaceRequest) send(through socket, name string, what uint) error {
+	var err error
+	if r.Ifreq, err = unix.NewIfreq(name); err != nil {
+		return fmt.Errorf("name of an interface: %w", err)
+	}
+	raw, err := through.SyscallConn()
+	if err != nil {
+		return err
+	}
+	ctl := raw.Control(func(fd uintptr) { err = unix.IoctlIfreq(int(fd), what, r.Ifreq) })
+	return errors.Join(ctl, os.NewSyscallError("ioctl", err))
 }
 
 func (w wire) link() parse.LinkType {
@@ -109,32 +146,13 @@ func (w wire) prepare(conn *packet.Conn, opt LiveOptions) error {
 	return nil
 }
 
-// missing reports that there is no interface of that name.
-func missing(name string) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	return err == nil && errors.Is(unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req), unix.ENODEV)
-}
-
 // framed reports whether the frames of an interface begin with an Ethernet header:
 // its type is ARPHRD_ETHER or ARPHRD_LOOPBACK. Tunnels and PPP have other headers
 // or none.
-func framed(name string) (bool, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false, os.NewSyscallError("socket", err)
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	if err != nil {
-		return false, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, req); err != nil {
-		return false, os.NewSyscallError("type of interface", err)
+func framed(name string, through socket) (bool, error) {
+	var req interfaceRequest
+	if err := req.send(through, name, unix.SIOCGIFHWADDR); err != nil {
+		return false, fmt.Errorf("type of interface: %w", err)
 	}
 	kind := req.Uint16() // sa_family of the address
 	return kind == unix.ARPHRD_ETHER || kind == unix.ARPHRD_LOOPBACK, nil

@@ -79,6 +79,43 @@ func TestLive(t *testing.T) {
 	})
 }
 
+// TestCaptureSendsNothing: a process that was handed a capture socket cannot send frames
+// through it.
+func TestCaptureSendsNothing(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	expr := mustFilter(t, "udp port 62201")
+	var handed *os.File
+	var err error
+	lab.Server.Do(func() { handed, err = openCapture(netlab.ServerIf, LiveOptions{Filter: expr}) })
+	ok(t, err)
+	defer handed.Close()
+	p := newTap(t, listen(t, lab.Client, netlab.ClientIf, LiveOptions{Filter: expr}))
+	frame := udpFrame("injected")
+	raw, err := handed.SyscallConn()
+	ok(t, err)
+	ok(t, raw.Control(func(fd uintptr) {
+		if n, err := unix.Write(int(fd), frame); n > 0 {
+			t.Errorf("write: %d bytes sent, %v", n, err)
+		}
+		_ = unix.Send(int(fd), frame, 0) // succeeds without effect
+	}))
+	p.quiet()
+	// The same frame through a socket that is not for receiving only.
+	lab.Server.Do(func() {
+		w, err := wireOf(netlab.ServerIf, handed)
+		ok(t, err)
+		conn, err := w.listen(LiveOptions{Filter: expr})
+		ok(t, err)
+		defer conn.Close()
+		raw, err := conn.SyscallConn()
+		ok(t, err)
+		ok(t, raw.Control(func(fd uintptr) { _, err = unix.Write(int(fd), frame) }))
+		ok(t, err)
+	})
+	p.want("injected")
+}
+
 // TestLiveEvent compares a live event with that of the same packet in a capture.
 func TestLiveEvent(t *testing.T) {
 	netlab.Need(t)

@@ -53,6 +53,13 @@ func openUDP(addr string) (*os.File, error) {
 	if err == nil {
 		err = raiseBuffer(raw, udpBuffer)
 	}
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			for _, o := range udpOptions { // on an IPv4 socket those of IPv6 fail, which is fine
+				_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
+			}
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,14 +92,9 @@ func (s *UDPServer) prepare() error {
 	if err != nil {
 		return err
 	}
-	e := raw.Control(func(fd uintptr) {
-		for _, o := range udpOptions { // on an IPv4 socket those of IPv6 fail, which is fine
-			_ = unix.SetsockoptInt(int(fd), o[0], o[1], 1)
-		}
-	})
 	// One byte more, to detect a message that is too long.
 	s.batch = newBatch(raw, maxMessage+1, s.conn.SetReadDeadline)
-	return e
+	return nil
 }
 
 // Next implements [Source].
