@@ -189,7 +189,7 @@ var keywordLiteral = regexp.MustCompile(`^"[A-Za-z0-9_]+"$`)
 // Methods whose arguments are names of keywords: everywhere, and in policy/conf.
 var (
 	lookups       = []string{"Place", "IsSet"}
-	lookupsInConf = []string{"lookup", "flag", "list", "ports", "has", "warn", "invalid", "missing", "which", "withoutEffect", "pos", "at", "pair"}
+	lookupsInConf = []string{"lookup", "flag", "meaning", "has", "warn", "invalid", "missing", "which", "withoutEffect", "pos", "at", "pair"}
 )
 
 // readFile records the fields that are read, and string literals. In policy/conf a string

@@ -38,13 +38,13 @@ type accessLoader struct {
 	unread  bool // some file could not be read
 	blocks  int  // SOURCE lines so far
 	pending []*block
+	blank   map[Dialect]*Stanza // stanzas with every keyword at its default
 }
 
 // A block is a stanza whose lines are being read. It belongs to the file that began it:
 // an included file never changes the stanza that holds the include.
 type block struct {
-	pos    Pos
-	values *Values
+	Stanza
 	broken bool // some line of it was refused
 }
 
@@ -105,7 +105,7 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
 			ld.directive(f, l, own)
 		case l.keyword == "SOURCE":
 			ld.blocks++
-			own = &block{pos: l.pos, values: newValues(AccessFile, d)}
+			own = ld.newBlock(d, l.pos)
 			ld.addBlock(own)
 			ld.addLine(own, d, l)
 		case own == nil:
@@ -119,11 +119,33 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
 	}
 }
 
+// newBlock returns a block with every keyword at its default.
+func (ld *accessLoader) newBlock(d Dialect, pos Pos) *block {
+	if ld.blank[d] == nil {
+		s := &Stanza{Dialect: d, GPG: &GPG{}, KnockLimit: -1, MinTimeDiff: -1, MaxTimeDiff: -1}
+		for i := range AccessKeywords {
+			k := &AccessKeywords[i]
+			if value, _ := k.parse(d, k.DefaultFor(d)); value != nil && k.intoStanza != nil {
+				k.assign(k.intoStanza(s), value, false)
+			}
+		}
+		if ld.blank == nil {
+			ld.blank = make(map[Dialect]*Stanza)
+		}
+		ld.blank[d] = s
+	}
+	b := &block{Stanza: *ld.blank[d]}
+	gpg := *b.GPG
+	b.GPG, b.Pos, b.Number = &gpg, pos, ld.blocks
+	b.Values = &Values{File: AccessFile, Dialect: d, given: make([]Value, 0, 8)} // a common stanza has no more
+	return b
+}
+
 // addBlock appends a new block.
 func (ld *accessLoader) addBlock(b *block) {
 	if ld.blocks > MaxStanzas {
 		if ld.blocks == MaxStanzas+1 {
-			ld.errorf(b.pos, "SOURCE", "more than %d stanzas", MaxStanzas)
+			ld.errorf(b.Pos, "SOURCE", "more than %d stanzas", MaxStanzas)
 		}
 		return
 	}
@@ -136,24 +158,42 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 	if val == nil && ld.Lenient && Find(AccessFile, l.keyword) == nil {
 		return // with a warning
 	}
-	if val == nil || !ld.parse(d, val) {
+	var value any
+	ok := val != nil
+	if ok {
+		value, ok = ld.parse(d, val)
+	}
+	if !ok {
 		b.refuse(l)
 		return
 	}
-	if ld.NoGPG && strings.HasPrefix(val.Keyword.Name, "GPG_") {
+	k := val.Keyword
+	if ld.NoGPG && strings.HasPrefix(k.Name, "GPG_") {
 		return
 	}
-	b.values.add(val, &ld.report)
+	counts, again := b.Values.add(*val, &ld.report)
+	if counts && k.intoStanza != nil && (value != nil || k.DefaultFor(d) != "") {
+		k.assign(k.intoStanza(&b.Stanza), value, again)
+	}
+	if n := len(b.Expectations); counts && k.Kind == Expect && n > 0 {
+		b.Expectations[n-1].Pos, b.Expectations[n-1].Stanza = val.Pos, b.Number
+	}
 }
+
+// refused is the text of a value that was refused.
+const refused = "?"
 
 // refuse records that a keyword is there although its value was refused, so that
 // it is not reported missing as well; it counts as its default.
 func (b *block) refuse(l *line) {
 	b.broken = true
-	if k := Find(AccessFile, l.keyword); k != nil && b.values.set[k.Name] == nil {
-		val := &Value{Keyword: k, Name: l.keyword, Text: "?", Pos: l.pos, Origin: FromFile}
-		val.parsed, _ = k.parse(b.values.Dialect, k.DefaultFor(b.values.Dialect))
-		b.values.set[k.Name] = val
+	k := Find(AccessFile, l.keyword)
+	if k == nil || b.Values.find(k) != nil {
+		return
+	}
+	b.Values.given = append(b.Values.given, Value{Keyword: k, Name: l.keyword, Text: refused, Pos: l.pos, Origin: FromFile})
+	if k.intoStanza != nil {
+		k.keep(k.intoStanza(&b.Stanza), refused)
 	}
 }
 
@@ -211,7 +251,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 		return
 	}
 	lines := lex(name, data, &ld.report)
-	d := accessDialect(b.values.Dialect, collect(AccessFile, lines))
+	d := accessDialect(b.Dialect, collect(AccessFile, lines))
 	for i := range lines {
 		l := &lines[i]
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
@@ -234,10 +274,11 @@ func isKey(k *Keyword) bool {
 
 // finish turns the blocks into stanzas.
 func (ld *accessLoader) finish() {
-	for i, b := range ld.pending {
-		s := ld.stanza(b, i+1)
+	ld.out.Stanzas = make([]Stanza, 0, len(ld.pending))
+	for _, b := range ld.pending {
+		ld.complete(b)
 		if !b.broken {
-			ld.out.Stanzas = append(ld.out.Stanzas, s)
+			ld.out.Stanzas = append(ld.out.Stanzas, b.Stanza)
 		}
 	}
 }

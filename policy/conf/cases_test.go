@@ -160,7 +160,11 @@ func (c caseFile) compare(t *testing.T, v *Values, a *Access) {
 		case !stanza:
 			got = serverValue(v, key)
 		case keyword == "to_chain":
-			got = v.lookup(number).chain.To
+			c, err := ParseChain(v.lookup(number).Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = c.To
 		default:
 			var i int
 			if _, err := fmt.Sscan(number, &i); err != nil || i >= len(a.Stanzas) {
@@ -175,10 +179,11 @@ func (c caseFile) compare(t *testing.T, v *Values, a *Access) {
 }
 
 func serverValue(v *Values, name string) any {
-	if n := v.lookup(name).nets; !n.IsZero() {
-		return netsLike(n.Include, nil)
+	val := v.lookup(name)
+	if meaning, _ := val.Keyword.parse(v.Dialect, val.Text); meaning != nil && val.Keyword.Kind == NetList {
+		return netsLike(meaning.(Nets).Include, nil)
 	}
-	return v.lookup(name).String()
+	return val.String()
 }
 
 // stanzaValue reads a typed stanza by the manifest's name of a value.

@@ -22,16 +22,12 @@ const (
 	broken // an error was reported
 )
 
-// expandable reports that variables in the value are expanded when it is loaded; in
-// commands that is done when the command runs, in expressions $ has its own meaning.
-func (k *Keyword) expandable() bool { return k.Kind != Command && k.Kind != Regex && !k.Secret() }
-
 // expand replaces the variables of all values and reports those that it cannot.
 func (v *Values) expand(r *report) {
 	e := &expander{v: v, state: make(map[*Keyword]visit), text: make(map[*Keyword]string)}
-	table := tableOf(v.File)
+	table := keywords[v.File]
 	for i := range table {
-		for _, val := range v.each(table[i].Name) {
+		for _, val := range v.each(&table[i]) {
 			if val.Origin == FromDefault && !strings.Contains(val.Text, "$") {
 				continue
 			}
@@ -43,7 +39,7 @@ func (v *Values) expand(r *report) {
 // value expands one value in place.
 func (e *expander) value(val *Value, r *report) {
 	k := val.Keyword
-	if v := e.v.set[k.Name]; v != nil && v != val { // a repetition: no variable refers to it
+	if v := e.v.find(k); v != nil && v != val { // a repetition: no variable refers to it
 		val.Text, _ = e.replace(val, r)
 		return
 	}
@@ -51,13 +47,10 @@ func (e *expander) value(val *Value, r *report) {
 	if !ok {
 		text = ""
 	}
-	if val.Origin == FromDefault {
-		val.Text = text
-		val.parsed, _ = k.parse(e.v.Dialect, text)
-		e.v.set[k.Name] = val
-		return
-	}
 	val.Text = text
+	if val.Origin == FromDefault {
+		e.v.given = append(e.v.given, *val)
+	}
 }
 
 // resolve gives the expanded text of k.
@@ -85,7 +78,7 @@ func (e *expander) resolve(k *Keyword, r *report) (string, bool) {
 
 // replace fills in the variables of one text.
 func (e *expander) replace(val *Value, r *report) (string, bool) {
-	if !val.Keyword.expandable() {
+	if kinds[val.Keyword.Kind].raw {
 		return val.Text, true
 	}
 	var b strings.Builder
@@ -111,7 +104,7 @@ func (e *expander) replace(val *Value, r *report) (string, bool) {
 			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("the variable $%s is not defined", clip(name)), Hint: dollar(nearest(e.v.File, name))})
 			return "", false
 		}
-		if !k.expandable() {
+		if kinds[k.Kind].raw {
 			r.errorf(val.Pos, val.Name, "the variable $%s is not for use in other values", k.Name)
 			return "", false
 		}

@@ -169,26 +169,14 @@ func (k *Keyword) DefaultFor(d Dialect) string {
 	return k.Default
 }
 
-// maxFor and valuesFor give the limits in a file of dialect d.
-func (k *Keyword) maxFor(d Dialect) int64 {
-	if d == C26 && k.Max2 != 0 {
-		return k.Max2
-	}
-	return k.Max
-}
-
-func (k *Keyword) valuesFor(d Dialect) []string {
-	if d == C26 && k.Values2 != nil {
-		return k.Values2
-	}
-	return k.Values
-}
-
 // A spelling is one name of a keyword with the versions that have the name.
 type spelling struct {
 	keyword *Keyword
 	in      Versions
 }
+
+// keywords are the tables of both files.
+var keywords = [2][]Keyword{ServerFile: ServerKeywords, AccessFile: AccessKeywords}
 
 // names maps every spelling, per file.
 var names = [2]map[string]spelling{
@@ -214,8 +202,7 @@ func Find(f File, name string) *Keyword { return names[f][name].keyword }
 // nearest is the spelling most similar to name, "" if none is similar.
 func nearest(f File, name string) string {
 	words := make([]string, 0, len(names[f]))
-	for i := range tableOf(f) {
-		k := &tableOf(f)[i]
+	for _, k := range keywords[f] {
 		words = append(words, k.Name)
 		for _, a := range k.Aliases {
 			words = append(words, a.Name)

@@ -139,7 +139,7 @@ func accessDialect(server Dialect, e evidence) Dialect {
 // hold semicolons themselves.
 func (l *line) cut(d Dialect, k *Keyword) (value, behind string, ended bool) {
 	end := strings.IndexByte(l.rest, ';')
-	if end >= 0 && d == Perl19 && k.File == AccessFile && k.greedy() {
+	if end >= 0 && d == Perl19 && k.File == AccessFile && kinds[k.Kind].greedy {
 		end = strings.LastIndexByte(l.rest, ';')
 	}
 	if end < 0 {
@@ -173,15 +173,6 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 	return v, nil
 }
 
-// greedy reports that a value may hold semicolons.
-func (k *Keyword) greedy() bool {
-	switch k.Kind {
-	case Passphrase, Regex, Command, Expect:
-		return true
-	}
-	return false
-}
-
 // bare reports that the keyword may stand alone, meaning Y.
 func (k *Keyword) bare() bool { return k.Kind == Flag && k.File == AccessFile }
 
@@ -189,10 +180,10 @@ func (k *Keyword) bare() bool { return k.Kind == Flag && k.File == AccessFile }
 // daemon has no such comments, but it stops reading numbers, ports, networks, dates and
 // flags where they end; all other values, keys above all, reach to the end of the line.
 func (k *Keyword) stripComment(value string) string {
-	switch k.Kind {
-	case Flag, Int, Span, Epoch, Address, Target, Date, NetsOrFlag:
+	switch {
+	case kinds[k.Kind].short:
 		return beforeHash(value)
-	case PortList, NetList:
+	case k.Kind == PortList, k.Kind == NetList:
 		entries := strings.Split(value, ",")
 		for i, e := range entries {
 			if cut := beforeHash(e); !strings.EqualFold(strings.TrimSpace(cut), "ANY") {
@@ -221,11 +212,8 @@ const ownLine = "a remark needs a line of its own"
 // keys, which may hold anything. Other kinds either have it stripped or are refused with
 // it; in a command the character may be meant.
 func (k *Keyword) commentWarning(d Dialect, value string) string {
-	switch k.Kind {
-	case Text, FilePath, List, KeyNames, Passphrase:
-		if d != Perl19 && hasComment(value) {
-			return "goes on to the end of the line, # and all: " + ownLine
-		}
+	if kinds[k.Kind].words && d != Perl19 && hasComment(value) {
+		return "goes on to the end of the line, # and all: " + ownLine
 	}
 	return ""
 }
@@ -248,7 +236,7 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	if k.Secret() {
 		return "the value ends at the first semicolon of the line", Warning
 	}
-	if more := k.stripComment(behind); k.isList() {
+	if more := k.stripComment(behind); kinds[k.Kind].list {
 		if _, err := k.parse(d, more); err == nil {
 			return fmt.Sprintf("%q behind the semicolon is not read: commas separate the entries of a list", clip(more)), Error
 		}
@@ -260,17 +248,8 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 // semicolons: the comment becomes a part of the value.
 func (l *line) greedyComment(d Dialect, k *Keyword) string {
 	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
-	if d == Perl19 && k.File == AccessFile && k.greedy() && first != last && strings.HasPrefix(strings.TrimLeft(l.rest[first+1:], " \t"), "#") {
+	if d == Perl19 && k.File == AccessFile && kinds[k.Kind].greedy && first != last && strings.HasPrefix(strings.TrimLeft(l.rest[first+1:], " \t"), "#") {
 		return "the value goes on to the last semicolon of the line"
 	}
 	return ""
-}
-
-// isList reports that the value is a comma list.
-func (k *Keyword) isList() bool {
-	switch k.Kind {
-	case NetList, NetsOrFlag, PortList, EnumList:
-		return true
-	}
-	return lists[k.Kind] != nil
 }

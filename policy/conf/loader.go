@@ -122,9 +122,9 @@ func (ld *loader) unknown(f File, l *line) {
 }
 
 // parse parses the value and checks it against the host.
-func (ld *loader) parse(d Dialect, val *Value) bool {
+func (ld *loader) parse(d Dialect, val *Value) (meaning any, ok bool) {
 	ld.locateValue(val)
-	p, err := val.Keyword.parse(d, val.Text)
+	meaning, err := val.Keyword.parse(d, val.Text)
 	if err != nil {
 		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
 		if d != Perl19 && hasComment(val.Text) {
@@ -135,9 +135,8 @@ func (ld *loader) parse(d Dialect, val *Value) bool {
 			problem.Hint = nearestOf(u.word, u.values)
 		}
 		ld.add(problem)
-		return false
+		return nil, false
 	}
-	val.parsed = p
 	if k := val.Keyword.Kind; k == NetList || k == NetsOrFlag {
 		for _, entry := range zeroMasks(val.Text) {
 			ld.warnf(val.Pos, val.Name, "%s is every address, for its mask covers nothing; write ANY, or the mask that is meant", entry)
@@ -146,7 +145,7 @@ func (ld *loader) parse(d Dialect, val *Value) bool {
 	if val.Keyword.Kind == Flag && !strings.EqualFold(val.Text, "Y") && !strings.EqualFold(val.Text, "N") {
 		ld.warnf(val.Pos, val.Name, "write Y or N: the old daemons read %q otherwise", clip(val.Text))
 	}
-	return ld.checkHost(val)
+	return meaning, ld.checkHost(val)
 }
 
 // checkHost compares a value with the facts of the host.

@@ -208,15 +208,26 @@ func parsePorts(text string, icmp bool) ([]Port, error) {
 	return ports, nil
 }
 
+// parsePortList reads a PortList. Only 1.9 files have icmp; 2.6 has no sequences.
+func (k *Keyword) parsePortList(d Dialect, text string) (any, error) {
+	return parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE")
+}
+
 // parsePortNumbers reads a comma list of port numbers.
-func parsePortNumbers(text string) ([]string, error) {
+func parsePortNumbers(text string) ([]uint16, error) {
 	list, err := parseList(text)
-	for _, n := range list {
-		if _, err := parseInt(n, 0, 65535); err != nil {
+	if err != nil {
+		return nil, err
+	}
+	ports := make([]uint16, len(list))
+	for i, word := range list {
+		n, err := parseInt(word, 0, 65535)
+		if err != nil {
 			return nil, fmt.Errorf("port %w", err)
 		}
+		ports[i] = uint16(n)
 	}
-	return list, err
+	return ports, nil
 }
 
 func parsePort(text string, icmp bool) (Port, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -155,14 +156,8 @@ func LoadServer(o Options) (*Server, *Values, Problems) {
 	ld := &loader{Options: o, obsolete: make(map[string][]string)}
 	v, evident := ld.readServer()
 	v.expand(&ld.report)
-	ld.parseAll(v)
 	s := &Server{Dialect: v.Dialect, Evident: evident}
-	v.bind(func(k *Keyword) any {
-		if k.into == nil {
-			return nil
-		}
-		return k.into(s)
-	})
+	ld.fill(s, v)
 	ld.checkServer(v, s)
 	s.derive(v)
 	return s, v, ld.problems()
@@ -200,14 +195,14 @@ func (ld *loader) readServer() (v *Values, evident bool) {
 
 // layer turns the lines of one file into values of that file alone.
 func (ld *loader) layer(d Dialect, lines []line) *Values {
-	v := newValues(ServerFile, d)
+	v := &Values{File: ServerFile, Dialect: d}
 	for i := range lines {
 		if strings.HasPrefix(lines[i].keyword, "%") {
 			ld.errorf(lines[i].pos, shownKeyword(ServerFile, lines[i].keyword), "includes are for access.conf only")
 			continue
 		}
 		if val := ld.value(ServerFile, d, &lines[i]); val != nil {
-			v.add(val, &ld.report)
+			v.add(*val, &ld.report)
 		}
 	}
 	return v
@@ -215,10 +210,10 @@ func (ld *loader) layer(d Dialect, lines []line) *Values {
 
 // merge lays the files and the command line over each other.
 func (ld *loader) merge(d Dialect, layers []*Values) *Values {
-	v := newValues(ServerFile, d)
+	v := &Values{File: ServerFile, Dialect: d}
 	for _, l := range layers {
-		for name, val := range l.set {
-			v.set[name], v.more[name] = val, l.more[name]
+		for _, val := range l.given {
+			v.set(val, l.more[val.Keyword])
 		}
 	}
 	for name, text := range ld.Argv {
@@ -226,39 +221,45 @@ func (ld *loader) merge(d Dialect, layers []*Values) *Values {
 		if k == nil {
 			panic("conf: no keyword " + name)
 		}
-		v.set[k.Name] = &Value{Keyword: k, Text: text, Origin: FromArgv, Name: name, Pos: Pos{File: "command line"}}
-		delete(v.more, k.Name)
+		v.set(Value{Keyword: k, Text: text, Origin: FromArgv, Name: name, Pos: Pos{File: "command line"}}, nil)
 	}
 	return v
 }
 
-// parseAll parses what files and the command line gave.
-func (ld *loader) parseAll(v *Values) {
+// fill parses the values and stores them in the fields that the rows of the table name. An
+// empty value leaves its field alone: of two keywords for one field the later one in the
+// table wins if it is set.
+func (ld *loader) fill(s *Server, v *Values) {
 	for i := range ServerKeywords {
-		for _, val := range v.each(ServerKeywords[i].Name) {
-			if !val.IsSet() {
+		k := &ServerKeywords[i]
+		for n, val := range v.each(k) {
+			var meaning any
+			ok := true
+			switch {
+			case val.IsSet():
+				if k.Name == "SNAT_TRANSLATE_IP" && placeholder.MatchString(val.Text) && !v.flag("ENABLE_IPT_SNAT") {
+					val.Text = ""
+				}
+				meaning, ok = ld.parse(v.Dialect, val)
+			case !k.SetOnly:
+				meaning, _ = k.parse(v.Dialect, val.Text)
+			}
+			if k.into == nil {
 				continue
 			}
-			if val.Keyword.Name == "SNAT_TRANSLATE_IP" && placeholder.MatchString(val.Text) && !snatOn(v) {
-				val.Text = ""
+			if field := k.into(s); ok && meaning != nil {
+				k.assign(field, meaning, n > 0)
+			} else if !ok {
+				k.keep(field, val.Text)
 			}
-			ld.parse(v.Dialect, val)
 		}
 	}
 }
 
-// snatOn reports ENABLE_IPT_SNAT before it is parsed.
-func snatOn(v *Values) bool {
-	on, _ := parseFlag(v.lookup("ENABLE_IPT_SNAT").Text)
-	return on
-}
-
 // checkServer finds what single values cannot show.
 func (ld *loader) checkServer(v *Values, s *Server) {
-	for _, mode := range v.list("AUTH_MODE") {
-		if mode == "KNOCK" && s.FirewallType == "ipfw" {
-			ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
-		}
+	if modes, _ := v.meaning("AUTH_MODE").([]string); s.FirewallType == "ipfw" && slices.Contains(modes, "KNOCK") { // whatever INGEST says
+		ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
 	}
 	ld.pair(v, "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE")
 	if s.ExternalEnabled && s.ExternalOpen == "" {
@@ -267,21 +268,19 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
-	if a, e := v.lookup("IPFW_ACTIVE_SET_NUM").n, v.lookup("IPFW_EXPIRE_SET_NUM").n; a == e && a != 0 {
+	if n := v.meaning("IPFW_EXPIRE_SET_NUM"); n == v.meaning("IPFW_ACTIVE_SET_NUM") && n != int64(0) && n != nil {
 		ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
 	}
-	for i := range ServerKeywords {
-		if ServerKeywords[i].Kind == Chain {
-			ld.checkChain(v, ServerKeywords[i].Name)
+	for _, k := range ServerKeywords {
+		if k.Kind == Chain && k.into != nil {
+			ld.checkChain(v.lookup(k.Name), k.into(s).(*ChainSpec))
 		}
 	}
 }
 
 // checkChain requires that the chain exists that the jump is to stand in. The built-in
 // chains always do.
-func (ld *loader) checkChain(v *Values, name string) {
-	val := v.lookup(name)
-	c := val.chain
+func (ld *loader) checkChain(val *Value, c *ChainSpec) {
 	if !val.IsSet() || ld.Host == nil || c.From == "" || builtin[c.From] {
 		return
 	}

@@ -9,16 +9,9 @@ import (
 	"time"
 )
 
-// stanza gives a block its types and finds what single lines cannot show.
-func (ld *accessLoader) stanza(b *block, number int) Stanza {
-	s := Stanza{Pos: b.pos, Number: number, Dialect: b.values.Dialect, Values: b.values, GPG: &GPG{}, KnockLimit: -1, MinTimeDiff: -1, MaxTimeDiff: -1}
-	b.values.bind(func(k *Keyword) any {
-		if k.intoStanza == nil {
-			return nil
-		}
-		return k.intoStanza(&s)
-	})
-	build := &builder{ld: ld, b: b, v: b.values, s: &s}
+// complete finds what single lines cannot show.
+func (ld *accessLoader) complete(b *block) {
+	build := &builder{ld: ld, b: b, v: b.Values, s: &b.Stanza}
 	build.mode()
 	build.keys()
 	build.gpg()
@@ -28,23 +21,17 @@ func (ld *accessLoader) stanza(b *block, number int) Stanza {
 	build.requirements()
 	build.commands()
 	build.knock()
-	s.Vars = b.values.vars()
-	for _, val := range b.values.each("EXPECT") {
-		if val.IsSet() {
-			e := val.exp
-			e.Pos, e.Stanza = val.Pos, number
-			s.Expectations = append(s.Expectations, e)
-		}
+	if b.ExternalOpen != "" || b.CycleOpen != "" {
+		b.Vars = b.Values.vars()
 	}
-	return s
 }
 
 // vars are the keywords for $KEYWORD in external commands.
 func (v *Values) vars() map[string]string {
 	vars := make(map[string]string)
-	for name, val := range v.set {
-		if !val.Keyword.Secret() && val.IsSet() {
-			vars[name] = val.Text
+	for i := range v.given {
+		if val := &v.given[i]; !val.Keyword.Secret() && val.IsSet() {
+			vars[val.Keyword.Name] = val.Text
 			vars[val.Name] = val.Text
 		}
 	}
@@ -85,9 +72,8 @@ func (m *builder) mode() {
 			}
 		}
 	}
-	if !m.has("DATA_COLLECT_MODE") { // for the dump
-		k := Find(AccessFile, "DATA_COLLECT_MODE")
-		m.v.set[k.Name] = &Value{Keyword: k, Name: k.Name, Text: m.s.Collect}
+	if k := Find(AccessFile, "DATA_COLLECT_MODE"); !m.has(k.Name) && m.s.Collect != k.Default { // for the dump
+		m.v.set(Value{Keyword: k, Name: k.Name, Text: m.s.Collect}, nil)
 	}
 	switch m.s.Collect {
 	case "ENCRYPT_SEQUENCE":
@@ -103,8 +89,8 @@ func (m *builder) mode() {
 // keys checks the symmetric keys.
 func (m *builder) keys() {
 	s := m.s
-	m.checkKey("KEY", "KEY_BASE64")
-	m.checkKey("HMAC_KEY", "HMAC_KEY_BASE64")
+	m.checkKey(s.Key, "KEY", "KEY_BASE64")
+	m.checkKey(s.HMACKey, "HMAC_KEY", "HMAC_KEY_BASE64")
 	s.EncryptionMode = strings.ToLower(s.EncryptionMode)
 	if !s.HMACKey.IsZero() {
 		m.checkDistinct()
@@ -125,15 +111,15 @@ func (m *builder) keys() {
 }
 
 // checkKey checks a key that is given as text or in base64.
-func (m *builder) checkKey(text, base64 string) {
+func (m *builder) checkKey(key Secret, text, base64 string) {
 	if m.has(text) && m.has(base64) {
 		m.invalid(base64, base64, "does not go with %s in the same stanza", text)
 	}
 	val := m.v.lookup(base64)
-	if !val.IsSet() || val.key.IsZero() {
+	if !val.IsSet() || val.Text == refused {
 		val = m.v.lookup(text)
 	}
-	if n := len(val.key.Bytes()); n > 0 && n < minKey {
+	if n := len(key.Bytes()); n > 0 && n < minKey {
 		m.shortKey(val, n)
 	}
 }
@@ -218,7 +204,7 @@ func (m *builder) gpg() {
 	g.CheckTrust = m.s.Dialect != Perl19
 	if h := m.ld.Host; h != nil && !m.has("GPG_HOME_DIR") && !m.has("GPG_KEY_FILE") {
 		if err := h.Dir(g.HomeDir); err != nil {
-			m.ld.warnf(m.b.pos, "GPG_HOME_DIR", "is not set, and %s is not there", g.HomeDir)
+			m.ld.warnf(m.b.Pos, "GPG_HOME_DIR", "is not set, and %s is not there", g.HomeDir)
 		}
 	}
 	if v.flag("GPG_NO_REQUIRE_PREFIX") {
@@ -324,9 +310,14 @@ func (m *builder) requirements() {
 		if !m.has(k) {
 			continue
 		}
-		t := v.lookup(k).when
-		if k == "ACCESS_EXPIRE" && m.ld.Location != nil {
-			t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.ld.Location)
+		var t time.Time
+		switch value := v.meaning(k).(type) {
+		case int64:
+			t = time.Unix(value, 0).UTC()
+		case time.Time:
+			if t = value; m.ld.Location != nil {
+				t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.ld.Location)
+			}
 		}
 		if s.Expires.IsZero() || t.Before(s.Expires) {
 			s.Expires = t
@@ -442,13 +433,13 @@ func (m *builder) which(names ...string) string {
 
 // has reports that the stanza gives the keyword a value, valid or not.
 func (m *builder) has(name string) bool {
-	val := m.v.lookup(name)
+	val := m.v.find(Find(AccessFile, name))
 	return val.IsSet() && (val.Text != "" || val.Keyword.Kind == Flag)
 }
 
 // missing reports an error of the whole stanza: it lacks a keyword.
 func (m *builder) missing(keyword, text string) {
-	m.ld.errorf(m.b.pos, keyword, "%s", text)
+	m.ld.errorf(m.b.Pos, keyword, "%s", text)
 	m.b.broken = true
 }
 
@@ -466,5 +457,5 @@ func (m *builder) pos(keyword string) Pos {
 	if val := m.v.lookup(keyword); val.IsSet() {
 		return val.Pos
 	}
-	return m.b.pos
+	return m.b.Pos
 }

@@ -153,5 +153,5 @@ var AccessKeywords = []Keyword{
 		Differs: "enforced for shared sequences too", intoStanza: func(s *Stanza) any { return &s.RequireOS }},
 	{Name: "REQUIRE_OS_REGEX", File: AccessFile, Kind: Regex, In: manual, Text: "Expression, case ignored, that the label must match; `*bsd` works.",
 		Differs: "the 1.9 program never applied it", intoStanza: func(s *Stanza) any { return &s.RequireOSRegex }},
-	{Name: "EXPECT", File: AccessFile, Kind: Expect, Repeat: true, In: Ours, Text: "What `fwknopd check` expects of this stanza; the daemon ignores it."},
+	{Name: "EXPECT", File: AccessFile, Kind: Expect, Repeat: true, In: Ours, Text: "What `fwknopd check` expects of this stanza; the daemon ignores it.", intoStanza: func(s *Stanza) any { return &s.Expectations }},
 }

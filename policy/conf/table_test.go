@@ -13,7 +13,7 @@ import (
 func TestTables(t *testing.T) {
 	for _, f := range []File{ServerFile, AccessFile} {
 		seen := map[string]bool{}
-		for _, k := range tableOf(f) {
+		for _, k := range keywords[f] {
 			if k.File != f {
 				t.Errorf("%s stands in the table of %v", k.Name, f)
 			}
@@ -105,6 +105,8 @@ func TestFields(t *testing.T) {
 			fits = k.Kind == Regex
 		case *Secret:
 			fits = k.Secret()
+		case *[]Expectation:
+			fits = k.Kind == Expect
 		}
 		if !fits {
 			t.Errorf("%s is of kind %d and its field of type %T", k.Name, k.Kind, p)
@@ -162,7 +164,7 @@ func TestLookupOfUnknownPanics(t *testing.T) {
 			t.Error("a keyword that does not exist was read")
 		}
 	}()
-	newValues(ServerFile, Perl19).lookup("NO_SUCH")
+	(&Values{File: ServerFile, Dialect: Perl19}).lookup("NO_SUCH")
 }
 
 // TestAllValues: the dump shows every keyword once, and repetitions behind it.

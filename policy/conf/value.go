@@ -4,7 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,133 +12,98 @@ import (
 	"time"
 )
 
-// Origin is where an effective value came from.
-type Origin uint8
-
-const (
-	FromDefault Origin = iota
-	FromFile
-	FromArgv
-)
-
-// A Value is one effective value: its text after expansion and what the text means.
-type Value struct {
-	Keyword *Keyword
-	Text    string // "" is unset; holds the secret for secret keywords: print with String
-	Pos     Pos    // zero unless Origin is FromFile
-	Origin  Origin
-	Name    string // the spelling used, a name or alias of Keyword
-
-	parsed
-}
-
-// String is the text, or [redacted].
-func (v *Value) String() string {
-	if v.Keyword.Secret() && v.Text != "" {
-		return "[redacted]"
-	}
-	return v.Text
-}
-
-// Where is the origin of the value: `file:line`, argv or default.
-func (v *Value) Where() string {
-	switch v.Origin {
-	case FromFile:
-		return v.Pos.String()
-	case FromArgv:
-		return "argv"
-	default:
-		return "default"
-	}
-}
-
-// IsSet reports that a file or the command line gave the value.
-func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }
-
-// parsed is the meaning of a text, in the field that belongs to the kind.
-type parsed struct {
-	flag  bool
-	n     int64
-	list  []string
-	nets  Nets
-	ports []Port
-	addr  netip.AddrPort
-	re    *regexp.Regexp
-	key   Secret
-	when  time.Time
-	chain ChainSpec
-	nft   NFTChain
-	exp   Expectation
-}
-
 // placeholder marks values that an installer or the operator should have replaced: in
 // capitals anywhere, in other letters as a word.
 var placeholder = regexp.MustCompile(`CHANGEME|(?i:(^|[^a-z])changeme([^a-z]|$))`)
 
 var errPlaceholder = errors.New("still the placeholder of the shipped file")
 
-// lists are the kinds whose value is a list of words.
-var lists = map[Kind]func(text string) ([]string, error){
-	List: parseList, PortNumbers: parsePortNumbers, MailList: parseMails,
-	KeyIDs: parseKeyIDs, KeyPrints: parseKeyPrints, KeyNames: parseKeyNames,
+// A kind is how values of one [Kind] are read.
+type kind struct {
+	// parse returns the meaning of a text, in the type of the field; nil: the text itself.
+	parse  func(k *Keyword, d Dialect, text string) (any, error)
+	list   bool // the value is a comma list
+	short  bool // the 2.6 daemon stops reading where the value ends: a comment may follow it
+	words  bool // the value may be any words: a comment behind them would be read as a part of them
+	greedy bool // in a 1.9 file the value may hold semicolons
+	raw    bool // a $ in the value is not that of a variable
 }
 
-// parse reads text as a value of k in a file of dialect d.
-func (k *Keyword) parse(d Dialect, text string) (p parsed, err error) {
-	if text == "" {
-		return parsed{}, nil
+// kinds describes each [Kind].
+var kinds = [...]kind{
+	Text:        {words: true},
+	Flag:        {parse: only(parseFlag), short: true},
+	Int:         {parse: (*Keyword).parseNumber, short: true},
+	Span:        {parse: (*Keyword).parseNumber, short: true},
+	Enum:        {parse: (*Keyword).parseWord},
+	EnumList:    {parse: (*Keyword).parseWords, list: true},
+	List:        {parse: only(parseList), list: true, words: true},
+	FilePath:    {words: true},
+	DirPath:     {parse: only(parseDir)},
+	NetList:     {parse: only(parseNets), list: true},
+	NetsOrFlag:  {parse: only(parseNetsOrFlag), list: true, short: true},
+	PortList:    {parse: (*Keyword).parsePortList, list: true},
+	PortNumbers: {parse: only(parsePortNumbers), list: true},
+	Address:     {parse: only(parseAddr), short: true},
+	Target:      {parse: only(parseTarget), short: true},
+	Chain:       {parse: only(ParseChain)},
+	NFTable:     {parse: only(parseNFT)},
+	Regex:       {parse: only(parseRegex), greedy: true, raw: true},
+	Passphrase:  {parse: only(parsePassphrase), words: true, greedy: true, raw: true},
+	Base64:      {parse: only(parseBase64), raw: true},
+	Command:     {parse: (*Keyword).parseCommand, greedy: true, raw: true},
+	MailList:    {parse: only(parseMails), list: true},
+	Date:        {parse: only(parseDate), short: true},
+	Epoch:       {parse: (*Keyword).parseNumber, short: true},
+	Account:     {},
+	Group:       {},
+	KeyIDs:      {parse: only(parseKeyIDs), list: true},
+	KeyPrints:   {parse: only(parseKeyPrints), list: true},
+	KeyNames:    {parse: only(parseKeyNames), list: true, words: true},
+	Expect:      {parse: only(ParseExpectation), greedy: true},
+}
+
+// only makes a parser of one that needs nothing but the text.
+func only[T any](parse func(text string) (T, error)) func(*Keyword, Dialect, string) (any, error) {
+	return func(_ *Keyword, _ Dialect, text string) (any, error) { return parse(text) }
+}
+
+// parse reads text as a value of k in a file of dialect d; nil without text.
+func (k *Keyword) parse(d Dialect, text string) (any, error) {
+	parse := kinds[k.Kind].parse
+	switch {
+	case text == "":
+		return nil, nil
+	case strings.Contains(strings.ToLower(text), "changeme") && placeholder.MatchString(text):
+		return nil, errPlaceholder
+	case parse == nil:
+		return text, nil
 	}
-	if placeholder.MatchString(text) {
-		return parsed{}, errPlaceholder
+	return parse(k, d, text)
+}
+
+// assign stores a value that parse returned in a field of k; again adds it to those in
+// the field. The type of the field must fit the kind.
+func (k *Keyword) assign(field, value any, again bool) {
+	f, v := reflect.ValueOf(field).Elem(), reflect.ValueOf(value)
+	if word, ok := value.(string); ok && f.Kind() == reflect.Slice {
+		v = reflect.ValueOf([]string{word})
 	}
-	switch k.Kind {
-	case Flag:
-		p.flag, err = parseFlag(text)
-	case Int, Span, Epoch:
-		p.n, err = parseInt(text, k.Min, k.maxFor(d))
-		p.when = time.Unix(p.n, 0).UTC()
-	case Enum:
-		p.list, err = parseEnum(text, k.valuesFor(d))
-	case EnumList:
-		p.list, err = parseEnums(text, k.valuesFor(d))
-	case DirPath:
-		err = checkDir(text)
-	case NetList:
-		p.nets, err = parseNets(text)
-	case NetsOrFlag:
-		p.nets, err = parseNetsOrFlag(text)
-	case PortList:
-		p.ports, err = parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE") // 2.6 has no sequences
-	case Address:
-		var a netip.Addr
-		a, err = parseAddr(text)
-		p.addr = netip.AddrPortFrom(a, 0)
-	case Target:
-		p.addr, err = parseTarget(text)
-	case Chain:
-		p.chain, err = ParseChain(text)
-	case NFTable:
-		p.nft, err = parseNFT(text)
-	case Regex:
-		p.re, err = parseRegex(text)
-	case Passphrase:
-		p.key = NewSecret([]byte(text))
-	case Base64:
-		p.key, err = parseBase64(text)
-	case Command:
-		if k.Max > 0 && int64(len(text)) > k.Max {
-			err = fmt.Errorf("longer than %d bytes", k.Max)
-		}
-	case Date:
-		p.when, err = parseDate(text)
-	case Expect:
-		p.exp, err = ParseExpectation(text)
+	n, isNumber := value.(int64)
+	switch {
+	case value == nil:
+		f.SetZero()
+	case isNumber && f.CanUint():
+		f.SetUint(uint64(n))
+	case isNumber:
+		f.SetInt(n * max(1, int64(k.Unit)))
+	case f.Kind() == reflect.Slice && f.Type().Elem() == v.Type():
+		f.Set(reflect.Append(f, v))
+	case again:
+		f.Set(reflect.AppendSlice(f, v))
 	default:
-		if list := lists[k.Kind]; list != nil {
-			p.list, err = list(text)
-		}
+		f.Set(v)
 	}
-	return p, err
 }
 
 func parseFlag(text string) (bool, error) {
@@ -163,27 +128,48 @@ func parseInt(text string, low, high int64) (int64, error) {
 	return n, nil
 }
 
-// parseEnum finds the word, ignoring case, and returns it as the table spells it.
-func parseEnum(text string, values []string) ([]string, error) {
+// keep stores the text of a value that was refused where the field is one of text, so that
+// it does not count as missing.
+func (k *Keyword) keep(field any, text string) {
+	if p, ok := field.(*string); ok && k.Kind != Enum {
+		*p = text
+	}
+}
+
+// parseNumber reads an Int, Span or Epoch within the bounds of k.
+func (k *Keyword) parseNumber(d Dialect, text string) (any, error) {
+	high := k.Max
+	if d == C26 && k.Max2 != 0 {
+		high = k.Max2
+	}
+	return parseInt(text, k.Min, high)
+}
+
+// parseWord finds the word, ignoring case, and returns it as the table spells it.
+func (k *Keyword) parseWord(d Dialect, text string) (any, error) {
+	values := k.Values
+	if d == C26 && k.Values2 != nil {
+		values = k.Values2
+	}
 	for _, v := range values {
 		if strings.EqualFold(v, text) {
-			return []string{v}, nil
+			return v, nil
 		}
 	}
 	return nil, unknownWord{text, values}
 }
 
-func parseEnums(text string, values []string) ([]string, error) {
+func (k *Keyword) parseWords(d Dialect, text string) (any, error) {
 	words, err := parseList(text)
 	if err != nil {
 		return nil, err
 	}
 	for i, w := range words {
-		one, err := parseEnum(w, values)
+		word, err := k.parseWord(d, w)
 		if err != nil {
 			return nil, err
 		}
-		words[i] = one[0]
+		words[i] = word.(string)
 	}
 	return words, nil
 }
@@ -212,11 +198,18 @@ func parseList(text string) ([]string, error) {
 	return parts, nil
 }
 
-func checkDir(text string) error {
+func parseDir(text string) (string, error) {
 	if !strings.HasPrefix(text, "/") {
-		return fmt.Errorf("%q is not an absolute path", clip(text))
+		return "", fmt.Errorf("%q is not an absolute path", clip(text))
 	}
-	return nil
+	return text, nil
+}
+
+func (k *Keyword) parseCommand(_ Dialect, text string) (any, error) {
+	if k.Max > 0 && int64(len(text)) > k.Max {
+		return nil, fmt.Errorf("longer than %d bytes", k.Max)
+	}
+	return text, nil
 }
 
 // parseRegex compiles RE2; a leading * means .* as in the examples of the manual.
@@ -230,6 +223,8 @@ func parseRegex(text string) (*regexp.Regexp, error) {
 	}
 	return re, nil
 }
+
+func parsePassphrase(text string) (Secret, error) { return NewSecret([]byte(text)), nil }
 
 func parseBase64(text string) (Secret, error) {
 	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))

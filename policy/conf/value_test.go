@@ -191,7 +191,12 @@ func TestUnits(t *testing.T) {
 		"EXIT_INTERVAL": 2 * time.Minute, "UDPSERV_SELECT_TIMEOUT": 3 * time.Microsecond, "KNOPWATCHD_CHECK_INTERVAL": 4 * time.Second, "IPT_CMD_ALARM": 30 * time.Second,
 	} {
 		var got time.Duration
-		if v.assign(v.lookup(name), &got); got != want {
+		val := v.lookup(name)
+		n, err := val.Keyword.parse(v.Dialect, val.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if val.Keyword.assign(&got, n, false); got != want {
 			t.Errorf("%s = %v, want %v", name, got, want)
 		}
 	}

@@ -2,12 +2,50 @@ package conf
 
 import (
 	"fmt"
-	"net/netip"
-	"regexp"
-	"strconv"
 	"strings"
-	"time"
 )
+
+// Origin is where an effective value came from.
+type Origin uint8
+
+const (
+	FromDefault Origin = iota
+	FromFile
+	FromArgv
+)
+
+// A Value is the text of a keyword, after expansion, and where it was given. What the
+// text means is in the field that the row of the keyword names.
+type Value struct {
+	Keyword *Keyword
+	Text    string // "" is unset; holds the secret for secret keywords: print with String
+	Pos     Pos    // zero unless Origin is FromFile
+	Origin  Origin
+	Name    string // the spelling used, a name or alias of Keyword
+}
+
+// String is the text, or [redacted].
+func (v *Value) String() string {
+	if v.Keyword.Secret() && v.Text != "" {
+		return "[redacted]"
+	}
+	return v.Text
+}
+
+// Where is the origin of the value: `file:line`, argv or default.
+func (v *Value) Where() string {
+	switch v.Origin {
+	case FromFile:
+		return v.Pos.String()
+	case FromArgv:
+		return "argv"
+	default:
+		return "default"
+	}
+}
+
+// IsSet reports that a file or the command line gave the value.
+func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }
 
 // Values are the effective values of one file's keywords as text, with their origins:
 // those of fwknop.conf with its overrides, or those of one stanza. Every keyword of the
@@ -16,8 +54,8 @@ import (
 type Values struct {
 	File    File
 	Dialect Dialect
-	set     map[string]*Value   // by Keyword.Name
-	more    map[string][]*Value // repetitions
+	given   []Value              // the first value of each keyword that has one
+	more    map[*Keyword][]Value // repetitions; nil without
 }
 
 // A Place is where a keyword was given.
@@ -27,16 +65,12 @@ type Place struct {
 	Set  bool   // a file or the command line gave it
 }
 
-func newValues(f File, d Dialect) *Values {
-	return &Values{File: f, Dialect: d, set: make(map[string]*Value), more: make(map[string][]*Value)}
-}
-
 // All returns every keyword's value in the order of the table; a keyword that may
 // stand more than once has one entry for each time.
 func (v *Values) All() []*Value {
 	var all []*Value
-	for i := range tableOf(v.File) {
-		all = append(all, v.each(tableOf(v.File)[i].Name)...)
+	for i := range keywords[v.File] {
+		all = append(all, v.each(&keywords[v.File][i])...)
 	}
 	return all
 }
@@ -44,8 +78,8 @@ func (v *Values) All() []*Value {
 // Changed lists the keywords whose new value the running daemon cannot take over.
 func (v *Values) Changed(old *Values) []string {
 	var names []string
-	for i := range tableOf(v.File) {
-		if k := &tableOf(v.File)[i]; k.Restart && v.lookup(k.Name).Text != old.lookup(k.Name).Text {
+	for _, k := range keywords[v.File] {
+		if k.Restart && v.lookup(k.Name).Text != old.lookup(k.Name).Text {
 			names = append(names, k.Name)
 		}
 	}
@@ -63,7 +97,7 @@ func (v *Values) Place(name string) Place {
 }
 
 // IsSet reports whether a file or the command line gave the keyword.
-func (v *Values) IsSet(name string) bool { return v.Place(name).Set }
+func (v *Values) IsSet(name string) bool { return v.find(Find(v.File, name)).IsSet() }
 
 // Format writes what files and the command line gave as a file of the same dialect:
 // reading it back gives the same values. With redact, keys are replaced and the result
@@ -99,100 +133,27 @@ func (v *Values) formatLine(b *strings.Builder, val *Value, redact bool) {
 	b.WriteByte('\n')
 }
 
-// bind fills the fields that the rows of the table name. A value that is empty, with its
-// repetitions, leaves its field alone: of two keywords for one field the later one in the
-// table wins if it is set.
-func (v *Values) bind(field func(*Keyword) any) {
-	table := tableOf(v.File)
-	for i := range table {
-		k := &table[i]
-		val := v.lookup(k.Name)
-		if val.Text == "" && v.more[k.Name] == nil || k.SetOnly && !val.IsSet() {
-			continue
-		}
-		if p := field(k); p != nil {
-			v.assign(val, p)
-		}
+// meaning parses the value of a keyword that no field holds. A value that was refused counts
+// as the default.
+func (v *Values) meaning(name string) any {
+	val := v.lookup(name)
+	value, err := val.Keyword.parse(v.Dialect, val.Text)
+	if err != nil {
+		value, _ = val.Keyword.parse(v.Dialect, val.Keyword.DefaultFor(v.Dialect))
 	}
-}
-
-// assign stores the meaning of val in the field at p, whose type fits the kind.
-func (v *Values) assign(val *Value, p any) {
-	k := val.Keyword
-	switch p := p.(type) {
-	case *bool:
-		*p = val.flag
-	case *int:
-		*p = int(val.n)
-	case *uint16:
-		*p = uint16(val.n)
-	case *time.Duration:
-		*p = time.Duration(val.n) * k.Unit
-	case *string:
-		if *p = val.Text; k.Kind == Enum {
-			*p = first(v.list(k.Name))
-		}
-	case *[]string:
-		*p = v.list(k.Name)
-	case *[]uint16:
-		for _, word := range v.list(k.Name) {
-			if n, err := strconv.ParseUint(word, 10, 16); err == nil {
-				*p = append(*p, uint16(n))
-			}
-		}
-	case *[]Port:
-		*p = v.ports(k.Name)
-	case *Nets:
-		*p = val.nets
-	case *netip.Addr:
-		*p = val.addr.Addr()
-	case *netip.AddrPort:
-		*p = val.addr
-	case *ChainSpec:
-		*p = val.chain
-	case *NFTChain:
-		*p = val.nft
-	case **regexp.Regexp:
-		*p = val.re
-	case *Secret:
-		if !val.key.IsZero() {
-			*p = val.key
-		}
-	default:
-		panic(fmt.Sprintf("conf: %s has a field of type %T", k.Name, p))
-	}
-}
-
-// list is a list of any kind as words; a repeated Text gives one word a line.
-func (v *Values) list(name string) []string {
-	var words []string
-	for _, val := range v.each(name) {
-		switch {
-		case val.list != nil:
-			words = append(words, val.list...)
-		case val.Text != "":
-			words = append(words, val.Text)
-		}
-	}
-	return words
-}
-
-// ports is a PortList, repetitions added up.
-func (v *Values) ports(name string) []Port {
-	var ports []Port
-	for _, val := range v.each(name) {
-		ports = append(ports, val.ports...)
-	}
-	return ports
+	return value
 }
 
 // flag is the value of a Flag that no field holds.
-func (v *Values) flag(name string) bool { return v.lookup(name).flag }
+func (v *Values) flag(name string) bool { return v.meaning(name) == true }
 
-// each returns the value and its repetitions.
-func (v *Values) each(name string) []*Value {
-	val := v.lookup(name)
-	return append([]*Value{val}, v.more[val.Keyword.Name]...)
+// each returns the value of k, by default if none was given, and its repetitions.
+func (v *Values) each(k *Keyword) []*Value {
+	all := []*Value{v.lookup(k.Name)}
+	for i := range v.more[k] {
+		all = append(all, &v.more[k][i])
+	}
+	return all
 }
 
 // lookup returns the value of a keyword, by name or alias. It panics for a name that
@@ -202,46 +163,63 @@ func (v *Values) lookup(name string) *Value {
 	if k == nil {
 		panic("conf: no keyword " + name)
 	}
-	if val := v.set[k.Name]; val != nil {
+	if val := v.find(k); val != nil {
 		return val
 	}
-	val := &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Dialect)}
-	val.parsed, _ = k.parse(v.Dialect, val.Text)
-	return val
+	return &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Dialect)}
 }
 
-func tableOf(f File) []Keyword {
-	if f == AccessFile {
-		return AccessKeywords
+// find returns the value that was given to k, nil if none was.
+func (v *Values) find(k *Keyword) *Value {
+	for i := range v.given {
+		if v.given[i].Keyword == k {
+			return &v.given[i]
+		}
 	}
-	return ServerKeywords
+	return nil
 }
 
-func first(words []string) string {
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0]
-}
-
-// add stores val. A second one of the same keyword is kept if the keyword may
-// repeat, else it is a problem; only the same value under another spelling passes.
-func (v *Values) add(val *Value, r *report) {
-	old := v.set[val.Keyword.Name]
+// add stores val and reports whether it counts, and as a repetition. A second value of a
+// keyword is kept if the keyword may repeat, else it is a problem; only the same value
+// under another spelling passes.
+func (v *Values) add(val Value, r *report) (counts, again bool) {
+	old := v.find(val.Keyword)
 	switch {
 	case old == nil:
-		v.set[val.Keyword.Name] = val
+		v.given = append(v.given, val)
+		return true, false
 	case val.Keyword.Repeat && (v.File == ServerFile || v.Dialect == Perl19 || val.Keyword.In&Ours != 0):
-		v.more[val.Keyword.Name] = append(v.more[val.Keyword.Name], val)
+		if v.more == nil {
+			v.more = make(map[*Keyword][]Value)
+		}
+		v.more[val.Keyword] = append(v.more[val.Keyword], val)
+		return true, true
 	case old.Name != val.Name && old.Text == val.Text:
-	default:
-		what := fmt.Sprintf("given twice, first in line %d", old.Pos.Line)
-		if old.Name != val.Name {
-			what = fmt.Sprintf("is %s of line %d, with another value", old.Name, old.Pos.Line)
+		return false, false
+	}
+	what := fmt.Sprintf("given twice, first in line %d", old.Pos.Line)
+	if old.Name != val.Name {
+		what = fmt.Sprintf("is %s of line %d, with another value", old.Name, old.Pos.Line)
+	}
+	if old.Pos.File != val.Pos.File {
+		what = fmt.Sprintf("given twice, first in %s", old.Pos)
+	}
+	r.errorf(val.Pos, val.Name, "%s", what)
+	return false, false
+}
+
+// set replaces the value of a keyword with its repetitions.
+func (v *Values) set(val Value, more []Value) {
+	if old := v.find(val.Keyword); old != nil {
+		*old = val
+	} else {
+		v.given = append(v.given, val)
+	}
+	delete(v.more, val.Keyword)
+	if more != nil {
+		if v.more == nil {
+			v.more = make(map[*Keyword][]Value)
 		}
-		if old.Pos.File != val.Pos.File {
-			what = fmt.Sprintf("given twice, first in %s", old.Pos)
-		}
-		r.errorf(val.Pos, val.Name, "%s", what)
+		v.more[val.Keyword] = more
 	}
 }
