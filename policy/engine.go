@@ -53,11 +53,6 @@ type Options struct {
 	DeferSync bool
 }
 
-// An Opener decodes the text of an SPA packet. *[spa.Opener] is one.
-type Opener interface {
-	Open(text []byte, m *spa.Message) error
-}
-
 // An Engine decides. It has one configuration, which does not change, and the state of
 // the traffic. It is not safe for concurrent use.
 //
@@ -71,8 +66,10 @@ type Engine struct {
 	minLen   uint16 // of the whole packet
 	httpBuf  []byte // room for a packet that came over HTTP
 	request  request
-	scratch  Decision       // of the stanza that is being asked
-	refusals []Refusal      // by the stanzas that were asked
+	scratch  Decision  // of the stanza that is being asked
+	refused  []refused // by the stanzas that were asked
+	failure  failure   // the last one to open a packet
+	failures map[error]failure
 	tracker  *knock.Tracker // nil without sequences
 	results  []knock.Result // room for what one packet meant
 	unsynced bool           // the store has records that were not synced
@@ -83,7 +80,7 @@ type Engine struct {
 // stanza is a stanza of access.conf prepared for use.
 type stanza struct {
 	*conf.Stanza
-	symmetric Opener         // nil without KEY
+	symmetric *spa.Opener    // nil without KEY
 	gpg       *spa.GPGOpener // nil without GPG
 	external  *external
 }
@@ -93,7 +90,7 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
-	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies)}
+	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies), failures: make(map[error]failure)}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
@@ -205,7 +202,7 @@ func (e *Engine) Inherit(old *Engine) {
 // A packet that is both an SPA message and a knock is decided as the message, unless
 // only the knock grants; if both grant, the grant of the knock is in Others.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
-	e.request.opened, e.refusals = false, e.refusals[:0]
+	e.request.opened, e.refused = false, e.refused[:0]
 	if e.admit(now, ev, nil) {
 		e.examined++
 		e.decideSPA(&d)
@@ -273,10 +270,19 @@ func (e *Engine) Message() *spa.Message {
 	return &e.request.msg
 }
 
-// Refusals returns the refusal of each stanza, but shadow stanzas, that the last Decide
-// evaluated for a message and that did not grant, in file order. They are valid until the
-// next Decide.
-func (e *Engine) Refusals() []Refusal { return e.refusals }
+// Refusals returns the refusals of stanzas, but shadow stanzas, that the last Decide
+// evaluated for a message and that did not grant, in file order: of each stanza that
+// opened it, and of the first maxRefused others.
+func (e *Engine) Refusals() []Refusal {
+	all := make([]Refusal, len(e.refused))
+	for i, f := range e.refused {
+		all[i].Stanza = e.spa[f.stanza].Pos.Line
+		if f.refusal != nil {
+			all[i].Reason, all[i].Detail = f.reason, f.detail
+		}
+	}
+	return all
+}
 
 // Examined returns the number of packets that looked like SPA packets or took part in a
 // knock sequence.

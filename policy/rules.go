@@ -47,9 +47,9 @@ var (
 	}
 )
 
-// checkRules applies the rules of a stanza to the message in r. Nothing is granted in
-// part.
-func (e *Engine) checkRules(r *request, st *stanza, d *Decision) step {
+// checkRules applies the rules of a stanza to the message in r, and sets d if they allow
+// it. Nothing is granted in part.
+func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step) {
 	checks := accessChecks
 	if r.msg.Type == spa.Command {
 		checks = commandChecks
@@ -60,24 +60,19 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) step {
 			ref := c.check(e, r, st)
 			r.trace.checkWithNote(e, r, st, c, ref)
 			if ref != nil {
-				r.deny(d, st, ref)
-				return at
+				return ref, at
 			}
 			at++
 		}
 	}
-	d.Verdict, d.Reason, d.Mode, d.Src = Allow, SPAGranted, ModeSPA, r.src()
-	d.Stanza, d.User = st.Pos.Line, r.msg.User
+	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, User: r.msg.User}
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
-		return at
+		return nil, at
 	}
 	ref := e.grant(r, st, &d.Grant)
 	r.trace.check("grant", ref)
-	if ref != nil {
-		r.deny(d, st, ref)
-	}
-	return at
+	return ref, at
 }
 
 // checkAge compares the client's time stamp with now, in both directions and in whole

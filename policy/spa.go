@@ -19,6 +19,7 @@ type request struct {
 	ev    *parse.Event
 	text  []byte
 	info  spa.CarrierInfo
+	keyed spa.Packet // text, as the keys need it
 	msg   spa.Message
 	seen  replay.Packet
 	trace *Trace // nil: not explained, and the store is written
@@ -65,11 +66,21 @@ func (r *request) recorded() time.Time {
 	return r.ev.Time
 }
 
-// A refusal is why a check failed.
+// A refusal is why a check failed. It does not change.
 type refusal struct {
 	reason Reason
 	detail Detail
 }
+
+// refused is the refusal by one stanza; nil: the packet is not for its keys.
+type refused struct {
+	*refusal
+	stanza int32 // index into Engine.spa
+}
+
+// maxRefused bounds the refusals kept of stanzas whose keys do not open the packet: there
+// may be thousands for a packet of junk.
+const maxRefused = 64
 
 func refuse(reason Reason, text string) *refusal {
 	return &refusal{reason, Detail{Text: text}}
@@ -174,34 +185,40 @@ func (e *Engine) matchesAny(ev *parse.Event) bool {
 	return false
 }
 
-// evaluate evaluates the packet in each stanza.
+// evaluate evaluates the packet in each stanza. A stanza that does not open it allocates
+// nothing.
 func (e *Engine) evaluate(r *request, out *Decision) {
+	r.keyed.Set(r.text)
 	var furthest step
 	var shadows []Decision
 	for i := range e.spa {
 		st := &e.spa[i]
-		d := &e.scratch
-		if furthest == atNothing && !st.Shadow {
-			d = out // has no decision yet
-		}
 		r.trace.begin(st)
 		if why := st.matches(r.ev); why != "" {
 			r.trace.stage("source", false, why)
 			continue
 		}
 		r.trace.stage("source", true, "")
-		at := e.evaluateStanza(r, st, d)
-		if d.Verdict != Allow && !st.Shadow {
-			e.refusals = append(e.refusals, Refusal{st.Pos.Line, d.Reason, d.Detail})
+		d := &e.scratch
+		if furthest == atNothing && !st.Shadow {
+			d = out // has no decision yet
+		}
+		ref, at := e.evaluateStanza(r, st, d)
+		granted := ref == nil && at != atNothing
+		if !granted && !st.Shadow && (len(e.refused) < maxRefused || at >= atStore) {
+			e.refused = append(e.refused, refused{ref, int32(i)})
+		}
+		if ref != nil && (st.Shadow || r.ended || at > furthest) {
+			r.deny(d, st, ref)
 		}
 		switch {
-		case r.ended, d.Verdict == Allow && !st.Shadow:
+		case r.ended, granted && !st.Shadow:
 			if d != out {
 				*out = *d
 			}
 			out.Others = shadows
 			return
-		case st.Shadow && d.Verdict != Ignore:
+		case st.Shadow && at != atNothing:
 			d.Shadow = true
 			shadows = append(shadows, *d)
 		case at > furthest:
@@ -245,19 +262,16 @@ const (
 	atPolicy
 )
 
-// evaluateStanza opens the packet with the keys of one stanza and applies its rules.
-func (e *Engine) evaluateStanza(r *request, st *stanza, d *Decision) step {
-	*d = Decision{}
+// evaluateStanza opens the packet with the keys of one stanza and applies its rules. d is
+// set if it grants. Without a refusal it does, unless the step is atNothing: the packet is
+// not for these keys.
+func (e *Engine) evaluateStanza(r *request, st *stanza, d *Decision) (*refusal, step) {
 	ref, at := e.open(r, st)
-	switch {
-	case at == atNothing:
-		return atNothing
-	case ref == nil:
-		ref = e.recordMessage(r)
+	if at == atNothing || ref != nil {
+		return ref, at
 	}
-	if ref != nil {
-		r.deny(d, st, ref)
-		return at
+	if ref = e.recordMessage(r); ref != nil {
+		return ref, at
 	}
 	return e.checkRules(r, st, d)
 }
@@ -268,7 +282,7 @@ func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
 	var ref *refusal
 	var at step
 	if st.symmetric != nil {
-		ref, at = r.classify("rijndael", st.symmetric.Open(r.text, &r.msg))
+		ref, at = e.classify(r, "rijndael", st.symmetric.Open(&r.keyed, &r.msg))
 	}
 	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
 		return ref, at
@@ -289,16 +303,24 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 		}
 	}
 	if err != nil {
-		return r.classify("gpg", err)
+		return e.classify(r, "gpg", err)
 	}
 	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
 		return refuse(SPARateLimited, ""), atRate
 	}
-	return r.classify("gpg", st.gpg.Open(r.text, r.now, &r.msg))
+	return e.classify(r, "gpg", st.gpg.Open(r.text, r.now, &r.msg))
 }
 
-// classify converts the result of an opener.
-func (r *request) classify(name string, err error) (*refusal, step) {
+// A failure is an error of an opener and what it means.
+type failure struct {
+	err error
+	ref *refusal
+	at  step
+}
+
+// classify converts the result of an opener. Most keys fail with the error of the key
+// before them, for which nothing is computed.
+func (e *Engine) classify(r *request, name string, err error) (*refusal, step) {
 	if err == nil {
 		r.trace.message(name, &r.msg)
 		return nil, atStore
@@ -306,17 +328,34 @@ func (r *request) classify(name string, err error) (*refusal, step) {
 	if r.trace != nil {
 		r.trace.stage(name, false, err.Error())
 	}
+	if err != e.failure.err {
+		e.failure = e.failureOf(err)
+	}
+	return e.failure.ref, e.failure.at
+}
+
+// failureOf returns what err means. The errors of package spa are constants, but those
+// that name a signer.
+func (e *Engine) failureOf(err error) failure {
+	if f, known := e.failures[err]; known {
+		return f
+	}
+	f := failure{err: err}
 	for _, k := range openErrors {
 		if errors.Is(err, k.err) {
-			ref := refuse(k.reason, ruleOf(err))
-			var signer *spa.SignerError
-			if errors.As(err, &signer) {
-				ref.detail.Signer = signer.ID
-			}
-			return ref, k.at
+			f.ref, f.at = refuse(k.reason, ruleOf(err)), k.at
+			break
 		}
 	}
-	return nil, atNothing
+	var signer *spa.SignerError
+	if errors.As(err, &signer) {
+		if f.ref != nil {
+			f.ref.detail.Signer = signer.ID
+		}
+		return f
+	}
+	e.failures[err] = f
+	return f
 }
 
 // openErrors maps the errors of openers. Any other means that the packet is not for

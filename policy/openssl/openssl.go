@@ -23,14 +23,27 @@ type Key struct {
 // iteration. buf is scratch space of any length; it is returned, grown if necessary, for
 // the next call.
 func (k *Key) Derive(passphrase, salt, buf []byte) []byte {
+	return k.DeriveIV(passphrase, salt, k.DeriveKey(passphrase, salt, buf))
+}
+
+// DeriveKey is the first part of Derive: the key without its initialisation vector.
+func (k *Key) DeriveKey(passphrase, salt, buf []byte) []byte {
 	buf = append(append(buf[:0], passphrase...), salt...)
 	d1 := md5.Sum(buf)
-	buf = append(append(append(buf[:0], d1[:]...), passphrase...), salt...)
-	d2 := md5.Sum(buf)
-	copy(buf, d2[:])
-	k.IV = md5.Sum(buf)
 	copy(k.Key[:md5.Size], d1[:])
-	copy(k.Key[md5.Size:], d2[:])
+	return next(k.Key[md5.Size:], d1[:], passphrase, salt, buf)
+}
+
+// DeriveIV is the second part of Derive.
+func (k *Key) DeriveIV(passphrase, salt, buf []byte) []byte {
+	return next(k.IV[:], k.Key[md5.Size:], passphrase, salt, buf)
+}
+
+// next sets dst to the digest that follows another in the chain.
+func next(dst, digest, passphrase, salt, buf []byte) []byte {
+	buf = append(append(append(buf[:0], digest...), passphrase...), salt...)
+	d := md5.Sum(buf)
+	copy(dst, d[:])
 	return buf
 }
 

@@ -28,13 +28,24 @@ func wire(t testing.TB, m *Message, k Key) []byte {
 	return w
 }
 
-func opener(t testing.TB, k Key) *Opener {
+// A textOpener opens texts.
+type textOpener struct {
+	*Opener
+	packet Packet
+}
+
+func (o *textOpener) Open(text []byte, m *Message) error {
+	o.packet.Set(text)
+	return o.Opener.Open(&o.packet, m)
+}
+
+func opener(t testing.TB, k Key) *textOpener {
 	t.Helper()
 	o, err := NewOpener(k)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o
+	return &textOpener{Opener: o}
 }
 
 func hmacKey(name string) Key {

@@ -24,10 +24,7 @@ func TestUnpadded(t *testing.T) {
 		{"another key", "asdfasdg", "legacy", []byte(androidPacket), errPrintable},
 		{"damaged", "asdfasdf", "legacy", damaged, ErrDecrypt},
 	} {
-		o, err := NewOpener(Key{Passphrase: []byte(c.key), Mode: c.mode})
-		if err != nil {
-			t.Fatal(err)
-		}
+		o := opener(t, Key{Passphrase: []byte(c.key), Mode: c.mode})
 		var m Message
 		if err := o.Open(c.packet, &m); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
@@ -49,10 +46,7 @@ func TestWithoutHMAC(t *testing.T) {
 	for _, kind := range []string{"md5", "sha1", "sha256", "sha384", "sha512"} {
 		for n := range 40 {
 			key := Key{Passphrase: []byte("a passphrase"), HMACKey: []byte("of the server"), HMACType: kind}
-			o, err := NewOpener(key)
-			if err != nil {
-				t.Fatal(err)
-			}
+			o := opener(t, key)
 			p := Message{Version: "3.0.0", Rand: "1234567890123456", User: "alice-and-so-on-and-so-on-and-so-on-and-so-on"[:n+1], Time: 1700000000, Type: Access, Text: "192.0.2.7,tcp/22"}
 			for _, own := range []struct {
 				key  []byte

@@ -11,17 +11,20 @@ import (
 type mode struct {
 	name             string
 	encrypt, decrypt func(b cipher.Block, iv, data []byte)
+	// last decrypts the last block of data, which is left as it is, into dst. nil: not
+	// without all blocks, or not without the initialisation vector.
+	last func(b cipher.Block, dst, data []byte)
 }
 
 // modes are those of libfko; "legacy" differs from "cbc" in the key only. libfko names
 // PCBC too, but does not implement it.
 var modes = [...]mode{
-	{"cbc", cbcEncrypt, cbcDecrypt},
-	{"legacy", cbcEncrypt, cbcDecrypt},
-	{"ctr", ctr, ctr},
-	{"ofb", ofb, ofb},
-	{"cfb", cfbEncrypt, cfbDecrypt},
-	{"ecb", ecbEncrypt, ecbDecrypt},
+	{"cbc", cbcEncrypt, cbcDecrypt, cbcLast},
+	{"legacy", cbcEncrypt, cbcDecrypt, cbcLast},
+	{"ctr", ctr, ctr, nil},
+	{"ofb", ofb, ofb, nil},
+	{"cfb", cfbEncrypt, cfbDecrypt, cfbLast},
+	{"ecb", ecbEncrypt, ecbDecrypt, ecbLast},
 }
 
 // modeOf returns nil for an unknown name; "" is "cbc".
@@ -54,6 +57,19 @@ func cbcDecrypt(b cipher.Block, iv, data []byte) {
 	subtle.XORBytes(data[:aes.BlockSize], data, iv)
 }
 
+// cbcLast, like cfbLast, needs two blocks of data.
+func cbcLast(b cipher.Block, dst, data []byte) {
+	before, last := lastBlocks(data)
+	b.Decrypt(dst, last)
+	subtle.XORBytes(dst, dst, before)
+}
+
+// lastBlocks returns the last two blocks of data.
+func lastBlocks(data []byte) (before, last []byte) {
+	last = data[len(data)-aes.BlockSize:]
+	return data[len(data)-2*aes.BlockSize : len(data)-aes.BlockSize], last
+}
+
 // ctr increments the whole initialisation vector, big-endian.
 func ctr(b cipher.Block, iv, data []byte) {
 	cipher.NewCTR(b, iv).XORKeyStream(data, data)
@@ -84,6 +100,12 @@ func cfbDecrypt(b cipher.Block, iv, data []byte) {
 	}
 }
 
+func cfbLast(b cipher.Block, dst, data []byte) {
+	before, last := lastBlocks(data)
+	b.Encrypt(dst, before)
+	subtle.XORBytes(dst, dst, last)
+}
+
 func ecbEncrypt(b cipher.Block, _, data []byte) {
 	for ; len(data) > 0; data = data[aes.BlockSize:] {
 		b.Encrypt(data, data)
@@ -94,4 +116,8 @@ func ecbDecrypt(b cipher.Block, _, data []byte) {
 	for ; len(data) > 0; data = data[aes.BlockSize:] {
 		b.Decrypt(data, data)
 	}
+}
+
+func ecbLast(b cipher.Block, dst, data []byte) {
+	b.Decrypt(dst, data[len(data)-aes.BlockSize:])
 }

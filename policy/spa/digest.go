@@ -11,9 +11,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash"
+	"slices"
 )
 
-// newMAC returns nil without an HMAC key.
+// newMAC returns the HMAC that packets are made with, nil without a key.
 func newMAC(key []byte, name string) (hash.Hash, *algorithm, error) {
 	if len(key) == 0 {
 		return nil, nil, nil
@@ -26,20 +27,6 @@ func newMAC(key []byte, name string) (hash.Hash, *algorithm, error) {
 		return nil, nil, fmt.Errorf("unknown hmac type %q", name)
 	}
 	return hmac.New(a.new, key), a, nil
-}
-
-func checkMAC(mac hash.Hash, a *algorithm, wire, sum, tag []byte) ([]byte, error) {
-	cut := len(wire) - a.b64
-	if cut < minText {
-		return nil, errMAC
-	}
-	mac.Reset()
-	mac.Write(wire[:cut])
-	base64.RawStdEncoding.Encode(tag, mac.Sum(sum))
-	if subtle.ConstantTimeCompare(tag[:a.b64], wire[cut:]) != 1 {
-		return nil, errMAC
-	}
-	return wire[:cut], nil
 }
 
 // algorithm is a hash function for the inner digest and the HMAC.
@@ -68,12 +55,15 @@ const (
 
 // algorithmOf returns nil for an unknown name.
 func algorithmOf(name string) *algorithm {
-	for i := range algorithms {
-		if algorithms[i].name == name {
-			return &algorithms[i]
-		}
+	if i := indexOf(name); i >= 0 {
+		return &algorithms[i]
 	}
 	return nil
+}
+
+// indexOf returns the place in algorithms, -1 for an unknown name.
+func indexOf(name string) int {
+	return slices.IndexFunc(algorithms[:], func(a algorithm) bool { return a.name == name })
 }
 
 // digestSet is a set of algorithms, one bit each by index.

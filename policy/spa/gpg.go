@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 	"time"
@@ -55,15 +54,14 @@ type GPGOpener struct {
 	policy               packet.Config
 	minDSABits           uint16
 	now                  time.Time // of the current packet; for policy.Time
-	mac                  hash.Hash
-	macAlg               *algorithm
+	mac                  macKey
 	digests              digestSet
 
 	envelope         envelope // of raw
 	wire, raw, arena []byte
 	plain            [maxPlain]byte
-	sum              [maxDigest]byte
-	tag              [maxDigestB64]byte
+	room             macRoom
+	tag              [maxDigest]byte
 }
 
 // NewGPGOpener checks the key and prepares it for use.
@@ -94,7 +92,7 @@ func NewGPGOpener(k GPGKey) (*GPGOpener, error) {
 	if !k.DisableSig && o.remote.empty() && o.fingerprints.empty() {
 		return nil, errors.New("signatures are required, but no signer is listed")
 	}
-	if o.mac, o.macAlg, err = newMAC(k.HMACKey, k.HMACType); err != nil {
+	if o.mac, err = newMACKey(k.HMACKey, k.HMACType); err != nil {
 		return nil, err
 	}
 	o.digests, err = k.digestSet()
@@ -169,24 +167,31 @@ func (o *GPGOpener) tryPrefix(prefix string, text []byte) ([]byte, error) {
 		return nil, errNotOpenPGP
 	}
 	body := o.wire
-	if o.mac != nil {
-		body = body[:max(0, len(body)-o.macAlg.b64)]
+	if !o.mac.isZero() {
+		body = body[:max(0, len(body)-algorithms[o.mac.alg].b64)]
 	}
 	if err := o.decodeText(body); err != nil {
 		switch {
-		case o.mac != nil && o.decodeText(o.wire) == nil:
+		case !o.mac.isZero() && o.decodeText(o.wire) == nil:
 			return nil, errNoMAC
 		case o.key.Keyring.decrypts(first):
 			return nil, errBroken
 		}
 		return nil, errNotOpenPGP
 	}
-	if o.mac != nil {
-		if _, err := checkMAC(o.mac, o.macAlg, o.wire, o.sum[:0], o.tag[:]); err != nil {
-			return nil, err
-		}
+	if !o.mac.isZero() && !o.authentic(body) {
+		return nil, errMAC
 	}
 	return o.raw, o.checkEnvelope()
+}
+
+// authentic reports whether the text behind body is its HMAC.
+func (o *GPGOpener) authentic(body []byte) bool {
+	if len(body) < minText {
+		return false
+	}
+	tag, err := decodeBase64(o.tag[:0], o.wire[len(body):])
+	return err == nil && len(tag) == algorithms[o.mac.alg].size() && o.mac.authentic(body, tag, &o.room)
 }
 
 // maxRecipients bounds the session keys in one message, each of which may need a

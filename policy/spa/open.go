@@ -3,10 +3,8 @@ package spa
 import (
 	"bytes"
 	"crypto/aes"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"hash"
 
 	"fwknopd/policy/openssl"
 )
@@ -54,22 +52,14 @@ const (
 	maxPlain = 1500 // exclusive
 )
 
-// An Opener opens the SPA packets of one [Key]. It is not safe for concurrent use,
-// since it reuses its buffers.
+// An Opener opens the SPA packets of one [Key]. It does not change, and has no buffers:
+// these are in [Packet], so that thousands of keys take little memory.
 type Opener struct {
 	mode       *mode
 	passphrase []byte
-	mac        hash.Hash // nil: no HMAC
-	macAlg     *algorithm
-	digests    digestSet
+	mac        macKey
 	rules      Rules
-
-	wire    []byte // text with its prefix, without HMAC and padding
-	raw     []byte // the container; decrypted in place
-	arena   []byte // decoded fields
-	derived openssl.Key
-	sum     [maxDigest]byte
-	tag     [maxDigestB64]byte
+	digests    digestSet
 }
 
 // NewOpener checks the key and prepares it for use.
@@ -82,10 +72,10 @@ func NewOpener(k Key) (*Opener, error) {
 	if o.passphrase, err = k.passphrase(); err != nil {
 		return nil, err
 	}
-	if o.mac, o.macAlg, err = newMAC(k.HMACKey, k.HMACType); err != nil {
+	if o.mac, err = newMACKey(k.HMACKey, k.HMACType); err != nil {
 		return nil, err
 	}
-	if o.mac != nil && bytes.Equal(k.Passphrase, k.HMACKey) {
+	if !o.mac.isZero() && bytes.Equal(k.Passphrase, k.HMACKey) {
 		return nil, errors.New("encryption key and hmac key are the same")
 	}
 	o.digests, err = k.digestSet()
@@ -131,90 +121,68 @@ func (r *Rules) digestSet() (digestSet, error) {
 	return set, nil
 }
 
-// Open authenticates, decrypts and decodes text, the standard base64 of one SPA packet
-// as returned by [Carrier], into m. m is valid only on success; the next Open with the
-// same m reuses its slices.
+// Open authenticates, decrypts and decodes a packet into m. m is valid only on success;
+// the next Open with the same m reuses its slices.
 //
-// The checks are in the order of their cost: length, first character, HMAC, alphabet
-// and decryption, inner digest, fields. Up to the HMAC nothing is allocated. The error
-// wraps one of ErrNotSPA … ErrMalformed.
-func (o *Opener) Open(text []byte, m *Message) error {
-	if len(text) < minText || len(text) > MaxText {
-		return errLength
+// The checks are in the order of their cost: length, first character, form, HMAC or
+// padding, decryption, inner digest, fields. Up to the HMAC nothing is allocated. The
+// error wraps one of ErrNotSPA … ErrMalformed.
+func (o *Opener) Open(p *Packet, m *Message) error {
+	switch {
+	case p.invalid != nil:
+		return p.invalid
+	case p.prefixed && !o.rules.Perl19:
+		return errPrefix
 	}
-	switch text[0] {
-	case '8', '9', '+', '/':
-	case 'U':
-		if !bytes.HasPrefix(text, []byte(saltedPrefix)) {
-			return errFirstChar
-		}
-		if !o.rules.Perl19 {
-			return errPrefix
-		}
-		text = text[len(saltedPrefix):]
-	default:
-		return errFirstChar
-	}
-	o.wire = append(append(o.wire[:0], saltedPrefix...), text...)
-	body, err := o.authenticate(o.wire)
-	if err != nil {
-		switch with, without := isContainer(len(o.wire)-o.macAlg.b64), isContainer(len(o.wire)); {
-		case with && without:
-			return errAnyMAC
-		case without:
-			return errNoMAC
-		}
-		return err
-	}
-	plain, err := o.decrypt(body)
+	raw, err := o.authenticate(p)
 	if err != nil {
 		return err
 	}
-	o.arena, err = decode(plain, o.digests, &o.rules, o.arena, m)
+	plain, err := o.decrypt(p, raw)
+	if err != nil {
+		return err
+	}
+	p.arena, err = decode(plain, o.digests, &o.rules, p.arena, m)
 	return err
 }
 
-// authenticate checks and cuts off the HMAC, which covers the text with its prefix.
-func (o *Opener) authenticate(wire []byte) ([]byte, error) {
-	if o.mac == nil {
-		return wire, nil
+// authenticate checks the HMAC, which covers the text with its prefix, and returns the
+// container in front of it.
+func (o *Opener) authenticate(p *Packet) ([]byte, error) {
+	if o.mac.isZero() {
+		return p.container()
 	}
-	return checkMAC(o.mac, o.macAlg, wire, o.sum[:0], o.tag[:])
+	t, cut := p.tag(o.mac.alg), len(p.wire)-algorithms[o.mac.alg].b64
+	if !t.possible || !o.mac.authentic(p.wire[:cut], t.sum[:algorithms[o.mac.alg].size()], &p.room) {
+		return nil, t.mismatch
+	}
+	var err error
+	p.body, err = decodeContainer(p.body[:0], p.wire[:cut])
+	return p.body, err
 }
 
-// isContainer reports whether n characters of base64 can be a salted container: a
-// header and whole blocks. This tells most packets without an HMAC from those with an
-// HMAC of another key.
-func isContainer(n int) bool {
-	size := base64.RawStdEncoding.DecodedLen(n) - len(openssl.Magic) - openssl.SaltSize
-	return size >= aes.BlockSize && size%aes.BlockSize == 0 && base64.RawStdEncoding.EncodedLen(size+len(openssl.Magic)+openssl.SaltSize) == n
-}
-
-// decrypt returns the plaintext, which aliases o.raw.
-func (o *Opener) decrypt(wire []byte) ([]byte, error) {
-	raw, err := decodeWire(o.raw[:0], wire)
-	o.raw = raw
-	if err != nil {
-		return nil, err
-	}
-	if len(raw) < len(openssl.Magic)+openssl.SaltSize+aes.BlockSize {
-		return nil, errBlocks
-	}
-	if string(raw[:len(openssl.Magic)]) != openssl.Magic {
-		return nil, errFirstChar
-	}
+// decrypt returns the plaintext of a container, which aliases p.plain. Without an HMAC
+// most keys that are tried are wrong, which the padding shows after one block.
+func (o *Opener) decrypt(p *Packet, raw []byte) ([]byte, error) {
 	salt, data := raw[len(openssl.Magic):len(openssl.Magic)+openssl.SaltSize], raw[len(openssl.Magic)+openssl.SaltSize:]
-	if len(data)%aes.BlockSize != 0 {
-		return nil, errBlocks
-	}
-	o.arena = o.derived.Derive(o.passphrase, salt, o.arena)
-	block, err := aes.NewCipher(o.derived.Key[:])
+	p.arena = p.derived.DeriveKey(o.passphrase, salt, p.arena)
+	block, err := aes.NewCipher(p.derived.Key[:])
 	if err != nil {
 		return nil, err
 	}
-	o.mode.decrypt(block, o.derived.IV[:], data)
-	plain, ok := openssl.Unpad(data)
-	if !ok && o.mode.name != "legacy" { // old clients do not pad whole blocks; the digest decides
+	strict := o.mode.name != "legacy" // old clients do not pad whole blocks; the digest decides
+	if o.mac.isZero() && strict && o.mode.last != nil && len(data) >= 2*aes.BlockSize {
+		last := p.room.sum[:aes.BlockSize]
+		o.mode.last(block, last, data)
+		if _, ok := openssl.Unpad(last); !ok {
+			return nil, errPadding
+		}
+	}
+	p.arena = p.derived.DeriveIV(o.passphrase, salt, p.arena)
+	p.plain = append(p.plain[:0], data...)
+	o.mode.decrypt(block, p.derived.IV[:], p.plain)
+	plain, ok := openssl.Unpad(p.plain)
+	if !ok && strict {
 		return nil, errPadding
 	}
 	return plain, nil

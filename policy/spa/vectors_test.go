@@ -187,12 +187,10 @@ func (v *vector) test(t *testing.T) {
 	} else if !ok {
 		return
 	}
-	o, err := NewOpener(v.key())
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := opener(t, v.key())
 	var m Message
-	if err = o.Open(text, &m); !errors.Is(err, want) {
+	err := o.Open(text, &m)
+	if !errors.Is(err, want) {
 		t.Fatalf("Open: %v, want %v", err, want)
 	}
 	if refused && v.Expect == "accept" {
