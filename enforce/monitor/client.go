@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 
@@ -135,6 +136,12 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
 	r, _, err := c.roundTrip(ctx, "crypt", password{file, user, []byte(pw)})
 	return r.Yes, err
+}
+
+// Resolve returns the addresses of a host, at most 16.
+func (c *Client) Resolve(ctx context.Context, host string) ([]netip.Addr, error) {
+	r, _, err := c.roundTrip(ctx, "resolve", host)
+	return r.Addrs, err
 }
 
 // Ready reports to the monitor that the worker is running. A worker calls it once.

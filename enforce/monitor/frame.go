@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 )
 
 // maxFrame bounds a message, not counting its length field.
@@ -29,6 +30,8 @@ type reply struct {
 	File    bool   `json:"file,omitempty"`    // a descriptor is passed with it
 	Yes     bool   `json:"yes,omitempty"`     // the password is right
 	Notice  string `json:"notice,omitempty"`
+
+	Addrs []netip.Addr `json:"addrs,omitempty"` // of the host
 }
 
 var errFrameSize = fmt.Errorf("message longer than %d bytes, or empty", maxFrame)

@@ -20,6 +20,7 @@ package monitor
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -84,6 +85,8 @@ type Policy struct {
 	// Passwords checks a password (REQUIRE_AUTH_METHOD crypt), by the name of the
 	// file. Hashes are never sent to the worker.
 	Passwords map[string]func(user, password string) (bool, error)
+	// Resolve looks up a host name in a bounded time; nil: the worker may look up none.
+	Resolve func(host string) ([]netip.Addr, error)
 }
 
 // A Monitor opens grants and ends them. Its methods may be called from several

@@ -19,6 +19,7 @@ var requests = map[string]func(s *session, id uint64, body []byte) error{
 	"open":    (*session).openFile, // passes a descriptor by its name in the policy
 	"crypt":   (*session).crypt,    // yes or no
 	"digests": (*session).digests,  // appends to the journal
+	"resolve": (*session).resolve,  // addresses of a host name, if the policy allows any
 	"ready":   (*session).ready,    // once
 	"waiting": (*session).waiting,  // lists what the worker waits for
 }
@@ -103,6 +104,29 @@ func (s *session) crypt(id uint64, body []byte) error {
 		fits, err := check(p.User, string(p.Password))
 		rep := replyTo(id, err)
 		rep.Yes = err == nil && fits
+		return rep, nil
+	})
+}
+
+const (
+	maxHost      = 253 // bytes in a host name
+	maxAddresses = 16  // in the reply to resolve
+)
+
+func (s *session) resolve(id uint64, body []byte) error {
+	var host string
+	if err := decode(body, &host); err != nil {
+		return err
+	}
+	resolve := s.m.currentPolicy().Resolve
+	if resolve == nil || len(host) > maxHost {
+		s.send(replyTo(id, fmt.Errorf("%w: look-up of host %.80q", ErrRefused, host)))
+		return nil
+	}
+	return s.async(id, func() (reply, *os.File) {
+		found, err := resolve(host)
+		rep := replyTo(id, err)
+		rep.Addrs = found[:min(len(found), maxAddresses)]
 		return rep, nil
 	})
 }

@@ -22,7 +22,7 @@ var ErrBusy = errors.New("too many requests at a time")
 const (
 	maxJobs    = 4096 // more: the socket is not read
 	maxReplies = 8192 // more: the connection is closed
-	maxAsync   = 8    // passwords and files
+	maxAsync   = 8    // passwords, files and host names
 	maxBatch   = 512  // grants in one transaction
 )
 

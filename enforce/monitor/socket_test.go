@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -164,6 +165,36 @@ func TestCheckPassword(t *testing.T) {
 		if got, err := c.CheckPassword(ctx, "/etc/shadow", "root", pw); got != want || err != nil {
 			t.Errorf("%q: %v, %v", pw, got, err)
 		}
+	}
+}
+
+// TestResolve: the worker gets what the policy finds, of a name that can be one.
+func TestResolve(t *testing.T) {
+	local := netip.MustParseAddr("127.0.0.1")
+	asked := make(chan string, 8)
+	c := pair(t, newRig(t, func(c *Config) {
+		c.Policy.Resolve = func(host string) ([]netip.Addr, error) {
+			asked <- host
+			switch host {
+			case "unknown":
+				return nil, errors.New("no such host")
+			case "many":
+				return slices.Repeat([]netip.Addr{local}, 1000), nil
+			}
+			return []netip.Addr{local}, nil
+		}
+	}))
+	if found, err := c.Resolve(ctx, "known"); err != nil || !slices.Equal(found, []netip.Addr{local}) {
+		t.Errorf("known: %v, %v", found, err)
+	}
+	if found, err := c.Resolve(ctx, "unknown"); err == nil || found != nil {
+		t.Errorf("unknown: %v, %v", found, err)
+	}
+	if found, err := c.Resolve(ctx, "many"); err != nil || len(found) != maxAddresses {
+		t.Errorf("many: %d, %v", len(found), err)
+	}
+	if _, err := c.Resolve(ctx, strings.Repeat("a", maxHost+1)); !errors.Is(err, ErrRefused) || len(asked) != 3 {
+		t.Errorf("too long: %v, %d looked up", err, len(asked))
 	}
 }
 

@@ -2,16 +2,22 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
@@ -69,7 +75,29 @@ func (s *setup) complete() error {
 	}
 	s.policy.Limits = limits
 	s.policy.Passwords = passwords(s.Access)
+	s.policy.Resolve = resolver(s.Server, &limits)
 	return nil
+}
+
+// resolveRate is how many host names are looked up a second, and at once.
+const resolveRate = 8
+
+var errResolveRate = errors.New("too many host names")
+
+// resolver returns what looks up the host names of NAT requests (ENABLE_NAT_DNS); nil if
+// no stanza lets a client choose the target.
+func resolver(s *conf.Server, l *enforce.Limits) func(host string) ([]netip.Addr, error) {
+	chooses := func(a enforce.Allowance) bool { return a.Local || len(a.TargetNets) > 0 }
+	if !s.NATDNS || !slices.ContainsFunc(l.Stanzas, chooses) {
+		return nil
+	}
+	budget := privsep.NewBudget(resolveRate, resolveRate)
+	return func(host string) ([]netip.Addr, error) {
+		if budget.Take(time.Now(), 1) < 0 {
+			return nil, errResolveRate
+		}
+		return engine.Resolve(host)
+	}
 }
 
 // exportKeys exports the OpenPGP keys of the stanzas, in file order. A stanza whose

@@ -31,6 +31,41 @@ func files(t *testing.T, server, access string) *cli.Options {
 
 const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\n"
 
+// Host names are looked up for the worker only where a client may name one, at a limited
+// rate.
+func TestResolver(t *testing.T) {
+	const nat = "ENABLE_IPT_FORWARDING Y\nPCAP_INTF lo\n"
+	for _, c := range []struct {
+		server, access string
+		want           bool
+	}{
+		{nat + "ENABLE_NAT_DNS Y", plainStanza, true},
+		{nat + "ENABLE_NAT_DNS N", plainStanza, false},
+		{"PCAP_INTF lo\nENABLE_NAT_DNS Y", plainStanza, false},
+		{nat + "ENABLE_NAT_DNS Y", plainStanza + "FORCE_NAT 192.0.2.1 22\n", false},
+	} {
+		s, problems := prepare(files(t, c.server, c.access))
+		if problems.Failed() {
+			t.Fatalf("%s: %v", c.server, problems)
+		}
+		resolve := s.policy.Resolve
+		if (resolve != nil) != c.want {
+			t.Errorf("%s%s: names are looked up: %v", c.server, c.access, resolve != nil)
+		}
+		if resolve == nil {
+			continue
+		}
+		for range resolveRate {
+			if found, err := resolve("127.0.0.1"); err != nil || len(found) != 1 {
+				t.Errorf("127.0.0.1: %v, %v", found, err)
+			}
+		}
+		if _, err := resolve("127.0.0.1"); err != errResolveRate {
+			t.Errorf("more than the rate: %v", err)
+		}
+	}
+}
+
 // The worker gets the same configuration as the monitor without reading any file.
 func TestWorkerConfigRoundTrip(t *testing.T) {
 	_, problems := prepare(files(t, "PCAP_INTF lo;", plainStanza+"%include other.conf\n"))

@@ -6,6 +6,7 @@
 package engine
 
 import (
+	"net/netip"
 	"os"
 	"time"
 
@@ -31,8 +32,9 @@ type Options struct {
 	Signatures []string
 	// ReadFile reads signature files; nil: from disk.
 	ReadFile func(name string) ([]byte, error)
-	// Resolve allows DNS lookups for NAT requests if the configuration does.
-	Resolve bool
+	// Resolve looks up the host names of NAT requests, if the configuration allows any;
+	// nil: they are refused.
+	Resolve func(host string) ([]netip.Addr, error)
 
 	All       bool                    // see [policy.Options], as the following
 	Filter    func(*parse.Event) bool // nil if the source filters
@@ -46,10 +48,7 @@ func New(o Options) (*policy.Engine, error) {
 		Server: o.Server, Access: o.Access, Store: o.Store,
 		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Server).Allow,
 		ShadowHash: config.ShadowHash, Password: o.Password,
-		All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
-	}
-	if o.Resolve {
-		opts.Resolve = resolve
+		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
 	}
 	if o.Access.WantsSystem() {
 		systems, err := LoadSystems(o.Server.P0fFile, o.Signatures, o.Server.MaxHops, o.ReadFile)

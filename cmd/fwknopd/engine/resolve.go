@@ -10,8 +10,8 @@ import (
 // resolveTimeout bounds the lookup of a host name.
 const resolveTimeout = 2 * time.Second
 
-// resolve looks up the host name of a NAT request (ENABLE_NAT_DNS).
-func resolve(host string) ([]netip.Addr, error) {
+// Resolve looks up the host name of a NAT request (ENABLE_NAT_DNS).
+func Resolve(host string) ([]netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)

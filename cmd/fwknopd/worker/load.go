@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -97,12 +98,17 @@ func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
 
 func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	return engine.New(engine.Options{
-		Loaded: l, Store: store, DeferSync: true, Resolve: true,
+		Loaded: l, Store: store, DeferSync: true,
 		Keyring: keyrings(c, l, func(err error) { w.out.putf(privsep.RecordWarning, "OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
 			return w.client.CheckPassword(ctx, file, user, password)
+		},
+		Resolve: func(host string) ([]netip.Addr, error) {
+			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			defer cancel()
+			return w.client.Resolve(ctx, host)
 		},
 		ReadFile: func(string) ([]byte, error) { return c.Signatures, nil },
 	})
