@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"enforce/quote":     nil,
 	"enforce/watch":     nil,
 	"enforce/ruleset":   {"enforce"},
-	"enforce/iptables":  {"enforce", "enforce/quote", "enforce/ruleset", "enforce/watch"},
+	"enforce/iptables":  {"enforce", "enforce/command", "enforce/quote", "enforce/ruleset", "enforce/watch"},
 	"enforce/nftables":  {"enforce", "enforce/ruleset", "enforce/watch"},
 	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables"},
 	"enforce/command":   nil,

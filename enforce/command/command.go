@@ -1,11 +1,14 @@
 // Package command runs one program with bounds: as a chosen user, without a
 // shell, in a plain environment, for a limited time after which its whole process
-// group is killed, and with a limited part of its output kept.
+// group is killed, and with a limited part of its output kept. A child that outlives
+// the program and holds its output open does not delay the result.
 //
-// Entry point: [Run].
+// Entry points: [Run], and [Output] for a program whose output is wanted and whose
+// failure is an error.
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,17 +22,22 @@ import (
 
 // A Command is a program to run.
 type Command struct {
-	Argv        []string // a name without a slash is searched in PATH of Environment
-	User, Group string   // names or numbers; "": those of this process
-	Environment []string // nil: [Plain]
-	Timeout     time.Duration
-	MaxOutput   int // bytes to keep; 0: 4096
+	Argv        []string      // a name without a slash is searched in PATH of Environment
+	User, Group string        // names or numbers; "": those of this process
+	Environment []string      // nil: [Plain]
+	Timeout     time.Duration // 0: 30 s
+	MaxOutput   int           // bytes to keep; 0: 4096
+	Dir         string        // "": /
+	Stdin       string
+	Files       []*os.File    // descriptors from 3 on
+	KillAtOnce  bool          // on a timeout: SIGKILL without SIGTERM before it
+	Started     func(pid int) // may be nil
 }
 
 // A Result is how a program ended.
 type Result struct {
 	Status   int    // exit status; -1 if a signal ended it
-	Output   string // beginning of what it wrote, both streams as they came
+	Output   string // beginning of what it wrote, both streams as they came; not valid UTF-8 is replaced
 	Cut      bool   // it wrote more
 	TimedOut bool
 	Took     time.Duration
@@ -45,6 +53,13 @@ const (
 	outputDelay    = 200 * time.Millisecond // for output that a surviving child still holds open
 )
 
+func (c *Command) timeout() time.Duration {
+	if c.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return c.Timeout
+}
+
 // ErrEmpty is a command without a program.
 var ErrEmpty = errors.New("empty command")
 
@@ -52,30 +67,42 @@ var ErrEmpty = errors.New("empty command")
 // and timeout of the program are in the Result. When ctx ends, the program is killed as
 // on a timeout.
 func Run(ctx context.Context, c Command) (Result, error) {
-	cmd, out, err := prepare(c)
+	out := newPrefixBuffer(c.MaxOutput)
+	result, err := run(ctx, c, out, out)
+	result.Output, result.Cut = strings.ToValidUTF8(out.String(), "\uFFFD"), out.cut
+	return result, err
+}
+
+// run runs c and returns the result without its output. When it returns, nothing is
+// written to stdout and stderr any more.
+func run(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (Result, error) {
+	cmd, err := prepare(c, stdout, stderr)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return Result{}, err
 	}
+	defer running.add(cmd.Process.Pid)()
+	if c.Started != nil {
+		c.Started(cmd.Process.Pid)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		cmd.Wait() // its error is in ProcessState, or about lingering output
 	}()
-	timedOut := waitOrKill(ctx, cmd.Process.Pid, c.Timeout, done)
-	text, cut := out.text()
-	return Result{
-		Status: cmd.ProcessState.ExitCode(), Output: text, Cut: cut,
-		TimedOut: timedOut, Took: time.Since(begin),
-	}, nil
+	timedOut := waitOrKill(ctx, cmd.Process.Pid, c, done)
+	return Result{Status: cmd.ProcessState.ExitCode(), TimedOut: timedOut, Took: time.Since(begin)}, nil
 }
 
-func prepare(c Command) (*exec.Cmd, *prefixBuffer, error) {
+func prepare(c Command, stdout, stderr *prefixBuffer) (*exec.Cmd, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
-		return nil, nil, ErrEmpty
+		return nil, ErrEmpty
 	}
 	env := c.Environment
 	if env == nil {
@@ -83,20 +110,20 @@ func prepare(c Command) (*exec.Cmd, *prefixBuffer, error) {
 	}
 	path, err := lookPath(c.Argv[0], env)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	cred, err := credential(c.User, c.Group)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	out := &prefixBuffer{max: c.MaxOutput}
-	if out.max <= 0 {
-		out.max = defaultOutput
+	cmd := &exec.Cmd{
+		Path: path, Args: c.Argv, Env: env, Dir: cmp.Or(c.Dir, "/"), Stdout: stdout, Stderr: stderr, WaitDelay: outputDelay,
+		ExtraFiles: c.Files, SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
 	}
-	return &exec.Cmd{
-		Path: path, Args: c.Argv, Env: env, Dir: "/", Stdout: out, Stderr: out, WaitDelay: outputDelay,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Credential: cred},
-	}, out, nil
+	if c.Stdin != "" {
+		cmd.Stdin = strings.NewReader(c.Stdin)
+	}
+	return cmd, nil
 }
 
 // lookPath finds a program in PATH of env, not of this process.
@@ -121,11 +148,8 @@ func lookPath(name string, env []string) (string, error) {
 
 // waitOrKill waits for the end of the process. After the timeout, or when ctx ends, it
 // kills the process group.
-func waitOrKill(ctx context.Context, group int, timeout time.Duration, done <-chan struct{}) (timedOut bool) {
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	limit := time.NewTimer(timeout)
+func waitOrKill(ctx context.Context, group int, c Command, done <-chan struct{}) (timedOut bool) {
+	limit := time.NewTimer(c.timeout())
 	defer limit.Stop()
 	select {
 	case <-done:
@@ -133,11 +157,13 @@ func waitOrKill(ctx context.Context, group int, timeout time.Duration, done <-ch
 	case <-limit.C:
 	case <-ctx.Done():
 	}
-	syscall.Kill(-group, syscall.SIGTERM)
-	limit.Reset(killDelay)
-	select {
-	case <-done:
-	case <-limit.C:
+	if !c.KillAtOnce {
+		syscall.Kill(-group, syscall.SIGTERM)
+		limit.Reset(killDelay)
+		select {
+		case <-done:
+		case <-limit.C:
+		}
 	}
 	syscall.Kill(-group, syscall.SIGKILL)
 	<-done

@@ -124,3 +124,79 @@ func TestRunDoesNotWaitForWhatStays(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A hanging program, one that holds its output open with a child, and one that ignores
+// SIGTERM: Output returns in time and names the program.
+func TestOutput(t *testing.T) {
+	sh := func(script string) []string { return []string{"/bin/sh", "-c", script} }
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		c      Command
+		output string
+		is     error
+		text   string
+	}{
+		{"succeeds", ctx, Command{Argv: sh("echo a; echo b >&2")}, "a\n", nil, ""},
+		{"reads", ctx, Command{Argv: []string{"cat"}, Stdin: "in\xff"}, "in\xff", nil, ""},
+		{"in a directory", ctx, Command{Argv: []string{"pwd"}, Dir: "/usr"}, "/usr\n", nil, ""},
+		{"does not read", ctx, Command{Argv: []string{"true"}, Stdin: strings.Repeat("x", 1<<20)}, "", nil, ""},
+		{"fails", ctx, Command{Argv: sh("echo a; echo no such chain >&2; exit 3")}, "a\n", nil, "sh: exit status 3: no such chain"},
+		{"killed by a signal", ctx, Command{Argv: sh("kill -9 $$")}, "", nil, "sh: ended by a signal"},
+		{"prints too much", ctx, Command{Argv: sh("yes | head -c 1000000"), MaxOutput: 4}, "y\ny\n", ErrTooMuch, ""},
+		{"hangs", ctx, Command{Argv: []string{"sleep", "60"}, Timeout: 50 * time.Millisecond}, "", ErrTimeout, "sleep 60: killed, it had not ended in time (50ms)"},
+		{"ignores SIGTERM", ctx, Command{Argv: sh("trap '' TERM; echo a; sleep 60"), Timeout: time.Second, KillAtOnce: true}, "a\n", ErrTimeout, ""},
+		{"a child holds its output", ctx, Command{Argv: sh("sleep 60 & echo a")}, "a\n", nil, ""},
+		{"a child in a session of its own", ctx, Command{Argv: sh("setsid sleep 20 & sleep 60"), Timeout: time.Second, KillAtOnce: true}, "", ErrTimeout, ""},
+		{"after the end", ended, Command{Argv: []string{"sleep", "60"}}, "", context.Canceled, ""},
+		{"nothing", ctx, Command{}, "", ErrEmpty, ""},
+		{"no such program", ctx, Command{Argv: []string{"/nowhere/x"}}, "", os.ErrNotExist, "run /nowhere/x: "},
+	} {
+		begin := time.Now()
+		got, err := Output(c.ctx, c.c)
+		failed := c.is != nil || c.text != ""
+		if got != c.output || (err != nil) != failed || c.is != nil && !errors.Is(err, c.is) || err != nil && !strings.HasPrefix(err.Error(), c.text) {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+		if took := time.Since(begin); took > 15*time.Second {
+			t.Errorf("%s: took %v", c.name, took)
+		}
+	}
+	ending, cancel := context.WithCancel(ctx)
+	_, err := Output(ending, Command{Argv: []string{"sleep", "60"}, Started: func(int) { cancel() }})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled while it runs: %v", err)
+	}
+}
+
+// KillAll kills what runs, with its children, and what is started after it.
+func TestKillAll(t *testing.T) {
+	defer func() { running.killed = false }()
+	file := filepath.Join(t.TempDir(), "pids")
+	started, ended := make(chan struct{}), make(chan Result, 1)
+	script := Command{Argv: []string{"/bin/sh", "-c", `trap '' TERM; sleep 60 & echo $! $$ > "$1"; wait; sleep 60`, "sh", file}, Timeout: time.Minute}
+	script.Started = func(int) { close(started) }
+	go func() {
+		r, _ := Run(ctx, script)
+		ended <- r
+	}()
+	<-started
+	wait.For(t, "the script", func() bool { text, _ := os.ReadFile(file); return len(text) > 0 })
+	KillAll()
+	if r := <-ended; r.Status != -1 || r.TimedOut {
+		t.Errorf("%+v", r)
+	}
+	pids, _ := os.ReadFile(file)
+	for _, word := range strings.Fields(string(pids)) {
+		pid, _ := strconv.Atoi(word)
+		wait.For(t, "the end of process "+word, func() bool { return !alive(pid) })
+	}
+	if r, err := Run(ctx, Command{Argv: []string{"sleep", "60"}}); err != nil || r.Status != -1 {
+		t.Errorf("started later: %+v, %v", r, err)
+	}
+	if len(running.ids) > 0 {
+		t.Errorf("still registered: %v", running.ids)
+	}
+}

@@ -1,9 +1,6 @@
 package command
 
-import (
-	"strings"
-	"sync"
-)
+import "sync"
 
 // A prefixBuffer stores the beginning of what is written to it and discards the rest without
 // an error, so that the writer does not block.
@@ -13,6 +10,13 @@ type prefixBuffer struct {
 	mu  sync.Mutex
 	buf []byte
 	cut bool
+}
+
+func newPrefixBuffer(limit int) *prefixBuffer {
+	if limit <= 0 {
+		limit = defaultOutput
+	}
+	return &prefixBuffer{max: limit}
 }
 
 // Write implements [io.Writer].
@@ -25,8 +29,9 @@ func (h *prefixBuffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *prefixBuffer) text() (text string, cut bool) {
+// String returns what is stored.
+func (h *prefixBuffer) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return strings.ToValidUTF8(string(h.buf), "\uFFFD"), h.cut
+	return string(h.buf)
 }

@@ -46,7 +46,7 @@ func (b *Backend) change(ctx context.Context, gs []enforce.Grant, f func(*plan, 
 		return errs
 	}
 	for i := range gs {
-		if len(gs) > 1 {
+		if len(gs) > 1 && !isHanging(err) {
 			var own enforce.Errors
 			if err = b.transact(ctx, gs[i:i+1], f, &own); err == nil {
 				err = enforce.FirstError(own)
@@ -78,6 +78,9 @@ func (b *Backend) transact(ctx context.Context, gs []enforce.Grant, f func(*plan
 		}
 		if err = p.run(ctx); err == nil {
 			return nil
+		}
+		if isHanging(err) {
+			break
 		}
 		sleep(ctx, b.cfg.Pause)
 	}
@@ -177,12 +180,12 @@ func (p *plan) close(key string) {
 
 // run runs the scripts and, if they succeed, notes what the chains hold now.
 func (p *plan) run(ctx context.Context) error {
-	if err := p.ensureChains(); err != nil {
+	if err := p.ensureChains(ctx); err != nil {
 		return err
 	}
 	for _, t := range p.b.tools() {
 		sc := &p.scripts[family(t.v6)]
-		if err := p.addDeletes(t, sc); err != nil {
+		if err := p.addDeletes(ctx, t, sc); err != nil {
 			return err
 		}
 		if err := t.run(ctx, sc); err != nil {
@@ -205,7 +208,7 @@ func (p *plan) run(ctx context.Context) error {
 
 // ensureChains makes the chains that the plan needs, and the jumps to them, unless they
 // are there.
-func (p *plan) ensureChains() error {
+func (p *plan) ensureChains(ctx context.Context) error {
 	if !p.b.isUntouched() {
 		p.b.ready = [enforce.Roles][2]bool{}
 	}
@@ -219,7 +222,7 @@ func (p *plan) ensureChains() error {
 			if p.b.ready[role][f] {
 				continue
 			}
-			if err := p.b.toolFor(v6).ensureJump(p.b.cfg.Chains[role]); err != nil {
+			if err := p.b.toolFor(v6).ensureJump(ctx, p.b.cfg.Chains[role]); err != nil {
 				return err
 			}
 			p.b.ready[role][f] = true
@@ -229,14 +232,14 @@ func (p *plan) ensureChains() error {
 }
 
 // addDeletes completes a script with the deletions of the plan.
-func (p *plan) addDeletes(t *tool, sc *script) error {
+func (p *plan) addDeletes(ctx context.Context, t *tool, sc *script) error {
 	for id, rules := range p.deletes {
 		if id.v6 != t.v6 {
 			continue
 		}
 		length := p.b.length[id]
 		if -p.lengths[id] == len(rules) && t.nft && isRebuildCheaper(len(rules), length) {
-			if err := t.addRebuild(sc, id, rules); err != nil {
+			if err := t.addRebuild(ctx, sc, id, rules); err != nil {
 				return err
 			}
 			continue
@@ -259,8 +262,8 @@ func isRebuildCheaper(deletes, length int) bool {
 
 // addRebuild writes a chain anew without the deleted rules, in order and with the rules
 // of other programs, in one transaction: no packet passes the empty chain.
-func (t *tool) addRebuild(sc *script, id chainID, deleted []listed) error {
-	lines, _, err := t.list(id.table, id.chain)
+func (t *tool) addRebuild(ctx context.Context, sc *script, id chainID, deleted []listed) error {
+	lines, _, err := t.list(ctx, id.table, id.chain)
 	if err != nil {
 		return fmt.Errorf("list chain %s: %w", id.chain, err)
 	}

@@ -97,7 +97,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	for _, role := range append([]enforce.Role{enforce.Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
-	if err := b.openTools(); err != nil {
+	if err := b.openTools(ctx); err != nil {
 		return nil, err
 	}
 	if err := b.probe(ctx); err != nil {
@@ -109,8 +109,8 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	return b, nil
 }
 
-func (b *Backend) openTools() (err error) {
-	if b.v4, err = open(b.cfg.Path, false, b.cfg.Alarm); err != nil {
+func (b *Backend) openTools(ctx context.Context) (err error) {
+	if b.v4, err = open(ctx, b.cfg.Path, false, b.cfg.Alarm); err != nil {
 		return err
 	}
 	b.v4.ran = b.pids.add
@@ -118,7 +118,11 @@ func (b *Backend) openTools() (err error) {
 	if other == "" {
 		other = path6(b.v4.path)
 	}
-	if b.v6, err = open(other, true, b.cfg.Alarm); err != nil {
+	b.v6, err = open(ctx, other, true, b.cfg.Alarm)
+	if isHanging(err) {
+		return err
+	}
+	if err != nil {
 		b.v6 = nil
 		b.notes.Add("iptables: %v: no access for IPv6 addresses", err)
 		return nil
@@ -142,6 +146,9 @@ func (b *Backend) probe(ctx context.Context) error {
 	}
 	s := spec{comment: "_exp_1 probe", target: "ACCEPT", stop: 1}
 	err := try(b.v4, s)
+	if isHanging(err) {
+		return err
+	}
 	if b.datestop = err == nil; !b.datestop {
 		s.stop = 0
 		if plain := try(b.v4, s); plain != nil {
@@ -150,7 +157,11 @@ func (b *Backend) probe(ctx context.Context) error {
 		b.notes.Add("iptables: no time match in this kernel (%v): rules end only when fwknopd deletes them", err)
 	}
 	if b.v6 != nil {
-		if err := try(b.v6, s); err != nil {
+		err := try(b.v6, s)
+		if isHanging(err) {
+			return err
+		}
+		if err != nil {
 			b.notes.Add("iptables: no access for IPv6 addresses: %v", err)
 			b.v6 = nil
 		}

@@ -79,7 +79,7 @@ func (b *Backend) read(ctx context.Context) (all []listed, err error) {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			lines, exists, err := t.list(c.Table, c.To)
+			lines, exists, err := t.list(ctx, c.Table, c.To)
 			if err != nil {
 				return nil, fmt.Errorf("list chain %s: %w", c.To, err)
 			}

@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/command"
 )
 
 // standIn is a directory with programs that answer as iptables would and write
@@ -178,17 +180,65 @@ func TestNoIptables(t *testing.T) {
 	}
 }
 
-// TestAlarm: a program that hangs is killed with its children.
+// TestAlarm: a program that hangs is killed with its children, and is not tried again,
+// neither for the same grants nor for each of them.
 func TestAlarm(t *testing.T) {
 	s := newStandIn(t)
-	b := s.open(Config{Alarm: 100 * time.Millisecond})
+	b := s.open(Config{Alarm: time.Second, Tries: 5})
 	s.put("hang", "")
-	begin := time.Now()
-	if err := enforce.Open(ctx, b, someGrant); err == nil {
-		t.Error("no error from a program that hangs")
+	s.calls()
+	second := someGrant
+	second.Src = addr("192.0.2.8")
+	errs, _ := b.Change(ctx, []enforce.Grant{someGrant, second}, nil)
+	if len(errs) != 2 || !errors.Is(errs[0], command.ErrTimeout) || !errors.Is(errs[1], command.ErrTimeout) {
+		t.Errorf("errors %v from a program that hangs", errs)
 	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("took %v", took)
+	if n := strings.Count(s.calls(), "-restore "); n != 1 {
+		t.Errorf("run %d times", n)
+	}
+}
+
+// TestCancelled: the end of the context ends a program that hangs.
+func TestCancelled(t *testing.T) {
+	s := newStandIn(t)
+	b := s.open(Config{})
+	s.put("hang", "")
+	ending, cancel := context.WithCancel(ctx)
+	b.v4.ran = func(int) { cancel() }
+	if err := enforce.Open(ending, b, someGrant); !errors.Is(err, context.Canceled) {
+		t.Errorf("Open = %v", err)
+	}
+}
+
+// TestStartHangs: whatever of the programs hangs, New and NewSurveyor end after the time
+// allowed for one run, with an error that names the program.
+func TestStartHangs(t *testing.T) {
+	for _, c := range []struct {
+		program, match, want string
+		surveyor             bool
+	}{
+		{"iptables", "--version", "iptables --version: killed", true},
+		{"ip6tables", "--version", "ip6tables --version: killed", true},
+		{"iptables-restore", "", "iptables-restore --noflush -w 1: killed", false},
+		{"ip6tables-restore", "", "ip6tables-restore --noflush -w 1: killed", false},
+	} {
+		s := newStandIn(t)
+		path := filepath.Join(s.dir, c.program)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hang := "#!/bin/sh\ncase \"$*\" in *" + c.match + "*) sleep 60 ;; esac\n"
+		if err := os.WriteFile(path, append([]byte(hang), text...), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		cfg := Config{Path: filepath.Join(s.dir, "iptables"), Alarm: time.Second}
+		if _, err := New(ctx, cfg); !errors.Is(err, command.ErrTimeout) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: New: %v", c.program, err)
+		}
+		if _, err := NewSurveyor(ctx, cfg); errors.Is(err, command.ErrTimeout) != c.surveyor {
+			t.Errorf("%s: NewSurveyor: %v", c.program, err)
+		}
 	}
 }
 

@@ -1,10 +1,8 @@
 package iptables
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/command"
 	"fwknopd/enforce/quote"
 	"fwknopd/enforce/ruleset"
 )
@@ -27,20 +26,22 @@ type Surveyor struct {
 }
 
 // NewSurveyor is for the programs of cfg.
-func NewSurveyor(cfg Config) (*Surveyor, error) {
-	path, layer, err := find(cfg.Path)
+func NewSurveyor(ctx context.Context, cfg Config) (*Surveyor, error) {
+	if cfg.Alarm <= 0 {
+		cfg.Alarm = defaultAlarm
+	}
+	path, layer, err := find(ctx, cfg.Path, cfg.Alarm)
 	if err != nil {
 		return nil, err
 	}
 	s := &Surveyor{Layer: layer, Path: path, ours: make(map[string]bool), alarm: cfg.Alarm}
-	if s.alarm <= 0 {
-		s.alarm = defaultAlarm
-	}
 	other := cfg.Path6
 	if other == "" {
 		other = path6(path)
 	}
-	s.Path6, _, _ = find(other)
+	if s.Path6, _, err = find(ctx, other, cfg.Alarm); isHanging(err) {
+		return nil, err
+	}
 	for role := range enforce.Roles {
 		c, ok := cfg.Chains[role]
 		if !ok {
@@ -52,18 +53,19 @@ func NewSurveyor(cfg Config) (*Surveyor, error) {
 }
 
 // find is the path of a program and its variant.
-func find(name string) (path string, layer ruleset.Layer, err error) {
+func find(ctx context.Context, name string, alarm time.Duration) (path string, layer ruleset.Layer, err error) {
 	if name == "" {
 		name = "iptables"
 	}
 	if path, err = exec.LookPath(name); err != nil {
 		return "", "", err
 	}
-	version, err := exec.Command(path, "--version").Output()
+	t := &tool{alarm: alarm}
+	version, err := command.Output(ctx, t.command(path, "--version"))
 	if err != nil {
-		return "", "", fmt.Errorf("%s --version: %w", path, err)
+		return "", "", err
 	}
-	if bytes.Contains(version, []byte("nf_tables")) {
+	if strings.Contains(version, "nf_tables") {
 		return path, ruleset.IPTablesNFT, nil
 	}
 	return path, ruleset.IPTablesLegacy, nil

@@ -1,26 +1,23 @@
 package iptables
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	goipt "github.com/coreos/go-iptables/iptables"
-
+	"fwknopd/enforce/command"
 	"fwknopd/enforce/ruleset"
 )
 
 // A tool is iptables or ip6tables, with the restore program beside it.
 type tool struct {
-	ipt     *goipt.IPTables
 	path    string
 	restore string
 	v6      bool
@@ -33,17 +30,17 @@ type tool struct {
 // program.
 var ErrFamily = errors.New("no program for this address family")
 
-// maxStderr bounds the error text kept of a program.
-const maxStderr = 512
+// maxListing bounds the output of a program; a rule takes some 200 bytes.
+const maxListing = 64 << 20
 
 // open finds the program and its variant. path "" is the usual name.
-func open(path string, v6 bool, alarm time.Duration) (*tool, error) {
+func open(ctx context.Context, path string, v6 bool, alarm time.Duration) (*tool, error) {
 	t := &tool{v6: v6, alarm: alarm, ran: func(int) {}}
-	proto, name := goipt.ProtocolIPv4, "iptables"
+	name := "iptables"
 	if v6 {
-		proto, name = goipt.ProtocolIPv6, "ip6tables"
+		name = "ip6tables"
 	}
-	found, layer, err := find(cmp.Or(path, name))
+	found, layer, err := find(ctx, cmp.Or(path, name), alarm)
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w", name, err)
 	}
@@ -51,10 +48,6 @@ func open(path string, v6 bool, alarm time.Duration) (*tool, error) {
 	t.restore = found + "-restore"
 	if _, err := exec.LookPath(t.restore); err != nil {
 		return nil, fmt.Errorf("find %s: %w", filepath.Base(t.restore), err)
-	}
-	t.ipt, err = goipt.New(goipt.IPFamily(proto), goipt.Timeout(max(int(alarm.Seconds()), 1)), goipt.Path(found))
-	if err != nil {
-		return nil, fmt.Errorf("probe %s: %w", found, err)
 	}
 	return t, nil
 }
@@ -74,40 +67,55 @@ func (t *tool) name() string {
 }
 
 // list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
-func (t *tool) list(table, chain string) (lines []string, exists bool, err error) {
-	lines, err = t.ipt.List(table, chain)
+func (t *tool) list(ctx context.Context, table, chain string) (lines []string, exists bool, err error) {
+	text, err := t.iptables(ctx, table, "-S", chain)
 	if isNotThere(err) || isNoTable(err, table) {
 		return nil, false, nil
 	}
-	return lines, err == nil, err
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), err == nil, err
 }
 
 func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.alarm)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, t.path, "-w", "-t", table, "-S")
-	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s -t %s -S: %w", t.path, table, err)
-	}
-	return out, nil
+	text, err := t.iptables(ctx, table, "-S")
+	return []byte(text), err
 }
+
+// iptables runs the program on a table and returns its output.
+func (t *tool) iptables(ctx context.Context, table string, args ...string) (string, error) {
+	c := t.command(append([]string{t.path, "-t", table, "-w", t.wait()}, args...)...)
+	return command.Output(ctx, c)
+}
+
+// command returns a run of one of the programs, limited in time.
+func (t *tool) command(argv ...string) command.Command {
+	return command.Command{
+		Argv: argv, Environment: os.Environ(), Timeout: t.alarm, MaxOutput: maxListing, KillAtOnce: true,
+	}
+}
+
+// wait is how many seconds a program waits for the lock of the tables.
+func (t *tool) wait() string { return strconv.Itoa(max(int(t.alarm.Seconds()), 1)) }
 
 // exitNotThere is the status for a chain or rule that does not exist.
 const exitNotThere = 1
 
 // isNotThere reports whether a program failed as there is no such chain or rule.
 func isNotThere(err error) bool {
-	var e *goipt.Error
-	return errors.As(err, &e) && e.ExitStatus() == exitNotThere
+	var e *command.FailedError
+	return errors.As(err, &e) && e.Status == exitNotThere
 }
 
 // isNoTable reports whether a program failed as this kernel does not have the table.
 func isNoTable(err error, table string) bool {
 	const exitNoTable = 3
-	var e *goipt.Error
-	return table != "filter" && errors.As(err, &e) && e.ExitStatus() == exitNoTable
+	var e *command.FailedError
+	return table != "filter" && errors.As(err, &e) && e.Status == exitNoTable
+}
+
+// isHanging reports whether a program did not end in time, or was not waited for any
+// longer. It is not tried again: that would take as long again.
+func isHanging(err error) bool {
+	return errors.Is(err, command.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
 // A script is a text for iptables-restore: commands by table. All commands of a
@@ -150,29 +158,13 @@ func (s *script) text() string {
 	return b.String()
 }
 
-// run feeds the script to iptables-restore, with a limit in time and its process
-// group killed beyond.
+// run feeds the script to iptables-restore.
 func (t *tool) run(ctx context.Context, s *script) error {
 	if s.empty() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.alarm)
-	defer cancel()
-	wait := strconv.Itoa(max(int(t.alarm.Seconds()), 1))
-	cmd := exec.CommandContext(ctx, t.restore, "--noflush", "-w", wait)
-	cmd.Stdin = strings.NewReader(s.text())
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", t.restore, err)
-	}
-	t.ran(cmd.Process.Pid)
-	if err := cmd.Wait(); err != nil {
-		text := stderr.String()
-		return fmt.Errorf("%s: %w: %s", filepath.Base(t.restore), errors.Join(ctx.Err(), err), strings.TrimSpace(text[:min(len(text), maxStderr)]))
-	}
-	return nil
+	c := t.command(t.restore, "--noflush", "-w", t.wait())
+	c.Stdin, c.Started = s.text(), t.ran
+	_, err := command.Output(ctx, c)
+	return err
 }

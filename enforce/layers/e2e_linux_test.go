@@ -21,7 +21,7 @@ func config(t testing.TB) Config {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"iptables-nft", "iptables-legacy"} {
-		s, err := iptables.NewSurveyor(iptables.Config{Path: name})
+		s, err := iptables.NewSurveyor(t.Context(), iptables.Config{Path: name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/enforce/command"
 	"fwknopd/policy/conf"
 	"fwknopd/safepath"
 )
@@ -122,6 +123,9 @@ func (localHost) Group(name string) bool {
 // chainTimeout bounds one run of iptables.
 const chainTimeout = 5 * time.Second
 
+// maxChain is how much of its output is read.
+const maxChain = 64 << 10
+
 // Chain reports whether iptables has the chain; known is false if that cannot be
 // determined, for example without root.
 func (localHost) Chain(table, chain string) (exists, known bool) {
@@ -129,14 +133,14 @@ func (localHost) Chain(table, chain string) (exists, known bool) {
 	if err != nil || os.Geteuid() != 0 {
 		return false, false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), chainTimeout)
-	defer cancel()
-	err = exec.CommandContext(ctx, iptables, "-w", "-t", table, "-S", chain).Run()
-	var exit *exec.ExitError
+	_, err = command.Output(context.Background(), command.Command{
+		Argv: []string{iptables, "-w", "-t", table, "-S", chain}, Environment: os.Environ(), Timeout: chainTimeout, MaxOutput: maxChain, KillAtOnce: true,
+	})
+	var failed *command.FailedError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, command.ErrTooMuch):
 		return true, true
-	case errors.As(err, &exit) && exit.ExitCode() == 1:
+	case errors.As(err, &failed) && failed.Status == 1:
 		return false, true
 	}
 	return false, false

@@ -3,7 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
-	"os/exec"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +11,7 @@ import (
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
+	program "fwknopd/enforce/command"
 	"fwknopd/policy/conf"
 )
 
@@ -129,6 +130,9 @@ func (c *command) dumpPart(ctx context.Context, part enforce.Backend) error {
 	return c.dumpNFT(ctx, chains)
 }
 
+// maxDump bounds what nft prints of one table.
+const maxDump = 256 << 20
+
 // dumpNFT runs nft to print the tables: the netlink library cannot format rules of
 // other programs.
 func (c *command) dumpNFT(ctx context.Context, chains []enforce.ChainState) error {
@@ -143,9 +147,13 @@ func (c *command) dumpNFT(ctx context.Context, chains []enforce.ChainState) erro
 		}
 		shown = append(shown, ch.Table)
 		family, name, _ := strings.Cut(ch.Table, " ")
-		cmd := exec.CommandContext(ctx, nft, "list", "table", family, name)
-		cmd.Stdout, cmd.Stderr = c.stdout, c.stderr
-		if err := cmd.Run(); err != nil {
+		text, err := program.Output(ctx, program.Command{
+			Argv: []string{nft, "list", "table", family, name}, Timeout: c.Server.FirewallTimeout, MaxOutput: maxDump, KillAtOnce: true,
+		})
+		if _, printErr := io.WriteString(c.stdout, text); err == nil {
+			err = printErr
+		}
+		if err != nil {
 			return fmt.Errorf("nft list table %s: %w", ch.Table, err)
 		}
 	}

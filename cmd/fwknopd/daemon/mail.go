@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -51,13 +50,10 @@ func (m *mailer) send(text string) {
 	if sign, rest, ok := strings.Cut(subject, " "); ok {
 		subject = sign + " " + m.host + " fwknopd: " + rest
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), mailTimeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, m.mail, append([]string{"-s", subject}, m.to...)...)
+	c := command.Command{Argv: append([]string{m.mail, "-s", subject}, m.to...), Timeout: mailTimeout}
 	if m.sendmail != "" {
-		cmd = exec.CommandContext(ctx, m.sendmail, "-t")
-		cmd.Stdin = strings.NewReader(fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject))
+		c.Argv = []string{m.sendmail, "-t"}
+		c.Stdin = fmt.Sprintf("From: %s\nTo: %s\nSubject: %s\n\n", m.to[0], strings.Join(m.to, ", "), subject)
 	}
-	cmd.Env, cmd.WaitDelay = command.Plain, time.Second
-	_ = cmd.Run() // there is no other place to report the error
+	_, _ = command.Run(context.Background(), c) // there is no other place to report the error
 }

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce"
+	"fwknopd/enforce/command"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/layers"
 	"fwknopd/enforce/nftables"
@@ -20,7 +22,7 @@ import (
 // that drops packets: iptables, nftables, the other variant of iptables. If none does,
 // auto opens the first that works.
 func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, error) {
-	cfg, err := layersConfig(l, kind)
+	cfg, err := layersConfig(ctx, l, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +33,7 @@ func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, 
 	return &Firewall{Backend: b, Name: b.Name()}, nil
 }
 
-func layersConfig(l *config.Loaded, kind string) (cfg layers.Config, err error) {
+func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layers.Config, err error) {
 	ipt, err := iptablesConfig(l, true)
 	if err != nil {
 		return cfg, err
@@ -40,7 +42,10 @@ func layersConfig(l *config.Loaded, kind string) (cfg layers.Config, err error) 
 	if err != nil {
 		return cfg, err
 	}
-	first, others := iptablesLayers(&cfg, l, ipt)
+	first, others, err := iptablesLayers(ctx, &cfg, l, ipt)
+	if err != nil {
+		return cfg, err
+	}
 	native := layers.Layer{Kind: ruleset.NFTables, Name: typeNFTables, Open: func(_ context.Context, nat, beside bool) (enforce.Backend, error) {
 		nft, err := nftablesConfig(l, nat)
 		if err != nil {
@@ -66,12 +71,13 @@ func layersConfig(l *config.Loaded, kind string) (cfg layers.Config, err error) 
 }
 
 // iptablesLayers returns the layer of the configured program, and that of the other
-// variant if it is installed.
-func iptablesLayers(cfg *layers.Config, l *config.Loaded, ipt iptables.Config) (first layers.Layer, others []layers.Layer) {
+// variant if it is installed. A program that hangs is an error: what is in its tables
+// may drop a grant.
+func iptablesLayers(ctx context.Context, cfg *layers.Config, l *config.Loaded, ipt iptables.Config) (first layers.Layer, others []layers.Layer, err error) {
 	first = iptablesLayer(l, ruleset.IPTablesNFT, typeIPTables, ipt.Path)
-	s, err := iptables.NewSurveyor(ipt)
+	s, err := iptables.NewSurveyor(ctx, ipt)
 	if err != nil {
-		return first, nil // opening the layer returns the error
+		return first, nil, onlyTimeout(err) // opening the layer returns another error
 	}
 	first.Kind, cfg.IPTables = s.Layer, append(cfg.IPTables, s)
 	other := ruleset.IPTablesLegacy
@@ -80,13 +86,21 @@ func iptablesLayers(cfg *layers.Config, l *config.Loaded, ipt iptables.Config) (
 	}
 	ipt.Path = FindProgram(iptables.Sibling(s.Path, other))
 	if ipt.Path == "" {
-		return first, nil
+		return first, nil, nil
 	}
-	if s, err = iptables.NewSurveyor(ipt); err != nil || s.Layer != other {
-		return first, nil
+	if s, err = iptables.NewSurveyor(ctx, ipt); err != nil || s.Layer != other {
+		return first, nil, onlyTimeout(err)
 	}
 	cfg.IPTables = append(cfg.IPTables, s)
-	return first, []layers.Layer{iptablesLayer(l, other, string(other), ipt.Path)}
+	return first, []layers.Layer{iptablesLayer(l, other, string(other), ipt.Path)}, nil
+}
+
+// onlyTimeout returns err if a program was killed because it did not end, else nil.
+func onlyTimeout(err error) error {
+	if errors.Is(err, command.ErrTimeout) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) layers.Layer {

@@ -24,7 +24,7 @@ func Survey(l *config.Loaded) []string {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), surveyTimeout)
 	defer cancel()
-	cfg, err := layersConfig(l, kind)
+	cfg, err := layersConfig(ctx, l, kind)
 	if err != nil {
 		return []string{"cannot be looked at: " + err.Error()}
 	}

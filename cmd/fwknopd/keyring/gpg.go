@@ -9,17 +9,14 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
+	"fwknopd/enforce/command"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
 // passphraseFD is the descriptor from which gpg reads the passphrase.
 const passphraseFD = "3"
-
-// waitDelay is how long gpg may take to exit after the context is done.
-const waitDelay = 2 * time.Second
 
 // fromGPG exports the keys of a home with a keybox and an agent. If it started the
 // agent it also stops it, because the agent caches the passphrase.
@@ -160,49 +157,27 @@ func validKeys(list []byte) (fingerprints []string) {
 // run runs gpg and returns its output, which is valid even with an error. The error
 // includes gpg's messages. The passphrase is passed through a pipe.
 func (p *gpgProgram) run(ctx context.Context, passphrase []byte, args ...string) ([]byte, error) {
-	cmd := command(ctx, p.path, append(slices.Clone(p.options), args...)...)
-	out, msgs := &limitedBuffer{limit: maxExport}, &limitedBuffer{limit: maxExport}
-	cmd.Stdout, cmd.Stderr = out, msgs
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	cmd.ExtraFiles = []*os.File{r} // descriptor 3
 	// Passphrases are shorter than the buffer of a pipe, so this does not block.
 	_, err = w.Write(append(bytes.Clone(passphrase), '\n'))
 	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("%s: %w", p.path, ctx.Err())
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w: %s", p.path, err, strings.Join(strings.Fields(msgs.String()), " "))
-	}
-	return out.Bytes(), err
+	c := program(p.path, append(slices.Clone(p.options), args...)...)
+	c.Files = []*os.File{r} // descriptor 3
+	out, err := command.Output(ctx, c)
+	return []byte(out), err
 }
 
-// command returns a run of a GnuPG program with English messages and without the
+// program returns a run of a GnuPG program with English messages and without the
 // environment variables that select other homes and agents.
-func command(ctx context.Context, path string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
-	cmd.WaitDelay = waitDelay
-	return cmd
-}
-
-// A limitedBuffer is a buffer that refuses to grow beyond its limit.
-type limitedBuffer struct {
-	bytes.Buffer
-	limit int
-}
-
-// Write implements io.Writer.
-func (l *limitedBuffer) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > l.limit {
-		return 0, errors.New("gpg printed too much")
+func program(path string, args ...string) command.Command {
+	return command.Command{
+		Argv: append([]string{path}, args...), Dir: ".", Environment: []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")},
+		Timeout: timeout, MaxOutput: maxExport,
 	}
-	return l.Buffer.Write(p)
 }
