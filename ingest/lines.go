@@ -30,6 +30,7 @@ type lineOptions struct {
 	ref        time.Time                          // gives stamps without a year theirs
 	live       bool                               // lines are being written: ref is the moment of each
 	match      [][]byte                           // texts of which the log prefix must hold one; empty: any
+	decoder    parse.LineDecoder                  // of log lines
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // only the kernel writes to this source
 	onLine     func(line []byte)                  // if not nil, is called with every line
@@ -49,11 +50,13 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if o.live {
 		ref = time.Now().Add(clockAhead)
 	}
-	read := parse.LogLine
+	var err error
 	if o.journal {
-		read = parse.JournalEntry
+		err = parse.JournalEntry(line, ref, ev)
+	} else {
+		err = o.decoder.Line(line, ref, ev)
 	}
-	if err := read(line, ref, ev); err != nil {
+	if err != nil {
 		return err
 	}
 	if o.kernelOnly {

@@ -130,7 +130,9 @@ type Event struct {
 	// a log line if it carries OPT or if its length leaves no room for options.
 	HasOptions  bool
 	nopt        uint8
-	recordStart int // of the record in the line, for fallbackLine
+	recordStart int // of the record in the line
+	stampEnd    int // of a stamp that the line begins with, for LineDecoder
+	heading     int // bytes before the addresses, for LineDecoder; 0 if the line was not read as it is
 	opt         [MaxOptions]byte
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It
@@ -174,6 +176,6 @@ func (e *Event) Reset() {
 	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
 	e.ICMPType, e.ICMPCode = 0, 0
 	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
-	e.nopt, e.recordStart = 0, 0
+	e.nopt, e.recordStart, e.stampEnd, e.heading = 0, 0, 0, 0
 	e.Payload, e.Captured, e.Whole, e.In, e.Prefix = nil, 0, 0, nil, nil
 }

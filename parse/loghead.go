@@ -35,6 +35,9 @@ func head(b []byte, ref time.Time, ev *Event) int {
 	if s.month != 0 || s.sinceEpoch {
 		ev.Time = s.time(ref)
 	}
+	if i == 0 {
+		ev.stampEnd = s.end
+	}
 	if kern {
 		ev.Origin = origin
 	}
@@ -44,6 +47,7 @@ func head(b []byte, ref time.Time, ev *Event) int {
 // dialect recognises the usual dialects by how they begin, after a priority.
 func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 	if j := s.read(b, i); j != failed {
+		s.end = j
 		if s.commaFraction && s.hasZone { // dmesg --time-format iso
 			return afterUptime(b, j)
 		}
@@ -105,11 +109,14 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 	}
 	if b[max(host-1, 0)] == ' ' { // a blank follows the clock
 		if j := s.afterClock(b, host); j != failed {
+			s.end = 0
 			return afterStamp(b, j, s)
 		}
 	}
 	if j := containerStream(b, host); j != failed {
-		return s.containerLine(b, j)
+		msg, o = s.containerLine(b, j)
+		s.end = 0
+		return msg, o
 	}
 	return i, OriginUnknown
 }

@@ -45,7 +45,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 		ev.Origin = OriginKernel
 	}
 	err := message(text, 0, s, ev)
-	ev.recordStart = 0
+	ev.recordStart, ev.heading = 0, 0
 	return err
 }
 

@@ -45,7 +45,7 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	author := o.author()
 	s, ok := findRecord(text, 0)
 	if !ok || author != byKernel && !o.fromJournal() {
-		err := anyLine(text, ref, ev)
+		_, err := anyLine(text, ref, ev)
 		switch {
 		case author == byOther:
 			ev.Origin = OriginUnknown

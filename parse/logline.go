@@ -26,21 +26,23 @@ import (
 // cut short); ErrMalformed for a record that breaks its own format. Ports, lengths
 // and all other numbers are checked against the width of their header fields.
 func LogLine(line []byte, ref time.Time, ev *Event) error {
-	err := anyLine(trimEnd(line), ref, ev)
-	ev.recordStart = 0
+	plain, err := anyLine(trimEnd(line), ref, ev)
+	if !plain {
+		ev.recordStart, ev.stampEnd, ev.heading = 0, 0, 0
+	}
 	return err
 }
 
-// anyLine reads a line of text or JSON.
-func anyLine(line []byte, ref time.Time, ev *Event) error {
+// anyLine reads a line of text or JSON. plain: what was read is the line as it is.
+func anyLine(line []byte, ref time.Time, ev *Event) (plain bool, err error) {
 	if len(line) > 0 && line[0] == '{' {
-		return jsonLine(line, ref, ev)
+		return false, jsonLine(line, ref, ev)
 	}
 	odd, err := textLine(line, ref, ev)
 	if odd {
-		return fallbackLine(line, ref, ev, err)
+		return false, fallbackLine(line, ref, ev, err)
 	}
-	return err
+	return true, err
 }
 
 // textLine reads a line that is not wrapped in anything. odd: part of the line was not

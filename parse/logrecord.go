@@ -141,7 +141,13 @@ func record(b []byte, s span, ev *Event) error {
 	if err != nil {
 		return err
 	}
-	src, i := address(b, keySRC.after(b, i))
+	ev.heading = keySRC.after(b, i)
+	return packet(b, ev.heading, ev)
+}
+
+// packet reads the record from its source address on.
+func packet(b []byte, i int, ev *Event) error {
+	src, i := address(b, i)
 	dst, i := address(b, keyDST.after(b, i))
 	if i == failed || src.Is4() != dst.Is4() {
 		return errRecord

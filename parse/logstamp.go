@@ -18,6 +18,7 @@ type stamp struct {
 	commaFraction  bool     // has a comma before the fraction, as only dmesg writes it
 	sinceEpoch     bool     // is not a date at all, but seconds and nsec since the epoch
 	seconds        int64
+	end            int // of the stamp, if it begins the line and is in one part
 }
 
 // time returns the moment a stamp means, in the location of ref. A stamp without a
