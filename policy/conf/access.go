@@ -1,44 +1,63 @@
 package conf
 
 import (
+	"iter"
 	"path"
 	"strings"
 )
 
-// loadAccess reads access.conf with what it includes, or the *.conf files of an
-// access folder. server is fwknop.conf: it decides whether forwarding may be asked for
-// and where keys are by default. The result is usable only if no Problem is an Error.
-func loadAccess(o Options, server *Server) (*Access, Problems) {
-	ld := &accessLoader{loader: loader{Options: o, obsolete: make(map[string][]string)}, server: server}
-	a := &Access{File: ld.Access, Dialect: C26}
-	ld.out = a
-	folder := ld.AccessFolder
-	if folder == "" && ld.Access == "" {
-		folder, a.File = server.AccessFolder, server.AccessFile
-	}
-	if folder != "" {
-		a.File = folder
-		ld.folder(folder, Pos{File: folder}, "", nil)
-	} else {
-		ld.file(a.File, Pos{File: a.File}, "", nil)
-	}
-	ld.finish()
-	if ld.blocks == 0 && !ld.unread {
-		ld.errorf(Pos{File: a.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
-	}
-	return a, ld.problems()
-}
-
-// An accessLoader builds stanzas out of files.
+// An accessLoader builds stanzas out of files. What fwknop.conf says decides whether
+// forwarding may be asked for, and where keys are by default.
 type accessLoader struct {
 	loader
 	server  *Server
+	values  *Values  // of fwknop.conf
+	found   Problems // in fwknop.conf
 	out     *Access
 	files   int  // opened so far
 	unread  bool // some file could not be read
 	blocks  int  // SOURCE lines so far
 	pending []*block
 	blank   map[Dialect]*Stanza // stanzas with every keyword at its default
+}
+
+func newAccessLoader(o Options) *accessLoader {
+	ld := &accessLoader{loader: newLoader(o), blank: make(map[Dialect]*Stanza)}
+	ld.server, ld.values, ld.found = LoadServer(o)
+	return ld
+}
+
+// load reads access.conf, or the access folder.
+func (ld *accessLoader) load() (*Access, Problems) {
+	folder := ld.AccessFolder
+	ld.out = &Access{File: ld.Access}
+	if folder == "" && ld.Access == "" {
+		folder, ld.out.File = ld.server.AccessFolder, ld.server.AccessFile
+	}
+	if folder != "" {
+		ld.out.File = folder
+		ld.folder(folder, Pos{File: folder}, "", nil)
+	} else {
+		ld.file(ld.out.File, Pos{File: ld.out.File}, "", nil)
+	}
+	if ld.files == 0 {
+		ld.decide(C26)
+	}
+	ld.finish()
+	if ld.blocks == 0 && !ld.unread {
+		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
+	}
+	return ld.out, ld.problems()
+}
+
+// decide takes the dialect of the first file for the whole. A fwknop.conf that does not show
+// its own is read again with its defaults.
+func (ld *accessLoader) decide(d Dialect) {
+	ld.out.Dialect = d
+	if !ld.server.Evident && ld.server.Dialect != d {
+		ld.Dialect = d
+		ld.server, ld.values, ld.found = LoadServer(ld.Options)
+	}
 }
 
 // A block is a stanza whose lines are being read. It belongs to the file that began it:
@@ -71,17 +90,19 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 		}
 		return
 	}
-	data, ok := ld.open(name, at, keyword, true)
+	text, ok := ld.open(name, at, keyword, true)
+	d := C26
+	if ok {
+		d = accessDialect(ld.serverDialect(), collect(AccessFile, lex(name, text, new(report))))
+	}
+	if ld.files == 1 {
+		ld.decide(d)
+	}
 	if !ok {
 		ld.unread = true
 		return
 	}
-	lines := lex(name, data, &ld.report)
-	d := accessDialect(ld.serverDialect(), collect(AccessFile, lines))
-	if ld.files == 1 {
-		ld.out.Dialect = d
-	}
-	ld.lines(f, d, lines)
+	ld.lines(f, d, lex(name, text, &ld.report))
 	ld.noticeObsolete(name)
 }
 
@@ -95,26 +116,25 @@ func (ld *accessLoader) serverDialect() Dialect {
 
 // lines reads the lines of one file into blocks. The lines after an include
 // continue the stanza before it.
-func (ld *accessLoader) lines(f *frame, d Dialect, lines []line) {
+func (ld *accessLoader) lines(f *frame, d Dialect, lines iter.Seq[line]) {
 	var own *block
 	warned := false
-	for i := range lines {
-		l := &lines[i]
+	for l := range lines {
 		switch {
 		case strings.HasPrefix(l.keyword, "%"):
-			ld.directive(f, l, own)
+			ld.directive(f, &l, own)
 		case l.keyword == "SOURCE":
 			ld.blocks++
 			own = ld.newBlock(d, l.pos)
 			ld.addBlock(own)
-			ld.addLine(own, d, l)
+			ld.addLine(own, d, &l)
 		case own == nil:
-			if val := ld.value(AccessFile, d, l); val != nil && !warned {
+			if val := ld.value(AccessFile, d, &l); val != nil && !warned {
 				ld.warnf(l.pos, l.keyword, "stands before the first SOURCE and belongs to no stanza")
 				warned = true
 			}
 		default:
-			ld.addLine(own, d, l)
+			ld.addLine(own, d, &l)
 		}
 	}
 }
@@ -129,14 +149,10 @@ func (ld *accessLoader) newBlock(d Dialect, pos Pos) *block {
 				k.assign(k.intoStanza(s), value, false)
 			}
 		}
-		if ld.blank == nil {
-			ld.blank = make(map[Dialect]*Stanza)
-		}
 		ld.blank[d] = s
 	}
 	b := &block{Stanza: *ld.blank[d]}
-	gpg := *b.GPG
-	b.GPG, b.Pos, b.Number = &gpg, pos, ld.blocks
+	b.Pos, b.Number = pos, ld.blocks
 	b.Values = &Values{File: AccessFile, Dialect: d, given: make([]Value, 0, 8)} // a common stanza has no more
 	return b
 }
@@ -164,7 +180,7 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 		value, ok = ld.parse(d, val)
 	}
 	if !ok {
-		b.refuse(l)
+		ld.refuse(b, l)
 		return
 	}
 	k := val.Keyword
@@ -173,11 +189,21 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 	}
 	counts, again := b.Values.add(*val, &ld.report)
 	if counts && k.intoStanza != nil && (value != nil || k.DefaultFor(d) != "") {
-		k.assign(k.intoStanza(&b.Stanza), value, again)
+		k.assign(ld.field(b, k), value, again)
 	}
 	if n := len(b.Expectations); counts && k.Kind == Expect && n > 0 {
 		b.Expectations[n-1].Pos, b.Expectations[n-1].Stanza = val.Pos, b.Number
 	}
+}
+
+// field returns the field of a keyword in a block. Most stanzas have no keyword of GnuPG and
+// share the part with its defaults.
+func (ld *accessLoader) field(b *block, k *Keyword) any {
+	if b.GPG == ld.blank[b.Dialect].GPG && strings.HasPrefix(k.Name, "GPG_") {
+		gpg := *b.GPG
+		b.GPG = &gpg
+	}
+	return k.intoStanza(&b.Stanza)
 }
 
 // refused is the text of a value that was refused.
@@ -185,7 +211,7 @@ const refused = "?"
 
 // refuse records that a keyword is there although its value was refused, so that
 // it is not reported missing as well; it counts as its default.
-func (b *block) refuse(l *line) {
+func (ld *accessLoader) refuse(b *block, l *line) {
 	b.broken = true
 	k := Find(AccessFile, l.keyword)
 	if k == nil || b.Values.find(k) != nil {
@@ -193,7 +219,7 @@ func (b *block) refuse(l *line) {
 	}
 	b.Values.given = append(b.Values.given, Value{Keyword: k, Name: l.keyword, Text: refused, Pos: l.pos, Origin: FromFile})
 	if k.intoStanza != nil {
-		k.keep(k.intoStanza(&b.Stanza), refused)
+		k.keep(ld.field(b, k), refused)
 	}
 }
 
@@ -245,20 +271,18 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
 		return
 	}
-	data, ok := ld.open(name, at.pos, at.keyword, true)
+	text, ok := ld.open(name, at.pos, at.keyword, true)
 	if !ok {
 		b.broken = true
 		return
 	}
-	lines := lex(name, data, &ld.report)
-	d := accessDialect(b.Dialect, collect(AccessFile, lines))
-	for i := range lines {
-		l := &lines[i]
+	d := accessDialect(b.Dialect, collect(AccessFile, lex(name, text, new(report))))
+	for l := range lex(name, text, &ld.report) {
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
 			ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "a file of keys may hold keys only")
 			continue
 		}
-		ld.addLine(b, d, l)
+		ld.addLine(b, d, &l)
 	}
 }
 

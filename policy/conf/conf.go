@@ -15,17 +15,14 @@ package conf
 
 import "time"
 
-// Load reads both files. Where neither name nor keywords of fwknop.conf show its
-// dialect, that of access.conf decides the defaults.
+// Load reads fwknop.conf with its overrides and access.conf with what it includes, or the
+// *.conf files of an access folder. Where neither name nor keywords of fwknop.conf show its
+// dialect, that of access.conf decides the defaults. All problems of all files are found in
+// one go; the results are usable only if none of them is an Error.
 func Load(o Options) (*Server, *Values, *Access, Problems) {
-	s, v, sp := LoadServer(o)
-	a, ap := loadAccess(o, s)
-	if !s.Evident && a.Dialect != s.Dialect {
-		o.Dialect = a.Dialect
-		s, v, sp = LoadServer(o)
-		a, ap = loadAccess(o, s)
-	}
-	return s, v, a, append(sp, ap...)
+	ld := newAccessLoader(o)
+	access, problems := ld.load()
+	return ld.server, ld.values, access, append(ld.found, problems...)
 }
 
 // FileInfo describes a file; the loader decides which of it is a problem.

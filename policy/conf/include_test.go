@@ -108,7 +108,7 @@ func TestAccessFolder(t *testing.T) {
 func TestTooMuch(t *testing.T) {
 	files := memFS{"access.conf": strings.Repeat("%include a\n", 100), "a": strings.Repeat("%include b\n", 100), "b": strings.Repeat("%include c\n", 100), "c": c26()}
 	_, _, a, problems := Load(Options{FS: files, Access: "access.conf"})
-	if !problems.Failed() || !strings.Contains(problems.Error(), "more than 256 files") {
+	if !problems.Failed() || !strings.Contains(problems.Error(), "more than 50256 files") {
 		t.Errorf("problems: %v", problems)
 	}
 	if len(a.Stanzas) > MaxFiles {

@@ -72,10 +72,6 @@ const (
 	Ours                          // this program alone
 )
 
-// perl19 and c26 report that a file of the dialect may hold the keyword.
-func (v Versions) perl19() bool { return v&(InManual|InPerl19) != 0 }
-func (v Versions) c26() bool    { return v&InC26 != 0 }
-
 // String names the versions in the words of the manual pages.
 func (v Versions) String() string {
 	var s []string

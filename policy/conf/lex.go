@@ -1,21 +1,22 @@
 package conf
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"path"
 	"strings"
 )
 
-// Limits on what is read. Real files are a hundred times smaller.
+// Limits on what is read.
 const (
-	MaxFileSize  = 1 << 20 // bytes of one file
+	MaxFileSize  = 16 << 20 // bytes of one file
+	MaxTotalSize = 32 << 20 // bytes of access.conf with all that it includes, or of fwknop.conf with its overrides
 	MaxLine      = 16 << 10
-	MaxFiles     = 256  // included files of one load
-	MaxDepth     = 3    // of %include, the main file is depth 0
-	MaxStanzas   = 4096 // of one load
-	MaxExpansion = 4096 // bytes of a value after $VAR expansion
+	MaxFiles     = MaxStanzas + 256 // of one load: an access folder may have a file for each stanza
+	MaxDepth     = 3                // of %include, the main file is depth 0
+	MaxStanzas   = 50_000           // of one load
+	MaxExpansion = 4096             // bytes of a value after $VAR expansion
 )
 
 // A line is one line of a file cut into keyword and the rest; what the rest means
@@ -27,31 +28,25 @@ type line struct {
 	rest    string // trimmed; with semicolons
 }
 
-// semicolon reports whether the line holds the terminator.
-func (l *line) semicolon() bool { return strings.IndexByte(l.rest, ';') >= 0 }
-
-// lex cuts data into lines. Comments and blank lines are left out.
-func lex(name string, data []byte, r *report) []line {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	var lines []line
-	for n := 1; len(data) > 0; n++ {
-		var text []byte
-		text, data, _ = bytes.Cut(data, []byte("\n"))
-		text = bytes.Trim(text, " \t\r\v\f")
-		if len(text) == 0 || text[0] == '#' {
-			continue
-		}
-		pos := Pos{File: name, Line: n}
-		switch {
-		case len(text) > MaxLine:
-			r.errorf(pos, "", "line of %d bytes, at most %d are read", len(text), MaxLine)
-		case bytes.IndexByte(text, 0) >= 0:
-			r.errorf(pos, "", "line with a NUL byte")
-		default:
-			lines = append(lines, cutLine(pos, string(text)))
+// lex cuts text into lines. Comments and blank lines are left out.
+func lex(name, text string, r *report) iter.Seq[line] {
+	return func(yield func(line) bool) {
+		rest, more := strings.TrimPrefix(text, "\xef\xbb\xbf"), true
+		for pos := (Pos{File: name, Line: 1}); more; pos.Line++ {
+			var text string
+			text, rest, more = strings.Cut(rest, "\n")
+			text = strings.Trim(text, " \t\r\v\f")
+			switch {
+			case text == "", text[0] == '#':
+			case len(text) > MaxLine:
+				r.errorf(pos, "", "line of %d bytes, at most %d are read", len(text), MaxLine)
+			case strings.IndexByte(text, 0) >= 0:
+				r.errorf(pos, "", "line with a NUL byte")
+			case !yield(cutLine(pos, text)):
+				return
+			}
 		}
 	}
-	return lines
 }
 
 // cutLine splits the keyword from its value. The manual once writes
@@ -80,17 +75,17 @@ type evidence struct {
 	plain             bool // a SOURCE with neither, which no 1.9 daemon reads
 }
 
-func collect(f File, lines []line) evidence {
+func collect(f File, lines iter.Seq[line]) evidence {
 	var e evidence
-	for i := range lines {
-		l := &lines[i]
-		s := names[f][l.keyword]
-		e.perlOnly = e.perlOnly || s.in.perl19() && !s.in.c26()
-		e.c26Only = e.c26Only || s.in.c26() && !s.in.perl19()
-		e.semi = e.semi || l.semicolon()
+	for l := range lines {
+		in, semi := names[f][l.keyword].in, strings.IndexByte(l.rest, ';') >= 0
+		perl, c26 := in&(InManual|InPerl19) != 0, in&InC26 != 0
+		e.perlOnly = e.perlOnly || perl && !c26
+		e.c26Only = e.c26Only || c26 && !perl
+		e.semi = e.semi || semi
 		e.colon = e.colon || l.colon
-		e.both = e.both || l.colon && l.semicolon()
-		e.plain = e.plain || l.keyword == "SOURCE" && !l.colon && !l.semicolon()
+		e.both = e.both || l.colon && semi
+		e.plain = e.plain || l.keyword == "SOURCE" && !l.colon && !semi
 	}
 	return e
 }

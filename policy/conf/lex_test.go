@@ -121,5 +121,5 @@ func TestBadBytes(t *testing.T) {
 		"main.conf:1: line with a NUL byte",
 		"main.conf:2: line of 16397 bytes, at most 16384 are read")
 	_, _, got = LoadServer(Options{FS: memFS{"m": strings.Repeat("#\n", MaxFileSize/2+1)}, Server: "m"})
-	wantProblems(t, got, "m: m is larger than 1048576 bytes")
+	wantProblems(t, got, "m: m is larger than 16777216 bytes")
 }

@@ -14,11 +14,17 @@ type loader struct {
 	Options
 	report
 	obsolete map[string][]string // per file: keywords without effect
+	size     int                 // bytes read so far
 }
+
+func newLoader(o Options) loader { return loader{Options: o, obsolete: make(map[string][]string)} }
 
 // open reads one file; secret means that it holds keys. Faults of the file as such are
 // reported at pos.
-func (ld *loader) open(name string, pos Pos, keyword string, secret bool) ([]byte, bool) {
+func (ld *loader) open(name string, pos Pos, keyword string, secret bool) (text string, ok bool) {
+	if ld.size > MaxTotalSize {
+		return "", false // said of an earlier file
+	}
 	data, info, err := ld.FS.Read(name)
 	switch {
 	case err != nil:
@@ -29,9 +35,13 @@ func (ld *loader) open(name string, pos Pos, keyword string, secret bool) ([]byt
 		ld.errorf(pos, keyword, "%s is larger than %d bytes", redact(name), MaxFileSize)
 	default:
 		ld.permissions(name, info, secret)
-		return data, true
+		ld.size += len(data)
+		if ld.size <= MaxTotalSize {
+			return string(data), true
+		}
+		ld.errorf(pos, keyword, "%s makes all files together larger than %d bytes", name, MaxTotalSize)
 	}
-	return nil, false
+	return "", false
 }
 
 // cause drops the operation and path that a file error repeats.

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"path"
 	"slices"
@@ -153,7 +154,7 @@ type Server struct {
 // over the default. All problems of all files are found in one go; the results are
 // usable only if none of them is an Error.
 func LoadServer(o Options) (*Server, *Values, Problems) {
-	ld := &loader{Options: o, obsolete: make(map[string][]string)}
+	ld := newLoader(o)
 	v, evident := ld.readServer()
 	v.expand(&ld.report)
 	s := &Server{Dialect: v.Dialect, Evident: evident}
@@ -174,12 +175,11 @@ func (ld *loader) readServer() (v *Values, evident bool) {
 	var shown Dialect
 	layers := make([]*Values, 0, len(files))
 	for i, name := range files {
-		data, ok := ld.open(name, Pos{File: name}, "", false)
+		text, ok := ld.open(name, Pos{File: name}, "", false)
 		if !ok {
 			continue
 		}
-		lines := lex(name, data, &ld.report)
-		d, evident := serverDialect(name, collect(ServerFile, lines))
+		d, evident := serverDialect(name, collect(ServerFile, lex(name, text, new(report))))
 		d = cmp.Or(own, d)
 		if i == 0 {
 			own = d
@@ -187,21 +187,21 @@ func (ld *loader) readServer() (v *Values, evident bool) {
 		if evident {
 			shown = cmp.Or(shown, d)
 		}
-		layers = append(layers, ld.layer(d, lines))
+		layers = append(layers, ld.layer(d, lex(name, text, &ld.report)))
 		ld.noticeObsolete(name)
 	}
 	return ld.merge(cmp.Or(shown, ld.Dialect, own, Perl19), layers), shown != 0
 }
 
 // layer turns the lines of one file into values of that file alone.
-func (ld *loader) layer(d Dialect, lines []line) *Values {
+func (ld *loader) layer(d Dialect, lines iter.Seq[line]) *Values {
 	v := &Values{File: ServerFile, Dialect: d}
-	for i := range lines {
-		if strings.HasPrefix(lines[i].keyword, "%") {
-			ld.errorf(lines[i].pos, shownKeyword(ServerFile, lines[i].keyword), "includes are for access.conf only")
+	for l := range lines {
+		if strings.HasPrefix(l.keyword, "%") {
+			ld.errorf(l.pos, shownKeyword(ServerFile, l.keyword), "includes are for access.conf only")
 			continue
 		}
-		if val := ld.value(ServerFile, d, &lines[i]); val != nil {
+		if val := ld.value(ServerFile, d, &l); val != nil {
 			v.add(*val, &ld.report)
 		}
 	}

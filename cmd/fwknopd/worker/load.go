@@ -20,8 +20,9 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// maxConfig is the maximum size of the encoded configuration.
-const maxConfig = 64 << 20
+// maxConfig is the maximum size of the encoded configuration: that of the files, in base64,
+// and of the keys.
+const maxConfig = 160 << 20
 
 // compact has the monitor compact the journal if that is due: it does so whenever it
 // opens the file. An error ends the worker, since digests could no longer be stored;
