@@ -5,38 +5,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"os/exec"
-	"runtime"
-	"strings"
 	"sync"
 	"time"
 
 	"fwknopd/parse"
 )
 
-const (
-	// journalRestart is how long to wait before journalctl is started again.
-	journalRestart = time.Second
-	// journalTimeout is how long it may take to find the last message.
-	journalTimeout = 10 * time.Second
-	// kernelMessages is the match for them: whatever others write, the journal notes
-	// that they wrote it.
-	kernelMessages = "_TRANSPORT=kernel"
-)
+// journalRestart is how long to wait before journalctl is started again.
+const journalRestart = time.Second
 
 // JournalOptions say how the journal is followed.
 type JournalOptions struct {
 	ReadOptions
-	// Command is the program, "journalctl" if empty.
-	Command string
+	// Open starts journalctl, see [Journalctl.Open].
+	Open func(JournalQuery) (*os.File, error)
 	// Resume is where a former Journal stopped, from its State. The zero State: only
 	// what comes from now on is read.
 	Resume State
 }
 
 // A Journal is an endless Source of the kernel's messages in the systemd journal.
-// journalctl reads it; should it end, it is started again behind the last message.
+// journalctl reads it; should it end, another one is started behind the last message.
 type Journal struct {
 	accounting
 	opt   JournalOptions
@@ -47,20 +39,13 @@ type Journal struct {
 	mu     sync.Mutex
 	cursor []byte // of the last message that Next looked at
 	pipe   *os.File
-	cmd    *exec.Cmd
 	closed bool
 	done   chan struct{}
 	ending *readCanceler
 }
 
-// FollowJournal starts journalctl.
+// FollowJournal has journalctl run.
 func FollowJournal(opt JournalOptions) (*Journal, error) {
-	if opt.Command == "" {
-		if runtime.GOOS != "linux" {
-			return nil, errNotHere
-		}
-		opt.Command = "journalctl"
-	}
 	if !opt.Resume.Valid() {
 		opt.Resume = State{}
 	}
@@ -80,53 +65,36 @@ func FollowJournal(opt JournalOptions) (*Journal, error) {
 // findEnd puts the cursor on the last message there is, so that what comes while
 // journalctl starts is not skipped.
 func (j *Journal) findEnd() error {
-	ctx, cancel := context.WithTimeout(context.Background(), journalTimeout)
-	defer cancel()
-	var said bounded
-	cmd := exec.CommandContext(ctx, j.opt.Command, "--boot=all", "--lines=1", "--output=json", "--no-pager", "--quiet", kernelMessages)
-	cmd.Stderr = &said
-	line, err := cmd.Output()
-	var failed *exec.ExitError
+	pipe, err := j.opt.Open(JournalQuery{})
 	switch {
-	case errors.As(err, &failed): // there may be a journal later
-		j.reportProblem(fmt.Errorf("journalctl: %w: %s", err, strings.TrimSpace(said.String())))
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotHere):
+		return fmt.Errorf("journal: %w", err)
+	case err != nil: // there may be a journal later
+		j.reportProblem(err)
+		return nil
+	}
+	defer pipe.Close()
+	line, err := io.ReadAll(io.LimitReader(pipe, maxJournalLine))
+	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	j.mark(line)
-	j.fromStart = err == nil && len(j.cursor) == 0
+	j.fromStart = len(j.cursor) == 0
 	return nil
 }
 
-// start runs journalctl with a fresh pipe.
+// start has journalctl run with a fresh pipe.
 func (j *Journal) start() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
 		return os.ErrClosed
 	}
-	args := []string{"--boot=all", "--follow", "--output=json", "--no-pager", "--quiet"}
-	switch {
-	case len(j.cursor) > 0:
-		args = append(args, "--lines=all", "--after-cursor="+string(j.cursor))
-	case j.fromStart:
-		args = append(args, "--lines=all")
-	default:
-		args = append(args, "--lines=0")
-	}
-	cmd := exec.Command(j.opt.Command, append(args, kernelMessages)...)
-	r, w, err := os.Pipe()
+	r, err := j.opt.Open(JournalQuery{Follow: true, After: string(j.cursor), All: j.fromStart})
 	if err != nil {
-		return err
-	}
-	cmd.Stdout, cmd.Stderr = w, &bounded{}
-	err = cmd.Start()
-	w.Close()
-	if err != nil {
-		r.Close()
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.pipe, j.cmd, j.ending = r, cmd, &readCanceler{deadline: r.SetReadDeadline}
+	j.pipe, j.ending = r, &readCanceler{deadline: r.SetReadDeadline}
 	j.lines = lines{readBuffer: newReadBuffer(&rawReader{r, &j.bytes}), lineOptions: j.opt.liveLines()}
 	j.lines.onLine = j.mark
 	return nil
@@ -153,7 +121,8 @@ func (j *Journal) restart(ctx context.Context, cause error) error {
 	if ctx.Err() != nil || errors.Is(cause, os.ErrClosed) {
 		return cause
 	}
-	j.reportProblem(fmt.Errorf("journalctl ended: %s", j.stop()))
+	j.stop()
+	j.reportProblem(errors.New("journalctl ended"))
 	t := time.NewTimer(journalRestart)
 	defer t.Stop()
 	select {
@@ -166,20 +135,12 @@ func (j *Journal) restart(ctx context.Context, cause error) error {
 	return j.start()
 }
 
-// stop ends journalctl and returns its error output.
-func (j *Journal) stop() string {
+// stop closes the pipe, with which journalctl ends.
+func (j *Journal) stop() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.ending.release()
 	j.pipe.Close()
-	if j.cmd == nil {
-		return ""
-	}
-	_ = j.cmd.Process.Kill()
-	err := j.cmd.Wait()
-	said := j.cmd.Stderr.(*bounded).String()
-	j.cmd = nil
-	return strings.TrimSpace(fmt.Sprintln(err, said))
 }
 
 // mark remembers the cursor of a line of JSON.
@@ -208,7 +169,7 @@ func (j *Journal) state() State {
 	return State{Cursor: string(j.cursor)}
 }
 
-// Close ends journalctl, and a Next that waits in another goroutine.
+// Close closes the pipe, and ends a Next that waits in another goroutine.
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	closed := j.closed
@@ -219,13 +180,4 @@ func (j *Journal) Close() error {
 		j.stop()
 	}
 	return nil
-}
-
-// bounded keeps the first of what a program writes to its standard error.
-type bounded struct{ bytes.Buffer }
-
-func (b *bounded) Write(p []byte) (int, error) {
-	const most = 1 << 10
-	b.Buffer.Write(p[:min(len(p), max(0, most-b.Len()))])
-	return len(p), nil
 }

@@ -33,7 +33,9 @@ type Spec struct {
 // A Handover is what the process that reads needs for a Spec.
 type Handover struct {
 	// Open asks the privileged process for one of the Files.
-	Open    func(name string) (*os.File, error)
+	Open func(name string) (*os.File, error)
+	// Journal has it start journalctl, see [Journalctl.Open].
+	Journal func(JournalQuery) (*os.File, error)
 	Problem func(Problem)
 	Resume  State
 	// Wait and Away are as in LiveOptions.
@@ -123,7 +125,7 @@ var sourceKinds = map[string]sourceKind{
 	"ULOG_PCAP": {open: openFollowed, fromOpener: followFrom},
 	"KNOCK":     {open: openFollowed, fromOpener: followFrom},
 	"JOURNAL": {fromOpener: func(_ *Spec, read ReadOptions, h Handover) (Source, error) {
-		return FollowJournal(JournalOptions{ReadOptions: read, Resume: h.Resume})
+		return FollowJournal(JournalOptions{ReadOptions: read, Open: h.Journal, Resume: h.Resume})
 	}},
 	"FIFO": {
 		open: func(s *Spec) (*os.File, error) { return openFIFO(s.Path) },

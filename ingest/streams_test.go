@@ -77,7 +77,9 @@ func TestJournal(t *testing.T) {
 		appendTo(t, program+".journal", fmt.Sprintf(`{"__CURSOR":"s=6b0;i=%d","__REALTIME_TIMESTAMP":"1795333565376279","_TRANSPORT":"kernel","PRIORITY":"4","SYSLOG_IDENTIFIER":"kernel","MESSAGE":%q}`+"\n", n, logLine(port)[strings.Index(logLine(port), "DROP"):]))
 	}
 	say(1)
-	j, err := FollowJournal(JournalOptions{Command: program, ReadOptions: ReadOptions{Ref: testRef}})
+	ctl := &Journalctl{Command: program}
+	t.Cleanup(ctl.Close)
+	j, err := FollowJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	p := newTap(t, j)
 	p.quiet()
@@ -96,7 +98,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("Next after Close: %v", err)
 	}
 	say(5)
-	again, err := FollowJournal(JournalOptions{Command: program, Resume: j.Stats().State(), ReadOptions: ReadOptions{Ref: testRef}})
+	again, err := FollowJournal(JournalOptions{Open: ctl.Open, Resume: j.Stats().State(), ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	newTap(t, again).want("5")
 	os.Remove(program + ".journal")
@@ -115,7 +117,9 @@ func TestJournalEmpty(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "journalctl")
 	ok(t, os.WriteFile(program, []byte(journalctl), 0o700))
 	appendTo(t, program+".journal", "")
-	j, err := FollowJournal(JournalOptions{Command: program, ReadOptions: ReadOptions{Ref: testRef}})
+	ctl := &Journalctl{Command: program}
+	t.Cleanup(ctl.Close)
+	j, err := FollowJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	appendTo(t, program+".journal", `{"__CURSOR":"s=6b0;i=1","_TRANSPORT":"kernel","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"`+logLine(7)[strings.Index(logLine(7), "DROP"):]+`"}`+"\n")
 	newTap(t, j).want("7")
@@ -124,8 +128,60 @@ func TestJournalEmpty(t *testing.T) {
 }
 
 func TestJournalMissing(t *testing.T) {
-	if _, err := FollowJournal(JournalOptions{Command: "/nonexistent/journalctl"}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("err = %v", err)
+	for _, name := range []string{"/nonexistent/journalctl", "no-such-journalctl"} {
+		ctl := &Journalctl{Command: name}
+		if _, err := FollowJournal(JournalOptions{Open: ctl.Open}); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestJournalctlFails: one that fails is reported with what it said, the others go on.
+func TestJournalctlFails(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "journalctl")
+	ok(t, os.WriteFile(program, []byte("#!/bin/sh\necho no journal here >&2\nexit 7\n"), 0o700))
+	ended := make(chan error, 1)
+	ctl := &Journalctl{Command: program, Ended: func(err error) { ended <- err }}
+	t.Cleanup(ctl.Close)
+	const want = "journalctl: exit status 7 no journal here"
+	if _, err := ctl.Open(JournalQuery{}); err == nil || err.Error() != want {
+		t.Errorf("the last message: %v, want %s", err, want)
+	}
+	pipe, err := ctl.Open(JournalQuery{Follow: true})
+	ok(t, err)
+	defer pipe.Close()
+	if err := <-ended; err.Error() != want {
+		t.Errorf("ended: %v, want %s", err, want)
+	}
+}
+
+// TestJournalctlBounded: however many are asked for, few run, and none after Close.
+func TestJournalctlBounded(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "journalctl")
+	ok(t, os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 600\n"), 0o700))
+	ctl := &Journalctl{Command: program, Ended: func(err error) { t.Error(err) }}
+	t.Cleanup(ctl.Close)
+	var pipes []*os.File
+	for range 5 {
+		pipe, err := ctl.Open(JournalQuery{Follow: true})
+		ok(t, err)
+		defer pipe.Close()
+		pipes = append(pipes, pipe)
+	}
+	for _, pipe := range pipes[:3] { // their writers have ended
+		if n, err := pipe.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("an old one: %d, %v", n, err)
+		}
+	}
+	pipe := pipes[4]
+	ok(t, pipe.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	if _, err := pipe.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the last one: %v", err)
+	}
+	ctl.Close()
+	ok(t, pipe.SetReadDeadline(time.Time{}))
+	if _, err := pipe.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

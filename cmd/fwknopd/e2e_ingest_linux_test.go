@@ -148,6 +148,18 @@ func TestE2EJournal(t *testing.T) {
 	if !s.open() || !wait.Until(wait.Timeout, granted(1)) {
 		t.Fatal("not open")
 	}
+	worker := s.worker()
+	syscall.Kill(worker, syscall.SIGKILL)
+	wait.For(t, "another worker", func() bool { pid := s.worker(); return pid != 0 && pid != worker })
+	s.state()
+	if !wait.Until(wait.Timeout, func() bool { return len(s.children("journalctl")) == 1 }) {
+		t.Errorf("%d journalctl run for one worker", len(s.children("journalctl")))
+	}
+	for _, pid := range s.children("journalctl") {
+		if uid := statusOf(t, pid)["Uid"]; uid == "" || strings.HasPrefix(uid, "0") {
+			t.Errorf("journalctl runs as %q", uid)
+		}
+	}
 	s.stop()
 	sequence()
 	s.start()

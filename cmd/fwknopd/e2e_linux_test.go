@@ -268,18 +268,44 @@ func (s *site) worker() int { return workerOf(s.cmd.Process.Pid) }
 
 // workerOf returns the pid of the worker of a monitor, 0 if there is none.
 func workerOf(monitor int) int {
-	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", monitor))
+	for _, pid := range childrenOf(monitor, "fwknopd: worker") {
+		return pid
+	}
+	return 0
+}
+
+// children returns the pids of those programs that the monitor runs under a name.
+func (s *site) children(name string) []int { return childrenOf(s.cmd.Process.Pid, name) }
+
+// childrenOf returns the pids of a process's children whose command lines begin with name.
+func childrenOf(parent int, name string) (pids []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
 		for _, f := range strings.Fields(string(text)) {
 			argv, _ := os.ReadFile("/proc/" + f + "/cmdline")
-			if strings.HasPrefix(string(argv), "fwknopd: worker") {
+			if strings.HasPrefix(string(argv), name) {
 				pid, _ := strconv.Atoi(f)
-				return pid
+				pids = append(pids, pid)
 			}
 		}
 	}
-	return 0
+	return pids
+}
+
+// statusOf returns the lines of a process's status file by their names.
+func statusOf(t *testing.T, pid int) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, ":")
+		status[name] = strings.TrimSpace(value)
+	}
+	return status
 }
 
 // events returns the event log.

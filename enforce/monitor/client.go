@@ -132,6 +132,15 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 	return f, err
 }
 
+// Journal returns the pipe of a journalctl that the monitor starts.
+func (c *Client) Journal(ctx context.Context, q Journal) (*os.File, error) {
+	_, f, err := c.roundTrip(ctx, "journal", q)
+	if err == nil && f == nil {
+		err = fmt.Errorf("%w: no pipe came", ErrProtocol)
+	}
+	return f, err
+}
+
 // CheckPassword reports whether the file holds this password for this user.
 func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
 	r, _, err := c.roundTrip(ctx, "crypt", password{file, user, []byte(pw)})

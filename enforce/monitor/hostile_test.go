@@ -109,7 +109,7 @@ func TestViolations(t *testing.T) {
 // is not answered, ends the connection, and what follows it is not read.
 func TestOthersGrants(t *testing.T) {
 	known := slices.Sorted(maps.Keys(requests))
-	if want := []string{"apply", "command", "crypt", "digests", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
+	if want := []string{"apply", "command", "crypt", "digests", "journal", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
 		t.Errorf("a worker may %q, want %q", known, want)
 	}
 	r := newRig(t)
@@ -220,6 +220,9 @@ func TestTakenOver(t *testing.T) {
 	}
 	if ok, err := c.CheckPassword(ctx, "/etc/passwd", "root", "right"); ok || !errors.Is(err, ErrRefused) {
 		t.Errorf("CheckPassword = %v, %v", ok, err)
+	}
+	if f, err := c.Journal(ctx, Journal{Follow: true}); f != nil || !errors.Is(err, ErrRefused) {
+		t.Errorf("Journal = %v, %v", f, err)
 	}
 	if found, err := c.Resolve(ctx, "localhost"); found != nil || !errors.Is(err, ErrRefused) {
 		t.Errorf("Resolve = %v, %v", found, err)

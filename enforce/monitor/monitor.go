@@ -85,8 +85,19 @@ type Policy struct {
 	// Passwords checks a password (REQUIRE_AUTH_METHOD crypt), by the name of the
 	// file. Hashes are never sent to the worker.
 	Passwords map[string]func(user, password string) (bool, error)
+	// Journal starts journalctl and returns a pipe with what it prints; nil: the worker
+	// may not read the journal.
+	Journal func(Journal) (*os.File, error)
 	// Resolve looks up a host name in a bounded time; nil: the worker may look up none.
 	Resolve func(host string) ([]netip.Addr, error)
+}
+
+// A Journal selects what journalctl prints: the last message alone, or with Follow what
+// comes, from the first message on (All) or behind that with the cursor After.
+type Journal struct {
+	Follow bool   `json:"follow,omitempty"`
+	After  string `json:"after,omitempty"`
+	All    bool   `json:"all,omitempty"`
 }
 
 // A Monitor opens grants and ends them. Its methods may be called from several

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 
 	"fwknopd/enforce"
 )
@@ -19,6 +20,7 @@ var requests = map[string]func(s *session, id uint64, body []byte) error{
 	"open":    (*session).openFile, // passes a descriptor by its name in the policy
 	"crypt":   (*session).crypt,    // yes or no
 	"digests": (*session).digests,  // appends to the journal
+	"journal": (*session).journal,  // passes a pipe from journalctl, if the policy allows it
 	"resolve": (*session).resolve,  // addresses of a host name, if the policy allows any
 	"ready":   (*session).ready,    // once
 	"waiting": (*session).waiting,  // lists what the worker waits for
@@ -105,6 +107,30 @@ func (s *session) crypt(id uint64, body []byte) error {
 		rep := replyTo(id, err)
 		rep.Yes = err == nil && fits
 		return rep, nil
+	})
+}
+
+// cursor matches the cursors of the systemd journal.
+var cursor = regexp.MustCompile(`^[0-9A-Za-z=;_-]{0,512}$`)
+
+func (s *session) journal(id uint64, body []byte) error {
+	var q Journal
+	if err := decode(body, &q); err != nil {
+		return err
+	}
+	if !cursor.MatchString(q.After) {
+		return fmt.Errorf("%w: cursor %.80q", ErrProtocol, q.After)
+	}
+	start := s.m.currentPolicy().Journal
+	if start == nil {
+		s.send(replyTo(id, fmt.Errorf("%w: the journal", ErrRefused)))
+		return nil
+	}
+	return s.async(id, func() (reply, *os.File) {
+		f, err := start(q)
+		rep := replyTo(id, err)
+		rep.File = err == nil
+		return rep, f
 	})
 }
 

@@ -168,6 +168,34 @@ func TestCheckPassword(t *testing.T) {
 	}
 }
 
+// TestJournal: the worker selects what journalctl prints, and nothing else.
+func TestJournal(t *testing.T) {
+	var started []Journal
+	c := pair(t, newRig(t, func(c *Config) {
+		c.Policy.Journal = func(q Journal) (*os.File, error) {
+			if started = append(started, q); !q.Follow {
+				return nil, os.ErrNotExist
+			}
+			return os.Open(os.DevNull)
+		}
+	}))
+	q := Journal{Follow: true, After: "s=6b0-_Az;i=1"}
+	f, err := c.Journal(ctx, q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, err := c.Journal(ctx, Journal{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without a journal: %v", err)
+	}
+	if _, err := c.Journal(ctx, Journal{Follow: true, After: "i=1 --vacuum-time=1s"}); !errors.Is(err, ErrGone) {
+		t.Errorf("a cursor that is none: %v", err)
+	}
+	if !slices.Equal(started, []Journal{q, {}}) {
+		t.Errorf("started %+v", started)
+	}
+}
+
 // TestResolve: the worker gets what the policy finds, of a name that can be one.
 func TestResolve(t *testing.T) {
 	local := netip.MustParseAddr("127.0.0.1")

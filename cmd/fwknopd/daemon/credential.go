@@ -42,10 +42,6 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 func readerGroups(list []privsep.SourceSpec) []uint32 {
 	var groups []uint32
 	for _, f := range list {
-		if f.Mode == "JOURNAL" {
-			groups = append(groups, journalGroups()...)
-			continue
-		}
 		st, err := os.Stat(f.Path)
 		if f.Path == "" || err != nil || st.Mode().Perm()&0o040 == 0 || st.Mode().Perm()&0o004 != 0 {
 			continue

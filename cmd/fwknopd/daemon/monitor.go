@@ -20,6 +20,7 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
+	"fwknopd/ingest"
 )
 
 // closeTimeout bounds the shutdown: external commands, last events.
@@ -48,9 +49,10 @@ type daemon struct {
 
 	mu         sync.Mutex
 	setup      *setup
-	worker     *monitor.Worker // nil while there is none
-	positions  []byte          // where the worker is in the files it follows
-	waitReason string          // what the worker waits for
+	worker     *monitor.Worker    // nil while there is none
+	positions  []byte             // where the worker is in the files it follows
+	waitReason string             // what the worker waits for
+	journalctl *ingest.Journalctl // nil until the worker has asked for the journal
 }
 
 // errDone ends a daemon that has nothing left to do: its input has ended, or the number
@@ -154,6 +156,9 @@ func (d *daemon) close() {
 	}
 	for _, f := range slices.Backward(d.closers) {
 		f()
+	}
+	if ctl := d.journalctl; ctl != nil {
+		ctl.Close()
 	}
 	if d.fw != nil {
 		if err := d.fw.ApplyExitPolicy(ctx, d.conf().Server); err != nil {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
+	"fwknopd/ingest"
 	"fwknopd/policy/replay"
 )
 
@@ -20,6 +22,7 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	s := d.conf()
 	p := s.policy
 	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
+	p.Journal = d.journalOpener()
 	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := *s.workerConfig
 		d.mu.Lock()
@@ -29,6 +32,40 @@ func (d *daemon) workerPolicy() monitor.Policy {
 		return configFile(&c)
 	}
 	return p
+}
+
+// journalOpener returns what starts journalctl for the worker, as the worker's user; nil
+// if the journal is not a source.
+func (d *daemon) journalOpener() func(monitor.Journal) (*os.File, error) {
+	if !slices.ContainsFunc(privsep.SourceSpecs(d.conf().Loaded), func(f privsep.SourceSpec) bool { return f.Mode == "JOURNAL" }) {
+		return nil
+	}
+	return func(q monitor.Journal) (*os.File, error) {
+		ctl, err := d.startedJournalctl()
+		if err != nil {
+			return nil, err
+		}
+		return ctl.Open(ingest.JournalQuery(q))
+	}
+}
+
+// startedJournalctl returns the one journalctl runner of the daemon.
+func (d *daemon) startedJournalctl() (*ingest.Journalctl, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.journalctl != nil {
+		return d.journalctl, nil
+	}
+	ctl := &ingest.Journalctl{Environment: workerEnvironment(), Ended: func(err error) { d.logf(warning, "%v", err) }}
+	if !d.o.Test {
+		var err error
+		if ctl.Credential, err = credential(d.setup.Loaded); err != nil {
+			return nil, err
+		}
+		ctl.Credential.Groups = journalGroups()
+	}
+	d.journalctl = ctl
+	return ctl, nil
 }
 
 // configFile returns the encoded configuration as a file that cannot be modified.

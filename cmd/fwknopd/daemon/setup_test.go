@@ -156,12 +156,15 @@ func TestReaderGroups(t *testing.T) {
 	if want := []uint32{4}; !slices.Equal(got, want) {
 		t.Errorf("groups %v, want %v", got, want)
 	}
+	if got := readerGroups([]privsep.SourceSpec{{Spec: ingest.Spec{Mode: "JOURNAL"}}}); len(got) > 0 {
+		t.Errorf("groups %v for the journal, which journalctl reads", got)
+	}
 	var want []uint32
 	if g, err := user.LookupGroup(journalGroup); err == nil {
 		gid, _ := strconv.Atoi(g.Gid)
 		want = []uint32{uint32(gid)}
 	}
-	if got := readerGroups([]privsep.SourceSpec{{Spec: ingest.Spec{Mode: "JOURNAL"}}}); !slices.Equal(got, want) {
-		t.Errorf("groups %v for the journal, want %v", got, want)
+	if got := journalGroups(); !slices.Equal(got, want) {
+		t.Errorf("groups %v of journalctl, want %v", got, want)
 	}
 }

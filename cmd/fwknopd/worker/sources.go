@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 )
@@ -65,7 +66,12 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {
 	src, err := f.From(ingest.Handover{
-		Open:    func(name string) (*os.File, error) { return w.open(ctx, name) },
+		Open: func(name string) (*os.File, error) { return w.open(ctx, name) },
+		Journal: func(q ingest.JournalQuery) (*os.File, error) {
+			ctx, cancel := context.WithTimeout(ctx, askTimeout)
+			defer cancel()
+			return w.client.Journal(ctx, monitor.Journal(q))
+		},
 		Problem: w.logProblem, Resume: at.Places[f.Name()], Wait: w.wait,
 		Away: func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) },
 	})
