@@ -62,6 +62,7 @@ type Engine struct {
 	opts     Options
 	server   *conf.Server
 	spa      []stanza // of ModeSPA, in reading order
+	finder   *finder  // of spa
 	carrier  spa.CarrierOptions
 	minLen   uint16 // of the whole packet
 	httpBuf  []byte // room for a packet that came over HTTP
@@ -83,6 +84,8 @@ type stanza struct {
 	symmetric *spa.Opener    // nil without KEY
 	gpg       *spa.GPGOpener // nil without GPG
 	external  *external
+	// everyPacket: the stanza matches whatever the addresses and the interface are.
+	everyPacket bool
 }
 
 // NewEngine checks and prepares a configuration.
@@ -103,6 +106,7 @@ func NewEngine(opts Options) (*Engine, error) {
 		}
 		e.spa = append(e.spa, prepared)
 	}
+	e.finder = newFinder(e.spa)
 	e.tracker = e.newTracker()
 	return e, nil
 }
@@ -139,7 +143,7 @@ const (
 
 // prepare makes the openers of a stanza.
 func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
-	s := stanza{Stanza: st}
+	s := stanza{Stanza: st, everyPacket: st.Source.IsAny() && st.Destination.IsZero() && st.Interface == ""}
 	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: st.Dialect == conf.Perl19}
 	if !st.Key.IsZero() {
 		o, err := spa.NewOpener(spa.Key{

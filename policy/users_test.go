@@ -3,9 +3,14 @@ package policy
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 
 	"fwknopd/policy/conf"
+	"fwknopd/policy/replay"
+
+	"pgregory.net/rapid"
 )
 
 // users is a configuration with a stanza and keys of its own for each of n users.
@@ -82,5 +87,132 @@ func BenchmarkUsers(b *testing.B) {
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/stanza")
 			})
 		}
+	}
+}
+
+// TestFinderIsLinearScan: the index finds the stanzas that match a packet, in file order,
+// as a look at each of them does.
+func TestFinderIsLinearScan(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := plain()
+		s.stanzas = make([]conf.Stanza, rapid.IntRange(1, 40).Draw(t, "stanzas"))
+		for i := range s.stanzas {
+			s.stanzas[i] = stanzaAt(i + 1)
+			s.stanzas[i].Source, s.stanzas[i].Destination = drawNets(t), drawNets(t)
+			if rapid.IntRange(0, 3).Draw(t, "destination") > 0 {
+				s.stanzas[i].Destination = conf.Nets{}
+			}
+			s.stanzas[i].Interface = rapid.SampledFrom([]string{"", "", "eth0", "eth1"}).Draw(t, "interface")
+		}
+		opts := s.opts
+		opts.Server, opts.Access, opts.Store = &s.server, &conf.Access{Stanzas: s.stanzas}, replay.NewMemory(replay.Options{})
+		e, err := NewEngine(opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			ev := s.event(nil)
+			ev.Src, ev.Dst = netip.AddrPortFrom(drawAddr(t), 1), netip.AddrPortFrom(drawAddr(t), 2)
+			ev.In = rapid.SampledFrom([][]byte{nil, []byte("eth0"), []byte("eth1")}).Draw(t, "in")
+			var want, got []int
+			for i := range s.stanzas {
+				if st := &s.stanzas[i]; st.Source.Contains(ev.Src.Addr()) && (st.Destination.IsZero() || st.Destination.Contains(ev.Dst.Addr())) &&
+					(st.Interface == "" || ev.In == nil || string(ev.In) == st.Interface) {
+					want = append(want, i)
+				}
+			}
+			c := &e.finder.cursor
+			c.Start(e.finder.find(ev))
+			for i, ok := c.Next(); ok; i, ok = c.Next() {
+				if e.spa[i].matches(ev) == "" {
+					got = append(got, i)
+				}
+			}
+			if !slices.Equal(got, want) || e.matchesAny(ev) != (len(want) > 0) {
+				t.Fatalf("from %v to %v in %q: stanzas %v, want %v", ev.Src, ev.Dst, ev.In, got, want)
+			}
+		}
+	})
+}
+
+// drawAddr draws an address of few, so that networks meet.
+func drawAddr(t *rapid.T) netip.Addr {
+	b := func() byte { return rapid.SampledFrom([]byte{0, 1, 128, 255}).Draw(t, "byte") }
+	if rapid.IntRange(0, 3).Draw(t, "family") == 0 {
+		return netip.AddrFrom16([16]byte{0: 0x20, 1: b(), 7: b(), 15: b()})
+	}
+	return netip.AddrFrom4([4]byte{10, b(), b(), b()})
+}
+
+func drawNets(t *rapid.T) (n conf.Nets) {
+	if rapid.IntRange(0, 3).Draw(t, "any") == 0 {
+		n.Include = slices.Clone(anyone.Include)
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "networks") {
+		to := &n.Include
+		if rapid.IntRange(0, 3).Draw(t, "exception") == 0 {
+			to = &n.Exclude
+		}
+		a := drawAddr(t)
+		*to = append(*to, netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits")).Masked())
+	}
+	return n
+}
+
+// TestUnnamedSource: a packet from an address that no stanza names is tried on no key,
+// with one stanza and with thousands; one from a named address on its own stanzas alone.
+func TestUnnamedSource(t *testing.T) {
+	s := networks(5000)
+	e := s.engine(t)
+	if n := e.finder.find(s.event(nil)).Size(); n != 0 {
+		t.Errorf("%d stanzas for a source that none names", n)
+	}
+	s.src = netip.MustParseAddr("10.0.2.1")
+	if n := e.finder.find(s.event(nil)).Size(); n != 1 {
+		t.Errorf("%d stanzas for a source that one names", n)
+	}
+	s.is(513)
+	if d := e.Decide(s.now, s.event(s.wire(t))); d.Verdict != Allow || d.Stanza != 514 {
+		t.Errorf("%s at %d", d.Reason, d.Stanza)
+	}
+	for i := range s.stanzas { // by DESTINATION
+		s.stanzas[i].Source, s.stanzas[i].Destination = anyone, s.stanzas[i].Source
+	}
+	e = s.engine(t)
+	if n := e.finder.find(s.event(nil)).Size(); n != 0 {
+		t.Errorf("%d stanzas for a destination that none names", n)
+	}
+}
+
+// networks is users with a SOURCE of each.
+func networks(n int) *situation {
+	s := users(n)
+	for i := range s.stanzas {
+		a := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		s.stanzas[i].Source = conf.Nets{Include: []netip.Prefix{netip.PrefixFrom(a, 32)}}
+	}
+	return s
+}
+
+// BenchmarkUnnamed: what a packet costs whose source no stanza names.
+func BenchmarkUnnamed(b *testing.B) {
+	for _, n := range []int{1, 50000} {
+		b.Run(fmt.Sprintf("stanzas=%d", n), func(b *testing.B) {
+			s := networks(n)
+			e, ev := s.engine(b), s.event(s.ofNoStanza(b))
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Decide(s.now, ev)
+			}
+		})
+	}
+}
+
+// BenchmarkLoad: making the engine of 50,000 stanzas.
+func BenchmarkLoad(b *testing.B) {
+	s := networks(50000)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.engine(b)
 	}
 }

@@ -32,12 +32,13 @@ var mayImport = map[string][]string{
 	"policy/crypt":      nil,
 	"policy/openssl":    nil,
 	"policy/replay":     nil,
+	"policy/index":      {"policy/conf"},
 	"policy/conf":       {"parse", "enforce/quote"},
 	"ingest":            {"parse", "ingest/filter"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
-	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/openssl", "enforce"},
-	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/knock", "enforce", "enforce/quote"},
+	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/index", "policy/openssl", "enforce"},
+	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote"},
 	"enforce/quote":     nil,
 	"enforce/watch":     nil,
 	"enforce/ruleset":   {"enforce"},
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report"}
 
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

@@ -51,6 +51,9 @@ var (
 // anyNets is the list ANY.
 func anyNets() Nets { return Nets{Include: []netip.Prefix{any4, any6}} }
 
+// IsAny reports whether the list is ANY, and has every address.
+func (n *Nets) IsAny() bool { return len(n.Exclude) == 0 && n.has(any4) && n.has(any6) }
+
 func (n *Nets) has(p netip.Prefix) bool {
 	for _, i := range n.Include {
 		if i == p {

@@ -1,0 +1,135 @@
+// Package index finds, among thousands of stanzas, those whose SOURCE or DESTINATION may
+// have an address.
+//
+// Entry points: [Table.Add] for each stanza and [Table.Link], then [Table.Lookup] and
+// [Cursor].
+package index
+
+import (
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+
+	"fwknopd/policy/conf"
+)
+
+// A Table has the networks of numbered lists. The zero value is empty.
+type Table struct {
+	networks bart.Table[*network]
+	every    *network // of lists that have every address; nil: there are none
+}
+
+// A network has the lists that include it.
+type network struct {
+	lists []int32  // ascending
+	wider *network // the next wider network that has lists
+	size  int      // lists of it and of all wider ones
+}
+
+// Add adds a list under its number. Numbers must be added in ascending order. Exceptions
+// are not looked at.
+func (t *Table) Add(number int, n *conf.Nets) {
+	for _, p := range n.Include {
+		if !p.IsValid() {
+			continue
+		}
+		at, known := t.networks.Get(p.Masked())
+		if !known {
+			at = new(network)
+			t.networks.Insert(p.Masked(), at)
+		}
+		at.add(number)
+	}
+}
+
+// AddEvery adds a list that has every address, and what is no address too.
+func (t *Table) AddEvery(number int) {
+	if t.every == nil {
+		t.every = new(network)
+	}
+	t.every.add(number)
+}
+
+// add adds a list, once.
+func (n *network) add(number int) {
+	if l := len(n.lists); l == 0 || n.lists[l-1] != int32(number) {
+		n.lists = append(n.lists, int32(number))
+	}
+}
+
+// Link must be called after the last list was added, and before the first Lookup.
+func (t *Table) Link() {
+	if t.every != nil {
+		t.every.size = len(t.every.lists)
+	}
+	for p, n := range t.networks.AllSorted() { // a network comes after the wider ones
+		n.wider = t.every
+		if p.Bits() > 0 {
+			if wider, ok := t.networks.LookupPrefix(netip.PrefixFrom(p.Addr(), p.Bits()-1)); ok {
+				n.wider = wider
+			}
+		}
+		n.size = len(n.lists)
+		if n.wider != nil {
+			n.size += n.wider.size
+		}
+	}
+}
+
+// Lookup returns the lists that may have an address: all that do, and none that includes
+// no network of it. It costs the same with one list and with thousands.
+func (t *Table) Lookup(a netip.Addr) Lists {
+	if a.IsValid() && a.Zone() == "" { // else no prefix contains it
+		if n, ok := t.networks.Lookup(a); ok {
+			return Lists{n}
+		}
+	}
+	return Lists{t.every}
+}
+
+// Lists are the result of a lookup.
+type Lists struct{ narrowest *network }
+
+// Size is the number of lists, each counted for every network that it was found by.
+func (l Lists) Size() int {
+	if l.narrowest == nil {
+		return 0
+	}
+	return l.narrowest.size
+}
+
+// A Cursor reads the numbers of lists. It can be used again, and then allocates nothing.
+type Cursor struct {
+	heads [][]int32 // what is left of each network; none is empty
+}
+
+// Start starts to read.
+func (c *Cursor) Start(l Lists) {
+	c.heads = c.heads[:0]
+	for n := l.narrowest; n != nil; n = n.wider {
+		c.heads = append(c.heads, n.lists)
+	}
+}
+
+// Next returns the next number, in ascending order and each once; ok is false after the
+// last.
+func (c *Cursor) Next() (number int, ok bool) {
+	if len(c.heads) == 0 {
+		return 0, false
+	}
+	next := c.heads[0][0]
+	for _, h := range c.heads[1:] {
+		next = min(next, h[0])
+	}
+	left := c.heads[:0]
+	for _, h := range c.heads {
+		if h[0] == next {
+			h = h[1:]
+		}
+		if len(h) > 0 {
+			left = append(left, h)
+		}
+	}
+	c.heads = left
+	return int(next), true
+}
