@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"unicode/utf8"
@@ -109,11 +110,12 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects problems up to MaxProblems.
+// report collects problems up to MaxProblems, the grave ones first.
 type report struct {
 	list    Problems
 	files   map[string]int // reading order
 	dropped int
+	worst   Severity // of those that were dropped
 }
 
 func (r *report) add(p Problem) {
@@ -124,7 +126,12 @@ func (r *report) add(p Problem) {
 		r.files[p.Pos.File] = len(r.files)
 	}
 	if len(r.list) >= MaxProblems {
-		r.dropped++
+		if i := slices.IndexFunc(r.list, func(q Problem) bool { return q.Severity > p.Severity }); i >= 0 {
+			p, r.list[i] = r.list[i], p
+		}
+		if r.dropped++; r.dropped == 1 || p.Severity < r.worst {
+			r.worst = p.Severity
+		}
 		return
 	}
 	r.list = append(r.list, p)
@@ -152,7 +159,7 @@ func (r *report) problems() Problems {
 		return a.Line < b.Line
 	})
 	if r.dropped > 0 {
-		return append(r.list, Problem{Text: "not listed: " + Count(r.dropped, "further problem")})
+		return append(r.list, Problem{Text: "not listed: " + Count(r.dropped, "further problem"), Severity: r.worst})
 	}
 	return r.list
 }

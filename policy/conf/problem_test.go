@@ -55,6 +55,23 @@ func TestProblemsAreBounded(t *testing.T) {
 	}
 }
 
+// TestManyWarnings: warnings that are not listed refuse nothing, and do not keep an error
+// behind them from being listed.
+func TestManyWarnings(t *testing.T) {
+	many := strings.Repeat(c26("MAX_FW_TIMEOUT 0"), 2*MaxProblems)
+	_, _, a, got := loadText("", many)
+	if got.Failed() || len(a.Stanzas) != 2*MaxProblems || len(got) != MaxProblems+1 {
+		t.Errorf("%d stanzas, %d problems, failed: %v", len(a.Stanzas), len(got), got.Failed())
+	}
+	if want := "warning: not listed: 200 further problems"; got[MaxProblems].String() != want {
+		t.Errorf("%q, want %q", got[MaxProblems], want)
+	}
+	_, _, _, got = loadText("", many+c26("OPEN_PORTS 22"))
+	if want := `access.conf:1203: OPEN_PORTS: "22" is not proto/port`; got[MaxProblems-1].String() != want || got[MaxProblems].Severity == Error {
+		t.Errorf("the last ones are %v, want %s before them", got[MaxProblems-1:], want)
+	}
+}
+
 func TestNoControlCharactersInProblems(t *testing.T) {
 	_, _, _, got := loadText("\x1b[31mRED x;\nPCAP_INTF\x07 y;\nFIREWALL_TYPE \x1b[2J;\n", perl19("REQUIRE_AUTH_METHOD: \x1b]0;title\x07;", "CMD_REGEX: [\x1b[2J;", "%include \x1b[1m"))
 	if !got.Failed() {
