@@ -19,8 +19,12 @@ var anyAddress = []netip.Prefix{
 
 // compileLimits returns what the stanzas permit, as the monitor enforces it. It may
 // permit more than the engine grants, where that depends on the packet, but never less.
+//
+// A request identifies a stanza by its line, which must be unique among those that run
+// commands.
 func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
-	var l enforce.Limits
+	l := enforce.Limits{Stanzas: make([]enforce.Allowance, 0, len(access.Stanzas))}
+	runs := make(map[int]*conf.Stanza) // stanzas that run commands by line
 	for i := range access.Stanzas {
 		st := &access.Stanzas[i]
 		if st.Shadow {
@@ -30,25 +34,16 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 		if err != nil {
 			return l, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
 		}
-		if twin := sameLineStanza(access.Stanzas[:i], st); twin != nil {
+		if twin := runs[st.Pos.Line]; st.CmdExec && twin != nil {
 			return l, fmt.Errorf("%s:%d: runs commands, as the stanza at %s:%d does: begin one of them in a line of another number, by which a command is known",
 				st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
+		}
+		if st.CmdExec {
+			runs[st.Pos.Line] = st
 		}
 		l.Stanzas = append(l.Stanzas, a)
 	}
 	return l, nil
-}
-
-// sameLineStanza returns a stanza of another file that runs commands and begins at the
-// same line, nil if there is none. A request identifies a stanza by its line, which
-// must be unique among those that run commands.
-func sameLineStanza(before []conf.Stanza, st *conf.Stanza) *conf.Stanza {
-	for i := range before {
-		if o := &before[i]; st.CmdExec && o.CmdExec && !o.Shadow && o.Pos.Line == st.Pos.Line {
-			return o
-		}
-	}
-	return nil
 }
 
 // allowance returns what one stanza permits.
