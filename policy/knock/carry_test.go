@@ -1,8 +1,10 @@
 package knock
 
 import (
+	"fmt"
 	"io/fs"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,5 +94,21 @@ func TestMatchStanzas(t *testing.T) {
 	got := matchStanzas([]conf.Stanza{a, b, a}, []conf.Stanza{a, a, a})
 	if len(got) != 2 || got[0] != 0 || got[2] != 1 {
 		t.Errorf("%v", got)
+	}
+}
+
+// Each of many stanzas is compared with few others.
+func TestMatchManyStanzas(t *testing.T) {
+	var old []conf.Stanza
+	for i := range 20_000 {
+		st := shared("tcp/1")
+		st.Usernames = []string{fmt.Sprint("user", i)}
+		old = append(old, st)
+	}
+	now := slices.Clone(old)
+	slices.Reverse(now)
+	got := matchStanzas(old, now)
+	if len(got) != len(old) || got[0] != 19_999 || got[19_999] != 0 {
+		t.Errorf("%d pairs, the first stanza is %d and the last %d", len(got), got[0], got[19_999])
 	}
 }

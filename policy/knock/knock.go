@@ -61,8 +61,10 @@
 package knock
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"fwknopd/fingerprint"
@@ -252,16 +254,25 @@ func (t *Tracker) CarryOver(old *Tracker) {
 // equal ones are paired in order.
 func matchStanzas(old, now []conf.Stanza) map[int32]int32 {
 	pairs := make(map[int32]int32)
-	taken := make(map[int]bool)
+	alike := make(map[string][]int) // those that may be equal, so that few are compared
+	for j := range now {
+		k := likeness(&now[j])
+		alike[k] = append(alike[k], j)
+	}
 	for i := range old {
-		for j := range now {
-			if !taken[j] && sameStanza(old[i], now[j]) {
-				pairs[int32(i)], taken[j] = int32(j), true
-				break
-			}
+		k := likeness(&old[i])
+		n := slices.IndexFunc(alike[k], func(j int) bool { return sameStanza(old[i], now[j]) })
+		if n >= 0 {
+			pairs[int32(i)] = int32(alike[k][n])
+			alike[k] = slices.Delete(alike[k], n, n+1)
 		}
 	}
 	return pairs
+}
+
+// likeness is a text that equal stanzas have in common, and few others.
+func likeness(s *conf.Stanza) string {
+	return fmt.Sprint(s.Mode, s.Source, s.Usernames, s.Sequence, s.PortOffset) + string(s.Key.Bytes())
 }
 
 // sameStanza compares everything but places in the file, which Values and Expectations
