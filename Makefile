@@ -6,7 +6,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit freebsd race fuzz e2e test-debian13 bench lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench lint fmt golden package clean
 
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
@@ -30,7 +30,7 @@ freebsd:
 	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
 
 # All that CI runs.
-test: packages check race e2e
+test: packages check race e2e reproducible vuln
 
 # What the tests meet that Go does not bring; see there what happens without root.
 packages:
@@ -43,6 +43,14 @@ race: packages
 # The tests that need root, other programs and private network namespaces.
 e2e: packages build
 	.ci/e2e
+
+# Two clones of HEAD build the same bytes: program, package, bill of materials.
+reproducible: packages
+	.ci/reproducible
+
+# Known vulnerabilities; "not run" where the database cannot be reached.
+vuln:
+	.ci/vuln
 
 # The same on Debian 13, which is set up in build/debian13; not in CI.
 test-debian13:
@@ -73,7 +81,7 @@ golden:
 	$(GO) test $$(git grep -l 'fwknopd/fixtures/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
-# build/fwknopd_VERSION_ARCH.deb, the same bytes from the same commit.
+# build/fwknopd_VERSION_ARCH.deb and .cdx.json, the same bytes from the same commit.
 package:
 	cmd/fwknopd/unit/package build
 

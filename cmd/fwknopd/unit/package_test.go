@@ -3,10 +3,13 @@ package unit
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,10 +49,11 @@ func TestPackage(t *testing.T) {
 		t.Errorf("Conflicts: %s", got)
 	}
 	again := build(t)
-	if filepath.Base(deb) != filepath.Base(again) || sum(t, deb) != sum(t, again) {
+	if filepath.Base(deb) != filepath.Base(again) || sum(t, deb) != sum(t, again) || sum(t, materials(deb)) != sum(t, materials(again)) {
 		t.Errorf("a second build differs: %s, %s", deb, again)
 	}
 	root := install(t, deb)
+	t.Run("materials", func(t *testing.T) { checkMaterials(t, deb, filepath.Join(root, "usr/sbin/fwknopd")) })
 	t.Run("program", func(t *testing.T) { program(t, root) })
 	t.Run("samples", func(t *testing.T) { samples(t, root) })
 	t.Run("user", func(t *testing.T) {
@@ -73,6 +77,42 @@ func build(t *testing.T) string {
 		t.Fatalf("packages: %q, %v", found, err)
 	}
 	return found[0]
+}
+
+// materials returns the name of the bill of materials of a package.
+func materials(deb string) string { return strings.TrimSuffix(deb, ".deb") + ".cdx.json" }
+
+// checkMaterials compares the bill of materials with what the linker recorded.
+func checkMaterials(t *testing.T, deb, program string) {
+	text, err := os.ReadFile(materials(deb))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bill struct {
+		Format     string `json:"bomFormat"`
+		Components []struct{ Name, Version string }
+	}
+	if err := json.Unmarshal(text, &bill); err != nil || bill.Format != "CycloneDX" {
+		t.Fatalf("format %q, %v", bill.Format, err)
+	}
+	var listed, linked []string
+	for _, c := range bill.Components {
+		if c.Name != "std" {
+			listed = append(listed, c.Name+" "+c.Version)
+		}
+	}
+	info, err := buildinfo.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range info.Deps {
+		linked = append(linked, m.Path+" "+m.Version)
+	}
+	slices.Sort(listed)
+	slices.Sort(linked)
+	if len(linked) == 0 || !slices.Equal(listed, linked) {
+		t.Errorf("listed %q, linked %q", listed, linked)
+	}
 }
 
 // install unpacks the package into an empty root directory.
