@@ -16,11 +16,12 @@ func (e badRecord) Is(target error) bool {
 	return target == parse.ErrSkip || target == parse.ErrMalformed
 }
 
-// notOurs is the same for a sound record that is not asked for.
-type notOurs string
+// notOurs is the same for a sound record that is not asked for. It is compared by its
+// address.
+type notOurs struct{ text string }
 
-func (e notOurs) Error() string { return string(e) }
-func (e notOurs) Is(target error) bool {
+func (e *notOurs) Error() string { return e.text }
+func (e *notOurs) Is(target error) bool {
 	return target == parse.ErrSkip || target == parse.ErrNotOurs
 }
 
@@ -31,9 +32,9 @@ var (
 	errBadLength error = badRecord("absurd record length")
 	errBadBlock  error = badRecord("broken pcapng block")
 	errNoIface   error = badRecord("packet of an interface that was not described")
-	errLinkType  error = notOurs("link type not supported")
-	errPrefix    error = notOurs("log prefix not searched for")
-	errFiltered  error = notOurs("filtered out")
+	errLinkType  error = &notOurs{"link type not supported"}
+	errPrefix    error = &notOurs{"log prefix not searched for"}
+	errFiltered  error = &notOurs{"filtered out"}
 )
 
 // counters count what one goroutine reads; any goroutine may load them.
@@ -91,8 +92,6 @@ func (b *accounting) count(err error) error {
 			b.reportProblem(b.stamps.fresh)
 			b.stamps.fresh = nil
 		}
-	case err == errFiltered: // nearly every frame of a busy link
-		b.notOurs.Add(1)
 	case errors.Is(err, parse.ErrMalformed):
 		b.malformed.Add(1)
 		b.reportProblem(err)

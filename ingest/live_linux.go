@@ -210,7 +210,7 @@ func (r *liveReader) decode(from *unix.RawSockaddrLinklayer, d datagram, ev *par
 }
 
 // errNotIP is a cooked packet of another protocol.
-var errNotIP error = notOurs("not an IP packet")
+var errNotIP error = &notOurs{"not an IP packet"}
 
 // dropped is how many frames the kernel dropped since the last call.
 func (r *liveReader) dropped(fd int) uint64 {

@@ -110,8 +110,10 @@ func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
 		p.lost = true
 		return errBadLength
 	}
-	if b, err = p.need(ctx, p.record+int(n)); err != nil {
-		return err
+	if len(b) < p.record+int(n) {
+		if b, err = p.need(ctx, p.record+int(n)); err != nil {
+			return err
+		}
 	}
 	p.take(p.record + int(n))
 	p.last = int64(sec)

@@ -29,7 +29,8 @@ type ReadOptions struct {
 	// KernelOnly states that only the kernel writes to these logs, so that
 	// their events have OriginKernel whatever the line looks like.
 	KernelOnly bool
-	// Filter selects the frames of captures. nil: all.
+	// Filter selects the frames of captures. nil: all. A Reader counts the others and passes
+	// over them: Next does not return for each.
 	Filter *filter.Filter
 	// Matched, if not nil, is set with each frame: whether Filter wants it. The
 	// others are events all the same then.
@@ -182,10 +183,13 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 		err := r.in.next(ctx, ev)
+		if err == errFiltered {
+			err = r.passFiltered(ctx, ev)
+		}
 		if err == nil && ev.Origin == parse.OriginFrame && ev.Time.IsZero() {
 			r.noteUntimed(nil, ev)
 		}
-		if err == nil || err == errFiltered || errors.Is(err, parse.ErrSkip) {
+		if err == nil || errors.Is(err, parse.ErrSkip) {
 			if !r.in.found {
 				r.in.found = err != parse.ErrNoRecord
 			}
@@ -201,6 +205,20 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 			return r.count(err)
 		}
 	}
+}
+
+// passFiltered counts a frame that the filter dropped and those that follow it, which may be
+// nearly all of a capture: the caller does not hear of each. It returns the outcome of the
+// record behind them.
+func (r *Reader) passFiltered(ctx context.Context, ev *parse.Event) error {
+	err, n := errFiltered, 0
+	for ; err == errFiltered; n++ {
+		err = r.in.next(ctx, ev)
+	}
+	r.in.found = true
+	r.record += int64(n)
+	r.notOurs.Add(uint64(n))
+	return err
 }
 
 // nextInput opens the next input, or returns the error that Next ends with. One that

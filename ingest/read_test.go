@@ -263,6 +263,46 @@ func TestReadFiltered(t *testing.T) {
 	}
 }
 
+// Frames that the filter drops are counted and have numbers, but Next passes over them.
+func TestReadPassesFiltered(t *testing.T) {
+	other := udpFrame("other port")
+	other[37]--
+	data := buildPcap("one")
+	for _, frame := range [][]byte{other, other, other, udpFrame("five"), other, other} {
+		data = appendPcapRecord(binary.LittleEndian, false, data, captureStart, frame)
+	}
+	data = append(data, 0) // torn: record 8
+	f, err := filter.Parse("udp port 62201")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got reading
+	opt := got.options()
+	opt.Filter = f
+	r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for _, want := range []struct {
+		record int64
+		err    error
+		counts Counts
+	}{
+		{1, nil, Counts{Records: 1, Events: 1}},
+		{5, nil, Counts{Records: 5, Events: 2, NotOurs: 3}},
+		{8, errTorn, Counts{Records: 8, Events: 2, NotOurs: 5, Malformed: 1}},
+		{8, io.EOF, Counts{Records: 8, Events: 2, NotOurs: 5, Malformed: 1}},
+	} {
+		err := r.Next(t.Context(), new(parse.Event))
+		counts := r.Stats().Counts()
+		counts.Bytes = 0
+		if err != want.err || counts != want.counts || r.Stats().Position().Record != want.record {
+			t.Errorf("%v at %+v with %+v, want %+v", err, r.Stats().Position(), counts, want)
+		}
+	}
+}
+
 func TestReadPacked(t *testing.T) {
 	log := []byte(strings.Repeat(logLine(7)+"\n", 2000))
 	pack := map[string]func(w io.Writer) (io.WriteCloser, error){

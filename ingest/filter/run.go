@@ -2,15 +2,20 @@ package filter
 
 import (
 	"encoding/binary"
+	"math"
 
 	"golang.org/x/net/bpf"
 )
 
-// A step is a branch with its places filled in.
+// A step is a branch with its places filled in, and every kind of test as one: whether the
+// value lies between two others.
 type step struct {
-	test
-	header  uint32
-	yes, no int32 // index of the next step, or an answer
+	off, header uint32
+	indirect    bool // off counts from behind the IPv4 header at header
+	size        uint8
+	mask        uint32
+	low, span   uint32 // the least value that passes, and how far the greatest is from it
+	yes, no     int32  // index of the next step, or an answer
 }
 
 // The answers, as places.
@@ -29,9 +34,30 @@ type matcher struct {
 func (p *program) matcher() *matcher {
 	m := &matcher{steps: make([]step, len(p.branches)), start: p.follow(0)}
 	for i, b := range p.branches {
-		m.steps[i] = step{b.test, b.header, p.follow(p.places[b.yes]), p.follow(p.places[b.no])}
+		m.steps[i] = b.step(p.follow(p.places[b.yes]), p.follow(p.places[b.no]))
 	}
 	return m
+}
+
+func (b *branch) step(yes, no int32) step {
+	s := step{off: b.off, header: b.header, indirect: b.base == transport4, size: uint8(b.size), mask: b.mask, low: b.val, yes: yes, no: no}
+	if s.mask == 0 {
+		s.mask = math.MaxUint32
+	}
+	switch b.cond {
+	case bpf.JumpEqual:
+	case bpf.JumpNotEqual:
+		s.yes, s.no = no, yes
+	case bpf.JumpGreaterOrEqual:
+		s.span = math.MaxUint32 - b.val
+	case bpf.JumpLessOrEqual:
+		s.low, s.span = 0, b.val
+	case bpf.JumpBitsNotSet:
+		s.low, s.mask = 0, s.mask&b.val
+	default:
+		panic("filter: a test without a condition")
+	}
+	return s
 }
 
 // follow returns where a jump to a place leads in the end.
@@ -55,55 +81,29 @@ func (m *matcher) match(frame []byte) bool {
 	at := m.start
 	for at >= 0 {
 		s := &m.steps[at]
-		v, ok := s.value(frame)
-		if !ok {
+		off := uint(s.off)
+		if s.indirect {
+			if uint(s.header) >= uint(len(frame)) {
+				return false
+			}
+			off += uint(frame[s.header]&0x0f) * 4 // the length of the IPv4 header
+		}
+		if off+uint(s.size) > uint(len(frame)) {
 			return false
 		}
+		var v uint32
+		switch s.size {
+		case 1:
+			v = uint32(frame[off])
+		case 2:
+			v = uint32(binary.BigEndian.Uint16(frame[off:]))
+		default:
+			v = binary.BigEndian.Uint32(frame[off:])
+		}
 		at = s.no
-		if s.holds(v) {
+		if v&s.mask-s.low <= s.span {
 			at = s.yes
 		}
 	}
 	return at == matches
-}
-
-// value finds what the test is about.
-func (s *step) value(frame []byte) (uint32, bool) {
-	off := uint(s.off)
-	if s.base == transport4 {
-		if uint(s.header) >= uint(len(frame)) {
-			return 0, false
-		}
-		off += uint(frame[s.header]&0x0f) * 4 // the length of the IPv4 header
-	}
-	if off+uint(s.size) > uint(len(frame)) {
-		return 0, false
-	}
-	v := uint32(frame[off])
-	switch s.size {
-	case 2:
-		v = uint32(binary.BigEndian.Uint16(frame[off:]))
-	case 4:
-		v = binary.BigEndian.Uint32(frame[off:])
-	}
-	if s.mask != 0 {
-		v &= s.mask
-	}
-	return v, true
-}
-
-func (t *test) holds(v uint32) bool {
-	switch t.cond {
-	case bpf.JumpEqual:
-		return v == t.val
-	case bpf.JumpNotEqual:
-		return v != t.val
-	case bpf.JumpGreaterOrEqual:
-		return v >= t.val
-	case bpf.JumpLessOrEqual:
-		return v <= t.val
-	case bpf.JumpBitsNotSet:
-		return v&t.val == 0
-	}
-	panic("filter: a test without a condition")
 }
