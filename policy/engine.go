@@ -9,6 +9,7 @@ import (
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/index"
 	"fwknopd/policy/knock"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
@@ -61,8 +62,9 @@ type Options struct {
 type Engine struct {
 	opts     Options
 	server   *conf.Server
-	spa      []stanza // of ModeSPA, in reading order
-	finder   *finder  // of spa
+	spa      []stanza      // of ModeSPA, in reading order
+	finder   *index.Finder // of spa
+	cursor   index.Cursor  // room for what it finds
 	carrier  spa.CarrierOptions
 	minLen   uint16 // of the whole packet
 	httpBuf  []byte // room for a packet that came over HTTP

@@ -5,51 +5,33 @@ import (
 	"fwknopd/policy/index"
 )
 
-// A finder finds the stanzas for a packet by its addresses.
-type finder struct {
-	sources, destinations index.Table
-	cursor                index.Cursor
-}
-
-// fewStanzas is up to how many stanzas it is faster to look at each.
+// fewStanzas is up to how many stanzas it is faster to look at each than to look the
+// source up.
 const fewStanzas = 8
 
-func newFinder(stanzas []stanza) *finder {
-	f := new(finder)
+func newFinder(stanzas []stanza) *index.Finder {
+	f := new(index.Finder)
 	for i := range stanzas {
 		st := &stanzas[i]
 		if len(stanzas) <= fewStanzas || st.everyPacket {
-			f.sources.AddEvery(i)
+			f.AddEvery(i, &st.Destination)
 		} else {
-			f.sources.Add(i, &st.Source)
-		}
-		if st.Destination.IsZero() {
-			f.destinations.AddEvery(i)
-		} else {
-			f.destinations.Add(i, &st.Destination)
+			f.Add(i, &st.Source, &st.Destination)
 		}
 	}
-	f.sources.Link()
-	f.destinations.Link()
+	f.Link()
 	return f
 }
 
-// find returns all stanzas that match the packet, and as few others as one of its
-// addresses can tell.
-func (f *finder) find(ev *parse.Event) index.Lists {
-	found := f.sources.Lookup(ev.Src.Addr())
-	if found.Size() > fewStanzas {
-		if by := f.destinations.Lookup(ev.Dst.Addr()); by.Size() < found.Size() {
-			return by
-		}
-	}
-	return found
+// find sets the cursor to stanzas among which are all that match the packet.
+func (e *Engine) find(ev *parse.Event) *index.Cursor {
+	e.cursor.Start(e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()))
+	return &e.cursor
 }
 
 // matchesAny reports whether a stanza matches the packet.
 func (e *Engine) matchesAny(ev *parse.Event) bool {
-	c := &e.finder.cursor
-	c.Start(e.finder.find(ev))
+	c := e.find(ev)
 	for i, ok := c.Next(); ok; i, ok = c.Next() {
 		if e.spa[i].matches(ev) == "" {
 			return true
@@ -98,8 +80,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	if r.trace != nil {
 		e.explainAll(r, &v, out)
 	} else {
-		c := &e.finder.cursor
-		c.Start(e.finder.find(r.ev))
+		c := e.find(r.ev)
 		for i, ok := c.Next(); ok; i, ok = c.Next() {
 			if e.spa[i].matches(r.ev) == "" && e.evaluateStanza(r, i, &v, out) {
 				break

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"fwknopd/parse"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 
@@ -121,8 +122,7 @@ func TestFinderIsLinearScan(t *testing.T) {
 					want = append(want, i)
 				}
 			}
-			c := &e.finder.cursor
-			c.Start(e.finder.find(ev))
+			c := e.find(ev)
 			for i, ok := c.Next(); ok; i, ok = c.Next() {
 				if e.spa[i].matches(ev) == "" {
 					got = append(got, i)
@@ -164,11 +164,11 @@ func drawNets(t *rapid.T) (n conf.Nets) {
 func TestUnnamedSource(t *testing.T) {
 	s := networks(5000)
 	e := s.engine(t)
-	if n := e.finder.find(s.event(nil)).Size(); n != 0 {
+	if n := e.found(s.event(nil)); n != 0 {
 		t.Errorf("%d stanzas for a source that none names", n)
 	}
 	s.src = netip.MustParseAddr("10.0.2.1")
-	if n := e.finder.find(s.event(nil)).Size(); n != 1 {
+	if n := e.found(s.event(nil)); n != 1 {
 		t.Errorf("%d stanzas for a source that one names", n)
 	}
 	s.is(513)
@@ -179,9 +179,14 @@ func TestUnnamedSource(t *testing.T) {
 		s.stanzas[i].Source, s.stanzas[i].Destination = anyone, s.stanzas[i].Source
 	}
 	e = s.engine(t)
-	if n := e.finder.find(s.event(nil)).Size(); n != 0 {
+	if n := e.found(s.event(nil)); n != 0 {
 		t.Errorf("%d stanzas for a destination that none names", n)
 	}
+}
+
+// found is the number of stanzas that are looked at for a packet.
+func (e *Engine) found(ev *parse.Event) int {
+	return e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()).Size()
 }
 
 // networks is users with a SOURCE of each.

@@ -1,7 +1,7 @@
 // Package index finds, among thousands of stanzas, those whose SOURCE or DESTINATION may
 // have an address.
 //
-// Entry points: [Table.Add] for each stanza and [Table.Link], then [Table.Lookup] and
+// Entry points: [Finder.Add] for each stanza and [Finder.Link], then [Finder.Find] and
 // [Cursor].
 package index
 
@@ -12,6 +12,52 @@ import (
 
 	"fwknopd/policy/conf"
 )
+
+// A Finder finds stanzas by both addresses of a packet. The zero value is empty.
+type Finder struct{ sources, destinations Table }
+
+// Add adds a stanza under its number. Numbers must be added in ascending order. A zero
+// destination is any.
+func (f *Finder) Add(number int, source, destination *conf.Nets) {
+	f.sources.Add(number, source)
+	f.addDestination(number, destination)
+}
+
+// AddEvery adds a stanza that is found for every source, because it has any or because
+// it is faster to look at the stanza itself.
+func (f *Finder) AddEvery(number int, destination *conf.Nets) {
+	f.sources.AddEvery(number)
+	f.addDestination(number, destination)
+}
+
+func (f *Finder) addDestination(number int, n *conf.Nets) {
+	if n.IsZero() {
+		f.destinations.AddEvery(number)
+	} else {
+		f.destinations.Add(number, n)
+	}
+}
+
+// Link must be called after the last stanza was added, and before the first Find.
+func (f *Finder) Link() {
+	f.sources.Link()
+	f.destinations.Link()
+}
+
+// fewStanzas is up to how many stanzas it is faster to look at each.
+const fewStanzas = 8
+
+// Find returns all stanzas whose source and destination have the addresses, and as few
+// others as one of the two can tell.
+func (f *Finder) Find(src, dst netip.Addr) Lists {
+	found := f.sources.Lookup(src)
+	if found.Size() > fewStanzas {
+		if by := f.destinations.Lookup(dst); by.Size() < found.Size() {
+			return by
+		}
+	}
+	return found
+}
 
 // A Table has the networks of numbered lists. The zero value is empty.
 type Table struct {

@@ -70,6 +70,7 @@ import (
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/index"
 )
 
 // Options are the configuration of a Tracker, which does not change it.
@@ -175,6 +176,9 @@ type Tracker struct {
 	opt     Options
 	stanzas []stanza
 	ports   *portIndex
+	finder  *index.Finder
+	cursor  index.Cursor
+	found   []int32 // room for what it finds
 
 	sources  *lru[netip.Addr, source]
 	attempts int // in all sources
@@ -213,7 +217,7 @@ func New(opt Options) *Tracker {
 			t.systems = new(systems)
 		}
 	}
-	t.ports = newPortIndex(t.stanzas)
+	t.ports, t.finder = newPortIndex(t.stanzas), newFinder(t.stanzas)
 	return t
 }
 
@@ -250,29 +254,35 @@ func (t *Tracker) CarryOver(old *Tracker) {
 	t.ciphers.evicted = 0 // now in counts
 }
 
-// matchStanzas maps the index of each old stanza to that of an equal new one;
-// equal ones are paired in order.
+// matchStanzas maps the index of each old stanza with a sequence to that of an equal new
+// one; equal ones are paired in order.
 func matchStanzas(old, now []conf.Stanza) map[int32]int32 {
-	pairs := make(map[int32]int32)
-	alike := make(map[string][]int) // those that may be equal, so that few are compared
-	for j := range now {
-		k := likeness(&now[j])
-		alike[k] = append(alike[k], j)
+	places := make(map[string][]int32) // of new stanzas that may be equal, without those that are paired
+	for i := range now {
+		if now[i].Mode != conf.ModeSPA {
+			k := nearKey(&now[i])
+			places[k] = append(places[k], int32(i))
+		}
 	}
+	pairs := make(map[int32]int32)
 	for i := range old {
-		k := likeness(&old[i])
-		n := slices.IndexFunc(alike[k], func(j int) bool { return sameStanza(old[i], now[j]) })
-		if n >= 0 {
-			pairs[int32(i)] = int32(alike[k][n])
-			alike[k] = slices.Delete(alike[k], n, n+1)
+		if old[i].Mode == conf.ModeSPA {
+			continue
+		}
+		k := nearKey(&old[i])
+		at := slices.IndexFunc(places[k], func(j int32) bool { return sameStanza(old[i], now[j]) })
+		if at >= 0 {
+			pairs[int32(i)] = places[k][at]
+			places[k] = slices.Delete(places[k], at, at+1)
 		}
 	}
 	return pairs
 }
 
-// likeness is a text that equal stanzas have in common, and few others.
-func likeness(s *conf.Stanza) string {
-	return fmt.Sprint(s.Mode, s.Source, s.Usernames, s.Sequence, s.PortOffset) + string(s.Key.Bytes())
+// nearKey returns a text that is the same for equal stanzas and another for most others:
+// comparing each old stanza with each new one takes minutes with thousands.
+func nearKey(s *conf.Stanza) string {
+	return fmt.Sprintln(s.Mode, s.Source, s.Destination, s.Sequence, s.PortOffset, s.Usernames) + string(s.Key.Bytes())
 }
 
 // sameStanza compares everything but places in the file, which Values and Expectations
@@ -350,8 +360,8 @@ func (t *Tracker) forged(port conf.Port, ev *parse.Event, out []Result) []Result
 		return out
 	}
 	k := knock{ev: ev, addr: ev.Src.Addr(), port: port}
-	for _, i := range t.ports.stanza[port] {
-		if t.matches(&t.stanzas[i], &k) {
+	for _, i := range t.near(&k) {
+		if s := &t.stanzas[i]; s.hasKnock(port) && t.matches(s, &k) {
 			t.counts.Forged++
 			return append(out, Result{Stanza: int(i), Reason: ForgedLine, Port: port})
 		}
@@ -419,7 +429,7 @@ func (t *Tracker) startAttempts(k *knock, src *source) *source {
 	if !t.ports.start.has(k.port) {
 		return src
 	}
-	for _, i := range t.ports.stanza[k.port] {
+	for _, i := range t.near(k) {
 		s := &t.stanzas[i]
 		if !s.startsWith(k.port) || !t.matches(s, k) || s.expired(k.now) {
 			continue
@@ -433,6 +443,30 @@ func (t *Tracker) startAttempts(k *knock, src *source) *source {
 	}
 	return src
 }
+
+// near returns stanzas with a sequence, in reading order, among them all that the packet
+// is part of and whose addresses match: those of its port, or fewer. The result is valid
+// until the next call.
+func (t *Tracker) near(k *knock) []int32 {
+	byPort := t.ports.stanza[k.port]
+	if len(byPort) <= fewStanzas {
+		return byPort
+	}
+	byAddress := t.finder.Find(k.addr, k.ev.Dst.Addr())
+	if byAddress.Size() >= len(byPort) {
+		return byPort
+	}
+	t.found = t.found[:0]
+	t.cursor.Start(byAddress)
+	for i, ok := t.cursor.Next(); ok; i, ok = t.cursor.Next() {
+		t.found = append(t.found, int32(i))
+	}
+	return t.found
+}
+
+// fewStanzas is up to how many stanzas it is faster to look at each than to look the
+// addresses up.
+const fewStanzas = 8
 
 // matches reports whether the stanza applies to the packet's addresses.
 func (t *Tracker) matches(s *stanza, k *knock) bool {

@@ -6,6 +6,7 @@ import (
 
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/index"
 )
 
 // stanza is a conf.Stanza prepared for use.
@@ -31,7 +32,15 @@ func (s *stanza) concerns(k *knock) bool {
 // startsWith reports whether p can be the first knock of the sequence.
 func (s *stanza) startsWith(p conf.Port) bool {
 	if s.Mode == conf.ModeShared {
-		return s.Sequence[0] == p
+		return len(s.Sequence) > 0 && s.Sequence[0] == p
+	}
+	return s.inWindow(p)
+}
+
+// hasKnock reports whether p is part of the sequence.
+func (s *stanza) hasKnock(p conf.Port) bool {
+	if s.Mode == conf.ModeShared {
+		return slices.Contains(s.Sequence, p)
 	}
 	return s.inWindow(p)
 }
@@ -98,6 +107,18 @@ func (s *stanza) knocks() []conf.Port {
 		return all
 	}
 	return nil
+}
+
+// newFinder returns the stanzas with a sequence by their addresses.
+func newFinder(stanzas []stanza) *index.Finder {
+	f := new(index.Finder)
+	for i := range stanzas {
+		if s := &stanzas[i]; s.Mode != conf.ModeSPA {
+			f.Add(i, &s.Source, &s.Destination)
+		}
+	}
+	f.Link()
+	return f
 }
 
 // A portSet is a set of knocks; a lookup is one load and a shift.
