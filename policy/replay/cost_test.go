@@ -110,12 +110,13 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkJournal(b *testing.B) {
 	for _, batch := range []int{1, 64} {
 		b.Run(fmt.Sprintf("commit of %d", batch), func(b *testing.B) {
-			j, err := Open(filepath.Join(b.TempDir(), "digest.cache"), Options{})
+			store, err := openBoth(filepath.Join(b.TempDir(), "digest.cache"), Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer j.Close()
-			i := 0
+			defer store.Close()
+			j, i := store.Replica, 0
+			store.now = t0
 			for b.Loop() {
 				i++
 				if _, fresh, err := j.Add(packet(i, t0)); !fresh || err != nil {
@@ -136,7 +137,7 @@ func BenchmarkJournal(b *testing.B) {
 func FuzzOpen(f *testing.F) {
 	key := sha256.Sum256(packet(1, t0).Plaintext)
 	f.Add([]byte(header))
-	f.Add(append([]byte(header), appendLine(nil, key, packet(1, t0))...))
+	f.Add(append([]byte(header), appendLine(nil, t0, &Record{Key: key, Wire: key, Sent: t0.Unix()})...))
 	f.Add([]byte("10.77.0.2 " + b64(key[:]) + " [Tue Nov 14 22:13:25 2023]"))
 	f.Add([]byte(b64(key[:]) + " 17 10.77.0.2 57300 10.77.0.1 62201 1700000005\n\x00\x00"))
 	f.Add([]byte(horizonMark + "2023-11-14T22:13:20.000000Z\n"))
@@ -147,7 +148,8 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		opts := aging
-		j, err := Open(path, opts)
+		opts.Now = time.Now()
+		j, err := openBoth(path, opts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +162,7 @@ func FuzzOpen(f *testing.F) {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if j, err = Open(path, opts); err != nil {
+		if j, err = openBoth(path, opts); err != nil {
 			t.Fatal(err)
 		}
 		defer j.Close()

@@ -1,127 +1,97 @@
 package replay
 
 import (
-	"bufio"
-	"crypto/sha256"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked reports that another process has the journal open.
-var ErrLocked = errors.New("in use by another process")
+var (
+	// ErrLocked reports that another process has the journal open.
+	ErrLocked = errors.New("in use by another process")
+	// ErrTooLarge reports a journal beyond its bound.
+	ErrTooLarge = errors.New("larger than a journal may be")
+)
 
-// A Journal is a Store in an append-only text file: one line a message, one write a
-// line.
+// DefaultMaxSize bounds a journal unless [Options.MaxSize] does: some five million
+// messages.
+const DefaultMaxSize = 1 << 30
+
+// compactMin is the least size from which on a journal is compacted while it is in use.
+const compactMin = 1 << 20
+
+// A Journal is an append-only text file, one line a message, that this process alone
+// writes. It holds no records in memory; a [Replica] reads them through a [Snapshot].
 //
-// After a failed flush the journal refuses every message: the state of the file on
-// disk is unknown then.
+// After a failed flush the state of the file on disk is unknown: the next Append writes
+// a new file first.
+//
+// Its methods may be called from several goroutines.
 type Journal struct {
-	set
-	path   string
-	file   *os.File
-	size   int64 // of the complete lines in file
-	dirty  bool  // written since the last Sync
-	line   []byte
-	broken error
-	passed bool // opened by the parent process, which alone can replace it
+	opts Options
+	path string   // "": in memory
+	sums *os.File // md5sums in the same directory; nil: none
+
+	mu      sync.Mutex
+	file    file
+	size    int64 // of the complete lines in file
+	floor   int64 // size after the last compaction
+	horizon time.Time
+	newest  int64 // see [set.newest]
+	oldest  int64 // least keep value in the file
+	line    []byte
+	broken  error // the last flush failed
 }
 
-// Open opens the journal at path, creating it if need be, and locks it. The file may be
-// a cache of 1.9 or 2.6, to which is appended; a file md5sums in the same directory is
-// read as well. An incomplete last line is cut off.
-func Open(path string, opts Options) (*Journal, error) {
-	file, err := openLocked(path)
+// Open opens the journal at path, creating it if need be, and locks it. With an empty
+// path it is in memory, without a file that a process could open. The file may be a cache
+// of 1.9 or 2.6, to which is appended; a file md5sums in the same directory is read as
+// well. An incomplete last line is cut off. ctx can end the reading of a long file.
+func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
+	j := &Journal{opts: opts, path: path}
+	j.opts.MaxSize = cmp.Or(opts.MaxSize, DefaultMaxSize)
+	opened, err := j.openFile()
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{set: set{opts: opts}, path: path, file: file}
-	if err := j.read(); err != nil {
-		return nil, errors.Join(err, file.Close())
+	j.file = opened
+	if err := j.begin(ctx); err != nil {
+		return nil, errors.Join(err, j.Close())
 	}
 	return j, nil
 }
 
-// OpenFile is Open of a file that the parent process has opened for reading and
-// appending, after a first Open and Close. It locks the file and reads it, but never
-// compacts it, since it cannot replace it; see [Journal.Due]. old, if not nil, is the
-// file md5sums.
-//
-// OpenFile takes ownership of file.
-func OpenFile(file *os.File, old io.Reader, opts Options) (*Journal, error) {
-	j := &Journal{set: set{opts: opts}, path: file.Name(), file: file, passed: true}
-	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = fmt.Errorf("%s: %w", file.Name(), ErrLocked)
+func (j *Journal) openFile() (file, error) {
+	if j.path == "" {
+		return memoryFile()
 	}
-	if err == nil {
-		err = j.readPassed(old)
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return j, nil
+	return openLocked(j.path)
 }
 
-// openLocked opens the file at path and locks it. A compaction of another process
-// may replace the file between the two; then the new one is tried.
-func openLocked(path string) (*os.File, error) {
-	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		same, err := lock(file, path)
-		if err == nil && same {
-			return file, nil
-		}
-		if closed := file.Close(); err == nil {
-			err = closed
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-}
-
-// lock locks file and reports whether path still names it.
-func lock(file *os.File, path string) (bool, error) {
-	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, fmt.Errorf("%s: %w", path, ErrLocked)
-	}
-	if err != nil {
-		return false, &fs.PathError{Op: "flock", Path: path, Err: err}
-	}
-	opened, err := file.Stat()
-	if err != nil {
-		return false, err
-	}
-	if !opened.Mode().IsRegular() {
-		return false, fmt.Errorf("%s: not a regular file", path)
-	}
-	named, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && os.SameFile(opened, named), err
-}
-
-// read fills the set from the file and from md5sums, repairs the tail, and drops old
-// records.
-func (j *Journal) read() error {
-	l := newLoader(&j.set)
-	if err := l.load(j.file); err != nil {
+// begin reads the file, repairs its tail, and drops old records.
+func (j *Journal) begin(ctx context.Context) error {
+	var err error
+	if j.size, err = j.fileSize(); err != nil {
 		return err
 	}
-	l.notice(j.path)
-	j.size = l.offset
+	if j.size > j.opts.MaxSize {
+		return fmt.Errorf("%s: %w: %d bytes, at most %d; moved away, it is replaced by a new one", j.path, ErrTooLarge, j.size, j.opts.MaxSize)
+	}
+	if err := j.openSums(); err != nil {
+		return err
+	}
+	l, err := j.scan(ctx)
+	if err != nil {
+		return err
+	}
 	if err := j.repairTail(l); err != nil {
 		return err
 	}
@@ -130,32 +100,37 @@ func (j *Journal) read() error {
 			return err
 		}
 	}
-	if err := j.readOld(filepath.Join(filepath.Dir(j.path), "md5sums")); err != nil {
-		return err
+	return j.settle(ctx)
+}
+
+// settle brings the horizon into range and drops old records.
+func (j *Journal) settle(ctx context.Context) error {
+	s := set{opts: j.opts, horizon: j.horizon, newest: j.newest}
+	changed := s.clampHorizon(j.opts.Now)
+	j.horizon = s.horizon
+	cutoff := j.opts.cutoff(j.opts.Now)
+	if changed || j.oldest < cutoff.Unix() {
+		return j.compact(ctx, cutoff)
 	}
-	if cutoff := j.opts.cutoff(j.opts.Now); j.table.older(cutoff.Unix()) {
-		return j.compact(cutoff)
-	}
-	j.kept = j.table.len()
+	j.floor = j.size
 	return nil
 }
 
-func (j *Journal) readPassed(old io.Reader) error {
-	l := newLoader(&j.set)
-	if err := l.load(j.file); err != nil {
-		return err
+// scan reads the file without keeping its records.
+func (j *Journal) scan(ctx context.Context) (*loader, error) {
+	l := newLoader(&set{opts: j.opts})
+	j.oldest = forever
+	l.visit = func(_ []byte, r *record) error {
+		j.oldest = min(j.oldest, r.keep)
+		j.newest = max(j.newest, r.accepted(j.opts.MaxAge))
+		return nil
 	}
-	j.size = l.offset
-	if err := j.repairTail(l); err != nil {
-		return err
+	if err := l.load(ctx, j.section()); err != nil {
+		return nil, err
 	}
-	if old != nil {
-		if err := newLoader(&j.set).load(old); err != nil {
-			return err
-		}
-	}
-	j.kept = j.table.len()
-	return nil
+	l.notice(j.path)
+	j.horizon, j.size, j.newest = l.set.horizon, l.offset, max(j.newest, l.set.newest)
+	return l, nil
 }
 
 // repairTail repairs what follows the last newline: a record without its newline gets
@@ -166,72 +141,64 @@ func (j *Journal) repairTail(l *loader) error {
 	case l.tail == 0:
 		return nil
 	case l.whole:
-		j.notice(fmt.Sprintf("%s: added the missing newline of the last line", j.path))
-		_, err := j.file.WriteString("\n")
+		j.notice("%s: added the missing newline of the last line", j.path)
+		_, err := j.file.Write([]byte("\n"))
 		j.size += l.tail + 1
-		return errors.Join(err, j.fdatasync())
+		return errors.Join(err, j.flush())
 	}
-	j.notice(fmt.Sprintf("%s: cut off a damaged tail of %d bytes at offset %d", j.path, l.tail, l.offset))
-	return errors.Join(j.file.Truncate(l.offset), j.fdatasync())
+	j.notice("%s: cut off a damaged tail of %d bytes at offset %d", j.path, l.tail, l.offset)
+	return errors.Join(j.file.Truncate(l.offset), j.flush())
 }
 
 // writeHeader writes the header of a new journal and syncs its directory entry.
 func (j *Journal) writeHeader() error {
-	n, err := j.file.WriteString(header)
+	n, err := j.file.Write([]byte(header))
 	if err != nil {
 		return err
 	}
 	j.size = int64(n)
-	return errors.Join(j.fdatasync(), syncDir(j.path))
+	return errors.Join(j.flush(), j.syncDir())
 }
 
-func (j *Journal) readOld(path string) error {
-	old, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// Append writes the records with the time now, and returns when they are durable. On an
+// error none of them may be acted on.
+func (j *Journal) Append(now time.Time, list []Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.broken != nil {
+		if err := j.renew(); err != nil {
+			return fmt.Errorf("%w, after: %w", err, j.broken)
+		}
 	}
-	if err != nil {
+	j.line = j.line[:0]
+	for i := range list {
+		j.line = appendLine(j.line, now, &list[i])
+	}
+	if j.size+int64(len(j.line)) > j.opts.MaxSize {
+		j.tryCompact(now)
+		if j.size+int64(len(j.line)) > j.opts.MaxSize {
+			return fmt.Errorf("%s: %w: %d bytes", j.path, ErrTooLarge, j.size)
+		}
+	}
+	if err := j.write(j.line); err != nil {
 		return err
 	}
-	defer old.Close()
-	l := newLoader(&j.set)
-	if err := l.load(old); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	for i := range list {
+		r := list[i].record(now)
+		j.oldest, j.newest = min(j.oldest, r.keep), max(j.newest, r.accepted(j.opts.MaxAge))
 	}
-	l.notice(path)
+	if j.size >= max(compactMin, 2*j.floor) {
+		j.tryCompact(now)
+	}
 	return nil
 }
 
-// Add implements [Store]. A message that could not be written is kept in memory, so
-// that it is not fresh later.
-func (j *Journal) Add(p *Packet) (First, bool, error) {
-	if j.broken != nil {
-		return First{}, false, j.broken
-	}
-	sum := sha256.Sum256(p.Plaintext)
-	key := idOf(sum[:])
-	first, seen, err := j.seen(key, p)
-	if seen || err != nil {
-		return first, false, err
-	}
-	j.table.insert(newRecord(key, p))
-	j.line = appendLine(j.line[:0], sum, p)
-	if err := j.append(j.line); err != nil {
-		return First{}, false, err
-	}
-	if !j.passed && j.dropDue() {
-		j.tryCompact(p)
-	}
-	return First{}, true, nil
-}
-
-// append writes one line in one call. A partial write is truncated.
-func (j *Journal) append(line []byte) error {
-	n, err := j.file.Write(line)
+// write appends text in one call and flushes it. A partial write is truncated.
+func (j *Journal) write(text []byte) error {
+	n, err := j.file.Write(text)
 	if err == nil {
 		j.size += int64(n)
-		j.dirty = true
-		return nil
+		return j.flush()
 	}
 	if n > 0 {
 		if undo := j.file.Truncate(j.size); undo != nil {
@@ -241,117 +208,97 @@ func (j *Journal) append(line []byte) error {
 	return err
 }
 
-// tryCompact drops the records past the age limit. A failure is only reported: the
-// journal grows on.
-func (j *Journal) tryCompact(p *Packet) {
-	cutoff := j.opts.cutoff(p.Time)
-	j.kept = j.table.len()
-	if !j.table.older(cutoff.Unix()) {
-		return
-	}
-	if err := j.compact(cutoff); err != nil {
-		j.notice(fmt.Sprintf("%s: could not be compacted: %v", j.path, err))
-	}
+func (j *Journal) flush() error {
+	j.broken = j.file.Datasync()
+	return j.broken
 }
 
-// compact rewrites the journal without the records older than cutoff and copies the
-// other lines verbatim. The new file replaces the old one once it is complete, synced
-// and locked.
-func (j *Journal) compact(cutoff time.Time) error {
-	tmp := j.path + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(tmp, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	size, err := j.copyTo(file, cutoff)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	}
-	if err == nil {
-		err = os.Rename(tmp, j.path)
-	}
-	if err != nil {
-		return errors.Join(err, file.Close(), os.Remove(tmp))
-	}
-	old := j.file
-	j.file, j.size, j.dirty = file, size, false
-	j.dropBefore(cutoff)
-	return errors.Join(syncDir(j.path), old.Close())
+// renew replaces a file whose state on disk is unknown. What was granted is in it, since
+// that was flushed.
+func (j *Journal) renew() error {
+	return j.compact(context.Background(), time.Time{})
 }
 
-// copyTo writes the compacted journal to file and returns its size.
-func (j *Journal) copyTo(file *os.File, cutoff time.Time) (int64, error) {
-	if cutoff.Before(j.horizon) {
-		cutoff = j.horizon
-	}
-	out := bufio.NewWriterSize(file, 64<<10)
-	head := appendHorizon([]byte(header), cutoff)
-	size := int64(len(head))
-	if _, err := out.Write(head); err != nil {
-		return 0, err
-	}
-	l := newLoader(&set{opts: j.opts})
-	l.visit = func(line []byte, r *record) error {
-		if r.keep < cutoff.Unix() {
-			return nil
-		}
-		size += int64(len(line)) + 1
-		if _, err := out.Write(line); err != nil {
-			return err
-		}
-		return out.WriteByte('\n')
-	}
-	if err := l.load(io.NewSectionReader(j.file, 0, j.size)); err != nil {
-		return 0, err
-	}
-	return size, out.Flush()
+// Configure replaces the options, for a reload.
+func (j *Journal) Configure(opts Options) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	maxSize := j.opts.MaxSize
+	j.opts = opts
+	j.opts.MaxSize = cmp.Or(opts.MaxSize, maxSize)
 }
 
-// Due reports whether many records may be past the age limit. Close and another Open
-// drop them.
-func (j *Journal) Due() bool { return j.dropDue() }
-
-// Close syncs and closes the journal.
+// Close closes the journal. Records that are not durable were reported as such.
 func (j *Journal) Close() error {
-	return errors.Join(j.Sync(), j.file.Close())
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.sums != nil {
+		j.sums.Close()
+	}
+	return j.file.Close()
 }
 
-// Sync implements [Store]: one flush for all records added since the last one.
-func (j *Journal) Sync() error {
-	if j.broken != nil || !j.dirty {
-		return j.broken
+func (j *Journal) fileSize() (int64, error) {
+	st, err := j.file.Stat()
+	if err != nil {
+		return 0, err
 	}
-	if err := j.fdatasync(); err != nil {
-		j.broken = err
-		return err
-	}
-	j.dirty = false
-	return nil
+	return st.Size(), nil
 }
 
-func (j *Journal) fdatasync() error {
-	for {
-		err := fdatasync(int(j.file.Fd()))
-		if err == nil {
-			return nil
-		}
-		if err != unix.EINTR {
-			return &fs.PathError{Op: "fdatasync", Path: j.path, Err: err}
-		}
+func (j *Journal) notice(format string, args ...any) {
+	if j.opts.Notice != nil {
+		j.opts.Notice(fmt.Sprintf(format, args...))
 	}
 }
 
-// syncDir syncs the directory of path.
-func syncDir(path string) error {
-	dir, err := os.Open(filepath.Dir(path))
+// syncDir syncs the directory entry of the journal.
+func (j *Journal) syncDir() error {
+	if j.path == "" {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(j.path))
 	if err != nil {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// openSums opens the file md5sums of 1.9. One that another user may have put there is
+// left out.
+func (j *Journal) openSums() error {
+	if j.path == "" {
+		return nil
+	}
+	path := filepath.Join(filepath.Dir(j.path), "md5sums")
+	sums, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK): // FreeBSD says EMLINK
+		j.notice("%s is left out: it is a symbolic link", path)
+		return nil
+	case err != nil:
+		return err
+	}
+	size, err := checkFile(sums)
+	switch {
+	case err != nil:
+		j.notice("%s is left out: %v", path, err)
+	case size > j.opts.MaxSize:
+		j.notice("%s is left out: %v: %d bytes", path, ErrTooLarge, size)
+	default:
+		j.sums = sums
+		return nil
+	}
+	return sums.Close()
+}
+
+// record returns the record of r as the loader would.
+func (r *Record) record(seen time.Time) record {
+	rec := record{seen: seen.UnixMicro(), keep: forever, sent: r.Sent}
+	if r.Sent != 0 {
+		rec.keep = max(seen.Unix(), r.Sent)
+	}
+	return rec
 }

@@ -13,18 +13,22 @@ import (
 )
 
 // header is the first line of a journal: it names the columns.
-const header = "# fwknopd digests: <digest> <seen> <sent> <proto> <src> <sport> <dst> <dport>\n"
+const header = "# fwknopd digests: <digest> <seen> <sent> <proto> <src> <sport> <dst> <dport> <digest of the wire text>\n"
 
 // horizonMark begins the line with the horizon.
 const horizonMark = "# dropped what was sent before "
 
+// newestMark begins the line with the latest time stamp of an accepted message, if that
+// message may have been dropped.
+const newestMark = "# newest message was sent "
+
 // stamp is the layout of both times: RFC 3339 in UTC, microseconds.
 const stamp = "2006-01-02T15:04:05.000000Z"
 
-// maxYear is the last year that stamp can express.
-const maxYear = 9999
+// maxSent is the last second that stamp can express, at the end of the year 9999.
+const maxSent = 253402300799
 
-// maxLine bounds a line; ours have at most 216 bytes (two IPv6 addresses).
+// maxLine bounds a line; ours have at most 260 bytes (two IPv6 addresses).
 const maxLine = 512
 
 var (
@@ -33,19 +37,22 @@ var (
 	errTime   = errors.New("time not understood")
 )
 
-// appendLine adds the line of a fresh p to b.
-func appendLine(b []byte, sum [sha256.Size]byte, p *Packet) []byte {
-	b = base64.RawStdEncoding.AppendEncode(b, sum[:])
-	b = p.Time.UTC().AppendFormat(append(b, ' '), stamp)
+// appendLine adds the line of a record to b.
+func appendLine(b []byte, seen time.Time, r *Record) []byte {
+	b = base64.RawStdEncoding.AppendEncode(b, r.Key[:])
+	b = seen.UTC().AppendFormat(append(b, ' '), stamp)
 	b = append(b, ' ')
-	if p.Sent.IsZero() || p.Sent.Year() > maxYear { // a client may claim any time
+	if r.Sent == 0 {
 		b = append(b, '-')
 	} else {
-		b = p.Sent.UTC().AppendFormat(b, stamp)
+		b = time.Unix(r.Sent, 0).UTC().AppendFormat(b, stamp)
 	}
-	b = strconv.AppendUint(append(b, ' '), uint64(p.Proto), 10)
-	b = appendAddrPort(b, p.Src)
-	b = appendAddrPort(b, p.Dst)
+	b = strconv.AppendUint(append(b, ' '), uint64(r.Proto), 10)
+	b = appendAddrPort(b, r.Src)
+	b = appendAddrPort(b, r.Dst)
+	if r.Wire != [sha256.Size]byte{} {
+		b = base64.RawStdEncoding.AppendEncode(append(b, ' '), r.Wire[:])
+	}
 	return append(b, '\n')
 }
 
@@ -53,16 +60,16 @@ func appendLine(b []byte, sum [sha256.Size]byte, p *Packet) []byte {
 func appendAddrPort(b []byte, a netip.AddrPort) []byte {
 	b = append(b, ' ')
 	if a.IsValid() {
-		b = a.Addr().AppendTo(b)
+		b = a.Addr().WithZone("").AppendTo(b)
 	} else {
 		b = append(b, '-')
 	}
 	return strconv.AppendUint(append(b, ' '), uint64(a.Port()), 10)
 }
 
-// appendHorizon adds the line that keeps the horizon over a restart.
-func appendHorizon(b []byte, t time.Time) []byte {
-	b = append(b, horizonMark...)
+// appendMark adds a line that keeps a time over a restart.
+func appendMark(b []byte, mark string, t time.Time) []byte {
+	b = append(b, mark...)
 	return append(t.UTC().AppendFormat(b, stamp), '\n')
 }
 
@@ -71,7 +78,7 @@ func appendHorizon(b []byte, t time.Time) []byte {
 // of 2.6. Its fields are scratch space.
 type parser struct {
 	maxAge time.Duration // assumed between time stamp and arrival in formats without the stamp
-	field  [9][]byte
+	field  [10][]byte
 	raw    [64]byte
 }
 
@@ -79,7 +86,7 @@ type parser struct {
 func (p *parser) parse(line []byte) (record, digestKind, error) {
 	f := p.split(line)
 	switch {
-	case len(f) == 0 || len(f) > 8:
+	case len(f) == 0 || len(f) > 9:
 		return record{}, 0, errFormat
 	case bytes.IndexByte(f[0], '.') >= 0 || bytes.IndexByte(f[0], ':') >= 0:
 		return p.parsePerl19(line, f)
@@ -87,13 +94,13 @@ func (p *parser) parse(line []byte) (record, digestKind, error) {
 		return p.parseDigest(f[0])
 	case len(f) == 7:
 		return p.parseC26(f)
-	case len(f) == 8:
+	case len(f) == 8, len(f) == 9:
 		return p.parseOwn(f)
 	}
 	return record{}, 0, errFormat
 }
 
-// split cuts line at blanks into at most nine fields, one more than any format has.
+// split cuts line at blanks into at most ten fields, one more than any format has.
 func (p *parser) split(line []byte) [][]byte {
 	f := p.field[:0]
 	for i := 0; i < len(line) && len(f) < cap(f); {
@@ -111,7 +118,8 @@ func (p *parser) split(line []byte) [][]byte {
 	return f
 }
 
-// parseOwn is DIGEST SEEN SENT PROTO SRC SPORT DST DPORT.
+// parseOwn is DIGEST SEEN SENT PROTO SRC SPORT DST DPORT, and since the monitor writes
+// the journal the digest of the text on the wire behind it, which 2.6 needs.
 func (p *parser) parseOwn(f [][]byte) (record, digestKind, error) {
 	r, _, err := p.parseDigest(f[0])
 	if err != nil {
@@ -130,12 +138,16 @@ func (p *parser) parseOwn(f [][]byte) (record, digestKind, error) {
 		if err != nil {
 			return r, 0, err
 		}
-		r.keep = max(seen.Unix(), sent.Unix())
+		r.sent = sent.Unix()
+		r.keep = max(seen.Unix(), r.sent)
 	}
 	if string(f[4]) != "-" {
 		if r.src, err = parseAddr(f[4]); err != nil {
 			return r, 0, err
 		}
+	}
+	if len(f) == 9 && len(f[8]) != 43 {
+		return r, 0, errDigest
 	}
 	return r, 0, checkNumbers(f[3], f[5], f[7])
 }
@@ -216,7 +228,7 @@ func (p *parser) parseDigest(text []byte) (record, digestKind, error) {
 // setTimes sets the times of a record whose format lacks the client's time stamp, which
 // may be up to maxAge later.
 func (p *parser) setTimes(r *record, seen time.Time) {
-	r.seen, r.keep = seen.UnixMicro(), seen.Add(p.maxAge).Unix()
+	r.seen, r.keep, r.sent = seen.UnixMicro(), seen.Add(p.maxAge).Unix(), seen.Unix()
 }
 
 func parseStamp(b []byte) (time.Time, error) {

@@ -3,9 +3,11 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // A loader reads a journal or an old cache into a set. Lines that are not records are
@@ -31,9 +33,9 @@ func newLoader(s *set) *loader {
 	return &loader{set: s, parse: parser{maxAge: s.opts.MaxAge}}
 }
 
-// load reads r to its end. Only reading can fail.
-func (l *loader) load(r io.Reader) error {
-	in := bufio.NewReaderSize(r, 64<<10)
+// load reads r to its end. Only reading can fail, and ctx can end it.
+func (l *loader) load(ctx context.Context, r io.Reader) error {
+	in := bufio.NewReaderSize(cancellable{ctx, r}, 64<<10)
 	for {
 		b, n, err := readLine(in)
 		if err != nil && err != io.EOF {
@@ -50,6 +52,20 @@ func (l *loader) load(r io.Reader) error {
 		}
 		l.offset += n
 	}
+}
+
+// A cancellable reader fails when its context has ended.
+type cancellable struct {
+	ctx context.Context
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (c cancellable) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
 }
 
 // readLine returns the next line without its newline, nil if it is longer than the
@@ -94,17 +110,26 @@ func (l *loader) handleLine(b []byte, last bool, n int64) error {
 	}
 	l.set.oldKinds |= kind
 	if _, known := l.set.table.find(rec.id); !known {
-		l.set.table.insert(rec)
+		l.set.insert(&rec)
 	}
 	return nil
 }
 
 func (l *loader) comment(text string) {
-	if at, ok := strings.CutPrefix(text, horizonMark); ok {
-		if t, err := parseStamp([]byte(at)); err == nil && t.After(l.set.horizon) {
-			l.set.horizon = t
-		}
+	if t := cutMark(text, horizonMark); t.After(l.set.horizon) {
+		l.set.horizon = t
 	}
+	l.set.newest = max(l.set.newest, cutMark(text, newestMark).Unix())
+}
+
+// cutMark returns the time of a line of appendMark, the zero time if it is another line.
+func cutMark(text, mark string) time.Time {
+	at, ok := strings.CutPrefix(text, mark)
+	if !ok {
+		return time.Time{}
+	}
+	t, _ := parseStamp([]byte(at))
+	return t
 }
 
 func (l *loader) skip(why error) {

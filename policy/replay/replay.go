@@ -1,6 +1,8 @@
 // Package replay records the SPA messages that were seen, so that none is accepted
-// twice: in memory for offline use ([NewMemory]), in an append-only journal for
-// the daemon ([Open]).
+// twice: in memory for offline use ([NewMemory]), and for the daemon in an append-only
+// journal. The process that owns the journal ([Open]) writes what the one that decides
+// hands over: that one has a copy of the records in memory ([NewReplica]) and no access to
+// the file.
 //
 // A message is identified by the SHA-256 of its plaintext, never of the wire bytes:
 // one packet has several encodings on the wire. Caches written by fwknopd 1.9 and 2.6
@@ -61,6 +63,8 @@ type Options struct {
 	// Now is the time of opening, by which old records of a journal are dropped at
 	// once. Zero: none are. Later the time of each Packet is used.
 	Now time.Time
+	// MaxSize bounds a journal in bytes; 0 is [DefaultMaxSize].
+	MaxSize int64
 	// Notice, if not nil, is called with one sentence for each repair and for
 	// skipped lines.
 	Notice func(string)
@@ -78,3 +82,20 @@ func (o *Options) cutoff(now time.Time) time.Time {
 	}
 	return now.Add(-o.MaxAge - grace)
 }
+
+// horizonAt returns the least horizon that refuses every message accepted until now.
+// newest is the latest time stamp of those that are known of: a message may be from the
+// future by MaxAge, and the clock may have been set back.
+func horizonAt(now time.Time, newest int64) time.Time {
+	h := now.Truncate(time.Second)
+	if h.Before(now) {
+		h = h.Add(time.Second) // time stamps are in seconds
+	}
+	if n := time.Unix(newest+1, 0); n.After(h) && newest < maxSent {
+		return n
+	}
+	return h
+}
+
+// farthest returns the latest horizon that can be right at the time now.
+func (o *Options) farthest(now time.Time) time.Time { return now.Add(o.MaxAge + time.Second) }

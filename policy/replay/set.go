@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -21,7 +22,7 @@ func NewMemory(opts Options) *Memory { return &Memory{set{opts: opts}} }
 // Load adds the records of a journal or of a cache of 1.9 or 2.6; name is for notices.
 func (m *Memory) Load(r io.Reader, name string) error {
 	l := newLoader(&m.set)
-	if err := l.load(r); err != nil {
+	if err := l.load(context.Background(), r); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if l.tail > 0 && !l.whole {
@@ -38,10 +39,7 @@ func (m *Memory) Add(p *Packet) (First, bool, error) {
 	if seen || err != nil {
 		return first, false, err
 	}
-	m.table.insert(newRecord(key, p))
-	if m.dropDue() {
-		m.dropBefore(m.opts.cutoff(p.Time))
-	}
+	m.insertFresh(key, p)
 	return First{}, true, nil
 }
 
@@ -56,6 +54,7 @@ type set struct {
 	oldKinds digestKind
 	horizon  time.Time // records of messages sent before it may have been dropped
 	kept     int       // records left by the last drop; the next one is at twice as many
+	newest   int64     // latest of [record.accepted], also of dropped ones
 }
 
 // digestKind is a set of ways in which digests in a cache were made, other than as
@@ -130,7 +129,7 @@ func (s *set) lookupOld(p *Packet) (record, bool) {
 // prefix, padding and spare bits; a replayed packet may have them added.
 func (s *set) lookupWire(wire []byte) (record, bool) {
 	text := bytes.TrimRight(wire, "=")
-	for _, prefix := range [...]string{"", "U2FsdGVkX1", "hQ"} {
+	for _, prefix := range wirePrefixes {
 		t, ok := bytes.CutPrefix(text, []byte(prefix))
 		if !ok || len(t) == 0 {
 			continue
@@ -150,6 +149,10 @@ func (s *set) lookupWire(wire []byte) (record, bool) {
 	}
 	return s.table.find(sha256ID(wire))
 }
+
+// wirePrefixes are what clients leave out in front of the text: the encoded beginnings of
+// a Rijndael and of an OpenPGP message.
+var wirePrefixes = [...]string{"", "U2FsdGVkX1", "hQ"}
 
 // clearSpare returns text with the given bits of its last character's value cleared,
 // and reports whether any was set.
@@ -181,9 +184,40 @@ func newRecord(key id, p *Packet) record {
 		r.src = p.Src.Addr().As16()
 	}
 	if !p.Sent.IsZero() {
-		r.keep = max(r.keep, p.Sent.Unix())
+		r.sent = p.Sent.Unix()
+		r.keep = max(r.keep, r.sent)
 	}
 	return r
+}
+
+// insertFresh inserts p and drops old records if that is due.
+func (s *set) insertFresh(key id, p *Packet) {
+	r := newRecord(key, p)
+	s.insert(&r)
+	if s.dropDue() {
+		s.dropBefore(s.opts.cutoff(p.Time))
+	}
+}
+
+func (s *set) insert(r *record) {
+	s.table.insert(*r)
+	s.newest = max(s.newest, r.accepted(s.opts.MaxAge))
+}
+
+// clampHorizon lowers a horizon that lies beyond what any message of now can have, after
+// a time at which the clock was wrong, and reports whether it did.
+func (s *set) clampHorizon(now time.Time) bool {
+	if now.IsZero() || !s.horizon.After(s.opts.farthest(now)) {
+		return false
+	}
+	to := horizonAt(now, s.newest)
+	if !to.Before(s.horizon) {
+		return false // it is the clock that is behind
+	}
+	s.notice(fmt.Sprintf("the journal says that digests up to %s were dropped, which is in the future: messages sent before %s are refused instead",
+		s.horizon.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
+	s.horizon = to
+	return true
 }
 
 // dropDue reports whether the records have doubled since the last drop.

@@ -1,6 +1,8 @@
 package replay
 
 import (
+	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -30,14 +32,60 @@ func packet(i int, t time.Time) *Packet {
 	}
 }
 
-func open(t *testing.T, path string, opts Options) *Journal {
+// A both is a journal and a copy of its records, in one process. Records are written at
+// once, with the time of their message.
+type both struct {
+	*Replica
+	j   *Journal
+	now time.Time
+}
+
+func openBoth(path string, opts Options) (*both, error) {
+	j, err := Open(context.Background(), path, opts)
+	if err != nil {
+		return nil, err
+	}
+	b := &both{j: j}
+	if b.Replica, err = b.replica(opts); err != nil {
+		return nil, errors.Join(err, j.Close())
+	}
+	return b, nil
+}
+
+// replica returns another copy, as the next worker has it.
+func (b *both) replica(opts Options) (*Replica, error) {
+	r := NewReplica(opts, func(list []Record) error { return b.j.Append(b.now, list) })
+	snapshot, err := b.j.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	defer snapshot.Close()
+	var text bytes.Buffer
+	if _, err := snapshot.WriteTo(&text); err != nil {
+		return nil, err
+	}
+	return r, r.Load(&text)
+}
+
+func (b *both) Add(p *Packet) (First, bool, error) {
+	b.now = p.Time
+	first, fresh, err := b.Replica.Add(p)
+	if err == nil {
+		err = b.Sync()
+	}
+	return first, fresh && err == nil, err
+}
+
+func (b *both) Close() error { return b.j.Close() }
+
+func open(t *testing.T, path string, opts Options) *both {
 	t.Helper()
-	j, err := Open(path, opts)
+	b, err := openBoth(path, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { j.Close() })
-	return j
+	t.Cleanup(func() { b.Close() })
+	return b
 }
 
 func add(t *testing.T, s Store, p *Packet) bool {
@@ -98,7 +146,7 @@ func TestJournalIsReadableTextThatLasts(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digest.cache")
 	j := open(t, path, Options{})
 	v6 := packet(2, t0)
-	v6.Src, v6.Sent = netip.MustParseAddrPort("[2001:db8::7]:1"), time.Time{}
+	v6.Src, v6.Sent, v6.Wire = netip.MustParseAddrPort("[2001:db8::7%eth0]:1"), time.Time{}, nil
 	add(t, j, packet(1, t0))
 	add(t, j, v6)
 	if err := j.Close(); err != nil {
@@ -108,9 +156,10 @@ func TestJournalIsReadableTextThatLasts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w1 := sha256.Sum256(packet(1, t0).Wire)
 	k1, k2 := sha256.Sum256(packet(1, t0).Plaintext), sha256.Sum256(v6.Plaintext)
 	want := header +
-		b64(k1[:]) + " 2023-11-14T22:13:20.000000Z 2023-11-14T22:13:20.000000Z 17 192.0.2.7 40000 198.51.100.1 62201\n" +
+		b64(k1[:]) + " 2023-11-14T22:13:20.000000Z 2023-11-14T22:13:20.000000Z 17 192.0.2.7 40000 198.51.100.1 62201 " + b64(w1[:]) + "\n" +
 		b64(k2[:]) + " 2023-11-14T22:13:20.000000Z - 17 2001:db8::7 1 198.51.100.1 62201\n"
 	if string(text) != want {
 		t.Errorf("journal:\n%swant:\n%s", text, want)
@@ -279,13 +328,13 @@ func TestDamagedTail(t *testing.T) {
 func TestSecondWriterIsLockedOut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digest.cache")
 	j := open(t, path, Options{})
-	if _, err := Open(path, Options{}); !errors.Is(err, ErrLocked) {
+	if _, err := openBoth(path, Options{}); !errors.Is(err, ErrLocked) {
 		t.Fatalf("second opening: %v", err)
 	}
-	if err := j.compact(t0); err != nil {
+	if err := j.j.compact(context.Background(), t0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(path, Options{}); !errors.Is(err, ErrLocked) {
+	if _, err := openBoth(path, Options{}); !errors.Is(err, ErrLocked) {
 		t.Fatalf("second opening after a compaction: %v", err)
 	}
 	j.Close()
@@ -302,40 +351,9 @@ func TestNotAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{link, dir, filepath.Join(dir, "no", "folder")} {
-		if j, err := Open(path, Options{}); err == nil {
+		if j, err := openBoth(path, Options{}); err == nil {
 			j.Close()
 			t.Errorf("%s was opened", path)
 		}
 	}
-}
-
-func TestWriteErrorsRefuse(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "digest.cache")
-	j := open(t, path, Options{})
-	readOnly, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := j.file
-	j.file = readOnly
-	if _, fresh, err := j.Add(packet(1, t0)); fresh || err == nil {
-		t.Errorf("unwritable: fresh %v, err %v", fresh, err)
-	}
-	j.file = good
-	readOnly.Close()
-	if add(t, j, packet(1, t0)) {
-		t.Error("a message that could not be recorded is fresh the second time")
-	}
-	if !add(t, j, packet(2, t0)) {
-		t.Error("a fresh message after the disk recovered")
-	}
-	j.file.Close()
-	j.dirty = true
-	if err := j.Sync(); err == nil {
-		t.Fatal("Sync of a closed file succeeded")
-	}
-	if _, _, err := j.Add(packet(3, t0)); err == nil {
-		t.Error("Add after a failed Sync succeeded")
-	}
-	j.broken = nil
 }

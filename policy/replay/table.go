@@ -18,6 +18,17 @@ type record struct {
 	src  [16]byte // IPv4 as mapped; zero: unknown
 	seen int64    // Unix microseconds; 0: unknown
 	keep int64    // Unix seconds: to be dropped once this is before the cutoff
+	sent int64    // Unix seconds; 0: unknown. A table does not have it
+}
+
+// accepted returns the time stamp of the message of r, in Unix seconds, if the clocks of
+// client and server agreed on it, else 0: then one of the clocks was wrong.
+func (r *record) accepted(maxAge time.Duration) int64 {
+	seen, limit := r.seen/1e6, int64(maxAge/time.Second)
+	if age := seen - r.sent; age > limit || -age > limit {
+		return 0
+	}
+	return r.sent
 }
 
 // forever is the keep value of a record whose age is unknown.

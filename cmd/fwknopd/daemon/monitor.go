@@ -38,6 +38,7 @@ type daemon struct {
 	fw          *firewall.Firewall // nil: none (external_cmd)
 	mon         *monitor.Monitor
 	events      eventLog
+	digests     *digests
 	pid         *pidfile.File // nil: none
 	cmdlineFile string        // FWKNOP_CMDLINE_FILE, "" if there is none
 	closers     []func()      // called at the end in reverse order

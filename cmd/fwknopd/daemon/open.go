@@ -32,8 +32,9 @@ func (d *daemon) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.openDigests(ctx)
 	cfg := monitor.Config{
-		Policy: d.workerPolicy(), Events: d.handleEvent,
+		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval,
 	}

@@ -4,24 +4,19 @@ import (
 	"encoding/json"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
-	"time"
 
-	"golang.org/x/sys/unix"
-
-	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
-	"fwknopd/policy/replay"
 )
 
 // workerPolicy returns what the worker may request.
 func (d *daemon) workerPolicy() monitor.Policy {
 	s := d.conf()
 	p := s.policy
-	p.Files = s.openers(func(text string) { d.logf(warning, "%s", text) })
+	p.Files = s.openers()
+	p.Files[privsep.FileJournal] = d.digests.open
 	p.Journal = d.journalOpener()
 	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := *s.workerConfig
@@ -77,34 +72,12 @@ func configFile(c *privsep.Config) (*os.File, error) {
 	return sealedFile(text)
 }
 
-// openers returns the files that the worker may request by name, except the
-// configuration: the digest file, and sources that take privileges to open.
-func (s *setup) openers(notice func(string)) map[string]func() (*os.File, error) {
+// openers returns the sources that take privileges to open, by the names that the worker
+// requests them by.
+func (s *setup) openers() map[string]func() (*os.File, error) {
 	files := make(map[string]func() (*os.File, error))
-	if path := engine.DigestFile(s.Server); path != "" {
-		files[privsep.FileJournal] = func() (*os.File, error) {
-			return openJournal(path, engine.StoreOptions(s.Server, time.Now(), notice))
-		}
-		files[privsep.FileOldSums] = func() (*os.File, error) { return os.Open(filepath.Join(filepath.Dir(path), privsep.FileOldSums)) }
-	}
 	for _, f := range privsep.SourceSpecs(s.Loaded) {
 		maps.Copy(files, f.Files())
 	}
 	return files
-}
-
-// openJournal creates, repairs and compacts the digest file, and opens it for the
-// worker.
-func openJournal(path string, o replay.Options) (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, err
-	}
-	j, err := replay.Open(path, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := j.Close(); err != nil {
-		return nil, err
-	}
-	return os.OpenFile(path, os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0)
 }

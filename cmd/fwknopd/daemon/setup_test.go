@@ -124,7 +124,7 @@ func TestOpeners(t *testing.T) {
 			t.Errorf("%s: %v", server, problems)
 			continue
 		}
-		offered := s.openers(func(string) {})
+		offered := s.openers()
 		for _, f := range privsep.SourceSpecs(s.Loaded) {
 			if offered[f.Name()] == nil {
 				t.Errorf("%s: the monitor does not open %s", server, f.Name())

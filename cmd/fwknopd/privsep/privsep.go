@@ -34,8 +34,7 @@ var ErrFinished = errors.New("the worker has finished")
 // Names of the files that the monitor opens for the worker, in addition to the sources.
 const (
 	FileConfig  = "config"
-	FileJournal = "journal"
-	FileOldSums = "md5sums"
+	FileJournal = "journal" // a pipe: the digests of the messages seen
 )
 
 // Notices of the monitor to the worker.

@@ -24,21 +24,6 @@ import (
 // and of the keys.
 const maxConfig = 160 << 20
 
-// compact has the monitor compact the journal if that is due: it does so whenever it
-// opens the file. An error ends the worker, since digests could no longer be stored;
-// the next worker starts over.
-func (w *worker) compact(ctx context.Context) error {
-	j, ok := w.store.(*replay.Journal)
-	if !ok || !j.Due() {
-		return nil
-	}
-	w.store = nil
-	if err := j.Close(); err != nil {
-		return err
-	}
-	return w.load(ctx)
-}
-
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
@@ -54,10 +39,8 @@ func (w *worker) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	previous := w.previousStores(store)
-	e, err := w.newEngine(ctx, c, l, chainStores(store, previous))
+	e, err := w.newEngine(ctx, c, l, store)
 	if err != nil {
-		w.closeUnused(store)
 		return err
 	}
 	at := resume(c.Positions, time.Now())
@@ -67,16 +50,13 @@ func (w *worker) load(ctx context.Context) error {
 	w.wait = c.Wait
 	src, err := w.sources(ctx, l, at)
 	if err != nil {
-		w.closeUnused(store)
 		return err
 	}
 	if w.engine != nil {
 		e.Inherit(w.engine)
 	}
-	old := w.store
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
-	w.store, w.storePath, w.previous = store, engine.DigestFile(l.Server), previous
-	w.closeUnused(old)
+	w.store, w.storePath = store, engine.DigestFile(l.Server)
 	w.decisions.compat = report.Compat{Server: l.Server, Access: l.Access}
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)

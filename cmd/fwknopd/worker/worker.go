@@ -88,9 +88,8 @@ type worker struct {
 	conf      *privsep.Config
 	loaded    *config.Loaded
 	engine    *policy.Engine
-	store     replay.Store
-	storePath string       // the digest file of store
-	previous  replay.Store // the stores before it, for lookups only; nil: none
+	store     *replay.Replica
+	storePath string // the digest file of store
 	src       *sources
 	decisions decisionLog
 	problems  *privsep.Budget
@@ -129,9 +128,7 @@ func (w *worker) serve(ctx context.Context) error {
 		case notice(privsep.NoticeState):
 			w.logState()
 		case notice(privsep.NoticeReload):
-			if err := w.flush(ctx); err != nil {
-				return err
-			}
+			w.flush(ctx)
 			if err := w.load(ctx); err != nil {
 				if w.src == nil {
 					return err
@@ -173,9 +170,7 @@ func (w *worker) run(ctx context.Context) error {
 		if goesOn && len(w.batch) < batchMax && w.src.Buffered() {
 			continue
 		}
-		if err := w.flush(ctx); err != nil {
-			return err
-		}
+		w.flush(ctx)
 		switch {
 		case goesOn:
 		case w.remaining == 0:
@@ -240,12 +235,13 @@ func (w *worker) addMessage(p *pending) {
 	}
 }
 
-// flush makes the digests durable, and then executes and logs the decisions.
-func (w *worker) flush(ctx context.Context) error {
-	if len(w.batch) == 0 {
-		return nil
-	}
+// flush makes the digests durable, also those of refusals that are not logged, and then
+// executes and logs the decisions.
+func (w *worker) flush(ctx context.Context) {
 	err := w.engine.Sync()
+	if len(w.batch) == 0 {
+		return
+	}
 	for i := range w.batch {
 		p := &w.batch[i]
 		if err != nil && p.decision.Verdict == policy.Allow {
@@ -264,7 +260,6 @@ func (w *worker) flush(ctx context.Context) error {
 	clear(w.batch)
 	w.batch = w.batch[:0]
 	w.sendPositions()
-	return w.compact(ctx)
 }
 
 // unrecorded returns the refusal for a granted packet whose digest could not be stored.
@@ -278,9 +273,6 @@ func (w *worker) close() {
 	w.submitted.Wait() // ends with the replies, or with the connection
 	if w.src != nil {
 		w.src.Close()
-	}
-	if j, ok := w.store.(*replay.Journal); ok {
-		_ = j.Close() // digests were synced before they were granted
 	}
 	w.client.Close()
 }

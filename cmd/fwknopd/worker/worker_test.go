@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -46,6 +47,7 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 		Events: func(monitor.Event) {},
 		Policy: monitor.Policy{Files: map[string]func() (*os.File, error){
 			privsep.FileConfig:     func() (*os.File, error) { return os.Open(encoded) },
+			privsep.FileJournal:    emptyJournal,
 			"FILE_PCAP " + capture: func() (*os.File, error) { return os.Open(capture) },
 		}},
 	})
@@ -94,6 +96,16 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 	case <-deadline:
 		t.Fatal("the worker lives on without its monitor")
 	}
+}
+
+// emptyJournal is the content of a journal without records.
+func emptyJournal() (*os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	_, err = w.Write(make([]byte, 8))
+	return r, errors.Join(err, w.Close())
 }
 
 // The monitor gets a command as the client wrote it, with the address that CMD_REGEX is

@@ -1,0 +1,31 @@
+package replay
+
+import (
+	"errors"
+	"os"
+)
+
+// memoryFile returns a file whose name is removed: golang.org/x/sys has no memfd_create
+// for FreeBSD.
+func memoryFile() (file, error) {
+	f, err := os.CreateTemp("", "fwknopd-digests-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return appendFile{diskFile{f}}, nil
+}
+
+// An appendFile writes at the end, which [os.CreateTemp] does not ask for.
+type appendFile struct{ diskFile }
+
+// Write implements io.Writer.
+func (f appendFile) Write(p []byte) (int, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return f.WriteAt(p, st.Size())
+}
