@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,21 +30,22 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	}
 	l, problems := Load(o.Options)
 	Print(stderr, problems)
-	var err error
+	w := bufio.NewWriter(stdout) // which keeps the first error for Flush
 	switch o.Format {
 	case "", "text":
-		err = o.writeText(stderr, l)
+		w.Reset(stderr)
+		o.writeText(w, l)
 	case "c":
-		err = o.writeC26(stdout, l)
+		o.writeC26(w, l)
 	case "json":
-		err = o.writeJSON(stdout, l)
+		o.writeJSON(w, l)
 	case "conf":
-		_, err = io.WriteString(stdout, l.Values.Format(true)+"\n"+l.Access.Format(true))
+		fmt.Fprintf(w, "%s\n%s", l.Values.Format(true), l.Access.Format(true))
 	default:
 		fmt.Fprintf(stderr, "fwknopd: --format %q is none of text, c, json and conf\n", o.Format)
 		return exitUsage
 	}
-	if err != nil {
+	if err := w.Flush(); err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError
 	}
@@ -87,13 +89,12 @@ func (o *DumpOptions) redact(v *conf.Value) string {
 }
 
 // writeText writes the layout of 1.9 with the origin after each value.
-func (o *DumpOptions) writeText(w io.Writer, l *Loaded) error {
-	var b strings.Builder
+func (o *DumpOptions) writeText(w *bufio.Writer, l *Loaded) {
 	source := "built-in defaults"
 	if name := o.Main(); name != "" {
 		source = name
 	}
-	fmt.Fprintf(&b, "\n%s [+] Dumping config from: %s\n\n", o.Now.Format(time.ANSIC), source)
+	fmt.Fprintf(w, "\n%s [+] Dumping config from: %s\n\n", o.Now.Format(time.ANSIC), source)
 	values := l.Values.All()
 	sort.SliceStable(values, func(i, j int) bool { return values[i].Keyword.Name < values[j].Keyword.Name })
 	var commands []*conf.Value
@@ -102,22 +103,20 @@ func (o *DumpOptions) writeText(w io.Writer, l *Loaded) error {
 			commands = append(commands, v)
 			continue
 		}
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
+		fmt.Fprintf(w, "%-30s %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
 	}
-	b.WriteString("\n[+] Command paths:\n\n")
+	w.WriteString("\n[+] Command paths:\n\n")
 	for _, v := range commands {
-		fmt.Fprintf(&b, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.redact(v), v.Where())
+		fmt.Fprintf(w, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.redact(v), v.Where())
 	}
-	fmt.Fprintf(&b, "\n[+] Dumping access config: %s\n", l.Access.File)
+	fmt.Fprintf(w, "\n[+] Dumping access config: %s\n", l.Access.File)
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		fmt.Fprintf(&b, "\nSOURCE block: %d\n", s.Number)
+		fmt.Fprintf(w, "\nSOURCE block: %d\n", s.Number)
 		for _, v := range setValues(s) {
-			fmt.Fprintf(&b, "%s: %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
+			fmt.Fprintf(w, "%s: %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // setValues returns the values of a stanza that are not empty.
@@ -132,30 +131,27 @@ func setValues(s *conf.Stanza) []*conf.Value {
 }
 
 // writeC26 writes the layout of 2.6.
-func (o *DumpOptions) writeC26(w io.Writer, l *Loaded) error {
-	var b strings.Builder
-	b.WriteString("Current fwknopd config settings:\n")
+func (o *DumpOptions) writeC26(w *bufio.Writer, l *Loaded) {
+	w.WriteString("Current fwknopd config settings:\n")
 	for i, v := range l.Values.All() {
 		text := o.redact(v)
 		if text == "" {
 			text = "<not set>"
 		}
-		fmt.Fprintf(&b, "%3d. %-28s =  '%s'\n", i, v.Keyword.Name, text)
+		fmt.Fprintf(w, "%3d. %-28s =  '%s'\n", i, v.Keyword.Name, text)
 	}
-	b.WriteString("\nCurrent fwknopd access settings:\n")
+	w.WriteString("\nCurrent fwknopd access settings:\n")
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		fmt.Fprintf(&b, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.All()[0], strings.Repeat("=", 62))
+		fmt.Fprintf(w, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.All()[0], strings.Repeat("=", 62))
 		for _, v := range setValues(s) {
 			text := o.redact(v)
 			if v.Keyword.Secret() {
 				text = "<see the access.conf file>"
 			}
-			fmt.Fprintf(&b, "%28s:  %s\n", v.Keyword.Name, text)
+			fmt.Fprintf(w, "%28s:  %s\n", v.Keyword.Name, text)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // A dumpValue is one value in JSON.
@@ -166,7 +162,7 @@ type dumpValue struct {
 }
 
 // writeJSON writes one object. Members may be added, never removed or changed.
-func (o *DumpOptions) writeJSON(w io.Writer, l *Loaded) error {
+func (o *DumpOptions) writeJSON(w *bufio.Writer, l *Loaded) {
 	type block struct {
 		Number int         `json:"number"`
 		File   string      `json:"file"`
@@ -193,5 +189,5 @@ func (o *DumpOptions) writeJSON(w io.Writer, l *Loaded) error {
 	}
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(out)
+	_ = enc.Encode(out) // an error of w is that of its Flush
 }
