@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
 
@@ -34,7 +38,12 @@ func handOver(t *testing.T, n int) (s *setup, l *config.Loaded, e *policy.Engine
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
-	text, err := json.Marshal(s.workerConfig)
+	f, err := configFile(s.workerConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,5 +83,32 @@ func TestCostOfStanza(t *testing.T) {
 		if c.got > c.atMost {
 			t.Errorf("%d %s a stanza, at most %d are allowed", c.got, c.what, c.atMost)
 		}
+	}
+}
+
+// TestManyStanzas: the most stanzas that are allowed are handed over.
+func TestManyStanzas(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads 50,000 stanzas")
+	}
+	s, l, _ := handOver(t, conf.MaxStanzas)
+	if n := len(s.policy.Limits.Stanzas); n != conf.MaxStanzas || l.Access.Stanzas[n-1].Usernames[0] != fmt.Sprintf("user%d", n-1) {
+		t.Errorf("%d stanzas, the last one is of %v", n, l.Access.Stanzas[n-1].Usernames)
+	}
+}
+
+// TestManyKeys: the OpenPGP keys of all stanzas have a bound, since they are handed over too.
+func TestManyKeys(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(name, make([]byte, privsep.MaxKeys/2), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stanza := "SOURCE ANY\nGPG_KEY_FILE " + name + "\nGPG_REMOTE_ID ANY\nGPG_ALLOW_NO_PW Y\n"
+	if _, problems := prepare(files(t, "PCAP_INTF lo;", strings.Repeat(stanza, 2))); problems.Failed() {
+		t.Fatal(problems)
+	}
+	_, problems := prepare(files(t, "PCAP_INTF lo;", strings.Repeat(stanza, 3)))
+	if want := "access.conf:9: the OpenPGP keys of the stanzas so far are larger than 33554432 bytes"; !problems.Failed() || !strings.HasSuffix(problems[len(problems)-1].String(), want) {
+		t.Errorf("%v, want %s", problems, want)
 	}
 }

@@ -104,6 +104,7 @@ func resolver(s *conf.Server, l *enforce.Limits) func(host string) ([]netip.Addr
 // keys cannot be exported is an error, since it would refuse all clients.
 func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 	var all []*keyring.Keys
+	size := 0
 	for i := range a.Stanzas {
 		st := &a.Stanzas[i]
 		if st.GPG == nil {
@@ -112,6 +113,12 @@ func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 		keys, err := keyring.Export(ctx, st.GPG)
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
+		}
+		for _, export := range keys.Exports {
+			size += len(export)
+		}
+		if size > privsep.MaxKeys {
+			return nil, fmt.Errorf("%s:%d: the OpenPGP keys of the stanzas so far are larger than %d bytes", st.Pos.File, st.Pos.Line, privsep.MaxKeys)
 		}
 		all = append(all, keys)
 	}

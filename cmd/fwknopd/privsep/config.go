@@ -13,6 +13,14 @@ import (
 	"fwknopd/policy/conf"
 )
 
+const (
+	// MaxKeys bounds the exported OpenPGP keys of all stanzas, in bytes.
+	MaxKeys = 32 << 20
+	// MaxConfig bounds the encoded Config, which holds both configurations and the keys in
+	// base64, and some hundred bytes for each file and stanza.
+	MaxConfig = (2*conf.MaxTotalSize+MaxKeys)/3*4 + 32<<20
+)
+
 // A Config is everything the worker needs, since it cannot read files: every
 // configuration file as the monitor read it. The worker parses them with the same code
 // and so gets the same configuration.

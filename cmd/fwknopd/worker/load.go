@@ -20,10 +20,6 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// maxConfig is the maximum size of the encoded configuration: that of the files, in base64,
-// and of the keys.
-const maxConfig = 160 << 20
-
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed.
 func (w *worker) load(ctx context.Context) error {
@@ -70,7 +66,7 @@ func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
 		return err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
+	text, err := io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
 	if err != nil {
 		return err
 	}
