@@ -16,7 +16,7 @@ import (
 )
 
 // files writes a configuration and returns the options that name its files.
-func files(t *testing.T, server, access string) *cli.Options {
+func files(t testing.TB, server, access string) *cli.Options {
 	t.Helper()
 	dir := t.TempDir()
 	o := &cli.Options{Config: filepath.Join(dir, "fwknopd.conf"), Access: filepath.Join(dir, "access.conf"), Test: true}

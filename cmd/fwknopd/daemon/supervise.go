@@ -64,7 +64,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 		r.Close()
 		return nil, err
 	}
-	d.workerLogs.Go(func() { d.readWorkerLog(r) })
+	d.workerLogs.Go(func() { d.readWorkerLog(r, wk.Kill) })
 	d.mu.Lock()
 	d.worker = wk
 	d.mu.Unlock()
@@ -88,12 +88,13 @@ func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	if err != nil {
 		return nil, errors.Join(err, server.Close(), conn.Close())
 	}
-	d.workerLogs.Go(func() { d.readWorkerLog(r) })
 	ctx, cancel := context.WithCancel(context.Background())
+	kill := func() error { cancel(); return nil }
+	d.workerLogs.Go(func() { d.readWorkerLog(r, kill) })
 	ended := make(chan error, 1)
 	go func() { ended <- d.work(ctx, conn, w) }()
 	return &monitor.Worker{
-		Conn: server, Wait: func() error { return <-ended }, Kill: func() error { cancel(); return nil },
+		Conn: server, Wait: func() error { return <-ended }, Kill: kill,
 	}, nil
 }
 

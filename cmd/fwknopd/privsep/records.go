@@ -8,15 +8,26 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// The worker logs through a pipe to the monitor, one record per line: a letter for the
-// kind, then the text.
+// The worker logs through a pipe to the monitor. A record is a byte for its kind, the
+// length of its content in two bytes, and the content: a value in the form of [Encode], or
+// as the kind says. The monitor writes all that is logged; only a RecordText has words of
+// the worker, and is marked as such.
 const (
-	RecordInfo      = 'i' // a message
-	RecordWarning   = 'w' // a warning
-	RecordAlert     = 'a' // a message to mail as well
-	RecordDetail    = 'd' // only with -v -v
-	RecordEvent     = 'e' // a line of the event log
-	RecordPositions = 's' // positions in followed files
+	RecordDecision   = 'd' // a report.Record
+	RecordSuppressed = 's' // a report.Suppressed
+	RecordState      = 'c' // a report.State
+	RecordLost       = 'l' // a uint64: records that did not fit into the pipe
+	RecordListening  = 'k' // empty: the sources are open
+	RecordLimit      = 'e' // empty: the packets of -C have been processed
+	RecordText       = 't' // a warning, as text
+	RecordPositions  = 'p' // positions in followed files, as JSON
+)
+
+// RecordHead is the length of what precedes the content of a record, MaxRecord the maximum
+// length of the content.
+const (
+	RecordHead = 3
+	MaxRecord  = 1<<16 - 1
 )
 
 // RecordsFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.

@@ -38,9 +38,9 @@ type Packet struct {
 	Src, Dst netip.AddrPort
 	Proto    parse.Proto
 
-	text   string // the message field of an SPA message
-	digest string // of a replay, as 1.9 stores it
-	signer string // fingerprint, if an OpenPGP message was decrypted
+	Text   string // the message field of an SPA message
+	Digest string // of the message as 1.9 stores it; of a replay, or of a message to dump
+	Signer string // fingerprint, if an OpenPGP message was decrypted
 }
 
 // NewPacket returns the packet of an event, which arrived at the time now.
@@ -53,9 +53,9 @@ func (p *Packet) SetMessage(d *policy.Decision, m *spa.Message) {
 	if m == nil {
 		return
 	}
-	p.text, p.signer = m.Text, m.Signer
+	p.Text, p.Signer = m.Text, m.Signer
 	if d.Reason == policy.SPAReplay {
-		p.digest = digest19(m)
+		p.Digest = Digest19(m)
 	}
 }
 
@@ -73,14 +73,14 @@ func (c *Compat) Matched(stanza int, p *Packet) []string {
 
 // Signed returns what 2.6 prints for a message decrypted with the GPG key of a stanza.
 func (c *Compat) Signed(d *policy.Decision, p *Packet) []string {
-	if c.Server.Dialect != conf.C26 || p.signer == "" || d.Reason == policy.SPAReplay {
+	if c.Server.Dialect != conf.C26 || p.Signer == "" || d.Reason == policy.SPAReplay {
 		return nil
 	}
 	st := c.Access.StanzaAt(d.Stanza)
 	if st == nil || st.GPG == nil || st.GPG.DisableSig {
 		return nil
 	}
-	return []string{fmt.Sprintf("[%s] (stanza #%d) Incoming SPA data signed by '%s' (fingerprint '%s').", p.Src.Addr(), st.Number, shortID(p.signer), p.signer)}
+	return []string{fmt.Sprintf("[%s] (stanza #%d) Incoming SPA data signed by '%s' (fingerprint '%s').", p.Src.Addr(), st.Number, shortID(p.Signer), p.Signer)}
 }
 
 // Refusal returns the log lines for the refusal by one stanza.

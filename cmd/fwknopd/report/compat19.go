@@ -23,7 +23,7 @@ var decisions19 = map[policy.Reason]func(*compatDecision) []string{
 		if c.Detail.FirstSrc == "" {
 			return nil // older than the stored digests, or from a cache without addresses
 		}
-		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.digest)}
+		return []string{fmt.Sprintf("attempted SPA packet replay from: %s (original SPA src: %s, digest: %s)", c.Src, c.Detail.FirstSrc, c.packet.Digest)}
 	},
 	policy.SPAStale:  age19,
 	policy.SPAFuture: age19,
@@ -40,10 +40,10 @@ var decisions19 = map[policy.Reason]func(*compatDecision) []string{
 		if c.Detail.Text != policy.TextCmdOff {
 			return nil
 		}
-		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", c.packet.text, c.Src)}
+		return []string{fmt.Sprintf("received command \"%s\" but command mode not enabled for %s", c.packet.Text, c.Src)}
 	},
 	policy.SPACmdRegex: func(c *compatDecision) []string {
-		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", c.packet.text, c.Src, c.Src)}
+		return []string{fmt.Sprintf("received command \"%s\" from %s but CMD_REGEX did not match %s", c.packet.Text, c.Src, c.Src)}
 	},
 	policy.SPAAuthMethod:     auth19,
 	policy.SPADecryptFailed:  key19,
@@ -222,8 +222,8 @@ func timeout19(c *compatDecision) []string {
 	return []string{fmt.Sprintf("invalid encrypted sequence %s timeout", c.Src)}
 }
 
-// Dump19 returns what 1.9 prints of a message under --debug.
-func Dump19(m *spa.Message) []string {
+// Dump19 returns what 1.9 prints of a message under --debug. digest is that of [Digest19].
+func Dump19(m *spa.Message, digest string) []string {
 	if m == nil {
 		return nil
 	}
@@ -236,17 +236,17 @@ func Dump19(m *spa.Message) []string {
 		{"Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
 		{"Access", m.Text},
 		{"NAT info", m.NAT},
-		{m.DigestType + " digest", digest19(m)},
+		{m.DigestType + " digest", digest},
 	} {
 		if f.value != "" {
 			lines = append(lines, fmt.Sprintf("        %-16s%s", f.name+":", f.value))
 		}
 	}
-	return append(lines, "Disk write digest: "+digest19(m))
+	return append(lines, "Disk write digest: "+digest)
 }
 
-// digest19 returns the digest that 1.9 stores for a message.
-func digest19(m *spa.Message) string {
+// Digest19 returns the digest that 1.9 stores for a message.
+func Digest19(m *spa.Message) string {
 	sum := sha256.Sum256(m.Plaintext)
 	return base64.RawStdEncoding.EncodeToString(sum[:])
 }

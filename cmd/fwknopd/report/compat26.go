@@ -136,10 +136,6 @@ func Fields(m *spa.Message) []string {
 		}
 		return s
 	}
-	auth := ""
-	if method, _, ok := strings.Cut(m.ServerAuth, ","); ok {
-		auth = method + ",[redacted]"
-	}
 	lines := []string{"Final SPA Data:", "SPA Field Values:", "================="}
 	for _, f := range [...]struct{ name, value string }{
 		{"Random Value", m.Rand},
@@ -149,7 +145,7 @@ func Fields(m *spa.Message) []string {
 		{"Message Type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type])},
 		{"Message String", m.Text},
 		{"Nat Access", or(m.NAT)},
-		{"Server Auth", or(auth)},
+		{"Server Auth", or(redactedAuth(m))},
 		{"Client Timeout", fmt.Sprint(m.Timeout)},
 		{"Digest Type", strings.ToUpper(m.DigestType)},
 		{"Signer", or(m.Signer)},
@@ -157,6 +153,14 @@ func Fields(m *spa.Message) []string {
 		lines = append(lines, fmt.Sprintf("%16s: %s", f.name, f.value))
 	}
 	return lines
+}
+
+// redactedAuth returns the server_auth field without the password.
+func redactedAuth(m *spa.Message) string {
+	if method, _, ok := strings.Cut(m.ServerAuth, ","); ok {
+		return method + ",[redacted]"
+	}
+	return ""
 }
 
 var typeNames = map[spa.Type]string{

@@ -250,8 +250,9 @@ func TestRefusals19(t *testing.T) {
 
 // The dump has the fields of a message and the digest that is stored.
 func TestDump19(t *testing.T) {
-	lines := strings.Join(Dump19(&spa.Message{Rand: "1234567890123456", User: "alice", Time: 1700000000, Version: "1.9.12", Type: spa.Access,
-		Text: "192.0.2.7,tcp/22", DigestType: "sha256", Plaintext: []byte("text")}), "\n")
+	m := &spa.Message{Rand: "1234567890123456", User: "alice", Time: 1700000000, Version: "1.9.12", Type: spa.Access,
+		Text: "192.0.2.7,tcp/22", DigestType: "sha256", Plaintext: []byte("text")}
+	lines := strings.Join(Dump19(DumpOf(m), Digest19(m)), "\n")
 	for _, want := range []string{"Packet fields:", "Username:       alice", "Access:         192.0.2.7,tcp/22", "\nDisk write digest: mC2eP"} {
 		if !strings.Contains(lines, want) {
 			t.Errorf("no %q in\n%s", want, lines)

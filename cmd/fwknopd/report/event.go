@@ -64,11 +64,6 @@ func EventJSON(ev *monitor.Event) []byte {
 	return object
 }
 
-// SuppressedJSON returns an object of the event log for n refusals that are not in it.
-func SuppressedJSON(now time.Time, n int) []byte {
-	return fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`, now.UTC().Format(time.RFC3339Nano), n)
-}
-
 // EventText returns the message for a monitor event, "" if there is none. host is the
 // name of this host.
 func EventText(ev *monitor.Event, host string) string {

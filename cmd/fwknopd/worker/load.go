@@ -13,7 +13,6 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
-	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -53,7 +52,6 @@ func (w *worker) load(ctx context.Context) error {
 	}
 	w.conf, w.loaded, w.engine, w.src = c, l, e, src
 	w.store, w.storePath = store, engine.DigestFile(l.Server)
-	w.decisions.compat = report.Compat{Server: l.Server, Access: l.Access}
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)
 	return nil
@@ -76,7 +74,7 @@ func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
 func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true,
-		Keyring: keyrings(c, l, func(err error) { w.out.putf(privsep.RecordWarning, "OpenPGP: %v", err) }),
+		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
 		Password: func(file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

@@ -39,6 +39,6 @@ func (w *worker) sendPositions() {
 		return
 	}
 	if text, err := json.Marshal(p); err == nil {
-		w.out.put(privsep.RecordPositions, text)
+		w.out.putBytes(privsep.RecordPositions, text)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"time"
 
-	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
@@ -31,7 +30,7 @@ func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 		w.client.Submit(g, func(err error) {
 			defer w.submitted.Done()
 			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor logs refusals
-				w.out.putf(privsep.RecordWarning, "%s is not open: %v", report.GrantText(&g), err)
+				w.out.warnf("%s is not open: %v", report.GrantText(&g), err)
 			}
 		})
 	}

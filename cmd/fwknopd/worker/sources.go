@@ -38,10 +38,8 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at privsep.Posit
 		w.src = nil
 	}
 	src, err := w.openSources(ctx, list, at)
-	for _, f := range list {
-		if err == nil && (f.Mode == "UDP" || f.Mode == "TCP") {
-			w.compat26f(l, "Kicking off %s server to listen on port %d.", f.Mode, f.Port)
-		}
+	if err == nil {
+		w.out.putBytes(privsep.RecordListening, nil)
 	}
 	if err == nil && old != nil && !clash {
 		old.Close()

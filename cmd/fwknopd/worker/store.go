@@ -15,7 +15,7 @@ import (
 // is the same. The journal at another path has the records of the current one: the
 // monitor adds them.
 func (w *worker) openStore(ctx context.Context, l *config.Loaded) (*replay.Replica, error) {
-	notice := func(text string) { w.out.putf(privsep.RecordWarning, "%s", text) }
+	notice := func(text string) { w.out.warnf("%s", text) }
 	opts := engine.StoreOptions(l.Server, time.Now(), notice)
 	if w.store != nil && w.storePath == engine.DigestFile(l.Server) {
 		w.store.Configure(opts)

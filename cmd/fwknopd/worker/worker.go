@@ -75,7 +75,7 @@ func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error 
 	out := newRecordWriter(records)
 	defer out.close()
 	w := &worker{client: client, out: out, remaining: -1, problems: privsep.NewBudget(refusalRate, refusalBurst)}
-	w.decisions.refusals = privsep.NewBudget(refusalRate, refusalBurst)
+	w.refusals = privsep.NewBudget(refusalRate, refusalBurst)
 	defer w.close()
 	return w.serve(ctx)
 }
@@ -91,7 +91,7 @@ type worker struct {
 	store     *replay.Replica
 	storePath string // the digest file of store
 	src       *sources
-	decisions decisionLog
+	refusals  *privsep.Budget
 	problems  *privsep.Budget
 
 	wait  bool // for a missing interface
@@ -133,7 +133,7 @@ func (w *worker) serve(ctx context.Context) error {
 				if w.src == nil {
 					return err
 				}
-				w.out.putf(privsep.RecordWarning, "the worker keeps its configuration: %v", err)
+				w.out.warnf("the worker keeps its configuration: %v", err)
 			}
 		default:
 			return err
@@ -174,8 +174,7 @@ func (w *worker) run(ctx context.Context) error {
 		switch {
 		case goesOn:
 		case w.remaining == 0:
-			w.compat26f(w.loaded, "* Incoming packet count limit of %d reached", w.conf.Limit)
-			w.compat26f(w.loaded, "Packet count limit (%d) reached. Exiting...", w.conf.Limit)
+			w.out.putBytes(privsep.RecordLimit, nil)
 			return privsep.ErrFinished
 		case reading.Err() != nil:
 			return context.Cause(reading)
@@ -191,11 +190,11 @@ func (w *worker) run(ctx context.Context) error {
 
 // logState logs the counters.
 func (w *worker) logState() {
-	n := w.src.Stats().Counts()
-	w.out.putf(privsep.RecordInfo, "state: %d records, %d events, %d not ours, %d malformed, %d lost", n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
-	w.out.putf(privsep.RecordInfo, "state: %d copies of packets that were recorded more than once", w.engine.Copies())
-	k := w.engine.KnockCounts()
-	w.out.putf(privsep.RecordInfo, "state: knock sequences: %d granted, %d refused, %d repeats", k.Granted, k.Refused, k.Repeats)
+	n, k := w.src.Stats().Counts(), w.engine.KnockCounts()
+	w.out.put(privsep.RecordState, report.State{
+		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost, Copies: w.engine.Copies(),
+		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats,
+	})
 }
 
 // step decides one packet. It counts for -C if the engine examined it: frames of other
@@ -212,11 +211,11 @@ func (w *worker) step(ev *parse.Event) {
 	}
 	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
 	if d.Verdict == policy.Deny && len(d.Others) == 0 {
-		if p.suppressed = w.decisions.refusals.Take(now, 1); p.suppressed < 0 {
+		if p.suppressed = w.refusals.Take(now, 1); p.suppressed < 0 {
 			return
 		}
 	}
-	if d.Mode == modeSPA {
+	if d.Mode == policy.ModeSPA {
 		w.addMessage(&p)
 	}
 	w.batch = append(w.batch, p)
@@ -226,12 +225,15 @@ func (w *worker) step(ev *parse.Event) {
 func (w *worker) addMessage(p *pending) {
 	m := w.engine.Message() // nil if none was decrypted
 	p.packet.SetMessage(&p.decision, m)
-	if p.decision.Verdict == policy.Allow && w.conf.Verbose > 1 {
-		p.packet.fields = report.Fields(m)
-	}
 	p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == p.decision.Stanza })
-	if w.conf.Debug && w.loaded.Server.Dialect != conf.C26 {
-		p.packet.dump = report.Dump19(m)
+	p.packet.refusals = p.packet.refusals[:min(len(p.packet.refusals), report.MaxRefusals)]
+	if m == nil {
+		return
+	}
+	p.packet.fields = p.decision.Verdict == policy.Allow && w.conf.Verbose > 1
+	p.packet.dump = w.conf.Debug && w.loaded.Server.Dialect != conf.C26
+	if p.packet.fields || p.packet.dump {
+		p.packet.message, p.packet.Digest = report.DumpOf(m), report.Digest19(m)
 	}
 }
 

@@ -1,9 +1,9 @@
 package worker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
@@ -17,6 +17,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
@@ -64,12 +65,12 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 	working, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		seen := false
-		for in := bufio.NewScanner(r); in.Scan(); {
-			if !seen && strings.Contains(in.Text(), "state: 0 records") {
+		records(r, func(kind byte, _ []byte) {
+			if !seen && kind == privsep.RecordState {
 				seen = true
 				close(working)
 			}
-		}
+		})
 	}()
 	go func() { ended <- Run(t.Context(), conn, w) }()
 	deadline := time.After(20 * time.Second)
@@ -180,7 +181,7 @@ func TestRecordsNeverBlock(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		for range 10 * maxQueued {
-			l.put(privsep.RecordInfo, bytes.Repeat([]byte("x"), 100))
+			l.warnf("%0100d", 0)
 		}
 		close(done)
 	}()
@@ -191,19 +192,53 @@ func TestRecordsNeverBlock(t *testing.T) {
 	}
 	close(w.read)
 	l.close()
-	if !strings.Contains(w.String(), "messages lost") {
-		t.Error("the lost messages are not reported")
+	texts, lost := 0, uint64(0)
+	records(&w.Buffer, func(kind byte, content []byte) {
+		switch kind {
+		case privsep.RecordText:
+			texts++
+		case privsep.RecordLost:
+			if err := privsep.Decode(content, &lost); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if lost == 0 || texts+int(lost) != 10*maxQueued {
+		t.Errorf("%d messages written, %d reported lost", texts, lost)
 	}
 }
 
-// A record is one line, whatever is in its text.
-func TestRecordsAreLines(t *testing.T) {
+// A record has its length in front of it, whatever is in its text; what is too long for
+// one becomes a text that says so.
+func TestRecordFrames(t *testing.T) {
 	w := &stalledPipe{read: make(chan struct{})}
 	close(w.read)
 	l := newRecordWriter(w)
-	l.put(privsep.RecordInfo, []byte("a\nsb"))
+	l.warnf("a\nt%s", "\x00b")
+	l.put(privsep.RecordDecision, report.Record{Packet: report.Packet{Text: strings.Repeat("x", privsep.MaxRecord)}})
+	l.putBytes(privsep.RecordLimit, nil)
 	l.close()
-	if got := w.String(); got != "ia?sb\n" {
+	var got []string
+	records(&w.Buffer, func(kind byte, content []byte) {
+		got = append(got, string(kind)+string(content[:min(len(content), 30)]))
+	})
+	want := []string{"ta?t?b", "tnot logged: record 'd': 65590 b", "e"}
+	if len(got) != len(want) || got[0] != want[0] || !strings.HasPrefix(got[1], want[1][:25]) || got[2] != want[2] {
 		t.Errorf("%q", got)
+	}
+}
+
+// records calls each for every whole record in r.
+func records(r io.Reader, each func(kind byte, content []byte)) {
+	head := make([]byte, privsep.RecordHead)
+	for {
+		if _, err := io.ReadFull(r, head); err != nil {
+			return
+		}
+		content := make([]byte, binary.BigEndian.Uint16(head[1:]))
+		if _, err := io.ReadFull(r, content); err != nil {
+			return
+		}
+		each(head[0], content)
 	}
 }

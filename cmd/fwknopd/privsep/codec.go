@@ -1,0 +1,203 @@
+package privsep
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+)
+
+// The encoding of values between the two processes is that of the fields of a struct in
+// order, without names or types: both processes are the same program. Numbers are
+// varints, floats 8 bytes, strings and lists start with their length, a pointer with
+// whether it is set; times and addresses have their own binary form. Each value has
+// exactly one encoding.
+
+// maxNesting bounds the depth of a value. A decision has 5 levels.
+const maxNesting = 8
+
+var (
+	errCut       = errors.New("cut short")
+	errTrailing  = errors.New("longer than its value")
+	errNested    = errors.New("nested too deeply")
+	errCanonical = errors.New("not the encoding of its value")
+)
+
+// Encode appends the encoding of v to b.
+func Encode(b []byte, v any) ([]byte, error) { return encode(b, reflect.ValueOf(v), 0) }
+
+// Decode decodes all of b into v, a pointer to a zero value. It accepts only what Encode
+// returns for the result.
+func Decode(b []byte, v any) error {
+	d := decoder{b}
+	if err := d.decode(reflect.ValueOf(v).Elem(), 0); err != nil {
+		return err
+	}
+	if len(d.rest) > 0 {
+		return errTrailing
+	}
+	again, err := Encode(nil, reflect.ValueOf(v).Elem().Interface())
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(b, again) {
+		return errCanonical
+	}
+	return nil
+}
+
+func encode(b []byte, v reflect.Value, depth int) ([]byte, error) {
+	if depth > maxNesting {
+		return b, errNested
+	}
+	if m, ok := v.Interface().(encoding.BinaryMarshaler); ok && v.Kind() == reflect.Struct {
+		text, err := m.MarshalBinary()
+		return appendString(b, string(text)), err
+	}
+	var err error
+	switch v.Kind() {
+	case reflect.Bool:
+		if v.Bool() {
+			return append(b, 1), nil
+		}
+		return append(b, 0), nil
+	case reflect.Int, reflect.Int64:
+		return binary.AppendVarint(b, v.Int()), nil
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return binary.AppendUvarint(b, v.Uint()), nil
+	case reflect.Float64:
+		return binary.BigEndian.AppendUint64(b, math.Float64bits(v.Float())), nil
+	case reflect.String:
+		return appendString(b, v.String()), nil
+	case reflect.Pointer:
+		if v.IsNil() {
+			return append(b, 0), nil
+		}
+		return encode(append(b, 1), v.Elem(), depth+1)
+	case reflect.Slice:
+		b = binary.AppendUvarint(b, uint64(v.Len()))
+		for i := 0; i < v.Len() && err == nil; i++ {
+			b, err = encode(b, v.Index(i), depth+1)
+		}
+		return b, err
+	case reflect.Struct:
+		for i := 0; i < v.NumField() && err == nil; i++ {
+			b, err = encode(b, v.Field(i), depth+1)
+		}
+		return b, err
+	}
+	return b, fmt.Errorf("no encoding of %s", v.Type())
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// A decoder holds what has not been decoded yet.
+type decoder struct{ rest []byte }
+
+func (d *decoder) decode(v reflect.Value, depth int) error {
+	if depth > maxNesting {
+		return errNested
+	}
+	if m, ok := v.Addr().Interface().(encoding.BinaryUnmarshaler); ok {
+		text, err := d.string()
+		if err != nil {
+			return err
+		}
+		return m.UnmarshalBinary(text)
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Struct:
+		return d.compound(v, depth)
+	case reflect.Int, reflect.Int64:
+		n, size := binary.Varint(d.rest)
+		if size <= 0 {
+			return errCut
+		}
+		d.rest = d.rest[size:]
+		v.SetInt(n)
+		return nil
+	case reflect.Float64:
+		if len(d.rest) < 8 {
+			return errCut
+		}
+		v.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(d.rest)))
+		d.rest = d.rest[8:]
+		return nil
+	case reflect.String:
+		text, err := d.string()
+		v.SetString(string(text))
+		return err
+	}
+	n, err := d.number()
+	switch {
+	case err != nil:
+		return err
+	case v.Kind() == reflect.Bool && n <= 1:
+		v.SetBool(n == 1)
+	case v.CanUint() && !v.OverflowUint(n):
+		v.SetUint(n)
+	default:
+		return fmt.Errorf("%d is out of range for %s", n, v.Type())
+	}
+	return nil
+}
+
+// compound decodes what has parts.
+func (d *decoder) compound(v reflect.Value, depth int) error {
+	if v.Kind() == reflect.Struct {
+		for i := range v.NumField() {
+			if err := d.decode(v.Field(i), depth+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	n, err := d.number()
+	if err != nil || n == 0 {
+		return err
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		return d.decode(v.Elem(), depth+1)
+	}
+	if n > uint64(len(d.rest)) { // each element takes a byte or more
+		return errCut
+	}
+	for range n {
+		e := reflect.New(v.Type().Elem()).Elem()
+		if err := d.decode(e, depth+1); err != nil {
+			return err
+		}
+		v.Set(reflect.Append(v, e))
+	}
+	return nil
+}
+
+// number decodes an unsigned number.
+func (d *decoder) number() (uint64, error) {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		return 0, errCut
+	}
+	d.rest = d.rest[size:]
+	return n, nil
+}
+
+// string decodes a length and as many bytes.
+func (d *decoder) string() ([]byte, error) {
+	n, err := d.number()
+	if err != nil {
+		return nil, err
+	}
+	if n > uint64(len(d.rest)) {
+		return nil, errCut
+	}
+	text := d.rest[:n]
+	d.rest = d.rest[n:]
+	return text, nil
+}

@@ -1,0 +1,203 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/parse"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/spa"
+)
+
+// A Record is a decision with all that is logged about it: what the worker hands to the
+// monitor, which writes the logs.
+type Record struct {
+	Packet   Packet
+	Decision policy.Decision  // without Others
+	Refusals []policy.Refusal // by stanzas other than that of the decision, in file order
+	Message  *spa.Message     // to print, see [DumpOf]; nil: none
+	Fields   bool             // print it as 2.6 does, with -v -v
+	Dump     bool             // print it as 1.9 does, with --debug
+}
+
+// A Suppressed is a number of refusals that are not logged one by one.
+type Suppressed struct {
+	Time  time.Time
+	Count int
+}
+
+// Text returns the message.
+func (s *Suppressed) Text() string { return conf.Count(s.Count, "refusal") + " not told one by one" }
+
+// JSON returns the object for the event log.
+func (s *Suppressed) JSON() []byte {
+	return fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`, s.Time.UTC().Format(time.RFC3339Nano), s.Count)
+}
+
+// Check returns an error for a number that no honest worker reports.
+func (s *Suppressed) Check() error {
+	if s.Count <= 0 {
+		return errors.New("no refusals suppressed")
+	}
+	return nil
+}
+
+// A State has the counters of a worker.
+type State struct {
+	Records, Events, NotOurs, Malformed, Lost uint64
+	Copies                                    uint64
+	Granted, Refused, Repeats                 uint64 // knock sequences
+}
+
+// Check implements what records have in common; all counters are possible.
+func (*State) Check() error { return nil }
+
+// Lines returns the messages for SIGUSR1.
+func (s *State) Lines() []string {
+	return []string{
+		fmt.Sprintf("state: %d records, %d events, %d not ours, %d malformed, %d lost", s.Records, s.Events, s.NotOurs, s.Malformed, s.Lost),
+		fmt.Sprintf("state: %d copies of packets that were recorded more than once", s.Copies),
+		fmt.Sprintf("state: knock sequences: %d granted, %d refused, %d repeats", s.Granted, s.Refused, s.Repeats),
+	}
+}
+
+// Limits of a record.
+const (
+	maxRecordText   = 16 << 10 // bytes of a string
+	maxZone         = 15       // bytes of the zone of an address, the name of an interface
+	maxRecordStanza = 1 << 30
+	// MaxRefusals is how many refusals by other stanzas are logged.
+	MaxRefusals = 100
+)
+
+// DumpOf returns the part of a message that Fields and Dump19 print, without secrets.
+func DumpOf(m *spa.Message) *spa.Message {
+	if m == nil {
+		return nil
+	}
+	return &spa.Message{Rand: m.Rand, User: m.User, Time: m.Time, Version: m.Version, Type: m.Type, Text: m.Text, NAT: m.NAT,
+		ServerAuth: redactedAuth(m), Timeout: m.Timeout, DigestType: m.DigestType, Signer: m.Signer}
+}
+
+// Check returns an error if no honest worker makes such a record: it is not a decision
+// to log, or contains more than one.
+func (r *Record) Check() error {
+	d := &r.Decision
+	switch {
+	case d.Verdict != policy.Allow && d.Verdict != policy.Deny:
+		return fmt.Errorf("verdict %d", d.Verdict)
+	case !decisionReasons[d.Reason]:
+		return errors.New("unknown reason")
+	case d.Mode != "" && d.Mode != policy.ModeSPA && d.Mode != policy.ModeKnock:
+		return errors.New("unknown mode")
+	case len(d.Others) > 0:
+		return errors.New("decisions within a decision")
+	case d.Verdict == policy.Deny && (d.Command != nil || !reflect.ValueOf(d.Grant).IsZero()):
+		return errors.New("a refusal that grants")
+	case d.Command != nil && !reflect.ValueOf(d.Grant).IsZero():
+		return errors.New("a command with a grant")
+	case d.Stanza < 0 || d.Stanza > maxRecordStanza:
+		return errors.New("line of a stanza out of range")
+	case len(r.Refusals) > MaxRefusals:
+		return errors.New("too many refusals")
+	case !r.Packet.Src.Addr().IsValid():
+		return errors.New("no source")
+	case r.Message != nil && (len(r.Message.Plaintext) > 0 || r.Message.ServerAuth != redactedAuth(r.Message)):
+		return errors.New("a message with secrets")
+	}
+	for i := range r.Refusals {
+		if reason := r.Refusals[i].Reason; reason != "" && !decisionReasons[reason] {
+			return errors.New("unknown reason")
+		}
+	}
+	if err := checkGrant(&d.Grant); err != nil {
+		return err
+	}
+	return checkTexts(reflect.ValueOf(*r))
+}
+
+// checkGrant checks what a decision grants.
+func checkGrant(g *enforce.Grant) error {
+	if g.Foreign != "" {
+		return errors.New("another program's rule")
+	}
+	for _, p := range g.Ports {
+		switch p.Proto {
+		case parse.TCP, parse.UDP, parse.ICMP, parse.ICMPv6:
+		default:
+			return errors.New("a port of an unknown protocol")
+		}
+	}
+	return nil
+}
+
+// checkTexts checks the length of all strings in v, and the zones of addresses, which can
+// be any text.
+func checkTexts(v reflect.Value) error {
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() > maxRecordText {
+			return errors.New("a text is too long")
+		}
+	case reflect.Pointer:
+		if !v.IsNil() {
+			return checkTexts(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := checkTexts(v.Index(i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		switch a := v.Interface().(type) {
+		case time.Time:
+			return nil
+		case netip.Addr:
+			return checkZone(a)
+		case netip.AddrPort:
+			return checkZone(a.Addr())
+		}
+		for i := range v.NumField() {
+			if err := checkTexts(v.Field(i)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkZone checks the zone of an address, if it has one.
+func checkZone(a netip.Addr) error {
+	zone := a.Zone()
+	if len(zone) > maxZone || strings.ContainsFunc(zone, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\<>&%`, r) }) {
+		return errors.New("an address with a zone that is no interface")
+	}
+	return nil
+}
+
+// decisionReasons has the reasons of decisions.
+var decisionReasons = reasonSet(
+	policy.SPAGranted, policy.SPACommand, policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.SPADigestMismatch,
+	policy.SPAMalformed, policy.SPAStale, policy.SPAFuture, policy.SPAReplay, policy.SPAUser, policy.SPASource,
+	policy.SPAPort, policy.SPACmdDisabled, policy.SPACmdRegex, policy.SPAGPGSigner, policy.SPAAuthMethod, policy.SPANAT,
+	policy.SPAExpiredStanza, policy.SPARateLimited, policy.SPATimeout, policy.SPACut, policy.SPAStore,
+	policy.KnockGranted, policy.KnockWrongPort, policy.KnockTimeout, policy.KnockTooFast, policy.KnockTooSlow,
+	policy.KnockLimit, policy.KnockDecryptFailed, policy.KnockChecksum, policy.KnockUser, policy.KnockOS,
+	policy.KnockSource, policy.KnockPort, policy.KnockReplay, policy.KnockStore, policy.KnockForgedLine,
+	policy.NoStanza,
+)
+
+func reasonSet(list ...policy.Reason) map[policy.Reason]bool {
+	set := make(map[policy.Reason]bool, len(list))
+	for _, r := range list {
+		set[r] = true
+	}
+	return set
+}
