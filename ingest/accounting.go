@@ -39,13 +39,13 @@ var (
 
 // counters count what one goroutine reads; any goroutine may load them.
 type counters struct {
-	events, notOurs, malformed, bytes, cut, untimed, lost atomic.Uint64
+	events, notOurs, malformed, bytes, cut, untimed, forged, lost atomic.Uint64
 }
 
 func (t *counters) sum() Counts {
 	c := Counts{
 		Events: t.events.Load(), NotOurs: t.notOurs.Load(), Malformed: t.malformed.Load(),
-		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Untimed: t.untimed.Load(), Lost: t.lost.Load(),
+		Bytes: t.bytes.Load(), Cut: t.cut.Load(), Untimed: t.untimed.Load(), Forged: t.forged.Load(), Lost: t.lost.Load(),
 	}
 	c.Records = c.Events + c.NotOurs + c.Malformed
 	return c

@@ -41,7 +41,7 @@ func openFIFO(path string) (*os.File, error) {
 func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {
 	f := &FIFO{accounting: accounting{name: path, problem: opt.Problem}, readCanceler: readCanceler{deadline: pipe.SetReadDeadline}, pipe: pipe}
 	f.lines = lines{readBuffer: newReadBuffer(&rawReader{pipe, &f.bytes}), lineOptions: opt.liveLines()}
-	f.lines.onUntimed, f.stamps.live = f.noteUntimed, f.lines.live
+	f.lines.onUntimed, f.lines.forged, f.stamps.live = f.noteUntimed, &f.forged, f.lines.live
 	return f
 }
 

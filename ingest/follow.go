@@ -100,7 +100,7 @@ func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 	line := opt.liveLines()
 	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
 		line := line
-		line.onUntimed, f.stamps.live = f.noteUntimed, line.live
+		line.onUntimed, line.forged, f.stamps.live = f.noteUntimed, &f.forged, line.live
 		return &lines{readBuffer: g.readBuffer, lineOptions: line}
 	})
 }

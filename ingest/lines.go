@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"fwknopd/parse"
@@ -33,6 +34,7 @@ type lineOptions struct {
 	decoder    parse.LineDecoder                  // of log lines
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // only the kernel writes to this source
+	forged     *atomic.Uint64                     // if not nil, counts events of lines that are recognisably not the kernel's
 	onLine     func(line []byte)                  // if not nil, is called with every line
 	onUntimed  func(line []byte, ev *parse.Event) // if not nil, is called with every line that is an event without the time of a clock
 }
@@ -59,16 +61,29 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if err != nil {
 		return err
 	}
-	if o.kernelOnly {
-		ev.Origin = parse.OriginKernel
-	}
 	if len(o.match) > 0 && !o.matches(ev.Prefix) {
 		return errPrefix
 	}
+	o.judgeOrigin(ev)
 	if o.onUntimed != nil && !parse.OfClock(ev.Time) {
 		o.onUntimed(line, ev)
 	}
 	return nil
+}
+
+// judgeOrigin applies kernelOnly to all but the lines that contradict it: those of programs
+// and containers.
+func (o *lineOptions) judgeOrigin(ev *parse.Event) {
+	foreign := ev.Program || ev.Container && o.kernelOnly
+	switch {
+	case foreign && o.kernelOnly:
+		ev.Origin = parse.OriginUnknown
+	case o.kernelOnly:
+		ev.Origin = parse.OriginKernel
+	}
+	if foreign && o.forged != nil {
+		o.forged.Add(1)
+	}
 }
 
 func (o *lineOptions) matches(prefix []byte) bool {

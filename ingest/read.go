@@ -27,7 +27,8 @@ type ReadOptions struct {
 	// (FW_MSG_SEARCH); lines of other rules are not ours. Empty: every rule's.
 	Match []string
 	// KernelOnly states that only the kernel writes to these logs, so that
-	// their events have OriginKernel whatever the line looks like.
+	// their events have OriginKernel, with the kernel's tag or without. A line that shows
+	// that a program or a container wrote it has OriginUnknown all the same.
 	KernelOnly bool
 	// Filter selects the frames of captures. nil: all. A Reader counts the others and passes
 	// over them: Next does not return for each.
@@ -105,7 +106,7 @@ func Read(names []string, opt ReadOptions) (*Reader, error) {
 func newReader(opt ReadOptions) *Reader {
 	r := &Reader{accounting: accounting{problem: opt.Problem}, opt: opt, line: opt.lines()}
 	r.open = r.openName
-	r.line.onUntimed = r.noteUntimed
+	r.line.onUntimed, r.line.forged = r.noteUntimed, &r.forged
 	return r
 }
 

@@ -105,7 +105,7 @@ func (r *Reader) cutOut(start, end int64) *Reader {
 	p := newReader(r.opt)
 	p.line = r.line
 	p.names, p.total, p.part = r.names, end-start, true
-	p.line.onUntimed = p.noteUntimed
+	p.line.onUntimed, p.line.forged = p.noteUntimed, &p.forged
 	p.open = func(name string) (*input, error) {
 		f, err := os.Open(name)
 		if err != nil {

@@ -40,6 +40,7 @@ type Counts struct {
 	Bytes     uint64 // as read, before decompression
 	Cut       uint64 // frames of which a capture holds only a part (tcpdump -s), among the records
 	Untimed   uint64 // events without a time that can be read
+	Forged    uint64 // events of log lines that show that a program wrote them, not the kernel
 	Lost      uint64 // records the kernel or a rotation dropped before we could read them
 }
 
@@ -52,6 +53,7 @@ func (c *Counts) Add(d Counts) {
 	c.Bytes += d.Bytes
 	c.Cut += d.Cut
 	c.Untimed += d.Untimed
+	c.Forged += d.Forged
 	c.Lost += d.Lost
 }
 

@@ -37,7 +37,9 @@ func FollowTail(path string, opt FollowOptions) (*Tail, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &Tail{accounting: accounting{name: path, problem: opt.Problem}, line: opt.liveLines(), tail: follow}, nil
+	t := &Tail{accounting: accounting{name: path, problem: opt.Problem}, line: opt.liveLines(), tail: follow}
+	t.line.forged = &t.forged
+	return t, nil
 }
 
 // Next implements [Source].

@@ -70,14 +70,34 @@ const (
 	// that the kernel wrote it. The zero value.
 	OriginUnknown Origin = iota
 	// OriginKernel: the line has the kernel's tag in tag position, or the journal entry
-	// has _TRANSPORT=kernel, or it is raw kernel ring buffer output.
+	// has _TRANSPORT=kernel, or it is raw kernel ring buffer output. Any user can have a
+	// syslog daemon write such a tag, but nobody but the kernel sets that transport or, in
+	// the ring buffer, the facility.
 	OriginKernel
 	// OriginFrame: not a line at all, but the packet itself.
 	OriginFrame
 	// OriginSocket: a payload that the daemon received on a socket, each packet once. Of
 	// the headers only the addresses are known.
 	OriginSocket
+
+	// What the functions that read the head of a line return beside these; see Event.setOrigin.
+	originProgram   Origin = 0xfe // a program wrote it
+	originContainer Origin = 0xff // a container wrote it, with the kernel's tag
 )
+
+// setOrigin sets the origin of a line whose head says o; kern: its facility is the
+// kernel's, or it has none.
+func (e *Event) setOrigin(o Origin, kern bool) {
+	e.Origin, e.Program, e.Container = OriginUnknown, false, false
+	switch {
+	case !kern || o == originProgram:
+		e.Program = true
+	case o == originContainer:
+		e.Origin, e.Container = OriginKernel, true
+	default:
+		e.Origin = o
+	}
+}
 
 // An Event is one observed packet. The caller owns it and reuses it; everything
 // it refers to stays valid until the next record is decoded into it.
@@ -96,6 +116,13 @@ type Event struct {
 	Src, Dst netip.AddrPort
 	Proto    Proto
 	Origin   Origin
+	// Program: the line shows that a program wrote it, not the kernel: a tag with a process,
+	// a facility other than kern, a transport other than kernel, a second head behind the
+	// first. Origin is OriginUnknown then.
+	Program bool
+	// Container: a container wrote the line to its standard output or error, so that the
+	// kernel's tag in it is text of the container's.
+	Container bool
 	// Len is the whole packet in bytes: the IPv4 total length, or the IPv6
 	// payload length plus 40. A packet that has no length in its header, since a
 	// network card is yet to cut it into segments, has that of its frame; 65535
@@ -176,6 +203,6 @@ func (e *Event) Reset() {
 	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
 	e.ICMPType, e.ICMPCode = 0, 0
 	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
-	e.nopt, e.recordStart, e.stampEnd, e.heading = 0, 0, 0, 0
+	e.nopt, e.recordStart, e.stampEnd, e.heading, e.Program, e.Container = 0, 0, 0, 0, false, false
 	e.Payload, e.Captured, e.Whole, e.In, e.Prefix = nil, 0, 0, nil, nil
 }

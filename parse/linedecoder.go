@@ -31,7 +31,7 @@ func (d *LineDecoder) Line(line []byte, ref time.Time, ev *Event) error {
 		}
 	}
 	err := LogLine(line, ref, ev)
-	if n := ev.heading; err == nil && ev.Origin == OriginKernel && 0 < n && n <= maxHeading {
+	if n := ev.heading; err == nil && ev.Origin == OriginKernel && !ev.Container && 0 < n && n <= maxHeading {
 		if d.misses%keepEvery == 0 {
 			d.last = (d.last + 1) % len(d.headings)
 			d.headings[d.last].keep(line[:n], ref, ev)

@@ -35,7 +35,11 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 		text = ev.text
 	}
 	if k := jsonBegin(text); k != failed {
-		return jsonLine(text[k:], ref, ev)
+		err := jsonLine(text[k:], ref, ev)
+		if bytes.HasSuffix(bytes.TrimRight(text[:k], " "), []byte("|")) {
+			ev.Container = true
+		}
+		return err
 	}
 	s, ok := findRecord(text, 0)
 	if !ok {
@@ -49,7 +53,8 @@ func unwrapLine(line []byte, ref time.Time, ev *Event) error {
 	ev.Reset()
 	msg := fallbackHead(text[:s.start], ref, ev)
 	if column <= s.start && ev.Origin == OriginUnknown {
-		msg, ev.Origin = skipUptime(text, column), OriginKernel
+		msg = skipUptime(text, column)
+		ev.setOrigin(OriginKernel, true)
 	}
 	return message(text, msg, s, ev)
 }
@@ -97,13 +102,16 @@ func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 			if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(minClockTime) {
 				continue // the seconds of a clock
 			}
-			if !isWordOrPath(b[:i]) {
-				ev.Origin = OriginUnknown
+			switch {
+			case !isWordOrPath(b[:i]):
+				ev.setOrigin(OriginUnknown, true)
+			case b[i-1] == '|': // docker compose logs
+				ev.Container = true
 			}
 			return msg
 		}
 	}
-	ev.Time, ev.Origin = time.Time{}, OriginUnknown
+	ev.Time = time.Time{}
 	msg := head(b, ref, ev)
 	if ev.Origin == OriginUnknown {
 		if j := unknownStamp(b); j != failed {
@@ -123,7 +131,8 @@ const maxIndent = 1
 // rare one.
 func headAt(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	lead := skipBlanks(b, i) - i
-	ev.Time, ev.Origin = time.Time{}, OriginUnknown
+	ev.Time = time.Time{}
+	ev.setOrigin(OriginUnknown, true)
 	if lead > maxIndent {
 		return 0, false
 	}
@@ -137,10 +146,7 @@ func headAt(b []byte, i int, ref time.Time, ev *Event) (msg int, ok bool) {
 	if msg == failed {
 		return 0, false
 	}
-	ev.Origin = OriginUnknown
-	if kern {
-		ev.Origin = origin
-	}
+	ev.setOrigin(origin, kern)
 	if s.month != 0 || s.sinceEpoch {
 		ev.Time = s.time(ref)
 	}

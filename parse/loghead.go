@@ -17,10 +17,12 @@ const inHead = -1
 // The origin is the kernel only if the field for the program names the kernel, and nothing
 // else in the line contradicts it:
 //
-//   - "kernel:" or "kernel[…]:" where the dialect has the tag, that is after the
-//     stamp and at most one host name: "Jul  3 04:05:06 gate kernel: ";
-//   - the same after a facility and level (BusyBox, OpenWrt: "kern.warn kernel:"),
-//     if the facility is kern;
+//   - "kernel:", or "kernel[n/a]:" of journalctl, where the dialect has the tag, that is
+//     after the stamp and at most one host name: "Jul  3 04:05:06 gate kernel: ". The
+//     kernel has no process, so "kernel[1]:" is the tag of a program;
+//   - the same and the kernel's own time after a facility and level (BusyBox, OpenWrt:
+//     "kern.warn kernel: [ 1234.567890]"), if the facility is kern. Without the time it
+//     may as well be a tag "kern.warn" before a text "kernel: ";
 //   - "[kernel]" after the stamp (metalog);
 //   - APP-NAME kernel (RFC 5424);
 //   - nothing at all but the kernel's own "[ 1234.567890]", priority, or both
@@ -38,9 +40,7 @@ func head(b []byte, ref time.Time, ev *Event) int {
 	if i == 0 {
 		ev.stampEnd = s.end
 	}
-	if kern {
-		ev.Origin = origin
-	}
+	ev.setOrigin(origin, kern)
 	return msg
 }
 
@@ -147,10 +147,10 @@ func (s *stamp) containerLine(b []byte, i int) (msg int, o Origin) {
 	if inner.month != 0 {
 		*s = inner
 	}
-	if !kern {
-		o = OriginUnknown
+	if kern && o == OriginKernel {
+		return msg, originContainer
 	}
-	return msg, o
+	return msg, originProgram
 }
 
 // bracketedAddress reports whether the host at i is an address in brackets.
@@ -170,10 +170,14 @@ func tag(b []byte, i int) (msg int, o Origin, ok bool) {
 	}
 	next := skipBlanks(b, end)
 	msg, o, ok = programTag(b, next)
-	if j := skipUptime(b, end); !ok && word[len(word)-1] == ':' && j > next {
-		msg, o = j, OriginKernel // socklog: "kern.warn: [ 1234.567890] "
-	}
-	if name != "kern" {
+	switch colon := word[len(word)-1] == ':'; {
+	case name != "kern":
+		o = originProgram
+	case colon && !ok:
+		if j := skipUptime(b, end); j > next {
+			msg, o = j, OriginKernel // socklog: "kern.warn: [ 1234.567890] "
+		}
+	case !colon && o == OriginKernel && skipBlank(b, kernelTag(b, next)) == msg: // no uptime
 		o = OriginUnknown
 	}
 	return msg, o, true
@@ -188,7 +192,7 @@ func programTag(b []byte, i int) (msg int, o Origin, ok bool) {
 	end := wordEnd(b, i)
 	word := b[i:end]
 	if hasPID(word) {
-		return skipBlank(b, end), OriginUnknown, true
+		return skipBlank(b, end), originProgram, true
 	}
 	// "DROP:" may be a program, or the prefix in a line of ulogd's. It stays in
 	// the prefix.
@@ -236,16 +240,19 @@ func fields5424(b []byte, i int) (msg int, o Origin) {
 		return failed, OriginUnknown
 	}
 	if !closed {
-		return inHead, OriginUnknown
+		return inHead, originProgram
 	}
 	i = skipBlanks(b, i)
 	if j := after(b, i, "\ufeff"); j != failed {
 		i = j
 	}
-	if string(app) == "kernel" {
+	switch string(app) {
+	case "kernel":
 		return skipUptime(b, i), OriginKernel
+	case "-":
+		return i, OriginUnknown
 	}
-	return i, OriginUnknown
+	return i, originProgram
 }
 
 // structuredData passes over "-" or elements in brackets, in whose quoted values
@@ -343,7 +350,7 @@ func afterUptime(b []byte, i int) (msg int, o Origin) {
 			return skipBlank(b, j), OriginKernel
 		}
 		if hasPID(b[word:end]) {
-			return skipBlank(b, end), OriginUnknown
+			return skipBlank(b, end), originProgram
 		}
 		word = skipBlanks(b, end)
 	}
@@ -382,10 +389,10 @@ func (s *stamp) kmsg(b []byte, i int) (msg int, o Origin) {
 	if n < 0 {
 		return failed, OriginUnknown
 	}
-	if pri < levels {
-		o = OriginKernel
+	if pri >= levels {
+		return i + n + 1, originProgram
 	}
-	return i + n + 1, o
+	return i + n + 1, OriginKernel
 }
 
 // hasPID reports whether a word is the tag of a program, "sshd[77]:". journalctl
@@ -470,15 +477,12 @@ func isKernelTag(tag []byte) bool {
 	return string(tag) == "kernel" || kernelTag(tag, 0) == len(tag)
 }
 
-// kernelTag returns the index after "kernel:", "kernel[0]:" or "kernel[n/a]:".
+// kernelTag returns the index after "kernel:", or "kernel[n/a]:" as journalctl -o with-unit
+// writes it.
 func kernelTag(b []byte, i int) int {
 	i = after(b, i, "kernel")
-	if j := after(b, i, "["); j != failed {
-		n := bytes.IndexByte(b[j:wordEnd(b, j)], ']')
-		if n < 0 {
-			return failed
-		}
-		i = j + n + 1
+	if j := after(b, i, "[n/a]"); j != failed {
+		i = j
 	}
 	return after(b, i, ":")
 }

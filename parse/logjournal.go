@@ -41,9 +41,7 @@ func JournalEntry(block []byte, ref time.Time, ev *Event) error {
 	}
 	ev.Reset()
 	ev.Time = e.time(stamp, ref)
-	if string(e.transport) == "kernel" {
-		ev.Origin = OriginKernel
-	}
+	ev.setOrigin(OriginKernel, string(e.transport) == "kernel")
 	err := message(text, 0, s, ev)
 	ev.recordStart, ev.heading = 0, 0
 	return err

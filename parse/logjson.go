@@ -15,7 +15,8 @@ import (
 //     message, under one of the names that shippers use. The origin is that of the
 //     line, or follows from the field with the tag; a tag or a facility that is not
 //     the kernel's overrides it. The object gives the time if the line has none but
-//     an uptime;
+//     an uptime. One that names a container's stream or input is of that container,
+//     whatever its text says;
 //   - a record of ulogd's JSON output.
 func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	var o object
@@ -31,6 +32,9 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 	}
 	if err := o.line(text, ref, ev); err != nil {
 		return err
+	}
+	if o.fromContainer() && !o.fromJournal() {
+		ev.Container, ev.Program = true, ev.Program || ev.Origin == OriginUnknown
 	}
 	if ev.Time.Before(minClockTime) {
 		if t := o.time(ref); !t.IsZero() {
@@ -48,7 +52,7 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 		_, err := anyLine(text, ref, ev)
 		switch {
 		case author == byOther:
-			ev.Origin = OriginUnknown
+			ev.setOrigin(originProgram, true)
 		case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && isBareKernelMessage(text[:s.start]):
 			ev.Origin = OriginKernel
 		}
@@ -62,9 +66,9 @@ func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 			msg += lead
 		}
 	}
-	ev.Origin = OriginUnknown
+	ev.setOrigin(originProgram, true)
 	if author == byKernel && msg != inHead {
-		ev.Origin = OriginKernel
+		ev.setOrigin(OriginKernel, true)
 	}
 	err := message(text, msg, s, ev)
 	if (err == errRecord || err == nil && hasEscape(ev.Prefix)) && needsStripping(text) {
@@ -193,6 +197,19 @@ func (o *object) fromKmsg() bool {
 	n, i := number(pri, 0, maxPriority)
 	var s stamp
 	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < minClockTime.Unix()
+}
+
+// fromContainer reports whether the object is a line that a container wrote.
+func (o *object) fromContainer() bool {
+	switch string(unquote(o.raw(slotStream))) {
+	case "stdout", "stderr":
+		return true
+	}
+	switch string(unquote(o.raw(slotInput))) {
+	case "container", "docker":
+		return true
+	}
+	return false
 }
 
 // numbers reports whether all of the slots hold numbers, which are not quoted.

@@ -14,6 +14,8 @@ const (
 	slotSequence
 	slotSec
 	slotUsec
+	slotStream   // that a container wrote to
+	slotInput    // of Filebeat: the kind of source
 	slotText     // the message; whole lines come before bare messages
 	slotTag      = slotText + 20
 	slotFacility = slotTag + 15
@@ -137,7 +139,7 @@ func hasKnownNames(path []byte) bool {
 	switch string(path) {
 	case "_source", "result", "jsonPayload", "fields", "record", "json", "Record",
 		"event", "log", "log.syslog", "log.syslog.facility", "syslog", "syslog.facility",
-		"process", "systemd", "journald", "body", "Body":
+		"process", "systemd", "input", "journald", "body", "Body":
 		return true
 	}
 	return false
@@ -171,6 +173,10 @@ func slotOf(path []byte) slot {
 		return slotSec
 	case "usec":
 		return slotUsec
+	case "stream": // Docker, Fluent Bit, Filebeat, Promtail
+		return slotStream
+	case "input.type":
+		return slotInput
 	}
 	if n := textSlot(path); n != noSlot {
 		return n

@@ -85,9 +85,7 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		return nil
 	}
 	ev.Prefix = b[msg:s.start]
-	if holdsClock(ev.Prefix) {
-		ev.Origin = OriginUnknown
-	}
+	ev.checkPrefix()
 	err := record(b, s, ev)
 	if err != errRecord || needsStripping(b) { // it may be whole once its escapes are stripped
 		return err
@@ -98,12 +96,22 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		if !ok || s.start-msg > maxPrefix {
 			return errRecord
 		}
-		t := ev.Time
+		t, program := ev.Time, ev.Program
 		ev.Reset()
-		ev.Time, ev.Prefix = t, b[msg:s.start]
+		ev.Time, ev.Program, ev.Prefix = t, program, b[msg:s.start]
 		if err := record(b, s, ev); err != errRecord {
 			return err
 		}
+	}
+}
+
+// checkPrefix looks in the text between head and record for a further head, which a program
+// wrote, or which was glued to a torn line. What follows a stamp of an unknown format is
+// not the second one.
+func (e *Event) checkPrefix() {
+	clock := holdsClock(e.Prefix)
+	if clock && e.Origin == OriginKernel || !e.Time.IsZero() && (clock || e.Origin == OriginUnknown && bytes.Contains(e.Prefix, []byte("kernel: "))) {
+		e.setOrigin(originProgram, true)
 	}
 }
 

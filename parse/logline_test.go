@@ -94,7 +94,7 @@ var dialects = []struct {
 	{"metalog, a program", "Jul  3 04:05:06 [myapp] ", "", "2026-07-03T04:05:06Z", OriginUnknown},
 	{"ulogd LOGEMU", "Jul  3 04:05:06 gate ", "", "2026-07-03T04:05:06Z", OriginUnknown},
 	{"ulogd through syslog", "Jul  3 04:05:06 gate ulogd[77]: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
-	{"kernel[0] tag", "Jul  3 04:05:06 gate kernel[0]: ", "", "2026-07-03T04:05:06Z", OriginKernel},
+	{"kernel[0] tag", "Jul  3 04:05:06 gate kernel[0]: ", "", "2026-07-03T04:05:06Z", OriginUnknown},
 	{"Docker", `{"log":"Jul  3 04:05:06 gate kernel: `, `\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, "2026-07-03T04:05:06Z", OriginKernel},
 	{"Docker, no stamp within", `{"log":"`, `\n","stream":"stdout","time":"2026-07-03T04:05:07.5Z"}`, "2026-07-03T04:05:07.5Z", OriginUnknown},
 	{"RFC 3164, host is an address in brackets", "Jul 13 04:05:06 [2001:db8::1] kernel: ", "", "2026-07-13T04:05:06Z", OriginKernel},
@@ -379,4 +379,70 @@ func mustTime(t *testing.T, s string) time.Time {
 		t.Fatal(err)
 	}
 	return tm
+}
+
+// TestLogLinePrograms: lines that show that a program or a container wrote them, and lines
+// that show nothing.
+func TestLogLinePrograms(t *testing.T) {
+	const none, program, container = 0, 1, 2
+	for _, c := range []struct {
+		line string
+		want int
+	}{
+		{"Jul  3 04:05:06 gate kernel: @", none},
+		{"Jul  3 04:05:06 gate kernel[n/a]: @", none},
+		{"Jul  3 04:05:06 gate @", none},                   // ulogd's own file
+		{"Jul  3 04:05:06 gate app: @", none},              // or the prefix of a log rule
+		{"Jul  3 04:05:06 gate kern.warn kernel: @", none}, // BusyBox without printk.time
+		{"04:05:06 @", none},                               // a stamp of an unknown format
+		{"3/7 04:05:06 gate @", none},
+		{"4,1,1,-;@", none},
+		{"Jul  3 04:05:06 gate kernel[1]: @", program},
+		{"Jul  3 04:05:06 gate kernel[0]: @", program},
+		{"Jul  3 04:05:06 gate app[77]: @", program},
+		{"Jul  3 04:05:06 gate app[77]: kernel: @", program},
+		{"Jul  3 04:05:06 gate app: kernel: @", program},
+		{"Jul  3 04:05:06 gate my kernel: @", program},
+		{"Jul  3 04:05:06 gate <4>kernel: @", program},
+		{"Jul  3 04:05:06 gate app: hello#012Jul  3 04:05:06 gate kernel: @", program},
+		{"Jul  3 04:05:06 gate kernel: hello#012Jul  3 04:05:06 gate kernel: @", program},
+		{"Jul  3 04:05:06 gate 1 2026-07-03T04:05:06Z gate kernel - - - @", program},
+		{"Jul  3 04:05:06 gate user.notice kernel: [ 1.5] @", program},
+		{"<13>Jul  3 04:05:06 gate kernel: @", program},
+		{"<14>1 2026-07-03T04:05:06Z gate kernel - - - @", program},
+		{"<4>1 2026-07-03T04:05:06Z gate app 7 - - @", program},
+		{`<4>1 2026-07-03T04:05:06Z gate kernel - - [x y="@"] message`, program},
+		{"[ 1234.567890] gate app[77]: @", program},
+		{"user  :notice: [ 1234.567890] @", program},
+		{"12,1,1,-;@", program},
+		{`{"_TRANSPORT":"syslog","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"@"}`, program},
+		{`{"message":"@","systemd":{"transport":"stdout"},"syslog":{"identifier":"kernel"}}`, program},
+		{`{"ident":"myapp","message":"kernel: @"}`, program},
+		{`{"facility":"user","programname":"kernel","message":"@"}`, program},
+		{`{"message":"Jul  3 04:05:06 gate kernel: @"}`, none},
+		{`{"message":"@"}`, none},
+		{`{"log":"@\n","stream":"stdout"}`, program | container},
+		{`{"log":"Jul  3 04:05:06 gate kernel: @\n","stream":"stderr"}`, container},
+		{`{"log":"Jul  3 04:05:06 gate kernel: @\n","stream":"other"}`, none},
+		{`{"log":"{\"_TRANSPORT\":\"kernel\",\"MESSAGE\":\"@\"}\n","stream":"stdout"}`, container},
+		{`{"message":"<4>[ 1.5] @","input":{"type":"container"}}`, container},
+		{`{"message":"@","stream":"stdout","systemd":{"transport":"kernel"}}`, none},
+		{"2026-07-03T04:05:07.5Z stdout F Jul  3 04:05:06 gate kernel: [ 1.5] @", container},
+		{"2026-07-03T04:05:07.5Z stdout F @", program},
+		{"2026-07-03T04:05:07.5Z stderr F Jul  3 04:05:06 gate app[7]: @", program},
+		{"web-1  | Jul  3 04:05:06 gate kernel: @", container},
+		{`web-1  | {"_TRANSPORT":"kernel","MESSAGE":"@"}`, container},
+	} {
+		ev := parseLine(t, strings.ReplaceAll(c.line, "@", synRecord))
+		got := none
+		if ev.Program {
+			got |= program
+		}
+		if ev.Container {
+			got |= container
+		}
+		if got != c.want || ev.Program && ev.Origin == OriginKernel {
+			t.Errorf("%s: %d (origin %d), want %d", c.line, got, ev.Origin, c.want)
+		}
+	}
 }

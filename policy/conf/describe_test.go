@@ -87,6 +87,22 @@ func TestUnfed(t *testing.T) {
 	}
 }
 
+// TestLintOfLogs: a sequence that a plain log feeds can be forged by local users.
+func TestLintOfLogs(t *testing.T) {
+	for server, want := range map[string]bool{
+		"AUTH_MODE KNOCK;\n": true, "INGEST PCAP, KNOCK;\n": true, "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\n": true,
+		"AUTH_MODE JOURNAL;\n": false, "AUTH_MODE NFLOG;\n": false, "AUTH_MODE KNOCK;\nKERNEL_LOG Y;\n": true,
+	} {
+		s, v, a, problems := loadText(server, "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n")
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		if got := strings.Contains(Lint(s, v, a).Error(), "any local user can"); got != want {
+			t.Errorf("%q: warned %v", server, got)
+		}
+	}
+}
+
 func TestLint(t *testing.T) {
 	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
 	for _, tt := range []struct {

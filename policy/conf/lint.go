@@ -39,7 +39,8 @@ func lintServer(r *report, s *Server, v *Values) {
 		warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
 	}
 	if s.KernelLogOnly {
-		warn("KERNEL_LOG", "every line of the log may knock: make sure that only the kernel writes it")
+		warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
+			"any local user can write such lines (also to kern.log: logger -p kern.warn). Safe is a file that ulogd or a ruleset of imklog alone writes")
 	}
 }
 
@@ -82,7 +83,7 @@ func (d *linter) authentication() {
 	s := d.s
 	switch s.Mode {
 	case ModeShared:
-		d.warn("SHARED_SEQUENCE", "goes over the network in clear: whoever sees it once can repeat it; use SPA with KEY and HMAC_KEY instead")
+		d.warn("SHARED_SEQUENCE", "goes over the network in clear: whoever sees it once can repeat it; use SPA with KEY and HMAC_KEY instead%s", d.forgeable())
 		return
 	case ModeEncrypted:
 		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
@@ -100,6 +101,15 @@ func (d *linter) authentication() {
 	if s.HMACType == "md5" || s.HMACType == "sha1" {
 		d.warn("HMAC_DIGEST_TYPE", "%s is old, take sha256 or better", s.HMACType)
 	}
+}
+
+// forgeable says that a sequence is fed by a log that programs can have lines written to.
+func (d *linter) forgeable() string {
+	if d.server.KernelLogOnly || !slices.Contains(d.server.AuthModes, "KNOCK") {
+		return ""
+	}
+	return ". Where a syslog daemon writes the log, any local user can also forge it: logger -t kernel writes lines with the kernel's tag; " +
+		"AUTH_MODE JOURNAL or NFLOG reads what only the kernel writes"
 }
 
 func (d *linter) gpg() {

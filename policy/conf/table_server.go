@@ -43,7 +43,7 @@ var ServerKeywords = []Keyword{
 	{Name: "ENABLE_COOKED_INTF", Kind: Flag, Default: "N", In: InPerl19, Verdict: Should, Text: "Frames have the 16-byte cooked header.", Differs: "found out by itself"},
 	{Name: "ENABLE_SYSLOG_FILE", Kind: Flag, Default: "Y", In: InPerl19, Text: "Follow IPT_SYSLOG_FILE; otherwise KNOPMD_FIFO is read.", into: func(s *Server) any { return &s.FollowLog }},
 	{Name: "IPT_SYSLOG_FILE", Kind: FilePath, Default: "/var/log/messages", In: InPerl19, Text: "Log file with Netfilter lines.", into: func(s *Server) any { return &s.LogFile }},
-	{Name: "KERNEL_LOG", Kind: Flag, Default: "N", In: Ours, Text: "The followed log holds kernel lines only, so that every line may knock.", into: func(s *Server) any { return &s.KernelLogOnly }},
+	{Name: "KERNEL_LOG", Kind: Flag, Default: "N", In: Ours, Text: "The followed log holds kernel lines only, so that every line may knock that does not show a program's tag or facility.", into: func(s *Server) any { return &s.KernelLogOnly }},
 	{Name: "LOG_FOLLOWER", Kind: Enum, Values: []string{"own", "tail"}, Default: "own", In: Ours,
 		Text: "What follows IPT_SYSLOG_FILE: own loses no line in a rotation and resumes after a restart; tail is the tail library, for a log that WORKER_USER may read itself.", into: func(s *Server) any { return &s.LogFollower }},
 	{Name: "FW_DATA_FILE", Kind: FilePath, Default: "$FWKNOP_DIR/fwdata", In: InPerl19, Verdict: Obsolete, Text: "File that knopmd wrote Netfilter lines to; here the log or the FIFO itself is read."},

@@ -76,7 +76,7 @@ func TestReadWorkerLog(t *testing.T) {
 			"\n[-] [203.0.113.9] (stanza #1) Error creating fko context: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL\n", `"event_type":"decision","verdict":"refused"`},
 		"a grant":     {record(t, privsep.RecordDecision, allow), matched + "[+] granted spa.granted" + packet + ": 192.0.2.7 tcp/22 until 2026-11-22T12:01:00Z\n", `"event_type":"decision","verdict":"granted"`},
 		"suppressed":  {record(t, privsep.RecordSuppressed, report.Suppressed{Time: time.Now(), Count: 3}), "[-] 3 refusals not told one by one\n", `"event_type":"suppressed","verdict":"refused","count":3`},
-		"state":       {record(t, privsep.RecordState, report.State{Records: 7}), "[+] state: 7 records, 0 events, 0 not ours, 0 malformed, 0 lost\n[+] state: 0 copies of packets that were recorded more than once\n[+] state: knock sequences: 0 granted, 0 refused, 0 repeats\n", ""},
+		"state":       {record(t, privsep.RecordState, report.State{Records: 7}), "[+] state: 7 records, 0 events, 0 not ours, 0 malformed, 0 lost\n[+] state: 0 events of log lines that show that a program wrote them\n[+] state: 0 copies of packets that were recorded more than once\n[+] state: knock sequences: 0 granted, 0 refused, 0 repeats\n", ""},
 		"lost":        {record(t, privsep.RecordLost, uint64(2)), "[-] 2 messages lost, the log was too slow\n", ""},
 		"a text":      {record(t, privsep.RecordText, "opened 192.0.2.7 tcp/22\n[+] opened"), "[-] worker: opened 192.0.2.7 tcp/22?[+] opened\n", ""},
 		"a control":   {record(t, privsep.RecordText, "a\x1b]0;owned\a\u009b2J\r"), "[-] worker: a?]0;owned??2J?\n", ""},

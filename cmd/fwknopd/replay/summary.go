@@ -66,6 +66,9 @@ func (r *run) printSummary(w io.Writer) {
 	c := r.src.Stats().Counts()
 	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
 		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
+	if c.Forged > 0 {
+		fmt.Fprintf(w, "fwknopd: %s of log lines that show that a program wrote them, not the kernel\n", conf.Count(int(c.Forged), "event"))
+	}
 	if n := r.Copies(); n > 0 {
 		what := fmt.Sprintf("%d events are copies of a packet that was recorded before (bridge, bond or VLAN) and were ignored", n)
 		if n == 1 {

@@ -51,7 +51,7 @@ func (s *Suppressed) Check() error {
 // A State has the counters of a worker.
 type State struct {
 	Records, Events, NotOurs, Malformed, Lost uint64
-	Copies                                    uint64
+	Forged, Copies                            uint64
 	Granted, Refused, Repeats                 uint64 // knock sequences
 }
 
@@ -62,6 +62,7 @@ func (*State) Check() error { return nil }
 func (s *State) Lines() []string {
 	return []string{
 		fmt.Sprintf("state: %d records, %d events, %d not ours, %d malformed, %d lost", s.Records, s.Events, s.NotOurs, s.Malformed, s.Lost),
+		fmt.Sprintf("state: %d events of log lines that show that a program wrote them", s.Forged),
 		fmt.Sprintf("state: %d copies of packets that were recorded more than once", s.Copies),
 		fmt.Sprintf("state: knock sequences: %d granted, %d refused, %d repeats", s.Granted, s.Refused, s.Repeats),
 	}

@@ -192,7 +192,8 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) logState() {
 	n, k := w.src.Stats().Counts(), w.engine.KnockCounts()
 	w.out.put(privsep.RecordState, report.State{
-		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost, Copies: w.engine.Copies(),
+		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
+		Forged: n.Forged, Copies: w.engine.Copies(),
 		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats,
 	})
 }
