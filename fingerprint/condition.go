@@ -106,16 +106,10 @@ func (c condition) holds(ev *parse.Event) bool {
 	case subjectIP:
 		return ev.Src.Addr().Is6() == (c.n == 6)
 	case subjectData:
-		return hasData(ev)
+		return !ev.Src.Addr().Is6() && !ev.IPOptions && exceedsHeaders(ev) // whether or not a log mentions IP options
 	default:
 		return isSeqDst(ev)
 	}
-}
-
-// hasData reports whether a packet has data as far as its record can show that: unlike
-// quirk D, it does not matter whether a log mentions IP options.
-func hasData(ev *parse.Event) bool {
-	return !ev.Src.Addr().Is6() && !ev.IPOptions && exceedsHeaders(ev)
 }
 
 func isSeqDst(ev *parse.Event) bool {

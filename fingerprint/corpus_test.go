@@ -133,13 +133,16 @@ func TestLegacyLabels(t *testing.T) {
 			if strings.HasPrefix(row["signature"], "S45:") {
 				continue
 			}
-			matches := m.Match(source.events[i], nil)
-			if !hasLabel(matches, row["intended"]) {
-				t.Errorf("%s: %s: %q is not among %v", source.name, row["signature"], row["intended"], labels(matches))
+			found := matches(m, source.events[i])
+			if !hasLabel(found, row["intended"]) {
+				t.Errorf("%s: %s: %q is not among %v", source.name, row["signature"], row["intended"], labels(found))
 			}
 		}
 	}
 }
+
+// matches returns the signatures that ev fits.
+func matches(m *Matcher, ev *parse.Event) []*Signature { return m.Result(m.MatchID(ev)) }
 
 func labels(matches []*Signature) []string {
 	var list []string
@@ -193,7 +196,7 @@ func TestHops(t *testing.T) {
 			t.Errorf("line %d: no event", i+1)
 			continue
 		}
-		if got := hit(m.Match(events[i], nil), c.text, c.label); got != want {
+		if got := hit(matches(m, events[i]), c.text, c.label); got != want {
 			t.Errorf("line %d: %s at %s hops: hit %v, want %v", i+1, c.text, c.hop, got, want)
 		}
 	}
@@ -295,7 +298,7 @@ func TestNearMisses(t *testing.T) {
 			continue
 		}
 		want := fits(patterns[c.text], ev)
-		if got := hit(m.Match(ev, nil), c.text, ""); got != want {
+		if got := hit(matches(m, ev), c.text, ""); got != want {
 			t.Errorf("line %d: %s of %s: %s: hit %v, want %v", i+1, c.kind, c.text, AppendSignature(nil, ev), got, want)
 		}
 	}

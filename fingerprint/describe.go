@@ -88,21 +88,7 @@ func (s *syn) differences(sig *Signature, maxHops int, ev *parse.Event) []string
 
 // differs reports whether s does not fit sig in one field.
 func (s *syn) differs(sig *Signature, f field, maxHops int) bool {
-	p := &sig.pattern
-	switch f {
-	case fieldWindow:
-		return !p.window.fitsWindow(s)
-	case fieldTTL:
-		return !p.fitsTTL(s.ttl, maxHops)
-	case fieldDF:
-		return !p.fitsDF(s.df)
-	case fieldSize:
-		return !p.size.fits(s.size)
-	case fieldOptions:
-		return sig.layout != s.layout || !p.fitsEnd(s) || !p.fitsValues(s)
-	default:
-		return !p.fitsQuirks(s) || !p.fitsConditions(s)
-	}
+	return f == fieldOptions && sig.layout != s.layout || !sig.pattern.fits(f, s, maxHops)
 }
 
 // AppendSignature appends the SYN's own signature, of six fields, in the syntax of

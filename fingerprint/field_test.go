@@ -61,7 +61,7 @@ func TestFieldCases(t *testing.T) {
 				continue
 			}
 			seen++
-			got := labels(m.Match(ev, nil))
+			got := labels(matches(m, ev))
 			checkLabels(t, tc.file+" "+tc.source, ev, got, tc.want, tc.never)
 		}
 		if seen == 0 {
@@ -155,7 +155,7 @@ func TestFieldKinds(t *testing.T) {
 		{"31000:200:1:40:.", `^@\*raw:`, ""},
 	} {
 		ev := synOf(t, tc.syn)
-		got := labels(NewMatcher(Default(), DefaultMaxHops).Match(ev, nil))
+		got := labels(matches(NewMatcher(Default(), DefaultMaxHops), ev))
 		checkLabels(t, tc.syn, ev, got, tc.want, tc.never)
 	}
 }
@@ -186,7 +186,7 @@ func TestFieldNumbers(t *testing.T) {
 	} {
 		ev := synOf(t, tc.syn)
 		tc.change(ev)
-		got := labels(NewMatcher(Default(), DefaultMaxHops).Match(ev, nil))
+		got := labels(matches(NewMatcher(Default(), DefaultMaxHops), ev))
 		checkLabels(t, tc.why, ev, got, tc.want, tc.never)
 	}
 }

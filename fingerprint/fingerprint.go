@@ -3,7 +3,7 @@
 // length, option layout and quirks. It does no I/O; the signature file of this project
 // is embedded.
 //
-// Entry points: [Load] or [Default], then [NewMatcher] and [Matcher.Match].
+// Entry points: [Load] or [Default], then [NewMatcher] and [Matcher.MatchID].
 //
 // # What is fingerprinted
 //
@@ -127,15 +127,8 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 	}
 }
 
-// Match appends every signature that fits ev to dst, the specific ones in file
-// order, then the generic ones. Of an event that is not a SYN it appends nothing.
-// It allocates only to grow dst, when it meets a combination of signatures for the
-// first time, and once to grow its cache of shapes.
-func (m *Matcher) Match(ev *parse.Event, dst []*Signature) []*Signature {
-	return append(dst, m.Result(m.MatchID(ev))...)
-}
-
-// MatchID is Match for counting: it returns a number for the combination.
+// MatchID returns the combination of signatures that fit ev. It allocates only when it
+// meets one for the first time, and once to grow its cache of shapes.
 func (m *Matcher) MatchID(ev *parse.Event) ID {
 	if !isSYN(ev) {
 		return NotSYN
@@ -155,39 +148,42 @@ func (m *Matcher) MatchID(ev *parse.Event) ID {
 	return entry.id
 }
 
-// Result returns what id stands for, to be read only.
-func (m *Matcher) Result(id ID) []*Signature {
-	if id <= Unmatched {
-		return nil
-	}
-	return m.results[id]
-}
-
 // match tests the signatures with the layout of ev.
 func (m *Matcher) match(ev *parse.Event) ID {
 	s := &m.syn
 	s.decode(ev)
 	m.hits = m.hits[:0]
 	list := m.set.byLayout[s.layout]
+next:
 	for i := range list {
-		if list[i].fits(s, m.maxHops) {
-			m.hits = binary.BigEndian.AppendUint32(m.hits, list[i].index)
+		for f := range fields {
+			if !list[i].fits(f, s, m.maxHops) {
+				continue next
+			}
 		}
+		m.hits = binary.BigEndian.AppendUint32(m.hits, list[i].index)
 	}
+	return m.id()
+}
+
+// IDOf returns the ID of a Result of another Matcher of the same Set.
+func (m *Matcher) IDOf(result []*Signature) ID {
+	m.hits = m.hits[:0]
+	for _, sig := range result {
+		m.hits = binary.BigEndian.AppendUint32(m.hits, uint32(sig.Index))
+	}
+	return m.id()
+}
+
+// id returns the ID of the combination in hits.
+func (m *Matcher) id() ID {
 	if id, ok := m.ids[string(m.hits)]; ok {
 		return id
 	}
 	if len(m.results) >= maxResults && len(m.hits) > bytesPerHit {
 		m.hits = m.hits[:bytesPerHit]
-		if id, ok := m.ids[string(m.hits)]; ok {
-			return id
-		}
+		return m.id()
 	}
-	return m.newID()
-}
-
-// newID gives the combination in hits an ID.
-func (m *Matcher) newID() ID {
 	result := make([]*Signature, 0, len(m.hits)/bytesPerHit)
 	for i := 0; i < len(m.hits); i += bytesPerHit {
 		result = append(result, &m.set.sigs[binary.BigEndian.Uint32(m.hits[i:])])
@@ -196,4 +192,13 @@ func (m *Matcher) newID() ID {
 	m.results = append(m.results, result)
 	m.ids[string(m.hits)] = id
 	return id
+}
+
+// Result returns the signatures of a combination, the specific ones in file order, then
+// the generic ones; to be read only. Those of an event that is not a SYN are none.
+func (m *Matcher) Result(id ID) []*Signature {
+	if id <= Unmatched {
+		return nil
+	}
+	return m.results[id]
 }

@@ -17,7 +17,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("classes = win,unix\n[tcp:request]\nlabel = g:unix:Linux:3.x\nsys = @unix\nsig = *:64:0:*:mss*10,*:mss,sok,ts,nop,ws:df,id+:0\n")
 	f.Add("[tcp:request]\nlabel = s:!:NMap:OS\nsig = 4:64-:8:536:%16,10:mss,?34,sok,ts,eol+3:ack+,opt+,ts1-,bad:*\nsig=6:60+4:0:1:mtu*2,*::seq-:+")
 	for i := range Default().Len() {
-		f.Add(Default().At(i).String())
+		f.Add(fileLine(Default().At(i)))
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		set, err := Load("f", []byte(text))
@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		var printed strings.Builder
 		for i := range set.Len() {
-			printed.WriteString(set.At(i).String() + "\n")
+			printed.WriteString(fileLine(set.At(i)) + "\n")
 		}
 		again, err := Load("f", []byte(printed.String()))
 		if err != nil || again.Len() != set.Len() {
@@ -38,7 +38,7 @@ func FuzzLoad(f *testing.F) {
 		for i := range set.Len() {
 			a, b := set.At(i), again.At(i)
 			if a.Text != b.Text || a.Label != b.Label || a.layout != b.layout || a.Generic != b.Generic || a.Userland != b.Userland {
-				t.Fatalf("%q became %q", a, b)
+				t.Fatalf("%q became %q", fileLine(a), fileLine(b))
 			}
 		}
 	})
@@ -88,7 +88,7 @@ func FuzzSYN(f *testing.F) {
 			t.Fatalf("%s: cache %q, signatures %q", text, a, b)
 		}
 		if (len(differs) == 0) != (got != Unmatched) {
-			t.Fatalf("%s: ID %d, but differs from %s in %q", text, got, nearest, differs)
+			t.Fatalf("%s: ID %d, but differs from %s in %q", text, got, fileLine(nearest), differs)
 		}
 	})
 }

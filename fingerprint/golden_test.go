@@ -23,7 +23,7 @@ func tally(events []*parse.Event) []byte {
 		if ev == nil || m.MatchID(ev) == NotSYN {
 			continue
 		}
-		for _, sig := range m.Match(ev, nil) {
+		for _, sig := range matches(m, ev) {
 			fits[sig.Index]++
 		}
 		if m.MatchID(ev) == Unmatched {
@@ -50,7 +50,7 @@ func unmatchedLine(m *Matcher, ev *parse.Event) string {
 	if sig == nil {
 		return "no options on record"
 	}
-	return fmt.Sprintf("%-40s ? %s: %s", AppendSignature(nil, ev), sig, strings.Join(differs, ", "))
+	return fmt.Sprintf("%-40s ? %s: %s", AppendSignature(nil, ev), fileLine(sig), strings.Join(differs, ", "))
 }
 
 func TestGolden(t *testing.T) {

@@ -55,11 +55,11 @@ func TestLoadLine(t *testing.T) {
 		}
 		sig := set.At(0)
 		if sig.Text != tc.text || sig.Label != tc.label || sig.Generic != tc.generic || sig.Userland != tc.userland {
-			t.Errorf("%q: got %+q", tc.line, sig)
+			t.Errorf("%q: got %+q", tc.line, fileLine(sig))
 		}
-		again, err := Load("t", []byte(sig.String()))
+		again, err := Load("t", []byte(fileLine(sig)))
 		if err != nil || again.At(0).Text != tc.text || again.At(0).Label != tc.label {
-			t.Errorf("%q: %q does not load as the same: %v", tc.line, sig, err)
+			t.Errorf("%q: %q does not load as the same: %v", tc.line, fileLine(sig), err)
 		}
 	}
 }
@@ -224,3 +224,6 @@ func TestDefaultHasLegacy(t *testing.T) {
 		}
 	}
 }
+
+// fileLine returns the line of a file that loads as s.
+func fileLine(s *Signature) string { return s.Text + ": " + s.Label }

@@ -300,7 +300,7 @@ func TestMatchOrder(t *testing.T) {
 	}
 	m := NewMatcher(set, DefaultMaxHops)
 	ev := newSYN(1, 60, true, unhex(t, mss1460))
-	if got := labels(m.Match(ev, nil)); !slices.Equal(got, []string{"one", "any", "@guess"}) {
+	if got := labels(matches(m, ev)); !slices.Equal(got, []string{"one", "any", "@guess"}) {
 		t.Errorf("got %q", got)
 	}
 	one := m.MatchID(ev)
@@ -376,7 +376,7 @@ func TestResultsAreBounded(t *testing.T) {
 		t.Errorf("%d combinations are kept, limit %d", n, maxResults)
 	}
 	ev.Window, ev.Len = 0xffff-15, 0xffff-15
-	if got := m.Match(ev, nil); len(got) == 0 {
+	if got := matches(m, ev); len(got) == 0 {
 		t.Error("a combination past the limit is lost altogether")
 	}
 }
@@ -400,7 +400,7 @@ func TestNearestTTLWins(t *testing.T) {
 	} {
 		ev := newSYN(1, tc.ttl, true, unhex(t, mss1460))
 		var got []string
-		for _, sig := range matcherFor(t, tc.patterns, 256).Match(ev, nil) {
+		for _, sig := range matches(matcherFor(t, tc.patterns, 256), ev) {
 			got = append(got, strings.Split(sig.Text, ":")[1])
 		}
 		if s := strings.Join(got, " "); s != tc.want {
@@ -415,7 +415,7 @@ func TestNearestTTLWinsByLabel(t *testing.T) {
 		t.Fatal(err)
 	}
 	ev := newSYN(1, 60, true, unhex(t, mss1460))
-	if got := labels(NewMatcher(set, DefaultMaxHops).Match(ev, nil)); !slices.Equal(got, []string{"a", "b", "@c"}) {
+	if got := labels(matches(NewMatcher(set, DefaultMaxHops), ev)); !slices.Equal(got, []string{"a", "b", "@c"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -428,7 +428,8 @@ func TestTTLClasses(t *testing.T) {
 		for ttl := 1; ttl < 256; ttl++ {
 			for i := range set.sigs {
 				p := &set.sigs[i].pattern
-				if classes[ttl] == classes[ttl-1] && p.fitsTTL(uint8(ttl), maxHops) != p.fitsTTL(uint8(ttl-1), maxHops) {
+				one, next := &syn{header: header{ttl: uint8(ttl - 1)}}, &syn{header: header{ttl: uint8(ttl)}}
+				if classes[ttl] == classes[ttl-1] && p.fits(fieldTTL, one, maxHops) != p.fits(fieldTTL, next, maxHops) {
 					t.Fatalf("up to %d hops: TTL %d and %d differ for %s", maxHops, ttl-1, ttl, set.sigs[i].Text)
 				}
 			}

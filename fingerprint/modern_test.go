@@ -79,11 +79,11 @@ func TestModernFamilies(t *testing.T) {
 			}
 			re := regexp.MustCompile("(?i)" + family)
 			theirs.add(p0f3(row), re)
-			answers := labels(m.Match(events[i], nil))
+			answers := labels(matches(m, events[i]))
 			if !ours.add(answers, re) {
 				t.Logf("  wrong: %s %s: %q", row["signature"], row["intended"], answers)
 			}
-			if fromPacket := labels(m.Match(packets[i], nil)); strings.Join(fromPacket, "\n") != strings.Join(answers, "\n") {
+			if fromPacket := labels(matches(m, packets[i])); strings.Join(fromPacket, "\n") != strings.Join(answers, "\n") {
 				t.Errorf("row %d: log %q, capture %q", i+1, answers, fromPacket)
 			}
 		}
@@ -123,7 +123,7 @@ func TestScanners(t *testing.T) {
 			if !isSYN(ev) {
 				continue
 			}
-			got := labels(m.Match(ev, nil))
+			got := labels(matches(m, ev))
 			if len(got) == 0 || !strings.HasPrefix(got[0], tc.family) {
 				t.Errorf("%s: packet %d, %s: got %q, want %s first", tc.file, i+1, AppendSignature(nil, ev), got, tc.family)
 			}

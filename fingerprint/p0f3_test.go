@@ -47,7 +47,7 @@ func TestLoadP0f3(t *testing.T) {
 			t.Errorf("%s: %d signatures", tc.sig, set.Len())
 			continue
 		}
-		if got := set.At(0).String(); got != tc.want {
+		if got := fileLine(set.At(0)); got != tc.want {
 			t.Errorf("%s:\n got %s\nwant %s", tc.sig, got, tc.want)
 		}
 		if line := set.At(0).Line; line != 14 {

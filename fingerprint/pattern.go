@@ -70,48 +70,43 @@ type pattern struct {
 	conditions   *[]condition // nil if there are none, as of nearly all: a candidate is small
 }
 
-// fits reports whether s, whose layout is that of the pattern, fits.
-func (p *pattern) fits(s *syn, maxHops int) bool {
-	return p.window.fitsWindow(s) && p.size.fits(s.size) &&
-		p.fitsTTL(s.ttl, maxHops) && p.fitsDF(s.df) &&
-		p.fitsEnd(s) && p.fitsQuirks(s) && p.fitsValues(s) && p.fitsConditions(s)
-}
-
-// fitsWindow compares the window of s.
-func (p number) fitsWindow(s *syn) bool {
-	if p.rel == multiple {
-		return s.window%p.n == 0
-	}
-	return s.windowIn[p.rel] == p.n
-}
-
-func (p *pattern) fitsTTL(ttl uint8, maxHops int) bool {
-	return ttl <= p.ttl && ttl >= p.minTTL && (p.anyHops || int(p.ttl)-int(ttl) < maxHops)
-}
-
-func (p *pattern) fitsDF(df bit) bool {
-	return p.df == df || p.df == bitAny || df == bitAny
-}
-
-func (p *pattern) fitsConditions(s *syn) bool {
-	if p.conditions == nil {
-		return true
-	}
-	for _, c := range *p.conditions {
-		if !c.holds(s.event) {
-			return false
+// fits reports whether s, whose layout is that of the pattern, fits in one field.
+func (p *pattern) fits(f field, s *syn, maxHops int) bool {
+	switch f {
+	case fieldWindow:
+		if p.window.rel == multiple {
+			return s.window%p.window.n == 0
 		}
+		return s.windowIn[p.window.rel] == p.window.n
+	case fieldTTL:
+		return s.ttl <= p.ttl && s.ttl >= p.minTTL && (p.anyHops || int(p.ttl)-int(s.ttl) < maxHops)
+	case fieldDF:
+		return p.df == s.df || p.df == bitAny || s.df == bitAny
+	case fieldSize:
+		return p.size.fits(s.size)
+	case fieldOptions:
+		return p.fitsOptions(s)
+	default:
+		return p.fitsQuirks(s) && p.fitsConditions(s)
 	}
-	return true
 }
 
-func (p *pattern) fitsValues(s *syn) bool {
+// fitsOptions compares the values of the options, and the bytes from the end-of-list option
+// on.
+func (p *pattern) fitsOptions(s *syn) bool {
 	for _, c := range p.checks {
 		if !c.value.fits(s.value[c.at]) {
 			return false
 		}
 	}
-	return true
+	switch p.eols {
+	case 0:
+		return s.padded
+	case 1:
+		return s.tail > 0
+	default:
+		return s.tail == p.eols && s.zeroTail
+	}
 }
 
 // fits compares v, which is not a window.
@@ -126,18 +121,6 @@ func (p number) fits(v uint16) bool {
 	}
 }
 
-// fitsEnd compares the bytes from the end-of-list option on.
-func (p *pattern) fitsEnd(s *syn) bool {
-	switch p.eols {
-	case 0:
-		return s.padded
-	case 1:
-		return s.tail > 0
-	default:
-		return s.tail == p.eols && s.zeroTail
-	}
-}
-
 // fitsQuirks compares the quirks that s can show. Padding is ignored if the signature
 // spells no E.
 func (p *pattern) fitsQuirks(s *syn) bool {
@@ -149,6 +132,18 @@ func (p *pattern) fitsQuirks(s *syn) bool {
 		differ &^= s.quirks & quirkPastEnd
 	}
 	return differ == 0
+}
+
+func (p *pattern) fitsConditions(s *syn) bool {
+	if p.conditions == nil {
+		return true
+	}
+	for _, c := range *p.conditions {
+		if !c.holds(s.event) {
+			return false
+		}
+	}
+	return true
 }
 
 // quirks is a set of oddities of a SYN.

@@ -54,7 +54,7 @@ func newTTLClasses(set *Set, maxHops int) *ttlClasses {
 }
 
 // maskTimestamps replaces the numbers of time stamps that are not zero by one. It may
-// run on past an option that [syn.decodeOptions] finds broken: nothing is read there.
+// run on past an option that [syn.decode] finds broken: nothing is read there.
 func maskTimestamps(b []byte) {
 	for i := 0; i < len(b); {
 		switch {
@@ -67,17 +67,14 @@ func maskTimestamps(b []byte) {
 		default:
 			n := int(b[i+1])
 			if b[i] == kindTimestamp && n == 10 && i+n <= len(b) {
-				maskTimestamp(b[i+2:])
-				maskTimestamp(b[i+6:])
+				for _, number := range [...][]byte{b[i+2:], b[i+6:]} {
+					if binary.BigEndian.Uint32(number) != 0 {
+						binary.BigEndian.PutUint32(number, 1)
+					}
+				}
 			}
 			i += n
 		}
-	}
-}
-
-func maskTimestamp(b []byte) {
-	if binary.BigEndian.Uint32(b) != 0 {
-		binary.BigEndian.PutUint32(b, 1)
 	}
 }
 
@@ -105,7 +102,8 @@ type cacheEntry struct {
 // find returns the entry of k, and whether it holds k; if not, the caller fills it before
 // the next find.
 func (c *shapeCache) find(k *shape) (*cacheEntry, bool) {
-	set := &c.sets[k.hash()>>(64-c.bits)]
+	hash := k.hash()
+	set := &c.sets[hash>>(64-c.bits)]
 	if set[0].shape == *k {
 		return &set[0], true
 	}
@@ -114,7 +112,7 @@ func (c *shapeCache) find(k *shape) (*cacheEntry, bool) {
 	}
 	if c.misses++; c.misses > 2*len(c.sets) && c.bits < cacheMaxBits {
 		*c = newShapeCache(cacheMaxBits) // what it held comes again
-		set = &c.sets[k.hash()>>(64-c.bits)]
+		set = &c.sets[hash>>(64-c.bits)]
 	}
 	set[1] = set[0]
 	return &set[0], false

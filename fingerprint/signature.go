@@ -30,9 +30,6 @@ type Signature struct {
 	pattern pattern
 }
 
-// String returns the line of a file that loads as this signature.
-func (s *Signature) String() string { return s.Text + ": " + s.Label }
-
 // maxElements is the most options a signature can spell; each takes a byte.
 const maxElements = parse.MaxOptions
 

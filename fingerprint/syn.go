@@ -42,7 +42,21 @@ func (s *syn) decode(ev *parse.Event) {
 	s.event = ev
 	s.header.decode(ev)
 	s.windowIn = [multiple]uint16{equals: s.window}
-	s.decodeOptions(ev.Options())
+	s.tail, s.zeroTail, s.padded = 0, true, true
+	b := ev.Options()
+	for i := 0; i < len(b); {
+		n := optionLen(b[i:])
+		switch {
+		case n == 0:
+			s.quirks |= quirkBroken
+			return
+		case b[i] == kindEnd:
+			s.endOfList(b, i)
+			return
+		}
+		s.addOption(b[i : i+n])
+		i += n
+	}
 }
 
 // ipv6HeaderExcess is the difference between the fixed headers of IPv6 and IPv4.
@@ -116,24 +130,6 @@ func seqQuirks(ev *parse.Event) (set quirks) {
 	return set
 }
 
-// decodeOptions decodes b into a zero layout.
-func (s *syn) decodeOptions(b []byte) {
-	s.tail, s.zeroTail, s.padded = 0, true, true
-	for i := 0; i < len(b); {
-		n := optionLen(b[i:])
-		switch {
-		case n == 0:
-			s.quirks |= quirkBroken
-			return
-		case b[i] == kindEnd:
-			s.endOfList(b, i)
-			return
-		}
-		s.addOption(b[i : i+n])
-		i += n
-	}
-}
-
 // optionLen returns the length of the option at the start of b, 0 if it is broken.
 func optionLen(b []byte) int {
 	want := 0
@@ -163,7 +159,7 @@ func (s *syn) addOption(b []byte) {
 	switch b[0] {
 	case kindMSS:
 		s.value[at] = binary.BigEndian.Uint16(b[2:])
-		s.setWindowMultiples(s.value[at])
+		s.setWindowMultiples(uint32(s.value[at]))
 	case kindScale:
 		s.value[at] = uint16(b[2])
 	case kindTimestamp:
@@ -178,23 +174,22 @@ func (s *syn) addOption(b []byte) {
 }
 
 // setWindowMultiples expresses the window by the MSS; of several, the last counts.
-func (s *syn) setWindowMultiples(mss uint16) {
+func (s *syn) setWindowMultiples(mss uint32) {
+	window := uint32(s.window)
 	s.windowIn[timesMSS], s.windowIn[timesMTU] = 0, 0
-	if mss != 0 {
-		s.windowIn[timesMSS] = exactQuotient(s.window, uint32(mss))
-		s.windowIn[timesMTU] = exactQuotient(s.window, uint32(mss)+mtuOverMSS)
+	if mss == 0 {
+		return
+	}
+	if window%mss == 0 {
+		s.windowIn[timesMSS] = uint16(window / mss)
+	}
+	if mtu := mss + mtuOverMSS; window%mtu == 0 {
+		s.windowIn[timesMTU] = uint16(window / mtu)
 	}
 }
 
 // mtuOverMSS is the difference between MTU and MSS in p0f.
 const mtuOverMSS = 40
-
-func exactQuotient(v uint16, unit uint32) uint16 {
-	if uint32(v)%unit != 0 {
-		return 0
-	}
-	return uint16(uint32(v) / unit)
-}
 
 // endOfList records what follows from the end-of-list option at b[i] on.
 func (s *syn) endOfList(b []byte, i int) {

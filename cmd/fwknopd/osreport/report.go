@@ -23,12 +23,12 @@ const blanks = "                                 "
 // signatures returns every signature that SYNs of s match, in file order, once each.
 func (t *sourceTable) signatures(s *source, n *resultIDs) []*fingerprint.Signature {
 	if s.n == 1 && s.results[0] >= 0 { // most sources
-		return n.matches[s.results[0]]
+		return n.matcher.Result(fingerprint.ID(s.results[0]))
 	}
 	var out []*fingerprint.Signature
 	t.results(s, func(r int32) {
 		if r >= 0 {
-			out = append(out, n.matches[r]...)
+			out = append(out, n.matcher.Result(fingerprint.ID(r))...)
 		}
 	})
 	slices.SortFunc(out, func(a, b *fingerprint.Signature) int { return cmp.Compare(a.Index, b.Index) })
@@ -138,7 +138,7 @@ func writeJSON(w io.Writer, t *sourceTable, n *resultIDs) error {
 
 func newRecord(s *source, t *sourceTable, n *resultIDs) record {
 	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}, LeftOut: t.omitted(s)}
-	if s.first != noTime {
+	if s.last != noTime {
 		first, last := time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
 		r.First, r.Last = &first, &last
 	}

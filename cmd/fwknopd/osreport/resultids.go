@@ -12,11 +12,10 @@ const maxUnknown = 1 << 14
 // cannot be compared with a signature.
 const noOptions = "no TCP options on record: log with --log-tcp-options"
 
-// resultIDs numbers results: 0 and up are combinations of signatures, below 0 are
-// unmatched SYNs, one number for each signature of theirs.
+// resultIDs numbers results: above 0 are combinations of signatures, by their
+// fingerprint.ID, below 0 are unmatched SYNs, one number for each signature of theirs.
 type resultIDs struct {
-	matches    [][]*fingerprint.Signature
-	matchIDs   map[string]int32
+	matcher    *fingerprint.Matcher
 	unknown    []unknown // result r is at ^r
 	unknownIDs map[string]int32
 	scratch    []byte
@@ -29,27 +28,12 @@ type unknown struct {
 	differs []string // the fields in which it differs from nearest
 }
 
-func newResultIDs() *resultIDs {
-	return &resultIDs{matchIDs: make(map[string]int32), unknownIDs: make(map[string]int32)}
+func newResultIDs(m *fingerprint.Matcher) *resultIDs {
+	return &resultIDs{matcher: m, unknownIDs: make(map[string]int32)}
 }
 
-// internMatch returns the number of a combination of signatures.
-func (n *resultIDs) internMatch(sigs []*fingerprint.Signature) int32 {
-	n.scratch = n.scratch[:0]
-	for _, s := range sigs {
-		n.scratch = append(n.scratch, byte(s.Index>>16), byte(s.Index>>8), byte(s.Index))
-	}
-	id, ok := n.matchIDs[string(n.scratch)]
-	if !ok {
-		id = int32(len(n.matches))
-		n.matchIDs[string(n.scratch)] = id
-		n.matches = append(n.matches, sigs)
-	}
-	return id
-}
-
-// internUnmatched returns the number of the SYN ev, which m did not match.
-func (n *resultIDs) internUnmatched(m *fingerprint.Matcher, ev *parse.Event) int32 {
+// internUnmatched returns the number of the SYN ev, which no signature fits.
+func (n *resultIDs) internUnmatched(ev *parse.Event) int32 {
 	n.scratch = fingerprint.AppendSignature(n.scratch[:0], ev) // nothing without options
 	if id, ok := n.unknownIDs[string(n.scratch)]; ok {
 		return id
@@ -58,7 +42,7 @@ func (n *resultIDs) internUnmatched(m *fingerprint.Matcher, ev *parse.Event) int
 		return omittedResult
 	}
 	u := unknown{text: string(n.scratch)}
-	u.nearest, u.differs = m.Nearest(ev)
+	u.nearest, u.differs = n.matcher.Nearest(ev)
 	return n.internUnknown(u)
 }
 
@@ -75,7 +59,7 @@ func (n *resultIDs) internUnknown(u unknown) int32 {
 // renumber returns the number in n of result r of from.
 func (n *resultIDs) renumber(from *resultIDs, r int32) int32 {
 	if r >= 0 {
-		return n.internMatch(from.matches[r])
+		return int32(n.matcher.IDOf(from.matcher.Result(fingerprint.ID(r))))
 	}
 	u := from.unknown[^r]
 	if _, known := n.unknownIDs[u.text]; !known && len(n.unknown) >= maxUnknown {

@@ -128,8 +128,7 @@ type outcome struct {
 func (o *Options) countPart(ctx context.Context, src ingest.Source) outcome {
 	defer src.Close()
 	c := counter{
-		matcher: o.Matcher(),
-		table:   newSourceTable(), ids: newResultIDs(),
+		table: newSourceTable(), ids: newResultIDs(o.Matcher()),
 		unmatched: o.JSON || o.Verbose,
 	}
 	err := pipe.Run(ctx, src, c.step)
@@ -139,46 +138,30 @@ func (o *Options) countPart(ctx context.Context, src ingest.Source) outcome {
 
 // A counter handles the events of one part.
 type counter struct {
-	matcher   *fingerprint.Matcher
 	table     *sourceTable
 	ids       *resultIDs
-	results   []int32 // by fingerprint.ID; 0 is "not numbered yet", else result+1
-	unmatched bool    // distinguish unmatched SYNs
+	unmatched bool // distinguish unmatched SYNs
 }
 
 func (c *counter) step(ev *parse.Event) error {
-	id := c.matcher.MatchID(ev)
+	id := c.ids.matcher.MatchID(ev)
 	if id == fingerprint.NotSYN {
 		return nil
 	}
-	switch {
-	case ev.HasOptions:
-	case ev.Whole != 0: // its signature would be incomplete
-		c.table.cut++
-		c.table.add(ev.Src.Addr(), ev.Time, noResult)
-		return nil
-	default:
-		c.table.optionless++
-	}
-	c.table.add(ev.Src.Addr(), ev.Time, c.result(id, ev))
-	return nil
-}
-
-func (c *counter) result(id fingerprint.ID, ev *parse.Event) int32 {
+	result := int32(noResult)
 	switch {
 	case id != fingerprint.Unmatched:
+		result = int32(id)
+	case !ev.HasOptions && ev.Whole != 0: // its signature would be incomplete
+		c.table.cut++
 	case c.unmatched:
-		return c.ids.internUnmatched(c.matcher, ev)
-	default:
-		return noResult
+		result = c.ids.internUnmatched(ev)
 	}
-	for int(id) >= len(c.results) {
-		c.results = append(c.results, 0)
+	if !ev.HasOptions && ev.Whole == 0 {
+		c.table.optionless++
 	}
-	if c.results[id] == 0 {
-		c.results[id] = c.ids.internMatch(c.matcher.Result(id)) + 1
-	}
-	return c.results[id] - 1
+	c.table.add(ev.Src.Addr(), ev.Time, result)
+	return nil
 }
 
 // errNoInput is returned if no input is given.

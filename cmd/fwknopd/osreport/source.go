@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	noTime        = math.MinInt64
+	noTime        = math.MinInt64     // no later than any
 	noResult      = math.MinInt32     // no signature matches, and the SYN is not shown
 	omittedResult = math.MinInt32 + 1 // beyond maxUnknown kinds of SYN
 )
@@ -33,7 +33,7 @@ type overflow struct {
 // no pointer, as there may be very many.
 type source struct {
 	key         [16]byte // an IPv4 address in its mapped form
-	first, last int64    // Unix ns by the records' clock, noTime if they have none
+	first, last int64    // Unix ns by the records' clock; math.MaxInt64 and noTime if they have none
 	syns        uint32
 	n           uint8  // inline results
 	overflow    uint32 // 1 + index in sourceTable.overflows, 0 if none
@@ -41,16 +41,6 @@ type source struct {
 }
 
 func (s *source) addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
-
-// extendSpan extends the time span to include first and last.
-func (s *source) extendSpan(first, last int64) {
-	if s.first == noTime || first < s.first {
-		s.first = first
-	}
-	if last > s.last {
-		s.last = last
-	}
-}
 
 // addResult adds a result to s unless it has it.
 func (t *sourceTable) addResult(s *source, result int32) {

@@ -3,6 +3,7 @@ package osreport
 import (
 	"encoding/binary"
 	"iter"
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
@@ -94,30 +95,23 @@ func (t *sourceTable) flush() {
 	}
 	for i := range batch {
 		e, g := &batch[i], t.prefetched[i]
-		if g.place != 0 && g.tag == uint32(e.hash>>32) {
-			if s := t.at(int(g.place - 1)); s.key == e.key {
-				t.record(s, e)
-				continue
-			}
-		}
-		if s := t.findOrAdd(e.key, e.hash); s != nil {
-			t.record(s, e)
-		} else {
+		var s *source
+		if g.place != 0 && g.tag == uint32(e.hash>>32) && t.at(int(g.place-1)).key == e.key {
+			s = t.at(int(g.place - 1))
+		} else if s = t.findOrAdd(e.key, e.hash); s == nil {
 			t.dropped++
+			continue
+		}
+		s.syns++
+		if e.at != noTime {
+			s.first, s.last = min(s.first, e.at), max(s.last, e.at)
+		}
+		if e.result != noResult {
+			t.addResult(s, e.result)
 		}
 	}
 	t.syns += uint64(len(batch))
 	t.pending = 0
-}
-
-func (t *sourceTable) record(s *source, e *batchEntry) {
-	s.syns++
-	if e.at != noTime {
-		s.extendSpan(e.at, e.at)
-	}
-	if e.result != noResult {
-		t.addResult(s, e.result)
-	}
 }
 
 // at returns source number i.
@@ -158,24 +152,18 @@ func (t *sourceTable) findOrAdd(key [16]byte, h uint64) *source {
 	if t.n == maxSources {
 		return nil
 	}
-	s := t.appendSource(key)
-	t.index[i] = slot{tag, uint32(t.n)}
-	if 2*t.n >= len(t.index) {
-		t.rehash()
-	}
-	return s
-}
-
-// appendSource appends a source.
-func (t *sourceTable) appendSource(key [16]byte) *source {
 	if t.n%chunk == 0 {
 		c := new([chunk]source)
 		c[0].first = noTime // a write, as in newIndex
 		t.chunks = append(t.chunks, c)
 	}
 	s := t.at(t.n)
-	s.key, s.first, s.last = key, noTime, noTime
+	s.key, s.first, s.last = key, math.MaxInt64, noTime
 	t.n++
+	t.index[i] = slot{tag, uint32(t.n)}
+	if 2*t.n >= len(t.index) {
+		t.rehash()
+	}
 	return s
 }
 
@@ -217,9 +205,7 @@ func (t *sourceTable) merge(u *sourceTable, rename func(int32) int32) {
 			continue
 		}
 		to.syns += from.syns
-		if from.first != noTime {
-			to.extendSpan(from.first, from.last)
-		}
+		to.first, to.last = min(to.first, from.first), max(to.last, from.last)
 		u.results(from, func(r int32) { t.addResult(to, rename(r)) })
 		if n := u.omitted(from); n > 0 {
 			t.overflowOf(to).omitted += n

@@ -47,7 +47,7 @@ func TestSourceTableKeepsOrderAndSpan(t *testing.T) {
 	if d := cmp.Diff([]int32{7, 9}, results(u, s)); d != "" {
 		t.Error(d)
 	}
-	if u.at(1).first != noTime || u.syns != 4 {
+	if u.at(1).last != noTime || u.syns != 4 {
 		t.Errorf("got %+v, %d SYNs", u.at(1), u.syns)
 	}
 }
