@@ -1,10 +1,44 @@
 package conf
 
 import (
+	"fmt"
 	"iter"
 	"path"
 	"strings"
 )
+
+// Load reads fwknop.conf with its overrides and access.conf with what it includes, or the
+// *.conf files of an access folder. Where neither name nor keywords of fwknop.conf show its
+// dialect, that of access.conf decides the defaults. All problems of all files are found in
+// one go; the results are usable only if none of them is an Error.
+func Load(o Options) (*Server, *Values, *Access, Problems) {
+	ld := &accessLoader{loader: loader{Options: o}, out: &Access{File: o.Access}, blank: make(map[Dialect]*Stanza)}
+	ld.server, ld.values, ld.found = LoadServer(o)
+	folder := o.AccessFolder
+	if folder == "" && o.Access == "" {
+		folder, ld.out.File = ld.server.AccessFolder, ld.server.AccessFile
+	}
+	if folder != "" {
+		ld.out.File = folder
+		ld.folder(folder, Pos{File: folder}, "", nil)
+	} else {
+		ld.file(ld.out.File, Pos{File: ld.out.File}, "", nil)
+	}
+	if ld.files == 0 {
+		ld.decide(C26)
+	}
+	ld.out.Stanzas = make([]Stanza, 0, len(ld.pending))
+	for _, b := range ld.pending {
+		ld.complete(b)
+		if !b.broken {
+			ld.out.Stanzas = append(ld.out.Stanzas, b.Stanza)
+		}
+	}
+	if ld.blocks == 0 && !ld.unread {
+		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
+	}
+	return ld.server, ld.values, ld.out, append(ld.found, ld.problems()...)
+}
 
 // An accessLoader builds stanzas out of files. What fwknop.conf says decides whether
 // forwarding may be asked for, and where keys are by default.
@@ -21,45 +55,6 @@ type accessLoader struct {
 	blank   map[Dialect]*Stanza // stanzas with every keyword at its default
 }
 
-func newAccessLoader(o Options) *accessLoader {
-	ld := &accessLoader{loader: newLoader(o), blank: make(map[Dialect]*Stanza)}
-	ld.server, ld.values, ld.found = LoadServer(o)
-	return ld
-}
-
-// load reads access.conf, or the access folder.
-func (ld *accessLoader) load() (*Access, Problems) {
-	folder := ld.AccessFolder
-	ld.out = &Access{File: ld.Access}
-	if folder == "" && ld.Access == "" {
-		folder, ld.out.File = ld.server.AccessFolder, ld.server.AccessFile
-	}
-	if folder != "" {
-		ld.out.File = folder
-		ld.folder(folder, Pos{File: folder}, "", nil)
-	} else {
-		ld.file(ld.out.File, Pos{File: ld.out.File}, "", nil)
-	}
-	if ld.files == 0 {
-		ld.decide(C26)
-	}
-	ld.finish()
-	if ld.blocks == 0 && !ld.unread {
-		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
-	}
-	return ld.out, ld.problems()
-}
-
-// decide takes the dialect of the first file for the whole. A fwknop.conf that does not show
-// its own is read again with its defaults.
-func (ld *accessLoader) decide(d Dialect) {
-	ld.out.Dialect = d
-	if !ld.server.Evident && ld.server.Dialect != d {
-		ld.Dialect = d
-		ld.server, ld.values, ld.found = LoadServer(ld.Options)
-	}
-}
-
 // A block is a stanza whose lines are being read. It belongs to the file that began it:
 // an included file never changes the stanza that holds the include.
 type block struct {
@@ -67,20 +62,43 @@ type block struct {
 	broken bool // some line of it was refused
 }
 
+// A frame is one file being read and the include that led there.
+type frame struct {
+	up      *frame
+	depth   int // of the main file: 0
+	name    string
+	at      Pos    // of the include directive
+	keyword string // "%include" or "%include_folder"
+}
+
+// folder reads the *.conf files of a folder in the order of their names.
+func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
+	names, err := ld.FS.List(dir)
+	if err != nil {
+		ld.unread = true
+		ld.errorf(at, keyword, "cannot read the folder %s: %v", redact(dir), cause(err))
+		return
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".conf") && !strings.HasPrefix(path.Base(name), ".") {
+			ld.file(name, at, keyword, up)
+		}
+	}
+}
+
 // file reads one file of stanzas.
 func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	f := &frame{up: up, name: name, at: at, keyword: keyword}
-	if f.depth() > MaxDepth+1 {
-		root := f.root()
-		ld.unread = true
-		ld.errorf(root.at, root.keyword, "includes are deeper than %d files: %s", MaxDepth, f.chain())
+	if up != nil {
+		f.depth = up.depth + 1
+	}
+	if f.depth > MaxDepth {
+		ld.refuseInclude(f, fmt.Sprintf("includes are deeper than %d files", MaxDepth))
 		return
 	}
 	for u := up; u != nil; u = u.up {
 		if u.name == name {
-			root := f.root()
-			ld.unread = true
-			ld.errorf(root.at, root.keyword, "files include each other: %s", f.chain())
+			ld.refuseInclude(f, "files include each other")
 			return
 		}
 	}
@@ -93,7 +111,11 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	text, ok := ld.open(name, at, keyword, true)
 	d := C26
 	if ok {
-		d = accessDialect(ld.serverDialect(), collect(AccessFile, lex(name, text, new(report))))
+		beside := ld.Dialect
+		if ld.server.Evident || path.Base(ld.Server) == "fwknop.conf" {
+			beside = ld.server.Dialect
+		}
+		d = accessDialect(beside, collect(AccessFile, lex(name, text, new(report))))
 	}
 	if ld.files == 1 {
 		ld.decide(d)
@@ -106,12 +128,28 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	ld.noticeObsolete(name)
 }
 
-// serverDialect is the dialect that fwknop.conf shows, else that of the options.
-func (ld *accessLoader) serverDialect() Dialect {
-	if ld.server.Evident || path.Base(ld.Server) == "fwknop.conf" {
-		return ld.server.Dialect
+// refuseInclude reports an include at the outermost one: the line that the operator wrote in
+// the main file. It lists the files from there to f.
+func (ld *accessLoader) refuseInclude(f *frame, why string) {
+	chain := redact(f.name)
+	for u := f.up; u != nil; u = u.up {
+		chain = redact(u.name) + " -> " + chain
 	}
-	return ld.Dialect
+	for f.depth > 1 {
+		f = f.up
+	}
+	ld.unread = true
+	ld.errorf(f.at, f.keyword, "%s: %s", why, chain)
+}
+
+// decide takes the dialect of the first file for the whole. A fwknop.conf that does not show
+// its own is read again with its defaults.
+func (ld *accessLoader) decide(d Dialect) {
+	ld.out.Dialect = d
+	if !ld.server.Evident && ld.server.Dialect != d {
+		ld.Dialect = d
+		ld.server, ld.values, ld.found = LoadServer(ld.Options)
+	}
 }
 
 // lines reads the lines of one file into blocks. The lines after an include
@@ -124,9 +162,7 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines iter.Seq[line]) {
 		case strings.HasPrefix(l.keyword, "%"):
 			ld.directive(f, &l, own)
 		case l.keyword == "SOURCE":
-			ld.blocks++
-			own = ld.newBlock(d, l.pos)
-			ld.addBlock(own)
+			own = ld.begin(d, l.pos)
 			ld.addLine(own, d, &l)
 		case own == nil:
 			if val := ld.value(AccessFile, d, &l); val != nil && !warned {
@@ -139,8 +175,64 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines iter.Seq[line]) {
 	}
 }
 
-// newBlock returns a block with every keyword at its default.
-func (ld *accessLoader) newBlock(d Dialect, pos Pos) *block {
+// directive executes %include, %include_folder and %include_keys.
+func (ld *accessLoader) directive(f *frame, l *line, b *block) {
+	text := strings.TrimRight(l.rest, " \t;")
+	if text == "" {
+		ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "no value")
+		return
+	}
+	name := ld.locate(l.pos.File, text)
+	switch l.keyword {
+	case "%include":
+		ld.file(name, l.pos, l.keyword, f)
+	case "%include_folder":
+		ld.folder(name, l.pos, l.keyword, f)
+	case "%include_keys":
+		ld.keys(name, l, b)
+	default:
+		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l.keyword), Text: "unknown directive",
+			Hint: nearestOf(l.keyword, []string{"%include", "%include_folder", "%include_keys"})})
+	}
+}
+
+// keys reads a file of keys into the stanza that includes it.
+func (ld *accessLoader) keys(name string, at *line, b *block) {
+	if b == nil {
+		ld.errorf(at.pos, at.keyword, "stands before the first SOURCE")
+		return
+	}
+	if ld.files++; ld.files > MaxFiles {
+		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
+		return
+	}
+	text, ok := ld.open(name, at.pos, at.keyword, true)
+	if !ok {
+		b.broken = true
+		return
+	}
+	d := accessDialect(b.Dialect, collect(AccessFile, lex(name, text, new(report))))
+	for l := range lex(name, text, &ld.report) {
+		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
+			ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "a file of keys may hold keys only")
+			continue
+		}
+		ld.addLine(b, d, &l)
+	}
+}
+
+// isKey reports a keyword that a file of keys may hold.
+func isKey(k *Keyword) bool {
+	switch k.Name {
+	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
+		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
+		return true
+	}
+	return false
+}
+
+// begin returns a new block with every keyword at its default.
+func (ld *accessLoader) begin(d Dialect, pos Pos) *block {
 	if ld.blank[d] == nil {
 		s := &Stanza{Dialect: d, GPG: &GPG{}, KnockLimit: -1, MinTimeDiff: -1, MaxTimeDiff: -1}
 		for i := range AccessKeywords {
@@ -152,20 +244,16 @@ func (ld *accessLoader) newBlock(d Dialect, pos Pos) *block {
 		ld.blank[d] = s
 	}
 	b := &block{Stanza: *ld.blank[d]}
+	ld.blocks++
 	b.Pos, b.Number = pos, ld.blocks
 	b.Values = &Values{File: AccessFile, Dialect: d, given: make([]Value, 0, 8)} // a common stanza has no more
-	return b
-}
-
-// addBlock appends a new block.
-func (ld *accessLoader) addBlock(b *block) {
-	if ld.blocks > MaxStanzas {
-		if ld.blocks == MaxStanzas+1 {
-			ld.errorf(b.Pos, "SOURCE", "more than %d stanzas", MaxStanzas)
-		}
-		return
+	switch {
+	case ld.blocks <= MaxStanzas:
+		ld.pending = append(ld.pending, b)
+	case ld.blocks == MaxStanzas+1:
+		ld.errorf(pos, "SOURCE", "more than %d stanzas", MaxStanzas)
 	}
-	ld.pending = append(ld.pending, b)
+	return b
 }
 
 // addLine adds one line to a block.
@@ -221,120 +309,4 @@ func (ld *accessLoader) refuse(b *block, l *line) {
 	if k.intoStanza != nil {
 		k.keep(ld.field(b, k), refused)
 	}
-}
-
-var directives = []string{"%include", "%include_folder", "%include_keys"}
-
-// directive executes %include, %include_folder and %include_keys.
-func (ld *accessLoader) directive(f *frame, l *line, b *block) {
-	text := strings.TrimRight(l.rest, " \t;")
-	if text == "" {
-		ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "no value")
-		return
-	}
-	name := ld.locate(l.pos.File, text)
-	switch l.keyword {
-	case "%include":
-		ld.file(name, l.pos, l.keyword, f)
-	case "%include_folder":
-		ld.folder(name, l.pos, l.keyword, f)
-	case "%include_keys":
-		ld.keys(name, l, b)
-	default:
-		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l.keyword), Text: "unknown directive",
-			Hint: nearestOf(l.keyword, directives)})
-	}
-}
-
-// folder reads the *.conf files of a folder in the order of their names.
-func (ld *accessLoader) folder(dir string, at Pos, keyword string, up *frame) {
-	names, err := ld.FS.List(dir)
-	if err != nil {
-		ld.unread = true
-		ld.errorf(at, keyword, "cannot read the folder %s: %v", redact(dir), cause(err))
-		return
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".conf") && !strings.HasPrefix(path.Base(name), ".") {
-			ld.file(name, at, keyword, up)
-		}
-	}
-}
-
-// keys reads a file of keys into the stanza that includes it.
-func (ld *accessLoader) keys(name string, at *line, b *block) {
-	if b == nil {
-		ld.errorf(at.pos, at.keyword, "stands before the first SOURCE")
-		return
-	}
-	if ld.files++; ld.files > MaxFiles {
-		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
-		return
-	}
-	text, ok := ld.open(name, at.pos, at.keyword, true)
-	if !ok {
-		b.broken = true
-		return
-	}
-	d := accessDialect(b.Dialect, collect(AccessFile, lex(name, text, new(report))))
-	for l := range lex(name, text, &ld.report) {
-		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "a file of keys may hold keys only")
-			continue
-		}
-		ld.addLine(b, d, &l)
-	}
-}
-
-// isKey reports a keyword that a file of keys may hold.
-func isKey(k *Keyword) bool {
-	switch k.Name {
-	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
-		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
-		return true
-	}
-	return false
-}
-
-// finish turns the blocks into stanzas.
-func (ld *accessLoader) finish() {
-	ld.out.Stanzas = make([]Stanza, 0, len(ld.pending))
-	for _, b := range ld.pending {
-		ld.complete(b)
-		if !b.broken {
-			ld.out.Stanzas = append(ld.out.Stanzas, b.Stanza)
-		}
-	}
-}
-
-// A frame is one file being read and the include that led there.
-type frame struct {
-	up      *frame
-	name    string
-	at      Pos    // of the include directive
-	keyword string // "%include" or "%include_folder"
-}
-
-func (f *frame) depth() int {
-	n := 0
-	for ; f != nil; f = f.up {
-		n++
-	}
-	return n
-}
-
-// root is the outermost include directive: the line that the operator wrote in the main file.
-func (f *frame) root() *frame {
-	for f.up != nil && f.up.up != nil {
-		f = f.up
-	}
-	return f
-}
-
-// chain lists the files from the main one to f.
-func (f *frame) chain() string {
-	if f.up == nil {
-		return redact(f.name)
-	}
-	return f.up.chain() + " -> " + redact(f.name)
 }

@@ -39,7 +39,11 @@ func ParseChain(text string) (ChainSpec, error) {
 		return ChainSpec{}, err
 	}
 	if len(f) == 6 && tables[f[1]] {
-		f = append([]string{f[0], direction(f[0], f[2])}, f[1:]...)
+		direction := "src"
+		if f[0] == "ACCEPT" && f[2] == "OUTPUT" {
+			direction = "dst"
+		}
+		f = append([]string{f[0], direction}, f[1:]...)
 	}
 	if len(f) == 5 && !tables[f[1]] {
 		f = []string{f[0], f[1], f[2], f[3], "1", f[4], "1"}
@@ -47,30 +51,14 @@ func ParseChain(text string) (ChainSpec, error) {
 	if len(f) != 7 {
 		return ChainSpec{}, fmt.Errorf("%d fields; wanted are target, direction, table, from chain, jump position, to chain, rule position, or that without direction", len(f))
 	}
-	c := ChainSpec{Target: f[0], Direction: f[1], Table: f[2], From: f[3], To: f[5]}
-	if c.JumpPos, err = chainPos(f[4]); err == nil {
-		c.RulePos, err = chainPos(f[6])
+	var positions [2]int64
+	for i, text := range []string{f[4], f[6]} {
+		if positions[i], err = parseInt(text, 0, MaxChainPos); err != nil {
+			return ChainSpec{}, fmt.Errorf("position %w", err)
+		}
 	}
-	if err != nil {
-		return ChainSpec{}, err
-	}
+	c := ChainSpec{Target: f[0], Direction: f[1], Table: f[2], From: f[3], JumpPos: int(positions[0]), To: f[5], RulePos: int(positions[1])}
 	return c, c.check()
-}
-
-// direction is the direction that the form without that field implies.
-func direction(target, from string) string {
-	if target == "ACCEPT" && from == "OUTPUT" {
-		return "dst"
-	}
-	return "src"
-}
-
-func chainPos(text string) (int, error) {
-	n, err := parseInt(text, 0, MaxChainPos)
-	if err != nil {
-		return 0, fmt.Errorf("position %w", err)
-	}
-	return int(n), nil
 }
 
 func (c *ChainSpec) check() error {

@@ -15,16 +15,6 @@ package conf
 
 import "time"
 
-// Load reads fwknop.conf with its overrides and access.conf with what it includes, or the
-// *.conf files of an access folder. Where neither name nor keywords of fwknop.conf show its
-// dialect, that of access.conf decides the defaults. All problems of all files are found in
-// one go; the results are usable only if none of them is an Error.
-func Load(o Options) (*Server, *Values, *Access, Problems) {
-	ld := newAccessLoader(o)
-	access, problems := ld.load()
-	return ld.server, ld.values, access, append(ld.found, problems...)
-}
-
 // FileInfo describes a file; the loader decides which of it is a problem.
 type FileInfo struct {
 	Regular bool   // a plain file, after following links

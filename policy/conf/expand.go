@@ -2,12 +2,14 @@ package conf
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
 // An expander replaces $NAME in values by the value of NAME, each value once.
 type expander struct {
 	v     *Values
+	r     *report
 	state map[*Keyword]visit
 	text  map[*Keyword]string
 	path  []*Keyword // being expanded, for the chain of a cycle
@@ -22,51 +24,46 @@ const (
 	broken // an error was reported
 )
 
+// variable is a $ with the name behind it; the name may be empty, or wrongly in braces.
+var (
+	variable = regexp.MustCompile(`\$(?:\w+|\{\w+\}|)`)
+	named    = regexp.MustCompile(`\$\w`)
+)
+
 // expand replaces the variables of all values and reports those that it cannot.
 func (v *Values) expand(r *report) {
-	e := &expander{v: v, state: make(map[*Keyword]visit), text: make(map[*Keyword]string)}
-	table := keywords[v.File]
-	for i := range table {
-		for _, val := range v.each(&table[i]) {
-			if val.Origin == FromDefault && !strings.Contains(val.Text, "$") {
-				continue
+	e := &expander{v: v, r: r, state: make(map[*Keyword]visit), text: make(map[*Keyword]string)}
+	for i := range keywords[v.File] {
+		k := &keywords[v.File][i]
+		for n, val := range v.each(k) {
+			switch {
+			case val.Origin == FromDefault && !strings.Contains(val.Text, "$"):
+			case n > 0: // a repetition: no variable refers to it
+				val.Text, _ = e.replace(val)
+			default:
+				val.Text, _ = e.resolve(k)
+				if val.Origin == FromDefault {
+					v.given = append(v.given, *val)
+				}
 			}
-			e.value(val, r)
 		}
 	}
 }
 
-// value expands one value in place.
-func (e *expander) value(val *Value, r *report) {
-	k := val.Keyword
-	if v := e.v.find(k); v != nil && v != val { // a repetition: no variable refers to it
-		val.Text, _ = e.replace(val, r)
-		return
-	}
-	text, ok := e.resolve(k, r)
-	if !ok {
-		text = ""
-	}
-	val.Text = text
-	if val.Origin == FromDefault {
-		e.v.given = append(e.v.given, *val)
-	}
-}
-
-// resolve gives the expanded text of k.
-func (e *expander) resolve(k *Keyword, r *report) (string, bool) {
+// resolve gives the expanded text of k; "" if that failed.
+func (e *expander) resolve(k *Keyword) (string, bool) {
 	switch e.state[k] {
 	case done:
 		return e.text[k], true
 	case broken:
 		return "", false
 	case busy:
-		e.cycle(k, r)
+		e.cycle(k)
 		return "", false
 	}
 	e.state[k] = busy
 	e.path = append(e.path, k)
-	text, ok := e.replace(e.v.lookup(k.Name), r)
+	text, ok := e.replace(e.v.lookup(k.Name))
 	e.path = e.path[:len(e.path)-1]
 	if !ok || e.state[k] == broken {
 		e.state[k] = broken
@@ -77,83 +74,56 @@ func (e *expander) resolve(k *Keyword, r *report) (string, bool) {
 }
 
 // replace fills in the variables of one text.
-func (e *expander) replace(val *Value, r *report) (string, bool) {
+func (e *expander) replace(val *Value) (string, bool) {
 	if kinds[val.Keyword.Kind].raw {
 		return val.Text, true
 	}
+	fail := func(hint, format string, args ...any) (string, bool) {
+		e.r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf(format, args...), Hint: hint})
+		return "", false
+	}
 	var b strings.Builder
 	rest := val.Text
-	for {
-		before, after, found := strings.Cut(rest, "$")
-		b.WriteString(before)
-		if !found {
-			break
-		}
-		if brace := braced(after); brace != "" {
-			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("variables are written without braces: ${%s} is none", clip(brace)), Hint: "$" + brace})
-			return "", false
-		}
-		name := after[:wordLen(after)]
-		rest = after[len(name):]
-		if name == "" {
+	for at := variable.FindStringIndex(rest); at != nil; at = variable.FindStringIndex(rest) {
+		name := rest[at[0]+1 : at[1]]
+		b.WriteString(rest[:at[0]])
+		rest = rest[at[1]:]
+		k := Find(e.v.File, name)
+		switch {
+		case name == "":
 			b.WriteByte('$')
 			continue
+		case name[0] == '{':
+			name = strings.Trim(name, "{}")
+			return fail("$"+name, "variables are written without braces: ${%s} is none", clip(name))
+		case k == nil:
+			hint := nearest(e.v.File, name)
+			if hint != "" {
+				hint = "$" + hint
+			}
+			return fail(hint, "the variable $%s is not defined", clip(name))
+		case kinds[k.Kind].raw:
+			return fail("", "the variable $%s is not for use in other values", k.Name)
 		}
-		k := Find(e.v.File, name)
-		if k == nil {
-			r.add(Problem{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf("the variable $%s is not defined", clip(name)), Hint: dollar(nearest(e.v.File, name))})
-			return "", false
-		}
-		if kinds[k.Kind].raw {
-			r.errorf(val.Pos, val.Name, "the variable $%s is not for use in other values", k.Name)
-			return "", false
-		}
-		text, ok := e.resolve(k, r)
+		text, ok := e.resolve(k)
 		if !ok {
 			return "", false
 		}
 		b.WriteString(text)
 		if b.Len() > MaxExpansion {
-			r.errorf(val.Pos, val.Name, "longer than %d bytes after expansion", MaxExpansion)
-			return "", false
+			return fail("", "longer than %d bytes after expansion", MaxExpansion)
 		}
 	}
-	if text := b.String(); text != val.Text && hasVariable(text) {
-		r.errorf(val.Pos, val.Name, "a $ before a variable would make another variable")
-		return "", false
+	b.WriteString(rest)
+	if text := b.String(); text != val.Text && named.MatchString(text) {
+		return fail("", "a $ before a variable would make another variable")
 	}
 	return b.String(), true
 }
 
-// braced is the name in "{NAME}" at the beginning of text, "" if there is none.
-func braced(text string) string {
-	if !strings.HasPrefix(text, "{") {
-		return ""
-	}
-	n := wordLen(text[1:])
-	if n == 0 || !strings.HasPrefix(text[1+n:], "}") {
-		return ""
-	}
-	return text[1 : 1+n]
-}
-
-// hasVariable reports a $ with a name behind it.
-func hasVariable(text string) bool {
-	for {
-		_, after, found := strings.Cut(text, "$")
-		if !found {
-			return false
-		}
-		if wordLen(after) > 0 {
-			return true
-		}
-		text = after
-	}
-}
-
 // cycle reports the chain of names from k back to k, at the member that a file
 // has first.
-func (e *expander) cycle(k *Keyword, r *report) {
+func (e *expander) cycle(k *Keyword) {
 	start := 0
 	for i, p := range e.path {
 		if p == k {
@@ -175,22 +145,5 @@ func (e *expander) cycle(k *Keyword, r *report) {
 	}
 	names = append(names, names[0])
 	val := e.v.lookup(ring[first].Name)
-	r.errorf(val.Pos, val.Name, "refers to itself: %s", strings.Join(names, " -> "))
-}
-
-func wordLen(s string) int {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if !(c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
-			return i
-		}
-	}
-	return len(s)
-}
-
-func dollar(name string) string {
-	if name == "" {
-		return ""
-	}
-	return "$" + name
+	e.r.errorf(val.Pos, val.Name, "refers to itself: %s", strings.Join(names, " -> "))
 }

@@ -143,6 +143,9 @@ type Keyword struct {
 	Text            string // one sentence
 	// Differs is the difference from the old daemons, "" if there is none.
 	Differs string
+	// relative: the value names files as a FilePath does. Most directories may not be
+	// relative: state in them would be lost with a change of the working directory.
+	relative bool
 	// into points to the field of Server that holds the value, intoStanza to that of
 	// Stanza; nil where the builder reads the value itself.
 	into       func(*Server) any

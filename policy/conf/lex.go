@@ -156,7 +156,7 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 	switch {
 	case v == NoValue && k.Kind != Flag:
 		return "", nil
-	case v == "" && k.bare():
+	case v == "" && k.Kind == Flag && k.File == AccessFile: // the keyword alone means Y
 		return "Y", nil
 	}
 	if d != Perl19 {
@@ -168,34 +168,30 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 	return v, nil
 }
 
-// bare reports that the keyword may stand alone, meaning Y.
-func (k *Keyword) bare() bool { return k.Kind == Flag && k.File == AccessFile }
-
 // stripComment removes a comment after the value on the same line of a 2.6 file. That
 // daemon has no such comments, but it stops reading numbers, ports, networks, dates and
 // flags where they end; all other values, keys above all, reach to the end of the line.
 func (k *Keyword) stripComment(value string) string {
-	switch {
-	case kinds[k.Kind].short:
-		return beforeHash(value)
-	case k.Kind == PortList, k.Kind == NetList:
-		entries := strings.Split(value, ",")
-		for i, e := range entries {
-			if cut := beforeHash(e); !strings.EqualFold(strings.TrimSpace(cut), "ANY") {
-				entries[i] = cut
-			}
-		}
-		return strings.Join(entries, ",")
+	perEntry := k.Kind == PortList || k.Kind == NetList
+	if !perEntry && !kinds[k.Kind].short {
+		return value
 	}
-	return value
+	entries := []string{value}
+	if perEntry {
+		entries = strings.Split(value, ",")
+	}
+	for i, e := range entries {
+		before, _, _ := strings.Cut(e, "#")
+		if before = strings.TrimRight(before, " \t"); !perEntry || !strings.EqualFold(strings.TrimSpace(before), "ANY") {
+			entries[i] = before
+		}
+	}
+	return strings.Join(entries, ",")
 }
 
-func beforeHash(s string) string {
-	before, _, _ := strings.Cut(s, "#")
-	return strings.TrimRight(before, " \t")
-}
-
-// hasComment reports a # after a blank: in a value, a comment that became a part of it.
+// hasComment reports a # after a blank: in a value, a comment that became a part of it. Words
+// and keys may hold anything; other kinds have it stripped or are refused with it, and in a
+// command the character may be meant.
 func hasComment(value string) bool {
 	return strings.Contains(value, " #") || strings.Contains(value, "\t#")
 }
@@ -203,23 +199,18 @@ func hasComment(value string) bool {
 // ownLine is the advice where a comment cannot follow the value.
 const ownLine = "a remark needs a line of its own"
 
-// commentWarning warns of a comment that is read as a part of the value, for words and
-// keys, which may hold anything. Other kinds either have it stripped or are refused with
-// it; in a command the character may be meant.
-func (k *Keyword) commentWarning(d Dialect, value string) string {
-	if kinds[k.Kind].words && d != Perl19 && hasComment(value) {
-		return "goes on to the end of the line, # and all: " + ownLine
-	}
-	return ""
-}
-
 // behind checks the text after the semicolon of a value, which the old daemons ignore.
 // Text that could continue a list, or that is another keyword, was meant to restrict or
 // to allow something, so that ignoring it is an error.
 func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	value, behind, _ := l.cut(d, k)
-	if note := l.greedyComment(d, k); note != "" || behind == "" || behind[0] == '#' {
-		return note, Warning
+	// The comment after a value that may hold semicolons becomes a part of it if it has one.
+	_, comment, more := strings.Cut(value, ";")
+	if more && strings.HasPrefix(strings.TrimLeft(comment, " \t"), "#") {
+		return "the value goes on to the last semicolon of the line", Warning
+	}
+	if behind == "" || behind[0] == '#' {
+		return "", Warning
 	}
 	if value = strings.TrimRight(value, " \t"); d != Perl19 && k.stripComment(value) != value {
 		return "", Warning // the semicolon is in a comment
@@ -237,14 +228,4 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 		}
 	}
 	return fmt.Sprintf("the value ends at the semicolon, %q behind it is not read", clip(behind)), Warning
-}
-
-// greedyComment warns of a semicolon in the comment after a 1.9 value that may hold
-// semicolons: the comment becomes a part of the value.
-func (l *line) greedyComment(d Dialect, k *Keyword) string {
-	first, last := strings.IndexByte(l.rest, ';'), strings.LastIndexByte(l.rest, ';')
-	if d == Perl19 && k.File == AccessFile && kinds[k.Kind].greedy && first != last && strings.HasPrefix(strings.TrimLeft(l.rest[first+1:], " \t"), "#") {
-		return "the value goes on to the last semicolon of the line"
-	}
-	return ""
 }

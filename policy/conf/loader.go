@@ -17,8 +17,6 @@ type loader struct {
 	size     int                 // bytes read so far
 }
 
-func newLoader(o Options) loader { return loader{Options: o, obsolete: make(map[string][]string)} }
-
 // open reads one file; secret means that it holds keys. Faults of the file as such are
 // reported at pos.
 func (ld *loader) open(name string, pos Pos, keyword string, secret bool) (text string, ok bool) {
@@ -39,7 +37,7 @@ func (ld *loader) open(name string, pos Pos, keyword string, secret bool) (text 
 		if ld.size <= MaxTotalSize {
 			return string(data), true
 		}
-		ld.errorf(pos, keyword, "%s makes all files together larger than %d bytes", name, MaxTotalSize)
+		ld.errorf(pos, keyword, "%s makes all files together larger than %d bytes", redact(name), MaxTotalSize)
 	}
 	return "", false
 }
@@ -104,10 +102,13 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 			return nil
 		}
 	}
-	if note := k.commentWarning(d, text); note != "" {
-		ld.warnf(l.pos, l.keyword, "%s", note)
+	if kinds[k.Kind].words && d != Perl19 && hasComment(text) {
+		ld.warnf(l.pos, l.keyword, "goes on to the end of the line, # and all: %s", ownLine)
 	}
 	if k.Verdict == Obsolete {
+		if ld.obsolete == nil {
+			ld.obsolete = make(map[string][]string)
+		}
 		ld.obsolete[l.pos.File] = append(ld.obsolete[l.pos.File], l.keyword)
 	}
 	return &Value{Keyword: k, Text: text, Pos: l.pos, Origin: FromFile, Name: l.keyword}
@@ -147,7 +148,7 @@ func (ld *loader) parse(d Dialect, val *Value) (meaning any, ok bool) {
 		ld.add(problem)
 		return nil, false
 	}
-	if k := val.Keyword.Kind; k == NetList || k == NetsOrFlag {
+	if k := val.Keyword.Kind; (k == NetList || k == NetsOrFlag) && strings.Contains(val.Text, "/") {
 		for _, entry := range zeroMasks(val.Text) {
 			ld.warnf(val.Pos, val.Name, "%s is every address, for its mask covers nothing; write ANY, or the mask that is meant", entry)
 		}
@@ -224,7 +225,7 @@ func (ld *loader) locateValue(val *Value) {
 		file = ""
 	}
 	switch k := val.Keyword; {
-	case !val.IsSet() || !k.isPath():
+	case !val.IsSet() || k.Kind != FilePath && !k.relative:
 	case k.program() && !strings.Contains(val.Text, "/"): // looked for in PATH
 	case k.Name == "ACCESS_CONF" && !ld.FS.Exists(val.Text): // looked for in FWKNOP_CONF_DIR
 	case k.Kind == List:
@@ -236,16 +237,6 @@ func (ld *loader) locateValue(val *Value) {
 	default:
 		val.Text = ld.absolute(ld.locate(file, val.Text))
 	}
-}
-
-// isPath reports that the value names files, which may be relative. Most directories
-// may not be: state in them would be lost with a change of the working directory.
-func (k *Keyword) isPath() bool {
-	switch k.Name {
-	case "ACCESS_FOLDER", "GPG_DEFAULT_HOME_DIR", "GPG_KEY_FILE":
-		return true
-	}
-	return k.Kind == FilePath
 }
 
 // program reports that the value names a program.

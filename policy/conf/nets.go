@@ -48,9 +48,6 @@ var (
 	any6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 )
 
-// anyNets is the list ANY.
-func anyNets() Nets { return Nets{Include: []netip.Prefix{any4, any6}} }
-
 // IsAny reports whether the list is ANY, and has every address.
 func (n *Nets) IsAny() bool { return len(n.Exclude) == 0 && n.has(any4) && n.has(any6) }
 
@@ -98,7 +95,7 @@ func parseNetsOrFlag(text string) (Nets, error) {
 		if yes {
 			return Nets{}, nil
 		}
-		return anyNets(), nil
+		return Nets{Include: []netip.Prefix{any4, any6}}, nil
 	}
 	n, err := parseNets(text)
 	if err != nil && !strings.ContainsAny(text, ".:/,") {

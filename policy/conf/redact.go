@@ -93,3 +93,14 @@ func glued(f File, word string) *Keyword {
 	}
 	return nil
 }
+
+// wordLen returns how many bytes of a keyword s begins with.
+func wordLen(s string) int {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if !(c == '_' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			return i
+		}
+	}
+	return len(s)
+}

@@ -154,7 +154,7 @@ type Server struct {
 // over the default. All problems of all files are found in one go; the results are
 // usable only if none of them is an Error.
 func LoadServer(o Options) (*Server, *Values, Problems) {
-	ld := newLoader(o)
+	ld := &loader{Options: o}
 	v, evident := ld.readServer()
 	v.expand(&ld.report)
 	s := &Server{Dialect: v.Dialect, Evident: evident}

@@ -54,7 +54,7 @@ var AccessKeywords = []Keyword{
 	{Name: "GPG_ALLOW_NO_PW", File: AccessFile, Kind: Flag, Default: "N", In: InC26, Verdict: Should, Text: "The key has no passphrase.", intoStanza: func(s *Stanza) any { return &s.GPG.AllowNoPW }},
 	{Name: "GPG_HOME_DIR", File: AccessFile, Kind: FilePath, In: all3,
 		Text: "GnuPG directory with the keys; unset means GPG_DEFAULT_HOME_DIR of fwknop.conf.", intoStanza: func(s *Stanza) any { return &s.GPG.HomeDir }},
-	{Name: "GPG_KEY_FILE", File: AccessFile, Kind: List, In: Ours, Repeat: true,
+	{Name: "GPG_KEY_FILE", relative: true, File: AccessFile, Kind: List, In: Ours, Repeat: true,
 		Text: "Exported OpenPGP keys, secret and public; no GnuPG directory or program is needed then.", intoStanza: func(s *Stanza) any { return &s.GPG.KeyFiles }},
 	{Name: "GPG_PATH", File: AccessFile, Kind: FilePath, Aliases: []Alias{{"GPG_EXE", InC26}}, In: manual,
 		Text: "The gpg program for this stanza; unset means gpgCmd of fwknop.conf.", intoStanza: func(s *Stanza) any { return &s.GPG.Exe }},

@@ -85,7 +85,7 @@ var ServerKeywords = []Keyword{
 	{Name: "KNOCK_SOURCES_MAX", Kind: Int, Default: "16384", Min: 16, Max: 16777216, In: Ours, Text: "Most sources whose knock sequences are followed at one time; the oldest goes first.", into: func(s *Server) any { return &s.KnockSources }},
 	{Name: "GPG_RATE", Kind: Int, Default: "50", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second in total; as many may come at once.", into: func(s *Server) any { return &s.GPGRate }},
 	{Name: "GPG_RATE_SOURCE", Kind: Int, Default: "5", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second for one source; as many may come at once.", into: func(s *Server) any { return &s.GPGRateSource }},
-	{Name: "GPG_DEFAULT_HOME_DIR", Kind: DirPath, Default: "/root/.gnupg", Aliases: []Alias{{"GPG_HOME_DIR", InC26}}, In: InPerl19, Text: "GnuPG directory of stanzas that name none.", into: func(s *Server) any { return &s.GPGHomeDir }},
+	{Name: "GPG_DEFAULT_HOME_DIR", relative: true, Kind: DirPath, Default: "/root/.gnupg", Aliases: []Alias{{"GPG_HOME_DIR", InC26}}, In: InPerl19, Text: "GnuPG directory of stanzas that name none.", into: func(s *Server) any { return &s.GPGHomeDir }},
 
 	// What is opened.
 	{Name: "FIREWALL_TYPE", Kind: Enum, Values: []string{"auto", "iptables", "nftables", "ipfw", "external_cmd"}, Default: "auto", In: manual,
@@ -192,7 +192,7 @@ var ServerKeywords = []Keyword{
 	{Name: "FWKNOP_MOD_DIR", Kind: DirPath, Default: "/usr/lib/fwknop", In: InPerl19, Verdict: Obsolete, Text: "Directory of Perl modules."},
 	{Name: "ENABLE_FKO_MODULE", Kind: Flag, Default: "Y", In: InPerl19, Verdict: Obsolete, Text: "Use of a Perl module."},
 	{Name: "ACCESS_CONF", Kind: FilePath, Default: "$FWKNOP_CONF_DIR/access.conf", Aliases: []Alias{{"ACCESS_FILE", InC26}}, In: InPerl19, Text: "The file of stanzas; a bare name is looked for in FWKNOP_CONF_DIR.", into: func(s *Server) any { return &s.AccessFile }},
-	{Name: "ACCESS_FOLDER", Kind: DirPath, In: InC26, Text: "Directory whose *.conf files are read instead.", into: func(s *Server) any { return &s.AccessFolder }},
+	{Name: "ACCESS_FOLDER", relative: true, Kind: DirPath, In: InC26, Text: "Directory whose *.conf files are read instead.", into: func(s *Server) any { return &s.AccessFolder }},
 	{Name: "FWKNOP_PID_FILE", Kind: FilePath, Default: "$FWKNOP_RUN_DIR/fwknopd.pid", In: both, Text: "Pid file of the daemon.", Restart: true, into: func(s *Server) any { return &s.PIDFile }},
 	{Name: "FWKNOP_CMDLINE_FILE", Kind: FilePath, Default: "$FWKNOP_RUN_DIR/fwknopd.cmd", In: InPerl19, Text: "Command line of the daemon, for --Restart.", into: func(s *Server) any { return &s.CmdlineFile }},
 	{Name: "TCPSERV_PID_FILE", Kind: FilePath, Default: "$FWKNOP_RUN_DIR/fwknop_serv.pid", In: InPerl19, Verdict: Obsolete, Text: "Pid file of the listeners; there is one daemon and one pid file."},

@@ -224,14 +224,14 @@ func parseRegex(text string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
-func parsePassphrase(text string) (Secret, error) { return NewSecret([]byte(text)), nil }
+func parsePassphrase(text string) (Secret, error) { return Secret{[]byte(text)}, nil }
 
 func parseBase64(text string) (Secret, error) {
 	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
 	if err != nil || len(b) == 0 {
 		return Secret{}, errors.New("not base64")
 	}
-	return NewSecret(b), nil
+	return Secret{b}, nil
 }
 
 func parseMails(text string) ([]string, error) {
