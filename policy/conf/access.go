@@ -175,6 +175,8 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines iter.Seq[line]) {
 	}
 }
 
+var directives = []string{"%include", "%include_folder", "%include_keys"}
+
 // directive executes %include, %include_folder and %include_keys.
 func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
@@ -192,7 +194,7 @@ func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 		ld.keys(name, l, b)
 	default:
 		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l.keyword), Text: "unknown directive",
-			Hint: nearestOf(l.keyword, []string{"%include", "%include_folder", "%include_keys"})})
+			Hint: nearestOf(l.keyword, directives)})
 	}
 }
 

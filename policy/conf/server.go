@@ -164,58 +164,32 @@ func LoadServer(o Options) (*Server, *Values, Problems) {
 	return s, v, ld.problems()
 }
 
-// readServer reads the files into values without parsing them. evident reports that a file
-// shows the dialect.
+// readServer reads the files and the command line into values without parsing them. evident
+// reports that a file shows the dialect.
 func (ld *loader) readServer() (v *Values, evident bool) {
 	files := ld.Overrides
 	if ld.Server != "" {
 		files = append([]string{ld.Server}, ld.Overrides...)
 	}
+	v = &Values{File: ServerFile}
 	var own Dialect // syntax of the main file, which overrides follow
-	var shown Dialect
-	layers := make([]*Values, 0, len(files))
 	for i, name := range files {
 		text, ok := ld.open(name, Pos{File: name}, "", false)
 		if !ok {
 			continue
 		}
-		d, evident := serverDialect(name, collect(ServerFile, lex(name, text, new(report))))
+		d, shown := serverDialect(name, collect(ServerFile, lex(name, text, new(report))))
 		d = cmp.Or(own, d)
 		if i == 0 {
 			own = d
 		}
-		if evident {
-			shown = cmp.Or(shown, d)
+		if shown && d != 0 && !evident {
+			v.Dialect, evident = d, true
 		}
-		layers = append(layers, ld.layer(d, lex(name, text, &ld.report)))
+		ld.readServerFile(v, d, lex(name, text, &ld.report))
 		ld.noticeObsolete(name)
 	}
-	return ld.merge(cmp.Or(shown, ld.Dialect, own, Perl19), layers), shown != 0
-}
-
-// layer turns the lines of one file into values of that file alone.
-func (ld *loader) layer(d Dialect, lines iter.Seq[line]) *Values {
-	v := &Values{File: ServerFile, Dialect: d}
-	for l := range lines {
-		if strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, shownKeyword(ServerFile, l.keyword), "includes are for access.conf only")
-			continue
-		}
-		if val := ld.value(ServerFile, d, &l); val != nil {
-			v.add(*val, &ld.report)
-		}
-	}
-	return v
-}
-
-// merge lays the files and the command line over each other.
-func (ld *loader) merge(d Dialect, layers []*Values) *Values {
-	v := &Values{File: ServerFile, Dialect: d}
-	for _, l := range layers {
-		for _, val := range l.given {
-			v.set(val, l.more[val.Keyword])
-		}
-	}
+	v.Dialect = cmp.Or(v.Dialect, ld.Dialect, own, Perl19)
 	for name, text := range ld.Argv {
 		k := Find(ServerFile, name)
 		if k == nil {
@@ -223,7 +197,22 @@ func (ld *loader) merge(d Dialect, layers []*Values) *Values {
 		}
 		v.set(Value{Keyword: k, Text: text, Origin: FromArgv, Name: name, Pos: Pos{File: "command line"}}, nil)
 	}
-	return v
+	return v, evident
+}
+
+// readServerFile lays the values of one file over those of the files before it.
+func (ld *loader) readServerFile(v *Values, d Dialect, lines iter.Seq[line]) {
+	own := &Values{File: ServerFile, Dialect: d}
+	for l := range lines {
+		if strings.HasPrefix(l.keyword, "%") {
+			ld.errorf(l.pos, shownKeyword(ServerFile, l.keyword), "includes are for access.conf only")
+		} else if val := ld.value(ServerFile, d, &l); val != nil {
+			own.add(*val, &ld.report)
+		}
+	}
+	for _, val := range own.given {
+		v.set(val, own.more[val.Keyword])
+	}
 }
 
 // fill parses the values and stores them in the fields that the rows of the table name. An
@@ -258,18 +247,27 @@ func (ld *loader) fill(s *Server, v *Values) {
 
 // checkServer finds what single values cannot show.
 func (ld *loader) checkServer(v *Values, s *Server) {
-	if modes, _ := v.meaning("AUTH_MODE").([]string); s.FirewallType == "ipfw" && slices.Contains(modes, "KNOCK") { // whatever INGEST says
-		ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
+	if s.FirewallType == "ipfw" {
+		if modes, _ := v.meaning("AUTH_MODE").([]string); slices.Contains(modes, "KNOCK") { // whatever INGEST says
+			ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
+		}
 	}
-	ld.pair(v, "EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE")
+	switch open, end := v.lookup("EXTERNAL_CMD_OPEN"), v.lookup("EXTERNAL_CMD_CLOSE"); {
+	case open.Text != "" && end.Text == "":
+		ld.errorf(open.Pos, "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
+	case end.Text != "" && open.Text == "":
+		ld.errorf(end.Pos, "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
+	}
 	if s.ExternalEnabled && s.ExternalOpen == "" {
 		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
 	}
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
-	if n := v.meaning("IPFW_EXPIRE_SET_NUM"); n == v.meaning("IPFW_ACTIVE_SET_NUM") && n != int64(0) && n != nil {
-		ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
+	if v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") { // they differ by default
+		if n := v.meaning("IPFW_EXPIRE_SET_NUM"); n == v.meaning("IPFW_ACTIVE_SET_NUM") && n != int64(0) && n != nil {
+			ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
+		}
 	}
 	for _, k := range ServerKeywords {
 		if k.Kind == Chain && k.into != nil {
@@ -292,17 +290,6 @@ func (ld *loader) checkChain(val *Value, c *ChainSpec) {
 	}
 }
 
-// pair requires both keywords or neither; the missing one is reported at the other.
-func (ld *loader) pair(v *Values, a, b string) {
-	x, y := v.lookup(a), v.lookup(b)
-	switch {
-	case x.Text != "" && y.Text == "":
-		ld.errorf(x.Pos, b, "is missing, %s needs it", a)
-	case y.Text != "" && x.Text == "":
-		ld.errorf(y.Pos, a, "is missing, %s needs it", b)
-	}
-}
-
 // at reports a problem at the place of a keyword.
 func (ld *loader) at(v *Values, name, text string) {
 	val := v.lookup(name)
@@ -316,7 +303,12 @@ func (s *Server) derive(v *Values) {
 	if c26 && v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
 		s.Aging = false
 	}
-	s.DigestTypes = digestTypes(s.DigestTypes)
+	if slices.Contains(s.DigestTypes, "ALL") {
+		s.DigestTypes = nil
+	}
+	for i, name := range s.DigestTypes {
+		s.DigestTypes[i] = strings.ToLower(name)
+	}
 	if s.PcapFilter == "NONE" {
 		s.PcapFilter = ""
 	}
@@ -339,18 +331,6 @@ func (s *Server) derive(v *Values) {
 	if s.AccessFile != "" && !strings.HasPrefix(s.AccessFile, "/") {
 		s.AccessFile = path.Join(s.ConfDir, s.AccessFile)
 	}
-}
-
-// digestTypes is nil for ALL.
-func digestTypes(words []string) []string {
-	var types []string
-	for _, w := range words {
-		if w == "ALL" {
-			return nil
-		}
-		types = append(types, strings.ToLower(w))
-	}
-	return types
 }
 
 // checkInterval converts RULES_CHECK_THRESHOLD, which counts turns of the loop of the

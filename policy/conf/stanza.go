@@ -147,7 +147,7 @@ func (m *builder) shortKey(val *Value, n int) {
 // the 2.6 daemon does. To it the same key in base64 is another key; to those who have
 // the first it is no secret.
 func (m *builder) checkDistinct() {
-	at, key := m.which("HMAC_KEY", "HMAC_KEY_BASE64"), m.s.HMACKey.Bytes()
+	key := m.s.HMACKey.Bytes()
 	for _, other := range []struct {
 		name string
 		key  Secret
@@ -155,9 +155,10 @@ func (m *builder) checkDistinct() {
 		switch {
 		case other.key.IsZero():
 		case bytes.Equal(key, other.key.Bytes()):
+			at := m.which("HMAC_KEY", "HMAC_KEY_BASE64")
 			m.invalid(at, at, "is the same key as %s", other.name)
 		case isBase64Of(key, other.key.Bytes()) || isBase64Of(other.key.Bytes(), key):
-			m.warn(at, "is %s in another spelling: take a key of its own", other.name)
+			m.warn(m.which("HMAC_KEY", "HMAC_KEY_BASE64"), "is %s in another spelling: take a key of its own", other.name)
 		}
 	}
 }
@@ -230,7 +231,7 @@ func (m *builder) openings() {
 		return
 	}
 	external := m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || s.ExternalEnabled ||
-		m.externalOnly() && m.ld.server.ExternalEnabled
+		m.ld.server.FirewallType == commandsOnly && m.ld.server.ExternalEnabled
 	switch {
 	case s.Mode == ModeShared:
 		m.missing("OPEN_PORTS", "is missing, SHARED_SEQUENCE needs it")
@@ -332,66 +333,44 @@ func (m *builder) commands() {
 		m.withoutEffect("has no effect without ENABLE_CMD_EXEC", "CMD_REGEX", "CMD_SHELL", "ENABLE_CMD_SUDO_EXEC")
 	}
 	m.external()
-	m.cycle()
+	m.needs([]need{
+		{"CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", " (NONE for no command)"},
+		{"CMD_CYCLE_CLOSE", "CMD_CYCLE_OPEN", ""},
+		{"CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER", ""},
+		{"CMD_CYCLE_TIMER", "CMD_CYCLE_OPEN", ""},
+	})
+	if s.CycleClose == "NONE" {
+		s.CycleClose = ""
+	}
 	if !m.has("EXTERNAL_CMD_SHELL") {
 		s.ExternalShell = m.ld.server.ExternalShell
-	}
-	if m.has("EXTERNAL_CMD_SHELL") && s.ExternalOpen == "" && s.CycleOpen == "" {
+	} else if s.ExternalOpen == "" && s.CycleOpen == "" {
 		m.warn("EXTERNAL_CMD_SHELL", "has no effect without EXTERNAL_CMD_OPEN or CMD_CYCLE_OPEN")
 	}
 }
 
 // external checks the EXTERNAL_CMD pair: the stanza's own, or that of fwknop.conf if
-// the stanza has ENABLE_EXTERNAL_CMDS or there is no other firewall.
+// the stanza has ENABLE_EXTERNAL_CMDS or commands are the only firewall there is.
 func (m *builder) external() {
-	s := m.s
-	switch {
-	case s.ExternalOpen != "" && s.ExternalClose == "":
-		m.invalid("EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
-	case s.ExternalClose != "" && s.ExternalOpen == "":
-		m.invalid("EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
-	case s.ExternalOpen == "" && s.Mode == ModeSPA && (s.ExternalEnabled || m.externalOnly() && !m.has("CMD_CYCLE_OPEN")):
-		m.externalOfServer()
-	}
-	if m.has("EXTERNAL_CMD_OPEN") && s.Mode != ModeSPA {
-		m.warn("EXTERNAL_CMD_OPEN", "is for SPA; a knock sequence opens OPEN_PORTS in the firewall")
-	}
-}
-
-// externalOnly reports that commands are the only firewall there is.
-func (m *builder) externalOnly() bool { return m.ld.server.FirewallType == "external_cmd" }
-
-// externalOfServer takes the pair of fwknop.conf.
-func (m *builder) externalOfServer() {
 	s, server := m.s, m.ld.server
-	if server.ExternalOpen == "" {
+	m.needs([]need{{"EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", ""}, {"EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", ""}})
+	only := server.FirewallType == commandsOnly && !m.has("CMD_CYCLE_OPEN")
+	switch {
+	case m.has("EXTERNAL_CMD_OPEN") && s.Mode != ModeSPA:
+		m.warn("EXTERNAL_CMD_OPEN", "is for SPA; a knock sequence opens OPEN_PORTS in the firewall")
+	case m.has("EXTERNAL_CMD_OPEN"), m.has("EXTERNAL_CMD_CLOSE"), s.Mode != ModeSPA, !s.ExternalEnabled && !only:
+	case server.ExternalOpen == "":
 		m.invalid("ENABLE_EXTERNAL_CMDS", "EXTERNAL_CMD_OPEN", "is missing here and in fwknop.conf")
-		return
-	}
-	s.ExternalOpen, s.ExternalClose = server.ExternalOpen, server.ExternalClose
-	if !m.has("EXTERNAL_CMD_ALARM") {
-		s.ExternalTimeout = server.ExternalTimeout
+	default:
+		s.ExternalOpen, s.ExternalClose = server.ExternalOpen, server.ExternalClose
+		if !m.has("EXTERNAL_CMD_ALARM") {
+			s.ExternalTimeout = server.ExternalTimeout
+		}
 	}
 }
 
-// cycle checks the CMD_CYCLE pair.
-func (m *builder) cycle() {
-	s := m.s
-	none := s.CycleClose == "NONE"
-	switch {
-	case s.CycleOpen != "" && s.CycleClose == "":
-		m.invalid("CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", "is missing, CMD_CYCLE_OPEN needs it (NONE for no command)")
-	case s.CycleClose != "" && s.CycleOpen == "":
-		m.invalid("CMD_CYCLE_CLOSE", "CMD_CYCLE_OPEN", "is missing, CMD_CYCLE_CLOSE needs it")
-	case s.CycleOpen != "" && !none && !m.has("CMD_CYCLE_TIMER"):
-		m.invalid("CMD_CYCLE_CLOSE", "CMD_CYCLE_TIMER", "is missing, CMD_CYCLE_CLOSE needs it")
-	case s.CycleOpen == "" && m.has("CMD_CYCLE_TIMER"):
-		m.invalid("CMD_CYCLE_TIMER", "CMD_CYCLE_OPEN", "is missing, CMD_CYCLE_TIMER needs it")
-	}
-	if none {
-		s.CycleClose = ""
-	}
-}
+// commandsOnly is the FIREWALL_TYPE of commands without a firewall.
+const commandsOnly = "external_cmd"
 
 // knock checks what is for knock sequences.
 func (m *builder) knock() {
@@ -409,6 +388,21 @@ func (m *builder) knock() {
 	if s.Mode == ModeSPA {
 		m.withoutEffect("is for knock sequences and has no effect in this stanza",
 			"REQUIRE_OS", "REQUIRE_OS_REGEX", "PORT_OFFSET", "KNOCK_INTERVAL", "KNOCK_LIMIT", "MIN_TIME_DIFF", "MAX_TIME_DIFF")
+	}
+}
+
+// A need is that of one keyword for another.
+type need struct{ keyword, other, hint string }
+
+// needs reports the first of the needs that is not met. NONE needs nothing more than the
+// keyword that opens.
+func (m *builder) needs(list []need) {
+	for _, n := range list {
+		if !m.has(n.keyword) || m.has(n.other) || n.other == "CMD_CYCLE_TIMER" && m.s.CycleClose == "NONE" {
+			continue
+		}
+		m.invalid(n.keyword, n.other, "is missing, %s needs it%s", n.keyword, n.hint)
+		return
 	}
 }
 
