@@ -50,6 +50,16 @@ func (e *eventLog) open(path string) {
 	e.file, e.torn = f, endsInLine(f)
 }
 
+// reopen opens the log again, if it is open.
+func (e *eventLog) reopen() {
+	e.mu.Lock()
+	path := e.path
+	e.mu.Unlock()
+	if path != "" {
+		e.open(path)
+	}
+}
+
 // write appends one object.
 func (e *eventLog) write(object []byte) {
 	e.mu.Lock()

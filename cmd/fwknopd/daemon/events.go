@@ -18,6 +18,10 @@ import (
 // handleEvent logs a monitor event: as a message, in the old daemon's format, and as an
 // object in the event log.
 func (d *daemon) handleEvent(ev monitor.Event) {
+	switch ev.Kind {
+	case monitor.Granted, monitor.Extended, monitor.Kept, monitor.CommandRan:
+		d.records.carriedOut()
+	}
 	d.events.write(report.EventJSON(&ev))
 	d.logCompat(&ev)
 	text := report.EventText(&ev, hostname())

@@ -62,7 +62,7 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	d := &daemon{setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
+	d := &daemon{setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
 	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
 	d.events.open(log)

@@ -47,6 +47,7 @@ type daemon struct {
 	workerLogs  sync.WaitGroup // readers of the workers' logs
 	ready       atomic.Bool    // a worker has been ready
 	compat      report.Compat
+	records     *recordBudget
 
 	mu         sync.Mutex
 	setup      *setup
@@ -72,7 +73,7 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), records: newRecordBudget(), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	return d

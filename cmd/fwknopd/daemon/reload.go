@@ -27,6 +27,7 @@ func (d *daemon) reload(quiet bool) {
 		d.logf(warning, "%s", p)
 	}
 	if problems.Failed() {
+		d.events.reopen() // it may have been rotated
 		d.alertf(warning, "the new configuration is refused, the old one stays in force")
 		return
 	}

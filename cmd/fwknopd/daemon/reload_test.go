@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,5 +86,26 @@ func TestShadowFileOfAnother(t *testing.T) {
 	}
 	if ok, err := check("root", "password"); ok || err == nil || !strings.Contains(err.Error(), "chmod go-w "+dir) {
 		t.Errorf("%v, %v", ok, err)
+	}
+}
+
+// SIGHUP opens a renamed event log again, even if the configuration is refused.
+func TestReloadRotatesEventLog(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "events.jsonl")
+	o := files(t, "ALERTING_METHODS noemail;\nEVENT_LOG "+log+";", plainStanza)
+	s, problems := prepare(o)
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	d := newDaemon(o, s, "1", io.Discard)
+	d.events.open(log)
+	defer d.events.open("")
+	if err := errors.Join(os.Rename(log, log+".1"), os.WriteFile(s.Files[len(s.Files)-1], []byte("NONSENSE"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.reload(false)
+	d.events.write([]byte("{}"))
+	if text, err := os.ReadFile(log); err != nil || string(text) != "{}\n" {
+		t.Errorf("%q, %v", text, err)
 	}
 }

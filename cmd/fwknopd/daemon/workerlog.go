@@ -11,16 +11,8 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
+	"fwknopd/policy"
 	"fwknopd/policy/conf"
-)
-
-// recordRate and recordBurst limit what is written for a worker, in bytes per second
-// and at once. Each record costs recordUnit in addition to its length, so that neither
-// many nor long records fill the disk.
-const (
-	recordUnit  = 512
-	recordRate  = 2000 * recordUnit
-	recordBurst = 20000 * recordUnit
 )
 
 // readWorkerLog handles the records of a worker until the pipe is closed. A worker that
@@ -40,7 +32,6 @@ func (d *daemon) readWorkerLog(from io.ReadCloser, kill func() error) {
 
 // readRecords handles records until the pipe is closed or one is malformed.
 func (d *daemon) readRecords(in io.Reader) error {
-	budget := privsep.NewBudget(recordRate, recordBurst)
 	var head [privsep.RecordHead]byte
 	content := make([]byte, privsep.MaxRecord)
 	for {
@@ -51,11 +42,6 @@ func (d *daemon) readRecords(in io.Reader) error {
 		if _, err := io.ReadFull(in, content); err != nil {
 			return nil
 		}
-		if lost := budget.Take(time.Now(), recordUnit+len(content)); lost > 0 {
-			d.logf(warning, "%s of the worker left out, it says too much", conf.Count(lost, "message"))
-		} else if lost < 0 {
-			continue
-		}
 		if err := d.handleRecord(head[0], content); err != nil {
 			return err
 		}
@@ -64,64 +50,81 @@ func (d *daemon) readRecords(in io.Reader) error {
 
 var errUnknownRecord = errors.New("of no known kind")
 
-// handleRecord logs one record.
+// handleRecord logs one record, unless the worker has said too much.
 func (d *daemon) handleRecord(kind byte, content []byte) error {
 	switch kind {
+	case privsep.RecordPositions:
+		_ = d.storePositions(content) // those that are not valid are not kept
 	case privsep.RecordDecision:
 		var r report.Record
 		if err := decodeRecord(content, &r); err != nil {
 			return err
 		}
-		d.logDecision(&r)
+		if r.Decision.Verdict == policy.Allow && d.records.allow(time.Now()) || r.Decision.Verdict != policy.Allow && d.mayLog(len(content), len(r.Refusals)) {
+			d.logDecision(&r)
+		}
 	case privsep.RecordSuppressed:
 		var s report.Suppressed
 		if err := decodeRecord(content, &s); err != nil {
 			return err
 		}
-		d.logSuppressed(&s)
-	case privsep.RecordState:
-		var s report.State
-		if err := decodeRecord(content, &s); err != nil {
-			return err
+		if d.mayLog(len(content), 0) {
+			d.logSuppressed(&s)
 		}
-		for _, line := range s.Lines() {
-			d.logf(info, "%s", line)
-		}
-	case privsep.RecordLost:
-		var n uint64
-		if err := privsep.Decode(content, &n); err != nil {
-			return err
-		}
-		d.logf(warning, "%s lost, the log was too slow", conf.Count(int(n), "message"))
 	case privsep.RecordText:
-		d.logf(warning, "worker: %s", content)
-	case privsep.RecordPositions:
-		_ = d.storePositions(content) // those that are not valid are not kept
+		if d.mayLog(len(content), 0) {
+			d.logf(warning, "worker: %s", content)
+		}
 	default:
 		return d.handleNotice(kind, content)
 	}
 	return nil
 }
 
-// handleNotice logs a record that has no content.
+// handleNotice logs a record with numbers or without content.
 func (d *daemon) handleNotice(kind byte, content []byte) error {
-	s := d.conf()
+	var state report.State
+	var lost uint64
+	var err error
 	switch {
-	case len(content) > 0:
-		return errUnknownRecord
-	case kind == privsep.RecordListening:
+	case kind == privsep.RecordState:
+		err = decodeRecord(content, &state)
+	case kind == privsep.RecordLost:
+		err = privsep.Decode(content, &lost)
+	case kind != privsep.RecordListening && kind != privsep.RecordLimit, len(content) > 0, kind == privsep.RecordLimit && d.conf().workerConfig.Limit == 0:
+		err = errUnknownRecord
+	}
+	if err != nil || !d.mayLog(len(content), 0) {
+		return err
+	}
+	switch s := d.conf(); kind {
+	case privsep.RecordState:
+		for _, line := range state.Lines() {
+			d.logf(info, "%s", line)
+		}
+	case privsep.RecordLost:
+		d.logf(warning, "%s lost, the log was too slow", conf.Count(int(lost), "message"))
+	case privsep.RecordListening:
 		for _, f := range privsep.SourceSpecs(s.Loaded) {
 			if f.Mode == "UDP" || f.Mode == "TCP" {
 				d.compatf("Kicking off %s server to listen on port %d.", f.Mode, f.Port)
 			}
 		}
-	case kind == privsep.RecordLimit && s.workerConfig.Limit > 0:
+	case privsep.RecordLimit:
 		d.compatf("* Incoming packet count limit of %d reached", s.workerConfig.Limit)
 		d.compatf("Packet count limit (%d) reached. Exiting...", s.workerConfig.Limit)
-	default:
-		return errUnknownRecord
 	}
 	return nil
+}
+
+// mayLog reports whether the worker may log a record. It tells first how much was left
+// out before.
+func (d *daemon) mayLog(size, refusals int) bool {
+	ok, lost := d.records.other(time.Now(), size, refusals)
+	if lost > 0 {
+		d.logf(warning, "%s of the worker left out, it says too much", conf.Count(lost, "message"))
+	}
+	return ok
 }
 
 // decodeRecord decodes and checks the content of a record.

@@ -30,6 +30,18 @@ const (
 	MaxRecord  = 1<<16 - 1
 )
 
+// What junk writes is bounded: the worker reports RefusalBurst refusals at once, then one
+// in RefusalEvery, and the others in summaries, the first after SummaryFirst, later ones up
+// to SummaryLast apart. A refusal counts once for each stanza that it is reported for.
+// Problems of the input have a limit of their own, with ProblemBurst.
+const (
+	RefusalBurst = 500
+	ProblemBurst = 100
+	RefusalEvery = 2 * time.Minute
+	SummaryFirst = 10 * time.Second
+	SummaryLast  = time.Minute
+)
+
 // RecordsFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.
 const RecordsFD = 4
 

@@ -26,26 +26,75 @@ type Record struct {
 	Dump     bool             // print it as 1.9 does, with --debug
 }
 
-// A Suppressed is a number of refusals that are not logged one by one.
+// A ReasonCount is a number of refusals for one reason.
+type ReasonCount struct {
+	Reason policy.Reason
+	Count  int
+}
+
+// A Suppressed are refusals that are not logged one by one.
 type Suppressed struct {
-	Time  time.Time
-	Count int
+	Time    time.Time
+	Reasons []ReasonCount // sorted by reason
+	Sources int           // up to MaxSources
+	Src     netip.Addr    // if there is one source
+}
+
+// MaxSources is the highest number of sources that is counted.
+const MaxSources = 4096
+
+func (s *Suppressed) count() (n int) {
+	for _, r := range s.Reasons {
+		n += r.Count
+	}
+	return n
 }
 
 // Text returns the message.
-func (s *Suppressed) Text() string { return conf.Count(s.Count, "refusal") + " not told one by one" }
+func (s *Suppressed) Text() string {
+	b := fmt.Appendf(nil, "%s not told one by one:", conf.Count(s.count(), "refusal"))
+	for i, r := range s.Reasons {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, " %d %s", r.Count, r.Reason)
+	}
+	switch {
+	case s.Sources == 1:
+		return string(fmt.Appendf(b, " from %s", s.Src))
+	case s.Sources < MaxSources:
+		return string(fmt.Appendf(b, " from %d sources", s.Sources))
+	}
+	return string(fmt.Appendf(b, " from %d sources or more", s.Sources))
+}
 
 // JSON returns the object for the event log.
 func (s *Suppressed) JSON() []byte {
-	return fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d}`, s.Time.UTC().Format(time.RFC3339Nano), s.Count)
+	b := fmt.Appendf(nil, `{"v":1,"timestamp":%q,"event_type":"suppressed","verdict":"refused","count":%d,"reasons":{`, s.Time.UTC().Format(time.RFC3339Nano), s.count())
+	for i, r := range s.Reasons {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `"%s":%d`, r.Reason, r.Count)
+	}
+	b = appendNumber(append(b, '}'), "sources", s.Sources)
+	if s.Sources == 1 {
+		b = appendText(b, "src_ip", s.Src.String())
+	}
+	return append(b, '}')
 }
 
-// Check returns an error for a number that no honest worker reports.
+// Check returns an error if no honest worker reports this.
 func (s *Suppressed) Check() error {
-	if s.Count <= 0 {
-		return errors.New("no refusals suppressed")
+	if len(s.Reasons) == 0 || s.Sources < 1 || s.Sources > MaxSources || s.Src.IsValid() != (s.Sources == 1) {
+		return errors.New("an impossible number")
 	}
-	return nil
+	for i, r := range s.Reasons {
+		if r.Count < 1 || r.Count > 1<<40 || !decisionReasons[r.Reason] || i > 0 && s.Reasons[i-1].Reason >= r.Reason {
+			return errors.New("reasons that cannot be")
+		}
+	}
+	return checkZone(s.Src)
 }
 
 // A State has the counters of a worker.

@@ -17,7 +17,8 @@ import (
 )
 
 // contents lists all files of the package with their modes.
-const contents = `-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
+const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
+-rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
 -rw-r--r-- ./usr/lib/sysusers.d/fwknopd.conf
 -rwxr-xr-x ./usr/sbin/fwknopd
 -rw-r--r-- ./usr/share/doc/fwknopd/README.md.gz

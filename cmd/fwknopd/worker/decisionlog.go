@@ -11,13 +11,6 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// Refusals are logged up to a burst of refusalBurst, then at refusalRate per second: a
-// flood of packets that look like SPA must not fill the disk.
-const (
-	refusalRate  = 5
-	refusalBurst = 100
-)
-
 // A packet is what is logged of a packet beside the decision.
 type packet struct {
 	report.Packet
@@ -28,9 +21,6 @@ type packet struct {
 
 // logDecision logs a decision and the other decisions on the same packet.
 func (w *worker) logDecision(p *pending) {
-	if p.suppressed > 0 {
-		w.out.put(privsep.RecordSuppressed, report.Suppressed{Time: p.packet.Time, Count: p.suppressed})
-	}
 	w.logOne(p.decision, &p.packet)
 	for _, d := range p.decision.Others {
 		w.logOne(d, &p.packet)

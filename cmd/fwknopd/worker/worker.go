@@ -20,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
@@ -74,8 +76,8 @@ func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error 
 	}()
 	out := newRecordWriter(records)
 	defer out.close()
-	w := &worker{client: client, out: out, remaining: -1, problems: privsep.NewBudget(refusalRate, refusalBurst)}
-	w.refusals = privsep.NewBudget(refusalRate, refusalBurst)
+	w := &worker{client: client, out: out, remaining: -1, problems: privsep.NewBudget(rate.Every(privsep.RefusalEvery), privsep.ProblemBurst)}
+	w.refusals = newRefusalLog(func(s report.Suppressed) { out.put(privsep.RecordSuppressed, s) })
 	defer w.close()
 	return w.serve(ctx)
 }
@@ -91,7 +93,7 @@ type worker struct {
 	store     *replay.Replica
 	storePath string // the digest file of store
 	src       *sources
-	refusals  *privsep.Budget
+	refusals  *refusalLog
 	problems  *privsep.Budget
 
 	wait  bool // for a missing interface
@@ -104,9 +106,8 @@ type worker struct {
 
 // A pending decision is logged and executed once its digest is on disk.
 type pending struct {
-	decision   policy.Decision
-	packet     packet
-	suppressed int // refusals before it that were not logged
+	decision policy.Decision
+	packet   packet
 }
 
 // errNoInput ends a worker whose input ended unexpectedly.
@@ -210,12 +211,10 @@ func (w *worker) step(ev *parse.Event) {
 	if d.Verdict == policy.Ignore {
 		return
 	}
-	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
-	if d.Verdict == policy.Deny && len(d.Others) == 0 {
-		if p.suppressed = w.refusals.Take(now, 1); p.suppressed < 0 {
-			return
-		}
+	if d.Verdict == policy.Deny && len(d.Others) == 0 && !w.refusals.take(now, &d, len(w.engine.Refusals())) {
+		return
 	}
+	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
 	if d.Mode == policy.ModeSPA {
 		w.addMessage(&p)
 	}
@@ -272,6 +271,7 @@ func unrecorded(d policy.Decision, err error) policy.Decision {
 }
 
 func (w *worker) close() {
+	w.refusals.close()
 	w.sendPositions()
 	w.submitted.Wait() // ends with the replies, or with the connection
 	if w.src != nil {

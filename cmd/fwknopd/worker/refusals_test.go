@@ -1,0 +1,112 @@
+package worker
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/policy"
+)
+
+// junk is a refusal of a packet from source n.
+func junk(n int) *policy.Decision {
+	reasons := []policy.Reason{policy.SPAHMACMismatch, policy.NoStanza}
+	return &policy.Decision{Verdict: policy.Deny, Reason: reasons[n%2], Src: netip.AddrFrom4([4]byte{203, 0, byte(n >> 8), byte(n)})}
+}
+
+// In a day of junk the worker reports no more than the monitor expects of an honest one,
+// and no refusal is missing in the sum.
+func TestJunkOfADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const perSecond, day = 20, 24 * time.Hour // faster junk makes no difference, see Budget
+		var summaries []report.Suppressed
+		r := newRefusalLog(func(s report.Suppressed) {
+			if err := s.Check(); err != nil {
+				t.Error(err)
+			}
+			summaries = append(summaries, s)
+		})
+		told, sent, begin := 0, 0, time.Now()
+		for time.Since(begin) < day {
+			for range perSecond {
+				if sent++; r.take(time.Now(), junk(sent%300), 0) {
+					told++
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		r.close()
+		if most := privsep.RefusalBurst + int(day/privsep.RefusalEvery); told > most || told < most-1 {
+			t.Errorf("%d refusals told one by one, want %d", told, most)
+		}
+		if most := int(day/privsep.SummaryLast) + 3; len(summaries) > most || len(summaries) < most-20 {
+			t.Errorf("%d summaries, want %d", len(summaries), most)
+		}
+		for _, s := range summaries {
+			for _, c := range s.Reasons {
+				sent -= c.Count
+			}
+		}
+		if sent != told {
+			t.Errorf("%d refusals are neither told nor counted", sent-told)
+		}
+	})
+}
+
+// Summaries come after 10, 20, 40 and 60 seconds while there is something to tell, also
+// the last one, and start over after a pause. Without refusals no timer runs.
+func TestSummaries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		begin := time.Now()
+		r := newRefusalLog(func(s report.Suppressed) {
+			got = append(got, fmt.Sprintf("%v: %s", time.Since(begin).Round(time.Second), s.Text()))
+		})
+		for range privsep.RefusalBurst {
+			r.take(begin, junk(0), 0)
+		}
+		for n := range 150 {
+			r.take(begin, junk(n), 0)
+			time.Sleep(700 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Minute)
+		if r.timer != nil {
+			t.Error("a timer runs")
+		}
+		r.take(begin.Add(time.Since(begin)-time.Hour), junk(0), privsep.RefusalBurst)
+		r.close()
+		r.close()
+		want := []string{
+			"10s: 15 refusals not told one by one: 7 no_stanza, 8 spa.hmac_mismatch from 15 sources",
+			"31s: 29 refusals not told one by one: 15 no_stanza, 14 spa.hmac_mismatch from 29 sources",
+			"1m11s: 58 refusals not told one by one: 29 no_stanza, 29 spa.hmac_mismatch from 58 sources",
+			"2m11s: 48 refusals not told one by one: 24 no_stanza, 24 spa.hmac_mismatch from 48 sources",
+			"11m45s: 1 refusal not told one by one: 1 spa.hmac_mismatch from 203.0.0.0",
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got\n%q\nwant\n%q", got, want)
+		}
+	})
+}
+
+// What is counted in a flood costs no allocation, from however many sources it comes.
+func TestSuppressedAllocations(t *testing.T) {
+	r := newRefusalLog(func(report.Suppressed) {})
+	defer r.close()
+	at := time.Now()
+	for n := range 2 * report.MaxSources {
+		r.take(at, junk(n), report.MaxRefusals)
+	}
+	n := 0
+	if allocs := testing.AllocsPerRun(1000, func() {
+		n++
+		d := policy.Decision{Verdict: policy.Deny, Reason: policy.NoStanza, Src: netip.AddrFrom4([4]byte{198, 51, byte(n >> 8), byte(n)})}
+		r.take(at, &d, 1)
+	}); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
