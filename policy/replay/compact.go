@@ -82,6 +82,9 @@ func (j *Journal) replace(ctx context.Context, next file, cutoff time.Time, more
 		err = next.Datasync()
 	}
 	if err == nil {
+		err = j.announce(next, c.size)
+	}
+	if err == nil {
 		err = put()
 	}
 	if err != nil {
@@ -89,6 +92,7 @@ func (j *Journal) replace(ctx context.Context, next file, cutoff time.Time, more
 	}
 	old := j.file
 	j.file, j.size, j.floor, j.horizon, j.oldest, j.newest, j.broken = next, c.size, c.size, c.horizon, c.oldest, c.newest, nil
+	j.saveState()
 	return old.Close()
 }
 

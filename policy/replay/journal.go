@@ -48,14 +48,24 @@ type Journal struct {
 	newest  int64 // see [set.newest]
 	oldest  int64 // least keep value in the file
 	line    []byte
-	broken  error // the last flush failed
+	broken  error      // the last flush failed
+	state   *stateFile // nil: none
+	lost    string     // why the file that was opened is not complete; "": it is
 }
 
 // Open opens the journal at path, creating it if need be, and locks it. With an empty
 // path it is in memory, without a file that a process could open. The file may be a cache
 // of 1.9 or 2.6, to which is appended; a file md5sums in the same directory is read as
 // well. An incomplete last line is cut off. ctx can end the reading of a long file.
+//
+// If the journal is not what [Options.State] says, messages sent until now are refused. So
+// they are by one in memory, with ageing.
 func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
+	return openWith(ctx, path, opts, (*Journal).compareState)
+}
+
+// openWith is Open with a function that compares the file with what is known of it.
+func openWith(ctx context.Context, path string, opts Options, compare func(*Journal) error) (*Journal, error) {
 	j := &Journal{opts: opts, path: path}
 	j.opts.MaxSize = cmp.Or(opts.MaxSize, DefaultMaxSize)
 	opened, err := j.openFile()
@@ -63,9 +73,10 @@ func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
 		return nil, err
 	}
 	j.file = opened
-	if err := j.begin(ctx); err != nil {
-		return nil, errors.Join(err, j.Close())
+	if err := j.begin(ctx, compare); err != nil {
+		return nil, errors.Join(err, j.abandon())
 	}
+	j.saveState()
 	return j, nil
 }
 
@@ -77,7 +88,7 @@ func (j *Journal) openFile() (file, error) {
 }
 
 // begin reads the file, repairs its tail, and drops old records.
-func (j *Journal) begin(ctx context.Context) error {
+func (j *Journal) begin(ctx context.Context, compare func(*Journal) error) error {
 	var err error
 	if j.size, err = j.fileSize(); err != nil {
 		return err
@@ -86,6 +97,9 @@ func (j *Journal) begin(ctx context.Context) error {
 		return fmt.Errorf("%s: %w: %d bytes, at most %d; moved away, it is replaced by a new one", j.path, ErrTooLarge, j.size, j.opts.MaxSize)
 	}
 	if err := j.openSums(); err != nil {
+		return err
+	}
+	if err := compare(j); err != nil {
 		return err
 	}
 	l, err := j.scan(ctx)
@@ -108,6 +122,14 @@ func (j *Journal) settle(ctx context.Context) error {
 	s := set{opts: j.opts, horizon: j.horizon, newest: j.newest}
 	changed := s.clampHorizon(j.opts.Now)
 	j.horizon = s.horizon
+	switch now := cmp.Or(j.opts.Now, time.Now()); {
+	case j.lost != "":
+		j.raiseHorizon(now, j.lost)
+		changed = true
+	case j.path == "" && j.state != nil && j.opts.Aging: // as after every start
+		j.horizon = horizonAt(now, j.newest)
+		changed = true
+	}
 	cutoff := j.opts.cutoff(j.opts.Now)
 	if changed || j.oldest < cutoff.Unix() {
 		return j.compact(ctx, cutoff)
@@ -165,10 +187,8 @@ func (j *Journal) writeHeader() error {
 func (j *Journal) Append(now time.Time, list []Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.broken != nil {
-		if err := j.renew(); err != nil {
-			return fmt.Errorf("%w, after: %w", err, j.broken)
-		}
+	if err := errors.Join(j.ready(), j.begun()); err != nil {
+		return err
 	}
 	j.line = j.line[:0]
 	for i := range list {
@@ -187,6 +207,7 @@ func (j *Journal) Append(now time.Time, list []Record) error {
 		r := list[i].record(now)
 		j.oldest, j.newest = min(j.oldest, r.keep), max(j.newest, r.accepted(j.opts.MaxAge))
 	}
+	j.saveState()
 	if j.size >= max(compactMin, 2*j.floor) {
 		j.tryCompact(now)
 	}
@@ -213,10 +234,19 @@ func (j *Journal) flush() error {
 	return j.broken
 }
 
-// renew replaces a file whose state on disk is unknown. What was granted is in it, since
-// that was flushed.
-func (j *Journal) renew() error {
-	return j.compact(context.Background(), time.Time{})
+// ready replaces the file if its state on disk is unknown, or another program has changed
+// it. What was granted was flushed, and so can be read. j.mu must be held.
+func (j *Journal) ready() error {
+	if j.broken == nil {
+		j.broken = j.verify()
+	}
+	if j.broken == nil {
+		return nil
+	}
+	if err := j.compact(context.Background(), time.Time{}); err != nil {
+		return fmt.Errorf("%w, after: %w", err, j.broken)
+	}
+	return nil
 }
 
 // Configure replaces the options, for a reload.
@@ -232,6 +262,19 @@ func (j *Journal) Configure(opts Options) {
 func (j *Journal) Close() error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	return errors.Join(j.closeState(), j.closeFiles())
+}
+
+// abandon closes a journal that was not opened to its end. What is known of it stays.
+func (j *Journal) abandon() error {
+	var err error
+	if j.state != nil {
+		err = j.state.file.Close()
+	}
+	return errors.Join(err, j.closeFiles())
+}
+
+func (j *Journal) closeFiles() error {
 	if j.sums != nil {
 		j.sums.Close()
 	}

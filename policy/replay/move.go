@@ -9,12 +9,16 @@ import (
 // Move opens the journal at path, adds the records of j that it lacks, and closes j:
 // messages stay known when the file is another one. On an error j is unchanged.
 func (j *Journal) Move(ctx context.Context, path string, opts Options) (*Journal, error) {
-	next, err := Open(ctx, path, opts)
+	next, err := openWith(ctx, path, opts, func(*Journal) error { return nil })
 	if err != nil {
 		return nil, err
 	}
 	j.mu.Lock()
 	err = next.absorb(ctx, j)
+	if err == nil {
+		next.state, j.state = j.state, nil
+		next.saveState()
+	}
 	j.mu.Unlock()
 	if err != nil {
 		return nil, errors.Join(err, next.Close())

@@ -65,6 +65,12 @@ type Options struct {
 	Now time.Time
 	// MaxSize bounds a journal in bytes; 0 is [DefaultMaxSize].
 	MaxSize int64
+	// State is the path of a file with what is known of the journal apart from it, by
+	// which [Open] notices one that is not complete. "": none.
+	State string
+	// Lost, if not nil, is called when records may be lost, with the reason. Messages
+	// sent before the horizon are refused.
+	Lost func(why string, horizon time.Time)
 	// Notice, if not nil, is called with one sentence for each repair and for
 	// skipped lines.
 	Notice func(string)

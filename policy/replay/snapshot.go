@@ -15,10 +15,14 @@ type Snapshot struct {
 	size  []int64
 }
 
-// Snapshot returns the current content.
+// Snapshot returns the current content, after a look whether another program has changed
+// it.
 func (j *Journal) Snapshot() (*Snapshot, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if err := j.ready(); err != nil {
+		return nil, err
+	}
 	s := new(Snapshot)
 	if err := s.add(j.file, j.size); err != nil {
 		return nil, err

@@ -357,3 +357,5 @@ func TestNotAFile(t *testing.T) {
 		}
 	}
 }
+
+func keyOf(p *Packet) [sha256.Size]byte { return sha256.Sum256(p.Plaintext) }

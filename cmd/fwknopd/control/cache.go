@@ -13,8 +13,8 @@ import (
 )
 
 // RotateCache renames the replay cache to NAME-old (--rotate-digest-cache) and
-// reports whether there was one. It must not be called while a daemon runs: the
-// digests in the old file no longer count as seen.
+// reports whether there was one. It must not be called while a daemon runs. The next
+// daemon refuses messages sent before its start, since their digests are not looked up.
 func RotateCache(path string) (renamed bool, err error) {
 	err = rotate(path)
 	if errors.Is(err, fs.ErrNotExist) {

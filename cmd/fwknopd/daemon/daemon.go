@@ -54,7 +54,7 @@ func Run(o *cli.Options, version string, work Worker, stderr io.Writer) int {
 		return fail(err)
 	}
 	if o.RotateCache && !inBackground() { // only in the first process: the one in the background has the same options
-		if err := rotate(s, stderr); err != nil {
+		if err := rotate(o, s, stderr); err != nil {
 			return fail(err)
 		}
 	}
@@ -74,14 +74,18 @@ func Run(o *cli.Options, version string, work Worker, stderr io.Writer) int {
 }
 
 // rotate implements --rotate-digest-cache.
-func rotate(s *setup, stderr io.Writer) error {
+func rotate(o *cli.Options, s *setup, stderr io.Writer) error {
 	path := engine.DigestFile(s.Server)
 	if path == "" {
 		return nil
 	}
 	renamed, err := control.RotateCache(path)
 	if renamed {
-		fmt.Fprintf(stderr, "[+] Renamed %s to %[1]s-old; messages in it count as new while they are young enough.\n", path)
+		then := "messages sent before this start are refused"
+		if o.Test {
+			then = "messages in it count as new while they are young enough"
+		}
+		fmt.Fprintf(stderr, "[+] Renamed %s to %[1]s-old; %s.\n", path, then)
 	}
 	return err
 }

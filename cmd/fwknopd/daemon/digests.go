@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/replay"
 )
@@ -32,9 +33,23 @@ func (d *daemon) openDigests(ctx context.Context) {
 	warn := func(text string) { d.alertf(warning, "%s", text) }
 	d.digests = &digests{ctx: ctx, warn: warn, current: func() (string, replay.Options) {
 		s := d.conf().Server
-		return engine.DigestFile(s), engine.StoreOptions(s, time.Now(), warn)
+		o := engine.StoreOptions(s, time.Now(), warn)
+		o.Lost = d.digestsLost
+		if !d.o.Test {
+			o.State = filepath.Join(s.StateDir, digestState)
+		}
+		return engine.DigestFile(s), o
 	}}
 	d.closers = append(d.closers, d.digests.close)
+}
+
+// digestState in the state directory says how the journal was left.
+const digestState = "digest.state"
+
+// digestsLost logs that records of digests may be lost.
+func (d *daemon) digestsLost(why string, horizon time.Time) {
+	d.events.write(report.DigestsLostJSON(time.Now(), why, horizon))
+	d.alertf(warning, "%s", report.DigestsLostText(why, horizon))
 }
 
 // errNoJournal refuses digests of a worker that did not ask for the journal first.

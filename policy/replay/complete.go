@@ -1,0 +1,130 @@
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// compareState compares the journal with what is known of it. If it may lack messages, the
+// horizon refuses all that were sent until now.
+func (j *Journal) compareState() error {
+	if j.opts.State == "" {
+		return nil
+	}
+	st, known, damaged, err := openState(j.opts.State)
+	if err != nil {
+		return err
+	}
+	j.state = st
+	why := ""
+	switch {
+	case damaged:
+		why = fmt.Sprintf("%s, which says how it was left, cannot be read", j.opts.State)
+	case known == nil:
+	default:
+		j.newest = known.Newest
+		if j.path != "" {
+			why = known.lost(j.file, j.path, j.size)
+		}
+	}
+	j.lost = why
+	return nil
+}
+
+// verify returns an error if the file is not as this process left it. Records that were
+// cut off are unknown to the next worker: then the horizon refuses all messages that were
+// sent until now. A file without its name still has all of them.
+func (j *Journal) verify() error {
+	size, err := j.fileSize()
+	if err != nil {
+		return err
+	}
+	same := true
+	if j.path != "" {
+		if same, err = names(j.path, j.file); err != nil {
+			return err
+		}
+	}
+	switch {
+	case size != j.size:
+		why := fmt.Errorf("another program has changed it from %d to %d bytes", j.size, size)
+		j.size = min(size, j.size)
+		j.raiseHorizon(time.Now(), why.Error())
+		return why
+	case !same:
+		j.notice("%s was removed or replaced: it is written again, no record is lost", j.path)
+		return errors.New("it was removed or replaced")
+	}
+	return nil
+}
+
+// raiseHorizon refuses all messages that were sent until now, since their records may be
+// lost, and says so.
+func (j *Journal) raiseHorizon(now time.Time, why string) {
+	if h := horizonAt(now, j.newest); h.After(j.horizon) {
+		j.horizon = h
+	}
+	if j.opts.Lost != nil {
+		j.opts.Lost(j.path+": "+why, j.horizon)
+	}
+}
+
+// begun notes, once, that the journal is written to: after a crash of the machine it may
+// lack what the disk had not kept.
+func (j *Journal) begun() error {
+	if j.state == nil || j.state.Open {
+		return nil
+	}
+	j.state.Open = true
+	if err := j.state.save(); err != nil {
+		j.state.Open = false
+		return err
+	}
+	return j.state.file.Sync()
+}
+
+// saveState notes the size of the file. A failure is reported once: less is known of the
+// journal then.
+func (j *Journal) saveState() {
+	if j.state == nil {
+		return
+	}
+	m, err := markOf(j.file, j.size)
+	if err == nil {
+		j.state.Path, j.state.mark, j.state.Next, j.state.Newest, j.state.Boot = j.path, m, nil, j.newest, bootIDOnce()
+		err = j.state.save()
+	}
+	if err != nil && !j.state.failed {
+		j.notice("%s: %v", j.opts.State, err)
+	}
+	j.state.failed = err != nil
+}
+
+// announce notes the file that is about to replace the current one.
+func (j *Journal) announce(next file, size int64) error {
+	if j.state == nil {
+		return nil
+	}
+	m, err := markOf(next, size)
+	if err != nil {
+		return err
+	}
+	j.state.Next = &m
+	return j.state.save()
+}
+
+// closeState notes that the journal is complete.
+func (j *Journal) closeState() error {
+	if j.state == nil {
+		return nil
+	}
+	j.state.Open = false
+	j.saveState()
+	err := j.state.file.Sync()
+	if closed := j.state.file.Close(); err == nil {
+		err = closed
+	}
+	j.state = nil
+	return err
+}

@@ -1,0 +1,131 @@
+package replay
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A state is what is known of the journal apart from it. It tells a journal that is
+// missing, shorter than it was, or an older copy, from one that is complete.
+type state struct {
+	Path   string `json:"path"` // "": in memory
+	mark          // of the journal when it was last written to
+	Next   *mark  `json:"next,omitempty"` // of the file that is about to replace it
+	Newest int64  `json:"newest"`         // see [set.newest]
+	Open   bool   `json:"open"`           // it was written to and not closed
+	Boot   string `json:"boot"`           // identifies the boot of the machine
+}
+
+// A mark identifies the content of a file up to a size.
+type mark struct {
+	Size int64  `json:"size"`
+	Tail string `json:"tail"` // SHA-256 of the last tailLen bytes before Size
+}
+
+const tailLen = 512
+
+// bootIDOnce returns bootID.
+var bootIDOnce = sync.OnceValue(bootID)
+
+// A stateFile keeps a state. Only what no crash of the daemon loses is needed after one,
+// so that writes are not flushed but when the journal begins to be used and is closed.
+type stateFile struct {
+	state
+	file   *os.File
+	length int  // of the text in file
+	failed bool // the last write failed
+}
+
+// maxState bounds the text of a state: a path of 4096 bytes may be escaped.
+const maxState = 64 << 10
+
+// openState opens or creates the state file at path. known is nil if there was none, and
+// damaged says that it cannot be read.
+func openState(path string) (s *stateFile, known *state, damaged bool, err error) {
+	s = new(stateFile)
+	s.file, err = os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	created := errors.Is(err, os.ErrNotExist)
+	if created {
+		s.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	}
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if _, err := checkFile(s.file); err != nil {
+		return nil, nil, false, errors.Join(fmt.Errorf("%s: %w", path, err), s.file.Close())
+	}
+	if created {
+		return s, nil, false, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(s.file, maxState))
+	if err != nil {
+		return nil, nil, false, errors.Join(err, s.file.Close())
+	}
+	s.length = len(text)
+	known = new(state)
+	if json.Unmarshal(text, known) != nil {
+		return s, nil, true, nil
+	}
+	return s, known, false, nil
+}
+
+// save writes the state, over the old one.
+func (s *stateFile) save() error {
+	text, err := json.Marshal(&s.state)
+	if err != nil {
+		return err
+	}
+	if short := s.length - len(text); short > 0 {
+		text = append(text, bytes.Repeat([]byte(" "), short)...)
+	}
+	n, err := s.file.WriteAt(text, 0)
+	s.length = max(s.length, n)
+	return err
+}
+
+// lost says why the journal f at path cannot have all messages that it had when the state
+// was saved, "" if it can.
+func (s *state) lost(f file, path string, size int64) string {
+	switch {
+	case s.Path == "":
+		return "digests were kept in memory before"
+	case s.Path != path:
+		return fmt.Sprintf("digests were kept in %s before", s.Path)
+	case size == 0:
+		return "it is missing or empty"
+	case s.Open && s.Boot != bootIDOnce():
+		return "the machine stopped while it was in use"
+	case s.mark.of(f, size), s.Next != nil && s.Next.of(f, size):
+		return ""
+	case size < s.Size:
+		return fmt.Sprintf("it is cut from %d to %d bytes", s.Size, size)
+	}
+	return "it is another file than the one that was written"
+}
+
+// of reports whether f, of the given size, begins with what is marked.
+func (m mark) of(f io.ReaderAt, size int64) bool {
+	if m.Size < 0 || m.Size > size {
+		return false
+	}
+	now, err := markOf(f, m.Size)
+	return err == nil && now == m
+}
+
+func markOf(f io.ReaderAt, size int64) (mark, error) {
+	tail := make([]byte, min(size, tailLen))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && (err != io.EOF || len(tail) > 0) {
+		return mark{}, err
+	}
+	sum := sha256.Sum256(tail)
+	return mark{size, hex.EncodeToString(sum[:])}, nil
+}
