@@ -269,7 +269,7 @@ func fixes(p *pattern, ev *parse.Event, kind uint8) bool {
 	var s syn
 	s.decode(ev)
 	for _, c := range p.checks {
-		if s.layout.kind[c.at] == kind && !c.value.fits(s.value[c.at]) {
+		if s.layout.kind[c.at] == kind && !c.value.fits(s.value[c.at], 0) {
 			return true
 		}
 	}

@@ -115,13 +115,16 @@ func AppendSignature(dst []byte, ev *parse.Event) []byte {
 }
 
 func (s *syn) appendWindow(dst []byte) []byte {
-	switch mss, mtu := s.windowIn[timesMSS], s.windowIn[timesMTU]; {
-	case mss != 0:
-		return strconv.AppendUint(append(dst, 'S'), uint64(mss), 10)
-	case mtu != 0:
-		return strconv.AppendUint(append(dst, 'T'), uint64(mtu), 10)
+	n := uint64(s.window)
+	if mss := uint64(s.mss); mss != 0 && n != 0 {
+		switch mtu := mss + mtuOverMSS; {
+		case n%mss == 0:
+			dst, n = append(dst, 'S'), n/mss
+		case n%mtu == 0:
+			dst, n = append(dst, 'T'), n/mtu
+		}
 	}
-	return strconv.AppendUint(dst, uint64(s.window), 10)
+	return strconv.AppendUint(dst, n, 10)
 }
 
 // initialTTL returns the TTL that a packet most likely started with. A TTL of 1

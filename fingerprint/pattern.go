@@ -74,16 +74,13 @@ type pattern struct {
 func (p *pattern) fits(f field, s *syn, maxHops int) bool {
 	switch f {
 	case fieldWindow:
-		if p.window.rel == multiple {
-			return s.window%p.window.n == 0
-		}
-		return s.windowIn[p.window.rel] == p.window.n
+		return p.window.fits(s.window, s.mss)
 	case fieldTTL:
 		return s.ttl <= p.ttl && s.ttl >= p.minTTL && (p.anyHops || int(p.ttl)-int(s.ttl) < maxHops)
 	case fieldDF:
 		return p.df == s.df || p.df == bitAny || s.df == bitAny
 	case fieldSize:
-		return p.size.fits(s.size)
+		return p.size.fits(s.size, 0)
 	case fieldOptions:
 		return p.fitsOptions(s)
 	default:
@@ -95,7 +92,7 @@ func (p *pattern) fits(f field, s *syn, maxHops int) bool {
 // on.
 func (p *pattern) fitsOptions(s *syn) bool {
 	for _, c := range p.checks {
-		if !c.value.fits(s.value[c.at]) {
+		if !c.value.fits(s.value[c.at], 0) {
 			return false
 		}
 	}
@@ -109,17 +106,24 @@ func (p *pattern) fitsOptions(s *syn) bool {
 	}
 }
 
-// fits compares v, which is not a window.
-func (p number) fits(v uint16) bool {
+// fits compares v. mss is that of the SYN if v is a window, 0 if it has none.
+func (p number) fits(v, mss uint16) bool {
 	switch p.rel {
 	case anything:
 		return true
 	case equals:
 		return v == p.n
+	case timesMSS:
+		return mss != 0 && uint32(v) == uint32(mss)*uint32(p.n)
+	case timesMTU:
+		return mss != 0 && uint32(v) == (uint32(mss)+mtuOverMSS)*uint32(p.n)
 	default:
 		return v%p.n == 0
 	}
 }
+
+// mtuOverMSS is the difference between MTU and MSS in p0f.
+const mtuOverMSS = 40
 
 // fitsQuirks compares the quirks that s can show. Padding is ignored if the signature
 // spells no E.

@@ -100,9 +100,13 @@ type cacheEntry struct {
 }
 
 // find returns the entry of k, and whether it holds k; if not, the caller fills it before
-// the next find.
+// the next find. The hash need not resist forgery: a collision costs no more than matching
+// the signatures again.
 func (c *shapeCache) find(k *shape) (*cacheEntry, bool) {
-	hash := k.hash()
+	var hash uint64 // a sum of products, of which the upper bits are good
+	for i, w := range k {
+		hash += (w ^ w>>32) * hashFactors[i]
+	}
 	set := &c.sets[hash>>(64-c.bits)]
 	if set[0].shape == *k {
 		return &set[0], true
@@ -125,16 +129,6 @@ func newShapeCache(bits uint) shapeCache {
 	c := shapeCache{sets: make([][2]cacheEntry, 1<<bits), bits: bits}
 	clear(c.sets)
 	return c
-}
-
-// hash is a sum of products, of which the upper bits are good. It need not resist
-// forgery: a collision costs no more than matching the signatures again.
-func (k *shape) hash() uint64 {
-	var h uint64
-	for i, w := range k {
-		h += (w ^ w>>32) * hashFactors[i]
-	}
-	return h
 }
 
 // hashFactors are odd and otherwise arbitrary: bits of the fractional parts of the

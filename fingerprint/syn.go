@@ -18,10 +18,9 @@ type header struct {
 // syn is all of a SYN that signatures test.
 type syn struct {
 	header
-	event *parse.Event // decoded from it; for conditions
-	// windowIn is the window by what it is counted in, 0 if it is no multiple.
-	windowIn [multiple]uint16
-	layout   layout
+	event  *parse.Event // decoded from it; for conditions
+	mss    uint16       // 0 if it has none; of several, the last
+	layout layout
 	// value holds, by place in the layout, an MSS, a window scale, or for a time
 	// stamp whether it is 0 or 1 for anything else.
 	value    [parse.MaxOptions]uint16
@@ -41,7 +40,7 @@ func (s *syn) decode(ev *parse.Event) {
 	s.layout = layout{}
 	s.event = ev
 	s.header.decode(ev)
-	s.windowIn = [multiple]uint16{equals: s.window}
+	s.mss = 0
 	s.tail, s.zeroTail, s.padded = 0, true, true
 	b := ev.Options()
 	for i := 0; i < len(b); {
@@ -62,55 +61,45 @@ func (s *syn) decode(ev *parse.Event) {
 // ipv6HeaderExcess is the difference between the fixed headers of IPv6 and IPv4.
 const ipv6HeaderExcess = 20
 
-// decode fills in h, all of it.
+// decode fills in h, all of it: of the quirks those outside the options.
 func (h *header) decode(ev *parse.Event) {
-	h.window, h.size, h.ttl = ev.Window, ev.Len, ev.TTL
-	h.quirks, h.known = headerQuirks(ev)
+	h.window, h.size, h.ttl, h.df = ev.Window, ev.Len, ev.TTL, bitClear
+	h.quirks, h.known = 0, ^quirks(0)
 	switch {
 	case ev.Src.Addr().Is6():
 		h.size -= min(ipv6HeaderExcess, h.size)
 		h.df = bitAny
+		h.known &^= quirkZeroID | quirkIPOptions | quirkData
 	case ev.DF:
 		h.df = bitSet
-	default:
-		h.df = bitClear
 	}
-}
-
-// headerQuirks returns the quirks outside the options, and which of all quirks
-// the record can show.
-func headerQuirks(ev *parse.Event) (set, known quirks) {
-	known = ^quirks(0)
-	switch {
-	case ev.Src.Addr().Is6():
-		known &^= quirkZeroID | quirkIPOptions | quirkData
-	case ev.ID == 0:
-		set |= quirkZeroID
+	if ev.ID == 0 {
+		h.quirks |= quirkZeroID
 	}
 	switch more := exceedsHeaders(ev); {
 	case ev.IPOptions: // whose length is not recorded
-		set |= quirkIPOptions
-		known &^= quirkData
+		h.quirks |= quirkIPOptions
+		h.known &^= quirkData
 	case more && ev.Origin == parse.OriginFrame:
-		set |= quirkData
+		h.quirks |= quirkData
 	case more: // a log need not mention IP options
-		known &^= quirkIPOptions | quirkData
+		h.known &^= quirkIPOptions | quirkData
 	}
 	if ev.Urgent != 0 {
-		set |= quirkUrgent
+		h.quirks |= quirkUrgent
 	}
 	if ev.Reserved != 0 {
-		set |= quirkReserved
+		h.quirks |= quirkReserved
 	}
 	if ev.Flags&(parse.PSH|parse.URG) != 0 {
-		set |= quirkFlags
+		h.quirks |= quirkFlags
 	}
 	if ev.HasSeq {
-		set |= seqQuirks(ev)
+		h.quirks |= seqQuirks(ev)
 	} else {
-		known &^= quirkAck | quirkSeqAck | quirkZeroSeq
+		h.known &^= quirkAck | quirkSeqAck | quirkZeroSeq
 	}
-	return set & known, known
+	h.quirks &= h.known
 }
 
 // exceedsHeaders reports whether an IPv4 packet is longer than its fixed headers and its TCP
@@ -158,8 +147,8 @@ func (s *syn) addOption(b []byte) {
 	s.layout.n++
 	switch b[0] {
 	case kindMSS:
-		s.value[at] = binary.BigEndian.Uint16(b[2:])
-		s.setWindowMultiples(uint32(s.value[at]))
+		s.mss = binary.BigEndian.Uint16(b[2:])
+		s.value[at] = s.mss
 	case kindScale:
 		s.value[at] = uint16(b[2])
 	case kindTimestamp:
@@ -172,24 +161,6 @@ func (s *syn) addOption(b []byte) {
 		}
 	}
 }
-
-// setWindowMultiples expresses the window by the MSS; of several, the last counts.
-func (s *syn) setWindowMultiples(mss uint32) {
-	window := uint32(s.window)
-	s.windowIn[timesMSS], s.windowIn[timesMTU] = 0, 0
-	if mss == 0 {
-		return
-	}
-	if window%mss == 0 {
-		s.windowIn[timesMSS] = uint16(window / mss)
-	}
-	if mtu := mss + mtuOverMSS; window%mtu == 0 {
-		s.windowIn[timesMTU] = uint16(window / mtu)
-	}
-}
-
-// mtuOverMSS is the difference between MTU and MSS in p0f.
-const mtuOverMSS = 40
 
 // endOfList records what follows from the end-of-list option at b[i] on.
 func (s *syn) endOfList(b []byte, i int) {

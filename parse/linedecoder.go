@@ -88,8 +88,8 @@ func (h *heading) begins(line []byte) bool {
 // whether it has.
 func (h *heading) setTime(line []byte, ref time.Time) bool {
 	kept := h.text[:h.stamp]
-	for i, c := range kept {
-		if line[i] != c && (line[i]-'0' > 9 || c-'0' > 9) {
+	for i, c := range line[:len(kept)] {
+		if k := kept[i]; c != k && (c-'0' > 9 || k-'0' > 9) {
 			return false
 		}
 	}

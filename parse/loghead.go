@@ -323,7 +323,7 @@ func bracketedTime(b []byte, i int, s *stamp) int {
 		return failed
 	}
 	next, in := i+n+1, b[i:i+n]
-	if j := s.uptime(in, 0); j == n || after(in, j, " <") != failed && in[n-1] == '>' || j != failed && skipBlanks(in, j) == n {
+	if j := s.unix(in, skipBlanks(in, 0)); j == n || after(in, j, " <") != failed && in[n-1] == '>' || j != failed && skipBlanks(in, j) == n {
 		return next
 	}
 	if j := s.withWeekday(in, weekday(in, 0)); j == n {

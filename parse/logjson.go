@@ -196,7 +196,7 @@ func (o *object) fromKmsg() bool {
 	pri, time := o.raw(slotPri), unquote(o.raw(slotUptime))
 	n, i := number(pri, 0, maxPriority)
 	var s stamp
-	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.uptime(time, 0) == len(time) && s.seconds < minClockTime.Unix()
+	return len(pri) > 0 && i == len(unquote(pri)) && n < levels && s.unix(time, skipBlanks(time, 0)) == len(time) && s.seconds < minClockTime.Unix()
 }
 
 // fromContainer reports whether the object is a line that a container wrote.

@@ -239,17 +239,19 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestDecodeHex compares with encoding/hex over all pairs of bytes, in all places.
-func TestDecodeHex(t *testing.T) {
+// TestOptionBytes compares with encoding/hex over all bytes in all places.
+func TestOptionBytes(t *testing.T) {
 	for n := 1; n <= 12; n++ {
 		src := []byte(strings.Repeat("a5", n))
 		for place := range src {
 			for c := range 256 {
 				src[place] = byte(c)
 				want, err := hex.DecodeString(string(src))
-				got := make([]byte, n)
-				if ok := decodeHex(got, src); ok != (err == nil) || ok && string(got) != string(want) {
-					t.Fatalf("%q: %x %t, want %x, %v", src, got, ok, want, err)
+				var got [MaxOptions]byte
+				text := []byte(" (" + string(src) + ") ")
+				length, end := optionBytes(text, 0, &got)
+				if ok := end == len(text)-1; ok != (err == nil) || ok && string(got[:length]) != string(want) {
+					t.Fatalf("%q: %x %t, want %x, %v", src, got[:length], ok, want, err)
 				}
 			}
 			src[place] = "a5"[place%2]

@@ -32,17 +32,21 @@ func (s *stamp) time(ref time.Time) time.Time {
 		return s.timeInZone(ref)
 	case s.sinceEpoch:
 		return time.Unix(s.seconds, int64(s.nsec)).In(loc)
-	case s.year != 0:
-		return s.inYear(s.year, loc)
 	}
-	// The year of ref, or in its last days the next: cheaper than asking ref.
-	year := 1970 + int((ref.Unix()+4*86400)/meanYear)
-	t := s.inYear(year, loc)
-	for back := 0; back <= maxLeapGap && (t.After(ref) || s.day > daysIn(s.month, year)); back++ {
+	zone, sec, year := loc, s.sec, s.year
+	if s.hasZone {
+		zone, sec = time.UTC, sec-s.offset
+	}
+	if year == 0 { // the year of ref, or in its last days the next: cheaper than asking ref
+		year = 1970 + int((ref.Unix()+4*86400)/meanYear)
+	}
+	for back := 0; ; back++ {
+		t := time.Date(year, time.Month(s.month), s.day, s.hour, s.min, sec, s.nsec, zone).In(loc)
+		if s.year != 0 || back > maxLeapGap || !t.After(ref) && s.day <= daysIn(s.month, year) {
+			return t
+		}
 		year--
-		t = s.inYear(year, loc)
 	}
-	return t
 }
 
 // meanYear is a year of the Gregorian calendar in seconds. The calendar is never
@@ -51,28 +55,6 @@ const meanYear = 31556952
 
 // maxLeapGap is the most years between two leap years (1896 and 1904).
 const maxLeapGap = 8
-
-func (s *stamp) inYear(year int, loc *time.Location) time.Time {
-	if !s.hasZone && loc != time.UTC {
-		return time.Date(year, time.Month(s.month), s.day, s.hour, s.min, s.sec, s.nsec, loc)
-	}
-	clock := s.hour*3600 + s.min*60 + s.sec - s.offset
-	return time.Unix(int64(daysSince1970(year, s.month, s.day)*86400+clock), int64(s.nsec)).In(loc)
-}
-
-// daysSince1970 counts days in the Gregorian calendar. With years that begin in
-// March the leap day is the last of its year, and the months before a given one
-// have (153*m+2)/5 days.
-func daysSince1970(year, month, day int) int {
-	if month <= 2 {
-		year--
-		month += 12
-	}
-	return 365*year + year/4 - year/100 + year/400 + (153*(month-3)+2)/5 + day - 1 - daysTo1970
-}
-
-// daysTo1970 is the number of days from 1 March of the year 0 to 1970.
-const daysTo1970 = 719468
 
 // OfClock reports whether t, the time of an event of a log line, is one of a clock: it
 // is not zero, and does not count from boot.
@@ -340,20 +322,12 @@ func (s *stamp) setAMPM(afternoon bool, end int) int {
 	return end
 }
 
-// uptime reads the seconds since boot as the kernel prints them, after blanks.
-// They count from the epoch: the time of boot is not in the log, but the differences
-// between such times are exact.
-func (s *stamp) uptime(b []byte, i int) int {
-	for i < len(b) && b[i] == ' ' {
-		i++
-	}
-	return s.unix(b, i)
-}
-
 // maxSeconds keeps seconds since the epoch in the years that have four digits.
 const maxSeconds = 253402300799
 
-// unix reads seconds since 1970 with a fraction (journalctl -o short-unix).
+// unix reads seconds with a fraction: since 1970 (journalctl -o short-unix), or since boot,
+// as the kernel prints them. Those count from the epoch too: the time of boot is not in the
+// log, but the differences between such times are exact.
 func (s *stamp) unix(b []byte, i int) int {
 	sec, i := number(b, i, maxSeconds)
 	i = after(b, i, ".")

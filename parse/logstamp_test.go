@@ -58,21 +58,17 @@ func TestStampYearAlways(t *testing.T) {
 	}
 }
 
-// TestStampCalendar compares our calendar with that of package time, day by day.
+// TestStampCalendar compares the lengths of months with package time, day by day.
 func TestStampCalendar(t *testing.T) {
 	for day := time.Date(1890, 1, 1, 0, 0, 0, 0, time.UTC); day.Year() < 2410; day = day.AddDate(0, 0, 1) {
 		y, m, d := day.Date()
-		if got, want := int64(daysSince1970(y, int(m), d))*86400, day.Unix(); got != want {
-			t.Fatalf("%v: %d, want %d", day, got, want)
-		}
 		if last := day.AddDate(0, 0, 1).Month() != m; last != (d == daysIn(int(m), y)) {
 			t.Fatalf("%v: the month has %d days", day, daysIn(int(m), y))
 		}
 	}
 }
 
-// TestStampZones compares a zone with summer time to UTC's fast path by way of
-// package time.
+// TestStampZones compares a zone with summer time to UTC by way of package time.
 func TestStampZones(t *testing.T) {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"net/netip"
 )
@@ -197,28 +198,19 @@ func flags(b []byte, i int, ev *Event) int {
 		ev.Reserved |= 1
 		i += 3
 	}
-	for {
-		w := load(b, i)
-		if keyURGP.isPrefixOf(w) {
-			return i
+next:
+	for w := load(b, i); !keyURGP.isPrefixOf(w); w = load(b, i) {
+		for n := range flagNames {
+			f := &flagNames[n]
+			if f.word.isPrefixOf(w) && ev.Flags&f.bit == 0 {
+				ev.Flags |= f.bit
+				i += 4
+				continue next
+			}
 		}
-		bit := flag(w)
-		if bit == 0 || ev.Flags&bit != 0 {
-			return i
-		}
-		ev.Flags |= bit
-		i += 4
+		break
 	}
-}
-
-// flag returns the control bit whose name the word w begins with, 0 if none.
-func flag(w uint64) TCPFlags {
-	for i := range flagNames {
-		if flagNames[i].word.isPrefixOf(w) {
-			return flagNames[i].bit
-		}
-	}
-	return 0
+	return i
 }
 
 // minOptions is the least room that TCP options take: the header's length is
@@ -256,8 +248,21 @@ func optionBytes(b []byte, i int, dst *[MaxOptions]byte) (n, next int) {
 		return 0, failed
 	}
 	digits := bytes.IndexByte(b[i:min(len(b), i+2*MaxOptions+1)], ')')
-	if digits <= 0 || digits%2 != 0 || !decodeHex(dst[:digits/2], b[i:i+digits]) {
+	if digits <= 0 || digits%2 != 0 {
 		return 0, failed
 	}
-	return digits / 2, i + digits + 1
+	src := b[i : i+digits]
+	for ; len(src)-2*n >= 8; n += 4 {
+		v, ok := hexWord(binary.LittleEndian.Uint64(src[2*n:]))
+		if !ok {
+			return 0, failed
+		}
+		binary.LittleEndian.PutUint32(dst[n:], v)
+	}
+	for j := 2 * n; j < len(src); n++ {
+		if dst[n], j = hexByte(src, j); j == failed {
+			return 0, failed
+		}
+	}
+	return n, i + digits + 1
 }

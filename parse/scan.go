@@ -30,33 +30,12 @@ func newKey(text string) key {
 	}
 }
 
-// after returns the index after the key at i.
+// after returns the index after the key at i. The line may have several blanks where the
+// key has its one: the kernel writes one; relays may write more.
 func (k *key) after(b []byte, i int) int {
 	if k.isPrefixOf(load(b, i)) {
 		return i + k.width
 	}
-	return k.afterBlanks(b, i)
-}
-
-// field reads the decimal number, at most limit, of the field at i.
-func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
-	if !k.isPrefixOf(load(b, i)) {
-		return number(b, k.afterBlanks(b, i), limit)
-	}
-	i += k.width
-	v, n := digits(load(b, i))
-	if uint(n-1) >= 7 || v > limit {
-		return longNumber(b, i, limit)
-	}
-	return v, i + n
-}
-
-// isPrefixOf reports whether the word w, see load, begins with the key.
-func (k *key) isPrefixOf(w uint64) bool { return w&k.mask == k.word }
-
-// afterBlanks is after for a line that has several blanks where the key has its
-// one. The kernel writes one; relays may write more.
-func (k *key) afterBlanks(b []byte, i int) int {
 	j := i
 	for j < len(b) && b[j] == ' ' {
 		j++
@@ -67,34 +46,36 @@ func (k *key) afterBlanks(b []byte, i int) int {
 	return j + k.width - 1
 }
 
-// number reads the decimal number at i, at most limit.
-func number(b []byte, i int, limit uint64) (uint64, int) {
-	v, n := digits(load(b, i))
-	if uint(n-1) >= 7 || v > limit {
-		return longNumber(b, i, limit)
+// field reads the decimal number, at most limit, of the field at i.
+func (k *key) field(b []byte, i int, limit uint64) (uint64, int) {
+	if !k.isPrefixOf(load(b, i)) {
+		return number(b, k.after(b, i), limit)
 	}
-	return v, i + n
-}
-
-// digits returns the value of the n digits that the word w begins with, if n > 0.
-func digits(w uint64) (v uint64, n int) {
-	x := w ^ 0x3030303030303030
+	i += k.width
+	x := load(b, i) ^ 0x3030303030303030
 	// The high bit of a byte is set if it is not a digit. A carry out of such a byte
 	// affects only the bytes above it, and only the lowest is used.
-	n = bits.TrailingZeros64((x+0x7676767676767676|x)&0x8080808080808080) / 8
+	n := bits.TrailingZeros64((x+0x7676767676767676|x)&0x8080808080808080) / 8
 	// Eight digits at once: move them to the top, so that zeros lead, then join
 	// neighbours into numbers of two, four and eight digits.
 	x <<= -8 * n & 63 // that is 64-8*n; without digits the value is undefined
 	x = x*10 + x>>8
-	v = (x&0x000000ff000000ff*(100+1000000<<32) + x>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
-	return v, n
+	v := (x&0x000000ff000000ff*(100+1000000<<32) + x>>16&0x000000ff000000ff*(1+10000<<32)) >> 32
+	if uint(n-1) >= 7 || v > limit {
+		return number(b, i, limit)
+	}
+	return v, i + n
 }
+
+// isPrefixOf reports whether the word w, see load, begins with the key.
+func (k *key) isPrefixOf(w uint64) bool { return w&k.mask == k.word }
 
 // maxDigits bounds a number's length: the largest a record holds are 32-bit
 // sequence numbers; microseconds since 1970 have sixteen.
 const maxDigits = 18
 
-func longNumber(b []byte, i int, limit uint64) (uint64, int) {
+// number reads the decimal number at i, at most limit.
+func number(b []byte, i int, limit uint64) (uint64, int) {
 	var v uint64
 	start := i
 	for ; i < len(b) && b[i]-'0' <= 9; i++ {
@@ -128,28 +109,6 @@ func endOfWord(b []byte, i int) int {
 		return i
 	}
 	return failed
-}
-
-// decodeHex fills dst from the 2*len(dst) hexadecimal digits of src and reports
-// whether all of them were such.
-func decodeHex(dst, src []byte) bool {
-	src = src[:2*len(dst)]
-	for len(src) >= 8 {
-		v, ok := hexWord(binary.LittleEndian.Uint64(src))
-		if !ok {
-			return false
-		}
-		binary.LittleEndian.PutUint32(dst, v)
-		dst, src = dst[4:], src[8:]
-	}
-	for n := range dst {
-		v, j := hexByte(src, 2*n)
-		if j == failed {
-			return false
-		}
-		dst[n] = v
-	}
-	return true
 }
 
 // notHex marks the bytes of hexValue that are no hexadecimal digits.
@@ -274,14 +233,22 @@ func ipv6Dotted(b []byte, i int, a [16]byte, n, gap int) ([16]byte, int) {
 }
 
 // ipv4 reads four decimal numbers of at most 255, without leading zeros: some programs
-// read those as octal, so the text is ambiguous and refused.
+// read those as octal, so the text is ambiguous and refused. The number of digits in an
+// address is unpredictable, so nothing branches on it.
 func ipv4(b []byte, i int) (netip.Addr, int) {
-	stops := notDigits(load(b, i)) | notDigits(load(b, i+8))<<8 // bit n: byte n ends a number
+	var stops uint32 // bit n: byte n is no digit, and ends a number; not sure behind bytes beyond ASCII
+	for half := range 2 {
+		x := load(b, i+8*half) ^ 0x3030303030303030
+		high := (x + 0x7676767676767676 | x) & 0x8080808080808080
+		stops |= uint32(high*0x0002040810204081>>56) << (8 * half)
+	}
 	var a uint32
 	for k := range 4 {
 		w, n := load(b, i), bits.TrailingZeros32(stops)
-		v, ok := octet(w, n)
-		if !ok || k < 3 && uint8(w>>(8*n&63)) != '.' {
+		x := uint32(w) ^ 0x30303030
+		d := x << (-8 * n & 31) // the last digit in the highest byte
+		v := d>>24 + d>>16&0xff*10 + d>>8&0xff*100
+		if uint(n-1) > 2 || v > 255 || x&0xff == 0 && n > 1 || k < 3 && uint8(w>>(8*n&63)) != '.' {
 			return netip.Addr{}, failed
 		}
 		a = a<<8 | v
@@ -308,23 +275,6 @@ func loadTail(b []byte, i int) uint64 {
 		w = w<<8 | uint64(b[j])
 	}
 	return w
-}
-
-// notDigits sets bit n for each byte n of w that is no digit, and possibly for
-// bytes above a byte beyond ASCII.
-func notDigits(w uint64) uint32 {
-	x := w ^ 0x3030303030303030
-	high := (x + 0x7676767676767676 | x) & 0x8080808080808080
-	return uint32(high * 0x0002040810204081 >> 56)
-}
-
-// octet reads the n digits that the word w begins with. The number of digits in an
-// address is unpredictable, so it does not branch on it.
-func octet(w uint64, n int) (v uint32, ok bool) {
-	x := uint32(w) ^ 0x30303030
-	d := x << (-8 * n & 31) // the last digit in the highest byte
-	v = d>>24 + d>>16&0xff*10 + d>>8&0xff*100
-	return v, uint(n-1) <= 2 && v <= 255 && (x&0xff != 0 || n == 1)
 }
 
 // ipv6Spread moves what follows the gap to the end. A gap stands for at least one
