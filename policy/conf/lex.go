@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"regexp"
 	"strings"
 )
 
@@ -189,12 +190,10 @@ func (k *Keyword) stripComment(value string) string {
 	return strings.Join(entries, ",")
 }
 
-// hasComment reports a # after a blank: in a value, a comment that became a part of it. Words
+// comment is a # after a blank: in a value, a comment that became a part of it. Words
 // and keys may hold anything; other kinds have it stripped or are refused with it, and in a
 // command the character may be meant.
-func hasComment(value string) bool {
-	return strings.Contains(value, " #") || strings.Contains(value, "\t#")
-}
+var comment = regexp.MustCompile(`[ \t]#`)
 
 // ownLine is the advice where a comment cannot follow the value.
 const ownLine = "a remark needs a line of its own"
@@ -205,8 +204,8 @@ const ownLine = "a remark needs a line of its own"
 func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 	value, behind, _ := l.cut(d, k)
 	// The comment after a value that may hold semicolons becomes a part of it if it has one.
-	_, comment, more := strings.Cut(value, ";")
-	if more && strings.HasPrefix(strings.TrimLeft(comment, " \t"), "#") {
+	_, rest, more := strings.Cut(value, ";")
+	if more && strings.HasPrefix(strings.TrimLeft(rest, " \t"), "#") {
 		return "the value goes on to the last semicolon of the line", Warning
 	}
 	if behind == "" || behind[0] == '#' {

@@ -102,7 +102,7 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 			return nil
 		}
 	}
-	if kinds[k.Kind].words && d != Perl19 && hasComment(text) {
+	if kinds[k.Kind].words && d != Perl19 && comment.MatchString(text) {
 		ld.warnf(l.pos, l.keyword, "goes on to the end of the line, # and all: %s", ownLine)
 	}
 	if k.Verdict == Obsolete {
@@ -138,7 +138,7 @@ func (ld *loader) parse(d Dialect, val *Value) (meaning any, ok bool) {
 	meaning, err := val.Keyword.parse(d, val.Text)
 	if err != nil {
 		problem := Problem{Pos: val.Pos, Keyword: val.Name, Text: err.Error()}
-		if d != Perl19 && hasComment(val.Text) {
+		if d != Perl19 && comment.MatchString(val.Text) {
 			problem.Text += ": " + ownLine
 		}
 		var u unknownWord

@@ -110,7 +110,17 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects problems up to MaxProblems, the grave ones first.
+// Bounded returns the problems in the order and up to the number that a load returns, the
+// rest counted.
+func (ps Problems) Bounded() Problems {
+	var r report
+	for _, p := range ps {
+		r.add(p)
+	}
+	return r.problems()
+}
+
+// A report collects problems up to MaxProblems, the grave ones first.
 type report struct {
 	list    Problems
 	files   map[string]int // reading order
@@ -162,4 +172,12 @@ func (r *report) problems() Problems {
 		return append(r.list, Problem{Text: "not listed: " + Count(r.dropped, "further problem"), Severity: r.worst})
 	}
 	return r.list
+}
+
+// Count is a number with its noun in the singular or plural: "1 stanza", "2 stanzas".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

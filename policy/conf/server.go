@@ -349,3 +349,29 @@ func checkInterval(turns int, set bool) time.Duration {
 	}
 	return max(time.Duration(turns)*turn, shortest)
 }
+
+// feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.
+var feeds = map[Mode][]string{
+	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
+	ModeShared:    {"KNOCK", "JOURNAL", "NFLOG"},
+	ModeEncrypted: {"KNOCK", "JOURNAL", "NFLOG"},
+}
+
+// Feeds reports whether the daemon reads packets for stanzas of that mode. Other
+// stanzas take no part in its decisions.
+func (s *Server) Feeds(m Mode) bool {
+	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
+}
+
+// Unfed is the reason why no stanza of that mode ever grants anything, "" if it can.
+func (s *Server) Unfed(m Mode) string {
+	if s.Feeds(m) {
+		return ""
+	}
+	what := "SPA packets"
+	if m != ModeSPA {
+		what = "knocks"
+	}
+	return "AUTH_MODE " + strings.Join(s.AuthModes, ", ") + " reads no " + what + ": the stanza never grants anything; " +
+		strings.Join(feeds[m], ", ") + " would"
+}

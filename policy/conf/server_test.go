@@ -217,3 +217,13 @@ func TestChanged(t *testing.T) {
 		t.Errorf("changed: %v", got)
 	}
 }
+
+func TestUnfed(t *testing.T) {
+	s := &Server{AuthModes: []string{"PCAP", "UDP"}}
+	if got, want := s.Unfed(ModeShared), "AUTH_MODE PCAP, UDP reads no knocks: the stanza never grants anything; KNOCK, JOURNAL, NFLOG would"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if !s.Feeds(ModeSPA) || s.Feeds(ModeEncrypted) || s.Unfed(ModeSPA) != "" {
+		t.Error("PCAP is for SPA alone")
+	}
+}

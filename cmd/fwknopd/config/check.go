@@ -56,7 +56,7 @@ func (c Checker) check(o *cli.Options) *result {
 	opts.StrictModes = true
 	l, problems := Load(opts)
 	if !problems.Failed() {
-		problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
+		problems = append(problems, Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.checkOSLabels()...)
 		if !o.Offline {
 			problems = append(problems, l.checkKeys()...)

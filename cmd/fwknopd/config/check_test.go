@@ -214,7 +214,7 @@ func TestSamples(t *testing.T) {
 	}
 	dir := tempFiles(t, map[string]string{"fwknop.conf": server, "access.conf": access})
 	l, problems := Load(Options{Config: filepath.Join(dir, "fwknop.conf"), Access: filepath.Join(dir, "access.conf"), StrictPerms: true})
-	problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
+	problems = append(problems, Lint(l.Server, l.Values, l.Access)...)
 	for _, p := range problems {
 		t.Error(p)
 	}

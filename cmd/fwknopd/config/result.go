@@ -56,7 +56,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Describe()})
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, describeStanza(s)})
 	}
 	return r
 }

@@ -48,7 +48,7 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	if problems.Failed() {
 		return nil, problems
 	}
-	problems = append(problems, conf.Lint(l.Server, l.Values, l.Access)...)
+	problems = append(problems, config.Lint(l.Server, l.Values, l.Access)...)
 	s := &setup{Loaded: l, workerConfig: c}
 	c.Verbose = max(c.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {

@@ -1,15 +1,19 @@
-package conf
+package config
 
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
+
+	"fwknopd/policy/conf"
 )
 
-// Describe puts in sentences what a stanza allows, for the operator to compare with
+// describeStanza puts in sentences what a stanza allows, for the operator to compare with
 // what was meant. They hold no secrets.
-func (s *Stanza) Describe() []string {
+func describeStanza(st *conf.Stanza) []string {
+	s := description{st}
 	w := []string{s.clients(), s.proof()}
 	w = append(w, s.openings()...)
 	w = append(w, s.commands()...)
@@ -22,11 +26,14 @@ func (s *Stanza) Describe() []string {
 	return w
 }
 
+// A description makes the sentences on a stanza.
+type description struct{ *conf.Stanza }
+
 // clients names the clients.
-func (s *Stanza) clients() string {
-	w := "packets from " + s.Source.text()
+func (s description) clients() string {
+	w := "packets from " + netsText(s.Source)
 	if !s.Destination.IsZero() {
-		w += " to " + s.Destination.text()
+		w += " to " + netsText(s.Destination)
 	}
 	if s.Interface != "" {
 		w += " on " + s.Interface
@@ -38,11 +45,11 @@ func (s *Stanza) clients() string {
 }
 
 // proof names what the client must prove.
-func (s *Stanza) proof() string {
+func (s description) proof() string {
 	switch s.Mode {
-	case ModeShared:
+	case conf.ModeShared:
 		return "who knocks " + ports(s.Sequence) + s.timing()
-	case ModeEncrypted:
+	case conf.ModeEncrypted:
 		return fmt.Sprintf("who knocks an encrypted sequence on ports %d to %d", s.PortOffset, int(s.PortOffset)+255) + s.timing()
 	}
 	var how []string
@@ -74,7 +81,7 @@ func (s *Stanza) proof() string {
 }
 
 // timing names the limits of a knock sequence.
-func (s *Stanza) timing() string {
+func (s description) timing() string {
 	var w []string
 	if s.KnockInterval > 0 {
 		w = append(w, "within "+seconds(s.KnockInterval))
@@ -86,13 +93,15 @@ func (s *Stanza) timing() string {
 		w = append(w, "less than "+seconds(s.MaxTimeDiff)+" apart")
 	}
 	if s.KnockLimit >= 0 {
-		w = append(w, "at most "+Count(s.KnockLimit, "time")+" a source")
+		w = append(w, "at most "+conf.Count(s.KnockLimit, "time")+" a source")
 	}
 	if s.RequireOS != "" {
 		w = append(w, "from "+s.RequireOS)
 	}
-	if s.RequireOSRegex != nil {
-		w = append(w, "from a system like "+s.Values.lookup("REQUIRE_OS_REGEX").Text)
+	for _, v := range s.Values.All() {
+		if v.Keyword.Name == "REQUIRE_OS_REGEX" && s.RequireOSRegex != nil {
+			w = append(w, "from a system like "+v.Text)
+		}
 	}
 	if len(w) == 0 {
 		return ""
@@ -100,7 +109,7 @@ func (s *Stanza) timing() string {
 	return ", " + strings.Join(w, ", ")
 }
 
-func (s *Stanza) runs() string {
+func (s description) runs() string {
 	if s.ExternalShell {
 		return "has a shell run "
 	}
@@ -108,7 +117,7 @@ func (s *Stanza) runs() string {
 }
 
 // openings names what is opened and for how long.
-func (s *Stanza) openings() []string {
+func (s description) openings() []string {
 	switch {
 	case s.DisableAccess:
 		return []string{"opens nothing"}
@@ -128,7 +137,7 @@ func (s *Stanza) openings() []string {
 	} else {
 		w += " for " + seconds(s.AccessTimeout)
 	}
-	if s.PermitClientTimeout && s.Mode == ModeSPA {
+	if s.PermitClientTimeout && s.Mode == conf.ModeSPA {
 		w += " or as long as the client says, at most " + seconds(s.MaxAccessTimeout)
 	}
 	out := []string{w}
@@ -141,18 +150,18 @@ func (s *Stanza) openings() []string {
 	return out
 }
 
-func (s *Stanza) opening() string {
+func (s description) opening() string {
 	var w string
 	switch {
 	case s.ForwardAll && s.ForcesNAT():
 		return "every port"
 	case s.OpenPortsAny:
 		w = "any port the client asks for"
-	case s.Mode == ModeShared:
+	case s.Mode == conf.ModeShared:
 		w = ports(s.OpenPorts)
-	case s.Mode == ModeEncrypted && len(s.OpenPorts) == 0:
+	case s.Mode == conf.ModeEncrypted && len(s.OpenPorts) == 0:
 		w = "the port in the sequence"
-	case s.Mode == ModeEncrypted:
+	case s.Mode == conf.ModeEncrypted:
 		w = ports(s.OpenPorts) + " and the port in the sequence"
 	default:
 		w = "what the client asks for of " + ports(s.OpenPorts)
@@ -163,12 +172,12 @@ func (s *Stanza) opening() string {
 	return w
 }
 
-func (s *Stanza) natTerms() string {
+func (s description) natTerms() string {
 	var w []string
 	if s.ForwardAccess {
 		w = append(w, "only to hosts behind this one")
 		if !s.InternalNets.IsZero() {
-			w = append(w, "in "+s.InternalNets.text())
+			w = append(w, "in "+netsText(s.InternalNets))
 		}
 	}
 	if s.ForwardAll && !s.ForcesNAT() {
@@ -187,7 +196,7 @@ func (s *Stanza) natTerms() string {
 }
 
 // commands names what the client may run.
-func (s *Stanza) commands() []string {
+func (s description) commands() []string {
 	if !s.CmdExec {
 		return nil
 	}
@@ -208,14 +217,19 @@ func (s *Stanza) commands() []string {
 	return []string{w}
 }
 
-// text is the list in words.
-func (n *Nets) text() string {
+var (
+	any4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	any6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
+
+// netsText is a list of networks in words.
+func netsText(n conf.Nets) string {
 	var in, out []string
 	for _, p := range n.Include {
 		switch {
-		case p == any4 && n.has(any6):
+		case p == any4 && slices.Contains(n.Include, any6):
 			in = append(in, "anywhere")
-		case p == any6 && n.has(any4):
+		case p == any6 && slices.Contains(n.Include, any4):
 		default:
 			in = append(in, prefixText(p))
 		}
@@ -240,7 +254,7 @@ func prefixText(p netip.Prefix) string {
 	return p.String()
 }
 
-func ports(list []Port) string {
+func ports(list []conf.Port) string {
 	words := make([]string, len(list))
 	for i, p := range list {
 		words[i] = p.String()
@@ -252,12 +266,4 @@ func ports(list []Port) string {
 }
 
 // seconds is "1 second" or "77 seconds".
-func seconds(d time.Duration) string { return Count(int(d/time.Second), "second") }
-
-// Count is a number with its noun in the singular or plural: "1 stanza", "2 stanzas".
-func Count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
+func seconds(d time.Duration) string { return conf.Count(int(d/time.Second), "second") }

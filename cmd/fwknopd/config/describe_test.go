@@ -1,9 +1,44 @@
-package conf
+package config
 
 import (
+	"io/fs"
 	"strings"
 	"testing"
+
+	"fwknopd/policy/conf"
 )
+
+// memory is a conf.FS of the two files.
+type memory map[string]string
+
+func (m memory) Read(name string) ([]byte, conf.FileInfo, error) {
+	text, ok := m[name]
+	if !ok {
+		return nil, conf.FileInfo{}, fs.ErrNotExist
+	}
+	return []byte(text), conf.FileInfo{Regular: true, Perm: 0o600}, nil
+}
+func (memory) List(string) ([]string, error) { return nil, fs.ErrNotExist }
+func (m memory) Exists(name string) bool     { return m[name] != "" }
+
+// loadText loads one server text and one access text, which must be valid.
+func loadText(t *testing.T, server, access string) (*conf.Server, *conf.Values, *conf.Access) {
+	t.Helper()
+	s, v, a, problems := conf.Load(conf.Options{FS: memory{"main.conf": server, "access.conf": access}, Server: "main.conf", Access: "access.conf"})
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	return s, v, a
+}
+
+// perl19 returns a 1.9 stanza that is complete but for what lines add, c26 a 2.6 one.
+func perl19(lines ...string) string {
+	return "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func c26(lines ...string) string {
+	return "SOURCE ANY\nKEY sixteen letters!\n" + strings.Join(lines, "\n") + "\n"
+}
 
 func TestWords(t *testing.T) {
 	const forwarding = "ENABLE_IPT_FORWARDING Y;\n"
@@ -56,11 +91,8 @@ func TestWords(t *testing.T) {
 			"with NAT: every port of the host the client names"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, a, problems := loadText(tt.server, tt.access)
-			if problems.Failed() {
-				t.Fatal(problems)
-			}
-			if got, want := strings.Join(a.Stanzas[0].Describe(), "\n"), strings.Join(tt.want, "\n"); got != want {
+			_, _, a := loadText(t, tt.server, tt.access)
+			if got, want := strings.Join(describeStanza(&a.Stanzas[0]), "\n"), strings.Join(tt.want, "\n"); got != want {
 				t.Errorf("\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -68,22 +100,9 @@ func TestWords(t *testing.T) {
 }
 
 func TestWordsOfGPG(t *testing.T) {
-	_, _, a, problems := loadText("", c26("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "HMAC_KEY something else", "HMAC_DIGEST_TYPE sha512"))
-	if problems.Failed() {
-		t.Fatal(problems)
-	}
-	if got, want := a.Stanzas[0].Describe()[1], "an SPA message with the key (cbc, HMAC sha512) or OpenPGP signed by ANY (HMAC sha512)"; got != want {
+	_, _, a := loadText(t, "", c26("GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "HMAC_KEY something else", "HMAC_DIGEST_TYPE sha512"))
+	if got, want := describeStanza(&a.Stanzas[0])[1], "an SPA message with the key (cbc, HMAC sha512) or OpenPGP signed by ANY (HMAC sha512)"; got != want {
 		t.Errorf("%s, want %s", got, want)
-	}
-}
-
-func TestUnfed(t *testing.T) {
-	s := &Server{AuthModes: []string{"PCAP", "UDP"}}
-	if got, want := s.Unfed(ModeShared), "AUTH_MODE PCAP, UDP reads no knocks: the stanza never grants anything; KNOCK, JOURNAL, NFLOG would"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if !s.Feeds(ModeSPA) || s.Feeds(ModeEncrypted) || s.Unfed(ModeSPA) != "" {
-		t.Error("PCAP is for SPA alone")
 	}
 }
 
@@ -93,10 +112,7 @@ func TestLintOfLogs(t *testing.T) {
 		"AUTH_MODE KNOCK;\n": true, "INGEST PCAP, KNOCK;\n": true, "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\n": true,
 		"AUTH_MODE JOURNAL;\n": false, "AUTH_MODE NFLOG;\n": false, "AUTH_MODE KNOCK;\nKERNEL_LOG Y;\n": true,
 	} {
-		s, v, a, problems := loadText(server, "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n")
-		if problems.Failed() {
-			t.Fatal(problems)
-		}
+		s, v, a := loadText(t, server, "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n")
 		if got := strings.Contains(Lint(s, v, a).Error(), "any local user can"); got != want {
 			t.Errorf("%q: warned %v", server, got)
 		}
@@ -135,14 +151,11 @@ func TestLint(t *testing.T) {
 		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", c26(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, v, a, problems := loadText(tt.server, tt.access)
-			if problems.Failed() {
-				t.Fatal(problems)
-			}
+			s, v, a := loadText(t, tt.server, tt.access)
 			var got []string
 			for _, p := range Lint(s, v, a) {
 				got = append(got, p.Pos.String()+" "+p.Keyword)
-				if p.Severity != Warning {
+				if p.Severity != conf.Warning {
 					t.Errorf("%v is no warning", p)
 				}
 			}
@@ -150,5 +163,15 @@ func TestLint(t *testing.T) {
 				t.Errorf("\n%s\nwant\n%s", g, w)
 			}
 		})
+	}
+}
+
+func TestDescriptionsHoldNoSecrets(t *testing.T) {
+	_, _, a := loadText(t, "", c26("HMAC_KEY another secret", "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW a third one", "GPG_REMOTE_ID ANY"))
+	text := strings.Join(describeStanza(&a.Stanzas[0]), "\n")
+	for _, secret := range []string{"sixteen letters!", "another secret", "a third one"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("%q is in %s", secret, text)
+		}
 	}
 }

@@ -1,59 +1,69 @@
-package conf
+package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"fwknopd/policy/conf"
 )
 
 // Lint warns of what a configuration allows that its author may not have meant, each at
 // the line that could change it. A loader accepts all of it.
-func Lint(s *Server, v *Values, a *Access) Problems {
-	var r report
-	lintServer(&r, s, v)
+func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
+	d := &linter{server: s, values: v}
+	d.lintServer()
 	for i := range a.Stanzas {
-		d := &linter{&r, &a.Stanzas[i], s}
+		d.s, d.values = &a.Stanzas[i], a.Stanzas[i].Values
 		d.unfed()
 		d.commands()
 		d.authentication()
 		d.gpg()
 		d.openings()
 	}
-	return r.problems()
+	return d.found.Bounded()
 }
 
-func lintServer(r *report, s *Server, v *Values) {
-	warn := func(name, format string, args ...any) {
-		val := v.lookup(name)
-		r.warnf(val.Pos, val.Name, format, args...)
+// A linter checks fwknop.conf and then one stanza after the other.
+type linter struct {
+	found  conf.Problems
+	server *conf.Server
+	s      *conf.Stanza // nil for fwknop.conf
+	values *conf.Values // of that file or stanza
+}
+
+// warn reports at the keyword if it is written, else at the stanza.
+func (d *linter) warn(name, format string, args ...any) {
+	at := d.values.Place(name)
+	if !at.Set && d.s != nil {
+		at.Pos = d.s.Pos
 	}
+	d.found = append(d.found, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: fmt.Sprintf(format, args...), Severity: conf.Warning})
+}
+
+func (d *linter) lintServer() {
+	s := d.server
 	if !s.Aging {
-		warn("ENABLE_SPA_PACKET_AGING", "a packet held back on its way is good for ever")
+		d.warn("ENABLE_SPA_PACKET_AGING", "a packet held back on its way is good for ever")
 	} else if s.MaxAge > 10*time.Minute {
-		warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
+		d.warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
 	}
 	if !s.DigestPersistence {
-		warn("ENABLE_DIGEST_PERSISTENCE", "after a restart every packet of before may be replayed while it is young enough")
+		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart every packet of before may be replayed while it is young enough")
 	}
 	if s.XForwardedFor {
-		warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
+		d.warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
 	}
 	if s.KernelLogOnly {
-		warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
+		d.warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
 			"any local user can write such lines (also to kern.log: logger -p kern.warn). Safe is a file that ulogd or a ruleset of imklog alone writes")
 	}
 }
 
-// A linter checks one stanza.
-type linter struct {
-	r      *report
-	s      *Stanza
-	server *Server
-}
-
 // unfed warns of a stanza whose packets the daemon does not read.
 func (d *linter) unfed() {
-	keyword := map[Mode]string{ModeSPA: "SOURCE", ModeShared: "SHARED_SEQUENCE", ModeEncrypted: "ENCRYPT_SEQUENCE"}[d.s.Mode]
+	keyword := map[conf.Mode]string{conf.ModeSPA: "SOURCE", conf.ModeShared: "SHARED_SEQUENCE", conf.ModeEncrypted: "ENCRYPT_SEQUENCE"}[d.s.Mode]
 	if why := d.server.Unfed(d.s.Mode); why != "" {
 		d.warn(keyword, "%s", why)
 	}
@@ -82,10 +92,10 @@ func (d *linter) commands() {
 func (d *linter) authentication() {
 	s := d.s
 	switch s.Mode {
-	case ModeShared:
+	case conf.ModeShared:
 		d.warn("SHARED_SEQUENCE", "goes over the network in clear: whoever sees it once can repeat it; use SPA with KEY and HMAC_KEY instead%s", d.forgeable())
 		return
-	case ModeEncrypted:
+	case conf.ModeEncrypted:
 		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
 		return
 	}
@@ -147,47 +157,11 @@ func (d *linter) openings() {
 	if s.ForwardAll {
 		d.warn("FORWARD_ALL", "forwards every port and protocol of the client")
 	}
-	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == ModeSPA {
+	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == conf.ModeSPA {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
-	if d.server.Forwarding && !s.DisableAccess && s.Mode == ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
-		(s.ForwardAccess || s.Dialect != Perl19) {
+	if d.server.Forwarding && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
+		(s.ForwardAccess || s.Dialect != conf.Perl19) {
 		d.warn("INTERNAL_NET_ACCESS", "is not set: the client may ask for any host behind this one")
 	}
-}
-
-// warn reports at the keyword if it is written, else at the stanza.
-func (d *linter) warn(name, format string, args ...any) {
-	val := d.s.Values.lookup(name)
-	pos := val.Pos
-	if !val.IsSet() {
-		pos = d.s.Pos
-	}
-	d.r.warnf(pos, val.Name, format, args...)
-}
-
-// feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.
-var feeds = map[Mode][]string{
-	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
-	ModeShared:    {"KNOCK", "JOURNAL", "NFLOG"},
-	ModeEncrypted: {"KNOCK", "JOURNAL", "NFLOG"},
-}
-
-// Feeds reports whether the daemon reads packets for stanzas of that mode. Other
-// stanzas take no part in its decisions.
-func (s *Server) Feeds(m Mode) bool {
-	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
-}
-
-// Unfed is the reason why no stanza of that mode ever grants anything, "" if it can.
-func (s *Server) Unfed(m Mode) string {
-	if s.Feeds(m) {
-		return ""
-	}
-	what := "SPA packets"
-	if m != ModeSPA {
-		what = "knocks"
-	}
-	return "AUTH_MODE " + strings.Join(s.AuthModes, ", ") + " reads no " + what + ": the stanza never grants anything; " +
-		strings.Join(feeds[m], ", ") + " would"
 }
