@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -63,16 +64,22 @@ func (p Problem) String() string {
 	return Printable(b.String())
 }
 
-// Printable replaces control characters, so that a hostile file cannot control the
-// operator's terminal.
+// Printable replaces characters that are not [Graphic], and bytes that are not UTF-8, by
+// question marks, so that a hostile file cannot control the operator's terminal.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
+		if !Graphic(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
 	}, s)
 }
+
+// Graphic reports whether a character is seen where it stands: it is neither a control
+// character, nor one that has no width or changes the direction of the text, nor a line
+// separator, nor unassigned. Whatever is printed or logged of packets, files and other
+// programs has no other characters, in JSON none that is not escaped.
+func Graphic(r rune) bool { return unicode.IsGraphic(r) }
 
 // Pos is where a value was written. The zero Pos means: a default.
 type Pos struct {

@@ -81,3 +81,10 @@ func TestNoControlCharactersInProblems(t *testing.T) {
 		t.Errorf("control characters reach the terminal: %q", s)
 	}
 }
+
+// What controls a terminal, or turns its text around, is not printed; other scripts are.
+func TestPrintable(t *testing.T) {
+	if got := Printable("a\x1b\t\u009b\u202e\u2069\u200b\ufeff\u2028\xffb é\u00a0漢 \U0001f511"); got != "a?????????b é\u00a0漢 \U0001f511" {
+		t.Errorf("%q", got)
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/policy/conf"
 )
 
@@ -118,7 +119,7 @@ func load(opts config.Options) (*config.Loaded, conf.Problems) {
 
 // fail prints err and returns the exit code.
 func (c *command) fail(err error) int {
-	fmt.Fprintf(c.stderr, "fwknopd: %v\n", err)
+	inputs.PrintError(c.stderr, "fwknopd", err)
 	return exitError
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/policy/conf"
 )
 
 // A record is the command line of the daemon, for -R.
@@ -50,13 +52,7 @@ func Record(path string, args []string, dir string) error {
 // printableArgs returns the command line as 1.9 wrote it, with control characters
 // replaced.
 func printableArgs(args []string) string {
-	line := strings.Join(append([]string{"fwknopd"}, args...), " ")
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '?'
-		}
-		return r
-	}, line)
+	return conf.Printable(strings.Join(append([]string{"fwknopd"}, args...), " "))
 }
 
 // readRecord reads what Record wrote. It refuses a file that other users may write:

@@ -50,7 +50,7 @@ func (c *command) waiting(d daemon) string {
 
 func (c *command) printWaiting(waiting string) {
 	if waiting != "" {
-		c.printfln("[-] %s", waiting)
+		c.printfln("[-] %s", conf.Printable(waiting))
 	}
 }
 

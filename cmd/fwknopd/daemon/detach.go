@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/policy/conf"
 )
 
 // backgroundEnv is set in the environment of a process that detach started as the
@@ -77,7 +78,7 @@ func detach(stderr io.Writer) int {
 		return fail(err)
 	case isReady:
 		if note != "" {
-			fmt.Fprintf(stderr, "fwknopd: %s\n", note)
+			fmt.Fprintf(stderr, "fwknopd: %s\n", conf.Printable(note))
 		}
 		return exitOK
 	case len(text) == 0:

@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/ingest"
 	"fwknopd/parse"
+	"fwknopd/policy/conf"
 )
 
 const (
@@ -33,7 +34,9 @@ type Log struct {
 // NewLog returns a Log that writes to w.
 func NewLog(w io.Writer) *Log { return &Log{w: w} }
 
-func (l *Log) logf(format string, a ...any) { fmt.Fprintf(l.w, "fwknopd: "+format+"\n", a...) }
+func (l *Log) logf(format string, a ...any) {
+	fmt.Fprintf(l.w, "fwknopd: %s\n", conf.Printable(fmt.Sprintf(format, a...)))
+}
 
 // Files expands names and returns the files in the order in which to read them: the
 // given order with asGiven, else that of their first records, with a message if that
@@ -170,6 +173,6 @@ func count(n uint64, one, many string) string {
 // PrintError writes the error of a command, one line for each of joined errors.
 func PrintError(w io.Writer, command string, err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(w, "%s: %s\n", command, strings.TrimSuffix(line, "\n"))
+		fmt.Fprintf(w, "%s: %s\n", command, conf.Printable(strings.TrimSuffix(line, "\n")))
 	}
 }

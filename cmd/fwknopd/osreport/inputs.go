@@ -7,6 +7,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/ingest"
+	"fwknopd/policy/conf"
 )
 
 // An input is one file of the command line, split into parts.
@@ -60,7 +61,7 @@ func (in *input) kind() string {
 func writeInputs(w io.Writer, opened []input) {
 	for i := range opened {
 		if kind := opened[i].kind(); kind != "" {
-			fmt.Fprintf(w, "[+] Parsing %s: %s\n", kind, opened[i].name)
+			fmt.Fprintf(w, "[+] Parsing %s: %s\n", kind, conf.Printable(opened[i].name))
 		}
 	}
 }

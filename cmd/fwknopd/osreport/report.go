@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/fingerprint"
+	"fwknopd/policy/conf"
 )
 
 // signatureColumns is the width of the signature column in the report of the 1.9
@@ -83,7 +84,7 @@ func writeText(w io.Writer, t *sourceTable, n *resultIDs, verbose bool) error {
 func appendRow(dst []byte, signature, label string) []byte {
 	dst = append(append(dst, blanks[:6]...), signature...)
 	dst = append(dst, blanks[:max(signatureColumns-len(signature), 1)]...)
-	return append(append(dst, label...), '\n')
+	return append(append(dst, conf.Printable(label)...), '\n')
 }
 
 // String returns which signature is nearest, or why there is none.
@@ -160,5 +161,5 @@ func newRecord(s *source, t *sourceTable, n *resultIDs) record {
 }
 
 func newMatch(s *fingerprint.Signature) match {
-	return match{Signature: s.Text, OS: s.Label, Generic: s.Generic}
+	return match{Signature: s.Text, OS: conf.Printable(s.Label), Generic: s.Generic}
 }

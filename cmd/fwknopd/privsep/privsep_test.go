@@ -98,7 +98,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestSanitize(t *testing.T) {
-	if got := Sanitize("a\x1b[31m\nb\u0085\tc"); got != "a?[31m?b?\tc" {
+	if got := Sanitize("a\x1b[31m\nb\u0085\tc\u202ed\u2066e\u200bf\xff\u2028é"); got != "a?[31m?b?\tc?d?e?f??é" {
 		t.Errorf("clean: %q", got)
 	}
 	if got := Sanitize(strings.Repeat("x", 10*MaxMessage)); len(got) > MaxMessage+8 {

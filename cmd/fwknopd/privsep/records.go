@@ -4,8 +4,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/time/rate"
+
+	"fwknopd/policy/conf"
 )
 
 // The worker logs through a pipe to the monitor. A record is a byte for its kind, the
@@ -48,16 +51,14 @@ const RecordsFD = 4
 // MaxMessage is the maximum length of a message in bytes.
 const MaxMessage = 4096
 
-// Sanitize replaces control characters and truncates text to MaxMessage.
+// Sanitize replaces what conf.Printable replaces, but no tabs, and truncates text to
+// MaxMessage.
 func Sanitize(text string) string {
 	if len(text) > MaxMessage {
 		text = text[:MaxMessage] + "…"
 	}
 	return strings.Map(func(r rune) rune {
-		if r == '\t' {
-			return r
-		}
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 {
+		if r != '\t' && (!conf.Graphic(r) || r == utf8.RuneError) {
 			return '?'
 		}
 		return r

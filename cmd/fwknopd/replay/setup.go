@@ -90,7 +90,9 @@ func (o *options) useAllModes(l *config.Loaded) bool {
 	return true
 }
 
-func (o *options) notice(text string) { fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", text) }
+func (o *options) notice(text string) {
+	fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", conf.Printable(text))
+}
 
 // keyring loads the OpenPGP keys of a stanza. Faults of a ring that can be used are
 // printed; the decisions show their effect.

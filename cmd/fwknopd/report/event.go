@@ -61,7 +61,7 @@ func EventJSON(ev *monitor.Event) []byte {
 	if err != nil {
 		return []byte("{}") // not reached: numbers and strings always encode
 	}
-	return object
+	return appendEscaped(nil, object)
 }
 
 // EventText returns the message for a monitor event, "" if there is none. host is the

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/policy/conf"
 )
 
 // GrantsJSON returns the grants that are open at the time now as one JSON document on a
@@ -274,7 +275,7 @@ func endText(g *enforce.Grant, now time.Time) string {
 	}
 	switch {
 	case g.Expires.IsZero() && g.Foreign != "":
-		return fmt.Sprintf("/* no end */ %s, stays as it is: %s", stanza, g.Foreign)
+		return fmt.Sprintf("/* no end */ %s, stays as it is: %s", stanza, conf.Printable(g.Foreign))
 	case g.Expires.IsZero():
 		return fmt.Sprintf("/* no end */ %s, does not end", stanza)
 	}

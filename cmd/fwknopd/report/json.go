@@ -1,13 +1,17 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 )
 
 // AppendJSON appends e as one JSON object without a newline. The object is flat
@@ -63,7 +67,7 @@ func appendDetail(b []byte, d *policy.Detail) []byte {
 	if err != nil {
 		return b // cannot happen: a Detail holds numbers, times and strings
 	}
-	return append(append(b, `,"detail":`...), text...)
+	return appendEscaped(append(b, `,"detail":`...), text)
 }
 
 // appendEndpoint appends who_ip, and who_port if the protocol has ports.
@@ -109,7 +113,29 @@ func appendQuoted(b []byte, s string) []byte {
 	if err != nil {
 		return append(b, `""`...) // a valid string always encodes
 	}
-	return append(b, text...)
+	return appendEscaped(b, text)
+}
+
+// appendEscaped appends JSON in which characters that are not [conf.Graphic] are escaped.
+// They occur in strings only.
+func appendEscaped(b, object []byte) []byte {
+	if !bytes.ContainsFunc(object, func(r rune) bool { return !conf.Graphic(r) }) {
+		return append(b, object...) // control characters are escaped already
+	}
+	for len(object) > 0 {
+		r, size := utf8.DecodeRune(object)
+		switch {
+		case conf.Graphic(r):
+			b = append(b, object[:size]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			b = fmt.Appendf(b, `\u%04x\u%04x`, high, low)
+		default:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		}
+		object = object[size:]
+	}
+	return b
 }
 
 func plainText(s string) bool {

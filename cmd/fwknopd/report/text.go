@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 )
 
 // noTime is printed if a record has no time.
@@ -124,7 +125,7 @@ func Describe(reason policy.Reason, d *policy.Detail) string {
 		say("first seen %s", appendTime(nil, *d.FirstSeen))
 	}
 	if d.FirstSrc != "" {
-		say("first from %s", d.FirstSrc)
+		say("first from %s", conf.Printable(d.FirstSrc))
 	}
 	if d.Step != nil && d.Steps != nil {
 		say("step %d of %d", *d.Step, *d.Steps)
@@ -148,7 +149,7 @@ func Describe(reason policy.Reason, d *policy.Detail) string {
 		}
 	}
 	if d.Text != "" {
-		say("%s", d.Text)
+		say("%s", conf.Printable(d.Text))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -13,7 +13,7 @@ import (
 func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	b = append(b, "packet "...)
 	if e.Input.Name != "" {
-		b = append(append(b, e.Input.Name...), ':')
+		b = append(appendConfigText(b, e.Input.Name), ':')
 		b = append(strconv.AppendInt(b, e.Input.Record, 10), ' ')
 	}
 	b = appendAddress(b, e.Src, hasPorts(e.Proto))
@@ -90,7 +90,7 @@ func AppendTraceJSON(b []byte, t *policy.Trace, e *Entry) ([]byte, error) {
 		return b, err
 	}
 	b = AppendJSON(b, e)
-	b = append(append(b[:len(b)-1], `,"trace":`...), trace...)
+	b = appendEscaped(append(b[:len(b)-1], `,"trace":`...), trace)
 	return append(b, '}', '\n'), nil
 }
 
