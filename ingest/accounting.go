@@ -92,6 +92,8 @@ func (b *accounting) count(err error) error {
 			b.reportProblem(b.stamps.fresh)
 			b.stamps.fresh = nil
 		}
+	case err == errFiltered: // nearly every frame of a busy link
+		b.notOurs.Add(1)
 	case errors.Is(err, parse.ErrMalformed):
 		b.malformed.Add(1)
 		b.reportProblem(err)
