@@ -83,18 +83,6 @@ func (t *table) find(k id) (record, bool) {
 	return t.unpack(k, t.chunks[i/chunkLen][i%chunkLen]), true
 }
 
-// older reports whether drop(cutoff) would remove a record.
-func (t *table) older(cutoff int64) bool {
-	for _, chunk := range t.chunks {
-		for _, e := range chunk {
-			if e.keepUntil() < cutoff {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // drop removes the records whose keep is before cutoff (Unix seconds).
 func (t *table) drop(cutoff int64) {
 	var left table
