@@ -247,10 +247,8 @@ func (ld *loader) fill(s *Server, v *Values) {
 
 // checkServer finds what single values cannot show.
 func (ld *loader) checkServer(v *Values, s *Server) {
-	if s.FirewallType == "ipfw" {
-		if modes, _ := v.meaning("AUTH_MODE").([]string); slices.Contains(modes, "KNOCK") { // whatever INGEST says
-			ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
-		}
+	if s.FirewallType == "ipfw" || v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") {
+		ld.checkIPFW(v, s)
 	}
 	switch open, end := v.lookup("EXTERNAL_CMD_OPEN"), v.lookup("EXTERNAL_CMD_CLOSE"); {
 	case open.Text != "" && end.Text == "":
@@ -264,15 +262,21 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
-	if v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") { // they differ by default
-		if n := v.meaning("IPFW_EXPIRE_SET_NUM"); n == v.meaning("IPFW_ACTIVE_SET_NUM") && n != int64(0) && n != nil {
-			ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
-		}
-	}
 	for _, k := range ServerKeywords {
-		if k.Kind == Chain && k.into != nil {
+		if k.Kind == Chain {
 			ld.checkChain(v.lookup(k.Name), k.into(s).(*ChainSpec))
 		}
+	}
+}
+
+// checkIPFW finds what ipfw cannot do.
+func (ld *loader) checkIPFW(v *Values, s *Server) {
+	modes, _ := v.meaning("AUTH_MODE").([]string) // whatever INGEST says
+	if s.FirewallType == "ipfw" && slices.Contains(modes, "KNOCK") {
+		ld.at(v, "AUTH_MODE", "KNOCK is not offered with FIREWALL_TYPE ipfw")
+	}
+	if n := v.meaning("IPFW_EXPIRE_SET_NUM"); n == v.meaning("IPFW_ACTIVE_SET_NUM") && n != int64(0) && n != nil {
+		ld.at(v, "IPFW_EXPIRE_SET_NUM", "is the same set as IPFW_ACTIVE_SET_NUM")
 	}
 }
 
@@ -298,10 +302,19 @@ func (ld *loader) at(v *Values, name, text string) {
 
 // derive completes the fields whose value depends on more than one keyword.
 func (s *Server) derive(v *Values) {
-	c26 := s.Dialect == C26
-	// The 2.6 daemon reads a capture once without ageing: its packets are old.
-	if c26 && v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
-		s.Aging = false
+	if s.Dialect == C26 {
+		// The 2.6 daemon reads a capture once without ageing: its packets are old.
+		if v.IsSet("PCAP_FILE") && !v.IsSet("ENABLE_SPA_PACKET_AGING") {
+			s.Aging = false
+		}
+		if !v.IsSet("ENABLE_PROC_IP_FORWARD") {
+			s.ProcForward = false
+		}
+		// It keeps its state in the run directory, so that two daemons with different ones
+		// do not meet.
+		if !v.IsSet("FWKNOP_LIB_DIR") {
+			s.StateDir = s.RunDir
+		}
 	}
 	if slices.Contains(s.DigestTypes, "ALL") {
 		s.DigestTypes = nil
@@ -318,16 +331,8 @@ func (s *Server) derive(v *Values) {
 	if !s.ExternalPrefixed {
 		s.ExternalPrefix = ""
 	}
-	if c26 && !v.IsSet("ENABLE_PROC_IP_FORWARD") {
-		s.ProcForward = false
-	}
 	s.KeepAtExit = v.IsSet("FLUSH_IPT_AT_EXIT") && !s.FlushAtExit
 	s.CheckInterval = checkInterval(s.RulesCheck, v.IsSet("RULES_CHECK_THRESHOLD"))
-	// The 2.6 daemon keeps its state in the run directory, so that two daemons with
-	// different ones do not meet.
-	if c26 && !v.IsSet("FWKNOP_LIB_DIR") {
-		s.StateDir = s.RunDir
-	}
 	if s.AccessFile != "" && !strings.HasPrefix(s.AccessFile, "/") {
 		s.AccessFile = path.Join(s.ConfDir, s.AccessFile)
 	}

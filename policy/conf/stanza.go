@@ -180,18 +180,7 @@ func (m *builder) gpg() {
 	}
 	v, g := m.v, m.s.GPG
 	g.DisableSig = g.DisableSig || !v.flag("GPG_REQUIRE_SIG")
-	if !m.has("GPG_REMOTE_ID") && !m.has("GPG_FINGERPRINT_ID") && !g.DisableSig {
-		m.missing("GPG_REMOTE_ID", "is missing: signatures are required, but of whom")
-	}
-	if !m.has("GPG_DECRYPT_ID") && !m.has("GPG_KEY_FILE") {
-		m.missing("GPG_DECRYPT_ID", "is missing, GnuPG needs a key to decrypt with")
-	}
-	if !m.has("GPG_DECRYPT_PW") && !g.AllowNoPW && !m.has("GPG_AGENT_INFO") {
-		m.missing("GPG_DECRYPT_PW", "is missing; a key without one needs GPG_ALLOW_NO_PW")
-	}
-	if g.DisableSig {
-		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "whoever has the server's public key may ask")
-	}
+	m.gpgKeys()
 	if !m.has("GPG_HOME_DIR") {
 		g.HomeDir = m.ld.server.GPGHomeDir
 	}
@@ -210,6 +199,23 @@ func (m *builder) gpg() {
 	}
 	if v.flag("GPG_NO_REQUIRE_PREFIX") {
 		g.Prefix = ""
+	}
+}
+
+// gpgKeys checks that there are keys to decrypt with and keys that sign.
+func (m *builder) gpgKeys() {
+	g := m.s.GPG
+	if !m.has("GPG_REMOTE_ID") && !m.has("GPG_FINGERPRINT_ID") && !g.DisableSig {
+		m.missing("GPG_REMOTE_ID", "is missing: signatures are required, but of whom")
+	}
+	if !m.has("GPG_DECRYPT_ID") && !m.has("GPG_KEY_FILE") {
+		m.missing("GPG_DECRYPT_ID", "is missing, GnuPG needs a key to decrypt with")
+	}
+	if !m.has("GPG_DECRYPT_PW") && !g.AllowNoPW && !m.has("GPG_AGENT_INFO") {
+		m.missing("GPG_DECRYPT_PW", "is missing; a key without one needs GPG_ALLOW_NO_PW")
+	}
+	if g.DisableSig {
+		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "whoever has the server's public key may ask")
 	}
 }
 
@@ -273,18 +279,23 @@ func (m *builder) nat() {
 		m.warn("ENABLE_OUTPUT_ACCESS", "has no effect without ENABLE_IPT_OUTPUT Y in fwknop.conf")
 	}
 	for _, k := range []string{"FORCE_NAT", "FORWARD_ALL", "FORCE_SNAT", "FORCE_MASQUERADE"} {
-		if !m.has(k) || m.v.lookup(k).Keyword.Kind == Flag && !m.v.flag(k) {
-			continue
-		}
-		if !server.Forwarding && !server.LocalNAT {
-			m.invalid(k, k, "needs ENABLE_IPT_FORWARDING Y or ENABLE_IPT_LOCAL_NAT Y in fwknop.conf")
-		}
-		if strings.HasPrefix(k, "FORCE_") && k != "FORCE_NAT" && !m.has("FORCE_NAT") && !s.ForwardAll {
-			m.invalid(k, k, "needs FORCE_NAT or FORWARD_ALL")
+		if m.has(k) && (Find(AccessFile, k).Kind != Flag || m.v.flag(k)) {
+			m.forced(k)
 		}
 	}
 	if s.ForceSNAT.IsValid() && s.ForceMasquerade {
 		m.invalid("FORCE_MASQUERADE", "FORCE_MASQUERADE", "does not go with FORCE_SNAT")
+	}
+}
+
+// forced checks a keyword that translates every grant.
+func (m *builder) forced(k string) {
+	server := m.ld.server
+	if !server.Forwarding && !server.LocalNAT {
+		m.invalid(k, k, "needs ENABLE_IPT_FORWARDING Y or ENABLE_IPT_LOCAL_NAT Y in fwknop.conf")
+	}
+	if strings.HasPrefix(k, "FORCE_") && k != "FORCE_NAT" && !m.has("FORCE_NAT") && !m.s.ForwardAll {
+		m.invalid(k, k, "needs FORCE_NAT or FORWARD_ALL")
 	}
 }
 
@@ -308,21 +319,25 @@ func (m *builder) requirements() {
 		s.ShadowFile = ""
 	}
 	for _, k := range []string{"ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH"} {
-		if !m.has(k) {
-			continue
+		if m.has(k) {
+			m.expires(v.meaning(k))
 		}
-		var t time.Time
-		switch value := v.meaning(k).(type) {
-		case int64:
-			t = time.Unix(value, 0).UTC()
-		case time.Time:
-			if t = value; m.ld.Location != nil {
-				t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.ld.Location)
-			}
+	}
+}
+
+// expires ends the stanza at a time, or earlier if another keyword says so.
+func (m *builder) expires(value any) {
+	var t time.Time
+	switch value := value.(type) {
+	case int64:
+		t = time.Unix(value, 0).UTC()
+	case time.Time:
+		if t = value; m.ld.Location != nil {
+			t = time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, m.ld.Location)
 		}
-		if s.Expires.IsZero() || t.Before(s.Expires) {
-			s.Expires = t
-		}
+	}
+	if m.s.Expires.IsZero() || t.Before(m.s.Expires) {
+		m.s.Expires = t
 	}
 }
 
