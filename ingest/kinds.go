@@ -133,6 +133,16 @@ var sourceKinds = map[string]sourceKind{
 			return newFIFO(s.Path, pipe, read), nil
 		},
 	},
+	"KMSG": {
+		open: func(*Spec) (*os.File, error) { return openKMSG() },
+		fromOpener: func(s *Spec, read ReadOptions, h Handover) (Source, error) {
+			file, err := h.Open(s.Name())
+			if err != nil {
+				return nil, err
+			}
+			return newKMSG(file, read, h.Resume)
+		},
+	},
 	"NFLOG": {
 		open: func(s *Spec) (*os.File, error) { return openNFLOG(uint16(s.Group)) },
 		from: func(s *Spec, socket *os.File, read ReadOptions, _ Handover) (Source, error) {

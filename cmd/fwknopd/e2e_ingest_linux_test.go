@@ -168,6 +168,55 @@ func TestE2EJournal(t *testing.T) {
 	}
 }
 
+// Kernel messages reach the daemon through /dev/kmsg, also those logged while the worker or
+// the daemon does not run. What root writes there with the kernel's priority does not count.
+func TestE2EKMSG(t *testing.T) {
+	s := newSite(t, "nftables")
+	netlab.KernelLog(t)
+	s.Server.RunInput(t, "insert rule inet filter input tcp dport { 7000, 8000, 9000 } log prefix \"DROP \" drop\n", "nft -f -")
+	sequence := func() {
+		for _, port := range []uint16{7000, 8000, 9000} {
+			netlab.CanConnect(s.Client, s.Server.V4, port, 50*time.Millisecond)
+		}
+	}
+	count := func(what string) int { return strings.Count(s.events(), what) }
+	granted := func(n int) func() bool {
+		return func() bool { return count(`"verdict":"granted","reason":"knock.granted"`) == n }
+	}
+	s.configure("INGEST KMSG,UDP;\n", knockStanza())
+	sequence() // before the start: not read
+	s.start()
+
+	forged := netip.MustParseAddr("10.77.0.66")
+	for line := range strings.Lines(kernelLines(forged)) {
+		_, text, _ := strings.Cut(line, "] ")
+		if err := os.WriteFile("/dev/kmsg", []byte("<4>DROP "+text), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !wait.Until(wait.Timeout, func() bool { return count("knock.forged_line") > 0 }) {
+		t.Error("a forged record is not named")
+	}
+	sequence()
+	if !s.open() || !wait.Until(wait.Timeout, granted(1)) {
+		t.Fatal("not open")
+	}
+	if strings.Contains(s.events(), `"granted","reason":"knock.granted","src_ip":"`+forged.String()) {
+		t.Error("a record that a program wrote opens")
+	}
+	s.state()
+	if s.said("state: 3 events of log lines that show that a program wrote them") == 0 {
+		t.Errorf("the forged records are not counted:\n%s", s.out.String())
+	}
+
+	s.stop()
+	sequence()
+	s.start()
+	if !wait.Until(wait.Timeout, granted(2)) {
+		t.Error("a knock while the daemon was away is not seen")
+	}
+}
+
 func TestE2EIPv6(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.configure("", stanza(""))

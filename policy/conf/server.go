@@ -358,8 +358,8 @@ func checkInterval(turns int, set bool) time.Duration {
 // feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.
 var feeds = map[Mode][]string{
 	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
-	ModeShared:    {"KNOCK", "JOURNAL", "NFLOG"},
-	ModeEncrypted: {"KNOCK", "JOURNAL", "NFLOG"},
+	ModeShared:    {"KNOCK", "JOURNAL", "KMSG", "NFLOG"},
+	ModeEncrypted: {"KNOCK", "JOURNAL", "KMSG", "NFLOG"},
 }
 
 // Feeds reports whether the daemon reads packets for stanzas of that mode. Other

@@ -3,7 +3,7 @@ package conf
 import "time"
 
 // ingestModes are the values of AUTH_MODE and INGEST; the manual has the first five.
-var ingestModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "KNOCK", "SOCKET", "NFLOG", "JOURNAL", "UDP", "TCP"}
+var ingestModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "KNOCK", "SOCKET", "NFLOG", "JOURNAL", "KMSG", "UDP", "TCP"}
 
 // alertWords are the spellings that the patterns of the 1.9 program match.
 var alertWords = []string{"ALL", "noemail", "nomail", "nosyslog", "no-syslog", "no_syslog", "no syslog", "verbose"}

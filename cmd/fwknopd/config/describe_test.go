@@ -110,7 +110,7 @@ func TestWordsOfGPG(t *testing.T) {
 func TestLintOfLogs(t *testing.T) {
 	for server, want := range map[string]bool{
 		"AUTH_MODE KNOCK;\n": true, "INGEST PCAP, KNOCK;\n": true, "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\n": true,
-		"AUTH_MODE JOURNAL;\n": false, "AUTH_MODE NFLOG;\n": false, "AUTH_MODE KNOCK;\nKERNEL_LOG Y;\n": true,
+		"AUTH_MODE JOURNAL;\n": false, "AUTH_MODE KMSG;\n": false, "AUTH_MODE NFLOG;\n": false, "AUTH_MODE KNOCK;\nKERNEL_LOG Y;\n": true,
 	} {
 		s, v, a := loadText(t, server, "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n")
 		if got := strings.Contains(Lint(s, v, a).Error(), "any local user can"); got != want {

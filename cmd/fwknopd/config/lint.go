@@ -119,7 +119,7 @@ func (d *linter) forgeable() string {
 		return ""
 	}
 	return ". Where a syslog daemon writes the log, any local user can also forge it: logger -t kernel writes lines with the kernel's tag; " +
-		"AUTH_MODE JOURNAL or NFLOG reads what only the kernel writes"
+		"AUTH_MODE JOURNAL, KMSG or NFLOG reads what only the kernel writes"
 }
 
 func (d *linter) gpg() {

@@ -8,7 +8,7 @@ import (
 )
 
 // linuxSources are the values of AUTH_MODE and INGEST that need Linux.
-var linuxSources = []string{"JOURNAL", "NFLOG"}
+var linuxSources = []string{"JOURNAL", "KMSG", "NFLOG"}
 
 // checkPlatform refuses values that need Linux on other systems.
 func (l *Loaded) checkPlatform(goos string) (problems conf.Problems) {

@@ -117,7 +117,7 @@ func TestWorkerConfigRoundTrip(t *testing.T) {
 // The monitor opens every source that the worker may ask for.
 func TestOpeners(t *testing.T) {
 	for _, server := range []string{
-		"INGEST PCAP,FILE_PCAP,ULOG_PCAP,KNOCK,SOCKET,NFLOG,UDP,TCP;", "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;", "PCAP_FILE /tmp/x.pcap;",
+		"INGEST PCAP,FILE_PCAP,ULOG_PCAP,KNOCK,SOCKET,NFLOG,KMSG,UDP,TCP;", "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;", "PCAP_FILE /tmp/x.pcap;",
 	} {
 		s, problems := prepare(files(t, server, plainStanza))
 		if problems.Failed() {

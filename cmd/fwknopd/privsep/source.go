@@ -79,6 +79,8 @@ func newSourceSpec(mode string, s *conf.Server) SourceSpec {
 		if !s.FollowLog {
 			f.Mode, f.Path = "FIFO", s.LogFIFO
 		}
+	case "KMSG":
+		f.Path, f.Match = "/dev/kmsg", s.FWMsgSearch
 	case "JOURNAL":
 		f.Match, f.Kernel = s.FWMsgSearch, s.KernelLogOnly
 	case "NFLOG":
