@@ -127,7 +127,9 @@ func (p *peer) end() int {
 	case <-time.After(10 * time.Second):
 		p.t.Fatalf("%s does not end", p.program)
 	}
-	os.Remove(filepath.Join(p.dir, "digest"))
+	for _, name := range []string{"digest", "digest.state"} {
+		os.Remove(filepath.Join(p.dir, name))
+	}
 	return p.cmd.ProcessState.ExitCode()
 }
 

@@ -126,8 +126,9 @@ func (j *Journal) settle(ctx context.Context) error {
 	case j.lost != "":
 		j.raiseHorizon(now, j.lost)
 		changed = true
-	case j.path == "" && j.state != nil && j.opts.Aging: // as after every start
-		j.horizon = horizonAt(now, j.newest)
+	case j.path == "" && j.state != nil && j.opts.Aging:
+		// The state has the newest message: one of this second is not refused for nothing.
+		j.horizon = horizonAt(now.Truncate(time.Second), j.newest)
 		changed = true
 	}
 	cutoff := j.opts.cutoff(j.opts.Now)

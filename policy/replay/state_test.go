@@ -348,7 +348,7 @@ func TestJournalInMemory(t *testing.T) {
 		v := newVault(t)
 		v.path, v.opts.Aging = "", ageing
 		b := v.open(t0)
-		p := packet(1, t0.Add(time.Second))
+		p := packet(1, t0.Add(time.Second)) // in the second of the restart
 		if !add(t, b, p) {
 			t.Fatal("not fresh")
 		}

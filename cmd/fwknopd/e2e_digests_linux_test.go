@@ -1,0 +1,211 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/wait"
+)
+
+// A digestSite is a site with a message that was granted once.
+type digestSite struct {
+	*site
+	packet string
+}
+
+// newDigestSite starts a daemon and has a message granted.
+func newDigestSite(t *testing.T, server string) *digestSite {
+	t.Helper()
+	s := &digestSite{site: newSite(t, "nftables")}
+	s.configure("EVENT_LOG "+s.dir+"/log/events.jsonl;\nKNOPWATCHD_CHECK_INTERVAL 1;\nDIGEST_FILE "+s.dir+"/digests/digest.cache;\n"+server, stanza(""))
+	s.start()
+	s.grant()
+	return s
+}
+
+// grant has a new message open the port, until it is shut again.
+func (s *digestSite) grant() {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "packet")
+	s.knock(append(ask(), "-f", "2", "-B", path)...)
+	if !s.open() || !wait.Until(wait.Timeout, s.shut) {
+		s.t.Fatal("not open for its time")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.packet = strings.TrimSpace(string(text))
+}
+
+// refuses sends the message again.
+func (s *digestSite) refuses() {
+	s.t.Helper()
+	refused := s.said("spa.replay")
+	send(s.t, s.site, s.packet)
+	if !wait.Until(wait.Timeout, func() bool { return s.said("spa.replay") > refused }) {
+		s.t.Error("a message is not refused the second time")
+	}
+	if !s.shut() {
+		s.t.Error("a message opened twice")
+	}
+}
+
+// killWorker ends the worker and waits for the next.
+func (s *digestSite) killWorker() {
+	s.t.Helper()
+	ready := s.said("at work")
+	syscall.Kill(s.worker(), syscall.SIGKILL)
+	wait.For(s.t, "the next worker", func() bool { return s.said("at work") > ready })
+}
+
+func (s *digestSite) journal() string { return filepath.Join(s.dir, "digests", "digest.cache") }
+
+// A message is granted once, whichever process is killed, with and without a file.
+func TestE2EGrantedOnceWhateverDies(t *testing.T) {
+	for name, server := range map[string]string{"file": "", "memory": "ENABLE_DIGEST_PERSISTENCE N;\n"} {
+		t.Run(name, func(t *testing.T) {
+			s := newDigestSite(t, server)
+			s.refuses()
+			for range 2 {
+				s.killWorker()
+				s.refuses()
+			}
+			s.grant()
+			s.refuses()
+			if err := s.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			s.cmd.Wait()
+			s.start()
+			s.refuses()
+			if s.said("may be lost") > 0 {
+				t.Error("the death of the daemon is taken for a loss of digests")
+			}
+			s.grant()
+		})
+	}
+}
+
+// A message is granted once whatever becomes of the journal, while it is in use and while
+// it is not, and what may be lost is said.
+func TestE2EGrantedOnceWhateverTheJournal(t *testing.T) {
+	for name, c := range map[string]struct {
+		harm        func(path string) error
+		lost, again bool // while in use it is said to be lost, or to be written again
+	}{
+		"removed":  {os.Remove, false, true},
+		"replaced": {func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, nil, 0o600)) }, false, true},
+		"emptied":  {func(path string) error { return os.Truncate(path, 0) }, true, false},
+		"a hole of 1 TiB": {func(path string) error {
+			return os.Truncate(path, 1<<40)
+		}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newDigestSite(t, "")
+			if err := c.harm(s.journal()); err != nil {
+				t.Fatal(err)
+			}
+			s.killWorker()
+			s.refuses()
+			if lost, again := s.said("digests may be lost") == 1, s.said("is written again") == 1; lost != c.lost || again != c.again {
+				t.Errorf("lost: %v, written again: %v", lost, again)
+			}
+			s.grant()
+			s.stop()
+			if strings.HasPrefix(name, "a hole") {
+				return // which is refused at a start
+			}
+			if err := c.harm(s.journal()); err != nil {
+				t.Fatal(err)
+			}
+			s.start()
+			s.refuses()
+			if s.said("digests may be lost") != 1 || !strings.Contains(s.events(), `"digests.lost"`) {
+				t.Error("the loss of the journal is not said")
+			}
+			s.grant()
+		})
+	}
+}
+
+// A full disk refuses, says so, and is no matter once there is room again.
+func TestE2EFullDiskRefuses(t *testing.T) {
+	s := &digestSite{site: newSite(t, "nftables")}
+	mountTiny("", false)(t, s.site)
+	s.configure("DIGEST_FILE "+s.dir+"/digests/digest.cache;\n", stanza(""))
+	s.start()
+	text, err := os.ReadFile(s.journal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What is left of the only page takes no line.
+	if err := os.WriteFile(s.journal()+".old", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.stop()
+	full := append(bytes.Clone(text), bytes.Repeat([]byte("# filler\n"), (4096-len(text))/9)...)
+	if err := os.WriteFile(s.journal(), full, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	path := filepath.Join(s.dir, "packet")
+	s.knock(append(ask(), "-B", path)...)
+	s.waitFor("spa.store")
+	s.waitFor("digests cannot be recorded, so that nothing is granted")
+	if !s.shut() {
+		t.Fatal("granted although nothing could be recorded")
+	}
+	if err := syscall.Mount("tmpfs", filepath.Dir(s.journal()), "tmpfs", syscall.MS_REMOUNT, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	packet, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.packet = strings.TrimSpace(string(packet))
+	s.refuses()
+	s.grant()
+}
+
+// SIGTERM ends a daemon that reads a long journal, and one that is too long is refused.
+func TestE2ELongJournal(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("DIGEST_FILE "+s.dir+"/digest.cache;\n", stanza(""))
+	path := filepath.Join(s.dir, "digest.cache")
+	hole := func(size int64) {
+		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hole(1 << 40)
+	if out, code := s.command(s.args("-f")...); code == 0 || !strings.Contains(out, "larger than a journal may be: 1099511627776 bytes") {
+		t.Errorf("%d %s", code, out)
+	}
+	hole(1 << 30)
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := s.Server.Command(bin, s.args("-f")...)
+	cmd.Stdout, cmd.Stderr = &s.out, &s.out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	wait.For(t, "a worker", func() bool { return workerOf(cmd.Process.Pid) != 0 })
+	cmd.Process.Signal(syscall.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+	case <-time.After(wait.Timeout):
+		t.Errorf("the daemon does not end:\n%s", s.out.String())
+	}
+}
