@@ -86,7 +86,11 @@ func (t *sourceTable) flush() {
 	batch := t.batch[:t.pending]
 	mask := uint64(len(t.index) - 1)
 	for i := range batch {
-		t.prefetched[i] = t.index[batch[i].hash&mask]
+		at, tag := batch[i].hash&mask, uint32(batch[i].hash>>32)
+		for t.index[at].place != 0 && t.index[at].tag != tag {
+			at = (at + 1) & mask
+		}
+		t.prefetched[i] = t.index[at]
 	}
 	if t.n > 0 {
 		for i := range batch { // only to load them into the cache
