@@ -181,7 +181,7 @@ var directives = []string{"%include", "%include_folder", "%include_keys"}
 func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")
 	if text == "" {
-		ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "no value")
+		ld.errorf(l.pos, shownKeyword(AccessFile, l), "no value")
 		return
 	}
 	name := ld.locate(l.pos.File, text)
@@ -193,7 +193,7 @@ func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	case "%include_keys":
 		ld.keys(name, l, b)
 	default:
-		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l.keyword), Text: "unknown directive",
+		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l), Text: "unknown directive",
 			Hint: nearestOf(l.keyword, directives)})
 	}
 }
@@ -216,7 +216,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 	d := accessDialect(b.Dialect, collect(AccessFile, lex(name, text, new(report))))
 	for l := range lex(name, text, &ld.report) {
 		if k := Find(AccessFile, l.keyword); k != nil && !isKey(k) || strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, shownKeyword(AccessFile, l.keyword), "a file of keys may hold keys only")
+			ld.errorf(l.pos, shownKeyword(AccessFile, &l), "a file of keys may hold keys only")
 			continue
 		}
 		ld.addLine(b, d, &l)

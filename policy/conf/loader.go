@@ -116,7 +116,7 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 
 // unknown reports a keyword that is not in the table.
 func (ld *loader) unknown(f File, l *line) {
-	p := Problem{Pos: l.pos, Keyword: shownKeyword(f, l.keyword), Text: "unknown keyword"}
+	p := Problem{Pos: l.pos, Keyword: shownKeyword(f, l), Text: "unknown keyword"}
 	if ld.Lenient {
 		p.Severity = Warning
 	}

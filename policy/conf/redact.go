@@ -60,11 +60,12 @@ func clip(s string) string {
 }
 
 // shownKeyword returns the part of an unknown keyword that is not a key. It is the word
-// itself if it resembles a keyword or consists of capitals as most keywords do. Only the
-// characters before one that no keyword has count.
-func shownKeyword(f File, word string) string {
-	directive := strings.HasPrefix(word, "%")
-	name := strings.TrimPrefix(word, "%")
+// itself if it resembles a keyword, or if it has a value and is made as most keywords are:
+// words of capitals, or at most four of these. Only the characters before one that no
+// keyword has count.
+func shownKeyword(f File, l *line) string {
+	directive := strings.HasPrefix(l.keyword, "%")
+	name := strings.TrimPrefix(l.keyword, "%")
 	head, rest := name[:wordLen(name)], "…"
 	if head == name {
 		rest = ""
@@ -79,7 +80,8 @@ func shownKeyword(f File, word string) string {
 		return "%…"
 	case Find(f, head) != nil, Find(1-f, head) != nil, nearest(f, head) != "":
 		return head + rest
-	case head == "" || len(head) > 32 || strings.Trim(head, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "":
+	case strings.Trim(l.rest, "; \t") == "", len(head) > 32, len(head) > 4 && !strings.Contains(head, "_"),
+		strings.Trim(head, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "":
 		return "…"
 	}
 	return head + rest

@@ -205,7 +205,7 @@ func (ld *loader) readServerFile(v *Values, d Dialect, lines iter.Seq[line]) {
 	own := &Values{File: ServerFile, Dialect: d}
 	for l := range lines {
 		if strings.HasPrefix(l.keyword, "%") {
-			ld.errorf(l.pos, shownKeyword(ServerFile, l.keyword), "includes are for access.conf only")
+			ld.errorf(l.pos, shownKeyword(ServerFile, &l), "includes are for access.conf only")
 		} else if val := ld.value(ServerFile, d, &l); val != nil {
 			own.add(*val, &ld.report)
 		}
