@@ -85,6 +85,20 @@ func TestIncludes(t *testing.T) {
 	}
 }
 
+// TestStanzaAt: of several stanzas at a line it is the last that was read.
+func TestStanzaAt(t *testing.T) {
+	_, _, a, problems := Load(Options{FS: memFS{"d/access.conf": c26("%include a") + "\n" + c26(), "d/a": c26()}, Access: "d/access.conf"})
+	wantProblems(t, problems)
+	for line, want := range map[int]string{1: "d/a", 5: "d/access.conf"} {
+		if s := a.StanzaAt(line); s == nil || s.Pos.File != want {
+			t.Errorf("the stanza of line %d is %+v, want that of %s", line, s, want)
+		}
+	}
+	if s := a.StanzaAt(0); s != nil {
+		t.Errorf("there is a stanza at line 0: %v", s.Pos)
+	}
+}
+
 func TestAccessFolder(t *testing.T) {
 	o := Options{FS: memFS{"d/2.conf": c26(), "d/1.conf": perl19()}, AccessFolder: "d"}
 	_, _, a, problems := Load(o)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -151,15 +152,22 @@ type Access struct {
 	File    string
 	Dialect Dialect // of the main file; included files have their own
 	Stanzas []Stanza
+
+	index  sync.Once
+	byLine map[int]int // index into Stanzas, made by StanzaAt
 }
 
 // StanzaAt returns the stanza that begins at a line, nil if there is none. If several
-// files have one, it is the last.
+// files have one, it is the last. Stanzas must not change after the first call.
 func (a *Access) StanzaAt(line int) *Stanza {
-	for i := range slices.Backward(a.Stanzas) {
-		if a.Stanzas[i].Pos.Line == line {
-			return &a.Stanzas[i]
+	a.index.Do(func() {
+		a.byLine = make(map[int]int, len(a.Stanzas))
+		for i := range a.Stanzas {
+			a.byLine[a.Stanzas[i].Pos.Line] = i
 		}
+	})
+	if i, ok := a.byLine[line]; ok {
+		return &a.Stanzas[i]
 	}
 	return nil
 }
