@@ -31,6 +31,9 @@ type Options struct {
 	// public-key work, as [spa.Limiter.Allow] does; nil: always. It is called for packets
 	// with our HMAC, if there is one, and our key id.
 	GPGAllowed func(src netip.Addr, at time.Time) bool
+	// TrialRate is on how many stanzas in a second packets are tried that none opens,
+	// where one matches freeTrials stanzas or more; 0: any number.
+	TrialRate int
 	// ShadowHash returns the password hash of user in a shadow file, for
 	// REQUIRE_AUTH_METHOD. nil: there are none.
 	ShadowHash func(file, user string) (string, error)
@@ -78,6 +81,10 @@ type Engine struct {
 	unsynced bool           // the store has records that were not synced
 	examined uint64         // packets that were candidates for SPA
 	copies   *copies
+
+	keys        keyKinds
+	limiter     *limiter
+	rateLimited uint64
 }
 
 // stanza is a stanza of access.conf prepared for use.
@@ -95,7 +102,8 @@ func NewEngine(opts Options) (*Engine, error) {
 	if opts.Server == nil || opts.Access == nil || opts.Store == nil {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
-	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies), failures: make(map[error]failure)}
+	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies), failures: make(map[error]failure),
+		limiter: newLimiter(opts.TrialRate)}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
@@ -107,6 +115,7 @@ func NewEngine(opts Options) (*Engine, error) {
 			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
 		}
 		e.spa = append(e.spa, prepared)
+		e.keys.add(&prepared)
 	}
 	e.finder = newFinder(e.spa)
 	e.tracker = e.newTracker()
@@ -195,7 +204,8 @@ func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, er
 // Options; old must not be used afterwards.
 func (e *Engine) Inherit(old *Engine) {
 	e.unsynced = e.unsynced || old.unsynced
-	e.copies = old.copies
+	e.copies, e.rateLimited = old.copies, old.rateLimited
+	e.inheritLimiter(old)
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}
@@ -213,6 +223,9 @@ func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 		e.examined++
 		e.decideSPA(&d)
 		e.recordPacket()
+		if d.Reason == SPARateLimited {
+			e.rateLimited++
+		}
 	}
 	if e.trackKnock(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))
@@ -298,6 +311,9 @@ func (e *Engine) Examined() uint64 {
 	}
 	return e.examined + e.tracker.Evaluated()
 }
+
+// RateLimited returns the number of packets refused as SPARateLimited.
+func (e *Engine) RateLimited() uint64 { return e.rateLimited }
 
 // KnockCounts returns the totals of the sequence tracker.
 func (e *Engine) KnockCounts() knock.Counts {

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"fwknopd/parse"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/index"
+	"fwknopd/policy/spa"
 )
 
 // fewStanzas is up to how many stanzas it is faster to look at each than to look the
@@ -23,16 +25,10 @@ func newFinder(stanzas []stanza) *index.Finder {
 	return f
 }
 
-// find sets the cursor to stanzas among which are all that match the packet.
-func (e *Engine) find(ev *parse.Event) *index.Cursor {
-	e.cursor.Start(e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()))
-	return &e.cursor
-}
-
-// matchesAny reports whether a stanza matches the packet.
-func (e *Engine) matchesAny(ev *parse.Event) bool {
-	c := e.find(ev)
-	for i, ok := c.Next(); ok; i, ok = c.Next() {
+// matchesAny reports whether one of the stanzas found for the packet matches it.
+func (e *Engine) matchesAny(found index.Lists, ev *parse.Event) bool {
+	e.cursor.Start(found)
+	for i, ok := e.cursor.Next(); ok; i, ok = e.cursor.Next() {
 		if e.spa[i].matches(ev) == "" {
 			return true
 		}
@@ -72,25 +68,66 @@ type evaluation struct {
 	shadows  []Decision // of shadow stanzas
 }
 
+// tooManyTrials is the refusal of a packet for which there is no budget.
+var tooManyTrials = refuse(SPARateLimited, "too many packets that no stanza opens")
+
 // evaluate evaluates the packet in each stanza that matches it. A stanza that does not
 // open it allocates nothing.
 func (e *Engine) evaluate(r *request, out *Decision) {
 	r.keyed.Set(r.text)
+	if r.trace == nil && !r.keyed.Valid(e.keys.perl19) && !e.mayBeGPG(r) {
+		return // as every key would say
+	}
+	var work trial
+	hopeless := e.isHopeless(r, r.found.Size())
+	if !hopeless {
+		var ok bool
+		if work, ok = e.permit(r, r.found.Size()); !ok {
+			r.trace.check("budget", tooManyTrials)
+			r.deny(out, nil, tooManyTrials)
+			return
+		}
+	}
 	var v evaluation
 	if r.trace != nil {
 		e.explainAll(r, &v, out)
 	} else {
-		c := e.find(r.ev)
-		for i, ok := c.Next(); ok; i, ok = c.Next() {
+		e.cursor.Start(r.found)
+		for i, ok := e.cursor.Next(); ok && !(hopeless && v.furthest > atNothing); i, ok = e.cursor.Next() {
 			if e.spa[i].matches(r.ev) == "" && e.evaluateStanza(r, i, &v, out) {
 				break
 			}
 		}
 	}
+	e.settle(r, work)
 	if out.Verdict == Ignore && len(v.shadows) > 0 {
 		*out, v.shadows = v.shadows[0], v.shadows[1:]
 	}
 	out.Others = v.shadows
+}
+
+// keyKinds are the kinds of keys in a configuration.
+type keyKinds struct {
+	symmetric           spa.Kinds
+	perl19, gpg, shadow bool // some stanza is of a 1.9 file, has OpenPGP keys, is a shadow
+}
+
+func (k *keyKinds) add(st *stanza) {
+	if st.symmetric != nil {
+		k.symmetric |= st.symmetric.Kind()
+	}
+	k.perl19 = k.perl19 || st.Dialect == conf.Perl19
+	k.gpg = k.gpg || st.gpg != nil
+	k.shadow = k.shadow || st.Shadow
+}
+
+// mayBeGPG reports whether the packet is tried on OpenPGP keys.
+func (e *Engine) mayBeGPG(r *request) bool { return e.keys.gpg && len(r.text) >= e.server.MinGPGLen }
+
+// isHopeless reports whether the form of a packet shows that no key opens it, where there
+// are many: the first stanza says then what all would.
+func (e *Engine) isHopeless(r *request, stanzas int) bool {
+	return stanzas >= freeTrials && !e.keys.shadow && !e.mayBeGPG(r) && r.keyed.Valid(e.keys.perl19) && !r.keyed.Fits(e.keys.symmetric)
 }
 
 // explainAll looks at each stanza, to say why it does not match.
@@ -111,7 +148,11 @@ func (e *Engine) evaluateStanza(r *request, i int, v *evaluation, out *Decision)
 	if v.furthest == atNothing && !st.Shadow {
 		d = out // has no decision yet
 	}
+	before := r.opened
 	ref, at := e.decideStanza(r, st, d)
+	if r.opened && !before {
+		r.openedBy = i
+	}
 	granted := ref == nil && at != atNothing
 	if !granted && !st.Shadow && (len(e.refused) < maxRefused || at >= atStore) {
 		e.refused = append(e.refused, refused{ref, int32(i)})

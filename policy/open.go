@@ -134,8 +134,7 @@ func (e *Engine) recordMessage(r *request) *refusal {
 		return nil
 	}
 	r.opened = true
-	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
-		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
+	r.setSeen()
 	ref, err := e.record(&r.seen, r.trace != nil)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
@@ -148,6 +147,12 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	r.ended = ref != nil
 	r.trace.check("replay", ref)
 	return ref
+}
+
+// setSeen sets what the store is asked of the message.
+func (r *request) setSeen() {
+	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
+		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
 }
 
 // record adds p to the store, or only looks it up in a dry run, and returns the refusal

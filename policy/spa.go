@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fwknopd/parse"
+	"fwknopd/policy/index"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
 )
@@ -22,9 +23,12 @@ type request struct {
 	seen  replay.Packet
 	trace *Trace // nil: not explained, and the store is written
 
-	matched bool // some stanza is meant for it
-	opened  bool // some stanza opened it, so that the store knows it
-	ended   bool // the store ended it: no stanza can help
+	found   index.Lists // stanzas, among them all that match it
+	matched bool        // some stanza does
+	opened  bool        // some stanza opened it, so that the store knows it
+	ended   bool        // the store ended it: no stanza can help
+
+	openedBy int // index into Engine.spa, if opened
 
 	packet     packetID // valid iff identified
 	identified bool     // its copies can be recognised
@@ -108,7 +112,8 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 	}
 	r := &e.request
 	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
-	r.matched = e.matchesAny(ev)
+	r.found = e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
+	r.matched = e.matchesAny(r.found, ev)
 	if !r.matched && trace == nil && (len(ev.Payload) < minUnmatchedLen || ev.Whole != 0) {
 		return false
 	}

@@ -122,13 +122,13 @@ func TestFinderIsLinearScan(t *testing.T) {
 					want = append(want, i)
 				}
 			}
-			c := e.find(ev)
-			for i, ok := c.Next(); ok; i, ok = c.Next() {
+			e.cursor.Start(e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()))
+			for i, ok := e.cursor.Next(); ok; i, ok = e.cursor.Next() {
 				if e.spa[i].matches(ev) == "" {
 					got = append(got, i)
 				}
 			}
-			if !slices.Equal(got, want) || e.matchesAny(ev) != (len(want) > 0) {
+			if !slices.Equal(got, want) || e.matchesAny(e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()), ev) != (len(want) > 0) {
 				t.Fatalf("from %v to %v in %q: stanzas %v, want %v", ev.Src, ev.Dst, ev.In, got, want)
 			}
 		}

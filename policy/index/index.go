@@ -125,7 +125,7 @@ func (t *Table) Link() {
 // Lookup returns the lists that may have an address: all that do, and none that includes
 // no network of it. It costs the same with one list and with thousands.
 func (t *Table) Lookup(a netip.Addr) Lists {
-	if a.IsValid() && a.Zone() == "" { // else no prefix contains it
+	if t.networks.Size() > 0 && a.IsValid() && a.Zone() == "" { // else no prefix contains it
 		if n, ok := t.networks.Lookup(a); ok {
 			return Lists{n}
 		}
@@ -146,12 +146,17 @@ func (l Lists) Size() int {
 
 // A Cursor reads the numbers of lists. It can be used again, and then allocates nothing.
 type Cursor struct {
-	heads [][]int32 // what is left of each network; none is empty
+	only  []int32   // what is left, if there is one network
+	heads [][]int32 // what is left of each of several; none is empty
 }
 
 // Start starts to read.
 func (c *Cursor) Start(l Lists) {
-	c.heads = c.heads[:0]
+	c.only, c.heads = nil, c.heads[:0]
+	if l.narrowest != nil && l.narrowest.wider == nil {
+		c.only = l.narrowest.lists
+		return
+	}
 	for n := l.narrowest; n != nil; n = n.wider {
 		c.heads = append(c.heads, n.lists)
 	}
@@ -160,9 +165,18 @@ func (c *Cursor) Start(l Lists) {
 // Next returns the next number, in ascending order and each once; ok is false after the
 // last.
 func (c *Cursor) Next() (number int, ok bool) {
+	if len(c.only) > 0 {
+		number, c.only = int(c.only[0]), c.only[1:]
+		return number, true
+	}
 	if len(c.heads) == 0 {
 		return 0, false
 	}
+	return c.merge(), true
+}
+
+// merge returns the least of the heads.
+func (c *Cursor) merge() int {
 	next := c.heads[0][0]
 	for _, h := range c.heads[1:] {
 		next = min(next, h[0])
@@ -177,5 +191,5 @@ func (c *Cursor) Next() (number int, ok bool) {
 		}
 	}
 	c.heads = left
-	return int(next), true
+	return int(next)
 }

@@ -68,7 +68,7 @@ func (l *Limiter) Allow(src netip.Addr, now time.Time) bool {
 		now = l.last
 	}
 	l.last = now
-	src = sourceOf(src)
+	src = SourceOf(src)
 	own := l.buckets[src]
 	if own == nil {
 		if !l.all.AllowN(now, 1) {
@@ -98,7 +98,9 @@ func (l *Limiter) remember(src netip.Addr, own *rate.Limiter) {
 	l.oldest = (l.oldest + 1) % maxSources
 }
 
-func sourceOf(a netip.Addr) netip.Addr {
+// SourceOf returns what counts as one source: an IPv4 address, or the network of an IPv6
+// address.
+func SourceOf(a netip.Addr) netip.Addr {
 	if a.Is4() || a.Is4In6() {
 		return a.Unmap()
 	}

@@ -161,7 +161,7 @@ func (o *Opener) authenticate(p *Packet) ([]byte, error) {
 	return p.body, err
 }
 
-// decrypt returns the plaintext of a container, which aliases p.plain. Without an HMAC
+// decrypt returns the plaintext of a container, in the buffers of p. Without an HMAC
 // most keys that are tried are wrong, which the padding shows after one block.
 func (o *Opener) decrypt(p *Packet, raw []byte) ([]byte, error) {
 	salt, data := raw[len(openssl.Magic):len(openssl.Magic)+openssl.SaltSize], raw[len(openssl.Magic)+openssl.SaltSize:]
@@ -179,9 +179,12 @@ func (o *Opener) decrypt(p *Packet, raw []byte) ([]byte, error) {
 		}
 	}
 	p.arena = p.derived.DeriveIV(o.passphrase, salt, p.arena)
-	p.plain = append(p.plain[:0], data...)
-	o.mode.decrypt(block, p.derived.IV[:], p.plain)
-	plain, ok := openssl.Unpad(p.plain)
+	if o.mac.isZero() { // other keys may need the container
+		p.plain = append(p.plain[:0], data...)
+		data = p.plain
+	}
+	o.mode.decrypt(block, p.derived.IV[:], data)
+	plain, ok := openssl.Unpad(data)
 	if !ok && strict {
 		return nil, errPadding
 	}

@@ -52,6 +52,38 @@ func (p *Packet) Set(text []byte) {
 	p.invalid = errFirstChar
 }
 
+// Kinds are kinds of keys: a bit for each algorithm of HMACs, and one for none.
+type Kinds uint8
+
+const withoutHMAC Kinds = 1 << len(algorithms)
+
+// Kind returns the kind of the key.
+func (o *Opener) Kind() Kinds {
+	if o.mac.isZero() {
+		return withoutHMAC
+	}
+	return 1 << o.mac.alg
+}
+
+// Valid reports whether the text can be a packet for any [Key]. Perl19 is whether there
+// are keys under the rules of 1.9.
+func (p *Packet) Valid(perl19 bool) bool { return p.invalid == nil && (perl19 || !p.prefixed) }
+
+// Fits reports whether a valid packet has the form of one for a key of these kinds. Most
+// junk has not, which is found out without a key.
+func (p *Packet) Fits(kinds Kinds) bool {
+	for i := range algorithms {
+		if kinds>>i&1 != 0 && p.tag(i).possible {
+			return true
+		}
+	}
+	if kinds&withoutHMAC == 0 {
+		return false
+	}
+	_, err := p.container()
+	return err == nil
+}
+
 // A tag is the end of a packet read as the HMAC of one algorithm.
 type tag struct {
 	prepared bool

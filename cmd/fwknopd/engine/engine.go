@@ -36,6 +36,9 @@ type Options struct {
 	// nil: they are refused.
 	Resolve func(host string) ([]netip.Addr, error)
 
+	// Unlimited sets no limit to trials of keys: for packets without a time of their own.
+	Unlimited bool
+
 	All       bool                    // see [policy.Options], as the following
 	Filter    func(*parse.Event) bool // nil if the source filters
 	Record    func() int64
@@ -50,6 +53,9 @@ func New(o Options) (*policy.Engine, error) {
 		ShadowHash: config.ShadowHash, Password: o.Password,
 		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
 	}
+	if !o.Unlimited {
+		opts.TrialRate = trialRate
+	}
 	if o.Access.WantsSystem() {
 		systems, err := LoadSystems(o.Server.P0fFile, o.Signatures, o.Server.MaxHops, o.ReadFile)
 		if err != nil {
@@ -59,6 +65,9 @@ func New(o Options) (*policy.Engine, error) {
 	}
 	return policy.NewEngine(opts)
 }
+
+// trialRate is [policy.Options].TrialRate. It takes about a quarter of a core.
+const trialRate = 1_000_000
 
 // gpgLimiter returns the configured limit on public-key operations. The burst is that
 // of one second.

@@ -55,7 +55,8 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf}
+	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf,
+		Unlimited: o.SPADump != ""}
 	if o.Resolve {
 		opts.Resolve = engine.Resolve
 	}

@@ -100,6 +100,9 @@ func (c *Compat) Decision(d *policy.Decision, p *Packet) []string {
 	}
 	about := compatDecision{Decision: d, packet: p, stanza: c.Access.StanzaAt(d.Stanza)}
 	for i := range c.Access.Stanzas {
+		if about.covered && about.accessFile != "" {
+			break
+		}
 		st := &c.Access.Stanzas[i]
 		about.covered = about.covered || st.Source.Contains(p.Src.Addr())
 		if st.Number == 1 {

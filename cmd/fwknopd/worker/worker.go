@@ -194,7 +194,7 @@ func (w *worker) logState() {
 	n, k := w.src.Stats().Counts(), w.engine.KnockCounts()
 	w.out.put(privsep.RecordState, report.State{
 		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
-		Forged: n.Forged, Copies: w.engine.Copies(),
+		Forged: n.Forged, Copies: w.engine.Copies(), RateLimited: w.engine.RateLimited(),
 		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats,
 	})
 }
