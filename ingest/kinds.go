@@ -105,6 +105,7 @@ type sourceKind struct {
 	// time, or none.
 	fromOpener func(s *Spec, read ReadOptions, h Handover) (Source, error)
 
+	follows bool // a path: see Folders
 	// openMore opens what the source needs besides, by the suffix of its name.
 	openMore map[string]func(*Spec) (*os.File, error)
 }
@@ -121,9 +122,9 @@ var sourceKinds = map[string]sourceKind{
 		open: openLive, fromOpener: captureFrom,
 		openMore: map[string]func(*Spec) (*os.File, error){linkNews: func(*Spec) (*os.File, error) { return openLinks() }},
 	},
-	"FILE_PCAP": {open: openFollowed, fromOpener: followFrom},
-	"ULOG_PCAP": {open: openFollowed, fromOpener: followFrom},
-	"KNOCK":     {open: openFollowed, fromOpener: followFrom},
+	"FILE_PCAP": {open: openFollowed, fromOpener: followFrom, follows: true},
+	"ULOG_PCAP": {open: openFollowed, fromOpener: followFrom, follows: true},
+	"KNOCK":     {open: openFollowed, fromOpener: followFrom, follows: true},
 	"JOURNAL": {fromOpener: func(_ *Spec, read ReadOptions, h Handover) (Source, error) {
 		return FollowJournal(JournalOptions{ReadOptions: read, Open: h.Journal, Resume: h.Resume})
 	}},

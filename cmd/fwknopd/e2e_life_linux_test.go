@@ -175,7 +175,7 @@ func TestE2EBackground(t *testing.T) {
 
 // A knock logged by the kernel opens the port, also if only root may read the log.
 func TestE2EKnockInLog(t *testing.T) {
-	for name, perm := range map[string]os.FileMode{"readable": 0o644, "root only": 0o600} {
+	for name, perm := range map[string]os.FileMode{"readable": 0o644, "root only": 0o600, "tail library": 0o644} {
 		t.Run(name, func(t *testing.T) {
 			netlab.Need(t, "iptables")
 			log := netlab.KernelLog(t)
@@ -187,7 +187,11 @@ func TestE2EKnockInLog(t *testing.T) {
 			prefix := s.Server.Name
 			s.Server.Run(t, "iptables -A INPUT -p tcp --syn -j LOG --log-prefix "+prefix)
 			log.Follow(t, file, prefix)
-			s.configure("AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE "+file+";\n",
+			follower := "own"
+			if name == "tail library" {
+				follower = "tail"
+			}
+			s.configure("AUTH_MODE KNOCK;\nLOG_FOLLOWER "+follower+";\nIPT_SYSLOG_FILE "+file+";\n",
 				fmt.Sprintf("SOURCE: ANY;\nSHARED_SEQUENCE: tcp/7000, tcp/8000, tcp/9000;\nOPEN_PORTS: tcp/%d;\nFW_ACCESS_TIMEOUT: 30;\n", e2ePort))
 			s.start()
 			for _, port := range []uint16{7000, 8000, 9000} {

@@ -135,6 +135,7 @@ FWKNOP_LIB_DIR %[3]s/lib;
 FWKNOP_RUN_DIR %[3]s/run;
 FLUSH_IPT_AT_INIT N;
 FLUSH_IPT_AT_EXIT N;
+SANDBOX on;
 %[4]s`, netlab.ServerIf, s.firewall, s.dir, server))
 	s.write("access.conf", access)
 }
@@ -182,6 +183,22 @@ func (s *site) start(more ...string) {
 		}
 	})
 	s.waitFor("Starting fwknopd main event loop.")
+	s.confined()
+}
+
+// confined fails the test if the worker is not in its sandbox, unless it is a hostile one.
+func (s *site) confined() {
+	s.t.Helper()
+	pid := s.worker()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil || s.program != "" {
+		return // it has finished
+	}
+	for _, want := range []string{"Seccomp:\t2\n", "NoNewPrivs:\t1\n"} {
+		if !strings.Contains(string(text), want) {
+			s.t.Errorf("the worker has not %q:\n%s", want, text)
+		}
+	}
 }
 
 // waitFor waits until the output of the daemon contains text.
@@ -211,6 +228,7 @@ func (s *site) state() {
 	states := s.said("state: knock sequences")
 	s.cmd.Process.Signal(syscall.SIGUSR1)
 	wait.For(s.t, "the worker's state", func() bool { return s.said("state: knock sequences") > states })
+	s.confined()
 }
 
 // stop stops the daemon as a service manager would.

@@ -12,6 +12,13 @@ import (
 
 // Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
 // that it fills.
+// Values of SANDBOX.
+const (
+	SandboxAuto = "auto"
+	SandboxOn   = "on"
+	SandboxOff  = "off"
+)
+
 type Server struct {
 	Dialect Dialect
 	// Evident reports that a file shows the dialect; otherwise it was assumed.
@@ -128,6 +135,7 @@ type Server struct {
 
 	// The processes.
 	WorkerUser       string
+	Sandbox          string // SandboxAuto, SandboxOn or SandboxOff
 	IntfChecks       bool
 	IntfExistsCheck  bool
 	IntfRunningCheck bool

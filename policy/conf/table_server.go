@@ -156,6 +156,9 @@ var ServerKeywords = []Keyword{
 	{Name: "EXT_CMD_PREFIX", Kind: Text, Default: "FWKNOP_", In: both, Text: "Prefix of variables in external commands.", into: func(s *Server) any { return &s.ExternalPrefix }},
 
 	// Life.
+	{Name: "SANDBOX", Kind: Enum, Values: []string{SandboxAuto, SandboxOn, SandboxOff}, Default: SandboxAuto, In: Ours,
+		Text:    "Confine the unprivileged half to the system calls and directories that it needs: on refuses to run where the kernel cannot, auto does what the kernel can and says what is missing.",
+		Restart: true, into: func(s *Server) any { return &s.Sandbox }},
 	{Name: "WORKER_USER", Kind: Account, Default: "fwknopd", In: Ours, Text: "User that the unprivileged half runs as; nobody where the default does not exist.", Restart: true, into: func(s *Server) any { return &s.WorkerUser }},
 	{Name: "EVENT_LOG", Kind: FilePath, Default: "$FWKNOP_DIR/events.jsonl", In: Ours, Text: "Log of all decisions, one JSON object a line; __NONE__ for none.", into: func(s *Server) any { return &s.EventLog }},
 	{Name: "HOSTNAME", Kind: Text, In: manual, Text: "Name of this host in mails; unset means ask the system.", into: func(s *Server) any { return &s.Hostname }},

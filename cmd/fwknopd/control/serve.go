@@ -24,14 +24,18 @@ type Enforcer interface {
 // A server answers requests in the daemon.
 type server struct {
 	enforcer Enforcer
-	waiting  func() string
+	state    func() State
+}
+
+// A State is what a running daemon reports about itself.
+type State struct {
+	Waiting    string // what it waits for, "" for nothing
+	Unconfined string // why the worker is not wholly confined, "" if it is
 }
 
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
 // is called. The caller must hold the pid file. Requests are served one at a time.
-//
-// waiting returns what the daemon waits for, "" for nothing.
-func Serve(path string, k Enforcer, waiting func() string) (stop func(), err error) {
+func Serve(path string, k Enforcer, state func() State) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -40,7 +44,7 @@ func Serve(path string, k Enforcer, waiting func() string) (stop func(), err err
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		acceptLoop(ctx, l, server{k, waiting})
+		acceptLoop(ctx, l, server{k, state})
 	}()
 	return func() {
 		os.Remove(path)
@@ -93,7 +97,8 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case "flush":
 		err = s.enforcer.Flush(ctx)
 	case "state":
-		a.Waiting = s.waiting()
+		state := s.state()
+		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}

@@ -13,18 +13,18 @@ func (c *command) status() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	waiting := c.waiting(d)
+	state := c.state(d)
 	switch {
 	case c.JSON():
-		err = c.statusJSON(d, waiting)
+		err = c.statusJSON(d, state)
 	case c.Server.Dialect == conf.C26 && d.pid != 0:
 		c.printfln("Detected fwknopd is running (pid=%d).", d.pid)
-		c.printWaiting(waiting)
+		c.printState(state)
 	case c.Server.Dialect == conf.C26:
 		c.printfln("No running fwknopd detected.")
 	default:
 		c.printStatusLines(d)
-		c.printWaiting(waiting)
+		c.printState(state)
 	}
 	if err != nil {
 		return c.fail(err)
@@ -35,22 +35,24 @@ func (c *command) status() int {
 	return exitOK
 }
 
-// waiting returns what a running daemon waits for, such as an interface that does not
-// exist; "" for nothing, and if the daemon does not answer.
-func (c *command) waiting(d daemon) string {
+// state returns what a running daemon reports about itself, such as an interface that it
+// waits for; nothing if the daemon does not answer.
+func (c *command) state(d daemon) State {
 	if d.pid == 0 {
-		return ""
+		return State{}
 	}
 	a, err := askTimeout(stateTimeout, SocketPath(c.pidFile()), request{Do: "state"})
 	if err != nil {
-		return ""
+		return State{}
 	}
-	return a.Waiting
+	return State{Waiting: a.Waiting, Unconfined: a.Unconfined}
 }
 
-func (c *command) printWaiting(waiting string) {
-	if waiting != "" {
-		c.printfln("[-] %s", conf.Printable(waiting))
+func (c *command) printState(s State) {
+	for _, text := range []string{s.Waiting, s.Unconfined} {
+		if text != "" {
+			c.printfln("[-] %s", conf.Printable(text))
+		}
 	}
 }
 
@@ -79,10 +81,12 @@ type state struct {
 	PIDFile string `json:"pid_file"`
 	Waiting string `json:"waiting,omitempty"`
 	Roles   []role `json:"roles"`
+
+	Unconfined string `json:"unconfined,omitempty"` // why the worker is not wholly confined
 }
 
-func (c *command) statusJSON(d daemon, waiting string) error {
-	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, waiting, c.roles(d)})
+func (c *command) statusJSON(d daemon, s State) error {
+	return json.NewEncoder(c.stdout).Encode(state{1, d.pid != 0, d.pid, d.worker, d.pidFile, s.Waiting, c.roles(d), s.Unconfined})
 }
 
 func (c *command) roles(d daemon) []role { return roles(c.Server, d) }

@@ -26,6 +26,8 @@ type answer struct {
 	Grants  []enforce.Grant `json:"grants"`            // listed or revoked
 	Waiting string          `json:"waiting,omitempty"` // what the daemon waits for
 	Error   string          `json:"error,omitempty"`
+
+	Unconfined string `json:"unconfined,omitempty"` // why the worker is not wholly confined
 }
 
 const (

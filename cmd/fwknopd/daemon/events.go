@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
@@ -26,6 +28,10 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	d.logCompat(&ev)
 	text := report.EventText(&ev, hostname())
 	if text == "" {
+		return
+	}
+	if errors.Is(ev.Err, privsep.ErrRestart) {
+		d.logf(info, "%v", ev.Err)
 		return
 	}
 	switch sev := severityOf(&ev); ev.Kind {

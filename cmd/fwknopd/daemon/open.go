@@ -28,6 +28,9 @@ func (d *daemon) open(ctx context.Context) error {
 		d.events.open(s.EventLog)
 	}
 	d.logf(info, "starting fwknopd v%s", d.version)
+	if text := d.unconfined(); text != "" && !d.o.Test {
+		d.logf(warning, "%s", text)
+	}
 	backend, err := d.openFirewall(ctx)
 	if err != nil {
 		return err

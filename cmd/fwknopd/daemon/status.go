@@ -9,6 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/sandbox"
+	"fwknopd/policy/conf"
 )
 
 // maxWaits is the maximum length in bytes of what a worker may report that it waits
@@ -33,6 +35,17 @@ func (d *daemon) waiting() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.waitReason
+}
+
+// unconfined returns why the worker is not wholly confined (SANDBOX), "" if it is.
+func (d *daemon) unconfined() string {
+	if d.conf().Server.Sandbox == conf.SandboxOff {
+		return "SANDBOX is off: the worker has the rights of its user"
+	}
+	if text := sandbox.Missing(); text != "" {
+		return "SANDBOX: " + text
+	}
+	return ""
 }
 
 // waitsForInterface reports whether the worker waits for a missing interface. It does

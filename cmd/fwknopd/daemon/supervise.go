@@ -64,7 +64,8 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 		r.Close()
 		return nil, err
 	}
-	d.workerLogs.Go(func() { d.readWorkerLog(r, wk.Kill) })
+	read := make(chan struct{})
+	d.workerLogs.Go(func() { d.readWorkerLog(r, wk.Kill); close(read) })
 	d.mu.Lock()
 	d.worker = wk
 	d.mu.Unlock()
@@ -73,6 +74,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 		err := wait()
 		// A process that the worker left may hold the pipe.
 		_ = r.SetReadDeadline(time.Now().Add(lastRecords)) // fails if the pipe has ended
+		<-read                                             // the next worker begins at the positions of this one
 		return newWorkerExit(err, stderr.String())
 	}
 	return wk, nil

@@ -43,8 +43,13 @@ type workerExit struct {
 // newWorkerExit returns the error for a worker's exit status and standard error.
 func newWorkerExit(status error, stderr string) error {
 	var exit *exec.ExitError
-	if errors.As(status, &exit) && exit.ExitCode() == privsep.ExitFinished {
-		return privsep.ErrFinished
+	if errors.As(status, &exit) {
+		switch exit.ExitCode() {
+		case privsep.ExitFinished:
+			return privsep.ErrFinished
+		case privsep.ExitRestart:
+			return privsep.ErrRestart
+		}
 	}
 	e := &workerExit{status: status}
 	e.reason, e.rest, _ = strings.Cut(stderr, "\n")

@@ -86,15 +86,16 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 	var state report.State
 	var lost uint64
 	var err error
+	further := 0 // for what is longer than one message
 	switch {
 	case kind == privsep.RecordState:
-		err = decodeRecord(content, &state)
+		err, further = decodeRecord(content, &state), 1
 	case kind == privsep.RecordLost:
 		err = privsep.Decode(content, &lost)
 	case kind != privsep.RecordListening && kind != privsep.RecordLimit, len(content) > 0, kind == privsep.RecordLimit && d.conf().workerConfig.Limit == 0:
 		err = errUnknownRecord
 	}
-	if err != nil || !d.mayLog(len(content), 0) {
+	if err != nil || !d.mayLog(len(content), further) {
 		return err
 	}
 	switch s := d.conf(); kind {

@@ -25,11 +25,16 @@ func SetProcessName() { _ = os.WriteFile("/proc/self/comm", []byte("fwknopd"), 0
 const (
 	ExitError    = 1
 	ExitFinished = 3 // see [ErrFinished]
+	ExitRestart  = 4 // see [ErrRestart]
 )
 
 // ErrFinished ends a worker that is done: the number of packets of -C has been reached,
 // or an input that is read once has ended.
 var ErrFinished = errors.New("the worker has finished")
+
+// ErrRestart ends a worker that cannot follow a new configuration, since it gave up the
+// right to read the directories of its sources. Another worker can.
+var ErrRestart = errors.New("the worker makes way for one that may read the directories of the new configuration")
 
 // Names of the files that the monitor opens for the worker, in addition to the sources.
 const (

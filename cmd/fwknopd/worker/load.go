@@ -20,7 +20,7 @@ import (
 )
 
 // load fetches and applies the monitor's current configuration. On an error nothing has
-// changed.
+// changed, but [privsep.ErrRestart] is returned with the new configuration in force.
 func (w *worker) load(ctx context.Context) error {
 	c := new(privsep.Config)
 	if err := w.fetch(ctx, c); err != nil {
@@ -29,6 +29,9 @@ func (w *worker) load(ctx context.Context) error {
 	l, problems := c.Load()
 	if problems.Failed() {
 		return problems
+	}
+	if err := w.enterSandbox(l); err != nil {
+		return err
 	}
 	store, err := w.openStore(ctx, l)
 	if err != nil {
@@ -54,6 +57,9 @@ func (w *worker) load(ctx context.Context) error {
 	w.store, w.storePath = store, engine.DigestFile(l.Server)
 	w.waits.setSpecs(src.specs)
 	w.sendWaits(ctx)
+	if w.outgrown(src.specs) {
+		return privsep.ErrRestart
+	}
 	return nil
 }
 

@@ -25,6 +25,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/sandbox"
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -42,8 +43,11 @@ const (
 // Main is the main function of the worker process. It returns the exit code.
 func Main() int {
 	err := runProcess()
-	if errors.Is(err, privsep.ErrFinished) {
+	switch {
+	case errors.Is(err, privsep.ErrFinished):
 		return privsep.ExitFinished
+	case errors.Is(err, privsep.ErrRestart):
+		return privsep.ExitRestart
 	}
 	fmt.Fprintf(os.Stderr, "%v\n", err)
 	return privsep.ExitError
@@ -61,12 +65,19 @@ func runProcess() error {
 	if err != nil {
 		return err
 	}
-	return Run(context.Background(), conn, os.NewFile(privsep.RecordsFD, "records"))
+	if err := sandbox.Limit(); err != nil {
+		return err
+	}
+	return run(context.Background(), conn, os.NewFile(privsep.RecordsFD, "records"), sandbox.Apply)
 }
 
 // Run runs a worker until ctx is done, conn is closed, its source fails, or all input
 // has been processed ([privsep.ErrFinished]). It closes both conn and records.
 func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error {
+	return run(ctx, conn, records, nil)
+}
+
+func run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser, confine confinement) error {
 	client := monitor.NewClient(conn)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -76,7 +87,7 @@ func Run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser) error 
 	}()
 	out := newRecordWriter(records)
 	defer out.close()
-	w := &worker{client: client, out: out, remaining: -1, problems: privsep.NewBudget(rate.Every(privsep.RefusalEvery), privsep.ProblemBurst)}
+	w := &worker{client: client, out: out, confine: confine, remaining: -1, problems: privsep.NewBudget(rate.Every(privsep.RefusalEvery), privsep.ProblemBurst)}
 	w.refusals = newRefusalLog(func(s report.Suppressed) { out.put(privsep.RecordSuppressed, s) })
 	defer w.close()
 	return w.serve(ctx)
@@ -95,6 +106,10 @@ type worker struct {
 	src       *sources
 	refusals  *refusalLog
 	problems  *privsep.Budget
+
+	confine  confinement // nil: confined already, or never
+	confined bool
+	folders  []string // with confined: it may read files below them
 
 	wait  bool // for a missing interface
 	waits waits
@@ -131,7 +146,7 @@ func (w *worker) serve(ctx context.Context) error {
 		case notice(privsep.NoticeReload):
 			w.flush(ctx)
 			if err := w.load(ctx); err != nil {
-				if w.src == nil {
+				if w.src == nil || errors.Is(err, privsep.ErrRestart) {
 					return err
 				}
 				w.out.warnf("the worker keeps its configuration: %v", err)

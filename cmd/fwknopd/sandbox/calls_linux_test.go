@@ -1,0 +1,33 @@
+package sandbox
+
+import (
+	"testing"
+
+	seccomp "github.com/elastic/go-seccomp-bpf"
+	"github.com/elastic/go-seccomp-bpf/arch"
+)
+
+// The list of system calls fits the processors that the program is built for, and can be
+// assembled.
+func TestCallNames(t *testing.T) {
+	for goarch, a := range map[string]*arch.Info{"amd64": arch.X86_64, "arm64": arch.AARCH64} {
+		for _, g := range workerCallsOn(goarch).Syscalls {
+			names := g.Names
+			for _, c := range g.NamesWithCondtions {
+				names = append(names, c.Name)
+			}
+			for _, name := range names {
+				if _, ok := a.SyscallNames[name]; !ok {
+					t.Errorf("%s has no %s", a.Name, name)
+				}
+			}
+		}
+	}
+	p := workerCalls()
+	if _, err := p.Assemble(); err != nil {
+		t.Error(err)
+	}
+	if p.DefaultAction != seccomp.ActionErrno {
+		t.Errorf("other calls: %v", p.DefaultAction)
+	}
+}

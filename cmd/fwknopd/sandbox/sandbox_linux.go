@@ -1,0 +1,95 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	seccomp "github.com/elastic/go-seccomp-bpf"
+	"github.com/landlock-lsm/go-landlock/landlock"
+	landlocksys "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+var errNotInForce = errors.New("the list of system calls is not in force")
+
+// Missing returns what of the sandbox this kernel lacks, "" for nothing.
+func Missing() string {
+	if !seccomp.Supported() {
+		return "the kernel has no seccomp filters"
+	}
+	if abi, err := landlocksys.LandlockGetABIVersion(); err != nil || abi < 1 {
+		return "the kernel has no Landlock: a worker that is taken over can read what its user may"
+	}
+	return ""
+}
+
+// Apply confines this process, for the rest of its life, to what a worker needs: it can
+// read files below the directories in read, use the descriptors that it has and those
+// that it receives, and run threads. It can start no process, open no socket and write
+// no file. Descriptors that are passed to it later must be non-blocking already.
+//
+// If strict is set, it is an error that the kernel lacks some of this (see [Missing]).
+// Otherwise the rest is in force then.
+func Apply(read []string, strict bool) error {
+	if text := Missing(); strict && text != "" {
+		return errors.New(text)
+	}
+	if err := confineFiles(read); err != nil {
+		return fmt.Errorf("landlock: %w", err)
+	}
+	if err := load(workerCalls()); err != nil {
+		return fmt.Errorf("seccomp: %w", err)
+	}
+	// The library does not notice that a thread could not be synchronized.
+	if _, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0); !errors.Is(err, unix.EPERM) {
+		return errNotInForce
+	}
+	return nil
+}
+
+// confineFiles allows files to be read below the directories, and nothing else that
+// Landlock knows of.
+func confineFiles(read []string) error {
+	const access = landlocksys.AccessFSReadFile | landlocksys.AccessFSReadDir
+	var open []string
+	for _, dir := range read {
+		// A directory that this process cannot reach has files that the monitor opens.
+		if fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+			unix.Close(fd)
+			open = append(open, dir)
+		}
+	}
+	return landlock.V11.BestEffort().Restrict(landlock.PathAccess(access, open...))
+}
+
+// load puts a list of system calls in force for all threads of the process.
+func load(p seccomp.Policy) error {
+	runtime.LockOSThread() // no_new_privs is that of the thread that loads the list
+	defer runtime.UnlockOSThread()
+	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: p})
+}
+
+// Limits of the worker. The number of threads is counted for all processes of its user,
+// who may not be its own, so that it only stops a flood.
+const (
+	maxDescriptors = 4096
+	maxThreads     = 4096
+)
+
+// Limit bounds the descriptors and threads of this process.
+func Limit() error {
+	for resource, limit := range map[int]uint64{unix.RLIMIT_NOFILE: maxDescriptors, unix.RLIMIT_NPROC: maxThreads} {
+		var r unix.Rlimit
+		if err := unix.Getrlimit(resource, &r); err != nil {
+			return os.NewSyscallError("getrlimit", err)
+		}
+		r.Max = min(r.Max, limit)
+		r.Cur = min(r.Cur, r.Max)
+		if err := unix.Setrlimit(resource, &r); err != nil {
+			return os.NewSyscallError("setrlimit", err)
+		}
+	}
+	return nil
+}
