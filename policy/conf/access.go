@@ -286,16 +286,6 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 	}
 }
 
-// field returns the field of a keyword in a block. Most stanzas have no keyword of GnuPG and
-// share the part with its defaults.
-func (ld *accessLoader) field(b *block, k *Keyword) any {
-	if b.GPG == ld.blank[b.Dialect].GPG && strings.HasPrefix(k.Name, "GPG_") {
-		gpg := *b.GPG
-		b.GPG = &gpg
-	}
-	return k.intoStanza(&b.Stanza)
-}
-
 // refused is the text of a value that was refused.
 const refused = "?"
 
@@ -311,4 +301,14 @@ func (ld *accessLoader) refuse(b *block, l *line) {
 	if k.intoStanza != nil {
 		k.keep(ld.field(b, k), refused)
 	}
+}
+
+// field returns the field of a keyword in a block. Most stanzas have no keyword of GnuPG and
+// share the part with its defaults.
+func (ld *accessLoader) field(b *block, k *Keyword) any {
+	if b.GPG == ld.blank[b.Dialect].GPG && strings.HasPrefix(k.Name, "GPG_") {
+		gpg := *b.GPG
+		b.GPG = &gpg
+	}
+	return k.intoStanza(&b.Stanza)
 }

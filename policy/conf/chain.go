@@ -89,22 +89,6 @@ func (c *ChainSpec) check() error {
 	return nil
 }
 
-// checkName accepts the names of chains and tables that no program needs quoted.
-func checkName(name string) error {
-	if name == "" || len(name) > maxChainName {
-		return fmt.Errorf("%q is no name of 1 to %d characters", clip(name), maxChainName)
-	}
-	if name[0] == '-' {
-		return fmt.Errorf("%q begins with a dash", clip(name))
-	}
-	for _, r := range name {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.", r)) {
-			return fmt.Errorf("%q has a character no name has", clip(name))
-		}
-	}
-	return nil
-}
-
 // String is the form with seven fields.
 func (c ChainSpec) String() string {
 	return strings.Join([]string{c.Target, c.Direction, c.Table, c.From, strconv.Itoa(c.JumpPos), c.To, strconv.Itoa(c.RulePos)}, ", ")
@@ -139,4 +123,20 @@ func parseNFT(text string) (NFTChain, error) {
 		}
 	}
 	return NFTChain{f[0], f[1], f[2]}, nil
+}
+
+// checkName accepts the names of chains and tables that no program needs quoted.
+func checkName(name string) error {
+	if name == "" || len(name) > maxChainName {
+		return fmt.Errorf("%q is no name of 1 to %d characters", clip(name), maxChainName)
+	}
+	if name[0] == '-' {
+		return fmt.Errorf("%q begins with a dash", clip(name))
+	}
+	for _, r := range name {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-.", r)) {
+			return fmt.Errorf("%q has a character no name has", clip(name))
+		}
+	}
+	return nil
 }

@@ -198,6 +198,14 @@ func index(table []Keyword) map[string]spelling {
 // Find returns the keyword of that exact spelling, aliases included, or nil.
 func Find(f File, name string) *Keyword { return names[f][name].keyword }
 
+// Nearest is the keyword of either file most similar to name, "" if none is similar.
+func Nearest(name string) string {
+	if n := nearest(ServerFile, name); n != "" {
+		return n
+	}
+	return nearest(AccessFile, name)
+}
+
 // nearest is the spelling most similar to name, "" if none is similar.
 func nearest(f File, name string) string {
 	words := make([]string, 0, len(names[f]))
@@ -208,14 +216,6 @@ func nearest(f File, name string) string {
 		}
 	}
 	return nearestOf(name, words)
-}
-
-// Nearest is the keyword of either file most similar to name, "" if none is similar.
-func Nearest(name string) string {
-	if n := nearest(ServerFile, name); n != "" {
-		return n
-	}
-	return nearest(AccessFile, name)
 }
 
 // nearestOf is the word with the fewest edits from name, where a common beginning

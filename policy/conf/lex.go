@@ -50,24 +50,6 @@ func lex(name, text string, r *report) iter.Seq[line] {
 	}
 }
 
-// cutLine splits the keyword from its value. The manual once writes
-// "GPG DECRYPT_PW" with a blank; that is one keyword.
-func cutLine(pos Pos, text string) line {
-	end := strings.IndexAny(text, " \t:;")
-	if rest, ok := strings.CutPrefix(text, "GPG DECRYPT_PW"); ok && rest != "" && strings.ContainsRune(" \t:;", rune(rest[0])) {
-		end = len(text) - len(rest)
-	}
-	if end < 0 {
-		return line{pos: pos, keyword: text}
-	}
-	l := line{pos: pos, keyword: text[:end], rest: text[end:]}
-	if strings.HasPrefix(l.rest, ":") {
-		l.colon, l.rest = true, l.rest[1:]
-	}
-	l.rest = strings.TrimLeft(l.rest, " \t")
-	return l
-}
-
 // evidence is what in a file shows its dialect.
 type evidence struct {
 	perlOnly, c26Only bool // a keyword that only one dialect has
@@ -130,20 +112,6 @@ func accessDialect(server Dialect, e evidence) Dialect {
 	return C26
 }
 
-// cut divides what stands behind the keyword in a file of dialect d at the
-// semicolon that ends the value: the last one of the line for values of 1.9 that may
-// hold semicolons themselves.
-func (l *line) cut(d Dialect, k *Keyword) (value, behind string, ended bool) {
-	end := strings.IndexByte(l.rest, ';')
-	if end >= 0 && d == Perl19 && k.File == AccessFile && kinds[k.Kind].greedy {
-		end = strings.LastIndexByte(l.rest, ';')
-	}
-	if end < 0 {
-		return l.rest, "", false
-	}
-	return l.rest[:end], strings.Trim(l.rest[end:], "; \t\r\v\f"), true
-}
-
 // value cuts the value out of a line of a file of dialect d. In 1.9 files the
 // semicolon is required.
 func (l *line) value(d Dialect, k *Keyword) (string, error) {
@@ -167,27 +135,6 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 		return "", errors.New("no value")
 	}
 	return v, nil
-}
-
-// stripComment removes a comment after the value on the same line of a 2.6 file. That
-// daemon has no such comments, but it stops reading numbers, ports, networks, dates and
-// flags where they end; all other values, keys above all, reach to the end of the line.
-func (k *Keyword) stripComment(value string) string {
-	perEntry := k.Kind == PortList || k.Kind == NetList
-	if !perEntry && !kinds[k.Kind].short {
-		return value
-	}
-	entries := []string{value}
-	if perEntry {
-		entries = strings.Split(value, ",")
-	}
-	for i, e := range entries {
-		before, _, _ := strings.Cut(e, "#")
-		if before = strings.TrimRight(before, " \t"); !perEntry || !strings.EqualFold(strings.TrimSpace(before), "ANY") {
-			entries[i] = before
-		}
-	}
-	return strings.Join(entries, ",")
 }
 
 // comment is a # after a blank: in a value, a comment that became a part of it. Words
@@ -227,4 +174,57 @@ func (l *line) behind(d Dialect, k *Keyword) (text string, severity Severity) {
 		}
 	}
 	return fmt.Sprintf("the value ends at the semicolon, %q behind it is not read", clip(behind)), Warning
+}
+
+// cut divides what stands behind the keyword in a file of dialect d at the
+// semicolon that ends the value: the last one of the line for values of 1.9 that may
+// hold semicolons themselves.
+func (l *line) cut(d Dialect, k *Keyword) (value, behind string, ended bool) {
+	end := strings.IndexByte(l.rest, ';')
+	if end >= 0 && d == Perl19 && k.File == AccessFile && kinds[k.Kind].greedy {
+		end = strings.LastIndexByte(l.rest, ';')
+	}
+	if end < 0 {
+		return l.rest, "", false
+	}
+	return l.rest[:end], strings.Trim(l.rest[end:], "; \t\r\v\f"), true
+}
+
+// stripComment removes a comment after the value on the same line of a 2.6 file. That
+// daemon has no such comments, but it stops reading numbers, ports, networks, dates and
+// flags where they end; all other values, keys above all, reach to the end of the line.
+func (k *Keyword) stripComment(value string) string {
+	perEntry := k.Kind == PortList || k.Kind == NetList
+	if !perEntry && !kinds[k.Kind].short {
+		return value
+	}
+	entries := []string{value}
+	if perEntry {
+		entries = strings.Split(value, ",")
+	}
+	for i, e := range entries {
+		before, _, _ := strings.Cut(e, "#")
+		if before = strings.TrimRight(before, " \t"); !perEntry || !strings.EqualFold(strings.TrimSpace(before), "ANY") {
+			entries[i] = before
+		}
+	}
+	return strings.Join(entries, ",")
+}
+
+// cutLine splits the keyword from its value. The manual once writes
+// "GPG DECRYPT_PW" with a blank; that is one keyword.
+func cutLine(pos Pos, text string) line {
+	end := strings.IndexAny(text, " \t:;")
+	if rest, ok := strings.CutPrefix(text, "GPG DECRYPT_PW"); ok && rest != "" && strings.ContainsRune(" \t:;", rune(rest[0])) {
+		end = len(text) - len(rest)
+	}
+	if end < 0 {
+		return line{pos: pos, keyword: text}
+	}
+	l := line{pos: pos, keyword: text[:end], rest: text[end:]}
+	if strings.HasPrefix(l.rest, ":") {
+		l.colon, l.rest = true, l.rest[1:]
+	}
+	l.rest = strings.TrimLeft(l.rest, " \t")
+	return l
 }

@@ -195,28 +195,6 @@ func (ld *loader) noticeObsolete(file string) {
 	}
 }
 
-// locate resolves a relative name in file: relative to the working directory, as in both
-// old daemons, or to the folder of file if only that exists. The result is relative to
-// the working directory, as all names here.
-func (ld *loader) locate(file, name string) string {
-	if name == "" || path.IsAbs(name) {
-		return name
-	}
-	here, there := path.Clean(name), path.Join(path.Dir(file), name)
-	if file != "" && here != there && !ld.FS.Exists(here) && ld.FS.Exists(there) {
-		return there
-	}
-	return here
-}
-
-// absolute makes a name that locate returned absolute.
-func (ld *loader) absolute(name string) string {
-	if ld.Dir == "" || name == "" || path.IsAbs(name) {
-		return name
-	}
-	return path.Join(ld.Dir, name)
-}
-
 // locateValue makes the relative paths in a value absolute, since a daemon in the
 // background has another working directory.
 func (ld *loader) locateValue(val *Value) {
@@ -242,4 +220,26 @@ func (ld *loader) locateValue(val *Value) {
 // program reports that the value names a program.
 func (k *Keyword) program() bool {
 	return strings.HasSuffix(k.Name, "Cmd") || strings.HasSuffix(k.Name, "_EXE") || k.Name == "GPG_PATH"
+}
+
+// locate resolves a relative name in file: relative to the working directory, as in both
+// old daemons, or to the folder of file if only that exists. The result is relative to
+// the working directory, as all names here.
+func (ld *loader) locate(file, name string) string {
+	if name == "" || path.IsAbs(name) {
+		return name
+	}
+	here, there := path.Clean(name), path.Join(path.Dir(file), name)
+	if file != "" && here != there && !ld.FS.Exists(here) && ld.FS.Exists(there) {
+		return there
+	}
+	return here
+}
+
+// absolute makes a name that locate returned absolute.
+func (ld *loader) absolute(name string) string {
+	if ld.Dir == "" || name == "" || path.IsAbs(name) {
+		return name
+	}
+	return path.Join(ld.Dir, name)
 }

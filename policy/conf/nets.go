@@ -60,6 +60,21 @@ func (n *Nets) has(p netip.Prefix) bool {
 	return false
 }
 
+// parseNetsOrFlag reads REQUIRE_SOURCE_ADDRESS: Y is the empty list, N is ANY.
+func parseNetsOrFlag(text string) (Nets, error) {
+	if yes, err := parseFlag(text); err == nil {
+		if yes {
+			return Nets{}, nil
+		}
+		return Nets{Include: []netip.Prefix{any4, any6}}, nil
+	}
+	n, err := parseNets(text)
+	if err != nil && !strings.ContainsAny(text, ".:/,") {
+		return Nets{}, fmt.Errorf("%q is neither Y nor N nor a list of networks", clip(text))
+	}
+	return n, err
+}
+
 // parseNets reads a comma list of ANY, address, address/length and address/mask;
 // "!" before an entry makes it an exception; NONE anywhere is the empty list.
 func parseNets(text string) (Nets, error) {
@@ -89,19 +104,35 @@ func parseNets(text string) (Nets, error) {
 	return n, nil
 }
 
-// parseNetsOrFlag reads REQUIRE_SOURCE_ADDRESS: Y is the empty list, N is ANY.
-func parseNetsOrFlag(text string) (Nets, error) {
-	if yes, err := parseFlag(text); err == nil {
-		if yes {
-			return Nets{}, nil
+// zeroMasks returns the entries of a list that name an address but match every address,
+// since their mask has length 0.
+func zeroMasks(text string) (entries []string) {
+	for e := range strings.SplitSeq(text, ",") {
+		e = strings.TrimSpace(e)
+		host, _, _ := strings.Cut(strings.TrimLeft(e, "! "), "/")
+		p, err := parsePrefix(strings.TrimLeft(e, "! "))
+		if a, _ := netip.ParseAddr(strings.TrimSpace(host)); err == nil && p.Bits() == 0 && !a.IsUnspecified() {
+			entries = append(entries, e)
 		}
-		return Nets{Include: []netip.Prefix{any4, any6}}, nil
 	}
-	n, err := parseNets(text)
-	if err != nil && !strings.ContainsAny(text, ".:/,") {
-		return Nets{}, fmt.Errorf("%q is neither Y nor N nor a list of networks", clip(text))
+	return entries
+}
+
+// parseTarget reads FORCE_NAT: an address and a port.
+func parseTarget(text string) (netip.AddrPort, error) {
+	f := strings.Fields(text)
+	if len(f) != 2 {
+		return netip.AddrPort{}, fmt.Errorf("%q is not an address and a port", clip(text))
 	}
-	return n, err
+	a, err := parseAddr(f[0])
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := parseInt(f[1], 0, 65535)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("port %w", err)
+	}
+	return netip.AddrPortFrom(a, uint16(n)), nil
 }
 
 func parsePrefix(text string) (netip.Prefix, error) {
@@ -118,20 +149,6 @@ func parsePrefix(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q: %w", clip(text), err)
 	}
 	return netip.PrefixFrom(a, bits).Masked(), nil
-}
-
-// zeroMasks returns the entries of a list that name an address but match every address,
-// since their mask has length 0.
-func zeroMasks(text string) (entries []string) {
-	for e := range strings.SplitSeq(text, ",") {
-		e = strings.TrimSpace(e)
-		host, _, _ := strings.Cut(strings.TrimLeft(e, "! "), "/")
-		p, err := parsePrefix(strings.TrimLeft(e, "! "))
-		if a, _ := netip.ParseAddr(strings.TrimSpace(host)); err == nil && p.Bits() == 0 && !a.IsUnspecified() {
-			entries = append(entries, e)
-		}
-	}
-	return entries
 }
 
 // parseMask reads a prefix length or a dotted, contiguous mask.
@@ -161,33 +178,13 @@ func parseMask(text string, max int) (int, error) {
 	return ones, nil
 }
 
-func parseAddr(text string) (netip.Addr, error) {
-	a, err := netip.ParseAddr(text)
-	if err != nil || a.Zone() != "" {
-		return netip.Addr{}, fmt.Errorf("%q is no address", clip(text))
-	}
-	return a.Unmap(), nil
-}
-
-// parseTarget reads FORCE_NAT: an address and a port.
-func parseTarget(text string) (netip.AddrPort, error) {
-	f := strings.Fields(text)
-	if len(f) != 2 {
-		return netip.AddrPort{}, fmt.Errorf("%q is not an address and a port", clip(text))
-	}
-	a, err := parseAddr(f[0])
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	n, err := parseInt(f[1], 0, 65535)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("port %w", err)
-	}
-	return netip.AddrPortFrom(a, uint16(n)), nil
-}
-
 // MaxPorts bounds one list of ports.
 const MaxPorts = 1024
+
+// parsePortList reads a PortList. Only 1.9 files have icmp; 2.6 has no sequences.
+func (k *Keyword) parsePortList(d Dialect, text string) (any, error) {
+	return parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE")
+}
 
 // parsePorts reads a comma list of proto/port; icmp stands without a port, and only
 // where icmp is true.
@@ -206,11 +203,6 @@ func parsePorts(text string, icmp bool) ([]Port, error) {
 		}
 	}
 	return ports, nil
-}
-
-// parsePortList reads a PortList. Only 1.9 files have icmp; 2.6 has no sequences.
-func (k *Keyword) parsePortList(d Dialect, text string) (any, error) {
-	return parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE")
 }
 
 // parsePortNumbers reads a comma list of port numbers.
@@ -261,4 +253,12 @@ func parsePort(text string, icmp bool) (Port, error) {
 	}
 	p.Number = uint16(n)
 	return p, nil
+}
+
+func parseAddr(text string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(text)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is no address", clip(text))
+	}
+	return a.Unmap(), nil
 }

@@ -135,6 +135,14 @@ type report struct {
 	worst   Severity // of those that were dropped
 }
 
+func (r *report) errorf(pos Pos, keyword, format string, args ...any) {
+	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...)})
+}
+
+func (r *report) warnf(pos Pos, keyword, format string, args ...any) {
+	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...), Severity: Warning})
+}
+
 func (r *report) add(p Problem) {
 	if r.files == nil {
 		r.files = make(map[string]int)
@@ -152,14 +160,6 @@ func (r *report) add(p Problem) {
 		return
 	}
 	r.list = append(r.list, p)
-}
-
-func (r *report) errorf(pos Pos, keyword, format string, args ...any) {
-	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...)})
-}
-
-func (r *report) warnf(pos Pos, keyword, format string, args ...any) {
-	r.add(Problem{Pos: pos, Keyword: keyword, Text: fmt.Sprintf(format, args...), Severity: Warning})
 }
 
 // full reports that further problems are not kept, so that a caller can skip the

@@ -370,12 +370,6 @@ var feeds = map[Mode][]string{
 	ModeEncrypted: {"KNOCK", "JOURNAL", "KMSG", "NFLOG"},
 }
 
-// Feeds reports whether the daemon reads packets for stanzas of that mode. Other
-// stanzas take no part in its decisions.
-func (s *Server) Feeds(m Mode) bool {
-	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
-}
-
 // Unfed is the reason why no stanza of that mode ever grants anything, "" if it can.
 func (s *Server) Unfed(m Mode) string {
 	if s.Feeds(m) {
@@ -387,4 +381,10 @@ func (s *Server) Unfed(m Mode) string {
 	}
 	return "AUTH_MODE " + strings.Join(s.AuthModes, ", ") + " reads no " + what + ": the stanza never grants anything; " +
 		strings.Join(feeds[m], ", ") + " would"
+}
+
+// Feeds reports whether the daemon reads packets for stanzas of that mode. Other
+// stanzas take no part in its decisions.
+func (s *Server) Feeds(m Mode) bool {
+	return slices.ContainsFunc(s.AuthModes, func(mode string) bool { return slices.Contains(feeds[m], mode) })
 }

@@ -15,11 +15,11 @@ type Secret struct{ b []byte }
 // NewSecret takes ownership of b.
 func NewSecret(b []byte) Secret { return Secret{b} }
 
-// Bytes returns the key itself.
-func (s Secret) Bytes() []byte { return s.b }
+// MarshalText keeps encoders from printing the key.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// IsZero reports that no key was configured.
-func (s Secret) IsZero() bool { return len(s.b) == 0 }
+// GoString keeps %#v from printing the key.
+func (s Secret) GoString() string { return "conf.Secret(" + s.String() + ")" }
 
 // String implements fmt.Stringer.
 func (s Secret) String() string {
@@ -29,11 +29,11 @@ func (s Secret) String() string {
 	return "[redacted]"
 }
 
-// GoString keeps %#v from printing the key.
-func (s Secret) GoString() string { return "conf.Secret(" + s.String() + ")" }
+// Bytes returns the key itself.
+func (s Secret) Bytes() []byte { return s.b }
 
-// MarshalText keeps encoders from printing the key.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+// IsZero reports that no key was configured.
+func (s Secret) IsZero() bool { return len(s.b) == 0 }
 
 // Mode is the evaluation a stanza takes part in.
 type Mode uint8

@@ -116,18 +116,6 @@ func parseFlag(text string) (bool, error) {
 	return false, fmt.Errorf("%q is neither Y nor N", clip(text))
 }
 
-func parseInt(text string, low, high int64) (int64, error) {
-	digits := strings.TrimPrefix(text, "-")
-	if digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return 0, fmt.Errorf("%q is not a whole number", clip(text))
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || n < low || n > high {
-		return 0, fmt.Errorf("%s is out of range, %d to %d are allowed", clip(text), low, high)
-	}
-	return n, nil
-}
-
 // keep stores the text of a value that was refused where the field is one of text, so that
 // it does not count as missing.
 func (k *Keyword) keep(field any, text string) {
@@ -145,18 +133,16 @@ func (k *Keyword) parseNumber(d Dialect, text string) (any, error) {
 	return parseInt(text, k.Min, high)
 }
 
-// parseWord finds the word, ignoring case, and returns it as the table spells it.
-func (k *Keyword) parseWord(d Dialect, text string) (any, error) {
-	values := k.Values
-	if d == C26 && k.Values2 != nil {
-		values = k.Values2
+func parseInt(text string, low, high int64) (int64, error) {
+	digits := strings.TrimPrefix(text, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return 0, fmt.Errorf("%q is not a whole number", clip(text))
 	}
-	for _, v := range values {
-		if strings.EqualFold(v, text) {
-			return v, nil
-		}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%s is out of range, %d to %d are allowed", clip(text), low, high)
 	}
-	return nil, unknownWord{text, values}
+	return n, nil
 }
 
 func (k *Keyword) parseWords(d Dialect, text string) (any, error) {
@@ -174,6 +160,20 @@ func (k *Keyword) parseWords(d Dialect, text string) (any, error) {
 	return words, nil
 }
 
+// parseWord finds the word, ignoring case, and returns it as the table spells it.
+func (k *Keyword) parseWord(d Dialect, text string) (any, error) {
+	values := k.Values
+	if d == C26 && k.Values2 != nil {
+		values = k.Values2
+	}
+	for _, v := range values {
+		if strings.EqualFold(v, text) {
+			return v, nil
+		}
+	}
+	return nil, unknownWord{text, values}
+}
+
 // unknownWord is an error that can offer the nearest allowed word.
 type unknownWord struct {
 	word   string
@@ -185,17 +185,6 @@ func (u unknownWord) Error() string {
 		return fmt.Sprintf("%q is unknown, only %s is allowed", clip(u.word), u.values[0])
 	}
 	return fmt.Sprintf("%q is not one of %s", clip(u.word), strings.Join(u.values, ", "))
-}
-
-func parseList(text string) ([]string, error) {
-	parts := strings.Split(text, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-		if parts[i] == "" {
-			return nil, errors.New("empty entry in the list")
-		}
-	}
-	return parts, nil
 }
 
 func parseDir(text string) (string, error) {
@@ -210,6 +199,17 @@ func (k *Keyword) parseCommand(_ Dialect, text string) (any, error) {
 		return nil, fmt.Errorf("longer than %d bytes", k.Max)
 	}
 	return text, nil
+}
+
+func parseList(text string) ([]string, error) {
+	parts := strings.Split(text, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+		if parts[i] == "" {
+			return nil, errors.New("empty entry in the list")
+		}
+	}
+	return parts, nil
 }
 
 // parseRegex compiles RE2; a leading * means .* as in the examples of the manual.

@@ -14,39 +14,6 @@ const (
 	FromArgv
 )
 
-// A Value is the text of a keyword, after expansion, and where it was given. What the
-// text means is in the field that the row of the keyword names.
-type Value struct {
-	Keyword *Keyword
-	Text    string // "" is unset; holds the secret for secret keywords: print with String
-	Pos     Pos    // zero unless Origin is FromFile
-	Origin  Origin
-	Name    string // the spelling used, a name or alias of Keyword
-}
-
-// String is the text, or [redacted].
-func (v *Value) String() string {
-	if v.Keyword.Secret() && v.Text != "" {
-		return "[redacted]"
-	}
-	return v.Text
-}
-
-// Where is the origin of the value: `file:line`, argv or default.
-func (v *Value) Where() string {
-	switch v.Origin {
-	case FromFile:
-		return v.Pos.String()
-	case FromArgv:
-		return "argv"
-	default:
-		return "default"
-	}
-}
-
-// IsSet reports that a file or the command line gave the value.
-func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }
-
 // Values are the effective values of one file's keywords as text, with their origins:
 // those of fwknop.conf with its overrides, or those of one stanza. Every keyword of the
 // table has one, by default if not in a file. They serve the dump and the places in
@@ -65,16 +32,6 @@ type Place struct {
 	Set  bool   // a file or the command line gave it
 }
 
-// All returns every keyword's value in the order of the table; a keyword that may
-// stand more than once has one entry for each time.
-func (v *Values) All() []*Value {
-	var all []*Value
-	for i := range keywords[v.File] {
-		all = append(all, v.each(&keywords[v.File][i])...)
-	}
-	return all
-}
-
 // Changed lists the keywords whose new value the running daemon cannot take over.
 func (v *Values) Changed(old *Values) []string {
 	var names []string
@@ -85,19 +42,6 @@ func (v *Values) Changed(old *Values) []string {
 	}
 	return names
 }
-
-// Place returns where a keyword, by name or alias, was given; the zero Place for a
-// name that is not in the table.
-func (v *Values) Place(name string) Place {
-	if Find(v.File, name) == nil {
-		return Place{}
-	}
-	val := v.lookup(name)
-	return Place{val.Pos, val.Name, val.IsSet()}
-}
-
-// IsSet reports whether a file or the command line gave the keyword.
-func (v *Values) IsSet(name string) bool { return v.find(Find(v.File, name)).IsSet() }
 
 // Format writes what files and the command line gave as a file of the same dialect:
 // reading it back gives the same values. With redact, keys are replaced and the result
@@ -133,51 +77,28 @@ func (v *Values) formatLine(b *strings.Builder, val *Value, redact bool) {
 	b.WriteByte('\n')
 }
 
-// meaning parses the value of a keyword that no field holds. A value that was refused counts
-// as the default.
-func (v *Values) meaning(name string) any {
-	val := v.lookup(name)
-	value, err := val.Keyword.parse(v.Dialect, val.Text)
-	if err != nil {
-		value, _ = val.Keyword.parse(v.Dialect, val.Keyword.DefaultFor(v.Dialect))
-	}
-	return value
-}
-
-// flag is the value of a Flag that no field holds.
-func (v *Values) flag(name string) bool { return v.meaning(name) == true }
-
-// each returns the value of k, by default if none was given, and its repetitions.
-func (v *Values) each(k *Keyword) []*Value {
-	all := []*Value{v.lookup(k.Name)}
-	for i := range v.more[k] {
-		all = append(all, &v.more[k][i])
+// All returns every keyword's value in the order of the table; a keyword that may
+// stand more than once has one entry for each time.
+func (v *Values) All() []*Value {
+	var all []*Value
+	for i := range keywords[v.File] {
+		all = append(all, v.each(&keywords[v.File][i])...)
 	}
 	return all
 }
 
-// lookup returns the value of a keyword, by name or alias. It panics for a name that
-// is not in the table.
-func (v *Values) lookup(name string) *Value {
-	k := Find(v.File, name)
-	if k == nil {
-		panic("conf: no keyword " + name)
+// Place returns where a keyword, by name or alias, was given; the zero Place for a
+// name that is not in the table.
+func (v *Values) Place(name string) Place {
+	if Find(v.File, name) == nil {
+		return Place{}
 	}
-	if val := v.find(k); val != nil {
-		return val
-	}
-	return &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Dialect)}
+	val := v.lookup(name)
+	return Place{val.Pos, val.Name, val.IsSet()}
 }
 
-// find returns the value that was given to k, nil if none was.
-func (v *Values) find(k *Keyword) *Value {
-	for i := range v.given {
-		if v.given[i].Keyword == k {
-			return &v.given[i]
-		}
-	}
-	return nil
-}
+// IsSet reports whether a file or the command line gave the keyword.
+func (v *Values) IsSet(name string) bool { return v.find(Find(v.File, name)).IsSet() }
 
 // add stores val and reports whether it counts, and as a repetition. A second value of a
 // keyword is kept if the keyword may repeat, else it is a problem; only the same value
@@ -223,3 +144,82 @@ func (v *Values) set(val Value, more []Value) {
 		v.more[val.Keyword] = more
 	}
 }
+
+// flag is the value of a Flag that no field holds.
+func (v *Values) flag(name string) bool { return v.meaning(name) == true }
+
+// meaning parses the value of a keyword that no field holds. A value that was refused counts
+// as the default.
+func (v *Values) meaning(name string) any {
+	val := v.lookup(name)
+	value, err := val.Keyword.parse(v.Dialect, val.Text)
+	if err != nil {
+		value, _ = val.Keyword.parse(v.Dialect, val.Keyword.DefaultFor(v.Dialect))
+	}
+	return value
+}
+
+// each returns the value of k, by default if none was given, and its repetitions.
+func (v *Values) each(k *Keyword) []*Value {
+	all := []*Value{v.lookup(k.Name)}
+	for i := range v.more[k] {
+		all = append(all, &v.more[k][i])
+	}
+	return all
+}
+
+// lookup returns the value of a keyword, by name or alias. It panics for a name that
+// is not in the table.
+func (v *Values) lookup(name string) *Value {
+	k := Find(v.File, name)
+	if k == nil {
+		panic("conf: no keyword " + name)
+	}
+	if val := v.find(k); val != nil {
+		return val
+	}
+	return &Value{Keyword: k, Name: k.Name, Text: k.DefaultFor(v.Dialect)}
+}
+
+// find returns the value that was given to k, nil if none was.
+func (v *Values) find(k *Keyword) *Value {
+	for i := range v.given {
+		if v.given[i].Keyword == k {
+			return &v.given[i]
+		}
+	}
+	return nil
+}
+
+// A Value is the text of a keyword, after expansion, and where it was given. What the
+// text means is in the field that the row of the keyword names.
+type Value struct {
+	Keyword *Keyword
+	Text    string // "" is unset; holds the secret for secret keywords: print with String
+	Pos     Pos    // zero unless Origin is FromFile
+	Origin  Origin
+	Name    string // the spelling used, a name or alias of Keyword
+}
+
+// String is the text, or [redacted].
+func (v *Value) String() string {
+	if v.Keyword.Secret() && v.Text != "" {
+		return "[redacted]"
+	}
+	return v.Text
+}
+
+// Where is the origin of the value: `file:line`, argv or default.
+func (v *Value) Where() string {
+	switch v.Origin {
+	case FromFile:
+		return v.Pos.String()
+	case FromArgv:
+		return "argv"
+	default:
+		return "default"
+	}
+}
+
+// IsSet reports that a file or the command line gave the value.
+func (v *Value) IsSet() bool { return v != nil && v.Origin != FromDefault }
