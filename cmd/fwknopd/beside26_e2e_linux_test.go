@@ -404,3 +404,44 @@ func (c *besideCase) unmatched(theirs, ours *peer) (lines []string) {
 	}
 	return lines
 }
+
+// After a change back to the 2.6 daemon it refuses what ours has granted, by the cache
+// that is exported for it.
+func TestE2EBackTo26(t *testing.T) {
+	netlab.Need(t, cDaemon, "fwknop", "iptables")
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPeer(t, bin)
+	p.start("", besideSSH)
+	p.knock(keyed("-A", "tcp/22")...)
+	p.waitFor("Added access rule")
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.cmd.Wait()
+	journal, cache := filepath.Join(p.dir, "digest"), filepath.Join(p.dir, "digest26")
+	if out, err := exec.Command(bin, "digests", "export", "--format", "2.6", "-c", filepath.Join(p.dir, "f.conf"), "-d", journal, cache).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Rename(cache, journal); err != nil {
+		t.Fatal(err)
+	}
+	p.program = cDaemon
+	p.start("", besideSSH)
+	p.repeat()
+	p.waitFor("Replay detected from source IP: 10.77.0.2")
+	if rules := p.state(); len(rules) != 0 {
+		t.Errorf("open: %q", rules)
+	}
+	p.knock(keyed("-A", "tcp/22")...)
+	p.waitFor("Added access rule")
+	p.end()
+}
+
+// waitFor waits until the log contains text.
+func (p *peer) waitFor(text string) {
+	p.t.Helper()
+	if !wait.Until(wait.Timeout, func() bool { return strings.Contains(p.log.String(), text) }) {
+		p.t.Fatalf("%s never said %q:\n%s", p.program, text, p.log.String())
+	}
+}

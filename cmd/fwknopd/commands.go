@@ -24,6 +24,9 @@ var commands = map[string]command{
 	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Grants(args, stdout, stderr)
 	},
+	"digests": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return control.Digests(args, stdout, stderr)
+	},
 	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		o, code := cli.Begin(cli.Help, args, stdout, stderr)
 		switch {

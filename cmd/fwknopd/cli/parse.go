@@ -52,7 +52,7 @@ func Begin(c Command, args []string, stdout, stderr io.Writer) (*Options, int) {
 // Refuse prints an error in the command line and returns the exit code.
 func (c Command) Refuse(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%s: %v\n", c, err)
-	if c == Grants {
+	if c == Grants || c == Digests {
 		io.WriteString(stderr, synopses[c])
 	}
 	return exitUsage
@@ -177,7 +177,7 @@ func (o *Options) validate(c Command) error {
 	if len(o.Operands) > 0 && (c == Check || c == Daemon && !o.OS) {
 		return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)
 	}
-	if err := o.checkFormat(); err != nil {
+	if err := o.checkFormat(c); err != nil {
 		return err
 	}
 	o.complete()
@@ -199,12 +199,15 @@ func (o *Options) complete() {
 }
 
 // checkFormat applies --json and checks --format; those of -D are its own.
-func (o *Options) checkFormat() error {
+func (o *Options) checkFormat(c Command) error {
 	if o.json {
 		if o.Format != "" && o.Format != "json" {
 			return usagef("--json and --format %s exclude each other", o.Format)
 		}
 		o.Format = "json"
+	}
+	if c == Digests {
+		return nil // a format of its own
 	}
 	if !o.Dump && !slices.Contains([]string{"", "text", "json", "jsonl"}, o.Format) {
 		return usagef("no format %q (text, json or jsonl)", o.Format)

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Help: "help"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -22,6 +22,7 @@ var synopses = map[Command]string{
        fwknopd explain [options] FILE --record N one packet, stage by stage
        fwknopd check [options]                   validate the configuration
        fwknopd grants list|revoke                what is open
+       fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
        fwknopd help [KEYWORD]                    about a configuration keyword
 
 FILE is a log or a capture, recognised by content, compressed or not; - is stdin.
@@ -38,6 +39,11 @@ what each stanza allows, and what is dangerous in it.
 `,
 	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
        fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
+`,
+	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [-d FILE] [-c FILE] [-O FILE]
+
+Writes the digests of the messages seen as a cache that the 2.6 daemon reads, to a new
+file or to standard output: after a change back it refuses those messages too.
 `,
 	Help: `usage: fwknopd help [KEYWORD...]
 `,
