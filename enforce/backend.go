@@ -91,6 +91,10 @@ func ByKey(gs []Grant) map[string]Grant {
 // ErrEnded is the refusal of a grant whose end has passed.
 var ErrEnded = errors.New("grant has already ended")
 
+// ErrUnconfirmed comes with grants that the daemon has opened and that the firewall did
+// not confirm in time.
+var ErrUnconfirmed = errors.New("the firewall does not answer: this is what the daemon has opened in it")
+
 // Notes are messages that the administrator should read once.
 type Notes []string
 

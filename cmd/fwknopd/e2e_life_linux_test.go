@@ -204,7 +204,29 @@ func TestE2EKnockInLog(t *testing.T) {
 	}
 }
 
-// An idle daemon does not wake up, whatever its sources.
+// A worker that is stopped is replaced.
+func TestE2EStoppedWorker(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\n", stanza(""))
+	s.start()
+	worker := s.worker()
+	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor("the worker did not answer for 10s")
+	if !wait.Until(wait.Timeout, func() bool { w := s.worker(); return w != 0 && w != worker }) {
+		t.Fatal("no new worker")
+	}
+	s.state() // the new worker is at work
+	s.knock(ask()...)
+	if !s.open() {
+		t.Error("the new worker opens nothing")
+	}
+	s.stop()
+}
+
+// An idle daemon does not wake up, whatever its sources, but to ask its worker once in
+// KNOPWATCHD_CHECK_INTERVAL.
 func TestE2EIdle(t *testing.T) {
 	wakeups := make(map[string]func() int)
 	for _, c := range []struct{ name, firewall, server string }{
@@ -221,7 +243,7 @@ func TestE2EIdle(t *testing.T) {
 		if strings.Contains(c.server, "KNOCK") {
 			c.server, access = fmt.Sprintf(c.server, log), knockStanza()
 		}
-		s.configure(c.server, access)
+		s.configure("KNOPWATCHD_CHECK_INTERVAL 600;\n"+c.server, access)
 		s.start()
 		for name, pid := range map[string]int{c.name + ": monitor": s.cmd.Process.Pid, c.name + ": worker": s.worker()} {
 			wakeups[name] = func() int { return wait.Wakeups(t, pid) }

@@ -50,6 +50,7 @@ const (
 	defaultOutput  = 4096
 	defaultTimeout = 30 * time.Second
 	killDelay      = 2 * time.Second        // from TERM to KILL
+	cancelDelay    = time.Second            // the same when the context ends
 	outputDelay    = 200 * time.Millisecond // for output that a surviving child still holds open
 )
 
@@ -151,15 +152,17 @@ func lookPath(name string, env []string) (string, error) {
 func waitOrKill(ctx context.Context, group int, c Command, done <-chan struct{}) (timedOut bool) {
 	limit := time.NewTimer(c.timeout())
 	defer limit.Stop()
+	delay := killDelay
 	select {
 	case <-done:
 		return false
 	case <-limit.C:
 	case <-ctx.Done():
+		delay = cancelDelay
 	}
 	if !c.KillAtOnce {
 		syscall.Kill(-group, syscall.SIGTERM)
-		limit.Reset(killDelay)
+		limit.Reset(delay)
 		select {
 		case <-done:
 		case <-limit.C:

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 
 	"fwknopd/enforce"
@@ -20,8 +19,6 @@ func (m *Monitor) command(c Command) error {
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if err == nil {
 		err = m.startCommand(c, program)
 	}
@@ -31,9 +28,12 @@ func (m *Monitor) command(c Command) error {
 	return err
 }
 
-// startCommand runs a command on its own goroutine. m.mu must be held.
+// startCommand runs a command on its own goroutine. It does not take m.mu: a firewall
+// that is slow does not delay commands, nor what the worker requests after them.
 func (m *Monitor) startCommand(c Command, program command.Command) error {
-	if m.closed {
+	m.commandsMu.Lock()
+	defer m.commandsMu.Unlock()
+	if m.commandsClosed {
 		return ErrGone
 	}
 	select {
@@ -43,7 +43,7 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 	}
 	m.commands.Go(func() {
 		defer func() { <-m.commandSlots }()
-		result, err := command.Run(context.Background(), program)
+		result, err := command.Run(m.commandLife, program)
 		m.events.add(Event{Time: m.clock.read().wall, Kind: CommandRan, Command: c, Err: err, Result: Result{
 			Status: result.Status, Output: result.Output, TimedOut: result.TimedOut, Took: result.Took,
 		}})

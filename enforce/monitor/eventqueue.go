@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"fwknopd/enforce"
 )
 
@@ -104,15 +106,25 @@ const (
 	refusalRate  = 1
 )
 
+// A refusals limits the reports of refusals.
+type refusals struct {
+	mu         sync.Mutex
+	limiter    *rate.Limiter
+	unreported int // since the last report
+}
+
 // reportRefused reports a request that the policy does not allow. Count is the number of
-// refusals before it that were not reported. m.mu must be held.
+// refusals before it that were not reported.
 func (m *Monitor) reportRefused(now clockReading, ev Event) {
-	if !m.refusals.AllowN(now.monotonic(), 1) {
-		m.unreported++
+	r := &m.refusals
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.limiter.AllowN(now.monotonic(), 1) {
+		r.unreported++
 		return
 	}
-	ev.Time, ev.Kind, ev.Count = now.wall, Refused, m.unreported
-	m.unreported = 0
+	ev.Time, ev.Kind, ev.Count = now.wall, Refused, r.unreported
+	r.unreported = 0
 	m.events.add(ev)
 }
 

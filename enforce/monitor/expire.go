@@ -36,7 +36,7 @@ func (m *Monitor) expire(ctx context.Context, now clockReading) {
 		if e.grant.External != nil {
 			m.endExternal(e, Expired, nil)
 		} else {
-			e.ending = true
+			m.table.setEnding(e)
 			rules = append(rules, e)
 		}
 	}
@@ -144,7 +144,7 @@ func (m *Monitor) extend(ctx context.Context, es []*entry, now clockReading) {
 		if e.postponed == 0 {
 			first = append(first, parts[i])
 		}
-		e.grant.Expires = parts[i].Expires
+		m.table.setEnd(e, parts[i].Expires)
 		e.deadline = now.deadline(parts[i].Expires)
 		e.postponed += extension
 		m.table.schedule(e, e.deadline-leadTime)

@@ -7,27 +7,56 @@ import (
 	"fwknopd/enforce"
 )
 
-// maxExternalCommands is how many external commands may run at a time.
-const maxExternalCommands = 16
+// Limits of external commands. Closing commands have slots of their own: however many
+// opening commands wait, what is open is closed on time.
+const (
+	maxExternalCommands = 16  // of one kind that run at a time
+	maxWaitingOpens     = 512 // opening commands that wait; more are refused
+)
+
+// A commandKind is which command of an external grant is run.
+type commandKind int
+
+const (
+	opening commandKind = iota
+	closing
+	commandKinds
+)
 
 // A keyedQueue runs functions: those of one key one at a time in the order they were
 // added, those of different keys concurrently.
 type keyedQueue struct {
 	mu      sync.Mutex
-	pending map[string][]func()
+	pending map[string][]queued
+	waiting [commandKinds]int // functions that have no slot yet
 	running sync.WaitGroup
-	slots   chan struct{}
+	slots   [commandKinds]chan struct{}
 }
 
-func (q *keyedQueue) add(key string, f func()) {
+type queued struct {
+	kind commandKind
+	f    func()
+}
+
+// isFull reports whether no more opening commands are accepted.
+func (q *keyedQueue) isFull() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting[opening] >= maxWaitingOpens
+}
+
+func (q *keyedQueue) add(key string, kind commandKind, f func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.pending == nil {
-		q.pending = make(map[string][]func())
-		q.slots = make(chan struct{}, maxExternalCommands)
+		q.pending = make(map[string][]queued)
+		for kind := range q.slots {
+			q.slots[kind] = make(chan struct{}, maxExternalCommands)
+		}
 	}
-	waiting, running := q.pending[key]
-	q.pending[key] = append(waiting, f)
+	before, running := q.pending[key]
+	q.pending[key] = append(before, queued{kind, f})
+	q.waiting[kind]++
 	if !running {
 		q.running.Add(1)
 		go q.run(key)
@@ -37,33 +66,48 @@ func (q *keyedQueue) add(key string, f func()) {
 func (q *keyedQueue) run(key string) {
 	defer q.running.Done()
 	for {
-		q.mu.Lock()
-		if len(q.pending[key]) == 0 {
-			delete(q.pending, key)
-			q.mu.Unlock()
+		next, ok := q.next(key)
+		if !ok {
 			return
 		}
-		f := q.pending[key][0]
-		q.pending[key] = q.pending[key][1:]
+		q.slots[next.kind] <- struct{}{}
+		q.mu.Lock()
+		q.waiting[next.kind]--
 		q.mu.Unlock()
-		q.slots <- struct{}{}
-		f()
-		<-q.slots
+		next.f()
+		<-q.slots[next.kind]
 	}
+}
+
+// next removes the first function of a key; ok is false if there is none.
+func (q *keyedQueue) next(key string) (next queued, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list := q.pending[key]
+	if len(list) == 0 {
+		delete(q.pending, key)
+		return queued{}, false
+	}
+	q.pending[key] = list[1:]
+	return list[0], true
 }
 
 func (q *keyedQueue) wait() { q.running.Wait() }
 
 // openExternal records an external grant, then queues its command. The order of
 // decisions is the order of commands. m.mu must be held.
-func (m *Monitor) openExternal(ctx context.Context, j job, now clockReading) {
+func (m *Monitor) openExternal(j job, now clockReading) {
 	g := j.grant.Normal()
 	kind := m.record(g, now)
 	e := m.table.entries[g.Key()]
 	version := e.version
-	ctx = context.WithoutCancel(ctx) // the command continues if the worker dies
-	m.externalCommands.add(e.key, func() {
-		err := m.cfg.External.Apply(ctx, g)
+	m.externalCommands.add(e.key, opening, func() {
+		if !m.table.isOpen(g.Key()) { // its end came while it waited
+			m.events.add(Event{Time: m.clock.read().wall, Kind: Failed, Grant: g, Err: enforce.ErrEnded})
+			j.done(enforce.ErrEnded)
+			return
+		}
+		err := m.cfg.External.Apply(m.commandLife, g) // also if the worker dies
 		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, Err: err}
 		if err != nil {
 			ev.Kind = Failed
@@ -84,28 +128,35 @@ func (m *Monitor) closeFailed(key string, version int) {
 	}
 }
 
-// revokeExternal queues the closing command of g and waits for it.
-func (m *Monitor) revokeExternal(g enforce.Grant) error {
+// revokeExternal queues the closing command of g and waits for it until ctx ends.
+func (m *Monitor) revokeExternal(ctx context.Context, g enforce.Grant) error {
 	result := make(chan error, 1)
-	m.mu.Lock()
+	if err := m.mu.LockContext(ctx); err != nil {
+		return err
+	}
 	if e := m.table.entries[g.Key()]; e != nil {
 		m.endExternal(e, Revoked, func(err error) { result <- err })
 	} else {
 		result <- nil
 	}
 	m.mu.Unlock()
-	return <-result
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // endExternal queues the closing command of e. Its success is reported as an event of the
 // kind why, if that is not empty. done, if not nil, is called with the result. m.mu must
 // be held.
 func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
-	e.ending = true
+	m.table.setEnding(e)
 	m.table.remove(e)
 	g, version := e.grant, e.version
-	m.externalCommands.add(e.key, func() {
-		err := m.cfg.External.Revoke(context.Background(), g)
+	m.externalCommands.add(e.key, closing, func() {
+		err := m.cfg.External.Revoke(m.commandLife, g)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		now := m.clock.read()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -164,4 +165,64 @@ func TestExternalRevoked(t *testing.T) {
 			t.Errorf("ran %s, %d left", got, r.Len())
 		}
 	})
+}
+
+// Closing commands run on time behind thousands of opening commands; those that would
+// wait behind too many others are refused and reported, and one whose end comes while it
+// waits opens nothing.
+func TestCloseBehindOpens(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		opens   int
+		each    time.Duration // how long an opening command takes
+		life    time.Duration // of the grants of the flood
+		refused int
+		expired bool // some end while they wait
+	}{
+		{"a burst", 200, 200 * time.Millisecond, time.Minute, 0, false},
+		{"a flood", 6000, 200 * time.Millisecond, time.Minute, 6000 - maxWaitingOpens - maxExternalCommands, false},
+		{"a flood of slow commands", 6000, 20 * time.Second, time.Minute, 6000 - maxWaitingOpens - maxExternalCommands, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ext := &slow{Recorder: new(enforce.Recorder)}
+				r := newRig(t, func(cfg *Config) { cfg.External = ext })
+				begin := time.Now()
+				first := extern(0, begin.Add(10*time.Second))
+				r.mustApply(t, first)
+				ext.open = c.each
+				var done sync.WaitGroup
+				for n := range c.opens {
+					done.Add(1)
+					synctest.Wait() // the commands that have a slot no longer wait
+					r.open(ctx, []job{{extern(n+1, begin.Add(c.life)), func(error) { done.Done() }}})
+				}
+				sleep(10*time.Second + 100*time.Millisecond)
+				if log := strings.Join(ext.Log(), "\n"); !strings.Contains(log, "revoke "+first.Src.String()) {
+					t.Error("not closed on time")
+				}
+				done.Wait()
+				refused := 0
+				for _, ev := range r.of(Refused) {
+					refused += 1 + ev.Count
+				}
+				refused += r.refusals.unreported
+				if refused != c.refused || r.count(Refused) == 0 && c.refused > 0 {
+					t.Errorf("%d refused, want %d", refused, c.refused)
+				}
+				ended := 0
+				for _, ev := range r.of(Failed) {
+					if errors.Is(ev.Err, enforce.ErrEnded) {
+						ended++
+					}
+				}
+				if (ended > 0) != c.expired {
+					t.Errorf("%d ended while they waited", ended)
+				}
+				if opened := strings.Count(strings.Join(ext.Log(), "\n"), "apply "); opened != 1+c.opens-c.refused-ended {
+					t.Errorf("%d opened", opened)
+				}
+			})
+		})
+	}
 }

@@ -17,6 +17,7 @@ var (
 	errFull       = fmt.Errorf("%d openings are enough", maxOpen)
 	errNoFirewall = errors.New("no firewall to open")
 	errNoExternal = errors.New("external commands are off")
+	errCommands   = fmt.Errorf("%d opening commands wait already", maxWaitingOpens)
 )
 
 // A job is a grant to open. done is called exactly once with the result, possibly with
@@ -50,7 +51,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 			m.reportRefused(now, Event{Grant: j.grant, Err: err})
 			j.done(err)
 		case j.grant.External != nil:
-			m.openExternal(ctx, j, now)
+			m.openExternal(j, now)
 		default:
 			batch = append(batch, j)
 		}
@@ -59,7 +60,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 }
 
 func (m *Monitor) admit(g enforce.Grant, now clockReading) error {
-	if err := m.policy.Limits.Check(g, now.wall); err != nil {
+	if err := m.currentPolicy().Limits.Check(g, now.wall); err != nil {
 		return err
 	}
 	switch {
@@ -67,6 +68,8 @@ func (m *Monitor) admit(g enforce.Grant, now clockReading) error {
 		return errNoExternal
 	case g.External == nil && m.cfg.Firewall == nil:
 		return errNoFirewall
+	case g.External != nil && m.externalCommands.isFull():
+		return errCommands
 	case len(m.table.entries)+max(len(g.Ports), 1) > maxOpen:
 		return errFull
 	}
@@ -117,12 +120,19 @@ func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
 	return kind
 }
 
+// revokeTimeout is how long the firewall may take to close a grant on request.
+const revokeTimeout = 10 * time.Second
+
 // Revoke closes g; that it is not open is success.
 func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 	if g.External != nil {
-		return m.revokeExternal(g)
+		return m.revokeExternal(ctx, g)
 	}
-	m.mu.Lock()
+	ctx, cancel := context.WithTimeout(ctx, revokeTimeout)
+	defer cancel()
+	if err := m.mu.LockContext(ctx); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	if m.cfg.Firewall == nil {
 		return errNoFirewall
@@ -149,20 +159,38 @@ func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
 	m.notifyIdle()
 }
 
+// listTimeout is how long the firewall may take to list what is open.
+const listTimeout = 2 * time.Second
+
 // List returns the open grants as read from the kernel; users and stanzas are from the
-// table.
-func (m *Monitor) List(ctx context.Context) (all []enforce.Grant, err error) {
-	if all, err = m.listOpen(ctx); err != nil {
-		return nil, err
+// table. If the firewall does not answer within listTimeout, it returns what this process
+// has opened, with [enforce.ErrUnconfirmed].
+func (m *Monitor) List(ctx context.Context) ([]enforce.Grant, error) {
+	type listing struct {
+		grants []enforce.Grant
+		err    error
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i, g := range all {
-		if e := m.table.entries[g.Key()]; e != nil {
-			all[i].User, all[i].Stanza = e.grant.User, e.grant.Stanza
-		}
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	ch := make(chan listing, 1)
+	go func() { // a backend may wait for a change in progress before it looks at ctx
+		all, err := m.listOpen(ctx)
+		ch <- listing{all, err}
+	}()
+	var l listing
+	select {
+	case l = <-ch:
+	case <-ctx.Done():
+		l.err = ctx.Err()
 	}
-	return all, nil
+	switch {
+	case errors.Is(l.err, context.DeadlineExceeded):
+		return m.table.snapshot(), enforce.ErrUnconfirmed
+	case l.err != nil:
+		return nil, l.err
+	}
+	m.table.addNames(l.grants)
+	return l.grants, nil
 }
 
 // listOpen lists the grants of the firewall, then the external ones.
@@ -181,7 +209,9 @@ func (m *Monitor) listOpen(ctx context.Context) (all []enforce.Grant, err error)
 
 // Flush closes everything.
 func (m *Monitor) Flush(ctx context.Context) error {
-	m.mu.Lock()
+	if err := m.mu.LockContext(ctx); err != nil {
+		return err
+	}
 	defer m.mu.Unlock()
 	now := m.now(ctx)
 	if m.cfg.Firewall != nil {

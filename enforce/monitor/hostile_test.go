@@ -109,7 +109,7 @@ func TestViolations(t *testing.T) {
 // is not answered, ends the connection, and what follows it is not read.
 func TestOthersGrants(t *testing.T) {
 	known := slices.Sorted(maps.Keys(requests))
-	if want := []string{"apply", "command", "crypt", "digests", "journal", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
+	if want := []string{"alive", "apply", "command", "crypt", "digests", "journal", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
 		t.Errorf("a worker may %q, want %q", known, want)
 	}
 	r := newRig(t)
@@ -134,7 +134,7 @@ func TestOthersGrants(t *testing.T) {
 		t.Fatal(err)
 	}
 	violations := 0
-	for _, op := range []string{"revoke", "list", "flush", "alive", "close", "reload", "exec", "", "Apply", "apply ", "List", "apply\u0000", "list,apply"} {
+	for _, op := range []string{"revoke", "list", "flush", "Alive", "close", "reload", "exec", "", "Apply", "apply ", "List", "apply\u0000", "list,apply"} {
 		for _, body := range bodies {
 			text := `{"id":1,"op":"` + op + `"` + body + `}`
 			conn, served := wire(t, r)

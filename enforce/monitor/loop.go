@@ -28,7 +28,7 @@ func (m *Monitor) loop(ctx context.Context, changed <-chan struct{}) {
 			}
 			m.firewallChanged(ok)
 		}
-		if wait, ok := m.runDue(ctx); ok {
+		if wait, ok := m.runDue(m.firewallLife); ok { // finishes what it has begun when ctx ends
 			timer.Reset(wait)
 		} else {
 			timer.Stop()

@@ -20,9 +20,11 @@ package monitor
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -108,37 +110,51 @@ type Monitor struct {
 	events           *eventQueue
 	externalCommands keyedQueue
 	stop             context.CancelFunc
+	firewallLife     context.Context // of changes to the firewall: ends stopGrace after ctx of New or stop
+	commandLife      context.Context // of commands: ends with ctx of Close
+	endCommands      context.CancelFunc
 	steps            *os.File // behind clock.Steps, if opened by New
 	wake             chan struct{}
+	commandsMu       sync.Mutex
+	commandsClosed   bool           // no more are started
 	commands         sync.WaitGroup // commands that run
 	commandSlots     chan struct{}  // bounds them
+	refusals         refusals
 
-	mu          sync.Mutex
+	policy atomic.Pointer[Policy]
+
+	mu          mutex // held while the firewall is changed
 	closed      bool
-	policy      Policy
 	table       table
 	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
-	refusals    *rate.Limiter // limits reports of refusals
 	sessions    map[*session]bool
-	unreported  int           // refusals since the last report
 	waiters     []waiter      // for the end of the last grant
 	loopDone    chan struct{} // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond
 
+// stopGrace is how long a change of the firewall in progress may take when the daemon is
+// to end. Then its program is killed; the kernel ends what was opened.
+const stopGrace = 1500 * time.Millisecond
+
+// commandGrace is how long commands may take to end once they are killed.
+const commandGrace = 1500 * time.Millisecond
+
 // New adopts the grants that are open in the firewall and the external ones, ends those
-// that are overdue, and maintains them until [Monitor.Close].
+// that are overdue, and maintains them until [Monitor.Close]. When ctx ends, a change of
+// the firewall in progress has stopGrace to finish.
 func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	if cfg.Interval <= 0 {
 		cfg.Interval = defaultInterval
 	}
 	m := &Monitor{
-		cfg: cfg, clock: cfg.Clock, policy: cfg.Policy, events: newEventQueue(cfg.Events),
+		cfg: cfg, clock: cfg.Clock, events: newEventQueue(cfg.Events), mu: newMutex(),
 		wake: make(chan struct{}, 1), commandSlots: make(chan struct{}, maxCommands),
 		sessions: make(map[*session]bool), loopDone: make(chan struct{}),
 	}
+	m.policy.Store(&cfg.Policy)
 	if m.clock == nil {
 		m.clock = SystemClock()
 		steps, file, err := watchSteps()
@@ -148,14 +164,27 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		m.clock.Steps, m.steps = steps, file
 	}
 	m.lastReading = m.clock.read()
-	m.refusals = rate.NewLimiter(refusalRate, refusalBurst)
+	m.refusals.limiter = rate.NewLimiter(refusalRate, refusalBurst)
 	if err := m.adoptOpen(ctx); err != nil {
 		m.closeClock()
 		return nil, err
 	}
-	ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go m.loop(ctx, m.watch(ctx))
+	m.begin(ctx)
 	return m, nil
+}
+
+// begin starts the loop. ctx is that of New.
+func (m *Monitor) begin(ctx context.Context) {
+	lasting := context.WithoutCancel(ctx)
+	m.commandLife, m.endCommands = context.WithCancel(lasting)
+	firewall, endFirewall := context.WithCancel(lasting)
+	m.firewallLife = firewall
+	loop, stop := context.WithCancel(lasting)
+	m.stop = stop
+	expire := func() { time.AfterFunc(stopGrace, endFirewall) }
+	context.AfterFunc(ctx, expire)
+	context.AfterFunc(loop, expire)
+	go m.loop(loop, m.watch(loop))
 }
 
 func (m *Monitor) closeClock() {
@@ -166,12 +195,16 @@ func (m *Monitor) closeClock() {
 
 // Close stops the monitor; later requests fail with [ErrGone]. Grants in the firewall
 // stay until the kernel ends them. External ones are closed now, because nothing else
-// will close them. Close waits for running commands and for the delivery of all events,
-// until ctx ends.
+// will close them before the next start. Close waits for running commands and for the
+// delivery of all events until ctx ends. Then it kills the commands; that some did not
+// run to their end is an error.
 func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
 	<-m.loopDone
 	m.closeClock()
+	m.commandsMu.Lock()
+	m.commandsClosed = true
+	m.commandsMu.Unlock()
 	m.mu.Lock()
 	m.closed = true
 	for s := range m.sessions {
@@ -194,22 +227,36 @@ func (m *Monitor) Close(ctx context.Context) error {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
+	m.endCommands()
+	select {
+	case <-done:
+	case <-time.After(commandGrace):
+	}
+	if n := m.countExternal(); n > 0 {
+		return fmt.Errorf("%w: %d closing commands did not run to their end; the next start runs them", ctx.Err(), n)
+	}
+	return ctx.Err()
+}
+
+// countExternal returns how many external grants are open.
+func (m *Monitor) countExternal() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.table.entries {
+		if e.grant.External != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Reload replaces the policy. Open grants are not affected.
-func (m *Monitor) Reload(p Policy) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.policy = p
-}
+func (m *Monitor) Reload(p Policy) { m.policy.Store(&p) }
 
-func (m *Monitor) currentPolicy() Policy {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.policy
-}
+// currentPolicy does not wait for the firewall: the worker's other requests are answered
+// while that is slow.
+func (m *Monitor) currentPolicy() *Policy { return m.policy.Load() }
 
 // Len returns the number of open grants, counted by port.
 func (m *Monitor) Len() int {

@@ -23,6 +23,7 @@ var requests = map[string]func(s *session, id uint64, body []byte) error{
 	"journal": (*session).journal,  // passes a pipe from journalctl, if the policy allows it
 	"resolve": (*session).resolve,  // addresses of a host name, if the policy allows any
 	"ready":   (*session).ready,    // once
+	"alive":   (*session).alive,    // answers a notice
 	"waiting": (*session).waiting,  // lists what the worker waits for
 }
 

@@ -2,11 +2,13 @@ package monitor
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,8 +54,9 @@ type session struct {
 
 // hooks are called for what a worker reports about itself; each may be nil.
 type hooks struct {
-	ready   func()
-	waiting func([]string)
+	ready     func()
+	waiting   func([]string)
+	aliveness *aliveness
 }
 
 // Serve answers the requests of one worker until it closes the connection (nil), violates
@@ -68,12 +71,22 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 		jobs: make(chan job, maxJobs), replies: make(chan outgoing, maxReplies),
 		asyncSlots: make(chan struct{}, maxAsync), quit: make(chan struct{}),
 	}
+	if s.hooks.aliveness == nil {
+		s.hooks.aliveness = new(aliveness)
+	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	m.addSession(s)
+	watching, endWatch := context.WithCancel(ctx)
+	defer endWatch()
+	if a := s.hooks.aliveness; a.interval > 0 {
+		a.start(time.Now())
+		go s.watch(watching)
+	}
 	var work, write sync.WaitGroup
-	work.Go(func() { s.openGrants(context.WithoutCancel(ctx)) })
+	work.Go(func() { s.openGrants(m.firewallLife) })
 	write.Go(s.write)
 	err := s.read()
+	endWatch()
 	conn.Close()
 	m.removeSession(s)
 	close(s.jobs)
@@ -85,7 +98,7 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 		m.events.add(Event{Time: m.clock.read().wall, Kind: Violation, Err: err})
 		return err
 	}
-	return ctx.Err()
+	return cmp.Or(s.hooks.aliveness.err(), ctx.Err())
 }
 
 // discardLate releases the replies that were not finished when the connection ended. The
@@ -129,7 +142,9 @@ func (s *session) read() error {
 	for {
 		text, err := readFrame(r, &buf)
 		if err == nil {
+			s.hooks.aliveness.busy.Store(true)
 			err = s.dispatch(text)
+			s.hooks.aliveness.busy.Store(false)
 		}
 		if err != nil {
 			return err

@@ -16,6 +16,12 @@ type Supervision struct {
 	Ready    func()        // called whenever a worker reports that it is ready; may be nil
 	// Waiting, if not nil, is called with what a worker waits for, see [Client.Waiting].
 	Waiting func([]string)
+	// Check is how often the worker is asked whether it is alive; 0 is Interval. One that
+	// does not answer within Deadline is killed; 0 is 10 s or three times Check, whichever
+	// is longer. During a load, as at its start, it has LoadLimit; 0 is five minutes.
+	Check, Deadline, LoadLimit time.Duration
+	// Alive is called with each answer, and at each check during a load; may be nil.
+	Alive func()
 	// Ended, if not nil, is called with the error of each worker that ended, before it is
 	// restarted. If it returns an error, Supervise returns that error.
 	Ended func(error) error
@@ -25,6 +31,7 @@ const (
 	defaultCheck   = 5 * time.Second
 	defaultRetries = 20
 	killGrace      = 5 * time.Second // for a worker to end after its socket has closed
+	endGrace       = time.Second     // the same when the daemon is to end
 )
 
 // ErrGaveUp ends [Monitor.Supervise] after too many restarts.
@@ -54,6 +61,7 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	if s.Retries <= 0 {
 		s.Retries = defaultRetries
 	}
+	s.setCheck()
 	for restarts, short := 0, 0; ; restarts++ {
 		wait := time.Duration(0)
 		switch {
@@ -89,6 +97,19 @@ func (m *Monitor) Supervise(ctx context.Context, s Supervision) error {
 	}
 }
 
+// setCheck sets what is left out of the check.
+func (s *Supervision) setCheck() {
+	if s.Check <= 0 {
+		s.Check = s.Interval
+	}
+	if s.Deadline <= 0 {
+		s.Deadline = max(minDeadline, deadlineInterval*s.Check)
+	}
+	if s.LoadLimit <= 0 {
+		s.LoadLimit = defaultLoadLimit
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) bool {
 	if d == 0 {
 		return ctx.Err() == nil
@@ -117,32 +138,39 @@ func (m *Monitor) superviseOnce(ctx context.Context, s Supervision, restarts int
 			if s.Ready != nil {
 				s.Ready()
 			}
-		}, waiting: s.Waiting})
+		}, waiting: s.Waiting, aliveness: &aliveness{
+			interval: s.Check, deadline: s.Deadline, loadLimit: s.LoadLimit, alive: s.Alive,
+		}})
 	}()
 	died := make(chan error, 1)
 	go func() { died <- w.Wait() }()
-	err = m.reap(w, served, died)
+	err = m.reap(ctx, w, served, died)
 	return len(ready) > 0, err
 }
 
 // reap waits until both the process and the socket have ended. A worker that violated the
-// protocol is killed at once; one that closed the socket is given killGrace to end.
-func (m *Monitor) reap(w *Worker, served, died <-chan error) error {
+// protocol or did not answer is killed at once; one that closed the socket is given killGrace to end, or
+// endGrace if the daemon is to end.
+func (m *Monitor) reap(ctx context.Context, w *Worker, served, died <-chan error) error {
 	select {
 	case err := <-died:
 		w.Conn.Close()
 		<-served
 		return cmp.Or(err, errNoReason)
 	case err := <-served:
-		if errors.Is(err, ErrProtocol) {
+		if errors.Is(err, ErrProtocol) || errors.Is(err, ErrSilent) {
 			w.Kill()
 			<-died
 			return err
 		}
+		grace := killGrace
+		if ctx.Err() != nil {
+			grace = endGrace
+		}
 		select {
 		case exit := <-died:
 			return cmp.Or(exit, err, errNoReason)
-		case <-time.After(killGrace):
+		case <-time.After(grace):
 			w.Kill()
 			<-died
 			return cmp.Or(err, errNotExiting)

@@ -73,6 +73,28 @@ func runWorker(mode string) {
 		c.Ready(ctx)
 		<-c.Done()
 		os.Exit(0)
+	case "answers":
+		c.Alive()
+		c.Ready(ctx)
+		for range c.Notices() {
+			c.Alive()
+		}
+		os.Exit(0)
+	case "hangs": // its reader works, its main loop does not
+		c.Alive()
+		c.Ready(ctx)
+		wait.Killed()
+	case "loads":
+		c.Ready(ctx)
+		for range c.Notices() {
+			c.Loading()
+		}
+		wait.Killed()
+	case "stops":
+		c.Alive()
+		c.Ready(ctx)
+		unix.Kill(os.Getpid(), unix.SIGSTOP)
+		wait.Killed()
 	case "stays":
 		c.Ready(ctx)
 		wait.Killed()

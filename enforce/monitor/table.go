@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"container/heap"
+	"sync"
 	"time"
 
 	"fwknopd/enforce"
@@ -25,8 +26,9 @@ type entry struct {
 func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
 
 // A table holds entries by key, and those that have an end in a queue by the time at
-// which they are due.
+// which they are due. [Monitor.mu] must be held, except for snapshot and addNames.
 type table struct {
+	mu       sync.Mutex // guards changes of entries and of their grants, for readers without Monitor.mu
 	entries  map[string]*entry
 	queue    queue
 	requests int
@@ -36,6 +38,8 @@ type table struct {
 // [Extended] or [Kept]. The later of two ends holds.
 func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) {
 	key := part.Key()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.requests++
 	e, kind = t.entries[key], Extended
 	switch {
@@ -77,7 +81,56 @@ func (t *table) remove(e *entry) {
 // drop removes e from the table.
 func (t *table) drop(e *entry) {
 	t.remove(e)
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.entries, e.key)
+}
+
+// setEnding notes that e expired or was revoked.
+func (t *table) setEnding(e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.ending = true
+}
+
+// isOpen reports whether the table has a grant that has not ended.
+func (t *table) isOpen(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[key]
+	return e != nil && !e.ending
+}
+
+// setEnd moves the end of the grant of e.
+func (t *table) setEnd(e *entry, end time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.grant.Expires = end
+}
+
+// snapshot returns the grants in the table. It does not wait for a change of the firewall.
+func (t *table) snapshot() []enforce.Grant {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gs := make([]enforce.Grant, 0, len(t.entries))
+	for _, e := range t.entries {
+		if !e.ending {
+			gs = append(gs, e.grant)
+		}
+	}
+	enforce.SortGrants(gs)
+	return gs
+}
+
+// addNames sets the users and stanzas of grants that are in the table.
+func (t *table) addNames(gs []enforce.Grant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range gs {
+		if e := t.entries[gs[i].Key()]; e != nil {
+			gs[i].User, gs[i].Stanza = e.grant.User, e.grant.Stanza
+		}
+	}
 }
 
 // due removes the entries that are due from the queue, at most limit, and returns them.
@@ -104,7 +157,7 @@ func (t *table) shift(now clockReading, step time.Duration) {
 		switch {
 		case e.permanent():
 		case e.grant.Foreign == "":
-			e.grant.Expires = e.grant.Expires.Add(step)
+			t.setEnd(e, e.grant.Expires.Add(step))
 		case !e.ending:
 			e.deadline = now.deadline(e.grant.Expires)
 			t.schedule(e, e.deadline)

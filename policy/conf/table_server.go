@@ -183,7 +183,7 @@ var ServerKeywords = []Keyword{
 	{Name: "ENABLE_INTF_BYTES_CHECK", Kind: Flag, Default: "Y", In: InPerl19, Verdict: Obsolete, Text: "Watch whether its counters fell back; a new interface of the same name is seen without."},
 	{Name: "ENABLE_VOLUNTARY_EXITS", Kind: Flag, Default: "N", In: InPerl19, Verdict: Should, Text: "Start afresh now and then.", into: func(s *Server) any { return &s.VoluntaryExits }},
 	{Name: "EXIT_INTERVAL", Kind: Span, Unit: time.Minute, Default: "1440", Min: 1, Max: maxSpan, In: InPerl19, Verdict: Should, Text: "How often, in minutes.", into: func(s *Server) any { return &s.ExitInterval }},
-	{Name: "KNOPWATCHD_CHECK_INTERVAL", Kind: Span, Unit: time.Second, Default: "5", Min: 1, Max: maxSpan, In: InPerl19, Text: "Pause before the worker is started again.", into: func(s *Server) any { return &s.RestartPause }},
+	{Name: "KNOPWATCHD_CHECK_INTERVAL", Kind: Span, Unit: time.Second, Default: "5", Min: 1, Max: maxSpan, In: InPerl19, Text: "Pause before the worker is started again, and how often it is asked whether it is alive.", into: func(s *Server) any { return &s.RestartPause }},
 	{Name: "KNOPWATCHD_MAX_RETRIES", Kind: Int, Default: "10", Max: maxInt, In: InPerl19, Text: "How often that is tried.", into: func(s *Server) any { return &s.RestartRetries }},
 
 	// Places.

@@ -14,11 +14,11 @@ import (
 // fwknopd remove them with --fw-del-chains.
 func (c *command) flush() int {
 	ctx := context.Background()
-	o, err := newGrantClient(ctx, c.Loaded)
-	if err != nil {
+	o := newGrantClient(c.Loaded)
+	defer o.close()
+	if err := o.openFirewall(ctx); err != nil {
 		return c.fail(err)
 	}
-	defer o.close()
 	chains, err := o.chains(ctx)
 	if err != nil {
 		return c.fail(err)
@@ -60,10 +60,7 @@ func (c *command) deleteIP() int {
 		return c.fail(fmt.Errorf("--fw-del-ip: %w", err))
 	}
 	ctx := context.Background()
-	o, err := newGrantClient(ctx, c.Loaded)
-	if err != nil {
-		return c.fail(err)
-	}
+	o := newGrantClient(c.Loaded)
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
 	for i := range closed {

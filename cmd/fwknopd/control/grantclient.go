@@ -19,15 +19,22 @@ import (
 type grantClient struct {
 	*config.Loaded
 	socket string
-	fw     *firewall.Firewall // nil: FIREWALL_TYPE external_cmd
+	opened bool
+	fw     *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
 }
 
-func newGrantClient(ctx context.Context, l *config.Loaded) (*grantClient, error) {
-	fw, err := firewall.Open(ctx, l)
-	if err != nil {
-		return nil, err
+func newGrantClient(l *config.Loaded) *grantClient {
+	return &grantClient{Loaded: l, socket: SocketPath(l.Server.PIDFile)}
+}
+
+// openFirewall opens the firewall, unless that has been done. A daemon that runs is asked
+// without it, so that a program of the firewall that hangs does not delay the answer.
+func (o *grantClient) openFirewall(ctx context.Context) (err error) {
+	if !o.opened {
+		o.fw, err = firewall.Open(ctx, o.Loaded)
+		o.opened = err == nil
 	}
-	return &grantClient{l, SocketPath(l.Server.PIDFile), fw}, nil
+	return err
 }
 
 func (o *grantClient) close() {
@@ -36,26 +43,31 @@ func (o *grantClient) close() {
 	}
 }
 
-// list returns the grants in the kernel that s selects; the daemon adds their users.
+// list returns the grants in the kernel that s selects; the daemon adds their users. If
+// the firewall does not answer, it returns those that the daemon has opened, with
+// [enforce.ErrUnconfirmed].
 func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(request{"list", s}, func(k Enforcer) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
+	return o.do(ctx, request{"list", s}, func(k Enforcer) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
 }
 
 // revoke revokes the grants that s selects and returns them.
 func (o *grantClient) revoke(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(request{"revoke", s}, func(k Enforcer) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
+	return o.do(ctx, request{"revoke", s}, func(k Enforcer) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
 }
 
 // flush revokes all grants.
 func (o *grantClient) flush(ctx context.Context) error {
-	_, err := o.do(request{Do: "flush"}, func(k Enforcer) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
+	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
 	return err
 }
 
 // do sends req to the daemon, or calls direct if none runs.
-func (o *grantClient) do(req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
+func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
 	a, err := ask(o.socket, req)
-	if err == nil {
+	switch {
+	case err == nil && a.Unconfirmed:
+		return a.Grants, enforce.ErrUnconfirmed
+	case err == nil:
 		return a.Grants, nil
 	}
 	noDaemon := errors.Is(err, errNoDaemon)
@@ -68,6 +80,9 @@ func (o *grantClient) do(req request, direct func(Enforcer) ([]enforce.Grant, er
 		} else if pid != 0 {
 			return nil, fmt.Errorf("daemon: %w", err)
 		}
+	}
+	if err := o.openFirewall(ctx); err != nil {
+		return nil, err
 	}
 	k, done, err := o.localEnforcer()
 	if err != nil || k == nil {

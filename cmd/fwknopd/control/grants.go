@@ -76,16 +76,16 @@ func parsePort(text string) (enforce.Port, error) {
 
 func (c *command) grants(verb string, s Selection) int {
 	ctx := context.Background()
-	o, err := newGrantClient(ctx, c.Loaded)
-	if err != nil {
-		return c.fail(err)
-	}
+	o := newGrantClient(c.Loaded)
 	defer o.close()
 	do := o.list
 	if verb == "revoke" {
 		do = o.revoke
 	}
 	grants, err := do(ctx, s)
+	if verb == "list" && errors.Is(err, enforce.ErrUnconfirmed) {
+		return c.printUnconfirmed(grants)
+	}
 	if printErr := c.print(verb, grants); err == nil {
 		err = printErr
 	}
@@ -93,6 +93,19 @@ func (c *command) grants(verb string, s Selection) int {
 		err = errors.New("nothing of that is open")
 	}
 	if err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}
+
+// printUnconfirmed prints what the daemon has opened while the firewall does not answer.
+func (c *command) printUnconfirmed(grants []enforce.Grant) int {
+	now := time.Now()
+	text := fmt.Appendf(report.ListText(grants, now), "[-] %v\n", enforce.ErrUnconfirmed)
+	if c.JSON() {
+		text = report.UnconfirmedJSON(grants, now)
+	}
+	if _, err := c.stdout.Write(text); err != nil {
 		return c.fail(err)
 	}
 	return exitOK

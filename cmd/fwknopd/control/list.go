@@ -29,11 +29,11 @@ type dumper interface {
 // as in 1.9.
 func (c *command) list() int {
 	ctx := context.Background()
-	o, err := newGrantClient(ctx, c.Loaded)
-	if err != nil {
+	o := newGrantClient(c.Loaded)
+	defer o.close()
+	if err := o.openFirewall(ctx); err != nil {
 		return c.fail(err)
 	}
-	defer o.close()
 	grants, err := o.list(ctx, Selection{})
 	if err != nil {
 		return c.fail(err)

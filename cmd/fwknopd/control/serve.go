@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"fwknopd/enforce"
@@ -34,7 +35,8 @@ type State struct {
 }
 
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
-// is called. The caller must hold the pid file. Requests are served one at a time.
+// is called. The caller must hold the pid file. Some requests are served at a time, so
+// that one that waits for the firewall does not delay the state.
 func Serve(path string, k Enforcer, state func() State) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
@@ -54,11 +56,17 @@ func Serve(path string, k Enforcer, state func() State) (stop func(), err error)
 	}, nil
 }
 
+// maxExchanges is how many requests are served at a time.
+const maxExchanges = 8
+
 // acceptPause keeps acceptLoop from spinning when Accept fails, for example for lack
 // of descriptors.
 const acceptPause = 100 * time.Millisecond
 
 func acceptLoop(ctx context.Context, l *net.UnixListener, s server) {
+	slots := make(chan struct{}, maxExchanges)
+	var serving sync.WaitGroup
+	defer serving.Wait()
 	for {
 		conn, err := l.AcceptUnix()
 		switch {
@@ -68,10 +76,18 @@ func acceptLoop(ctx context.Context, l *net.UnixListener, s server) {
 			time.Sleep(acceptPause)
 			continue
 		}
-		cancelClose := context.AfterFunc(ctx, func() { conn.Close() })
-		s.serve(ctx, conn)
-		cancelClose()
-		conn.Close()
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			conn.Close()
+			return
+		}
+		serving.Go(func() {
+			defer context.AfterFunc(ctx, func() { conn.Close() })()
+			defer conn.Close()
+			s.serve(ctx, conn)
+			<-slots
+		})
 	}
 }
 
@@ -102,13 +118,17 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}
-	if err != nil {
+	switch {
+	case req.Do == "list" && errors.Is(err, enforce.ErrUnconfirmed):
+		a.Unconfirmed = true
+	case err != nil:
 		a.Error = err.Error()
 	}
 	json.NewEncoder(conn).Encode(a) // an error means that the client has gone
 }
 
 // listSelected returns the grants that s selects.
+// An error that comes with grants is [enforce.ErrUnconfirmed].
 func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enforce.Grant, err error) {
 	all, err := k.List(ctx)
 	for _, g := range all {
@@ -129,7 +149,11 @@ func revokeSelected(ctx context.Context, k Enforcer, s Selection) (closed []enfo
 		return open, k.Flush(ctx)
 	}
 	for _, g := range open {
-		if failed := k.Revoke(ctx, g); failed != nil {
+		failed := k.Revoke(ctx, g)
+		if errors.Is(failed, context.DeadlineExceeded) { // the others would take as long
+			return closed, errors.Join(err, failed)
+		}
+		if failed != nil {
 			err = errors.Join(err, failed)
 			continue
 		}

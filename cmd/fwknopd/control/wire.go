@@ -23,11 +23,12 @@ type request struct {
 }
 
 type answer struct {
-	Grants  []enforce.Grant `json:"grants"`            // listed or revoked
-	Waiting string          `json:"waiting,omitempty"` // what the daemon waits for
-	Error   string          `json:"error,omitempty"`
-
-	Unconfined string `json:"unconfined,omitempty"` // why the worker is not wholly confined
+	Grants     []enforce.Grant `json:"grants"`            // listed or revoked
+	Waiting    string          `json:"waiting,omitempty"` // what the daemon waits for
+	Error      string          `json:"error,omitempty"`
+	Unconfined string          `json:"unconfined,omitempty"` // why the worker is not wholly confined
+	// Unconfirmed: the firewall did not answer, Grants are those that the daemon has opened.
+	Unconfirmed bool `json:"unconfirmed,omitempty"`
 }
 
 const (

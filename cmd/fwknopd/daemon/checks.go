@@ -5,22 +5,16 @@ import (
 	"errors"
 	"time"
 
-	sd "github.com/coreos/go-systemd/v22/daemon"
-
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 )
 
 // startChecks starts the periodic tasks that the configuration asks for: interface
-// checks, voluntary restarts of the worker, the watchdog of the service manager. Only
-// the last two use timers.
+// checks and voluntary restarts of the worker. Only the latter use a timer.
 func (d *daemon) startChecks(ctx context.Context) {
 	d.watchInterfaces(ctx)
 	if s := d.conf().Server; s.VoluntaryExits {
 		go every(ctx, s.ExitInterval, d.restartWorker)
-	}
-	if interval, err := sd.SdWatchdogEnabled(false); err == nil && interval > 0 {
-		go every(ctx, interval/2, func() { _, _ = sd.SdNotify(false, sd.SdNotifyWatchdog) })
 	}
 }
 

@@ -18,11 +18,7 @@ const fallbackUser = "nobody"
 
 // credential returns WORKER_USER and the groups that may read the followed files.
 func credential(l *config.Loaded) (*syscall.Credential, error) {
-	name := l.Server.WorkerUser
-	u, err := user.Lookup(name)
-	if err != nil && !l.Values.IsSet("WORKER_USER") {
-		u, err = user.Lookup(fallbackUser)
-	}
+	u, _, err := workerUser(l)
 	if err != nil {
 		return nil, fmt.Errorf("WORKER_USER: %w", err)
 	}
@@ -35,6 +31,25 @@ func credential(l *config.Loaded) (*syscall.Credential, error) {
 		return nil, errors.New("WORKER_USER is root")
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), Groups: readerGroups(privsep.SourceSpecs(l))}, nil
+}
+
+// workerUser returns the user that the worker runs as, and whether that is the fallback.
+func workerUser(l *config.Loaded) (u *user.User, isFallback bool, err error) {
+	u, err = user.Lookup(l.Server.WorkerUser)
+	if err != nil && !l.Values.IsSet("WORKER_USER") {
+		u, err = user.Lookup(fallbackUser)
+		isFallback = err == nil
+	}
+	return u, isFallback, err
+}
+
+// warnFallback says that the worker shares its user with other programs.
+func (d *daemon) warnFallback() {
+	l := d.conf().Loaded
+	if _, isFallback, _ := workerUser(l); isFallback && !d.o.Test {
+		d.logf(warning, "there is no user %s: the worker runs as %s, and other processes of that user can stop or kill it (WORKER_USER)",
+			l.Server.WorkerUser, fallbackUser)
+	}
 }
 
 // readerGroups returns the groups of followed files that are readable by their group

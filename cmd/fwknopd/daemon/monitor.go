@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -19,12 +20,23 @@ import (
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/command"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 )
 
-// closeTimeout bounds the shutdown: external commands, last events.
+// closeTimeout bounds the end of a daemon that has nothing left to do: external
+// commands, last events.
 const closeTimeout = 15 * time.Second
+
+// After a signal to end, what runs is ended in steps: closing commands are killed after
+// commandsUntil, the firewall is left as it is after firewallUntil, and after endUntil the
+// process ends, whatever hangs.
+const (
+	commandsUntil = 2500 * time.Millisecond
+	firewallUntil = 4200 * time.Millisecond
+	endUntil      = 4700 * time.Millisecond
+)
 
 // A daemon is the monitor process: a [monitor.Monitor] with its firewall, logs and
 // workers.
@@ -44,8 +56,9 @@ type daemon struct {
 	closers     []func()      // called at the end in reverse order
 	end         context.CancelCauseFunc
 	files       *fileWatch
-	workerLogs  sync.WaitGroup // readers of the workers' logs
-	ready       atomic.Bool    // a worker has been ready
+	workerLogs  sync.WaitGroup            // readers of the workers' logs
+	ready       atomic.Bool               // a worker has been ready
+	signalled   atomic.Pointer[time.Time] // when a signal to end came; nil: none
 	compat      report.Compat
 	records     *recordBudget
 
@@ -83,12 +96,18 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 func (d *daemon) run(ctx context.Context) error {
 	ctx, d.end = context.WithCancelCause(ctx)
 	defer d.end(nil)
-	signals := make(chan os.Signal, 8)
+	signals, ends := make(chan os.Signal, 8), make(chan os.Signal, 2)
 	// SIGPIPE is caught and ignored: the reader of our messages may have ended.
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	defer signal.Stop(signals)
+	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(ends)
+	go d.endOnSignal(ends)
 	if err := d.open(ctx); err != nil {
 		d.removePIDFile()
+		if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
+			return fmt.Errorf("got %s at the start: %w", unix.SignalName(sig.Signal.(syscall.Signal)), err)
+		}
 		return err
 	}
 	defer d.close()
@@ -140,22 +159,60 @@ func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, wa
 				d.reload(false)
 			case syscall.SIGUSR1:
 				d.logState()
-			case syscall.SIGTERM, syscall.SIGINT:
-				d.end(signalError{sig})
-				return
 			}
 		}
 	}
 }
 
+// endOnSignal ends the daemon at the first signal, with endUntil as the limit, and the
+// process at once at the second.
+func (d *daemon) endOnSignal(ends <-chan os.Signal) {
+	sig := <-ends
+	now := time.Now()
+	d.signalled.Store(&now)
+	d.end(signalError{sig})
+	why := ""
+	select {
+	case sig = <-ends:
+		why = unix.SignalName(sig.(syscall.Signal)) + " again"
+	case <-time.After(endUntil):
+		why = "something hangs"
+	}
+	said := make(chan struct{})
+	go func() { // the log may be what hangs
+		defer close(said)
+		d.logf(warning, "fwknopd ends at once, %s: what is open ends by the kernel's clock, closing commands run at the next start", why)
+	}()
+	select {
+	case <-said:
+	case <-time.After(lastWords):
+	}
+	command.KillAll()
+	os.Exit(exitError)
+}
+
+// lastWords is how long the last message may take.
+const lastWords = 200 * time.Millisecond
+
+// closing returns a context that ends after a part of the time to the end: until after a
+// signal, else closeTimeout.
+func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFunc) {
+	if at := d.signalled.Load(); at != nil {
+		return context.WithDeadline(context.Background(), at.Add(until))
+	}
+	return context.WithTimeout(context.Background(), closeTimeout)
+}
+
 // close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.
 func (d *daemon) close() {
 	notifyStopping()
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	commands, cancel := d.closing(commandsUntil)
 	defer cancel()
-	if err := d.mon.Close(ctx); err != nil {
+	if err := d.mon.Close(commands); err != nil {
 		d.logf(warning, "close: %v", err)
 	}
+	ctx, cancel := d.closing(firewallUntil)
+	defer cancel()
 	for _, f := range slices.Backward(d.closers) {
 		f()
 	}

@@ -31,6 +31,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if text := d.unconfined(); text != "" && !d.o.Test {
 		d.logf(warning, "%s", text)
 	}
+	d.warnFallback()
 	backend, err := d.openFirewall(ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/monitor"
@@ -25,8 +27,26 @@ func (d *daemon) supervise(ctx context.Context) error {
 	s := d.conf().Server
 	return d.mon.Supervise(ctx, monitor.Supervision{
 		Start: start, Ready: d.workerReady, Waiting: d.setWaiting, Ended: d.workerEnded,
-		Interval: s.RestartPause, Retries: s.RestartRetries,
+		Interval: s.RestartPause, Retries: s.RestartRetries, Check: checkInterval(s.RestartPause), Alive: feedWatchdog,
 	})
+}
+
+// checkInterval returns how often the worker is asked whether it is alive: at the interval
+// of KNOPWATCHD_CHECK_INTERVAL, or more often if the service manager wants to hear of it.
+func checkInterval(configured time.Duration) time.Duration {
+	watchdog, err := sd.SdWatchdogEnabled(false)
+	if err != nil || watchdog <= 0 || configured > 0 && configured < watchdog/2 {
+		return configured
+	}
+	return watchdog / 2
+}
+
+// feedWatchdog tells the service manager that both processes are alive. It has no effect
+// if no watchdog is set.
+func feedWatchdog() {
+	if watchdog, err := sd.SdWatchdogEnabled(false); err == nil && watchdog > 0 {
+		_, _ = sd.SdNotify(false, sd.SdNotifyWatchdog)
+	}
 }
 
 // workerReady is called whenever a worker is ready.
@@ -96,7 +116,7 @@ func (d *daemon) embedWorker() (*monitor.Worker, error) {
 	ended := make(chan error, 1)
 	go func() { ended <- d.work(ctx, conn, w) }()
 	return &monitor.Worker{
-		Conn: server, Wait: func() error { return <-ended }, Kill: kill,
+		Conn: server, Wait: func() error { return newEmbeddedExit(<-ended) }, Kill: kill,
 	}, nil
 }
 

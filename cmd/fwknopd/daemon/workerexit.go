@@ -56,6 +56,15 @@ func newWorkerExit(status error, stderr string) error {
 	return e
 }
 
+// newEmbeddedExit returns the error for the end of a worker that is a goroutine of this
+// process.
+func newEmbeddedExit(err error) error {
+	if err == nil {
+		return &workerExit{}
+	}
+	return err
+}
+
 // Error returns one line: the reason, after the exit status unless that is the one of
 // an ordinary error.
 func (e *workerExit) Error() string {
@@ -78,12 +87,13 @@ func (e *workerExit) Error() string {
 func (e *workerExit) Unwrap() error { return e.status }
 
 // workerEnded decides what follows from the end of a worker. It returns an error to end
-// the daemon: if the worker has finished, or if no worker has been ready. Otherwise
-// another worker is started.
+// the daemon: if no worker has been ready, or if the worker says that it has finished and
+// the configuration has it finish. Any other end, of whatever status, is followed by
+// another worker.
 func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
 	switch {
-	case errors.Is(err, privsep.ErrFinished) && d.canFinish():
+	case errors.Is(err, privsep.ErrFinished) && d.canFinish() && d.ready.Load():
 		return errDone
 	case !d.ready.Load():
 		return err // the caller of the daemon waits for the result of the start

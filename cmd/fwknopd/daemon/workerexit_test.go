@@ -23,6 +23,16 @@ func exits(t *testing.T, code int) error {
 	return err
 }
 
+// killed returns the error of a process that a signal ended.
+func killed(t *testing.T) error {
+	t.Helper()
+	err := exec.Command("/bin/sh", "-c", "kill -9 $$").Run()
+	if err == nil {
+		t.Fatal("it was not killed")
+	}
+	return err
+}
+
 // The reason of a worker's end is one line.
 func TestNewWorkerExit(t *testing.T) {
 	for _, c := range []struct {
@@ -65,6 +75,17 @@ func TestWorkerEnded(t *testing.T) {
 		{"ended with 0 and -C", "", 1, true, newWorkerExit(nil, ""), ""},
 		{"finished with -C", "", 1, true, finished, errDone.Error()},
 		{"finished a file", "PCAP_FILE /dev/null;", 0, true, finished, errDone.Error()},
+		{"finished before it began, with -C", "", 1, false, finished, privsep.ErrFinished.Error()},
+		{"finished a file before it began", "PCAP_FILE /dev/null;", 0, false, finished, privsep.ErrFinished.Error()},
+		{"finished by another status", "", 1, true, newWorkerExit(exits(t, privsep.ExitFinished+1), ""), ""},
+		{"killed", "", 1, true, newWorkerExit(killed(t), ""), ""},
+		{"killed at start", "", 0, false, newWorkerExit(killed(t), ""), "signal: killed"},
+		{"closed its socket", "", 1, true, monitor.ErrGone, ""},
+		{"embedded, returned nothing", "", 0, true, newEmbeddedExit(nil), ""},
+		{"embedded, finished nothing", "", 0, true, newEmbeddedExit(privsep.ErrFinished), ""},
+		{"embedded, finished with -C", "", 1, true, newEmbeddedExit(privsep.ErrFinished), errDone.Error()},
+		{"embedded, failed at start", "", 0, false, newEmbeddedExit(errors.New("lo: no such interface")), "lo: no such interface"},
+		{"embedded, returned nothing at start", "", 0, false, newEmbeddedExit(nil), "it ended without a reason"},
 		{"finished before it began", "", 0, false, finished, privsep.ErrFinished.Error()},
 		{"crashed at start", "", 0, false, crash, "exit status 2: panic: x"},
 		{"ended with 0 at start", "", 0, false, newWorkerExit(nil, ""), "it ended without a reason"},

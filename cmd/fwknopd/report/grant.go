@@ -16,7 +16,16 @@ import (
 // GrantsJSON returns the grants that are open at the time now as one JSON document on a
 // line. Members may be added, never removed or changed.
 func GrantsJSON(grants []enforce.Grant, now time.Time) []byte {
-	b := []byte(`{"v":1,"grants":[`)
+	return grantsJSON(`{"v":1,"grants":[`, grants, now)
+}
+
+// UnconfirmedJSON is GrantsJSON for grants that come with [enforce.ErrUnconfirmed].
+func UnconfirmedJSON(grants []enforce.Grant, now time.Time) []byte {
+	return grantsJSON(fmt.Sprintf(`{"v":1,"unconfirmed":%q,"grants":[`, enforce.ErrUnconfirmed), grants, now)
+}
+
+func grantsJSON(begin string, grants []enforce.Grant, now time.Time) []byte {
+	b := []byte(begin)
 	for i := range grants {
 		if i > 0 {
 			b = append(b, ',')

@@ -22,6 +22,8 @@ import (
 // load fetches and applies the monitor's current configuration. On an error nothing has
 // changed, but [privsep.ErrRestart] is returned with the new configuration in force.
 func (w *worker) load(ctx context.Context) error {
+	w.client.Loading()
+	defer w.client.Alive()
 	c := new(privsep.Config)
 	if err := w.fetch(ctx, c); err != nil {
 		return fmt.Errorf("configuration: %w", err)

@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -141,6 +142,8 @@ func (w *worker) serve(ctx context.Context) error {
 	}
 	for {
 		switch err := w.run(ctx); err {
+		case notice(monitor.NoticeAlive):
+			w.client.Alive()
 		case notice(privsep.NoticeState):
 			w.logState()
 		case notice(privsep.NoticeReload):
@@ -167,11 +170,13 @@ func (n notice) Error() string { return fmt.Sprintf("the monitor says %q", strin
 func (w *worker) run(ctx context.Context) error {
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	var noticed atomic.Bool
 	go func() {
 		select {
 		case text, ok := <-w.client.Notices():
 			if ok {
 				cancel(notice(text))
+				noticed.Store(true)
 			}
 		case <-reading.Done():
 		}
@@ -183,11 +188,13 @@ func (w *worker) run(ctx context.Context) error {
 			w.step(&ev)
 		}
 		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.remaining != 0
-		if goesOn && len(w.batch) < batchMax && w.src.Buffered() {
+		if goesOn && len(w.batch) < batchMax && w.src.Buffered() && !noticed.Load() {
 			continue
 		}
 		w.flush(ctx)
 		switch {
+		case goesOn && noticed.Load(): // also in a flood, when Next does not wait
+			return context.Cause(reading)
 		case goesOn:
 		case w.remaining == 0:
 			w.out.putBytes(privsep.RecordLimit, nil)

@@ -21,6 +21,7 @@ import (
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
+	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
@@ -107,6 +108,66 @@ func emptyJournal() (*os.File, error) {
 	}
 	_, err = w.Write(make([]byte, 8))
 	return r, errors.Join(err, w.Close())
+}
+
+// A flood is a source that never waits and never has less buffered; idle, it waits.
+type flood struct {
+	ingest.Source
+	idle  bool
+	given int
+	limit int
+}
+
+func (f *flood) Next(ctx context.Context, ev *parse.Event) error {
+	if f.given == f.limit {
+		return io.EOF
+	}
+	if f.idle && f.given%8 == 7 { // wait for the next notice
+		<-ctx.Done()
+		f.given++
+		return ctx.Err()
+	}
+	f.given++
+	return parse.ErrSkip
+}
+
+func (f *flood) Buffered() bool { return !f.idle }
+
+// The main loop answers the monitor while it waits and in a flood, from where it reads on.
+func TestAnswersNotices(t *testing.T) {
+	for _, idle := range []bool{false, true} {
+		server, conn, err := monitor.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := monitor.New(t.Context(), monitor.Config{Events: func(monitor.Event) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go m.Serve(t.Context(), server)
+		w := &worker{client: monitor.NewClient(conn), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
+		src := &flood{idle: idle, limit: -1}
+		w.src = &sources{Source: src}
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			for range 20 {
+				m.Notify(monitor.NoticeAlive)
+			}
+		}()
+		for n := range 10 {
+			before := src.given
+			if err := w.run(t.Context()); err != notice(monitor.NoticeAlive) {
+				t.Fatalf("idle %v: run %d ended with %v", idle, n, err)
+			}
+			if src.given < before {
+				t.Error("it reads again what it has read")
+			}
+		}
+		<-asked
+		w.client.Close()
+		m.Close(context.Background())
+	}
 }
 
 // The monitor gets a command as the client wrote it, with the address that CMD_REGEX is
