@@ -65,6 +65,7 @@ type Server struct {
 	KnockSources         int    // KNOCK_SOURCES_MAX
 	GPGRate              int    // operations a second in total
 	GPGRateSource        int    // and for one source
+	TrialRate            int    // TRIAL_RATE: stanzas a second
 	GPGHomeDir           string
 	GPGExe               string
 

@@ -36,7 +36,7 @@ type Options struct {
 	// nil: they are refused.
 	Resolve func(host string) ([]netip.Addr, error)
 
-	// Unlimited sets no limit to trials of keys: for packets without a time of their own.
+	// Unlimited: TRIAL_RATE does not count, for packets without a time of their own.
 	Unlimited bool
 
 	All       bool                    // see [policy.Options], as the following
@@ -54,7 +54,7 @@ func New(o Options) (*policy.Engine, error) {
 		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
 	}
 	if !o.Unlimited {
-		opts.TrialRate = trialRate
+		opts.TrialRate = o.Server.TrialRate
 	}
 	if o.Access.WantsSystem() {
 		systems, err := LoadSystems(o.Server.P0fFile, o.Signatures, o.Server.MaxHops, o.ReadFile)
@@ -65,9 +65,6 @@ func New(o Options) (*policy.Engine, error) {
 	}
 	return policy.NewEngine(opts)
 }
-
-// trialRate is [policy.Options].TrialRate. It takes about a quarter of a core.
-const trialRate = 1_000_000
 
 // gpgLimiter returns the configured limit on public-key operations. The burst is that
 // of one second.

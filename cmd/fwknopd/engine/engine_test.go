@@ -3,6 +3,7 @@ package engine
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -114,6 +115,45 @@ func TestRateOfOpenPGP(t *testing.T) {
 				t.Errorf("%d of 12 packets were opened, want %d", opened, c.want)
 			}
 		})
+	}
+}
+
+// TRIAL_RATE bounds the work on packets that no stanza opens: of one source, half of what
+// a quarter of a second has.
+func TestTrialRate(t *testing.T) {
+	junk, err := spa.Encode(&spa.Message{User: "alice", Time: 1700000000, Version: "3.0.0", Type: spa.Access, Text: "192.0.2.7,tcp/22"},
+		spa.Key{Passphrase: []byte("of no stanza"), HMACKey: []byte("nor is this")}, spa.EncodeOptions{Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		server    string
+		unlimited bool
+		want      int // of 3000 packets against 100 stanzas
+	}{
+		{"", false, 1_000_000 / 4 / 2 / 100},
+		{"TRIAL_RATE 80000\n", false, 80_000 / 4 / 2 / 100},
+		{"TRIAL_RATE 80000\n", true, 3000},
+	} {
+		l := load(t, c.server)
+		st := &l.Access.Stanzas[0]
+		st.GPG, st.Key, st.HMACKey = nil, conf.NewSecret([]byte("a passphrase")), conf.NewSecret([]byte("an hmac key"))
+		l.Access.Stanzas = slices.Repeat(l.Access.Stanzas[:1], 100)
+		e, err := New(Options{Loaded: l, Store: replay.NewMemory(StoreOptions(l.Server, time.Time{}, nil)), Unlimited: c.unlimited})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at, tried := time.Unix(1700000000, 0), 0
+		ev := &parse.Event{Time: at, Src: netip.MustParseAddrPort("192.0.2.7:4000"), Dst: netip.MustParseAddrPort("198.51.100.1:62201"),
+			Proto: parse.UDP, Origin: parse.OriginFrame, Len: 300, Payload: junk}
+		for range 3000 {
+			if d := e.Decide(at, ev); d.Reason != policy.SPARateLimited {
+				tried++
+			}
+		}
+		if tried != c.want {
+			t.Errorf("%q: %d packets were tried, want %d", c.server, tried, c.want)
+		}
 	}
 }
 
