@@ -145,7 +145,7 @@ func TestAnswersNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		go m.Serve(t.Context(), server)
-		w := &worker{client: monitor.NewClient(conn), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
+		w := &worker{client: monitor.NewClient(conn), engine: new(policy.Engine), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
 		src := &flood{idle: idle, limit: -1}
 		w.src = &sources{Source: src}
 		asked := make(chan struct{})
