@@ -23,19 +23,24 @@ type FIFO struct {
 
 // openFIFO opens a named pipe, which is made, for its owner only, if nothing has
 // its name. It is opened for writing as well, so that it does not end with the
-// last writer. What a dying writer left of a line is joined with what comes next.
+// last writer. A symbolic link is refused: others may have made it. What a dying writer left of a line is joined with what comes next.
 func openFIFO(path string) (*os.File, error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, &fs.PathError{Op: "mkfifo", Path: path, Err: err}
 	}
-	info, err := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Type() != fs.ModeNamedPipe {
-		return nil, fmt.Errorf("%s: not a named pipe", path)
+	info, err := f.Stat()
+	if err == nil && info.Mode().Type() != fs.ModeNamedPipe {
+		err = fmt.Errorf("%s: not a named pipe", path)
 	}
-	return os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 func newFIFO(path string, pipe *os.File, opt ReadOptions) *FIFO {

@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"golang.org/x/sys/unix"
-
 	"fwknopd/ingest/filter"
+	"fwknopd/safepath"
 )
 
 // A Spec describes a source that never ends, or with Once a capture that is read to its
@@ -112,7 +111,7 @@ type sourceKind struct {
 
 func (s *Spec) kind() sourceKind {
 	if s.Once {
-		return sourceKind{open: func(s *Spec) (*os.File, error) { return os.Open(s.Path) }, from: readHanded}
+		return sourceKind{open: func(s *Spec) (*os.File, error) { return safepath.OpenData(s.Path) }, from: readHanded}
 	}
 	return sourceKinds[s.Mode]
 }
@@ -208,7 +207,7 @@ func (s *Spec) live(expr *filter.Filter) LiveOptions {
 // openFollowed opens a log or capture file that grows. A pipe is refused, since opening
 // it would block until there is a writer.
 func openFollowed(s *Spec) (*os.File, error) {
-	f, err := os.OpenFile(s.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := safepath.OpenData(s.Path)
 	if err != nil {
 		return nil, err
 	}

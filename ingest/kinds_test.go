@@ -53,3 +53,49 @@ func TestOpenFollowed(t *testing.T) {
 		f.Close()
 	}
 }
+
+// What another user puts at the path of a log, a pipe or a socket is not followed as root.
+func TestPlantedLinks(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving links to users takes root")
+	}
+	dir := t.TempDir()
+	secret, planted := filepath.Join(dir, "secret"), filepath.Join(dir, "planted")
+	ok(t, os.WriteFile(secret, nil, 0o644))
+	ok(t, os.Symlink(secret, planted))
+	ok(t, os.Lchown(planted, 65534, -1))
+	for _, s := range []Spec{
+		{Mode: "KNOCK", Path: planted}, {Mode: "FILE_PCAP", Path: planted}, {Mode: "PCAP", Path: planted, Once: true},
+		{Mode: "FIFO", Path: planted}, {Mode: "SOCKET", Path: planted},
+	} {
+		if f, err := s.kind().open(&s); err == nil {
+			f.Close()
+			t.Errorf("%s: followed", s.Mode)
+		}
+	}
+	if st, err := os.Stat(secret); err != nil || st.Mode().Perm() != 0o644 {
+		t.Errorf("%v, %v", st.Mode(), err)
+	}
+	ours := filepath.Join(dir, "ours")
+	ok(t, os.Symlink(secret, ours))
+	f, err := openFollowed(&Spec{Path: ours})
+	ok(t, err)
+	f.Close()
+}
+
+// Only its owner may connect to a socket, from its first moment.
+func TestSocketMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	s := Spec{Mode: "SOCKET", Path: path}
+	for _, open := range s.Files() {
+		f, err := open()
+		ok(t, err)
+		defer f.Close()
+	}
+	for _, name := range []string{path, path + DatagramSuffix} {
+		st, err := os.Lstat(name)
+		if err != nil || st.Mode() != os.ModeSocket|0o600 {
+			t.Errorf("%s: %v, %v", name, st.Mode(), err)
+		}
+	}
+}

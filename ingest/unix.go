@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -43,16 +44,19 @@ func openUnix(path string) (*os.File, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	l, err := privately(func(private *net.ListenConfig) (net.Listener, error) {
+		return private.Listen(context.Background(), "unix", path)
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer l.Close()
-	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, err
+	stream, ok := l.(*net.UnixListener)
+	if !ok {
+		return nil, fmt.Errorf("%s: not a unix socket", path)
 	}
-	return l.File()
+	stream.SetUnlinkOnClose(false)
+	return stream.File()
 }
 
 // openUnixDatagrams makes the datagram socket beside the one at path.
@@ -61,15 +65,18 @@ func openUnixDatagrams(path string) (*os.File, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	c, err := privately(func(private *net.ListenConfig) (net.PacketConn, error) {
+		return private.ListenPacket(context.Background(), "unixgram", path)
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, err
+	packets, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil, fmt.Errorf("%s: not a unix socket", path)
 	}
-	return c.File()
+	return packets.File()
 }
 
 // newUnixServer makes a source of the two sockets.

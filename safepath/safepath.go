@@ -6,10 +6,12 @@
 // are those of the opened folders and file. So nothing can be exchanged between the
 // check and the use.
 //
-// Entry point: [Open].
+// Entry points: [Open] for configuration, [OpenData] for logs, [CheckOwn] for what the
+// program wrote itself.
 package safepath
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -26,6 +28,7 @@ import (
 type Fault struct {
 	Path string // the file, or a folder or symbolic link on the way to it
 	Text string // what is wrong, with the command that mends it
+	Link bool   // it is a symbolic link of another user
 }
 
 // String implements fmt.Stringer.
@@ -63,6 +66,40 @@ func Check(name string) []Fault {
 	}
 	f.Close()
 	return append(way, own...)
+}
+
+// OpenData opens a file that holds data, not configuration: those who write it may own it.
+// A symbolic link that another user made is refused, for it may lead to what that user must
+// not read, or to one of his own files in place of another's.
+func OpenData(name string) (*os.File, error) {
+	f, way, _, err := Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(way, func(fault Fault) bool { return fault.Link }); i >= 0 {
+		f.Close()
+		return nil, errors.New(way[i].String())
+	}
+	return f, nil
+}
+
+// CheckOwn returns an error unless an open file is one that the program made: a regular
+// file of root or of our user, without a second name. Others can give a file such a name in
+// a folder that they may write to.
+func CheckOwn(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return fmt.Errorf("%s: not a regular file", f.Name())
+	case !trusted(st.Uid):
+		return fmt.Errorf("%s: belongs to %s", f.Name(), userName(st.Uid))
+	case st.Nlink > 1:
+		return fmt.Errorf("%s: has a second name (hard link)", f.Name())
+	}
+	return nil
 }
 
 // maxLinks is how many symbolic links a path may lead through, as in the kernel.
@@ -142,7 +179,8 @@ func (w *walk) follow(name string, st *unix.Stat_t) error {
 		return unix.ELOOP
 	}
 	if path := filepath.Join(w.path, name); !trusted(st.Uid) {
-		w.faults = append(w.faults, Fault{path, fmt.Sprintf("is a symbolic link that belongs to %s, not to root: chown -h root %[2]s", userName(st.Uid), path)})
+		text := fmt.Sprintf("is a symbolic link that belongs to %s, not to root: chown -h root %s", userName(st.Uid), path)
+		w.faults = append(w.faults, Fault{path, text, true})
 	}
 	var target [unix.PathMax]byte
 	n, err := unix.Readlinkat(w.dir, name, target[:])
@@ -166,10 +204,10 @@ func (w *walk) close() {
 // faults returns what owner and mode of a file or folder let others do.
 func faults(path string, st *unix.Stat_t) (found []Fault) {
 	if !trusted(st.Uid) {
-		found = append(found, Fault{path, fmt.Sprintf("belongs to %s, not to root: chown root %s", userName(st.Uid), path)})
+		found = append(found, Fault{Path: path, Text: fmt.Sprintf("belongs to %s, not to root: chown root %s", userName(st.Uid), path)})
 	}
 	if st.Mode&0o022 != 0 && !harmless(st) {
-		found = append(found, Fault{path, fmt.Sprintf("may be written by others than its owner (mode %#o): chmod go-w %s", uint32(st.Mode)&0o7777, path)})
+		found = append(found, Fault{Path: path, Text: fmt.Sprintf("may be written by others than its owner (mode %#o): chmod go-w %s", uint32(st.Mode)&0o7777, path)})
 	}
 	return found
 }

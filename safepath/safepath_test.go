@@ -117,3 +117,42 @@ func TestOpen(t *testing.T) {
 		f.Close()
 	}
 }
+
+// TestOpenData: the file of another user is opened, through our links and not through his.
+func TestOpenData(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to give files away")
+	}
+	root := inTree(t, "dir a 1777 nobody\nfile a/f 664 nobody\nlink a/ours 0 root f\nlink a/his 0 nobody ../secret\nlink a/dir 0 nobody ..\nfile secret 600 root")
+	for name, want := range map[string]bool{"a/f": true, "a/ours": true, "a/his": false, "a/dir/secret": false, "secret": true} {
+		f, err := OpenData(filepath.Join(root, name))
+		if (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		f.Close()
+	}
+}
+
+// TestCheckOwn: what others can put in place of a file of ours is told from it.
+func TestCheckOwn(t *testing.T) {
+	tree := "file f 600 root\nfile linked 600 root\npipe p 600 root\ndir d 755 root"
+	want := map[string]bool{"f": true, "linked": false, "second": false, "p": false, "d": false}
+	if os.Geteuid() == 0 {
+		tree += "\nfile his 600 nobody"
+		want["his"] = false
+	}
+	root := inTree(t, tree)
+	if err := os.Link(filepath.Join(root, "linked"), filepath.Join(root, "second")); err != nil {
+		t.Fatal(err)
+	}
+	for name, ok := range want {
+		f, err := os.OpenFile(filepath.Join(root, name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckOwn(f); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		f.Close()
+	}
+}

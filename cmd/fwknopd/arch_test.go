@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"policy/replay":     nil,
 	"policy/index":      {"policy/conf"},
 	"policy/conf":       {"parse", "enforce/quote"},
-	"ingest":            {"parse", "ingest/filter"},
+	"ingest":            {"parse", "ingest/filter", "safepath"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
 	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/index", "policy/openssl", "enforce"},

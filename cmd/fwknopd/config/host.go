@@ -57,7 +57,7 @@ func (d Disk) Read(name string) ([]byte, conf.FileInfo, error) {
 		info.Foreign = sys.Uid != 0 && int(sys.Uid) != os.Geteuid()
 	}
 	for _, fault := range way {
-		info.Way = append(info.Way, conf.PathFault(fault))
+		info.Way = append(info.Way, conf.PathFault{Path: fault.Path, Text: fault.Text})
 	}
 	if !info.Regular {
 		return nil, info, nil

@@ -19,6 +19,27 @@ func (l *Loaded) checkModes() conf.Problems {
 			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Text: fault.Text})
 		}
 	}
+	return append(problems, l.checkStateDirs()...)
+}
+
+// checkStateDirs warns of folders for what the daemon writes in which others can put files
+// of theirs.
+func (l *Loaded) checkStateDirs() (problems conf.Problems) {
+	s := l.Server
+	for _, dir := range []string{s.LogDir, s.RunDir, s.StateDir, s.ErrDir, filepath.Dir(s.DigestFile), filepath.Dir(s.PIDFile)} {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		f, _, own, err := safepath.Open(dir)
+		if err != nil {
+			continue // it will be made
+		}
+		f.Close()
+		for _, fault := range own {
+			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Severity: conf.Warning,
+				Text: "the daemon writes its files here, and the folder " + fault.Text})
+		}
+	}
 	return problems
 }
 

@@ -103,3 +103,37 @@ func TestStrictModes(t *testing.T) {
 		})
 	}
 }
+
+// TestStateDirs: a folder of state that others may write to is a warning.
+func TestStateDirs(t *testing.T) {
+	dir := tempFiles(t, map[string]string{"access.conf": goodAccess})
+	state := filepath.Join(dir, "state")
+	server := filepath.Join(dir, "m.conf")
+	if err := os.WriteFile(server, []byte("DIGEST_FILE "+state+"/digest.cache;\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	warned := func() string {
+		t.Helper()
+		_, problems := Load(Options{Config: server, Access: filepath.Join(dir, "access.conf"), StrictModes: true})
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		return problems.Error()
+	}
+	if got := warned(); got != "" {
+		t.Errorf("of a folder that does not exist: %s", got)
+	}
+	if err := os.Mkdir(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if got := warned(); got != "" {
+		t.Errorf("of a folder of ours: %s", got)
+	}
+	if err := os.Chmod(state, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	want := state + ": warning: the daemon writes its files here, and the folder may be written by others than its owner (mode 0777): chmod go-w " + state
+	if got := warned(); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
+	"fwknopd/safepath"
 )
 
 // RotateCache renames the replay cache to NAME-old (--rotate-digest-cache) and
@@ -50,7 +51,7 @@ func rotate(path string) error {
 // changing the file and fails if a line is in no known format.
 func (c *command) parseCache() int {
 	path := c.Server.DigestFile
-	f, err := os.Open(path)
+	f, err := safepath.OpenData(path)
 	if err != nil {
 		return c.fail(err)
 	}

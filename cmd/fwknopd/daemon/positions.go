@@ -2,12 +2,16 @@ package daemon
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/safepath"
 )
 
 // positionsFile in the state directory has the positions at which reading resumes after
@@ -32,7 +36,7 @@ func (d *daemon) positionsPath() string {
 
 // loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
-	text, err := os.ReadFile(d.positionsPath())
+	text, err := readOwn(d.positionsPath())
 	if err == nil {
 		err = d.storePositions(text)
 	}
@@ -47,13 +51,45 @@ func (d *daemon) savePositions() {
 	if len(d.positions) == 0 || d.o.Test {
 		return
 	}
-	next := d.positionsPath() + ".new"
-	err := os.WriteFile(next, d.positions, 0o600)
-	if err == nil {
-		err = os.Rename(next, d.positionsPath())
+	if err := replaceOwn(d.positionsPath(), d.positions); err != nil {
+		d.logf(warning, "positions: %v", err)
+	}
+}
+
+// maxOwn bounds a file of state that is read.
+const maxOwn = 1 << 20
+
+// readOwn reads a file that the daemon made. Others may be able to write to its folder: what
+// they put in its place is an error.
+func readOwn(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := safepath.CheckOwn(f); err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, maxOwn))
+}
+
+// replaceOwn writes a file of the daemon's own anew.
+func replaceOwn(path string, text []byte) error {
+	next := path + ".new"
+	// Not os.Remove, which removes folders too: what the daemon left is a file.
+	if err := unix.Unlink(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "unlink", Path: next, Err: err}
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(next, path)
 	}
 	if err != nil {
 		os.Remove(next)
-		d.logf(warning, "positions: %v", err)
 	}
+	return err
 }

@@ -21,6 +21,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
+	"fwknopd/safepath"
 )
 
 // A setup is the configuration as the monitor uses it.
@@ -142,7 +143,8 @@ func passwords(a *conf.Access) map[string]func(user, password string) (bool, err
 	return checks
 }
 
-// makeDirs creates the configured directories, accessible to root only.
+// makeDirs creates the configured directories, accessible to root only. One that a symbolic
+// link of another user leads to is an error.
 func makeDirs(l *config.Loaded) error {
 	s := l.Server
 	for _, dir := range []string{s.LogDir, s.RunDir, s.StateDir, s.ErrDir} {
@@ -155,6 +157,11 @@ func makeDirs(l *config.Loaded) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
+		f, err := safepath.OpenData(dir)
+		if err != nil {
+			return err
+		}
+		f.Close()
 	}
 	return nil
 }

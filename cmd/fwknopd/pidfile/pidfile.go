@@ -16,6 +16,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/safepath"
 )
 
 // maxSize bounds how much of a pid file is read.
@@ -64,12 +66,8 @@ func Create(path string) (*File, error) {
 }
 
 func lock(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil {
+	if err := safepath.CheckOwn(f); err != nil {
 		return err
-	}
-	if !st.Mode().IsRegular() {
-		return errors.New("not a regular file")
 	}
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
 	return unix.FcntlFlock(f.Fd(), unix.F_SETLK, &l)
