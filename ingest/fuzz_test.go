@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/parse"
 )
 
 // fuzzRead reads data and holds what every input promises: it ends, its counts add
@@ -109,4 +114,83 @@ func TestReadMemoryIsFlat(t *testing.T) {
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("allocated %d KiB", grown>>10)
 	}
+}
+
+// FuzzFeed: a line of a feeder is refused, or gives a message that its own text gives again.
+func FuzzFeed(f *testing.F) {
+	for _, line := range []string{"192.0.2.7:17:YWJj", "[2001:db8::7]:6:YWJj\n", "2001:db8::7:17:x", "::ffff:192.0.2.7:17:x", "fe80::1%eth0:17:x", "192.0.2.7:256:x", "192.0.2.7:17:", "192.0.2.7:17:a b", "::", "1:2:3:4"} {
+		f.Add([]byte(line))
+	}
+	f.Fuzz(func(t *testing.T, line []byte) {
+		m := parseFeed(line)
+		if m.err != nil {
+			if m.err != errFeed || m.body != nil || m.event.Src.IsValid() {
+				t.Fatalf("%q: %+v", line, m)
+			}
+			return
+		}
+		src := m.event.Src.Addr()
+		if !src.IsValid() || src.Is4In6() || src.Zone() != "" || m.event.Src.Port() != 0 || m.event.Origin != parse.OriginSocket {
+			t.Fatalf("%q: event %+v", line, m.event)
+		}
+		if len(m.body) == 0 || len(m.body) > maxMessage || bytes.ContainsAny(m.body, ": \t\r\n\v\f\x00") || !bytes.Contains(line, m.body) {
+			t.Fatalf("%q: body %q", line, m.body)
+		}
+		again := parseFeed(fmt.Appendf(nil, "%s:%d:%s", src, m.event.Proto, m.body))
+		if again.err != nil || again.event.Src != m.event.Src || again.event.Proto != m.event.Proto || !bytes.Equal(again.body, m.body) {
+			t.Fatalf("%q, then %+v", line, again)
+		}
+	})
+}
+
+// FuzzNFLOG cuts a datagram of NFLOG into its messages: that ends, stays within the datagram,
+// and counts as lost what is missing between the numbers of two packets.
+func FuzzNFLOG(f *testing.F) {
+	packet := udpFrame("one")[14:]
+	attr := func(kind uint16, value []byte) []byte {
+		b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(value)))
+		b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
+		return append(b, make([]byte, -len(b)&3)...)
+	}
+	message := func(sequence uint32) []byte {
+		body := []byte{unix.AF_INET, 0, 0, 9}
+		body = append(body, attr(attrSequence, binary.BigEndian.AppendUint32(nil, sequence))...)
+		body = append(body, attr(10, []byte("DROP\x00"))...)
+		body = append(body, attr(9, packet)...)
+		b := binary.NativeEndian.AppendUint32(nil, uint32(netlinkHead+len(body)))
+		b = binary.NativeEndian.AppendUint16(b, nflogPacket)
+		return append(append(b, make([]byte, netlinkHead-len(b))...), body...)
+	}
+	f.Add(message(1), uint8(0))
+	f.Add(append(message(1), message(2)...), uint8(3))
+	f.Add(append(message(7), message(3)[:40]...), uint8(200))
+	f.Add([]byte{16, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, uint8(1))
+	f.Fuzz(func(t *testing.T, datagram []byte, missing uint8) {
+		n := &NFLOG{rest: bytes.Clone(datagram)}
+		if err := n.use(uint32(parse.LinkNFLOG)); err != nil {
+			t.Fatal(err)
+		}
+		var ev parse.Event
+		for messages := 0; len(n.rest) >= netlinkHead; messages++ {
+			before := len(n.rest)
+			frame, err := n.message(t.Context())
+			if err != nil || len(n.rest) >= before || len(frame) > before-netlinkHead {
+				t.Fatalf("message %d: %d bytes, %d of %d left, %v", messages, len(frame), len(n.rest), before, err)
+			}
+			if frame == nil {
+				continue
+			}
+			n.sequence(frame)
+			if err := n.decode(frame, &ev); err != nil && !isSkip(err) {
+				t.Fatal(err)
+			}
+		}
+		// What the kernel sends next is numbered from here.
+		n.next, n.begun = n.next+1, true
+		lost := n.lost.Load()
+		n.sequence(message(n.next + uint32(missing))[netlinkHead:])
+		if got := n.lost.Load() - lost; got != uint64(missing) {
+			t.Fatalf("%d lost, want %d", got, missing)
+		}
+	})
 }

@@ -154,8 +154,8 @@ func (s *UnixServer) receive() {
 	}
 }
 
-// parseFeed reads address:protocol:payload. The payload has no colon and no blank, an
-// IPv6 address has colons, so it is read from its end.
+// parseFeed reads address:protocol:payload. The payload has no colon, blank or control
+// character (a datagram may have line ends in it); an IPv6 address has colons, so it is read from its end.
 func parseFeed(line []byte) message {
 	line = bytes.TrimSpace(line)
 	i := bytes.LastIndexByte(line, ':')
@@ -164,7 +164,7 @@ func parseFeed(line []byte) message {
 	}
 	head, body := line[:i], line[i+1:]
 	j := bytes.LastIndexByte(head, ':')
-	if j < 0 || len(body) == 0 || len(body) > maxMessage || bytes.ContainsAny(body, " \t\x00") {
+	if j < 0 || len(body) == 0 || len(body) > maxMessage || bytes.ContainsFunc(body, func(c rune) bool { return c <= ' ' }) {
 		return message{err: errFeed}
 	}
 	src, err := netip.ParseAddr(string(bytes.Trim(head[:j], "[]")))
