@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -129,6 +130,46 @@ func TestE2EStartErrors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A user who may write to the folder of access.conf puts one of his own in its place: it is
+// not loaded, the old one stays in force, and no daemon starts with it.
+func TestE2EConfigurationOfAnother(t *testing.T) {
+	netlab.Need(t, "setpriv")
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	if err := os.Chmod(s.dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	ran := filepath.Join(s.dir, "ran")
+	attack := fmt.Sprintf("SOURCE ANY\nKEY %s\nHMAC_KEY %s\nENABLE_CMD_EXEC Y\n", strings.ReplaceAll(spaKey, " ", "_"), strings.ReplaceAll(hmacKey, " ", "_"))
+	cmd := exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", "umask 077; cat >his && mv -f his access.conf")
+	cmd.Dir, cmd.Stdin = s.dir, strings.NewReader(attack)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s.waitFor("the old one stays in force")
+	s.knock("--server-cmd", "touch "+ran)
+	s.knock(ask()...)
+	if !s.open() {
+		t.Error("the old configuration is not in force")
+	}
+	if exists(ran) {
+		t.Error("a command of the new configuration ran")
+	}
+	s.stop()
+	for _, want := range []string{s.dir + ": may be written by others than its owner (mode 0777): chmod go-w " + s.dir, "access.conf: belongs to user 65534, not to root: chown root "} {
+		if s.said(want) == 0 {
+			t.Errorf("the daemon does not say %q:\n%s", want, s.out.String())
+		}
+		if out, code := s.startVia(nil, "-f"); code != 78 || !strings.Contains(out, want) {
+			t.Errorf("start: exit code %d, want 78 and %q:\n%s", code, want, out)
+		}
+	}
+	if out, code := s.command(append([]string{"check"}, s.args()...)...); code != 1 || !strings.Contains(out, "chown root") {
+		t.Errorf("check: exit code %d:\n%s", code, out)
 	}
 }
 
