@@ -19,7 +19,30 @@ func (l *Loaded) checkModes() conf.Problems {
 			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Text: fault.Text})
 		}
 	}
-	return append(problems, l.checkStateDirs()...)
+	return append(append(problems, l.checkPrograms()...), l.checkStateDirs()...)
+}
+
+// checkPrograms warns of programs that the daemon runs as root and others can replace.
+func (l *Loaded) checkPrograms() (problems conf.Problems) {
+	s := l.Server
+	names := []string{s.FirewallExe, s.IPTablesExe, s.IPFWExe, s.GPGExe, s.Shell, s.SudoExe, s.MailExe, s.SendmailExe}
+	if l.Access != nil {
+		for i := range l.Access.Stanzas {
+			if g := l.Access.Stanzas[i].GPG; g != nil {
+				names = append(names, g.Exe)
+			}
+		}
+	}
+	for _, name := range names {
+		if !filepath.IsAbs(name) {
+			continue // looked for in the PATH of root
+		}
+		for _, fault := range safepath.Check(name) {
+			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Severity: conf.Warning,
+				Text: fault.Text + " (" + name + " is run as root)"})
+		}
+	}
+	return problems
 }
 
 // checkStateDirs warns of folders for what the daemon writes in which others can put files

@@ -104,6 +104,27 @@ func TestStrictModes(t *testing.T) {
 	}
 }
 
+// TestPrograms: a program that others can replace is a warning.
+func TestPrograms(t *testing.T) {
+	dir := tempFiles(t, map[string]string{"access.conf": goodAccess, "mail": "#!/bin/sh\n"})
+	program, server := filepath.Join(dir, "mail"), filepath.Join(dir, "m.conf")
+	if err := os.WriteFile(server, []byte("mailCmd "+program+";\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]string{
+		0o755: "",
+		0o775: program + ": warning: may be written by others than its owner (mode 0775): chmod go-w " + program + " (" + program + " is run as root)",
+	} {
+		if err := os.Chmod(program, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, problems := Load(Options{Config: server, Access: filepath.Join(dir, "access.conf"), StrictModes: true})
+		if got := problems.Error(); got != want {
+			t.Errorf("mode %#o: got %q, want %q", mode, got, want)
+		}
+	}
+}
+
 // TestStateDirs: a folder of state that others may write to is a warning.
 func TestStateDirs(t *testing.T) {
 	dir := tempFiles(t, map[string]string{"access.conf": goodAccess})
