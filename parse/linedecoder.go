@@ -2,6 +2,7 @@ package parse
 
 import (
 	"bytes"
+	"net/netip"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type LineDecoder struct {
 	headings [4]heading // for as many rules or links, replaced in turn
 	last     int        // the one used last
 	misses   uint       // lines of the kernel that began like none of them
+	dst      destination
 }
 
 // keepEvery is how many of those it takes to keep one: keeping costs, and is of no use to a
@@ -26,7 +28,7 @@ func (d *LineDecoder) Line(line []byte, ref time.Time, ev *Event) error {
 		h = d.find(line, ref)
 	}
 	if h != nil {
-		if err := h.record(line, ev); err != errRecord {
+		if err := h.record(line, &d.dst, ev); err != errRecord {
 			return err
 		}
 	}
@@ -103,13 +105,13 @@ func (h *heading) setTime(line []byte, ref time.Time) bool {
 }
 
 // record reads the record of a line that begins with h.
-func (h *heading) record(line []byte, ev *Event) error {
+func (h *heading) record(line []byte, dst *destination, ev *Event) error {
 	ev.Reset()
 	ev.Time, ev.Origin, ev.Prefix = h.time, OriginKernel, line[h.msg:h.start]
 	if in := h.start + len("IN="); h.in > 0 {
 		ev.In = line[in : in+h.in]
 	}
-	return packet(trimEnd(line), h.n, ev)
+	return packet(trimEnd(line), h.n, dst, ev)
 }
 
 // keep makes h the beginning of the line that ev was read from.
@@ -127,3 +129,22 @@ func (h *heading) keep(text []byte, ref time.Time, ev *Event) {
 }
 
 var kernelColon = []byte("kernel:")
+
+// A destination is the last one that was read: that of a host's own log is mostly itself.
+type destination struct {
+	text [len(" DST=") + 39 + 1]byte // as in the line, with the blank behind it
+	n    int                         // its length, 0 if there is none
+	addr netip.Addr
+}
+
+// read reads the destination at i, as packet does without d.
+func (d *destination) read(b []byte, i int) (netip.Addr, int) {
+	if d.n > 0 && i < len(b) && bytes.HasPrefix(b[i:], d.text[:d.n]) {
+		return d.addr, i + d.n - 1
+	}
+	addr, j := address(b, keyDST.after(b, i))
+	if j < len(b) && b[j] == ' ' && j+1-i <= len(d.text) {
+		d.n, d.addr = copy(d.text[:], b[i:j+1]), addr
+	}
+	return addr, j
+}

@@ -28,6 +28,9 @@ func TestLineDecoderRemembersOnlyTheSame(t *testing.T) {
 		lines = append(lines, []byte(d.head+synRecord+d.tail), []byte(d.head+strings.Replace(synRecord, "TTL", "TTX", 1)))
 	}
 	lines = append(lines, []byte("Jul  3 04:05:06 gate kernel: "+synRecord), []byte("Jul  3 04:05:06 gate kernel: "+torn+synRecord))
+	for _, dst := range []string{"198.51.100.1", "198.51.100.10", "198.51.100.1", "198.51.100.100", "2001:db8::1", "198.51.100.1x", " 198.51.100.1", "198.51.100.1  LEN=60"} {
+		lines = append(lines, []byte("Jul  3 04:05:06 gate kernel: "+strings.Replace(synRecord, "198.51.100.10", dst, 1)))
+	}
 	for _, s := range shippers {
 		lines = append(lines, []byte(s.object()))
 	}

@@ -142,13 +142,18 @@ func record(b []byte, s span, ev *Event) error {
 		return err
 	}
 	ev.heading = keySRC.after(b, i)
-	return packet(b, ev.heading, ev)
+	return packet(b, ev.heading, nil, ev)
 }
 
-// packet reads the record from its source address on.
-func packet(b []byte, i int, ev *Event) error {
+// packet reads the record from its source address on. last may know the destination.
+func packet(b []byte, i int, last *destination, ev *Event) error {
 	src, i := address(b, i)
-	dst, i := address(b, keyDST.after(b, i))
+	var dst netip.Addr
+	if last != nil {
+		dst, i = last.read(b, i)
+	} else {
+		dst, i = address(b, keyDST.after(b, i))
+	}
 	if i == failed || src.Is4() != dst.Is4() {
 		return errRecord
 	}
