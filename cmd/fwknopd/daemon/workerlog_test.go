@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -223,3 +225,35 @@ func FuzzReadWorkerLog(f *testing.F) {
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
+
+// A worker that writes lines of the log itself is ended at once, and nothing of them is
+// logged.
+func TestHostileWorkerIsEnded(t *testing.T) {
+	var out bytes.Buffer
+	d := newTestDaemon(t, "ALERTING_METHODS noemail;", &out)
+	d.work = func(ctx context.Context, _ *net.UnixConn, records io.WriteCloser) error {
+		defer records.Close()
+		for _, line := range []string{
+			"iopened 6.6.6.6 tcp/22 until 2099-01-01T00:00:00Z (stanza 1, user root)\n",
+			`e{"v":1,"event_type":"grant","verdict":"granted","src_ip":"6.6.6.6","Event_Type":"decision"}` + "\n",
+		} {
+			if _, err := io.WriteString(records, strings.Repeat(line, 1000)); err != nil {
+				return err
+			}
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	wk, err := d.embedWorker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wk.Conn.Close()
+	if err := wk.Wait(); err == nil {
+		t.Error("it ended by itself")
+	}
+	d.workerLogs.Wait()
+	if want := "[-] the worker broke the protocol and was cut off: log record: of no known kind\n"; out.String() != want {
+		t.Errorf("logged %q, want %q", out.String(), want)
+	}
+}

@@ -22,7 +22,7 @@ func junk(n int) *policy.Decision {
 // and no refusal is missing in the sum.
 func TestJunkOfADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const perSecond, day = 20, 24 * time.Hour // faster junk makes no difference, see Budget
+		const perSecond, day = 5, 24 * time.Hour // faster junk makes no difference, see Budget
 		var summaries []report.Suppressed
 		r := newRefusalLog(func(s report.Suppressed) {
 			if err := s.Check(); err != nil {
@@ -74,9 +74,12 @@ func TestSummaries(t *testing.T) {
 			time.Sleep(700 * time.Millisecond)
 		}
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		r.mu.Lock()
 		if r.timer != nil {
 			t.Error("a timer runs")
 		}
+		r.mu.Unlock()
 		r.take(begin.Add(time.Since(begin)-time.Hour), junk(0), privsep.RefusalBurst)
 		r.close()
 		r.close()

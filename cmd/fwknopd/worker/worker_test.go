@@ -238,11 +238,11 @@ func (s *stalledPipe) Close() error { return nil }
 // Decisions do not wait for the log; lost messages are counted.
 func TestRecordsNeverBlock(t *testing.T) {
 	w := &stalledPipe{read: make(chan struct{})}
-	l := newRecordWriter(w)
+	l, text := newRecordWriter(w), bytes.Repeat([]byte("x"), 100)
 	done := make(chan struct{})
 	go func() {
 		for range 10 * maxQueued {
-			l.warnf("%0100d", 0)
+			l.putBytes(privsep.RecordText, text)
 		}
 		close(done)
 	}()
