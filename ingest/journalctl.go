@@ -56,7 +56,7 @@ type Journalctl struct {
 	Command     string              // "journalctl" if empty
 	Credential  *syscall.Credential // whose journalctl it is; nil: of this process
 	Environment []string            // nil: of this process
-	Ended       func(error)         // called when one that follows has failed; may be nil
+	Ended       func(error)         // called when one that follows has failed with a message; may be nil
 
 	mu      sync.Mutex
 	running []*exec.Cmd // those that follow, oldest first
@@ -155,7 +155,8 @@ func (p *Journalctl) wait(cmd *exec.Cmd) {
 			continue
 		}
 		p.running = append(p.running[:i:i], p.running[i+1:]...)
-		if err != nil && p.Ended != nil {
+		said := cmd.Stderr.(*bounded).String() // nothing if it only lost its reader
+		if err != nil && said != "" && p.Ended != nil {
 			p.Ended(fmt.Errorf("journalctl: %s", failure(cmd, err)))
 		}
 		return

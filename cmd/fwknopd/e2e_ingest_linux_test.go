@@ -150,7 +150,7 @@ func TestE2EJournal(t *testing.T) {
 	}
 	worker := s.worker()
 	syscall.Kill(worker, syscall.SIGKILL)
-	wait.For(t, "another worker", func() bool { pid := s.worker(); return pid != 0 && pid != worker })
+	wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 })
 	s.state()
 	if !wait.Until(wait.Timeout, func() bool { return len(s.children("journalctl")) == 1 }) {
 		t.Errorf("%d journalctl run for one worker", len(s.children("journalctl")))

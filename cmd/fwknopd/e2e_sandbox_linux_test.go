@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
 
@@ -238,7 +239,10 @@ func TestE2EReloadOtherFolder(t *testing.T) {
 	first := s.worker()
 	follow("b")
 	s.cmd.Process.Signal(syscall.SIGHUP)
-	wait.For(t, "another worker", func() bool { pid := s.worker(); return pid != 0 && pid != first })
+	wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 })
+	if s.worker() == first {
+		t.Error("the worker is the same")
+	}
 	s.state()
 	// Rotated with the sequence half written, while the new file is only beside it for a moment.
 	lines := strings.SplitAfter(kernelLines(s.Client.V4), "\n")
@@ -289,5 +293,48 @@ func TestE2EUnconfined(t *testing.T) {
 	}
 	if got := statusOf(t, s.worker())["Seccomp"]; got != "0" {
 		t.Errorf("SANDBOX off: Seccomp %s", got)
+	}
+}
+
+// The monitor and the commands that it runs are denied what neither needs. Commands can
+// gain privileges, as sudo must.
+func TestE2EMonitorConfined(t *testing.T) {
+	s := newSite(t, "iptables")
+	record := filepath.Join(s.dir, "record")
+	script := filepath.Join(s.dir, "gate")
+	const commands = `#!/bin/sh
+{
+	unshare --net true; echo namespace $?
+	mount -t tmpfs none /mnt; echo mount $?
+	strace -o /dev/null true; echo ptrace $?
+	grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status
+	echo core $(ulimit -c)
+	iptables -S FORWARD >/dev/null; echo iptables $?
+	nft list ruleset >/dev/null; echo nft $?
+	echo end
+} > RECORD 2>/dev/null
+`
+	netlab.Need(t, "unshare", "mount")
+	if err := os.WriteFile(script, []byte(strings.Replace(commands, "RECORD", record, 1)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.configure("", stanza(fmt.Sprintf("CMD_CYCLE_OPEN %[1]s open $IP $PORT\nCMD_CYCLE_CLOSE %[1]s close $IP\nCMD_CYCLE_TIMER 60", script)))
+	s.start()
+	status := statusOf(t, s.cmd.Process.Pid)
+	if status["Seccomp"] != "2" || status["NoNewPrivs"] != "0" {
+		t.Errorf("the monitor: Seccomp %s, NoNewPrivs %s", status["Seccomp"], status["NoNewPrivs"])
+	}
+	s.knock(ask()...)
+	said := func() string { text, _ := os.ReadFile(record); return string(text) }
+	wait.For(t, "the command", func() bool { return strings.HasSuffix(said(), "end\n") })
+	for _, want := range []string{"NoNewPrivs:\t0\n", "Seccomp:\t2\n", "core 0\n", "iptables 0\n", "nft 0\n"} {
+		if !strings.Contains(said(), want) {
+			t.Errorf("a command has not %q:\n%s", want, said())
+		}
+	}
+	for _, never := range []string{"namespace 0\n", "mount 0\n", "ptrace 0\n"} {
+		if strings.Contains(said(), never) {
+			t.Errorf("a command can: %s", never)
+		}
 	}
 }

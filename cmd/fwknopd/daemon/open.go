@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/sandbox"
 	"fwknopd/enforce"
 	"fwknopd/enforce/external"
 	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
 )
 
 // open prepares everything but the worker.
@@ -28,8 +30,8 @@ func (d *daemon) open(ctx context.Context) error {
 		d.events.open(s.EventLog)
 	}
 	d.logf(info, "starting fwknopd v%s", d.version)
-	if text := d.unconfined(); text != "" && !d.o.Test {
-		d.logf(warning, "%s", text)
+	if err := d.confine(); err != nil {
+		return err
 	}
 	d.warnFallback()
 	backend, err := d.openFirewall(ctx)
@@ -67,6 +69,31 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	d.mon, err = monitor.New(ctx, cfg)
 	return err
+}
+
+// confine takes from this process what no daemon needs (SANDBOX), and logs what is missing
+// of the worker's sandbox.
+func (d *daemon) confine() error {
+	if d.o.Test {
+		return nil
+	}
+	if err := sandbox.NoDumps(); err != nil {
+		return err
+	}
+	if text := d.unconfined(); text != "" {
+		d.logf(warning, "%s", text)
+	}
+	mode := d.conf().Server.Sandbox
+	if mode == conf.SandboxOff {
+		return nil
+	}
+	switch err := sandbox.ConfineMonitor(); {
+	case err != nil && mode == conf.SandboxOn:
+		return fmt.Errorf("SANDBOX on: the monitor: %w", err)
+	case err != nil:
+		d.logf(warning, "SANDBOX: the monitor is not confined: %v", err)
+	}
+	return nil
 }
 
 func (d *daemon) logNotes(notes []string) {

@@ -7,7 +7,7 @@ import (
 	"github.com/elastic/go-seccomp-bpf/arch"
 )
 
-// The list of system calls fits the processors that the program is built for, and can be
+// The lists of system calls fit the processors that the program is built for, and can be
 // assembled.
 func TestCallNames(t *testing.T) {
 	for goarch, a := range map[string]*arch.Info{"amd64": arch.X86_64, "arm64": arch.AARCH64} {
@@ -22,6 +22,17 @@ func TestCallNames(t *testing.T) {
 				}
 			}
 		}
+	}
+	for _, name := range append([]string{"clone", "clone3"}, monitorDenied...) {
+		for _, a := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+			if _, ok := a.SyscallNames[name]; !ok {
+				t.Errorf("%s has no %s", a.Name, name)
+			}
+		}
+	}
+	m := monitorCalls()
+	if _, err := m.Assemble(); err != nil {
+		t.Error(err)
 	}
 	p := workerCalls()
 	if _, err := p.Assemble(); err != nil {

@@ -14,5 +14,8 @@ func Apply(_ []string, strict bool) error {
 	return nil
 }
 
+// ConfineMonitor does nothing on FreeBSD.
+func ConfineMonitor() error { return nil }
+
 // Limit does nothing on FreeBSD.
 func Limit() error { return nil }

@@ -56,17 +56,14 @@ func Main() int {
 
 // runProcess runs the worker with what this process inherited from the monitor.
 func runProcess() error {
-	privsep.SetProcessName() // before disableCoreDumps, after which root owns /proc/self
-	if err := disableCoreDumps(); err != nil {
+	privsep.SetProcessName() // before NoDumps, after which root owns /proc/self
+	if err := errors.Join(sandbox.NoDumps(), sandbox.NoNewPrivileges(), sandbox.Limit()); err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM) // handled by the monitor, which ends the worker
 	debug.SetMemoryLimit(workerMemory)
 	conn, err := monitor.Parent()
 	if err != nil {
-		return err
-	}
-	if err := sandbox.Limit(); err != nil {
 		return err
 	}
 	return run(context.Background(), conn, os.NewFile(privsep.RecordsFD, "records"), sandbox.Apply)

@@ -1,4 +1,4 @@
-package worker
+package sandbox
 
 import (
 	"os"
@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// After disableCoreDumps only root can read the memory of the process, and it writes no
+// After NoDumps only root can read the memory of the process, and it writes no
 // core files.
-func TestDisableCoreDumps(t *testing.T) {
-	if err := disableCoreDumps(); err != nil {
+func TestNoDumps(t *testing.T) {
+	if err := NoDumps(); err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)

@@ -1,4 +1,4 @@
-package worker
+package sandbox
 
 import (
 	"errors"
@@ -16,18 +16,23 @@ const (
 	noNewPrivsEnable  = 1
 )
 
-// disableCoreDumps keeps the keys in the worker's memory out of core files. It also
-// keeps other processes of the worker's user (other daemons, if that is the user
-// nobody) from tracing it or reading its memory, and disables privilege gains through
-// set-user-ID programs where the kernel supports that (FreeBSD 14).
-func disableCoreDumps() error {
+// NoDumps keeps what is in the memory of this process out of core files, its own and those
+// of the programs that it starts. It also keeps other processes of its user (other
+// daemons, if that is the user nobody) from tracing it or reading its memory.
+func NoDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err
 	}
+	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
+}
+
+// NoNewPrivileges disables privilege gains through set-user-ID programs, for this process
+// and those that it starts, where the kernel supports that (FreeBSD 14).
+func NoNewPrivileges() error {
 	if err := procctl(procNoNewPrivsCtl, noNewPrivsEnable); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
-	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
+	return nil
 }
 
 // procctl calls procctl(2) on this process.
