@@ -38,9 +38,9 @@ type Options struct {
 	// REQUIRE_AUTH_METHOD. nil: there are none.
 	ShadowHash func(file, user string) (string, error)
 	// Password, if not nil, is called in place of ShadowHash and reports whether the
-	// file has this password for the user. The hash then stays in the process that may
-	// read the file.
-	Password func(file, user, password string) (bool, error)
+	// file has this password for the user, which came from src. The hash then stays in the
+	// process that may read the file.
+	Password func(src netip.Addr, file, user, password string) (bool, error)
 	// Resolve returns the addresses of a host name in a NAT request, where
 	// ENABLE_NAT_DNS allows one. nil: names are refused.
 	Resolve func(host string) ([]netip.Addr, error)

@@ -144,7 +144,7 @@ func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
 	if !ok || method != "crypt" {
 		return refuse(SPAAuthMethod, TextNoPassword)
 	}
-	match, err := e.password(st.ShadowFile, r.msg.User, password)
+	match, err := e.password(r.src(), st.ShadowFile, r.msg.User, password)
 	switch {
 	case err != nil:
 		return refuse(SPAAuthMethod, err.Error())
@@ -155,10 +155,10 @@ func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
 }
 
 // password reports whether the shadow file has this password for the user.
-func (e *Engine) password(file, user, password string) (bool, error) {
+func (e *Engine) password(src netip.Addr, file, user, password string) (bool, error) {
 	switch {
 	case e.opts.Password != nil:
-		return e.opts.Password(file, user, password)
+		return e.opts.Password(src, file, user, password)
 	case e.opts.ShadowHash == nil:
 		return false, errNoShadow
 	}

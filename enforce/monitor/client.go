@@ -141,9 +141,10 @@ func (c *Client) Journal(ctx context.Context, q Journal) (*os.File, error) {
 	return f, err
 }
 
-// CheckPassword reports whether the file holds this password for this user.
-func (c *Client) CheckPassword(ctx context.Context, file, user, pw string) (bool, error) {
-	r, _, err := c.roundTrip(ctx, "crypt", password{file, user, []byte(pw)})
+// CheckPassword reports whether the file holds this password for this user, which came
+// from src.
+func (c *Client) CheckPassword(ctx context.Context, src netip.Addr, file, user, pw string) (bool, error) {
+	r, _, err := c.roundTrip(ctx, "crypt", password{file, user, []byte(pw), src})
 	return r.Yes, err
 }
 

@@ -23,7 +23,7 @@ func (m *Monitor) command(c Command) error {
 		err = m.startCommand(c, program)
 	}
 	if err != nil {
-		m.reportRefused(m.clock.read(), Event{Command: c, Err: err})
+		m.reportRefused(Event{Command: c, Err: err})
 	}
 	return err
 }

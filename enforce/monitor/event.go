@@ -28,6 +28,10 @@ const (
 
 	CommandRan Kind = "command" // Command, Result; Err if it could not be started
 
+	// WrongPassword: Command.User, Src and Text, which is the file; Err if the password was
+	// not checked. Count: earlier ones that were not reported.
+	WrongPassword Kind = "password"
+
 	WorkerStarted Kind = "worker.started" // Count: restarts since one was last ready
 	WorkerDied    Kind = "worker.died"    // Err
 	WorkerGaveUp  Kind = "worker.gave_up" // Count, Err

@@ -113,17 +113,23 @@ type refusals struct {
 	unreported int // since the last report
 }
 
-// reportRefused reports a request that the policy does not allow. Count is the number of
-// refusals before it that were not reported.
-func (m *Monitor) reportRefused(now clockReading, ev Event) {
-	r := &m.refusals
+// reportRefused reports a request that the policy does not allow.
+func (m *Monitor) reportRefused(ev Event) {
+	ev.Kind = Refused
+	m.reportLimited(ev)
+}
+
+// reportLimited reports what a worker can cause at any rate. Count is the number of such
+// events before it that were not reported.
+func (m *Monitor) reportLimited(ev Event) {
+	r, now := &m.refusals, m.clock.read()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.limiter.AllowN(now.monotonic(), 1) {
 		r.unreported++
 		return
 	}
-	ev.Time, ev.Kind, ev.Count = now.wall, Refused, r.unreported
+	ev.Time, ev.Count = now.wall, r.unreported
 	r.unreported = 0
 	m.events.add(ev)
 }

@@ -48,7 +48,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 			j.done(ErrGone)
 		case err != nil:
 			err = fmt.Errorf("%w: %w", ErrRefused, err)
-			m.reportRefused(now, Event{Grant: j.grant, Err: err})
+			m.reportRefused(Event{Grant: j.grant, Err: err})
 			j.done(err)
 		case j.grant.External != nil:
 			m.openExternal(j, now)

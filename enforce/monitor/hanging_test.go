@@ -141,7 +141,7 @@ func TestServeWhileFirewallHangs(t *testing.T) {
 	result := make(chan error, 1)
 	c.Submit(ssh(1, time.Now().Add(time.Minute)), func(err error) { result <- err })
 	// Requests that do not need the firewall are answered.
-	if _, err := c.CheckPassword(ctx, "/none", "joe", "x"); !errors.Is(err, ErrRefused) {
+	if _, err := c.CheckPassword(ctx, ssh(1, time.Time{}).Src, "/none", "joe", "x"); !errors.Is(err, ErrRefused) {
 		t.Errorf("password: %v", err)
 	}
 	if err := c.Command(ctx, Command{Stanza: 3, Text: "true"}); !errors.Is(err, ErrRefused) {

@@ -51,7 +51,7 @@ func canary(t testing.TB) (Policy, string) {
 		Commands: &enforce.CommandLimit{Regexp: regexp.MustCompile(`^touch [a-z/]+never$`)},
 	}}, o.Limits.Stanzas...)
 	o.Files = map[string]func() (*os.File, error){"log": func() (*os.File, error) { return os.Open("/dev/null") }}
-	o.Passwords = map[string]func(string, string) (bool, error){"/etc/shadow": func(u, p string) (bool, error) { return p == "right", nil }}
+	o.Passwords = map[string]PasswordFile{"/etc/shadow": {Check: func(u, p string) (bool, error) { return p == "right", nil }}}
 	return o, file
 }
 
@@ -218,7 +218,7 @@ func TestTakenOver(t *testing.T) {
 			t.Errorf("Open(%q) = %v, %v", name, f, err)
 		}
 	}
-	if ok, err := c.CheckPassword(ctx, "/etc/passwd", "root", "right"); ok || !errors.Is(err, ErrRefused) {
+	if ok, err := c.CheckPassword(ctx, ssh(1, time.Time{}).Src, "/etc/passwd", "root", "right"); ok || !errors.Is(err, ErrRefused) {
 		t.Errorf("CheckPassword = %v, %v", ok, err)
 	}
 	if f, err := c.Journal(ctx, Journal{Follow: true}); f != nil || !errors.Is(err, ErrRefused) {

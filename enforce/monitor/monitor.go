@@ -84,9 +84,8 @@ type Policy struct {
 	// Files opens descriptors by name. The monitor closes its copy after it has been
 	// passed to the worker.
 	Files map[string]func() (*os.File, error)
-	// Passwords checks a password (REQUIRE_AUTH_METHOD crypt), by the name of the
-	// file. Hashes are never sent to the worker.
-	Passwords map[string]func(user, password string) (bool, error)
+	// Passwords are the files of passwords that the worker may have checked, by name.
+	Passwords map[string]PasswordFile
 	// Journal starts journalctl and returns a pipe with what it prints; nil: the worker
 	// may not read the journal.
 	Journal func(Journal) (*os.File, error)
@@ -120,6 +119,7 @@ type Monitor struct {
 	commands         sync.WaitGroup // commands that run
 	commandSlots     chan struct{}  // bounds them
 	refusals         refusals
+	guesses          guesses
 
 	policy atomic.Pointer[Policy]
 

@@ -86,31 +86,6 @@ func (s *session) openFile(id uint64, body []byte) error {
 	})
 }
 
-// password is the body of crypt.
-type password struct {
-	File     string `json:"file"`
-	User     string `json:"user"`
-	Password []byte `json:"password"`
-}
-
-func (s *session) crypt(id uint64, body []byte) error {
-	var p password
-	if err := decode(body, &p); err != nil {
-		return err
-	}
-	check, ok := s.m.currentPolicy().Passwords[p.File]
-	if !ok {
-		s.send(replyTo(id, fmt.Errorf("%w: password file %.200q", ErrRefused, p.File)))
-		return nil
-	}
-	return s.async(id, func() (reply, *os.File) {
-		fits, err := check(p.User, string(p.Password))
-		rep := replyTo(id, err)
-		rep.Yes = err == nil && fits
-		return rep, nil
-	})
-}
-
 // cursor matches the cursors of the systemd journal.
 var cursor = regexp.MustCompile(`^[0-9A-Za-z=;_-]{0,512}$`)
 

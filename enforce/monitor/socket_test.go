@@ -162,7 +162,7 @@ func TestCheckPassword(t *testing.T) {
 	policy, _ := canary(t)
 	c := pair(t, newRig(t, func(c *Config) { c.Policy = policy }))
 	for pw, want := range map[string]bool{"right": true, "wrong": false, "": false, "\xff": false} {
-		if got, err := c.CheckPassword(ctx, "/etc/shadow", "root", pw); got != want || err != nil {
+		if got, err := c.CheckPassword(ctx, ssh(1, time.Time{}).Src, "/etc/shadow", "root", pw); got != want || err != nil {
 			t.Errorf("%q: %v, %v", pw, got, err)
 		}
 	}

@@ -54,6 +54,8 @@ func TestEventsGolden(t *testing.T) {
 		{Kind: monitor.CommandRan, Command: command, Err: broken},
 		{Kind: monitor.WorkerStarted},
 		{Kind: monitor.WorkerDied, Err: broken},
+		{Kind: monitor.WrongPassword, Command: monitor.Command{User: "alice", Src: "192.0.2.7", Text: "/etc/fwknop/shadow"}, Count: 2},
+		{Kind: monitor.WrongPassword, Command: monitor.Command{User: "root", Src: "192.0.2.7", Text: "/etc/fwknop/shadow"}, Err: broken},
 		{Kind: monitor.Violation, Err: broken},
 		{Kind: monitor.Lost, Count: 7},
 	}

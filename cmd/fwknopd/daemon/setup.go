@@ -126,21 +126,32 @@ func exportKeys(ctx context.Context, a *conf.Access) ([]*keyring.Keys, error) {
 	return all, nil
 }
 
-// passwords returns the password checks of REQUIRE_AUTH_METHOD by shadow file.
-func passwords(a *conf.Access) map[string]func(user, password string) (bool, error) {
-	checks := make(map[string]func(user, password string) (bool, error))
+// passwords returns the password checks of REQUIRE_AUTH_METHOD by shadow file: for the
+// users that a stanza with that file names in REQUIRE_USERNAME, for all if one names none.
+func passwords(a *conf.Access) map[string]monitor.PasswordFile {
+	files := make(map[string]monitor.PasswordFile)
 	for i := range a.Stanzas {
-		if st := &a.Stanzas[i]; st.AuthCrypt {
-			checks[st.ShadowFile] = func(user, password string) (bool, error) {
-				hash, err := config.SafeShadowHash(st.ShadowFile, user)
-				if err != nil {
-					return false, err
-				}
-				return crypt.Verify(hash, password)
-			}
+		st := &a.Stanzas[i]
+		if !st.AuthCrypt {
+			continue
 		}
+		f, known := files[st.ShadowFile]
+		switch {
+		case len(st.Usernames) == 0:
+			f.Users = nil
+		case !known || f.Users != nil:
+			f.Users = append(f.Users, st.Usernames...)
+		}
+		f.Check = func(user, password string) (bool, error) {
+			hash, err := config.SafeShadowHash(st.ShadowFile, user)
+			if err != nil {
+				return false, err
+			}
+			return crypt.Verify(hash, password)
+		}
+		files[st.ShadowFile] = f
 	}
-	return checks
+	return files
 }
 
 // makeDirs creates the configured directories, accessible to root only. One that a symbolic

@@ -208,3 +208,32 @@ func TestOwnFiles(t *testing.T) {
 		t.Error("a folder was removed")
 	}
 }
+
+// Passwords are checked for the users that a stanza with the file names, for all users if
+// one names none.
+func TestPasswordUsers(t *testing.T) {
+	shadow := filepath.Join(t.TempDir(), "shadow")
+	if err := os.WriteFile(shadow, []byte("alice:x:1::::::\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stanza := func(users string) string {
+		return "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY anothertestkey\nREQUIRE_AUTH_METHOD crypt\nSHADOW_FILE " + shadow + "\n" + users
+	}
+	for _, c := range []struct {
+		access string
+		want   []string
+	}{
+		{stanza("REQUIRE_USERNAME alice\n"), []string{"alice"}},
+		{stanza("REQUIRE_USERNAME alice\n") + stanza("REQUIRE_USERNAME bob, carol\n"), []string{"alice", "bob", "carol"}},
+		{stanza("REQUIRE_USERNAME alice\n") + stanza(""), nil},
+		{stanza("") + stanza("REQUIRE_USERNAME alice\n"), nil},
+	} {
+		s, problems := prepare(files(t, "PCAP_INTF lo;", c.access))
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		if f, ok := s.policy.Passwords[shadow]; !ok || !slices.Equal(f.Users, c.want) || (f.Users == nil) != (c.want == nil) {
+			t.Errorf("%q: %q, %v", c.access, f.Users, ok)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type Options struct {
 	// Keyring returns the OpenPGP keys of a stanza; nil: GPG parts are ignored.
 	Keyring func(*conf.GPG) (*spa.Keyring, error)
 	// Password checks the password of a user; nil: the shadow file is read.
-	Password func(file, user, password string) (bool, error)
+	Password func(src netip.Addr, file, user, password string) (bool, error)
 	// Signatures are the files of --signatures.
 	Signatures []string
 	// ReadFile reads signature files; nil: from disk.

@@ -27,6 +27,7 @@ type eventLine struct {
 	Grant     json.RawMessage `json:"grant,omitempty"`
 	BlockedBy []string        `json:"blocked_by,omitempty"`
 	Command   string          `json:"command,omitempty"`
+	File      string          `json:"file,omitempty"`
 	Status    *int            `json:"status,omitempty"`
 	Output    string          `json:"output,omitempty"`
 	TimedOut  bool            `json:"timed_out,omitempty"`
@@ -49,6 +50,8 @@ func EventJSON(ev *monitor.Event) []byte {
 	case monitor.CommandRan:
 		l.Type, l.Verdict = "command", "command"
 		l.Status, l.Output, l.TimedOut, l.TookS = &ev.Result.Status, ev.Result.Output, ev.Result.TimedOut, ev.Result.Took.Seconds()
+	case monitor.WrongPassword:
+		l.Type, l.Verdict, l.User, l.Src, l.File = "password", "refused", ev.Command.User, ev.Command.Src, ev.Command.Text
 	case monitor.WorkerStarted, monitor.WorkerDied, monitor.WorkerGaveUp, monitor.Violation:
 		l.Type = "worker"
 	case monitor.ClockStep, monitor.Contested, monitor.Lost:
@@ -107,6 +110,8 @@ func EventText(ev *monitor.Event, host string) string {
 	case monitor.CommandRan:
 		how := exitText(ev.Result.Status, ev.Result.TimedOut, ev.Err)
 		return fmt.Sprintf("command %q %s%s%s", ev.Command.Text, how, clientText(ev.Command.Stanza, ev.Command.User), outputText(ev.Result.Output))
+	case monitor.WrongPassword:
+		return passwordText(ev)
 	case monitor.WorkerStarted:
 		if ev.Count > 0 {
 			return fmt.Sprintf("restarted the worker on %s (%d)", host, ev.Count)
@@ -121,6 +126,18 @@ func EventText(ev *monitor.Event, host string) string {
 		return conf.Count(ev.Count, "event") + " lost, the log was too slow"
 	}
 	return ""
+}
+
+// passwordText returns the message for a password that was wrong or not checked.
+func passwordText(ev *monitor.Event) string {
+	text := fmt.Sprintf("wrong password in %s for user %q from %s", ev.Command.Text, ev.Command.User, ev.Command.Src)
+	if ev.Err != nil {
+		text = fmt.Sprintf("password in %s for user %q from %s not accepted: %v", ev.Command.Text, ev.Command.User, ev.Command.Src, ev.Err)
+	}
+	if ev.Count > 0 {
+		text += fmt.Sprintf("; %d more like this were not told one by one", ev.Count)
+	}
+	return text
 }
 
 // ExternalText returns the message for a command that was run to open or close a grant.

@@ -83,10 +83,10 @@ func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loa
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true,
 		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
-		Password: func(file, user, password string) (bool, error) {
+		Password: func(src netip.Addr, file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
-			return w.client.CheckPassword(ctx, file, user, password)
+			return w.client.CheckPassword(ctx, src, file, user, password)
 		},
 		Resolve: func(host string) ([]netip.Addr, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
