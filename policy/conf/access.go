@@ -246,6 +246,8 @@ func (ld *accessLoader) begin(d Dialect, pos Pos) *block {
 		ld.blank[d] = s
 	}
 	b := &block{Stanza: *ld.blank[d]}
+	gpg := *b.GPG
+	b.GPG = &gpg
 	ld.blocks++
 	b.Pos, b.Number = pos, ld.blocks
 	b.Values = &Values{File: AccessFile, Dialect: d, given: make([]Value, 0, 8)} // a common stanza has no more
@@ -270,7 +272,7 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 		value, ok = ld.parse(d, val)
 	}
 	if !ok {
-		ld.refuse(b, l)
+		b.refuse(l)
 		return
 	}
 	k := val.Keyword
@@ -279,7 +281,7 @@ func (ld *accessLoader) addLine(b *block, d Dialect, l *line) {
 	}
 	counts, again := b.Values.add(*val, &ld.report)
 	if counts && k.intoStanza != nil && (value != nil || k.DefaultFor(d) != "") {
-		k.assign(ld.field(b, k), value, again)
+		k.assign(k.intoStanza(&b.Stanza), value, again)
 	}
 	if n := len(b.Expectations); counts && k.Kind == Expect && n > 0 {
 		b.Expectations[n-1].Pos, b.Expectations[n-1].Stanza = val.Pos, b.Number
@@ -291,7 +293,7 @@ const refused = "?"
 
 // refuse records that a keyword is there although its value was refused, so that
 // it is not reported missing as well; it counts as its default.
-func (ld *accessLoader) refuse(b *block, l *line) {
+func (b *block) refuse(l *line) {
 	b.broken = true
 	k := Find(AccessFile, l.keyword)
 	if k == nil || b.Values.find(k) != nil {
@@ -299,16 +301,6 @@ func (ld *accessLoader) refuse(b *block, l *line) {
 	}
 	b.Values.given = append(b.Values.given, Value{Keyword: k, Name: l.keyword, Text: refused, Pos: l.pos, Origin: FromFile})
 	if k.intoStanza != nil {
-		k.keep(ld.field(b, k), refused)
+		k.keep(k.intoStanza(&b.Stanza), refused)
 	}
-}
-
-// field returns the field of a keyword in a block. Most stanzas have no keyword of GnuPG and
-// share the part with its defaults.
-func (ld *accessLoader) field(b *block, k *Keyword) any {
-	if b.GPG == ld.blank[b.Dialect].GPG && strings.HasPrefix(k.Name, "GPG_") {
-		gpg := *b.GPG
-		b.GPG = &gpg
-	}
-	return k.intoStanza(&b.Stanza)
 }

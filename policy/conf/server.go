@@ -271,10 +271,8 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
-	for _, k := range ServerKeywords {
-		if k.Kind == Chain {
-			ld.checkChain(v.lookup(k.Name), k.into(s).(*ChainSpec))
-		}
+	if ld.Host != nil {
+		ld.checkChains(v, s)
 	}
 }
 
@@ -289,17 +287,23 @@ func (ld *loader) checkIPFW(v *Values, s *Server) {
 	}
 }
 
-// checkChain requires that the chain exists that the jump is to stand in. The built-in
+// checkChains requires that each chain exists that a jump is to stand in. The built-in
 // chains always do.
-func (ld *loader) checkChain(val *Value, c *ChainSpec) {
-	if !val.IsSet() || ld.Host == nil || c.From == "" || builtin[c.From] {
-		return
-	}
-	switch exists, known := ld.Host.Chain(c.Table, c.From); {
-	case !known:
-		ld.warnf(val.Pos, val.Name, "whether the chain %s exists cannot be seen from here", c.From)
-	case !exists:
-		ld.errorf(val.Pos, val.Name, "the table %s has no chain %s", c.Table, c.From)
+func (ld *loader) checkChains(v *Values, s *Server) {
+	for _, k := range ServerKeywords {
+		if k.Kind != Chain || !v.IsSet(k.Name) {
+			continue
+		}
+		val, c := v.lookup(k.Name), k.into(s).(*ChainSpec)
+		if c.From == "" || builtin[c.From] {
+			continue
+		}
+		switch exists, known := ld.Host.Chain(c.Table, c.From); {
+		case !known:
+			ld.warnf(val.Pos, val.Name, "whether the chain %s exists cannot be seen from here", c.From)
+		case !exists:
+			ld.errorf(val.Pos, val.Name, "the table %s has no chain %s", c.Table, c.From)
+		}
 	}
 }
 

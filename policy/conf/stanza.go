@@ -14,7 +14,13 @@ func (ld *accessLoader) complete(b *block) {
 	build := &builder{ld: ld, b: b, v: b.Values, s: &b.Stanza}
 	build.mode()
 	build.keys()
-	build.gpg()
+	if build.usesGPG() {
+		build.gpg()
+	} else {
+		build.withoutEffect("has no effect: the stanza has no key for GnuPG",
+			"GPG_PATH", "GPG_PREFIX", "GPG_NO_REQUIRE_PREFIX", "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID")
+		b.GPG = nil
+	}
 	build.openings()
 	build.timeouts()
 	build.nat()
@@ -172,12 +178,6 @@ func isBase64Of(text, key []byte) bool {
 // gpg checks the OpenPGP side. A stanza that begins such a configuration must
 // complete it: half of one would silently fall back to the symmetric key.
 func (m *builder) gpg() {
-	if !m.usesGPG() {
-		m.withoutEffect("has no effect: the stanza has no key for GnuPG",
-			"GPG_PATH", "GPG_PREFIX", "GPG_NO_REQUIRE_PREFIX", "GPG_REMOTE_ID", "GPG_FINGERPRINT_ID")
-		m.s.GPG = nil
-		return
-	}
 	v, g := m.v, m.s.GPG
 	g.DisableSig = g.DisableSig || !v.flag("GPG_REQUIRE_SIG")
 	m.gpgKeys()
@@ -347,7 +347,10 @@ func (m *builder) commands() {
 	if !s.CmdExec {
 		m.withoutEffect("has no effect without ENABLE_CMD_EXEC", "CMD_REGEX", "CMD_SHELL", "ENABLE_CMD_SUDO_EXEC")
 	}
-	m.external()
+	m.needs([]need{{"EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", ""}, {"EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", ""}})
+	if m.has("EXTERNAL_CMD_OPEN") || s.ExternalEnabled || m.ld.server.FirewallType == commandsOnly {
+		m.external()
+	}
 	m.needs([]need{
 		{"CMD_CYCLE_OPEN", "CMD_CYCLE_CLOSE", " (NONE for no command)"},
 		{"CMD_CYCLE_CLOSE", "CMD_CYCLE_OPEN", ""},
@@ -364,11 +367,10 @@ func (m *builder) commands() {
 	}
 }
 
-// external checks the EXTERNAL_CMD pair: the stanza's own, or that of fwknop.conf if
-// the stanza has ENABLE_EXTERNAL_CMDS or commands are the only firewall there is.
+// external takes the EXTERNAL_CMD pair of fwknop.conf if the stanza has none of its own, and
+// has ENABLE_EXTERNAL_CMDS or commands are the only firewall there is.
 func (m *builder) external() {
 	s, server := m.s, m.ld.server
-	m.needs([]need{{"EXTERNAL_CMD_OPEN", "EXTERNAL_CMD_CLOSE", ""}, {"EXTERNAL_CMD_CLOSE", "EXTERNAL_CMD_OPEN", ""}})
 	only := server.FirewallType == commandsOnly && !m.has("CMD_CYCLE_OPEN")
 	switch {
 	case m.has("EXTERNAL_CMD_OPEN") && s.Mode != ModeSPA:

@@ -224,6 +224,32 @@ func parseRegex(text string) (*regexp.Regexp, error) {
 	return re, nil
 }
 
+// A Secret is key material. It prints as [redacted]; only Bytes gives it away.
+type Secret struct{ b []byte }
+
+// NewSecret takes ownership of b.
+func NewSecret(b []byte) Secret { return Secret{b} }
+
+// MarshalText keeps encoders from printing the key.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// GoString keeps %#v from printing the key.
+func (s Secret) GoString() string { return "conf.Secret(" + s.String() + ")" }
+
+// String implements fmt.Stringer.
+func (s Secret) String() string {
+	if s.IsZero() {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// Bytes returns the key itself.
+func (s Secret) Bytes() []byte { return s.b }
+
+// IsZero reports that no key was configured.
+func (s Secret) IsZero() bool { return len(s.b) == 0 }
+
 func parsePassphrase(text string) (Secret, error) { return Secret{[]byte(text)}, nil }
 
 func parseBase64(text string) (Secret, error) {
