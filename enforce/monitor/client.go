@@ -55,36 +55,37 @@ func NewClient(conn *net.UnixConn) *Client {
 
 // send sends a request. What cannot be sent is answered at once.
 func (c *Client) send(op string, body any, done replyFunc) {
-	if err := c.enqueue(op, body, done); err != nil {
+	if _, err := c.enqueue(op, body, done); err != nil {
 		done(reply{}, nil, err)
 	}
 }
 
-func (c *Client) enqueue(op string, body any, done replyFunc) (err error) {
+// enqueue returns the ID of the request.
+func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err error) {
 	req := request{Op: op}
 	if body != nil {
 		if req.Body, err = json.Marshal(body); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.calls == nil {
-		return ErrGone
+		return 0, ErrGone
 	}
 	req.ID = c.lastID + 1
 	frame, err := appendFrame(nil, req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	select {
 	case c.out <- frame:
 	default:
-		return ErrBusy
+		return 0, ErrBusy
 	}
 	c.lastID = req.ID
 	c.calls[req.ID] = done
-	return nil
+	return req.ID, nil
 }
 
 // roundTrip sends a request and waits for the reply.

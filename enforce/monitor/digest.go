@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+
+	"fwknopd/enforce"
 )
 
 // A Digest is what a worker has recorded of one message. It holds no text of the worker,
@@ -42,31 +45,85 @@ type wireDigest struct {
 	Proto uint8          `json:"proto"`
 }
 
-// Record has the monitor write the digests to its journal, and returns when they are on
-// disk. Those of one commit, at most maxDigests, cost one flush.
-func (c *Client) Record(ctx context.Context, list []Digest) error {
-	for len(list) > 0 {
-		n := min(len(list), maxDigests)
-		if err := c.commitDigests(ctx, list[:n]); err != nil {
-			return err
-		}
-		list = list[n:]
-	}
-	return nil
+// A Commit is the writing of digests to the journal, which may not have ended.
+type Commit struct {
+	id     uint64 // of the request; 0: it could not be sent
+	result chan error
 }
 
-// commitDigests sends one commit without waiting for the replies to its parts.
-func (c *Client) commitDigests(ctx context.Context, list []Digest) error {
+// Wait returns when the digests are on disk. It is called once.
+func (k *Commit) Wait(ctx context.Context) error {
+	select {
+	case err := <-k.result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Record has the monitor write the digests to its journal. At most maxDigests cost one
+// flush; if there are more, Record waits for all but the last of them.
+func (c *Client) Record(ctx context.Context, list []Digest) *Commit {
+	for {
+		n := min(len(list), maxDigests)
+		k := c.startCommit(list[:n])
+		if list = list[n:]; len(list) == 0 {
+			return k
+		}
+		if err := k.Wait(ctx); err != nil {
+			return failedCommit(err)
+		}
+	}
+}
+
+// startCommit sends one commit without waiting for the replies to its parts.
+func (c *Client) startCommit(list []Digest) *Commit {
 	for len(list) > digestsPerFrame {
 		// Only a lost connection fails later, and with it the last part.
-		err := c.enqueue("digests", encodeDigests(list[:digestsPerFrame], true), func(reply, *os.File, error) {})
+		_, err := c.enqueue("digests", encodeDigests(list[:digestsPerFrame], true), func(reply, *os.File, error) {})
 		if err != nil {
-			return err
+			return failedCommit(err)
 		}
 		list = list[digestsPerFrame:]
 	}
-	_, _, err := c.roundTrip(ctx, "digests", encodeDigests(list, false))
-	return err
+	k := &Commit{result: make(chan error, 1)}
+	var err error
+	if k.id, err = c.enqueue("digests", encodeDigests(list, false), func(_ reply, _ *os.File, err error) { k.result <- err }); err != nil {
+		return failedCommit(err)
+	}
+	return k
+}
+
+func failedCommit(err error) *Commit {
+	k := &Commit{result: make(chan error, 1)}
+	k.result <- err
+	return k
+}
+
+// SubmitAfter is [Client.Submit] of a grant that the monitor opens when the digests of k,
+// the last commit, are on disk. If they cannot be written it refuses the grant.
+func (c *Client) SubmitAfter(k *Commit, g enforce.Grant, done func(error)) {
+	if k.id == 0 {
+		done(errUnrecorded)
+		return
+	}
+	c.send("applyAfter", applyAfter{k.id, g}, func(_ reply, _ *os.File, err error) { done(err) })
+}
+
+// errUnrecorded refuses a grant whose digest is not on disk.
+var errUnrecorded = fmt.Errorf("%w: its digest could not be recorded", ErrRefused)
+
+// applyAfter is the body of the request of that name.
+type applyAfter struct {
+	Commit uint64        `json:"commit"` // ID of the last request of the commit
+	Grant  enforce.Grant `json:"grant"`
+}
+
+// A commit is a [Commit] on the side of the monitor.
+type commit struct {
+	id   uint64
+	done chan struct{}
+	err  error // valid when done is closed
 }
 
 func encodeDigests(list []Digest, more bool) wireDigests {
@@ -103,12 +160,54 @@ func (s *session) digests(id uint64, body []byte) error {
 	}
 	list := s.recorded
 	s.recorded = nil
-	record := s.m.cfg.Digests
-	if record == nil {
-		s.send(replyTo(id, fmt.Errorf("%w: there is no journal of digests", ErrRefused)))
-		return nil
+	s.startCommit(id, list)
+	return nil
+}
+
+// startCommit writes the list while further requests are read. There is one commit at a
+// time.
+func (s *session) startCommit(id uint64, list []Digest) {
+	if s.commit != nil {
+		<-s.commit.done
 	}
-	return s.async(id, func() (reply, *os.File) { return replyTo(id, record(list)), nil })
+	k := &commit{id: id, done: make(chan struct{})}
+	s.commit = k
+	s.asyncRunning.Go(func() {
+		k.err = fmt.Errorf("%w: there is no journal of digests", ErrRefused)
+		if record := s.m.cfg.Digests; record != nil {
+			k.err = record(list)
+		}
+		close(k.done)
+		s.send(replyTo(id, k.err))
+	})
+}
+
+// applyAfter is apply for a grant that depends on the last commit.
+func (s *session) applyAfter(id uint64, body []byte) error {
+	var a applyAfter
+	if err := decode(body, &a); err != nil {
+		return err
+	}
+	if s.commit == nil || s.commit.id != a.Commit {
+		return fmt.Errorf("%w: %d is not the last commit", ErrProtocol, a.Commit)
+	}
+	s.jobs <- job{a.Grant, func(err error) { s.send(replyTo(id, err)) }, s.commit}
+	return nil
+}
+
+// onDisk waits for the commits that the jobs depend on, and returns the jobs that may be
+// carried out. The others are refused.
+func onDisk(jobs []job) []job {
+	return slices.DeleteFunc(jobs, func(j job) bool {
+		if j.after == nil {
+			return false
+		}
+		<-j.after.done
+		if j.after.err != nil {
+			j.done(errUnrecorded)
+		}
+		return j.after.err != nil
+	})
 }
 
 // decode checks every value: what is written to the journal must be read as it was meant.

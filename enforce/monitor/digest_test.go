@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // digestLog is a journal in memory.
@@ -49,7 +50,7 @@ func TestRecord(t *testing.T) {
 			list = append(list, testDigest(i))
 		}
 		list[0].Wire, list[0].Sent, list[0].Src, list[0].Dst = [sha256.Size]byte{}, 0, netip.AddrPort{}, netip.AddrPort{}
-		if err := c.Record(ctx, list); err != nil {
+		if err := c.Record(ctx, list).Wait(ctx); err != nil {
 			t.Fatalf("%d: %v", n, err)
 		}
 		if got := slices.Concat(log.commits...); !slices.Equal(got, list) {
@@ -65,10 +66,10 @@ func TestRecord(t *testing.T) {
 func TestRecordFails(t *testing.T) {
 	log := digestLog{fail: errors.New("no space left on device")}
 	c := pair(t, newRig(t, func(c *Config) { c.Digests = log.record }))
-	if err := c.Record(ctx, []Digest{testDigest(1)}); err == nil || !strings.Contains(err.Error(), "no space left") {
+	if err := c.Record(ctx, []Digest{testDigest(1)}).Wait(ctx); err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("Record = %v", err)
 	}
-	if err := pair(t, newRig(t)).Record(ctx, []Digest{testDigest(1)}); !errors.Is(err, ErrRefused) {
+	if err := pair(t, newRig(t)).Record(ctx, []Digest{testDigest(1)}).Wait(ctx); !errors.Is(err, ErrRefused) {
 		t.Errorf("without a journal: %v", err)
 	}
 	c.Close()
@@ -77,7 +78,7 @@ func TestRecordFails(t *testing.T) {
 	for i := range 100 {
 		many = append(many, testDigest(i))
 	}
-	if err := c.Record(ctx, many); !errors.Is(err, ErrGone) {
+	if err := c.Record(ctx, many).Wait(ctx); !errors.Is(err, ErrGone) {
 		t.Errorf("after the end of the connection: %v", err)
 	}
 }
@@ -170,4 +171,65 @@ func FuzzDigests(f *testing.F) {
 			t.Fatalf("%q, %v", text, err)
 		}
 	})
+}
+
+// A grant that depends on digests is opened when they are on disk and not before, and
+// refused if they cannot be written; one that does not depend on them is not held back by
+// a failure.
+func TestSubmitAfter(t *testing.T) {
+	for _, fault := range []error{nil, errors.New("input/output error")} {
+		gate, asked := make(chan struct{}), make(chan struct{})
+		r := newRig(t, func(c *Config) {
+			c.Digests = func([]Digest) error {
+				close(asked)
+				<-gate
+				return fault
+			}
+		})
+		c := pair(t, r)
+		end := time.Now().Add(time.Minute)
+		results := make(chan error, 200)
+		k := c.Record(ctx, []Digest{testDigest(1)})
+		for n := range 200 {
+			c.SubmitAfter(k, ssh(n%100, end), func(err error) { results <- err })
+		}
+		<-asked
+		if err := c.Waiting(ctx, nil); err != nil { // all have been read
+			t.Fatal(err)
+		}
+		if len(r.fw.Log()) != 0 || r.Len() != 0 || len(results) != 0 {
+			t.Errorf("before its digest is on disk: firewall %q", r.fw.Log())
+		}
+		close(gate)
+		for range 200 {
+			if err := <-results; (err == nil) != (fault == nil) || err != nil && !errors.Is(err, ErrRefused) {
+				t.Fatalf("fault %v: %v", fault, err)
+			}
+		}
+		if err := k.Wait(ctx); (err == nil) != (fault == nil) {
+			t.Errorf("fault %v: Wait = %v", fault, err)
+		}
+		if want := map[bool]int{true: 100}[fault == nil]; r.Len() != want {
+			t.Errorf("fault %v: %d open, want %d", fault, r.Len(), want)
+		}
+		if err := apply(c, ssh(100, end)); err != nil {
+			t.Errorf("fault %v: another grant: %v", fault, err)
+		}
+	}
+}
+
+// Digests that could not be sent: the grants are refused without a request.
+func TestSubmitAfterNothing(t *testing.T) {
+	c := pair(t, newRig(t))
+	c.Close()
+	<-c.Done()
+	k := c.Record(ctx, []Digest{testDigest(1)})
+	if err := k.Wait(ctx); !errors.Is(err, ErrGone) {
+		t.Errorf("Wait = %v", err)
+	}
+	var result error
+	c.SubmitAfter(k, ssh(1, time.Now()), func(err error) { result = err })
+	if !errors.Is(result, ErrRefused) {
+		t.Errorf("SubmitAfter = %v", result)
+	}
 }

@@ -25,12 +25,13 @@ var (
 type job struct {
 	grant enforce.Grant
 	done  func(error)
+	after *commit // to be on disk first; nil: nothing
 }
 
 // Apply opens g if the policy allows it.
 func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
 	result := make(chan error, 1)
-	m.open(ctx, []job{{g, func(err error) { result <- err }}})
+	m.open(ctx, []job{{grant: g, done: func(err error) { result <- err }}})
 	return <-result
 }
 

@@ -84,6 +84,8 @@ func TestViolations(t *testing.T) {
 		{"command with a user", body("command", `{"stanza":20,"text":"aWQ=","run_as":"root"}`)},
 		{"command with arguments", body("command", `{"stanza":20,"argv":["id"]}`)},
 		{"open with a path and flags", body("open", `{"name":"log","flags":2}`)},
+		{"after no commit", body("applyAfter", `{"commit":1,"grant":`+grant+`}`)},
+		{"after nothing", body("applyAfter", `{"grant":`+grant+`}`)},
 		{"twice ready", append(frame(`{"id":1,"op":"ready"}`), frame(`{"id":2,"op":"ready"}`)...)},
 	} {
 		policy, file := canary(t)
@@ -109,7 +111,7 @@ func TestViolations(t *testing.T) {
 // is not answered, ends the connection, and what follows it is not read.
 func TestOthersGrants(t *testing.T) {
 	known := slices.Sorted(maps.Keys(requests))
-	if want := []string{"alive", "apply", "command", "crypt", "digests", "journal", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
+	if want := []string{"alive", "apply", "applyAfter", "command", "crypt", "digests", "journal", "open", "ready", "resolve", "waiting"}; !slices.Equal(known, want) {
 		t.Errorf("a worker may %q, want %q", known, want)
 	}
 	r := newRig(t)

@@ -15,16 +15,17 @@ import (
 // Each function decodes the body strictly and carries the request out or queues it. An
 // error means that the request violates the protocol.
 var requests = map[string]func(s *session, id uint64, body []byte) error{
-	"apply":   (*session).apply,    // opens what the policy allows
-	"command": (*session).command,  // runs what the stanza allows, in the way it configures
-	"open":    (*session).openFile, // passes a descriptor by its name in the policy
-	"crypt":   (*session).crypt,    // yes or no
-	"digests": (*session).digests,  // appends to the journal
-	"journal": (*session).journal,  // passes a pipe from journalctl, if the policy allows it
-	"resolve": (*session).resolve,  // addresses of a host name, if the policy allows any
-	"ready":   (*session).ready,    // once
-	"alive":   (*session).alive,    // answers a notice
-	"waiting": (*session).waiting,  // lists what the worker waits for
+	"apply":      (*session).apply,      // opens what the policy allows
+	"applyAfter": (*session).applyAfter, // likewise, when digests are on disk
+	"command":    (*session).command,    // runs what the stanza allows, in the way it configures
+	"open":       (*session).openFile,   // passes a descriptor by its name in the policy
+	"crypt":      (*session).crypt,      // yes or no
+	"digests":    (*session).digests,    // appends to the journal
+	"journal":    (*session).journal,    // passes a pipe from journalctl, if the policy allows it
+	"resolve":    (*session).resolve,    // addresses of a host name, if the policy allows any
+	"alive":      (*session).alive,      // answers a notice
+	"ready":      (*session).ready,      // once
+	"waiting":    (*session).waiting,    // lists what the worker waits for
 }
 
 // dispatch decodes a request and calls its entry of the request table.
@@ -45,7 +46,7 @@ func (s *session) apply(id uint64, body []byte) error {
 	if err := decode(body, &g); err != nil {
 		return err
 	}
-	s.jobs <- job{g, func(err error) { s.send(replyTo(id, err)) }}
+	s.jobs <- job{grant: g, done: func(err error) { s.send(replyTo(id, err)) }}
 	return nil
 }
 

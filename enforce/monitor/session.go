@@ -44,6 +44,7 @@ type session struct {
 	isReady bool // the ready request was received
 
 	recorded []Digest // of a digests request with more to come
+	commit   *commit  // the last one; nil: none
 
 	jobs         chan job
 	replies      chan outgoing
@@ -161,7 +162,7 @@ func (s *session) openGrants(ctx context.Context) {
 		for len(batch) < maxBatch && len(s.jobs) > 0 {
 			batch = append(batch, <-s.jobs)
 		}
-		s.m.open(ctx, batch)
+		s.m.open(ctx, onDisk(batch))
 	}
 }
 

@@ -110,7 +110,8 @@ func BenchmarkLoad(b *testing.B) {
 func BenchmarkJournal(b *testing.B) {
 	for _, batch := range []int{1, 64} {
 		b.Run(fmt.Sprintf("commit of %d", batch), func(b *testing.B) {
-			store, err := openBoth(filepath.Join(b.TempDir(), "digest.cache"), Options{})
+			dir := b.TempDir()
+			store, err := openBoth(filepath.Join(dir, "digest.cache"), Options{State: filepath.Join(dir, "digest.state")})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -25,14 +25,15 @@ type Record struct {
 // memory, and a function that has fresh ones written.
 type Replica struct {
 	set
-	commit func([]Record) error
-	fresh  []Record // added since the last Sync
+	send  func([]Record) (wait func() error)
+	fresh []Record     // added since the last Send
+	wait  func() error // for the records sent; nil: none
 }
 
-// NewReplica returns an empty store. commit is called by Sync; it returns when the
-// records are durable.
-func NewReplica(opts Options, commit func([]Record) error) *Replica {
-	return &Replica{set: set{opts: opts}, commit: commit}
+// NewReplica returns an empty store. send starts to write records, and wait returns when
+// they are durable.
+func NewReplica(opts Options, send func([]Record) (wait func() error)) *Replica {
+	return &Replica{set: set{opts: opts}, send: send}
 }
 
 // Load adds the records that a [Snapshot] sends. An error means that not all came.
@@ -77,14 +78,26 @@ func (r *Replica) Add(p *Packet) (First, bool, error) {
 	return First{}, true, nil
 }
 
+// Send starts to write the records that were added since the last call, for which Sync
+// waits. It reports whether there are any.
+func (r *Replica) Send() bool {
+	if len(r.fresh) == 0 {
+		return false
+	}
+	r.wait = r.send(r.fresh)
+	r.fresh = nil
+	return true
+}
+
 // Sync implements [Store]. Messages whose records could not be written are not fresh
 // later: they stay in memory.
 func (r *Replica) Sync() error {
-	if len(r.fresh) == 0 {
+	r.Send()
+	if r.wait == nil {
 		return nil
 	}
-	err := r.commit(r.fresh)
-	r.fresh = nil
+	err := r.wait()
+	r.wait = nil
 	return err
 }
 

@@ -54,7 +54,7 @@ func openBoth(path string, opts Options) (*both, error) {
 
 // replica returns another copy, as the next worker has it.
 func (b *both) replica(opts Options) (*Replica, error) {
-	r := NewReplica(opts, func(list []Record) error { return b.j.Append(b.now, list) })
+	r := NewReplica(opts, func(list []Record) func() error { return func() error { return b.j.Append(b.now, list) } })
 	snapshot, err := b.j.Snapshot()
 	if err != nil {
 		return nil, err

@@ -39,12 +39,12 @@ func (s *digestSite) worker(t *testing.T) *replay.Replica {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	r := replay.NewReplica(s.options, func(list []replay.Record) error {
+	r := replay.NewReplica(s.options, func(list []replay.Record) func() error {
 		var digests []monitor.Digest
 		for _, rec := range list {
 			digests = append(digests, monitor.Digest(rec))
 		}
-		return s.record(digests)
+		return func() error { return s.record(digests) }
 	})
 	if err := r.Load(f); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
 )
@@ -14,25 +15,35 @@ import (
 // askTimeout is the timeout of a request to the monitor.
 const askTimeout = 10 * time.Second
 
-// execute requests what a decision grants from the monitor, which reports the result as
-// an event.
+// submit requests what a decision and those of other stanzas open, by a method of the
+// client. The monitor reports the result as an event.
+func (w *worker) submit(d *policy.Decision, submit func(enforce.Grant, func(error))) {
+	if d.Verdict == policy.Allow && !d.Shadow && d.Command == nil {
+		g := d.Grant
+		w.submitted.Add(1)
+		submit(g, func(err error) {
+			defer w.submitted.Done()
+			if err != nil && !errors.Is(err, monitor.ErrRefused) { // refusals are logged already
+				w.out.warnf("%s is not open: %v", report.GrantText(&g), err)
+			}
+		})
+	}
+	for i := range d.Others {
+		w.submit(&d.Others[i], submit)
+	}
+}
+
+// execute requests the command of a decision and of those of other stanzas. The monitor
+// reports the result as an event.
 func (w *worker) execute(ctx context.Context, d *policy.Decision) {
-	switch {
-	case d.Verdict != policy.Allow || d.Shadow:
-	case d.Command != nil:
+	if d.Verdict == policy.Allow && !d.Shadow && d.Command != nil {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		c := monitor.Command{Stanza: d.Stanza, From: d.Command.From, Text: d.Command.Text, User: d.User, Src: d.Src.String()}
 		_ = w.client.Command(ctx, c) // the monitor logs the error
-	default:
-		g := d.Grant
-		w.submitted.Add(1)
-		w.client.Submit(g, func(err error) {
-			defer w.submitted.Done()
-			if err != nil && !errors.Is(err, monitor.ErrRefused) { // the monitor logs refusals
-				w.out.warnf("%s is not open: %v", report.GrantText(&g), err)
-			}
-		})
+	}
+	for i := range d.Others {
+		w.execute(ctx, &d.Others[i])
 	}
 }
 

@@ -27,15 +27,17 @@ func (w *worker) openStore(ctx context.Context, l *config.Loaded) (*replay.Repli
 	}
 	defer journal.Close()
 	defer context.AfterFunc(ctx, func() { journal.Close() })()
-	store := replay.NewReplica(opts, func(list []replay.Record) error { return w.record(ctx, list) })
+	store := replay.NewReplica(opts, func(list []replay.Record) func() error { return w.record(ctx, list) })
 	return store, store.Load(journal)
 }
 
-// record has the monitor write the records to the journal.
-func (w *worker) record(ctx context.Context, list []replay.Record) error {
+// record has the monitor write the records to the journal. The grants of the batch depend
+// on it.
+func (w *worker) record(ctx context.Context, list []replay.Record) (wait func() error) {
 	digests := make([]monitor.Digest, len(list))
 	for i := range list {
 		digests[i] = monitor.Digest(list[i])
 	}
-	return w.client.Record(ctx, digests)
+	w.commit = w.client.Record(ctx, digests)
+	return func() error { return w.commit.Wait(ctx) }
 }

@@ -27,6 +27,7 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/sandbox"
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -100,7 +101,8 @@ type worker struct {
 	loaded    *config.Loaded
 	engine    *policy.Engine
 	store     *replay.Replica
-	storePath string // the digest file of store
+	storePath string          // the digest file of store
+	commit    *monitor.Commit // the last one
 	src       *sources
 	refusals  *refusalLog
 	problems  *privsep.Budget
@@ -256,27 +258,32 @@ func (w *worker) addMessage(p *pending) {
 	}
 }
 
-// flush makes the digests durable, also those of refusals that are not logged, and then
-// executes and logs the decisions.
+// flush makes the digests durable, also those of refusals that are not logged, and
+// executes and logs the decisions. Grants are submitted together with the digests, for
+// which the monitor waits; all else is done when they are durable.
 func (w *worker) flush(ctx context.Context) {
-	err := w.engine.Sync()
-	if len(w.batch) == 0 {
-		return
+	submit := w.client.Submit
+	if w.store.Send() {
+		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAfter(w.commit, g, done) }
 	}
+	for i := range w.batch {
+		w.submit(&w.batch[i].decision, submit)
+	}
+	err := w.engine.Sync()
 	for i := range w.batch {
 		p := &w.batch[i]
 		if err != nil && p.decision.Verdict == policy.Allow {
 			p.decision = unrecorded(p.decision, err)
 		}
-		w.execute(ctx, &p.decision)
-		for j := range p.decision.Others {
-			if err == nil {
-				w.execute(ctx, &p.decision.Others[j])
-			}
+		if err == nil {
+			w.execute(ctx, &p.decision)
 		}
 	}
 	for i := range w.batch { // after the requests, which are more urgent
 		w.logDecision(&w.batch[i])
+	}
+	if len(w.batch) == 0 {
+		return
 	}
 	clear(w.batch)
 	w.batch = w.batch[:0]

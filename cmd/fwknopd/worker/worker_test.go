@@ -24,6 +24,7 @@ import (
 	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
+	"fwknopd/policy/replay"
 )
 
 // A busy worker ends when the socket to its monitor is closed, without a signal.
@@ -145,7 +146,7 @@ func TestAnswersNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		go m.Serve(t.Context(), server)
-		w := &worker{client: monitor.NewClient(conn), engine: new(policy.Engine), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
+		w := &worker{client: monitor.NewClient(conn), engine: new(policy.Engine), store: replay.NewReplica(replay.Options{}, nil), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
 		src := &flood{idle: idle, limit: -1}
 		w.src = &sources{Source: src}
 		asked := make(chan struct{})
