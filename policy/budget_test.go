@@ -36,7 +36,7 @@ type flood struct {
 const (
 	junkRate    = 50_000
 	validRate   = 20
-	floodLength = 2 // seconds
+	floodLength = 1 // second
 )
 
 func newFlood(t testing.TB, stanzas int) *flood {

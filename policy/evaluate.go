@@ -125,9 +125,12 @@ func (k *keyKinds) add(st *stanza) {
 func (e *Engine) mayBeGPG(r *request) bool { return e.keys.gpg && len(r.text) >= e.server.MinGPGLen }
 
 // isHopeless reports whether the form of a packet shows that no key opens it, where there
-// are many: the first stanza says then what all would.
+// are many: the first stanza says then what all would. Keys with and without HMAC do not
+// say the same, and a shadow stanza reports for itself.
 func (e *Engine) isHopeless(r *request, stanzas int) bool {
-	return stanzas >= freeTrials && !e.keys.shadow && !e.mayBeGPG(r) && r.keyed.Valid(e.keys.perl19) && !r.keyed.Fits(e.keys.symmetric)
+	k := &e.keys
+	return stanzas >= freeTrials && !k.shadow && !k.symmetric.Mixed() && !e.mayBeGPG(r) &&
+		r.keyed.Valid(k.perl19) && !r.keyed.Fits(k.symmetric)
 }
 
 // explainAll looks at each stanza, to say why it does not match.

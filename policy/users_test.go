@@ -221,3 +221,54 @@ func BenchmarkLoad(b *testing.B) {
 		s.engine(b)
 	}
 }
+
+// TestShortCutsDecideAlike: what is decided by the form of a packet alone is what a trial
+// of every key, as Explain makes it, decides.
+func TestShortCutsDecideAlike(t *testing.T) {
+	kinds := []string{"md5", "sha1", "sha256", "sha384", "sha512", "sha3_256", "sha3_512"}
+	reasons := make(map[Reason]int)
+	rapid.Check(t, func(rt *rapid.T) {
+		s := users(freeTrials + 2)
+		uniform := rapid.IntRange(0, 3).Draw(rt, "uniform") > 0
+		kind := rapid.IntRange(0, len(kinds)).Draw(rt, "kind")
+		for i := range s.stanzas {
+			st := &s.stanzas[i]
+			if !uniform && i%9 == 0 {
+				kind = rapid.IntRange(0, len(kinds)).Draw(rt, "kind")
+			}
+			if kind == len(kinds) {
+				st.HMACKey = conf.Secret{}
+			} else {
+				st.HMACType = kinds[kind]
+			}
+			if i%20 == 1 && rapid.Bool().Draw(rt, "1.9") {
+				st.Dialect = conf.Perl19
+			}
+			st.Shadow = i == 30 && rapid.IntRange(0, 3).Draw(rt, "shadow") == 0
+		}
+		user := rapid.IntRange(0, len(s.stanzas)-1).Draw(rt, "user")
+		s.is(user)
+		s.key.HMACType, s.key.HMACKey = s.stanzas[user].HMACType, s.stanzas[user].HMACKey.Bytes()
+		text := s.wire(t)
+		switch rapid.IntRange(0, 4).Draw(rt, "text") {
+		case 0:
+			text[rapid.IntRange(0, len(text)-1).Draw(rt, "at")] = 'B'
+		case 1:
+			text = text[:rapid.IntRange(minPayload, len(text)).Draw(rt, "length")]
+		case 2:
+			text = append([]byte("U2FsdGVkX1"), text...)
+		case 3:
+			text = append(text, "=="...)
+		}
+		e, ev := s.engine(t), s.event(text)
+		want := e.Explain(s.now, ev).Decision
+		got := e.Decide(s.now, ev)
+		reasons[got.Reason]++
+		if show(got) != show(want) || len(got.Others) != len(want.Others) {
+			rt.Fatalf("decided %s, explained %s", show(got), show(want))
+		}
+	})
+	if reasons[SPAHMACMismatch] == 0 || reasons[SPADecryptFailed] == 0 || reasons[SPAGranted] == 0 || reasons[""] == 0 {
+		t.Errorf("not every kind of decision was met: %v", reasons)
+	}
+}

@@ -57,6 +57,9 @@ type Kinds uint8
 
 const withoutHMAC Kinds = 1 << len(algorithms)
 
+// Mixed reports whether there are keys with and without HMAC.
+func (k Kinds) Mixed() bool { return k&withoutHMAC != 0 && k != withoutHMAC }
+
 // Kind returns the kind of the key.
 func (o *Opener) Kind() Kinds {
 	if o.mac.isZero() {
