@@ -44,6 +44,10 @@ type Allowance struct {
 	SNAT          []netip.Addr
 	Masquerade    bool
 
+	// MaxGrants is how many grants may be open at a time, each port counted (MAX_GRANTS);
+	// 0 is no limit. It also bounds the rate of new ones.
+	MaxGrants int
+
 	MaxLifetime time.Duration
 	Permanent   bool // grants without end may be requested (FW_ACCESS_TIMEOUT 0)
 
@@ -68,7 +72,23 @@ var (
 	ErrNAT      = errors.New("translation is not offered")
 	ErrLifetime = errors.New("lifetime is not offered")
 	ErrCommand  = errors.New("command is not offered")
+	// ErrTooMany refuses a grant that the stanza allows, as too many are open or new.
+	ErrTooMany = errors.New("too many grants")
 )
+
+// MaxGrants returns how many grants of the stanza may be open at a time, 0 for no limit.
+// Of several stanzas of that line it is the most, since one of them has to allow a grant.
+func (l *Limits) MaxGrants(stanza int) (most int) {
+	for i := range l.Stanzas {
+		if a := &l.Stanzas[i]; a.Stanza == stanza {
+			if a.MaxGrants == 0 {
+				return 0
+			}
+			most = max(most, a.MaxGrants)
+		}
+	}
+	return most
+}
 
 // Check returns an error unless g's stanza allows it, with its lifetime counted from now.
 //

@@ -42,8 +42,9 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	defer m.mu.Unlock()
 	now := m.now(ctx)
 	var batch []job
+	quota := m.newQuota(now)
 	for _, j := range jobs {
-		err := m.admit(j.grant, now)
+		err := m.admit(j.grant, quota)
 		switch {
 		case m.closed:
 			j.done(ErrGone)
@@ -60,8 +61,8 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	m.openBatch(ctx, batch, now)
 }
 
-func (m *Monitor) admit(g enforce.Grant, now clockReading) error {
-	if err := m.currentPolicy().Limits.Check(g, now.wall); err != nil {
+func (m *Monitor) admit(g enforce.Grant, q *quota) error {
+	if err := q.limits.Check(g, q.now.wall); err != nil {
 		return err
 	}
 	switch {
@@ -71,10 +72,8 @@ func (m *Monitor) admit(g enforce.Grant, now clockReading) error {
 		return errNoFirewall
 	case g.External != nil && m.externalCommands.isFull():
 		return errCommands
-	case len(m.table.entries)+max(len(g.Ports), 1) > maxOpen:
-		return errFull
 	}
-	return nil
+	return q.take(g.Normal())
 }
 
 func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) {

@@ -30,6 +30,7 @@ func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
 type table struct {
 	mu       sync.Mutex // guards changes of entries and of their grants, for readers without Monitor.mu
 	entries  map[string]*entry
+	stanzas  map[int]int // number of entries by stanza
 	queue    queue
 	requests int
 }
@@ -45,8 +46,9 @@ func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) 
 	switch {
 	case e == nil:
 		if t.entries == nil {
-			t.entries = make(map[string]*entry)
+			t.entries, t.stanzas = make(map[string]*entry), make(map[int]int)
 		}
+		t.stanzas[part.Stanza]++
 		e, kind = &entry{index: -1}, Granted
 		t.entries[key] = e
 	case e.ending:
@@ -54,6 +56,10 @@ func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) 
 	case !enforce.Outlives(part.Expires, e.grant.Expires):
 		e.version = t.requests
 		return e, Kept
+	}
+	if e.key != "" && e.grant.Stanza != part.Stanza {
+		t.count(e.grant.Stanza, -1)
+		t.count(part.Stanza, 1)
 	}
 	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
 	t.remove(e)
@@ -83,7 +89,17 @@ func (t *table) drop(e *entry) {
 	t.remove(e)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.entries, e.key)
+	if t.entries[e.key] == e {
+		delete(t.entries, e.key)
+		t.count(e.grant.Stanza, -1)
+	}
+}
+
+// count adds n to the number of entries of a stanza.
+func (t *table) count(stanza, n int) {
+	if t.stanzas[stanza] += n; t.stanzas[stanza] == 0 {
+		delete(t.stanzas, stanza)
+	}
 }
 
 // setEnding notes that e expired or was revoked.

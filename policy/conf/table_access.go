@@ -88,6 +88,8 @@ var AccessKeywords = []Keyword{
 		Differs: "the 1.9 program took 0 as default against its manual", intoStanza: func(s *Stanza) any { return &s.AccessTimeout }},
 	{Name: "MAX_FW_TIMEOUT", File: AccessFile, Kind: Span, Unit: time.Second, Default: "8388608", Default2: "300", Max: maxSpan,
 		In: InC26, Verdict: Should, Text: "Longest time a client may ask for; 0 means 300.", intoStanza: func(s *Stanza) any { return &s.MaxAccessTimeout }},
+	{Name: "MAX_GRANTS", File: AccessFile, Kind: Int, Default: "1024", Min: 1, Max: 65536, In: Ours,
+		Text: "How many grants of this stanza may be open at a time, each port counted, and how many new ones are opened within 16 s.", intoStanza: func(s *Stanza) any { return &s.MaxGrants }},
 	{Name: "DISABLE_FW_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19, Text: "Open nothing: the stanza is for commands.", intoStanza: func(s *Stanza) any { return &s.DisableAccess }},
 	{Name: "ENABLE_OUTPUT_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19,
 		Text: "Open the output chain as well; needs ENABLE_IPT_OUTPUT.", intoStanza: func(s *Stanza) any { return &s.OutputAccess }},

@@ -54,6 +54,7 @@ type Stanza struct {
 	OutputAccess        bool           // ENABLE_OUTPUT_ACCESS
 	InternalNets        Nets           // INTERNAL_NET_ACCESS; zero: any
 	ForceNAT            netip.AddrPort // zero: none
+	MaxGrants           int            // MAX_GRANTS: open at a time (our keyword)
 	ForwardAll          bool
 	ForceSNAT           netip.Addr
 	ForceMasquerade     bool

@@ -56,6 +56,7 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 		Denied:      slices.Clone(st.RestrictPorts),
 		Destination: s.DestinationRule,
 		Output:      s.Output && (st.OutputAccess || s.Dialect == conf.C26),
+		MaxGrants:   st.MaxGrants,
 		MaxLifetime: maxLifetime(st),
 		Permanent:   st.AccessTimeout == 0,
 	}
@@ -71,7 +72,7 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 		return a, nil
 	}
 	if st.DisableAccess {
-		a = enforce.Allowance{Stanza: a.Stanza}
+		a = enforce.Allowance{Stanza: a.Stanza, MaxGrants: a.MaxGrants}
 	} else {
 		addNAT(&a, s, st)
 	}

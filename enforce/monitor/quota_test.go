@@ -1,0 +1,115 @@
+package monitor
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"fwknopd/enforce"
+)
+
+// limited is testPolicy with MAX_GRANTS in stanza 3.
+func limited(n int) Policy {
+	p := Policy{}
+	p.Limits.Stanzas = append([]enforce.Allowance(nil), testPolicy.Limits.Stanzas...)
+	p.Limits.Stanzas[0].MaxGrants = n
+	return p
+}
+
+// openAll opens grants of stanza 3 in one batch and returns the errors.
+func openAll(r *rig, from, n int, end time.Time) (errs []error) {
+	jobs := make([]job, n)
+	errs = make([]error, n)
+	for i := range jobs {
+		jobs[i] = job{ssh(from+i, end), func(err error) { errs[i] = err }}
+	}
+	r.open(ctx, jobs)
+	return errs
+}
+
+func refused(errs []error) (n int) {
+	for _, err := range errs {
+		if errors.Is(err, enforce.ErrTooMany) && errors.Is(err, ErrRefused) {
+			n++
+		}
+	}
+	return n
+}
+
+// A stanza has at most MAX_GRANTS open, also within one batch; what ends makes room, an
+// extension takes none, and other stanzas have their own.
+func TestMaxGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.Policy = limited(200) })
+		end := time.Now().Add(time.Minute)
+		if n := refused(openAll(r, 0, 200, end)); n != 0 {
+			t.Errorf("%d of a burst of 200 refused", n)
+		}
+		if n := refused(openAll(r, 200, 300, end)); n != 300 || r.Len() != 200 {
+			t.Errorf("%d refused, %d open", n, r.Len())
+		}
+		if ev := r.of(Refused); len(ev) == 0 || !strings.Contains(ev[0].Err.Error(), "stanza 3 has 200 of 200 (MAX_GRANTS)") {
+			t.Errorf("events %+v", ev)
+		}
+		if n := refused(openAll(r, 0, 200, end.Add(time.Second))); n != 0 {
+			t.Errorf("%d extensions refused", n)
+		}
+		other := ssh(1000, end)
+		other.Stanza = 9
+		r.mustApply(t, other)
+		two := ssh(0, end)
+		two.Ports = append(two.Ports, enforce.Port{Proto: enforce.UDP, Number: 53})
+		if err := r.Apply(ctx, two); !errors.Is(err, enforce.ErrTooMany) {
+			t.Errorf("one more port: %v", err)
+		}
+		if err := r.Revoke(ctx, ssh(1, end)); err != nil {
+			t.Fatal(err)
+		}
+		sleep(time.Second) // for the rate
+		r.mustApply(t, two)
+		sleep(2 * time.Minute)
+		if r.Len() != 0 || len(r.table.stanzas) != 0 {
+			t.Errorf("%d open, counted %v", r.Len(), r.table.stanzas)
+		}
+		if n := refused(openAll(r, 0, 200, time.Now().Add(time.Minute))); n != 0 {
+			t.Errorf("%d refused after the end of the others", n)
+		}
+	})
+}
+
+// A flood of short grants has a rate, although few are open at a time.
+func TestRateOfNewGrants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.Policy = limited(160) })
+		opened := 0
+		for second := range 60 {
+			opened += 50 - refused(openAll(r, 50*second, 50, time.Now().Add(500*time.Millisecond)))
+			sleep(time.Second)
+		}
+		if opened < 160+59*9 || opened > 160+60*11 {
+			t.Errorf("%d opened in a minute of 50 a second, want 160 and 10 a second", opened)
+		}
+	})
+}
+
+// The larger limit holds for stanzas of the same line in several files, and what was
+// adopted counts.
+func TestMaxGrantsOfAdopted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := new(enforce.Recorder)
+		for n := range 5 {
+			if err := fw.Apply(ctx, ssh(n, time.Now().Add(time.Minute))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := limited(3)
+		p.Limits.Stanzas = append(p.Limits.Stanzas, p.Limits.Stanzas[0])
+		p.Limits.Stanzas[len(p.Limits.Stanzas)-1].MaxGrants = 6
+		r := newRig(t, func(c *Config) { c.Firewall, c.Policy = fw, p })
+		if n := refused(openAll(r, 10, 4, time.Now().Add(time.Minute))); n != 3 {
+			t.Errorf("%d of 4 refused beside 5 of 6", n)
+		}
+	})
+}
