@@ -90,6 +90,9 @@ func (h *heading) begins(line []byte) bool {
 // whether it has.
 func (h *heading) setTime(line []byte, ref time.Time) bool {
 	kept := h.text[:h.stamp]
+	if ref == h.ref && bytes.Equal(line[:len(kept)], kept) {
+		return true
+	}
 	for i, c := range line[:len(kept)] {
 		if k := kept[i]; c != k && (c-'0' > 9 || k-'0' > 9) {
 			return false
