@@ -49,8 +49,8 @@ func (d *linter) lintServer() {
 	} else if s.MaxAge > 10*time.Minute {
 		d.warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
 	}
-	if !s.DigestPersistence {
-		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart every packet of before may be replayed while it is young enough")
+	if !s.DigestPersistence && !s.Aging {
+		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed")
 	}
 	if s.XForwardedFor {
 		d.warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
