@@ -70,18 +70,30 @@ func (j *Journal) raiseHorizon(now time.Time, why string) {
 	}
 }
 
-// begun notes, once, that the journal is written to: after a crash of the machine it may
-// lack what the disk had not kept.
-func (j *Journal) begun() error {
-	if j.state == nil || j.state.Open {
-		return nil
-	}
-	j.state.Open = true
-	if err := j.state.save(); err != nil {
-		j.state.Open = false
+// begin notes that the journal is in use: after a crash of the machine it may lack what the
+// disk had not kept. The flush takes as long as the disk needs; begun waits for it.
+func (s *stateFile) begin() error {
+	s.Open = true
+	if err := s.save(); err != nil {
 		return err
 	}
-	return j.state.file.Sync()
+	s.flushed = make(chan error, 1)
+	go func() { s.flushed <- s.file.Sync() }()
+	return nil
+}
+
+// begun returns when the note of begin is on disk.
+func (s *stateFile) begun() error {
+	if s == nil || s.flushed == nil {
+		return nil
+	}
+	err := <-s.flushed
+	if err != nil {
+		s.flushed <- s.file.Sync() // for the next call
+		return err
+	}
+	s.flushed = nil
+	return nil
 }
 
 // saveState notes the size of the file. A failure is reported once: less is known of the
@@ -119,9 +131,10 @@ func (j *Journal) closeState() error {
 	if j.state == nil {
 		return nil
 	}
+	unsure := j.state.begun() // also so that the file is not closed while it is flushed
 	j.state.Open = false
 	j.saveState()
-	err := j.state.file.Sync()
+	err := errors.Join(unsure, j.state.file.Sync())
 	if closed := j.state.file.Close(); err == nil {
 		err = closed
 	}

@@ -77,6 +77,11 @@ func openWith(ctx context.Context, path string, opts Options, compare func(*Jour
 		return nil, errors.Join(err, j.abandon())
 	}
 	j.saveState()
+	if j.state != nil {
+		if err := j.state.begin(); err != nil {
+			return nil, errors.Join(err, j.abandon())
+		}
+	}
 	return j, nil
 }
 
@@ -188,7 +193,7 @@ func (j *Journal) writeHeader() error {
 func (j *Journal) Append(now time.Time, list []Record) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := errors.Join(j.ready(), j.begun()); err != nil {
+	if err := errors.Join(j.ready(), j.state.begun()); err != nil {
 		return err
 	}
 	j.line = j.line[:0]
@@ -270,7 +275,7 @@ func (j *Journal) Close() error {
 func (j *Journal) abandon() error {
 	var err error
 	if j.state != nil {
-		err = j.state.file.Close()
+		err = errors.Join(j.state.begun(), j.state.file.Close())
 	}
 	return errors.Join(err, j.closeFiles())
 }

@@ -37,12 +37,13 @@ const tailLen = 512
 var bootIDOnce = sync.OnceValue(bootID)
 
 // A stateFile keeps a state. Only what no crash of the daemon loses is needed after one,
-// so that writes are not flushed but when the journal begins to be used and is closed.
+// so that writes are not flushed but when the journal is opened and closed.
 type stateFile struct {
 	state
-	file   *os.File
-	length int  // of the text in file
-	failed bool // the last write failed
+	file    *os.File
+	length  int        // of the text in file
+	failed  bool       // the last write failed
+	flushed chan error // the result of the flush of begin; nil: it has ended
 }
 
 // maxState bounds the text of a state: a path of 4096 bytes may be escaped.
