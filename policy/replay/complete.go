@@ -17,6 +17,12 @@ func (j *Journal) compareState() error {
 		return err
 	}
 	j.state = st
+	st.Path = j.path
+	if known != nil {
+		st.state = *known // until the journal is as it shall be
+	} else if st.mark, err = markOf(j.file, j.size); err != nil {
+		return err
+	}
 	why := ""
 	switch {
 	case damaged:

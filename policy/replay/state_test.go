@@ -341,6 +341,55 @@ func TestKilledWhileCompacting(t *testing.T) {
 	}
 }
 
+// The same while the journal is opened: until it has been repaired and compacted, what was
+// known of it stays known.
+func TestKilledWhileOpening(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		for _, first := range []bool{false, true} {
+			v := newVault(t)
+			b := v.open(t0)
+			add(t, b, packet(0, t0))
+			v.kill(b)
+			if lost {
+				if err := os.Truncate(v.path, int64(len(header))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if first {
+				if err := os.Remove(v.state); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, err := openLocked(v.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := &Journal{opts: v.opts, path: v.path, file: f}
+			if j.size, err = j.fileSize(); err == nil {
+				err = j.compareState()
+			}
+			if err == nil {
+				err = os.WriteFile(v.path+".new", appendMark([]byte(header), horizonMark, t0), 0o600)
+			}
+			var next file
+			if err == nil {
+				next, err = openLocked(v.path + ".new")
+			}
+			if err == nil {
+				err = errors.Join(j.announce(next, int64(len(header))+1), next.Close()) // and it is not renamed
+			}
+			if err = errors.Join(err, j.abandon()); err != nil {
+				t.Fatal(err)
+			}
+			v.lost = nil
+			v.open(t0.Add(time.Second))
+			if (len(v.lost) == 1) != (lost && !first) {
+				t.Errorf("lost %v, first start %v: said %q", lost, first, v.lost)
+			}
+		}
+	}
+}
+
 // Without persistence: a later worker knows all messages, and after a restart none that
 // was sent before it is fresh, unless messages have no age.
 func TestJournalInMemory(t *testing.T) {

@@ -40,8 +40,19 @@ func (d *daemon) openDigests(ctx context.Context) {
 		}
 		return engine.DigestFile(s), o
 	}}
-	d.closers = append(d.closers, d.digests.close)
+	d.closers = append(d.closers, func() {
+		closed := make(chan struct{})
+		go func() { d.digests.close(); close(closed) }()
+		select {
+		case <-closed:
+		case <-time.After(digestsClose):
+			d.logf(warning, "the disk with the journal of digests does not answer")
+		}
+	})
 }
+
+// digestsClose bounds the closing of the journal.
+const digestsClose = 3 * time.Second
 
 // digestState in the state directory says how the journal was left.
 const digestState = "digest.state"
