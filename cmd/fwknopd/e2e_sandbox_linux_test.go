@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -337,4 +338,77 @@ func TestE2EMonitorConfined(t *testing.T) {
 			t.Errorf("a command can: %s", never)
 		}
 	}
+}
+
+// unitCapabilities returns the capabilities of the service unit as arguments of setpriv.
+func unitCapabilities(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("unit", "fwknopd.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := "-all"
+	for line := range strings.Lines(string(text)) {
+		if list, ok := strings.CutPrefix(line, "CapabilityBoundingSet="); ok {
+			for _, name := range strings.Fields(list) {
+				set += ",+" + strings.ToLower(strings.TrimPrefix(name, "CAP_"))
+			}
+		}
+	}
+	if set == "-all" {
+		t.Fatal("the unit has no capabilities")
+	}
+	return set
+}
+
+// The daemon works with the rights of its service unit: the capabilities, no_new_privs,
+// the group adm, files that cannot be written to, and a /proc without other processes.
+// There is no systemd here to run it.
+func TestE2ERightsOfUnit(t *testing.T) {
+	netlab.Need(t, "setpriv", "unshare", "mount")
+	set := unitCapabilities(t)
+	each(t, func(t *testing.T, s *site) {
+		file := filepath.Join(s.dir, "kern.log")
+		s.write("kern.log", "")
+		const nobody, adm = 65534, 4
+		if err := errors.Join(os.Chown(file, nobody, adm), os.Chmod(file, 0o640)); err != nil {
+			t.Fatal(err)
+		}
+		s.inside = []string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", `
+			mount --bind /run /run
+			mount --bind /tmp /tmp
+			mount -t proc -o hidepid=invisible proc /proc
+			mount -o remount,bind,ro /
+			exec setpriv --bounding-set "$0" --no-new-privs --groups adm "$@"`, set}
+		s.configure("INGEST KNOCK,PCAP,UDP,TCP,NFLOG,SOCKET;\nIPT_SYSLOG_FILE "+file+";\nTCPSERV_PORT 80;\nUDPSERV_PORT 81;\n", stanza("")+"\n"+knockStanza())
+		s.start()
+		status := statusOf(t, s.cmd.Process.Pid)
+		caps, err := strconv.ParseUint(status["CapEff"], 16, 64)
+		const more = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
+		if err != nil || caps&more != 0 || caps&(1<<unix.CAP_NET_ADMIN) == 0 || status["NoNewPrivs"] != "1" || status["Seccomp"] != "2" {
+			t.Fatalf("the monitor has not the rights of the unit: %v %v", status, err)
+		}
+		s.knock(ask()...)
+		if !s.open() {
+			t.Error("a packet does not open")
+		}
+		if out, code := s.command("grants", "revoke", "-c", filepath.Join(s.dir, "fwknopd.conf"), "--all"); code != 0 || !wait.Until(wait.Timeout, s.shut) {
+			t.Errorf("revoke: %d %s", code, out)
+		}
+		s.cmd.Process.Signal(syscall.SIGHUP)
+		s.waitFor("configuration loaded again")
+		s.state()
+		logTo(t, file, 0o640, kernelLines(s.Client.V4))
+		if !s.open() {
+			t.Error("a sequence in a log does not open")
+		}
+		worker := s.worker()
+		syscall.Kill(worker, syscall.SIGKILL)
+		wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 })
+		s.state()
+		s.stop()
+		if alive(worker) {
+			t.Error("the worker lives on")
+		}
+	})
 }

@@ -24,6 +24,7 @@ const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
 -rw-r--r-- ./usr/share/doc/fwknopd/README.md.gz
 -rw-r--r-- ./usr/share/doc/fwknopd/copyright
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/access.conf
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/commands.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/fwknop.conf
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
