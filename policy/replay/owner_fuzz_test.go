@@ -36,7 +36,7 @@ func FuzzJournal(f *testing.F) {
 			t.Fatalf("horizon %v of the owner, %v of the reader, newest message %d", b.j.horizon, b.horizon, b.j.newest)
 		}
 		fresh := packet(99, now.Add(time.Hour))
-		_, was, err := b.Add(fresh)
+		_, was, _ := b.Add(fresh)
 		n := b.Len()
 		if err := b.j.compact(t.Context(), time.Time{}); err != nil {
 			t.Fatal(err)
