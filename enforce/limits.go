@@ -33,7 +33,7 @@ type Allowance struct {
 	Output          bool
 
 	// NAT: Targets are allowed with their port (FORCE_NAT), TargetNets less
-	// TargetExclude with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the
+	// TargetExclude and loopback with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the
 	// inside port, later ones the outside port; either may be the one in Ports.
 	Targets       []netip.AddrPort
 	TargetNets    []netip.Prefix
@@ -262,7 +262,7 @@ func (a *Allowance) allowsTarget(t netip.AddrPort, is4 bool) bool {
 		return false
 	}
 	forced := func(o netip.AddrPort) bool { return o == t || t.Port() == 0 && o.Addr() == addr }
-	return slices.ContainsFunc(a.Targets, forced) || covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
+	return slices.ContainsFunc(a.Targets, forced) || !addr.IsLoopback() && covers(a.TargetNets, addr) && !covers(a.TargetExclude, addr)
 }
 
 // A CommandLimit is how a stanza's SPA commands are run (ENABLE_CMD_EXEC).

@@ -375,6 +375,12 @@ func TestNAT(t *testing.T) {
 			s.one().InternalNets = nets("10.0.0.0/8", "!10.0.0.5/32")
 			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "10.0.0.5,8022")
 		}, "spa.nat"},
+		{"loopback as target", func(s *situation) { ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "127.0.0.1,22") }, "spa.nat"},
+		{"another address of loopback", func(s *situation) { ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "127.8.9.1,22") }, "spa.nat"},
+		{"loopback as local target", func(s *situation) {
+			s.server.LocalNAT = true
+			ask(s, spa.LocalNATAccess, "192.0.2.7,tcp/22", "127.0.0.1,22")
+		}, "spa.nat"},
 		{"target inside", func(s *situation) {
 			s.one().InternalNets = nets("10.0.0.0/8")
 			ask(s, spa.NATAccess, "192.0.2.7,tcp/22", "10.0.0.5,8022")

@@ -84,6 +84,9 @@ func (e *Engine) forwardRequested(g *enforce.Grant, r *request, st *stanza) *ref
 	if !st.InternalNets.IsZero() && !st.InternalNets.Contains(host) {
 		return &refusal{SPANAT, Detail{Got: host.String(), Text: TextNATTarget}}
 	}
+	if host.Unmap().IsLoopback() {
+		return &refusal{SPANAT, Detail{Got: host.String(), Text: "a loopback address is no target"}}
+	}
 	if len(g.Ports) != 1 {
 		return refuse(SPANAT, "a translation is for one port")
 	}

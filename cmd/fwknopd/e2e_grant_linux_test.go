@@ -113,7 +113,7 @@ func TestE2EMessageTypes(t *testing.T) {
 		netlab.Serve(t, s.Server, "tcp", 8022)
 		mark := filepath.Join(s.dir, "ran")
 		s.configure("ENABLE_IPT_FORWARDING Y;\nENABLE_IPT_LOCAL_NAT Y;\nENABLE_IPT_SNAT Y;\n",
-			strings.Replace(stanza("ENABLE_CMD_EXEC Y\nCMD_EXEC_USER root\nCMD_EXEC_GROUP root"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
+			strings.Replace(stanza("INTERNAL_NET_ACCESS 10.0.0.0/8, fd00::/8\nENABLE_CMD_EXEC Y\nCMD_EXEC_USER root\nCMD_EXEC_GROUP root"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
 		s.start()
 		reach := func(port uint16) bool {
 			return wait.Until(wait.Timeout, func() bool { return netlab.CanConnect(s.Client, s.Server.V4, port, 200*time.Millisecond) })

@@ -130,7 +130,7 @@ func TestE2EHosts(t *testing.T) {
 			inside := s.AddInside(t)
 			netlab.Serve(t, inside, "tcp", 80)
 			s.configure("ENABLE_IPT_FORWARDING Y;\nEVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n",
-				strings.Replace(stanza(""), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
+				strings.Replace(stanza("INTERNAL_NET_ACCESS 10.0.0.0/8, fd00::/8"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
 			s.start()
 			s.waitFor("firewall: " + c.layers + "\n")
 			targets := []struct {

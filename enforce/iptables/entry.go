@@ -87,6 +87,9 @@ func (b *Backend) specs(r enforce.Rule, s spec) []ruleAt {
 	}
 	asSource, asDest := s, s
 	asSource.src, asSource.dst, asSource.dport = r.Src, r.Dst, port
+	// Only what is sent to this host is translated: what the client sends through it to
+	// the same port of another host is not for a grant.
+	asSource.local = r.Role == enforce.DNAT
 	asDest.src, asDest.dst, asDest.sport = r.Dst, r.Src, port
 	switch chain.Direction {
 	case enforce.DirDst:

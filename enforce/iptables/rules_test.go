@@ -54,24 +54,24 @@ func TestRules(t *testing.T) {
 			[]string{"-A FWKNOP_INPUT -s 192.0.2.7/32 -p tcp -m tcp --dport 22 -j ACCEPT",
 				"-A FWKNOP_OUTPUT -d 192.0.2.7/32 -p tcp -m tcp --sport 22 -j ACCEPT"}},
 		{"dnat", enforce.Grant{Src: client, Ports: tcp(8080), NAT: &enforce.NAT{Target: inside}},
-			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80",
+			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80",
 				"-A FWKNOP_FORWARD -s 192.0.2.7/32 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT"}},
 		{"dnat v6", enforce.Grant{Src: client6, Ports: tcp(8080), NAT: &enforce.NAT{Target: inside6}},
-			[]string{"-A FWKNOP_PREROUTING -s 2001:db8::7/128 -p tcp -m tcp --dport 8080 -j DNAT --to-destination [fd00::2]:80",
+			[]string{"-A FWKNOP_PREROUTING -s 2001:db8::7/128 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination [fd00::2]:80",
 				"-A FWKNOP_FORWARD -s 2001:db8::7/128 -d fd00::2/128 -p tcp -m tcp --dport 80 -j ACCEPT"}},
 		{"snat", enforce.Grant{Src: client, Ports: tcp(8080), NAT: &enforce.NAT{Target: inside, SNAT: addr("10.0.0.1")}},
-			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80",
+			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8080 -j DNAT --to-destination 10.0.0.2:80",
 				"-A FWKNOP_POSTROUTING -s 192.0.2.7/32 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 -j SNAT --to-source 10.0.0.1",
 				"-A FWKNOP_FORWARD -s 192.0.2.7/32 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT"}},
 		{"masquerade all", enforce.Grant{Src: client, All: true, NAT: &enforce.NAT{Masquerade: true}},
 			[]string{"-A FWKNOP_POSTROUTING -s 192.0.2.7/32 -j MASQUERADE", "-A FWKNOP_FORWARD -s 192.0.2.7/32 -j ACCEPT"}},
 		{"dnat all", enforce.Grant{Src: client, All: true, NAT: &enforce.NAT{Target: netip.AddrPortFrom(inside.Addr(), 0)}},
-			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -j DNAT --to-destination 10.0.0.2",
+			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -m addrtype --dst-type LOCAL -j DNAT --to-destination 10.0.0.2",
 				"-A FWKNOP_FORWARD -s 192.0.2.7/32 -d 10.0.0.2/32 -j ACCEPT"}},
 		{"through only", enforce.Grant{Src: client, Dst: inside.Addr(), Ports: tcp(80), NAT: &enforce.NAT{}},
 			[]string{"-A FWKNOP_FORWARD -s 192.0.2.7/32 -d 10.0.0.2/32 -p tcp -m tcp --dport 80 -j ACCEPT"}},
 		{"local nat", enforce.Grant{Src: client, Ports: tcp(8022), NAT: &enforce.NAT{Target: netip.MustParseAddrPort("198.51.100.1:22"), Local: true}},
-			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m tcp --dport 8022 -j DNAT --to-destination 198.51.100.1:22",
+			[]string{"-A FWKNOP_PREROUTING -s 192.0.2.7/32 -p tcp -m addrtype --dst-type LOCAL -m tcp --dport 8022 -j DNAT --to-destination 198.51.100.1:22",
 				"-A FWKNOP_INPUT -s 192.0.2.7/32 -d 198.51.100.1/32 -p tcp -m tcp --dport 22 -j ACCEPT"}},
 	} {
 		c.g.Expires, c.g.Stanza = time.Unix(1700000000, 0).Add(200*time.Millisecond), 3
@@ -90,6 +90,40 @@ func TestRules(t *testing.T) {
 		}
 		if back := b.read1(t, b.asListed(g)); len(back) != 1 || back[0].Key() != g.Key() || !back[0].Expires.Equal(g.Expires) {
 			t.Errorf("%s: listed, it reads %+v", c.name, back)
+		}
+	}
+}
+
+// A translation of an earlier version, whose rule is for what is sent to other hosts too,
+// is adopted as the same grant, and is not complete: it gets the rule of this version.
+func TestTranslationOfEarlierVersion(t *testing.T) {
+	b := newPure(nil)
+	g := enforce.Grant{Src: addr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 8080}}, Stanza: 3,
+		Expires: time.Unix(1700000000, 0), NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:80")}}.Normal()
+	for _, c := range []struct {
+		old, match string
+		complete   bool
+	}{
+		{"-m addrtype --dst-type LOCAL ", "-m addrtype --dst-type LOCAL ", true},
+		{"-m addrtype --dst-type LOCAL ", "", false},
+		{"-m addrtype --dst-type LOCAL ", "-m addrtype --dst-type UNICAST ", false},
+		{"-m addrtype --dst-type LOCAL ", "-m addrtype ! --dst-type LOCAL ", false},
+	} {
+		var all []listed
+		for _, line := range b.asListed(g) {
+			chain, s, ok := parseRule(strings.Replace(line, c.old, c.match, 1))
+			role := enforce.Forward
+			if chain == b.cfg.Chains[enforce.DNAT].To {
+				role = enforce.DNAT
+			}
+			if !ok {
+				t.Fatal(line)
+			}
+			all = append(all, listed{ruleAt{role, s}, false, ""})
+		}
+		es := b.assemble(all)
+		if len(es) != 1 || es[0].grant.Key() != g.Key() || b.isComplete(es[0], g) != c.complete {
+			t.Errorf("%q: %+v", c.match, es)
 		}
 	}
 }

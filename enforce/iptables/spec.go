@@ -18,6 +18,7 @@ type spec struct {
 	src, dst     netip.Addr    // zero: any
 	proto        enforce.Proto // 0: any
 	sport, dport uint16        // 0: any
+	local        bool          // the destination is an address of this host
 	stop         int64         // datestop, seconds of the epoch; 0: none
 	comment      string
 	target       string
@@ -42,6 +43,9 @@ func (s spec) args() string {
 	}
 	if s.proto != 0 {
 		fmt.Fprintf(&b, "-p %s ", s.proto)
+	}
+	if s.local {
+		b.WriteString("-m addrtype --dst-type LOCAL ")
 	}
 	if s.sport != 0 || s.dport != 0 {
 		fmt.Fprintf(&b, "-m %s ", s.proto)
@@ -109,7 +113,10 @@ func (s *spec) option(name, value string) bool {
 	case "--dport":
 		s.dport, err = parsePort(value)
 	case "-m":
-		return value == "time" || value == "comment" || value == s.proto.String()
+		return value == "time" || value == "comment" || value == "addrtype" || value == s.proto.String()
+	case "--dst-type":
+		s.local = value == "LOCAL"
+		return s.local
 	case "--datestop":
 		var t time.Time
 		t, err = time.Parse(dateLayout, value)

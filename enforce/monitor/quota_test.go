@@ -23,7 +23,7 @@ func openAll(r *rig, from, n int, end time.Time) (errs []error) {
 	jobs := make([]job, n)
 	errs = make([]error, n)
 	for i := range jobs {
-		jobs[i] = job{ssh(from+i, end), func(err error) { errs[i] = err }}
+		jobs[i] = job{ssh(from+i, end), func(err error) { errs[i] = err }, nil}
 	}
 	r.open(ctx, jobs)
 	return errs

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	nft "github.com/google/nftables"
+	"github.com/google/nftables/expr"
 
 	"fwknopd/enforce"
 )
@@ -166,6 +167,33 @@ func TestDecodeForeign(t *testing.T) {
 	dnat := setID{role: enforce.DNAT, shape: withProto | withPort}
 	if _, ok := dnat.decode(nft.SetElement{Key: whole, Val: []byte{10, 0}}, epoch); ok {
 		t.Error("a value of two bytes was read")
+	}
+}
+
+// Rules that rewrite the destination are for this host alone; those of an earlier version
+// are recognized.
+func TestTranslationIsLocal(t *testing.T) {
+	table := &nft.Table{Name: "t", Family: nft.TableFamilyINet}
+	for _, id := range setIDs {
+		r := id.lookupRule(table)
+		local := slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+			f, ok := e.(*expr.Fib)
+			return ok && f.FlagDADDR && f.ResultADDRTYPE
+		})
+		if local != (id.role == enforce.DNAT) || isOutdated(id.role, r) {
+			t.Errorf("%s: local %v, outdated %v", id, local, isOutdated(id.role, r))
+		}
+		r.Exprs = slices.DeleteFunc(r.Exprs, func(e expr.Any) bool {
+			_, ok := e.(*expr.Fib)
+			return ok
+		})
+		if isOutdated(id.role, r) != (id.role == enforce.DNAT) {
+			t.Errorf("%s of an earlier version: outdated %v", id, isOutdated(id.role, r))
+		}
+		r.UserData = nil
+		if isOutdated(id.role, r) {
+			t.Errorf("%s: a rule of the administrator is outdated", id)
+		}
 	}
 }
 

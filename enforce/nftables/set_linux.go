@@ -3,8 +3,10 @@ package nftables
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	nft "github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
 	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
@@ -215,11 +217,16 @@ const (
 )
 
 // lookupRule is the rule that uses a set, as in
-// "ip saddr . meta l4proto . th dport @fwknop_input4 accept".
+// "ip saddr . meta l4proto . th dport @fwknop_input4 accept". One that rewrites the
+// destination is for what is sent to this host alone, not for what the client sends
+// through it to the same port of another host.
 func (id setID) lookupRule(t *nft.Table) *nft.Rule {
 	var exprs []expr.Any
 	if t.Family == nft.TableFamilyINet {
 		exprs = append(exprs, matchFamily(id.v6)...)
+	}
+	if id.role == enforce.DNAT {
+		exprs = append(exprs, matchLocal()...)
 	}
 	exprs = append(exprs, id.loadKey()...)
 	lookup := &expr.Lookup{SourceRegister: firstReg, SetName: id.String()}
@@ -243,6 +250,24 @@ func matchFamily(v6 bool) []expr.Any {
 		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{proto}},
 	}
+}
+
+// matchLocal is "fib daddr type local".
+func matchLocal() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagDADDR: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(rtnLocal)},
+	}
+}
+
+// isOutdated reports whether an earlier version wrote a rule of our chain that rewrites
+// the destination of what is sent to other hosts too.
+func isOutdated(role enforce.Role, r *nft.Rule) bool {
+	_, ours := setIDs[ruleComment(r)]
+	return ours && role == enforce.DNAT && !slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
+		_, ok := e.(*expr.Fib)
+		return ok
+	})
 }
 
 // loadKey puts the fields of the key into consecutive registers.

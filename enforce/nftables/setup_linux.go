@@ -93,7 +93,11 @@ func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]
 		return fmt.Errorf("list rules: %w", err)
 	}
 	for _, r := range rs {
-		rules[ruleComment(r)] = true
+		if !isOutdated(p.role, r) {
+			rules[ruleComment(r)] = true
+		} else if err := b.conn.DelRule(r); err != nil {
+			return fmt.Errorf("delete rule: %w", err)
+		}
 	}
 	sets, err := b.ourSets(p.table)
 	if err != nil {

@@ -95,7 +95,7 @@ var AccessKeywords = []Keyword{
 		Text: "Open the output chain as well; needs ENABLE_IPT_OUTPUT.", intoStanza: func(s *Stanza) any { return &s.OutputAccess }},
 	{Name: "ENABLE_FORWARD_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19,
 		Text: "Serve requests for hosts behind this one, and only these; needs ENABLE_IPT_FORWARDING.", intoStanza: func(s *Stanza) any { return &s.ForwardAccess }},
-	{Name: "INTERNAL_NET_ACCESS", File: AccessFile, Kind: NetList, In: InPerl19, Text: "Networks behind this host that may be asked for; unset means any.", intoStanza: func(s *Stanza) any { return &s.InternalNets }},
+	{Name: "INTERNAL_NET_ACCESS", File: AccessFile, Kind: NetList, In: InPerl19, Text: "Networks behind this host that may be asked for; ENABLE_IPT_FORWARDING needs it or FORCE_NAT.", intoStanza: func(s *Stanza) any { return &s.InternalNets }},
 	{Name: "FORCE_NAT", File: AccessFile, Kind: Target, In: InC26, Verdict: Should, Text: "Address and port that every grant is translated to.", intoStanza: func(s *Stanza) any { return &s.ForceNAT }},
 	{Name: "FORWARD_ALL", File: AccessFile, Kind: Flag, Default: "N", In: InC26, Verdict: Should, Text: "Forward every port and protocol of a client that asks for NAT.", intoStanza: func(s *Stanza) any { return &s.ForwardAll }},
 	{Name: "DISABLE_DNAT", File: AccessFile, Kind: Flag, Default: "N", In: InC26, Verdict: Should, Text: "Forward without translating the destination.", intoStanza: func(s *Stanza) any { return &s.DisableDNAT }},

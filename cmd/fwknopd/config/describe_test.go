@@ -141,6 +141,11 @@ func TestLint(t *testing.T) {
 			"access.conf:9 GPG_REMOTE_ID", "access.conf:10 GPG_IGNORE_SIG_VERIFY_ERROR", "access.conf:11 GPG_ALLOW_NO_MDC", "access.conf:12 GPG_USE_OPTIONS"}},
 		{"client's time", "", perl19("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "PERMIT_CLIENT_TIMEOUT;"), []string{"access.conf:1 MAX_FW_TIMEOUT"}},
 		{"forwarding anywhere", "ENABLE_IPT_FORWARDING Y;\n", c26(safe), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forwarding anywhere, 1.9", "ENABLE_IPT_FORWARDING Y;\n", perl19("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "ENABLE_FORWARD_ACCESS: Y;"), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forwarding to a network", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "INTERNAL_NET_ACCESS 10.0.0.0/24"), nil},
+		{"forwarding to one host", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORCE_NAT 10.0.0.1 22"), nil},
+		{"forwarding off", "", c26(safe), nil},
+		{"forwarding, and a command opens", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "CMD_CYCLE_OPEN /bin/true", "CMD_CYCLE_CLOSE NONE"), nil},
 		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
 		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", c26(safe), []string{
 			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
@@ -155,8 +160,8 @@ func TestLint(t *testing.T) {
 			var got []string
 			for _, p := range Lint(s, v, a) {
 				got = append(got, p.Pos.String()+" "+p.Keyword)
-				if p.Severity != conf.Warning {
-					t.Errorf("%v is no warning", p)
+				if isError := p.Keyword == "INTERNAL_NET_ACCESS"; (p.Severity == conf.Error) != isError {
+					t.Errorf("%v has the severity %v", p, p.Severity)
 				}
 			}
 			if g, w := strings.Join(got, "\n"), strings.Join(tt.want, "\n"); g != w {

@@ -160,8 +160,9 @@ func (d *linter) openings() {
 	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == conf.ModeSPA {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
-	if d.server.Forwarding && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForceNAT.IsValid() &&
-		(s.ForwardAccess || s.Dialect != conf.Perl19) {
-		d.warn("INTERNAL_NET_ACCESS", "is not set: the client may ask for any host behind this one")
+	if d.server.Forwarding && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForcesNAT() &&
+		s.ExternalOpen == "" && s.CycleOpen == "" && (s.ForwardAccess || s.Dialect != conf.Perl19) {
+		d.found = append(d.found, conf.Problem{Pos: d.s.Pos, Keyword: "INTERNAL_NET_ACCESS",
+			Text: "is not set, and with ENABLE_IPT_FORWARDING a client may ask for any host: name the networks behind this one"})
 	}
 }

@@ -61,7 +61,7 @@ func leaves(h *host, variant string, twoSix bool) {
 		access := "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: " + clientKey + ";\nFW_ACCESS_TIMEOUT: 3;\nENABLE_OUTPUT_ACCESS;\n"
 		if twoSix {
 			server += "FIREWALL_EXE /usr/sbin/iptables" + variant + ";\n"
-			access = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY " + clientKey + "\nFW_ACCESS_TIMEOUT 3\n"
+			access = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY " + clientKey + "\nFW_ACCESS_TIMEOUT 3\nINTERNAL_NET_ACCESS 10.0.0.0/8\n"
 		} else {
 			server += "AUTH_MODE PCAP;\nALERTING_METHODS noemail, nosyslog;\niptablesCmd /usr/sbin/iptables" + variant + ";\n"
 		}
