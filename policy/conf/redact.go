@@ -60,9 +60,8 @@ func clip(s string) string {
 }
 
 // shownKeyword returns the part of an unknown keyword that is not a key. It is the word
-// itself if it resembles a keyword, or if it has a value and is made as most keywords are:
-// words of capitals, or at most four of these. Only the characters before one that no
-// keyword has count.
+// itself if it resembles a keyword, or if it has a value and consists of capitals as most
+// keywords do. Only the characters before one that no keyword has count.
 func shownKeyword(f File, l *line) string {
 	directive := strings.HasPrefix(l.keyword, "%")
 	name := strings.TrimPrefix(l.keyword, "%")
@@ -80,7 +79,7 @@ func shownKeyword(f File, l *line) string {
 		return "%…"
 	case Find(f, head) != nil, Find(1-f, head) != nil, nearest(f, head) != "":
 		return head + rest
-	case strings.Trim(l.rest, "; \t") == "", len(head) > 32, len(head) > 4 && !strings.Contains(head, "_"),
+	case strings.Trim(l.rest, "; \t") == "", len(head) > 32,
 		strings.Trim(head, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") != "":
 		return "…"
 	}

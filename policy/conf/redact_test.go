@@ -7,7 +7,7 @@ import (
 )
 
 // theSecrets are keys as users write them: a passphrase, base64, hex.
-var theSecrets = []string{"hunter2-Zx9", "TOPSECRET", base64.StdEncoding.EncodeToString([]byte("hunter2 hunter2 hunter2 hunter2!")), "68756e7465723268756e746572323a", "CORRECT HORSE BATTERY"}
+var theSecrets = []string{"hunter2-Zx9", "TOPSECRET", base64.StdEncoding.EncodeToString([]byte("hunter2 hunter2 hunter2 hunter2!")), "68756e7465723268756e746572323a", "correct horse battery"}
 
 // A key in a malformed line is in no message, whatever is wrong with the line.
 func TestNoKeyInMessages(t *testing.T) {
