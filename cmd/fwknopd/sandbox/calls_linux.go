@@ -17,7 +17,7 @@ func workerCalls() seccomp.Policy { return workerCallsOn(runtime.GOARCH) }
 func workerCallsOn(arch string) seccomp.Policy {
 	always := append([]string{"fstatat"}, workerAlways...)
 	if arch == "amd64" {
-		always[0] = "newfstatat"
+		always = append([]string{"newfstatat", "poll"}, workerAlways...)
 	}
 	return seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{
 		{Action: seccomp.ActionAllow, Names: always, NamesWithCondtions: workerSome()},
@@ -33,7 +33,7 @@ var workerAlways = []string{
 	"rt_sigprocmask", "rt_sigreturn", "sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack",
 	// files that are followed, and what the monitor passes
 	"close", "fstat", "fstatfs", "getcwd", "getdents64", "inotify_add_watch", "inotify_init1", "inotify_rm_watch", "lseek",
-	"openat", "pread64", "read", "readlinkat", "statfs", "statx", "write",
+	"openat", "pipe2", "ppoll", "pread64", "read", "readlinkat", "statfs", "statx", "write",
 	// the digest file
 	"fdatasync", "flock", "fsync",
 	// sockets that the monitor opened
