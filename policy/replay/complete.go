@@ -30,6 +30,7 @@ func (j *Journal) compareState() error {
 	case known == nil:
 	default:
 		j.newest = known.Newest
+		j.exact = !known.crashed()
 		if j.path != "" {
 			why = known.lost(j.file, j.path, j.size)
 		}
@@ -56,6 +57,7 @@ func (j *Journal) verify() error {
 	case size != j.size:
 		why := fmt.Errorf("another program has changed it from %d to %d bytes", j.size, size)
 		j.size = min(size, j.size)
+		j.exact = true
 		j.raiseHorizon(time.Now(), why.Error())
 		return why
 	case !same:
@@ -66,8 +68,12 @@ func (j *Journal) verify() error {
 }
 
 // raiseHorizon refuses all messages that were sent until now, since their records may be
-// lost, and says so.
+// lost, and says so. If the newest message is known exactly, another one of this second is
+// not refused.
 func (j *Journal) raiseHorizon(now time.Time, why string) {
+	if j.exact {
+		now = now.Truncate(time.Second)
+	}
 	if h := horizonAt(now, j.newest); h.After(j.horizon) {
 		j.horizon = h
 	}

@@ -46,6 +46,7 @@ type Journal struct {
 	floor   int64 // size after the last compaction
 	horizon time.Time
 	newest  int64 // see [set.newest]
+	exact   bool  // newest is that of the last message, not an earlier one
 	oldest  int64 // least keep value in the file
 	line    []byte
 	broken  error      // the last flush failed
@@ -132,7 +133,6 @@ func (j *Journal) settle(ctx context.Context) error {
 		j.raiseHorizon(now, j.lost)
 		changed = true
 	case j.path == "" && j.state != nil && j.opts.Aging:
-		// The state has the newest message: one of this second is not refused for nothing.
 		j.horizon = horizonAt(now.Truncate(time.Second), j.newest)
 		changed = true
 	}

@@ -103,7 +103,7 @@ func (s *state) lost(f file, path string, size int64) string {
 		return fmt.Sprintf("digests were kept in %s before", s.Path)
 	case size == 0:
 		return "it is missing or empty"
-	case s.Open && s.Boot != bootIDOnce():
+	case s.crashed():
 		return "the machine stopped while it was in use"
 	case s.mark.of(f, size), s.Next != nil && s.Next.of(f, size):
 		return ""
@@ -112,6 +112,9 @@ func (s *state) lost(f file, path string, size int64) string {
 	}
 	return "it is another file than the one that was written"
 }
+
+// crashed reports whether the machine stopped while the journal was in use.
+func (s *state) crashed() bool { return s.Open && s.Boot != bootIDOnce() }
 
 // of reports whether f, of the given size, begins with what is marked.
 func (m mark) of(f io.ReaderAt, size int64) bool {
