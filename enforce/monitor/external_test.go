@@ -202,6 +202,7 @@ func TestCloseBehindOpens(t *testing.T) {
 					t.Error("not closed on time")
 				}
 				done.Wait()
+				r.events.drain()
 				refused := 0
 				for _, ev := range r.of(Refused) {
 					refused += 1 + ev.Count

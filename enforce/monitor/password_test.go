@@ -4,15 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 // shadowPolicy has one file for alice alone and one for all users; the password of a user
 // is the name.
-func shadowPolicy(checks *int) Policy {
+func shadowPolicy(checks *atomic.Int32) Policy {
 	check := func(user, password string) (bool, error) {
-		*checks++
+		checks.Add(1)
 		return password == user, nil
 	}
 	return Policy{Passwords: map[string]PasswordFile{"/alice": {Users: []string{"alice"}, Check: check}, "/all": {Check: check}}}
@@ -46,7 +47,7 @@ func TestPasswordGuesses(t *testing.T) {
 		{"the right password", "/alice", func(int) string { return "alice" }, func(int) netip.Addr { return src(1) }, true, 200},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			checks := 0
+			var checks atomic.Int32
 			now := time.Unix(1e9, 0)
 			r := newRig(t, func(cfg *Config) {
 				cfg.Policy = shadowPolicy(&checks)
@@ -69,11 +70,13 @@ func TestPasswordGuesses(t *testing.T) {
 					t.Fatalf("check %d: %v, %v", n, ok, err)
 				}
 			}
-			if checks != c.want || refused != 200-c.want {
-				t.Errorf("%d looked up, %d refused, want %d looked up", checks, refused, c.want)
+			if int(checks.Load()) != c.want || refused != 200-c.want {
+				t.Errorf("%d looked up, %d refused, want %d looked up", checks.Load(), refused, c.want)
 			}
 			r.events.drain()
+			r.refusals.mu.Lock()
 			reported := r.refusals.unreported
+			r.refusals.mu.Unlock()
 			for _, ev := range r.of(WrongPassword) {
 				reported += 1 + ev.Count
 			}

@@ -50,6 +50,7 @@ func TestMaxGrants(t *testing.T) {
 		if n := refused(openAll(r, 200, 300, end)); n != 300 || r.Len() != 200 {
 			t.Errorf("%d refused, %d open", n, r.Len())
 		}
+		r.events.drain()
 		if ev := r.of(Refused); len(ev) == 0 || !strings.Contains(ev[0].Err.Error(), "stanza 3 has 200 of 200 (MAX_GRANTS)") {
 			t.Errorf("events %+v", ev)
 		}

@@ -127,6 +127,7 @@ func (d *daemon) run(ctx context.Context) error {
 	case errors.Is(err, monitor.ErrGaveUp):
 		_ = d.mon.Wait(ctx) // open grants still expire on time
 	case errors.Is(err, errDone):
+		go every(ctx, checkInterval(d.conf().Server.RestartPause), feedWatchdog) // the worker has ended as it should
 		d.waitForExpiry(ctx)
 	}
 	cause := context.Cause(ctx)
