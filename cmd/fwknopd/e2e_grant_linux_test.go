@@ -129,6 +129,10 @@ func TestE2EMessageTypes(t *testing.T) {
 			if !reach(5580) {
 				t.Error("not forwarded")
 			}
+			s.Client.Run(t, "ip route add "+inside.V4.String()+"/32 via "+s.Server.V4.String())
+			if netlab.CanConnect(s.Client, inside.V4, 5580, time.Second) {
+				t.Error("what is sent through the gateway to that port of another host is translated")
+			}
 		})
 		t.Run("local nat", func(t *testing.T) {
 			s.knock("-A", "tcp/5581", "--nat-local", "-N", s.Server.V4.String()+":8022")
