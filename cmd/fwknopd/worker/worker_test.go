@@ -147,6 +147,9 @@ func TestAnswersNotices(t *testing.T) {
 		}
 		go m.Serve(t.Context(), server)
 		w := &worker{client: monitor.NewClient(conn), engine: new(policy.Engine), store: replay.NewReplica(replay.Options{}, nil), remaining: -1, out: newRecordWriter(&stalledPipe{read: make(chan struct{})})}
+		if err := w.client.Ready(t.Context()); err != nil { // who is not connected yet gets no notices
+			t.Fatal(err)
+		}
 		src := &flood{idle: idle, limit: -1}
 		w.src = &sources{Source: src}
 		asked := make(chan struct{})
