@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"fwknopd/ingest/filter"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // A Spec describes a source that never ends, or with Once a capture that is read to its

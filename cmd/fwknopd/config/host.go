@@ -14,7 +14,7 @@ import (
 
 	"fwknopd/enforce/command"
 	"fwknopd/policy/conf"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // Disk is the conf.FS of the file system. Relative names are resolved against Dir, ""

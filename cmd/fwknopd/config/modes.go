@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"fwknopd/policy/conf"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // checkModes checks owner and mode of the files that the configuration names and the

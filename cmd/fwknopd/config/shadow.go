@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // maxShadowLine bounds a line of a shadow file.

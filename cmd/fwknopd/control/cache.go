@@ -10,7 +10,7 @@ import (
 
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // RotateCache renames the replay cache to NAME-old (--rotate-digest-cache) and

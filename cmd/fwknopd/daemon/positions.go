@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/privsep"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // positionsFile in the state directory has the positions at which reading resumes after

@@ -21,7 +21,7 @@ import (
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // A setup is the configuration as the monitor uses it.

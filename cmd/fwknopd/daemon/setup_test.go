@@ -35,12 +35,13 @@ const plainStanza = "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\nHMAC_KEY a
 // rate.
 func TestResolver(t *testing.T) {
 	const nat = "ENABLE_IPT_FORWARDING Y\nPCAP_INTF lo\n"
+	const inside = plainStanza + "INTERNAL_NET_ACCESS 192.0.2.0/24\n"
 	for _, c := range []struct {
 		server, access string
 		want           bool
 	}{
-		{nat + "ENABLE_NAT_DNS Y", plainStanza, true},
-		{nat + "ENABLE_NAT_DNS N", plainStanza, false},
+		{nat + "ENABLE_NAT_DNS Y", inside, true},
+		{nat + "ENABLE_NAT_DNS N", inside, false},
 		{"PCAP_INTF lo\nENABLE_NAT_DNS Y", plainStanza, false},
 		{nat + "ENABLE_NAT_DNS Y", plainStanza + "FORCE_NAT 192.0.2.1 22\n", false},
 	} {

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fwknopd/safepath"
+	"fwknopd/ingest/safepath"
 )
 
 // maxSize bounds how much of a pid file is read.

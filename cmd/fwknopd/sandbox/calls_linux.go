@@ -34,8 +34,6 @@ var workerAlways = []string{
 	// files that are followed, and what the monitor passes
 	"close", "fstat", "fstatfs", "getcwd", "getdents64", "inotify_add_watch", "inotify_init1", "inotify_rm_watch", "lseek",
 	"pipe2", "ppoll", "pread64", "read", "readlinkat", "statfs", "statx", "write",
-	// the digest file
-	"fdatasync", "flock", "fsync",
 	// sockets that the monitor opened
 	"accept4", "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmmsg", "recvmsg",
 }
