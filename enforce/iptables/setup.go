@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"fwknopd/enforce"
@@ -58,11 +57,12 @@ func (t *tool) ensureJump(ctx context.Context, c enforce.Chain) error {
 	case slices.Contains(lines, jump(c)):
 		return nil
 	}
-	if _, err := t.iptables(ctx, c.Table, "-N", c.To); err != nil && !isNotThere(err) { // it may be there
+	err = t.change(ctx, func() error { return t.ipt.NewChain(c.Table, c.To) })
+	if err != nil && !isNotThere(err) { // it may be there
 		return fmt.Errorf("make chain %s: %w", c.To, err)
 	}
-	pos := strconv.Itoa(min(c.JumpPos, countRules(lines)+1))
-	if _, err := t.iptables(ctx, c.Table, "-I", c.From, pos, "-j", c.To); err != nil {
+	pos := min(c.JumpPos, countRules(lines)+1)
+	if err := t.change(ctx, func() error { return t.ipt.Insert(c.Table, c.From, pos, "-j", c.To) }); err != nil {
 		return fmt.Errorf("jump from %s to %s: %w", c.From, c.To, err)
 	}
 	return nil

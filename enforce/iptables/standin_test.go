@@ -6,12 +6,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
+	"fwknopd/fixtures/wait"
 )
 
 // standIn is a directory with programs that answer as iptables would and write
@@ -20,6 +23,7 @@ import (
 //	no-time   there is no time match
 //	fail      the next n transactions fail; n is the number of its lines
 //	hang      transactions never end
+//	hang-list listings never end
 //	no-nat    there is no nat table
 //	no-jump   nothing jumps to our chains
 //	no-list   no chain can be listed
@@ -35,7 +39,9 @@ case "$*" in
 "-t nat"*) [ ! -e no-nat ] || exit 3 ;;
 esac
 case "$*" in
-*" -S "*) [ ! -e no-list ] || exit 4 ;;
+*" -S "*)
+	[ ! -e no-list ] || exit 4
+	[ ! -e hang-list ] || { echo $$ >hanging; exec sleep 60; } ;;
 esac
 case "$*" in
 --version) echo "iptables v1.8.9 (nf_tables)" ;;
@@ -195,6 +201,33 @@ func TestAlarm(t *testing.T) {
 	}
 	if n := strings.Count(s.calls(), "-restore "); n != 1 {
 		t.Errorf("run %d times", n)
+	}
+}
+
+// TestListingHangs: a listing that hangs ends after the time allowed for one run, or with the
+// context, and so does the program.
+func TestListingHangs(t *testing.T) {
+	for name, want := range map[string]error{"alarm": command.ErrTimeout, "context": context.Canceled} {
+		s := newStandIn(t)
+		b := s.open(Config{Alarm: time.Second})
+		s.put("hang-list", "")
+		ctx, cancel := context.WithCancel(ctx)
+		if name == "context" {
+			time.AfterFunc(100*time.Millisecond, cancel)
+		}
+		if _, err := b.Chains(ctx); !errors.Is(err, want) {
+			t.Errorf("%s: Chains = %v", name, err)
+		}
+		cancel()
+		text, err := os.ReadFile(filepath.Join(s.dir, "hanging"))
+		if err != nil && name == "context" {
+			continue // it was ended before it could say so
+		}
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+		if pid == 0 {
+			t.Fatalf("%s: no listing hung: %v", name, err)
+		}
+		wait.For(t, "the end of the program", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
 	}
 }
 

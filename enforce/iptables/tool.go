@@ -12,12 +12,15 @@ import (
 	"strings"
 	"time"
 
+	goipt "github.com/coreos/go-iptables/iptables"
+
 	"fwknopd/enforce/command"
 	"fwknopd/enforce/ruleset"
 )
 
 // A tool is iptables or ip6tables, with the restore program beside it.
 type tool struct {
+	ipt     *goipt.IPTables // at path, for single commands; see limited
 	path    string
 	restore string
 	v6      bool
@@ -49,6 +52,9 @@ func open(ctx context.Context, path string, v6 bool, alarm time.Duration) (*tool
 	if _, err := exec.LookPath(t.restore); err != nil {
 		return nil, fmt.Errorf("find %s: %w", filepath.Base(t.restore), err)
 	}
+	if t.ipt, err = newLibrary(ctx, t); err != nil {
+		return nil, fmt.Errorf("probe %s: %w", found, err)
+	}
 	return t, nil
 }
 
@@ -68,22 +74,16 @@ func (t *tool) name() string {
 
 // list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
 func (t *tool) list(ctx context.Context, table, chain string) (lines []string, exists bool, err error) {
-	text, err := t.iptables(ctx, table, "-S", chain)
+	lines, err = limited(ctx, t, func() ([]string, error) { return t.ipt.List(table, chain) })
 	if isNotThere(err) || isNoTable(err, table) {
 		return nil, false, nil
 	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), err == nil, err
+	return lines, err == nil, err
 }
 
 func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
-	text, err := t.iptables(ctx, table, "-S")
+	text, err := command.Output(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
 	return []byte(text), err
-}
-
-// iptables runs the program on a table and returns its output.
-func (t *tool) iptables(ctx context.Context, table string, args ...string) (string, error) {
-	c := t.command(append([]string{t.path, "-t", table, "-w", t.wait()}, args...)...)
-	return command.Output(ctx, c)
 }
 
 // command returns a run of one of the programs, limited in time.
@@ -94,7 +94,9 @@ func (t *tool) command(argv ...string) command.Command {
 }
 
 // wait is how many seconds a program waits for the lock of the tables.
-func (t *tool) wait() string { return strconv.Itoa(max(int(t.alarm.Seconds()), 1)) }
+func (t *tool) wait() string { return strconv.Itoa(t.waitSeconds()) }
+
+func (t *tool) waitSeconds() int { return max(int(t.alarm.Seconds()), 1) }
 
 // exitNotThere is the status for a chain or rule that does not exist.
 const exitNotThere = 1

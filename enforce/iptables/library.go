@@ -1,0 +1,63 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	goipt "github.com/coreos/go-iptables/iptables"
+
+	"fwknopd/enforce/command"
+)
+
+// newLibrary returns go-iptables for the program of t, which it asks what it can do.
+func newLibrary(ctx context.Context, t *tool) (*goipt.IPTables, error) {
+	proto := goipt.ProtocolIPv4
+	if t.v6 {
+		proto = goipt.ProtocolIPv6
+	}
+	return limited(ctx, t, func() (*goipt.IPTables, error) {
+		return goipt.New(goipt.IPFamily(proto), goipt.Timeout(t.waitSeconds()), goipt.Path(t.path))
+	})
+}
+
+// change calls f, see limited.
+func (t *tool) change(ctx context.Context, f func() error) error {
+	_, err := limited(ctx, t, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// limited calls f, which runs the program by go-iptables: that has no limit in time. When
+// ctx ends or the time is up, what f started is killed, and f is not waited for. A
+// program that failed is a [command.FailedError].
+func limited[T any](ctx context.Context, t *tool, f func() (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.alarm, fmt.Errorf("%w (%v)", command.ErrTimeout, t.alarm))
+	defer cancel()
+	type result struct {
+		value T
+		err   error
+	}
+	thread, done := make(chan int, 1), make(chan result, 1)
+	go func() {
+		// The children of this thread are those of f. It is not unlocked, so that
+		// nothing else runs on it.
+		runtime.LockOSThread()
+		thread <- threadID()
+		value, err := f()
+		done <- result{value, err}
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-ctx.Done():
+		killChildren(<-thread)
+		return r.value, fmt.Errorf("%s: killed: %w", t.path, context.Cause(ctx))
+	}
+	var failed *goipt.Error
+	if errors.As(r.err, &failed) {
+		r.err = &command.FailedError{Program: t.path, Status: failed.ExitStatus(), Message: strings.Join(strings.Fields(failed.Error()), " ")}
+	}
+	return r.value, r.err
+}
