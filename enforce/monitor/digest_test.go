@@ -30,6 +30,15 @@ func (l *digestLog) record(list []Digest) error {
 	return l.fail
 }
 
+// taken returns the commits since the last call.
+func (l *digestLog) taken() [][]Digest {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	commits := l.commits
+	l.commits = nil
+	return commits
+}
+
 func testDigest(n int) Digest {
 	return Digest{
 		Key: sha256.Sum256(fmt.Append(nil, n)), Wire: sha256.Sum256(fmt.Append(nil, "wire", n)), Sent: MaxSent - int64(n),
@@ -44,7 +53,6 @@ func TestRecord(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.Digests = log.record })
 	c := pair(t, r)
 	for _, n := range []int{1, digestsPerFrame, digestsPerFrame + 1, 200, maxDigests, maxDigests + 1} {
-		log.commits = nil
 		var list []Digest
 		for i := range n {
 			list = append(list, testDigest(i))
@@ -53,11 +61,12 @@ func TestRecord(t *testing.T) {
 		if err := c.Record(ctx, list).Wait(ctx); err != nil {
 			t.Fatalf("%d: %v", n, err)
 		}
-		if got := slices.Concat(log.commits...); !slices.Equal(got, list) {
+		commits := log.taken()
+		if got := slices.Concat(commits...); !slices.Equal(got, list) {
 			t.Errorf("%d digests arrived of %d, or others", len(got), n)
 		}
-		if want := (n + maxDigests - 1) / maxDigests; len(log.commits) != want {
-			t.Errorf("%d digests in %d commits, want %d", n, len(log.commits), want)
+		if want := (n + maxDigests - 1) / maxDigests; len(commits) != want {
+			t.Errorf("%d digests in %d commits, want %d", n, len(commits), want)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"fwknopd/enforce/command"
-	"fwknopd/policy/conf"
 	"fwknopd/ingest/safepath"
+	"fwknopd/policy/conf"
 )
 
 // Disk is the conf.FS of the file system. Relative names are resolved against Dir, ""

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"fwknopd/policy/conf"
 	"fwknopd/ingest/safepath"
+	"fwknopd/policy/conf"
 )
 
 // checkModes checks owner and mode of the files that the configuration names and the

@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/ingest/safepath"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
-	"fwknopd/ingest/safepath"
 )
 
 // RotateCache renames the replay cache to NAME-old (--rotate-digest-cache) and

@@ -75,7 +75,7 @@ func TestCostOfStanza(t *testing.T) {
 		what        string
 		got, atMost uint64
 	}{
-		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 24 << 10},
+		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 40 << 10}, // under the race detector
 		{"allocations", (loaded.Mallocs - before.Mallocs) / n, 200},
 		{"bytes kept", (kept.HeapAlloc - before.HeapAlloc) / n, 6 << 10},
 	} {

@@ -19,9 +19,9 @@ import (
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/ingest/safepath"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/crypt"
-	"fwknopd/ingest/safepath"
 )
 
 // A setup is the configuration as the monitor uses it.
