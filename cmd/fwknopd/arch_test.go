@@ -300,7 +300,7 @@ func TestGuidesNameWhatExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, guide := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md"} {
+	for _, guide := range []string{"ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"} {
 		text, err := os.ReadFile(filepath.Join(root, guide))
 		if err != nil {
 			t.Fatal(err)
@@ -320,6 +320,60 @@ func TestGuidesNameWhatExists(t *testing.T) {
 			t.Errorf("%s: %d paths found", guide, found)
 		}
 	}
+}
+
+// TestGuidesNameTests: each test that SECURITY.md names is in the package of its row.
+func TestGuidesNameTests(t *testing.T) {
+	root := filepath.Join("..", "..")
+	text, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
+	column := regexp.MustCompile("^`([^`]+)`$")
+	found := 0
+	for line := range strings.Lines(string(text)) {
+		names := name.FindAllString(line, -1)
+		if len(names) == 0 {
+			continue
+		}
+		cells := strings.Split(strings.TrimSuffix(strings.TrimSpace(line), "|"), "|")
+		dir := column.FindStringSubmatch(strings.TrimSpace(cells[len(cells)-1]))
+		if dir == nil {
+			t.Errorf("no package: %s", line)
+			continue
+		}
+		tests := testsIn(t, filepath.Join(root, dir[1]))
+		for _, n := range names {
+			if found++; !tests[n] {
+				t.Errorf("SECURITY.md names %s, which is not in %s", n, dir[1])
+			}
+		}
+	}
+	if found < 100 {
+		t.Errorf("%d tests found", found)
+	}
+}
+
+// testsIn returns the names of the tests and fuzz targets of a package, for any system.
+func testsIn(t *testing.T, dir string) map[string]bool {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	tests := make(map[string]bool)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range function.FindAllSubmatch(text, -1) {
+			tests[string(m[1])] = true
+		}
+	}
+	return tests
 }
 
 func exists(path string) bool {
