@@ -21,6 +21,7 @@ type digests struct {
 	current func() (path string, options replay.Options) // as configured; path is "" if it is in memory
 	warn    func(text string)
 
+	budget  *digestBudget
 	mu      sync.Mutex
 	journal *replay.Journal // nil until a worker has asked for it
 	path    string          // of journal
@@ -31,7 +32,7 @@ type digests struct {
 // openDigests prepares the journal, which is opened when a worker asks for it.
 func (d *daemon) openDigests(ctx context.Context) {
 	warn := func(text string) { d.alertf(warning, "%s", text) }
-	d.digests = &digests{ctx: ctx, warn: warn, current: func() (string, replay.Options) {
+	d.digests = &digests{ctx: ctx, warn: warn, budget: newDigestBudget(), current: func() (string, replay.Options) {
 		s := d.conf().Server
 		o := engine.StoreOptions(s, time.Now(), warn)
 		o.Lost = d.digestsLost
@@ -119,10 +120,7 @@ func (d *digests) use(path string, o replay.Options) error {
 
 // record writes what a worker has seen.
 func (d *digests) record(list []monitor.Digest) error {
-	records := make([]replay.Record, len(list))
-	for i := range list {
-		records[i] = replay.Record(list[i])
-	}
+	records := recordsOf(list)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.journal == nil {
@@ -130,7 +128,11 @@ func (d *digests) record(list []monitor.Digest) error {
 	}
 	_, options := d.current()
 	d.journal.Configure(options)
-	err := d.journal.Append(time.Now(), records)
+	now := time.Now()
+	err := d.budget.take(now, records, &options)
+	if err == nil {
+		err = d.journal.Append(now, records)
+	}
 	if err != nil && !d.failing {
 		d.warn("digests cannot be recorded, so that nothing is granted: " + err.Error())
 	}

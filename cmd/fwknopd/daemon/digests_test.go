@@ -25,7 +25,7 @@ type digestSite struct {
 
 func newDigestSite(t *testing.T) *digestSite {
 	s := new(digestSite)
-	s.digests = &digests{ctx: t.Context(), warn: func(text string) { s.said = append(s.said, text) },
+	s.digests = &digests{ctx: t.Context(), budget: newDigestBudget(), warn: func(text string) { s.said = append(s.said, text) },
 		current: func() (string, replay.Options) { return s.path, s.options }}
 	t.Cleanup(s.close)
 	return s
