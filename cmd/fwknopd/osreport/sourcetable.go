@@ -27,8 +27,8 @@ const (
 type sourceTable struct {
 	chunks          []*[chunk]source
 	n               int
-	index           []slot // a power of two, at most half full
-	seed            uint64
+	index           []slot     // a power of two, at most half full
+	seed            [2]uint64  // of hash
 	overflows       []overflow // see source.overflow
 	overflowResults int        // results in overflows
 	syns            uint64
@@ -62,7 +62,7 @@ type slot struct {
 }
 
 func newSourceTable() *sourceTable {
-	return &sourceTable{index: newIndex(minIndex), seed: rand.Uint64()}
+	return &sourceTable{index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
 }
 
 // add counts one SYN. It is visible after the next flush.
@@ -135,8 +135,8 @@ func (t *sourceTable) all() iter.Seq[*source] {
 // hash mixes an address with the random seed, so that an attacker cannot choose
 // addresses that collide.
 func (t *sourceTable) hash(key *[16]byte) uint64 {
-	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed, binary.LittleEndian.Uint64(key[8:])^0x9e3779b97f4a7c15)
-	hi, lo = bits.Mul64(hi^lo^t.seed, 0xd6e8feb86659fd93)
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed[0], binary.LittleEndian.Uint64(key[8:])^t.seed[1])
+	hi, lo = bits.Mul64(hi^lo^t.seed[0], 0xd6e8feb86659fd93)
 	return hi ^ lo
 }
 

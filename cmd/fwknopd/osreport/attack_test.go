@@ -1,0 +1,70 @@
+package osreport
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// collidingAddresses are families of forged sources that collide in a hash whose constants
+// are known.
+var collidingAddresses = map[string]func(n uint64) netip.Addr{
+	"the constant of the hash as host part": func(n uint64) netip.Addr { return v6(n, 0x9e3779b97f4a7c15) },
+	"the other constant":                    func(n uint64) netip.Addr { return v6(n, 0xd6e8feb86659fd93) },
+	"host part 0":                           func(n uint64) netip.Addr { return v6(n, 0) },
+	"prefix 0":                              func(n uint64) netip.Addr { return v6(0, n) },
+	"both parts the same":                   func(n uint64) netip.Addr { return v6(n, n) },
+	"upper bits":                            func(n uint64) netip.Addr { return v6(n<<44, 1) },
+	"IPv4":                                  func(n uint64) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}) },
+}
+
+// v6 returns the address with these halves, in the byte order in which they are hashed.
+func v6(prefix, host uint64) netip.Addr {
+	var a [16]byte
+	binary.LittleEndian.PutUint64(a[:], prefix)
+	binary.LittleEndian.PutUint64(a[8:], host)
+	return netip.AddrFrom16(a)
+}
+
+// TestAttackCollidingAddresses: sources that an attacker chooses take as many steps in the
+// table as others.
+func TestAttackCollidingAddresses(t *testing.T) {
+	const many = 20000
+	for name, address := range collidingAddresses {
+		table := newSourceTable()
+		seen := make(map[uint64]bool, many)
+		for n := range uint64(many) {
+			a := address(n)
+			key := a.As16()
+			seen[table.hash(&key)] = true
+			table.add(a, time.Time{}, 0)
+		}
+		table.flush()
+		// Half the slots are free, and so the mean way to one is below 2.
+		steps, mask := 0, uint64(len(table.index)-1)
+		for at, s := range table.index {
+			if s.place != 0 {
+				key := table.at(int(s.place - 1)).key
+				steps += int((uint64(at) - table.hash(&key)) & mask)
+			}
+		}
+		if table.n != many || len(seen) < many-10 || steps > 4*many {
+			t.Errorf("%s: %d sources, %d hashes, %d steps", name, table.n, len(seen), steps)
+		}
+	}
+}
+
+// TestAttackForgedSources: a million sources take no more memory than maxSources, and every
+// SYN is counted.
+func TestAttackForgedSources(t *testing.T) {
+	const million = 1_000_000
+	table := newSourceTable()
+	for n := range million {
+		table.add(v6(uint64(n), 1), time.Time{}, 0)
+	}
+	table.flush()
+	if table.n != maxSources || table.syns+table.dropped < million || len(table.index) > 4*maxSources {
+		t.Errorf("%d sources, %d SYNs and %d dropped, index of %d", table.n, table.syns, table.dropped, len(table.index))
+	}
+}
