@@ -72,8 +72,6 @@ var (
 	ErrNAT      = errors.New("translation is not offered")
 	ErrLifetime = errors.New("lifetime is not offered")
 	ErrCommand  = errors.New("command is not offered")
-	// ErrTooMany refuses a grant that the stanza allows, as too many are open or new.
-	ErrTooMany = errors.New("too many grants")
 )
 
 // MaxGrants returns how many grants of the stanza may be open at a time, 0 for no limit.

@@ -35,10 +35,13 @@ func TestReplayBesideC(t *testing.T) {
 			key := spa.Key{Passphrase: []byte("a-rijndael-key"), HMACKey: []byte("a-hmac-key")}
 			// The C daemon reads a hundred packets and then sleeps, unless told otherwise.
 			writeFile(t, server, "ENABLE_SPA_PACKET_AGING N;\nPCAP_INTF lo;\nPCAP_DISPATCH_COUNT 100000;\nPCAP_LOOP_SLEEP 1;\n")
-			writeFile(t, access, fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY %s\nHMAC_KEY %s\n", key.Passphrase, key.HMACKey))
+			stanza := fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY %s\nHMAC_KEY %s\n", key.Passphrase, key.HMACKey)
+			writeFile(t, access, stanza)
+			own := filepath.Join(dir, "own.conf") // in which as many clients may have a grant at a time
+			writeFile(t, own, stanza+"MAX_GRANTS 65536\n")
 			writeSPA(t, capture, size.packets, size.noise, key)
 			beside(t, size.packets*(1+size.noise), "frame", "the C daemon",
-				job{args: []string{"replay", "-c", server, "-a", access, capture}, says: " granted spa.granted ", times: size.packets},
+				job{args: []string{"replay", "-c", server, "-a", own, capture}, says: " granted spa.granted ", times: size.packets},
 				job{args: []string{cDaemon, "-f", "-t", "-c", server, "-a", access, "-r", dir, "-p", filepath.Join(dir, "pid"),
 					"--pcap-file", capture, "-C", strconv.Itoa(size.packets)}, says: "test mode enabled", times: size.packets})
 		})

@@ -9,12 +9,8 @@ import (
 	"fwknopd/enforce"
 )
 
-// maxOpen bounds the table; more is refused.
-const maxOpen = 1 << 16
-
 // Refusals in addition to those of [enforce.Limits.Check].
 var (
-	errFull       = fmt.Errorf("%d openings are enough", maxOpen)
 	errNoFirewall = errors.New("no firewall to open")
 	errNoExternal = errors.New("external commands are off")
 	errCommands   = fmt.Errorf("%d opening commands wait already", maxWaitingOpens)
@@ -42,9 +38,9 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	defer m.mu.Unlock()
 	now := m.now(ctx)
 	var batch []job
-	quota := m.newQuota(now)
+	admission := m.newAdmission(now)
 	for _, j := range jobs {
-		err := m.admit(j.grant, quota)
+		err := m.admit(j.grant, admission)
 		switch {
 		case m.closed:
 			j.done(ErrGone)
@@ -61,8 +57,8 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	m.openBatch(ctx, batch, now)
 }
 
-func (m *Monitor) admit(g enforce.Grant, q *quota) error {
-	if err := q.limits.Check(g, q.now.wall); err != nil {
+func (m *Monitor) admit(g enforce.Grant, a *admission) error {
+	if err := a.limits.Check(g, a.now.wall); err != nil {
 		return err
 	}
 	switch {
@@ -73,7 +69,7 @@ func (m *Monitor) admit(g enforce.Grant, q *quota) error {
 	case g.External != nil && m.externalCommands.isFull():
 		return errCommands
 	}
-	return q.take(g.Normal())
+	return a.take(g.Normal())
 }
 
 func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) {

@@ -128,7 +128,7 @@ type Monitor struct {
 	table       table
 	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
-	rates       map[int]*rate.Limiter // of new grants, by stanza
+	quota       enforce.Quota
 	sessions    map[*session]bool
 	waiters     []waiter      // for the end of the last grant
 	loopDone    chan struct{} // closed when the loop has ended
@@ -153,7 +153,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	m := &Monitor{
 		cfg: cfg, clock: cfg.Clock, events: newEventQueue(cfg.Events), mu: newMutex(),
 		wake: make(chan struct{}, 1), commandSlots: make(chan struct{}, maxCommands),
-		sessions: make(map[*session]bool), rates: make(map[int]*rate.Limiter), loopDone: make(chan struct{}),
+		sessions: make(map[*session]bool), loopDone: make(chan struct{}),
 	}
 	m.policy.Store(&cfg.Policy)
 	if m.clock == nil {

@@ -82,7 +82,7 @@ func benchConf(t testing.TB) []string {
 	c, a := filepath.Join(dir, "fwknopd.conf"), filepath.Join(dir, "access.conf")
 	for name, text := range map[string]string{
 		c: "ENABLE_SPA_PACKET_AGING N\n",
-		a: "SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY " + benchKey + "\nHMAC_KEY " + benchHMAC + "\n",
+		a: "SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nMAX_GRANTS 65536\nKEY " + benchKey + "\nHMAC_KEY " + benchHMAC + "\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -15,15 +15,17 @@ type portKey struct {
 // twentieth of the time spent on a valid packet. It uses linear probing and is at most
 // 4/5 full. The zero value is an empty table.
 type expiryTable struct {
-	slots []expirySlot // their number is a power of two
-	n     int
-	seed  maphash.Seed
+	slots   []expirySlot // their number is a power of two
+	n       int
+	stanzas map[uint32]int // open ports by stanza
+	seed    maphash.Seed
 }
 
 // An expirySlot is one slot, free if its kind is 0.
 type expirySlot struct {
 	portKey
-	at int64 // Unix nanoseconds
+	at     int64  // Unix nanoseconds
+	stanza uint32 // that opened it, or extended it last
 }
 
 func (e *expirySlot) used() bool { return e.kind != 0 }
@@ -47,17 +49,35 @@ func (e *expiryTable) find(k portKey) int {
 	return i
 }
 
-// extend sets the expiry of k to at, unless it is later already.
-func (e *expiryTable) extend(k portKey, at int64) {
+// has reports whether k is in the table.
+func (e *expiryTable) has(k portKey) bool { return e.n > 0 && e.slots[e.find(k)].used() }
+
+// count adds n to the number of open ports of a stanza.
+func (e *expiryTable) count(stanza uint32, n int) {
+	if e.stanzas == nil {
+		e.stanzas = make(map[uint32]int)
+	}
+	if e.stanzas[stanza] += n; e.stanzas[stanza] == 0 {
+		delete(e.stanzas, stanza)
+	}
+}
+
+// extend sets the expiry of k to at by a stanza, unless it is later already.
+func (e *expiryTable) extend(k portKey, at int64, stanza uint32) {
 	if 5*(e.n+1) > 4*len(e.slots) {
 		e.grow()
 	}
 	switch s := &e.slots[e.find(k)]; {
 	case !s.used():
 		e.n++
-		*s = expirySlot{k, at}
+		e.count(stanza, 1)
+		*s = expirySlot{k, at, stanza}
 	case s.at < at:
-		s.at = at
+		if s.stanza != stanza {
+			e.count(s.stanza, -1)
+			e.count(stanza, 1)
+		}
+		s.at, s.stanza = at, stanza
 	}
 }
 
@@ -84,6 +104,7 @@ func (e *expiryTable) removeExpired(k portKey, now int64) bool {
 		return false
 	}
 	e.n--
+	e.count(e.slots[i].stanza, -1)
 	mask := len(e.slots) - 1
 	for next := (i + 1) & mask; e.slots[next].used(); next = (next + 1) & mask {
 		// An entry that could not be found past the free slot moves into it.

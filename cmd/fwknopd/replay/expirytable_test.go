@@ -15,7 +15,7 @@ func TestExpiryTable(t *testing.T) {
 		k.src[15], k.src[14] = byte(rnd.Uint32()), byte(rnd.IntN(8))
 		at := rnd.Int64N(1000) - 100
 		if rnd.IntN(2) == 0 {
-			e.extend(k, at)
+			e.extend(k, at, 0)
 			if end, ok := model[k]; !ok || end < at {
 				model[k] = at
 			}

@@ -16,6 +16,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -101,9 +102,33 @@ func (o *options) explainRecord() error {
 			}
 			return refusedUnless(ok)
 		case !skipped:
-			d.Decide(ev.Time, ev)
+			d.decide(ev)
 		}
 	}
+}
+
+// decide decides an event that comes before one that is explained.
+func (d *decider) decide(ev *parse.Event) {
+	decision := d.Decide(ev.Time, ev)
+	d.enter(ev, &decision)
+	for i := range decision.Others {
+		d.enter(ev, &decision.Others[i])
+	}
+}
+
+// enter adds what a decision grants to what is open, see [openGrants.enter].
+func (d *decider) enter(ev *parse.Event, decision *policy.Decision) *monitor.Event {
+	if decision.Verdict != policy.Allow {
+		return nil
+	}
+	if !ev.Time.IsZero() {
+		d.now = ev.Time
+	}
+	for d.open.popExpired(d.now) != nil {
+	}
+	var entry report.Entry
+	entry.Set(ev.Time, ev, decision, ingest.Position{})
+	return d.open.enter(&entry, d.now)
 }
 
 // recordNotFound returns why the record was not found; end is the error that reading
@@ -190,7 +215,7 @@ func (o *options) dump(file io.Reader) error {
 			return err
 		}
 		all = all && ok
-		d.Decide(ev.Time, ev) // so that a second copy is detected as a replay
+		d.decide(ev) // so that a second copy is detected as a replay
 	}
 	if err := lines.Err(); err != nil {
 		return err
@@ -281,8 +306,12 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 	} else {
 		b = report.AppendTrace(nil, &t, &entry)
 	}
+	refusal := d.enter(ev, &t.Decision)
+	if refusal != nil {
+		b = appendEvent(b, refusal, o.JSON())
+	}
 	if err == nil {
 		_, err = o.stdout.Write(b)
 	}
-	return t.Decision.Verdict == policy.Allow && !t.Decision.Shadow, err
+	return t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
 }

@@ -1,12 +1,14 @@
 package replay
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
 )
 
 // openGrants are the grants that would be open by the clock of the records. A
@@ -15,6 +17,9 @@ type openGrants struct {
 	table expiryTable
 	kinds map[string]uint32 // grants with more to them than a port
 	queue expiryHeap
+
+	limits map[int]int // MAX_GRANTS by stanza
+	quota  enforce.Quota
 
 	records expiryRecords
 	expired report.Entry // returned by popExpired
@@ -43,16 +48,46 @@ func (o *openGrants) grantKind(g *enforce.Grant) uint32 {
 	return n
 }
 
-// forEachPort calls visit for each port of a grant, or once if it opens all.
+// forEachPort calls visit for each port of a grant, or once if it is one unit, see
+// [enforce.Grant.Split].
 func (o *openGrants) forEachPort(g *enforce.Grant, visit func(enforce.Port, portKey)) {
 	k := portKey{src: g.Src.As16(), kind: o.grantKind(g)}
-	for _, p := range g.Ports {
-		k.proto, k.number = uint16(p.Proto), p.Number
-		visit(p, k)
-	}
-	if len(g.Ports) == 0 {
+	if isOneUnit(g) {
 		visit(enforce.Port{}, k)
+		return
 	}
+	for i, p := range g.Ports {
+		if !slices.Contains(g.Ports[:i], p) {
+			k.proto, k.number = uint16(p.Proto), p.Number
+			visit(p, k)
+		}
+	}
+}
+
+func isOneUnit(g *enforce.Grant) bool { return len(g.Ports) == 0 || g.External != nil }
+
+// enter adds what a decision grants. It returns the event of the monitor if that would
+// not open it.
+func (o *openGrants) enter(e *report.Entry, now time.Time) *monitor.Event {
+	if e.Verdict != report.Granted {
+		return nil
+	}
+	if err := o.admit(e.Grant, now); err != nil {
+		return &monitor.Event{Time: now, Kind: monitor.Refused, Grant: *e.Grant, Err: fmt.Errorf("%w: %w", monitor.ErrRefused, err)}
+	}
+	o.add(e)
+	return nil
+}
+
+// admit returns which limit of the monitor a grant exceeds at the time now, nil if none.
+func (o *openGrants) admit(g *enforce.Grant, now time.Time) error {
+	opening := enforce.Opening{Stanza: g.Stanza, Limit: o.limits[g.Stanza], OfStanza: o.table.stanzas[uint32(g.Stanza)], All: o.table.n}
+	o.forEachPort(g, func(_ enforce.Port, k portKey) {
+		if !o.table.has(k) {
+			opening.New++
+		}
+	})
+	return o.quota.Take(opening, now)
 }
 
 // noExpiry is the expiry of a permanent grant.
@@ -64,7 +99,7 @@ func (o *openGrants) add(e *report.Entry) {
 	if !e.Grant.Expires.IsZero() {
 		end = e.Grant.Expires.UnixNano()
 	}
-	o.forEachPort(e.Grant, func(_ enforce.Port, k portKey) { o.table.extend(k, end) })
+	o.forEachPort(e.Grant, func(_ enforce.Port, k portKey) { o.table.extend(k, end, uint32(e.Grant.Stanza)) })
 	if end == noExpiry {
 		return
 	}
@@ -97,7 +132,7 @@ func (o *openGrants) expire(e *report.Entry, at int64) bool {
 	if len(ended) == 0 {
 		return false
 	}
-	if len(e.Grant.Ports) > 0 {
+	if !isOneUnit(e.Grant) {
 		e.Grant.Ports = ended
 	}
 	return true

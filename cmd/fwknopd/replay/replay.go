@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -68,10 +69,8 @@ type run struct {
 	out   *bufio.Writer
 	json  bool
 
-	now   time.Time // the clock of the records: of the last one that has a time
 	d     policy.Decision
 	entry report.Entry
-	open  openGrants
 	count decisionCounts
 }
 
@@ -152,10 +151,20 @@ func (r *run) expire() error {
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 	r.entry.Set(ev.Time, ev, d, r.src.Stats().Position())
-	if r.entry.Verdict == report.Granted {
-		r.open.add(&r.entry)
+	refusal := r.open.enter(&r.entry, r.now)
+	if err := r.write(&r.entry); err != nil || refusal == nil {
+		return err
 	}
-	return r.write(&r.entry)
+	r.count.unopened++
+	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, r.json))
+	return err
+}
+
+func appendEvent(b []byte, ev *monitor.Event, json bool) []byte {
+	if json {
+		return append(append(b, report.EventJSON(ev)...), '\n')
+	}
+	return report.AppendEvent(b, ev)
 }
 
 func (r *run) write(e *report.Entry) error {
@@ -175,7 +184,7 @@ func (r *run) occurred(what string) bool {
 	case "malformed":
 		return r.src.Stats().Counts().Malformed > 0
 	case report.Refused:
-		return r.count.refused > 0
+		return r.count.refused+r.count.unopened > 0
 	case report.Granted:
 		return r.count.granted > 0
 	case report.Command:

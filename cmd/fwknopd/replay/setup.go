@@ -28,6 +28,9 @@ type decider struct {
 	server *conf.Server
 	access *conf.Access
 	store  *digests.Memory
+
+	open openGrants
+	now  time.Time // the clock of the records: of the last one that has a time
 }
 
 // load reads the configuration and returns an engine for it. Unless access is empty,
@@ -52,6 +55,7 @@ func (o *options) load(access string, frames *frameFilter) (*decider, error) {
 // by means of frames.
 func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (*decider, error) {
 	d := &decider{server: l.Server, access: l.Access, store: digests.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
+	d.open.limits = grantLimits(l.Access)
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
@@ -72,6 +76,18 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 	var err error
 	d.Engine, err = engine.New(opts)
 	return d, err
+}
+
+// grantLimits returns MAX_GRANTS by the line of the stanza; of several stanzas of a line
+// the most, see [enforce.Limits.MaxGrants].
+func grantLimits(access *conf.Access) map[int]int {
+	limits := make(map[int]int, len(access.Stanzas))
+	for i := range access.Stanzas {
+		if st := &access.Stanzas[i]; !st.Shadow {
+			limits[st.Pos.Line] = max(limits[st.Pos.Line], st.MaxGrants)
+		}
+	}
+	return limits
 }
 
 // useAllModes reports whether all stanzas take part: with --all-modes, or if only

@@ -17,6 +17,7 @@ import (
 type decisionCounts struct {
 	ignored, granted, refused, commands, shadows uint64
 	further                                      uint64 // decisions after the first on the same event
+	unopened                                     uint64 // grants that the monitor would refuse
 	expired                                      uint64
 	changed                                      uint64 // by --what-if
 	reasons                                      []reasonCount
@@ -87,6 +88,9 @@ func (r *run) printSummary(w io.Writer) {
 	}
 	if t.further > 0 {
 		fmt.Fprintf(w, "; %s", conf.Count(int(t.further), "further decision"))
+	}
+	if t.unopened > 0 {
+		fmt.Fprintf(w, "; %d of those granted not opened", t.unopened)
 	}
 	fmt.Fprintf(w, "; %d expired, %d still open\n", t.expired, r.open.count())
 	if len(t.reasons) > 0 {

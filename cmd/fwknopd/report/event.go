@@ -67,6 +67,13 @@ func EventJSON(ev *monitor.Event) []byte {
 	return appendEscaped(nil, object)
 }
 
+// AppendEvent appends a monitor event as a line with its time, as [AppendLine] does a
+// decision.
+func AppendEvent(b []byte, ev *monitor.Event) []byte {
+	b = append(appendRecordTime(b, ev.Time, "", noTime), ' ')
+	return append(append(b, conf.Printable(EventText(ev, ""))...), '\n')
+}
+
 // EventText returns the message for a monitor event, "" if there is none. host is the
 // name of this host.
 func EventText(ev *monitor.Event, host string) string {

@@ -1,0 +1,67 @@
+package enforce
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// MaxOpen is how many grants may be open in all, each port counted.
+const MaxOpen = 1 << 16
+
+// newGrantsTime is the time in which as many new grants of a stanza are allowed as may be
+// open at a time; as many at once are.
+const newGrantsTime = 16 * time.Second
+
+// Errors of [Quota.Take].
+var (
+	// ErrTooMany refuses a grant that the stanza allows, as too many are open or new.
+	ErrTooMany = errors.New("too many grants")
+	// ErrFull refuses a grant as [MaxOpen] are open.
+	ErrFull = fmt.Errorf("%d openings are enough", MaxOpen)
+)
+
+// A Quota decides whether more may be opened: of a stanza MAX_GRANTS at a time, at a
+// limited rate, and MaxOpen in all. The zero value is ready for use.
+type Quota struct {
+	rates map[int]*rate.Limiter // by stanza, as many as there have been stanzas
+}
+
+// An Opening is the part of a grant that is not open yet, and what is open already.
+type Opening struct {
+	Stanza, Limit int // Limit: [Limits.MaxGrants] of the stanza
+	New           int // grants of one port each, see [Grant.Split]
+	OfStanza, All int // that are open, of the stanza and in all
+}
+
+// Take admits o at the time now, or returns which limit it exceeds.
+func (q *Quota) Take(o Opening, now time.Time) error {
+	switch {
+	case o.New == 0:
+		return nil
+	case o.All+o.New > MaxOpen:
+		return ErrFull
+	case o.Limit == 0:
+		return nil
+	case o.OfStanza+o.New > o.Limit:
+		return fmt.Errorf("%w: stanza %d has %d of %d (MAX_GRANTS)", ErrTooMany, o.Stanza, o.OfStanza, o.Limit)
+	case !q.rateOf(o.Stanza, o.Limit).AllowN(now, o.New):
+		return fmt.Errorf("%w: stanza %d opened %d (MAX_GRANTS) within %v", ErrTooMany, o.Stanza, o.Limit, newGrantsTime)
+	}
+	return nil
+}
+
+// rateOf returns the limiter of new grants of a stanza.
+func (q *Quota) rateOf(stanza, limit int) *rate.Limiter {
+	l := q.rates[stanza]
+	if l == nil || l.Burst() != limit {
+		if q.rates == nil {
+			q.rates = make(map[int]*rate.Limiter)
+		}
+		l = rate.NewLimiter(rate.Limit(float64(limit)/newGrantsTime.Seconds()), limit)
+		q.rates[stanza] = l
+	}
+	return l
+}
