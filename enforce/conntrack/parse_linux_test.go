@@ -1,10 +1,13 @@
 package conntrack
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/mdlayher/netlink"
 )
 
 // entry is laid out as the kernel does for a connection from 192.0.2.7 to tcp/22.
@@ -43,8 +46,42 @@ func TestParse(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(bytesOf(f, entry))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if c, ok := parse(b); ok && !c.src.IsValid() {
-			t.Errorf("%v", c)
+		got, ok := parse(b)
+		if ok && !got.src.IsValid() {
+			t.Errorf("%v", got)
+		}
+		if want, known := decodeEntry(b); known && (got != want || !ok) {
+			t.Errorf("%v, %v, want %v", got, ok, want)
 		}
 	})
+}
+
+// decodeEntry is parse with netlink's own decoder, for well-formed entries of established
+// connections.
+func decodeEntry(b []byte) (c connection, ok bool) {
+	if len(b) < headerLen {
+		return c, false
+	}
+	get := func(b []byte, kind uint16) []byte {
+		attrs, err := netlink.UnmarshalAttributes(b)
+		ok = ok && err == nil
+		for _, a := range attrs {
+			if a.Type&^(netlink.Nested|netlink.NetByteOrder) == kind {
+				return a.Data
+			}
+		}
+		ok = false
+		return nil
+	}
+	ok = true
+	b = b[headerLen:]
+	tuple := get(b, tupleOrig)
+	proto, ip := get(tuple, tupleProto), get(tuple, tupleIP)
+	number, port := get(proto, protoNum), get(proto, protoDstPort)
+	state := get(get(get(b, protoInfo), infoTCP), tcpState)
+	src := get(ip, ip4Src)
+	if !ok || len(number) != 1 || number[0] != 6 || len(port) != 2 || len(state) != 1 || state[0] != established || len(src) != 4 {
+		return c, false
+	}
+	return connection{netip.AddrFrom4([4]byte(src)), binary.BigEndian.Uint16(port)}, true
 }

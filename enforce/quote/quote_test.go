@@ -84,6 +84,43 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// FuzzWords: variables change neither the number of words nor the text around them: with
+// their dollar signs back, the words are those of the line without variables. A sign in
+// single quotes or behind a backslash is none.
+func FuzzWords(f *testing.F) {
+	for _, line := range []string{`/bin/x -s $SRC "$SRC $PORT" '$SRC' \$SRC$SRC`, `a$`, `"$SRC`, `$SRC\ $`, `''$SRC""`} {
+		f.Add(line)
+	}
+	name := func(text string) int {
+		n := 0
+		for n < len(text) && 'A' <= text[n] && text[n] <= 'Z' {
+			n++
+		}
+		return n
+	}
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, s := range []Syntax{Shell, External, Expect, Iptables} {
+			plain, plainErr := s.Split(line)
+			words, err := s.Words(line, name)
+			if (err == nil) != (plainErr == nil) || len(words) != len(plain) {
+				t.Fatalf("%+v %q: %v, %v; without variables %q, %v", s, line, words, err, plain, plainErr)
+			}
+			for i, word := range words {
+				text := ""
+				for _, part := range word {
+					if part.Variable {
+						text += "$"
+					}
+					text += part.Text
+				}
+				if text != plain[i] {
+					t.Fatalf("%+v %q: word %d is %v, without variables %q", s, line, i, word, plain[i])
+				}
+			}
+		}
+	})
+}
+
 // FuzzSplit: what is quoted comes back as it was, whatever it holds.
 func FuzzSplit(f *testing.F) {
 	f.Add("a b", `c"d\`)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/enforce/quote"
 )
 
 // seeds adds every file of the cases.
@@ -140,15 +142,47 @@ func typed(a *Access) string {
 	return b.String()
 }
 
+// FuzzExpectation: what is read is complete and in range, and does not depend on the
+// order of the words or on the quotes around them.
 func FuzzExpectation(f *testing.F) {
 	f.Add(`granted spa.granted ask tcp/22 from 192.0.2.1 user "a b" for 3`)
 	f.Add(`command run "x \" y" from ::1 at 1`)
 	f.Fuzz(func(t *testing.T, text string) {
 		e, err := ParseExpectation(text)
-		if err == nil && (e.Verdict == "" || !e.From.IsValid() && e.File == "") {
+		if err != nil {
+			return
+		}
+		if e.Verdict == "" || !e.From.IsValid() && e.File == "" || e.Record < 0 || e.Timeout < 0 || e.Gap < 0 || e.For < 0 {
 			t.Errorf("%q is %+v", text, e)
 		}
+		words, err := quote.Expect.Split(text)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		turned := turnPairs(words)
+		if again, err := ParseExpectation(turned); err != nil || !reflect.DeepEqual(again, e) {
+			t.Errorf("%q is %+v, %q is %+v (%v)", text, e, turned, again, err)
+		}
 	})
+}
+
+// turnPairs writes an expectation with its pairs of words in the opposite order, all of
+// them in quotes.
+func turnPairs(words []string) string {
+	head := len(words) % 2 // the verdict, or
+	if head == 0 {
+		head = 2 // with a reason
+	}
+	text := ""
+	for n := range words {
+		at := n
+		if n >= head {
+			pair := (n - head) / 2
+			at = len(words) - 2 - 2*pair + (n-head)%2
+		}
+		text += ` "` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words[at]) + `"`
+	}
+	return text
 }
 
 // TestLinear: twice the file is about twice the time, for every shape that could
