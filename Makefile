@@ -63,10 +63,13 @@ fuzz:
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p; \
 	  done; done
 
-# Benchmarks, and the measurements beside other programs.
+# Benchmarks, and the measurements beside other programs: the table of README, which is
+# in build/bench.md then.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
-	FWKNOPD_PEERS=1 $(GO) test -count=1 -v -run Beside ./cmd/fwknopd
+	@mkdir -p build && rm -f build/bench.md
+	FWKNOPD_PEERS=$(CURDIR)/build/bench.md $(GO) test -count=1 -v -run '^TestBeside$$' ./cmd/fwknopd
+	@cat build/bench.md
 
 lint:
 	$(GO) vet ./...

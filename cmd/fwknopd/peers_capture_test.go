@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,47 +17,50 @@ import (
 // cDaemon is where Debian installs the C daemon.
 const cDaemon = "/usr/sbin/fwknopd"
 
-// TestReplayBesideC compares the speed of replay with that of the C daemon reading a
-// capture in its test mode, in which it also stores and opens nothing.
-func TestReplayBesideC(t *testing.T) {
+// replayBesideC compares the speed of replay with that of the C daemon reading a capture
+// in its test mode, in which it also stores and opens nothing. Each packet has a number
+// of noise frames.
+func replayBesideC(t *testing.T, b *bench, packets, noise int) {
 	wantPeer(t, cDaemon)
-	if version, _ := exec.Command(cDaemon, "-V").CombinedOutput(); !strings.HasPrefix(string(version), "fwknopd server 2.") {
+	version := firstLine(cDaemon, "-V")
+	if !strings.HasPrefix(version, "fwknopd server 2.") {
 		t.Skipf("%s is not the C daemon: %s", cDaemon, version)
 	}
 	if os.Getuid() != 0 {
 		t.Skip("the C daemon wants root")
 	}
-	for _, size := range []struct{ packets, noise int }{{20_000, 0}, {5_000, 99}} {
-		t.Run(fmt.Sprintf("%d noise frames a packet", size.noise), func(t *testing.T) {
-			dir := t.TempDir()
-			server, access, capture := filepath.Join(dir, "fwknopd.conf"), filepath.Join(dir, "access.conf"), filepath.Join(dir, "spa.pcap")
-			key := spa.Key{Passphrase: []byte("a-rijndael-key"), HMACKey: []byte("a-hmac-key")}
-			// The C daemon reads a hundred packets and then sleeps, unless told otherwise.
-			writeFile(t, server, "ENABLE_SPA_PACKET_AGING N;\nPCAP_INTF lo;\nPCAP_DISPATCH_COUNT 100000;\nPCAP_LOOP_SLEEP 1;\n")
-			stanza := fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY %s\nHMAC_KEY %s\n", key.Passphrase, key.HMACKey)
-			writeFile(t, access, stanza)
-			own := filepath.Join(dir, "own.conf") // in which as many clients may have a grant at a time
-			writeFile(t, own, stanza+"MAX_GRANTS 65536\n")
-			writeSPA(t, capture, size.packets, size.noise, key)
-			beside(t, size.packets*(1+size.noise), "frame", "the C daemon",
-				job{args: []string{"replay", "-c", server, "-a", own, capture}, says: " granted spa.granted ", times: size.packets},
-				job{args: []string{cDaemon, "-f", "-t", "-c", server, "-a", access, "-r", dir, "-p", filepath.Join(dir, "pid"),
-					"--pcap-file", capture, "-C", strconv.Itoa(size.packets)}, says: "test mode enabled", times: size.packets})
-		})
-	}
+	dir := t.TempDir()
+	server, access, capture := filepath.Join(dir, "fwknopd.conf"), filepath.Join(dir, "access.conf"), filepath.Join(dir, "spa.pcap")
+	key := spa.Key{Passphrase: []byte("a-rijndael-key"), HMACKey: []byte("a-hmac-key")}
+	// The C daemon reads a hundred packets and then sleeps, unless told otherwise.
+	writeFile(t, server, "ENABLE_SPA_PACKET_AGING N;\nPCAP_INTF lo;\nPCAP_DISPATCH_COUNT 100000;\nPCAP_LOOP_SLEEP 1;\n")
+	stanza := fmt.Sprintf("SOURCE ANY\nOPEN_PORTS tcp/22\nFW_ACCESS_TIMEOUT 30\nKEY %s\nHMAC_KEY %s\n", key.Passphrase, key.HMACKey)
+	writeFile(t, access, stanza)
+	own := filepath.Join(dir, "own.conf") // in which as many clients may have a grant at a time
+	writeFile(t, own, stanza+"MAX_GRANTS 65536\n")
+	writeSPA(t, capture, packets, noise, key)
+	frames := packets * (1 + noise)
+	b.beside(t, comparison{
+		work: fmt.Sprintf("replay of %d frames, %d %% of them valid", frames, 100/(1+noise)), units: frames, unit: "frame", peer: version,
+		ours: job{args: []string{"replay", "-c", server, "-a", own, capture}, says: " granted spa.granted ", times: packets},
+		theirs: job{args: []string{cDaemon, "-f", "-t", "-c", server, "-a", access, "-r", dir, "-p", filepath.Join(dir, "pid"),
+			"--pcap-file", capture, "-C", strconv.Itoa(packets)}, says: "test mode enabled", times: packets},
+	})
 }
 
 // osCaptureFrames is the size of the capture for the measurement of --os.
 const osCaptureFrames = 100_000
 
-// TestOSCaptureBesideP0f compares the speed of --os with p0f 3 on a capture of SYNs.
-func TestOSCaptureBesideP0f(t *testing.T) {
+// osCaptureBesideP0f compares the speed of --os with p0f 3 on a capture of SYNs.
+func osCaptureBesideP0f(t *testing.T, b *bench) {
 	wantPeer(t, "p0f")
 	capture := filepath.Join(t.TempDir(), "syn.pcap")
 	writeSYNs(t, capture, osCaptureFrames)
-	beside(t, osCaptureFrames, "SYN", "p0f",
-		job{args: []string{"--os", capture}, says: fmt.Sprintf("%d SYNs", osCaptureFrames), times: 1},
-		job{args: []string{"p0f", "-r", capture}, says: "(syn) ]-", times: osCaptureFrames})
+	b.beside(t, comparison{
+		work: fmt.Sprintf("`--os` of a capture of %d SYNs", osCaptureFrames), units: osCaptureFrames, unit: "SYN", peer: strings.Trim(firstLine("p0f", "-h"), "- "),
+		ours:   job{args: []string{"--os", capture}, says: fmt.Sprintf("%d SYNs", osCaptureFrames), times: 1},
+		theirs: job{args: []string{"p0f", "-r", capture}, says: "(syn) ]-", times: osCaptureFrames},
+	})
 }
 
 func writeFile(t *testing.T, name, text string) {

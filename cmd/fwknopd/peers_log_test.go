@@ -13,15 +13,17 @@ import (
 // osLogLines is the size of the log for the measurement of --os.
 const osLogLines = 1_000_000
 
-// TestOSLogBesideGrep compares the speed of --os on a Netfilter log with grep counting
-// lines of the same file.
-func TestOSLogBesideGrep(t *testing.T) {
+// osLogBesideGrep compares the speed of --os on a Netfilter log with grep counting lines
+// of the same file.
+func osLogBesideGrep(t *testing.T, b *bench) {
 	wantPeer(t, "grep")
 	log := filepath.Join(t.TempDir(), "net.log")
 	writeNetLog(t, log, osLogLines)
-	us, _ := beside(t, osLogLines, "line", "grep -c",
-		job{args: []string{"--os", log}, says: fmt.Sprintf("%d records", osLogLines), times: 1},
-		job{env: []string{"LC_ALL=C"}, args: []string{"grep", "-c", "SYN", log}})
+	us, _ := b.beside(t, comparison{
+		work: fmt.Sprintf("`--os` of a log of %d lines", osLogLines), units: osLogLines, unit: "line", peer: firstLine("grep", "--version"),
+		ours:   job{args: []string{"--os", log}, says: fmt.Sprintf("%d records", osLogLines), times: 1},
+		theirs: job{env: []string{"LC_ALL=C"}, args: []string{"grep", "-c", "SYN", log}},
+	})
 	if us.kib > 64<<10 {
 		t.Errorf("%d MiB resident, want at most 64", us.kib>>10)
 	}
