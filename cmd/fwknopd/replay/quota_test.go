@@ -2,9 +2,18 @@ package replay
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/monitor"
 )
 
 // quotaConf is the configuration of the benchmarks with MAX_GRANTS 2.
@@ -63,4 +72,56 @@ func TestExplainMaxGrants(t *testing.T) {
 			t.Errorf("record %s: %d\n%s", c.record, code, out.String())
 		}
 	}
+}
+
+// Of any grants at any times a replay refuses those that the monitor refuses, with the
+// same text, and has as many open.
+func TestReplayRefusesAsMonitor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := enforce.Limits{}
+		for stanza, most := range map[int]int{1: 4, 5: 12} {
+			limits.Stanzas = append(limits.Stanzas, enforce.Allowance{
+				Stanza: stanza, Source: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}, AnyPort: true, MaxGrants: most, MaxLifetime: time.Minute,
+			})
+		}
+		start := time.Now()
+		m, err := monitor.New(t.Context(), monitor.Config{
+			Firewall: new(enforce.Recorder), Policy: monitor.Policy{Limits: limits}, Events: func(monitor.Event) {},
+			Clock: &monitor.Clock{Now: time.Now, Elapsed: func() time.Duration { return time.Since(start) }},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close(context.Background())
+		open := openGrants{limits: map[int]int{1: 4, 5: 12}}
+		rnd, count := rand.New(rand.NewPCG(1, 2)), make(map[string]int)
+		for i := range 5000 {
+			time.Sleep(time.Duration(rnd.IntN(10)) * 100 * time.Millisecond)
+			synctest.Wait()
+			now := time.Now()
+			for open.popExpired(now) != nil {
+			}
+			e := entryFor(byte(rnd.IntN(12)), 0, []uint16{22, 22, 80, 443}[:1+rnd.IntN(4)]...)
+			e.Grant.Stanza = 1 + 4*rnd.IntN(2)
+			e.Grant.Expires = now.Add(time.Duration(1+rnd.IntN(9))*time.Second + 50*time.Millisecond)
+			want, got := m.Apply(t.Context(), *e.Grant), error(nil)
+			if refusal := open.enter(e, now); refusal != nil {
+				got = refusal.Err
+			}
+			if fmt.Sprint(want) != fmt.Sprint(got) || m.Len() != open.count() {
+				t.Fatalf("grant %d: %v, %d open; the monitor: %v, %d open", i, got, open.count(), want, m.Len())
+			}
+			switch text := fmt.Sprint(got); {
+			case got == nil:
+				count["opened"]++
+			case strings.Contains(text, "within"):
+				count["rate"]++
+			default:
+				count["number"]++
+			}
+		}
+		if count["opened"] < 500 || count["rate"] < 100 || count["number"] < 100 {
+			t.Errorf("%v", count)
+		}
+	})
 }
