@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,6 +41,7 @@ var plans = map[string]func(h *hostile) error{
 // A hostile is a worker that was taken over.
 type hostile struct {
 	client *monitor.Client
+	conn   *net.UnixConn // of client
 	result *os.File
 	dir    string // of planFile
 }
@@ -62,7 +64,7 @@ func playHostile() int {
 	}
 	conn, err := monitor.Parent()
 	if err == nil {
-		err = plans[string(plan)](&hostile{monitor.NewClient(conn), result, dir})
+		err = plans[string(plan)](&hostile{monitor.NewClient(conn), conn, result, dir})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	return privsep.ExitError
