@@ -6,7 +6,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks lint fmt golden package clean
 
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
@@ -62,6 +62,17 @@ fuzz:
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p; \
 	  done; done
+
+# Attacks, each with what is promised against it: a worker that was taken over (its requests,
+# floods, silence, exit codes, its journal and records), packets in other spellings and ways,
+# forged log lines, OpenPGP signatures and bombs, floods of forged or colliding sources, slow
+# connections, texts that control logs and terminals. All are part of unit and e2e too. The
+# tests are found by their names; a new one has Attack in it.
+ATTACKS := Attack|Hostile|Violations|TakenOver|OthersGrants|RefusalsAreBounded|Garbage|DeafWorker|FromTheWorker|PasswordGuesses|MaxGrants|Limits$$
+ATTACKS := $(ATTACKS)|PipesOfTheJournal|ChildHoldsPipe|InheritedDescriptors|StoppedWorker|DeadlyPacket|GrantedOnce|Respelled|Spellings|ReplayedPackets
+ATTACKS := $(ATTACKS)|Forge|TestBombs|TestMessages|GPGVectors|GPGNearMisses|RevokedKey|Stranger|Flood|SourcesBounded|SourcesAreBounded|FullTable|TCPServer
+attacks: packages
+	FWKNOPD_E2E=1 $(GO) test -count=1 -p 1 -timeout 20m -run '$(ATTACKS)' ./...
 
 # Benchmarks, and the measurements beside other programs: the table of README, which is
 # in build/bench.md then.

@@ -31,6 +31,7 @@ var protocolPlans = map[string]func(h *hostile) error{
 	"descriptors":        (*hostile).sendDescriptors,
 	"silence":            func(h *hostile) error { return h.sendAndStay(nil) },
 	"deaf flood":         (*hostile).floodDeaf,
+	"exit codes":         (*hostile).exitWithNext,
 }
 
 func init() { maps.Copy(plans, protocolPlans) }
@@ -179,6 +180,43 @@ func hostileGrants() map[string]enforce.Grant {
 		all[name] = g
 	}
 	return all
+}
+
+// hostileExits are the codes with which workers end one after the other: of all kinds that
+// the daemon knows, and others.
+var hostileExits = []int{0, 1, 2, 3, 4, 5, 6, 77, 127, 255}
+
+// exitWithNext begins and ends with the code behind that of the worker before.
+func (h *hostile) exitWithNext() error {
+	text, err := os.ReadFile(h.result.Name())
+	if err != nil {
+		return err
+	}
+	n := strings.Count(string(text), "\n")
+	if err := h.begin(); err != nil {
+		return err
+	}
+	if n >= len(hostileExits) {
+		return nil
+	}
+	fmt.Fprintln(h.result, hostileExits[n])
+	os.Exit(hostileExits[n])
+	return nil
+}
+
+// TestE2EAttackExitCodes: a worker that ends, with whatever code, does not end the daemon.
+func TestE2EAttackExitCodes(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\n", stanza(""))
+	s.hostile("exit codes")
+	s.start()
+	s.waitForResult(fmt.Sprint(hostileExits[len(hostileExits)-1]))
+	if err := os.Remove(filepath.Join(s.dir, planFile)); err != nil { // the next one is honest
+		t.Fatal(err)
+	}
+	if !wait.Until(wait.Timeout, func() bool { s.knock(ask()...); return !s.shut() }) {
+		t.Error("the next worker opens nothing")
+	}
 }
 
 // TestE2EAttackRequests: a worker that was taken over and keeps to the protocol gets what
