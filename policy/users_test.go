@@ -268,7 +268,7 @@ func TestShortCutsDecideAlike(t *testing.T) {
 			rt.Fatalf("decided %s, explained %s", show(got), show(want))
 		}
 	})
-	if reasons[SPAHMACMismatch] == 0 || reasons[SPADecryptFailed] == 0 || reasons[SPAGranted] == 0 || reasons[""] == 0 {
-		t.Errorf("not every kind of decision was met: %v", reasons)
+	if reasons[SPAHMACMismatch] == 0 || reasons[SPADecryptFailed] == 0 || reasons[SPAGranted] == 0 {
+		t.Errorf("not every usual decision was met: %v", reasons)
 	}
 }
