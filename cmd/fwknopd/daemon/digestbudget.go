@@ -14,7 +14,10 @@ import (
 // that is taken over must not fill the journal, because then nothing is granted.
 const (
 	digestsBurst  = 20000
-	digestsPerSec = 500 // with the default age limit some 400 MB in the time that records are kept
+	digestsPerSec = 500 // at most
+	// digestsKept is how many of the some five million records of a journal may come at
+	// that rate in the time that they are kept. A journal is compacted at twice its size.
+	digestsKept = 2_000_000
 	// Messages that no age limit accepts yet, because of a client whose clock is wrong,
 	// are kept until their time has passed: one a minute for long, 300 KB a day.
 	earlyBurst = 1000
@@ -37,6 +40,7 @@ func newDigestBudget() *digestBudget {
 // the future, and that are more than there can be clients with a wrong clock, get the
 // earliest time that the age limit refuses, so that they expire.
 func (b *digestBudget) take(now time.Time, list []replay.Record, o *replay.Options) error {
+	b.all.SetLimitAt(now, digestsRate(o))
 	if !b.all.AllowN(now, len(list)) {
 		return errDigestRate
 	}
@@ -51,6 +55,16 @@ func (b *digestBudget) take(now time.Time, list []replay.Record, o *replay.Optio
 		}
 	}
 	return nil
+}
+
+// digestsRate returns how many digests a second a journal takes for ever. Without ageing,
+// no rate is low enough.
+func digestsRate(o *replay.Options) rate.Limit {
+	if !o.Aging {
+		return digestsPerSec
+	}
+	kept := 2*o.MaxAge + time.Hour // with what the journal adds for clocks that are set
+	return min(digestsPerSec, rate.Limit(digestsKept/kept.Seconds()))
 }
 
 // recordsOf returns the records of digests.

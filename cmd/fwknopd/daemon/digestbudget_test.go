@@ -105,6 +105,27 @@ func TestHostileDigestsExpire(t *testing.T) {
 	}
 }
 
+// What comes at the greatest rate while records are kept fits into the journal, with any
+// age limit.
+func TestHostileDigestsFit(t *testing.T) {
+	for age, want := range map[time.Duration]float64{2 * time.Minute: digestsPerSec, 24 * time.Hour: 11} {
+		b, o, now := newDigestBudget(), &replay.Options{Aging: true, MaxAge: age}, time.Unix(1e9, 0)
+		written := -digestsBurst
+		list := recordsOf(hostileDigests(0, 20, now.Unix()))
+		for range 24 * 3600 {
+			now = now.Add(time.Second)
+			for range 30 {
+				if b.take(now, list, o) == nil {
+					written += 20
+				}
+			}
+		}
+		if got := float64(written) / (24 * 3600); got > want*1.05 || got < want*0.95 {
+			t.Errorf("age limit %v: %.1f a second, want %.1f", age, got, want)
+		}
+	}
+}
+
 // Without ageing nothing expires, so that no time is changed.
 func TestDigestsWithoutAgeing(t *testing.T) {
 	b := newDigestBudget()
