@@ -85,7 +85,7 @@ const (
 	originContainer Origin = 0xff // a container wrote it, with the kernel's tag
 )
 
-// setOrigin sets the origin of a line whose head says o; kern: its facility is the
+// setOrigin sets the origin of a line whose head names o; kern: its facility is the
 // kernel's, or it has none.
 func (e *Event) setOrigin(o Origin, kern bool) {
 	e.Origin, e.Program, e.Container = OriginUnknown, false, false

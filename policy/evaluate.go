@@ -125,7 +125,7 @@ func (k *keyKinds) add(st *stanza) {
 func (e *Engine) mayBeGPG(r *request) bool { return e.keys.gpg && len(r.text) >= e.server.MinGPGLen }
 
 // isHopeless reports whether the form of a packet shows that no key opens it, where there
-// are many: the first stanza says then what all would. Keys with and without HMAC do not
+// are many: the refusal of the first stanza then stands for all. Keys with and without HMAC do not
 // say the same, and a shadow stanza reports for itself.
 func (e *Engine) isHopeless(r *request, stanzas int) bool {
 	k := &e.keys

@@ -14,7 +14,7 @@ import (
 // [Client.Alive].
 const NoticeAlive = "alive"
 
-// What the body of an alive request says.
+// The body of an alive request.
 const (
 	stateRunning = ""        // the main loop answers
 	stateLoading = "loading" // a load begins: the next answer comes at its end
@@ -99,7 +99,7 @@ func (a *aliveness) check(now time.Time) (ask bool, err error) {
 	return ask, a.silent
 }
 
-// answer records what the worker says at now.
+// answer records what the worker answers at now.
 func (a *aliveness) answer(state string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

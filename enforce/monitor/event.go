@@ -6,7 +6,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// A Kind says what an [Event] reports.
+// A Kind is what an [Event] reports.
 type Kind string
 
 // The kinds of events, and which fields they fill beside Time.

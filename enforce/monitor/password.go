@@ -19,7 +19,7 @@ type PasswordFile struct {
 	Check func(user, password string) (bool, error)
 }
 
-// Wrong passwords a minute. The source is what the worker says it is, so that there are
+// Wrong passwords a minute. The source is the one that the worker names, so that there are
 // limits without it too. Right ones are not counted.
 const (
 	guessesPerSource = 5  // for one user from one source

@@ -40,7 +40,7 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 	return ld.server, ld.values, ld.out, append(ld.found, ld.problems()...)
 }
 
-// An accessLoader builds stanzas out of files. What fwknop.conf says decides whether
+// An accessLoader builds stanzas out of files. fwknop.conf decides whether
 // forwarding may be asked for, and where keys are by default.
 type accessLoader struct {
 	loader

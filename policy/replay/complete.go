@@ -68,7 +68,7 @@ func (j *Journal) verify() error {
 }
 
 // raiseHorizon refuses all messages that were sent until now, since their records may be
-// lost, and says so. If the newest message is known exactly, another one of this second is
+// lost, and reports it. If the newest message is known exactly, another one of this second is
 // not refused.
 func (j *Journal) raiseHorizon(now time.Time, why string) {
 	if j.exact {

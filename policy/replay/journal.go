@@ -59,7 +59,7 @@ type Journal struct {
 // of 1.9 or 2.6, to which is appended; a file md5sums in the same directory is read as
 // well. An incomplete last line is cut off. ctx can end the reading of a long file.
 //
-// If the journal is not what [Options.State] says, messages sent until now are refused. So
+// If the journal is not what [Options.State] describes, messages sent until now are refused. So
 // they are by one in memory, with ageing.
 func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
 	return openWith(ctx, path, opts, (*Journal).compareState)
@@ -324,7 +324,7 @@ func (j *Journal) openSums() error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK): // FreeBSD says EMLINK
+	case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK): // EMLINK on FreeBSD
 		j.notice("%s is left out: it is a symbolic link", path)
 		return nil
 	case err != nil:

@@ -50,7 +50,7 @@ type stateFile struct {
 const maxState = 64 << 10
 
 // openState opens or creates the state file at path. known is nil if there was none, and
-// damaged says that it cannot be read.
+// damaged reports that it cannot be read.
 func openState(path string) (s *stateFile, known *state, damaged bool, err error) {
 	s = new(stateFile)
 	s.file, err = os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -93,7 +93,7 @@ func (s *stateFile) save() error {
 	return err
 }
 
-// lost says why the journal f at path cannot have all messages that it had when the state
+// lost returns why the journal f at path cannot have all messages that it had when the state
 // was saved, "" if it can.
 func (s *state) lost(f file, path string, size int64) string {
 	switch {

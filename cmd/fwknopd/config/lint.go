@@ -113,7 +113,7 @@ func (d *linter) authentication() {
 	}
 }
 
-// forgeable says that a sequence is fed by a log that programs can have lines written to.
+// forgeable returns the warning that a sequence is fed by a log that programs can have lines written to.
 func (d *linter) forgeable() string {
 	if d.server.KernelLogOnly || !slices.Contains(d.server.AuthModes, "KNOCK") {
 		return ""

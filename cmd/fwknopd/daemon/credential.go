@@ -43,7 +43,7 @@ func workerUser(l *config.Loaded) (u *user.User, isFallback bool, err error) {
 	return u, isFallback, err
 }
 
-// warnFallback says that the worker shares its user with other programs.
+// warnFallback warns that the worker shares its user with other programs.
 func (d *daemon) warnFallback() {
 	l := d.conf().Loaded
 	if _, isFallback, _ := workerUser(l); isFallback && !d.o.Test {

@@ -55,7 +55,7 @@ func (d *daemon) openDigests(ctx context.Context) {
 // digestsClose bounds the closing of the journal.
 const digestsClose = 3 * time.Second
 
-// digestState in the state directory says how the journal was left.
+// digestState in the state directory records how the journal was left.
 const digestState = "digest.state"
 
 // digestsLost logs that records of digests may be lost.

@@ -23,7 +23,7 @@ const (
 	allowEvery = time.Minute
 )
 
-// A recordBudget limits what is logged for the workers, whichever of them says it.
+// A recordBudget limits what is logged for the workers, whichever of them sends it.
 type recordBudget struct {
 	others *privsep.Budget
 

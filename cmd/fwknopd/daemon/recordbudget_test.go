@@ -127,7 +127,7 @@ func TestHostileRecordsOfADay(t *testing.T) {
 				d.says(n, c.kind, c.v)
 				time.Sleep(10 * time.Minute)
 			}
-			if n := d.written(); n > mostADay || !bytes.Contains(d.syslog.Bytes(), []byte("of the worker left out, it says too much\n")) {
+			if n := d.written(); n > mostADay || !bytes.Contains(d.syslog.Bytes(), []byte("of the worker left out: it logs too much\n")) {
 				t.Errorf("%s: %d bytes were written, at most %d", name, n, mostADay)
 			}
 		})

@@ -87,7 +87,7 @@ func (e *workerExit) Error() string {
 func (e *workerExit) Unwrap() error { return e.status }
 
 // workerEnded decides what follows from the end of a worker. It returns an error to end
-// the daemon: if no worker has been ready, or if the worker says that it has finished and
+// the daemon: if no worker has been ready, or if the worker reports that it has finished and
 // the configuration has it finish. Any other end, of whatever status, is followed by
 // another worker.
 func (d *daemon) workerEnded(err error) error {

@@ -123,7 +123,7 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 func (d *daemon) mayLog(size, refusals int) bool {
 	ok, lost := d.records.other(time.Now(), size, refusals)
 	if lost > 0 {
-		d.logf(warning, "%s of the worker left out, it says too much", conf.Count(lost, "message"))
+		d.logf(warning, "%s of the worker left out: it logs too much", conf.Count(lost, "message"))
 	}
 	return ok
 }

@@ -13,7 +13,7 @@ import (
 
 // The worker logs through a pipe to the monitor. A record is a byte for its kind, the
 // length of its content in two bytes, and the content: a value in the form of [Encode], or
-// as the kind says. The monitor writes all that is logged; only a RecordText has words of
+// as the kind demands. The monitor writes all that is logged; only a RecordText has words of
 // the worker, and is marked as such.
 const (
 	RecordDecision   = 'd' // a report.Record

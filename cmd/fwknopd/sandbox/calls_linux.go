@@ -59,7 +59,7 @@ func workerSome() (some []seccomp.NameWithConditions) {
 	noneOf := func(argument uint32, bits uint64) seccomp.Condition {
 		return seccomp.Condition{Argument: argument, Operation: seccomp.BitsNotSet, Value: bits}
 	}
-	// Files are read. Landlock says which, where the kernel has it.
+	// Files are read. Landlock limits which, where the kernel has it.
 	allow("openat", noneOf(2, unix.O_WRONLY|unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC))
 	// Threads, no processes.
 	allow("clone", anyOf(0, unix.CLONE_THREAD), noneOf(0, namespaces))

@@ -15,7 +15,7 @@ import (
 // below the directories in read; strict makes it an error if the system lacks some of it.
 type confinement func(read []string, strict bool) error
 
-// enterSandbox confines this process as SANDBOX says, before it opens a source. It has an
+// enterSandbox confines this process as SANDBOX demands, before it opens a source. It has an
 // effect once: what a process gave up it cannot get back.
 func (w *worker) enterSandbox(l *config.Loaded) error {
 	if w.confine == nil || l.Server.Sandbox == conf.SandboxOff {

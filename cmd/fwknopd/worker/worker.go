@@ -163,7 +163,7 @@ func (w *worker) serve(ctx context.Context) error {
 type notice string
 
 // Error implements error.
-func (n notice) Error() string { return fmt.Sprintf("the monitor says %q", string(n)) }
+func (n notice) Error() string { return fmt.Sprintf("notice %q of the monitor", string(n)) }
 
 // run reads packets until ctx is done, the input ends, or a notice arrives.
 func (w *worker) run(ctx context.Context) error {
