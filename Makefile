@@ -6,7 +6,7 @@ VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
 
 # Name the systems that knock in a log a Linux kernel wrote and in a capture.
 run: build
@@ -73,6 +73,16 @@ ATTACKS := $(ATTACKS)|PipesOfTheJournal|ChildHoldsPipe|InheritedDescriptors|Stop
 ATTACKS := $(ATTACKS)|Forge|TestBombs|TestMessages|GPGVectors|GPGNearMisses|RevokedKey|Stranger|Flood|SourcesBounded|SourcesAreBounded|FullTable|TCPServer
 attacks: packages
 	FWKNOPD_E2E=1 $(GO) test -count=1 -p 1 -timeout 20m -run '$(ATTACKS)' ./...
+
+# Faults, each with what is promised in spite of it (the table in SECURITY.md): processes killed
+# at any moment, 200 times; a journal that is damaged or gone; disks that are full or fail;
+# programs that hang or fail; clocks that step; interfaces and logs that go and come. All
+# are part of unit and e2e too, with fewer rounds.
+FAULTS := Killed|GrantedOnce|WorkerDies|StoppedWorker|SilentWorkers|DeadlyPacket|CutAtEveryByte|DamagedTail|JournalThat|JournalChanged|FullDisk|FullFileSystem
+FAULTS := $(FAULTS)|WriteErrors|FailedFlush|TestFull$$|Hang|TestAlarm|Whatever|GrantsStay|ClockStep|ClockBehind|ClockAhead|HorizonInTheFuture|WallClock
+FAULTS := $(FAULTS)|InterfaceComesAndGoes|InterfaceNotThereYet|Rotation|Replaced|TestCrash|TornFiles
+faults: packages
+	FWKNOPD_E2E=1 FWKNOPD_FAULTS=200 $(GO) test -count=1 -p 1 -timeout 30m -run '$(FAULTS)' ./...
 
 # Benchmarks, and the measurements beside other programs: the table of README, which is
 # in build/bench.md then.

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,10 +81,7 @@ func TestE2EGrantedOnceWhateverDies(t *testing.T) {
 			}
 			s.grant()
 			s.refuses()
-			if err := s.cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			s.cmd.Wait()
+			s.kill()
 			s.start()
 			s.refuses()
 			if s.said("may be lost") > 0 {
@@ -133,6 +132,79 @@ func TestE2EGrantedOnceWhateverTheJournal(t *testing.T) {
 			s.grant()
 		})
 	}
+}
+
+// A message opens at most once, and nothing stays open, when either process is killed at any
+// moment of a grant: before or after its digest is on disk, its rule is set, its answer is
+// sent. FWKNOPD_FAULTS is the number of rounds.
+func TestE2EKilledAtAnyMoment(t *testing.T) {
+	rounds := 10
+	if n, err := strconv.Atoi(os.Getenv("FWKNOPD_FAULTS")); err == nil {
+		rounds = n
+	}
+	s := newDigestSite(t, "")
+	counts := make(map[string]int)
+	for i := range rounds {
+		s.build()
+		half, ready := s.worker(), s.said("at work")
+		if i%2 == 1 {
+			half = s.cmd.Process.Pid
+		}
+		send(t, s.site, s.packet)
+		<-time.After(rand.N(4 * time.Millisecond)) // a grant takes about two
+		if err := syscall.Kill(half, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 1 {
+			s.cmd.Wait()
+			s.start()
+		} else {
+			wait.For(t, "the next worker", func() bool { return s.said("at work") > ready })
+		}
+		opened := s.said("[+] opened ") > 0 || !s.shut()
+		if !wait.Until(wait.Timeout, s.shut) {
+			t.Fatalf("round %d: it is still open", i)
+		}
+		granted, refused := s.said("granted spa.granted"), s.said("spa.replay")
+		send(t, s.site, s.packet)
+		wait.For(t, "a decision", func() bool { return s.said("granted spa.granted") > granted || s.said("spa.replay") > refused })
+		switch again := s.said("granted spa.granted") > granted; {
+		case again && opened:
+			t.Fatalf("round %d: the message opened twice; the daemon said:\n%s", i, s.out.String())
+		case again:
+			counts["killed before it was recorded"]++
+			wait.For(t, "the end of the grant", func() bool { return s.said("[+] closed ") > 0 && s.shut() })
+		case opened:
+			counts["killed after it opened"]++
+		default:
+			counts["killed between the two"]++
+		}
+		s.refuses()
+		s.stop()
+		s.start() // with an empty output
+	}
+	t.Logf("%d rounds: %v", rounds, counts)
+}
+
+// build makes a message that is not sent.
+func (s *digestSite) build() {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "packet")
+	s.knock(append(ask(), "-f", "1", "-B", path, "--test")...)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.packet = strings.TrimSpace(string(text))
+}
+
+// kill ends the daemon, and the worker with it.
+func (s *digestSite) kill() {
+	s.t.Helper()
+	if err := s.cmd.Process.Kill(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd.Wait()
 }
 
 // A full disk refuses, says so, and is no matter once there is room again.
