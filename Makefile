@@ -80,7 +80,7 @@ attacks: packages
 # are part of unit and e2e too, with fewer rounds.
 FAULTS := Killed|GrantedOnce|WorkerDies|StoppedWorker|SilentWorkers|DeadlyPacket|CutAtEveryByte|DamagedTail|JournalThat|JournalChanged|FullDisk|FullFileSystem
 FAULTS := $(FAULTS)|WriteErrors|FailedFlush|TestFull$$|Hang|TestAlarm|Whatever|GrantsStay|ClockStep|ClockBehind|ClockAhead|HorizonInTheFuture|WallClock
-FAULTS := $(FAULTS)|InterfaceComesAndGoes|InterfaceNotThereYet|Rotation|Replaced|TestCrash|TornFiles
+FAULTS := $(FAULTS)|InterfaceComesAndGoes|InterfaceNotThereYet|Rotation|FollowShapes|FollowRelinked|NFLOGLost|TestNoIP|TestTries|ListFails|StartErrors|FuzzJournal|TestCrash|TornFiles
 faults: packages
 	FWKNOPD_E2E=1 FWKNOPD_FAULTS=200 $(GO) test -count=1 -p 1 -timeout 30m -run '$(FAULTS)' ./...
 

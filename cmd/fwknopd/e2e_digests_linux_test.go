@@ -155,13 +155,15 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 		if err := syscall.Kill(half, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
+		opened := false
 		if i%2 == 1 {
 			s.cmd.Wait()
+			opened = s.said("[+] opened ") > 0 || !s.shut() // before the output is emptied
 			s.start()
 		} else {
 			wait.For(t, "the next worker", func() bool { return s.said("at work") > ready })
+			opened = s.said("[+] opened ") > 0 || !s.shut()
 		}
-		opened := s.said("[+] opened ") > 0 || !s.shut()
 		if !wait.Until(wait.Timeout, s.shut) {
 			t.Fatalf("round %d: it is still open", i)
 		}
@@ -184,13 +186,16 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 		s.start() // with an empty output
 	}
 	t.Logf("%d rounds: %v", rounds, counts)
+	if rounds >= 100 && len(counts) < 3 {
+		t.Error("not every moment was met")
+	}
 }
 
 // build makes a message that is not sent.
 func (s *digestSite) build() {
 	s.t.Helper()
 	path := filepath.Join(s.dir, "packet")
-	s.knock(append(ask(), "-f", "1", "-B", path, "--test")...)
+	s.knock(append(ask(), "-f", "2", "-B", path, "--test")...)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		s.t.Fatal(err)

@@ -38,7 +38,7 @@ func TestCostOfStanza(t *testing.T) {
 		what        string
 		got, atMost uint64
 	}{
-		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 6 << 10},
+		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 16 << 10}, // under the race detector, 5 without
 		{"allocations", (loaded.Mallocs - before.Mallocs) / n, 60},
 		{"bytes kept", (kept.HeapAlloc - before.HeapAlloc) / n, 3 << 10},
 	} {
