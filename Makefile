@@ -78,9 +78,9 @@ attacks: packages
 # at any moment, 200 times; a journal that is damaged or gone; disks that are full or fail;
 # programs that hang or fail; clocks that step; interfaces and logs that go and come. All
 # are part of unit and e2e too, with fewer rounds.
-FAULTS := Killed|GrantedOnce|WorkerDies|StoppedWorker|SilentWorkers|DeadlyPacket|CutAtEveryByte|DamagedTail|JournalThat|JournalChanged|FullDisk|FullFileSystem
+FAULTS := Killed|GrantedOnce|WorkerDies|StoppedWorker|SilentWorkers|DeadlyPacket|CutAtEveryByte|Damaged|JournalThat|JournalChanged|FullDisk|FullFileSystem
 FAULTS := $(FAULTS)|WriteErrors|FailedFlush|TestFull$$|Hang|TestAlarm|Whatever|GrantsStay|ClockStep|ClockBehind|ClockAhead|HorizonInTheFuture|WallClock
-FAULTS := $(FAULTS)|InterfaceComesAndGoes|InterfaceNotThereYet|Rotation|FollowShapes|FollowRelinked|NFLOGLost|TestNoIP|TestTries|ListFails|StartErrors|FuzzJournal|TestCrash|TornFiles
+FAULTS := $(FAULTS)|InterfaceComesAndGoes|InterfaceNotThereYet|Rotation|Replaced|FollowShapes|FollowRelinked|NFLOGLost|TestNoIP|TestTries|ListFails|StartErrors|FuzzJournal|TestCrash|TornFiles
 faults: packages
 	FWKNOPD_E2E=1 FWKNOPD_FAULTS=200 $(GO) test -count=1 -p 1 -timeout 30m -run '$(FAULTS)' ./...
 

@@ -91,6 +91,7 @@ func (j *Journal) replace(ctx context.Context, next file, cutoff time.Time, more
 		return errors.Join(err, next.Close())
 	}
 	old := j.file
+	j.sum = sum{}
 	j.file, j.size, j.floor, j.horizon, j.oldest, j.newest, j.broken = next, c.size, c.size, c.horizon, c.oldest, c.newest, nil
 	j.saveState()
 	return old.Close()

@@ -20,7 +20,7 @@ func (j *Journal) compareState() error {
 	st.Path = j.path
 	if known != nil {
 		st.state = *known // until the journal is as it shall be
-	} else if st.mark, err = markOf(j.file, j.size); err != nil {
+	} else if st.mark, err = j.sum.extend(j.file, j.size); err != nil {
 		return err
 	}
 	why := ""
@@ -114,7 +114,7 @@ func (j *Journal) saveState() {
 	if j.state == nil {
 		return
 	}
-	m, err := markOf(j.file, j.size)
+	m, err := j.sum.extend(j.file, j.size)
 	if err == nil {
 		j.state.Path, j.state.mark, j.state.Next, j.state.Newest, j.state.Boot = j.path, m, nil, j.newest, bootIDOnce()
 		err = j.state.save()

@@ -43,6 +43,7 @@ type Journal struct {
 	mu      sync.Mutex
 	file    file
 	size    int64 // of the complete lines in file
+	sum     sum   // of these
 	floor   int64 // size after the last compaction
 	horizon time.Time
 	newest  int64 // see [set.newest]

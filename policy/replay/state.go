@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -28,10 +29,8 @@ type state struct {
 // A mark identifies the content of a file up to a size.
 type mark struct {
 	Size int64  `json:"size"`
-	Tail string `json:"tail"` // SHA-256 of the last tailLen bytes before Size
+	Sum  string `json:"sum"` // SHA-256 of the bytes before Size
 }
-
-const tailLen = 512
 
 // bootIDOnce returns bootID.
 var bootIDOnce = sync.OnceValue(bootID)
@@ -125,11 +124,30 @@ func (m mark) of(f io.ReaderAt, size int64) bool {
 	return err == nil && now == m
 }
 
+// markOf reads the first size bytes of f.
 func markOf(f io.ReaderAt, size int64) (mark, error) {
-	tail := make([]byte, min(size, tailLen))
-	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && (err != io.EOF || len(tail) > 0) {
+	return new(sum).extend(f, size)
+}
+
+// A sum is the mark of a file that grows: what was read once is not read again.
+type sum struct {
+	hash hash.Hash // nil: of nothing
+	size int64     // bytes in hash
+}
+
+// extend reads up to size.
+func (s *sum) extend(f io.ReaderAt, size int64) (mark, error) {
+	if s.hash == nil || s.size > size {
+		*s = sum{hash: sha256.New()}
+	}
+	n, err := io.Copy(s.hash, io.NewSectionReader(f, s.size, size-s.size))
+	s.size += n
+	if err == nil && s.size < size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		*s = sum{}
 		return mark{}, err
 	}
-	sum := sha256.Sum256(tail)
-	return mark{size, hex.EncodeToString(sum[:])}, nil
+	return mark{size, hex.EncodeToString(s.hash.Sum(nil))}, nil
 }
