@@ -67,6 +67,13 @@ func (p Problem) String() string {
 // Printable replaces characters that are not [Graphic], and bytes that are not UTF-8, by
 // question marks, so that a hostile file cannot control the operator's terminal.
 func Printable(s string) string {
+	ascii := true // and printable, as most are
+	for i := 0; i < len(s) && ascii; i++ {
+		ascii = ' ' <= s[i] && s[i] <= '~'
+	}
+	if ascii {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !Graphic(r) || r == utf8.RuneError {
 			return '?'
