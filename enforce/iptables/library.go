@@ -30,34 +30,24 @@ func (t *tool) change(ctx context.Context, f func() error) error {
 }
 
 // limited calls f, which runs the program by go-iptables: that has no limit in time. When
-// ctx ends or the time is up, what f started is killed, and f is not waited for. A
+// ctx ends or the time is up, what f started is killed. A
 // program that failed is a [command.FailedError].
 func limited[T any](ctx context.Context, t *tool, f func() (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.alarm, fmt.Errorf("%w (%v)", command.ErrTimeout, t.alarm))
 	defer cancel()
-	type result struct {
-		value T
-		err   error
-	}
-	thread, done := make(chan int, 1), make(chan result, 1)
-	go func() {
-		// The children of this thread are those of f. It is not unlocked, so that
-		// nothing else runs on it.
-		runtime.LockOSThread()
-		thread <- threadID()
-		value, err := f()
-		done <- result{value, err}
-	}()
-	var r result
-	select {
-	case r = <-done:
-	case <-ctx.Done():
-		killChildren(<-thread)
-		return r.value, fmt.Errorf("%s: killed: %w", t.path, context.Cause(ctx))
+	// The children of this thread are those of f; its network namespace is the caller's.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := threadID()
+	stop := context.AfterFunc(ctx, func() { killChildren(thread) })
+	value, err := f()
+	if !stop() {
+		var none T
+		return none, fmt.Errorf("%s: killed: %w", t.path, context.Cause(ctx))
 	}
 	var failed *goipt.Error
-	if errors.As(r.err, &failed) {
-		r.err = &command.FailedError{Program: t.path, Status: failed.ExitStatus(), Message: strings.Join(strings.Fields(failed.Error()), " ")}
+	if errors.As(err, &failed) {
+		err = &command.FailedError{Program: t.path, Status: failed.ExitStatus(), Message: strings.Join(strings.Fields(failed.Error()), " ")}
 	}
-	return r.value, r.err
+	return value, err
 }
