@@ -3,6 +3,7 @@ package enforce
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -46,12 +47,27 @@ func (q *Quota) Take(o Opening, now time.Time) error {
 	case o.Limit == 0:
 		return nil
 	case o.OfStanza+o.New > o.Limit:
-		return fmt.Errorf("%w: stanza %d has %d of %d (MAX_GRANTS)", ErrTooMany, o.Stanza, o.OfStanza, o.Limit)
+		return &tooManyOpen{o}
 	case !q.rateOf(o.Stanza, o.Limit).AllowN(now, o.New):
 		return fmt.Errorf("%w: stanza %d opened %d (MAX_GRANTS) within %v", ErrTooMany, o.Stanza, o.Limit, newGrantsTime)
 	}
 	return nil
 }
+
+// tooManyOpen is an [ErrTooMany] of a stanza. It is text only where it is printed: a replay
+// may have very many.
+type tooManyOpen struct{ Opening }
+
+// Error implements error.
+func (e *tooManyOpen) Error() string {
+	b := append([]byte(ErrTooMany.Error()), ": stanza "...)
+	b = append(strconv.AppendInt(b, int64(e.Stanza), 10), " has "...)
+	b = append(strconv.AppendInt(b, int64(e.OfStanza), 10), " of "...)
+	return string(append(strconv.AppendInt(b, int64(e.Limit), 10), " (MAX_GRANTS)"...))
+}
+
+// Unwrap makes it an ErrTooMany.
+func (e *tooManyOpen) Unwrap() error { return ErrTooMany }
 
 // rateOf returns the limiter of new grants of a stanza.
 func (q *Quota) rateOf(stanza, limit int) *rate.Limiter {

@@ -16,6 +16,15 @@ import (
 // ErrRefused is returned for a request that the policy does not allow.
 var ErrRefused = errors.New("refused")
 
+// Refusal returns an [ErrRefused] for the reason err.
+func Refusal(err error) error { return refusal{err} }
+
+// A refusal is text only where it is printed: a replay may have very many.
+type refusal struct{ reason error }
+
+func (r refusal) Error() string   { return ErrRefused.Error() + ": " + r.reason.Error() }
+func (r refusal) Unwrap() []error { return []error{ErrRefused, r.reason} }
+
 // ErrGone is returned by a [Client] whose connection has ended, and by a closed
 // [Monitor].
 var ErrGone = errors.New("monitor is gone")

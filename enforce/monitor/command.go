@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"cmp"
-	"fmt"
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
@@ -17,7 +16,7 @@ const maxCommands = 8
 func (m *Monitor) command(c Command) error {
 	program, err := m.resolveCommand(c)
 	if err != nil {
-		err = fmt.Errorf("%w: %w", ErrRefused, err)
+		err = Refusal(err)
 	}
 	if err == nil {
 		err = m.startCommand(c, program)

@@ -45,7 +45,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 		case m.closed:
 			j.done(ErrGone)
 		case err != nil:
-			err = fmt.Errorf("%w: %w", ErrRefused, err)
+			err = Refusal(err)
 			m.reportRefused(Event{Grant: j.grant, Err: err})
 			j.done(err)
 		case j.grant.External != nil:

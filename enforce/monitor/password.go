@@ -128,7 +128,7 @@ func (s *session) crypt(id uint64, body []byte) error {
 		return err
 	}
 	if err != nil {
-		s.send(replyTo(id, fmt.Errorf("%w: %w", ErrRefused, err)))
+		s.send(replyTo(id, Refusal(err)))
 		return nil
 	}
 	return s.async(id, func() (reply, *os.File) {

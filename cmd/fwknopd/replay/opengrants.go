@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -22,7 +21,8 @@ type openGrants struct {
 	quota  enforce.Quota
 
 	records expiryRecords
-	expired report.Entry // returned by popExpired
+	expired report.Entry  // returned by popExpired
+	refusal monitor.Event // returned by enter
 }
 
 // portsOnly reports whether a grant opens ports to a client and does nothing else.
@@ -67,13 +67,14 @@ func (o *openGrants) forEachPort(g *enforce.Grant, visit func(enforce.Port, port
 func isOneUnit(g *enforce.Grant) bool { return len(g.Ports) == 0 || g.External != nil }
 
 // enter adds what a decision grants. It returns the event of the monitor if that would
-// not open it.
+// not open it; the event is valid until the next call.
 func (o *openGrants) enter(e *report.Entry, now time.Time) *monitor.Event {
 	if e.Verdict != report.Granted {
 		return nil
 	}
 	if err := o.admit(e.Grant, now); err != nil {
-		return &monitor.Event{Time: now, Kind: monitor.Refused, Grant: *e.Grant, Err: fmt.Errorf("%w: %w", monitor.ErrRefused, err)}
+		o.refusal = monitor.Event{Time: now, Kind: monitor.Refused, Grant: *e.Grant, Err: monitor.Refusal(err)}
+		return &o.refusal
 	}
 	o.add(e)
 	return nil

@@ -77,34 +77,33 @@ func AppendEvent(b []byte, ev *monitor.Event) []byte {
 // EventText returns the message for a monitor event, "" if there is none. host is the
 // name of this host.
 func EventText(ev *monitor.Event, host string) string {
-	what, until := GrantText(&ev.Grant), untilText(&ev.Grant)
-	who := ownerText(&ev.Grant) + blockedText(ev.Blocked)
+	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant)+blockedText(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
-		return "opened " + what + until + who
+		return "opened " + what + untilText(&ev.Grant) + who
 	case monitor.Extended:
-		return "extended " + what + until + who
+		return "extended " + what + untilText(&ev.Grant) + who
 	case monitor.Kept:
 		if len(ev.Blocked) > 0 {
 			return what + " is open already" + who
 		}
 	case monitor.Blocked:
-		return what + " is open" + until + who
+		return what + " is open" + untilText(&ev.Grant) + who
 	case monitor.Adopted:
-		return "took over " + what + until + who
+		return "took over " + what + untilText(&ev.Grant) + who
 	case monitor.Expired:
 		return "closed " + what + ": its time is over" + who
 	case monitor.Revoked:
 		return "closed " + what + " on request" + who
 	case monitor.Repaired:
-		return "opened " + what + " again" + until + ": another program had closed it" + who
+		return "opened " + what + " again" + untilText(&ev.Grant) + ": another program had closed it" + who
 	case monitor.Postponed:
 		return "keeps " + what + " open for a connection" + who
 	case monitor.Refused:
 		if ev.Command.Stanza != 0 {
 			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(ev.Command.Stanza, ev.Command.User)
 		}
-		return fmt.Sprintf("refused what the worker asked for: %s: %v%s", what, ev.Err, who)
+		return "refused what the worker asked for: " + what + ": " + ev.Err.Error() + who
 	case monitor.Failed:
 		if what += ": "; !ev.Grant.Src.IsValid() {
 			what = ""
@@ -175,15 +174,13 @@ func ownerText(g *enforce.Grant) string {
 
 // clientText returns a stanza and user in parentheses.
 func clientText(stanza int, user string) string {
-	text := ""
-	if stanza != 0 {
-		text = fmt.Sprintf(" (stanza %d", stanza)
-		if user != "" {
-			text += ", user " + user
-		}
-		text += ")"
+	switch {
+	case stanza == 0:
+		return ""
+	case user == "":
+		return " (stanza " + strconv.Itoa(stanza) + ")"
 	}
-	return text
+	return " (stanza " + strconv.Itoa(stanza) + ", user " + user + ")"
 }
 
 // blockedText returns which rules still drop what a grant permits.
