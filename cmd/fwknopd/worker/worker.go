@@ -1,6 +1,6 @@
 // Package worker is the unprivileged process of the daemon: it reads packets and log
 // lines, decides, and requests from the monitor what the decisions grant. It gets its
-// configuration, digest file and sockets from the monitor, and can request only what
+// configuration, seen digests and sockets from the monitor, and can request only what
 // access.conf permits.
 //
 // Entry points: [Main] for the process, [Run] for a daemon that is one process.
