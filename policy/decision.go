@@ -47,6 +47,25 @@ type Decision struct {
 	Others []Decision
 }
 
+// Unrecorded returns d with a refusal in place of each grant, after an error of
+// [Engine.Sync]: a message that is not on disk could be replayed.
+func (d Decision) Unrecorded(err error) Decision {
+	others := d.Others
+	d.Others = nil
+	for _, o := range others {
+		d.Others = append(d.Others, o.Unrecorded(err))
+	}
+	if d.Verdict != Allow {
+		return d
+	}
+	reason := SPAStore
+	if d.Mode == ModeKnock {
+		reason = KnockStore
+	}
+	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
+		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User, Shadow: d.Shadow, Others: d.Others}
+}
+
 // A Refusal is why one stanza does not grant what a message asks for.
 type Refusal struct {
 	Stanza int    // line of the SOURCE keyword

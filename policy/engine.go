@@ -232,7 +232,7 @@ func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	}
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
-			return e.refuseUnrecorded(d, err)
+			return d.Unrecorded(err)
 		}
 	}
 	return d
@@ -254,17 +254,6 @@ func combine(message, knock Decision) Decision {
 	}
 	message.Others = append(message.Others, others...)
 	return message
-}
-
-// refuseUnrecorded turns d into a refusal: a message that is not on disk could be
-// replayed.
-func (e *Engine) refuseUnrecorded(d Decision, err error) Decision {
-	reason := SPAStore
-	if d.Mode == ModeKnock {
-		reason = KnockStore
-	}
-	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
-		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
 }
 
 // Sync makes the records durable that Decide added since the last call. With DeferSync

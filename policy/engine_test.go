@@ -607,6 +607,32 @@ func TestNothingIsGrantedUnrecorded(t *testing.T) {
 	}
 }
 
+// After a failed Sync nothing of a decision grants, and each stanza that would have says why.
+func TestUnrecordedDecisions(t *testing.T) {
+	grants := func(mode string, stanza int) Decision {
+		return Decision{Verdict: Allow, Reason: KnockGranted, Mode: mode, Src: client, Stanza: stanza, User: "joe", Grant: enforce.Grant{Src: client}}
+	}
+	message, knocked, shadow := grants(ModeSPA, 1), grants(ModeKnock, 2), grants(ModeKnock, 3)
+	shadow.Shadow = true
+	stale := Decision{Verdict: Deny, Reason: SPAStale, Mode: ModeSPA, Src: client, Stanza: 4, Others: []Decision{shadow}}
+	message.Others = []Decision{knocked, stale}
+	got := message.Unrecorded(errors.New("disk full"))
+	var said []string
+	for _, d := range []Decision{got, got.Others[0], got.Others[1], got.Others[1].Others[0]} {
+		if d.Verdict != Deny || d.Grant.Src.IsValid() || d.Src != client {
+			t.Errorf("%+v", d)
+		}
+		said = append(said, fmt.Sprintf("%s %d %v %s", d.Reason, d.Stanza, d.Shadow, d.Detail.Text))
+	}
+	want := "spa.store 1 false disk full, knock.store 2 false disk full, spa.stale 4 false , knock.store 3 true disk full"
+	if s := strings.Join(said, ", "); s != want {
+		t.Errorf("%s, want %s", s, want)
+	}
+	if message.Others[0].Verdict != Allow {
+		t.Error("the decision itself has changed")
+	}
+}
+
 // A message older than the records kept is refused: as too old with ageing on, as
 // perhaps seen otherwise.
 func TestForgottenMessages(t *testing.T) {

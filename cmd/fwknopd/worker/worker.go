@@ -272,12 +272,11 @@ func (w *worker) flush(ctx context.Context) {
 	err := w.engine.Sync()
 	for i := range w.batch {
 		p := &w.batch[i]
-		if err != nil && p.decision.Verdict == policy.Allow {
-			p.decision = unrecorded(p.decision, err)
+		if err != nil {
+			p.decision = p.decision.Unrecorded(err)
+			continue
 		}
-		if err == nil {
-			w.execute(ctx, &p.decision)
-		}
+		w.execute(ctx, &p.decision)
 	}
 	for i := range w.batch { // after the requests, which are more urgent
 		w.logDecision(&w.batch[i])
@@ -288,12 +287,6 @@ func (w *worker) flush(ctx context.Context) {
 	clear(w.batch)
 	w.batch = w.batch[:0]
 	w.sendPositions()
-}
-
-// unrecorded returns the refusal for a granted packet whose digest could not be stored.
-func unrecorded(d policy.Decision, err error) policy.Decision {
-	return policy.Decision{Verdict: policy.Deny, Reason: policy.SPAStore, Detail: policy.Detail{Text: err.Error()},
-		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, User: d.User}
 }
 
 func (w *worker) close() {
