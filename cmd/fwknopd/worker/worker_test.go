@@ -27,9 +27,9 @@ import (
 	"fwknopd/policy/replay"
 )
 
-// A busy worker ends when the socket to its monitor is closed, without a signal.
 var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// A busy worker ends when the socket to its monitor is closed, without a signal.
 func TestWorkerEndsWithItsSocket(t *testing.T) {
 	capture := filepath.Join(t.TempDir(), "spa.pcap")
 	files := map[string]string{
