@@ -66,7 +66,7 @@ func (d *daemon) logRefusals(compat *report.Compat, p *report.Packet, refusals [
 	}
 }
 
-// logLines logs lines of an old daemon.
+// logLines logs each line as a message.
 func (d *daemon) logLines(sev severity, lines []string) {
 	for _, line := range lines {
 		d.logf(sev, "%s", line)

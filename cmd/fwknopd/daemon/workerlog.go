@@ -83,39 +83,46 @@ func (d *daemon) handleRecord(kind byte, content []byte) error {
 
 // handleNotice logs a record with numbers or without content.
 func (d *daemon) handleNotice(kind byte, content []byte) error {
-	var state report.State
-	var lost uint64
-	var err error
-	further := 0 // for what is longer than one message
+	limit := d.conf().workerConfig.Limit
 	switch {
 	case kind == privsep.RecordState:
-		err, further = decodeRecord(content, &state), 1
+		var state report.State
+		if err := decodeRecord(content, &state); err != nil {
+			return err
+		}
+		if d.mayLog(len(content), 1) { // it is longer than one message
+			d.logLines(info, state.Lines())
+		}
 	case kind == privsep.RecordLost:
-		err = privsep.Decode(content, &lost)
-	case kind != privsep.RecordListening && kind != privsep.RecordLimit, len(content) > 0, kind == privsep.RecordLimit && d.conf().workerConfig.Limit == 0:
-		err = errUnknownRecord
-	}
-	if err != nil || !d.mayLog(len(content), further) {
-		return err
-	}
-	switch s := d.conf(); kind {
-	case privsep.RecordState:
-		for _, line := range state.Lines() {
-			d.logf(info, "%s", line)
+		var lost uint64
+		if err := privsep.Decode(content, &lost); err != nil {
+			return err
 		}
-	case privsep.RecordLost:
-		d.logf(warning, "%s lost, the log was too slow", conf.Count(int(lost), "message"))
-	case privsep.RecordListening:
-		for _, f := range privsep.SourceSpecs(s.Loaded) {
-			if f.Mode == "UDP" || f.Mode == "TCP" {
-				d.compatf("Kicking off %s server to listen on port %d.", f.Mode, f.Port)
-			}
+		if d.mayLog(len(content), 0) {
+			d.logf(warning, "%s lost, the log was too slow", conf.Count(int(lost), "message"))
 		}
-	case privsep.RecordLimit:
-		d.compatf("* Incoming packet count limit of %d reached", s.workerConfig.Limit)
-		d.compatf("Packet count limit (%d) reached. Exiting...", s.workerConfig.Limit)
+	case kind == privsep.RecordListening && len(content) == 0:
+		if d.mayLog(0, 0) {
+			d.logListening()
+		}
+	case kind == privsep.RecordLimit && len(content) == 0 && limit > 0:
+		if d.mayLog(0, 0) {
+			d.compatf("* Incoming packet count limit of %d reached", limit)
+			d.compatf("Packet count limit (%d) reached. Exiting...", limit)
+		}
+	default:
+		return errUnknownRecord
 	}
 	return nil
+}
+
+// logListening logs, in the old daemon's format, the ports on which the worker listens.
+func (d *daemon) logListening() {
+	for _, f := range privsep.SourceSpecs(d.conf().Loaded) {
+		if f.Mode == "UDP" || f.Mode == "TCP" {
+			d.compatf("Kicking off %s server to listen on port %d.", f.Mode, f.Port)
+		}
+	}
 }
 
 // mayLog reports whether the worker may log a record. It tells first how much was left
