@@ -18,7 +18,7 @@ const (
 	recordUnit  = 1024
 	refusalUnit = 600
 	// allowBurst and allowEvery are for decisions that grant. Each one that the monitor
-	// carries out permits one more.
+	// carries out permits one more. Those beyond count with the others.
 	allowBurst = 20000
 	allowEvery = time.Minute
 )

@@ -154,3 +154,22 @@ func TestAllowBudget(t *testing.T) {
 		t.Error("not one more a minute")
 	}
 }
+
+// Decisions that grant and that the monitor does not carry out are bounded like all else,
+// and it is said that some are left out.
+func TestHostileGrantsOfADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDay(t)
+		d.records.spent, d.records.since = allowBurst, time.Now()
+		r := refusal()
+		r.Decision.Verdict, r.Decision.Reason, r.Decision.Grant = policy.Allow, policy.SPAGranted, grant(nil)
+		for range 24 * 6 {
+			d.says(60, privsep.RecordDecision, r)
+			time.Sleep(10 * time.Minute)
+		}
+		const most = mostADay + 24*60*1500 // one a minute is logged beside all else
+		if n := d.written(); n > most || !bytes.Contains(d.syslog.Bytes(), []byte("of the worker left out: it logs too much\n")) {
+			t.Errorf("%d bytes were written, at most %d", n, most)
+		}
+	})
+}

@@ -60,7 +60,7 @@ func (d *daemon) handleRecord(kind byte, content []byte) error {
 		if err := decodeRecord(content, &r); err != nil {
 			return err
 		}
-		if r.Decision.Verdict == policy.Allow && d.records.allow(time.Now()) || r.Decision.Verdict != policy.Allow && d.mayLog(len(content), len(r.Refusals)) {
+		if r.Decision.Verdict == policy.Allow && d.records.allow(time.Now()) || d.mayLog(len(content), len(r.Refusals)) {
 			d.logDecision(&r)
 		}
 	case privsep.RecordSuppressed:
