@@ -23,7 +23,7 @@ type state struct {
 	Next   *mark  `json:"next,omitempty"` // of the file that is about to replace it
 	Newest int64  `json:"newest"`         // see [set.newest]
 	Open   bool   `json:"open"`           // it was written to and not closed
-	Boot   string `json:"boot"`           // identifies the boot of the machine
+	Boot   string `json:"boot"`           // identifies the boot of the machine; "": unknown
 }
 
 // A mark identifies the content of a file up to a size.
@@ -102,6 +102,8 @@ func (s *state) lost(f file, path string, size int64) string {
 		return fmt.Sprintf("digests were kept in %s before", s.Path)
 	case size == 0:
 		return "it is missing or empty"
+	case s.crashed() && s.Boot == "":
+		return "it was in use, and the system does not tell whether the machine stopped"
 	case s.crashed():
 		return "the machine stopped while it was in use"
 	case s.mark.of(f, size), s.Next != nil && s.Next.of(f, size):
@@ -112,8 +114,9 @@ func (s *state) lost(f file, path string, size int64) string {
 	return "it is another file than the one that was written"
 }
 
-// crashed reports whether the machine stopped while the journal was in use.
-func (s *state) crashed() bool { return s.Open && s.Boot != bootIDOnce() }
+// crashed reports whether the machine stopped while the journal was in use, or may have:
+// where boots cannot be told apart, any end but an orderly one counts.
+func (s *state) crashed() bool { return s.Open && (s.Boot == "" || s.Boot != bootIDOnce()) }
 
 // of reports whether f, of the given size, begins with what is marked.
 func (m mark) of(f io.ReaderAt, size int64) bool {

@@ -67,6 +67,34 @@ func (v *vault) edit(change func(*state)) {
 	}
 }
 
+// Where the system does not identify its boots, a journal that was not closed may lack
+// messages; one that was closed does not.
+func TestUnknownBoot(t *testing.T) {
+	known := bootIDOnce
+	bootIDOnce = func() string { return "" }
+	defer func() { bootIDOnce = known }()
+	for _, killed := range []bool{false, true} {
+		v := newVault(t)
+		b := v.open(t0)
+		add(t, b, packet(1, t0))
+		if killed {
+			v.kill(b)
+		} else if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b = v.open(t0.Add(1500 * time.Millisecond))
+		if (len(v.lost) > 0) != killed {
+			t.Errorf("killed %v: said %q", killed, v.lost)
+		}
+		if _, fresh, _ := b.Add(packet(2, t0)); fresh == killed {
+			t.Errorf("killed %v: fresh %v", killed, fresh)
+		}
+		if err := b.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A journal that is not what was left makes nothing fresh that was sent before the start,
 // and says why; messages of later are fresh.
 func TestJournalThatIsNotWhole(t *testing.T) {
