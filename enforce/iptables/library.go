@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	goipt "github.com/coreos/go-iptables/iptables"
 
@@ -30,24 +31,49 @@ func (t *tool) change(ctx context.Context, f func() error) error {
 }
 
 // limited calls f, which runs the program by go-iptables: that has no limit in time. When
-// ctx ends or the time is up, what f started is killed. A
-// program that failed is a [command.FailedError].
+// ctx ends or the time is up, what f started is killed. A program that failed is a
+// [command.FailedError].
 func limited[T any](ctx context.Context, t *tool, f func() (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.alarm, fmt.Errorf("%w (%v)", command.ErrTimeout, t.alarm))
 	defer cancel()
-	// The children of this thread are those of f; its network namespace is the caller's.
+	// What f starts is a child of this thread, in the network namespace of the caller.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	thread := threadID()
-	stop := context.AfterFunc(ctx, func() { killChildren(thread) })
+	kill := killNewChildren()
+	returned, killed := make(chan struct{}), make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		repeat(kill, returned)
+	})
 	value, err := f()
+	close(returned)
 	if !stop() {
-		var none T
-		return none, fmt.Errorf("%s: killed: %w", t.path, context.Cause(ctx))
+		<-killed // the thread starts nothing else before
+		if err != nil {
+			return value, fmt.Errorf("%s: killed: %w", t.path, context.Cause(ctx))
+		}
 	}
 	var failed *goipt.Error
 	if errors.As(err, &failed) {
 		err = &command.FailedError{Program: t.path, Status: failed.ExitStatus(), Message: strings.Join(strings.Fields(failed.Error()), " ")}
 	}
 	return value, err
+}
+
+// killInterval is how often what f starts is killed until f returns: at the first time it
+// may not have started it yet.
+const killInterval = 50 * time.Millisecond
+
+// repeat calls kill until done is closed.
+func repeat(kill func(), done <-chan struct{}) {
+	tick := time.NewTicker(killInterval)
+	defer tick.Stop()
+	for {
+		kill()
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+	}
 }

@@ -1,6 +1,4 @@
 package iptables
 
-// FreeBSD has no iptables.
-func threadID() int { return 0 }
-
-func killChildren(int) {}
+// FreeBSD has no iptables: there is nothing to kill.
+func killNewChildren() func() { return func() {} }

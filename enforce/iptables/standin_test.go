@@ -221,7 +221,7 @@ func TestListingHangs(t *testing.T) {
 		cancel()
 		text, err := os.ReadFile(filepath.Join(s.dir, "hanging"))
 		if err != nil && name == "context" {
-			continue // it was ended before it could say so
+			continue // it was killed before it wrote its number
 		}
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 		if pid == 0 {
