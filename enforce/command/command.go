@@ -88,7 +88,7 @@ func run(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (Result, 
 	if err := cmd.Start(); err != nil {
 		return Result{}, err
 	}
-	defer running.add(cmd.Process.Pid)()
+	defer running.add(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })()
 	if c.Started != nil {
 		c.Started(cmd.Process.Pid)
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -171,9 +172,13 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// KillAll kills what runs, with its children, and what is started after it.
+// KillAll kills what runs, with its children, what is started after it, and what was
+// added with OnKillAll and not removed.
 func TestKillAll(t *testing.T) {
 	defer func() { running.killed = false }()
+	var killed []string
+	defer OnKillAll(func() { killed = append(killed, "added") })()
+	OnKillAll(func() { killed = append(killed, "removed") })()
 	file := filepath.Join(t.TempDir(), "pids")
 	started, ended := make(chan struct{}), make(chan Result, 1)
 	script := Command{Argv: []string{"/bin/sh", "-c", `trap '' TERM; sleep 60 & echo $! $$ > "$1"; wait; sleep 60`, "sh", file}, Timeout: time.Minute}
@@ -196,7 +201,11 @@ func TestKillAll(t *testing.T) {
 	if r, err := Run(ctx, Command{Argv: []string{"sleep", "60"}}); err != nil || r.Status != -1 {
 		t.Errorf("started later: %+v, %v", r, err)
 	}
-	if len(running.ids) > 0 {
-		t.Errorf("still registered: %v", running.ids)
+	OnKillAll(func() { killed = append(killed, "late") })()
+	if !slices.Equal(killed, []string{"added", "late"}) {
+		t.Errorf("called %q", killed)
+	}
+	if len(running.funcs) != 1 { // the one added above
+		t.Errorf("%d still registered", len(running.funcs))
 	}
 }

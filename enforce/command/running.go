@@ -1,16 +1,14 @@
 package command
 
-import (
-	"sync"
-	"syscall"
-)
+import "sync"
 
-// running are the programs that run, by the number of their process group.
-var running groups
+// running is what [KillAll] kills.
+var running kills
 
-type groups struct {
+type kills struct {
 	mu     sync.Mutex
-	ids    map[int]bool
+	funcs  map[int]func() // by the number of the call that added it
+	added  int
 	killed bool
 }
 
@@ -21,25 +19,31 @@ func KillAll() {
 	running.mu.Lock()
 	defer running.mu.Unlock()
 	running.killed = true
-	for id := range running.ids {
-		syscall.Kill(-id, syscall.SIGKILL)
+	for _, kill := range running.funcs {
+		kill()
 	}
 }
 
-// add adds a group and returns a function that removes it.
-func (r *groups) add(id int) (remove func()) {
+// OnKillAll makes [KillAll] call kill too, for a program that this package has not
+// started, until remove is called. After KillAll, kill is called at once.
+func OnKillAll(kill func()) (remove func()) { return running.add(kill) }
+
+// add adds a function and returns one that removes it, which waits for a call of it.
+func (r *kills) add(kill func()) (remove func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.killed {
-		syscall.Kill(-id, syscall.SIGKILL)
+		kill()
 	}
-	if r.ids == nil {
-		r.ids = make(map[int]bool)
+	if r.funcs == nil {
+		r.funcs = make(map[int]func())
 	}
-	r.ids[id] = true
+	r.added++
+	id := r.added
+	r.funcs[id] = kill
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.ids, id)
+		delete(r.funcs, id)
 	}
 }

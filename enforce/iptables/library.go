@@ -40,6 +40,7 @@ func limited[T any](ctx context.Context, t *tool, f func() (T, error)) (T, error
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	kill := killNewChildren()
+	defer command.OnKillAll(kill)()
 	returned, killed := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(killed)
