@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/ingest/safepath"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
@@ -36,21 +37,26 @@ func (c *command) exportDigests() int {
 	if path == "" {
 		return c.fail(errors.New("ENABLE_DIGEST_PERSISTENCE is N: there is no journal to export"))
 	}
-	from, err := os.Open(path)
+	from, err := safepath.OpenData(path)
 	if err != nil {
 		return c.fail(err)
 	}
 	defer from.Close()
-	to, done := c.stdout, func() error { return nil }
+	to, done := c.stdout, func(err error) error { return err }
 	if len(c.Operands) == 2 && c.Operands[1] != "-" {
 		f, err := os.OpenFile(c.Operands[1], os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return c.fail(err)
 		}
-		to, done = f, func() error { return errors.Join(f.Sync(), f.Close()) }
+		to, done = f, func(err error) error {
+			if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+				os.Remove(f.Name()) // a part of it looks like all of it
+			}
+			return err
+		}
 	}
 	written, left, err := replay.Export26(context.Background(), from, to)
-	if err := errors.Join(err, done()); err != nil {
+	if err := done(err); err != nil {
 		return c.fail(err)
 	}
 	fmt.Fprintf(c.stderr, "[+] %s: %s exported\n", path, conf.Count(written, "digest"))
