@@ -19,7 +19,7 @@ func TestE2EGrantOpensAndCloses(t *testing.T) {
 		s.configure("", stanza(""))
 		s.start()
 		if !s.shut() {
-			t.Fatal("open before anybody asked")
+			t.Fatal("open before a client asked")
 		}
 		s.knock(append(ask(), "-f", "3")...)
 		if !s.open() {

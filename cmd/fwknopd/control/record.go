@@ -68,7 +68,7 @@ func readRecord(path string) (*record, error) {
 		return nil, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return nil, fmt.Errorf("%s: belongs to somebody else, or others may write to it", path)
+		return nil, fmt.Errorf("%s: belongs to another user, or others may write to it", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxRecord))
 	if err != nil {

@@ -127,8 +127,8 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	json.NewEncoder(conn).Encode(a) // an error means that the client has gone
 }
 
-// listSelected returns the grants that s selects.
-// An error that comes with grants is [enforce.ErrUnconfirmed].
+// listSelected returns the grants that s selects. An error that comes with grants is
+// [enforce.ErrUnconfirmed].
 func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enforce.Grant, err error) {
 	all, err := k.List(ctx)
 	for _, g := range all {

@@ -50,7 +50,7 @@ func (d *daemon) readRecords(in io.Reader) error {
 
 var errUnknownRecord = errors.New("of no known kind")
 
-// handleRecord logs one record, unless the worker has said too much.
+// handleRecord logs one record, unless the worker has sent too much.
 func (d *daemon) handleRecord(kind byte, content []byte) error {
 	switch kind {
 	case privsep.RecordPositions:

@@ -124,7 +124,7 @@ func TestBurstOfDigests(t *testing.T) {
 	}
 }
 
-// discard is the log of a worker that nobody reads.
+// discard is the pipe of a worker whose records are not read.
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"io"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -13,13 +12,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// nopCloser is the end of a pipe that nobody reads.
-type nopCloser struct{ io.Writer }
-
-// Close implements io.Closer.
-func (nopCloser) Close() error { return nil }
-
-// What SANDBOX says about a sandbox that works, and about one that does not.
+// What SANDBOX means for a sandbox that works, and about one that does not.
 func TestEnterSandbox(t *testing.T) {
 	fault := errors.New("no such thing")
 	for _, c := range []struct {
@@ -35,7 +28,7 @@ func TestEnterSandbox(t *testing.T) {
 		{mode: conf.SandboxAuto, err: fault, calls: 1},
 	} {
 		calls := 0
-		w := &worker{out: newRecordWriter(nopCloser{io.Discard}), confine: func(read []string, strict bool) error {
+		w := &worker{out: newRecordWriter(discard{}), confine: func(read []string, strict bool) error {
 			if calls++; strict != c.strict || !slices.Equal(read, []string{"/var/log"}) {
 				t.Errorf("%s: confine(%q, %v)", c.mode, read, strict)
 			}

@@ -14,8 +14,8 @@ import (
 // once.
 const maxQueued = 32768
 
-// A recordWriter is the worker's end of the pipe to the monitor. Records that cannot be written in time
-// are dropped and counted: decisions do not wait for the log.
+// A recordWriter is the worker's end of the pipe to the monitor. Records that cannot be
+// written in time are dropped and counted: decisions do not wait for the log.
 type recordWriter struct {
 	records chan []byte
 	lost    atomic.Uint64
@@ -49,7 +49,7 @@ func (l *recordWriter) run(w io.WriteCloser) {
 }
 
 // frame returns a record with the content that append adds. Content that cannot be sent
-// becomes a text that says so.
+// becomes a text about that.
 func frame(kind byte, content func([]byte) ([]byte, error)) []byte {
 	record, err := content(make([]byte, privsep.RecordHead, 512))
 	n := len(record) - privsep.RecordHead
