@@ -30,9 +30,9 @@ func (m *Monitor) command(c Command) error {
 // startCommand runs a command on its own goroutine. It does not take m.mu: a firewall
 // that is slow does not delay commands, nor what the worker requests after them.
 func (m *Monitor) startCommand(c Command, program command.Command) error {
-	m.commandsMu.Lock()
-	defer m.commandsMu.Unlock()
-	if m.commandsClosed {
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
+	if m.ending {
 		return ErrGone
 	}
 	select {

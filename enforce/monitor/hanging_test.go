@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/fixtures/wait"
 )
 
 // A hanging firewall ends a call only when its context ends, as one does whose program
@@ -17,12 +18,14 @@ import (
 type hanging struct {
 	*enforce.Recorder
 	changes, lists atomic.Bool // which calls hang
+	changing       atomic.Bool // a change has hung
 }
 
 func (h *hanging) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
 	if !h.changes.Load() {
 		return h.Recorder.Change(ctx, open, revoke)
 	}
+	h.changing.Store(true)
 	<-ctx.Done()
 	var errs enforce.Errors
 	for i := range max(len(open), len(revoke)) {
@@ -91,7 +94,13 @@ func TestFirewallHangs(t *testing.T) {
 				}
 			})
 		}
-		within(t, 0, "Reload and Notify", func() { r.Reload(testPolicy) })
+		within(t, 0, "Reload, Notify and Len", func() {
+			r.Reload(testPolicy)
+			r.Notify("reload")
+			if n := r.Len(); n != 1 {
+				t.Errorf("Len = %d", n)
+			}
+		})
 		fw.lists.Store(false)
 		fw.changes.Store(false)
 		cancel()
@@ -140,12 +149,17 @@ func TestServeWhileFirewallHangs(t *testing.T) {
 	fw.changes.Store(true)
 	result := make(chan error, 1)
 	c.Submit(ssh(1, time.Now().Add(time.Minute)), func(err error) { result <- err })
-	// Requests that do not need the firewall are answered.
-	if _, err := c.CheckPassword(ctx, ssh(1, time.Time{}).Src, "/none", "joe", "x"); !errors.Is(err, ErrRefused) {
-		t.Errorf("password: %v", err)
-	}
-	if err := c.Command(ctx, Command{Stanza: 3, Text: "true"}); !errors.Is(err, ErrRefused) {
-		t.Errorf("command: %v", err)
+	wait.For(t, "the change of the firewall", fw.changing.Load)
+	// Requests that do not need the firewall are answered, those of a new connection too.
+	limit, cancel := context.WithTimeout(ctx, wait.Timeout)
+	defer cancel()
+	for _, c := range []*Client{c, pair(t, &rig{Monitor: m})} {
+		if _, err := c.CheckPassword(limit, ssh(1, time.Time{}).Src, "/none", "joe", "x"); !errors.Is(err, ErrRefused) {
+			t.Errorf("password: %v", err)
+		}
+		if err := c.Command(limit, Command{Stanza: 3, Text: "true"}); !errors.Is(err, ErrRefused) {
+			t.Errorf("command: %v", err)
+		}
 	}
 	end()
 	select {
@@ -166,7 +180,7 @@ func (d deaf) Revoke(ctx context.Context, g enforce.Grant) error {
 	return ctx.Err()
 }
 
-// Closing commands that hang do not delay the end; that they have not run is said.
+// Closing commands that hang do not delay the end; that they have not run is an error.
 func TestCloseWhileCommandsHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, err := New(ctx, Config{External: deaf{new(enforce.Recorder)}, Policy: testPolicy, Clock: (&rig{}).clock()})

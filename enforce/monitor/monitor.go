@@ -114,8 +114,6 @@ type Monitor struct {
 	endCommands      context.CancelFunc
 	steps            *os.File // behind clock.Steps, if opened by New
 	wake             chan struct{}
-	commandsMu       sync.Mutex
-	commandsClosed   bool           // no more are started
 	commands         sync.WaitGroup // commands that run
 	commandSlots     chan struct{}  // bounds them
 	refusals         refusals
@@ -123,13 +121,16 @@ type Monitor struct {
 
 	policy atomic.Pointer[Policy]
 
+	endMu    sync.Mutex // not held while the firewall is changed
+	ending   bool       // no more commands and sessions are started
+	sessions map[*session]bool
+
 	mu          mutex // held while the firewall is changed
 	closed      bool
 	table       table
 	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
 	quota       enforce.Quota
-	sessions    map[*session]bool
 	waiters     []waiter      // for the end of the last grant
 	loopDone    chan struct{} // closed when the loop has ended
 }
@@ -203,14 +204,9 @@ func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
 	<-m.loopDone
 	m.closeClock()
-	m.commandsMu.Lock()
-	m.commandsClosed = true
-	m.commandsMu.Unlock()
+	m.endSessions()
 	m.mu.Lock()
 	m.closed = true
-	for s := range m.sessions {
-		s.conn.Close()
-	}
 	for _, e := range m.table.entries {
 		if e.grant.External != nil && !e.ending {
 			m.endExternal(e, Revoked, nil)
@@ -259,12 +255,9 @@ func (m *Monitor) Reload(p Policy) { m.policy.Store(&p) }
 // while that is slow.
 func (m *Monitor) currentPolicy() *Policy { return m.policy.Load() }
 
-// Len returns the number of open grants, counted by port.
-func (m *Monitor) Len() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.table.entries)
-}
+// Len returns the number of open grants, counted by port. It does not wait for the
+// firewall.
+func (m *Monitor) Len() int { return m.table.len() }
 
 // now reads the clock. If the wall clock was set, the ends of grants are shifted.
 // m.mu must be held.

@@ -112,24 +112,36 @@ func (s *session) discardLate() {
 }
 
 func (m *Monitor) addSession(s *session) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
 	m.sessions[s] = true
-	if m.closed {
+	if m.ending {
 		s.conn.Close()
 	}
 }
 
 func (m *Monitor) removeSession(s *session) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
 	delete(m.sessions, s)
 }
 
-// Notify sends a short text to all workers, see [Client.Notices].
+// endSessions closes all connections. Later ones are closed at once, and no more commands
+// are started.
+func (m *Monitor) endSessions() {
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
+	m.ending = true
+	for s := range m.sessions {
+		s.conn.Close()
+	}
+}
+
+// Notify sends a short text to all workers, see [Client.Notices]. It does not wait for the
+// firewall.
 func (m *Monitor) Notify(text string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
 	for s := range m.sessions {
 		s.send(reply{Notice: text})
 	}

@@ -399,7 +399,7 @@ func TestDeadWorkersFile(t *testing.T) {
 	select {
 	case <-served:
 	case <-time.After(wait.Timeout):
-		t.Fatal("the connection waits for a file that nobody needs")
+		t.Fatal("the connection waits for a file of the ended worker")
 	}
 	close(gate)
 	peer.SetDeadline(time.Now().Add(wait.Timeout))

@@ -26,7 +26,7 @@ type entry struct {
 func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
 
 // A table holds entries by key, and those that have an end in a queue by the time at
-// which they are due. [Monitor.mu] must be held, except for snapshot and addNames.
+// which they are due. [Monitor.mu] must be held, except for len, snapshot and addNames.
 type table struct {
 	mu       sync.Mutex // guards changes of entries and of their grants, for readers without Monitor.mu
 	entries  map[string]*entry
@@ -122,6 +122,12 @@ func (t *table) setEnd(e *entry, end time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.grant.Expires = end
+}
+
+func (t *table) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.entries)
 }
 
 // snapshot returns the grants in the table. It does not wait for a change of the firewall.
