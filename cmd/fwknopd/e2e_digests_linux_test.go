@@ -34,11 +34,18 @@ func newDigestSite(t *testing.T, server string) *digestSite {
 // grant has a new message open the port, until it is shut again.
 func (s *digestSite) grant() {
 	s.t.Helper()
-	path := filepath.Join(s.dir, "packet")
-	s.knock(append(ask(), "-f", "2", "-B", path)...)
+	s.message()
 	if !s.open() || !wait.Until(wait.Timeout, s.shut) {
 		s.t.Fatal("not open for its time")
 	}
+}
+
+// message has the client make a new message and send it, unless its arguments more say not
+// to.
+func (s *digestSite) message(more ...string) {
+	s.t.Helper()
+	path := filepath.Join(s.dir, "packet")
+	s.knock(append(append(ask(), "-f", "2", "-B", path), more...)...)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		s.t.Fatal(err)
@@ -145,7 +152,7 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 	s := newDigestSite(t, "")
 	counts := make(map[string]int)
 	for i := range rounds {
-		s.build()
+		s.message("--test") // not sent yet
 		half, ready := s.worker(), s.said("at work")
 		if i%2 == 1 {
 			half = s.cmd.Process.Pid
@@ -191,18 +198,6 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// build makes a message that is not sent.
-func (s *digestSite) build() {
-	s.t.Helper()
-	path := filepath.Join(s.dir, "packet")
-	s.knock(append(ask(), "-f", "2", "-B", path, "--test")...)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.packet = strings.TrimSpace(string(text))
-}
-
 // kill ends the daemon, and the worker with it.
 func (s *digestSite) kill() {
 	s.t.Helper()
@@ -232,8 +227,7 @@ func TestE2EFullDiskRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start()
-	path := filepath.Join(s.dir, "packet")
-	s.knock(append(ask(), "-B", path)...)
+	s.message()
 	s.waitFor("spa.store")
 	s.waitFor("digests cannot be recorded, so that nothing is granted")
 	if !s.shut() {
@@ -242,11 +236,6 @@ func TestE2EFullDiskRefuses(t *testing.T) {
 	if err := syscall.Mount("tmpfs", filepath.Dir(s.journal()), "tmpfs", syscall.MS_REMOUNT, "size=64k"); err != nil {
 		t.Fatal(err)
 	}
-	packet, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.packet = strings.TrimSpace(string(packet))
 	s.refuses()
 	s.grant()
 }

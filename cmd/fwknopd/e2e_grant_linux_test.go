@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -176,15 +175,5 @@ func TestE2EReplayIsRefused(t *testing.T) {
 // send sends one datagram to the SPA port.
 func send(t *testing.T, s *site, payload string) {
 	t.Helper()
-	s.Client.Do(func() {
-		c, err := net.Dial("udp", netip.AddrPortFrom(s.Server.V4, spaPort).String())
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		if _, err := c.Write([]byte(payload)); err != nil {
-			t.Error(err)
-		}
-	})
+	post(t, s, []byte(payload))
 }
