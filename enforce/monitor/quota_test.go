@@ -80,6 +80,23 @@ func TestMaxGrants(t *testing.T) {
 	})
 }
 
+// A grant that is requested twice in one batch is new once.
+func TestMaxGrantsOfOneTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, func(c *Config) { c.Policy = limited(1) })
+		end := time.Now().Add(time.Minute)
+		var errs [3]error
+		var jobs []job
+		for i, g := range []enforce.Grant{ssh(1, end), ssh(1, end.Add(time.Second)), ssh(2, end)} {
+			jobs = append(jobs, job{g, func(err error) { errs[i] = err }, nil})
+		}
+		r.open(ctx, jobs)
+		if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], enforce.ErrTooMany) || r.Len() != 1 {
+			t.Errorf("%v, %d open", errs, r.Len())
+		}
+	})
+}
+
 // A flood of short grants has a rate, although few are open at a time.
 func TestRateOfNewGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
