@@ -1,15 +1,22 @@
 package worker
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 )
 
 // junk is a refusal of a packet from source n.
@@ -111,5 +118,38 @@ func TestSuppressedAllocations(t *testing.T) {
 		r.take(at, &d, 1)
 	}); allocs != 0 {
 		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// A flood of junk is limited as well where shadow stanzas refuse it too.
+func TestJunkForShadowStanzas(t *testing.T) {
+	c := &privsep.Config{Options: config.Options{Config: "fwknopd.conf", Access: "access.conf"}, Files: make(map[string]privsep.FileResult)}
+	for name, text := range map[string]string{
+		"fwknopd.conf": "AUTH_MODE PCAP;\n",
+		"access.conf":  "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n\nSOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey2\nSHADOW Y\n",
+	} {
+		c.Files[name] = privsep.FileResult{Data: []byte(text), Info: conf.FileInfo{Regular: true}}
+	}
+	l, problems := c.Load()
+	if problems.Failed() {
+		t.Fatal(problems)
+	}
+	e, err := engine.New(engine.Options{Loaded: l, Store: replay.NewMemory(replay.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &worker{engine: e, loaded: l, conf: c, remaining: -1, refusals: newRefusalLog(func(report.Suppressed) {})}
+	defer w.refusals.close()
+	for range privsep.RefusalBurst {
+		p, err := spa.Encode(&spa.Message{User: "u", Time: 1, Version: "3.0.0", Type: spa.Access, Text: "192.0.2.7,tcp/22"},
+			spa.Key{Passphrase: []byte("of a stranger")}, spa.EncodeOptions{Rand: rand.Reader})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.step(&parse.Event{Src: netip.MustParseAddrPort("192.0.2.7:5"), Dst: netip.MustParseAddrPort("192.0.2.1:62201"), Proto: parse.UDP, Origin: parse.OriginFrame,
+			Payload: p, Len: uint16(28 + len(p))})
+	}
+	if n := len(w.batch); n == 0 || n > privsep.RefusalBurst/2+1 || len(w.batch[0].decision.Others) != 1 {
+		t.Errorf("%d refusals by two stanzas each are logged, want %d", n, privsep.RefusalBurst/2)
 	}
 }

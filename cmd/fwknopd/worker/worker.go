@@ -232,7 +232,7 @@ func (w *worker) step(ev *parse.Event) {
 	if d.Verdict == policy.Ignore {
 		return
 	}
-	if d.Verdict == policy.Deny && len(d.Others) == 0 && !w.refusals.take(now, &d, len(w.engine.Refusals())) {
+	if refuses(&d) && !w.refusals.take(now, &d, len(w.engine.Refusals())+len(d.Others)) {
 		return
 	}
 	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
@@ -240,6 +240,12 @@ func (w *worker) step(ev *parse.Event) {
 		w.addMessage(&p)
 	}
 	w.batch = append(w.batch, p)
+}
+
+// refuses reports whether no stanza grants, shadow stanzas included: any packet may have
+// that result.
+func refuses(d *policy.Decision) bool {
+	return d.Verdict == policy.Deny && !slices.ContainsFunc(d.Others, func(o policy.Decision) bool { return o.Verdict == policy.Allow })
 }
 
 // addMessage adds what is logged of an SPA message and of other stanzas' refusals.
