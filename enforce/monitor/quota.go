@@ -2,8 +2,9 @@ package monitor
 
 import "fwknopd/enforce"
 
-// An admission applies the quota to the grants of several jobs. They are admitted before
-// the first is entered into the table, so they are counted here. Monitor.mu must be held.
+// An admission applies the quota to the grants of several jobs. Those of the firewall are
+// admitted before the first is entered into the table, so they are counted here. An
+// external one is entered as soon as it is admitted. Monitor.mu must be held.
 type admission struct {
 	m        *Monitor
 	limits   *enforce.Limits
@@ -32,6 +33,9 @@ func (a *admission) take(g enforce.Grant) error {
 	o.OfStanza, o.All = a.m.table.stanzas[g.Stanza]+a.stanzas[g.Stanza], len(a.m.table.entries)+len(a.admitted)
 	if err := a.m.quota.Take(o, a.now.monotonic()); err != nil {
 		return err
+	}
+	if g.External != nil {
+		return nil // counted by the table
 	}
 	a.stanzas[g.Stanza] += len(keys)
 	for _, key := range keys {

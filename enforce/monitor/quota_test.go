@@ -97,6 +97,26 @@ func TestMaxGrantsOfOneTwice(t *testing.T) {
 	})
 }
 
+// External grants of one batch are counted once, also while others of it are admitted.
+func TestMaxGrantsOfExternal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := limited(1)
+		p.Limits.Stanzas[2].MaxGrants = 4
+		r := newRig(t, func(c *Config) { c.Policy = p })
+		end := time.Now().Add(time.Minute)
+		errs := make([]error, 6)
+		var jobs []job
+		for n := range errs {
+			jobs = append(jobs, job{extern(n, end), func(err error) { errs[n] = err }, nil})
+		}
+		r.open(ctx, jobs)
+		synctest.Wait()
+		if n := refused(errs); n != 2 || r.Len() != 4 {
+			t.Errorf("%d of 6 refused, %d open", n, r.Len())
+		}
+	})
+}
+
 // A flood of short grants has a rate, although few are open at a time.
 func TestRateOfNewGrants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
