@@ -32,9 +32,9 @@ type Allowance struct {
 	All             bool   // FORWARD_ALL
 	Output          bool
 
-	// NAT: Targets are allowed with their port (FORCE_NAT), TargetNets less
-	// TargetExclude and loopback with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the
-	// inside port, later ones the outside port; either may be the one in Ports.
+	// NAT: Targets are allowed with their port (FORCE_NAT), TargetNets less TargetExclude
+	// and loopback with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the inside
+	// port, later ones the outside port; either may be the one in Ports.
 	Targets       []netip.AddrPort
 	TargetNets    []netip.Prefix
 	TargetExclude []netip.Prefix

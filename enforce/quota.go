@@ -21,7 +21,7 @@ var (
 	// ErrTooMany refuses a grant that the stanza allows, as too many are open or new.
 	ErrTooMany = errors.New("too many grants")
 	// ErrFull refuses a grant as [MaxOpen] are open.
-	ErrFull = fmt.Errorf("%d openings are enough", MaxOpen)
+	ErrFull = fmt.Errorf("%d grants are open, which is the most in all", MaxOpen)
 )
 
 // A Quota decides whether more may be opened: of a stanza MAX_GRANTS at a time, at a

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Recorder is a [Backend] and an [Enforcer] without a firewall, for tests and replay: it records what is
-// open and which methods were called. Grants do not end by themselves; see Expire. The
-// zero value is ready for use.
+// A Recorder is a [Backend] and an [Enforcer] without a firewall, for tests and replay: it
+// records what is open and which methods were called. Grants do not end by themselves; see
+// Expire. The zero value is ready for use.
 type Recorder struct {
 	// Fail, if not nil, may refuse an Apply.
 	Fail func(Grant) error

@@ -35,7 +35,7 @@ const compactLines = 1000
 
 // ErrJournal refuses a journal that another user may write: it holds commands that are
 // run with the privileges of this process.
-var ErrJournal = errors.New("journal belongs to somebody else or others may write to it")
+var ErrJournal = errors.New("the journal belongs to another account, or others may write to it")
 
 // openJournal locks and reads the file, and creates it if necessary. A last line that was
 // cut off by a crash was never acted upon and is ignored; other unreadable lines are

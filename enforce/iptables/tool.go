@@ -26,7 +26,7 @@ type tool struct {
 	v6      bool
 	nft     bool // the nf_tables variant
 	alarm   time.Duration
-	ran     func(pid int) // called for each process that changes rules
+	ran     func(pid int) // called for each run of restore
 }
 
 // ErrFamily is the refusal of a grant for whose address family there is no

@@ -35,7 +35,7 @@ const (
 // errGuesses refuses a password check.
 var errGuesses = errors.New("too many wrong passwords in a minute")
 
-// A guesser is who tries passwords of a user; the zero Prefix is anyone.
+// A guesser is who tries passwords of a user; the zero Prefix is every source.
 type guesser struct {
 	file, user string
 	src        netip.Prefix

@@ -149,8 +149,8 @@ func (m *Monitor) superviseOnce(ctx context.Context, s Supervision, restarts int
 }
 
 // reap waits until both the process and the socket have ended. A worker that violated the
-// protocol or did not answer is killed at once; one that closed the socket is given killGrace to end, or
-// endGrace if the daemon is to end.
+// protocol or did not answer is killed at once; one that closed the socket is given
+// killGrace to end, or endGrace if the daemon is to end.
 func (m *Monitor) reap(ctx context.Context, w *Worker, served, died <-chan error) error {
 	select {
 	case err := <-died:
