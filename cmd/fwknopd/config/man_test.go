@@ -196,9 +196,9 @@ old daemons had it, or else from the folder of the file that mentions them.
 In 2.6 files a remark may stand behind numbers, ports, networks, dates and flags;
 all other values, keys above all, go on to the end of the line.
 .Pp
-Stanzas are tried in order; the first that opens a message decides.
+Stanzas are tried in order; the first that allows what a message asks for decides.
 .Pp
-The file holds keys: it should belong to root and be readable by nobody else.
+The file holds keys: it should belong to root and be readable by no other user.
 If others may write it, it is refused.`, `
 .Sh EXPECTATIONS
 A line
