@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,15 +50,8 @@ var (
 )
 
 // IsAny reports whether the list is ANY, and has every address.
-func (n *Nets) IsAny() bool { return len(n.Exclude) == 0 && n.has(any4) && n.has(any6) }
-
-func (n *Nets) has(p netip.Prefix) bool {
-	for _, i := range n.Include {
-		if i == p {
-			return true
-		}
-	}
-	return false
+func (n *Nets) IsAny() bool {
+	return len(n.Exclude) == 0 && slices.Contains(n.Include, any4) && slices.Contains(n.Include, any6)
 }
 
 // parseNetsOrFlag reads REQUIRE_SOURCE_ADDRESS: Y is the empty list, N is ANY.

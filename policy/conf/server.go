@@ -10,8 +10,6 @@ import (
 	"time"
 )
 
-// Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
-// that it fills.
 // Values of SANDBOX.
 const (
 	SandboxAuto = "auto"
@@ -19,6 +17,8 @@ const (
 	SandboxOff  = "off"
 )
 
+// Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
+// that it fills.
 type Server struct {
 	Dialect Dialect
 	// Evident reports that a file shows the dialect; otherwise it was assumed.

@@ -215,7 +215,7 @@ func (m *builder) gpgKeys() {
 		m.missing("GPG_DECRYPT_PW", "is missing; a key without one needs GPG_ALLOW_NO_PW")
 	}
 	if g.DisableSig {
-		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "whoever has the server's public key may ask")
+		m.warn(m.which("GPG_DISABLE_SIG", "GPG_REQUIRE_SIG"), "anyone who has the server's public key may ask")
 	}
 }
 
@@ -304,7 +304,7 @@ func (m *builder) requirements() {
 	s, v := m.s, m.v
 	if m.has("REQUIRE_SOURCE_ADDRESS") {
 		if yes, err := parseFlag(v.lookup("REQUIRE_SOURCE_ADDRESS").Text); err == nil && !yes {
-			m.warn("REQUIRE_SOURCE_ADDRESS", "a message without the address to open is honoured for whoever sent the packet: somebody on the way can have it sent from elsewhere")
+			m.warn("REQUIRE_SOURCE_ADDRESS", "a message without the address to open opens for the source of the packet: an attacker on the path can send it from another one")
 		}
 	}
 	if m.has("SOURCE") && len(s.Source.Include) == 0 && !m.b.broken {

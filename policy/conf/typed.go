@@ -52,7 +52,7 @@ type Stanza struct {
 	DisableAccess       bool           // DISABLE_FW_ACCESS
 	ForwardAccess       bool           // ENABLE_FORWARD_ACCESS: NAT requests only
 	OutputAccess        bool           // ENABLE_OUTPUT_ACCESS
-	InternalNets        Nets           // INTERNAL_NET_ACCESS; zero: any, which Lint refuses where it has an effect
+	InternalNets        Nets           // INTERNAL_NET_ACCESS; zero: any
 	ForceNAT            netip.AddrPort // zero: none
 	MaxGrants           int            // MAX_GRANTS: open at a time (our keyword)
 	ForwardAll          bool

@@ -60,8 +60,6 @@ func (c Checker) check(o *cli.Options) *result {
 		problems = append(problems, l.checkOSLabels()...)
 		if !o.Offline {
 			problems = append(problems, l.checkKeys()...)
-		}
-		if !o.Offline {
 			problems = append(problems, l.checkInterface()...)
 			problems = append(problems, l.checkDigestFolder()...)
 		}

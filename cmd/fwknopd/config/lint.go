@@ -10,7 +10,8 @@ import (
 )
 
 // Lint warns of what a configuration allows that its author may not have meant, each at
-// the line that could change it. A loader accepts all of it.
+// the line that could change it; that a client may have packets forwarded to any host is an
+// error. The daemon accepts all of it.
 func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
 	d := &linter{server: s, values: v}
 	d.lintServer()
@@ -53,7 +54,7 @@ func (d *linter) lintServer() {
 		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed")
 	}
 	if s.XForwardedFor {
-		d.warn("ENABLE_X_FORWARDED_FOR", "whoever can reach the web server can write any address into that header")
+		d.warn("ENABLE_X_FORWARDED_FOR", "anyone who can reach the web server can write any address into that header")
 	}
 	if s.KernelLogOnly {
 		d.warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
@@ -93,14 +94,14 @@ func (d *linter) authentication() {
 	s := d.s
 	switch s.Mode {
 	case conf.ModeShared:
-		d.warn("SHARED_SEQUENCE", "goes over the network in clear: whoever sees it once can repeat it; use SPA with KEY and HMAC_KEY instead%s", d.forgeable())
+		d.warn("SHARED_SEQUENCE", "goes over the network in clear: anyone who sees it once can repeat it; use SPA with KEY and HMAC_KEY instead%s", d.forgeable())
 		return
 	case conf.ModeEncrypted:
 		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
 		return
 	}
 	if !s.SourceAddress.IsZero() && !d.server.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
-		d.warn("REQUIRE_SOURCE_ADDRESS", "is off: a message need not hold the address to open, so whoever can catch and resend one first decides who gets in")
+		d.warn("REQUIRE_SOURCE_ADDRESS", "is off: a message need not hold the address to open, so an attacker who can catch and resend one first decides who gets in")
 	}
 	if !s.Key.IsZero() && s.HMACKey.IsZero() {
 		d.warn("HMAC_KEY", "is not set: messages are not authenticated before they are decrypted")
