@@ -206,8 +206,8 @@ type trial struct {
 }
 
 // permit reports whether the packet may be tried on as many stanzas as match, and takes
-// the work from a budget. A packet that a stanza opens which opened one of its source
-// before is always tried.
+// the work from a budget. A packet is always tried if the symmetric key of a stanza opens it
+// that opened one of its source before.
 func (e *Engine) permit(r *request, stanzas int) (t trial, ok bool) {
 	if stanzas < freeTrials {
 		return trial{}, true

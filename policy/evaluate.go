@@ -76,7 +76,7 @@ var tooManyTrials = refuse(SPARateLimited, "too many packets that no stanza open
 func (e *Engine) evaluate(r *request, out *Decision) {
 	r.keyed.Set(r.text)
 	if r.trace == nil && !r.keyed.Valid(e.keys.perl19) && !e.mayBeGPG(r) {
-		return // as every key would say
+		return // no key opens it
 	}
 	var work trial
 	hopeless := e.isHopeless(r, r.found.Size())
@@ -125,8 +125,8 @@ func (k *keyKinds) add(st *stanza) {
 func (e *Engine) mayBeGPG(r *request) bool { return e.keys.gpg && len(r.text) >= e.server.MinGPGLen }
 
 // isHopeless reports whether the form of a packet shows that no key opens it, where there
-// are many: the refusal of the first stanza then stands for all. Keys with and without HMAC do not
-// say the same, and a shadow stanza reports for itself.
+// are many: the refusal of the first stanza then stands for all. Keys with and without HMAC
+// fail differently, and a shadow stanza reports for itself.
 func (e *Engine) isHopeless(r *request, stanzas int) bool {
 	k := &e.keys
 	return stanzas >= freeTrials && !k.shadow && !k.symmetric.Mixed() && !e.mayBeGPG(r) &&

@@ -2,10 +2,11 @@ package policy
 
 import (
 	"errors"
-	"fwknopd/policy/replay"
-	"fwknopd/policy/spa"
 	"strings"
 	"time"
+
+	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 )
 
 // A step is the first check of a stanza that failed, in their order.

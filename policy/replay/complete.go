@@ -26,7 +26,7 @@ func (j *Journal) compareState() error {
 	why := ""
 	switch {
 	case damaged:
-		why = fmt.Sprintf("%s, which says how it was left, cannot be read", j.opts.State)
+		why = fmt.Sprintf("%s, which describes how it was left, cannot be read", j.opts.State)
 	case known == nil:
 	default:
 		j.newest = known.Newest

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A Memory is a Store without a file, for offline use and for a daemon that is
-// configured not to keep digests.
+// A Memory is a Store without a file, for offline use. A daemon that is configured not to
+// keep digests has a [Journal] in memory.
 type Memory struct{ set }
 
 // NewMemory returns an empty store.
@@ -214,7 +214,7 @@ func (s *set) clampHorizon(now time.Time) bool {
 	if !to.Before(s.horizon) {
 		return false // it is the clock that is behind
 	}
-	s.notice(fmt.Sprintf("the journal says that digests up to %s were dropped, which is in the future: messages sent before %s are refused instead",
+	s.notice(fmt.Sprintf("according to the journal, digests up to %s were dropped, which is in the future: messages sent before %s are refused instead",
 		s.horizon.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
 	s.horizon = to
 	return true
