@@ -96,9 +96,10 @@ func message(b []byte, msg int, s span, ev *Event) error {
 		if !ok || s.start-msg > maxPrefix {
 			return errRecord
 		}
-		t, program := ev.Time, ev.Program
+		t, program, container := ev.Time, ev.Program, ev.Container
 		ev.Reset()
-		ev.Time, ev.Program, ev.Prefix = t, program, b[msg:s.start]
+		ev.Time, ev.Program, ev.Container, ev.Prefix = t, program, container, b[msg:s.start]
+		ev.checkPrefix()
 		if err := record(b, s, ev); err != errRecord {
 			return err
 		}

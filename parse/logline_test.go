@@ -432,6 +432,12 @@ func TestLogLinePrograms(t *testing.T) {
 		{"2026-07-03T04:05:07.5Z stderr F Jul  3 04:05:06 gate app[7]: @", program},
 		{"web-1  | Jul  3 04:05:06 gate kernel: @", container},
 		{`web-1  | {"_TRANSPORT":"kernel","MESSAGE":"@"}`, container},
+		// A torn record before the whole one.
+		{"Jul  3 04:05:06 gate kernel: IN=x OUT= @", none},
+		{"Jul  3 04:05:06 gate app[7]: IN=x OUT= @", program},
+		{"Jul  3 04:05:06 gate kernel: IN=x OUT= Jul  3 04:05:06 gate app[7]: @", program},
+		{"2026-07-03T04:05:07.5Z stdout F Jul  3 04:05:06 gate kernel: IN=x OUT= @", container},
+		{"web-1  | Jul  3 04:05:06 gate kernel: IN=x OUT= @", container},
 	} {
 		ev := parseLine(t, strings.ReplaceAll(c.line, "@", synRecord))
 		got := none
