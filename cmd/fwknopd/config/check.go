@@ -61,7 +61,6 @@ func (c Checker) check(o *cli.Options) *result {
 		if !o.Offline {
 			problems = append(problems, l.checkKeys()...)
 			problems = append(problems, l.checkInterface()...)
-			problems = append(problems, l.checkDigestFolder()...)
 		}
 	}
 	var expectations []conf.Expectation

@@ -59,11 +59,21 @@ func (l *Loaded) checkStateDirs() (problems conf.Problems) {
 		}
 		f.Close()
 		for _, fault := range own {
-			problems = append(problems, conf.Problem{Pos: conf.Pos{File: fault.Path}, Severity: conf.Warning,
-				Text: "the daemon writes its files here, and the folder " + fault.Text})
+			problems = append(problems, l.stateDirProblem(dir, fault))
 		}
 	}
 	return problems
+}
+
+// stateDirProblem names what follows if it is the folder of the seen messages.
+func (l *Loaded) stateDirProblem(dir string, fault safepath.Fault) conf.Problem {
+	if l.Server.DigestPersistence && dir == filepath.Dir(l.Server.DigestFile) {
+		at := l.Values.Place("DIGEST_FILE")
+		return conf.Problem{Pos: at.Pos, Keyword: at.Name, Severity: conf.Warning,
+			Text: dir + " " + fault.Text + "; if another user removes the file, all messages sent until the daemon notices are refused"}
+	}
+	return conf.Problem{Pos: conf.Pos{File: fault.Path}, Severity: conf.Warning,
+		Text: "the daemon writes its files here, and the folder " + fault.Text}
 }
 
 // filesOfStanzas returns the signatures, shadow files and OpenPGP keys that the stanzas

@@ -130,7 +130,7 @@ func TestStateDirs(t *testing.T) {
 	dir := tempFiles(t, map[string]string{"access.conf": goodAccess})
 	state := filepath.Join(dir, "state")
 	server := filepath.Join(dir, "m.conf")
-	if err := os.WriteFile(server, []byte("DIGEST_FILE "+state+"/digest.cache;\n"), 0o600); err != nil {
+	if err := os.WriteFile(server, []byte("FWKNOP_RUN_DIR "+state+";\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	warned := func() string {
@@ -156,5 +156,55 @@ func TestStateDirs(t *testing.T) {
 	want := state + ": warning: the daemon writes its files here, and the folder may be written by others than its owner (mode 0777): chmod go-w " + state
 	if got := warned(); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestCheckDigestFolder: a folder of the digest file that others may write to is named once.
+func TestCheckDigestFolder(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		name string
+		perm os.FileMode
+		uid  int
+		says string
+	}{
+		{"private", 0o700, 0, ""},
+		{"readable", 0o755, 0, ""},
+		{"group", 0o775, 0, "may be written by others"},
+		{"others", 0o777, 0, "may be written by others"},
+		{"user", 0o700, 65534, "belongs to "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.uid != 0 && os.Getuid() != 0 {
+				t.Skip("giving folders away takes root")
+			}
+			folder := filepath.Join(dir, c.name)
+			if err := os.Mkdir(folder, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(folder, c.perm); err != nil {
+				t.Fatal(err)
+			}
+			if c.uid != 0 {
+				if err := os.Chown(folder, c.uid, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			server, access := filepath.Join(dir, c.name+".conf"), filepath.Join(dir, "access.conf")
+			for name, text := range map[string]string{server: "PCAP_INTF lo;\nDIGEST_FILE " + filepath.Join(folder, "digest.cache") + ";\n", access: "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n"} {
+				if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var out bytes.Buffer
+			Checker{}.Run([]string{"-c", server, "-a", access}, &out, &out)
+			got, want := out.String(), 0
+			if c.says != "" {
+				want = 1
+			}
+			if strings.Count(got, "DIGEST_FILE: ") != want || strings.Contains(got, "writes its files here") || !strings.Contains(got, c.says) {
+				t.Errorf("%s", got)
+			}
+		})
 	}
 }
