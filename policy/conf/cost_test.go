@@ -1,53 +1,24 @@
 package conf
 
 import (
-	"encoding/base64"
 	"fmt"
-	"runtime"
+	"fwknopd/fixtures/users"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// manyStanzas returns an access.conf with a stanza for each of n users.
-func manyStanzas(n int) string {
-	var b strings.Builder
-	for i := range n {
-		key := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "the key of user %16d", i))
-		mac := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "the key of the messages of user %32d", i))
-		fmt.Fprintf(&b, "SOURCE ANY\nOPEN_PORTS tcp/22, udp/1194\nREQUIRE_USERNAME user%d\nKEY_BASE64 %s\nHMAC_KEY_BASE64 %s\nFW_ACCESS_TIMEOUT 30\n\n", i, key, mac)
-	}
-	return b.String()
-}
-
 // TestCostOfStanza: a site may have a stanza for each of thousands of users.
 func TestCostOfStanza(t *testing.T) {
 	const n = 10_000
-	o := Options{FS: memFS{"access.conf": manyStanzas(n)}, Access: "access.conf"}
-	var before, loaded, kept runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	_, _, a, problems := Load(o)
-	runtime.ReadMemStats(&loaded)
-	runtime.GC()
-	runtime.ReadMemStats(&kept)
-	if problems.Failed() || len(a.Stanzas) != n {
-		t.Fatalf("%d stanzas, problems: %v", len(a.Stanzas), problems)
-	}
-	for _, c := range []struct {
-		what        string
-		got, atMost uint64
-	}{
-		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 16 << 10}, // under the race detector, 5 without
-		{"allocations", (loaded.Mallocs - before.Mallocs) / n, 60},
-		{"bytes kept", (kept.HeapAlloc - before.HeapAlloc) / n, 3 << 10},
-	} {
-		t.Logf("%d %s a stanza", c.got, c.what)
-		if c.got > c.atMost {
-			t.Errorf("%d %s a stanza, at most %d are allowed", c.got, c.what, c.atMost)
+	o := Options{FS: memFS{"access.conf": users.AccessConf(n)}, Access: "access.conf"}
+	users.Check(t, n, users.Cost{Bytes: 6 << 10, Allocations: 60, Kept: 3 << 10}, func() any {
+		_, _, a, problems := Load(o)
+		if problems.Failed() || len(a.Stanzas) != n {
+			t.Fatalf("%d stanzas, problems: %v", len(a.Stanzas), problems)
 		}
-	}
-	runtime.KeepAlive(a)
+		return a
+	})
 }
 
 // TestManyStanzas: the most stanzas that are allowed load from one file, from included files
@@ -56,7 +27,7 @@ func TestManyStanzas(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loads 50,000 stanzas several times")
 	}
-	all := manyStanzas(MaxStanzas)
+	all := users.AccessConf(MaxStanzas)
 	half := strings.Index(all, fmt.Sprintf("user%d\n", MaxStanzas/2))
 	half = strings.LastIndex(all[:half], "SOURCE")
 	folder := make(memFS)

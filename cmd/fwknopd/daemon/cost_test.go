@@ -1,40 +1,28 @@
 package daemon
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/fixtures/users"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
 
-// manyStanzas returns an access.conf with a stanza for each of n users.
-func manyStanzas(n int) string {
-	var b strings.Builder
-	for i := range n {
-		key := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "the key of user %16d", i))
-		mac := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "the key of the messages of user %32d", i))
-		fmt.Fprintf(&b, "SOURCE ANY\nOPEN_PORTS tcp/22, udp/1194\nREQUIRE_USERNAME user%d\nKEY_BASE64 %s\nHMAC_KEY_BASE64 %s\nFW_ACCESS_TIMEOUT 30\n\n", i, key, mac)
-	}
-	return b.String()
-}
-
 // handOver loads the configuration as the monitor does, and from the file that it hands over
 // as the worker does.
 func handOver(t *testing.T, n int) (s *setup, l *config.Loaded, e *policy.Engine) {
 	t.Helper()
-	s, problems := prepare(files(t, "PCAP_INTF lo;", manyStanzas(n)))
+	s, problems := prepare(files(t, "PCAP_INTF lo;", users.AccessConf(n)))
 	if problems.Failed() {
 		t.Fatal(problems)
 	}
@@ -63,27 +51,10 @@ func handOver(t *testing.T, n int) (s *setup, l *config.Loaded, e *policy.Engine
 // TestCostOfStanza: both processes keep no more than 6 KiB of a stanza.
 func TestCostOfStanza(t *testing.T) {
 	const n = 10_000
-	var before, loaded, kept runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	s, l, e := handOver(t, n)
-	runtime.ReadMemStats(&loaded)
-	runtime.GC()
-	runtime.ReadMemStats(&kept)
-	runtime.KeepAlive([]any{s, l, e})
-	for _, c := range []struct {
-		what        string
-		got, atMost uint64
-	}{
-		{"bytes allocated", (loaded.TotalAlloc - before.TotalAlloc) / n, 40 << 10}, // under the race detector
-		{"allocations", (loaded.Mallocs - before.Mallocs) / n, 200},
-		{"bytes kept", (kept.HeapAlloc - before.HeapAlloc) / n, 6 << 10},
-	} {
-		t.Logf("%d %s a stanza", c.got, c.what)
-		if c.got > c.atMost {
-			t.Errorf("%d %s a stanza, at most %d are allowed", c.got, c.what, c.atMost)
-		}
-	}
+	users.Check(t, n, users.Cost{Bytes: 24 << 10, Allocations: 200, Kept: 6 << 10}, func() any {
+		s, l, e := handOver(t, n)
+		return []any{s, l, e}
+	})
 }
 
 // TestManyStanzas: the most stanzas that are allowed are handed over.
