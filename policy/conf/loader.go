@@ -15,6 +15,7 @@ type loader struct {
 	report
 	obsolete map[string][]string // per file: keywords without effect
 	size     int                 // bytes read so far
+	faults   map[PathFault]bool  // reported: a folder has many files
 }
 
 // open reads one file; secret means that it holds keys. Faults of the file as such are
@@ -68,6 +69,13 @@ func (ld *loader) permissions(name string, info FileInfo, secret bool) {
 		ld.add(Problem{Pos: Pos{File: name}, Text: fmt.Sprintf(format, args...), Severity: s})
 	}
 	for _, fault := range info.Way {
+		if ld.faults[fault] {
+			continue
+		}
+		if ld.faults == nil {
+			ld.faults = make(map[PathFault]bool)
+		}
+		ld.faults[fault] = true
 		ld.add(Problem{Pos: Pos{File: fault.Path}, Text: fault.Text, Severity: replaceable})
 	}
 	if info.Symlink {

@@ -2,10 +2,13 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"fwknopd/policy/conf"
 )
 
 // TestStrictModes puts each file that the daemon reads into a folder that others may write
@@ -156,6 +159,33 @@ func TestStateDirs(t *testing.T) {
 	want := state + ": warning: the daemon writes its files here, and the folder may be written by others than its owner (mode 0777): chmod go-w " + state
 	if got := warned(); got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestManyFilesInUnsafeFolder: a folder is reported once, however many files are in it, so
+// that what is wrong with them is reported as well.
+func TestManyFilesInUnsafeFolder(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "in")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const last = conf.MaxProblems + 50
+	for i := range last + 1 {
+		text := goodAccess
+		if i == last {
+			text += "NO_SUCH_KEYWORD x\n"
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.conf", i)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	_, problems := Load(Options{AccessFolder: dir, StrictModes: true})
+	text := problems.Error()
+	if strings.Count(text, dir+": may be written") != 1 || !strings.Contains(text, "250.conf:") || strings.Contains(text, "not listed") {
+		t.Error(text)
 	}
 }
 
