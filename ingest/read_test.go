@@ -241,20 +241,11 @@ func TestReadMatchAndOrigin(t *testing.T) {
 }
 
 func TestReadFiltered(t *testing.T) {
-	f, err := filter.Parse("udp port 62201 and not ip6")
-	if err != nil {
-		t.Fatal(err)
-	}
 	other := udpFrame("other port")
 	other[37]--
 	data := appendPcapRecord(binary.LittleEndian, false, buildPcap("one"), captureStart, other)
 	var got reading
-	opt := got.options()
-	opt.Filter = f
-	r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := readFiltered(t, data, "udp port 62201 and not ip6", got.options())
 	if err := readAll(t, r, &got); err != nil {
 		t.Fatal(err)
 	}
@@ -272,17 +263,8 @@ func TestReadPassesFiltered(t *testing.T) {
 		data = appendPcapRecord(binary.LittleEndian, false, data, captureStart, frame)
 	}
 	data = append(data, 0) // torn: record 8
-	f, err := filter.Parse("udp port 62201")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var got reading
-	opt := got.options()
-	opt.Filter = f
-	r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := readFiltered(t, data, "udp port 62201", got.options())
 	defer r.Close()
 	for _, want := range []struct {
 		record int64
@@ -471,17 +453,8 @@ func TestReadFilteredInside(t *testing.T) {
 			}
 			data = appendPcapRecord(binary.LittleEndian, false, data, captureStart, frame)
 		}
-		f, err := filter.Parse("udp port 62201")
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got reading
-		opt := got.options()
-		opt.Filter = f
-		r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := readFiltered(t, data, "udp port 62201", got.options())
 		if err := readAll(t, r, &got); err != nil {
 			t.Fatal(err)
 		}
@@ -489,6 +462,20 @@ func TestReadFilteredInside(t *testing.T) {
 			t.Errorf("link type %d: got %+v", link, got)
 		}
 	}
+}
+
+// readFiltered opens a capture for the frames that a filter selects.
+func readFiltered(t *testing.T, data []byte, expr string, opt ReadOptions) *Reader {
+	t.Helper()
+	var err error
+	if opt.Filter, err = filter.Parse(expr); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Read([]string{writeFile(t, "a.pcap", data)}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // TestReadCut counts the frames of which the capture kept a part.
