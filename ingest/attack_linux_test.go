@@ -49,7 +49,7 @@ var forgeries = []struct {
 	{"<13>%s app: " + strings.Repeat("A", 8192) + "\n%[1]s gate kernel: ", false, false},
 }
 
-// asNobody runs f in a thread with the rights of the user nobody.
+// asNobody runs f in a thread with the rights of the account nobody.
 func asNobody(f func() error) error {
 	done := make(chan error)
 	go func() {
@@ -72,7 +72,7 @@ func asNobody(f func() error) error {
 func TestAttackForgedThroughRsyslog(t *testing.T) {
 	netlab.Need(t, "rsyslogd")
 	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) { // nobody has to reach the socket
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) { // the account nobody must reach the socket
 		ok(t, os.Chmod(d, 0o755))
 	}
 	conf, all, kern := filepath.Join(dir, "rsyslog.conf"), filepath.Join(dir, "all.log"), filepath.Join(dir, "kern.log")

@@ -23,7 +23,8 @@ type FIFO struct {
 
 // openFIFO opens a named pipe, which is made, for its owner only, if nothing has
 // its name. It is opened for writing as well, so that it does not end with the
-// last writer. A symbolic link is refused: others may have made it. What a dying writer left of a line is joined with what comes next.
+// last writer; what a dying writer left of a line is joined with what comes next. A
+// symbolic link is refused: others may have made it.
 func openFIFO(path string) (*os.File, error) {
 	if err := unix.Mkfifo(path, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, &fs.PathError{Op: "mkfifo", Path: path, Err: err}

@@ -155,7 +155,8 @@ func (s *UnixServer) receive() {
 }
 
 // parseFeed reads address:protocol:payload. The payload has no colon, blank or control
-// character (a datagram may have line ends in it); an IPv6 address has colons, so it is read from its end.
+// character (a datagram may have line ends in it); an IPv6 address has colons, so it is
+// read from its end.
 func parseFeed(line []byte) message {
 	line = bytes.TrimSpace(line)
 	i := bytes.LastIndexByte(line, ':')

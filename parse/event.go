@@ -71,8 +71,8 @@ const (
 	OriginUnknown Origin = iota
 	// OriginKernel: the line has the kernel's tag in tag position, or the journal entry
 	// has _TRANSPORT=kernel, or it is raw kernel ring buffer output. Any user can have a
-	// syslog daemon write such a tag, but nobody but the kernel sets that transport or, in
-	// the ring buffer, the facility.
+	// syslog daemon write such a tag, but only the kernel sets that transport or, in the
+	// ring buffer, the facility.
 	OriginKernel
 	// OriginFrame: not a line at all, but the packet itself.
 	OriginFrame

@@ -160,7 +160,7 @@ var ServerKeywords = []Keyword{
 	{Name: "SANDBOX", Kind: Enum, Values: []string{SandboxAuto, SandboxOn, SandboxOff}, Default: SandboxAuto, In: Ours,
 		Text:    "Confine the unprivileged half to the system calls and directories that it needs, and deny the privileged half and the commands that it runs those that neither needs: on refuses to run where the kernel cannot, auto does what the kernel can and says what is missing.",
 		Restart: true, into: func(s *Server) any { return &s.Sandbox }},
-	{Name: "WORKER_USER", Kind: Account, Default: "fwknopd", In: Ours, Text: "User that the unprivileged half runs as; nobody where the default does not exist.", Restart: true, into: func(s *Server) any { return &s.WorkerUser }},
+	{Name: "WORKER_USER", Kind: Account, Default: "fwknopd", In: Ours, Text: "User that the unprivileged half runs as; the account nobody where the default does not exist.", Restart: true, into: func(s *Server) any { return &s.WorkerUser }},
 	{Name: "EVENT_LOG", Kind: FilePath, Default: "$FWKNOP_DIR/events.jsonl", In: Ours, Text: "Log of all decisions, one JSON object a line; __NONE__ for none.", into: func(s *Server) any { return &s.EventLog }},
 	{Name: "HOSTNAME", Kind: Text, In: manual, Text: "Name of this host in mails; unset means ask the system.", into: func(s *Server) any { return &s.Hostname }},
 	{Name: "EMAIL_ADDRESSES", Kind: MailList, Default: "root@localhost", In: manual, Text: "Who gets mail.", into: func(s *Server) any { return &s.MailTo }},

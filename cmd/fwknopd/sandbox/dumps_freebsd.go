@@ -18,7 +18,7 @@ const (
 
 // NoDumps keeps what is in the memory of this process out of core files, its own and those
 // of the programs that it starts. It also keeps other processes of its user (other
-// daemons, if that is the user nobody) from tracing it or reading its memory.
+// daemons, if that is the account nobody) from tracing it or reading its memory.
 func NoDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err
