@@ -61,10 +61,7 @@
 package knock
 
 import (
-	"fmt"
 	"net/netip"
-	"reflect"
-	"slices"
 	"time"
 
 	"fwknopd/fingerprint"
@@ -103,67 +100,6 @@ type Counts struct {
 	Granted uint64
 	Refused uint64
 }
-
-// A Result is the effect of a packet on one stanza: a grant, or the end of an attempt.
-// Numbers that the reason does not need are zero.
-type Result struct {
-	Stanza  int // index into Options.Stanzas
-	Reason  string
-	Granted bool // Reason is Granted
-
-	// The grant, valid iff Granted. Allow is never unspecified; it may differ from the
-	// packet's source (encrypted sequences name it). Ports are sorted and without
-	// duplicates.
-	Allow   netip.Addr
-	Ports   []parse.Port
-	Timeout time.Duration // 0: no end
-
-	// User is the user name in an encrypted sequence that was decrypted, not trusted:
-	// any bytes but NUL.
-	User string
-	// Cipher are the first 32 bytes of the cipher text, salt and first block, if it was
-	// decrypted: the key for a persistent replay cache.
-	Cipher []byte
-
-	// Port is the knock of the packet.
-	Port parse.Port
-	// Step is the number of the packet in the sequence, from 1, of Steps.
-	Step, Steps int
-	// Gap is the measured time and Bound the configured one (Timeout, TooFast,
-	// TooSlow). Gap is below zero if the time stamps went backwards.
-	Gap, Bound time.Duration
-	// MaxUses is KNOCK_LIMIT (Limit).
-	MaxUses int
-	// Want is the requirement of the stanza and Got the value found (User, OS).
-	Want, Got string
-	// FirstSeen and FirstSrc are of the first use (Replay).
-	FirstSeen time.Time
-	FirstSrc  netip.Addr
-	// Text explains a refusal that has no numbers.
-	Text string
-}
-
-// The reasons of a Result. They are the codes of package policy, which imports
-// this one.
-const (
-	Granted       = "knock.granted"
-	WrongPort     = "knock.wrong_port"
-	Timeout       = "knock.timeout"
-	TooFast       = "knock.too_fast"
-	TooSlow       = "knock.too_slow"
-	Limit         = "knock.limit"
-	DecryptFailed = "knock.decrypt_failed"
-	Checksum      = "knock.checksum"
-	User          = "knock.user"
-	OS            = "knock.os"
-	Source        = "knock.source"
-	Port          = "knock.port"
-	Replay        = "knock.replay"
-	ForgedLine    = "knock.forged_line"
-)
-
-// NoTime is the text of the refusal where a rule needs a time and the record has none.
-const NoTime = "the record has no time that can be read"
 
 // Progress is how far a source is in the sequence of a stanza.
 type Progress struct {
@@ -219,79 +155,6 @@ func New(opt Options) *Tracker {
 	}
 	t.ports, t.finder = newPortIndex(t.stanzas), newFinder(t.stanzas)
 	return t
-}
-
-// CarryOver takes over the state of old: accepted cipher texts and totals, and of
-// stanzas that only changed their place in the file the attempts in progress and the
-// uses. It must be called before the first Step; old must not be used afterwards.
-func (t *Tracker) CarryOver(old *Tracker) {
-	now := matchStanzas(old.opt.Stanzas, t.opt.Stanzas)
-	old.sources.each(func(addr netip.Addr, s *source) {
-		if t.opt.Server.Blacklist.Contains(addr) {
-			return
-		}
-		src := t.addSource(&knock{addr: addr, at: s.last})
-		src.recent, src.n = s.recent, s.n
-		for _, a := range s.attempts {
-			if i, ok := now[a.stanza]; ok {
-				place, _ := src.attempt(i)
-				*place = a
-				place.stanza = i
-				t.attempts++
-			}
-		}
-	})
-	old.uses.each(func(u use, n *int) {
-		if i, ok := now[u.stanza]; ok {
-			*t.uses.add(use{u.src, i}) = *n
-		}
-	})
-	t.ciphers, t.packets = old.ciphers, old.packets
-	if old.opt.Matcher == t.opt.Matcher && t.systems != nil && old.systems != nil {
-		t.systems = old.systems
-	}
-	t.counts = old.Counts()
-	t.ciphers.evicted = 0 // now in counts
-}
-
-// matchStanzas maps the index of each old stanza with a sequence to that of an equal new
-// one; equal ones are paired in order.
-func matchStanzas(old, now []conf.Stanza) map[int32]int32 {
-	places := make(map[string][]int32) // of new stanzas that may be equal, without those that are paired
-	for i := range now {
-		if now[i].Mode != conf.ModeSPA {
-			k := nearKey(&now[i])
-			places[k] = append(places[k], int32(i))
-		}
-	}
-	pairs := make(map[int32]int32)
-	for i := range old {
-		if old[i].Mode == conf.ModeSPA {
-			continue
-		}
-		k := nearKey(&old[i])
-		at := slices.IndexFunc(places[k], func(j int32) bool { return sameStanza(old[i], now[j]) })
-		if at >= 0 {
-			pairs[int32(i)] = places[k][at]
-			places[k] = slices.Delete(places[k], at, at+1)
-		}
-	}
-	return pairs
-}
-
-// nearKey returns a text that is the same for equal stanzas and another for most others:
-// comparing each old stanza with each new one takes minutes with thousands.
-func nearKey(s *conf.Stanza) string {
-	return fmt.Sprintln(s.Mode, s.Source, s.Destination, s.Sequence, s.PortOffset, s.Usernames) + string(s.Key.Bytes())
-}
-
-// sameStanza compares everything but places in the file, which Values and Expectations
-// have for each line. Neither has an effect on packets.
-func sameStanza(a, b conf.Stanza) bool {
-	for _, s := range []*conf.Stanza{&a, &b} {
-		s.Pos, s.Number, s.Values, s.Expectations = conf.Pos{}, 0, nil, nil
-	}
-	return reflect.DeepEqual(a, b)
 }
 
 // Counts returns the totals so far.
