@@ -7,15 +7,11 @@ import (
 	"fwknopd/policy/spa"
 )
 
-// fewStanzas is up to how many stanzas it is faster to look at each than to look the
-// source up.
-const fewStanzas = 8
-
 func newFinder(stanzas []stanza) *index.Finder {
 	f := new(index.Finder)
 	for i := range stanzas {
 		st := &stanzas[i]
-		if len(stanzas) <= fewStanzas || st.everyPacket {
+		if len(stanzas) <= index.Few || st.everyPacket {
 			f.AddEvery(i, &st.Destination)
 		} else {
 			f.Add(i, &st.Source, &st.Destination)

@@ -44,14 +44,14 @@ func (f *Finder) Link() {
 	f.destinations.Link()
 }
 
-// fewStanzas is up to how many stanzas it is faster to look at each.
-const fewStanzas = 8
+// Few is up to how many stanzas it is faster to look at each than to look an address up.
+const Few = 8
 
 // Find returns all stanzas whose source and destination have the addresses, and as few
 // others as one of the two can tell.
 func (f *Finder) Find(src, dst netip.Addr) Lists {
 	found := f.sources.Lookup(src)
-	if found.Size() > fewStanzas {
+	if found.Size() > Few {
 		if by := f.destinations.Lookup(dst); by.Size() < found.Size() {
 			return by
 		}

@@ -312,7 +312,7 @@ func (t *Tracker) startAttempts(k *knock, src *source) *source {
 // until the next call.
 func (t *Tracker) near(k *knock) []int32 {
 	byPort := t.ports.stanza[k.port]
-	if len(byPort) <= fewStanzas {
+	if len(byPort) <= index.Few {
 		return byPort
 	}
 	byAddress := t.finder.Find(k.addr, k.ev.Dst.Addr())
@@ -326,10 +326,6 @@ func (t *Tracker) near(k *knock) []int32 {
 	}
 	return t.found
 }
-
-// fewStanzas is up to how many stanzas it is faster to look at each than to look the
-// addresses up.
-const fewStanzas = 8
 
 // matches reports whether the stanza applies to the packet's addresses.
 func (t *Tracker) matches(s *stanza, k *knock) bool {
