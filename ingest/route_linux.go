@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxLinks is how many symbolic links a path may lead through, as in the kernel.
-const maxLinks = 40
-
 // A route is the directories and symbolic links that a path resolves through, and the
 // file at its end.
 type route struct {
@@ -116,7 +113,7 @@ func (w *walk) run() (complete bool) {
 		target, err := os.Readlink(at)
 		switch {
 		case err == nil:
-			if w.links++; w.links > maxLinks || !w.watch(w.dir, nameEvents, name, "") {
+			if w.links++; w.links > maxPathLinks || !w.watch(w.dir, nameEvents, name, "") {
 				return false
 			}
 			w.detour(target)
