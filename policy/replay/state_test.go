@@ -47,6 +47,37 @@ func (v *vault) kill(b *both) {
 	}
 }
 
+// leave returns the journal of a process that was killed after three messages, and a
+// function that opens it with another content and returns which messages are fresh then.
+func (v *vault) leave() (whole []byte, reopen func(journal []byte) (fresh []int)) {
+	v.t.Helper()
+	b := v.open(t0)
+	for i := range 3 {
+		add(v.t, b, packet(i, t0))
+	}
+	v.kill(b)
+	whole, err := os.ReadFile(v.path)
+	known, err2 := os.ReadFile(v.state)
+	if err := errors.Join(err, err2); err != nil {
+		v.t.Fatal(err)
+	}
+	return whole, func(journal []byte) (fresh []int) {
+		v.t.Helper()
+		if err := errors.Join(os.WriteFile(v.path, journal, 0o600), os.WriteFile(v.state, known, 0o600)); err != nil {
+			v.t.Fatal(err)
+		}
+		v.lost, v.notices = nil, nil
+		b := v.open(t0.Add(time.Second))
+		defer v.kill(b)
+		for i := range 3 {
+			if _, isFresh, _ := b.Add(packet(i, t0)); isFresh {
+				fresh = append(fresh, i)
+			}
+		}
+		return fresh
+	}
+}
+
 // edit changes the state file.
 func (v *vault) edit(change func(*state)) {
 	v.t.Helper()
@@ -187,34 +218,30 @@ func TestJournalThatIsNotWhole(t *testing.T) {
 // The journal is whole, or noticed not to be, when it is cut at any byte.
 func TestCutAtEveryByte(t *testing.T) {
 	v := newVault(t)
-	b := v.open(t0)
-	for i := range 3 {
-		add(t, b, packet(i, t0))
-	}
-	v.kill(b)
-	whole, err := os.ReadFile(v.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	known, err := os.ReadFile(v.state)
-	if err != nil {
-		t.Fatal(err)
-	}
+	whole, reopen := v.leave()
 	for cut := range whole {
-		if err := errors.Join(os.WriteFile(v.path, whole[:cut], 0o600), os.WriteFile(v.state, known, 0o600)); err != nil {
-			t.Fatal(err)
+		if fresh := reopen(whole[:cut]); len(fresh) > 0 || len(v.lost) != 1 {
+			t.Fatalf("cut at %d: messages %v are fresh, said %q", cut, fresh, v.lost)
 		}
-		v.lost = nil
-		b := v.open(t0.Add(time.Second))
-		for i := range 3 {
-			if _, fresh, _ := b.Add(packet(i, t0)); fresh {
-				t.Fatalf("cut at %d: message %d is fresh", cut, i)
+	}
+}
+
+// No message is honoured a second time whichever byte of the journal is changed. That the
+// journal is not what was left is reported, or its records are still known.
+func TestDamagedAtEveryByte(t *testing.T) {
+	v := newVault(t)
+	whole, reopen := v.leave()
+	for at := range whole {
+		for _, to := range []byte{0, '\n', ' ', '#', whole[at] ^ 1, 0xff} {
+			if to == whole[at] {
+				continue
+			}
+			damaged := bytes.Clone(whole)
+			damaged[at] = to
+			if fresh := reopen(damaged); len(fresh) > 0 {
+				t.Errorf("byte %d of %d is %q, was %q: messages %v are fresh; lost %q, notices %q", at, len(whole), to, whole[at], fresh, v.lost, v.notices)
 			}
 		}
-		if len(v.lost) != 1 {
-			t.Fatalf("cut at %d: said %q", cut, v.lost)
-		}
-		v.kill(b)
 	}
 }
 
