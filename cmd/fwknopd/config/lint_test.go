@@ -1,0 +1,73 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"fwknopd/policy/conf"
+)
+
+// TestLintOfLogs: a sequence that a plain log feeds can be forged by local users.
+func TestLintOfLogs(t *testing.T) {
+	for server, want := range map[string]bool{
+		"AUTH_MODE KNOCK;\n": true, "INGEST PCAP, KNOCK;\n": true, "AUTH_MODE KNOCK;\nENABLE_SYSLOG_FILE N;\n": true,
+		"AUTH_MODE JOURNAL;\n": false, "AUTH_MODE KMSG;\n": false, "AUTH_MODE NFLOG;\n": false, "AUTH_MODE KNOCK;\nKERNEL_LOG Y;\n": true,
+	} {
+		s, v, a := loadText(t, server, "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n")
+		if got := strings.Contains(Lint(s, v, a).Error(), "any local user can"); got != want {
+			t.Errorf("%q: warned %v", server, got)
+		}
+	}
+}
+
+func TestLint(t *testing.T) {
+	const safe = "REQUIRE_SOURCE_ADDRESS Y\nHMAC_KEY something else\nOPEN_PORTS tcp/22\n"
+	for _, tt := range []struct {
+		name, server, access string
+		want                 []string // keywords
+	}{
+		{"a good one", "", c26(safe), nil},
+		{"any command", "", c26(safe, "ENABLE_CMD_EXEC Y"), []string{"access.conf:7 ENABLE_CMD_EXEC"}},
+		{"loose expression", "", c26(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ls"), []string{"access.conf:8 CMD_REGEX"}},
+		{"tight expression in a shell", "", c26(safe, "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$", "CMD_SHELL Y"), []string{"access.conf:9 CMD_SHELL"}},
+		{"sequence in clear", "AUTH_MODE KNOCK;\n", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE"}},
+		{"encrypted sequence", "AUTH_MODE PCAP, JOURNAL;\n", perl19("ENCRYPT_SEQUENCE;"), []string{"access.conf:4 ENCRYPT_SEQUENCE"}},
+		{"source address", "", c26("HMAC_KEY something else", "OPEN_PORTS tcp/22"), []string{"access.conf:1 REQUIRE_SOURCE_ADDRESS"}},
+		{"source address for all", "REQUIRE_SOURCE_ADDRESS Y;\n", c26("HMAC_KEY something else", "OPEN_PORTS tcp/22"), nil},
+		{"no HMAC", "", c26("REQUIRE_SOURCE_ADDRESS Y", "OPEN_PORTS tcp/22"), []string{"access.conf:1 HMAC_KEY"}},
+		{"old ciphers", "", c26(safe, "HMAC_DIGEST_TYPE md5", "ENCRYPTION_MODE ECB"), []string{"access.conf:7 HMAC_DIGEST_TYPE", "access.conf:8 ENCRYPTION_MODE"}},
+		{"any port", "", c26("REQUIRE_SOURCE_ADDRESS Y", "HMAC_KEY something else"), []string{"access.conf:1 OPEN_PORTS"}},
+		{"short ids", "", c26(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ABCD1234"), []string{"access.conf:9 GPG_REMOTE_ID"}},
+		{"any signer, forged", "", c26(safe, "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW x", "GPG_REMOTE_ID ANY", "GPG_IGNORE_SIG_VERIFY_ERROR Y", "GPG_ALLOW_NO_MDC Y", "GPG_USE_OPTIONS Y"), []string{
+			"access.conf:9 GPG_REMOTE_ID", "access.conf:10 GPG_IGNORE_SIG_VERIFY_ERROR", "access.conf:11 GPG_ALLOW_NO_MDC", "access.conf:12 GPG_USE_OPTIONS"}},
+		{"client's time", "", perl19("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "PERMIT_CLIENT_TIMEOUT;"), []string{"access.conf:1 MAX_FW_TIMEOUT"}},
+		{"forwarding anywhere", "ENABLE_IPT_FORWARDING Y;\n", c26(safe), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forwarding anywhere, 1.9", "ENABLE_IPT_FORWARDING Y;\n", perl19("REQUIRE_SOURCE_ADDRESS: Y;", "HMAC_KEY: something else;", "ENABLE_FORWARD_ACCESS: Y;"), []string{"access.conf:1 INTERNAL_NET_ACCESS"}},
+		{"forwarding to a network", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "INTERNAL_NET_ACCESS 10.0.0.0/24"), nil},
+		{"forwarding to one host", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORCE_NAT 10.0.0.1 22"), nil},
+		{"forwarding off", "", c26(safe), nil},
+		{"forwarding, and a command opens", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "CMD_CYCLE_OPEN /bin/true", "CMD_CYCLE_CLOSE NONE"), nil},
+		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
+		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", c26(safe), []string{
+			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
+		{"sequence that nothing is read for", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE", "access.conf:3 SHARED_SEQUENCE"}},
+		{"encrypted sequence that nothing is read for", "AUTH_MODE PCAP;\nINGEST UDP, TCP;\n", perl19("DATA_COLLECT_MODE: ENCRYPT_SEQUENCE;"), []string{"access.conf:1 ENCRYPT_SEQUENCE", "access.conf:1 ENCRYPT_SEQUENCE"}},
+		{"SPA beside a log", "AUTH_MODE KNOCK;\n", c26(safe), []string{"access.conf:1 SOURCE"}},
+		{"all of it at once", "AUTH_MODE NFLOG;\n", c26(safe), nil},
+		{"long age", "MAX_SPA_PACKET_AGE 3600;\n", c26(safe), []string{"main.conf:1 MAX_SPA_PACKET_AGE"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, v, a := loadText(t, tt.server, tt.access)
+			var got []string
+			for _, p := range Lint(s, v, a) {
+				got = append(got, p.Pos.String()+" "+p.Keyword)
+				if isError := p.Keyword == "INTERNAL_NET_ACCESS"; (p.Severity == conf.Error) != isError {
+					t.Errorf("%v has the severity %v", p, p.Severity)
+				}
+			}
+			if g, w := strings.Join(got, "\n"), strings.Join(tt.want, "\n"); g != w {
+				t.Errorf("\n%s\nwant\n%s", g, w)
+			}
+		})
+	}
+}
