@@ -128,10 +128,7 @@ func (f *Follower) checkPath() bool {
 	f.watch.drain()
 	real, watched := f.watch.watchPath()
 	now := time.Now()
-	if f.siblings.moved(real) {
-		f.opened = 0
-		f.markOlder(f.checked.Add(-clockTick))
-	}
+	f.noteMove(real)
 	f.checked = now
 	more := f.compare()
 	if g := f.last(); g != nil {
@@ -139,6 +136,15 @@ func (f *Follower) checkPath() bool {
 	}
 	f.blind = !watched
 	return f.reportUnread() || more
+}
+
+// noteMove takes up that the path leads elsewhere than at the last call: what was beside the
+// file there before the path was last checked is no rotated file of ours.
+func (f *Follower) noteMove(real string) {
+	if f.siblings.moved(real) {
+		f.opened = 0
+		f.markOlder(f.checked.Add(-clockTick))
+	}
 }
 
 // compare compares what is at the path with the newest file, and reports
@@ -165,6 +171,7 @@ func (f *Follower) replaced(before *rotatedFile) bool {
 	if err != nil {
 		return false
 	}
+	f.noteMove(f.watch.real) // the directory may have been replaced since checkPath looked
 	f.opened++
 	if i := slices.IndexFunc(f.files, func(old *rotatedFile) bool { return old.id == st.fileID }); i >= 0 { // it was given its name back
 		file.Close()

@@ -68,15 +68,23 @@ func (b *siblings) candidatesBefore(id fileID) (found []candidate) {
 			found = append(found, candidate{st, file, readHead(file)})
 		}
 	}
+	if !b.inPlace() { // what was opened may be of either directory
+		closeAll(found)
+		return nil
+	}
 	b.forget(present)
 	slices.SortFunc(found, inOrder)
 	if i := slices.IndexFunc(found, func(c candidate) bool { return c.fileID == id }); i >= 0 {
-		for _, c := range found[i:] {
-			c.f.Close()
-		}
+		closeAll(found[i:])
 		found = found[:i]
 	}
 	return found
+}
+
+func closeAll(found []candidate) {
+	for _, c := range found {
+		c.f.Close()
+	}
 }
 
 // inOrder compares candidates by when they were last written to. Files of one tick of
@@ -151,4 +159,10 @@ func (b *siblings) moved(path string) bool {
 	was, dir := b.path, b.dir
 	b.path, b.dir = path, st.fileID
 	return was != path || dir != st.fileID && dir != fileID{}
+}
+
+// inPlace reports whether the directory is the one that moved saw last.
+func (b *siblings) inPlace() bool {
+	st, err := statPath(filepath.Dir(b.path))
+	return err == nil && st.fileID == b.dir
 }
