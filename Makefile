@@ -15,6 +15,7 @@ run: build
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd
+	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknop ./cmd/fwknop
 
 # What has to be green before a commit; needs neither root nor packages.
 check: fmt lint unit freebsd
@@ -23,10 +24,11 @@ unit:
 	$(GO) test ./...
 
 # All packages and tests compile for FreeBSD; the way it follows files (fsnotify) is tested on
-# this system.
+# this system. The client compiles for Windows and macOS too.
 freebsd:
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) vet ./...
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) test -c -vet=off -o /dev/null ./...
+	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet ./cmd/fwknop/... || exit 1; done
 	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
 
 # All that CI runs.
@@ -111,4 +113,4 @@ package:
 	cmd/fwknopd/unit/package build
 
 clean:
-	rm -rf fwknopd build
+	rm -rf fwknopd fwknop build

@@ -98,6 +98,8 @@ type Options struct {
 	Stanza int    // --stanza
 	All    bool   // --all
 
+	Client ClientOptions
+
 	// Obsolete lists the options given that are accepted without effect.
 	Obsolete []string
 	set      map[string]bool

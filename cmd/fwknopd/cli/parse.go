@@ -20,9 +20,9 @@ const (
 )
 
 // A UsageError is an error in the command line; the program exits with 2.
-type UsageError struct{ text string }
+type UsageError struct{ Text string }
 
-func (e *UsageError) Error() string { return e.text }
+func (e *UsageError) Error() string { return e.Text }
 
 func usagef(format string, a ...any) error { return &UsageError{fmt.Sprintf(format, a...)} }
 
@@ -158,6 +158,9 @@ func (o *Options) validate(c Command) error {
 	}
 	if o.Help || o.Version {
 		return nil
+	}
+	if c == Client {
+		return o.validateClient()
 	}
 	if o.KeyGenFile != "" && !o.KeyGen {
 		o.KeyGen, actions = true, append(actions, "--key-gen-file")

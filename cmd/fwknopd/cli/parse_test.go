@@ -70,7 +70,7 @@ func TestSpellings(t *testing.T) {
 // TestEverySpelling passes every option to every command that takes it, in every
 // spelling, between two others.
 func TestEverySpelling(t *testing.T) {
-	for c := Daemon; c <= Help; c <<= 1 {
+	for _, c := range commands() {
 		for d := range c.rows() {
 			for _, sp := range spellings(c, d) {
 				args := append(append([]string{"-h"}, sp.args...), "--HELP")
@@ -96,6 +96,14 @@ func TestEverySpelling(t *testing.T) {
 			}
 		}
 	}
+}
+
+// commands returns all commands: those of fwknopd, and the client.
+func commands() (all []Command) {
+	for c := Daemon; c <= Help; c <<= 1 {
+		all = append(all, c)
+	}
+	return append(all, Client)
 }
 
 type spelling struct {
@@ -164,7 +172,7 @@ func TestSameInAllCommands(t *testing.T) {
 			seen[spelled] = is
 		}
 	}
-	for c := Daemon; c <= Help; c <<= 1 {
+	for _, c := range commands() {
 		var names []string
 		for d := range c.rows() {
 			if slices.Contains(names, d.name) {
@@ -268,7 +276,7 @@ func TestSet(t *testing.T) {
 }
 
 func TestUsageNamesEveryOption(t *testing.T) {
-	for c := Daemon; c <= Help; c <<= 1 {
+	for _, c := range commands() {
 		var b bytes.Buffer
 		Usage(&b, c)
 		for d := range c.rows() {

@@ -7,7 +7,7 @@ import (
 
 // A Command is a sub-command, or the daemon with its actions, which has no name. A row
 // of the table holds a set of them.
-type Command uint8
+type Command uint16
 
 const (
 	Daemon Command = 1 << iota
@@ -41,7 +41,7 @@ const (
 // An option is one option of the command line. Where its text differs between commands
 // it has several rows, which agree in all spellings and in whether it takes a value.
 type option struct {
-	in      Command // the commands that take it; 0: the daemon
+	in      Command // the commands that take it; 0: the daemon, or the client in its table
 	name    string  // canonical long name
 	short   string
 	aliases []string
@@ -54,9 +54,13 @@ type option struct {
 
 // rows returns the options that a command takes, in the order of the table.
 func (c Command) rows() iter.Seq[*option] {
+	table, others := options, Daemon
+	if c == Client {
+		table, others = clientOptions, Client
+	}
 	return func(yield func(*option) bool) {
-		for i := range options {
-			if d := &options[i]; cmp.Or(d.in, Daemon)&c != 0 && !yield(d) {
+		for i := range table {
+			if d := &table[i]; cmp.Or(d.in, others)&c != 0 && !yield(d) {
 				return
 			}
 		}

@@ -9,6 +9,9 @@ var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Chec
 
 // String returns how the command is called.
 func (c Command) String() string {
+	if c == Client {
+		return "fwknop"
+	}
 	if name := commandNames[c]; name != "" {
 		return "fwknopd " + name
 	}
@@ -44,6 +47,10 @@ what each stanza allows, and what is dangerous in it.
 
 Writes the digests of the messages seen as a cache that the 2.6 daemon reads, to a new
 file or to standard output: after a change back it refuses those messages too.
+`,
+	Client: `Usage: fwknop -A PROTO/PORT -D HOST (-a IP | -s) [options]   ask a server to open a port
+       fwknop -n NAME [options]                               with the options of a stanza
+       fwknop --key-gen                                       fresh keys for both sides
 `,
 	Help: `usage: fwknopd help [KEYWORD...]
 `,

@@ -1,12 +1,12 @@
 package config
 
 import (
-	"crypto/rand"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"strings"
+
+	"fwknopd/cmd/fwknopd/keygen"
 )
 
 // The sample files are short and valid. access.conf has the placeholders @KEY@ and
@@ -36,8 +36,4 @@ func Samples(stdout, stderr io.Writer) int {
 }
 
 // GenerateKey returns n random bytes in base64.
-func GenerateKey(n int) string {
-	b := make([]byte, n)
-	rand.Read(b) // never returns an error
-	return base64.StdEncoding.EncodeToString(b)
-}
+func GenerateKey(n int) string { return keygen.Base64(n) }

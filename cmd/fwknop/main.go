@@ -1,0 +1,151 @@
+// Fwknop is the client of the firewall knock operator: it asks a server that runs fwknopd
+// to open ports or to run a command, with one encrypted packet (Single Packet
+// Authorization). Options and the rc file are those of the 2.6 client.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+
+	"fwknopd/cmd/fwknop/send"
+	"fwknopd/cmd/fwknopd/cli"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+// version is the release; revision names the commit and is set by the linker.
+const version = "0.1.0"
+
+var revision = "unknown"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	c := client{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, terminal: readHidden}
+	os.Exit(c.run(ctx, os.Args[1:]))
+}
+
+// A client is one run of the program.
+type client struct {
+	*cli.Options
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+	terminal       func(prompt string) ([]byte, error) // asks for a secret
+}
+
+// run is main with its arguments; it returns the exit code.
+func (c *client) run(ctx context.Context, args []string) int {
+	code := exitOK
+	if c.Options, code = cli.Begin(cli.Client, args, c.stdout, c.stderr); c.Options == nil || c.Help {
+		return code
+	}
+	if c.Version {
+		fmt.Fprintf(c.stdout, "fwknop v%s (revision: %s)\n", version, revision)
+		return exitOK
+	}
+	err := c.act(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(c.stderr, "fwknop: %v\n", err)
+	var usage *cli.UsageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitError
+}
+
+// act does what the options ask for.
+func (c *client) act(ctx context.Context) error {
+	file, err := c.readRC()
+	if err != nil {
+		return err
+	}
+	if c.Client.StanzaList {
+		return c.listStanzas(file)
+	}
+	if err := c.applyRC(file); err != nil {
+		return err
+	}
+	if c.KeyGen || c.Client.SaveStanza {
+		return c.save(file)
+	}
+	return c.knock(ctx)
+}
+
+// knock makes the packet and sends it.
+func (c *client) knock(ctx context.Context) error {
+	if err := c.complete(); err != nil {
+		return err
+	}
+	carrier, err := send.Find(c.Client.Proto)
+	if err != nil {
+		return &cli.UsageError{Text: "--server-proto: " + err.Error()}
+	}
+	m, err := c.message(ctx)
+	if err != nil {
+		return err
+	}
+	text, err := c.encrypt(m)
+	if err != nil {
+		return err
+	}
+	if err := c.savePacket(text); err != nil {
+		return err
+	}
+	p := &send.Packet{Text: text, Host: c.Client.Destination, Port: c.Client.Port, SourcePort: c.Client.SourcePort, Network: c.network()}
+	if c.Test {
+		return c.show(p, m)
+	}
+	to, err := carrier(ctx, p)
+	if err != nil {
+		return fmt.Errorf("sending to %s: %w", p, err)
+	}
+	if c.Client.NATRandPort {
+		fmt.Fprintf(c.stdout, "connect to port %d\n", c.Client.NATPort)
+	}
+	if c.Verbose > 0 {
+		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(text), to, c.Client.Proto)
+	}
+	return nil
+}
+
+// network names the addresses of the server that may be used, as for package net.
+func (c *client) network() string {
+	switch {
+	case c.Client.IPv4:
+		return "ip4"
+	case c.Client.IPv6:
+		return "ip6"
+	}
+	return "ip"
+}
+
+// savePacket writes the packet to the file of --save-packet.
+func (c *client) savePacket(text []byte) error {
+	if c.Client.SavePacket == "" {
+		return nil
+	}
+	flags := os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	if c.Client.AppendPacket {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	}
+	f, err := os.OpenFile(c.Client.SavePacket, flags, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s\n", text)
+	return errors.Join(err, f.Close())
+}

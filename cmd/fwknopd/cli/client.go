@@ -1,0 +1,163 @@
+package cli
+
+// Client is the client, fwknop. Its options are in a table of their own, as short
+// options mean other things there.
+const Client Command = 1 << 15
+
+// ClientOptions are the options of the client that the daemon does not have.
+type ClientOptions struct {
+	// What is asked for.
+	Access      string // --access
+	Destination string // --destination
+	AllowIP     string // --allow-ip
+	SourceIP    bool   // --source-ip
+	Command     string // --server-cmd
+	NATAccess   string // --nat-access
+	NATLocal    bool   // --nat-local
+	NATPort     int    // --nat-port
+	NATRandPort bool   // --nat-rand-port
+	FWTimeout   int    // --fw-timeout
+	User        string // --spoof-user
+	TimePlus    string // --time-offset-plus
+	TimeMinus   string // --time-offset-minus
+
+	// How it is encrypted.
+	DigestType    string // --digest-type
+	Mode          string // --encryption-mode
+	UseHMAC       bool   // --use-hmac
+	Key           string // --key-rijndael
+	KeyBase64     string // --key-base64-rijndael
+	KeyFile       string // --get-key
+	HMACKey       string // --key-hmac
+	HMACKeyBase64 string // --key-base64-hmac
+	HMACKeyFile   string // --get-hmac-key
+	Stdin         bool   // --stdin
+	FD            int    // --fd
+
+	// How it is sent.
+	Proto      string // --server-proto
+	Port       int    // --server-port
+	RandPort   bool   // --rand-port
+	SourcePort int    // --source-port
+	IPv4       bool   // --server-resolve-ipv4
+	IPv6       bool   // --ipv6
+
+	// Files.
+	Name         string // --named-config
+	RCFile       string // --rc-file
+	NoRCFile     bool   // --no-rc-file
+	NoHome       bool   // --no-home-dir
+	SaveStanza   bool   // --save-rc-stanza
+	ForceStanza  bool   // --force-stanza
+	StanzaList   bool   // --stanza-list
+	SavePacket   string // --save-packet
+	AppendPacket bool   // --save-packet-append
+}
+
+// clientOptions are the options of [Client] in the order of the usage text. Names are
+// those of the 2.6 client; aliases are names of 1.9 that differ in more than case.
+var clientOptions = []option{
+	{name: "access", short: "A", kind: text, arg: "PROTO/PORT,…", help: "ports to open, such as tcp/22,udp/53", into: func(o *Options) any { return &o.Client.Access }},
+	{name: "destination", short: "D", kind: text, arg: "HOST", help: "the server: a name or an address", into: func(o *Options) any { return &o.Client.Destination }},
+	{name: "allow-ip", short: "a", kind: text, arg: "IP", help: "the address to let in", into: func(o *Options) any { return &o.Client.AllowIP }},
+	{name: "source-ip", short: "s", kind: switchOn, help: "let in the address that the packet comes from; servers may refuse this", into: func(o *Options) any { return &o.Client.SourceIP }},
+	{name: "named-config", short: "n", kind: text, arg: "NAME", help: "read options from the stanza NAME of the rc file", into: func(o *Options) any { return &o.Client.Name }},
+	{name: "server-cmd", short: "C", kind: text, arg: "COMMAND", help: "have the server run COMMAND instead of opening ports", into: func(o *Options) any { return &o.Client.Command }},
+	{name: "fw-timeout", short: "f", kind: number, arg: "SECONDS", help: "how long the ports are to be open; the server may allow less", into: func(o *Options) any { return &o.Client.FWTimeout }},
+	{name: "nat-access", short: "N", kind: text, arg: "HOST[:PORT]", help: "forward the port to HOST behind the server", into: func(o *Options) any { return &o.Client.NATAccess }},
+	{name: "nat-local", kind: switchOn, help: "forward the port of --nat-port to the server itself", into: func(o *Options) any { return &o.Client.NATLocal }},
+	{name: "nat-port", kind: number, arg: "PORT", help: "the port to connect to; that of -A is the one it is forwarded to", into: func(o *Options) any { return &o.Client.NATPort }},
+	{name: "nat-rand-port", kind: switchOn, help: "draw that port at random and print it", into: func(o *Options) any { return &o.Client.NATRandPort }},
+	{name: "spoof-user", short: "U", kind: text, arg: "NAME", help: "user name in the message ($SPOOF_USER, else yours)", into: func(o *Options) any { return &o.Client.User }},
+	{name: "time-offset-plus", kind: text, arg: "TIME", help: "add TIME to the clock: 60, 60sec, 10min, 2hours, 2days", into: func(o *Options) any { return &o.Client.TimePlus }},
+	{name: "time-offset-minus", kind: text, arg: "TIME", help: "subtract TIME from the clock", into: func(o *Options) any { return &o.Client.TimeMinus }},
+
+	{name: "server-proto", short: "P", kind: text, arg: "PROTO", help: "how the packet is sent: udp", into: func(o *Options) any { return &o.Client.Proto }},
+	{name: "server-port", short: "p", kind: number, arg: "PORT", help: "port that it is sent to (62201)", into: func(o *Options) any { return &o.Client.Port }},
+	{name: "rand-port", short: "r", kind: switchOn, help: "send it to a random port from 10000 on", into: func(o *Options) any { return &o.Client.RandPort }},
+	{name: "source-port", short: "S", kind: number, arg: "PORT", help: "port that it is sent from", into: func(o *Options) any { return &o.Client.SourcePort }},
+	{name: "server-resolve-ipv4", short: "4", kind: switchOn, help: "use an IPv4 address of the server", into: func(o *Options) any { return &o.Client.IPv4 }},
+	{name: "ipv6", short: "6", kind: switchOn, help: "use an IPv6 address of the server", into: func(o *Options) any { return &o.Client.IPv6 }},
+	{name: "test", short: "T", aliases: []string{"dry-run", "Test-mode"}, kind: switchOn, help: "print the packet and what is in it, and send nothing", into: func(o *Options) any { return &o.Test }},
+	{name: "save-packet", short: "B", aliases: []string{"Save-packet-file"}, kind: text, arg: "FILE", help: "write the packet to FILE as well", into: func(o *Options) any { return &o.Client.SavePacket }},
+	{name: "save-packet-append", short: "b", kind: switchOn, help: "append it to that file", into: func(o *Options) any { return &o.Client.AppendPacket }},
+
+	{name: "use-hmac", kind: switchOn, help: "authenticate with an HMAC; implied by an HMAC key", into: func(o *Options) any { return &o.Client.UseHMAC }},
+	{name: "hmac-digest-type", kind: text, arg: "TYPE", help: "md5, sha1, sha256 (default), sha384, sha512, sha3_256 or sha3_512", into: func(o *Options) any { return &o.HMACDigestType }},
+	{name: "digest-type", short: "m", aliases: []string{"digest-alg"}, kind: text, arg: "TYPE", help: "digest in the message, one of the same", into: func(o *Options) any { return &o.Client.DigestType }},
+	{name: "encryption-mode", short: "M", kind: text, arg: "MODE", help: "cbc (default), ctr, ofb, cfb, ecb or legacy", into: func(o *Options) any { return &o.Client.Mode }},
+	{name: "get-key", short: "G", kind: text, arg: "FILE", help: "take the key from the line of the server in FILE", into: func(o *Options) any { return &o.Client.KeyFile }},
+	{name: "get-hmac-key", kind: text, arg: "FILE", help: "likewise the HMAC key", into: func(o *Options) any { return &o.Client.HMACKeyFile }},
+	{name: "stdin", kind: switchOn, help: "read the key from standard input", into: func(o *Options) any { return &o.Client.Stdin }},
+	{name: "fd", kind: number, arg: "N", help: "read the key from file descriptor N", into: func(o *Options) any { return &o.Client.FD }},
+	{name: "key-rijndael", kind: text, arg: "KEY", help: "the key itself; other users may see it in the list of processes", into: func(o *Options) any { return &o.Client.Key }},
+	{name: "key-base64-rijndael", kind: text, arg: "KEY", help: "the key in base64; as visible", into: func(o *Options) any { return &o.Client.KeyBase64 }},
+	{name: "key-hmac", kind: text, arg: "KEY", help: "the HMAC key; as visible", into: func(o *Options) any { return &o.Client.HMACKey }},
+	{name: "key-base64-hmac", aliases: []string{"hmac-key-base64"}, kind: text, arg: "KEY", help: "the HMAC key in base64; as visible", into: func(o *Options) any { return &o.Client.HMACKeyBase64 }},
+
+	{name: "key-gen", short: "k", kind: switchOn, help: "print fresh keys, or save them with --save-rc-stanza", into: func(o *Options) any { return &o.KeyGen }},
+	{name: "key-gen-file", short: "K", kind: text, arg: "FILE", help: "write them to FILE; --key-gen is understood", into: func(o *Options) any { return &o.KeyGenFile }},
+	{name: "key-len", kind: number, arg: "N", help: "bytes of the encryption key, 1 to 128", into: func(o *Options) any { return &o.KeyLen }},
+	{name: "hmac-key-len", kind: number, arg: "N", help: "bytes of the HMAC key, 1 to 128", into: func(o *Options) any { return &o.HMACKeyLen }},
+
+	{name: "rc-file", kind: text, arg: "FILE", help: "the rc file (~/.fwknoprc)", into: func(o *Options) any { return &o.Client.RCFile }},
+	{name: "no-rc-file", kind: switchOn, help: "read none", into: func(o *Options) any { return &o.Client.NoRCFile }},
+	{name: "no-home-dir", kind: switchOn, help: "read nothing from the home directory", into: func(o *Options) any { return &o.Client.NoHome }},
+	{name: "save-rc-stanza", kind: switchOn, help: "save these options in the stanza of -n, else in one named like the server", into: func(o *Options) any { return &o.Client.SaveStanza }},
+	{name: "force-stanza", kind: switchOn, help: "replace a stanza that exists", into: func(o *Options) any { return &o.Client.ForceStanza }},
+	{name: "stanza-list", kind: switchOn, action: true, help: "list the stanzas of the rc file", into: func(o *Options) any { return &o.Client.StanzaList }},
+
+	{name: "verbose", short: "v", kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
+	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{name: "version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
+	{name: "fault-injection-tag", kind: absentText},
+}
+
+// exclusive lists options of which one at most can be given.
+var exclusive = [][]string{
+	{"allow-ip", "source-ip"},
+	{"access", "server-cmd"},
+	{"server-port", "rand-port"},
+	{"nat-port", "nat-rand-port"},
+	{"time-offset-plus", "time-offset-minus"},
+	{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"},
+	{"key-hmac", "key-base64-hmac", "get-hmac-key"},
+	{"server-resolve-ipv4", "ipv6"},
+	{"rc-file", "no-rc-file"},
+}
+
+// needs lists options that say something about another one only.
+var needs = [][2]string{
+	{"key-len", "key-gen"},
+	{"hmac-key-len", "key-gen"},
+	{"force-stanza", "save-rc-stanza"},
+	{"save-packet-append", "save-packet"},
+}
+
+// validateClient checks the options of the client against each other.
+func (o *Options) validateClient() error {
+	if len(o.Operands) > 0 {
+		return usagef("unexpected argument %q (see fwknop --help)", o.Operands[0])
+	}
+	if o.KeyGenFile != "" {
+		o.KeyGen, o.set["key-gen"] = true, true
+	}
+	for _, group := range exclusive {
+		first := ""
+		for _, name := range group {
+			switch {
+			case !o.set[name]:
+			case first != "":
+				return usagef("--%s and --%s exclude each other", first, name)
+			default:
+				first = name
+			}
+		}
+	}
+	for _, n := range needs {
+		if o.set[n[0]] && !o.set[n[1]] {
+			return usagef("--%s goes with --%s", n[0], n[1])
+		}
+	}
+	return nil
+}
