@@ -8,10 +8,9 @@ export CGO_ENABLED ?= 0
 
 .PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
 
-# Name the systems that knock in a log a Linux kernel wrote and in a capture.
+# The program at work on data that it brings; as root with a live round in a private namespace.
 run: build
-	./fwknopd --os fixtures/netfilter/kernel/variety.log
-	./fwknopd --os fixtures/netfilter/scanners/nmap-sS.pcap fixtures/netfilter/scanners/linux-default.pcap
+	./fwknopd demo
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknopd ./cmd/fwknopd

@@ -6,6 +6,7 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
+	"fwknopd/cmd/fwknopd/demo"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/replay"
 )
@@ -37,4 +38,18 @@ var commands = map[string]command{
 		}
 		return config.Help(o.Operands, stdout, stderr)
 	},
+}
+
+// The demonstration runs other commands, so it cannot stand in the initial value.
+func init() {
+	commands["demo"] = func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		o, code := cli.Begin(cli.Demo, args, stdout, stderr)
+		switch {
+		case o == nil:
+			return code
+		case o.Inside:
+			return demo.Inside(stdout, stderr)
+		}
+		return demo.Show(run, stdout, stderr)
+	}
 }

@@ -407,3 +407,25 @@ func TestE2EProcessNames(t *testing.T) {
 		})
 	}
 }
+
+// The demonstration's live round opens a port and closes it again, and leaves no folder.
+func TestE2EDemo(t *testing.T) {
+	netlab.Need(t, "nft", "go")
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := t.TempDir()
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "demo")
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("connect to port 22: open ")) || !bytes.Contains(out, []byte("closed again")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("left %v (%v)", left, err)
+	}
+}

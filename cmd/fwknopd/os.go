@@ -23,7 +23,7 @@ const (
 
 // runOS runs `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
-	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, AsGiven: o.AsGiven, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}

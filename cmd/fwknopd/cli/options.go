@@ -38,6 +38,8 @@ type Options struct {
 	Operands     []string // what is no option
 	Signatures   []string // --signatures FILE or +FILE
 	AsGiven      bool     // --os: keep the given order of files
+	Brief        bool     // --brief: one line a source
+	Inside       bool     // --inside: demo runs its live round in this namespace
 
 	// The daemon.
 	Interface    string // --intf

@@ -17,6 +17,7 @@ const (
 	Grants
 	Digests
 	Help
+	Demo
 
 	offline    = Replay | Explain
 	configured = Daemon | offline | Check | Grants
@@ -95,6 +96,8 @@ var options = []option{
 
 	{name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
 	{name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
+	{name: "brief", kind: switchOn, help: "with --os: a line for each source, with what fits best", into: func(o *Options) any { return &o.Brief }},
+	{in: Demo, name: "inside", kind: switchOn, into: func(o *Options) any { return &o.Inside }},
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
@@ -156,7 +159,7 @@ var options = []option{
 	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 
-	{in: configured | Digests | Help, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

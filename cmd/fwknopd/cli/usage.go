@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -26,6 +26,7 @@ var synopses = map[Command]string{
        fwknopd check [options]                   validate the configuration
        fwknopd grants list|revoke                what is open
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
+       fwknopd demo                              all of this on data that it brings
        fwknopd help [KEYWORD]                    about a configuration keyword
 
 FILE is a log or a capture, recognised by content, compressed or not; - is stdin.
@@ -53,6 +54,12 @@ file or to standard output: after a change back it refuses those messages too.
        fwknop --key-gen                                       fresh keys for both sides
 `,
 	Help: `usage: fwknopd help [KEYWORD...]
+`,
+	Demo: `usage: fwknopd demo
+
+Shows the program at work on data that it brings: systems, decisions, an explanation, a
+difference. As root on Linux it also opens a port and closes it again, in a network namespace
+of its own; the firewall of this host is not touched.
 `,
 }
 

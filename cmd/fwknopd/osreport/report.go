@@ -80,6 +80,29 @@ func writeText(w io.Writer, t *sourceTable, n *resultIDs, verbose bool) error {
 	return b.Flush()
 }
 
+// addressColumns is the width of the address column of the brief report: that of an IPv4
+// address and two blanks.
+const addressColumns = 17
+
+// writeBrief writes a line for each source: its address, how many SYNs it sent, and the label
+// of the first signature in file order that fits, guesses at a group last.
+func writeBrief(w io.Writer, t *sourceTable, n *resultIDs) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	for s := range t.all() {
+		label := "unknown"
+		if sigs := t.signatures(s, n); len(sigs) > 0 {
+			label = sigs[0].Label
+			if i := slices.IndexFunc(sigs, func(sig *fingerprint.Signature) bool { return !sig.Generic }); i >= 0 {
+				label = sigs[i].Label
+			}
+		}
+		if _, err := fmt.Fprintf(b, "%-*s %6d SYN  %s\n", addressColumns, s.addr(), s.syns, conf.Printable(label)); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
+}
+
 // appendRow appends a line. A signature that is wider than its column is followed by
 // one blank.
 func appendRow(dst []byte, signature, label string) []byte {

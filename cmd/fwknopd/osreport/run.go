@@ -26,6 +26,7 @@ type Options struct {
 	engine.Systems          // to match against
 	JSON           bool     // one object per source instead of the 1.9 layout
 	Verbose        bool     // include unmatched SYNs in the text report
+	Brief          bool     // one line a source instead of the 1.9 layout; not with Verbose
 	Filter         *filter.Filter
 	AsGiven        bool      // keep the order of Inputs even if it goes back in time
 	Now            time.Time // dates log stamps without a year
@@ -55,9 +56,12 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil && !errors.As(err, &unread) {
 		return err
 	}
-	if o.JSON {
+	switch {
+	case o.JSON:
 		err = writeJSON(stdout, total, names)
-	} else {
+	case o.Brief && !o.Verbose:
+		err = writeBrief(stdout, total, names)
+	default:
 		writeInputs(stdout, opened)
 		err = writeText(stdout, total, names, o.Verbose)
 	}
