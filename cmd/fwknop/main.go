@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
+	"unicode"
 
 	"fwknopd/cmd/fwknop/send"
 	"fwknopd/cmd/fwknopd/cli"
@@ -55,7 +58,7 @@ func (c *client) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(c.stdout, "fwknop v%s (revision: %s)\n", version, revision)
 		return exitOK
 	}
-	err := c.act(ctx)
+	err := c.act(ctx, args)
 	if err == nil {
 		return exitOK
 	}
@@ -68,7 +71,19 @@ func (c *client) run(ctx context.Context, args []string) int {
 }
 
 // act does what the options ask for.
-func (c *client) act(ctx context.Context) error {
+func (c *client) act(ctx context.Context, args []string) error {
+	if c.Client.ShowLast {
+		last, err := c.lastArgs()
+		if err == nil {
+			fmt.Fprintln(c.stdout, joinArgs(append([]string{"fwknop"}, last...)))
+		}
+		return err
+	}
+	if c.Client.Last {
+		if err := c.parseLast(args); err != nil {
+			return err
+		}
+	}
 	file, err := c.readRC()
 	if err != nil {
 		return err
@@ -82,7 +97,10 @@ func (c *client) act(ctx context.Context) error {
 	if c.KeyGen || c.Client.SaveStanza {
 		return c.save(file)
 	}
-	return c.knock(ctx)
+	if err := c.knock(ctx); err != nil {
+		return err
+	}
+	return c.saveArgs(args)
 }
 
 // knock makes the packet and sends it.
@@ -90,9 +108,9 @@ func (c *client) knock(ctx context.Context) error {
 	if err := c.complete(); err != nil {
 		return err
 	}
-	carrier, err := send.Find(c.Client.Proto)
+	carrier, p, err := c.packet()
 	if err != nil {
-		return &cli.UsageError{Text: "--server-proto: " + err.Error()}
+		return err
 	}
 	m, err := c.message(ctx)
 	if err != nil {
@@ -105,11 +123,11 @@ func (c *client) knock(ctx context.Context) error {
 	if err := c.savePacket(text); err != nil {
 		return err
 	}
-	p := &send.Packet{Text: text, Host: c.Client.Destination, Port: c.Client.Port, SourcePort: c.Client.SourcePort, Network: c.network()}
+	p.Text = text
 	if c.Test {
 		return c.show(p, m)
 	}
-	to, err := carrier(ctx, p)
+	to, err := carrier.Send(ctx, p)
 	if err != nil {
 		return fmt.Errorf("sending to %s: %w", p, err)
 	}
@@ -117,7 +135,53 @@ func (c *client) knock(ctx context.Context) error {
 		fmt.Fprintf(c.stdout, "connect to port %d\n", c.Client.NATPort)
 	}
 	if c.Verbose > 0 {
-		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(text), to, c.Client.Proto)
+		where := to.String()
+		if p.Proxy != "" {
+			where = fmt.Sprintf("%s through the proxy %s", p, p.Proxy)
+		}
+		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(text), where, c.Client.Proto)
+	}
+	return nil
+}
+
+// packet returns how the packet is sent; its text is still missing.
+func (c *client) packet() (send.Carrier, *send.Packet, error) {
+	o := &c.Client
+	carrier, err := send.Find(o.Proto)
+	if err != nil {
+		return carrier, nil, usage("--server-proto: %v", err)
+	}
+	p := &send.Packet{Host: o.Destination, Port: o.Port, SourcePort: o.SourcePort, Network: c.network(), UserAgent: o.UserAgent,
+		ICMPType: -1, ICMPCode: o.ICMPCode}
+	if c.Set("icmp-type") {
+		p.ICMPType = o.ICMPType
+	}
+	if o.Proxy != "" {
+		if p.Proxy, err = send.ParseProxy(o.Proxy); err != nil {
+			return carrier, nil, usage("--http-proxy: %v", err)
+		}
+	}
+	if o.Source != "" {
+		if p.Source, err = netip.ParseAddr(o.Source); err != nil || p.Source.Zone() != "" {
+			return carrier, nil, usage("--spoof-source %s: that is no IP address", o.Source)
+		}
+		p.Source = p.Source.Unmap()
+	}
+	return carrier, p, c.checkCarrier(carrier)
+}
+
+// checkCarrier refuses options that the carrier does not know.
+func (c *client) checkCarrier(carrier send.Carrier) error {
+	o := &c.Client
+	switch {
+	case o.Source != "" && !carrier.Raw:
+		return usage("--spoof-source goes with -P udpraw, tcpraw or icmp, not with %s", o.Proto)
+	case (c.Set("icmp-type") || c.Set("icmp-code")) && o.Proto != "icmp":
+		return usage("--icmp-type and --icmp-code go with -P icmp")
+	case o.ICMPType > 255 || o.ICMPCode > 255:
+		return usage("types and codes of ICMP are 0 to 255")
+	case strings.ContainsFunc(o.UserAgent, unicode.IsControl):
+		return usage("--user-agent has control characters")
 	}
 	return nil
 }

@@ -263,6 +263,9 @@ func TestSave(t *testing.T) {
 func TestKeywordsAreSaved(t *testing.T) {
 	values := map[string]string{"TIME_OFFSET": "-60", "ALLOW_IP": "192.0.2.7"}
 	for _, k := range keywords {
+		if slices.Contains([]string{"RESOLVE_IP_HTTP", "WGET_CMD", "USE_WGET_USER_AGENT"}, k.name) {
+			continue
+		}
 		saved := ""
 		for _, v := range []string{values[k.name], "Y", "7"} {
 			o := newOptions(t)

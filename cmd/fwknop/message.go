@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,8 +28,8 @@ const (
 	maxPort     = 65535
 )
 
-// complete checks that a request can be made of the options and fills in what was not
-// given.
+// complete checks that the options say what is asked for, and of which server, and fills
+// in what was not given.
 func (c *client) complete() error {
 	o := &c.Client
 	switch {
@@ -36,8 +37,12 @@ func (c *client) complete() error {
 		return usage("no server: -D HOST, or -n NAME for a stanza of the rc file (see fwknop --help)")
 	case o.Access == "" && o.Command == "":
 		return usage("nothing is asked for: -A PROTO/PORT, such as -A tcp/22, or -C COMMAND")
-	case o.AllowIP == "" && !o.SourceIP:
+	case o.AllowIP == "" && !o.SourceIP && !o.Resolve:
 		return usage("which address is to be let in? -a IP, or -s for the one that the packet comes from")
+	case o.Resolve && o.ResolveURL == "":
+		return usage("-R asks a web server for the address of this host: name one with --resolve-url URL (2.6 asked one of its authors), or give the address with -a")
+	case o.Proxy != "" && c.Set("server-proto") && !strings.EqualFold(o.Proto, "http"):
+		return usage("--http-proxy goes with -P http, not with %s", o.Proto)
 	}
 	for _, p := range []struct {
 		option string
@@ -47,20 +52,28 @@ func (c *client) complete() error {
 			return usage("--%s: %d is no port", p.option, p.port)
 		}
 	}
-	o.Proto = strings.ToLower(o.Proto)
-	if o.Proto == "" {
-		o.Proto = "udp"
+	c.setDefaults()
+	return nil
+}
+
+// setDefaults fills in what was not given.
+func (c *client) setDefaults() {
+	o := &c.Client
+	o.Proto = cmp.Or(strings.ToLower(o.Proto), "udp")
+	if o.Proxy != "" {
+		o.Proto = "http"
 	}
 	if o.RandPort {
 		o.Port = randomPort()
 	}
-	if o.Port == 0 {
-		o.Port = defaultPort
+	if o.Proto == "http" && o.Port == 0 {
+		o.Port = send.HTTPPort
 	}
+	o.Port = cmp.Or(o.Port, defaultPort)
 	if o.NATRandPort {
 		o.NATPort = randomPort()
 	}
-	return nil
+	o.UserAgent = cmp.Or(o.UserAgent, "Fwknop/"+version)
 }
 
 func usage(format string, a ...any) error {
@@ -78,7 +91,7 @@ func (c *client) message(ctx context.Context) (*spa.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	allow, err := c.allow()
+	allow, err := c.allow(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +134,12 @@ func messageType(nat, local, timeout bool) spa.Type {
 }
 
 // allow returns the address to let in; 0.0.0.0 is that of the packet.
-func (c *client) allow() (string, error) {
-	if c.Client.SourceIP {
+func (c *client) allow(ctx context.Context) (string, error) {
+	switch {
+	case c.Client.SourceIP:
 		return "0.0.0.0", nil
+	case c.Client.Resolve:
+		return c.resolveOwn(ctx)
 	}
 	a, err := netip.ParseAddr(c.Client.AllowIP)
 	if err != nil || a.Zone() != "" {

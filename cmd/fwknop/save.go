@@ -37,6 +37,9 @@ func (c *client) save(file *rc.File) error {
 	return c.saveStanza(file)
 }
 
+// unsaved are the options that a knock has and a stanza cannot have.
+var unsaved = []string{"server-cmd", "ipv6", "icmp-type", "icmp-code", "stdin", "fd", "save-packet"}
+
 // saveStanza writes the options as a stanza of the rc file.
 func (c *client) saveStanza(file *rc.File) error {
 	name, path := c.Client.Name, c.rcPath()
@@ -50,6 +53,11 @@ func (c *client) saveStanza(file *rc.File) error {
 		return errors.New("--save-rc-stanza: there is no rc file to write to")
 	case file.Has(name) && !c.Client.ForceStanza:
 		return fmt.Errorf("%s has a stanza [%s] already; --force-stanza replaces it", path, name)
+	}
+	for _, option := range unsaved {
+		if c.Set(option) {
+			return usage("--%s has no keyword in the rc file; leave it out and give it with -n %s", option, name)
+		}
 	}
 	var entries []rc.Entry
 	for _, k := range keywords {

@@ -29,11 +29,18 @@ type keyword struct {
 var keywords = []keyword{
 	text("ACCESS", []string{"access", "server-cmd"}, func(o *cli.Options) *string { return &o.Client.Access }),
 	text("SPA_SERVER", []string{"destination"}, func(o *cli.Options) *string { return &o.Client.Destination }),
-	{"ALLOW_IP", []string{"allow-ip", "source-ip"}, setAllowIP, getAllowIP},
-	text("SPA_SERVER_PROTO", []string{"server-proto"}, func(o *cli.Options) *string { return &o.Client.Proto }),
+	{"ALLOW_IP", allowOptions, setAllowIP, getAllowIP},
+	yes("RESOLVE_IP_HTTPS", allowOptions, func(o *cli.Options) *bool { return &o.Client.Resolve }),
+	{"RESOLVE_IP_HTTP", allowOptions, setResolveHTTP, notSaved},
+	text("RESOLVE_URL", []string{"resolve-url"}, func(o *cli.Options) *string { return &o.Client.ResolveURL }),
+	yes("RESOLVE_HTTP_ONLY", []string{"resolve-http-only"}, func(o *cli.Options) *bool { return &o.Client.ResolveHTTPOnly }),
+	text("SPA_SERVER_PROTO", []string{"server-proto", "http-proxy"}, func(o *cli.Options) *string { return &o.Client.Proto }),
 	number("SPA_SERVER_PORT", []string{"server-port"}, func(o *cli.Options) *int { return &o.Client.Port }),
 	number("SPA_SOURCE_PORT", []string{"source-port"}, func(o *cli.Options) *int { return &o.Client.SourcePort }),
 	yes("RAND_PORT", []string{"rand-port", "server-port"}, func(o *cli.Options) *bool { return &o.Client.RandPort }),
+	text("SPOOF_SOURCE_IP", []string{"spoof-source"}, func(o *cli.Options) *string { return &o.Client.Source }),
+	text("HTTP_PROXY", []string{"http-proxy", "server-proto"}, func(o *cli.Options) *string { return &o.Client.Proxy }),
+	text("HTTP_USER_AGENT", []string{"user-agent"}, func(o *cli.Options) *string { return &o.Client.UserAgent }),
 	yes("SERVER_RESOLVE_IPV4", []string{"server-resolve-ipv4", "ipv6"}, func(o *cli.Options) *bool { return &o.Client.IPv4 }),
 	number("FW_TIMEOUT", []string{"fw-timeout"}, func(o *cli.Options) *int { return &o.Client.FWTimeout }),
 	text("NAT_ACCESS", []string{"nat-access"}, func(o *cli.Options) *string { return &o.Client.NATAccess }),
@@ -52,10 +59,14 @@ var keywords = []keyword{
 	text("HMAC_KEY", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKey }),
 	text("HMAC_KEY_BASE64", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKeyBase64 }),
 	text("HMAC_KEY_FILE", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKeyFile }),
+	yes("NO_SAVE_ARGS", []string{"no-save-args"}, func(o *cli.Options) *bool { return &o.Client.NoSaveArgs }),
 	{"VERBOSE", []string{"verbose"}, setVerbose, getVerbose},
+	{"WGET_CMD", nil, ignore, notSaved},
+	{"USE_WGET_USER_AGENT", nil, ignore, notSaved},
 }
 
 var (
+	allowOptions   = []string{"allow-ip", "source-ip", "resolve-ip-https"}
 	keyOptions     = []string{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"}
 	hmacKeyOptions = []string{"key-hmac", "key-base64-hmac", "get-hmac-key"}
 )
@@ -109,6 +120,8 @@ func setAllowIP(o *cli.Options, value string) error {
 	switch strings.ToLower(value) {
 	case "source":
 		o.Client.SourceIP = true
+	case "resolve":
+		o.Client.Resolve = true
 	default:
 		o.Client.AllowIP = value
 	}
@@ -119,8 +132,21 @@ func getAllowIP(o *cli.Options) string {
 	if o.Client.SourceIP {
 		return "source"
 	}
-	return o.Client.AllowIP
+	return o.Client.AllowIP // --resolve-ip-https has a keyword of its own
 }
+
+// setResolveHTTP is for files of old clients, which knew no https.
+func setResolveHTTP(o *cli.Options, value string) error {
+	on, err := isYes("RESOLVE_IP_HTTP", value)
+	o.Client.Resolve, o.Client.ResolveHTTPOnly = on, on
+	return err
+}
+
+// notSaved is for keywords that are not written: others are, or none is needed.
+func notSaved(*cli.Options) string { return "" }
+
+// ignore is for keywords without effect, as [client.applyStanza] says.
+func ignore(*cli.Options, string) error { return nil }
 
 func setTimeOffset(o *cli.Options, value string) error {
 	if minus, ok := strings.CutPrefix(value, "-"); ok {
@@ -253,6 +279,9 @@ func (c *client) applyStanza(file *rc.File, name string, taken map[string]bool) 
 		}
 		if e.Cut {
 			fmt.Fprintf(c.stderr, "fwknop: warning: %s: the value of %s ends at the first blank, # or ;, as in 2.6; the rest of the line is not read\n", file.Where(e), e.Key)
+		}
+		if k.options == nil {
+			fmt.Fprintf(c.stderr, "fwknop: %s: %s has no effect: wget is not used\n", file.Where(e), e.Key)
 		}
 		if anyTaken(k.options, taken) {
 			continue

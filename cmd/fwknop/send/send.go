@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -18,22 +21,39 @@ type Packet struct {
 	Port       int
 	SourcePort int    // 0: the system chooses
 	Network    string // "ip", "ip4" or "ip6": which addresses of the server to use
+
+	// Of the carrier http.
+	UserAgent string
+	Proxy     string // HOST:PORT of the proxy to send it through; "": none
+
+	// Of the raw carriers.
+	Source             netip.Addr // the zero Addr: that of this host
+	ICMPType, ICMPCode int        // a negative type is the echo reply
 }
 
-// A Carrier sends a packet and returns where it was sent to.
-type Carrier func(ctx context.Context, p *Packet) (netip.AddrPort, error)
+// A Carrier is one way to send a packet.
+type Carrier struct {
+	Raw bool // makes the IP packet itself; needs root and knows [Packet.Source]
+	// Send returns where the packet was sent to.
+	Send func(ctx context.Context, p *Packet) (netip.AddrPort, error)
+}
 
-// carriers are the ways to send a packet, by their names on the command line.
+// carriers are all carriers by their names on the command line.
 var carriers = map[string]Carrier{
-	"udp": udp,
+	"udp":    {Send: udp},
+	"tcp":    {Send: tcp},
+	"http":   {Send: http},
+	"udpraw": {Raw: true, Send: raw(udpHeader)},
+	"tcpraw": {Raw: true, Send: raw(tcpHeader)},
+	"icmp":   {Raw: true, Send: raw(icmpHeader)},
 }
 
 // Find returns the carrier of that name.
 func Find(name string) (Carrier, error) {
-	if c := carriers[name]; c != nil {
+	if c, ok := carriers[name]; ok {
 		return c, nil
 	}
-	return nil, fmt.Errorf("no carrier %q (udp)", name)
+	return Carrier{}, fmt.Errorf("no carrier %q (%s)", name, strings.Join(slices.Sorted(maps.Keys(carriers)), ", "))
 }
 
 // Timeout bounds the look-up of a name and the set-up of a connection.
@@ -44,20 +64,38 @@ func udp(ctx context.Context, p *Packet) (netip.AddrPort, error) {
 	if err != nil {
 		return to, err
 	}
-	conn, err := net.DialUDP("udp", p.local(), net.UDPAddrFromAddrPort(to))
+	return to, p.dial(ctx, "udp", to.String(), &net.UDPAddr{Port: p.SourcePort}, func(conn net.Conn) error {
+		_, err := conn.Write(p.Text)
+		return err
+	})
+}
+
+func tcp(ctx context.Context, p *Packet) (netip.AddrPort, error) {
+	to, err := p.resolve(ctx)
 	if err != nil {
 		return to, err
 	}
-	_, err = conn.Write(p.Text)
-	return to, errors.Join(err, conn.Close())
+	return to, p.dialTCP(ctx, to.String(), func(conn net.Conn) error {
+		_, err := conn.Write(p.Text)
+		return err
+	})
 }
 
-// local returns the local address of a UDP socket.
-func (p *Packet) local() *net.UDPAddr {
-	if p.SourcePort == 0 {
-		return nil
+func (p *Packet) dialTCP(ctx context.Context, to string, use func(net.Conn) error) error {
+	return p.dial(ctx, "tcp", to, &net.TCPAddr{Port: p.SourcePort}, use)
+}
+
+// dial connects, calls use, and closes the connection.
+func (p *Packet) dial(ctx context.Context, network, to string, from net.Addr, use func(net.Conn) error) error {
+	d := net.Dialer{Timeout: Timeout}
+	if p.SourcePort != 0 {
+		d.LocalAddr = from
 	}
-	return &net.UDPAddr{Port: p.SourcePort}
+	conn, err := d.DialContext(ctx, network, to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(conn), conn.Close())
 }
 
 // resolve returns the address of the server. Of several addresses an IPv4 one is

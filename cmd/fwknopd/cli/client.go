@@ -11,6 +11,11 @@ type ClientOptions struct {
 	Destination string // --destination
 	AllowIP     string // --allow-ip
 	SourceIP    bool   // --source-ip
+	Resolve     bool   // --resolve-ip-https
+	ResolveURL  string // --resolve-url
+	// ResolveHTTPOnly is --resolve-http-only.
+	ResolveHTTPOnly bool
+
 	Command     string // --server-cmd
 	NATAccess   string // --nat-access
 	NATLocal    bool   // --nat-local
@@ -39,6 +44,11 @@ type ClientOptions struct {
 	Port       int    // --server-port
 	RandPort   bool   // --rand-port
 	SourcePort int    // --source-port
+	Source     string // --spoof-source
+	ICMPType   int    // --icmp-type
+	ICMPCode   int    // --icmp-code
+	Proxy      string // --http-proxy
+	UserAgent  string // --user-agent
 	IPv4       bool   // --server-resolve-ipv4
 	IPv6       bool   // --ipv6
 
@@ -50,6 +60,10 @@ type ClientOptions struct {
 	SaveStanza   bool   // --save-rc-stanza
 	ForceStanza  bool   // --force-stanza
 	StanzaList   bool   // --stanza-list
+	ArgsFile     string // --save-args-file
+	NoSaveArgs   bool   // --no-save-args
+	Last         bool   // --last-cmd
+	ShowLast     bool   // --show-last
 	SavePacket   string // --save-packet
 	AppendPacket bool   // --save-packet-append
 }
@@ -61,6 +75,9 @@ var clientOptions = []option{
 	{name: "destination", short: "D", kind: text, arg: "HOST", help: "the server: a name or an address", into: func(o *Options) any { return &o.Client.Destination }},
 	{name: "allow-ip", short: "a", kind: text, arg: "IP", help: "the address to let in", into: func(o *Options) any { return &o.Client.AllowIP }},
 	{name: "source-ip", short: "s", kind: switchOn, help: "let in the address that the packet comes from; servers may refuse this", into: func(o *Options) any { return &o.Client.SourceIP }},
+	{name: "resolve-ip-https", short: "R", aliases: []string{"resolve-ip-http", "Resolve-external-IP"}, kind: switchOn, help: "let in the address that the web server of --resolve-url sees", into: func(o *Options) any { return &o.Client.Resolve }},
+	{name: "resolve-url", aliases: []string{"whatismyip-URL"}, kind: text, arg: "URL", help: "a web page that is the address of its client, and nothing else", into: func(o *Options) any { return &o.Client.ResolveURL }},
+	{name: "resolve-http-only", kind: switchOn, help: "allow an http URL: others on the way can then name the address", into: func(o *Options) any { return &o.Client.ResolveHTTPOnly }},
 	{name: "named-config", short: "n", kind: text, arg: "NAME", help: "read options from the stanza NAME of the rc file", into: func(o *Options) any { return &o.Client.Name }},
 	{name: "server-cmd", short: "C", kind: text, arg: "COMMAND", help: "have the server run COMMAND instead of opening ports", into: func(o *Options) any { return &o.Client.Command }},
 	{name: "fw-timeout", short: "f", kind: number, arg: "SECONDS", help: "how long the ports are to be open; the server may allow less", into: func(o *Options) any { return &o.Client.FWTimeout }},
@@ -72,10 +89,15 @@ var clientOptions = []option{
 	{name: "time-offset-plus", kind: text, arg: "TIME", help: "add TIME to the clock: 60, 60sec, 10min, 2hours, 2days", into: func(o *Options) any { return &o.Client.TimePlus }},
 	{name: "time-offset-minus", kind: text, arg: "TIME", help: "subtract TIME from the clock", into: func(o *Options) any { return &o.Client.TimeMinus }},
 
-	{name: "server-proto", short: "P", kind: text, arg: "PROTO", help: "how the packet is sent: udp", into: func(o *Options) any { return &o.Client.Proto }},
-	{name: "server-port", short: "p", kind: number, arg: "PORT", help: "port that it is sent to (62201)", into: func(o *Options) any { return &o.Client.Port }},
+	{name: "server-proto", short: "P", kind: text, arg: "PROTO", help: "how the packet is sent: udp (default), tcp or http; as root udpraw, tcpraw or icmp", into: func(o *Options) any { return &o.Client.Proto }},
+	{name: "server-port", short: "p", kind: number, arg: "PORT", help: "port that it is sent to (62201; http: 80)", into: func(o *Options) any { return &o.Client.Port }},
 	{name: "rand-port", short: "r", kind: switchOn, help: "send it to a random port from 10000 on", into: func(o *Options) any { return &o.Client.RandPort }},
 	{name: "source-port", short: "S", kind: number, arg: "PORT", help: "port that it is sent from", into: func(o *Options) any { return &o.Client.SourcePort }},
+	{name: "spoof-source", short: "Q", aliases: []string{"spoof-src"}, kind: text, arg: "IP", help: "address that it seems to come from; with udpraw, tcpraw and icmp", into: func(o *Options) any { return &o.Client.Source }},
+	{name: "icmp-type", kind: number, arg: "N", help: "type of the ICMP message (echo reply)", into: func(o *Options) any { return &o.Client.ICMPType }},
+	{name: "icmp-code", kind: number, arg: "N", help: "code of the ICMP message (0)", into: func(o *Options) any { return &o.Client.ICMPCode }},
+	{name: "http-proxy", short: "H", kind: text, arg: "HOST[:PORT]", help: "send it through this HTTP proxy; -P http is understood", into: func(o *Options) any { return &o.Client.Proxy }},
+	{name: "user-agent", short: "u", kind: text, arg: "TEXT", help: "user agent of HTTP requests; servers may want it to begin with Fwknop", into: func(o *Options) any { return &o.Client.UserAgent }},
 	{name: "server-resolve-ipv4", short: "4", kind: switchOn, help: "use an IPv4 address of the server", into: func(o *Options) any { return &o.Client.IPv4 }},
 	{name: "ipv6", short: "6", kind: switchOn, help: "use an IPv6 address of the server", into: func(o *Options) any { return &o.Client.IPv6 }},
 	{name: "test", short: "T", aliases: []string{"dry-run", "Test-mode"}, kind: switchOn, help: "print the packet and what is in it, and send nothing", into: func(o *Options) any { return &o.Test }},
@@ -107,15 +129,23 @@ var clientOptions = []option{
 	{name: "force-stanza", kind: switchOn, help: "replace a stanza that exists", into: func(o *Options) any { return &o.Client.ForceStanza }},
 	{name: "stanza-list", kind: switchOn, action: true, help: "list the stanzas of the rc file", into: func(o *Options) any { return &o.Client.StanzaList }},
 
+	{name: "last-cmd", short: "l", kind: switchOn, help: "the arguments of the last run, and those given now", into: func(o *Options) any { return &o.Client.Last }},
+	{name: "show-last", kind: switchOn, action: true, help: "print the arguments of the last run", into: func(o *Options) any { return &o.Client.ShowLast }},
+	{name: "save-args-file", short: "E", kind: text, arg: "FILE", help: "where they are saved (~/.fwknop.run); never with a key", into: func(o *Options) any { return &o.Client.ArgsFile }},
+	{name: "no-save-args", kind: switchOn, help: "do not save them", into: func(o *Options) any { return &o.Client.NoSaveArgs }},
+
 	{name: "verbose", short: "v", kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
 	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
+
+	{name: "wget-cmd", short: "w", kind: ignoredText},
+	{name: "use-wget-user-agent", kind: ignored},
 	{name: "fault-injection-tag", kind: absentText},
 }
 
 // exclusive lists options of which one at most can be given.
 var exclusive = [][]string{
-	{"allow-ip", "source-ip"},
+	{"allow-ip", "source-ip", "resolve-ip-https"},
 	{"access", "server-cmd"},
 	{"server-port", "rand-port"},
 	{"nat-port", "nat-rand-port"},
@@ -132,6 +162,7 @@ var needs = [][2]string{
 	{"hmac-key-len", "key-gen"},
 	{"force-stanza", "save-rc-stanza"},
 	{"save-packet-append", "save-packet"},
+	{"resolve-http-only", "resolve-ip-https"},
 }
 
 // validateClient checks the options of the client against each other.

@@ -49,9 +49,9 @@ what each stanza allows, and what is dangerous in it.
 Writes the digests of the messages seen as a cache that the 2.6 daemon reads, to a new
 file or to standard output: after a change back it refuses those messages too.
 `,
-	Client: `Usage: fwknop -A PROTO/PORT -D HOST (-a IP | -s) [options]   ask a server to open a port
-       fwknop -n NAME [options]                               with the options of a stanza
-       fwknop --key-gen                                       fresh keys for both sides
+	Client: `Usage: fwknop -A PROTO/PORT -D HOST (-a IP | -s | -R) [options]   ask a server to open a port
+       fwknop -n NAME [options]                                    with the options of a stanza
+       fwknop --key-gen                                            fresh keys for both sides
 `,
 	Help: `usage: fwknopd help [KEYWORD...]
 `,
