@@ -22,7 +22,7 @@ const maxRijndaelKey = 32
 func (c *client) keys() (spa.Key, error) {
 	k := spa.Key{Mode: strings.ToLower(c.Client.Mode), HMACType: strings.ToLower(c.HMACDigestType)}
 	var err error
-	if k.Passphrase, err = c.passphrase(); err != nil {
+	if k.Passphrase, err = c.passphrase("Key: "); err != nil {
 		return k, err
 	}
 	if k.HMACKey, err = c.hmacKey(); err != nil {
@@ -37,7 +37,8 @@ func (c *client) keys() (spa.Key, error) {
 	return k, nil
 }
 
-func (c *client) passphrase() (key []byte, err error) {
+// passphrase returns the key, which is also the passphrase of an OpenPGP key.
+func (c *client) passphrase(prompt string) (key []byte, err error) {
 	o := &c.Client
 	switch {
 	case o.Key != "":
@@ -51,7 +52,7 @@ func (c *client) passphrase() (key []byte, err error) {
 	case c.Set("fd"):
 		return readKey(os.NewFile(uintptr(o.FD), "fd"))
 	}
-	return c.ask("Key: ")
+	return c.ask(prompt)
 }
 
 // hmacKey returns nil if there is to be no HMAC.

@@ -116,7 +116,7 @@ func (c *client) knock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := c.encrypt(m)
+	text, err := c.encrypt(ctx, m)
 	if err != nil {
 		return err
 	}

@@ -254,7 +254,19 @@ func parseOffset(s string) (time.Duration, error) {
 }
 
 // encrypt returns the packet of m.
-func (c *client) encrypt(m *spa.Message) ([]byte, error) {
+func (c *client) encrypt(ctx context.Context, m *spa.Message) (text []byte, err error) {
+	if c.usesGPG() {
+		text, err = c.encryptGPG(ctx, m)
+	} else {
+		text, err = c.encryptRijndael(m)
+	}
+	if errors.Is(err, spa.ErrMalformed) {
+		return nil, usage("the server would refuse this: %v", err)
+	}
+	return text, err
+}
+
+func (c *client) encryptRijndael(m *spa.Message) ([]byte, error) {
 	k, err := c.keys()
 	if err != nil {
 		return nil, err
@@ -262,9 +274,5 @@ func (c *client) encrypt(m *spa.Message) ([]byte, error) {
 	if k.Mode == "legacy" && len(k.HMACKey) > 0 {
 		return nil, usage("mode legacy is for servers that know no HMAC; use cbc, the default, with one")
 	}
-	text, err := spa.Encode(m, k, spa.EncodeOptions{Rand: rand.Reader})
-	if errors.Is(err, spa.ErrMalformed) {
-		return nil, usage("the server would refuse this: %v", err)
-	}
-	return text, err
+	return spa.Encode(m, k, spa.EncodeOptions{Rand: rand.Reader})
 }

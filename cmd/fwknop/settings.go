@@ -59,6 +59,16 @@ var keywords = []keyword{
 	text("HMAC_KEY", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKey }),
 	text("HMAC_KEY_BASE64", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKeyBase64 }),
 	text("HMAC_KEY_FILE", hmacKeyOptions, func(o *cli.Options) *string { return &o.Client.HMACKeyFile }),
+	yes("USE_GPG", []string{"gpg-encryption"}, func(o *cli.Options) *bool { return &o.Client.GPG }),
+	text("GPG_RECIPIENT", []string{"gpg-recipient-key"}, func(o *cli.Options) *string { return &o.Client.GPGRecipient }),
+	text("GPG_SIGNER", []string{"gpg-signer-key"}, func(o *cli.Options) *string { return &o.Client.GPGSigner }),
+	{"GPG_KEY_FILE", []string{"gpg-key-file", "gpg-home-dir"}, addKeyFiles, getKeyFiles},
+	text("GPG_HOMEDIR", []string{"gpg-home-dir", "gpg-key-file"}, func(o *cli.Options) *string { return &o.GPGHomeDir }),
+	text("GPG_EXE", []string{"gpg-exe"}, func(o *cli.Options) *string { return &o.GPGExe }),
+	yes("USE_GPG_AGENT", []string{"gpg-agent", "gpg-no-signing-pw"}, func(o *cli.Options) *bool { return &o.Client.GPGAgent }),
+	yes("GPG_NO_SIGNING_PW", []string{"gpg-no-signing-pw", "gpg-agent"}, func(o *cli.Options) *bool { return &o.Client.GPGNoPassphrase }),
+	text("GPG_SIGNING_PW", keyOptions, func(o *cli.Options) *string { return &o.Client.SigningPassphrase }),
+	text("GPG_SIGNING_PW_BASE64", keyOptions, func(o *cli.Options) *string { return &o.Client.SigningPassphraseBase64 }),
 	yes("NO_SAVE_ARGS", []string{"no-save-args"}, func(o *cli.Options) *bool { return &o.Client.NoSaveArgs }),
 	{"VERBOSE", []string{"verbose"}, setVerbose, getVerbose},
 	{"WGET_CMD", nil, ignore, notSaved},
@@ -147,6 +157,15 @@ func notSaved(*cli.Options) string { return "" }
 
 // ignore is for keywords without effect, as [client.applyStanza] says.
 func ignore(*cli.Options, string) error { return nil }
+
+// addKeyFiles reads GPG_KEY_FILE, which the 2.6 client does not know: names with commas
+// between them.
+func addKeyFiles(o *cli.Options, value string) error {
+	o.Client.GPGKeyFiles = append(o.Client.GPGKeyFiles, strings.Split(value, ",")...)
+	return nil
+}
+
+func getKeyFiles(o *cli.Options) string { return strings.Join(o.Client.GPGKeyFiles, ",") }
 
 func setTimeOffset(o *cli.Options, value string) error {
 	if minus, ok := strings.CutPrefix(value, "-"); ok {

@@ -43,7 +43,14 @@ func (c *client) show(p *send.Packet, m *spa.Message) error {
 }
 
 func (c *client) showEncryption(row func(string, any)) {
-	row("encryption", "Rijndael, "+cmp.Or(c.Client.Mode, "cbc"))
+	switch o := &c.Client; {
+	case !c.usesGPG():
+		row("encryption", "Rijndael, "+cmp.Or(o.Mode, "cbc"))
+	case o.GPGSigner == "":
+		row("encryption", "OpenPGP for "+o.GPGRecipient+", not signed")
+	default:
+		row("encryption", "OpenPGP for "+o.GPGRecipient+", signed by "+o.GPGSigner)
+	}
 	hmac := "none"
 	if o := &c.Client; o.UseHMAC || o.HMACKey != "" || o.HMACKeyBase64 != "" || o.HMACKeyFile != "" {
 		hmac = cmp.Or(c.HMACDigestType, "sha256")

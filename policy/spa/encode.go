@@ -23,6 +23,15 @@ type EncodeOptions struct {
 // m.DigestType is sha256. Text and NAT are used; Plaintext and the fields derived from
 // the texts are not. Fields that [Opener.Open] would refuse are an error.
 func Encode(m *Message, k Key, opt EncodeOptions) ([]byte, error) {
+	plain, err := Compose(m, opt)
+	if err != nil {
+		return nil, err
+	}
+	return Seal(plain, k, opt)
+}
+
+// Compose returns the plaintext of m as [Encode] encrypts it.
+func Compose(m *Message, opt EncodeOptions) ([]byte, error) {
 	rnd := m.Rand
 	if rnd == "" {
 		var err error
@@ -38,7 +47,7 @@ func Encode(m *Message, k Key, opt EncodeOptions) ([]byte, error) {
 	if _, err := decode(plain, 1<<len(algorithms)-1, &rules, nil, new(Message)); err != nil {
 		return nil, err
 	}
-	return Seal(plain, k, opt)
+	return plain, nil
 }
 
 // Plaintext joins the fields of m, with rnd as the random value, and their digest. The

@@ -39,6 +39,16 @@ type ClientOptions struct {
 	Stdin         bool   // --stdin
 	FD            int    // --fd
 
+	// OpenPGP. The fields of the signing passphrase are set by the rc file only.
+	GPG                     bool     // --gpg-encryption
+	GPGRecipient            string   // --gpg-recipient-key
+	GPGSigner               string   // --gpg-signer-key
+	GPGKeyFiles             []string // --gpg-key-file
+	GPGAgent                bool     // --gpg-agent
+	GPGNoPassphrase         bool     // --gpg-no-signing-pw
+	SigningPassphrase       string
+	SigningPassphraseBase64 string
+
 	// How it is sent.
 	Proto      string // --server-proto
 	Port       int    // --server-port
@@ -107,7 +117,7 @@ var clientOptions = []option{
 	{name: "use-hmac", kind: switchOn, help: "authenticate with an HMAC; implied by an HMAC key", into: func(o *Options) any { return &o.Client.UseHMAC }},
 	{name: "hmac-digest-type", kind: text, arg: "TYPE", help: "md5, sha1, sha256 (default), sha384, sha512, sha3_256 or sha3_512", into: func(o *Options) any { return &o.HMACDigestType }},
 	{name: "digest-type", short: "m", aliases: []string{"digest-alg"}, kind: text, arg: "TYPE", help: "digest in the message, one of the same", into: func(o *Options) any { return &o.Client.DigestType }},
-	{name: "encryption-mode", short: "M", kind: text, arg: "MODE", help: "cbc (default), ctr, ofb, cfb, ecb or legacy", into: func(o *Options) any { return &o.Client.Mode }},
+	{name: "encryption-mode", short: "M", kind: text, arg: "MODE", help: "cbc (default), ctr, ofb, cfb, ecb or legacy; asymmetric is OpenPGP", into: func(o *Options) any { return &o.Client.Mode }},
 	{name: "get-key", short: "G", kind: text, arg: "FILE", help: "take the key from the line of the server in FILE", into: func(o *Options) any { return &o.Client.KeyFile }},
 	{name: "get-hmac-key", kind: text, arg: "FILE", help: "likewise the HMAC key", into: func(o *Options) any { return &o.Client.HMACKeyFile }},
 	{name: "stdin", kind: switchOn, help: "read the key from standard input", into: func(o *Options) any { return &o.Client.Stdin }},
@@ -116,6 +126,15 @@ var clientOptions = []option{
 	{name: "key-base64-rijndael", kind: text, arg: "KEY", help: "the key in base64; as visible", into: func(o *Options) any { return &o.Client.KeyBase64 }},
 	{name: "key-hmac", kind: text, arg: "KEY", help: "the HMAC key; as visible", into: func(o *Options) any { return &o.Client.HMACKey }},
 	{name: "key-base64-hmac", aliases: []string{"hmac-key-base64"}, kind: text, arg: "KEY", help: "the HMAC key in base64; as visible", into: func(o *Options) any { return &o.Client.HMACKeyBase64 }},
+
+	{name: "gpg-encryption", short: "g", kind: switchOn, help: "send an OpenPGP message; the options below imply it", into: func(o *Options) any { return &o.Client.GPG }},
+	{name: "gpg-recipient-key", aliases: []string{"gpg-recipient"}, kind: text, arg: "ID", help: "key of the server: its id, fingerprint or a part of its name", into: func(o *Options) any { return &o.Client.GPGRecipient }},
+	{name: "gpg-signer-key", aliases: []string{"gpg-signing-key"}, kind: text, arg: "ID", help: "key to sign with", into: func(o *Options) any { return &o.Client.GPGSigner }},
+	{name: "gpg-key-file", kind: repeated, arg: "FILE", help: "exported keys; gpg is not needed then", into: func(o *Options) any { return &o.Client.GPGKeyFiles }},
+	{name: "gpg-home-dir", kind: text, arg: "DIR", help: "GnuPG home (that of gpg)", into: func(o *Options) any { return &o.GPGHomeDir }},
+	{name: "gpg-exe", kind: text, arg: "PATH", help: "gpg program", into: func(o *Options) any { return &o.GPGExe }},
+	{name: "gpg-agent", kind: switchOn, help: "let the agent of GnuPG ask for the passphrase of the signing key", into: func(o *Options) any { return &o.Client.GPGAgent }},
+	{name: "gpg-no-signing-pw", kind: switchOn, help: "the signing key has no passphrase", into: func(o *Options) any { return &o.Client.GPGNoPassphrase }},
 
 	{name: "key-gen", short: "k", kind: switchOn, help: "print fresh keys, or save them with --save-rc-stanza", into: func(o *Options) any { return &o.KeyGen }},
 	{name: "key-gen-file", short: "K", kind: text, arg: "FILE", help: "write them to FILE; --key-gen is understood", into: func(o *Options) any { return &o.KeyGenFile }},
@@ -153,6 +172,10 @@ var exclusive = [][]string{
 	{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"},
 	{"key-hmac", "key-base64-hmac", "get-hmac-key"},
 	{"server-resolve-ipv4", "ipv6"},
+	{"gpg-agent", "gpg-no-signing-pw"},
+	{"gpg-key-file", "gpg-home-dir"},
+	{"gpg-key-file", "gpg-agent"},
+	{"gpg-key-file", "gpg-exe"},
 	{"rc-file", "no-rc-file"},
 }
 
