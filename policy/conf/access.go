@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -30,14 +31,35 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 	ld.out.Stanzas = make([]Stanza, 0, len(ld.pending))
 	for _, b := range ld.pending {
 		ld.complete(b)
-		if !b.broken {
+		if b.broken {
+			ld.out.Refused = append(ld.out.Refused, b.Stanza)
+		} else {
 			ld.out.Stanzas = append(ld.out.Stanzas, b.Stanza)
 		}
 	}
 	if ld.blocks == 0 && !ld.unread {
 		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
+		if p := ld.swapped(); p != nil {
+			return ld.server, ld.values, ld.out, p
+		}
 	}
 	return ld.server, ld.values, ld.out, append(ld.found, ld.problems()...)
+}
+
+// swapped is the one problem of two files that were given for each other, nil if they were
+// not: the server file has stanzas, and access.conf has keywords of the server file only.
+func (ld *accessLoader) swapped() Problems {
+	belongs := func(list Problems, name string, file File) bool {
+		return slices.ContainsFunc(list, func(p Problem) bool { return p.Pos.File == name && p.Text == belongsInto+file.String() })
+	}
+	stanzas := func(p Problem) bool {
+		return strings.TrimSuffix(p.Keyword, ":") == "SOURCE" && p.Text == belongsInto+AccessFile.String()
+	}
+	if !slices.ContainsFunc(ld.found, stanzas) || !belongs(ld.list, ld.out.File, ServerFile) {
+		return nil
+	}
+	return Problems{{Pos: Pos{File: ld.Server}, Text: fmt.Sprintf("these look swapped: here are the stanzas, and in %s is what belongs into %s: -c %s -a %s",
+		redact(ld.out.File), ServerFile, redact(ld.out.File), redact(ld.Server))}}
 }
 
 // An accessLoader builds stanzas out of files. fwknop.conf decides whether

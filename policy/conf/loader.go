@@ -122,6 +122,9 @@ func (ld *loader) value(f File, d Dialect, l *line) *Value {
 	return &Value{Keyword: k, Text: text, Pos: l.pos, Origin: FromFile, Name: l.keyword}
 }
 
+// belongsInto is said of a keyword that stands in the wrong one of the two files.
+const belongsInto = "unknown keyword here, it belongs into "
+
 // unknown reports a keyword that is not in the table.
 func (ld *loader) unknown(f File, l *line) {
 	p := Problem{Pos: l.pos, Keyword: shownKeyword(f, l), Text: "unknown keyword"}
@@ -131,7 +134,7 @@ func (ld *loader) unknown(f File, l *line) {
 	switch {
 	case ld.full():
 	case Find(1-f, l.keyword) != nil:
-		p.Text = "unknown keyword here, it belongs into " + (1 - f).String()
+		p.Text = belongsInto + (1 - f).String()
 	case glued(f, l.keyword) != nil:
 		p.Text = "unknown keyword, a blank is wanted between a keyword and its value"
 	default:
@@ -152,6 +155,10 @@ func (ld *loader) parse(d Dialect, val *Value) (meaning any, ok bool) {
 		var u unknownWord
 		if errors.As(err, &u) {
 			problem.Hint = nearestOf(u.word, u.values)
+		}
+		var m misspelled
+		if errors.As(err, &m) {
+			problem.Hint = m.meant
 		}
 		ld.add(problem)
 		return nil, false

@@ -233,10 +233,14 @@ func parsePort(text string, icmp bool) (Port, error) {
 		}
 		return Port{Proto: parse.ICMP}, nil
 	default:
+		err := fmt.Errorf("%q: unknown protocol %q", clip(text), clip(proto))
 		if !slash {
-			return p, fmt.Errorf("%q is not proto/port", clip(text))
+			err = fmt.Errorf("%q is not proto/port", clip(text))
 		}
-		return p, fmt.Errorf("%q: unknown protocol %q", clip(text), clip(proto))
+		if meant := turned(proto, number); meant != "" {
+			return p, misspelled{err, meant}
+		}
+		return p, err
 	}
 	if !slash || number == "" {
 		return p, fmt.Errorf("%q has no port", clip(text))
@@ -247,6 +251,15 @@ func parsePort(text string, icmp bool) (Port, error) {
 	}
 	p.Number = uint16(n)
 	return p, nil
+}
+
+// turned is the entry that is meant by port/proto, "" if that is not what stands there.
+func turned(port, proto string) string {
+	proto = strings.ToLower(proto)
+	if _, err := parseInt(port, 0, 65535); err != nil || proto != "tcp" && proto != "udp" {
+		return ""
+	}
+	return proto + "/" + port
 }
 
 func parseAddr(text string) (netip.Addr, error) {

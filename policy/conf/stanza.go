@@ -252,6 +252,9 @@ const commandsOnly = "external_cmd"
 // knock checks what is for knock sequences.
 func (m *builder) knock() {
 	s := m.s
+	if s.Mode == ModeShared && m.has("REQUIRE_USERNAME") {
+		m.invalid("REQUIRE_USERNAME", "REQUIRE_USERNAME", "a knock sequence in clear holds no user name: the stanza would never grant anything; leave it out")
+	}
 	if m.has("MAX_TIME_DIFF") {
 		if s.MaxTimeDiff < s.MinTimeDiff {
 			m.invalid("MAX_TIME_DIFF", "MAX_TIME_DIFF", "is below MIN_TIME_DIFF")

@@ -127,6 +127,8 @@ type Access struct {
 	File    string
 	Dialect Dialect // of the main file; included files have their own
 	Stanzas []Stanza
+	// Refused are those that have an error, as far as they could be read: for check alone.
+	Refused []Stanza
 
 	index  sync.Once
 	byLine map[int]int // index into Stanzas, made by StanzaAt

@@ -130,7 +130,16 @@ func (k *Keyword) parseNumber(d Dialect, text string) (any, error) {
 	if d == C26 && k.Max2 != 0 {
 		high = k.Max2
 	}
-	return parseInt(text, k.Min, high)
+	n, err := parseInt(text, k.Min, high)
+	if err == nil {
+		return n, nil
+	}
+	if span, wrong := time.ParseDuration(strings.ReplaceAll(text, " ", "")); wrong == nil && k.Kind == Span && span%k.Unit == 0 {
+		if n := strconv.FormatInt(int64(span/k.Unit), 10); n != text {
+			return nil, misspelled{err, n}
+		}
+	}
+	return nil, err
 }
 
 func parseInt(text string, low, high int64) (int64, error) {
@@ -185,6 +194,12 @@ func (u unknownWord) Error() string {
 		return fmt.Sprintf("%q is unknown, only %s is allowed", clip(u.word), u.values[0])
 	}
 	return fmt.Sprintf("%q is not one of %s", clip(u.word), strings.Join(u.values, ", "))
+}
+
+// misspelled is an error that can offer the value that is meant.
+type misspelled struct {
+	error
+	meant string
 }
 
 func parseDir(text string) (string, error) {

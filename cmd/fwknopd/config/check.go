@@ -11,9 +11,10 @@ import (
 
 // Exit codes of check and dump.
 const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	exitOK     = 0
+	exitError  = 1
+	exitUsage  = 2
+	exitConfig = 78 // EX_CONFIG: the configuration is refused
 )
 
 // A Checker implements `fwknopd check`.
@@ -25,7 +26,7 @@ type Checker struct {
 }
 
 // Run checks the configuration that args name. It returns exit code 0 if that is valid
-// and meets all expectations, 2 for a usage error, else 1.
+// and meets all expectations, 78 if it is refused, 2 for a usage error, else 1.
 func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	o, code := cli.Begin(cli.Check, args, stdout, stderr)
 	if o == nil {
@@ -44,7 +45,10 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	} else {
 		r.print(stdout, stderr)
 	}
-	if !r.Valid {
+	switch {
+	case r.refused:
+		return exitConfig
+	case !r.Valid:
 		return exitError
 	}
 	return exitOK
@@ -55,14 +59,18 @@ func (c Checker) check(o *cli.Options) *result {
 	opts := FromFlags(o)
 	opts.StrictModes = true
 	l, problems := Load(opts)
-	if !problems.Failed() {
+	if problems.Failed() {
+		problems = append(problems, lintBeside(problems, l.Server, l.Values, l.Access)...)
+	} else {
 		problems = append(problems, Lint(l.Server, l.Values, l.Access)...)
 		problems = append(problems, l.checkOSLabels()...)
-		if !o.Offline {
-			problems = append(problems, l.checkKeys()...)
-			problems = append(problems, l.checkInterface()...)
-		}
 	}
+	if !o.Offline {
+		problems = append(problems, l.checkKeys()...)
+		problems = append(problems, l.checkInterface()...)
+		problems = append(problems, l.checkLog()...)
+	}
+	refused := problems.Failed()
 	var expectations []conf.Expectation
 	for i := range l.Access.Stanzas {
 		expectations = append(expectations, l.Access.Stanzas[i].Expectations...)
@@ -75,6 +83,7 @@ func (c Checker) check(o *cli.Options) *result {
 		problems = append(problems, c.runExpectations(l, expectations)...)
 	}
 	r := newResult(l, problems, len(expectations))
+	r.refused = refused
 	if o.Explain {
 		r.Keywords = explain(l)
 	}

@@ -46,7 +46,7 @@ read as: fwknop.conf of 2.6, access.conf of 2.6
 
 func TestCheckRefused(t *testing.T) {
 	code, stdout, stderr := Checker{}.run(t, map[string]string{"main.conf": "PCAP_INTFF lo;\n", "access.conf": checkedAccess + "FW_ACCESS_TIMEOUT x\n"})
-	if code != 1 || !strings.Contains(stdout, "refused, 2 errors") {
+	if code != 78 || !strings.Contains(stdout, "refused, 2 errors") {
 		t.Errorf("exit %d\n%s", code, stdout)
 	}
 	if want := "main.conf:1: PCAP_INTFF: unknown keyword (did you mean PCAP_INTF?)\naccess.conf:6: FW_ACCESS_TIMEOUT: \"x\" is not a whole number\n"; stderr != want {
@@ -68,11 +68,79 @@ func TestCheckDangers(t *testing.T) {
 	}
 }
 
+// TestCheckDangersBesideErrors: an error hides no danger of what could be read, in the same
+// stanza or another, and no warning doubts a line that is refused.
+func TestCheckDangersBesideErrors(t *testing.T) {
+	const second = "SOURCE ANY\nKEY another sixteen l.\nOPEN_PORTS tcp/22\nREQUIRE_SOURCE_ADDRESS Y\nENABLE_CMD_EXEC Y\n"
+	for _, tt := range []struct{ name, server, access, want string }{
+		{"same stanza", "", checkedAccess + "FW_ACCESS_TIMEOUT 30s\nENABLE_CMD_EXEC Y\n",
+			"access.conf:6: FW_ACCESS_TIMEOUT: \"30s\" is not a whole number (did you mean 30?)\n" +
+				"access.conf:7: warning: ENABLE_CMD_EXEC: any command may be run as root: set CMD_REGEX\n"},
+		{"other stanza, and no HMAC", "", checkedAccess + "FW_ACCESS_TIMEOUT x\n" + second,
+			"access.conf:6: FW_ACCESS_TIMEOUT: \"x\" is not a whole number\n" +
+				"access.conf:7: warning: HMAC_KEY: is not set: messages are not authenticated before they are decrypted\n" +
+				"access.conf:11: warning: ENABLE_CMD_EXEC: any command may be run as root: set CMD_REGEX\n"},
+		{"the line that would help is refused", "", checkedAccess + "ENABLE_CMD_EXEC Y\nCMD_REGEX ^(\n",
+			"access.conf:7: CMD_REGEX: does not compile: missing closing ): `^(`\n"},
+		{"the key that would help is refused", "", "SOURCE ANY\nKEY sixteen letters!\nHMAC_KEY_BASE64 *\nOPEN_PORTS tcp/22\nREQUIRE_SOURCE_ADDRESS Y\n",
+			"access.conf:3: HMAC_KEY_BASE64: not base64\n"},
+		{"the keyword that would help is misspelled", "", "SOURCE ANY\nKEY sixteen letters!\nHMAC_KEYS x\nOPEN_PORTS tcp/22\nREQUIRE_SOURCE_ADDRESS Y\n",
+			"access.conf:3: HMAC_KEY…: unknown keyword (did you mean HMAC_KEY?)\n"},
+		{"server file", "ENABLE_X_FORWARDED_FOR Y;\nMAX_HOPS x;\n", checkedAccess,
+			"main.conf:2: MAX_HOPS: \"x\" is not a whole number\n" +
+				"main.conf:1: warning: ENABLE_X_FORWARDED_FOR: anyone who can reach the web server can write any address into that header\n"},
+		{"sources that are refused", "AUTH_MODE NOSE;\n", "SOURCE: ANY;\nOPEN_PORTS: 22/tcp;\nSHARED_SEQUENCE: tcp/1;\n",
+			"main.conf:1: AUTH_MODE: \"NOSE\" is not one of "},
+	} {
+		code, _, stderr := Checker{}.run(t, map[string]string{"main.conf": tt.server, "access.conf": tt.access})
+		if code != 78 || !strings.HasPrefix(stderr, tt.want) || strings.HasSuffix(tt.want, "\n") && stderr != tt.want || strings.Contains(stderr, "reads no") {
+			t.Errorf("%s: exit %d\n%s, want\n%s", tt.name, code, stderr, tt.want)
+		}
+	}
+}
+
+// TestCheckSwappedFiles: two files given for each other are one line, in either dialect.
+func TestCheckSwappedFiles(t *testing.T) {
+	for access, server := range map[string]string{
+		checkedAccess: "PCAP_INTF lo\nMAX_SPA_PACKET_AGE 60\n",
+		"SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n": "AUTH_MODE PCAP;\nPCAP_INTF lo;\n",
+	} {
+		code, _, stderr := Checker{}.run(t, map[string]string{"main.conf": access, "access.conf": server})
+		if want := "main.conf: these look swapped: here are the stanzas, and in access.conf is what belongs into fwknop.conf: -c access.conf -a main.conf\n"; code != 78 || stderr != want {
+			t.Errorf("exit %d\n%s, want\n%s", code, stderr, want)
+		}
+	}
+}
+
+// TestCheckHost: an interface and a log that are not on this host are warned of, whether a
+// file or the default names them.
+func TestCheckHost(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	for server, want := range map[string]string{
+		"PCAP_INTF none0;\n": "main.conf:1: warning: PCAP_INTF: there is no interface none0",
+		"PCAP_INTF lo;\n":    "",
+		"PCAP_INTF lo;\nAUTH_MODE KNOCK;\nIPT_SYSLOG_FILE " + missing + ";\n": "main.conf:3: warning: IPT_SYSLOG_FILE: there is no " + missing,
+		"PCAP_INTF lo;\nIPT_SYSLOG_FILE " + missing + ";\n":                   "",
+	} {
+		l, problems := Load(Options{Config: filepath.Join(tempFiles(t, map[string]string{"main.conf": server}), "main.conf"), ServerOnly: true, Offline: true})
+		if problems.Failed() {
+			t.Fatal(problems)
+		}
+		var got []string
+		for _, p := range append(l.checkInterface(), l.checkLog()...) {
+			got = append(got, "main.conf"+strings.TrimPrefix(p.String(), p.Pos.File))
+		}
+		if g := strings.Join(got, "\n"); !strings.HasPrefix(g, want) || want == "" && g != "" {
+			t.Errorf("%q: %q, want %q", server, g, want)
+		}
+	}
+}
+
 // TestCheckAsksThoseWhoUseIt checks that the filter must compile and that required
 // systems must have signatures.
 func TestCheckAsksThoseWhoUseIt(t *testing.T) {
 	code, _, stderr := Checker{}.run(t, map[string]string{"main.conf": "PCAP_FILTER udp prt 62201;\n", "access.conf": checkedAccess})
-	if code != 1 || !strings.HasPrefix(stderr, "main.conf:1: PCAP_FILTER: ") {
+	if code != 78 || !strings.HasPrefix(stderr, "main.conf:1: PCAP_FILTER: ") {
 		t.Errorf("exit %d\n%s", code, stderr)
 	}
 	const knock = "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n"
@@ -288,11 +356,11 @@ func TestDumpOfBadFilesFails(t *testing.T) {
 	dir := tempFiles(t, map[string]string{"main.conf": "MAX_HOPS x;\n", "access.conf": goodAccess})
 	o := DumpOptions{Options: Options{Config: filepath.Join(dir, "main.conf"), Access: filepath.Join(dir, "access.conf")}}
 	var stdout, stderr bytes.Buffer
-	if code := Dump(o, &stdout, &stderr); code != 1 || !strings.Contains(stderr.String(), "main.conf:1: MAX_HOPS: ") {
+	if code := Dump(o, &stdout, &stderr); code != 78 || !strings.Contains(stderr.String(), "main.conf:1: MAX_HOPS: ") {
 		t.Errorf("exit %d\n%s", code, stderr.String())
 	}
 	stdout.Reset()
-	if code := ParseOnly(o.Options, &stdout, &stderr); code != 1 || stdout.Len() > 0 {
+	if code := ParseOnly(o.Options, &stdout, &stderr); code != 78 || stdout.Len() > 0 {
 		t.Errorf("ParseOnly: exit %d, %s", code, stdout.String())
 	}
 	if err := os.WriteFile(o.Config, nil, 0o600); err != nil {

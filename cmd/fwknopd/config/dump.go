@@ -22,7 +22,7 @@ type DumpOptions struct {
 }
 
 // Dump implements -D: it prints the effective values and their origins, without
-// secrets. It returns exit code 1 if the configuration is refused; what could be read
+// secrets. It returns exit code 78 if the configuration is refused; what could be read
 // is printed anyway.
 func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	if o.Defaults {
@@ -50,19 +50,19 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	if problems.Failed() {
-		return exitError
+		return exitConfig
 	}
 	return exitOK
 }
 
 // ParseOnly implements --exit-parse-config: it prints the problems on stderr and
-// returns exit code 1 if any is an error.
+// returns exit code 78 if any is an error.
 func ParseOnly(o Options, stdout, stderr io.Writer) int {
 	o.StrictModes = true
 	_, problems := Load(o)
 	Print(stderr, problems)
 	if problems.Failed() {
-		return exitError
+		return exitConfig
 	}
 	fmt.Fprintln(stdout, "Configs parsed, exiting.")
 	return exitOK

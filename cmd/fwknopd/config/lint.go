@@ -16,14 +16,49 @@ func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
 	d := &linter{server: s, values: v}
 	d.lintServer()
 	for i := range a.Stanzas {
-		d.s, d.values = &a.Stanzas[i], a.Stanzas[i].Values
-		d.unfed()
-		d.commands()
-		d.authentication()
-		d.gpg()
-		d.openings()
+		d.lintStanza(&a.Stanzas[i])
+	}
+	d.shadowed(a.Stanzas)
+	return d.found.Bounded()
+}
+
+// lintBeside is Lint for a configuration with errors: it warns of what is certain in spite
+// of them, also in the stanzas that are refused.
+func lintBeside(errs conf.Problems, s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
+	wrong := make(map[conf.Pos]bool)
+	for _, p := range errs {
+		if p.Severity == conf.Error {
+			wrong[p.Pos] = true
+		}
+	}
+	d := &linter{server: s, values: v, wrong: wrong}
+	for _, p := range errs {
+		d.misspelled = d.misspelled || strings.HasPrefix(p.Text, "unknown keyword")
+		d.unsure = d.unsure || p.Severity == conf.Error && p.Pos.Line == 0
+	}
+	for _, name := range []string{"AUTH_MODE", "INGEST", "REQUIRE_SOURCE_ADDRESS", "ENABLE_IPT_FORWARDING"} {
+		at := v.Place(name)
+		d.unsure = d.unsure || at.Set && wrong[at.Pos]
+	}
+	d.lintServer()
+	for _, list := range [][]conf.Stanza{a.Stanzas, a.Refused} {
+		for i := range list {
+			d.lintStanza(&list[i])
+		}
 	}
 	return d.found.Bounded()
+}
+
+func (d *linter) lintStanza(s *conf.Stanza) {
+	d.s, d.values = s, s.Values
+	if !d.unsure {
+		d.unfed()
+	}
+	d.expiry()
+	d.commands()
+	d.authentication()
+	d.gpg()
+	d.openings()
 }
 
 // A linter checks fwknop.conf and then one stanza after the other.
@@ -32,6 +67,11 @@ type linter struct {
 	server *conf.Server
 	s      *conf.Stanza // nil for fwknop.conf
 	values *conf.Values // of that file or stanza
+
+	// Beside errors: their places, that what the server file sets is not certain, and that
+	// a keyword is not known.
+	wrong              map[conf.Pos]bool
+	unsure, misspelled bool
 }
 
 // warn reports at the keyword if it is written, else at the stanza.
@@ -39,6 +79,12 @@ func (d *linter) warn(name, format string, args ...any) {
 	at := d.values.Place(name)
 	if !at.Set && d.s != nil {
 		at.Pos = d.s.Pos
+		if d.misspelled {
+			return // what seems to be missing may be what is misspelled
+		}
+	}
+	if d.wrong[at.Pos] {
+		return
 	}
 	d.found = append(d.found, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: fmt.Sprintf(format, args...), Severity: conf.Warning})
 }
@@ -70,6 +116,17 @@ func (d *linter) unfed() {
 	}
 }
 
+// expiry warns of a stanza that has ended.
+func (d *linter) expiry() {
+	keyword := "ACCESS_EXPIRE"
+	if !d.values.IsSet(keyword) {
+		keyword = "ACCESS_EXPIRE_EPOCH"
+	}
+	if t := d.s.Expires; !t.IsZero() && !t.After(time.Now()) {
+		d.warn(keyword, "the stanza ended on %s and grants nothing any more", t.UTC().Format(time.RFC3339))
+	}
+}
+
 func (d *linter) commands() {
 	s := d.s
 	if !s.CmdExec {
@@ -80,6 +137,7 @@ func (d *linter) commands() {
 		user = "root"
 	}
 	switch {
+	case s.CmdRegex == nil && d.wrong[d.values.Place("CMD_REGEX").Pos]:
 	case s.CmdRegex == nil:
 		d.warn("ENABLE_CMD_EXEC", "any command may be run as %s: set CMD_REGEX", user)
 	case !strings.HasPrefix(s.CmdRegex.String(), "^") || !strings.HasSuffix(s.CmdRegex.String(), "$"):
@@ -100,10 +158,10 @@ func (d *linter) authentication() {
 		d.warn("ENCRYPT_SEQUENCE", "has no message authentication code; SPA with KEY and HMAC_KEY is stronger")
 		return
 	}
-	if !s.SourceAddress.IsZero() && !d.server.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
+	if !d.unsure && !s.SourceAddress.IsZero() && !d.server.RequireSourceAddress && !s.Values.IsSet("REQUIRE_SOURCE_ADDRESS") {
 		d.warn("REQUIRE_SOURCE_ADDRESS", "is off: a message need not hold the address to open, so an attacker who can catch and resend one first decides who gets in")
 	}
-	if !s.Key.IsZero() && s.HMACKey.IsZero() {
+	if !s.Key.IsZero() && s.HMACKey.IsZero() && !d.values.IsSet("HMAC_KEY_BASE64") {
 		d.warn("HMAC_KEY", "is not set: messages are not authenticated before they are decrypted")
 	}
 	if s.EncryptionMode == "ecb" {
@@ -161,7 +219,7 @@ func (d *linter) openings() {
 	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == conf.ModeSPA {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
-	if d.server.Forwarding && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForcesNAT() &&
+	if d.server.Forwarding && !d.unsure && !d.values.IsSet("INTERNAL_NET_ACCESS") && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForcesNAT() &&
 		s.ExternalOpen == "" && s.CycleOpen == "" && (s.ForwardAccess || s.Dialect != conf.Perl19) {
 		d.found = append(d.found, conf.Problem{Pos: d.s.Pos, Keyword: "INTERNAL_NET_ACCESS",
 			Text: "is not set, and with ENABLE_IPT_FORWARDING a client may ask for any host: name the networks behind this one"})

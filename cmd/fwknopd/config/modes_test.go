@@ -70,7 +70,7 @@ func TestStrictModes(t *testing.T) {
 					args = append(args, "-a", o.Access)
 				}
 				var stdout, stderr bytes.Buffer
-				if code := (Checker{}).Run(args, &stdout, &stderr); want != "" && (code != exitError || !strings.Contains(stderr.String(), want)) {
+				if code := (Checker{}).Run(args, &stdout, &stderr); want != "" && (code != exitConfig || !strings.Contains(stderr.String(), want)) {
 					t.Errorf("check: exit %d:\n%s", code, &stderr)
 				}
 				o.StrictModes = false

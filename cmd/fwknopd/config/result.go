@@ -22,7 +22,8 @@ type result struct {
 	ReadAs       readAs         `json:"read_as"`
 	Firewall     []string       `json:"firewall,omitempty"`
 
-	list conf.Problems
+	list    conf.Problems
+	refused bool // by itself, not for an expectation
 }
 
 // readAs names the dialects whose syntax and defaults apply.

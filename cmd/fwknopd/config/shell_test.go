@@ -39,7 +39,7 @@ func TestCheckShellSyntax(t *testing.T) {
 		return code, out.String()
 	}
 	code, out := check()
-	if want := access + ":5: EXTERNAL_CMD_OPEN: > is for a shell, and none runs this command: EXTERNAL_CMD_SHELL Y has /bin/sh run it"; code != 1 || !strings.Contains(out, want) {
+	if want := access + ":5: EXTERNAL_CMD_OPEN: > is for a shell, and none runs this command: EXTERNAL_CMD_SHELL Y has /bin/sh run it"; code != 78 || !strings.Contains(out, want) {
 		t.Errorf("%d\n%swant %s", code, out, want)
 	}
 	add(server, "EXTERNAL_CMD_SHELL Y;\n")
@@ -47,7 +47,7 @@ func TestCheckShellSyntax(t *testing.T) {
 		t.Errorf("of the server: %d\n%s", code, out)
 	}
 	add(access, "EXTERNAL_CMD_SHELL: N;\n")
-	if code, _ = check(); code != 1 {
+	if code, _ = check(); code != 78 {
 		t.Error("the stanza's own word does not count")
 	}
 }
@@ -57,7 +57,7 @@ func TestCheckShellSyntaxOfServer(t *testing.T) {
 	code, _, stderr := Checker{}.run(t, map[string]string{
 		"main.conf":   "ENABLE_EXTERNAL_CMDS Y;\nEXTERNAL_CMD_OPEN /bin/true;\nEXTERNAL_CMD_CLOSE /bin/close | logger;\n",
 		"access.conf": "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\nENABLE_EXTERNAL_CMDS: Y;\n"})
-	if want := "main.conf:3: EXTERNAL_CMD_CLOSE: | is for a shell"; code != 1 || !strings.Contains(stderr, want) {
+	if want := "main.conf:3: EXTERNAL_CMD_CLOSE: | is for a shell"; code != 78 || !strings.Contains(stderr, want) {
 		t.Errorf("%d %s, want %s", code, stderr, want)
 	}
 }
