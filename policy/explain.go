@@ -23,7 +23,8 @@ type Trace struct {
 
 // A StanzaTrace has the checks of one stanza.
 type StanzaTrace struct {
-	Stanza int // line of the SOURCE keyword
+	Stanza int    // line of the SOURCE keyword
+	Name   string // its NAME
 	Shadow bool
 	Checks []Check
 }
@@ -78,7 +79,7 @@ func (t *Trace) sequence(st *conf.Stanza, c Check) {
 	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
 	if i < 0 {
 		i = len(t.Stanzas)
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
 	}
 	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
@@ -116,7 +117,7 @@ func carrierText(r *request, ok bool) string {
 // Trace, which Decide uses.
 func (t *Trace) begin(st *stanza) {
 	if t != nil {
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
 	}
 }
 

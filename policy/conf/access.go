@@ -75,6 +75,7 @@ type accessLoader struct {
 	blocks  int  // SOURCE lines so far
 	pending []*block
 	blank   map[Dialect]*Stanza // stanzas with every keyword at its default
+	names   map[string]Pos      // NAME of the stanzas completed so far
 }
 
 // A block is a stanza whose lines are being read. It belongs to the file that began it:

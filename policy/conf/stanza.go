@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -9,6 +11,7 @@ import (
 // complete finds what single lines cannot show.
 func (ld *accessLoader) complete(b *block) {
 	build := &builder{ld: ld, b: b, v: b.Values, s: &b.Stanza}
+	build.name()
 	build.mode()
 	build.keys()
 	if build.usesGPG() {
@@ -48,6 +51,49 @@ type builder struct {
 	b  *block
 	v  *Values
 	s  *Stanza
+}
+
+// name checks NAME. A name that two stanzas have is an error of the second.
+func (m *builder) name() {
+	name := m.s.Name
+	if name == "" {
+		return
+	}
+	if err := CheckName(name); err != nil {
+		m.invalid("NAME", "NAME", "%v", err)
+		return
+	}
+	if first, taken := m.ld.names[name]; taken {
+		m.invalid("NAME", "NAME", "is the name of the stanza at %s already", first)
+		return
+	}
+	if m.ld.names == nil {
+		m.ld.names = make(map[string]Pos)
+	}
+	m.ld.names[name] = m.s.Pos
+}
+
+// maxName bounds NAME, in bytes.
+const maxName = 64
+
+var (
+	nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]*$`)
+	digits   = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// CheckName returns what is wrong with the name of a stanza: it consists of letters, digits
+// and the characters . _ @ -, begins with a letter or digit, has at most 64 bytes, and is
+// no number, which would read as a line.
+func CheckName(name string) error {
+	switch {
+	case len(name) > maxName:
+		return fmt.Errorf("a name has at most %d bytes", maxName)
+	case !nameForm.MatchString(name):
+		return errors.New("a name consists of letters, digits and . _ @ - and begins with a letter or digit")
+	case digits.MatchString(name):
+		return errors.New("a name is not a number alone")
+	}
+	return nil
 }
 
 // mode finds which evaluation the stanza takes part in.

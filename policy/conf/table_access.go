@@ -18,6 +18,8 @@ const (
 var AccessKeywords = []Keyword{
 	{Name: "SOURCE", File: AccessFile, Kind: NetList, In: all3,
 		Text: "Networks that packets for this stanza come from; begins the stanza.", intoStanza: func(s *Stanza) any { return &s.Source }},
+	{Name: "NAME", File: AccessFile, Kind: Text, In: Ours,
+		Text: "Name of the stanza in decisions, events and lists; no two stanzas have the same.", intoStanza: func(s *Stanza) any { return &s.Name }},
 	{Name: "DESTINATION", File: AccessFile, Kind: NetList, In: InC26, Verdict: Should,
 		Text: "Addresses of ours that packets for this stanza go to; unset means any.", intoStanza: func(s *Stanza) any { return &s.Destination }},
 	{Name: "RESTRICT_INTF", File: AccessFile, Kind: Text, In: both, Verdict: Should,

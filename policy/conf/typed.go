@@ -21,8 +21,9 @@ const (
 // A Stanza is one block of access.conf, from SOURCE to the next, as the engine
 // uses it.
 type Stanza struct {
-	Pos    Pos // of the SOURCE keyword; Pos.Line names the stanza in decisions
-	Number int // 1 for the first stanza, in reading order
+	Pos    Pos    // of the SOURCE keyword; Pos.Line names the stanza in decisions
+	Number int    // 1 for the first stanza, in reading order
+	Name   string // NAME, see [CheckName]; "" if it has none (our keyword)
 	// Dialect is that of the file. In a 1.9 file keys shorter than 16 bytes are filled up
 	// with '0', and requests for NAT need ForwardAccess.
 	Dialect Dialect
@@ -147,6 +148,14 @@ func (a *Access) StanzaAt(line int) *Stanza {
 		return &a.Stanzas[i]
 	}
 	return nil
+}
+
+// NameAt returns the NAME of the stanza with SOURCE in a line, "" if there is none.
+func (a *Access) NameAt(line int) string {
+	if st := a.StanzaAt(line); st != nil {
+		return st.Name
+	}
+	return ""
 }
 
 // WantsSystem reports whether a stanza requires an operating system.

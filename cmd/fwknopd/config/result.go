@@ -45,6 +45,7 @@ type stanza struct {
 	File   string   `json:"file"`
 	Line   int      `json:"line"`
 	Number int      `json:"number"`
+	Name   string   `json:"name,omitempty"`
 	Allows []string `json:"allows"`
 }
 
@@ -57,7 +58,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
-		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, describeStanza(s)})
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s)})
 	}
 	return r
 }
@@ -69,7 +70,11 @@ func (r *result) print(stdout, stderr io.Writer) {
 		fmt.Fprintln(stdout, k)
 	}
 	for _, s := range r.Stanzas {
-		fmt.Fprintf(stdout, "%s:%d: stanza %d\n", s.File, s.Line, s.Number)
+		fmt.Fprintf(stdout, "%s:%d: stanza %d", s.File, s.Line, s.Number)
+		if s.Name != "" {
+			fmt.Fprintf(stdout, " (%s)", s.Name)
+		}
+		fmt.Fprintln(stdout)
 		for _, w := range s.Allows {
 			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}

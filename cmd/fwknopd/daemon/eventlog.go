@@ -68,7 +68,7 @@ func (e *eventLog) write(object []byte) {
 		return
 	}
 	if e.lost > 0 {
-		lost := report.EventJSON(&monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost})
+		lost := report.EventJSON(&monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost}, "")
 		if e.append(lost) != nil {
 			e.lost++
 			return

@@ -71,7 +71,7 @@ func TestEventsGolden(t *testing.T) {
 	for _, ev := range list {
 		ev.Time = now
 		d.handleEvent(ev)
-		if object := report.EventJSON(&ev); !json.Valid(object) {
+		if object := report.EventJSON(&ev, ""); !json.Valid(object) {
 			t.Errorf("%s: not JSON: %s", ev.Kind, object)
 		}
 	}

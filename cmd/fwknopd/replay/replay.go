@@ -156,13 +156,13 @@ func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 		return err
 	}
 	r.count.unopened++
-	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, r.json))
+	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, r.entry.Name, r.json))
 	return err
 }
 
-func appendEvent(b []byte, ev *monitor.Event, json bool) []byte {
+func appendEvent(b []byte, ev *monitor.Event, name string, json bool) []byte {
 	if json {
-		return append(append(b, report.EventJSON(ev)...), '\n')
+		return append(append(b, report.EventJSON(ev, name)...), '\n')
 	}
 	return report.AppendEvent(b, ev)
 }

@@ -34,6 +34,7 @@ type Entry struct {
 	Src, Dst netip.AddrPort
 	Proto    parse.Proto
 	Stanza   int
+	Name     string // of the stanza
 	User     string
 	Mode     string
 	Shadow   bool
@@ -47,7 +48,7 @@ func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at inges
 	*e = Entry{
 		Time: now, Verdict: VerdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
-		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
+		Stanza: d.Stanza, Name: d.Name, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
 	}
 	switch {
 	case d.Verdict != policy.Allow:

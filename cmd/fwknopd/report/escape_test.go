@@ -57,7 +57,7 @@ func TestHostileTexts(t *testing.T) {
 		graphic(t, what, text)
 	}
 	for what, text := range map[string]string{
-		"decision": string(AppendJSON(nil, &e)), "trace": string(object), "grants": string(GrantsJSON([]enforce.Grant{g}, time.Now())), "event": string(EventJSON(&ev)),
+		"decision": string(AppendJSON(nil, &e)), "trace": string(object), "grants": string(GrantsJSON([]enforce.Grant{g}, time.Now())), "event": string(EventJSON(&ev, "")),
 	} {
 		graphic(t, what+" in JSON", text)
 		var members map[string]any

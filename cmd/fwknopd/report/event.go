@@ -22,6 +22,7 @@ type eventLine struct {
 	Verdict   string          `json:"verdict,omitempty"`
 	Error     string          `json:"error,omitempty"`
 	Stanza    int             `json:"stanza,omitempty"`
+	Name      string          `json:"stanza_name,omitempty"`
 	User      string          `json:"user,omitempty"`
 	Src       string          `json:"src_ip,omitempty"`
 	Grant     json.RawMessage `json:"grant,omitempty"`
@@ -36,9 +37,18 @@ type eventLine struct {
 	StepS     float64         `json:"step_s,omitempty"`
 }
 
-// EventJSON returns a monitor event as an object of the event log.
-func EventJSON(ev *monitor.Event) []byte {
-	l := eventLine{V: 1, Timestamp: string(appendTime(nil, ev.Time)), Type: "grant", Verdict: string(ev.Kind),
+// EventStanza returns the line of the stanza that an event is about, 0 if there is none.
+func EventStanza(ev *monitor.Event) int {
+	if ev.Command.Stanza != 0 {
+		return ev.Command.Stanza
+	}
+	return ev.Grant.Stanza
+}
+
+// EventJSON returns a monitor event as an object of the event log. name is the NAME of its
+// stanza, "" if it has none.
+func EventJSON(ev *monitor.Event, name string) []byte {
+	l := eventLine{V: 1, Name: name, Timestamp: string(appendTime(nil, ev.Time)), Type: "grant", Verdict: string(ev.Kind),
 		BlockedBy: ev.Blocked, Count: ev.Count, StepS: ev.Step.Seconds()}
 	if ev.Err != nil {
 		l.Error = ev.Err.Error()

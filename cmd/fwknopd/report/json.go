@@ -31,6 +31,7 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	b = appendEndpoint(b, "dest", e.Dst, hasPorts(e.Proto))
 	b = append(append(append(b, `,"proto":"`...), protoName(e.Proto)...), '"')
 	b = appendNumber(b, "stanza", e.Stanza)
+	b = appendText(b, "stanza_name", e.Name)
 	b = appendText(b, "user", e.User)
 	b = appendText(b, "mode", e.Mode)
 	if e.Shadow {

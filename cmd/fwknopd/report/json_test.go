@@ -95,7 +95,7 @@ func TestEventOfHostileGrant(t *testing.T) {
 		Verdict string
 		Grant   struct{ Src, Dst, Forward, SNAT, Foreign, Verdict string }
 	}
-	text := EventJSON(&ev)
+	text := EventJSON(&ev, "")
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}

@@ -36,6 +36,9 @@ func AppendText(b []byte, e *Entry) []byte {
 	if e.Stanza != 0 {
 		b = strconv.AppendInt(append(b, " stanza "...), int64(e.Stanza), 10)
 	}
+	if e.Name != "" {
+		b = append(append(append(b, " ("...), e.Name...), ')')
+	}
 	if e.User != "" {
 		b = appendPacketText(append(b, " user "...), e.User)
 	}

@@ -27,6 +27,9 @@ func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	b = appendChecks(b, t.Packet)
 	for _, st := range t.Stanzas {
 		b = strconv.AppendInt(append(b, "stanza at line "...), int64(st.Stanza), 10)
+		if st.Name != "" {
+			b = append(append(append(b, " ("...), st.Name...), ')')
+		}
 		if st.Shadow {
 			b = append(b, " (shadow)"...)
 		}
@@ -72,6 +75,7 @@ type (
 	}
 	stanzaJSON struct {
 		Stanza int         `json:"stanza"`
+		Name   string      `json:"stanza_name,omitempty"`
 		Shadow bool        `json:"shadow,omitempty"`
 		Checks []checkJSON `json:"checks"`
 	}
@@ -97,7 +101,7 @@ func AppendTraceJSON(b []byte, t *policy.Trace, e *Entry) ([]byte, error) {
 func newTrace(t *policy.Trace) traceJSON {
 	j := traceJSON{Packet: newChecks(t.Packet), Stanzas: []stanzaJSON{}}
 	for _, st := range t.Stanzas {
-		j.Stanzas = append(j.Stanzas, stanzaJSON{st.Stanza, st.Shadow, newChecks(st.Checks)})
+		j.Stanzas = append(j.Stanzas, stanzaJSON{st.Stanza, st.Name, st.Shadow, newChecks(st.Checks)})
 	}
 	return j
 }
