@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/gnupg"
 	"fwknopd/policy/spa"
 )
 
@@ -90,19 +91,7 @@ func TestGPGProgram(t *testing.T) {
 	if _, err := exec.LookPath("gpg"); err != nil {
 		t.Skip("there is no gpg")
 	}
-	dir, err := os.MkdirTemp("", "fwkgpg") // the path of a socket is limited
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
-		os.RemoveAll(dir)
-	})
-	for _, name := range []string{"server.pub.asc", "client.sec.asc", "clientpw.sec.asc"} {
-		if out, err := exec.Command("gpg", "--homedir", dir, "--batch", "--import", gpgKeys+name).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	dir := gnupg.Home(t, gpgKeys, "server.pub.asc", "client.sec.asc", "clientpw.sec.asc")
 	r := newRunner(t)
 	server, _ := keyOf(t, "server")
 	client, _ := keyOf(t, "client")

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/gnupg"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
@@ -311,7 +312,7 @@ func TestE2EBeside26(t *testing.T) {
 func besideGPG(t *testing.T) []besideCase {
 	client, signer := clientHome(t)
 	server := gpgHome(t, "server.sec.asc", "client.pub.asc")
-	trustAll(t, server) // 2.6 accepts no other signature
+	gnupg.TrustAll(t, server) // 2.6 accepts no other signature
 	recipient := keyID(t, server, true)
 	const unknown = "89ABCDEF"
 	// Our daemon loads only listed keys and does not know the fingerprints of others.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/gnupg"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/policy/spa"
 )
@@ -28,20 +29,7 @@ func spaKeys(t *testing.T) string {
 // gpgHome creates a GnuPG home with exported keys.
 func gpgHome(t *testing.T, names ...string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "fwkgpg") // the path of a socket is limited
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
-		os.RemoveAll(dir)
-	})
-	for _, name := range names {
-		if out, err := exec.Command("gpg", "--homedir", dir, "--batch", "--import", filepath.Join(spaKeys(t), name)).CombinedOutput(); err != nil {
-			t.Fatalf("gpg --import %s: %v\n%s", name, err, out)
-		}
-	}
-	return dir
+	return gnupg.Home(t, spaKeys(t), names...)
 }
 
 // keyID returns the fingerprint of the first key in a home.
@@ -63,26 +51,8 @@ func keyID(t *testing.T, dir string, secret bool) string {
 func clientHome(t *testing.T) (dir, signer string) {
 	t.Helper()
 	dir = gpgHome(t, "client.sec.asc", "server.pub.asc")
-	trustAll(t, dir)
+	gnupg.TrustAll(t, dir)
 	return dir, keyID(t, dir, true)
-}
-
-// trustAll sets ultimate trust for every key in a home.
-func trustAll(t *testing.T, dir string) {
-	t.Helper()
-	out, err := exec.Command("gpg", "--homedir", dir, "--with-colons", "--list-keys").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var trust strings.Builder
-	for _, m := range regexp.MustCompile(`fpr:+([0-9A-F]{40}):`).FindAllStringSubmatch(string(out), -1) {
-		trust.WriteString(m[1] + ":6:\n")
-	}
-	cmd := exec.Command("gpg", "--homedir", dir, "--import-ownertrust")
-	cmd.Stdin = strings.NewReader(trust.String())
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 }
 
 // An OpenPGP message of the Debian client is decrypted with keys from exported files and
