@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
+	"runtime"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
@@ -28,6 +31,7 @@ var commands = map[string]command{
 	"digests": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Digests(args, stdout, stderr)
 	},
+	"version": showVersion,
 	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		o, code := cli.Begin(cli.Help, args, stdout, stderr)
 		switch {
@@ -52,4 +56,29 @@ func init() {
 		}
 		return demo.Show(run, stdout, stderr)
 	}
+}
+
+// showVersion implements `fwknopd version`.
+func showVersion(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(cli.Version, args, stdout, stderr)
+	if o == nil {
+		return code
+	}
+	if !o.JSON() {
+		fmt.Fprintf(stdout, "fwknopd %s\nrevision %s\nbuilt with %s for %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return exitOK
+	}
+	err := json.NewEncoder(stdout).Encode(struct {
+		V        int    `json:"v"`
+		Version  string `json:"version"`
+		Revision string `json:"revision"`
+		Go       string `json:"go"`
+		OS       string `json:"os"`
+		Arch     string `json:"arch"`
+	}{1, version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	return exitOK
 }

@@ -217,7 +217,7 @@ func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 		ld.keys(name, l, b)
 	default:
 		ld.add(Problem{Pos: l.pos, Keyword: shownKeyword(AccessFile, l), Text: "unknown directive",
-			Hint: nearestOf(l.keyword, directives)})
+			Hint: NearestOf(l.keyword, directives)})
 	}
 }
 

@@ -215,13 +215,13 @@ func nearest(f File, name string) string {
 			words = append(words, a.Name)
 		}
 	}
-	return nearestOf(name, words)
+	return NearestOf(name, words)
 }
 
-// nearestOf is the word with the fewest edits from name, where a common beginning
+// NearestOf is the word with the fewest edits from name, where a common beginning
 // counts for a word; the first one of several. At most a third of the letters may be
 // wrong, and two more behind a common beginning: names are also cut short.
-func nearestOf(name string, words []string) string {
+func NearestOf(name string, words []string) string {
 	if name == "" || len(name) > 64 {
 		return ""
 	}

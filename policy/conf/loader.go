@@ -154,7 +154,7 @@ func (ld *loader) parse(d Dialect, val *Value) (meaning any, ok bool) {
 		}
 		var u unknownWord
 		if errors.As(err, &u) {
-			problem.Hint = nearestOf(u.word, u.values)
+			problem.Hint = NearestOf(u.word, u.values)
 		}
 		var m misspelled
 		if errors.As(err, &m) {

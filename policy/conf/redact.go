@@ -73,7 +73,7 @@ func shownKeyword(f File, l *line) string {
 		return head[:n] + "…"
 	}
 	switch {
-	case directive && nearestOf("%"+head, directives) != "":
+	case directive && NearestOf("%"+head, directives) != "":
 		return "%" + head + rest
 	case directive:
 		return "%…"

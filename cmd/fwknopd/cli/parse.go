@@ -4,12 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"fwknopd/policy/conf"
 )
 
 // Exit codes of the command line contract.
@@ -48,6 +54,25 @@ func Begin(c Command, args []string, stdout, stderr io.Writer) (*Options, int) {
 	}
 	return o, exitOK
 }
+
+// Rights returns an error that says what a user other than root is to do where err is of
+// missing rights, else err. What a firewall answers to such a user does not say it.
+func Rights(err error) error {
+	if os.Geteuid() == 0 || err == nil {
+		return err
+	}
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &file) && errors.Is(file, fs.ErrPermission):
+		return fmt.Errorf("%w: run as root", file)
+	case errors.Is(err, fs.ErrPermission), rights.MatchString(err.Error()):
+		return errors.New("only root may see and change what is open: run as root")
+	}
+	return err
+}
+
+// rights is what programs and the kernel say to a user other than root.
+var rights = regexp.MustCompile(`(?i)permission denied|operation not permitted|must be root`)
 
 // Refuse prints an error in the command line and returns the exit code.
 func (c Command) Refuse(stderr io.Writer, err error) int {
@@ -152,6 +177,8 @@ func (o *Options) validate(c Command) error {
 			actions = append(actions, "--"+d.name)
 		case d.kind == ignored || d.kind == ignoredText:
 			o.Obsolete = append(o.Obsolete, "--"+d.name)
+		case c == Daemon && o.OS && !slices.Contains(withOS, d.name):
+			o.Obsolete = append(o.Obsolete, "--"+d.name)
 		case d.kind == absent || d.kind == absentText:
 			return fmt.Errorf("--%s: this program has no such test mode", d.name)
 		}
@@ -177,7 +204,10 @@ func (o *Options) validate(c Command) error {
 		sort.Strings(actions)
 		return usagef("%s exclude each other", strings.Join(actions, " and "))
 	}
-	if len(o.Operands) > 0 && (c == Check || c == Daemon && !o.OS) {
+	if len(o.Operands) > 0 && (c == Check || c == Version || c == Daemon && !o.OS) {
+		if meant := conf.NearestOf(o.Operands[0], slices.Sorted(maps.Values(commandNames))); c == Daemon && meant != "" {
+			return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
+		}
 		return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)
 	}
 	if err := o.checkFormat(c); err != nil {

@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"fwknopd/policy/conf"
+)
 
 // canonical rewrites every option to --name or a one-letter form that pflag accepts.
 // Values and operands are not changed.
@@ -119,6 +123,9 @@ func (c Command) findPrefix(name string) (*option, error) {
 	}
 	switch len(hits) {
 	case 0:
+		if meant := c.nearest(name); meant != "" {
+			return nil, usagef("unknown option --%s (did you mean --%s?)", name, meant)
+		}
 		return nil, usagef("unknown option --%s (see %s --help)", name, c)
 	case 1:
 		return hits[0], nil
@@ -128,4 +135,15 @@ func (c Command) findPrefix(name string) (*option, error) {
 		names[i] = "--" + d.name
 	}
 	return nil, usagef("option --%s could be %s", name, strings.Join(names, " or "))
+}
+
+// nearest is the option most similar to name, "" if none is similar.
+func (c Command) nearest(name string) string {
+	var names []string
+	for d := range c.rows() {
+		if d.help != "" {
+			names = append(names, d.name)
+		}
+	}
+	return conf.NearestOf(name, names)
 }

@@ -7,7 +7,7 @@ import (
 
 // A Command is a sub-command, or the daemon with its actions, which has no name. A row
 // of the table holds a set of them.
-type Command uint16
+type Command uint32
 
 const (
 	Daemon Command = 1 << iota
@@ -18,10 +18,14 @@ const (
 	Digests
 	Help
 	Demo
+	Version
 
 	offline    = Replay | Explain
 	configured = Daemon | offline | Check | Grants
 )
+
+// withOS are the options that --os knows.
+var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "brief", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
 
 // An option's kind decides whether it takes a value.
 type kind uint8
@@ -101,9 +105,9 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured | Version, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
-	{in: configured, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
+	{in: configured | Version, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
@@ -159,7 +163,7 @@ var options = []option{
 	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 
-	{in: configured | Digests | Help | Demo, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Version, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

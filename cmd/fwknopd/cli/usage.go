@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Version: "version"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -28,6 +28,7 @@ var synopses = map[Command]string{
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
        fwknopd demo                              all of this on data that it brings
        fwknopd help [KEYWORD]                    about a configuration keyword
+       fwknopd version                           the version, and what it was built with
 
 FILE is a log or a capture, recognised by content, compressed or not; - is stdin.
 Each sub-command has its own --help.
@@ -54,6 +55,8 @@ file or to standard output: after a change back it refuses those messages too.
        fwknop --key-gen                                            fresh keys for both sides
 `,
 	Help: `usage: fwknopd help [KEYWORD...]
+`,
+	Version: `usage: fwknopd version [--json]
 `,
 	Demo: `usage: fwknopd demo
 

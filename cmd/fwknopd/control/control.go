@@ -119,7 +119,7 @@ func load(opts config.Options) (*config.Loaded, conf.Problems) {
 
 // fail prints err and returns the exit code.
 func (c *command) fail(err error) int {
-	inputs.PrintError(c.stderr, "fwknopd", err)
+	inputs.PrintError(c.stderr, "fwknopd", cli.Rights(err))
 	return exitError
 }
 
