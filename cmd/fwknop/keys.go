@@ -28,8 +28,8 @@ func (c *client) keys() (spa.Key, error) {
 	if k.HMACKey, err = c.hmacKey(); err != nil {
 		return k, err
 	}
-	if len(k.Passphrase) > maxRijndaelKey && k.Mode != "legacy" {
-		return k, fmt.Errorf("the key has %d bytes; servers accept %d at most", len(k.Passphrase), maxRijndaelKey)
+	if n := len(k.Passphrase); n > maxRijndaelKey && k.Mode != "legacy" {
+		fmt.Fprintf(c.stderr, "fwknop: warning: the key has %d bytes; servers of 2.6 accept %d at most\n", n, maxRijndaelKey)
 	}
 	if bytes.Equal(k.Passphrase, k.HMACKey) {
 		return k, errors.New("the key and the HMAC key are the same, which servers refuse")

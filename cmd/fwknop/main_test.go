@@ -186,6 +186,31 @@ func TestKeySources(t *testing.T) {
 	}
 }
 
+// TestLongKey: servers of 1.9 and ours accept keys that 2.6 does not.
+func TestLongKey(t *testing.T) {
+	r := newRunner(t)
+	key := strings.Repeat("k", 33)
+	open(t, r.packet(t, "-D", "127.0.0.1", "-s", "-A", "tcp/22", "--key-rijndael", key), spa.Key{Passphrase: []byte(key)})
+	if !strings.Contains(r.stderr.String(), "33 bytes") {
+		t.Errorf("got %q", r.stderr.String())
+	}
+}
+
+// TestServerAuth: the password is in the message, and nowhere else.
+func TestServerAuth(t *testing.T) {
+	r := newRunner(t)
+	r.typed = map[string]string{"Password on the server: ": "unix password"}
+	for _, request := range [][]string{{"-A", "tcp/22"}, {"-C", "w"}} {
+		m := open(t, r.packet(t, append(append(slices.Clone(keyed), request...), "--Server-auth", "crypt")...), theKey)
+		if m.ServerAuth != "crypt,unix password" {
+			t.Errorf("%q: got %+v", request, m)
+		}
+	}
+	if r.run(t, append(slices.Clone(keyed), "-A", "tcp/22", "--server-auth", "crypt", "-T")...); strings.Contains(r.stdout.String(), "unix") {
+		t.Errorf("got %s", r.stdout.String())
+	}
+}
+
 func TestRC(t *testing.T) {
 	r := newRunner(t)
 	r.rc(t, `[default]
@@ -304,8 +329,15 @@ func TestRefused(t *testing.T) {
 		{without(2, ""), exitUsage, "nothing is asked for"},
 		{without(3, ""), exitError, "asked for Key: "},
 		{without(1, "-a x"), exitUsage, "no IP address"},
-		{without(2, "-A tcp22"), exitUsage, "the server would refuse this"},
-		{without(2, "-A tcp/0"), exitUsage, "the server would refuse this"},
+		{without(2, "-A tcp22"), exitUsage, "want PROTO/PORT"},
+		{without(2, "-A tcp/0"), exitUsage, "want PROTO/PORT"},
+		{without(2, "-A icmp/1"), exitUsage, "want PROTO/PORT"},
+		{without(2, "-A tcp/22,"), exitUsage, "want PROTO/PORT"},
+		{without(2, "-A 22"), exitUsage, "want tcp/22 or udp/22"},
+		{without(2, "-A 22/tcp"), exitUsage, "want tcp/22"},
+		{base + "-U a:b", exitUsage, "the server would refuse this"},
+		{base + "--server-auth pam", exitUsage, "the only method is crypt"},
+		{base + "--server-auth crypt -f 5", exitUsage, "goes with no --fw-timeout"},
 		{without(3, "--key-base64-rijndael ?"), exitError, "the key is no base64"},
 		{base + "-s", exitUsage, "--allow-ip and --source-ip exclude each other"},
 		{base + "--key-hmac fwknoptest", exitError, "are the same"},
@@ -325,7 +357,6 @@ func TestRefused(t *testing.T) {
 		{base + "stray", exitUsage, "unexpected argument"},
 		{"--key-gen --key-len 999", exitUsage, "want 1 to 128"},
 		{"--key-gen --hmac-digest-type md4", exitUsage, "is none of"},
-		{without(3, "--key-rijndael "+strings.Repeat("k", 33)), exitError, "33 bytes"},
 	} {
 		r := newRunner(t)
 		if code := r.run(t, strings.Fields(tt.args)...); code != tt.code || !strings.Contains(r.stderr.String(), tt.want) {

@@ -100,6 +100,9 @@ func (c *client) message(ctx context.Context) (*spa.Message, error) {
 		return nil, err
 	}
 	m := &spa.Message{User: name, Time: c.now().Add(offset).Unix(), Version: protocol, DigestType: strings.ToLower(c.Client.DigestType)}
+	if m.ServerAuth, err = c.serverAuth(); err != nil {
+		return nil, err
+	}
 	if c.Client.Command != "" {
 		m.Type, m.Text = spa.Command, allow+","+c.Client.Command
 		if c.Client.FWTimeout > 0 || c.Client.NATAccess != "" || c.Client.NATLocal || c.Client.NATPort != 0 {
@@ -164,21 +167,54 @@ func (c *client) userName() (string, error) {
 	return u.Username[strings.LastIndexByte(u.Username, '\\')+1:], nil // without the domain of Windows
 }
 
+// serverAuth returns the field with the password of the user on the server, if it is to
+// be sent.
+func (c *client) serverAuth() (string, error) {
+	const crypt = "crypt" // the only method
+	switch o := &c.Client; {
+	case o.ServerAuth == "":
+		return "", nil
+	case !strings.EqualFold(o.ServerAuth, crypt):
+		return "", usage("--server-auth %s: the only method is %s", o.ServerAuth, crypt)
+	case o.NATAccess != "" || o.NATLocal || o.FWTimeout > 0:
+		return "", usage("--server-auth goes with no --fw-timeout and no NAT option: servers of 1.9 do not look for a password there")
+	}
+	password, err := c.ask("Password on the server: ")
+	return crypt + "," + string(password), err
+}
+
+// checkAccess checks the form of -A.
+func checkAccess(access string) error {
+	for item := range strings.SplitSeq(access, ",") {
+		proto, port, ok := strings.Cut(item, "/")
+		switch n, err := strconv.ParseUint(port, 10, 16); {
+		case ok && err == nil && n > 0 && (proto == "tcp" || proto == "udp"):
+		case port == "tcp" || port == "udp":
+			return usage("-A %s: want %s/%s", access, port, proto)
+		case !ok && strings.Trim(item, "0123456789") == "" && item != "":
+			return usage("-A %s: want tcp/%s or udp/%[2]s", access, item)
+		default:
+			return usage("-A %s: want PROTO/PORT, such as tcp/22 or udp/53, with commas between several", access)
+		}
+	}
+	return nil
+}
+
 // ports returns the ports to ask for and the NAT field, "" without translation. As in
 // 2.6, with --nat-port that port is asked for and the one of -A is its target.
 func (c *client) ports(ctx context.Context) (access, nat string, err error) {
 	o := &c.Client
 	access = o.Access
+	if err := checkAccess(access); err != nil {
+		return "", "", err
+	}
 	if o.NATAccess == "" && !o.NATLocal {
 		if o.NATPort != 0 {
 			return "", "", usage("--nat-port and --nat-rand-port go with --nat-access or --nat-local")
 		}
 		return access, "", nil
 	}
-	proto, port, ok := strings.Cut(access, "/")
-	if !ok {
-		return "", "", usage("-A %s: want PROTO/PORT", access)
-	}
+	proto, port, _ := strings.Cut(access, "/")
 	if strings.Contains(port, ",") {
 		return "", "", usage("-A %s: only one port can be forwarded", access)
 	}

@@ -37,6 +37,9 @@ func (c *client) show(p *send.Packet, m *spa.Message) error {
 	if m.HasTimeout {
 		row("timeout", fmt.Sprintf("%d s", m.Timeout))
 	}
+	if m.ServerAuth != "" {
+		row("password", "one, for the server")
+	}
 	row("digest", cmp.Or(m.DigestType, "sha256"))
 	c.showEncryption(row)
 	return nil

@@ -23,6 +23,7 @@ type ClientOptions struct {
 	NATRandPort bool   // --nat-rand-port
 	FWTimeout   int    // --fw-timeout
 	User        string // --spoof-user
+	ServerAuth  string // --server-auth
 	TimePlus    string // --time-offset-plus
 	TimeMinus   string // --time-offset-minus
 
@@ -96,6 +97,7 @@ var clientOptions = []option{
 	{name: "nat-port", kind: number, arg: "PORT", help: "the port to connect to; that of -A is the one it is forwarded to", into: func(o *Options) any { return &o.Client.NATPort }},
 	{name: "nat-rand-port", kind: switchOn, help: "draw that port at random and print it", into: func(o *Options) any { return &o.Client.NATRandPort }},
 	{name: "spoof-user", short: "U", kind: text, arg: "NAME", help: "user name in the message ($SPOOF_USER, else yours)", into: func(o *Options) any { return &o.Client.User }},
+	{name: "server-auth", kind: text, arg: "crypt", help: "ask for your password on the server and send it too, for REQUIRE_AUTH_METHOD", into: func(o *Options) any { return &o.Client.ServerAuth }},
 	{name: "time-offset-plus", kind: text, arg: "TIME", help: "add TIME to the clock: 60, 60sec, 10min, 2hours, 2days", into: func(o *Options) any { return &o.Client.TimePlus }},
 	{name: "time-offset-minus", kind: text, arg: "TIME", help: "subtract TIME from the clock", into: func(o *Options) any { return &o.Client.TimeMinus }},
 
