@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/wholefile"
 )
 
 // argsPath returns the file with the arguments of the last run, "" without one.
@@ -55,7 +56,7 @@ func (c *client) saveArgs(args []string) error {
 		}
 		return nil
 	}
-	err := replace(path, []byte(joinArgs(append([]string{"fwknop"}, args...))+"\n"))
+	err := wholefile.Replace(path, []byte(joinArgs(append([]string{"fwknop"}, args...))+"\n"))
 	if err != nil {
 		return fmt.Errorf("saving the arguments (--no-save-args does without): %w", err)
 	}

@@ -3,12 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"fwknopd/cmd/fwknop/rc"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/keygen"
+	"fwknopd/cmd/fwknopd/wholefile"
 )
 
 // save implements --key-gen and --save-rc-stanza.
@@ -69,29 +68,9 @@ func (c *client) saveStanza(file *rc.File) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(path, text); err != nil {
+	if err := wholefile.Replace(path, text); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "wrote the stanza [%s] to %s\n", name, path)
 	return nil
-}
-
-// replace writes a file for the user only, as a whole or not at all.
-func replace(path string, text []byte) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".fwknop-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/demo"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/replay"
+	"fwknopd/cmd/fwknopd/setup"
 )
 
 // A command is a sub-command: it parses the arguments after its name and returns the
@@ -24,6 +25,9 @@ var commands = map[string]command{
 	"explain": replay.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Checker{Expect: replay.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
+	},
+	"init": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return setup.Setup{Firewall: firewall.Survey}.Run(args, stdout, stderr)
 	},
 	"grants": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Grants(args, stdout, stderr)

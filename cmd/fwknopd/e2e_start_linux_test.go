@@ -429,3 +429,38 @@ func TestE2EDemo(t *testing.T) {
 		t.Errorf("left %v (%v)", left, err)
 	}
 }
+
+// What init writes for both sides opens the port to the client of Debian, and what it removes
+// opens it no more.
+func TestE2EInit(t *testing.T) {
+	s := newSite(t, "nftables")
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc := filepath.Join(s.dir, "rc")
+	port := fmt.Sprintf("tcp/%d", e2ePort)
+	said := s.Server.Run(t, strings.Join([]string{bin, "init --port", port, "--name alice --dir", s.dir, "--client", rc, "--server", s.Server.V4.String()}, " "))
+	if !strings.Contains(said, "interface "+netlab.ServerIf) {
+		t.Errorf("init chose another interface:\n%s", said)
+	}
+	s.write("lab.conf", fmt.Sprintf("FIREWALL_TYPE nftables;\nFWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\nSANDBOX on;\n", s.dir))
+	s.start("-O", filepath.Join(s.dir, "lab.conf"))
+	knock := func() {
+		t.Helper()
+		s.Client.Run(t, fmt.Sprintf("fwknop -n alice --rc-file %s -a %s --no-save-args", rc, s.Client.V4))
+	}
+	if !s.shut() {
+		t.Fatal("the port is open before the knock")
+	}
+	knock()
+	if !s.open() {
+		t.Fatal("the port does not open")
+	}
+	s.Server.Run(t, strings.Join([]string{bin, "init --remove alice --dir", s.dir}, " "))
+	s.write("access.conf", stanza("NAME bob"))
+	s.reload()
+	refused := s.said("refused no_stanza")
+	knock()
+	wait.For(t, "a refusal", func() bool { return s.said("refused no_stanza") > refused })
+}

@@ -95,6 +95,17 @@ type Options struct {
 	Expect  []string // --expect, in the order given
 	Explain bool     // --explain
 
+	// Init; Port too.
+	Name       string // --name
+	For        string // --for
+	Dir        string // --dir
+	SendTo     string // --server
+	ClientFile string // --client
+	ShowKeys   bool   // --show-keys
+	QR         bool   // --qr
+	DryRun     bool   // --dry-run
+	Remove     string // --remove
+
 	// Grants.
 	Port   string // --port
 	Stanza int    // --stanza

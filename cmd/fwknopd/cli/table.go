@@ -18,6 +18,7 @@ const (
 	Digests
 	Help
 	Demo
+	Init
 	Version
 
 	offline    = Replay | Explain
@@ -158,12 +159,23 @@ var options = []option{
 	{in: Check, name: "expect", kind: repeated, arg: "FILE", help: "run the EXPECT lines of FILE", into: func(o *Options) any { return &o.Expect }},
 	{in: Check, name: "explain", kind: switchOn, help: "say for each keyword whether it is honoured, and how", into: func(o *Options) any { return &o.Explain }},
 
+	{in: Init, name: "port", kind: text, arg: "PROTO/PORT[,…]", help: "what the stanza opens, as tcp/22", into: func(o *Options) any { return &o.Port }},
+	{in: Init, name: "name", kind: text, arg: "NAME", help: "NAME of the stanza (client)", into: func(o *Options) any { return &o.Name }},
+	{in: Init, name: "for", kind: text, arg: "SOURCE", help: "networks that packets may come from (ANY)", into: func(o *Options) any { return &o.For }},
+	{in: Init, name: "dir", kind: text, arg: "DIR", help: "folder of the configuration (/etc/fwknop)", into: func(o *Options) any { return &o.Dir }},
+	{in: Init, name: "server", kind: text, arg: "HOST", help: "what the client sends to (the address with the default route)", into: func(o *Options) any { return &o.SendTo }},
+	{in: Init, name: "client", kind: text, arg: "FILE", help: "add the client's stanza, with its keys, to this rc file", into: func(o *Options) any { return &o.ClientFile }},
+	{in: Init, name: "show-keys", kind: switchOn, help: "print the client's stanza with its keys", into: func(o *Options) any { return &o.ShowKeys }},
+	{in: Init, name: "qr", kind: switchOn, help: "print the keys as a line for Fwknop2 and as a QR code", into: func(o *Options) any { return &o.QR }},
+	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
+	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
+
 	{in: Grants, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients", into: func(o *Options) any { return &o.Src }},
 	{in: Grants, name: "port", kind: text, arg: "PROTO/PORT", help: "grants that open this port", into: func(o *Options) any { return &o.Port }},
 	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 
-	{in: configured | Digests | Help | Demo | Version, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Version: "version"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -26,6 +26,7 @@ var synopses = map[Command]string{
        fwknopd check [options]                   validate the configuration
        fwknopd grants list|revoke                what is open
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
+       fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
        fwknopd demo                              all of this on data that it brings
        fwknopd help [KEYWORD]                    about a configuration keyword
        fwknopd version                           the version, and what it was built with
@@ -57,6 +58,14 @@ file or to standard output: after a change back it refuses those messages too.
 	Help: `usage: fwknopd help [KEYWORD...]
 `,
 	Version: `usage: fwknopd version [--json]
+`,
+	Init: `usage: fwknopd init --port PROTO/PORT [--name NAME] [--for SOURCE] [--client FILE | --show-keys | --qr]
+       fwknopd init --remove NAME
+
+Adds a stanza with fresh keys to access.conf, and makes fwknopd.conf if there is none; what
+would be refused by fwknopd check is not written, and nothing that stands there is changed.
+Keys are written or shown only where an option asks for them. Again with the same NAME it
+changes nothing and says what the client needs.
 `,
 	Demo: `usage: fwknopd demo
 

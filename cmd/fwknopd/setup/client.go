@@ -1,0 +1,80 @@
+package setup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/mdp/qrterminal/v3"
+
+	"fwknopd/cmd/fwknop/rc"
+	"fwknopd/cmd/fwknopd/keygen"
+	"fwknopd/cmd/fwknopd/wholefile"
+)
+
+// tellClient says what the client needs. Keys are written to --client, and printed only if
+// --show-keys or --qr asks for them.
+func (r *run) tellClient(keys keygen.Keys) error {
+	switch {
+	case r.DryRun:
+		return nil
+	case keys.Key == "" || keys.HMACKey == "":
+		fmt.Fprintf(r.stdout, "the stanza has not both keys of its own, KEY and HMAC_KEY: what the client needs is not known\n")
+		return nil
+	}
+	server := r.serverName()
+	entries := []rc.Entry{
+		{Key: "SPA_SERVER", Value: server}, {Key: "ACCESS", Value: r.Port}, {Key: "KEY_BASE64", Value: keys.Key},
+		{Key: "HMAC_KEY_BASE64", Value: keys.HMACKey}, {Key: "USE_HMAC", Value: "Y"},
+	}
+	switch {
+	case r.ClientFile != "":
+		if err := r.writeClient(entries); err != nil {
+			return err
+		}
+	case r.ShowKeys:
+		file, err := rc.Parse("", nil)
+		if err != nil {
+			return err
+		}
+		text, err := file.With(r.name, entries)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(r.stdout, "for the client's ~/.fwknoprc, over a safe way:\n%s", text)
+	case !r.QR:
+		fmt.Fprintf(r.stdout, "the client's stanza: run this again with --client FILE (written there), --show-keys (printed) or --qr\n")
+	}
+	if r.QR {
+		line := fmt.Sprintf("KEY_BASE64:%s HMAC_KEY_BASE64:%s", keys.Key, keys.HMACKey)
+		fmt.Fprintf(r.stdout, "for Fwknop2:\n%s\n", line)
+		qrterminal.GenerateHalfBlock(line, qrterminal.L, r.stdout)
+	}
+	fmt.Fprintf(r.stdout, "on the client: fwknop -n %s -a ITS-ADDRESS\n", r.name)
+	return nil
+}
+
+// writeClient adds the stanza to the client's rc file.
+func (r *run) writeClient(entries []rc.Entry) error {
+	text, err := os.ReadFile(r.ClientFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := rc.Parse(r.ClientFile, text)
+	if err != nil {
+		return err
+	}
+	if file.Has(r.name) {
+		return fmt.Errorf("%s has a stanza [%s] already, it is left as it is", r.ClientFile, r.name)
+	}
+	whole, err := file.With(r.name, entries)
+	if err != nil {
+		return err
+	}
+	if err := wholefile.Replace(r.ClientFile, whole); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.stdout, "wrote the client's stanza [%s] to %s: bring it to the client's ~/.fwknoprc over a safe way\n", r.name, r.ClientFile)
+	return nil
+}

@@ -1,0 +1,312 @@
+// Package setup implements fwknopd init: it protects a port with a stanza of its own, and
+// says what the client needs.
+package setup
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/keygen"
+	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/cmd/fwknopd/wholefile"
+	"fwknopd/policy/conf"
+)
+
+const (
+	defaultDir  = "/etc/fwknop"
+	defaultName = "client"
+	spaPort     = 62201
+)
+
+// A Setup implements fwknopd init.
+type Setup struct {
+	// Firewall returns lines on where grants would be opened on this host, and what would
+	// still drop the packets.
+	Firewall func(*config.Loaded) []string
+}
+
+// Run runs init with its arguments and returns the exit code: 0, 1, or 2 for a usage error.
+func (s Setup) Run(args []string, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(cli.Init, args, stdout, stderr)
+	if o == nil {
+		return code
+	}
+	r := &run{Setup: s, Options: o, stdout: stdout, stderr: stderr, dir: cmp.Or(o.Dir, defaultDir), name: cmp.Or(o.Name, defaultName)}
+	if err := r.checkOptions(); err != nil {
+		return cli.Init.Refuse(stderr, err)
+	}
+	act := r.add
+	if o.Remove != "" {
+		act = r.remove
+	}
+	if err := act(); err != nil {
+		fmt.Fprintf(stderr, "fwknopd init: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// A run is one run of init.
+type run struct {
+	Setup
+	*cli.Options
+	stdout, stderr io.Writer
+	dir, name      string
+
+	server, access         string // paths
+	serverText, accessText string // what stands there; "" if there is no file
+	intf, why              string // of a new server file
+}
+
+func (r *run) checkOptions() error {
+	switch {
+	case len(r.Operands) > 0:
+		return fmt.Errorf("does not take %q", r.Operands[0])
+	case r.Remove != "" && r.Port != "":
+		return errors.New("--remove and --port exclude each other")
+	case r.Remove == "" && r.Port == "":
+		return errors.New("--port tcp/22 or --remove NAME is wanted")
+	}
+	if err := conf.CheckName(cmp.Or(r.Remove, r.name)); err != nil {
+		return err
+	}
+	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo} {
+		if strings.ContainsAny(value, "\r\n#;") {
+			return fmt.Errorf("--%s: %q is no value", option, value)
+		}
+	}
+	return nil
+}
+
+// read reads what stands in the folder.
+func (r *run) read() (err error) {
+	r.server, r.access = filepath.Join(r.dir, "fwknopd.conf"), filepath.Join(r.dir, "access.conf")
+	if old := filepath.Join(r.dir, "fwknop.conf"); exists(old) {
+		r.server = old
+	}
+	if r.serverText, err = readIfThere(r.server); err != nil {
+		return err
+	}
+	r.accessText, err = readIfThere(r.access)
+	return err
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func readIfThere(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(text), err
+}
+
+// load loads the configuration as it would be with these texts.
+func (r *run) load(server, access string) (*config.Loaded, conf.Problems) {
+	return config.Load(config.Options{Config: r.server, Access: r.access, StrictModes: true,
+		FS: overlay{config.Disk{}, map[string]string{r.server: server, r.access: access}}})
+}
+
+// An overlay has files that are not written yet.
+type overlay struct {
+	config.Disk
+	texts map[string]string
+}
+
+// Read implements conf.FS.
+func (o overlay) Read(name string) ([]byte, conf.FileInfo, error) {
+	text, ours := o.texts[name]
+	if !ours {
+		return o.Disk.Read(name)
+	}
+	return []byte(text), conf.FileInfo{Regular: true, Perm: 0o600}, nil
+}
+
+// add adds the stanza, and a server file if there is none.
+func (r *run) add() error {
+	if err := r.read(); err != nil {
+		return err
+	}
+	server := r.serverText
+	if server == "" {
+		r.intf, r.why = chooseInterface()
+		server = serverText(r.intf)
+	}
+	keys := keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}
+	stanza := stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys)
+	if r.accessText != "" {
+		had, err := r.existing(server, stanza)
+		if err != nil {
+			return err
+		}
+		if had != nil {
+			fmt.Fprintf(r.stdout, "%s has the stanza %s already; nothing is changed\n", had.Pos, r.name)
+			return r.tellClient(keygen.Keys{Key: base64.StdEncoding.EncodeToString(had.Key.Bytes()), HMACKey: base64.StdEncoding.EncodeToString(had.HMACKey.Bytes())})
+		}
+	}
+	access := added(r.accessText, stanza)
+	l, problems := r.load(server, access)
+	config.Print(r.stderr, problems)
+	if problems.Failed() {
+		return errors.New("nothing was written: the configuration with the new stanza would be refused")
+	}
+	if r.DryRun {
+		return r.preview(server)
+	}
+	if err := r.write(server, access); err != nil {
+		return err
+	}
+	for _, line := range r.Firewall(l) {
+		fmt.Fprintf(r.stdout, "firewall: %s\n", conf.Printable(line))
+	}
+	if err := r.tellClient(keys); err != nil {
+		return err
+	}
+	r.tellNext(l)
+	return nil
+}
+
+// existing returns the stanza of the name that stands in access.conf, nil if there is none.
+// It is an error if that one allows something else than the new one would, or if the files
+// are not of the dialect that init writes.
+func (r *run) existing(server, stanza string) (*conf.Stanza, error) {
+	l, problems := r.load(server, r.accessText)
+	if problems.Failed() {
+		config.Print(r.stderr, problems)
+		return nil, fmt.Errorf("the configuration in %s is refused as it is: mend it first", r.dir)
+	}
+	if l.Access.Dialect != conf.C26 && len(l.Access.Stanzas) > 0 {
+		return nil, fmt.Errorf("%s is of the dialect of %s, init writes that of 2.6: give another folder with --dir", r.access, l.Access.Dialect)
+	}
+	had := r.find(l, r.name)
+	if had == nil {
+		return nil, nil
+	}
+	alone, problems := r.load(server, stanza)
+	if problems.Failed() {
+		config.Print(r.stderr, problems)
+		return nil, errors.New("nothing was written")
+	}
+	wanted := &alone.Access.Stanzas[0]
+	if !reflect.DeepEqual(had.Source, wanted.Source) || !reflect.DeepEqual(had.OpenPorts, wanted.OpenPorts) {
+		return nil, fmt.Errorf("%s has a stanza %s that has another SOURCE or OPEN_PORTS; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name)
+	}
+	return had, nil
+}
+
+// find returns the stanza of a name in access.conf itself, nil if there is none.
+func (r *run) find(l *config.Loaded, name string) *conf.Stanza {
+	for i := range l.Access.Stanzas {
+		if st := &l.Access.Stanzas[i]; st.Name == name && st.Pos.File == r.access {
+			return st
+		}
+	}
+	return nil
+}
+
+// preview prints what would be written, without keys.
+func (r *run) preview(server string) error {
+	if r.serverText == "" {
+		fmt.Fprintf(r.stdout, "would write %s (interface %s, as %s):\n%s", r.server, r.intf, r.why, server)
+	}
+	_, err := fmt.Fprintf(r.stdout, "would add to %s:\n%s", r.access,
+		stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keygen.Keys{Key: "(a fresh key)", HMACKey: "(a fresh key)"}))
+	return err
+}
+
+// write writes what changed. A new folder is for its owner only.
+func (r *run) write(server, access string) error {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return err
+	}
+	for _, f := range []struct{ path, was, text string }{{r.server, r.serverText, server}, {r.access, r.accessText, access}} {
+		if f.text == f.was {
+			continue
+		}
+		if err := wholefile.Replace(f.path, []byte(f.text)); err != nil {
+			return err
+		}
+		switch {
+		case f.path == r.server:
+			fmt.Fprintf(r.stdout, "wrote %s: interface %s, as %s\n", f.path, r.intf, r.why)
+		case r.Remove == "":
+			fmt.Fprintf(r.stdout, "wrote the stanza %s to %s: %s opens for 30 s\n", r.name, f.path, r.Port)
+		}
+	}
+	return nil
+}
+
+// remove removes a stanza.
+func (r *run) remove() error {
+	if err := r.read(); err != nil {
+		return err
+	}
+	l, problems := r.load(r.serverText, r.accessText)
+	had := (*conf.Stanza)(nil)
+	if l.Access != nil {
+		had = r.find(l, r.Remove)
+	}
+	if had == nil {
+		config.Print(r.stderr, problems)
+		return fmt.Errorf("%s has no stanza with NAME %s", r.access, r.Remove)
+	}
+	rest, lines, err := removed(r.accessText, had.Pos.Line, r.Remove)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.access, err)
+	}
+	if r.DryRun {
+		fmt.Fprintf(r.stdout, "would remove the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
+		return nil
+	}
+	if err := r.write(r.serverText, rest); err != nil {
+		return err
+	}
+	fmt.Fprintf(r.stdout, "removed the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
+	r.tellNext(l)
+	return nil
+}
+
+// tellNext says how the daemon takes the change over.
+func (r *run) tellNext(l *config.Loaded) {
+	if pid, err := pidfile.Owner(l.Server.PIDFile); err == nil && pid > 0 {
+		fmt.Fprintf(r.stdout, "next: the daemon (pid %d) loads a changed configuration by itself; kill -HUP %[1]d does so now\n", pid)
+		return
+	}
+	files := fmt.Sprintf("-c %s -a %s", r.server, r.access)
+	if r.dir == defaultDir {
+		files = ""
+	}
+	fmt.Fprintf(r.stdout, "next: start the daemon: %s\n", strings.TrimSpace("fwknopd "+files))
+}
+
+// serverName returns what the client is to send to: --server, or the address of the interface
+// that is watched, or a placeholder.
+func (r *run) serverName() string {
+	if r.SendTo != "" {
+		return r.SendTo
+	}
+	if i, err := net.InterfaceByName(routeInterface()); err == nil {
+		if addrs, err := i.Addrs(); err == nil {
+			for _, a := range addrs {
+				if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+					return n.IP.String()
+				}
+			}
+		}
+	}
+	return "SERVER"
+}
