@@ -94,8 +94,13 @@ func (c *client) act(ctx context.Context, args []string) error {
 	if err := c.applyRC(file); err != nil {
 		return err
 	}
-	if c.KeyGen || c.Client.SaveStanza {
-		return c.save(file)
+	if c.KeyGen {
+		return c.generateKeys(file)
+	}
+	if c.Client.SaveStanza { // and go on, as 2.6 does
+		if err := c.saveStanza(file); err != nil {
+			return err
+		}
 	}
 	if err := c.knock(ctx); err != nil {
 		return err

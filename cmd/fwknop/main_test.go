@@ -273,11 +273,12 @@ func TestSave(t *testing.T) {
 	if m.Text != "0.0.0.0,tcp/22" || m.NAT != "10.0.0.1,22" || m.User != "alice" || m.Timeout != 60 || m.DigestType != "sha1" || m.Time != clock.Unix()-60 {
 		t.Errorf("got %+v of\n%s", m, saved)
 	}
-	if code := r.run(t, append(args, "--save-rc-stanza")...); code != exitError || !strings.Contains(r.stderr.String(), "--force-stanza replaces it") {
+	args = append(args, "--key-rijndael", "fwknoptest", "--save-rc-stanza", "-T")
+	if code := r.run(t, args...); code != exitError || !strings.Contains(r.stderr.String(), "--force-stanza replaces it") {
 		t.Errorf("%d %s", code, r.stderr.String())
 	}
-	if code := r.run(t, append(args, "--save-rc-stanza", "--force-stanza")...); code != exitOK {
-		t.Error(r.stderr.String())
+	if code := r.run(t, append(args, "--force-stanza")...); code != exitOK || !strings.Contains(r.stdout.String(), "0.0.0.0,tcp/22") {
+		t.Errorf("%d %s%s", code, r.stdout.String(), r.stderr.String())
 	}
 	if again, _ := os.ReadFile(path); bytes.Contains(again, []byte("KEY_BASE64")) || !bytes.Contains(again, []byte("[gw]\n")) {
 		t.Errorf("got\n%s", again)

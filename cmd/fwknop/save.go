@@ -10,30 +10,28 @@ import (
 	"fwknopd/cmd/fwknopd/wholefile"
 )
 
-// save implements --key-gen and --save-rc-stanza.
-func (c *client) save(file *rc.File) error {
-	if c.KeyGen {
-		keys, err := keygen.FromOptions(c.Options)
-		switch {
-		case err != nil:
-			return &cli.UsageError{Text: err.Error()}
-		case c.KeyGenFile != "":
-			if err := keys.Write(c.KeyGenFile); err != nil {
-				return err
-			}
-			fmt.Fprintf(c.stdout, "wrote the keys to %s\n", c.KeyGenFile)
-		case !c.Client.SaveStanza:
-			_, err := fmt.Fprint(c.stdout, keys)
+// generateKeys implements --key-gen. It prints the keys only if they are written nowhere.
+func (c *client) generateKeys(file *rc.File) error {
+	keys, err := keygen.FromOptions(c.Options)
+	if err != nil {
+		return &cli.UsageError{Text: err.Error()}
+	}
+	if c.KeyGenFile != "" {
+		if err := keys.Write(c.KeyGenFile); err != nil {
 			return err
 		}
+		fmt.Fprintf(c.stdout, "wrote the keys to %s\n", c.KeyGenFile)
+	}
+	if c.Client.SaveStanza {
 		c.Client.Key, c.Client.KeyBase64, c.Client.KeyFile = "", keys.Key, ""
 		c.Client.HMACKey, c.Client.HMACKeyBase64, c.Client.HMACKeyFile = "", keys.HMACKey, ""
 		c.Client.UseHMAC = true
+		return c.saveStanza(file)
 	}
-	if !c.Client.SaveStanza {
-		return nil
+	if c.KeyGenFile == "" {
+		_, err = fmt.Fprint(c.stdout, keys)
 	}
-	return c.saveStanza(file)
+	return err
 }
 
 // unsaved are the options that a knock has and a stanza cannot have.
@@ -72,5 +70,8 @@ func (c *client) saveStanza(file *rc.File) error {
 		return err
 	}
 	fmt.Fprintf(c.stdout, "wrote the stanza [%s] to %s\n", name, path)
+	if c.KeyGen {
+		fmt.Fprintf(c.stdout, "give its KEY_BASE64 and HMAC_KEY_BASE64 to the server, in access.conf; then: fwknop -n %s\n", name)
+	}
 	return nil
 }

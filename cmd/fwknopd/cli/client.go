@@ -146,7 +146,7 @@ var clientOptions = []option{
 	{name: "rc-file", kind: text, arg: "FILE", help: "the rc file (~/.fwknoprc)", into: func(o *Options) any { return &o.Client.RCFile }},
 	{name: "no-rc-file", kind: switchOn, help: "read none", into: func(o *Options) any { return &o.Client.NoRCFile }},
 	{name: "no-home-dir", kind: switchOn, help: "read nothing from the home directory", into: func(o *Options) any { return &o.Client.NoHome }},
-	{name: "save-rc-stanza", kind: switchOn, help: "save these options in the stanza of -n, else in one named like the server", into: func(o *Options) any { return &o.Client.SaveStanza }},
+	{name: "save-rc-stanza", kind: switchOn, help: "also save these options in the stanza of -n, else in one named like the server", into: func(o *Options) any { return &o.Client.SaveStanza }},
 	{name: "force-stanza", kind: switchOn, help: "replace a stanza that exists", into: func(o *Options) any { return &o.Client.ForceStanza }},
 	{name: "stanza-list", kind: switchOn, action: true, help: "list the stanzas of the rc file", into: func(o *Options) any { return &o.Client.StanzaList }},
 
