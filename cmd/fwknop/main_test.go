@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -388,6 +389,28 @@ func TestDryRun(t *testing.T) {
 		if strings.Contains(out, secret) {
 			t.Errorf("a key is in\n%s", out)
 		}
+	}
+}
+
+func TestDryRunJSON(t *testing.T) {
+	r := newRunner(t)
+	for _, form := range [][]string{{"--json"}, {"--format", "jsonl"}} {
+		if code := r.run(t, append(append(slices.Clone(keyed), form...), "-A", "tcp/22", "-f", "5", "-T", "-P", "tcp")...); code != exitOK {
+			t.Fatal(r.stderr.String())
+		}
+		var s shown
+		if err := json.Unmarshal(r.stdout.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, []byte(s.Packet), theKey)
+		want := shown{Packet: s.Packet, Server: "127.0.0.1:62201", Carrier: "tcp", User: "alice", Time: clock.Unix(), Version: protocol, Type: 3,
+			TypeName: "access with a timeout", Message: m.Text, Timeout: 5, Digest: "sha256", Encryption: "Rijndael, cbc", HMAC: "sha256"}
+		if s != want {
+			t.Errorf("got %+v", s)
+		}
+	}
+	if code := r.run(t, append(slices.Clone(keyed), "-A", "tcp/22", "-T", "--format", "xml")...); code != exitUsage {
+		t.Errorf("ends with %d", code)
 	}
 }
 

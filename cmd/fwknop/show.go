@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -20,43 +21,76 @@ var typeNames = map[spa.Type]string{
 	spa.LocalNATAccessTimeout: "access with local NAT and a timeout",
 }
 
-// show prints the packet and what is in it, but no key.
+// shown is what --dry-run prints: the packet and what is in it, but no key and no
+// password.
+type shown struct {
+	Packet     string `json:"packet"`
+	Server     string `json:"server"`
+	Carrier    string `json:"carrier"`
+	User       string `json:"user"`
+	Time       int64  `json:"time"`
+	Version    string `json:"version"`
+	Type       uint8  `json:"type"`
+	TypeName   string `json:"type_name"`
+	Message    string `json:"message"`
+	NAT        string `json:"nat,omitempty"`
+	Timeout    uint32 `json:"timeout,omitempty"`
+	Password   bool   `json:"password"`
+	Digest     string `json:"digest"`
+	Encryption string `json:"encryption"`
+	HMAC       string `json:"hmac,omitempty"`
+}
+
+// show prints a packet that is not sent.
 func (c *client) show(p *send.Packet, m *spa.Message) error {
-	row := func(name string, value any) {
-		fmt.Fprintf(c.stdout, "  %-12s %v\n", name, value)
+	s := shown{
+		Packet: string(p.Text), Server: p.String(), Carrier: c.Client.Proto,
+		User: m.User, Time: m.Time, Version: m.Version, Type: uint8(m.Type), TypeName: typeNames[m.Type],
+		Message: m.Text, NAT: m.NAT, Timeout: m.Timeout, Password: m.ServerAuth != "", Digest: cmp.Or(m.DigestType, "sha256"),
+		Encryption: c.encryption(),
 	}
-	fmt.Fprintf(c.stdout, "Packet of %d bytes, not sent to %s over %s:\n%s\n", len(p.Text), p, c.Client.Proto, p.Text)
-	row("user", m.User)
-	row("time", fmt.Sprintf("%d (%s)", m.Time, time.Unix(m.Time, 0).UTC().Format(time.RFC3339)))
-	row("version", m.Version)
-	row("type", fmt.Sprintf("%d (%s)", m.Type, typeNames[m.Type]))
-	row("message", m.Text)
-	if m.NAT != "" {
-		row("NAT", m.NAT)
+	if o := &c.Client; o.UseHMAC || o.HMACKey != "" || o.HMACKeyBase64 != "" || o.HMACKeyFile != "" {
+		s.HMAC = cmp.Or(c.HMACDigestType, "sha256")
 	}
-	if m.HasTimeout {
-		row("timeout", fmt.Sprintf("%d s", m.Timeout))
+	if c.JSON() {
+		return json.NewEncoder(c.stdout).Encode(s)
 	}
-	if m.ServerAuth != "" {
-		row("password", "one, for the server")
-	}
-	row("digest", cmp.Or(m.DigestType, "sha256"))
-	c.showEncryption(row)
+	c.print(&s)
 	return nil
 }
 
-func (c *client) showEncryption(row func(string, any)) {
+// encryption names how the message is encrypted.
+func (c *client) encryption() string {
 	switch o := &c.Client; {
 	case !c.usesGPG():
-		row("encryption", "Rijndael, "+cmp.Or(o.Mode, "cbc"))
+		return "Rijndael, " + cmp.Or(o.Mode, "cbc")
 	case o.GPGSigner == "":
-		row("encryption", "OpenPGP for "+o.GPGRecipient+", not signed")
+		return "OpenPGP for " + o.GPGRecipient + ", not signed"
 	default:
-		row("encryption", "OpenPGP for "+o.GPGRecipient+", signed by "+o.GPGSigner)
+		return "OpenPGP for " + o.GPGRecipient + ", signed by " + o.GPGSigner
 	}
-	hmac := "none"
-	if o := &c.Client; o.UseHMAC || o.HMACKey != "" || o.HMACKeyBase64 != "" || o.HMACKeyFile != "" {
-		hmac = cmp.Or(c.HMACDigestType, "sha256")
+}
+
+func (c *client) print(s *shown) {
+	row := func(name string, value any) {
+		fmt.Fprintf(c.stdout, "  %-12s %v\n", name, value)
 	}
-	row("HMAC", hmac)
+	fmt.Fprintf(c.stdout, "Packet of %d bytes, not sent to %s over %s:\n%s\n", len(s.Packet), s.Server, s.Carrier, s.Packet)
+	row("user", s.User)
+	row("time", fmt.Sprintf("%d (%s)", s.Time, time.Unix(s.Time, 0).UTC().Format(time.RFC3339)))
+	row("version", s.Version)
+	row("type", fmt.Sprintf("%d (%s)", s.Type, s.TypeName))
+	row("message", s.Message)
+	if s.NAT != "" {
+		row("NAT", s.NAT)
+	}
+	if s.Timeout != 0 {
+		row("timeout", fmt.Sprintf("%d s", s.Timeout))
+	}
+	if s.Password {
+		row("password", "one, for the server")
+	}
+	row("digest", s.Digest)
+	row("encryption", s.Encryption)
+	row("HMAC", cmp.Or(s.HMAC, "none"))
 }

@@ -113,6 +113,8 @@ var clientOptions = []option{
 	{name: "server-resolve-ipv4", short: "4", kind: switchOn, help: "use an IPv4 address of the server", into: func(o *Options) any { return &o.Client.IPv4 }},
 	{name: "ipv6", short: "6", kind: switchOn, help: "use an IPv6 address of the server", into: func(o *Options) any { return &o.Client.IPv6 }},
 	{name: "test", short: "T", aliases: []string{"dry-run", "Test-mode"}, kind: switchOn, help: "print the packet and what is in it, and send nothing", into: func(o *Options) any { return &o.Test }},
+	{name: "format", kind: text, arg: "text|json|jsonl", help: "form in which -T prints it", into: func(o *Options) any { return &o.Format }},
+	{name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 	{name: "save-packet", short: "B", aliases: []string{"Save-packet-file"}, kind: text, arg: "FILE", help: "write the packet to FILE as well", into: func(o *Options) any { return &o.Client.SavePacket }},
 	{name: "save-packet-append", short: "b", kind: switchOn, help: "append it to that file", into: func(o *Options) any { return &o.Client.AppendPacket }},
 
@@ -187,6 +189,8 @@ var needs = [][2]string{
 	{"hmac-key-len", "key-gen"},
 	{"force-stanza", "save-rc-stanza"},
 	{"save-packet-append", "save-packet"},
+	{"format", "test"},
+	{"json", "test"},
 	{"resolve-http-only", "resolve-ip-https"},
 }
 
@@ -215,5 +219,5 @@ func (o *Options) validateClient() error {
 			return usagef("--%s goes with --%s", n[0], n[1])
 		}
 	}
-	return nil
+	return o.checkFormat(Client)
 }
