@@ -36,16 +36,33 @@ var commands = map[string]command{
 		return control.Digests(args, stdout, stderr)
 	},
 	"version": showVersion,
-	"help": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		o, code := cli.Begin(cli.Help, args, stdout, stderr)
-		switch {
-		case o == nil:
-			return code
-		case len(o.Operands) == 0:
-			cli.Usage(stdout, cli.Daemon)
-		}
-		return config.Help(o.Operands, stdout, stderr)
+	"help":    showHelp,
+	"completion": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return cli.Completions(args, stdout, stderr)
 	},
+}
+
+// showHelp implements `fwknopd help`: a topic is a command or a keyword.
+func showHelp(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(cli.Help, args, stdout, stderr)
+	switch {
+	case o == nil:
+		return code
+	case len(o.Operands) == 0:
+		cli.Topics(stdout)
+	}
+	code = exitOK
+	for i, topic := range o.Operands {
+		if i > 0 {
+			fmt.Fprintln(stdout)
+		}
+		if c, ok := cli.Named(topic); ok {
+			cli.Usage(stdout, c)
+		} else if config.Help([]string{topic}, stdout, stderr) != exitOK {
+			code = exitError
+		}
+	}
+	return code
 }
 
 // The demonstration runs other commands, so it cannot stand in the initial value.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -205,7 +204,7 @@ func (o *Options) validate(c Command) error {
 		return usagef("%s exclude each other", strings.Join(actions, " and "))
 	}
 	if len(o.Operands) > 0 && (c == Check || c == Version || c == Daemon && !o.OS) {
-		if meant := conf.NearestOf(o.Operands[0], slices.Sorted(maps.Values(commandNames))); c == Daemon && meant != "" {
+		if meant := conf.NearestOf(o.Operands[0], names()); c == Daemon && meant != "" {
 			return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
 		}
 		return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)

@@ -3,9 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version", Completion: "completion"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -20,16 +25,25 @@ func (c Command) String() string {
 
 var synopses = map[Command]string{
 	Daemon: `Usage: fwknopd [options]                         run the daemon
+
+Look into logs and captures:
        fwknopd --os [--fw-log FILE] [FILE…]      which systems knocked
        fwknopd replay [options] FILE…            what the daemon would have decided
        fwknopd explain [options] FILE --record N one packet, stage by stage
+
+Configure:
+       fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
        fwknopd check [options]                   validate the configuration
+
+Control what is open:
        fwknopd grants list|revoke                what is open
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
-       fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
+
+Learn:
        fwknopd demo                              all of this on data that it brings
-       fwknopd help [KEYWORD]                    about a configuration keyword
+       fwknopd help [TOPIC]                      about a command or a configuration keyword
        fwknopd version                           the version, and what it was built with
+       fwknopd completion bash|zsh|fish          completions for a shell
 
 FILE is a log or a capture, recognised by content, compressed or not; - is stdin.
 Each sub-command has its own --help.
@@ -55,7 +69,16 @@ file or to standard output: after a change back it refuses those messages too.
        fwknop -n NAME [options]                                    with the options of a stanza
        fwknop --key-gen                                            fresh keys for both sides
 `,
-	Help: `usage: fwknopd help [KEYWORD...]
+	Help: `usage: fwknopd help [TOPIC...]
+
+A topic is a command or a keyword of the configuration; without one they are listed.
+`,
+	Completion: `usage: fwknopd completion bash|zsh|fish
+
+Writes completions for a shell. Where the package does not bring them:
+  fwknopd completion bash > /etc/bash_completion.d/fwknopd
+  fwknopd completion zsh > /usr/local/share/zsh/site-functions/_fwknopd
+  fwknopd completion fish > /etc/fish/completions/fwknopd.fish
 `,
 	Version: `usage: fwknopd version [--json]
 `,
@@ -75,10 +98,54 @@ of its own; the firewall of this host is not touched.
 `,
 }
 
+// examples are command lines that work as they stand where there are such files.
+var examples = map[Command][]string{
+	Daemon: {
+		"fwknopd --os /var/log/kern.log",
+		"fwknopd -c /etc/fwknop/fwknopd.conf -a /etc/fwknop/access.conf -f -v",
+		"fwknopd -i eth0 -t -f",
+		"fwknopd --key-gen",
+	},
+	Replay: {
+		"fwknopd replay knocks.pcap",
+		"fwknopd replay -c fwknopd.conf -a access.conf --what-if new.conf knocks.pcap",
+		"fwknopd replay --fail-on refused,malformed --format jsonl /var/log/kern.log",
+	},
+	Explain: {
+		"fwknopd explain knocks.pcap --record 3",
+		"fwknopd explain --payload 9ZbQ... --src 192.0.2.7 --time 2026-01-02T03:04:05Z",
+	},
+	Check: {
+		"fwknopd check",
+		"fwknopd check -c fwknopd.conf -a access.conf --offline --json",
+	},
+	Grants: {
+		"fwknopd grants list --json",
+		"fwknopd grants revoke --src 192.0.2.7 --port tcp/22",
+	},
+	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
+	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},
+}
+
+// headings are the titles before an option in the help text of the daemon.
+var headings = map[string]string{
+	"config": "Configuration files", "intf": "The daemon", "os": "Reports", "format": "Output", "Kill": "A running daemon and its grants",
+	"Dump-config": "Checks", "key-gen": "Keys", "dump-serv-err-codes": "Others", "no-gpg": "OpenPGP", "help": "Help",
+}
+
 // Usage writes the help text of a command.
 func Usage(w io.Writer, c Command) {
-	fmt.Fprintf(w, "%s\nOptions:\n", synopses[c])
+	fmt.Fprintln(w, strings.TrimSuffix(synopses[c], "\n"))
+	if list := examples[c]; list != nil {
+		fmt.Fprintf(w, "\nExamples:\n  %s\n", strings.Join(list, "\n  "))
+	}
+	if c != Daemon {
+		fmt.Fprint(w, "\nOptions:\n")
+	}
 	for d := range c.rows() {
+		if title := headings[d.name]; c == Daemon && title != "" {
+			fmt.Fprintf(w, "\n%s:\n", title)
+		}
 		if d.help == "" {
 			continue
 		}
@@ -92,4 +159,52 @@ func Usage(w io.Writer, c Command) {
 		}
 		fmt.Fprintf(w, "  %s%-28s %s\n", short, name, d.help)
 	}
+}
+
+// Named returns the sub-command of that name.
+func Named(name string) (Command, bool) {
+	for c, n := range commandNames {
+		if n == name {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// Topics writes the names of all commands and keywords, which help knows.
+func Topics(w io.Writer) {
+	fmt.Fprint(w, "Usage: fwknopd help TOPIC...\n\nCommands:\n")
+	for _, name := range names() {
+		fmt.Fprintf(w, "  %-12s %s\n", name, summary(name))
+	}
+	for _, table := range [][]conf.Keyword{conf.ServerKeywords, conf.AccessKeywords} {
+		fmt.Fprintf(w, "\nKeywords of %s:\n", table[0].File)
+		line := " "
+		for i := range table {
+			if len(line)+1+len(table[i].Name) > 78 {
+				fmt.Fprintln(w, line)
+				line = " "
+			}
+			line += " " + table[i].Name
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// names are those of all sub-commands, sorted.
+func names() []string { return slices.Sorted(maps.Values(commandNames)) }
+
+// summaryColumn is where the summaries stand in the help text of the daemon, behind the
+// indent.
+const summaryColumn = 42
+
+// summary is what the help text says of a command in a line.
+func summary(name string) string {
+	for line := range strings.Lines(synopses[Daemon]) {
+		line = strings.TrimSpace(line)
+		if letters := []rune(line); strings.HasPrefix(line, "fwknopd "+name+" ") && len(letters) > summaryColumn {
+			return string(letters[summaryColumn:])
+		}
+	}
+	return ""
 }
