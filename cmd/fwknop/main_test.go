@@ -245,6 +245,36 @@ RAND_PORT N
 	}
 }
 
+// TestRCNo: N in a stanza wins over Y of the default one, but not over the settings that
+// Y would exclude.
+func TestRCNo(t *testing.T) {
+	r := newRunner(t)
+	r.rc(t, `[default]
+SPA_SERVER 127.0.0.1
+SPA_SERVER_PORT 4001
+RAND_PORT Y
+ALLOW_IP source
+ACCESS tcp/22
+KEY fwknoptest
+[gw]
+RAND_PORT N
+RESOLVE_IP_HTTPS N
+RESOLVE_IP_HTTP N
+[random]
+RAND_PORT Y
+[port]
+SPA_SERVER_PORT 4002
+`)
+	for name, want := range map[string]string{"gw": "127.0.0.1:4001 ", "port": "127.0.0.1:4002 "} {
+		if code := r.run(t, "-n", name, "-T"); code != exitOK || !strings.Contains(r.stdout.String(), want) || !strings.Contains(r.stdout.String(), "0.0.0.0,tcp/22") {
+			t.Errorf("%s: %d %s%s", name, code, r.stdout.String(), r.stderr.String())
+		}
+	}
+	if code := r.run(t, "-n", "random", "-T"); code != exitOK || strings.Contains(r.stdout.String(), ":4001 ") {
+		t.Errorf("%d %s%s", code, r.stdout.String(), r.stderr.String())
+	}
+}
+
 func TestSave(t *testing.T) {
 	r := newRunner(t)
 	args := []string{"-n", "gw", "-D", "127.0.0.1", "-A", "tcp/22", "-s", "-f", "60", "-U", "alice", "-m", "sha1", "-N", "10.0.0.1:22",

@@ -20,6 +20,7 @@ type keyword struct {
 	// options are those that win over the keyword. Keywords with one in common exclude
 	// each other: the named stanza wins over the default one.
 	options []string
+	flag    bool // its value is Y or N
 	set     func(o *cli.Options, value string) error
 	// get returns the value to save, "" for none.
 	get func(o *cli.Options) string
@@ -29,9 +30,9 @@ type keyword struct {
 var keywords = []keyword{
 	text("ACCESS", []string{"access", "server-cmd"}, func(o *cli.Options) *string { return &o.Client.Access }),
 	text("SPA_SERVER", []string{"destination"}, func(o *cli.Options) *string { return &o.Client.Destination }),
-	{"ALLOW_IP", allowOptions, setAllowIP, getAllowIP},
+	{"ALLOW_IP", allowOptions, false, setAllowIP, getAllowIP},
 	yes("RESOLVE_IP_HTTPS", allowOptions, func(o *cli.Options) *bool { return &o.Client.Resolve }),
-	{"RESOLVE_IP_HTTP", allowOptions, setResolveHTTP, notSaved},
+	{"RESOLVE_IP_HTTP", allowOptions, true, setResolveHTTP, notSaved},
 	text("RESOLVE_URL", []string{"resolve-url"}, func(o *cli.Options) *string { return &o.Client.ResolveURL }),
 	yes("RESOLVE_HTTP_ONLY", []string{"resolve-http-only"}, func(o *cli.Options) *bool { return &o.Client.ResolveHTTPOnly }),
 	text("SPA_SERVER_PROTO", []string{"server-proto", "http-proxy"}, func(o *cli.Options) *string { return &o.Client.Proto }),
@@ -48,7 +49,7 @@ var keywords = []keyword{
 	number("NAT_PORT", []string{"nat-port", "nat-rand-port"}, func(o *cli.Options) *int { return &o.Client.NATPort }),
 	yes("NAT_RAND_PORT", []string{"nat-rand-port", "nat-port"}, func(o *cli.Options) *bool { return &o.Client.NATRandPort }),
 	text("SPOOF_USER", []string{"spoof-user"}, func(o *cli.Options) *string { return &o.Client.User }),
-	{"TIME_OFFSET", []string{"time-offset-plus", "time-offset-minus"}, setTimeOffset, getTimeOffset},
+	{"TIME_OFFSET", []string{"time-offset-plus", "time-offset-minus"}, false, setTimeOffset, getTimeOffset},
 	text("DIGEST_TYPE", []string{"digest-type"}, func(o *cli.Options) *string { return &o.Client.DigestType }),
 	text("ENCRYPTION_MODE", []string{"encryption-mode"}, func(o *cli.Options) *string { return &o.Client.Mode }),
 	text("KEY", keyOptions, func(o *cli.Options) *string { return &o.Client.Key }),
@@ -62,7 +63,7 @@ var keywords = []keyword{
 	yes("USE_GPG", []string{"gpg-encryption"}, func(o *cli.Options) *bool { return &o.Client.GPG }),
 	text("GPG_RECIPIENT", []string{"gpg-recipient-key"}, func(o *cli.Options) *string { return &o.Client.GPGRecipient }),
 	text("GPG_SIGNER", []string{"gpg-signer-key"}, func(o *cli.Options) *string { return &o.Client.GPGSigner }),
-	{"GPG_KEY_FILE", []string{"gpg-key-file", "gpg-home-dir"}, addKeyFiles, getKeyFiles},
+	{"GPG_KEY_FILE", []string{"gpg-key-file", "gpg-home-dir"}, false, addKeyFiles, getKeyFiles},
 	text("GPG_HOMEDIR", []string{"gpg-home-dir", "gpg-key-file"}, func(o *cli.Options) *string { return &o.GPGHomeDir }),
 	text("GPG_EXE", []string{"gpg-exe"}, func(o *cli.Options) *string { return &o.GPGExe }),
 	yes("USE_GPG_AGENT", []string{"gpg-agent", "gpg-no-signing-pw"}, func(o *cli.Options) *bool { return &o.Client.GPGAgent }),
@@ -70,9 +71,9 @@ var keywords = []keyword{
 	text("GPG_SIGNING_PW", keyOptions, func(o *cli.Options) *string { return &o.Client.SigningPassphrase }),
 	text("GPG_SIGNING_PW_BASE64", keyOptions, func(o *cli.Options) *string { return &o.Client.SigningPassphraseBase64 }),
 	yes("NO_SAVE_ARGS", []string{"no-save-args"}, func(o *cli.Options) *bool { return &o.Client.NoSaveArgs }),
-	{"VERBOSE", []string{"verbose"}, setVerbose, getVerbose},
-	{"WGET_CMD", nil, ignore, notSaved},
-	{"USE_WGET_USER_AGENT", nil, ignore, notSaved},
+	{"VERBOSE", []string{"verbose"}, false, setVerbose, getVerbose},
+	{"WGET_CMD", nil, false, ignore, notSaved},
+	{"USE_WGET_USER_AGENT", nil, false, ignore, notSaved},
 }
 
 var (
@@ -82,13 +83,13 @@ var (
 )
 
 func text(name string, options []string, field func(*cli.Options) *string) keyword {
-	return keyword{name, options,
+	return keyword{name, options, false,
 		func(o *cli.Options, value string) error { *field(o) = value; return nil },
 		func(o *cli.Options) string { return *field(o) }}
 }
 
 func number(name string, options []string, field func(*cli.Options) *int) keyword {
-	return keyword{name, options,
+	return keyword{name, options, false,
 		func(o *cli.Options, value string) error {
 			n, err := strconv.ParseUint(value, 10, 31)
 			if err != nil {
@@ -106,7 +107,7 @@ func number(name string, options []string, field func(*cli.Options) *int) keywor
 }
 
 func yes(name string, options []string, field func(*cli.Options) *bool) keyword {
-	return keyword{name, options,
+	return keyword{name, options, true,
 		func(o *cli.Options, value string) (err error) { *field(o), err = isYes(name, value); return err },
 		func(o *cli.Options) string {
 			if *field(o) {
@@ -287,8 +288,8 @@ func (c *client) noStanza(file *rc.File) error {
 	return fmt.Errorf("%s has no stanza [%s], nor any other", path, c.Client.Name)
 }
 
-// applyStanza applies the settings of one stanza that no option in taken wins over, and
-// adds theirs to it. Of equal keywords in one stanza the last holds.
+// applyStanza applies the settings of one stanza that no option or keyword in taken wins
+// over, and adds theirs to it. Of equal keywords in one stanza the last holds.
 func (c *client) applyStanza(file *rc.File, name string, taken map[string]bool) error {
 	var mine []string
 	for _, e := range file.Entries(name) {
@@ -302,11 +303,15 @@ func (c *client) applyStanza(file *rc.File, name string, taken map[string]bool) 
 		if k.options == nil {
 			fmt.Fprintf(c.stderr, "fwknop: %s: %s has no effect: wget is not used\n", file.Where(e), e.Key)
 		}
-		if anyTaken(k.options, taken) {
+		if taken[k.name] || anyTaken(k.options, taken) {
 			continue
 		}
 		if err := k.set(c.Options, e.Value); err != nil {
 			return fmt.Errorf("%s: %w", file.Where(e), err)
+		}
+		if on, _ := isYes(k.name, e.Value); k.flag && !on { // this wins over a Y, not over what a Y excludes
+			mine = append(mine, k.name)
+			continue
 		}
 		mine = append(mine, k.options...)
 	}
