@@ -460,7 +460,7 @@ func TestE2EInit(t *testing.T) {
 	s.Server.Run(t, strings.Join([]string{bin, "init --remove alice --dir", s.dir}, " "))
 	s.write("access.conf", stanza("NAME bob"))
 	s.reload()
-	refused := s.said("refused no_stanza")
+	refused := s.said("refused spa.hmac_mismatch")
 	knock()
-	wait.For(t, "a refusal", func() bool { return s.said("refused no_stanza") > refused })
+	wait.For(t, "a refusal", func() bool { return s.said("refused spa.hmac_mismatch") > refused })
 }
