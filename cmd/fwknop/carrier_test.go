@@ -55,11 +55,13 @@ func (r *runner) stream(t *testing.T, answer string, args func(addr string) []st
 
 func TestTCP(t *testing.T) {
 	r := newRunner(t)
-	text := r.stream(t, "", func(addr string) []string {
-		_, port, _ := net.SplitHostPort(addr)
-		return append(slices.Clone(keyed), "-A", "tcp/22", "-P", "tcp", "-p", port)
-	})
-	open(t, []byte(text), theKey)
+	for _, carrier := range [][]string{{"-P", "tcp"}, {"--TCP-sock"}} { // the latter in 1.9
+		text := r.stream(t, "", func(addr string) []string {
+			_, port, _ := net.SplitHostPort(addr)
+			return append(append(slices.Clone(keyed), carrier...), "-A", "tcp/22", "-p", port)
+		})
+		open(t, []byte(text), theKey)
+	}
 }
 
 // TestHTTP: the rules of 2.6 and, for a proxy, those of 1.9 find the packet in the request.
@@ -67,7 +69,7 @@ func TestHTTP(t *testing.T) {
 	r := newRunner(t)
 	text := r.stream(t, "", func(addr string) []string {
 		_, port, _ := net.SplitHostPort(addr)
-		return append(slices.Clone(keyed), "-A", "tcp/22", "-P", "http", "-p", port)
+		return append(slices.Clone(keyed), "-A", "tcp/22", "--HTTP", "-p", port)
 	})
 	open(t, inRequest(t, text, spa.CarrierOptions{OverHTTP: true}), theKey)
 	if !strings.Contains(text, "\r\nUser-Agent: Fwknop/") || !strings.HasSuffix(text, "\r\n\r\n") {

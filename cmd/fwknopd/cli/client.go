@@ -54,6 +54,7 @@ type ClientOptions struct {
 	Proto      string // --server-proto
 	Port       int    // --server-port
 	RandPort   bool   // --rand-port
+	tcp, http  bool   // --TCP-sock, --HTTP: the same as --server-proto
 	SourcePort int    // --source-port
 	Source     string // --spoof-source
 	ICMPType   int    // --icmp-type
@@ -102,6 +103,8 @@ var clientOptions = []option{
 	{name: "time-offset-minus", kind: text, arg: "TIME", help: "subtract TIME from the clock", into: func(o *Options) any { return &o.Client.TimeMinus }},
 
 	{name: "server-proto", short: "P", kind: text, arg: "PROTO", help: "how the packet is sent: udp (default), tcp or http; as root udpraw, tcpraw or icmp", into: func(o *Options) any { return &o.Client.Proto }},
+	{name: "TCP-sock", kind: switchOn, help: "the same as -P tcp", into: func(o *Options) any { return &o.Client.tcp }},
+	{name: "HTTP", kind: switchOn, help: "the same as -P http", into: func(o *Options) any { return &o.Client.http }},
 	{name: "server-port", short: "p", kind: number, arg: "PORT", help: "port that it is sent to (62201; http: 80)", into: func(o *Options) any { return &o.Client.Port }},
 	{name: "rand-port", short: "r", kind: switchOn, help: "send it to a random port from 10000 on", into: func(o *Options) any { return &o.Client.RandPort }},
 	{name: "source-port", short: "S", kind: number, arg: "PORT", help: "port that it is sent from", into: func(o *Options) any { return &o.Client.SourcePort }},
@@ -153,16 +156,17 @@ var clientOptions = []option{
 	{name: "stanza-list", kind: switchOn, action: true, help: "list the stanzas of the rc file", into: func(o *Options) any { return &o.Client.StanzaList }},
 
 	{name: "last-cmd", short: "l", kind: switchOn, help: "the arguments of the last run, and those given now", into: func(o *Options) any { return &o.Client.Last }},
-	{name: "show-last", kind: switchOn, action: true, help: "print the arguments of the last run", into: func(o *Options) any { return &o.Client.ShowLast }},
+	{name: "show-last", aliases: []string{"Show-last-cmd"}, kind: switchOn, action: true, help: "print the arguments of the last run", into: func(o *Options) any { return &o.Client.ShowLast }},
 	{name: "save-args-file", short: "E", kind: text, arg: "FILE", help: "where they are saved (~/.fwknop.run); never with a key", into: func(o *Options) any { return &o.Client.ArgsFile }},
 	{name: "no-save-args", kind: switchOn, help: "do not save them", into: func(o *Options) any { return &o.Client.NoSaveArgs }},
 
-	{name: "verbose", short: "v", kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
+	{name: "verbose", short: "v", aliases: []string{"debug"}, kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
 	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "wget-cmd", short: "w", kind: ignoredText},
 	{name: "use-wget-user-agent", kind: ignored},
+	{name: "quiet", short: "q", kind: ignored},
 	{name: "fault-injection-tag", kind: absentText},
 }
 
@@ -171,6 +175,7 @@ var exclusive = [][]string{
 	{"allow-ip", "source-ip", "resolve-ip-https"},
 	{"access", "server-cmd"},
 	{"server-port", "rand-port"},
+	{"server-proto", "TCP-sock", "HTTP"},
 	{"nat-port", "nat-rand-port"},
 	{"time-offset-plus", "time-offset-minus"},
 	{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"},
@@ -217,6 +222,11 @@ func (o *Options) validateClient() error {
 	for _, n := range needs {
 		if o.set[n[0]] && !o.set[n[1]] {
 			return usagef("--%s goes with --%s", n[0], n[1])
+		}
+	}
+	for proto, given := range map[string]bool{"tcp": o.Client.tcp, "http": o.Client.http} {
+		if given {
+			o.Client.Proto, o.set["server-proto"] = proto, true
 		}
 	}
 	return o.checkFormat(Client)
