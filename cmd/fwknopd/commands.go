@@ -37,6 +37,9 @@ var commands = map[string]command{
 	},
 	"version": showVersion,
 	"help":    showHelp,
+	"migrate": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return config.Migrate(args, stdout, stderr)
+	},
 	"completion": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return cli.Completions(args, stdout, stderr)
 	},

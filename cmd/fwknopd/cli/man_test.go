@@ -35,7 +35,7 @@ func manual() string {
 		}
 	}
 	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
-	for _, c := range []Command{Replay, Explain, Check, Grants, Digests, Version} {
+	for _, c := range []Command{Replay, Explain, Check, Grants, Digests, Version, Migrate} {
 		writeSubcommand(&b, c)
 	}
 	b.WriteString(manTail)

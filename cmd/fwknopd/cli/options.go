@@ -94,6 +94,7 @@ type Options struct {
 	Offline bool     // --offline
 	Expect  []string // --expect, in the order given
 	Explain bool     // --explain
+	Write   string   // --write
 
 	// Init; Port too.
 	Name       string // --name

@@ -21,9 +21,10 @@ const (
 	Init
 	Version
 	Completion
+	Migrate
 
 	offline    = Replay | Explain
-	configured = Daemon | offline | Check | Grants
+	configured = Daemon | offline | Check | Grants | Migrate
 )
 
 // withOS are the options that --os knows.
@@ -158,6 +159,7 @@ var options = []option{
 
 	{in: Check, name: "offline", kind: switchOn, help: "the files are for another host: do not ask this one for users, programs and chains", into: func(o *Options) any { return &o.Offline }},
 	{in: Check, name: "expect", kind: repeated, arg: "FILE", help: "run the EXPECT lines of FILE", into: func(o *Options) any { return &o.Expect }},
+	{in: Check, name: "write", kind: text, arg: "DIR", help: "write clean files of the 2.6 dialect, as migrate does", into: func(o *Options) any { return &o.Write }},
 	{in: Check, name: "explain", kind: switchOn, help: "say for each keyword whether it is honoured, and how", into: func(o *Options) any { return &o.Explain }},
 
 	{in: Init, name: "port", kind: text, arg: "PROTO/PORT[,…]", help: "what the stanza opens, as tcp/22", into: func(o *Options) any { return &o.Port }},

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version", Completion: "completion"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version", Completion: "completion", Migrate: "migrate"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -34,6 +34,7 @@ Look into logs and captures:
 Configure:
        fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
        fwknopd check [options]                   validate the configuration
+       fwknopd migrate [options] DIR             clean files of the 2.6 dialect out of old ones
 
 Control what is open:
        fwknopd grants list|revoke                what is open
@@ -72,6 +73,12 @@ file or to standard output: after a change back it refuses those messages too.
 	Help: `usage: fwknopd help [TOPIC...]
 
 A topic is a command or a keyword of the configuration; without one they are listed.
+`,
+	Migrate: `usage: fwknopd migrate [options] DIR
+
+Writes fwknopd.conf and access.conf of the 2.6 dialect to DIR, from files of either
+dialect, and names every difference. It writes nothing if the new files would grant
+anything else than the old ones, and never overwrites a file.
 `,
 	Completion: `usage: fwknopd completion bash|zsh|fish
 
@@ -124,6 +131,7 @@ var examples = map[Command][]string{
 		"fwknopd grants revoke --src 192.0.2.7 --port tcp/22",
 	},
 	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
+	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
 	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},
 }
 

@@ -32,6 +32,9 @@ func (c Checker) Run(args []string, stdout, stderr io.Writer) int {
 	if o == nil {
 		return code
 	}
+	if o.Write != "" {
+		return migrate(o, o.Write, stdout, stderr)
+	}
 	r := c.check(o)
 	if o.JSON() {
 		enc := json.NewEncoder(stdout)
