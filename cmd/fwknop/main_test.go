@@ -275,6 +275,21 @@ SPA_SERVER_PORT 4002
 	}
 }
 
+func TestRCErrors(t *testing.T) {
+	for text, want := range map[string]string{
+		"ACESS tcp/22": ".fwknoprc:2: unknown keyword ACESS (did you mean ACCESS?)",
+		"X 1":          ".fwknoprc:2: unknown keyword X\n",
+		"FW_TIMEOUT x": `FW_TIMEOUT: "x" is not a whole number`,
+		"RAND_PORT x":  "neither Y nor N",
+	} {
+		r := newRunner(t)
+		r.rc(t, "[default]\n"+text+"\n")
+		if code := r.run(t, "-T"); code != exitError || !strings.Contains(r.stderr.String(), want) {
+			t.Errorf("%s: %d %s", text, code, r.stderr.String())
+		}
+	}
+}
+
 func TestSave(t *testing.T) {
 	r := newRunner(t)
 	args := []string{"-n", "gw", "-D", "127.0.0.1", "-A", "tcp/22", "-s", "-f", "60", "-U", "alice", "-m", "sha1", "-N", "10.0.0.1:22",

@@ -12,6 +12,7 @@ import (
 
 	"fwknopd/cmd/fwknop/rc"
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/policy/conf"
 )
 
 // A keyword is one keyword of the rc file and what it sets.
@@ -295,7 +296,7 @@ func (c *client) applyStanza(file *rc.File, name string, taken map[string]bool) 
 	for _, e := range file.Entries(name) {
 		k := findKeyword(e.Key)
 		if k == nil {
-			return fmt.Errorf("%s: unknown keyword %s", file.Where(e), e.Key)
+			return fmt.Errorf("%s: unknown keyword %s%s", file.Where(e), e.Key, meant(e.Key))
 		}
 		if e.Cut {
 			fmt.Fprintf(c.stderr, "fwknop: warning: %s: the value of %s ends at the first blank, # or ;, as in 2.6; the rest of the line is not read\n", file.Where(e), e.Key)
@@ -328,6 +329,18 @@ func findKeyword(name string) *keyword {
 		}
 	}
 	return nil
+}
+
+// meant is a hint at the keyword most similar to name, "" if none is.
+func meant(name string) string {
+	var names []string
+	for _, k := range keywords {
+		names = append(names, k.name)
+	}
+	if near := conf.NearestOf(name, names); near != "" {
+		return " (did you mean " + near + "?)"
+	}
+	return ""
 }
 
 func anyTaken(options []string, taken map[string]bool) bool {
