@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"io"
 	"runtime/debug"
 	"time"
@@ -31,10 +31,15 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 	debug.SetMemoryLimit(memoryGoal)
 	err := configureOS(o, &opt)
 	if err == nil {
-		err = osreport.Run(context.Background(), opt, stdout, stderr)
+		ctx, stop := inputs.UntilInterrupted()
+		defer stop()
+		err = osreport.Run(ctx, opt, stdout, stderr)
 	}
 	if err != nil {
 		inputs.PrintError(stderr, "fwknopd", err)
+		if errors.Is(err, inputs.ErrInterrupted) {
+			return inputs.ExitInterrupted
+		}
 		return exitError
 	}
 	return exitOK

@@ -3,9 +3,12 @@
 package inputs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"time"
@@ -168,6 +171,20 @@ func count(n uint64, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// ErrInterrupted is the outcome of a command that the user ended.
+var ErrInterrupted = errors.New("interrupted: this is what was read until then")
+
+// ExitInterrupted is the exit code of such a command, as shells have it for SIGINT.
+const ExitInterrupted = 128 + 2
+
+// UntilInterrupted returns a context that ends with the first interrupt from the terminal. The
+// second one ends the process.
+func UntilInterrupted() (ctx context.Context, stop func()) {
+	ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // PrintError writes the error of a command, one line for each of joined errors.

@@ -35,7 +35,8 @@ type Options struct {
 
 // Run reads every input and writes the report to stdout; diagnostics and the summary
 // go to stderr. If an input cannot be read, Run reports the others and returns an
-// error of type [ingest.Unread]. Malformed records are not an error.
+// error of type [ingest.Unread]. If ctx ends, it reports what was read until then and returns
+// [inputs.ErrInterrupted]. Malformed records are not an error.
 func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if len(o.Inputs) == 0 {
 		return errNoInput
@@ -53,7 +54,8 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	total, names, err := o.count(ctx, readers)
 	stop()
 	var unread ingest.Unread
-	if err != nil && !errors.As(err, &unread) {
+	interrupted := errors.Is(err, context.Canceled)
+	if err != nil && !interrupted && !errors.As(err, &unread) {
 		return err
 	}
 	switch {
@@ -70,7 +72,10 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	printSummary(stderr, readers, total, names)
 	log.Outcomes(readers...)
-	if unread != nil {
+	switch {
+	case interrupted:
+		return inputs.ErrInterrupted
+	case unread != nil:
 		return unread
 	}
 	return nil
@@ -78,7 +83,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 
 // count reads the parts, of which there must be at least one, in parallel and merges
 // their tables in order, so that the result is that of a single reader. An error of
-// type [ingest.Unread] comes with the table of what could be read.
+// type [ingest.Unread], and the end of ctx, come with the table of what could be read.
 func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*sourceTable, *resultIDs, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -108,7 +113,7 @@ func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*sourceTab
 			cancel()
 		}
 		switch {
-		case first != nil:
+		case first != nil && !errors.Is(first, context.Canceled):
 		case total == nil:
 			total, all = out.table, out.ids
 		default:

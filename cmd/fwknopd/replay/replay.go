@@ -29,7 +29,9 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err := o.checkReplay(); err != nil {
 		return cli.Replay.Refuse(stderr, err)
 	}
-	return o.exit("replay", o.replay())
+	ctx, end := inputs.UntilInterrupted()
+	defer end()
+	return o.exit("replay", o.replay(ctx))
 }
 
 // errFailOn means that a condition of --fail-on was met.
@@ -48,6 +50,9 @@ func (o *options) exit(command string, err error) int {
 		return exitConfig
 	}
 	inputs.PrintError(o.diagnostic, "fwknopd "+command, err)
+	if errors.Is(err, inputs.ErrInterrupted) {
+		return inputs.ExitInterrupted
+	}
 	return exitError
 }
 
@@ -74,7 +79,7 @@ type run struct {
 	count decisionCounts
 }
 
-func (o *options) replay() error {
+func (o *options) replay(ctx context.Context) error {
 	raiseGCTarget()
 	c := &frameFilter{}
 	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.JSON()}
@@ -92,8 +97,11 @@ func (o *options) replay() error {
 	}
 	defer r.src.Close()
 	stop := o.log.Progress(r.src)
-	err = pipe.Run(context.Background(), r.src, r.step)
+	err = pipe.Run(ctx, r.src, r.step)
 	stop()
+	if errors.Is(err, context.Canceled) {
+		err = inputs.ErrInterrupted
+	}
 	if flush := r.out.Flush(); err == nil {
 		err = flush
 	}
