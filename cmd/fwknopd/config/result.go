@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy/conf"
 )
 
@@ -86,6 +87,13 @@ func (r *result) print(stdout, stderr io.Writer) {
 	verdict := "valid"
 	if !r.Valid {
 		verdict = "refused, " + conf.Count(r.Errors, "error")
+	}
+	if cli.Color(stdout) {
+		color := "\x1b[32m"
+		if !r.Valid {
+			color = "\x1b[31m"
+		}
+		verdict = color + verdict + "\x1b[0m"
 	}
 	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", conf.Count(len(r.Files), "file"), conf.Count(len(r.Stanzas), "stanza"),
 		conf.Count(r.Expectations, "expectation"), verdict, conf.Count(r.Warnings, "warning"))

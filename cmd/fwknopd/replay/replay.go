@@ -73,6 +73,7 @@ type run struct {
 	src   *ingest.Reader
 	out   *bufio.Writer
 	json  bool
+	color bool
 
 	d     policy.Decision
 	entry report.Entry
@@ -82,7 +83,7 @@ type run struct {
 func (o *options) replay(ctx context.Context) error {
 	raiseGCTarget()
 	c := &frameFilter{}
-	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.JSON()}
+	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.JSON(), color: cli.Color(o.stdout)}
 	var err error
 	if r.decider, err = o.load("", c); err != nil {
 		return err
@@ -177,9 +178,12 @@ func appendEvent(b []byte, ev *monitor.Event, name string, json bool) []byte {
 
 func (r *run) write(e *report.Entry) error {
 	line := r.out.AvailableBuffer()
-	if r.json {
+	switch {
+	case r.json:
 		line = append(report.AppendJSON(line, e), '\n')
-	} else {
+	case r.color:
+		line = report.AppendColored(line, e)
+	default:
 		line = report.AppendLine(line, e)
 	}
 	_, err := r.out.Write(line)

@@ -17,18 +17,37 @@ const noTime = "-"
 // AppendLine appends e as one line with its newline:
 //
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
-func AppendLine(b []byte, e *Entry) []byte {
+func AppendLine(b []byte, e *Entry) []byte { return append(AppendText(appendPlace(b, e), e), '\n') }
+
+// AppendColored is AppendLine for a terminal, with the verdict in a color.
+func AppendColored(b []byte, e *Entry) []byte {
+	b = appendPlace(b, e)
+	color := colors[e.Verdict]
+	if color == "" {
+		return append(AppendText(b, e), '\n')
+	}
+	b = append(append(append(b, color...), e.Verdict...), "\x1b[0m"...)
+	return append(appendRest(b, e), '\n')
+}
+
+// colors are the sequences before a verdict: green, red and yellow.
+var colors = map[string]string{Granted: "\x1b[32m", Refused: "\x1b[31m", Command: "\x1b[33m"}
+
+// appendPlace appends the time and the input of e and a blank.
+func appendPlace(b []byte, e *Entry) []byte {
 	b = appendRecordTime(b, e.Time, "", noTime)
 	if e.Input.Name != "" {
 		b = appendConfigText(append(b, ' '), e.Input.Name)
 		b = strconv.AppendInt(append(b, ':'), e.Input.Record, 10)
 	}
-	return append(AppendText(append(b, ' '), e), '\n')
+	return append(b, ' ')
 }
 
 // AppendText appends e without time, input and newline, for logs that have their own.
-func AppendText(b []byte, e *Entry) []byte {
-	b = append(b, e.Verdict...)
+func AppendText(b []byte, e *Entry) []byte { return appendRest(append(b, e.Verdict...), e) }
+
+// appendRest appends what stands behind the verdict.
+func appendRest(b []byte, e *Entry) []byte {
 	b = append(append(b, ' '), e.Reason...)
 	b = appendAddress(append(b, ' '), e.Src, hasPorts(e.Proto))
 	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))

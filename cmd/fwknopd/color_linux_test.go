@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestColors: verdicts have colors on a terminal, unless the user or the terminal wants none,
+// and never in a file.
+func TestColors(t *testing.T) {
+	if args := os.Getenv("FWKNOPD_COLORS"); args != "" {
+		os.Exit(run(strings.Fields(args), os.Stdin, os.Stdout, os.Stderr))
+	}
+	const (
+		conf    = " -c ../../fixtures/replay/fwknopd.conf -a ../../fixtures/replay/access.conf "
+		capture = "../../fixtures/spa/pcap/"
+		replay  = "replay" + conf + capture + "c-udp-cbc-key24.pcap " + capture + "c-port-denied.pcap"
+		check   = "check --offline" + " -c /dev/null -a ../../fixtures/replay/access3.conf"
+	)
+	for _, tt := range []struct {
+		args     string
+		env      []string
+		terminal bool
+		want     []string // nil: no color
+	}{
+		{replay, []string{"TERM=xterm"}, true, []string{"\x1b[32mgranted\x1b[0m spa.granted", "\x1b[31mrefused\x1b[0m spa."}},
+		{replay, []string{"TERM=xterm", "NO_COLOR=1"}, true, nil},
+		{replay, []string{"TERM=dumb"}, true, nil},
+		{replay, []string{"TERM=xterm"}, false, nil},
+		{replay + " --format jsonl", []string{"TERM=xterm"}, true, nil},
+		{check, []string{"TERM=xterm"}, true, []string{"\x1b[32mvalid\x1b[0m, "}},
+		{check, []string{"TERM=xterm"}, false, nil},
+	} {
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestColors$")
+		cmd.Env = append(append(os.Environ(), "NO_COLOR=", "FWKNOPD_COLORS="+tt.args), tt.env...)
+		out := ""
+		if tt.terminal {
+			out = inTerminal(t, cmd)
+		} else {
+			b, _ := cmd.Output()
+			out = string(b)
+		}
+		if !strings.Contains(out, "granted") && !strings.Contains(out, "valid") || tt.want == nil && strings.Contains(out, "\x1b") {
+			t.Errorf("%v %s: %q", tt.env, tt.args, out)
+		}
+		for _, w := range tt.want {
+			if !strings.Contains(out, w) {
+				t.Errorf("%v %s: no %q in %q", tt.env, tt.args, w, out)
+			}
+		}
+	}
+}
+
+// inTerminal returns what a program writes to a terminal that is its standard output.
+func inTerminal(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout = slave
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	out, _ := io.ReadAll(master) // ends with EIO when the program has ended
+	cmd.Wait()
+	return string(out)
+}
