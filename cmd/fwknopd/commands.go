@@ -10,6 +10,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/demo"
+	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/setup"
@@ -25,6 +26,9 @@ var commands = map[string]command{
 	"explain": replay.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Checker{Expect: replay.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
+	},
+	"doctor": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return doctor.Doctor{Firewall: firewall.Survey}.Run(args, stdout, stderr)
 	},
 	"init": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return setup.Setup{Firewall: firewall.Survey}.Run(args, stdout, stderr)

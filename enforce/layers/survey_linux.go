@@ -37,14 +37,14 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 	}
 	where := strings.Join(names, " and ")
 	if len(need) == 0 {
-		where = cfg.Layers[0].Name + ", as nothing drops on this host"
+		where = cfg.Layers[0].Name + ", " + ruleset.NothingDrops
 	}
 	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
 	for _, base := range b.findings.blocking(cfg.Hooks) {
 		opened := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook) &&
 			slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
 		if !opened {
-			lines = append(lines, fmt.Sprintf("%s drops what a grant is for, and is not opened%s", base.Name, because(base)))
+			lines = append(lines, base.Name + " " + ruleset.NotOpened + because(base))
 		}
 	}
 	for _, base := range b.findings.bases {
@@ -57,7 +57,7 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 
 // cutsNote is the note that a connection does not outlive its grant.
 func cutsNote(b *ruleset.Base) string {
-	return b.Name + ": no rule accepts packets of established connections: a connection is cut when its grant ends"
+	return b.Name + ": " + ruleset.CutsConnections + ": a connection is cut when its grant ends"
 }
 
 // refresh surveys again, and opens layers that have begun to drop.

@@ -92,6 +92,16 @@ type Rule interface {
 	Judge(p *Packet) ([]Verdict, Truth)
 }
 
+// Texts about a host's firewalls that programs recognise.
+const (
+	// NothingDrops: no base chain drops what a grant would be for.
+	NothingDrops = "as nothing drops on this host"
+	// NotOpened: a base chain drops it, and a grant does not change that.
+	NotOpened = "drops what a grant is for, and is not opened"
+	// CutsConnections: a base chain drops packets of established connections.
+	CutsConnections = "no rule accepts packets of established connections"
+)
+
 // A Base is a base chain: one that Netfilter calls from a hook.
 type Base struct {
 	Layer  Layer

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Version: "version", Completion: "completion", Migrate: "migrate"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Version: "version", Completion: "completion", Migrate: "migrate"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -34,6 +34,7 @@ Look into logs and captures:
 Configure:
        fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
        fwknopd check [options]                   validate the configuration
+       fwknopd doctor [--json]                   what on this host stands in the way
        fwknopd migrate [options] DIR             clean files of the 2.6 dialect out of old ones
 
 Control what is open:
@@ -88,6 +89,12 @@ Writes completions for a shell. Where the package does not bring them:
   fwknopd completion fish > /etc/fish/completions/fwknopd.fish
 `,
 	Version: `usage: fwknopd version [--json]
+`,
+	Doctor: `usage: fwknopd doctor [options]
+
+Looks at what a grant takes on this host, from the rights of this process to the firewall, and
+prints a line for each: ok, warning or fix, with what mends it. It changes nothing. The exit
+code is 1 if there is something to fix.
 `,
 	Init: `usage: fwknopd init --port PROTO/PORT [--name NAME] [--for SOURCE] [--client FILE | --show-keys | --qr]
        fwknopd init --remove NAME

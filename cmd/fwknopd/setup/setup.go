@@ -290,7 +290,8 @@ func (r *run) tellNext(l *config.Loaded) {
 	if r.dir == defaultDir {
 		files = ""
 	}
-	fmt.Fprintf(r.stdout, "next: start the daemon: %s\n", strings.TrimSpace("fwknopd "+files))
+	fmt.Fprintf(r.stdout, "next: see what stands in the way: %s\n", strings.TrimSpace("fwknopd doctor "+files))
+	fmt.Fprintf(r.stdout, "then: start the daemon: %s\n", strings.TrimSpace("fwknopd "+files))
 }
 
 // serverName returns what the client is to send to: --server, or the address of the interface

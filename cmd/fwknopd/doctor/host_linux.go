@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/policy/conf"
+)
+
+// leastSpace is the free space below which a folder of state counts as full, in bytes.
+const leastSpace = 10 << 20
+
+// examineRights looks at user and capabilities.
+func examineRights() []finding {
+	if os.Geteuid() != 0 {
+		return []finding{{"rights", fix, "this is not root: the firewall and the files of root cannot be looked at", "sudo fwknopd doctor"}}
+	}
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return []finding{{"rights", warning, err.Error(), ""}}
+	}
+	return judgeRights(string(text))
+}
+
+// judgeRights judges the effective capabilities in the text of /proc/PID/status, proc(5).
+func judgeRights(status string) (list []finding) {
+	_, value, _ := strings.Cut(status, "\nCapEff:")
+	value, _, _ = strings.Cut(value, "\n")
+	have, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+	if err != nil {
+		return []finding{{"rights", warning, "no capabilities in /proc/self/status", ""}}
+	}
+	for _, need := range []struct {
+		bit  int
+		name string
+		why  string
+	}{
+		{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "the firewall cannot be changed"},
+		{unix.CAP_NET_RAW, "CAP_NET_RAW", "packets cannot be captured"},
+	} {
+		if have&(1<<need.bit) == 0 {
+			list = append(list, finding{"rights", fix, "no " + need.name + ": " + need.why, "give the unit or the container " + need.name})
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, finding{"rights", ok, "root, with CAP_NET_ADMIN and CAP_NET_RAW", ""})
+	}
+	return list
+}
+
+// examinePorts looks for another process on the port of the UDP or TCP server. While the
+// daemon runs it has it itself.
+func examinePorts(s *conf.Server) (list []finding) {
+	if pid, err := pidfile.Owner(s.PIDFile); err == nil && pid > 0 {
+		return nil
+	}
+	if s.UDPServer || slices.Contains(s.AuthModes, "UDP") {
+		c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", s.UDPPort))
+		if err == nil {
+			c.Close()
+		}
+		list = append(list, judgePort("UDP", "UDPSERV_PORT", s.UDPPort, err))
+	}
+	if slices.Contains(s.AuthModes, "SOCKET") || s.TCPServer {
+		c, err := net.Listen("tcp", fmt.Sprintf(":%d", s.TCPPort))
+		if err == nil {
+			c.Close()
+		}
+		list = append(list, judgePort("TCP", "TCPSERV_PORT", s.TCPPort, err))
+	}
+	return list
+}
+
+func judgePort(proto, keyword string, port int, err error) finding {
+	if err == nil {
+		return finding{"port", ok, fmt.Sprintf("%s port %d is free", proto, port), ""}
+	}
+	return finding{"port", fix, fmt.Sprintf("%s port %d: %v", proto, port, errors.Unwrap(err)), fmt.Sprintf("ss -lnp sport = :%d shows who has it; or another %s", port, keyword)}
+}
+
+// examineClock asks the kernel whether the clock is synchronised, adjtimex(2).
+func examineClock() []finding {
+	state, err := unix.Adjtimex(&unix.Timex{})
+	switch {
+	case err != nil:
+		return []finding{{"clock", warning, "adjtimex: " + err.Error(), ""}}
+	case state == unix.TIME_ERROR:
+		return []finding{{"clock", warning, "the clock is not synchronised: messages are refused when it is off by more than MAX_SPA_PACKET_AGE", "timedatectl set-ntp true, or chronyd"}}
+	}
+	return []finding{{"clock", ok, "synchronised", ""}}
+}
+
+// examineFolders looks at the space in the folders of state. One that is not there yet is
+// made by the daemon: its parent counts.
+func examineFolders(s *conf.Server) (list []finding) {
+	var seen []string
+	for _, dir := range []string{s.RunDir, s.StateDir, filepath.Dir(s.EventLog)} {
+		if !filepath.IsAbs(dir) || slices.Contains(seen, dir) {
+			continue
+		}
+		seen = append(seen, dir)
+		list = append(list, examineFolder(dir))
+	}
+	return list
+}
+
+func examineFolder(dir string) finding {
+	at := dir
+	var st unix.Statfs_t
+	err := unix.Statfs(at, &st)
+	for errors.Is(err, fs.ErrNotExist) && at != "/" {
+		at = filepath.Dir(at)
+		err = unix.Statfs(at, &st)
+	}
+	switch {
+	case err != nil:
+		return finding{"folder", fix, fmt.Sprintf("%s: %v", dir, err), ""}
+	case st.Flags&unix.ST_RDONLY != 0:
+		return finding{"folder", fix, dir + " is on a file system that is mounted read-only", "mount -o remount,rw"}
+	case st.Bavail*uint64(st.Bsize) < leastSpace:
+		return finding{"folder", fix, fmt.Sprintf("%s has %d KiB left", dir, st.Bavail*uint64(st.Bsize)>>10), "make room there"}
+	}
+	return finding{"folder", ok, fmt.Sprintf("%s, %d MiB free", dir, st.Bavail*uint64(st.Bsize)>>20), ""}
+}
