@@ -18,12 +18,15 @@ const (
 )
 
 // Progress shows a progress bar until stop is called, if the log is a terminal and the
-// input is large.
+// input is large; for a pipe, whose size is not known, how much was read.
 func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 	_, total := progress(readers)
 	f, ok := l.w.(*os.File)
-	if !ok || total < largeInput || !term.IsTerminal(int(f.Fd())) {
+	if !ok || 0 < total && total < largeInput || !term.IsTerminal(int(f.Fd())) {
 		return func() {}
+	}
+	if total == 0 {
+		total = -1
 	}
 	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
 		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false))

@@ -60,23 +60,7 @@ func TestColors(t *testing.T) {
 // inTerminal returns what a program writes to a terminal that is its standard output.
 func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer master.Close()
-	fd := int(master.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	master, slave := terminal(t)
 	cmd.Stdout = slave
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -85,4 +69,62 @@ func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 	out, _ := io.ReadAll(master) // ends with EIO when the program has ended
 	cmd.Wait()
 	return string(out)
+}
+
+// terminal returns both ends of a new terminal.
+func terminal(t *testing.T) (master, slave *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	return master, slave
+}
+
+// TestPipeShowsProgress: while a pipe is read, the terminal shows how much was; at its end the
+// report stands alone.
+func TestPipeShowsProgress(t *testing.T) {
+	if args := os.Getenv("FWKNOPD_PROGRESS"); args != "" {
+		os.Exit(run(strings.Fields(args), os.Stdin, os.Stdout, os.Stderr))
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestPipeShowsProgress$")
+	cmd.Env = append(os.Environ(), "FWKNOPD_PROGRESS=--os -", "TERM=xterm")
+	master, slave := terminal(t)
+	var report strings.Builder
+	cmd.Stdout, cmd.Stderr = &report, slave
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	if _, err := in.Write([]byte(strings.Repeat("no record of a firewall\n", 1<<15))); err != nil {
+		t.Error(err)
+	}
+	var seen strings.Builder
+	for b := make([]byte, 4096); !strings.Contains(seen.String(), "kB"); {
+		n, err := master.Read(b)
+		if seen.Write(b[:n]); err != nil {
+			t.Fatalf("%v: no progress in %q", err, seen.String())
+		}
+	}
+	in.Close()
+	rest, _ := io.ReadAll(master)
+	if err := cmd.Wait(); err != nil || !strings.Contains(string(rest), "records = ") || !strings.HasPrefix(report.String(), "[+] ") {
+		t.Errorf("%v\n%s\n%q", err, report.String(), rest)
+	}
 }
