@@ -21,31 +21,34 @@ const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
 -rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
 -rw-r--r-- ./usr/lib/sysusers.d/fwknopd.conf
 -rwxr-xr-x ./usr/sbin/fwknopd
+-rw-r--r-- ./usr/share/bash-completion/completions/fwknopd
 -rw-r--r-- ./usr/share/doc/fwknopd/README.md.gz
+-rw-r--r-- ./usr/share/doc/fwknopd/SECURITY.md.gz
 -rw-r--r-- ./usr/share/doc/fwknopd/copyright
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/access.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/commands.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/fwknop.conf
+-rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
 -rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
+-rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknopd
+`
+
+// clientContents lists all files of the client's package with their modes.
+const clientContents = `-rwxr-xr-x ./usr/bin/fwknop
+-rw-r--r-- ./usr/share/doc/fwknopd-client/copyright
+-rw-r--r-- ./usr/share/man/man8/fwknop.8.gz
 `
 
 func TestPackage(t *testing.T) {
 	netlab.Need(t, "dpkg-deb", "dpkg", "git", "gzip")
 	deb := build(t)
-	list := ""
-	for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
-		f := strings.Fields(line)
-		if f[1] != "root/root" {
-			t.Errorf("owner: %s", line)
-		}
-		if !strings.HasSuffix(f[5], "/") {
-			list += f[0] + " " + f[5] + "\n"
-		}
-	}
-	if list != contents {
-		t.Errorf("contents:\n%swant:\n%s", list, contents)
+	checkContents(t, deb, contents)
+	client := strings.Replace(deb, "/fwknopd_", "/fwknopd-client_", 1)
+	checkContents(t, client, clientContents)
+	if got := run(t, "dpkg-deb", "-f", client, "Conflicts"); got != "fwknop-client\n" {
+		t.Errorf("Conflicts of the client: %s", got)
 	}
 	if got := run(t, "dpkg-deb", "-f", deb, "Conflicts"); got != "fwknop-server, fwknop-apparmor-profile\n" {
 		t.Errorf("Conflicts: %s", got)
@@ -67,6 +70,24 @@ func TestPackage(t *testing.T) {
 			t.Errorf("passwd: %s, %v", users, err)
 		}
 	})
+}
+
+// checkContents compares the files of a package and their modes with want.
+func checkContents(t *testing.T, deb, want string) {
+	t.Helper()
+	list := ""
+	for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
+		f := strings.Fields(line)
+		if f[1] != "root/root" {
+			t.Errorf("owner: %s", line)
+		}
+		if !strings.HasSuffix(f[5], "/") {
+			list += f[0] + " " + f[5] + "\n"
+		}
+	}
+	if list != want {
+		t.Errorf("contents of %s:\n%swant:\n%s", filepath.Base(deb), list, want)
+	}
 }
 
 // build builds the package in a temporary directory.
