@@ -86,8 +86,10 @@ func (c *command) grants(verb string, s Selection) int {
 	if verb == "list" && errors.Is(err, enforce.ErrUnconfirmed) {
 		return c.printUnconfirmed(grants)
 	}
-	if printErr := c.print(verb, grants); err == nil {
-		err = printErr
+	if err == nil || len(grants) > 0 {
+		if printErr := c.print(verb, grants); err == nil {
+			err = printErr
+		}
 	}
 	if err == nil && verb == "revoke" && len(grants) == 0 {
 		err = errors.New("nothing of that is open")
@@ -116,6 +118,8 @@ func (c *command) print(verb string, grants []enforce.Grant) error {
 	switch now := time.Now(); {
 	case c.JSON():
 		text = report.GrantsJSON(grants, now)
+	case verb == "list" && len(grants) == 0:
+		text = []byte("nothing is open\n")
 	case verb == "list":
 		text = report.ListText(grants, now)
 	default:

@@ -51,6 +51,9 @@ func (r *run) tellClient(keys keygen.Keys) error {
 		fmt.Fprintf(r.stdout, "for Fwknop2:\n%s\n", line)
 		qrterminal.GenerateHalfBlock(line, qrterminal.L, r.stdout)
 	}
+	if server == noServer {
+		fmt.Fprintf(r.stdout, "put the name or address of this host in place of %s there\n", noServer)
+	}
 	fmt.Fprintf(r.stdout, "on the client: fwknop -n %s -a ITS-ADDRESS\n", r.name)
 	return nil
 }

@@ -27,6 +27,7 @@ const (
 	defaultDir  = "/etc/fwknop"
 	defaultName = "client"
 	spaPort     = 62201
+	noServer    = "SERVER" // stands for an address that is not known
 )
 
 // A Setup implements fwknopd init.
@@ -309,5 +310,5 @@ func (r *run) serverName() string {
 			}
 		}
 	}
-	return "SERVER"
+	return noServer
 }
