@@ -44,7 +44,7 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 		opened := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook) &&
 			slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
 		if !opened {
-			lines = append(lines, base.Name + " " + ruleset.NotOpened + because(base))
+			lines = append(lines, base.Name+" "+ruleset.NotOpened+because(base))
 		}
 	}
 	for _, base := range b.findings.bases {
