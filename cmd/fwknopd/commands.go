@@ -13,7 +13,10 @@ import (
 	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/replay"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/setup"
+	"fwknopd/cmd/fwknopd/why"
+	"fwknopd/policy"
 )
 
 // A command is a sub-command: it parses the arguments after its name and returns the
@@ -40,7 +43,10 @@ var commands = map[string]command{
 		return control.Digests(args, stdout, stderr)
 	},
 	"version": showVersion,
-	"help":    showHelp,
+	"why": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return why.Run(args, stdout, stderr)
+	},
+	"help": showHelp,
 	"migrate": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Migrate(args, stdout, stderr)
 	},
@@ -49,7 +55,7 @@ var commands = map[string]command{
 	},
 }
 
-// showHelp implements `fwknopd help`: a topic is a command or a keyword.
+// showHelp implements `fwknopd help`: a topic is a command, a keyword or a reason.
 func showHelp(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	o, code := cli.Begin(cli.Help, args, stdout, stderr)
 	switch {
@@ -57,6 +63,10 @@ func showHelp(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return code
 	case len(o.Operands) == 0:
 		cli.Topics(stdout)
+		fmt.Fprintf(stdout, "\nReasons of decisions:\n")
+		for _, r := range report.Reasons() {
+			fmt.Fprintf(stdout, "  %s\n", r)
+		}
 	}
 	code = exitOK
 	for i, topic := range o.Operands {
@@ -65,6 +75,8 @@ func showHelp(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		}
 		if c, ok := cli.Named(topic); ok {
 			cli.Usage(stdout, c)
+		} else if text := report.ReasonHelp(policy.Reason(topic)); text != "" {
+			io.WriteString(stdout, text)
 		} else if config.Help([]string{topic}, stdout, stderr) != exitOK {
 			code = exitError
 		}

@@ -444,7 +444,7 @@ func TestE2EInit(t *testing.T) {
 	if !strings.Contains(said, "interface "+netlab.ServerIf) {
 		t.Errorf("init chose another interface:\n%s", said)
 	}
-	s.write("lab.conf", fmt.Sprintf("FIREWALL_TYPE nftables;\nFWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\nSANDBOX on;\n", s.dir))
+	s.write("lab.conf", fmt.Sprintf("FIREWALL_TYPE nftables;\nFWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\nEVENT_LOG %[1]s/events;\nSANDBOX on;\n", s.dir))
 	s.start("-O", filepath.Join(s.dir, "lab.conf"))
 	knock := func() {
 		t.Helper()
@@ -463,4 +463,10 @@ func TestE2EInit(t *testing.T) {
 	refused := s.said("refused spa.hmac_mismatch")
 	knock()
 	wait.For(t, "a refusal", func() bool { return s.said("refused spa.hmac_mismatch") > refused })
+	why := s.Server.Run(t, fmt.Sprintf("%s why %s -c %s/fwknopd.conf -O %[3]s/lab.conf", bin, s.Client.V4, s.dir))
+	for _, want := range []string{" granted spa.granted stanza 2 (alice) ", " refused spa.hmac_mismatch stanza 1 (bob)", "remedy: client and server need the same HMAC_KEY"} {
+		if !strings.Contains(why, want) {
+			t.Errorf("why has no %q:\n%s", want, why)
+		}
+	}
 }

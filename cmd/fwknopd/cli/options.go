@@ -96,6 +96,8 @@ type Options struct {
 	Explain bool     // --explain
 	Write   string   // --write
 
+	Last int // --last, of why
+
 	// Init; Port too.
 	Name       string // --name
 	For        string // --for

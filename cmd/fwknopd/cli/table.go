@@ -20,6 +20,7 @@ const (
 	Demo
 	Init
 	Doctor
+	Why
 	Version
 	Completion
 	Migrate
@@ -78,10 +79,10 @@ func (c Command) rows() iter.Seq[*option] {
 
 // options are the options of all commands, in the order of the usage texts.
 var options = []option{
-	{in: configured | Digests | Doctor, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
+	{in: configured | Digests | Doctor | Why, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
 	{in: configured | Doctor, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
 	{in: configured | Doctor, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
-	{in: configured | Digests | Doctor, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
+	{in: configured | Digests | Doctor | Why, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
 	{in: Daemon | offline, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
@@ -109,9 +110,9 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured | Version | Doctor, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
-	{in: configured | Version | Doctor, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
+	{in: configured | Version | Doctor | Why, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
@@ -128,7 +129,7 @@ var options = []option{
 	{name: "exit-parse-config", kind: switchOn, action: true, help: "validate the configuration and leave", into: func(o *Options) any { return &o.ParseConfig }},
 	{name: "exit-parse-digest-cache", kind: switchOn, action: true, help: "validate the replay cache and leave", into: func(o *Options) any { return &o.ParseDigests }},
 	{name: "rotate-digest-cache", kind: switchOn, help: "rename the replay cache to NAME-old and begin a new one", into: func(o *Options) any { return &o.RotateCache }},
-	{in: configured | Doctor, name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
+	{in: configured | Doctor | Why, name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
 	{in: configured, name: "strict-perms", kind: switchOn, help: "refuse files with secrets that others can read", into: func(o *Options) any { return &o.StrictPerms }},
 	{name: "spa-dump-packets", kind: text, action: true, arg: "FILE", help: "explain each SPA packet in FILE, one a line", into: func(o *Options) any { return &o.SPADump }},
 
@@ -163,6 +164,7 @@ var options = []option{
 	{in: Check, name: "write", kind: text, arg: "DIR", help: "write clean files of the 2.6 dialect, as migrate does", into: func(o *Options) any { return &o.Write }},
 	{in: Check, name: "explain", kind: switchOn, help: "say for each keyword whether it is honoured, and how", into: func(o *Options) any { return &o.Explain }},
 
+	{in: Why, name: "last", kind: number, arg: "N", help: "how many events, 1 to 1000 (5)", into: func(o *Options) any { return &o.Last }},
 	{in: Init, name: "port", kind: text, arg: "PROTO/PORT[,…]", help: "what the stanza opens, as tcp/22", into: func(o *Options) any { return &o.Port }},
 	{in: Init, name: "name", kind: text, arg: "NAME", help: "NAME of the stanza (client)", into: func(o *Options) any { return &o.Name }},
 	{in: Init, name: "for", kind: text, arg: "SOURCE", help: "networks that packets may come from (ANY)", into: func(o *Options) any { return &o.For }},
@@ -179,7 +181,7 @@ var options = []option{
 	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 
-	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Version: "version", Completion: "completion", Migrate: "migrate"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -39,6 +39,7 @@ Configure:
 
 Control what is open:
        fwknopd grants list|revoke                what is open
+       fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
 
 Learn:
@@ -89,6 +90,11 @@ Writes completions for a shell. Where the package does not bring them:
   fwknopd completion fish > /etc/fish/completions/fwknopd.fish
 `,
 	Version: `usage: fwknopd version [--json]
+`,
+	Why: `usage: fwknopd why IP [--last N] [--json] [-c FILE] [-O FILE]
+
+Shows what the event log (EVENT_LOG) has last about a client: decisions and grants, oldest
+first, each refusal with its remedy.
 `,
 	Doctor: `usage: fwknopd doctor [options]
 

@@ -42,7 +42,11 @@ func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	if e.Verdict == Ignored {
 		return append(b, "ignored: no stanza has an answer to it\n"...)
 	}
-	return AppendLine(b, e)
+	b = AppendLine(b, e)
+	if e.Verdict == Refused {
+		b = appendRemedy(b, e.Reason)
+	}
+	return b
 }
 
 // nameColumns is the width of a check's name.
@@ -95,6 +99,9 @@ func AppendTraceJSON(b []byte, t *policy.Trace, e *Entry) ([]byte, error) {
 	}
 	b = AppendJSON(b, e)
 	b = appendEscaped(append(b[:len(b)-1], `,"trace":`...), trace)
+	if e.Verdict == Refused {
+		b = appendText(b, "remedy", meanings[e.Reason].Remedy)
+	}
 	return append(b, '}', '\n'), nil
 }
 
