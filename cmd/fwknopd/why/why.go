@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
@@ -26,16 +28,19 @@ const (
 
 // An event is an object of the event log, as far as it is shown.
 type event struct {
-	Timestamp string        `json:"timestamp"`
-	Type      string        `json:"event_type"`
-	Verdict   string        `json:"verdict"`
-	Reason    policy.Reason `json:"reason"`
-	Detail    policy.Detail `json:"detail"`
-	Src       string        `json:"src_ip"`
-	Stanza    int           `json:"stanza"`
-	Name      string        `json:"stanza_name"`
-	User      string        `json:"user"`
-	Error     string        `json:"error"`
+	Timestamp string                `json:"timestamp"`
+	Type      string                `json:"event_type"`
+	Verdict   string                `json:"verdict"`
+	Reason    policy.Reason         `json:"reason"`
+	Detail    policy.Detail         `json:"detail"`
+	Src       string                `json:"src_ip"`
+	Stanza    int                   `json:"stanza"`
+	Name      string                `json:"stanza_name"`
+	User      string                `json:"user"`
+	Error     string                `json:"error"`
+	BlockedBy []string              `json:"blocked_by"`
+	Count     int                   `json:"count"` // of a suppressed event: refusals that are not told one by one
+	Reasons   map[policy.Reason]int `json:"reasons"`
 	Grant     struct {
 		Src     string   `json:"src"`
 		Ports   []string `json:"ports"`
@@ -81,8 +86,10 @@ func parse(o *cli.Options) (client netip.Addr, last int, err error) {
 	if last < 1 || last > maxLast {
 		return client, 0, fmt.Errorf("--last: 1 to %d", maxLast)
 	}
-	client, err = netip.ParseAddr(o.Operands[0])
-	return client.Unmap(), last, err
+	if client, err = netip.ParseAddr(o.Operands[0]); err != nil {
+		return client, 0, fmt.Errorf("%q is no address", o.Operands[0])
+	}
+	return client.Unmap(), last, nil
 }
 
 // show prints the last events of a client, the oldest first.
@@ -90,11 +97,13 @@ func show(path string, client netip.Addr, last int, asJSON bool, stdout io.Write
 	if path == "" {
 		return errors.New("no events are kept: EVENT_LOG is __NONE__; name a file there and reload, events are written from then on")
 	}
-	found, err := search([]string{path, path + ".1"}, client, last)
-	if err != nil {
+	found, untold, err := search([]string{path, path + ".1"}, client, last)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(found) == 0 {
+	case len(found) == 0 && untold > 0:
+		return fmt.Errorf("%s has nothing of %s, but %s left out, which may be of it: too many came at a time to tell them one by one", path, client, conf.Count(untold, "event"))
+	case len(found) == 0:
 		return fmt.Errorf("%s has nothing of %s: no packet of it arrived that any stanza looked at. Its packets may come from another address "+
 			"(address translation), not reach the interface, or not pass PCAP_FILTER: fwknopd doctor, and tcpdump on the server", path, client)
 	}
@@ -111,30 +120,33 @@ func show(path string, client netip.Addr, last int, asJSON bool, stdout io.Write
 }
 
 // search returns the last events of a client, the newest first, of files of which the first
-// is the newest. One that is not there is empty.
-func search(paths []string, client netip.Addr, last int) (found []event, err error) {
+// is the newest. One that is not there is empty. untold is how many events of unknown clients
+// were left out of them.
+func search(paths []string, client netip.Addr, last int) (found []event, untold int, err error) {
 	for _, path := range paths {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		st, err := f.Stat()
 		if err == nil {
 			err = backwards(f, st.Size(), func(line []byte) bool {
-				if e, is := read(line, client); is {
+				e, is := read(line, client)
+				if is {
 					found = append(found, e)
 				}
+				untold += e.untold()
 				return len(found) < last
 			})
 		}
 		if err = errors.Join(err, f.Close()); err != nil || len(found) == last {
-			return found, err
+			return found, untold, err
 		}
 	}
-	return found, nil
+	return found, untold, nil
 }
 
 // read returns the event in a line, if it is about the client.
@@ -149,6 +161,14 @@ func read(line []byte, client netip.Addr) (e event, is bool) {
 		}
 	}
 	return e, false
+}
+
+// untold returns how many events e stands for without saying whose they are.
+func (e *event) untold() int {
+	if e.Src != "" || e.Type != "suppressed" && e.Verdict != string(monitor.Lost) {
+		return 0
+	}
+	return e.Count
 }
 
 // line returns the text of an event, with the remedy of a refusal behind it.
@@ -172,12 +192,26 @@ func (e *event) line() string {
 	} else if text := report.Describe(e.Reason, &e.Detail); text != "" {
 		fmt.Fprintf(&b, ": %s", text)
 	}
+	for _, r := range slices.Sorted(maps.Keys(e.Reasons)) {
+		fmt.Fprintf(&b, " %s %d", r, e.Reasons[r])
+	}
+	if len(e.Reasons) > 0 {
+		b.WriteString(", not told one by one")
+	}
+	if len(e.BlockedBy) > 0 {
+		fmt.Fprintf(&b, ", still dropped by %s", strings.Join(e.BlockedBy, ", "))
+	}
 	if e.Error != "" {
 		fmt.Fprintf(&b, ": %s", e.Error)
 	}
 	text := conf.Printable(b.String()) + "\n"
-	if m, _ := report.MeaningOf(e.Reason); m.Remedy != "" {
-		text += "    remedy: " + m.Remedy + "\n"
+	for _, r := range append(slices.Sorted(maps.Keys(e.Reasons)), e.Reason) {
+		if m, _ := report.MeaningOf(r); m.Remedy != "" {
+			text += "    remedy: " + m.Remedy + "\n"
+		}
+	}
+	if len(e.BlockedBy) > 0 {
+		text += "    remedy: let that chain accept it too: fwknopd doctor\n"
 	}
 	return text
 }

@@ -63,3 +63,28 @@ func TestShow(t *testing.T) {
 		t.Errorf("no event log: %v", err)
 	}
 }
+
+// What is left out or still dropped is said.
+func TestShowWhatIsMissing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "events")
+	for _, c := range []struct{ name, log, want string }{
+		{"refusals of unknown clients", `{"v":1,"timestamp":"T1","event_type":"suppressed","verdict":"refused","count":900,"reasons":{"spa.hmac_mismatch":900},"sources":2}`,
+			"has nothing of 192.0.2.7, but 900 events left out, which may be of it"},
+		{"lost events", `{"v":1,"timestamp":"T1","event_type":"monitor","verdict":"lost","count":3}`, "but 3 events left out"},
+		{"refusals of the client", `{"v":1,"timestamp":"T1","event_type":"suppressed","verdict":"refused","src_ip":"192.0.2.7","count":900,"reasons":{"spa.hmac_mismatch":900},"sources":1}`,
+			"T1 refused spa.hmac_mismatch 900, not told one by one\n    remedy: client and server need the same HMAC_KEY"},
+		{"a chain that still drops", `{"v":1,"timestamp":"T1","event_type":"grant","verdict":"blocked","src_ip":"192.0.2.7","grant":{"src":"192.0.2.7","ports":["tcp/22"],"expires":"T2"},"blocked_by":["table inet own chain in"]}`,
+			"T1 blocked: 192.0.2.7 tcp/22 until T2, still dropped by table inet own chain in\n    remedy: let that chain accept it too: fwknopd doctor\n"},
+	} {
+		if err := os.WriteFile(path, []byte(c.log+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := show(path, netip.MustParseAddr("192.0.2.7"), 5, false, &out); err != nil {
+			fmt.Fprint(&out, err)
+		}
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: no %q in:\n%s", c.name, c.want, out.String())
+		}
+	}
+}
