@@ -42,10 +42,10 @@ var meanings = map[policy.Reason]Meaning{
 
 	policy.KnockWrongPort:     {"the sequence went on at another port", "knock the ports of SHARED_SEQUENCE in their order; a retransmitted SYN does no harm"},
 	policy.KnockTimeout:       {"the sequence took too long, or its records have no time", "knock faster, or raise KNOCK_INTERVAL"},
-	policy.KnockTooFast:       {"two knocks came faster than MIN_TIME_DIFF allows", "knock slower (--time-delay), or lower MIN_TIME_DIFF"},
+	policy.KnockTooFast:       {"two knocks came faster than MIN_TIME_DIFF allows", "knock slower, or lower MIN_TIME_DIFF"},
 	policy.KnockTooSlow:       {"two knocks were farther apart than MAX_TIME_DIFF allows", "knock faster, or raise MAX_TIME_DIFF"},
 	policy.KnockLimit:         {"the client was granted as often as KNOCK_LIMIT allows", "raise KNOCK_LIMIT, or restart the daemon to count anew"},
-	policy.KnockDecryptFailed: {"the encrypted sequence is of another key", "client and server need the same KEY and offset"},
+	policy.KnockDecryptFailed: {"the encrypted sequence is of another key", "client and server need the same KEY and PORT_OFFSET"},
 	policy.KnockChecksum:      {"the encrypted sequence was damaged", "a knock was lost on the way: knock again"},
 	policy.KnockUser:          {"the sequence names a user that the stanza does not want", "add the name to REQUIRE_USERNAME"},
 	policy.KnockOS:            {"the client's system is not what REQUIRE_OS asks for", "log with --log-tcp-options; fwknopd --os shows what the client looks like"},

@@ -2,6 +2,7 @@
 package why
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,12 +106,12 @@ func show(path string, client netip.Addr, last int, asJSON bool, stdout io.Write
 		return fmt.Errorf("%s has nothing of %s, but %s left out, which may be of it: too many came at a time to tell them one by one", path, client, conf.Count(untold, "event"))
 	case len(found) == 0:
 		return fmt.Errorf("%s has nothing of %s: no packet of it arrived that any stanza looked at. Its packets may come from another address "+
-			"(address translation), not reach the interface, or not pass PCAP_FILTER: fwknopd doctor, and tcpdump on the server", path, client)
+			"(address translation), go to another port, not reach the interface, or not pass PCAP_FILTER: fwknopd doctor, and tcpdump on the server", path, client)
 	}
 	for _, e := range slices.Backward(found) {
 		text := e.line()
 		if asJSON {
-			text = string(e.text) + "\n"
+			text = string(e.object()) + "\n"
 		}
 		if _, err := io.WriteString(stdout, text); err != nil {
 			return err
@@ -171,6 +172,20 @@ func (e *event) untold() int {
 	return e.Count
 }
 
+// object returns the object of the event log, with the remedy of a refusal as one more member.
+func (e *event) object() []byte {
+	m, _ := report.MeaningOf(e.Reason)
+	body, isObject := bytes.CutSuffix(bytes.TrimSpace(e.text), []byte("}"))
+	if m.Remedy == "" || !isObject {
+		return e.text
+	}
+	remedy, err := json.Marshal(m.Remedy)
+	if err != nil {
+		return e.text
+	}
+	return append(append(append(body, `,"remedy":`...), remedy...), '}')
+}
+
 // line returns the text of an event, with the remedy of a refusal behind it.
 func (e *event) line() string {
 	var b strings.Builder
@@ -188,7 +203,10 @@ func (e *event) line() string {
 		fmt.Fprintf(&b, " user %s", e.User)
 	}
 	if len(e.Grant.Ports) > 0 {
-		fmt.Fprintf(&b, ": %s %s until %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
+		fmt.Fprintf(&b, ": %s %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","))
+		if e.Grant.Expires != "" {
+			fmt.Fprintf(&b, " until %s", e.Grant.Expires)
+		}
 	} else if text := report.Describe(e.Reason, &e.Detail); text != "" {
 		fmt.Fprintf(&b, ": %s", text)
 	}
