@@ -29,7 +29,8 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 		total = -1
 	}
 	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
-		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false))
+		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false),
+		progressbar.OptionSetSpinnerChangeInterval(0)) // else it draws from a goroutine of its own, with a data race
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
