@@ -444,8 +444,12 @@ func TestE2EInit(t *testing.T) {
 	if !strings.Contains(said, "interface "+netlab.ServerIf) {
 		t.Errorf("init chose another interface:\n%s", said)
 	}
-	s.write("lab.conf", fmt.Sprintf("FIREWALL_TYPE nftables;\nFWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\nEVENT_LOG %[1]s/events;\nSANDBOX on;\n", s.dir))
-	s.start("-O", filepath.Join(s.dir, "lab.conf"))
+	server, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("fwknopd.conf", fmt.Sprintf(string(server)+"FIREWALL_TYPE nftables;\nFWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\nEVENT_LOG %[1]s/events;\nSANDBOX on;\n", s.dir))
+	s.start()
 	knock := func() {
 		t.Helper()
 		s.Client.Run(t, fmt.Sprintf("fwknop -n alice --rc-file %s -a %s --no-save-args", rc, s.Client.V4))
@@ -457,13 +461,22 @@ func TestE2EInit(t *testing.T) {
 	if !s.open() {
 		t.Fatal("the port does not open")
 	}
+	// The daemon would go on with its only stanza.
+	removing := s.Server.Command(bin, "init", "--remove", "alice", "--dir", s.dir)
+	if out, err := removing.CombinedOutput(); err == nil || !strings.Contains(string(out), "is the only stanza, and the daemon (pid") {
+		t.Errorf("the only stanza of a running daemon: %v\n%s", err, out)
+	}
+	access, err := os.ReadFile(filepath.Join(s.dir, "access.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("access.conf", stanza("NAME bob")+"\n"+string(access))
 	s.Server.Run(t, strings.Join([]string{bin, "init --remove alice --dir", s.dir}, " "))
-	s.write("access.conf", stanza("NAME bob"))
 	s.reload()
 	refused := s.said("refused spa.hmac_mismatch")
 	knock()
 	wait.For(t, "a refusal", func() bool { return s.said("refused spa.hmac_mismatch") > refused })
-	why := s.Server.Run(t, fmt.Sprintf("%s why %s -c %s/fwknopd.conf -O %[3]s/lab.conf", bin, s.Client.V4, s.dir))
+	why := s.Server.Run(t, fmt.Sprintf("%s why %s -c %s/fwknopd.conf", bin, s.Client.V4, s.dir))
 	for _, want := range []string{" granted spa.granted stanza 2 (alice) ", " refused spa.hmac_mismatch stanza 1 (bob)", "remedy: client and server need the same HMAC_KEY"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("why has no %q:\n%s", want, why)

@@ -58,18 +58,36 @@ func (r *run) tellClient(keys keygen.Keys) error {
 	return nil
 }
 
-// writeClient adds the stanza to the client's rc file.
-func (r *run) writeClient(entries []rc.Entry) error {
+// readClient reads the client's rc file, which need not exist.
+func (r *run) readClient() (*rc.File, error) {
 	text, err := os.ReadFile(r.ClientFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	file, err := rc.Parse(r.ClientFile, text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if file.Has(r.name) {
-		return fmt.Errorf("%s has a stanza [%s] already, it is left as it is", r.ClientFile, r.name)
+		return nil, fmt.Errorf("%s has a stanza [%s] already, it is left as it is", r.ClientFile, r.name)
+	}
+	return file, nil
+}
+
+// checkClient finds what would keep the stanza out of --client before anything is written.
+func (r *run) checkClient() error {
+	if r.ClientFile == "" {
+		return nil
+	}
+	_, err := r.readClient()
+	return err
+}
+
+// writeClient adds the stanza to the client's rc file.
+func (r *run) writeClient(entries []rc.Entry) error {
+	file, err := r.readClient()
+	if err != nil {
+		return err
 	}
 	whole, err := file.With(r.name, entries)
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	"reflect"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/keygen"
@@ -51,7 +53,7 @@ func (s Setup) Run(args []string, stdout, stderr io.Writer) int {
 	if o.Remove != "" {
 		act = r.remove
 	}
-	if err := act(); err != nil {
+	if err := r.exclusively(act); err != nil {
 		fmt.Fprintf(stderr, "fwknopd init: %v\n", err)
 		return 1
 	}
@@ -88,6 +90,27 @@ func (r *run) checkOptions() error {
 		}
 	}
 	return nil
+}
+
+// exclusively reads what stands in the folder and calls act, one process at a time. A new
+// folder is for its owner only.
+func (r *run) exclusively(act func() error) error {
+	if !r.DryRun && r.Remove == "" {
+		if err := os.MkdirAll(r.dir, 0o700); err != nil {
+			return err
+		}
+	}
+	if dir, err := os.Open(r.dir); err == nil {
+		defer dir.Close()
+		if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+			return fmt.Errorf("lock %s: %w", r.dir, err)
+		}
+	}
+	err := r.read()
+	if err == nil {
+		err = act()
+	}
+	return cli.Rights(err)
 }
 
 // read reads what stands in the folder.
@@ -134,12 +157,16 @@ func (o overlay) Read(name string) ([]byte, conf.FileInfo, error) {
 	if !ours {
 		return o.Disk.Read(name)
 	}
-	return []byte(text), conf.FileInfo{Regular: true, Perm: 0o600}, nil
+	_, info, err := o.Disk.Read(name) // owner and mode of what is to be replaced count
+	if errors.Is(err, fs.ErrNotExist) {
+		info, err = conf.FileInfo{Regular: true, Perm: 0o600}, nil
+	}
+	return []byte(text), info, err
 }
 
 // add adds the stanza, and a server file if there is none.
 func (r *run) add() error {
-	if err := r.read(); err != nil {
+	if err := r.checkClient(); err != nil {
 		return err
 	}
 	server := r.serverText
@@ -149,7 +176,7 @@ func (r *run) add() error {
 	}
 	keys := keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}
 	stanza := stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys)
-	if r.accessText != "" {
+	if hasStanza(r.accessText) {
 		had, err := r.existing(server, stanza)
 		if err != nil {
 			return err
@@ -229,11 +256,8 @@ func (r *run) preview(server string) error {
 	return err
 }
 
-// write writes what changed. A new folder is for its owner only.
+// write writes what changed.
 func (r *run) write(server, access string) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return err
-	}
 	for _, f := range []struct{ path, was, text string }{{r.server, r.serverText, server}, {r.access, r.accessText, access}} {
 		if f.text == f.was {
 			continue
@@ -251,11 +275,9 @@ func (r *run) write(server, access string) error {
 	return nil
 }
 
-// remove removes a stanza.
+// remove removes a stanza. A daemon refuses a configuration without one and goes on with what
+// it has, so that its only stanza is not removed while it runs.
 func (r *run) remove() error {
-	if err := r.read(); err != nil {
-		return err
-	}
 	l, problems := r.load(r.serverText, r.accessText)
 	had := (*conf.Stanza)(nil)
 	if l.Access != nil {
@@ -269,6 +291,9 @@ func (r *run) remove() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.access, err)
 	}
+	if pid := runningDaemon(l); pid > 0 && !hasStanza(rest) {
+		return fmt.Errorf("%s is the only stanza, and the daemon (pid %d) would go on with it: end the daemon first, fwknopd -K or systemctl disable --now fwknopd", r.Remove, pid)
+	}
 	if r.DryRun {
 		fmt.Fprintf(r.stdout, "would remove the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
 		return nil
@@ -281,9 +306,18 @@ func (r *run) remove() error {
 	return nil
 }
 
+// runningDaemon returns the process that runs with this configuration, 0 if there is none.
+func runningDaemon(l *config.Loaded) int {
+	pid, err := pidfile.Owner(l.Server.PIDFile)
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
 // tellNext says how the daemon takes the change over.
 func (r *run) tellNext(l *config.Loaded) {
-	if pid, err := pidfile.Owner(l.Server.PIDFile); err == nil && pid > 0 {
+	if pid := runningDaemon(l); pid > 0 {
 		fmt.Fprintf(r.stdout, "next: the daemon (pid %d) loads a changed configuration by itself; kill -HUP %[1]d does so now\n", pid)
 		return
 	}

@@ -48,9 +48,14 @@ func added(text, stanza string) string {
 }
 
 var (
-	sourceLine = regexp.MustCompile(`^\s*SOURCE\s*[:\s]`)
-	directive  = regexp.MustCompile(`^\s*%`)
+	sourceLine = regexp.MustCompile(`(?m)^\s*SOURCE\s*[:\s]`)
+	directive  = regexp.MustCompile(`(?m)^\s*%`)
 )
+
+// hasStanza reports whether a text has a stanza, or includes a file that may have one.
+func hasStanza(text string) bool {
+	return sourceLine.MatchString(text) || directive.MatchString(text)
+}
 
 // removed returns the text of a file without the stanza whose SOURCE is in a line, from 1: to
 // its last line before the next stanza that is neither blank nor a comment, and with the
