@@ -7,8 +7,11 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"fwknopd/fixtures/wait"
 )
 
 // TestColors: verdicts have colors on a terminal, unless the user or the terminal wants none,
@@ -111,6 +114,8 @@ func TestPipeShowsProgress(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	deadline := time.AfterFunc(wait.Timeout, func() { cmd.Process.Kill() }) // ends the reads below
+	defer deadline.Stop()
 	slave.Close()
 	if _, err := in.Write([]byte(strings.Repeat("no record of a firewall\n", 1<<15))); err != nil {
 		t.Error(err)

@@ -42,6 +42,9 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 			case <-time.After(progressInterval):
 				done, _ := progress(readers)
 				bar.Set64(done)
+				if total < 0 {
+					bar.RenderBlank() // draws what was set: without a size Set64 does not
+				}
 			}
 		}
 	}()
