@@ -49,14 +49,14 @@ var forgeries = []struct {
 	{"<13>%s app: " + strings.Repeat("A", 8192) + "\n%[1]s gate kernel: ", false, false},
 }
 
-// asNobody runs f in a thread with the rights of the account nobody.
-func asNobody(f func() error) error {
+// unprivileged runs f in a thread whose user and group are not root.
+func unprivileged(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		const nobody = 65534
+		const id = 65534
 		for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
-			if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
+			if _, _, errno := unix.RawSyscall(call, id, id, id); errno != 0 {
 				done <- errno
 				return
 			}
@@ -72,7 +72,7 @@ func asNobody(f func() error) error {
 func TestAttackForgedThroughRsyslog(t *testing.T) {
 	netlab.Need(t, "rsyslogd")
 	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) { // the account nobody must reach the socket
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) { // the sender, which is not root, must reach the socket
 		ok(t, os.Chmod(d, 0o755))
 	}
 	conf, all, kern := filepath.Join(dir, "rsyslog.conf"), filepath.Join(dir, "all.log"), filepath.Join(dir, "kern.log")
@@ -85,7 +85,7 @@ kern.* %[1]s/kern.log
 	start(t, exec.Command("rsyslogd", "-n", "-f", conf, "-i", filepath.Join(dir, "pid")))
 	socket := filepath.Join(dir, "log")
 	wait.For(t, "rsyslog listens", func() bool { _, err := os.Stat(socket); return err == nil })
-	ok(t, asNobody(func() error {
+	ok(t, unprivileged(func() error {
 		c, err := net.Dial("unixgram", socket)
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { // the worker runs as the account nobody
+	if err := os.Chmod(dir, 0o755); err != nil { // for the worker, which is not root
 		return "", err
 	}
 	bin := filepath.Join(dir, "fwknopd")

@@ -17,8 +17,8 @@ const (
 )
 
 // NoDumps keeps what is in the memory of this process out of core files, its own and those
-// of the programs that it starts. It also keeps other processes of its user (other
-// daemons, if that is the account nobody) from tracing it or reading its memory.
+// of the programs that it starts. It also keeps other processes of its user from
+// tracing it or reading its memory: the fallback of WORKER_USER is shared with other daemons.
 func NoDumps() error {
 	if err := procctl(procTraceCtl, traceDisable); err != nil {
 		return err

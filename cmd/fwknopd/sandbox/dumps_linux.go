@@ -8,8 +8,8 @@ import (
 )
 
 // NoDumps keeps what is in the memory of this process out of core files, its own and those
-// of the programs that it starts, and from other processes of its user: WORKER_USER may be
-// the account nobody, which other daemons use too.
+// of the programs that it starts, and from other processes of its user: the fallback
+// of WORKER_USER is shared with other daemons.
 func NoDumps() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
