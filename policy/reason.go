@@ -22,7 +22,7 @@ const (
 )
 
 // Reason codes. They are a contract with scripts and never renamed; new ones may
-// be added. README has the table of what each means.
+// be added. cmd/fwknopd/report/remedy.go has what each means.
 const (
 	SPAGranted        Reason = "spa.granted"
 	SPACommand        Reason = "spa.command"

@@ -14,6 +14,8 @@ import (
 
 	"fwknopd/parse"
 	"fwknopd/policy/spa"
+
+	"fwknopd/enforce/quote"
 )
 
 // stream runs the client and returns what a TCP server receives; it answers with answer.
@@ -151,9 +153,9 @@ func TestLast(t *testing.T) {
 	if code := newRunner(t).run(t, "-l"); code != exitError {
 		t.Error("there are no last arguments")
 	}
-	for _, args := range [][]string{{""}, {"a b", "", "c"}, {"'", `\'`, `a\'b`, "\n"}, {`\`, `a\b`}} {
-		if got := splitArgs(joinArgs(args)); !slices.Equal(got, args) {
-			t.Errorf("%q became %q", args, got)
+	for _, args := range [][]string{{""}, {"a b", "", "c"}, {"'", `\'`, `a\'b`, "\n"}, {`\`, `a\b`}, {`"`, `say "yes"`}} {
+		if got, err := quote.Shell.Split(joinArgs(args)); err != nil || !slices.Equal(got, args) {
+			t.Errorf("%q became %q (%v)", args, got, err)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -41,26 +40,7 @@ type knocked struct {
 	t      *testing.T
 	dir    string
 	client string
-	log    output
-}
-
-// An output collects what a process writes and can be read while it runs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+	log    netlab.Output
 }
 
 // run starts the daemon with the stanzas of all cases, and sends a packet for each.

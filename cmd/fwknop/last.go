@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/wholefile"
+	"fwknopd/enforce/quote"
 )
 
 // argsPath returns the file with the arguments of the last run, "" without one.
@@ -33,9 +34,9 @@ func (c *client) lastArgs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := splitArgs(string(data))
-	if len(args) == 0 {
-		return nil, fmt.Errorf("%s has no arguments", path)
+	args, err := quote.Shell.Split(strings.TrimRight(string(data), "\r\n"))
+	if err != nil || len(args) == 0 {
+		return nil, fmt.Errorf("%s has no arguments that can be read", path)
 	}
 	return args[1:], nil // behind the name of the program
 }
@@ -63,45 +64,17 @@ func (c *client) saveArgs(args []string) error {
 	return nil
 }
 
-// joinArgs quotes arguments with blanks or quotes as a shell does. Others are written as
-// the 2.6 client does.
+// joinArgs quotes arguments with blanks, quotes or backslashes for [quote.Shell]. Others are
+// written as the 2.6 client does.
 func joinArgs(args []string) string {
 	quoted := make([]string, len(args))
 	for i, a := range args {
 		quoted[i] = a
-		if a == "" || strings.ContainsAny(a, " \t\n'") {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\") {
 			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
 	}
 	return strings.Join(quoted, " ")
-}
-
-// splitArgs undoes joinArgs.
-func splitArgs(s string) (args []string) {
-	var b strings.Builder
-	inside, begun := false, false
-	for i := 0; i < len(s); i++ {
-		switch ch := s[i]; {
-		case ch == '\'':
-			inside, begun = !inside, true
-		case !inside && ch == '\\' && i+1 < len(s) && s[i+1] == '\'':
-			i++
-			b.WriteByte('\'')
-		case !inside && (ch == ' ' || ch == '\t' || ch == '\n'):
-			if begun {
-				args = append(args, b.String())
-			}
-			b.Reset()
-			begun = false
-		default:
-			begun = true
-			b.WriteByte(ch)
-		}
-	}
-	if begun {
-		args = append(args, b.String())
-	}
-	return args
 }
 
 // parseLast parses the arguments of the last run, and args behind them.

@@ -26,9 +26,7 @@ const (
 	exitUsage = 2
 )
 
-// version is the release; revision names the commit and is set by the linker.
-const version = "0.1.0"
-
+// revision names the commit and is set by the linker.
 var revision = "unknown"
 
 func main() {
@@ -55,7 +53,7 @@ func (c *client) run(ctx context.Context, args []string) int {
 		return code
 	}
 	if c.Version {
-		fmt.Fprintf(c.stdout, "fwknop v%s (revision: %s)\n", version, revision)
+		fmt.Fprintf(c.stdout, "fwknop v%s (revision: %s)\n", cli.Release, revision)
 		return exitOK
 	}
 	err := c.act(ctx, args)

@@ -21,11 +21,10 @@ import (
 // protocol is the version of the messages, which 2.6 clients send.
 const protocol = "3.0.0"
 
-// Ports of a server that is not told otherwise, and the lowest of random ones.
+// The lowest of random ports, and the highest of all.
 const (
-	defaultPort = 62201
-	randomFrom  = 10000
-	maxPort     = 65535
+	randomFrom = 10000
+	maxPort    = 65535
 )
 
 // complete checks that the options say what is asked for, and of which server, and fills
@@ -69,11 +68,11 @@ func (c *client) setDefaults() {
 	if o.Proto == "http" && o.Port == 0 {
 		o.Port = send.HTTPPort
 	}
-	o.Port = cmp.Or(o.Port, defaultPort)
+	o.Port = cmp.Or(o.Port, spa.DefaultPort)
 	if o.NATRandPort {
 		o.NATPort = randomPort()
 	}
-	o.UserAgent = cmp.Or(o.UserAgent, "Fwknop/"+version)
+	o.UserAgent = cmp.Or(o.UserAgent, "Fwknop/"+cli.Release)
 }
 
 func usage(format string, a ...any) error {

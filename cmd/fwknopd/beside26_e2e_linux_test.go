@@ -46,7 +46,7 @@ type peer struct {
 	program string
 	inside  bool // it needs INTERNAL_NET_ACCESS for translations, which 2.6 does not know
 	dir     string
-	log     output
+	log     netlab.Output
 	cmd     *exec.Cmd
 }
 
@@ -88,7 +88,7 @@ func (p *peer) start(server, access string, more ...string) {
 		access += "INTERNAL_NET_ACCESS 10.0.0.0/8\n"
 	}
 	p.write("a.conf", access)
-	p.log = output{}
+	p.log = netlab.Output{}
 	p.cmd = p.Server.Command(p.program, p.args(append([]string{"-f"}, more...)...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {

@@ -105,7 +105,7 @@ func showVersion(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return code
 	}
 	if !o.JSON() {
-		fmt.Fprintf(stdout, "fwknopd %s\nrevision %s\nbuilt with %s for %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintf(stdout, "fwknopd %s\nrevision %s\nbuilt with %s for %s/%s\n", cli.Release, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitOK
 	}
 	err := json.NewEncoder(stdout).Encode(struct {
@@ -115,7 +115,7 @@ func showVersion(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		Go       string `json:"go"`
 		OS       string `json:"os"`
 		Arch     string `json:"arch"`
-	}{1, version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+	}{1, cli.Release, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"net/netip"
@@ -87,26 +86,7 @@ type site struct {
 	inside   []string // command prefix that runs the daemon in another namespace
 	program  string   // the daemon; "" for that of program()
 	cmd      *exec.Cmd
-	out      output
-}
-
-// An output collects what a process writes and can be read while it runs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
+	out      netlab.Output
 }
 
 // newSite creates a network with a firewall and a server on the test port.
@@ -165,7 +145,7 @@ func (s *site) start(more ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.out = output{}
+	s.out = netlab.Output{}
 	bin = cmp.Or(s.program, bin)
 	argv := append(slices.Clone(s.inside), bin)
 	argv = append(argv, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)

@@ -28,9 +28,7 @@ const (
 	exitError = 1
 )
 
-// version is the release; revision names the commit and is set by the linker.
-const version = "0.1.0"
-
+// revision names the commit and is set by the linker.
 var revision = "unknown"
 
 func main() {
@@ -54,7 +52,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case o.Version:
-		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", version, revision)
+		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", cli.Release, revision)
 		return exitOK
 	case o.OS:
 		return runOS(o, stdin, stdout, stderr)
@@ -69,5 +67,5 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if act := control.Action(o); act != nil {
 		return act(stdout, stderr)
 	}
-	return daemon.Run(o, version, worker.Run, stderr)
+	return daemon.Run(o, cli.Release, worker.Run, stderr)
 }

@@ -12,6 +12,9 @@ import (
 	"fwknopd/policy/openssl"
 )
 
+// DefaultPort is where clients send packets to unless they are told otherwise.
+const DefaultPort = 62201
+
 // EncodeOptions are the options of a sender.
 type EncodeOptions struct {
 	Rand       io.Reader // random bytes; required

@@ -13,3 +13,21 @@ func Color(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
+
+// A Paint is a color of terminals (ECMA-48).
+type Paint string
+
+// The colors of verdicts.
+const (
+	Green  Paint = "\x1b[32m"
+	Red    Paint = "\x1b[31m"
+	Yellow Paint = "\x1b[33m"
+)
+
+// Paint returns a text in that color; the zero Paint changes nothing.
+func (p Paint) Paint(text string) string {
+	if p == "" {
+		return text
+	}
+	return string(p) + text + "\x1b[0m"
+}

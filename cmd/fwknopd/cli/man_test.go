@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/fixtures/golden"
 )
 
@@ -35,9 +36,10 @@ func manual() string {
 		}
 	}
 	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
-	for _, c := range []Command{Replay, Explain, Check, Grants, Digests, Version, Migrate} {
+	for _, c := range all()[1:] {
 		writeSubcommand(&b, c)
 	}
+	writeReasons(&b)
 	b.WriteString(manTail)
 	return b.String()
 }
@@ -49,13 +51,31 @@ func writeSubcommand(b *strings.Builder, c Command) {
 	var shared []string
 	b.WriteString(".Bl -tag -width Ds\n")
 	for d := range c.rows() {
-		if d.in&Daemon != 0 {
+		switch {
+		case d.help == "":
+		case d.in&Daemon != 0:
 			shared = append(shared, ".Fl -"+d.name)
-		} else {
+		default:
 			writeOption(b, d)
 		}
 	}
-	fmt.Fprintf(b, ".El\n.Pp\nAs above:\n%s .\n", strings.Join(shared, " ,\n"))
+	b.WriteString(".El\n")
+	if len(shared) > 0 {
+		fmt.Fprintf(b, ".Pp\nAs above:\n%s .\n", strings.Join(shared, " ,\n"))
+	}
+}
+
+// writeReasons writes what each reason of a decision means, and what there is to do.
+func writeReasons(b *strings.Builder) {
+	b.WriteString(".Sh REASONS\nEvery decision has one. They never change their names; new ones may be added.\n.Bl -tag -width Ds\n")
+	for _, r := range report.Reasons() {
+		m, _ := report.MeaningOf(r)
+		fmt.Fprintf(b, ".It Cm %s\n%s.\n", r, roff(strings.ToUpper(m.Text[:1])+m.Text[1:]))
+		if m.Remedy != "" {
+			fmt.Fprintf(b, "Remedy: %s.\n", roff(m.Remedy))
+		}
+	}
+	b.WriteString(".El\n")
 }
 
 func writeOption(b *strings.Builder, d *option) {

@@ -3,6 +3,9 @@
 // spelling. One table says which command takes which option.
 package cli
 
+// Release is the release of both programs.
+const Release = "0.1.0"
+
 // Options is a parsed command line. Fields of options that were not given are zero;
 // [Options.Set] distinguishes a zero value that was given.
 type Options struct {

@@ -89,11 +89,11 @@ func (r *result) print(stdout, stderr io.Writer) {
 		verdict = "refused, " + conf.Count(r.Errors, "error")
 	}
 	if cli.Color(stdout) {
-		color := "\x1b[32m"
+		color := cli.Green
 		if !r.Valid {
-			color = "\x1b[31m"
+			color = cli.Red
 		}
-		verdict = color + verdict + "\x1b[0m"
+		verdict = color.Paint(verdict)
 	}
 	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", conf.Count(len(r.Files), "file"), conf.Count(len(r.Stanzas), "stanza"),
 		conf.Count(r.Expectations, "expectation"), verdict, conf.Count(r.Warnings, "warning"))

@@ -26,7 +26,7 @@ const (
 
 // Samples implements `fwknopd -D --defaults`: it prints both files with their names.
 func Samples(stdout, stderr io.Writer) int {
-	access := strings.NewReplacer("@KEY@", GenerateKey(sampleKeyLen), "@HMAC_KEY@", GenerateKey(sampleHMACLen)).Replace(sampleAccess)
+	access := strings.NewReplacer("@KEY@", keygen.Base64(sampleKeyLen), "@HMAC_KEY@", keygen.Base64(sampleHMACLen)).Replace(sampleAccess)
 	_, err := fmt.Fprintf(stdout, "# ---- fwknop.conf ----\n%s\n# ---- access.conf ----\n%s", sampleServer, access)
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
@@ -34,6 +34,3 @@ func Samples(stdout, stderr io.Writer) int {
 	}
 	return exitOK
 }
-
-// GenerateKey returns n random bytes in base64.
-func GenerateKey(n int) string { return keygen.Base64(n) }

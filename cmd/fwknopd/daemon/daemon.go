@@ -64,7 +64,10 @@ func Run(o *cli.Options, version string, work Worker, stderr io.Writer) int {
 	d := newDaemon(o, s, version, stderr)
 	d.work = work
 	if err := d.run(context.Background()); err != nil {
-		d.fatalf("%v", err)
+		if !d.ready.Load() {
+			d.logf(info, "fwknopd doctor looks for what keeps the daemon from its work")
+		}
+		d.fatalf("%v", err) // the last words
 		d.saveStderr(err)
 		notifyParent(err.Error())
 		return exitError

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
@@ -49,11 +48,14 @@ func Show(run Run, stdout, stderr io.Writer) int {
 }
 
 func show(run Run, stdout io.Writer) (err error) {
-	dir, err := unpack()
+	dir, err := os.MkdirTemp("", "fwknopd-demo")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := unpack(dir); err != nil {
+		return err
+	}
 	wd, err := os.Getwd()
 	if err != nil {
 		return err
@@ -72,23 +74,24 @@ func show(run Run, stdout io.Writer) (err error) {
 	return live(dir, stdout)
 }
 
-// unpack writes the data to a new folder.
-func unpack() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "fwknopd-demo"); err != nil {
-		return "", err
-	}
-	entries, err := fs.ReadDir(data, "data")
+// unpack writes the data to a folder.
+func unpack(dir string) error {
+	files, err := fs.Sub(data, "data")
 	if err != nil {
-		return dir, err
+		return err
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return err
 	}
 	for _, e := range entries {
-		text, err := data.ReadFile(path.Join("data", e.Name()))
+		text, err := fs.ReadFile(files, e.Name())
 		if err != nil {
-			return dir, err
+			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o600); err != nil {
-			return dir, err
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), text, 0o600); err != nil { // keys, for check
+			return err
 		}
 	}
-	return dir, nil
+	return nil
 }

@@ -12,7 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -21,10 +22,12 @@ import (
 	"fwknopd/policy/spa"
 )
 
+// spaServer is where the packet is sent to; the daemon captures it on lo.
+var spaServer = net.JoinHostPort("127.0.0.1", strconv.Itoa(spa.DefaultPort))
+
 const (
 	listening = "127.0.0.1:22" // in the namespace
-	spaServer = "127.0.0.1:62201"
-	open      = 3 // seconds
+	open      = 3              // seconds
 	key       = "Rm9yIGEgZGVtbyBvbmx5LCBub3QgZm9yIGEgZ2F0ZS4="
 	hmacKey   = "QSBzZWNvbmQga2V5IGZvciBhIGRlbW8gb25seS4="
 	patience  = 30 * time.Second
@@ -32,11 +35,20 @@ const (
 	retry     = 5 * time.Millisecond   // the same while the port is to open
 )
 
-// closed are the commands that drop all packets but those of connections that stand; the
-// first program that is there is used.
-var closed = []struct{ program, args, stdin string }{
-	{"nft", "-f -", "table inet filter { chain input { type filter hook input priority filter; policy drop; ct state established accept; }; }"},
-	{"iptables", "-P INPUT DROP", ""},
+// A closer is how a firewall program drops all packets but those of connections that stand.
+type closer struct {
+	kind     string // FIREWALL_TYPE
+	commands [][]string
+}
+
+// closers are tried in this order; the first whose program is there is used.
+var closers = []closer{
+	{"nftables", [][]string{{"nft", "add table inet gate; " +
+		"add chain inet gate in { type filter hook input priority 0; policy drop; }; add rule inet gate in ct state established accept"}}},
+	{"iptables", [][]string{
+		{"iptables", "-P", "INPUT", "DROP"},
+		{"iptables", "-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED", "-j", "ACCEPT"},
+	}},
 }
 
 // live runs Inside in a new network namespace.
@@ -133,27 +145,22 @@ func knock(stdout io.Writer) error {
 
 // closeAll brings lo up and has all packets dropped. It returns the FIREWALL_TYPE.
 func closeAll() (string, error) {
-	for _, c := range closed {
-		if _, err := exec.LookPath(c.program); err != nil {
-			continue
-		}
-		if err := up("lo"); err != nil {
-			return "", err
-		}
-		commands := [][]string{strings.Fields(c.args)}
-		if c.program == "iptables" {
-			commands = append(commands, strings.Fields("-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"))
-		}
-		for _, args := range commands {
-			cmd := exec.Command(c.program, args...)
-			cmd.Stdin = strings.NewReader(c.stdin)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				return "", fmt.Errorf("%s: %w: %s", c.program, err, strings.TrimSpace(string(out)))
-			}
-		}
-		return map[string]string{"nft": "nftables", "iptables": "iptables"}[c.program], nil
+	i := slices.IndexFunc(closers, func(c closer) bool {
+		_, err := exec.LookPath(c.commands[0][0])
+		return err == nil
+	})
+	if i < 0 {
+		return "", errors.New("neither nft nor iptables is installed")
 	}
-	return "", errors.New("neither nft nor iptables is installed")
+	if err := up("lo"); err != nil {
+		return "", err
+	}
+	for _, argv := range closers[i].commands {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("%s: %w: %s", argv[0], err, bytes.TrimSpace(out))
+		}
+	}
+	return closers[i].kind, nil
 }
 
 // up sets an interface up.

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"os"
 
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/sandbox"
@@ -21,12 +20,17 @@ func examineDaemon(s *conf.Server) (list []finding) {
 	default:
 		list = append(list, finding{"sandbox", ok, "seccomp and Landlock are there", ""})
 	}
-	pid, err := pidfile.Owner(s.PIDFile)
-	switch {
-	case err == nil && pid > 0:
+	if pid := runningDaemon(s); pid > 0 {
 		return append(list, finding{"daemon", ok, fmt.Sprintf("runs as process %d", pid), ""})
-	case err != nil && !os.IsNotExist(err):
-		return append(list, finding{"daemon", warning, err.Error(), ""})
 	}
 	return append(list, finding{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"})
+}
+
+// runningDaemon returns the process that runs with this configuration, 0 if there is none.
+func runningDaemon(s *conf.Server) int {
+	pid, err := pidfile.Owner(s.PIDFile)
+	if err != nil {
+		return 0
+	}
+	return pid
 }

@@ -83,10 +83,7 @@ func (d Doctor) examine(o *cli.Options) []finding {
 	if problems.Failed() {
 		return list
 	}
-	list = append(list, examineInterface(l.Server)...)
-	list = append(list, examineFilter(l.Server)...)
-	list = append(list, examinePorts(l.Server)...)
-	list = append(list, examineLog(l)...)
+	list = append(list, examineSources(l)...)
 	list = append(list, examineClock()...)
 	list = append(list, examineRefusals(l.Server)...)
 	list = append(list, judgeFirewall(d.Firewall(l))...)

@@ -19,21 +19,25 @@ func states(list []finding) string {
 }
 
 func TestJudgeFilter(t *testing.T) {
+	to := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}
 	for expr, want := range map[string]string{
-		"":                               ok,
-		"udp port 62201":                 ok,
-		"udp dst port 62201":             ok,
-		"udp port 12345":                 warning,
-		"tcp port 22":                    fix,
-		"udp port 62201 and host ::1":    fix,
-		"udp and not dst host 192.0.2.1": fix,
+		"":                                 ok,
+		"udp port 62201":                   ok,
+		"udp dst port 62201":               ok,
+		"ip6 and udp port 62201":           ok,
+		"udp and not dst host 192.0.2.1":   ok, // but the other address
+		"udp port 12345":                   warning,
+		"tcp port 80":                      warning,
+		"icmp":                             warning,
+		"tcp and udp":                      fix,
+		"udp port 62201 and host 10.0.0.1": fix,
 	} {
 		f, err := filter.Parse(expr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := states(judgeFilter(f, netip.MustParseAddr("192.0.2.1"))); got != want {
-			t.Errorf("%q: %s, want %s", expr, got, want)
+		if got := judgeFilter(f, to); got.State != want || (want != ok) == (got.Fix == "") {
+			t.Errorf("%q: %+v, want %s", expr, got, want)
 		}
 	}
 }
@@ -71,7 +75,7 @@ func TestJudgeLog(t *testing.T) {
 		{"no records", "Nov 27 09:10:00 gate sshd[1]: hello\n", false, warning},
 		{"empty", "", false, warning},
 	} {
-		if got := states(judgeLog("kern.log", []byte(c.text), c.options)); got != c.want {
+		if got := judgeLog("kern.log", []byte(c.text), c.options).State; got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 	}

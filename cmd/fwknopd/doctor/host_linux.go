@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/policy/conf"
 )
 
@@ -58,43 +56,41 @@ func judgeRights(status string) (list []finding) {
 	return list
 }
 
-// examinePorts looks for another process on the port of the UDP or TCP server. While the
-// daemon runs it has it itself.
-func examinePorts(s *conf.Server) (list []finding) {
-	if pid, err := pidfile.Owner(s.PIDFile); err == nil && pid > 0 {
-		return nil
-	}
-	if s.UDPServer || slices.Contains(s.AuthModes, "UDP") {
-		c, err := net.ListenPacket("udp", fmt.Sprintf(":%d", s.UDPPort))
-		if err == nil {
-			c.Close()
+// localPorts returns the local ports of a protocol: of TCP those that are listened on. They
+// stand in hexadecimal in /proc/net, proc(5): number, local address:port, remote one, state.
+func localPorts(proto string) (ports []int, known bool) {
+	for _, name := range []string{"/proc/net/" + proto, "/proc/net/" + proto + "6"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
 		}
-		list = append(list, judgePort("UDP", "UDPSERV_PORT", s.UDPPort, err))
-	}
-	if slices.Contains(s.AuthModes, "SOCKET") || s.TCPServer {
-		c, err := net.Listen("tcp", fmt.Sprintf(":%d", s.TCPPort))
-		if err == nil {
-			c.Close()
+		known = true
+		for line := range strings.Lines(string(text)) {
+			const listen = "0A"
+			f := strings.Fields(line)
+			if len(f) < 4 || proto == "tcp" && f[3] != listen {
+				continue
+			}
+			_, port, _ := strings.Cut(f[1], ":")
+			if n, err := strconv.ParseUint(port, 16, 16); err == nil {
+				ports = append(ports, int(n))
+			}
 		}
-		list = append(list, judgePort("TCP", "TCPSERV_PORT", s.TCPPort, err))
 	}
-	return list
-}
-
-func judgePort(proto, keyword string, port int, err error) finding {
-	if err == nil {
-		return finding{"port", ok, fmt.Sprintf("%s port %d is free", proto, port), ""}
-	}
-	return finding{"port", fix, fmt.Sprintf("%s port %d: %v", proto, port, errors.Unwrap(err)), fmt.Sprintf("ss -lnp sport = :%d shows who has it; or another %s", port, keyword)}
+	return ports, known
 }
 
 // examineClock asks the kernel whether the clock is synchronised, adjtimex(2).
 func examineClock() []finding {
 	state, err := unix.Adjtimex(&unix.Timex{})
-	switch {
-	case err != nil:
+	if err != nil {
 		return []finding{{"clock", warning, "adjtimex: " + err.Error(), ""}}
-	case state == unix.TIME_ERROR:
+	}
+	return judgeClock(state)
+}
+
+func judgeClock(state int) []finding {
+	if state == unix.TIME_ERROR {
 		return []finding{{"clock", warning, "the clock is not synchronised: messages are refused when it is off by more than MAX_SPA_PACKET_AGE", "timedatectl set-ntp true, or chronyd"}}
 	}
 	return []finding{{"clock", ok, "synchronised", ""}}

@@ -1,8 +1,12 @@
 package doctor
 
 import (
+	"net"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestJudgeRights(t *testing.T) {
@@ -14,6 +18,34 @@ func TestJudgeRights(t *testing.T) {
 	} {
 		if got := states(judgeRights(status)); got != want {
 			t.Errorf("%s: %s, want %s", strings.ReplaceAll(status, "\n", " "), got, want)
+		}
+	}
+}
+
+func TestJudgeClock(t *testing.T) {
+	if got := states(judgeClock(unix.TIME_OK)); got != ok {
+		t.Errorf("synchronised: %s", got)
+	}
+	if got := states(judgeClock(unix.TIME_ERROR)); got != warning {
+		t.Errorf("not synchronised: %s", got)
+	}
+}
+
+func TestLocalPorts(t *testing.T) {
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	for proto, port := range map[string]int{"udp": udp.LocalAddr().(*net.UDPAddr).Port, "tcp": tcp.Addr().(*net.TCPAddr).Port} {
+		taken, known := localPorts(proto)
+		if !known || !slices.Contains(taken, port) {
+			t.Errorf("%s: %d is not among %v", proto, port, taken)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"io"
 	"strings"
 
 	"fwknopd/enforce/ruleset"
@@ -31,6 +32,9 @@ func judgeConfiguration(problems conf.Problems, file string) (list []finding) {
 // nothing drops.
 const drop = "nft add table inet gate; nft 'add chain inet gate in { type filter hook input priority 0; policy accept; }'; " +
 	"nft add rule inet gate in ct state established,related accept; nft add rule inet gate in tcp dport 22 drop (for each port that is to be closed)"
+
+// PrintFirewall prints what the lines of a survey mean, with what mends it.
+func PrintFirewall(w io.Writer, survey []string) { printText(w, judgeFirewall(survey)) }
 
 // judgeFirewall judges the lines of a survey.
 func judgeFirewall(lines []string) (list []finding) {

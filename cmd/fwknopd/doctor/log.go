@@ -5,27 +5,22 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/parse"
 )
 
 // lastOfLog is how much of a log is looked at, from its end, in bytes.
 const lastOfLog = 256 << 10
 
-// examineLog reads the end of the log that knock sequences are taken from.
-func examineLog(l *config.Loaded) []finding {
-	s := l.Server
-	if !s.FollowLog || !slices.Contains(s.AuthModes, "KNOCK") {
-		return nil
-	}
-	text, err := tail(s.LogFile, lastOfLog)
+// examineLog reads the end of the log that knock sequences are taken from. options: a stanza
+// asks for the system of the client.
+func examineLog(name string, options bool) finding {
+	text, err := tail(name, lastOfLog)
 	if err != nil {
-		return []finding{{"log", fix, err.Error(), "IPT_SYSLOG_FILE names the log of the kernel; AUTH_MODE JOURNAL reads the journal"}}
+		return finding{"log", fix, err.Error(), "IPT_SYSLOG_FILE names the log of the kernel; AUTH_MODE JOURNAL reads the journal"}
 	}
-	return judgeLog(s.LogFile, text, l.Access.WantsSystem())
+	return judgeLog(name, text, options)
 }
 
 // tail returns the last bytes of a file.
@@ -42,8 +37,8 @@ func tail(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.NewSectionReader(f, max(0, st.Size()-most), most))
 }
 
-// judgeLog judges the end of a log. options: a stanza asks for the system of the client.
-func judgeLog(name string, text []byte, options bool) []finding {
+// judgeLog judges the end of a log.
+func judgeLog(name string, text []byte, options bool) finding {
 	var lines, records, syns, withOptions int
 	var ev parse.Event
 	for line := range bytes.Lines(text) {
@@ -62,9 +57,9 @@ func judgeLog(name string, text []byte, options bool) []finding {
 	const rule = "iptables -A INPUT -j LOG --log-prefix 'DROP ' --log-tcp-options (before the drop)"
 	switch {
 	case records == 0:
-		return []finding{{"log", warning, of + ": no knock can be seen", rule}}
+		return finding{"log", warning, of + ": no knock can be seen", rule}
 	case options && syns > 0 && withOptions == 0:
-		return []finding{{"log", warning, of + "; none has TCP options, so REQUIRE_OS never holds", rule}}
+		return finding{"log", warning, of + "; none has TCP options, so REQUIRE_OS never holds", rule}
 	}
-	return []finding{{"log", ok, of, ""}}
+	return finding{"log", ok, of, ""}
 }

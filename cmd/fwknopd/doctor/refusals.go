@@ -2,9 +2,9 @@ package doctor
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
@@ -27,12 +27,8 @@ func judgeRefusals(text []byte) []finding {
 	var refused, skewed int
 	var age int64
 	for line := range bytes.Lines(text) {
-		var e struct {
-			Verdict string        `json:"verdict"`
-			Reason  policy.Reason `json:"reason"`
-			Detail  policy.Detail `json:"detail"`
-		}
-		if json.Unmarshal(line, &e) != nil || e.Verdict != "refused" {
+		e, err := report.ParseLogged(line)
+		if err != nil || e.Verdict != report.Refused {
 			continue
 		}
 		refused++

@@ -59,7 +59,7 @@ func eventOf(a *conf.Access, x conf.Expectation, at time.Time) *parse.Event {
 		to = destination(a, x)
 	}
 	return &parse.Event{Time: at, Origin: parse.OriginSocket,
-		Src: netip.AddrPortFrom(x.From, 40000), Dst: netip.AddrPortFrom(to, 62201)}
+		Src: netip.AddrPortFrom(x.From, 40000), Dst: netip.AddrPortFrom(to, spa.DefaultPort)}
 }
 
 // destination returns the destination of a packet if the line gives none: the first

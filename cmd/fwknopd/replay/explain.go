@@ -20,6 +20,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/spa"
 )
 
 // errRefused makes explain exit with 3.
@@ -236,7 +237,7 @@ func (o *options) packet(payload string) (*parse.Event, error) {
 	if ev.Src, err = parseEndpoint(cmp.Or(o.Src, "127.0.0.1"), 40000); err != nil {
 		return nil, fmt.Errorf("--src: %w", err)
 	}
-	if ev.Dst, err = parseEndpoint(cmp.Or(o.Dst, "127.0.0.1"), 62201); err != nil {
+	if ev.Dst, err = parseEndpoint(cmp.Or(o.Dst, "127.0.0.1"), spa.DefaultPort); err != nil {
 		return nil, fmt.Errorf("--dst: %w", err)
 	}
 	switch strings.ToLower(o.Proto) {

@@ -176,13 +176,16 @@ func appendEvent(b []byte, ev *monitor.Event, name string, json bool) []byte {
 	return report.AppendEvent(b, ev)
 }
 
+// colors are those of verdicts on a terminal.
+var colors = map[string]cli.Paint{report.Granted: cli.Green, report.Refused: cli.Red, report.Command: cli.Yellow}
+
 func (r *run) write(e *report.Entry) error {
 	line := r.out.AvailableBuffer()
 	switch {
 	case r.json:
 		line = append(report.AppendJSON(line, e), '\n')
 	case r.color:
-		line = report.AppendColored(line, e)
+		line = report.AppendLineAs(line, e, colors[e.Verdict].Paint(e.Verdict))
 	default:
 		line = report.AppendLine(line, e)
 	}

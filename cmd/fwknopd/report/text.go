@@ -19,19 +19,10 @@ const noTime = "-"
 //	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
 func AppendLine(b []byte, e *Entry) []byte { return append(AppendText(appendPlace(b, e), e), '\n') }
 
-// AppendColored is AppendLine for a terminal, with the verdict in a color.
-func AppendColored(b []byte, e *Entry) []byte {
-	b = appendPlace(b, e)
-	color := colors[e.Verdict]
-	if color == "" {
-		return append(AppendText(b, e), '\n')
-	}
-	b = append(append(append(b, color...), e.Verdict...), "\x1b[0m"...)
-	return append(appendRest(b, e), '\n')
+// AppendLineAs is AppendLine with another text in place of the verdict, such as one in a color.
+func AppendLineAs(b []byte, e *Entry, verdict string) []byte {
+	return append(appendRest(append(appendPlace(b, e), verdict...), e), '\n')
 }
-
-// colors are the sequences before a verdict: green, red and yellow.
-var colors = map[string]string{Granted: "\x1b[32m", Refused: "\x1b[31m", Command: "\x1b[33m"}
 
 // appendPlace appends the time and the input of e and a blank.
 func appendPlace(b []byte, e *Entry) []byte {

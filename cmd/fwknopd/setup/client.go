@@ -1,16 +1,15 @@
 package setup
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"path/filepath"
 
 	"github.com/mdp/qrterminal/v3"
 
 	"fwknopd/cmd/fwknop/rc"
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/cmd/fwknopd/wholefile"
+	"fwknopd/ingest/safepath"
 )
 
 // tellClient says what the client needs. Keys are written to --client, and printed only if
@@ -58,13 +57,19 @@ func (r *run) tellClient(keys keygen.Keys) error {
 	return nil
 }
 
-// readClient reads the client's rc file, which need not exist.
+// readClient reads the client's rc file, which need not exist. As root it is not read, and so
+// not replaced, where another user can exchange it or would lose it.
 func (r *run) readClient() (*rc.File, error) {
-	text, err := os.ReadFile(r.ClientFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, path := range []string{r.ClientFile, filepath.Dir(r.ClientFile)} {
+		if faults := safepath.Check(path); len(faults) > 0 {
+			return nil, fmt.Errorf("--client: %v; name a file in a folder of your own", faults[0])
+		}
+	}
+	text, err := readIfThere(r.ClientFile)
+	if err != nil {
 		return nil, err
 	}
-	file, err := rc.Parse(r.ClientFile, text)
+	file, err := rc.Parse(r.ClientFile, []byte(text))
 	if err != nil {
 		return nil, err
 	}

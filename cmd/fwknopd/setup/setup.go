@@ -13,12 +13,14 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/wholefile"
@@ -28,7 +30,6 @@ import (
 const (
 	defaultDir  = "/etc/fwknop"
 	defaultName = "client"
-	spaPort     = 62201
 	noServer    = "SERVER" // stands for an address that is not known
 )
 
@@ -198,9 +199,7 @@ func (r *run) add() error {
 	if err := r.write(server, access); err != nil {
 		return err
 	}
-	for _, line := range r.Firewall(l) {
-		fmt.Fprintf(r.stdout, "firewall: %s\n", conf.Printable(line))
-	}
+	doctor.PrintFirewall(r.stdout, r.Firewall(l))
 	if err := r.tellClient(keys); err != nil {
 		return err
 	}
@@ -230,8 +229,12 @@ func (r *run) existing(server, stanza string) (*conf.Stanza, error) {
 		return nil, errors.New("nothing was written")
 	}
 	wanted := &alone.Access.Stanzas[0]
-	if !reflect.DeepEqual(had.Source, wanted.Source) || !reflect.DeepEqual(had.OpenPorts, wanted.OpenPorts) {
-		return nil, fmt.Errorf("%s has a stanza %s that has another SOURCE or OPEN_PORTS; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name)
+	for keyword, equal := range map[string]bool{
+		"SOURCE": reflect.DeepEqual(had.Source, wanted.Source), "OPEN_PORTS": slices.Equal(had.OpenPorts, wanted.OpenPorts),
+	} {
+		if !equal {
+			return nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
+		}
 	}
 	return had, nil
 }

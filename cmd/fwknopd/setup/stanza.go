@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"fwknopd/cmd/fwknopd/keygen"
+	"fwknopd/policy/spa"
 )
 
 // madeBy ends the comment in front of a stanza of init, which goes with it.
@@ -18,7 +19,7 @@ PCAP_INTF                  %s
 PCAP_FILTER                udp port %d
 FLUSH_IPT_AT_INIT          N
 FLUSH_IPT_AT_EXIT          N
-`, intf, spaPort)
+`, intf, spa.DefaultPort)
 }
 
 // stanzaText is a stanza of access.conf. A message must hold the address to open, so that an
@@ -59,8 +60,7 @@ func hasStanza(text string) bool {
 
 // removed returns the text of a file without the stanza whose SOURCE is in a line, from 1: to
 // its last line before the next stanza that is neither blank nor a comment, and with the
-// comment of init in front of it. gone is how many lines were
-// removed.
+// comment of init in front of it. gone is how many lines were removed.
 func removed(text string, line int, name string) (rest string, gone int, err error) {
 	lines := strings.SplitAfter(text, "\n")
 	begin, end := line-1, line

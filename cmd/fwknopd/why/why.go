@@ -2,23 +2,17 @@
 package why
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"os"
 	"slices"
-	"strings"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/report"
-	"fwknopd/enforce/monitor"
-	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
 
@@ -27,28 +21,10 @@ const (
 	maxLast     = 1000
 )
 
-// An event is an object of the event log, as far as it is shown.
+// An event is one of the event log, and the object that stands there.
 type event struct {
-	Timestamp string                `json:"timestamp"`
-	Type      string                `json:"event_type"`
-	Verdict   string                `json:"verdict"`
-	Reason    policy.Reason         `json:"reason"`
-	Detail    policy.Detail         `json:"detail"`
-	Src       string                `json:"src_ip"`
-	Stanza    int                   `json:"stanza"`
-	Name      string                `json:"stanza_name"`
-	User      string                `json:"user"`
-	Error     string                `json:"error"`
-	BlockedBy []string              `json:"blocked_by"`
-	Count     int                   `json:"count"` // of a suppressed event: refusals that are not told one by one
-	Reasons   map[policy.Reason]int `json:"reasons"`
-	Grant     struct {
-		Src     string   `json:"src"`
-		Ports   []string `json:"ports"`
-		Expires string   `json:"expires"`
-	} `json:"grant"`
-
-	text []byte // the object
+	report.Logged
+	object []byte
 }
 
 // Run runs the command and returns its exit code: 0 if there is an event of the client, 1, or
@@ -109,11 +85,11 @@ func show(path string, client netip.Addr, last int, asJSON bool, stdout io.Write
 			"(address translation), go to another port, not reach the interface, or not pass PCAP_FILTER: fwknopd doctor, and tcpdump on the server", path, client)
 	}
 	for _, e := range slices.Backward(found) {
-		text := e.line()
+		text := []byte(e.Text())
 		if asJSON {
-			text = string(e.object()) + "\n"
+			text = append(e.AppendRemedy(nil, e.object), '\n')
 		}
-		if _, err := io.WriteString(stdout, text); err != nil {
+		if _, err := stdout.Write(text); err != nil {
 			return err
 		}
 	}
@@ -135,11 +111,11 @@ func search(paths []string, client netip.Addr, last int) (found []event, untold 
 		st, err := f.Stat()
 		if err == nil {
 			err = backwards(f, st.Size(), func(line []byte) bool {
-				e, is := read(line, client)
-				if is {
-					found = append(found, e)
+				e, err := report.ParseLogged(line)
+				if err == nil && e.About(client) {
+					found = append(found, event{e, slices.Clone(line)})
 				}
-				untold += e.untold()
+				untold += e.Untold()
 				return len(found) < last
 			})
 		}
@@ -148,88 +124,4 @@ func search(paths []string, client netip.Addr, last int) (found []event, untold 
 		}
 	}
 	return found, untold, nil
-}
-
-// read returns the event in a line, if it is about the client.
-func read(line []byte, client netip.Addr) (e event, is bool) {
-	if json.Unmarshal(line, &e) != nil {
-		return e, false // a line that was cut off by a crash
-	}
-	for _, text := range []string{e.Src, e.Grant.Src} {
-		if a, err := netip.ParseAddr(text); err == nil && a.Unmap() == client {
-			e.text = slices.Clone(line)
-			return e, true
-		}
-	}
-	return e, false
-}
-
-// untold returns how many events e stands for without saying whose they are.
-func (e *event) untold() int {
-	if e.Src != "" || e.Type != "suppressed" && e.Verdict != string(monitor.Lost) {
-		return 0
-	}
-	return e.Count
-}
-
-// object returns the object of the event log, with the remedy of a refusal as one more member.
-func (e *event) object() []byte {
-	m, _ := report.MeaningOf(e.Reason)
-	body, isObject := bytes.CutSuffix(bytes.TrimSpace(e.text), []byte("}"))
-	if m.Remedy == "" || !isObject {
-		return e.text
-	}
-	remedy, err := json.Marshal(m.Remedy)
-	if err != nil {
-		return e.text
-	}
-	return append(append(append(body, `,"remedy":`...), remedy...), '}')
-}
-
-// line returns the text of an event, with the remedy of a refusal behind it.
-func (e *event) line() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", e.Timestamp, e.Verdict)
-	if e.Reason != "" {
-		fmt.Fprintf(&b, " %s", e.Reason)
-	}
-	if e.Stanza != 0 {
-		fmt.Fprintf(&b, " stanza %d", e.Stanza)
-	}
-	if e.Name != "" {
-		fmt.Fprintf(&b, " (%s)", e.Name)
-	}
-	if e.User != "" {
-		fmt.Fprintf(&b, " user %s", e.User)
-	}
-	if len(e.Grant.Ports) > 0 {
-		fmt.Fprintf(&b, ": %s %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","))
-		if e.Grant.Expires != "" {
-			fmt.Fprintf(&b, " until %s", e.Grant.Expires)
-		}
-	} else if text := report.Describe(e.Reason, &e.Detail); text != "" {
-		fmt.Fprintf(&b, ": %s", text)
-	}
-	for _, r := range slices.Sorted(maps.Keys(e.Reasons)) {
-		fmt.Fprintf(&b, " %s %d", r, e.Reasons[r])
-	}
-	if len(e.Reasons) > 0 {
-		b.WriteString(", not told one by one")
-	}
-	if len(e.BlockedBy) > 0 {
-		fmt.Fprintf(&b, ", still dropped by %s", strings.Join(e.BlockedBy, ", "))
-	}
-	if e.Error != "" {
-		fmt.Fprintf(&b, ": %s", e.Error)
-	}
-	text := conf.Printable(b.String()) + "\n"
-	for _, r := range append(slices.Sorted(maps.Keys(e.Reasons)), e.Reason) {
-		if m, _ := report.MeaningOf(r); m.Remedy != "" {
-			text += "    remedy: " + m.Remedy + "\n"
-		}
-	}
-	if len(e.BlockedBy) > 0 {
-		text += "    remedy: let that chain accept it too: fwknopd doctor\n"
-	}
-	return text
 }

@@ -74,7 +74,7 @@ func TestShowWhatIsMissing(t *testing.T) {
 		{"refusals of the client", `{"v":1,"timestamp":"T1","event_type":"suppressed","verdict":"refused","src_ip":"192.0.2.7","count":900,"reasons":{"spa.hmac_mismatch":900},"sources":1}`,
 			"T1 refused spa.hmac_mismatch 900, not told one by one\n    remedy: client and server need the same HMAC_KEY"},
 		{"a grant without an end", `{"v":1,"timestamp":"T1","event_type":"grant","verdict":"granted","src_ip":"192.0.2.7","grant":{"src":"192.0.2.7","ports":["tcp/22"]}}`,
-			"T1 granted: 192.0.2.7 tcp/22\n"},
+			"T1 granted: 192.0.2.7 tcp/22, no end\n"},
 		{"a chain that still drops", `{"v":1,"timestamp":"T1","event_type":"grant","verdict":"blocked","src_ip":"192.0.2.7","grant":{"src":"192.0.2.7","ports":["tcp/22"],"expires":"T2"},"blocked_by":["table inet own chain in"]}`,
 			"T1 blocked: 192.0.2.7 tcp/22 until T2, still dropped by table inet own chain in\n    remedy: let that chain accept it too: fwknopd doctor\n"},
 	} {

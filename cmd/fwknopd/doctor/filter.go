@@ -1,0 +1,103 @@
+package doctor
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"fwknopd/ingest/filter"
+	"fwknopd/parse"
+	"fwknopd/policy/spa"
+)
+
+// addressesOf returns the addresses of an interface, or, without one of a family, one of that
+// family for documentation.
+func addressesOf(name string) []netip.Addr {
+	var v4, v6 netip.Addr
+	if i, err := net.InterfaceByName(name); err == nil {
+		addrs, _ := i.Addrs()
+		for _, a := range addrs {
+			p, err := netip.ParsePrefix(a.String())
+			switch {
+			case err != nil:
+			case p.Addr().Is4() && !v4.IsValid():
+				v4 = p.Addr()
+			case p.Addr().Is6() && (!v6.IsValid() || v6.IsLinkLocalUnicast()):
+				v6 = p.Addr()
+			}
+		}
+	}
+	if !v4.IsValid() {
+		v4 = netip.MustParseAddr("192.0.2.1")
+	}
+	if !v6.IsValid() {
+		v6 = netip.MustParseAddr("2001:db8::1")
+	}
+	return []netip.Addr{v4, v6}
+}
+
+// protocols are those that carry SPA packets, the usual one first.
+var protocols = []parse.Proto{parse.UDP, parse.TCP, parse.ICMP, parse.ICMPv6}
+
+// judgeFilter tries packets of each protocol to each port of some addresses, the usual port of
+// clients first.
+func judgeFilter(f *filter.Filter, to []netip.Addr) finding {
+	passes := func(proto parse.Proto, port int) bool {
+		for _, a := range to {
+			if f.Match(parse.LinkRaw, packet(a, proto, uint16(port))) {
+				return true
+			}
+		}
+		return false
+	}
+	if passes(parse.UDP, spa.DefaultPort) {
+		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d", spa.DefaultPort), ""}
+	}
+	for _, proto := range protocols {
+		for port := 1; port < 1<<16; port++ {
+			if passes(proto, port) {
+				return finding{"filter", warning, fmt.Sprintf("PCAP_FILTER %q takes no packets to UDP port %d, but %v, as to port %d", f, spa.DefaultPort, proto, port),
+					"clients must send that: --server-proto and --server-port"}
+			}
+			if proto == parse.ICMP || proto == parse.ICMPv6 {
+				break // they have no ports
+			}
+		}
+	}
+	return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), fmt.Sprintf("PCAP_FILTER udp port %d", spa.DefaultPort)}
+}
+
+// packet is an IP packet from an address for documentation, with the size of an SPA packet (RFC
+// 791, RFC 8200); a SYN where it is TCP, and an echo reply where it is ICMP.
+func packet(to netip.Addr, proto parse.Proto, port uint16) []byte {
+	const above, ip4, ip6 = 228, 20, 40
+	b := make([]byte, ip6+above)
+	if to.Is4() {
+		b = b[:ip4+above]
+		b[0], b[8], b[9] = 0x45, 64, byte(proto) // version and length, TTL
+		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+		copy(b[12:], []byte{198, 51, 100, 7})
+		copy(b[16:], to.AsSlice())
+	} else {
+		b[0], b[6], b[7] = 0x60, byte(proto), 64
+		binary.BigEndian.PutUint16(b[4:], above)
+		from := netip.MustParseAddr("2001:db8::7").As16()
+		copy(b[8:], from[:])
+		copy(b[24:], to.AsSlice())
+	}
+	t := b[len(b)-above:]
+	switch proto {
+	case parse.UDP, parse.TCP:
+		binary.BigEndian.PutUint16(t, 40000)
+		binary.BigEndian.PutUint16(t[2:], port)
+		if proto == parse.UDP {
+			binary.BigEndian.PutUint16(t[4:], above)
+		} else {
+			t[12], t[13] = 5<<4, byte(parse.SYN)
+		}
+	case parse.ICMPv6:
+		t[0] = 129
+	}
+	return b
+}

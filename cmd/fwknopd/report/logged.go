@@ -1,0 +1,130 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+)
+
+// A Logged is an object of the event log, as far as the commands that read it back use it.
+type Logged struct {
+	Timestamp string                `json:"timestamp"`
+	Type      string                `json:"event_type"`
+	Verdict   string                `json:"verdict"`
+	Reason    policy.Reason         `json:"reason"`
+	Detail    policy.Detail         `json:"detail"`
+	Src       string                `json:"src_ip"`
+	Stanza    int                   `json:"stanza"`
+	Name      string                `json:"stanza_name"`
+	User      string                `json:"user"`
+	Error     string                `json:"error"`
+	BlockedBy []string              `json:"blocked_by"`
+	Count     int                   `json:"count"` // of a suppressed event: refusals that are not told one by one
+	Reasons   map[policy.Reason]int `json:"reasons"`
+	Grant     struct {
+		Src     string   `json:"src"`
+		Ports   []string `json:"ports"`
+		Expires string   `json:"expires"` // "": no end
+	} `json:"grant"`
+}
+
+// ParseLogged reads a line of the event log. It fails for one that a crash cut off.
+func ParseLogged(line []byte) (e Logged, err error) {
+	err = json.Unmarshal(line, &e)
+	return e, err
+}
+
+// About reports whether the event is about a client.
+func (e *Logged) About(client netip.Addr) bool {
+	for _, text := range []string{e.Src, e.Grant.Src} {
+		if a, err := netip.ParseAddr(text); err == nil && a.Unmap() == client {
+			return true
+		}
+	}
+	return false
+}
+
+// Untold returns how many events e stands for without saying whose they are.
+func (e *Logged) Untold() int {
+	if e.Src != "" || e.Type != "suppressed" && e.Verdict != string(monitor.Lost) {
+		return 0
+	}
+	return e.Count
+}
+
+// Text returns the event as a line, and a line with each remedy that belongs to it.
+func (e *Logged) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s", e.Timestamp, e.Verdict)
+	if e.Reason != "" {
+		fmt.Fprintf(&b, " %s", e.Reason)
+	}
+	if e.Stanza != 0 {
+		fmt.Fprintf(&b, " stanza %d", e.Stanza)
+	}
+	if e.Name != "" {
+		fmt.Fprintf(&b, " (%s)", e.Name)
+	}
+	if e.User != "" {
+		fmt.Fprintf(&b, " user %s", e.User)
+	}
+	e.writeOutcome(&b)
+	text := conf.Printable(b.String()) + "\n"
+	for _, r := range e.remedies() {
+		text += "    remedy: " + r + "\n"
+	}
+	return text
+}
+
+// writeOutcome writes what was opened, or the numbers of a refusal, and what went wrong.
+func (e *Logged) writeOutcome(b *strings.Builder) {
+	switch text := Describe(e.Reason, &e.Detail); {
+	case len(e.Grant.Ports) > 0 && e.Grant.Expires == "":
+		fmt.Fprintf(b, ": %s %s, no end", e.Grant.Src, strings.Join(e.Grant.Ports, ","))
+	case len(e.Grant.Ports) > 0:
+		fmt.Fprintf(b, ": %s %s until %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
+	case text != "":
+		fmt.Fprintf(b, ": %s", text)
+	}
+	for _, r := range slices.Sorted(maps.Keys(e.Reasons)) {
+		fmt.Fprintf(b, " %s %d", r, e.Reasons[r])
+	}
+	if len(e.Reasons) > 0 {
+		b.WriteString(", not told one by one")
+	}
+	b.WriteString(blockedText(e.BlockedBy))
+	if e.Error != "" {
+		fmt.Fprintf(b, ": %s", e.Error)
+	}
+}
+
+// remedies returns what there is to do, each once.
+func (e *Logged) remedies() (list []string) {
+	for _, r := range append(slices.Sorted(maps.Keys(e.Reasons)), e.Reason) {
+		if remedy := meanings[r].Remedy; remedy != "" && !slices.Contains(list, remedy) {
+			list = append(list, remedy)
+		}
+	}
+	if len(e.BlockedBy) > 0 {
+		list = append(list, "let that chain accept it too: fwknopd doctor")
+	}
+	return list
+}
+
+// AppendRemedy appends an object of the event log with the remedy as one more member, if it is
+// a refusal.
+func (e *Logged) AppendRemedy(b, object []byte) []byte {
+	b = append(b, object...)
+	remedy := meanings[e.Reason].Remedy
+	if remedy == "" || len(b) == 0 || b[len(b)-1] != '}' {
+		return b
+	}
+	return append(appendText(b[:len(b)-1], "remedy", remedy), '}')
+}
