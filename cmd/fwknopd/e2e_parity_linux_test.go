@@ -26,9 +26,10 @@ import (
 // the daemon follows, in one part for each configuration.
 type recording struct {
 	*site
-	parts []*part
-	dump  *exec.Cmd
-	id    int // IP identification of the last log line
+	parts    []*part
+	dump     *exec.Cmd
+	dumpSaid *netlab.Output
+	id       int // IP identification of the last log line
 }
 
 // A part holds the input and the decisions of the daemon under one configuration.
@@ -76,10 +77,14 @@ func (r *recording) part(server, access string) {
 	r.reload()
 }
 
-// capture records what the interface receives; the daemon does not read what it sends.
+// capture records what the interface receives; the daemon does not read what it sends. In
+// immediate mode each slot of the buffer has the snapshot length: with the defaults it has
+// eight, and a burst was lost.
 func (r *recording) capture(file string) {
 	r.t.Helper()
-	dump := r.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-Q", "in", "-U", "--immediate-mode", "--nano", "-w", file)
+	dump := r.Server.Command("tcpdump", "-Z", "root", "-i", netlab.ServerIf, "-Q", "in", "-U", "--immediate-mode", "-s", "4096", "-B", "16384", "--nano", "-w", file)
+	r.dumpSaid = new(netlab.Output)
+	dump.Stderr = r.dumpSaid
 	if err := dump.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -108,6 +113,9 @@ func (r *recording) end(knocks bool) {
 	r.dump.Process.Signal(syscall.SIGINT)
 	if err := r.dump.Wait(); err != nil {
 		r.t.Fatalf("tcpdump: %v", err)
+	}
+	if !strings.Contains(r.dumpSaid.String(), "\n0 packets dropped by kernel") {
+		r.t.Fatalf("the capture is not whole: %s", r.dumpSaid)
 	}
 	r.state()
 	p.decisions = decisions(r.t, r.events())
