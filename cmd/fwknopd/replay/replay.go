@@ -97,8 +97,10 @@ func (o *options) replay(ctx context.Context) error {
 		return err
 	}
 	defer r.src.Close()
+	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, c) })
 	stop := o.log.Progress(r.src)
 	err = pipe.Run(ctx, r.src, r.step)
+	r.ahead.stop()
 	stop()
 	if errors.Is(err, context.Canceled) {
 		err = inputs.ErrInterrupted
@@ -119,6 +121,7 @@ func (o *options) replay(ctx context.Context) error {
 
 // step decides one event and prints the decision.
 func (r *run) step(ev *parse.Event) error {
+	r.ahead.next()
 	if !ev.Time.IsZero() {
 		r.now = ev.Time
 	}
