@@ -241,8 +241,9 @@ func (o *Options) checkFormat(c Command) error {
 	if c == Digests {
 		return nil // a format of its own
 	}
-	if !o.Dump && !slices.Contains([]string{"", "text", "json", "jsonl"}, o.Format) {
-		return usagef("no format %q (text, json or jsonl)", o.Format)
+	if row := c.findExact("format"); row != nil && o.Format != "" && !o.Dump && !slices.Contains(row.choices(), o.Format) {
+		list, last := row.choices(), len(row.choices())-1
+		return usagef("no format %q (%s or %s)", o.Format, strings.Join(list[:last], ", "), list[last])
 	}
 	return nil
 }

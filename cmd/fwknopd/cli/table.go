@@ -110,7 +110,8 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured&^Replay | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
 	{in: configured | Version | Doctor | Why, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 

@@ -31,6 +31,7 @@ const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
+-rw-r--r-- ./usr/share/man/man5/fwknopd-events.5.gz
 -rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
 -rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknopd
 `
