@@ -70,6 +70,9 @@ func (c *client) run(ctx context.Context, args []string) int {
 
 // act does what the options ask for.
 func (c *client) act(ctx context.Context, args []string) error {
+	if c.Set("completion") {
+		return cli.ClientCompletions(c.Client.Completion, c.stdout)
+	}
 	if c.Client.ShowLast {
 		last, err := c.lastArgs()
 		if err == nil {

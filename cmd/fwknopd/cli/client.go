@@ -78,6 +78,7 @@ type ClientOptions struct {
 	ShowLast     bool   // --show-last
 	SavePacket   string // --save-packet
 	AppendPacket bool   // --save-packet-append
+	Completion   string // --completion
 }
 
 // clientOptions are the options of [Client] in the order of the usage text. Names are
@@ -160,6 +161,7 @@ var clientOptions = []option{
 	{name: "save-args-file", short: "E", kind: text, arg: "FILE", help: "where they are saved (~/.fwknop.run); never with a key", into: func(o *Options) any { return &o.Client.ArgsFile }},
 	{name: "no-save-args", kind: switchOn, help: "do not save them", into: func(o *Options) any { return &o.Client.NoSaveArgs }},
 
+	{name: "completion", kind: text, action: true, arg: "bash|zsh|fish", help: "write completions for a shell", into: func(o *Options) any { return &o.Client.Completion }},
 	{name: "verbose", short: "v", aliases: []string{"debug"}, kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
 	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},

@@ -37,7 +37,7 @@ func manual() string {
 		}
 	}
 	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
-	for _, c := range all()[1:] {
+	for _, c := range server.all()[1:] {
 		writeSubcommand(&b, c)
 	}
 	writeReasons(&b)

@@ -46,8 +46,11 @@ const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
 
 // clientContents lists all files of the client's package with their modes.
 const clientContents = `-rwxr-xr-x ./usr/bin/fwknop
+-rw-r--r-- ./usr/share/bash-completion/completions/fwknop
 -rw-r--r-- ./usr/share/doc/fwknopd-client/copyright
+-rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknop.fish
 -rw-r--r-- ./usr/share/man/man8/fwknop.8.gz
+-rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknop
 `
 
 func TestPackage(t *testing.T) {
