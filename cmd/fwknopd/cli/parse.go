@@ -182,8 +182,11 @@ func (o *Options) validate(c Command) error {
 			return fmt.Errorf("--%s: this program has no such test mode", d.name)
 		}
 	}
-	if o.Help || o.Version {
+	switch {
+	case o.Help:
 		return nil
+	case o.Version:
+		return o.checkFormat(c)
 	}
 	if c == Client {
 		return o.validateClient()
@@ -232,18 +235,38 @@ func (o *Options) complete() {
 
 // checkFormat applies --json and checks --format; those of -D are its own.
 func (o *Options) checkFormat(c Command) error {
+	if c == Digests {
+		return nil // --format is that of the file, --json what is said of it
+	}
 	if o.json {
 		if o.Format != "" && o.Format != "json" {
 			return usagef("--json and --format %s exclude each other", o.Format)
 		}
 		o.Format = "json"
 	}
-	if c == Digests {
-		return nil // a format of its own
-	}
 	if row := c.findExact("format"); row != nil && o.Format != "" && !o.Dump && !slices.Contains(row.choices(), o.Format) {
 		list, last := row.choices(), len(row.choices())-1
 		return usagef("no format %q (%s or %s)", o.Format, strings.Join(list[:last], ", "), list[last])
 	}
+	if c == Daemon && o.JSON() {
+		return o.checkActionJSON()
+	}
 	return nil
+}
+
+// checkActionJSON returns an error if there is no action with a JSON form.
+func (o *Options) checkActionJSON() error {
+	for d := range Daemon.rows() {
+		switch {
+		case !d.action || !o.set[d.name]:
+		case d.noJSON:
+			return usagef("--%s has no JSON form", d.name)
+		default:
+			return nil
+		}
+	}
+	if o.KeyGen {
+		return nil
+	}
+	return usagef("--format and --json go with an action, such as --Status; EVENT_LOG is the JSON of the daemon")
 }
