@@ -126,9 +126,3 @@ type Options struct {
 
 // Set reports whether the option of that canonical long name was given.
 func (o *Options) Set(name string) bool { return o.set[name] }
-
-// JSON reports whether --format asks for JSON of our own form, of which a command has one only.
-func (o *Options) JSON() bool { return o.json || o.Format == "json" || o.Format == "jsonl" }
-
-// ECS reports whether --format asks for objects of the Elastic Common Schema.
-func (o *Options) ECS() bool { return o.Format == "ecs" }
