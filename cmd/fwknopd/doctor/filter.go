@@ -71,12 +71,13 @@ func taken(f *filter.Filter, to []netip.Addr) (proto parse.Proto, port int, ok b
 	return 0, 0, false
 }
 
-// judgeFilter tries packets of each protocol to each port of some addresses.
-func judgeFilter(f *filter.Filter, to []netip.Addr) finding {
+// judgeFilter tries packets of each protocol to each port of some addresses; mend is the change to
+// the usual filter.
+func judgeFilter(f *filter.Filter, to []netip.Addr, mend string) finding {
 	proto, port, some := taken(f, to)
 	switch {
 	case !some:
-		return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), fmt.Sprintf("PCAP_FILTER udp port %d", spa.DefaultPort)}
+		return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), mend}
 	case proto == parse.UDP && port == spa.DefaultPort:
 		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d", port), ""}
 	}

@@ -203,7 +203,7 @@ func (r *run) add() error {
 	if err := r.write(server, access); err != nil {
 		return err
 	}
-	doctor.PrintFirewall(r.stdout, r.Firewall(l))
+	doctor.PrintFirewall(r.stdout, r.Firewall(l), l)
 	if err := r.tellClient(l, keys); err != nil {
 		return err
 	}
