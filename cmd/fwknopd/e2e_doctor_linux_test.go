@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"fwknopd/fixtures/netlab"
@@ -103,6 +104,46 @@ func TestE2EDoctor(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Beside a running daemon doctor finds its process and the journal that it has locked, and nothing
+// to mend; a journal that another process has is named with it.
+func TestE2EDoctorBesideDaemon(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := append([]string{bin, "doctor", "--json"}, s.args()...)
+	says := func(check, state, text string) {
+		t.Helper()
+		list, _ := findings(t, s, argv)
+		if !slices.ContainsFunc(list, func(f finding) bool { return f.Check == check && f.State == state && strings.Contains(f.Text, text) }) {
+			t.Errorf("no %s of %s says %q: %+v", state, check, text, list)
+		}
+	}
+	says("daemon", "ok", "runs as process ")
+	says("digests", "ok", " has 0 messages in ")
+	if _, code := findings(t, s, argv); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.stop()
+	says("daemon", "warning", "does not run")
+	journal, err := filepath.Glob(filepath.Join(s.dir, "*", "digest.cache"))
+	if err != nil || len(journal) != 1 {
+		t.Fatalf("journals: %q, %v", journal, err)
+	}
+	f, err := os.Open(journal[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	says("digests", "fix", fmt.Sprintf("is in use by process %d", os.Getpid()))
 }
 
 // A finding is one of doctor --json.
