@@ -4,14 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-// shells write the completions for a shell.
-var shells = map[string]func(io.Writer){"bash": completeBash, "zsh": completeZsh, "fish": completeFish}
+// A completer writes completions. The reasons are those of decisions, which are values of
+// --reason and topics of help; this package does not know them.
+type completer struct{ reasons []string }
 
-// Completions implements `fwknopd completion`.
-func Completions(args []string, stdout, stderr io.Writer) int {
+// shells write the completions for a shell.
+var shells = map[string]func(completer, io.Writer){"bash": completer.bash, "zsh": completer.zsh, "fish": completer.fish}
+
+// Completions implements `fwknopd completion`. reasons are the reasons of decisions.
+func Completions(args, reasons []string, stdout, stderr io.Writer) int {
 	o, code := Begin(Completion, args, stdout, stderr)
 	if o == nil {
 		return code
@@ -19,12 +24,12 @@ func Completions(args []string, stdout, stderr io.Writer) int {
 	if len(o.Operands) != 1 || shells[o.Operands[0]] == nil {
 		return Completion.Refuse(stderr, errors.New("want one of bash, zsh, fish"))
 	}
-	shells[o.Operands[0]](stdout)
+	shells[o.Operands[0]](completer{reasons}, stdout)
 	return exitOK
 }
 
 // words are the operands that a command knows by name.
-func (c Command) words() []string {
+func (k completer) words(c Command) []string {
 	switch c {
 	case Grants:
 		return []string{"list", "revoke"}
@@ -33,13 +38,16 @@ func (c Command) words() []string {
 	case Completion:
 		return []string{"bash", "zsh", "fish"}
 	case Help:
-		return names()
+		return slices.Concat(names(), k.reasons)
 	}
 	return nil
 }
 
 // choices are the values that an option allows, nil if it takes others.
-func (d *option) choices() []string {
+func (k completer) choices(d *option) []string {
+	if d.arg == "REASON" {
+		return k.reasons
+	}
 	if !strings.Contains(d.arg, "|") || strings.ToLower(d.arg) != d.arg {
 		return nil
 	}
@@ -79,9 +87,9 @@ func all() []Command {
 	return list
 }
 
-// completeBash writes a function that offers the options of the command at hand, and the
+// bash writes a function that offers the options of the command at hand, and the
 // values that its options allow; readline completes names of files.
-func completeBash(w io.Writer) {
+func (k completer) bash(w io.Writer) {
 	fmt.Fprintf(w, `# bash completion for fwknopd, made by: fwknopd completion bash
 _fwknopd() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= words=
@@ -103,7 +111,7 @@ _fwknopd() {
 				patterns = append(patterns, commandNames[c]+":"+s)
 			}
 			reply := "return"
-			if list := d.choices(); list != nil {
+			if list := k.choices(d); list != nil {
 				reply = fmt.Sprintf(`COMPREPLY=($(compgen -W "%s" -- "$cur")); return`, strings.Join(list, " "))
 			}
 			fmt.Fprintf(w, "\t%s) %s ;;\n", strings.Join(patterns, "|"), reply)
@@ -115,7 +123,7 @@ _fwknopd() {
 		for _, d := range c.shown() {
 			options = append(options, d.spellings()...)
 		}
-		operands := c.words()
+		operands := k.words(c)
 		if c == Daemon {
 			operands = names()
 		}
@@ -129,8 +137,8 @@ complete -o default -F _fwknopd fwknopd
 `)
 }
 
-// completeZsh writes a function for _arguments.
-func completeZsh(w io.Writer) {
+// zsh writes a function for _arguments.
+func (k completer) zsh(w io.Writer) {
 	fmt.Fprint(w, `#compdef fwknopd
 # zsh completion for fwknopd, made by: fwknopd completion zsh
 _fwknopd() {
@@ -155,11 +163,11 @@ _fwknopd() {
 		}
 		for _, d := range c.shown() {
 			for _, s := range d.spellings() {
-				fmt.Fprintf(w, " \\\n\t\t\t%s", single(zshSpec(d, s)))
+				fmt.Fprintf(w, " \\\n\t\t\t%s", single(k.zshSpec(d, s)))
 			}
 		}
 		operands := "*:file:_files"
-		if list := c.words(); list != nil {
+		if list := k.words(c); list != nil {
 			operands = "*:what:(" + strings.Join(list, " ") + ")"
 		}
 		fmt.Fprintf(w, " \\\n\t\t\t%s\n\t\t;;\n", single(operands))
@@ -168,7 +176,7 @@ _fwknopd() {
 }
 
 // zshSpec is the specification of an option for _arguments.
-func zshSpec(d *option, spelling string) string {
+func (k completer) zshSpec(d *option, spelling string) string {
 	escape := strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, ":", `\:`)
 	spec := fmt.Sprintf("(%s)%s[%s]", strings.Join(d.spellings(), " "), spelling, escape.Replace(d.help))
 	if d.kind == list || d.kind == repeated || d.kind == count {
@@ -179,14 +187,14 @@ func zshSpec(d *option, spelling string) string {
 		return spec
 	case d.isFile():
 		return spec + ":" + escape.Replace(d.arg) + ":_files"
-	case d.choices() != nil:
-		return spec + ":" + escape.Replace(d.arg) + ":(" + strings.Join(d.choices(), " ") + ")"
+	case k.choices(d) != nil:
+		return spec + ":" + escape.Replace(d.arg) + ":(" + strings.Join(k.choices(d), " ") + ")"
 	}
 	return spec + ":" + escape.Replace(d.arg) + ": "
 }
 
-// completeFish writes one complete command for each word.
-func completeFish(w io.Writer) {
+// fish writes one complete command for each word.
+func (k completer) fish(w io.Writer) {
 	commands := strings.Join(names(), " ")
 	fmt.Fprintln(w, "# fish completion for fwknopd, made by: fwknopd completion fish")
 	for _, name := range names() {
@@ -206,14 +214,14 @@ func completeFish(w io.Writer) {
 			case !d.takesValue():
 			case d.isFile():
 				fmt.Fprint(w, " -r -F")
-			case d.choices() != nil:
-				fmt.Fprintf(w, " -x -a %s", single(strings.Join(d.choices(), " ")))
+			case k.choices(d) != nil:
+				fmt.Fprintf(w, " -x -a %s", single(strings.Join(k.choices(d), " ")))
 			default:
 				fmt.Fprint(w, " -x")
 			}
 			fmt.Fprintf(w, " -d %s\n", single(d.help))
 		}
-		if list := c.words(); list != nil {
+		if list := k.words(c); list != nil {
 			fmt.Fprintf(w, "complete -c fwknopd -n %s -f -a %s\n", single(when), single(strings.Join(list, " ")))
 		}
 	}
