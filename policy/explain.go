@@ -25,6 +25,7 @@ type Trace struct {
 type StanzaTrace struct {
 	Stanza int    // line of the SOURCE keyword
 	Name   string // its NAME
+	Title  string // what it is called, see [conf.StanzaTitle]
 	Shadow bool
 	Checks []Check
 }
@@ -105,10 +106,11 @@ func (e *Engine) traceKnock(ev *parse.Event, t *Trace) {
 
 // sequence adds a check of a stanza outside the evaluation of SPA packets.
 func (t *Trace) sequence(st *conf.Stanza, c Check) {
-	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
+	title := st.Title()
+	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Title == title })
 	if i < 0 {
 		i = len(t.Stanzas)
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Title: title, Shadow: st.Shadow})
 	}
 	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
@@ -146,7 +148,7 @@ func carrierText(r *request, ok bool) string {
 // Trace, which Decide uses.
 func (t *Trace) begin(st *stanza) {
 	if t != nil {
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Title: st.Title(), Shadow: st.Shadow})
 	}
 }
 

@@ -67,7 +67,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 			at++
 		}
 	}
-	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Name: st.Name, User: r.msg.User}
+	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Number: st.Number, User: r.msg.User}
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
 		return nil, at

@@ -26,7 +26,7 @@ func (d *daemon) readWorkerLog(from io.ReadCloser, kill func() error) {
 	}
 	ev := monitor.Event{Time: time.Now(), Kind: monitor.Violation, Err: fmt.Errorf("log record: %w", err)}
 	d.events.write(report.EventJSON(&ev, ""))
-	d.alertf(severityOf(&ev), "%s", report.EventText(&ev, hostname()))
+	d.alertf(severityOf(&ev), "%s", report.EventText(&ev, hostname(), ""))
 	_ = kill() // it may have ended
 }
 

@@ -139,7 +139,7 @@ func (d *decider) enter(ev *parse.Event, decision *policy.Decision) *monitor.Eve
 	for d.open.popExpired(d.now) != nil {
 	}
 	var entry report.Entry
-	entry.Set(ev.Time, ev, decision, ingest.Position{})
+	entry.Set(d.access, ev.Time, ev, decision, ingest.Position{})
 	return d.open.enter(&entry, d.now)
 }
 
@@ -184,7 +184,7 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 // decision.
 func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *parse.Event, at ingest.Position) (b []byte, ok bool, err error) {
 	var entry report.Entry
-	entry.Set(now, ev, &t.Decision, at)
+	entry.Set(d.access, now, ev, &t.Decision, at)
 	if o.JSON() {
 		b, err = report.AppendTraceJSON(nil, t, &entry)
 	} else {
@@ -192,7 +192,7 @@ func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *pa
 	}
 	refusal := d.enter(ev, &t.Decision)
 	if refusal != nil {
-		b = appendEvent(b, refusal, t.Decision.Name, o.JSON())
+		b = appendEvent(b, refusal, &entry, o.JSON())
 	}
 	return b, t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
 }

@@ -86,6 +86,7 @@ func TestQuestionExplainsAsNumber(t *testing.T) {
 		})
 	}
 	for name, input := range map[string][]string{
+		"quota":     append(quotaConf(t), writeCapture(t, traffic(t, 5, 0))),
 		"replays":   args(spaConf, captures),
 		"knocks":    args(knockConf, []string{"knock.log"}),
 		"both":      args([]string{"--all-modes", "-c", "fwknop.conf", "-a", "mixed.conf", "knock.log"}, captures[:2], captures[11:]),

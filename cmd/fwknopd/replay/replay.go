@@ -159,21 +159,22 @@ func (r *run) expire() error {
 }
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	r.entry.Set(ev.Time, ev, d, r.src.Stats().Position())
+	r.entry.Set(r.access, ev.Time, ev, d, r.src.Stats().Position())
 	refusal := r.open.enter(&r.entry, r.now)
 	if err := r.write(&r.entry); err != nil || refusal == nil {
 		return err
 	}
 	r.count.unopened++
-	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, r.entry.Name, r.json))
+	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, &r.entry, r.json))
 	return err
 }
 
-func appendEvent(b []byte, ev *monitor.Event, name string, json bool) []byte {
+// appendEvent appends an event about the grant of a decision.
+func appendEvent(b []byte, ev *monitor.Event, e *report.Entry, json bool) []byte {
 	if json {
-		return append(append(b, report.EventJSON(ev, name)...), '\n')
+		return append(append(b, report.EventJSON(ev, e.Name)...), '\n')
 	}
-	return report.AppendEvent(b, ev)
+	return report.AppendEvent(b, ev, e.Title)
 }
 
 // colors are those of verdicts on a terminal.
