@@ -288,7 +288,7 @@ func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
 	case a == nil:
 		return CommandLimit{}, fmt.Errorf("%w: %d", ErrStanza, stanza)
 	case a.Commands == nil:
-		return CommandLimit{}, fmt.Errorf("%w: stanza %d runs none", ErrCommand, stanza)
+		return CommandLimit{}, fmt.Errorf("%w: the stanza runs none", ErrCommand)
 	case text == "" || len(text) > MaxCommand || strings.ContainsAny(text, "\x00\n\r"):
 		return CommandLimit{}, fmt.Errorf("%w: text of %d bytes", ErrCommand, len(text))
 	case a.Commands.Regexp != nil && !a.Commands.Regexp.MatchString(message):

@@ -49,7 +49,7 @@ func (q *Quota) Take(o Opening, now time.Time) error {
 	case o.OfStanza+o.New > o.Limit:
 		return &tooManyOpen{o}
 	case !q.rateOf(o.Stanza, o.Limit).AllowN(now, o.New):
-		return fmt.Errorf("%w: stanza %d opened %d (MAX_GRANTS) within %v", ErrTooMany, o.Stanza, o.Limit, newGrantsTime)
+		return fmt.Errorf("%w: the stanza opened %d (MAX_GRANTS) within %v", ErrTooMany, o.Limit, newGrantsTime)
 	}
 	return nil
 }
@@ -60,8 +60,7 @@ type tooManyOpen struct{ Opening }
 
 // Error implements error.
 func (e *tooManyOpen) Error() string {
-	b := append([]byte(ErrTooMany.Error()), ": stanza "...)
-	b = append(strconv.AppendInt(b, int64(e.Stanza), 10), " has "...)
+	b := append([]byte(ErrTooMany.Error()), ": the stanza has "...)
 	b = append(strconv.AppendInt(b, int64(e.OfStanza), 10), " of "...)
 	return string(append(strconv.AppendInt(b, int64(e.Limit), 10), " (MAX_GRANTS)"...))
 }

@@ -226,7 +226,7 @@ func (e *Engine) permit(r *request, stanzas int) (t trial, ok bool) {
 	default:
 		return trial{}, known != nil && e.openedByAny(r, known.openedBy)
 	}
-	if r.trace == nil {
+	if !r.dry {
 		t.from.take(t.source, t.work)
 	}
 	return t, true
@@ -250,7 +250,7 @@ func (e *Engine) openedByAny(r *request, stanzas []int32) bool {
 // settle gives the work back for a packet that a stanza opened and that was no replay,
 // and remembers the stanza.
 func (e *Engine) settle(r *request, t trial) {
-	if r.trace != nil || !r.opened || r.ended {
+	if r.dry || !r.opened || r.ended {
 		return
 	}
 	if t.from != nil {

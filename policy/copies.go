@@ -49,25 +49,27 @@ type packetID struct {
 // CheckCopy is the name of the failed [Check] of a copy.
 const CheckCopy = "copy"
 
-// isCopy reports whether ev is a copy of a packet that was decided.
-func (e *Engine) isCopy(ev *parse.Event, trace *Trace) bool {
-	p := &e.request.packet
-	if e.request.identified = e.copies.identify(p, ev); !e.request.identified {
+// isCopy reports whether the packet is a copy of one that was decided.
+func (e *Engine) isCopy(r *request) bool {
+	p := &r.packet
+	if r.identified = e.copies.identify(p, r.ev); !r.identified {
 		return false
 	}
 	first := e.copies.find(p)
 	if first == nil {
 		return false
 	}
-	if trace != nil {
+	if r.trace != nil {
 		gap := time.Duration(p.at - first.at)
 		text := fmt.Sprintf("a copy of the same packet, recorded %v before", gap)
 		if first.record > 0 {
 			text = fmt.Sprintf("a copy of record %d, which is %v older", first.record, gap)
 		}
-		return !trace.stage(CheckCopy, false, text)
+		r.trace.stage(CheckCopy, false, text)
 	}
-	e.copies.count++
+	if !r.dry {
+		e.copies.count++
+	}
 	return true
 }
 

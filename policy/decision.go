@@ -38,7 +38,7 @@ type Decision struct {
 	Mode    string        // ModeSPA, ModeKnock or ""
 	Src     netip.Addr    // the packet's source
 	Stanza  int           // line of the SOURCE keyword, 0 = none
-	Name    string        // NAME of the stanza, "" = none
+	Number  int           // of the stanza, from 1, see [conf.Stanza]
 	User    string        // as sent by the client; "" if none
 	Shadow  bool          // of a shadow stanza: an Allow must not be executed
 	Grant   enforce.Grant // valid iff Allow and Command is nil
@@ -64,7 +64,7 @@ func (d Decision) Unrecorded(err error) Decision {
 		reason = KnockStore
 	}
 	return Decision{Verdict: Deny, Reason: reason, Detail: Detail{Text: err.Error()},
-		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, Name: d.Name, User: d.User, Shadow: d.Shadow, Others: d.Others}
+		Mode: d.Mode, Src: d.Src, Stanza: d.Stanza, Number: d.Number, User: d.User, Shadow: d.Shadow, Others: d.Others}
 }
 
 // A Refusal is why one stanza does not grant what a message asks for.

@@ -221,18 +221,29 @@ func (e *Engine) Inherit(old *Engine) {
 // A packet that is both an SPA message and a knock is decided as the message, unless
 // only the knock grants; if both grant, the grant of the knock is in Others.
 func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
-	e.request.opened, e.refused = false, e.refused[:0]
-	if e.admit(now, ev, nil) {
-		e.examined++
-		e.decideSPA(&d)
-		e.recordPacket()
-		if d.Reason == SPARateLimited {
-			e.rateLimited++
-		}
-	}
+	e.decideMessage(now, ev, &d)
 	if e.trackKnock(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))
 	}
+	return e.synced(d)
+}
+
+// decideMessage decides a packet as a message and records it.
+func (e *Engine) decideMessage(now time.Time, ev *parse.Event, d *Decision) {
+	e.request.opened, e.refused = false, e.refused[:0]
+	if !e.admit(now, ev, nil, false) {
+		return
+	}
+	e.examined++
+	e.decideSPA(d)
+	e.recordPacket()
+	if d.Reason == SPARateLimited {
+		e.rateLimited++
+	}
+}
+
+// synced makes the record of an Allow durable, unless the caller does, and returns d.
+func (e *Engine) synced(d Decision) Decision {
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
 			return d.Unrecorded(err)

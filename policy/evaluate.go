@@ -194,7 +194,7 @@ func (e *Engine) decideStanza(r *request, st *stanza, d *Decision) (*refusal, st
 func (r *request) deny(d *Decision, st *stanza, ref *refusal) {
 	*d = Decision{Verdict: Deny, Reason: ref.reason, Detail: ref.detail, Mode: ModeSPA, Src: r.src()}
 	if st != nil {
-		d.Stanza, d.Name = st.Pos.Line, st.Name
+		d.Stanza, d.Number = st.Pos.Line, st.Number
 	}
 	if r.opened {
 		d.User = r.msg.User

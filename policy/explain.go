@@ -25,6 +25,7 @@ type Trace struct {
 type StanzaTrace struct {
 	Stanza int    // line of the SOURCE keyword
 	Name   string // its NAME
+	Title  string // what it is called, see [conf.StanzaTitle]
 	Shadow bool
 	Checks []Check
 }
@@ -41,13 +42,44 @@ type Check struct {
 // to the Store. Knock sequences do advance, since a knock is evaluated with those before
 // it.
 func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
+	var knock Decision
+	if e.trackKnock(now, ev) {
+		knock = e.decideKnock(now, ev, true)
+	}
+	return e.trace(now, ev, knock)
+}
+
+// DecideExplained decides like [Engine.Decide]. Where wanted is true of the decision that
+// [Engine.Explain] would return, it returns that trace too, else nil; wanted is not asked of
+// an Ignore. It costs a second evaluation of the messages, not a trace of each.
+func (e *Engine) DecideExplained(now time.Time, ev *parse.Event, wanted func(*Decision) bool) (Decision, *Trace) {
+	var knock, message Decision
+	if e.trackKnock(now, ev) {
+		knock = e.decideKnock(now, ev, false)
+		knock.Others = slices.Clip(knock.Others)
+	}
+	if e.admit(now, ev, nil, true) {
+		e.decideSPA(&message)
+	}
+	var t *Trace
+	if d := combine(message, knock); d.Verdict != Ignore && wanted(&d) {
+		trace := e.trace(now, ev, knock)
+		t = &trace
+	}
+	message = Decision{}
+	e.decideMessage(now, ev, &message)
+	return e.synced(combine(message, knock)), t
+}
+
+// trace returns the checks of a packet that was decided as a knock already, and not yet as
+// a message, which is not recorded.
+func (e *Engine) trace(now time.Time, ev *parse.Event, knock Decision) Trace {
 	var t Trace
-	if e.admit(now, ev, &t) {
+	if e.admit(now, ev, &t, true) {
 		e.decideSPA(&t.Decision)
 	}
-	if e.tracker != nil {
-		t.Decision = combine(t.Decision, e.explainKnock(now, ev, &t))
-	}
+	t.Decision = combine(t.Decision, knock)
+	e.traceKnock(ev, &t)
 	for i := range e.opts.Access.Stanzas {
 		if st := &e.opts.Access.Stanzas[i]; !e.takesPart(st) {
 			t.sequence(st, Check{Name: "mode", Detail: Detail{Text: e.server.Unfed(st.Mode)}})
@@ -56,11 +88,10 @@ func (e *Engine) Explain(now time.Time, ev *parse.Event) Trace {
 	return t
 }
 
-// explainKnock adds the checks of the sequences of the packet's source.
-func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision {
-	var d Decision
-	if e.trackKnock(now, ev) {
-		d = e.decideKnock(now, ev, true)
+// traceKnock adds the checks of the sequences of the packet's source.
+func (e *Engine) traceKnock(ev *parse.Event, t *Trace) {
+	if e.tracker == nil {
+		return
 	}
 	for i := range e.results {
 		r := &e.results[i]
@@ -71,15 +102,15 @@ func (e *Engine) explainKnock(now time.Time, ev *parse.Event, t *Trace) Decision
 		text := fmt.Sprintf("%d of %d knocks fitted so far", p.Done, p.Steps)
 		t.sequence(&e.opts.Access.Stanzas[p.Stanza], Check{Name: "sequence", OK: true, Detail: Detail{Text: text}})
 	}
-	return d
 }
 
 // sequence adds a check of a stanza outside the evaluation of SPA packets.
 func (t *Trace) sequence(st *conf.Stanza, c Check) {
-	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Stanza == st.Pos.Line })
+	title := st.Title()
+	i := slices.IndexFunc(t.Stanzas, func(s StanzaTrace) bool { return s.Title == title })
 	if i < 0 {
 		i = len(t.Stanzas)
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Title: title, Shadow: st.Shadow})
 	}
 	t.Stanzas[i].Checks = append(t.Stanzas[i].Checks, c)
 }
@@ -117,7 +148,7 @@ func carrierText(r *request, ok bool) string {
 // Trace, which Decide uses.
 func (t *Trace) begin(st *stanza) {
 	if t != nil {
-		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Shadow: st.Shadow})
+		t.Stanzas = append(t.Stanzas, StanzaTrace{Stanza: st.Pos.Line, Name: st.Name, Title: st.Title(), Shadow: st.Shadow})
 	}
 }
 

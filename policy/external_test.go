@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -234,5 +235,31 @@ func TestExternalCommandsAreCheckedAtLoad(t *testing.T) {
 	}
 	if x, err := newExternal(&conf.Stanza{}, &conf.Server{}); x != nil || err != nil {
 		t.Errorf("no commands: %v, %v", x, err)
+	}
+}
+
+// The refusal of a command has the text that was refused, cut if it is long.
+func TestRefusedCommandIsShown(t *testing.T) {
+	long := strings.Repeat("é", maxShownCommand)
+	for _, c := range []struct {
+		name, text, regex, shown string
+		enabled                  bool
+	}{
+		{"no commands", "id -u", "", "id -u", false},
+		{"regular expression", "id -u", "^192.0.2.7,uptime$", "192.0.2.7,id -u", true},
+		{"shell syntax", "a; b", "", "a; b", true},
+		{"long", long, "", long[:maxShownCommand] + "…", false},
+		{"cut within a character", "x" + long, "", "x" + long[:maxShownCommand-2] + "…", false},
+	} {
+		s := plain() // of 1.9, whose messages may be longer
+		s.one().Dialect, s.msg.Perl19, s.msg.Version = conf.Perl19, true, "1.9.12"
+		s.one().CmdExec = c.enabled
+		if c.regex != "" {
+			s.one().CmdRegex = regexp.MustCompile(c.regex)
+		}
+		s.command(c.text)
+		if d := s.decide(t); d.Verdict != Deny || d.Detail.Got != c.shown {
+			t.Errorf("%s: %s got %q, want %q", c.name, show(d), d.Detail.Got, c.shown)
+		}
 	}
 }

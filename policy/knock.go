@@ -94,7 +94,7 @@ func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*re
 func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result, replay *refusal) Decision {
 	st := &e.opts.Access.Stanzas[res.Stanza]
 	d := Decision{Verdict: Deny, Reason: Reason(res.Reason), Mode: ModeKnock, Src: ev.Src.Addr(),
-		Stanza: st.Pos.Line, Name: st.Name, User: res.User, Shadow: st.Shadow, Detail: knockDetail(res)}
+		Stanza: st.Pos.Line, Number: st.Number, User: res.User, Shadow: st.Shadow, Detail: knockDetail(res)}
 	switch {
 	case replay != nil:
 		d.Reason, d.Detail = replay.reason, replay.detail

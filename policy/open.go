@@ -53,7 +53,7 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 	if err != nil {
 		return e.classify(r, "gpg", err)
 	}
-	if r.trace == nil && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
+	if !r.dry && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
 		return refuse(SPARateLimited, ""), atRate
 	}
 	return e.classify(r, "gpg", st.gpg.Open(r.text, r.now, &r.msg))
@@ -136,7 +136,7 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	}
 	r.opened = true
 	r.setSeen()
-	ref, err := e.record(&r.seen, r.trace != nil)
+	ref, err := e.record(&r.seen, r.dry)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
 		if ref = e.checkAge(r, nil); ref == nil {

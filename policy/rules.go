@@ -3,10 +3,12 @@ package policy
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
@@ -65,7 +67,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 			at++
 		}
 	}
-	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Name: st.Name, User: r.msg.User}
+	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Number: st.Number, User: r.msg.User}
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
 		return nil, at
@@ -254,20 +256,35 @@ func sameFamily(a, b netip.Addr) bool { return b.IsValid() && a.Is4() == b.Is4()
 
 // checkCommand requires a stanza that runs commands, and a text (address, comma, command)
 // in which its CMD_REGEX, if it has one, matches. Shell syntax is refused unless a shell
-// runs the command.
+// runs the command. The refusal has the text, for CMD_REGEX that which it is matched with.
 func (e *Engine) checkCommand(r *request, st *stanza) *refusal {
 	switch {
 	case !st.CmdExec:
-		return refuse(SPACmdDisabled, TextCmdOff)
+		return &refusal{SPACmdDisabled, Detail{Got: clipped(r.msg.Cmd), Text: TextCmdOff}}
 	case st.CmdRegex != nil && !st.CmdRegex.MatchString(r.msg.Text):
-		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String()}}
+		return &refusal{SPACmdRegex, Detail{Want: st.CmdRegex.String(), Got: clipped(r.msg.Text)}}
 	case st.CmdShell:
 		return nil
 	}
 	if syntax := enforce.ShellSyntax(r.msg.Cmd, nil); syntax != "" {
-		return &refusal{SPACmdDisabled, Detail{Got: syntax, Text: "shell syntax, and the stanza has no CMD_SHELL Y"}}
+		return &refusal{SPACmdDisabled, Detail{Got: clipped(r.msg.Cmd), Text: fmt.Sprintf("%q is shell syntax, and the stanza has no CMD_SHELL Y", syntax)}}
 	}
 	return nil
+}
+
+// maxShownCommand bounds the text of a refused command in a [Detail], in bytes.
+const maxShownCommand = 200
+
+// clipped returns the text of a command for a [Detail], cut at a character if it is long.
+func clipped(text string) string {
+	if len(text) <= maxShownCommand {
+		return text
+	}
+	n := maxShownCommand
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 func (e *Engine) commandFor(r *request, st *stanza) *Command {

@@ -21,7 +21,8 @@ type request struct {
 	keyed spa.Packet // text, as the keys need it
 	msg   spa.Message
 	seen  replay.Packet
-	trace *Trace // nil: not explained, and the store is written
+	trace *Trace // nil: not explained
+	dry   bool   // nothing is recorded
 
 	found   index.Lists // stanzas, among them all that match it
 	matched bool        // some stanza does
@@ -106,12 +107,12 @@ func (e *Engine) decideSPA(out *Decision) {
 
 // admit reports whether a packet needs a decision, and sets the request. Packets of a
 // flood get no further. It does not allocate.
-func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
+func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) bool {
 	if len(e.spa) == 0 || !e.candidate(ev, trace) {
 		return false
 	}
 	r := &e.request
-	r.now, r.ev, r.trace, r.opened, r.ended = now, ev, trace, false, false
+	r.now, r.ev, r.trace, r.dry, r.opened, r.ended = now, ev, trace, dry, false, false
 	r.found = e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
 	r.matched = e.matchesAny(r.found, ev)
 	if !r.matched && trace == nil && (len(ev.Payload) < minUnmatchedLen || ev.Whole != 0) {
@@ -133,7 +134,7 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 	default:
 		ok = r.matched && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksLikeSPA(r.text)
 	}
-	return ok && !e.isCopy(ev, trace)
+	return ok && !e.isCopy(r)
 }
 
 // minCaptured is how much of an SPA packet that the capture cut short is recognised.

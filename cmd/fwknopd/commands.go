@@ -50,7 +50,11 @@ var commands = map[string]command{
 		return config.Migrate(args, stdout, stderr)
 	},
 	"completion": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		return cli.Completions(args, stdout, stderr)
+		var reasons []string
+		for _, r := range report.Reasons() {
+			reasons = append(reasons, string(r))
+		}
+		return cli.Completions(args, reasons, stdout, stderr)
 	},
 }
 

@@ -477,7 +477,7 @@ func TestE2EInit(t *testing.T) {
 	knock()
 	wait.For(t, "a refusal", func() bool { return s.said("refused spa.hmac_mismatch") > refused })
 	why := s.Server.Run(t, fmt.Sprintf("%s why %s -c %s/fwknopd.conf", bin, s.Client.V4, s.dir))
-	for _, want := range []string{" granted spa.granted stanza 2 (alice) ", " refused spa.hmac_mismatch stanza 1 (bob)", "remedy: client and server need the same HMAC_KEY"} {
+	for _, want := range []string{" granted spa.granted stanza alice (line 2) ", " refused spa.hmac_mismatch stanza bob (line 1)", "remedy: client and server need the same HMAC_KEY"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("why has no %q:\n%s", want, why)
 		}

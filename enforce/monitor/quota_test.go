@@ -51,7 +51,7 @@ func TestMaxGrants(t *testing.T) {
 			t.Errorf("%d refused, %d open", n, r.Len())
 		}
 		r.events.drain()
-		if ev := r.of(Refused); len(ev) == 0 || !strings.Contains(ev[0].Err.Error(), "stanza 3 has 200 of 200 (MAX_GRANTS)") {
+		if ev := r.of(Refused); len(ev) == 0 || !strings.Contains(ev[0].Err.Error(), "the stanza has 200 of 200 (MAX_GRANTS)") {
 			t.Errorf("events %+v", ev)
 		}
 		if n := refused(openAll(r, 0, 200, end.Add(time.Second))); n != 0 {

@@ -132,30 +132,19 @@ type Access struct {
 	Refused []Stanza
 
 	index  sync.Once
-	byLine map[int]int // index into Stanzas, made by StanzaAt
+	byLine map[int]int  // index into Stanzas, as titles
+	shared map[int]bool // lines at which stanzas of several files begin
+	titles []string
 }
 
 // StanzaAt returns the stanza that begins at a line, nil if there is none. If several
 // files have one, it is the last. Stanzas must not change after the first call.
 func (a *Access) StanzaAt(line int) *Stanza {
-	a.index.Do(func() {
-		a.byLine = make(map[int]int, len(a.Stanzas))
-		for i := range a.Stanzas {
-			a.byLine[a.Stanzas[i].Pos.Line] = i
-		}
-	})
+	a.index.Do(a.makeIndex)
 	if i, ok := a.byLine[line]; ok {
 		return &a.Stanzas[i]
 	}
 	return nil
-}
-
-// NameAt returns the NAME of the stanza with SOURCE in a line, "" if there is none.
-func (a *Access) NameAt(line int) string {
-	if st := a.StanzaAt(line); st != nil {
-		return st.Name
-	}
-	return ""
 }
 
 // WantsSystem reports whether a stanza requires an operating system.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -16,15 +17,17 @@ type completed struct {
 	made     string   // what makes the completions, but for the shell
 	base     Command  // without a sub-command
 	commands []string // names of its sub-commands
+	reasons  []string // of decisions: topics of help and values of --reason
 }
 
 var (
-	server = &completed{"fwknopd", "fwknopd completion", Daemon, names()}
-	client = &completed{"fwknop", "fwknop --completion", Client, nil}
+	server = completed{name: "fwknopd", made: "fwknopd completion", base: Daemon, commands: names()}
+	client = completed{name: "fwknop", made: "fwknop --completion", base: Client}
 )
 
-// Completions implements `fwknopd completion`.
-func Completions(args []string, stdout, stderr io.Writer) int {
+// Completions implements `fwknopd completion`. reasons are the reasons of decisions, which this
+// package does not know.
+func Completions(args, reasons []string, stdout, stderr io.Writer) int {
 	o, code := Begin(Completion, args, stdout, stderr)
 	if o == nil {
 		return code
@@ -32,7 +35,9 @@ func Completions(args []string, stdout, stderr io.Writer) int {
 	if len(o.Operands) != 1 || shells[o.Operands[0]] == nil {
 		return Completion.Refuse(stderr, errors.New("want one of bash, zsh, fish"))
 	}
-	shells[o.Operands[0]](stdout, server)
+	p := server
+	p.reasons = reasons
+	shells[o.Operands[0]](stdout, &p)
 	return exitOK
 }
 
@@ -41,12 +46,12 @@ func ClientCompletions(shell string, stdout io.Writer) error {
 	if shells[shell] == nil {
 		return usagef("--completion wants one of bash, zsh, fish")
 	}
-	shells[shell](stdout, client)
+	shells[shell](stdout, &client)
 	return nil
 }
 
 // words are the operands that a command knows by name.
-func (c Command) words() []string {
+func (p *completed) words(c Command) []string {
 	switch c {
 	case Grants:
 		return []string{"list", "revoke"}
@@ -55,12 +60,20 @@ func (c Command) words() []string {
 	case Completion:
 		return []string{"bash", "zsh", "fish"}
 	case Help:
-		return names()
+		return slices.Concat(names(), p.reasons)
 	}
 	return nil
 }
 
 // choices are the values that an option allows, nil if it takes others.
+func (p *completed) choices(d *option) []string {
+	if d.arg == "REASON" {
+		return p.reasons
+	}
+	return d.choices()
+}
+
+// choices are the values that the table lists.
 func (d *option) choices() []string {
 	if !strings.Contains(d.arg, "|") || strings.ToLower(d.arg) != d.arg {
 		return nil
@@ -128,7 +141,7 @@ _%[1]s() {
 				patterns = append(patterns, commandNames[c]+":"+s)
 			}
 			reply := "return"
-			if list := d.choices(); list != nil {
+			if list := p.choices(d); list != nil {
 				reply = fmt.Sprintf(`COMPREPLY=($(compgen -W "%s" -- "$cur")); return`, strings.Join(list, " "))
 			}
 			fmt.Fprintf(w, "\t%s) %s ;;\n", strings.Join(patterns, "|"), reply)
@@ -140,7 +153,7 @@ _%[1]s() {
 		for _, d := range c.shown() {
 			options = append(options, d.spellings()...)
 		}
-		operands := c.words()
+		operands := p.words(c)
 		if c == p.base {
 			operands = p.commands
 		}
@@ -177,14 +190,14 @@ func completeFish(w io.Writer, p *completed) {
 			case !d.takesValue():
 			case d.isFile():
 				fmt.Fprint(w, " -r -F")
-			case d.choices() != nil:
-				fmt.Fprintf(w, " -x -a %s", single(strings.Join(d.choices(), " ")))
+			case p.choices(d) != nil:
+				fmt.Fprintf(w, " -x -a %s", single(strings.Join(p.choices(d), " ")))
 			default:
 				fmt.Fprint(w, " -x")
 			}
 			fmt.Fprintf(w, " -d %s\n", single(d.help))
 		}
-		if list := c.words(); list != nil {
+		if list := p.words(c); list != nil {
 			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", p.name, single(when), single(strings.Join(list, " ")))
 		}
 	}

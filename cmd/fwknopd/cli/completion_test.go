@@ -58,7 +58,7 @@ func TestCompletions(t *testing.T) {
 				netlab.SkipOrFail(t, err.Error())
 			}
 			var script, stderr bytes.Buffer
-			if code := Completions([]string{shell}, &script, &stderr); code != exitOK {
+			if code := Completions([]string{shell}, []string{"spa.replay", "spa.stale"}, &script, &stderr); code != exitOK {
 				t.Fatalf("exit %d, %s", code, &stderr)
 			}
 			if err := ClientCompletions(shell, &script); err != nil {
@@ -86,6 +86,9 @@ func TestCompletions(t *testing.T) {
 				{"fwknopd --fw-l", []string{"--fw-list", "--fw-list-all"}, []string{"--what-if"}},
 				{"fwknopd check --format js", []string{"json", "jsonl"}, []string{"text"}},
 				{"fwknopd grants r", []string{"revoke"}, []string{"replay"}},
+				{"fwknopd explain --reason spa.s", []string{"spa.stale"}, []string{"spa.replay"}},
+				{"fwknopd help spa.r", []string{"spa.replay"}, []string{"spa.stale"}},
+				{"fwknopd help ch", []string{"check"}, []string{"spa.stale"}},
 			} {
 				got := runShell(t, path, shell, file, tt.line)
 				for _, w := range tt.want {

@@ -21,11 +21,11 @@ func completeZsh(w io.Writer, p *completed) {
 		}
 		for _, d := range c.shown() {
 			for _, s := range d.spellings() {
-				fmt.Fprintf(w, " \\\n\t\t\t%s", single(zshSpec(d, s)))
+				fmt.Fprintf(w, " \\\n\t\t\t%s", single(p.zshSpec(d, s)))
 			}
 		}
 		operands := "*:file:_files"
-		if list := c.words(); list != nil {
+		if list := p.words(c); list != nil {
 			operands = "*:what:(" + strings.Join(list, " ") + ")"
 		}
 		fmt.Fprintf(w, " \\\n\t\t\t%s\n\t\t;;\n", single(operands))
@@ -48,7 +48,7 @@ func (p *completed) zshCommands(w io.Writer) {
 }
 
 // zshSpec is the specification of an option for _arguments.
-func zshSpec(d *option, spelling string) string {
+func (p *completed) zshSpec(d *option, spelling string) string {
 	escape := strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, ":", `\:`)
 	spec := fmt.Sprintf("(%s)%s[%s]", strings.Join(d.spellings(), " "), spelling, escape.Replace(d.help))
 	if d.kind == list || d.kind == repeated || d.kind == count {
@@ -59,8 +59,8 @@ func zshSpec(d *option, spelling string) string {
 		return spec
 	case d.isFile():
 		return spec + ":" + escape.Replace(d.arg) + ":_files"
-	case d.choices() != nil:
-		return spec + ":" + escape.Replace(d.arg) + ":(" + strings.Join(d.choices(), " ") + ")"
+	case p.choices(d) != nil:
+		return spec + ":" + escape.Replace(d.arg) + ":(" + strings.Join(p.choices(d), " ") + ")"
 	}
 	return spec + ":" + escape.Replace(d.arg) + ": "
 }

@@ -89,6 +89,7 @@ type Options struct {
 	Record   string   // --record
 	Payload  string   // --payload
 	Src      string   // --src, also of grants
+	Reason   string   // --reason
 	Dst      string   // --dst
 	Proto    string   // --proto
 	Time     string   // --time
@@ -99,7 +100,7 @@ type Options struct {
 	Explain bool     // --explain
 	Write   string   // --write
 
-	Last int // --last, of why
+	Last int // --last, of why and explain
 
 	// Init; Port too.
 	Name       string // --name
@@ -115,7 +116,7 @@ type Options struct {
 	// Grants.
 	Port   string // --port
 	Stanza int    // --stanza
-	All    bool   // --all
+	All    bool   // --all, also of explain
 
 	Client ClientOptions
 

@@ -29,7 +29,7 @@ var synopses = map[Command]string{
 Look into logs and captures:
        fwknopd --os [--fw-log FILE] [FILE…]      which systems knocked
        fwknopd replay [options] FILE…            what the daemon would have decided
-       fwknopd explain [options] FILE --record N one packet, stage by stage
+       fwknopd explain [options] FILE --src IP   why a packet was refused, stage by stage
 
 Configure:
        fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
@@ -53,7 +53,13 @@ Each sub-command has its own --help.
 `,
 	Replay: `usage: fwknopd replay [options] FILE...
 `,
-	Explain: `usage: fwknopd explain [options] FILE... --record [FILE:]N | --payload BASE64 --src ADDRESS --time T
+	Explain: `usage: fwknopd explain [options] FILE... --record [FILE:]N
+       fwknopd explain [options] FILE... [--src IP|NET] [--reason REASON] [--last N | --all]
+       fwknopd explain [options] --payload BASE64 --src ADDRESS --time T
+
+Shows how every stage and stanza treats a packet: one by its number, the last ones that were
+decided about a source or with a reason, or one that was never recorded. The exit code is 0 if
+all that are shown are allowed, 3 if not, 1 if there is no such decision.
 `,
 	Check: `usage: fwknopd check [options]
 
@@ -132,6 +138,8 @@ var examples = map[Command][]string{
 		"fwknopd replay --fail-on refused,malformed --format jsonl /var/log/kern.log",
 	},
 	Explain: {
+		"fwknopd explain knocks.pcap --src 192.0.2.7",
+		"fwknopd explain knocks.pcap --reason spa.stale --all",
 		"fwknopd explain knocks.pcap --record 3",
 		"fwknopd explain --payload 9ZbQ... --src 192.0.2.7 --time 2026-01-02T03:04:05Z",
 	},

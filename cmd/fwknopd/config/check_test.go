@@ -32,7 +32,7 @@ const checkedAccess = "SOURCE ANY\nKEY sixteen letters!\nHMAC_KEY something else
 
 func TestCheckValid(t *testing.T) {
 	code, stdout, stderr := Checker{}.run(t, map[string]string{"main.conf": "", "access.conf": checkedAccess})
-	want := `access.conf:1: stanza 1
+	want := `stanza 1 (access.conf:1)
     packets from anywhere
     an SPA message with the key (cbc, HMAC sha256), the address to open inside
     opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds

@@ -24,7 +24,7 @@ func (d *linter) shadowed(stanzas []conf.Stanza) {
 		same := byKey[key]
 		if n := slices.IndexFunc(same, func(first *conf.Stanza) bool { return covers(first, s) }); n >= 0 {
 			d.s, d.values = s, s.Values
-			d.warn("SOURCE", "the stanza never decides: stanza %d (%s) has the same key and grants all that this one would", same[n].Number, same[n].Pos)
+			d.warn("SOURCE", "the stanza never decides: %s has the same key and grants all that this one would", same[n].Title())
 		} else if len(same) < maxSameKey {
 			byKey[key] = append(same, s)
 		}

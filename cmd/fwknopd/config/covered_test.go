@@ -28,7 +28,7 @@ func TestShadowedStanza(t *testing.T) {
 		{"ends", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "ACCESS_EXPIRE_EPOCH 4000000000"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), false},
 	} {
 		s, v, a := loadText(t, "", tt.first+tt.second)
-		if got := strings.Contains(Lint(s, v, a).Error(), "never decides: stanza 1 (access.conf:1)"); got != tt.shadowed {
+		if got := strings.Contains(Lint(s, v, a).Error(), "never decides: stanza 1 (access.conf:1) has"); got != tt.shadowed {
 			t.Errorf("%s: %v", tt.name, Lint(s, v, a))
 		}
 	}

@@ -71,11 +71,7 @@ func (r *result) print(stdout, stderr io.Writer) {
 		fmt.Fprintln(stdout, k)
 	}
 	for _, s := range r.Stanzas {
-		fmt.Fprintf(stdout, "%s:%d: stanza %d", s.File, s.Line, s.Number)
-		if s.Name != "" {
-			fmt.Fprintf(stdout, " (%s)", s.Name)
-		}
-		fmt.Fprintln(stdout)
+		fmt.Fprintln(stdout, conf.StanzaTitle(s.Name, s.Number, conf.Pos{File: s.File, Line: s.Line}))
 		for _, w := range s.Allows {
 			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}

@@ -39,7 +39,7 @@ func newHost(t *testing.T, backend string) *host {
 	}
 	h.write("etc/fwknop.conf", fmt.Sprintf("AUTH_MODE PCAP;\nPCAP_INTF lo;\nFIREWALL_TYPE %s;\nFWKNOP_DIR %s/log;\nFWKNOP_RUN_DIR %[2]s/run;\n"+
 		"FWKNOP_LIB_DIR %[2]s/lib;\nALERTING_METHODS noemail, nosyslog;\n", backend, h.dir))
-	h.write("etc/access.conf", "\nSOURCE: ANY;\nOPEN_PORTS: tcp/22, udp/53;\nKEY: "+clientKey+";\nFW_ACCESS_TIMEOUT: 60;\n")
+	h.write("etc/access.conf", "\nSOURCE: ANY;\nNAME: gate;\nOPEN_PORTS: tcp/22, udp/53;\nKEY: "+clientKey+";\nFW_ACCESS_TIMEOUT: 60;\n")
 	h.write("rc", "[default]\n")
 	if backend == "nftables" {
 		h.RunInput(t, "table inet filter { chain input { type filter hook input priority 0; policy accept; }; }", "nft -f -")
@@ -173,7 +173,8 @@ func lists(t *testing.T, h *host) {
 		}
 	}
 	h.wants(0, `(?m)^1\s+ACCEPT\s+tcp.*dpt:22\s`, "--fw-list")
-	h.wants(0, `(?m)\s192\.0\.2\.8\s.*_exp_\d{10} .*stanza 2, user "\w+", ends \w{3} .*s left$`, "--fw-list")
+	h.wants(0, `(?m)\s192\.0\.2\.8\s.*_exp_\d{10} .*stanza gate \(access\.conf:2\), user "\w+", ends \w{3} .*s left$`, "--fw-list")
+	h.wants(0, `"stanza":2,"user":"\w+","stanza_name":"gate"`, "grants", "list", "--json")
 	h.wants(0, `^\[\+\] Listing rules in fwknop chains\.\.\.\n`, "--fw-list")
 	h.wants(0, `(?s)policy\.\.\.\n.*192\.0\.2\.7.*`, "--fw-list-all")
 	h.wants(0, `^num .*\n1 .*udp .*dpt:53 .*\n$`, "grants", "list", "--port", "udp/53")

@@ -65,7 +65,7 @@ func (c *command) deleteIP() int {
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
 	if c.JSON() {
-		if _, failed := c.stdout.Write(report.GrantsJSON(closed, time.Now())); failed != nil {
+		if _, failed := c.stdout.Write(report.GrantsJSON(closed, c.titles(o, closed), time.Now())); failed != nil {
 			return c.fail(failed)
 		}
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/external"
 )
@@ -21,6 +22,8 @@ type grantClient struct {
 	socket string
 	opened bool
 	fw     *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
+	asked  bool               // a daemon answered
+	titles report.Titles      // of its answer
 }
 
 func newGrantClient(l *config.Loaded) *grantClient {
@@ -64,6 +67,9 @@ func (o *grantClient) flush(ctx context.Context) error {
 // do sends req to the daemon, or calls direct if none runs.
 func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
 	a, err := ask(o.socket, req)
+	if err == nil {
+		o.asked, o.titles = true, a.Titles
+	}
 	switch {
 	case err == nil && a.Unconfirmed:
 		return a.Grants, enforce.ErrUnconfirmed

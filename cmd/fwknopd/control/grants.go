@@ -84,10 +84,10 @@ func (c *command) grants(verb string, s Selection) int {
 	}
 	grants, err := do(ctx, s)
 	if verb == "list" && errors.Is(err, enforce.ErrUnconfirmed) {
-		return c.printUnconfirmed(grants)
+		return c.printUnconfirmed(grants, c.titles(o, grants))
 	}
 	if err == nil || len(grants) > 0 {
-		if printErr := c.print(verb, grants); err == nil {
+		if printErr := c.print(verb, grants, c.titles(o, grants)); err == nil {
 			err = printErr
 		}
 	}
@@ -101,11 +101,11 @@ func (c *command) grants(verb string, s Selection) int {
 }
 
 // printUnconfirmed prints what the daemon has opened while the firewall does not answer.
-func (c *command) printUnconfirmed(grants []enforce.Grant) int {
+func (c *command) printUnconfirmed(grants []enforce.Grant, titles report.Titles) int {
 	now := time.Now()
-	text := fmt.Appendf(report.ListText(grants, now), "[-] %v\n", enforce.ErrUnconfirmed)
+	text := fmt.Appendf(report.ListText(grants, titles, now), "[-] %v\n", enforce.ErrUnconfirmed)
 	if c.JSON() {
-		text = report.UnconfirmedJSON(grants, now)
+		text = report.UnconfirmedJSON(grants, titles, now)
 	}
 	if _, err := c.stdout.Write(text); err != nil {
 		return c.fail(err)
@@ -113,15 +113,15 @@ func (c *command) printUnconfirmed(grants []enforce.Grant) int {
 	return exitOK
 }
 
-func (c *command) print(verb string, grants []enforce.Grant) error {
+func (c *command) print(verb string, grants []enforce.Grant, titles report.Titles) error {
 	var text []byte
 	switch now := time.Now(); {
 	case c.JSON():
-		text = report.GrantsJSON(grants, now)
+		text = report.GrantsJSON(grants, titles, now)
 	case verb == "list" && len(grants) == 0:
 		text = []byte("nothing is open\n")
 	case verb == "list":
-		text = report.ListText(grants, now)
+		text = report.ListText(grants, titles, now)
 	default:
 		for i := range grants {
 			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -38,14 +39,15 @@ func (c *command) list() int {
 	if err != nil {
 		return c.fail(err)
 	}
+	titles := c.titles(o, grants)
 	if c.JSON() {
-		if _, err := c.stdout.Write(report.GrantsJSON(grants, time.Now())); err != nil {
+		if _, err := c.stdout.Write(report.GrantsJSON(grants, titles, time.Now())); err != nil {
 			return c.fail(err)
 		}
 		return exitOK
 	}
 	c.printfln("%s", c.heading("Listing rules in fwknop chains...", "Listing rules in fwknopd "+o.backendName()+" chains..."))
-	c.printfln("%s", report.ListText(grants, time.Now()))
+	c.printfln("%s", report.ListText(grants, titles, time.Now()))
 	if err := c.printMissingChains(ctx, o); err != nil {
 		return c.fail(err)
 	}
@@ -56,6 +58,18 @@ func (c *command) list() int {
 		return c.fail(err)
 	}
 	return exitOK
+}
+
+// titles returns what the stanzas of grants are called: by the daemon that answered, else by
+// the files, as far as they can be read.
+func (c *command) titles(o *grantClient, grants []enforce.Grant) report.Titles {
+	if o.asked || !slices.ContainsFunc(grants, func(g enforce.Grant) bool { return g.Stanza != 0 }) {
+		return o.titles
+	}
+	opts := config.FromFlags(c.Options)
+	opts.Offline = true
+	l, _ := config.Load(opts)
+	return report.TitlesOf(l.Access, grants)
 }
 
 // heading returns the line of the daemon whose dialect is configured.

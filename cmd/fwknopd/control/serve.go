@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
+	"fwknopd/policy/conf"
 )
 
 // An Enforcer lists, revokes and flushes grants: *monitor.Monitor in the daemon, the
@@ -30,8 +32,9 @@ type server struct {
 
 // A State is what a running daemon reports about itself.
 type State struct {
-	Waiting    string // what it waits for, "" for nothing
-	Unconfined string // why the worker is not wholly confined, "" if it is
+	Waiting    string       // what it waits for, "" for nothing
+	Unconfined string       // why the worker is not wholly confined, "" if it is
+	Access     *conf.Access // the stanzas that are in force
 }
 
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
@@ -117,6 +120,9 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
+	}
+	if len(a.Grants) > 0 {
+		a.Titles = report.TitlesOf(s.state().Access, a.Grants)
 	}
 	switch {
 	case req.Do == "list" && errors.Is(err, enforce.ErrUnconfirmed):

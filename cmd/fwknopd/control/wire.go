@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
@@ -29,6 +30,8 @@ type answer struct {
 	Unconfined string          `json:"unconfined,omitempty"` // why the worker is not wholly confined
 	// Unconfirmed: the firewall did not answer, Grants are those that the daemon has opened.
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
+	// Titles are those of the stanzas of the grants, by the running configuration.
+	Titles report.Titles `json:"titles,omitempty"`
 }
 
 const (

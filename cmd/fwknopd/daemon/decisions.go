@@ -28,7 +28,6 @@ func (d *daemon) logDecision(r *report.Record) {
 	s := d.conf()
 	p, dec := &r.Packet, &r.Decision
 	p.Time = recordTime(p.Time, time.Now())
-	dec.Name = s.Access.NameAt(dec.Stanza) // not of the worker
 	compat := report.Compat{Server: s.Server, Access: s.Access}
 	n := 0 // refusals by stanzas before that of the decision
 	for n < len(r.Refusals) && r.Refusals[n].Stanza < dec.Stanza {
@@ -47,7 +46,7 @@ func (d *daemon) logDecision(r *report.Record) {
 	}
 	ev := parse.Event{Src: p.Src, Dst: p.Dst, Proto: p.Proto}
 	var entry report.Entry
-	entry.Set(p.Time, &ev, dec, ingest.Position{})
+	entry.Set(s.Access, p.Time, &ev, dec, ingest.Position{})
 	sev := info
 	if dec.Verdict == policy.Deny {
 		sev = warning

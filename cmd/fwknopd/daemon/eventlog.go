@@ -80,7 +80,7 @@ func (e *eventLog) write(object []byte, text string) {
 	}
 	if e.lost > 0 {
 		lost := monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost}
-		if e.append(report.EventJSON(&lost, ""), report.EventText(&lost, "")) != nil {
+		if e.append(report.EventJSON(&lost, ""), report.EventText(&lost, "", "")) != nil {
 			e.lost++
 			return
 		}

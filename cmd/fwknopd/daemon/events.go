@@ -24,8 +24,9 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	case monitor.Granted, monitor.Extended, monitor.Kept, monitor.CommandRan:
 		d.records.carriedOut()
 	}
-	text := report.EventText(&ev, hostname())
-	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))), text)
+	stanza, name := d.conf().Access.TitleOf(0, report.EventStanza(&ev))
+	text := report.EventText(&ev, hostname(), stanza)
+	d.events.write(report.EventJSON(&ev, name), text)
 	d.logCompat(&ev)
 	if text == "" {
 		return
@@ -109,7 +110,8 @@ func (d *daemon) externalRan(g enforce.Grant, opening bool, result command.Resul
 	if err != nil || result.TimedOut || result.Status != 0 {
 		sev = warning
 	}
-	d.logf(sev, "%s", report.ExternalText(&g, opening, result, err))
+	stanza, _ := d.conf().Access.TitleOf(0, g.Stanza)
+	d.logf(sev, "%s", report.ExternalText(&g, stanza, opening, result, err))
 }
 
 func hostname() string {

@@ -59,7 +59,7 @@ func TestEventsGolden(t *testing.T) {
 		{Kind: monitor.Violation, Err: broken},
 		{Kind: monitor.Lost, Count: 7},
 	}
-	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", plainStanza))
+	s, problems := prepare(files(t, "ALERTING_METHODS noemail;", "\n\n"+plainStanza+"NAME gate\n"))
 	if problems.Failed() {
 		t.Fatal(problems)
 	}

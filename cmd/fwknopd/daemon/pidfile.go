@@ -39,7 +39,9 @@ func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} })
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, func() control.State {
+		return control.State{Waiting: d.waiting(), Unconfined: d.unconfined(), Access: d.conf().Access}
+	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)
 		return func() {}

@@ -25,8 +25,8 @@ func (d *daemon) readWorkerLog(from io.ReadCloser, kill func() error) {
 		return
 	}
 	ev := monitor.Event{Time: time.Now(), Kind: monitor.Violation, Err: fmt.Errorf("log record: %w", err)}
-	d.events.write(report.EventJSON(&ev, ""), report.EventText(&ev, ""))
-	d.alertf(severityOf(&ev), "%s", report.EventText(&ev, hostname()))
+	d.events.write(report.EventJSON(&ev, ""), report.EventText(&ev, "", ""))
+	d.alertf(severityOf(&ev), "%s", report.EventText(&ev, hostname(), ""))
 	_ = kill() // it may have ended
 }
 

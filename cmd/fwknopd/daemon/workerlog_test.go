@@ -73,12 +73,16 @@ func TestReadWorkerLog(t *testing.T) {
 	allow.Decision.Grant = grant(nil)
 	three := report.Suppressed{Time: time.Now(), Sources: 1, Src: deny.Decision.Src,
 		Reasons: []report.ReasonCount{{Reason: policy.NoStanza, Count: 1}, {Reason: policy.SPAReplay, Count: 2}}}
+	liar := deny
+	liar.Decision.Number = 7
 	const matched = "[+] (stanza #1) SPA Packet from IP: 203.0.113.9 received with access source match\n" // as 2.6
-	const packet = " 203.0.113.9:4711 -> 192.0.2.1:62201 UDP stanza 1"
+	const packet = " 203.0.113.9:4711 -> 192.0.2.1:62201 UDP stanza 1 (access.conf:1)"
 	for name, c := range map[string]struct{ record, terminal, event string }{
 		"a refusal": {record(t, privsep.RecordDecision, deny), matched + "[-] refused spa.hmac_mismatch" + packet +
 			"\n[-] [203.0.113.9] (stanza #1) Error creating fko context: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL\n", `"event_type":"decision","verdict":"refused"`},
-		"a grant":     {record(t, privsep.RecordDecision, allow), matched + "[+] granted spa.granted" + packet + ": 192.0.2.7 tcp/22 until 2026-11-22T12:01:00Z\n", `"event_type":"decision","verdict":"granted"`},
+		"a grant": {record(t, privsep.RecordDecision, allow), matched + "[+] granted spa.granted" + packet + ": 192.0.2.7 tcp/22 until 2026-11-22T12:01:00Z\n", `"event_type":"decision","verdict":"granted"`},
+		"a number that no stanza of the line has": {record(t, privsep.RecordDecision, liar), matched + "[-] refused spa.hmac_mismatch" + packet +
+			"\n[-] [203.0.113.9] (stanza #1) Error creating fko context: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL\n", `"stanza":1,`},
 		"suppressed":  {record(t, privsep.RecordSuppressed, three), "[-] 3 refusals not told one by one: 1 no_stanza, 2 spa.replay from 203.0.113.9\n", `"event_type":"suppressed","verdict":"refused","count":3,"reasons":{"no_stanza":1,"spa.replay":2},"sources":1,"src_ip":"203.0.113.9"}`},
 		"state":       {record(t, privsep.RecordState, report.State{Records: 7}), "[+] state: 7 records, 0 events, 0 not ours, 0 malformed, 0 lost\n[+] state: 0 events of log lines that show that a program wrote them\n[+] state: 0 copies of packets that were recorded more than once\n[+] state: 0 packets refused as spa.rate_limited\n[+] state: knock sequences: 0 granted, 0 refused, 0 repeats\n", ""},
 		"lost":        {record(t, privsep.RecordLost, uint64(2)), "[-] 2 messages lost, the log was too slow\n", ""},

@@ -27,6 +27,7 @@ type expiryRecord struct {
 type sharedFields struct {
 	reason            policy.Reason
 	user, mode, input string
+	title, name       string // of the stanza
 	dst               netip.Addr
 	ports             string // portBytes for each: protocol, number
 	proto             parse.Proto
@@ -36,7 +37,7 @@ type sharedFields struct {
 const portBytes = 3
 
 func (t *sharedFields) matches(e *report.Entry) bool {
-	return t.user == e.User && t.dst == e.Dst.Addr() && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
+	return t.user == e.User && t.title == e.Title && t.dst == e.Dst.Addr() && t.stanza == e.Stanza && t.reason == e.Reason && t.mode == e.Mode &&
 		t.input == e.Input.Name && t.proto == e.Proto && t.samePorts(e.Grant.Ports)
 }
 
@@ -114,7 +115,7 @@ func (l *expiryRecords) internShared(e *report.Entry) uint32 {
 		l.scratch = binary.BigEndian.AppendUint16(append(l.scratch, byte(p.Proto)), p.Number)
 	}
 	t := sharedFields{reason: e.Reason, user: e.User, mode: e.Mode, input: e.Input.Name, dst: e.Dst.Addr(),
-		ports: string(l.scratch), proto: e.Proto, stanza: e.Stanza}
+		ports: string(l.scratch), proto: e.Proto, stanza: e.Stanza, title: e.Title, name: e.Name}
 	n, known := l.sharedIndex[t]
 	if !known {
 		if l.sharedIndex == nil {
@@ -135,7 +136,7 @@ func (l *expiryRecords) remove(number uint32, end time.Time, e *report.Entry) {
 	*e = report.Entry{Time: end, Verdict: report.Expired, Reason: t.reason,
 		Src:   netip.AddrPortFrom(netip.AddrFrom16(from.src).Unmap(), from.srcPort),
 		Dst:   netip.AddrPortFrom(t.dst, from.dstPort),
-		Proto: t.proto, Stanza: t.stanza, User: t.user, Mode: t.mode, Grant: l.grants[number],
+		Proto: t.proto, Stanza: t.stanza, Title: t.title, Name: t.name, User: t.user, Mode: t.mode, Grant: l.grants[number],
 		Input: ingest.Position{Name: t.input, Record: from.record},
 	}
 	if e.Grant == nil {

@@ -1,33 +1,30 @@
 package replay
 
 import (
-	"bufio"
-	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
-	"fwknopd/policy/spa"
 )
 
 // errRefused makes explain exit with 3.
 var errRefused = errors.New("")
 
 // Explain implements `fwknopd explain`: it shows how every stage and stanza treats
-// one packet. It returns the exit code: 0 if the packet is allowed, 3 if not.
+// packets: one by its number or payload, or those that a question about their decisions
+// selects. It returns the exit code: 0 if all of them are allowed, 3 if not, 1 if there is
+// none.
 func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	f, code := cli.Begin(cli.Explain, args, stdout, stderr)
 	if f == nil {
@@ -37,8 +34,13 @@ func Explain(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err := o.checkExplain(); err != nil {
 		return cli.Explain.Refuse(stderr, err)
 	}
-	if o.Payload != "" {
+	switch {
+	case o.Payload != "":
 		return o.exit("explain", o.explainPayload())
+	case o.question != nil:
+		ctx, end := inputs.UntilInterrupted()
+		defer end()
+		return o.exit("explain", o.explainQuestion(ctx))
 	}
 	return o.exit("explain", o.explainRecord())
 }
@@ -48,7 +50,11 @@ func (o *options) checkExplain() error {
 	case o.Payload != "" && len(o.Operands) > 0:
 		return errors.New("--payload and a file exclude each other")
 	case o.Payload == "" && len(o.Operands) == 0:
-		return errors.New("give a file and --record N, or --payload")
+		return errors.New("give a file and --record N or --src IP, or --payload")
+	case o.asksQuestion() && (o.Payload != "" || o.Record != ""):
+		return errors.New("--record and --payload name a packet; --reason, --last and --all select several")
+	case o.asksQuestion():
+		return o.parseQuestion()
 	case o.Payload == "":
 		return o.parseRecordFlag()
 	}
@@ -64,7 +70,7 @@ func (o *options) parseRecordFlag() error {
 	}
 	var err error
 	if o.record.Record, err = strconv.ParseInt(number, 10, 64); err != nil || o.record.Record < 1 {
-		return errors.New("--record N is needed, counted from 1")
+		return errors.New("which packet? --record N, counted from 1, or --src IP, --reason REASON, --last N, --all")
 	}
 	return nil
 }
@@ -111,7 +117,12 @@ func (o *options) explainRecord() error {
 // decide decides an event that comes before one that is explained.
 func (d *decider) decide(ev *parse.Event) {
 	decision := d.Decide(ev.Time, ev)
-	d.enter(ev, &decision)
+	d.enterAll(ev, &decision)
+}
+
+// enterAll enters a decision and the further ones on the same packet.
+func (d *decider) enterAll(ev *parse.Event, decision *policy.Decision) {
+	d.enter(ev, decision)
 	for i := range decision.Others {
 		d.enter(ev, &decision.Others[i])
 	}
@@ -128,7 +139,7 @@ func (d *decider) enter(ev *parse.Event, decision *policy.Decision) *monitor.Eve
 	for d.open.popExpired(d.now) != nil {
 	}
 	var entry report.Entry
-	entry.Set(ev.Time, ev, decision, ingest.Position{})
+	entry.Set(d.access, ev.Time, ev, decision, ingest.Position{})
 	return d.open.enter(&entry, d.now)
 }
 
@@ -159,160 +170,29 @@ func refusedUnless(ok bool) error {
 	return errRefused
 }
 
-// explainPayload explains a packet that was never recorded.
-func (o *options) explainPayload() error {
-	d, err := o.load("", &frameFilter{})
-	if err != nil {
-		return err
-	}
-	ev, err := o.packet(o.Payload)
-	if err != nil {
-		return err
-	}
-	ok, err := o.explain(d, ev.Time, ev, ingest.Position{})
-	if err != nil {
-		return err
-	}
-	return refusedUnless(ok)
-}
-
-// DumpPackets implements --spa-dump-packets: it explains each SPA packet of a text
-// file, one per line, as if received from 127.0.0.1 at the time now by a daemon with an
-// empty replay cache.
-func DumpPackets(f cli.Options, now time.Time, stdout, stderr io.Writer) int {
-	f.Time, f.AllModes, f.DigestFile = now.UTC().Format(time.RFC3339Nano), true, ""
-	o := newOptions(&f, nil, stdout, stderr)
-	file, err := os.Open(o.SPADump)
-	if err != nil {
-		o.notice(err.Error())
-		return exitError
-	}
-	defer file.Close()
-	return o.exit("--spa-dump-packets", o.dump(file))
-}
-
-// maxPacketLine bounds a line of the file.
-const maxPacketLine = 1 << 16
-
-func (o *options) dump(file io.Reader) error {
-	d, err := o.load("", &frameFilter{})
-	if err != nil {
-		return err
-	}
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, maxPacketLine)
-	all := true
-	for n := int64(1); lines.Scan(); n++ {
-		text := strings.TrimSpace(lines.Text())
-		if text == "" {
-			continue
-		}
-		ev, err := o.packet(text)
-		if err != nil {
-			return err
-		}
-		ok, err := o.explain(d, ev.Time, ev, ingest.Position{Name: "line", Record: n})
-		if err != nil {
-			return err
-		}
-		all = all && ok
-		d.decide(ev) // so that a second copy is detected as a replay
-	}
-	if err := lines.Err(); err != nil {
-		return err
-	}
-	return refusedUnless(all)
-}
-
-// packet returns the event of a payload with the addresses, protocol and time of the
-// options.
-func (o *options) packet(payload string) (*parse.Event, error) {
-	ev := &parse.Event{Origin: parse.OriginSocket, Payload: payloadOf(strings.TrimSpace(payload))}
-	const headers = 28 // IPv4 and UDP
-	if len(ev.Payload) > 1<<16-1-headers {
-		return nil, errors.New("payload is longer than a packet")
-	}
-	ev.Len = uint16(headers + len(ev.Payload))
-	var err error
-	if ev.Src, err = parseEndpoint(cmp.Or(o.Src, "127.0.0.1"), 40000); err != nil {
-		return nil, fmt.Errorf("--src: %w", err)
-	}
-	if ev.Dst, err = parseEndpoint(cmp.Or(o.Dst, "127.0.0.1"), spa.DefaultPort); err != nil {
-		return nil, fmt.Errorf("--dst: %w", err)
-	}
-	switch strings.ToLower(o.Proto) {
-	case "", "udp":
-		ev.Proto = parse.UDP
-	case "tcp", "http":
-		ev.Proto = parse.TCP
-	case "icmp":
-		ev.Proto = parse.ICMP
-	default:
-		return nil, fmt.Errorf("--proto: %q is none of udp, tcp, icmp", o.Proto)
-	}
-	ev.Time, err = parseClock(o.Time)
-	return ev, err
-}
-
-// payloadOf returns the payload that text stands for: an SPA packet, which is base64
-// itself, or the base64 encoding of a payload such as an HTTP request.
-func payloadOf(text string) []byte {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil || len(raw) == 0 {
-		return []byte(text)
-	}
-	for _, c := range raw {
-		if c > 0x7e || c < 0x20 && c != '\r' && c != '\n' {
-			return []byte(text) // ciphertext: text is the packet itself
-		}
-	}
-	return raw
-}
-
-// parseEndpoint parses an address with or without a port.
-func parseEndpoint(text string, port uint16) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		return netip.AddrPortFrom(a.Unmap(), port), nil
-	}
-	a, err := netip.ParseAddrPort(text)
-	if err != nil {
-		return a, fmt.Errorf("%q is no address", text)
-	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
-}
-
-// parseClock parses --time; empty means now.
-func parseClock(text string) (time.Time, error) {
-	if text == "" {
-		return time.Now(), nil
-	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Unix(n, 0), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return t, fmt.Errorf("--time: %q is neither RFC 3339 nor seconds since 1970", text)
-	}
-	return t, nil
-}
-
 // explain prints the trace of one packet and reports whether it is allowed.
 func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.Position) (bool, error) {
 	t := d.Explain(now, ev)
+	text, ok, err := o.explanation(d, &t, now, ev, at)
+	if err == nil {
+		_, err = o.stdout.Write(text)
+	}
+	return ok, err
+}
+
+// explanation returns the text of a trace and whether the packet is allowed, and enters the
+// decision.
+func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *parse.Event, at ingest.Position) (b []byte, ok bool, err error) {
 	var entry report.Entry
-	entry.Set(now, ev, &t.Decision, at)
-	b, err := []byte(nil), error(nil)
+	entry.Set(d.access, now, ev, &t.Decision, at)
 	if o.JSON() {
-		b, err = report.AppendTraceJSON(nil, &t, &entry)
+		b, err = report.AppendTraceJSON(nil, t, &entry)
 	} else {
-		b = report.AppendTrace(nil, &t, &entry)
+		b = report.AppendTrace(nil, t, &entry)
 	}
 	refusal := d.enter(ev, &t.Decision)
 	if refusal != nil {
-		b = formOf(o.Options).appendEvent(b, refusal, t.Decision.Name)
+		b = formOf(o.Options).appendEvent(b, refusal, &entry)
 	}
-	if err == nil {
-		_, err = o.stdout.Write(b)
-	}
-	return t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
+	return b, t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
 }

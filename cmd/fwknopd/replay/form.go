@@ -57,10 +57,10 @@ func (f form) appendDifference(b []byte, then, now *report.Entry) []byte {
 	return f.appendObject(b, report.AppendDifferenceJSON(nil, then, now), string(report.AppendText(nil, then)))
 }
 
-// appendEvent appends an event of the monitor; name is the NAME of its stanza.
-func (f form) appendEvent(b []byte, ev *monitor.Event, name string) []byte {
+// appendEvent appends an event about the grant of a decision.
+func (f form) appendEvent(b []byte, ev *monitor.Event, e *report.Entry) []byte {
 	if f == textForm {
-		return report.AppendEvent(b, ev)
+		return report.AppendEvent(b, ev, e.Title)
 	}
-	return f.appendObject(b, report.EventJSON(ev, name), report.EventText(ev, ""))
+	return f.appendObject(b, report.EventJSON(ev, e.Name), report.EventText(ev, "", e.Title))
 }

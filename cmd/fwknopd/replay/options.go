@@ -33,6 +33,7 @@ type options struct {
 	record             ingest.Position // Name is "" if there is one file only
 	recordOf           func() int64    // see policy.Options
 	files              []string        // the inputs in their order
+	question           *question       // nil: none
 	stdin              io.Reader
 	stdout, diagnostic io.Writer
 	log                *inputs.Log // writes to diagnostic

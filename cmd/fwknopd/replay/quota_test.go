@@ -32,8 +32,8 @@ func quotaConf(t *testing.T) []string {
 }
 
 const (
-	tooMany     = "refused what the worker asked for: 100.64.0.2 tcp/22: refused: too many grants: stanza 1 has 2 of 2 (MAX_GRANTS)"
-	tooManyJSON = `"verdict":"refused","error":"refused: too many grants: stanza 1 has 2 of 2 (MAX_GRANTS)","stanza":1`
+	tooMany     = "refused what the worker asked for: 100.64.0.2 tcp/22: refused: too many grants: the stanza has 2 of 2 (MAX_GRANTS)"
+	tooManyJSON = `"verdict":"refused","error":"refused: too many grants: the stanza has 2 of 2 (MAX_GRANTS)","stanza":1`
 )
 
 // What the monitor would not open for MAX_GRANTS is shown as the daemon tells it, and is

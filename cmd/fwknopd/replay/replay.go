@@ -161,13 +161,13 @@ func (r *run) expire() error {
 }
 
 func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	r.entry.Set(ev.Time, ev, d, r.src.Stats().Position())
+	r.entry.Set(r.access, ev.Time, ev, d, r.src.Stats().Position())
 	refusal := r.open.enter(&r.entry, r.now)
 	if err := r.write(&r.entry); err != nil || refusal == nil {
 		return err
 	}
 	r.count.unopened++
-	_, err := r.out.Write(r.form.appendEvent(r.out.AvailableBuffer(), refusal, r.entry.Name))
+	_, err := r.out.Write(r.form.appendEvent(r.out.AvailableBuffer(), refusal, &r.entry))
 	return err
 }
 

@@ -20,8 +20,8 @@ func (r *run) printDifference(ev *parse.Event) error {
 	r.count.countEvent(&would)
 	at := r.src.Stats().Position()
 	var now, then report.Entry
-	now.Set(ev.Time, ev, &r.d, at)
-	then.Set(ev.Time, ev, &would, at)
+	now.Set(r.access, ev.Time, ev, &r.d, at)
+	then.Set(r.other.access, ev.Time, ev, &would, at)
 	_, err := r.out.Write(r.form.appendDifference(r.out.AvailableBuffer(), &then, &now))
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 )
 
 // The verdicts of the output.
@@ -33,8 +34,9 @@ type Entry struct {
 	Detail   *policy.Detail // nil: no numbers
 	Src, Dst netip.AddrPort
 	Proto    parse.Proto
-	Stanza   int
-	Name     string // of the stanza
+	Stanza   int    // line of its SOURCE
+	Name     string // its NAME
+	Title    string // what it is called, see [conf.StanzaTitle]
 	User     string
 	Mode     string
 	Shadow   bool
@@ -43,13 +45,14 @@ type Entry struct {
 	Input    ingest.Position
 }
 
-// Set fills e for a decision on an event. It shares memory with d.
-func (e *Entry) Set(now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) {
+// Set fills e for a decision on an event by the stanzas of access. It shares memory with d.
+func (e *Entry) Set(access *conf.Access, now time.Time, ev *parse.Event, d *policy.Decision, at ingest.Position) {
 	*e = Entry{
 		Time: now, Verdict: VerdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
-		Stanza: d.Stanza, Name: d.Name, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
+		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
 	}
+	e.Title, e.Name = access.TitleOf(d.Number, d.Stanza)
 	switch {
 	case d.Verdict != policy.Allow:
 	case d.Command != nil:

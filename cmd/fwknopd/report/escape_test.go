@@ -41,6 +41,10 @@ func TestHostileTexts(t *testing.T) {
 		Detail: &policy.Detail{FirstSrc: hostile, Port: hostile, Want: hostile, Got: hostile, Signer: hostile, Text: hostile},
 	}
 	e.Input.Name = hostile
+	access := &conf.Access{Stanzas: []conf.Stanza{{Number: 1, Pos: conf.Pos{File: "/etc/" + hostile, Line: 3}}}}
+	g.Stanza = 3
+	e.Title, e.Name = access.TitleOf(1, 3)
+	titles := TitlesOf(access, []enforce.Grant{g})
 	trace := policy.Trace{Packet: []policy.Check{{Name: "x", Reason: policy.SPAUser, Detail: *e.Detail}}}
 	object, err := AppendTraceJSON(nil, &trace, &e)
 	if err != nil {
@@ -52,12 +56,12 @@ func TestHostileTexts(t *testing.T) {
 	refused.Grant, refused.Command = nil, ""
 	for what, text := range map[string]string{
 		"line": string(AppendLine(nil, &e)), "refusal": string(AppendLine(nil, &refused)), "trace": string(AppendTrace(nil, &trace, &e)),
-		"list": string(ListText([]enforce.Grant{g}, time.Now())),
+		"list": string(ListText([]enforce.Grant{g}, titles, time.Now())),
 	} {
 		graphic(t, what, text)
 	}
 	for what, text := range map[string]string{
-		"decision": string(AppendJSON(nil, &e)), "trace": string(object), "grants": string(GrantsJSON([]enforce.Grant{g}, time.Now())), "event": string(EventJSON(&ev, "")),
+		"decision": string(AppendJSON(nil, &e)), "trace": string(object), "grants": string(GrantsJSON([]enforce.Grant{g}, titles, time.Now())), "event": string(EventJSON(&ev, "")),
 	} {
 		graphic(t, what+" in JSON", text)
 		var members map[string]any

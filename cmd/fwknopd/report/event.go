@@ -78,16 +78,16 @@ func EventJSON(ev *monitor.Event, name string) []byte {
 }
 
 // AppendEvent appends a monitor event as a line with its time, as [AppendLine] does a
-// decision.
-func AppendEvent(b []byte, ev *monitor.Event) []byte {
+// decision. stanza is as for [EventText].
+func AppendEvent(b []byte, ev *monitor.Event, stanza string) []byte {
 	b = append(appendRecordTime(b, ev.Time, "", noTime), ' ')
-	return append(append(b, conf.Printable(EventText(ev, ""))...), '\n')
+	return append(append(b, conf.Printable(EventText(ev, "", stanza))...), '\n')
 }
 
 // EventText returns the message for a monitor event, "" if there is none. host is the
-// name of this host.
-func EventText(ev *monitor.Event, host string) string {
-	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant)+blockedText(ev.Blocked)
+// name of this host, stanza the title of the stanza of [EventStanza].
+func EventText(ev *monitor.Event, host, stanza string) string {
+	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant, stanza)+blockedText(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
 		return "opened " + what + untilText(&ev.Grant) + who
@@ -111,7 +111,7 @@ func EventText(ev *monitor.Event, host string) string {
 		return "keeps " + what + " open for a connection" + who
 	case monitor.Refused:
 		if ev.Command.Stanza != 0 {
-			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(ev.Command.Stanza, ev.Command.User)
+			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(stanza, ev.Command.User)
 		}
 		return "refused what the worker asked for: " + what + ": " + ev.Err.Error() + who
 	case monitor.Failed:
@@ -125,7 +125,7 @@ func EventText(ev *monitor.Event, host string) string {
 		return fmt.Sprintf("the clock was set by %v; what is open ends no later for it", ev.Step)
 	case monitor.CommandRan:
 		how := exitText(ev.Result.Status, ev.Result.TimedOut, ev.Err)
-		return fmt.Sprintf("command %q %s%s%s", ev.Command.Text, how, clientText(ev.Command.Stanza, ev.Command.User), outputText(ev.Result.Output))
+		return fmt.Sprintf("command %q %s%s%s", ev.Command.Text, how, clientText(stanza, ev.Command.User), outputText(ev.Result.Output))
 	case monitor.WrongPassword:
 		return passwordText(ev)
 	case monitor.WorkerStarted:
@@ -156,14 +156,15 @@ func passwordText(ev *monitor.Event) string {
 	return text
 }
 
-// ExternalText returns the message for a command that was run to open or close a grant.
-func ExternalText(g *enforce.Grant, opening bool, result command.Result, err error) string {
+// ExternalText returns the message for a command that was run to open or close a grant of
+// the stanza with that title.
+func ExternalText(g *enforce.Grant, stanza string, opening bool, result command.Result, err error) string {
 	verb, argv := "closing", g.External.Close
 	if opening {
 		verb, argv = "opening", g.External.Open
 	}
 	how := exitText(result.Status, result.TimedOut, err)
-	return fmt.Sprintf("%s command %q %s%s%s", verb, argv, how, clientText(g.Stanza, g.User), outputText(result.Output))
+	return fmt.Sprintf("%s command %q %s%s%s", verb, argv, how, clientText(stanza, g.User), outputText(result.Output))
 }
 
 // untilText returns when a grant ends.
@@ -175,22 +176,22 @@ func untilText(g *enforce.Grant) string {
 }
 
 // ownerText returns the stanza and user of a grant.
-func ownerText(g *enforce.Grant) string {
+func ownerText(g *enforce.Grant, stanza string) string {
 	if g.Foreign != "" {
 		return " (another program's rule)"
 	}
-	return clientText(g.Stanza, g.User)
+	return clientText(stanza, g.User)
 }
 
-// clientText returns a stanza and user in parentheses.
-func clientText(stanza int, user string) string {
+// clientText returns the title of a stanza and the user in parentheses.
+func clientText(stanza, user string) string {
 	switch {
-	case stanza == 0:
+	case stanza == "":
 		return ""
 	case user == "":
-		return " (stanza " + strconv.Itoa(stanza) + ")"
+		return " (" + stanza + ")"
 	}
-	return " (stanza " + strconv.Itoa(stanza) + ", user " + user + ")"
+	return " (" + stanza + ", user " + user + ")"
 }
 
 // blockedText returns which rules still drop what a grant permits.

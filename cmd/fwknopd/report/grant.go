@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -14,23 +15,26 @@ import (
 )
 
 // GrantsJSON returns the grants that are open at the time now as one JSON document on a
-// line. Members may be added, never removed or changed.
-func GrantsJSON(grants []enforce.Grant, now time.Time) []byte {
-	return grantsJSON(`{"v":1,"grants":[`, grants, now)
+// line, with the names of their stanzas. Members may be added, never removed or changed.
+func GrantsJSON(grants []enforce.Grant, titles Titles, now time.Time) []byte {
+	return grantsJSON(`{"v":1,"grants":[`, grants, titles, now)
 }
 
 // UnconfirmedJSON is GrantsJSON for grants that come with [enforce.ErrUnconfirmed].
-func UnconfirmedJSON(grants []enforce.Grant, now time.Time) []byte {
-	return grantsJSON(fmt.Sprintf(`{"v":1,"unconfirmed":%q,"grants":[`, enforce.ErrUnconfirmed), grants, now)
+func UnconfirmedJSON(grants []enforce.Grant, titles Titles, now time.Time) []byte {
+	return grantsJSON(fmt.Sprintf(`{"v":1,"unconfirmed":%q,"grants":[`, enforce.ErrUnconfirmed), grants, titles, now)
 }
 
-func grantsJSON(begin string, grants []enforce.Grant, now time.Time) []byte {
+func grantsJSON(begin string, grants []enforce.Grant, titles Titles, now time.Time) []byte {
 	b := []byte(begin)
 	for i := range grants {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendGrant(b, &grants[i], now)
+		if name := titles[grants[i].Stanza].Name; name != "" {
+			b = append(appendText(b[:len(b)-1], "stanza_name", name), '}')
+		}
 	}
 	var out bytes.Buffer
 	json.HTMLEscape(&out, append(b, "]}\n"...))
@@ -176,13 +180,14 @@ func ClosedText(g *enforce.Grant) string {
 	return text + " for " + g.Src.String()
 }
 
-// ListText renders grants for --fw-list, one rule a line, numbered from 1:
+// ListText renders grants for --fw-list, one rule a line, numbered from 1, with their
+// stanzas:
 //
 //	num  target      prot    opt source               destination
-//	1    ACCEPT      tcp     --  192.0.2.7            0.0.0.0/0            dpt:22 /* _exp_1795333596 */ stanza 3, ends Sun Nov 22 07:46:36 2026, 25s left
+//	1    ACCEPT      tcp     --  192.0.2.7            0.0.0.0/0            dpt:22 /* _exp_1795333596 */ stanza alice (access.conf:3), ends Sun Nov 22 07:46:36 2026, 25s left
 //
 // Protocols are always names. Times are in the location of now.
-func ListText(grants []enforce.Grant, now time.Time) []byte {
+func ListText(grants []enforce.Grant, titles Titles, now time.Time) []byte {
 	var b bytes.Buffer
 	write := func(num string, l listLine, opt, extra string) {
 		text := fmt.Sprintf(listFormat, num, l.target, l.proto, opt, l.source, l.dest, extra)
@@ -194,7 +199,7 @@ func ListText(grants []enforce.Grant, now time.Time) []byte {
 		for _, part := range g.Split() {
 			for _, l := range listLines(&part) {
 				n++
-				write(strconv.Itoa(n), l, "--", l.extra+endText(&part, now))
+				write(strconv.Itoa(n), l, "--", l.extra+endText(&part, titles.of(g.Stanza), now))
 			}
 		}
 	}
@@ -271,11 +276,8 @@ func orAnywhere(a, like netip.Addr) string {
 }
 
 // endText returns when a grant ends, as programs and as people read it.
-func endText(g *enforce.Grant, now time.Time) string {
-	stanza := "no stanza"
-	if g.Stanza != 0 {
-		stanza = fmt.Sprintf("stanza %d", g.Stanza)
-	}
+func endText(g *enforce.Grant, stanza string, now time.Time) string {
+	stanza = cmp.Or(stanza, "no stanza")
 	if g.User != "" {
 		stanza += ", user " + strconv.QuoteToASCII(g.User)
 	}

@@ -8,9 +8,20 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/fixtures/golden"
+	"fwknopd/policy/conf"
 )
 
 var listTime = time.Unix(1700000000, 0)
+
+// listed has some of the stanzas of the grants; in line 12 one of each of two files begins, and
+// that of line 20 is gone.
+var listed = &conf.Access{Stanzas: []conf.Stanza{
+	{Number: 1, Name: "alice", Pos: conf.Pos{File: "/etc/fwknop/access.conf", Line: 3}},
+	{Number: 2, Pos: conf.Pos{File: "/etc/fwknop/access.conf", Line: 9}},
+	{Number: 3, Pos: conf.Pos{File: "/etc/fwknop/access.conf", Line: 12}},
+	{Number: 4, Pos: conf.Pos{File: "/etc/fwknop/access.conf", Line: 15}},
+	{Number: 5, Pos: conf.Pos{File: "/etc/fwknop/more.conf", Line: 12}},
+}}
 
 func TestListText(t *testing.T) {
 	now := listTime.UTC()
@@ -27,13 +38,13 @@ func TestListText(t *testing.T) {
 		{Src: client, Ports: tcp(25), Expires: now.Add(-time.Second)},
 		{Src: client, Ports: tcp(22), Expires: now.Add(time.Minute), Stanza: 20, External: &enforce.External{Open: []string{"/bin/open"}}},
 	}
-	golden.Compare(t, "testdata/list.golden", ListText(grants, now))
+	golden.Compare(t, "testdata/list.golden", ListText(grants, TitlesOf(listed, grants), now))
 }
 
 // TestListTextScraped: programs that read the C daemon's list can read ours.
 func TestListTextScraped(t *testing.T) {
 	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: listTime.Add(time.Minute), Stanza: 3}
-	out := ListText([]enforce.Grant{g}, listTime)
+	out := ListText([]enforce.Grant{g}, nil, listTime)
 	for _, pattern := range []string{`(?m)^1\s+ACCEPT\s+tcp.*dpt:22\s`, `\s192\.0\.2\.7\s.*_exp_1700000060\s`, `\b192\.0\.2\.7\b`} {
 		if !regexp.MustCompile(pattern).Match(out) {
 			t.Errorf("%s does not match\n%s", pattern, out)

@@ -77,10 +77,10 @@ func TestGrantsJSON(t *testing.T) {
 		External: &enforce.External{Open: []string{"/bin/open", "a b", "<&>"}}}
 	want := `{"v":1,"grants":[` +
 		`{"src":"192.0.2.7","ports":["all"],"expires":"2023-11-14T22:13:21.5Z","remaining_s":1.5,"stanza":3,"user":"al\u001bice","dst":"198.51.100.1","output":true,` +
-		`"forward":"10.0.0.5:0","local":true,"snat":"10.0.0.1"},` +
+		`"forward":"10.0.0.5:0","local":true,"snat":"10.0.0.1","stanza_name":"alice"},` +
 		`{"src":"2001:db8::7","ports":["icmpv6"],"expires":"2023-11-14T21:13:20Z","remaining_s":0,"forward":"any","snat":"masquerade"},` +
 		`{"src":"192.0.2.8","ports":["tcp/22"],"external":["/bin/open","a b","\u003c\u0026\u003e"]}]}` + "\n"
-	if got := string(GrantsJSON([]enforce.Grant{g, gone, endless}, now)); got != want {
+	if got := string(GrantsJSON([]enforce.Grant{g, gone, endless}, TitlesOf(listed, []enforce.Grant{g}), now)); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }

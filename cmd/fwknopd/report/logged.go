@@ -67,11 +67,8 @@ func (e *Logged) Text() string {
 	if e.Reason != "" {
 		fmt.Fprintf(&b, " %s", e.Reason)
 	}
-	if e.Stanza != 0 {
-		fmt.Fprintf(&b, " stanza %d", e.Stanza)
-	}
-	if e.Name != "" {
-		fmt.Fprintf(&b, " (%s)", e.Name)
+	if title := conf.StanzaTitle(e.Name, 0, conf.Pos{Line: e.Stanza}); title != "" {
+		fmt.Fprintf(&b, " %s", title)
 	}
 	if e.User != "" {
 		fmt.Fprintf(&b, " user %s", e.User)

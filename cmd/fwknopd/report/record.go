@@ -153,8 +153,8 @@ func (r *Record) Check() error {
 		return errors.New("a refusal that grants")
 	case d.Command != nil && !reflect.ValueOf(d.Grant).IsZero():
 		return errors.New("a command with a grant")
-	case d.Stanza < 0 || d.Stanza > maxRecordStanza:
-		return errors.New("line of a stanza out of range")
+	case d.Stanza < 0 || d.Stanza > maxRecordStanza || d.Number < 0 || d.Number > maxRecordStanza:
+		return errors.New("line or number of a stanza out of range")
 	case len(r.Refusals) > MaxRefusals:
 		return errors.New("too many refusals")
 	case !r.Packet.Src.Addr().IsValid():

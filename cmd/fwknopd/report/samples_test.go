@@ -30,7 +30,7 @@ func samples() (list []sample) {
 	text, _ := AppendTraceJSON(nil, &policy.Trace{}, sampleEntries(at)[0])
 	list = append(list, sample{object: string(text)})
 	for _, ev := range sampleEvents(at) {
-		list = append(list, sample{string(EventJSON(ev, "alice")), EventText(ev, "gate")})
+		list = append(list, sample{string(EventJSON(ev, "alice")), EventText(ev, "gate", "stanza alice (access.conf:3)")})
 	}
 	s := Suppressed{Time: at, Reasons: []ReasonCount{{policy.NoStanza, 3}}, Sources: 1, Src: netip.MustParseAddr("192.0.2.7")}
 	return append(list, sample{string(s.JSON()), s.Text()},
@@ -55,7 +55,7 @@ func sampleEntries(at time.Time) (list []*Entry) {
 		reason  policy.Reason
 	}{{Refused, policy.SPAStale}, {Granted, policy.SPAGranted}, {Command, policy.SPACommand}, {Shadow, policy.SPAGranted}, {Ignored, ""}, {Expired, ""}} {
 		e := &Entry{Time: at, Verdict: d.verdict, Reason: d.reason, Src: netip.MustParseAddrPort("192.0.2.7:41000"), Dst: netip.MustParseAddrPort("198.51.100.1:62201"),
-			Proto: parse.UDP, Stanza: 3, Name: "alice", User: "alice", Mode: policy.ModeSPA, Input: ingest.Position{Name: "a.pcap", Record: 7}}
+			Proto: parse.UDP, Stanza: 3, Title: "stanza alice (access.conf:3)", Name: "alice", User: "alice", Mode: policy.ModeSPA, Input: ingest.Position{Name: "a.pcap", Record: 7}}
 		switch d.verdict {
 		case Refused:
 			e.Detail = detail

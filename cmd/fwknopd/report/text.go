@@ -16,7 +16,7 @@ const noTime = "-"
 
 // AppendLine appends e as one line with its newline:
 //
-//	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza N] [user U]: what
+//	TIME INPUT:RECORD VERDICT REASON SRC -> DST PROTO [stanza NAME (FILE:LINE)] [user U]: what
 func AppendLine(b []byte, e *Entry) []byte { return append(AppendText(appendPlace(b, e), e), '\n') }
 
 // AppendLineAs is AppendLine with another text in place of the verdict, such as one in a color.
@@ -43,11 +43,8 @@ func appendRest(b []byte, e *Entry) []byte {
 	b = appendAddress(append(b, ' '), e.Src, hasPorts(e.Proto))
 	b = appendAddress(append(b, " -> "...), e.Dst, hasPorts(e.Proto))
 	b = append(append(b, ' '), protoName(e.Proto)...)
-	if e.Stanza != 0 {
-		b = strconv.AppendInt(append(b, " stanza "...), int64(e.Stanza), 10)
-	}
-	if e.Name != "" {
-		b = append(append(append(b, " ("...), e.Name...), ')')
+	if e.Title != "" {
+		b = append(append(b, ' '), e.Title...)
 	}
 	if e.User != "" {
 		b = appendPacketText(append(b, " user "...), e.User)

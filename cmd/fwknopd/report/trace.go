@@ -26,10 +26,7 @@ func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 	}
 	b = appendChecks(b, t.Packet)
 	for _, st := range t.Stanzas {
-		b = strconv.AppendInt(append(b, "stanza at line "...), int64(st.Stanza), 10)
-		if st.Name != "" {
-			b = append(append(append(b, " ("...), st.Name...), ')')
-		}
+		b = append(b, st.Title...)
 		if st.Shadow {
 			b = append(b, " (shadow)"...)
 		}

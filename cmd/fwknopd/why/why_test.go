@@ -44,7 +44,7 @@ func TestShow(t *testing.T) {
 	if err := show(path, netip.MustParseAddr("192.0.2.7"), 5, false, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"T1 refused spa.stale stanza 3 (a) user ", ": 600 s old, limit 120 s\n    remedy: synchronise the client's clock", "T5 granted: 192.0.2.7 tcp/22 until T6\n"} {
+	for _, want := range []string{"T1 refused spa.stale stanza a (line 3) user ", ": 600 s old, limit 120 s\n    remedy: synchronise the client's clock", "T5 granted: 192.0.2.7 tcp/22 until T6\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
