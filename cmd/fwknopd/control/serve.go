@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
@@ -25,7 +26,14 @@ type Enforcer interface {
 // A server answers requests in the daemon.
 type server struct {
 	enforcer Enforcer
-	state    func() State
+	daemon   Daemon
+}
+
+// A Daemon is what a running daemon does about itself on request.
+type Daemon struct {
+	State  func() State
+	Reload func(ctx context.Context) (report.Reload, error)
+	Status func(ctx context.Context) report.Status
 }
 
 // A State is what a running daemon reports about itself.
@@ -37,7 +45,7 @@ type State struct {
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
 // is called. The caller must hold the pid file. Some requests are served at a time, so
 // that one that waits for the firewall does not delay the state.
-func Serve(path string, k Enforcer, state func() State) (stop func(), err error) {
+func Serve(path string, k Enforcer, d Daemon) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -46,7 +54,7 @@ func Serve(path string, k Enforcer, state func() State) (stop func(), err error)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		acceptLoop(ctx, l, server{k, state})
+		acceptLoop(ctx, l, server{k, d})
 	}()
 	return func() {
 		os.Remove(path)
@@ -113,8 +121,15 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case "flush":
 		err = s.enforcer.Flush(ctx)
 	case "state":
-		state := s.state()
+		state := s.daemon.State()
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
+	case "reload":
+		var verdict report.Reload
+		verdict, err = s.daemon.Reload(ctx)
+		a.Reload = &verdict
+	case "status":
+		status := s.daemon.Status(ctx)
+		a.Status = &status
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}

@@ -12,13 +12,14 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
 // A request is one JSON object. The answer is another one, after which the connection
 // is closed.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state
+	Do     string    `json:"do"` // list, revoke, flush, state, reload, status
 	Select Selection `json:"select"`
 }
 
@@ -29,6 +30,9 @@ type answer struct {
 	Unconfined string          `json:"unconfined,omitempty"` // why the worker is not wholly confined
 	// Unconfirmed: the firewall did not answer, Grants are those that the daemon has opened.
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
+
+	Reload *report.Reload `json:"reload,omitempty"`
+	Status *report.Status `json:"status,omitempty"`
 }
 
 const (

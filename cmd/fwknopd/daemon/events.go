@@ -24,6 +24,7 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	case monitor.Granted, monitor.Extended, monitor.Kept, monitor.CommandRan:
 		d.records.carriedOut()
 	}
+	d.health.event(&ev)
 	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))))
 	d.logCompat(&ev)
 	text := report.EventText(&ev, hostname())

@@ -34,12 +34,15 @@ func (d *daemon) createPIDFile() error {
 }
 
 // serveControl opens the control socket, on which other processes list and close
-// grants.
+// grants, reload the configuration and ask for the status.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} })
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Daemon{
+		State:  func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} },
+		Reload: d.reloadOnRequest, Status: d.status,
+	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)
 		return func() {}
