@@ -57,15 +57,13 @@ func FuzzRequest(f *testing.F) {
 		client.SetDeadline(time.Now().Add(wait.Timeout))
 		served := make(chan struct{})
 		reloads := 0
-		daemon := Daemon{
-			State:  func() State { return State{} },
-			Reload: func(context.Context) (report.Reload, error) { reloads++; return report.Reload{}, nil },
-			Status: func(context.Context) report.Status { return report.Status{} },
-		}
+		host := testHost
+		host.Reload = func(context.Context) (report.Reload, error) { reloads++; return report.Reload{}, nil }
+		host.Status = func(context.Context) report.Status { return report.Status{} }
 		go func() {
 			defer close(served)
 			defer conn.Close()
-			server{grants, daemon}.serve(t.Context(), conn)
+			server{grants, host}.serve(t.Context(), conn)
 		}()
 		client.Write(text)
 		client.CloseWrite()

@@ -15,6 +15,9 @@ import (
 	"fwknopd/policy/conf"
 )
 
+// testHost is a daemon of which only grants are asked.
+var testHost = Host{State: func() State { return State{} }}
+
 // live runs a command on the daemon of p and returns its exit code, output and errors.
 func (p place) live(run func(args []string, stdout, stderr io.Writer) int, args ...string) string {
 	var out, errs bytes.Buffer
@@ -41,7 +44,7 @@ func TestReloadVerdicts(t *testing.T) {
 		"ending":      {report.Reload{}, errNoAnswer, "1\n---\nfwknopd: daemon: the daemon hung up before it answered\n"},
 	} {
 		p := newPlace(t, true)
-		stop, err := Serve(SocketPath(p.pidFile), open(t), Daemon{Reload: func(context.Context) (report.Reload, error) { return c.verdict, c.err }})
+		stop, err := Serve(SocketPath(p.pidFile), open(t), Host{Reload: func(context.Context) (report.Reload, error) { return c.verdict, c.err }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +64,7 @@ func TestReloadVerdicts(t *testing.T) {
 func TestLiveCommandsWithBadConfiguration(t *testing.T) {
 	p := newPlace(t, true, "NONSENSE 1")
 	s := report.Status{V: 1, Running: true, PID: 70, Version: "1", Sandbox: "on"}
-	stop, err := Serve(SocketPath(p.pidFile), open(t), Daemon{Status: func(context.Context) report.Status { return s }})
+	stop, err := Serve(SocketPath(p.pidFile), open(t), Host{Status: func(context.Context) report.Status { return s }})
 	if err != nil {
 		t.Fatal(err)
 	}

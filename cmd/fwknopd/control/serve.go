@@ -26,11 +26,11 @@ type Enforcer interface {
 // A server answers requests in the daemon.
 type server struct {
 	enforcer Enforcer
-	daemon   Daemon
+	Host
 }
 
-// A Daemon is what a running daemon does about itself on request.
-type Daemon struct {
+// A Host is what requests need of the daemon beside its Enforcer.
+type Host struct {
 	State  func() State
 	Reload func(ctx context.Context) (report.Reload, error)
 	Status func(ctx context.Context) report.Status
@@ -45,7 +45,7 @@ type State struct {
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
 // is called. The caller must hold the pid file. Some requests are served at a time, so
 // that one that waits for the firewall does not delay the state.
-func Serve(path string, k Enforcer, d Daemon) (stop func(), err error) {
+func Serve(path string, k Enforcer, h Host) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -54,7 +54,7 @@ func Serve(path string, k Enforcer, d Daemon) (stop func(), err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		acceptLoop(ctx, l, server{k, d})
+		acceptLoop(ctx, l, server{k, h})
 	}()
 	return func() {
 		os.Remove(path)
@@ -121,14 +121,14 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case "flush":
 		err = s.enforcer.Flush(ctx)
 	case "state":
-		state := s.daemon.State()
+		state := s.State()
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
 	case "reload":
 		var verdict report.Reload
-		verdict, err = s.daemon.Reload(ctx)
+		verdict, err = s.Reload(ctx)
 		a.Reload = &verdict
 	case "status":
-		status := s.daemon.Status(ctx)
+		status := s.Status(ctx)
 		a.Status = &status
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)

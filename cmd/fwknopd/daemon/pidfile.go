@@ -39,7 +39,7 @@ func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Daemon{
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Host{
 		State:  func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} },
 		Reload: d.reloadOnRequest, Status: d.status,
 	})
