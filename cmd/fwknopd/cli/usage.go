@@ -65,7 +65,7 @@ what each stanza allows, and what is dangerous in it.
 	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
        fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
 `,
-	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [-d FILE] [-c FILE] [-O FILE]
+	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
 Writes the digests of the messages seen as a cache that the 2.6 daemon reads, to a new
 file or to standard output: after a change back it refuses those messages too.

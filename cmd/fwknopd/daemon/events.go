@@ -25,9 +25,9 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 		d.records.carriedOut()
 	}
 	d.health.event(&ev)
-	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))))
-	d.logCompat(&ev)
 	text := report.EventText(&ev, hostname())
+	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))), text)
+	d.logCompat(&ev)
 	if text == "" {
 		return
 	}

@@ -28,7 +28,7 @@ func newLiveDaemon(t *testing.T) (d *daemon, events string) {
 	if d.mon, err = monitor.New(t.Context(), monitor.Config{Firewall: new(enforce.Recorder)}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.mon.Close(context.Background()); d.events.open("") })
+	t.Cleanup(func() { d.mon.Close(context.Background()); d.events.open("", nil) })
 	go d.handleSignals(t.Context(), nil, nil)
 	return d, events
 }

@@ -11,7 +11,7 @@ import (
 
 // keepVerdict writes a verdict to the event log and keeps it for the status.
 func (d *daemon) keepVerdict(verdict report.Reload) {
-	d.events.write(verdict.JSON())
+	d.events.write(verdict.JSON(), verdict.Text())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lastReload = &verdict
@@ -67,7 +67,7 @@ func (d *daemon) configurationTaken(taken report.Taken) error {
 	verdict := report.NotApplied(time.Now(), taken.Error)
 	if event := verdict.JSON(); d.mayLog(len(event), 0) {
 		d.logf(warning, "worker: %s", verdict.Text())
-		d.events.write(event)
+		d.events.write(event, verdict.Text())
 	}
 	return nil
 }
