@@ -41,6 +41,12 @@ var commands = map[string]command{
 	"digests": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Digests(args, stdout, stderr)
 	},
+	"reload": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return control.Reload(args, stdout, stderr)
+	},
+	"status": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return control.Status(args, stdout, stderr)
+	},
 	"version": showVersion,
 	"why": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return why.Run(args, stdout, stderr)

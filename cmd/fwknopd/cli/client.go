@@ -7,7 +7,7 @@ import (
 
 // Client is the client, fwknop. Its options are in a table of their own, as short
 // options mean other things there.
-const Client Command = 1 << 15
+const Client Command = 1 << 31
 
 // ClientOptions are the options of the client that the daemon does not have.
 type ClientOptions struct {

@@ -206,7 +206,7 @@ func (o *Options) validate(c Command) error {
 		sort.Strings(actions)
 		return usagef("%s exclude each other", strings.Join(actions, " and "))
 	}
-	if len(o.Operands) > 0 && (c == Check || c == Version || c == Daemon && !o.OS) {
+	if len(o.Operands) > 0 && (c&(Check|Version|live) != 0 || c == Daemon && !o.OS) {
 		if meant := conf.NearestOf(o.Operands[0], names()); c == Daemon && meant != "" {
 			return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
 		}

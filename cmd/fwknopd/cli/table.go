@@ -24,7 +24,10 @@ const (
 	Version
 	Completion
 	Migrate
+	Reload
+	Status
 
+	live       = Reload | Status
 	offline    = Replay | Explain
 	configured = Daemon | offline | Check | Grants | Migrate
 )
@@ -80,10 +83,10 @@ func (c Command) rows() iter.Seq[*option] {
 
 // options are the options of all commands, in the order of the usage texts.
 var options = []option{
-	{in: configured | Digests | Doctor | Why, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
-	{in: configured | Doctor, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
-	{in: configured | Doctor, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
-	{in: configured | Digests | Doctor | Why, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
+	{in: configured | Digests | Doctor | Why | live, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
+	{in: configured | Doctor | live, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
+	{in: configured | Doctor | live, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
+	{in: configured | Digests | Doctor | Why | live, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
 	{in: Daemon | offline, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
@@ -97,8 +100,8 @@ var options = []option{
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: offline, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
-	{in: Daemon | Grants, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
-	{in: Daemon | Grants | Digests, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
+	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
+	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
 	{name: "syslog-enable", kind: switchOn, help: "log to syslog in the foreground too", into: func(o *Options) any { return &o.SyslogEnable }},
 	{name: "locale", short: "l", aliases: []string{"LC_ALL"}, kind: text, arg: "LOCALE", help: "LC_ALL for the programs we start (default C)", into: func(o *Options) any { return &o.Locale }},
 	{name: "no-locale", aliases: []string{"no-LC_ALL"}, kind: switchOn, help: "leave the locale alone", into: func(o *Options) any { return &o.NoLocale }},
@@ -111,11 +114,11 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured&^Replay | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured&^Replay | Version | Doctor | Why | live, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "json", kind: switchOn, help: "say on standard output as JSON what was written to FILE", into: func(o *Options) any { return &o.json }},
-	{in: configured | Version | Doctor | Why, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
+	{in: configured | Version | Doctor | Why | live, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
@@ -188,7 +191,7 @@ var options = []option{
 	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 
-	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -39,6 +39,8 @@ Configure:
 
 Control what is open:
        fwknopd grants list|revoke                what is open
+       fwknopd status [--json]                   how the running daemon does
+       fwknopd reload [--json]                   have it read its configuration again
        fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
 
@@ -94,6 +96,16 @@ Writes completions for a shell. Where the package does not bring them:
   fwknopd completion bash > /etc/bash_completion.d/fwknopd
   fwknopd completion zsh > /usr/local/share/zsh/site-functions/_fwknopd
   fwknopd completion fish > /etc/fish/completions/fwknopd.fish
+`,
+	Reload: `usage: fwknopd reload [options]
+
+Has the running daemon read its configuration again, waits for it and says what became of
+it: reloaded, or refused with what is wrong. Then the old configuration stays in force.
+`,
+	Status: `usage: fwknopd status [options]
+
+Shows how the running daemon does: its configuration and the last reload, the firewall and
+what is open, the worker with the counters of each source, the sandbox.
 `,
 	Version: `usage: fwknopd version [--json]
 `,
@@ -151,6 +163,8 @@ var examples = map[Command][]string{
 		"fwknopd grants list --json",
 		"fwknopd grants revoke --src 192.0.2.7 --port tcp/22",
 	},
+	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
+	Status:  {"fwknopd status", "fwknopd status --json"},
 	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
 	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
 	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},

@@ -184,7 +184,7 @@ func TestCheckJSON(t *testing.T) {
 	if code != 0 || stderr != "" || r.V != 1 || !r.Valid || r.Warnings != 1 || len(r.Stanzas) != 1 || r.Stanzas[0].Line != 1 || len(r.Stanzas[0].Allows) != 4 || r.ReadAs.Access != "2.6" {
 		t.Errorf("exit %d, %q, %+v", code, stderr, r)
 	}
-	if p := r.Problems[0]; p.Line != 6 || p.Keyword != "ENABLE_CMD_EXEC" || p.Severity != "warning" {
+	if p := r.Problems[0]; p.Pos.Line != 6 || p.Keyword != "ENABLE_CMD_EXEC" || p.Severity != conf.Warning {
 		t.Errorf("%+v", p)
 	}
 	if len(r.Keywords) != 6 {

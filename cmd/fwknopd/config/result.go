@@ -16,14 +16,13 @@ type result struct {
 	Files        []string       `json:"files"`
 	Errors       int            `json:"errors"`
 	Warnings     int            `json:"warnings"`
-	Problems     []problem      `json:"problems"`
+	Problems     conf.Problems  `json:"problems"`
 	Stanzas      []stanza       `json:"stanzas"`
 	Expectations int            `json:"expectations"`
 	Keywords     []keywordState `json:"keywords,omitempty"`
 	ReadAs       readAs         `json:"read_as"`
 	Firewall     []string       `json:"firewall,omitempty"`
 
-	list    conf.Problems
 	refused bool // by itself, not for an expectation
 }
 
@@ -31,15 +30,6 @@ type result struct {
 type readAs struct {
 	Server string `json:"server"`
 	Access string `json:"access"`
-}
-
-type problem struct {
-	File     string `json:"file"`
-	Line     int    `json:"line,omitempty"`
-	Keyword  string `json:"keyword,omitempty"`
-	Severity string `json:"severity"`
-	Text     string `json:"text"`
-	Hint     string `json:"hint,omitempty"`
 }
 
 type stanza struct {
@@ -51,12 +41,9 @@ type stanza struct {
 }
 
 func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
-	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations, list: problems,
-		Problems: []problem{}, Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
+	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations,
+		Problems: append(conf.Problems{}, problems...), Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
 	r.Errors, r.Warnings = countProblems(problems)
-	for _, p := range problems {
-		r.Problems = append(r.Problems, problem{p.Pos.File, p.Pos.Line, p.Keyword, p.Severity.String(), p.Text, p.Hint})
-	}
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
 		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s)})
@@ -66,7 +53,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 
 // print writes the text form: problems to stderr, the rest to stdout.
 func (r *result) print(stdout, stderr io.Writer) {
-	Print(stderr, r.list)
+	Print(stderr, r.Problems)
 	for _, k := range r.Keywords {
 		fmt.Fprintln(stdout, k)
 	}

@@ -1,13 +1,13 @@
 // Package control implements the commands that act, from a second process, on a
 // running daemon or on the grants it opened: -S, -K and -R, --fw-list and the other
-// --fw options, grants, and the commands for keys and caches.
+// --fw options, grants, reload and status, and the commands for keys and caches.
 //
 // The daemon cooperates in two ways. It records its command line ([Record]) for -R,
 // and it answers requests on a socket ([Serve]), because it would restore within a
 // second a grant that another process removed from the firewall.
 //
-// Entry points: [Action] for what a command line asks for, [Grants] for the
-// sub-command.
+// Entry points: [Action] for what a command line asks for, [Grants], [Reload] and
+// [Status] for the sub-commands.
 package control
 
 import (
@@ -23,8 +23,9 @@ import (
 
 // Exit codes of the command line contract.
 const (
-	exitOK    = 0
-	exitError = 1
+	exitOK     = 0
+	exitError  = 1
+	exitConfig = 78
 )
 
 // A command is one action of the command line with its options and configuration.

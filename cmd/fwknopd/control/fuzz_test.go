@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/fixtures/wait"
 )
@@ -38,11 +40,11 @@ func socketPair(t *testing.T) (a, b *net.UnixConn) {
 }
 
 // FuzzRequest: of any bytes only a request to revoke or to flush closes something, and no
-// more than it selects; the answer is one JSON object or none.
+// more than it selects, and only one to reload reloads; the answer is one JSON object or none.
 func FuzzRequest(f *testing.F) {
 	for _, text := range []string{
 		`{"do":"list","select":{}}`, `{"do":"flush"}`, `{"do":"state"}`, `{"do":"revoke","select":{"src":"192.0.2.0/24","port":{"Proto":6,"Number":22},"stanza":3}}`,
-		`{"do":"revoke","select":{"stanza":9}}{"do":"flush"}`, `{"do":"revoke","select":{"src":"::/0"}}`, `{"do":"revoke","all":true}`, `[]`, "", `{"do":"flush"`,
+		`{"do":"revoke","select":{"stanza":9}}{"do":"flush"}`, `{"do":"revoke","select":{"src":"::/0"}}`, `{"do":"revoke","all":true}`, `{"do":"reload"}`, `{"do":"status","select":{}}`, `{"do":"reload","do":"status"}`, `[]`, "", `{"do":"flush"`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -54,10 +56,14 @@ func FuzzRequest(f *testing.F) {
 		client, conn := socketPair(t)
 		client.SetDeadline(time.Now().Add(wait.Timeout))
 		served := make(chan struct{})
+		reloads := 0
+		host := testHost
+		host.Reload = func(context.Context) (report.Reload, error) { reloads++; return report.Reload{}, nil }
+		host.Status = func(context.Context) report.Status { return report.Status{} }
 		go func() {
 			defer close(served)
 			defer conn.Close()
-			server{grants, func() State { return State{} }}.serve(t.Context(), conn)
+			server{grants, host}.serve(t.Context(), conn)
 		}()
 		client.Write(text)
 		client.CloseWrite()
@@ -72,6 +78,9 @@ func FuzzRequest(f *testing.F) {
 		}
 		var asked request
 		_ = json.NewDecoder(strings.NewReader(string(text))).Decode(&asked)
+		if asked.Do != "reload" && reloads > 0 {
+			t.Fatalf("%q reloads", text)
+		}
 		want := 3
 		switch asked.Do {
 		case "flush":

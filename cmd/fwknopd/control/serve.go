@@ -27,7 +27,14 @@ type Enforcer interface {
 // A server answers requests in the daemon.
 type server struct {
 	enforcer Enforcer
-	state    func() State
+	Host
+}
+
+// A Host is what requests need of the daemon beside its Enforcer.
+type Host struct {
+	State  func() State
+	Reload func(ctx context.Context) (report.Reload, error)
+	Status func(ctx context.Context) report.Status
 }
 
 // A State is what a running daemon reports about itself.
@@ -40,7 +47,7 @@ type State struct {
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
 // is called. The caller must hold the pid file. Some requests are served at a time, so
 // that one that waits for the firewall does not delay the state.
-func Serve(path string, k Enforcer, state func() State) (stop func(), err error) {
+func Serve(path string, k Enforcer, h Host) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -49,7 +56,7 @@ func Serve(path string, k Enforcer, state func() State) (stop func(), err error)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		acceptLoop(ctx, l, server{k, state})
+		acceptLoop(ctx, l, server{k, h})
 	}()
 	return func() {
 		os.Remove(path)
@@ -116,13 +123,20 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case "flush":
 		err = s.enforcer.Flush(ctx)
 	case "state":
-		state := s.state()
+		state := s.State()
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
+	case "reload":
+		var verdict report.Reload
+		verdict, err = s.Reload(ctx)
+		a.Reload = &verdict
+	case "status":
+		status := s.Status(ctx)
+		a.Status = &status
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}
 	if len(a.Grants) > 0 {
-		a.Titles = report.TitlesOf(s.state().Access, a.Grants)
+		a.Titles = report.TitlesOf(s.State().Access, a.Grants)
 	}
 	switch {
 	case req.Do == "list" && errors.Is(err, enforce.ErrUnconfirmed):

@@ -18,7 +18,7 @@ import (
 func TestTitlesOfTheDaemon(t *testing.T) {
 	path, k := filepath.Join(t.TempDir(), "x.sock"), open(t) // grants of the lines 3 and 9
 	access := &conf.Access{Stanzas: []conf.Stanza{{Number: 1, Name: "gate", Pos: conf.Pos{File: "/etc/fwknop/access.conf", Line: 3}}}}
-	stop, err := Serve(path, k, func() State { return State{Access: access} })
+	stop, err := Serve(path, k, Host{State: func() State { return State{Access: access} }})
 	if err != nil {
 		t.Fatal(err)
 	}

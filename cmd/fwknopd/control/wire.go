@@ -19,7 +19,7 @@ import (
 // A request is one JSON object. The answer is another one, after which the connection
 // is closed.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state
+	Do     string    `json:"do"` // list, revoke, flush, state, reload, status
 	Select Selection `json:"select"`
 }
 
@@ -32,6 +32,9 @@ type answer struct {
 	Unconfirmed bool `json:"unconfirmed,omitempty"`
 	// Titles are those of the stanzas of the grants, by the running configuration.
 	Titles report.Titles `json:"titles,omitempty"`
+
+	Reload *report.Reload `json:"reload,omitempty"`
+	Status *report.Status `json:"status,omitempty"`
 }
 
 const (

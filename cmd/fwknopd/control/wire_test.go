@@ -56,7 +56,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 
 func serveAt(t *testing.T, path string, k Enforcer) {
 	t.Helper()
-	stop, err := Serve(path, k, func() State { return State{} })
+	stop, err := Serve(path, k, testHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestSelections(t *testing.T) {
 		}
 		for _, tt := range tests {
 			r := open(t)
-			stop, err := Serve(path, r, func() State { return State{} })
+			stop, err := Serve(path, r, testHost)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -24,6 +24,7 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	case monitor.Granted, monitor.Extended, monitor.Kept, monitor.CommandRan:
 		d.records.carriedOut()
 	}
+	d.health.event(&ev)
 	stanza, name := d.conf().Access.TitleOf(0, report.EventStanza(&ev))
 	text := report.EventText(&ev, hostname(), stanza)
 	d.events.write(report.EventJSON(&ev, name), text)

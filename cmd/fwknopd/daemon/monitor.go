@@ -61,12 +61,18 @@ type daemon struct {
 	signalled   atomic.Pointer[time.Time] // when a signal to end came; nil: none
 	compat      report.Compat
 	records     *recordBudget
+	word        *workerWord
+	reloads     chan chan<- report.Reload // requests to read the configuration again
+	health      health
+	bareMonitor string // why this process is not confined, "" if it is or SANDBOX is off
 
 	mu         sync.Mutex
 	setup      *setup
 	worker     *monitor.Worker    // nil while there is none
 	positions  []byte             // where the worker is in the files it follows
 	waitReason string             // what the worker waits for
+	loaded     time.Time          // when the configuration in force was read
+	lastReload *report.Reload     // nil: none
 	journalctl *ingest.Journalctl // nil until the worker has asked for the journal
 }
 
@@ -86,7 +92,7 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), records: newRecordBudget(), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), word: newWorkerWord(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	return d
@@ -154,6 +160,8 @@ func (d *daemon) handleSignals(ctx context.Context, signals <-chan os.Signal, wa
 			return
 		case <-changed:
 			d.reload(true)
+		case done := <-d.reloads:
+			done <- d.reload(false)
 		case sig := <-signals:
 			switch sig {
 			case syscall.SIGHUP:

@@ -91,7 +91,8 @@ func (d *daemon) confine() error {
 	case err != nil && mode == conf.SandboxOn:
 		return fmt.Errorf("SANDBOX on: the monitor: %w", err)
 	case err != nil:
-		d.logf(warning, "SANDBOX: the monitor is not confined: %v", err)
+		d.bareMonitor = fmt.Sprintf("SANDBOX: the monitor is not confined: %v", err)
+		d.logf(warning, "%s", d.bareMonitor)
 	}
 	return nil
 }

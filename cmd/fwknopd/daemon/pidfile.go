@@ -34,13 +34,16 @@ func (d *daemon) createPIDFile() error {
 }
 
 // serveControl opens the control socket, on which other processes list and close
-// grants.
+// grants, reload the configuration and ask for the status.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, func() control.State {
-		return control.State{Waiting: d.waiting(), Unconfined: d.unconfined(), Access: d.conf().Access}
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Host{
+		State: func() control.State {
+			return control.State{Waiting: d.waiting(), Unconfined: d.unconfined(), Access: d.conf().Access}
+		},
+		Reload: d.reloadOnRequest, Status: d.status,
 	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)

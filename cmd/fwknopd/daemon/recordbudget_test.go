@@ -114,6 +114,7 @@ func TestHostileRecordsOfADay(t *testing.T) {
 		"texts":           {privsep.RecordText, "x"},
 		"long texts":      {privsep.RecordText, strings.Repeat("x", privsep.MaxRecord)},
 		"states":          {privsep.RecordState, report.State{}},
+		"kept":            {privsep.RecordTaken, report.Taken{Error: strings.Repeat("<", 500)}},
 		"losses":          {privsep.RecordLost, uint64(1)},
 		"empty summaries": {privsep.RecordSuppressed, report.Suppressed{Time: now, Sources: 2, Reasons: []report.ReasonCount{{Reason: policy.NoStanza, Count: 1}}}},
 	} {

@@ -9,37 +9,43 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy/conf"
 )
 
 // reload reads the configuration again. If it has errors, nothing changes. Grants,
 // digests and the state of knock sequences are kept. If quiet is set, an unchanged
 // configuration is not logged, and one that is being written is left for later: it may
-// have been read in half.
-func (d *daemon) reload(quiet bool) {
+// have been read in half: the verdict is zero. The worker follows later.
+func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	unchanged := time.Now().Add(-settle)
 	s, problems := prepare(d.o)
 	if quiet && written(d.conf().Files, unchanged) {
 		time.AfterFunc(settle, d.files.signal)
-		return
+		return verdict
 	}
 	for _, p := range problems {
 		d.logf(warning, "%s", p)
 	}
 	if problems.Failed() {
 		d.events.reopen() // it may have been rotated
-		d.alertf(warning, "the new configuration is refused, the old one stays in force")
-		return
+		verdict = report.NewReload(time.Now(), 0, problems)
+		d.alertf(warning, "%s", verdict.Text())
+		d.keepVerdict(verdict)
+		return verdict
 	}
 	if quiet && s.workerConfig.Equal(d.conf().workerConfig) {
-		return
+		return verdict
 	}
 	old := d.conf()
 	notifyReloading()
 	defer d.notifyReady()
 	for _, keyword := range s.Values.Changed(old.Values) {
-		d.logf(warning, "%s has changed: that counts from the next start on", keyword)
+		p := conf.Problem{Text: keyword + " has changed: that counts from the next start on", Severity: conf.Warning}
+		d.logf(warning, "%s", p.Text)
+		problems = append(problems, p)
 	}
+	s.workerConfig.Generation = old.workerConfig.Generation + 1
 	d.mu.Lock()
 	d.setup = s
 	d.mu.Unlock()
@@ -53,6 +59,9 @@ func (d *daemon) reload(quiet bool) {
 		files.replace(s.Files)
 	}
 	d.logf(info, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
+	verdict = report.NewReload(time.Now(), len(s.Access.Stanzas), problems)
+	d.keepVerdict(verdict)
+	return verdict
 }
 
 // settle is how long the configuration must be unchanged before it is reloaded: editors

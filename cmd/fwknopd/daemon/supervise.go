@@ -26,7 +26,7 @@ func (d *daemon) supervise(ctx context.Context) error {
 	}
 	s := d.conf().Server
 	return d.mon.Supervise(ctx, monitor.Supervision{
-		Start: start, Ready: d.workerReady, Waiting: d.setWaiting, Ended: d.workerEnded,
+		Start: d.health.count(start), Ready: d.workerReady, Waiting: d.setWaiting, Ended: d.workerEnded,
 		Interval: s.RestartPause, Retries: s.RestartRetries, Check: checkInterval(s.RestartPause), Alive: feedWatchdog,
 	})
 }

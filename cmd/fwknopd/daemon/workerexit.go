@@ -92,6 +92,7 @@ func (e *workerExit) Unwrap() error { return e.status }
 // another worker.
 func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
+	d.health.ended(err)
 	switch {
 	case errors.Is(err, privsep.ErrFinished) && d.canFinish() && d.ready.Load():
 		return errDone

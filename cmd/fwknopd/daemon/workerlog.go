@@ -93,6 +93,18 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 		if d.mayLog(len(content), 1) { // it is longer than one message
 			d.logLines(info, state.Lines())
 		}
+	case kind == privsep.RecordCounters:
+		var counters report.State
+		if err := decodeRecord(content, &counters); err != nil {
+			return err
+		}
+		d.word.count(counters)
+	case kind == privsep.RecordTaken:
+		var taken report.Taken
+		if err := decodeRecord(content, &taken); err != nil {
+			return err
+		}
+		return d.configurationTaken(taken)
 	case kind == privsep.RecordLost:
 		var lost uint64
 		if err := privsep.Decode(content, &lost); err != nil {

@@ -85,6 +85,9 @@ func TestReadWorkerLog(t *testing.T) {
 			"\n[-] [203.0.113.9] (stanza #1) Error creating fko context: Args contain invalid data: FKO_ERROR_INVALID_DATA_HMAC_COMPAREFAIL\n", `"stanza":1,`},
 		"suppressed":  {record(t, privsep.RecordSuppressed, three), "[-] 3 refusals not told one by one: 1 no_stanza, 2 spa.replay from 203.0.113.9\n", `"event_type":"suppressed","verdict":"refused","count":3,"reasons":{"no_stanza":1,"spa.replay":2},"sources":1,"src_ip":"203.0.113.9"}`},
 		"state":       {record(t, privsep.RecordState, report.State{Records: 7}), "[+] state: 7 records, 0 events, 0 not ours, 0 malformed, 0 lost\n[+] state: 0 events of log lines that show that a program wrote them\n[+] state: 0 copies of packets that were recorded more than once\n[+] state: 0 packets refused as spa.rate_limited\n[+] state: knock sequences: 0 granted, 0 refused, 0 repeats\n", ""},
+		"counters":    {record(t, privsep.RecordCounters, report.State{Records: 7}), "", ""},
+		"taken":       {record(t, privsep.RecordTaken, report.Taken{}), "", ""},
+		"not taken":   {record(t, privsep.RecordTaken, report.Taken{Error: "no\n\"port\""}), "[-] worker: the worker keeps its configuration: no?\"port\"\n", `"event_type":"reload","verdict":"not_applied","error":"no?\"port\""}`},
 		"lost":        {record(t, privsep.RecordLost, uint64(2)), "[-] 2 messages lost, the log was too slow\n", ""},
 		"a text":      {record(t, privsep.RecordText, "opened 192.0.2.7 tcp/22\n[+] opened"), "[-] worker: opened 192.0.2.7 tcp/22?[+] opened\n", ""},
 		"a control":   {record(t, privsep.RecordText, "a\x1b]0;owned\a\u009b2J\r"), "[-] worker: a?]0;owned??2J?\n", ""},
@@ -150,6 +153,11 @@ func TestReadWorkerLogHostile(t *testing.T) {
 		"a reason of refusals": change(func(r *report.Record) { r.Refusals = []policy.Refusal{{Reason: "no such"}} }),
 		"many refusals":        change(func(r *report.Record) { r.Refusals = make([]policy.Refusal, report.MaxRefusals+1) }),
 		"a long text":          change(func(r *report.Record) { r.Decision.User = strings.Repeat("x", 20000) }),
+		"a future generation":  record(t, privsep.RecordTaken, report.Taken{Generation: 1}),
+		"a generation below 0": record(t, privsep.RecordTaken, report.Taken{Generation: -1}),
+		"a long error":         record(t, privsep.RecordTaken, report.Taken{Error: strings.Repeat("x", 20000)}),
+		"many sources":         record(t, privsep.RecordCounters, report.State{Sources: make([]report.SourceState, 257)}),
+		"a long source":        record(t, privsep.RecordCounters, report.State{Sources: []report.SourceState{{Name: strings.Repeat("x", 20000)}}}),
 		"nothing suppressed":   record(t, privsep.RecordSuppressed, report.Suppressed{Time: time.Now()}),
 	} {
 		out, log, killed := readLog(t, says+record(t, privsep.RecordText, "afterwards"))
@@ -170,8 +178,8 @@ func TestRecordTime(t *testing.T) {
 	}
 }
 
-// Whatever a worker sends, the log gets nothing but decisions, and the encoding of a
-// record is its own.
+// Whatever a worker sends, the log gets nothing but decisions and configurations that the
+// worker keeps, and the encoding of a record is its own.
 func FuzzReadWorkerLog(f *testing.F) {
 	r := refusal()
 	r.Refusals = []policy.Refusal{{Stanza: 3, Reason: policy.SPAStale, Detail: policy.Detail{AgeS: new(int64), FirstSeen: &r.Packet.Time}}}
@@ -189,14 +197,17 @@ func FuzzReadWorkerLog(f *testing.F) {
 	f.Add(byte(privsep.RecordDecision), refused)
 	f.Add(byte(privsep.RecordDecision), granted)
 	f.Add(byte(privsep.RecordText), []byte("text\n[+] opened"))
-	f.Add(byte(privsep.RecordState), make([]byte, 9))
+	f.Add(byte(privsep.RecordState), make([]byte, 12))
+	f.Add(byte(privsep.RecordCounters), append(make([]byte, 11), 1, 1, 'x', 0, 0, 0, 0, 0))
+	f.Add(byte(privsep.RecordTaken), []byte("\x00\x03no\n"))
+	f.Add(byte(privsep.RecordTaken), []byte{2, 0})
 	s, problems := prepare(files(f, "ALERTING_METHODS noemail;", plainStanza))
 	if problems.Failed() {
 		f.Fatal(problems)
 	}
 	f.Fuzz(func(t *testing.T, kind byte, content []byte) {
 		var out, events bytes.Buffer
-		d := &daemon{setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
+		d := &daemon{setup: s, records: newRecordBudget(), word: newWorkerWord(), logger: newLogger(s.Loaded, &out, false, "1")}
 		d.events = eventLog{file: nopCloser{&events}, logf: d.logf}
 		d.verbose = 2
 		if err := d.handleRecord(kind, content); err != nil && out.Len()+events.Len() > 0 {
@@ -211,9 +222,12 @@ func FuzzReadWorkerLog(f *testing.F) {
 		}
 		for line := range strings.Lines(events.String()) {
 			var object struct {
-				Type string `json:"event_type"`
+				Type    string `json:"event_type"`
+				Verdict string `json:"verdict"`
 			}
-			if json.Unmarshal([]byte(line), &object) != nil || object.Type != "decision" && object.Type != "suppressed" || strings.Count(line, `"event_type"`) != 1 {
+			known := json.Unmarshal([]byte(line), &object) == nil && (object.Type == "decision" || object.Type == "suppressed" ||
+				object.Type == "reload" && object.Verdict == report.ReloadNotApplied)
+			if !known || strings.Count(line, `"event_type"`) != 1 {
 				t.Errorf("event log: %q", line)
 			}
 		}

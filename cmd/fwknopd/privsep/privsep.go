@@ -46,4 +46,5 @@ const (
 const (
 	NoticeReload = "reload" // fetch the configuration again
 	NoticeState  = "state"  // log the counters
+	NoticeCount  = "count"  // report the counters, which are not logged
 )

@@ -18,7 +18,9 @@ import (
 const (
 	RecordDecision   = 'd' // a report.Record
 	RecordSuppressed = 's' // a report.Suppressed
-	RecordState      = 'c' // a report.State
+	RecordState      = 'c' // a report.State, to be logged
+	RecordCounters   = 'n' // a report.State, to be kept
+	RecordTaken      = 'r' // a report.Taken: after each load, or why there was none
 	RecordLost       = 'l' // a uint64: records that did not fit into the pipe
 	RecordListening  = 'k' // empty: the sources are open
 	RecordLimit      = 'e' // empty: the packets of -C have been processed

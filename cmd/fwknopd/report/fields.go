@@ -102,6 +102,8 @@ var EventFields = []Field{
 	{"sources", integer, "", "event_type suppressed", "How many sources they came from, at most 4096 are counted.", first, ""},
 	{"step_s", number, "seconds", "verdict clock", "By how much the clock was set.", first, ""},
 	{"refused_before", instant, "", "verdict digests.lost", "Messages sent before are refused.", first, ""},
+	{"stanzas", integer, "", "verdict loaded", "How many stanzas the configuration has.", first, ""},
+	{"problems", "array of objects", "", "event_type reload", "Errors and warnings in the configuration, each with file, line, keyword, severity, text and hint as check prints them.", first, ""},
 
 	{"input", object, "", "replay and explain", "Where the packet stands.", first, ""},
 	{"input.name", text, "", "replay and explain", "The file.", first, ""},
@@ -147,6 +149,10 @@ var EventKinds = []EventKind{
 	{"worker", string(monitor.WorkerDied), "It died.", categories{"event", "process", "end", failure}},
 	{"worker", string(monitor.WorkerGaveUp), "It could not be started again; the daemon ends when all is closed.", categories{"event", "process", "end", failure}},
 	{"worker", string(monitor.Violation), "It broke the protocol, as one that is taken over would, and was ended.", categories{"alert", "intrusion_detection process", "info", failure}},
+
+	{"reload", ReloadLoaded, "The configuration was read again and is in force.", categories{"event", "configuration", "change", success}},
+	{"reload", ReloadRefused, "It has errors; the one before stays in force.", categories{"event", "configuration", "info", failure}},
+	{"reload", ReloadNotApplied, "The worker keeps the one before, for the reason that it gives.", categories{"event", "configuration", "info", failure}},
 
 	{"monitor", string(monitor.Contested), "Another program removes again and again what the daemon opens.", categories{"event", "configuration", "change", failure}},
 	{"monitor", string(monitor.ClockStep), "The clock was set.", categories{"event", "host", "change", ""}},

@@ -97,27 +97,6 @@ func (s *Suppressed) Check() error {
 	return checkZone(s.Src)
 }
 
-// A State has the counters of a worker.
-type State struct {
-	Records, Events, NotOurs, Malformed, Lost uint64
-	Forged, Copies, RateLimited               uint64
-	Granted, Refused, Repeats                 uint64 // knock sequences
-}
-
-// Check implements what records have in common; all counters are possible.
-func (*State) Check() error { return nil }
-
-// Lines returns the messages for SIGUSR1.
-func (s *State) Lines() []string {
-	return []string{
-		fmt.Sprintf("state: %d records, %d events, %d not ours, %d malformed, %d lost", s.Records, s.Events, s.NotOurs, s.Malformed, s.Lost),
-		fmt.Sprintf("state: %d events of log lines that show that a program wrote them", s.Forged),
-		fmt.Sprintf("state: %d copies of packets that were recorded more than once", s.Copies),
-		fmt.Sprintf("state: %d packets refused as %s", s.RateLimited, policy.SPARateLimited),
-		fmt.Sprintf("state: knock sequences: %d granted, %d refused, %d repeats", s.Granted, s.Refused, s.Repeats),
-	}
-}
-
 // Limits of a record.
 const (
 	maxRecordText   = 16 << 10 // bytes of a string

@@ -10,6 +10,7 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
+	"fwknopd/policy/conf"
 )
 
 var sampleTime = time.Date(2026, 11, 27, 9, 40, 0, 0, time.UTC)
@@ -33,6 +34,9 @@ func samples() (list []sample) {
 		list = append(list, sample{string(EventJSON(ev, "alice")), EventText(ev, "gate", "stanza alice (access.conf:3)")})
 	}
 	s := Suppressed{Time: at, Reasons: []ReasonCount{{policy.NoStanza, 3}}, Sources: 1, Src: netip.MustParseAddr("192.0.2.7")}
+	for _, r := range []Reload{NewReload(at, 3, nil), NewReload(at, 0, conf.Problems{{Pos: conf.Pos{File: "access.conf", Line: 3}, Text: "wrong"}}), NotApplied(at, "UDP: busy")} {
+		list = append(list, sample{string(r.JSON()), r.Text()})
+	}
 	return append(list, sample{string(s.JSON()), s.Text()},
 		sample{string(DigestsLostJSON(at, "the file is gone", at)), DigestsLostText("the file is gone", at)})
 }

@@ -13,6 +13,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -28,6 +29,7 @@ func (w *worker) load(ctx context.Context) error {
 	if err := w.fetch(ctx, c); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	w.fetched = c.Generation
 	l, problems := c.Load()
 	if problems.Failed() {
 		return problems
@@ -62,6 +64,7 @@ func (w *worker) load(ctx context.Context) error {
 	if w.outgrown(src.specs) {
 		return privsep.ErrRestart
 	}
+	w.out.put(privsep.RecordTaken, report.Taken{Generation: c.Generation})
 	return nil
 }
 

@@ -7,9 +7,11 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -19,6 +21,17 @@ import (
 type sources struct {
 	ingest.Source
 	specs []privsep.SourceSpec
+	each  []ingest.Source // one for each of specs
+}
+
+// states returns the counters of each source.
+func (s *sources) states() []report.SourceState {
+	list := make([]report.SourceState, len(s.each))
+	for i, src := range s.each {
+		n := src.Stats().Counts()
+		list[i] = report.SourceState{Name: strings.TrimSpace(s.specs[i].Name()), Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost}
+	}
+	return list
 }
 
 // sources opens the sources of l, or returns the open ones if they are the same. If the
@@ -59,7 +72,7 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 		}
 		open = append(open, src)
 	}
-	return &sources{ingest.Merge(open...), list}, nil
+	return &sources{ingest.Merge(open...), list, open}, nil
 }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {

@@ -98,6 +98,7 @@ type worker struct {
 	client    *monitor.Client
 	out       *recordWriter
 	conf      *privsep.Config
+	fetched   int // the generation of the configuration that was fetched last
 	loaded    *config.Loaded
 	engine    *policy.Engine
 	store     *replay.Replica
@@ -144,14 +145,16 @@ func (w *worker) serve(ctx context.Context) error {
 		case notice(monitor.NoticeAlive):
 			w.client.Alive()
 		case notice(privsep.NoticeState):
-			w.logState()
+			w.out.put(privsep.RecordState, w.state())
+		case notice(privsep.NoticeCount):
+			w.out.put(privsep.RecordCounters, w.state())
 		case notice(privsep.NoticeReload):
 			w.flush(ctx)
 			if err := w.load(ctx); err != nil {
 				if w.src == nil || errors.Is(err, privsep.ErrRestart) {
 					return err
 				}
-				w.out.warnf("the worker keeps its configuration: %v", err)
+				w.out.put(privsep.RecordTaken, report.Taken{Generation: w.fetched, Error: privsep.Sanitize(err.Error())})
 			}
 		default:
 			return err
@@ -210,14 +213,14 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
-// logState logs the counters.
-func (w *worker) logState() {
+// state returns the counters.
+func (w *worker) state() report.State {
 	n, k := w.src.Stats().Counts(), w.engine.KnockCounts()
-	w.out.put(privsep.RecordState, report.State{
+	return report.State{
 		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
 		Forged: n.Forged, Copies: w.engine.Copies(), RateLimited: w.engine.RateLimited(),
-		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats,
-	})
+		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats, Sources: w.src.states(),
+	}
 }
 
 // step decides one packet. It counts for -C if the engine examined it: frames of other

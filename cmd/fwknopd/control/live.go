@@ -1,0 +1,123 @@
+package control
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/report"
+)
+
+// statusTimeout bounds a status request: the daemon waits some seconds for the firewall and
+// for the worker.
+const statusTimeout = 10 * time.Second
+
+// Reload implements `fwknopd reload` and returns the exit code: 78 if the configuration is
+// refused.
+func Reload(args []string, stdout, stderr io.Writer) int {
+	return withPaths(cli.Reload, args, (*command).reloadDaemon, stdout, stderr)
+}
+
+// Status implements `fwknopd status` and returns the exit code: 1 if no daemon runs.
+func Status(args []string, stdout, stderr io.Writer) int {
+	return withPaths(cli.Status, args, (*command).daemonStatus, stdout, stderr)
+}
+
+// withPaths runs a command that takes only the place of the control socket from the
+// configuration. Errors in it are for the daemon to say.
+func withPaths(c cli.Command, args []string, run func(*command) int, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(c, args, stdout, stderr)
+	if o == nil {
+		return code
+	}
+	opts := config.FromFlags(o)
+	opts.Offline = true
+	if main := opts.Main(); main != "" {
+		f, err := os.Open(main)
+		if err != nil {
+			inputs.PrintError(stderr, "fwknopd", cli.Rights(err))
+			return exitError
+		}
+		f.Close()
+	}
+	l, _ := load(opts)
+	return run(&command{o, l, stdout, stderr})
+}
+
+// errNotRunning means that there is no daemon with the pid file of the configuration.
+var errNotRunning = errors.New("no running fwknopd detected")
+
+// askDaemon sends a request that only a running daemon can answer.
+func (c *command) askDaemon(d time.Duration, do string) (*answer, error) {
+	socket := SocketPath(c.pidFile())
+	a, err := askTimeout(d, socket, request{Do: do})
+	switch {
+	case err == nil:
+		return a, nil
+	case !errors.Is(err, errNoDaemon):
+		return nil, fmt.Errorf("daemon: %w", err)
+	}
+	running, err := findDaemon(c.pidFile())
+	switch {
+	case err != nil:
+		return nil, err
+	case running.pid == 0:
+		return nil, fmt.Errorf("%w (%s)", errNotRunning, c.pidFile())
+	}
+	return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s", running.pid, socket)
+}
+
+// reloadDaemon has the daemon read its configuration again and prints the verdict.
+func (c *command) reloadDaemon() int {
+	a, err := c.askDaemon(exchangeTimeout, "reload")
+	if err != nil {
+		return c.fail(err)
+	}
+	r := a.Reload
+	switch {
+	case r == nil:
+		return c.fail(errors.New("the daemon gave no verdict"))
+	case c.JSON():
+		c.printfln("%s", r.JSON())
+	default:
+		config.Print(c.stderr, r.Problems)
+	}
+	switch r.Verdict {
+	case report.ReloadLoaded:
+		if !c.JSON() {
+			c.printfln("%s", r.Text())
+		}
+		return exitOK
+	case report.ReloadRefused:
+		c.fail(errors.New(r.Text()))
+		return exitConfig
+	}
+	return c.fail(errors.New(r.Text()))
+}
+
+// daemonStatus prints what the daemon says about itself.
+func (c *command) daemonStatus() int {
+	a, err := c.askDaemon(statusTimeout, "status")
+	switch {
+	case errors.Is(err, errNotRunning) && c.JSON():
+		c.printfln("%s", report.NotRunningJSON(c.pidFile()))
+		return exitError
+	case err != nil:
+		return c.fail(err)
+	case a.Status == nil:
+		return c.fail(errors.New("the daemon gave no status"))
+	case c.JSON():
+		c.printfln("%s", a.Status.JSON())
+	default:
+		_, err = io.WriteString(c.stdout, a.Status.Text())
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}

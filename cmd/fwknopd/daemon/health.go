@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"strings"
+	"sync"
+
+	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
+)
+
+// A health is what the status tells of the firewall and of the workers so far.
+type health struct {
+	mu       sync.Mutex
+	firewall report.FirewallStatus // the last error
+	pid      int                   // of the worker, 0 if there is none
+	starts   int
+	lastEnd  string // why a worker ended last
+}
+
+// event keeps what an event says of the firewall. Errors of external commands are not of it.
+func (h *health) event(ev *monitor.Event) {
+	if ev.Kind != monitor.Failed && ev.Kind != monitor.Contested || ev.Grant.External != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.firewall.Error = strings.TrimPrefix(report.EventText(ev, "", ""), "firewall: ")
+	h.firewall.ErrorTime = ev.Time.UTC()
+}
+
+// started counts a worker.
+func (h *health) started(pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starts++
+	h.pid = pid
+}
+
+// ended keeps why a worker ended, in words that may be those of the worker.
+func (h *health) ended(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pid, h.lastEnd = 0, privsep.Sanitize(err.Error())
+}
+
+// fill sets what h has of a status.
+func (h *health) fill(s *report.Status) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.Firewall = h.firewall
+	s.WorkerPID, s.Restarts, s.LastEnd = h.pid, max(h.starts-1, 0), h.lastEnd
+}
+
+// count counts the workers that start starts.
+func (h *health) count(start func() (*monitor.Worker, error)) func() (*monitor.Worker, error) {
+	return func() (*monitor.Worker, error) {
+		w, err := start()
+		if err == nil {
+			h.started(w.Pid)
+		}
+		return w, err
+	}
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"fwknopd/policy"
+	"fwknopd/policy/conf"
+)
+
+// A Status is what a running daemon says about itself, as `status --json` prints it. Members
+// may be added, never removed or changed. Counters and Waiting are the word of the worker.
+type Status struct {
+	V         int     `json:"v"`
+	Running   bool    `json:"running"`
+	PID       int     `json:"pid,omitempty"`
+	WorkerPID int     `json:"worker_pid,omitempty"`
+	PIDFile   string  `json:"pid_file"`
+	Version   string  `json:"version,omitempty"`
+	UptimeS   float64 `json:"uptime_s,omitempty"`
+
+	Config  string    `json:"config,omitempty"` // the main file, "" if there is none
+	Stanzas int       `json:"stanzas"`
+	Loaded  time.Time `json:"loaded,omitzero"` // when the configuration in force was read
+	// Reload is the last one; nil if there was none.
+	Reload *Reload `json:"reload,omitempty"`
+	// NotApplied is why the worker has another configuration than the monitor, "" if it has not.
+	NotApplied string `json:"not_applied,omitempty"`
+
+	Firewall FirewallStatus `json:"firewall"`
+	Grants   int            `json:"grants"`
+
+	// Counters are those of the worker since its start; nil if it did not answer.
+	Counters *Counters `json:"counters,omitempty"`
+	Restarts int       `json:"worker_restarts"`
+	LastEnd  string    `json:"worker_last_end,omitempty"` // why a worker ended last
+	Waiting  string    `json:"waiting,omitempty"`
+
+	Sandbox    string `json:"sandbox,omitempty"`    // the value of SANDBOX
+	Unconfined string `json:"unconfined,omitempty"` // what is missing of it, "" if nothing is
+}
+
+// A FirewallStatus is how the firewall does.
+type FirewallStatus struct {
+	Type string `json:"type,omitempty"`
+	// Unconfirmed is set if the firewall does not answer: the grants are those that the
+	// daemon has opened.
+	Unconfirmed string    `json:"unconfirmed,omitempty"`
+	Error       string    `json:"error,omitempty"` // the last one since the start
+	ErrorTime   time.Time `json:"error_time,omitzero"`
+}
+
+// Counters are those of a worker.
+type Counters struct {
+	Sources     []SourceState `json:"sources"`
+	RateLimited uint64        `json:"rate_limited"`
+}
+
+// JSON returns s as one object without a newline.
+func (s *Status) JSON() []byte { return appendObject(nil, s) }
+
+// NotRunningJSON returns the object of `status --json` where no daemon has the pid file.
+func NotRunningJSON(pidFile string) []byte {
+	return appendObject(nil, struct {
+		V       int    `json:"v"`
+		Running bool   `json:"running"`
+		PIDFile string `json:"pid_file"`
+	}{1, false, pidFile})
+}
+
+// Text returns s as lines of a name and a value.
+func (s *Status) Text() string {
+	var t table
+	t.addf("fwknopd", "%s, up %v", s.Version, time.Duration(s.UptimeS*float64(time.Second)).Round(time.Second))
+	t.addf("pid", "%d", s.PID)
+	s.addConfig(&t)
+	t.addf("firewall", "%s", s.Firewall.Type)
+	if f := &s.Firewall; f.Error != "" {
+		t.addf("firewall error", "%s %s", stampText(f.ErrorTime), f.Error)
+	}
+	t.addf("grants", "%d", s.Grants)
+	if text := s.Firewall.Unconfirmed; text != "" {
+		t.addf("unconfirmed", "%s", text)
+	}
+	s.addWorker(&t)
+	return t.text()
+}
+
+func (s *Status) addConfig(t *table) {
+	if s.Config != "" {
+		t.addf("configuration", "%s", s.Config)
+	}
+	t.addf("loaded", "%s, %s", stampText(s.Loaded), conf.Count(s.Stanzas, "stanza"))
+	if r := s.Reload; r != nil {
+		t.addf("last reload", "%s %s", stampText(r.Time), r.Verdict)
+		for _, p := range r.Problems {
+			if p.Severity == conf.Error {
+				t.addf("reload error", "%s", p)
+			}
+		}
+	}
+	if s.NotApplied != "" {
+		t.addf("not applied", "the worker keeps its configuration: %s", s.NotApplied)
+	}
+}
+
+func (s *Status) addWorker(t *table) {
+	if s.WorkerPID == 0 {
+		t.addf("worker", "none runs")
+	} else {
+		t.addf("worker pid", "%d", s.WorkerPID)
+	}
+	t.addf("worker restarts", "%d", s.Restarts)
+	if s.LastEnd != "" {
+		t.addf("worker last end", "%s", s.LastEnd)
+	}
+	if c := s.Counters; c != nil {
+		for _, n := range c.Sources {
+			t.addf("source", "%s: %d records, %d events, %d not ours, %d malformed, %d lost", n.Name, n.Records, n.Events, n.NotOurs, n.Malformed, n.Lost)
+		}
+		t.addf("rate limited", "%d packets refused as %s", c.RateLimited, policy.SPARateLimited)
+	} else if s.WorkerPID != 0 {
+		t.addf("counters", "the worker does not answer")
+	}
+	if s.Waiting != "" {
+		t.addf("waiting", "%s", s.Waiting)
+	}
+	t.addf("sandbox", "%s", cmp.Or(s.Unconfined, "complete (SANDBOX "+s.Sandbox+")"))
+}
+
+func stampText(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// A table is lines of a name and a value, the values one below the other.
+type table [][2]string
+
+func (t *table) addf(name, format string, args ...any) {
+	*t = append(*t, [2]string{name + ":", conf.Printable(fmt.Sprintf(format, args...))})
+}
+
+func (t table) text() string {
+	width := 0
+	for _, row := range t {
+		width = max(width, len(row[0]))
+	}
+	var b strings.Builder
+	for _, row := range t {
+		fmt.Fprintf(&b, "%-*s %s\n", width, row[0], row[1])
+	}
+	return b.String()
+}
