@@ -27,7 +27,7 @@ func Completions(args []string, stdout, stderr io.Writer) int {
 func (c Command) words() []string {
 	switch c {
 	case Grants:
-		return []string{"list", "revoke"}
+		return []string{"list", "revoke", "add"}
 	case Digests:
 		return []string{"export"}
 	case Completion:

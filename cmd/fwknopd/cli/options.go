@@ -89,7 +89,7 @@ type Options struct {
 	Record   string   // --record
 	Payload  string   // --payload
 	Src      string   // --src, also of grants
-	Dst      string   // --dst
+	Dst      string   // --dst, also of grants
 	Proto    string   // --proto
 	Time     string   // --time
 
@@ -101,7 +101,8 @@ type Options struct {
 
 	Last int // --last, of why
 
-	// Init; Port too.
+	// Init; For also of grants.
+	Port       string // --port
 	Name       string // --name
 	For        string // --for
 	Dir        string // --dir
@@ -112,10 +113,10 @@ type Options struct {
 	DryRun     bool   // --dry-run
 	Remove     string // --remove
 
-	// Grants.
-	Port   string // --port
-	Stanza int    // --stanza
-	All    bool   // --all
+	// Grants; Src, Dst and For too.
+	Ports  []string // --port
+	Stanza string   // --stanza, NAME or line
+	All    bool     // --all
 
 	Client ClientOptions
 

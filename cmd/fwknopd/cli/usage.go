@@ -38,7 +38,7 @@ Configure:
        fwknopd migrate [options] DIR             clean files of the 2.6 dialect out of old ones
 
 Control what is open:
-       fwknopd grants list|revoke                what is open
+       fwknopd grants list|revoke|add            what is open
        fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
 
@@ -60,8 +60,9 @@ Each sub-command has its own --help.
 Reads the configuration as the daemon would, says everything that is wrong with it,
 what each stanza allows, and what is dangerous in it.
 `,
-	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
-       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
+	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
+       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza NAME|LINE | --all) [--json] [-c FILE] [-O FILE]
+       fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [-d FILE] [-c FILE] [-O FILE]
 
@@ -142,6 +143,7 @@ var examples = map[Command][]string{
 	Grants: {
 		"fwknopd grants list --json",
 		"fwknopd grants revoke --src 192.0.2.7 --port tcp/22",
+		"fwknopd grants add --src 192.0.2.7 --port tcp/22 --for 10m --stanza alice-laptop",
 	},
 	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
 	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},

@@ -14,7 +14,7 @@ import (
 // fwknopd remove them with --fw-del-chains.
 func (c *command) flush() int {
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
 	if err := o.openFirewall(ctx); err != nil {
 		return c.fail(err)
@@ -60,7 +60,7 @@ func (c *command) deleteIP() int {
 		return c.fail(fmt.Errorf("--fw-del-ip: %w", err))
 	}
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
 	closed, err := o.revoke(ctx, Selection{Src: src})
 	for i := range closed {

@@ -57,7 +57,7 @@ func FuzzRequest(f *testing.F) {
 		go func() {
 			defer close(served)
 			defer conn.Close()
-			server{grants, func() State { return State{} }}.serve(t.Context(), conn)
+			server{grants, testHost}.serve(t.Context(), conn)
 		}()
 		client.Write(text)
 		client.CloseWrite()

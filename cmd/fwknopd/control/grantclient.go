@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
@@ -18,13 +19,22 @@ import (
 // would restore grants removed without it, else directly in the firewall.
 type grantClient struct {
 	*config.Loaded
-	socket string
-	opened bool
-	fw     *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
+	options *cli.Options
+	socket  string
+	opened  bool
+	fw      *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
 }
 
-func newGrantClient(l *config.Loaded) *grantClient {
-	return &grantClient{Loaded: l, socket: SocketPath(l.Server.PIDFile)}
+func newGrantClient(c *command) *grantClient {
+	return &grantClient{Loaded: c.Loaded, options: c.Options, socket: SocketPath(c.Server.PIDFile)}
+}
+
+// line returns the line of a stanza by its NAME or line, from the files as they are now.
+func (o *grantClient) line(stanza string) (int, error) {
+	opts := config.FromFlags(o.options)
+	opts.Offline = true
+	l, _ := config.Load(opts)
+	return l.Access.Line(stanza)
 }
 
 // openFirewall opens the firewall, unless that has been done. A daemon that runs is asked
@@ -47,22 +57,22 @@ func (o *grantClient) close() {
 // the firewall does not answer, it returns those that the daemon has opened, with
 // [enforce.ErrUnconfirmed].
 func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{"list", s}, func(k Enforcer) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
+	return o.do(ctx, request{Do: "list", Select: s}, func(k Enforcer, s Selection) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
 }
 
 // revoke revokes the grants that s selects and returns them.
 func (o *grantClient) revoke(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{"revoke", s}, func(k Enforcer) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
+	return o.do(ctx, request{Do: "revoke", Select: s}, func(k Enforcer, s Selection) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
 }
 
 // flush revokes all grants.
 func (o *grantClient) flush(ctx context.Context) error {
-	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
+	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer, _ Selection) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
 	return err
 }
 
 // do sends req to the daemon, or calls direct if none runs.
-func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
+func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer, Selection) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
 	a, err := ask(o.socket, req)
 	switch {
 	case err == nil && a.Unconfirmed:
@@ -81,6 +91,9 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer)
 			return nil, fmt.Errorf("daemon: %w", err)
 		}
 	}
+	if err := req.Select.resolve(o.line); err != nil {
+		return nil, err
+	}
 	if err := o.openFirewall(ctx); err != nil {
 		return nil, err
 	}
@@ -89,7 +102,7 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer)
 		return nil, err
 	}
 	defer done()
-	return direct(k)
+	return direct(k, req.Select)
 }
 
 // exitGrace is how long a daemon that no longer answers may take to exit.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,35 +15,61 @@ import (
 	"fwknopd/enforce"
 )
 
-// Grants implements `fwknopd grants list|revoke` and returns the exit code.
+// Grants implements `fwknopd grants list|revoke|add` and returns the exit code.
 func Grants(args []string, stdout, stderr io.Writer) int {
 	o, code := cli.Begin(cli.Grants, args, stdout, stderr)
 	if o == nil {
 		return code
 	}
-	s, err := parseSelection(o)
+	run, err := parseGrants(o)
 	if err != nil {
 		return cli.Grants.Refuse(stderr, err)
 	}
-	return withValidConfig(o, func(c *command) int { return c.grants(o.Operands[0], s) })(stdout, stderr)
+	return withValidConfig(o, run)(stdout, stderr)
 }
 
-// parseSelection parses the verb and the selection. Revoking everything requires --all.
-func parseSelection(o *cli.Options) (s Selection, err error) {
-	if len(o.Operands) != 1 || o.Operands[0] != "list" && o.Operands[0] != "revoke" {
-		return s, errors.New("want one of list, revoke")
+// grantOptions are the options that a verb of grants takes beside those of all.
+var grantOptions = map[string][]string{
+	"list":   {"src", "port", "stanza", "all"},
+	"revoke": {"src", "port", "stanza", "all"},
+	"add":    {"src", "port", "stanza", "for", "dst"},
+}
+
+// parseGrants parses the verb and what belongs to it, and returns what runs it.
+func parseGrants(o *cli.Options) (run func(*command) int, err error) {
+	if len(o.Operands) != 1 || grantOptions[o.Operands[0]] == nil {
+		return nil, errors.New("want one of list, revoke, add")
 	}
+	verb := o.Operands[0]
+	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst"} {
+		if o.Set(name) && !slices.Contains(grantOptions[verb], name) {
+			return nil, fmt.Errorf("--%s does not go with %s", name, verb)
+		}
+	}
+	if verb == "add" {
+		a, err := parseAddition(o)
+		return func(c *command) int { return c.add(a) }, err
+	}
+	s, err := parseSelection(o)
+	return func(c *command) int { return c.grants(verb, s) }, err
+}
+
+// parseSelection parses the selection of list or revoke. Revoking everything requires --all.
+func parseSelection(o *cli.Options) (s Selection, err error) {
 	if o.Src != "" {
 		if s.Src, err = parseSource(o.Src); err != nil {
 			return s, fmt.Errorf("--src: %w", err)
 		}
 	}
-	if o.Port != "" {
-		if s.Port, err = parsePort(o.Port); err != nil {
+	if len(o.Ports) > 1 {
+		return s, errors.New("--port: one here")
+	}
+	for _, text := range o.Ports {
+		if s.Port, err = parsePort(text); err != nil {
 			return s, fmt.Errorf("--port: %w", err)
 		}
 	}
-	s.Stanza = o.Stanza
+	s.Name = o.Stanza
 	named := s != (Selection{})
 	switch {
 	case o.Operands[0] == "revoke" && !named && !o.All:
@@ -76,7 +103,7 @@ func parsePort(text string) (enforce.Port, error) {
 
 func (c *command) grants(verb string, s Selection) int {
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
 	do := o.list
 	if verb == "revoke" {

@@ -25,7 +25,17 @@ type Enforcer interface {
 // A server answers requests in the daemon.
 type server struct {
 	enforcer Enforcer
-	state    func() State
+	Host
+}
+
+// A Host is what requests need of the daemon beside its Enforcer.
+type Host struct {
+	State func() State
+	// Line returns the line of a stanza by its NAME or line.
+	Line func(stanza string) (int, error)
+	// Add opens what the administrator asks for, and returns it as it stands in the firewall,
+	// with the base chains of other programs that drop it all the same.
+	Add func(context.Context, Addition) (open []enforce.Grant, blocked []string, err error)
 }
 
 // A State is what a running daemon reports about itself.
@@ -37,7 +47,7 @@ type State struct {
 // Serve answers the commands of this package at path (see [SocketPath]) until stop
 // is called. The caller must hold the pid file. Some requests are served at a time, so
 // that one that waits for the firewall does not delay the state.
-func Serve(path string, k Enforcer, state func() State) (stop func(), err error) {
+func Serve(path string, k Enforcer, h Host) (stop func(), err error) {
 	l, err := listen(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -46,7 +56,7 @@ func Serve(path string, k Enforcer, state func() State) (stop func(), err error)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		acceptLoop(ctx, l, server{k, state})
+		acceptLoop(ctx, l, server{k, h})
 	}()
 	return func() {
 		os.Remove(path)
@@ -104,17 +114,20 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	var a answer
-	var err error
-	switch req.Do {
-	case "list":
+	err := req.Select.resolve(s.Line)
+	switch {
+	case err != nil:
+	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
-	case "revoke":
+	case req.Do == "revoke":
 		a.Grants, err = revokeSelected(ctx, s.enforcer, req.Select)
-	case "flush":
+	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
-	case "state":
-		state := s.state()
+	case req.Do == "state":
+		state := s.State()
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
+	case req.Do == "add" && req.Add != nil:
+		a.Grants, a.Blocked, err = s.Add(ctx, *req.Add)
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}

@@ -56,7 +56,7 @@ func selection(t *testing.T, src, port string, stanza int) Selection {
 
 func serveAt(t *testing.T, path string, k Enforcer) {
 	t.Helper()
-	stop, err := Serve(path, k, func() State { return State{} })
+	stop, err := Serve(path, k, testHost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,13 +89,13 @@ func TestSelections(t *testing.T) {
 		}
 		for _, tt := range tests {
 			r := open(t)
-			stop, err := Serve(path, r, func() State { return State{} })
+			stop, err := Serve(path, r, testHost)
 			if err != nil {
 				t.Fatal(err)
 			}
 			s := selection(t, tt.src, tt.port, tt.stanza)
 			for _, do := range []string{"list", "revoke"} {
-				a, err := ask(path, request{do, s})
+				a, err := ask(path, request{Do: do, Select: s})
 				if err != nil || len(a.Grants) != tt.want {
 					t.Errorf("%s %+v: %v, %v", do, tt, a, err)
 				}
@@ -254,7 +254,7 @@ func TestRevokedStaysClosed(t *testing.T) {
 	if open := repaired(); len(open) != 2 {
 		t.Fatalf("repaired: %v", open)
 	}
-	if a, err := ask(path, request{"revoke", selection(t, "192.0.2.7", "", 0)}); err != nil || len(a.Grants) != 1 {
+	if a, err := ask(path, request{Do: "revoke", Select: selection(t, "192.0.2.7", "", 0)}); err != nil || len(a.Grants) != 1 {
 		t.Fatalf("revoke: %v, %v", a, err)
 	}
 	if open := repaired(); len(open) != 1 || open[0].Src != other.Src {

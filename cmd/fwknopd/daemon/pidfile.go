@@ -33,13 +33,17 @@ func (d *daemon) createPIDFile() error {
 	return nil
 }
 
-// serveControl opens the control socket, on which other processes list and close
+// serveControl opens the control socket, on which other processes list, close and open
 // grants.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
 	}
-	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} })
+	stop, err := control.Serve(control.SocketPath(d.conf().Server.PIDFile), d.mon, control.Host{
+		State: func() control.State { return control.State{Waiting: d.waiting(), Unconfined: d.unconfined()} },
+		Line:  func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
+		Add:   d.openByHand,
+	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)
 		return func() {}

@@ -176,6 +176,16 @@ func ClosedText(g *enforce.Grant) string {
 	return text + " for " + g.Src.String()
 }
 
+// OpenText returns when an open grant ends, its ports and its client. Times are in the location
+// of now.
+func OpenText(g *enforce.Grant, now time.Time) string {
+	if g.Expires.IsZero() {
+		return "without end: " + ClosedText(g)
+	}
+	left := max(g.Expires.Sub(now), 0).Round(time.Second)
+	return fmt.Sprintf("until %s, %v left: %s", g.Expires.In(now.Location()).Format(time.ANSIC), left, ClosedText(g))
+}
+
 // ListText renders grants for --fw-list, one rule a line, numbered from 1:
 //
 //	num  target      prot    opt source               destination

@@ -1,0 +1,146 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/enforce"
+	"fwknopd/policy/conf"
+)
+
+// testHost has one stanza with a NAME.
+var testHost = Host{
+	State: func() State { return State{} },
+	Line:  (&conf.Access{Stanzas: []conf.Stanza{{Pos: conf.Pos{Line: 9}, Name: "alice"}}}).Line,
+	Add: func(context.Context, Addition) ([]enforce.Grant, []string, error) {
+		return nil, nil, errors.New("nothing is offered")
+	},
+}
+
+// grants runs `fwknopd grants` with the configuration of p.
+func (p place) grants(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = Grants(append(args, "-c", p.conf), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestGrantsCommandLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"": "want one of list, revoke, add", "show": "want one of", "list list": "want one of",
+		"revoke":                                       "say what to close, or --all",
+		"revoke --all --src 192.0.2.7":                 "--all closes everything",
+		"revoke --port tcp/22 --port tcp/23":           "--port: one here",
+		"list --for 10m":                               "--for does not go with list",
+		"revoke --all --dst 192.0.2.1":                 "--dst does not go with revoke",
+		"add --src 192.0.2.7":                          "add wants --src and --port",
+		"add --port tcp/22":                            "add wants --src and --port",
+		"add --src 192.0.2.0/24 --port tcp/22":         `--src: "192.0.2.0/24" is not an address`,
+		"add --src alice --port tcp/22":                `--src: "alice" is not an address`,
+		"add --src 192.0.2.7 --port 22":                `--port: "22" is not like tcp/22`,
+		"add --src 192.0.2.7 --port tcp/22 --all":      "--all does not go with add",
+		"add --src 192.0.2.7 --port tcp/22 --for 0":    `--for: "0" is not a time like 10m`,
+		"add --src 192.0.2.7 --port tcp/22 --for 1.5s": `--for: "1.5s" is not a time like 10m`,
+		"add --src 192.0.2.7 --port tcp/22 --for -1m":  `--for: "-1m" is not a time like 10m`,
+		"add --src 192.0.2.7 --port tcp/22 --for 9e9h": `--for: "9e9h" is not a time like 10m`,
+		"add --src 192.0.2.7 --port tcp/22 --dst x":    `--dst: "x" is not an address`,
+	} {
+		var out, errs bytes.Buffer
+		if code := Grants(strings.Fields(line), &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {
+			t.Errorf("%q: %d %s, want %s", line, code, errs.String(), want)
+		}
+	}
+}
+
+func TestAdditionParses(t *testing.T) {
+	ssh, dns := enforce.Port{Proto: enforce.TCP, Number: 22}, enforce.Port{Proto: enforce.UDP, Number: 53}
+	for line, want := range map[string]Addition{
+		"--src ::ffff:192.0.2.7 --port tcp/22":                 {Src: addr("192.0.2.7"), Ports: []enforce.Port{ssh}},
+		"--src 2001:db8::7 --port tcp/22,UDP/53 --for 90":      {Src: addr("2001:db8::7"), Ports: []enforce.Port{ssh, dns}, For: 90 * time.Second},
+		"--src 192.0.2.7 --port tcp/22 --port udp/53":          {Src: addr("192.0.2.7"), Ports: []enforce.Port{ssh, dns}},
+		"--src 192.0.2.7 --port udp/53 --for 1h30m --stanza a": {Src: addr("192.0.2.7"), Ports: []enforce.Port{dns}, For: 90 * time.Minute, Stanza: "a"},
+		"--src 192.0.2.7 --port udp/53 --dst 192.0.2.1":        {Src: addr("192.0.2.7"), Dst: addr("192.0.2.1"), Ports: []enforce.Port{dns}},
+	} {
+		o, err := cli.Parse(cli.Grants, append([]string{"add"}, strings.Fields(line)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := parseAddition(o); err != nil || !reflect.DeepEqual(a, want) {
+			t.Errorf("%s: %+v, %v", line, a, err)
+		}
+	}
+}
+
+// grants add says that a port is open, or why not; and that only a daemon can.
+func TestAdd(t *testing.T) {
+	p := newPlace(t, true)
+	add := []string{"add", "--src", "192.0.2.7", "--port", "tcp/22", "--stanza", "alice", "--for", "10m"}
+	if code, out, errs := p.grants(add...); code != 1 || out != "" || !strings.Contains(errs, "no daemon runs") {
+		t.Errorf("without a daemon: %d %s%s", code, out, errs)
+	}
+	end := time.Now().Add(10 * time.Minute)
+	h := testHost
+	var asked Addition
+	answer := func(blocked []string, err error) {
+		h.Add = func(_ context.Context, a Addition) ([]enforce.Grant, []string, error) {
+			if asked = a; err != nil {
+				return nil, nil, err
+			}
+			return []enforce.Grant{{Src: a.Src, Ports: a.Ports, Stanza: 9, Expires: end}}, blocked, nil
+		}
+		stop, serveErr := Serve(filepath.Join(p.dir, "fwknopd.sock"), new(enforce.Recorder), h)
+		if serveErr != nil {
+			t.Fatal(serveErr)
+		}
+		t.Cleanup(stop)
+	}
+	answer(nil, nil)
+	code, out, errs := p.grants(add...)
+	if want := "open until " + end.Format(time.ANSIC) + ", 10m0s left: tcp/22 for 192.0.2.7\n"; code != 0 || out != want || errs != "" {
+		t.Errorf("%d %s%s, want %s", code, out, errs, want)
+	}
+	if asked.Stanza != "alice" || asked.For != 10*time.Minute || asked.Dst.IsValid() {
+		t.Errorf("asked for %+v", asked)
+	}
+	if code, out, _ = p.grants(append(add, "--json")...); code != 0 || !strings.HasPrefix(out, `{"v":1,"grants":[{"src":"192.0.2.7","ports":["tcp/22"],`) {
+		t.Errorf("%d %s", code, out)
+	}
+	answer([]string{"inet filter input"}, nil)
+	if code, _, errs = p.grants(add...); code != 1 || !strings.Contains(errs, "inet filter input drops it all the same") {
+		t.Errorf("dropped: %d %s", code, errs)
+	}
+	answer(nil, errors.New("refused: too many grants"))
+	if code, out, errs = p.grants(add...); code != 1 || out != "" || !strings.Contains(errs, "refused: too many grants") {
+		t.Errorf("refused: %d %s%s", code, out, errs)
+	}
+}
+
+// A stanza is found by its NAME or its line, through the daemon.
+func TestRevokeByName(t *testing.T) {
+	for _, c := range []struct {
+		stanza string
+		closed string
+		err    string
+	}{
+		{"alice", "closed udp/53 for 192.0.2.7\n", ""},
+		{"9", "closed udp/53 for 192.0.2.7\n", ""},
+		{"3", "closed tcp/22 for 192.0.2.7\nclosed tcp/22 for 2001:db8::7\n", ""},
+		{"7", "", "nothing of that is open"},
+		{"alicia", "", "did you mean alice?"},
+	} {
+		p := newPlace(t, true)
+		serveAt(t, filepath.Join(p.dir, "fwknopd.sock"), open(t))
+		if _, out, errs := p.grants("revoke", "--stanza", c.stanza); out != c.closed || !strings.Contains(errs, c.err) || c.err == "" && errs != "" {
+			t.Errorf("%s: %s%s", c.stanza, out, errs)
+		}
+	}
+}
+
+func addr(text string) netip.Addr { return netip.MustParseAddr(text) }
