@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,7 +18,12 @@ import (
 // grants runs `fwknopd grants` beside the daemon and compares its exit code and output.
 func (s *site) grants(wantCode int, want string, args ...string) {
 	s.t.Helper()
-	out, code := s.command(append([]string{"grants"}, append(args, "-c", filepath.Join(s.dir, "fwknopd.conf"))...)...)
+	var out string
+	var code int
+	wait.Until(wait.Timeout, func() bool { // the firewall's program may wait on a loaded machine
+		out, code = s.command(append(append([]string{"grants"}, args...), s.args()...)...)
+		return !strings.Contains(out, "the firewall does not answer")
+	})
 	if code != wantCode || !regexp.MustCompile(want).MatchString(out) {
 		s.t.Errorf("grants %q: %d\n%s\nwant %d and %s", args, code, out, wantCode, want)
 	}
@@ -53,10 +61,13 @@ func TestE2EGrantsAdd(t *testing.T) {
 		s.grants(0, `(?m)dpt:2222 .* stanza 1, ends `, "list", "--stanza", "alice")
 		s.waitFor("opened " + client + " " + port)
 		s.waitFor("(stanza 1) by the administrator")
-		if wait.For(t, "its end", s.shut); time.Since(begin) < 4*time.Second {
+		s.waitFor("closed " + client + " " + port + ": its time is over (stanza 1)")
+		if time.Since(begin) < 4*time.Second {
 			t.Error("closed before its time")
 		}
-		s.waitFor("closed " + client + " " + port + ": its time is over (stanza 1)")
+		if !s.shut() {
+			t.Error("open after its end")
+		}
 		wait.For(t, "the event", func() bool { return strings.Contains(s.events(), `"by":"administrator"`) })
 		out, code := s.command("why", client, "-c", filepath.Join(s.dir, "fwknopd.conf"))
 		if code != 0 || !strings.Contains(out, "granted stanza 1 (alice) by the administrator: "+client+" "+port+" until ") {
@@ -68,5 +79,99 @@ func TestE2EGrantsAdd(t *testing.T) {
 		s.grants(1, "stanza bob: a destination goes with ENABLE_DESTINATION_RULE", add("--port", port, "--stanza", "bob", "--dst", s.Server.V4.String())...)
 		s.stop()
 		s.grants(1, `no daemon runs`, add("--port", port, "--stanza", "bob")...)
+	})
+}
+
+// connect opens a connection from the client that lasts until the test ends.
+func (s *site) connect(to netip.Addr, port uint16) (conn net.Conn) {
+	s.t.Helper()
+	s.Client.Do(func() {
+		var err error
+		if conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(to, port).String(), wait.Timeout); err != nil {
+			s.t.Fatal(err)
+		}
+	})
+	s.t.Cleanup(func() { conn.Close() })
+	if !echoes(conn) {
+		s.t.Fatal("the connection carries nothing")
+	}
+	return conn
+}
+
+// echoes reports whether data goes to the server and back.
+func echoes(conn net.Conn) bool {
+	conn.SetDeadline(time.Now().Add(time.Second))
+	word := make([]byte, 4)
+	if _, err := conn.Write([]byte("ping")); err != nil {
+		return false
+	}
+	_, err := io.ReadFull(conn, word)
+	return err == nil
+}
+
+// What was opened is closed by the address of the client or the NAME of the stanza. Connections
+// stay, and end with --cut.
+func TestE2EGrantsRevoke(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.configure("", namedStanzas())
+		s.start()
+		port := fmt.Sprintf("tcp/%d", e2ePort)
+		add := func(client netip.Addr) {
+			s.grants(0, "^open until ", "add", "--src", client.String(), "--port", port, "--stanza", "bob")
+		}
+		add(s.Client.V4)
+		add(s.Client.V6)
+		first, second, other := s.connect(s.Server.V4, e2ePort), s.connect(s.Server.V4, e2ePort), s.connect(s.Server.V6, e2ePort)
+		s.grants(0, "^closed "+port+" for "+s.Client.V4.String()+"\n2 connections stay open; --cut ends them\n$", "revoke", s.Client.V4.String())
+		if !s.shut() {
+			t.Error("open after it was closed")
+		}
+		if !echoes(first) || !echoes(second) || !echoes(other) {
+			t.Error("a connection has ended without --cut")
+		}
+		s.grants(1, "nothing of that is open", "revoke", s.Client.V4.String(), "--cut")
+
+		add(s.Client.V4)
+		s.grants(0, "^closed "+port+" for "+s.Client.V4.String()+"\nended 2 connections\n$", "revoke", s.Client.V4.String(), "--cut")
+		if echoes(first) || echoes(second) {
+			t.Error("a connection goes on that was said to have ended")
+		}
+		if !echoes(other) {
+			t.Error("the connection of another client has ended")
+		}
+		s.grants(0, `"connections":\{"open":0,"ended":1,"cut":0\}\}`, "revoke", "bob", "--cut", "--json")
+		if echoes(other) {
+			t.Error("it goes on")
+		}
+		s.grants(1, `no stanza has the NAME "alicia"`, "revoke", "alicia")
+
+		add(s.Client.V4)
+		first = s.connect(s.Server.V4, e2ePort)
+		s.stop()
+		s.grants(0, "^closed .*\nended 1 connection\n$", "revoke", "bob", "--cut") // without a daemon
+		if echoes(first) {
+			t.Error("it goes on")
+		}
+	})
+}
+
+// A connection that is forwarded to another host is cut in the table of connections.
+func TestE2EGrantsRevokeForwarded(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		s.AddInside(t)
+		netlab.Serve(t, s.Inside, "tcp", 22)
+		s.configure("ENABLE_IPT_FORWARDING Y;\n", stanza(fmt.Sprintf("NAME inside\nFORCE_NAT %s 22\n", s.Inside.V4)))
+		s.start()
+		s.grants(0, "^open until ", "add", "--src", s.Client.V4.String(), "--port", fmt.Sprintf("tcp/%d", e2ePort))
+		conn := s.connect(s.Server.V4, e2ePort)
+		s.grants(0, "1 connection stays open; --cut ends it\n$", "revoke", "inside")
+		if !echoes(conn) {
+			t.Error("it has ended without --cut")
+		}
+		s.grants(0, "^open until ", "add", "--src", s.Client.V4.String(), "--port", fmt.Sprintf("tcp/%d", e2ePort), "--stanza", "inside")
+		s.grants(0, "^closed .*\ncut 1 connection, forwarded or by UDP: ", "revoke", "inside", "--cut")
+		if echoes(conn) {
+			t.Error("it goes on")
+		}
 	})
 }

@@ -117,6 +117,7 @@ type Options struct {
 	Ports  []string // --port
 	Stanza string   // --stanza, NAME or line
 	All    bool     // --all
+	Cut    bool     // --cut
 
 	Client ClientOptions
 

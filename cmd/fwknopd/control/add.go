@@ -82,8 +82,8 @@ func (c *command) add(a Addition) int {
 	if c.JSON() {
 		text = report.GrantsJSON(answer.Grants, now)
 	}
-	if _, err := c.stdout.Write(text); err != nil {
-		return c.fail(err)
+	if code := c.write(text); code != exitOK {
+		return code
 	}
 	if len(answer.Blocked) > 0 {
 		return c.fail(fmt.Errorf("the rules are in place, but %s drops it all the same: fwknopd doctor", strings.Join(answer.Blocked, ", ")))

@@ -62,7 +62,8 @@ func (c *command) deleteIP() int {
 	ctx := context.Background()
 	o := newGrantClient(c)
 	defer o.close()
-	closed, err := o.revoke(ctx, Selection{Src: src})
+	a, err := o.revoke(ctx, Selection{Src: src}, "")
+	closed := a.Grants
 	for i := range closed {
 		c.printfln("[+] Closed: %s", report.ClosedText(&closed[i]))
 	}

@@ -57,52 +57,59 @@ func (o *grantClient) close() {
 // the firewall does not answer, it returns those that the daemon has opened, with
 // [enforce.ErrUnconfirmed].
 func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{Do: "list", Select: s}, func(k Enforcer, s Selection) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
+	a, err := o.do(ctx, request{Do: "list", Select: s}, func(k Enforcer, req request) (a answer, err error) {
+		a.Grants, err = listSelected(ctx, k, req.Select)
+		return a, err
+	})
+	return a.Grants, err
 }
 
-// revoke revokes the grants that s selects and returns them.
-func (o *grantClient) revoke(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{Do: "revoke", Select: s}, func(k Enforcer, s Selection) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
+// revoke revokes the grants that s selects and returns them. connections is one of the values
+// of request.Connections.
+func (o *grantClient) revoke(ctx context.Context, s Selection, connections string) (answer, error) {
+	return o.do(ctx, request{Do: "revoke", Select: s, Connections: connections}, func(k Enforcer, req request) (answer, error) {
+		return revokeSelected(ctx, k, req)
+	})
 }
 
 // flush revokes all grants.
 func (o *grantClient) flush(ctx context.Context) error {
-	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer, _ Selection) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
+	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer, _ request) (answer, error) { return answer{}, k.Flush(ctx) })
 	return err
 }
 
 // do sends req to the daemon, or calls direct if none runs.
-func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer, Selection) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
+func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer, request) (answer, error)) (answer, error) {
 	a, err := ask(o.socket, req)
 	switch {
 	case err == nil && a.Unconfirmed:
-		return a.Grants, enforce.ErrUnconfirmed
+		return *a, enforce.ErrUnconfirmed
 	case err == nil:
-		return a.Grants, nil
+		return *a, nil
 	}
 	noDaemon := errors.Is(err, errNoDaemon)
 	if !noDaemon && !errors.Is(err, errNoAnswer) {
-		return nil, fmt.Errorf("daemon: %w", err)
+		return answer{}, fmt.Errorf("daemon: %w", err)
 	}
 	if !noDaemon || req.Do != "list" { // listing changes nothing
 		if pid := o.runningPID(); pid != 0 && noDaemon {
-			return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
+			return answer{}, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
 		} else if pid != 0 {
-			return nil, fmt.Errorf("daemon: %w", err)
+			return answer{}, fmt.Errorf("daemon: %w", err)
 		}
 	}
 	if err := req.Select.resolve(o.line); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	if err := o.openFirewall(ctx); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	k, done, err := o.localEnforcer()
 	if err != nil || k == nil {
-		return nil, err
+		return answer{}, err
 	}
 	defer done()
-	return direct(k, req.Select)
+	return direct(k, req)
 }
 
 // exitGrace is how long a daemon that no longer answers may take to exit.

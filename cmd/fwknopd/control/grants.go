@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
@@ -31,17 +32,20 @@ func Grants(args []string, stdout, stderr io.Writer) int {
 // grantOptions are the options that a verb of grants takes beside those of all.
 var grantOptions = map[string][]string{
 	"list":   {"src", "port", "stanza", "all"},
-	"revoke": {"src", "port", "stanza", "all"},
+	"revoke": {"src", "port", "stanza", "all", "cut"},
 	"add":    {"src", "port", "stanza", "for", "dst"},
 }
 
 // parseGrants parses the verb and what belongs to it, and returns what runs it.
 func parseGrants(o *cli.Options) (run func(*command) int, err error) {
-	if len(o.Operands) != 1 || grantOptions[o.Operands[0]] == nil {
+	if len(o.Operands) == 0 || grantOptions[o.Operands[0]] == nil {
 		return nil, errors.New("want one of list, revoke, add")
 	}
-	verb := o.Operands[0]
-	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst"} {
+	verb, what := o.Operands[0], o.Operands[1:]
+	if len(what) > 1 || len(what) == 1 && verb == "add" {
+		return nil, fmt.Errorf("unexpected argument %q", what[len(what)-1])
+	}
+	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut"} {
 		if o.Set(name) && !slices.Contains(grantOptions[verb], name) {
 			return nil, fmt.Errorf("--%s does not go with %s", name, verb)
 		}
@@ -50,12 +54,16 @@ func parseGrants(o *cli.Options) (run func(*command) int, err error) {
 		a, err := parseAddition(o)
 		return func(c *command) int { return c.add(a) }, err
 	}
-	s, err := parseSelection(o)
-	return func(c *command) int { return c.grants(verb, s) }, err
+	s, err := parseSelection(o, verb == "revoke", what)
+	if verb == "revoke" {
+		return func(c *command) int { return c.revoke(s) }, err
+	}
+	return func(c *command) int { return c.listGrants(s) }, err
 }
 
-// parseSelection parses the selection of list or revoke. Revoking everything requires --all.
-func parseSelection(o *cli.Options) (s Selection, err error) {
+// parseSelection parses the selection of list or revoke: the options, and what of an address,
+// a network or a stanza. Revoking everything requires --all.
+func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, err error) {
 	if o.Src != "" {
 		if s.Src, err = parseSource(o.Src); err != nil {
 			return s, fmt.Errorf("--src: %w", err)
@@ -70,9 +78,20 @@ func parseSelection(o *cli.Options) (s Selection, err error) {
 		}
 	}
 	s.Name = o.Stanza
+	for _, text := range what {
+		src, err := parseSource(text)
+		switch {
+		case err == nil && !s.Src.IsValid():
+			s.Src = src
+		case err != nil && s.Name == "":
+			s.Name = text
+		default:
+			return s, fmt.Errorf("%q and an option say different things", text)
+		}
+	}
 	named := s != (Selection{})
 	switch {
-	case o.Operands[0] == "revoke" && !named && !o.All:
+	case revoke && !named && !o.All:
 		return s, errors.New("say what to close, or --all")
 	case named && o.All:
 		return s, errors.New("--all closes everything; leave out the rest")
@@ -101,30 +120,83 @@ func parsePort(text string) (enforce.Port, error) {
 	return enforce.Port{}, fmt.Errorf("%q is not like tcp/22", text)
 }
 
-func (c *command) grants(verb string, s Selection) int {
-	ctx := context.Background()
+// listGrants implements `fwknopd grants list`.
+func (c *command) listGrants(s Selection) int {
 	o := newGrantClient(c)
 	defer o.close()
-	do := o.list
-	if verb == "revoke" {
-		do = o.revoke
-	}
-	grants, err := do(ctx, s)
-	if verb == "list" && errors.Is(err, enforce.ErrUnconfirmed) {
+	grants, err := o.list(context.Background(), s)
+	switch {
+	case errors.Is(err, enforce.ErrUnconfirmed):
 		return c.printUnconfirmed(grants)
+	case err != nil:
+		return c.fail(err)
 	}
-	if err == nil || len(grants) > 0 {
-		if printErr := c.print(verb, grants); err == nil {
-			err = printErr
+	now := time.Now()
+	text := report.ListText(grants, now)
+	switch {
+	case c.JSON():
+		text = report.GrantsJSON(grants, now)
+	case len(grants) == 0:
+		text = []byte("nothing is open\n")
+	}
+	return c.write(text)
+}
+
+// write writes to stdout and returns the exit code.
+func (c *command) write(text []byte) int {
+	if _, err := c.stdout.Write(text); err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}
+
+// revoke implements `fwknopd grants revoke`.
+func (c *command) revoke(s Selection) int {
+	o := newGrantClient(c)
+	defer o.close()
+	do := countConnections
+	if c.Options.Cut {
+		do = cutConnections
+	}
+	a, err := o.revoke(context.Background(), s, do)
+	if err == nil || len(a.Grants) > 0 {
+		if code := c.write(c.revoked(&a)); code != exitOK {
+			return code
 		}
 	}
-	if err == nil && verb == "revoke" && len(grants) == 0 {
+	switch {
+	case err != nil:
+	case len(a.Grants) == 0:
 		err = errors.New("nothing of that is open")
+	case a.Connections != nil:
+		err = a.Connections.err()
+		if err != nil && !c.Options.Cut { // what was asked for is done
+			inputs.PrintError(c.stderr, "fwknopd", err)
+			return exitOK
+		}
 	}
 	if err != nil {
 		return c.fail(err)
 	}
 	return exitOK
+}
+
+// revoked returns the text for what was revoked.
+func (c *command) revoked(a *answer) (text []byte) {
+	if c.JSON() {
+		text = report.GrantsJSON(a.Grants, time.Now())
+		if a.Connections != nil {
+			text = a.Connections.addJSON(text)
+		}
+		return text
+	}
+	for i := range a.Grants {
+		text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&a.Grants[i]))
+	}
+	if a.Connections != nil {
+		text = append(text, a.Connections.text(c.Options.Cut)...)
+	}
+	return text
 }
 
 // printUnconfirmed prints what the daemon has opened while the firewall does not answer.
@@ -134,26 +206,5 @@ func (c *command) printUnconfirmed(grants []enforce.Grant) int {
 	if c.JSON() {
 		text = report.UnconfirmedJSON(grants, now)
 	}
-	if _, err := c.stdout.Write(text); err != nil {
-		return c.fail(err)
-	}
-	return exitOK
-}
-
-func (c *command) print(verb string, grants []enforce.Grant) error {
-	var text []byte
-	switch now := time.Now(); {
-	case c.JSON():
-		text = report.GrantsJSON(grants, now)
-	case verb == "list" && len(grants) == 0:
-		text = []byte("nothing is open\n")
-	case verb == "list":
-		text = report.ListText(grants, now)
-	default:
-		for i := range grants {
-			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))
-		}
-	}
-	_, err := c.stdout.Write(text)
-	return err
+	return c.write(text)
 }

@@ -34,9 +34,13 @@ func (p place) grants(args ...string) (code int, stdout, stderr string) {
 
 func TestGrantsCommandLine(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "want one of list, revoke, add", "show": "want one of", "list list": "want one of",
+		"": "want one of list, revoke, add", "show": "want one of", "list a b": `unexpected argument "b"`, "add a --src 192.0.2.7": `unexpected argument "a"`,
 		"revoke":                                       "say what to close, or --all",
 		"revoke --all --src 192.0.2.7":                 "--all closes everything",
+		"revoke 192.0.2.7 --src 192.0.2.8":             `"192.0.2.7" and an option say different things`,
+		"revoke alice --stanza bob":                    `"alice" and an option say different things`,
+		"revoke alice --all":                           "--all closes everything",
+		"list --cut":                                   "--cut does not go with list",
 		"revoke --port tcp/22 --port tcp/23":           "--port: one here",
 		"list --for 10m":                               "--for does not go with list",
 		"revoke --all --dst 192.0.2.1":                 "--dst does not go with revoke",
@@ -122,23 +126,75 @@ func TestAdd(t *testing.T) {
 	}
 }
 
-// A stanza is found by its NAME or its line, through the daemon.
-func TestRevokeByName(t *testing.T) {
-	for _, c := range []struct {
-		stanza string
-		closed string
-		err    string
-	}{
-		{"alice", "closed udp/53 for 192.0.2.7\n", ""},
-		{"9", "closed udp/53 for 192.0.2.7\n", ""},
-		{"3", "closed tcp/22 for 192.0.2.7\nclosed tcp/22 for 2001:db8::7\n", ""},
-		{"7", "", "nothing of that is open"},
-		{"alicia", "", "did you mean alice?"},
+// What is revoked is named by an address, a network, or a stanza by its NAME or its line.
+func TestRevokeWhat(t *testing.T) {
+	ssh, ssh6, dns := "closed tcp/22 for 192.0.2.7\n", "closed tcp/22 for 2001:db8::7\n", "closed udp/53 for 192.0.2.7\n"
+	for line, want := range map[string]struct{ closed, err string }{
+		"--stanza alice":        {dns, ""},
+		"--stanza 9":            {dns, ""},
+		"alice":                 {dns, ""},
+		"3":                     {ssh + ssh6, ""},
+		"192.0.2.7":             {ssh + dns, ""},
+		"192.0.2.7 --stanza 3":  {ssh, ""},
+		"alice --src 192.0.2.7": {dns, ""},
+		"192.0.2.0/24":          {ssh + dns, ""},
+		"2001:db8::7":           {ssh6, ""},
+		"2001:db8::/32":         {ssh6, ""},
+		"--port tcp/22":         {ssh + ssh6, ""},
+		"--all":                 {ssh + dns + ssh6, ""},
+		"7":                     {"", "nothing of that is open"},
+		"192.0.2.8":             {"", "nothing of that is open"},
+		"192.0.2.300":           {"", `no stanza has the NAME "192.0.2.300"`},
+		"alicia":                {"", "did you mean alice?"},
 	} {
 		p := newPlace(t, true)
 		serveAt(t, filepath.Join(p.dir, "fwknopd.sock"), open(t))
-		if _, out, errs := p.grants("revoke", "--stanza", c.stanza); out != c.closed || !strings.Contains(errs, c.err) || c.err == "" && errs != "" {
-			t.Errorf("%s: %s%s", c.stanza, out, errs)
+		code, out, errs := p.grants(append([]string{"revoke"}, strings.Fields(line)...)...)
+		if out != want.closed || !strings.Contains(errs, want.err) || (code == 0) != (want.err == "") {
+			t.Errorf("%s: %d %s%s", line, code, out, errs)
+		}
+	}
+}
+
+// A grant that could not be closed is not said to be.
+func TestRevokeFails(t *testing.T) {
+	p := newPlace(t, true)
+	serveAt(t, filepath.Join(p.dir, "fwknopd.sock"), noFlush{open(t)})
+	if code, out, errs := p.grants("revoke", "--all"); code != 1 || out != "" || !strings.Contains(errs, "no flush") {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+}
+
+type noFlush struct{ *enforce.Recorder }
+
+func (noFlush) Flush(context.Context) error { return errors.New("no flush") }
+
+func TestConnectionsText(t *testing.T) {
+	for _, tt := range []struct {
+		c    Connections
+		cut  bool
+		text string
+		err  string
+		json string
+	}{
+		{Connections{}, false, "", "", `{"open":0,"ended":0,"cut":0}`},
+		{Connections{Open: 1}, false, "1 connection stays open; --cut ends it\n", "", `{"open":1,"ended":0,"cut":0}`},
+		{Connections{Open: 2}, false, "2 connections stay open; --cut ends them\n", "", `{"open":2,"ended":0,"cut":0}`},
+		{Connections{Error: "x"}, false, "", "connections: x", `{"open":0,"ended":0,"cut":0,"error":"x"}`},
+		{Connections{Ended: 2}, true, "ended 2 connections\n", "", `{"open":0,"ended":2,"cut":0}`},
+		{Connections{Ended: 1, Cut: 1, Open: 1, Error: "x"}, true,
+			"ended 1 connection\ncut 1 connection, forwarded or by UDP: over unless the firewall lets the server send to the client first\n",
+			"could not end 1 connection: x", `{"open":1,"ended":1,"cut":1,"error":"x"}`},
+	} {
+		err := ""
+		if e := tt.c.err(); e != nil {
+			err = e.Error()
+		}
+		if got := string(tt.c.text(tt.cut)); got != tt.text || err != tt.err {
+			t.Errorf("%+v: %s%s", tt.c, got, err)
+		}
+		if got, want := string(tt.c.addJSON([]byte(`{"v":1,"grants":[]}`+"\n"))), `{"v":1,"grants":[],"connections":`+tt.json+"}\n"; got != want {
+			t.Errorf("%s", got)
 		}
 	}
 }

@@ -120,7 +120,7 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
 	case req.Do == "revoke":
-		a.Grants, err = revokeSelected(ctx, s.enforcer, req.Select)
+		a, err = revokeSelected(ctx, s.enforcer, req)
 	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
 	case req.Do == "state":
@@ -152,14 +152,27 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 	return matching, err
 }
 
-// revokeSelected revokes the grants that s selects and returns those it revoked.
-func revokeSelected(ctx context.Context, k Enforcer, s Selection) (closed []enforce.Grant, err error) {
+// revokeSelected revokes the grants that a request selects, and returns those it revoked with
+// the connections through them.
+func revokeSelected(ctx context.Context, k Enforcer, req request) (a answer, err error) {
+	a.Grants, err = revoke(ctx, k, req.Select)
+	if req.Connections != "" && len(a.Grants) > 0 {
+		a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections)
+	}
+	return a, err
+}
+
+// revoke revokes the grants that s selects and returns those it revoked.
+func revoke(ctx context.Context, k Enforcer, s Selection) (closed []enforce.Grant, err error) {
 	open, err := listSelected(ctx, k, s)
 	if err != nil {
 		return nil, err
 	}
 	if s == (Selection{}) {
-		return open, k.Flush(ctx)
+		if err := k.Flush(ctx); err != nil {
+			return nil, err
+		}
+		return open, nil
 	}
 	for _, g := range open {
 		failed := k.Revoke(ctx, g)

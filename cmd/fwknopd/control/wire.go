@@ -21,6 +21,8 @@ type request struct {
 	Do     string    `json:"do"` // list, revoke, flush, state, add
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
+	// Connections: of what is revoked, are counted or cut; "": are not looked at.
+	Connections string `json:"connections,omitempty"`
 }
 
 type answer struct {
@@ -30,7 +32,8 @@ type answer struct {
 	Error      string          `json:"error,omitempty"`
 	Unconfined string          `json:"unconfined,omitempty"` // why the worker is not wholly confined
 	// Unconfirmed: the firewall did not answer, Grants are those that the daemon has opened.
-	Unconfirmed bool `json:"unconfirmed,omitempty"`
+	Unconfirmed bool         `json:"unconfirmed,omitempty"`
+	Connections *Connections `json:"connections,omitempty"` // nil: they were not looked at
 }
 
 const (
