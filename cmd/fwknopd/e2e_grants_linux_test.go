@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,4 +177,66 @@ func TestE2EGrantsRevokeForwarded(t *testing.T) {
 			t.Error("it goes on")
 		}
 	})
+}
+
+// list --watch tells what opens and closes until it is interrupted; a terminal has the list.
+func TestE2EGrantsWatch(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", namedStanzas())
+	s.start()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(set func(*exec.Cmd)) *exec.Cmd {
+		cmd := s.Server.Command(bin, append([]string{"grants", "list", "--watch"}, s.args()...)...)
+		cmd.Env = append(cmd.Environ(), "TERM=xterm")
+		set(cmd)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill() })
+		return cmd
+	}
+	var pipe io.Reader
+	watch := start(func(cmd *exec.Cmd) {
+		if pipe, err = cmd.StdoutPipe(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var screen netlab.Output
+	master, slave := terminal(t)
+	painted := start(func(cmd *exec.Cmd) { cmd.Stdout, cmd.Stderr = slave, slave })
+	slave.Close()
+	go io.Copy(&screen, master)
+	shows := func(text string) {
+		t.Helper()
+		wait.For(t, text+" on the terminal", func() bool { return strings.Contains(screen.String(), text) })
+	}
+	r := bufio.NewReader(pipe)
+	wants := func(pattern string) {
+		t.Helper()
+		if line, err := r.ReadString('\n'); err != nil || !regexp.MustCompile(pattern).MatchString(line) {
+			t.Fatalf("%q, %v, want %s", line, err, pattern)
+		}
+	}
+	wants(`^nothing is open\n$`)
+	shows("\x1b[H\x1b[2Jnothing is open\r\n")
+	what := fmt.Sprintf("tcp/%d for %s\n$", e2ePort, s.Client.V4)
+	s.grants(0, "^open until ", "add", "--src", s.Client.V4.String(), "--port", fmt.Sprintf("tcp/%d", e2ePort), "--stanza", "bob", "--for", "5s")
+	wants("^opened until .* left: " + what)
+	shows("\x1b[H\x1b[2Jnum ")
+	wants("^closed " + what) // its time is over
+	s.knock(ask()...)
+	wants("^opened until .* left: " + what)
+	s.grants(0, "^closed ", "revoke", s.Client.V4.String())
+	wants("^closed " + what)
+	for _, cmd := range []*exec.Cmd{watch, painted} {
+		if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("after an interrupt: %v", err)
+		}
+	}
 }

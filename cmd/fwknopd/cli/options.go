@@ -118,6 +118,7 @@ type Options struct {
 	Stanza string   // --stanza, NAME or line
 	All    bool     // --all
 	Cut    bool     // --cut
+	Watch  bool     // --watch
 
 	Client ClientOptions
 

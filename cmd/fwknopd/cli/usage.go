@@ -60,7 +60,7 @@ Each sub-command has its own --help.
 Reads the configuration as the daemon would, says everything that is wrong with it,
 what each stanza allows, and what is dangerous in it.
 `,
-	Grants: `usage: fwknopd grants list   [IP|NET|NAME] [--port PROTO/PORT] [--json] [-c FILE] [-O FILE]
+	Grants: `usage: fwknopd grants list   [IP|NET|NAME] [--port PROTO/PORT] [--watch] [--json] [-c FILE] [-O FILE]
        fwknopd grants revoke (IP|NET | NAME | --port PROTO/PORT | --all) [--cut] [--json] [-c FILE] [-O FILE]
        fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
 `,
@@ -142,6 +142,7 @@ var examples = map[Command][]string{
 	},
 	Grants: {
 		"fwknopd grants list --json",
+		"fwknopd grants list --watch",
 		"fwknopd grants revoke 192.0.2.7 --port tcp/22",
 		"fwknopd grants revoke alice-laptop --cut",
 		"fwknopd grants add --src 192.0.2.7 --port tcp/22 --for 10m --stanza alice-laptop",

@@ -31,7 +31,7 @@ func Grants(args []string, stdout, stderr io.Writer) int {
 
 // grantOptions are the options that a verb of grants takes beside those of all.
 var grantOptions = map[string][]string{
-	"list":   {"src", "port", "stanza", "all"},
+	"list":   {"src", "port", "stanza", "all", "watch"},
 	"revoke": {"src", "port", "stanza", "all", "cut"},
 	"add":    {"src", "port", "stanza", "for", "dst"},
 }
@@ -45,7 +45,7 @@ func parseGrants(o *cli.Options) (run func(*command) int, err error) {
 	if len(what) > 1 || len(what) == 1 && verb == "add" {
 		return nil, fmt.Errorf("unexpected argument %q", what[len(what)-1])
 	}
-	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut"} {
+	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut", "watch"} {
 		if o.Set(name) && !slices.Contains(grantOptions[verb], name) {
 			return nil, fmt.Errorf("--%s does not go with %s", name, verb)
 		}
@@ -55,8 +55,11 @@ func parseGrants(o *cli.Options) (run func(*command) int, err error) {
 		return func(c *command) int { return c.add(a) }, err
 	}
 	s, err := parseSelection(o, verb == "revoke", what)
-	if verb == "revoke" {
+	switch {
+	case verb == "revoke":
 		return func(c *command) int { return c.revoke(s) }, err
+	case o.Watch:
+		return func(c *command) int { return c.watch(s) }, err
 	}
 	return func(c *command) int { return c.listGrants(s) }, err
 }
@@ -125,21 +128,32 @@ func (c *command) listGrants(s Selection) int {
 	o := newGrantClient(c)
 	defer o.close()
 	grants, err := o.list(context.Background(), s)
-	switch {
-	case errors.Is(err, enforce.ErrUnconfirmed):
-		return c.printUnconfirmed(grants)
-	case err != nil:
+	unconfirmed := errors.Is(err, enforce.ErrUnconfirmed)
+	if err != nil && !unconfirmed {
 		return c.fail(err)
 	}
-	now := time.Now()
-	text := report.ListText(grants, now)
-	switch {
+	switch now := time.Now(); {
+	case c.JSON() && unconfirmed:
+		return c.write(report.UnconfirmedJSON(grants, now))
 	case c.JSON():
-		text = report.GrantsJSON(grants, now)
-	case len(grants) == 0:
-		text = []byte("nothing is open\n")
+		return c.write(report.GrantsJSON(grants, now))
+	default:
+		return c.write(listText(grants, err, now))
 	}
-	return c.write(text)
+}
+
+const nothingOpen = "nothing is open\n"
+
+// listText returns what is open as a list. unconfirmed, if not nil, says that the firewall did
+// not answer.
+func listText(grants []enforce.Grant, unconfirmed error, now time.Time) []byte {
+	switch {
+	case unconfirmed != nil:
+		return fmt.Appendf(report.ListText(grants, now), "[-] %v\n", unconfirmed)
+	case len(grants) == 0:
+		return []byte(nothingOpen)
+	}
+	return report.ListText(grants, now)
 }
 
 // write writes to stdout and returns the exit code.
@@ -197,14 +211,4 @@ func (c *command) revoked(a *answer) (text []byte) {
 		text = append(text, a.Connections.text(c.Options.Cut)...)
 	}
 	return text
-}
-
-// printUnconfirmed prints what the daemon has opened while the firewall does not answer.
-func (c *command) printUnconfirmed(grants []enforce.Grant) int {
-	now := time.Now()
-	text := fmt.Appendf(report.ListText(grants, now), "[-] %v\n", enforce.ErrUnconfirmed)
-	if c.JSON() {
-		text = report.UnconfirmedJSON(grants, now)
-	}
-	return c.write(text)
 }

@@ -41,6 +41,7 @@ func TestGrantsCommandLine(t *testing.T) {
 		"revoke alice --stanza bob":                    `"alice" and an option say different things`,
 		"revoke alice --all":                           "--all closes everything",
 		"list --cut":                                   "--cut does not go with list",
+		"revoke --all --watch":                         "--watch does not go with revoke",
 		"revoke --port tcp/22 --port tcp/23":           "--port: one here",
 		"list --for 10m":                               "--for does not go with list",
 		"revoke --all --dst 192.0.2.1":                 "--dst does not go with revoke",

@@ -24,6 +24,15 @@ func UnconfirmedJSON(grants []enforce.Grant, now time.Time) []byte {
 	return grantsJSON(fmt.Sprintf(`{"v":1,"unconfirmed":%q,"grants":[`, enforce.ErrUnconfirmed), grants, now)
 }
 
+// ChangeJSON returns what a change did to a grant at the time now, as one object on a line.
+// Members may be added, never removed or changed.
+func ChangeJSON(change string, g *enforce.Grant, now time.Time) []byte {
+	b := appendText(append(appendTime([]byte(`{"v":1,"timestamp":"`), now), '"'), "change", change)
+	var out bytes.Buffer
+	json.HTMLEscape(&out, append(appendGrant(append(b, `,"grant":`...), g, now), "}\n"...))
+	return out.Bytes()
+}
+
 func grantsJSON(begin string, grants []enforce.Grant, now time.Time) []byte {
 	b := []byte(begin)
 	for i := range grants {
