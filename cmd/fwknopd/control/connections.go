@@ -17,7 +17,7 @@ const (
 
 // Connections are those through grants that were closed.
 type Connections struct {
-	Open  int    `json:"open"`            // there is one still
+	Open  int    `json:"open"`            // that go on
 	Ended int    `json:"ended"`           // of sockets of this host
 	Cut   int    `json:"cut"`             // forwarded or by UDP: the firewall does not know them any more
 	Error string `json:"error,omitempty"` // why they could not be counted or ended
