@@ -52,6 +52,9 @@ type Options struct {
 	// Record returns the number of the current record, for Explain; nil: there are no
 	// numbers.
 	Record func() int64
+	// Ahead returns what an [Opener] of the engine made of the current packet; nil: nothing.
+	// The Opened may not be used by others before the next packet.
+	Ahead func() *Opened
 	// DeferSync: the caller calls [Engine.Sync] before it acts on decisions, once for
 	// many packets.
 	DeferSync bool

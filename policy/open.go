@@ -30,7 +30,7 @@ func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
 	var ref *refusal
 	var at step
 	if st.symmetric != nil {
-		ref, at = e.classify(r, "rijndael", st.symmetric.Open(&r.keyed, &r.msg))
+		ref, at = e.classify(r, "rijndael", e.openSymmetric(r, st))
 	}
 	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
 		return ref, at

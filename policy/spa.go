@@ -139,8 +139,19 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace) bool {
 // minCaptured is how much of an SPA packet that the capture cut short is recognised.
 const minCaptured = 16
 
-// candidate reports whether ev can carry SPA at all.
+// candidate reports whether ev can carry SPA and PCAP_FILTER matches it.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
+	if !e.mayCarry(ev, trace) {
+		return false
+	}
+	if e.opts.Filter != nil && !e.opts.Filter(ev) {
+		return trace.stage("filter", false, "PCAP_FILTER does not match")
+	}
+	return true
+}
+
+// mayCarry reports whether ev can carry SPA at all.
+func (e *Engine) mayCarry(ev *parse.Event, trace *Trace) bool {
 	switch {
 	case ev.Origin < parse.OriginFrame:
 		return trace.stage("packet", false, "a log line carries no SPA message")
@@ -157,8 +168,6 @@ func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 		return trace.stage("packet", false, "protocol carries no SPA message")
 	case ev.Len < e.minLen:
 		return trace.stage("packet", false, "shorter than MIN_SPA_PKT_LEN")
-	case e.opts.Filter != nil && !e.opts.Filter(ev):
-		return trace.stage("filter", false, "PCAP_FILTER does not match")
 	}
 	return true
 }

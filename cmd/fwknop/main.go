@@ -52,10 +52,6 @@ func (c *client) run(ctx context.Context, args []string) int {
 	if c.Options, code = cli.Begin(cli.Client, args, c.stdout, c.stderr); c.Options == nil || c.Help {
 		return code
 	}
-	if c.Version {
-		fmt.Fprintf(c.stdout, "fwknop v%s (revision: %s)\n", cli.Release, revision)
-		return exitOK
-	}
 	err := c.act(ctx, args)
 	if err == nil {
 		return exitOK
@@ -70,6 +66,12 @@ func (c *client) run(ctx context.Context, args []string) int {
 
 // act does what the options ask for.
 func (c *client) act(ctx context.Context, args []string) error {
+	if c.Version {
+		return c.PrintVersion(c.stdout, revision, fmt.Sprintf("fwknop v%s (revision: %s)\n", cli.Release, revision))
+	}
+	if c.Set("completion") {
+		return cli.ClientCompletions(c.Client.Completion, c.stdout)
+	}
 	if c.Client.ShowLast {
 		last, err := c.lastArgs()
 		if err == nil {

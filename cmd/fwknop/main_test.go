@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -456,6 +457,28 @@ func TestDryRunJSON(t *testing.T) {
 	}
 	if code := r.run(t, append(slices.Clone(keyed), "-A", "tcp/22", "-T", "--format", "xml")...); code != exitUsage {
 		t.Errorf("ends with %d", code)
+	}
+}
+
+// TestOtherJSON: --key-gen, --stanza-list and -V have a JSON form, a knock has none.
+func TestOtherJSON(t *testing.T) {
+	r := newRunner(t)
+	for _, tt := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"--key-gen --key-len 1 --hmac-key-len 1", exitOK, `^{"v":1,"key_base64":"..==","hmac_key_base64":"..=="}\n$`},
+		{"--key-gen-file " + filepath.Join(r.home, "keys"), exitOK, `^{"v":1,"file":".*/keys"}\n$`},
+		{"--stanza-list", exitOK, `^{"v":1,"stanzas":\[\]}\n$`},
+		{"-V", exitOK, `^{"v":1,"version":".*"}\n$`},
+		{"-A tcp/22 -D 127.0.0.1 -s", exitUsage, "^$"},
+		{"-n gw -D 127.0.0.1 --key-gen --save-rc-stanza", exitUsage, "^$"},
+	} {
+		code := r.run(t, append(strings.Fields(tt.args), "--json")...)
+		if code != tt.code || !regexp.MustCompile(tt.want).MatchString(r.stdout.String()) {
+			t.Errorf("%s: ends with %d, %s%s", tt.args, code, &r.stdout, &r.stderr)
+		}
 	}
 }
 

@@ -16,11 +16,19 @@ func (c *client) generateKeys(file *rc.File) error {
 	if err != nil {
 		return &cli.UsageError{Text: err.Error()}
 	}
+	if c.JSON() && c.Client.SaveStanza {
+		return &cli.UsageError{Text: "--save-rc-stanza has no JSON form"}
+	}
 	if c.KeyGenFile != "" {
 		if err := keys.Write(c.KeyGenFile); err != nil {
 			return err
 		}
-		fmt.Fprintf(c.stdout, "wrote the keys to %s\n", c.KeyGenFile)
+		if !c.JSON() {
+			fmt.Fprintf(c.stdout, "wrote the keys to %s\n", c.KeyGenFile)
+		}
+	}
+	if c.JSON() {
+		return keys.PrintJSON(c.stdout, c.KeyGenFile)
 	}
 	if c.Client.SaveStanza {
 		c.Client.Key, c.Client.KeyBase64, c.Client.KeyFile = "", keys.Key, ""

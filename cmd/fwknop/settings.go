@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -248,6 +249,12 @@ func (c *client) readRC() (*rc.File, error) {
 }
 
 func (c *client) listStanzas(file *rc.File) error {
+	if c.JSON() {
+		return json.NewEncoder(c.stdout).Encode(struct {
+			V       int      `json:"v"`
+			Stanzas []string `json:"stanzas"`
+		}{1, append([]string{}, file.Names()...)})
+	}
 	for _, name := range file.Names() {
 		fmt.Fprintln(c.stdout, name)
 	}

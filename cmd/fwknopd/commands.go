@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"runtime"
@@ -104,18 +103,7 @@ func showVersion(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	if o == nil {
 		return code
 	}
-	if !o.JSON() {
-		fmt.Fprintf(stdout, "fwknopd %s\nrevision %s\nbuilt with %s for %s/%s\n", cli.Release, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		return exitOK
-	}
-	err := json.NewEncoder(stdout).Encode(struct {
-		V        int    `json:"v"`
-		Version  string `json:"version"`
-		Revision string `json:"revision"`
-		Go       string `json:"go"`
-		OS       string `json:"os"`
-		Arch     string `json:"arch"`
-	}{1, cli.Release, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+	err := o.PrintVersion(stdout, revision, fmt.Sprintf("fwknopd %s\nrevision %s\nbuilt with %s for %s/%s\n", cli.Release, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH))
 	if err != nil {
 		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
 		return exitError

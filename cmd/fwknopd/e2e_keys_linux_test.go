@@ -102,7 +102,7 @@ func TestE2EPassword(t *testing.T) {
 	}
 	shadow := filepath.Join(s.dir, "shadow")
 	s.write("shadow", "root:"+hash+":19000:0:99999:7:::\nalice:"+strings.TrimSpace(string(out))+":19000:0:99999:7:::\n")
-	s.configure("", stanza("REQUIRE_AUTH_METHOD crypt\nSHADOW_FILE "+shadow))
+	s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza("REQUIRE_AUTH_METHOD crypt\nSHADOW_FILE "+shadow))
 	s.start()
 	send := func(user, password string) {
 		p, err := spa.Encode(&spa.Message{User: user, Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, ServerAuth: "crypt," + password,
@@ -122,5 +122,38 @@ func TestE2EPassword(t *testing.T) {
 	send("alice", "the password")
 	if !s.open() {
 		t.Error("not open")
+	}
+	junk, err := spa.Encode(&spa.Message{User: "alice", Time: time.Now().Unix(), Version: "3.0.0", Type: spa.Access, Text: "192.0.2.9,tcp/22"},
+		spa.Key{Passphrase: []byte("of no stanza"), HMACKey: []byte("of no stanza"), HMACType: "sha256"}, spa.EncodeOptions{Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post(t, s, junk)
+	s.waitFor("spa.hmac_mismatch")
+	s.countedByFail2ban()
+}
+
+// countedByFail2ban checks what the filter of the package counts in the event log: wrong
+// passwords that were checked, and not what a forged packet can cause.
+func (s *site) countedByFail2ban() {
+	if _, err := exec.LookPath("fail2ban-regex"); err != nil {
+		netlab.SkipOrFail(s.t, err.Error())
+	}
+	passwords := 0
+	for line := range strings.Lines(s.events()) {
+		if strings.Contains(line, `"event_type":"password"`) && !strings.Contains(line, `"error":`) {
+			passwords++
+		}
+	}
+	count := func(mode string) int {
+		out, err := exec.Command("fail2ban-regex", "--out", "ip", filepath.Join(s.dir, "log", "events.jsonl"),
+			"unit/integration/fail2ban/filter.d/fwknopd.conf[mode="+mode+"]").Output()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return strings.Count(string(out), s.Client.V4.String())
+	}
+	if normal, tcp, all := count("normal"), count("tcp"), count("forgeable"); passwords == 0 || normal != passwords || tcp != passwords || all <= passwords {
+		s.t.Errorf("counts %d, %d, %d of %d wrong passwords in\n%s", normal, tcp, all, passwords, s.events())
 	}
 }

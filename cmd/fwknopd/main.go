@@ -52,7 +52,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case o.Version:
-		fmt.Fprintf(stdout, "[+] fwknopd v%s (revision: %s)\n", cli.Release, revision)
+		if err := o.PrintVersion(stdout, revision, fmt.Sprintf("[+] fwknopd v%s (revision: %s)\n", cli.Release, revision)); err != nil {
+			fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+			return exitError
+		}
 		return exitOK
 	case o.OS:
 		return runOS(o, stdin, stdout, stderr)
@@ -62,7 +65,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case o.SPADump != "":
 		return replay.DumpPackets(*o, time.Now(), stdout, stderr)
 	case o.ParseConfig:
-		return config.ParseOnly(config.FromFlags(o), stdout, stderr)
+		return config.ParseOnly(config.FromFlags(o), o.JSON(), stdout, stderr)
 	}
 	if act := control.Action(o); act != nil {
 		return act(stdout, stderr)

@@ -17,6 +17,12 @@ const (
 	SandboxOff  = "off"
 )
 
+// Values of EVENT_LOG_FORMAT.
+const (
+	EventsJSON = "json"
+	EventsECS  = "ecs"
+)
+
 // Server is fwknop.conf with its overrides. Each row of [ServerKeywords] names the field
 // that it fills.
 type Server struct {
@@ -125,6 +131,7 @@ type Server struct {
 	// Logs and mail.
 	Verbose        int
 	EventLog       string
+	EventFormat    string // EVENT_LOG_FORMAT
 	Hostname       string
 	MailTo         []string
 	MailExe        string

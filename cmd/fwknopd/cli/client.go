@@ -1,5 +1,10 @@
 package cli
 
+import (
+	"slices"
+	"strings"
+)
+
 // Client is the client, fwknop. Its options are in a table of their own, as short
 // options mean other things there.
 const Client Command = 1 << 15
@@ -78,6 +83,7 @@ type ClientOptions struct {
 	ShowLast     bool   // --show-last
 	SavePacket   string // --save-packet
 	AppendPacket bool   // --save-packet-append
+	Completion   string // --completion
 }
 
 // clientOptions are the options of [Client] in the order of the usage text. Names are
@@ -116,7 +122,7 @@ var clientOptions = []option{
 	{name: "server-resolve-ipv4", short: "4", kind: switchOn, help: "use an IPv4 address of the server", into: func(o *Options) any { return &o.Client.IPv4 }},
 	{name: "ipv6", short: "6", kind: switchOn, help: "use an IPv6 address of the server", into: func(o *Options) any { return &o.Client.IPv6 }},
 	{name: "test", short: "T", aliases: []string{"dry-run", "Test-mode"}, kind: switchOn, help: "print the packet and what is in it, and send nothing", into: func(o *Options) any { return &o.Test }},
-	{name: "format", kind: text, arg: "text|json|jsonl", help: "form in which -T prints it", into: func(o *Options) any { return &o.Format }},
+	{name: "format", kind: text, arg: "text|json|jsonl", help: "form of what -T, --key-gen, --stanza-list and -V print", into: func(o *Options) any { return &o.Format }},
 	{name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 	{name: "save-packet", short: "B", aliases: []string{"Save-packet-file"}, kind: text, arg: "FILE", help: "write the packet to FILE as well", into: func(o *Options) any { return &o.Client.SavePacket }},
 	{name: "save-packet-append", short: "b", kind: switchOn, help: "append it to that file", into: func(o *Options) any { return &o.Client.AppendPacket }},
@@ -160,6 +166,7 @@ var clientOptions = []option{
 	{name: "save-args-file", short: "E", kind: text, arg: "FILE", help: "where they are saved (~/.fwknop.run); never with a key", into: func(o *Options) any { return &o.Client.ArgsFile }},
 	{name: "no-save-args", kind: switchOn, help: "do not save them", into: func(o *Options) any { return &o.Client.NoSaveArgs }},
 
+	{name: "completion", kind: text, action: true, arg: "bash|zsh|fish", help: "write completions for a shell", into: func(o *Options) any { return &o.Client.Completion }},
 	{name: "verbose", short: "v", aliases: []string{"debug"}, kind: count, help: "say what is sent", into: func(o *Options) any { return &o.Verbose }},
 	{name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
@@ -188,14 +195,14 @@ var exclusive = [][]string{
 	{"rc-file", "no-rc-file"},
 }
 
-// needs lists options that say something about another one only.
-var needs = [][2]string{
+// needs lists options that say something only about one of those behind them.
+var needs = [][]string{
 	{"key-len", "key-gen"},
 	{"hmac-key-len", "key-gen"},
 	{"force-stanza", "save-rc-stanza"},
 	{"save-packet-append", "save-packet"},
-	{"format", "test"},
-	{"json", "test"},
+	{"format", "test", "key-gen", "stanza-list"},
+	{"json", "test", "key-gen", "stanza-list"},
 	{"resolve-http-only", "resolve-ip-https"},
 }
 
@@ -220,8 +227,8 @@ func (o *Options) validateClient() error {
 		}
 	}
 	for _, n := range needs {
-		if o.set[n[0]] && !o.set[n[1]] {
-			return usagef("--%s goes with --%s", n[0], n[1])
+		if o.set[n[0]] && !slices.ContainsFunc(n[1:], func(name string) bool { return o.set[name] }) {
+			return usagef("--%s goes with --%s", n[0], strings.Join(n[1:], " or --"))
 		}
 	}
 	for proto, given := range map[string]bool{"tcp": o.Client.tcp, "http": o.Client.http} {

@@ -7,8 +7,21 @@ import (
 	"strings"
 )
 
-// shells write the completions for a shell.
-var shells = map[string]func(io.Writer){"bash": completeBash, "zsh": completeZsh, "fish": completeFish}
+// shells write the completions of a program for a shell.
+var shells = map[string]func(io.Writer, *completed){"bash": completeBash, "zsh": completeZsh, "fish": completeFish}
+
+// A completed is a program that shells complete the command line of.
+type completed struct {
+	name     string
+	made     string   // what makes the completions, but for the shell
+	base     Command  // without a sub-command
+	commands []string // names of its sub-commands
+}
+
+var (
+	server = &completed{"fwknopd", "fwknopd completion", Daemon, names()}
+	client = &completed{"fwknop", "fwknop --completion", Client, nil}
+)
 
 // Completions implements `fwknopd completion`.
 func Completions(args []string, stdout, stderr io.Writer) int {
@@ -19,8 +32,17 @@ func Completions(args []string, stdout, stderr io.Writer) int {
 	if len(o.Operands) != 1 || shells[o.Operands[0]] == nil {
 		return Completion.Refuse(stderr, errors.New("want one of bash, zsh, fish"))
 	}
-	shells[o.Operands[0]](stdout)
+	shells[o.Operands[0]](stdout, server)
 	return exitOK
+}
+
+// ClientCompletions implements `fwknop --completion`.
+func ClientCompletions(shell string, stdout io.Writer) error {
+	if shells[shell] == nil {
+		return usagef("--completion wants one of bash, zsh, fish")
+	}
+	shells[shell](stdout, client)
+	return nil
 }
 
 // words are the operands that a command knows by name.
@@ -69,10 +91,10 @@ func (d *option) spellings() []string {
 	return []string{"-" + d.short, "--" + d.name}
 }
 
-// all are the daemon and the sub-commands, in the order of their names.
-func all() []Command {
-	list := []Command{Daemon}
-	for _, name := range names() {
+// all are the program without a sub-command and the sub-commands, in the order of their names.
+func (p *completed) all() []Command {
+	list := []Command{p.base}
+	for _, name := range p.commands {
 		c, _ := Named(name)
 		list = append(list, c)
 	}
@@ -81,19 +103,22 @@ func all() []Command {
 
 // completeBash writes a function that offers the options of the command at hand, and the
 // values that its options allow; readline completes names of files.
-func completeBash(w io.Writer) {
-	fmt.Fprintf(w, `# bash completion for fwknopd, made by: fwknopd completion bash
-_fwknopd() {
+func completeBash(w io.Writer, p *completed) {
+	fmt.Fprintf(w, `# bash completion for %[1]s, made by: %[2]s bash
+_%[1]s() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command= words=
 	COMPREPLY=()
-	if ((COMP_CWORD > 1)); then
+`, p.name, p.made)
+	if len(p.commands) > 0 {
+		fmt.Fprintf(w, `	if ((COMP_CWORD > 1)); then
 		case ${COMP_WORDS[1]} in
 		%s) command=${COMP_WORDS[1]} ;;
 		esac
 	fi
-	case $command:$prev in
-`, strings.Join(names(), "|"))
-	for _, c := range all() {
+`, strings.Join(p.commands, "|"))
+	}
+	fmt.Fprint(w, "\tcase $command:$prev in\n")
+	for _, c := range p.all() {
 		for _, d := range c.shown() {
 			if !d.takesValue() {
 				continue
@@ -110,95 +135,41 @@ _fwknopd() {
 		}
 	}
 	fmt.Fprint(w, "\tesac\n\tcase $command in\n")
-	for _, c := range all() {
+	for _, c := range p.all() {
 		var options []string
 		for _, d := range c.shown() {
 			options = append(options, d.spellings()...)
 		}
 		operands := c.words()
-		if c == Daemon {
-			operands = names()
+		if c == p.base {
+			operands = p.commands
 		}
 		fmt.Fprintf(w, "\t'%s') words='%s'; [[ $cur == -* ]] && words='%s' ;;\n", commandNames[c], strings.Join(operands, " "), strings.Join(options, " "))
 	}
-	fmt.Fprint(w, `	esac
+	fmt.Fprintf(w, `	esac
 	[[ -z $command && $COMP_CWORD -gt 1 && $cur != -* ]] && words=
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
-complete -o default -F _fwknopd fwknopd
-`)
-}
-
-// completeZsh writes a function for _arguments.
-func completeZsh(w io.Writer) {
-	fmt.Fprint(w, `#compdef fwknopd
-# zsh completion for fwknopd, made by: fwknopd completion zsh
-_fwknopd() {
-	local -a commands
-	commands=(
-`)
-	for _, name := range names() {
-		fmt.Fprintf(w, "\t\t%s\n", single(name+":"+strings.ReplaceAll(summary(name), ":", `\:`)))
-	}
-	fmt.Fprint(w, `	)
-	if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
-		_describe command commands
-		return
-	fi
-	case $words[2] in
-`)
-	for _, c := range append(all()[1:], Daemon) {
-		if c == Daemon {
-			fmt.Fprint(w, "\t*)\n\t\t_arguments -s")
-		} else {
-			fmt.Fprintf(w, "\t%s)\n\t\tshift words\n\t\t(( CURRENT-- ))\n\t\t_arguments -s", commandNames[c])
-		}
-		for _, d := range c.shown() {
-			for _, s := range d.spellings() {
-				fmt.Fprintf(w, " \\\n\t\t\t%s", single(zshSpec(d, s)))
-			}
-		}
-		operands := "*:file:_files"
-		if list := c.words(); list != nil {
-			operands = "*:what:(" + strings.Join(list, " ") + ")"
-		}
-		fmt.Fprintf(w, " \\\n\t\t\t%s\n\t\t;;\n", single(operands))
-	}
-	fmt.Fprint(w, "\tesac\n}\nif [ \"$funcstack[1]\" = _fwknopd ]; then _fwknopd \"$@\"; else compdef _fwknopd fwknopd; fi\n")
-}
-
-// zshSpec is the specification of an option for _arguments.
-func zshSpec(d *option, spelling string) string {
-	escape := strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, ":", `\:`)
-	spec := fmt.Sprintf("(%s)%s[%s]", strings.Join(d.spellings(), " "), spelling, escape.Replace(d.help))
-	if d.kind == list || d.kind == repeated || d.kind == count {
-		spec = fmt.Sprintf("*%s[%s]", spelling, escape.Replace(d.help))
-	}
-	switch {
-	case !d.takesValue():
-		return spec
-	case d.isFile():
-		return spec + ":" + escape.Replace(d.arg) + ":_files"
-	case d.choices() != nil:
-		return spec + ":" + escape.Replace(d.arg) + ":(" + strings.Join(d.choices(), " ") + ")"
-	}
-	return spec + ":" + escape.Replace(d.arg) + ": "
+complete -o default -F _%[1]s %[1]s
+`, p.name)
 }
 
 // completeFish writes one complete command for each word.
-func completeFish(w io.Writer) {
-	commands := strings.Join(names(), " ")
-	fmt.Fprintln(w, "# fish completion for fwknopd, made by: fwknopd completion fish")
-	for _, name := range names() {
-		fmt.Fprintf(w, "complete -c fwknopd -n __fish_use_subcommand -a %s -d %s\n", name, single(summary(name)))
+func completeFish(w io.Writer, p *completed) {
+	fmt.Fprintf(w, "# fish completion for %s, made by: %s fish\n", p.name, p.made)
+	for _, name := range p.commands {
+		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", p.name, name, single(summary(name)))
 	}
-	for _, c := range all() {
+	for _, c := range p.all() {
 		when := "__fish_seen_subcommand_from " + commandNames[c]
-		if c == Daemon {
-			when = "not __fish_seen_subcommand_from " + commands
+		switch {
+		case len(p.commands) == 0:
+			when = "true"
+		case c == p.base:
+			when = "not __fish_seen_subcommand_from " + strings.Join(p.commands, " ")
 		}
 		for _, d := range c.shown() {
-			fmt.Fprintf(w, "complete -c fwknopd -n %s -l %s", single(when), d.name)
+			fmt.Fprintf(w, "complete -c %s -n %s -l %s", p.name, single(when), d.name)
 			if d.short != "" {
 				fmt.Fprintf(w, " -s %s", d.short)
 			}
@@ -214,7 +185,7 @@ func completeFish(w io.Writer) {
 			fmt.Fprintf(w, " -d %s\n", single(d.help))
 		}
 		if list := c.words(); list != nil {
-			fmt.Fprintf(w, "complete -c fwknopd -n %s -f -a %s\n", single(when), single(strings.Join(list, " ")))
+			fmt.Fprintf(w, "complete -c %s -n %s -f -a %s\n", p.name, single(when), single(strings.Join(list, " ")))
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 // complete has a shell complete a command line, whose last word is the one at hand, with the
 // completions in its script.
 var complete = map[string]string{
-	"bash": `source "$SCRIPT" && COMP_WORDS=("$@") && COMP_CWORD=$(($#-1)) && _fwknopd && printf '%s\n' "${COMPREPLY[@]}"`,
+	"bash": `source "$SCRIPT" && COMP_WORDS=("$@") && COMP_CWORD=$(($#-1)) && { _$1; printf '%s\n' "${COMPREPLY[@]}"; }`,
 	"zsh": `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z "source $SCRIPT.init"
 		while zpty -r z REPLY; do [[ $REPLY == *PREPARED* ]] && break; done
 		zpty -w -n z "$*"$'\t'
@@ -61,7 +61,10 @@ func TestCompletions(t *testing.T) {
 			if code := Completions([]string{shell}, &script, &stderr); code != exitOK {
 				t.Fatalf("exit %d, %s", code, &stderr)
 			}
-			file := filepath.Join(t.TempDir(), "_fwknopd")
+			if err := ClientCompletions(shell, &script); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "completions")
 			if err := os.WriteFile(file, script.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -72,6 +75,11 @@ func TestCompletions(t *testing.T) {
 				line      string
 				want, not []string
 			}{
+				{"fwknop --resolve", []string{"--resolve-ip-https", "--resolve-url"}, []string{"--wget-cmd"}},
+				{"fwknop -n gw --no-s", []string{"--no-save-args"}, []string{"--no-locale"}},
+				{"fwknop --dry-run --format js", []string{"json", "jsonl"}, []string{"text"}},
+				{"fwknop --key-gen --key-", []string{"--key-gen-file", "--key-len"}, []string{"--fw-list"}},
+				{"fwknop ch", nil, []string{"check"}},
 				{"fwknopd ch", []string{"check"}, []string{"replay"}},
 				{"fwknopd check --o", []string{"--offline"}, []string{"--os", "--what-if"}},
 				{"fwknopd replay --w", []string{"--what-if"}, nil},

@@ -8,6 +8,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/fixtures/golden"
+	"fwknopd/fixtures/mandoc"
 )
 
 //go:embed man.head
@@ -36,7 +37,7 @@ func manual() string {
 		}
 	}
 	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
-	for _, c := range all()[1:] {
+	for _, c := range server.all()[1:] {
 		writeSubcommand(&b, c)
 	}
 	writeReasons(&b)
@@ -70,9 +71,9 @@ func writeReasons(b *strings.Builder) {
 	b.WriteString(".Sh REASONS\nEvery decision has one. They never change their names; new ones may be added.\n.Bl -tag -width Ds\n")
 	for _, r := range report.Reasons() {
 		m, _ := report.MeaningOf(r)
-		fmt.Fprintf(b, ".It Cm %s\n%s.\n", r, roff(strings.ToUpper(m.Text[:1])+m.Text[1:]))
+		fmt.Fprintf(b, ".It Cm %s\n%s.\n", r, mandoc.Escape(strings.ToUpper(m.Text[:1])+m.Text[1:]))
 		if m.Remedy != "" {
-			fmt.Fprintf(b, "Remedy: %s.\n", roff(m.Remedy))
+			fmt.Fprintf(b, "Remedy: %s.\n", mandoc.Escape(m.Remedy))
 		}
 	}
 	b.WriteString(".El\n")
@@ -87,14 +88,5 @@ func writeOption(b *strings.Builder, d *option) {
 	if d.arg != "" {
 		fmt.Fprintf(b, " Ar %s", d.arg)
 	}
-	fmt.Fprintf(b, "\n%s.\n", roff(strings.ToUpper(d.help[:1])+d.help[1:]))
-}
-
-// roff escapes text so that it is not read as a roff request.
-func roff(s string) string {
-	s = strings.ReplaceAll(s, `\`, `\e`)
-	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
-		s = `\&` + s
-	}
-	return s
+	fmt.Fprintf(b, "\n%s.\n", mandoc.Escape(strings.ToUpper(d.help[:1])+d.help[1:]))
 }

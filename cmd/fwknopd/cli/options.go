@@ -129,6 +129,3 @@ type Options struct {
 
 // Set reports whether the option of that canonical long name was given.
 func (o *Options) Set(name string) bool { return o.set[name] }
-
-// JSON reports whether --format asks for JSON. A command has one JSON form only.
-func (o *Options) JSON() bool { return o.Format == "json" || o.Format == "jsonl" }

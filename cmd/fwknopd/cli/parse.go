@@ -182,8 +182,11 @@ func (o *Options) validate(c Command) error {
 			return fmt.Errorf("--%s: this program has no such test mode", d.name)
 		}
 	}
-	if o.Help || o.Version {
+	switch {
+	case o.Help:
 		return nil
+	case o.Version:
+		return o.checkFormat(c)
 	}
 	if c == Client {
 		return o.validateClient()
@@ -228,21 +231,4 @@ func (o *Options) complete() {
 	if o.set["gpg-no-options"] {
 		o.GPGOptions = -1
 	}
-}
-
-// checkFormat applies --json and checks --format; those of -D are its own.
-func (o *Options) checkFormat(c Command) error {
-	if o.json {
-		if o.Format != "" && o.Format != "json" {
-			return usagef("--json and --format %s exclude each other", o.Format)
-		}
-		o.Format = "json"
-	}
-	if c == Digests {
-		return nil // a format of its own
-	}
-	if !o.Dump && !slices.Contains([]string{"", "text", "json", "jsonl"}, o.Format) {
-		return usagef("no format %q (text, json or jsonl)", o.Format)
-	}
-	return nil
 }

@@ -57,6 +57,7 @@ type option struct {
 	aliases []string
 	kind    kind
 	action  bool // excludes all other actions
+	noJSON  bool // an action of the daemon that has no JSON form
 	arg     string
 	help    string // empty: not shown in usage
 	into    func(*Options) any
@@ -110,16 +111,18 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured&^Replay | Version | Doctor | Why, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
+	{in: Digests, name: "json", kind: switchOn, help: "say on standard output as JSON what was written to FILE", into: func(o *Options) any { return &o.json }},
 	{in: configured | Version | Doctor | Why, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
-	{name: "Kill", short: "K", kind: switchOn, action: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
-	{name: "Restart", short: "R", kind: switchOn, action: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
+	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
+	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
 	{name: "Status", short: "S", kind: switchOn, action: true, help: "say what runs", into: func(o *Options) any { return &o.Status }},
 	{name: "fw-list", kind: switchOn, action: true, help: "list what is open", into: func(o *Options) any { return &o.FWList }},
 	{name: "fw-list-all", kind: switchOn, action: true, help: "list the whole policy of the tables we touch", into: func(o *Options) any { return &o.FWListAll }},
-	{name: "fw-flush", kind: switchOn, action: true, help: "close everything", into: func(o *Options) any { return &o.FWFlush }},
+	{name: "fw-flush", kind: switchOn, action: true, noJSON: true, help: "close everything", into: func(o *Options) any { return &o.FWFlush }},
 	{name: "fw-del-chains", kind: switchOn, help: "with --fw-flush: remove chains and jumps too", into: func(o *Options) any { return &o.FWDelChains }},
 	{name: "fw-del-ip", kind: text, action: true, arg: "IP", help: "close everything that is open for IP", into: func(o *Options) any { return &o.FWDelIP }},
 	{in: Daemon | Grants, name: "fw-type", kind: text, arg: "TYPE", help: "firewall (overrides FIREWALL_TYPE)", into: func(o *Options) any { return &o.FWType }},

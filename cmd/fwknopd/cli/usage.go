@@ -64,7 +64,7 @@ what each stanza allows, and what is dangerous in it.
        fwknopd grants revoke (IP|NET | NAME | --port PROTO/PORT | --all) [--cut] [--json] [-c FILE] [-O FILE]
        fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
 `,
-	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [-d FILE] [-c FILE] [-O FILE]
+	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
 Writes the digests of the messages seen as a cache that the 2.6 daemon reads, to a new
 file or to standard output: after a change back it refuses those messages too.

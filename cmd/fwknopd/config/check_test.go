@@ -360,13 +360,13 @@ func TestDumpOfBadFilesFails(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, stderr.String())
 	}
 	stdout.Reset()
-	if code := ParseOnly(o.Options, &stdout, &stderr); code != 78 || stdout.Len() > 0 {
+	if code := ParseOnly(o.Options, false, &stdout, &stderr); code != 78 || stdout.Len() > 0 {
 		t.Errorf("ParseOnly: exit %d, %s", code, stdout.String())
 	}
 	if err := os.WriteFile(o.Config, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if code := ParseOnly(o.Options, &stdout, &stderr); code != 0 || stdout.String() != "Configs parsed, exiting.\n" {
+	if code := ParseOnly(o.Options, false, &stdout, &stderr); code != 0 || stdout.String() != "Configs parsed, exiting.\n" {
 		t.Errorf("ParseOnly: exit %d, %s", code, stdout.String())
 	}
 }

@@ -56,10 +56,20 @@ func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 }
 
 // ParseOnly implements --exit-parse-config: it prints the problems on stderr and
-// returns exit code 78 if any is an error.
-func ParseOnly(o Options, stdout, stderr io.Writer) int {
+// returns exit code 78 if any is an error. As JSON it prints what check does.
+func ParseOnly(o Options, asJSON bool, stdout, stderr io.Writer) int {
 	o.StrictModes = true
-	_, problems := Load(o)
+	l, problems := Load(o)
+	if asJSON {
+		if err := json.NewEncoder(stdout).Encode(newResult(l, problems, 0)); err != nil {
+			fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+			return exitError
+		}
+		if problems.Failed() {
+			return exitConfig
+		}
+		return exitOK
+	}
 	Print(stderr, problems)
 	if problems.Failed() {
 		return exitConfig

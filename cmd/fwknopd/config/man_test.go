@@ -3,12 +3,12 @@ package config
 import (
 	"bytes"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"fwknopd/fixtures/golden"
+	"fwknopd/fixtures/mandoc"
 	"fwknopd/policy/conf"
 )
 
@@ -22,17 +22,8 @@ func TestMan(t *testing.T) {
 
 // TestManFormats checks that groff prints no warnings for the pages.
 func TestManFormats(t *testing.T) {
-	groff, err := exec.LookPath("groff")
-	if err != nil {
-		t.Skip("no groff here")
-	}
 	for _, f := range []conf.File{conf.ServerFile, conf.AccessFile} {
-		var stdout, stderr bytes.Buffer
-		cmd := exec.Command(groff, "-mdoc", "-Tutf8", "-ww", "-z")
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(manual(f)), &stdout, &stderr
-		if err := cmd.Run(); err != nil || stderr.Len() > 0 {
-			t.Errorf("%s: %v\n%s", f, err, stderr.String())
-		}
+		mandoc.Check(t, manual(f))
 	}
 }
 
@@ -123,23 +114,12 @@ func pageName(f conf.File) string {
 
 // writeKeyword writes the entry of one keyword.
 func writeKeyword(b *strings.Builder, k *conf.Keyword) {
-	fmt.Fprintf(b, ".It Ic %s\n%s\n.br\n", k.Name, roff(k.Text))
+	fmt.Fprintf(b, ".It Ic %s\n%s\n.br\n", k.Name, mandoc.Escape(k.Text))
 	var rows []string
 	for _, r := range keywordRows(k) {
 		rows = append(rows, fmt.Sprintf("%s: %s.", strings.ToUpper(r[0][:1])+r[0][1:], r[1]))
 	}
-	b.WriteString(roff(strings.Join(rows, "\n")) + "\n")
-}
-
-// roff escapes text so that no line is read as a roff request.
-func roff(s string) string {
-	lines := strings.Split(strings.ReplaceAll(s, `\`, `\e`), "\n")
-	for i, l := range lines {
-		if strings.HasPrefix(l, ".") || strings.HasPrefix(l, "'") {
-			lines[i] = `\&` + l
-		}
-	}
-	return strings.Join(lines, "\n")
+	b.WriteString(mandoc.Escape(strings.Join(rows, "\n")) + "\n")
 }
 
 type page struct{ name, description, end string }
@@ -173,6 +153,7 @@ read if the other one is not there
 .El
 .Sh SEE ALSO
 .Xr fwknop-access.conf 5 ,
+.Xr fwknopd-events 5 ,
 .Xr fwknopd 8`},
 	conf.AccessFile: {"who may open what, for fwknopd", `
 A stanza begins with

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,6 +65,18 @@ func (c *command) parseCache() int {
 	if err := m.Load(f, path); err != nil {
 		return c.fail(err)
 	}
-	c.printfln("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
+	if !c.JSON() {
+		c.printfln("[+] %s: %s", path, conf.Count(m.Len(), "digest"))
+		return code
+	}
+	err = json.NewEncoder(c.stdout).Encode(struct {
+		V       int    `json:"v"`
+		File    string `json:"file"`
+		Digests int    `json:"digests"`
+		Valid   bool   `json:"valid"`
+	}{1, path, m.Len(), code == exitOK})
+	if err != nil {
+		return c.fail(err)
+	}
 	return code
 }

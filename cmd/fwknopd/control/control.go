@@ -53,7 +53,7 @@ func Action(o *cli.Options) func(stdout, stderr io.Writer) int {
 	case o.KeyGen:
 		return func(stdout, stderr io.Writer) int { return keyGen(o, stdout, stderr) }
 	case o.ErrCodes:
-		return errorCodes
+		return func(stdout, stderr io.Writer) int { return errorCodes(o, stdout, stderr) }
 	case o.ParseDigests:
 		return withLenientConfig(o, (*command).parseCache)
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ func Digests(args []string, stdout, stderr io.Writer) int {
 		return cli.Digests.Refuse(stderr, errors.New("want export [FILE]"))
 	case o.Format != "2.6":
 		return cli.Digests.Refuse(stderr, errors.New("--format 2.6 is the only format"))
+	case o.JSON() && (len(o.Operands) < 2 || o.Operands[1] == "-"):
+		return cli.Digests.Refuse(stderr, errors.New("--json wants a FILE: the digests go to standard output"))
 	}
 	return withLenientConfig(o, (*command).exportDigests)(stdout, stderr)
 }
@@ -58,6 +61,19 @@ func (c *command) exportDigests() int {
 	written, left, err := replay.Export26(context.Background(), from, to)
 	if err := done(err); err != nil {
 		return c.fail(err)
+	}
+	if c.JSON() {
+		err := json.NewEncoder(c.stdout).Encode(struct {
+			V        int    `json:"v"`
+			From     string `json:"from"`
+			File     string `json:"file"`
+			Exported int    `json:"exported"`
+			LeftOut  int    `json:"left_out"`
+		}{1, path, c.Operands[1], written, left})
+		if err != nil {
+			return c.fail(err)
+		}
+		return exitOK
 	}
 	fmt.Fprintf(c.stderr, "[+] %s: %s exported\n", path, conf.Count(written, "digest"))
 	if left > 0 {

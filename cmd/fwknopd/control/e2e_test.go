@@ -185,6 +185,7 @@ func revokes(t *testing.T, h *host) {
 	h.wants(0, `^closed tcp/22 for 192\.0\.2\.8\n$`, "grants", "revoke", "--src", "192.0.2.8", "--port", "tcp/22")
 	h.wants(0, `^\[\+\] Closed: tcp/22 for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
 	h.wants(0, `^\[-\] Nothing is open for 192\.0\.2\.7\n$`, "--fw-del-ip", "192.0.2.7")
+	h.wants(0, `^\{"v":1,"grants":\[\]\}\n$`, "--fw-del-ip", "192.0.2.7", "--json")
 	h.wants(1, `nothing of that is open`, "grants", "revoke", "--src", "192.0.2.7")
 	if g := h.wipe(1)[0]; g.Src != "192.0.2.8" || g.Ports[0] != "udp/53" {
 		t.Errorf("left: %+v", g)

@@ -1,9 +1,11 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy"
 )
 
@@ -35,16 +37,31 @@ var errCodes = []struct {
 }
 
 // errorCodes implements --dump-serv-err-codes.
-func errorCodes(stdout, _ io.Writer) int {
+func errorCodes(o *cli.Options, stdout, stderr io.Writer) int {
 	for _, c := range errCodes {
-		text := c.text
-		for i, r := range c.reasons {
-			if i > 0 {
-				text += ", "
-			}
-			text += string(r)
+		if err := printErrorCode(o, stdout, c.code, c.reasons, c.text); err != nil {
+			fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+			return exitError
 		}
-		fmt.Fprintf(stdout, "err code: %d, err string: '%s'\n", c.code, text)
 	}
 	return exitOK
+}
+
+func printErrorCode(o *cli.Options, w io.Writer, code int, reasons []policy.Reason, text string) error {
+	if o.JSON() {
+		return json.NewEncoder(w).Encode(struct {
+			V       int             `json:"v"`
+			Code    int             `json:"code"`
+			Reasons []policy.Reason `json:"reasons,omitempty"`
+			Text    string          `json:"text,omitempty"`
+		}{1, code, reasons, text})
+	}
+	for i, r := range reasons {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(r)
+	}
+	_, err := fmt.Fprintf(w, "err code: %d, err string: '%s'\n", code, text)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy"
 )
 
@@ -33,7 +34,7 @@ func TestErrorCodes(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if code := errorCodes(&out, &out); code != exitOK || bytes.Count(out.Bytes(), []byte("\n")) != len(errCodes) {
+	if code := errorCodes(&cli.Options{}, &out, &out); code != exitOK || bytes.Count(out.Bytes(), []byte("\n")) != len(errCodes) {
 		t.Errorf("exit %d, %q", code, out.String())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -64,6 +65,15 @@ func (c *command) deleteIP() int {
 	defer o.close()
 	a, err := o.revoke(ctx, Selection{Src: src}, "")
 	closed := a.Grants
+	if c.JSON() {
+		if _, failed := c.stdout.Write(report.GrantsJSON(closed, time.Now())); failed != nil {
+			return c.fail(failed)
+		}
+		if err != nil {
+			return c.fail(err)
+		}
+		return exitOK
+	}
 	for i := range closed {
 		c.printfln("[+] Closed: %s", report.ClosedText(&closed[i]))
 	}

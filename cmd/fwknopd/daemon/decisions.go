@@ -52,10 +52,11 @@ func (d *daemon) logDecision(r *report.Record) {
 	if dec.Verdict == policy.Deny {
 		sev = warning
 	}
-	d.write(sev, wantsAlert(dec), "%s", report.AppendText(nil, &entry))
+	text := string(report.AppendText(nil, &entry))
+	d.write(sev, wantsAlert(dec), "%s", text)
 	d.logLines(sev, compat.Decision(dec, p))
 	d.logRefusals(&compat, p, r.Refusals[n:])
-	d.events.write(report.AppendJSON(nil, &entry))
+	d.events.write(report.AppendJSON(nil, &entry), text)
 }
 
 // logRefusals logs, in the old daemon's format, the refusals by stanzas other than that
@@ -78,7 +79,7 @@ func (d *daemon) logLines(sev severity, lines []string) {
 func (d *daemon) logSuppressed(s *report.Suppressed) {
 	s.Time = recordTime(s.Time, time.Now())
 	d.logf(warning, "%s", s.Text())
-	d.events.write(s.JSON())
+	d.events.write(s.JSON(), s.Text())
 }
 
 // wantsAlert reports whether a decision goes out by mail as well: a refusal after

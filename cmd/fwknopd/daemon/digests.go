@@ -60,7 +60,7 @@ const digestState = "digest.state"
 
 // digestsLost logs that records of digests may be lost.
 func (d *daemon) digestsLost(why string, horizon time.Time) {
-	d.events.write(report.DigestsLostJSON(time.Now(), why, horizon))
+	d.events.write(report.DigestsLostJSON(time.Now(), why, horizon), report.DigestsLostText(why, horizon))
 	d.alertf(warning, "%s", report.DigestsLostText(why, horizon))
 }
 

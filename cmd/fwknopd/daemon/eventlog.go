@@ -19,17 +19,19 @@ import (
 type eventLog struct {
 	mu   sync.Mutex
 	path string
-	file io.WriteCloser // nil: none
-	torn bool           // the file ends within a line
-	lost int            // objects since the last one that was written
+	ecs  *report.Observer // what ECS objects say of us; nil: in our own form
+	file io.WriteCloser   // nil: none
+	torn bool             // the file ends within a line
+	lost int              // objects since the last one that was written
 	logf func(sev severity, format string, args ...any)
 }
 
 // open opens path for appending, again if it is open: the file may have been renamed.
-// An empty path closes the log.
-func (e *eventLog) open(path string) {
+// An empty path closes the log. ecs is what ECS objects say of us, nil for our own form.
+func (e *eventLog) open(path string, ecs *report.Observer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.ecs = ecs
 	if e.file != nil {
 		e.file.Close()
 		e.file = nil
@@ -53,30 +55,39 @@ func (e *eventLog) open(path string) {
 // reopen opens the log again, if it is open.
 func (e *eventLog) reopen() {
 	e.mu.Lock()
-	path := e.path
+	path, ecs := e.path, e.ecs
 	e.mu.Unlock()
 	if path != "" {
-		e.open(path)
+		e.open(path, ecs)
 	}
 }
 
-// write appends one object.
-func (e *eventLog) write(object []byte) {
+// openEvents opens the event log as the configuration says.
+func (d *daemon) openEvents(s *conf.Server) {
+	var ecs *report.Observer
+	if s.EventFormat == conf.EventsECS {
+		ecs = &report.Observer{Hostname: hostname(), Version: d.version}
+	}
+	d.events.open(s.EventLog, ecs)
+}
+
+// write appends one object. text is the message about the same, "" if there is none.
+func (e *eventLog) write(object []byte, text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.file == nil {
 		return
 	}
 	if e.lost > 0 {
-		lost := report.EventJSON(&monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost}, "")
-		if e.append(lost) != nil {
+		lost := monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: e.lost}
+		if e.append(report.EventJSON(&lost, ""), report.EventText(&lost, "")) != nil {
 			e.lost++
 			return
 		}
 		e.logf(warning, "event log: %s lost, it is written again", conf.Count(e.lost, "event"))
 		e.lost = 0
 	}
-	if err := e.append(object); err != nil {
+	if err := e.append(object, text); err != nil {
 		e.logf(warning, "event log: %v", err)
 		e.lost = 1
 	}
@@ -84,7 +95,10 @@ func (e *eventLog) write(object []byte) {
 
 // append writes one line. After a failure the next one starts with a newline. e.mu must be
 // held.
-func (e *eventLog) append(object []byte) error {
+func (e *eventLog) append(object []byte, text string) error {
+	if e.ecs != nil {
+		object = report.AppendECS(nil, object, text, *e.ecs)
+	}
 	line := make([]byte, 0, len(object)+2)
 	if e.torn {
 		line = append(line, '\n')

@@ -41,16 +41,16 @@ func TestEventLogFullFileSystem(t *testing.T) {
 	var said []string
 	e := eventLog{logf: func(_ severity, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }}
 	path := filepath.Join(dir, "events.jsonl")
-	e.open(path)
+	e.open(path, nil)
 	write := func(from, to int) {
 		for n := from; n < to; n++ {
-			e.write(fmt.Appendf(nil, `{"n":%d,"text":%q}`, n, strings.Repeat("x", 100)))
+			e.write(fmt.Appendf(nil, `{"n":%d,"text":%q}`, n, strings.Repeat("x", 100)), "")
 		}
 	}
 	write(0, 200)
 	mount(unix.MS_REMOUNT, "size=64k")
 	write(200, 210)
-	e.open("")
+	e.open("", nil)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -2,12 +2,17 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
+	"fwknopd/policy"
 )
 
 // A smallDisk has space for left bytes. As on a full file system, a write that does not
@@ -38,12 +43,12 @@ func TestEventLogFullDisk(t *testing.T) {
 		var said []string
 		e := eventLog{file: disk, logf: func(_ severity, format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }}
 		for n := range 4 {
-			e.write([]byte(object(n)))
+			e.write([]byte(object(n)), "")
 		}
 		written := left / len(object(0)+"\n")
 		disk.left = 1000
-		e.write([]byte(object(4)))
-		e.write([]byte(object(5)))
+		e.write([]byte(object(4)), "")
+		e.write([]byte(object(5)), "")
 		lost := fmt.Sprintf(`"verdict":"lost","count":%d}`, 4-written)
 		lines := strings.Split(disk.String(), "\n")
 		if n := len(lines); n < 4 || lines[n-3] != object(4) || lines[n-2] != object(5) || lines[n-1] != "" || !strings.HasSuffix(lines[n-4], lost) || lines[n-4][0] != '{' {
@@ -66,7 +71,7 @@ func TestTornFiles(t *testing.T) {
 	dir := t.TempDir()
 	d := newTestDaemon(t, "FWKNOP_ERR_DIR "+dir+";", &bytes.Buffer{})
 	for name, write := range map[string]func(path string){
-		"events":       func(path string) { d.events.open(path); d.events.write([]byte("{}")); d.events.open("") },
+		"events":       func(path string) { d.events.open(path, nil); d.events.write([]byte("{}"), ""); d.events.open("", nil) },
 		"fwknopd.warn": func(string) { d.logf(warning, "next") },
 	} {
 		for _, before := range []string{"", "whole\n", "hal"} {
@@ -122,5 +127,44 @@ func TestSavePositions(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "positions"))
 	if err != nil || string(text) != `{"first":1}` || !strings.Contains(terminal.String(), "[-] positions: ") {
 		t.Errorf("%q, %v, said %q", text, err, &terminal)
+	}
+}
+
+// With EVENT_LOG_FORMAT ecs every line is an ECS object with the message that is logged, and a
+// reload changes the form of the lines that follow.
+func TestECSEventLog(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "events.jsonl")
+	var out bytes.Buffer
+	config := "ALERTING_METHODS noemail;\nEVENT_LOG " + log + ";\n"
+	d := newTestDaemon(t, config+"EVENT_LOG_FORMAT ecs;", &out)
+	d.openEvents(d.conf().Server)
+	ev := monitor.Event{Kind: monitor.Granted, Time: now, Grant: grant(nil)}
+	d.handleEvent(ev)
+	d.logSuppressed(&report.Suppressed{Time: now, Reasons: []report.ReasonCount{{Reason: policy.NoStanza, Count: 2}}, Sources: 2})
+	d.setup = newTestDaemon(t, config, &out).setup
+	d.openEvents(d.conf().Server)
+	d.handleEvent(ev)
+	d.events.open("", nil)
+	text, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, said := strings.Split(string(text), "\n"), strings.Split(out.String(), "\n")
+	if len(lines) != 4 || len(said) != 4 {
+		t.Fatalf("%q, said %q", lines, said)
+	}
+	for i, line := range lines[:2] {
+		var object struct {
+			Message  string
+			ECS      struct{ Version string }
+			Observer struct{ Hostname, Version string }
+		}
+		if err := json.Unmarshal([]byte(line), &object); err != nil || object.ECS.Version == "" || object.Observer.Version == "" ||
+			object.Observer.Hostname != hostname() || !strings.HasSuffix(said[i], " "+object.Message) {
+			t.Errorf("%v: %s, said %s", err, line, said[i])
+		}
+	}
+	if lines[2] != string(report.EventJSON(&ev, "")) || string(report.Plain([]byte(lines[0]))) == lines[0] {
+		t.Errorf("%q", lines)
 	}
 }

@@ -24,9 +24,9 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 	case monitor.Granted, monitor.Extended, monitor.Kept, monitor.CommandRan:
 		d.records.carriedOut()
 	}
-	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))))
-	d.logCompat(&ev)
 	text := report.EventText(&ev, hostname())
+	d.events.write(report.EventJSON(&ev, d.conf().Access.NameAt(report.EventStanza(&ev))), text)
+	d.logCompat(&ev)
 	if text == "" {
 		return
 	}

@@ -67,7 +67,7 @@ func TestEventsGolden(t *testing.T) {
 	d := &daemon{setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
 	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
-	d.events.open(log)
+	d.events.open(log, nil)
 	for _, ev := range list {
 		ev.Time = now
 		d.handleEvent(ev)
@@ -75,7 +75,7 @@ func TestEventsGolden(t *testing.T) {
 			t.Errorf("%s: not JSON: %s", ev.Kind, object)
 		}
 	}
-	d.events.open("")
+	d.events.open("", nil)
 	objects, err := os.ReadFile(log)
 	if err != nil {
 		t.Fatal(err)

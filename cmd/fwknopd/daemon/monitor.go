@@ -230,7 +230,7 @@ func (d *daemon) close() {
 	d.savePositions()
 	d.removePIDFile()
 	d.logf(info, "fwknopd ends")
-	d.events.open("")
+	d.events.open("", nil)
 	d.logger.close()
 }
 

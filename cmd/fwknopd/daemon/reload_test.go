@@ -98,13 +98,13 @@ func TestReloadRotatesEventLog(t *testing.T) {
 		t.Fatal(problems)
 	}
 	d := newDaemon(o, s, "1", io.Discard)
-	d.events.open(log)
-	defer d.events.open("")
+	d.events.open(log, nil)
+	defer d.events.open("", nil)
 	if err := errors.Join(os.Rename(log, log+".1"), os.WriteFile(s.Files[len(s.Files)-1], []byte("NONSENSE"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	d.reload(false)
-	d.events.write([]byte("{}"))
+	d.events.write([]byte("{}"), "")
 	if text, err := os.ReadFile(log); err != nil || string(text) != "{}\n" {
 		t.Errorf("%q, %v", text, err)
 	}

@@ -25,7 +25,7 @@ func (d *daemon) readWorkerLog(from io.ReadCloser, kill func() error) {
 		return
 	}
 	ev := monitor.Event{Time: time.Now(), Kind: monitor.Violation, Err: fmt.Errorf("log record: %w", err)}
-	d.events.write(report.EventJSON(&ev, ""))
+	d.events.write(report.EventJSON(&ev, ""), report.EventText(&ev, ""))
 	d.alertf(severityOf(&ev), "%s", report.EventText(&ev, hostname()))
 	_ = kill() // it may have ended
 }

@@ -101,9 +101,9 @@ func readLog(t *testing.T, records string) (terminal, log string, killed bool) {
 	var out bytes.Buffer
 	d := newTestDaemon(t, "ALERTING_METHODS noemail;", &out)
 	path := filepath.Join(t.TempDir(), "events")
-	d.events.open(path)
+	d.events.open(path, nil)
 	d.readWorkerLog(io.NopCloser(strings.NewReader(records)), func() error { killed = true; return nil })
-	d.events.open("")
+	d.events.open("", nil)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type Options struct {
 	All       bool                    // see [policy.Options], as the following
 	Filter    func(*parse.Event) bool // nil if the source filters
 	Record    func() int64
+	Ahead     func() *policy.Opened
 	DeferSync bool
 }
 
@@ -51,7 +52,7 @@ func New(o Options) (*policy.Engine, error) {
 		Server: o.Server, Access: o.Access, Store: o.Store,
 		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Server).Allow,
 		ShadowHash: config.ShadowHash, Password: o.Password,
-		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, DeferSync: o.DeferSync,
+		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
 	}
 	if !o.Unlimited {
 		opts.TrialRate = o.Server.TrialRate

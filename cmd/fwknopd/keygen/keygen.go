@@ -4,8 +4,10 @@ package keygen
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -65,6 +67,20 @@ func Base64(n int) string {
 // String returns the lines of access.conf and of the client's rc file.
 func (k Keys) String() string {
 	return fmt.Sprintf("KEY_BASE64: %s\nHMAC_KEY_BASE64: %s\n", k.Key, k.HMACKey)
+}
+
+// PrintJSON prints the keys as an object, or, if they were written to a file, its name alone.
+func (k Keys) PrintJSON(w io.Writer, file string) error {
+	object := struct {
+		V       int    `json:"v"`
+		File    string `json:"file,omitempty"`
+		Key     string `json:"key_base64,omitempty"`
+		HMACKey string `json:"hmac_key_base64,omitempty"`
+	}{1, file, k.Key, k.HMACKey}
+	if file != "" {
+		object.Key, object.HMACKey = "", ""
+	}
+	return json.NewEncoder(w).Encode(object)
 }
 
 // Write creates a file with mode 0600. It does not overwrite an existing file.

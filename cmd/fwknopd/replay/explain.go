@@ -309,7 +309,7 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 	}
 	refusal := d.enter(ev, &t.Decision)
 	if refusal != nil {
-		b = appendEvent(b, refusal, t.Decision.Name, o.JSON())
+		b = formOf(o.Options).appendEvent(b, refusal, t.Decision.Name)
 	}
 	if err == nil {
 		_, err = o.stdout.Write(b)

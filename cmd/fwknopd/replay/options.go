@@ -32,6 +32,7 @@ type options struct {
 	*cli.Options
 	record             ingest.Position // Name is "" if there is one file only
 	recordOf           func() int64    // see policy.Options
+	files              []string        // the inputs in their order
 	stdin              io.Reader
 	stdout, diagnostic io.Writer
 	log                *inputs.Log // writes to diagnostic

@@ -12,7 +12,6 @@ import (
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/report"
-	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -72,7 +71,7 @@ type run struct {
 	other *decider // of --what-if
 	src   *ingest.Reader
 	out   *bufio.Writer
-	json  bool
+	form  form
 	color bool
 
 	d     policy.Decision
@@ -83,7 +82,7 @@ type run struct {
 func (o *options) replay(ctx context.Context) error {
 	raiseGCTarget()
 	c := &frameFilter{}
-	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), json: o.JSON(), color: cli.Color(o.stdout)}
+	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), form: formOf(o.Options), color: cli.Color(o.stdout)}
 	var err error
 	if r.decider, err = o.load("", c); err != nil {
 		return err
@@ -97,8 +96,10 @@ func (o *options) replay(ctx context.Context) error {
 		return err
 	}
 	defer r.src.Close()
+	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, c) })
 	stop := o.log.Progress(r.src)
 	err = pipe.Run(ctx, r.src, r.step)
+	r.ahead.stop()
 	stop()
 	if errors.Is(err, context.Canceled) {
 		err = inputs.ErrInterrupted
@@ -119,6 +120,7 @@ func (o *options) replay(ctx context.Context) error {
 
 // step decides one event and prints the decision.
 func (r *run) step(ev *parse.Event) error {
+	r.ahead.next()
 	if !ev.Time.IsZero() {
 		r.now = ev.Time
 	}
@@ -165,15 +167,8 @@ func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 		return err
 	}
 	r.count.unopened++
-	_, err := r.out.Write(appendEvent(r.out.AvailableBuffer(), refusal, r.entry.Name, r.json))
+	_, err := r.out.Write(r.form.appendEvent(r.out.AvailableBuffer(), refusal, r.entry.Name))
 	return err
-}
-
-func appendEvent(b []byte, ev *monitor.Event, name string, json bool) []byte {
-	if json {
-		return append(append(b, report.EventJSON(ev, name)...), '\n')
-	}
-	return report.AppendEvent(b, ev)
 }
 
 // colors are those of verdicts on a terminal.
@@ -181,13 +176,10 @@ var colors = map[string]cli.Paint{report.Granted: cli.Green, report.Refused: cli
 
 func (r *run) write(e *report.Entry) error {
 	line := r.out.AvailableBuffer()
-	switch {
-	case r.json:
-		line = append(report.AppendJSON(line, e), '\n')
-	case r.color:
+	if r.color && r.form == textForm {
 		line = report.AppendLineAs(line, e, colors[e.Verdict].Paint(e.Verdict))
-	default:
-		line = report.AppendLine(line, e)
+	} else {
+		line = r.form.appendEntry(line, e)
 	}
 	_, err := r.out.Write(line)
 	return err

@@ -29,8 +29,9 @@ type decider struct {
 	access *conf.Access
 	store  *digests.Memory
 
-	open openGrants
-	now  time.Time // the clock of the records: of the last one that has a time
+	open  openGrants
+	ahead ahead     // of the first of two engines
+	now   time.Time // the clock of the records: of the last one that has a time
 }
 
 // load reads the configuration and returns an engine for it. Unless access is empty,
@@ -59,7 +60,7 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf,
+	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf, Ahead: d.ahead.current,
 		Unlimited: o.SPADump != ""}
 	if o.Resolve {
 		opts.Resolve = engine.Resolve
@@ -136,16 +137,36 @@ func (o *options) readDigests(store *digests.Memory) error {
 
 // read opens the inputs with the daemon's settings.
 func (o *options) read(s *conf.Server, c *frameFilter) (*ingest.Reader, error) {
-	files, err := o.log.Files(o.Operands, time.Time{}, o.AsGiven)
-	if err != nil {
+	var err error
+	if o.files, err = o.log.Files(o.Operands, time.Time{}, o.AsGiven); err != nil {
 		return nil, err
 	}
-	return ingest.Read(files, ingest.ReadOptions{
+	return ingest.Read(o.files, o.readOptions(s, c))
+}
+
+func (o *options) readOptions(s *conf.Server, c *frameFilter) ingest.ReadOptions {
+	return ingest.ReadOptions{
 		Match:      s.FWMsgSearch,
 		KernelOnly: s.KernelLogOnly,
 		Filter:     c.filter,
 		Matched:    c.matchResult(),
 		Problem:    o.log.Problem,
 		Stdin:      o.stdin,
-	})
+	}
+}
+
+// readAgain opens the inputs once more, for the same events in silence. Pipes and devices cannot
+// be read twice: nil without an error.
+func (o *options) readAgain(s *conf.Server, c *frameFilter) (*ingest.Reader, error) {
+	for _, name := range o.files {
+		if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
+			return nil, err
+		}
+	}
+	opt := o.readOptions(s, c)
+	opt.Problem, opt.Stdin = nil, nil
+	if opt.Matched != nil {
+		opt.Matched = new(bool)
+	}
+	return ingest.Read(o.files, opt)
 }

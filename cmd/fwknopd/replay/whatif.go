@@ -22,14 +22,7 @@ func (r *run) printDifference(ev *parse.Event) error {
 	var now, then report.Entry
 	now.Set(ev.Time, ev, &r.d, at)
 	then.Set(ev.Time, ev, &would, at)
-	line := r.out.AvailableBuffer()
-	if r.json {
-		line = append(report.AppendDifferenceJSON(line, &then, &now), '\n')
-	} else {
-		line = report.AppendLine(append(line, "- "...), &now)
-		line = report.AppendLine(append(line, "+ "...), &then)
-	}
-	_, err := r.out.Write(line)
+	_, err := r.out.Write(r.form.appendDifference(r.out.AvailableBuffer(), &then, &now))
 	return err
 }
 

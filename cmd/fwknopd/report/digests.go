@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// digestsLost is the verdict of the event for records of digests that may be lost.
+const digestsLost = "digests.lost"
+
 // DigestsLostText returns the message for records of digests that may be lost.
 func DigestsLostText(why string, horizon time.Time) string {
 	return "digests may be lost: " + why + ": messages sent before " + horizon.UTC().Format(time.RFC3339) + " are refused"
@@ -19,7 +22,7 @@ func DigestsLostJSON(now time.Time, why string, horizon time.Time) []byte {
 		Verdict   string `json:"verdict"`
 		Error     string `json:"error"`
 		Before    string `json:"refused_before"`
-	}{1, string(appendTime(nil, now)), "monitor", "digests.lost", why, horizon.UTC().Format(time.RFC3339)})
+	}{1, string(appendTime(nil, now)), "monitor", digestsLost, why, horizon.UTC().Format(time.RFC3339)})
 	if err != nil {
 		return []byte("{}") // not reached: numbers and strings always encode
 	}

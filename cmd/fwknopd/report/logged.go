@@ -36,9 +36,10 @@ type Logged struct {
 	} `json:"grant"`
 }
 
-// ParseLogged reads a line of the event log. It fails for one that a crash cut off.
+// ParseLogged reads a line of the event log, in either form. It fails for one that a crash cut
+// off.
 func ParseLogged(line []byte) (e Logged, err error) {
-	err = json.Unmarshal(line, &e)
+	err = json.Unmarshal(Plain(line), &e)
 	return e, err
 }
 

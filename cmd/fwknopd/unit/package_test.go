@@ -28,17 +28,29 @@ const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/access.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/commands.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/fwknop.conf
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/README.md
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/acquis.yaml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/fwknopd-logs.yaml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/fwknopd-password-bf.yaml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/filter.d/fwknopd.conf
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/jail.d/fwknopd.conf
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/filebeat/filebeat.yml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/vector/vector.toml
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
+-rw-r--r-- ./usr/share/man/man5/fwknopd-events.5.gz
 -rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
 -rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknopd
 `
 
 // clientContents lists all files of the client's package with their modes.
 const clientContents = `-rwxr-xr-x ./usr/bin/fwknop
+-rw-r--r-- ./usr/share/bash-completion/completions/fwknop
 -rw-r--r-- ./usr/share/doc/fwknopd-client/copyright
+-rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknop.fish
 -rw-r--r-- ./usr/share/man/man8/fwknop.8.gz
+-rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknop
 `
 
 func TestPackage(t *testing.T) {

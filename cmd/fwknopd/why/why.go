@@ -113,7 +113,7 @@ func search(paths []string, client netip.Addr, last int) (found []event, untold 
 			err = backwards(f, st.Size(), func(line []byte) bool {
 				e, err := report.ParseLogged(line)
 				if err == nil && e.About(client) {
-					found = append(found, event{e, slices.Clone(line)})
+					found = append(found, event{e, slices.Clone(report.Plain(line))})
 				}
 				untold += e.Untold()
 				return len(found) < last

@@ -1,0 +1,152 @@
+package replay
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"fwknopd/cmd/fwknopd/pipe"
+	"fwknopd/ingest"
+	"fwknopd/parse"
+	"fwknopd/policy"
+)
+
+const (
+	// aheadSlots is how far ahead packets are opened, in events.
+	aheadSlots = 1024
+	// aheadLead is how far an opener that was overtaken jumps ahead.
+	aheadLead = 64
+	// aheadAfter is the number of events after which it is known whether most of the input is SPA.
+	aheadAfter = 256
+)
+
+// An ahead opens SPA packets on further processors while the engine, which decides in order,
+// is at earlier ones. Each opener reads the input for itself. What is not opened in time the
+// engine opens.
+type ahead struct {
+	engine *policy.Engine
+	read   func() (*ingest.Reader, error)
+
+	wanted   int          // packets that the engine wanted opened among the first events
+	position atomic.Int64 // of the current event, from 1
+	rings    []ring       // one for each opener; none: not running
+	room     sync.Cond    // position has moved on, or this ends
+	ending   bool         // under room.L
+	running  sync.WaitGroup
+}
+
+// A ring has what one opener opened lately. Of n openers each has every n-th event.
+type ring struct {
+	n     int64
+	slots []slot
+}
+
+// A slot holds the event at one position.
+type slot struct {
+	position atomic.Int64 // 0: none
+	policy.Opened
+}
+
+func newRing(n int64) ring { return ring{n, make([]slot, aheadSlots/n+1)} }
+
+// slot returns the place of the event at a position.
+func (r *ring) slot(at int64) *slot { return &r.slots[at/r.n%int64(len(r.slots))] }
+
+// prepare has openers start if the input turns out to be mostly SPA. read opens it again; nil
+// if that cannot be done.
+func (a *ahead) prepare(e *policy.Engine, read func() (*ingest.Reader, error)) {
+	a.engine, a.read, a.room.L = e, read, new(sync.Mutex)
+}
+
+// next is called before each event.
+func (a *ahead) next() {
+	at := a.position.Add(1)
+	switch {
+	case len(a.rings) > 0 && at%aheadLead == 0:
+		a.room.Broadcast()
+	case at == aheadAfter && a.engine != nil && a.wanted > aheadAfter/2:
+		a.start(runtime.GOMAXPROCS(0) - 1)
+	}
+}
+
+// current returns what an opener made of the current event, nil if it was not opened in time.
+func (a *ahead) current() *policy.Opened {
+	at := a.position.Load()
+	n := int64(len(a.rings))
+	if n == 0 {
+		a.wanted++
+		return nil
+	}
+	if s := a.rings[at%n].slot(at); s.position.Load() == at {
+		return &s.Opened
+	}
+	return nil
+}
+
+// start starts n openers.
+func (a *ahead) start(n int) {
+	sources := make([]*ingest.Reader, 0, n)
+	for range n {
+		src, err := a.read()
+		if src == nil || err != nil { // only the engine's own reader reports errors
+			break
+		}
+		sources = append(sources, src)
+	}
+	a.rings = make([]ring, len(sources))
+	for i, src := range sources {
+		a.rings[i] = newRing(int64(len(sources)))
+		a.running.Go(func() {
+			defer src.Close()
+			a.open(src, int64(i), &a.rings[i])
+		})
+	}
+}
+
+// stop ends the openers.
+func (a *ahead) stop() {
+	if len(a.rings) == 0 {
+		return
+	}
+	a.room.L.Lock()
+	a.ending = true
+	a.room.L.Unlock()
+	a.room.Broadcast()
+	a.running.Wait()
+}
+
+// open reads src and opens the events of the i-th ring.
+func (a *ahead) open(src *ingest.Reader, i int64, r *ring) {
+	opener := a.engine.NewOpener()
+	var at, from int64
+	_ = pipe.Run(context.Background(), src, func(ev *parse.Event) error {
+		at++
+		if at%r.n != i || at < from {
+			return nil
+		}
+		now := a.position.Load()
+		if at <= now {
+			from = now + aheadLead
+			return nil
+		}
+		if at >= now+aheadSlots && !a.waitForRoom(at) {
+			return os.ErrClosed
+		}
+		if s := r.slot(at); opener.Open(ev, &s.Opened) {
+			s.position.Store(at)
+		}
+		return nil
+	})
+}
+
+// waitForRoom waits until the slot for the position is free. It reports false at the end.
+func (a *ahead) waitForRoom(at int64) bool {
+	a.room.L.Lock()
+	defer a.room.L.Unlock()
+	for !a.ending && at >= a.position.Load()+aheadSlots {
+		a.room.Wait()
+	}
+	return !a.ending
+}
