@@ -2,15 +2,19 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // Each of these set-ups is broken in one way, which doctor names; and it leaves the firewall
@@ -25,12 +29,20 @@ func TestE2EDoctor(t *testing.T) {
 		prefix         []string // of the command
 		check, want    string   // the finding: its text contains want
 		code           int
+		mends          bool // its fix, followed to the letter, is enough
 	}{
-		"works":           {check: "firewall", want: "grants are opened in nftables"},
-		"foreign chain":   {server: good + "FIREWALL_TYPE iptables;\n", check: "firewall", want: "table inet filter chain input drops what a grant is for, and is not opened", code: 1},
-		"firewalld":       {server: good + "FIREWALL_TYPE iptables;\n", rules: "table inet firewalld { chain filter_INPUT { type filter hook input priority 10; policy drop; ct state established accept\n}\n}", check: "firewall", want: "firewalld", code: 1},
-		"legacy tables":   {server: good + "FIREWALL_TYPE nftables;\n", before: legacyDrop, check: "firewall", want: "legacy", code: 1},
-		"wrong interface": {server: "PCAP_INTF eth9;\nSANDBOX off;\n", check: "interface", want: "there is no interface eth9", code: 1},
+		"works":         {check: "firewall", want: "table inet filter chain input drops what a grant is for, and is opened by one"},
+		"foreign chain": {server: good + "FIREWALL_TYPE iptables;\n", check: "firewall", want: "table inet filter chain input drops what a grant is for, and is not opened", code: 1, mends: true},
+		"firewalld":     {server: good + "FIREWALL_TYPE iptables;\n", before: realFirewalld, check: "firewall", want: "table inet firewalld chain filter_INPUT of firewalld drops what a grant is for, and is not opened", code: 1, mends: true},
+		"Docker": {server: good + "FIREWALL_TYPE nftables;\nENABLE_IPT_FORWARDING Y;\n", before: dockerDrops, check: "firewall",
+			want: "iptables-nft filter FORWARD of Docker drops what a grant is for, and is not opened", code: 1, mends: true},
+		"folder of others": {before: othersFolder, check: "configuration", want: "may be written by others than its owner", mends: true},
+		"no folder":        {before: func(t *testing.T, s *site) { s.write("lib", "") }, check: "folder", want: "lib is not a folder", code: 1, mends: true},
+		"GnuPG home": {access: "SOURCE ANY\nOPEN_PORTS tcp/2222\nGPG_HOME_DIR %s/home\nGPG_DECRYPT_ID EF3434A2\nGPG_DECRYPT_PW x\nGPG_REMOTE_ID 4F8731AC\nHMAC_KEY another_passphrase\nFW_ACCESS_TIMEOUT 60\n",
+			before: func(t *testing.T, s *site) { s.mkdir("home", 0o700) }, check: "keys", want: "home: no keys: there is no pubring.kbx", code: 1},
+		"foreign cache":   {before: foreignCache, check: "digests", want: "others may write to it", code: 1, mends: true},
+		"legacy tables":   {server: good + "FIREWALL_TYPE nftables;\n", before: legacyDrop, check: "firewall", want: "iptables-legacy filter INPUT drops what a grant is for, and is not opened", code: 1, mends: true},
+		"wrong interface": {server: "PCAP_INTF eth9;\nSANDBOX off;\n", check: "interface", want: "there is no interface eth9", code: 1, mends: true},
 		"no NET_RAW":      {prefix: []string{"setpriv", "--bounding-set", "-net_raw"}, check: "rights", want: "no CAP_NET_RAW", code: 1},
 		"busy port":       {server: good + "ENABLE_UDP_SERVER Y;\nUDPSERV_PORT 62201;\n", before: busyPort, check: "port", want: "UDP port 62201 is taken by another process", code: 1},
 		"clock off": {server: good + "EVENT_LOG %s/events;\n", before: func(t *testing.T, s *site) { s.write("events", stamp) },
@@ -38,9 +50,9 @@ func TestE2EDoctor(t *testing.T) {
 		"unreadable log": {server: "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE %s/kern.log;\nSANDBOX off;\n", before: foreignLog,
 			prefix: []string{"setpriv", "--bounding-set", "-dac_override,-dac_read_search"},
 			access: "SOURCE: ANY;\nSHARED_SEQUENCE: tcp/1000, tcp/1001;\nOPEN_PORTS: tcp/2222;\nFW_ACCESS_TIMEOUT: 30;\n",
-			check:  "log", want: "kern.log: permission denied", code: 1},
+			check:  "log", want: "kern.log: permission denied", code: 1, mends: true},
 		"swapped files": {before: swap, check: "configuration", want: "these look swapped", code: 1},
-		"filter":        {server: good + "PCAP_FILTER tcp and udp;\n", check: "filter", want: "takes no packet to", code: 1},
+		"filter":        {server: good + "PCAP_FILTER tcp and udp;\n", check: "filter", want: "takes no packet to", code: 1, mends: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			netlab.Need(t, "setpriv", "iptables-legacy")
@@ -59,7 +71,7 @@ func TestE2EDoctor(t *testing.T) {
 			}
 			s.write("fwknopd.conf", strings.ReplaceAll(server, "%s", s.dir)+fmt.Sprintf("FWKNOP_DIR %[1]s/log;\nFWKNOP_LIB_DIR %[1]s/lib;\nFWKNOP_RUN_DIR %[1]s/run;\n", s.dir))
 			if c.access != "" {
-				s.write("access.conf", c.access)
+				s.write("access.conf", strings.ReplaceAll(c.access, "%s", s.dir))
 			}
 			if c.rules != "" {
 				s.Server.RunInput(t, "flush ruleset\n"+c.rules, "nft -f -")
@@ -70,29 +82,168 @@ func TestE2EDoctor(t *testing.T) {
 			rules, files := allRules(t, s), listing(t, s.dir)
 			argv := append(slices.Clone(c.prefix), bin, "doctor", "--json")
 			argv = append(argv, s.args()...)
-			cmd := s.Server.Command(argv[0], argv[1:]...)
-			out, err := cmd.Output()
-			if code := cmd.ProcessState.ExitCode(); code != c.code {
-				t.Errorf("exit code %d (%v), want %d:\n%s", code, err, c.code, out)
+			list, code := findings(t, s, argv)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d: %+v", code, c.code, list)
 			}
-			var report struct {
-				Findings []struct{ Check, State, Text, Fix string }
+			i := slices.IndexFunc(list, func(f finding) bool { return f.Check == c.check && strings.Contains(f.Text, c.want) })
+			if i < 0 {
+				t.Fatalf("no finding of %s says %q: %+v", c.check, c.want, list)
 			}
-			if err := json.Unmarshal(out, &report); err != nil {
-				t.Fatalf("%v:\n%s", err, out)
-			}
-			found := false
-			for _, f := range report.Findings {
-				found = found || f.Check == c.check && strings.Contains(f.Text, c.want)
-			}
-			if !found {
-				t.Errorf("no finding of %s says %q:\n%s", c.check, c.want, out)
-			}
+			t.Logf("%+v", list[i])
 			if allRules(t, s) != rules || listing(t, s.dir) != files {
 				t.Error("doctor changed the firewall or the files")
 			}
+			if !c.mends {
+				return
+			}
+			follow(t, s, list[i].Fix)
+			list, code = findings(t, s, argv)
+			if code != 0 || slices.ContainsFunc(list, func(f finding) bool { return f.Check == c.check && strings.Contains(f.Text, c.want) && f.State != "ok" }) {
+				t.Errorf("after the fix doctor ends with %d: %+v", code, list)
+			}
 		})
 	}
+}
+
+// Beside a running daemon doctor finds its process and the journal that it has locked, and nothing
+// to mend; a journal that another process has is named with it.
+func TestE2EDoctorBesideDaemon(t *testing.T) {
+	s := newSite(t, "nftables")
+	s.configure("", stanza(""))
+	s.start()
+	bin, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	argv := append([]string{bin, "doctor", "--json"}, s.args()...)
+	says := func(check, state, text string) {
+		t.Helper()
+		list, _ := findings(t, s, argv)
+		if !slices.ContainsFunc(list, func(f finding) bool { return f.Check == check && f.State == state && strings.Contains(f.Text, text) }) {
+			t.Errorf("no %s of %s says %q: %+v", state, check, text, list)
+		}
+	}
+	says("daemon", "ok", "runs as process ")
+	says("digests", "ok", " has 0 messages in ")
+	if _, code := findings(t, s, argv); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	s.stop()
+	says("daemon", "warning", "does not run")
+	journal, err := filepath.Glob(filepath.Join(s.dir, "*", "digest.cache"))
+	if err != nil || len(journal) != 1 {
+		t.Fatalf("journals: %q, %v", journal, err)
+	}
+	f, err := os.Open(journal[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	says("digests", "fix", fmt.Sprintf("is in use by process %d", os.Getpid()))
+}
+
+// A finding is one of doctor --json.
+type finding struct{ Check, State, Text, Fix string }
+
+// findings runs doctor.
+func findings(t *testing.T, s *site, argv []string) ([]finding, int) {
+	t.Helper()
+	cmd := s.Server.Command(argv[0], argv[1:]...)
+	out, err := cmd.Output()
+	var report struct{ Findings []finding }
+	if jsonErr := json.Unmarshal(out, &report); jsonErr != nil {
+		t.Fatalf("%v (%v):\n%s", jsonErr, err, out)
+	}
+	return report.Findings, cmd.ProcessState.ExitCode()
+}
+
+// setting is a fix that is a change to a file; others are command lines.
+var setting = regexp.MustCompile(`^set (\S+) to (.+) in (\S+)$`)
+
+// follow does what a fix says.
+func follow(t *testing.T, s *site, fix string) {
+	t.Helper()
+	set := setting.FindStringSubmatch(fix)
+	if set == nil {
+		if out, err := s.Server.Command("sh", "-c", fix).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", fix, err, out)
+		}
+		return
+	}
+	text, err := os.ReadFile(set[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^` + set[1] + ` .*$`)
+	changed := line.ReplaceAllString(string(text), set[1]+" "+set[2]+";")
+	if err := os.WriteFile(set[3], []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// firewalldScript runs firewalld with a bus of its own in private mount and process namespaces,
+// which end with it.
+const firewalldScript = `set -e
+mount -t tmpfs none /run
+mount -t tmpfs none /var/log
+mkdir -p /run/dbus /run/firewalld
+dbus-daemon --system --nopidfile --fork
+firewalld --nofork --nopid &
+until firewall-cmd --state >/dev/null 2>&1; do sleep 0.1; done
+echo ready
+wait`
+
+// realFirewalld has Debian's firewalld make the rules.
+func realFirewalld(t *testing.T, s *site) {
+	netlab.Need(t, "firewalld", "dbus-daemon", "unshare")
+	s.Server.Run(t, "nft flush ruleset")
+	var out netlab.Output
+	cmd := s.Server.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", firewalldScript)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	if !wait.Until(wait.Timeout, func() bool { return strings.Contains(out.String(), "ready") }) {
+		t.Fatalf("firewalld is never ready:\n%s", out.String())
+	}
+}
+
+// dockerDrops has only Docker's chains and a ruleset of nft.
+func dockerDrops(t *testing.T, s *site) { both(flushAll, docker)(t, s.Server) }
+
+// othersFolder has a folder of state that others may write to.
+func othersFolder(t *testing.T, s *site) {
+	s.mkdir("lib", 0o777)
+}
+
+func (s *site) mkdir(name string, mode os.FileMode) {
+	s.t.Helper()
+	dir := filepath.Join(s.dir, name)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// foreignCache has a journal of seen messages that others may write to.
+func foreignCache(t *testing.T, s *site) {
+	file := filepath.Join(s.dir, "digests")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	conf := filepath.Join(s.dir, "fwknopd.conf")
+	text, err := os.ReadFile(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("fwknopd.conf", string(text)+"DIGEST_FILE "+file+";\n")
 }
 
 // allRules returns the rules of all firewalls of the server, without the counters.

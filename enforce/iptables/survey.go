@@ -142,7 +142,7 @@ func (s *Surveyor) base(v6 bool, table string, words []string) *ruleset.Base {
 		return nil
 	}
 	b := &ruleset.Base{
-		Layer: s.Layer, Name: s.name(v6) + " " + table + " " + words[1], Hook: hook, V4: !v6, V6: v6,
+		Layer: s.Layer, Name: s.name(v6) + " " + table + " " + words[1], Table: table, Hook: hook, V4: !v6, V6: v6,
 		Policy: ruleset.Accept, Chain: words[1], Ours: s.ours,
 	}
 	if words[2] == "DROP" {

@@ -40,11 +40,18 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 		where = cfg.Layers[0].Name + ", " + ruleset.NothingDrops
 	}
 	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
-	for _, base := range b.findings.blocking(cfg.Hooks) {
-		opened := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook) &&
-			slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
-		if !opened {
-			lines = append(lines, base.Name+" "+ruleset.NotOpened+because(base))
+	blocking := b.findings.blocking(cfg.Hooks)
+	for _, base := range b.findings.bases {
+		used := slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
+		can := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook)
+		switch {
+		case can && used && dropsNow(base):
+			lines = append(lines, owned(base)+" "+ruleset.Opened)
+		case can && used, !slices.Contains(blocking, base):
+		case can:
+			lines = append(lines, owned(base)+" "+ruleset.NotOpened+": "+ruleset.AutoOpens)
+		default:
+			lines = append(lines, owned(base)+" "+ruleset.NotOpened+because(base))
 		}
 	}
 	for _, base := range b.findings.bases {
@@ -53,6 +60,22 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 		}
 	}
 	return lines, nil
+}
+
+// owned is the name of a base chain, with the program that manages it.
+func owned(b *ruleset.Base) string {
+	if owner := b.Owner(); owner != "" {
+		return b.Name + " of " + owner
+	}
+	return b.Name
+}
+
+// dropsNow reports whether b drops the packets of any client as long as nothing is open.
+func dropsNow(b *ruleset.Base) bool {
+	return slices.ContainsFunc(families, func(v6 bool) bool {
+		p := ruleset.Anyone(b.Hook, v6)
+		return b.Serves(&p) && b.Judge(&p, ruleset.OursAbsent).Drops
+	})
 }
 
 // cutsNote is the note that a connection does not outlive its grant.

@@ -94,7 +94,7 @@ func (l *layout) basesOf(t *nft.Table) (bases []*ruleset.Base) {
 			continue
 		}
 		base := &ruleset.Base{
-			Layer: ruleset.NFTables, Name: fmt.Sprintf("table %s %s chain %s", surveyName(t.Family), t.Name, c.Name),
+			Layer: ruleset.NFTables, Name: fmt.Sprintf("table %s %s chain %s", surveyName(t.Family), t.Name, c.Name), Table: t.Name,
 			Hook: hook, V4: t.Family != nft.TableFamilyIPv6, V6: t.Family != nft.TableFamilyIPv4,
 			Policy: ruleset.Accept, Chain: c.Name, Ours: ourChains,
 		}

@@ -98,6 +98,10 @@ const (
 	NothingDrops = "as nothing drops on this host"
 	// NotOpened: a base chain drops it, and a grant does not change that.
 	NotOpened = "drops what a grant is for, and is not opened"
+	// Opened: a base chain drops it, until a grant opens it.
+	Opened = "drops what a grant is for, and is opened by one"
+	// AutoOpens, behind NotOpened: FIREWALL_TYPE alone stands in the way.
+	AutoOpens = "FIREWALL_TYPE leaves it out"
 	// CutsConnections: a base chain drops packets of established connections.
 	CutsConnections = "no rule accepts packets of established connections"
 )
@@ -106,6 +110,7 @@ const (
 type Base struct {
 	Layer  Layer
 	Name   string // for messages: "table inet filter chain input", "iptables-legacy filter INPUT"
+	Table  string
 	Why    string // why nothing of ours can be put there, if so
 	Hook   Hook
 	V4, V6 bool

@@ -45,7 +45,7 @@ type Options struct {
 	Inside       bool     // --inside: demo runs its live round in this namespace
 
 	// The daemon.
-	Interface    string // --intf
+	Interface    string // --intf; --interface of init
 	PcapFilter   string // --pcap-filter
 	AnyDirection bool   // --pcap-any-direction
 	CookedIntf   bool   // --Linux-cooked-intf

@@ -173,6 +173,7 @@ var options = []option{
 	{in: Init, name: "for", kind: text, arg: "SOURCE", help: "networks that packets may come from (ANY)", into: func(o *Options) any { return &o.For }},
 	{in: Init, name: "dir", kind: text, arg: "DIR", help: "folder of the configuration (/etc/fwknop)", into: func(o *Options) any { return &o.Dir }},
 	{in: Init, name: "server", kind: text, arg: "HOST", help: "what the client sends to (the address with the default route)", into: func(o *Options) any { return &o.SendTo }},
+	{in: Init, name: "interface", kind: text, arg: "NAME", help: "interface that a new fwknopd.conf watches (that with the default route)", into: func(o *Options) any { return &o.Interface }},
 	{in: Init, name: "client", kind: text, arg: "FILE", help: "add the client's stanza, with its keys, to this rc file", into: func(o *Options) any { return &o.ClientFile }},
 	{in: Init, name: "show-keys", kind: switchOn, help: "print the client's stanza with its keys", into: func(o *Options) any { return &o.ShowKeys }},
 	{in: Init, name: "qr", kind: switchOn, help: "print the keys as a line for Fwknop2 and as a QR code", into: func(o *Options) any { return &o.QR }},

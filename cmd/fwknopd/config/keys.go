@@ -20,7 +20,7 @@ func (l *Loaded) checkKeys() conf.Problems {
 			continue
 		}
 		ring, err := keyring.Load(context.Background(), st.GPG)
-		for _, fault := range flattenErrors(err) {
+		for _, fault := range keyring.Faults(err) {
 			p := conf.Problem{Pos: st.Pos, Keyword: keywordOf(fault, st.GPG), Text: fault.Error(), Severity: conf.Warning}
 			p.Text = strings.Replace(strings.TrimPrefix(p.Text, "GPG_KEY_FILE: "), p.Keyword+" ", "", 1)
 			if ring == nil {
@@ -33,22 +33,6 @@ func (l *Loaded) checkKeys() conf.Problems {
 		}
 	}
 	return problems
-}
-
-// flattenErrors returns the errors joined in err.
-func flattenErrors(err error) []error {
-	var joined interface{ Unwrap() []error }
-	if !errors.As(err, &joined) {
-		if err == nil {
-			return nil
-		}
-		return []error{err}
-	}
-	var list []error
-	for _, e := range joined.Unwrap() {
-		list = append(list, flattenErrors(e)...)
-	}
-	return list
 }
 
 // keywordOf returns the keyword that a fault of the keyring is about.

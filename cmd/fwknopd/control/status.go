@@ -41,11 +41,17 @@ func (c *command) state(d daemon) State {
 	if d.pid == 0 {
 		return State{}
 	}
-	a, err := askTimeout(stateTimeout, SocketPath(c.pidFile()), request{Do: "state"})
+	s, _ := Ask(c.pidFile())
+	return s
+}
+
+// Ask returns what the daemon with that pid file reports about itself.
+func Ask(pidFile string) (State, error) {
+	a, err := askTimeout(stateTimeout, SocketPath(pidFile), request{Do: "state"})
 	if err != nil {
-		return State{}
+		return State{}, err
 	}
-	return State{Waiting: a.Waiting, Unconfined: a.Unconfined}
+	return State{Waiting: a.Waiting, Unconfined: a.Unconfined}, nil
 }
 
 func (c *command) printState(s State) {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/sandbox"
 	"fwknopd/policy/conf"
@@ -20,10 +21,31 @@ func examineDaemon(s *conf.Server) (list []finding) {
 	default:
 		list = append(list, finding{"sandbox", ok, "seccomp and Landlock are there", ""})
 	}
-	if pid := runningDaemon(s); pid > 0 {
-		return append(list, finding{"daemon", ok, fmt.Sprintf("runs as process %d", pid), ""})
+	return append(list, examineProcess(s)...)
+}
+
+// examineProcess asks the running daemon what it says about itself.
+func examineProcess(s *conf.Server) (list []finding) {
+	pid := runningDaemon(s)
+	if pid == 0 {
+		return []finding{{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"}}
 	}
-	return append(list, finding{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"})
+	state, err := control.Ask(s.PIDFile)
+	if err != nil {
+		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), "fwknopd -R"})
+	}
+	if isReplaced(pid) {
+		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d runs a program file that was replaced since", pid), "fwknopd -R, or systemctl restart fwknopd"})
+	}
+	for _, text := range []string{state.Waiting, state.Unconfined} {
+		if text != "" {
+			list = append(list, finding{"daemon", warning, text, ""})
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, finding{"daemon", ok, fmt.Sprintf("runs as process %d", pid), ""})
+	}
+	return list
 }
 
 // runningDaemon returns the process that runs with this configuration, 0 if there is none.

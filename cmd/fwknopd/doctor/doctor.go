@@ -86,7 +86,9 @@ func (d Doctor) examine(o *cli.Options) []finding {
 	list = append(list, examineSources(l)...)
 	list = append(list, examineClock()...)
 	list = append(list, examineRefusals(l.Server)...)
-	list = append(list, judgeFirewall(d.Firewall(l))...)
+	list = append(list, judgeFirewall(d.Firewall(l), setAuto(l))...)
+	list = append(list, examineKeys(l.Access)...)
 	list = append(list, examineFolders(l.Server)...)
+	list = append(list, examineDigests(l.Server)...)
 	return append(list, examineDaemon(l.Server)...)
 }

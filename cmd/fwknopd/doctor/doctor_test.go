@@ -36,7 +36,7 @@ func TestJudgeFilter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := judgeFilter(f, to); got.State != want || (want != ok) == (got.Fix == "") {
+		if got := judgeFilter(f, to, "set it"); got.State != want || (want != ok) == (got.Fix == "") {
 			t.Errorf("%q: %+v, want %s", expr, got, want)
 		}
 	}
@@ -48,10 +48,12 @@ func TestJudgeFirewall(t *testing.T) {
 		"grants are opened in iptables, as nothing drops on this host",
 		"table inet other chain in drops what a grant is for, and is not opened: it has an owner",
 		"table inet t chain base: no rule accepts packets of established connections: a connection is cut when its grant ends",
+		"table inet firewalld chain filter_INPUT of firewalld drops what a grant is for, and is opened by one",
+		"iptables-nft filter INPUT drops what a grant is for, and is not opened: FIREWALL_TYPE leaves it out",
 		"cannot be looked at: permission denied",
 		"rules of legacy ip6tables were not read: exit status 3",
-	})
-	if want := "ok warning fix warning fix warning"; states(got) != want {
+	}, "set it")
+	if want := "ok warning fix warning ok fix fix warning"; states(got) != want {
 		t.Errorf("%s, want %s", states(got), want)
 	}
 	for _, f := range got {

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 	"fwknopd/policy/spa"
@@ -40,9 +44,9 @@ func addressesOf(name string) []netip.Addr {
 // protocols are those that carry SPA packets, the usual one first.
 var protocols = []parse.Proto{parse.UDP, parse.TCP, parse.ICMP, parse.ICMPv6}
 
-// judgeFilter tries packets of each protocol to each port of some addresses, the usual port of
-// clients first.
-func judgeFilter(f *filter.Filter, to []netip.Addr) finding {
+// taken returns the first protocol and port whose packets to some addresses a filter takes, the
+// usual port of clients before all others; ok is false if it takes none.
+func taken(f *filter.Filter, to []netip.Addr) (proto parse.Proto, port int, ok bool) {
 	passes := func(proto parse.Proto, port int) bool {
 		for _, a := range to {
 			if f.Match(parse.LinkRaw, packet(a, proto, uint16(port))) {
@@ -52,20 +56,63 @@ func judgeFilter(f *filter.Filter, to []netip.Addr) finding {
 		return false
 	}
 	if passes(parse.UDP, spa.DefaultPort) {
-		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d", spa.DefaultPort), ""}
+		return parse.UDP, spa.DefaultPort, true
 	}
 	for _, proto := range protocols {
 		for port := 1; port < 1<<16; port++ {
 			if passes(proto, port) {
-				return finding{"filter", warning, fmt.Sprintf("PCAP_FILTER %q takes no packets to UDP port %d, but %v, as to port %d", f, spa.DefaultPort, proto, port),
-					"clients must send that: --server-proto and --server-port"}
+				return proto, port, true
 			}
 			if proto == parse.ICMP || proto == parse.ICMPv6 {
 				break // they have no ports
 			}
 		}
 	}
-	return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), fmt.Sprintf("PCAP_FILTER udp port %d", spa.DefaultPort)}
+	return 0, 0, false
+}
+
+// judgeFilter tries packets of each protocol to each port of some addresses; mend is the change to
+// the usual filter.
+func judgeFilter(f *filter.Filter, to []netip.Addr, mend string) finding {
+	proto, port, some := taken(f, to)
+	switch {
+	case !some:
+		return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), mend}
+	case proto == parse.UDP && port == spa.DefaultPort:
+		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d", port), ""}
+	}
+	return finding{"filter", warning, fmt.Sprintf("PCAP_FILTER %q takes no packets to UDP port %d, but %v, as to port %d", f, spa.DefaultPort, proto, port),
+		"clients must send that: --server-proto and --server-port"}
+}
+
+// Carrier returns how a client has to send what the sources of the daemon take: its
+// SPA_SERVER_PROTO, and the port, 0 for ICMP. The carrier is "" if no source takes packets.
+func Carrier(l *config.Loaded) (carrier string, port int) {
+	specs := privsep.SourceSpecs(l)
+	for _, s := range specs {
+		switch {
+		case (s.Mode == "UDP" || s.Mode == "TCP") && !s.Discard:
+			return strings.ToLower(s.Mode), s.Port
+		case s.Mode != "PCAP" || s.Once:
+			continue
+		}
+		f, err := filter.Parse(s.Filter)
+		if err != nil {
+			continue
+		}
+		switch proto, port, ok := taken(f, addressesOf(s.Path)); {
+		case !ok:
+		case proto == parse.UDP:
+			return "udp", port
+		case proto != parse.TCP:
+			return "icmp", 0
+		case slices.ContainsFunc(specs, func(s privsep.SourceSpec) bool { return s.Mode == "TCP" && s.Port == port }):
+			return "tcp", port // a client can connect
+		default:
+			return "tcpraw", port
+		}
+	}
+	return "", 0
 }
 
 // packet is an IP packet from an address for documentation, with the size of an SPA packet (RFC

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/ingest/safepath"
 	"fwknopd/policy/conf"
 )
 
@@ -47,7 +48,7 @@ func judgeRights(status string) (list []finding) {
 		{unix.CAP_NET_RAW, "CAP_NET_RAW", "packets cannot be captured"},
 	} {
 		if have&(1<<need.bit) == 0 {
-			list = append(list, finding{"rights", fix, "no " + need.name + ": " + need.why, "give the unit or the container " + need.name})
+			list = append(list, finding{"rights", fix, "no " + need.name + ": " + need.why, "in a container: docker run --cap-add " + strings.TrimPrefix(need.name, "CAP_") + "; in a unit: add " + need.name + " to CapabilityBoundingSet="})
 		}
 	}
 	if len(list) == 0 {
@@ -118,13 +119,56 @@ func examineFolder(dir string) finding {
 		at = filepath.Dir(at)
 		err = unix.Statfs(at, &st)
 	}
+	if err == nil {
+		err = checkFolder(at)
+	}
 	switch {
 	case err != nil:
-		return finding{"folder", fix, fmt.Sprintf("%s: %v", dir, err), ""}
+		text, command := cutCommand(err.Error())
+		return finding{"folder", fix, text, command}
 	case st.Flags&unix.ST_RDONLY != 0:
-		return finding{"folder", fix, dir + " is on a file system that is mounted read-only", "mount -o remount,rw"}
+		return finding{"folder", fix, dir + " is on a file system that is mounted read-only", "mount -o remount,rw the file system of " + at}
 	case st.Bavail*uint64(st.Bsize) < leastSpace:
 		return finding{"folder", fix, fmt.Sprintf("%s has %d KiB left", dir, st.Bavail*uint64(st.Bsize)>>10), "make room there"}
 	}
 	return finding{"folder", ok, fmt.Sprintf("%s, %d MiB free", dir, st.Bavail*uint64(st.Bsize)>>20), ""}
+}
+
+// checkFolder returns why the daemon would not start with a folder. What lets others write to it is
+// found where the configuration is loaded.
+func checkFolder(dir string) error {
+	f, err := safepath.OpenData(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || st.IsDir() {
+		return err
+	}
+	return fmt.Errorf("%s is not a folder: mv %[1]s %[1]s.old", dir)
+}
+
+// lockOwner returns the process that has locked a file with flock(2), 0 if none is known to. The
+// kernel lists locks in /proc/locks, proc(5): number, kind, two modes, process, device:inode.
+func lockOwner(path string) (pid int) {
+	var st unix.Stat_t
+	text, err := os.ReadFile("/proc/locks")
+	if err != nil || unix.Stat(path, &st) != nil {
+		return 0
+	}
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 5 && f[1] == "FLOCK" && f[5] == file {
+			pid, _ = strconv.Atoi(f[4])
+			return pid
+		}
+	}
+	return 0
+}
+
+// isReplaced reports whether the program file of a process was removed or replaced since it
+// started, proc(5).
+func isReplaced(pid int) bool {
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && strings.HasSuffix(path, " (deleted)")
 }

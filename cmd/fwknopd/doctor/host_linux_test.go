@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +48,36 @@ func TestLocalPorts(t *testing.T) {
 		taken, known := localPorts(proto)
 		if !known || !slices.Contains(taken, port) {
 			t.Errorf("%s: %d is not among %v", proto, port, taken)
+		}
+	}
+}
+
+func TestLockOwner(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "journal"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if pid := lockOwner(f.Name()); pid != 0 {
+		t.Errorf("not locked, and process %d has it", pid)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if pid := lockOwner(f.Name()); pid != os.Getpid() {
+		t.Errorf("process %d has it, not %d", pid, os.Getpid())
+	}
+}
+
+func TestExamineFolder(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{dir: ok, filepath.Join(dir, "not", "there"): ok, file: fix} {
+		if got := examineFolder(path); got.State != want {
+			t.Errorf("%+v, want %s", got, want)
 		}
 	}
 }

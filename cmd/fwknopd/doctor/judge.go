@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"io"
+	"regexp"
 	"strings"
 
+	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce/ruleset"
 	"fwknopd/policy/conf"
 )
@@ -15,7 +17,11 @@ func judgeConfiguration(problems conf.Problems, file string) (list []finding) {
 		if p.Severity == conf.Error {
 			state = fix
 		}
-		list = append(list, finding{"configuration", state, p.String(), ""})
+		text, mend := cutCommand(p.String())
+		if before, options, found := strings.Cut(text, ": -c "); found { // the files are swapped
+			text, mend = before, "fwknopd -c "+options+", or give each the other's name"
+		}
+		list = append(list, finding{"configuration", state, text, mend})
 	}
 	switch {
 	case problems.Failed():
@@ -28,21 +34,48 @@ func judgeConfiguration(problems conf.Problems, file string) (list []finding) {
 	return list
 }
 
+// command is what mends a file or folder, behind what is wrong with it; see [safepath.Fault].
+var command = regexp.MustCompile(`: ((?:chown|chmod|mv) [^;]*[^;\s])`)
+
+// cutCommand separates a text from the command that mends what it says.
+func cutCommand(text string) (rest, mend string) {
+	at := command.FindStringSubmatchIndex(text)
+	if at == nil {
+		return text, ""
+	}
+	return text[:at[0]] + text[at[1]:], text[at[2]:at[3]]
+}
+
 // drop is how nothing but connections that stand and what is open gets in, for a host where
 // nothing drops.
 const drop = "nft add table inet gate; nft 'add chain inet gate in { type filter hook input priority 0; policy accept; }'; " +
 	"nft add rule inet gate in ct state established,related accept; nft add rule inet gate in tcp dport 22 drop (for each port that is to be closed)"
 
-// PrintFirewall prints what the lines of a survey mean, with what mends it.
-func PrintFirewall(w io.Writer, survey []string) { printText(w, judgeFirewall(survey)) }
+// openByHand is what to do about a chain that a grant cannot open.
+func openByHand(line string) string {
+	if strings.Contains(line, " of firewalld ") { // with a table that is its own, from firewalld 2.2 on
+		return "NftablesTableOwner=no in /etc/firewalld/firewalld.conf; systemctl restart firewalld"
+	}
+	return "let that chain accept what a grant is for, and one on the hook input drop it"
+}
 
-// judgeFirewall judges the lines of a survey.
-func judgeFirewall(lines []string) (list []finding) {
+// PrintFirewall prints what the lines of a survey mean, with what mends it.
+func PrintFirewall(w io.Writer, survey []string, l *config.Loaded) {
+	printText(w, judgeFirewall(survey, setAuto(l)))
+}
+
+func setAuto(l *config.Loaded) string { return set(l, "FIREWALL_TYPE", "auto") }
+
+// judgeFirewall judges the lines of a survey; mend is the change to FIREWALL_TYPE auto.
+func judgeFirewall(lines []string, mend string) (list []finding) {
 	for _, line := range lines {
 		f := finding{"firewall", ok, line, ""}
 		switch {
+		case strings.Contains(line, ruleset.AutoOpens):
+			f.State, f.Fix = fix, mend
 		case strings.Contains(line, ruleset.NotOpened):
-			f.State, f.Fix = fix, "let that chain accept what a grant is for, or FIREWALL_TYPE auto, which opens each chain it can"
+			f.State, f.Fix = fix, openByHand(line)
+		case strings.Contains(line, ruleset.Opened):
 		case strings.Contains(line, ruleset.NothingDrops):
 			f.State, f.Text, f.Fix = warning, line+": the ports are open to all as it is", drop
 		case strings.Contains(line, ruleset.CutsConnections):

@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -17,6 +19,9 @@ const lastOfLog = 256 << 10
 // asks for the system of the client.
 func examineLog(name string, options bool) finding {
 	text, err := tail(name, lastOfLog)
+	if errors.Is(err, fs.ErrPermission) {
+		return finding{"log", fix, err.Error() + ": root has not CAP_DAC_READ_SEARCH here (logrotate must keep what mends it)", fmt.Sprintf("chgrp root %s; chmod g+r %[1]s", name)}
+	}
 	if err != nil {
 		return finding{"log", fix, err.Error(), "IPT_SYSLOG_FILE names the log of the kernel; AUTH_MODE JOURNAL reads the journal"}
 	}

@@ -3,18 +3,22 @@ package setup
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/mdp/qrterminal/v3"
 
 	"fwknopd/cmd/fwknop/rc"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/cmd/fwknopd/wholefile"
 	"fwknopd/ingest/safepath"
+	"fwknopd/policy/spa"
 )
 
 // tellClient says what the client needs. Keys are written to --client, and printed only if
 // --show-keys or --qr asks for them.
-func (r *run) tellClient(keys keygen.Keys) error {
+func (r *run) tellClient(l *config.Loaded, keys keygen.Keys) error {
 	switch {
 	case r.DryRun:
 		return nil
@@ -27,6 +31,8 @@ func (r *run) tellClient(keys keygen.Keys) error {
 		{Key: "SPA_SERVER", Value: server}, {Key: "ACCESS", Value: r.Port}, {Key: "KEY_BASE64", Value: keys.Key},
 		{Key: "HMAC_KEY_BASE64", Value: keys.HMACKey}, {Key: "USE_HMAC", Value: "Y"},
 	}
+	way := wayIn(l)
+	entries = append(entries, way...)
 	switch {
 	case r.ClientFile != "":
 		if err := r.writeClient(entries); err != nil {
@@ -48,6 +54,9 @@ func (r *run) tellClient(keys keygen.Keys) error {
 	if r.QR {
 		line := fmt.Sprintf("KEY_BASE64:%s HMAC_KEY_BASE64:%s", keys.Key, keys.HMACKey)
 		fmt.Fprintf(r.stdout, "for Fwknop2:\n%s\n", line)
+		for _, e := range way {
+			fmt.Fprintf(r.stdout, "and set there, as the daemon takes only that: %s %s\n", e.Key, e.Value)
+		}
 		qrterminal.GenerateHalfBlock(line, qrterminal.L, r.stdout)
 	}
 	if server == noServer {
@@ -55,6 +64,19 @@ func (r *run) tellClient(keys keygen.Keys) error {
 	}
 	fmt.Fprintf(r.stdout, "on the client: fwknop -n %s -a ITS-ADDRESS\n", r.name)
 	return nil
+}
+
+// wayIn returns the settings of a client that sends what the daemon takes, if it takes nothing
+// of what clients send otherwise: UDP to the usual port.
+func wayIn(l *config.Loaded) (entries []rc.Entry) {
+	carrier, port := doctor.Carrier(l)
+	if carrier != "" && carrier != "udp" {
+		entries = append(entries, rc.Entry{Key: "SPA_SERVER_PROTO", Value: carrier})
+	}
+	if port != 0 && port != spa.DefaultPort {
+		entries = append(entries, rc.Entry{Key: "SPA_SERVER_PORT", Value: strconv.Itoa(port)})
+	}
+	return entries
 }
 
 // readClient reads the client's rc file, which need not exist. As root it is not read, and so

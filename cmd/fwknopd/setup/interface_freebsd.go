@@ -1,4 +1,4 @@
 package setup
 
-// routeInterface is for Linux: here the interfaces that are up decide.
-func routeInterface() string { return "" }
+// defaultRoutes is for Linux: here the interfaces that are up decide.
+func defaultRoutes() []route { return nil }

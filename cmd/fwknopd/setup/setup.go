@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -85,7 +84,7 @@ func (r *run) checkOptions() error {
 	if err := conf.CheckName(cmp.Or(r.Remove, r.name)); err != nil {
 		return err
 	}
-	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo} {
+	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo, "interface": r.Interface} {
 		if strings.ContainsAny(value, "\r\n#;") {
 			return fmt.Errorf("--%s: %q is no value", option, value)
 		}
@@ -171,20 +170,25 @@ func (r *run) add() error {
 		return err
 	}
 	server := r.serverText
-	if server == "" {
-		r.intf, r.why = chooseInterface()
+	switch {
+	case server == "":
+		if r.intf, r.why = r.Interface, "--interface says"; r.intf == "" {
+			r.intf, r.why = chooseInterface()
+		}
 		server = serverText(r.intf)
+	case r.Interface != "":
+		return fmt.Errorf("--interface: %s is there, and PCAP_INTF in it stays as it is", r.server)
 	}
 	keys := keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}
 	stanza := stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys)
 	if hasStanza(r.accessText) {
-		had, err := r.existing(server, stanza)
+		l, had, err := r.existing(server, stanza)
 		if err != nil {
 			return err
 		}
 		if had != nil {
 			fmt.Fprintf(r.stdout, "%s has the stanza %s already; nothing is changed\n", had.Pos, r.name)
-			return r.tellClient(keygen.Keys{Key: base64.StdEncoding.EncodeToString(had.Key.Bytes()), HMACKey: base64.StdEncoding.EncodeToString(had.HMACKey.Bytes())})
+			return r.tellClient(l, keygen.Keys{Key: base64.StdEncoding.EncodeToString(had.Key.Bytes()), HMACKey: base64.StdEncoding.EncodeToString(had.HMACKey.Bytes())})
 		}
 	}
 	access := added(r.accessText, stanza)
@@ -199,44 +203,45 @@ func (r *run) add() error {
 	if err := r.write(server, access); err != nil {
 		return err
 	}
-	doctor.PrintFirewall(r.stdout, r.Firewall(l))
-	if err := r.tellClient(keys); err != nil {
+	doctor.PrintFirewall(r.stdout, r.Firewall(l), l)
+	if err := r.tellClient(l, keys); err != nil {
 		return err
 	}
 	r.tellNext(l)
 	return nil
 }
 
-// existing returns the stanza of the name that stands in access.conf, nil if there is none.
+// existing returns the stanza of the name that stands in access.conf, with the configuration
+// that it stands in; nil if there is none.
 // It is an error if that one allows something else than the new one would, or if the files
 // are not of the dialect that init writes.
-func (r *run) existing(server, stanza string) (*conf.Stanza, error) {
+func (r *run) existing(server, stanza string) (*config.Loaded, *conf.Stanza, error) {
 	l, problems := r.load(server, r.accessText)
 	if problems.Failed() {
 		config.Print(r.stderr, problems)
-		return nil, fmt.Errorf("the configuration in %s is refused as it is: mend it first", r.dir)
+		return nil, nil, fmt.Errorf("the configuration in %s is refused as it is: mend it first", r.dir)
 	}
 	if l.Access.Dialect != conf.C26 && len(l.Access.Stanzas) > 0 {
-		return nil, fmt.Errorf("%s is of the dialect of %s, init writes that of 2.6: give another folder with --dir", r.access, l.Access.Dialect)
+		return nil, nil, fmt.Errorf("%s is of the dialect of %s, init writes that of 2.6: give another folder with --dir", r.access, l.Access.Dialect)
 	}
 	had := r.find(l, r.name)
 	if had == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	alone, problems := r.load(server, stanza)
 	if problems.Failed() {
 		config.Print(r.stderr, problems)
-		return nil, errors.New("nothing was written")
+		return nil, nil, errors.New("nothing was written")
 	}
 	wanted := &alone.Access.Stanzas[0]
 	for keyword, equal := range map[string]bool{
 		"SOURCE": reflect.DeepEqual(had.Source, wanted.Source), "OPEN_PORTS": slices.Equal(had.OpenPorts, wanted.OpenPorts),
 	} {
 		if !equal {
-			return nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
+			return nil, nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
 		}
 	}
-	return had, nil
+	return l, had, nil
 }
 
 // find returns the stanza of a name in access.conf itself, nil if there is none.
@@ -278,37 +283,6 @@ func (r *run) write(server, access string) error {
 	return nil
 }
 
-// remove removes a stanza. A daemon refuses a configuration without one and goes on with what
-// it has, so that its only stanza is not removed while it runs.
-func (r *run) remove() error {
-	l, problems := r.load(r.serverText, r.accessText)
-	had := (*conf.Stanza)(nil)
-	if l.Access != nil {
-		had = r.find(l, r.Remove)
-	}
-	if had == nil {
-		config.Print(r.stderr, problems)
-		return fmt.Errorf("%s has no stanza with NAME %s", r.access, r.Remove)
-	}
-	rest, lines, err := removed(r.accessText, had.Pos.Line, r.Remove)
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.access, err)
-	}
-	if pid := runningDaemon(l); pid > 0 && !hasStanza(rest) {
-		return fmt.Errorf("%s is the only stanza, and the daemon (pid %d) would go on with it: end the daemon first, fwknopd -K or systemctl disable --now fwknopd", r.Remove, pid)
-	}
-	if r.DryRun {
-		fmt.Fprintf(r.stdout, "would remove the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
-		return nil
-	}
-	if err := r.write(r.serverText, rest); err != nil {
-		return err
-	}
-	fmt.Fprintf(r.stdout, "removed the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
-	r.tellNext(l)
-	return nil
-}
-
 // runningDaemon returns the process that runs with this configuration, 0 if there is none.
 func runningDaemon(l *config.Loaded) int {
 	pid, err := pidfile.Owner(l.Server.PIDFile)
@@ -330,22 +304,4 @@ func (r *run) tellNext(l *config.Loaded) {
 	}
 	fmt.Fprintf(r.stdout, "next: see what stands in the way: %s\n", strings.TrimSpace("fwknopd doctor "+files))
 	fmt.Fprintf(r.stdout, "then: start the daemon: %s\n", strings.TrimSpace("fwknopd "+files))
-}
-
-// serverName returns what the client is to send to: --server, or the address of the interface
-// that is watched, or a placeholder.
-func (r *run) serverName() string {
-	if r.SendTo != "" {
-		return r.SendTo
-	}
-	if i, err := net.InterfaceByName(routeInterface()); err == nil {
-		if addrs, err := i.Addrs(); err == nil {
-			for _, a := range addrs {
-				if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-					return n.IP.String()
-				}
-			}
-		}
-	}
-	return noServer
 }

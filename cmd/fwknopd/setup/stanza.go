@@ -3,7 +3,6 @@ package setup
 import (
 	"fmt"
 	"regexp"
-	"strings"
 
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/policy/spa"
@@ -36,16 +35,13 @@ HMAC_KEY_BASE64            %s
 `, name, madeBy, source, name, ports, keys.Key, keys.HMACKey)
 }
 
-// added returns the text of a file with a stanza at its end.
+// added returns the text of a file with a stanza at its end. The newline between ends the last
+// line of the text if that has none, else it is a blank line: so [removed] restores the text.
 func added(text, stanza string) string {
-	switch {
-	case text == "":
-	case !strings.HasSuffix(text, "\n"):
-		text += "\n\n"
-	case !strings.HasSuffix(text, "\n\n"):
-		text += "\n"
+	if text == "" {
+		return stanza
 	}
-	return text + stanza
+	return text + "\n" + stanza
 }
 
 var (
@@ -56,35 +52,4 @@ var (
 // hasStanza reports whether a text has a stanza, or includes a file that may have one.
 func hasStanza(text string) bool {
 	return sourceLine.MatchString(text) || directive.MatchString(text)
-}
-
-// removed returns the text of a file without the stanza whose SOURCE is in a line, from 1: to
-// its last line before the next stanza that is neither blank nor a comment, and with the
-// comment of init in front of it. gone is how many lines were removed.
-func removed(text string, line int, name string) (rest string, gone int, err error) {
-	lines := strings.SplitAfter(text, "\n")
-	begin, end := line-1, line
-	for i := line; i < len(lines); i++ {
-		trimmed := strings.TrimSpace(lines[i])
-		switch {
-		case sourceLine.MatchString(lines[i]):
-			i = len(lines)
-		case directive.MatchString(lines[i]):
-			return "", 0, fmt.Errorf("line %d, %s, stands in or behind the stanza: remove the stanza by hand", i+1, trimmed)
-		case trimmed != "" && !strings.HasPrefix(trimmed, "#"):
-			end = i + 1
-		}
-	}
-	if begin > 0 && strings.TrimSpace(lines[begin-1]) == "# "+name+madeBy {
-		begin--
-	}
-	gone = end - begin
-	if begin > 0 && strings.TrimSpace(lines[begin-1]) == "" { // the blank line that separated it
-		begin--
-	}
-	rest = strings.Join(lines[:begin], "") + strings.Join(lines[end:], "")
-	if begin == 0 {
-		rest = strings.TrimLeft(rest, "\n")
-	}
-	return rest, gone, nil
 }

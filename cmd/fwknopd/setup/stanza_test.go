@@ -30,3 +30,39 @@ func TestRemoved(t *testing.T) {
 		t.Errorf("a stanza with an include: %v", err)
 	}
 }
+
+// What init adds, it removes again, byte for byte, whatever stood in the file.
+func FuzzAddRemove(f *testing.F) {
+	for _, text := range []string{
+		"", "\n", "\n\n", "# none", "SOURCE ANY\nKEY x", "SOURCE ANY\nKEY x\n", "SOURCE ANY\nKEY x\n\n", "SOURCE ANY\nKEY x\n\n\n",
+		"SOURCE ANY\r\nKEY x\r\n", "SOURCE ANY\nKEY x\r", "SOURCE ANY\n\t ", "# bob, made by fwknopd init", "\xff\x00", "%include more.conf",
+	} {
+		f.Add(text)
+	}
+	bob := stanzaText("bob", "ANY", "tcp/22", keygen.Keys{Key: "a", HMACKey: "b"})
+	alice := stanzaText("alice", "ANY", "tcp/80", keygen.Keys{Key: "c", HMACKey: "d"})
+	remove := func(t *testing.T, text, stanza, name string) string {
+		source := strings.Index(text, stanza) + strings.Index(stanza, "SOURCE")
+		rest, _, err := removed(text, 1+strings.Count(text[:source], "\n"), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rest
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, bob) || strings.Contains(text, alice) {
+			t.Skip("has the stanza")
+		}
+		one := added(text, bob)
+		if got := remove(t, one, bob, "bob"); got != text {
+			t.Errorf("%q with a stanza and without it: %q", text, got)
+		}
+		both := added(one, alice)
+		if got := remove(t, remove(t, both, bob, "bob"), alice, "alice"); got != text {
+			t.Errorf("%q with two stanzas and without them, the first one first: %q", text, got)
+		}
+		if got := remove(t, remove(t, both, alice, "alice"), bob, "bob"); got != text {
+			t.Errorf("%q with two stanzas and without them, the last one first: %q", text, got)
+		}
+	})
+}
