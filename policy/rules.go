@@ -72,7 +72,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
 		return nil, at
 	}
-	ref := e.grant(r, st, &d.Grant)
+	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
 	r.trace.check("grant", ref)
 	return ref, at
 }
@@ -205,10 +205,9 @@ func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// grant sets g to the grant of the message.
-func (e *Engine) grant(r *request, st *stanza, g *enforce.Grant) *refusal {
+// grant sets g to the grant of the message, which lasts life; 0 is for ever.
+func (e *Engine) grant(r *request, st *stanza, life time.Duration, g *enforce.Grant) *refusal {
 	g.Src, g.Ports, g.Stanza, g.User = r.allow(), portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
-	life := r.lifetime(st)
 	if ends := life > 0 || st.external != nil && st.external.timer > 0; ends && r.now.IsZero() {
 		return refuse(SPAStale, knock.NoTime+", so that the grant would have no end")
 	}

@@ -1,13 +1,12 @@
-// Package conntrack asks the kernel, by netlink, which TCP connections are
-// established, for ENABLE_CONNTRACK_PERSIST: a grant lives as long as a connection
-// through it.
+// Package conntrack asks the kernel, by netlink, which connections go through grants: for
+// ENABLE_CONNTRACK_PERSIST, where a grant lives as long as a connection through it, and to
+// count and end those of a grant that was closed.
 //
-// Entry points: [Open], [Table.Established].
+// Entry points: [Open] with [Table.Established]; [Table.Find] and [Table.End].
 package conntrack
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -20,7 +19,8 @@ import (
 	"fwknopd/enforce"
 )
 
-// A Table is the connection tracking table of one network namespace.
+// A Table is the connection tracking table of one network namespace. The zero value
+// connects when it is first used, and counts connections to every port.
 type Table struct {
 	ports []uint16
 
@@ -92,18 +92,27 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 		if err := t.connect(); err != nil {
 			return nil, err
 		}
-		for c, err := range t.connections(f) {
-			if err != nil { // what is left of this table would end the next reading early
-				t.sock.Close()
-				t.sock = nil
-				return nil, fmt.Errorf("read nf_conntrack: %w", err)
+		for e, err := range t.entries(f) {
+			if err != nil {
+				return nil, t.failed(err)
 			}
-			for _, i := range clients[c.src] {
-				alive[i] = alive[i] || t.carries(gs[i], c.port)
+			if !e.established() {
+				continue
+			}
+			for _, i := range clients[e.orig.src.Addr()] {
+				alive[i] = alive[i] || t.carries(gs[i], e.orig.dst.Port())
 			}
 		}
 	}
 	return alive, nil
+}
+
+// failed closes the socket after a reading that failed: what is left of the table would
+// end the next reading early. t.mu must be held.
+func (t *Table) failed(err error) error {
+	t.sock.Close()
+	t.sock = nil
+	return fmt.Errorf("read nf_conntrack: %w", err)
 }
 
 func family(a netip.Addr) uint8 {
@@ -122,84 +131,23 @@ func (t *Table) carries(g enforce.Grant, port uint16) bool {
 	return g.All || slices.Contains(g.Ports, enforce.Port{Proto: enforce.TCP, Number: port})
 }
 
-// A connection is an established TCP connection, by its first packet.
-type connection struct {
-	src  netip.Addr
-	port uint16 // destination
-}
-
-// connections are those in the table, read as the kernel sends them.
-func (t *Table) connections(family uint8) iter.Seq2[connection, error] {
-	return func(yield func(connection, error) bool) {
+// entries are those of connections that are alive (see entry.alive), read as the kernel
+// sends them. An entry is valid until the next one.
+func (t *Table) entries(family uint8) iter.Seq2[entry, error] {
+	return func(yield func(entry, error) bool) {
 		_, err := t.sock.Send(netlink.Message{
 			Header: netlink.Header{Type: msgGet, Flags: netlink.Request | netlink.Dump},
 			Data:   []byte{family, unix.NFNETLINK_V0, 0, 0},
 		})
 		if err != nil {
-			yield(connection{}, err)
+			yield(entry{}, err)
 			return
 		}
 		for m, err := range t.sock.ReceiveIter() {
-			c, ok := parse(m.Data)
-			if (ok || err != nil) && !yield(c, err) {
+			e, ok := parse(m.Data)
+			if (ok && e.alive() || err != nil) && !yield(e, err) {
 				return
 			}
 		}
 	}
-}
-
-// Numbers of linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h and nf_conntrack_tcp.h.
-const (
-	msgGet       = unix.NFNL_SUBSYS_CTNETLINK<<8 | 1
-	headerLen    = 4
-	tupleOrig    = 1
-	protoInfo    = 4
-	tupleIP      = 1
-	tupleProto   = 2
-	ip4Src       = 1
-	ip6Src       = 3
-	protoNum     = 1
-	protoDstPort = 3
-	infoTCP      = 1
-	tcpState     = 1
-	established  = 3
-)
-
-// parse reads one entry; ok is false unless it is an established connection.
-func parse(data []byte) (c connection, ok bool) {
-	if len(data) < headerLen {
-		return c, false
-	}
-	data = data[headerLen:]
-	tuple := attribute(data, tupleOrig)
-	ip, proto := attribute(tuple, tupleIP), attribute(tuple, tupleProto)
-	number, port := attribute(proto, protoNum), attribute(proto, protoDstPort)
-	state := attribute(attribute(attribute(data, protoInfo), infoTCP), tcpState)
-	if len(number) != 1 || enforce.Proto(number[0]) != enforce.TCP || len(port) != 2 || len(state) != 1 || state[0] != established {
-		return c, false
-	}
-	src := attribute(ip, ip4Src)
-	if src == nil {
-		src = attribute(ip, ip6Src)
-	}
-	c.src, ok = netip.AddrFromSlice(src)
-	c.port = binary.BigEndian.Uint16(port)
-	return c, ok
-}
-
-// attribute returns the value of an attribute; nil if it is not there. netlink's own
-// decoder allocates for each nested attribute, which is most of the time that a large
-// table takes.
-func attribute(attrs []byte, kind uint16) []byte {
-	for len(attrs) >= unix.SizeofNlAttr {
-		n := int(binary.NativeEndian.Uint16(attrs))
-		if n < unix.SizeofNlAttr || n > len(attrs) {
-			return nil
-		}
-		if binary.NativeEndian.Uint16(attrs[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER) == kind {
-			return attrs[unix.SizeofNlAttr:n]
-		}
-		attrs = attrs[min((n+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(attrs)):]
-	}
-	return nil
 }

@@ -191,7 +191,7 @@ func (s *session) applyAfter(id uint64, body []byte) error {
 	if s.commit == nil || s.commit.id != a.Commit {
 		return fmt.Errorf("%w: %d is not the last commit", ErrProtocol, a.Commit)
 	}
-	s.jobs <- job{a.Grant, func(err error) { s.send(replyTo(id, err)) }, s.commit}
+	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit}
 	return nil
 }
 

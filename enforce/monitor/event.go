@@ -45,6 +45,7 @@ type Event struct {
 	Time    time.Time
 	Kind    Kind
 	Grant   enforce.Grant // the ports with the same result together
+	ByHand  bool          // the administrator asked for Grant, not the worker: Granted, Extended, Kept, Refused, Failed
 	Blocked []string      // base chains that drop the packets of Grant although its rules are in place
 	Command Command
 	Result  Result

@@ -108,7 +108,7 @@ func (m *Monitor) openExternal(j job, now clockReading) {
 			return
 		}
 		err := m.cfg.External.Apply(m.commandLife, g) // also if the worker dies
-		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, Err: err}
+		ev := Event{Time: m.clock.read().wall, Kind: kind, Grant: g, ByHand: j.byHand, Err: err}
 		if err != nil {
 			ev.Kind = Failed
 			m.closeFailed(e.key, version)

@@ -195,7 +195,7 @@ func TestCloseBehindOpens(t *testing.T) {
 				for n := range c.opens {
 					done.Add(1)
 					synctest.Wait() // the commands that have a slot no longer wait
-					r.open(ctx, []job{{extern(n+1, begin.Add(c.life)), func(error) { done.Done() }, nil}})
+					r.open(ctx, []job{{grant: extern(n+1, begin.Add(c.life)), done: func(error) { done.Done() }}})
 				}
 				sleep(10*time.Second + 100*time.Millisecond)
 				if log := strings.Join(ext.Log(), "\n"); !strings.Contains(log, "revoke "+first.Src.String()) {

@@ -19,15 +19,17 @@ var (
 // A job is a grant to open. done is called exactly once with the result, possibly with
 // m.mu held: it must not call methods of the monitor.
 type job struct {
-	grant enforce.Grant
-	done  func(error)
-	after *commit // to be on disk first; nil: nothing
+	grant  enforce.Grant
+	byHand bool // asked for by the administrator, not by the worker
+	done   func(error)
+	after  *commit // to be on disk first; nil: nothing
 }
 
-// Apply opens g if the policy allows it.
+// Apply opens g, for which the administrator asked, if the policy allows it. It returns when
+// the firewall has g, or the opening command has ended.
 func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
 	result := make(chan error, 1)
-	m.open(ctx, []job{{grant: g, done: func(err error) { result <- err }}})
+	m.open(ctx, []job{{grant: g, byHand: true, done: func(err error) { result <- err }}})
 	return <-result
 }
 
@@ -46,7 +48,7 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 			j.done(ErrGone)
 		case err != nil:
 			err = Refusal(err)
-			m.reportRefused(Event{Grant: j.grant, Err: err})
+			m.reportRefused(Event{Grant: j.grant, ByHand: j.byHand, Err: err})
 			j.done(err)
 		case j.grant.External != nil:
 			m.openExternal(j, now)
@@ -82,7 +84,7 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 	}
 	errs, _ := m.cfg.Firewall.Change(ctx, grants, nil)
 	for i, j := range batch {
-		ev := Event{Time: now.wall, Kind: Failed, Grant: grants[i]}
+		ev := Event{Time: now.wall, Kind: Failed, Grant: grants[i], ByHand: j.byHand}
 		if errs != nil {
 			ev.Err = errs[i]
 		}

@@ -23,7 +23,7 @@ func openAll(r *rig, from, n int, end time.Time) (errs []error) {
 	jobs := make([]job, n)
 	errs = make([]error, n)
 	for i := range jobs {
-		jobs[i] = job{ssh(from+i, end), func(err error) { errs[i] = err }, nil}
+		jobs[i] = job{grant: ssh(from+i, end), done: func(err error) { errs[i] = err }}
 	}
 	r.open(ctx, jobs)
 	return errs
@@ -88,7 +88,7 @@ func TestMaxGrantsOfOneTwice(t *testing.T) {
 		var errs [3]error
 		var jobs []job
 		for i, g := range []enforce.Grant{ssh(1, end), ssh(1, end.Add(time.Second)), ssh(2, end)} {
-			jobs = append(jobs, job{g, func(err error) { errs[i] = err }, nil})
+			jobs = append(jobs, job{grant: g, done: func(err error) { errs[i] = err }})
 		}
 		r.open(ctx, jobs)
 		if errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], enforce.ErrTooMany) || r.Len() != 1 {
@@ -107,7 +107,7 @@ func TestMaxGrantsOfExternal(t *testing.T) {
 		errs := make([]error, 6)
 		var jobs []job
 		for n := range errs {
-			jobs = append(jobs, job{extern(n, end), func(err error) { errs[n] = err }, nil})
+			jobs = append(jobs, job{grant: extern(n, end), done: func(err error) { errs[n] = err }})
 		}
 		r.open(ctx, jobs)
 		synctest.Wait()

@@ -1,9 +1,11 @@
 package conf
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -145,6 +147,31 @@ func (a *Access) StanzaAt(line int) *Stanza {
 		return &a.Stanzas[i]
 	}
 	return nil
+}
+
+// Line returns the line of the stanza that text names, by its NAME or by that line. A line
+// may be one where no stanza begins (any longer).
+func (a *Access) Line(text string) (int, error) {
+	if digits.MatchString(text) {
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil && n > 0 {
+			return int(n), nil
+		}
+		return 0, fmt.Errorf("%s is not the line of a stanza", text)
+	}
+	var names []string
+	for i := range a.Stanzas {
+		switch st := &a.Stanzas[i]; st.Name {
+		case "":
+		case text:
+			return st.Pos.Line, nil
+		default:
+			names = append(names, st.Name)
+		}
+	}
+	if meant := NearestOf(text, names); meant != "" {
+		return 0, fmt.Errorf("no stanza has the NAME %q (did you mean %s?)", text, meant)
+	}
+	return 0, fmt.Errorf("no stanza has the NAME %q", text)
 }
 
 // WantsSystem reports whether a stanza requires an operating system.

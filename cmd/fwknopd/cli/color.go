@@ -9,9 +9,12 @@ import (
 
 // Color reports whether verdicts are to have colors on w: it is a terminal that knows them,
 // and the user has not set NO_COLOR.
-func Color(w io.Writer) bool {
+func Color(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && Terminal(w) }
+
+// Terminal reports whether w is a terminal that knows control sequences (ECMA-48).
+func Terminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 // A Paint is a color of terminals (ECMA-48).

@@ -90,7 +90,7 @@ type Options struct {
 	Payload  string   // --payload
 	Src      string   // --src, also of grants
 	Reason   string   // --reason
-	Dst      string   // --dst
+	Dst      string   // --dst, also of grants
 	Proto    string   // --proto
 	Time     string   // --time
 
@@ -102,7 +102,8 @@ type Options struct {
 
 	Last int // --last, of why and explain
 
-	// Init; Port too.
+	// Init; For also of grants.
+	Port       string // --port
 	Name       string // --name
 	For        string // --for
 	Dir        string // --dir
@@ -113,10 +114,12 @@ type Options struct {
 	DryRun     bool   // --dry-run
 	Remove     string // --remove
 
-	// Grants.
-	Port   string // --port
-	Stanza int    // --stanza
-	All    bool   // --all, also of explain
+	// Grants; Src, Dst and For too.
+	Ports  []string // --port
+	Stanza string   // --stanza, NAME or line
+	All    bool     // --all, also of explain
+	Cut    bool     // --cut
+	Watch  bool     // --watch
 
 	Client ClientOptions
 

@@ -232,7 +232,7 @@ func TestBegin(t *testing.T) {
 		{Explain, "-K", 2, "", "fwknopd explain: unknown shorthand flag: 'K' in -K\n"},
 		{Check, "stray", 2, "", "fwknopd check: unexpected argument \"stray\" (see fwknopd check --help)\n"},
 		{Check, "--json --format jsonl", 2, "", "fwknopd check: --json and --format jsonl exclude each other\n"},
-		{Grants, "--stanza -1", 2, "", "fwknopd grants: invalid argument \"-1\" for \"--stanza\" flag: "},
+		{Why, "--last -1", 2, "", "fwknopd why: invalid argument \"-1\" for \"--last\" flag: "},
 		{Help, "-help", 0, "usage: fwknopd help ", ""},
 	} {
 		var stdout, stderr bytes.Buffer

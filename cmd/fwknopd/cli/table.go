@@ -186,10 +186,14 @@ var options = []option{
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 
-	{in: Grants, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients", into: func(o *Options) any { return &o.Src }},
-	{in: Grants, name: "port", kind: text, arg: "PROTO/PORT", help: "grants that open this port", into: func(o *Options) any { return &o.Port }},
-	{in: Grants, name: "stanza", kind: number, arg: "LINE", help: "grants of the stanza with SOURCE in this line", into: func(o *Options) any { return &o.Stanza }},
+	{in: Grants, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients; of add: the client", into: func(o *Options) any { return &o.Src }},
+	{in: Grants, name: "port", kind: list, arg: "PROTO/PORT", help: "grants that open this port; of add: what to open, may be repeated", into: func(o *Options) any { return &o.Ports }},
+	{in: Grants, name: "stanza", kind: text, arg: "NAME|LINE", help: "grants of the stanza with this NAME, or with SOURCE in this line; of add: the stanza that offers it", into: func(o *Options) any { return &o.Stanza }},
+	{in: Grants, name: "for", kind: text, arg: "TIME", help: "of add: for how long, as 10m (the time of the stanza)", into: func(o *Options) any { return &o.For }},
+	{in: Grants, name: "dst", kind: text, arg: "IP", help: "of add: to this address of the host alone, with ENABLE_DESTINATION_RULE", into: func(o *Options) any { return &o.Dst }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
+	{in: Grants, name: "watch", kind: switchOn, help: "of list: go on, and show what changes, until an interrupt", into: func(o *Options) any { return &o.Watch }},
+	{in: Grants, name: "cut", kind: switchOn, help: "of revoke: end the connections too", into: func(o *Options) any { return &o.Cut }},
 
 	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},

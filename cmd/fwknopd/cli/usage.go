@@ -38,7 +38,7 @@ Configure:
        fwknopd migrate [options] DIR             clean files of the 2.6 dialect out of old ones
 
 Control what is open:
-       fwknopd grants list|revoke                what is open
+       fwknopd grants list|revoke|add            what is open
        fwknopd status [--json]                   how the running daemon does
        fwknopd reload [--json]                   have it read its configuration again
        fwknopd why IP                            what became of a client lately, and what to do
@@ -68,8 +68,9 @@ all that are shown are allowed, 3 if not, 1 if there is no such decision.
 Reads the configuration as the daemon would, says everything that is wrong with it,
 what each stanza allows, and what is dangerous in it.
 `,
-	Grants: `usage: fwknopd grants list   [--src IP|NET] [--port PROTO/PORT] [--stanza LINE] [--json] [-c FILE] [-O FILE]
-       fwknopd grants revoke (--src IP|NET | --port PROTO/PORT | --stanza LINE | --all) [--json] [-c FILE] [-O FILE]
+	Grants: `usage: fwknopd grants list   [IP|NET|NAME] [--port PROTO/PORT] [--watch] [--json] [-c FILE] [-O FILE]
+       fwknopd grants revoke (IP|NET | NAME | --port PROTO/PORT | --all) [--cut] [--json] [-c FILE] [-O FILE]
+       fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
@@ -161,7 +162,10 @@ var examples = map[Command][]string{
 	},
 	Grants: {
 		"fwknopd grants list --json",
-		"fwknopd grants revoke --src 192.0.2.7 --port tcp/22",
+		"fwknopd grants list --watch",
+		"fwknopd grants revoke 192.0.2.7 --port tcp/22",
+		"fwknopd grants revoke alice-laptop --cut",
+		"fwknopd grants add --src 192.0.2.7 --port tcp/22 --for 10m --stanza alice-laptop",
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
 	Status:  {"fwknopd status", "fwknopd status --json"},

@@ -15,7 +15,7 @@ import (
 // fwknopd remove them with --fw-del-chains.
 func (c *command) flush() int {
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
 	if err := o.openFirewall(ctx); err != nil {
 		return c.fail(err)
@@ -61,9 +61,10 @@ func (c *command) deleteIP() int {
 		return c.fail(fmt.Errorf("--fw-del-ip: %w", err))
 	}
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
-	closed, err := o.revoke(ctx, Selection{Src: src})
+	a, err := o.revoke(ctx, Selection{Src: src}, "")
+	closed := a.Grants
 	if c.JSON() {
 		if _, failed := c.stdout.Write(report.GrantsJSON(closed, c.titles(o, closed), time.Now())); failed != nil {
 			return c.fail(failed)

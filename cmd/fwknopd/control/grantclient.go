@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/report"
@@ -19,15 +20,24 @@ import (
 // would restore grants removed without it, else directly in the firewall.
 type grantClient struct {
 	*config.Loaded
-	socket string
-	opened bool
-	fw     *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
-	asked  bool               // a daemon answered
-	titles report.Titles      // of its answer
+	options *cli.Options
+	socket  string
+	opened  bool
+	fw      *firewall.Firewall // nil: not opened, or FIREWALL_TYPE external_cmd
+	asked   bool               // a daemon answered
+	titles  report.Titles      // of its answer
 }
 
-func newGrantClient(l *config.Loaded) *grantClient {
-	return &grantClient{Loaded: l, socket: SocketPath(l.Server.PIDFile)}
+func newGrantClient(c *command) *grantClient {
+	return &grantClient{Loaded: c.Loaded, options: c.Options, socket: SocketPath(c.Server.PIDFile)}
+}
+
+// line returns the line of a stanza by its NAME or line, from the files as they are now.
+func (o *grantClient) line(stanza string) (int, error) {
+	opts := config.FromFlags(o.options)
+	opts.Offline = true
+	l, _ := config.Load(opts)
+	return l.Access.Line(stanza)
 }
 
 // openFirewall opens the firewall, unless that has been done. A daemon that runs is asked
@@ -50,52 +60,62 @@ func (o *grantClient) close() {
 // the firewall does not answer, it returns those that the daemon has opened, with
 // [enforce.ErrUnconfirmed].
 func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{"list", s}, func(k Enforcer) ([]enforce.Grant, error) { return listSelected(ctx, k, s) })
+	a, err := o.do(ctx, request{Do: "list", Select: s}, func(k Enforcer, req request) (a answer, err error) {
+		a.Grants, err = listSelected(ctx, k, req.Select)
+		return a, err
+	})
+	return a.Grants, err
 }
 
-// revoke revokes the grants that s selects and returns them.
-func (o *grantClient) revoke(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	return o.do(ctx, request{"revoke", s}, func(k Enforcer) ([]enforce.Grant, error) { return revokeSelected(ctx, k, s) })
+// revoke revokes the grants that s selects and returns them. connections is one of the values
+// of request.Connections.
+func (o *grantClient) revoke(ctx context.Context, s Selection, connections string) (answer, error) {
+	return o.do(ctx, request{Do: "revoke", Select: s, Connections: connections}, func(k Enforcer, req request) (answer, error) {
+		return revokeSelected(ctx, k, req)
+	})
 }
 
 // flush revokes all grants.
 func (o *grantClient) flush(ctx context.Context) error {
-	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer) ([]enforce.Grant, error) { return nil, k.Flush(ctx) })
+	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer, _ request) (answer, error) { return answer{}, k.Flush(ctx) })
 	return err
 }
 
 // do sends req to the daemon, or calls direct if none runs.
-func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer) ([]enforce.Grant, error)) ([]enforce.Grant, error) {
+func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer, request) (answer, error)) (answer, error) {
 	a, err := ask(o.socket, req)
 	if err == nil {
 		o.asked, o.titles = true, a.Titles
 	}
 	switch {
 	case err == nil && a.Unconfirmed:
-		return a.Grants, enforce.ErrUnconfirmed
+		return *a, enforce.ErrUnconfirmed
 	case err == nil:
-		return a.Grants, nil
+		return *a, nil
 	}
 	noDaemon := errors.Is(err, errNoDaemon)
 	if !noDaemon && !errors.Is(err, errNoAnswer) {
-		return nil, fmt.Errorf("daemon: %w", err)
+		return answer{}, fmt.Errorf("daemon: %w", err)
 	}
 	if !noDaemon || req.Do != "list" { // listing changes nothing
 		if pid := o.runningPID(); pid != 0 && noDaemon {
-			return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
+			return answer{}, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
 		} else if pid != 0 {
-			return nil, fmt.Errorf("daemon: %w", err)
+			return answer{}, fmt.Errorf("daemon: %w", err)
 		}
 	}
+	if err := req.Select.resolve(o.line); err != nil {
+		return answer{}, err
+	}
 	if err := o.openFirewall(ctx); err != nil {
-		return nil, err
+		return answer{}, err
 	}
 	k, done, err := o.localEnforcer()
 	if err != nil || k == nil {
-		return nil, err
+		return answer{}, err
 	}
 	defer done()
-	return direct(k)
+	return direct(k, req)
 }
 
 // exitGrace is how long a daemon that no longer answers may take to exit.

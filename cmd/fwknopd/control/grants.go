@@ -5,47 +5,96 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
-// Grants implements `fwknopd grants list|revoke` and returns the exit code.
+// Grants implements `fwknopd grants list|revoke|add` and returns the exit code.
 func Grants(args []string, stdout, stderr io.Writer) int {
 	o, code := cli.Begin(cli.Grants, args, stdout, stderr)
 	if o == nil {
 		return code
 	}
-	s, err := parseSelection(o)
+	run, err := parseGrants(o)
 	if err != nil {
 		return cli.Grants.Refuse(stderr, err)
 	}
-	return withValidConfig(o, func(c *command) int { return c.grants(o.Operands[0], s) })(stdout, stderr)
+	return withValidConfig(o, run)(stdout, stderr)
 }
 
-// parseSelection parses the verb and the selection. Revoking everything requires --all.
-func parseSelection(o *cli.Options) (s Selection, err error) {
-	if len(o.Operands) != 1 || o.Operands[0] != "list" && o.Operands[0] != "revoke" {
-		return s, errors.New("want one of list, revoke")
+// grantOptions are the options that a verb of grants takes beside those of all.
+var grantOptions = map[string][]string{
+	"list":   {"src", "port", "stanza", "all", "watch"},
+	"revoke": {"src", "port", "stanza", "all", "cut"},
+	"add":    {"src", "port", "stanza", "for", "dst"},
+}
+
+// parseGrants parses the verb and what belongs to it, and returns what runs it.
+func parseGrants(o *cli.Options) (run func(*command) int, err error) {
+	if len(o.Operands) == 0 || grantOptions[o.Operands[0]] == nil {
+		return nil, errors.New("want one of list, revoke, add")
 	}
+	verb, what := o.Operands[0], o.Operands[1:]
+	if len(what) > 1 || len(what) == 1 && verb == "add" {
+		return nil, fmt.Errorf("unexpected argument %q", what[len(what)-1])
+	}
+	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut", "watch"} {
+		if o.Set(name) && !slices.Contains(grantOptions[verb], name) {
+			return nil, fmt.Errorf("--%s does not go with %s", name, verb)
+		}
+	}
+	if verb == "add" {
+		a, err := parseAddition(o)
+		return func(c *command) int { return c.add(a) }, err
+	}
+	s, err := parseSelection(o, verb == "revoke", what)
+	switch {
+	case verb == "revoke":
+		return func(c *command) int { return c.revoke(s) }, err
+	case o.Watch:
+		return func(c *command) int { return c.watch(s) }, err
+	}
+	return func(c *command) int { return c.listGrants(s) }, err
+}
+
+// parseSelection parses the selection of list or revoke: the options, and what of an address,
+// a network or a stanza. Revoking everything requires --all.
+func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, err error) {
 	if o.Src != "" {
 		if s.Src, err = parseSource(o.Src); err != nil {
 			return s, fmt.Errorf("--src: %w", err)
 		}
 	}
-	if o.Port != "" {
-		if s.Port, err = parsePort(o.Port); err != nil {
+	if len(o.Ports) > 1 {
+		return s, errors.New("--port: one here")
+	}
+	for _, text := range o.Ports {
+		if s.Port, err = parsePort(text); err != nil {
 			return s, fmt.Errorf("--port: %w", err)
 		}
 	}
-	s.Stanza = o.Stanza
+	s.Name = o.Stanza
+	for _, text := range what {
+		src, err := parseSource(text)
+		switch {
+		case err == nil && !s.Src.IsValid():
+			s.Src = src
+		case err != nil && s.Name == "":
+			s.Name = text
+		default:
+			return s, fmt.Errorf("%q and an option say different things", text)
+		}
+	}
 	named := s != (Selection{})
 	switch {
-	case o.Operands[0] == "revoke" && !named && !o.All:
+	case revoke && !named && !o.All:
 		return s, errors.New("say what to close, or --all")
 	case named && o.All:
 		return s, errors.New("--all closes everything; leave out the rest")
@@ -74,25 +123,72 @@ func parsePort(text string) (enforce.Port, error) {
 	return enforce.Port{}, fmt.Errorf("%q is not like tcp/22", text)
 }
 
-func (c *command) grants(verb string, s Selection) int {
-	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+// listGrants implements `fwknopd grants list`.
+func (c *command) listGrants(s Selection) int {
+	o := newGrantClient(c)
 	defer o.close()
-	do := o.list
-	if verb == "revoke" {
-		do = o.revoke
+	grants, err := o.list(context.Background(), s)
+	unconfirmed := errors.Is(err, enforce.ErrUnconfirmed)
+	if err != nil && !unconfirmed {
+		return c.fail(err)
 	}
-	grants, err := do(ctx, s)
-	if verb == "list" && errors.Is(err, enforce.ErrUnconfirmed) {
-		return c.printUnconfirmed(grants, c.titles(o, grants))
+	titles := c.titles(o, grants)
+	switch now := time.Now(); {
+	case c.JSON() && unconfirmed:
+		return c.write(report.UnconfirmedJSON(grants, titles, now))
+	case c.JSON():
+		return c.write(report.GrantsJSON(grants, titles, now))
+	default:
+		return c.write(listText(grants, titles, err, now))
 	}
-	if err == nil || len(grants) > 0 {
-		if printErr := c.print(verb, grants, c.titles(o, grants)); err == nil {
-			err = printErr
+}
+
+const nothingOpen = "nothing is open\n"
+
+// listText returns what is open as a list. unconfirmed, if not nil, says that the firewall did
+// not answer.
+func listText(grants []enforce.Grant, titles report.Titles, unconfirmed error, now time.Time) []byte {
+	switch {
+	case unconfirmed != nil:
+		return fmt.Appendf(report.ListText(grants, titles, now), "[-] %v\n", unconfirmed)
+	case len(grants) == 0:
+		return []byte(nothingOpen)
+	}
+	return report.ListText(grants, titles, now)
+}
+
+// write writes to stdout and returns the exit code.
+func (c *command) write(text []byte) int {
+	if _, err := c.stdout.Write(text); err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}
+
+// revoke implements `fwknopd grants revoke`.
+func (c *command) revoke(s Selection) int {
+	o := newGrantClient(c)
+	defer o.close()
+	do := countConnections
+	if c.Options.Cut {
+		do = cutConnections
+	}
+	a, err := o.revoke(context.Background(), s, do)
+	if err == nil || len(a.Grants) > 0 {
+		if code := c.write(c.revoked(&a, c.titles(o, a.Grants))); code != exitOK {
+			return code
 		}
 	}
-	if err == nil && verb == "revoke" && len(grants) == 0 {
+	switch {
+	case err != nil:
+	case len(a.Grants) == 0:
 		err = errors.New("nothing of that is open")
+	case a.Connections != nil:
+		err = a.Connections.err()
+		if err != nil && !c.Options.Cut { // what was asked for is done
+			inputs.PrintError(c.stderr, "fwknopd", err)
+			return exitOK
+		}
 	}
 	if err != nil {
 		return c.fail(err)
@@ -100,33 +196,20 @@ func (c *command) grants(verb string, s Selection) int {
 	return exitOK
 }
 
-// printUnconfirmed prints what the daemon has opened while the firewall does not answer.
-func (c *command) printUnconfirmed(grants []enforce.Grant, titles report.Titles) int {
-	now := time.Now()
-	text := fmt.Appendf(report.ListText(grants, titles, now), "[-] %v\n", enforce.ErrUnconfirmed)
+// revoked returns the text for what was revoked.
+func (c *command) revoked(a *answer, titles report.Titles) (text []byte) {
 	if c.JSON() {
-		text = report.UnconfirmedJSON(grants, titles, now)
-	}
-	if _, err := c.stdout.Write(text); err != nil {
-		return c.fail(err)
-	}
-	return exitOK
-}
-
-func (c *command) print(verb string, grants []enforce.Grant, titles report.Titles) error {
-	var text []byte
-	switch now := time.Now(); {
-	case c.JSON():
-		text = report.GrantsJSON(grants, titles, now)
-	case verb == "list" && len(grants) == 0:
-		text = []byte("nothing is open\n")
-	case verb == "list":
-		text = report.ListText(grants, titles, now)
-	default:
-		for i := range grants {
-			text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&grants[i]))
+		text = report.GrantsJSON(a.Grants, titles, time.Now())
+		if a.Connections != nil {
+			text = a.Connections.addJSON(text)
 		}
+		return text
 	}
-	_, err := c.stdout.Write(text)
-	return err
+	for i := range a.Grants {
+		text = fmt.Appendf(text, "closed %s\n", report.ClosedText(&a.Grants[i]))
+	}
+	if a.Connections != nil {
+		text = append(text, a.Connections.text(c.Options.Cut)...)
+	}
+	return text
 }

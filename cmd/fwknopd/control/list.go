@@ -30,7 +30,7 @@ type dumper interface {
 // as in 1.9.
 func (c *command) list() int {
 	ctx := context.Background()
-	o := newGrantClient(c.Loaded)
+	o := newGrantClient(c)
 	defer o.close()
 	if err := o.openFirewall(ctx); err != nil {
 		return c.fail(err)

@@ -15,9 +15,6 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// testHost is a daemon of which only grants are asked.
-var testHost = Host{State: func() State { return State{} }}
-
 // live runs a command on the daemon of p and returns its exit code, output and errors.
 func (p place) live(run func(args []string, stdout, stderr io.Writer) int, args ...string) string {
 	var out, errs bytes.Buffer

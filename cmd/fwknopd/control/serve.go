@@ -32,7 +32,12 @@ type server struct {
 
 // A Host is what requests need of the daemon beside its Enforcer.
 type Host struct {
-	State  func() State
+	State func() State
+	// Line returns the line of a stanza by its NAME or line.
+	Line func(stanza string) (int, error)
+	// Add opens what the administrator asks for, and returns it as it stands in the firewall,
+	// with the base chains of other programs that drop it all the same.
+	Add    func(context.Context, Addition) (open []enforce.Grant, blocked []string, err error)
 	Reload func(ctx context.Context) (report.Reload, error)
 	Status func(ctx context.Context) report.Status
 }
@@ -114,22 +119,25 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	var a answer
-	var err error
-	switch req.Do {
-	case "list":
+	err := req.Select.resolve(s.Line)
+	switch {
+	case err != nil:
+	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
-	case "revoke":
-		a.Grants, err = revokeSelected(ctx, s.enforcer, req.Select)
-	case "flush":
+	case req.Do == "revoke":
+		a, err = revokeSelected(ctx, s.enforcer, req)
+	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
-	case "state":
+	case req.Do == "state":
 		state := s.State()
 		a.Waiting, a.Unconfined = state.Waiting, state.Unconfined
-	case "reload":
+	case req.Do == "add" && req.Add != nil:
+		a.Grants, a.Blocked, err = s.Add(ctx, *req.Add)
+	case req.Do == "reload":
 		var verdict report.Reload
 		verdict, err = s.Reload(ctx)
 		a.Reload = &verdict
-	case "status":
+	case req.Do == "status":
 		status := s.Status(ctx)
 		a.Status = &status
 	default:
@@ -159,14 +167,27 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 	return matching, err
 }
 
-// revokeSelected revokes the grants that s selects and returns those it revoked.
-func revokeSelected(ctx context.Context, k Enforcer, s Selection) (closed []enforce.Grant, err error) {
+// revokeSelected revokes the grants that a request selects, and returns those it revoked with
+// the connections through them.
+func revokeSelected(ctx context.Context, k Enforcer, req request) (a answer, err error) {
+	a.Grants, err = revoke(ctx, k, req.Select)
+	if req.Connections != "" && len(a.Grants) > 0 {
+		a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections)
+	}
+	return a, err
+}
+
+// revoke revokes the grants that s selects and returns those it revoked.
+func revoke(ctx context.Context, k Enforcer, s Selection) (closed []enforce.Grant, err error) {
 	open, err := listSelected(ctx, k, s)
 	if err != nil {
 		return nil, err
 	}
 	if s == (Selection{}) {
-		return open, k.Flush(ctx)
+		if err := k.Flush(ctx); err != nil {
+			return nil, err
+		}
+		return open, nil
 	}
 	for _, g := range open {
 		failed := k.Revoke(ctx, g)

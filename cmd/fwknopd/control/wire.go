@@ -19,17 +19,22 @@ import (
 // A request is one JSON object. The answer is another one, after which the connection
 // is closed.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, reload, status
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status
 	Select Selection `json:"select"`
+	Add    *Addition `json:"add,omitempty"`
+	// Connections: of what is revoked, are counted or cut; "": are not looked at.
+	Connections string `json:"connections,omitempty"`
 }
 
 type answer struct {
-	Grants     []enforce.Grant `json:"grants"`            // listed or revoked
+	Grants     []enforce.Grant `json:"grants"`            // listed, revoked or added
+	Blocked    []string        `json:"blocked,omitempty"` // base chains that drop what was added
 	Waiting    string          `json:"waiting,omitempty"` // what the daemon waits for
 	Error      string          `json:"error,omitempty"`
 	Unconfined string          `json:"unconfined,omitempty"` // why the worker is not wholly confined
 	// Unconfirmed: the firewall did not answer, Grants are those that the daemon has opened.
-	Unconfirmed bool `json:"unconfirmed,omitempty"`
+	Unconfirmed bool         `json:"unconfirmed,omitempty"`
+	Connections *Connections `json:"connections,omitempty"` // nil: they were not looked at
 	// Titles are those of the stanzas of the grants, by the running configuration.
 	Titles report.Titles `json:"titles,omitempty"`
 
@@ -51,8 +56,27 @@ const (
 // A Selection selects grants; the zero value selects all.
 type Selection struct {
 	Src    netip.Prefix `json:"src"`
-	Port   enforce.Port `json:"port"`   // zero: any
-	Stanza int          `json:"stanza"` // zero: any
+	Port   enforce.Port `json:"port"`           // zero: any
+	Stanza int          `json:"stanza"`         // the line of SOURCE; zero: any
+	Name   string       `json:"name,omitempty"` // NAME or line, which who has the configuration makes Stanza
+}
+
+// resolve sets Stanza by Name, as line does (see [conf.Access.Line]).
+func (s *Selection) resolve(line func(string) (int, error)) (err error) {
+	if s.Name != "" {
+		s.Stanza, err = line(s.Name)
+		s.Name = ""
+	}
+	return err
+}
+
+// An Addition is a grant that the administrator asks for.
+type Addition struct {
+	Src    netip.Addr     `json:"src"`
+	Dst    netip.Addr     `json:"dst"` // invalid: any
+	Ports  []enforce.Port `json:"ports"`
+	For    time.Duration  `json:"for"`    // whole seconds; 0: the time of the stanza
+	Stanza string         `json:"stanza"` // NAME or line; "": the one that offers it
 }
 
 // Matches reports whether g is selected; of a grant with several ports one suffices.

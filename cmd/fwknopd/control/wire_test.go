@@ -95,7 +95,7 @@ func TestSelections(t *testing.T) {
 			}
 			s := selection(t, tt.src, tt.port, tt.stanza)
 			for _, do := range []string{"list", "revoke"} {
-				a, err := ask(path, request{do, s})
+				a, err := ask(path, request{Do: do, Select: s})
 				if err != nil || len(a.Grants) != tt.want {
 					t.Errorf("%s %+v: %v, %v", do, tt, a, err)
 				}
@@ -254,7 +254,7 @@ func TestRevokedStaysClosed(t *testing.T) {
 	if open := repaired(); len(open) != 2 {
 		t.Fatalf("repaired: %v", open)
 	}
-	if a, err := ask(path, request{"revoke", selection(t, "192.0.2.7", "", 0)}); err != nil || len(a.Grants) != 1 {
+	if a, err := ask(path, request{Do: "revoke", Select: selection(t, "192.0.2.7", "", 0)}); err != nil || len(a.Grants) != 1 {
 		t.Fatalf("revoke: %v, %v", a, err)
 	}
 	if open := repaired(); len(open) != 1 || open[0].Src != other.Src {

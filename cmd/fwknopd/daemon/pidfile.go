@@ -33,7 +33,7 @@ func (d *daemon) createPIDFile() error {
 	return nil
 }
 
-// serveControl opens the control socket, on which other processes list and close
+// serveControl opens the control socket, on which other processes list, close and open
 // grants, reload the configuration and ask for the status.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
@@ -43,6 +43,8 @@ func (d *daemon) serveControl() (stop func()) {
 		State: func() control.State {
 			return control.State{Waiting: d.waiting(), Unconfined: d.unconfined(), Access: d.conf().Access}
 		},
+		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
+		Add:    d.openByHand,
 		Reload: d.reloadOnRequest, Status: d.status,
 	})
 	if err != nil {

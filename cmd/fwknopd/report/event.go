@@ -26,6 +26,7 @@ type eventLine struct {
 	User      string          `json:"user,omitempty"`
 	Src       string          `json:"src_ip,omitempty"`
 	Grant     json.RawMessage `json:"grant,omitempty"`
+	By        string          `json:"by,omitempty"`
 	BlockedBy []string        `json:"blocked_by,omitempty"`
 	Command   string          `json:"command,omitempty"`
 	File      string          `json:"file,omitempty"`
@@ -52,6 +53,9 @@ func EventJSON(ev *monitor.Event, name string) []byte {
 		BlockedBy: ev.Blocked, Count: ev.Count, StepS: ev.Step.Seconds()}
 	if ev.Err != nil {
 		l.Error = ev.Err.Error()
+	}
+	if ev.ByHand {
+		l.By = "administrator"
 	}
 	if g := &ev.Grant; g.Src.IsValid() {
 		l.Stanza, l.User, l.Src, l.Grant = g.Stanza, g.User, g.Src.String(), appendGrant(nil, g, time.Time{})
@@ -87,7 +91,7 @@ func AppendEvent(b []byte, ev *monitor.Event, stanza string) []byte {
 // EventText returns the message for a monitor event, "" if there is none. host is the
 // name of this host, stanza the title of the stanza of [EventStanza].
 func EventText(ev *monitor.Event, host, stanza string) string {
-	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant, stanza)+blockedText(ev.Blocked)
+	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant, stanza)+byHandText(ev.ByHand)+blockedText(ev.Blocked)
 	switch ev.Kind {
 	case monitor.Granted:
 		return "opened " + what + untilText(&ev.Grant) + who
@@ -113,7 +117,11 @@ func EventText(ev *monitor.Event, host, stanza string) string {
 		if ev.Command.Stanza != 0 {
 			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(stanza, ev.Command.User)
 		}
-		return "refused what the worker asked for: " + what + ": " + ev.Err.Error() + who
+		by := "the worker"
+		if ev.ByHand {
+			by, who = "the administrator", ownerText(&ev.Grant, stanza)
+		}
+		return "refused what " + by + " asked for: " + what + ": " + ev.Err.Error() + who
 	case monitor.Failed:
 		if what += ": "; !ev.Grant.Src.IsValid() {
 			what = ""
@@ -165,6 +173,14 @@ func ExternalText(g *enforce.Grant, stanza string, opening bool, result command.
 	}
 	how := exitText(result.Status, result.TimedOut, err)
 	return fmt.Sprintf("%s command %q %s%s%s", verb, argv, how, clientText(stanza, g.User), outputText(result.Output))
+}
+
+// byHandText returns who asked for a grant that no packet asked for.
+func byHandText(byHand bool) string {
+	if byHand {
+		return " by the administrator"
+	}
+	return ""
 }
 
 // untilText returns when a grant ends.

@@ -89,6 +89,7 @@ var EventFields = []Field{
 	{"grant.snat", text, "", "translations", "Source that is put in: an address, or masquerade.", first, ""},
 	{"grant.external", texts, "", "EXTERNAL_CMD_OPEN", "The command that opens it, by arguments.", first, ""},
 	{"grant.foreign", text, "", "rules of other programs", "The rule.", first, ""},
+	{"by", text, "", "grants that no packet asked for", "administrator: fwknopd grants add asked for it.", first, ""},
 	{"blocked_by", texts, "", "events of grants", "Chains of other rules that still drop the packets.", first, ""},
 
 	{"error", text, "", "where something failed", "What went wrong.", first, "error.message"},

@@ -25,6 +25,15 @@ func UnconfirmedJSON(grants []enforce.Grant, titles Titles, now time.Time) []byt
 	return grantsJSON(fmt.Sprintf(`{"v":1,"unconfirmed":%q,"grants":[`, enforce.ErrUnconfirmed), grants, titles, now)
 }
 
+// ChangeJSON returns what a change did to a grant at the time now, as one object on a line.
+// Members may be added, never removed or changed.
+func ChangeJSON(change string, g *enforce.Grant, now time.Time) []byte {
+	b := appendText(append(appendTime([]byte(`{"v":1,"timestamp":"`), now), '"'), "change", change)
+	var out bytes.Buffer
+	json.HTMLEscape(&out, append(appendGrant(append(b, `,"grant":`...), g, now), "}\n"...))
+	return out.Bytes()
+}
+
 func grantsJSON(begin string, grants []enforce.Grant, titles Titles, now time.Time) []byte {
 	b := []byte(begin)
 	for i := range grants {
@@ -178,6 +187,16 @@ func ClosedText(g *enforce.Grant) string {
 		text = strings.Join(append(g.PortNames(), "by command"), " ")
 	}
 	return text + " for " + g.Src.String()
+}
+
+// OpenText returns when an open grant ends, its ports and its client. Times are in the location
+// of now.
+func OpenText(g *enforce.Grant, now time.Time) string {
+	if g.Expires.IsZero() {
+		return "without end: " + ClosedText(g)
+	}
+	left := max(g.Expires.Sub(now), 0).Round(time.Second)
+	return fmt.Sprintf("until %s, %v left: %s", g.Expires.In(now.Location()).Format(time.ANSIC), left, ClosedText(g))
 }
 
 // ListText renders grants for --fw-list, one rule a line, numbered from 1, with their

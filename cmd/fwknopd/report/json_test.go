@@ -103,3 +103,26 @@ func TestEventOfHostileGrant(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// Messages and events say whether the administrator asked or the worker.
+func TestWhoAsked(t *testing.T) {
+	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: 6, Number: 22}}, Stanza: 3, Expires: time.Unix(1700000000, 0)}
+	for _, c := range []struct {
+		ev   monitor.Event
+		text string
+		json string
+	}{
+		{monitor.Event{Kind: monitor.Granted, Grant: g}, "opened 192.0.2.7 tcp/22 until 2023-11-14T22:13:20Z (stanza 3)", ""},
+		{monitor.Event{Kind: monitor.Granted, Grant: g, ByHand: true}, "opened 192.0.2.7 tcp/22 until 2023-11-14T22:13:20Z (stanza 3) by the administrator", "administrator"},
+		{monitor.Event{Kind: monitor.Refused, Grant: g, Err: enforce.ErrPort}, "refused what the worker asked for: 192.0.2.7 tcp/22: port is not offered (stanza 3)", ""},
+		{monitor.Event{Kind: monitor.Refused, Grant: g, Err: enforce.ErrPort, ByHand: true}, "refused what the administrator asked for: 192.0.2.7 tcp/22: port is not offered (stanza 3)", "administrator"},
+	} {
+		var got struct{ By string }
+		if err := json.Unmarshal(EventJSON(&c.ev, ""), &got); err != nil || got.By != c.json {
+			t.Errorf("%s: %+v, %v", c.text, got, err)
+		}
+		if text := EventText(&c.ev, "", "stanza 3"); text != c.text {
+			t.Errorf("%s\nwant %s", text, c.text)
+		}
+	}
+}

@@ -24,6 +24,7 @@ type Logged struct {
 	Stanza    int                   `json:"stanza"`
 	Name      string                `json:"stanza_name"`
 	User      string                `json:"user"`
+	By        string                `json:"by"` // who asked for a grant in place of a packet
 	Error     string                `json:"error"`
 	BlockedBy []string              `json:"blocked_by"`
 	Count     int                   `json:"count"` // of a suppressed event: refusals that are not told one by one
@@ -72,6 +73,9 @@ func (e *Logged) Text() string {
 	}
 	if e.User != "" {
 		fmt.Fprintf(&b, " user %s", e.User)
+	}
+	if e.By != "" {
+		fmt.Fprintf(&b, " by the %s", e.By)
 	}
 	e.writeOutcome(&b)
 	text := conf.Printable(b.String()) + "\n"

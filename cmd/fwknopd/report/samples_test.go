@@ -84,6 +84,7 @@ func sampleEvents(at time.Time) (list []*monitor.Event) {
 	for _, kind := range []monitor.Kind{monitor.Granted, monitor.Extended, monitor.Kept, monitor.Adopted, monitor.Expired, monitor.Revoked,
 		monitor.Repaired, monitor.Postponed, monitor.Blocked} {
 		list = append(list, &monitor.Event{Kind: kind, Grant: *fullGrant(at), Blocked: []string{"table inet x chain y"}})
+		list = append(list, &monitor.Event{Kind: kind, Grant: *fullGrant(at), ByHand: true})
 	}
 	list = append(list,
 		&monitor.Event{Kind: monitor.Refused, Grant: *fullGrant(at), Err: broken},

@@ -1,0 +1,15 @@
+package control
+
+import (
+	"context"
+
+	"fwknopd/enforce"
+)
+
+// lookAt says that connections are not looked at: keep-state rules of ipfw keep them.
+func lookAt(_ context.Context, _ []enforce.Grant, cut bool) *Connections {
+	if !cut {
+		return nil
+	}
+	return &Connections{Error: "connections are not looked up on freebsd, tcpdrop(8) ends them"}
+}
