@@ -125,6 +125,7 @@ type Server struct {
 	// Logs and mail.
 	Verbose        int
 	EventLog       string
+	EventLogGroup  string
 	Hostname       string
 	MailTo         []string
 	MailExe        string

@@ -22,7 +22,16 @@ type eventLog struct {
 	file io.WriteCloser // nil: none
 	torn bool           // the file ends within a line
 	lost int            // objects since the last one that was written
+	readers
 	logf func(sev severity, format string, args ...any)
+}
+
+// configure opens the log of a configuration.
+func (e *eventLog) configure(s *conf.Server) {
+	e.mu.Lock()
+	e.readers = readers{group: s.EventLogGroup, folder: s.LogDir}
+	e.mu.Unlock()
+	e.open(s.EventLog)
 }
 
 // open opens path for appending, again if it is open: the file may have been renamed.
@@ -46,6 +55,9 @@ func (e *eventLog) open(path string) {
 	if err != nil {
 		e.logf(warning, "no event log: %v", err)
 		return
+	}
+	if err := e.readers.admit(f); err != nil {
+		e.logf(warning, "event log: EVENT_LOG_GROUP: %v", err)
 	}
 	e.file, e.torn = f, endsInLine(f)
 }

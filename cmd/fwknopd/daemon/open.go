@@ -27,7 +27,7 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	d.loadPositions()
 	if !d.o.Test || d.conf().Values.IsSet("EVENT_LOG") {
-		d.events.open(s.EventLog)
+		d.events.configure(s)
 	}
 	d.logf(info, "starting fwknopd v%s", d.version)
 	if err := d.confine(); err != nil {

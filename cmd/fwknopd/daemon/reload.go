@@ -45,7 +45,7 @@ func (d *daemon) reload(quiet bool) {
 	d.mu.Unlock()
 	d.logger.configure(s.Loaded)
 	if !d.o.Test || s.Values.IsSet("EVENT_LOG") {
-		d.events.open(s.Server.EventLog)
+		d.events.configure(s.Server)
 	}
 	d.mon.Reload(d.workerPolicy())
 	d.mon.Notify(privsep.NoticeReload)
