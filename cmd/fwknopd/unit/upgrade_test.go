@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"fwknopd/cmd/fwknopd/keygen"
@@ -98,7 +100,20 @@ func (d *debian) configure(t *testing.T, keys keygen.Keys) (server, access strin
 func (d *debian) start(t *testing.T) {
 	t.Helper()
 	d.in(t, "setpriv", "--groups=adm", "--inh-caps=-all", "--bounding-set=-all,+net_admin,+net_raw,+net_bind_service,+setuid,+setgid,+kill", "fwknopd")
-	t.Cleanup(func() { d.in(t, "sh", "-c", "[ ! -x /usr/sbin/fwknopd ] || fwknopd -K || true") })
+	text, err := os.ReadFile(d.path(pidFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // the removal should have ended it
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && strings.HasPrefix(exe, d.root) {
+			t.Errorf("the daemon still runs")
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 }
 
 // knock has the client of the other package ask for a port until it is open.
