@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/binary"
 	"fmt"
 	"hash/maphash"
 	"net/netip"
@@ -26,7 +27,7 @@ const (
 // retransmitted SYN counts as a copy there.
 type copies struct {
 	seed  maphash.Seed
-	slots []packetID // by hash of the payload
+	slots []packetID // by slotOf
 	count uint64
 }
 
@@ -34,7 +35,8 @@ type copies struct {
 // IP identification and payload.
 type packetID struct {
 	payload  uint64 // hash of it
-	at       int64  // Unix nanoseconds
+	slot     uint8
+	at       int64 // Unix nanoseconds
 	src, dst netip.AddrPort
 	in       uint64 // hash of the interface's name, 0 if there is none
 	record   int64
@@ -95,7 +97,7 @@ func (c *copies) identify(p *packetID, ev *parse.Event) bool {
 	if c.slots == nil {
 		c.slots, c.seed = make([]packetID, copySlots), maphash.MakeSeed()
 	}
-	p.payload, p.at = maphash.Bytes(c.seed, ev.Payload), ev.Time.UnixNano()
+	p.payload, p.slot, p.at = maphash.Bytes(c.seed, ev.Payload), slotOf(ev), ev.Time.UnixNano()
 	p.src, p.dst, p.proto, p.id, p.ttl = ev.Src, ev.Dst, ev.Proto, ev.ID, ev.TTL
 	if p.in = 0; len(ev.In) > 0 {
 		p.in = maphash.Bytes(c.seed, ev.In)
@@ -114,7 +116,17 @@ func (c *copies) find(p *packetID) *packetID {
 // record stores a packet that was decided.
 func (c *copies) record(p *packetID) { *c.slot(p) = *p }
 
-func (c *copies) slot(p *packetID) *packetID { return &c.slots[p.payload%copySlots] }
+func (c *copies) slot(p *packetID) *packetID { return &c.slots[p.slot] }
+
+// slotOf returns the place of a packet. It must not depend on the seed: which packets are
+// forgotten is the same in each replay. Messages are random in their middle.
+func slotOf(ev *parse.Event) uint8 {
+	h := uint64(ev.ID)
+	if middle := ev.Payload[len(ev.Payload)/2:]; len(middle) >= 8 {
+		h ^= binary.LittleEndian.Uint64(middle)
+	}
+	return uint8(h * 0x9e3779b97f4a7c15 >> 56) // copySlots of them
+}
 
 // isCopyOf reports whether p is a copy of q. Without an identification (IPv6) the hop
 // limits must be equal or differ by one (this host as a router). A packet that no stanza

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -200,5 +202,40 @@ func TestCopiesAllocateNothing(t *testing.T) {
 	cut.Captured, cut.Whole = 42, 246
 	if n := testing.AllocsPerRun(100, func() { e.Decide(s.now, ev); e.Decide(s.now, cut) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestCopiesAreForgottenAlike: which packets are remembered does not depend on the seed of a
+// process, so that each replay decides the same.
+func TestCopiesAreForgottenAlike(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var one, other copies
+	var sent []parse.Event
+	known := 0
+	for i := range 20000 {
+		var ev parse.Event
+		if i > 0 && i%2 == 0 {
+			ev = sent[max(0, len(sent)-1-rnd.IntN(2*copySlots))]
+		} else {
+			ev = parse.Event{Time: time.Unix(1, int64(i)), Origin: parse.OriginFrame, TTL: 64, Proto: parse.UDP, ID: uint16(rnd.Uint32()),
+				Src: netip.MustParseAddrPort("192.0.2.7:40000"), Payload: fmt.Appendf(nil, "%040x", rnd.Uint64())}
+			sent = append(sent, ev)
+		}
+		var a, b packetID
+		if !one.identify(&a, &ev) || !other.identify(&b, &ev) {
+			t.Fatal("not identified")
+		}
+		first, second := one.find(&a), other.find(&b)
+		if (first == nil) != (second == nil) {
+			t.Fatalf("packet %d: a copy to one of two", i)
+		}
+		if first != nil {
+			known++
+		}
+		one.record(&a)
+		other.record(&b)
+	}
+	if known < 2000 || known > 9000 {
+		t.Errorf("%d of 10000 copies known: none was forgotten, or nearly all", known)
 	}
 }
