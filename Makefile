@@ -107,8 +107,8 @@ golden:
 	$(GO) test $$(git grep -l 'fwknopd/fixtures/golden"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 	UPDATE_SCRIPTS=1 $(GO) test -run Scripts ./cmd/fwknopd
 
-# build/fwknopd_VERSION_ARCH.deb, fwknopd-client_VERSION_ARCH.deb and their .cdx.json, the same bytes
-# from the same commit.
+# The packages fwknopd and fwknopd-client in build, as .deb and .rpm, and their .cdx.json: the same
+# bytes from the same commit.
 package:
 	cmd/fwknopd/unit/package build
 

@@ -132,6 +132,7 @@ type Server struct {
 	Verbose        int
 	EventLog       string
 	EventFormat    string // EVENT_LOG_FORMAT
+	EventLogGroup  string
 	Hostname       string
 	MailTo         []string
 	MailExe        string

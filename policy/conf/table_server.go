@@ -164,6 +164,8 @@ var ServerKeywords = []Keyword{
 	{Name: "EVENT_LOG", Kind: FilePath, Default: "$FWKNOP_DIR/events.jsonl", In: Ours, Text: "Log of all decisions, one JSON object a line; __NONE__ for none.", into: func(s *Server) any { return &s.EventLog }},
 	{Name: "EVENT_LOG_FORMAT", Kind: Enum, Values: []string{EventsJSON, EventsECS}, Default: EventsJSON, In: Ours,
 		Text: "Form of its objects: json, our own, or ecs, the Elastic Common Schema; fwknopd-events(5) has both.", into: func(s *Server) any { return &s.EventFormat }},
+	{Name: "EVENT_LOG_GROUP", Kind: Group, In: Ours,
+		Text: "Group, such as adm, that may read EVENT_LOG, also once it is rotated, and may enter FWKNOP_DIR if the log is there; unset, only root reads it.", into: func(s *Server) any { return &s.EventLogGroup }},
 	{Name: "HOSTNAME", Kind: Text, In: manual, Text: "Name of this host in mails; unset means ask the system.", into: func(s *Server) any { return &s.Hostname }},
 	{Name: "EMAIL_ADDRESSES", Kind: MailList, Default: "root@localhost", In: manual, Text: "Who gets mail.", into: func(s *Server) any { return &s.MailTo }},
 	{Name: "ALERTING_METHODS", Kind: EnumList, Values: alertWords, Default: "ALL", In: InPerl19, Text: "ALL, or of noemail, nosyslog and verbose.", into: func(s *Server) any { return &s.AlertMethods }},

@@ -23,6 +23,7 @@ type eventLog struct {
 	file io.WriteCloser   // nil: none
 	torn bool             // the file ends within a line
 	lost int              // objects since the last one that was written
+	readers
 	logf func(sev severity, format string, args ...any)
 }
 
@@ -49,6 +50,9 @@ func (e *eventLog) open(path string, ecs *report.Observer) {
 		e.logf(warning, "no event log: %v", err)
 		return
 	}
+	if err := e.readers.admit(f); err != nil {
+		e.logf(warning, "event log: EVENT_LOG_GROUP: %v", err)
+	}
 	e.file, e.torn = f, endsInLine(f)
 }
 
@@ -62,12 +66,20 @@ func (e *eventLog) reopen() {
 	}
 }
 
+// admits sets who may read the log once it is opened.
+func (e *eventLog) admits(r readers) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.readers = r
+}
+
 // openEvents opens the event log as the configuration says.
 func (d *daemon) openEvents(s *conf.Server) {
 	var ecs *report.Observer
 	if s.EventFormat == conf.EventsECS {
 		ecs = &report.Observer{Hostname: hostname(), Version: d.version}
 	}
+	d.events.admits(readers{group: s.EventLogGroup, folder: s.LogDir})
 	d.events.open(s.EventLog, ecs)
 }
 

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"os/user"
 	"regexp"
 
 	"fwknopd/cmd/fwknopd/keygen"
@@ -11,14 +12,21 @@ import (
 // madeBy ends the comment in front of a stanza of init, which goes with it.
 const madeBy = ", made by fwknopd init"
 
+// logGroup may read logs on most Linux systems.
+const logGroup = "adm"
+
 // serverText is the server file that init writes where there is none.
 func serverText(intf string) string {
-	return fmt.Sprintf(`# Made by fwknopd init. "fwknopd help KEYWORD" explains a keyword, "fwknopd -D" shows all values.
+	text := fmt.Sprintf(`# Made by fwknopd init. "fwknopd help KEYWORD" explains a keyword, "fwknopd -D" shows all values.
 PCAP_INTF                  %s
 PCAP_FILTER                udp port %d
 FLUSH_IPT_AT_INIT          N
 FLUSH_IPT_AT_EXIT          N
 `, intf, spa.DefaultPort)
+	if _, err := user.LookupGroup(logGroup); err == nil {
+		text += "EVENT_LOG_GROUP            " + logGroup + "\n"
+	}
+	return text
 }
 
 // stanzaText is a stanza of access.conf. A message must hold the address to open, so that an

@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,78 +11,136 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// debian is the root file system of a minimal installation of Debian stable.
-func debian(t *testing.T) (root string) {
+// A debian is the root of a minimal installation of Debian stable, whose processes have the
+// network of a lab's server.
+type debian struct {
+	root string
+	lab  *netlab.Lab
+}
+
+// inRoot mounts what programs need, for its command alone.
+const inRoot = `mount -t proc proc "$0/proc" && exec chroot "$0" env -i LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"`
+
+func newDebian(t *testing.T) *debian {
 	t.Helper()
-	root = filepath.Join(t.TempDir(), "root")
-	out, err := exec.Command("debootstrap", "--variant=minbase", "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg",
-		"trixie", root, "http://deb.debian.org/debian").CombinedOutput()
+	netlab.Need(t, "debootstrap", "chroot", "unshare", "dpkg-deb", "git", "gzip")
+	const keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+	if _, err := os.Stat(keys); err != nil {
+		netlab.SkipOrFail(t, "needs debian-archive-keyring")
+	}
+	d := &debian{root: filepath.Join(t.TempDir(), "root"), lab: netlab.New(t)}
+	out, err := exec.Command("debootstrap", "--variant=minbase", "--keyring="+keys, "trixie", d.root, "http://deb.debian.org/debian").CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 		netlab.SkipOrFail(t, "cannot make a Debian root: "+lines[len(lines)-1])
 	}
-	return root
+	return d
 }
 
-// The package can be installed on a stock Debian, works, and is removed without leaving
-// anything.
-func TestPackageOnDebian(t *testing.T) {
-	netlab.Need(t, "debootstrap", "chroot", "dpkg-deb", "git", "gzip")
-	if _, err := os.Stat("/usr/share/keyrings/debian-archive-keyring.gpg"); err != nil {
-		netlab.SkipOrFail(t, "needs debian-archive-keyring")
+// in runs a command in the root; it fails the test if the command fails.
+func (d *debian) in(t *testing.T, argv ...string) string {
+	t.Helper()
+	out, err := d.try(d.lab.Server.Command, argv...)
+	if err != nil {
+		t.Fatalf("%q: %v\n%s", argv, err, out)
 	}
-	deb := build(t)
-	root := debian(t)
-	in := func(argv ...string) string {
-		t.Helper()
-		return run(t, "chroot", append([]string{root, "env", "LC_ALL=C", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, argv...)...)
+	return out
+}
+
+// try runs a command in the root, started by command, and returns all that it prints. What
+// goes on in the background does not hold it.
+func (d *debian) try(command func(string, ...string) *exec.Cmd, argv ...string) (string, error) {
+	printed, err := os.CreateTemp(d.root+"/tmp", "printed")
+	if err != nil {
+		return "", err
 	}
-	// The manual page of a package of the base system, and ours.
-	const pamPage = "/usr/share/man/man5/access.conf.5.gz" // of libpam-modules or libpam-runtime
-	if owner := in("dpkg", "-S", pamPage); !strings.HasPrefix(owner, "libpam-") {
-		t.Errorf("access.conf(5) belongs to %s", owner)
+	defer printed.Close()
+	cmd := command("unshare", append([]string{"--mount", "--propagation", "private", "sh", "-c", inRoot, d.root}, argv...)...)
+	cmd.Stdout, cmd.Stderr = printed, printed
+	err = cmd.Run()
+	text, err2 := os.ReadFile(printed.Name())
+	if err2 != nil {
+		return "", err2
 	}
-	text, err := os.ReadFile(deb)
+	return string(text), err
+}
+
+// path returns the name of a file of the root outside of it.
+func (d *debian) path(name string) string { return filepath.Join(d.root, name) }
+
+// copyIn copies a file into the root.
+func (d *debian) copyIn(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(d.path(to), text, 0o644)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(root, "fwknopd.deb"), text, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	var files []string
-	for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
-		if name := strings.Fields(line)[5]; !strings.HasSuffix(name, "/") {
-			files = append(files, strings.TrimPrefix(name, "."))
-		}
+}
+
+// traces returns what is left of the package: files, lines of users, diversions.
+func (d *debian) traces(t *testing.T) string {
+	t.Helper()
+	return d.in(t, "sh", "-c", `find / -xdev \( -path /proc -o -path /var/lib/dpkg -o -path /var/lib/apt -o -path /var/cache \) -prune -o -iname '*fwknop*' -print
+grep -H fwknop /etc/passwd /etc/group /etc/shadow /etc/gshadow
+dpkg-divert --list '*fwknop*'; dpkg-query -W -f '${Package} ${Status}\n' '*fwknop*' 2>/dev/null | grep -v ' unknown ok not-installed$' | grep -v libfko; true`)
+}
+
+// The package can be installed on a stock Debian without systemd, owns its files beside those
+// of the base system, works, and is purged without leaving anything.
+func (d *debian) stock(t *testing.T, p packages) {
+	// The manual page of a package of the base system, and ours.
+	const pamPage = "/usr/share/man/man5/access.conf.5.gz" // of libpam-modules or libpam-runtime
+	if owner := d.in(t, "dpkg", "-S", pamPage); !strings.HasPrefix(owner, "libpam-") {
+		t.Errorf("access.conf(5) belongs to %s", owner)
 	}
 	for range 2 { // once more after a purge
-		in("dpkg", "-i", "/fwknopd.deb")
-		if status := in("dpkg-query", "-W", "-f", "${Status}", "fwknopd"); status != "install ok installed" {
+		d.in(t, "dpkg", "-i", "/pkg.deb")
+		if status := d.in(t, "dpkg-query", "-W", "-f", "${Status}", "fwknopd"); status != "install ok installed" {
 			t.Errorf("status after the installation: %s", status)
 		}
-		if bad := in("dpkg", "--verify", "fwknopd", "libpam-modules", "libpam-runtime"); bad != "" {
+		if bad := d.in(t, "dpkg", "--verify", "fwknopd", "libpam-modules", "libpam-runtime"); bad != "" {
 			t.Errorf("verify: %s", bad)
 		}
-		for _, name := range files {
-			if owner := in("dpkg", "-S", name); owner != "fwknopd: "+name+"\n" {
+		for line := range strings.Lines(contents) {
+			name := strings.TrimSuffix(strings.TrimPrefix(strings.Fields(line)[1], "."), "/")
+			if owner := d.in(t, "dpkg", "-S", name); owner != "fwknopd: "+name+"\n" {
 				t.Errorf("%s belongs to %s", name, owner)
 			}
 		}
-		if version := in("fwknopd", "-V"); !strings.HasPrefix(version, "[+] fwknopd v") {
+		if user := d.in(t, "getent", "passwd", "fwknopd"); !strings.HasSuffix(user, ":fwknopd worker:/nonexistent:/usr/sbin/nologin\n") {
+			t.Errorf("user: %s", user)
+		}
+		if version := d.in(t, "fwknopd", "-V"); !strings.HasPrefix(version, "[+] fwknopd v") {
 			t.Errorf("version: %s", version)
 		}
-		in("dpkg", "-r", "fwknopd")
-		in("dpkg", "-P", "fwknopd")
-		for _, name := range files {
-			if _, err := os.Lstat(filepath.Join(root, name)); !os.IsNotExist(err) {
-				t.Errorf("%s is left behind: %v", name, err)
-			}
+		d.in(t, "dpkg", "-r", "fwknopd")
+		d.in(t, "dpkg", "-P", "fwknopd")
+		if left := d.traces(t); left != "" {
+			t.Errorf("left behind:\n%s", left)
 		}
-		if audit := in("dpkg", "--audit"); audit != "" {
+		if audit := d.in(t, "dpkg", "--audit"); audit != "" {
 			t.Errorf("audit: %s", audit)
 		}
 	}
-	if _, err := os.Lstat(filepath.Join(root, pamPage)); err != nil {
+	if _, err := os.Lstat(d.path(pamPage)); err != nil {
 		t.Errorf("the page of PAM: %v", err)
 	}
+}
+
+// One root serves all tests of the packages on Debian, one after the other.
+func TestPackageOnDebian(t *testing.T) {
+	d := newDebian(t)
+	p := build(t)
+	d.copyIn(t, p.deb, "/pkg.deb")
+	d.copyIn(t, "/etc/resolv.conf", "/etc/resolv.conf")
+	t.Run("stock", func(t *testing.T) { d.stock(t, p) })
+	if out, err := d.try(exec.Command, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends fwknop-server logrotate"); err != nil {
+		netlab.SkipOrFail(t, fmt.Sprintf("cannot install fwknop-server: %v\n%s", err, out))
+	}
+	t.Run("upgrade", func(t *testing.T) { d.upgrade(t, p) })
+	t.Run("rpm", func(t *testing.T) { d.redHat(t, p) })
 }

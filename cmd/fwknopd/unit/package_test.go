@@ -2,10 +2,8 @@ package unit
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"debug/buildinfo"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,61 +14,24 @@ import (
 	"fwknopd/fixtures/netlab"
 )
 
-// contents lists all files of the package with their modes.
-const contents = `-rw-r--r-- ./etc/logrotate.d/fwknopd
--rw-r--r-- ./usr/lib/systemd/system/fwknopd.service
--rw-r--r-- ./usr/lib/sysusers.d/fwknopd.conf
--rwxr-xr-x ./usr/sbin/fwknopd
--rw-r--r-- ./usr/share/bash-completion/completions/fwknopd
--rw-r--r-- ./usr/share/doc/fwknopd/README.md.gz
--rw-r--r-- ./usr/share/doc/fwknopd/SECURITY.md.gz
--rw-r--r-- ./usr/share/doc/fwknopd/copyright
--rw-r--r-- ./usr/share/doc/fwknopd/examples/access.conf
--rw-r--r-- ./usr/share/doc/fwknopd/examples/commands.conf
--rw-r--r-- ./usr/share/doc/fwknopd/examples/fwknop.conf
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/README.md
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/acquis.yaml
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/fwknopd-logs.yaml
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/crowdsec/fwknopd-password-bf.yaml
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/filter.d/fwknopd.conf
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/jail.d/fwknopd.conf
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/filebeat/filebeat.yml
--rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/vector/vector.toml
--rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
--rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
--rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
--rw-r--r-- ./usr/share/man/man5/fwknopd-events.5.gz
--rw-r--r-- ./usr/share/man/man8/fwknopd.8.gz
--rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknopd
-`
-
-// clientContents lists all files of the client's package with their modes.
-const clientContents = `-rwxr-xr-x ./usr/bin/fwknop
--rw-r--r-- ./usr/share/bash-completion/completions/fwknop
--rw-r--r-- ./usr/share/doc/fwknopd-client/copyright
--rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknop.fish
--rw-r--r-- ./usr/share/man/man8/fwknop.8.gz
--rw-r--r-- ./usr/share/zsh/vendor-completions/_fwknop
-`
-
+// The packages hold what they shall, and the daemon's is unpacked and works.
 func TestPackage(t *testing.T) {
 	netlab.Need(t, "dpkg-deb", "dpkg", "git", "gzip")
-	deb := build(t)
-	checkContents(t, deb, contents)
-	client := strings.Replace(deb, "/fwknopd_", "/fwknopd-client_", 1)
-	checkContents(t, client, clientContents)
-	if got := run(t, "dpkg-deb", "-f", client, "Conflicts"); got != "fwknop-client\n" {
-		t.Errorf("Conflicts of the client: %s", got)
+	p := build(t)
+	checkContents(t, p.deb, contents)
+	checkContents(t, p.clientDeb, clientContents)
+	for field, want := range map[string]string{
+		"Conflicts": "fwknop-server, fwknop-apparmor-profile", "Replaces": "fwknop-server", "Provides": "fwknop-server",
+	} {
+		if got := run(t, "dpkg-deb", "-f", p.deb, field); got != want+"\n" {
+			t.Errorf("%s: %s", field, got)
+		}
+		if got := run(t, "dpkg-deb", "-f", p.clientDeb, field); got != "fwknop-client\n" {
+			t.Errorf("%s of the client: %s", field, got)
+		}
 	}
-	if got := run(t, "dpkg-deb", "-f", deb, "Conflicts"); got != "fwknop-server, fwknop-apparmor-profile\n" {
-		t.Errorf("Conflicts: %s", got)
-	}
-	again := build(t)
-	if filepath.Base(deb) != filepath.Base(again) || sum(t, deb) != sum(t, again) || sum(t, materials(deb)) != sum(t, materials(again)) {
-		t.Errorf("a second build differs: %s, %s", deb, again)
-	}
-	root := install(t, deb)
-	t.Run("materials", func(t *testing.T) { checkMaterials(t, deb, filepath.Join(root, "usr/sbin/fwknopd")) })
+	root := install(t, p.deb)
+	t.Run("materials", func(t *testing.T) { checkMaterials(t, p.materials, filepath.Join(root, "usr/sbin/fwknopd")) })
 	t.Run("program", func(t *testing.T) { program(t, root) })
 	t.Run("samples", func(t *testing.T) { samples(t, root) })
 	t.Run("user", func(t *testing.T) {
@@ -84,42 +45,9 @@ func TestPackage(t *testing.T) {
 	})
 }
 
-// checkContents compares the files of a package and their modes with want.
-func checkContents(t *testing.T, deb, want string) {
-	t.Helper()
-	list := ""
-	for line := range strings.Lines(run(t, "dpkg-deb", "-c", deb)) {
-		f := strings.Fields(line)
-		if f[1] != "root/root" {
-			t.Errorf("owner: %s", line)
-		}
-		if !strings.HasSuffix(f[5], "/") {
-			list += f[0] + " " + f[5] + "\n"
-		}
-	}
-	if list != want {
-		t.Errorf("contents of %s:\n%swant:\n%s", filepath.Base(deb), list, want)
-	}
-}
-
-// build builds the package in a temporary directory.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	run(t, "./package", dir)
-	found, err := filepath.Glob(filepath.Join(dir, "fwknopd_*.deb"))
-	if err != nil || len(found) != 1 {
-		t.Fatalf("packages: %q, %v", found, err)
-	}
-	return found[0]
-}
-
-// materials returns the name of the bill of materials of a package.
-func materials(deb string) string { return strings.TrimSuffix(deb, ".deb") + ".cdx.json" }
-
 // checkMaterials compares the bill of materials with what the linker recorded.
-func checkMaterials(t *testing.T, deb, program string) {
-	text, err := os.ReadFile(materials(deb))
+func checkMaterials(t *testing.T, bom, program string) {
+	text, err := os.ReadFile(bom)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,13 +179,4 @@ func run(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %q: %v\n%s", name, args, err, &errs)
 	}
 	return string(out)
-}
-
-func sum(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(text))
 }

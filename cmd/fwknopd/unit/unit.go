@@ -1,3 +1,3 @@
-// Package unit holds the systemd unit of fwknopd and the script that builds its Debian
-// package. Its only code is the tests of both.
+// Package unit holds the systemd unit of fwknopd and what its packages are made of. Its only
+// code is the tests of both.
 package unit
