@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"fwknopd/fixtures/netlab"
-	"fwknopd/policy/conf"
 )
 
 // rights returns mode and group of a file.
@@ -90,7 +89,7 @@ func TestEventLogGroupElsewhere(t *testing.T) {
 			}
 		}
 		said = nil
-		e.open(log)
+		e.open(log, nil)
 		if got := rights(t, log); got != c.file {
 			t.Errorf("%s: the log has %s, want %s", name, got, c.file)
 		}
