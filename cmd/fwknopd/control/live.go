@@ -49,6 +49,18 @@ func withPaths(c cli.Command, args []string, run func(*command) int, stdout, std
 	return run(&command{o, l, stdout, stderr})
 }
 
+// AskStatus returns what the daemon with that pid file says about itself.
+func AskStatus(pidFile string) (*report.Status, error) {
+	a, err := askTimeout(statusTimeout, SocketPath(pidFile), request{Do: "status"})
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Status == nil:
+		return nil, errors.New("the daemon gave no status")
+	}
+	return a.Status, nil
+}
+
 // errNotRunning means that there is no daemon with the pid file of the configuration.
 var errNotRunning = errors.New("no running fwknopd detected")
 

@@ -41,12 +41,12 @@ func (c *command) state(d daemon) State {
 	if d.pid == 0 {
 		return State{}
 	}
-	s, _ := Ask(c.pidFile())
+	s, _ := askState(c.pidFile())
 	return s
 }
 
-// Ask returns what the daemon with that pid file reports about itself.
-func Ask(pidFile string) (State, error) {
+// askState returns what the daemon with that pid file reports about itself.
+func askState(pidFile string) (State, error) {
 	a, err := askTimeout(stateTimeout, SocketPath(pidFile), request{Do: "state"})
 	if err != nil {
 		return State{}, err

@@ -2,9 +2,12 @@ package doctor
 
 import (
 	"fmt"
+	"time"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/pidfile"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/sandbox"
 	"fwknopd/policy/conf"
 )
@@ -30,20 +33,31 @@ func examineProcess(s *conf.Server) (list []finding) {
 	if pid == 0 {
 		return []finding{{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"}}
 	}
-	state, err := control.Ask(s.PIDFile)
-	if err != nil {
-		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), "fwknopd -R"})
-	}
 	if isReplaced(pid) {
 		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d runs a program file that was replaced since", pid), "fwknopd -R, or systemctl restart fwknopd"})
 	}
-	for _, text := range []string{state.Waiting, state.Unconfined} {
+	status, err := control.AskStatus(s.PIDFile)
+	if err != nil {
+		return append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), "fwknopd -R"})
+	}
+	return append(list, judgeStatus(status)...)
+}
+
+// judgeStatus judges what a daemon says about itself.
+func judgeStatus(s *report.Status) (list []finding) {
+	for _, text := range []string{s.Waiting, s.Unconfined, s.NotApplied} {
 		if text != "" {
 			list = append(list, finding{"daemon", warning, text, ""})
 		}
 	}
+	if r := s.Reload; r != nil && r.Verdict == report.ReloadRefused {
+		list = append(list, finding{"daemon", fix, fmt.Sprintf("%s, since %s", r.Text(), r.Time.UTC().Format(time.RFC3339)), "fwknopd check, then fwknopd reload"})
+	}
+	if s.Version != cli.Release {
+		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d is fwknopd %s, this is %s", s.PID, s.Version, cli.Release), "fwknopd -R, or systemctl restart fwknopd"})
+	}
 	if len(list) == 0 {
-		list = append(list, finding{"daemon", ok, fmt.Sprintf("runs as process %d", pid), ""})
+		list = append(list, finding{"daemon", ok, fmt.Sprintf("fwknopd %s runs as process %d with the configuration of %s", s.Version, s.PID, s.Loaded.UTC().Format(time.RFC3339)), ""})
 	}
 	return list
 }

@@ -1,0 +1,33 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/report"
+)
+
+func TestJudgeStatus(t *testing.T) {
+	at := time.Date(2026, 11, 29, 6, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name   string
+		change func(*report.Status)
+		state  string
+		text   string
+	}{
+		{"as it should be", func(*report.Status) {}, ok, "fwknopd " + cli.Release + " runs as process 7 with the configuration of 2026-11-29T06:00:00Z"},
+		{"another version", func(s *report.Status) { s.Version = "0.0.1" }, warning, "process 7 is fwknopd 0.0.1, this is " + cli.Release},
+		{"refused", func(s *report.Status) { s.Reload = &report.Reload{Verdict: report.ReloadRefused, Time: at} }, fix, "the new configuration is refused, the old one stays in force, since 2026-11-29T06:00:00Z"},
+		{"refused before", func(s *report.Status) { s.Reload = &report.Reload{Verdict: report.ReloadLoaded, Time: at} }, ok, "runs as process 7"},
+		{"waiting", func(s *report.Status) { s.Waiting = "waiting for eth0" }, warning, "waiting for eth0"},
+		{"not applied", func(s *report.Status) { s.NotApplied = "no keyring" }, warning, "no keyring"},
+	} {
+		s := &report.Status{PID: 7, Version: cli.Release, Loaded: at}
+		c.change(s)
+		if list := judgeStatus(s); len(list) != 1 || list[0].State != c.state || !strings.Contains(list[0].Text, c.text) {
+			t.Errorf("%s: %+v", c.name, list)
+		}
+	}
+}
