@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,11 +22,7 @@ func WatchLinks(ctx context.Context, names map[string]bool, changed func(Link)) 
 	if err != nil {
 		return err
 	}
-	feed := newLinkFeed(socket, func(l Link) {
-		if names[l.Name] {
-			changed(l)
-		}
-	})
+	feed := newLinkFeed(socket, slices.Collect(maps.Keys(names)), changed)
 	context.AfterFunc(ctx, feed.close)
 	return nil
 }
@@ -46,27 +44,35 @@ func openLinks() (*os.File, error) {
 // functions has a long one.
 const maxLinkMessage = 64 << 10
 
-// A linkFeed reads the changes of all interfaces from rtnetlink.
+// A linkFeed reads the changes of interfaces from rtnetlink.
 type linkFeed struct {
-	conn *os.File      // of openLinks
-	done chan struct{} // closed when it has ended
+	conn    *os.File       // of openLinks
+	indexes map[string]int // of the interfaces by their names, 0 where there is none
+	changed func(Link)
+	done    chan struct{} // closed when it has ended
 }
 
-func newLinkFeed(conn *os.File, changed func(Link)) *linkFeed {
-	f := &linkFeed{conn, make(chan struct{})}
-	go f.run(changed)
+// newLinkFeed calls changed, from one goroutine, for each change of an interface that has one of
+// the names. One that gets another name is gone.
+func newLinkFeed(conn *os.File, names []string, changed func(Link)) *linkFeed {
+	f := &linkFeed{conn, make(map[string]int), changed, make(chan struct{})}
+	for _, name := range names {
+		f.indexes[name] = linkNow(name, conn).Index
+	}
+	go f.run()
 	return f
 }
 
 // run reads until the socket is closed.
-func (f *linkFeed) run(changed func(Link)) {
+func (f *linkFeed) run() {
 	defer close(f.done)
 	buf := make([]byte, maxLinkMessage)
 	for {
 		n, err := f.conn.Read(buf)
 		if err != nil {
-			if errors.Is(err, unix.ENOBUFS) {
-				continue // an event was lost; the next will do
+			if errors.Is(err, unix.ENOBUFS) { // an event was lost
+				f.lookAgain()
+				continue
 			}
 			return
 		}
@@ -76,10 +82,54 @@ func (f *linkFeed) run(changed func(Link)) {
 		}
 		for _, m := range messages {
 			if l, ok := linkOf(m); ok {
-				changed(l)
+				f.take(l)
 			}
 		}
 	}
+}
+
+// take passes on a change of an interface that has one of the names, or had it.
+func (f *linkFeed) take(l Link) {
+	for name, index := range f.indexes {
+		switch {
+		case l.Name == name:
+			f.indexes[name] = l.Index
+			if l.Gone {
+				f.indexes[name] = 0
+			}
+			f.changed(l)
+		case l.Index == index:
+			f.indexes[name] = 0
+			f.changed(Link{Name: name, Index: index, Gone: true})
+		}
+	}
+}
+
+// lookAgain takes what is there now as the change.
+func (f *linkFeed) lookAgain() {
+	for name, index := range f.indexes {
+		l := linkNow(name, f.conn)
+		if index != 0 && index != l.Index {
+			f.take(Link{Name: name, Index: index, Gone: true})
+		}
+		if !l.Gone {
+			f.take(l)
+		}
+	}
+}
+
+// linkNow asks through a socket of any family for the interface that has the name.
+func linkNow(name string, through socket) Link {
+	var req interfaceRequest
+	if req.send(through, name, unix.SIOCGIFINDEX) != nil {
+		return Link{Name: name, Gone: true}
+	}
+	index := int(req.Uint32())
+	if req.send(through, name, unix.SIOCGIFFLAGS) != nil {
+		return Link{Name: name, Gone: true}
+	}
+	flags := req.Uint16()
+	return Link{Name: name, Index: index, Up: flags&unix.IFF_UP != 0, Running: flags&unix.IFF_RUNNING != 0}
 }
 
 // linkOf decodes one RTM_NEWLINK or RTM_DELLINK: struct ifinfomsg and attributes.
@@ -135,7 +185,7 @@ func watchLinks(name string, open func() (*os.File, error)) (*linkWatch, error) 
 	}
 	socket, err := open()
 	if err == nil {
-		w.linkFeed = newLinkFeed(socket, w.update)
+		w.linkFeed = newLinkFeed(socket, []string{name}, w.update)
 	}
 	return w, err
 }
@@ -149,12 +199,12 @@ func (w *linkWatch) missing() bool {
 	return errors.Is(err, ErrNoInterface)
 }
 
-// update takes a change of any interface.
+// update takes a change of the interface that has the name.
 func (w *linkWatch) update(l Link) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case l.Name == w.name && l.Up && !l.Gone:
+	case l.Up && !l.Gone:
 		w.index = l.Index
 	case l.Index == w.index: // gone, down or renamed
 		w.index = 0

@@ -141,6 +141,14 @@ func (s *site) args(more ...string) []string {
 // start runs the daemon in the foreground and waits until it is ready.
 func (s *site) start(more ...string) {
 	s.t.Helper()
+	s.launch(more...)
+	s.waitFor("Starting fwknopd main event loop.")
+	s.confined()
+}
+
+// launch runs the daemon in the foreground.
+func (s *site) launch(more ...string) {
+	s.t.Helper()
 	bin, err := program()
 	if err != nil {
 		s.t.Fatal(err)
@@ -162,8 +170,6 @@ func (s *site) start(more ...string) {
 			s.t.Logf("the daemon said:\n%s", s.out.String())
 		}
 	})
-	s.waitFor("Starting fwknopd main event loop.")
-	s.confined()
 }
 
 // confined fails the test if the worker is not in its sandbox, unless it is a hostile one.

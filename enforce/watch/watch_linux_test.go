@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -82,5 +84,31 @@ func TestNFTables(t *testing.T) {
 	}
 	cancel()
 	for range changed { // ends when the channel is closed
+	}
+}
+
+// Messages that the kernel could not deliver (ENOBUFS) count as a change.
+func TestChangesLost(t *testing.T) {
+	netlab.Need(t, "nft")
+	lab := netlab.New(t)
+	var sock *netlink.Conn
+	var err error
+	lab.Server.Do(func() { sock, err = netlink.Dial(unix.NETLINK_NETFILTER, nil) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close()
+	if err := errors.Join(sock.JoinGroup(unix.NFNLGRP_NFTABLES), sock.SetReadBuffer(1)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 { // none of this is a change that counts
+		lab.Server.RunInput(t, fmt.Sprintf("add table inet t%d\n", i), "nft -f -")
+	}
+	changed := make(chan struct{}, 1)
+	go run(sock, filter{mine: func(uint32) bool { return true }}, changed)
+	select {
+	case <-changed:
+	case <-time.After(wait.Timeout):
+		t.Error("not reported")
 	}
 }

@@ -74,7 +74,7 @@ func workerSome() (some []seccomp.NameWithConditions) {
 		allow("fcntl", c)
 	}
 	// Questions about an interface.
-	for _, c := range equal(1, unix.SIOCGIFINDEX, unix.SIOCGIFHWADDR) {
+	for _, c := range equal(1, unix.SIOCGIFINDEX, unix.SIOCGIFHWADDR, unix.SIOCGIFFLAGS) {
 		allow("ioctl", c)
 	}
 	allow("prctl", equal(0, prSetVMA)...)
