@@ -130,7 +130,7 @@ func (c *client) knock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.plan(m)
+	w, err := c.plan(m.Text)
 	if err != nil {
 		return err
 	}

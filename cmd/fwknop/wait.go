@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknop/send"
-	"fwknopd/policy/spa"
 )
 
 // A waiting is what --wait does once the packet is sent.
@@ -24,8 +23,9 @@ type waiting struct {
 	udp     []string   // ports that cannot be tried
 }
 
-// plan returns what to wait for after the packet with m, nil if there is no --wait.
-func (c *client) plan(m *spa.Message) (*waiting, error) {
+// plan returns what to wait for after the packet with that message, an address and ports,
+// nil if there is no --wait.
+func (c *client) plan(message string) (*waiting, error) {
 	if !c.Set("wait") && c.Client.Wait == "" {
 		return nil, nil
 	}
@@ -33,7 +33,7 @@ func (c *client) plan(m *spa.Message) (*waiting, error) {
 	if err != nil || limit == 0 {
 		return nil, usage("--wait=%s: want a time, such as 500ms, 5s or 1min", c.Client.Wait)
 	}
-	allowed, access, _ := strings.Cut(m.Text, ",")
+	allowed, access, _ := strings.Cut(message, ",")
 	w := &waiting{limit: limit}
 	if w.allowed, err = netip.ParseAddr(allowed); err != nil {
 		return nil, err

@@ -74,9 +74,9 @@ func TestE2EWait(t *testing.T) {
 		stdout, stderr string // patterns
 	}{
 		{"wrong key", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3000 --wait=1s --key-rijndael another_secret", exitClosed, `^$`, `still closed after 1s: no answer: .*; on the server: fwknopd why 10\.77\.0\.2\n$`},
-		{"rejected", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3002 --wait=1s --key-rijndael another_secret", exitClosed, `^$`, `refused: .*fwknopd why 10\.77\.0\.2\n$`},
-		{"rejected over IPv6", "-D fd77::1 -a fd77::2 -A tcp/3002 --wait=1s --key-rijndael another_secret", exitClosed, `^$`, `refused: .*fwknopd why fd77::2\n$`},
-		{"no program", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3001 --wait=3s", exitClosed, `^$`, `refused: no program`},
+		{"rejected", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3002 --wait=2s --key-rijndael another_secret", exitClosed, `^$`, `refused: .*fwknopd why 10\.77\.0\.2\n$`},
+		{"rejected over IPv6", "-D fd77::1 -a fd77::2 -A tcp/3002 --wait=2s --key-rijndael another_secret", exitClosed, `^$`, `refused: .*fwknopd why fd77::2\n$`},
+		{"no program", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3001 --wait=8s", exitClosed, `^$`, `refused: no program`},
 		{"IPv4", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3000 " + long, exitOK, `^tcp/3000 at 10\.77\.0\.1: open after \d+ ms\n$`, `^$`},
 		{"IPv6", "-D fd77::1 -s -A tcp/3000 " + long, exitOK, `^tcp/3000 at fd77::1: open after \d+ ms\n$`, `^$`},
 		{"NAT", "-D 10.77.0.1 -a 10.77.0.2 -A tcp/3000 -N 10.78.0.2 --nat-rand-port " + long, exitOK, `^connect to port (\d+)\ntcp/\d+ at 10\.77\.0\.1: open after \d+ ms\n$`, `^$`},

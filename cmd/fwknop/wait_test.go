@@ -68,21 +68,24 @@ func TestWait(t *testing.T) {
 		"--wait -A tcp/" + open:                                       {exitOK, `^tcp/` + open + ` at 127\.0\.0\.1: open after \d+ ms(, at the first try: it may have been open before)?\n$`, `^$`},
 		"--wait -A tcp/" + open + ",udp/53,tcp/" + second:             {exitOK, `^udp/53 cannot be tried: .*\n(tcp/\d+ at 127\.0\.0\.1: open after \d+ ms.*\n){2}$`, `^$`},
 		"--wait -A udp/53":                                            {exitOK, `^udp/53 cannot be tried: `, `^$`},
-		"--wait=50ms -A tcp/" + closed:                                {exitClosed, `^$`, `^fwknop: tcp/` + closed + ` at 127\.0\.0\.1 is still closed after 50ms: refused: .*fwknopd why 127\.0\.0\.1\n$`},
-		"--wait=50ms -s -A tcp/" + closed:                             {exitClosed, `^$`, `refused: .*fwknopd why ADDRESS`},
-		"--wait=1s -A tcp/" + closed + ",tcp/" + open:                 {exitClosed, `^tcp/` + open + ` .*open after`, `^fwknop: tcp/` + closed + ` .*closed`},
+		"--wait=2s -A tcp/" + closed:                                {exitClosed, `^$`, `^fwknop: tcp/` + closed + ` at 127\.0\.0\.1 is still closed after 2s: refused: .*fwknopd why 127\.0\.0\.1\n$`},
+		"--wait=2s -s -A tcp/" + closed:                             {exitClosed, `^$`, `refused: .*fwknopd why ADDRESS`},
+		"--wait=2s -A tcp/" + closed + ",tcp/" + open:                 {exitClosed, `^tcp/` + open + ` .*open after`, `^fwknop: tcp/` + closed + ` .*closed`},
 		"--wait --nat-local --nat-port " + open + " -A tcp/" + closed: {exitOK, `^tcp/` + open + ` .*open after`, `^$`},
 		"--wait=1ms -T -A tcp/" + closed:                              {exitOK, `not sent to`, `^$`},
 	} {
-		r := newRunner(t)
-		line := append(onPacket(t, "127.0.0.1", ignorePacket), strings.Fields(args)...)
-		if !slices.Contains(line, "-s") {
-			line = append(line, "-a", "127.0.0.1")
-		}
-		code := r.run(t, line...)
-		if code != want.code || !matches(want.stdout, r.stdout.String()) || !matches(want.stderr, r.stderr.String()) {
-			t.Errorf("%s: exit %d\n%s%s", args, code, r.stdout.String(), r.stderr.String())
-		}
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			r := newRunner(t)
+			line := append(onPacket(t, "127.0.0.1", ignorePacket), strings.Fields(args)...)
+			if !slices.Contains(line, "-s") {
+				line = append(line, "-a", "127.0.0.1")
+			}
+			code := r.run(t, line...)
+			if code != want.code || !matches(want.stdout, r.stdout.String()) || !matches(want.stderr, r.stderr.String()) {
+				t.Errorf("exit %d\n%s%s", code, r.stdout.String(), r.stderr.String())
+			}
+		})
 	}
 }
 
