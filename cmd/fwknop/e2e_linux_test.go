@@ -46,14 +46,7 @@ type knocked struct {
 // run starts the daemon with the stanzas of all cases, and sends a packet for each.
 // every is a line of each stanza.
 func run(t *testing.T, daemon, server, every string, ready func(log string) bool, cases []e2eCase) {
-	k := &knocked{Lab: netlab.New(t), t: t, dir: t.TempDir()}
-	for dir := k.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // for the worker of our daemon
-			t.Fatal(err)
-		}
-	}
-	k.AddInside(t)
-	k.client = build(t, k.dir, "fwknop")
+	k := newKnocked(t)
 	if daemon == "" {
 		daemon = build(t, k.dir, "fwknopd")
 	}
@@ -67,6 +60,20 @@ func run(t *testing.T, daemon, server, every string, ready func(log string) bool
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) { k.try(t, i, c) })
 	}
+}
+
+// newKnocked returns a network without a daemon, and the client.
+func newKnocked(t *testing.T) *knocked {
+	t.Helper()
+	k := &knocked{Lab: netlab.New(t), t: t, dir: t.TempDir()}
+	for dir := k.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil { // for the worker of our daemon
+			t.Fatal(err)
+		}
+	}
+	k.AddInside(t)
+	k.client = build(t, k.dir, "fwknop")
+	return k
 }
 
 // build builds a program of this module.
@@ -255,6 +262,7 @@ func carrierCases() []e2eCase {
 const (
 	carriers  = "ENABLE_TCP_SERVER Y\nENABLE_SPA_OVER_HTTP Y\nPCAP_FILTER udp or tcp port 62201 or icmp"
 	eventLoop = "main event loop."
+	ours      = "ENABLE_IPT_FORWARDING Y\nENABLE_IPT_LOCAL_NAT Y\nFIREWALL_TYPE iptables\nFWKNOP_DIR {dir}/log\nFWKNOP_LIB_DIR {dir}/lib\n"
 )
 
 // TestE2EDebian: the daemon of Debian accepts every kind of message that it knows.
@@ -278,6 +286,8 @@ func TestE2EDebianCarriers(t *testing.T) {
 	run(t, debianDaemon, carriers+"\nPCAP_DISPATCH_COUNT 1\n", "", ready, carrierCases())
 }
 
+func oursReady(log string) bool { return strings.Contains(log, eventLoop) }
+
 // TestE2EOurs: our daemon accepts every kind of message over every carrier, over IPv4 and
 // IPv6.
 func TestE2EOurs(t *testing.T) {
@@ -292,6 +302,5 @@ func TestE2EOurs(t *testing.T) {
 		e2eCase{name: "IPv6 raw TCP", v6: true, args: []string{"-P", "tcpraw"}},
 		e2eCase{name: "IPv6 ICMP", v6: true, args: []string{"-P", "icmp"}},
 	)
-	server := carriers + " or icmp6\nENABLE_IPT_FORWARDING Y\nENABLE_IPT_LOCAL_NAT Y\nFIREWALL_TYPE iptables\nFWKNOP_DIR {dir}/log\nFWKNOP_LIB_DIR {dir}/lib\n"
-	run(t, "", server, "INTERNAL_NET_ACCESS 10.0.0.0/8", func(log string) bool { return strings.Contains(log, eventLoop) }, cases)
+	run(t, "", carriers+" or icmp6\n"+ours, "INTERNAL_NET_ACCESS 10.0.0.0/8", oursReady, cases)
 }

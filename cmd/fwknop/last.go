@@ -44,11 +44,12 @@ func (c *client) lastArgs() ([]string, error) {
 // secretOptions have a key as value.
 var secretOptions = []string{"key-rijndael", "key-base64-rijndael", "key-hmac", "key-base64-hmac"}
 
-// saveArgs saves the arguments for --last-cmd, but no keys.
+// saveArgs saves the arguments for --last-cmd, but no keys, nor those that ssh gives with
+// --proxy, maybe several times at once.
 func (c *client) saveArgs(args []string) error {
 	path := c.argsPath()
 	secret := slices.ContainsFunc(secretOptions, c.Set)
-	if path == "" || c.Client.NoSaveArgs || c.Client.Last {
+	if path == "" || c.Client.NoSaveArgs || c.Client.Last || c.Client.ProxyHost != "" {
 		return nil
 	}
 	if secret {

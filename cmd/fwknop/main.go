@@ -21,9 +21,10 @@ import (
 
 // Exit codes of the command line contract.
 const (
-	exitOK    = 0
-	exitError = 1
-	exitUsage = 2
+	exitOK     = 0
+	exitError  = 1
+	exitUsage  = 2
+	exitClosed = 3 // --wait: a port is not open
 )
 
 // revision names the commit and is set by the linker.
@@ -44,6 +45,7 @@ type client struct {
 	getenv         func(string) string
 	now            func() time.Time
 	terminal       func(prompt string) ([]byte, error) // asks for a secret
+	received       io.Writer                           // with --proxy: gets what the server sends, and stdout is stderr
 }
 
 // run is main with its arguments; it returns the exit code.
@@ -58,8 +60,12 @@ func (c *client) run(ctx context.Context, args []string) int {
 	}
 	fmt.Fprintf(c.stderr, "fwknop: %v\n", err)
 	var usage *cli.UsageError
-	if errors.As(err, &usage) {
+	var closed *closedError
+	switch {
+	case errors.As(err, &usage):
 		return exitUsage
+	case errors.As(err, &closed):
+		return exitClosed
 	}
 	return exitError
 }
@@ -84,6 +90,9 @@ func (c *client) act(ctx context.Context, args []string) error {
 			return err
 		}
 	}
+	if c.Client.ProxyHost != "" {
+		c.received, c.stdout = c.stdout, c.stderr
+	}
 	file, err := c.readRC()
 	if err != nil {
 		return err
@@ -102,10 +111,12 @@ func (c *client) act(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	if err := c.knock(ctx); err != nil {
-		return err
+	err = c.knock(ctx)
+	var closed *closedError
+	if err == nil || errors.As(err, &closed) { // it was sent
+		err = errors.Join(err, c.saveArgs(args))
 	}
-	return c.saveArgs(args)
+	return err
 }
 
 // knock makes the packet and sends it.
@@ -118,6 +129,10 @@ func (c *client) knock(ctx context.Context) error {
 		return err
 	}
 	m, err := c.message(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := c.plan(m.Text)
 	if err != nil {
 		return err
 	}
@@ -146,7 +161,7 @@ func (c *client) knock(ctx context.Context) error {
 		}
 		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(text), where, c.Client.Proto)
 	}
-	return nil
+	return c.wait(ctx, to.Addr(), w)
 }
 
 // packet returns how the packet is sent; its text is still missing.

@@ -35,13 +35,16 @@ func (r *runner) run(t *testing.T, args ...string) int {
 	t.Helper()
 	r.stdout.Reset()
 	r.stderr.Reset()
-	c := client{
+	return r.client().run(t.Context(), args)
+}
+
+func (r *runner) client() *client {
+	return &client{
 		stdin: strings.NewReader(r.stdin), stdout: &r.stdout, stderr: &r.stderr,
 		getenv:   func(name string) string { return map[string]string{"HOME": r.home, "USERPROFILE": r.home}[name] },
 		now:      func() time.Time { return clock },
 		terminal: r.ask,
 	}
-	return c.run(t.Context(), args)
 }
 
 func (r *runner) ask(prompt string) ([]byte, error) {
@@ -403,6 +406,19 @@ func TestRefused(t *testing.T) {
 		{base + "--key-len 5", exitUsage, "--key-len goes with --key-gen"},
 		{base + "--bogus", exitUsage, "unknown option --bogus"},
 		{base + "stray", exitUsage, "unexpected argument"},
+		{base + "--wait 3s", exitUsage, "unexpected argument"},
+		{base + "--wait=", exitUsage, "want a time"},
+		{base + "--wait=0", exitUsage, "want a time"},
+		{base + "--wait=soon", exitUsage, "want a time"},
+		{without(2, "-C w --wait"), exitUsage, "--server-cmd and --wait exclude each other"},
+		{base + "--wait --save-rc-stanza", exitUsage, "--wait has no keyword"},
+		{base + "--proxy 127.0.0.1", exitUsage, "--proxy wants HOST PORT"},
+		{base + "--proxy 127.0.0.1 ssh", exitUsage, "--proxy wants HOST PORT"},
+		{base + "--proxy 127.0.0.1 22 22", exitUsage, "--proxy wants HOST PORT"},
+		{base + "--proxy 127.0.0.1 23", exitUsage, "tcp/23 is not what is asked for, which is tcp/22"},
+		{without(2, "-A udp/22 --proxy 127.0.0.1 22"), exitUsage, "tcp/22 is not what is asked for, which is udp/22"},
+		{without(3, "--stdin --proxy 127.0.0.1 22"), exitUsage, "--stdin and --proxy exclude each other"},
+		{without(3, "--fd 0 --proxy 127.0.0.1 22"), exitUsage, "--fd 0: with --proxy"},
 		{"--key-gen --key-len 999", exitUsage, "want 1 to 128"},
 		{"--key-gen --hmac-digest-type md4", exitUsage, "is none of"},
 	} {

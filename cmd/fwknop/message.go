@@ -31,6 +31,7 @@ const (
 // in what was not given.
 func (c *client) complete() error {
 	o := &c.Client
+	c.completeProxy()
 	switch {
 	case o.Destination == "":
 		return usage("no server: -D HOST, or -n NAME for a stanza of the rc file (see fwknop --help)")
@@ -260,21 +261,21 @@ func splitTarget(s string) (host, port string) {
 }
 
 func (c *client) timeOffset() (time.Duration, error) {
-	plus, err := parseOffset(c.Client.TimePlus)
+	plus, err := parseTime(c.Client.TimePlus)
 	if err != nil {
 		return 0, err
 	}
-	minus, err := parseOffset(c.Client.TimeMinus)
+	minus, err := parseTime(c.Client.TimeMinus)
 	return plus - minus, err
 }
 
 const day = 24 * time.Hour
 
-// units are the units of an offset by their first letter.
+// units are the units of a time by their first letter; ms is another.
 var units = map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": day}
 
-// parseOffset parses a number with a unit, as 60, 60sec, 10min, 2hours or 2days.
-func parseOffset(s string) (time.Duration, error) {
+// parseTime parses a number with a unit, as 500ms, 60, 60sec, 10min, 2hours or 2days.
+func parseTime(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, nil
 	}
@@ -282,8 +283,11 @@ func parseOffset(s string) (time.Duration, error) {
 	unit := strings.ToLower(s[len(digits):])
 	n, err := strconv.ParseUint(digits, 10, 31)
 	scale, known := units[unit[:min(1, len(unit))]]
+	if unit == "ms" {
+		scale = time.Millisecond
+	}
 	if err != nil || !known || time.Duration(n) > 100*365*day/scale {
-		return 0, usage("time offset %q: want a number with the unit s, min, hours or days", s)
+		return 0, usage("time %q: want a number with the unit ms, s, min, hours or days", s)
 	}
 	return time.Duration(n) * scale, nil
 }

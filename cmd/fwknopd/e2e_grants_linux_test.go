@@ -61,10 +61,10 @@ func TestE2EGrantsAdd(t *testing.T) {
 		if !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, wait.Timeout) {
 			t.Error("said to be open, and is not")
 		}
-		s.grants(0, `(?m)dpt:2222 .* stanza 1, ends `, "list", "--stanza", "alice")
+		s.grants(0, `(?m)dpt:2222 .* stanza alice \(access.conf:1\), ends `, "list", "--stanza", "alice")
 		s.waitFor("opened " + client + " " + port)
-		s.waitFor("(stanza 1) by the administrator")
-		s.waitFor("closed " + client + " " + port + ": its time is over (stanza 1)")
+		s.waitFor("(stanza alice (access.conf:1)) by the administrator")
+		s.waitFor("closed " + client + " " + port + ": its time is over (stanza alice (access.conf:1))")
 		if time.Since(begin) < 4*time.Second {
 			t.Error("closed before its time")
 		}
@@ -73,7 +73,7 @@ func TestE2EGrantsAdd(t *testing.T) {
 		}
 		wait.For(t, "the event", func() bool { return strings.Contains(s.events(), `"by":"administrator"`) })
 		out, code := s.command("why", client, "-c", filepath.Join(s.dir, "fwknopd.conf"))
-		if code != 0 || !strings.Contains(out, "granted stanza 1 (alice) by the administrator: "+client+" "+port+" until ") {
+		if code != 0 || !strings.Contains(out, "granted stanza alice (line 1) by the administrator: "+client+" "+port+" until ") {
 			t.Errorf("why: %d\n%s", code, out)
 		}
 

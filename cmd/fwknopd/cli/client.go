@@ -2,6 +2,7 @@ package cli
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -69,6 +70,11 @@ type ClientOptions struct {
 	IPv4       bool   // --server-resolve-ipv4
 	IPv6       bool   // --ipv6
 
+	// What follows once it is sent.
+	Wait      string // --wait
+	ProxyHost string // --proxy, which also sets ProxyPort, and Wait if that is not given
+	ProxyPort int
+
 	// Files.
 	Name         string // --named-config
 	RCFile       string // --rc-file
@@ -85,6 +91,9 @@ type ClientOptions struct {
 	AppendPacket bool   // --save-packet-append
 	Completion   string // --completion
 }
+
+// defaultWait is how long --wait and --proxy wait if no time is given.
+const defaultWait = "5s"
 
 // clientOptions are the options of [Client] in the order of the usage text. Names are
 // those of the 2.6 client; aliases are names of 1.9 that differ in more than case.
@@ -121,6 +130,8 @@ var clientOptions = []option{
 	{name: "user-agent", short: "u", kind: text, arg: "TEXT", help: "user agent of HTTP requests; servers may want it to begin with Fwknop", into: func(o *Options) any { return &o.Client.UserAgent }},
 	{name: "server-resolve-ipv4", short: "4", kind: switchOn, help: "use an IPv4 address of the server", into: func(o *Options) any { return &o.Client.IPv4 }},
 	{name: "ipv6", short: "6", kind: switchOn, help: "use an IPv6 address of the server", into: func(o *Options) any { return &o.Client.IPv6 }},
+	{name: "wait", kind: optional, arg: defaultWait, help: "try the ports of -A (TCP) until they are open, that long at most; 3 is the exit code if one stays closed", into: func(o *Options) any { return &o.Client.Wait }},
+	{name: "proxy", kind: text, arg: "HOST PORT", help: "wait, then connect standard input and output to that port, for ProxyCommand of ssh", into: func(o *Options) any { return &o.Client.ProxyHost }},
 	{name: "test", short: "T", aliases: []string{"dry-run", "Test-mode"}, kind: switchOn, help: "print the packet and what is in it, and send nothing", into: func(o *Options) any { return &o.Test }},
 	{name: "format", kind: text, arg: "text|json|jsonl", help: "form of what -T, --key-gen, --stanza-list and -V print", into: func(o *Options) any { return &o.Format }},
 	{name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
@@ -186,6 +197,10 @@ var exclusive = [][]string{
 	{"nat-port", "nat-rand-port"},
 	{"time-offset-plus", "time-offset-minus"},
 	{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"},
+	{"server-cmd", "wait"},
+	{"server-cmd", "proxy"},
+	{"stdin", "proxy"},
+	{"key-gen", "proxy"},
 	{"key-hmac", "key-base64-hmac", "get-hmac-key"},
 	{"server-resolve-ipv4", "ipv6"},
 	{"gpg-agent", "gpg-no-signing-pw"},
@@ -208,8 +223,8 @@ var needs = [][]string{
 
 // validateClient checks the options of the client against each other.
 func (o *Options) validateClient() error {
-	if len(o.Operands) > 0 {
-		return usagef("unexpected argument %q (see fwknop --help)", o.Operands[0])
+	if err := o.clientOperands(); err != nil {
+		return err
 	}
 	if o.KeyGenFile != "" {
 		o.KeyGen, o.set["key-gen"] = true, true
@@ -237,4 +252,27 @@ func (o *Options) validateClient() error {
 		}
 	}
 	return o.checkFormat(Client)
+}
+
+// clientOperands reads the PORT of --proxy, the only operand of the client.
+func (o *Options) clientOperands() error {
+	if !o.set["proxy"] {
+		if len(o.Operands) > 0 {
+			return usagef("unexpected argument %q (see fwknop --help)", o.Operands[0])
+		}
+		return nil
+	}
+	port := strings.Join(o.Operands, " ")
+	n, err := strconv.ParseUint(port, 10, 16)
+	switch {
+	case err != nil || n == 0 || o.Client.ProxyHost == "":
+		return usagef("--proxy wants HOST PORT, not %q %q", o.Client.ProxyHost, port)
+	case o.set["fd"] && o.Client.FD <= 2:
+		return usagef("--fd %d: with --proxy that is what is connected, or where errors go", o.Client.FD)
+	}
+	o.Client.ProxyPort = int(n)
+	if !o.set["wait"] {
+		o.Client.Wait = defaultWait
+	}
+	return nil
 }

@@ -85,7 +85,10 @@ func writeOption(b *strings.Builder, d *option) {
 		fmt.Fprintf(b, " Fl %s ,", d.short)
 	}
 	fmt.Fprintf(b, " Fl -%s", d.name)
-	if d.arg != "" {
+	switch {
+	case d.kind == optional:
+		fmt.Fprintf(b, " Ns Op = Ns Ar %s", d.arg)
+	case d.arg != "":
 		fmt.Fprintf(b, " Ar %s", d.arg)
 	}
 	fmt.Fprintf(b, "\n%s.\n", mandoc.Escape(strings.ToUpper(d.help[:1])+d.help[1:]))

@@ -120,6 +120,9 @@ func (c Command) newFlagSet(o *Options) *pflag.FlagSet {
 			fs.CountVarP(p.(*int), d.name, d.short, d.help)
 		case text:
 			fs.StringVarP(p.(*string), d.name, d.short, "", d.help)
+		case optional:
+			fs.StringVarP(p.(*string), d.name, d.short, "", d.help)
+			fs.Lookup(d.name).NoOptDefVal = d.arg
 		case number:
 			fs.VarP((*nonNegative)(p.(*int)), d.name, d.short, d.help)
 		case list:

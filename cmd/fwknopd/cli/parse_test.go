@@ -123,6 +123,10 @@ func spellings(c Command, d *option) (all []spelling) {
 		want = "[7]"
 	}
 	add := func(token string) {
+		if d.kind == optional {
+			all = append(all, spelling{[]string{token}, d.arg}, spelling{[]string{token + "=" + value}, value})
+			return
+		}
 		if !d.takesValue() {
 			all = append(all, spelling{[]string{token}, want})
 			return

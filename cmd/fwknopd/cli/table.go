@@ -42,6 +42,7 @@ const (
 	switchOn    kind = iota // nothing
 	count                   // nothing, may be repeated
 	text                    // a value
+	optional                // a value behind =; without one it is that of arg
 	number                  // a value, 0 to 1<<31-1
 	list                    // a value, may be repeated or comma-separated
 	repeated                // a value, may be repeated

@@ -79,6 +79,7 @@ file or to standard output: after a change back it refuses those messages too.
 `,
 	Client: `Usage: fwknop -A PROTO/PORT -D HOST (-a IP | -s | -R) [options]   ask a server to open a port
        fwknop -n NAME [options]                                    with the options of a stanza
+       fwknop -n NAME --proxy HOST PORT                            and connect, as ProxyCommand of ssh
        fwknop --key-gen                                            fresh keys for both sides
 `,
 	Help: `usage: fwknopd help [TOPIC...]
@@ -201,7 +202,10 @@ func Usage(w io.Writer, c Command) {
 			short = "-" + d.short + ", "
 		}
 		name := "--" + d.name
-		if d.arg != "" {
+		switch {
+		case d.kind == optional:
+			name += "[=" + d.arg + "]"
+		case d.arg != "":
 			name += " " + d.arg
 		}
 		fmt.Fprintf(w, "  %s%-28s %s\n", short, name, d.help)
