@@ -81,15 +81,11 @@ func decrypt(pass, text []byte) (message, bool) {
 
 // parseMessage parses at least headerSize bytes.
 func parseMessage(clear []byte) message {
-	var sum byte
-	for _, b := range clear[:headerSize-1] {
-		sum += b
-	}
 	m := message{
 		salted:  true,
 		addr:    netip.AddrFrom4([4]byte(clear)),
 		port:    conf.Port{Proto: parse.Proto(clear[6]), Number: uint16(clear[4])<<8 | uint16(clear[5])},
-		checked: sum == clear[7],
+		checked: checksum(clear[:headerSize-1]) == clear[headerSize-1],
 	}
 	if m.port.Proto == parse.ICMP {
 		m.port.Number = 0

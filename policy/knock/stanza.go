@@ -17,11 +17,10 @@ type stanza struct {
 
 // passphrase returns the stanza's KEY as used for the key derivation.
 func passphrase(s *conf.Stanza) []byte {
-	pass := slices.Clone(s.Key.Bytes())
-	for s.Dialect == conf.Perl19 && len(pass) < legacySize {
-		pass = append(pass, '0')
+	if s.Dialect == conf.Perl19 {
+		return fill(s.Key.Bytes())
 	}
-	return pass
+	return s.Key.Bytes()
 }
 
 // concerns reports whether k can advance or end an attempt at the stanza.
