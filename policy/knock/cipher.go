@@ -19,7 +19,7 @@ const (
 	// maxText is enough for user names of 39 bytes; login names have 32 at most.
 	maxText = minText + 2*blockSize
 
-	legacySize = 16 // the 1.9 file: shorter keys are filled up with the digit 0
+	legacySize = 16 // shorter keys are filled up with the digit 0
 	headerSize = 8  // of a message: address, port, protocol, checksum
 )
 
