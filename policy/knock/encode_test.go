@@ -23,8 +23,8 @@ func TestKnocksOf19(t *testing.T) {
 		offset  uint16
 		rotate  bool
 	}{
-		"encrypted.out": {Request{netip.MustParseAddr("10.66.77.2"), portOf("tcp/22"), "root"}, 61000, false},
-		"rotated.out":   {Request{netip.IPv4Unspecified(), portOf("udp/1194"), "root"}, 40000, true},
+		"encrypted.txt": {Request{netip.MustParseAddr("10.66.77.2"), portOf("tcp/22"), "root"}, 61000, false},
+		"rotated.txt":   {Request{netip.IPv4Unspecified(), portOf("udp/1194"), "root"}, 40000, true},
 	} {
 		out, err := os.ReadFile("../../fixtures/knock/client/" + file)
 		if err != nil {
