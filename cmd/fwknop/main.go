@@ -1,6 +1,7 @@
 // Fwknop is the client of the firewall knock operator: it asks a server that runs fwknopd
 // to open ports or to run a command, with one encrypted packet (Single Packet
-// Authorization). Options and the rc file are those of the 2.6 client.
+// Authorization) or with a port-knock sequence. Options and the rc file are those of the 2.6
+// client; options of sequences are those of the 1.9 client.
 package main
 
 import (
@@ -119,8 +120,15 @@ func (c *client) act(ctx context.Context, args []string) error {
 	return err
 }
 
-// knock makes the packet and sends it.
+// knock makes the packet, or the port-knock sequence, and sends it.
 func (c *client) knock(ctx context.Context) error {
+	mode, err := c.mode()
+	if err != nil {
+		return err
+	}
+	if mode != modePacket {
+		return c.knockPorts(ctx, mode)
+	}
 	if err := c.complete(); err != nil {
 		return err
 	}

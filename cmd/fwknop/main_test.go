@@ -337,7 +337,7 @@ func TestSave(t *testing.T) {
 
 // TestKeywordsAreSaved: what a keyword sets is what is saved for it.
 func TestKeywordsAreSaved(t *testing.T) {
-	values := map[string]string{"TIME_OFFSET": "-60", "ALLOW_IP": "192.0.2.7"}
+	values := map[string]string{"TIME_OFFSET": "-60", "ALLOW_IP": "192.0.2.7", "SHARED_SEQUENCE": "tcp/7000,icmp"}
 	for _, k := range keywords {
 		if slices.Contains([]string{"RESOLVE_IP_HTTP", "WGET_CMD", "USE_WGET_USER_AGENT"}, k.name) {
 			continue

@@ -37,12 +37,11 @@ func (c *client) complete() error {
 		return usage("no server: -D HOST, or -n NAME for a stanza of the rc file (see fwknop --help)")
 	case o.Access == "" && o.Command == "":
 		return usage("nothing is asked for: -A PROTO/PORT, such as -A tcp/22, or -C COMMAND")
-	case o.AllowIP == "" && !o.SourceIP && !o.Resolve:
-		return usage("which address is to be let in? -a IP, or -s for the one that the packet comes from")
-	case o.Resolve && o.ResolveURL == "":
-		return usage("-R asks a web server for the address of this host: name one with --resolve-url URL (2.6 asked one of its authors), or give the address with -a")
 	case o.Proxy != "" && c.Set("server-proto") && !strings.EqualFold(o.Proto, "http"):
 		return usage("--http-proxy goes with -P http, not with %s", o.Proto)
+	}
+	if err := c.completeAllow(); err != nil {
+		return err
 	}
 	for _, p := range []struct {
 		option string
@@ -53,6 +52,18 @@ func (c *client) complete() error {
 		}
 	}
 	c.setDefaults()
+	return nil
+}
+
+// completeAllow checks that the options say which address is to be let in.
+func (c *client) completeAllow() error {
+	o := &c.Client
+	switch {
+	case o.AllowIP == "" && !o.SourceIP && !o.Resolve:
+		return usage("which address is to be let in? -a IP, or -s for the one that the packet comes from")
+	case o.Resolve && o.ResolveURL == "":
+		return usage("-R asks a web server for the address of this host: name one with --resolve-url URL (2.6 asked one of its authors), or give the address with -a")
+	}
 	return nil
 }
 

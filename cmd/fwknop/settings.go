@@ -46,6 +46,11 @@ var keywords = []keyword{
 	text("HTTP_USER_AGENT", []string{"user-agent"}, func(o *cli.Options) *string { return &o.Client.UserAgent }),
 	yes("SERVER_RESOLVE_IPV4", []string{"server-resolve-ipv4", "ipv6"}, func(o *cli.Options) *bool { return &o.Client.IPv4 }),
 	number("FW_TIMEOUT", []string{"fw-timeout"}, func(o *cli.Options) *int { return &o.Client.FWTimeout }),
+	text("SERVER_MODE", []string{"Server-mode", "shared-sequence"}, func(o *cli.Options) *string { return &o.Client.ServerMode }),
+	{"SHARED_SEQUENCE", []string{"shared-sequence"}, false, setSequence, getSequence},
+	number("PORT_OFFSET", []string{"offset"}, func(o *cli.Options) *int { return &o.Client.Offset }),
+	yes("ROTATE_PROTO", []string{"rotate-proto"}, func(o *cli.Options) *bool { return &o.Client.Rotate }),
+	text("TIME_DELAY", []string{"time-delay"}, func(o *cli.Options) *string { return &o.Client.TimeDelay }),
 	text("NAT_ACCESS", []string{"nat-access"}, func(o *cli.Options) *string { return &o.Client.NATAccess }),
 	yes("NAT_LOCAL", []string{"nat-local"}, func(o *cli.Options) *bool { return &o.Client.NATLocal }),
 	number("NAT_PORT", []string{"nat-port", "nat-rand-port"}, func(o *cli.Options) *int { return &o.Client.NATPort }),
@@ -170,6 +175,14 @@ func addKeyFiles(o *cli.Options, value string) error {
 
 func getKeyFiles(o *cli.Options) string { return strings.Join(o.Client.GPGKeyFiles, ",") }
 
+func setSequence(o *cli.Options, value string) error {
+	_, err := parseSequence(value)
+	o.Client.Sequence = value
+	return err
+}
+
+func getSequence(o *cli.Options) string { return strings.ReplaceAll(o.Client.Sequence, " ", "") }
+
 func setTimeOffset(o *cli.Options, value string) error {
 	if minus, ok := strings.CutPrefix(value, "-"); ok {
 		o.Client.TimeMinus = minus
@@ -282,7 +295,10 @@ func (c *client) applyRC(file *rc.File) error {
 			return err
 		}
 	}
-	return c.applyStanza(file, rc.Default, taken)
+	if err := c.applyStanza(file, rc.Default, taken); err != nil {
+		return err
+	}
+	return c.sequenceOf19(file)
 }
 
 func (c *client) noStanza(file *rc.File) error {

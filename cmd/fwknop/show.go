@@ -71,10 +71,13 @@ func (c *client) encryption() string {
 	}
 }
 
+// row prints one field of what is not sent.
+func (c *client) row(name string, value any) {
+	fmt.Fprintf(c.stdout, "  %-12s %v\n", name, value)
+}
+
 func (c *client) print(s *shown) {
-	row := func(name string, value any) {
-		fmt.Fprintf(c.stdout, "  %-12s %v\n", name, value)
-	}
+	row := c.row
 	fmt.Fprintf(c.stdout, "Packet of %d bytes, not sent to %s over %s:\n%s\n", len(s.Packet), s.Server, s.Carrier, s.Packet)
 	row("user", s.User)
 	row("time", fmt.Sprintf("%d (%s)", s.Time, time.Unix(s.Time, 0).UTC().Format(time.RFC3339)))

@@ -180,6 +180,9 @@ func (k *Keyword) parsePortList(d Dialect, text string) (any, error) {
 	return parsePorts(text, d == Perl19 || k.Name == "SHARED_SEQUENCE")
 }
 
+// ParseSequence reads the knocks of SHARED_SEQUENCE: a comma list of tcp/N, udp/N and icmp.
+func ParseSequence(text string) ([]Port, error) { return parsePorts(text, true) }
+
 // parsePorts reads a comma list of proto/port; icmp stands without a port, and only
 // where icmp is true.
 func parsePorts(text string, icmp bool) ([]Port, error) {

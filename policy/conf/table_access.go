@@ -33,7 +33,7 @@ var AccessKeywords = []Keyword{
 		Text: "Decide and report, but open nothing and run nothing.", intoStanza: func(s *Stanza) any { return &s.Shadow }},
 
 	{Name: "KEY", File: AccessFile, Kind: Passphrase, In: all3,
-		Text: "Symmetric key as text; a key below 8 characters is refused in 1.9 files and warned of in 2.6 files; in 1.9 files a key below 16 is filled up with the digit 0.", intoStanza: func(s *Stanza) any { return &s.Key }},
+		Text: "Symmetric key as text; a key below 8 characters is refused in 1.9 files and warned of in 2.6 files; in 1.9 files and for ENCRYPT_SEQUENCE a key below 16 is filled up with the digit 0.", intoStanza: func(s *Stanza) any { return &s.Key }},
 	{Name: "KEY_BASE64", File: AccessFile, Kind: Base64, In: InC26, Verdict: Should, Text: "Symmetric key in base64.", intoStanza: func(s *Stanza) any { return &s.Key }},
 	{Name: "ENCRYPTION_MODE", File: AccessFile, Kind: Enum, Default: "CBC",
 		Values: []string{"CBC", "CTR", "OFB", "CFB", "ECB", "legacy", "Asymmetric"}, In: InC26, Verdict: Should,

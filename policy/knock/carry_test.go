@@ -14,7 +14,7 @@ import (
 func TestCarryOver(t *testing.T) {
 	a, b, c := shared("tcp/1 tcp/2"), shared("tcp/3 tcp/4"), encrypted("key")
 	a.KnockLimit, b.KnockLimit = 1, 1
-	text := encipher(passphrase(&c), salt(0), clearText("192.0.2.99", "tcp/443", ""))
+	text := encrypt(passphrase(&c), salt(0), clearText("192.0.2.99", "tcp/443", ""))
 	knocks := knocksFor(&c, text, "")
 
 	old := New(Options{Stanzas: []conf.Stanza{a, b, c}})

@@ -19,7 +19,7 @@ const (
 	// maxText is enough for user names of 39 bytes; login names have 32 at most.
 	maxText = minText + 2*blockSize
 
-	legacySize = 16 // the 1.9 file: shorter keys are filled up with the digit 0
+	legacySize = 16 // shorter keys are filled up with the digit 0
 	headerSize = 8  // of a message: address, port, protocol, checksum
 )
 
@@ -81,15 +81,11 @@ func decrypt(pass, text []byte) (message, bool) {
 
 // parseMessage parses at least headerSize bytes.
 func parseMessage(clear []byte) message {
-	var sum byte
-	for _, b := range clear[:headerSize-1] {
-		sum += b
-	}
 	m := message{
 		salted:  true,
 		addr:    netip.AddrFrom4([4]byte(clear)),
 		port:    conf.Port{Proto: parse.Proto(clear[6]), Number: uint16(clear[4])<<8 | uint16(clear[5])},
-		checked: sum == clear[7],
+		checked: checksum(clear[:headerSize-1]) == clear[headerSize-1],
 	}
 	if m.port.Proto == parse.ICMP {
 		m.port.Number = 0

@@ -69,7 +69,7 @@ func TestEncrypted(t *testing.T) {
 			client, server := encrypted("key"), encrypted("key")
 			v := &conf.Server{}
 			c.change(&server, v)
-			text := encipher(passphrase(&client), salt(0), clearText(c.addr, c.port, c.user))
+			text := encrypt(passphrase(&client), salt(0), clearText(c.addr, c.port, c.user))
 			tr := New(Options{Stanzas: []conf.Stanza{server}, Server: v})
 			expect(t, play(tr, knocksFor(&client, text, "")...), fmt.Sprintf("%d %s", len(text), c.want))
 		})
@@ -81,8 +81,8 @@ func TestEncrypted(t *testing.T) {
 func TestEncryptedText(t *testing.T) {
 	s := encrypted("key")
 	pass := passphrase(&s)
-	text := encipher(pass, salt(0), clearText("192.0.2.99", "tcp/443", "root"))
-	next := encipher(pass, salt(1), clearText("192.0.2.99", "tcp/443", "root"))
+	text := encrypt(pass, salt(0), clearText("192.0.2.99", "tcp/443", "root"))
+	next := encrypt(pass, salt(1), clearText("192.0.2.99", "tcp/443", "root"))
 	knocks, again := knocksFor(&s, text, ""), knocksFor(&s, next, "")
 	const granted = "knock.granted 192.0.2.99 tcp/22,tcp/443 5m0s root"
 	checksum := clearText("192.0.2.99", "tcp/443", "root")
@@ -108,10 +108,10 @@ func TestEncryptedText(t *testing.T) {
 			"32 knock.decrypt_failed\n64 knock.decrypt_failed"},
 		{"another after it", slices.Concat(knocks, again), "32 " + granted + "\n64 " + granted},
 		{"no salt in front", knocksFor(&s, bytes.Repeat([]byte{7}, 32), ""), "32 knock.decrypt_failed"},
-		{"checksum", knocksFor(&s, encipher(pass, salt(0), checksum), ""), "32 knock.checksum"},
+		{"checksum", knocksFor(&s, encrypt(pass, salt(0), checksum), ""), "32 knock.checksum"},
 		{"one bit", knocksFor(&s, flipped, ""), "32 knock.decrypt_failed"},
-		{"a clear text too short", knocksFor(&s, encipher(pass, salt(0), []byte("seven__")), ""), "32 knock.decrypt_failed"},
-		{"a user name too long", knocksFor(&s, encipher(pass, salt(0), clearText("192.0.2.99", "tcp/443", strings.Repeat("u", 40))), ""),
+		{"a clear text too short", knocksFor(&s, encrypt(pass, salt(0), []byte("seven__")), ""), "32 knock.decrypt_failed"},
+		{"a user name too long", knocksFor(&s, encrypt(pass, salt(0), clearText("192.0.2.99", "tcp/443", strings.Repeat("u", 40))), ""),
 			"64 knock.decrypt_failed"},
 		{"interval", append(knocksFor(&s, text[:16], "0"), knocksFor(&s, text[16:], "61")...), "17 knock.timeout"},
 		{"interval just reached", append(knocksFor(&s, text[:16], "0"), knocksFor(&s, text[16:], "60")...), "32 " + granted},
@@ -126,7 +126,7 @@ func TestEncryptedText(t *testing.T) {
 
 func TestReplay(t *testing.T) {
 	s := encrypted("key")
-	text := encipher(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", "eightchr"))
+	text := encrypt(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", "eightchr"))
 	tr := New(Options{Stanzas: []conf.Stanza{s}})
 	const granted = "48 knock.granted 192.0.2.7 tcp/22,tcp/443 5m0s eightchr"
 	expect(t, play(tr, knocksFor(&s, text, "0")...), granted)
@@ -154,7 +154,7 @@ func TestReplay(t *testing.T) {
 func TestReplayOfRefused(t *testing.T) {
 	s := encrypted("key")
 	s.SourceAddress = conf.Nets{}
-	text := encipher(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", ""))
+	text := encrypt(passphrase(&s), salt(0), clearText("0.0.0.0", "tcp/443", ""))
 	strict := New(Options{Stanzas: []conf.Stanza{s}})
 	expect(t, play(strict, knocksFor(&s, text, "")...), "32 knock.source")
 	s.SourceAddress = anyone
@@ -169,7 +169,7 @@ func TestTwoKeys(t *testing.T) {
 	a, b, c := encrypted("first"), encrypted("second"), encrypted("second")
 	b.AccessTimeout, c.AccessTimeout = time.Second, 2*time.Second
 	stanzas := []conf.Stanza{a, b, c}
-	text := encipher(passphrase(&b), salt(0), clearText("192.0.2.99", "tcp/443", ""))
+	text := encrypt(passphrase(&b), salt(0), clearText("192.0.2.99", "tcp/443", ""))
 	expect(t, play(New(Options{Stanzas: stanzas}), knocksFor(&a, text, "")...), `
 32 knock.granted 192.0.2.99 tcp/22,tcp/443 1s
 32 knock.granted 192.0.2.99 tcp/22,tcp/443 2s`)
@@ -195,7 +195,7 @@ func TestOpenPortsCopied(t *testing.T) {
 	s.OpenPorts = append(make([]conf.Port, 0, 8), s.OpenPorts...)
 	tr := New(Options{Stanzas: []conf.Stanza{s}})
 	for i, port := range []string{"tcp/8081", "tcp/9091"} {
-		text := encipher(passphrase(&s), salt(byte(i)), clearText("192.0.2.99", port, ""))
+		text := encrypt(passphrase(&s), salt(byte(i)), clearText("192.0.2.99", port, ""))
 		expect(t, play(tr, knocksFor(&s, text, "")...), "32 knock.granted 192.0.2.99 tcp/22,"+port+" 5m0s")
 	}
 }
@@ -204,7 +204,7 @@ func TestUnlistedPortIsSaid(t *testing.T) {
 	for _, permit := range []bool{false, true} {
 		s := encrypted("key")
 		s.PermitClientPorts = permit
-		text := encipher(passphrase(&s), salt(0), clearText("192.0.2.99", "tcp/443", ""))
+		text := encrypt(passphrase(&s), salt(0), clearText("192.0.2.99", "tcp/443", ""))
 		tr := New(Options{Stanzas: []conf.Stanza{s}})
 		var w wire
 		var out []Result
@@ -237,20 +237,18 @@ func TestDecryptOpenSSL(t *testing.T) {
 	}
 }
 
+// TestPassphrase: the key is filled up whatever the file, as clients do.
 func TestPassphrase(t *testing.T) {
-	for _, c := range []struct {
-		key     string
-		dialect conf.Dialect
-		want    string
-	}{
-		{"short123", conf.Perl19, "short12300000000"},
-		{"short123", conf.C26, "short123"},
-		{"exactly16letters", conf.Perl19, "exactly16letters"},
-		{"a key that is longer is not cut", conf.Perl19, "a key that is longer is not cut"},
+	for key, want := range map[string]string{
+		"short123":                        "short12300000000",
+		"exactly16letters":                "exactly16letters",
+		"a key that is longer is not cut": "a key that is longer is not cut",
 	} {
-		s := conf.Stanza{Key: conf.NewSecret([]byte(c.key)), Dialect: c.dialect}
-		if got := string(passphrase(&s)); got != c.want {
-			t.Errorf("%q: got %q", c.key, got)
+		for _, d := range []conf.Dialect{conf.Perl19, conf.C26} {
+			s := conf.Stanza{Key: conf.NewSecret([]byte(key)), Dialect: d}
+			if got := string(passphrase(&s)); got != want {
+				t.Errorf("%q in a %s file: got %q", key, d, got)
+			}
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package knock
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -154,24 +151,12 @@ func ports(ps []enforce.Port) string {
 	return strings.Join(names, ",")
 }
 
-// encipher is the client's half of decipher.
-func encipher(pass []byte, salt [openssl.SaltSize]byte, clear []byte) []byte {
-	var key openssl.Key
-	key.Derive(pass, salt[:], nil)
-	body := openssl.Pad(bytes.Clone(clear))
-	block, _ := aes.NewCipher(key.Key[:])
-	cipher.NewCBCEncrypter(block, key.IV[:]).CryptBlocks(body, body)
-	return append(append([]byte(openssl.Magic), salt[:]...), body...)
-}
-
-// clearText is a message: address, proto/port, user.
+// clearText is a message: address, proto/port, user. Other than that of a Request it may be
+// one that no client sends.
 func clearText(addr, port, user string) []byte {
 	a, p := netip.MustParseAddr(addr).As4(), portOf(port)
-	b := append(a[:], byte(p.Number>>8), byte(p.Number), byte(p.Proto), 0)
-	for _, c := range b[:7] {
-		b[7] += c
-	}
-	return append(b, user...)
+	b := append(a[:], byte(p.Number>>8), byte(p.Number), byte(p.Proto))
+	return append(append(b, checksum(b)), user...)
 }
 
 // knocksFor returns the packets that carry a cipher text for stanza s.

@@ -90,7 +90,7 @@ func TestRepeatsPassedOver(t *testing.T) {
 
 func TestRepeatInEncrypted(t *testing.T) {
 	s := encrypted("key")
-	knocks := knocksFor(&s, encipher(passphrase(&s), salt(0), clearText("192.0.2.99", "tcp/443", "")), "")
+	knocks := knocksFor(&s, encrypt(passphrase(&s), salt(0), clearText("192.0.2.99", "tcp/443", "")), "")
 	packets := append([]string{knocks[0] + " sport=9 id=5", knocks[0] + " sport=9 id=6"}, knocks[1:]...)
 	tr := New(Options{Stanzas: []conf.Stanza{s}})
 	expect(t, play(tr, packets...), "33 knock.granted 192.0.2.99 tcp/22,tcp/443 5m0s")

@@ -187,7 +187,7 @@ func TestLogAndCaptureAgree(t *testing.T) {
 		[]datagram{{proto: parse.ICMP, icmpType: 3, ttl: 60}},
 		[]datagram{{proto: parse.TCP, port: 1, flags: parse.ACK | parse.FIN, ttl: 60}})
 	for i, s := range []*conf.Stanza{&stanzas[3], &stanzas[4]} {
-		text := encipher(passphrase(s), salt(byte(i)), clearText("0.0.0.0", "tcp/443", "eightchr"))
+		text := encrypt(passphrase(s), salt(byte(i)), clearText("0.0.0.0", "tcp/443", "eightchr"))
 		scripts = slices.Insert(scripts, 0, script(knocksFor(s, text, "")...)) // in front: drawn more often
 	}
 	seen := make(map[string]int)

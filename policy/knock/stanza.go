@@ -12,17 +12,12 @@ import (
 // stanza is a conf.Stanza prepared for use.
 type stanza struct {
 	*conf.Stanza
-	pass []byte // KEY, filled up where the file asks for it
+	pass []byte // KEY, filled up
 }
 
-// passphrase returns the stanza's KEY as used for the key derivation.
-func passphrase(s *conf.Stanza) []byte {
-	pass := slices.Clone(s.Key.Bytes())
-	for s.Dialect == conf.Perl19 && len(pass) < legacySize {
-		pass = append(pass, '0')
-	}
-	return pass
-}
+// passphrase returns the stanza's KEY as used for the key derivation. Clients fill it up
+// whatever the dialect of the server's file; 2.6 has no sequences.
+func passphrase(s *conf.Stanza) []byte { return fill(s.Key.Bytes()) }
 
 // concerns reports whether k can advance or end an attempt at the stanza.
 func (s *stanza) concerns(k *knock) bool {

@@ -15,9 +15,10 @@ const Default = "default"
 
 // A File is an rc file.
 type File struct {
-	path  string // for messages
-	lines []string
-	named []section
+	path      string // for messages
+	lines     []string
+	named     []section
+	sequences []Entry
 }
 
 // A section is one run of lines below a name. A stanza may have several.
@@ -40,8 +41,8 @@ func (f *File) Where(e Entry) string { return fmt.Sprintf("%s:%d", f.path, e.Lin
 const maxSize = 1 << 20
 
 // Parse reads data; path is for messages only. A line that is neither a setting, a name,
-// a comment nor blank is an error, and so is a setting before the first name: the 2.6
-// client skips it.
+// a comment nor blank is an error, and so is a setting before the first name, which the 2.6
+// client skips, but for [File.Sequence].
 func Parse(path string, data []byte) (*File, error) {
 	if len(data) > maxSize {
 		return nil, fmt.Errorf("%s: larger than %d bytes", path, maxSize)
@@ -69,7 +70,7 @@ func (f *File) parseLine(i int, line string) error {
 		}
 		return err
 	case len(f.named) == 0:
-		return fmt.Errorf("a setting before the first stanza has no effect: begin with [%s]", Default)
+		return f.addSequence(i, line)
 	}
 	e, err := readSetting(line)
 	if err != nil {
@@ -80,6 +81,43 @@ func (f *File) parseLine(i int, line string) error {
 	s.entries = append(s.entries, e)
 	s.end = i + 1
 	return nil
+}
+
+// readSequence parses HOST: PROTO/PORT, … of a 1.9 file. ok is false if the line is no such.
+func readSequence(line string) (e Entry, ok bool) {
+	at := strings.LastIndexByte(line, ':')
+	if at < 1 || strings.ContainsAny(line[:at], blanks) {
+		return Entry{}, false
+	}
+	e = Entry{Key: line[:at], Value: strings.TrimLeft(line[at+1:], blanks)}
+	proto := e.Value
+	if end := strings.IndexAny(proto, "/,"+ends); end >= 0 {
+		proto = proto[:end]
+	}
+	return e, slices.Contains([]string{"tcp", "udp", "icmp"}, proto)
+}
+
+func (f *File) addSequence(i int, line string) error {
+	e, ok := readSequence(line)
+	if !ok {
+		return fmt.Errorf("a setting before the first stanza has no effect: begin with [%s]", Default)
+	}
+	if _, twice := f.Sequence(e.Key); twice {
+		return fmt.Errorf("another sequence for %s", e.Key)
+	}
+	e.Line = i + 1
+	f.sequences = append(f.sequences, e)
+	return nil
+}
+
+// Sequence returns the shared knock sequence for a server in the form of the 1.9 client: a
+// line HOST: PROTO/PORT, … before the first stanza.
+func (f *File) Sequence(host string) (Entry, bool) {
+	i := slices.IndexFunc(f.sequences, func(e Entry) bool { return e.Key == host })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return f.sequences[i], true
 }
 
 func readName(line string) (string, error) {

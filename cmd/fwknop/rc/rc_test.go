@@ -163,3 +163,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestSequences: lines of the 1.9 client stand before the first stanza, and stay there.
+func TestSequences(t *testing.T) {
+	f, err := Parse("rc", []byte("# shared\n10.66.77.1: tcp/5387, udp/6390, icmp, tcp/7840\n2001:db8::1:icmp\n[gw]\nACCESS tcp/22\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]Entry{
+		"10.66.77.1":  {Key: "10.66.77.1", Value: "tcp/5387, udp/6390, icmp, tcp/7840", Line: 2},
+		"2001:db8::1": {Key: "2001:db8::1", Value: "icmp", Line: 3},
+		"gw":          {},
+	} {
+		if got, ok := f.Sequence(host); got != want || ok != (want.Line > 0) {
+			t.Errorf("%s: %+v %v", host, got, ok)
+		}
+	}
+	text, err := f.With("lab", []Entry{{Key: "ACCESS", Value: "tcp/23"}})
+	if err != nil || !strings.HasPrefix(string(text), "# shared\n10.66.77.1: tcp/5387, udp") {
+		t.Errorf("%v %s", err, text)
+	}
+	for line, want := range map[string]string{
+		"gw: tcp/1\ngw: tcp/2\n":  "rc:2: another sequence for gw",
+		"KEY: tcpdump\n":          "rc:1: a setting before the first stanza",
+		"gw : tcp/1\n":            "rc:1: a setting before the first stanza",
+		": tcp/1\n":               "rc:1: a setting before the first stanza",
+		"SPA_SERVER gw.example\n": "rc:1: a setting before the first stanza",
+	} {
+		if _, err := Parse("rc", []byte(line)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}

@@ -75,6 +75,13 @@ type ClientOptions struct {
 	ProxyHost string // --proxy, which also sets ProxyPort, and Wait if that is not given
 	ProxyPort int
 
+	// Port-knock sequences.
+	ServerMode string // --Server-mode
+	Sequence   string // --shared-sequence
+	Offset     int    // --offset
+	Rotate     bool   // --rotate-proto
+	TimeDelay  string // --time-delay
+
 	// Files.
 	Name         string // --named-config
 	RCFile       string // --rc-file
@@ -137,6 +144,12 @@ var clientOptions = []option{
 	{name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 	{name: "save-packet", short: "B", aliases: []string{"Save-packet-file"}, kind: text, arg: "FILE", help: "write the packet to FILE as well", into: func(o *Options) any { return &o.Client.SavePacket }},
 	{name: "save-packet-append", short: "b", kind: switchOn, help: "append it to that file", into: func(o *Options) any { return &o.Client.AppendPacket }},
+
+	{name: "Server-mode", kind: text, arg: "MODE", help: "what is sent: pcap, an SPA packet (default); knock, an encrypted port-knock sequence; shared, a sequence of ports", into: func(o *Options) any { return &o.Client.ServerMode }},
+	{name: "shared-sequence", kind: text, arg: "PROTO/PORT,…", help: "the knocks, in order, such as tcp/7000,udp/8000,icmp; --Server-mode shared is understood", into: func(o *Options) any { return &o.Client.Sequence }},
+	{name: "offset", kind: number, arg: "PORT", help: "PORT_OFFSET of the server: first of the 256 ports of an encrypted sequence (61000)", into: func(o *Options) any { return &o.Client.Offset }},
+	{name: "rotate-proto", kind: switchOn, help: "send an encrypted sequence by TCP and UDP in turn", into: func(o *Options) any { return &o.Client.Rotate }},
+	{name: "time-delay", short: "t", kind: text, arg: "SECONDS", help: "time between two knocks, also 0 or 0.5 (1)", into: func(o *Options) any { return &o.Client.TimeDelay }},
 
 	{name: "use-hmac", kind: switchOn, help: "authenticate with an HMAC; implied by an HMAC key", into: func(o *Options) any { return &o.Client.UseHMAC }},
 	{name: "hmac-digest-type", kind: text, arg: "TYPE", help: "md5, sha1, sha256 (default), sha384, sha512, sha3_256 or sha3_512", into: func(o *Options) any { return &o.HMACDigestType }},
@@ -219,6 +232,17 @@ var needs = [][]string{
 	{"format", "test", "key-gen", "stanza-list"},
 	{"json", "test", "key-gen", "stanza-list"},
 	{"resolve-http-only", "resolve-ip-https"},
+}
+
+// Beyond returns the first option of the client, in the order of the usage text, that was
+// given and is not among those; "" if there is none.
+func (o *Options) Beyond(those []string) string {
+	for _, d := range clientOptions {
+		if o.set[d.name] && !slices.Contains(those, d.name) {
+			return d.name
+		}
+	}
+	return ""
 }
 
 // validateClient checks the options of the client against each other.
