@@ -36,9 +36,11 @@ type aliveness struct {
 	interval, deadline, loadLimit time.Duration // interval 0: the worker is not asked
 	alive                         func()        // called with each answer, and at each interval of a load; may be nil
 
-	busy atomic.Bool // the monitor is handling a request, and reads no answers
+	handling atomic.Uint64 // number of the request that the monitor is handling, and reads no answers; 0: none
+	handled  uint64        // requests so far; for the goroutine that handles them
 
 	mu      sync.Mutex
+	held    uint64    // handling at the last check
 	asked   time.Time // of the notice without an answer; zero: there is none
 	loading time.Time // since when it loads; zero: it does not
 	checked time.Time // last
@@ -68,6 +70,14 @@ func (s *session) watch(ctx context.Context) {
 	}
 }
 
+// begin notes that a request is handled, until end.
+func (a *aliveness) begin() {
+	a.handled++
+	a.handling.Store(a.handled)
+}
+
+func (a *aliveness) end() { a.handling.Store(0) }
+
 // start begins with a load at now.
 func (a *aliveness) start(now time.Time) {
 	a.mu.Lock()
@@ -81,7 +91,10 @@ func (a *aliveness) check(now time.Time) (ask bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	late := now.Sub(a.checked) > 2*a.interval // this process did not run, maybe the worker neither
-	a.checked = now
+	// One request that takes long holds up the answers behind it; many short ones do not.
+	request := a.handling.Load()
+	busy := request != 0 && request == a.held
+	a.checked, a.held = now, request
 	switch {
 	case !a.loading.IsZero():
 		if now.Sub(a.loading) > a.loadLimit {
@@ -91,7 +104,7 @@ func (a *aliveness) check(now time.Time) (ask bool, err error) {
 		}
 	case a.asked.IsZero():
 		a.asked, ask = now, true
-	case late || a.busy.Load():
+	case late || busy:
 		a.asked = now
 	case now.Sub(a.asked) > a.deadline:
 		a.silent = fmt.Errorf("%w for %v", ErrSilent, a.deadline)

@@ -17,7 +17,7 @@ func TestAliveness(t *testing.T) {
 	begin := time.Unix(1e9, 0)
 	for _, c := range []struct {
 		name  string
-		steps string // per interval of 5 s: . nothing, a answered, l a load begins, b the monitor is busy, z neither process ran for a minute
+		steps string // per interval of 5 s: . nothing, a answered, l a load begins, b the monitor is busy with one request, m with one after another, z neither process ran for a minute
 		want  string // asked a, silent x
 	}{
 		{"answers", "aaaaaa", "aaaaaa"},
@@ -28,6 +28,7 @@ func TestAliveness(t *testing.T) {
 		{"says again and again that it loads", "alllllllllll", "a__________x"},
 		{"never ends its first load", "...........", "__________x"},
 		{"its answers were not read", "a.bbbb....", "a________x"},
+		{"makes requests and never answers", "a.mmmm", "a___xx"},
 		{"both were stopped", "a.z....", "a_____x"},
 	} {
 		a := &aliveness{interval: 5 * s, deadline: 15 * s, loadLimit: 50 * s}
@@ -35,7 +36,17 @@ func TestAliveness(t *testing.T) {
 		a.start(now)
 		got := ""
 		for i := range c.steps {
-			a.busy.Store(c.steps[i] == 'b')
+			switch c.steps[i] {
+			case 'b':
+				if a.handling.Load() == 0 {
+					a.begin()
+				}
+			case 'm':
+				a.end()
+				a.begin()
+			default:
+				a.end()
+			}
 			switch c.steps[i] {
 			case 'a':
 				a.answer(stateRunning, now.Add(s))

@@ -155,9 +155,9 @@ func (s *session) read() error {
 	for {
 		text, err := readFrame(r, &buf)
 		if err == nil {
-			s.hooks.aliveness.busy.Store(true)
+			s.hooks.aliveness.begin()
 			err = s.dispatch(text)
-			s.hooks.aliveness.busy.Store(false)
+			s.hooks.aliveness.end()
 		}
 		if err != nil {
 			return err
