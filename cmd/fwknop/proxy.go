@@ -43,9 +43,7 @@ func (c *client) relay(ctx context.Context, conn net.Conn) error {
 	sent := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(conn, c.stdin)
-		if err == nil {
-			conn.(*net.TCPConn).CloseWrite() // an error is that of the connection, which is read below
-		}
+		conn.(*net.TCPConn).CloseWrite() // also after an error, or the server would wait for more
 		sent <- err
 	}()
 	_, err := io.Copy(c.received, conn)
@@ -58,5 +56,10 @@ func (c *client) relay(ctx context.Context, conn net.Conn) error {
 	if out, ok := c.received.(io.Closer); ok {
 		out.Close()
 	}
-	return <-sent
+	select {
+	case err = <-sent:
+		return err
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	}
 }

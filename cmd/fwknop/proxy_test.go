@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"fwknopd/fixtures/wait"
 )
@@ -111,6 +115,56 @@ func TestProxyReset(t *testing.T) {
 	c := r.client()
 	c.stdin, c.stdout = in, &out
 	if code := c.run(t.Context(), proxied(t, port)); code != exitError || out.Len() > 0 || !strings.Contains(r.stderr.String(), "reset") {
+		t.Errorf("exit %d: %q %s", code, out.String(), r.stderr.String())
+	}
+}
+
+// TestProxyInterrupted: an interrupt ends the client, also after the end of what the server
+// sends while standard input goes on.
+func TestProxyInterrupted(t *testing.T) {
+	r := newRunner(t)
+	port := serve(t, func(conn *net.TCPConn) {
+		conn.CloseWrite()
+		io.Copy(io.Discard, conn)
+	})
+	in, typed := io.Pipe() // never ends
+	defer typed.Close()
+	printed, out := io.Pipe()
+	c := r.client()
+	c.stdin, c.stdout = in, out
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	code := make(chan int, 1)
+	args := proxied(t, port)
+	go func() {
+		code <- c.run(ctx, args)
+		out.Close()
+	}()
+	io.Copy(io.Discard, printed)
+	interrupt()
+	select {
+	case n := <-code:
+		if n != exitError || !strings.Contains(r.stderr.String(), "interrupted") {
+			t.Errorf("exit %d: %s", n, r.stderr.String())
+		}
+	case <-time.After(wait.Timeout):
+		t.Error("goes on")
+	}
+}
+
+// TestProxyInputFails: the server sees the end of a standard input that cannot be read, and
+// the client says so.
+func TestProxyInputFails(t *testing.T) {
+	r := newRunner(t)
+	port := serve(t, func(conn *net.TCPConn) {
+		conn.SetReadDeadline(time.Now().Add(wait.Timeout))
+		io.Copy(conn, conn)
+	})
+	var out bytes.Buffer
+	c := r.client()
+	c.stdin, c.stdout = io.MultiReader(strings.NewReader("hello"), iotest.ErrReader(errors.New("input lost"))), &out
+	begin := time.Now()
+	if code := c.run(t.Context(), proxied(t, port)); code != exitError || out.String() != "hello" || !strings.Contains(r.stderr.String(), "input lost") || time.Since(begin) >= wait.Timeout {
 		t.Errorf("exit %d: %q %s", code, out.String(), r.stderr.String())
 	}
 }
