@@ -20,7 +20,7 @@ type sequenceCase struct {
 	stanza  string // beside the source and the port, which is {port}
 	args    string // {client} is the address of the client
 	v6      bool
-	noRoot  bool   // the client runs as nobody
+	noRoot  bool   // the client runs as a user without rights
 	refused string // the reason; "" if the port is to be opened
 }
 
@@ -47,7 +47,7 @@ func TestE2ESequences(t *testing.T) {
 	netlab.KernelLog(t)
 	k := &knocked{Lab: netlab.New(t), t: t, dir: t.TempDir()}
 	for dir := k.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // for the worker, and for the client as nobody
+		if err := os.Chmod(dir, 0o755); err != nil { // for the worker, and for the client where it is not root
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +96,7 @@ func (k *knocked) echoRefused() {
 	k.Client.Sysctl(k.t, "net.ipv4.ping_group_range", "1 0") // for root too: a raw socket does
 	out, err := k.runClient(true, "-D", k.Server.V4.String(), "--shared-sequence", "tcp/7400,icmp", "-t", "0")
 	if err == nil || !strings.Contains(out, "net.ipv4.ping_group_range") {
-		k.t.Errorf("as nobody: %v %s", err, out)
+		k.t.Errorf("without rights: %v %s", err, out)
 	}
 	if n := k.counted(); n != "0" {
 		k.t.Errorf("%s knocks were sent", n)

@@ -28,6 +28,9 @@ const (
 	exitClosed = 3 // --wait: a port is not open
 )
 
+// errInterrupted is the outcome of what an interrupt ended.
+var errInterrupted = errors.New("interrupted")
+
 // revision names the commit and is set by the linker.
 var revision = "unknown"
 

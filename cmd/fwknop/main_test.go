@@ -281,10 +281,11 @@ SPA_SERVER_PORT 4002
 
 func TestRCErrors(t *testing.T) {
 	for text, want := range map[string]string{
-		"ACESS tcp/22": ".fwknoprc:2: unknown keyword ACESS (did you mean ACCESS?)",
-		"X 1":          ".fwknoprc:2: unknown keyword X\n",
-		"FW_TIMEOUT x": `FW_TIMEOUT: "x" is not a whole number`,
-		"RAND_PORT x":  "neither Y nor N",
+		"ACESS tcp/22":  ".fwknoprc:2: unknown keyword ACESS (did you mean ACCESS?)",
+		"X 1":           ".fwknoprc:2: unknown keyword X\n",
+		"FW_TIMEOUT x":  `FW_TIMEOUT: "x" is not a whole number`,
+		"RAND_PORT x":   "neither Y nor N",
+		"PORT_OFFSET 0": "PORT_OFFSET: 0 is no port",
 	} {
 		r := newRunner(t)
 		r.rc(t, "[default]\n"+text+"\n")

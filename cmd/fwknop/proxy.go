@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -48,7 +47,7 @@ func (c *client) relay(ctx context.Context, conn net.Conn) error {
 	}()
 	_, err := io.Copy(c.received, conn)
 	if ctx.Err() != nil {
-		return errors.New("interrupted")
+		return errInterrupted
 	}
 	if err != nil {
 		return fmt.Errorf("the connection: %w", err)
@@ -60,6 +59,6 @@ func (c *client) relay(ctx context.Context, conn net.Conn) error {
 	case err = <-sent:
 		return err
 	case <-ctx.Done():
-		return errors.New("interrupted")
+		return errInterrupted
 	}
 }

@@ -130,7 +130,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return errors.New("interrupted before it")
+		return errInterrupted
 	}
 }
 

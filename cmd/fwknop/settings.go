@@ -28,7 +28,8 @@ type keyword struct {
 	get func(o *cli.Options) string
 }
 
-// keywords are those of the 2.6 client, in the order in which they are saved.
+// keywords are those of the 2.6 client and those of port-knock sequences, in the order in which
+// they are saved.
 var keywords = []keyword{
 	text("ACCESS", []string{"access", "server-cmd"}, func(o *cli.Options) *string { return &o.Client.Access }),
 	text("SPA_SERVER", []string{"destination"}, func(o *cli.Options) *string { return &o.Client.Destination }),
@@ -48,7 +49,7 @@ var keywords = []keyword{
 	number("FW_TIMEOUT", []string{"fw-timeout"}, func(o *cli.Options) *int { return &o.Client.FWTimeout }),
 	text("SERVER_MODE", []string{"Server-mode", "shared-sequence"}, func(o *cli.Options) *string { return &o.Client.ServerMode }),
 	{"SHARED_SEQUENCE", []string{"shared-sequence"}, false, setSequence, getSequence},
-	number("PORT_OFFSET", []string{"offset"}, func(o *cli.Options) *int { return &o.Client.Offset }),
+	port("PORT_OFFSET", []string{"offset"}, func(o *cli.Options) *int { return &o.Client.Offset }),
 	yes("ROTATE_PROTO", []string{"rotate-proto"}, func(o *cli.Options) *bool { return &o.Client.Rotate }),
 	text("TIME_DELAY", []string{"time-delay"}, func(o *cli.Options) *string { return &o.Client.TimeDelay }),
 	text("NAT_ACCESS", []string{"nat-access"}, func(o *cli.Options) *string { return &o.Client.NATAccess }),
@@ -111,6 +112,22 @@ func number(name string, options []string, field func(*cli.Options) *int) keywor
 			}
 			return ""
 		}}
+}
+
+// port is a number of which 0 does not mean that it is not given.
+func port(name string, options []string, field func(*cli.Options) *int) keyword {
+	k := number(name, options, field)
+	set := k.set
+	k.set = func(o *cli.Options, value string) error {
+		if err := set(o, value); err != nil {
+			return err
+		}
+		if n := *field(o); n == 0 || n > maxPort {
+			return fmt.Errorf("%s: %d is no port", name, n)
+		}
+		return nil
+	}
+	return k
 }
 
 func yes(name string, options []string, field func(*cli.Options) *bool) keyword {

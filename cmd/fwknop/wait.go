@@ -77,7 +77,7 @@ func (c *client) wait(ctx context.Context, to netip.Addr, w *waiting) error {
 		o := <-found
 		switch {
 		case o.conn == nil && ctx.Err() != nil:
-			return errors.New("interrupted")
+			return errInterrupted
 		case o.conn == nil:
 			where := fmt.Sprintf("tcp/%s at %s", o.port, host)
 			closed = append(closed, &closedError{fmt.Sprintf("%s is still closed after %s: %s", where, w.limit, w.advice(o.err))})

@@ -102,7 +102,7 @@ func TestE2EReloadCommand(t *testing.T) {
 	s.wants(1, []string{"no running fwknopd detected"}, "reload")
 	s.start()
 	s.write("access.conf", stanza("")+stanza("REQUIRE_USERNAME nobody_else"))
-	s.wants(0, []string{"reloaded: 2 stanzas\n"}, "reload")
+	s.wants(0, []string{"configuration loaded again: 2 stanzas\n"}, "reload")
 	if st := s.status(); st.Reload == nil || st.Reload.Verdict != report.ReloadLoaded || st.Stanzas != 2 || !st.Loaded.Equal(st.Reload.Time) {
 		t.Errorf("after a reload: %+v", st)
 	}
@@ -124,7 +124,7 @@ func TestE2EReloadCommand(t *testing.T) {
 	s.write("access.conf", good)
 	var running sync.WaitGroup
 	for range 4 {
-		running.Go(func() { s.wants(0, []string{"reloaded: 1 stanza\n"}, "reload") })
+		running.Go(func() { s.wants(0, []string{"configuration loaded again: 1 stanza\n"}, "reload") })
 	}
 	running.Wait()
 	if st := s.status(); st.Reload.Verdict != report.ReloadLoaded || st.Stanzas != 1 {
@@ -138,7 +138,7 @@ func TestE2EReloadCommand(t *testing.T) {
 	s.wants(1, []string{"fwknopd: the worker keeps its configuration: FILE_PCAP: "}, "reload")
 	s.wants(0, []string{"\nnot applied:     the worker keeps its configuration: FILE_PCAP: "}, "status")
 	s.configure("IPT_INPUT_ACCESS ACCEPT, src, filter, INPUT, 1, FWKNOP_OTHER, 1;\n", good)
-	s.wants(0, []string{"reloaded: 1 stanza\n", "warning: IPT_INPUT_ACCESS has changed: that counts from the next start on\n"}, "reload")
+	s.wants(0, []string{"configuration loaded again: 1 stanza\n", "warning: IPT_INPUT_ACCESS has changed: that counts from the next start on\n"}, "reload")
 	if st := s.status(); st.NotApplied != "" {
 		t.Errorf("still not applied: %+v", st)
 	}

@@ -66,7 +66,7 @@ func (c *command) deleteIP() int {
 	a, err := o.revoke(ctx, Selection{Src: src}, "")
 	closed := a.Grants
 	if c.JSON() {
-		if _, failed := c.stdout.Write(report.GrantsJSON(closed, c.titles(o, closed), time.Now())); failed != nil {
+		if _, failed := c.stdout.Write(report.GrantsJSON(closed, o.titlesOf(closed), time.Now())); failed != nil {
 			return c.fail(failed)
 		}
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -14,6 +15,7 @@ import (
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/external"
+	"fwknopd/policy/conf"
 )
 
 // A grantClient lists and revokes grants: through the daemon if one runs, which
@@ -34,10 +36,24 @@ func newGrantClient(c *command) *grantClient {
 
 // line returns the line of a stanza by its NAME or line, from the files as they are now.
 func (o *grantClient) line(stanza string) (int, error) {
+	return o.access().Line(stanza)
+}
+
+// access returns the stanzas of the files as they are now, as far as they can be read.
+func (o *grantClient) access() *conf.Access {
 	opts := config.FromFlags(o.options)
 	opts.Offline = true
 	l, _ := config.Load(opts)
-	return l.Access.Line(stanza)
+	return l.Access
+}
+
+// titlesOf returns what the stanzas of grants are called: by the daemon that answered, else by
+// the files.
+func (o *grantClient) titlesOf(grants []enforce.Grant) report.Titles {
+	if o.asked || !slices.ContainsFunc(grants, func(g enforce.Grant) bool { return g.Stanza != 0 }) {
+		return o.titles
+	}
+	return report.TitlesOf(o.access(), grants)
 }
 
 // openFirewall opens the firewall, unless that has been done. A daemon that runs is asked

@@ -132,7 +132,7 @@ func (c *command) listGrants(s Selection) int {
 	if err != nil && !unconfirmed {
 		return c.fail(err)
 	}
-	titles := c.titles(o, grants)
+	titles := o.titlesOf(grants)
 	switch now := time.Now(); {
 	case c.JSON() && unconfirmed:
 		return c.write(report.UnconfirmedJSON(grants, titles, now))
@@ -175,7 +175,7 @@ func (c *command) revoke(s Selection) int {
 	}
 	a, err := o.revoke(context.Background(), s, do)
 	if err == nil || len(a.Grants) > 0 {
-		if code := c.write(c.revoked(&a, c.titles(o, a.Grants))); code != exitOK {
+		if code := c.write(c.revoked(&a, o.titlesOf(a.Grants))); code != exitOK {
 			return code
 		}
 	}

@@ -16,10 +16,13 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// testHost has one stanza with a NAME.
+// testAccess has one stanza with a NAME.
+var testAccess = &conf.Access{Stanzas: []conf.Stanza{{Pos: conf.Pos{Line: 9}, Name: "alice"}}}
+
+// testHost has those stanzas.
 var testHost = Host{
-	State: func() State { return State{} },
-	Line:  (&conf.Access{Stanzas: []conf.Stanza{{Pos: conf.Pos{Line: 9}, Name: "alice"}}}).Line,
+	State: func() State { return State{Access: testAccess} },
+	Line:  testAccess.Line,
 	Add: func(context.Context, Addition) ([]enforce.Grant, []string, error) {
 		return nil, nil, errors.New("nothing is offered")
 	},

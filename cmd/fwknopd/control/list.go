@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -39,7 +38,7 @@ func (c *command) list() int {
 	if err != nil {
 		return c.fail(err)
 	}
-	titles := c.titles(o, grants)
+	titles := o.titlesOf(grants)
 	if c.JSON() {
 		if _, err := c.stdout.Write(report.GrantsJSON(grants, titles, time.Now())); err != nil {
 			return c.fail(err)
@@ -58,18 +57,6 @@ func (c *command) list() int {
 		return c.fail(err)
 	}
 	return exitOK
-}
-
-// titles returns what the stanzas of grants are called: by the daemon that answered, else by
-// the files, as far as they can be read.
-func (c *command) titles(o *grantClient, grants []enforce.Grant) report.Titles {
-	if o.asked || !slices.ContainsFunc(grants, func(g enforce.Grant) bool { return g.Stanza != 0 }) {
-		return o.titles
-	}
-	opts := config.FromFlags(c.Options)
-	opts.Offline = true
-	l, _ := config.Load(opts)
-	return report.TitlesOf(l.Access, grants)
 }
 
 // heading returns the line of the daemon whose dialect is configured.

@@ -52,11 +52,15 @@ func withPaths(c cli.Command, args []string, run func(*command) int, stdout, std
 // AskStatus returns what the daemon with that pid file says about itself.
 func AskStatus(pidFile string) (*report.Status, error) {
 	a, err := askTimeout(statusTimeout, SocketPath(pidFile), request{Do: "status"})
-	switch {
-	case err != nil:
+	return statusOf(a, err)
+}
+
+func statusOf(a *answer, err error) (*report.Status, error) {
+	if err == nil && a.Status == nil {
+		err = errors.New("the daemon gave no status")
+	}
+	if err != nil {
 		return nil, err
-	case a.Status == nil:
-		return nil, errors.New("the daemon gave no status")
 	}
 	return a.Status, nil
 }
@@ -114,19 +118,17 @@ func (c *command) reloadDaemon() int {
 
 // daemonStatus prints what the daemon says about itself.
 func (c *command) daemonStatus() int {
-	a, err := c.askDaemon(statusTimeout, "status")
+	s, err := statusOf(c.askDaemon(statusTimeout, "status"))
 	switch {
 	case errors.Is(err, errNotRunning) && c.JSON():
 		c.printfln("%s", report.NotRunningJSON(c.pidFile()))
 		return exitError
 	case err != nil:
 		return c.fail(err)
-	case a.Status == nil:
-		return c.fail(errors.New("the daemon gave no status"))
 	case c.JSON():
-		c.printfln("%s", a.Status.JSON())
+		c.printfln("%s", s.JSON())
 	default:
-		_, err = io.WriteString(c.stdout, a.Status.Text())
+		_, err = io.WriteString(c.stdout, s.Text())
 	}
 	if err != nil {
 		return c.fail(err)

@@ -34,10 +34,10 @@ func TestReloadVerdicts(t *testing.T) {
 		err     error
 		want    string
 	}{
-		"loaded":      {report.NewReload(at, 3, conf.Problems{later}), nil, "0\nreloaded: 3 stanzas\n---\nwarning: " + later.Text + "\n"},
+		"loaded":      {report.NewReload(at, 3, conf.Problems{later}), nil, "0\nconfiguration loaded again: 3 stanzas\n---\nwarning: " + later.Text + "\n"},
 		"refused":     {report.NewReload(at, 0, conf.Problems{wrong}), nil, "78\n---\naccess.conf:3: NONSENSE: unknown keyword\nfwknopd: the new configuration is refused, the old one stays in force\n"},
 		"not applied": {kept, nil, "1\n---\nfwknopd: the worker keeps its configuration: UDP: busy\n"},
-		"unconfirmed": {unconfirmed, nil, "1\n---\nfwknopd: reloaded: 1 stanza; the worker has not said that it has loaded them\n"},
+		"unconfirmed": {unconfirmed, nil, "1\n---\nfwknopd: configuration loaded again: 1 stanza; the worker has not said that it has loaded them\n"},
 		"ending":      {report.Reload{}, errNoAnswer, "1\n---\nfwknopd: daemon: the daemon hung up before it answered\n"},
 	} {
 		p := newPlace(t, true)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
 	"time"
@@ -32,6 +33,7 @@ func (c *command) watch(s Selection) int {
 func (c *command) watchAt(ctx context.Context, s Selection, tick <-chan time.Time) int {
 	paint := !c.JSON() && cli.Terminal(c.stdout)
 	var before map[string]enforce.Grant // nil: this is the first look
+	known := make(report.Titles)        // also of what is closed
 	confirmed := true
 	for {
 		grants, titles, err := c.look(ctx, s)
@@ -42,12 +44,13 @@ func (c *command) watchAt(ctx context.Context, s Selection, tick <-chan time.Tim
 		case err != nil && !unconfirmed:
 			return c.fail(err)
 		}
+		maps.Copy(known, titles)
 		var text []byte
 		switch now := time.Now(); {
 		case paint:
 			text = append([]byte("\x1b[H\x1b[2J"), listText(grants, titles, err, now)...)
 		case !unconfirmed:
-			text, before = c.changes(before, grants, now)
+			text, before = c.changes(before, grants, known, now)
 		case confirmed: // what has changed is told when the firewall answers
 			inputs.PrintError(c.stderr, "fwknopd", err)
 		}
@@ -75,7 +78,7 @@ func (c *command) look(ctx context.Context, s Selection) ([]enforce.Grant, repor
 		o := newGrantClient(c)
 		defer o.close()
 		grants, err := o.list(ctx, s)
-		ch <- seen{grants, c.titles(o, grants), err}
+		ch <- seen{grants, o.titlesOf(grants), err}
 	}()
 	select {
 	case l := <-ch:
@@ -99,7 +102,7 @@ const extensionMin = time.Second
 
 // changes returns a line for each grant that has changed since before, and what is open now
 // by key. before is nil at the first look.
-func (c *command) changes(before map[string]enforce.Grant, grants []enforce.Grant, now time.Time) (text []byte, after map[string]enforce.Grant) {
+func (c *command) changes(before map[string]enforce.Grant, grants []enforce.Grant, titles report.Titles, now time.Time) (text []byte, after map[string]enforce.Grant) {
 	after = enforce.ByKey(grants)
 	var gone []enforce.Grant
 	for key, g := range before {
@@ -109,18 +112,18 @@ func (c *command) changes(before map[string]enforce.Grant, grants []enforce.Gran
 	}
 	enforce.SortGrants(gone)
 	for i := range gone {
-		text = append(text, c.change(changeClosed, &gone[i], now)...)
+		text = append(text, c.change(changeClosed, &gone[i], titles, now)...)
 	}
 	for i := range grants {
 		g := &grants[i]
 		old, known := before[g.Key()]
 		switch {
 		case before == nil:
-			text = append(text, c.change(changeOpen, g, now)...)
+			text = append(text, c.change(changeOpen, g, titles, now)...)
 		case !known:
-			text = append(text, c.change(changeOpened, g, now)...)
+			text = append(text, c.change(changeOpened, g, titles, now)...)
 		case !old.Expires.IsZero() && enforce.Outlives(g.Expires, old.Expires.Add(extensionMin)):
-			text = append(text, c.change(changeExtended, g, now)...)
+			text = append(text, c.change(changeExtended, g, titles, now)...)
 		default:
 			after[g.Key()] = old // so that small steps add up
 		}
@@ -132,10 +135,10 @@ func (c *command) changes(before map[string]enforce.Grant, grants []enforce.Gran
 }
 
 // change returns the line for a change.
-func (c *command) change(what string, g *enforce.Grant, now time.Time) []byte {
+func (c *command) change(what string, g *enforce.Grant, titles report.Titles, now time.Time) []byte {
 	switch {
 	case c.JSON():
-		return report.ChangeJSON(what, g, now)
+		return report.ChangeJSON(what, g, titles, now)
 	case what == changeClosed:
 		return fmt.Appendf(nil, "closed %s\n", report.ClosedText(g))
 	}

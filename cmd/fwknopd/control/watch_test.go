@@ -82,7 +82,7 @@ func TestWatch(t *testing.T) {
 	w.looks()
 	w.wants(t, `^extended until .*, (2h|1h59m).* left: tcp/22 for 192\.0\.2\.7\n$`)
 	other := g
-	other.Src = addr("2001:db8::7")
+	other.Src, other.Stanza = addr("2001:db8::7"), 9
 	apply(other)
 	if err := r.Revoke(t.Context(), g); err != nil {
 		t.Fatal(err)
@@ -99,12 +99,12 @@ func TestWatch(t *testing.T) {
 	}
 
 	w = startWatching(t, p, "--json")
-	w.wants(t, `^\{"v":1,"timestamp":"2[^"]*Z","change":"open","grant":\{"src":"2001:db8::7","ports":\["tcp/22"\],"expires":"[^"]*","remaining_s":[0-9.]*,"stanza":3\}\}\n$`)
+	w.wants(t, `^\{"v":1,"timestamp":"2[^"]*Z","change":"open","grant":\{"src":"2001:db8::7","ports":\["tcp/22"\],"expires":"[^"]*","remaining_s":[0-9.]*,"stanza":9,"stanza_name":"alice"\}\}\n$`)
 	if err := r.Revoke(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
 	w.looks()
-	if line := w.wants(t, `"change":"closed"`); !json.Valid([]byte(line)) {
+	if line := w.wants(t, `"change":"closed".*"stanza_name":"alice"`); !json.Valid([]byte(line)) {
 		t.Error(line)
 	}
 }

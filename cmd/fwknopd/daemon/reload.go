@@ -58,8 +58,8 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	if files := d.files; files != nil {
 		files.replace(s.Files)
 	}
-	d.logf(info, "configuration loaded again: %s", conf.Count(len(s.Access.Stanzas), "stanza"))
 	verdict = report.NewReload(time.Now(), len(s.Access.Stanzas), problems)
+	d.logf(info, "%s", verdict.Text())
 	d.keepVerdict(verdict)
 	return verdict
 }

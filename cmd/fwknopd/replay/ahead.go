@@ -30,6 +30,7 @@ type ahead struct {
 	read   func() (*ingest.Reader, error)
 
 	wanted   int          // packets that the engine wanted opened among the first events
+	last     int64        // position of the last of them
 	position atomic.Int64 // of the current event, from 1
 	rings    []ring       // one for each opener; none: not running
 	room     sync.Cond    // position has moved on, or this ends
@@ -76,7 +77,9 @@ func (a *ahead) current() *policy.Opened {
 	at := a.position.Load()
 	n := int64(len(a.rings))
 	if n == 0 {
-		a.wanted++
+		if a.last != at { // it is asked for each stanza
+			a.wanted, a.last = a.wanted+1, at
+		}
 		return nil
 	}
 	if s := a.rings[at%n].slot(at); s.position.Load() == at {

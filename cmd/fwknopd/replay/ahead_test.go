@@ -137,3 +137,17 @@ func TestAheadOpens(t *testing.T) {
 		}
 	})
 }
+
+// A packet that is tried on many stanzas counts once when it is decided whether to open ahead.
+func TestAheadCountsPackets(t *testing.T) {
+	var a ahead
+	for range 3 {
+		a.next()
+		for range 100 {
+			a.current()
+		}
+	}
+	if a.wanted != 3 {
+		t.Errorf("%d packets wanted", a.wanted)
+	}
+}

@@ -27,11 +27,20 @@ func UnconfirmedJSON(grants []enforce.Grant, titles Titles, now time.Time) []byt
 
 // ChangeJSON returns what a change did to a grant at the time now, as one object on a line.
 // Members may be added, never removed or changed.
-func ChangeJSON(change string, g *enforce.Grant, now time.Time) []byte {
+func ChangeJSON(change string, g *enforce.Grant, titles Titles, now time.Time) []byte {
 	b := appendText(append(appendTime([]byte(`{"v":1,"timestamp":"`), now), '"'), "change", change)
 	var out bytes.Buffer
-	json.HTMLEscape(&out, append(appendGrant(append(b, `,"grant":`...), g, now), "}\n"...))
+	json.HTMLEscape(&out, append(appendNamed(append(b, `,"grant":`...), g, titles, now), "}\n"...))
 	return out.Bytes()
+}
+
+// appendNamed is appendGrant with the NAME of the stanza.
+func appendNamed(b []byte, g *enforce.Grant, titles Titles, now time.Time) []byte {
+	b = appendGrant(b, g, now)
+	if name := titles[g.Stanza].Name; name != "" {
+		b = append(appendText(b[:len(b)-1], "stanza_name", name), '}')
+	}
+	return b
 }
 
 func grantsJSON(begin string, grants []enforce.Grant, titles Titles, now time.Time) []byte {
@@ -40,10 +49,7 @@ func grantsJSON(begin string, grants []enforce.Grant, titles Titles, now time.Ti
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendGrant(b, &grants[i], now)
-		if name := titles[grants[i].Stanza].Name; name != "" {
-			b = append(appendText(b[:len(b)-1], "stanza_name", name), '}')
-		}
+		b = appendNamed(b, &grants[i], titles, now)
 	}
 	var out bytes.Buffer
 	json.HTMLEscape(&out, append(b, "]}\n"...))

@@ -47,13 +47,13 @@ func NotApplied(now time.Time, why string) Reload {
 func (r *Reload) Text() string {
 	switch r.Verdict {
 	case ReloadLoaded:
-		return "reloaded: " + conf.Count(r.Stanzas, "stanza")
+		return "configuration loaded again: " + conf.Count(r.Stanzas, "stanza")
 	case ReloadRefused:
 		return "the new configuration is refused, the old one stays in force"
 	case ReloadNotApplied:
 		return "the worker keeps its configuration: " + r.Error
 	case ReloadUnconfirmed:
-		return fmt.Sprintf("reloaded: %s; the worker has not said that it has loaded them", conf.Count(r.Stanzas, "stanza"))
+		return fmt.Sprintf("configuration loaded again: %s; the worker has not said that it has loaded them", conf.Count(r.Stanzas, "stanza"))
 	}
 	return r.Verdict
 }

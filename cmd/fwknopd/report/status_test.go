@@ -62,13 +62,13 @@ func TestReloadText(t *testing.T) {
 		r          Reload
 		text, json string
 	}{
-		{NewReload(at, 3, conf.Problems{{Keyword: "K", Text: "careful", Severity: conf.Warning}}), "reloaded: 3 stanzas",
+		{NewReload(at, 3, conf.Problems{{Keyword: "K", Text: "careful", Severity: conf.Warning}}), "configuration loaded again: 3 stanzas",
 			`{"v":1,"timestamp":"2026-11-29T04:30:00.005Z","event_type":"reload","verdict":"loaded","stanzas":3,"problems":[{"file":"","keyword":"K","severity":"warning","text":"careful"}]}`},
 		{NewReload(at, 3, conf.Problems{{Pos: conf.Pos{File: "a\u202e", Line: 2}, Text: "wrong"}}), "the new configuration is refused, the old one stays in force",
 			`{"v":1,"timestamp":"2026-11-29T04:30:00.005Z","event_type":"reload","verdict":"refused","problems":[{"file":"a\u202e","line":2,"severity":"error","text":"wrong"}]}`},
 		{NotApplied(at, "UDP: busy"), "the worker keeps its configuration: UDP: busy",
 			`{"v":1,"timestamp":"2026-11-29T04:30:00.005Z","event_type":"reload","verdict":"not_applied","error":"UDP: busy"}`},
-		{unconfirmed, "reloaded: 1 stanza; the worker has not said that it has loaded them",
+		{unconfirmed, "configuration loaded again: 1 stanza; the worker has not said that it has loaded them",
 			`{"v":1,"timestamp":"2026-11-29T04:30:00.005Z","event_type":"reload","verdict":"unconfirmed","stanzas":1}`},
 	} {
 		if text, object := c.r.Text(), string(c.r.JSON()); text != c.text || object != c.json {
