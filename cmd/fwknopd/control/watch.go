@@ -55,8 +55,10 @@ func (c *command) watchAt(ctx context.Context, s Selection, tick <-chan time.Tim
 			inputs.PrintError(c.stderr, "fwknopd", err)
 		}
 		confirmed = !unconfirmed
-		if code := c.write(text); code != exitOK {
-			return code
+		if len(text) > 0 {
+			if code := c.write(text); code != exitOK {
+				return code
+			}
 		}
 		select {
 		case <-tick:
