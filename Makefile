@@ -3,7 +3,6 @@
 GO          ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-FUZZTIME    ?= 20s
 export CGO_ENABLED ?= 0
 
 .PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
@@ -30,8 +29,10 @@ freebsd:
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet ./cmd/fwknop/... || exit 1; done
 	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
 
-# All that CI runs.
-test: packages check race e2e reproducible vuln
+# All that CI runs. Fuzzing has the time in which end-to-end tests wait.
+test: packages check race
+	$(MAKE) --output-sync=target -j2 e2e fuzz
+	$(MAKE) reproducible vuln
 
 # What the tests meet that Go does not bring; see there what happens without root.
 packages:
@@ -59,10 +60,7 @@ test-debian13:
 
 # Every fuzz target for FUZZTIME.
 fuzz:
-	@set -e; for p in $$($(GO) list ./...); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	    echo "== $$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p; \
-	  done; done
+	.ci/fuzz
 
 # The names of the tests in a table of SECURITY.md.
 named = sed -n '/^\#\# $(1)$$/,/^\#\# /p' SECURITY.md | grep -oE '\b(Test|Fuzz)[A-Z]\w*' | sort -u | paste -sd '|' -
