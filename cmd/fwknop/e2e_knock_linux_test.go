@@ -43,6 +43,7 @@ var sequenceCases = []sequenceCase{
 // TestE2ESequences: our daemon finds the client's knocks in the kernel log; what they ask
 // for is opened, and closed on time.
 func TestE2ESequences(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "iptables", "ip6tables", "setpriv", "go")
 	netlab.KernelLog(t)
 	k := &knocked{Lab: netlab.New(t), t: t, dir: t.TempDir()}

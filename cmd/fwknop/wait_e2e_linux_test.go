@@ -65,6 +65,7 @@ func (k *knocked) knock(t *testing.T, input []byte, args ...string) (code int, s
 // TestE2EWait: the client notices when the daemon opens a port, and knows what a closed one
 // answers.
 func TestE2EWait(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "iptables", "ip6tables", "go")
 	k := behindFirewall(t)
 	long := "--wait=" + wait.Timeout.String()

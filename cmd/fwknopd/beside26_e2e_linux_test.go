@@ -283,6 +283,7 @@ const besideForward = "ours names the client and the target in every chain; that
 
 // TestE2EBeside26 compares open ports, exit codes and the facts logged.
 func TestE2EBeside26(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "fwknop", "iptables", "gpg", cDaemon)
 	bin, err := program()
 	if err != nil {

@@ -206,6 +206,7 @@ func (h *hostile) exitWithNext() error {
 
 // TestE2EAttackExitCodes: a worker that ends, with whatever code, does not end the daemon.
 func TestE2EAttackExitCodes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\n", stanza(""))
 	s.hostile("exit codes")
@@ -261,6 +262,7 @@ func TestE2EAttackRequests(t *testing.T) {
 // TestE2EAttackProtocol: a worker that violates the protocol, or does not answer, is ended,
 // and the next one serves clients.
 func TestE2EAttackProtocol(t *testing.T) {
+	t.Parallel()
 	for _, plan := range []string{"half a frame", "unknown request", "frame of 4 GiB", "descriptors", "silence", "deaf flood"} {
 		t.Run(plan, func(t *testing.T) {
 			s := newSite(t, "nftables")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
 
@@ -78,6 +80,7 @@ func (s *digestSite) journal() string { return filepath.Join(s.dir, "digests", "
 
 // A message is granted once, whichever process is killed, with and without a file.
 func TestE2EGrantedOnceWhateverDies(t *testing.T) {
+	t.Parallel()
 	for name, server := range map[string]string{"file": "", "memory": "ENABLE_DIGEST_PERSISTENCE N;\n"} {
 		t.Run(name, func(t *testing.T) {
 			s := newDigestSite(t, server)
@@ -102,6 +105,7 @@ func TestE2EGrantedOnceWhateverDies(t *testing.T) {
 // A message is granted once whatever becomes of the journal, while it is in use and while
 // it is not, and what may be lost is said.
 func TestE2EGrantedOnceWhateverTheJournal(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		harm        func(path string) error
 		lost, again bool // while in use it is said to be lost, or to be written again
@@ -145,6 +149,7 @@ func TestE2EGrantedOnceWhateverTheJournal(t *testing.T) {
 // moment of a grant: before or after its digest is on disk, its rule is set, its answer is
 // sent. FWKNOPD_FAULTS is the number of rounds.
 func TestE2EKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	rounds := 10
 	if n, err := strconv.Atoi(os.Getenv("FWKNOPD_FAULTS")); err == nil {
 		rounds = n
@@ -274,4 +279,42 @@ func TestE2ELongJournal(t *testing.T) {
 	case <-time.After(wait.Timeout):
 		t.Errorf("the daemon does not end:\n%s", s.out.String())
 	}
+}
+
+// On a disk that fails while the daemon runs, and is read-only from then on, nothing is granted.
+// Once it is mended the daemon goes on, and what was seen before stays seen.
+func TestE2EReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	s := &digestSite{site: newSite(t, "nftables")}
+	netlab.Need(t, "mkfs.ext4", "mount", "umount")
+	dir, image := filepath.Dir(s.journal()), filepath.Join(s.dir, "disk")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(image, nil, 0o600), os.Truncate(image, 16<<20)); err != nil {
+		t.Fatal(err)
+	}
+	mount := func(argv ...string) {
+		t.Helper()
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%q: %v: %s", argv, err, out)
+		}
+	}
+	mount("mkfs.ext4", "-q", image)
+	mount("mount", "-o", "loop", image, dir)
+	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
+	s.configure("DIGEST_FILE "+s.journal()+";\n", stanza(""))
+	s.start()
+	s.grant()
+	seen := s.packet
+	mount("mount", "-o", "remount,abort", dir) // as the kernel does when a write fails
+	s.message()
+	s.waitFor("digests cannot be recorded, so that nothing is granted")
+	if !s.shut() {
+		t.Error("granted although nothing could be recorded")
+	}
+	s.stop()
+	mount("umount", dir)
+	mount("mount", "-o", "loop", image, dir)
+	s.start()
+	s.packet = seen
+	s.refuses()
+	s.grant()
 }

@@ -151,6 +151,7 @@ func TestE2EInterfaceRenamed(t *testing.T) {
 // A firewall program that takes its time: "opened" is said when the port is open, not
 // before, and the port is shut in time.
 func TestE2ESlowFirewall(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "iptables")
 	dir := t.TempDir()
 	for _, name := range []string{"iptables", "ip6tables", "iptables-restore", "ip6tables-restore"} {

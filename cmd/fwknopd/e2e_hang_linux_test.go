@@ -56,6 +56,7 @@ func (s *site) ends(signals ...syscall.Signal) time.Duration {
 // The daemon ends within five seconds of SIGTERM whatever hangs, at once at the second
 // signal, and leaves no program behind.
 func TestE2EEndsWhateverHangs(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, firewall, access string
 		hang                   string // of iptables, once the daemon runs
@@ -147,6 +148,7 @@ func sleepers(dirs ...string) (lines []string) {
 // A program of the firewall that hangs at the start ends the start after IPT_CMD_ALARM,
 // with its name and status 1.
 func TestE2EStartWhileFirewallHangs(t *testing.T) {
+	t.Parallel()
 	for _, hang := range []string{"--version", "restore", "."} {
 		s := newSite(t, "iptables")
 		dir := hangingIPTables(t)

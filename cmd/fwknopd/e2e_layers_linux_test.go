@@ -124,6 +124,7 @@ func (s *site) knock6(args ...string) {
 // TestE2EHosts checks on a host of each shape that a grant opens its port, for IPv4, IPv6
 // and NAT, that it expires, and that it is restored after a reload of the user's rules.
 func TestE2EHosts(t *testing.T) {
+	t.Parallel()
 	for _, c := range shapes {
 		t.Run(c.name, func(t *testing.T) {
 			s := newHost(t, c.load)

@@ -16,6 +16,7 @@ import (
 
 // Whichever process is killed, grants expire on time and the rest continues.
 func TestE2EKilled(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"monitor", "worker", "both"} {
 		t.Run(who, func(t *testing.T) {
 			each(t, func(t *testing.T, s *site) {
@@ -206,6 +207,7 @@ func TestE2EKnockInLog(t *testing.T) {
 
 // A worker that is stopped is replaced.
 func TestE2EStoppedWorker(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "nftables")
 	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\n", stanza(""))
 	s.start()

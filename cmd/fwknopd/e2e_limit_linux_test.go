@@ -38,6 +38,7 @@ func (s *site) finishes(within time.Duration) {
 // grant of the last one is still open when the daemon has exited, expires by itself and
 // leaves nothing that the next daemon does not remove.
 func TestE2EPacketLimit(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		server string
 		client []string
@@ -136,6 +137,7 @@ func TestE2EPacketLimitWithCommands(t *testing.T) {
 // An old capture is read once in the dialect of 2.6: the age of its messages is checked
 // only if configured, and the daemon runs until their grants have expired.
 func TestE2EOldCapture(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		server string
 		opens  bool

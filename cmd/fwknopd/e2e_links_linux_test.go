@@ -88,6 +88,7 @@ func TestE2ELinkedLog(t *testing.T) {
 
 // TestE2ELinkedCapture lets tcpdump write the target of a link, and rotates it.
 func TestE2ELinkedCapture(t *testing.T) {
+	t.Parallel()
 	for name, make := range linked {
 		t.Run(name, func(t *testing.T) {
 			netlab.Need(t, "tcpdump")

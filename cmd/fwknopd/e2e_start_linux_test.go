@@ -105,6 +105,7 @@ var traps = map[string]trap{
 // A fault at start is reported in one line, with exit code 1, in the foreground and in
 // the background.
 func TestE2EStartErrors(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "setpriv")
 	for name, c := range traps {
 		t.Run(name, func(t *testing.T) {
