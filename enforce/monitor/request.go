@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
+	"strings"
 
 	"fwknopd/enforce"
 )
@@ -87,15 +87,12 @@ func (s *session) openFile(id uint64, body []byte) error {
 	})
 }
 
-// cursor matches the cursors of the systemd journal.
-var cursor = regexp.MustCompile(`^[0-9A-Za-z=;_-]{0,512}$`)
-
 func (s *session) journal(id uint64, body []byte) error {
 	var q Journal
 	if err := decode(body, &q); err != nil {
 		return err
 	}
-	if !cursor.MatchString(q.After) {
+	if !isCursor(q.After) {
 		return fmt.Errorf("%w: cursor %.80q", ErrProtocol, q.After)
 	}
 	start := s.m.currentPolicy().Journal
@@ -111,7 +108,13 @@ func (s *session) journal(id uint64, body []byte) error {
 	})
 }
 
+// isCursor reports whether s has the form of a cursor of the systemd journal, or is empty.
+func isCursor(s string) bool {
+	return len(s) <= maxCursor && strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=;_-") == ""
+}
+
 const (
+	maxCursor    = 512 // bytes in a cursor of the journal
 	maxHost      = 253 // bytes in a host name
 	maxAddresses = 16  // in the reply to resolve
 )

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-crypt/crypt/algorithm"
 	"github.com/go-crypt/crypt/algorithm/bcrypt"
@@ -47,11 +48,12 @@ type kind struct {
 	decode algorithm.DecodeFunc
 }
 
-// The forms are stricter than the decoders, which take digests that are cut short and
-// parameters that are written twice.
-var (
-	blowfish = &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, bcrypt.Decode}
-	kinds    = map[string]*kind{
+// kinds returns the kinds of hash by identifier. They are made when the first one is needed, not
+// at each start of the program. The forms are stricter than the decoders, which take digests that
+// are cut short and parameters that are written twice.
+var kinds = sync.OnceValue(func() map[string]*kind {
+	blowfish := &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, bcrypt.Decode}
+	return map[string]*kind{
 		"1":  {regexp.MustCompile(`^[^$]{0,8}\$[./0-9A-Za-z]{22}$`), nil, md5crypt.Decode},
 		"5":  {shaForm(43), shaCost, shacrypt.Decode},
 		"6":  {shaForm(86), shaCost, shacrypt.Decode},
@@ -60,7 +62,7 @@ var (
 		"2y": blowfish,
 		"y":  {regexp.MustCompile(`^(?P<cost>[./0-9A-Za-z]+)\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`), yescryptCost, decodeYescrypt},
 	}
-)
+})
 
 func shaForm(digest int) *regexp.Regexp {
 	return regexp.MustCompile(fmt.Sprintf(`^(?:rounds=(?P<cost>[1-9][0-9]*)\$)?[^$]{0,16}\$[./0-9A-Za-z]{%d}$`, digest))
@@ -80,7 +82,7 @@ func Verify(hash, password string) (bool, error) {
 		return false, fmt.Errorf("%w: DES", ErrUnsupported)
 	}
 	id, rest, _ := strings.Cut(hash[1:], "$")
-	k := kinds[id]
+	k := kinds()[id]
 	switch {
 	case id == "gy" || id == "7":
 		return false, fmt.Errorf("%w: gost-yescrypt and scrypt are not supported, yescrypt and SHA-512 are", ErrUnsupported)
