@@ -291,28 +291,29 @@ func TestE2EReadOnlyDisk(t *testing.T) {
 	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(image, nil, 0o600), os.Truncate(image, 16<<20)); err != nil {
 		t.Fatal(err)
 	}
-	mount := func(argv ...string) {
+	run := func(argv ...string) {
 		t.Helper()
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			t.Fatalf("%q: %v: %s", argv, err, out)
 		}
 	}
-	mount("mkfs.ext4", "-q", image)
-	mount("mount", "-o", "loop", image, dir)
+	run("mkfs.ext4", "-q", image)
+	run("mount", "-o", "loop", image, dir)
 	t.Cleanup(func() { exec.Command("umount", "-l", dir).Run() })
 	s.configure("DIGEST_FILE "+s.journal()+";\n", stanza(""))
 	s.start()
 	s.grant()
 	seen := s.packet
-	mount("mount", "-o", "remount,abort", dir) // as the kernel does when a write fails
+	run("mount", "-o", "remount,abort", dir) // as the kernel does when a write fails
 	s.message()
 	s.waitFor("digests cannot be recorded, so that nothing is granted")
 	if !s.shut() {
 		t.Error("granted although nothing could be recorded")
 	}
 	s.stop()
-	mount("umount", dir)
-	mount("mount", "-o", "loop", image, dir)
+	run("umount", dir)
+	run("cp", image, image+".mended") // the other one may still be mounted in another namespace
+	run("mount", "-o", "loop", image+".mended", dir)
 	s.start()
 	s.packet = seen
 	s.refuses()
