@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -110,12 +111,20 @@ func (f *Follower) statCurrent() (fileStat, error) {
 	return st, err
 }
 
+// errNotRegular means that what is at a path cannot be followed.
+var errNotRegular = errors.New("not a regular file")
+
+// openStat opens a regular file. A pipe that took its place after it was looked at does not keep
+// us waiting for a writer.
 func openStat(path string) (*os.File, fileStat, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY, 0)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fileStat{}, err
 	}
 	st, err := statFile(file)
+	if err == nil && !st.regular {
+		err = fmt.Errorf("%s: %w", path, errNotRegular)
+	}
 	if err != nil {
 		file.Close()
 	}

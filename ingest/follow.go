@@ -120,7 +120,7 @@ func follow(path string, opt FollowOptions, newRecords func(*Follower, *rotatedF
 		return nil, err
 	}
 	if st, err := statPath(path); err == nil && !st.regular {
-		return nil, fmt.Errorf("%s: not a regular file", path)
+		return nil, fmt.Errorf("%s: %w", path, errNotRegular)
 	}
 	f := &Follower{
 		accounting: accounting{name: path, problem: opt.Problem}, path: path, opt: opt, newRecords: newRecords,

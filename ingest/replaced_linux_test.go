@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -38,5 +39,14 @@ func TestReplacedByAnything(t *testing.T) {
 				p.want("3")
 			})
 		})
+	}
+}
+
+// A pipe is not opened, which would wait for a writer, also if it was a file when it was looked at.
+func TestPipeIsNotOpened(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "kern.log")
+	ok(t, syscall.Mkfifo(path, 0o600))
+	if f, _, err := openStat(path); !errors.Is(err, errNotRegular) {
+		t.Errorf("opened: %v, %v", f, err)
 	}
 }
