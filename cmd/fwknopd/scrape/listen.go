@@ -34,7 +34,7 @@ type Listener struct {
 var errInUse = errors.New("a process listens there already")
 
 // Listen opens an endpoint. A unix socket that a process left is replaced; only its owner may
-// connect to it. Nobody is answered before Serve.
+// connect to it. No request is answered before Serve.
 func Listen(at conf.Endpoint) (*Listener, error) {
 	l := &Listener{at: at}
 	var err error
