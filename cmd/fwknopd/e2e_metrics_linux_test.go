@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/user"
@@ -137,12 +136,15 @@ func TestE2EMetrics(t *testing.T) {
 			}
 			worker := s.worker()
 			syscall.Kill(worker, syscall.SIGKILL)
-			wait.For(t, "another worker", func() bool { w := s.worker(); return w != 0 && w != worker })
+			wait.For(t, "another worker", func() bool { return s.said("main event loop.") == 2 && s.worker() != worker })
 			after := s.counts(metricsPort, map[string]float64{"fwknop_worker_restarts_total": 1, "fwknop_replay_cache_entries": 1, granted: 1, mismatch: junk})
 			s.notFallen(before, after)
 			s.ran("--fw-flush")
 			after = s.counts(metricsPort, map[string]float64{active: 0, "fwknop_grant_duration_seconds_count": 1})
 			s.knock(ask()...)
+			if !s.open() {
+				t.Error("not open again")
+			}
 			last := s.counts(metricsPort, map[string]float64{granted: 2, active: 1})
 			s.notFallen(after, last)
 			s.isSound(metricsPort)
@@ -150,20 +152,15 @@ func TestE2EMetrics(t *testing.T) {
 	}
 }
 
-// junk sends n packets that no stanza opens.
+// junk sends n packets whose HMAC is wrong.
 func (s *site) junk(n int) {
 	s.t.Helper()
-	s.Client.Do(func() {
-		conn, err := net.Dial("udp", netip.AddrPortFrom(s.Server.V4, spaPort).String())
-		if err != nil {
-			s.t.Error(err)
-			return
-		}
-		defer conn.Close()
-		for i := range n {
-			fmt.Fprintf(conn, "%s%08d", strings.Repeat("Ab3/", 54), i)
-		}
-	})
+	p := packetFor(s.t, s.Client.V4)
+	var packets [][]byte
+	for i := range n {
+		packets = append(packets, fmt.Appendf(nil, "%s%06d", p[:len(p)-6], i))
+	}
+	post(s.t, s, packets...)
 }
 
 // isSound checks the metrics with the tool of Prometheus.
