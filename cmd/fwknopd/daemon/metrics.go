@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,49 +103,58 @@ func (d *daemon) serveMetrics() {
 }
 
 // moveMetrics follows METRICS_LISTEN after a reload. If the new place cannot be had, the old
-// one stays, which the problem says.
-func (d *daemon) moveMetrics() (problem *conf.Problem) {
+// one stays, which the problem says; nil: there is none.
+func (d *daemon) moveMetrics() *conf.Problem {
 	s, old := d.conf().Server, d.scrapes
-	fail := func(err error) *conf.Problem {
-		stays := "no metrics are offered"
-		if d.scrapes.listener != nil {
-			stays = "they are still offered at " + d.scrapes.at.String()
-		}
-		p := conf.Problem{Keyword: "METRICS_LISTEN", Text: fmt.Sprintf("%v: %s", err, stays), Severity: conf.Warning}
-		d.logf(warning, "%s", p)
-		return &p
-	}
+	var err error
 	switch {
-	case s.Metrics == old.at && old.listener == nil:
-		return nil
+	case s.Metrics == old.at && old.listener != nil:
+		err = admitScraper(s)
 	case s.Metrics == old.at:
-		if err := admitScraper(s); err != nil {
-			return fail(err)
-		}
-		return nil
 	case s.Metrics.IsZero():
 		d.closeMetrics()
 		d.logf(info, "metrics are no longer offered at %s", old.at)
+	default:
+		err = d.replaceMetrics(s)
+	}
+	if err == nil {
 		return nil
 	}
+	stays := "no metrics are offered"
+	if d.scrapes.listener != nil {
+		stays = "they are still offered at " + d.scrapes.at.String()
+	}
+	p := conf.Problem{Keyword: "METRICS_LISTEN", Text: fmt.Sprintf("%v: %s", err, stays), Severity: conf.Warning}
+	d.logf(warning, "%s", p)
+	return &p
+}
+
+// replaceMetrics listens at METRICS_LISTEN in place of the old listener, which stays after an
+// error. One of two addresses with the same port may be every address: the old one is then
+// closed first.
+func (d *daemon) replaceMetrics(s *conf.Server) error {
+	old := d.scrapes
 	clash := old.listener != nil && old.at.Addr.IsValid() && old.at.Addr.Port() == s.Metrics.Addr.Port()
-	if clash { // one of them may be every address
+	if clash {
 		d.closeMetrics()
 	}
 	l, err := listenMetrics(s)
-	if err == nil {
+	at := s.Metrics
+	switch {
+	case err == nil:
 		d.closeMetrics()
-		d.scrapes = metricsListener{l, s.Metrics}
-		d.serveMetrics()
-		return nil
-	}
-	if clash {
-		if l, again := scrape.Listen(old.at); again == nil {
-			d.scrapes = metricsListener{l, old.at}
-			d.serveMetrics()
+	case !clash:
+		return err
+	default:
+		var again error
+		if l, again = scrape.Listen(old.at); again != nil {
+			return errors.Join(err, again)
 		}
+		at = old.at
 	}
-	return fail(err)
+	d.scrapes = metricsListener{l, at}
+	d.serveMetrics()
+	return err
 }
 
 func (d *daemon) closeMetrics() {
