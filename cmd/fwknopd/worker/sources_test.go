@@ -17,7 +17,7 @@ import (
 // The lag is that of the source that the event came from, and an event whose time is not of a
 // clock has none.
 func TestLagOfSources(t *testing.T) {
-	line := "Nov 22 12:00:00 gate kernel: [1.0] DROP IN=eth0 OUT= SRC=192.0.2.7 DST=192.0.2.1 LEN=60 PROTO=UDP SPT=5 DPT=7\n"
+	line := "Nov 22 12:00:00 gate kernel: [1.0] DROP IN=eth0 OUT= MAC=00:11:22:33:44:55:66:77:88:99:aa:bb:08:00 SRC=192.0.2.7 DST=192.0.2.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1 DF PROTO=TCP SPT=5 DPT=7 WINDOW=64240 RES=0x00 SYN URGP=0\n"
 	read := func(text string) ingest.Source {
 		name := filepath.Join(t.TempDir(), "log")
 		err := os.WriteFile(name, []byte(text), 0o600)
