@@ -57,6 +57,7 @@ type accounting struct {
 	counters
 	name    string
 	record  int64
+	turn    int           // of a merge: which source the last event came from
 	problem func(Problem) // may be nil
 	// firstLine, if not nil, counts the records in front of this source's part of
 	// its input. It is called for messages only.

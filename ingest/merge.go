@@ -56,7 +56,7 @@ type merged struct {
 	asleep atomic.Bool   // the consumer waits, or is about to
 	wake   chan struct{} // for the consumer
 
-	turn     int   // the ring to look at next
+	next     int   // the ring to look at next
 	taken    *ring // whose oldest slot the consumer has
 	finished int   // sources that ended
 }
@@ -186,10 +186,11 @@ func (m *merged) ended(s *slot) error {
 // take returns the oldest slot of the next ring that has one.
 func (m *merged) take() *slot {
 	for range m.rings {
-		r := m.rings[m.turn]
-		m.turn = (m.turn + 1) % len(m.rings)
+		at := m.next
+		r := m.rings[at]
+		m.next = (at + 1) % len(m.rings)
 		if tail := r.tail.Load(); tail != r.head.Load() {
-			m.taken = r
+			m.taken, m.turn = r, at
 			return &r.slots[tail%ringSize]
 		}
 	}

@@ -31,6 +31,10 @@ func (s Stats) States() []State {
 	return s.of.places()
 }
 
+// Turn is the index of the source of a [Merge] that the last event came from, 0 if there is
+// only one. It is cheap.
+func (s Stats) Turn() int { return s.of.turn }
+
 // Counts are the totals of one source: Records = Events + NotOurs + Malformed.
 type Counts struct {
 	Records   uint64 // lines or frames taken from the input

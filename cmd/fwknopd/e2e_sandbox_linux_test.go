@@ -384,8 +384,14 @@ func TestE2ERightsOfUnit(t *testing.T) {
 			mount -t proc -o hidepid=invisible proc /proc
 			mount -o remount,bind,ro /
 			exec setpriv --bounding-set "$0" --no-new-privs --groups adm "$@"`, set}
-		s.configure("INGEST KNOCK,PCAP,UDP,TCP,NFLOG,SOCKET;\nIPT_SYSLOG_FILE "+file+";\nTCPSERV_PORT 80;\nUDPSERV_PORT 81;\n", stanza("")+"\n"+knockStanza())
+		s.configure("INGEST KNOCK,PCAP,UDP,TCP,NFLOG,SOCKET;\nIPT_SYSLOG_FILE "+file+";\nTCPSERV_PORT 80;\nUDPSERV_PORT 81;\nEVENT_LOG_GROUP adm;\n"+
+			"METRICS_LISTEN $FWKNOP_RUN_DIR/metrics.sock;\n", stanza("")+"\n"+knockStanza())
 		s.start()
+		metrics := filepath.Join(s.dir, "run", "metrics.sock")
+		s.isSound(metrics)
+		if st, err := os.Stat(metrics); err != nil || st.Mode().Perm() != 0o660 || st.Sys().(*syscall.Stat_t).Gid != adm {
+			t.Errorf("the socket of the metrics: %v, %v", st, err)
+		}
 		status := statusOf(t, s.cmd.Process.Pid)
 		caps, err := strconv.ParseUint(status["CapEff"], 16, 64)
 		const more = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH

@@ -57,6 +57,7 @@ func (m *Monitor) endRules(ctx context.Context, rules []*entry, now clockReading
 	for i, e := range rules {
 		if errs == nil || errs[i] == nil {
 			gone = append(gone, e.grant)
+			m.ended(e, now.elapsed)
 			m.table.drop(e)
 			continue
 		}

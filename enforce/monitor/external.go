@@ -165,6 +165,9 @@ func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 		switch {
 		case err == nil:
 			if current {
+				if why != "" {
+					m.ended(cur, now.elapsed)
+				}
 				m.table.drop(cur)
 				m.notifyIdle()
 			}

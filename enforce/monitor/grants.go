@@ -139,21 +139,22 @@ func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 	if err := enforce.Revoke(ctx, m.cfg.Firewall, g); err != nil {
 		return err
 	}
-	m.dropRevoked(g, now.wall)
+	m.dropRevoked(g, now)
 	return nil
 }
 
 // dropRevoked drops the parts of a revoked grant from the table and reports them. m.mu
 // must be held.
-func (m *Monitor) dropRevoked(g enforce.Grant, at time.Time) {
+func (m *Monitor) dropRevoked(g enforce.Grant, now clockReading) {
 	var gone []enforce.Grant
 	for _, part := range g.Split() {
 		if e := m.table.entries[part.Key()]; e != nil {
 			gone = append(gone, e.grant)
+			m.ended(e, now.elapsed)
 			m.table.drop(e)
 		}
 	}
-	m.reportGrants(at, Revoked, gone)
+	m.reportGrants(now.wall, Revoked, gone)
 	m.notifyIdle()
 }
 
@@ -226,6 +227,7 @@ func (m *Monitor) Flush(ctx context.Context) error {
 			continue
 		}
 		gone = append(gone, e.grant)
+		m.ended(e, now.elapsed)
 		m.table.drop(e)
 	}
 	enforce.SortGrants(gone)

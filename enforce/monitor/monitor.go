@@ -65,6 +65,9 @@ type Config struct {
 	// up to maxEvents are queued; further ones are counted and dropped.
 	Events func(Event)
 
+	// Meter counts; nil: nothing does.
+	Meter Meter
+
 	// Interval is how often the firewall is reconciled while grants are open, if it
 	// sends no notifications of changes; 0 is 600 ms.
 	Interval time.Duration

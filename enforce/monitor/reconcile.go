@@ -85,6 +85,7 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 		return
 	}
 	m.reconciler.failures = 0
+	m.repaired(len(restored))
 	m.reportGrants(now.wall, Repaired, restored)
 	m.dropForeign(diff.Found)
 	m.adopt(diff.Found, now)
@@ -167,6 +168,9 @@ func (m *Monitor) adopt(open []enforce.Grant, now clockReading) {
 			continue
 		}
 		m.record(g, now)
+		for _, part := range g.Split() {
+			m.table.entries[part.Key()].adopted = true
+		}
 		if g.Expires.IsZero() || g.Expires.After(now.wall) {
 			adopted = append(adopted, g)
 		}

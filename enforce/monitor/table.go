@@ -17,6 +17,8 @@ type entry struct {
 	ending      bool          // it expired or was revoked
 	version     int           // number of the last request for it, by which results of older ones are recognized
 	tries       int           // failed attempts to close it in a row
+	opened      time.Duration // by Clock.Elapsed
+	adopted     bool          // it was open before; when it was opened is not known
 	postponed   time.Duration // sum of all extensions for connections through it
 	blocked     []string      // base chains that drop it, as last reported
 	unconfirmed []string      // the same as last found
@@ -43,6 +45,7 @@ func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) 
 	defer t.mu.Unlock()
 	t.requests++
 	e, kind = t.entries[key], Extended
+	opened, adopted := now.elapsed, false
 	switch {
 	case e == nil:
 		if t.entries == nil {
@@ -56,12 +59,14 @@ func (t *table) put(part enforce.Grant, now clockReading) (e *entry, kind Kind) 
 	case !enforce.Outlives(part.Expires, e.grant.Expires):
 		e.version = t.requests
 		return e, Kept
+	default:
+		opened, adopted = e.opened, e.adopted
 	}
 	if e.key != "" && e.grant.Stanza != part.Stanza {
 		t.count(e.grant.Stanza, -1)
 		t.count(part.Stanza, 1)
 	}
-	*e = entry{key: key, grant: part, version: t.requests, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
+	*e = entry{key: key, grant: part, version: t.requests, opened: opened, adopted: adopted, blocked: e.blocked, unconfirmed: e.unconfirmed, index: e.index}
 	t.remove(e)
 	if !e.permanent() {
 		e.deadline = now.deadline(part.Expires)

@@ -60,6 +60,7 @@ const (
 	KeyPrints        // comma list of OpenPGP fingerprints
 	KeyNames         // comma list of OpenPGP key ids or parts of user ids
 	Expect           // [Expectation]
+	Listen           // [Endpoint]
 )
 
 // Versions is the set of fwknop versions that have a keyword.

@@ -133,6 +133,8 @@ type Server struct {
 	EventLog       string
 	EventFormat    string // EVENT_LOG_FORMAT
 	EventLogGroup  string
+	Metrics        Endpoint // METRICS_LISTEN, zero: none
+	MetricsAny     bool     // METRICS_ANY_ADDRESS
 	Hostname       string
 	MailTo         []string
 	MailExe        string
@@ -278,6 +280,9 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	}
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
+	}
+	if a := s.Metrics.Addr; a.IsValid() && !a.Addr().IsLoopback() && !s.MetricsAny {
+		ld.at(v, "METRICS_LISTEN", a.Addr().String()+" is not a loopback address; METRICS_ANY_ADDRESS Y allows it")
 	}
 	if ld.Host != nil {
 		ld.checkChains(v, s)

@@ -105,6 +105,8 @@ func TestFields(t *testing.T) {
 			fits = k.Kind == Regex
 		case *Secret:
 			fits = k.Secret()
+		case *Endpoint:
+			fits = k.Kind == Listen
 		case *[]Expectation:
 			fits = k.Kind == Expect
 		}

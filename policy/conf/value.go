@@ -61,6 +61,7 @@ var kinds = [...]kind{
 	KeyPrints:   {parse: only(parseKeyPrints), list: true},
 	KeyNames:    {parse: only(parseKeyNames), list: true, words: true},
 	Expect:      {parse: only(ParseExpectation), greedy: true},
+	Listen:      {parse: only(parseEndpoint)},
 }
 
 // only makes a parser of one that needs nothing but the text.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/fixtures/golden"
 	"fwknopd/fixtures/mandoc"
@@ -41,6 +42,7 @@ func manual() string {
 		writeSubcommand(&b, c)
 	}
 	writeReasons(&b)
+	writeMetrics(&b)
 	b.WriteString(manTail)
 	return b.String()
 }
@@ -75,6 +77,29 @@ func writeReasons(b *strings.Builder) {
 		if m.Remedy != "" {
 			fmt.Fprintf(b, "Remedy: %s.\n", mandoc.Escape(m.Remedy))
 		}
+	}
+	b.WriteString(".El\n")
+}
+
+// writeMetrics writes what each metric is.
+func writeMetrics(b *strings.Builder) {
+	b.WriteString(`.Sh METRICS
+With METRICS_LISTEN (see
+.Xr fwknop.conf 5 )
+the daemon answers
+.Ql GET /metrics
+in the text format of Prometheus.
+No label is an address, a user or text of a packet.
+Counters do not fall while the daemon runs, also if its worker is started again; what a worker that was killed had not told yet is missing in them.
+The records, lags and remembered messages are what the worker says, and so are the reasons of decisions.
+.Bl -tag -width Ds
+`)
+	for _, f := range metrics.Families() {
+		labels := ""
+		if len(f.Labels) > 0 {
+			labels = " Brq " + strings.Join(f.Labels, " , ")
+		}
+		fmt.Fprintf(b, ".It Cm %s%s\n%s, %s.\n", f.Name, labels, strings.ToUpper(string(f.Kind[:1]))+string(f.Kind[1:]), mandoc.Escape(strings.ToLower(f.Help[:1])+f.Help[1:]))
 	}
 	b.WriteString(".El\n")
 }

@@ -26,6 +26,23 @@ func describeStanza(st *conf.Stanza) []string {
 	return w
 }
 
+// describeMetrics says what METRICS_LISTEN opens and for whom, "" if nothing.
+func describeMetrics(s *conf.Server) string {
+	at := s.Metrics
+	readers := "root alone"
+	switch {
+	case at.IsZero():
+		return ""
+	case at.Addr.IsValid() && at.Addr.Addr().IsLoopback():
+		readers = "every user of this host"
+	case at.Addr.IsValid():
+		readers = "all that can reach the address"
+	case s.EventLogGroup != "":
+		readers = "root and the group " + s.EventLogGroup
+	}
+	return fmt.Sprintf("offered at %s, for %s", at, readers)
+}
+
 // A description makes the sentences on a stanza.
 type description struct{ *conf.Stanza }
 

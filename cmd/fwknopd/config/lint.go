@@ -102,6 +102,9 @@ func (d *linter) lintServer() {
 	if s.XForwardedFor {
 		d.warn("ENABLE_X_FORWARDED_FOR", "anyone who can reach the web server can write any address into that header")
 	}
+	if a := s.Metrics.Addr; a.IsValid() && !a.Addr().IsLoopback() {
+		d.warn("METRICS_LISTEN", "other hosts may reach %s, without a password or encryption: filter the port", a)
+	}
 	if s.KernelLogOnly {
 		d.warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
 			"any local user can write such lines (also to kern.log: logger -p kern.warn). Safe is a file that ulogd or a ruleset of imklog alone writes")

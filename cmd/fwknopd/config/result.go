@@ -22,6 +22,7 @@ type result struct {
 	Keywords     []keywordState `json:"keywords,omitempty"`
 	ReadAs       readAs         `json:"read_as"`
 	Firewall     []string       `json:"firewall,omitempty"`
+	Metrics      string         `json:"metrics,omitempty"` // what METRICS_LISTEN opens and for whom
 
 	refused bool // by itself, not for an expectation
 }
@@ -43,6 +44,9 @@ type stanza struct {
 func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	r := &result{V: 1, Valid: !problems.Failed(), Files: l.Files, Expectations: expectations,
 		Problems: append(conf.Problems{}, problems...), Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
+	if r.Valid {
+		r.Metrics = describeMetrics(l.Server)
+	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for i := range l.Access.Stanzas {
 		s := &l.Access.Stanzas[i]
@@ -65,6 +69,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 	}
 	for _, line := range r.Firewall {
 		fmt.Fprintf(stdout, "firewall: %s\n", conf.Printable(line))
+	}
+	if r.Metrics != "" {
+		fmt.Fprintf(stdout, "metrics: %s\n", conf.Printable(r.Metrics))
 	}
 	fmt.Fprintf(stdout, "read as: fwknop.conf of %s, access.conf of %s\n", r.ReadAs.Server, r.ReadAs.Access)
 	verdict := "valid"

@@ -169,6 +169,12 @@ func listen(path string) (*net.UnixListener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
+	return ListenPrivate(path)
+}
+
+// ListenPrivate creates a unix socket at path, where nothing may be. Only its owner may connect
+// to it. It stays when the listener is closed.
+func ListenPrivate(path string) (*net.UnixListener, error) {
 	name, release, err := shortSocketPath(path)
 	if err != nil {
 		return nil, err

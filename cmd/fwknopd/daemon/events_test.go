@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
@@ -64,7 +65,7 @@ func TestEventsGolden(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	d := &daemon{setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
+	d := &daemon{metrics: metrics.NewSet(), setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
 	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
 	d.events.open(log, nil)

@@ -13,7 +13,8 @@ import (
 type health struct {
 	mu       sync.Mutex
 	firewall report.FirewallStatus // the last error
-	pid      int                   // of the worker, 0 if there is none
+	pid      int                   // of the worker, 0 if there is none or it is of this process
+	alive    bool                  // there is one
 	starts   int
 	lastEnd  string // why a worker ended last
 }
@@ -34,14 +35,14 @@ func (h *health) started(pid int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.starts++
-	h.pid = pid
+	h.pid, h.alive = pid, true
 }
 
 // ended keeps why a worker ended, in words that may be those of the worker.
 func (h *health) ended(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.pid, h.lastEnd = 0, privsep.Sanitize(err.Error())
+	h.pid, h.alive, h.lastEnd = 0, false, privsep.Sanitize(err.Error())
 }
 
 // fill sets what h has of a status.
@@ -50,6 +51,20 @@ func (h *health) fill(s *report.Status) {
 	defer h.mu.Unlock()
 	s.Firewall = h.firewall
 	s.WorkerPID, s.Restarts, s.LastEnd = h.pid, max(h.starts-1, 0), h.lastEnd
+}
+
+// running reports whether there is a worker.
+func (h *health) running() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alive
+}
+
+// restarts returns how many workers were started after the first.
+func (h *health) restarts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return max(h.starts-1, 0)
 }
 
 // count counts the workers that start starts.

@@ -17,6 +17,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/pidfile"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
@@ -64,6 +65,9 @@ type daemon struct {
 	word        *workerWord
 	reloads     chan chan<- report.Reload // requests to read the configuration again
 	health      health
+	metrics     *metrics.Set
+	scrapes     metricsListener
+	counted     freshness
 	bareMonitor string // why this process is not confined, "" if it is or SANDBOX is off
 
 	mu         sync.Mutex
@@ -92,9 +96,10 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), word: newWorkerWord(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), word: newWorkerWord(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
+	d.nameSources()
 	return d
 }
 
@@ -110,6 +115,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer signal.Stop(ends)
 	go d.endOnSignal(ends)
 	if err := d.open(ctx); err != nil {
+		d.closeMetrics()
 		d.removePIDFile()
 		if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
 			return fmt.Errorf("got %s at the start: %w", unix.SignalName(sig.Signal.(syscall.Signal)), err)
@@ -118,6 +124,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	defer d.close()
 	defer d.serveControl()()
+	d.serveMetrics()
 	d.startChecks(ctx)
 	watch, err := d.watchFiles()
 	if err != nil {
@@ -217,6 +224,7 @@ func (d *daemon) close() {
 	notifyStopping()
 	commands, cancel := d.closing(commandsUntil)
 	defer cancel()
+	d.closeMetrics()
 	if err := d.mon.Close(commands); err != nil {
 		d.logf(warning, "close: %v", err)
 	}

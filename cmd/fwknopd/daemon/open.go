@@ -33,6 +33,9 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.confine(); err != nil {
 		return err
 	}
+	if err := d.openMetrics(); err != nil {
+		return err
+	}
 	d.warnFallback()
 	backend, err := d.openFirewall(ctx)
 	if err != nil {
@@ -42,10 +45,10 @@ func (d *daemon) open(ctx context.Context) error {
 	cfg := monitor.Config{
 		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
-		Idle: s.CheckInterval,
+		Idle: s.CheckInterval, Meter: d.metrics,
 	}
 	if backend != nil {
-		cfg.Firewall = backend
+		cfg.Firewall = timedBackend{backend, d.metrics}
 		cfg.Blocked = d.blocked
 	}
 	if !d.o.Test {

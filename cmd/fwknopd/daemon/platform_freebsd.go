@@ -32,3 +32,6 @@ type established = func(context.Context, []enforce.Grant) ([]bool, error)
 func openConntrack([]uint16) (_ established, done func(), err error) {
 	return nil, nil, errors.New("not on freebsd, where keep-state does this")
 }
+
+// residentMemory returns 0: it takes a call of libprocstat to know.
+func residentMemory() uint64 { return 0 }

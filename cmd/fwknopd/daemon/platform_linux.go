@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -44,4 +46,18 @@ func openConntrack(ports []uint16) (_ established, done func(), err error) {
 		return nil, nil, err
 	}
 	return table.Established, func() { table.Close() }, nil
+}
+
+// residentMemory returns the bytes of memory of this process, 0 if the system does not say.
+func residentMemory() uint64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	f := strings.Fields(string(text))
+	if len(f) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseUint(f[1], 10, 64) // 0 is right for an error
+	return pages * uint64(os.Getpagesize())
 }

@@ -53,6 +53,10 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	if !d.o.Test || s.Values.IsSet("EVENT_LOG") {
 		d.openEvents(s.Server)
 	}
+	d.nameSources()
+	if p := d.moveMetrics(); p != nil {
+		problems = append(problems, *p)
+	}
 	d.mon.Reload(d.workerPolicy())
 	d.mon.Notify(privsep.NoticeReload)
 	if files := d.files; files != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/policy/conf"
 )
 
@@ -21,7 +22,7 @@ func TestReloadOfWhatIsBeingWritten(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	d := &daemon{o: o, setup: s, logger: newLogger(s.Loaded, &out, false, "1"), files: &fileWatch{changed: make(chan struct{}, 1)}}
+	d := &daemon{metrics: metrics.NewSet(), o: o, setup: s, logger: newLogger(s.Loaded, &out, false, "1"), files: &fileWatch{changed: make(chan struct{}, 1)}}
 	half := []byte(plainStanza[:len(plainStanza)/2] + "\nNONSENSE")
 	if err := os.WriteFile(s.Files[len(s.Files)-1], half, 0o600); err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func TestReloadOfWhatOthersMayReplace(t *testing.T) {
 		t.Fatal(problems)
 	}
 	var out bytes.Buffer
-	d := &daemon{o: o, setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
+	d := &daemon{metrics: metrics.NewSet(), o: o, setup: s, logger: newLogger(s.Loaded, &out, false, "1")}
 	dir := filepath.Dir(s.Files[len(s.Files)-1])
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // of requests.
 func (d *daemon) readWorkerLog(from io.ReadCloser, kill func() error) {
 	defer from.Close()
+	d.metrics.WorkerStarted()
 	err := d.readRecords(bufio.NewReaderSize(from, 32<<10))
 	if err == nil {
 		return
@@ -60,6 +61,7 @@ func (d *daemon) handleRecord(kind byte, content []byte) error {
 		if err := decodeRecord(content, &r); err != nil {
 			return err
 		}
+		d.metrics.Decided(&r.Decision)
 		if r.Decision.Verdict == policy.Allow && d.records.allow(time.Now()) || d.mayLog(len(content), len(r.Refusals)) {
 			d.logDecision(&r)
 		}
@@ -68,6 +70,7 @@ func (d *daemon) handleRecord(kind byte, content []byte) error {
 		if err := decodeRecord(content, &s); err != nil {
 			return err
 		}
+		d.metrics.Summarised(&s)
 		if d.mayLog(len(content), 0) {
 			d.logSuppressed(&s)
 		}
@@ -98,6 +101,7 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 		if err := decodeRecord(content, &counters); err != nil {
 			return err
 		}
+		d.metrics.Said(&counters)
 		d.word.count(counters)
 	case kind == privsep.RecordTaken:
 		var taken report.Taken
@@ -114,6 +118,7 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 			d.logf(warning, "%s lost, the log was too slow", conf.Count(int(lost), "message"))
 		}
 	case kind == privsep.RecordListening && len(content) == 0:
+		d.metrics.SourcesOpened()
 		if d.mayLog(0, 0) {
 			d.logListening()
 		}

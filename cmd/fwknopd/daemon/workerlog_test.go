@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
@@ -197,8 +198,8 @@ func FuzzReadWorkerLog(f *testing.F) {
 	f.Add(byte(privsep.RecordDecision), refused)
 	f.Add(byte(privsep.RecordDecision), granted)
 	f.Add(byte(privsep.RecordText), []byte("text\n[+] opened"))
-	f.Add(byte(privsep.RecordState), make([]byte, 12))
-	f.Add(byte(privsep.RecordCounters), append(make([]byte, 11), 1, 1, 'x', 0, 0, 0, 0, 0))
+	f.Add(byte(privsep.RecordState), make([]byte, 14))
+	f.Add(byte(privsep.RecordCounters), append(make([]byte, 12), 1, 1, 'x', 0, 0, 0, 0, 0, 2, 0))
 	f.Add(byte(privsep.RecordTaken), []byte("\x00\x03no\n"))
 	f.Add(byte(privsep.RecordTaken), []byte{2, 0})
 	s, problems := prepare(files(f, "ALERTING_METHODS noemail;", plainStanza))
@@ -207,7 +208,7 @@ func FuzzReadWorkerLog(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind byte, content []byte) {
 		var out, events bytes.Buffer
-		d := &daemon{setup: s, records: newRecordBudget(), word: newWorkerWord(), logger: newLogger(s.Loaded, &out, false, "1")}
+		d := &daemon{metrics: metrics.NewSet(), setup: s, records: newRecordBudget(), word: newWorkerWord(), logger: newLogger(s.Loaded, &out, false, "1")}
 		d.events = eventLog{file: nopCloser{&events}, logf: d.logf}
 		d.verbose = 2
 		if err := d.handleRecord(kind, content); err != nil && out.Len()+events.Len() > 0 {

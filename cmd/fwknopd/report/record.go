@@ -3,8 +3,10 @@ package report
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,12 +91,28 @@ func (s *Suppressed) Check() error {
 	if len(s.Reasons) == 0 || s.Sources < 1 || s.Sources > MaxSources || s.Src.IsValid() != (s.Sources == 1) {
 		return errors.New("an impossible number")
 	}
-	for i, r := range s.Reasons {
-		if r.Count < 1 || r.Count > 1<<40 || !decisionReasons[r.Reason] || i > 0 && s.Reasons[i-1].Reason >= r.Reason {
+	if err := checkReasons(s.Reasons); err != nil {
+		return err
+	}
+	return checkZone(s.Src)
+}
+
+// checkReasons returns an error unless the reasons are known, sorted and counted.
+func checkReasons(list []ReasonCount) error {
+	for i, r := range list {
+		if r.Count < 1 || r.Count > 1<<40 || !decisionReasons[r.Reason] || i > 0 && list[i-1].Reason >= r.Reason {
 			return errors.New("reasons that cannot be")
 		}
 	}
-	return checkZone(s.Src)
+	return nil
+}
+
+// SortReasons returns counts as a list, sorted by reason.
+func SortReasons(counts map[policy.Reason]int) (list []ReasonCount) {
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, ReasonCount{Reason: reason, Count: counts[reason]})
+	}
+	return list
 }
 
 // Limits of a record.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"fwknopd/policy"
 )
@@ -13,7 +14,11 @@ type State struct {
 	Records, Events, NotOurs, Malformed, Lost uint64
 	Forged, Copies, RateLimited               uint64
 	Granted, Refused, Repeats                 uint64 // knock sequences
+	Seen                                      uint64 // messages and cipher texts that are remembered, as of now
 	Sources                                   []SourceState
+	// Unlogged are the decisions for which there was no record of their own: those in
+	// summaries, and those for which the log was too slow.
+	Unlogged []ReasonCount // sorted by reason
 }
 
 // A SourceState has the counters of one source since it was opened.
@@ -24,6 +29,9 @@ type SourceState struct {
 	NotOurs   uint64 `json:"not_ours"`
 	Malformed uint64 `json:"malformed"`
 	Lost      uint64 `json:"lost"`
+	// Lag is how long after its own time the last event was decided, 0 if there was none with
+	// a time.
+	Lag time.Duration `json:"-"`
 }
 
 // maxStateSources is more than a configuration has sources.
@@ -33,6 +41,9 @@ const maxStateSources = 256
 func (s *State) Check() error {
 	if len(s.Sources) > maxStateSources {
 		return errors.New("too many sources")
+	}
+	if err := checkReasons(s.Unlogged); err != nil {
+		return err
 	}
 	return checkTexts(reflect.ValueOf(s.Sources))
 }

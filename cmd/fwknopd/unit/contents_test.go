@@ -63,6 +63,10 @@ const contents = `drwx------ ./etc/fwknop/
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/filter.d/fwknopd.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/jail.d/fwknopd.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/filebeat/filebeat.yml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/grafana/fwknopd.json
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/prometheus/fwknopd.rules.yml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/prometheus/fwknopd.test.yml
+-rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/prometheus/prometheus.yml
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/vector/vector.toml
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz

@@ -42,9 +42,20 @@ func (w *worker) logOne(d policy.Decision, p *packet) {
 	p.refusals = nil // logged once, not again with the other decisions
 	if err := r.Check(); err != nil {
 		w.out.warnf("not logged: %s %s: %v", d.Reason, p.Src, err)
+		w.countUnlogged(&d)
 		return
 	}
-	w.out.put(privsep.RecordDecision, r)
+	if !w.out.put(privsep.RecordDecision, r) {
+		w.countUnlogged(&d)
+	}
+}
+
+// countUnlogged counts a decision of which the monitor gets no record.
+func (w *worker) countUnlogged(d *policy.Decision) {
+	if w.unlogged == nil {
+		w.unlogged = make(map[policy.Reason]int)
+	}
+	w.unlogged[d.Reason]++
 }
 
 // logProblem logs an input error, with a rate limit: each packet of a flood may cause

@@ -66,9 +66,9 @@ func frame(kind byte, content func([]byte) ([]byte, error)) []byte {
 	return record
 }
 
-// put queues a record with the encoding of v.
-func (l *recordWriter) put(kind byte, v any) {
-	l.queue(frame(kind, func(b []byte) ([]byte, error) { return privsep.Encode(b, v) }))
+// put queues a record with the encoding of v. It reports whether there was room.
+func (l *recordWriter) put(kind byte, v any) bool {
+	return l.queue(frame(kind, func(b []byte) ([]byte, error) { return privsep.Encode(b, v) }))
 }
 
 // putBytes queues a record with the content as it is.
@@ -81,11 +81,13 @@ func (l *recordWriter) warnf(format string, args ...any) {
 	l.putBytes(privsep.RecordText, []byte(privsep.Sanitize(fmt.Sprintf(format, args...))))
 }
 
-func (l *recordWriter) queue(record []byte) {
+func (l *recordWriter) queue(record []byte) bool {
 	select {
 	case l.records <- record:
+		return true
 	default:
 		l.lost.Add(1)
+		return false
 	}
 }
 

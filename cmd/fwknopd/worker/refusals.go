@@ -1,9 +1,7 @@
 package worker
 
 import (
-	"maps"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -73,10 +71,7 @@ func (r *refusalLog) flush() {
 	r.timer.Stop()
 	r.timer, r.last = nil, time.Now()
 	r.interval = min(2*r.interval, privsep.SummaryLast)
-	s := report.Suppressed{Time: r.last, Sources: len(r.sources)}
-	for _, reason := range slices.Sorted(maps.Keys(r.counts)) {
-		s.Reasons = append(s.Reasons, report.ReasonCount{Reason: reason, Count: r.counts[reason]})
-	}
+	s := report.Suppressed{Time: r.last, Sources: len(r.sources), Reasons: report.SortReasons(r.counts)}
 	if len(r.sources) == 1 {
 		for s.Src = range r.sources {
 		}

@@ -152,4 +152,11 @@ func TestJunkForShadowStanzas(t *testing.T) {
 	if n := len(w.batch); n == 0 || n > privsep.RefusalBurst/2+1 || len(w.batch[0].decision.Others) != 1 {
 		t.Errorf("%d refusals by two stanzas each are logged, want %d", n, privsep.RefusalBurst/2)
 	}
+	counted := 0
+	for _, n := range w.unlogged {
+		counted += n
+	}
+	if want := 2 * (privsep.RefusalBurst - len(w.batch)); counted != want {
+		t.Errorf("%d decisions are counted that are not logged, want %d", counted, want)
+	}
 }

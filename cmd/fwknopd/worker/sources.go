@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
@@ -22,6 +23,15 @@ type sources struct {
 	ingest.Source
 	specs []privsep.SourceSpec
 	each  []ingest.Source // one for each of specs
+	lags  []time.Duration // of the last event with a time, one for each of specs
+}
+
+// sawEvent notes by how much the event that Next returned last is behind the clock. Its time
+// at is that of its record.
+func (s *sources) sawEvent(now, at time.Time) {
+	if parse.OfClock(at) {
+		s.lags[s.Stats().Turn()] = max(now.Sub(at), 0)
+	}
 }
 
 // states returns the counters of each source.
@@ -29,7 +39,7 @@ func (s *sources) states() []report.SourceState {
 	list := make([]report.SourceState, len(s.each))
 	for i, src := range s.each {
 		n := src.Stats().Counts()
-		list[i] = report.SourceState{Name: strings.TrimSpace(s.specs[i].Name()), Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost}
+		list[i] = report.SourceState{Name: strings.TrimSpace(s.specs[i].Name()), Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost, Lag: s.lags[i]}
 	}
 	return list
 }
@@ -42,6 +52,9 @@ func (w *worker) sources(ctx context.Context, l *config.Loaded, at privsep.Posit
 	old := w.src
 	if old != nil && reflect.DeepEqual(old.specs, list) {
 		return old, nil
+	}
+	if old != nil {
+		w.sendCounters() // of those that are to be closed
 	}
 	clash := old != nil && slices.ContainsFunc(list, func(f privsep.SourceSpec) bool {
 		return slices.ContainsFunc(old.specs, func(o privsep.SourceSpec) bool { return f.Port != 0 && f.Name() == o.Name() })
@@ -72,7 +85,7 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 		}
 		open = append(open, src)
 	}
-	return &sources{ingest.Merge(open...), list, open}, nil
+	return &sources{ingest.Merge(open...), list, open, make([]time.Duration, len(list))}, nil
 }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {

@@ -107,6 +107,7 @@ type worker struct {
 	src       *sources
 	refusals  *refusalLog
 	problems  *privsep.Budget
+	unlogged  map[policy.Reason]int // decisions without a record, since the start; nil: none
 
 	confine  confinement // nil: confined already, or never
 	confined bool
@@ -147,7 +148,7 @@ func (w *worker) serve(ctx context.Context) error {
 		case notice(privsep.NoticeState):
 			w.out.put(privsep.RecordState, w.state())
 		case notice(privsep.NoticeCount):
-			w.out.put(privsep.RecordCounters, w.state())
+			w.sendCounters()
 		case notice(privsep.NoticeReload):
 			w.flush(ctx)
 			if err := w.load(ctx); err != nil {
@@ -219,7 +220,15 @@ func (w *worker) state() report.State {
 	return report.State{
 		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
 		Forged: n.Forged, Copies: w.engine.Copies(), RateLimited: w.engine.RateLimited(),
-		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats, Sources: w.src.states(),
+		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats, Seen: uint64(w.store.Len()),
+		Sources: w.src.states(), Unlogged: report.SortReasons(w.unlogged),
+	}
+}
+
+// sendCounters sends the counters, if there are any yet.
+func (w *worker) sendCounters() {
+	if w.src != nil {
+		w.out.put(privsep.RecordCounters, w.state())
 	}
 }
 
@@ -227,6 +236,7 @@ func (w *worker) state() report.State {
 // services and empty segments do not count.
 func (w *worker) step(ev *parse.Event) {
 	now := time.Now()
+	w.src.sawEvent(now, ev.Time)
 	examined := w.engine.Examined()
 	d := w.engine.Decide(now, ev)
 	if w.remaining > 0 && w.engine.Examined() != examined {
@@ -236,6 +246,10 @@ func (w *worker) step(ev *parse.Event) {
 		return
 	}
 	if refuses(&d) && !w.refusals.take(now, &d, len(w.engine.Refusals())+len(d.Others)) {
+		w.countUnlogged(&d)
+		for i := range d.Others {
+			w.countUnlogged(&d.Others[i])
+		}
 		return
 	}
 	p := pending{decision: d, packet: packet{Packet: report.NewPacket(now, ev)}}
@@ -301,6 +315,7 @@ func (w *worker) flush(ctx context.Context) {
 func (w *worker) close() {
 	w.refusals.close()
 	w.sendPositions()
+	w.sendCounters()
 	w.submitted.Wait() // ends with the replies, or with the connection
 	if w.src != nil {
 		w.src.Close()
