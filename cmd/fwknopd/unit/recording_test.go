@@ -15,7 +15,7 @@ import (
 )
 
 // What README shows is recorded in two forms: for players of terminal recordings (asciicast v2)
-// and as plain text.
+// and as plain text. With -update TestReadmeFromNothing writes them.
 const (
 	castFile       = "../demo/protect.cast"
 	transcriptFile = "../demo/protect.txt"
