@@ -22,6 +22,8 @@ type sequenceCase struct {
 	v6      bool
 	noRoot  bool   // the client runs as a user without rights
 	refused string // the reason; "" if the port is to be opened
+	says    string // what the client prints, a pattern; "" for nothing
+	code    int    // of the client
 }
 
 var sequenceCases = []sequenceCase{
@@ -38,7 +40,20 @@ var sequenceCases = []sequenceCase{
 	{name: "encrypted by TCP and UDP", stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 12000;\nKEY: a_key_of_some_more_letters;", args: "--Server-mode knock --offset 12000 --rotate-proto -s -A tcp/{port} --key-rijndael a_key_of_some_more_letters -t 0.02"},
 	{name: "encrypted over IPv6", v6: true, stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 13000;\nKEY: publickey77x;", args: "--Server-mode knock --offset 13000 -s -A tcp/{port} --key-rijndael publickey77x -t 0.02"},
 	{name: "encrypted with another key", stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 14000;\nKEY: publickey77x;", args: "--Server-mode knock --offset 14000 -s -A tcp/{port} --key-rijndael publickey77y -t 0.02", refused: "knock.decrypt_failed"},
+
+	{name: "shared and waited for", stanza: "SHARED_SEQUENCE: tcp/7700, udp/7701;", args: "--shared-sequence tcp/7700,udp/7701 -t 0.02 -A tcp/{port} {wait}", says: opened},
+	{name: "shared over IPv6 and waited for", v6: true, stanza: "SHARED_SEQUENCE: tcp/7800, udp/7801;", args: "--shared-sequence tcp/7800,udp/7801 -t 0.02 -A tcp/{port} {wait}", says: opened},
+	{name: "shared, for another program", stanza: "SHARED_SEQUENCE: tcp/7900, udp/7901;", args: "--shared-sequence tcp/7900,udp/7901 -t 0.02 --proxy {server} {port} {wait}"},
+	{name: "shared and waited for in vain", stanza: "SHARED_SEQUENCE: tcp/8000, udp/8001, tcp/8002;", args: "--shared-sequence tcp/8000,tcp/8002,udp/8001 -t 0.02 -A tcp/{port} --wait=1s",
+		refused: "knock.wrong_port", code: exitClosed, says: `^fwknop: tcp/{port} at {server} is still closed after 1s: no answer: a knock did not arrive, or the sequence was refused; on the server: fwknopd why ADDRESS`},
+	{name: "encrypted and waited for", stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 15000;\nKEY: publickey77x;", args: "--Server-mode knock --offset 15000 -a {client} -A tcp/{port} --key-rijndael publickey77x -t 0.02 {wait}", says: opened},
+	{name: "encrypted over IPv6 and waited for", v6: true, stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 16000;\nKEY: publickey77x;", args: "--Server-mode knock --offset 16000 -s -A tcp/{port} --key-rijndael publickey77x -t 0.02 {wait}", says: opened},
+	{name: "encrypted and waited for in vain", stanza: "ENCRYPT_SEQUENCE;\nPORT_OFFSET: 17000;\nKEY: publickey77x;", args: "--Server-mode knock --offset 17000 -a {client} -A tcp/{port} --key-rijndael publickey77y -t 0.02 --wait=1s",
+		refused: "knock.decrypt_failed", code: exitClosed, says: `still closed after 1s: no answer: .*; on the server: fwknopd why {client}`},
 }
+
+// opened is what the client says of a port that opened.
+const opened = `^tcp/{port} at {server}: open after \d+ ms\n$`
 
 // TestE2ESequences: our daemon finds the client's knocks in the kernel log; what they ask
 // for is opened, and closed on time.
@@ -95,9 +110,9 @@ func (k *knocked) loggingFirewall() {
 func (k *knocked) echoRefused() {
 	k.t.Helper()
 	k.Client.Sysctl(k.t, "net.ipv4.ping_group_range", "1 0") // for root too: a raw socket does
-	out, err := k.runClient(true, "-D", k.Server.V4.String(), "--shared-sequence", "tcp/7400,icmp", "-t", "0")
-	if err == nil || !strings.Contains(out, "net.ipv4.ping_group_range") {
-		k.t.Errorf("without rights: %v %s", err, out)
+	out, code := k.runClient(true, "-D", k.Server.V4.String(), "--shared-sequence", "tcp/7400,icmp", "-t", "0")
+	if code != exitError || !strings.Contains(out, "net.ipv4.ping_group_range") {
+		k.t.Errorf("without rights: %d %s", code, out)
 	}
 	if n := k.counted(); n != "0" {
 		k.t.Errorf("%s knocks were sent", n)
@@ -115,13 +130,19 @@ func (k *knocked) counted() string {
 	return ""
 }
 
-func (k *knocked) runClient(noRoot bool, args ...string) (string, error) {
+// runClient returns what the client prints, and its exit code.
+func (k *knocked) runClient(noRoot bool, args ...string) (string, int) {
+	k.t.Helper()
 	argv := append([]string{k.client, "--no-rc-file", "--no-save-args"}, args...)
 	if noRoot {
 		argv = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"}, argv...)
 	}
-	out, err := k.Client.Command(argv[0], argv[1:]...).CombinedOutput()
-	return string(out), err
+	cmd := k.Client.Command(argv[0], argv[1:]...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		k.t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // sequence sends the sequence of case i.
@@ -130,9 +151,13 @@ func (k *knocked) sequence(t *testing.T, i int, c sequenceCase) {
 	if k.open(i, c) {
 		t.Fatal("open before")
 	}
-	args := strings.Fields(strings.ReplaceAll(k.fill(c.args, i), "{client}", from.String()))
-	if out, err := k.runClient(c.noRoot, append(args, "-D", to.String())...); err != nil {
-		t.Fatalf("fwknop %q: %v\n%s", args, err, out)
+	fill := func(s string) string {
+		return strings.NewReplacer("{client}", from.String(), "{server}", to.String(), "{wait}", "--wait="+wait.Timeout.String()).Replace(k.fill(s, i))
+	}
+	args := strings.Fields(fill(c.args))
+	out, code := k.runClient(c.noRoot, append(args, "-D", to.String())...)
+	if code != c.code || c.says == "" && out != "" || !matches(fill(c.says), out) {
+		t.Fatalf("fwknop %q: exit %d\n%s", args, code, out)
 	}
 	if c.refused == "" {
 		if !wait.Until(wait.Timeout, func() bool { return k.open(i, c) }) {

@@ -29,7 +29,7 @@ func (c *client) planProxy(w *waiting, access string) error {
 	if !slices.Contains(w.tcp, port) {
 		return usage("--proxy: tcp/%d is not what is asked for, which is %s; -A tcp/%[1]d asks for it", o.ProxyPort, access)
 	}
-	w.tcp, w.udp = []string{port}, nil
+	w.tcp, w.others = []string{port}, nil
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,7 @@ const (
 var (
 	withSequence = []string{"Server-mode", "time-delay", "destination", "named-config", "server-resolve-ipv4", "ipv6",
 		"test", "format", "json", "rc-file", "no-rc-file", "no-home-dir", "save-rc-stanza", "force-stanza",
-		"last-cmd", "save-args-file", "no-save-args", "verbose", "quiet"}
+		"last-cmd", "save-args-file", "no-save-args", "verbose", "quiet", "wait", "proxy"}
 	withShared    = append([]string{"shared-sequence"}, withSequence...)
 	withEncrypted = append([]string{"access", "allow-ip", "source-ip", "resolve-ip-https", "resolve-url", "resolve-http-only",
 		"user-agent", "spoof-user", "offset", "rotate-proto", "get-key", "stdin", "fd", "key-rijndael", "key-base64-rijndael"}, withSequence...)
@@ -56,6 +57,9 @@ func (c *client) mode() (string, error) {
 		those = withEncrypted
 	case modeShared:
 		those = withShared
+		if c.waits() || c.Set("save-rc-stanza") { // -A says which port the sequence opens
+			those = append(slices.Clone(those), "access")
+		}
 	default:
 		return "", usage("--Server-mode %s: want %s, %s or %s", o.ServerMode, modePacket, modeEncrypted, modeShared)
 	}
@@ -93,6 +97,10 @@ func (c *client) knockPorts(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
+	w, err := c.planSequence(s)
+	if err != nil {
+		return err
+	}
 	if c.Test {
 		return c.showSequence(s)
 	}
@@ -104,6 +112,14 @@ func (c *client) knockPorts(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(c.sendKnocks(ctx, k, to, s), k.Close()); err != nil {
+		return err
+	}
+	return c.wait(ctx, to, w)
+}
+
+// sendKnocks sends one knock after the other.
+func (c *client) sendKnocks(ctx context.Context, k *send.Knocker, to netip.Addr, s *sequence) (err error) {
 	for i, p := range s.knocks {
 		if i > 0 {
 			err = pause(ctx, s.delay)
@@ -112,14 +128,35 @@ func (c *client) knockPorts(ctx context.Context, mode string) error {
 			err = k.Knock(ctx, p)
 		}
 		if err != nil {
-			err = fmt.Errorf("knock %d of %d, %s to %s: %w", i+1, len(s.knocks), p, to, err)
-			break
+			return fmt.Errorf("knock %d of %d, %s to %s: %w", i+1, len(s.knocks), p, to, err)
 		}
 		if c.Verbose > 0 {
 			fmt.Fprintf(c.stderr, "fwknop: knock %d of %d, %s to %s\n", i+1, len(s.knocks), p, to)
 		}
 	}
-	return errors.Join(err, k.Close())
+	return nil
+}
+
+// planSequence returns what to wait for after the knocks: the port that an encrypted sequence
+// asks for, or those that a shared one opens, which -A names; nil if there is no --wait.
+func (c *client) planSequence(s *sequence) (*waiting, error) {
+	const sent = "a knock did not arrive, or the sequence was refused"
+	switch {
+	case !c.waits():
+		return nil, nil
+	case s.request != nil:
+		return c.planPorts(s.request.Addr, s.request.Port.String(), sent)
+	case c.Client.Access == "":
+		return nil, usage("--wait: which port does the shared sequence open? -A PROTO/PORT, such as -A tcp/22, or ACCESS in the stanza, names it")
+	}
+	ports, err := conf.ParseSequence(c.Client.Access)
+	if err != nil {
+		return nil, usage("-A %s: %v", c.Client.Access, err)
+	}
+	if i := slices.IndexFunc(ports, unreachablePort); i >= 0 {
+		return nil, usage("-A %s: there is no port %s", c.Client.Access, ports[i])
+	}
+	return c.planPorts(netip.IPv4Unspecified(), strings.Join(names(ports), ","), sent)
 }
 
 // pause waits between two knocks.
@@ -136,7 +173,9 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // sequence makes the sequence that the options ask for.
 func (c *client) sequence(ctx context.Context, mode string) (*sequence, error) {
+	c.completeProxy()
 	o := &c.Client
+	o.NATPort = 0 // of the stanza [default]: a sequence asks for no translation
 	s := &sequence{mode: mode}
 	if o.Destination == "" {
 		return nil, usage("no server: -D HOST, or -n NAME for a stanza of the rc file (see fwknop --help)")
@@ -175,12 +214,15 @@ func parseSequence(text string) ([]parse.Port, error) {
 		return nil, fmt.Errorf("the shared sequence: %w", err)
 	}
 	for _, p := range knocks {
-		if p.HasNumber() && p.Number == 0 {
+		if unreachablePort(p) {
 			return nil, fmt.Errorf("the shared sequence: no packet can be sent to %s", p)
 		}
 	}
 	return knocks, nil
 }
+
+// unreachablePort reports whether no packet can be sent to that port.
+func unreachablePort(p parse.Port) bool { return p.HasNumber() && p.Number == 0 }
 
 // defaultOffset is that of the servers.
 const defaultOffset = 61000

@@ -162,6 +162,12 @@ func TestSequenceRefused(t *testing.T) {
 		shared + " -t 1h":                                  "--time-delay 1h: want seconds",
 		shared + " -t 99999":                               "--time-delay 99999: want seconds",
 		shared + " -A tcp/22":                              "--access does not go with --Server-mode shared",
+		shared + " --wait":                                 "--wait: which port does the shared sequence open? -A PROTO/PORT",
+		shared + " --wait -T":                              "--wait: which port does the shared sequence open?",
+		shared + " --wait=0 -A tcp/22":                     "--wait=0: want a time",
+		shared + " --wait -A 22/tcp":                       "-A 22/tcp: ",
+		shared + " --wait -A tcp/0":                        "there is no port tcp/0",
+		shared + " --proxy h 22 -A tcp/80":                 "--proxy: tcp/22 is not what is asked for",
 		shared + " -s":                                     "--source-ip does not go with",
 		shared + " --rotate-proto":                         "--rotate-proto does not go with",
 		shared + " -S 4000":                                "--source-port does not go with",
@@ -202,8 +208,11 @@ func TestSequenceRefused(t *testing.T) {
 // TestSaveSequence: a saved stanza has the options of a sequence.
 func TestSaveSequence(t *testing.T) {
 	r := newRunner(t)
-	if code := r.run(t, strings.Fields("-T -n gw -D h --shared-sequence tcp/7000,icmp -t 0.5 --save-rc-stanza")...); code != exitOK {
+	if code := r.run(t, strings.Fields("-T -n gw -D h --shared-sequence tcp/7000,icmp -t 0.5 -A tcp/22 --save-rc-stanza")...); code != exitOK {
 		t.Fatal(r.stderr.String())
+	}
+	if code := r.run(t, "-n", "gw", "--wait", "-T"); code != exitOK {
+		t.Errorf("the port to wait for is not saved: %s", r.stderr.String())
 	}
 	if s := r.dryRun(t, "-n gw"); strings.Join(s.Knocks, " ") != "tcp/7000 icmp" || s.Delay != 0.5 {
 		t.Errorf("got %+v", s)

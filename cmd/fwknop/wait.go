@@ -20,30 +20,40 @@ type waiting struct {
 	limit   time.Duration
 	allowed netip.Addr // the address that is to be let in; unspecified: that of the packet
 	tcp     []string   // ports to try
-	udp     []string   // ports that cannot be tried
+	others  []string   // what cannot be tried, such as udp/53
+	sent    string     // what did not arrive or was refused, if there is no answer
 }
+
+// waits reports whether there is to be a try, by --wait or --proxy.
+func (c *client) waits() bool { return c.Set("wait") || c.Client.Wait != "" }
 
 // plan returns what to wait for after the packet with that message, an address and ports,
 // nil if there is no --wait.
 func (c *client) plan(message string) (*waiting, error) {
-	if !c.Set("wait") && c.Client.Wait == "" {
+	if !c.waits() {
 		return nil, nil
 	}
+	allowed, access, _ := strings.Cut(message, ",")
+	addr, err := netip.ParseAddr(allowed)
+	if err != nil {
+		return nil, err
+	}
+	return c.planPorts(addr, access, "the packet did not arrive or was refused")
+}
+
+// planPorts returns what to wait for: ports with commas between them that are to open for an
+// address.
+func (c *client) planPorts(allowed netip.Addr, access, sent string) (*waiting, error) {
 	limit, err := parseTime(c.Client.Wait)
 	if err != nil || limit == 0 {
 		return nil, usage("--wait=%s: want a time, such as 500ms, 5s or 1min", c.Client.Wait)
 	}
-	allowed, access, _ := strings.Cut(message, ",")
-	w := &waiting{limit: limit}
-	if w.allowed, err = netip.ParseAddr(allowed); err != nil {
-		return nil, err
-	}
+	w := &waiting{limit: limit, allowed: allowed, sent: sent}
 	for item := range strings.SplitSeq(access, ",") {
-		proto, port, _ := strings.Cut(item, "/")
-		if proto == "tcp" {
+		if port, ok := strings.CutPrefix(item, "tcp/"); ok {
 			w.tcp = append(w.tcp, port)
 		} else {
-			w.udp = append(w.udp, port)
+			w.others = append(w.others, item)
 		}
 	}
 	if c.Client.ProxyHost != "" {
@@ -53,13 +63,13 @@ func (c *client) plan(message string) (*waiting, error) {
 }
 
 // wait tries the ports until they are open or the time is over. to is where the packet
-// was sent, the zero Addr if a proxy has it.
+// or the knocks were sent, the zero Addr if a proxy has it.
 func (c *client) wait(ctx context.Context, to netip.Addr, w *waiting) error {
 	if w == nil {
 		return nil
 	}
-	for _, port := range w.udp {
-		fmt.Fprintf(c.stdout, "udp/%s cannot be tried: UDP ports do not say whether they are open\n", port)
+	for _, item := range w.others {
+		fmt.Fprintf(c.stdout, "%s cannot be tried: only TCP ports say whether they are open\n", item)
 	}
 	begin, host := time.Now(), cmp.Or(c.Client.ProxyHost, c.Client.Destination)
 	addr, err := c.addressOf(ctx, host, to, w.allowed)
@@ -137,7 +147,7 @@ func (w *waiting) advice(err error) string {
 	why := "; on the server: fwknopd why " + who
 	switch {
 	case err == nil:
-		return "no answer: the packet did not arrive or was refused" + seen + why
+		return "no answer: " + w.sent + seen + why
 	case isAny(err, refused):
 		return "refused: no program listens on that port, or the firewall rejects whom it has not let in" + why
 	case isAny(err, unreachable):

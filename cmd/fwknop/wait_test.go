@@ -89,16 +89,62 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestWaitSequence: after the knocks the port is tried that the sequence opens.
+func TestWaitSequence(t *testing.T) {
+	l, open := listen(t, "127.0.0.1", "0")
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close() // which ends --proxy
+		}
+	}()
+	closed := closedPort(t)
+	const (
+		shared    = "-D 127.0.0.1 -t 0 --shared-sequence udp/7000,udp/8000 "
+		encrypted = "-D 127.0.0.1 -t 0 --Server-mode knock -U alice --key-rijndael fwknoptest "
+	)
+	opens := `^tcp/` + open + ` at 127\.0\.0\.1: open after \d+ ms`
+	for args, want := range map[string]struct {
+		code           int
+		stdout, stderr string // patterns
+	}{
+		shared + "--wait -A tcp/" + open:                      {exitOK, opens, `^$`},
+		shared + "--wait -A udp/53,tcp/" + open:               {exitOK, `^udp/53 cannot be tried: .*\ntcp/` + open + ` at`, `^$`},
+		shared + "--wait -A icmp":                             {exitOK, `^icmp cannot be tried: only TCP ports`, `^$`},
+		shared + "--wait=1s -A tcp/" + closed:                 {exitClosed, `^$`, `still closed after 1s: refused: .*fwknopd why ADDRESS`},
+		"-n gw --wait -t 0":                                   {exitOK, opens, `^$`},
+		"-n gw -t 0 --proxy 127.0.0.1 " + open:                {exitOK, `^$`, `^$`},
+		shared + "--proxy 127.0.0.1 " + open:                  {exitOK, `^$`, `^$`},
+		encrypted + "--wait -s -A tcp/" + open:                {exitOK, opens, `^$`},
+		encrypted + "--wait -s -A icmp":                       {exitOK, `^icmp cannot be tried: `, `^$`},
+		encrypted + "--wait=1s -a 127.0.0.1 -A tcp/" + closed: {exitClosed, `^$`, `still closed after 1s: refused: .*fwknopd why 127\.0\.0\.1`},
+		encrypted + "-s --proxy 127.0.0.1 " + open:            {exitOK, `^$`, `^$`},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			r := newRunner(t)
+			r.rc(t, "[default]\nNAT_PORT 4000\n[gw]\nSPA_SERVER 127.0.0.1\nSHARED_SEQUENCE udp/7000\nACCESS tcp/"+open+"\n")
+			code := r.run(t, strings.Fields(args)...)
+			if code != want.code || !matches(want.stdout, r.stdout.String()) || !matches(want.stderr, r.stderr.String()) {
+				t.Errorf("exit %d\n%s%s", code, r.stdout.String(), r.stderr.String())
+			}
+		})
+	}
+}
+
 func matches(pattern, text string) bool { return regexp.MustCompile(pattern).MatchString(text) }
 
 // TestAdvice: each answer of a closed port has its meaning.
 func TestAdvice(t *testing.T) {
-	w := &waiting{allowed: netip.MustParseAddr("192.0.2.7")}
+	w := &waiting{allowed: netip.MustParseAddr("192.0.2.7"), sent: "it"}
 	for want, errs := range map[string][]error{
-		"no answer: ":     {nil},
-		"refused: ":       {syscall.ECONNREFUSED},
-		"unreachable: ":   {syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EACCES},
-		"dial: no buffer": {errors.New("no buffer")},
+		"no answer: it, or the server": {nil},
+		"refused: ":                    {syscall.ECONNREFUSED},
+		"unreachable: ":                {syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EACCES},
+		"dial: no buffer":              {errors.New("no buffer")},
 	} {
 		for _, err := range errs {
 			if err != nil {

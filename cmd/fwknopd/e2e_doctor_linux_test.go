@@ -21,7 +21,6 @@ import (
 // and the files as they are.
 func TestE2EDoctor(t *testing.T) {
 	const good = "PCAP_INTF srv0;\nSANDBOX off;\n"
-	stamp := `{"v":1,"event_type":"decision","verdict":"refused","reason":"spa.stale","detail":{"age_s":600,"max_age_s":120}}` + "\n"
 	for name, c := range map[string]struct {
 		server, access string // "": those of a set-up that works
 		rules          string // for nft
@@ -45,8 +44,8 @@ func TestE2EDoctor(t *testing.T) {
 		"wrong interface": {server: "PCAP_INTF eth9;\nSANDBOX off;\n", check: "interface", want: "there is no interface eth9", code: 1, mends: true},
 		"no NET_RAW":      {prefix: []string{"setpriv", "--bounding-set", "-net_raw"}, check: "rights", want: "no CAP_NET_RAW", code: 1},
 		"busy port":       {server: good + "ENABLE_UDP_SERVER Y;\nUDPSERV_PORT 62201;\n", before: busyPort, check: "port", want: "UDP port 62201 is taken by another process", code: 1},
-		"clock off": {server: good + "EVENT_LOG %s/events;\n", before: func(t *testing.T, s *site) { s.write("events", stamp) },
-			check: "clients", want: "the last of a clock 600 s behind ours"},
+		"clock off":       {server: good + "EVENT_LOG %s/events;\n", before: clockBehind, check: "clients", want: "the last of a clock 60"},
+		"clock ahead":     {server: good + "EVENT_LOG %s/events;\n", before: clockAhead, check: "clients", want: "ahead of ours"},
 		"unreadable log": {server: "AUTH_MODE KNOCK;\nIPT_SYSLOG_FILE %s/kern.log;\nSANDBOX off;\n", before: foreignLog,
 			prefix: []string{"setpriv", "--bounding-set", "-dac_override,-dac_read_search"},
 			access: "SOURCE: ANY;\nSHARED_SEQUENCE: tcp/1000, tcp/1001;\nOPEN_PORTS: tcp/2222;\nFW_ACCESS_TIMEOUT: 30;\n",
@@ -272,6 +271,22 @@ func foreignLog(t *testing.T, s *site) {
 
 // legacyDrop has the old tables of iptables drop what comes in.
 func legacyDrop(t *testing.T, s *site) { s.Server.Run(t, "iptables-legacy -P INPUT DROP") }
+
+// clockBehind and clockAhead have the daemon refuse a client whose clock is off by ten minutes.
+func clockBehind(t *testing.T, s *site) { clockOff(t, s, "--time-offset-minus", "spa.stale") }
+func clockAhead(t *testing.T, s *site)  { clockOff(t, s, "--time-offset-plus", "spa.future") }
+
+func clockOff(t *testing.T, s *site, option, reason string) {
+	t.Helper()
+	s.launch() // without a sandbox
+	s.waitFor("Starting fwknopd main event loop.")
+	s.knock(append(ask(), option, "10M")...)
+	wait.For(t, "a refusal", func() bool {
+		text, err := os.ReadFile(filepath.Join(s.dir, "events"))
+		return err == nil && strings.Contains(string(text), `"`+reason+`"`)
+	})
+	s.stop()
+}
 
 // busyPort takes the port of the UDP server.
 func busyPort(t *testing.T, s *site) {

@@ -3,16 +3,15 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/readme"
 	"fwknopd/fixtures/wait"
 )
 
@@ -25,76 +24,44 @@ func TestE2EReadme(t *testing.T) {
 	s := newSite(t, "nftables")
 	netlab.Need(t, "unshare", "nsenter")
 	netlab.Serve(t, s.Server, "tcp", sshPort)
-	// The host of README has eth0 with the default route.
-	for _, line := range []string{"ip link set " + netlab.ServerIf + " down", "ip link set " + netlab.ServerIf + " name eth0",
-		"ip link set eth0 up", "ip route add default via " + s.Client.V4.String()} {
-		s.Server.Run(t, line)
-	}
-	commands, shown := readmeBlock(t)
+	readme.Address(t, s.Lab)
+	guide := readme.Protect(t, "../../README.md")
 	client := filepath.Join(t.TempDir(), "fwknop")
 	if out, err := exec.Command("go", "build", "-o", client, "../fwknop").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	sh := newBareHost(t, s)
-	if got := sh.run(commands["init"]); got != shown {
-		t.Errorf("%s prints\n%swant\n%s", commands["init"], got, shown)
+	if got := sh.run(guide.Init); got != guide.InitPrints {
+		t.Errorf("%s prints\n%swant\n%s", guide.Init, got, guide.InitPrints)
 	}
-	if got := sh.run(commands["doctor"]); strings.Contains(got, "\nfix ") {
+	if got := sh.run(guide.Doctor); strings.Contains(got, "\nfix ") {
 		t.Errorf("doctor: %s", got)
 	}
 	if s.canConnect(sshPort) {
 		t.Fatal("open before the knock")
 	}
-	sh.run(commands["start"])
-	out, err := s.Client.Command(client, "-n", "alice-laptop", "-a", s.Client.V4.String(), "-D", s.Server.V4.String(),
-		"--rc-file", filepath.Join(sh.dir, "alice.rc"), "--no-save-args").CombinedOutput()
+	sh.run(guide.Start)
+	knock := append(strings.Fields(guide.Knock)[1:], "-D", s.Server.V4.String(), "--rc-file", filepath.Join(sh.dir, "alice.rc"), "--no-save-args")
+	out, err := s.Client.Command(client, knock...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("the client: %v: %s", err, out)
 	}
 	if !wait.Until(wait.Timeout, func() bool { return s.canConnect(sshPort) }) {
 		t.Fatal("not open")
 	}
-	if got := sh.run(commands["list"]); !strings.Contains(got, "stanza alice-laptop (access.conf:") {
+	if got := sh.run(guide.List); !strings.Contains(got, "stanza alice-laptop (access.conf:") {
 		t.Errorf("grants list: %s", got)
 	}
-	if got := sh.run(commands["revoke"]); !strings.Contains(got, "closed ") || s.canConnect(sshPort) {
+	if got := sh.run(guide.Revoke); !strings.Contains(got, "closed ") || s.canConnect(sshPort) {
 		t.Errorf("grants revoke: %s", got)
 	}
 	sh.run("fwknopd -K")
-	sh.run(commands["remove"])
+	sh.run(guide.Remove)
 }
 
 // canConnect reports whether the client gets through to a port.
 func (s *site) canConnect(port uint16) bool {
 	return netlab.CanConnect(s.Client, s.Server.V4, port, 300*time.Millisecond)
-}
-
-// readmeBlock returns the commands of "Protect a port" and what the first one prints.
-func readmeBlock(t *testing.T) (commands map[string]string, shown string) {
-	t.Helper()
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, part, _ := strings.Cut(string(text), "\n## Protect a port\n")
-	part, _, _ = strings.Cut(part, "\n**Packages.**")
-	commands = make(map[string]string)
-	for _, m := range regexp.MustCompile(`(?m)^# (fwknopd( [^#\n]*[^# \n])?)`).FindAllStringSubmatch(part, -1) {
-		for name, in := range map[string]string{"init": " init --port", "doctor": " doctor", "list": " grants list", "revoke": " grants revoke", "remove": " init --remove"} {
-			if strings.Contains(m[1], in) {
-				commands[name] = m[1]
-			}
-		}
-		if m[1] == "fwknopd" {
-			commands["start"] = m[1]
-		}
-	}
-	if len(commands) != 6 {
-		t.Fatalf("commands of README: %q", commands)
-	}
-	_, shown, _ = strings.Cut(part, commands["init"]+"\n")
-	shown, _, _ = strings.Cut(shown, "# fwknopd")
-	return commands, shown
 }
 
 // A bareHost runs commands one after another in the server's namespace, with the program in PATH and

@@ -1,47 +1,79 @@
 package unit
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"fwknopd/fixtures/netlab"
 )
 
-// A debian is the root of a minimal installation of Debian stable, whose processes have the
-// network of a lab's server.
+// A debian is the root of a minimal installation of Debian stable, whose processes have a
+// network of their own.
 type debian struct {
 	root string
-	lab  *netlab.Lab
+	net  *netlab.NS
 }
 
 // inRoot mounts what programs need, for its command alone.
 const inRoot = `mount -t proc proc "$0/proc" && exec chroot "$0" env -i LC_ALL=C DEBIAN_FRONTEND=noninteractive \
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"`
 
-func newDebian(t *testing.T) *debian {
-	t.Helper()
-	netlab.Need(t, "debootstrap", "chroot", "unshare", "dpkg-deb", "git", "gzip")
+// What the roots have beside the base system: nothing that our packages depend on.
+const included = "netcat-openbsd,nftables"
+
+// base makes an archive of a root that debootstrap makes, which takes a minute. It stays in
+// build for the next run: make clean removes it.
+var base = sync.OnceValues(func() (string, error) {
 	const keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
 	if _, err := os.Stat(keys); err != nil {
-		netlab.SkipOrFail(t, "needs debian-archive-keyring")
+		return "", errors.New("needs debian-archive-keyring")
 	}
-	d := &debian{root: filepath.Join(t.TempDir(), "root"), lab: netlab.New(t)}
-	out, err := exec.Command("debootstrap", "--variant=minbase", "--keyring="+keys, "trixie", d.root, "http://deb.debian.org/debian").CombinedOutput()
+	archive := filepath.Join("../../../build", "debian-trixie-"+included+".tar")
+	if _, err := os.Stat(archive); err == nil {
+		return archive, nil
+	}
+	root, made := filepath.Join(scratch, "base"), filepath.Join(scratch, "base.tar")
+	for _, argv := range [][]string{
+		{"debootstrap", "--variant=minbase", "--include=" + included, "--keyring=" + keys, "trixie", root, "http://deb.debian.org/debian"},
+		{"tar", "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb", "-C", root, "-cf", made, "."},
+		{"mkdir", "-p", filepath.Dir(archive)},
+		{"mv", made, archive + ".new"},
+		{"mv", archive + ".new", archive},
+	} {
+		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			return "", fmt.Errorf("%s: %s", argv[0], lines[len(lines)-1])
+		}
+	}
+	return archive, os.RemoveAll(root)
+})
+
+// newDebian unpacks a root, whose processes are to have the network of ns.
+func newDebian(t *testing.T, ns *netlab.NS) *debian {
+	t.Helper()
+	netlab.Need(t, "debootstrap", "tar", "chroot", "unshare", "dpkg-deb", "git", "gzip")
+	archive, err := base()
 	if err != nil {
-		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		netlab.SkipOrFail(t, "cannot make a Debian root: "+lines[len(lines)-1])
+		netlab.SkipOrFail(t, "cannot make a Debian root: "+err.Error())
 	}
+	d := &debian{root: filepath.Join(t.TempDir(), "root"), net: ns}
+	if err := os.Mkdir(d.root, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "tar", "--numeric-owner", "-C", d.root, "-xpf", archive)
 	return d
 }
 
 // in runs a command in the root; it fails the test if the command fails.
 func (d *debian) in(t *testing.T, argv ...string) string {
 	t.Helper()
-	out, err := d.try(d.lab.Server.Command, argv...)
+	out, err := d.try(d.net.Command, argv...)
 	if err != nil {
 		t.Fatalf("%q: %v\n%s", argv, err, out)
 	}
@@ -133,7 +165,9 @@ func (d *debian) stock(t *testing.T, p packages) {
 
 // One root serves all tests of the packages on Debian, one after the other.
 func TestPackageOnDebian(t *testing.T) {
-	d := newDebian(t)
+	netlab.Need(t)
+	lab := netlab.New(t)
+	d := newDebian(t, lab.Server)
 	p := build(t)
 	d.copyIn(t, p.deb, "/pkg.deb")
 	d.copyIn(t, "/etc/resolv.conf", "/etc/resolv.conf")
@@ -141,6 +175,6 @@ func TestPackageOnDebian(t *testing.T) {
 	if out, err := d.try(exec.Command, "sh", "-c", "apt-get update -qq && apt-get install -y -qq --no-install-recommends fwknop-server logrotate"); err != nil {
 		netlab.SkipOrFail(t, fmt.Sprintf("cannot install fwknop-server: %v\n%s", err, out))
 	}
-	t.Run("upgrade", func(t *testing.T) { d.upgrade(t, p) })
+	t.Run("upgrade", func(t *testing.T) { d.upgrade(t, p, lab.Client) })
 	t.Run("rpm", func(t *testing.T) { d.redHat(t, p) })
 }

@@ -21,7 +21,7 @@ const (
 
 // upgrade installs the package in place of Debian's fwknop-server, whose configuration its
 // administrator has changed, and takes both away again.
-func (d *debian) upgrade(t *testing.T, p packages) {
+func (d *debian) upgrade(t *testing.T, p packages, client *netlab.NS) {
 	keys := keygen.Keys{Key: keygen.Base64(32), HMACKey: keygen.Base64(64)}
 	server, access := d.configure(t, keys)
 	d.in(t, "systemctl", "enable", "fwknop-server.service")
@@ -42,7 +42,7 @@ func (d *debian) upgrade(t *testing.T, p packages) {
 	}
 	kept("after the upgrade")
 	d.start(t)
-	d.knock(t, p, keys)
+	d.knock(t, p, client, keys)
 
 	d.in(t, "apt-get", "-y", "-qq", "purge", "fwknop-server")
 	kept("after the purge of fwknop-server")
@@ -100,6 +100,12 @@ func (d *debian) configure(t *testing.T, keys keygen.Keys) (server, access strin
 func (d *debian) start(t *testing.T) {
 	t.Helper()
 	d.in(t, "setpriv", "--groups=adm", "--inh-caps=-all", "--bounding-set=-all,+net_admin,+net_raw,+net_bind_service,+setuid,+setgid,+kill", "fwknopd")
+	d.endsDaemon(t, "the removal should have ended it")
+}
+
+// endsDaemon ends the daemon of the root, which runs now, if the test leaves it behind.
+func (d *debian) endsDaemon(t *testing.T, why string) {
+	t.Helper()
 	text, err := os.ReadFile(d.path(pidFile))
 	if err != nil {
 		t.Fatal(err)
@@ -108,23 +114,23 @@ func (d *debian) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { // the removal should have ended it
+	t.Cleanup(func() {
 		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && strings.HasPrefix(exe, d.root) {
-			t.Errorf("the daemon still runs")
+			t.Errorf("the daemon still runs: %s", why)
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
 }
 
 // knock has the client of the other package ask for a port until it is open.
-func (d *debian) knock(t *testing.T, p packages, keys keygen.Keys) {
+func (d *debian) knock(t *testing.T, p packages, client *netlab.NS, keys keygen.Keys) {
 	t.Helper()
 	dir := t.TempDir()
 	run(t, "dpkg-deb", "-x", p.clientDeb, dir)
-	client := fmt.Sprintf("%s -A tcp/22 -a 10.77.0.2 -D 10.77.0.1 --no-rc-file --no-home-dir --use-hmac --key-base64-rijndael %s --key-base64-hmac %s",
+	knock := fmt.Sprintf("%s -A tcp/22 -a 10.77.0.2 -D 10.77.0.1 --no-rc-file --no-home-dir --use-hmac --key-base64-rijndael %s --key-base64-hmac %s",
 		filepath.Join(dir, "usr/bin/fwknop"), keys.Key, keys.HMACKey)
 	wait.For(t, "a grant", func() bool {
-		d.lab.Client.Run(t, client)
+		client.Run(t, knock)
 		return strings.Contains(d.in(t, "fwknopd", "grants", "list"), "10.77.0.2")
 	})
 }
@@ -133,7 +139,7 @@ func (d *debian) knock(t *testing.T, p packages, keys keygen.Keys) {
 // rotation.
 func (d *debian) readLog(t *testing.T) {
 	read := func(name string, groups ...string) error {
-		_, err := d.try(d.lab.Server.Command, append(append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup"}, groups...), "cat", name)...)
+		_, err := d.try(d.net.Command, append(append([]string{"setpriv", "--reuid=nobody", "--regid=nogroup"}, groups...), "cat", name)...)
 		return err
 	}
 	check := func(name string) {
