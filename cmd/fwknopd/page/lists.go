@@ -45,9 +45,9 @@ func writePorts(d *doc, s *stats.Summary) {
 		return
 	}
 	writeCut(d, &s.Ports, "ports")
-	t := table[stats.Port]{id: "port-list", caption: "Top destination ports", rows: s.Ports.Shown, sorted: "Records", columns: []column[stats.Port]{
+	t := table[stats.Port]{id: "port-list", caption: "Top destination ports", rows: s.Ports.Shown, sorted: "Events", columns: []column[stats.Port]{
 		{name: "Port", kind: code, cell: func(r *stats.Port) string { return r.Port }, key: func(r *stats.Port) string { return portKey(r.Port) }},
-		{name: "Records", kind: count, cell: func(r *stats.Port) string { return number(r.Records) }},
+		{name: "Events", kind: count, cell: func(r *stats.Port) string { return number(r.Records) }},
 		{name: "Of all", kind: count, cell: func(r *stats.Port) string { return share(r.Records, s.Accounting.Events) }, key: func(r *stats.Port) string { return plain(r.Records) }},
 		{name: "Sources", kind: count, cell: func(r *stats.Port) string { return number(r.Sources) }},
 	}}

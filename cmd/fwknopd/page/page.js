@@ -47,7 +47,7 @@ function startTheme() {
 
 // ---- Tables: sorting, search, and folding of long ones ----
 
-const foldedRows = 25; // shown of a long table until all are asked for
+const foldedRows = 20; // shown of a long table until all are asked for
 const searchedRows = 10; // a table with more can be searched
 
 // keyOf returns what a cell is sorted by.
@@ -201,7 +201,7 @@ class Timeline {
     this.show(middle - half, middle + half);
   }
 
-  // busiest shows the span of a length, such as a day, in which most was decided, or recorded;
+  // busiest shows the span of a length, such as a day, in which most was decided, or what happened;
   // of what is shown, if that is longer than it.
   busiest(length) {
     const counted = this.decided ? (i) => this.data.granted[i] + this.data.refused[i] + this.data.other[i] : (i) => this.data.events[i];
@@ -245,7 +245,7 @@ function tick(at, step) {
 // short returns a number for an axis.
 const compact = new Intl.NumberFormat("en", { notation: "compact" });
 
-// A Chart draws the bars of a timeline: decisions above, records below.
+// A Chart draws the bars of a timeline: decisions above, events below.
 class Chart {
   constructor(timeline) {
     this.timeline = timeline;
@@ -274,7 +274,7 @@ class Chart {
     const axis = { stroke: () => colour("soft"), font: "12px system-ui, sans-serif", ticks: { show: false } };
     const grid = { stroke: () => colour("rule"), width: 1 };
     return {
-      width: this.pixels(), height, legend: { show: false }, padding: [8, 4, labelled ? 0 : 4, 0],
+      width: this.pixels(), height, legend: { show: false }, padding: [8, 20, labelled ? 0 : 4, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: {
         sync: { key: "timeline" }, y: false, points: { show: false },
@@ -323,7 +323,7 @@ class Chart {
     const shown = names.filter((name) => timeline.decided || name === "events" || name === "syns");
     const one = i != null && i >= 0 && i < bars.at.length;
     const amount = (name) => (one ? bars[name][i] : bars[name].reduce((a, b) => a + b, 0));
-    const called = { events: "records", syns: "SYNs" };
+    const called = { syns: "SYNs" };
     const when = one ? period(bars.at[i], bars.at[i] + bars.step) : period(timeline.from, timeline.to) + ", each bar " + width(bars.step);
     byID("readout").textContent = when + ": " + shown.map((name) => (called[name] ?? name) + " " + format.format(amount(name))).join(", ");
   }

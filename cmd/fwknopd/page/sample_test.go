@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
@@ -16,6 +17,9 @@ import (
 // hostile is text of a log, a stanza or a host name that tries to be HTML, and to turn around
 // or hide the text around it.
 const hostile = "</td></script></style><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">&#8238;&lt;b&gt;\u202egnp.exe\u2066\u200b\x00\x1b[2J\r\n\"'`{{.}}"
+
+// unbroken is a word that is wider than a telephone.
+var unbroken = strings.Repeat("unbroken", 12)
 
 // day0 is the first time of the samples.
 var day0 = time.Date(2026, 10, 5, 0, 0, 0, 0, time.UTC)
@@ -39,7 +43,7 @@ func sample(n sizes) *stats.Summary {
 	s.Systems = sampleSystems()
 	s.Sources = stats.List[stats.Source]{Total: 66412, AtLeast: true, Shown: sampleSources(r, n.sources)}
 	s.Ports = stats.List[stats.Port]{Total: 4123, Shown: samplePorts(n.others)}
-	s.Decisions = sampleDecisions()
+	s.Decisions = sampleDecisions(s.Timeline.Buckets)
 	s.Knocks = stats.List[stats.Knock]{Total: n.others, Shown: sampleKnocks(r, n.others)}
 	s.Grants = stats.List[stats.Grant]{Total: 3 * n.others, Shown: sampleGrants(r, n.others)}
 	s.Unknown = stats.List[stats.Unknown]{Total: n.others, Shown: sampleUnknown(n.others)}
@@ -111,7 +115,7 @@ func sampleSources(r *rand.Rand, n int) []stats.Source {
 		}
 	}
 	if n > 3 {
-		rows[3].System, rows[3].Ports = hostile, []string{hostile}
+		rows[3].System, rows[3].Ports = hostile, []string{unbroken}
 	}
 	return rows
 }
@@ -137,7 +141,13 @@ func samplePorts(n int) []stats.Port {
 	return rows
 }
 
-func sampleDecisions() []stats.Decision {
+// sampleDecisions returns reasons for what the buckets have.
+func sampleDecisions(buckets []stats.Bucket) []stats.Decision {
+	var sum stats.Bucket
+	for i := range buckets {
+		sum.Granted, sum.Refused, sum.Other = sum.Granted+buckets[i].Granted, sum.Refused+buckets[i].Refused, sum.Other+buckets[i].Other
+	}
+	few := sum.Refused / 12
 	d := func(verdict string, reason policy.Reason, n uint64, examples ...stats.Example) stats.Decision {
 		m, _ := report.MeaningOf(reason)
 		if examples == nil {
@@ -147,15 +157,15 @@ func sampleDecisions() []stats.Decision {
 	}
 	at := day0.Add(9*time.Hour + 12*time.Minute)
 	return []stats.Decision{
-		d(report.Granted, policy.SPAGranted, 1104, stats.Example{Time: at, Src: "198.51.100.23", Text: "granted spa.granted 198.51.100.23:40112 -> 192.0.2.1:62201 udp stanza office user alice: 198.51.100.23 tcp/22 until 2026-10-05T09:12:30Z"}),
-		d(report.Refused, policy.NoStanza, 812, stats.Example{Time: at.Add(time.Minute), Src: "203.0.100.8", Text: "refused no_stanza 203.0.100.8:1 -> 192.0.2.1:62201 udp"}),
-		d(report.Refused, policy.SPAStale, 207,
+		d(report.Granted, policy.SPAGranted, sum.Granted, stats.Example{Time: at, Src: "198.51.100.23", Text: "granted spa.granted 198.51.100.23:40112 -> 192.0.2.1:62201 udp stanza office user alice: 198.51.100.23 tcp/22 until 2026-10-05T09:12:30Z"}),
+		d(report.Refused, policy.NoStanza, sum.Refused-5*few, stats.Example{Time: at.Add(time.Minute), Src: "203.0.100.8", Text: "refused no_stanza 203.0.100.8:1 -> 192.0.2.1:62201 udp"}),
+		d(report.Refused, policy.SPAStale, 3*few,
 			stats.Example{Time: at.Add(time.Hour), Src: "203.0.100.9", Text: "refused spa.stale 203.0.100.9:2311 -> 192.0.2.1:62201 udp stanza office: 431 s old, limit 120 s"},
 			stats.Example{Time: at.Add(2 * time.Hour), Src: "203.0.100.9", Text: hostile}),
-		d(report.Refused, policy.SPAReplay, 66, stats.Example{Time: at, Src: "203.0.100.77", Text: "refused spa.replay 203.0.100.77:5122 -> 192.0.2.1:62201 udp stanza office: first seen 2026-10-05T09:12:00.000000Z, first from 198.51.100.23"}),
-		d(report.Shadow, policy.SPAGranted, 31),
-		d(report.Refused, policy.KnockWrongPort, 19),
-		d(report.Command, policy.SPACommand, 4),
+		d(report.Refused, policy.SPAReplay, few, stats.Example{Time: at, Src: "203.0.100.77", Text: "refused spa.replay 203.0.100.77:5122 -> 192.0.2.1:62201 udp stanza office: first seen 2026-10-05T09:12:00.000000Z, first from 198.51.100.23"}),
+		d(report.Shadow, policy.SPAGranted, sum.Other-sum.Other/8),
+		d(report.Refused, policy.KnockWrongPort, few),
+		d(report.Command, policy.SPACommand, sum.Other/8),
 	}
 }
 
@@ -164,7 +174,7 @@ func sampleKnocks(r *rand.Rand, n int) []stats.Knock {
 	rows := make([]stats.Knock, n)
 	for i := range rows {
 		rows[i] = stats.Knock{
-			Src: sampleAddr(r, i), Stanza: "stanza backup (/etc/fwknop/access.conf:31)", Reason: string(reasons[i%len(reasons)]),
+			Src: sampleAddr(r, i), Stanza: "backup (access.conf:31)", Reason: string(reasons[i%len(reasons)]),
 			N: uint64(1 + r.IntN(50)), Last: day0.Add(time.Duration(r.IntN(900000)) * time.Second),
 		}
 	}
@@ -179,7 +189,7 @@ func sampleGrants(r *rand.Rand, n int) []stats.Grant {
 	for i := range rows {
 		start := day0.Add(time.Duration(i)*3*time.Hour + time.Duration(r.IntN(7200))*time.Second)
 		g := stats.Grant{
-			Src: sampleAddr(r, i%7), Ports: []string{"tcp/22"}, Stanza: "stanza office (/etc/fwknop/access.conf:12)", User: []string{"alice", "bob", ""}[i%3],
+			Src: sampleAddr(r, i%7), Ports: []string{"tcp/22"}, Stanza: "office (access.conf:12)", User: []string{"alice", "bob", ""}[i%3],
 			Start: start, For: 30 * time.Second, End: start.Add(30 * time.Second), Ended: "expired",
 		}
 		switch i % 5 {
@@ -191,7 +201,7 @@ func sampleGrants(r *rand.Rand, n int) []stats.Grant {
 		rows[i] = g
 	}
 	if n > 2 {
-		rows[2].User, rows[2].Ended = hostile, hostile
+		rows[2].User, rows[2].Ended = hostile, unbroken
 	}
 	return rows
 }

@@ -43,7 +43,7 @@ func writeLegend(d *doc, decided bool) {
 	if decided {
 		d.raw("<span class=\"granted\">granted</span><span class=\"refused\">refused</span><span class=\"other\">other decisions</span>")
 	}
-	d.raw("<span class=\"events\">records</span><span class=\"syns\">SYNs</span></p>\n")
+	d.raw("<span class=\"events\">events</span><span class=\"syns\">SYNs</span></p>\n")
 }
 
 // steps are the widths of bars that are offered, in seconds.
@@ -136,7 +136,7 @@ func coarse(l *stats.Timeline) []stats.Bucket {
 func writeTimelineTable(d *doc, l *stats.Timeline, decided bool) {
 	columns := []column[stats.Bucket]{
 		{name: "From", kind: moment, cell: func(b *stats.Bucket) string { return clock(b.Start) }},
-		{name: "Records", kind: count, cell: func(b *stats.Bucket) string { return number(b.Events) }},
+		{name: "Events", kind: count, cell: func(b *stats.Bucket) string { return number(b.Events) }},
 		{name: "SYNs", kind: count, cell: func(b *stats.Bucket) string { return number(b.SYNs) }},
 	}
 	if decided {
