@@ -156,8 +156,8 @@ func (b *browser) keep(name string, content []byte) {
 	}
 }
 
-// TestBrowserIsQuiet: the largest page has no errors, asks for nothing but itself, is ready
-// within a second of being asked for, and what hostile text wants does not happen.
+// TestBrowserIsQuiet: a page of hostile texts has no errors, asks for nothing but itself, and
+// what the texts want does not happen.
 func TestBrowserIsQuiet(t *testing.T) {
 	s := sample(largest)
 	poison(s)
@@ -166,17 +166,6 @@ func TestBrowserIsQuiet(t *testing.T) {
 	b.want(`document.querySelectorAll("img, iframe, object, embed, link, form, [style*=url]").length`, "0")
 	b.want(`document.querySelectorAll("#source-list tbody tr").length`, "1000")
 	b.want(`document.querySelectorAll("#plots canvas").length`, "2")
-	// The machine may be loaded: one of a few loads is below the limit.
-	fast := wait.Until(wait.Timeout, func() bool {
-		b.load()
-		took := b.eval(`performance.getEntriesByName("interactive")[0].startTime`)
-		t.Logf("interactive after %s ms", took)
-		var ms float64
-		return json.Unmarshal([]byte(took), &ms) == nil && ms < 1000
-	})
-	if !fast {
-		t.Error("the page was never ready within a second")
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, problem := range b.problems {
@@ -186,6 +175,21 @@ func TestBrowserIsQuiet(t *testing.T) {
 		if address != "file://"+b.file {
 			t.Errorf("the page asks for %s", address)
 		}
+	}
+}
+
+// TestBrowserIsReadyInASecond: of the largest page, from the moment it is asked for.
+func TestBrowserIsReadyInASecond(t *testing.T) {
+	b := open(t, write(t, sample(largest)), 1280, 900)
+	// The machine may be loaded: one of a few loads is below the limit.
+	fast := wait.Until(wait.Timeout, func() bool {
+		b.load()
+		ms := run(b, chromedp.Evaluate[float64](`performance.getEntriesByName("interactive")[0].startTime`))
+		t.Logf("interactive after %.0f ms", ms)
+		return ms < 1000
+	})
+	if !fast {
+		t.Error("the page was never ready within a second")
 	}
 }
 

@@ -56,3 +56,14 @@ func TestKeys(t *testing.T) {
 		t.Error("ports do not sort as numbers")
 	}
 }
+
+func TestSystemName(t *testing.T) {
+	for label, want := range map[string]string{
+		"": "", "Linux:4.20-6.x::Linux 4.20 and newer": "Linux 4.20 and newer", "@Linux:2.4-2.6::Linux: 2.4 or 2.6": "@ Linux: 2.4 or 2.6",
+		"Linux:2.4::": "Linux:2.4::", "router": "router",
+	} {
+		if got := systemName(label); got != want {
+			t.Errorf("%q: %q, want %q", label, got, want)
+		}
+	}
+}

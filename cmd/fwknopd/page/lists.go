@@ -22,7 +22,7 @@ func writeSources(d *doc, s *stats.Summary) {
 	writeCut(d, &s.Sources, "sources")
 	t := table[stats.Source]{id: "source-list", caption: "Top sources", rows: rows, columns: []column[stats.Source]{
 		{name: "Address", kind: code, cell: func(r *stats.Source) string { return r.Addr }, key: func(r *stats.Source) string { return addressKey(r.Addr) }},
-		{name: "System", kind: text, cell: func(r *stats.Source) string { return dash(r.System) }},
+		{name: "System", kind: text, cell: func(r *stats.Source) string { return dash(systemName(r.System)) }},
 		{name: "SYNs", kind: count, cell: func(r *stats.Source) string { return number(r.SYNs) }},
 		{name: "Granted", kind: count, cell: func(r *stats.Source) string { return number(r.Granted) }, mark: func(r *stats.Source) string { return ifAny(r.Granted, classGranted) }},
 		{name: "Refused", kind: count, cell: func(r *stats.Source) string { return number(r.Refused) }, mark: func(r *stats.Source) string { return ifAny(r.Refused, classRefused) }},
@@ -35,6 +35,20 @@ func writeSources(d *doc, s *stats.Summary) {
 		t.columns = slices.Delete(t.columns, 3, 5)
 	}
 	t.write(d)
+}
+
+// systemName returns what a label says for people, its description, with the mark of a guess;
+// else the label.
+func systemName(label string) string {
+	const parts = 4 // genre:version:subtype:description
+	split := strings.SplitN(label, ":", parts)
+	if len(split) < parts || split[parts-1] == "" {
+		return label
+	}
+	if strings.HasPrefix(label, "@") {
+		return "@ " + split[parts-1]
+	}
+	return split[parts-1]
 }
 
 // writePorts writes the table of destination ports.

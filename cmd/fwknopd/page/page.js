@@ -265,7 +265,7 @@ class Chart {
     }
     add(timeline.decided ? 130 : 220, true, ["events", "syns"], (b) => [b.events, b.syns]);
     this.say();
-    colourListeners.push(() => this.plots.forEach(({ plot }) => plot.redraw(false)));
+    colourListeners.push(() => this.plots.forEach(({ plot }) => plot.redraw()));
   }
 
   pixels() { return Math.max(byID("plots").clientWidth, 200); }
@@ -383,8 +383,8 @@ function startPrinting() {
 }
 
 startTheme();
+document.querySelectorAll("table.list").forEach(enhance); // before the chart is measured: folded rows take no layout
 startTimeline();
-document.querySelectorAll("table.list").forEach(enhance);
 startCopying();
 startPrinting();
 performance.mark("interactive");

@@ -117,6 +117,18 @@ func TestBrowserCopies(t *testing.T) {
 		chromedp.WaitVisible(`//button[text()="Copied" or starts-with(text(), "Selected")]`))
 }
 
+// charted has the colour of grants in the text, and whether the chart is drawn in it.
+const charted = `{
+	const want = getComputedStyle(document.querySelector(".verdict.granted")).color;
+	await new Promise(requestAnimationFrame);
+	const canvas = document.querySelector("#plots canvas");
+	const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+	for (let i = 0; i < data.length; i += 4) {
+		if (want === "rgb(" + data[i] + ", " + data[i + 1] + ", " + data[i + 2] + ")" && data[i + 3] === 255) return [want, true];
+	}
+	return [want, false];
+}`
+
 // TestBrowserColours: the switch and the setting of the system choose the colours, of the
 // chart too; in both, and at the width of a telephone, nothing is wider than the window.
 func TestBrowserColours(t *testing.T) {
@@ -126,10 +138,13 @@ func TestBrowserColours(t *testing.T) {
 		width int64
 	}{{"wide", 1280}, {"phone", 390}} {
 		b := open(t, text, window.width, 844)
-		for _, theme := range []struct{ name, ground string }{{"light", "rgb(251, 251, 250)"}, {"dark", "rgb(21, 24, 28)"}} {
+		for _, theme := range []struct{ name, ground, granted string }{
+			{"light", "rgb(251, 251, 250)", "rgb(26, 111, 176)"}, {"dark", "rgb(21, 24, 28)", "rgb(95, 176, 238)"},
+		} {
 			b.system(theme.name)
 			b.want(`getComputedStyle(document.body).backgroundColor`, `"`+theme.ground+`"`)
 			b.want(`document.documentElement.scrollWidth`, b.eval(`innerWidth`))
+			b.want(charted, `["`+theme.granted+`",true]`)
 			b.picture(window.name+"-"+theme.name, true)
 		}
 		b.do(chromedp.Click(`//button[text()="Light"]`))
