@@ -64,6 +64,7 @@ const contents = `drwx------ ./etc/fwknop/
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/fail2ban/jail.d/fwknopd.conf
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/filebeat/filebeat.yml
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/vector/vector.toml
+-rw-r--r-- ./usr/share/doc/fwknopd/uPlot.LICENSE
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
