@@ -68,6 +68,7 @@ const contents = `drwx------ ./etc/fwknop/
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/prometheus/fwknopd.test.yml
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/prometheus/prometheus.yml
 -rw-r--r-- ./usr/share/doc/fwknopd/examples/integration/vector/vector.toml
+-rw-r--r-- ./usr/share/doc/fwknopd/uPlot.LICENSE
 -rw-r--r-- ./usr/share/fish/vendor_completions.d/fwknopd.fish
 -rw-r--r-- ./usr/share/man/man5/fwknop-access.conf.5.gz
 -rw-r--r-- ./usr/share/man/man5/fwknop.conf.5.gz
