@@ -10,7 +10,7 @@ import (
 const (
 	// MaxWithPorts is how many sources have their ports counted for sure. Further ones compete
 	// for these places, and those with most records win.
-	MaxWithPorts = 1 << 14
+	MaxWithPorts = 1 << 13
 	// portsOfSource is how many ports of a source are told apart.
 	portsOfSource = 7
 )
@@ -33,12 +33,19 @@ type vote struct {
 
 // A portCounts counts the ports of one source. It fills one cache line.
 type portCounts struct {
-	rest   uint32 // records of ports that have no place, or lost it
-	n      uint8
-	proto  [portsOfSource]parse.Proto
-	number [portsOfSource]uint16
-	count  [portsOfSource]uint32 // records since it got its place, less those of others that wanted it
-	_      [8]byte
+	rest  uint32 // records of ports that have no place, or lost it
+	n     uint32
+	port  [portsOfSource]portKey
+	count [portsOfSource]uint32 // records since it got its place, less those of others that wanted it
+}
+
+// A portKey is a port in one word.
+type portKey uint32
+
+func keyOf(p parse.Port) portKey { return portKey(p.Proto)<<16 | portKey(p.Number) }
+
+func (k portKey) named() parse.Port {
+	return parse.Port{Proto: parse.Proto(k >> 16), Number: uint16(k)}
 }
 
 // counts returns the counts at the place of source number i.
@@ -61,7 +68,7 @@ func (t *portTable) of(i int) (*portCounts, uint32) {
 // add counts a record of source number i.
 func (t *portTable) add(i int, p parse.Port) {
 	if t.vote(i, 1) {
-		t.counts(i).add(p, 1)
+		t.counts(i).add(keyOf(p), 1)
 	}
 }
 
@@ -83,14 +90,14 @@ func (t *portTable) vote(i int, votes uint32) bool {
 
 // add counts n records to a port. One that has no place takes from the records of another until
 // that has none left, so that scans pass over and ports that are used stay (Misra and Gries).
-func (c *portCounts) add(p parse.Port, n uint32) {
-	used := int(c.n)
-	for i := range used {
-		if c.number[i] == p.Number && c.proto[i] == p.Proto {
+func (c *portCounts) add(p portKey, n uint32) {
+	for i := range c.port {
+		if c.port[i] == p {
 			c.count[i] += n
 			return
 		}
 	}
+	used := int(c.n)
 	if used < portsOfSource {
 		c.n++
 	} else {
@@ -102,7 +109,7 @@ func (c *portCounts) add(p parse.Port, n uint32) {
 		}
 		n -= c.count[used] - 1
 	}
-	c.proto[used], c.number[used], c.count[used] = p.Proto, p.Number, n
+	c.port[used], c.count[used] = p, n
 }
 
 // merge adds the counts of the same source in another table, nil if it has none there, with its
@@ -114,7 +121,7 @@ func (t *portTable) merge(i int, from *portCounts, votes uint32) {
 	c := t.counts(i)
 	c.rest += from.rest
 	for k := range from.n {
-		c.add(parse.Port{Proto: from.proto[k], Number: from.number[k]}, from.count[k])
+		c.add(from.port[k], from.count[k])
 	}
 }
 
@@ -129,10 +136,10 @@ func (t *portTable) list(i int) (ports []parse.Port, more bool) {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(c.count[b], c.count[a]), cmp.Compare(c.proto[a], c.proto[b]), cmp.Compare(c.number[a], c.number[b]))
+		return cmp.Or(cmp.Compare(c.count[b], c.count[a]), cmp.Compare(c.port[a], c.port[b]))
 	})
 	for _, i := range order {
-		ports = append(ports, parse.Port{Proto: c.proto[i], Number: c.number[i]})
+		ports = append(ports, c.port[i].named())
 	}
 	return ports, c.rest > 0
 }
