@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,12 @@ type records interface {
 	rest(ev *parse.Event, whole bool) error
 }
 
+// A LineFunc is asked for each line of a log that is read once, before it is looked at as that of
+// a packet; taken reports that it is something else. Then it has reset ev and may have given it a
+// time: the line is an event without addresses, or with an error none, a [parse.ErrSkip] or a
+// malformed record. The line is valid during the call.
+type LineFunc func(line []byte, ev *parse.Event) (taken bool, err error)
+
 // lineOptions are what log lines of any source are read with.
 type lineOptions struct {
 	ref        time.Time                          // gives stamps without a year theirs
@@ -35,6 +42,7 @@ type lineOptions struct {
 	journal    bool                               // records are entries of the journal, not lines
 	kernelOnly bool                               // only the kernel writes to this source
 	forged     *atomic.Uint64                     // if not nil, counts events of lines that are recognisably not the kernel's
+	other      LineFunc                           // if not nil, takes lines that are not of packets
 	onLine     func(line []byte)                  // if not nil, is called with every line
 	onUntimed  func(line []byte, ev *parse.Event) // if not nil, is called with every line that is an event without the time of a clock
 }
@@ -47,6 +55,11 @@ const clockAhead = time.Hour
 func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 	if o.onLine != nil {
 		o.onLine(line)
+	}
+	if o.other != nil {
+		if taken, err := o.takeOther(line, ev); taken {
+			return err
+		}
 	}
 	ref := o.ref
 	if o.live {
@@ -69,6 +82,15 @@ func (o *lineOptions) decode(line []byte, ev *parse.Event) error {
 		o.onUntimed(line, ev)
 	}
 	return nil
+}
+
+// takeOther asks for a line that may not be that of a packet.
+func (o *lineOptions) takeOther(line []byte, ev *parse.Event) (bool, error) {
+	taken, err := o.other(line, ev)
+	if err != nil && !errors.Is(err, parse.ErrSkip) {
+		err = badRecord(err.Error())
+	}
+	return taken, err
 }
 
 // judgeOrigin applies kernelOnly to all but the lines that contradict it: those of programs

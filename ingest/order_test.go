@@ -46,7 +46,7 @@ func TestInOrder(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			given := slices.Clone(tt.given)
-			got, moved := InOrder(tt.given, ref)
+			got, moved := InOrder(tt.given, ref, nil)
 			want := tt.want
 			if want == nil {
 				want = given

@@ -116,6 +116,9 @@ func (r *Reader) frames() frameOptions {
 	return f
 }
 
+// Lines has f asked for each line of the logs. It must be called before the first Next.
+func (r *Reader) Lines(f LineFunc) { r.line.other = f }
+
 // Inside counts the packets read so far that Filter does not get to see. Like Next it
 // is for one goroutine.
 func (r *Reader) Inside() Inside { return r.inside }

@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/sources", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
 
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

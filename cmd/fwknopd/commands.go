@@ -51,7 +51,9 @@ var commands = map[string]command{
 	"why": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return why.Run(args, stdout, stderr)
 	},
-	"help": showHelp,
+	"stats":  showStats,
+	"report": showReport,
+	"help":   showHelp,
 	"migrate": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return config.Migrate(args, stdout, stderr)
 	},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,8 +28,12 @@ func TestInterrupted(t *testing.T) {
 	for i := 0; log.Len() < 1<<20; i++ {
 		fmt.Fprintf(&log, syn, i%60000+1, 2)
 	}
+	page := filepath.Join(t.TempDir(), "page.html")
 	for args, want := range map[string]string{
-		"--os -": "192.0.2.7",
+		"--os -":                          "192.0.2.7",
+		"stats -":                         "interrupted: this is what was read until then",
+		"--os --report " + page + " -":    "",
+		"--os --summary --format json - ": `"notes":["interrupted: this is what was read until then"`,
 		"replay --all-modes -c ../../fixtures/replay/fwknop.conf -a ../../fixtures/replay/knock.conf -": "",
 	} {
 		cmd := exec.Command("/proc/self/exe", "-test.run=^TestInterrupted$")
@@ -54,5 +59,9 @@ func TestInterrupted(t *testing.T) {
 			!strings.Contains(stderr.String(), " records = ") || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit %d\n%s\n%s", args, code, &stdout, &stderr)
 		}
+	}
+	text, err := os.ReadFile(page)
+	if files, _ := filepath.Glob(filepath.Join(filepath.Dir(page), "*")); err != nil || len(files) != 1 || !bytes.Contains(text, []byte("interrupted: this is what was read until then")) {
+		t.Errorf("%v, %q: %s", err, files, text)
 	}
 }

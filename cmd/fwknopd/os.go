@@ -1,16 +1,15 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"io"
-	"runtime/debug"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
-	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/fingerprint"
 )
 
@@ -21,28 +20,29 @@ const (
 	memoryGoal = 48 << 20
 )
 
-// runOS runs `fwknopd --os`.
-func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
+// osOptions returns the inputs that the command line names and how to read them.
+func osOptions(o *cli.Options, stdin io.Reader) osreport.Options {
 	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryGoal)
-	err := configureOS(o, &opt)
-	if err == nil {
-		ctx, stop := inputs.UntilInterrupted()
-		defer stop()
-		err = osreport.Run(ctx, opt, stdout, stderr)
-	}
+	return opt
+}
+
+// runOS runs `fwknopd --os`.
+func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
+	out, err := summaries.Of(o)
 	if err != nil {
-		inputs.PrintError(stderr, "fwknopd", err)
-		if errors.Is(err, inputs.ErrInterrupted) {
-			return inputs.ExitInterrupted
-		}
-		return exitError
+		return cli.Daemon.Refuse(stderr, err)
 	}
-	return exitOK
+	opt := osOptions(o, stdin)
+	err = configureOS(o, &opt)
+	return readInputs(stderr, err, func(ctx context.Context) error {
+		if out.Asked() {
+			return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
+		}
+		return osreport.Run(ctx, opt, stdout, stderr)
+	})
 }
 
 // configureOS sets what the configuration may specify. That is read only if an option

@@ -42,6 +42,12 @@ type Options struct {
 	Signatures   []string // --signatures FILE or +FILE
 	AsGiven      bool     // --os: keep the given order of files
 	Brief        bool     // --brief: one line a source
+	Summary      bool     // --summary: totals and the most frequent of everything
+	Unknown      bool     // --unknown: SYNs that no signature fits
+	Top          int      // --top
+	Report       string   // --report: the HTML page, also of replay, stats and report
+	Since        string   // --since
+	Until        string   // --until
 	Inside       bool     // --inside: demo runs its live round in this namespace
 
 	// The daemon.

@@ -197,10 +197,8 @@ func (o *Options) validate(c Command) error {
 	if o.KeyGenFile != "" && !o.KeyGen {
 		o.KeyGen, actions = true, append(actions, "--key-gen-file")
 	}
-	for _, name := range []string{"key-len", "hmac-key-len", "hmac-digest-type"} {
-		if o.set[name] && !o.KeyGen {
-			return usagef("--%s goes with --key-gen", name)
-		}
+	if err := o.checkCompanions(c); err != nil {
+		return err
 	}
 	if o.Dump { // includes these checks
 		actions = slices.DeleteFunc(actions, func(a string) bool { return a == "--exit-parse-config" || a == "--exit-parse-digest-cache" })
@@ -219,6 +217,21 @@ func (o *Options) validate(c Command) error {
 		return err
 	}
 	o.complete()
+	return nil
+}
+
+// checkCompanions returns an error for an option without the action that it belongs to.
+func (o *Options) checkCompanions(c Command) error {
+	for _, name := range []string{"key-len", "hmac-key-len", "hmac-digest-type"} {
+		if o.set[name] && !o.KeyGen {
+			return usagef("--%s goes with --key-gen", name)
+		}
+	}
+	for _, name := range []string{"summary", "unknown", "top", "report"} {
+		if o.set[name] && c == Daemon && !o.OS {
+			return usagef("--%s goes with --os", name)
+		}
+	}
 	return nil
 }
 

@@ -26,14 +26,17 @@ const (
 	Migrate
 	Reload
 	Status
+	Stats
+	Report
 
 	live       = Reload | Status
 	offline    = Replay | Explain
-	configured = Daemon | offline | Check | Grants | Migrate
+	deciding   = offline | Stats // if it is given a configuration
+	configured = Daemon | offline | Check | Grants | Migrate | Stats
 )
 
 // withOS are the options that --os knows.
-var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "brief", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
+var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "brief", "summary", "unknown", "top", "report", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
 
 // An option's kind decides whether it takes a value.
 type kind uint8
@@ -89,7 +92,7 @@ var options = []option{
 	{in: configured | Doctor | live, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
 	{in: configured | Digests | Doctor | Why | live, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
-	{in: Daemon | offline, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
+	{in: Daemon | deciding, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
 	{name: "pcap-any-direction", kind: switchOn, help: "also take frames this host sends", into: func(o *Options) any { return &o.AnyDirection }},
 	{name: "Linux-cooked-intf", kind: switchOn, help: "accepted; link types are recognised", into: func(o *Options) any { return &o.CookedIntf }},
@@ -99,7 +102,7 @@ var options = []option{
 	{name: "debug", kind: switchOn, help: "foreground, everything on stderr", into: func(o *Options) any { return &o.Debug }},
 	{name: "test", short: "t", kind: switchOn, help: "decide, but change no firewall and run no command", into: func(o *Options) any { return &o.Test }},
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
-	{in: offline, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
+	{in: deciding, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
 	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
@@ -111,10 +114,19 @@ var options = []option{
 	{name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
 	{name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
 	{name: "brief", kind: switchOn, help: "with --os: a line for each source, with what fits best", into: func(o *Options) any { return &o.Brief }},
+	{name: "summary", kind: switchOn, help: "with --os: totals, a timeline and the most frequent of everything in place of the sources", into: func(o *Options) any { return &o.Summary }},
+	{name: "unknown", kind: switchOn, help: "with --os: only SYNs that no signature fits, for a signature file", into: func(o *Options) any { return &o.Unknown }},
+	{in: Stats, name: "unknown", kind: switchOn, help: "only SYNs that no signature fits, for a signature file", into: func(o *Options) any { return &o.Unknown }},
+	{in: Daemon | Stats, name: "top", kind: number, arg: "N", help: "how many of each kind a summary lists (10), or --unknown (all)", into: func(o *Options) any { return &o.Top }},
+	{name: "report", kind: text, arg: "FILE", help: "with --os: write an HTML page in place of the sources; - is standard output", into: func(o *Options) any { return &o.Report }},
+	{in: Stats | Report, name: "report", kind: text, arg: "FILE", help: "write an HTML page; - is standard output", into: func(o *Options) any { return &o.Report }},
+	{in: Replay, name: "report", kind: text, arg: "FILE", help: "write an HTML page too", into: func(o *Options) any { return &o.Report }},
+	{in: Report, name: "since", kind: text, arg: "TIME", help: "leave out events before TIME: RFC 3339, a date (2026-11-27), or seconds since 1970", into: func(o *Options) any { return &o.Since }},
+	{in: Report, name: "until", kind: text, arg: "TIME", help: "leave out events at TIME and later", into: func(o *Options) any { return &o.Until }},
 	{in: Demo, name: "inside", kind: switchOn, into: func(o *Options) any { return &o.Inside }},
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
-	{in: offline, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
-	{in: Daemon | offline, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
+	{in: deciding | Report, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
+	{in: Daemon | deciding, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
 	{in: configured&^Replay | Version | Doctor | Why | live, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
@@ -148,15 +160,15 @@ var options = []option{
 
 	{name: "dump-serv-err-codes", kind: switchOn, action: true, help: "list the error codes of the 2.6 daemon and our reasons for each", into: func(o *Options) any { return &o.ErrCodes }},
 
-	{in: Daemon | offline | Check, name: "no-gpg", kind: switchOn, help: "ignore every GPG keyword", into: func(o *Options) any { return &o.NoGPG }},
+	{in: Daemon | deciding | Check, name: "no-gpg", kind: switchOn, help: "ignore every GPG keyword", into: func(o *Options) any { return &o.NoGPG }},
 	{name: "gpg-home-dir", kind: text, arg: "DIR", help: "default GnuPG home", into: func(o *Options) any { return &o.GPGHomeDir }},
 	{name: "gpg-exe", kind: text, arg: "PATH", help: "gpg program", into: func(o *Options) any { return &o.GPGExe }},
 	{name: "sudo-exe", kind: text, arg: "PATH", help: "sudo program", into: func(o *Options) any { return &o.SudoExe }},
 	{name: "gpg-use-options", kind: switchOn, help: "let gpg read its options file"},
 	{name: "gpg-no-options", kind: switchOn, help: "do not"},
 
-	{in: offline, name: "resolve", kind: switchOn, help: "look up host names of NAT requests", into: func(o *Options) any { return &o.Resolve }},
-	{in: offline, name: "all-modes", kind: switchOn, help: "let every stanza take part, whatever AUTH_MODE says", into: func(o *Options) any { return &o.AllModes }},
+	{in: deciding, name: "resolve", kind: switchOn, help: "look up host names of NAT requests", into: func(o *Options) any { return &o.Resolve }},
+	{in: deciding, name: "all-modes", kind: switchOn, help: "let every stanza take part, whatever AUTH_MODE says", into: func(o *Options) any { return &o.AllModes }},
 	{in: Replay, name: "fail-on", kind: list, arg: "WHAT", help: "end with 4 if there was one: refused, granted, command, malformed", into: func(o *Options) any { return &o.FailOn }},
 	{in: Replay, name: "what-if", kind: text, arg: "FILE", help: "print only what these stanzas would decide differently", into: func(o *Options) any { return &o.WhatIf }},
 	{in: Explain, name: "record", kind: text, arg: "[FILE:]N", help: "number of the packet in FILE, from 1; of several files as replay names it", into: func(o *Options) any { return &o.Record }},
@@ -196,7 +208,7 @@ var options = []option{
 	{in: Grants, name: "watch", kind: switchOn, help: "of list: go on, and show what changes, until an interrupt", into: func(o *Options) any { return &o.Watch }},
 	{in: Grants, name: "cut", kind: switchOn, help: "of revoke: end the connections too", into: func(o *Options) any { return &o.Cut }},
 
-	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

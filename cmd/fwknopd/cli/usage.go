@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -30,6 +30,8 @@ Look into logs and captures:
        fwknopd --os [--fw-log FILE] [FILE…]      which systems knocked
        fwknopd replay [options] FILE…            what the daemon would have decided
        fwknopd explain [options] FILE --src IP   why a packet was refused, stage by stage
+       fwknopd stats [options] FILE…             totals, a timeline, the most frequent of everything
+       fwknopd report FILE… --report PAGE        an HTML page of event logs
 
 Configure:
        fwknopd init --port PROTO/PORT            protect a port: a stanza, keys, the client's side
@@ -109,6 +111,19 @@ it: reloaded, or refused with what is wrong. Then the old configuration stays in
 Shows how the running daemon does: its configuration and the last reload, the firewall and
 what is open, the worker with the counters of each source, the sandbox.
 `,
+	Stats: `usage: fwknopd stats [options] FILE...
+
+Summarizes logs, captures and event logs, which are recognised by content: what was read, a
+timeline, systems, sources, destination ports and signatures that are not known, and of event
+logs decisions, knock sequences and grants. With -c or -a it also decides the packets, as replay
+does, and summarizes that.
+`,
+	Report: `usage: fwknopd report FILE... --report PAGE [--since TIME] [--until TIME]
+
+Writes an HTML page of event logs (EVENT_LOG, in either form, and what replay --format jsonl
+writes): one file, which loads nothing from elsewhere. For logs and captures see --report of
+--os and of replay.
+`,
 	Version: `usage: fwknopd version [--json]
 `,
 	Why: `usage: fwknopd why IP [--last N] [--json] [-c FILE] [-O FILE]
@@ -156,6 +171,14 @@ var examples = map[Command][]string{
 		"fwknopd explain knocks.pcap --reason spa.stale --all",
 		"fwknopd explain knocks.pcap --record 3",
 		"fwknopd explain --payload 9ZbQ... --src 192.0.2.7 --time 2026-01-02T03:04:05Z",
+	},
+	Stats: {
+		"fwknopd stats --top 20 /var/log/kern.log",
+		"fwknopd stats --unknown knocks.pcap",
+		"fwknopd stats -c fwknopd.conf -a access.conf --format json knocks.pcap",
+	},
+	Report: {
+		"fwknopd report /var/log/fwknop/events.jsonl* --report week.html --since 2026-11-20",
 	},
 	Check: {
 		"fwknopd check",

@@ -3,6 +3,7 @@
 package inputs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,11 @@ const (
 
 // A Log prints diagnostics. Problem may be called from several goroutines.
 type Log struct {
+	// Lines, if not nil, is asked for the lines of logs when files are put in order.
+	Lines ingest.LineFunc
+	// Wanted is what a log is to have, "Netfilter record" if empty.
+	Wanted string
+
 	mu       sync.Mutex
 	w        io.Writer
 	problems int
@@ -49,7 +55,7 @@ func (l *Log) Files(names []string, ref time.Time, asGiven bool) ([]string, erro
 	if err != nil || asGiven {
 		return files, err
 	}
-	files, moved := ingest.InOrder(files, ref)
+	files, moved := ingest.InOrder(files, ref, l.Lines)
 	if moved {
 		named := strings.Join(files[:min(maxNames, len(files))], ", ")
 		if more := len(files) - maxNames; more > 0 {
@@ -156,7 +162,7 @@ func destination(i *ingest.Inside) string {
 
 func (l *Log) printOutcome(o *ingest.Outcome) {
 	if o.Kind == ingest.KindLog && !o.Found && o.Records > 0 && o.Err == nil {
-		l.logf("%s: no Netfilter record in %s", o.Name, count(o.Records, "line", "lines"))
+		l.logf("%s: no %s in %s", o.Name, cmp.Or(l.Wanted, "Netfilter record"), count(o.Records, "line", "lines"))
 	}
 	if o.Err == nil {
 		for _, err := range o.Foreign {

@@ -29,8 +29,9 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 		total = -1
 	}
 	bar := progressbar.NewOptions64(total, progressbar.OptionSetWriter(f), progressbar.OptionShowBytes(true),
-		progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionClearOnFinish(), progressbar.OptionEnableColorCodes(false),
 		progressbar.OptionSetSpinnerChangeInterval(0)) // else it draws from a goroutine of its own, with a data race
+	begin := time.Now()
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -42,6 +43,7 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 			case <-time.After(progressInterval):
 				done, _ := progress(readers)
 				bar.Set64(done)
+				bar.Describe(timeLeft(done, total, time.Since(begin)))
 				if total < 0 {
 					bar.RenderBlank() // draws what was set: without a size Set64 does not
 				}
@@ -49,6 +51,16 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-ended }
+}
+
+// timeLeft says how long the rest of total will take, if the first part took that long; "" if that
+// cannot be known.
+func timeLeft(done, total int64, took time.Duration) string {
+	if done <= 0 || total < done {
+		return ""
+	}
+	left := time.Duration(float64(took) / float64(done) * float64(total-done))
+	return "about " + left.Round(time.Second).String() + " left"
 }
 
 func progress(readers []*ingest.Reader) (done, total int64) {

@@ -22,7 +22,16 @@ func (o *Options) open(log *inputs.Log) ([]input, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt := ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: log.Problem, Stdin: o.Stdin}
+	return o.split(files, log)
+}
+
+func (o *Options) readOptions(log *inputs.Log) ingest.ReadOptions {
+	return ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: log.Problem, Stdin: o.Stdin}
+}
+
+// split opens files, each split into parts for all cores.
+func (o *Options) split(files []string, log *inputs.Log) ([]input, error) {
+	opt := o.readOptions(log)
 	var opened []input
 	for _, name := range files {
 		parts, err := ingest.Split(name, runtime.GOMAXPROCS(0), opt)

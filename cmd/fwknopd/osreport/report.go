@@ -6,10 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/fingerprint"
 	"fwknopd/ingest"
 	"fwknopd/policy/conf"
@@ -22,56 +21,30 @@ const signatureColumns = 33
 // blanks pads a column.
 const blanks = "                                 "
 
-// signatures returns every signature that SYNs of s match, in file order, once each.
-func (t *sourceTable) signatures(s *source, n *resultIDs) []*fingerprint.Signature {
-	if s.n == 1 && s.results[0] >= 0 { // most sources
-		return n.matcher.Result(fingerprint.ID(s.results[0]))
-	}
-	var out []*fingerprint.Signature
-	t.results(s, func(r int32) {
-		if r >= 0 {
-			out = append(out, n.matcher.Result(fingerprint.ID(r))...)
-		}
-	})
-	slices.SortFunc(out, func(a, b *fingerprint.Signature) int { return cmp.Compare(a.Index, b.Index) })
-	return slices.Compact(out)
-}
-
-// unknowns returns the kinds of SYN of s that match no signature.
-func (t *sourceTable) unknowns(s *source, n *resultIDs) []unknown {
-	var out []unknown
-	t.results(s, func(r int32) {
-		if r < 0 {
-			out = append(out, n.unknown[^r])
-		}
-	})
-	return out
-}
-
 // writeText writes the layout of the 1.9 daemon. With verbose set it includes
 // unmatched SYNs.
-func writeText(w io.Writer, t *sourceTable, n *resultIDs, verbose bool) error {
+func writeText(w io.Writer, c *sources.Counter, verbose bool) error {
 	b := bufio.NewWriterSize(w, 1<<16)
 	var line []byte
-	for s := range t.all() {
-		sigs := t.signatures(s, n)
-		var unknowns []unknown
+	for s := range c.All() {
+		sigs := c.Signatures(s)
+		var unknowns []sources.Unknown
 		if verbose {
-			unknowns = t.unknowns(s, n)
+			unknowns = c.Unknowns(s)
 		}
-		left := t.omitted(s)
+		left := c.Omitted(s)
 		if len(sigs)+len(unknowns) == 0 && left == 0 {
 			continue
 		}
-		line = append(s.addr().AppendTo(append(line[:0], "[+] "...)), '\n')
+		line = append(s.Addr().AppendTo(append(line[:0], "[+] "...)), '\n')
 		for _, sig := range sigs {
 			line = appendRow(line, sig.Text, sig.Label)
 		}
 		for _, u := range unknowns {
-			line = appendRow(line, cmp.Or(u.text, "-"), u.String())
+			line = appendRow(line, cmp.Or(u.Text, "-"), u.String())
 		}
 		if left > 0 {
-			line = fmt.Appendf(line, "      (%d more findings left out: no more than %d of a source are listed)\n", left, maxResults)
+			line = fmt.Appendf(line, "      (%d more findings left out: no more than %d of a source are listed)\n", left, sources.MaxResults)
 		}
 		if _, err := b.Write(line); err != nil {
 			return err
@@ -86,17 +59,14 @@ const addressColumns = 17
 
 // writeBrief writes a line for each source: its address, how many SYNs it sent, and the label
 // of the first signature in file order that fits, guesses at a group last.
-func writeBrief(w io.Writer, t *sourceTable, n *resultIDs) error {
+func writeBrief(w io.Writer, c *sources.Counter) error {
 	b := bufio.NewWriterSize(w, 1<<16)
-	for s := range t.all() {
+	for s := range c.All() {
 		label := "unknown"
-		if sigs := t.signatures(s, n); len(sigs) > 0 {
-			label = sigs[0].Label
-			if i := slices.IndexFunc(sigs, func(sig *fingerprint.Signature) bool { return !sig.Generic }); i >= 0 {
-				label = sigs[i].Label
-			}
+		if sig := sources.Best(c.Signatures(s)); sig != nil {
+			label = sig.Label
 		}
-		if _, err := fmt.Fprintf(b, "%-*s %6d SYN  %s\n", addressColumns, s.addr(), s.syns, conf.Printable(label)); err != nil {
+		if _, err := fmt.Fprintf(b, "%-*s %6d SYN  %s\n", addressColumns, s.Addr(), s.SYNs(), conf.Printable(label)); err != nil {
 			return err
 		}
 	}
@@ -109,17 +79,6 @@ func appendRow(dst []byte, signature, label string) []byte {
 	dst = append(append(dst, blanks[:6]...), signature...)
 	dst = append(dst, blanks[:max(signatureColumns-len(signature), 1)]...)
 	return append(append(dst, conf.Printable(label)...), '\n')
-}
-
-// String returns which signature is nearest, or why there is none.
-func (u unknown) String() string {
-	switch {
-	case u.text == "":
-		return "(" + noOptions + ")"
-	case u.nearest == nil:
-		return "(unknown)"
-	}
-	return fmt.Sprintf("(unknown; nearest is %s %s, which differs in %s)", u.nearest.Text, u.nearest.Label, strings.Join(u.differs, ", "))
 }
 
 // A record is one line of the JSON report.
@@ -149,34 +108,33 @@ type unmatched struct {
 }
 
 // writeJSON writes one object per source, in order of first appearance.
-func writeJSON(w io.Writer, t *sourceTable, n *resultIDs) error {
+func writeJSON(w io.Writer, c *sources.Counter) error {
 	b := bufio.NewWriter(w)
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	for s := range t.all() {
-		if err := enc.Encode(newRecord(s, t, n)); err != nil {
+	for s := range c.All() {
+		if err := enc.Encode(newRecord(s, c)); err != nil {
 			return err
 		}
 	}
 	return b.Flush()
 }
 
-func newRecord(s *source, t *sourceTable, n *resultIDs) record {
-	r := record{V: 1, Type: "os", Src: s.addr().String(), SYNs: s.syns, Matches: []match{}, Unmatched: []unmatched{}, LeftOut: t.omitted(s)}
-	if s.last != noTime {
-		first, last := time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC()
+func newRecord(s *sources.Source, c *sources.Counter) record {
+	r := record{V: 1, Type: "os", Src: s.Addr().String(), SYNs: s.SYNs(), Matches: []match{}, Unmatched: []unmatched{}, LeftOut: c.Omitted(s)}
+	if first, last, ok := s.Seen(); ok {
 		r.First, r.Last = &first, &last
 	}
-	for _, sig := range t.signatures(s, n) {
+	for _, sig := range c.Signatures(s) {
 		r.Matches = append(r.Matches, newMatch(sig))
 	}
-	for _, u := range t.unknowns(s, n) {
-		x := unmatched{Signature: u.text, Differs: u.differs}
-		if u.text == "" {
-			x.Reason = noOptions
+	for _, u := range c.Unknowns(s) {
+		x := unmatched{Signature: u.Text, Differs: u.Differs}
+		if u.Text == "" {
+			x.Reason = sources.NoOptions
 		}
-		if u.nearest != nil {
-			m := newMatch(u.nearest)
+		if u.Nearest != nil {
+			m := newMatch(u.Nearest)
 			x.Nearest = &m
 		}
 		r.Unmatched = append(r.Unmatched, x)
@@ -189,30 +147,24 @@ func newMatch(s *fingerprint.Signature) match {
 }
 
 // printSummary prints counts that account for every record and every SYN.
-func printSummary(w io.Writer, readers []*ingest.Reader, t *sourceTable, n *resultIDs) {
-	var c ingest.Counts
+func printSummary(w io.Writer, read ingest.Counts, c *sources.Counter) {
+	named, t := 0, c.Totals()
+	for s := range c.All() {
+		if len(c.Signatures(s)) > 0 {
+			named++
+		}
+	}
+	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed; %d SYNs from %d sources, %d named, %d unnamed\n",
+		read.Records, read.Events, read.NotOurs, read.Malformed, t.SYNs, t.Sources, named, t.Sources-named)
+	for _, note := range c.Notes() {
+		fmt.Fprintf(w, "fwknopd: %s\n", note)
+	}
+}
+
+// countsOf adds up the counts of readers.
+func countsOf(readers []*ingest.Reader) (c ingest.Counts) {
 	for _, r := range readers {
 		c.Add(r.Stats().Counts())
 	}
-	named, left := 0, uint64(0)
-	for s := range t.all() {
-		if len(t.signatures(s, n)) > 0 {
-			named++
-		}
-		left += uint64(t.omitted(s))
-	}
-	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed; %d SYNs from %d sources, %d named, %d unnamed\n",
-		c.Records, c.Events, c.NotOurs, c.Malformed, t.syns, t.n, named, t.n-named)
-	if t.optionless > 0 {
-		fmt.Fprintf(w, "fwknopd: %d of the SYNs have %s\n", t.optionless, noOptions)
-	}
-	if t.cut > 0 {
-		fmt.Fprintf(w, "fwknopd: %d of the SYNs have no signature: the capture cut their options off (tcpdump -s)\n", t.cut)
-	}
-	if left > 0 {
-		fmt.Fprintf(w, "fwknopd: %d findings were left out; no more than %d of a source are listed\n", left, maxResults)
-	}
-	if t.dropped > 0 {
-		fmt.Fprintf(w, "fwknopd: %d SYNs came from further sources; no more than %d are told apart\n", t.dropped, maxSources)
-	}
+	return c
 }

@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/fingerprint"
 )
 
-// report runs --os -v over one log.
-func report(t *testing.T, text string, maxHops int) (stdout, stderr string) {
+// runReport runs --os -v over one log.
+func runReport(t *testing.T, text string, maxHops int) (stdout, stderr string) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "kern.log")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -47,7 +48,7 @@ func TestOneSourceShowsEveryLabel(t *testing.T) {
 		t.Fatalf("%d rows, error %v", len(rows), err)
 	}
 	one := regexp.MustCompile(`SRC=\S+`).ReplaceAllString(string(log), "SRC=192.0.2.1")
-	stdout, _ := report(t, one, fingerprint.DefaultMaxHops)
+	stdout, _ := runReport(t, one, fingerprint.DefaultMaxHops)
 	if n := strings.Count(stdout, "[+] 192.0.2.1\n"); n != 1 || strings.Contains(stdout, "left out") {
 		t.Fatalf("%d sources:\n%s", n, stdout)
 	}
@@ -66,7 +67,7 @@ func TestOneSourceShowsEveryLabel(t *testing.T) {
 func TestLeftOutIsSaid(t *testing.T) {
 	const line = "Oct  5 12:13:11 gate kernel: DROP IN=eth0 OUT= SRC=%s DST=198.51.100.1 LEN=44 TOS=0x00 PREC=0x00 TTL=50 ID=1 " +
 		"PROTO=TCP SPT=40000 DPT=22 WINDOW=%d RES=0x00 SYN URGP=0 OPT (0204%04X) \n"
-	const kinds = 3*maxResults - 5
+	const kinds = 3*sources.MaxResults - 5
 	var text strings.Builder
 	for i := range kinds {
 		fmt.Fprintf(&text, line, "192.0.2.1", 31000+i, 703)
@@ -74,12 +75,12 @@ func TestLeftOutIsSaid(t *testing.T) {
 	for i := range 3 {
 		fmt.Fprintf(&text, line, "192.0.2.2", 31000+i, 703)
 	}
-	stdout, stderr := report(t, text.String(), fingerprint.DefaultMaxHops)
-	left := fmt.Sprintf("(%d more findings left out: no more than %d of a source are listed)\n", kinds-maxResults, maxResults)
+	stdout, stderr := runReport(t, text.String(), fingerprint.DefaultMaxHops)
+	left := fmt.Sprintf("(%d more findings left out: no more than %d of a source are listed)\n", kinds-sources.MaxResults, sources.MaxResults)
 	if strings.Count(stdout, left) != 1 {
 		t.Errorf("want %q in\n%s", left, stdout[max(0, len(stdout)-500):])
 	}
-	if want := fmt.Sprintf("fwknopd: %d findings were left out", kinds-maxResults); !strings.Contains(stderr, want) {
+	if want := fmt.Sprintf("fwknopd: %d findings were left out", kinds-sources.MaxResults); !strings.Contains(stderr, want) {
 		t.Errorf("want %q in %s", want, stderr)
 	}
 }

@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"time"
 
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
-	"fwknopd/fingerprint"
+	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
 	"fwknopd/parse"
@@ -51,126 +50,51 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	readers := partsOf(opened)
 	stop := log.Progress(readers...)
-	total, names, err := o.count(ctx, readers)
+	total, err := inParallel(ctx, readers, o.countPart, (*sources.Counter).Merge)
 	stop()
-	var unread ingest.Unread
-	interrupted := errors.Is(err, context.Canceled)
-	if err != nil && !interrupted && !errors.As(err, &unread) {
+	unread, err := incomplete(err)
+	if err != nil {
 		return err
 	}
 	switch {
 	case o.JSON:
-		err = writeJSON(stdout, total, names)
+		err = writeJSON(stdout, total)
 	case o.Brief && !o.Verbose:
-		err = writeBrief(stdout, total, names)
+		err = writeBrief(stdout, total)
 	default:
 		writeInputs(stdout, opened)
-		err = writeText(stdout, total, names, o.Verbose)
+		err = writeText(stdout, total, o.Verbose)
 	}
 	if err != nil {
 		return err
 	}
-	printSummary(stderr, readers, total, names)
+	printSummary(stderr, countsOf(readers), total)
 	log.Outcomes(readers...)
-	switch {
-	case interrupted:
-		return inputs.ErrInterrupted
-	case unread != nil:
-		return unread
-	}
-	return nil
+	return unread
 }
 
-// count reads the parts, of which there must be at least one, in parallel and merges
-// their tables in order, so that the result is that of a single reader. An error of
-// type [ingest.Unread], and the end of ctx, come with the table of what could be read.
-func (o *Options) count(ctx context.Context, parts []*ingest.Reader) (*sourceTable, *resultIDs, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var total *sourceTable
-	var all *resultIDs
-	free := make(chan struct{}, runtime.GOMAXPROCS(0))
-	done := make([]chan outcome, len(parts))
-	for i := range done {
-		done[i] = make(chan outcome, 1)
-	}
-	go func() {
-		for i, p := range parts {
-			free <- struct{}{}
-			go func() { done[i] <- o.countPart(ctx, p); <-free }()
-		}
-	}()
-	var first error
+// incomplete tells apart the errors of reading: after those in reason the result is that of what
+// could be read, after err there is none. The end of a context is [inputs.ErrInterrupted].
+func incomplete(of error) (reason, err error) {
 	var unread ingest.Unread
-	for _, c := range done {
-		out := <-c
-		var some ingest.Unread
-		switch {
-		case errors.As(out.err, &some):
-			unread = append(unread, some...)
-		case out.err != nil && first == nil:
-			first = out.err
-			cancel()
-		}
-		switch {
-		case first != nil && !errors.Is(first, context.Canceled):
-		case total == nil:
-			total, all = out.table, out.ids
-		default:
-			total.merge(out.table, func(r int32) int32 { return all.renumber(out.ids, r) })
-		}
+	switch {
+	case errors.Is(of, context.Canceled):
+		return inputs.ErrInterrupted, nil
+	case errors.As(of, &unread):
+		return unread, nil
 	}
-	if first == nil && unread != nil {
-		first = unread
-	}
-	return total, all, first
-}
-
-// An outcome is the result of one part.
-type outcome struct {
-	table *sourceTable
-	ids   *resultIDs
-	err   error
+	return nil, of
 }
 
 // countPart reads one source to its end.
-func (o *Options) countPart(ctx context.Context, src ingest.Source) outcome {
-	defer src.Close()
-	c := counter{
-		table: newSourceTable(), ids: newResultIDs(o.Matcher()),
-		unmatched: o.JSON || o.Verbose,
-	}
-	err := pipe.Run(ctx, src, c.step)
-	c.table.flush()
-	return outcome{c.table, c.ids, err}
-}
-
-// A counter handles the events of one part.
-type counter struct {
-	table     *sourceTable
-	ids       *resultIDs
-	unmatched bool // distinguish unmatched SYNs
-}
-
-func (c *counter) step(ev *parse.Event) error {
-	id := c.ids.matcher.MatchID(ev)
-	if id == fingerprint.NotSYN {
+func (o *Options) countPart(ctx context.Context, src *ingest.Reader) (*sources.Counter, error) {
+	c := sources.New(sources.Options{Matcher: o.Matcher(), Unmatched: o.JSON || o.Verbose})
+	err := pipe.Run(ctx, src, func(ev *parse.Event) error {
+		c.Count(ev)
 		return nil
-	}
-	result := int32(noResult)
-	switch {
-	case id != fingerprint.Unmatched:
-		result = int32(id)
-	case !ev.HasOptions && ev.Whole != 0: // its signature would be incomplete
-		c.table.cut++
-	case c.unmatched:
-		result = c.ids.internUnmatched(ev)
-	}
-	if !ev.HasOptions && ev.Whole == 0 {
-		c.table.optionless++
-	}
-	c.table.add(ev.Src.Addr(), ev.Time, result)
-	return nil
+	})
+	c.Flush()
+	return c, err
 }
 
 // errNoInput is returned if no input is given.

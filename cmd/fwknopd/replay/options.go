@@ -14,6 +14,7 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/summaries"
 	"fwknopd/ingest"
 )
 
@@ -37,6 +38,8 @@ type options struct {
 	stdin              io.Reader
 	stdout, diagnostic io.Writer
 	log                *inputs.Log // writes to diagnostic
+	summary            summaries.Output
+	quiet              bool // decisions are not printed
 }
 
 func newOptions(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) *options {
@@ -54,6 +57,19 @@ func (o *options) checkReplay() error {
 	}
 	if len(o.Operands) == 0 {
 		return errors.New("no input; give logs or captures, or - for standard input")
+	}
+	var err error
+	o.summary, err = summaries.Of(o.Options)
+	return err
+}
+
+// checkReport returns an error for a --report that goes with nothing else on the command line.
+func (o *options) checkReport() error {
+	switch {
+	case o.Report != "" && o.WhatIf != "":
+		return errors.New("--report and --what-if exclude each other")
+	case o.Report == "-":
+		return errors.New("--report -: decisions go to standard output; name a file")
 	}
 	return nil
 }

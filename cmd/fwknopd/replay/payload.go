@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -146,12 +145,9 @@ func parseClock(text string) (time.Time, error) {
 	if text == "" {
 		return time.Now(), nil
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return time.Unix(n, 0), nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := cli.ParseTime(text)
 	if err != nil {
-		return t, fmt.Errorf("--time: %q is neither RFC 3339 nor seconds since 1970", text)
+		return t, fmt.Errorf("--time: %w", err)
 	}
 	return t, nil
 }

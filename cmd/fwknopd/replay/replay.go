@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/pipe"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/stats"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -25,7 +26,7 @@ func Replay(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return code
 	}
 	o := newOptions(f, stdin, stdout, stderr)
-	if err := o.checkReplay(); err != nil {
+	if err := errors.Join(o.checkReplay(), o.checkReport()); err != nil {
 		return cli.Replay.Refuse(stderr, err)
 	}
 	ctx, end := inputs.UntilInterrupted()
@@ -73,6 +74,8 @@ type run struct {
 	out   *bufio.Writer
 	form  form
 	color bool
+	stats *stats.Stats // nil: nothing is summarized
+	quiet bool         // decisions are not printed
 
 	d     policy.Decision
 	entry report.Entry
@@ -96,6 +99,9 @@ func (o *options) replay(ctx context.Context) error {
 		return err
 	}
 	defer r.src.Close()
+	if err := o.collect(r); err != nil {
+		return err
+	}
 	r.ahead.prepare(r.Engine, func() (*ingest.Reader, error) { return o.readAgain(r.server, c) })
 	stop := o.log.Progress(r.src)
 	err = pipe.Run(ctx, r.src, r.step)
@@ -109,6 +115,9 @@ func (o *options) replay(ctx context.Context) error {
 	}
 	r.printSummary(o.diagnostic)
 	o.log.Outcomes(r.src)
+	if failed := o.summarize(r, err); err == nil || failed != nil {
+		err = failed
+	}
 	if err != nil {
 		return err
 	}
@@ -126,6 +135,9 @@ func (r *run) step(ev *parse.Event) error {
 	}
 	if err := r.expire(); err != nil {
 		return err
+	}
+	if r.stats != nil {
+		r.stats.Event(ev)
 	}
 	d := r.Decide(ev.Time, ev)
 	if r.other == nil && d.Verdict == policy.Ignore {
@@ -167,6 +179,12 @@ func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 		return err
 	}
 	r.count.unopened++
+	if r.stats != nil {
+		r.stats.NotOpened(&r.entry)
+	}
+	if r.quiet {
+		return nil
+	}
 	_, err := r.out.Write(r.form.appendEvent(r.out.AvailableBuffer(), refusal, &r.entry))
 	return err
 }
@@ -175,6 +193,12 @@ func (r *run) print(ev *parse.Event, d *policy.Decision) error {
 var colors = map[string]cli.Paint{report.Granted: cli.Green, report.Refused: cli.Red, report.Command: cli.Yellow}
 
 func (r *run) write(e *report.Entry) error {
+	if r.stats != nil {
+		r.stats.Decision(e)
+	}
+	if r.quiet {
+		return nil
+	}
 	line := r.out.AvailableBuffer()
 	if r.color && r.form == textForm {
 		line = report.AppendLineAs(line, e, colors[e.Verdict].Paint(e.Verdict))

@@ -7,20 +7,26 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"fwknopd/enforce/monitor"
+	"fwknopd/parse"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
 
 // A Logged is an object of the event log, as far as the commands that read it back use it.
 type Logged struct {
+	V         int                   `json:"v"`
 	Timestamp string                `json:"timestamp"`
 	Type      string                `json:"event_type"`
 	Verdict   string                `json:"verdict"`
 	Reason    policy.Reason         `json:"reason"`
 	Detail    policy.Detail         `json:"detail"`
 	Src       string                `json:"src_ip"`
+	DstPort   uint16                `json:"dest_port"`
+	Proto     string                `json:"proto"`
+	Mode      string                `json:"mode"`
 	Stanza    int                   `json:"stanza"`
 	Name      string                `json:"stanza_name"`
 	User      string                `json:"user"`
@@ -33,6 +39,8 @@ type Logged struct {
 		Src     string   `json:"src"`
 		Ports   []string `json:"ports"`
 		Expires string   `json:"expires"` // "": no end
+		Dst     string   `json:"dst"`
+		Forward string   `json:"forward"`
 	} `json:"grant"`
 }
 
@@ -61,14 +69,49 @@ func (e *Logged) Untold() int {
 	return e.Count
 }
 
+// IsEvent reports whether the object is one of the event log, and not any other that happens to
+// be JSON.
+func (e *Logged) IsEvent() bool { return e.V == 1 && e.Type != "" && e.Verdict != "" }
+
+// Time returns when it was; zero if the record had no time.
+func (e *Logged) Time() time.Time {
+	t, err := time.Parse(time.RFC3339, e.Timestamp)
+	if err != nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Port returns where the packet of a decision went to; ok is false if the event does not say.
+func (e *Logged) Port() (p parse.Port, ok bool) {
+	for _, proto := range []parse.Proto{parse.TCP, parse.UDP, parse.ICMP, parse.ICMPv6} {
+		if protoName(proto) == e.Proto {
+			return parse.Port{Proto: proto, Number: e.DstPort}, true
+		}
+	}
+	return p, false
+}
+
+// Title returns what the stanza is called, see [conf.StanzaTitle].
+func (e *Logged) Title() string { return conf.StanzaTitle(e.Name, 0, conf.Pos{Line: e.Stanza}) }
+
 // Text returns the event as a line, and a line with each remedy that belongs to it.
 func (e *Logged) Text() string {
+	text := conf.Printable(e.Timestamp) + " " + e.Line() + "\n"
+	for _, r := range e.remedies() {
+		text += "    remedy: " + r + "\n"
+	}
+	return text
+}
+
+// Line returns the event in words, without its time and client.
+func (e *Logged) Line() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s", e.Timestamp, e.Verdict)
+	b.WriteString(e.Verdict)
 	if e.Reason != "" {
 		fmt.Fprintf(&b, " %s", e.Reason)
 	}
-	if title := conf.StanzaTitle(e.Name, 0, conf.Pos{Line: e.Stanza}); title != "" {
+	if title := e.Title(); title != "" {
 		fmt.Fprintf(&b, " %s", title)
 	}
 	if e.User != "" {
@@ -78,11 +121,7 @@ func (e *Logged) Text() string {
 		fmt.Fprintf(&b, " by the %s", e.By)
 	}
 	e.writeOutcome(&b)
-	text := conf.Printable(b.String()) + "\n"
-	for _, r := range e.remedies() {
-		text += "    remedy: " + r + "\n"
-	}
-	return text
+	return conf.Printable(b.String())
 }
 
 // writeOutcome writes what was opened, or the numbers of a refusal, and what went wrong.

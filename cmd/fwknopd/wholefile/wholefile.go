@@ -1,19 +1,37 @@
-// Package wholefile writes files that hold keys.
+// Package wholefile writes files as a whole or not at all.
 package wholefile
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 )
 
-// Replace writes a file for its owner only (mode 0600), as a whole or not at all. Where path
-// is a symbolic link, its target is replaced.
-func Replace(path string, text []byte) error {
+// Replace writes a file for its owner only (mode 0600), as a whole or not at all: one that holds
+// keys. Where path is a symbolic link, its target is replaced.
+func Replace(path string, text []byte) error { return replace(path, text, 0o600) }
+
+// Publish writes a file for all whom the umask lets read it, as [Replace] does. What is no regular
+// file, as /dev/null, is written to.
+func Publish(path string, text []byte) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.Write(text)
+		return errors.Join(err, f.Close())
+	}
+	return replace(path, text, 0o666)
+}
+
+func replace(path string, text []byte, mode os.FileMode) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".fwknop-*") // mode 0600
+	f, err := create(filepath.Dir(path), mode)
 	if err != nil {
 		return err
 	}
@@ -26,4 +44,15 @@ func Replace(path string, text []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// create creates a file of a new name. Unlike [os.CreateTemp] it has the mode, less the umask.
+func create(dir string, mode os.FileMode) (*os.File, error) {
+	for {
+		name := filepath.Join(dir, fmt.Sprintf(".fwknop-%08x", rand.Uint32()))
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if !errors.Is(err, os.ErrExist) {
+			return f, err
+		}
+	}
 }

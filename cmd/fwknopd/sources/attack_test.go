@@ -1,4 +1,4 @@
-package osreport
+package sources
 
 import (
 	"encoding/binary"
@@ -32,39 +32,39 @@ func v6(prefix, host uint64) netip.Addr {
 func TestAttackCollidingAddresses(t *testing.T) {
 	const many = 20000
 	for name, address := range collidingAddresses {
-		table := newSourceTable()
+		sources := newTable()
 		seen := make(map[uint64]bool, many)
 		for n := range uint64(many) {
 			a := address(n)
 			key := a.As16()
-			seen[table.hash(&key)] = true
-			table.add(a, time.Time{}, 0)
+			seen[sources.hash(&key)] = true
+			sources.add(a, time.Time{}, 0, 22)
 		}
-		table.flush()
+		sources.flush()
 		// Half the slots are free, and so the mean way to one is below 2.
-		steps, mask := 0, uint64(len(table.index)-1)
-		for at, s := range table.index {
+		steps, mask := 0, uint64(len(sources.index)-1)
+		for at, s := range sources.index {
 			if s.place != 0 {
-				key := table.at(int(s.place - 1)).key
-				steps += int((uint64(at) - table.hash(&key)) & mask)
+				key := sources.at(int(s.place - 1)).key
+				steps += int((uint64(at) - sources.hash(&key)) & mask)
 			}
 		}
-		if table.n != many || len(seen) < many-10 || steps > 4*many {
-			t.Errorf("%s: %d sources, %d hashes, %d steps", name, table.n, len(seen), steps)
+		if sources.n != many || len(seen) < many-10 || steps > 4*many {
+			t.Errorf("%s: %d sources, %d hashes, %d steps", name, sources.n, len(seen), steps)
 		}
 	}
 }
 
-// TestAttackForgedSources: a million sources take no more memory than maxSources, and every
+// TestAttackForgedSources: a million sources take no more memory than MaxSources, and every
 // SYN is counted.
 func TestAttackForgedSources(t *testing.T) {
 	const million = 1_000_000
-	table := newSourceTable()
+	sources := newTable()
 	for n := range million {
-		table.add(v6(uint64(n), 1), time.Time{}, 0)
+		sources.add(v6(uint64(n), 1), time.Time{}, 0, 22)
 	}
-	table.flush()
-	if table.n != maxSources || table.syns+table.dropped < million || len(table.index) > 4*maxSources {
-		t.Errorf("%d sources, %d SYNs and %d dropped, index of %d", table.n, table.syns, table.dropped, len(table.index))
+	sources.flush()
+	if sources.n != MaxSources || sources.syns+sources.dropped < million || len(sources.index) > 4*MaxSources {
+		t.Errorf("%d sources, %d SYNs and %d dropped, index of %d", sources.n, sources.syns, sources.dropped, len(sources.index))
 	}
 }

@@ -1,4 +1,4 @@
-package osreport
+package sources
 
 import (
 	"net/netip"
@@ -18,27 +18,27 @@ var (
 
 func same(r int32) int32 { return r }
 
-func results(u *sourceTable, s *source) []int32 {
+func results(u *table, s *Source) []int32 {
 	var out []int32
 	u.results(s, func(r int32) { out = append(out, r) })
 	return out
 }
 
 func TestSourceIsOneCacheLine(t *testing.T) {
-	if n := unsafe.Sizeof(source{}); n != 64 {
+	if n := unsafe.Sizeof(Source{}); n != 64 {
 		t.Errorf("%d bytes", n)
 	}
 }
 
-func TestSourceTableKeepsOrderAndSpan(t *testing.T) {
-	u := newSourceTable()
-	u.add(a2, t0.Add(time.Second), 7)
-	u.add(a1, time.Time{}, 1)
-	u.add(a2, t0, 7)
-	u.add(a2, t0.Add(time.Minute), 9)
+func TestTableKeepsOrderAndSpan(t *testing.T) {
+	u := newTable()
+	u.add(a2, t0.Add(time.Second), 7, 22)
+	u.add(a1, time.Time{}, 1, 22)
+	u.add(a2, t0, 7, 22)
+	u.add(a2, t0.Add(time.Minute), 9, 22)
 	u.flush()
-	if u.n != 2 || u.at(0).addr() != a2 || u.at(1).addr() != a1 {
-		t.Fatalf("order: %v, %v", u.at(0).addr(), u.at(1).addr())
+	if u.n != 2 || u.at(0).Addr() != a2 || u.at(1).Addr() != a1 {
+		t.Fatalf("order: %v, %v", u.at(0).Addr(), u.at(1).Addr())
 	}
 	s := u.at(0)
 	if s.syns != 3 || s.first != t0.UnixNano() || s.last != t0.Add(time.Minute).UnixNano() {
@@ -54,12 +54,12 @@ func TestSourceTableKeepsOrderAndSpan(t *testing.T) {
 
 // Splitting the input in two and merging gives the same result as one pass.
 func TestMergeEqualsOnePass(t *testing.T) {
-	adds := func(u *sourceTable, from, to int) {
+	adds := func(u *table, from, to int) {
 		for i := from; i < to; i++ {
-			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11))
+			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11), 22)
 		}
 	}
-	whole, left, right := newSourceTable(), newSourceTable(), newSourceTable()
+	whole, left, right := newTable(), newTable(), newTable()
 	adds(whole, 0, 500)
 	adds(left, 0, 200)
 	adds(right, 200, 500)
@@ -79,22 +79,22 @@ func TestMergeEqualsOnePass(t *testing.T) {
 	}
 }
 
-func TestSourceTableIsBounded(t *testing.T) {
-	u := newSourceTable()
-	for i := range maxSources + 10 {
-		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0)
+func TestTableIsBounded(t *testing.T) {
+	u := newTable()
+	for i := range MaxSources + 10 {
+		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0, 22)
 	}
 	u.flush()
-	if u.n != maxSources || u.dropped != 10 || u.syns != maxSources+10 {
+	if u.n != MaxSources || u.dropped != 10 || u.syns != MaxSources+10 {
 		t.Errorf("%d sources, %d dropped", u.n, u.dropped)
 	}
 }
 
-func TestSourceTableDoesNotAllocateForKnownSources(t *testing.T) {
-	u := newSourceTable()
-	u.add(a1, t0, 1)
-	u.add(a2, t0, 1)
-	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1); u.add(a2, t0, 1) }); n != 0 {
+func TestTableDoesNotAllocateForKnownSources(t *testing.T) {
+	u := newTable()
+	u.add(a1, t0, 1, 22)
+	u.add(a2, t0, 1, 22)
+	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1, 22); u.add(a2, t0, 1, 22) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -102,25 +102,25 @@ func TestSourceTableDoesNotAllocateForKnownSources(t *testing.T) {
 // The memory for a source that sends ever new kinds of SYN is bounded, and the results
 // left out are counted, both in one pass and after a merge.
 func TestResultsOfOneSourceAreBounded(t *testing.T) {
-	const kinds = 3 * maxResults
-	u := newSourceTable()
+	const kinds = 3 * MaxResults
+	u := newTable()
 	for i := range int32(kinds) {
-		u.add(a1, t0, i)
-		u.add(a1, t0, min(i, maxResults-1))
+		u.add(a1, t0, i, 22)
+		u.add(a1, t0, min(i, MaxResults-1), 22)
 	}
 	u.flush()
-	if got := results(u, u.at(0)); len(got) != maxResults || got[maxResults-1] != maxResults-1 {
+	if got := results(u, u.at(0)); len(got) != MaxResults || got[MaxResults-1] != MaxResults-1 {
 		t.Errorf("%d results: %v", len(got), got)
 	}
-	if n := u.omitted(u.at(0)); n != kinds-maxResults {
+	if n := u.omitted(u.at(0)); n != kinds-MaxResults {
 		t.Errorf("%d left out", n)
 	}
-	w := newSourceTable()
-	w.add(a1, t0, kinds)
-	w.add(a2, t0, omittedResult)
+	w := newTable()
+	w.add(a1, t0, kinds, 22)
+	w.add(a2, t0, omittedResult, 22)
 	w.flush()
 	u.merge(w, same)
-	if n := u.omitted(u.at(0)); n != kinds-maxResults+1 {
+	if n := u.omitted(u.at(0)); n != kinds-MaxResults+1 {
 		t.Errorf("%d left out after the merge", n)
 	}
 	if n := u.omitted(u.at(1)); n != 1 || len(results(u, u.at(1))) != 0 {

@@ -1,4 +1,4 @@
-package osreport
+package sources
 
 import (
 	"encoding/binary"
@@ -8,34 +8,39 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"time"
+
+	"fwknopd/parse"
 )
 
 const (
-	// maxSources bounds a table, because addresses in logs can be forged. SYNs of
+	// MaxSources bounds a table, because addresses in logs can be forged. SYNs of
 	// further sources are only counted.
-	maxSources = 1 << 19
+	MaxSources = 1 << 19
 	// chunk is how many sources are allocated at a time, so that growing copies none.
 	chunk = 1 << 10
 	// minIndex is the initial size of the index.
 	minIndex = 1 << 12
 )
 
-// A sourceTable counts SYNs by source and result. Sources are kept in order of first
+// A table counts SYNs by source and result. Sources are kept in order of first
 // appearance. It is accessed for every SYN and exceeds the CPU caches, so it has its
 // own hash index, and SYNs are recorded in batches: that way their cache misses
 // overlap.
-type sourceTable struct {
-	chunks          []*[chunk]source
+type table struct {
+	chunks          []*[chunk]Source
 	n               int
 	index           []slot     // a power of two, at most half full
 	seed            [2]uint64  // of hash
 	overflows       []overflow // see source.overflow
 	overflowResults int        // results in overflows
 	syns            uint64
-	dropped         uint64 // SYNs of sources beyond maxSources
+	dropped         uint64 // SYNs of sources beyond MaxSources
 
 	optionless uint64 // SYNs logged without their options
 	cut        uint64 // SYNs whose options the capture truncated
+
+	ports   *portTable // nil: ports are not counted
+	decided []decided  // by number of the source; as long as needed
 
 	pending    int // in batch
 	batch      [batchSize]batchEntry
@@ -53,6 +58,7 @@ type batchEntry struct {
 	hash   uint64
 	at     int64 // Unix ns or noTime
 	result int32
+	port   uint16 // destination
 }
 
 // A slot is one slot of the index. The tag avoids reading a source whose hash differs.
@@ -61,28 +67,33 @@ type slot struct {
 	place uint32 // 1 + number of the source, 0 if free
 }
 
-func newSourceTable() *sourceTable {
-	return &sourceTable{index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
+func newTable() *table {
+	return &table{index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
 }
 
 // add counts one SYN. It is visible after the next flush.
-func (t *sourceTable) add(addr netip.Addr, at time.Time, result int32) {
+func (t *table) add(addr netip.Addr, at time.Time, result int32, port uint16) {
 	e := &t.batch[t.pending]
 	e.key = addr.As16()
 	e.hash = t.hash(&e.key)
-	e.at, e.result = noTime, result
-	if !at.IsZero() {
-		e.at = at.UnixNano()
-	}
+	e.at, e.result, e.port = nanoseconds(at), result, port
 	t.pending++
 	if t.pending == batchSize {
 		t.flush()
 	}
 }
 
+// nanoseconds returns a time as sources have it.
+func nanoseconds(at time.Time) int64 {
+	if at.IsZero() {
+		return noTime
+	}
+	return at.UnixNano()
+}
+
 // flush records the pending SYNs. The prefetched slots may be outdated when the last
 // loop uses them; it compares the key.
-func (t *sourceTable) flush() {
+func (t *table) flush() {
 	batch := t.batch[:t.pending]
 	mask := uint64(len(t.index) - 1)
 	for i := range batch {
@@ -99,19 +110,21 @@ func (t *sourceTable) flush() {
 	}
 	for i := range batch {
 		e, g := &batch[i], t.prefetched[i]
-		var s *source
-		if g.place != 0 && g.tag == uint32(e.hash>>32) && t.at(int(g.place-1)).key == e.key {
-			s = t.at(int(g.place - 1))
-		} else if s = t.findOrAdd(e.key, e.hash); s == nil {
-			t.dropped++
-			continue
+		place := int(g.place) - 1
+		if place < 0 || g.tag != uint32(e.hash>>32) || t.at(place).key != e.key {
+			if place = t.findOrAdd(e.key, e.hash); place < 0 {
+				t.dropped++
+				continue
+			}
 		}
+		s := t.at(place)
 		s.syns++
-		if e.at != noTime {
-			s.first, s.last = min(s.first, e.at), max(s.last, e.at)
-		}
+		s.seen(e.at)
 		if e.result != noResult {
 			t.addResult(s, e.result)
+		}
+		if t.ports != nil {
+			t.ports.add(place, parse.Port{Proto: parse.TCP, Number: e.port})
 		}
 	}
 	t.syns += uint64(len(batch))
@@ -119,11 +132,11 @@ func (t *sourceTable) flush() {
 }
 
 // at returns source number i.
-func (t *sourceTable) at(i int) *source { return &t.chunks[i/chunk][i%chunk] }
+func (t *table) at(i int) *Source { return &t.chunks[i/chunk][i%chunk] }
 
 // all yields the sources in order of first appearance.
-func (t *sourceTable) all() iter.Seq[*source] {
-	return func(yield func(*source) bool) {
+func (t *table) all() iter.Seq[*Source] {
+	return func(yield func(*Source) bool) {
 		for i := range t.n {
 			if !yield(t.at(i)) {
 				return
@@ -134,30 +147,30 @@ func (t *sourceTable) all() iter.Seq[*source] {
 
 // hash mixes an address with the random seed, so that an attacker cannot choose
 // addresses that collide.
-func (t *sourceTable) hash(key *[16]byte) uint64 {
+func (t *table) hash(key *[16]byte) uint64 {
 	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed[0], binary.LittleEndian.Uint64(key[8:])^t.seed[1])
 	hi, lo = bits.Mul64(hi^lo^t.seed[0], 0xd6e8feb86659fd93)
 	return hi ^ lo
 }
 
-// findOrAdd returns the source of an address, adding it if new; nil if the table is
-// full.
-func (t *sourceTable) findOrAdd(key [16]byte, h uint64) *source {
+// findOrAdd returns the number of the source with an address, adding it if new; -1 if the
+// table is full.
+func (t *table) findOrAdd(key [16]byte, h uint64) int {
 	tag := uint32(h >> 32)
 	i := h & uint64(len(t.index)-1)
 	for t.index[i].place != 0 {
 		if t.index[i].tag == tag {
-			if s := t.at(int(t.index[i].place - 1)); s.key == key {
-				return s
+			if place := int(t.index[i].place - 1); t.at(place).key == key {
+				return place
 			}
 		}
 		i = (i + 1) & uint64(len(t.index)-1)
 	}
-	if t.n == maxSources {
-		return nil
+	if t.n == MaxSources {
+		return -1
 	}
 	if t.n%chunk == 0 {
-		c := new([chunk]source)
+		c := new([chunk]Source)
 		c[0].first = noTime // a write, as in newIndex
 		t.chunks = append(t.chunks, c)
 	}
@@ -168,7 +181,7 @@ func (t *sourceTable) findOrAdd(key [16]byte, h uint64) *source {
 	if 2*t.n >= len(t.index) {
 		t.rehash()
 	}
-	return s
+	return t.n - 1
 }
 
 // newIndex returns an empty index. It clears the fresh memory although that is zero: a
@@ -181,7 +194,7 @@ func newIndex(slots int) []slot {
 }
 
 // rehash doubles the size of the index.
-func (t *sourceTable) rehash() {
+func (t *table) rehash() {
 	t.index = newIndex(2 * len(t.index))
 	for n := range t.n {
 		h := t.hash(&t.at(n).key)
@@ -195,24 +208,33 @@ func (t *sourceTable) rehash() {
 
 // merge adds u, which counted the records after those of t. rename maps results of u
 // to those of t.
-func (t *sourceTable) merge(u *sourceTable, rename func(int32) int32) {
+func (t *table) merge(u *table, rename func(int32) int32) {
 	t.flush()
 	u.flush()
 	t.syns += u.syns
 	t.dropped += u.dropped
 	t.optionless += u.optionless
 	t.cut += u.cut
-	for from := range u.all() {
-		to := t.findOrAdd(from.key, t.hash(&from.key))
-		if to == nil {
+	for i := range u.n {
+		from := u.at(i)
+		place := t.findOrAdd(from.key, t.hash(&from.key))
+		if place < 0 {
 			t.dropped += uint64(from.syns)
 			continue
 		}
+		to := t.at(place)
 		to.syns += from.syns
 		to.first, to.last = min(to.first, from.first), max(to.last, from.last)
 		u.results(from, func(r int32) { t.addResult(to, rename(r)) })
 		if n := u.omitted(from); n > 0 {
 			t.overflowOf(to).omitted += n
+		}
+		if t.ports != nil {
+			counts, votes := u.ports.of(i)
+			t.ports.merge(place, counts, votes)
+		}
+		if d := u.decisionsOf(i); d != (decided{}) {
+			t.decide(place, d)
 		}
 	}
 }

@@ -1,9 +1,10 @@
-package osreport
+package sources
 
 import (
 	"math"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 const (
@@ -19,7 +20,7 @@ const inlineResults = 5
 // Bounds on the results of sources that send ever new kinds of SYN: of one source,
 // and of all sources beyond the inline ones. Results beyond them are only counted.
 const (
-	maxResults  = 1 << 10
+	MaxResults  = 1 << 10
 	maxOverflow = 1 << 22
 )
 
@@ -29,21 +30,41 @@ type overflow struct {
 	omitted uint32 // results left out
 }
 
-// A source holds what is known about one address. It fills one cache line and holds
+// A Source holds what is known about one address. It fills one cache line and holds
 // no pointer, as there may be very many.
-type source struct {
+type Source struct {
 	key         [16]byte // an IPv4 address in its mapped form
 	first, last int64    // Unix ns by the records' clock; math.MaxInt64 and noTime if they have none
 	syns        uint32
 	n           uint8  // inline results
-	overflow    uint32 // 1 + index in sourceTable.overflows, 0 if none
+	overflow    uint32 // 1 + index in table.overflows, 0 if none
 	results     [inlineResults]int32
 }
 
-func (s *source) addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
+// Addr returns the address.
+func (s *Source) Addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
+
+// SYNs returns how many SYNs came from it.
+func (s *Source) SYNs() uint32 { return s.syns }
+
+// Seen returns the times of its first and its last record by time, in UTC; ok is false if none
+// has one.
+func (s *Source) Seen() (first, last time.Time, ok bool) {
+	if s.last == noTime {
+		return first, last, false
+	}
+	return time.Unix(0, s.first).UTC(), time.Unix(0, s.last).UTC(), true
+}
+
+// seen notes a record at a time, in Unix ns or noTime.
+func (s *Source) seen(at int64) {
+	if at != noTime {
+		s.first, s.last = min(s.first, at), max(s.last, at)
+	}
+}
 
 // addResult adds a result to s unless it has it.
-func (t *sourceTable) addResult(s *source, result int32) {
+func (t *table) addResult(s *Source, result int32) {
 	if result == omittedResult {
 		t.overflowOf(s).omitted++
 		return
@@ -61,7 +82,7 @@ func (t *sourceTable) addResult(s *source, result int32) {
 	f := t.overflowOf(s)
 	switch {
 	case slices.Contains(f.results, result):
-	case len(f.results) < maxResults-inlineResults && t.overflowResults < maxOverflow:
+	case len(f.results) < MaxResults-inlineResults && t.overflowResults < maxOverflow:
 		f.results = append(f.results, result)
 		t.overflowResults++
 	default:
@@ -70,7 +91,7 @@ func (t *sourceTable) addResult(s *source, result int32) {
 }
 
 // overflowOf returns the overflow of s, creating it if needed.
-func (t *sourceTable) overflowOf(s *source) *overflow {
+func (t *table) overflowOf(s *Source) *overflow {
 	if s.overflow == 0 {
 		t.overflows = append(t.overflows, overflow{})
 		s.overflow = uint32(len(t.overflows))
@@ -79,7 +100,7 @@ func (t *sourceTable) overflowOf(s *source) *overflow {
 }
 
 // results calls f with every result of s, in order of first appearance.
-func (t *sourceTable) results(s *source, f func(result int32)) {
+func (t *table) results(s *Source, f func(result int32)) {
 	for _, r := range s.results[:s.n] {
 		f(r)
 	}
@@ -91,7 +112,7 @@ func (t *sourceTable) results(s *source, f func(result int32)) {
 }
 
 // omitted returns how many results of s were left out.
-func (t *sourceTable) omitted(s *source) uint32 {
+func (t *table) omitted(s *Source) uint32 {
 	if s.overflow == 0 {
 		return 0
 	}
