@@ -48,8 +48,8 @@ type kind struct {
 	decode algorithm.DecodeFunc
 }
 
-// kinds returns the kinds of hash by identifier. They are made when the first one is needed, not
-// at each start of the program. The forms are stricter than the decoders, which take digests that
+// kinds returns the kinds of hash by identifier. They are made when the first hash is checked,
+// not at each start of the program. The forms are stricter than the decoders, which take digests that
 // are cut short and parameters that are written twice.
 var kinds = sync.OnceValue(func() map[string]*kind {
 	blowfish := &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, bcrypt.Decode}

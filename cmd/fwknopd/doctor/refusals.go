@@ -44,6 +44,10 @@ func judgeRefusals(text []byte) []finding {
 	if age < 0 {
 		way, age = "ahead of", -age
 	}
-	return []finding{{"clients", warning, fmt.Sprintf("%d of the last %s were for the age of the message, the last of a clock %d s %s ours", skewed, conf.Count(refused, "refusal"), age, way),
+	what := fmt.Sprintf("%d of the last %d refusals were", skewed, refused)
+	if refused == 1 {
+		what = "the last refusal was"
+	}
+	return []finding{{"clients", warning, fmt.Sprintf("%s for the age of the message, the last of a clock %d s %s ours", what, age, way),
 		"synchronise the clocks of client and server (chronyc makestep), or raise MAX_SPA_PACKET_AGE"}}
 }

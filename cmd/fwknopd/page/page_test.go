@@ -13,7 +13,6 @@ import (
 	"golang.org/x/net/html"
 
 	"fwknopd/cmd/fwknopd/stats"
-	"fwknopd/fingerprint"
 	"fwknopd/fixtures/golden"
 	"fwknopd/policy/conf"
 )
@@ -196,25 +195,6 @@ func TestAssetsAreOneElement(t *testing.T) {
 	}
 	if !strings.Contains(uplotScript, "(v1.6.32)") {
 		t.Error("uPlot is of another version than the page says")
-	}
-}
-
-// TestSignatureLinesLoad: the lines to paste are those of a signature file.
-func TestSignatureLinesLoad(t *testing.T) {
-	var file strings.Builder
-	unknown := append(sampleUnknown(20), stats.Unknown{Signature: "512:64:0:44:M*:P", SYNs: 1, Sources: 1}, stats.Unknown{Signature: "512:64:0:44:M*", SYNs: 2, Sources: 1})
-	for i := range unknown {
-		file.WriteString(signatureLine(&unknown[i]) + "\n")
-	}
-	set, err := fingerprint.Load("pasted", []byte(file.String()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if set.Len() != len(unknown) {
-		t.Errorf("%d signatures of %d lines", set.Len(), len(unknown))
-	}
-	if got := set.At(20).Label; got != "Unknown:::1 SYN of 1 source" {
-		t.Errorf("label %q", got)
 	}
 }
 

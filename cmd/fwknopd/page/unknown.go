@@ -24,18 +24,12 @@ func writeUnknown(d *doc, s *stats.Summary) {
 	}}
 	t.write(d)
 	d.raw("<details class=\"paste\"><summary>As lines of a signature file</summary>\n" +
-		"<p class=\"about\">Put the system's name in place of <code>Unknown</code> (genre:version:subtype:description).</p>\n" +
+		"<p class=\"about\">Put the system's name in place of <code>unknown:::seen by fwknopd</code> (genre:version:subtype:description).</p>\n" +
 		"<button type=\"button\" data-copy=\"signature-lines\" hidden>Copy</button>\n" +
 		"<pre id=\"signature-lines\" tabindex=\"0\">")
-	for i := range s.Unknown.Shown {
-		d.text(signatureLine(&s.Unknown.Shown[i]))
+	for line := range strings.Lines(string(stats.AppendUnknown(nil, s.Unknown.Shown))) {
+		d.text(strings.TrimSuffix(line, "\n"))
 		d.raw("\n")
 	}
 	d.raw("</pre></details>\n")
-}
-
-// signatureLine returns a line that a signature file may have.
-func signatureLine(u *stats.Unknown) string {
-	return strings.TrimSuffix(u.Signature, ":") + ": Unknown:::" +
-		counted(u.SYNs, "SYN", "SYNs") + " of " + counted(u.Sources, "source", "sources")
 }

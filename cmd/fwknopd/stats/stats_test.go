@@ -222,3 +222,18 @@ func TestEventWithoutSource(t *testing.T) {
 		t.Errorf("got %+v", sum)
 	}
 }
+
+// The lines of unknown SYNs are those of a signature file.
+func TestUnknownLinesLoad(t *testing.T) {
+	list := []Unknown{
+		{Signature: "512:64:0:44:M*:P", SYNs: 1, Sources: 1, Nearest: "512:64:0:44:M*:. a\x1b[31m\nb", Differs: "quirks"},
+		{Signature: "512:64:0:44:M*", SYNs: 2, Sources: 1},
+	}
+	set, err := fingerprint.Load("pasted", AppendUnknown(nil, list))
+	if err != nil || set.Len() != len(list) {
+		t.Fatalf("%v, %v", set, err)
+	}
+	if got := set.At(0).Label; got != "unknown:::seen by fwknopd" {
+		t.Errorf("label %q", got)
+	}
+}

@@ -125,26 +125,21 @@ func (w *textWriter) systems(list []System) {
 	}
 	w.heading("Systems (%d)", len(list))
 	most := list[0].Sources
-	for _, s := range w.first(len(list)) {
-		system := list[s]
-		w.linef("  %-24s %9d sources %10d SYNs  %s", cmp.Or(system.Genre, "unknown"), system.Sources, system.SYNs, w.bar(system.Sources, most))
-		for _, v := range w.first(len(system.Versions)) {
-			version := system.Versions[v]
-			w.linef("  %-24s %9d         %10d       %s", "", version.Sources, version.SYNs, version.Label)
+	w.linef("  %-24s %9s %10s", "", "sources", "SYNs")
+	for _, system := range list[:w.rows(len(list))] {
+		w.linef("  %-24s %9d %10d  %s", cmp.Or(system.Genre, "unknown"), system.Sources, system.SYNs, w.bar(system.Sources, most))
+		for _, v := range system.Versions[:w.rows(len(system.Versions))] {
+			w.linef("  %-24s %9d %10d  %s", "", v.Sources, v.SYNs, v.Label)
 		}
 	}
 }
 
-// first returns the numbers of the rows to show.
-func (w *textWriter) first(n int) []int {
+// rows returns how many of n rows are shown.
+func (w *textWriter) rows(n int) int {
 	if w.style.Top > 0 {
-		n = min(n, w.style.Top)
+		return min(n, w.style.Top)
 	}
-	rows := make([]int, n)
-	for i := range rows {
-		rows[i] = i
-	}
-	return rows
+	return n
 }
 
 func (w *textWriter) sources(l *List[Source]) {
@@ -184,8 +179,9 @@ func (w *textWriter) ports(l *List[Port]) {
 		return
 	}
 	listHeading(w, "Destination ports", l)
+	w.linef("  %-12s %10s %9s", "", "events", "sources")
 	for _, p := range l.Shown {
-		w.linef("  %-12s %10d records %9d sources  %s", p.Port, p.Records, p.Sources, w.bar(p.Records, l.Shown[0].Records))
+		w.linef("  %-12s %10d %9d  %s", p.Port, p.Records, p.Sources, w.bar(p.Records, l.Shown[0].Records))
 	}
 }
 
@@ -194,8 +190,7 @@ func (w *textWriter) decisions(list []Decision) {
 		return
 	}
 	w.heading("Decisions (%d reasons)", len(list))
-	for _, i := range w.first(len(list)) {
-		d := list[i]
+	for _, d := range list[:w.rows(len(list))] {
 		w.linef("  %-9s %-22s %9d  %s", d.Verdict, d.Reason, d.N, w.bar(d.N, list[0].N))
 		if d.Meaning != "" {
 			w.linef("    %s", d.Meaning)
