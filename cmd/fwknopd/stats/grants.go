@@ -100,7 +100,8 @@ func (t *grants) add(r *grantRow) {
 				delete(t.open, k)
 			}
 		}
-		t.rows = slices.Delete(t.rows, 0, 1)
+		t.rows[0] = nil
+		t.rows = t.rows[1:]
 	}
 	t.rows = append(t.rows, r)
 	t.total++

@@ -1,8 +1,6 @@
 package stats
 
-import (
-	"time"
-)
+import "time"
 
 // sparkColumns is the most columns of a sparkline.
 const sparkColumns = 64
@@ -45,16 +43,16 @@ func (w *textWriter) timeline(t *Timeline) {
 // columns sums a count over at most sparkColumns equal spans of time from the first bucket to the
 // last.
 func (t *Timeline) columns(of func(*Bucket) uint64) (columns []uint64, span time.Duration) {
+	first, last := t.Buckets[0].Start.Unix(), t.Buckets[len(t.Buckets)-1].Start.Unix()
 	width := int64(t.Width / time.Second)
-	first := t.Buckets[0].Start.Unix()
-	n := (t.Buckets[len(t.Buckets)-1].Start.Unix()-first)/width + 1
-	joined := (n + sparkColumns - 1) / sparkColumns
-	columns = make([]uint64, (n+joined-1)/joined)
-	for i := range t.Buckets {
-		b := &t.Buckets[i]
-		columns[(b.Start.Unix()-first)/width/joined] += of(b)
+	for last/width-first/width >= sparkColumns {
+		width = widerThan(width)
 	}
-	return columns, time.Duration(joined) * t.Width
+	columns = make([]uint64, last/width-first/width+1)
+	for i := range t.Buckets {
+		columns[t.Buckets[i].Start.Unix()/width-first/width] += of(&t.Buckets[i])
+	}
+	return columns, time.Duration(width) * time.Second
 }
 
 // spark draws columns; one without anything is blank.
