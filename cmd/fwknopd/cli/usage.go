@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Top: "top"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -40,6 +40,7 @@ Configure:
 Control what is open:
        fwknopd grants list|revoke|add            what is open
        fwknopd status [--json]                   how the running daemon does
+       fwknopd top                               watch it: what is open, decisions, rates
        fwknopd reload [--json]                   have it read its configuration again
        fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
@@ -108,6 +109,13 @@ it: reloaded, or refused with what is wrong. Then the old configuration stays in
 
 Shows how the running daemon does: its configuration and the last reload, the firewall and
 what is open, the worker with the counters of each source, the sandbox.
+`,
+	Top: `usage: fwknopd top [options]
+
+Shows live what is open with the time left, decisions with their reasons, and the rates of
+each source. Keys: tab changes the list, up and down select, enter explains, r revokes, /
+filters, p pauses, ? helps, q quits. Where standard output is no terminal, each event is a line;
+with --json it is the object of the event log.
 `,
 	Version: `usage: fwknopd version [--json]
 `,

@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
@@ -58,7 +60,18 @@ type follower struct {
 func follow(ctx context.Context, l Live, last int) follower {
 	w := follower{make(chan [][]byte, 1), make(chan string, 1<<16), make(chan error, 1)}
 	go func() {
-		w.err <- l.Follow(ctx, last, func(h [][]byte) { w.history <- h }, func(o []byte) { w.objects <- string(o) })
+		begun := false
+		w.err <- l.Follow(ctx, last, func(list [][]byte) {
+			if !begun {
+				w.history <- list
+			}
+			for _, o := range list {
+				if begun {
+					w.objects <- string(o)
+				}
+			}
+			begun = true
+		})
 	}()
 	return w
 }
@@ -103,7 +116,7 @@ func TestFeed(t *testing.T) {
 	if err := receive(t, second.err); err == nil || err.Error() != "the daemon hung up" {
 		t.Error(err)
 	}
-	if err := l.Follow(t.Context(), 1, nil, nil); err == nil || !strings.HasPrefix(err.Error(), "no running fwknopd detected (") {
+	if err := l.Follow(t.Context(), 1, nil); err == nil || !strings.HasPrefix(err.Error(), "no running fwknopd detected (") {
 		t.Error(err)
 	}
 }
@@ -114,7 +127,7 @@ func TestFeedReaders(t *testing.T) {
 	for range maxReaders { // each has its answer
 		receive(t, follow(t.Context(), l, 0).history)
 	}
-	if err := l.Follow(t.Context(), 0, nil, nil); err == nil || err.Error() != errReaders.Error() {
+	if err := l.Follow(t.Context(), 0, nil); err == nil || err.Error() != errReaders.Error() {
 		t.Error(err)
 	}
 	for range maxExchanges + 1 {
@@ -131,35 +144,47 @@ func TestFeedReaders(t *testing.T) {
 // again, it has what was queued, and how many objects it has missed.
 func TestFeedSlowReader(t *testing.T) {
 	f, l, _ := serveFeed(t)
-	other := follow(t.Context(), l, 0)
-	receive(t, other.history)
-	conn, err := dial(time.Minute, SocketPath(l.c.pidFile()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	json.NewEncoder(conn).Encode(request{Do: "events"})
-	wait.For(t, "the reader", func() bool { return f.count() == 2 })
+	other, slow := dialFeed(t, l), dialFeed(t, l)
+	wait.For(t, "the readers", func() bool { return f.count() == 2 })
+	in := bufio.NewReader(other)
+	in.ReadString('\n') // the answer
 	const objects, size = 4000, 1000
 	for i := range objects {
-		f.Add(fmt.Appendf(nil, `{"n":%d,"x":"%s"}`, i, strings.Repeat("x", size)))
-		receive(t, other.objects)
+		object := fmt.Sprintf(`{"n":%d,"x":"%s"}`, i, strings.Repeat("x", size))
+		f.Add([]byte(object))
+		if line, err := in.ReadString('\n'); line != object+"\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
 	}
-	seen, lost := readAll(t, conn, objects)
+	seen, lost := readAll(t, slow, objects)
 	if lost == 0 || seen+lost != objects {
 		t.Errorf("%d seen, %d lost of %d", seen, lost, objects)
 	}
 	f.Add([]byte(`{"n":-1}`))
-	if line, _ := bufio.NewReader(conn).ReadString('\n'); line != "{\"n\":-1}\n" {
+	if line, _ := bufio.NewReader(slow).ReadString('\n'); line != "{\"n\":-1}\n" {
 		t.Errorf("%q after the loss", line)
 	}
+}
+
+// dialFeed returns a connection on which events come.
+func dialFeed(t *testing.T, l Live) net.Conn {
+	t.Helper()
+	conn, err := dial(wait.Timeout, SocketPath(l.c.pidFile()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetReadDeadline(time.Now().Add(wait.Timeout))
+	if err := json.NewEncoder(conn).Encode(request{Do: "events"}); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // readAll reads the answer and objects, until all of them were seen or are said to be lost.
 // Each has to be the one after those before.
 func readAll(t *testing.T, conn net.Conn, objects int) (seen, lost int) {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(wait.Timeout))
 	in := bufio.NewScanner(conn)
 	in.Scan() // the answer
 	for seen+lost < objects && in.Scan() {
@@ -205,5 +230,36 @@ func BenchmarkFeed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		f.Add(object)
+	}
+}
+
+// A line of any length is whole, and lines that come together stay apart.
+func TestLineReader(t *testing.T) {
+	for name, pieces := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader} {
+		long := strings.Repeat("x", 200<<10)
+		if name == "bytes" {
+			long = long[:2000]
+		}
+		in := lineReader{r: pieces(strings.NewReader(fmt.Sprintf("{\"history\":2}\na\n%s\nb\nc\n", long)))}
+		list, err := in.history()
+		if err != nil || len(list) != 2 || string(list[0]) != "a" || string(list[1]) != long {
+			t.Fatalf("%s: %d lines, %v", name, len(list), err)
+		}
+		var rest []string
+		for err == nil {
+			list, err = in.read()
+			for _, line := range list {
+				rest = append(rest, string(line))
+			}
+		}
+		if fmt.Sprint(rest, err) != "[b c] the daemon hung up" {
+			t.Error(name, rest, err)
+		}
+	}
+	for text, want := range map[string]string{"": "the daemon hung up", "x\n": "answer of the daemon: ", `{"error":"no"}` + "\n": "no", strings.Repeat("x", 3<<20): "the daemon sends no lines"} {
+		in := lineReader{r: strings.NewReader(text)}
+		if _, err := in.history(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%.20q: %v, want %s", text, err, want)
+		}
 	}
 }

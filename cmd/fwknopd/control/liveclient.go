@@ -1,7 +1,7 @@
 package control
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,13 +55,17 @@ func (l Live) Revoke(key string) error {
 	return err
 }
 
-// maxObject bounds an object of the event log.
-const maxObject = 1 << 20
+const (
+	maxObject = 1 << 20 // bytes of an object of the event log
+	// readPause is between two reads: many events cost little then, and the first one after a
+	// while comes at once.
+	readPause = time.Second
+)
 
 // Follow reads the objects of the event log as they happen, until ctx is done or the daemon
-// goes, which is an error. begin gets the last ones, at most that many, once; next gets each
-// one that comes. Both may keep them.
-func (l Live) Follow(ctx context.Context, last int, begin func([][]byte), next func([]byte)) error {
+// goes, which is an error. take gets the last ones first, at most that many, also if there are
+// none; then those that come, several at a time if there are many. It may keep them.
+func (l Live) Follow(ctx context.Context, last int, take func([][]byte)) error {
 	conn, err := dial(statusTimeout, SocketPath(l.c.pidFile()))
 	if err != nil {
 		return l.c.daemonError(err)
@@ -72,49 +76,99 @@ func (l Live) Follow(ctx context.Context, last int, begin func([][]byte), next f
 	if err := json.NewEncoder(conn).Encode(request{Do: "events", Last: last}); err != nil {
 		return hangUpError(err)
 	}
-	in := bufio.NewScanner(conn)
-	in.Buffer(make([]byte, 0, 4096), maxObject)
-	history, err := readHistory(in)
+	in := lineReader{r: conn}
+	lines, err := in.history()
 	if err != nil {
 		return err
 	}
-	begin(history)
-	for conn.SetDeadline(time.Time{}); in.Scan(); {
-		next(append([]byte(nil), in.Bytes()...))
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return lineError(in)
-}
-
-// readHistory reads the answer and the objects that it announces.
-func readHistory(in *bufio.Scanner) (history [][]byte, err error) {
-	if !in.Scan() {
-		return nil, lineError(in)
-	}
-	var a answer
-	if err := json.Unmarshal(in.Bytes(), &a); err != nil {
-		return nil, fmt.Errorf("answer of the daemon: %w", err)
-	}
-	if a.Error != "" {
-		return nil, errors.New(a.Error)
-	}
-	for range a.History {
-		if !in.Scan() {
-			return nil, lineError(in)
+	take(lines)
+	conn.SetDeadline(time.Time{})
+	for pause := time.NewTimer(0); ; {
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
 		}
-		history = append(history, append([]byte(nil), in.Bytes()...))
+		switch lines, err := in.read(); {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			return err
+		case len(lines) > 0:
+			take(lines)
+		}
+		if pause.Reset(readPause); in.full {
+			pause.Reset(0)
+		}
 	}
-	return history, nil
 }
 
-// lineError returns why there are no more lines.
-func lineError(in *bufio.Scanner) error {
-	if err := in.Err(); err != nil {
-		return hangUpError(err)
+// A lineReader reads the lines that are there at a time.
+type lineReader struct {
+	r    io.Reader
+	buf  []byte   // for one read
+	rest []byte   // the beginning of the next line
+	next [][]byte // lines that were read too early
+	full bool     // there may be more to read
+}
+
+// history reads the answer and the objects that it announces.
+func (in *lineReader) history() ([][]byte, error) {
+	var lines [][]byte
+	want := 1
+	for len(lines) < want {
+		more, err := in.read()
+		if err != nil {
+			return nil, err
+		}
+		if lines = append(lines, more...); want > 1 || len(lines) == 0 {
+			continue
+		}
+		var a answer
+		if err := json.Unmarshal(lines[0], &a); err != nil {
+			return nil, fmt.Errorf("answer of the daemon: %w", err)
+		}
+		if a.Error != "" {
+			return nil, errors.New(a.Error)
+		}
+		want += a.History
 	}
-	return errEnded
+	in.next = lines[want:]
+	return lines[1:want], nil
+}
+
+// read waits for something, and returns the whole lines of it, which may be none.
+func (in *lineReader) read() (lines [][]byte, err error) {
+	if lines, in.next = in.next, nil; len(lines) > 0 {
+		return lines, nil
+	}
+	if in.buf == nil {
+		in.buf = make([]byte, 64<<10)
+	}
+	n, err := in.r.Read(in.buf)
+	if err != nil {
+		return nil, endError(err)
+	}
+	in.full = n == len(in.buf)
+	in.rest = append(in.rest, in.buf[:n]...)
+	whole := bytes.LastIndexByte(in.rest, '\n') + 1
+	if whole == 0 && len(in.rest) > maxObject {
+		return nil, errors.New("the daemon sends no lines")
+	}
+	for line := range bytes.Lines(in.rest[:whole]) {
+		lines = append(lines, bytes.TrimSuffix(line, []byte("\n")))
+	}
+	in.rest = bytes.Clone(in.rest[whole:])
+	return lines, nil
+}
+
+// endError returns why there are no more lines.
+func endError(err error) error {
+	if err = hangUpError(err); errors.Is(err, errNoAnswer) {
+		return errEnded
+	}
+	return err
 }
 
 // errEnded means that the daemon has closed the connection of a reader: in most cases it ends.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"strconv"
@@ -158,6 +159,9 @@ func (t tree) setPacket(proto, src string) {
 // Plain returns an object of the event log as [AppendJSON] and the others make it, also if
 // [AppendECS] made the line. What is neither is returned as it is.
 func Plain(line []byte) []byte {
+	if !bytes.Contains(line, []byte(`"ecs"`)) { // most are in our own form, and read often
+		return line
+	}
 	var ecs struct {
 		ECS     json.RawMessage            `json:"ecs"`
 		Members map[string]json.RawMessage `json:"fwknopd"`

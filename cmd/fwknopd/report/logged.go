@@ -65,24 +65,49 @@ func (e *Logged) Untold() int {
 func (e *Logged) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s", e.Timestamp, e.Verdict)
-	if e.Reason != "" {
-		fmt.Fprintf(&b, " %s", e.Reason)
-	}
-	if title := conf.StanzaTitle(e.Name, 0, conf.Pos{Line: e.Stanza}); title != "" {
-		fmt.Fprintf(&b, " %s", title)
-	}
-	if e.User != "" {
-		fmt.Fprintf(&b, " user %s", e.User)
-	}
-	if e.By != "" {
-		fmt.Fprintf(&b, " by the %s", e.By)
-	}
-	e.writeOutcome(&b)
+	e.writeRest(&b)
 	text := conf.Printable(b.String()) + "\n"
 	for _, r := range e.remedies() {
 		text += "    remedy: " + r + "\n"
 	}
 	return text
+}
+
+// Line returns the event as a line without its end, for lists of events of all kinds and
+// clients.
+func (e *Logged) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s", e.Timestamp, e.Type, e.Verdict)
+	if e.Src != "" {
+		fmt.Fprintf(&b, " from %s", e.Src)
+	}
+	e.writeRest(&b)
+	return conf.Printable(b.String())
+}
+
+// Outcome returns what was opened, or the numbers of a refusal, and what went wrong; "" if
+// there is nothing to say.
+func (e *Logged) Outcome() string {
+	var b strings.Builder
+	e.writeOutcome(&b)
+	return conf.Printable(strings.TrimLeft(b.String(), ":, "))
+}
+
+// writeRest writes what follows the verdict.
+func (e *Logged) writeRest(b *strings.Builder) {
+	if e.Reason != "" {
+		fmt.Fprintf(b, " %s", e.Reason)
+	}
+	if title := conf.StanzaTitle(e.Name, 0, conf.Pos{Line: e.Stanza}); title != "" {
+		fmt.Fprintf(b, " %s", title)
+	}
+	if e.User != "" {
+		fmt.Fprintf(b, " user %s", e.User)
+	}
+	if e.By != "" {
+		fmt.Fprintf(b, " by the %s", e.By)
+	}
+	e.writeOutcome(b)
 }
 
 // writeOutcome writes what was opened, or the numbers of a refusal, and what went wrong.
@@ -94,6 +119,8 @@ func (e *Logged) writeOutcome(b *strings.Builder) {
 		fmt.Fprintf(b, ": %s %s until %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
 	case text != "":
 		fmt.Fprintf(b, ": %s", text)
+	case e.Verdict == string(monitor.Lost):
+		fmt.Fprintf(b, ": %s", conf.Count(e.Count, "event"))
 	}
 	for _, r := range slices.Sorted(maps.Keys(e.Reasons)) {
 		fmt.Fprintf(b, " %s %d", r, e.Reasons[r])
