@@ -178,6 +178,7 @@ var examples = map[Command][]string{
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
 	Status:  {"fwknopd status", "fwknopd status --json"},
+	Top:     {"fwknopd top", "fwknopd top --json --last 0"},
 	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
 	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
 	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},

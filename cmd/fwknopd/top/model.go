@@ -47,6 +47,7 @@ type model struct {
 	details   func(width int) []string // that are shown in place of the lists, as lines; nil: none
 	scrolled  int                      // lines of the details or help
 	help      bool
+	painted   string // the screen; "": it has to be painted again
 }
 
 // A pane is one of the lists.
@@ -106,6 +107,9 @@ func (m *model) Init() tea.Cmd { return tea.Batch(m.askGrants(), tick()) }
 
 // Update takes a message and returns what is to be asked.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, ticks := msg.(tickMsg); !ticks || m.asked { // else the status comes soon, and paints the time too
+		m.painted = ""
+	}
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height

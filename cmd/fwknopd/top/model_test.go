@@ -154,6 +154,7 @@ func press(m *model, names ...string) {
 // screen returns the view as plain text, and fails if it does not fit.
 func screen(t *testing.T, m *model) string {
 	t.Helper()
+	m.painted = ""
 	text := ansi.Strip(m.View().Content)
 	lines := strings.Split(text, "\n")
 	if len(lines) > m.height {
@@ -408,6 +409,7 @@ func BenchmarkView(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
+		m.painted = ""
 		m.View()
 	}
 }

@@ -29,7 +29,10 @@ const (
 
 // View paints the model.
 func (m *model) View() tea.View {
-	v := tea.NewView(strings.Join(m.lines(), "\n"))
+	if m.painted == "" {
+		m.painted = strings.Join(m.lines(), "\n")
+	}
+	v := tea.NewView(m.painted)
 	v.AltScreen, v.DisableBracketedPasteMode = true, true
 	return v
 }
