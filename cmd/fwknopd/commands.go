@@ -14,6 +14,7 @@ import (
 	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/setup"
+	"fwknopd/cmd/fwknopd/top"
 	"fwknopd/cmd/fwknopd/why"
 	"fwknopd/policy"
 )
@@ -46,6 +47,9 @@ var commands = map[string]command{
 	},
 	"status": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return control.Status(args, stdout, stderr)
+	},
+	"top": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+		return top.Run(args, stdout, stderr)
 	},
 	"version": showVersion,
 	"why": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/pty"
 	"fwknopd/fixtures/wait"
 )
 
@@ -205,7 +206,7 @@ func TestE2EGrantsWatch(t *testing.T) {
 		}
 	})
 	var screen netlab.Output
-	master, slave := terminal(t)
+	master, slave := pty.Open(t)
 	painted := start(func(cmd *exec.Cmd) { cmd.Stdout, cmd.Stderr = slave, slave })
 	slave.Close()
 	go io.Copy(&screen, master)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -9,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"fwknopd/fixtures/pty"
 	"fwknopd/fixtures/wait"
 )
 
@@ -63,7 +61,7 @@ func TestColors(t *testing.T) {
 // inTerminal returns what a program writes to a terminal that is its standard output.
 func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
-	master, slave := terminal(t)
+	master, slave := pty.Open(t)
 	cmd.Stdout = slave
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -74,28 +72,6 @@ func inTerminal(t *testing.T, cmd *exec.Cmd) string {
 	return string(out)
 }
 
-// terminal returns both ends of a new terminal.
-func terminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { master.Close() })
-	fd := int(master.Fd())
-	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	if slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		t.Fatal(err)
-	}
-	return master, slave
-}
-
 // TestPipeShowsProgress: while a pipe is read, the terminal shows how much was; at its end the
 // report stands alone.
 func TestPipeShowsProgress(t *testing.T) {
@@ -104,7 +80,7 @@ func TestPipeShowsProgress(t *testing.T) {
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestPipeShowsProgress$")
 	cmd.Env = append(os.Environ(), "FWKNOPD_PROGRESS=--os -", "TERM=xterm")
-	master, slave := terminal(t)
+	master, slave := pty.Open(t)
 	var report strings.Builder
 	cmd.Stdout, cmd.Stderr = &report, slave
 	in, err := cmd.StdinPipe()

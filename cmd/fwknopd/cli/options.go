@@ -106,7 +106,7 @@ type Options struct {
 	Explain bool     // --explain
 	Write   string   // --write
 
-	Last int // --last, of why and explain
+	Last int // --last, of why, explain and top
 
 	// Init; For also of grants.
 	Port       string // --port

@@ -28,8 +28,9 @@ const (
 	Status
 	Stats
 	Report
+	Top
 
-	live       = Reload | Status
+	live       = Reload | Status | Top
 	offline    = Replay | Explain
 	deciding   = offline | Stats // if it is given a configuration
 	configured = Daemon | offline | Check | Grants | Migrate | Stats
@@ -187,6 +188,7 @@ var options = []option{
 	{in: Check, name: "explain", kind: switchOn, help: "say for each keyword whether it is honoured, and how", into: func(o *Options) any { return &o.Explain }},
 
 	{in: Why, name: "last", kind: number, arg: "N", help: "how many events, 1 to 1000 (5)", into: func(o *Options) any { return &o.Last }},
+	{in: Top, name: "last", kind: number, arg: "N", help: "how many of the events that the daemon remembers come first (all on a terminal, else 10)", into: func(o *Options) any { return &o.Last }},
 	{in: Init, name: "port", kind: text, arg: "PROTO/PORT[,…]", help: "what the stanza opens, as tcp/22", into: func(o *Options) any { return &o.Port }},
 	{in: Init, name: "name", kind: text, arg: "NAME", help: "NAME of the stanza (client)", into: func(o *Options) any { return &o.Name }},
 	{in: Init, name: "for", kind: text, arg: "SOURCE", help: "networks that packets may come from (ANY)", into: func(o *Options) any { return &o.For }},

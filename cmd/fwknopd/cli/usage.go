@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report", Top: "top"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -42,6 +42,7 @@ Configure:
 Control what is open:
        fwknopd grants list|revoke|add            what is open
        fwknopd status [--json]                   how the running daemon does
+       fwknopd top                               watch it: what is open, decisions, rates
        fwknopd reload [--json]                   have it read its configuration again
        fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
@@ -124,6 +125,13 @@ Writes an HTML page of event logs (EVENT_LOG, in either form, and what replay --
 writes): one file, which loads nothing from elsewhere. For logs and captures see --report of
 --os and of replay.
 `,
+	Top: `usage: fwknopd top [options]
+
+Shows live what is open with the time left, decisions with their reasons, and the rates of
+each source. Keys: tab changes the list, up and down select, enter explains, r revokes, /
+filters, p pauses, ? helps, q quits. Where standard output is no terminal, each event is a line;
+with --json it is the object of the event log.
+`,
 	Version: `usage: fwknopd version [--json]
 `,
 	Why: `usage: fwknopd why IP [--last N] [--json] [-c FILE] [-O FILE]
@@ -193,6 +201,7 @@ var examples = map[Command][]string{
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
 	Status:  {"fwknopd status", "fwknopd status --json"},
+	Top:     {"fwknopd top", "fwknopd top --json --last 0"},
 	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
 	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
 	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},

@@ -31,9 +31,19 @@ func Status(args []string, stdout, stderr io.Writer) int {
 // withPaths runs a command that takes only the place of the control socket from the
 // configuration. Errors in it are for the daemon to say.
 func withPaths(c cli.Command, args []string, run func(*command) int, stdout, stderr io.Writer) int {
+	cmd, code := beginWithPaths(c, args, stdout, stderr)
+	if cmd == nil {
+		return code
+	}
+	return run(cmd)
+}
+
+// beginWithPaths parses the command line for withPaths. If cmd is nil, the command ends with
+// that exit code.
+func beginWithPaths(c cli.Command, args []string, stdout, stderr io.Writer) (cmd *command, code int) {
 	o, code := cli.Begin(c, args, stdout, stderr)
 	if o == nil {
-		return code
+		return nil, code
 	}
 	opts := config.FromFlags(o)
 	opts.Offline = true
@@ -41,12 +51,12 @@ func withPaths(c cli.Command, args []string, run func(*command) int, stdout, std
 		f, err := os.Open(main)
 		if err != nil {
 			inputs.PrintError(stderr, "fwknopd", cli.Rights(err))
-			return exitError
+			return nil, exitError
 		}
 		f.Close()
 	}
 	l, _ := load(opts)
-	return run(&command{o, l, stdout, stderr})
+	return &command{o, l, stdout, stderr}, exitOK
 }
 
 // AskStatus returns what the daemon with that pid file says about itself.
@@ -69,28 +79,32 @@ func statusOf(a *answer, err error) (*report.Status, error) {
 var errNotRunning = errors.New("no running fwknopd detected")
 
 // askDaemon sends a request that only a running daemon can answer.
-func (c *command) askDaemon(d time.Duration, do string) (*answer, error) {
-	socket := SocketPath(c.pidFile())
-	a, err := askTimeout(d, socket, request{Do: do})
+func (c *command) askDaemon(d time.Duration, req request) (*answer, error) {
+	a, err := askTimeout(d, SocketPath(c.pidFile()), req)
+	return a, c.daemonError(err)
+}
+
+// daemonError returns what to say of an error of the control socket.
+func (c *command) daemonError(err error) error {
 	switch {
 	case err == nil:
-		return a, nil
+		return nil
 	case !errors.Is(err, errNoDaemon):
-		return nil, fmt.Errorf("daemon: %w", err)
+		return fmt.Errorf("daemon: %w", err)
 	}
 	running, err := findDaemon(c.pidFile())
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case running.pid == 0:
-		return nil, fmt.Errorf("%w (%s)", errNotRunning, c.pidFile())
+		return fmt.Errorf("%w (%s)", errNotRunning, c.pidFile())
 	}
-	return nil, fmt.Errorf("the daemon (pid %d) does not listen at %s", running.pid, socket)
+	return fmt.Errorf("the daemon (pid %d) does not listen at %s", running.pid, SocketPath(c.pidFile()))
 }
 
 // reloadDaemon has the daemon read its configuration again and prints the verdict.
 func (c *command) reloadDaemon() int {
-	a, err := c.askDaemon(exchangeTimeout, "reload")
+	a, err := c.askDaemon(exchangeTimeout, request{Do: "reload"})
 	if err != nil {
 		return c.fail(err)
 	}
@@ -118,7 +132,7 @@ func (c *command) reloadDaemon() int {
 
 // daemonStatus prints what the daemon says about itself.
 func (c *command) daemonStatus() int {
-	s, err := statusOf(c.askDaemon(statusTimeout, "status"))
+	s, err := statusOf(c.askDaemon(statusTimeout, request{Do: "status"}))
 	switch {
 	case errors.Is(err, errNotRunning) && c.JSON():
 		c.printfln("%s", report.NotRunningJSON(c.pidFile()))

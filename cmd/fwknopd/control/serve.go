@@ -40,6 +40,7 @@ type Host struct {
 	Add    func(context.Context, Addition) (open []enforce.Grant, blocked []string, err error)
 	Reload func(ctx context.Context) (report.Reload, error)
 	Status func(ctx context.Context) report.Status
+	Feed   *Feed // nil: events cannot be watched
 }
 
 // A State is what a running daemon reports about itself.
@@ -100,25 +101,48 @@ func acceptLoop(ctx context.Context, l *net.UnixListener, s server) {
 		serving.Go(func() {
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			defer conn.Close()
-			s.serve(ctx, conn)
+			follow := s.serve(ctx, conn)
 			<-slots
+			if follow != nil {
+				follow()
+			}
 		})
 	}
 }
 
-// serve answers one request. An untrusted peer or a malformed request gets no answer.
-func (s server) serve(ctx context.Context, conn *net.UnixConn) {
+// serve answers one request. An untrusted peer or a malformed request gets no answer. What
+// follows the answer, if anything does, is left to the caller.
+func (s server) serve(ctx context.Context, conn *net.UnixConn) (follow func()) {
 	if checkPeer(conn) != nil {
-		return
+		return nil
 	}
 	conn.SetDeadline(time.Now().Add(exchangeTimeout))
 	var req request
 	in := json.NewDecoder(io.LimitReader(conn, maxRequest))
 	in.DisallowUnknownFields()
 	if in.Decode(&req) != nil {
-		return
+		return nil
 	}
-	var a answer
+	if req.Do == "events" && s.Feed != nil {
+		return s.openFeed(ctx, conn, req.Last)
+	}
+	json.NewEncoder(conn).Encode(s.answer(ctx, req)) // an error means that the client has gone
+	return nil
+}
+
+// openFeed answers a request for events, and returns what sends them.
+func (s server) openFeed(ctx context.Context, conn *net.UnixConn, last int) (follow func()) {
+	r, history, err := s.Feed.subscribe(last)
+	if err != nil {
+		json.NewEncoder(conn).Encode(answer{Error: err.Error()})
+		return nil
+	}
+	json.NewEncoder(conn).Encode(answer{History: history})
+	return func() { s.Feed.send(ctx, r, conn) }
+}
+
+// answer returns the answer to a request.
+func (s server) answer(ctx context.Context, req request) (a answer) {
 	err := req.Select.resolve(s.Line)
 	switch {
 	case err != nil:
@@ -152,7 +176,7 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) {
 	case err != nil:
 		a.Error = err.Error()
 	}
-	json.NewEncoder(conn).Encode(a) // an error means that the client has gone
+	return a
 }
 
 // listSelected returns the grants that s selects. An error that comes with grants is

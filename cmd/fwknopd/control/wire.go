@@ -17,13 +17,14 @@ import (
 )
 
 // A request is one JSON object. The answer is another one, after which the connection
-// is closed.
+// is closed; to "events" it is followed by the objects of the event log, one a line.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, events
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
 	// Connections: of what is revoked, are counted or cut; "": are not looked at.
 	Connections string `json:"connections,omitempty"`
+	Last        int    `json:"last,omitempty"` // how many of the last events are wanted
 }
 
 type answer struct {
@@ -40,6 +41,8 @@ type answer struct {
 
 	Reload *report.Reload `json:"reload,omitempty"`
 	Status *report.Status `json:"status,omitempty"`
+	// History is how many of the events that follow have happened before the request.
+	History int `json:"history,omitempty"`
 }
 
 const (
@@ -59,6 +62,7 @@ type Selection struct {
 	Port   enforce.Port `json:"port"`           // zero: any
 	Stanza int          `json:"stanza"`         // the line of SOURCE; zero: any
 	Name   string       `json:"name,omitempty"` // NAME or line, which who has the configuration makes Stanza
+	Key    string       `json:"key,omitempty"`  // of one grant, see [enforce.Grant.Key]; "": any
 }
 
 // resolve sets Stanza by Name, as line does (see [conf.Access.Line]).
@@ -81,7 +85,7 @@ type Addition struct {
 
 // Matches reports whether g is selected; of a grant with several ports one suffices.
 func (s Selection) Matches(g enforce.Grant) bool {
-	if s.Src.IsValid() && !s.Src.Contains(g.Src.Unmap()) || s.Stanza != 0 && s.Stanza != g.Stanza {
+	if s.Src.IsValid() && !s.Src.Contains(g.Src.Unmap()) || s.Stanza != 0 && s.Stanza != g.Stanza || s.Key != "" && s.Key != g.Key() {
 		return false
 	}
 	if s.Port == (enforce.Port{}) {
@@ -117,22 +121,11 @@ func hangUpError(err error) error {
 func ask(path string, req request) (*answer, error) { return askTimeout(exchangeTimeout, path, req) }
 
 func askTimeout(d time.Duration, path string, req request) (*answer, error) {
-	name, release, err := shortSocketPath(path)
-	if err != nil {
-		return nil, errNoDaemon
-	}
-	defer release()
-	conn, err := net.DialTimeout("unix", name, d)
-	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, errNoDaemon
-	}
+	conn, err := dial(d, path)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := checkPeer(conn.(*net.UnixConn)); err != nil {
-		return nil, err
-	}
 	conn.SetDeadline(time.Now().Add(d))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return nil, hangUpError(err)
@@ -145,6 +138,27 @@ func askTimeout(d time.Duration, path string, req request) (*answer, error) {
 		err = errors.New(a.Error)
 	}
 	return &a, err
+}
+
+// dial connects to the daemon at path. The error is [errNoDaemon] if none listens there.
+func dial(d time.Duration, path string) (*net.UnixConn, error) {
+	name, release, err := shortSocketPath(path)
+	if err != nil {
+		return nil, errNoDaemon
+	}
+	defer release()
+	conn, err := net.DialTimeout("unix", name, d)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, errNoDaemon
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPeer(conn.(*net.UnixConn)); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn.(*net.UnixConn), nil
 }
 
 // checkPeer returns an error unless the peer is root or has our own user id.

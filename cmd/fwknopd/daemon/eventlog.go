@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/conf"
@@ -24,6 +25,7 @@ type eventLog struct {
 	torn bool             // the file ends within a line
 	lost int              // objects since the last one that was written
 	readers
+	feed control.Feed // of all objects, in our own form, whether there is a log or not
 	logf func(sev severity, format string, args ...any)
 }
 
@@ -83,8 +85,10 @@ func (d *daemon) openEvents(s *conf.Server) {
 	d.events.open(s.EventLog, ecs)
 }
 
-// write appends one object. text is the message about the same, "" if there is none.
+// write appends one object, and passes it to those who watch. text is the message about the
+// same, "" if there is none.
 func (e *eventLog) write(object []byte, text string) {
+	e.feed.Add(object)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.file == nil {

@@ -34,7 +34,7 @@ func (d *daemon) createPIDFile() error {
 }
 
 // serveControl opens the control socket, on which other processes list, close and open
-// grants, reload the configuration and ask for the status.
+// grants, reload the configuration, ask for the status and watch the events.
 func (d *daemon) serveControl() (stop func()) {
 	if d.o.Test {
 		return func() {}
@@ -46,6 +46,7 @@ func (d *daemon) serveControl() (stop func()) {
 		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
 		Add:    d.openByHand,
 		Reload: d.reloadOnRequest, Status: d.status,
+		Feed: &d.events.feed,
 	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)

@@ -97,31 +97,56 @@ func (e *Logged) Title() string { return conf.StanzaTitle(e.Name, 0, conf.Pos{Li
 
 // Text returns the event as a line, and a line with each remedy that belongs to it.
 func (e *Logged) Text() string {
-	text := conf.Printable(e.Timestamp) + " " + e.Line() + "\n"
+	text := conf.Printable(e.Timestamp) + " " + e.Words() + "\n"
 	for _, r := range e.remedies() {
 		text += "    remedy: " + r + "\n"
 	}
 	return text
 }
 
-// Line returns the event in words, without its time and client.
-func (e *Logged) Line() string {
+// Words returns the event in words, without its time and client.
+func (e *Logged) Words() string {
 	var b strings.Builder
 	b.WriteString(e.Verdict)
+	e.writeRest(&b)
+	return conf.Printable(b.String())
+}
+
+// Line returns the event as a line without its end, for lists of events of all kinds and
+// clients.
+func (e *Logged) Line() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s", e.Timestamp, e.Type, e.Verdict)
+	if e.Src != "" {
+		fmt.Fprintf(&b, " from %s", e.Src)
+	}
+	e.writeRest(&b)
+	return conf.Printable(b.String())
+}
+
+// Outcome returns what was opened, or the numbers of a refusal, and what went wrong; "" if
+// there is nothing to say.
+func (e *Logged) Outcome() string {
+	var b strings.Builder
+	e.writeOutcome(&b)
+	return conf.Printable(strings.TrimLeft(b.String(), ":, "))
+}
+
+// writeRest writes what follows the verdict.
+func (e *Logged) writeRest(b *strings.Builder) {
 	if e.Reason != "" {
-		fmt.Fprintf(&b, " %s", e.Reason)
+		fmt.Fprintf(b, " %s", e.Reason)
 	}
 	if title := e.Title(); title != "" {
-		fmt.Fprintf(&b, " %s", title)
+		fmt.Fprintf(b, " %s", title)
 	}
 	if e.User != "" {
-		fmt.Fprintf(&b, " user %s", e.User)
+		fmt.Fprintf(b, " user %s", e.User)
 	}
 	if e.By != "" {
-		fmt.Fprintf(&b, " by the %s", e.By)
+		fmt.Fprintf(b, " by the %s", e.By)
 	}
-	e.writeOutcome(&b)
-	return conf.Printable(b.String())
+	e.writeOutcome(b)
 }
 
 // writeOutcome writes what was opened, or the numbers of a refusal, and what went wrong.
@@ -133,6 +158,8 @@ func (e *Logged) writeOutcome(b *strings.Builder) {
 		fmt.Fprintf(b, ": %s %s until %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
 	case text != "":
 		fmt.Fprintf(b, ": %s", text)
+	case e.Verdict == string(monitor.Lost):
+		fmt.Fprintf(b, ": %s", conf.Count(e.Count, "event"))
 	}
 	for _, r := range slices.Sorted(maps.Keys(e.Reasons)) {
 		fmt.Fprintf(b, " %s %d", r, e.Reasons[r])

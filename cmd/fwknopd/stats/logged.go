@@ -77,7 +77,7 @@ func (s *Stats) loggedDecision(e *report.Logged, at time.Time) {
 	}
 	c, wanted := s.decisions.add(strings.Clone(e.Verdict), policy.Reason(strings.Clone(string(e.Reason))), 1)
 	if wanted {
-		c.example(at, e.Src, e.Line())
+		c.example(at, e.Src, e.Words())
 	}
 	d := countsOf(e.Verdict, 1)
 	s.timeline.add(at, d)

@@ -1,0 +1,147 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
+)
+
+const (
+	maxReaders = 4 // of a feed
+	// keptBytes bounds the objects that a feed keeps for readers that come later, queueBytes
+	// those that wait for one reader. All kept objects fit into a queue.
+	keptBytes, queueBytes = 64 << 10, 256 << 10
+	// sendTimeout is how long a reader may stand still before its connection is closed.
+	sendTimeout = time.Minute
+)
+
+// A Feed passes the objects of the event log to the processes that watch the daemon, and keeps
+// the last ones for those that come later. The zero value is ready to use, by several
+// goroutines.
+type Feed struct {
+	mu      sync.Mutex
+	kept    queue
+	readers map[*feedReader]struct{}
+}
+
+// A feedReader is one process that watches.
+type feedReader struct {
+	queue
+	lost int           // objects since the last one in the queue
+	wake chan struct{} // has room for one signal that there is something in the queue
+}
+
+// A queue is objects, the oldest first, and how long they are together.
+type queue struct {
+	objects [][]byte
+	bytes   int
+}
+
+func (q *queue) push(object []byte) {
+	q.objects = append(q.objects, object)
+	q.bytes += len(object)
+}
+
+func (q *queue) pop() {
+	q.bytes -= len(q.objects[0])
+	q.objects[0] = nil
+	q.objects = q.objects[1:]
+}
+
+// Add passes an object on; the feed keeps it. It never waits: a reader that is too slow misses
+// objects, and is told how many.
+func (f *Feed) Add(object []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for r := range f.readers {
+		if r.lost > 0 || r.bytes+len(object) > queueBytes {
+			r.lost++
+			continue
+		}
+		r.push(object)
+		select {
+		case r.wake <- struct{}{}:
+		default:
+		}
+	}
+	for f.kept.push(object); f.kept.bytes > keptBytes; {
+		f.kept.pop()
+	}
+}
+
+var errReaders = errors.New("too many processes watch already")
+
+// subscribe returns a reader that begins with the last kept objects, of which there are
+// history.
+func (f *Feed) subscribe(last int) (r *feedReader, history int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.readers) >= maxReaders {
+		return nil, 0, errReaders
+	}
+	r = &feedReader{wake: make(chan struct{}, 1)}
+	history = max(min(last, len(f.kept.objects)), 0)
+	for _, object := range f.kept.objects[len(f.kept.objects)-history:] {
+		r.push(object)
+	}
+	r.wake <- struct{}{}
+	if f.readers == nil {
+		f.readers = make(map[*feedReader]struct{})
+	}
+	f.readers[r] = struct{}{}
+	return r, history, nil
+}
+
+func (f *Feed) unsubscribe(r *feedReader) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.readers, r)
+}
+
+// take empties the queue of a reader and returns it as lines. The last one may say how many
+// objects are missing after the others.
+func (f *Feed) take(r *feedReader) (lines []byte) {
+	f.mu.Lock()
+	q, lost := r.queue, r.lost
+	r.queue, r.lost = queue{}, 0
+	f.mu.Unlock()
+	lines = make([]byte, 0, q.bytes+len(q.objects))
+	for _, object := range q.objects {
+		lines = append(append(lines, object...), '\n')
+	}
+	if lost > 0 {
+		ev := monitor.Event{Kind: monitor.Lost, Time: time.Now(), Count: lost}
+		lines = append(append(lines, report.EventJSON(&ev, "")...), '\n')
+	}
+	return lines
+}
+
+// send writes what comes to a reader, until ctx is done or the reader has gone or stands still.
+func (f *Feed) send(ctx context.Context, r *feedReader, conn *net.UnixConn) {
+	defer f.unsubscribe(r)
+	conn.SetReadDeadline(time.Time{})
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		io.Copy(io.Discard, conn) // ends when the reader goes, or conn is closed
+	}()
+	for {
+		select {
+		case <-r.wake:
+		case <-gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+		conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+		if _, err := conn.Write(f.take(r)); err != nil {
+			return
+		}
+	}
+}
