@@ -158,7 +158,7 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 	counts := make(map[string]int)
 	for i := range rounds {
 		s.message("--test") // not sent yet
-		half, ready := s.worker(), s.said("at work")
+		half, ready, earlier := s.worker(), s.said("at work"), s.said("[+] opened ")
 		if i%2 == 1 {
 			half = s.cmd.Process.Pid
 		}
@@ -170,11 +170,11 @@ func TestE2EKilledAtAnyMoment(t *testing.T) {
 		opened := false
 		if i%2 == 1 {
 			s.cmd.Wait()
-			opened = s.said("[+] opened ") > 0 || !s.shut() // before the output is emptied
+			opened = s.said("[+] opened ") > earlier || !s.shut() // before the output is emptied
 			s.start()
 		} else {
 			wait.For(t, "the next worker", func() bool { return s.said("at work") > ready })
-			opened = s.said("[+] opened ") > 0 || !s.shut()
+			opened = s.said("[+] opened ") > earlier || !s.shut()
 		}
 		if !wait.Until(wait.Timeout, s.shut) {
 			t.Fatalf("round %d: it is still open", i)
