@@ -79,7 +79,11 @@ func decodeEntry(b []byte) (t tuple, ok bool) {
 	}
 	get := func(b []byte, kind uint16) []byte {
 		attrs, err := netlink.UnmarshalAttributes(b)
-		ok = ok && err == nil
+		size := 0
+		for _, a := range attrs {
+			size += (int(a.Length) + 3) &^ 3
+		}
+		ok = ok && err == nil && size >= len(b) // else attributes without a length were passed over
 		for _, a := range attrs {
 			if a.Type&^(netlink.Nested|netlink.NetByteOrder) == kind {
 				return a.Data
