@@ -104,17 +104,10 @@ func started(t *testing.T, f *fake, width, height int) *model {
 	return m
 }
 
-// send sends messages, and what the commands that they lead to return but for ticks.
+// send sends messages, none of them a tick, and what the commands that they lead to return.
 func send(m *model, msgs ...tea.Msg) {
 	for _, msg := range msgs {
 		_, cmd := m.Update(msg)
-		if cmd == nil {
-			continue
-		}
-		if _, ticks := msg.(tickMsg); ticks {
-			cmd = m.poll(m.now) // without the next tick, which waits
-			continue
-		}
 		send(m, results(cmd)...)
 	}
 }
@@ -270,8 +263,8 @@ func TestSelection(t *testing.T) {
 	m := started(t, newFake(), 100, 30)
 	at := func(want string) {
 		t.Helper()
-		if e := m.shownEvents()[m.selected(eventPane)]; !strings.Contains(e.text, want) {
-			t.Errorf("selected: %s, want %s", e.text, want)
+		if e := m.shownEvents()[m.selected(eventPane)]; !strings.Contains(e.Line(), want) {
+			t.Errorf("selected: %s, want %s", e.Line(), want)
 		}
 	}
 	at("suppressed")
