@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -17,6 +18,9 @@ const (
 	// keptBytes bounds the objects that a feed keeps for readers that come later, queueBytes
 	// those that wait for one reader. All kept objects fit into a queue.
 	keptBytes, queueBytes = 64 << 10, 256 << 10
+	// sendPause is between two writes to a reader, unless its queue is half full: many objects
+	// wake it seldom then, and the first one after a while comes at once.
+	sendPause = time.Second
 	// sendTimeout is how long a reader may stand still before its connection is closed.
 	sendTimeout = time.Minute
 )
@@ -28,13 +32,23 @@ type Feed struct {
 	mu      sync.Mutex
 	kept    queue
 	readers map[*feedReader]struct{}
+	pause   time.Duration // 0: sendPause
 }
 
 // A feedReader is one process that watches.
 type feedReader struct {
 	queue
-	lost int           // objects since the last one in the queue
-	wake chan struct{} // has room for one signal that there is something in the queue
+	lost int // objects since the last one in the queue
+	// Both have room for one signal: there is something in the queue, it is half full.
+	wake, full chan struct{}
+}
+
+// notify puts a signal into a channel, if there is none.
+func notify(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 // A queue is objects, the oldest first, and how long they are together.
@@ -65,9 +79,8 @@ func (f *Feed) Add(object []byte) {
 			continue
 		}
 		r.push(object)
-		select {
-		case r.wake <- struct{}{}:
-		default:
+		if notify(r.wake); r.bytes > queueBytes/2 {
+			notify(r.full)
 		}
 	}
 	for f.kept.push(object); f.kept.bytes > keptBytes; {
@@ -85,12 +98,12 @@ func (f *Feed) subscribe(last int) (r *feedReader, history int, err error) {
 	if len(f.readers) >= maxReaders {
 		return nil, 0, errReaders
 	}
-	r = &feedReader{wake: make(chan struct{}, 1)}
+	r = &feedReader{wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	history = max(min(last, len(f.kept.objects)), 0)
 	for _, object := range f.kept.objects[len(f.kept.objects)-history:] {
 		r.push(object)
 	}
-	r.wake <- struct{}{}
+	notify(r.wake)
 	if f.readers == nil {
 		f.readers = make(map[*feedReader]struct{})
 	}
@@ -131,9 +144,19 @@ func (f *Feed) send(ctx context.Context, r *feedReader, conn *net.UnixConn) {
 		defer close(gone)
 		io.Copy(io.Discard, conn) // ends when the reader goes, or conn is closed
 	}()
-	for {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for ; ; pause.Reset(cmp.Or(f.pause, sendPause)) {
 		select {
 		case <-r.wake:
+		case <-gone:
+			return
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-pause.C:
+		case <-r.full:
 		case <-gone:
 			return
 		case <-ctx.Done():

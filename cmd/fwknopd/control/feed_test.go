@@ -23,7 +23,7 @@ func serveFeed(t *testing.T) (f *Feed, l Live, stop func()) {
 	t.Helper()
 	p := newPlace(t, false)
 	h := testHost
-	h.Feed = new(Feed)
+	h.Feed = &Feed{pause: time.Millisecond}
 	end, err := Serve(filepath.Join(p.dir, "fwknopd.sock"), new(enforce.Recorder), h)
 	if err != nil {
 		t.Fatal(err)
@@ -163,6 +163,38 @@ func TestFeedSlowReader(t *testing.T) {
 	f.Add([]byte(`{"n":-1}`))
 	if line, _ := bufio.NewReader(slow).ReadString('\n'); line != "{\"n\":-1}\n" {
 		t.Errorf("%q after the loss", line)
+	}
+}
+
+// Many objects come together: the first one at once, the others after the pause, or when the
+// queue is half full.
+func TestFeedGathers(t *testing.T) {
+	f, l, _ := serveFeed(t)
+	f.pause = time.Hour
+	conn := dialFeed(t, l)
+	in := bufio.NewReader(conn)
+	in.ReadString('\n') // the answer
+	wants := func(want string) {
+		t.Helper()
+		if line, err := in.ReadString('\n'); line != want+"\n" {
+			t.Fatalf("%.20q, %v, want %.20q", line, err, want)
+		}
+	}
+	wait.For(t, "an empty queue", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for r := range f.readers {
+			return len(r.wake) == 0
+		}
+		return false
+	})
+	long := strings.Repeat("x", queueBytes/4)
+	for range 2 {
+		f.Add([]byte(long))
+	}
+	f.Add([]byte("half"))
+	for _, want := range []string{long, long, "half"} {
+		wants(want)
 	}
 }
 

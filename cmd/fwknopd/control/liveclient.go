@@ -55,12 +55,8 @@ func (l Live) Revoke(key string) error {
 	return err
 }
 
-const (
-	maxObject = 1 << 20 // bytes of an object of the event log
-	// readPause is between two reads: many events cost little then, and the first one after a
-	// while comes at once.
-	readPause = time.Second
-)
+// maxObject bounds an object of the event log.
+const maxObject = 1 << 20
 
 // Follow reads the objects of the event log as they happen, until ctx is done or the daemon
 // goes, which is an error. take gets the last ones first, at most that many, also if there are
@@ -83,13 +79,7 @@ func (l Live) Follow(ctx context.Context, last int, take func([][]byte)) error {
 	}
 	take(lines)
 	conn.SetDeadline(time.Time{})
-	for pause := time.NewTimer(0); ; {
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
-		}
+	for {
 		switch lines, err := in.read(); {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -97,9 +87,6 @@ func (l Live) Follow(ctx context.Context, last int, take func([][]byte)) error {
 			return err
 		case len(lines) > 0:
 			take(lines)
-		}
-		if pause.Reset(readPause); in.full {
-			pause.Reset(0)
 		}
 	}
 }
@@ -110,7 +97,6 @@ type lineReader struct {
 	buf  []byte   // for one read
 	rest []byte   // the beginning of the next line
 	next [][]byte // lines that were read too early
-	full bool     // there may be more to read
 }
 
 // history reads the answer and the objects that it announces.
@@ -150,7 +136,6 @@ func (in *lineReader) read() (lines [][]byte, err error) {
 	if err != nil {
 		return nil, endError(err)
 	}
-	in.full = n == len(in.buf)
 	in.rest = append(in.rest, in.buf[:n]...)
 	whole := bytes.LastIndexByte(in.rest, '\n') + 1
 	if whole == 0 && len(in.rest) > maxObject {

@@ -18,7 +18,7 @@ type event struct {
 	report.Logged
 	id   int       // counts events, from 1
 	at   time.Time // zero: it has none
-	text string    // what the filter looks into, in lower case
+	text string    // what a filter looks into, in lower case; "" until one has
 }
 
 // parseEvent returns the event of an object; ok is false for what is none.
@@ -31,7 +31,18 @@ func parseEvent(object []byte, id int) (e event, ok bool) {
 	if err != nil {
 		at = time.Time{}
 	}
-	return event{l, id, at, strings.ToLower(l.Line())}, true
+	return event{Logged: l, id: id, at: at}, true
+}
+
+// matches reports whether a filter, in lower case, finds the event.
+func (e *event) matches(filter string) bool {
+	if filter == "" {
+		return true
+	}
+	if e.text == "" {
+		e.text = strings.ToLower(e.Line())
+	}
+	return strings.Contains(e.text, filter)
 }
 
 // what names the kind of event in a word or two.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -104,13 +105,11 @@ func started(t *testing.T, f *fake, width, height int) *model {
 	return m
 }
 
-// send sends messages, and what the commands that they lead to return but for ticks.
+// send sends messages, none of them a tick, and what the commands that they lead to return.
 func send(m *model, msgs ...tea.Msg) {
 	for _, msg := range msgs {
 		_, cmd := m.Update(msg)
-		if _, ticks := msg.(tickMsg); !ticks { // a tick's commands are the polls and the next tick
-			send(m, results(cmd)...)
-		}
+		send(m, results(cmd)...)
 	}
 }
 
@@ -181,7 +180,7 @@ func TestViews(t *testing.T) {
 		width, height int
 		do            func(*model, *fake)
 	}{
-		{"top", 100, 30, second},
+		{"top", 100, 24, second},
 		{"small", 40, 12, second},
 		{"smallgrants", 40, 12, func(m *model, f *fake) { second(m, f); press(m, "tab", "tab") }},
 		{"explained", 80, 24, func(m *model, f *fake) { second(m, f); press(m, "down", "down", "enter") }},
@@ -205,6 +204,21 @@ func TestViews(t *testing.T) {
 			tt.do(m, f)
 			golden.Compare(t, "testdata/"+tt.file+".txt", []byte(screen(t, m)))
 		})
+	}
+}
+
+// README shows the view as it is.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := os.ReadFile("testdata/top.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), "```\n"+string(view)+"```\n") {
+		t.Error("README does not show testdata/top.txt")
 	}
 }
 
@@ -265,8 +279,8 @@ func TestSelection(t *testing.T) {
 	m := started(t, newFake(), 100, 30)
 	at := func(want string) {
 		t.Helper()
-		if e := m.shownEvents()[m.selected(eventPane)]; !strings.Contains(e.text, want) {
-			t.Errorf("selected: %s, want %s", e.text, want)
+		if e := m.shownEvents()[m.selected(eventPane)]; !strings.Contains(e.Line(), want) {
+			t.Errorf("selected: %s, want %s", e.Line(), want)
 		}
 	}
 	at("suppressed")

@@ -286,7 +286,7 @@ func (m *model) shownGrants() []*grant {
 // shownEvents returns the events that the filter finds, the newest first.
 func (m *model) shownEvents() []*event {
 	filter := strings.ToLower(m.filter)
-	list := filtered(m.events, func(e *event) bool { return strings.Contains(e.text, filter) })
+	list := filtered(m.events, func(e *event) bool { return e.matches(filter) })
 	slices.Reverse(list)
 	return list
 }
