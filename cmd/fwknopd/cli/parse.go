@@ -169,29 +169,13 @@ func (l *commaList) Set(s string) error {
 // validate checks what pflag cannot: actions exclude each other, and only some commands
 // have operands.
 func (o *Options) validate(c Command) error {
-	var actions []string
-	for d := range c.rows() {
-		if !o.set[d.name] {
-			continue
-		}
-		switch {
-		case d.action:
-			actions = append(actions, "--"+d.name)
-		case d.kind == ignored || d.kind == ignoredText:
-			o.Obsolete = append(o.Obsolete, "--"+d.name)
-		case c == Daemon && o.OS && !slices.Contains(withOS, d.name):
-			o.Obsolete = append(o.Obsolete, "--"+d.name)
-		case d.kind == absent || d.kind == absentText:
-			return fmt.Errorf("--%s: this program has no such test mode", d.name)
-		}
-	}
+	actions, err := o.actions(c)
 	switch {
-	case o.Help:
-		return nil
+	case err != nil || o.Help:
+		return err
 	case o.Version:
 		return o.checkFormat(c)
-	}
-	if c == Client {
+	case c == Client:
 		return o.validateClient()
 	}
 	if o.KeyGenFile != "" && !o.KeyGen {
@@ -207,17 +191,45 @@ func (o *Options) validate(c Command) error {
 		sort.Strings(actions)
 		return usagef("%s exclude each other", strings.Join(actions, " and "))
 	}
-	if len(o.Operands) > 0 && (c&(Check|Version|live) != 0 || c == Daemon && !o.OS) {
-		if meant := conf.NearestOf(o.Operands[0], names()); c == Daemon && meant != "" {
-			return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
-		}
-		return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)
+	if err := o.checkOperands(c); err != nil {
+		return err
 	}
 	if err := o.checkFormat(c); err != nil {
 		return err
 	}
 	o.complete()
 	return nil
+}
+
+// actions returns the options that were given and are actions, and notes those without effect.
+func (o *Options) actions(c Command) (list []string, err error) {
+	for d := range c.rows() {
+		if !o.set[d.name] {
+			continue
+		}
+		switch {
+		case d.action:
+			list = append(list, "--"+d.name)
+		case d.kind == ignored || d.kind == ignoredText:
+			o.Obsolete = append(o.Obsolete, "--"+d.name)
+		case c == Daemon && o.OS && !slices.Contains(withOS, d.name):
+			o.Obsolete = append(o.Obsolete, "--"+d.name)
+		case d.kind == absent || d.kind == absentText:
+			return nil, fmt.Errorf("--%s: this program has no such test mode", d.name)
+		}
+	}
+	return list, nil
+}
+
+// checkOperands returns an error for operands of a command that has none.
+func (o *Options) checkOperands(c Command) error {
+	if len(o.Operands) == 0 || c&(Check|Version|live) == 0 && (c != Daemon || o.OS) {
+		return nil
+	}
+	if meant := conf.NearestOf(o.Operands[0], names()); c == Daemon && meant != "" {
+		return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
+	}
+	return usagef("unexpected argument %q (see %s --help)", o.Operands[0], c)
 }
 
 // checkCompanions returns an error for an option without the action that it belongs to.
