@@ -23,6 +23,7 @@ import (
 	"fwknopd/enforce/conntrack"
 	"fwknopd/enforce/iptables"
 	"fwknopd/enforce/nftables"
+	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
@@ -288,14 +289,11 @@ func (f *protectedHost) wantEnd(g enforce.Grant) {
 	if !f.reachable() {
 		f.t.Error("shut too early")
 	}
-	wait.At(g.Expires.Add(time.Second + tickTime))
+	wait.At(g.Expires.Add(enforcetest.KernelLate))
 	if f.reachable() {
 		f.t.Error("open a second after its time")
 	}
 }
-
-// tickTime is above what the kernel's clock of rules, which counts seconds, is behind: a tick.
-const tickTime = 20 * time.Millisecond
 
 func kill(t *testing.T, pid string) {
 	t.Helper()
