@@ -194,7 +194,8 @@ func (t *grants) summary(n int) List[Grant] {
 func (r *grantRow) summary() Grant {
 	g := Grant{Src: r.src.String(), Ports: append([]string{}, r.ports...), Stanza: r.stanza, User: r.user, Start: r.at, End: r.end, Ended: r.ended}
 	if !r.expires.IsZero() && !r.at.IsZero() {
-		g.For = r.expires.Sub(r.at)
+		// Times are granted in whole seconds; a log leaves out what its ends have beyond them.
+		g.For = (r.expires.Sub(r.at) + time.Second - 1).Truncate(time.Second)
 	}
 	if g.Ended == "" {
 		g.Ended = StillOpen

@@ -137,3 +137,14 @@ func TestTakeEvent(t *testing.T) {
 		}
 	}
 }
+
+// Grants last whole seconds, also if the log has left out what their end has beyond them.
+func TestGrantTimeIsWhole(t *testing.T) {
+	s := New(nil)
+	e := entry(report.Granted, source(1), t0.Add(830*time.Millisecond), 20*time.Second)
+	e.Grant.Expires = e.Grant.Expires.Truncate(time.Second)
+	s.Decision(e)
+	if got := s.Summary(About{}, Full).Grants.Shown[0].For; got != 20*time.Second {
+		t.Errorf("for %v", got)
+	}
+}
