@@ -274,7 +274,7 @@ class Chart {
     const axis = { stroke: () => colour("soft"), font: "12px system-ui, sans-serif", ticks: { show: false } };
     const grid = { stroke: () => colour("rule"), width: 1 };
     return {
-      width: this.pixels(), height, legend: { show: false }, padding: [8, 20, labelled ? 0 : 4, 0],
+      width: this.pixels(), height, legend: { show: false }, padding: [8, 32, labelled ? 0 : 4, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: {
         sync: { key: "timeline" }, y: false, points: { show: false },
