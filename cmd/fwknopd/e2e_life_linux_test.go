@@ -211,7 +211,7 @@ func TestE2EStoppedWorker(t *testing.T) {
 	s := newSite(t, "nftables")
 	s.configure("KNOPWATCHD_CHECK_INTERVAL 1;\n", stanza(""))
 	s.start()
-	worker := s.worker()
+	worker, ready := s.worker(), s.said("at work")
 	if err := syscall.Kill(worker, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,8 @@ func TestE2EStoppedWorker(t *testing.T) {
 	if !wait.Until(wait.Timeout, func() bool { w := s.worker(); return w != 0 && w != worker }) {
 		t.Fatal("no new worker")
 	}
-	s.state() // the new worker is at work
+	wait.For(t, "the new worker", func() bool { return s.said("at work") > ready })
+	s.state()
 	s.knock(ask()...)
 	if !s.open() {
 		t.Error("the new worker opens nothing")
