@@ -29,6 +29,29 @@ func osLogBesideGrep(t *testing.T, b *bench) {
 	}
 }
 
+// pageLines is the size of the log for the measurement of --report.
+const pageLines = 5_000_000
+
+// pageBesideText compares the page that --os --report writes of a log with the text report of the
+// same file, and bounds its memory and size.
+func pageBesideText(t *testing.T, b *bench) {
+	dir := t.TempDir()
+	log, page := filepath.Join(dir, "net.log"), filepath.Join(dir, "page.html")
+	writeNetLog(t, log, pageLines)
+	says := fmt.Sprintf("%d records", pageLines)
+	us, _ := b.beside(t, comparison{
+		work: fmt.Sprintf("`--os --report` of a log of %d lines", pageLines), units: pageLines, unit: "line", peer: "our own `--os`",
+		ours:   job{args: []string{"--os", log, "--report", page}, says: says, times: 1},
+		theirs: job{args: []string{b.program, "--os", log}, says: says, times: 1},
+	})
+	if us.kib > 128<<10 {
+		t.Errorf("%d MiB resident, want at most 128", us.kib>>10)
+	}
+	if info, err := os.Stat(page); err != nil || info.Size() > 1<<20 {
+		t.Errorf("the page: %v, %v", info, err)
+	}
+}
+
 // writeNetLog writes a log like that of a border router: six of ten lines are SYNs, from
 // 50,000 sources, the others UDP, ICMP, and lines of other programs.
 func writeNetLog(t *testing.T, name string, lines int) {

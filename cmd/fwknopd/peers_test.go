@@ -35,6 +35,7 @@ func TestBeside(t *testing.T) {
 	t.Run("replay of noise", func(t *testing.T) { replayBesideC(t, b, 5_000, 99) })
 	t.Run("os of a capture", func(t *testing.T) { osCaptureBesideP0f(t, b) })
 	t.Run("os of a log", func(t *testing.T) { osLogBesideGrep(t, b) })
+	t.Run("page of a log", func(t *testing.T) { pageBesideText(t, b) })
 	if err := os.WriteFile(file, []byte(b.table(t)), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -146,8 +146,8 @@ func (c *Counter) Numbered() iter.Seq2[int, *Source] {
 	}
 }
 
-// Signatures returns every signature that SYNs of s match, the specific ones in file order, then
-// the guesses, once each. Those of a source with one kind of SYN are to be read only.
+// Signatures returns every signature that SYNs of s match, in file order, once each. Those of a
+// source with one kind of SYN are to be read only.
 func (c *Counter) Signatures(s *Source) []*fingerprint.Signature {
 	if s.n == 1 && s.results[0] >= 0 { // most sources
 		return c.opt.Matcher.Result(fingerprint.ID(s.results[0]))

@@ -11,6 +11,9 @@ const (
 	// MaxWithPorts is how many sources have their ports counted for sure. Further ones compete
 	// for these places, and those with most records win.
 	MaxWithPorts = 1 << 13
+	// portSample is of how many SYNs one is counted by port once there are more sources: those
+	// with many SYNs, whose ports are asked for, have them all the same.
+	portSample = 4
 	// portsOfSource is how many ports of a source are told apart.
 	portsOfSource = 7
 )

@@ -123,7 +123,7 @@ func (t *table) flush() {
 		if e.result != noResult {
 			t.addResult(s, e.result)
 		}
-		if t.ports != nil {
+		if t.ports != nil && (i%portSample == 0 || t.n <= MaxWithPorts) {
 			t.ports.add(place, parse.Port{Proto: parse.TCP, Number: e.port})
 		}
 	}
