@@ -1,6 +1,9 @@
 package ingest
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Stats give the counts and places of a source, each looked up by its method: Stats
 // itself costs nothing, and a caller of one method does not pay for the others.
@@ -46,6 +49,11 @@ type Counts struct {
 	Untimed   uint64 // events without a time that can be read
 	Forged    uint64 // events of log lines that show that a program wrote them, not the kernel
 	Lost      uint64 // records the kernel or a rotation dropped before we could read them
+}
+
+// String says what became of the records.
+func (c Counts) String() string {
+	return fmt.Sprintf("%d records = %d events + %d not ours + %d malformed", c.Records, c.Events, c.NotOurs, c.Malformed)
 }
 
 // Add sums c and d.

@@ -83,7 +83,6 @@ func parseRule(line string) (chain string, s spec, ok bool) {
 		return "", spec{}, false
 	}
 	chain = words[1]
-	to := "" // the option that s.to is of
 	for w := words[2:]; len(w) > 0; {
 		if len(w) == 1 { // an option without value, or half a line
 			s.unknown = true
@@ -94,13 +93,7 @@ func parseRule(line string) (chain string, s spec, ok bool) {
 			w = w[1:]
 			continue
 		}
-		if s.to != "" && to == "" {
-			to = w[0]
-		}
 		w = w[2:]
-	}
-	if to != "" && to != toOption[s.target] {
-		s.unknown = true
 	}
 	return chain, s, s.target != ""
 }
@@ -131,9 +124,12 @@ func (s *spec) option(name, value string) bool {
 	case "--comment":
 		s.comment = value
 	case "-j":
+		again := s.target != ""
 		s.target = value
-	case "--to-destination", "--to-source", "--to-ports":
+		return !again
+	case "--to-destination", "--to-source", "--to-ports": // behind the target that has it
 		s.to = value
+		return name == toOption[s.target]
 	default:
 		return false
 	}

@@ -154,8 +154,8 @@ func printSummary(w io.Writer, read ingest.Counts, c *sources.Counter) {
 			named++
 		}
 	}
-	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed; %d SYNs from %d sources, %d named, %d unnamed\n",
-		read.Records, read.Events, read.NotOurs, read.Malformed, t.SYNs, t.Sources, named, t.Sources-named)
+	fmt.Fprintf(w, "fwknopd: %s; %d SYNs from %d sources, %d named, %d unnamed\n",
+		read, t.SYNs, t.Sources, named, t.Sources-named)
 	for _, note := range c.Notes() {
 		fmt.Fprintf(w, "fwknopd: %s\n", note)
 	}

@@ -1,5 +1,6 @@
 // Package osreport implements `fwknopd --os`: it reads logs and captures and reports
-// which operating systems their SYNs came from. It needs neither root nor a
+// which operating systems their SYNs came from. It summarizes them, and event logs, for
+// --summary and its kin and for `stats` and `report`. It needs neither root nor a
 // configuration.
 package osreport
 

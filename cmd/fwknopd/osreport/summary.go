@@ -50,8 +50,7 @@ func (o *Options) Summarize(ctx context.Context, out summaries.Output, onlyEvent
 	if err := out.Write(total.Stats, about, stdout); err != nil {
 		return err
 	}
-	c := &about.Counts
-	fmt.Fprintf(stderr, "fwknopd: %d records = %d events + %d not ours + %d malformed\n", c.Records, c.Events, c.NotOurs, c.Malformed)
+	fmt.Fprintf(stderr, "fwknopd: %s\n", about.Counts)
 	log.Outcomes(parts...)
 	return reason
 }

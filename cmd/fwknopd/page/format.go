@@ -52,7 +52,7 @@ func clock(t time.Time) string {
 	if t.IsZero() {
 		return none
 	}
-	return t.UTC().Format("2006-01-02 15:04:05")
+	return t.UTC().Format(time.DateTime)
 }
 
 // span returns a duration as its two largest units, such as "3 h 20 min".

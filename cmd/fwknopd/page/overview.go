@@ -11,6 +11,9 @@ func writeOverview(d *doc, s *stats.Summary) {
 	granted, refused := verdicts(s)
 	if granted+refused > 0 || len(s.Decisions) > 0 {
 		writeFigure(d, "Granted", number(granted), "granted")
+		if s.NotOpened > 0 {
+			writeFigure(d, "Of these not opened", number(s.NotOpened), "refused")
+		}
 		writeFigure(d, "Refused", number(refused), "refused")
 	}
 	writeFigure(d, "Sources", total(s.Sources.Total, s.Sources.AtLeast), "")

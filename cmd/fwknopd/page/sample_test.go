@@ -46,6 +46,7 @@ func sample(n sizes) *stats.Summary {
 	s.Decisions = sampleDecisions(s.Timeline.Buckets)
 	s.Knocks = stats.List[stats.Knock]{Total: n.others, Shown: sampleKnocks(r, n.others)}
 	s.Grants = stats.List[stats.Grant]{Total: 3 * n.others, Shown: sampleGrants(r, n.others)}
+	s.NotOpened = 2
 	s.Unknown = stats.List[stats.Unknown]{Total: n.others, Shown: sampleUnknown(n.others)}
 	s.Accounting = stats.Accounting{NotOurs: 87_990, Malformed: 7, Bytes: 1_430_224_117, Untimed: 12, Lost: 341}
 	for i := range s.Timeline.Buckets {

@@ -85,7 +85,7 @@ type run struct {
 func (o *options) replay(ctx context.Context) error {
 	raiseGCTarget()
 	c := &frameFilter{}
-	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), form: formOf(o.Options), color: cli.Color(o.stdout)}
+	r := &run{out: bufio.NewWriterSize(o.stdout, 64<<10), form: formOf(o.Options), color: cli.Color(o.stdout), quiet: o.quiet}
 	var err error
 	if r.decider, err = o.load("", c); err != nil {
 		return err

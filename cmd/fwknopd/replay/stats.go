@@ -34,7 +34,6 @@ func (o *options) collect(r *run) error {
 		return err
 	}
 	r.stats = stats.New(systems.Matcher())
-	r.quiet = o.quiet
 	return nil
 }
 

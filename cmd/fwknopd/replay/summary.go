@@ -65,8 +65,7 @@ func (t *decisionCounts) countReason(d *policy.Decision) {
 // printSummary prints counts that account for every record and every event.
 func (r *run) printSummary(w io.Writer) {
 	c := r.src.Stats().Counts()
-	fmt.Fprintf(w, "fwknopd: %d records = %d events + %d not ours + %d malformed (%d bytes)\n",
-		c.Records, c.Events, c.NotOurs, c.Malformed, c.Bytes)
+	fmt.Fprintf(w, "fwknopd: %s (%d bytes)\n", c, c.Bytes)
 	if c.Forged > 0 {
 		fmt.Fprintf(w, "fwknopd: %s of log lines that show that a program wrote them, not the kernel\n", conf.Count(int(c.Forged), "event"))
 	}

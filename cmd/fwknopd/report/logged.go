@@ -74,8 +74,14 @@ func (e *Logged) Untold() int {
 func (e *Logged) IsEvent() bool { return e.V == 1 && e.Type != "" && e.Verdict != "" }
 
 // Time returns when it was; zero if the record had no time.
-func (e *Logged) Time() time.Time {
-	t, err := time.Parse(time.RFC3339, e.Timestamp)
+func (e *Logged) Time() time.Time { return timeOf(e.Timestamp) }
+
+// Expires returns when the grant ends; zero if it has no end, or there is none.
+func (e *Logged) Expires() time.Time { return timeOf(e.Grant.Expires) }
+
+// timeOf reads a time as objects have it, in UTC; zero if text is none.
+func timeOf(text string) time.Time {
+	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return time.Time{}
 	}

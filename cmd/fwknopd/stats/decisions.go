@@ -65,7 +65,7 @@ func (t *decisions) merge(o *decisions) {
 // summary returns all reasons, most decisions first.
 func (t *decisions) summary() []Decision {
 	best := newTop(len(t.kinds), func(a, b Decision) int {
-		return cmp.Or(compareCounts(b.N, a.N), cmp.Compare(a.Verdict, b.Verdict), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Verdict, b.Verdict), cmp.Compare(a.Reason, b.Reason))
 	})
 	for i := range t.kinds {
 		c := &t.kinds[i]
@@ -87,12 +87,4 @@ func countsOf(verdict string, n uint64) counts {
 		return counts{other: n}
 	}
 	return counts{}
-}
-
-// named returns a time if RFC 3339 can name it, else zero.
-func named(t time.Time) time.Time {
-	if t.IsZero() || t.Unix() > lastSecond {
-		return time.Time{}
-	}
-	return t.UTC()
 }

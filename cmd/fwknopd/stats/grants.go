@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/monitor"
 )
 
 // maxGrants is how many grants are kept, the latest.
@@ -54,9 +54,10 @@ type grantRow struct {
 
 // grants are grants in the order of their start.
 type grants struct {
-	rows  []*grantRow // the last ones
-	total int
-	open  map[grantKey]*grantRow
+	rows      []*grantRow // the last ones
+	total     int
+	notOpened uint64 // of total
+	open      map[grantKey]*grantRow
 }
 
 // grant enters what is granted, but for ports that are open as long already; confirmed says that
@@ -135,38 +136,38 @@ func (t *grants) endPort(k grantKey, at time.Time, how string) bool {
 
 // refuse enters that a grant was not opened.
 func (t *grants) refuse(o opening) {
-	known := false
+	if !t.fail(o) {
+		t.add(&grantRow{opening: o, ended: NotOpened})
+		t.notOpened++
+	}
+}
+
+// fail enters that the firewall returned an error: a grant that it has not opened will not be open.
+// It reports whether there is one.
+func (t *grants) fail(o opening) (known bool) {
 	for _, port := range o.ports {
 		if r := t.open[o.key(port)]; r != nil && !r.confirmed {
 			known = t.endPort(o.key(port), time.Time{}, NotOpened)
 		}
 	}
-	if !known {
-		t.add(&grantRow{opening: o, ended: NotOpened})
+	if known {
+		t.notOpened++
 	}
-}
-
-// fail enters that the firewall returned an error: a grant that it has not opened will not be open.
-func (t *grants) fail(o opening) {
-	for _, port := range o.ports {
-		if r := t.open[o.key(port)]; r != nil && !r.confirmed {
-			t.endPort(o.key(port), time.Time{}, NotOpened)
-		}
-	}
+	return known
 }
 
 // logged enters an event of the event log.
-func (t *grants) logged(verdict string, o opening) {
-	switch verdict {
-	case "granted", "extended", "adopted", "repaired":
+func (t *grants) logged(kind monitor.Kind, o opening) {
+	switch kind {
+	case monitor.Granted, monitor.Extended, monitor.Adopted, monitor.Repaired:
 		t.grant(o, true)
-	case "kept":
+	case monitor.Kept:
 		t.grant(o, true) // nothing is fresh, unless the log begins later
-	case report.Expired, "revoked":
-		t.end(o, verdict)
-	case report.Refused:
+	case monitor.Expired, monitor.Revoked:
+		t.end(o, string(kind))
+	case monitor.Refused:
 		t.refuse(o)
-	case "failed":
+	case monitor.Failed:
 		t.fail(o)
 	}
 }
@@ -177,6 +178,7 @@ func (t *grants) merge(o *grants) {
 		t.add(r)
 	}
 	t.total += o.total - len(o.rows)
+	t.notOpened += o.notOpened
 }
 
 // summary returns the latest grants, at most n.

@@ -118,6 +118,31 @@ func TestGrantsOfEventLog(t *testing.T) {
 	}
 }
 
+// Events of the monitor that are about no grant, a refused command and an error of the firewall,
+// are none; what was decided and not opened is counted.
+func TestNotOpened(t *testing.T) {
+	s := New(nil)
+	for _, line := range []string{
+		`{"v":1,"timestamp":"2026-11-27T09:00:00Z","event_type":"decision","verdict":"granted","reason":"spa.granted","src_ip":"10.0.0.1","grant":{"src":"10.0.0.1","ports":["tcp/22"],"expires":"2026-11-27T09:00:30Z"}}`,
+		`{"v":1,"timestamp":"2026-11-27T09:00:00Z","event_type":"grant","verdict":"failed","src_ip":"10.0.0.1","error":"busy","grant":{"src":"10.0.0.1","ports":["tcp/22"],"expires":"2026-11-27T09:00:30Z"}}`,
+		`{"v":1,"timestamp":"2026-11-27T09:00:01Z","event_type":"grant","verdict":"refused","src_ip":"10.0.0.2","error":"too many","grant":{"src":"10.0.0.2","ports":["tcp/22"],"expires":"2026-11-27T09:00:31Z"}}`,
+		`{"v":1,"timestamp":"2026-11-27T09:00:02Z","event_type":"grant","verdict":"refused","src_ip":"10.0.0.3","command":"reboot","error":"no"}`,
+		`{"v":1,"timestamp":"2026-11-27T09:00:03Z","event_type":"grant","verdict":"failed","error":"nft: busy"}`,
+	} {
+		var ev parse.Event
+		if taken, err := s.Line([]byte(line), &ev); !taken || err != nil {
+			t.Fatalf("%s: %v, %v", line, taken, err)
+		}
+	}
+	want := []string{"10.0.0.2 tcp/22 30s not opened", "10.0.0.1 tcp/22 30s not opened"}
+	if diff := cmp.Diff(want, ends(s)); diff != "" {
+		t.Error(diff)
+	}
+	if n := s.Summary(About{}, Full).NotOpened; n != 2 {
+		t.Errorf("%d not opened", n)
+	}
+}
+
 // Lines that are no events are left to others; what a crash cut off is malformed.
 func TestTakeEvent(t *testing.T) {
 	for line, want := range map[string]struct{ taken, malformed bool }{

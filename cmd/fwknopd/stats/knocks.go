@@ -79,7 +79,7 @@ func (t *knocks) merge(o *knocks) {
 // summary returns the most frequent ones, at most n.
 func (t *knocks) summary(n int) List[Knock] {
 	best := newTop(n, func(a, b Knock) int {
-		return cmp.Or(compareCounts(b.N, a.N), b.Last.Compare(a.Last), cmp.Compare(a.Src, b.Src), cmp.Compare(a.Stanza, b.Stanza), cmp.Compare(a.Reason, b.Reason))
+		return cmp.Or(cmp.Compare(b.N, a.N), b.Last.Compare(a.Last), cmp.Compare(a.Src, b.Src), cmp.Compare(a.Stanza, b.Stanza), cmp.Compare(a.Reason, b.Reason))
 	})
 	for k, c := range t.kinds {
 		best.add(Knock{Src: k.src.String(), Stanza: k.stanza, Reason: k.reason, N: c.n, Last: c.last})

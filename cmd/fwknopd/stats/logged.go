@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
@@ -58,7 +57,9 @@ func (s *Stats) Logged(e *report.Logged) {
 	case "suppressed":
 		s.suppressed(e, at)
 	case "grant":
-		s.grants.logged(e.Verdict, loggedOpening(e, at))
+		if e.Grant.Src != "" { // else of a command, or of the firewall as a whole
+			s.grants.logged(monitor.Kind(e.Verdict), loggedOpening(e, at))
+		}
 	case "monitor":
 		if e.Verdict == string(monitor.Lost) {
 			s.lost += uint64(max(e.Count, 0))
@@ -75,7 +76,7 @@ func (s *Stats) loggedDecision(e *report.Logged, at time.Time) {
 		s.grants.end(loggedOpening(e, at), report.Expired)
 		return
 	}
-	c, wanted := s.decisions.add(strings.Clone(e.Verdict), policy.Reason(strings.Clone(string(e.Reason))), 1)
+	c, wanted := s.decisions.add(e.Verdict, e.Reason, 1)
 	if wanted {
 		c.example(at, e.Src, e.Words())
 	}
@@ -116,9 +117,7 @@ func loggedOpening(e *report.Logged, at time.Time) opening {
 	if len(o.ports) == 0 {
 		o.ports = []string{""}
 	}
-	if t, err := time.Parse(time.RFC3339, e.Grant.Expires); err == nil {
-		o.expires = named(t)
-	}
+	o.expires = named(e.Expires())
 	return o
 }
 

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"net/netip"
 
 	"fwknopd/parse"
@@ -58,7 +59,7 @@ func (t *ports) merge(o *ports) {
 
 // summary returns the ports with most records, at most n.
 func (t *ports) summary(n int) List[Port] {
-	best := newTop(n, func(a, b Port) int { return compareCounts(b.Records, a.Records) })
+	best := newTop(n, func(a, b Port) int { return cmp.Compare(b.Records, a.Records) })
 	sources := t.pairs.sources()
 	for place, records := range t.records {
 		if records > 0 {

@@ -16,6 +16,7 @@ func (w *textWriter) timeline(t *Timeline) {
 	if len(t.Buckets) == 0 {
 		return
 	}
+	w.heading("Timeline (a column is %s)", time.Duration(t.columnWidth())*time.Second)
 	for _, row := range []struct {
 		name string
 		of   func(*Bucket) uint64
@@ -26,13 +27,10 @@ func (w *textWriter) timeline(t *Timeline) {
 		{"refused", func(b *Bucket) uint64 { return b.Refused }},
 		{"other", func(b *Bucket) uint64 { return b.Other }},
 	} {
-		columns, span := t.columns(row.of)
+		columns := t.columns(row.of)
 		most, sum := uint64(0), uint64(0)
 		for _, n := range columns {
 			most, sum = max(most, n), sum+n
-		}
-		if row.name == "events" {
-			w.heading("Timeline (a column is %s)", span)
 		}
 		if sum > 0 {
 			w.linef("  %-8s %s  at most %d", row.name, w.spark(columns, most), most)
@@ -40,19 +38,25 @@ func (w *textWriter) timeline(t *Timeline) {
 	}
 }
 
-// columns sums a count over at most sparkColumns equal spans of time from the first bucket to the
-// last.
-func (t *Timeline) columns(of func(*Bucket) uint64) (columns []uint64, span time.Duration) {
+// columnWidth returns how many seconds a column is, so that there are at most sparkColumns.
+func (t *Timeline) columnWidth() int64 {
 	first, last := t.Buckets[0].Start.Unix(), t.Buckets[len(t.Buckets)-1].Start.Unix()
 	width := int64(t.Width / time.Second)
 	for last/width-first/width >= sparkColumns {
 		width = widerThan(width)
 	}
-	columns = make([]uint64, last/width-first/width+1)
+	return width
+}
+
+// columns sums a count over equal spans of time from the first bucket to the last.
+func (t *Timeline) columns(of func(*Bucket) uint64) []uint64 {
+	width := t.columnWidth()
+	first, last := t.Buckets[0].Start.Unix()/width, t.Buckets[len(t.Buckets)-1].Start.Unix()/width
+	columns := make([]uint64, last-first+1)
 	for i := range t.Buckets {
-		columns[t.Buckets[i].Start.Unix()/width-first/width] += of(&t.Buckets[i])
+		columns[t.Buckets[i].Start.Unix()/width-first] += of(&t.Buckets[i])
 	}
-	return columns, time.Duration(width) * time.Second
+	return columns
 }
 
 // spark draws columns; one without anything is blank.

@@ -35,9 +35,6 @@ func New(m *fingerprint.Matcher) *Stats {
 	}
 }
 
-// Sources returns what was counted by source. Its SYNs are those that [Stats.Event] was given.
-func (s *Stats) Sources() *sources.Counter { return s.sources }
-
 // Event counts a packet. An event without a source is none. It allocates only for what is new: a
 // source, a bucket of the timeline, a kind of SYN.
 func (s *Stats) Event(ev *parse.Event) {

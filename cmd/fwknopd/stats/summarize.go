@@ -17,7 +17,7 @@ type Limits struct{ Sources, Ports, Knocks, Grants, Unknown int }
 // Full are the limits of a page and of JSON.
 var Full = Limits{Sources: 1000, Ports: 500, Knocks: 500, Grants: 500, Unknown: 300}
 
-// Up to n are the limits with n for all lists.
+// UpTo returns the limits with n for all lists.
 func UpTo(n int) Limits { return Limits{n, n, n, n, n} }
 
 // About is what a [Summary] says of the inputs.
@@ -43,6 +43,7 @@ func (s *Stats) Summary(about About, limits Limits) *Summary {
 		Decisions: s.decisions.summary(),
 		Knocks:    s.knocks.summary(limits.Knocks),
 		Grants:    s.grants.summary(limits.Grants),
+		NotOpened: s.grants.notOpened,
 		Unknown:   s.unknown(limits.Unknown),
 		Notes:     append(slices.Clone(about.Notes), s.notes()...),
 	}
@@ -69,6 +70,7 @@ func (s *Stats) notes() []string {
 	note(s.apart > 0, "%d decisions are about further sources; no more than %d are told apart", s.apart, sources.MaxSources)
 	note(s.decisions.further > 0, "%d decisions have further reasons; no more than %d are told apart", s.decisions.further, maxReasons)
 	note(s.knocks.forgotten > 0, "the rarer of the knock sequences were forgotten: no more than %d kinds are told apart", maxKnocks)
+	note(s.grants.notOpened > 0, "%d grants were decided and not opened: a limit or the firewall refused them", s.grants.notOpened)
 	note(s.grants.total > maxGrants, "of the grants only the last %d are kept", maxGrants)
 	return notes
 }
@@ -80,7 +82,7 @@ func (s *Stats) topSources(n int) List[Source] {
 		score  uint64
 		source *sources.Source
 	}
-	best := newTop(n, func(a, b ranked) int { return compareCounts(b.score, a.score) })
+	best := newTop(n, func(a, b ranked) int { return cmp.Compare(b.score, a.score) })
 	for i, src := range s.sources.Numbered() {
 		granted, refused := s.sources.Decisions(i)
 		best.add(ranked{i, uint64(src.SYNs()) + granted + refused, src})
@@ -123,7 +125,7 @@ func (s *Stats) unknown(n int) List[Unknown] {
 		})
 	}
 	best := newTop(n, func(a, b Unknown) int {
-		return cmp.Or(compareCounts(b.SYNs, a.SYNs), cmp.Compare(a.Signature, b.Signature))
+		return cmp.Or(cmp.Compare(b.SYNs, a.SYNs), cmp.Compare(a.Signature, b.Signature))
 	})
 	for k, syns := range s.sources.Kinds() {
 		u, ok := s.sources.Unknown(k)

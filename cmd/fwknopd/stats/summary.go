@@ -9,19 +9,21 @@ import "time"
 // reference to the aggregates. Its JSON form is that of `stats --format json`; members may be
 // added, never removed or changed. Lists are never nil, so that JSON has [].
 type Summary struct {
-	V          int           `json:"v"` // 1
-	Inputs     []string      `json:"inputs"`
-	From       time.Time     `json:"from,omitzero"` // of the first record by time; zero if none has a time
-	To         time.Time     `json:"to,omitzero"`
-	Accounting Accounting    `json:"accounting"`
-	Timeline   Timeline      `json:"timeline"`
-	Systems    []System      `json:"systems"`   // most sources first
-	Sources    List[Source]  `json:"sources"`   // most SYNs and decisions first
-	Ports      List[Port]    `json:"ports"`     // destination ports of SYNs and other records, most records first
-	Decisions  []Decision    `json:"decisions"` // by reason, most first; empty for --os
-	Knocks     List[Knock]   `json:"knocks"`
-	Grants     List[Grant]   `json:"grants"`
-	Unknown    List[Unknown] `json:"unknown"` // SYNs that no signature fits, most first
+	V          int          `json:"v"` // 1
+	Inputs     []string     `json:"inputs"`
+	From       time.Time    `json:"from,omitzero"` // of the first record by time; zero if none has a time
+	To         time.Time    `json:"to,omitzero"`
+	Accounting Accounting   `json:"accounting"`
+	Timeline   Timeline     `json:"timeline"`
+	Systems    []System     `json:"systems"`   // most sources first
+	Sources    List[Source] `json:"sources"`   // most SYNs and decisions first
+	Ports      List[Port]   `json:"ports"`     // destination ports of SYNs and other records, most records first
+	Decisions  []Decision   `json:"decisions"` // by reason, most first; empty for --os
+	Knocks     List[Knock]  `json:"knocks"`
+	Grants     List[Grant]  `json:"grants"`
+	// NotOpened is how many grants were decided that a limit or the firewall refused.
+	NotOpened uint64        `json:"not_opened"`
+	Unknown   List[Unknown] `json:"unknown"` // SYNs that no signature fits, most first
 	// Notes are what a reader must know to read the numbers: what was cut off or not counted.
 	Notes []string `json:"notes"`
 }

@@ -16,9 +16,6 @@ type TextStyle struct {
 	Top  int  // rows of systems, versions and reasons; 0: all
 }
 
-// timeLayout is that of times in the text, which are in UTC.
-const timeLayout = "2006-01-02 15:04:05"
-
 // AppendText appends s as text. Text of packets and files is made printable.
 func AppendText(b []byte, s *Summary, style TextStyle) []byte {
 	w := &textWriter{b: b, style: style}
@@ -95,8 +92,8 @@ func (w *textWriter) accounting(s *Summary) {
 		w.linef("lost     %d", a.Lost)
 	}
 	if !s.From.IsZero() {
-		w.linef("from     %s", s.From.UTC().Format(timeLayout))
-		w.linef("to       %s (UTC, %s)", s.To.UTC().Format(timeLayout), s.To.Sub(s.From).Round(time.Second))
+		w.linef("from     %s", at(s.From))
+		w.linef("to       %s (UTC, %s)", at(s.To), s.To.Sub(s.From).Round(time.Second))
 	}
 }
 
@@ -154,7 +151,7 @@ func (w *textWriter) sources(l *List[Source]) {
 		}
 		seen := ""
 		if !s.Last.IsZero() {
-			seen = s.First.UTC().Format(timeLayout) + " to " + s.Last.UTC().Format(timeLayout)
+			seen = at(s.First) + " to " + at(s.Last)
 		}
 		system := s.System
 		if s.SYNs > 0 {
@@ -204,12 +201,12 @@ func (w *textWriter) decisions(list []Decision) {
 	}
 }
 
-// at returns a time, "-" if there is none.
+// at returns a time in UTC, "-" if there is none.
 func at(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.UTC().Format(timeLayout)
+	return t.UTC().Format(time.DateTime)
 }
 
 func (w *textWriter) knocks(l *List[Knock]) {

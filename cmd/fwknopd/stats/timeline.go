@@ -28,6 +28,14 @@ func widerThan(width int64) int64 {
 // lastSecond is the end of the times that RFC 3339 can name, 9999-12-31T23:59:59Z.
 const lastSecond = 253402300799
 
+// named returns a time if RFC 3339 can name it, else zero.
+func named(t time.Time) time.Time {
+	if t.IsZero() || t.Unix() > lastSecond {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 // counts are those of a bucket.
 type counts struct{ events, syns, granted, refused, other uint64 }
 

@@ -1,9 +1,6 @@
 package stats
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // A top keeps the first n of many values, in order; of equal ones those that came first.
 type top[T any] struct {
@@ -36,5 +33,3 @@ func (t *top[T]) list() List[T] {
 	t.cut()
 	return List[T]{Total: t.total, Shown: slices.Clip(append([]T{}, t.values...))}
 }
-
-func compareCounts(a, b uint64) int { return cmp.Compare(a, b) }

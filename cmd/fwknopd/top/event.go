@@ -27,11 +27,7 @@ func parseEvent(object []byte, id int) (e event, ok bool) {
 	if err != nil {
 		return e, false
 	}
-	at, err := time.Parse(time.RFC3339, l.Timestamp)
-	if err != nil {
-		at = time.Time{}
-	}
-	return event{Logged: l, id: id, at: at}, true
+	return event{Logged: l, id: id, at: l.Time()}, true
 }
 
 // matches reports whether a filter, in lower case, finds the event.

@@ -76,8 +76,8 @@ const maxOpenings = 16
 
 // noteOpening keeps when an event says that a grant was opened, or that it ends later.
 func (m *model) noteOpening(e *event) {
-	until, err := time.Parse(time.RFC3339, e.Grant.Expires)
-	if err != nil || until.Before(m.now) {
+	until := e.Expires()
+	if until.Before(m.now) { // or there is none
 		return
 	}
 	list := append(m.openings[e.Grant.Src], opening{e.at, until})
