@@ -110,15 +110,14 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 }
 
 func (b *Backend) openTools(ctx context.Context) (err error) {
-	if b.v4, err = open(ctx, b.cfg.Path, false, b.cfg.Alarm); err != nil {
+	if b.v4, err = open(ctx, b.cfg.Path, false, b.cfg.Alarm, b.pids); err != nil {
 		return err
 	}
-	b.v4.ran = b.pids.add
 	other := b.cfg.Path6
 	if other == "" {
 		other = path6(b.v4.path)
 	}
-	b.v6, err = open(ctx, other, true, b.cfg.Alarm)
+	b.v6, err = open(ctx, other, true, b.cfg.Alarm, b.pids)
 	if isHanging(err) {
 		return err
 	}
@@ -127,7 +126,6 @@ func (b *Backend) openTools(ctx context.Context) (err error) {
 		b.notes.Add("iptables: %v: no access for IPv6 addresses", err)
 		return nil
 	}
-	b.v6.ran = b.pids.add
 	return nil
 }
 
@@ -244,20 +242,28 @@ func (b *Backend) toolFor(v6 bool) *tool {
 // A pidRing has the process ids of the programs that we ran last: netlink names the
 // sender of a change by it.
 type pidRing struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // held while a program is being started
 	pids [64]uint32
 	next int
 }
 
-func (r *pidRing) add(pid int) {
+// start is called before a program is started, and what it returns with the process id
+// then, or with 0 if the program could not be started; it may be called again. A program
+// may make its change before we learn its process id, so has waits for that.
+func (r *pidRing) start() (started func(pid int)) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.pids[r.next%len(r.pids)] = uint32(pid)
-	r.next++
+	var once sync.Once
+	return func(pid int) {
+		once.Do(func() {
+			defer r.mu.Unlock()
+			r.pids[r.next%len(r.pids)] = uint32(pid)
+			r.next++
+		})
+	}
 }
 
 func (r *pidRing) has(pid uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Contains(r.pids[:], pid)
+	return pid != 0 && slices.Contains(r.pids[:], pid)
 }

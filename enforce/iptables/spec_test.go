@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"fwknopd/enforce"
 )
@@ -114,10 +115,37 @@ func TestPath6(t *testing.T) {
 func TestPidRing(t *testing.T) {
 	var r pidRing
 	for pid := range 100 {
-		r.add(pid + 1)
+		r.start()(pid + 1)
 	}
 	got := []bool{r.has(100), r.has(37), r.has(36), r.has(200)}
 	if !slices.Equal(got, []bool{true, true, false, false}) {
 		t.Errorf("has = %v", got)
+	}
+}
+
+// TestPidRingWaits: the change of a program that runs ahead of its process id is ours. That
+// of a program that could not be started is not waited for.
+func TestPidRingWaits(t *testing.T) {
+	var r pidRing
+	started := r.start()
+	asked, mine := make(chan struct{}), make(chan bool)
+	go func() {
+		close(asked)
+		mine <- r.has(42)
+	}()
+	<-asked
+	select {
+	case <-mine:
+		t.Error("answered before the program had a process id")
+	case <-time.After(10 * time.Millisecond):
+		started(42)
+		if !<-mine {
+			t.Error("the program is not known")
+		}
+	}
+	started(0)
+	r.start()(0)
+	if r.has(0) {
+		t.Error("a program that was not started has process id 0")
 	}
 }

@@ -236,8 +236,12 @@ func TestCancelled(t *testing.T) {
 	s := newStandIn(t)
 	b := s.open(Config{})
 	s.put("hang", "")
+	os.Remove(filepath.Join(s.dir, "script")) // of the probe
 	ending, cancel := context.WithCancel(ctx)
-	b.v4.ran = func(int) { cancel() }
+	go func() {
+		defer cancel()
+		wait.Until(wait.Timeout, func() bool { _, err := os.Stat(filepath.Join(s.dir, "script")); return err == nil })
+	}()
 	if err := enforce.Open(ending, b, someGrant); !errors.Is(err, context.Canceled) {
 		t.Errorf("Open = %v", err)
 	}

@@ -26,7 +26,7 @@ type tool struct {
 	v6      bool
 	nft     bool // the nf_tables variant
 	alarm   time.Duration
-	ran     func(pid int) // called for each run of restore
+	pids    *pidRing // of runs of restore
 }
 
 // ErrFamily is the refusal of a grant for whose address family there is no
@@ -37,8 +37,8 @@ var ErrFamily = errors.New("no program for this address family")
 const maxListing = 64 << 20
 
 // open finds the program and its variant. path "" is the usual name.
-func open(ctx context.Context, path string, v6 bool, alarm time.Duration) (*tool, error) {
-	t := &tool{v6: v6, alarm: alarm, ran: func(int) {}}
+func open(ctx context.Context, path string, v6 bool, alarm time.Duration, pids *pidRing) (*tool, error) {
+	t := &tool{v6: v6, alarm: alarm, pids: pids}
 	name := "iptables"
 	if v6 {
 		name = "ip6tables"
@@ -166,7 +166,9 @@ func (t *tool) run(ctx context.Context, s *script) error {
 		return nil
 	}
 	c := t.command(t.restore, "--noflush", "-w", t.wait())
-	c.Stdin, c.Started = s.text(), t.ran
+	started := t.pids.start()
+	defer started(0)
+	c.Stdin, c.Started = s.text(), started
 	_, err := command.Output(ctx, c)
 	return err
 }
