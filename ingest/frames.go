@@ -18,6 +18,7 @@ type frameOptions struct {
 	filter *filter.Filter // nil: all
 	// matched, if not nil, is set to the filter's result, and no frame is dropped.
 	matched *bool
+	inner   bool           // events are of the packets inside tunnels, if there are such
 	rawIP   bool           // frames are IP packets, whatever link type the header gives
 	cut     *atomic.Uint64 // counts frames that are not all there, if not nil
 	inside  *Inside        // counts packets that filter does not get to see, if not nil
@@ -62,7 +63,7 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 		f.cut.Add(1)
 	}
 	if f.filter == nil {
-		return f.decoder.FrameOf(size, b, t, ev)
+		return f.look(f.decoder.FrameOf(size, b, t, ev), ev)
 	}
 	if !f.direct {
 		return f.frameWithin(b, size, t, ev)
@@ -82,6 +83,14 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 	if !ok && f.matched == nil {
 		return errFiltered
 	}
+	return f.look(err, ev)
+}
+
+// look looks into the tunnels of a frame that was decoded into ev with err, and returns err.
+func (f *frames) look(err error, ev *parse.Event) error {
+	if f.inner && err == nil {
+		f.decoder.Inner(ev)
+	}
 	return err
 }
 
@@ -96,7 +105,7 @@ func (f *frames) frameWithin(b []byte, size int, t time.Time, ev *parse.Event) e
 	} else if !ok {
 		return errFiltered
 	}
-	return err
+	return f.look(err, ev)
 }
 
 // torn drops the piece of a record at the end of a capture. While the reader was

@@ -36,6 +36,9 @@ type ReadOptions struct {
 	// Matched, if not nil, is set with each frame: whether Filter wants it. The
 	// others are events all the same then.
 	Matched *bool
+	// Inner has frames of captures that carry a packet in a tunnel give the event of that
+	// packet, see parse.Decoder.Inner. Filter is about the frames all the same.
+	Inner bool
 	// Problem, if not nil, is called for each malformed record, and for what is wrong
 	// with an input as a whole. It is called from the goroutine that calls Next.
 	Problem func(Problem)
@@ -62,7 +65,7 @@ func (o *ReadOptions) lines() lineOptions {
 }
 
 func (o *ReadOptions) frames() frameOptions {
-	return frameOptions{filter: o.Filter, matched: o.Matched}
+	return frameOptions{filter: o.Filter, matched: o.Matched, inner: o.Inner}
 }
 
 // A Reader is a Source that reads logs and captures once, from their beginning to

@@ -29,6 +29,8 @@ type Decoder struct {
 	ip4  layers.IPv4
 	udp  layers.UDP
 	icmp layers.ICMPv4
+
+	inner Event // scratch space of Inner
 }
 
 // NewDecoder returns a decoder for frames of the given link type. The error names

@@ -157,9 +157,10 @@ type Event struct {
 	// a log line if it carries OPT or if its length leaves no room for options.
 	HasOptions  bool
 	nopt        uint8
-	recordStart int // of the record in the line
-	stampEnd    int // of a stamp that the line begins with, for LineDecoder
-	heading     int // bytes before the addresses, for LineDecoder; 0 if the line was not read as it is
+	depth       uint8 // tunnels around the packet
+	recordStart int   // of the record in the line
+	stampEnd    int   // of a stamp that the line begins with, for LineDecoder
+	heading     int   // bytes before the addresses, for LineDecoder; 0 if the line was not read as it is
 	opt         [MaxOptions]byte
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It
@@ -178,7 +179,18 @@ type Event struct {
 	// or text if that had to be decoded.
 	In, Prefix []byte
 	text       []byte // scratch space for messages with JSON escapes
+
+	tunnels TunnelPath // of which depth are valid
 }
+
+// Tunnels returns what the packet was carried in; see [Decoder.Inner].
+func (e *Event) Tunnels() (p TunnelPath) {
+	copy(p[:], e.tunnels[:e.depth])
+	return p
+}
+
+// Tunnelled reports whether the packet was carried in another one.
+func (e *Event) Tunnelled() bool { return e.depth > 0 }
 
 // Options returns the raw TCP options, at most [MaxOptions] bytes.
 func (e *Event) Options() []byte { return e.opt[:e.nopt] }
@@ -195,7 +207,7 @@ func (e *Event) SetOptions(b []byte) bool {
 }
 
 // Reset makes the event ready for the next record. The option bytes are left as they
-// are, their length is what counts, and scratch space is kept. It assigns field by
+// are, as are the tunnels: their number is what counts. Scratch space is kept. It assigns field by
 // field because clearing the struct and restoring those two costs more than twice as
 // much.
 func (e *Event) Reset() {
@@ -203,6 +215,6 @@ func (e *Event) Reset() {
 	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
 	e.ICMPType, e.ICMPCode = 0, 0
 	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
-	e.nopt, e.recordStart, e.stampEnd, e.heading, e.Program, e.Container = 0, 0, 0, 0, false, false
+	e.nopt, e.depth, e.recordStart, e.stampEnd, e.heading, e.Program, e.Container = 0, 0, 0, 0, 0, false, false
 	e.Payload, e.Captured, e.Whole, e.In, e.Prefix = nil, 0, 0, nil, nil
 }

@@ -24,6 +24,8 @@ func TestResetClears(t *testing.T) {
 			f.SetBytes([]byte{1})
 		case [MaxOptions]byte:
 			f.Index(0).SetUint(1)
+		case TunnelPath:
+			f.Set(reflect.ValueOf(TunnelPath{{Kind: GRE}}))
 		default:
 			switch {
 			case f.CanUint():
@@ -39,7 +41,10 @@ func TestResetClears(t *testing.T) {
 	if ev.opt[0] != 1 || len(ev.text) != 1 {
 		t.Error("the option bytes and the scratch space are not kept")
 	}
-	ev.opt, ev.text = [MaxOptions]byte{}, nil
+	if len(ev.Tunnels().String()) != 0 {
+		t.Error("the tunnels are kept")
+	}
+	ev.opt, ev.text, ev.tunnels = [MaxOptions]byte{}, nil, TunnelPath{}
 	if !v.IsZero() {
 		t.Errorf("left: %+v", ev)
 	}

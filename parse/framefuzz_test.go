@@ -21,6 +21,9 @@ func FuzzFrame(f *testing.F) {
 		f.Add(uint16(link), unhex(f, "11 00 0001 0022 0021"+udp4))
 		f.Add(uint16(link), unhex(f, "0000 0001 0006 0200000000020000 0800"+udp4))
 	}
+	f.Add(uint16(LinkEthernet), unhex(f, macs+"88a8 0007 8100 0008 8864 11 00 0001 0036 0057"+udp6))
+	f.Add(uint16(LinkEthernet), unhex(f, macs+"8864 11 00 0001 ffff ff03 21"+udp4))
+	f.Add(uint16(LinkPflog), unhex(f, "45 02 01 00"+pfName+"01 000000 00000000 00000000"+udp4))
 	f.Add(uint16(LinkPflog), unhex(f, "3d 18 00 00"+pfName+"01 000000"+udp6))
 	f.Add(uint16(LinkWLAN), unhex(f, "8883 0000"+wlanMACs+"1000 020000000004 8000 01020304 020000000001 020000000002 0028"+llc+udp4))
 	f.Add(uint16(LinkRadiotap), unhex(f, "00 00 1a00 030000a0 00000000 00000000 0000000000000000 20 00"+"8801 0000"+wlanMACs+"1000 0600 0000"+llc+udp4))

@@ -22,7 +22,7 @@ const (
 
 // osOptions returns the inputs that the command line names and how to read them.
 func osOptions(o *cli.Options, stdin io.Reader) osreport.Options {
-	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, Inner: o.Inner, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}

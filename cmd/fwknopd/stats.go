@@ -22,6 +22,9 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	o.Summary = !o.Unknown && o.Report == ""
 	if o.Set("config") || o.Set("access-file") || o.Set("access-folder") {
+		if o.Inner {
+			return cli.Stats.Refuse(stderr, errInnerDecided)
+		}
 		return replay.Stats(o, stdin, stdout, stderr)
 	}
 	out, err := summaries.Of(o)
@@ -37,6 +40,9 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 	})
 }
+
+// errInnerDecided is that of --inner with a configuration.
+var errInnerDecided = errors.New("--inner: not with -c or -a: decisions are those of the daemon, which does not look into tunnels")
 
 // errNoOperand is that of a command without a file.
 var errNoOperand = errors.New("no input; give files, or - for standard input")

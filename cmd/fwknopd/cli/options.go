@@ -41,6 +41,7 @@ type Options struct {
 	Operands     []string // what is no option
 	Signatures   []string // --signatures FILE or +FILE
 	AsGiven      bool     // --os: keep the given order of files
+	Inner        bool     // --os, stats: look into tunnels
 	Brief        bool     // --brief: one line a source
 	Summary      bool     // --summary: totals and the most frequent of everything
 	Unknown      bool     // --unknown: SYNs that no signature fits

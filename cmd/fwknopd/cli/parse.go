@@ -239,7 +239,7 @@ func (o *Options) checkCompanions(c Command) error {
 			return usagef("--%s goes with --key-gen", name)
 		}
 	}
-	for _, name := range []string{"summary", "unknown", "top", "report"} {
+	for _, name := range []string{"summary", "unknown", "inner", "top", "report"} {
 		if o.set[name] && c == Daemon && !o.OS {
 			return usagef("--%s goes with --os", name)
 		}

@@ -37,7 +37,7 @@ const (
 )
 
 // withOS are the options that --os knows.
-var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "brief", "summary", "unknown", "top", "report", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
+var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "inner", "brief", "summary", "unknown", "top", "report", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
 
 // An option's kind decides whether it takes a value.
 type kind uint8
@@ -126,6 +126,8 @@ var options = []option{
 	{in: Report, name: "until", kind: text, arg: "TIME", help: "leave out events at TIME and later", into: func(o *Options) any { return &o.Until }},
 	{in: Demo, name: "inside", kind: switchOn, into: func(o *Options) any { return &o.Inside }},
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
+	{name: "inner", kind: switchOn, help: "with --os: look into tunnels (VXLAN, GENEVE, GRE, IP in IP)", into: func(o *Options) any { return &o.Inner }},
+	{in: Stats, name: "inner", kind: switchOn, help: "look into tunnels (VXLAN, GENEVE, GRE, IP in IP); not with -c or -a", into: func(o *Options) any { return &o.Inner }},
 	{in: deciding | Report, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | deciding, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
 	{in: configured&^Replay | Version | Doctor | Why | live, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},

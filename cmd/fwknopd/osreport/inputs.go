@@ -26,7 +26,7 @@ func (o *Options) open(log *inputs.Log) ([]input, error) {
 }
 
 func (o *Options) readOptions(log *inputs.Log) ingest.ReadOptions {
-	return ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Problem: log.Problem, Stdin: o.Stdin}
+	return ingest.ReadOptions{Ref: o.Now, Filter: o.Filter, Inner: o.Inner, Problem: log.Problem, Stdin: o.Stdin}
 }
 
 // split opens files, each split into parts for all cores.

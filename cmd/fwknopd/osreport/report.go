@@ -36,7 +36,11 @@ func writeText(w io.Writer, c *sources.Counter, verbose bool) error {
 		if len(sigs)+len(unknowns) == 0 && left == 0 {
 			continue
 		}
-		line = append(s.Addr().AppendTo(append(line[:0], "[+] "...)), '\n')
+		line = s.Addr().AppendTo(append(line[:0], "[+] "...))
+		if tunnel := c.Tunnel(s); tunnel != "" {
+			line = append(append(line, " in "...), tunnel...)
+		}
+		line = append(line, '\n')
 		for _, sig := range sigs {
 			line = appendRow(line, sig.Text, sig.Label)
 		}
@@ -66,7 +70,11 @@ func writeBrief(w io.Writer, c *sources.Counter) error {
 		if sig := sources.Best(c.Signatures(s)); sig != nil {
 			label = sig.Label
 		}
-		if _, err := fmt.Fprintf(b, "%-*s %6d SYN  %s\n", addressColumns, s.Addr(), s.SYNs(), conf.Printable(label)); err != nil {
+		within := ""
+		if tunnel := c.Tunnel(s); tunnel != "" {
+			within = " (in " + tunnel + ")"
+		}
+		if _, err := fmt.Fprintf(b, "%-*s %6d SYN  %s%s\n", addressColumns, s.Addr(), s.SYNs(), conf.Printable(label), within); err != nil {
 			return err
 		}
 	}
@@ -86,6 +94,7 @@ type record struct {
 	V         int         `json:"v"`
 	Type      string      `json:"event_type"`
 	Src       string      `json:"src_ip"`
+	Tunnel    string      `json:"tunnel,omitempty"` // what its SYNs were inside, the outermost first
 	SYNs      uint32      `json:"syns"`
 	First     *time.Time  `json:"first_seen,omitempty"`
 	Last      *time.Time  `json:"last_seen,omitempty"`
@@ -121,7 +130,7 @@ func writeJSON(w io.Writer, c *sources.Counter) error {
 }
 
 func newRecord(s *sources.Source, c *sources.Counter) record {
-	r := record{V: 1, Type: "os", Src: s.Addr().String(), SYNs: s.SYNs(), Matches: []match{}, Unmatched: []unmatched{}, LeftOut: c.Omitted(s)}
+	r := record{V: 1, Type: "os", Src: s.Addr().String(), Tunnel: c.Tunnel(s), SYNs: s.SYNs(), Matches: []match{}, Unmatched: []unmatched{}, LeftOut: c.Omitted(s)}
 	if first, last, ok := s.Seen(); ok {
 		r.First, r.Last = &first, &last
 	}

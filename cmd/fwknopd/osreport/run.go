@@ -29,6 +29,7 @@ type Options struct {
 	Brief          bool     // one line a source instead of the 1.9 layout; not with Verbose
 	Filter         *filter.Filter
 	AsGiven        bool      // keep the order of Inputs even if it goes back in time
+	Inner          bool      // look into tunnels
 	Now            time.Time // dates log stamps without a year
 	Stdin          io.Reader
 }

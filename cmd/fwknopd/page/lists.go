@@ -21,7 +21,7 @@ func writeSources(d *doc, s *stats.Summary) {
 	}
 	writeCut(d, &s.Sources, "sources")
 	t := table[stats.Source]{id: "source-list", caption: "Top sources", rows: rows, columns: []column[stats.Source]{
-		{name: "Address", kind: code, cell: func(r *stats.Source) string { return r.Addr }, key: func(r *stats.Source) string { return addressKey(r.Addr) }},
+		{name: "Address", kind: code, cell: (*stats.Source).Name, key: func(r *stats.Source) string { return addressKey(r.Addr) }},
 		{name: "System", kind: text, cell: func(r *stats.Source) string { return dash(systemName(r.System)) }},
 		{name: "SYNs", kind: count, cell: func(r *stats.Source) string { return number(r.SYNs) }},
 		{name: "Granted", kind: count, cell: func(r *stats.Source) string { return number(r.Granted) }, mark: func(r *stats.Source) string { return ifAny(r.Granted, classGranted) }},

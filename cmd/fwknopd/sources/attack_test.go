@@ -37,8 +37,8 @@ func TestAttackCollidingAddresses(t *testing.T) {
 		for n := range uint64(many) {
 			a := address(n)
 			key := a.As16()
-			seen[sources.hash(&key)] = true
-			sources.add(a, time.Time{}, 0, 22)
+			seen[sources.hash(&key, 0)] = true
+			sources.add(a, time.Time{}, 0, 22, 0)
 		}
 		sources.flush()
 		// Half the slots are free, and so the mean way to one is below 2.
@@ -46,7 +46,7 @@ func TestAttackCollidingAddresses(t *testing.T) {
 		for at, s := range sources.index {
 			if s.place != 0 {
 				key := sources.at(int(s.place - 1)).key
-				steps += int((uint64(at) - sources.hash(&key)) & mask)
+				steps += int((uint64(at) - sources.hash(&key, 0)) & mask)
 			}
 		}
 		if sources.n != many || len(seen) < many-10 || steps > 4*many {
@@ -61,7 +61,7 @@ func TestAttackForgedSources(t *testing.T) {
 	const million = 1_000_000
 	sources := newTable()
 	for n := range million {
-		sources.add(v6(uint64(n), 1), time.Time{}, 0, 22)
+		sources.add(v6(uint64(n), 1), time.Time{}, 0, 22, 0)
 	}
 	sources.flush()
 	if sources.n != MaxSources || sources.syns+sources.dropped < million || len(sources.index) > 4*MaxSources {

@@ -76,7 +76,11 @@ func (c *Counter) Count(ev *parse.Event) bool {
 	default:
 		c.countResult(result, 1)
 	}
-	c.table.add(ev.Src.Addr(), ev.Time, result, ev.Dst.Port())
+	tunnel := uint16(0)
+	if ev.Tunnelled() {
+		tunnel = c.table.path(ev.Tunnels())
+	}
+	c.table.add(ev.Src.Addr(), ev.Time, result, ev.Dst.Port(), tunnel)
 	return true
 }
 
@@ -146,6 +150,14 @@ func (c *Counter) Numbered() iter.Seq2[int, *Source] {
 	}
 }
 
+// Tunnel returns the tunnels that s is in; "" if it is in none.
+func (c *Counter) Tunnel(s *Source) string {
+	if s.tunnel == furtherPath {
+		return "further tunnels"
+	}
+	return c.table.paths[s.tunnel].String()
+}
+
 // Signatures returns every signature that SYNs of s match, in file order, once each. Those of a
 // source with one kind of SYN are to be read only.
 func (c *Counter) Signatures(s *Source) []*fingerprint.Signature {
@@ -190,7 +202,7 @@ func (c *Counter) Decisions(i int) (granted, refused uint64) {
 func (c *Counter) Decided(src netip.Addr, at time.Time, port parse.Port, granted, refused int) bool {
 	c.table.flush()
 	key := src.As16()
-	place := c.table.findOrAdd(key, c.table.hash(&key))
+	place := c.table.findOrAdd(key, 0, c.table.hash(&key, 0))
 	if place < 0 {
 		return false
 	}

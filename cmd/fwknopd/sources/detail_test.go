@@ -33,13 +33,13 @@ func TestPortCountsAreOneCacheLine(t *testing.T) {
 func TestPortsOfSource(t *testing.T) {
 	u := withPorts()
 	for i := range 100 {
-		u.add(a1, t0, 0, 22)
+		u.add(a1, t0, 0, 22, 0)
 		if i%3 == 0 {
-			u.add(a1, t0, 0, 80)
+			u.add(a1, t0, 0, 80, 0)
 		}
-		u.add(a2, t0, 0, uint16(1000+i)) // scans
+		u.add(a2, t0, 0, uint16(1000+i), 0) // scans
 		if i%3 == 0 {
-			u.add(a2, t0, 0, 443)
+			u.add(a2, t0, 0, 443, 0)
 		}
 	}
 	u.flush()
@@ -61,7 +61,7 @@ func TestPortsMerge(t *testing.T) {
 			part = right
 		}
 		for _, u := range []*table{whole, part} {
-			u.add([]netip.Addr{a1, a2, a3}[i%3], t0, 0, uint16(i%5))
+			u.add([]netip.Addr{a1, a2, a3}[i%3], t0, 0, uint16(i%5), 0)
 		}
 	}
 	whole.flush()
@@ -77,14 +77,14 @@ func TestPortsMerge(t *testing.T) {
 func TestAttackForgedSourcesLeaveTheBusyOne(t *testing.T) {
 	u := withPorts()
 	for n := range uint64(MaxSources + 1000) {
-		u.add(v6(n, 1), time.Time{}, 0, 9)
+		u.add(v6(n, 1), time.Time{}, 0, 9, 0)
 		if n > MaxWithPorts && n%64 == 0 {
-			u.add(a1, time.Time{}, 0, 22)
+			u.add(a1, time.Time{}, 0, 22, 0)
 		}
 	}
 	u.flush()
 	key := a1.As16()
-	if got := portsOf(u, u.findOrAdd(key, u.hash(&key))); got != "[tcp/22] false" {
+	if got := portsOf(u, u.findOrAdd(key, 0, u.hash(&key, 0))); got != "[tcp/22] false" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -55,14 +55,18 @@ func (c *Counter) Notes() (notes []string) {
 			notes = append(notes, fmt.Sprintf(format, append([]any{n}, a...)...))
 		}
 	}
-	left := uint64(0)
+	var left, further uint64
 	for s := range c.All() {
 		left += uint64(c.Omitted(s))
+		if s.tunnel == furtherPath {
+			further += uint64(s.SYNs())
+		}
 	}
 	t := c.Totals()
 	note(t.Optionless, "%d of the SYNs have %s", NoOptions)
 	note(t.Cut, "%d of the SYNs have no signature: the capture cut their options off (tcpdump -s)")
 	note(left, "%d findings were left out; no more than %d of a source are listed", MaxResults)
 	note(t.Dropped, "%d SYNs came from further sources; no more than %d are told apart", MaxSources)
+	note(further, "%d SYNs were in further tunnels; no more than %d are told apart", maxPaths-1)
 	return notes
 }

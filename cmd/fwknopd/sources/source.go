@@ -30,19 +30,23 @@ type overflow struct {
 	omitted uint32 // results left out
 }
 
-// A Source holds what is known about one address. It fills one cache line and holds
+// A Source holds what is known about one address, in one tunnel or outside of them. It fills one cache line and holds
 // no pointer, as there may be very many.
 type Source struct {
 	key         [16]byte // an IPv4 address in its mapped form
 	first, last int64    // Unix ns by the records' clock; math.MaxInt64 and noTime if they have none
 	syns        uint32
 	n           uint8  // inline results
+	tunnel      uint16 // index in table.paths
 	overflow    uint32 // 1 + index in table.overflows, 0 if none
 	results     [inlineResults]int32
 }
 
 // Addr returns the address.
 func (s *Source) Addr() netip.Addr { return netip.AddrFrom16(s.key).Unmap() }
+
+// is reports whether s is the source with an address, in a tunnel.
+func (s *Source) is(key [16]byte, tunnel uint16) bool { return s.key == key && s.tunnel == tunnel }
 
 // SYNs returns how many SYNs came from it.
 func (s *Source) SYNs() uint32 { return s.syns }

@@ -39,6 +39,9 @@ type table struct {
 	optionless uint64 // SYNs logged without their options
 	cut        uint64 // SYNs whose options the capture truncated
 
+	paths   []parse.TunnelPath // of sources; the first is that of none
+	pathIDs map[parse.TunnelPath]uint16
+
 	ports   *portTable // nil: ports are not counted
 	decided []decided  // by number of the source; as long as needed
 
@@ -59,6 +62,7 @@ type batchEntry struct {
 	at     int64 // Unix ns or noTime
 	result int32
 	port   uint16 // destination
+	tunnel uint16 // index in paths
 }
 
 // A slot is one slot of the index. The tag avoids reading a source whose hash differs.
@@ -68,19 +72,45 @@ type slot struct {
 }
 
 func newTable() *table {
-	return &table{index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()}}
+	return &table{
+		index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()},
+		paths: make([]parse.TunnelPath, 1), pathIDs: make(map[parse.TunnelPath]uint16),
+	}
 }
 
-// add counts one SYN. It is visible after the next flush.
-func (t *table) add(addr netip.Addr, at time.Time, result int32, port uint16) {
+// add counts one SYN, in a tunnel of paths. It is visible after the next flush.
+func (t *table) add(addr netip.Addr, at time.Time, result int32, port, tunnel uint16) {
 	e := &t.batch[t.pending]
 	e.key = addr.As16()
-	e.hash = t.hash(&e.key)
-	e.at, e.result, e.port = nanoseconds(at), result, port
+	e.hash = t.hash(&e.key, tunnel)
+	e.at, e.result, e.port, e.tunnel = nanoseconds(at), result, port, tunnel
 	t.pending++
 	if t.pending == batchSize {
 		t.flush()
 	}
+}
+
+// maxPaths bounds how many tunnels are told apart. Sources in further ones are in furtherPath.
+const (
+	maxPaths    = 1 << 12
+	furtherPath = maxPaths
+)
+
+// path returns the index of p in paths, adding it if new.
+func (t *table) path(p parse.TunnelPath) uint16 {
+	if p == (parse.TunnelPath{}) {
+		return 0
+	}
+	i, ok := t.pathIDs[p]
+	switch {
+	case ok:
+		return i
+	case len(t.paths) >= maxPaths:
+		return furtherPath
+	}
+	i = uint16(len(t.paths))
+	t.paths, t.pathIDs[p] = append(t.paths, p), i
+	return i
 }
 
 // nanoseconds returns a time as sources have it.
@@ -111,8 +141,8 @@ func (t *table) flush() {
 	for i := range batch {
 		e, g := &batch[i], t.prefetched[i]
 		place := int(g.place) - 1
-		if place < 0 || g.tag != uint32(e.hash>>32) || t.at(place).key != e.key {
-			if place = t.findOrAdd(e.key, e.hash); place < 0 {
+		if place < 0 || g.tag != uint32(e.hash>>32) || !t.at(place).is(e.key, e.tunnel) {
+			if place = t.findOrAdd(e.key, e.tunnel, e.hash); place < 0 {
 				t.dropped++
 				continue
 			}
@@ -145,22 +175,22 @@ func (t *table) all() iter.Seq[*Source] {
 	}
 }
 
-// hash mixes an address with the random seed, so that an attacker cannot choose
+// hash mixes an address and a tunnel with the random seed, so that an attacker cannot choose
 // addresses that collide.
-func (t *table) hash(key *[16]byte) uint64 {
-	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed[0], binary.LittleEndian.Uint64(key[8:])^t.seed[1])
+func (t *table) hash(key *[16]byte, tunnel uint16) uint64 {
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed[0]^uint64(tunnel)<<48, binary.LittleEndian.Uint64(key[8:])^t.seed[1])
 	hi, lo = bits.Mul64(hi^lo^t.seed[0], 0xd6e8feb86659fd93)
 	return hi ^ lo
 }
 
-// findOrAdd returns the number of the source with an address, adding it if new; -1 if the
-// table is full.
-func (t *table) findOrAdd(key [16]byte, h uint64) int {
+// findOrAdd returns the number of the source with an address in a tunnel, adding it if new; -1
+// if the table is full.
+func (t *table) findOrAdd(key [16]byte, tunnel uint16, h uint64) int {
 	tag := uint32(h >> 32)
 	i := h & uint64(len(t.index)-1)
 	for t.index[i].place != 0 {
 		if t.index[i].tag == tag {
-			if place := int(t.index[i].place - 1); t.at(place).key == key {
+			if place := int(t.index[i].place - 1); t.at(place).is(key, tunnel) {
 				return place
 			}
 		}
@@ -175,7 +205,7 @@ func (t *table) findOrAdd(key [16]byte, h uint64) int {
 		t.chunks = append(t.chunks, c)
 	}
 	s := t.at(t.n)
-	s.key, s.first, s.last = key, math.MaxInt64, noTime
+	s.key, s.tunnel, s.first, s.last = key, tunnel, math.MaxInt64, noTime
 	t.n++
 	t.index[i] = slot{tag, uint32(t.n)}
 	if 2*t.n >= len(t.index) {
@@ -197,7 +227,7 @@ func newIndex(slots int) []slot {
 func (t *table) rehash() {
 	t.index = newIndex(2 * len(t.index))
 	for n := range t.n {
-		h := t.hash(&t.at(n).key)
+		h := t.hash(&t.at(n).key, t.at(n).tunnel)
 		i := h & uint64(len(t.index)-1)
 		for t.index[i].place != 0 {
 			i = (i + 1) & uint64(len(t.index)-1)
@@ -217,7 +247,11 @@ func (t *table) merge(u *table, rename func(int32) int32) {
 	t.cut += u.cut
 	for i := range u.n {
 		from := u.at(i)
-		place := t.findOrAdd(from.key, t.hash(&from.key))
+		tunnel := uint16(furtherPath)
+		if from.tunnel != furtherPath {
+			tunnel = t.path(u.paths[from.tunnel])
+		}
+		place := t.findOrAdd(from.key, tunnel, t.hash(&from.key, tunnel))
 		if place < 0 {
 			t.dropped += uint64(from.syns)
 			continue

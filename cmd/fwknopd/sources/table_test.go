@@ -32,10 +32,10 @@ func TestSourceIsOneCacheLine(t *testing.T) {
 
 func TestTableKeepsOrderAndSpan(t *testing.T) {
 	u := newTable()
-	u.add(a2, t0.Add(time.Second), 7, 22)
-	u.add(a1, time.Time{}, 1, 22)
-	u.add(a2, t0, 7, 22)
-	u.add(a2, t0.Add(time.Minute), 9, 22)
+	u.add(a2, t0.Add(time.Second), 7, 22, 0)
+	u.add(a1, time.Time{}, 1, 22, 0)
+	u.add(a2, t0, 7, 22, 0)
+	u.add(a2, t0.Add(time.Minute), 9, 22, 0)
 	u.flush()
 	if u.n != 2 || u.at(0).Addr() != a2 || u.at(1).Addr() != a1 {
 		t.Fatalf("order: %v, %v", u.at(0).Addr(), u.at(1).Addr())
@@ -56,7 +56,7 @@ func TestTableKeepsOrderAndSpan(t *testing.T) {
 func TestMergeEqualsOnePass(t *testing.T) {
 	adds := func(u *table, from, to int) {
 		for i := from; i < to; i++ {
-			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11), 22)
+			u.add([]netip.Addr{a1, a2, a3}[i%3], t0.Add(time.Duration(i*37%100)*time.Second), int32(i%11), 22, 0)
 		}
 	}
 	whole, left, right := newTable(), newTable(), newTable()
@@ -82,7 +82,7 @@ func TestMergeEqualsOnePass(t *testing.T) {
 func TestTableIsBounded(t *testing.T) {
 	u := newTable()
 	for i := range MaxSources + 10 {
-		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0, 22)
+		u.add(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), t0, 0, 22, 0)
 	}
 	u.flush()
 	if u.n != MaxSources || u.dropped != 10 || u.syns != MaxSources+10 {
@@ -92,9 +92,9 @@ func TestTableIsBounded(t *testing.T) {
 
 func TestTableDoesNotAllocateForKnownSources(t *testing.T) {
 	u := newTable()
-	u.add(a1, t0, 1, 22)
-	u.add(a2, t0, 1, 22)
-	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1, 22); u.add(a2, t0, 1, 22) }); n != 0 {
+	u.add(a1, t0, 1, 22, 0)
+	u.add(a2, t0, 1, 22, 0)
+	if n := testing.AllocsPerRun(100, func() { u.add(a1, t0, 1, 22, 0); u.add(a2, t0, 1, 22, 0) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -105,8 +105,8 @@ func TestResultsOfOneSourceAreBounded(t *testing.T) {
 	const kinds = 3 * MaxResults
 	u := newTable()
 	for i := range int32(kinds) {
-		u.add(a1, t0, i, 22)
-		u.add(a1, t0, min(i, MaxResults-1), 22)
+		u.add(a1, t0, i, 22, 0)
+		u.add(a1, t0, min(i, MaxResults-1), 22, 0)
 	}
 	u.flush()
 	if got := results(u, u.at(0)); len(got) != MaxResults || got[MaxResults-1] != MaxResults-1 {
@@ -116,8 +116,8 @@ func TestResultsOfOneSourceAreBounded(t *testing.T) {
 		t.Errorf("%d left out", n)
 	}
 	w := newTable()
-	w.add(a1, t0, kinds, 22)
-	w.add(a2, t0, omittedResult, 22)
+	w.add(a1, t0, kinds, 22, 0)
+	w.add(a2, t0, omittedResult, 22, 0)
 	w.flush()
 	u.merge(w, same)
 	if n := u.omitted(u.at(0)); n != kinds-MaxResults+1 {

@@ -96,7 +96,7 @@ func (s *Stats) topSources(n int) List[Source] {
 }
 
 func (s *Stats) source(i int, src *sources.Source) Source {
-	out := Source{Addr: src.Addr().String(), SYNs: uint64(src.SYNs()), Ports: []string{}}
+	out := Source{Addr: src.Addr().String(), Tunnel: s.sources.Tunnel(src), SYNs: uint64(src.SYNs()), Ports: []string{}}
 	out.Granted, out.Refused = s.sources.Decisions(i)
 	if sig := sources.Best(s.sources.Signatures(src)); sig != nil {
 		out.System = conf.Printable(strings.TrimSpace(sig.Label))

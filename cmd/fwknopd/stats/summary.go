@@ -82,6 +82,7 @@ type Version struct {
 // A Source is a client's address.
 type Source struct {
 	Addr    string    `json:"src_ip"`
+	Tunnel  string    `json:"tunnel,omitempty"` // with --inner: what its packets were inside, as "vxlan 42"
 	System  string    `json:"system,omitempty"` // label of the first signature that fits, groups last
 	SYNs    uint64    `json:"syns"`
 	Granted uint64    `json:"granted"`
@@ -91,11 +92,19 @@ type Source struct {
 	Last    time.Time `json:"last_seen,omitzero"`
 }
 
+// Name returns the address, and the tunnels that it is in.
+func (s *Source) Name() string {
+	if s.Tunnel == "" {
+		return s.Addr
+	}
+	return s.Addr + " in " + s.Tunnel
+}
+
 // A Port is a destination port.
 type Port struct {
 	Port    string `json:"port"` // "tcp/22"
 	Records uint64 `json:"records"`
-	Sources uint64 `json:"sources"` // an estimate above a bound, which Notes names
+	Sources uint64 `json:"sources"` // addresses; an estimate above a bound, which Notes names
 }
 
 // A Decision counts one reason.

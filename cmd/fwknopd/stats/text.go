@@ -157,7 +157,7 @@ func (w *textWriter) sources(l *List[Source]) {
 		if s.SYNs > 0 {
 			system = cmp.Or(system, "unknown")
 		}
-		w.linef("  %-24s %9d SYNs%s  %s", s.Addr, s.SYNs, decided, system)
+		w.linef("  %-24s %9d SYNs%s  %s", s.Name(), s.SYNs, decided, system)
 		w.linef("    %s  %s", seen, w.portList(s.Ports))
 	}
 }
