@@ -13,6 +13,7 @@ type label int
 type branch struct {
 	test
 	header  uint32 // base transport4: offset of the IPv4 header; off counts from behind it
+	mark    mark   // that offsets count from
 	yes, no label
 }
 
@@ -31,9 +32,15 @@ const (
 // A compiler turns nodes into branches.
 type compiler struct {
 	program
-	layout
+	position
 	stripped bool // the kernel took the outermost VLAN tag out of the frame
-	shift    uint32
+}
+
+// A position is where in a frame an expression looks.
+type position struct {
+	frame, packet place          // of link and network tests
+	carries       func(int) node // see layout
+	tags          bool           // VLAN tags may stand here
 }
 
 func (c *compiler) label() label {
@@ -59,7 +66,7 @@ func compileLive(root node, l layout) program {
 }
 
 func compileBoth(root node, l layout, live bool) program {
-	c := compiler{layout: l}
+	c := compiler{position: position{packet: place{off: l.payload}, carries: l.carries, tags: l.tags}}
 	yes, no := c.label(), c.label() // accept and reject
 	if live {
 		inFrame, beside := c.label(), c.label()
@@ -100,11 +107,11 @@ func (t test) emit(c *compiler, yes, no label) {
 	b := branch{test: t, yes: yes, no: no}
 	switch t.base {
 	case link:
-		b.off += c.shift
+		b.mark, b.off = c.frame.mark, b.off+c.frame.off
 	case network:
-		b.off += c.shift + c.payload
+		b.mark, b.off = c.packet.mark, b.off+c.packet.off
 	case transport4:
-		b.header = c.shift + c.payload
+		b.mark, b.header = c.packet.mark, c.packet.off
 		b.off += b.header
 	}
 	c.branches = append(c.branches, b)

@@ -11,7 +11,10 @@
 //	[ip | ip6] [src | dst | …] net NETWORK          10.0.0.0/8, 10.1, 192.0.2.0 mask 255.255.255.0, 2001:db8::/32
 //	[tcp | udp] [src | dst | …] port NUMBER
 //	[tcp | udp] [src | dst | …] portrange FROM-TO
+//	[ip | ip6] proto NUMBER                         47 is also gre
 //	vlan [NUMBER]
+//	pppoes [NUMBER]  pppoed
+//	geneve [NUMBER]
 //	not  !  and  &&  or  ||  ( )
 //
 // "and" and "or" have the same precedence and group from the left, as in libpcap.
@@ -19,7 +22,9 @@
 // Addresses and ports are numbers; names would need a resolver or /etc/services.
 // As in libpcap, "port" without a protocol means TCP, UDP or SCTP, never matches
 // behind a first fragment, and a frame with a VLAN tag is neither IP nor IPv6 but to
-// the right of "vlan", which is about what the tag is in front of.
+// the right of "vlan", which is about what the tag is in front of. In the same way what is in
+// a PPPoE session is seen to the right of "pppoes", what is in a GENEVE tunnel to the right
+// of "geneve", where nothing is true of other frames.
 package filter
 
 import (

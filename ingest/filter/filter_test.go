@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/bpf"
+
 	"fwknopd/parse"
 )
 
@@ -103,6 +105,18 @@ func TestParseErrors(t *testing.T) {
 	}{
 		{"mpls and udp", 1, `"mpls" is not supported here`},
 		{"vlan 4096", 6, `"4096" is not a VLAN`},
+		{"pppoes 65536", 8, `"65536" is not a PPPoE session`},
+		{"geneve 0x1000000", 8, `"0x1000000" is not a GENEVE network`},
+		{"pppoes and vlan", 12, `no VLAN tag is behind "pppoes"`},
+		{"pppoes and pppoes", 12, `no PPPoE session is in`},
+		{"geneve and geneve", 12, `a second "geneve"`},
+		{"udp port 1 or vxlan", 15, `"vxlan" is not a word of this language; its packets are "udp port 4789"`},
+		{"gre", 1, `"gre" is not a word of this language; its packets are "proto 47"`},
+		{"proto 256", 7, `"256" is not a protocol`},
+		{"proto esp", 7, `"esp" is not the number of a protocol`},
+		{"proto", 6, `ends too early`},
+		{"tcp proto 6", 1, `"tcp" has no protocols`},
+		{"src proto 6", 1, `a protocol has no direction`},
 		{"vlan 5 or 6", 11, `say what "6" is`},
 		{strings.Repeat("vlan and ", 9) + "udp", 78, `more VLAN tags`},
 		{"udp and ether host 2", 9, `"ether" is not supported`},
@@ -155,11 +169,15 @@ func TestParseErrors(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"udp port 62201", "not (src or dst host 10.1 or ::1/128) && tcp", "port (1 or not 2)", "net 1.2.3.0 mask 255.255.255.0"} {
-		f.Add(s)
+		f.Add(s, make([]byte, 64))
 	}
-	f.Fuzz(func(t *testing.T, expr string) {
+	const eth = "020000000001 020000000002 "
+	f.Add("udp or (vlan 7 and pppoes 9 and udp)", unhex(f, eth+"8100 0007 8864 11 00 0009 0022 0021"+udp4))
+	f.Add("geneve 3 or not vlan", unhex(f, eth+"0800 45000048 1c46 0000 40 11 0000 c0000207 c6336401 d558 17c1 0034 0000 0100 0800 00000300 01020300"+udp4))
+	f.Add("proto gre and not pppoed", unhex(f, eth+"0800"+frag))
+	f.Fuzz(func(t *testing.T, expr string, frame []byte) {
 		filter, err := Parse(expr)
-		if err != nil {
+		if err != nil || filter == nil {
 			return
 		}
 		for link := range layouts {
@@ -170,9 +188,29 @@ func FuzzParse(f *testing.F) {
 			if len(raw) > maxProgram {
 				t.Fatalf("%d instructions", len(raw))
 			}
-			filter.Match(link, make([]byte, 64))
+			if compiled := compile(filter.root, layouts[link]); runProgram(t, compiled, frame) != filter.Match(link, frame) {
+				t.Fatalf("%v: the program says something else than the matcher", link)
+			}
 		}
 	})
+}
+
+// runProgram is what a program in the kernel would answer.
+func runProgram(t *testing.T, p program, frame []byte) bool {
+	t.Helper()
+	raw, err := p.assemble()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code []bpf.Instruction
+	for _, in := range raw {
+		code = append(code, in.Disassemble())
+	}
+	vm, err := bpf.NewVM(code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs(vm, frame)
 }
 
 func BenchmarkMatch(b *testing.B) {

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"golang.org/x/net/bpf"
 )
@@ -24,10 +25,18 @@ func (p *program) assemble() ([]bpf.RawInstruction, error) {
 		jumps[len(code)] = l
 		code = append(code, bpf.Jump{})
 	}
+	if p.notes() {
+		code = append(code, noTunnel...)
+	}
 	for i := range p.branches {
 		b := &p.branches[i]
 		starts = append(starts, len(code))
-		if b.yes != b.no {
+		switch {
+		case b.notes:
+			code = append(code, b.note()...)
+			jump(b.yes)
+			continue
+		case b.yes != b.no:
 			code = append(code, b.load()...)
 			code = append(code, bpf.JumpIf{Cond: b.cond, Val: b.val, SkipFalse: 1})
 			jump(b.yes)
@@ -49,10 +58,10 @@ func (p *program) assemble() ([]bpf.RawInstruction, error) {
 func (b *branch) load() []bpf.Instruction {
 	var code []bpf.Instruction
 	switch b.base {
-	case link, network:
-		code = append(code, bpf.LoadAbsolute{Off: b.off, Size: b.size})
-	case transport4:
-		code = append(code, bpf.LoadMemShift{Off: b.header}, bpf.LoadIndirect{Off: b.off, Size: b.size})
+	case link, network, transport4:
+		code = b.loadFrame()
+	case inTunnel:
+		code = append(code, bpf.LoadScratch{Dst: bpf.RegA, N: etherSlot})
 	case tagPresent:
 		code = append(code, bpf.LoadExtension{Num: bpf.ExtVLANTagPresent})
 	case tag:
@@ -62,4 +71,35 @@ func (b *branch) load() []bpf.Instruction {
 		code = append(code, bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: b.mask})
 	}
 	return code
+}
+
+// loadFrame brings a value of the frame into the accumulator.
+func (b *branch) loadFrame() []bpf.Instruction {
+	load := bpf.LoadIndirect{Off: b.off, Size: b.size}
+	switch {
+	case b.mark != startMark && b.base == transport4: // the length of the IPv4 header is added to its place
+		return []bpf.Instruction{
+			bpf.LoadScratch{Dst: bpf.RegX, N: payloadSlot}, bpf.LoadIndirect{Off: b.header, Size: 1},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}, bpf.ALUOpX{Op: bpf.ALUOpAdd}, bpf.TAX{}, load,
+		}
+	case b.base == transport4:
+		return []bpf.Instruction{bpf.LoadMemShift{Off: b.header}, load}
+	case b.mark != startMark:
+		return []bpf.Instruction{bpf.LoadScratch{Dst: bpf.RegX, N: int(b.mark - etherMark)}, load}
+	}
+	return []bpf.Instruction{bpf.LoadAbsolute{Off: b.off, Size: b.size}}
+}
+
+// notes reports whether the program notes a tunnel.
+func (p *program) notes() bool {
+	return slices.ContainsFunc(p.branches, func(b branch) bool { return b.notes })
+}
+
+// note returns the instructions that note the tunnel.
+func (b *branch) note() []bpf.Instruction {
+	at := []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: b.off}}
+	if b.base == transport4 {
+		at = []bpf.Instruction{bpf.LoadMemShift{Off: b.header}, bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.off}, bpf.TAX{}}
+	}
+	return append(at, noteTunnel...)
 }

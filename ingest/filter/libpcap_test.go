@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,24 @@ var expressions = []string{
 	"port 22 || 80 && 443", "tcp and (port 22 or host 192.0.2.7 and not port 80)", "host (192.0.2.7 or 10.1.2.3) and port (22 or 53)",
 	"udp dst port 62201 or tcp", "not (udp and port 62201) and ip", "port 0x16", "port 026", "host 192.0.2.7 or 7", "portrange 1-1024 or 62201",
 	"ip and not icmp", "ip6 and tcp port 22", "icmp or icmp6 or udp port 62201", "src host 10.1.2.3 or port 22 or 53", "tcp src or dst port 80",
+	"proto 47", "proto gre", "ip proto gre", "ip6 proto 50", "ip proto 47 or 50", "not proto 6 and ip",
+}
+
+// wrapped are expressions about what lies in a PPPoE session or a GENEVE tunnel, for all link
+// types with an EtherType.
+var wrapped = []string{
+	"pppoes", "pppoes 7", "pppoed", "not pppoes", "pppoes and udp port 62201", "udp port 62201 or (pppoes and udp port 62201)", "pppoes 7 and ip6",
+	"pppoes and not udp", "pppoes and host 192.0.2.7", "pppoes or udp", "not pppoed and udp", "pppoes and src net 2001:db8::/32 and portrange 1-100",
+	"geneve", "geneve 3", "not geneve", "geneve and udp port 62201", "udp port 62201 or (geneve and udp port 62201)", "geneve and ip6 and tcp",
+	"geneve 3 and net 10", "geneve and not tcp", "geneve and tcp src port 22", "pppoes and geneve and udp", "geneve and pppoes 7 and udp",
+	"pppoes and geneve and proto 6",
+}
+
+// wrappedAndTagged are such expressions with "vlan", and one in which libpcap reads what it has not
+// set, the start of the frame, for an EtherType.
+var wrappedAndTagged = []string{
+	"geneve or ip", "vlan and pppoes and udp port 62201", "vlan 7 and pppoes 7 and ip6", "vlan and geneve and tcp", "geneve and vlan and udp", "geneve and vlan 7 and vlan and udp",
+	"vlan and geneve 3 and vlan 7 and host 192.0.2.7", "udp port 62201 or (vlan and udp port 62201 or (pppoes and udp port 62201))",
 }
 
 // tagged are expressions for Ethernet alone: libpcap has "vlan" for nothing else.
@@ -56,14 +75,17 @@ func TestEqualsLibpcap(t *testing.T) {
 	}
 	packets := make([]packet, 4000)
 	for i := range packets {
-		packets[i] = randomPacket(rnd)
+		packets[i] = wrap(rnd, randomPacket(rnd), 2)
 	}
 	for link, name := range dltNames {
 		exprs := all
 		if link != parse.LinkEthernet {
 			exprs = expressions
 		} else {
-			exprs = append(exprs, tagged...)
+			exprs = slices.Concat(exprs, tagged, wrappedAndTagged)
+		}
+		if link == parse.LinkEthernet || link == parse.LinkSLL || link == parse.LinkSLL2 {
+			exprs = slices.Concat(exprs, wrapped)
 		}
 		for _, expr := range exprs {
 			compareWithLibpcap(t, link, name, expr, packets)
@@ -223,6 +245,51 @@ func randomPacket(rnd *rand.Rand) packet {
 		p.ether, p.data = etherIPv4, ipv4Packet(rnd, proto, payload)
 	}
 	return p
+}
+
+// wrap puts some of the packets into a PPPoE session or a GENEVE tunnel, and some of those once
+// more.
+func wrap(rnd *rand.Rand, p packet, depth int) packet {
+	if depth == 0 || rnd.IntN(3) > 0 {
+		return p
+	}
+	in := wrap(rnd, randomPacket(rnd), depth-1)
+	in.cut = 0
+	switch rnd.IntN(8) {
+	case 0:
+		p.ether, p.data = etherDiscovery, []byte{0x11, 9, 0, 0, 0, 0}
+	case 1, 2, 3:
+		p.ether, p.data = etherSession, sessionPacket(rnd, in)
+	case 4, 5:
+		p.ether, p.data = etherIPv6, ipv6Packet(rnd, 17, genevePacket(rnd, in))
+	default:
+		p.ether, p.data = etherIPv4, ipv4Packet(rnd, 17, genevePacket(rnd, in))
+	}
+	return p
+}
+
+// sessionPacket puts a packet into a PPPoE session.
+func sessionPacket(rnd *rand.Rand, in packet) []byte {
+	proto := map[uint16]uint16{etherIPv4: 0x21, etherIPv6: 0x57}[in.ether]
+	b := binary.BigEndian.AppendUint16([]byte{0x11, pick(rnd, []byte{0, 0, 0, 0xa7})}, pick(rnd, []uint16{7, 8}))
+	b = binary.BigEndian.AppendUint16(b, uint16(2+len(in.data)))
+	return append(binary.BigEndian.AppendUint16(b, proto), in.data...)
+}
+
+// genevePacket puts a packet, or a frame with it, into UDP and GENEVE, now and then with another
+// port or version.
+func genevePacket(rnd *rand.Rand, in packet) []byte {
+	options := rnd.IntN(3)
+	b := binary.BigEndian.AppendUint16(nil, 50000)
+	b = binary.BigEndian.AppendUint16(b, pick(rnd, []uint16{6081, 6081, 6081, 4789}))
+	b = append(b, 0, 0, 0, 0, pick(rnd, []byte{0, 0, 0, 0x40})|byte(options), 0)
+	ether, data := in.ether, in.data
+	if rnd.IntN(2) == 0 {
+		ether, data = etherBridged, in.frame(parse.LinkEthernet)
+	}
+	b = binary.BigEndian.AppendUint16(b, ether)
+	b = append(b, 0, 0, pick(rnd, []byte{3, 4}), 0)
+	return append(append(b, make([]byte, 4*options)...), data...)
 }
 
 func addr4(rnd *rand.Rand) []byte {

@@ -20,6 +20,7 @@ const (
 	transport4             // behind the IPv4 header, whatever its length
 	tagPresent             // not in the frame: whether the kernel took a VLAN tag out of it
 	tag                    // not in the frame: that tag
+	inTunnel               // not in the frame: whether "geneve" was true of it
 )
 
 // A test loads a value from the frame and compares it. A frame too short to have
@@ -31,6 +32,8 @@ type test struct {
 	mask uint32 // of the value; 0 means all of it
 	cond bpf.JumpTest
 	val  uint32
+	// notes: in place of a comparison, the tunnel whose GENEVE header is there is noted.
+	notes bool
 }
 
 type (
@@ -72,6 +75,7 @@ const (
 	protoTCP      = uint32(parse.TCP)
 	protoUDP      = uint32(parse.UDP)
 	protoFragment = 44
+	protoGRE      = 47
 	protoICMPv6   = uint32(parse.ICMPv6)
 	protoSCTP     = 132
 )
@@ -154,13 +158,26 @@ func host6(addr, mask [4]uint32, d direction) node {
 
 // ports is a range of ports, from and to included, of the given protocols.
 func ports(from, to uint32, d direction, protos ...uint32) node {
-	var four, six []node
+	return or{ports4(from, to, d, protos...), ports6(from, to, d, protos...)}
+}
+
+// ports4 is ports over IPv4, not behind a first fragment.
+func ports4(from, to uint32, d direction, protos ...uint32) node {
+	var any []node
 	for _, proto := range protos {
 		first := test{base: network, off: ip4Fragment, size: 2, cond: bpf.JumpBitsNotSet, val: 0x1fff}
-		four = append(four, allOf(equal(network, ip4Protocol, 1, proto), first, d.fields(portField(transport4, 0, from, to), portField(transport4, 2, from, to))))
-		six = append(six, and{equal(network, ip6Next, 1, proto), d.fields(portField(network, ip6Header, from, to), portField(network, ip6Header+2, from, to))})
+		any = append(any, allOf(equal(network, ip4Protocol, 1, proto), first, d.fields(portField(transport4, 0, from, to), portField(transport4, 2, from, to))))
 	}
-	return or{and{carries(etherIPv4), anyOf(four...)}, and{carries(etherIPv6), anyOf(six...)}}
+	return and{carries(etherIPv4), anyOf(any...)}
+}
+
+// ports6 is ports over IPv6, where no extension header is in front of them.
+func ports6(from, to uint32, d direction, protos ...uint32) node {
+	var any []node
+	for _, proto := range protos {
+		any = append(any, and{equal(network, ip6Next, 1, proto), d.fields(portField(network, ip6Header, from, to), portField(network, ip6Header+2, from, to))})
+	}
+	return and{carries(etherIPv6), anyOf(any...)}
 }
 
 func portField(b base, off, from, to uint32) node {

@@ -48,12 +48,12 @@ const maxDepth = 100
 // A parser reads tokens by recursive descent along libpcap's grammar:
 //
 //	expr  = term { ("and" | "or") (term | value) }
-//	term  = "not" term | "(" expr ")" | "vlan" [NUMBER] | proto | qualifiers value
+//	term  = "not" term | "(" expr ")" | ("vlan" | "pppoes" | "geneve") [NUMBER] | "pppoed" | proto | qualifiers value
 //	value = ADDRESS | NUMBER | "not" value | "(" value { ("and" | "or") value } ")"
 type parser struct {
-	tokens []token
-	depth  int
-	tags   int // "vlan" so far
+	tokens  []token
+	depth   int
+	headers []header // "vlan" and the like so far
 }
 
 // Panics with *Error keep the descent readable; parseText catches them.
@@ -110,6 +110,12 @@ func (p *parser) enter() {
 	}
 }
 
+// otherWords are words that one may expect beside those that there are, and what to do.
+var otherWords = map[string]string{
+	"vxlan": "its packets are \"udp port 4789\", and fwknopd --os --inner looks into them",
+	"gre":   "its packets are \"proto 47\"",
+}
+
 func (p *parser) unexpected(t token) {
 	switch {
 	case t.text == "":
@@ -117,7 +123,10 @@ func (p *parser) unexpected(t token) {
 	case t.text == ")":
 		p.fail(t, "\")\" without \"(\"")
 	}
-	p.fail(t, "%q is not supported here; known are vlan, ip ip6 tcp udp icmp icmp6, src dst, host net port portrange, and or not, parentheses", t.text)
+	if remedy := otherWords[t.text]; remedy != "" {
+		p.fail(t, "%q is not a word of this language; %s", t.text, remedy)
+	}
+	p.fail(t, "%q is not supported here; known are vlan pppoes pppoed geneve, ip ip6 tcp udp icmp icmp6, src dst, host net port portrange, and or not, parentheses", t.text)
 }
 
 func (p *parser) expr() (node, *qualifiers) {
@@ -157,14 +166,31 @@ func (p *parser) term() (node, *qualifiers) {
 		n, _ := p.expr()
 		p.closeParen()
 		return n, nil
-	case p.accept("vlan"):
-		return p.vlan(), nil
+	}
+	if n := p.header(); n != nil {
+		return n, nil
 	}
 	q := p.qualifiers()
 	if q.kind == "" && q.direction == nil {
-		return p.afterSeenTags(q.protocol(p)), nil
+		return p.afterSeen(q.protocol(p)), nil
 	}
 	return p.value(q), &q
+}
+
+// header reads a word about a header that is not IP; nil if there is none.
+func (p *parser) header() node {
+	word := p.peek()
+	switch {
+	case p.accept("vlan"):
+		return p.vlan(word)
+	case p.accept("pppoes"):
+		return p.session(word)
+	case p.accept("pppoed"):
+		return p.afterSeen(carries(etherDiscovery))
+	case p.accept("geneve"):
+		return p.geneve(word)
+	}
+	return nil
 }
 
 func (p *parser) closeParen() {
@@ -206,5 +232,5 @@ func (p *parser) value(q qualifiers) node {
 		p.closeParen()
 		return n
 	}
-	return p.afterSeenTags(q.apply(p, p.next()))
+	return p.afterSeen(q.apply(p, p.next()))
 }

@@ -14,7 +14,7 @@ type qualifiers struct {
 	first     token
 	proto     string // "" or ip, ip6, tcp, udp, icmp, icmp6
 	direction *direction
-	kind      string // "" or host, net, port, portrange
+	kind      string // "" or host, net, port, portrange, proto
 }
 
 func (p *parser) qualifiers() (q qualifiers) {
@@ -29,7 +29,7 @@ func (p *parser) qualifiers() (q qualifiers) {
 		q.direction = &d
 	}
 	switch p.peek().text {
-	case "host", "net", "port", "portrange":
+	case "host", "net", "port", "portrange", "proto":
 		q.kind = p.next().text
 	}
 	if q.proto == "" && q.direction == nil && q.kind == "" {
@@ -85,6 +85,9 @@ func (q *qualifiers) protocol(p *parser) node {
 
 // apply is the node of one value.
 func (q *qualifiers) apply(p *parser, t token) node {
+	if q.kind == "proto" {
+		return q.protocolNumber(p, t)
+	}
 	if t.text == "" || !isNumeric(t.text) {
 		if t.text == "" || strings.Contains("()!/&&||", t.text) {
 			p.unexpected(t)
@@ -99,6 +102,33 @@ func (q *qualifiers) apply(p *parser, t token) node {
 		return q.address6(p, t)
 	}
 	return q.address4(p, t)
+}
+
+// protocolNumber is a protocol over IP by its number; that of GRE has a name.
+func (q *qualifiers) protocolNumber(p *parser, t token) node {
+	n, ok := number(t.text)
+	switch {
+	case t.text == "gre":
+		n = protoGRE
+	case t.text == "":
+		p.unexpected(t)
+	case !isNumeric(t.text):
+		p.fail(t, "%q is not the number of a protocol, or gre", t.text)
+	case !ok || n > math.MaxUint8:
+		p.fail(t, "%q is not a protocol", t.text)
+	case q.direction != nil:
+		p.fail(q.first, "a protocol has no direction")
+	}
+	switch q.proto {
+	case "ip":
+		return ip4Proto(n)
+	case "ip6":
+		return ip6Proto(n)
+	case "":
+		return or{ip4Proto(n), ip6Proto(n)}
+	}
+	p.fail(q.first, "%q has no protocols", q.proto)
+	return nil
 }
 
 func (q *qualifiers) dir() direction {

@@ -11,12 +11,26 @@ import (
 // value lies between two others.
 type step struct {
 	off, header uint32
-	indirect    bool // off counts from behind the IPv4 header at header
+	kind        stepKind
 	size        uint8
 	mask        uint32
 	low, span   uint32 // the least value that passes, and how far the greatest is from it
 	yes, no     int32  // index of the next step, or an answer
 }
+
+// A stepKind is what the offset of a step counts from.
+type stepKind uint8
+
+const (
+	fromStart        stepKind = iota
+	behindIPv4                // behind the IPv4 header at header
+	fromEther                 // the EtherType in the tunnel
+	fromPayload               // what follows that
+	behindIPv4Inside          // behind the IPv4 header at header from there
+	notes                     // nothing: the tunnel at off is noted
+	notesBehindIPv4           // and here at off from behind the IPv4 header
+	whetherTunnel             // nothing: whether a tunnel was noted
+)
 
 // The answers, as places.
 const (
@@ -40,8 +54,14 @@ func (p *program) matcher() *matcher {
 }
 
 func (b *branch) step(yes, no int32) step {
-	s := step{off: b.off, header: b.header, indirect: b.base == transport4, size: uint8(b.size), mask: b.mask, low: b.val, yes: yes, no: no}
-	if s.mask == 0 {
+	s := step{off: b.off, header: b.header, kind: b.kind(), size: uint8(b.size), mask: b.mask, low: b.val, yes: yes, no: no}
+	switch {
+	case b.notes: // true of any byte
+		s.size, s.no = 1, yes
+		return s
+	case b.base == inTunnel:
+		return s
+	case s.mask == 0:
 		s.mask = math.MaxUint32
 	}
 	switch b.cond {
@@ -60,11 +80,32 @@ func (b *branch) step(yes, no int32) step {
 	return s
 }
 
+// kind returns what the offset of a branch counts from.
+func (b *branch) kind() stepKind {
+	switch {
+	case b.base == inTunnel:
+		return whetherTunnel
+	case b.notes && b.base == transport4:
+		return notesBehindIPv4
+	case b.notes:
+		return notes
+	case b.mark != startMark && b.base == transport4:
+		return behindIPv4Inside
+	case b.mark == payloadMark:
+		return fromPayload
+	case b.mark == etherMark:
+		return fromEther
+	case b.base == transport4:
+		return behindIPv4
+	}
+	return fromStart
+}
+
 // follow returns where a jump to a place leads in the end.
 func (p *program) follow(at int) int32 {
 	for at < len(p.branches) {
 		b := &p.branches[at]
-		if b.yes != b.no {
+		if b.yes != b.no || b.notes {
 			return int32(at)
 		}
 		at = p.places[b.yes]
@@ -78,15 +119,28 @@ func (p *program) follow(at int) int32 {
 // match runs the program. A frame too short for a value that is asked for matches
 // nothing.
 func (m *matcher) match(frame []byte) bool {
+	var t tunnel
 	at := m.start
 	for at >= 0 {
 		s := &m.steps[at]
 		off := uint(s.off)
-		if s.indirect {
+		switch {
+		case s.kind == behindIPv4:
 			if uint(s.header) >= uint(len(frame)) {
 				return false
 			}
 			off += uint(frame[s.header]&0x0f) * 4 // the length of the IPv4 header
+		case s.kind == whetherTunnel:
+			at = s.no
+			if t != (tunnel{}) {
+				at = s.yes
+			}
+			continue
+		case s.kind > behindIPv4:
+			var ok bool
+			if off, ok = s.offset(frame, &t); !ok {
+				return false
+			}
 		}
 		if off+uint(s.size) > uint(len(frame)) {
 			return false
@@ -106,4 +160,29 @@ func (m *matcher) match(frame []byte) bool {
 		}
 	}
 	return at == matches
+}
+
+// offset returns the offset of the value of a step that has to do with a tunnel, which it notes
+// if the step is one of that kind. It is false if the frame is too short.
+func (s *step) offset(frame []byte, t *tunnel) (off uint, ok bool) {
+	off, header := uint(s.off), uint(s.header)
+	switch s.kind {
+	case fromEther:
+		return t.ether + off, true
+	case fromPayload:
+		return t.payload + off, true
+	case behindIPv4Inside:
+		header += t.payload
+		off += t.payload
+	}
+	if s.kind != notes {
+		if header >= uint(len(frame)) {
+			return 0, false
+		}
+		off += uint(frame[header]&0x0f) * 4
+	}
+	if s.kind != behindIPv4Inside {
+		return off, t.note(frame, off)
+	}
+	return off, true
 }

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -17,6 +18,10 @@ func TestKernelTakesTags(t *testing.T) {
 		"vlan 7 and (udp port 62201 or not vlan)": true,
 		"udp port 62201 or (vlan and udp)":        true,
 		"udp port 62201":                          false,
+		"vlan and pppoes and udp port 62201":      true,
+		"pppoes and udp port 62201":               false,
+		"ip or (vlan 7 and geneve 3 and tcp)":     true,
+		"not geneve and ip":                       false,
 	} {
 		f, err := Parse(expr)
 		if err != nil {
@@ -26,7 +31,10 @@ func TestKernelTakesTags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := raw[0].Disassemble() == (bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}); got != asks {
+		present := func(in bpf.RawInstruction) bool {
+			return in.Disassemble() == bpf.LoadExtension{Num: bpf.ExtVLANTagPresent}
+		}
+		if got := slices.ContainsFunc(raw, present); got != asks {
 			t.Errorf("%s: asks for the tag: %v", expr, got)
 		}
 		attach(t, raw)

@@ -26,6 +26,9 @@ func TestJudgeFilter(t *testing.T) {
 		"udp dst port 62201":               ok,
 		"ip6 and udp port 62201":           ok,
 		"udp and not dst host 192.0.2.1":   ok, // but the other address
+		"pppoes and udp port 62201":        ok,
+		"vlan and ip6":                     ok,
+		"pppoed":                           fix,
 		"udp port 12345":                   warning,
 		"tcp port 80":                      warning,
 		"icmp":                             warning,

@@ -44,16 +44,14 @@ func addressesOf(name string) []netip.Addr {
 // protocols are those that carry SPA packets, the usual one first.
 var protocols = []parse.Proto{parse.UDP, parse.TCP, parse.ICMP, parse.ICMPv6}
 
-// taken returns the first protocol and port whose packets to some addresses a filter takes, the
-// usual port of clients before all others; ok is false if it takes none.
+// taken returns the first protocol and port whose packets to some addresses a filter takes, also
+// in a PPPoE session or behind a VLAN tag, the usual port of clients before all others; ok is false if it takes none.
 func taken(f *filter.Filter, to []netip.Addr) (proto parse.Proto, port int, ok bool) {
 	passes := func(proto parse.Proto, port int) bool {
-		for _, a := range to {
-			if f.Match(parse.LinkRaw, packet(a, proto, uint16(port))) {
-				return true
-			}
-		}
-		return false
+		return takes(f, to, proto, port) || slices.ContainsFunc(to, func(a netip.Addr) bool {
+			p := packet(a, proto, uint16(port))
+			return f.Match(parse.LinkEthernet, inSession(p)) || f.Match(parse.LinkEthernet, tagged(p))
+		})
 	}
 	if passes(parse.UDP, spa.DefaultPort) {
 		return parse.UDP, spa.DefaultPort, true
@@ -71,6 +69,25 @@ func taken(f *filter.Filter, to []netip.Addr) (proto parse.Proto, port int, ok b
 	return 0, 0, false
 }
 
+// takes reports whether a filter takes a packet to one of some addresses as it is.
+func takes(f *filter.Filter, to []netip.Addr, proto parse.Proto, port int) bool {
+	return slices.ContainsFunc(to, func(a netip.Addr) bool { return f.Match(parse.LinkRaw, packet(a, proto, uint16(port))) })
+}
+
+// inSession returns an Ethernet frame of a PPPoE session (RFC 2516) with a packet.
+func inSession(packet []byte) []byte {
+	proto := map[byte]byte{4: 0x21, 6: 0x57}[packet[0]>>4]
+	frame := append(make([]byte, 12), 0x88, 0x64, 0x11, 0, 0, 1)
+	frame = binary.BigEndian.AppendUint16(frame, uint16(len(packet)+2))
+	return append(append(frame, 0, proto), packet...)
+}
+
+// tagged returns an Ethernet frame with a packet behind a VLAN tag.
+func tagged(packet []byte) []byte {
+	ether := map[byte][]byte{4: {0x08, 0x00}, 6: {0x86, 0xdd}}[packet[0]>>4]
+	return slices.Concat(make([]byte, 12), []byte{0x81, 0, 0, 1}, ether, packet)
+}
+
 // judgeFilter tries packets of each protocol to each port of some addresses; mend is the change to
 // the usual filter.
 func judgeFilter(f *filter.Filter, to []netip.Addr, mend string) finding {
@@ -79,7 +96,11 @@ func judgeFilter(f *filter.Filter, to []netip.Addr, mend string) finding {
 	case !some:
 		return finding{"filter", fix, fmt.Sprintf("PCAP_FILTER %q takes no packet to %v: no UDP, TCP or ICMP on any port", f, to), mend}
 	case proto == parse.UDP && port == spa.DefaultPort:
-		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d", port), ""}
+		where := ""
+		if !takes(f, to, proto, port) {
+			where = ", in a PPPoE session or behind a VLAN tag only"
+		}
+		return finding{"filter", ok, fmt.Sprintf("PCAP_FILTER takes packets to UDP port %d%s", port, where), ""}
 	}
 	return finding{"filter", warning, fmt.Sprintf("PCAP_FILTER %q takes no packets to UDP port %d, but %v, as to port %d", f, spa.DefaultPort, proto, port),
 		"clients must send that: --server-proto and --server-port"}

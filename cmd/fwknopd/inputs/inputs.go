@@ -139,7 +139,7 @@ func (l *Log) printInside(i *ingest.Inside) {
 		n          uint64
 		what, mend string
 	}{
-		{i.PPPoE, "PPPoE frames", "-P NONE"},
+		{i.PPPoE, "PPPoE frames", "-P NONE, or -P 'pppoes and …'"},
 		{i.Tagged, "frames with a VLAN tag", "-P NONE, or -P 'vlan and …'"},
 	} {
 		if around.n > 0 {
