@@ -123,6 +123,7 @@ type Event struct {
 	// Container: a container wrote the line to its standard output or error, so that the
 	// kernel's tag in it is text of the container's.
 	Container bool
+	depth     uint8 // tunnels around the packet
 	// Len is the whole packet in bytes: the IPv4 total length, or the IPv6
 	// payload length plus 40. A packet that has no length in its header, since a
 	// network card is yet to cut it into segments, has that of its frame; 65535
@@ -157,10 +158,9 @@ type Event struct {
 	// a log line if it carries OPT or if its length leaves no room for options.
 	HasOptions  bool
 	nopt        uint8
-	depth       uint8 // tunnels around the packet
-	recordStart int   // of the record in the line
-	stampEnd    int   // of a stamp that the line begins with, for LineDecoder
-	heading     int   // bytes before the addresses, for LineDecoder; 0 if the line was not read as it is
+	recordStart int // of the record in the line
+	stampEnd    int // of a stamp that the line begins with, for LineDecoder
+	heading     int // bytes before the addresses, for LineDecoder; 0 if the line was not read as it is
 	opt         [MaxOptions]byte
 
 	// Payload is the transport payload, for ICMP what follows the 8-byte header. It

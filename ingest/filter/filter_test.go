@@ -112,6 +112,8 @@ func TestParseErrors(t *testing.T) {
 		{"geneve and geneve", 12, `a second "geneve"`},
 		{"udp port 1 or vxlan", 15, `"vxlan" is not a word of this language; its packets are "udp port 4789"`},
 		{"gre", 1, `"gre" is not a word of this language; its packets are "proto 47"`},
+		{"udp and action pass", 9, `"action" is not a word of this language; of a log of pf the packet is looked at`},
+		{"on igb0", 1, `not the header before it`},
 		{"proto 256", 7, `"256" is not a protocol`},
 		{"proto esp", 7, `"esp" is not the number of a protocol`},
 		{"proto", 6, `ends too early`},

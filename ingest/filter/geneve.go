@@ -37,17 +37,17 @@ func (n geneve) emit(c *compiler, yes, no label) {
 // there was none.
 type tunnel struct{ ether, payload uint }
 
-// note sets t to where the GENEVE header at off leads, and reports whether that is there.
-func (t *tunnel) note(frame []byte, off uint) bool {
+// tunnelAt returns where the GENEVE header at off leads; ok is false if that is not there.
+func tunnelAt(frame []byte, off uint) (t tunnel, ok bool) {
 	const header = 8
 	if off+4 > uint(len(frame)) {
-		return false
+		return t, false
 	}
 	t.ether, t.payload = off+2, off+header+uint(frame[off]&^geneveVersion)*4
 	if binary.BigEndian.Uint16(frame[off+2:]) == etherBridged {
 		t.ether, t.payload = t.payload+12, t.payload+14
 	}
-	return true
+	return t, true
 }
 
 // Places of the scratch memory of a BPF program, in which it has the marks of a tunnel.
@@ -64,7 +64,7 @@ var noTunnel = []bpf.Instruction{
 	bpf.StoreScratch{Src: bpf.RegA, N: payloadSlot},
 }
 
-// noteTunnel are the instructions of note, with the offset of the header in X.
+// noteTunnel are the instructions of tunnelAt, with the offset of the header in X.
 var noteTunnel = []bpf.Instruction{
 	bpf.TXA{},
 	bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: 2},

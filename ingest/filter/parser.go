@@ -114,7 +114,12 @@ func (p *parser) enter() {
 var otherWords = map[string]string{
 	"vxlan": "its packets are \"udp port 4789\", and fwknopd --os --inner looks into them",
 	"gre":   "its packets are \"proto 47\"",
+
+	"ifname": pflogWord, "on": pflogWord, "rnr": pflogWord, "rulenum": pflogWord, "srnr": pflogWord, "subrulenum": pflogWord,
+	"rset": pflogWord, "ruleset": pflogWord, "reason": pflogWord, "action": pflogWord,
 }
+
+const pflogWord = "of a log of pf the packet is looked at, not the header before it"
 
 func (p *parser) unexpected(t token) {
 	switch {

@@ -125,20 +125,20 @@ func (m *matcher) match(frame []byte) bool {
 		s := &m.steps[at]
 		off := uint(s.off)
 		switch {
+		case s.kind == fromStart:
 		case s.kind == behindIPv4:
 			if uint(s.header) >= uint(len(frame)) {
 				return false
 			}
 			off += uint(frame[s.header]&0x0f) * 4 // the length of the IPv4 header
 		case s.kind == whetherTunnel:
-			at = s.no
-			if t != (tunnel{}) {
+			if at = s.no; t.payload > 0 {
 				at = s.yes
 			}
 			continue
-		case s.kind > behindIPv4:
+		default:
 			var ok bool
-			if off, ok = s.offset(frame, &t); !ok {
+			if off, t, ok = s.offset(frame, t); !ok {
 				return false
 			}
 		}
@@ -162,27 +162,28 @@ func (m *matcher) match(frame []byte) bool {
 	return at == matches
 }
 
-// offset returns the offset of the value of a step that has to do with a tunnel, which it notes
-// if the step is one of that kind. It is false if the frame is too short.
-func (s *step) offset(frame []byte, t *tunnel) (off uint, ok bool) {
+// offset returns the offset of the value of a step that has to do with the tunnel t, and t, which
+// a step of one kind replaces. It is false if the frame is too short.
+func (s *step) offset(frame []byte, t tunnel) (off uint, now tunnel, ok bool) {
 	off, header := uint(s.off), uint(s.header)
 	switch s.kind {
 	case fromEther:
-		return t.ether + off, true
+		return t.ether + off, t, true
 	case fromPayload:
-		return t.payload + off, true
+		return t.payload + off, t, true
 	case behindIPv4Inside:
 		header += t.payload
 		off += t.payload
 	}
 	if s.kind != notes {
 		if header >= uint(len(frame)) {
-			return 0, false
+			return 0, t, false
 		}
 		off += uint(frame[header]&0x0f) * 4
 	}
 	if s.kind != behindIPv4Inside {
-		return off, t.note(frame, off)
+		t, ok = tunnelAt(frame, off)
+		return off, t, ok
 	}
-	return off, true
+	return off, t, true
 }
