@@ -19,7 +19,7 @@ import (
 	"fwknopd/parse"
 )
 
-const tunnelFolder = "../fixtures/capture/tunnels/"
+const tunnelFolder = "../fixtures/tunnels/"
 
 // TestReadInner reads what a kernel sent through VXLAN, and the same packets in all other
 // tunnels, which [tunnelCapture] made.
