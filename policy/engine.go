@@ -13,6 +13,7 @@ import (
 	"fwknopd/policy/knock"
 	"fwknopd/policy/replay"
 	"fwknopd/policy/spa"
+	"fwknopd/policy/totp"
 )
 
 // Options are the configuration of an [Engine]. Server, Access and Store are required.
@@ -84,6 +85,7 @@ type Engine struct {
 	unsynced bool           // the store has records that were not synced
 	examined uint64         // packets that were candidates for SPA
 	copies   *copies
+	codes    codeGuesses
 
 	keys        keyKinds
 	limiter     *limiter
@@ -96,6 +98,7 @@ type stanza struct {
 	symmetric *spa.Opener    // nil without KEY
 	gpg       *spa.GPGOpener // nil without GPG
 	external  *external
+	totp      *totp.Key // nil without REQUIRE_AUTH_METHOD totp
 	// everyPacket: the stanza matches whatever the addresses and the interface are.
 	everyPacket bool
 }
@@ -173,6 +176,9 @@ func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
 		}
 		s.symmetric = o
 	}
+	if st.AuthMethod == conf.AuthTOTP {
+		s.totp = totp.New(st.TOTPSecret.Bytes())
+	}
 	var err error
 	if st.GPG != nil && e.opts.Keyring != nil {
 		if s.gpg, err = e.gpgOpener(st, rules); err != nil {
@@ -209,6 +215,7 @@ func (e *Engine) Inherit(old *Engine) {
 	e.unsynced = e.unsynced || old.unsynced
 	e.copies, e.rateLimited = old.copies, old.rateLimited
 	e.inheritLimiter(old)
+	e.inheritCodes(old)
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}

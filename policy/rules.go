@@ -34,7 +34,7 @@ var commonChecks = []check{
 	{"expiry", (*Engine).checkExpiry, noteExpiry},
 	{"user", (*Engine).checkUser, noteUser},
 	{"address", (*Engine).checkAddress, noteAddress},
-	{"auth", (*Engine).checkAuth, nil},
+	{"auth", (*Engine).checkAuth, noteAuth},
 }
 
 // commandChecks and accessChecks are the checks of message type 0 and of all others.
@@ -137,13 +137,21 @@ func (e *Engine) checkAddress(r *request, st *stanza) *refusal {
 	return nil
 }
 
-// checkAuth checks the password of the user if REQUIRE_AUTH_METHOD is crypt.
+// checkAuth checks what REQUIRE_AUTH_METHOD asks for.
 func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
-	if !st.AuthCrypt {
+	switch st.AuthMethod {
+	case "":
 		return nil
+	case conf.AuthCrypt:
+		return e.checkPassword(r, st)
 	}
+	return e.checkCode(r, st)
+}
+
+// checkPassword checks the password of the user in a message.
+func (e *Engine) checkPassword(r *request, st *stanza) *refusal {
 	method, password, ok := strings.Cut(r.msg.ServerAuth, ",")
-	if !ok || method != "crypt" {
+	if !ok || method != conf.AuthCrypt {
 		return refuse(SPAAuthMethod, TextNoPassword)
 	}
 	match, err := e.password(r.src(), st.ShadowFile, r.msg.User, password)

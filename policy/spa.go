@@ -31,6 +31,8 @@ type request struct {
 
 	openedBy int // index into Engine.spa, if opened
 
+	codes []codeCheck // one-time codes, by secret
+
 	packet     packetID // valid iff identified
 	identified bool     // its copies can be recognised
 }
@@ -113,6 +115,7 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 	}
 	r := &e.request
 	r.now, r.ev, r.trace, r.dry, r.opened, r.ended = now, ev, trace, dry, false, false
+	r.codes = r.codes[:0]
 	r.found = e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
 	r.matched = e.matchesAny(r.found, ev)
 	if !r.matched && trace == nil && (len(ev.Payload) < minUnmatchedLen || ev.Whole != 0) {

@@ -73,7 +73,7 @@ func (c *client) hmacKey() (key []byte, err error) {
 
 // ask asks for a secret on the terminal.
 func (c *client) ask(prompt string) ([]byte, error) {
-	key, err := c.terminal(prompt)
+	key, err := c.terminal(prompt, c.received == nil)
 	if err == nil && len(key) == 0 {
 		err = errors.New("no key was given")
 	}
@@ -116,14 +116,23 @@ func readKey(r io.Reader) ([]byte, error) {
 	return nil, err
 }
 
-// readHidden asks on the terminal, without echo.
-func readHidden(prompt string) ([]byte, error) {
-	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) {
-		return nil, fmt.Errorf("no %s: it is neither in the rc file nor among the options, and standard input is no terminal to ask on", strings.ToLower(strings.TrimSuffix(prompt, ": ")))
+// readHidden asks on the terminal, without echo: that of standard input, or, as that is what
+// ssh sends, the one that ssh has been started on.
+func readHidden(prompt string, stdin bool) ([]byte, error) {
+	in, out, where := os.Stdin, os.Stderr, "standard input is no terminal"
+	if !stdin {
+		where = "there is no terminal"
+		if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+			defer tty.Close()
+			in, out = tty, tty
+		}
 	}
-	fmt.Fprint(os.Stderr, prompt)
+	fd := int(in.Fd())
+	if !term.IsTerminal(fd) {
+		return nil, fmt.Errorf("no %s: it is neither in the rc file nor among the options, and %s to ask on", strings.ToLower(strings.TrimSuffix(prompt, ": ")), where)
+	}
+	fmt.Fprint(out, prompt)
 	key, err := term.ReadPassword(fd)
-	fmt.Fprintln(os.Stderr)
+	fmt.Fprintln(out)
 	return key, err
 }

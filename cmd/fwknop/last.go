@@ -41,8 +41,8 @@ func (c *client) lastArgs() ([]string, error) {
 	return args[1:], nil // behind the name of the program
 }
 
-// secretOptions have a key as value.
-var secretOptions = []string{"key-rijndael", "key-base64-rijndael", "key-hmac", "key-base64-hmac"}
+// secretOptions have a key as value, or a code that is good for once.
+var secretOptions = []string{"key-rijndael", "key-base64-rijndael", "key-hmac", "key-base64-hmac", "totp"}
 
 // saveArgs saves the arguments for --last-cmd, but no keys, nor those that ssh gives with
 // --proxy, maybe several times at once.
@@ -54,7 +54,7 @@ func (c *client) saveArgs(args []string) error {
 	}
 	if secret {
 		if c.Verbose > 0 || c.Client.ArgsFile != "" {
-			fmt.Fprintln(c.stderr, "fwknop: the arguments are not saved, as a key is among them")
+			fmt.Fprintln(c.stderr, "fwknop: the arguments are not saved, as a key or code is among them")
 		}
 		return nil
 	}

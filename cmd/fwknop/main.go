@@ -48,8 +48,9 @@ type client struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	now            func() time.Time
-	terminal       func(prompt string) ([]byte, error) // asks for a secret
-	received       io.Writer                           // with --proxy: gets what the server sends, and stdout is stderr
+	// terminal asks for a secret; stdin says whether standard input may be that of the user.
+	terminal func(prompt string, stdin bool) ([]byte, error)
+	received io.Writer // with --proxy: gets what the server sends, and stdout is stderr
 }
 
 // run is main with its arguments; it returns the exit code.

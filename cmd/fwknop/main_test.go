@@ -47,7 +47,7 @@ func (r *runner) client() *client {
 	}
 }
 
-func (r *runner) ask(prompt string) ([]byte, error) {
+func (r *runner) ask(prompt string, _ bool) ([]byte, error) {
 	if answer, ok := r.typed[prompt]; ok {
 		return []byte(answer), nil
 	}

@@ -111,7 +111,7 @@ func (c *client) message(ctx context.Context) (*spa.Message, error) {
 		return nil, err
 	}
 	m := &spa.Message{User: name, Time: c.now().Add(offset).Unix(), Version: protocol, DigestType: strings.ToLower(c.Client.DigestType)}
-	if m.ServerAuth, err = c.serverAuth(); err != nil {
+	if m.ServerAuth, err = c.serverAuth(ctx); err != nil {
 		return nil, err
 	}
 	if c.Client.Command != "" {
@@ -176,22 +176,6 @@ func (c *client) userName() (string, error) {
 		return "", fmt.Errorf("no user name, give one with -U: %w", err)
 	}
 	return u.Username[strings.LastIndexByte(u.Username, '\\')+1:], nil // without the domain of Windows
-}
-
-// serverAuth returns the field with the password of the user on the server, if it is to
-// be sent.
-func (c *client) serverAuth() (string, error) {
-	const crypt = "crypt" // the only method
-	switch o := &c.Client; {
-	case o.ServerAuth == "":
-		return "", nil
-	case !strings.EqualFold(o.ServerAuth, crypt):
-		return "", usage("--server-auth %s: the only method is %s", o.ServerAuth, crypt)
-	case o.NATAccess != "" || o.NATLocal || o.FWTimeout > 0:
-		return "", usage("--server-auth goes with no --fw-timeout and no NAT option: servers of 1.9 do not look for a password there")
-	}
-	password, err := c.ask("Password on the server: ")
-	return crypt + "," + string(password), err
 }
 
 // checkAccess checks the form of -A.

@@ -43,7 +43,7 @@ func (c *client) generateKeys(file *rc.File) error {
 }
 
 // unsaved are the options that a knock has and a stanza cannot have.
-var unsaved = []string{"server-cmd", "server-auth", "ipv6", "icmp-type", "icmp-code", "stdin", "fd", "save-packet", "wait", "proxy"}
+var unsaved = []string{"server-cmd", "server-auth", "totp", "ipv6", "icmp-type", "icmp-code", "stdin", "fd", "save-packet", "wait", "proxy"}
 
 // saveStanza writes the options as a stanza of the rc file.
 func (c *client) saveStanza(file *rc.File) error {

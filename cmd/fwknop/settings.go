@@ -57,6 +57,8 @@ var keywords = []keyword{
 	number("NAT_PORT", []string{"nat-port", "nat-rand-port"}, func(o *cli.Options) *int { return &o.Client.NATPort }),
 	yes("NAT_RAND_PORT", []string{"nat-rand-port", "nat-port"}, func(o *cli.Options) *bool { return &o.Client.NATRandPort }),
 	text("SPOOF_USER", []string{"spoof-user"}, func(o *cli.Options) *string { return &o.Client.User }),
+	yes("TOTP_PROMPT", totpOptions, func(o *cli.Options) *bool { return &o.Client.TOTPPrompt }),
+	text("TOTP_COMMAND", totpOptions, func(o *cli.Options) *string { return &o.Client.TOTPCommand }),
 	{"TIME_OFFSET", []string{"time-offset-plus", "time-offset-minus"}, false, setTimeOffset, getTimeOffset},
 	text("DIGEST_TYPE", []string{"digest-type"}, func(o *cli.Options) *string { return &o.Client.DigestType }),
 	text("ENCRYPTION_MODE", []string{"encryption-mode"}, func(o *cli.Options) *string { return &o.Client.Mode }),
@@ -85,6 +87,7 @@ var keywords = []keyword{
 }
 
 var (
+	totpOptions    = []string{"totp-prompt", "totp-command", "totp", "server-auth"}
 	allowOptions   = []string{"allow-ip", "source-ip", "resolve-ip-https"}
 	keyOptions     = []string{"key-rijndael", "key-base64-rijndael", "get-key", "stdin", "fd"}
 	hmacKeyOptions = []string{"key-hmac", "key-base64-hmac", "get-hmac-key"}

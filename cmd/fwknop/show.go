@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"fwknopd/cmd/fwknop/send"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
@@ -21,8 +23,8 @@ var typeNames = map[spa.Type]string{
 	spa.LocalNATAccessTimeout: "access with local NAT and a timeout",
 }
 
-// shown is what --dry-run prints: the packet and what is in it, but no key and no
-// password.
+// shown is what --dry-run prints: the packet and what is in it, but no key, no
+// password and no code.
 type shown struct {
 	Packet     string `json:"packet"`
 	Server     string `json:"server"`
@@ -36,6 +38,7 @@ type shown struct {
 	NAT        string `json:"nat,omitempty"`
 	Timeout    uint32 `json:"timeout,omitempty"`
 	Password   bool   `json:"password"`
+	Code       bool   `json:"code"`
 	Digest     string `json:"digest"`
 	Encryption string `json:"encryption"`
 	HMAC       string `json:"hmac,omitempty"`
@@ -46,7 +49,7 @@ func (c *client) show(p *send.Packet, m *spa.Message) error {
 	s := shown{
 		Packet: string(p.Text), Server: p.String(), Carrier: c.Client.Proto,
 		User: m.User, Time: m.Time, Version: m.Version, Type: uint8(m.Type), TypeName: typeNames[m.Type],
-		Message: m.Text, NAT: m.NAT, Timeout: m.Timeout, Password: m.ServerAuth != "", Digest: cmp.Or(m.DigestType, "sha256"),
+		Message: m.Text, NAT: m.NAT, Timeout: m.Timeout, Password: bringsAuth(m, conf.AuthCrypt), Code: bringsAuth(m, conf.AuthTOTP), Digest: cmp.Or(m.DigestType, "sha256"),
 		Encryption: c.encryption(),
 	}
 	if o := &c.Client; o.UseHMAC || o.HMACKey != "" || o.HMACKeyBase64 != "" || o.HMACKeyFile != "" {
@@ -57,6 +60,11 @@ func (c *client) show(p *send.Packet, m *spa.Message) error {
 	}
 	c.print(&s)
 	return nil
+}
+
+// bringsAuth reports whether a message has something for REQUIRE_AUTH_METHOD.
+func bringsAuth(m *spa.Message, method string) bool {
+	return strings.HasPrefix(m.ServerAuth, method+",")
 }
 
 // encryption names how the message is encrypted.
@@ -92,6 +100,9 @@ func (c *client) print(s *shown) {
 	}
 	if s.Password {
 		row("password", "one, for the server")
+	}
+	if s.Code {
+		row("code", "one, good for once")
 	}
 	row("digest", s.Digest)
 	row("encryption", s.Encryption)

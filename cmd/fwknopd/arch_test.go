@@ -30,6 +30,7 @@ var mayImport = map[string][]string{
 	"ingest/safepath":   nil,
 	"policy/spa":        {"parse", "policy/openssl"},
 	"policy/crypt":      nil,
+	"policy/totp":       nil,
 	"policy/openssl":    nil,
 	"policy/replay":     nil,
 	"policy/index":      {"policy/conf"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
 	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/index", "policy/openssl", "enforce"},
-	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/replay", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote"},
+	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/totp", "policy/replay", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote"},
 	"enforce/quote":     nil,
 	"enforce/watch":     nil,
 	"enforce/ruleset":   {"enforce"},
@@ -53,7 +54,7 @@ var mayImport = map[string][]string{
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/sources", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/totp", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/sources", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
 
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

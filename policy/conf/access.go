@@ -250,7 +250,7 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 func isKey(k *Keyword) bool {
 	switch k.Name {
 	case "KEY", "KEY_BASE64", "HMAC_KEY", "HMAC_KEY_BASE64", "GPG_DECRYPT_PW", "GPG_DECRYPT_ID",
-		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE":
+		"HMAC_DIGEST_TYPE", "ENCRYPTION_MODE", "GPG_KEY_FILE", "TOTP_SECRET":
 		return true
 	}
 	return false

@@ -164,7 +164,7 @@ func TestStanzaTypes(t *testing.T) {
 		{"prefix", g.Prefix, ""},
 		{"options", fmt.Sprint(g.UseOptions), "true"},
 		{"key files are beside the file", fmt.Sprint(g.KeyFiles), "[d/a.asc /b.asc]"},
-		{"shadow", fmt.Sprintf("%v %v %s", s.Shadow, s.AuthCrypt, s.ShadowFile), "true true /etc/shadow"},
+		{"shadow", fmt.Sprintf("%v %v %s", s.Shadow, s.AuthMethod, s.ShadowFile), "true crypt /etc/shadow"},
 		{"the earlier end holds", s.Expires.String(), time.Unix(1, 0).UTC().String()},
 		{"users", fmt.Sprint(s.Usernames), "[a b]"},
 		{"commands of the server", fmt.Sprint(s.ExternalOpen, s.ExternalClose, s.ExternalTimeout), "/bin/o $SRC/bin/c7s"},
@@ -195,5 +195,50 @@ func TestRequireOSRegexIgnoresCase(t *testing.T) {
 		if re.MatchString(os) != want {
 			t.Errorf("%s: %v, want %v", os, !want, want)
 		}
+	}
+}
+
+// TestTOTP: secrets as authenticators show them, and what does not make a second factor.
+func TestTOTP(t *testing.T) {
+	const secret = "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	const method = "REQUIRE_AUTH_METHOD totp"
+	for _, tt := range []struct{ name, access, want string }{
+		{"both", c26(method, secret), ""},
+		{"capitals", c26("REQUIRE_AUTH_METHOD TOTP", secret), ""},
+		{"groups", c26(method, "TOTP_SECRET gezd gnbv gy3t qojq gezd gnbv gy3t qojq"), ""},
+		{"1.9", perl19("REQUIRE_AUTH_METHOD: totp;", "TOTP_SECRET: GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ;"), ""},
+		{"padding", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY======"), ""},
+		{"no secret", c26(method), "access.conf:3: TOTP_SECRET: is missing, REQUIRE_AUTH_METHOD totp needs it"},
+		{"no method", c26(secret), "access.conf:3: warning: TOTP_SECRET: has no effect without REQUIRE_AUTH_METHOD totp"},
+		{"another method", c26("REQUIRE_AUTH_METHOD crypt", secret), "access.conf:4: warning: TOTP_SECRET: has no effect without REQUIRE_AUTH_METHOD totp"},
+		{"short", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQ"), "access.conf:4: TOTP_SECRET: has 10 bytes, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},
+		{"a byte", c26(method, "TOTP_SECRET GE"), "access.conf:4: TOTP_SECRET: has 1 byte, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},
+		{"no base32", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ1"), "access.conf:4: TOTP_SECRET: not base32"},
+		{"padding alone", c26(method, "TOTP_SECRET ===="), "access.conf:4: TOTP_SECRET: not base32"},
+		{"the key", c26(method, "HMAC_KEY 12345678901234567890", secret), "access.conf:5: TOTP_SECRET: is a key of the stanza: who has that has the codes too"},
+		{"a sequence", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nREQUIRE_AUTH_METHOD: totp;\nTOTP_SECRET: GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ;\n",
+			"access.conf:4: REQUIRE_AUTH_METHOD: totp is for SPA: a knock sequence holds no code"},
+		{"another word", c26("REQUIRE_AUTH_METHOD top"), "access.conf:3: REQUIRE_AUTH_METHOD: \"top\" is not one of crypt, totp (did you mean totp?)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, a, problems := loadText("", tt.access)
+			var lines []string
+			for _, p := range problems {
+				lines = append(lines, p.String())
+			}
+			if got := strings.Join(lines, "\n"); got != tt.want {
+				t.Fatalf("%s\nwant\n%s", got, tt.want)
+			}
+			if tt.want != "" {
+				return
+			}
+			s := a.Stanzas[0]
+			if got := string(s.TOTPSecret.Bytes()); s.AuthMethod != AuthTOTP || !strings.HasPrefix("12345678901234567890", got) || s.ShadowFile != "" {
+				t.Errorf("%q %q %q", s.AuthMethod, got, s.ShadowFile)
+			}
+			if text := a.Format(true); strings.Contains(text, "GEZD") || strings.Contains(fmt.Sprintf("%+v %#v", s, s), "GEZD") {
+				t.Errorf("the secret is in %s", text)
+			}
+		})
 	}
 }

@@ -1,6 +1,8 @@
 package conf
 
 import (
+	"bytes"
+	"encoding/base32"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -218,4 +220,27 @@ func TestLinear(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzBase32: a secret that is read is read again from each of its spellings, and no error
+// holds it.
+func FuzzBase32(f *testing.F) {
+	for _, text := range []string{"", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "gezd gnbv", "GE======", "GF", "A", "A=A", "====", "G\nE", "ſK", "GE\u00a0"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		secret, err := parseBase32(text)
+		if err != nil {
+			if err.Error() != "not base32" || !secret.IsZero() {
+				t.Fatalf("%v, %d bytes", err, len(secret.Bytes()))
+			}
+			return
+		}
+		spelled := base32.StdEncoding.EncodeToString(secret.Bytes())
+		for _, s := range []string{spelled, strings.ToLower(spelled), strings.TrimRight(spelled, "="), " " + spelled[:1] + " \t" + spelled[1:]} {
+			if again, err := parseBase32(s); err != nil || !bytes.Equal(again.Bytes(), secret.Bytes()) {
+				t.Errorf("%q: %x, %v; want %x", s, again.Bytes(), err, secret.Bytes())
+			}
+		}
+	})
 }

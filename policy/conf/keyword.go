@@ -50,6 +50,7 @@ const (
 	Regex            // RE2, a leading * means .*
 	Passphrase       // key as text
 	Base64           // key in base64
+	Base32           // secret in base32
 	Command          // command line, variables are not expanded
 	MailList         // comma list of mail addresses
 	Date             // MM/DD/YYYY
@@ -155,7 +156,7 @@ type Keyword struct {
 
 // Secret reports that the value must never be printed.
 func (k *Keyword) Secret() bool {
-	return k.Kind == Passphrase || k.Kind == Base64
+	return k.Kind == Passphrase || k.Kind == Base64 || k.Kind == Base32
 }
 
 // DefaultFor is the default text in a file of dialect d, "" for unset.

@@ -7,7 +7,7 @@ import (
 )
 
 // theSecrets are keys as users write them: a passphrase, base64, hex.
-var theSecrets = []string{"hunter2-Zx9", "TOPSECRET", base64.StdEncoding.EncodeToString([]byte("hunter2 hunter2 hunter2 hunter2!")), "68756e7465723268756e746572323a", "correct horse battery"}
+var theSecrets = []string{"hunter2-Zx9", "GEHEIMNIS", base64.StdEncoding.EncodeToString([]byte("hunter2 hunter2 hunter2 hunter2!")), "68756e7465723268756e746572323a", "correct horse battery"}
 
 // A key in a malformed line is in no message, whatever is wrong with the line.
 func TestNoKeyInMessages(t *testing.T) {
@@ -77,7 +77,7 @@ func TestMalformedLines(t *testing.T) {
 		"REQUIRE_SUORCE Y":  "access.conf:4: REQUIRE_SUORCE: unknown keyword (did you mean REQUIRE_SOURCE?)",
 		"ALLOW_MAGIC Y":     "access.conf:4: ALLOW_MAGIC: unknown keyword",
 		"%includes x":       "access.conf:4: %includes: unknown directive (did you mean %include?)",
-		"TOPSECRET;":        "access.conf:4: …: unknown keyword",
+		"GEHEIMNIS;":        "access.conf:4: …: unknown keyword",
 		"%KEY=x y":          "access.conf:4: %…: unknown directive",
 	} {
 		_, _, _, problems := loadText("", "SOURCE ANY\nKEY sixteen letters!\n\n"+line+"\n")

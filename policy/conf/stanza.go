@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -221,13 +222,46 @@ func (m *builder) requirements() {
 			m.warn("SOURCE", "%s is one address that no client has; write ANY for all", p.Addr())
 		}
 	}
-	if s.AuthCrypt = m.has("REQUIRE_AUTH_METHOD"); !s.AuthCrypt {
-		s.ShadowFile = ""
-	}
+	m.authMethod()
 	for _, k := range []string{"ACCESS_EXPIRE", "ACCESS_EXPIRE_EPOCH"} {
 		if m.has(k) {
 			m.expires(v.meaning(k))
 		}
+	}
+}
+
+// Values of REQUIRE_AUTH_METHOD.
+const (
+	AuthCrypt = "crypt"
+	AuthTOTP  = "totp"
+)
+
+// minTOTPSecret is the least length of a secret by RFC 4226, in bytes.
+const minTOTPSecret = 16
+
+// authMethod checks what a message must hold beside its keys.
+func (m *builder) authMethod() {
+	s := m.s
+	if s.AuthMethod != AuthCrypt {
+		s.ShadowFile = ""
+	}
+	if s.AuthMethod != AuthTOTP {
+		m.withoutEffect("has no effect without REQUIRE_AUTH_METHOD totp", "TOTP_SECRET")
+		s.TOTPSecret = Secret{}
+		return
+	}
+	secret := s.TOTPSecret.Bytes()
+	switch {
+	case s.Mode != ModeSPA:
+		m.invalid("REQUIRE_AUTH_METHOD", "REQUIRE_AUTH_METHOD", "totp is for SPA: a knock sequence holds no code")
+	case !m.has("TOTP_SECRET"):
+		m.invalid("REQUIRE_AUTH_METHOD", "TOTP_SECRET", "is missing, REQUIRE_AUTH_METHOD totp needs it")
+	case len(secret) == 0: // refused already
+	case len(secret) < minTOTPSecret:
+		m.invalid("TOTP_SECRET", "TOTP_SECRET", "has %s, which can be guessed from a few codes: take one of %d or more, 20 are usual",
+			Count(len(secret), "byte"), minTOTPSecret)
+	case bytes.Equal(secret, s.Key.Bytes()) || bytes.Equal(secret, s.HMACKey.Bytes()):
+		m.invalid("TOTP_SECRET", "TOTP_SECRET", "is a key of the stanza: who has that has the codes too")
 	}
 }
 

@@ -69,8 +69,9 @@ type Stanza struct {
 	// SourceAddress lists the packet sources whose messages may hold 0.0.0.0 or ::, which
 	// means the source itself. REQUIRE_SOURCE_ADDRESS Y is the empty list.
 	SourceAddress Nets
-	AuthCrypt     bool // REQUIRE_AUTH_METHOD crypt
-	ShadowFile    string
+	AuthMethod    string    // REQUIRE_AUTH_METHOD: "crypt", "totp", "" for none
+	ShadowFile    string    // "" but for "crypt"
+	TOTPSecret    Secret    // zero but for "totp"
 	Expires       time.Time // ACCESS_EXPIRE(_EPOCH); zero: never
 
 	// Commands.

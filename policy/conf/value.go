@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding/base32"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ var kinds = [...]kind{
 	Regex:       {parse: only(parseRegex), greedy: true, raw: true},
 	Passphrase:  {parse: only(parsePassphrase), words: true, greedy: true, raw: true},
 	Base64:      {parse: only(parseBase64), raw: true},
+	Base32:      {parse: only(parseBase32), raw: true},
 	Command:     {parse: (*Keyword).parseCommand, greedy: true, raw: true},
 	MailList:    {parse: only(parseMails), list: true},
 	Date:        {parse: only(parseDate), short: true},
@@ -275,6 +277,23 @@ func parseBase64(text string) (Secret, error) {
 	}
 	return Secret{b}, nil
 }
+
+// parseBase32 reads a secret as authenticators show it: in capitals or not, in groups, with or
+// without padding.
+func parseBase32(text string) (Secret, error) {
+	text = strings.ToUpper(strings.TrimRight(strings.Join(strings.Fields(text), ""), "="))
+	if strings.Trim(text, base32Alphabet) != "" { // the decoder skips line ends
+		return Secret{}, errors.New("not base32")
+	}
+	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(text)
+	if err != nil || len(b) == 0 {
+		return Secret{}, errors.New("not base32")
+	}
+	return Secret{b}, nil
+}
+
+// base32Alphabet is that of RFC 4648 section 6.
+const base32Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 func parseMails(text string) ([]string, error) {
 	list, err := parseList(text)

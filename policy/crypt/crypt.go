@@ -1,6 +1,6 @@
 // Package crypt checks a password against an entry of a shadow file, for
 // REQUIRE_AUTH_METHOD crypt: MD5-crypt ($1$), SHA-crypt ($5$, $6$), bcrypt
-// ($2a$, $2b$, $2y$) and yescrypt ($y$).
+// ($2a$, $2b$, $2y$), scrypt ($7$) and yescrypt ($y$).
 //
 // The entry point is [Verify]. It is as slow as the hash is meant to be: some
 // milliseconds and more.
@@ -33,34 +33,35 @@ var (
 const (
 	// maxPassword matters because SHA-crypt and MD5-crypt read the password in every
 	// round. The server_auth field of a packet has room for less.
-	maxPassword     = 512
-	maxSHARounds    = 1_000_000 // about a second
-	maxBcryptCost   = 15        // about two seconds
-	maxYescryptSize = 128 << 20 // bytes of memory, about half a second; Debian's default is 16 MiB
+	maxPassword   = 512
+	maxSHARounds  = 1_000_000 // about a second
+	maxBcryptCost = 15        // about two seconds
+	maxScryptSize = 128 << 20 // bytes of memory in all passes, about half a second; Debian's default of yescrypt is 16 MiB
 )
 
 // A kind is one form of hash.
 type kind struct {
 	// form is what follows the identifier. Its group "cost", if any, is the parameter
 	// that sets the work.
-	form   *regexp.Regexp
-	cost   func(parameter string) error
-	decode algorithm.DecodeFunc
+	form  *regexp.Regexp
+	cost  func(parameter string) error
+	match func(hash, password string) (bool, error) // of a hash of that form
 }
 
 // kinds returns the kinds of hash by identifier. They are made when the first hash is checked,
 // not at each start of the program. The forms are stricter than the decoders, which take digests that
 // are cut short and parameters that are written twice.
 var kinds = sync.OnceValue(func() map[string]*kind {
-	blowfish := &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, bcrypt.Decode}
+	blowfish := &kind{regexp.MustCompile(`^(?P<cost>[0-9]{2})\$[./0-9A-Za-z]{53}$`), bcryptCost, decodedBy(bcrypt.Decode)}
 	return map[string]*kind{
-		"1":  {regexp.MustCompile(`^[^$]{0,8}\$[./0-9A-Za-z]{22}$`), nil, md5crypt.Decode},
-		"5":  {shaForm(43), shaCost, shacrypt.Decode},
-		"6":  {shaForm(86), shaCost, shacrypt.Decode},
+		"1":  {regexp.MustCompile(`^[^$]{0,8}\$[./0-9A-Za-z]{22}$`), nil, decodedBy(md5crypt.Decode)},
+		"5":  {shaForm(43), shaCost, decodedBy(shacrypt.Decode)},
+		"6":  {shaForm(86), shaCost, decodedBy(shacrypt.Decode)},
 		"2a": blowfish,
 		"2b": blowfish,
 		"2y": blowfish,
-		"y":  {regexp.MustCompile(`^(?P<cost>[./0-9A-Za-z]+)\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`), yescryptCost, decodeYescrypt},
+		"y":  {regexp.MustCompile(`^(?P<cost>[./0-9A-Za-z]+)\$[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`), yescryptCost, decodedBy(decodeYescrypt)},
+		"7":  {regexp.MustCompile(`^(?P<cost>[./0-9A-Za-z]{11})[./0-9A-Za-z]{0,86}\$[./0-9A-Za-z]{43}$`), scryptCost, matchScrypt},
 	}
 })
 
@@ -84,8 +85,8 @@ func Verify(hash, password string) (bool, error) {
 	id, rest, _ := strings.Cut(hash[1:], "$")
 	k := kinds()[id]
 	switch {
-	case id == "gy" || id == "7":
-		return false, fmt.Errorf("%w: gost-yescrypt and scrypt are not supported, yescrypt and SHA-512 are", ErrUnsupported)
+	case id == "gy":
+		return false, fmt.Errorf("%w: gost-yescrypt is not supported, yescrypt and SHA-512 are", ErrUnsupported)
 	case k == nil:
 		return false, fmt.Errorf("%w: unknown kind", ErrUnsupported)
 	}
@@ -103,15 +104,22 @@ func (k *kind) verify(hash, rest, password string) (bool, error) {
 			return false, err
 		}
 	}
-	digest, err := k.decode(hash)
-	if err != nil {
-		return false, ErrMalformed
-	}
-	ok, err := digest.MatchAdvanced(password)
+	ok, err := k.match(hash, password)
 	if err != nil {
 		return false, ErrMalformed
 	}
 	return ok, nil
+}
+
+// decodedBy returns the function match of a kind that the library decodes.
+func decodedBy(decode algorithm.DecodeFunc) func(hash, password string) (bool, error) {
+	return func(hash, password string) (bool, error) {
+		digest, err := decode(hash)
+		if err != nil {
+			return false, err
+		}
+		return digest.MatchAdvanced(password)
+	}
 }
 
 func shaCost(rounds string) error {
@@ -134,8 +142,13 @@ func yescryptCost(setting string) error {
 	if err != nil {
 		return fmt.Errorf("%w: yescrypt with parameters that crypt(5) does not make", ErrUnsupported)
 	}
-	if log2N > 32 || 128*uint64(r)<<log2N > maxYescryptSize {
-		return fmt.Errorf("%w: more than %d MiB of memory", ErrCostly, maxYescryptSize>>20)
+	return scryptSize(log2N, uint64(r))
+}
+
+// scryptSize bounds the memory of scrypt and yescrypt; blocks is r, times the passes.
+func scryptSize(log2N int, blocks uint64) error {
+	if log2N > 32 || blocks > maxScryptSize || 128*blocks<<log2N > maxScryptSize {
+		return fmt.Errorf("%w: more than %d MiB of memory", ErrCostly, maxScryptSize>>20)
 	}
 	return nil
 }

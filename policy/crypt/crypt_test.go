@@ -12,6 +12,7 @@ import (
 //
 //	printf secret | mkpasswd -s -m yescrypt -S '$y$j9T$F5Jx5fExrKuPp53xLKQ..1'
 //	perl -e 'print crypt("secret", q($y$j75$))'
+//	perl -e 'print crypt("secret", q($7$C6..../....SodiumChloride))'
 func TestVerify(t *testing.T) {
 	for _, c := range []struct{ name, hash, password string }{
 		{"md5", "$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "secret"},
@@ -33,6 +34,10 @@ func TestVerify(t *testing.T) {
 		{"bcrypt 2a", "$2a$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
 		{"bcrypt 2y", "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW", "secret"},
 		{"bcrypt 72 bytes and more", "$2b$04$abcdefghijklmnopqrstuu7c/9gwyU5n92/NDnt1NVdILq9XYhttG", strings.Repeat("z", 80)},
+		{"scrypt", "$7$C6..../....SodiumChloride$KnaT/KYqe0Wkw8JJxj5dtK/JH3wZT3jEZzX4iCRKXQ0", "secret"},
+		{"scrypt of 128 MiB", "$7$DU..../....abcdefgh$UyrRMG5MoAT9tuqWlDJs1XK70KjL6eGps6eZyhgWxp.", "secret"},
+		{"scrypt no salt", "$7$6U..../....$f/U.ham8enCwU98vnxKvpBWNxRb/fEnk2r9kqgf.LI2", "secret"},
+		{"scrypt empty password", "$7$7U..../..../...$rUkgVo3yn.5LZL.DG/abVPsZs85iUaNNubQMi0JTma3", ""},
 		{"yescrypt", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0", "secret"},
 		{"yescrypt empty password", "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$5P1uc1zvKhieqEtKttbwCQrTPXpY1cK9wEnTDKAqLD8", ""},
 		{"yescrypt no salt", "$y$j75$$2ydGyJY.m3lesWesWhmcrVX27GKM4AqNwOMJADwvhjB", "secret"},
@@ -58,7 +63,7 @@ func TestAgainstC(t *testing.T) {
 		t.Skip(err)
 	}
 	const script = `for my $s (@ARGV) { print crypt("a" x $_, $s), "\n" for 0..130 }`
-	settings := []string{"$1$ab", "$5$rounds=1000$abc", "$6$rounds=1000$abcdefghijklmnop", "$y$j7.$abcdefgh"}
+	settings := []string{"$1$ab", "$5$rounds=1000$abc", "$6$rounds=1000$abcdefghijklmnop", "$2b$04$abcdefghijklmnopqrstuu", "$y$j7.$abcdefgh", "$7$66..../....abcdefgh"}
 	out, err := exec.Command(perl, append([]string{"-e", script}, settings...)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -85,6 +90,7 @@ func TestYescryptCost(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	const yescrypt = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$GmcwIgvdUC9qLWcKCi6gklUa1dM3ziD43YxYNURLKy0"
+	const scrypt = "$7$C6..../....SodiumChloride$KnaT/KYqe0Wkw8JJxj5dtK/JH3wZT3jEZzX4iCRKXQ0"
 	const good = "$6$spatestsalt$HsiYVOGlC1R9lpMTEHZeR5z40Kq21S/WkIE.y3EdQ6xNZkFDj0xVmrWxonNhX4j64neRM.ENUiDGRMbadleLx1"
 	for _, c := range []struct {
 		name, hash, password string
@@ -97,6 +103,12 @@ func TestRefused(t *testing.T) {
 		{"locked", "!" + good, "unix-pass-1", nil},
 		{"no login", "*", "unix-pass-1", nil},
 		{"gost-yescrypt", "$gy$j9T$abc$def", "x", ErrUnsupported},
+		{"costly scrypt", strings.Replace(scrypt, "$7$C6", "$7$N6", 1), "x", ErrCostly},
+		{"scrypt of the most memory", strings.Replace(scrypt, "C6..../....", "zzzzzzzzzzz", 1), "x", ErrCostly},
+		{"scrypt of many passes", strings.Replace(scrypt, "C6..../....", "C6....zzzzz", 1), "x", ErrCostly},
+		{"scrypt without passes", strings.Replace(scrypt, "C6..../....", "C6.........", 1), "x", ErrMalformed},
+		{"scrypt without memory", strings.Replace(scrypt, "C6..../....", "......./....", 1), "x", ErrMalformed},
+		{"scrypt digest cut", scrypt[:len(scrypt)-1], "secret", ErrMalformed},
 		{"des", "abJnggxhB/yWI", "x", ErrUnsupported},
 		{"no salt", "$6", "x", ErrMalformed},
 		{"unknown", "$9$abc$def", "x", ErrUnsupported},

@@ -134,6 +134,9 @@ func readName(line string) (string, error) {
 	return name, nil
 }
 
+// wholeLine are keywords, all of our own, whose values go on to the end of the line: commands.
+var wholeLine = []string{"TOTP_COMMAND"}
+
 // readSetting parses KEYWORD VALUE, with or without a colon behind the keyword. As in
 // 2.6 the value ends at the first blank, # or ;.
 func readSetting(line string) (Entry, error) {
@@ -144,6 +147,9 @@ func readSetting(line string) (Entry, error) {
 	key, rest := strings.TrimSuffix(line[:end], ":"), strings.TrimLeft(line[end:], blanks)
 	if key == "" {
 		return Entry{}, fmt.Errorf("%q has no keyword", line)
+	}
+	if slices.Contains(wholeLine, key) && rest != "" {
+		return Entry{Key: key, Value: rest}, nil
 	}
 	value := rest
 	if i := strings.IndexAny(rest, ends); i >= 0 {

@@ -30,6 +30,9 @@ type ClientOptions struct {
 	FWTimeout   int    // --fw-timeout
 	User        string // --spoof-user
 	ServerAuth  string // --server-auth
+	TOTP        string // --totp
+	TOTPPrompt  bool   // --totp-prompt
+	TOTPCommand string // --totp-command
 	TimePlus    string // --time-offset-plus
 	TimeMinus   string // --time-offset-minus
 
@@ -121,6 +124,9 @@ var clientOptions = []option{
 	{name: "nat-rand-port", kind: switchOn, help: "draw that port at random and print it", into: func(o *Options) any { return &o.Client.NATRandPort }},
 	{name: "spoof-user", short: "U", kind: text, arg: "NAME", help: "user name in the message ($SPOOF_USER, else yours)", into: func(o *Options) any { return &o.Client.User }},
 	{name: "server-auth", kind: text, arg: "crypt", help: "ask for your password on the server and send it too, for REQUIRE_AUTH_METHOD", into: func(o *Options) any { return &o.Client.ServerAuth }},
+	{name: "totp", kind: text, arg: "CODE", help: "the one-time code of your authenticator, for REQUIRE_AUTH_METHOD totp", into: func(o *Options) any { return &o.Client.TOTP }},
+	{name: "totp-prompt", kind: switchOn, help: "ask for that code on the terminal", into: func(o *Options) any { return &o.Client.TOTPPrompt }},
+	{name: "totp-command", kind: text, arg: "COMMAND", help: "take it from what COMMAND prints, which no shell runs", into: func(o *Options) any { return &o.Client.TOTPCommand }},
 	{name: "time-offset-plus", kind: text, arg: "TIME", help: "add TIME to the clock: 60, 60sec, 10min, 2hours, 2days", into: func(o *Options) any { return &o.Client.TimePlus }},
 	{name: "time-offset-minus", kind: text, arg: "TIME", help: "subtract TIME from the clock", into: func(o *Options) any { return &o.Client.TimeMinus }},
 
@@ -206,6 +212,7 @@ var exclusive = [][]string{
 	{"allow-ip", "source-ip", "resolve-ip-https"},
 	{"access", "server-cmd"},
 	{"server-port", "rand-port"},
+	{"server-auth", "totp", "totp-prompt", "totp-command"},
 	{"server-proto", "TCP-sock", "HTTP"},
 	{"nat-port", "nat-rand-port"},
 	{"time-offset-plus", "time-offset-minus"},

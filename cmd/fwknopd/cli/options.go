@@ -118,6 +118,7 @@ type Options struct {
 	ClientFile string // --client
 	ShowKeys   bool   // --show-keys
 	QR         bool   // --qr
+	TOTP       bool   // --totp of init
 	DryRun     bool   // --dry-run
 	Remove     string // --remove
 

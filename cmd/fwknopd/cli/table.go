@@ -200,6 +200,7 @@ var options = []option{
 	{in: Init, name: "client", kind: text, arg: "FILE", help: "add the client's stanza, with its keys, to this rc file", into: func(o *Options) any { return &o.ClientFile }},
 	{in: Init, name: "show-keys", kind: switchOn, help: "print the client's stanza with its keys", into: func(o *Options) any { return &o.ShowKeys }},
 	{in: Init, name: "qr", kind: switchOn, help: "print the keys as a line for Fwknop2 and as a QR code", into: func(o *Options) any { return &o.QR }},
+	{in: Init, name: "totp", kind: switchOn, help: "want a one-time code of an authenticator too: write its secret, and print it as an otpauth URL, with --qr as a QR code", into: func(o *Options) any { return &o.TOTP }},
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 

@@ -145,13 +145,14 @@ Looks at what a grant takes on this host, from the rights of this process to the
 prints a line for each: ok, warning or fix, with what mends it. It changes nothing. The exit
 code is 1 if there is something to fix.
 `,
-	Init: `usage: fwknopd init --port PROTO/PORT [--name NAME] [--for SOURCE] [--client FILE | --show-keys | --qr]
+	Init: `usage: fwknopd init --port PROTO/PORT [--name NAME] [--for SOURCE] [--client FILE | --show-keys | --qr] [--totp]
        fwknopd init --remove NAME
 
 Adds a stanza with fresh keys to access.conf, and makes fwknopd.conf if there is none; what
 would be refused by fwknopd check is not written, and nothing that stands there is changed.
 Keys are written or shown only where an option asks for them. Again with the same NAME it
-changes nothing and says what the client needs.
+changes nothing and says what the client needs. With --totp the stanza wants a one-time code
+too, and the secret for the authenticator is printed.
 `,
 	Demo: `usage: fwknopd demo
 

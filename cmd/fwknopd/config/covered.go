@@ -35,7 +35,7 @@ func (d *linter) shadowed(stanzas []conf.Stanza) {
 // grant. In doubt it does not.
 func covers(a, b *conf.Stanza) bool {
 	switch {
-	case a.Shadow, a.DisableAccess != b.DisableAccess, a.AuthCrypt,
+	case a.Shadow, a.DisableAccess != b.DisableAccess, a.AuthMethod != "",
 		!netsCover(a.Source, b.Source),
 		!a.Destination.IsZero() && (b.Destination.IsZero() || !netsCover(a.Destination, b.Destination)),
 		a.Interface != "" && a.Interface != b.Interface,

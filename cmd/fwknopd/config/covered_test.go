@@ -24,6 +24,7 @@ func TestShadowedStanza(t *testing.T) {
 		{"another user", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "REQUIRE_USERNAME alice"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "REQUIRE_USERNAME bob"), false},
 		{"another destination", "SOURCE ANY\nDESTINATION 10.0.0.1\n" + stanza("OPEN_PORTS tcp/22"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), false},
 		{"commands", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "ENABLE_CMD_EXEC Y", "CMD_REGEX ^ls$"), false},
+		{"one-time code", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "REQUIRE_AUTH_METHOD totp", "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), false},
 		{"shadow", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "SHADOW Y"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), false},
 		{"ends", "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22", "ACCESS_EXPIRE_EPOCH 4000000000"), "SOURCE ANY\n" + stanza("OPEN_PORTS tcp/22"), false},
 	} {

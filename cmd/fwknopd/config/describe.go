@@ -88,8 +88,11 @@ func (s description) proof() string {
 		how = append(how, "OpenPGP "+signers)
 	}
 	w := "an SPA message with " + strings.Join(how, " or ")
-	if s.AuthCrypt {
+	switch s.AuthMethod {
+	case conf.AuthCrypt:
 		w += " and the user's password"
+	case conf.AuthTOTP:
+		w += " and a one-time code (TOTP)"
 	}
 	if s.SourceAddress.IsZero() {
 		w += ", the address to open inside"

@@ -72,6 +72,8 @@ func TestWords(t *testing.T) {
 			"packets from anywhere", "an SPA message with the key (cbc)", "opens nothing", "runs commands like ^ls$ as nobody through sudo in a shell"}},
 		{"any command", "", perl19("ENABLE_CMD_EXEC;", "REQUIRE_AUTH_METHOD: crypt;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc) and the user's password", "opens what the client asks for of tcp/22 for 300 seconds", "runs any command as root"}},
+		{"one-time code", "", c26("OPEN_PORTS tcp/22", "PERMIT_CLIENT_TIMEOUT N", "REQUIRE_AUTH_METHOD totp", "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc) and a one-time code (TOTP)", "opens what the client asks for of tcp/22 for 30 seconds"}},
 		{"external", "", perl19("EXTERNAL_CMD_OPEN: /bin/o;", "EXTERNAL_CMD_CLOSE: /bin/c;", "FW_ACCESS_TIMEOUT: 0;"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)", "runs /bin/o for what the client asks for of tcp/22 for ever"}},
 		{"cycle", "", c26("CMD_CYCLE_OPEN /bin/o", "CMD_CYCLE_CLOSE /bin/c", "CMD_CYCLE_TIMER 9"), []string{
@@ -107,9 +109,9 @@ func TestWordsOfGPG(t *testing.T) {
 }
 
 func TestDescriptionsHoldNoSecrets(t *testing.T) {
-	_, _, a := loadText(t, "", c26("HMAC_KEY another secret", "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW a third one", "GPG_REMOTE_ID ANY"))
+	_, _, a := loadText(t, "", c26("HMAC_KEY another secret", "REQUIRE_AUTH_METHOD totp", "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "GPG_DECRYPT_ID ABCD1234", "GPG_DECRYPT_PW a third one", "GPG_REMOTE_ID ANY"))
 	text := strings.Join(describeStanza(&a.Stanzas[0]), "\n")
-	for _, secret := range []string{"sixteen letters!", "another secret", "a third one"} {
+	for _, secret := range []string{"sixteen letters!", "another secret", "a third one", "GEZD", "1234567890"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("%q is in %s", secret, text)
 		}

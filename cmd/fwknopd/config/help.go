@@ -107,7 +107,7 @@ var kindText = map[conf.Kind]string{
 	conf.NetsOrFlag: "Y, N, or a comma list of networks", conf.PortList: "comma list of tcp/port, udp/port, icmp",
 	conf.PortNumbers: "comma list of port numbers", conf.Address: "IP address", conf.Target: "IP address, blank, port",
 	conf.Chain:   "target, direction, table, from chain, jump position, our chain, rule position",
-	conf.NFTable: "family, table, chain", conf.Regex: "regular expression (RE2)", conf.Passphrase: "text", conf.Base64: "base64",
+	conf.NFTable: "family, table, chain", conf.Regex: "regular expression (RE2)", conf.Passphrase: "text", conf.Base64: "base64", conf.Base32: "base32",
 	conf.Command: "command line", conf.MailList: "comma list of mail addresses", conf.Date: "MM/DD/YYYY", conf.Account: "user name",
 	conf.Group: "user or group name", conf.KeyNames: "comma list of OpenPGP key ids or parts of user ids", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
 	conf.KeyPrints: "comma list of OpenPGP fingerprints", conf.Expect: "verdict [reason] word value ...",

@@ -181,6 +181,34 @@ Stanzas are tried in order; the first that allows what a message asks for decide
 .Pp
 The file holds keys: it should belong to root and be readable by no other user.
 If others may write it, it is refused.`, `
+.Sh ONE-TIME CODES
+With
+.Ic REQUIRE_AUTH_METHOD totp
+a message must hold, beside its keys, a code that an authenticator makes of
+.Ic TOTP_SECRET
+(RFC 6238: SHA-1, six digits, 30 seconds).
+It is checked after the user and the address.
+The code of now and those before and after it are accepted, by the clock of the server.
+.Pp
+A code that fits is used up, also if a later rule refuses the message: it is recorded with the
+messages seen
+.Pq Ic DIGEST_FILE
+before anything opens, and refused from then on, after a reload and a restart too.
+Stanzas with the same secret share what was used; shadow stanzas keep a record of their own.
+Where the journal was lost, and with
+.Ic ENABLE_DIGEST_PERSISTENCE N
+after each start, codes are refused that could be used before
+.Pq not without Ic ENABLE_SPA_PACKET_AGING .
+.Pp
+Only a client with the keys can try codes.
+After ten wrong ones with a secret one a minute is looked at; the others are refused, right or
+wrong.
+A guess fits in 3 cases of 1,000,000, so that a thief of the keys who tries without end
+gets in after 160 days in one of two cases, with each attempt in the log; and the client cannot get in
+meanwhile.
+.Pp
+A stanza of a 1.9 file takes no code from a client that asks for a time or a translation: its
+messages have no place for one there.
 .Sh EXPECTATIONS
 A line
 .Dl EXPECT: verdict [reason] word value ...

@@ -87,7 +87,7 @@ func (l *Loaded) filesOfStanzas() (names []string) {
 	}
 	for i := range l.Access.Stanzas {
 		st := &l.Access.Stanzas[i]
-		if st.AuthCrypt {
+		if st.AuthMethod == conf.AuthCrypt {
 			names = append(names, st.ShadowFile)
 		}
 		switch g := st.GPG; {

@@ -78,7 +78,7 @@ func TestShadowFileOfAnother(t *testing.T) {
 	if err := os.WriteFile(shadow, []byte("root:$5$xyz$ozKMfcP5hF.M1Ai9mHvEYg7EGCsRPg2RrTqvlKpXlL/:1::::::\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	check := passwords(&conf.Access{Stanzas: []conf.Stanza{{AuthCrypt: true, ShadowFile: shadow}}})[shadow].Check
+	check := passwords(&conf.Access{Stanzas: []conf.Stanza{{AuthMethod: conf.AuthCrypt, ShadowFile: shadow}}})[shadow].Check
 	if _, err := check("root", "password"); err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ func passwords(a *conf.Access) map[string]monitor.PasswordFile {
 	files := make(map[string]monitor.PasswordFile)
 	for i := range a.Stanzas {
 		st := &a.Stanzas[i]
-		if !st.AuthCrypt {
+		if st.AuthMethod != conf.AuthCrypt {
 			continue
 		}
 		f, known := files[st.ShadowFile]

@@ -3,6 +3,7 @@ package keygen
 
 import (
 	"crypto/rand"
+	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,13 @@ func Base64(n int) string {
 	b := make([]byte, n)
 	rand.Read(b) // never returns an error
 	return base64.StdEncoding.EncodeToString(b)
+}
+
+// TOTPSecret returns 20 random bytes, the length that RFC 4226 recommends, in base32.
+func TOTPSecret() string {
+	b := make([]byte, 20)
+	rand.Read(b) // never returns an error
+	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)
 }
 
 // String returns the lines of access.conf and of the client's rc file.

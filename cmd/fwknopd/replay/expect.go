@@ -18,6 +18,7 @@ import (
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
+	"fwknopd/policy/totp"
 )
 
 var _ config.Runner = Expect
@@ -97,7 +98,7 @@ func buildMessage(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, er
 	if st.Key.IsZero() {
 		return nil, errors.New("the stanza has no KEY to make a message with; use payload")
 	}
-	m := spa.Message{User: cmp.Or(x.User, "user"), Time: now.Add(-x.Age).Unix(), Version: "3.0.0", Type: spa.Access}
+	m := spa.Message{User: cmp.Or(x.User, "user"), Time: now.Add(-x.Age).Unix(), Version: "3.0.0", Type: spa.Access, ServerAuth: serverAuth(st, now)}
 	if st.Dialect == conf.Perl19 {
 		m.Version, m.Perl19 = "1.9.12", true
 	}
@@ -127,6 +128,14 @@ func buildMessage(a *conf.Access, x conf.Expectation, now time.Time) ([]byte, er
 	key := spa.Key{Passphrase: st.Key.Bytes(), LegacyPad: st.Dialect == conf.Perl19, Mode: st.EncryptionMode,
 		HMACKey: st.HMACKey.Bytes(), HMACType: st.HMACType}
 	return spa.Encode(&m, key, spa.EncodeOptions{Rand: rand.Reader})
+}
+
+// serverAuth returns the field with the one-time code of now, "" if the stanza wants none.
+func serverAuth(st *conf.Stanza, now time.Time) string {
+	if st.AuthMethod != conf.AuthTOTP {
+		return ""
+	}
+	return conf.AuthTOTP + "," + totp.New(st.TOTPSecret.Bytes()).Code(totp.Step(now))
 }
 
 // portList returns the ports as clients write them.

@@ -29,6 +29,21 @@ func loadText(t *testing.T, access string, more ...string) *config.Loaded {
 	return l
 }
 
+// TestExpectCode: a line asks with the one-time code that the stanza wants.
+func TestExpectCode(t *testing.T) {
+	l := loadText(t, "SOURCE ANY\nKEY public-set-key-24-chars!\nOPEN_PORTS tcp/22\nREQUIRE_AUTH_METHOD totp\nTOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\n")
+	for _, line := range []string{"granted ask tcp/22 from 192.0.2.7", "granted ask tcp/22 from 192.0.2.7 timeout 60 for 60 at 59", "refused spa.port ask tcp/23 from 192.0.2.7"} {
+		x, err := conf.ParseExpectation(line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := Expect(l, x)
+		if got := strings.TrimSpace(o.Verdict + " " + o.Reason); err != nil || !strings.HasPrefix(got, o.Verdict) || o.Verdict != x.Verdict || x.Reason != "" && o.Reason != x.Reason {
+			t.Errorf("%s: %s (%s), %v", line, got, o.Text, err)
+		}
+	}
+}
+
 const expectAccess = `
 SOURCE            192.0.2.0/24
 KEY               public-set-key-24-chars!

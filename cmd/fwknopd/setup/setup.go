@@ -4,7 +4,6 @@ package setup
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +75,8 @@ func (r *run) checkOptions() error {
 	switch {
 	case len(r.Operands) > 0:
 		return fmt.Errorf("does not take %q", r.Operands[0])
+	case r.Remove != "" && r.TOTP:
+		return errors.New("--remove and --totp exclude each other")
 	case r.Remove != "" && r.Port != "":
 		return errors.New("--remove and --port exclude each other")
 	case r.Remove == "" && r.Port == "":
@@ -179,7 +180,10 @@ func (r *run) add() error {
 	case r.Interface != "":
 		return fmt.Errorf("--interface: %s is there, and PCAP_INTF in it stays as it is", r.server)
 	}
-	keys := keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}
+	keys := secrets{Keys: keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}}
+	if r.TOTP {
+		keys.totp = keygen.TOTPSecret()
+	}
 	stanza := stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys)
 	if hasStanza(r.accessText) {
 		l, had, err := r.existing(server, stanza)
@@ -188,7 +192,7 @@ func (r *run) add() error {
 		}
 		if had != nil {
 			fmt.Fprintf(r.stdout, "%s has the stanza %s already; nothing is changed\n", had.Pos, r.name)
-			return r.tellClient(l, keygen.Keys{Key: base64.StdEncoding.EncodeToString(had.Key.Bytes()), HMACKey: base64.StdEncoding.EncodeToString(had.HMACKey.Bytes())})
+			return r.tellClient(l, had)
 		}
 	}
 	access := added(r.accessText, stanza)
@@ -204,7 +208,7 @@ func (r *run) add() error {
 		return err
 	}
 	doctor.PrintFirewall(r.stdout, r.Firewall(l), l)
-	if err := r.tellClient(l, keys); err != nil {
+	if err := r.tellClient(l, r.find(l, r.name)); err != nil {
 		return err
 	}
 	r.tellNext(l)
@@ -236,6 +240,7 @@ func (r *run) existing(server, stanza string) (*config.Loaded, *conf.Stanza, err
 	wanted := &alone.Access.Stanzas[0]
 	for keyword, equal := range map[string]bool{
 		"SOURCE": reflect.DeepEqual(had.Source, wanted.Source), "OPEN_PORTS": slices.Equal(had.OpenPorts, wanted.OpenPorts),
+		"REQUIRE_AUTH_METHOD": !r.TOTP || had.AuthMethod == wanted.AuthMethod,
 	} {
 		if !equal {
 			return nil, nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
@@ -259,8 +264,11 @@ func (r *run) preview(server string) error {
 	if r.serverText == "" {
 		fmt.Fprintf(r.stdout, "would write %s (interface %s, as %s):\n%s", r.server, r.intf, r.why, server)
 	}
-	_, err := fmt.Fprintf(r.stdout, "would add to %s:\n%s", r.access,
-		stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keygen.Keys{Key: "(a fresh key)", HMACKey: "(a fresh key)"}))
+	keys := secrets{Keys: keygen.Keys{Key: "(a fresh key)", HMACKey: "(a fresh key)"}}
+	if r.TOTP {
+		keys.totp = "(a fresh secret)"
+	}
+	_, err := fmt.Fprintf(r.stdout, "would add to %s:\n%s", r.access, stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys))
 	return err
 }
 

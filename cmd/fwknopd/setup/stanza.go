@@ -6,6 +6,7 @@ import (
 	"regexp"
 
 	"fwknopd/cmd/fwknopd/keygen"
+	"fwknopd/policy/conf"
 	"fwknopd/policy/spa"
 )
 
@@ -29,10 +30,16 @@ FLUSH_IPT_AT_EXIT          N
 	return text
 }
 
+// secrets are those of a new stanza.
+type secrets struct {
+	keygen.Keys
+	totp string // of one-time codes, in base32; "" for none
+}
+
 // stanzaText is a stanza of access.conf. A message must hold the address to open, so that an
 // attacker on the path cannot have it opened for another one.
-func stanzaText(name, source, ports string, keys keygen.Keys) string {
-	return fmt.Sprintf(`# %s%s
+func stanzaText(name, source, ports string, s secrets) string {
+	text := fmt.Sprintf(`# %s%s
 SOURCE                     %s
 NAME                       %s
 OPEN_PORTS                 %s
@@ -40,7 +47,11 @@ REQUIRE_SOURCE_ADDRESS     Y
 FW_ACCESS_TIMEOUT          30
 KEY_BASE64                 %s
 HMAC_KEY_BASE64            %s
-`, name, madeBy, source, name, ports, keys.Key, keys.HMACKey)
+`, name, madeBy, source, name, ports, s.Key, s.HMACKey)
+	if s.totp != "" {
+		text += fmt.Sprintf("%-26s %s\n%-26s %s\n", "REQUIRE_AUTH_METHOD", conf.AuthTOTP, "TOTP_SECRET", s.totp)
+	}
+	return text
 }
 
 // added returns the text of a file with a stanza at its end. The newline between ends the last

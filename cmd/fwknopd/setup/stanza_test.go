@@ -9,7 +9,7 @@ import (
 )
 
 func TestRemoved(t *testing.T) {
-	ours := stanzaText("bob", "ANY", "tcp/22", keygen.Keys{Key: "a", HMACKey: "b"})
+	ours := stanzaText("bob", "ANY", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
 	const others = "# The first.\nSOURCE ANY\nKEY x\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"alone", ours, ""},
@@ -39,8 +39,8 @@ func FuzzAddRemove(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	bob := stanzaText("bob", "ANY", "tcp/22", keygen.Keys{Key: "a", HMACKey: "b"})
-	alice := stanzaText("alice", "ANY", "tcp/80", keygen.Keys{Key: "c", HMACKey: "d"})
+	bob := stanzaText("bob", "ANY", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
+	alice := stanzaText("alice", "ANY", "tcp/80", secrets{Keys: keygen.Keys{Key: "c", HMACKey: "d"}, totp: "E"})
 	remove := func(t *testing.T, text, stanza, name string) string {
 		source := strings.Index(text, stanza) + strings.Index(stanza, "SOURCE")
 		rest, _, err := removed(text, 1+strings.Count(text[:source], "\n"), name)
