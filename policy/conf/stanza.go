@@ -229,6 +229,9 @@ func (m *builder) requirements() {
 			m.expires(v.meaning(k))
 		}
 	}
+	if m.has("ACCESS_USES") && !m.has("NAME") {
+		m.invalid("ACCESS_USES", "NAME", "is missing, ACCESS_USES counts by it")
+	}
 }
 
 // expires ends the stanza at a time, or earlier if another keyword says so.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
@@ -55,6 +56,7 @@ func (d *linter) lintStanza(s *conf.Stanza) {
 		d.unfed()
 	}
 	d.expiry()
+	d.times()
 	d.commands()
 	d.authentication()
 	d.gpg()
@@ -127,6 +129,16 @@ func (d *linter) expiry() {
 	}
 	if t := d.s.Expires; !t.IsZero() && !t.After(time.Now()) {
 		d.warn(keyword, "the stanza ended on %s and grants nothing any more", t.UTC().Format(time.RFC3339))
+	}
+}
+
+// times warns of times without a zone, which are not those of the host's clock.
+func (d *linter) times() {
+	if slices.ContainsFunc(d.s.Windows, func(w schedule.Window) bool { return !w.HasZone() }) {
+		d.warn("ACCESS_WINDOW", "names no time zone, so that it is in UTC: write one, as in Europe/Berlin, or UTC")
+	}
+	if u := d.s.Uses; u.Daily && !u.HasZone() {
+		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
 	}
 }
 
