@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
@@ -134,8 +133,16 @@ func (d *linter) expiry() {
 
 // times warns of times without a zone, which are not those of the host's clock.
 func (d *linter) times() {
-	if slices.ContainsFunc(d.s.Windows, func(w schedule.Window) bool { return !w.HasZone() }) {
-		d.warn("ACCESS_WINDOW", "names no time zone, so that it is in UTC: write one, as in Europe/Berlin, or UTC")
+	windows := d.s.Windows
+	for _, v := range d.values.All() {
+		if v.Keyword.Name != "ACCESS_WINDOW" || len(windows) == 0 {
+			continue
+		}
+		if !windows[0].HasZone() && !d.wrong[v.Pos] {
+			d.found = append(d.found, conf.Problem{Pos: v.Pos, Keyword: v.Name, Severity: conf.Warning,
+				Text: "names no time zone, so that it is in UTC: write one, as in Europe/Berlin, or UTC"})
+		}
+		windows = windows[1:]
 	}
 	if u := d.s.Uses; u.Daily && !u.HasZone() {
 		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
