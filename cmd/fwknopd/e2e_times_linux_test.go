@@ -115,6 +115,51 @@ func TestE2EUses(t *testing.T) {
 	})
 }
 
+func init() { plans["uses"] = (*hostile).takeUses }
+
+// takeUses asks for more than ACCESS_USES, and for what the window does not offer.
+func (h *hostile) takeUses() error {
+	allowed, results := 0, make(chan error, 20)
+	for n := range cap(results) {
+		h.client.Submit(hostileGrant(n), func(err error) { results <- err })
+	}
+	for range cap(results) {
+		if <-results == nil {
+			allowed++
+		}
+	}
+	late := hostileGrant(99)
+	late.Stanza = 8 // its window is closed
+	h.client.Submit(late, func(err error) { results <- err })
+	fmt.Fprintf(h.result, "allowed=%d closed=%v\n", allowed, <-results == nil)
+	return h.ready()
+}
+
+// TestE2EHostileUses: a worker that is taken over cannot raise ACCESS_USES, nor can the next
+// one use what it has used, and it opens nothing outside of a window.
+func TestE2EHostileUses(t *testing.T) {
+	each(t, func(t *testing.T, s *site) {
+		later := time.Now().UTC()
+		closed := "ACCESS_WINDOW daily " + later.Add(2*time.Hour).Format("15:04") + "-" + later.Add(3*time.Hour).Format("15:04") + " UTC"
+		s.configure("", stanza("NAME visitor\nACCESS_USES 3")+stanza("NAME closed\n"+closed))
+		s.hostile("uses")
+		s.launch()
+		s.waitForResult("allowed=3 closed=false")
+		if err := os.Remove(filepath.Join(s.dir, planFile)); err != nil { // the next one is honest
+			t.Fatal(err)
+		}
+		s.grants(0, `visitor: 3 of 3 used, 0 left`, "uses")
+		before := s.said("Starting fwknopd main event loop.")
+		syscall.Kill(s.worker(), syscall.SIGKILL)
+		wait.For(t, "an honest worker", func() bool { return s.said("Starting fwknopd main event loop.") > before })
+		s.knock(ask()...)
+		wait.For(t, "the refusal", func() bool { return strings.Contains(s.events(), `"reason":"spa.uses"`) })
+		if !s.shut() {
+			t.Error("open")
+		}
+	})
+}
+
 // TestE2EWindow: outside of ACCESS_WINDOW nothing opens, and what is open ends with it; a
 // stanza that is off decides nothing.
 func TestE2EWindow(t *testing.T) {
