@@ -68,17 +68,22 @@ func FuzzWindow(f *testing.F) {
 			t.Fatalf("%s contains %s: %v, want %v", w, now.In(w.location), got, want)
 		}
 		limit := now.Add(49 * time.Hour)
-		want := now
-		for want.Before(limit) && contains(want) {
-			want = want.Truncate(time.Minute).Add(time.Minute)
-		}
-		if want.After(limit) {
-			want = limit
-		}
+		want := walk(now, limit, contains)
 		if got := (Windows{w}).Until(now, limit); !got.Equal(want) {
 			t.Fatalf("%s from %s: to %s, want %s", w, now.In(w.location), got.In(w.location), want.In(w.location))
 		}
 	})
+}
+
+// walk returns the first minute after now that contains is false for, at most limit.
+func walk(now, limit time.Time, contains func(time.Time) bool) time.Time {
+	for now.Before(limit) && contains(now) {
+		now = now.Truncate(time.Minute).Add(time.Minute)
+	}
+	if now.After(limit) {
+		return limit
+	}
+	return now
 }
 
 // FuzzUses: what is read is written and read again as the same.
