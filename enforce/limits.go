@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"fwknopd/enforce/schedule"
 )
 
 // Limits is everything that access.conf can allow, by stanza. The privileged side checks
@@ -51,6 +53,13 @@ type Allowance struct {
 	MaxLifetime time.Duration
 	Permanent   bool // grants without end may be requested (FW_ACCESS_TIMEOUT 0)
 
+	// Windows are when the stanza grants, and when its grants end at the latest
+	// (ACCESS_WINDOW). Uses is how often it grants (ACCESS_USES), counted by Name; Check does
+	// not ask for it.
+	Windows schedule.Windows
+	Uses    schedule.Uses
+	Name    string
+
 	External []ExternalLimit // commands that open in place of rules; with them no rules are allowed
 	Commands *CommandLimit   // nil: none
 }
@@ -71,6 +80,7 @@ var (
 	ErrForm     = errors.New("form of access is not offered")
 	ErrNAT      = errors.New("translation is not offered")
 	ErrLifetime = errors.New("lifetime is not offered")
+	ErrWindow   = errors.New("outside of ACCESS_WINDOW")
 	ErrCommand  = errors.New("command is not offered")
 )
 
@@ -86,6 +96,17 @@ func (l *Limits) MaxGrants(stanza int) (most int) {
 		}
 	}
 	return most
+}
+
+// Uses returns how often the stanza grants, and the name by which that is counted. It must be
+// the only stanza of that line if it has a number.
+func (l *Limits) Uses(stanza int) (name string, uses schedule.Uses) {
+	for i := range l.Stanzas {
+		if a := &l.Stanzas[i]; a.Stanza == stanza && !a.Uses.IsZero() {
+			return a.Name, a.Uses
+		}
+	}
+	return "", schedule.Uses{}
 }
 
 // Check returns an error unless g's stanza allows it, with its lifetime counted from now.
@@ -111,6 +132,9 @@ func (a *Allowance) check(g Grant, now time.Time) error {
 		return err
 	}
 	if err := a.checkLifetime(g.Expires, now); err != nil {
+		return err
+	}
+	if err := a.checkWindow(g.Expires, now); err != nil {
 		return err
 	}
 	if err := a.checkForm(g); err != nil {
@@ -155,6 +179,17 @@ func (a *Allowance) checkLifetime(end, now time.Time) error {
 	left := end.Sub(now)
 	if left <= 0 || (!a.Permanent && left > a.MaxLifetime+clockSlack) {
 		return fmt.Errorf("%w: %v of at most %v", ErrLifetime, left.Round(time.Second), a.MaxLifetime)
+	}
+	return nil
+}
+
+// checkWindow requires that now is in the windows, and that the grant ends with them.
+func (a *Allowance) checkWindow(end, now time.Time) error {
+	switch {
+	case !a.Windows.Contain(now):
+		return fmt.Errorf("%w: %s at %s", ErrWindow, a.Windows, a.Windows.Clock(now))
+	case !a.Windows.Until(now, end).Equal(end):
+		return fmt.Errorf("%w: the grant outlives %s", ErrWindow, a.Windows)
 	}
 	return nil
 }
@@ -273,10 +308,10 @@ type CommandLimit struct {
 	Timeout             time.Duration
 }
 
-// Command returns how to run text for a stanza. Only the text comes from the request, and
+// Command returns how to run text for a stanza at the time now. Only the text comes from the request, and
 // the address in front of it as the client wrote it ("" if there was none), which is
 // matched together with the text.
-func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
+func (l *Limits) Command(stanza int, from, text string, now time.Time) (CommandLimit, error) {
 	a := l.commandStanza(stanza)
 	message := text
 	if from != "" {
@@ -289,6 +324,8 @@ func (l *Limits) Command(stanza int, from, text string) (CommandLimit, error) {
 		return CommandLimit{}, fmt.Errorf("%w: %d", ErrStanza, stanza)
 	case a.Commands == nil:
 		return CommandLimit{}, fmt.Errorf("%w: the stanza runs none", ErrCommand)
+	case !a.Windows.Contain(now):
+		return CommandLimit{}, fmt.Errorf("%w: %s at %s", ErrWindow, a.Windows, a.Windows.Clock(now))
 	case text == "" || len(text) > MaxCommand || strings.ContainsAny(text, "\x00\n\r"):
 		return CommandLimit{}, fmt.Errorf("%w: text of %d bytes", ErrCommand, len(text))
 	case a.Commands.Regexp != nil && !a.Commands.Regexp.MatchString(message):

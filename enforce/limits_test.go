@@ -156,7 +156,7 @@ func TestLimitsCommand(t *testing.T) {
 		{"end byte", 11, "id a\x00", ErrCommand},
 		{"long", 11, "id " + strings.Repeat("x", MaxCommand), ErrCommand},
 	} {
-		limit, err := offers.Command(c.stanza, "", c.text)
+		limit, err := offers.Command(c.stanza, "", c.text, epoch)
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}

@@ -70,7 +70,7 @@ func (e *Engine) checkByHand(r *request, st *stanza, h *ByHand) *refusal {
 	case h.Lifetime == 0 && st.AccessTimeout == 0:
 		return refuse(SPATimeout, "it opens without an end: say for how long")
 	}
-	for _, check := range []func(*Engine, *request, *stanza) *refusal{(*Engine).checkExpiry, (*Engine).checkAddress} {
+	for _, check := range []func(*Engine, *request, *stanza) *refusal{(*Engine).checkExpiry, (*Engine).checkWindow, (*Engine).checkAddress} {
 		if ref := check(e, r, st); ref != nil {
 			return ref
 		}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"fwknopd/enforce/schedule"
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
@@ -48,6 +49,8 @@ type Options struct {
 	// Filter reports whether a captured packet may be SPA (PCAP_FILTER); nil: any may.
 	// Log lines never are.
 	Filter func(*parse.Event) bool
+	// Uses are how often stanzas with ACCESS_USES have granted so far. The engine copies them.
+	Uses schedule.Counts
 	// All uses every stanza, whatever AUTH_MODE is: for offline use.
 	All bool
 	// Record returns the number of the current record, for Explain; nil: there are no
@@ -82,8 +85,9 @@ type Engine struct {
 	failures map[error]failure
 	tracker  *knock.Tracker // nil without sequences
 	results  []knock.Result // room for what one packet meant
-	unsynced bool           // the store has records that were not synced
-	examined uint64         // packets that were candidates for SPA
+	uses     schedule.Counts
+	unsynced bool   // the store has records that were not synced
+	examined uint64 // packets that were candidates for SPA
 	copies   *copies
 	codes    codeGuesses
 
@@ -109,7 +113,7 @@ func NewEngine(opts Options) (*Engine, error) {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
 	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies), failures: make(map[error]failure),
-		limiter: newLimiter(opts.TrialRate)}
+		limiter: newLimiter(opts.TrialRate), uses: opts.Uses.Clone()}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
@@ -216,6 +220,7 @@ func (e *Engine) Inherit(old *Engine) {
 	e.copies, e.rateLimited = old.copies, old.rateLimited
 	e.inheritLimiter(old)
 	e.inheritCodes(old)
+	e.uses.Merge(&old.uses)
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}

@@ -79,28 +79,56 @@ func (e *Engine) trace(now time.Time, ev *parse.Event, knock Decision) Trace {
 		e.decideSPA(&t.Decision)
 	}
 	t.Decision = combine(t.Decision, knock)
-	e.traceKnock(ev, &t)
+	e.traceKnock(now, ev, &t)
 	for i := range e.opts.Access.Stanzas {
 		if st := &e.opts.Access.Stanzas[i]; !e.takesPart(st) {
 			t.sequence(st, Check{Name: "mode", Detail: Detail{Text: e.server.Unfed(st.Mode)}})
 		}
 	}
+	for i := range e.opts.Access.Off {
+		t.sequence(&e.opts.Access.Off[i], Check{Name: "enabled", Detail: Detail{Text: "the stanza is off (ENABLED N)"}})
+	}
 	return t
 }
 
 // traceKnock adds the checks of the sequences of the packet's source.
-func (e *Engine) traceKnock(ev *parse.Event, t *Trace) {
+func (e *Engine) traceKnock(now time.Time, ev *parse.Event, t *Trace) {
 	if e.tracker == nil {
 		return
 	}
 	for i := range e.results {
 		r := &e.results[i]
 		st := &e.opts.Access.Stanzas[r.Stanza]
-		t.sequence(st, Check{Name: "knock", OK: r.Granted, Reason: Reason(r.Reason), Detail: knockDetail(r)})
+		e.traceTimes(st, r, now, t)
+		t.sequence(st, Check{Name: stageOf(r.Reason), OK: r.Granted, Reason: Reason(r.Reason), Detail: knockDetail(r)})
 	}
 	for _, p := range e.tracker.Progress(ev.Src.Addr()) {
 		text := fmt.Sprintf("%d of %d knocks fitted so far", p.Done, p.Steps)
 		t.sequence(&e.opts.Access.Stanzas[p.Stanza], Check{Name: "sequence", OK: true, Detail: Detail{Text: text}})
+	}
+}
+
+// stageOf returns the name of the check that a result of a sequence is of.
+func stageOf(reason string) string {
+	switch reason {
+	case knock.Window:
+		return "window"
+	case knock.Uses:
+		return "uses"
+	}
+	return "knock"
+}
+
+// traceTimes adds what a sequence that grants has met of ACCESS_WINDOW and ACCESS_USES.
+func (e *Engine) traceTimes(st *conf.Stanza, r *knock.Result, now time.Time, t *Trace) {
+	if !r.Granted {
+		return
+	}
+	if len(st.Windows) > 0 {
+		t.sequence(st, Check{Name: "window", OK: true, Detail: Detail{Text: windowText(st.Windows, now, r.Timeout)}})
+	}
+	if !st.Uses.IsZero() {
+		t.sequence(st, Check{Name: "uses", OK: true, Detail: Detail{Text: "ACCESS_USES: " + st.Uses.Words()}})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/quote"
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
@@ -134,9 +135,9 @@ func longest(names []string, text string) string {
 }
 
 // apply makes g a grant that runs the commands.
-func (x *external) apply(g *enforce.Grant, r *request) {
+func (x *external) apply(g *enforce.Grant, r *request, windows schedule.Windows) {
 	if x.cycle && x.timer > 0 && (!r.msg.HasTimeout || r.msg.Timeout == 0) {
-		g.Expires = r.now.Add(x.timer)
+		g.Expires = windows.Until(r.now, r.now.Add(x.timer))
 	}
 	g.External = &enforce.External{Open: fill(x.open, g, r), Close: fill(x.close, g, r), Env: fill(x.env, g, r), Timeout: x.timeout}
 }

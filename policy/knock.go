@@ -15,7 +15,7 @@ import (
 func (e *Engine) newTracker() *knock.Tracker {
 	for i := range e.opts.Access.Stanzas {
 		if st := &e.opts.Access.Stanzas[i]; st.Mode != conf.ModeSPA && e.takesPart(st) {
-			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures, MaxSources: e.server.KnockSources})
+			return knock.New(knock.Options{Stanzas: e.opts.Access.Stanzas, Server: e.server, Matcher: e.opts.Signatures, MaxSources: e.server.KnockSources, Spent: e.spent})
 		}
 	}
 	return nil
@@ -42,6 +42,9 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 	for i := range e.results {
 		res := &e.results[i]
 		d := e.knockDecision(now, ev, res, replays[i])
+		if d.Verdict == Allow {
+			e.countUse(&e.opts.Access.Stanzas[res.Stanza], now, dryRun)
+		}
 		switch {
 		case d.Shadow:
 			shadows = append(shadows, d)
@@ -110,6 +113,7 @@ func (e *Engine) knockGrant(now time.Time, ev *parse.Event, res *knock.Result, s
 	if res.Timeout > 0 {
 		g.Expires = now.Add(res.Timeout)
 	}
+	g.Expires = st.Windows.Until(now, g.Expires)
 	if e.server.DestinationRule && sameFamily(g.Src, ev.Dst.Addr()) {
 		g.Dst = ev.Dst.Addr()
 	}
@@ -130,7 +134,7 @@ func knockDetail(res *knock.Result) Detail {
 		if d.GapS = &gap; gap >= 0 { // else no bound was asked
 			d.LimitS = &bound
 		}
-	case res.Reason == knock.Limit:
+	case res.Reason == knock.Limit, res.Reason == knock.Uses:
 		limit := res.MaxUses
 		d.Limit = &limit
 	}

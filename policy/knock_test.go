@@ -266,6 +266,7 @@ func TestReasons(t *testing.T) {
 		knock.DecryptFailed: KnockDecryptFailed, knock.Checksum: KnockChecksum, knock.User: KnockUser,
 		knock.OS: KnockOS, knock.Source: KnockSource, knock.Port: KnockPort,
 		knock.Replay: KnockReplay, knock.ForgedLine: KnockForgedLine,
+		knock.Window: KnockWindow, knock.Uses: KnockUses,
 	} {
 		if ours != string(theirs) {
 			t.Errorf("%s is %s to the engine", ours, theirs)

@@ -52,6 +52,8 @@ const (
 	SPATimeout        Reason = "spa.timeout" // the client may not choose a timeout
 	SPACut            Reason = "spa.cut"     // the capture holds only a part of the packet
 	SPAStore          Reason = "spa.store"   // the digest could not be recorded
+	SPAWindow         Reason = "spa.window"  // outside ACCESS_WINDOW
+	SPAUses           Reason = "spa.uses"    // ACCESS_USES are used up
 
 	KnockGranted       Reason = "knock.granted"
 	KnockWrongPort     Reason = "knock.wrong_port"
@@ -68,6 +70,8 @@ const (
 	KnockReplay        Reason = "knock.replay"
 	KnockStore         Reason = "knock.store" // the cipher text could not be recorded
 	KnockForgedLine    Reason = "knock.forged_line"
+	KnockWindow        Reason = "knock.window" // outside ACCESS_WINDOW
+	KnockUses          Reason = "knock.uses"   // ACCESS_USES are used up
 
 	NoStanza Reason = "no_stanza"
 )

@@ -26,26 +26,32 @@ type check struct {
 	name  string
 	check func(*Engine, *request, *stanza) *refusal
 	note  func(*Engine, *request, *stanza) string
+	// asked reports whether the stanza has the requirement; nil: always. Explain leaves out
+	// what is not asked for.
+	asked func(*stanza) bool
 }
 
 // commonChecks are the checks of every message, in their order.
 var commonChecks = []check{
-	{"age", (*Engine).checkAge, noteAge},
-	{"expiry", (*Engine).checkExpiry, noteExpiry},
-	{"user", (*Engine).checkUser, noteUser},
-	{"address", (*Engine).checkAddress, noteAddress},
-	{"auth", (*Engine).checkAuth, noteAuth},
+	{name: "age", check: (*Engine).checkAge, note: noteAge},
+	{name: "expiry", check: (*Engine).checkExpiry, note: noteExpiry},
+	{name: "window", check: (*Engine).checkWindow, note: noteWindow, asked: hasWindows},
+	{name: "user", check: (*Engine).checkUser, note: noteUser},
+	{name: "address", check: (*Engine).checkAddress, note: noteAddress},
+	{name: "auth", check: (*Engine).checkAuth, note: noteAuth},
 }
 
 // commandChecks and accessChecks are the checks of message type 0 and of all others.
 var (
 	commandChecks = []check{
-		{"command", (*Engine).checkCommand, nil},
+		{name: "command", check: (*Engine).checkCommand},
+		usesCheck,
 	}
 	accessChecks = []check{
-		{"access", (*Engine).checkAccess, nil},
-		{"timeout", (*Engine).checkTimeout, noteTimeout},
-		{"ports", (*Engine).checkPorts, notePorts},
+		{name: "access", check: (*Engine).checkAccess},
+		{name: "timeout", check: (*Engine).checkTimeout, note: noteTimeout},
+		{name: "ports", check: (*Engine).checkPorts, note: notePorts},
+		usesCheck,
 	}
 )
 
@@ -59,6 +65,10 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 	at := atPolicy
 	for _, list := range [...][]check{commonChecks, checks} {
 		for _, c := range list {
+			if c.asked != nil && !c.asked(st) {
+				at++
+				continue
+			}
 			ref := c.check(e, r, st)
 			r.trace.checkWithNote(e, r, st, c, ref)
 			if ref != nil {
@@ -70,10 +80,14 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Number: st.Number, User: r.msg.User}
 	if r.msg.Type == spa.Command {
 		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
+		e.countUse(st.Stanza, r.now, r.dry)
 		return nil, at
 	}
 	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
 	r.trace.check("grant", ref)
+	if ref == nil {
+		e.countUse(st.Stanza, r.now, r.dry)
+	}
 	return ref, at
 }
 
@@ -222,8 +236,9 @@ func (e *Engine) grant(r *request, st *stanza, life time.Duration, g *enforce.Gr
 	if life > 0 {
 		g.Expires = r.now.Add(life)
 	}
+	g.Expires = st.Windows.Until(r.now, g.Expires)
 	if st.external != nil {
-		st.external.apply(g, r)
+		st.external.apply(g, r, st.Windows)
 		return nil
 	}
 	if e.server.DestinationRule && sameFamily(g.Src, r.ev.Dst.Addr()) {

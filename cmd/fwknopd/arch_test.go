@@ -26,7 +26,7 @@ import (
 // imported by none outside itself; packages below fixtures are for tests only.
 var mayImport = map[string][]string{
 	"parse":             nil,
-	"enforce":           {"parse"},
+	"enforce":           {"parse", "enforce/schedule"},
 	"ingest/safepath":   nil,
 	"policy/spa":        {"parse", "policy/openssl"},
 	"policy/crypt":      nil,
@@ -34,13 +34,14 @@ var mayImport = map[string][]string{
 	"policy/openssl":    nil,
 	"policy/replay":     nil,
 	"policy/index":      {"policy/conf"},
-	"policy/conf":       {"parse", "enforce/quote"},
+	"policy/conf":       {"parse", "enforce/quote", "enforce/schedule"},
 	"ingest":            {"parse", "ingest/filter", "ingest/safepath"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},
-	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/index", "policy/openssl", "enforce"},
-	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/totp", "policy/replay", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote"},
+	"policy/knock":      {"parse", "fingerprint", "policy/conf", "policy/index", "policy/openssl", "enforce", "enforce/schedule"},
+	"policy":            {"parse", "fingerprint", "policy/spa", "policy/crypt", "policy/totp", "policy/replay", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/schedule"},
 	"enforce/quote":     nil,
+	"enforce/schedule":  nil,
 	"enforce/watch":     nil,
 	"enforce/ruleset":   {"enforce"},
 	"enforce/iptables":  {"enforce", "enforce/command", "enforce/quote", "enforce/ruleset", "enforce/watch"},
@@ -50,11 +51,11 @@ var mayImport = map[string][]string{
 	"enforce/ipfw":      {"enforce", "enforce/command"},
 	"enforce/external":  {"enforce", "enforce/command"},
 	"enforce/conntrack": {"enforce"},
-	"enforce/monitor":   {"enforce", "enforce/command", "enforce/quote"},
+	"enforce/monitor":   {"enforce", "enforce/command", "enforce/quote", "enforce/schedule"},
 }
 
 // pure packages do no I/O, read no clock and log nothing.
-var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/totp", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/sources", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
+var pure = []string{"parse", "fingerprint", "policy", "policy/spa", "policy/crypt", "policy/totp", "policy/openssl", "policy/conf", "policy/index", "policy/knock", "enforce", "enforce/quote", "enforce/schedule", "enforce/ruleset", "cmd/fwknopd/report", "cmd/fwknopd/metrics", "cmd/fwknopd/page", "cmd/fwknopd/sources", "cmd/fwknopd/stats", "cmd/fwknop/rc"}
 
 // notInPure are standard packages that a pure package must not import.
 var notInPure = []string{"os", "os/exec", "os/signal", "log", "log/slog", "log/syslog", "net", "net/http", "syscall", "golang.org/x/sys/unix"}

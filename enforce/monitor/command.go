@@ -40,6 +40,11 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 	default:
 		return ErrBusy
 	}
+	name, limit := m.currentPolicy().Limits.Uses(c.Stanza)
+	if err := m.uses.take(name, limit, m.clock.read().wall); err != nil {
+		<-m.commandSlots
+		return Refusal(err)
+	}
 	m.commands.Go(func() {
 		defer func() { <-m.commandSlots }()
 		result, err := command.Run(m.commandLife, program)
@@ -54,7 +59,7 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 // request.
 func (m *Monitor) resolveCommand(c Command) (command.Command, error) {
 	policy := m.currentPolicy()
-	limit, err := policy.Limits.Command(c.Stanza, c.From, c.Text)
+	limit, err := policy.Limits.Command(c.Stanza, c.From, c.Text, m.clock.read().wall)
 	if err != nil {
 		return command.Command{}, err
 	}

@@ -42,10 +42,12 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	var batch []job
 	admission := m.newAdmission(now)
 	for _, j := range jobs {
-		err := m.admit(j.grant, admission)
-		switch {
-		case m.closed:
+		if m.closed {
 			j.done(ErrGone)
+			continue
+		}
+		err := m.admit(j, admission)
+		switch {
 		case err != nil:
 			err = Refusal(err)
 			m.reportRefused(Event{Grant: j.grant, ByHand: j.byHand, Err: err})
@@ -59,7 +61,10 @@ func (m *Monitor) open(ctx context.Context, jobs []job) {
 	m.openBatch(ctx, batch, now)
 }
 
-func (m *Monitor) admit(g enforce.Grant, a *admission) error {
+// admit returns why a job may not be carried out. Of the limits on numbers that of uses is
+// the last, since what it admits is counted. What the administrator asks for is no use.
+func (m *Monitor) admit(j job, a *admission) error {
+	g := j.grant
 	if err := a.limits.Check(g, a.now.wall); err != nil {
 		return err
 	}
@@ -71,7 +76,11 @@ func (m *Monitor) admit(g enforce.Grant, a *admission) error {
 	case g.External != nil && m.externalCommands.isFull():
 		return errCommands
 	}
-	return a.take(g.Normal())
+	if err := a.take(g.Normal()); err != nil || j.byHand {
+		return err
+	}
+	name, limit := a.limits.Uses(g.Stanza)
+	return m.uses.take(name, limit, a.now.wall)
 }
 
 func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) {

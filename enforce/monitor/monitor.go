@@ -30,6 +30,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/schedule"
 )
 
 // A Config is the configuration of a [Monitor]. [Monitor.Reload] replaces Policy.
@@ -60,6 +61,12 @@ type Config struct {
 	// Digests appends to the journal of digests and returns when they are on disk. It may
 	// be called concurrently. nil: there is no journal, digests are refused.
 	Digests func([]Digest) error
+
+	// Uses are how often stanzas with a number have granted; the monitor counts on from them.
+	// SaveUses keeps the counts and returns when they are on disk; it is called before each
+	// such grant is opened, one call at a time. nil: they are in memory alone.
+	Uses     schedule.Counts
+	SaveUses func(*schedule.Counts) error
 
 	// Events is called with each event, in order, one call at a time. If it is slow,
 	// up to maxEvents are queued; further ones are counted and dropped.
@@ -134,6 +141,7 @@ type Monitor struct {
 	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
 	quota       enforce.Quota
+	uses        uses
 	waiters     []waiter      // for the end of the last grant
 	loopDone    chan struct{} // closed when the loop has ended
 }
@@ -160,6 +168,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		sessions: make(map[*session]bool), loopDone: make(chan struct{}),
 	}
 	m.policy.Store(&cfg.Policy)
+	m.uses.counts, m.uses.save = cfg.Uses.Clone(), cfg.SaveUses
 	if m.clock == nil {
 		m.clock = SystemClock()
 		steps, file, err := watchSteps()

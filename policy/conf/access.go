@@ -31,10 +31,13 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 	ld.out.Stanzas = make([]Stanza, 0, len(ld.pending))
 	for _, b := range ld.pending {
 		ld.complete(b)
-		if b.broken {
+		switch {
+		case b.broken:
 			ld.out.Refused = append(ld.out.Refused, b.Stanza)
-		} else {
+		case b.Enabled:
 			ld.out.Stanzas = append(ld.out.Stanzas, b.Stanza)
+		default:
+			ld.out.Off = append(ld.out.Off, b.Stanza)
 		}
 	}
 	if ld.blocks == 0 && !ld.unread {

@@ -62,6 +62,8 @@ const (
 	KeyNames         // comma list of OpenPGP key ids or parts of user ids
 	Expect           // [Expectation]
 	Listen           // [Endpoint]
+	TimeWindow       // [schedule.Window]
+	UseLimit         // [schedule.Uses]
 )
 
 // Versions is the set of fwknop versions that have a keyword.

@@ -26,12 +26,12 @@ func Migrate(server *Values, access *Access) (fwknopd, stanzas string, notes []N
 	m.write(server)
 	fwknopd = m.text.String()
 	m.text.Reset()
-	for i := range access.Stanzas {
-		if i > 0 {
+	for st := range access.All() {
+		if m.text.Len() > 0 {
 			m.text.WriteByte('\n')
 		}
-		m.key = access.Stanzas[i].rijndaelKey()
-		m.write(access.Stanzas[i].Values)
+		m.key = st.rijndaelKey()
+		m.write(st.Values)
 	}
 	return fwknopd, m.text.String(), m.notes
 }
@@ -165,12 +165,13 @@ func Unlike(server, newServer *Server, access, newAccess *Access) (changes []Not
 		u.changes = append(u.changes, Note{Text: "messages are read as a 2.6 server does: no request for ICMP, protocol names in lower case, " +
 			"the payload has at least 140 bytes, and logs are in the words of 2.6"})
 	}
-	if len(access.Stanzas) != len(newAccess.Stanzas) {
-		u.fault(Pos{File: newAccess.File}, "SOURCE", "%d stanzas became %d", len(access.Stanzas), len(newAccess.Stanzas))
+	olds, news := slices.Collect(access.All()), slices.Collect(newAccess.All())
+	if len(olds) != len(news) {
+		u.fault(Pos{File: newAccess.File}, "SOURCE", "%d stanzas became %d", len(olds), len(news))
 		return u.changes, u.faults
 	}
-	for i := range access.Stanzas {
-		a, b := access.Stanzas[i], newAccess.Stanzas[i]
+	for i := range olds {
+		a, b := *olds[i], *news[i]
 		if a.Dialect == Perl19 {
 			u.forwarding(server, &a)
 		}

@@ -228,6 +228,9 @@ func (m *builder) requirements() {
 			m.expires(v.meaning(k))
 		}
 	}
+	if m.has("ACCESS_USES") && !m.has("NAME") {
+		m.invalid("ACCESS_USES", "NAME", "is missing, ACCESS_USES counts by it")
+	}
 }
 
 // Values of REQUIRE_AUTH_METHOD.

@@ -31,6 +31,8 @@ var AccessKeywords = []Keyword{
 	{Name: "ULOG_PCAP", File: AccessFile, Kind: Flag, In: InPerl19, Text: "Short for DATA_COLLECT_MODE ULOG_PCAP."},
 	{Name: "SHADOW", File: AccessFile, Kind: Flag, Default: "N", In: Ours,
 		Text: "Decide and report, but open nothing and run nothing.", intoStanza: func(s *Stanza) any { return &s.Shadow }},
+	{Name: "ENABLED", File: AccessFile, Kind: Flag, Default: "Y", In: Ours,
+		Text: "N: the stanza takes no part, as if it were not there; its errors are still errors.", intoStanza: func(s *Stanza) any { return &s.Enabled }},
 
 	{Name: "KEY", File: AccessFile, Kind: Passphrase, In: all3,
 		Text: "Symmetric key as text; a key below 8 characters is refused in 1.9 files and warned of in 2.6 files; in 1.9 files and for ENCRYPT_SEQUENCE a key below 16 is filled up with the digit 0.", intoStanza: func(s *Stanza) any { return &s.Key }},
@@ -117,6 +119,14 @@ var AccessKeywords = []Keyword{
 	{Name: "ACCESS_EXPIRE", File: AccessFile, Kind: Date, In: InC26, Verdict: Should, Text: "Date, MM/DD/YYYY or MM/DD/YY, at whose beginning the stanza ends."},
 	{Name: "ACCESS_EXPIRE_EPOCH", File: AccessFile, Kind: Epoch, Max: 253402300799, In: InC26, Verdict: Should,
 		Text: "Second since 1970 after which the stanza is dead."},
+	{Name: "ACCESS_WINDOW", File: AccessFile, Kind: TimeWindow, Repeat: true, In: Ours,
+		Text: "Days and times at which the stanza grants, by the wall clock of a time zone and the zone data of this program: an hour that daylight saving leaves out does not come, one that comes twice counts twice; " +
+			"what it opens ends with the window at the latest, if ENABLE_CONNTRACK_PERSIST does not postpone that.",
+		intoStanza: func(s *Stanza) any { return &s.Windows }},
+	{Name: "ACCESS_USES", File: AccessFile, Kind: UseLimit, In: Ours,
+		Text: "How many messages or knock sequences the stanza grants, in all or on each calendar day; needs NAME, by which they are counted over restarts and reloads; " +
+			"one that opens several ports is one use, one that extends a grant is another.",
+		intoStanza: func(s *Stanza) any { return &s.Uses }},
 
 	{Name: "ENABLE_CMD_EXEC", File: AccessFile, Kind: Flag, Default: "N", In: all3, Text: "Run commands that come in a message.", intoStanza: func(s *Stanza) any { return &s.CmdExec }},
 	{Name: "CMD_REGEX", File: AccessFile, Kind: Regex, In: manual,

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"fwknopd/enforce/schedule"
 )
 
 // TestTables: every row can be read, by a person and by the parser.
@@ -107,6 +109,10 @@ func TestFields(t *testing.T) {
 			fits = k.Secret()
 		case *Endpoint:
 			fits = k.Kind == Listen
+		case *schedule.Windows:
+			fits = k.Kind == TimeWindow
+		case *schedule.Uses:
+			fits = k.Kind == UseLimit
 		case *[]Expectation:
 			fits = k.Kind == Expect
 		}

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"fwknopd/enforce/schedule"
 )
 
 // Mode is the evaluation a stanza takes part in.
@@ -35,6 +38,7 @@ type Stanza struct {
 	Mode        Mode
 	Collect     string // DATA_COLLECT_MODE: PCAP, FILE_PCAP, ULOG_PCAP, ENCRYPT_SEQUENCE, SHARED_SEQUENCE
 	Shadow      bool   // SHADOW: decide and report, never grant (our keyword)
+	Enabled     bool   // ENABLED; those without it are in Access.Off (our keyword)
 
 	// Keys.
 	Key            Secret
@@ -69,10 +73,12 @@ type Stanza struct {
 	// SourceAddress lists the packet sources whose messages may hold 0.0.0.0 or ::, which
 	// means the source itself. REQUIRE_SOURCE_ADDRESS Y is the empty list.
 	SourceAddress Nets
-	AuthMethod    string    // REQUIRE_AUTH_METHOD: "crypt", "totp", "" for none
-	ShadowFile    string    // "" but for "crypt"
-	TOTPSecret    Secret    // zero but for "totp"
-	Expires       time.Time // ACCESS_EXPIRE(_EPOCH); zero: never
+	AuthMethod    string           // REQUIRE_AUTH_METHOD: "crypt", "totp", "" for none
+	ShadowFile    string           // "" but for "crypt"
+	TOTPSecret    Secret           // zero but for "totp"
+	Expires       time.Time        // ACCESS_EXPIRE(_EPOCH); zero: never
+	Windows       schedule.Windows // ACCESS_WINDOW; none: at any time (our keyword)
+	Uses          schedule.Uses    // ACCESS_USES; zero: any number (our keyword). With it the stanza has a Name.
 
 	// Commands.
 	CmdExec                     bool
@@ -131,6 +137,8 @@ type Access struct {
 	File    string
 	Dialect Dialect // of the main file; included files have their own
 	Stanzas []Stanza
+	// Off are those with ENABLED N, which take no part.
+	Off []Stanza
 	// Refused are those that have an error, as far as they could be read: for check alone.
 	Refused []Stanza
 
@@ -138,6 +146,23 @@ type Access struct {
 	byLine map[int]int  // index into Stanzas, as titles
 	shared map[int]bool // lines at which stanzas of several files begin
 	titles []string
+}
+
+// All yields the stanzas that take part and those that are off, in reading order.
+func (a *Access) All() iter.Seq[*Stanza] {
+	return func(yield func(*Stanza) bool) {
+		on, off := a.Stanzas, a.Off
+		for len(on)+len(off) > 0 {
+			from := &on
+			if len(on) == 0 || len(off) > 0 && off[0].Number < on[0].Number {
+				from = &off
+			}
+			if !yield(&(*from)[0]) {
+				return
+			}
+			*from = (*from)[1:]
+		}
+	}
 }
 
 // StanzaAt returns the stanza that begins at a line, nil if there is none. If several
@@ -160,8 +185,8 @@ func (a *Access) Line(text string) (int, error) {
 		return 0, fmt.Errorf("%s is not the line of a stanza", text)
 	}
 	var names []string
-	for i := range a.Stanzas {
-		switch st := &a.Stanzas[i]; st.Name {
+	for st := range a.All() { // what a stanza opened before it was turned off may be open
+		switch st.Name {
 		case "":
 		case text:
 			return st.Pos.Line, nil
@@ -193,11 +218,11 @@ func (s *Stanza) ForcesNAT() bool {
 // Format writes all stanzas as one file, what was included in its place.
 func (a *Access) Format(redact bool) string {
 	var b strings.Builder
-	for i := range a.Stanzas {
-		if i > 0 {
+	for st := range a.All() {
+		if b.Len() > 0 {
 			b.WriteByte('\n')
 		}
-		b.WriteString(a.Stanzas[i].Values.Format(redact))
+		b.WriteString(st.Values.Format(redact))
 	}
 	return b.String()
 }

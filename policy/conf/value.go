@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fwknopd/enforce/schedule"
 )
 
 // placeholder marks values that an installer or the operator should have replaced: in
@@ -64,11 +66,24 @@ var kinds = [...]kind{
 	KeyNames:    {parse: only(parseKeyNames), list: true, words: true},
 	Expect:      {parse: only(ParseExpectation), greedy: true},
 	Listen:      {parse: only(parseEndpoint)},
+	TimeWindow:  {parse: only(redacted(schedule.ParseWindow)), short: true},
+	UseLimit:    {parse: only(redacted(schedule.ParseUses)), short: true},
 }
 
 // only makes a parser of one that needs nothing but the text.
 func only[T any](parse func(text string) (T, error)) func(*Keyword, Dialect, string) (any, error) {
 	return func(_ *Keyword, _ Dialect, text string) (any, error) { return parse(text) }
+}
+
+// redacted makes a parser of one whose errors quote the text as it is.
+func redacted[T any](parse func(text string) (T, error)) func(text string) (T, error) {
+	return func(text string) (T, error) {
+		v, err := parse(text)
+		if err != nil {
+			err = errors.New(redact(err.Error()))
+		}
+		return v, err
+	}
 }
 
 // parse reads text as a value of k in a file of dialect d; nil without text.

@@ -81,6 +81,9 @@ type Options struct {
 	// MaxSources bounds the attempts in progress, of which a source has one for each
 	// stanza. 0: DefaultMaxSources.
 	MaxSources int
+	// Spent reports whether the ACCESS_USES of a stanza are used up, and why; nil: they are
+	// not. The caller counts them.
+	Spent func(s *conf.Stanza, now time.Time) (why string, spent bool)
 }
 
 // Bounds of the state.

@@ -35,7 +35,7 @@ type Result struct {
 	// Gap is the measured time and Bound the configured one (Timeout, TooFast,
 	// TooSlow). Gap is below zero if the time stamps went backwards.
 	Gap, Bound time.Duration
-	// MaxUses is KNOCK_LIMIT (Limit).
+	// MaxUses is KNOCK_LIMIT (Limit) or the number of ACCESS_USES (Uses).
 	MaxUses int
 	// Want is the requirement of the stanza and Got the value found (User, OS).
 	Want, Got string
@@ -63,6 +63,8 @@ const (
 	Port          = "knock.port"
 	Replay        = "knock.replay"
 	ForgedLine    = "knock.forged_line"
+	Window        = "knock.window"
+	Uses          = "knock.uses"
 )
 
 // NoTime is the text of the refusal where a rule needs a time and the record has none.

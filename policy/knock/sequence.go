@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/schedule"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 )
@@ -65,6 +66,9 @@ func (t *Tracker) complete(a *attempt, s *stanza, k *knock) Result {
 	}
 	if got, ok := t.checkSystem(s, k); !ok {
 		return Result{Reason: OS, Want: requirement(s), Got: got}
+	}
+	if r, ok := t.checkTimes(s, k); !ok {
+		return r
 	}
 	if !t.countUse(a, s, k) {
 		return Result{Reason: Limit, MaxUses: s.KnockLimit}
@@ -159,6 +163,9 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	if len(s.Usernames) > 0 && !slices.Contains(s.Usernames, m.user) {
 		return Result{Reason: User, Want: join(s.Usernames), Got: m.user}
 	}
+	if r, ok := t.checkTimes(s, k); !ok {
+		return r
+	}
 	if !t.countUse(a, s, k) {
 		return Result{Reason: Limit, MaxUses: s.KnockLimit}
 	}
@@ -180,7 +187,26 @@ func (s *stanza) checkTimed(a *attempt) (Result, bool) {
 // needsTime reports whether a rule of the stanza needs the times of the packets.
 func (s *stanza) needsTime() bool {
 	gaps := s.Mode == conf.ModeShared && (s.MinTimeDiff >= 0 || s.MaxTimeDiff >= 0)
-	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || s.WantsSystem()
+	return gaps || s.KnockInterval > 0 || s.AccessTimeout > 0 || !s.Expires.IsZero() || s.WantsSystem() || len(s.Windows) > 0 || s.Uses.Daily
+}
+
+// checkTimes refuses a complete sequence outside of ACCESS_WINDOW, or when ACCESS_USES are
+// used up.
+func (t *Tracker) checkTimes(s *stanza, k *knock) (Result, bool) {
+	if !s.Windows.Contain(k.now) {
+		return Result{Reason: Window, Text: Closed(s.Windows, k.now)}, false
+	}
+	if t.opt.Spent != nil {
+		if text, spent := t.opt.Spent(s.Stanza, k.now); spent {
+			return Result{Reason: Uses, MaxUses: s.Uses.Max, Text: text}, false
+		}
+	}
+	return Result{}, true
+}
+
+// Closed is the text of the refusal outside of ACCESS_WINDOW.
+func Closed(ws schedule.Windows, now time.Time) string {
+	return "it is " + ws.Clock(now) + ", and open " + ws.String()
 }
 
 // countUse counts a use of the stanza by k's source; it returns false if KNOCK_LIMIT is

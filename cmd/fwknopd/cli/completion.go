@@ -54,7 +54,7 @@ func ClientCompletions(shell string, stdout io.Writer) error {
 func (p *completed) words(c Command) []string {
 	switch c {
 	case Grants:
-		return []string{"list", "revoke", "add"}
+		return []string{"list", "revoke", "add", "uses"}
 	case Digests:
 		return []string{"export"}
 	case Completion:

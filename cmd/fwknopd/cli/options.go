@@ -128,6 +128,7 @@ type Options struct {
 	All    bool     // --all, also of explain
 	Cut    bool     // --cut
 	Watch  bool     // --watch
+	Reset  string   // --reset, NAME
 
 	Client ClientOptions
 

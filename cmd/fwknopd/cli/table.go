@@ -211,6 +211,7 @@ var options = []option{
 	{in: Grants, name: "dst", kind: text, arg: "IP", help: "of add: to this address of the host alone, with ENABLE_DESTINATION_RULE", into: func(o *Options) any { return &o.Dst }},
 	{in: Grants, name: "all", kind: switchOn, help: "revoke all grants", into: func(o *Options) any { return &o.All }},
 	{in: Grants, name: "watch", kind: switchOn, help: "of list: go on, and show what changes, until an interrupt", into: func(o *Options) any { return &o.Watch }},
+	{in: Grants, name: "reset", kind: text, arg: "NAME", help: "of uses: count those of this stanza from zero", into: func(o *Options) any { return &o.Reset }},
 	{in: Grants, name: "cut", kind: switchOn, help: "of revoke: end the connections too", into: func(o *Options) any { return &o.Cut }},
 
 	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},

@@ -40,7 +40,7 @@ Configure:
        fwknopd migrate [options] DIR             clean files of the 2.6 dialect out of old ones
 
 Control what is open:
-       fwknopd grants list|revoke|add            what is open
+       fwknopd grants list|revoke|add|uses       what is open
        fwknopd status [--json]                   how the running daemon does
        fwknopd top                               watch it: what is open, decisions, rates
        fwknopd reload [--json]                   have it read its configuration again
@@ -74,6 +74,7 @@ what each stanza allows, and what is dangerous in it.
 	Grants: `usage: fwknopd grants list   [IP|NET|NAME] [--port PROTO/PORT] [--watch] [--json] [-c FILE] [-O FILE]
        fwknopd grants revoke (IP|NET | NAME | --port PROTO/PORT | --all) [--cut] [--json] [-c FILE] [-O FILE]
        fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
+       fwknopd grants uses   [--reset NAME] [--json] [-c FILE] [-O FILE]
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
@@ -199,6 +200,7 @@ var examples = map[Command][]string{
 		"fwknopd grants revoke 192.0.2.7 --port tcp/22",
 		"fwknopd grants revoke alice-laptop --cut",
 		"fwknopd grants add --src 192.0.2.7 --port tcp/22 --for 10m --stanza alice-laptop",
+		"fwknopd grants uses --reset visitor",
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
 	Status:  {"fwknopd status", "fwknopd status --json"},

@@ -40,6 +40,7 @@ func covers(a, b *conf.Stanza) bool {
 		!a.Destination.IsZero() && (b.Destination.IsZero() || !netsCover(a.Destination, b.Destination)),
 		a.Interface != "" && a.Interface != b.Interface,
 		!a.Expires.IsZero() && (b.Expires.IsZero() || a.Expires.Before(b.Expires)),
+		len(a.Windows) > 0 && !reflect.DeepEqual(a.Windows, b.Windows), !a.Uses.IsZero(),
 		len(a.Usernames) > 0 && (len(b.Usernames) == 0 || !containsAll(a.Usernames, b.Usernames)),
 		!a.OpenPortsAny && (b.OpenPortsAny || !containsAll(a.OpenPorts, b.OpenPorts)),
 		!containsAll(b.RestrictPorts, a.RestrictPorts),

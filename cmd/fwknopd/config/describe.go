@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
@@ -20,6 +21,7 @@ func describeStanza(st *conf.Stanza) []string {
 	if !s.Expires.IsZero() {
 		w = append(w, "ends on "+s.Expires.UTC().Format(time.RFC3339))
 	}
+	w = append(w, s.times()...)
 	if s.Shadow {
 		w = append(w, "only reports: nothing is opened or run")
 	}
@@ -41,6 +43,25 @@ func describeMetrics(s *conf.Server) string {
 		readers = "root and the group " + s.EventLogGroup
 	}
 	return fmt.Sprintf("offered at %s, for %s", at, readers)
+}
+
+// times names when and how often the stanza grants.
+func (s description) times() (w []string) {
+	if len(s.Windows) > 0 {
+		text := "grants " + s.Windows.String()
+		if slices.ContainsFunc(s.Windows, func(w schedule.Window) bool { return !w.HasZone() }) {
+			text += " (UTC where no time zone is named)"
+		}
+		w = append(w, text+", and what it opens ends then at the latest")
+	}
+	if !s.Uses.IsZero() {
+		what := "messages"
+		if s.Mode != conf.ModeSPA {
+			what = "sequences"
+		}
+		w = append(w, "grants at most "+s.Uses.Words()+" of such "+what+", counted by NAME over restarts")
+	}
+	return w
 }
 
 // A description makes the sentences on a stanza.

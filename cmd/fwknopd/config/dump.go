@@ -120,8 +120,7 @@ func (o *DumpOptions) writeText(w *bufio.Writer, l *Loaded) {
 		fmt.Fprintf(w, "%-30s %-40s # %s\n", strings.TrimSuffix(v.Keyword.Name, "Cmd"), o.redact(v), v.Where())
 	}
 	fmt.Fprintf(w, "\n[+] Dumping access config: %s\n", l.Access.File)
-	for i := range l.Access.Stanzas {
-		s := &l.Access.Stanzas[i]
+	for s := range l.Access.All() {
 		fmt.Fprintf(w, "\nSOURCE block: %d\n", s.Number)
 		for _, v := range setValues(s) {
 			fmt.Fprintf(w, "%s: %-40s # %s\n", v.Keyword.Name, o.redact(v), v.Where())
@@ -151,8 +150,7 @@ func (o *DumpOptions) writeC26(w *bufio.Writer, l *Loaded) {
 		fmt.Fprintf(w, "%3d. %-28s =  '%s'\n", i, v.Keyword.Name, text)
 	}
 	w.WriteString("\nCurrent fwknopd access settings:\n")
-	for i := range l.Access.Stanzas {
-		s := &l.Access.Stanzas[i]
+	for s := range l.Access.All() {
 		fmt.Fprintf(w, "\nSOURCE (%d):  %s\n%s\n", s.Number, s.Values.All()[0], strings.Repeat("=", 62))
 		for _, v := range setValues(s) {
 			text := o.redact(v)
@@ -189,8 +187,7 @@ func (o *DumpOptions) writeJSON(w *bufio.Writer, l *Loaded) {
 	for _, v := range l.Values.All() {
 		out.Server = append(out.Server, dumpValue{v.Keyword.Name, o.redact(v), v.Where()})
 	}
-	for i := range l.Access.Stanzas {
-		s := &l.Access.Stanzas[i]
+	for s := range l.Access.All() {
 		b := block{Number: s.Number, File: s.Pos.File, Line: s.Pos.Line, Mode: s.Collect}
 		for _, v := range setValues(s) {
 			b.Values = append(b.Values, dumpValue{v.Keyword.Name, o.redact(v), v.Where()})

@@ -28,8 +28,8 @@ func (k keywordState) String() string {
 // explain lists every keyword in the files, in their order.
 func explain(l *Loaded) []keywordState {
 	list := keywordStates(l.Values)
-	for i := range l.Access.Stanzas {
-		list = append(list, keywordStates(l.Access.Stanzas[i].Values)...)
+	for st := range l.Access.All() {
+		list = append(list, keywordStates(st.Values)...)
 	}
 	return list
 }

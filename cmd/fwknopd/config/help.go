@@ -111,7 +111,9 @@ var kindText = map[conf.Kind]string{
 	conf.Command: "command line", conf.MailList: "comma list of mail addresses", conf.Date: "MM/DD/YYYY", conf.Account: "user name",
 	conf.Group: "user or group name", conf.KeyNames: "comma list of OpenPGP key ids or parts of user ids", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
 	conf.KeyPrints: "comma list of OpenPGP fingerprints", conf.Expect: "verdict [reason] word value ...",
-	conf.Listen: "absolute path of a socket, or address:port",
+	conf.Listen:     "absolute path of a socket, or address:port",
+	conf.TimeWindow: "days times [zone], as in Mon-Fri 08:00-18:00 Europe/Berlin; days are names, ranges and commas, or daily; an end at or before the begin is on the next day; without a zone of the IANA database it is UTC",
+	conf.UseLimit:   "number, number/day, or number/day zone; without a zone of the IANA database days are those of UTC",
 }
 
 func oneOf(values, values2 []string) string {

@@ -55,6 +55,7 @@ func (d *linter) lintStanza(s *conf.Stanza) {
 		d.unfed()
 	}
 	d.expiry()
+	d.times()
 	d.commands()
 	d.authentication()
 	d.gpg()
@@ -127,6 +128,24 @@ func (d *linter) expiry() {
 	}
 	if t := d.s.Expires; !t.IsZero() && !t.After(time.Now()) {
 		d.warn(keyword, "the stanza ended on %s and grants nothing any more", t.UTC().Format(time.RFC3339))
+	}
+}
+
+// times warns of times without a zone, which are not those of the host's clock.
+func (d *linter) times() {
+	windows := d.s.Windows
+	for _, v := range d.values.All() {
+		if v.Keyword.Name != "ACCESS_WINDOW" || len(windows) == 0 {
+			continue
+		}
+		if !windows[0].HasZone() && !d.wrong[v.Pos] {
+			d.found = append(d.found, conf.Problem{Pos: v.Pos, Keyword: v.Name, Severity: conf.Warning,
+				Text: "names no time zone, so that it is in UTC: write one, as in Europe/Berlin, or UTC"})
+		}
+		windows = windows[1:]
+	}
+	if u := d.s.Uses; u.Daily && !u.HasZone() {
+		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
 	}
 }
 

@@ -39,6 +39,7 @@ type stanza struct {
 	Number int      `json:"number"`
 	Name   string   `json:"name,omitempty"`
 	Allows []string `json:"allows"`
+	Off    bool     `json:"off,omitempty"` // ENABLED N: it takes no part
 }
 
 func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
@@ -48,9 +49,8 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 		r.Metrics = describeMetrics(l.Server)
 	}
 	r.Errors, r.Warnings = countProblems(problems)
-	for i := range l.Access.Stanzas {
-		s := &l.Access.Stanzas[i]
-		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s)})
+	for s := range l.Access.All() {
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s), !s.Enabled})
 	}
 	return r
 }
@@ -62,7 +62,11 @@ func (r *result) print(stdout, stderr io.Writer) {
 		fmt.Fprintln(stdout, k)
 	}
 	for _, s := range r.Stanzas {
-		fmt.Fprintln(stdout, conf.StanzaTitle(s.Name, s.Number, conf.Pos{File: s.File, Line: s.Line}))
+		title := conf.StanzaTitle(s.Name, s.Number, conf.Pos{File: s.File, Line: s.Line})
+		if s.Off {
+			title += " is off (ENABLED N)"
+		}
+		fmt.Fprintln(stdout, title)
 		for _, w := range s.Allows {
 			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}

@@ -16,7 +16,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// Grants implements `fwknopd grants list|revoke|add` and returns the exit code.
+// Grants implements `fwknopd grants list|revoke|add|uses` and returns the exit code.
 func Grants(args []string, stdout, stderr io.Writer) int {
 	o, code := cli.Begin(cli.Grants, args, stdout, stderr)
 	if o == nil {
@@ -34,23 +34,27 @@ var grantOptions = map[string][]string{
 	"list":   {"src", "port", "stanza", "all", "watch"},
 	"revoke": {"src", "port", "stanza", "all", "cut"},
 	"add":    {"src", "port", "stanza", "for", "dst"},
+	"uses":   {"reset"},
 }
 
 // parseGrants parses the verb and what belongs to it, and returns what runs it.
 func parseGrants(o *cli.Options) (run func(*command) int, err error) {
 	if len(o.Operands) == 0 || grantOptions[o.Operands[0]] == nil {
-		return nil, errors.New("want one of list, revoke, add")
+		return nil, errors.New("want one of list, revoke, add, uses")
 	}
 	verb, what := o.Operands[0], o.Operands[1:]
-	if len(what) > 1 || len(what) == 1 && verb == "add" {
+	if len(what) > 1 || len(what) == 1 && (verb == "add" || verb == "uses") {
 		return nil, fmt.Errorf("unexpected argument %q", what[len(what)-1])
 	}
-	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut", "watch"} {
+	for _, name := range []string{"src", "port", "stanza", "all", "for", "dst", "cut", "watch", "reset"} {
 		if o.Set(name) && !slices.Contains(grantOptions[verb], name) {
 			return nil, fmt.Errorf("--%s does not go with %s", name, verb)
 		}
 	}
-	if verb == "add" {
+	switch verb {
+	case "uses":
+		return (*command).uses, nil
+	case "add":
 		a, err := parseAddition(o)
 		return func(c *command) int { return c.add(a) }, err
 	}

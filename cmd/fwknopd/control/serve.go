@@ -40,7 +40,10 @@ type Host struct {
 	Add    func(context.Context, Addition) (open []enforce.Grant, blocked []string, err error)
 	Reload func(ctx context.Context) (report.Reload, error)
 	Status func(ctx context.Context) report.Status
-	Feed   *Feed // nil: events cannot be watched
+	// Uses returns the uses of stanzas, after a reset of that with the NAME reset, if that is
+	// not "".
+	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
+	Feed *Feed // nil: events cannot be watched
 }
 
 // A State is what a running daemon reports about itself.
@@ -164,6 +167,8 @@ func (s server) answer(ctx context.Context, req request) (a answer) {
 	case req.Do == "status":
 		status := s.Status(ctx)
 		a.Status = &status
+	case req.Do == "uses" && s.Uses != nil:
+		a.Uses, err = s.Uses(ctx, req.Reset)
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}

@@ -19,12 +19,13 @@ import (
 // A request is one JSON object. The answer is another one, after which the connection
 // is closed; to "events" it is followed by the objects of the event log, one a line.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, events
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, uses, events
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
 	// Connections: of what is revoked, are counted or cut; "": are not looked at.
 	Connections string `json:"connections,omitempty"`
-	Last        int    `json:"last,omitempty"` // how many of the last events are wanted
+	Reset       string `json:"reset,omitempty"` // of uses: the NAME of a stanza that is counted from zero
+	Last        int    `json:"last,omitempty"`  // how many of the last events are wanted
 }
 
 type answer struct {
@@ -41,6 +42,7 @@ type answer struct {
 
 	Reload *report.Reload `json:"reload,omitempty"`
 	Status *report.Status `json:"status,omitempty"`
+	Uses   []report.Uses  `json:"uses,omitempty"`
 	// History is how many of the events that follow have happened before the request.
 	History int `json:"history,omitempty"`
 }

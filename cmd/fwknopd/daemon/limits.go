@@ -24,7 +24,8 @@ var anyAddress = []netip.Prefix{
 // commands.
 func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 	l := enforce.Limits{Stanzas: make([]enforce.Allowance, 0, len(access.Stanzas))}
-	runs := make(map[int]*conf.Stanza) // stanzas that run commands by line
+	runs := make(map[int]*conf.Stanza)  // stanzas that run commands by line
+	first := make(map[int]*conf.Stanza) // the first stanza by line
 	for i := range access.Stanzas {
 		st := &access.Stanzas[i]
 		if st.Shadow {
@@ -41,9 +42,28 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 		if st.CmdExec {
 			runs[st.Pos.Line] = st
 		}
+		if err := countable(st, first); err != nil {
+			return l, err
+		}
+		a.Windows, a.Uses, a.Name = st.Windows, st.Uses, st.Name
 		l.Stanzas = append(l.Stanzas, a)
 	}
 	return l, nil
+}
+
+// countable returns an error if st or the first stanza of its line has a number of uses and
+// the other one begins in a line of the same number. It adds st to first.
+func countable(st *conf.Stanza, first map[int]*conf.Stanza) error {
+	twin := first[st.Pos.Line]
+	if twin == nil {
+		first[st.Pos.Line] = st
+		return nil
+	}
+	if st.Uses.IsZero() && twin.Uses.IsZero() {
+		return nil
+	}
+	return fmt.Errorf("%s:%d: begins in a line of the same number as the stanza at %s:%d, and one of them has ACCESS_USES: begin one of them in another line, by which uses are counted",
+		st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
 }
 
 // allowance returns what one stanza permits.

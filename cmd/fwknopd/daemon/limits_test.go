@@ -130,7 +130,7 @@ func TestLimitsOfTwoFiles(t *testing.T) {
 	if limits.Check(both, now) == nil {
 		t.Error("ports of both are one grant")
 	}
-	if _, err := limits.Command(3, "", "/bin/id"); err != nil {
+	if _, err := limits.Command(3, "", "/bin/id", now); err != nil {
 		t.Errorf("command: %v", err)
 	}
 	_, err = compileLimits(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, true), in("b.conf", web, true)}})
@@ -145,15 +145,15 @@ func TestCommandLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l, err := limits.Command(3, "192.0.2.7", "/bin/id"); err != nil || l.User != "nobody" || l.Timeout != time.Second {
+	if l, err := limits.Command(3, "192.0.2.7", "/bin/id", now); err != nil || l.User != "nobody" || l.Timeout != time.Second {
 		t.Errorf("the command that is offered: %+v, %v", l, err)
 	}
 	for _, from := range []string{"", "192.0.2.8", "192.0.2.7,/bin/id\n"} {
-		if _, err := limits.Command(3, from, "/bin/id"); err == nil {
+		if _, err := limits.Command(3, from, "/bin/id", now); err == nil {
 			t.Errorf("accepted from %q", from)
 		}
 	}
-	if _, err := limits.Command(3, "192.0.2.7", "/bin/sh"); err == nil {
+	if _, err := limits.Command(3, "192.0.2.7", "/bin/sh", now); err == nil {
 		t.Error("another command was accepted")
 	}
 }

@@ -44,6 +44,7 @@ func (d *daemon) open(ctx context.Context) error {
 	d.openDigests(ctx)
 	cfg := monitor.Config{
 		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
+		Uses: d.loadUses(), SaveUses: d.saveUses,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval, Meter: d.metrics,
 	}
@@ -70,8 +71,11 @@ func (d *daemon) open(ctx context.Context) error {
 			d.closers = append(d.closers, done)
 		}
 	}
-	d.mon, err = monitor.New(ctx, cfg)
-	return err
+	if d.mon, err = monitor.New(ctx, cfg); err != nil {
+		return err
+	}
+	d.warnUses()
+	return nil
 }
 
 // confine takes from this process what no daemon needs (SANDBOX), and logs what is missing

@@ -17,6 +17,7 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	p := s.policy
 	p.Files = s.openers()
 	p.Files[privsep.FileJournal] = d.digests.open
+	p.Files[privsep.FileUses] = d.openUses
 	p.Journal = d.journalOpener()
 	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := *s.workerConfig

@@ -91,6 +91,7 @@ var stanzaSettings = []setting{
 	{"CMD_REGEX", []string{`^[0-9.]+,/bin/id$`}, "1.9"},
 	{"CMD_SHELL", []string{"Y"}, ""},
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
+	{"ACCESS_WINDOW", []string{"Sun 10:00-13:10 Europe/Berlin", "daily 11:00-24:00 UTC", "Sun 11:30-01:00 UTC", "Mon 08:00-18:00 UTC", "daily 00:00-24:00 UTC"}, ""},
 }
 
 // pairs are the commands that replace rules.
@@ -120,7 +121,7 @@ func drawConfig(t *rapid.T) *config.Loaded {
 	access := fmt.Sprintf(d.access, "SOURCE", "ANY")
 	if knocks := sometimes(t, 6, "knocks"); knocks {
 		access += fmt.Sprintf(d.access, "SHARED_SEQUENCE", "tcp/7000, tcp/8000") + fmt.Sprintf(d.access, "OPEN_PORTS", "tcp/22, udp/53") +
-			d.lines(t, d.access, stanzaSettings[4:5])
+			d.lines(t, d.access, stanzaSettings[4:5]) + d.lines(t, d.access, stanzaSettings[len(stanzaSettings)-1:])
 		server += fmt.Sprintf(d.server, "INGEST", "KNOCK")
 	} else {
 		access += fmt.Sprintf(d.access, "KEY", "a-passphrase-of-the-tests") + d.lines(t, d.access, stanzaSettings)
@@ -266,13 +267,13 @@ func formOf(g *enforce.Grant) string {
 
 func checkCommand(t *rapid.T, limits *enforce.Limits, st *conf.Stanza, d policy.Decision) {
 	c := d.Command
-	if l, err := limits.Command(d.Stanza, c.From, c.Text); err != nil || l.Shell != c.Shell || l.User != c.User || l.Timeout != c.Timeout {
+	if l, err := limits.Command(d.Stanza, c.From, c.Text, now); err != nil || l.Shell != c.Shell || l.User != c.User || l.Timeout != c.Timeout {
 		t.Errorf("the engine runs %q, the limits say %+v, %v", c.Text, l, err)
 	}
-	if _, err := limits.Command(d.Stanza+1, c.From, c.Text); err == nil {
+	if _, err := limits.Command(d.Stanza+1, c.From, c.Text, now); err == nil {
 		t.Error("the limits admit it for another stanza")
 	}
-	if _, err := limits.Command(d.Stanza, c.From, "/bin/other"); st.CmdRegex != nil && err == nil {
+	if _, err := limits.Command(d.Stanza, c.From, "/bin/other", now); st.CmdRegex != nil && err == nil {
 		t.Error("the limits admit another command")
 	}
 }
@@ -321,6 +322,9 @@ func beyond(l *config.Loaded, g enforce.Grant) []mutant {
 		longest = max(longest, st.MaxAccessTimeout)
 	}
 	add(st.AccessTimeout > 0, "a longer time", func(g *enforce.Grant) { g.Expires = now.Add(longest + time.Minute) })
+	if closes := st.Windows.Until(now, time.Time{}); !closes.IsZero() {
+		add(true, "a time beyond the window", func(g *enforce.Grant) { g.Expires = closes.Add(time.Second) })
+	}
 	add(true, "a time that is over", func(g *enforce.Grant) { g.Expires = now.Add(-time.Second) })
 	add(!g.All && len(g.Ports) > 0, "no port", func(g *enforce.Grant) { g.Ports = nil })
 	add(!g.All && !anyPort, "a port that is not offered", func(g *enforce.Grant) {

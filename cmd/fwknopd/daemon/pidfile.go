@@ -45,7 +45,7 @@ func (d *daemon) serveControl() (stop func()) {
 		},
 		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
 		Add:    d.openByHand,
-		Reload: d.reloadOnRequest, Status: d.status,
+		Reload: d.reloadOnRequest, Status: d.status, Uses: d.usesOnRequest,
 		Feed: &d.events.feed,
 	})
 	if err != nil {

@@ -30,9 +30,7 @@ func (d *daemon) storePositions(text []byte) error {
 	return nil
 }
 
-func (d *daemon) positionsPath() string {
-	return filepath.Join(d.conf().Server.StateDir, positionsFile)
-}
+func (d *daemon) positionsPath() string { return d.statePath(positionsFile) }
 
 // loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
@@ -57,7 +55,7 @@ func (d *daemon) savePositions() {
 }
 
 // maxOwn bounds a file of state that is read.
-const maxOwn = 1 << 20
+const maxOwn = 16 << 20
 
 // readOwn reads a file that the daemon made. Others may be able to write to its folder: what
 // they put in its place is an error.
@@ -73,7 +71,8 @@ func readOwn(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxOwn))
 }
 
-// replaceOwn writes a file of the daemon's own anew.
+// replaceOwn writes a file of the daemon's own anew, and returns when that is on disk. After
+// an error the file is as it was.
 func replaceOwn(path string, text []byte) error {
 	next := path + ".new"
 	// Not os.Remove, which removes folders too: what the daemon left is a file.
@@ -85,11 +84,21 @@ func replaceOwn(path string, text []byte) error {
 		return err
 	}
 	_, err = f.Write(text)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
 		err = os.Rename(next, path)
 	}
 	if err != nil {
 		os.Remove(next)
+		return err
 	}
-	return err
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder returns when the names in a folder are on disk.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

@@ -59,6 +59,7 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	}
 	d.mon.Reload(d.workerPolicy())
 	d.mon.Notify(privsep.NoticeReload)
+	d.warnUses()
 	if files := d.files; files != nil {
 		files.replace(s.Files)
 	}

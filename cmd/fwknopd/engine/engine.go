@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/enforce/schedule"
 	"fwknopd/fingerprint"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -39,6 +40,9 @@ type Options struct {
 	// Unlimited: TRIAL_RATE does not count, for packets without a time of their own.
 	Unlimited bool
 
+	// Uses are how often stanzas have granted so far; zero: not at all.
+	Uses schedule.Counts
+
 	All       bool                    // see [policy.Options], as the following
 	Filter    func(*parse.Event) bool // nil if the source filters
 	Record    func() int64
@@ -52,7 +56,7 @@ func New(o Options) (*policy.Engine, error) {
 		Server: o.Server, Access: o.Access, Store: o.Store,
 		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Server).Allow,
 		ShadowHash: config.ShadowHash, Password: o.Password,
-		Resolve: o.Resolve, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
+		Resolve: o.Resolve, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
 	}
 	if !o.Unlimited {
 		opts.TrialRate = o.Server.TrialRate

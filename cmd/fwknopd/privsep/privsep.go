@@ -40,6 +40,7 @@ var ErrRestart = errors.New("the worker makes way for one that may read the dire
 const (
 	FileConfig  = "config"
 	FileJournal = "journal" // a pipe: the digests of the messages seen
+	FileUses    = "uses"    // [schedule.Counts], as they are formatted
 )
 
 // Notices of the monitor to the worker.
@@ -47,4 +48,5 @@ const (
 	NoticeReload = "reload" // fetch the configuration again
 	NoticeState  = "state"  // log the counters
 	NoticeCount  = "count"  // report the counters, which are not logged
+	NoticeUses   = "uses"   // fetch the uses of stanzas again: one was reset
 )

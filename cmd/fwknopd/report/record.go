@@ -235,10 +235,11 @@ var decisionReasons = reasonSet(
 	policy.SPAGranted, policy.SPACommand, policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.SPADigestMismatch,
 	policy.SPAMalformed, policy.SPAStale, policy.SPAFuture, policy.SPAReplay, policy.SPAUser, policy.SPASource,
 	policy.SPAPort, policy.SPACmdDisabled, policy.SPACmdRegex, policy.SPAGPGSigner, policy.SPAAuthMethod, policy.SPANAT,
-	policy.SPAExpiredStanza, policy.SPARateLimited, policy.SPATimeout, policy.SPACut, policy.SPAStore,
+	policy.SPAExpiredStanza, policy.SPARateLimited, policy.SPATimeout, policy.SPACut, policy.SPAStore, policy.SPAWindow, policy.SPAUses,
 	policy.KnockGranted, policy.KnockWrongPort, policy.KnockTimeout, policy.KnockTooFast, policy.KnockTooSlow,
 	policy.KnockLimit, policy.KnockDecryptFailed, policy.KnockChecksum, policy.KnockUser, policy.KnockOS,
 	policy.KnockSource, policy.KnockPort, policy.KnockReplay, policy.KnockStore, policy.KnockForgedLine,
+	policy.KnockWindow, policy.KnockUses,
 	policy.NoStanza,
 )
 

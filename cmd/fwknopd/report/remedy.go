@@ -40,6 +40,8 @@ var meanings = map[policy.Reason]Meaning{
 	policy.SPATimeout:       {"the client may not choose how long the port stays open", "leave out --fw-timeout, or PERMIT_CLIENT_TIMEOUT Y"},
 	policy.SPACut:           {"the capture holds only the beginning of the packet", "capture whole packets: tcpdump -s 0"},
 	policy.SPAStore:         {"the message could not be recorded, so it could be replayed", "make room on the disk of DIGEST_FILE, and see the log for the error"},
+	policy.SPAWindow:        {"the message came outside of ACCESS_WINDOW", "ask within the window; fwknopd check says when that is, and by which time zone"},
+	policy.SPAUses:          {"the stanza granted as often as ACCESS_USES allows", "wait for the next day if it counts by day, raise ACCESS_USES, or count anew: fwknopd grants uses --reset NAME"},
 
 	policy.KnockWrongPort:     {"the sequence went on at another port", "knock the ports of SHARED_SEQUENCE in their order; a retransmitted SYN does no harm"},
 	policy.KnockTimeout:       {"the sequence took too long, or its records have no time", "knock faster, or raise KNOCK_INTERVAL"},
@@ -54,6 +56,8 @@ var meanings = map[policy.Reason]Meaning{
 	policy.KnockPort:          {"the encrypted sequence asks for a port that is not offered", "add it to OPEN_PORTS"},
 	policy.KnockReplay:        {"the encrypted sequence was seen before", "an encrypted sequence opens once: the client makes a new one"},
 	policy.KnockStore:         {"the sequence could not be recorded, so it could be replayed", "make room on the disk of DIGEST_FILE, and see the log for the error"},
+	policy.KnockWindow:        {"the sequence was complete outside of ACCESS_WINDOW", "knock within the window; fwknopd check says when that is, and by which time zone"},
+	policy.KnockUses:          {"the stanza granted as often as ACCESS_USES allows", "wait for the next day if it counts by day, raise ACCESS_USES, or count anew: fwknopd grants uses --reset NAME"},
 	policy.KnockForgedLine:    {"the line only reads as if the kernel had written it", "a program wrote it: read the journal (AUTH_MODE JOURNAL) or KMSG, which programs cannot forge"},
 
 	policy.NoStanza: {"no stanza is for the packet", "see SOURCE and DESTINATION, and that client and server have the same keys: fwknopd explain shows the packet in each stanza"},

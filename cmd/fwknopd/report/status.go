@@ -31,6 +31,8 @@ type Status struct {
 
 	Firewall FirewallStatus `json:"firewall"`
 	Grants   int            `json:"grants"`
+	// Uses are those of the stanzas with ACCESS_USES.
+	Uses []Uses `json:"uses,omitempty"`
 
 	// Counters are those of the worker since its start; nil if it did not answer.
 	Counters *Counters `json:"counters,omitempty"`
@@ -83,6 +85,9 @@ func (s *Status) Text() string {
 	t.addf("grants", "%d", s.Grants)
 	if text := s.Firewall.Unconfirmed; text != "" {
 		t.addf("unconfirmed", "%s", text)
+	}
+	for i := range s.Uses {
+		t.addf("uses", "%s: %s", s.Uses[i].Name, s.Uses[i].text())
 	}
 	s.addWorker(&t)
 	return t.text()

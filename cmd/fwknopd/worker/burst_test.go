@@ -73,6 +73,7 @@ func TestBurstOfDigests(t *testing.T) {
 			Files: map[string]func() (*os.File, error){
 				privsep.FileConfig:               func() (*os.File, error) { return os.Open(encoded) },
 				privsep.FileJournal:              emptyJournal,
+				privsep.FileUses:                 noUses,
 				fmt.Sprintf("UDP port %d", port): socket.File,
 			},
 		},

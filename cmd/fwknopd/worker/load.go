@@ -14,6 +14,7 @@ import (
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -41,7 +42,11 @@ func (w *worker) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e, err := w.newEngine(ctx, c, l, store)
+	uses, err := w.fetchUses(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := w.newEngine(ctx, c, l, store, uses)
 	if err != nil {
 		return err
 	}
@@ -70,21 +75,45 @@ func (w *worker) load(ctx context.Context) error {
 
 // fetch requests the configuration from the monitor and decodes it into c.
 func (w *worker) fetch(ctx context.Context, c *privsep.Config) error {
-	f, err := w.open(ctx, privsep.FileConfig)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
+	text, err := w.read(ctx, privsep.FileConfig)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(text, c)
 }
 
-func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store) (*policy.Engine, error) {
+// fetchUses requests from the monitor how often stanzas have granted.
+func (w *worker) fetchUses(ctx context.Context) (schedule.Counts, error) {
+	text, err := w.read(ctx, privsep.FileUses)
+	if err != nil {
+		return schedule.Counts{}, err
+	}
+	return schedule.ParseCounts(text)
+}
+
+// takeUses takes over the counts of the monitor, where one was reset.
+func (w *worker) takeUses(ctx context.Context) {
+	uses, err := w.fetchUses(ctx)
+	if err != nil {
+		w.out.warnf("uses of stanzas: %v", err)
+		return
+	}
+	w.engine.TakeUses(uses)
+}
+
+// read requests a file from the monitor and reads it.
+func (w *worker) read(ctx context.Context, name string) ([]byte, error) {
+	f, err := w.open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, privsep.MaxConfig))
+}
+
+func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store, uses schedule.Counts) (*policy.Engine, error) {
 	return engine.New(engine.Options{
-		Loaded: l, Store: store, DeferSync: true,
+		Loaded: l, Store: store, DeferSync: true, Uses: uses,
 		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
 		Password: func(src netip.Addr, file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)

@@ -149,6 +149,8 @@ func (w *worker) serve(ctx context.Context) error {
 			w.out.put(privsep.RecordState, w.state())
 		case notice(privsep.NoticeCount):
 			w.sendCounters()
+		case notice(privsep.NoticeUses):
+			w.takeUses(ctx)
 		case notice(privsep.NoticeReload):
 			w.flush(ctx)
 			if err := w.load(ctx); err != nil {

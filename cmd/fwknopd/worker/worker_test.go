@@ -20,6 +20,7 @@ import (
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
+	"fwknopd/enforce/schedule"
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -51,6 +52,7 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 		Policy: monitor.Policy{Files: map[string]func() (*os.File, error){
 			privsep.FileConfig:     func() (*os.File, error) { return os.Open(encoded) },
 			privsep.FileJournal:    emptyJournal,
+			privsep.FileUses:       noUses,
 			"FILE_PCAP " + capture: func() (*os.File, error) { return os.Open(capture) },
 		}},
 	})
@@ -102,12 +104,23 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 }
 
 // emptyJournal is the content of a journal without records.
-func emptyJournal() (*os.File, error) {
+func emptyJournal() (*os.File, error) { return piped(make([]byte, 8)) }
+
+// noUses returns a pipe with the counts of a daemon that has granted nothing.
+func noUses() (*os.File, error) {
+	text, err := new(schedule.Counts).Format()
+	if err != nil {
+		return nil, err
+	}
+	return piped(text)
+}
+
+func piped(text []byte) (*os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	_, err = w.Write(make([]byte, 8))
+	_, err = w.Write(text)
 	return r, errors.Join(err, w.Close())
 }
 
