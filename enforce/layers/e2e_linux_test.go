@@ -13,8 +13,17 @@ import (
 )
 
 // config is a host with everything.
-func config(t testing.TB) Config {
+func config(t testing.TB) Config { return guarded(t, nil) }
+
+// guarded is config with GUARD_FORWARD.
+func guarded(t testing.TB, guard enforce.Guard) Config {
 	t.Helper()
+	only := func(nat bool) enforce.Guard {
+		if !nat {
+			return nil
+		}
+		return guard
+	}
 	cfg := Config{Hooks: []ruleset.Hook{ruleset.Input, ruleset.Output, ruleset.Forward}}
 	var err error
 	if cfg.NFTables, err = nftables.New(nftables.Config{}); err != nil {
@@ -26,12 +35,12 @@ func config(t testing.TB) Config {
 			t.Fatal(err)
 		}
 		cfg.IPTables = append(cfg.IPTables, s)
-		cfg.Layers = append(cfg.Layers, Layer{s.Layer, name, func(ctx context.Context, _, _ bool) (enforce.Backend, error) {
-			return iptables.New(ctx, iptables.Config{Path: name})
+		cfg.Layers = append(cfg.Layers, Layer{s.Layer, name, func(ctx context.Context, nat, _ bool) (enforce.Backend, error) {
+			return iptables.New(ctx, iptables.Config{Path: name, Guard: only(nat)})
 		}})
 	}
-	native := Layer{ruleset.NFTables, "nftables", func(_ context.Context, _, beside bool) (enforce.Backend, error) {
-		return nftables.New(nftables.Config{Beside: beside})
+	native := Layer{ruleset.NFTables, "nftables", func(_ context.Context, nat, beside bool) (enforce.Backend, error) {
+		return nftables.New(nftables.Config{Beside: beside, Guard: only(nat)})
 	}}
 	cfg.Layers = []Layer{cfg.Layers[0], native, cfg.Layers[1]}
 	return cfg
@@ -122,6 +131,48 @@ func TestBackend(t *testing.T) {
 				return b, err
 			}
 			enforcetest.Run(t, v)
+		})
+	}
+}
+
+// inputs is a ruleset of nft(8) that drops on the input hook.
+const inputs = `table inet host {
+	chain in {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+	}
+}
+`
+
+// TestGuard: one of several layers guards what is forwarded, of whichever program's
+// published ports.
+func TestGuard(t *testing.T) {
+	host := func(t testing.TB, lab *netlab.Lab) {
+		lab.Server.Run(t, "nft flush ruleset")
+		lab.Server.RunInput(t, inputs, "nft -f -")
+		for _, program := range []string{"iptables-nft", "ip6tables-nft"} {
+			lab.Server.Run(t, program+" -A INPUT -p tcp --dport 22 -j DROP")
+		}
+	}
+	for name, publish := range map[string]func(testing.TB, *netlab.Lab){
+		"iptables": func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-nft") },
+		"nftables": enforcetest.PublishRuleset,
+		"legacy":   func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-legacy") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open := func(guard enforce.Guard) func(context.Context) (enforce.Backend, error) {
+				return func(ctx context.Context) (enforce.Backend, error) { return New(ctx, guarded(t, guard)) }
+			}
+			enforcetest.RunGuard(t, enforcetest.Variant{
+				Name: name, Tools: []string{"nft", "iptables-nft", "iptables-legacy"}, Coarse: true,
+				Open: open(nil), Guard: open(enforcetest.Guarded),
+				Publish: func(t testing.TB, lab *netlab.Lab) {
+					host(t, lab)
+					publish(t, lab)
+				},
+			})
 		})
 	}
 }

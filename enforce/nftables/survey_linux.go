@@ -11,6 +11,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/ruleset"
 )
 
@@ -109,11 +110,11 @@ func (l *layout) basesOf(t *nft.Table) (bases []*ruleset.Base) {
 	return bases
 }
 
-// ourChains are the names of all chains that we make.
+// ourChains are the names of all chains that we make, as [ruleset.Base.Ours].
 var ourChains = func() map[string]bool {
 	names := make(map[string]bool)
 	for role := range roles {
-		names[chainName(role)] = true
+		names[chainName(role)] = role != enforce.Guarded
 	}
 	return names
 }()
@@ -159,10 +160,10 @@ func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule
 			continue
 		}
 		chains[c.Name] = nil
-		if ourChains[c.Name] {
+		if _, ours := ourChains[c.Name]; ours {
 			continue
 		}
-		rules, err := b.conn.GetRules(t, c)
+		rules, err := b.rulesOf(t, c)
 		if err != nil {
 			return nil, fmt.Errorf("list rules: %w", err)
 		}

@@ -117,7 +117,7 @@ type Base struct {
 	Policy Verb
 	Chain  string            // name of the chain in Chains
 	Chains map[string][]Rule // of its table
-	Ours   map[string]bool   // names of chains of ours: they accept what is granted
+	Ours   map[string]bool   // names of chains of ours: they accept what is granted, or, with false, leave it to the chains behind
 }
 
 // Holds reports whether the table of b holds a chain of ours.

@@ -115,7 +115,7 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 }
 
 // iptablesConfig returns the configuration of iptables; nat is false if another layer
-// translates addresses.
+// translates addresses and guards what is forwarded.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 	s := l.Server
 	cfg := iptables.Config{
@@ -132,6 +132,9 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 			return cfg, fmt.Errorf("%s: %w", spec.To, err)
 		}
 		cfg.Chains[role] = c
+	}
+	if nat {
+		cfg.Guard = s.GuardForward
 	}
 	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)
@@ -153,7 +156,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 }
 
 // nftablesConfig returns the configuration of nftables; nat is false if another layer
-// translates addresses.
+// translates addresses and guards what is forwarded.
 func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	cfg := nftables.Config{Places: make(map[enforce.Role][]nftables.Place)}
 	s := l.Server
@@ -175,6 +178,9 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 			return cfg, fmt.Errorf("%s: %w", row.keyword, err)
 		}
 		cfg.Places[row.role] = append(cfg.Places[row.role], p)
+	}
+	if nat {
+		cfg.Guard = s.GuardForward
 	}
 	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)
