@@ -24,6 +24,8 @@ type Survey struct {
 	IPTables []XTable
 	// NAT: another program has a chain of type nat on the prerouting hook.
 	NAT bool
+	// Published are ports that such chains send on to other hosts.
+	Published []ruleset.Published
 	// Generation of the ruleset before it was read.
 	Generation uint32
 }
@@ -73,6 +75,7 @@ func (b *Backend) survey(l *layout, s *Survey) error {
 		if err != nil {
 			return err
 		}
+		s.Published = append(s.Published, l.publishedIn(t, chains)...)
 		for _, base := range bases {
 			base.Chains = chains
 			s.Bases = append(s.Bases, base)

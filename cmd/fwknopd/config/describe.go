@@ -43,6 +43,14 @@ func describeMetrics(s *conf.Server) string {
 	return fmt.Sprintf("offered at %s, for %s", at, readers)
 }
 
+// describeGuard says what GUARD_FORWARD closes, "" if nothing.
+func describeGuard(s *conf.Server) string {
+	if len(s.GuardForward) == 0 {
+		return ""
+	}
+	return "connections that are forwarded to " + ports(s.GuardForward) + " are dropped unless a grant is for the client"
+}
+
 // A description makes the sentences on a stanza.
 type description struct{ *conf.Stanza }
 

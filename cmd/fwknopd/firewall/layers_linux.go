@@ -54,7 +54,7 @@ func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layer
 		nft.Beside = beside
 		return nftables.New(nft)
 	}}
-	cfg.Idle = l.Server.CheckInterval
+	cfg.Idle, cfg.Guard, cfg.Offers = l.Server.CheckInterval, l.Server.GuardForward, offers(l)
 	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
 	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
 		cfg.Layers = []layers.Layer{native}
@@ -68,6 +68,14 @@ func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layer
 	}
 	cfg.NFTables, _ = nftables.New(nftables.Config{}) // nil if this kernel lacks nf_tables
 	return cfg, nil
+}
+
+// offers reports whether a stanza offers a port of this host, rather than one that a grant
+// forwards itself.
+func offers(l *config.Loaded) func(enforce.Port) bool {
+	return func(p enforce.Port) bool {
+		return l.Access != nil && slices.ContainsFunc(l.Access.Stanzas, func(s conf.Stanza) bool { return s.Offers(p) && !s.ForcesNAT() })
+	}
 }
 
 // iptablesLayers returns the layer of the configured program, and that of the other
