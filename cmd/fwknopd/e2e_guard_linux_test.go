@@ -54,6 +54,12 @@ func TestE2EGuard(t *testing.T) {
 				t.Errorf("%s: open", when)
 			}
 		}
+		shuts := func(when string, src netip.Addr) {
+			t.Helper()
+			if !wait.Until(wait.Timeout, func() bool { return !reaches(src, 200*time.Millisecond) }) {
+				t.Errorf("%s: %s is not shut out again", when, src)
+			}
+		}
 		access := strings.Replace(stanza(""), fmt.Sprint("tcp/", e2ePort), fmt.Sprint("tcp/", published), 1)
 		ask := []string{"-A", fmt.Sprint("tcp/", published)}
 		events := "EVENT_LOG " + filepath.Join(s.dir, "log", "events.jsonl") + ";\n"
@@ -75,6 +81,7 @@ func TestE2EGuard(t *testing.T) {
 			t.Errorf("the grant is said to be blocked: %s", s.events())
 		}
 		publish(t, s.Lab)
+		shuts("after the rules of Docker were loaded anew", other)
 		opens("after the rules of Docker were loaded anew")
 		s.stop()
 		s.start()
@@ -83,6 +90,11 @@ func TestE2EGuard(t *testing.T) {
 			t.Errorf("grants revoke: %d, %s", code, out)
 		}
 		closed("after the revocation")
+		if s.firewall == "nftables" {
+			s.Server.Run(t, "nft flush ruleset")
+		}
+		publish(t, s.Lab)
+		shuts("after a flush while nothing is open", s.Client.V4)
 		s.cmd.Process.Kill()
 		s.cmd.Wait()
 		closed("after the daemon was killed")

@@ -42,12 +42,15 @@ func (m *Monitor) firewallChanged(notified bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reconciler.notified = notified
-	if len(m.table.entries) > 0 {
+	if m.mustHold() {
 		m.reconciler.schedule(m.clock.Elapsed() + settleDelay)
 	} else if notified && m.cfg.Firewall != nil {
 		m.reconciler.schedule(m.clock.Elapsed() + idleSettleDelay)
 	}
 }
+
+// mustHold reports whether the firewall has to be kept as it is: for open grants or a guard.
+func (m *Monitor) mustHold() bool { return len(m.table.entries) > 0 || m.cfg.Guards }
 
 // runDue does what is due and returns the time until something is due again; ok is
 // false if nothing is scheduled.
@@ -59,7 +62,7 @@ func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
 	switch {
 	case m.cfg.Firewall == nil:
 		m.reconciler.due = never
-	case len(m.table.entries) == 0:
+	case !m.mustHold():
 		m.findForeign(ctx, now)
 	default:
 		m.reconcile(ctx, now)

@@ -45,7 +45,7 @@ func (d *daemon) open(ctx context.Context) error {
 	cfg := monitor.Config{
 		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
-		Idle: s.CheckInterval, Meter: d.metrics,
+		Idle: s.CheckInterval, Guards: len(s.GuardForward) > 0, Meter: d.metrics,
 	}
 	if backend != nil {
 		cfg.Firewall = timedBackend{backend, d.metrics}
