@@ -2,6 +2,7 @@ package layers
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"fwknopd/enforce"
@@ -174,5 +175,46 @@ func TestGuard(t *testing.T) {
 				},
 			})
 		})
+	}
+}
+
+// TestGuardLeftBehind: the guard of an earlier FIREWALL_TYPE is named, and one that this
+// configuration knows of is removed.
+func TestGuardLeftBehind(t *testing.T) {
+	for _, fixed := range []bool{true, false} {
+		netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+		lab := netlab.New(t)
+		var notes []string
+		lab.Server.Do(func() {
+			old, err := iptables.New(t.Context(), iptables.Config{Path: "iptables-nft", Guard: enforcetest.Guarded})
+			if err == nil {
+				err = old.Setup(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			cfg := config(t)
+			if cfg.Fixed = fixed; fixed {
+				cfg.Layers = cfg.Layers[1:2]
+			}
+			b, err := New(t.Context(), cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer b.Close()
+			if err := b.Setup(t.Context()); err != nil {
+				t.Error(err)
+			}
+			notes = b.Notes()
+		})
+		rules := lab.Server.Run(t, "iptables-nft -S")
+		if named := strings.Contains(strings.Join(notes, "\n"), "has the chain FWKNOP_GUARD of an earlier FIREWALL_TYPE"); named != fixed {
+			t.Errorf("fixed %v: notes %q", fixed, notes)
+		}
+		if strings.Contains(rules, "FWKNOP_GUARD") != fixed {
+			t.Errorf("fixed %v: rules are\n%s", fixed, rules)
+		}
 	}
 }

@@ -215,6 +215,11 @@ func (b *Backend) noteFindings(ctx context.Context) {
 	for _, text := range unguarded {
 		b.notes.Add("%s", text)
 	}
+	for _, base := range b.findings.bases {
+		if guard := base.Guard(); guard != "" && !b.uses(base.Layer) {
+			b.notes.Add("%s has the chain %s of an earlier FIREWALL_TYPE, whose drops a grant does not open: --fw-flush --fw-del-chains with that type removes it", base.Layer, guard)
+		}
+	}
 	for _, text := range b.findings.unread {
 		b.notes.Add("%s", text)
 	}

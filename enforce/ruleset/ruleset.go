@@ -130,6 +130,16 @@ func (b *Base) Holds() bool {
 	return false
 }
 
+// Guard returns the name of the chain of GUARD_FORWARD that the table of b holds, "" if none.
+func (b *Base) Guard() string {
+	for name, accepts := range b.Ours {
+		if _, has := b.Chains[name]; has && !accepts {
+			return name
+		}
+	}
+	return ""
+}
+
 // CutsConnections reports whether b drops new packets and none of its rules accepts
 // those of established connections: a connection then ends with its grant.
 func (b *Base) CutsConnections() bool {
