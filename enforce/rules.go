@@ -5,18 +5,19 @@ import "net/netip"
 // A Role is the purpose of a rule of a grant, which determines its chain.
 type Role uint8
 
-// The roles, each with a keyword of its own: IPT_INPUT_ACCESS and so on.
+// The roles; each but Guarded has a keyword of its own: IPT_INPUT_ACCESS and so on.
 const (
 	Input      Role = iota // accepts to this host
 	Output                 // accepts from this host
 	Forward                // accepts through this host
+	Guarded                // lets a client pass the drops of GUARD_FORWARD
 	DNAT                   // rewrites the destination
 	SNAT                   // rewrites the source to a given address
 	Masquerade             // rewrites the source to the address of the interface
 	Roles                  // number of roles
 )
 
-var roleNames = [Roles]string{"input", "output", "forward", "dnat", "snat", "masquerade"}
+var roleNames = [Roles]string{"input", "output", "forward", "guard", "dnat", "snat", "masquerade"}
 
 // String returns the role's name in lower case.
 func (r Role) String() string { return roleNames[r] }
@@ -84,7 +85,7 @@ func JoinRules(rs []Rule) (g Grant) {
 	for i := range rs {
 		by[rs[i].Role] = &rs[i]
 	}
-	for _, role := range []Role{DNAT, Output, Input, Forward, SNAT, Masquerade} { // first those with the port that the client sees
+	for _, role := range []Role{DNAT, Output, Input, Guarded, Forward, SNAT, Masquerade} { // first those with the port that the client sees
 		if r := by[role]; r != nil {
 			g = Grant{Src: r.Src, Dst: r.Dst, Ports: r.Ports, All: len(r.Ports) == 0}
 			break

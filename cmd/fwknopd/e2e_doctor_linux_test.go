@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 )
@@ -35,6 +36,8 @@ func TestE2EDoctor(t *testing.T) {
 		"firewalld":     {server: good + "FIREWALL_TYPE iptables;\n", before: realFirewalld, check: "firewall", want: "table inet firewalld chain filter_INPUT of firewalld drops what a grant is for, and is not opened", code: 1, mends: true},
 		"Docker": {server: good + "FIREWALL_TYPE nftables;\nENABLE_IPT_FORWARDING Y;\n", before: dockerDrops, check: "firewall",
 			want: "iptables-nft filter FORWARD of Docker drops what a grant is for, and is not opened", code: 1, mends: true},
+		"published port": {access: guardedAccess, before: publishedPort, check: "firewall",
+			want: "tcp/8080 is published to 10.78.0.2:80 by Docker", code: 1, mends: true},
 		"folder of others": {before: othersFolder, check: "configuration", want: "may be written by others than its owner", mends: true},
 		"no folder":        {before: func(t *testing.T, s *site) { s.write("lib", "") }, check: "folder", want: "lib is not a folder", code: 1, mends: true},
 		"GnuPG home": {access: "SOURCE ANY\nOPEN_PORTS tcp/2222\nGPG_HOME_DIR %s/home\nGPG_DECRYPT_ID EF3434A2\nGPG_DECRYPT_PW x\nGPG_REMOTE_ID 4F8731AC\nHMAC_KEY another_passphrase\nFW_ACCESS_TIMEOUT 60\n",
@@ -178,7 +181,11 @@ func follow(t *testing.T, s *site, fix string) {
 		t.Fatal(err)
 	}
 	line := regexp.MustCompile(`(?m)^` + set[1] + ` .*$`)
-	changed := line.ReplaceAllString(string(text), set[1]+" "+set[2]+";")
+	value := set[1] + " " + set[2] + ";"
+	changed := line.ReplaceAllString(string(text), value)
+	if !line.Match(text) {
+		changed += value + "\n"
+	}
 	if err := os.WriteFile(set[3], []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -217,6 +224,14 @@ func realFirewalld(t *testing.T, s *site) {
 
 // dockerDrops has only Docker's chains and a ruleset of nft.
 func dockerDrops(t *testing.T, s *site) { both(flushAll, docker)(t, s.Server) }
+
+const guardedAccess = "SOURCE ANY\nOPEN_PORTS tcp/8080\nKEY sixteen_letters!\nHMAC_KEY another_passphrase\nFW_ACCESS_TIMEOUT 60\n"
+
+// publishedPort has Docker publish the port that the stanza offers.
+func publishedPort(t *testing.T, s *site) {
+	s.AddInside(t)
+	enforcetest.PublishTables(t, s.Lab, "iptables-nft")
+}
 
 // othersFolder has a folder of state that others may write to.
 func othersFolder(t *testing.T, s *site) {

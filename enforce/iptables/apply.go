@@ -222,7 +222,7 @@ func (p *plan) ensureChains(ctx context.Context) error {
 			if p.b.ready[role][f] {
 				continue
 			}
-			if err := p.b.toolFor(v6).ensureJump(ctx, p.b.cfg.Chains[role]); err != nil {
+			if err := p.b.ensureChain(ctx, p.b.toolFor(v6), role); err != nil {
 				return err
 			}
 			p.b.ready[role][f] = true

@@ -40,9 +40,13 @@ func (p pair) discovery(t testing.TB, ns *netlab.NS, chain string) {
 
 func (p pair) variant(name string, cfg Config) enforcetest.Variant {
 	cfg.Path = p.v4
+	guarding := cfg
+	guarding.Guard = enforcetest.Guarded
 	return enforcetest.Variant{
 		Name: name, Tools: []string{p.v4, p.v6}, Coarse: true,
 		Open:    func(ctx context.Context) (enforce.Backend, error) { return New(ctx, cfg) },
+		Guard:   func(ctx context.Context) (enforce.Backend, error) { return New(ctx, guarding) },
+		Publish: func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, p.v4) },
 		Protect: p.protect,
 		Strict: func(t testing.TB, ns *netlab.NS) {
 			p.run("-F OUTPUT")(t, ns)

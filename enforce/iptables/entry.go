@@ -56,7 +56,7 @@ func (b *Backend) rules(g enforce.Grant) (rs []ruleAt) {
 	if !g.Expires.IsZero() && b.datestop {
 		common.stop = dateStop(g)
 	}
-	for _, r := range g.Rules() {
+	for _, r := range b.cfg.Guard.Rules(g) {
 		rs = append(rs, b.specs(r, common)...)
 	}
 	return rs
@@ -90,6 +90,7 @@ func (b *Backend) specs(r enforce.Rule, s spec) []ruleAt {
 	// Only what is sent to this host is translated: what the client sends through it to
 	// the same port of another host is not for a grant.
 	asSource.local = r.Role == enforce.DNAT
+	asSource.origin = r.Role == enforce.Guarded
 	asDest.src, asDest.dst, asDest.sport = r.Dst, r.Src, port
 	switch chain.Direction {
 	case enforce.DirDst:

@@ -35,6 +35,8 @@ type Config struct {
 	// Roles beside Input that Setup prepares; others are with the first grant
 	// that needs them.
 	Roles []enforce.Role
+	// Guard are the ports of GUARD_FORWARD; none: Setup removes the guard of before.
+	Guard enforce.Guard
 	// Prepend puts rules first in chains whose definition would append
 	// (ENABLE_RULE_PREPEND).
 	Prepend bool
@@ -52,6 +54,8 @@ var Defaults = map[enforce.Role]enforce.Chain{
 	enforce.Input:   {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "INPUT", JumpPos: 1, To: "FWKNOP_INPUT", RulePos: 1},
 	enforce.Output:  {Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 1, To: "FWKNOP_OUTPUT", RulePos: 1},
 	enforce.Forward: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "FORWARD", JumpPos: 1, To: "FWKNOP_FORWARD", RulePos: 1},
+	// From is where the jump stands without Docker, see guardFrom.
+	enforce.Guarded: {Target: "RETURN", Direction: enforce.DirSrc, Table: "filter", From: "FORWARD", JumpPos: 1, To: "FWKNOP_GUARD", RulePos: 1},
 	enforce.DNAT:    {Target: "DNAT", Direction: enforce.DirSrc, Table: "nat", From: "PREROUTING", JumpPos: 1, To: "FWKNOP_PREROUTING", RulePos: 1},
 	enforce.SNAT:    {Target: "SNAT", Direction: enforce.DirSrc, Table: "nat", From: "POSTROUTING", JumpPos: 1, To: "FWKNOP_POSTROUTING", RulePos: 1},
 	enforce.Masquerade: {Target: "MASQUERADE", Direction: enforce.DirSrc, Table: "nat", From: "POSTROUTING", JumpPos: 1,
@@ -69,6 +73,7 @@ type Backend struct {
 	mu         sync.Mutex
 	uses       [enforce.Roles]bool
 	ready      [enforce.Roles][2]bool // the jump was there at that generation, by family
+	unguarded  [2]bool                // a guard of before was looked for, by family
 	entries    map[string]*entry
 	loaded     bool
 	length     map[chainID]int // rules in our chains, for insertion further down
@@ -97,6 +102,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	for _, role := range append([]enforce.Role{enforce.Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
+	b.uses[enforce.Guarded] = len(cfg.Guard) > 0
 	if err := b.openTools(ctx); err != nil {
 		return nil, err
 	}

@@ -100,6 +100,9 @@ func (b *Backend) parse(lines []string, c enforce.Chain, v6 bool) (all []listed)
 		if !ok || chain != c.To {
 			continue
 		}
+		if s.origin != (c.To == b.cfg.Chains[enforce.Guarded].To) {
+			s.unknown = true // of these matches our rules elsewhere have none
+		}
 		_, known := enforce.ParseComment(s.comment)
 		dated := isForeign(s) && hasEnd(s)
 		if !dated && (s.unknown && !known || !s.src.IsValid() && !s.dst.IsValid()) {

@@ -29,7 +29,7 @@ func (b *Backend) setup(ctx context.Context) error {
 			if !b.uses[role] {
 				continue
 			}
-			err := t.ensureJump(ctx, b.cfg.Chains[role])
+			err := b.ensureChain(ctx, t, role)
 			if role >= enforce.Forward && errors.Is(err, ErrNoChain) { // as the manual has it
 				b.notes.Add("%s: %v: nothing is forwarded or translated there", t.name(), err)
 				continue
@@ -39,9 +39,19 @@ func (b *Backend) setup(ctx context.Context) error {
 			}
 			b.ready[role][family(t.v6)] = true
 		}
+		if err := b.removeGuard(ctx, t); err != nil {
+			return err
+		}
 	}
 	b.noteGeneration()
 	return nil
+}
+
+func (b *Backend) ensureChain(ctx context.Context, t *tool, role enforce.Role) error {
+	if role == enforce.Guarded {
+		return b.ensureGuard(ctx, t)
+	}
+	return t.ensureJump(ctx, b.cfg.Chains[role])
 }
 
 // ensureJump makes the jump to our chain if it is missing, and the chain with it. A jump
@@ -102,6 +112,9 @@ func (b *Backend) Flush(ctx context.Context) error {
 	b.entries, b.loaded = nil, false
 	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
 		sc.add(c.Table, "-F "+c.To)
+		if c.To == b.cfg.Chains[enforce.Guarded].To { // what is closed stays closed
+			b.addDrops(sc)
+		}
 		return nil
 	})
 }
@@ -125,11 +138,32 @@ func (b *Backend) Prune(ctx context.Context) error {
 
 // remove deletes the chains for which unused reports true, and the jumps to them.
 func (b *Backend) remove(ctx context.Context, unused func(*tool, enforce.Chain) (bool, error)) error {
-	b.entries, b.loaded, b.ready = nil, false, [enforce.Roles][2]bool{}
+	b.entries, b.loaded, b.ready, b.unguarded = nil, false, [enforce.Roles][2]bool{}, [2]bool{}
+	for _, t := range b.tools() {
+		if err := b.removeGuard(ctx, t); err != nil {
+			return err
+		}
+	}
 	return b.eachChain(ctx, func(t *tool, c enforce.Chain, sc *script) error {
 		if is, err := unused(t, c); err != nil || !is {
 			return err
 		}
+		if err := b.removeJumps(ctx, t, c, sc); err != nil {
+			return err
+		}
+		sc.add(c.Table, "-F "+c.To)
+		sc.add(c.Table, "-X "+c.To)
+		return nil
+	})
+}
+
+// removeJumps deletes the jumps to a chain of ours.
+func (b *Backend) removeJumps(ctx context.Context, t *tool, c enforce.Chain, sc *script) error {
+	from := []string{c.From}
+	if c.To == b.cfg.Chains[enforce.Guarded].To {
+		from = append(from, dockerUser)
+	}
+	for _, c.From = range from {
 		lines, _, err := t.list(ctx, c.Table, c.From)
 		if err != nil {
 			return fmt.Errorf("list chain %s: %w", c.From, err)
@@ -139,10 +173,8 @@ func (b *Backend) remove(ctx context.Context, unused func(*tool, enforce.Chain) 
 				sc.add(c.Table, "-D "+strings.TrimPrefix(l, "-A "))
 			}
 		}
-		sc.add(c.Table, "-F "+c.To)
-		sc.add(c.Table, "-X "+c.To)
-		return nil
-	})
+	}
+	return nil
 }
 
 // eachChain runs a script for each chain of ours that exists.
@@ -173,6 +205,9 @@ func (b *Backend) ours() []enforce.Chain {
 	var cs []enforce.Chain
 	for role := range enforce.Roles {
 		c := b.cfg.Chains[role]
+		if role == enforce.Guarded && !b.uses[role] {
+			continue // see removeGuard
+		}
 		if !slices.ContainsFunc(cs, func(o enforce.Chain) bool { return o.Table == c.Table && o.To == c.To }) {
 			cs = append(cs, c)
 		}

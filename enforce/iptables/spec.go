@@ -19,6 +19,7 @@ type spec struct {
 	proto        enforce.Proto // 0: any
 	sport, dport uint16        // 0: any
 	local        bool          // the destination is an address of this host
+	origin       bool          // dst and dport are those before translation, of a packet that begins a connection
 	stop         int64         // datestop, seconds of the epoch; 0: none
 	comment      string
 	target       string
@@ -38,7 +39,7 @@ func (s spec) args() string {
 	if s.src.IsValid() {
 		fmt.Fprintf(&b, "-s %s/%d ", s.src, s.src.BitLen())
 	}
-	if s.dst.IsValid() {
+	if s.dst.IsValid() && !s.origin {
 		fmt.Fprintf(&b, "-d %s/%d ", s.dst, s.dst.BitLen())
 	}
 	if s.proto != 0 {
@@ -47,14 +48,10 @@ func (s spec) args() string {
 	if s.local {
 		b.WriteString("-m addrtype --dst-type LOCAL ")
 	}
-	if s.sport != 0 || s.dport != 0 {
-		fmt.Fprintf(&b, "-m %s ", s.proto)
-	}
-	if s.sport != 0 {
-		fmt.Fprintf(&b, "--sport %d ", s.sport)
-	}
-	if s.dport != 0 {
-		fmt.Fprintf(&b, "--dport %d ", s.dport)
+	if s.origin {
+		b.WriteString(s.originArgs())
+	} else {
+		b.WriteString(s.portArgs())
 	}
 	if s.stop != 0 {
 		fmt.Fprintf(&b, "-m time --datestop %s ", time.Unix(s.stop, 0).UTC().Format(dateLayout))
@@ -66,6 +63,34 @@ func (s spec) args() string {
 	if s.to != "" {
 		b.WriteString(" " + toOption[s.target] + " " + s.to)
 	}
+	return b.String()
+}
+
+func (s spec) portArgs() string {
+	var b strings.Builder
+	if s.sport != 0 || s.dport != 0 {
+		fmt.Fprintf(&b, "-m %s ", s.proto)
+	}
+	if s.sport != 0 {
+		fmt.Fprintf(&b, "--sport %d ", s.sport)
+	}
+	if s.dport != 0 {
+		fmt.Fprintf(&b, "--dport %d ", s.dport)
+	}
+	return b.String()
+}
+
+// originArgs match by connection tracking, in the order in which -S prints them.
+func (s spec) originArgs() string {
+	var b strings.Builder
+	b.WriteString("-m conntrack --ctstate NEW ")
+	if s.dst.IsValid() {
+		fmt.Fprintf(&b, "--ctorigdst %s ", s.dst)
+	}
+	if s.dport != 0 {
+		fmt.Fprintf(&b, "--ctorigdstport %d ", s.dport)
+	}
+	b.WriteString("--ctdir ORIGINAL ")
 	return b.String()
 }
 
@@ -98,6 +123,23 @@ func parseRule(line string) (chain string, s spec, ok bool) {
 	return chain, s, s.target != ""
 }
 
+// originOption takes in what originArgs writes.
+func (s *spec) originOption(name, value string) bool {
+	var err error
+	s.origin = true
+	switch name {
+	case "--ctstate":
+		return value == "NEW"
+	case "--ctdir":
+		return value == "ORIGINAL"
+	case "--ctorigdst":
+		s.dst, err = netip.ParseAddr(value)
+	case "--ctorigdstport":
+		s.dport, err = parsePort(value)
+	}
+	return err == nil
+}
+
 // option takes one pair in; false for what we never write.
 func (s *spec) option(name, value string) bool {
 	var err error
@@ -113,7 +155,7 @@ func (s *spec) option(name, value string) bool {
 	case "--dport":
 		s.dport, err = parsePort(value)
 	case "-m":
-		return value == "time" || value == "comment" || value == "addrtype" || value == s.proto.String()
+		return value == "time" || value == "comment" || value == "addrtype" || value == "conntrack" || value == s.proto.String()
 	case "--dst-type":
 		s.local = value == "LOCAL"
 		return s.local
@@ -130,6 +172,8 @@ func (s *spec) option(name, value string) bool {
 	case "--to-destination", "--to-source", "--to-ports": // behind the target that has it
 		s.to = value
 		return name == toOption[s.target]
+	case "--ctstate", "--ctdir", "--ctorigdst", "--ctorigdstport":
+		return s.originOption(name, value)
 	default:
 		return false
 	}

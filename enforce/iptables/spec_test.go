@@ -31,6 +31,10 @@ func TestParseRule(t *testing.T) {
 			spec{src: addr("2001:db8::7"), proto: enforce.TCP, dport: 80, target: "DNAT", to: "[fd00::2]:8080"}},
 		{"quotes", `-A X -s 192.0.2.7/32 -m comment --comment "say \"hi\" \\ \'x\'" -j ACCEPT`,
 			spec{src: addr("192.0.2.7"), comment: `say "hi" \ 'x'`, target: "ACCEPT"}},
+		{"guard", `-A FWKNOP_GUARD -s 192.0.2.7/32 -p tcp -m conntrack --ctstate NEW --ctorigdst 198.51.100.1 --ctorigdstport 8080 --ctdir ORIGINAL -j RETURN`,
+			spec{src: addr("192.0.2.7"), dst: addr("198.51.100.1"), proto: enforce.TCP, dport: 8080, origin: true, target: "RETURN"}},
+		{"drop of the guard", `-A FWKNOP_GUARD -p udp -m conntrack --ctstate NEW --ctorigdstport 5000 --ctdir ORIGINAL -j DROP`, drop(enforce.Port{Proto: enforce.UDP, Number: 5000})},
+		{"established", `-A X -s 192.0.2.7/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, spec{src: addr("192.0.2.7"), origin: true, target: "ACCEPT", unknown: true}},
 		{"a match we never write", `-A X -s 192.0.2.7/32 -i eth0 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
 		{"negated", `-A X ! -s 192.0.2.7/32 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
 		{"network", `-A X -s 192.0.2.0/24 -j ACCEPT`, spec{src: addr("192.0.2.0"), target: "ACCEPT", unknown: true}},
@@ -56,7 +60,7 @@ func FuzzSpec(f *testing.F) {
 		if strings.ContainsAny(comment, "\n\x00") || stop < 0 || stop > lastDate.Unix() {
 			return
 		}
-		s := spec{proto: enforce.Proto(proto), stop: stop, comment: comment, target: "ACCEPT"}
+		s := spec{proto: enforce.Proto(proto), stop: stop, comment: comment, target: "ACCEPT", origin: dport%2 == 1 && sport == 0}
 		s.src, _ = netip.AddrFromSlice(src)
 		s.dst, _ = netip.AddrFromSlice(dst)
 		if enforce.Proto(proto) == enforce.TCP || enforce.Proto(proto) == enforce.UDP {

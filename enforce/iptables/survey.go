@@ -21,7 +21,7 @@ type Surveyor struct {
 	Layer ruleset.Layer
 	// Path and Path6 are the programs; "" where there is none.
 	Path, Path6 string
-	ours        map[string]bool
+	ours        map[string]bool // as [ruleset.Base.Ours]
 	alarm       time.Duration
 }
 
@@ -47,7 +47,7 @@ func NewSurveyor(ctx context.Context, cfg Config) (*Surveyor, error) {
 		if !ok {
 			c = Defaults[role]
 		}
-		s.ours[c.To] = true
+		s.ours[c.To] = role != enforce.Guarded
 	}
 	return s, nil
 }
@@ -111,7 +111,8 @@ func (s *Surveyor) Bases(v6 bool, table, text string) (bases []*ruleset.Base) {
 	}
 	for line := range strings.Lines(text) {
 		if rule, ok := strings.CutPrefix(line, "-A "); ok {
-			if chain, _, _ := strings.Cut(rule, " "); s.ours[chain] {
+			chain, _, _ := strings.Cut(rule, " ")
+			if _, ours := s.ours[chain]; ours {
 				continue
 			}
 		}

@@ -2,6 +2,7 @@ package layers
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"fwknopd/enforce"
@@ -13,8 +14,17 @@ import (
 )
 
 // config is a host with everything.
-func config(t testing.TB) Config {
+func config(t testing.TB) Config { return guarded(t, nil) }
+
+// guarded is config with GUARD_FORWARD.
+func guarded(t testing.TB, guard enforce.Guard) Config {
 	t.Helper()
+	only := func(nat bool) enforce.Guard {
+		if !nat {
+			return nil
+		}
+		return guard
+	}
 	cfg := Config{Hooks: []ruleset.Hook{ruleset.Input, ruleset.Output, ruleset.Forward}}
 	var err error
 	if cfg.NFTables, err = nftables.New(nftables.Config{}); err != nil {
@@ -26,12 +36,12 @@ func config(t testing.TB) Config {
 			t.Fatal(err)
 		}
 		cfg.IPTables = append(cfg.IPTables, s)
-		cfg.Layers = append(cfg.Layers, Layer{s.Layer, name, func(ctx context.Context, _, _ bool) (enforce.Backend, error) {
-			return iptables.New(ctx, iptables.Config{Path: name})
+		cfg.Layers = append(cfg.Layers, Layer{s.Layer, name, func(ctx context.Context, nat, _ bool) (enforce.Backend, error) {
+			return iptables.New(ctx, iptables.Config{Path: name, Guard: only(nat)})
 		}})
 	}
-	native := Layer{ruleset.NFTables, "nftables", func(_ context.Context, _, beside bool) (enforce.Backend, error) {
-		return nftables.New(nftables.Config{Beside: beside})
+	native := Layer{ruleset.NFTables, "nftables", func(_ context.Context, nat, beside bool) (enforce.Backend, error) {
+		return nftables.New(nftables.Config{Beside: beside, Guard: only(nat)})
 	}}
 	cfg.Layers = []Layer{cfg.Layers[0], native, cfg.Layers[1]}
 	return cfg
@@ -123,5 +133,88 @@ func TestBackend(t *testing.T) {
 			}
 			enforcetest.Run(t, v)
 		})
+	}
+}
+
+// inputs is a ruleset of nft(8) that drops on the input hook.
+const inputs = `table inet host {
+	chain in {
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+	}
+}
+`
+
+// TestGuard: one of several layers guards what is forwarded, of whichever program's
+// published ports.
+func TestGuard(t *testing.T) {
+	host := func(t testing.TB, lab *netlab.Lab) {
+		lab.Server.Run(t, "nft flush ruleset")
+		lab.Server.RunInput(t, inputs, "nft -f -")
+		for _, program := range []string{"iptables-nft", "ip6tables-nft"} {
+			lab.Server.Run(t, program+" -A INPUT -p tcp --dport 22 -j DROP")
+		}
+	}
+	for name, publish := range map[string]func(testing.TB, *netlab.Lab){
+		"iptables": func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-nft") },
+		"nftables": enforcetest.PublishRuleset,
+		"legacy":   func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-legacy") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open := func(guard enforce.Guard) func(context.Context) (enforce.Backend, error) {
+				return func(ctx context.Context) (enforce.Backend, error) { return New(ctx, guarded(t, guard)) }
+			}
+			enforcetest.RunGuard(t, enforcetest.Variant{
+				Name: name, Tools: []string{"nft", "iptables-nft", "iptables-legacy"}, Coarse: true,
+				Open: open(nil), Guard: open(enforcetest.Guarded),
+				Publish: func(t testing.TB, lab *netlab.Lab) {
+					host(t, lab)
+					publish(t, lab)
+				},
+			})
+		})
+	}
+}
+
+// TestGuardLeftBehind: the guard of an earlier FIREWALL_TYPE is named, and one that this
+// configuration knows of is removed.
+func TestGuardLeftBehind(t *testing.T) {
+	for _, fixed := range []bool{true, false} {
+		netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+		lab := netlab.New(t)
+		var notes []string
+		lab.Server.Do(func() {
+			old, err := iptables.New(t.Context(), iptables.Config{Path: "iptables-nft", Guard: enforcetest.Guarded})
+			if err == nil {
+				err = old.Setup(t.Context())
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			cfg := config(t)
+			if cfg.Fixed = fixed; fixed {
+				cfg.Layers = cfg.Layers[1:2]
+			}
+			b, err := New(t.Context(), cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer b.Close()
+			if err := b.Setup(t.Context()); err != nil {
+				t.Error(err)
+			}
+			notes = b.Notes()
+		})
+		rules := lab.Server.Run(t, "iptables-nft -S")
+		if named := strings.Contains(strings.Join(notes, "\n"), "has the chain FWKNOP_GUARD of an earlier FIREWALL_TYPE"); named != fixed {
+			t.Errorf("fixed %v: notes %q", fixed, notes)
+		}
+		if strings.Contains(rules, "FWKNOP_GUARD") != fixed {
+			t.Errorf("fixed %v: rules are\n%s", fixed, rules)
+		}
 	}
 }

@@ -48,6 +48,10 @@ type Config struct {
 	// Hooks are those that a grant has to be opened on: input, and others by what the
 	// configuration offers.
 	Hooks []ruleset.Hook
+	// Offers reports whether a grant may be for a port, on the input hook; nil: published
+	// ports are not looked for. Guard is GUARD_FORWARD.
+	Offers func(enforce.Port) bool
+	Guard  enforce.Guard
 	// Idle is how often to read the rules of the legacy variant while nothing is open;
 	// 0 is never.
 	Idle time.Duration
@@ -181,7 +185,7 @@ func (b *Backend) Setup(ctx context.Context) error {
 	b.equalize(ctx)
 	err := b.survey(ctx)
 	if err == nil && !b.ready {
-		b.noteFindings()
+		b.noteFindings(ctx)
 	}
 	b.ready = true
 	return err
@@ -206,7 +210,16 @@ func (b *Backend) equalize(ctx context.Context) {
 }
 
 // noteFindings adds what the administrator should know from the start.
-func (b *Backend) noteFindings() {
+func (b *Backend) noteFindings(ctx context.Context) {
+	unguarded, _ := b.publishedLines(ctx)
+	for _, text := range unguarded {
+		b.notes.Add("%s", text)
+	}
+	for _, base := range b.findings.bases {
+		if guard := base.Guard(); guard != "" && !b.uses(base.Layer) {
+			b.notes.Add("%s has the chain %s of an earlier FIREWALL_TYPE, whose drops a grant does not open: --fw-flush --fw-del-chains with that type removes it", base.Layer, guard)
+		}
+	}
 	for _, text := range b.findings.unread {
 		b.notes.Add("%s", text)
 	}
@@ -246,7 +259,7 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	names := ruleset.Blockers(b.findings.bases, g)
+	names := b.blockers(g)
 	if (len(names) == 0 || b.fresh) && b.isUntouched() {
 		return names, nil
 	}
@@ -255,7 +268,11 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 	if err := b.survey(ctx); err != nil {
 		return names, err
 	}
-	return ruleset.Blockers(b.findings.bases, g), nil
+	return b.blockers(g), nil
+}
+
+func (b *Backend) blockers(g enforce.Grant) []string {
+	return append(ruleset.Blockers(b.findings.bases, g), b.guardBlockers(g)...)
 }
 
 // Chains lists our chains in the layers in use.

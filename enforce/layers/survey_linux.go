@@ -19,6 +19,16 @@ type findings struct {
 	nat    map[ruleset.Layer]bool // has chains that translate
 	unread enforce.Notes          // tables that could not be read, and why
 	legacy map[nftables.XTable]string
+	// published are the ports that are published, natTables the tables of iptables that were
+	// not read for others yet.
+	published []ruleset.Published
+	natTables []natTable
+}
+
+// A natTable is a table nat of a variant of iptables.
+type natTable struct {
+	nftables.XTable
+	kind ruleset.Layer
 }
 
 // Look returns where grants would be opened on this host, and what would drop them
@@ -39,7 +49,9 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 	if len(need) == 0 {
 		where = cfg.Layers[0].Name + ", " + ruleset.NothingDrops
 	}
+	unguarded, guarded := b.publishedLines(ctx)
 	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
+	lines = append(append(lines, unguarded...), guarded...)
 	blocking := b.findings.blocking(cfg.Hooks)
 	for _, base := range b.findings.bases {
 		used := slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
@@ -115,11 +127,14 @@ func (b *Backend) survey(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("survey nf_tables: %w", err)
 		}
-		v.bases, v.nat[ruleset.NFTables] = s.Bases, s.NAT
+		v.bases, v.nat[ruleset.NFTables], v.published = s.Bases, s.NAT, s.Published
 		b.generation = s.Generation
 		b.readTables(ctx, v, ruleset.IPTablesNFT, s.IPTables)
 	}
 	v.legacy = b.readTables(ctx, v, ruleset.IPTablesLegacy, legacyTables())
+	if len(b.cfg.Guard) > 0 {
+		b.readPublished(ctx, v)
+	}
 	b.findings, b.fresh = v, true
 	return nil
 }
@@ -141,6 +156,7 @@ func (b *Backend) readTables(ctx context.Context, v *findings, kind ruleset.Laye
 	for _, t := range tables {
 		if t.Name == "nat" {
 			v.nat[kind] = true
+			v.natTables = append(v.natTables, natTable{t, kind})
 			continue
 		}
 		i := slices.IndexFunc(b.cfg.IPTables, func(s *iptables.Surveyor) bool { return s.Layer == kind })

@@ -63,8 +63,9 @@ type namer interface{ IsOurs(chain string) bool }
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	var events <-chan struct{}
 	if b.cfg.NFTables != nil {
-		// While grants are open, any rule that is added may begin to drop them.
-		concerns := func(chain string) bool { return b.isOurs(chain) || !b.legacy.idle() }
+		// While grants are open, any rule that is added may begin to drop them, and with a
+		// guard any may let packets pass in front of it.
+		concerns := func(chain string) bool { return b.isOurs(chain) || !b.legacy.idle() || len(b.cfg.Guard) > 0 }
 		var err error
 		if events, err = watch.NFTables(ctx, 0, b.mine, concerns); err != nil {
 			return nil, err

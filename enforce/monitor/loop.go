@@ -42,11 +42,23 @@ func (m *Monitor) firewallChanged(notified bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reconciler.notified = notified
-	if len(m.table.entries) > 0 {
+	if m.mustHold() {
 		m.reconciler.schedule(m.clock.Elapsed() + settleDelay)
 	} else if notified && m.cfg.Firewall != nil {
 		m.reconciler.schedule(m.clock.Elapsed() + idleSettleDelay)
 	}
+}
+
+// mustHold reports whether the firewall has to be kept as it is: for open grants or a guard.
+func (m *Monitor) mustHold() bool { return len(m.table.entries) > 0 || m.cfg.Guards }
+
+// interval is how often the firewall is reconciled if it sends no notifications; for a guard
+// alone as often as it is searched while nothing is open.
+func (m *Monitor) interval() time.Duration {
+	if len(m.table.entries) == 0 {
+		return max(m.cfg.Idle, m.cfg.Interval)
+	}
+	return m.cfg.Interval
 }
 
 // runDue does what is due and returns the time until something is due again; ok is
@@ -59,12 +71,12 @@ func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
 	switch {
 	case m.cfg.Firewall == nil:
 		m.reconciler.due = never
-	case len(m.table.entries) == 0:
+	case !m.mustHold():
 		m.findForeign(ctx, now)
 	default:
 		m.reconcile(ctx, now)
 		if !m.reconciler.notified {
-			m.reconciler.schedule(now.elapsed + m.cfg.Interval)
+			m.reconciler.schedule(now.elapsed + m.interval())
 		}
 	}
 	next, ok := m.table.next()

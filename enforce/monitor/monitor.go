@@ -82,6 +82,9 @@ type Config struct {
 	// is in their comment, while no grant is open and the firewall sends no
 	// notifications of changes (RULES_CHECK_THRESHOLD); 0 is never.
 	Idle time.Duration
+	// Guards: the firewall closes ports by itself (GUARD_FORWARD), so that it is reconciled
+	// while no grant is open, too.
+	Guards bool
 
 	// Clock is [SystemClock] if nil.
 	Clock *Clock

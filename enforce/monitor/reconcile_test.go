@@ -99,6 +99,37 @@ func TestReconcilesAtInterval(t *testing.T) {
 	})
 }
 
+// TestGuards: with a guard the firewall is reconciled while nothing is open: after a
+// notification, or without those as often as Idle says.
+func TestGuards(t *testing.T) {
+	for _, tells := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			fw := &unwatched{Recorder: new(enforce.Recorder)}
+			newRig(t, func(c *Config) {
+				c.Firewall, c.Idle, c.Guards = fw, 5*time.Second, true
+				if tells {
+					c.Firewall = telling{fw}
+				}
+			})
+			sleep(time.Minute)
+			if n := fw.looks.Load(); tells && n != 0 || !tells && (n < 11 || n > 13) {
+				t.Errorf("tells %v: %d looks in a quiet minute", tells, n)
+			}
+			fw.looks.Store(0)
+			fw.Disturb()
+			sleep(6 * time.Second)
+			if fw.looks.Load() == 0 {
+				t.Errorf("tells %v: no look after a change", tells)
+			}
+		})
+	}
+}
+
+// telling is an unwatched firewall that sends notifications all the same.
+type telling struct{ *unwatched }
+
+func (d telling) Watch(ctx context.Context) (<-chan struct{}, error) { return d.Recorder.Watch(ctx) }
+
 // TestAdoptsForeign: a grant that another program opened in our chains ends in time, too.
 func TestAdoptsForeign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -84,7 +84,7 @@ func (b *Backend) ensureReady(ctx context.Context, gs []enforce.Grant) error {
 	}
 	missing := !b.isUntouched()
 	for _, g := range gs {
-		for _, e := range elements(g.Split()[0]) {
+		for _, e := range elements(g.Split()[0], b.cfg.Guard) {
 			missing = missing || len(b.placements[e.set.role]) == 0
 			b.uses[e.set.role] = true
 		}
@@ -149,7 +149,7 @@ func (b *Backend) saveRefs(before map[elemKey]ref, part enforce.Grant, now time.
 	if part.Validate() != nil {
 		return
 	}
-	for _, e := range elements(part) {
+	for _, e := range elements(part, b.cfg.Guard) {
 		if _, seen := before[e.elemKey]; seen {
 			continue
 		}
@@ -186,7 +186,7 @@ func (b *Backend) queue(s tableSet, c *setChange) error {
 		if err := b.addSet(p, s.id); err != nil {
 			return err
 		}
-		b.conn.AddRule(s.id.lookupRule(p.table))
+		b.addLookup(p, s.id)
 	}
 	set := p.sets[s.id]
 	err := errors.Join(b.conn.SetAddElements(set, c.before), b.conn.SetDeleteElements(set, keysOf(c.before)))

@@ -29,7 +29,12 @@ table ip6 fw {
 func variant(name, ruleset, strict string, wipe ...string) enforcetest.Variant {
 	v := enforcetest.Variant{
 		Name: name, Tools: []string{"nft"},
-		Open:    func(context.Context) (enforce.Backend, error) { return New(Config{}) },
+		Open:  func(context.Context) (enforce.Backend, error) { return New(Config{}) },
+		Guard: func(context.Context) (enforce.Backend, error) { return New(Config{Guard: enforcetest.Guarded}) },
+		Publish: func(t testing.TB, lab *netlab.Lab) {
+			lab.Server.Run(t, "nft flush ruleset")
+			enforcetest.PublishRuleset(t, lab)
+		},
 		Protect: enforcetest.Load(ruleset),
 		Strict:  enforcetest.Load(strict),
 		Wipe: map[string]func(testing.TB, *netlab.NS){

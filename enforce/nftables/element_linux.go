@@ -22,8 +22,8 @@ type element struct {
 }
 
 // elements returns what a grant of one port (see [enforce.Grant.Split]) needs.
-func elements(g enforce.Grant) (els []element) {
-	for _, r := range g.Rules() {
+func elements(g enforce.Grant, guard enforce.Guard) (els []element) {
+	for _, r := range guard.Rules(g) {
 		e := element{elemKey{setID{role: r.Role, v6: r.Src.Is6()}, key{peer: r.Src}}, r.To}
 		if r.Role == enforce.Masquerade {
 			e.set.role, e.set.masquerade = enforce.SNAT, true

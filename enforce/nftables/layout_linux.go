@@ -65,10 +65,10 @@ func sameTable(a, b *nft.Table) bool { return a.Name == b.Name && a.Family == b.
 
 // place finds the placements of a role: the user's choice or every base chain on the
 // hook, since an accept in one of them does not undo a drop in another. A family
-// that is left over goes to our own table.
+// that is left over goes to our own table, and so does the guard.
 func (l *layout) place(role enforce.Role, chosen []Place) {
 	for _, c := range l.chains {
-		if l.belongs(role, c, chosen) {
+		if role != enforce.Guarded && l.belongs(role, c, chosen) {
 			l.add(role, c)
 		}
 	}
@@ -179,6 +179,7 @@ var roleFacts = [roles]struct {
 	enforce.Input:   {nft.ChainTypeFilter, nft.ChainHookInput, nft.ChainPriorityFilter},
 	enforce.Output:  {nft.ChainTypeFilter, nft.ChainHookOutput, nft.ChainPriorityFilter},
 	enforce.Forward: {nft.ChainTypeFilter, nft.ChainHookForward, nft.ChainPriorityFilter},
+	enforce.Guarded: {nft.ChainTypeFilter, nft.ChainHookForward, nft.ChainPriorityRef(*nft.ChainPriorityFilter - 1)},
 	enforce.DNAT:    {nft.ChainTypeNAT, nft.ChainHookPrerouting, nft.ChainPriorityNATDest},
 	enforce.SNAT:    {nft.ChainTypeNAT, nft.ChainHookPostrouting, nft.ChainPriorityNATSource},
 }

@@ -64,7 +64,7 @@ func indexElems(all []listedElem) map[placedElem]time.Time {
 
 // isOpen reports whether each table has all elements of the grant, to its end.
 func (b *Backend) isOpen(part enforce.Grant, have map[placedElem]time.Time) bool {
-	for _, e := range elements(part) {
+	for _, e := range elements(part, b.cfg.Guard) {
 		for _, p := range b.placements[e.set.role] {
 			if !p.serves(e.set) {
 				continue
@@ -84,7 +84,7 @@ func (b *Backend) load() ([]listedElem, error) {
 	if err != nil {
 		return nil, b.redial(err)
 	}
-	b.refs, b.loaded = newRefcounts(), true
+	b.refs, b.loaded = newRefcounts(b.cfg.Guard), true
 	for _, g := range assemble(unique(all)) {
 		b.refs.add(g, time.Now())
 	}

@@ -39,6 +39,8 @@ type Config struct {
 	// Roles beside Input that Setup prepares; others are with the first grant
 	// that needs them.
 	Roles []enforce.Role
+	// Guard are the ports of GUARD_FORWARD; none: Setup removes the guard of before.
+	Guard enforce.Guard
 	// Beside: other firewalls are opened beside this one, which may have no base chain
 	// on a hook.
 	Beside bool
@@ -71,10 +73,11 @@ const socketBuffer = 4 << 20
 // New connects to the kernel and fails if it has no nf_tables or we may not use
 // them. It changes nothing; call [Backend.Setup].
 func New(cfg Config) (*Backend, error) {
-	b := &Backend{cfg: cfg, refs: newRefcounts()}
+	b := &Backend{cfg: cfg, refs: newRefcounts(cfg.Guard)}
 	for _, role := range append([]enforce.Role{enforce.Input}, cfg.Roles...) {
 		b.uses[role] = true
 	}
+	b.uses[enforce.Guarded] = len(cfg.Guard) > 0
 	netns, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return nil, fmt.Errorf("own network namespace: %w", err)

@@ -88,7 +88,7 @@ func TestElements(t *testing.T) {
 	want := everyForm()
 	for _, g := range want {
 		var mine []listedElem
-		for _, e := range elements(g) {
+		for _, e := range elements(g, nil) {
 			el := e.encode(time.Minute, g.Comment().String())
 			el.Expires = g.Expires.Sub(epoch) + 3*time.Millisecond // as the kernel lists it: not exactly
 			f, ok := e.set.decode(el, epoch)
@@ -123,7 +123,7 @@ func TestElementsShared(t *testing.T) {
 		"only one of them": {nat(8080, 10, enforce.NAT{Masquerade: true}), nat(8081, 20, enforce.NAT{})},
 		"local":            {nat(8080, 10, enforce.NAT{Local: true}), nat(8081, 20, enforce.NAT{Local: true})},
 	} {
-		r := newRefcounts()
+		r := newRefcounts(nil)
 		for _, g := range want {
 			r.add(g, epoch)
 		}
@@ -221,7 +221,7 @@ func TestRefcounts(t *testing.T) {
 	nat := func(port uint16, target string, end int) enforce.Grant {
 		return enforce.Grant{Src: addr("192.0.2.7"), Ports: tcp(port), Expires: at(end), NAT: &enforce.NAT{Target: addrPort(target)}}.Normal()
 	}
-	r := newRefcounts()
+	r := newRefcounts(nil)
 	one, two := nat(8080, "10.0.0.2:80", 10), nat(8081, "10.0.0.2:80", 20)
 	r.add(one, now)
 	r.add(two, now)
@@ -257,7 +257,7 @@ func TestRefcounts(t *testing.T) {
 
 // TestRefcountsDropEnded: it does not grow with what has ended.
 func TestRefcountsDropEnded(t *testing.T) {
-	r := newRefcounts()
+	r := newRefcounts(nil)
 	now := epoch
 	src := addr("198.18.0.1")
 	for range 20 * firstSweep {

@@ -15,6 +15,7 @@ type refcounts struct {
 	refs   map[elemKey][]ref // oldest first
 	grants map[string][]elemKey
 	sweep  int // size of grants at which ended ones are dropped
+	guard  enforce.Guard
 }
 
 // A ref is one grant's reference to an element.
@@ -28,8 +29,8 @@ type ref struct {
 // firstSweep is the size up to which ended grants are not looked for.
 const firstSweep = 1024
 
-func newRefcounts() refcounts {
-	return refcounts{refs: make(map[elemKey][]ref), grants: make(map[string][]elemKey), sweep: firstSweep}
+func newRefcounts(guard enforce.Guard) refcounts {
+	return refcounts{refs: make(map[elemKey][]ref), grants: make(map[string][]elemKey), sweep: firstSweep, guard: guard}
 }
 
 // add adds a grant of one port. The same grant with an earlier end changes nothing.
@@ -40,7 +41,7 @@ func (r *refcounts) add(part enforce.Grant, now time.Time) {
 	}
 	r.drop(grant)
 	comment := part.Comment().String()
-	for _, e := range elements(part) {
+	for _, e := range elements(part, r.guard) {
 		r.refs[e.elemKey] = append(r.refs[e.elemKey], ref{grant, e.target, part.Expires, comment})
 		r.grants[grant] = append(r.grants[grant], e.elemKey)
 	}

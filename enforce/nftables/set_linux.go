@@ -225,8 +225,11 @@ func (id setID) lookupRule(t *nft.Table) *nft.Rule {
 	if t.Family == nft.TableFamilyINet {
 		exprs = append(exprs, matchFamily(id.v6)...)
 	}
-	if id.role == enforce.DNAT {
+	switch id.role {
+	case enforce.DNAT:
 		exprs = append(exprs, matchLocal()...)
+	case enforce.Guarded:
+		exprs = append(exprs, matchOrigin()...)
 	}
 	exprs = append(exprs, id.loadKey()...)
 	lookup := &expr.Lookup{SourceRegister: firstReg, SetName: id.String()}
@@ -275,14 +278,23 @@ func (id setID) loadKey() (exprs []expr.Any) {
 	reg := uint32(firstReg)
 	peer, local, port := id.offsets()
 	exprs = append(exprs, id.loadAddr(&reg, peer))
-	if id.shape&withLocal != 0 {
+	switch {
+	case id.shape&withLocal == 0:
+	case id.role == enforce.Guarded:
+		exprs = append(exprs, loadOriginAddr(reg))
+		reg += uint32(id.addrLen()) / 4
+	default:
 		exprs = append(exprs, id.loadAddr(&reg, local))
 	}
 	if id.shape&withProto != 0 {
 		exprs = append(exprs, &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg})
 		reg++
 	}
-	if id.shape&withPort != 0 {
+	switch {
+	case id.shape&withPort == 0:
+	case id.role == enforce.Guarded:
+		exprs = append(exprs, loadOriginPort(reg))
+	default:
 		exprs = append(exprs, &expr.Payload{
 			DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: port, Len: 2,
 		})

@@ -37,7 +37,9 @@ func (b *Backend) setup(ctx context.Context) error {
 			}
 		}
 	}
-	b.dropOwnTable(l)
+	if err := b.dropOwn(l); err != nil {
+		return b.redial(err)
+	}
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("set up chains: %w", err)
 	}
@@ -69,10 +71,22 @@ func (b *Backend) ensurePlacement(l *layout, p *placement) error {
 	}
 	for id := range p.sets {
 		if !rules[id.String()] {
-			b.conn.AddRule(id.lookupRule(p.table))
+			b.addLookup(p, id)
 		}
 	}
+	if p.role == enforce.Guarded {
+		b.repairDrops(p, rules)
+	}
 	return nil
+}
+
+// addLookup queues the rule that uses a set. It stands before the drops of the guard.
+func (b *Backend) addLookup(p *placement, id setID) {
+	if p.role == enforce.Guarded {
+		b.conn.InsertRule(id.lookupRule(p.table))
+		return
+	}
+	b.conn.AddRule(id.lookupRule(p.table))
 }
 
 // addOwnBase makes our own table with a base chain that accepts.
@@ -88,12 +102,12 @@ func (b *Backend) addOwnBase(p *placement) {
 // readPlacement reads which of our sets and rules the table has. Rules whose set is
 // gone cannot exist: the kernel keeps a set while a rule uses it.
 func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]bool) error {
-	rs, err := b.conn.GetRules(p.table, ours)
+	rs, err := b.rulesOf(p.table, ours)
 	if err != nil {
 		return fmt.Errorf("list rules: %w", err)
 	}
 	for _, r := range rs {
-		if !isOutdated(p.role, r) {
+		if !isOutdated(p.role, r) && !(p.role == enforce.Guarded && b.isStaleDrop(r)) {
 			rules[ruleComment(r)] = true
 		} else if err := b.conn.DelRule(r); err != nil {
 			return fmt.Errorf("delete rule: %w", err)
@@ -115,7 +129,7 @@ func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]
 // addJump puts a jump first into a base chain unless there is one.
 func (b *Backend) addJump(l *layout, p *placement, base string) error {
 	if c := l.chain(p.table, base); c != nil {
-		rules, err := b.conn.GetRules(p.table, c)
+		rules, err := b.rulesOf(p.table, c)
 		if err != nil {
 			return fmt.Errorf("list rules: %w", err)
 		}
@@ -157,17 +171,54 @@ func (b *Backend) addSet(p *placement, id setID) error {
 	return b.conn.AddSet(s, nil)
 }
 
-// dropOwnTable removes our own table when it is not in use any more, as the user has
-// loaded a ruleset.
-func (b *Backend) dropOwnTable(l *layout) {
-	inUse := false
-	for _, placements := range l.placements {
-		inUse = inUse || slices.ContainsFunc(placements, func(p *placement) bool { return p.own })
+// dropOwn removes our own table when it is not in use any more, as the user has loaded a
+// ruleset, or what is in it for roles that are not.
+func (b *Backend) dropOwn(l *layout) error {
+	var uses [roles]bool
+	for role, placements := range l.placements {
+		uses[role] = slices.ContainsFunc(placements, func(p *placement) bool { return p.own })
 	}
-	exists := slices.ContainsFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, &ownTable) })
-	if exists && !inUse {
+	i := slices.IndexFunc(l.tables, func(t *nft.Table) bool { return sameTable(t, &ownTable) })
+	switch {
+	case i < 0:
+		return nil
+	case !slices.Contains(uses[:], true):
 		b.conn.DelTable(&ownTable)
+		return nil
 	}
+	for role := range roles {
+		if uses[role] {
+			continue
+		}
+		if err := b.dropOwnRole(l, l.tables[i], role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropOwnRole removes the chains and sets of one role from our own table.
+func (b *Backend) dropOwnRole(l *layout, t *nft.Table, role enforce.Role) error {
+	var chains []*nft.Chain
+	for _, name := range []string{role.String(), chainName(role)} { // first the one that jumps
+		if c := l.chain(t, name); c != nil {
+			chains = append(chains, c)
+		}
+	}
+	if len(chains) == 0 {
+		return nil
+	}
+	for _, c := range chains {
+		b.conn.FlushChain(c)
+		b.conn.DelChain(c)
+	}
+	sets, err := b.ourSets(t)
+	for _, s := range sets {
+		if setIDs[s.Name].role == role {
+			b.conn.DelSet(s)
+		}
+	}
+	return err
 }
 
 // Chains lists our chains: those that this configuration makes, and those that an
@@ -217,7 +268,7 @@ func (b *Backend) Flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.refs = newRefcounts()
+	b.refs = newRefcounts(b.cfg.Guard)
 	return b.flush()
 }
 
@@ -226,10 +277,46 @@ func (b *Backend) Flush(ctx context.Context) error {
 func (b *Backend) Teardown(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.eachTable(ctx, b.clearTable); err != nil {
+	return b.clear(ctx, b.clearTable)
+}
+
+// Prune implements [enforce.Pruner]: where nothing is open, what Setup made is removed, but
+// for the guard.
+func (b *Backend) Prune(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.usable(ctx); err != nil {
 		return err
 	}
-	b.placements, b.refs = [roles][]*placement{}, newRefcounts()
+	open, err := b.readElements()
+	if err != nil {
+		return b.redial(err)
+	}
+	if len(open) > 0 {
+		return nil
+	}
+	return b.clear(ctx, func(l *layout, t *nft.Table) error {
+		if len(b.cfg.Guard) == 0 || !sameTable(t, &ownTable) {
+			return b.clearTable(l, t)
+		}
+		for role := range roles {
+			if role == enforce.Guarded {
+				continue
+			}
+			if err := b.dropOwnRole(l, t, role); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// clear removes what queue queues for each table.
+func (b *Backend) clear(ctx context.Context, queue func(*layout, *nft.Table) error) error {
+	if err := b.eachTable(ctx, queue); err != nil {
+		return err
+	}
+	b.placements, b.refs = [roles][]*placement{}, newRefcounts(b.cfg.Guard)
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("remove chains: %w", err)
 	}
@@ -304,7 +391,7 @@ func (b *Backend) ourSets(t *nft.Table) ([]*nft.Set, error) {
 }
 
 func (b *Backend) delJumps(t *nft.Table, c *nft.Chain, mine []*nft.Chain) error {
-	rules, err := b.conn.GetRules(t, c)
+	rules, err := b.rulesOf(t, c)
 	if err != nil {
 		return fmt.Errorf("list rules: %w", err)
 	}

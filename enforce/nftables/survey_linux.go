@@ -11,6 +11,7 @@ import (
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/ruleset"
 )
 
@@ -23,6 +24,8 @@ type Survey struct {
 	IPTables []XTable
 	// NAT: another program has a chain of type nat on the prerouting hook.
 	NAT bool
+	// Published are ports that such chains send on to other hosts.
+	Published []ruleset.Published
 	// Generation of the ruleset before it was read.
 	Generation uint32
 }
@@ -72,6 +75,7 @@ func (b *Backend) survey(l *layout, s *Survey) error {
 		if err != nil {
 			return err
 		}
+		s.Published = append(s.Published, l.publishedIn(t, chains)...)
 		for _, base := range bases {
 			base.Chains = chains
 			s.Bases = append(s.Bases, base)
@@ -109,11 +113,11 @@ func (l *layout) basesOf(t *nft.Table) (bases []*ruleset.Base) {
 	return bases
 }
 
-// ourChains are the names of all chains that we make.
+// ourChains are the names of all chains that we make, as [ruleset.Base.Ours].
 var ourChains = func() map[string]bool {
 	names := make(map[string]bool)
 	for role := range roles {
-		names[chainName(role)] = true
+		names[chainName(role)] = role != enforce.Guarded
 	}
 	return names
 }()
@@ -159,10 +163,10 @@ func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule
 			continue
 		}
 		chains[c.Name] = nil
-		if ourChains[c.Name] {
+		if _, ours := ourChains[c.Name]; ours {
 			continue
 		}
-		rules, err := b.conn.GetRules(t, c)
+		rules, err := b.rulesOf(t, c)
 		if err != nil {
 			return nil, fmt.Errorf("list rules: %w", err)
 		}

@@ -117,7 +117,7 @@ type Base struct {
 	Policy Verb
 	Chain  string            // name of the chain in Chains
 	Chains map[string][]Rule // of its table
-	Ours   map[string]bool   // names of chains of ours: they accept what is granted
+	Ours   map[string]bool   // names of chains of ours: they accept what is granted, or, with false, leave it to the chains behind
 }
 
 // Holds reports whether the table of b holds a chain of ours.
@@ -128,6 +128,16 @@ func (b *Base) Holds() bool {
 		}
 	}
 	return false
+}
+
+// Guard returns the name of the chain of GUARD_FORWARD that the table of b holds, "" if none.
+func (b *Base) Guard() string {
+	for name, accepts := range b.Ours {
+		if _, has := b.Chains[name]; has && !accepts {
+			return name
+		}
+	}
+	return ""
 }
 
 // CutsConnections reports whether b drops new packets and none of its rules accepts

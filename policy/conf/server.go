@@ -98,6 +98,7 @@ type Server struct {
 	NATDNS           bool
 	DestinationRule  bool
 	PrependRules     bool
+	GuardForward     []Port
 	FlushAtInit      bool
 	FlushAtExit      bool
 	KeepAtExit       bool          // FLUSH_IPT_AT_EXIT N is in a file
@@ -269,6 +270,10 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if s.FirewallType == "ipfw" || v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") {
 		ld.checkIPFW(v, s)
 	}
+	if len(s.GuardForward) > 0 && (s.FirewallType == "ipfw" || s.FirewallType == "external_cmd") {
+		ld.at(v, "GUARD_FORWARD", "is for iptables and nftables, not for FIREWALL_TYPE "+s.FirewallType)
+	}
+	ld.checkGuard(v, s)
 	switch open, end := v.lookup("EXTERNAL_CMD_OPEN"), v.lookup("EXTERNAL_CMD_CLOSE"); {
 	case open.Text != "" && end.Text == "":
 		ld.errorf(open.Pos, "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
@@ -286,6 +291,18 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	}
 	if ld.Host != nil {
 		ld.checkChains(v, s)
+	}
+}
+
+// checkGuard finds what no guard can be for: it matches on a port.
+func (ld *loader) checkGuard(v *Values, s *Server) {
+	for i, p := range s.GuardForward {
+		switch {
+		case !p.HasNumber():
+			ld.at(v, "GUARD_FORWARD", p.String()+" has no port")
+		case slices.Contains(s.GuardForward[:i], p):
+			ld.at(v, "GUARD_FORWARD", p.String()+" is there twice")
+		}
 	}
 }
 

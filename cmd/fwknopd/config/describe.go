@@ -64,6 +64,14 @@ func (s description) times() (w []string) {
 	return w
 }
 
+// describeGuard says what GUARD_FORWARD closes, "" if nothing.
+func describeGuard(s *conf.Server) string {
+	if len(s.GuardForward) == 0 {
+		return ""
+	}
+	return "connections that are forwarded to " + ports(s.GuardForward) + " are dropped unless a grant is for the client"
+}
+
 // A description makes the sentences on a stanza.
 type description struct{ *conf.Stanza }
 

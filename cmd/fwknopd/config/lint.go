@@ -15,6 +15,7 @@ import (
 func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
 	d := &linter{server: s, values: v}
 	d.lintServer()
+	d.guard(a)
 	for i := range a.Stanzas {
 		d.lintStanza(&a.Stanzas[i])
 	}
@@ -109,6 +110,15 @@ func (d *linter) lintServer() {
 	if s.KernelLogOnly {
 		d.warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
 			"any local user can write such lines (also to kern.log: logger -p kern.warn). Safe is a file that ulogd or a ruleset of imklog alone writes")
+	}
+}
+
+// guard warns of guarded ports that stay closed.
+func (d *linter) guard(a *conf.Access) {
+	for _, p := range d.server.GuardForward {
+		if !slices.ContainsFunc(a.Stanzas, func(s conf.Stanza) bool { return s.Offers(p) }) {
+			d.warn("GUARD_FORWARD", "no stanza offers %s: what is forwarded to it is closed to all", p)
+		}
 	}
 }
 

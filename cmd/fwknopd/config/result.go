@@ -23,6 +23,7 @@ type result struct {
 	ReadAs       readAs         `json:"read_as"`
 	Firewall     []string       `json:"firewall,omitempty"`
 	Metrics      string         `json:"metrics,omitempty"` // what METRICS_LISTEN opens and for whom
+	Guard        string         `json:"guard,omitempty"`   // what GUARD_FORWARD closes
 
 	refused bool // by itself, not for an expectation
 }
@@ -47,6 +48,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 		Problems: append(conf.Problems{}, problems...), Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
 	if r.Valid {
 		r.Metrics = describeMetrics(l.Server)
+		r.Guard = describeGuard(l.Server)
 	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for s := range l.Access.All() {
@@ -73,6 +75,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 	}
 	for _, line := range r.Firewall {
 		fmt.Fprintf(stdout, "firewall: %s\n", conf.Printable(line))
+	}
+	if r.Guard != "" {
+		fmt.Fprintf(stdout, "guard: %s\n", r.Guard)
 	}
 	if r.Metrics != "" {
 		fmt.Fprintf(stdout, "metrics: %s\n", conf.Printable(r.Metrics))

@@ -46,7 +46,7 @@ func (d *daemon) open(ctx context.Context) error {
 		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
 		Uses: d.loadUses(), SaveUses: d.saveUses,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
-		Idle: s.CheckInterval, Meter: d.metrics,
+		Idle: s.CheckInterval, Guards: len(s.GuardForward) > 0, Meter: d.metrics,
 	}
 	if backend != nil {
 		cfg.Firewall = timedBackend{backend, d.metrics}

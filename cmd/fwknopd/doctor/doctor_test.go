@@ -55,8 +55,10 @@ func TestJudgeFirewall(t *testing.T) {
 		"iptables-nft filter INPUT drops what a grant is for, and is not opened: FIREWALL_TYPE leaves it out",
 		"cannot be looked at: permission denied",
 		"rules of legacy ip6tables were not read: exit status 3",
-	}, "set it")
-	if want := "ok warning fix warning ok fix fix warning"; states(got) != want {
+		"tcp/8080 is published to 172.17.0.2:80 by Docker: a grant on the input hook neither opens nor protects it; GUARD_FORWARD tcp/8080 does",
+		"tcp/8081 is published to 172.17.0.2:81 by Docker: GUARD_FORWARD lets only granted clients through",
+	}, "set it", "set GUARD_FORWARD")
+	if want := "ok warning fix warning ok fix fix warning fix ok"; states(got) != want {
 		t.Errorf("%s, want %s", states(got), want)
 	}
 	for _, f := range got {

@@ -3,6 +3,7 @@ package doctor
 import (
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -59,15 +60,32 @@ func openByHand(line string) string {
 	return "let that chain accept what a grant is for, and one on the hook input drop it"
 }
 
+// setGuard is the change that guards the published ports of a survey, beside those that are
+// guarded.
+func setGuard(survey []string, l *config.Loaded) string {
+	var ports []string
+	for _, p := range l.Server.GuardForward {
+		ports = append(ports, p.String())
+	}
+	for _, line := range survey {
+		port, _, published := strings.Cut(line, ruleset.IsPublished)
+		if published && strings.Contains(line, ruleset.Unguarded) && !slices.Contains(ports, port) {
+			ports = append(ports, port)
+		}
+	}
+	return set(l, "GUARD_FORWARD", strings.Join(ports, ", "))
+}
+
 // PrintFirewall prints what the lines of a survey mean, with what mends it.
 func PrintFirewall(w io.Writer, survey []string, l *config.Loaded) {
-	printText(w, judgeFirewall(survey, setAuto(l)))
+	printText(w, judgeFirewall(survey, setAuto(l), setGuard(survey, l)))
 }
 
 func setAuto(l *config.Loaded) string { return set(l, "FIREWALL_TYPE", "auto") }
 
-// judgeFirewall judges the lines of a survey; mend is the change to FIREWALL_TYPE auto.
-func judgeFirewall(lines []string, mend string) (list []finding) {
+// judgeFirewall judges the lines of a survey; mend is the change to FIREWALL_TYPE auto, guard
+// that to GUARD_FORWARD.
+func judgeFirewall(lines []string, mend, guard string) (list []finding) {
 	for _, line := range lines {
 		f := finding{"firewall", ok, line, ""}
 		switch {
@@ -78,6 +96,9 @@ func judgeFirewall(lines []string, mend string) (list []finding) {
 		case strings.Contains(line, ruleset.Opened):
 		case strings.Contains(line, ruleset.NothingDrops):
 			f.State, f.Text, f.Fix = warning, line+": the ports are open to all as it is", drop
+		case strings.Contains(line, ruleset.Unguarded):
+			f.State, f.Fix = fix, guard
+		case strings.Contains(line, ruleset.Guards):
 		case strings.Contains(line, ruleset.CutsConnections):
 			f.State, f.Fix = warning, "accept established connections before the drop"
 		case !strings.HasPrefix(line, "grants are opened in "):

@@ -3,6 +3,7 @@ package firewall
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,9 +55,12 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 // ApplyExitPolicy leaves the firewall as it must be when no daemon runs. With
 // FLUSH_IPT_AT_EXIT all grants are removed. If that is not configured, grants stay until
 // they expire if the kernel expires them, so that the next daemon can adopt them, and
-// empty chains are removed.
+// empty chains are removed. The guard of GUARD_FORWARD stays in every case: without it
+// the ports would be open to all.
 func (f *Firewall) ApplyExitPolicy(ctx context.Context, s *conf.Server) error {
 	switch {
+	case s.FlushAtExit && len(s.GuardForward) > 0:
+		return errors.Join(f.Flush(ctx), enforce.Prune(ctx, f.Backend))
 	case s.FlushAtExit:
 		return f.Teardown(ctx)
 	case s.KeepAtExit:

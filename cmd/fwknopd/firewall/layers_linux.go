@@ -54,7 +54,7 @@ func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layer
 		nft.Beside = beside
 		return nftables.New(nft)
 	}}
-	cfg.Idle = l.Server.CheckInterval
+	cfg.Idle, cfg.Guard, cfg.Offers = l.Server.CheckInterval, l.Server.GuardForward, offers(l)
 	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
 	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
 		cfg.Layers = []layers.Layer{native}
@@ -68,6 +68,14 @@ func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layer
 	}
 	cfg.NFTables, _ = nftables.New(nftables.Config{}) // nil if this kernel lacks nf_tables
 	return cfg, nil
+}
+
+// offers reports whether a stanza offers a port of this host, rather than one that a grant
+// forwards itself.
+func offers(l *config.Loaded) func(enforce.Port) bool {
+	return func(p enforce.Port) bool {
+		return l.Access != nil && slices.ContainsFunc(l.Access.Stanzas, func(s conf.Stanza) bool { return s.Offers(p) && !s.ForcesNAT() })
+	}
 }
 
 // iptablesLayers returns the layer of the configured program, and that of the other
@@ -115,7 +123,7 @@ func iptablesLayer(l *config.Loaded, kind ruleset.Layer, name, path string) laye
 }
 
 // iptablesConfig returns the configuration of iptables; nat is false if another layer
-// translates addresses.
+// translates addresses and guards what is forwarded.
 func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 	s := l.Server
 	cfg := iptables.Config{
@@ -132,6 +140,9 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 			return cfg, fmt.Errorf("%s: %w", spec.To, err)
 		}
 		cfg.Chains[role] = c
+	}
+	if nat {
+		cfg.Guard = s.GuardForward
 	}
 	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)
@@ -153,7 +164,7 @@ func iptablesConfig(l *config.Loaded, nat bool) (iptables.Config, error) {
 }
 
 // nftablesConfig returns the configuration of nftables; nat is false if another layer
-// translates addresses.
+// translates addresses and guards what is forwarded.
 func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 	cfg := nftables.Config{Places: make(map[enforce.Role][]nftables.Place)}
 	s := l.Server
@@ -175,6 +186,9 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 			return cfg, fmt.Errorf("%s: %w", row.keyword, err)
 		}
 		cfg.Places[row.role] = append(cfg.Places[row.role], p)
+	}
+	if nat {
+		cfg.Guard = s.GuardForward
 	}
 	if s.Output {
 		cfg.Roles = append(cfg.Roles, enforce.Output)

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/enforcetest"
+	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
+)
+
+// publishers publish tcp/8080 of the server as Docker does; again they flush and rebuild its
+// rules.
+var publishers = map[string]func(testing.TB, *netlab.Lab){
+	"iptables": func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables") },
+	"nftables": enforcetest.PublishRuleset,
+}
+
+// TestE2EGuard: with GUARD_FORWARD a published port of a container is open to a client with a
+// grant alone, through reloads of Docker's rules, restarts and the death of the daemon, until
+// the keyword is gone.
+func TestE2EGuard(t *testing.T) {
+	const published = 8080
+	each(t, func(t *testing.T, s *site) {
+		inside := s.AddInside(t)
+		netlab.Serve(t, inside, "tcp", 80)
+		publish := publishers[s.firewall]
+		if s.firewall == "nftables" { // its forward chain drops what Docker lets through
+			s.Server.Run(t, "nft flush chain inet filter forward")
+			s.Server.Run(t, "nft add chain inet filter forward { policy accept ; }")
+		}
+		publish(t, s.Lab)
+		other := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.9"), 1)[0]
+		reaches := func(src netip.Addr, within time.Duration) bool {
+			return netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, published), within)
+		}
+		opens := func(when string) {
+			t.Helper()
+			if !wait.Until(wait.Timeout, func() bool { return reaches(s.Client.V4, 200*time.Millisecond) }) {
+				t.Errorf("%s: not open", when)
+			}
+			if reaches(other, 200*time.Millisecond) {
+				t.Errorf("%s: open to another client", when)
+			}
+		}
+		closed := func(when string) {
+			t.Helper()
+			if reaches(s.Client.V4, 300*time.Millisecond) {
+				t.Errorf("%s: open", when)
+			}
+		}
+		shuts := func(when string, src netip.Addr) {
+			t.Helper()
+			if !wait.Until(wait.Timeout, func() bool { return !reaches(src, 200*time.Millisecond) }) {
+				t.Errorf("%s: %s is not shut out again", when, src)
+			}
+		}
+		access := strings.Replace(stanza(""), fmt.Sprint("tcp/", e2ePort), fmt.Sprint("tcp/", published), 1)
+		ask := []string{"-A", fmt.Sprint("tcp/", published)}
+		events := "EVENT_LOG " + filepath.Join(s.dir, "log", "events.jsonl") + ";\n"
+		guard := events + "GUARD_FORWARD tcp/8080, udp/5000;\n"
+
+		s.configure(events, access)
+		s.start()
+		s.waitFor("tcp/8080 is published to 10.78.0.2:80 by Docker: a grant on the input hook neither opens nor protects it; GUARD_FORWARD tcp/8080 does")
+		if !reaches(other, 2*time.Second) {
+			t.Fatal("the port is not published")
+		}
+		s.stop()
+		s.configure(guard, access)
+		s.start()
+		closed("before the message")
+		s.knock(ask...)
+		opens("with a grant")
+		if strings.Contains(s.events(), "blocked_by") {
+			t.Errorf("the grant is said to be blocked: %s", s.events())
+		}
+		publish(t, s.Lab)
+		shuts("after the rules of Docker were loaded anew", other)
+		opens("after the rules of Docker were loaded anew")
+		s.stop()
+		s.start()
+		opens("after a restart")
+		if out, code := s.command(append([]string{"grants", "revoke"}, s.args("--all")...)...); code != 0 {
+			t.Errorf("grants revoke: %d, %s", code, out)
+		}
+		closed("after the revocation")
+		if s.firewall == "nftables" {
+			s.Server.Run(t, "nft flush ruleset")
+		}
+		publish(t, s.Lab)
+		shuts("after a flush while nothing is open", s.Client.V4)
+		s.cmd.Process.Kill()
+		s.cmd.Wait()
+		closed("after the daemon was killed")
+		text, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.write("fwknopd.conf", strings.Replace(string(text), "FLUSH_IPT_AT_EXIT N", "FLUSH_IPT_AT_EXIT Y", 1))
+		s.start()
+		s.knock(ask...)
+		opens("with another grant")
+		s.stop()
+		closed("after an end with FLUSH_IPT_AT_EXIT")
+		s.configure(events, access)
+		s.start()
+		if !reaches(other, 2*time.Second) {
+			t.Error("without the keyword the port is not open again")
+		}
+		s.stop()
+	})
+}

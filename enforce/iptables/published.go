@@ -1,0 +1,89 @@
+package iptables
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/quote"
+	"fwknopd/enforce/ruleset"
+)
+
+// Published returns what a nat table publishes, from the text of -S:
+//
+//	-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+//
+// Rules in chains of ours are left out, and those for packets that this host sends.
+func (s *Surveyor) Published(text string) (all []ruleset.Published) {
+	for line := range strings.Lines(text) {
+		words, err := quote.Iptables.Split(strings.TrimRight(line, "\n"))
+		if err != nil || len(words) < 2 || words[0] != "-A" {
+			continue
+		}
+		chain := words[1]
+		if _, ours := s.ours[chain]; ours || chain == "OUTPUT" || chain == "POSTROUTING" {
+			continue
+		}
+		all = append(all, publishedBy(chain, words[2:])...)
+	}
+	return all
+}
+
+// publishedBy reads the words of one rule behind its chain.
+func publishedBy(chain string, words []string) (all []ruleset.Published) {
+	var p ruleset.Published
+	ports := ""
+	isDNAT := false
+	for i := 0; i+1 < len(words); i++ {
+		if words[i] == "!" {
+			i++ // and the option that it inverts
+			continue
+		}
+		value := words[i+1]
+		switch words[i] {
+		case "-p":
+			p.Proto, _ = parseProto(value)
+		case "-d":
+			if local, err := parseNet(value); err == nil && local.Addr().IsLoopback() {
+				return nil
+			}
+		case "--dport", "--dports":
+			ports = value
+		case "-j":
+			isDNAT = value == "DNAT"
+		case "--to-destination":
+			p.To = parseDestination(value)
+		}
+	}
+	if !isDNAT || !slices.Contains([]enforce.Proto{enforce.TCP, enforce.UDP}, p.Proto) {
+		return nil
+	}
+	if strings.HasPrefix(chain, "DOCKER") {
+		p.Owner = "Docker"
+	}
+	for _, r := range strings.Split(ports, ",") {
+		low, high, isRange := strings.Cut(r, ":")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.ParseUint(low, 10, 16)
+		last, err2 := strconv.ParseUint(high, 10, 16)
+		if err1 == nil && err2 == nil {
+			p.First, p.Last = uint16(first), uint16(last)
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// parseDestination reads an address with a port or without; of ranges of either the address
+// alone.
+func parseDestination(s string) netip.AddrPort {
+	if to := parseTarget(s); to.IsValid() {
+		return to
+	}
+	host := s[:max(strings.LastIndexByte(s, ':'), 0)]
+	return parseTarget(host)
+}
