@@ -30,8 +30,13 @@ const (
 // two grants with the same [Grant.Key] are the same opening, and the later Expires
 // holds.
 type Grant struct {
-	// Src is the client that is let in, never unspecified.
-	Src netip.Addr
+	// Src is the client that is let in, never unspecified; with Bits the first address
+	// of its prefix of that length (GRANT_PREFIX). 0 is Src alone.
+	Src  netip.Addr
+	Bits uint8 `json:",omitzero"`
+	// Also, if valid, is let in as well (GRANT_ADDRESS both). Backends get a grant for
+	// each, see [Grant.Split].
+	Also netip.Prefix `json:",omitzero"`
 	// Dst restricts the opening to one of our addresses (ENABLE_DESTINATION_RULE);
 	// zero: any.
 	Dst netip.Addr
