@@ -61,6 +61,7 @@ const (
 	KeyNames         // comma list of OpenPGP key ids or parts of user ids
 	Expect           // [Expectation]
 	Listen           // [Endpoint]
+	Prefixes         // [PrefixLengths]
 )
 
 // Versions is the set of fwknop versions that have a keyword.

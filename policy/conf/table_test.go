@@ -107,6 +107,8 @@ func TestFields(t *testing.T) {
 			fits = k.Secret()
 		case *Endpoint:
 			fits = k.Kind == Listen
+		case *PrefixLengths:
+			fits = k.Kind == Prefixes
 		case *[]Expectation:
 			fits = k.Kind == Expect
 		}

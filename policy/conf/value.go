@@ -62,6 +62,7 @@ var kinds = [...]kind{
 	KeyNames:    {parse: only(parseKeyNames), list: true, words: true},
 	Expect:      {parse: only(ParseExpectation), greedy: true},
 	Listen:      {parse: only(parseEndpoint)},
+	Prefixes:    {parse: only(parsePrefixLengths), short: true},
 }
 
 // only makes a parser of one that needs nothing but the text.

@@ -111,7 +111,8 @@ var kindText = map[conf.Kind]string{
 	conf.Command: "command line", conf.MailList: "comma list of mail addresses", conf.Date: "MM/DD/YYYY", conf.Account: "user name",
 	conf.Group: "user or group name", conf.KeyNames: "comma list of OpenPGP key ids or parts of user ids", conf.KeyIDs: "comma list of OpenPGP key ids or fingerprints, or ANY",
 	conf.KeyPrints: "comma list of OpenPGP fingerprints", conf.Expect: "verdict [reason] word value ...",
-	conf.Listen: "absolute path of a socket, or address:port",
+	conf.Prefixes: "prefix length of IPv4, slash, prefix length of IPv6; one may be left out",
+	conf.Listen:   "absolute path of a socket, or address:port",
 }
 
 func oneOf(values, values2 []string) string {

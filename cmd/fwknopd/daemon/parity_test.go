@@ -68,6 +68,7 @@ var serverSettings = []setting{
 	{"ENABLE_EXT_CMD_PREFIX", []string{"Y"}, ""},
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
 	{"PCAP_CMD_TIMEOUT", []string{"5"}, "1.9"},
+	{"MAX_GRANT_PREFIX", []string{"16/48", "24/64"}, ""},
 }
 
 var stanzaSettings = []setting{
@@ -91,6 +92,8 @@ var stanzaSettings = []setting{
 	{"CMD_REGEX", []string{`^[0-9.]+,/bin/id$`}, "1.9"},
 	{"CMD_SHELL", []string{"Y"}, ""},
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
+	{"GRANT_ADDRESS", []string{"packet", "both"}, ""},
+	{"GRANT_PREFIX", []string{"24/64", "28/", "/64", "16/48"}, ""},
 }
 
 // pairs are the commands that replace rules.
