@@ -61,7 +61,9 @@ func TestRefusedAddresses(t *testing.T) {
 		text string // "": it is granted
 	}{
 		{"inside in BLACKLIST", func(s *situation) { s.server.Blacklist = nets("192.0.2.7/32") }, "192.0.2.7", TextBlacklist},
-		{"inside in BLACKLIST, packet opened", func(s *situation) { s.server.Blacklist, s.one().GrantAddress = nets("192.0.2.7/32"), conf.AddressPacket }, "", ""},
+		{"inside in BLACKLIST, packet opened", func(s *situation) {
+			s.server.Blacklist, s.one().GrantAddress = nets("192.0.2.7/32"), conf.AddressPacket
+		}, "", ""},
 		{"one of both in BLACKLIST", func(s *situation) { s.server.Blacklist, s.one().GrantAddress = nets("192.0.2.7/32"), conf.AddressBoth }, "192.0.2.7", TextBlacklist + two},
 		{"BLACKLIST in the prefix", func(s *situation) {
 			s.server.Blacklist, s.one().GrantPrefix.V4 = nets("192.0.2.128/25"), 24

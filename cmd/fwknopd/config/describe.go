@@ -188,7 +188,7 @@ func (s description) grantedTo() string {
 	case whom == "":
 		return "lets in " + strings.Join(wide, " and ")
 	}
-	return "lets in " + whom + ", each with " + strings.Join(wide, " and ")
+	return "lets in " + whom + ", with " + strings.Join(wide, " and ")
 }
 
 // A prefixFamily is the GRANT_PREFIX of one address family.
