@@ -31,9 +31,8 @@ const (
 // holds.
 type Grant struct {
 	// Src is the client that is let in, never unspecified; with Bits the first address
-	// of its prefix of that length (GRANT_PREFIX). 0 is Src alone.
-	Src  netip.Addr
-	Bits uint8 `json:",omitzero"`
+	// of its prefix.
+	Src netip.Addr
 	// Also, if valid, is let in as well (GRANT_ADDRESS both). Backends get a grant for
 	// each, see [Grant.Split].
 	Also netip.Prefix `json:",omitzero"`
@@ -47,6 +46,9 @@ type Grant struct {
 	All bool
 	// Output requests the mirror rule on the output hook as well.
 	Output bool
+	// Bits is the length of the prefix that is let in (GRANT_PREFIX); 0 is Src alone. It
+	// stands here since Go fills up the flags anyway.
+	Bits uint8 `json:",omitzero"`
 	// NAT, if not nil, translates what is opened instead of accepting it locally.
 	NAT *NAT
 	// External, if not nil, runs commands in place of firewall rules.

@@ -76,7 +76,11 @@ func TestE2EPrefix(t *testing.T) {
 			t.Error("the restart has closed it")
 		}
 		s.grants(1, "nothing of that is open", "revoke", outside.String())
-		s.grants(0, "^closed tcp/2222 for 10.77.0.0/24\n", "revoke", "--src", beside4.String())
+		conn := s.connect(s.Server.V4, e2ePort)
+		s.grants(0, "^closed tcp/2222 for 10.77.0.0/24\nended 1 connection\n$", "revoke", "--src", beside4.String(), "--cut")
+		if echoes(conn) {
+			t.Error("--cut has left a connection from the prefix")
+		}
 		s.grants(0, "^closed tcp/2222 for fd77::/64\n", "revoke", "--src", "fd77::/64")
 		if s.lets(beside4, 0) || s.lets(beside6, 0) {
 			t.Error("open after it was closed")
