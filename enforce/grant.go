@@ -30,8 +30,12 @@ const (
 // two grants with the same [Grant.Key] are the same opening, and the later Expires
 // holds.
 type Grant struct {
-	// Src is the client that is let in, never unspecified.
+	// Src is the client that is let in, never unspecified; with Bits the first address
+	// of its prefix.
 	Src netip.Addr
+	// Also, if valid, is let in as well (GRANT_ADDRESS both). Backends get a grant for
+	// each, see [Grant.Split].
+	Also netip.Prefix `json:",omitzero"`
 	// Dst restricts the opening to one of our addresses (ENABLE_DESTINATION_RULE);
 	// zero: any.
 	Dst netip.Addr
@@ -42,6 +46,9 @@ type Grant struct {
 	All bool
 	// Output requests the mirror rule on the output hook as well.
 	Output bool
+	// Bits is the length of the prefix that is let in (GRANT_PREFIX); 0 is Src alone. It
+	// stands here since Go fills up the flags anyway.
+	Bits uint8 `json:",omitzero"`
 	// NAT, if not nil, translates what is opened instead of accepting it locally.
 	NAT *NAT
 	// External, if not nil, runs commands in place of firewall rules.

@@ -25,6 +25,9 @@ func (g Grant) PortNames() []string {
 // address family, ports sorted and without duplicates. Ports and NAT are copies.
 func (g Grant) Normal() Grant {
 	g.Src, g.Dst = g.Src.Unmap(), g.Dst.Unmap()
+	if !g.IsHost() {
+		g.normalizeSources()
+	}
 	ports := make([]Port, len(g.Ports))
 	for i, p := range g.Ports {
 		ports[i] = inFamily(p, g.Src)
@@ -72,7 +75,11 @@ func isValidPort(p Port) bool {
 func (g Grant) Key() string {
 	g = g.Normal()
 	var b strings.Builder
-	b.WriteString(g.Src.String())
+	if g.IsHost() {
+		b.WriteString(g.Src.String())
+	} else {
+		b.WriteString(g.SourceText())
+	}
 	if g.Dst.IsValid() {
 		b.WriteString(" to " + g.Dst.String())
 	}
@@ -140,11 +147,15 @@ func (e *External) key(b *strings.Builder) {
 	}
 }
 
-// Split splits g into grants of one port each, in normal form: the unit in which backends
-// store rules, [Enforcer.List] reports and grants expire. A grant that is All or External
-// is one unit.
+// Split splits g into grants of one source and one port each, in normal form: the unit in
+// which backends store rules, [Enforcer.List] reports and grants expire. A grant that is
+// All is one unit for each source, one that is External one unit.
 func (g Grant) Split() []Grant {
 	g = g.Normal()
+	if g.Also.IsValid() && g.External == nil {
+		both := g.BySource()
+		return append(both[0].Split(), both[1].Split()...)
+	}
 	if len(g.Ports) <= 1 || g.External != nil {
 		return []Grant{g}
 	}

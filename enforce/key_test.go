@@ -11,9 +11,10 @@ import (
 
 var (
 	addr     = netip.MustParseAddr
+	prefix   = netip.MustParsePrefix
 	addrPort = netip.MustParseAddrPort
 	epoch    = time.Unix(1700000000, 0)
-	values   = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})
+	values   = cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{})
 )
 
 func TestKey(t *testing.T) {
@@ -35,6 +36,13 @@ func TestKey(t *testing.T) {
 			"192.0.2.7 tcp/80 output nat 10.0.0.2:80 local"},
 		{"all, snat", Grant{Src: addr("192.0.2.7"), All: true, NAT: &NAT{SNAT: addr("10.0.0.1")}}, "192.0.2.7 all nat snat 10.0.0.1"},
 		{"masquerade", Grant{Src: addr("192.0.2.7"), All: true, NAT: &NAT{Masquerade: true}}, "192.0.2.7 all nat masquerade"},
+		{"prefix", Grant{Src: addr("192.0.2.7"), Bits: 24, Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.0/24 tcp/22"},
+		{"prefix of one", Grant{Src: addr("192.0.2.7"), Bits: 32, Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.7 tcp/22"},
+		{"mapped prefix", Grant{Src: addr("::ffff:192.0.2.7"), Bits: 24, Ports: []Port{{Proto: TCP, Number: 22}}}, "192.0.2.0/24 tcp/22"},
+		{"prefix of IPv6", Grant{Src: addr("2001:db8::7:1"), Bits: 64, All: true}, "2001:db8::/64 all"},
+		{"two", Grant{Src: addr("192.0.2.7"), Also: prefix("198.51.100.9/24"), All: true}, "192.0.2.7 and 198.51.100.0/24 all"},
+		{"two, mapped", Grant{Src: addr("192.0.2.7"), Also: prefix("::ffff:198.51.100.9/128"), All: true}, "192.0.2.7 and 198.51.100.9 all"},
+		{"twice the same", Grant{Src: addr("192.0.2.7"), Bits: 24, Also: prefix("192.0.2.9/24"), All: true}, "192.0.2.0/24 all"},
 		{"external", Grant{Src: addr("192.0.2.7"), External: &External{Open: []string{"/bin/open", "a b"}}}, `192.0.2.7 external "/bin/open" "a b" external`},
 	} {
 		if got := c.g.Key(); got != c.want {

@@ -27,12 +27,16 @@ type Allowance struct {
 	// request access for another address than its own; if the stanza allows that,
 	// Source includes every address.)
 	Source, Exclude []netip.Prefix
-	Ports           []Port // OPEN_PORTS
-	AnyPort         bool
-	Denied          []Port // RESTRICT_PORTS: not even with AnyPort
-	Destination     bool   // Dst may be set (ENABLE_DESTINATION_RULE)
-	All             bool   // FORWARD_ALL
-	Output          bool
+	// Bits4 and Bits6 are the shortest prefixes that a grant may be for, by address family
+	// (GRANT_PREFIX, as far as MAX_GRANT_PREFIX allows it); 0: it is for one address.
+	Bits4, Bits6 uint8
+	Two          bool   // a grant may have a second source (GRANT_ADDRESS both)
+	Ports        []Port // OPEN_PORTS
+	AnyPort      bool
+	Denied       []Port // RESTRICT_PORTS: not even with AnyPort
+	Destination  bool   // Dst may be set (ENABLE_DESTINATION_RULE)
+	All          bool   // FORWARD_ALL
+	Output       bool
 
 	// NAT: Targets are allowed with their port (FORCE_NAT), TargetNets less TargetExclude
 	// and loopback with any port (INTERNAL_NET_ACCESS). Clients of 1.x request the inside
@@ -128,7 +132,24 @@ func (l *Limits) Check(g Grant, now time.Time) error {
 func (a *Allowance) check(g Grant, now time.Time) error {
 	requested := g.Ports
 	g = g.Normal()
-	if err := a.checkSource(g.Src); err != nil {
+	if !g.Also.IsValid() {
+		return a.checkOne(g, requested, now)
+	}
+	if !a.Two || g.External != nil {
+		return fmt.Errorf("%w: a second client, %s", ErrForm, g.Also)
+	}
+	for _, one := range g.BySource() {
+		if err := a.checkOne(one, requested, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOne checks a grant of one source, in normal form. requested are its ports as they
+// came.
+func (a *Allowance) checkOne(g Grant, requested []Port, now time.Time) error {
+	if err := a.checkSource(&g); err != nil {
 		return err
 	}
 	if err := a.checkLifetime(g.Expires, now); err != nil {
@@ -157,12 +178,28 @@ func (l *Limits) commandStanza(line int) (found *Allowance) {
 	return found
 }
 
-func (a *Allowance) checkSource(src netip.Addr) error {
+func (a *Allowance) checkSource(g *Grant) error {
+	src := g.Src
 	bad := !src.IsValid() || src.IsUnspecified() || src.IsMulticast() || src.Zone() != ""
-	if bad || covers(a.Exclude, src) || !covers(a.Source, src) {
+	switch {
+	case bad, g.Bits == 0 && (covers(a.Exclude, src) || !covers(a.Source, src)):
 		return fmt.Errorf("%w: %s", ErrSource, src)
+	case g.Bits != 0 && !a.allowsPrefix(g):
+		return fmt.Errorf("%w: %s", ErrSource, g.SourceText())
 	}
 	return nil
+}
+
+// allowsPrefix checks a prefix: it is no shorter than allowed, has an address that grants
+// may admit, and none that they may not.
+func (a *Allowance) allowsPrefix(g *Grant) bool {
+	shortest := a.Bits6
+	if g.Src.Is4() {
+		shortest = a.Bits4
+	}
+	p := g.Source()
+	overlaps := func(nets []netip.Prefix) bool { return slices.ContainsFunc(nets, p.Overlaps) }
+	return shortest != 0 && g.Bits >= shortest && g.hasValidBits() && overlaps(a.Source) && !overlaps(a.Exclude)
 }
 
 func covers(nets []netip.Prefix, addr netip.Addr) bool {

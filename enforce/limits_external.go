@@ -32,7 +32,7 @@ type Value uint8
 // from the packet; their form is checked.
 const (
 	Literal    Value = iota
-	ClientAddr       // Grant.Src
+	ClientAddr       // Grant.Src; with Bits ADDRESS/BITS
 	PortNumber       // number, protocol by name and by number of one of Grant.Ports
 	ProtoByName
 	ProtoByNumber
@@ -62,7 +62,7 @@ func (piece Piece) text(g Grant, p Port) (string, bool) {
 	case Literal:
 		return piece.Text, true
 	case ClientAddr:
-		return g.Src.String(), true
+		return g.SourceText(), true
 	case PortNumber:
 		return strconv.Itoa(int(p.Number)), true
 	case ProtoByName:

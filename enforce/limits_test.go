@@ -30,6 +30,8 @@ var offers = Limits{Stanzas: []Allowance{
 	{Stanza: 11, Source: prefixes("0.0.0.0/0"), Ports: []Port{{Proto: TCP, Number: 22}}, MaxLifetime: time.Minute,
 		External: []ExternalLimit{{Open: []Word{{{Text: "/bin/open"}}, {{Text: "--from="}, {Value: ClientAddr}}, {{Value: ProtoByName}, {Text: "/"}, {Value: PortNumber}}, {{Text: "--packet="}, {Value: PacketSource}}}, Close: []Word{{{Text: "/bin/close"}}}, Timeout: time.Second}},
 		Commands: &CommandLimit{Regexp: regexp.MustCompile("^w$|^id "), User: "nobody"}},
+	{Stanza: 12, Source: prefixes("192.0.2.0/28", "198.51.0.0/16", "2001:db8::/32"), Exclude: prefixes("198.51.7.7/32"), Bits4: 24, Bits6: 64, Two: true,
+		Ports: []Port{{Proto: TCP, Number: 22}}, Destination: true, MaxLifetime: time.Minute},
 	{Stanza: 15, Source: prefixes("0.0.0.0/0"), AnyPort: true, Denied: []Port{{Proto: TCP, Number: 25}}, Permanent: true, All: true},
 }}
 
@@ -54,6 +56,27 @@ func TestLimits(t *testing.T) {
 		{"icmp for v6", Grant{Src: addr("2001:db8::7"), Ports: []Port{{Proto: ICMP, Number: 0}}, Expires: end, Stanza: 3}, nil},
 		{"output", Grant{Src: client, Ports: tcp22, Output: true, Expires: end, Stanza: 3}, nil},
 		{"to one of ours", Grant{Src: client, Dst: addr("198.51.100.1"), Ports: tcp22, Expires: end, Stanza: 3}, nil},
+
+		{"prefix", Grant{Src: client, Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, nil},
+		{"longer prefix", Grant{Src: addr("198.51.7.0"), Bits: 30, Ports: tcp22, Expires: end, Stanza: 12}, nil},
+		{"prefix of IPv6", Grant{Src: addr("2001:db8::7"), Bits: 64, Ports: tcp22, Expires: end, Stanza: 12}, nil},
+		{"address where a prefix is offered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 12}, nil},
+		{"two", Grant{Src: client, Also: prefix("198.51.1.1/32"), Ports: tcp22, Expires: end, Stanza: 12}, nil},
+		{"two prefixes of two families", Grant{Src: client, Bits: 24, Also: prefix("2001:db8::/64"), Dst: addr("203.0.113.1"), Ports: tcp22, Expires: end, Stanza: 12}, nil},
+
+		{"prefix unoffered", Grant{Src: client, Bits: 31, Ports: tcp22, Expires: end, Stanza: 3}, ErrSource},
+		{"shorter prefix", Grant{Src: client, Bits: 23, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"every address as a prefix", Grant{Src: client, Bits: 1, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"bits of the other family", Grant{Src: addr("2001:db8::7"), Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"more bits than there are", Grant{Src: client, Bits: 33, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"prefix outside the network", Grant{Src: addr("203.0.113.7"), Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"prefix around an excluded one", Grant{Src: addr("198.51.7.0"), Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"two unoffered", Grant{Src: client, Also: prefix("192.0.2.8/32"), Ports: tcp22, Expires: end, Stanza: 3}, ErrForm},
+		{"second outside the network", Grant{Src: client, Also: prefix("203.0.113.7/32"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"second too wide", Grant{Src: client, Also: prefix("198.51.0.0/16"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"second is everywhere", Grant{Src: client, Also: prefix("0.0.0.0/0"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
+		{"second of other ports", Grant{Src: client, Also: prefix("2001:db8::1/128"), Ports: tcp80, Expires: end, Stanza: 12}, ErrPort},
+		{"two and commands", Grant{Src: client, Also: prefix("198.51.1.1/32"), Ports: tcp22, Expires: end, Stanza: 12, External: open("/bin/open")}, ErrForm},
 
 		{"no stanza", Grant{Src: client, Ports: tcp22, Expires: end}, ErrStanza},
 		{"another stanza", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 4}, ErrStanza},

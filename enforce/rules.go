@@ -47,6 +47,7 @@ const (
 type Rule struct {
 	Role     Role
 	Src, Dst netip.Addr     // the client, and the other address if the rule matches it
+	Bits     uint8          // of Src, as in [Grant]
 	Ports    []Port         // one; none if the rule matches every port and protocol
 	To       netip.AddrPort // what DNAT and SNAT rewrite to, SNAT without a port
 }
@@ -54,7 +55,9 @@ type Rule struct {
 // Rules returns the rules that a grant of one port (see [Grant.Split]) needs, in the
 // order in which they take effect.
 func (g Grant) Rules() (rs []Rule) {
-	add := func(role Role, to netip.AddrPort) { rs = append(rs, Rule{role, g.Src, g.Dst, g.Ports, to}) }
+	add := func(role Role, to netip.AddrPort) {
+		rs = append(rs, Rule{Role: role, Src: g.Src, Bits: g.Bits, Dst: g.Dst, Ports: g.Ports, To: to})
+	}
 	if g.NAT != nil {
 		if g.NAT.Target.IsValid() {
 			add(DNAT, g.NAT.Target)
@@ -87,7 +90,7 @@ func JoinRules(rs []Rule) (g Grant) {
 	}
 	for _, role := range []Role{DNAT, Output, Input, Guarded, Forward, SNAT, Masquerade} { // first those with the port that the client sees
 		if r := by[role]; r != nil {
-			g = Grant{Src: r.Src, Dst: r.Dst, Ports: r.Ports, All: len(r.Ports) == 0}
+			g = Grant{Src: r.Src, Bits: r.Bits, Dst: r.Dst, Ports: r.Ports, All: len(r.Ports) == 0}
 			break
 		}
 	}

@@ -20,6 +20,8 @@ func (g Grant) Validate() error {
 		return fmt.Errorf("%w: it runs commands", ErrInvalid)
 	case !isHost(g.Src, g.Src):
 		return fmt.Errorf("%w: client %s", ErrInvalid, g.Src)
+	case !g.hasValidBits():
+		return fmt.Errorf("%w: clients %s", ErrInvalid, g.SourceText())
 	case g.Dst.IsValid() && !isHost(g.Dst, g.Src):
 		return fmt.Errorf("%w: destination %s", ErrInvalid, g.Dst)
 	case g.All != (len(g.Ports) == 0):

@@ -264,10 +264,6 @@ func noteUser(_ *Engine, r *request, st *stanza) string {
 	return r.msg.User
 }
 
-func noteAddress(_ *Engine, r *request, _ *stanza) string {
-	return r.msg.Allow.String() + " is asked for, which means " + r.allow().String()
-}
-
 func noteTimeout(_ *Engine, r *request, st *stanza) string {
 	life := "no end"
 	if d := r.lifetime(st); d > 0 {

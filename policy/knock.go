@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"net/netip"
 	"time"
 
 	"fwknopd/enforce"
@@ -102,21 +103,45 @@ func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result
 	case replay != nil:
 		d.Reason, d.Detail = replay.reason, replay.detail
 	case res.Granted:
+		if ref := e.checkKnocker(ev, res, st); ref != nil {
+			d.Reason, d.Detail = KnockSource, ref.detail
+			break
+		}
 		d.Verdict, d.Grant = Allow, e.knockGrant(now, ev, res, st)
 	}
 	return d
 }
 
+// checkKnocker checks the addresses that a sequence opens for, where they are others than
+// the one that the tracker has checked.
+func (e *Engine) checkKnocker(ev *parse.Event, res *knock.Result, st *conf.Stanza) *refusal {
+	if !st.GrantsPacket() && st.GrantPrefix.IsZero() {
+		return nil
+	}
+	first, second := choose(st, res.Allow, ev.Src.Addr())
+	for _, a := range [...]netip.Addr{first, second} {
+		if !a.IsValid() {
+			continue
+		}
+		if ref := e.checkClient(a, st, true); ref != nil {
+			if first != res.Allow || second.IsValid() {
+				ref.detail.Text += ": the sequence has " + res.Allow.String() + ", the packet came from " + ev.Src.Addr().String()
+			}
+			return ref
+		}
+	}
+	return nil
+}
+
 func (e *Engine) knockGrant(now time.Time, ev *parse.Event, res *knock.Result, st *conf.Stanza) enforce.Grant {
-	g := enforce.Grant{Src: res.Allow, Ports: res.Ports, Stanza: st.Pos.Line, User: res.User,
-		Output: e.server.Output && st.OutputAccess}
+	g := enforce.Grant{Ports: res.Ports, Stanza: st.Pos.Line, User: res.User, Output: e.server.Output && st.OutputAccess}
+	first, second := choose(st, res.Allow, ev.Src.Addr())
+	setSources(&g, st, first, second)
 	if res.Timeout > 0 {
 		g.Expires = now.Add(res.Timeout)
 	}
 	g.Expires = st.Windows.Until(now, g.Expires)
-	if e.server.DestinationRule && sameFamily(g.Src, ev.Dst.Addr()) {
-		g.Dst = ev.Dst.Addr()
-	}
+	e.setDestination(&g, ev.Dst.Addr())
 	return g
 }
 

@@ -18,6 +18,9 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	if ref := e.checkNATEnabled(r, st, local, forced); ref != nil {
 		return ref
 	}
+	if g.Also.IsValid() && g.Also.Addr().Is4() != g.Src.Is4() {
+		return refuse(SPANAT, "address families of the two clients differ: "+g.SourceText())
+	}
 	var ref *refusal
 	switch {
 	case forced && st.ForwardAll:

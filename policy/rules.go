@@ -131,26 +131,6 @@ func (e *Engine) checkUser(r *request, st *stanza) *refusal {
 	return &refusal{SPAUser, Detail{Want: strings.Join(st.Usernames, ","), Got: r.msg.User}}
 }
 
-// checkAddress checks the address that is to get access.
-func (e *Engine) checkAddress(r *request, st *stanza) *refusal {
-	allow := r.allow()
-	if r.msg.Allow.IsUnspecified() {
-		switch {
-		case e.server.RequireSourceAddress:
-			return &refusal{SPASource, Detail{Got: r.msg.Allow.String(), Text: "REQUIRE_SOURCE_ADDRESS wants a real address"}}
-		case !st.SourceAddress.Contains(r.src()):
-			return &refusal{SPASource, Detail{Got: r.msg.Allow.String(), Text: "REQUIRE_SOURCE_ADDRESS of the stanza wants a real address from this source"}}
-		}
-	}
-	switch {
-	case e.server.Blacklist.Contains(allow):
-		return &refusal{SPASource, Detail{Got: allow.String(), Text: TextBlacklist}}
-	case allow.IsUnspecified() || allow.IsMulticast():
-		return &refusal{SPASource, Detail{Got: allow.String(), Text: "not the address of a client"}}
-	}
-	return nil
-}
-
 // checkAuth checks what REQUIRE_AUTH_METHOD asks for.
 func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
 	switch st.AuthMethod {
@@ -229,7 +209,9 @@ func (e *Engine) checkPorts(r *request, st *stanza) *refusal {
 
 // grant sets g to the grant of the message, which lasts life; 0 is for ever.
 func (e *Engine) grant(r *request, st *stanza, life time.Duration, g *enforce.Grant) *refusal {
-	g.Src, g.Ports, g.Stanza, g.User = r.allow(), portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
+	first, second := r.addresses(st.Stanza)
+	setSources(g, st.Stanza, first, second)
+	g.Ports, g.Stanza, g.User = portsOf(r.msg.Ports), st.Pos.Line, r.msg.User
 	if ends := life > 0 || st.external != nil && st.external.timer > 0; ends && r.now.IsZero() {
 		return refuse(SPAStale, knock.NoTime+", so that the grant would have no end")
 	}
@@ -241,14 +223,20 @@ func (e *Engine) grant(r *request, st *stanza, life time.Duration, g *enforce.Gr
 		st.external.apply(g, r, st.Windows)
 		return nil
 	}
-	if e.server.DestinationRule && sameFamily(g.Src, r.ev.Dst.Addr()) {
-		g.Dst = r.ev.Dst.Addr()
-	}
+	e.setDestination(g, r.ev.Dst.Addr())
 	ref := e.translate(g, r, st)
 	if g.NAT == nil {
 		g.Output = e.server.Output && (st.OutputAccess || st.Dialect != conf.Perl19)
 	}
 	return ref
+}
+
+// setDestination restricts a grant to the address of ours that the packet came to, by
+// ENABLE_DESTINATION_RULE, unless none of its clients can send there.
+func (e *Engine) setDestination(g *enforce.Grant, to netip.Addr) {
+	if e.server.DestinationRule && (sameFamily(g.Src, to) || g.Also.IsValid() && sameFamily(g.Also.Addr(), to)) {
+		g.Dst = to
+	}
 }
 
 // lifetime returns the duration of the grant, 0 for ever: that of the stanza, or the

@@ -80,10 +80,18 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 	alive := make([]bool, len(gs))
 	clients := make(map[netip.Addr][]int, len(gs))
 	families := make(map[uint8]bool)
+	wide := make(map[int]enforce.Grant) // those for more than one address, in normal form
 	for i, g := range gs {
-		src := g.Src.Unmap()
-		clients[src] = append(clients[src], i)
-		families[family(src)] = true
+		if g.IsHost() {
+			src := g.Src.Unmap()
+			clients[src] = append(clients[src], i)
+			families[family(src)] = true
+			continue
+		}
+		wide[i] = g.Normal()
+		for _, p := range g.Sources() {
+			families[family(p.Addr().Unmap())] = true
+		}
 	}
 	for f := range families {
 		if err := ctx.Err(); err != nil {
@@ -101,6 +109,9 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 			}
 			for _, i := range clients[e.orig.src.Addr()] {
 				alive[i] = alive[i] || t.carries(gs[i], e.orig.dst.Port())
+			}
+			for i, g := range wide {
+				alive[i] = alive[i] || g.Covers(e.orig.src.Addr()) && t.carries(g, e.orig.dst.Port())
 			}
 		}
 	}

@@ -48,16 +48,19 @@ func TestEstablished(t *testing.T) {
 		{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.UDP, Number: 22}}},
 		{Src: netip.MustParseAddr("10.77.0.3"), Ports: tcp(22)},
 		{Src: lab.Client.V6, All: true},
+		{Src: netip.MustParseAddr("10.77.0.0"), Bits: 24, Ports: tcp(22)},
+		{Src: netip.MustParseAddr("10.77.1.0"), Bits: 24, Ports: tcp(22)},
+		{Src: netip.MustParseAddr("10.77.1.1"), Also: netip.MustParsePrefix("fd77::/64"), Ports: tcp(80)},
 	}
 	for _, c := range []struct {
 		ports []uint16
 		want  []bool
 	}{
-		{nil, []bool{true, false, true, false, false, false, true}},
-		{[]uint16{0}, []bool{true, false, true, false, false, false, true}},
-		{[]uint16{22}, []bool{true, false, false, false, false, false, false}},
-		{[]uint16{22, 80}, []bool{true, false, true, false, false, false, true}},
-		{[]uint16{443}, make([]bool, 7)},
+		{nil, []bool{true, false, true, false, false, false, true, true, false, true}},
+		{[]uint16{0}, []bool{true, false, true, false, false, false, true, true, false, true}},
+		{[]uint16{22}, []bool{true, false, false, false, false, false, false, true, false, false}},
+		{[]uint16{22, 80}, []bool{true, false, true, false, false, false, true, true, false, true}},
+		{[]uint16{443}, make([]bool, 10)},
 	} {
 		table := open(t, lab.Server, c.ports)
 		got, err := table.Established(ctx, grants)

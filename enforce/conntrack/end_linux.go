@@ -39,7 +39,9 @@ func (t *Table) Find(ctx context.Context, gs []enforce.Grant) (found []Connectio
 	normal, families := make([]enforce.Grant, len(gs)), make(map[uint8]bool)
 	for i, g := range gs {
 		normal[i] = g.Normal()
-		families[family(normal[i].Src)] = true
+		for _, p := range normal[i].Sources() {
+			families[family(p.Addr())] = true
+		}
 	}
 	through := func(c *Connection) bool {
 		return slices.ContainsFunc(normal, func(g enforce.Grant) bool { return c.through(&g, ours) })
@@ -80,7 +82,7 @@ func (t *Table) Find(ctx context.Context, gs []enforce.Grant) (found []Connectio
 func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
 	to := c.orig.dst
 	switch {
-	case c.orig.src.Addr() != g.Src, g.Dst.IsValid() && to.Addr() != g.Dst:
+	case !g.Covers(c.orig.src.Addr()), g.Dst.IsValid() && to.Addr() != g.Dst:
 		return false
 	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
 		return false

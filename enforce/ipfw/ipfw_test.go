@@ -23,7 +23,7 @@ var (
 	ctx     = context.Background()
 	client  = netip.MustParseAddr("192.0.2.7")
 	client6 = netip.MustParseAddr("2001:db8::7")
-	values  = cmp.Options{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmpopts.EquateEmpty()}
+	values  = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 )
 
 const (
@@ -167,6 +167,10 @@ func TestForms(t *testing.T) {
 	icmp := enforce.Grant{Src: client, Ports: []enforce.Port{{Proto: enforce.ICMP}}, Expires: end, Stanza: 9}
 	icmp6 := enforce.Grant{Src: client6, Ports: []enforce.Port{{Proto: enforce.ICMP}}, Expires: end, Stanza: 9}
 	all := enforce.Grant{Src: client6, All: true, Expires: end, Stanza: 12}
+	wide := tcp(client, 26, end)
+	wide.SetSource(netip.MustParsePrefix("192.0.2.0/24"))
+	wide6 := tcp(client6, 26, end)
+	wide6.SetSource(netip.MustParsePrefix("2001:db8::/64"))
 	permanent := tcp(client6, 22, time.Time{})
 	odd := tcp(client, 25, end.Add(123*time.Millisecond))
 	var want []string
@@ -180,12 +184,14 @@ func TestForms(t *testing.T) {
 		{all, "allow ip from 2001:db8::7 to any"},
 		{permanent, "allow tcp from 2001:db8::7 to any 22"},
 		{odd, "allow tcp from 192.0.2.7 to any 25"},
+		{wide, "allow tcp from 192.0.2.0/24 to any 26"},
+		{wide6, "allow tcp from 2001:db8::/64 to any 26"},
 	} {
 		must(t, enforce.Open(ctx, b, c.g))
 		want = append(want, fmt.Sprintf("-q add %d %s // %s", i+1, c.rule, c.g.Split()[0].Comment()))
 	}
 	b.wantAsked(want...)
-	gs := []enforce.Grant{udp, icmp.Normal(), icmp6.Normal(), all, permanent, odd}
+	gs := []enforce.Grant{udp, icmp.Normal(), icmp6.Normal(), all, permanent, odd, wide, wide6}
 	for i := range gs { // the comment counts milliseconds
 		if !gs[i].Expires.IsZero() {
 			gs[i].Expires = time.UnixMilli(gs[i].Expires.UnixMilli())

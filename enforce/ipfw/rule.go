@@ -98,7 +98,7 @@ func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 	}
 	g = enforce.Grant{Expires: c.Expires, Stanza: c.Stanza}
 	var err error
-	if g.Src, err = netip.ParseAddr(body[3]); err != nil {
+	if !parseClients(&g, body[3]) {
 		return g, false
 	}
 	if body[5] != "any" && body[5] != "me" {
@@ -132,6 +132,17 @@ func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 	return g, true
 }
 
+// parseClients reads the client of a rule, an address or a network.
+func parseClients(g *enforce.Grant, text string) bool {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		g.Src, err = netip.ParseAddr(text)
+		return err == nil
+	}
+	g.SetSource(p)
+	return p.Bits() > 0 && p == p.Masked()
+}
+
 // protocols are the names as ipfw prints and accepts them; 0 is any protocol.
 var protocols = map[string]enforce.Proto{
 	"ip": 0, "all": 0, "tcp": enforce.TCP, "udp": enforce.UDP, "icmp": enforce.ICMP, "ipv6-icmp": enforce.ICMPv6,
@@ -143,7 +154,7 @@ func (b *Backend) addArgs(num int, g enforce.Grant) []string {
 	if g.Dst.IsValid() {
 		dst = g.Dst.String()
 	}
-	args := []string{"-q", "add", strconv.Itoa(num), "allow", protocolName(g), "from", g.Src.String(), "to", dst}
+	args := []string{"-q", "add", strconv.Itoa(num), "allow", protocolName(g), "from", g.SourceText(), "to", dst}
 	if len(g.Ports) > 0 && g.Ports[0].HasNumber() {
 		args = append(args, strconv.Itoa(int(g.Ports[0].Number)))
 	}

@@ -86,12 +86,12 @@ func (b *Backend) specs(r enforce.Rule, s spec) []ruleAt {
 		}
 	}
 	asSource, asDest := s, s
-	asSource.src, asSource.dst, asSource.dport = r.Src, r.Dst, port
+	asSource.src, asSource.srcBits, asSource.dst, asSource.dport = r.Src, r.Bits, r.Dst, port
 	// Only what is sent to this host is translated: what the client sends through it to
 	// the same port of another host is not for a grant.
 	asSource.local = r.Role == enforce.DNAT
 	asSource.origin = r.Role == enforce.Guarded
-	asDest.src, asDest.dst, asDest.sport = r.Dst, r.Src, port
+	asDest.src, asDest.dst, asDest.dstBits, asDest.sport = r.Dst, r.Src, r.Bits, port
 	switch chain.Direction {
 	case enforce.DirDst:
 		return []ruleAt{{r.Role, asDest}}
@@ -106,6 +106,7 @@ func (b *Backend) specs(r enforce.Rule, s spec) []ruleAt {
 func (b *Backend) assemble(all []listed) (es []*entry) {
 	type tagged struct {
 		client netip.Addr
+		bits   uint8
 		tag    uint32
 	}
 	var ours, foreign []listed
@@ -118,7 +119,8 @@ func (b *Backend) assemble(all []listed) (es []*entry) {
 	}
 	for _, group := range enforce.GroupBy(ours, func(r listed) tagged {
 		c, _ := enforce.ParseComment(r.spec.comment)
-		return tagged{b.parsed(r).Src, c.Tag}
+		rule := b.parsed(r)
+		return tagged{rule.Src, rule.Bits, c.Tag}
 	}) {
 		es = append(es, b.join(group))
 	}
@@ -145,11 +147,11 @@ func (b *Backend) join(group []listed) *entry {
 // parsed is the inverse of specs.
 func (b *Backend) parsed(l listed) enforce.Rule {
 	s := l.spec
-	r := enforce.Rule{Role: l.role, Src: s.src, Dst: s.dst, To: parseTarget(s.to)}
+	r := enforce.Rule{Role: l.role, Src: s.src, Bits: s.srcBits, Dst: s.dst, To: parseTarget(s.to)}
 	port := s.dport
 	direction := b.cfg.Chains[l.role].Direction
 	if direction == enforce.DirDst || direction == enforce.DirBoth && s.sport != 0 {
-		r.Src, r.Dst, port = s.dst, s.src, s.sport
+		r.Src, r.Bits, r.Dst, port = s.dst, s.dstBits, s.src, s.sport
 	}
 	if s.proto != 0 {
 		r.Ports = []enforce.Port{{Proto: s.proto, Number: port}}

@@ -103,9 +103,9 @@ func option(name string, values []string) match {
 		}
 		return nil
 	case "-s":
-		return address(value, func(p *ruleset.Packet) netip.Addr { return p.Src })
+		return address(value, func(p *ruleset.Packet) (netip.Addr, uint8) { return p.Src, p.SrcBits })
 	case "-d":
-		return address(value, func(p *ruleset.Packet) netip.Addr { return p.Dst })
+		return address(value, func(p *ruleset.Packet) (netip.Addr, uint8) { return p.Dst, p.DstBits })
 	case "-i", "-o":
 		return iface(value)
 	case "-p":
@@ -126,7 +126,7 @@ func option(name string, values []string) match {
 	return maybe
 }
 
-func address(value string, of func(*ruleset.Packet) netip.Addr) match {
+func address(value string, of func(*ruleset.Packet) (netip.Addr, uint8)) match {
 	var nets []match
 	for _, v := range strings.Split(value, ",") {
 		prefix, err := parseNet(v)
@@ -134,8 +134,8 @@ func address(value string, of func(*ruleset.Packet) netip.Addr) match {
 			return maybe
 		}
 		nets = append(nets, func(p *ruleset.Packet) ruleset.Truth {
-			if a := of(p); a.IsValid() {
-				return ruleset.Of(prefix.Contains(a))
+			if a, bits := of(p); a.IsValid() {
+				return ruleset.In(a, bits, prefix)
 			}
 			return ruleset.Maybe
 		})

@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -15,7 +16,9 @@ import (
 // or an address, so that nothing a client sent can become an option. Two rules
 // are the same iff their specs are equal.
 type spec struct {
-	src, dst     netip.Addr    // zero: any
+	src, dst     netip.Addr // zero: any
+	srcBits      uint8      // of a prefix; 0: one address
+	dstBits      uint8
 	proto        enforce.Proto // 0: any
 	sport, dport uint16        // 0: any
 	local        bool          // the destination is an address of this host
@@ -37,10 +40,10 @@ var lastDate = time.Date(2038, 1, 19, 4, 17, 7, 0, time.UTC)
 func (s spec) args() string {
 	var b strings.Builder
 	if s.src.IsValid() {
-		fmt.Fprintf(&b, "-s %s/%d ", s.src, s.src.BitLen())
+		fmt.Fprintf(&b, "-s %s/%d ", s.src, cmp.Or(int(s.srcBits), s.src.BitLen()))
 	}
 	if s.dst.IsValid() && !s.origin {
-		fmt.Fprintf(&b, "-d %s/%d ", s.dst, s.dst.BitLen())
+		fmt.Fprintf(&b, "-d %s/%d ", s.dst, cmp.Or(int(s.dstBits), s.dst.BitLen()))
 	}
 	if s.proto != 0 {
 		fmt.Fprintf(&b, "-p %s ", s.proto)
@@ -120,6 +123,9 @@ func parseRule(line string) (chain string, s spec, ok bool) {
 		}
 		w = w[2:]
 	}
+	if isForeign(s) && (s.srcBits != 0 || s.dstBits != 0) {
+		s.srcBits, s.dstBits, s.unknown = 0, 0, true
+	}
 	return chain, s, s.target != ""
 }
 
@@ -145,9 +151,9 @@ func (s *spec) option(name, value string) bool {
 	var err error
 	switch name {
 	case "-s":
-		s.src, err = parseHost(value)
+		s.src, s.srcBits, err = parseClients(value)
 	case "-d":
-		s.dst, err = parseHost(value)
+		s.dst, s.dstBits, err = parseClients(value)
 	case "-p":
 		s.proto, err = parseProto(value)
 	case "--sport":
@@ -180,12 +186,17 @@ func (s *spec) option(name, value string) bool {
 	return err == nil
 }
 
-func parseHost(s string) (netip.Addr, error) {
+// parseClients reads an address or a network; bits is 0 for an address.
+func parseClients(s string) (first netip.Addr, bits uint8, err error) {
 	p, err := netip.ParsePrefix(s)
-	if err == nil && !p.IsSingleIP() {
-		err = fmt.Errorf("%s is a network", s)
+	switch {
+	case err != nil || p.IsSingleIP():
+	case p.Bits() == 0 || p != p.Masked():
+		err = fmt.Errorf("%s is no network of clients", s)
+	default:
+		bits = uint8(p.Bits())
 	}
-	return p.Addr(), err
+	return p.Addr(), bits, err
 }
 
 // parseProto reads names and numbers: listings have had both.

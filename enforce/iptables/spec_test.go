@@ -37,6 +37,14 @@ func TestParseRule(t *testing.T) {
 		{"established", `-A X -s 192.0.2.7/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, spec{src: addr("192.0.2.7"), origin: true, target: "ACCEPT", unknown: true}},
 		{"a match we never write", `-A X -s 192.0.2.7/32 -i eth0 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
 		{"negated", `-A X ! -s 192.0.2.7/32 -j ACCEPT`, spec{src: addr("192.0.2.7"), target: "ACCEPT", unknown: true}},
+		{"prefix", `-A FWKNOP_INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 22 -m comment --comment "fwknopd:3:1d7e9a40" -j ACCEPT`,
+			spec{src: addr("192.0.2.0"), srcBits: 24, proto: enforce.TCP, dport: 22, comment: "fwknopd:3:1d7e9a40", target: "ACCEPT"}},
+		{"prefix of IPv6, output", `-A FWKNOP_OUTPUT -d 2001:db8::/64 -p tcp -m tcp --sport 22 -m comment --comment "fwknopd:3:1d7e9a40" -j ACCEPT`,
+			spec{dst: addr("2001:db8::"), dstBits: 64, proto: enforce.TCP, sport: 22, comment: "fwknopd:3:1d7e9a40", target: "ACCEPT"}},
+		{"everywhere", `-A X -s 0.0.0.0/0 -m comment --comment "fwknopd:3:1d7e9a40" -j ACCEPT`,
+			spec{src: addr("0.0.0.0"), comment: "fwknopd:3:1d7e9a40", target: "ACCEPT", unknown: true}},
+		{"network of the C daemon", `-A X -s 192.0.2.0/24 -m comment --comment _exp_1700000001 -j ACCEPT`,
+			spec{src: addr("192.0.2.0"), comment: "_exp_1700000001", target: "ACCEPT", unknown: true}},
 		{"network", `-A X -s 192.0.2.0/24 -j ACCEPT`, spec{src: addr("192.0.2.0"), target: "ACCEPT", unknown: true}},
 	} {
 		chain, got, ok := parseRule(c.line)

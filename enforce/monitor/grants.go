@@ -97,12 +97,29 @@ func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) 
 		if errs != nil {
 			ev.Err = errs[i]
 		}
+		if ev.Err != nil && grants[i].Also.IsValid() {
+			m.undo(ctx, grants[i])
+		}
 		if ev.Err == nil {
 			ev.Kind = m.record(grants[i], now)
 			ev.Blocked = m.recordBlocked(ctx, grants[i], now)
 		}
 		m.events.add(ev)
 		j.done(ev.Err)
+	}
+}
+
+// undo closes what a grant for two sources has opened before it failed: a client has both or
+// none, but for what was open already. m.mu must be held.
+func (m *Monitor) undo(ctx context.Context, g enforce.Grant) {
+	var fresh []enforce.Grant
+	for _, part := range g.Split() {
+		if !m.table.isOpen(part.Key()) {
+			fresh = append(fresh, part)
+		}
+	}
+	if err := enforce.Revoke(ctx, m.cfg.Firewall, fresh...); err != nil { // it ends by itself
+		m.events.add(Event{Time: m.lastReading.wall, Kind: Failed, Err: err})
 	}
 }
 

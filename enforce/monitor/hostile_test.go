@@ -106,6 +106,54 @@ func TestViolations(t *testing.T) {
 	}
 }
 
+// TestWiderGrants: a worker that is taken over gets no prefix that the stanza does not have,
+// and no second client.
+func TestWiderGrants(t *testing.T) {
+	policy := testPolicy
+	policy.Limits.Stanzas = slices.Clone(policy.Limits.Stanzas)
+	policy.Limits.Stanzas[1].Bits4, policy.Limits.Stanzas[1].Bits6 = 24, 64
+	r := newRig(t, func(c *Config) { c.Policy = policy })
+	conn, _ := wire(t, r)
+	const form = `{"Src":%q,"Bits":%d,"Also":%q,"Ports":[{"Proto":6,"Number":22}],"Expires":"2999-01-01T00:00:00Z","Stanza":%d}`
+	for i, c := range []struct {
+		grant string
+		ok    bool
+	}{
+		{fmt.Sprintf(form, "10.1.2.3", 24, "", 9), true},
+		{fmt.Sprintf(form, "10.1.2.3", 28, "", 9), true},
+		{fmt.Sprintf(form, "2001:db8::7", 64, "", 9), true},
+		{fmt.Sprintf(form, "10.1.2.3", 24, "", 3), false},
+		{fmt.Sprintf(form, "10.1.2.3", 23, "", 9), false},
+		{fmt.Sprintf(form, "10.1.2.3", 1, "", 9), false},
+		{fmt.Sprintf(form, "10.1.2.3", 33, "", 9), false},
+		{fmt.Sprintf(form, "10.1.2.3", 255, "", 9), false},
+		{fmt.Sprintf(form, "2001:db8::7", 24, "", 9), false},
+		{fmt.Sprintf(form, "::ffff:10.1.2.3", 120, "", 9), false},
+		{fmt.Sprintf(form, "224.0.0.1", 24, "", 9), false},
+		{fmt.Sprintf(form, "0.0.0.1", 24, "", 9), false},
+		{fmt.Sprintf(form, "10.1.2.3", 0, "10.1.2.4/32", 9), false},
+		{fmt.Sprintf(form, "10.1.2.3", 24, "0.0.0.0/0", 9), false},
+	} {
+		r.fw.Flush(ctx)
+		body := fmt.Sprintf(`{"id":%d,"op":"apply","body":%s}`, i+1, c.grant)
+		if _, err := conn.Write(frame(body)); err != nil {
+			t.Fatal(err)
+		}
+		var size [4]byte
+		if _, err := io.ReadFull(conn, size[:]); err != nil {
+			t.Fatal(err)
+		}
+		answer := make([]byte, binary.BigEndian.Uint32(size[:]))
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			t.Fatal(err)
+		}
+		open, err := r.fw.List(ctx)
+		if err != nil || (len(open) == 1) != c.ok || strings.Contains(string(answer), `"refused":true`) == c.ok {
+			t.Errorf("%s: %s, open %v, %v", c.grant, answer, open, err)
+		}
+	}
+}
+
 // TestOthersGrants: a worker that is taken over can neither see nor close what is open
 // for others. There is no request for it, also not one of the monitor's own methods: it
 // is not answered, ends the connection, and what follows it is not read.

@@ -214,3 +214,47 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("List = %+v, %v", open, err)
 	}
 }
+
+// halfBroken is a firewall that opens for clients of 10.0.0.0/8 alone, and says so only when
+// it comes to others.
+type halfBroken struct{ *enforce.Recorder }
+
+func (f halfBroken) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
+	_, revoked = f.Recorder.Change(ctx, nil, revoke)
+	opened = make([]error, len(open))
+	for i, g := range open {
+		for _, part := range g.Split() {
+			if !prefixes("10.0.0.0/8")[0].Contains(part.Src) {
+				opened[i] = enforce.ErrInvalid
+				continue
+			}
+			f.Recorder.Change(ctx, []enforce.Grant{part}, nil)
+		}
+	}
+	return opened, revoked
+}
+
+// TestTwoSourcesOrNone: where a firewall opens for one of two clients, the monitor closes
+// that again, but not what was open before.
+func TestTwoSourcesOrNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fw := halfBroken{new(enforce.Recorder)}
+		p := testPolicy
+		p.Limits.Stanzas = slices.Clone(p.Limits.Stanzas)
+		p.Limits.Stanzas[0].Two = true
+		r := newRig(t, func(c *Config) { c.Firewall, c.Policy = fw, p })
+		end := time.Now().Add(time.Minute)
+		r.mustApply(t, ssh(1, end))
+		for n := 1; n <= 2; n++ {
+			two := ssh(n, end)
+			two.Also = prefixes("2001:db8::7/128")[0]
+			if err := r.Apply(ctx, two); err == nil {
+				t.Error("half of a grant is taken for it")
+			}
+		}
+		open, err := fw.List(ctx)
+		if err != nil || len(open) != 1 || open[0].Key() != ssh(1, end).Key() || r.Len() != 1 {
+			t.Errorf("open: %v, %v", open, err)
+		}
+	})
+}

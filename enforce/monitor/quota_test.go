@@ -151,3 +151,25 @@ func TestMaxGrantsOfAdopted(t *testing.T) {
 		}
 	})
 }
+
+// A prefix counts as one grant, two sources as two.
+func TestMaxGrantsOfPrefixes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := limited(3)
+		p.Limits.Stanzas[0].Bits4, p.Limits.Stanzas[0].Two = 24, true
+		r := newRig(t, func(c *Config) { c.Policy = p })
+		wide, two := ssh(0, time.Now().Add(time.Minute)), ssh(1<<8, time.Now().Add(time.Minute))
+		wide.Bits, two.Also = 24, prefixes("10.2.0.0/24")[0]
+		r.mustApply(t, wide)
+		r.mustApply(t, two)
+		if n := r.Len(); n != 3 {
+			t.Errorf("%d open, want 3", n)
+		}
+		again := wide
+		again.Src, again.Expires = again.Src.Next(), again.Expires.Add(time.Minute)
+		r.mustApply(t, again) // another address of the prefix: the same grant
+		if errs := openAll(r, 7, 1, time.Now().Add(time.Minute)); refused(errs) != 1 || r.Len() != 3 {
+			t.Errorf("%v, %d open", errs, r.Len())
+		}
+	})
+}

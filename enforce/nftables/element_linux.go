@@ -24,7 +24,7 @@ type element struct {
 // elements returns what a grant of one port (see [enforce.Grant.Split]) needs.
 func elements(g enforce.Grant, guard enforce.Guard) (els []element) {
 	for _, r := range guard.Rules(g) {
-		e := element{elemKey{setID{role: r.Role, v6: r.Src.Is6()}, key{peer: r.Src}}, r.To}
+		e := element{elemKey{setID{role: r.Role, v6: r.Src.Is6(), bits: r.Bits}, key{peer: r.Src}}, r.To}
 		if r.Role == enforce.Masquerade {
 			e.set.role, e.set.masquerade = enforce.SNAT, true
 		}
@@ -47,7 +47,7 @@ func elements(g enforce.Grant, guard enforce.Guard) (els []element) {
 
 // rule is the inverse of elements.
 func (e element) rule() enforce.Rule {
-	r := enforce.Rule{Role: e.set.role, Src: e.key.peer, Dst: e.key.local, To: e.target}
+	r := enforce.Rule{Role: e.set.role, Src: e.key.peer, Bits: e.set.bits, Dst: e.key.local, To: e.target}
 	if e.set.masquerade {
 		r.Role = enforce.Masquerade
 	}
@@ -79,6 +79,7 @@ type listedElem struct {
 func assemble(all []listedElem) (gs []enforce.Grant) {
 	type tagged struct {
 		client netip.Addr
+		bits   uint8
 		tag    uint32
 	}
 	byKey := make(map[elemKey]listedElem, len(all))
@@ -91,7 +92,7 @@ func assemble(all []listedElem) (gs []enforce.Grant) {
 			ours = append(ours, e)
 		}
 	}
-	for _, group := range enforce.GroupBy(ours, func(e listedElem) tagged { return tagged{e.key.peer, e.comment.Tag} }) {
+	for _, group := range enforce.GroupBy(ours, func(e listedElem) tagged { return tagged{e.key.peer, e.set.bits, e.comment.Tag} }) {
 		gs = append(gs, join(addSharedElems(group, byKey)))
 	}
 	return gs
@@ -154,7 +155,7 @@ func join(group []listedElem) enforce.Grant {
 // decode reads an element; ok is false if its key is none of this set's.
 func (id setID) decode(el nft.SetElement, now time.Time) (e listedElem, ok bool) {
 	e.set = id
-	if e.key, ok = id.unmarshal(el.Key); !ok {
+	if e.key, ok = id.unmarshal(el.Key); !ok || !id.isMasked(e.key.peer) {
 		return listedElem{}, false
 	}
 	if id.isMap() {

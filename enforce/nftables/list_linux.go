@@ -131,8 +131,9 @@ func (b *Backend) readSet(s *nft.Set) (all []listedElem, err error) {
 			return nil, err
 		}
 		now := time.Now()
+		id, _ := parseSetID(s.Name)
 		for _, el := range els {
-			e, ok := setIDs[s.Name].decode(el, now)
+			e, ok := id.decode(el, now)
 			if ok && !seen[e.element] {
 				seen[e.element] = true
 				e.place = Place{s.Table.Family, s.Table.Name, s.Name}

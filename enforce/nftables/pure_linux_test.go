@@ -2,6 +2,7 @@ package nftables
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -73,9 +74,11 @@ func everyForm() (gs []enforce.Grant) {
 			{Ports: tcp(8022), Output: true, NAT: &enforce.NAT{Target: target(22), Local: true}},
 			{All: true, NAT: &enforce.NAT{Target: target(0), Local: true}},
 		} {
-			g.Src, g.Stanza = src, len(gs)+1
-			g.Expires = epoch.Add(time.Duration(len(gs)) * time.Minute)
-			gs = append(gs, g.Normal())
+			for _, bits := range []uint8{0, 24} {
+				g.Src, g.Bits, g.Stanza = src, bits, len(gs)+1
+				g.Expires = epoch.Add(time.Duration(len(gs)) * time.Minute)
+				gs = append(gs, g.Normal())
+			}
 		}
 	}
 	return gs
@@ -147,6 +150,36 @@ func TestElementsShared(t *testing.T) {
 	}
 }
 
+// TestDecodeUnmasked: an element with bits that the rule clears matches nothing, and is no
+// grant.
+func TestDecodeUnmasked(t *testing.T) {
+	id := setID{role: enforce.Input, shape: withProto | withPort, bits: 24}
+	for text, want := range map[string]bool{"192.0.2.0": true, "192.0.2.7": false} {
+		el := element{elemKey{id, key{peer: addr(text), proto: 6, port: 22}}, netip.AddrPort{}}.encode(time.Minute, "")
+		if _, ok := id.decode(el, epoch); ok != want {
+			t.Errorf("%s: %v, want %v", text, ok, want)
+		}
+	}
+}
+
+// TestMaskedLookup: the rule of a set of prefixes clears what is behind the prefix.
+func TestMaskedLookup(t *testing.T) {
+	for _, id := range []setID{{bits: 20}, {bits: 60, v6: true, shape: withLocal | withProto | withPort}} {
+		r := id.lookupRule(&ownTable)
+		i := slices.IndexFunc(r.Exprs, func(e expr.Any) bool { _, ok := e.(*expr.Bitwise); return ok })
+		if i < 0 {
+			t.Fatalf("%s: no mask", id)
+		}
+		b := r.Exprs[i].(*expr.Bitwise)
+		if ones, size := net.IPMask(b.Mask).Size(); ones != int(id.bits) || size != 8*id.addrLen() || int(b.Len) != len(b.Xor) || b.DestRegister != firstReg {
+			t.Errorf("%s: %+v", id, b)
+		}
+		if _, ok := r.Exprs[i-1].(*expr.Payload); !ok {
+			t.Errorf("%s: the mask is not for the client's address", id)
+		}
+	}
+}
+
 // TestDecodeForeign: elements that were added by hand, or that are not whole.
 func TestDecodeForeign(t *testing.T) {
 	id := setID{role: enforce.Input, shape: withProto | withPort}
@@ -205,9 +238,17 @@ func TestSetNames(t *testing.T) {
 		{role: enforce.DNAT, shape: withProto}:                                                    "fwknop_dnat4_proto",
 		{role: enforce.SNAT, shape: withLocal}:                                                    "fwknop_snat4_dst_all",
 		{role: enforce.SNAT, v6: true, shape: withLocal | withProto | withPort, masquerade: true}: "fwknop_masquerade6_dst",
+		{role: enforce.Input, shape: withProto | withPort, bits: 24}:                              "fwknop_input4_net24",
+		{role: enforce.DNAT, v6: true, shape: withLocal | withProto | withPort, bits: 64}:         "fwknop_dnat6_dst_net64",
 	} {
-		if id.String() != want || setIDs[want] != id {
+		if got, ok := parseSetID(want); id.String() != want || !ok || got != id {
 			t.Errorf("%+v is %q, want %q", id, id, want)
+		}
+	}
+	for _, name := range []string{"input", "fwknop_input4_net", "fwknop_input4_net0", "fwknop_input4_net32", "fwknop_input4_net024", "fwknop_input4_net+24",
+		"fwknop_input6_net128", "fwknop_input4_net24_net24", "fwknop_input4_net24_dst", "fwknop_input4_net300", "_net24"} {
+		if id, ok := parseSetID(name); ok {
+			t.Errorf("%q is taken for %+v", name, id)
 		}
 	}
 	if want := 2 * len(shapes) * (int(roles) + 1); len(setIDs) != want {

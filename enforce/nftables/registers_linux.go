@@ -234,12 +234,12 @@ func (r *registers) payload(e *expr.Payload, p *ruleset.Packet) {
 	case e.Base != expr.PayloadBaseNetworkHeader:
 	case p.V6:
 		h.put(6, known8(uint8(p.Proto)))
-		h.addr(srcOffset6, p.Src)
-		h.addr(dstOffset6, p.Dst)
+		h.addr(srcOffset6, p.Src, p.SrcBits)
+		h.addr(dstOffset6, p.Dst, p.DstBits)
 	default:
 		h.put(9, known8(uint8(p.Proto)))
-		h.addr(srcOffset4, p.Src)
-		h.addr(dstOffset4, p.Dst)
+		h.addr(srcOffset4, p.Src, p.SrcBits)
+		h.addr(dstOffset4, p.Dst, p.DstBits)
 	}
 	from := min(int(e.Offset), len(h.data))
 	to := min(from+int(e.Len), len(h.data))
@@ -259,10 +259,16 @@ func (h *header) put(at int, data []byte) {
 	}
 }
 
-func (h *header) addr(at int, a netip.Addr) {
-	if a.IsValid() {
-		h.put(at, a.AsSlice())
+// addr puts an address, as far as whole bytes of it are known; bits 0: all.
+func (h *header) addr(at int, a netip.Addr, bits uint8) {
+	if !a.IsValid() {
+		return
 	}
+	known := a.AsSlice()
+	if bits != 0 {
+		known = known[:bits/8]
+	}
+	h.put(at, known)
 }
 
 func (h *header) port(at int, port uint16) {

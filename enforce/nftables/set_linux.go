@@ -2,8 +2,11 @@ package nftables
 
 import (
 	"encoding/binary"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	nft "github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -51,9 +54,13 @@ type setID struct {
 	v6         bool
 	shape      shape
 	masquerade bool // in role SNAT: a plain set, not a map
+	// bits is how many leading bits of the client's address the key has, the others are
+	// cleared; 0: all. Each length has a set, so that its keys do not overlap.
+	bits uint8
 }
 
-// String is the set's name: fwknop_input4, fwknop_dnat6_dst, fwknop_masquerade4_all.
+// String is the set's name: fwknop_input4, fwknop_dnat6_dst, fwknop_masquerade4_all,
+// fwknop_input4_net24.
 func (id setID) String() string {
 	family := "4"
 	if id.v6 {
@@ -63,17 +70,35 @@ func (id setID) String() string {
 	if id.masquerade {
 		name = "masquerade"
 	}
-	return "fwknop_" + name + family + id.shape.String()
+	name = "fwknop_" + name + family + id.shape.String()
+	if id.bits != 0 {
+		name += ofPrefixes + strconv.Itoa(int(id.bits))
+	}
+	return name
 }
 
-// setIDs is the inverse of setID.String.
+// ofPrefixes, with their length, ends the name of a set of prefixes.
+const ofPrefixes = "_net"
+
+// parseSetID is the inverse of setID.String; ok is false for a name that is none of ours.
+func parseSetID(name string) (id setID, ok bool) {
+	base, length, prefixes := strings.Cut(name, ofPrefixes)
+	if id, ok = setIDs[base]; !ok || !prefixes {
+		return id, ok
+	}
+	n, err := strconv.ParseUint(length, 10, 8)
+	id.bits = uint8(n)
+	return id, err == nil && n > 0 && int(n) < 8*id.addrLen() && id.String() == name
+}
+
+// setIDs are those of single addresses, by their names.
 var setIDs = func() map[string]setID {
 	ids := make(map[string]setID)
 	for role := range roles {
 		for _, s := range shapes {
 			for _, v6 := range []bool{false, true} {
 				for _, masq := range []bool{false, role == enforce.SNAT} {
-					id := setID{role, v6, s, masq}
+					id := setID{role: role, v6: v6, shape: s, masquerade: masq}
 					ids[id.String()] = id
 				}
 			}
@@ -184,6 +209,11 @@ func (id setID) unmarshal(b []byte) (k key, ok bool) {
 	return k, ok
 }
 
+// isMasked reports whether a client's address is one that a packet can have in this set.
+func (id setID) isMasked(peer netip.Addr) bool {
+	return id.bits == 0 || netip.PrefixFrom(peer, int(id.bits)).Masked().Addr() == peer
+}
+
 // marshalTarget is the value of a map.
 func (id setID) marshalTarget(t netip.AddrPort) []byte {
 	b := t.Addr().AsSlice()
@@ -266,7 +296,7 @@ func matchLocal() []expr.Any {
 // isOutdated reports whether an earlier version wrote a rule of our chain that rewrites
 // the destination of what is sent to other hosts too.
 func isOutdated(role enforce.Role, r *nft.Rule) bool {
-	_, ours := setIDs[ruleComment(r)]
+	_, ours := parseSetID(ruleComment(r))
 	return ours && role == enforce.DNAT && !slices.ContainsFunc(r.Exprs, func(e expr.Any) bool {
 		_, ok := e.(*expr.Fib)
 		return ok
@@ -278,6 +308,9 @@ func (id setID) loadKey() (exprs []expr.Any) {
 	reg := uint32(firstReg)
 	peer, local, port := id.offsets()
 	exprs = append(exprs, id.loadAddr(&reg, peer))
+	if id.bits != 0 {
+		exprs = append(exprs, id.maskPeer())
+	}
 	switch {
 	case id.shape&withLocal == 0:
 	case id.role == enforce.Guarded:
@@ -307,6 +340,14 @@ func (id setID) loadAddr(reg *uint32, offset uint32) expr.Any {
 	load := &expr.Payload{DestRegister: *reg, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: n}
 	*reg += n / 4
 	return load
+}
+
+// maskPeer clears the bits of the client's address behind the prefix, as in
+// "ip saddr & 255.255.255.0".
+func (id setID) maskPeer() expr.Any {
+	n := id.addrLen()
+	mask := net.CIDRMask(int(id.bits), 8*n)
+	return &expr.Bitwise{SourceRegister: firstReg, DestRegister: firstReg, Len: uint32(n), Mask: mask, Xor: make([]byte, n)}
 }
 
 // offsets returns where the client's address, the other address and our port are:

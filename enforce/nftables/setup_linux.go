@@ -119,7 +119,7 @@ func (b *Backend) readPlacement(p *placement, ours *nft.Chain, rules map[string]
 	}
 	p.sets = make(map[setID]*nft.Set)
 	for _, s := range sets {
-		if id := setIDs[s.Name]; id.role == p.role {
+		if id, _ := parseSetID(s.Name); id.role == p.role {
 			p.sets[id] = id.set(p.table)
 		}
 	}
@@ -385,7 +385,7 @@ func (b *Backend) ourSets(t *nft.Table) ([]*nft.Set, error) {
 		return nil, fmt.Errorf("list sets: %w", err)
 	}
 	return slices.DeleteFunc(sets, func(s *nft.Set) bool {
-		_, ours := setIDs[s.Name]
+		_, ours := parseSetID(s.Name)
 		return !ours
 	}), nil
 }

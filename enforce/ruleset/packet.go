@@ -22,6 +22,8 @@ type Packet struct {
 	Hook         Hook
 	V6           bool
 	Src, Dst     netip.Addr
+	SrcBits      uint8 // how many leading bits of Src are known; 0: all
+	DstBits      uint8
 	Proto        enforce.Proto
 	Sport, Dport uint16
 	State        State
@@ -50,6 +52,7 @@ func (p *Packet) TCPFlags() uint8 {
 func (p Packet) reply(hook Hook) Packet {
 	p.Hook, p.State = hook, Established
 	p.Src, p.Dst, p.Sport, p.Dport = p.Dst, p.Src, p.Dport, p.Sport
+	p.SrcBits, p.DstBits = p.DstBits, p.SrcBits
 	return p
 }
 
@@ -57,6 +60,18 @@ func (p Packet) reply(hook Hook) Packet {
 func (p Packet) on(hook Hook) Packet {
 	p.Hook, p.State = hook, New
 	return p
+}
+
+// In reports whether an address, of which that many bits are known (0: all), lies in a
+// network.
+func In(a netip.Addr, bits uint8, net netip.Prefix) Truth {
+	if bits == 0 || int(bits) >= net.Bits() {
+		return Of(net.Contains(a))
+	}
+	if known := netip.PrefixFrom(a, int(bits)); known.Overlaps(net) {
+		return Maybe
+	}
+	return No
 }
 
 // Packets returns those that must pass for a connection that g is for: the first one of
@@ -69,7 +84,7 @@ func Packets(g enforce.Grant) (ps []Packet) {
 }
 
 func packetsOf(g enforce.Grant) []Packet {
-	p := Packet{V6: g.Src.Is6(), Src: g.Src, Dst: g.Dst}
+	p := Packet{V6: g.Src.Is6(), Src: g.Src, SrcBits: g.Bits, Dst: g.Dst}
 	if len(g.Ports) == 1 {
 		p.Proto, p.Dport = g.Ports[0].Proto, g.Ports[0].Number
 	}

@@ -160,3 +160,27 @@ func TestCutsConnections(t *testing.T) {
 type rule func(*Packet) ([]Verdict, Truth)
 
 func (r rule) Judge(p *Packet) ([]Verdict, Truth) { return r(p) }
+
+// TestIn: of a prefix it is known whether it lies in a network, only if that holds all of it
+// or nothing.
+func TestIn(t *testing.T) {
+	for _, c := range []struct {
+		addr string
+		bits uint8
+		net  string
+		want Truth
+	}{
+		{"192.0.2.7", 0, "192.0.2.0/24", Yes},
+		{"192.0.2.7", 0, "192.0.2.8/32", No},
+		{"192.0.2.0", 24, "192.0.0.0/16", Yes},
+		{"192.0.2.0", 24, "192.0.2.0/24", Yes},
+		{"192.0.2.0", 24, "192.0.2.66/32", Maybe},
+		{"192.0.2.0", 24, "192.0.3.0/25", No},
+		{"2001:db8::", 64, "2001:db8::1/128", Maybe},
+		{"2001:db8::", 64, "192.0.2.0/24", No},
+	} {
+		if got := In(netip.MustParseAddr(c.addr), c.bits, netip.MustParsePrefix(c.net)); got != c.want {
+			t.Errorf("%s/%d in %s: %v, want %v", c.addr, c.bits, c.net, got, c.want)
+		}
+	}
+}

@@ -64,6 +64,7 @@ const (
 	Listen           // [Endpoint]
 	TimeWindow       // [schedule.Window]
 	UseLimit         // [schedule.Uses]
+	Prefixes         // [PrefixLengths]
 )
 
 // Versions is the set of fwknop versions that have a keyword.

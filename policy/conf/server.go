@@ -62,7 +62,8 @@ type Server struct {
 	DigestFile           string
 	DigestPersistence    bool
 	Blacklist            Nets
-	RequireSourceAddress bool // 0.0.0.0 in a message is refused for every stanza
+	MaxGrantPrefix       PrefixLengths // MAX_GRANT_PREFIX; zero: no prefixes (our keyword)
+	RequireSourceAddress bool          // 0.0.0.0 in a message is refused for every stanza
 	OverHTTP             bool
 	AnyUserAgent         bool
 	XForwardedFor        bool

@@ -113,6 +113,8 @@ func TestFields(t *testing.T) {
 			fits = k.Kind == TimeWindow
 		case *schedule.Uses:
 			fits = k.Kind == UseLimit
+		case *PrefixLengths:
+			fits = k.Kind == Prefixes
 		case *[]Expectation:
 			fits = k.Kind == Expect
 		}

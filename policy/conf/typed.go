@@ -23,6 +23,13 @@ const (
 	ModeShared                // SHARED_SEQUENCE
 )
 
+// The values of GRANT_ADDRESS.
+const (
+	AddressInside = "inside" // the address in the message; for 0.0.0.0 that of the packet
+	AddressPacket = "packet" // the source of the packet, or what a proxy says it is
+	AddressBoth   = "both"   // each of them
+)
+
 // A Stanza is one block of access.conf, from SOURCE to the next, as the engine
 // uses it.
 type Stanza struct {
@@ -62,6 +69,8 @@ type Stanza struct {
 	InternalNets        Nets           // INTERNAL_NET_ACCESS; zero: any
 	ForceNAT            netip.AddrPort // zero: none
 	MaxGrants           int            // MAX_GRANTS: open at a time (our keyword)
+	GrantAddress        string         // GRANT_ADDRESS: [AddressInside] and so on (our keyword)
+	GrantPrefix         PrefixLengths  // GRANT_PREFIX (our keyword)
 	ForwardAll          bool
 	ForceSNAT           netip.Addr
 	ForceMasquerade     bool
@@ -207,6 +216,12 @@ func (a *Access) WantsSystem() bool {
 
 // WantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
 func (s *Stanza) WantsSystem() bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
+
+// GrantsPacket reports whether the source of the packet is let in, whatever address the
+// message has (GRANT_ADDRESS packet, both).
+func (s *Stanza) GrantsPacket() bool {
+	return s.GrantAddress == AddressPacket || s.GrantAddress == AddressBoth
+}
 
 // ForcesNAT reports that every message through the stanza is translated, whatever it
 // asks for. FORWARD_ALL alone only widens requests for NAT; with a source address for

@@ -60,7 +60,7 @@ func terms(s *conf.Stanza) []any {
 		return s.CmdRegex.String()
 	}
 	return []any{s.Dialect, s.EncryptionMode, s.HMACType, s.SourceAddress, s.PermitClientTimeout, s.ForwardAccess, s.ForwardAll,
-		s.OutputAccess, s.InternalNets, s.ForceNAT, s.DisableDNAT, s.MaxAccessTimeout, regex()}
+		s.OutputAccess, s.InternalNets, s.ForceNAT, s.DisableDNAT, s.MaxAccessTimeout, s.GrantAddress, s.GrantPrefix, regex()}
 }
 
 func containsAll[T comparable](all, some []T) bool {

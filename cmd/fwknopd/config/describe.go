@@ -190,6 +190,9 @@ func (s description) openings() []string {
 		w += " or as long as the client says, at most " + seconds(s.MaxAccessTimeout)
 	}
 	out := []string{w}
+	if whom := s.grantedTo(); whom != "" {
+		out = append(out, whom)
+	}
 	if nat := s.natTerms(); nat != "" {
 		out = append(out, nat)
 	}
@@ -197,6 +200,53 @@ func (s description) openings() []string {
 		out = append(out, "opens the output chain as well")
 	}
 	return out
+}
+
+// grantedTo names the addresses that are let in, "" if it is the one in the message.
+func (s description) grantedTo() string {
+	whom := map[string]string{conf.AddressPacket: "the source of the packet", conf.AddressBoth: "the address in the message and the source of the packet"}[s.GrantAddress]
+	if s.Mode == conf.ModeShared {
+		whom = ""
+	}
+	var wide []string
+	for _, f := range prefixFamilies(s.GrantPrefix) {
+		wide = append(wide, fmt.Sprintf("the /%d of %s client (%s addresses)", f.Bits, f.client, f.addresses()))
+	}
+	switch {
+	case len(wide) == 0 && whom == "":
+		return ""
+	case len(wide) == 0:
+		return "lets in " + whom
+	case whom == "":
+		return "lets in " + strings.Join(wide, " and ")
+	}
+	return "lets in " + whom + ", with " + strings.Join(wide, " and ")
+}
+
+// A prefixFamily is the GRANT_PREFIX of one address family.
+type prefixFamily struct {
+	client string // "an IPv4"
+	Bits   int
+	host   int // how many bits are left to the hosts
+}
+
+// prefixFamilies returns the families of which a prefix is let in.
+func prefixFamilies(l conf.PrefixLengths) (fs []prefixFamily) {
+	if n := int(l.V4); n != 0 {
+		fs = append(fs, prefixFamily{"an IPv4", n, 32 - n})
+	}
+	if n := int(l.V6); n != 0 {
+		fs = append(fs, prefixFamily{"an IPv6", n, 128 - n})
+	}
+	return fs
+}
+
+// addresses returns how many there are, as a number or a power of two.
+func (f prefixFamily) addresses() string {
+	if f.host < 32 {
+		return fmt.Sprint(1 << f.host)
+	}
+	return fmt.Sprintf("2^%d", f.host)
 }
 
 func (s description) opening() string {

@@ -55,6 +55,18 @@ func TestWords(t *testing.T) {
 			"an SPA message with the key (cbc, HMAC sha256)",
 			"opens any port the client asks for but never tcp/25 for 30 seconds or as long as the client says, at most 300 seconds",
 			"ends on 2033-05-18T03:33:19Z"}},
+		{"prefixes", "MAX_GRANT_PREFIX 20/48;\n", c26("OPEN_PORTS tcp/22", "GRANT_PREFIX 20/64"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"lets in the /20 of an IPv4 client (4096 addresses) and the /64 of an IPv6 client (2^64 addresses)"}},
+		{"both addresses", "", c26("OPEN_PORTS tcp/22", "GRANT_ADDRESS both"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"lets in the address in the message and the source of the packet"}},
+		{"prefix of the packet", "MAX_GRANT_PREFIX 24/;\n", c26("OPEN_PORTS tcp/22", "GRANT_ADDRESS packet", "GRANT_PREFIX 24/"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"lets in the source of the packet, with the /24 of an IPv4 client (256 addresses)"}},
 		{"shared sequence", "", "SOURCE: 192.0.2.0/24;\nSHARED_SEQUENCE: tcp/1, udp/2;\nOPEN_PORTS: tcp/22;\nKNOCK_LIMIT: 3;\nMIN_TIME_DIFF: 1;\nMAX_TIME_DIFF: 9;\nREQUIRE_OS_REGEX: linux;\nFW_ACCESS_TIMEOUT: 1;\n", []string{
 			"packets from 192.0.2.0/24",
 			"who knocks tcp/1, udp/2, within 60 seconds, more than 1 second apart, less than 9 seconds apart, at most 3 times a source, from a system like linux",

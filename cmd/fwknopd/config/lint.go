@@ -60,6 +60,7 @@ func (d *linter) lintStanza(s *conf.Stanza) {
 	d.commands()
 	d.authentication()
 	d.gpg()
+	d.clients()
 	d.openings()
 }
 
@@ -237,6 +238,22 @@ func (d *linter) gpg() {
 	}
 	if g.UseOptions {
 		d.warn("GPG_USE_OPTIONS", "the options file of the home directory can weaken gpg")
+	}
+}
+
+// clients warns of addresses that are let in without the client's word.
+func (d *linter) clients() {
+	s := d.s
+	if !s.GrantsPacket() || s.Mode == conf.ModeShared || s.DisableAccess {
+		return
+	}
+	always := s.SourceAddress.IsZero() || d.server.RequireSourceAddress
+	switch {
+	case d.unsure:
+	case always && s.GrantAddress == conf.AddressBoth:
+		d.warn("GRANT_ADDRESS", "both never lets in two: REQUIRE_SOURCE_ADDRESS refuses a packet from another address than the message has")
+	case !always:
+		d.warn("GRANT_ADDRESS", "%s lets in the source of the packet: an attacker who can catch it and send it first from elsewhere gets in", s.GrantAddress)
 	}
 }
 

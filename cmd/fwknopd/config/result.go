@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"math/big"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy/conf"
@@ -41,6 +42,34 @@ type stanza struct {
 	Name   string   `json:"name,omitempty"`
 	Allows []string `json:"allows"`
 	Off    bool     `json:"off,omitempty"` // ENABLED N: it takes no part
+	// Clients are the addresses that are let in; nil: the one in the message.
+	Clients *clients `json:"clients,omitempty"`
+}
+
+// clients are the addresses that a stanza lets in.
+type clients struct {
+	Address string  `json:"address"` // GRANT_ADDRESS
+	IPv4    *prefix `json:"ipv4,omitempty"`
+	IPv6    *prefix `json:"ipv6,omitempty"`
+}
+
+// A prefix is the GRANT_PREFIX of one address family.
+type prefix struct {
+	Length    int      `json:"length"`
+	Addresses *big.Int `json:"addresses"`
+}
+
+func clientsOf(s *conf.Stanza) *clients {
+	if !s.GrantsPacket() && s.GrantPrefix.IsZero() {
+		return nil
+	}
+	of := func(bits uint8, size int) *prefix {
+		if bits == 0 {
+			return nil
+		}
+		return &prefix{int(bits), new(big.Int).Lsh(big.NewInt(1), uint(size-int(bits)))}
+	}
+	return &clients{s.GrantAddress, of(s.GrantPrefix.V4, 32), of(s.GrantPrefix.V6, 128)}
 }
 
 func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
@@ -52,7 +81,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for s := range l.Access.All() {
-		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s), !s.Enabled})
+		r.Stanzas = append(r.Stanzas, stanza{s.Pos.File, s.Pos.Line, s.Number, s.Name, describeStanza(s), !s.Enabled, clientsOf(s)})
 	}
 	return r
 }

@@ -60,7 +60,7 @@ const (
 
 // A Selection selects grants; the zero value selects all.
 type Selection struct {
-	Src    netip.Prefix `json:"src"`
+	Src    netip.Prefix `json:"src"`            // grants that let in one of these addresses
 	Port   enforce.Port `json:"port"`           // zero: any
 	Stanza int          `json:"stanza"`         // the line of SOURCE; zero: any
 	Name   string       `json:"name,omitempty"` // NAME or line, which who has the configuration makes Stanza
@@ -85,9 +85,10 @@ type Addition struct {
 	Stanza string         `json:"stanza"` // NAME or line; "": the one that offers it
 }
 
-// Matches reports whether g is selected; of a grant with several ports one suffices.
+// Matches reports whether g is selected; of a grant with several ports one suffices, and of
+// one for a prefix one address.
 func (s Selection) Matches(g enforce.Grant) bool {
-	if s.Src.IsValid() && !s.Src.Contains(g.Src.Unmap()) || s.Stanza != 0 && s.Stanza != g.Stanza || s.Key != "" && s.Key != g.Key() {
+	if s.Src.IsValid() && !g.Overlaps(s.Src) || s.Stanza != 0 && s.Stanza != g.Stanza || s.Key != "" && s.Key != g.Key() {
 		return false
 	}
 	if s.Port == (enforce.Port{}) {

@@ -83,7 +83,9 @@ func allowance(s *conf.Server, st *conf.Stanza) (enforce.Allowance, error) {
 	if len(s.Blacklist.Exclude) == 0 {
 		a.Exclude = s.Blacklist.Include
 	}
-	if st.Mode == conf.ModeShared { // the source of the knocks is what gets access
+	prefix := st.GrantPrefix.Cap(s.MaxGrantPrefix)
+	a.Bits4, a.Bits6, a.Two = prefix.V4, prefix.V6, st.GrantAddress == conf.AddressBoth
+	if st.Mode == conf.ModeShared || st.GrantAddress == conf.AddressPacket && !s.XForwardedFor { // the source of the packet is what gets access
 		a.Source, a.Exclude = st.Source.Include, append(a.Exclude[:len(a.Exclude):len(a.Exclude)], st.Source.Exclude...)
 	}
 	if st.Mode != conf.ModeSPA {

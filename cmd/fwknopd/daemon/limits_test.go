@@ -40,6 +40,8 @@ func grant(change func(*enforce.Grant)) enforce.Grant {
 
 // The limits permit what access.conf permits, and no more.
 func TestLimitsFollowStanzas(t *testing.T) {
+	bits := func(n uint8) func(*enforce.Grant) { return func(g *enforce.Grant) { g.Bits = n } }
+	two := func(g *enforce.Grant) { g.Also = netip.MustParsePrefix("198.51.100.9/32") }
 	port := func(n uint16) func(*enforce.Grant) { return func(g *enforce.Grant) { g.Ports[0].Number = n } }
 	nat := func(to string, local bool) func(*enforce.Grant) {
 		return func(g *enforce.Grant) { g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort(to), Local: local} }
@@ -60,6 +62,19 @@ func TestLimitsFollowStanzas(t *testing.T) {
 		{"icmp", nil, func(s *conf.Stanza) { s.OpenPorts = []conf.Port{ping} }, func(g *enforce.Grant) { g.Ports = []enforce.Port{{Proto: 1}} }, true},
 		{"any address inside the message", nil, nil, func(g *enforce.Grant) { g.Src = addr("203.0.113.9") }, true},
 		{"IPv6 inside", nil, nil, func(g *enforce.Grant) { g.Src = addr("2001:db8::1") }, true},
+		{"prefix", func(s *conf.Server) { s.MaxGrantPrefix.V4 = 24 }, func(s *conf.Stanza) { s.GrantPrefix.V4 = 24 }, bits(24), true},
+		{"prefix of none", func(s *conf.Server) { s.MaxGrantPrefix.V4 = 24 }, nil, bits(24), false},
+		{"prefix wider than the stanza's", func(s *conf.Server) { s.MaxGrantPrefix.V4 = 16 }, func(s *conf.Stanza) { s.GrantPrefix.V4 = 24 }, bits(16), false},
+		{"prefix wider than MAX_GRANT_PREFIX", func(s *conf.Server) { s.MaxGrantPrefix.V4 = 24 }, func(s *conf.Stanza) { s.GrantPrefix.V4 = 16 }, bits(16), false},
+		{"prefix without MAX_GRANT_PREFIX", nil, func(s *conf.Stanza) { s.GrantPrefix.V4 = 24 }, bits(24), false},
+		{"prefix around a blacklisted address", func(s *conf.Server) { s.MaxGrantPrefix.V4, s.Blacklist = 24, nets("192.0.2.66/32") },
+			func(s *conf.Stanza) { s.GrantPrefix.V4 = 24 }, bits(24), false},
+		{"two", nil, func(s *conf.Stanza) { s.GrantAddress = conf.AddressBoth }, two, true},
+		{"two of one", nil, func(s *conf.Stanza) { s.GrantAddress = conf.AddressPacket }, two, false},
+		{"source of the packet", nil, func(s *conf.Stanza) { s.GrantAddress, s.Source = conf.AddressPacket, nets("192.0.2.0/24") }, nil, true},
+		{"not the source of a packet", nil, func(s *conf.Stanza) { s.GrantAddress, s.Source = conf.AddressPacket, nets("198.51.100.0/24") }, nil, false},
+		{"from a proxy", func(s *conf.Server) { s.XForwardedFor = true },
+			func(s *conf.Stanza) { s.GrantAddress, s.Source = conf.AddressPacket, nets("198.51.100.0/24") }, nil, true},
 		{"blacklisted", func(s *conf.Server) { s.Blacklist = nets("203.0.113.0/24") }, nil, func(g *enforce.Grant) { g.Src = addr("203.0.113.9") }, false},
 		{"too long", nil, nil, func(g *enforce.Grant) { g.Expires = now.Add(2 * time.Hour) }, false},
 		{"client timeout", nil, func(s *conf.Stanza) { s.PermitClientTimeout, s.MaxAccessTimeout = true, 3*time.Hour },
@@ -155,5 +170,12 @@ func TestCommandLimits(t *testing.T) {
 	}
 	if _, err := limits.Command(3, "192.0.2.7", "/bin/sh", now); err == nil {
 		t.Error("another command was accepted")
+	}
+}
+
+// Both sides of the boundary have the same bounds of a prefix.
+func TestPrefixBounds(t *testing.T) {
+	if conf.MinPrefix4 != enforce.MinBits4 || conf.MinPrefix6 != enforce.MinBits6 {
+		t.Error("access.conf and the limits differ in how wide a prefix may be")
 	}
 }

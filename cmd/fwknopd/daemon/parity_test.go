@@ -68,6 +68,7 @@ var serverSettings = []setting{
 	{"ENABLE_EXT_CMD_PREFIX", []string{"Y"}, ""},
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
 	{"PCAP_CMD_TIMEOUT", []string{"5"}, "1.9"},
+	{"MAX_GRANT_PREFIX", []string{"16/48", "24/64"}, ""},
 }
 
 var stanzaSettings = []setting{
@@ -92,6 +93,8 @@ var stanzaSettings = []setting{
 	{"CMD_SHELL", []string{"Y"}, ""},
 	{"EXTERNAL_CMD_SHELL", []string{"Y"}, ""},
 	{"ACCESS_WINDOW", []string{"Sun 10:00-13:10 Europe/Berlin", "daily 11:00-24:00 UTC", "Sun 11:30-01:00 UTC", "Mon 08:00-18:00 UTC", "daily 00:00-24:00 UTC"}, ""},
+	{"GRANT_ADDRESS", []string{"packet", "both"}, ""},
+	{"GRANT_PREFIX", []string{"24/64", "28/", "/64", "16/48"}, ""},
 }
 
 // pairs are the commands that replace rules.

@@ -136,12 +136,13 @@ func milliseconds(d time.Duration) string {
 
 // addressKey sorts addresses as numbers, IPv4 first.
 func addressKey(addr string) string {
-	a, err := netip.ParseAddr(addr)
+	first, length, _ := strings.Cut(addr, "/") // of a prefix
+	a, err := netip.ParseAddr(first)
 	if err != nil {
 		return "~" + addr
 	}
 	key := a.As16()
-	return hex.EncodeToString(key[:])
+	return hex.EncodeToString(key[:]) + length
 }
 
 // portKey sorts "tcp/22" by protocol, then by number.

@@ -28,6 +28,9 @@ func fill(t *testing.T, v reflect.Value) {
 	case *netip.AddrPort:
 		*x = netip.MustParseAddrPort("192.0.2.7:62201")
 		return
+	case *netip.Prefix:
+		*x = netip.MustParsePrefix("2001:db8::/64")
+		return
 	}
 	switch {
 	case v.Kind() == reflect.Bool:

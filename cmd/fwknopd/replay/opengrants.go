@@ -3,6 +3,7 @@ package replay
 import (
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
@@ -25,9 +26,9 @@ type openGrants struct {
 	refusal monitor.Event // returned by enter
 }
 
-// portsOnly reports whether a grant opens ports to a client and does nothing else.
+// portsOnly reports whether a grant opens ports to one address and does nothing else.
 func portsOnly(g *enforce.Grant) bool {
-	return g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
+	return g.IsHost() && g.NAT == nil && g.External == nil && !g.All && !g.Output && !g.Dst.IsValid()
 }
 
 // grantKind returns a number for what g does apart from its ports and client:
@@ -37,6 +38,11 @@ func (o *openGrants) grantKind(g *enforce.Grant) uint32 {
 		return onlyPort
 	}
 	key := g.Key()
+	if rest := *g; g.Bits != 0 {
+		if rest.Bits = 0; portsOnly(&rest) {
+			key = strconv.Itoa(int(g.Bits)) // a prefix is told apart from its first address alone
+		}
+	}
 	n, known := o.kinds[key]
 	if !known {
 		if o.kinds == nil {
@@ -49,8 +55,14 @@ func (o *openGrants) grantKind(g *enforce.Grant) uint32 {
 }
 
 // forEachPort calls visit for each port of a grant, or once if it is one unit, see
-// [enforce.Grant.Split].
+// [enforce.Grant.Split]; for each of its sources.
 func (o *openGrants) forEachPort(g *enforce.Grant, visit func(enforce.Port, portKey)) {
+	if g.Also.IsValid() {
+		for _, one := range g.BySource() {
+			o.forEachPort(&one, visit)
+		}
+		return
+	}
 	k := portKey{src: g.Src.As16(), kind: o.grantKind(g)}
 	if isOneUnit(g) {
 		visit(enforce.Port{}, k)
@@ -124,17 +136,53 @@ func (o *openGrants) popExpired(now time.Time) *report.Entry {
 // expire removes the expired ports of e from the table and drops all others from e.
 // It reports whether any had expired.
 func (o *openGrants) expire(e *report.Entry, at int64) bool {
-	var ended []enforce.Port
-	o.forEachPort(e.Grant, func(p enforce.Port, k portKey) {
-		if o.table.removeExpired(k, at) {
-			ended = append(ended, p)
-		}
-	})
+	if e.Grant.Also.IsValid() {
+		return o.expireSources(e, at)
+	}
+	ended := o.endPorts(e.Grant, at)
 	if len(ended) == 0 {
 		return false
 	}
 	if !isOneUnit(e.Grant) {
 		e.Grant.Ports = ended
+	}
+	return true
+}
+
+// endPorts removes the expired ports of a grant of one source from the table and returns
+// them.
+func (o *openGrants) endPorts(g *enforce.Grant, at int64) (ended []enforce.Port) {
+	o.forEachPort(g, func(p enforce.Port, k portKey) {
+		if o.table.removeExpired(k, at) {
+			ended = append(ended, p)
+		}
+	})
+	return ended
+}
+
+// expireSources is expire for a grant of two sources. Where not all of both has expired, e
+// is left with the first source of which something has.
+func (o *openGrants) expireSources(e *report.Entry, at int64) bool {
+	both := e.Grant.BySource()
+	var ended [2][]enforce.Port
+	for i := range both {
+		ended[i] = o.endPorts(&both[i], at)
+	}
+	one := 0
+	switch {
+	case len(ended[0])+len(ended[1]) == 0:
+		return false
+	case len(ended[0]) == len(ended[1]):
+		if !isOneUnit(e.Grant) {
+			e.Grant.Ports = ended[0]
+		}
+		return true
+	case len(ended[0]) == 0:
+		one = 1
+	}
+	*e.Grant = both[one]
+	if !isOneUnit(e.Grant) {
+		e.Grant.Ports = ended[one]
 	}
 	return true
 }

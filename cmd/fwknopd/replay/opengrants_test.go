@@ -27,9 +27,18 @@ func entryFor(host byte, end int, ports ...uint16) *report.Entry {
 func ended(o *openGrants, then int) string {
 	var s string
 	for e := o.popExpired(time.Unix(benchTime+int64(then), 0)); e != nil; e = o.popExpired(time.Unix(benchTime+int64(then), 0)) {
-		s += fmt.Sprintf("+%d %s %v;", e.Time.Unix()-benchTime, e.Grant.Src, e.Grant.Ports)
+		s += fmt.Sprintf("+%d %s %v;", e.Time.Unix()-benchTime, e.Grant.SourceText(), e.Grant.Ports)
 	}
 	return s
+}
+
+// lets returns e with other clients.
+func lets(e *report.Entry, sources ...string) *report.Entry {
+	e.Grant.SetSource(netip.MustParsePrefix(sources[0]))
+	if len(sources) > 1 {
+		e.Grant.Also = netip.MustParsePrefix(sources[1])
+	}
+	return e
 }
 
 func TestExpiry(t *testing.T) {
@@ -45,6 +54,12 @@ func TestExpiry(t *testing.T) {
 		{"in order", []*report.Entry{entryFor(1, 30, 22), entryFor(2, 20, 22)}, "+20 192.0.2.2 [tcp/22];+30 192.0.2.1 [tcp/22];", 0},
 		{"extended", []*report.Entry{entryFor(1, 30, 22), entryFor(1, 39, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
 		{"not shortened", []*report.Entry{entryFor(1, 39, 22), entryFor(1, 30, 22)}, "+39 192.0.2.1 [tcp/22];", 0},
+		{"prefix", []*report.Entry{lets(entryFor(0, 30, 22), "192.0.2.0/24")}, "+30 192.0.2.0/24 [tcp/22];", 0},
+		{"prefix, extended by another port's", []*report.Entry{lets(entryFor(0, 30, 22), "192.0.2.0/24"), lets(entryFor(0, 50, 22, 80), "192.0.2.0/24")}, "", 2},
+		{"prefix is not its first address", []*report.Entry{lets(entryFor(0, 30, 22), "192.0.2.0/24"), entryFor(0, 50, 22)}, "+30 192.0.2.0/24 [tcp/22];", 1},
+		{"prefixes of two lengths", []*report.Entry{lets(entryFor(0, 30, 22), "192.0.2.0/24"), lets(entryFor(0, 50, 22), "192.0.2.0/25")}, "+30 192.0.2.0/24 [tcp/22];", 1},
+		{"two", []*report.Entry{lets(entryFor(0, 30, 22, 80), "192.0.2.1/32", "2001:db8::/64")}, "+30 192.0.2.1 and 2001:db8::/64 [tcp/22 tcp/80];", 0},
+		{"two, one extended", []*report.Entry{lets(entryFor(0, 30, 22), "192.0.2.1/32", "192.0.2.2/32"), entryFor(1, 50, 22)}, "+30 192.0.2.2 [tcp/22];", 1},
 		{"one port of two extended", []*report.Entry{entryFor(1, 30, 22, 80), entryFor(1, 50, 80)}, "+30 192.0.2.1 [tcp/22];", 1},
 	}
 	for _, tt := range tests {

@@ -120,7 +120,7 @@ func source19(c *compatDecision) []string {
 		return c.line19("IP: %s sent SPA packet that contained 0.0.0.0 (-s on the client side) but REQUIRE_SOURCE_ADDRESS is enabled", c.Src)
 	case c.Detail.Text == policy.TextSourceBlacklist:
 		return noStanza19(c)
-	case c.Detail.Text == policy.TextBlacklist:
+	case strings.HasPrefix(c.Detail.Text, policy.TextBlacklist):
 		return c.line19("allow IP: %s SPA packet from %s is blacklisted", c.Detail.Got, c.Src)
 	}
 	return nil
@@ -264,7 +264,7 @@ var events19 = map[monitor.Kind]func(*Compat, *monitor.Event) []string{
 func (r *compatRule) endpoints() (from, to, port string) {
 	g := &r.part
 	any := anywhere(g.Src)
-	from, to, port = g.Src.String(), any, "all"
+	from, to, port = clientsText(g), any, "all"
 	if len(g.Ports) == 1 {
 		port = g.Ports[0].Proto.String() + "/" + fmt.Sprint(g.Ports[0].Number)
 	}

@@ -192,7 +192,7 @@ func added26(c *Compat, ev *monitor.Event) (lines []string) {
 	}
 	c.removeRules(ev) // an extension replaces the rules with the earlier expiry
 	for _, r := range c.addRules(ev) {
-		lines = append(lines, fmt.Sprintf("Added %s rule to %s for %s -> %s %s, expires at %d", r.what, r.chain, g.Src, dst, ports, epoch(g)))
+		lines = append(lines, fmt.Sprintf("Added %s rule to %s for %s -> %s %s, expires at %d", r.what, r.chain, clientsText(&r.part), dst, ports, epoch(g)))
 	}
 	return lines
 }
@@ -222,7 +222,7 @@ func closed26(c *Compat, g *enforce.Grant) []string {
 	if st == nil || st.CycleOpen == "" || len(g.External.Close) == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("[%s] (stanza #%d) Timer expired, running CMD_CYCLE_CLOSE command: %s", g.Src, st.Number, strings.Join(g.External.Close, " "))}
+	return []string{fmt.Sprintf("[%s] (stanza #%d) Timer expired, running CMD_CYCLE_CLOSE command: %s", clientsText(g), st.Number, strings.Join(g.External.Close, " "))}
 }
 
 func ran26(c *Compat, ev *monitor.Event) []string {

@@ -80,6 +80,7 @@ var EventFields = []Field{
 	{"grant", object, "", "granted decisions, events of grants", "What is opened, or was.", first, ""},
 	{"would_grant", object, "", "verdict shadow", "What would be opened; members as those of grant.", first, ""},
 	{"grant.src", address, "", ofGrants, "Client that it is for.", first, ""},
+	{"grant.sources", texts, "", "GRANT_PREFIX, GRANT_ADDRESS both", "All that is let in, addresses or networks, as 192.0.2.0/24; src is the first address of the first. Without it src alone is let in.", first, ""},
 	{"grant.ports", texts, "", ofGrants, "Ports, as tcp/22 or icmp; or all.", first, ""},
 	{"grant.expires", instant, "", "grants that end", "When it ends.", first, ""},
 	{"grant.dst", address, "", "grants for one address", "The address of this host.", first, ""},

@@ -60,6 +60,7 @@ func grantsJSON(begin string, grants []enforce.Grant, titles Titles, now time.Ti
 // is not zero, that of a list, which has the stanza and user too and exact times.
 func appendGrant(b []byte, g *enforce.Grant, now time.Time) []byte {
 	b = appendAddr(append(b, `{"src":`...), g.Src)
+	b = appendSources(b, g)
 	b = append(b, `,"ports":[`...)
 	if g.All {
 		b = append(b, `"all"`...)
@@ -95,6 +96,21 @@ func appendGrant(b []byte, g *enforce.Grant, now time.Time) []byte {
 		b = appendArgv(append(b, `,"external":`...), g.External.Open)
 	}
 	return append(appendText(b, "foreign", g.Foreign), '}')
+}
+
+// appendSources appends all that is let in, if that is more than one address.
+func appendSources(b []byte, g *enforce.Grant) []byte {
+	if g.IsHost() {
+		return b
+	}
+	b = append(b, `,"sources":[`...)
+	for i, p := range g.Sources() {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendQuoted(b, enforce.PrefixText(p))
+	}
+	return append(b, ']')
 }
 
 // appendAddr appends an address as a JSON string. The zone of one that the worker sent
@@ -149,7 +165,7 @@ func appendArgv(b []byte, argv []string) []byte {
 
 // GrantText returns a short description of a grant, for messages about it.
 func GrantText(g *enforce.Grant) string {
-	b := appendPorts([]byte(g.Src.String()), g)
+	b := appendPorts([]byte(clientsText(g)), g)
 	if g.Dst.IsValid() {
 		b = g.Dst.AppendTo(append(b, " on "...))
 	}
@@ -192,7 +208,15 @@ func ClosedText(g *enforce.Grant) string {
 	if g.External != nil {
 		text = strings.Join(append(g.PortNames(), "by command"), " ")
 	}
-	return text + " for " + g.Src.String()
+	return text + " for " + clientsText(g)
+}
+
+// clientsText returns what a grant lets in: "192.0.2.7", "192.0.2.0/24".
+func clientsText(g *enforce.Grant) string {
+	if g.IsHost() {
+		return g.Src.String()
+	}
+	return g.SourceText()
 }
 
 // OpenText returns when an open grant ends, its ports and its client. Times are in the location
@@ -239,9 +263,9 @@ type listLine struct{ target, proto, source, dest, extra string }
 // listLines returns the rules of a grant of one port, the translation first.
 func listLines(g *enforce.Grant) (lines []listLine) {
 	if g.External != nil {
-		return []listLine{{"EXTERNAL", "all", g.Src.String(), anywhere(g.Src), ""}}
+		return []listLine{{"EXTERNAL", "all", clientsText(g), anywhere(g.Src), ""}}
 	}
-	l := listLine{"ACCEPT", "all", g.Src.String(), orAnywhere(g.Dst, g.Src), ""}
+	l := listLine{"ACCEPT", "all", clientsText(g), orAnywhere(g.Dst, g.Src), ""}
 	port := ""
 	if len(g.Ports) == 1 {
 		l.proto = g.Ports[0].Proto.String()

@@ -37,6 +37,7 @@ type Logged struct {
 	Reasons   map[policy.Reason]int `json:"reasons"`
 	Grant     struct {
 		Src     string   `json:"src"`
+		Sources []string `json:"sources"` // nil: Src alone
 		Ports   []string `json:"ports"`
 		Expires string   `json:"expires"` // "": no end
 		Dst     string   `json:"dst"`
@@ -53,12 +54,35 @@ func ParseLogged(line []byte) (e Logged, err error) {
 
 // About reports whether the event is about a client.
 func (e *Logged) About(client netip.Addr) bool {
-	for _, text := range []string{e.Src, e.Grant.Src} {
-		if a, err := netip.ParseAddr(text); err == nil && a.Unmap() == client {
-			return true
+	if a, err := netip.ParseAddr(e.Src); err == nil && a.Unmap() == client {
+		return true
+	}
+	return slices.ContainsFunc(e.GrantSources(), func(p netip.Prefix) bool { return p.Contains(client) })
+}
+
+// GrantSources returns what the grant of the event lets in; nil if there is none.
+func (e *Logged) GrantSources() (list []netip.Prefix) {
+	texts := e.Grant.Sources
+	if texts == nil {
+		texts = []string{e.Grant.Src}
+	}
+	for _, text := range texts {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			list = append(list, p)
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			a = a.Unmap()
+			list = append(list, netip.PrefixFrom(a, a.BitLen()))
 		}
 	}
-	return false
+	return list
+}
+
+// Clients returns what the grant of the event lets in, as text; "" if there is none.
+func (e *Logged) Clients() string {
+	if e.Grant.Sources == nil {
+		return e.Grant.Src
+	}
+	return strings.Join(e.Grant.Sources, " and ")
 }
 
 // Untold returns how many events e stands for without saying whose they are.
@@ -159,9 +183,9 @@ func (e *Logged) writeRest(b *strings.Builder) {
 func (e *Logged) writeOutcome(b *strings.Builder) {
 	switch text := Describe(e.Reason, &e.Detail); {
 	case len(e.Grant.Ports) > 0 && e.Grant.Expires == "":
-		fmt.Fprintf(b, ": %s %s, no end", e.Grant.Src, strings.Join(e.Grant.Ports, ","))
+		fmt.Fprintf(b, ": %s %s, no end", e.Clients(), strings.Join(e.Grant.Ports, ","))
 	case len(e.Grant.Ports) > 0:
-		fmt.Fprintf(b, ": %s %s until %s", e.Grant.Src, strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
+		fmt.Fprintf(b, ": %s %s until %s", e.Clients(), strings.Join(e.Grant.Ports, ","), e.Grant.Expires)
 	case text != "":
 		fmt.Fprintf(b, ": %s", text)
 	case e.Verdict == string(monitor.Lost):

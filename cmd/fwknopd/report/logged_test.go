@@ -1,6 +1,7 @@
 package report
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -30,5 +31,21 @@ func TestLine(t *testing.T) {
 	hostile := Logged{Type: "decision", Verdict: Refused, User: "\x1b]0;x\a\n"}
 	if got := hostile.Line(); got != " decision refused user ?]0;x??" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAboutPrefix: an event of a grant for a prefix is about each client in it.
+func TestAboutPrefix(t *testing.T) {
+	e, err := ParseLogged([]byte(`{"v":1,"event_type":"grant","verdict":"granted","src_ip":"10.0.0.0","grant":{"src":"10.0.0.0","sources":["10.0.0.0/24","2001:db8::7"],"ports":["tcp/22"]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"10.0.0.9": true, "10.0.1.9": false, "2001:db8::7": true, "2001:db8::8": false} {
+		if got := e.About(netip.MustParseAddr(text)); got != want {
+			t.Errorf("about %s: %v, want %v", text, got, want)
+		}
+	}
+	if want := ": 10.0.0.0/24 and 2001:db8::7 tcp/22, no end"; !strings.Contains(e.Line(), want) {
+		t.Errorf("%s has no %q", e.Line(), want)
 	}
 }

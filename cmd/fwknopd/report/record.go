@@ -175,6 +175,9 @@ func checkGrant(g *enforce.Grant) error {
 	if g.Foreign != "" {
 		return errors.New("another program's rule")
 	}
+	if g.Bits != 0 && !g.Source().IsValid() {
+		return errors.New("a prefix longer than its address")
+	}
 	for _, p := range g.Ports {
 		switch p.Proto {
 		case parse.TCP, parse.UDP, parse.ICMP, parse.ICMPv6:
@@ -211,6 +214,8 @@ func checkTexts(v reflect.Value) error {
 			return checkZone(a)
 		case netip.AddrPort:
 			return checkZone(a.Addr())
+		case netip.Prefix: // has no zone
+			return nil
 		}
 		for i := range v.NumField() {
 			if err := checkTexts(v.Field(i)); err != nil {

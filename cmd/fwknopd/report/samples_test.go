@@ -44,7 +44,7 @@ func samples() (list []sample) {
 // fullGrant has every field.
 func fullGrant(at time.Time) *enforce.Grant {
 	host := netip.MustParseAddr("198.51.100.1")
-	return &enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: parse.TCP, Number: 22}}, Dst: host, Output: true,
+	return &enforce.Grant{Src: netip.MustParseAddr("192.0.2.0"), Bits: 24, Also: netip.MustParsePrefix("203.0.113.9/32"), Ports: []enforce.Port{{Proto: parse.TCP, Number: 22}}, Dst: host, Output: true,
 		Stanza: 3, User: "alice", Expires: at.Add(time.Minute), Foreign: "a rule", External: &enforce.External{Open: []string{"/sbin/gate"}},
 		NAT: &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.5:80"), Local: true, SNAT: host}}
 }

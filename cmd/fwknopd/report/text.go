@@ -98,7 +98,7 @@ func appendOutcome(b []byte, e *Entry) []byte {
 // appendGrantText appends the client, ports and expiry of the grant.
 func appendGrantText(b []byte, e *Entry) []byte {
 	g := e.Grant
-	b = g.Src.AppendTo(b)
+	b = g.AppendSource(b)
 	if g.Dst.IsValid() {
 		b = g.Dst.AppendTo(append(b, " to "...))
 	}

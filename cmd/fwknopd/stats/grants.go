@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 )
 
@@ -27,18 +28,30 @@ const sameEnd = time.Second
 
 // A grantKey is one port of a grant.
 type grantKey struct {
-	src, dst netip.Addr
-	port     string
-	forward  string // where a translation leads; "": none
+	src     netip.Prefix
+	dst     netip.Addr
+	port    string
+	forward string // where a translation leads; "": none
 }
 
 // An opening is what a decision grants, or what was opened.
 type opening struct {
-	src, dst     netip.Addr
+	src          netip.Prefix // the client, or all that is let in
+	dst          netip.Addr
 	ports        []string
 	forward      string
 	stanza, user string
 	at, expires  time.Time // zero: not known; no end
+}
+
+// of returns o for each of the sources.
+func (o opening) of(sources []netip.Prefix) []opening {
+	all := make([]opening, len(sources))
+	for i, src := range sources {
+		all[i] = o
+		all[i].src = src
+	}
+	return all
 }
 
 func (o *opening) key(port string) grantKey { return grantKey{o.src, o.dst, port, o.forward} }
@@ -194,7 +207,7 @@ func (t *grants) summary(n int) List[Grant] {
 }
 
 func (r *grantRow) summary() Grant {
-	g := Grant{Src: r.src.String(), Ports: append([]string{}, r.ports...), Stanza: r.stanza, User: r.user, Start: r.at, End: r.end, Ended: r.ended}
+	g := Grant{Src: enforce.PrefixText(r.src), Ports: append([]string{}, r.ports...), Stanza: r.stanza, User: r.user, Start: r.at, End: r.end, Ended: r.ended}
 	if !r.expires.IsZero() && !r.at.IsZero() {
 		// Times are granted in whole seconds; a log leaves out what its ends have beyond them.
 		g.For = (r.expires.Sub(r.at) + time.Second - 1).Truncate(time.Second)

@@ -58,7 +58,9 @@ func (s *Stats) Logged(e *report.Logged) {
 		s.suppressed(e, at)
 	case "grant":
 		if e.Grant.Src != "" { // else of a command, or of the firewall as a whole
-			s.grants.logged(monitor.Kind(e.Verdict), loggedOpening(e, at))
+			for _, o := range loggedOpenings(e, at) {
+				s.grants.logged(monitor.Kind(e.Verdict), o)
+			}
 		}
 	case "monitor":
 		if e.Verdict == string(monitor.Lost) {
@@ -73,7 +75,9 @@ func (s *Stats) loggedDecision(e *report.Logged, at time.Time) {
 	case report.Ignored:
 		return
 	case report.Expired:
-		s.grants.end(loggedOpening(e, at), report.Expired)
+		for _, o := range loggedOpenings(e, at) {
+			s.grants.end(o, report.Expired)
+		}
 		return
 	}
 	c, wanted := s.decisions.add(e.Verdict, e.Reason, 1)
@@ -92,7 +96,9 @@ func (s *Stats) loggedDecision(e *report.Logged, at time.Time) {
 		s.knocks.add(knockKey{src, e.Title(), string(e.Reason)}, 1, named(at))
 	}
 	if e.Verdict == report.Granted && len(e.Grant.Ports) > 0 {
-		s.grants.grant(loggedOpening(e, at), false)
+		for _, o := range loggedOpenings(e, at) {
+			s.grants.grant(o, false)
+		}
 	}
 }
 
@@ -110,15 +116,15 @@ func (s *Stats) suppressed(e *report.Logged, at time.Time) {
 	s.decided(address(e.Src), at, port, d)
 }
 
-// loggedOpening returns the grant of an event.
-func loggedOpening(e *report.Logged, at time.Time) opening {
-	o := opening{src: address(e.Grant.Src), dst: address(e.Grant.Dst), ports: e.Grant.Ports, forward: e.Grant.Forward,
+// loggedOpenings returns the grant of an event, once for each of its sources.
+func loggedOpenings(e *report.Logged, at time.Time) []opening {
+	o := opening{dst: address(e.Grant.Dst), ports: e.Grant.Ports, forward: e.Grant.Forward,
 		stanza: e.Title(), user: e.User, at: named(at)}
 	if len(o.ports) == 0 {
 		o.ports = []string{""}
 	}
 	o.expires = named(e.Expires())
-	return o
+	return o.of(e.GrantSources())
 }
 
 // address parses an address; the zero Addr is none.

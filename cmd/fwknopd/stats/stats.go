@@ -50,7 +50,9 @@ func (s *Stats) Event(ev *parse.Event) {
 // [Stats.Event] too.
 func (s *Stats) Decision(e *report.Entry) {
 	if e.Verdict == report.Expired {
-		s.grants.end(openingOf(e), report.Expired)
+		for _, o := range openingsOf(e) {
+			s.grants.end(o, report.Expired)
+		}
 		return
 	}
 	c, wanted := s.decisions.add(e.Verdict, e.Reason, 1)
@@ -65,13 +67,19 @@ func (s *Stats) Decision(e *report.Entry) {
 		s.knocks.add(knockKey{e.Src.Addr(), e.Title, string(e.Reason)}, 1, named(e.Time))
 	}
 	if e.Verdict == report.Granted && e.Grant != nil {
-		s.grants.grant(openingOf(e), false)
+		for _, o := range openingsOf(e) {
+			s.grants.grant(o, false)
+		}
 	}
 }
 
 // NotOpened enters that a limit of the monitor refuses what a decision of replay grants, after
 // [Stats.Decision].
-func (s *Stats) NotOpened(e *report.Entry) { s.grants.refuse(openingOf(e)) }
+func (s *Stats) NotOpened(e *report.Entry) {
+	for _, o := range openingsOf(e) {
+		s.grants.refuse(o)
+	}
+}
 
 // decided counts decisions about a source.
 func (s *Stats) decided(src netip.Addr, at time.Time, port parse.Port, d counts) {
@@ -83,15 +91,15 @@ func (s *Stats) decided(src netip.Addr, at time.Time, port parse.Port, d counts)
 	}
 }
 
-// openingOf returns the grant of an entry.
-func openingOf(e *report.Entry) opening {
+// openingsOf returns the grant of an entry, once for each of its sources.
+func openingsOf(e *report.Entry) []opening {
 	g := e.Grant
-	o := opening{src: g.Src, dst: g.Dst, ports: g.PortNames(), forward: forwardOf(g.NAT), stanza: e.Title, user: e.User,
+	o := opening{dst: g.Dst, ports: g.PortNames(), forward: forwardOf(g.NAT), stanza: e.Title, user: e.User,
 		at: named(e.Time), expires: named(g.Expires)}
 	if len(o.ports) == 0 {
 		o.ports = []string{""} // commands in place of ports
 	}
-	return o
+	return o.of(g.Sources())
 }
 
 // forwardOf returns where a translation leads, as the event log has it.

@@ -62,7 +62,7 @@ func (e *event) what() string {
 }
 
 // from returns the client.
-func (e *event) from() string { return cmp.Or(e.Src, e.Grant.Src) }
+func (e *event) from() string { return cmp.Or(e.Src, e.Clients()) }
 
 // paint returns the color of an event, by what it means for the client.
 func (e *event) paint() cli.Paint {

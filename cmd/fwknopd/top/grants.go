@@ -80,13 +80,16 @@ func (m *model) noteOpening(e *event) {
 	if until.Before(m.now) { // or there is none
 		return
 	}
-	list := append(m.openings[e.Grant.Src], opening{e.at, until})
-	m.openings[e.Grant.Src] = list[max(len(list)-maxOpenings, 0):]
+	for _, p := range e.GrantSources() {
+		client := enforce.PrefixText(p)
+		list := append(m.openings[client], opening{e.at, until})
+		m.openings[client] = list[max(len(list)-maxOpenings, 0):]
+	}
 }
 
 // lasts returns how long a grant lasts in all, by the event of its opening; 0: not known.
 func (m *model) lasts(g *grant) time.Duration {
-	for _, o := range m.openings[g.Src.String()] {
+	for _, o := range m.openings[g.SourceText()] {
 		if o.until.Sub(g.Expires).Abs() <= endTolerance {
 			return o.until.Sub(o.at)
 		}
@@ -144,7 +147,7 @@ var grantColumns = []column{
 }
 
 func (g *grant) cells(now time.Time) []string {
-	cells := []string{"", g.leftText(now), g.Src.String(), g.service, stanzaText(g.name, g.Stanza), g.User, g.more()}
+	cells := []string{"", g.leftText(now), g.SourceText(), g.service, stanzaText(g.name, g.Stanza), g.User, g.more()}
 	for i := range cells {
 		cells[i] = conf.Printable(cells[i])
 	}
@@ -156,7 +159,7 @@ func (g *grant) more() string {
 	if g.Foreign != "" {
 		return "another program's rule"
 	}
-	text := strings.TrimPrefix(report.GrantText(&g.Grant), g.Src.String())
+	text := strings.TrimPrefix(report.GrantText(&g.Grant), g.SourceText())
 	for _, ports := range []string{" everything", " " + g.service} {
 		text = strings.TrimPrefix(text, ports)
 	}
@@ -165,7 +168,7 @@ func (g *grant) more() string {
 
 // matches reports whether a filter, in lower case, finds the grant.
 func (g *grant) matches(filter string) bool {
-	return strings.Contains(strings.ToLower(strings.Join([]string{g.Src.String(), g.service, g.title, g.name, g.User}, " ")), filter)
+	return strings.Contains(strings.ToLower(strings.Join([]string{g.SourceText(), g.service, g.title, g.name, g.User}, " ")), filter)
 }
 
 // explanation returns all there is to say of a grant, as lines that fit into the width.

@@ -266,7 +266,7 @@ func (g *grant) style(i int, text string, now time.Time) string {
 
 // what names a grant in a question.
 func (g *grant) what() string {
-	return strings.TrimSpace(g.service + " for " + g.Src.String() + " " + g.more())
+	return strings.TrimSpace(g.service + " for " + g.SourceText() + " " + g.more())
 }
 
 // style paints the cell of a column: what happened.
