@@ -12,7 +12,7 @@ type Guard []Port
 func (ports Guard) Rules(g Grant) []Rule {
 	rs := g.Rules()
 	if ports.concerns(g) {
-		rs = append(rs, Rule{Role: Guarded, Src: g.Src, Dst: g.Dst, Ports: g.Ports})
+		rs = append(rs, Rule{Role: Guarded, Src: g.Src, Bits: g.Bits, Dst: g.Dst, Ports: g.Ports})
 	}
 	return rs
 }

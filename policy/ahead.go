@@ -19,6 +19,10 @@ type Opened struct {
 	msg   spa.Message // of the last outcome, if that is no error
 	tried [maxAhead]outcome
 	n     int
+
+	// What the tag of the packet told, if it was looked for.
+	found  index.Lists // among these stanzas
+	opener int         // see [Engine.findOpener]; none: there is none
 }
 
 // An outcome is that of one key.
@@ -38,11 +42,11 @@ type Opener struct {
 // NewOpener returns an Opener for one goroutine.
 func (e *Engine) NewOpener() *Opener { return &Opener{e: e, httpBuf: make([]byte, spa.MaxText)} }
 
-// Open tries a packet on the keys of the first stanzas that match it, up to one that opens it. It
-// reports whether there was anything to try.
+// Open tries a packet on the keys of the stanza whose tag it has, else of the first stanzas that
+// match it, up to one that opens it. It reports whether there was anything to try.
 func (p *Opener) Open(ev *parse.Event, o *Opened) bool {
 	e := p.e
-	o.n = 0
+	o.n, o.found = 0, index.Lists{}
 	if ev.Whole != 0 || !e.mayCarry(ev, nil) {
 		return false
 	}
@@ -55,7 +59,13 @@ func (p *Opener) Open(ev *parse.Event, o *Opened) bool {
 	if !o.keyed.Valid(e.keys.perl19) {
 		return false
 	}
-	p.cursor.Start(e.finder.Find(ev.Src.Addr(), ev.Dst.Addr()))
+	found := e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
+	if found.Size() >= e.minTagged {
+		if e.findOpener(&p.cursor, &o.keyed, ev, found, o); o.opener != none {
+			return true
+		}
+	}
+	p.cursor.Start(found)
 	for i, more := p.cursor.Next(); more && o.n < maxAhead; i, more = p.cursor.Next() {
 		st := &e.spa[i]
 		if st.symmetric == nil || st.matches(ev) != "" {
@@ -87,13 +97,32 @@ func (o *Opened) take(st *stanza, text []byte, msg *spa.Message) (err error, tri
 	return nil, false
 }
 
-// openSymmetric tries the symmetric key of a stanza, if that was not done before.
-func (e *Engine) openSymmetric(r *request, st *stanza) error {
-	if e.opts.Ahead != nil {
-		if o := e.opts.Ahead(); o != nil {
-			if err, tried := o.take(st, r.text, &r.msg); tried {
-				return err
-			}
+// lookedFor reports whether the tag of the text was looked for among these stanzas, and the
+// message was not taken.
+func (o *Opened) lookedFor(text []byte, found index.Lists) bool {
+	return o.found == found && (o.opener == none || o.n > 0) && bytes.Equal(o.text, text)
+}
+
+// openedAhead returns what an [Opener] made of the current packet, nil if there is nothing.
+func (e *Engine) openedAhead() *Opened {
+	if e.opts.Ahead == nil {
+		return nil
+	}
+	return e.opts.Ahead()
+}
+
+// openSymmetric tries the symmetric key of a stanza, if that was not done before and the
+// result is not known without.
+func (e *Engine) openSymmetric(r *request, i int) error {
+	st := &e.spa[i]
+	if r.ahead != nil {
+		if err, tried := r.ahead.take(st, r.text, &r.msg); tried {
+			return err
+		}
+	}
+	if e.missed(r, i) {
+		if err, known := st.symmetric.Misses(&r.keyed, e.spa[r.opener].symmetric); known {
+			return err
 		}
 	}
 	return st.symmetric.Open(&r.keyed, &r.msg)

@@ -187,6 +187,7 @@ func (c *knownSources) translate(place map[int32]int32) {
 // A limiter decides which packets are tried on the stanzas, where there are many.
 type limiter struct {
 	strangers, known *budget
+	tags             *budget // in tags
 	sources          *knownSources
 }
 
@@ -195,7 +196,8 @@ type limiter struct {
 const knownShare = 4
 
 func newLimiter(perSecond int) *limiter {
-	return &limiter{strangers: newBudget(perSecond), known: newBudget((perSecond + knownShare - 1) / knownShare), sources: newKnownSources()}
+	return &limiter{strangers: newBudget(perSecond), known: newBudget((perSecond + knownShare - 1) / knownShare),
+		tags: newBudget(perSecond * tagsPerTrial), sources: newKnownSources()}
 }
 
 // A trial is the work for the packet of a request.
@@ -206,11 +208,17 @@ type trial struct {
 }
 
 // permit reports whether the packet may be tried on as many stanzas as match, and takes
-// the work from a budget. A packet is always tried if the symmetric key of a stanza opens it
-// that opened one of its source before.
+// the work from a budget. A packet is always tried if its tag told a stanza that opens it, or
+// a stanza opens it that opened one of its source before. Repeating one is work.
 func (e *Engine) permit(r *request, stanzas int) (t trial, ok bool) {
 	if stanzas < freeTrials {
 		return trial{}, true
+	}
+	if r.opener != none {
+		if e.isNew(r, &r.ahead.msg) {
+			return trial{}, true
+		}
+		stanzas = e.leastWork(r, stanzas)
 	}
 	t = trial{source: spa.SourceOf(r.src()), work: stanzas}
 	if e.mayBeGPG(r) {
@@ -240,21 +248,28 @@ func (e *Engine) openedByAny(r *request, stanzas []int32) bool {
 		if st.symmetric == nil || st.matches(r.ev) != "" || st.symmetric.Open(&r.keyed, &r.msg) != nil {
 			continue
 		}
-		r.setSeen()
-		_, seen, err := e.opts.Store.Seen(&r.seen)
-		return err == nil && !seen
+		return e.isNew(r, &r.msg)
 	}
 	return false
 }
 
+// isNew reports whether the store has not seen the message.
+func (e *Engine) isNew(r *request, m *spa.Message) bool {
+	r.setSeen(m)
+	_, seen, err := e.opts.Store.Seen(&r.seen)
+	return err == nil && !seen
+}
+
 // settle gives the work back for a packet that a stanza opened and that was no replay,
 // and remembers the stanza.
-func (e *Engine) settle(r *request, t trial) {
+func (e *Engine) settle(r *request, taken ...trial) {
 	if r.dry || !r.opened || r.ended {
 		return
 	}
-	if t.from != nil {
-		t.from.giveBack(t.source, t.work)
+	for _, t := range taken {
+		if t.from != nil {
+			t.from.giveBack(t.source, t.work)
+		}
 	}
 	if len(e.spa) >= freeTrials {
 		e.limiter.sources.remember(spa.SourceOf(r.src()), r.openedBy)
@@ -266,6 +281,7 @@ func (e *Engine) inheritLimiter(old *Engine) {
 	l, o := e.limiter, old.limiter
 	l.strangers.inherit(o.strangers)
 	l.known.inherit(o.known)
+	l.tags.inherit(o.tags)
 	l.sources = o.sources
 	if len(l.sources.of) == 0 {
 		return

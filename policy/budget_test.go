@@ -26,6 +26,7 @@ type flood struct {
 	junk   func(i int) netip.Addr // source of a packet
 	valid  func(i int) netip.Addr
 	random bool
+	tag    bool // of valid packets
 
 	first          int // number of the first valid packet
 	honoured, sent int
@@ -101,7 +102,11 @@ func (f *flood) send(t testing.TB) {
 	f.is(f.sent % 8 * len(f.stanzas) / 8)
 	f.msg.Text = f.src.String() + ",tcp/22"
 	f.sent++
-	if d := f.e.Decide(f.now, f.event(f.wire(t))); d.Verdict == Allow {
+	text := f.wire(t)
+	if f.tag {
+		text = f.tagged(t)
+	}
+	if d := f.e.Decide(f.now, f.event(text)); d.Verdict == Allow {
 		f.honoured++
 	} else if d.Reason != SPARateLimited {
 		t.Fatalf("valid: %s", show(d))
@@ -117,22 +122,25 @@ func TestFloodAgainstManyKeys(t *testing.T) {
 		junk    func(int) netip.Addr
 		valid   func(int) netip.Addr
 		random  bool
+		tag     bool
 		percent int // of valid packets, at least
 	}{
-		{"one source", 1000, oneSource, newClient, false, 100},
-		{"ten sources", 1000, sources(10), newClient, false, 100},
-		{"60 sources", 1000, sources(60), newClient, false, 100},
-		{"one source, 10,000 keys", 10000, oneSource, newClient, false, 95},
-		{"one source, random characters", 1000, oneSource, newClient, true, 100},
-		{"a million forged sources, random characters", 1000, sources(1e6), newClient, true, 95},
-		{"a million forged sources, clients that were seen before", 1000, sources(1e6), sources(8), false, 100},
-		{"forged addresses of clients that were seen before", 1000, sources(8), sources(8), false, 100},
-		{"a million forged sources, clients that never were seen", 1000, sources(1e6), newClient, false, 0},
+		{"one source", 1000, oneSource, newClient, false, false, 100},
+		{"ten sources", 1000, sources(10), newClient, false, false, 100},
+		{"60 sources", 1000, sources(60), newClient, false, false, 100},
+		{"one source, 10,000 keys", 10000, oneSource, newClient, false, false, 95},
+		{"one source, random characters", 1000, oneSource, newClient, true, false, 100},
+		{"a million forged sources, random characters", 1000, sources(1e6), newClient, true, false, 95},
+		{"a million forged sources, clients that were seen before", 1000, sources(1e6), sources(8), false, false, 100},
+		{"forged addresses of clients that were seen before", 1000, sources(8), sources(8), false, false, 100},
+		{"a million forged sources, clients that never were seen", 1000, sources(1e6), newClient, false, false, 0},
+		{"a million forged sources, new clients with tags", 1000, sources(1e6), newClient, false, true, 100},
+		{"ten sources, 10,000 keys, new clients with tags", 10000, sources(10), newClient, false, true, 100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFlood(t, c.stanzas)
-			f.junk, f.valid, f.random = c.junk, c.valid, c.random
+			f.junk, f.valid, f.random, f.tag = c.junk, c.valid, c.random, c.tag
 			for range 8 { // before the flood
 				f.send(t)
 			}
@@ -191,6 +199,33 @@ func TestReplayedPacketsAreLimited(t *testing.T) {
 	}
 	if d := f.e.Decide(f.now, f.event(f.wire(t))); d.Verdict != Allow {
 		t.Errorf("a fresh packet of the same source: %s", show(d))
+	}
+}
+
+// TestReplayedTagsAreLimited: a recorded packet with a tag that is sent again, from its own source
+// or others, is work for as many trials as it may cause, and there is a limit to looking for tags.
+func TestReplayedTagsAreLimited(t *testing.T) {
+	f := newFlood(t, 1000)
+	f.is(999)
+	text := f.tagged(t)
+	if d := f.e.Decide(f.now, f.event(text)); d.Verdict != Allow {
+		t.Fatal(show(d))
+	}
+	const sent = 50_000
+	count := make(map[Reason]int)
+	for i := range sent {
+		f.src = newClient(i)
+		count[f.e.Decide(f.now, f.event(text)).Reason]++
+	}
+	if n := count[SPAReplay]; n == 0 || n > trialRate/4/maxRefused+1 || n+count[SPARateLimited] != sent {
+		t.Errorf("%v", count)
+	}
+	if used, most := f.e.limiter.tags.used, f.e.limiter.tags.perSlot+1000; used > most {
+		t.Errorf("%d tags in a slot, want at most %d", used, most)
+	}
+	f.now = f.now.Add(time.Second)
+	if d := f.e.Decide(f.now, f.event(f.tagged(t))); d.Verdict != Allow {
+		t.Errorf("a fresh packet: %s", show(d))
 	}
 }
 

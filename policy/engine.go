@@ -73,6 +73,7 @@ type Engine struct {
 	opts     Options
 	server   *conf.Server
 	spa      []stanza      // of ModeSPA, in reading order
+	salts    []spa.SaltKey // of spa, in a row as all are tried; zero without KEY
 	finder   *index.Finder // of spa
 	cursor   index.Cursor  // room for what it finds
 	carrier  spa.CarrierOptions
@@ -90,6 +91,9 @@ type Engine struct {
 	examined uint64 // packets that were candidates for SPA
 	copies   *copies
 	codes    codeGuesses
+
+	ahead     Opened // of the current packet, where no Opener has done it
+	minTagged int    // from how many stanzas on a tag is looked for
 
 	keys        keyKinds
 	limiter     *limiter
@@ -113,19 +117,16 @@ func NewEngine(opts Options) (*Engine, error) {
 		return nil, errors.New("an engine needs a server, stanzas and a store")
 	}
 	e := &Engine{opts: opts, server: opts.Server, httpBuf: make([]byte, spa.MaxText), copies: new(copies), failures: make(map[error]failure),
-		limiter: newLimiter(opts.TrialRate), uses: opts.Uses.Clone()}
+		limiter: newLimiter(opts.TrialRate), uses: opts.Uses.Clone(), minTagged: minTagged}
 	e.carrier, e.minLen = carrierOptions(opts.Server)
 	for i := range opts.Access.Stanzas {
 		st := &opts.Access.Stanzas[i]
 		if st.Mode != conf.ModeSPA || !e.takesPart(st) {
 			continue
 		}
-		prepared, err := e.prepare(st)
-		if err != nil {
+		if err := e.add(st); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
 		}
-		e.spa = append(e.spa, prepared)
-		e.keys.add(&prepared)
 	}
 	e.finder = newFinder(e.spa)
 	e.tracker = e.newTracker()
@@ -162,35 +163,49 @@ const (
 	ethernetBytes = 14
 )
 
-// prepare makes the openers of a stanza.
-func (e *Engine) prepare(st *conf.Stanza) (stanza, error) {
+// add prepares a stanza: it makes its openers.
+func (e *Engine) add(st *conf.Stanza) error {
 	s := stanza{Stanza: st, everyPacket: st.Source.IsAny() && st.Destination.IsZero() && st.Interface == ""}
 	rules := spa.Rules{Digests: e.server.DigestTypes, AllowHosts: true, Perl19: st.Dialect == conf.Perl19}
-	if !st.Key.IsZero() {
-		o, err := spa.NewOpener(spa.Key{
-			Passphrase: st.Key.Bytes(),
-			LegacyPad:  st.Dialect == conf.Perl19,
-			Mode:       st.EncryptionMode,
-			HMACKey:    st.HMACKey.Bytes(),
-			HMACType:   st.HMACType,
-			Rules:      rules,
-		})
-		if err != nil {
-			return s, err
-		}
-		s.symmetric = o
-	}
 	if st.AuthMethod == conf.AuthTOTP {
 		s.totp = totp.New(st.TOTPSecret.Bytes())
 	}
+	var salt spa.SaltKey
 	var err error
-	if st.GPG != nil && e.opts.Keyring != nil {
-		if s.gpg, err = e.gpgOpener(st, rules); err != nil {
-			return s, err
+	if !st.Key.IsZero() {
+		if s.symmetric, salt, err = symmetricOpener(st, rules); err != nil {
+			return err
 		}
 	}
-	s.external, err = newExternal(st, e.server)
-	return s, err
+	if st.GPG != nil && e.opts.Keyring != nil {
+		if s.gpg, err = e.gpgOpener(st, rules); err != nil {
+			return err
+		}
+	}
+	if s.external, err = newExternal(st, e.server); err != nil {
+		return err
+	}
+	e.spa, e.salts = append(e.spa, s), append(e.salts, salt)
+	e.keys.add(&s)
+	return nil
+}
+
+// symmetricOpener returns the opener of a stanza with a KEY, and the key of its tags.
+func symmetricOpener(st *conf.Stanza, rules spa.Rules) (*spa.Opener, spa.SaltKey, error) {
+	k := spa.Key{
+		Passphrase: st.Key.Bytes(),
+		LegacyPad:  st.Dialect == conf.Perl19,
+		Mode:       st.EncryptionMode,
+		HMACKey:    st.HMACKey.Bytes(),
+		HMACType:   st.HMACType,
+		Rules:      rules,
+	}
+	o, err := spa.NewOpener(k)
+	if err != nil {
+		return nil, spa.SaltKey{}, err
+	}
+	salt, err := k.SaltKey()
+	return o, salt, err
 }
 
 func (e *Engine) gpgOpener(st *conf.Stanza, rules spa.Rules) (*spa.GPGOpener, error) {

@@ -74,9 +74,12 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	if r.trace == nil && !r.keyed.Valid(e.keys.perl19) && !e.mayBeGPG(r) {
 		return // no key opens it
 	}
-	var work trial
+	var looked, work trial
 	hopeless := e.isHopeless(r, r.found.Size())
+	r.ahead, r.opener = nil, none
 	if !hopeless {
+		r.ahead = e.openedAhead()
+		looked = e.lookForTag(r)
 		var ok bool
 		if work, ok = e.permit(r, r.found.Size()); !ok {
 			r.trace.check("budget", tooManyTrials)
@@ -90,12 +93,12 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	} else {
 		e.cursor.Start(r.found)
 		for i, ok := e.cursor.Next(); ok && !(hopeless && v.furthest > atNothing); i, ok = e.cursor.Next() {
-			if e.spa[i].matches(r.ev) == "" && e.evaluateStanza(r, i, &v, out) {
+			if !e.passesOver(r, i) && e.spa[i].matches(r.ev) == "" && e.evaluateStanza(r, i, &v, out) {
 				break
 			}
 		}
 	}
-	e.settle(r, work)
+	e.settle(r, looked, work)
 	if out.Verdict == Ignore && len(v.shadows) > 0 {
 		*out, v.shadows = v.shadows[0], v.shadows[1:]
 	}
@@ -104,8 +107,9 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 
 // keyKinds are the kinds of keys in a configuration.
 type keyKinds struct {
-	symmetric           spa.Kinds
-	perl19, gpg, shadow bool // some stanza is of a 1.9 file, has OpenPGP keys, is a shadow
+	symmetric     spa.Kinds
+	perl19        bool // some stanza is of a 1.9 file
+	gpgs, shadows int  // stanzas with OpenPGP keys, and shadow stanzas
 }
 
 func (k *keyKinds) add(st *stanza) {
@@ -113,19 +117,25 @@ func (k *keyKinds) add(st *stanza) {
 		k.symmetric |= st.symmetric.Kind()
 	}
 	k.perl19 = k.perl19 || st.Dialect == conf.Perl19
-	k.gpg = k.gpg || st.gpg != nil
-	k.shadow = k.shadow || st.Shadow
+	if st.gpg != nil {
+		k.gpgs++
+	}
+	if st.Shadow {
+		k.shadows++
+	}
 }
 
 // mayBeGPG reports whether the packet is tried on OpenPGP keys.
-func (e *Engine) mayBeGPG(r *request) bool { return e.keys.gpg && len(r.text) >= e.server.MinGPGLen }
+func (e *Engine) mayBeGPG(r *request) bool {
+	return e.keys.gpgs > 0 && len(r.text) >= e.server.MinGPGLen
+}
 
 // isHopeless reports whether the form of a packet shows that no key opens it, where there
 // are many: the refusal of the first stanza then stands for all. Keys with and without HMAC
 // fail differently, and a shadow stanza reports for itself.
 func (e *Engine) isHopeless(r *request, stanzas int) bool {
 	k := &e.keys
-	return stanzas >= freeTrials && !k.shadow && !k.symmetric.Mixed() && !e.mayBeGPG(r) &&
+	return stanzas >= freeTrials && k.shadows == 0 && !k.symmetric.Mixed() && !e.mayBeGPG(r) &&
 		r.keyed.Valid(k.perl19) && !r.keyed.Fits(k.symmetric)
 }
 
@@ -134,7 +144,11 @@ func (e *Engine) explainAll(r *request, v *evaluation, out *Decision) {
 	for i := range e.spa {
 		r.trace.begin(&e.spa[i])
 		why := e.spa[i].matches(r.ev)
-		if r.trace.stage("source", why == "", why) && e.evaluateStanza(r, i, v, out) {
+		if !r.trace.stage("source", why == "", why) {
+			continue
+		}
+		e.traceTag(r, i)
+		if e.evaluateStanza(r, i, v, out) {
 			return
 		}
 	}
@@ -148,7 +162,7 @@ func (e *Engine) evaluateStanza(r *request, i int, v *evaluation, out *Decision)
 		d = out // has no decision yet
 	}
 	before := r.opened
-	ref, at := e.decideStanza(r, st, d)
+	ref, at := e.decideStanza(r, i, d)
 	if r.opened && !before {
 		r.openedBy = i
 	}
@@ -179,15 +193,15 @@ func (e *Engine) evaluateStanza(r *request, i int, v *evaluation, out *Decision)
 // decideStanza opens the packet with the keys of one stanza and applies its rules. d is
 // set if it grants. Without a refusal it does, unless the step is atNothing: the packet is
 // not for these keys.
-func (e *Engine) decideStanza(r *request, st *stanza, d *Decision) (*refusal, step) {
-	ref, at := e.open(r, st)
+func (e *Engine) decideStanza(r *request, i int, d *Decision) (*refusal, step) {
+	ref, at := e.open(r, i)
 	if at == atNothing || ref != nil {
 		return ref, at
 	}
 	if ref = e.recordMessage(r); ref != nil {
 		return ref, at
 	}
-	return e.checkRules(r, st, d)
+	return e.checkRules(r, &e.spa[i], d)
 }
 
 // deny sets d to the decision of a failed check; st is nil if it is not of a stanza.

@@ -26,11 +26,12 @@ const (
 
 // open tries the keys of the stanza. Without a refusal r.msg is the message. The step is
 // atNothing if the packet is not for these keys.
-func (e *Engine) open(r *request, st *stanza) (*refusal, step) {
+func (e *Engine) open(r *request, i int) (*refusal, step) {
+	st := &e.spa[i]
 	var ref *refusal
 	var at step
 	if st.symmetric != nil {
-		ref, at = e.classify(r, "rijndael", e.openSymmetric(r, st))
+		ref, at = e.classify(r, "rijndael", e.openSymmetric(r, i))
 	}
 	if st.gpg == nil || at == atStore || len(r.text) < e.server.MinGPGLen {
 		return ref, at
@@ -135,7 +136,7 @@ func (e *Engine) recordMessage(r *request) *refusal {
 		return nil
 	}
 	r.opened = true
-	r.setSeen()
+	r.setSeen(&r.msg)
 	ref, err := e.record(&r.seen, r.dry)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
@@ -150,9 +151,9 @@ func (e *Engine) recordMessage(r *request) *refusal {
 	return ref
 }
 
-// setSeen sets what the store is asked of the message.
-func (r *request) setSeen() {
-	r.seen = replay.Packet{Plaintext: r.msg.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(r.msg.Time, 0),
+// setSeen sets what the store is asked of a message.
+func (r *request) setSeen(m *spa.Message) {
+	r.seen = replay.Packet{Plaintext: m.Plaintext, Wire: r.text, Time: r.now, Sent: time.Unix(m.Time, 0),
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}
 }
 

@@ -24,6 +24,9 @@ type request struct {
 	trace *Trace // nil: not explained
 	dry   bool   // nothing is recorded
 
+	ahead  *Opened // what was found out before the evaluation; nil: nothing
+	opener int     // index into Engine.spa of a stanza that opens the packet, as its tag told; none: unknown
+
 	found   index.Lists // stanzas, among them all that match it
 	matched bool        // some stanza does
 	opened  bool        // some stanza opened it, so that the store knows it

@@ -546,3 +546,25 @@ func clientHas(t *testing.T, name string) bool {
 	cli.Usage(&b, cli.Client)
 	return strings.Contains(b.String(), "--"+name+" ")
 }
+
+// TestTagOfPackets: packets have a tag, unless it is switched off or the mode allows none.
+func TestTagOfPackets(t *testing.T) {
+	base := []string{"-D", "127.0.0.1", "-a", "192.0.2.7", "-A", "tcp/22", "--key-rijndael", "fwknoptest", "--key-hmac", "hmactest1"}
+	key := spa.Key{Passphrase: []byte("fwknoptest"), HMACKey: []byte("hmactest1")}
+	salts, err := key.SaltKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]bool{
+		"": true, "-M cbc": true, "-M ctr": false, "-M ecb": false, "--no-tag": false, "-n gw": false, "-n other": true,
+	} {
+		r := newRunner(t)
+		r.rc(t, "[gw]\nNO_TAG Y\n[other]\nNO_TAG N\n")
+		var p spa.Packet
+		p.Set(r.packet(t, append(base, strings.Fields(args)...)...))
+		s, ok := p.Salt()
+		if !ok || salts.Tags(&s) != want {
+			t.Errorf("%q: tagged %v, want %v", args, !want, want)
+		}
+	}
+}

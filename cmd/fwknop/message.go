@@ -308,5 +308,5 @@ func (c *client) encryptRijndael(m *spa.Message) ([]byte, error) {
 	if k.Mode == "legacy" && len(k.HMACKey) > 0 {
 		return nil, usage("mode legacy is for servers that know no HMAC; use cbc, the default, with one")
 	}
-	return spa.Encode(m, k, spa.EncodeOptions{Rand: rand.Reader})
+	return spa.Encode(m, k, spa.EncodeOptions{Rand: rand.Reader, Tag: !c.Client.NoTag})
 }

@@ -62,6 +62,7 @@ var keywords = []keyword{
 	{"TIME_OFFSET", []string{"time-offset-plus", "time-offset-minus"}, false, setTimeOffset, getTimeOffset},
 	text("DIGEST_TYPE", []string{"digest-type"}, func(o *cli.Options) *string { return &o.Client.DigestType }),
 	text("ENCRYPTION_MODE", []string{"encryption-mode"}, func(o *cli.Options) *string { return &o.Client.Mode }),
+	yes("NO_TAG", []string{"no-tag"}, func(o *cli.Options) *bool { return &o.Client.NoTag }),
 	text("KEY", keyOptions, func(o *cli.Options) *string { return &o.Client.Key }),
 	text("KEY_BASE64", keyOptions, func(o *cli.Options) *string { return &o.Client.KeyBase64 }),
 	text("KEY_FILE", keyOptions, func(o *cli.Options) *string { return &o.Client.KeyFile }),

@@ -86,7 +86,7 @@ var ServerKeywords = []Keyword{
 	{Name: "KNOCK_SOURCES_MAX", Kind: Int, Default: "16384", Min: 16, Max: 16777216, In: Ours, Text: "Most sources whose knock sequences are followed at one time; the oldest goes first.", into: func(s *Server) any { return &s.KnockSources }},
 	{Name: "GPG_RATE", Kind: Int, Default: "50", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second in total; as many may come at once.", into: func(s *Server) any { return &s.GPGRate }},
 	{Name: "GPG_RATE_SOURCE", Kind: Int, Default: "5", Min: 1, Max: 1000000, In: Ours, Text: "OpenPGP operations a second for one source; as many may come at once.", into: func(s *Server) any { return &s.GPGRateSource }},
-	{Name: "TRIAL_RATE", Kind: Int, Default: "1000000", Min: 1, Max: 1000000000, In: Ours, Text: "On how many stanzas a second packets are tried that none opens, where 64 stanzas or more match.", into: func(s *Server) any { return &s.TrialRate }},
+	{Name: "TRIAL_RATE", Kind: Int, Default: "1000000", Min: 1, Max: 1000000000, In: Ours, Text: "On how many stanzas a second packets are tried that none opens, where 64 stanzas or more match; tags are looked at for 64 times as many.", into: func(s *Server) any { return &s.TrialRate }},
 	{Name: "GPG_DEFAULT_HOME_DIR", relative: true, Kind: DirPath, Default: "/root/.gnupg", Aliases: []Alias{{"GPG_HOME_DIR", InC26}}, In: InPerl19, Text: "GnuPG directory of stanzas that name none.", into: func(s *Server) any { return &s.GPGHomeDir }},
 
 	// What is opened.

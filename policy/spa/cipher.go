@@ -14,17 +14,20 @@ type mode struct {
 	// last decrypts the last block of data, which is left as it is, into dst. nil: not
 	// without all blocks, or not without the initialisation vector.
 	last func(b cipher.Block, dst, data []byte)
+	// hidesRepeats: two messages with the same salt show nothing of what is in them, as
+	// their first blocks differ.
+	hidesRepeats bool
 }
 
 // modes are those of libfko; "legacy" differs from "cbc" in the key only. libfko names
 // PCBC too, but does not implement it.
 var modes = [...]mode{
-	{"cbc", cbcEncrypt, cbcDecrypt, cbcLast},
-	{"legacy", cbcEncrypt, cbcDecrypt, cbcLast},
-	{"ctr", ctr, ctr, nil},
-	{"ofb", ofb, ofb, nil},
-	{"cfb", cfbEncrypt, cfbDecrypt, cfbLast},
-	{"ecb", ecbEncrypt, ecbDecrypt, ecbLast},
+	{"cbc", cbcEncrypt, cbcDecrypt, cbcLast, true},
+	{"legacy", cbcEncrypt, cbcDecrypt, cbcLast, true},
+	{"ctr", ctr, ctr, nil, false},
+	{"ofb", ofb, ofb, nil, false},
+	{"cfb", cfbEncrypt, cfbDecrypt, cfbLast, false},
+	{"ecb", ecbEncrypt, ecbDecrypt, ecbLast, false},
 }
 
 // modeOf returns nil for an unknown name; "" is "cbc".

@@ -20,6 +20,9 @@ type EncodeOptions struct {
 	Rand       io.Reader // random bytes; required
 	KeepPrefix bool      // leave "U2FsdGVkX1" on the wire
 	KeepEquals bool      // leave "=" on the wire; not with an HMAC
+	// Tag has the salt tell a server whose packet it is, see salttag.go. It is left out
+	// where [Key.MayTag] says so, and of OpenPGP messages, which have no salt.
+	Tag bool
 }
 
 // Encode returns the packet of m. An empty m.Rand is drawn from opt.Rand and an empty
@@ -100,8 +103,8 @@ func Seal(plain []byte, k Key, opt EncodeOptions) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var salt [openssl.SaltSize]byte
-	if _, err := io.ReadFull(opt.Rand, salt[:]); err != nil {
+	salt, err := k.newSalt(&opt)
+	if err != nil {
 		return nil, err
 	}
 	var d openssl.Key

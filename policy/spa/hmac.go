@@ -1,6 +1,8 @@
 package spa
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/subtle"
 	"encoding"
 	"fmt"
@@ -35,12 +37,7 @@ func newMACKey(key []byte, name string) (macKey, error) {
 		return macKey{}, fmt.Errorf("unknown hmac type %q", name)
 	}
 	h := algorithms[i].new().(stateHash)
-	block := make([]byte, h.BlockSize())
-	if len(key) > len(block) {
-		h.Write(key)
-		key = h.Sum(nil)
-	}
-	copy(block, key)
+	block := macBlock(key, h)
 	m := macKey{alg: i}
 	for _, pad := range []byte{0x36, 0x36 ^ 0x5c} { // the second on top of the first
 		for j := range block {
@@ -55,6 +52,31 @@ func newMACKey(key []byte, name string) (macKey, error) {
 	}
 	m.states = append(make([]byte, 0, len(m.states)), m.states...) // no more room than needed
 	return m, nil
+}
+
+// macBlock returns a key as HMAC uses it: padded with zeros to a block of h, and hashed
+// before if it is longer. h may be used again after a Reset.
+func macBlock(key []byte, h hash.Hash) []byte {
+	block := make([]byte, h.BlockSize())
+	if len(key) > len(block) {
+		h.Write(key)
+		key = h.Sum(nil)
+	}
+	copy(block, key)
+	return block
+}
+
+// effectiveMACKey returns an HMAC key so that two that give the same HMACs are equal. It
+// has no zero bytes at its end.
+func effectiveMACKey(key []byte, name string) ([]byte, error) {
+	if len(key) == 0 {
+		return nil, nil
+	}
+	i := indexOf(cmp.Or(name, "sha256"))
+	if i < 0 {
+		return nil, fmt.Errorf("unknown hmac type %q", name)
+	}
+	return bytes.TrimRight(macBlock(key, algorithms[i].new()), "\x00"), nil
 }
 
 // isZero reports whether there is no key.

@@ -128,11 +128,8 @@ func (r *Rules) digestSet() (digestSet, error) {
 // padding, decryption, inner digest, fields. Up to the HMAC nothing is allocated. The
 // error wraps one of ErrNotSPA … ErrMalformed.
 func (o *Opener) Open(p *Packet, m *Message) error {
-	switch {
-	case p.invalid != nil:
-		return p.invalid
-	case p.prefixed && !o.rules.Perl19:
-		return errPrefix
+	if err := o.gate(p); err != nil {
+		return err
 	}
 	raw, err := o.authenticate(p)
 	if err != nil {
@@ -144,6 +141,33 @@ func (o *Opener) Open(p *Packet, m *Message) error {
 	}
 	p.arena, err = decode(plain, o.digests, &o.rules, p.arena, m)
 	return err
+}
+
+// gate returns why the packet is none for this key whatever is in it.
+func (o *Opener) gate(p *Packet) error {
+	switch {
+	case p.invalid != nil:
+		return p.invalid
+	case p.prefixed && !o.rules.Perl19:
+		return errPrefix
+	}
+	return nil
+}
+
+// Misses returns the error of Open for a packet that an opener with another [SaltKey] opens, where that is known without a trial. The form of the packet tells it,
+// unless both have the same HMAC key, or o has none and the packet could do without.
+func (o *Opener) Misses(p *Packet, other *Opener) (err error, known bool) {
+	if err = o.gate(p); err != nil {
+		return err, true
+	}
+	if o.mac.isZero() {
+		_, err = p.container()
+		return err, err != nil
+	}
+	if o.mac.alg == other.mac.alg && bytes.Equal(o.mac.states, other.mac.states) {
+		return nil, false
+	}
+	return p.tag(o.mac.alg).mismatch, true
 }
 
 // authenticate checks the HMAC, which covers the text with its prefix, and returns the

@@ -39,6 +39,7 @@ type ClientOptions struct {
 	// How it is encrypted.
 	DigestType    string // --digest-type
 	Mode          string // --encryption-mode
+	NoTag         bool   // --no-tag
 	UseHMAC       bool   // --use-hmac
 	Key           string // --key-rijndael
 	KeyBase64     string // --key-base64-rijndael
@@ -161,6 +162,7 @@ var clientOptions = []option{
 	{name: "hmac-digest-type", kind: text, arg: "TYPE", help: "md5, sha1, sha256 (default), sha384, sha512, sha3_256 or sha3_512", into: func(o *Options) any { return &o.HMACDigestType }},
 	{name: "digest-type", short: "m", aliases: []string{"digest-alg"}, kind: text, arg: "TYPE", help: "digest in the message, one of the same", into: func(o *Options) any { return &o.Client.DigestType }},
 	{name: "encryption-mode", short: "M", kind: text, arg: "MODE", help: "cbc (default), ctr, ofb, cfb, ecb or legacy; asymmetric is OpenPGP", into: func(o *Options) any { return &o.Client.Mode }},
+	{name: "no-tag", kind: switchOn, help: "draw the whole salt at random, without the tag by which a server of ours finds the stanza among thousands", into: func(o *Options) any { return &o.Client.NoTag }},
 	{name: "get-key", short: "G", kind: text, arg: "FILE", help: "take the key from the line of the server in FILE", into: func(o *Options) any { return &o.Client.KeyFile }},
 	{name: "get-hmac-key", kind: text, arg: "FILE", help: "likewise the HMAC key", into: func(o *Options) any { return &o.Client.HMACKeyFile }},
 	{name: "stdin", kind: switchOn, help: "read the key from standard input", into: func(o *Options) any { return &o.Client.Stdin }},
