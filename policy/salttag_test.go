@@ -63,7 +63,7 @@ func outcomes(e *Engine, d Decision) []any {
 	return []any{d, e.Refusals(), user, openedBy, e.request.ended, e.Examined(), e.RateLimited()}
 }
 
-var sameOutcome = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}), cmpopts.EquateEmpty()}
+var sameOutcome = cmp.Options{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
 // decide has both decide a packet, and returns how they differ.
 func (p *pair) decide(now time.Time, ev *parse.Event) (d Decision, differs string) {

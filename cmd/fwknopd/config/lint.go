@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
@@ -144,6 +145,17 @@ func (d *linter) expiry() {
 
 // times warns of times without a zone, which are not those of the host's clock.
 func (d *linter) times() {
+	hasNoZone := func(w schedule.Window) bool { return !w.HasZone() }
+	if slices.ContainsFunc(d.s.Windows, hasNoZone) {
+		d.windowsWithoutZone()
+	}
+	if u := d.s.Uses; u.Daily && !u.HasZone() {
+		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
+	}
+}
+
+// windowsWithoutZone warns of each ACCESS_WINDOW that is in UTC without saying so.
+func (d *linter) windowsWithoutZone() {
 	windows := d.s.Windows
 	for _, v := range d.values.All() {
 		if v.Keyword.Name != "ACCESS_WINDOW" || len(windows) == 0 {
@@ -154,9 +166,6 @@ func (d *linter) times() {
 				Text: "names no time zone, so that it is in UTC: write one, as in Europe/Berlin, or UTC"})
 		}
 		windows = windows[1:]
-	}
-	if u := d.s.Uses; u.Daily && !u.HasZone() {
-		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
 	}
 }
 
