@@ -73,7 +73,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 		return nil, at
 	}
 	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
-	r.trace.check("grant", ref)
+	r.trace.granted(st, ref)
 	return ref, at
 }
 

@@ -92,6 +92,8 @@ var AccessKeywords = []Keyword{
 		In: InC26, Verdict: Should, Text: "Longest time a client may ask for; 0 means 300.", intoStanza: func(s *Stanza) any { return &s.MaxAccessTimeout }},
 	{Name: "MAX_GRANTS", File: AccessFile, Kind: Int, Default: "1024", Min: 1, Max: 65536, In: Ours,
 		Text: "How many grants of this stanza may be open at a time, each port counted, and how many new ones are opened within 16 s.", intoStanza: func(s *Stanza) any { return &s.MaxGrants }},
+	{Name: "CLOSE_CONNECTIONS", File: AccessFile, Kind: Flag, Default: "N", In: Ours,
+		Text: "At the end of a grant end the connections of its client to its ports too, but for those that another open grant lets in.", intoStanza: func(s *Stanza) any { return &s.CloseConnections }},
 	{Name: "DISABLE_FW_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19, Text: "Open nothing: the stanza is for commands.", intoStanza: func(s *Stanza) any { return &s.DisableAccess }},
 	{Name: "ENABLE_OUTPUT_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19,
 		Text: "Open the output chain as well; needs ENABLE_IPT_OUTPUT.", intoStanza: func(s *Stanza) any { return &s.OutputAccess }},

@@ -58,6 +58,7 @@ type Stanza struct {
 	InternalNets        Nets           // INTERNAL_NET_ACCESS; zero: any
 	ForceNAT            netip.AddrPort // zero: none
 	MaxGrants           int            // MAX_GRANTS: open at a time (our keyword)
+	CloseConnections    bool           // CLOSE_CONNECTIONS: connections end with the grant (our keyword)
 	ForwardAll          bool
 	ForceSNAT           netip.Addr
 	ForceMasquerade     bool

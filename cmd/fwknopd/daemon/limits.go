@@ -42,6 +42,12 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 			runs[st.Pos.Line] = st
 		}
 		l.Stanzas = append(l.Stanzas, a)
+		if st.CloseConnections {
+			if l.CloseConnections == nil {
+				l.CloseConnections = make(map[int]bool)
+			}
+			l.CloseConnections[st.Pos.Line] = true
+		}
 	}
 	return l, nil
 }

@@ -1,0 +1,76 @@
+package conntrack
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"fwknopd/enforce"
+)
+
+// clients are grants in normal form by their client.
+type clients struct {
+	grants []enforce.Grant
+	places map[netip.Addr][]int
+	ours   map[netip.Addr]bool // addresses of this host
+}
+
+func newClients(gs []enforce.Grant, ours map[netip.Addr]bool) *clients {
+	c := &clients{make([]enforce.Grant, len(gs)), make(map[netip.Addr][]int, len(gs)), ours}
+	for i, g := range gs {
+		g = g.Normal()
+		c.grants[i] = g
+		c.places[g.Src] = append(c.places[g.Src], i)
+	}
+	return c
+}
+
+// families are the address families of the clients.
+func (c *clients) families() map[uint8]bool {
+	all := make(map[uint8]bool)
+	for src := range c.places {
+		all[family(src)] = true
+	}
+	return all
+}
+
+// carry reports whether a connection goes through one of the grants, and notes which.
+func (c *clients) carry(conn *Connection) bool {
+	for _, i := range c.places[conn.orig.src.Addr()] {
+		if conn.through(&c.grants[i], c.ours) {
+			conn.grant = i
+			return true
+		}
+	}
+	return false
+}
+
+// through reports whether a connection, which the client began, goes through a grant in
+// normal form.
+func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
+	to := c.orig.dst
+	switch {
+	case c.orig.src.Addr() != g.Src, g.Dst.IsValid() && to.Addr() != g.Dst:
+		return false
+	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
+		return false
+	case g.NAT == nil:
+		return true
+	case g.NAT.Target.IsValid():
+		target := g.NAT.Target
+		return c.reply.src == target || target.Port() == 0 && c.reply.src.Addr() == target.Addr()
+	}
+	return !ours[to.Addr()] // it is forwarded
+}
+
+// ownAddresses returns the addresses of this host.
+func ownAddresses() (map[netip.Addr]bool, error) {
+	list, err := net.InterfaceAddrs()
+	ours := make(map[netip.Addr]bool)
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			ours[p.Addr().Unmap()] = true
+		}
+	}
+	return ours, err
+}
