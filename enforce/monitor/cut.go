@@ -164,10 +164,13 @@ func (m *Monitor) cut(ctx context.Context, ended []enforce.Grant, open func() []
 		ev := Event{Time: now, Kind: Cut, Grant: g}
 		for _, part := range g.Split() {
 			ev.Connections.Add(byKey[part.Key()])
+			delete(byKey, part.Key()) // it may have ended twice
 		}
 		if ev.Connections.Open > 0 {
 			ev.Err = err
 		}
-		m.events.add(ev)
+		if ev.Connections != (enforce.Connections{}) {
+			m.events.add(ev)
+		}
 	}
 }
