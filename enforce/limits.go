@@ -17,6 +17,9 @@ import (
 // else.
 type Limits struct {
 	Stanzas []Allowance
+	// CloseConnections has the lines of the stanzas whose grants take the connections through
+	// them along when they end (CLOSE_CONNECTIONS); nil: none.
+	CloseConnections map[int]bool
 }
 
 // An Allowance is what one stanza allows. Its zero value allows nothing.

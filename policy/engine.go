@@ -29,10 +29,9 @@ type Options struct {
 	// GPG keywords. A keyring returned with an error is used: it refuses every packet.
 	// nil: GPG keywords are ignored.
 	Keyring func(*conf.GPG) (*spa.Keyring, error)
-	// GPGAllowed reports whether a packet of src that was recorded at a time may cause
-	// public-key work, as [spa.Limiter.Allow] does; nil: always. It is called for packets
-	// with our HMAC, if there is one, and our key id.
-	GPGAllowed func(src netip.Addr, at time.Time) bool
+	// GPGLimit limits public-key work; nil: there is no limit. It is asked for packets with
+	// our HMAC, if there is one, and our key id.
+	GPGLimit GPGLimit
 	// TrialRate is on how many stanzas in a second packets are tried that none opens,
 	// where one matches freeTrials stanzas or more; 0: any number.
 	TrialRate int
@@ -62,6 +61,15 @@ type Options struct {
 	// DeferSync: the caller calls [Engine.Sync] before it acts on decisions, once for
 	// many packets.
 	DeferSync bool
+}
+
+// A GPGLimit limits the public-key work that packets cause, as *[spa.Limiter] does. Times are
+// those at which packets were recorded.
+type GPGLimit interface {
+	// Allow reports whether a packet of src may cause work, and takes its share.
+	Allow(src netip.Addr, at time.Time) bool
+	// Left returns how often in a row Allow would say so.
+	Left(src netip.Addr, at time.Time) int
 }
 
 // An Engine decides. It has one configuration, which does not change, and the state of

@@ -100,7 +100,11 @@ func (e *Engine) traceKnock(now time.Time, ev *parse.Event, t *Trace) {
 		r := &e.results[i]
 		st := &e.opts.Access.Stanzas[r.Stanza]
 		e.traceTimes(st, r, now, t)
-		t.sequence(st, Check{Name: stageOf(r.Reason), OK: r.Granted, Reason: Reason(r.Reason), Detail: knockDetail(r)})
+		c := Check{Name: stageOf(r.Reason), OK: r.Granted, Reason: Reason(r.Reason), Detail: knockDetail(r)}
+		if r.Granted && st.CloseConnections && c.Detail.Text == "" {
+			c.Detail.Text = noteConnections
+		}
+		t.sequence(st, c)
 	}
 	for _, p := range e.tracker.Progress(ev.Src.Addr()) {
 		text := fmt.Sprintf("%d of %d knocks fitted so far", p.Done, p.Steps)
@@ -209,6 +213,18 @@ func (t *Trace) checkWithNote(e *Engine, r *request, st *stanza, c check, ref *r
 		checks[len(checks)-1].Detail.Text = c.note(e, r, st)
 	}
 }
+
+// granted records whether the grant of a stanza is made, and what else happens at its end.
+func (t *Trace) granted(st *stanza, ref *refusal) {
+	t.check("grant", ref)
+	if t != nil && ref == nil && st.CloseConnections {
+		checks := t.Stanzas[len(t.Stanzas)-1].Checks
+		checks[len(checks)-1].Detail.Text = noteConnections
+	}
+}
+
+// noteConnections is the note on grants of stanzas with CLOSE_CONNECTIONS.
+const noteConnections = "connections through it end with it"
 
 // check records a check of a message.
 func (t *Trace) check(name string, ref *refusal) {

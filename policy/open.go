@@ -54,10 +54,26 @@ func (e *Engine) openGPG(r *request, st *stanza) (*refusal, step) {
 	if err != nil {
 		return e.classify(r, "gpg", err)
 	}
-	if !r.dry && e.opts.GPGAllowed != nil && !e.opts.GPGAllowed(r.src(), r.recorded()) {
-		return refuse(SPARateLimited, ""), atRate
+	if !e.mayWork(r) {
+		ref := refuse(SPARateLimited, "")
+		r.trace.check("rate", ref)
+		return ref, atRate
 	}
 	return e.classify(r, "gpg", st.gpg.Open(r.text, r.now, &r.msg))
+}
+
+// mayWork reports whether the packet may cause public-key work once more, and takes its share
+// unless nothing is to be recorded.
+func (e *Engine) mayWork(r *request) bool {
+	switch limit := e.opts.GPGLimit; {
+	case limit == nil:
+		return true
+	case !r.dry:
+		return limit.Allow(r.src(), r.recorded())
+	default:
+		r.worked++
+		return r.worked <= limit.Left(r.src(), r.recorded())
+	}
 }
 
 // A failure is an error of an opener and what it means.

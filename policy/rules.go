@@ -84,7 +84,7 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 		return nil, at
 	}
 	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
-	r.trace.check("grant", ref)
+	r.trace.granted(st, ref)
 	if ref == nil {
 		e.countUse(st.Stanza, r.now, r.dry)
 	}

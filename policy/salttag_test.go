@@ -35,12 +35,26 @@ type pair struct {
 	limits        bool   // not all of it is allowed
 }
 
+// A workCounter counts the packets that ask for public-key work; with limits, every fourth may
+// not do any.
+type workCounter struct {
+	asked *int
+	pair  *pair
+}
+
+func (w workCounter) Allow(netip.Addr, time.Time) bool {
+	*w.asked++
+	return !w.pair.limits || *w.asked%4 != 0
+}
+
+func (w workCounter) Left(netip.Addr, time.Time) int { return math.MaxInt }
+
 func newPair(s *situation) (*pair, error) {
 	p := new(pair)
 	for i, e := range []**Engine{&p.with, &p.without} {
 		opts := s.opts
 		opts.Server, opts.Access, opts.Store = &s.server, &conf.Access{Stanzas: s.stanzas}, replay.NewMemory(replay.Options{})
-		opts.GPGAllowed = func(netip.Addr, time.Time) bool { p.gpg[i]++; return !p.limits || p.gpg[i]%4 != 0 }
+		opts.GPGLimit = workCounter{&p.gpg[i], p}
 		var err error
 		if *e, err = NewEngine(opts); err != nil {
 			return nil, err

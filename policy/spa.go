@@ -14,15 +14,16 @@ import (
 
 // A request is one SPA packet under evaluation. The engine has one and reuses it.
 type request struct {
-	now   time.Time
-	ev    *parse.Event
-	text  []byte
-	info  spa.CarrierInfo
-	keyed spa.Packet // text, as the keys need it
-	msg   spa.Message
-	seen  replay.Packet
-	trace *Trace // nil: not explained
-	dry   bool   // nothing is recorded
+	now    time.Time
+	ev     *parse.Event
+	text   []byte
+	info   spa.CarrierInfo
+	keyed  spa.Packet // text, as the keys need it
+	msg    spa.Message
+	seen   replay.Packet
+	trace  *Trace // nil: not explained
+	dry    bool   // nothing is recorded
+	worked int    // how often it may have caused public-key work, if dry
 
 	ahead  *Opened // what was found out before the evaluation; nil: nothing
 	opener int     // index into Engine.spa of a stanza that opens the packet, as its tag told; none: unknown
@@ -117,7 +118,7 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 		return false
 	}
 	r := &e.request
-	r.now, r.ev, r.trace, r.dry, r.opened, r.ended = now, ev, trace, dry, false, false
+	r.now, r.ev, r.trace, r.dry, r.worked, r.opened, r.ended = now, ev, trace, dry, 0, false, false
 	r.codes = r.codes[:0]
 	r.found = e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
 	r.matched = e.matchesAny(r.found, ev)

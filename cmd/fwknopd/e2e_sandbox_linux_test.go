@@ -243,7 +243,10 @@ func TestE2EReloadOtherFolder(t *testing.T) {
 	s.start()
 	first := s.worker()
 	follow("b")
-	s.cmd.Process.Signal(syscall.SIGHUP)
+	const anew = "every knock sequence in progress begins anew, and so do the counts of KNOCK_LIMIT"
+	if out, code := s.command(append([]string{"reload"}, s.args()...)...); code != 0 || !strings.Contains(out, anew) {
+		t.Errorf("reload: %d, %s", code, out)
+	}
 	wait.For(t, "another worker at work", func() bool { return s.said("] at work") == 2 })
 	if s.worker() == first {
 		t.Error("the worker is the same")
@@ -264,7 +267,13 @@ func TestE2EReloadOtherFolder(t *testing.T) {
 	if s.said("makes way") != 1 {
 		t.Errorf("said %d times that another worker is needed", s.said("makes way"))
 	}
+	if s.said(anew) != 1 {
+		t.Errorf("said %d times that sequences begin anew", s.said(anew))
+	}
 	second := s.worker()
+	if out, code := s.command(append([]string{"reload"}, s.args()...)...); code != 0 || strings.Contains(out, anew) {
+		t.Errorf("reload: %d, %s", code, out)
+	}
 	s.reload()
 	if s.worker() != second {
 		t.Error("a reload without another folder starts a worker")

@@ -2,7 +2,8 @@
 // ENABLE_CONNTRACK_PERSIST, where a grant lives as long as a connection through it, and to
 // count and end those of a grant that was closed.
 //
-// Entry points: [Open] with [Table.Established]; [Table.Find] and [Table.End].
+// Entry points: [Open] with [Table.Established]; [Table.Find] and
+// [Table.End], or both at once with [Table.Cut].
 package conntrack
 
 import (

@@ -252,3 +252,91 @@ func TestEndUntracked(t *testing.T) {
 		t.Errorf("%+v, %v", left, err)
 	}
 }
+
+// Cut ends what goes through ended grants and through no open one, and counts it by grant.
+func TestCut(t *testing.T) {
+	netlab.Need(t, "iptables", "ip6tables")
+	lab := netlab.New(t)
+	restrict(t, lab.Server)
+	netlab.Serve(t, lab.Server, "tcp", 22)
+	netlab.Serve(t, lab.Server, "tcp", 80)
+	ssh := dial(t, lab, netip.AddrPortFrom(lab.Server.V4, 22).String())
+	web := dial(t, lab, netip.AddrPortFrom(lab.Server.V4, 80).String())
+	ssh6 := dial(t, lab, netip.AddrPortFrom(lab.Server.V6, 22).String())
+	ended := []enforce.Grant{grantTo(lab.Client.V4, enforce.TCP, 23), grantTo(lab.Client.V4, enforce.TCP, 22),
+		grantTo(lab.Client.V4, enforce.TCP, 80), grantTo(lab.Client.V6, enforce.TCP, 22)}
+	onDst := grantTo(lab.Client.V4, enforce.TCP, 80)
+	onDst.Dst = lab.Server.V4
+	open := func() []enforce.Grant { return []enforce.Grant{onDst, grantTo(lab.Client.V6, enforce.TCP, 80)} }
+	lab.Server.Do(func() {
+		table := new(Table)
+		defer table.Close()
+		got, err := table.Cut(ctx, ended, open)
+		want := []enforce.Connections{{}, {Ended: 1}, {}, {Ended: 1}}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	})
+	if carries(ssh) || carries(ssh6) || !carries(web) {
+		t.Errorf("ssh goes on: %v, by IPv6: %v, web goes on: %v", carries(ssh), carries(ssh6), carries(web))
+	}
+}
+
+// BenchmarkCut ends the connections of 1,000 grants of 500 clients, one each, beside 500
+// others. settle is most of it.
+func BenchmarkCut(b *testing.B) {
+	netlab.Need(b, "ip6tables")
+	lab := netlab.New(b)
+	lab.Server.Run(b, "ip6tables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+	ports := []uint16{22, 80, 443}
+	for _, port := range ports {
+		netlab.Serve(b, lab.Server, "tcp", port)
+	}
+	clients := lab.Client.AddAddrs(b, netlab.ClientIf, netip.MustParseAddr("fd77::1000"), 500)
+	var ended []enforce.Grant
+	for _, c := range clients {
+		ended = append(ended, grantTo(c, enforce.TCP, ports[0]), grantTo(c, enforce.TCP, ports[1]))
+	}
+	for b.Loop() {
+		b.StopTimer()
+		conns := dialAll(b, lab, clients, ports)
+		b.StartTimer()
+		var counts []enforce.Connections
+		var err error
+		lab.Server.Do(func() {
+			table := new(Table)
+			defer table.Close()
+			counts, err = table.Cut(ctx, ended, func() []enforce.Grant { return nil })
+		})
+		b.StopTimer()
+		var sum enforce.Connections
+		for _, n := range counts {
+			sum.Add(n)
+		}
+		if err != nil || sum.Ended != len(ended) {
+			b.Errorf("%+v, %v", sum, err)
+		}
+		for _, c := range conns {
+			c.Close()
+		}
+		b.StartTimer()
+	}
+}
+
+// dialAll connects from each client to each port of the server.
+func dialAll(b *testing.B, lab *netlab.Lab, clients []netip.Addr, ports []uint16) (conns []net.Conn) {
+	b.Helper()
+	lab.Client.Do(func() {
+		for _, client := range clients {
+			d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(client, 0)), Timeout: wait.Timeout}
+			for _, port := range ports {
+				conn, err := d.Dial("tcp", netip.AddrPortFrom(lab.Server.V6, port).String())
+				if err != nil {
+					b.Fatal(err)
+				}
+				conns = append(conns, conn)
+			}
+		}
+	})
+	return conns
+}

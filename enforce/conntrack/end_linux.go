@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/mdlayher/netlink"
@@ -24,31 +22,23 @@ type Connection struct {
 	Local  bool           // it has a TCP socket of this host
 
 	orig, reply tuple
+	grant       int // place of the first grant that it goes through in the list of Find
 	family      uint8
 	name        []byte // of its entry in the table, nil: none
 	socket      socket // valid iff Local
 }
 
 // Find returns the connections that go through one of the grants: TCP ones that are not
-// ended, and UDP ones that were answered.
+// ended, and UDP ones that were answered. Tables are read once, however many grants there are.
 func (t *Table) Find(ctx context.Context, gs []enforce.Grant) (found []Connection, err error) {
 	ours, err := ownAddresses()
 	if err != nil {
 		return nil, err
 	}
-	normal, families := make([]enforce.Grant, len(gs)), make(map[uint8]bool)
-	for i, g := range gs {
-		normal[i] = g.Normal()
-		for _, p := range normal[i].Sources() {
-			families[family(p.Addr())] = true
-		}
-	}
-	through := func(c *Connection) bool {
-		return slices.ContainsFunc(normal, func(g enforce.Grant) bool { return c.through(&g, ours) })
-	}
-	err = t.read(ctx, families, func(e *entry, f uint8) {
+	grants := newClients(gs, ours)
+	err = t.read(ctx, grants.families(), func(e *entry, f uint8) {
 		c := Connection{Proto: e.proto, Client: e.orig.src, Server: e.reply.src, orig: e.orig, reply: e.reply, family: f}
-		if through(&c) {
+		if grants.carry(&c) {
 			c.name = entryName(e.name)
 			found = append(found, c)
 		}
@@ -70,41 +60,11 @@ func (t *Table) Find(ctx context.Context, gs []enforce.Grant) (found []Connectio
 		}
 		c := Connection{Proto: enforce.TCP, Client: s.peer, Server: s.local, Local: true,
 			orig: tuple{s.peer, s.local}, reply: out, family: family(s.peer.Addr()), socket: *s}
-		if through(&c) { // the table does not have it
+		if grants.carry(&c) { // the table does not have it
 			found = append(found, c)
 		}
 	})
 	return found, err
-}
-
-// through reports whether a connection, which the client began, goes through a grant in
-// normal form.
-func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
-	to := c.orig.dst
-	switch {
-	case !g.Covers(c.orig.src.Addr()), g.Dst.IsValid() && to.Addr() != g.Dst:
-		return false
-	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
-		return false
-	case g.NAT == nil:
-		return true
-	case g.NAT.Target.IsValid():
-		target := g.NAT.Target
-		return c.reply.src == target || target.Port() == 0 && c.reply.src.Addr() == target.Addr()
-	}
-	return !ours[to.Addr()] // it is forwarded
-}
-
-// ownAddresses returns the addresses of this host.
-func ownAddresses() (map[netip.Addr]bool, error) {
-	list, err := net.InterfaceAddrs()
-	ours := make(map[netip.Addr]bool)
-	for _, a := range list {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			ours[p.Addr().Unmap()] = true
-		}
-	}
-	return ours, err
 }
 
 // read calls each with the entries of the families that are alive. An entry is valid until

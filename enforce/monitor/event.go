@@ -22,6 +22,9 @@ const (
 	Refused   Kind = "refused"   // Grant or Command, Err; the policy does not allow it. Count: earlier ones that were not reported
 	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program returned an error
 
+	// Cut: Grant, which has ended, and Connections through it; Err if some of them go on.
+	Cut Kind = "cut"
+
 	Blocked   Kind = "blocked"   // Grant, Blocked; it is open, but something has begun to drop it
 	Contested Kind = "contested" // Err; another program removes grants again and again
 	ClockStep Kind = "clock"     // Step; the clock was set, ends were shifted
@@ -42,16 +45,17 @@ const (
 
 // An Event reports what happened in the privileged half.
 type Event struct {
-	Time    time.Time
-	Kind    Kind
-	Grant   enforce.Grant // the ports with the same result together
-	ByHand  bool          // the administrator asked for Grant, not the worker: Granted, Extended, Kept, Refused, Failed
-	Blocked []string      // base chains that drop the packets of Grant although its rules are in place
-	Command Command
-	Result  Result
-	Count   int
-	Step    time.Duration
-	Err     error
+	Time        time.Time
+	Kind        Kind
+	Grant       enforce.Grant // the ports with the same result together
+	ByHand      bool          // the administrator asked for Grant, not the worker: Granted, Extended, Kept, Refused, Failed
+	Connections enforce.Connections
+	Blocked     []string // base chains that drop the packets of Grant although its rules are in place
+	Command     Command
+	Result      Result
+	Count       int
+	Step        time.Duration
+	Err         error
 }
 
 // A Command is what a client requests to run; the rest is configuration.

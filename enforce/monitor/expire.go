@@ -24,7 +24,7 @@ const (
 // mayPostpone reports whether connections can postpone the end of e. Such an entry is
 // due leadTime before its end.
 func (m *Monitor) mayPostpone(e *entry) bool {
-	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && e.postponed < maxPostpone
+	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && !e.cut && e.postponed < maxPostpone
 }
 
 // expire closes what is due. What could not be closed stays in the queue and is tried
@@ -41,6 +41,9 @@ func (m *Monitor) expire(ctx context.Context, now clockReading) {
 		}
 	}
 	m.endRules(ctx, rules, now)
+	if next, ok := m.table.next(); !ok || next > now.elapsed || len(m.cuts) >= maxCuts { // else more end at once
+		m.startCuts()
+	}
 	m.notifyIdle()
 }
 
@@ -53,17 +56,28 @@ func (m *Monitor) endRules(ctx context.Context, rules []*entry, now clockReading
 		parts[i] = e.grant
 	}
 	_, errs := m.cfg.Firewall.Change(ctx, nil, parts)
-	var gone []enforce.Grant
+	var gone []*entry
 	for i, e := range rules {
 		if errs == nil || errs[i] == nil {
-			gone = append(gone, e.grant)
-			m.ended(e, now.elapsed)
-			m.table.drop(e)
+			gone = append(gone, e)
 			continue
 		}
 		m.retry(e, now, errs[i])
 	}
-	m.reportGrants(now.wall, Expired, gone)
+	m.dropEnded(gone, Expired, now)
+}
+
+// dropEnded drops entries that the firewall does not have any more, reports them as events of
+// the kind why and collects those whose connections are to end. m.mu must be held.
+func (m *Monitor) dropEnded(es []*entry, why Kind, now clockReading) {
+	gone := make([]enforce.Grant, len(es))
+	for i, e := range es {
+		gone[i] = e.grant
+		m.ended(e, now.elapsed)
+		m.table.drop(e)
+		m.collectCut(e)
+	}
+	m.reportGrants(now.wall, why, gone)
 }
 
 // retry schedules another attempt to close e, and reports the first failure.

@@ -169,6 +169,8 @@ func (m *Monitor) endExternal(e *entry, why Kind, done func(error)) {
 					m.ended(cur, now.elapsed)
 				}
 				m.table.drop(cur)
+				m.collectCut(cur)
+				m.startCuts()
 				m.notifyIdle()
 			}
 			if why != "" {

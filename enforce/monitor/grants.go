@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"fwknopd/enforce"
@@ -129,8 +131,12 @@ func (m *Monitor) record(g enforce.Grant, now clockReading) (kind Kind) {
 	before, timed := m.table.next()
 	first := len(m.table.entries) == 0
 	kind = Kept
+	cut := m.closesConnections(g.Stanza)
 	for _, part := range g.Split() {
 		e, k := m.table.put(part, now)
+		if k != Kept {
+			e.cut = cut
+		}
 		if k == Granted || k == Extended && kind == Kept {
 			kind = k
 		}
@@ -172,15 +178,14 @@ func (m *Monitor) Revoke(ctx context.Context, g enforce.Grant) error {
 // dropRevoked drops the parts of a revoked grant from the table and reports them. m.mu
 // must be held.
 func (m *Monitor) dropRevoked(g enforce.Grant, now clockReading) {
-	var gone []enforce.Grant
+	var gone []*entry
 	for _, part := range g.Split() {
 		if e := m.table.entries[part.Key()]; e != nil {
-			gone = append(gone, e.grant)
-			m.ended(e, now.elapsed)
-			m.table.drop(e)
+			gone = append(gone, e)
 		}
 	}
-	m.reportGrants(now.wall, Revoked, gone)
+	m.dropEnded(gone, Revoked, now)
+	m.startCuts()
 	m.notifyIdle()
 }
 
@@ -244,20 +249,17 @@ func (m *Monitor) Flush(ctx context.Context) error {
 			return err
 		}
 	}
-	var gone []enforce.Grant
+	var gone []*entry
 	for _, e := range m.table.entries {
-		if e.grant.External != nil {
-			if !e.ending {
-				m.endExternal(e, Revoked, nil)
-			}
-			continue
+		if e.grant.External == nil {
+			gone = append(gone, e)
+		} else if !e.ending {
+			m.endExternal(e, Revoked, nil)
 		}
-		gone = append(gone, e.grant)
-		m.ended(e, now.elapsed)
-		m.table.drop(e)
 	}
-	enforce.SortGrants(gone)
-	m.reportGrants(now.wall, Revoked, gone)
+	slices.SortFunc(gone, func(a, b *entry) int { return strings.Compare(a.key, b.key) })
+	m.dropEnded(gone, Revoked, now)
+	m.startCuts()
 	m.notifyIdle()
 	return nil
 }

@@ -1,6 +1,10 @@
 package monitor
 
-import "time"
+import (
+	"time"
+
+	"fwknopd/enforce"
+)
 
 // A Meter counts what happens to grants, each port by itself. Unlike events, nothing is left
 // out or late. Its methods must not block or call the monitor: a lock of it is held.
@@ -10,6 +14,8 @@ type Meter interface {
 	Ended(open time.Duration)
 	// Repaired counts grants that another program removed and that are open again.
 	Repaired(n int)
+	// Cut counts what became of connections through grants that have ended.
+	Cut(n enforce.Connections)
 }
 
 // ended tells the meter of an entry that expired or was revoked.
@@ -23,6 +29,13 @@ func (m *Monitor) ended(e *entry, now time.Duration) {
 func (m *Monitor) repaired(n int) {
 	if m.cfg.Meter != nil && n > 0 {
 		m.cfg.Meter.Repaired(n)
+	}
+}
+
+// meterCut tells the meter of connections.
+func (m *Monitor) meterCut(n enforce.Connections) {
+	if m.cfg.Meter != nil {
+		m.cfg.Meter.Cut(n)
 	}
 }
 

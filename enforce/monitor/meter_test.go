@@ -15,6 +15,13 @@ type tally struct {
 	mu       sync.Mutex
 	open     []time.Duration
 	repaired int
+	cut      enforce.Connections
+}
+
+func (c *tally) Cut(n enforce.Connections) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut.Add(n)
 }
 
 func (c *tally) Ended(open time.Duration) {

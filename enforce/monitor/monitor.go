@@ -54,6 +54,12 @@ type Config struct {
 	// (ENABLE_CONNTRACK_PERSIST). nil: no end is postponed.
 	Established func(ctx context.Context, gs []enforce.Grant) ([]bool, error)
 
+	// Cut ends the connections through grants of stanzas with CLOSE_CONNECTIONS that have
+	// ended, but for those through one of the grants that open returns, which is called when
+	// they are found. It returns what became of them for each of ended; an error with that is
+	// why some go on. nil: none are ended.
+	Cut func(ctx context.Context, ended []enforce.Grant, open func() []enforce.Grant) ([]enforce.Connections, error)
+
 	// Blocked returns the base chains of other programs that drop the packets of a
 	// grant although its rules are in place. nil: this is not checked.
 	Blocked func(ctx context.Context, g enforce.Grant) ([]string, error)
@@ -121,6 +127,7 @@ type Monitor struct {
 	clock            *Clock
 	events           *eventQueue
 	externalCommands keyedQueue
+	cutter           *cutter
 	stop             context.CancelFunc
 	firewallLife     context.Context // of changes to the firewall: ends stopGrace after ctx of New or stop
 	commandLife      context.Context // of commands: ends with ctx of Close
@@ -145,8 +152,9 @@ type Monitor struct {
 	reconciler  reconciler
 	quota       enforce.Quota
 	uses        uses
-	waiters     []waiter      // for the end of the last grant
-	loopDone    chan struct{} // closed when the loop has ended
+	cuts        []enforce.Grant // have ended, their connections are to end
+	waiters     []waiter        // for the end of the last grant
+	loopDone    chan struct{}   // closed when the loop has ended
 }
 
 const defaultInterval = 600 * time.Millisecond
@@ -180,6 +188,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		}
 		m.clock.Steps, m.steps = steps, file
 	}
+	m.cutter = newCutter(func(ended []enforce.Grant) { m.cut(m.commandLife, ended, m.table.open) })
 	m.lastReading = m.clock.read()
 	m.refusals.limiter = rate.NewLimiter(refusalRate, refusalBurst)
 	if err := m.adoptOpen(ctx); err != nil {
@@ -213,7 +222,7 @@ func (m *Monitor) closeClock() {
 // Close stops the monitor; later requests fail with [ErrGone]. Grants in the firewall
 // stay until the kernel ends them. External ones are closed now, because nothing else
 // will close them before the next start. Close waits for running commands and for the
-// delivery of all events until ctx ends. Then it kills the commands; that some did not
+// end of connections and the delivery of all events until ctx ends. Then it kills the commands; that some did not
 // run to their end is an error.
 func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
@@ -227,12 +236,14 @@ func (m *Monitor) Close(ctx context.Context) error {
 			m.endExternal(e, Revoked, nil)
 		}
 	}
+	m.startCuts()
 	m.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		m.externalCommands.wait()
 		m.commands.Wait()
+		m.cutter.wait()
 		m.events.drain()
 	}()
 	select {

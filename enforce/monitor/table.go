@@ -19,6 +19,7 @@ type entry struct {
 	tries       int           // failed attempts to close it in a row
 	opened      time.Duration // by Clock.Elapsed
 	adopted     bool          // it was open before; when it was opened is not known
+	cut         bool          // connections through it end with it
 	postponed   time.Duration // sum of all extensions for connections through it
 	blocked     []string      // base chains that drop it, as last reported
 	unconfirmed []string      // the same as last found
@@ -28,7 +29,7 @@ type entry struct {
 func (e *entry) permanent() bool { return e.grant.Expires.IsZero() }
 
 // A table holds entries by key, and those that have an end in a queue by the time at
-// which they are due. [Monitor.mu] must be held, except for len, snapshot and addNames.
+// which they are due. [Monitor.mu] must be held, except for len, snapshot, open and addNames.
 type table struct {
 	mu       sync.Mutex // guards changes of entries and of their grants, for readers without Monitor.mu
 	entries  map[string]*entry
@@ -137,6 +138,13 @@ func (t *table) len() int {
 
 // snapshot returns the grants in the table. It does not wait for a change of the firewall.
 func (t *table) snapshot() []enforce.Grant {
+	gs := t.open()
+	enforce.SortGrants(gs)
+	return gs
+}
+
+// open is snapshot without an order.
+func (t *table) open() []enforce.Grant {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	gs := make([]enforce.Grant, 0, len(t.entries))
@@ -145,7 +153,6 @@ func (t *table) snapshot() []enforce.Grant {
 			gs = append(gs, e.grant)
 		}
 	}
-	enforce.SortGrants(gs)
 	return gs
 }
 

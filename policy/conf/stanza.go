@@ -197,6 +197,12 @@ func (m *builder) timeouts() {
 		s.MaxAccessTimeout = 300 * time.Second
 		m.warn("MAX_FW_TIMEOUT", "0 means 300 seconds")
 	}
+	if s.CloseConnections && m.ld.server.ConntrackPersist {
+		m.warn("CLOSE_CONNECTIONS", "wins over ENABLE_CONNTRACK_PERSIST: grants of this stanza are not kept open for a connection")
+	}
+	if s.CloseConnections && s.DisableAccess {
+		m.warn("CLOSE_CONNECTIONS", "has no effect with DISABLE_FW_ACCESS")
+	}
 	if m.has("MAX_FW_TIMEOUT") && s.MaxAccessTimeout < s.AccessTimeout {
 		m.warn("MAX_FW_TIMEOUT", "is below FW_ACCESS_TIMEOUT and holds only for what clients ask for")
 	}

@@ -71,6 +71,7 @@ type Stanza struct {
 	MaxGrants           int            // MAX_GRANTS: open at a time (our keyword)
 	GrantAddress        string         // GRANT_ADDRESS: [AddressInside] and so on (our keyword)
 	GrantPrefix         PrefixLengths  // GRANT_PREFIX (our keyword)
+	CloseConnections    bool           // CLOSE_CONNECTIONS: connections end with the grant (our keyword)
 	ForwardAll          bool
 	ForceSNAT           netip.Addr
 	ForceMasquerade     bool

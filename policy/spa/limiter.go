@@ -1,6 +1,7 @@
 package spa
 
 import (
+	"math"
 	"net/netip"
 	"time"
 
@@ -84,6 +85,30 @@ func (l *Limiter) Allow(src netip.Addr, now time.Time) bool {
 		return false
 	}
 	return true
+}
+
+// Left returns how many packets of src may cause work at the time now, as [Limiter.Allow]
+// would answer for one after the other. It takes nothing.
+func (l *Limiter) Left(src netip.Addr, now time.Time) int {
+	all, own := l.all, l.buckets[SourceOf(src)]
+	if l.last.Sub(now) > setBack {
+		all, own = l.total.bucket(), nil
+	} else if now.Before(l.last) {
+		now = l.last
+	}
+	if own == nil {
+		own = l.source.bucket()
+	}
+	return min(left(all, now), left(own, now))
+}
+
+// left returns how many tokens a bucket has. What it lacks for one may be less than the
+// nanosecond in which Allow counts.
+func left(bucket *rate.Limiter, now time.Time) int {
+	if bucket.Limit() == rate.Inf {
+		return math.MaxInt
+	}
+	return int(bucket.TokensAt(now) + float64(bucket.Limit())*1e-9)
 }
 
 // remember adds the bucket of a new source, and drops another if there are too many.

@@ -2,6 +2,7 @@ package spa
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -83,5 +84,33 @@ func TestLimiterAllocatesNothing(t *testing.T) {
 	src, now := netip.MustParseAddr("2001:db8::1"), time.Unix(1700000000, 0)
 	if n := testing.AllocsPerRun(100, func() { l.Allow(src, now) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Left is how many of the next packets Allow lets through, at any times and with any rates.
+func TestLimiterLeft(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		l := NewLimiter(Rate{PerSecond: float64(r.IntN(4)), Burst: r.IntN(5)}, Rate{PerSecond: float64(r.IntN(7)), Burst: r.IntN(9)})
+		now := time.Unix(1700000000, 0)
+		for range 100 {
+			now = now.Add(time.Duration(r.IntN(1_500_000_000)-400_000_000) * time.Nanosecond)
+			if r.IntN(50) == 0 {
+				now = now.Add(-time.Minute)
+			}
+			src := netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(4))})
+			left, got := min(l.Left(src, now), 20), 0
+			for range r.IntN(20) {
+				if l.Allow(src, now) {
+					got++
+				}
+				if want := min(l.Left(src, now)+got, 20); want != left && left < 20 {
+					t.Fatalf("%d left after %d, %d before", want-got, got, left)
+				}
+			}
+			if got > left {
+				t.Fatalf("%d let through, %d left", got, left)
+			}
+		}
 	}
 }

@@ -44,7 +44,7 @@ func covers(a, b *conf.Stanza) bool {
 		len(a.Usernames) > 0 && (len(b.Usernames) == 0 || !containsAll(a.Usernames, b.Usernames)),
 		!a.OpenPortsAny && (b.OpenPortsAny || !containsAll(a.OpenPorts, b.OpenPorts)),
 		!containsAll(b.RestrictPorts, a.RestrictPorts),
-		a.MaxGrants != b.MaxGrants, b.CmdExec && !a.CmdExec:
+		a.MaxGrants != b.MaxGrants, b.CloseConnections && !a.CloseConnections, b.CmdExec && !a.CmdExec:
 		return false
 	}
 	return reflect.DeepEqual(terms(a), terms(b))

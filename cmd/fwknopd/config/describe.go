@@ -199,6 +199,9 @@ func (s description) openings() []string {
 	if s.OutputAccess {
 		out = append(out, "opens the output chain as well")
 	}
+	if s.CloseConnections {
+		out = append(out, "ends the connections through it at its end, but for those that another open grant lets in")
+	}
 	return out
 }
 

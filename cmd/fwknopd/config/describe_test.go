@@ -67,6 +67,9 @@ func TestWords(t *testing.T) {
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
 			"lets in the source of the packet, with the /24 of an IPv4 client (256 addresses)"}},
+		{"connections", "", c26("CLOSE_CONNECTIONS Y", "OPEN_PORTS tcp/22", "PERMIT_CLIENT_TIMEOUT N"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)", "opens what the client asks for of tcp/22 for 30 seconds",
+			"ends the connections through it at its end, but for those that another open grant lets in"}},
 		{"shared sequence", "", "SOURCE: 192.0.2.0/24;\nSHARED_SEQUENCE: tcp/1, udp/2;\nOPEN_PORTS: tcp/22;\nKNOCK_LIMIT: 3;\nMIN_TIME_DIFF: 1;\nMAX_TIME_DIFF: 9;\nREQUIRE_OS_REGEX: linux;\nFW_ACCESS_TIMEOUT: 1;\n", []string{
 			"packets from 192.0.2.0/24",
 			"who knocks tcp/1, udp/2, within 60 seconds, more than 1 second apart, less than 9 seconds apart, at most 3 times a source, from a system like linux",

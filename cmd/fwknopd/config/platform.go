@@ -37,5 +37,19 @@ func (l *Loaded) checkPlatform(goos string) (problems conf.Problems) {
 	if l.Server.ConntrackPersist {
 		refuse("ENABLE_CONNTRACK_PERSIST", "Y")
 	}
+	return append(problems, closesConnections(l.Access, goos)...)
+}
+
+// closesConnections refuses CLOSE_CONNECTIONS, for which connections are looked up by netlink.
+func closesConnections(a *conf.Access, goos string) (problems conf.Problems) {
+	if a == nil {
+		return nil
+	}
+	for i := range a.Stanzas {
+		if st := &a.Stanzas[i]; st.CloseConnections {
+			at := st.Values.Place("CLOSE_CONNECTIONS")
+			problems = append(problems, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: "Y: not on " + goos})
+		}
+	}
 	return problems
 }

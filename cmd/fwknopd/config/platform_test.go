@@ -3,7 +3,21 @@ package config
 import (
 	"strings"
 	"testing"
+
+	"fwknopd/policy/conf"
 )
+
+// CLOSE_CONNECTIONS needs Linux too.
+func TestForeignStanza(t *testing.T) {
+	_, _, access := loadText(t, "", c26("CLOSE_CONNECTIONS Y"))
+	l := Loaded{Server: &conf.Server{}, Values: &conf.Values{}, Access: access}
+	if got := l.checkPlatform("freebsd").Error(); !strings.HasSuffix(strings.TrimSpace(got), ": CLOSE_CONNECTIONS: Y: not on freebsd") {
+		t.Errorf("%q", got)
+	}
+	if on := l.checkPlatform("linux"); on != nil {
+		t.Errorf("on linux: %v", on)
+	}
+}
 
 // Values that need Linux, and no others, are refused on other systems.
 func TestForeign(t *testing.T) {

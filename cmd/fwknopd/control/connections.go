@@ -2,10 +2,12 @@ package control
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 
+	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 )
 
@@ -17,10 +19,69 @@ const (
 
 // Connections are those through grants that were closed.
 type Connections struct {
-	Open  int    `json:"open"`            // that go on
-	Ended int    `json:"ended"`           // of sockets of this host
-	Cut   int    `json:"cut"`             // forwarded or by UDP: the firewall does not know them any more
+	enforce.Connections
 	Error string `json:"error,omitempty"` // why they could not be counted or ended
+}
+
+// A cutter is an Enforcer that ends the connections of stanzas with CLOSE_CONNECTIONS, see
+// [monitor.Monitor.WatchCuts].
+type cutter interface {
+	WatchCuts() (collect func(closed []enforce.Grant) enforce.Connections)
+}
+
+// watchCuts is WatchCuts of an Enforcer that has it.
+func watchCuts(k Enforcer) (collect func(closed []enforce.Grant) enforce.Connections) {
+	if c, ok := k.(cutter); ok {
+		return c.WatchCuts()
+	}
+	return func([]enforce.Grant) (none enforce.Connections) { return none }
+}
+
+// A localCutter ends connections where no daemon runs, by the stanzas of the configuration.
+type localCutter struct {
+	Enforcer
+	access func() *conf.Access // read when it is needed
+}
+
+// WatchCuts implements cutter.
+func (k localCutter) WatchCuts() (collect func(closed []enforce.Grant) enforce.Connections) {
+	return k.cut
+}
+
+// cut ends the connections through those of the closed grants whose stanza says so.
+func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
+	var ended []enforce.Grant
+	if len(closed) == 0 {
+		return enforce.Connections{}
+	}
+	access := k.access()
+	for _, g := range closed {
+		if st := access.StanzaAt(g.Stanza); st != nil && st.CloseConnections {
+			ended = append(ended, g)
+		}
+	}
+	if len(ended) == 0 {
+		return enforce.Connections{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
+	defer cancel()
+	return cut(ctx, ended, func() []enforce.Grant {
+		open, err := k.List(ctx)
+		if err != nil { // which connections they let in is not known
+			return closed
+		}
+		return open
+	})
+}
+
+// Flush implements [Enforcer].
+func (k localCutter) Flush(ctx context.Context) error {
+	open, err := k.List(ctx)
+	if err := errors.Join(err, k.Enforcer.Flush(ctx)); err != nil {
+		return err
+	}
+	k.cut(open)
+	return nil
 }
 
 // text returns what became of the connections, in lines. cut says that they were to end.

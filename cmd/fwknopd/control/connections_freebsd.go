@@ -6,6 +6,11 @@ import (
 	"fwknopd/enforce"
 )
 
+// cut does nothing: stanzas with CLOSE_CONNECTIONS are refused.
+func cut(context.Context, []enforce.Grant, func() []enforce.Grant) (none enforce.Connections) {
+	return none
+}
+
 // lookAt says that connections are not looked at: keep-state rules of ipfw keep them.
 func lookAt(_ context.Context, _ []enforce.Grant, cut bool) *Connections {
 	if !cut {

@@ -7,6 +7,18 @@ import (
 	"fwknopd/enforce/conntrack"
 )
 
+// cut ends the connections through grants that were closed, but for those through one of the
+// open ones.
+func cut(ctx context.Context, closed []enforce.Grant, open func() []enforce.Grant) (sum enforce.Connections) {
+	table := new(conntrack.Table)
+	defer table.Close()
+	counts, _ := table.Cut(ctx, closed, open) // lookAt finds what is left
+	for _, n := range counts {
+		sum.Add(n)
+	}
+	return sum
+}
+
 // lookAt finds the connections through grants that were closed, and with cut ends them.
 func lookAt(ctx context.Context, closed []enforce.Grant, cut bool) *Connections {
 	table := new(conntrack.Table)
@@ -25,20 +37,6 @@ func lookAt(ctx context.Context, closed []enforce.Grant, cut bool) *Connections 
 	if err != nil {
 		c.Error = err.Error()
 	}
-	c.Open = len(left)
-	for _, f := range found {
-		if f.Local {
-			c.Ended++
-		} else {
-			c.Cut++
-		}
-	}
-	for _, l := range left {
-		if l.Local {
-			c.Ended--
-		} else {
-			c.Cut--
-		}
-	}
+	c.Connections = conntrack.Count(found, left)
 	return c
 }

@@ -131,7 +131,7 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer,
 		return answer{}, err
 	}
 	defer done()
-	return direct(k, req)
+	return direct(localCutter{k, o.access}, req)
 }
 
 // exitGrace is how long a daemon that no longer answers may take to exit.

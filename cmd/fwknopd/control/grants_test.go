@@ -182,11 +182,11 @@ func TestConnectionsText(t *testing.T) {
 		json string
 	}{
 		{Connections{}, false, "", "", `{"open":0,"ended":0,"cut":0}`},
-		{Connections{Open: 1}, false, "1 connection stays open; --cut ends it\n", "", `{"open":1,"ended":0,"cut":0}`},
-		{Connections{Open: 2}, false, "2 connections stay open; --cut ends them\n", "", `{"open":2,"ended":0,"cut":0}`},
+		{Connections{Connections: enforce.Connections{Open: 1}}, false, "1 connection stays open; --cut ends it\n", "", `{"open":1,"ended":0,"cut":0}`},
+		{Connections{Connections: enforce.Connections{Open: 2}}, false, "2 connections stay open; --cut ends them\n", "", `{"open":2,"ended":0,"cut":0}`},
 		{Connections{Error: "x"}, false, "", "connections: x", `{"open":0,"ended":0,"cut":0,"error":"x"}`},
-		{Connections{Ended: 2}, true, "ended 2 connections\n", "", `{"open":0,"ended":2,"cut":0}`},
-		{Connections{Ended: 1, Cut: 1, Open: 1, Error: "x"}, true,
+		{Connections{Connections: enforce.Connections{Ended: 2}}, true, "ended 2 connections\n", "", `{"open":0,"ended":2,"cut":0}`},
+		{Connections{enforce.Connections{Ended: 1, Cut: 1, Open: 1}, "x"}, true,
 			"ended 1 connection\ncut 1 connection, forwarded or by UDP: over unless the firewall lets the server send to the client first\n",
 			"could not end 1 connection: x", `{"open":1,"ended":1,"cut":1,"error":"x"}`},
 	} {

@@ -53,7 +53,13 @@ func (c *command) applyExitPolicy() error {
 	if err != nil || fw == nil {
 		return err
 	}
-	return errors.Join(fw.ApplyExitPolicy(ctx, c.Server), fw.Close())
+	defer fw.Close()
+	open, err := fw.List(ctx)
+	closed, failed := fw.ApplyExitPolicy(ctx, c.Server)
+	if closed {
+		localCutter{fw, newGrantClient(c).access}.cut(open)
+	}
+	return errors.Join(err, failed)
 }
 
 // printKillLines prints the lines of the 1.9 daemon, one for each role.

@@ -199,9 +199,16 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 // revokeSelected revokes the grants that a request selects, and returns those it revoked with
 // the connections through them.
 func revokeSelected(ctx context.Context, k Enforcer, req request) (a answer, err error) {
+	collect := watchCuts(k)
 	a.Grants, err = revoke(ctx, k, req.Select)
-	if req.Connections != "" && len(a.Grants) > 0 {
-		a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections)
+	over := collect(a.Grants)
+	if req.Connections == "" || len(a.Grants) == 0 {
+		return a, err
+	}
+	a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections)
+	if a.Connections != nil {
+		over.Open = 0 // they are looked at again
+		a.Connections.Add(over)
 	}
 	return a, err
 }

@@ -28,7 +28,7 @@ func (d *daemon) logDecision(r *report.Record) {
 	s := d.conf()
 	p, dec := &r.Packet, &r.Decision
 	p.Time = recordTime(p.Time, time.Now())
-	compat := report.Compat{Server: s.Server, Access: s.Access}
+	compat := report.Compat{Server: s.Server, Access: s.Access, Sources: s.sources}
 	n := 0 // refusals by stanzas before that of the decision
 	for n < len(r.Refusals) && r.Refusals[n].Stanza < dec.Stanza {
 		n++

@@ -99,6 +99,10 @@ func severityOf(ev *monitor.Event) severity {
 		if len(ev.Blocked) == 0 {
 			return info
 		}
+	case monitor.Cut:
+		if ev.Connections.Open == 0 {
+			return info
+		}
 	case monitor.Adopted, monitor.Expired, monitor.Revoked, monitor.Postponed, monitor.CommandRan:
 		return info
 	}

@@ -47,6 +47,12 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 		}
 		a.Windows, a.Uses, a.Name = st.Windows, st.Uses, st.Name
 		l.Stanzas = append(l.Stanzas, a)
+		if st.CloseConnections {
+			if l.CloseConnections == nil {
+				l.CloseConnections = make(map[int]bool)
+			}
+			l.CloseConnections[st.Pos.Line] = true
+		}
 	}
 	return l, nil
 }

@@ -141,6 +141,14 @@ func TestLimitsOfTwoFiles(t *testing.T) {
 			t.Errorf("port %d: %v", port, err)
 		}
 	}
+	if limits.CloseConnections != nil {
+		t.Errorf("connections end in %v", limits.CloseConnections)
+	}
+	closing := in("b.conf", web, false)
+	closing.CloseConnections = true
+	if l, err := compileLimits(&conf.Server{}, &conf.Access{Stanzas: []conf.Stanza{in("a.conf", ssh, false), closing}}); err != nil || !l.CloseConnections[3] {
+		t.Errorf("%v, connections end in %v", err, l.CloseConnections)
+	}
 	both := grant(func(g *enforce.Grant) { g.Ports = append(g.Ports, enforce.Port{Proto: 6, Number: 80}) })
 	if limits.Check(both, now) == nil {
 		t.Error("ports of both are one grant")

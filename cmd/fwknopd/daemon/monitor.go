@@ -237,8 +237,12 @@ func (d *daemon) close() {
 		ctl.Close()
 	}
 	if d.fw != nil {
-		if err := d.fw.ApplyExitPolicy(ctx, d.conf().Server); err != nil {
+		closed, err := d.fw.ApplyExitPolicy(ctx, d.conf().Server)
+		if err != nil {
 			d.logf(warning, "flush %s: %v", d.fw.Name, err)
+		}
+		if closed {
+			d.mon.CutRest(ctx)
 		}
 		d.fw.Close()
 	}

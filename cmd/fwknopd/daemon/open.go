@@ -62,6 +62,9 @@ func (d *daemon) open(ctx context.Context) error {
 		d.logNotes(ext.Notes())
 		cfg.External = ext
 		d.closers = append(d.closers, func() { ext.Close() })
+		if err := d.openCut(&cfg); err != nil {
+			return err
+		}
 		if s.ConntrackPersist {
 			established, done, err := openConntrack(s.ConntrackPorts)
 			if err != nil {
@@ -75,6 +78,17 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.warnUses()
+	return nil
+}
+
+// openCut sets what ends connections; a reload may add stanzas with CLOSE_CONNECTIONS.
+func (d *daemon) openCut(cfg *monitor.Config) error {
+	cut, done, err := openCut(len(cfg.Policy.Limits.CloseConnections) > 0)
+	if err != nil {
+		return fmt.Errorf("CLOSE_CONNECTIONS: %w", err)
+	}
+	cfg.Cut = cut
+	d.closers = append(d.closers, done)
 	return nil
 }
 

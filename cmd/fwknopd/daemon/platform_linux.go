@@ -39,6 +39,9 @@ func sealedFile(text []byte) (*os.File, error) {
 // established reports for each grant whether a connection through it is alive.
 type established = func(context.Context, []enforce.Grant) ([]bool, error)
 
+// cutFunc is the type of Cut in [monitor.Config].
+type cutFunc = func(context.Context, []enforce.Grant, func() []enforce.Grant) ([]enforce.Connections, error)
+
 // openConntrack opens the kernel's connection tracking table.
 func openConntrack(ports []uint16) (_ established, done func(), err error) {
 	table, err := conntrack.Open(ports)
@@ -46,6 +49,18 @@ func openConntrack(ports []uint16) (_ established, done func(), err error) {
 		return nil, nil, err
 	}
 	return table.Established, func() { table.Close() }, nil
+}
+
+// openCut returns what ends connections, see [monitor.Config]. need: an error if the tables of
+// connections cannot be read.
+func openCut(need bool) (cut cutFunc, done func(), err error) {
+	table := new(conntrack.Table)
+	if need {
+		if table, err = conntrack.Open(nil); err != nil {
+			return nil, nil, err
+		}
+	}
+	return table.Cut, func() { table.Close() }, nil
 }
 
 // residentMemory returns the bytes of memory of this process, 0 if the system does not say.

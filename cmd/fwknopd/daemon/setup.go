@@ -17,6 +17,7 @@ import (
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest/safepath"
@@ -29,6 +30,7 @@ type setup struct {
 	*config.Loaded
 	workerConfig *privsep.Config
 	policy       monitor.Policy
+	sources      *report.Sources // of the stanzas, for the lines of the old daemons
 }
 
 // conf returns the current configuration.
@@ -50,7 +52,7 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 		return nil, problems
 	}
 	problems = append(problems, config.Lint(l.Server, l.Values, l.Access)...)
-	s := &setup{Loaded: l, workerConfig: c}
+	s := &setup{Loaded: l, workerConfig: c, sources: report.NewSources(l.Access)}
 	c.Verbose = max(c.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {
 		problems = append(problems, conf.Problem{Text: err.Error()})

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
@@ -50,6 +51,11 @@ func (d *daemon) reloadOnRequest(ctx context.Context) (report.Reload, error) {
 		verdict.Verdict = report.ReloadUnconfirmed
 	case taken.Error != "":
 		verdict.Verdict, verdict.Error = report.ReloadNotApplied, taken.Error
+	}
+	if s := d.conf(); d.word.hasMadeWay(s.workerConfig.Generation) {
+		if p := forgotten(s.Access); p != nil {
+			verdict.Problems = append(slices.Clone(verdict.Problems), *p)
+		}
 	}
 	return verdict, nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/policy/conf"
 )
 
 // maxStderr is how much of a worker's standard error is kept.
@@ -93,6 +95,9 @@ func (e *workerExit) Unwrap() error { return e.status }
 func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
 	d.health.ended(err)
+	if errors.Is(err, privsep.ErrRestart) {
+		d.workerMadeWay()
+	}
 	switch {
 	case errors.Is(err, privsep.ErrFinished) && d.canFinish() && d.ready.Load():
 		return errDone
@@ -100,6 +105,25 @@ func (d *daemon) workerEnded(err error) error {
 		return err // the caller of the daemon waits for the result of the start
 	}
 	return nil
+}
+
+// workerMadeWay notes that the configuration in force takes another worker, and logs what that
+// one does not know.
+func (d *daemon) workerMadeWay() {
+	s := d.conf()
+	d.word.makeWay(s.workerConfig.Generation)
+	if p := forgotten(s.Access); p != nil {
+		d.logf(warning, "%s", p.Text)
+	}
+}
+
+// forgotten says what another worker does not know of knock sequences; nil if there are none.
+func forgotten(access *conf.Access) *conf.Problem {
+	if !slices.ContainsFunc(access.Stanzas, func(s conf.Stanza) bool { return s.Mode != conf.ModeSPA }) {
+		return nil
+	}
+	return &conf.Problem{Severity: conf.Warning, Text: "the sources are in directories that the worker may not read, so another one begins: " +
+		"every knock sequence in progress begins anew, and so do the counts of KNOCK_LIMIT"}
 }
 
 // canFinish reports whether a worker with this configuration finishes by itself.

@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
+	"fwknopd/policy/conf"
 )
 
 // exits returns the error of a process that ended with code.
@@ -100,6 +101,29 @@ func TestWorkerEnded(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// A worker that makes way for another forgets sequences in progress, which is said if a stanza
+// has a sequence.
+func TestWorkerMakesWay(t *testing.T) {
+	for _, sequence := range []bool{false, true} {
+		var terminal bytes.Buffer
+		d := newTestDaemon(t, "", &terminal)
+		d.setup.workerConfig.Generation = 2
+		if sequence {
+			d.setup.Access.Stanzas[0].Mode = conf.ModeShared
+		}
+		if err := d.workerEnded(newWorkerExit(exits(t, privsep.ExitError), "x")); d.word.hasMadeWay(2) {
+			t.Errorf("after an error: %v", err)
+		}
+		d.workerEnded(newWorkerExit(exits(t, privsep.ExitRestart), ""))
+		if !d.word.hasMadeWay(2) || d.word.hasMadeWay(3) {
+			t.Error("it is not known for which configuration")
+		}
+		if said := strings.Contains(terminal.String(), "every knock sequence in progress begins anew"); said != sequence {
+			t.Errorf("with a sequence %v: %s", sequence, terminal.String())
 		}
 	}
 }

@@ -13,6 +13,7 @@ type workerWord struct {
 	counters report.State
 	counts   int // how often they were sent
 	taken    report.Taken
+	madeWay  int           // generation of the configuration for which a worker last made way for another
 	changed  chan struct{} // closed at the next change
 }
 
@@ -32,6 +33,16 @@ func (w *workerWord) count(s report.State) { w.set(func() { w.counters = s; w.co
 
 // take keeps what a worker said of its configuration.
 func (w *workerWord) take(t report.Taken) { w.set(func() { w.taken = t }) }
+
+// makeWay notes that a worker has made way for another, see [privsep.ErrRestart].
+func (w *workerWord) makeWay(generation int) { w.set(func() { w.madeWay = generation }) }
+
+// hasMadeWay reports whether one has for the configuration of a generation.
+func (w *workerWord) hasMadeWay(generation int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return generation > 0 && w.madeWay == generation
+}
 
 // await waits until ready, which is called with the lock held, and reports whether that was
 // before the end of ctx.

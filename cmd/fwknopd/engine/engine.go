@@ -54,7 +54,7 @@ type Options struct {
 func New(o Options) (*policy.Engine, error) {
 	opts := policy.Options{
 		Server: o.Server, Access: o.Access, Store: o.Store,
-		Keyring: o.Keyring, GPGAllowed: gpgLimiter(o.Server).Allow,
+		Keyring: o.Keyring, GPGLimit: gpgLimiter(o.Server),
 		ShadowHash: config.ShadowHash, Password: o.Password,
 		Resolve: o.Resolve, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
 	}

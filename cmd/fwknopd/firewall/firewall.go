@@ -56,19 +56,20 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 // FLUSH_IPT_AT_EXIT all grants are removed. If that is not configured, grants stay until
 // they expire if the kernel expires them, so that the next daemon can adopt them, and
 // empty chains are removed. The guard of GUARD_FORWARD stays in every case: without it
-// the ports would be open to all.
-func (f *Firewall) ApplyExitPolicy(ctx context.Context, s *conf.Server) error {
+// the ports would be open to all. closed reports that all grants were.
+func (f *Firewall) ApplyExitPolicy(ctx context.Context, s *conf.Server) (closed bool, err error) {
 	switch {
 	case s.FlushAtExit && len(s.GuardForward) > 0:
-		return errors.Join(f.Flush(ctx), enforce.Prune(ctx, f.Backend))
+		err = errors.Join(f.Flush(ctx), enforce.Prune(ctx, f.Backend))
+		return err == nil, err
 	case s.FlushAtExit:
-		return f.Teardown(ctx)
 	case s.KeepAtExit:
-		return nil
-	case !f.KernelExpires():
-		return f.Teardown(ctx)
+		return false, nil
+	case f.KernelExpires():
+		return false, enforce.Prune(ctx, f.Backend)
 	}
-	return enforce.Prune(ctx, f.Backend)
+	err = f.Teardown(ctx)
+	return err == nil, err
 }
 
 // KernelExpires reports whether the kernel removes grants when they expire. With ipfw it

@@ -2,7 +2,6 @@ package firewall
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -44,8 +43,11 @@ func TestLeave(t *testing.T) {
 	} {
 		r := new(enforce.Recorder)
 		fw := Firewall{Backend: r, Name: c.name}
-		if err := errors.Join(r.Apply(ctx, open), fw.ApplyExitPolicy(ctx, load(t, c.text).Server)); err != nil {
+		if err := r.Apply(ctx, open); err != nil {
 			t.Fatal(err)
+		}
+		if closed, err := fw.ApplyExitPolicy(ctx, load(t, c.text).Server); err != nil || closed != (c.left == 0) {
+			t.Fatalf("%s, %q: closed %v, %v", c.name, c.text, closed, err)
 		}
 		if gs, err := r.List(ctx); err != nil || len(gs) != c.left {
 			t.Errorf("%s, %q: %d open, %v; want %d", c.name, c.text, len(gs), err, c.left)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fwknopd/enforce"
 )
 
 // ContentType is the media type of the text.
@@ -19,10 +21,11 @@ const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 // A Set has the counters of one daemon. Its methods may be called from any goroutine; those
 // that count do not allocate.
 type Set struct {
-	records []atomic.Uint64 // decisions of which there was a record, one for each of pairs
-	repairs atomic.Uint64
-	grants  *histogram
-	changes *histogram
+	records          []atomic.Uint64 // decisions of which there was a record, one for each of pairs
+	repairs          atomic.Uint64
+	ended, cut, left atomic.Uint64 // connections
+	grants           *histogram
+	changes          *histogram
 
 	mu     sync.Mutex
 	worker workerCounts
@@ -57,3 +60,10 @@ func (s *Set) Changed(took time.Duration) { s.changes.observe(took) }
 
 // Repaired counts grants that another program removed and that are open again.
 func (s *Set) Repaired(n int) { s.repairs.Add(uint64(n)) }
+
+// Cut counts what became of connections through grants that have ended.
+func (s *Set) Cut(n enforce.Connections) {
+	s.ended.Add(uint64(n.Ended))
+	s.cut.Add(uint64(n.Cut))
+	s.left.Add(uint64(n.Open))
+}

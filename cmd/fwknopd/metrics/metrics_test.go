@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/enforce"
 	"fwknopd/fixtures/golden"
 	"fwknopd/fixtures/netlab"
 	"fwknopd/policy"
@@ -32,6 +33,7 @@ func busy() *Set {
 	s.Ended(48 * time.Hour)
 	s.Changed(1700 * time.Microsecond)
 	s.Repaired(2)
+	s.Cut(enforce.Connections{Open: 1, Ended: 4, Cut: 2})
 	s.Said(&report.State{Seen: 17, Unlogged: []report.ReasonCount{{Reason: policy.SPAHMACMismatch, Count: 5}},
 		Sources: []report.SourceState{{Name: "PCAP eth0", Records: 10, Events: 7, NotOurs: 2, Malformed: 1, Lost: 4, Lag: 1250 * time.Millisecond}}})
 	return s

@@ -121,6 +121,12 @@ func (w *writer) lag() {
 	}
 }
 
+func (w *writer) connections() {
+	w.count(w.set.ended.Load(), "ended")
+	w.count(w.set.cut.Load(), "cut")
+	w.count(w.set.left.Load(), "left")
+}
+
 func (w *writer) active() {
 	if w.read.Backend != "" {
 		w.count(uint64(w.read.Firewall), w.read.Backend)

@@ -17,14 +17,17 @@ import (
 )
 
 // quotaConf is the configuration of the benchmarks with MAX_GRANTS 2.
-func quotaConf(t *testing.T) []string {
+func quotaConf(t *testing.T) []string { return confWith(t, "MAX_GRANTS 2") }
+
+// confWith is the configuration of the benchmarks with these lines in place of MAX_GRANTS.
+func confWith(t *testing.T, lines string) []string {
 	t.Helper()
 	conf := benchConf(t)
 	text, err := os.ReadFile(conf[3])
 	if err != nil {
 		t.Fatal(err)
 	}
-	text = bytes.Replace(text, []byte("MAX_GRANTS 65536"), []byte("MAX_GRANTS 2"), 1)
+	text = bytes.Replace(text, []byte("MAX_GRANTS 65536"), []byte(lines), 1)
 	if err := os.WriteFile(conf[3], text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +73,26 @@ func TestExplainMaxGrants(t *testing.T) {
 		args := append(quotaConf(t), "--format", c.format, "--record", c.record, capture)
 		if code := Explain(args, nil, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) || strings.Contains(out.String(), "MAX_GRANTS") != (c.want != "") {
 			t.Errorf("record %s: %d\n%s", c.record, code, out.String())
+		}
+	}
+}
+
+// CLOSE_CONNECTIONS changes no decision; explain says what it does at the end of the grant.
+func TestExplainCloseConnections(t *testing.T) {
+	capture := writeCapture(t, traffic(t, 1, 0))
+	for lines, want := range map[string]string{
+		"CLOSE_CONNECTIONS N": "  ok    grant\n",
+		"CLOSE_CONNECTIONS Y": "  ok    grant      connections through it end with it\n",
+	} {
+		var out, say, plain bytes.Buffer
+		if code := Explain(append(confWith(t, lines), "--record", "1", capture), nil, &out, &out); code != exitOK || !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %d\n%s", lines, code, out.String())
+		}
+		out.Reset()
+		Replay(append(confWith(t, lines), capture), nil, &out, &say)
+		Replay(append(benchConf(t), capture), nil, &plain, &say)
+		if out.String() != plain.String() || plain.Len() == 0 {
+			t.Errorf("%s: %s, want %s", lines, out.String(), plain.String())
 		}
 	}
 }

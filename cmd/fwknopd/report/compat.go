@@ -23,6 +23,8 @@ const modeSPA = "spa"
 type Compat struct {
 	Server *conf.Server
 	Access *conf.Access
+	// Sources are those of Access, for decisions.
+	Sources *Sources
 	// Chain names the chain of a role, and Credential the account that a command of a
 	// stanza runs as. Both are for events only. Chain is nil if there are no rules.
 	Chain      func(enforce.Role) string
@@ -98,16 +100,9 @@ func (c *Compat) Decision(d *policy.Decision, p *Packet) []string {
 	if linesOf == nil || d.Shadow {
 		return nil
 	}
-	about := compatDecision{Decision: d, packet: p, stanza: c.Access.StanzaAt(d.Stanza)}
-	for i := range c.Access.Stanzas {
-		if about.covered && about.accessFile != "" {
-			break
-		}
-		st := &c.Access.Stanzas[i]
-		about.covered = about.covered || st.Source.Contains(p.Src.Addr())
-		if st.Number == 1 {
-			about.accessFile = st.Pos.File
-		}
+	about := compatDecision{Decision: d, packet: p, stanza: c.Access.StanzaAt(d.Stanza), sources: c.Sources}
+	if all := c.Access.Stanzas; len(all) > 0 && all[0].Number == 1 {
+		about.accessFile = all[0].Pos.File
 	}
 	return linesOf(&about)
 }
@@ -117,9 +112,12 @@ type compatDecision struct {
 	*policy.Decision
 	packet     *Packet
 	stanza     *conf.Stanza // nil: none
-	covered    bool         // the SOURCE of some stanza contains that of the packet
-	accessFile string
+	sources    *Sources     // of all stanzas
+	accessFile string       // of the first stanza
 }
+
+// covered reports whether the SOURCE of some stanza contains that of the packet.
+func (c *compatDecision) covered() bool { return c.sources.Cover(c.packet.Src.Addr()) }
 
 // Event returns the log lines for a monitor event. It must be called for every event, in
 // order.

@@ -50,7 +50,7 @@ var decisions19 = map[policy.Reason]func(*compatDecision) []string{
 	policy.SPADigestMismatch: key19,
 	policy.SPAGPGSigner:      func(*compatDecision) []string { return []string{"GnuPG message not signed by any required key ID."} },
 	policy.NoStanza: func(c *compatDecision) []string {
-		if c.covered {
+		if c.covered() {
 			return nil // as noStanza26
 		}
 		return noStanza19(c)

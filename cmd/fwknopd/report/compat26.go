@@ -106,7 +106,7 @@ func signer26(c *compatDecision) []string {
 func shortID(id string) string { return id[max(len(id)-8, 0):] }
 
 func noStanza26(c *compatDecision) []string {
-	if c.covered {
+	if c.covered() {
 		return nil // DESTINATION or the interface does not match
 	}
 	return []string{"No access data found for source IP: " + c.packet.Src.Addr().String()}

@@ -137,7 +137,7 @@ func TestCompatGolden(t *testing.T) {
 		p := Packet{Time: now, Src: netip.MustParseAddrPort("192.0.2.7:4321"), Dst: netip.MustParseAddrPort("198.51.100.1:62201"), Proto: 17}
 		for _, d := range compatDecisions() {
 			if linesOf := table[d.Reason]; linesOf != nil {
-				for _, line := range linesOf(&compatDecision{Decision: &d, packet: &p, stanza: st, accessFile: "/etc/fwknop/access.conf"}) {
+				for _, line := range linesOf(&compatDecision{Decision: &d, packet: &p, stanza: st, sources: NewSources(new(conf.Access)), accessFile: "/etc/fwknop/access.conf"}) {
 					fmt.Fprintf(&out, "%s: %s\n", d.Reason, line)
 				}
 			}
@@ -207,7 +207,7 @@ func TestRefusals19(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := Compat{Server: l.Server, Access: l.Access}
+			c := Compat{Server: l.Server, Access: l.Access, Sources: NewSources(l.Access)}
 			src := netip.MustParseAddr("10.77.0.2") // of the first packet
 			packets := append(v.Packets, v.Wire)[:max(len(v.Packets), 1)]
 			for i, wire := range packets {

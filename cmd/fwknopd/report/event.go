@@ -16,26 +16,27 @@ import (
 // An eventLine is a monitor event in the event log. Members that it shares with
 // decisions have the same names.
 type eventLine struct {
-	V         int             `json:"v"`
-	Timestamp string          `json:"timestamp"`
-	Type      string          `json:"event_type"`
-	Verdict   string          `json:"verdict,omitempty"`
-	Error     string          `json:"error,omitempty"`
-	Stanza    int             `json:"stanza,omitempty"`
-	Name      string          `json:"stanza_name,omitempty"`
-	User      string          `json:"user,omitempty"`
-	Src       string          `json:"src_ip,omitempty"`
-	Grant     json.RawMessage `json:"grant,omitempty"`
-	By        string          `json:"by,omitempty"`
-	BlockedBy []string        `json:"blocked_by,omitempty"`
-	Command   string          `json:"command,omitempty"`
-	File      string          `json:"file,omitempty"`
-	Status    *int            `json:"status,omitempty"`
-	Output    string          `json:"output,omitempty"`
-	TimedOut  bool            `json:"timed_out,omitempty"`
-	TookS     float64         `json:"took_s,omitempty"`
-	Count     int             `json:"count,omitempty"`
-	StepS     float64         `json:"step_s,omitempty"`
+	V           int                  `json:"v"`
+	Timestamp   string               `json:"timestamp"`
+	Type        string               `json:"event_type"`
+	Verdict     string               `json:"verdict,omitempty"`
+	Error       string               `json:"error,omitempty"`
+	Stanza      int                  `json:"stanza,omitempty"`
+	Name        string               `json:"stanza_name,omitempty"`
+	User        string               `json:"user,omitempty"`
+	Src         string               `json:"src_ip,omitempty"`
+	Grant       json.RawMessage      `json:"grant,omitempty"`
+	By          string               `json:"by,omitempty"`
+	Connections *enforce.Connections `json:"connections,omitempty"`
+	BlockedBy   []string             `json:"blocked_by,omitempty"`
+	Command     string               `json:"command,omitempty"`
+	File        string               `json:"file,omitempty"`
+	Status      *int                 `json:"status,omitempty"`
+	Output      string               `json:"output,omitempty"`
+	TimedOut    bool                 `json:"timed_out,omitempty"`
+	TookS       float64              `json:"took_s,omitempty"`
+	Count       int                  `json:"count,omitempty"`
+	StepS       float64              `json:"step_s,omitempty"`
 }
 
 // EventStanza returns the line of the stanza that an event is about, 0 if there is none.
@@ -68,6 +69,8 @@ func EventJSON(ev *monitor.Event, name string) []byte {
 		l.Type, l.Verdict, l.User, l.Src, l.File = "password", "refused", ev.Command.User, ev.Command.Src, ev.Command.Text
 	case monitor.WorkerStarted, monitor.WorkerDied, monitor.WorkerGaveUp, monitor.Violation:
 		l.Type = "worker"
+	case monitor.Cut:
+		l.Connections = &ev.Connections
 	case monitor.ClockStep, monitor.Contested, monitor.Lost:
 		l.Type = "monitor"
 	}
@@ -109,6 +112,8 @@ func EventText(ev *monitor.Event, host, stanza string) string {
 		return "closed " + what + ": its time is over" + who
 	case monitor.Revoked:
 		return "closed " + what + " on request" + who
+	case monitor.Cut:
+		return connectionsText(ev.Connections) + " through " + what + ", which has ended" + who + errorText(ev.Err)
 	case monitor.Repaired:
 		return "opened " + what + " again" + untilText(&ev.Grant) + ": another program had closed it" + who
 	case monitor.Postponed:
@@ -150,6 +155,28 @@ func EventText(ev *monitor.Event, host, stanza string) string {
 		return conf.Count(ev.Count, "event") + " lost, the log was too slow"
 	}
 	return ""
+}
+
+// connectionsText returns what became of connections.
+func connectionsText(n enforce.Connections) string {
+	var words []string
+	if n.Ended > 0 {
+		words = append(words, "ended "+conf.Count(n.Ended, "connection"))
+	}
+	if n.Cut > 0 {
+		words = append(words, "cut "+conf.Count(n.Cut, "connection")+", forwarded or by UDP,")
+	}
+	if n.Open > 0 {
+		words = append(words, "could not end "+conf.Count(n.Open, "connection"))
+	}
+	return strings.Join(words, " and ")
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ": " + err.Error()
 }
 
 // passwordText returns the message for a password that was wrong or not checked.

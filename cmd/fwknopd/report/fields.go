@@ -91,6 +91,10 @@ var EventFields = []Field{
 	{"grant.external", texts, "", "EXTERNAL_CMD_OPEN", "The command that opens it, by arguments.", first, ""},
 	{"grant.foreign", text, "", "rules of other programs", "The rule.", first, ""},
 	{"by", text, "", "grants that no packet asked for", "administrator: fwknopd grants add asked for it.", first, ""},
+	{"connections", object, "", "verdict cut", "What became of the connections through a grant that has ended.", first, ""},
+	{"connections.open", integer, "", "verdict cut", "How many go on; error says why.", first, ""},
+	{"connections.ended", integer, "", "verdict cut", "How many of programs on this host were ended.", first, ""},
+	{"connections.cut", integer, "", "verdict cut", "How many that are forwarded or by UDP the firewall does not know any more.", first, ""},
 	{"blocked_by", texts, "", "events of grants", "Chains of other rules that still drop the packets.", first, ""},
 
 	{"error", text, "", "where something failed", "What went wrong.", first, "error.message"},
@@ -140,6 +144,7 @@ var EventKinds = []EventKind{
 	{"grant", string(monitor.Blocked), "A grant is open, but another rule has begun to drop its packets.", categories{"event", "network", "info denied", failure}},
 	{"grant", string(monitor.Expired), "A grant was closed, its time is over.", closed},
 	{"grant", string(monitor.Revoked), "A grant was closed on request.", closed},
+	{"grant", string(monitor.Cut), "Connections through a grant of a stanza with CLOSE_CONNECTIONS were ended after it, or could not be.", closed},
 	{"grant", string(monitor.Refused), "The worker asked for what the configuration does not offer, or for more than MAX_GRANTS.", categories{"event", "network", "info denied", failure}},
 	{"grant", string(monitor.Failed), "The firewall or a program returned an error.", categories{"event", "network", "info", failure}},
 

@@ -34,11 +34,14 @@ func ChangeJSON(change string, g *enforce.Grant, titles Titles, now time.Time) [
 	return out.Bytes()
 }
 
-// appendNamed is appendGrant with the NAME of the stanza.
+// appendNamed is appendGrant with the NAME of the stanza, and whether connections end with it.
 func appendNamed(b []byte, g *enforce.Grant, titles Titles, now time.Time) []byte {
 	b = appendGrant(b, g, now)
 	if name := titles[g.Stanza].Name; name != "" {
 		b = append(appendText(b[:len(b)-1], "stanza_name", name), '}')
+	}
+	if titles[g.Stanza].CloseConnections {
+		b = append(b[:len(b)-1], `,"close_connections":true}`...)
 	}
 	return b
 }
@@ -248,7 +251,7 @@ func ListText(grants []enforce.Grant, titles Titles, now time.Time) []byte {
 		for _, part := range g.Split() {
 			for _, l := range listLines(&part) {
 				n++
-				write(strconv.Itoa(n), l, "--", l.extra+endText(&part, titles.of(g.Stanza), now))
+				write(strconv.Itoa(n), l, "--", l.extra+endText(&part, titles.of(g.Stanza)+titles.ending(g.Stanza), now))
 			}
 		}
 	}

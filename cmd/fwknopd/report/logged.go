@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -17,25 +18,26 @@ import (
 
 // A Logged is an object of the event log, as far as the commands that read it back use it.
 type Logged struct {
-	V         int                   `json:"v"`
-	Timestamp string                `json:"timestamp"`
-	Type      string                `json:"event_type"`
-	Verdict   string                `json:"verdict"`
-	Reason    policy.Reason         `json:"reason"`
-	Detail    policy.Detail         `json:"detail"`
-	Src       string                `json:"src_ip"`
-	DstPort   uint16                `json:"dest_port"`
-	Proto     string                `json:"proto"`
-	Mode      string                `json:"mode"`
-	Stanza    int                   `json:"stanza"`
-	Name      string                `json:"stanza_name"`
-	User      string                `json:"user"`
-	By        string                `json:"by"` // who asked for a grant in place of a packet
-	Error     string                `json:"error"`
-	BlockedBy []string              `json:"blocked_by"`
-	Count     int                   `json:"count"` // of a suppressed event: refusals that are not told one by one
-	Reasons   map[policy.Reason]int `json:"reasons"`
-	Grant     struct {
+	V           int                   `json:"v"`
+	Timestamp   string                `json:"timestamp"`
+	Type        string                `json:"event_type"`
+	Verdict     string                `json:"verdict"`
+	Reason      policy.Reason         `json:"reason"`
+	Detail      policy.Detail         `json:"detail"`
+	Src         string                `json:"src_ip"`
+	DstPort     uint16                `json:"dest_port"`
+	Proto       string                `json:"proto"`
+	Mode        string                `json:"mode"`
+	Stanza      int                   `json:"stanza"`
+	Name        string                `json:"stanza_name"`
+	User        string                `json:"user"`
+	By          string                `json:"by"` // who asked for a grant in place of a packet
+	Error       string                `json:"error"`
+	BlockedBy   []string              `json:"blocked_by"`
+	Connections enforce.Connections   `json:"connections"` // of verdict cut
+	Count       int                   `json:"count"`       // of a suppressed event: refusals that are not told one by one
+	Reasons     map[policy.Reason]int `json:"reasons"`
+	Grant       struct {
 		Src     string   `json:"src"`
 		Sources []string `json:"sources"` // nil: Src alone
 		Ports   []string `json:"ports"`
@@ -198,6 +200,9 @@ func (e *Logged) writeOutcome(b *strings.Builder) {
 		b.WriteString(", not told one by one")
 	}
 	b.WriteString(blockedText(e.BlockedBy))
+	if text := connectionsText(e.Connections); text != "" {
+		b.WriteString(": " + text)
+	}
 	if e.Error != "" {
 		fmt.Fprintf(b, ": %s", e.Error)
 	}

@@ -87,6 +87,8 @@ func sampleEvents(at time.Time) (list []*monitor.Event) {
 		list = append(list, &monitor.Event{Kind: kind, Grant: *fullGrant(at), ByHand: true})
 	}
 	list = append(list,
+		&monitor.Event{Kind: monitor.Cut, Grant: *fullGrant(at), Connections: enforce.Connections{Ended: 2, Cut: 1}},
+		&monitor.Event{Kind: monitor.Cut, Grant: *fullGrant(at), Connections: enforce.Connections{Open: 1}, Err: broken},
 		&monitor.Event{Kind: monitor.Refused, Grant: *fullGrant(at), Err: broken},
 		&monitor.Event{Kind: monitor.Failed, Err: broken},
 		&monitor.Event{Kind: monitor.Contested, Err: broken},

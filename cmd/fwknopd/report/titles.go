@@ -9,10 +9,13 @@ import (
 // all that a grant has of its stanza.
 type Titles map[int]StanzaName
 
-// A StanzaName has the title of a stanza, see [conf.StanzaTitle], and its NAME.
+// A StanzaName has the title of a stanza, see [conf.StanzaTitle], its NAME, and what lists say
+// of its grants.
 type StanzaName struct {
 	Title string `json:"title"`
 	Name  string `json:"name,omitempty"`
+	// CloseConnections: connections end with its grants.
+	CloseConnections bool `json:"close_connections,omitempty"`
 }
 
 // TitlesOf returns those of the stanzas of grants by access.
@@ -25,6 +28,10 @@ func TitlesOf(access *conf.Access, grants []enforce.Grant) Titles {
 		}
 		var n StanzaName
 		n.Title, n.Name = access.TitleOf(0, line)
+		if access != nil {
+			st := access.StanzaAt(line)
+			n.CloseConnections = st != nil && st.CloseConnections
+		}
 		titles[line] = n
 	}
 	return titles
@@ -36,4 +43,12 @@ func (t Titles) of(line int) string {
 		return n.Title
 	}
 	return conf.StanzaTitle("", 0, conf.Pos{Line: line})
+}
+
+// ending says that connections end with the grants of the stanza at a line, if they do.
+func (t Titles) ending(line int) string {
+	if t[line].CloseConnections {
+		return ", connections end with it"
+	}
+	return ""
 }

@@ -1,0 +1,86 @@
+package conntrack
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+
+	"fwknopd/enforce"
+)
+
+// clients are grants in normal form by whom they let in.
+type clients struct {
+	grants  []enforce.Grant
+	sources map[netip.Prefix][]int // indexes of grants
+	lengths map[bool][]int         // of the prefixes in sources; true: of IPv6
+	ours    map[netip.Addr]bool    // addresses of this host
+}
+
+func newClients(gs []enforce.Grant, ours map[netip.Addr]bool) *clients {
+	c := &clients{make([]enforce.Grant, len(gs)), make(map[netip.Prefix][]int, len(gs)), make(map[bool][]int), ours}
+	for i, g := range gs {
+		g = g.Normal()
+		c.grants[i] = g
+		for _, p := range g.Sources() {
+			c.sources[p] = append(c.sources[p], i)
+			if v6 := p.Addr().Is6(); !slices.Contains(c.lengths[v6], p.Bits()) {
+				c.lengths[v6] = append(c.lengths[v6], p.Bits())
+			}
+		}
+	}
+	return c
+}
+
+// families are the address families of the clients.
+func (c *clients) families() map[uint8]bool {
+	all := make(map[uint8]bool)
+	for p := range c.sources {
+		all[family(p.Addr())] = true
+	}
+	return all
+}
+
+// carry reports whether a connection goes through one of the grants, and notes which.
+func (c *clients) carry(conn *Connection) bool {
+	client := conn.orig.src.Addr()
+	for _, n := range c.lengths[client.Is6()] {
+		source, _ := client.Prefix(n)
+		for _, i := range c.sources[source] {
+			if conn.through(&c.grants[i], c.ours) {
+				conn.grant = i
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// through reports whether a connection, which the client began, goes through a grant in
+// normal form.
+func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
+	to := c.orig.dst
+	switch {
+	case !g.Covers(c.orig.src.Addr()), g.Dst.IsValid() && to.Addr() != g.Dst:
+		return false
+	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
+		return false
+	case g.NAT == nil:
+		return true
+	case g.NAT.Target.IsValid():
+		target := g.NAT.Target
+		return c.reply.src == target || target.Port() == 0 && c.reply.src.Addr() == target.Addr()
+	}
+	return !ours[to.Addr()] // it is forwarded
+}
+
+// ownAddresses returns the addresses of this host.
+func ownAddresses() (map[netip.Addr]bool, error) {
+	list, err := net.InterfaceAddrs()
+	ours := make(map[netip.Addr]bool)
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			ours[p.Addr().Unmap()] = true
+		}
+	}
+	return ours, err
+}
