@@ -1,0 +1,97 @@
+package firewalld
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/fixtures/enforcetest"
+	"fwknopd/fixtures/netlab"
+)
+
+// hosts are the firewalld and the journal of each network namespace.
+type hosts struct {
+	sync.Mutex
+	of map[string]host
+}
+
+type host struct {
+	*netlab.Firewalld
+	journal string
+}
+
+func (h *hosts) start(t testing.TB, ns *netlab.NS, cfg netlab.FirewalldConfig) {
+	t.Helper()
+	f := host{netlab.StartFirewalld(t, ns, cfg), filepath.Join(t.TempDir(), "journal")}
+	h.Lock()
+	defer h.Unlock()
+	h.of[namespace(t, ns)] = f
+}
+
+func (h *hosts) at(t testing.TB, ns *netlab.NS) host {
+	t.Helper()
+	h.Lock()
+	defer h.Unlock()
+	return h.of[namespace(t, ns)]
+}
+
+// namespace returns what a thread in the namespace sees it as.
+func namespace(t testing.TB, ns *netlab.NS) (id string) {
+	t.Helper()
+	var err error
+	ns.Do(func() { id, err = os.Readlink("/proc/thread-self/ns/net") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// open returns a backend for the namespace of this thread.
+func (h *hosts) open(ctx context.Context) (enforce.Backend, error) {
+	id, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	h.Lock()
+	f := h.of[id]
+	h.Unlock()
+	return New(ctx, Config{Address: f.Address, Journal: f.journal, Interfaces: []string{netlab.ServerIf}})
+}
+
+// variant is firewalld with one of its own backends. Its zone drops everything.
+func variant(backend string) enforcetest.Variant {
+	h := &hosts{of: make(map[string]host)}
+	return enforcetest.Variant{
+		Name: backend, Tools: []string{"firewalld", "firewall-cmd", "dbus-daemon", "nft", "iptables"},
+		Open: h.open,
+		Protect: func(t testing.TB, ns *netlab.NS) {
+			h.start(t, ns, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+		},
+		Wipe: map[string]func(testing.TB, *netlab.NS){
+			"reload":          func(t testing.TB, ns *netlab.NS) { h.at(t, ns).Command("--reload") },
+			"complete reload": func(t testing.TB, ns *netlab.NS) { h.at(t, ns).Command("--complete-reload") },
+			"restart": func(t testing.TB, ns *netlab.NS) {
+				f := h.at(t, ns)
+				f.Stop()
+				f.Start()
+			},
+		},
+		Refused: []string{"forward only", "forward all", "dnat all", "dnat icmp", "dnat and masquerade", "dnat and snat", "forward all and snat", "forward all and masquerade"},
+		Slow:    true, Coarse: true,
+		Late: 2*time.Second + enforcetest.KernelLate, // its timer counts whole seconds, rounded up, and may be a second late
+		Rules: func(t testing.TB, ns *netlab.NS) []string {
+			return strings.Split(h.at(t, ns).Command("--list-all-zones"), "\n")
+		},
+	}
+}
+
+func TestBackend(t *testing.T) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { enforcetest.Run(t, variant(backend)) })
+	}
+}
