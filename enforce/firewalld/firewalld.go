@@ -17,6 +17,7 @@ package firewalld
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -39,9 +40,9 @@ type Config struct {
 
 // Errors of [New] and [Backend.Change].
 var (
-	ErrGone    = errors.New("firewalld does not run, or has left the bus")
+	ErrGone    = fmt.Errorf("%w: firewalld does not run, or has left the bus", enforce.ErrNoAnswer)
 	ErrDenied  = errors.New("the bus or firewalld refuses to be asked by this user")
-	ErrSilent  = errors.New("firewalld does not answer")
+	ErrSilent  = fmt.Errorf("%w: no word from firewalld in time", enforce.ErrNoAnswer)
 	ErrForm    = errors.New("firewalld has no rich rule for it")
 	ErrNoRoom  = errors.New("firewalld: too many rules for this client and port")
 	errOffered = errors.New("rich rules open ports of this host and forward single ports; for the rest FIREWALL_TYPE nftables")
