@@ -26,10 +26,42 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 		opened = c.each(ctx, open, c.open)
 		return nil
 	})
-	if err != nil {
-		return all(len(open), err), all(len(revoke), err)
+	switch {
+	case err == nil:
+		return opened, revoked
+	case b.isDead(ctx, err):
+		return all(len(open), err), b.closeInKernel(ctx, revoke, err)
 	}
-	return opened, revoked
+	return all(len(open), err), all(len(revoke), err)
+}
+
+// isDead reports whether the bus says that there is no firewalld: what it left in the kernel
+// stays until the next one starts.
+func (b *Backend) isDead(ctx context.Context, err error) bool {
+	if !errors.Is(err, ErrGone) {
+		return false
+	}
+	owned, err := b.bus.isOwned(ctx)
+	return err == nil && !owned
+}
+
+// closeInKernel removes rules of grants that a dead firewalld left. cause is why it was not
+// asked.
+func (b *Backend) closeInKernel(ctx context.Context, gs []enforce.Grant, cause error) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var errs enforce.Errors
+	for i, g := range gs {
+		for _, part := range g.Split() {
+			if _, err := bodyOf(part); err != nil {
+				continue // no rule of ours is for it
+			}
+			if err := removeFromKernel(part); err != nil {
+				errs.Set(i, len(gs), fmt.Errorf("%w; its rule in the kernel: %w", cause, err))
+			}
+		}
+	}
+	return errs
 }
 
 // all returns an error for each of n grants; nil for none.
