@@ -2,6 +2,7 @@ package firewalld
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -33,4 +34,17 @@ func (b *Backend) Compare(ctx context.Context, want []enforce.Grant) (diff enfor
 		return nil
 	})
 	return diff, err
+}
+
+// Dump returns the rules of grants by zone, as firewalld lists them.
+func (b *Backend) Dump(ctx context.Context) (text []byte, err error) {
+	err = b.locked(ctx, func(s *state) error {
+		for _, zone := range s.zones {
+			for _, r := range s.rules[zone] {
+				text = fmt.Appendf(text, "%s: %s\n", zone, r)
+			}
+		}
+		return nil
+	})
+	return text, err
 }
