@@ -243,3 +243,30 @@ func TestE2EFirewalldDies(t *testing.T) {
 		t.Error("not adopted")
 	}
 }
+
+// TestE2EFirewalldBeside: beside a firewall that drops as well, auto opens both, and firewalld
+// translates.
+func TestE2EFirewalldBeside(t *testing.T) {
+	s, f := newFirewalldSite(t, "auto", netlab.FirewalldConfig{})
+	dropTables("iptables-legacy")(t, s.Server)
+	inside := s.AddInside(t)
+	netlab.Serve(t, inside, "tcp", 80)
+	s.configure("ENABLE_IPT_FORWARDING Y;\nEVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n",
+		strings.Replace(stanza("INTERNAL_NET_ACCESS 10.0.0.0/8"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
+	s.start()
+	s.waitFor("firewall: firewalld and iptables-legacy\n")
+	s.knock(ask()...)
+	s.knock("-A", "tcp/5580", "-N", inside.V4.String()+":80")
+	for range 2 {
+		if !s.open() || !s.reach(s.Server.V4, 5580, 3*time.Second) {
+			t.Error("not open")
+		}
+		f.Command("--reload")
+	}
+	if strings.Contains(s.out.String(), "still dropped by") || strings.Contains(s.events(), "blocked_by") {
+		t.Error("the daemon says that something drops what is open")
+	}
+	// A chain that drops all the same is named.
+	s.Server.RunInput(t, "table inet late {\nchain input { type filter hook prerouting priority -200; tcp dport 2222 drop; }\n}", "nft -f -")
+	s.waitFor("still dropped by table inet late chain input")
+}

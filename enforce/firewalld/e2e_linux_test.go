@@ -95,3 +95,69 @@ func TestBackend(t *testing.T) {
 		t.Run(backend, func(t *testing.T) { enforcetest.Run(t, variant(backend)) })
 	}
 }
+
+// labWithFirewalld returns a backend, its firewalld, and a grant for the client.
+func labWithFirewalld(t *testing.T) (*netlab.Firewalld, func() *Backend, enforce.Grant) {
+	t.Helper()
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{})
+	cfg := Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}}
+	open := func() *Backend {
+		b, err := New(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		return b
+	}
+	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	return f, open, g
+}
+
+// TestKept: rules that were made permanent are said at start, come back with a reload as such
+// that have ended, and are removed.
+func TestKept(t *testing.T) {
+	f, open, g := labWithFirewalld(t)
+	b := open()
+	if err := enforce.Open(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	f.Command("--runtime-to-permanent")
+	if notes := strings.Join(open().Notes(), "\n"); !strings.Contains(notes, "zone public has rules of grants in its permanent configuration") {
+		t.Errorf("notes: %q", notes)
+	}
+	if err := enforce.Revoke(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	f.Command("--reload")
+	gs, err := b.List(t.Context())
+	if err != nil || len(gs) != 1 || gs[0].Key() != g.Key() || gs[0].Expires.After(time.Now()) {
+		t.Fatalf("List = %+v, %v", gs, err)
+	}
+	if err := enforce.Revoke(t.Context(), b, gs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if gs, err := b.List(t.Context()); err != nil || len(gs) != 0 {
+		t.Errorf("List = %+v, %v", gs, err)
+	}
+}
+
+// TestForeignRules: rules of an administrator stay, and are not listed.
+func TestForeignRules(t *testing.T) {
+	f, open, g := labWithFirewalld(t)
+	b := open()
+	const theirs = `rule family="ipv4" source address="192.0.2.0/24" port port="22" protocol="tcp" accept`
+	if err := b.bus.addRule(t.Context(), "public", theirs, 0); err != nil {
+		t.Fatal(err)
+	}
+	zone := f.Command("--list-all")
+	if err := enforce.Open(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Teardown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := f.Command("--list-all"); now != zone {
+		t.Errorf("the zone was\n%s\nand is\n%s", zone, now)
+	}
+}
