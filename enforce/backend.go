@@ -95,6 +95,10 @@ var ErrEnded = errors.New("grant has already ended")
 // not confirm in time.
 var ErrUnconfirmed = errors.New("the firewall does not answer: this is what the daemon has opened in it")
 
+// ErrNoAnswer is wrapped by errors of a firewall that is asked over a bus and is not there or
+// does not answer.
+var ErrNoAnswer = errors.New("the firewall does not answer")
+
 // Notes are messages that the administrator should read once.
 type Notes []string
 

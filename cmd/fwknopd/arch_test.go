@@ -49,7 +49,9 @@ var mayImport = map[string][]string{
 	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables"},
 	"enforce/command":   nil,
 	"enforce/ipfw":      {"enforce", "enforce/command"},
-	"enforce/external":  {"enforce", "enforce/command"},
+	"enforce/journal":   {"enforce"},
+	"enforce/external":  {"enforce", "enforce/command", "enforce/journal"},
+	"enforce/firewalld": {"enforce", "enforce/journal"},
 	"enforce/conntrack": {"enforce"},
 	"enforce/monitor":   {"enforce", "enforce/command", "enforce/quote", "enforce/schedule"},
 }

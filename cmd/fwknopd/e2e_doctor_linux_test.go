@@ -191,35 +191,10 @@ func follow(t *testing.T, s *site, fix string) {
 	}
 }
 
-// firewalldScript runs firewalld with a bus of its own in private mount and process namespaces,
-// which end with it.
-const firewalldScript = `set -e
-mount -t tmpfs none /run
-mount -t tmpfs none /var/log
-mkdir -p /run/dbus /run/firewalld
-dbus-daemon --system --nopidfile --fork
-firewalld --nofork --nopid &
-until firewall-cmd --state >/dev/null 2>&1; do sleep 0.1; done
-echo ready
-wait`
-
 // realFirewalld has Debian's firewalld make the rules.
 func realFirewalld(t *testing.T, s *site) {
-	netlab.Need(t, "firewalld", "dbus-daemon", "unshare")
 	s.Server.Run(t, "nft flush ruleset")
-	var out netlab.Output
-	cmd := s.Server.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", firewalldScript)
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	if !wait.Until(wait.Timeout, func() bool { return strings.Contains(out.String(), "ready") }) {
-		t.Fatalf("firewalld is never ready:\n%s", out.String())
-	}
+	netlab.StartFirewalld(t, s.Server, netlab.FirewalldConfig{})
 }
 
 // dockerDrops has only Docker's chains and a ruleset of nft.

@@ -16,6 +16,7 @@ import (
 
 	"fwknopd/enforce"
 	"fwknopd/enforce/command"
+	"fwknopd/enforce/journal"
 )
 
 // A Config is the configuration of an [Enforcer].
@@ -36,7 +37,7 @@ type Enforcer struct {
 
 	mu      sync.Mutex
 	pending map[string]enforce.Grant
-	journal *journal // nil: none
+	journal *journal.Journal // nil: none
 	notes   []string
 }
 
@@ -50,6 +51,13 @@ var (
 	ErrNone    = errors.New("grant has no command")
 )
 
+// commands are the grants of the journal: those with a command to close them.
+var commands = journal.Rules{
+	Holds: func(g enforce.Grant) bool { return g.External != nil },
+	Lasts: func(g enforce.Grant) bool { return len(g.External.Close) > 0 },
+	Lost:  "a command to close something may be lost",
+}
+
 // New reads the journal. It fails if that cannot be written, belongs to another user or
 // is in use.
 func New(cfg Config) (*Enforcer, error) {
@@ -58,7 +66,7 @@ func New(cfg Config) (*Enforcer, error) {
 		return e, nil
 	}
 	var err error
-	e.journal, e.pending, e.notes, err = openJournal(cfg.Journal)
+	e.journal, e.pending, e.notes, err = journal.Open(cfg.Journal, commands)
 	return e, err
 }
 
@@ -69,7 +77,7 @@ func (e *Enforcer) Notes() []string { return slices.Clone(e.notes) }
 func (e *Enforcer) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.journal.close()
+	return e.journal.Close()
 }
 
 // Apply implements [enforce.Enforcer]. If the opening command fails or runs out of
@@ -101,7 +109,7 @@ func (e *Enforcer) recordOpen(g enforce.Grant) (known bool, err error) {
 		return true, nil
 	}
 	if len(g.External.Close) > 0 {
-		if err := e.journal.add(record{Open: &g}, e.pending); err != nil {
+		if err := e.journal.Add(e.pending, journal.Record{Open: &g}); err != nil {
 			return known, err
 		}
 	}
@@ -116,7 +124,7 @@ func (e *Enforcer) recordClosed(g enforce.Grant) error {
 	if len(g.External.Close) == 0 {
 		return nil
 	}
-	return e.journal.add(record{Closed: g.Key()}, e.pending)
+	return e.journal.Add(e.pending, journal.Record{Closed: g.Key()})
 }
 
 // Revoke implements [enforce.Enforcer]. A grant whose closing command fails stays

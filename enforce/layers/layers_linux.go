@@ -106,7 +106,7 @@ func (b *Backend) openNeeded(ctx context.Context) error {
 			continue
 		}
 		if err := b.add(ctx, l, l.Kind == translator, len(need) > 1); err != nil {
-			if b.cfg.Fixed {
+			if b.cfg.Fixed || l.Kind == ruleset.Firewalld {
 				return err
 			}
 			b.failed[l.Kind] = true
@@ -119,12 +119,13 @@ func (b *Backend) openNeeded(ctx context.Context) error {
 	return b.addFirst(ctx)
 }
 
-// needed returns the layers that can drop something; with Fixed that one alone.
+// needed returns the layers that can drop something, and firewalld, which tells when that
+// changes; with Fixed that one alone.
 func (b *Backend) needed() []Layer {
 	if b.cfg.Fixed {
 		return b.cfg.Layers[:1]
 	}
-	return slices.DeleteFunc(slices.Clone(b.cfg.Layers), func(l Layer) bool { return !b.findings.concerns(l.Kind, b.cfg.Hooks) })
+	return slices.DeleteFunc(slices.Clone(b.cfg.Layers), func(l Layer) bool { return l.Kind != ruleset.Firewalld && !b.findings.concerns(l.Kind, b.cfg.Hooks) })
 }
 
 // translator returns the layer that is to rewrite addresses: the one in use that does,
@@ -135,8 +136,8 @@ func (b *Backend) translator(need []Layer) ruleset.Layer {
 			return m.Kind
 		}
 	}
-	for _, kind := range []ruleset.Layer{ruleset.IPTablesNFT, ruleset.NFTables, ruleset.IPTablesLegacy} {
-		if b.findings.nat[kind] && slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == kind }) {
+	for _, kind := range []ruleset.Layer{ruleset.Firewalld, ruleset.IPTablesNFT, ruleset.NFTables, ruleset.IPTablesLegacy} {
+		if (b.findings.nat[kind] || kind == ruleset.Firewalld) && slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == kind }) {
 			return kind
 		}
 	}

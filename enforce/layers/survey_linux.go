@@ -135,8 +135,26 @@ func (b *Backend) survey(ctx context.Context) error {
 	if len(b.cfg.Guard) > 0 {
 		b.readPublished(ctx, v)
 	}
+	if b.has(ruleset.Firewalld) {
+		v.assignFirewalld()
+	}
 	b.findings, b.fresh = v, true
 	return nil
+}
+
+// assignFirewalld makes what firewalld manages a layer of its own, which it opens itself even
+// where no other program may change its table.
+func (v *findings) assignFirewalld() {
+	for _, base := range v.bases {
+		if base.Owner() == ruleset.FirewalldName {
+			base.Layer, base.Why = ruleset.Firewalld, ""
+		}
+	}
+}
+
+// has reports whether a layer is offered.
+func (b *Backend) has(kind ruleset.Layer) bool {
+	return slices.ContainsFunc(b.cfg.Layers, func(l Layer) bool { return l.Kind == kind })
 }
 
 // legacyTables returns the tables of the legacy variant that are loaded.
@@ -196,6 +214,9 @@ func mayDrop(b *ruleset.Base) bool {
 // blocking returns the base chains that drop all new packets even if we open something.
 func (v *findings) blocking(hooks []ruleset.Hook) (bases []*ruleset.Base) {
 	for _, b := range v.bases {
+		if b.Layer == ruleset.Firewalld && b.Hook != ruleset.Output {
+			continue // what it drops, a rule in one of its zones accepts
+		}
 		if (slices.Contains(hooks, b.Hook) || slices.Contains(alwaysPassed, b.Hook)) && dropsAll(b) {
 			bases = append(bases, b)
 		}

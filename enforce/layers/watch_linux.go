@@ -71,9 +71,55 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 			return nil, err
 		}
 	}
+	told, err := b.watchFirewalld(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if told != nil {
+		events = thin(ctx, events)
+	}
 	changed := make(chan struct{}, 1)
-	go b.watchLoop(ctx, events, changed)
+	go b.watchLoop(ctx, events, told, changed)
 	return changed, nil
+}
+
+// watchFirewalld returns the signals of firewalld; nil if it is not in use.
+func (b *Backend) watchFirewalld(ctx context.Context) (<-chan struct{}, error) {
+	for _, m := range b.all() {
+		if m.Kind == ruleset.Firewalld {
+			return m.Watch(ctx)
+		}
+	}
+	return nil, nil
+}
+
+// thinInterval is more than the monitor takes for a program that changes the firewall again and
+// again.
+const thinInterval = time.Second
+
+// thin passes events on once in thinInterval: what firewalld does for us is not told from what
+// it does for others, of which it tells by itself.
+func thin(ctx context.Context, events <-chan struct{}) <-chan struct{} {
+	few := make(chan struct{}, 1)
+	go func() {
+		defer close(few)
+		for range events {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(thinInterval):
+			}
+			select {
+			case <-events: // meanwhile
+			default:
+			}
+			select {
+			case few <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return few
 }
 
 func (b *Backend) mine(port uint32) bool {
@@ -90,9 +136,9 @@ func (b *Backend) isOurs(chain string) bool {
 	})
 }
 
-// watchLoop passes notifications of nf_tables on, and reads the legacy tables by the
+// watchLoop passes notifications of nf_tables and of firewalld (told) on, and reads the legacy tables by the
 // clock while grants are open.
-func (b *Backend) watchLoop(ctx context.Context, events <-chan struct{}, changed chan<- struct{}) {
+func (b *Backend) watchLoop(ctx context.Context, events, told <-chan struct{}, changed chan<- struct{}) {
 	defer close(changed)
 	ticker := time.NewTicker(legacyInterval)
 	defer ticker.Stop()
@@ -107,6 +153,10 @@ func (b *Backend) watchLoop(ctx context.Context, events <-chan struct{}, changed
 					return // no more notifications: the caller reads by the clock
 				}
 				events = nil
+			}
+		case _, ok := <-told:
+			if !ok {
+				told = nil
 			}
 		case <-b.legacy.wake:
 			ticker.Reset(legacyInterval)

@@ -193,7 +193,7 @@ func (m *Monitor) dropRevoked(g enforce.Grant, now clockReading) {
 const listTimeout = 2 * time.Second
 
 // List returns the open grants as read from the kernel; users and stanzas are from the
-// table. If the firewall does not answer within listTimeout, it returns what this process
+// table. If the firewall does not answer, or not within listTimeout, it returns what this process
 // has opened, with [enforce.ErrUnconfirmed].
 func (m *Monitor) List(ctx context.Context) ([]enforce.Grant, error) {
 	type listing struct {
@@ -214,7 +214,7 @@ func (m *Monitor) List(ctx context.Context) ([]enforce.Grant, error) {
 		l.err = ctx.Err()
 	}
 	switch {
-	case errors.Is(l.err, context.DeadlineExceeded):
+	case errors.Is(l.err, context.DeadlineExceeded), errors.Is(l.err, enforce.ErrNoAnswer):
 		return m.table.snapshot(), enforce.ErrUnconfirmed
 	case l.err != nil:
 		return nil, l.err

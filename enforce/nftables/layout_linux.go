@@ -37,10 +37,11 @@ type layout struct {
 	placements [roles][]*placement
 	notes      enforce.Notes
 	beside     bool
+	leave      []string
 }
 
 func (b *Backend) readLayout() (*layout, error) {
-	l := layout{beside: b.cfg.Beside}
+	l := layout{beside: b.cfg.Beside, leave: b.cfg.Leave}
 	var err error
 	if l.tables, err = b.conn.ListTables(); err != nil {
 		return nil, fmt.Errorf("list tables: %w", err)
@@ -97,7 +98,7 @@ func (l *layout) belongs(role enforce.Role, c *nft.Chain, chosen []Place) bool {
 		return false
 	}
 	isIP := slices.Contains([]nft.TableFamily{nft.TableFamilyINet, nft.TableFamilyIPv4, nft.TableFamilyIPv6}, c.Table.Family)
-	return isIP && !l.isXtables(c.Table) && !isOwned(c.Table) // iptables-nft has a backend of its own
+	return isIP && !l.isXtables(c.Table) && !isOwned(c.Table) && !slices.Contains(l.leave, c.Table.Name) // iptables-nft has a backend of its own
 }
 
 func isPlace(c *nft.Chain, p Place) bool {

@@ -44,6 +44,9 @@ type Config struct {
 	// Beside: other firewalls are opened beside this one, which may have no base chain
 	// on a hook.
 	Beside bool
+	// Leave are tables of a program that opens grants in them itself: nothing of ours is put
+	// there.
+	Leave []string
 }
 
 // A Backend is a connection to nf_tables of one network namespace: that of the

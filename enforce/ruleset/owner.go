@@ -7,16 +7,26 @@ type maker struct {
 	chains map[Hook][]string // that base chains of a table of iptables lead to
 }
 
+// FirewalldName is the owner of chains that firewalld manages, FirewalldTable its table of
+// nf_tables.
+const (
+	FirewalldName  = "firewalld"
+	FirewalldTable = "firewalld"
+)
+
 // makers are by the tables and chains that they make: firewalld 1.3 and 0.9 (iptables as its
 // backend), Docker 20 to 28 and 29 with nftables, ufw 0.36.
 var makers = []maker{
-	{"firewalld", []string{"firewalld"}, map[Hook][]string{Input: {"INPUT_direct"}, Forward: {"FORWARD_direct"}, Output: {"OUTPUT_direct"}}},
+	{FirewalldName, []string{FirewalldTable}, map[Hook][]string{Input: {"INPUT_direct"}, Forward: {"FORWARD_direct"}, Output: {"OUTPUT_direct"}}},
 	{"Docker", []string{"docker-bridges"}, map[Hook][]string{Forward: {"DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1"}}},
 	{"ufw", nil, map[Hook][]string{Input: {"ufw-before-input"}, Forward: {"ufw-before-forward"}, Output: {"ufw-before-output"}}},
 }
 
 // Owner returns the program that manages b, "" if that is not known: an administrator.
 func (b *Base) Owner() string {
+	if b.Layer == Firewalld {
+		return FirewalldName
+	}
 	for _, m := range makers {
 		for _, table := range m.tables {
 			if b.Layer == NFTables && b.Table == table {

@@ -11,6 +11,7 @@ func TestOwner(t *testing.T) {
 	}{
 		{"firewalld", Base{Layer: NFTables, Table: "firewalld", Hook: Input}, "firewalld"},
 		{"a table of iptables of that name", Base{Layer: IPTablesNFT, Table: "firewalld", Hook: Input}, ""},
+		{"a layer of its own", Base{Layer: Firewalld, Table: "filter", Hook: Input}, "firewalld"},
 		{"firewalld with iptables", Base{Layer: IPTablesLegacy, Table: "filter", Hook: Input, Chains: map[string][]Rule{"INPUT_direct": nil}}, "firewalld"},
 		{"Docker", Base{Layer: IPTablesNFT, Table: "filter", Hook: Forward, Chains: docker}, "Docker"},
 		{"input beside Docker", Base{Layer: IPTablesNFT, Table: "filter", Hook: Input, Chains: docker}, ""},

@@ -39,6 +39,8 @@ const (
 	IPTablesNFT    Layer = "iptables-nft"
 	IPTablesLegacy Layer = "iptables-legacy"
 	NFTables       Layer = "nftables"
+	// Firewalld has its base chains in one of the others; grants are opened by itself.
+	Firewalld Layer = "firewalld"
 )
 
 // A Verb is what a rule does with a packet that it matches.
@@ -158,13 +160,21 @@ func (b *Base) Serves(p *Packet) bool {
 	return b.Hook == p.Hook && (p.V6 && b.V6 || !p.V6 && b.V4)
 }
 
+// blocks reports whether b drops a packet of a grant that is open. In the chains of firewalld
+// the rule of a grant is in that of a zone, to which packets of one interface may go: it is
+// enough if a chain that they may go to accepts them.
+func (b *Base) blocks(p *Packet) bool {
+	fate := b.Judge(p, OursAccept)
+	return fate.Drops && (b.Layer != Firewalld || !fate.LeadsToAccept)
+}
+
 // Blockers names the base chains that drop one of the packets of a grant, each once
 // and in the order of the packets' way.
 func Blockers(bases []*Base, g enforce.Grant) (names []string) {
 	seen := make(map[string]bool)
 	for _, p := range Packets(g) {
 		for _, b := range bases {
-			if !seen[b.Name] && b.Serves(&p) && b.Judge(&p, OursAccept).Drops {
+			if !seen[b.Name] && b.Serves(&p) && b.blocks(&p) {
 				seen[b.Name] = true
 				names = append(names, b.Name)
 			}

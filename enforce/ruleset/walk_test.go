@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 		{"return", Accept, []Rule{on(Yes, Jump, "a"), on(Yes, Drop)}, map[string][]Rule{"a": {on(Yes, Return), on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true}},
 		{"return from the base chain", Accept, []Rule{on(Yes, Return), on(Yes, Drop)}, nil, OursAccept, Fate{MayAccept: true}},
 		{"a jump that may lead to a drop", Accept, []Rule{on(Maybe, Jump, "a")}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},
-		{"a jump that may lead to an accept", Drop, []Rule{on(Maybe, Goto, "a")}, map[string][]Rule{"a": {on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true}},
+		{"a jump that may lead to an accept", Drop, []Rule{on(Maybe, Goto, "a")}, map[string][]Rule{"a": {on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true, LeadsToAccept: true}},
 		{"one of several", Accept, []Rule{fixed{Maybe, []Verdict{{Verb: Accept}, {Verb: Jump, Chain: "a"}}}}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},
 		{"ours first", Drop, []Rule{on(Yes, Jump, "ours")}, map[string][]Rule{"ours": nil}, OursAccept, Fate{MayAccept: true}},
 		{"ours behind a drop", Accept, []Rule{on(Yes, Drop), on(Yes, Jump, "ours")}, map[string][]Rule{"ours": nil}, OursAccept, Fate{Drops: true, MayDrop: true}},

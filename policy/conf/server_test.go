@@ -63,7 +63,7 @@ func TestServerProblems(t *testing.T) {
 		{"include", "%include other.conf\n", []string{"m:1: %include: includes are for access.conf only"}},
 		{"ageing off by a word", "ENABLE_SPA_PACKET_AGING yes please;\n", []string{`m:1: ENABLE_SPA_PACKET_AGING: "yes please" is neither Y nor N`}},
 		{"a flag the old daemon took for N", "ENABLE_SPA_PACKET_AGING yes;\n", []string{`m:1: warning: ENABLE_SPA_PACKET_AGING: write Y or N: the old daemons read "yes" otherwise`}},
-		{"word with a near one", "FIREWALL_TYPE nftabels;\n", []string{`m:1: FIREWALL_TYPE: "nftabels" is not one of auto, iptables, nftables, ipfw, external_cmd (did you mean nftables?)`}},
+		{"word with a near one", "FIREWALL_TYPE nftabels;\n", []string{`m:1: FIREWALL_TYPE: "nftabels" is not one of auto, iptables, nftables, firewalld, ipfw, external_cmd (did you mean nftables?)`}},
 		{"knock on ipfw", "AUTH_MODE KNOCK;\nFIREWALL_TYPE ipfw;\n", []string{"m:1: AUTH_MODE: KNOCK is not offered with FIREWALL_TYPE ipfw"}},
 		{"open without close", "EXTERNAL_CMD_OPEN /bin/a;\n", []string{"m:1: EXTERNAL_CMD_CLOSE: is missing, EXTERNAL_CMD_OPEN needs it"}},
 		{"close without open", "EXTERNAL_CMD_CLOSE /bin/a;\n", []string{"m:1: EXTERNAL_CMD_OPEN: is missing, EXTERNAL_CMD_CLOSE needs it"}},

@@ -90,8 +90,8 @@ var ServerKeywords = []Keyword{
 	{Name: "GPG_DEFAULT_HOME_DIR", relative: true, Kind: DirPath, Default: "/root/.gnupg", Aliases: []Alias{{"GPG_HOME_DIR", InC26}}, In: InPerl19, Text: "GnuPG directory of stanzas that name none.", into: func(s *Server) any { return &s.GPGHomeDir }},
 
 	// What is opened.
-	{Name: "FIREWALL_TYPE", Kind: Enum, Values: []string{"auto", "iptables", "nftables", "ipfw", "external_cmd"}, Default: "auto", In: manual,
-		Text: "Which firewall; auto means every one of the host that drops, or iptables where nothing does.", Restart: true, into: func(s *Server) any { return &s.FirewallType }},
+	{Name: "FIREWALL_TYPE", Kind: Enum, Values: []string{"auto", "iptables", "nftables", "firewalld", "ipfw", "external_cmd"}, Default: "auto", In: manual,
+		Text: "Which firewall; auto means every one of the host that drops, or iptables where nothing does. Where firewalld runs, auto has firewalld open its own chains, by rich rules over D-Bus; firewalld means that alone.", Restart: true, into: func(s *Server) any { return &s.FirewallType }},
 	{Name: "IPT_INPUT_ACCESS", Kind: Chain, Default: "ACCEPT, src, filter, INPUT, 1, FWKNOP_INPUT, 1", Aliases: []Alias{{"FIREWD_INPUT_ACCESS", InC26}}, In: both, Text: "Chain for connections to this host.", Restart: true, into: func(s *Server) any { return &s.InputChain }},
 	{Name: "IPT_OUTPUT_ACCESS", Kind: Chain, Default: "ACCEPT, dst, filter, OUTPUT, 1, FWKNOP_OUTPUT, 1", Aliases: []Alias{{"FIREWD_OUTPUT_ACCESS", InC26}}, In: both, Text: "Chain for the answers of this host.", Restart: true, into: func(s *Server) any { return &s.OutputChain }},
 	{Name: "IPT_FORWARD_ACCESS", Kind: Chain, Default: "ACCEPT, src, filter, FORWARD, 1, FWKNOP_FORWARD, 1", Aliases: []Alias{{"FIREWD_FORWARD_ACCESS", InC26}}, In: both, Text: "Chain for connections through this host.", Restart: true, into: func(s *Server) any { return &s.ForwardChain }},

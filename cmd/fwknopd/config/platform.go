@@ -19,7 +19,7 @@ func (l *Loaded) checkPlatform(goos string) (problems conf.Problems) {
 		at := l.Values.Place(keyword)
 		problems = append(problems, conf.Problem{Pos: at.Pos, Keyword: at.Name, Text: value + ": not on " + goos})
 	}
-	if kind := l.Server.FirewallType; kind == "iptables" || kind == "nftables" {
+	if kind := l.Server.FirewallType; kind == "iptables" || kind == "nftables" || kind == "firewalld" {
 		refuse("FIREWALL_TYPE", kind)
 	}
 	keyword := "AUTH_MODE"

@@ -26,6 +26,7 @@ func TestForeign(t *testing.T) {
 		"AUTH_MODE FILE_PCAP;\nFIREWALL_TYPE ipfw;\n":      "",
 		"FIREWALL_TYPE external_cmd;\n":                    "",
 		"FIREWALL_TYPE nftables;\n":                        "main.conf:1: FIREWALL_TYPE: nftables: not on freebsd",
+		"FIREWALL_TYPE firewalld;\n":                       "main.conf:1: FIREWALL_TYPE: firewalld: not on freebsd",
 		"FIREWALL_TYPE iptables;\n":                        "main.conf:1: FIREWALL_TYPE: iptables: not on freebsd",
 		"AUTH_MODE JOURNAL;\n":                             "main.conf:1: AUTH_MODE: JOURNAL: not on freebsd",
 		"INGEST KNOCK, NFLOG;\n":                           "main.conf:1: INGEST: NFLOG: not on freebsd",

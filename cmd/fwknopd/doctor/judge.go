@@ -52,10 +52,11 @@ func cutCommand(text string) (rest, mend string) {
 const drop = "nft add table inet gate; nft 'add chain inet gate in { type filter hook input priority 0; policy accept; }'; " +
 	"nft add rule inet gate in ct state established,related accept; nft add rule inet gate in tcp dport 22 drop (for each port that is to be closed)"
 
-// openByHand is what to do about a chain that a grant cannot open.
-func openByHand(line string) string {
-	if strings.Contains(line, " of firewalld ") { // with a table that is its own, from firewalld 2.2 on
-		return "NftablesTableOwner=no in /etc/firewalld/firewalld.conf; systemctl restart firewalld"
+// openByHand is what to do about a chain that a grant cannot open; auto is the change to
+// FIREWALL_TYPE auto.
+func openByHand(line, auto string) string {
+	if strings.Contains(line, " of "+ruleset.FirewalldName+" ") { // with a table that is its own, from firewalld 2.2 on
+		return auto
 	}
 	return "let that chain accept what a grant is for, and one on the hook input drop it"
 }
@@ -92,7 +93,7 @@ func judgeFirewall(lines []string, mend, guard string) (list []finding) {
 		case strings.Contains(line, ruleset.AutoOpens):
 			f.State, f.Fix = fix, mend
 		case strings.Contains(line, ruleset.NotOpened):
-			f.State, f.Fix = fix, openByHand(line)
+			f.State, f.Fix = fix, openByHand(line, mend)
 		case strings.Contains(line, ruleset.Opened):
 		case strings.Contains(line, ruleset.NothingDrops):
 			f.State, f.Text, f.Fix = warning, line+": the ports are open to all as it is", drop

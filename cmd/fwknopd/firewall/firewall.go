@@ -17,10 +17,11 @@ import (
 
 // Values of FIREWALL_TYPE.
 const (
-	typeAuto     = "auto"
-	typeIPTables = "iptables"
-	typeNFTables = "nftables"
-	typeIPFW     = "ipfw"
+	typeAuto      = "auto"
+	typeIPTables  = "iptables"
+	typeFirewalld = "firewalld"
+	typeNFTables  = "nftables"
+	typeIPFW      = "ipfw"
 )
 
 // Chains returns the configured chains of iptables.
@@ -34,7 +35,7 @@ func Chains(s *conf.Server) map[enforce.Role]conf.ChainSpec {
 // A Firewall is an open backend and its name.
 type Firewall struct {
 	enforce.Backend
-	Name string // iptables, nftables, "iptables and nftables", ipfw
+	Name string // iptables, nftables, "iptables and nftables", firewalld, ipfw
 }
 
 // Open opens the backend of FIREWALL_TYPE without changing the firewall. It returns nil
@@ -43,7 +44,7 @@ func Open(ctx context.Context, l *config.Loaded) (*Firewall, error) {
 	switch kind := l.Server.FirewallType; kind {
 	case "external_cmd":
 		return nil, nil
-	case typeIPTables, typeNFTables, typeAuto, "":
+	case typeIPTables, typeNFTables, typeFirewalld, typeAuto, "":
 		return openLayers(ctx, l, kind)
 	case typeIPFW:
 		return openIPFW(ctx, l)

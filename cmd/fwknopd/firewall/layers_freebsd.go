@@ -17,7 +17,7 @@ func openLayers(ctx context.Context, l *config.Loaded, kind string) (*Firewall, 
 }
 
 func unsupported(kind string) error {
-	if kind == typeIPTables || kind == typeNFTables {
+	if kind == typeIPTables || kind == typeNFTables || kind == typeFirewalld {
 		return fmt.Errorf("FIREWALL_TYPE %s: not on freebsd, set it to ipfw or external_cmd", kind)
 	}
 	return nil

@@ -46,18 +46,28 @@ func layersConfig(ctx context.Context, l *config.Loaded, kind string) (cfg layer
 	if err != nil {
 		return cfg, err
 	}
+	dynamic, err := firewalldLayer(ctx, l, kind)
+	if err != nil {
+		return cfg, err
+	}
 	native := layers.Layer{Kind: ruleset.NFTables, Name: typeNFTables, Open: func(_ context.Context, nat, beside bool) (enforce.Backend, error) {
 		nft, err := nftablesConfig(l, nat)
 		if err != nil {
 			return nil, err
 		}
 		nft.Beside = beside
+		if dynamic != nil {
+			nft.Leave = []string{ruleset.FirewalldTable}
+		}
 		return nftables.New(nft)
 	}}
 	cfg.Idle, cfg.Guard, cfg.Offers = l.Server.CheckInterval, l.Server.GuardForward, offers(l)
-	cfg.Fixed = kind == typeIPTables || kind == typeNFTables
+	cfg.Fixed = kind == typeIPTables || kind == typeNFTables || kind == typeFirewalld
 	if cfg.Layers = append([]layers.Layer{first, native}, others...); kind == typeNFTables {
 		cfg.Layers = []layers.Layer{native}
+	}
+	if dynamic != nil {
+		cfg.Layers = append([]layers.Layer{*dynamic}, cfg.Layers...)
 	}
 	cfg.Hooks = []ruleset.Hook{ruleset.Input}
 	if slices.Contains(nft.Roles, enforce.Output) {

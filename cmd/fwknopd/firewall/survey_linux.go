@@ -7,6 +7,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/enforce/layers"
+	"fwknopd/enforce/ruleset"
 )
 
 // surveyTimeout bounds a survey.
@@ -16,7 +17,7 @@ const surveyTimeout = 10 * time.Second
 // drop the packets; none for firewalls without layers. It changes nothing.
 func Survey(l *config.Loaded) []string {
 	kind := l.Server.FirewallType
-	if kind != typeAuto && kind != typeIPTables && kind != typeNFTables && kind != "" {
+	if kind != typeAuto && kind != typeIPTables && kind != typeNFTables && kind != typeFirewalld && kind != "" {
 		return nil
 	}
 	if os.Geteuid() != 0 {
@@ -27,6 +28,13 @@ func Survey(l *config.Loaded) []string {
 	cfg, err := layersConfig(ctx, l, kind)
 	if err != nil {
 		return []string{"cannot be looked at: " + err.Error()}
+	}
+	if first := cfg.Layers[0]; first.Kind == ruleset.Firewalld {
+		b, err := first.Open(ctx, true, false)
+		if err != nil {
+			return []string{"cannot be looked at: firewalld: " + err.Error()}
+		}
+		defer b.Close()
 	}
 	lines, err := layers.Look(ctx, cfg)
 	if err != nil {

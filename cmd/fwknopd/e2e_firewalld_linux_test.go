@@ -1,0 +1,272 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
+)
+
+// newFirewalldSite returns a network whose server has Debian's firewalld, with this
+// FIREWALL_TYPE.
+func newFirewalldSite(t *testing.T, kind string, cfg netlab.FirewalldConfig) (*site, *netlab.Firewalld) {
+	t.Helper()
+	firewalls[kind] = func(*testing.T, *netlab.NS) {}
+	s := newSite(t, kind)
+	return s, netlab.StartFirewalld(t, s.Server, cfg)
+}
+
+// rules returns how many rules of grants a zone has.
+func rules(f *netlab.Firewalld, zone string) int {
+	return strings.Count(f.Command("--zone="+zone+" --list-rich-rules"), `rule priority="-31`)
+}
+
+// TestE2EFirewalld: with firewalld a grant opens its port for IPv4 and IPv6, ends in time, is
+// listed and revoked, and is put back after a reload, a change of the zone and a restart.
+func TestE2EFirewalld(t *testing.T) {
+	for _, c := range []struct{ kind, backend string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}} {
+		t.Run(c.kind+" "+c.backend, func(t *testing.T) {
+			s, f := newFirewalldSite(t, c.kind, netlab.FirewalldConfig{Backend: c.backend})
+			f.Command("--zone=external --change-interface=" + netlab.ServerIf)
+			s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
+			if out, code := s.command(append([]string{"check"}, s.args()...)...); code != 0 || !strings.Contains(out, "firewall: grants are opened in firewalld\n") {
+				t.Errorf("check ends with %d and says\n%s", code, out)
+			}
+			s.start()
+			s.waitFor("firewall: firewalld\n")
+			if !s.shut() {
+				t.Fatal("open before a grant")
+			}
+			endsInTime(t, s)
+			s.knock(ask()...)
+			s.knock6(ask()...)
+			if !s.open() || !s.reach(s.Server.V6, e2ePort, 3*time.Second) {
+				t.Fatal("not open")
+			}
+			s.grants(0, s.Client.V4.String(), "list")
+			staysOpen(t, s, f)
+			s.grants(0, "^closed ", "revoke", "--all")
+			if !s.shut() || rules(f, "external") != 0 {
+				t.Errorf("open after revoke, with %d rules", rules(f, "external"))
+			}
+			if strings.Contains(s.out.String(), "still dropped by") || strings.Contains(s.events(), "blocked_by") || strings.Contains(s.out.String(), "again and again") {
+				t.Error("the daemon says that something drops what is open, or changes it all the time")
+			}
+		})
+	}
+}
+
+// endsInTime opens for three seconds.
+func endsInTime(t *testing.T, s *site) {
+	t.Helper()
+	s.knock(append(ask(), "-f", "3")...)
+	if !s.open() {
+		t.Fatal("not open")
+	}
+	begin := time.Now()
+	if !wait.Until(6*time.Second, func() bool { return !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 50*time.Millisecond) }) {
+		t.Error("still open after its end")
+	}
+	t.Logf("shut %v after it was seen open, of 3 s", time.Since(begin).Round(10*time.Millisecond))
+}
+
+// staysOpen does to firewalld what closes its rules.
+func staysOpen(t *testing.T, s *site, f *netlab.Firewalld) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		do   func()
+	}{
+		{"reload", func() { f.Command("--reload") }},
+		{"complete reload", func() { f.Command("--complete-reload") }},
+		{"removal of the rules", func() {
+			for line := range strings.Lines(f.Command("--zone=public --list-rich-rules")) {
+				out, err := s.Server.Command("firewall-cmd", "--zone=public", "--remove-rich-rule="+strings.TrimSpace(line)).CombinedOutput()
+				if err != nil {
+					t.Errorf("%v: %s", err, out)
+				}
+			}
+		}},
+		{"change of the zone", func() { f.Command("--zone=external --change-interface=" + netlab.ServerIf) }},
+		{"restart", func() { f.Stop(); f.Start() }},
+		{"change of the zone", func() { f.Command("--zone=external --change-interface=" + netlab.ServerIf) }},
+	} {
+		c.do()
+		begin := time.Now()
+		if !s.open() || !s.reach(s.Server.V6, e2ePort, 3*time.Second) {
+			t.Errorf("shut after a %s", c.name)
+		}
+		t.Logf("open %v after a %s", time.Since(begin).Round(time.Millisecond), c.name)
+	}
+}
+
+// TestE2EFirewalldReload measures how long a reload shuts an open port.
+func TestE2EFirewalldReload(t *testing.T) {
+	s, f := newFirewalldSite(t, "auto", netlab.FirewalldConfig{})
+	s.configure("", stanza(""))
+	s.start()
+	if s.knock(ask()...); !s.open() {
+		t.Fatal("not open")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.Command("--reload")
+	}()
+	var shut, last time.Duration
+	begin, reloaded := time.Now(), false
+	for !reloaded || time.Since(begin) < last+time.Second {
+		select {
+		case <-done:
+			reloaded = true
+		default:
+		}
+		now := time.Since(begin)
+		if !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 20*time.Millisecond) {
+			shut += time.Since(begin) - now
+			last = time.Since(begin)
+		}
+	}
+	t.Logf("a reload shut the port for %v in all", shut.Round(time.Millisecond))
+	if shut > 5*time.Second || !s.open() {
+		t.Error("not repaired")
+	}
+}
+
+// TestE2EFirewalldDenied: where firewalld runs and may not be asked, the daemon and check say
+// so.
+func TestE2EFirewalldDenied(t *testing.T) {
+	for _, kind := range []string{"firewalld", "auto"} {
+		t.Run(kind, func(t *testing.T) {
+			s, _ := newFirewalldSite(t, kind, netlab.FirewalldConfig{Policy: `<deny send_destination="org.fedoraproject.FirewallD1"/>`})
+			s.configure("", stanza(""))
+			s.launch()
+			s.waitFor("the bus or firewalld refuses to be asked by this user")
+			if err := s.cmd.Wait(); err == nil {
+				t.Error("it starts")
+			}
+			out, _ := s.command(append([]string{"check"}, s.args()...)...)
+			if !strings.Contains(out, "the bus or firewalld refuses") {
+				t.Errorf("check says\n%s", out)
+			}
+		})
+	}
+}
+
+// TestE2EFirewalldOff: FIREWALL_TYPE firewalld without one is refused, and so are keywords for
+// which it has no rules.
+func TestE2EFirewalldOff(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	for _, line := range []string{"ENABLE_IPT_OUTPUT Y;\n", "ENABLE_IPT_FORWARDING Y;\nENABLE_IPT_SNAT Y;\nSNAT_TRANSLATE_IP 10.1.1.1;\n", "GUARD_FORWARD tcp/8080;\n"} {
+		s.configure(line, stanza("INTERNAL_NET_ACCESS 10.0.0.0/8"))
+		s.launch()
+		s.waitFor("firewalld has no rich rule for it; FIREWALL_TYPE nftables puts rules into its table instead")
+		s.cmd.Wait()
+	}
+	f.Stop()
+	s.configure("", stanza(""))
+	s.launch()
+	s.waitFor("firewalld does not run, or has left the bus")
+	s.cmd.Wait()
+}
+
+// TestE2EFirewalldHangs: while firewalld hangs, requests are refused and the grants that the
+// daemon has opened are listed as not confirmed. When it goes on, what has ended is shut, and
+// what it was asked for in vain is not opened late.
+func TestE2EFirewalldHangs(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	netlab.Serve(t, s.Server, "tcp", e2ePort+1)
+	s.configure("IPT_CMD_ALARM 1;\n", strings.Replace(stanza(""), fmt.Sprint(e2ePort), fmt.Sprintf("%d, tcp/%d", e2ePort, e2ePort+1), 1))
+	s.start()
+	end := time.Now().Add(6 * time.Second)
+	if s.knock(append(ask(), "-f", "6")...); !s.open() {
+		t.Fatal("not open")
+	}
+	f.Signal(syscall.SIGSTOP)
+	s.knock("-A", fmt.Sprintf("tcp/%d", e2ePort+1), "-f", "60")
+	s.waitFor("no word from firewalld in time")
+	if out, _ := s.command(append([]string{"grants", "list"}, s.args()...)...); !strings.Contains(out, "the firewall does not answer: this is what the daemon has opened in it") || !strings.Contains(out, s.Client.V4.String()) {
+		t.Errorf("grants list:\n%s", out)
+	}
+	wait.At(end.Add(2 * time.Second))
+	s.waitFor(fmt.Sprintf("firewall: %s tcp/%d: the firewall does not answer", s.Client.V4, e2ePort)) // to close it
+	f.Signal(syscall.SIGCONT)
+	begin := time.Now()
+	closed := func(port uint16) bool {
+		return wait.Until(wait.Timeout, func() bool { return !netlab.CanConnect(s.Client, s.Server.V4, port, 100*time.Millisecond) })
+	}
+	if !closed(e2ePort) || !closed(e2ePort+1) {
+		t.Error("open after firewalld goes on")
+	}
+	t.Logf("shut %v after firewalld goes on", time.Since(begin).Round(time.Millisecond))
+	if !wait.Until(wait.Timeout, func() bool { return rules(f, "public") == 0 }) {
+		t.Errorf("%d rules are left", rules(f, "public"))
+	}
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open again")
+	}
+}
+
+// TestE2EFirewalldDies: a firewalld that is killed leaves its rules without a timer. When it
+// is back, what is open is repaired and what has ended is gone.
+func TestE2EFirewalldDies(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	s.configure("", stanza(""))
+	s.start()
+	if s.knock(append(ask(), "-f", "4")...); !s.open() {
+		t.Fatal("not open")
+	}
+	f.Kill()
+	begin := time.Now()
+	if !wait.Until(8*time.Second, func() bool { return !netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 100*time.Millisecond) }) {
+		t.Error("open after its end, with firewalld dead")
+	}
+	t.Logf("shut %v after firewalld died, of 4 s", time.Since(begin).Round(10*time.Millisecond))
+	f.Start()
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open with the new firewalld")
+	}
+	// The daemon is replaced: the journal tells the next one when the grant ends.
+	s.stop()
+	if _, err := os.Stat(filepath.Join(s.dir, "lib", "firewalld.open")); err != nil {
+		t.Error(err)
+	}
+	s.start()
+	s.grants(0, s.Client.V4.String()+`.*, (5\ds|1m0s) left`, "list")
+	if !s.open() {
+		t.Error("not adopted")
+	}
+}
+
+// TestE2EFirewalldBeside: beside a firewall that drops as well, auto opens both, and firewalld
+// translates.
+func TestE2EFirewalldBeside(t *testing.T) {
+	s, f := newFirewalldSite(t, "auto", netlab.FirewalldConfig{})
+	dropTables("iptables-legacy")(t, s.Server)
+	inside := s.AddInside(t)
+	netlab.Serve(t, inside, "tcp", 80)
+	s.configure("ENABLE_IPT_FORWARDING Y;\nEVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n",
+		strings.Replace(stanza("INTERNAL_NET_ACCESS 10.0.0.0/8"), fmt.Sprintf("OPEN_PORTS tcp/%d\n", e2ePort), "", 1))
+	s.start()
+	s.waitFor("firewall: firewalld and iptables-legacy\n")
+	s.knock(ask()...)
+	s.knock("-A", "tcp/5580", "-N", inside.V4.String()+":80")
+	for range 2 {
+		if !s.open() || !s.reach(s.Server.V4, 5580, 3*time.Second) {
+			t.Error("not open")
+		}
+		f.Command("--reload")
+	}
+	if strings.Contains(s.out.String(), "still dropped by") || strings.Contains(s.events(), "blocked_by") {
+		t.Error("the daemon says that something drops what is open")
+	}
+	// A chain that drops all the same is named.
+	s.Server.RunInput(t, "table inet late {\nchain input { type filter hook prerouting priority -200; tcp dport 2222 drop; }\n}", "nft -f -")
+	s.waitFor("still dropped by table inet late chain input")
+}

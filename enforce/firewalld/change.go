@@ -1,0 +1,247 @@
+package firewalld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/enforce/journal"
+)
+
+// Change implements [enforce.Backend]. firewalld has no transactions: each rule is one call.
+// A grant that is both to be revoked and to be opened gets a new rule before the old one goes.
+func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
+	err := b.locked(ctx, func(s *state) error {
+		c := change{b, s, make(map[string]bool)}
+		for _, g := range open {
+			for _, part := range g.Split() {
+				c.replace[part.Key()] = false
+			}
+		}
+		revoked = c.each(ctx, revoke, c.revoke)
+		opened = c.each(ctx, open, c.open)
+		return nil
+	})
+	switch {
+	case err == nil:
+		return opened, revoked
+	case b.isDead(ctx, err):
+		return all(len(open), err), b.closeInKernel(ctx, revoke, err)
+	}
+	return all(len(open), err), all(len(revoke), err)
+}
+
+// isDead reports whether the bus says that there is no firewalld: what it left in the kernel
+// stays until the next one starts.
+func (b *Backend) isDead(ctx context.Context, err error) bool {
+	if !errors.Is(err, ErrGone) {
+		return false
+	}
+	owned, err := b.bus.isOwned(ctx)
+	return err == nil && !owned
+}
+
+// closeInKernel removes rules of grants that a dead firewalld left. cause is why it was not
+// asked.
+func (b *Backend) closeInKernel(ctx context.Context, gs []enforce.Grant, cause error) []error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var errs enforce.Errors
+	for i, g := range gs {
+		for _, part := range g.Split() {
+			if _, err := bodyOf(part); err != nil {
+				continue // no rule of ours is for it
+			}
+			if err := removeFromKernel(part); err != nil {
+				errs.Set(i, len(gs), fmt.Errorf("%w; its rule in the kernel: %w", cause, err))
+			}
+		}
+	}
+	return errs
+}
+
+// all returns an error for each of n grants; nil for none.
+func all(n int, err error) []error {
+	var errs enforce.Errors
+	for i := range n {
+		errs.Set(i, n, err)
+	}
+	return errs
+}
+
+// A change is one call of Change.
+type change struct {
+	*Backend
+	s       *state
+	replace map[string]bool // keys that are to be open in the end; true: revoked before
+}
+
+// each calls f for every part of every grant. Once firewalld has not answered, the others are
+// not tried.
+func (c *change) each(ctx context.Context, gs []enforce.Grant, f func(context.Context, enforce.Grant) error) []error {
+	var errs enforce.Errors
+	var stop error
+	for i, g := range gs {
+		var bad error
+		for _, part := range g.Split() {
+			if stop != nil {
+				bad = stop
+				break
+			}
+			err := f(ctx, part)
+			if bad = errors.Join(bad, err); err != nil && isLost(err) {
+				stop = err
+			}
+		}
+		errs.Set(i, len(gs), bad)
+	}
+	return errs
+}
+
+// revoke removes the rules of a grant, and then its end from the journal.
+func (c *change) revoke(ctx context.Context, part enforce.Grant) error {
+	key := part.Key()
+	if _, replaced := c.replace[key]; replaced {
+		c.replace[key] = true
+		return nil
+	}
+	body, err := bodyOf(part)
+	if err != nil {
+		return nil // no rule of ours is for it
+	}
+	if !c.isShared(key, body) {
+		for _, zone := range c.s.zones {
+			if err := c.removeAll(ctx, zone, body, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if _, known := c.journal.Grants()[key]; !known {
+		return nil
+	}
+	return c.journal.Add(journal.Record{Closed: key})
+}
+
+// isShared reports whether another grant has the same rule: one whose target is this host, and
+// one whose target is the same address of another.
+func (b *Backend) isShared(key, body string) bool {
+	for other, g := range b.journal.Grants() {
+		if same, err := bodyOf(g); other != key && err == nil && same == body {
+			return true
+		}
+	}
+	return false
+}
+
+// removeAll removes the rules of a zone that open the same, but for the one of priority keep.
+func (c *change) removeAll(ctx context.Context, zone, body string, keep int) error {
+	for _, r := range slices.Clone(c.s.rules[zone]) {
+		if r.body != body || r.priority == keep {
+			continue
+		}
+		if err := c.remove(ctx, c.s, zone, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove removes a rule; that it is not there is success.
+func (b *Backend) remove(ctx context.Context, s *state, zone string, r rule) error {
+	if err := b.bus.removeRule(ctx, zone, r.String()); err != nil {
+		return err
+	}
+	s.rules[zone] = slices.DeleteFunc(s.rules[zone], func(other rule) bool { return other == r })
+	return nil
+}
+
+// wanted returns the end that a grant is to have: the later of the one asked for and the one it
+// has, unless it was revoked before.
+func (c *change) wanted(part, old enforce.Grant, known bool) enforce.Grant {
+	if known && !c.replace[part.Key()] && enforce.Outlives(old.Expires, part.Expires) {
+		return old
+	}
+	return part
+}
+
+// open opens a grant in each zone of its client.
+func (c *change) open(ctx context.Context, part enforce.Grant) error {
+	body, err := bodyOf(part)
+	switch {
+	case err != nil:
+		return err
+	case !enforce.Outlives(part.Expires, time.Now()):
+		return enforce.ErrEnded
+	}
+	key, zones := part.Key(), c.route(c.s, part.Source())
+	old, known := c.journal.Grants()[key]
+	isOpen := known && c.s.bodies()[body] // what the journal alone has, a reload has closed
+	if part = c.wanted(part, old, isOpen); isOpen && c.s.everywhere(zones, body) && old.Expires.Equal(part.Expires) {
+		return nil
+	}
+	if err := c.journal.Add(journal.Record{Open: &part}); err != nil {
+		return fmt.Errorf("write down when it ends: %w", err)
+	}
+	c.replace[key] = false
+	if err := c.put(ctx, zones, part, body); err != nil {
+		return errors.Join(err, c.restore(old, known, part))
+	}
+	return nil
+}
+
+// restore puts into the journal what was there before a grant that could not be opened. A rule
+// that is opened all the same, because firewalld answers late, is then found as one that has
+// ended.
+func (c *change) restore(old enforce.Grant, known bool, part enforce.Grant) error {
+	if known {
+		return c.journal.Add(journal.Record{Open: &old})
+	}
+	return c.journal.Add(journal.Record{Closed: part.Key()})
+}
+
+// put adds a rule to each zone, then removes those that it takes the place of.
+func (c *change) put(ctx context.Context, zones []string, part enforce.Grant, body string) error {
+	added := make(map[string]rule)
+	for _, zone := range zones {
+		r := rule{freePriority(c.s.rules[zone], body), body}
+		err := ErrNoRoom
+		if r.priority != 0 {
+			err = c.bus.addRule(ctx, zone, r.String(), c.seconds(part))
+		}
+		if err != nil {
+			for zone, r := range added {
+				_ = c.remove(ctx, c.s, zone, r) // with an error it is found as one that has ended
+			}
+			return err
+		}
+		added[zone] = r
+		c.s.rules[zone] = append(c.s.rules[zone], r)
+	}
+	for _, zone := range c.s.zones {
+		if err := c.removeAll(ctx, zone, body, added[zone].priority); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seconds returns after how many seconds firewalld is to remove a rule; 0 is never. Grants
+// that have the same rule are open until the last of them ends.
+func (c *change) seconds(part enforce.Grant) int32 {
+	end := part.Expires
+	body, _ := bodyOf(part)
+	for _, g := range c.journal.Grants() {
+		if same, err := bodyOf(g); err == nil && same == body && enforce.Outlives(g.Expires, end) {
+			end = g.Expires
+		}
+	}
+	if end.IsZero() {
+		return 0
+	}
+	left := math.Ceil(time.Until(end).Seconds())
+	return int32(min(max(left, 1), math.MaxInt32))
+}

@@ -1,0 +1,163 @@
+package firewalld
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fwknopd/enforce"
+	"fwknopd/fixtures/enforcetest"
+	"fwknopd/fixtures/netlab"
+)
+
+// hosts are the firewalld and the journal of each network namespace.
+type hosts struct {
+	sync.Mutex
+	of map[string]host
+}
+
+type host struct {
+	*netlab.Firewalld
+	journal string
+}
+
+func (h *hosts) start(t testing.TB, ns *netlab.NS, cfg netlab.FirewalldConfig) {
+	t.Helper()
+	f := host{netlab.StartFirewalld(t, ns, cfg), filepath.Join(t.TempDir(), "journal")}
+	h.Lock()
+	defer h.Unlock()
+	h.of[namespace(t, ns)] = f
+}
+
+func (h *hosts) at(t testing.TB, ns *netlab.NS) host {
+	t.Helper()
+	h.Lock()
+	defer h.Unlock()
+	return h.of[namespace(t, ns)]
+}
+
+// namespace returns what a thread in the namespace sees it as.
+func namespace(t testing.TB, ns *netlab.NS) (id string) {
+	t.Helper()
+	var err error
+	ns.Do(func() { id, err = os.Readlink("/proc/thread-self/ns/net") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// open returns a backend for the namespace of this thread.
+func (h *hosts) open(ctx context.Context) (enforce.Backend, error) {
+	id, err := os.Readlink("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	h.Lock()
+	f := h.of[id]
+	h.Unlock()
+	return New(ctx, Config{Address: f.Address, Journal: f.journal, Interfaces: []string{netlab.ServerIf}})
+}
+
+// variant is firewalld with one of its own backends. Its zone drops everything.
+func variant(backend string) enforcetest.Variant {
+	h := &hosts{of: make(map[string]host)}
+	return enforcetest.Variant{
+		Name: backend, Tools: []string{"firewalld", "firewall-cmd", "dbus-daemon", "nft", "iptables"},
+		Open: h.open,
+		Protect: func(t testing.TB, ns *netlab.NS) {
+			h.start(t, ns, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+		},
+		Wipe: map[string]func(testing.TB, *netlab.NS){
+			"reload":          func(t testing.TB, ns *netlab.NS) { h.at(t, ns).Command("--reload") },
+			"complete reload": func(t testing.TB, ns *netlab.NS) { h.at(t, ns).Command("--complete-reload") },
+			"restart": func(t testing.TB, ns *netlab.NS) {
+				f := h.at(t, ns)
+				f.Stop()
+				f.Start()
+			},
+		},
+		Refused: []string{"forward only", "forward all", "dnat all", "dnat icmp", "dnat and masquerade", "dnat and snat", "forward all and snat", "forward all and masquerade"},
+		Slow:    true, Coarse: true,
+		Late: 2*time.Second + enforcetest.KernelLate, // its timer counts whole seconds, rounded up, and may be a second late
+		Rules: func(t testing.TB, ns *netlab.NS) []string {
+			return strings.Split(h.at(t, ns).Command("--list-all-zones"), "\n")
+		},
+	}
+}
+
+func TestBackend(t *testing.T) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { enforcetest.Run(t, variant(backend)) })
+	}
+}
+
+// labWithFirewalld returns a backend, its firewalld, and a grant for the client.
+func labWithFirewalld(t *testing.T) (*netlab.Firewalld, func() *Backend, enforce.Grant) {
+	t.Helper()
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{})
+	cfg := Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}}
+	open := func() *Backend {
+		b, err := New(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		return b
+	}
+	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	return f, open, g
+}
+
+// TestKept: rules that were made permanent are said at start, come back with a reload as such
+// that have ended, and are removed.
+func TestKept(t *testing.T) {
+	f, open, g := labWithFirewalld(t)
+	b := open()
+	if err := enforce.Open(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	f.Command("--runtime-to-permanent")
+	if notes := strings.Join(open().Notes(), "\n"); !strings.Contains(notes, "zone public has rules of grants in its permanent configuration") {
+		t.Errorf("notes: %q", notes)
+	}
+	if err := enforce.Revoke(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	f.Command("--reload")
+	gs, err := b.List(t.Context())
+	if err != nil || len(gs) != 1 || gs[0].Key() != g.Key() || gs[0].Expires.After(time.Now()) {
+		t.Fatalf("List = %+v, %v", gs, err)
+	}
+	if err := enforce.Revoke(t.Context(), b, gs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if gs, err := b.List(t.Context()); err != nil || len(gs) != 0 {
+		t.Errorf("List = %+v, %v", gs, err)
+	}
+}
+
+// TestForeignRules: rules of an administrator stay, and are not listed.
+func TestForeignRules(t *testing.T) {
+	f, open, g := labWithFirewalld(t)
+	b := open()
+	const theirs = `rule family="ipv4" source address="192.0.2.0/24" port port="22" protocol="tcp" accept`
+	if err := b.bus.addRule(t.Context(), "public", theirs, 0); err != nil {
+		t.Fatal(err)
+	}
+	zone := f.Command("--list-all")
+	if err := enforce.Open(t.Context(), b, g); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Teardown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := f.Command("--list-all"); now != zone {
+		t.Errorf("the zone was\n%s\nand is\n%s", zone, now)
+	}
+}

@@ -1,0 +1,114 @@
+package firewalld
+
+import (
+	"context"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// reconnectPause is between two attempts to get a lost connection back.
+const reconnectPause = time.Second
+
+// Signals of our own changes, too.
+const (
+	ruleAdded   = zoneAPI + "RichRuleAdded"
+	ruleRemoved = zoneAPI + "RichRuleRemoved"
+)
+
+// telling are the signals after which rules may be missing, or in the wrong zone.
+var telling = map[string]bool{
+	busName + ".Reloaded":                   true,
+	busName + ".DefaultZoneChanged":         true,
+	ruleAdded:                               true,
+	ruleRemoved:                             true,
+	zoneAPI + "ZoneChanged":                 true,
+	zoneAPI + "ZoneUpdated":                 true,
+	zoneAPI + "ZoneOfInterfaceChanged":      true,
+	zoneAPI + "ZoneOfSourceChanged":         true,
+	zoneAPI + "InterfaceAdded":              true,
+	zoneAPI + "InterfaceRemoved":            true,
+	zoneAPI + "SourceAdded":                 true,
+	zoneAPI + "SourceRemoved":               true,
+	"org.freedesktop.DBus.NameOwnerChanged": true,
+}
+
+// Watch implements [enforce.Backend]: firewalld tells of a reload and of each change of its
+// zones, and the bus of a firewalld that comes or goes.
+func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
+	changed := make(chan struct{}, 1)
+	signals, err := b.subscribe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		defer close(changed)
+		for ctx.Err() == nil {
+			b.pass(ctx, signals, changed)
+			notify(changed) // the connection was lost
+			signals = b.resubscribe(ctx)
+			notify(changed)
+		}
+	}()
+	return changed, nil
+}
+
+// subscribe asks for the signals of a connection of its own.
+func (b *Backend) subscribe(ctx context.Context) (<-chan *dbus.Signal, error) {
+	own := newBus(b.bus.address, b.bus.timeout)
+	conn, err := own.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, match := range []string{
+		"type='signal',sender='" + busName + "'",
+		"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" + busName + "'",
+	} {
+		if err := own.do(ctx, conn.BusObject(), nil, "org.freedesktop.DBus.AddMatch", match); err != nil {
+			own.close()
+			return nil, err
+		}
+	}
+	signals := make(chan *dbus.Signal, 64)
+	conn.Signal(signals)
+	context.AfterFunc(ctx, func() { own.close() })
+	return signals, nil
+}
+
+// resubscribe tries until it has a connection, or ctx ends.
+func (b *Backend) resubscribe(ctx context.Context) <-chan *dbus.Signal {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(reconnectPause):
+		}
+		if signals, err := b.subscribe(ctx); err == nil {
+			return signals
+		}
+	}
+}
+
+// pass tells of signals until the connection is lost, or ctx ends.
+func (b *Backend) pass(ctx context.Context, signals <-chan *dbus.Signal, changed chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s, ok := <-signals:
+			if !ok {
+				return
+			}
+			if telling[s.Name] && !b.bus.isEcho(s) {
+				notify(changed)
+			}
+		}
+	}
+}
+
+func notify(changed chan<- struct{}) {
+	select {
+	case changed <- struct{}{}:
+	default:
+	}
+}
