@@ -53,7 +53,7 @@ func TestNotOurs(t *testing.T) {
 	const body = `family="ipv4" source address="192.0.2.7" port port="22" protocol="tcp" accept`
 	for _, text := range []string{
 		"", "rule " + body, `rule priority="-30999" ` + body, `rule priority="-32000" ` + body, `rule priority="x" ` + body,
-		`rule priority="-31000"  ` + body, `rule priority="-31000" family="ipv4" source address="192.0.2.0/24" port port="22" protocol="tcp" accept`,
+		`rule priority="-31000"  ` + body, `rule priority="-31000" family="ipv4" source address="192.0.2.1/24" port port="22" protocol="tcp" accept`,
 		`rule priority="-31000" family="ipv4" source address="192.0.2.7" port port="22" protocol="tcp" reject`,
 		`rule priority="-31000" family="ipv4" source address="192.0.2.7" port port="22-23" protocol="tcp" accept`,
 		`rule priority="-31000" family="ipv4" source address="192.0.2.7" service name="ssh" accept`,
