@@ -53,7 +53,7 @@ var sequenceCases = []sequenceCase{
 }
 
 // opened is what the client says of a port that opened.
-const opened = `^tcp/{port} at {server}: open after \d+ ms\n$`
+const opened = `^tcp/{port} at {server}: ` + openAfter
 
 // TestE2ESequences: our daemon finds the client's knocks in the kernel log; what they ask
 // for is opened, and closed on time.
