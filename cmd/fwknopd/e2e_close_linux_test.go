@@ -86,6 +86,7 @@ func (s *site) sockets(port uint16) string {
 // table. Those of another grant, and of a stanza without CLOSE_CONNECTIONS, stay. The client is
 // let in again at once.
 func TestE2ECloseConnections(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "ss")
 	eachVariant(t, func(t *testing.T, s *site) {
 		s.configure(s.logs(), closing(""))
@@ -145,6 +146,7 @@ func TestE2ECloseConnections(t *testing.T) {
 
 // A forwarded connection ends with its grant too.
 func TestE2ECloseForwarded(t *testing.T) {
+	t.Parallel()
 	eachVariant(t, func(t *testing.T, s *site) {
 		s.AddInside(t)
 		netlab.Serve(t, s.Inside, "tcp", 22)

@@ -30,6 +30,7 @@ func rules(f *netlab.Firewalld, zone string) int {
 // TestE2EFirewalld: with firewalld a grant opens its port for IPv4 and IPv6, ends in time, is
 // listed and revoked, and is put back after a reload, a change of the zone and a restart.
 func TestE2EFirewalld(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ kind, backend string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}} {
 		t.Run(c.kind+" "+c.backend, func(t *testing.T) {
 			s, f := newFirewalldSite(t, c.kind, netlab.FirewalldConfig{Backend: c.backend})

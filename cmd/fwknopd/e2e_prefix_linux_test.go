@@ -38,6 +38,7 @@ func (s *site) outsider() netip.Addr {
 // address families. The grant stays through a reload that takes the prefix away and through
 // a restart, and is found by any address in it.
 func TestE2EPrefix(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, s *site) {
 		outside := s.outsider()
 		beside4 := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.60"), 1)[0]

@@ -68,6 +68,7 @@ func (s *codeSite) refused(code, why string) {
 // loaded again in between, on both firewalls. Neither the code nor the secret is in a log or in
 // the journal, and a replay of what was captured decides the same.
 func TestE2ECode(t *testing.T) {
+	t.Parallel()
 	netlab.Need(t, "tcpdump")
 	client := ourClient(t)
 	each(t, func(t *testing.T, site *site) {
