@@ -33,6 +33,8 @@ type pair struct {
 	with, without *Engine
 	gpg           [2]int // packets for which public-key work was asked for
 	limits        bool   // not all of it is allowed
+	ahead         Opened // by an Opener of the engine with tags
+	isAhead       bool
 }
 
 func newPair(s *situation) (*pair, error) {
@@ -41,6 +43,9 @@ func newPair(s *situation) (*pair, error) {
 		opts := s.opts
 		opts.Server, opts.Access, opts.Store = &s.server, &conf.Access{Stanzas: s.stanzas}, replay.NewMemory(replay.Options{})
 		opts.GPGAllowed = func(netip.Addr, time.Time) bool { p.gpg[i]++; return !p.limits || p.gpg[i]%4 != 0 }
+		if i == 0 {
+			opts.Ahead = p.openedAhead
+		}
 		var err error
 		if *e, err = NewEngine(opts); err != nil {
 			return nil, err
@@ -48,6 +53,13 @@ func newPair(s *situation) (*pair, error) {
 	}
 	p.with.minTagged, p.without.minTagged = 2, math.MaxInt
 	return p, nil
+}
+
+func (p *pair) openedAhead() *Opened {
+	if !p.isAhead {
+		return nil
+	}
+	return &p.ahead
 }
 
 // outcomes is all that an engine says of a packet.
@@ -230,6 +242,7 @@ func sameDecisions(t *rapid.T, gpg *openPGP, seen map[Reason]int) {
 		}
 		s.now = s.now.Add(2 * time.Second)
 		ev := s.event(bytes.Clone(last))
+		p.isAhead = rapid.Bool().Draw(t, "ahead") && p.with.NewOpener().Open(ev, &p.ahead)
 		trace := p.with.Explain(s.now, ev)
 		d, differs := p.decide(s.now, ev)
 		if differs != "" {
