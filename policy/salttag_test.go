@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math"
+	mathrand "math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -277,6 +278,11 @@ func TestTagsChangeNoDecision(t *testing.T) {
 
 func FuzzTags(f *testing.F) {
 	gpg := newOpenPGP(f)
+	for i := range byte(16) { // long enough for a configuration and packets
+		seed := make([]byte, 32<<10)
+		mathrand.NewChaCha8([32]byte{i}).Read(seed)
+		f.Add(seed)
+	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { sameDecisions(t, gpg, make(map[Reason]int)) }))
 }
 
