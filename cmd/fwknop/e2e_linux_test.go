@@ -212,6 +212,7 @@ func rijndaelCases() (cases []e2eCase) {
 	return append(cases,
 		e2eCase{name: "mode legacy", stanza: "ENCRYPTION_MODE legacy", args: []string{"-M", "legacy"}, noHMAC: true},
 		e2eCase{name: "no HMAC", noHMAC: true},
+		e2eCase{name: "no tag", args: []string{"--no-tag"}},
 		e2eCase{name: "source of the packet", args: []string{"-s"}, want: "-s 10.77.0.2/32 -p tcp -m tcp --dport {port} "},
 		e2eCase{name: "user", stanza: "REQUIRE_USERNAME alice", args: []string{"-U", "alice"}},
 		e2eCase{name: "timeout", args: []string{"-f", "200"}},
