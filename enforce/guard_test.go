@@ -20,6 +20,7 @@ func TestGuard(t *testing.T) {
 	}{
 		{"no guard", nil, Grant{Src: client, Ports: web}, false},
 		{"guarded", guard, Grant{Src: client, Ports: web}, true},
+		{"for a prefix", guard, Grant{Src: netip.MustParseAddr("192.0.2.0"), Bits: 24, Ports: web}, true},
 		{"to one address", guard, Grant{Src: client, Dst: server, Ports: web}, true},
 		{"with output", guard, Grant{Src: client, Ports: web, Output: true}, true},
 		{"another port", guard, Grant{Src: client, Ports: ssh}, false},
@@ -35,7 +36,7 @@ func TestGuard(t *testing.T) {
 		for _, r := range rs {
 			if r.Role == Guarded {
 				got = true
-				if r.Src != c.g.Src || r.Dst != c.g.Dst || len(r.Ports) != len(c.g.Ports) {
+				if r.Src != c.g.Src || r.Bits != c.g.Bits || r.Dst != c.g.Dst || len(r.Ports) != len(c.g.Ports) {
 					t.Errorf("%s: the rule %+v is not what the client sees", c.name, r)
 				}
 			}

@@ -75,7 +75,7 @@ func (b *Backend) repairDrops(p *placement, rules map[string]bool) {
 // isStaleDrop reports whether a rule drops a port that is not guarded any more.
 func (b *Backend) isStaleDrop(r *nft.Rule) bool {
 	comment := ruleComment(r)
-	if _, lookup := setIDs[comment]; lookup || comment == "" {
+	if _, lookup := parseSetID(comment); lookup || comment == "" {
 		return false
 	}
 	for _, port := range b.cfg.Guard {

@@ -214,7 +214,7 @@ func (b *Backend) dropOwnRole(l *layout, t *nft.Table, role enforce.Role) error 
 	}
 	sets, err := b.ourSets(t)
 	for _, s := range sets {
-		if setIDs[s.Name].role == role {
+		if id, _ := parseSetID(s.Name); id.role == role {
 			b.conn.DelSet(s)
 		}
 	}
