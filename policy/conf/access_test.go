@@ -217,7 +217,9 @@ func TestTOTP(t *testing.T) {
 		{"padding alone", c26(method, "TOTP_SECRET ===="), "access.conf:4: TOTP_SECRET: not base32"},
 		{"the key", c26(method, "HMAC_KEY 12345678901234567890", secret), "access.conf:5: TOTP_SECRET: is a key of the stanza: who has that has the codes too"},
 		{"a sequence", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nREQUIRE_AUTH_METHOD: totp;\nTOTP_SECRET: GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ;\n",
-			"access.conf:4: REQUIRE_AUTH_METHOD: totp is for SPA: a knock sequence holds no code"},
+			"access.conf:4: REQUIRE_AUTH_METHOD: is for SPA: a knock sequence holds neither password nor code"},
+		{"a password in a sequence", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nREQUIRE_AUTH_METHOD: crypt;\n",
+			"access.conf:4: REQUIRE_AUTH_METHOD: is for SPA: a knock sequence holds neither password nor code"},
 		{"another word", c26("REQUIRE_AUTH_METHOD top"), "access.conf:3: REQUIRE_AUTH_METHOD: \"top\" is not one of crypt, totp (did you mean totp?)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

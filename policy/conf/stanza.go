@@ -280,6 +280,10 @@ func (m *builder) authMethod() {
 	if s.AuthMethod != AuthCrypt {
 		s.ShadowFile = ""
 	}
+	if s.Mode != ModeSPA && s.AuthMethod != "" {
+		m.invalid("REQUIRE_AUTH_METHOD", "REQUIRE_AUTH_METHOD", "is for SPA: a knock sequence holds neither password nor code")
+		return
+	}
 	if s.AuthMethod != AuthTOTP {
 		m.withoutEffect("has no effect without REQUIRE_AUTH_METHOD totp", "TOTP_SECRET")
 		s.TOTPSecret = Secret{}
@@ -287,8 +291,6 @@ func (m *builder) authMethod() {
 	}
 	secret := s.TOTPSecret.Bytes()
 	switch {
-	case s.Mode != ModeSPA:
-		m.invalid("REQUIRE_AUTH_METHOD", "REQUIRE_AUTH_METHOD", "totp is for SPA: a knock sequence holds no code")
 	case !m.has("TOTP_SECRET"):
 		m.invalid("REQUIRE_AUTH_METHOD", "TOTP_SECRET", "is missing, REQUIRE_AUTH_METHOD totp needs it")
 	case len(secret) == 0: // refused already
