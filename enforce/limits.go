@@ -348,9 +348,9 @@ type CommandLimit struct {
 	Timeout             time.Duration
 }
 
-// Command returns how to run text for a stanza at the time now. Only the text comes from the request, and
-// the address in front of it as the client wrote it ("" if there was none), which is
-// matched together with the text.
+// Command returns how to run text for a stanza at the time now. Only the text comes from the
+// request, and the address in front of it as the client wrote it ("" if there was none), which
+// is matched together with the text.
 func (l *Limits) Command(stanza int, from, text string, now time.Time) (CommandLimit, error) {
 	a := l.commandStanza(stanza)
 	message := text

@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"enforce/ipfw":      {"enforce", "enforce/command"},
 	"enforce/journal":   {"enforce"},
 	"enforce/external":  {"enforce", "enforce/command", "enforce/journal"},
-	"enforce/firewalld": {"enforce", "enforce/journal"},
+	"enforce/firewalld": {"enforce", "enforce/journal", "enforce/ruleset"},
 	"enforce/conntrack": {"enforce"},
 	"enforce/monitor":   {"enforce", "enforce/command", "enforce/quote", "enforce/schedule"},
 }

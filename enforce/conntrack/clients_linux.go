@@ -1,6 +1,7 @@
 package conntrack
 
 import (
+	"iter"
 	"net"
 	"net/netip"
 	"slices"
@@ -40,27 +41,37 @@ func (c *clients) families() map[uint8]bool {
 	return all
 }
 
+// of yields the indexes of the grants that let a client in.
+func (c *clients) of(client netip.Addr) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, n := range c.lengths[client.Is6()] {
+			source, _ := client.Prefix(n)
+			for _, i := range c.sources[source] {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // carry reports whether a connection goes through one of the grants, and notes which.
 func (c *clients) carry(conn *Connection) bool {
-	client := conn.orig.src.Addr()
-	for _, n := range c.lengths[client.Is6()] {
-		source, _ := client.Prefix(n)
-		for _, i := range c.sources[source] {
-			if conn.through(&c.grants[i], c.ours) {
-				conn.grant = i
-				return true
-			}
+	for i := range c.of(conn.orig.src.Addr()) {
+		if conn.through(&c.grants[i], c.ours) {
+			conn.grant = i
+			return true
 		}
 	}
 	return false
 }
 
-// through reports whether a connection, which the client began, goes through a grant in
-// normal form.
+// through reports whether a connection, which a client of the grant began, goes through it; the
+// grant is in normal form.
 func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
 	to := c.orig.dst
 	switch {
-	case !g.Covers(c.orig.src.Addr()), g.Dst.IsValid() && to.Addr() != g.Dst:
+	case g.Dst.IsValid() && to.Addr() != g.Dst:
 		return false
 	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
 		return false

@@ -79,22 +79,8 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	alive := make([]bool, len(gs))
-	clients := make(map[netip.Addr][]int, len(gs))
-	families := make(map[uint8]bool)
-	wide := make(map[int]enforce.Grant) // those for more than one address, in normal form
-	for i, g := range gs {
-		if g.IsHost() {
-			src := g.Src.Unmap()
-			clients[src] = append(clients[src], i)
-			families[family(src)] = true
-			continue
-		}
-		wide[i] = g.Normal()
-		for _, p := range g.Sources() {
-			families[family(p.Addr().Unmap())] = true
-		}
-	}
-	for f := range families {
+	by := newClients(gs, nil)
+	for f := range by.families() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -108,11 +94,8 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 			if !e.established() {
 				continue
 			}
-			for _, i := range clients[e.orig.src.Addr()] {
-				alive[i] = alive[i] || t.carries(gs[i], e.orig.dst.Port())
-			}
-			for i, g := range wide {
-				alive[i] = alive[i] || g.Covers(e.orig.src.Addr()) && t.carries(g, e.orig.dst.Port())
+			for i := range by.of(e.orig.src.Addr()) {
+				alive[i] = alive[i] || t.carries(by.grants[i], e.orig.dst.Port())
 			}
 		}
 	}

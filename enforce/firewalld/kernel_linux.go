@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
 )
 
 // errNoTable: firewalld has no table in nf_tables; it may have iptables for its rules.
@@ -32,7 +33,7 @@ func removeFromKernel(g enforce.Grant) error {
 	}
 	found := false
 	for _, c := range chains {
-		if c.Table.Name != "firewalld" {
+		if c.Table.Name != ruleset.FirewalldTable {
 			continue
 		}
 		found = true

@@ -2,6 +2,7 @@ package firewalld
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -100,8 +101,8 @@ var forgotten = time.Unix(1, 0)
 // grants returns what is open by its keys: what the journal knows and has a rule, and rules
 // that it does not know.
 func (s *state) grants(known map[string]enforce.Grant) map[string]enforce.Grant {
-	open, left := make(map[string]enforce.Grant), s.bodies()
-	present := s.bodies()
+	open, present := make(map[string]enforce.Grant), s.bodies()
+	left := maps.Clone(present)
 	for key, g := range known {
 		body, err := bodyOf(g)
 		if err == nil && present[body] {

@@ -54,7 +54,7 @@ var Defaults = map[enforce.Role]enforce.Chain{
 	enforce.Input:   {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "INPUT", JumpPos: 1, To: "FWKNOP_INPUT", RulePos: 1},
 	enforce.Output:  {Target: "ACCEPT", Direction: enforce.DirDst, Table: "filter", From: "OUTPUT", JumpPos: 1, To: "FWKNOP_OUTPUT", RulePos: 1},
 	enforce.Forward: {Target: "ACCEPT", Direction: enforce.DirSrc, Table: "filter", From: "FORWARD", JumpPos: 1, To: "FWKNOP_FORWARD", RulePos: 1},
-	// From is where the jump stands without Docker, see guardFrom.
+	// From is where the jump stands without Docker, see ensureGuard.
 	enforce.Guarded: {Target: "RETURN", Direction: enforce.DirSrc, Table: "filter", From: "FORWARD", JumpPos: 1, To: "FWKNOP_GUARD", RulePos: 1},
 	enforce.DNAT:    {Target: "DNAT", Direction: enforce.DirSrc, Table: "nat", From: "PREROUTING", JumpPos: 1, To: "FWKNOP_PREROUTING", RulePos: 1},
 	enforce.SNAT:    {Target: "SNAT", Direction: enforce.DirSrc, Table: "nat", From: "POSTROUTING", JumpPos: 1, To: "FWKNOP_POSTROUTING", RulePos: 1},

@@ -172,27 +172,42 @@ func protocol(value string) match {
 	}
 }
 
-// ports reads "22", "80:90" and, of multiport, "22,80:90".
+// ports matches the ports of [parseRanges].
 func ports(value string, of func(*ruleset.Packet) uint16) match {
-	var ranges []match
-	for _, v := range strings.Split(value, ",") {
-		low, high, isRange := strings.Cut(v, ":")
-		if !isRange {
-			high = low
-		}
-		from, err1 := strconv.ParseUint(low, 10, 16)
-		to, err2 := strconv.ParseUint(high, 10, 16)
-		if err1 != nil || err2 != nil {
-			return maybe
-		}
-		ranges = append(ranges, func(p *ruleset.Packet) ruleset.Truth {
-			if port := uint64(of(p)); port != 0 {
-				return ruleset.Of(from <= port && port <= to)
+	ranges, ok := parseRanges(value)
+	if !ok {
+		return maybe
+	}
+	var matches []match
+	for _, r := range ranges {
+		matches = append(matches, func(p *ruleset.Packet) ruleset.Truth {
+			if port := of(p); port != 0 {
+				return ruleset.Of(r.first <= port && port <= r.last)
 			}
 			return ruleset.Maybe
 		})
 	}
-	return anyOf(ranges)
+	return anyOf(matches)
+}
+
+// A portRange is the ports from first to last.
+type portRange struct{ first, last uint16 }
+
+// parseRanges reads "22", "80:90" and, of multiport, "22,80:90".
+func parseRanges(value string) (ranges []portRange, ok bool) {
+	for v := range strings.SplitSeq(value, ",") {
+		low, high, isRange := strings.Cut(v, ":")
+		if !isRange {
+			high = low
+		}
+		first, err1 := strconv.ParseUint(low, 10, 16)
+		last, err2 := strconv.ParseUint(high, 10, 16)
+		if err1 != nil || err2 != nil {
+			return nil, false
+		}
+		ranges = append(ranges, portRange{uint16(first), uint16(last)})
+	}
+	return ranges, true
 }
 
 func states(value string) match {

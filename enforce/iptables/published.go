@@ -3,7 +3,6 @@ package iptables
 import (
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"fwknopd/enforce"
@@ -63,17 +62,10 @@ func publishedBy(chain string, words []string) (all []ruleset.Published) {
 	if strings.HasPrefix(chain, "DOCKER") {
 		p.Owner = "Docker"
 	}
-	for _, r := range strings.Split(ports, ",") {
-		low, high, isRange := strings.Cut(r, ":")
-		if !isRange {
-			high = low
-		}
-		first, err1 := strconv.ParseUint(low, 10, 16)
-		last, err2 := strconv.ParseUint(high, 10, 16)
-		if err1 == nil && err2 == nil {
-			p.First, p.Last = uint16(first), uint16(last)
-			all = append(all, p)
-		}
+	ranges, _ := parseRanges(ports)
+	for _, r := range ranges {
+		p.First, p.Last = r.first, r.last
+		all = append(all, p)
 	}
 	return all
 }

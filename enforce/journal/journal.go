@@ -210,10 +210,11 @@ func (j *Journal) compact(pending map[string]enforce.Grant) error {
 	}
 	j.f.Close()
 	j.f, j.lines, j.torn = f, len(records), false
-	return syncDir(filepath.Dir(j.path))
+	return SyncDir(filepath.Dir(j.path))
 }
 
-func syncDir(path string) error {
+// SyncDir returns when the names in a directory are on disk.
+func SyncDir(path string) error {
 	d, err := os.Open(path)
 	if err != nil {
 		return err

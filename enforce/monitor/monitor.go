@@ -221,9 +221,9 @@ func (m *Monitor) closeClock() {
 
 // Close stops the monitor; later requests fail with [ErrGone]. Grants in the firewall
 // stay until the kernel ends them. External ones are closed now, because nothing else
-// will close them before the next start. Close waits for running commands and for the
-// end of connections and the delivery of all events until ctx ends. Then it kills the commands; that some did not
-// run to their end is an error.
+// will close them before the next start. Close waits for running commands, for the end of
+// connections and for the delivery of all events until ctx ends. Then it kills the commands;
+// that some did not run to their end is an error.
 func (m *Monitor) Close(ctx context.Context) error {
 	m.stop()
 	<-m.loopDone

@@ -210,6 +210,7 @@ func TestTOTP(t *testing.T) {
 		{"padding", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY======"), ""},
 		{"no secret", c26(method), "access.conf:3: TOTP_SECRET: is missing, REQUIRE_AUTH_METHOD totp needs it"},
 		{"no method", c26(secret), "access.conf:3: warning: TOTP_SECRET: has no effect without REQUIRE_AUTH_METHOD totp"},
+		{"a file of passwords", c26("SHADOW_FILE /etc/shadow"), "access.conf:3: warning: SHADOW_FILE: has no effect without REQUIRE_AUTH_METHOD crypt"},
 		{"another method", c26("REQUIRE_AUTH_METHOD crypt", secret), "access.conf:4: warning: TOTP_SECRET: has no effect without REQUIRE_AUTH_METHOD totp"},
 		{"short", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQ"), "access.conf:4: TOTP_SECRET: has 10 bytes, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},
 		{"a byte", c26(method, "TOTP_SECRET GE"), "access.conf:4: TOTP_SECRET: has 1 byte, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},

@@ -83,9 +83,9 @@ func serverDialect(name string, e evidence) (d Dialect, evident bool) {
 		return Perl19, e.perlOnly
 	case base == "fwknopd.conf":
 		return C26, true
-	case e.perlOnly:
+	case e.perlOnly && e.semi:
 		return Perl19, true
-	case e.c26Only:
+	case e.c26Only, e.perlOnly: // no 1.9 daemon reads a file without semicolons
 		return C26, true
 	}
 	return 0, false

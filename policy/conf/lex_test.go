@@ -84,6 +84,7 @@ func TestDialect(t *testing.T) {
 		{"name of 2.6, a line of 1.9 among bare ones", "fwknopd.conf", neither, bare + onlyV1, C26, C26},
 		{"nothing shows it: bare lines and one of 1.9", "m.conf", neither, bare + onlyV1, C26, C26},
 		{"a keyword of 1.9", "m.conf", "AUTH_MODE PCAP;\n", semis, Perl19, Perl19},
+		{"a keyword of 1.9, but no semicolons", "m.conf", "BLACKLIST 192.0.2.0/24\n", bare, C26, C26},
 		{"a program of 1.9", "m.conf", "iptablesCmd /sbin/iptables;\n", semis, Perl19, Perl19},
 		{"1.9 with one keyword of 2.6 in access.conf stays", "m.conf", "AUTH_MODE PCAP;\n", semis + onlyV2, Perl19, Perl19},
 		{"a keyword of 2.6 in the server file", "m.conf", "RULES_CHECK_THRESHOLD 5;\n", semis, C26, C26},

@@ -9,7 +9,7 @@ func TestRelativeNames(t *testing.T) {
 		"etc/fwknopd.conf": "PCAP_PKT_FILE cap.pcap\nP0F_FILE beside.os\nGPG_HOME_DIR both\nDIGEST_FILE new.cache\nGPG_EXE gpg\nSUDO_EXE bin/sudo\nACCESS_FILE stanzas.conf\n",
 		"etc/beside.os":    "", "cap.pcap": "", "etc/cap.pcap": "", "both/ring": "", "etc/both/ring": "", "stanzas.conf": "",
 		"etc/access.conf": c26("%include more/one.conf", "%include_folder more.d", "%include_keys keys"),
-		"more/one.conf":   c26("GPG_KEY_FILE a.asc, c.asc, /b.asc", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY", "SHADOW_FILE more/shadow"),
+		"more/one.conf":   c26("GPG_KEY_FILE a.asc, c.asc, /b.asc", "GPG_ALLOW_NO_PW Y", "GPG_REMOTE_ID ANY", "REQUIRE_AUTH_METHOD crypt", "SHADOW_FILE more/shadow"),
 		"more/a.asc":      "", "etc/more.d/two.conf": c26(), "keys": "HMAC_KEY something else\n", "etc/keys": "HMAC_KEY not this one\n",
 	}
 	s, v, a, problems := Load(Options{FS: files, Dir: "/home", Server: "etc/fwknopd.conf", Access: "etc/access.conf", Host: fakeHost{}})

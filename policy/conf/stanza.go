@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -157,31 +156,6 @@ func (m *builder) openings() {
 	}
 }
 
-// clients checks for which addresses of a client a grant is.
-func (m *builder) clients() {
-	s, widest := m.s, m.ld.server.MaxGrantPrefix
-	switch {
-	case !m.has("GRANT_PREFIX") || s.GrantPrefix.Within(widest):
-	case widest.IsZero():
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which has none", s.GrantPrefix, s.GrantPrefix)
-	default:
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s is wider than MAX_GRANT_PREFIX %s of fwknop.conf", s.GrantPrefix, widest)
-	}
-	if m.has("GRANT_PREFIX") && s.GrantPrefix.IsZero() && !m.b.broken {
-		m.warn("GRANT_PREFIX", "has no effect: it is the length of an address")
-	}
-	switch {
-	case !s.GrantsPacket():
-	case s.Mode == ModeShared:
-		m.warn("GRANT_ADDRESS", "has no effect: a sequence in clear holds no address")
-	case s.GrantAddress == AddressBoth && (m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || s.ExternalEnabled || m.ld.server.FirewallType == commandsOnly):
-		m.invalid("GRANT_ADDRESS", "GRANT_ADDRESS", "both is for rules of the firewall, a command is run for one address: CMD_CYCLE_OPEN has the other one in $PKT_SRC")
-	}
-	if m.has("DISABLE_FW_ACCESS") && s.DisableAccess {
-		m.withoutEffect("has no effect with DISABLE_FW_ACCESS", "GRANT_ADDRESS", "GRANT_PREFIX")
-	}
-}
-
 // timeouts checks how long a grant lasts.
 func (m *builder) timeouts() {
 	s := m.s
@@ -262,43 +236,6 @@ func (m *builder) requirements() {
 	}
 	if m.has("ACCESS_USES") && !m.has("NAME") {
 		m.invalid("ACCESS_USES", "NAME", "is missing, ACCESS_USES counts by it")
-	}
-}
-
-// Values of REQUIRE_AUTH_METHOD.
-const (
-	AuthCrypt = "crypt"
-	AuthTOTP  = "totp"
-)
-
-// minTOTPSecret is the least length of a secret by RFC 4226, in bytes.
-const minTOTPSecret = 16
-
-// authMethod checks what a message must hold beside its keys.
-func (m *builder) authMethod() {
-	s := m.s
-	if s.AuthMethod != AuthCrypt {
-		s.ShadowFile = ""
-	}
-	if s.Mode != ModeSPA && s.AuthMethod != "" {
-		m.invalid("REQUIRE_AUTH_METHOD", "REQUIRE_AUTH_METHOD", "is for SPA: a knock sequence holds neither password nor code")
-		return
-	}
-	if s.AuthMethod != AuthTOTP {
-		m.withoutEffect("has no effect without REQUIRE_AUTH_METHOD totp", "TOTP_SECRET")
-		s.TOTPSecret = Secret{}
-		return
-	}
-	secret := s.TOTPSecret.Bytes()
-	switch {
-	case !m.has("TOTP_SECRET"):
-		m.invalid("REQUIRE_AUTH_METHOD", "TOTP_SECRET", "is missing, REQUIRE_AUTH_METHOD totp needs it")
-	case len(secret) == 0: // refused already
-	case len(secret) < minTOTPSecret:
-		m.invalid("TOTP_SECRET", "TOTP_SECRET", "has %s, which can be guessed from a few codes: take one of %d or more, 20 are usual",
-			Count(len(secret), "byte"), minTOTPSecret)
-	case bytes.Equal(secret, s.Key.Bytes()) || bytes.Equal(secret, s.HMACKey.Bytes()):
-		m.invalid("TOTP_SECRET", "TOTP_SECRET", "is a key of the stanza: who has that has the codes too")
 	}
 }
 

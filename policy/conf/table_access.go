@@ -116,7 +116,7 @@ var AccessKeywords = []Keyword{
 	{Name: "REQUIRE_SOURCE_ADDRESS", File: AccessFile, Kind: NetsOrFlag, Default: "N", In: all3, Aliases: []Alias{{"REQUIRE_SOURCE", InC26}},
 		Text:    "Y: every message must hold the address to open; a list: only these packet sources may leave it out.",
 		Differs: "the 1.9 program took any value with a y or n in it for a flag", intoStanza: func(s *Stanza) any { return &s.SourceAddress }},
-	{Name: "REQUIRE_AUTH_METHOD", File: AccessFile, Kind: Enum, Values: []string{"crypt", "totp"}, In: InPerl19, Verdict: Should,
+	{Name: "REQUIRE_AUTH_METHOD", File: AccessFile, Kind: Enum, Values: []string{AuthCrypt, AuthTOTP}, In: InPerl19, Verdict: Should,
 		Text:    "What the message must hold beside its keys. crypt: the password of the user, compared with SHADOW_FILE. totp: a one-time code of TOTP_SECRET.",
 		Differs: "the 1.9 program knows crypt only", intoStanza: func(s *Stanza) any { return &s.AuthMethod }},
 	{Name: "TOTP_SECRET", File: AccessFile, Kind: Base32, In: Ours,

@@ -154,8 +154,9 @@ func (o *Opener) gate(p *Packet) error {
 	return nil
 }
 
-// Misses returns the error of Open for a packet that an opener with another [SaltKey] opens, where that is known without a trial. The form of the packet tells it,
-// unless both have the same HMAC key, or o has none and the packet could do without.
+// Misses returns the error of Open for a packet that an opener with another [SaltKey] opens,
+// where that is known without a trial. The form of the packet tells it, unless both have the
+// same HMAC key, or o has none and the packet could do without.
 func (o *Opener) Misses(p *Packet, other *Opener) (err error, known bool) {
 	if err = o.gate(p); err != nil {
 		return err, true

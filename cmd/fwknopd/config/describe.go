@@ -212,8 +212,12 @@ func (s description) grantedTo() string {
 		whom = ""
 	}
 	var wide []string
-	for _, f := range prefixFamilies(s.GrantPrefix) {
-		wide = append(wide, fmt.Sprintf("the /%d of %s client (%s addresses)", f.Bits, f.client, f.addresses()))
+	c := clients{IPv4: prefixOf(s.GrantPrefix.V4, 32), IPv6: prefixOf(s.GrantPrefix.V6, 128)}
+	if c.IPv4 != nil {
+		wide = append(wide, fmt.Sprintf("the /%d of an IPv4 client (%s addresses)", c.IPv4.Length, c.IPv4.addresses()))
+	}
+	if c.IPv6 != nil {
+		wide = append(wide, fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses()))
 	}
 	switch {
 	case len(wide) == 0 && whom == "":
@@ -224,32 +228,6 @@ func (s description) grantedTo() string {
 		return "lets in " + strings.Join(wide, " and ")
 	}
 	return "lets in " + whom + ", with " + strings.Join(wide, " and ")
-}
-
-// A prefixFamily is the GRANT_PREFIX of one address family.
-type prefixFamily struct {
-	client string // "an IPv4"
-	Bits   int
-	host   int // how many bits are left to the hosts
-}
-
-// prefixFamilies returns the families of which a prefix is let in.
-func prefixFamilies(l conf.PrefixLengths) (fs []prefixFamily) {
-	if n := int(l.V4); n != 0 {
-		fs = append(fs, prefixFamily{"an IPv4", n, 32 - n})
-	}
-	if n := int(l.V6); n != 0 {
-		fs = append(fs, prefixFamily{"an IPv6", n, 128 - n})
-	}
-	return fs
-}
-
-// addresses returns how many there are, as a number or a power of two.
-func (f prefixFamily) addresses() string {
-	if f.host < 32 {
-		return fmt.Sprint(1 << f.host)
-	}
-	return fmt.Sprintf("2^%d", f.host)
 }
 
 func (s description) opening() string {

@@ -63,13 +63,23 @@ func clientsOf(s *conf.Stanza) *clients {
 	if !s.GrantsPacket() && s.GrantPrefix.IsZero() {
 		return nil
 	}
-	of := func(bits uint8, size int) *prefix {
-		if bits == 0 {
-			return nil
-		}
-		return &prefix{int(bits), new(big.Int).Lsh(big.NewInt(1), uint(size-int(bits)))}
+	return &clients{s.GrantAddress, prefixOf(s.GrantPrefix.V4, 32), prefixOf(s.GrantPrefix.V6, 128)}
+}
+
+// prefixOf returns a prefix of a family whose addresses have that many bits; nil for length 0.
+func prefixOf(length uint8, bits int) *prefix {
+	if length == 0 {
+		return nil
 	}
-	return &clients{s.GrantAddress, of(s.GrantPrefix.V4, 32), of(s.GrantPrefix.V6, 128)}
+	return &prefix{int(length), new(big.Int).Lsh(big.NewInt(1), uint(bits-int(length)))}
+}
+
+// addresses returns how many there are, as a number or a power of two.
+func (p *prefix) addresses() string {
+	if host := p.Addresses.BitLen() - 1; host >= 32 {
+		return fmt.Sprintf("2^%d", host)
+	}
+	return p.Addresses.String()
 }
 
 func newResult(l *Loaded, problems conf.Problems, expectations int) *result {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/enforce/journal"
 	"fwknopd/ingest/safepath"
 )
 
@@ -91,14 +92,5 @@ func replaceOwn(path string, text []byte) error {
 		os.Remove(next)
 		return err
 	}
-	return syncFolder(filepath.Dir(path))
-}
-
-// syncFolder returns when the names in a folder are on disk.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
+	return journal.SyncDir(filepath.Dir(path))
 }

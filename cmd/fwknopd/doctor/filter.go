@@ -45,7 +45,8 @@ func addressesOf(name string) []netip.Addr {
 var protocols = []parse.Proto{parse.UDP, parse.TCP, parse.ICMP, parse.ICMPv6}
 
 // taken returns the first protocol and port whose packets to some addresses a filter takes, also
-// in a PPPoE session or behind a VLAN tag, the usual port of clients before all others; ok is false if it takes none.
+// in a PPPoE session or behind a VLAN tag, the usual port of clients before all others; ok is
+// false if it takes none.
 func taken(f *filter.Filter, to []netip.Addr) (proto parse.Proto, port int, ok bool) {
 	passes := func(proto parse.Proto, port int) bool {
 		return takes(f, to, proto, port) || slices.ContainsFunc(to, func(a netip.Addr) bool {

@@ -30,8 +30,8 @@ type overflow struct {
 	omitted uint32 // results left out
 }
 
-// A Source holds what is known about one address, in one tunnel or outside of them. It fills one cache line and holds
-// no pointer, as there may be very many.
+// A Source holds what is known about one address, in one tunnel or outside of them. It fills one
+// cache line and holds no pointer, as there may be very many.
 type Source struct {
 	key         [16]byte // an IPv4 address in its mapped form
 	first, last int64    // Unix ns by the records' clock; math.MaxInt64 and noTime if they have none
