@@ -17,8 +17,7 @@ import (
 // FIREWALL_TYPE.
 func newFirewalldSite(t *testing.T, kind string, cfg netlab.FirewalldConfig) (*site, *netlab.Firewalld) {
 	t.Helper()
-	firewalls[kind] = func(*testing.T, *netlab.NS) {}
-	s := newSite(t, kind)
+	s := newSiteWith(t, kind, func(*testing.T, *netlab.NS) {})
 	return s, netlab.StartFirewalld(t, s.Server, cfg)
 }
 

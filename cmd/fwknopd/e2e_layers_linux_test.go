@@ -90,8 +90,7 @@ var (
 func newHost(t *testing.T, load func(*testing.T, *netlab.NS)) *site {
 	t.Helper()
 	netlab.Need(t, "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy")
-	firewalls["auto"] = load
-	return newSite(t, "auto")
+	return newSiteWith(t, "auto", load)
 }
 
 // reach reports whether the client reaches a port of the server within a time.

@@ -92,6 +92,12 @@ type site struct {
 // newSite creates a network with a firewall and a server on the test port.
 func newSite(t *testing.T, firewall string) *site {
 	t.Helper()
+	return newSiteWith(t, firewall, firewalls[firewall])
+}
+
+// newSiteWith is newSite for FIREWALL_TYPE firewall on a server whose firewalls load makes.
+func newSiteWith(t *testing.T, firewall string, load func(*testing.T, *netlab.NS)) *site {
+	t.Helper()
 	netlab.Need(t, "fwknop", "iptables", "ip6tables", "nft", "go")
 	s := &site{Lab: netlab.New(t), t: t, firewall: firewall, dir: t.TempDir()}
 	// The worker needs access to the files that it follows.
@@ -100,7 +106,7 @@ func newSite(t *testing.T, firewall string) *site {
 			t.Fatal(err)
 		}
 	}
-	firewalls[firewall](t, s.Server)
+	load(t, s.Server)
 	netlab.Serve(t, s.Server, "tcp", e2ePort)
 	return s
 }
