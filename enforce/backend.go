@@ -99,6 +99,9 @@ var ErrUnconfirmed = errors.New("the firewall does not answer: this is what the 
 // does not answer.
 var ErrNoAnswer = errors.New("the firewall does not answer")
 
+// ErrTooManyFlows is why a [Rejecter] does not reject some of the connections.
+var ErrTooManyFlows = errors.New("as many ended connections as there may be are rejected already")
+
 // Notes are messages that the administrator should read once.
 type Notes []string
 

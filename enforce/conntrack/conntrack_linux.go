@@ -23,6 +23,10 @@ import (
 // A Table is the connection tracking table of one network namespace. The zero value
 // connects when it is first used, and counts connections to every port.
 type Table struct {
+	// Reject has the firewall reject, for a time, what connections send that [Table.End] ends,
+	// see [enforce.Rejecter]; it is called before their entries are deleted. nil: it does not.
+	Reject func(ctx context.Context, flows []enforce.Flow) error
+
 	ports []uint16
 
 	mu   sync.Mutex

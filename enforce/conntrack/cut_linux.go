@@ -10,7 +10,7 @@ import (
 // Cut ends the connections that go through grants which have ended and through none of those
 // that open returns; it is called when the connections are found, since a client may have
 // another grant by then. The counts are by ended grant: a connection through several counts for
-// the first. An error with counts is why some go on.
+// the first. An error with counts is that of [Table.End].
 func (t *Table) Cut(ctx context.Context, ended []enforce.Grant, open func() []enforce.Grant) ([]enforce.Connections, error) {
 	found, err := t.Find(ctx, ended)
 	if err != nil {

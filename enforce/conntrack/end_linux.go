@@ -103,23 +103,23 @@ const settle = 300 * time.Millisecond
 // ErrGoesOn is why a connection is left without an error of the kernel.
 var ErrGoesOn = errors.New("the firewall lets its server send to the client, which makes a new entry for it")
 
-// End ends connections: it destroys the sockets that are of this host and deletes the
-// entries of the table, without which packets of the client count as new. It returns those
-// that are there a moment later, with the first error. One that has no socket here goes on,
-// also later, if the firewall accepts packets of the server as new ones.
+// ErrNotRejected is wrapped by what kept the firewall from rejecting what connections send.
+var ErrNotRejected = errors.New("what it sends is not rejected")
+
+// End ends connections: it destroys the sockets that are of this host, has what the others send
+// rejected ([Table.Reject]) and deletes the entries of the table, without which packets of the
+// client count as new. It returns those that are there a moment later, with the first error. One
+// that has no socket here and is not rejected goes on, also later, if the firewall accepts
+// packets of the server as new ones. That some were not rejected is an error also if none is
+// left.
 func (t *Table) End(ctx context.Context, cs []Connection) (left []Connection, err error) {
 	if len(cs) == 0 {
 		return nil, nil
 	}
-	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
-	if err != nil {
-		return cs, fmt.Errorf("destroy a socket: %w", err)
-	}
-	defer conn.Close()
-	for i := range cs {
-		if failed := cs[i].end(conn, t); failed != nil && err == nil {
-			err = failed
-		}
+	others, failed := destroyAll(cs) // first: the reset to the client goes out through the entry
+	notRejected := t.reject(ctx, others)
+	if err := t.deleteAll(cs); failed == nil {
+		failed = err
 	}
 	select {
 	case <-time.After(settle):
@@ -128,34 +128,83 @@ func (t *Table) End(ctx context.Context, cs []Connection) (left []Connection, er
 	left, lookErr := t.remaining(ctx, cs)
 	switch {
 	case lookErr != nil:
-		return cs, errors.Join(err, lookErr)
+		return cs, errors.Join(failed, notRejected, lookErr)
 	case len(left) == 0:
-		return nil, nil
-	case err == nil:
-		err = ErrGoesOn
+		return nil, notRejected
+	case failed == nil && notRejected == nil:
+		failed = ErrGoesOn
 	}
-	return left, err
+	return left, errors.Join(failed, notRejected)
 }
 
-// end destroys the socket of a connection before its entry: the reset to the client goes out
-// through the entry. That one of them is gone already is success.
-func (c *Connection) end(conn *netlink.Conn, t *Table) error {
-	var destroyed, deleted error
-	if c.Local {
-		destroyed = c.socket.destroy(conn)
+// destroyAll destroys the sockets of connections. It returns those that have none or keep it,
+// with the first error.
+func destroyAll(cs []Connection) (others []*Connection, first error) {
+	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	if err == nil {
+		defer conn.Close()
 	}
-	if c.name != nil {
-		deleted = t.delete(c)
+	for i := range cs {
+		c := &cs[i]
+		if c.Local && err == nil {
+			failed := c.destroy(conn)
+			if failed == nil {
+				continue
+			}
+			if first == nil {
+				first = failed
+			}
+		}
+		others = append(others, c)
 	}
+	if err != nil {
+		first = fmt.Errorf("destroy a socket: %w", err)
+	}
+	return others, first
+}
+
+// destroy destroys the socket of a connection. That it is gone already is success.
+func (c *Connection) destroy(conn *netlink.Conn) error {
+	err := c.socket.destroy(conn)
 	switch {
-	case errors.Is(destroyed, unix.EOPNOTSUPP):
+	case errors.Is(err, unix.EOPNOTSUPP):
 		return errors.New("this kernel destroys no sockets (CONFIG_INET_DIAG_DESTROY)")
-	case destroyed != nil && !errors.Is(destroyed, unix.ENOENT):
-		return fmt.Errorf("destroy a socket: %w", destroyed)
-	case deleted != nil && !errors.Is(deleted, unix.ENOENT):
-		return fmt.Errorf("delete an entry of nf_conntrack: %w", deleted)
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("destroy a socket: %w", err)
 	}
 	return nil
+}
+
+// reject has what connections send rejected.
+func (t *Table) reject(ctx context.Context, cs []*Connection) error {
+	if t.Reject == nil || len(cs) == 0 {
+		return nil
+	}
+	flows := make([]enforce.Flow, len(cs))
+	for i, c := range cs {
+		flows[i] = enforce.Flow{Proto: c.Proto, Client: c.Client, Dst: c.orig.dst, Server: c.Server}
+		if !c.Server.IsValid() { // the kernel did not say it
+			flows[i].Server = c.orig.dst
+		}
+	}
+	if err := t.Reject(ctx, flows); err != nil {
+		return fmt.Errorf("what it sends is not rejected: %w", err)
+	}
+	return nil
+}
+
+// deleteAll deletes the entries of connections, and returns the first error. That one is gone
+// already is success.
+func (t *Table) deleteAll(cs []Connection) (first error) {
+	for i := range cs {
+		if cs[i].name == nil {
+			continue
+		}
+		if err := t.delete(&cs[i]); err != nil && !errors.Is(err, unix.ENOENT) && first == nil {
+			first = fmt.Errorf("delete an entry of nf_conntrack: %w", err)
+		}
+	}
+	return first
 }
 
 func (t *Table) delete(c *Connection) error {

@@ -80,7 +80,10 @@ type Backend struct {
 	legacy     legacy
 }
 
-var _ enforce.Backend = (*Backend)(nil)
+var (
+	_ enforce.Backend  = (*Backend)(nil)
+	_ enforce.Rejecter = (*Backend)(nil)
+)
 
 // New surveys the host and opens the layers that a grant needs.
 func New(ctx context.Context, cfg Config) (*Backend, error) {
@@ -250,6 +253,25 @@ func (b *Backend) Notes() []string {
 		notes = append(notes, m.Notes()...)
 	}
 	return notes
+}
+
+// Reject implements [enforce.Rejecter] in the layers that can reject connections; there may be
+// none.
+func (b *Backend) Reject(ctx context.Context, flows []enforce.Flow) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	untouched, fresh := b.isUntouched(), b.fresh
+	var errs []error
+	for _, m := range b.all() {
+		if r, ok := m.Backend.(enforce.Rejecter); ok {
+			errs = append(errs, r.Reject(ctx, flows))
+		}
+	}
+	if untouched {
+		b.noteGeneration()
+		b.fresh = fresh // it drops nothing that a grant lets in
+	}
+	return errors.Join(errs...)
 }
 
 // Blocked names the base chains that drop what g is for, although it is open in every

@@ -166,7 +166,7 @@ func (m *Monitor) cut(ctx context.Context, ended []enforce.Grant, open func() []
 			ev.Connections.Add(byKey[part.Key()])
 			delete(byKey, part.Key()) // it may have ended twice
 		}
-		if ev.Connections.Open > 0 {
+		if ev.Connections.Open+ev.Connections.Cut > 0 {
 			ev.Err = err
 		}
 		if ev.Connections != (enforce.Connections{}) {

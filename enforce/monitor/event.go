@@ -22,7 +22,8 @@ const (
 	Refused   Kind = "refused"   // Grant or Command, Err; the policy does not allow it. Count: earlier ones that were not reported
 	Failed    Kind = "failed"    // Grant or none, Err; the firewall or a program returned an error
 
-	// Cut: Grant, which has ended, and Connections through it; Err if some of them go on.
+	// Cut: Grant, which has ended, and Connections through it; Err if some of them go on, or
+	// may: what they send is not rejected.
 	Cut Kind = "cut"
 
 	Blocked   Kind = "blocked"   // Grant, Blocked; it is open, but something has begun to drop it

@@ -57,7 +57,7 @@ type Config struct {
 	// Cut ends the connections through grants of stanzas with CLOSE_CONNECTIONS that have
 	// ended, but for those through one of the grants that open returns, which is called when
 	// they are found. It returns what became of them for each of ended; an error with that is
-	// why some go on. nil: none are ended.
+	// why some go on, or why what some send is not rejected. nil: none are ended.
 	Cut func(ctx context.Context, ended []enforce.Grant, open func() []enforce.Grant) ([]enforce.Connections, error)
 
 	// Blocked returns the base chains of other programs that drop the packets of a

@@ -140,7 +140,15 @@ func (b *Backend) send(gs []enforce.Grant, alter change) error {
 			return b.redial(err)
 		}
 	}
-	return b.flush()
+	letIn := b.letIn(before, now)
+	if err := b.queueLetIn(letIn, now); err != nil {
+		return b.redial(err)
+	}
+	if err := b.flush(); err != nil {
+		return err
+	}
+	b.ended.drop(letIn)
+	return nil
 }
 
 // saveRefs keeps what the elements of a grant hold before it changes them. What is

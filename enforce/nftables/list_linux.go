@@ -120,31 +120,39 @@ func (b *Backend) readElements() (all []listedElem, err error) {
 // oneMessage is how many elements surely fit into one message of a dump.
 const oneMessage = 16
 
-// readSet dumps one set; a large one twice, for what either dump has. The kernel
-// goes on in the next message by counting elements, so that it passes over some
-// when others time out in between.
+// readSet reads the elements of one set.
 func (b *Backend) readSet(s *nft.Set) (all []listedElem, err error) {
 	seen := make(map[element]bool)
+	id, _ := parseSetID(s.Name)
+	err = b.eachElement(s, func(el nft.SetElement, now time.Time) {
+		e, ok := id.decode(el, now)
+		if ok && !seen[e.element] {
+			seen[e.element] = true
+			e.place = Place{s.Table.Family, s.Table.Name, s.Name}
+			all = append(all, e)
+		}
+	})
+	return all, err
+}
+
+// eachElement calls f with the elements of a set and when they were read. It dumps a large set
+// twice, and f gets what either dump has: the kernel goes on in the next message by counting
+// elements, so that it passes over some when others time out in between.
+func (b *Backend) eachElement(s *nft.Set, f func(el nft.SetElement, now time.Time)) error {
 	for range 2 {
 		els, err := b.conn.GetSetElements(s)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		now := time.Now()
-		id, _ := parseSetID(s.Name)
 		for _, el := range els {
-			e, ok := id.decode(el, now)
-			if ok && !seen[e.element] {
-				seen[e.element] = true
-				e.place = Place{s.Table.Family, s.Table.Name, s.Name}
-				all = append(all, e)
-			}
+			f(el, now)
 		}
 		if len(els) <= oneMessage {
 			break
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // unique drops the copies of an element in further tables of the same role.

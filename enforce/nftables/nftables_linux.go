@@ -41,6 +41,9 @@ type Config struct {
 	Roles []enforce.Role
 	// Guard are the ports of GUARD_FORWARD; none: Setup removes the guard of before.
 	Guard enforce.Guard
+	// CloseConnections: a stanza has connections ended with its grants; Setup prepares
+	// [Backend.Reject], which does that itself else.
+	CloseConnections bool
 	// Beside: other firewalls are opened beside this one, which may have no base chain
 	// on a hook.
 	Beside bool
@@ -63,12 +66,16 @@ type Backend struct {
 	placements [roles][]*placement
 	notes      enforce.Notes // of the last Setup
 	refs       refcounts
+	ended      ended
 	setID      uint32 // the last given in a batch
 	loaded     bool   // refs have what the kernel holds
 	gen        uint32 // generation of the ruleset after our last change
 }
 
-var _ enforce.Backend = (*Backend)(nil)
+var (
+	_ enforce.Backend  = (*Backend)(nil)
+	_ enforce.Rejecter = (*Backend)(nil)
+)
 
 // socketBuffer holds the largest batch and its acknowledgements.
 const socketBuffer = 4 << 20
@@ -81,6 +88,7 @@ func New(cfg Config) (*Backend, error) {
 		b.uses[role] = true
 	}
 	b.uses[enforce.Guarded] = len(cfg.Guard) > 0
+	b.ended = newEnded(cfg.CloseConnections)
 	netns, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return nil, fmt.Errorf("own network namespace: %w", err)

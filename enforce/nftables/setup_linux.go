@@ -37,6 +37,9 @@ func (b *Backend) setup(ctx context.Context) error {
 			}
 		}
 	}
+	if err := b.keepEnded(l); err != nil {
+		return b.redial(err)
+	}
 	if err := b.dropOwn(l); err != nil {
 		return b.redial(err)
 	}
@@ -44,6 +47,9 @@ func (b *Backend) setup(ctx context.Context) error {
 		return fmt.Errorf("set up chains: %w", err)
 	}
 	b.placements, b.notes = l.placements, l.notes
+	if b.ended.wanted {
+		return b.setupEnded(l)
+	}
 	return nil
 }
 
@@ -182,7 +188,7 @@ func (b *Backend) dropOwn(l *layout) error {
 	switch {
 	case i < 0:
 		return nil
-	case !slices.Contains(uses[:], true):
+	case !slices.Contains(uses[:], true) && !b.ended.wanted:
 		b.conn.DelTable(&ownTable)
 		return nil
 	}
@@ -254,7 +260,7 @@ func (b *Backend) Chains(ctx context.Context) ([]enforce.ChainState, error) {
 
 func tableName(t *nft.Table) string { return familyName(t.Family) + " " + t.Name }
 
-// Flush implements [enforce.Backend].
+// Flush implements [enforce.Backend]. What ended connections still send stays rejected.
 func (b *Backend) Flush(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -277,11 +283,12 @@ func (b *Backend) Flush(ctx context.Context) error {
 func (b *Backend) Teardown(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.ended.forget()
 	return b.clear(ctx, b.clearTable)
 }
 
 // Prune implements [enforce.Pruner]: where nothing is open, what Setup made is removed, but
-// for the guard.
+// for the guard, and the rejects of connections that have ended.
 func (b *Backend) Prune(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -295,12 +302,19 @@ func (b *Backend) Prune(ctx context.Context) error {
 	if len(open) > 0 {
 		return nil
 	}
+	if _, err := b.loadEnded(); err != nil {
+		return b.redial(err)
+	}
+	rejects := b.ended.count > 0
 	return b.clear(ctx, func(l *layout, t *nft.Table) error {
-		if len(b.cfg.Guard) == 0 || !sameTable(t, &ownTable) {
+		if len(b.cfg.Guard) == 0 && !rejects || !sameTable(t, &ownTable) {
 			return b.clearTable(l, t)
 		}
+		if !rejects {
+			b.removeEnded(l)
+		}
 		for role := range roles {
-			if role == enforce.Guarded {
+			if role == enforce.Guarded && len(b.cfg.Guard) > 0 {
 				continue
 			}
 			if err := b.dropOwnRole(l, t, role); err != nil {
@@ -316,7 +330,7 @@ func (b *Backend) clear(ctx context.Context, queue func(*layout, *nft.Table) err
 	if err := b.eachTable(ctx, queue); err != nil {
 		return err
 	}
-	b.placements, b.refs = [roles][]*placement{}, newRefcounts(b.cfg.Guard)
+	b.placements, b.refs, b.ended.made = [roles][]*placement{}, newRefcounts(b.cfg.Guard), false
 	if err := b.flush(); err != nil {
 		return fmt.Errorf("remove chains: %w", err)
 	}

@@ -90,7 +90,7 @@ func (b *Backend) survey(l *layout, s *Survey) error {
 // basesOf are the base chains of a table that can drop what is for a grant.
 func (l *layout) basesOf(t *nft.Table) (bases []*ruleset.Base) {
 	for _, c := range l.chains {
-		if c.Hooknum == nil || !sameTable(c.Table, t) {
+		if c.Hooknum == nil || !sameTable(c.Table, t) || isEndedBase(c) {
 			continue
 		}
 		hook, ok := hookOf(t.Family, *c.Hooknum)

@@ -65,7 +65,8 @@ func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
-	return cut(ctx, ended, func() []enforce.Grant {
+	rejecter, _ := k.Enforcer.(enforce.Rejecter)
+	return cut(ctx, rejecter, ended, func() []enforce.Grant {
 		open, err := k.List(ctx)
 		if err != nil { // which connections they let in is not known
 			return closed

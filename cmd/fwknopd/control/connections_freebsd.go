@@ -7,7 +7,7 @@ import (
 )
 
 // cut does nothing: stanzas with CLOSE_CONNECTIONS are refused.
-func cut(context.Context, []enforce.Grant, func() []enforce.Grant) (none enforce.Connections) {
+func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Grant) (none enforce.Connections) {
 	return none
 }
 

@@ -8,10 +8,13 @@ import (
 )
 
 // cut ends the connections through grants that were closed, but for those through one of the
-// open ones.
-func cut(ctx context.Context, closed []enforce.Grant, open func() []enforce.Grant) (sum enforce.Connections) {
+// open ones. rejecter rejects what they send, unless it is nil.
+func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant) (sum enforce.Connections) {
 	table := new(conntrack.Table)
 	defer table.Close()
+	if rejecter != nil {
+		table.Reject = rejecter.Reject
+	}
 	counts, _ := table.Cut(ctx, closed, open) // lookAt finds what is left
 	for _, n := range counts {
 		sum.Add(n)

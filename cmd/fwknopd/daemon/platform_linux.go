@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/enforce/conntrack"
 )
@@ -51,14 +52,18 @@ func openConntrack(ports []uint16) (_ established, done func(), err error) {
 	return table.Established, func() { table.Close() }, nil
 }
 
-// openCut returns what ends connections, see [monitor.Config]. need: an error if the tables of
-// connections cannot be read.
-func openCut(need bool) (cut cutFunc, done func(), err error) {
+// openCut returns what ends connections, see [monitor.Config], and has what they send rejected
+// by the firewall, unless that is nil. need: an error if the tables of connections cannot be
+// read.
+func openCut(need bool, fw *firewall.Firewall) (cut cutFunc, done func(), err error) {
 	table := new(conntrack.Table)
 	if need {
 		if table, err = conntrack.Open(nil); err != nil {
 			return nil, nil, err
 		}
+	}
+	if fw != nil {
+		table.Reject = fw.Reject
 	}
 	return table.Cut, func() { table.Close() }, nil
 }

@@ -92,6 +92,15 @@ func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, erro
 	return nil, nil
 }
 
+// Reject rejects packets of connections that have ended, if the backend can, see
+// [enforce.Rejecter].
+func (f *Firewall) Reject(ctx context.Context, flows []enforce.Flow) error {
+	if r, ok := f.Backend.(enforce.Rejecter); ok {
+		return r.Reject(ctx, flows)
+	}
+	return nil
+}
+
 // Revoke closes g.
 func (f *Firewall) Revoke(ctx context.Context, g enforce.Grant) error {
 	return enforce.Revoke(ctx, f.Backend, g)

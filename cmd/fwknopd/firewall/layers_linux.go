@@ -213,6 +213,7 @@ func nftablesConfig(l *config.Loaded, nat bool) (nftables.Config, error) {
 		}
 	}
 	slices.Sort(cfg.Roles)
+	cfg.CloseConnections = l.Access != nil && slices.ContainsFunc(l.Access.Stanzas, func(s conf.Stanza) bool { return s.CloseConnections })
 	return cfg, nil
 }
 
