@@ -9,7 +9,7 @@ import (
 type Connections struct {
 	Open  int `json:"open"`  // that go on
 	Ended int `json:"ended"` // of sockets of this host
-	Cut   int `json:"cut"`   // forwarded or by UDP: the firewall does not know them any more
+	Cut   int `json:"cut"`   // forwarded or by UDP: the firewall does not know them any more, or rejects them
 }
 
 // Add adds the counts of o.

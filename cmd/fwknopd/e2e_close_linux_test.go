@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -161,6 +162,72 @@ func TestE2ECloseForwarded(t *testing.T) {
 		}
 		s.add(s.Client.V4, port, "60", "inside")
 		if conn := s.connect(s.Server.V4, e2ePort); !echoes(conn) {
+			t.Error("the client is not let in again")
+		}
+	})
+}
+
+// eachRejecting runs a test with nftables, which rejects what ended connections send, and with
+// iptables, which does not; with both the server may send to the client first.
+func eachRejecting(t *testing.T, test func(t *testing.T, s *site, rejects bool)) {
+	for _, name := range []string{"nftables", "iptables"} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, name)
+			s.AddInside(t)
+			if name == "nftables" {
+				s.Server.Run(t, "nft add rule inet filter forward iifname "+netlab.ServerInsideIf+" accept")
+			} else {
+				s.Server.Run(t, "iptables -A FORWARD -i "+netlab.ServerInsideIf+" -j ACCEPT")
+			}
+			test(t, s, name == "nftables")
+		})
+	}
+}
+
+// receives reports whether something comes that was not on its way.
+func receives(conn net.Conn) bool {
+	conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	io.Copy(io.Discard, conn)
+	conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, err := conn.Read(make([]byte, 1))
+	return err == nil
+}
+
+// A forwarded connection whose server sends first ends with its grant too where the firewall
+// rejects what it sends; else it is said that it goes on. What is rejected is no grant, and the
+// client is let in again at once, over a restart too.
+func TestE2ECloseServerFirst(t *testing.T) {
+	t.Parallel()
+	eachRejecting(t, func(t *testing.T, s *site, rejects bool) {
+		netlab.Tick(t, s.Inside, "tcp", 22)
+		s.configure("ENABLE_IPT_FORWARDING Y;\n"+s.logs(),
+			stanza(fmt.Sprintf("NAME inside\nCLOSE_CONNECTIONS Y\nFORCE_NAT %s 22\nDISABLE_DNAT Y\n", s.Inside.V4)))
+		s.start()
+		port := fmt.Sprintf("tcp/%d", e2ePort)
+		s.add(s.Client.V4, port, "3", "inside")
+		conn := s.connect(s.Inside.V4, 22)
+		if !receives(conn) {
+			t.Fatal("nothing comes")
+		}
+		if !rejects {
+			s.waitForEvent(`"verdict":"cut"`, `"connections":{"open":1,"ended":0,"cut":0}`, "lets its server send to the client")
+			if !receives(conn) {
+				t.Error("it has ended, other than was said")
+			}
+			return
+		}
+		s.waitForEvent(`"verdict":"cut"`, `"connections":{"open":0,"ended":0,"cut":1}`)
+		if receives(conn) {
+			t.Error("it goes on")
+		}
+		s.stop()
+		s.start()
+		if receives(conn) {
+			t.Error("it goes on after a restart")
+		}
+		s.grants(0, "^nothing is open\n$", "list")
+		s.add(s.Client.V4, port, "60", "inside")
+		if conn := s.connect(s.Inside.V4, 22); !receives(conn) {
 			t.Error("the client is not let in again")
 		}
 	})

@@ -26,39 +26,6 @@ func carries(c net.Conn) bool {
 	return err == nil
 }
 
-// ticker runs a TCP server in the namespace that sends without being asked, and reports the
-// error that ends each of its connections.
-func ticker(t *testing.T, ns *netlab.NS, port uint16) (ended <-chan error) {
-	t.Helper()
-	errs := make(chan error, 8)
-	var l net.Listener
-	ns.Do(func() {
-		var err error
-		if l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port)); err != nil {
-			t.Fatal(err)
-		}
-	})
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				for range time.Tick(50 * time.Millisecond) {
-					if _, err := c.Write([]byte("tick")); err != nil {
-						errs <- err
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return errs
-}
-
 // restrict lets the server's packets out, and of the client's only those of connections.
 func restrict(t *testing.T, ns *netlab.NS) {
 	for _, tool := range []string{"iptables", "ip6tables"} {
@@ -115,7 +82,7 @@ func TestEndLocal(t *testing.T) {
 	netlab.Need(t, "iptables", "ip6tables")
 	lab := netlab.New(t)
 	restrict(t, lab.Server)
-	ended := ticker(t, lab.Server, 22)
+	ended := netlab.Tick(t, lab.Server, "tcp", 22)
 	netlab.Serve(t, lab.Server, "tcp", 80)
 	netlab.Serve(t, lab.Server, "udp", 53)
 	for _, client := range []netip.Addr{lab.Client.V4, lab.Client.V6} {
@@ -198,7 +165,7 @@ func TestEndForwarded(t *testing.T) {
 			lab := netlab.New(t)
 			lab.AddInside(t)
 			restrict(t, lab.Server)
-			ticker(t, lab.Inside, 22)
+			netlab.Tick(t, lab.Inside, "tcp", 22)
 			inside := netip.AddrPortFrom(lab.Inside.V4, 22)
 			if c.open {
 				lab.Server.Run(t, "iptables -A FORWARD -i "+netlab.ServerInsideIf+" -j ACCEPT")

@@ -2,7 +2,6 @@ package nftables
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -23,65 +22,6 @@ const openBehind = `table inet t {
 	chain through { type filter hook forward priority 0; policy drop; ct state established,related accept; iifname != "` + netlab.ServerIf + `" accept; }
 }
 `
-
-// tick runs a server that sends again and again to each client that has sent to it.
-func tick(t *testing.T, ns *netlab.NS, proto string, port uint16) (ends <-chan error) {
-	t.Helper()
-	errs := make(chan error, 8)
-	if proto == "udp" {
-		var pc net.PacketConn
-		ns.Do(func() {
-			var err error
-			if pc, err = net.ListenPacket("udp", fmt.Sprintf("[::]:%d", port)); err != nil {
-				t.Fatal(err)
-			}
-		})
-		t.Cleanup(func() { pc.Close() })
-		go func() {
-			buf := make([]byte, 16)
-			for {
-				_, peer, err := pc.ReadFrom(buf)
-				if err != nil {
-					return
-				}
-				go func() {
-					for range time.Tick(20 * time.Millisecond) {
-						if _, err := pc.WriteTo([]byte("tick"), peer); errors.Is(err, net.ErrClosed) {
-							return
-						}
-					}
-				}()
-			}
-		}()
-		return nil
-	}
-	var l net.Listener
-	ns.Do(func() {
-		var err error
-		if l, err = net.Listen("tcp", fmt.Sprintf("[::]:%d", port)); err != nil {
-			t.Fatal(err)
-		}
-	})
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				for range time.Tick(20 * time.Millisecond) {
-					if _, err := c.Write([]byte("tick")); err != nil {
-						errs <- err
-						return
-					}
-				}
-			}()
-		}
-	}()
-	return errs
-}
 
 // reach connects from the client, from a port if that is not 0, and waits until the server
 // sends.
@@ -196,7 +136,7 @@ func TestReject(t *testing.T) {
 				proto = enforce.UDP
 			}
 			g.Ports = []enforce.Port{{Proto: proto, Number: ports}}
-			ends := tick(t, at, c.proto, 22)
+			ends := netlab.Tick(t, at, c.proto, 22)
 			b := newBackend(t, lab, Config{CloseConnections: true})
 			if err := enforce.Open(ctx, b, g); err != nil {
 				t.Fatal(err)
@@ -218,7 +158,7 @@ func TestReject(t *testing.T) {
 			if !isOver(conn) {
 				t.Error("it goes on")
 			}
-			if ends != nil {
+			if proto == enforce.TCP {
 				select {
 				case <-ends:
 				case <-time.After(wait.Timeout):
@@ -246,4 +186,195 @@ func TestReject(t *testing.T) {
 func endedIn(t *testing.T, lab *netlab.Lab) string {
 	t.Helper()
 	return lab.Server.Run(t, "nft list set inet fwknopd fwknop_ended4") + lab.Server.Run(t, "nft list set inet fwknopd fwknop_ended6")
+}
+
+// forwarding returns a network with a server inside that sends by TCP and UDP, and grants of a
+// client for both.
+func forwarding(t *testing.T) (lab *netlab.Lab, tcp, udp enforce.Grant, to netip.AddrPort) {
+	t.Helper()
+	netlab.Need(t, "nft")
+	lab = netlab.New(t)
+	lab.Server.RunInput(t, openBehind, "nft -f -")
+	lab.AddInside(t)
+	netlab.Tick(t, lab.Inside, "tcp", 22)
+	netlab.Tick(t, lab.Inside, "udp", 22)
+	tcp = enforce.Grant{Src: lab.Client.V4, Dst: lab.Inside.V4, NAT: new(enforce.NAT), Expires: time.Now().Add(time.Minute),
+		Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}}
+	udp = tcp
+	udp.Ports = []enforce.Port{{Proto: enforce.UDP, Number: 22}}
+	return lab, tcp, udp, netip.AddrPortFrom(lab.Inside.V4, 22)
+}
+
+// endIn revokes a grant and ends its connections.
+func endIn(t *testing.T, lab *netlab.Lab, b *Backend, g enforce.Grant, open ...enforce.Grant) enforce.Connections {
+	t.Helper()
+	if err := enforce.Revoke(ctx, b, g); err != nil {
+		t.Fatal(err)
+	}
+	return cutIn(t, lab, b, g, open...)
+}
+
+// The connections of another grant of the client stay, also if it is opened while those of the
+// first are looked up. One that a client begins anew from its old port, which the firewall lets
+// in by itself, is another.
+func TestRejectOnlyEnded(t *testing.T) {
+	lab, tcp, udp, to := forwarding(t)
+	b := newBackend(t, lab, Config{CloseConnections: true})
+	all := enforce.Grant{Src: lab.Client.V4, All: true, Dst: lab.Inside.V4, NAT: new(enforce.NAT), Expires: time.Now().Add(time.Minute)}
+	if err := enforce.Open(ctx, b, tcp, udp); err != nil {
+		t.Fatal(err)
+	}
+	first, other := reach(t, lab, "tcp", 40022, to), reach(t, lab, "udp", 40022, to)
+	if n := endIn(t, lab, b, tcp, udp); n != (enforce.Connections{Cut: 1}) || !isOver(first) {
+		t.Errorf("%+v, over: %v", n, isOver(first))
+	}
+	if isOver(other) {
+		t.Error("the connection of another grant has ended")
+	}
+	first.Close()
+	lab.Server.Run(t, "nft insert rule inet t through ip saddr "+lab.Client.V4.String()+" accept")
+	if again := reach(t, lab, "tcp", 40022, to); isOver(again) {
+		t.Error("a new connection is rejected")
+	}
+	if els := endedIn(t, lab); strings.Contains(els, "40022") {
+		t.Errorf("after a new connection\n%s", els)
+	}
+	if err := enforce.Open(ctx, b, all); err != nil { // the monitor does not know of it yet
+		t.Fatal(err)
+	}
+	if n := endIn(t, lab, b, udp); n != (enforce.Connections{Cut: 1}) && n != (enforce.Connections{Open: 1}) {
+		t.Errorf("%+v", n)
+	}
+	if els := endedIn(t, lab); strings.Contains(els, "40022") {
+		t.Errorf("rejected, though a grant is open\n%s", els)
+	}
+}
+
+// What is rejected stays so after a flush, without a daemon and with the next one, which
+// forgets it for a new grant; also if another program removes our table. Without a stanza that
+// needs it the chain is there only as long as something is rejected.
+func TestRejectStays(t *testing.T) {
+	lab, tcp, udp, to := forwarding(t)
+	b := newBackend(t, lab, Config{})
+	if rules := lab.Server.Run(t, "nft list ruleset"); strings.Contains(rules, "ended") {
+		t.Errorf("without CLOSE_CONNECTIONS\n%s", rules)
+	}
+	b.Close()
+	b = newBackend(t, lab, Config{CloseConnections: true})
+	if err := enforce.Open(ctx, b, tcp, udp); err != nil {
+		t.Fatal(err)
+	}
+	conn := reach(t, lab, "udp", 40022, to)
+	endIn(t, lab, b, udp)
+	if err := b.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"a flush", func() error { return b.Prune(ctx) }},
+		{"a restart", func() error {
+			b.Close()
+			b = newBackend(t, lab, Config{CloseConnections: true})
+			return nil
+		}},
+		{"a start without CLOSE_CONNECTIONS", func() error {
+			b.Close()
+			b = newBackend(t, lab, Config{})
+			return nil
+		}},
+		{"the end of our table", func() error {
+			lab.Server.Run(t, "nft delete table inet fwknopd")
+			_, err := b.Compare(ctx, nil)
+			return err
+		}},
+		{"a change of our chain", func() error {
+			lab.Server.Run(t, "nft flush chain inet fwknopd fwknop_ended")
+			_, err := b.Compare(ctx, nil)
+			return err
+		}},
+	} {
+		if err := step.do(); err != nil {
+			t.Errorf("%s: %v", step.name, err)
+		}
+		if !isOver(conn) {
+			t.Errorf("it goes on after %s", step.name)
+		}
+	}
+	generation := func() uint32 {
+		gen, err := b.Generation()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gen
+	}
+	before := generation()
+	if err := b.Setup(ctx); err != nil || generation() > before+1 {
+		t.Errorf("%v, Setup has changed what is there: %d, %d", err, before, generation())
+	}
+	if s, err := b.Survey(ctx); err != nil || len(s.Bases) != 2 {
+		t.Errorf("Survey = %+v, %v, want the two chains of the administrator", s, err)
+	}
+	if err := enforce.Open(ctx, b, udp); err != nil || strings.Contains(endedIn(t, lab), "40022") {
+		t.Errorf("%v, after a new grant\n%s", err, endedIn(t, lab))
+	}
+	if err := b.Setup(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	b = newBackend(t, lab, Config{})
+	if rules := lab.Server.Run(t, "nft list ruleset"); strings.Contains(rules, "ended") {
+		t.Errorf("nothing is rejected any more\n%s", rules)
+	}
+	b.Close()
+	b = newBackend(t, lab, Config{CloseConnections: true})
+	if err := b.Teardown(ctx); err != nil || strings.Contains(lab.Server.Run(t, "nft list ruleset"), "fwknop") {
+		t.Errorf("%v, after Teardown\n%s", err, lab.Server.Run(t, "nft list ruleset"))
+	}
+}
+
+// A kernel that cannot reject drops.
+func TestRejectMute(t *testing.T) {
+	lab, _, udp, to := forwarding(t)
+	b := newBackend(t, lab, Config{CloseConnections: true})
+	if err := enforce.Open(ctx, b, udp); err != nil {
+		t.Fatal(err)
+	}
+	conn := reach(t, lab, "udp", 40022, to)
+	if err := b.makeEnded(nil, true); err != nil {
+		t.Fatal(err)
+	}
+	endIn(t, lab, b, udp)
+	if rules := lab.Server.Run(t, "nft list chain inet fwknopd fwknop_ended"); !isOver(conn) || strings.Contains(rules, "reject") {
+		t.Errorf("over: %v\n%s", isOver(conn), rules)
+	}
+}
+
+// There is a limit to what is rejected; reaching it is said, and what is rejected stays so.
+func TestRejectLimit(t *testing.T) {
+	netlab.Need(t, "nft")
+	lab := netlab.New(t)
+	b := newBackend(t, lab, Config{})
+	flows := make([]enforce.Flow, maxEnded+2)
+	for i := range flows {
+		at := netip.AddrPortFrom(lab.Server.V4, 22)
+		flows[i] = enforce.Flow{Proto: enforce.TCP, Client: netip.AddrPortFrom(lab.Client.V4, uint16(1024+i)), Dst: at, Server: at}
+	}
+	err := b.Reject(ctx, flows)
+	if !errors.Is(err, enforce.ErrTooManyFlows) || !strings.HasSuffix(err.Error(), ": 2 more") {
+		t.Errorf("%v, want that 2 are too many", err)
+	}
+	if again, more := b.Reject(ctx, flows[:1]), b.Reject(ctx, flows[maxEnded:]); again != nil || more == nil {
+		t.Errorf("again %v, more %v, want an error for more", again, more)
+	}
+	if n := strings.Count(endedIn(t, lab), " . tcp . "); n != maxEnded {
+		t.Errorf("%d elements, want %d", n, maxEnded)
+	}
+	if err := enforce.Open(ctx, b, enforce.Grant{Src: lab.Client.V4, Ports: tcp(22), Expires: time.Now().Add(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(endedIn(t, lab), " . tcp . "); n != 0 {
+		t.Errorf("%d elements after a new grant", n)
+	}
 }

@@ -53,18 +53,24 @@ func (e *ended) add(els map[endedKey]endedFlow) {
 			of = make(map[endedKey]endedFlow)
 			e.byClient[k.client.Addr()] = of
 		}
-		if _, is := of[k]; !is {
+		if !e.has(k) {
 			e.count++
 		}
 		of[k] = f
 	}
 }
 
+// has reports whether it has an element.
+func (e *ended) has(k endedKey) bool {
+	_, is := e.byClient[k.client.Addr()][k]
+	return is
+}
+
 // drop drops elements.
 func (e *ended) drop(els map[endedKey]endedFlow) {
 	for k := range els {
 		client := k.client.Addr()
-		if _, is := e.byClient[client][k]; !is {
+		if !e.has(k) {
 			continue
 		}
 		e.count--
@@ -98,18 +104,8 @@ func (b *Backend) Reject(ctx context.Context, flows []enforce.Flow) error {
 	if err := b.readyToReject(ctx, 2*len(flows)); err != nil {
 		return err
 	}
-	now, todo, beyond := time.Now(), make(map[endedKey]endedFlow), 0
-	for _, f := range flows {
-		if b.lets(&f, now) {
-			continue
-		}
-		els := endedElements(f, now)
-		if b.ended.count+len(todo)+len(els) > maxEnded {
-			beyond++
-			continue
-		}
-		maps.Copy(todo, els)
-	}
+	now := time.Now()
+	todo, beyond := b.toReject(flows, now)
 	if err := b.queueEnded(todo, now); err != nil {
 		return b.redial(err)
 	}
@@ -122,6 +118,31 @@ func (b *Backend) Reject(ctx context.Context, flows []enforce.Flow) error {
 		return fmt.Errorf("%w: %d more", enforce.ErrTooManyFlows, beyond)
 	}
 	return nil
+}
+
+// toReject returns the elements of connections that no open grant lets in, as many as there may
+// be, and of how many connections it left them out.
+func (b *Backend) toReject(flows []enforce.Flow, now time.Time) (todo map[endedKey]endedFlow, beyond int) {
+	todo = make(map[endedKey]endedFlow)
+	room := maxEnded - b.ended.count
+	for _, f := range flows {
+		if b.lets(&f, now) {
+			continue
+		}
+		els, more := endedElements(f, now), 0
+		for k := range els {
+			if !b.ended.has(k) {
+				more++
+			}
+		}
+		if more > room {
+			beyond++
+			continue
+		}
+		room -= more
+		maps.Copy(todo, els)
+	}
+	return todo, beyond
 }
 
 // readyToReject makes the chain for ended connections if it is used for the first time, or was

@@ -144,7 +144,7 @@ var EventKinds = []EventKind{
 	{"grant", string(monitor.Blocked), "A grant is open, but another rule has begun to drop its packets.", categories{"event", "network", "info denied", failure}},
 	{"grant", string(monitor.Expired), "A grant was closed, its time is over.", closed},
 	{"grant", string(monitor.Revoked), "A grant was closed on request.", closed},
-	{"grant", string(monitor.Cut), "Connections through a grant of a stanza with CLOSE_CONNECTIONS were ended after it, or could not be.", closed},
+	{"grant", string(monitor.Cut), "Connections through a grant of a stanza with CLOSE_CONNECTIONS were ended after it, or could not be; or what they send is not rejected, so that they may go on.", closed},
 	{"grant", string(monitor.Refused), "The worker asked for what the configuration does not offer, or for more than MAX_GRANTS.", categories{"event", "network", "info denied", failure}},
 	{"grant", string(monitor.Failed), "The firewall or a program returned an error.", categories{"event", "network", "info", failure}},
 
