@@ -243,7 +243,7 @@ func (e *Engine) Inherit(old *Engine) {
 	e.copies, e.rateLimited = old.copies, old.rateLimited
 	e.inheritLimiter(old)
 	e.inheritCodes(old)
-	e.uses.Merge(&old.uses)
+	e.inheritUses(old)
 	if e.tracker != nil && old.tracker != nil {
 		e.tracker.CarryOver(old.tracker)
 	}

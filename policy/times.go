@@ -78,11 +78,40 @@ func (e *Engine) spent(st *conf.Stanza, now time.Time) (text string, spent bool)
 	return "", false
 }
 
-// TakeUses takes over counts, where they are later than those of the engine.
+// TakeUses replaces the counts by those of the monitor, which alone knows what was opened. It
+// knows nothing of shadow stanzas, whose counts stay.
 func (e *Engine) TakeUses(counts schedule.Counts) {
 	counts = counts.Clone()
-	counts.Merge(&e.uses)
+	for name := range e.shadowUses() {
+		counts.Take(&e.uses, name)
+	}
 	e.uses = counts
+}
+
+// CountsUses reports whether uses were counted.
+func (e *Engine) CountsUses() bool { return len(e.uses.Uses) > 0 }
+
+// inheritUses takes over what old has counted since the monitor told it. What a shadow stanza
+// granted opened nothing: it is no use of a stanza that is none any more.
+func (e *Engine) inheritUses(old *Engine) {
+	uses, shadows := old.uses.Clone(), e.shadowUses()
+	for name := range old.shadowUses() {
+		if !shadows[name] {
+			delete(uses.Uses, name)
+		}
+	}
+	e.uses.Merge(&uses)
+}
+
+// shadowUses has the names of the shadow stanzas with ACCESS_USES.
+func (e *Engine) shadowUses() map[string]bool {
+	names := make(map[string]bool)
+	for i := range e.opts.Access.Stanzas {
+		if st := &e.opts.Access.Stanzas[i]; st.Shadow && !st.Uses.IsZero() {
+			names[st.Name] = true
+		}
+	}
+	return names
 }
 
 // countUse counts a use, unless nothing is recorded.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -300,4 +301,48 @@ func names(tr Trace) string {
 		}
 	}
 	return strings.Join(words, " ")
+}
+
+// TestUsesOfTheMonitor: what the monitor did not open is no use, although the engine granted it.
+func TestUsesOfTheMonitor(t *testing.T) {
+	s := plain()
+	s.one().Name, s.one().Uses = "visitor", limit(t, "2")
+	e := s.engine(t)
+	for range 2 {
+		if got := s.again(t, e, s.now); got != "spa.granted" {
+			t.Fatal(got)
+		}
+	}
+	e.TakeUses(schedule.Counts{Uses: map[string]schedule.Count{"visitor": {Total: 1}}})
+	for _, want := range []string{"spa.granted", "spa.uses granted 2 in all"} {
+		if got := s.again(t, e, s.now); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+// TestUsesOfShadowStanzas: they are counted apart from what the monitor counts, and are no uses
+// of the stanza when it is a shadow stanza no longer.
+func TestUsesOfShadowStanzas(t *testing.T) {
+	s := plain()
+	s.one().Name, s.one().Uses, s.one().Shadow = "visitor", limit(t, "1"), true
+	old := s.engine(t)
+	if got := s.again(t, old, s.now); got != "spa.granted" {
+		t.Fatal(got)
+	}
+	old.TakeUses(schedule.Counts{})
+	same := s.engine(t)
+	same.Inherit(old)
+	if got := s.again(t, same, s.now); got != "spa.uses granted 1 in all" {
+		t.Errorf("as a shadow stanza, after a reload: %s", got)
+	}
+	s.stanzas = slices.Clone(s.stanzas)
+	s.one().Shadow = false
+	live := s.engine(t)
+	live.Inherit(same)
+	for _, want := range []string{"spa.granted", "spa.uses granted 1 in all"} {
+		if got := s.again(t, live, s.now); got != want {
+			t.Errorf("as a stanza like others: %s, want %s", got, want)
+		}
+	}
 }

@@ -113,6 +113,19 @@ func (c *Counts) Merge(other *Counts) {
 	}
 }
 
+// Take replaces the count of one stanza by that of other.
+func (c *Counts) Take(other *Counts, name string) {
+	n, known := other.Uses[name]
+	switch {
+	case !known:
+		delete(c.Uses, name)
+	case c.Uses == nil:
+		c.Uses = map[string]Count{name: n}
+	default:
+		c.Uses[name] = n
+	}
+}
+
 // Clone returns a copy.
 func (c *Counts) Clone() Counts { return Counts{Uses: maps.Clone(c.Uses), Doubt: c.Doubt} }
 

@@ -132,3 +132,15 @@ func TestCountsAreReadAsWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestTake(t *testing.T) {
+	var c Counts
+	c.Take(&Counts{}, "a")
+	c.Take(&Counts{Uses: map[string]Count{"a": {Total: 3}, "b": {Total: 4}}}, "a")
+	if want := (map[string]Count{"a": {Total: 3}}); !reflect.DeepEqual(c.Uses, want) {
+		t.Errorf("%+v, want %+v", c.Uses, want)
+	}
+	if c.Take(&Counts{}, "a"); len(c.Uses) != 0 {
+		t.Errorf("%+v, want none", c.Uses)
+	}
+}

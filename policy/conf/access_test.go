@@ -87,6 +87,8 @@ func TestStanzaProblems(t *testing.T) {
 			"access.conf:3: warning: GPG_EXE: has no effect: the stanza has no key for GnuPG"}},
 		{"time between knocks", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\nMAX_TIME_DIFF: 2;\nMIN_TIME_DIFF: 9;\n", []string{
 			"access.conf:4: MAX_TIME_DIFF: is below MIN_TIME_DIFF"}},
+		{"connections of commands", "", c26("CLOSE_CONNECTIONS Y", "EXTERNAL_CMD_OPEN /bin/true", "EXTERNAL_CMD_CLOSE /bin/true"),
+			[]string{"access.conf:3: warning: CLOSE_CONNECTIONS: has no effect: the stanza opens by commands, and what they let in is not known"}},
 		{"knock keyword in SPA", "", perl19("KNOCK_LIMIT: 3;"), []string{"access.conf:4: warning: KNOCK_LIMIT: is for knock sequences and has no effect in this stanza"}},
 		{"for ever, 1.9", "", perl19("FW_ACCESS_TIMEOUT: 0;"), []string{"access.conf:4: warning: FW_ACCESS_TIMEOUT: 0 opens for ever"}},
 		{"for ever, 2.6", "", c26("FW_ACCESS_TIMEOUT 0"), []string{"access.conf:3: warning: FW_ACCESS_TIMEOUT: 0 means the default of 30 seconds in 2.6 files"}},
@@ -214,6 +216,7 @@ func TestTOTP(t *testing.T) {
 		{"another method", c26("REQUIRE_AUTH_METHOD crypt", secret), "access.conf:4: warning: TOTP_SECRET: has no effect without REQUIRE_AUTH_METHOD totp"},
 		{"short", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQ"), "access.conf:4: TOTP_SECRET: has 10 bytes, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},
 		{"a byte", c26(method, "TOTP_SECRET GE"), "access.conf:4: TOTP_SECRET: has 1 byte, which can be guessed from a few codes: take one of 16 or more, 20 are usual"},
+		{"one too many", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQA"), "access.conf:4: TOTP_SECRET: not base32: no number of bytes has 33 characters, one is missing or too many"},
 		{"no base32", c26(method, "TOTP_SECRET GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ1"), "access.conf:4: TOTP_SECRET: not base32"},
 		{"padding alone", c26(method, "TOTP_SECRET ===="), "access.conf:4: TOTP_SECRET: not base32"},
 		{"the key", c26(method, "HMAC_KEY 12345678901234567890", secret), "access.conf:5: TOTP_SECRET: is a key of the stanza: who has that has the codes too"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -222,6 +223,8 @@ func TestLinear(t *testing.T) {
 	}
 }
 
+var noBase32 = regexp.MustCompile(`^not base32(: no number of bytes has [0-9]+ characters, one is missing or too many)?$`)
+
 // FuzzBase32: a secret that is read is read again from each of its spellings, and no error
 // holds it.
 func FuzzBase32(f *testing.F) {
@@ -231,7 +234,7 @@ func FuzzBase32(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		secret, err := parseBase32(text)
 		if err != nil {
-			if err.Error() != "not base32" || !secret.IsZero() {
+			if !noBase32.MatchString(err.Error()) || !secret.IsZero() {
 				t.Fatalf("%v, %d bytes", err, len(secret.Bytes()))
 			}
 			return

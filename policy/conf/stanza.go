@@ -274,6 +274,10 @@ func (m *builder) commands() {
 	if s.CycleClose == "NONE" {
 		s.CycleClose = ""
 	}
+	if s.CloseConnections && s.Mode == ModeSPA && (s.ExternalOpen != "" || s.CycleOpen != "") {
+		m.warn("CLOSE_CONNECTIONS", "has no effect: the stanza opens by commands, and what they let in is not known")
+		s.CloseConnections = false
+	}
 	if !m.has("EXTERNAL_CMD_SHELL") {
 		s.ExternalShell = m.ld.server.ExternalShell
 	} else if s.ExternalOpen == "" && s.CycleOpen == "" {

@@ -305,6 +305,9 @@ func parseBase32(text string) (Secret, error) {
 	if err != nil || len(b) == 0 {
 		return Secret{}, errors.New("not base32")
 	}
+	if n := base32.StdEncoding.WithPadding(base32.NoPadding).EncodedLen(len(b)); n != len(text) { // the decoder drops the rest
+		return Secret{}, fmt.Errorf("not base32: no number of bytes has %d characters, one is missing or too many", len(text))
+	}
 	return Secret{b}, nil
 }
 

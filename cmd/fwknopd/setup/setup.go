@@ -191,7 +191,11 @@ func (r *run) add() error {
 			return err
 		}
 		if had != nil {
-			fmt.Fprintf(r.stdout, "%s has the stanza %s already; nothing is changed\n", had.Pos, r.name)
+			off := ""
+			if !had.Enabled {
+				off = ", which is off (ENABLED N)"
+			}
+			fmt.Fprintf(r.stdout, "%s has the stanza %s already%s; nothing is changed\n", had.Pos, r.name, off)
 			return r.tellClient(l, had)
 		}
 	}
@@ -249,10 +253,11 @@ func (r *run) existing(server, stanza string) (*config.Loaded, *conf.Stanza, err
 	return l, had, nil
 }
 
-// find returns the stanza of a name in access.conf itself, nil if there is none.
+// find returns the stanza of a name in access.conf itself, also one that is off; nil if there is
+// none.
 func (r *run) find(l *config.Loaded, name string) *conf.Stanza {
-	for i := range l.Access.Stanzas {
-		if st := &l.Access.Stanzas[i]; st.Name == name && st.Pos.File == r.access {
+	for st := range l.Access.All() {
+		if st.Name == name && st.Pos.File == r.access {
 			return st
 		}
 	}

@@ -91,7 +91,15 @@ func (w *worker) fetchUses(ctx context.Context) (schedule.Counts, error) {
 	return schedule.ParseCounts(text)
 }
 
-// takeUses takes over the counts of the monitor, where one was reset.
+// recount takes over the counts of the monitor if something was not opened that the engine has
+// counted: what the monitor refuses is no use.
+func (w *worker) recount(ctx context.Context) {
+	if w.unopened.Load() && w.unopened.Swap(false) && w.engine.CountsUses() {
+		w.takeUses(ctx)
+	}
+}
+
+// takeUses takes over the counts of the monitor.
 func (w *worker) takeUses(ctx context.Context) {
 	uses, err := w.fetchUses(ctx)
 	if err != nil {

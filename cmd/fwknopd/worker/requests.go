@@ -23,6 +23,9 @@ func (w *worker) submit(d *policy.Decision, submit func(enforce.Grant, func(erro
 		w.submitted.Add(1)
 		submit(g, func(err error) {
 			defer w.submitted.Done()
+			if err != nil {
+				w.unopened.Store(true)
+			}
 			if err != nil && !errors.Is(err, monitor.ErrRefused) { // refusals are logged already
 				w.out.warnf("%s is not open: %v", report.GrantText(&g), err)
 			}
@@ -40,7 +43,9 @@ func (w *worker) execute(ctx context.Context, d *policy.Decision) {
 		ctx, cancel := context.WithTimeout(ctx, askTimeout)
 		defer cancel()
 		c := monitor.Command{Stanza: d.Stanza, From: d.Command.From, Text: d.Command.Text, User: d.User, Src: d.Src.String()}
-		_ = w.client.Command(ctx, c) // the monitor logs the error
+		if w.client.Command(ctx, c) != nil { // the monitor logs the error
+			w.unopened.Store(true)
+		}
 	}
 	for i := range d.Others {
 		w.execute(ctx, &d.Others[i])

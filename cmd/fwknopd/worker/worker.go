@@ -118,6 +118,7 @@ type worker struct {
 
 	remaining int            // packets of -C; -1: no limit
 	submitted sync.WaitGroup // grants without a reply from the monitor
+	unopened  atomic.Bool    // something was not opened or run that the engine has counted as a use
 	batch     []pending
 }
 
@@ -190,6 +191,7 @@ func (w *worker) run(ctx context.Context) error {
 	for {
 		err := w.src.Next(reading, &ev)
 		if err == nil {
+			w.recount(ctx)
 			w.step(&ev)
 		}
 		goesOn := (err == nil || errors.Is(err, parse.ErrSkip)) && w.remaining != 0
@@ -298,6 +300,7 @@ func (w *worker) flush(ctx context.Context) {
 	for i := range w.batch {
 		p := &w.batch[i]
 		if err != nil {
+			w.unopened.Store(true)
 			p.decision = p.decision.Unrecorded(err)
 			continue
 		}

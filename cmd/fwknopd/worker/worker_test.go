@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -24,7 +23,6 @@ import (
 	"fwknopd/ingest"
 	"fwknopd/parse"
 	"fwknopd/policy"
-	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
 )
 
@@ -37,16 +35,7 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 		"fwknopd.conf": "AUTH_MODE FILE_PCAP;\nENABLE_DIGEST_PERSISTENCE N;\nPCAP_PKT_FILE " + capture + ";\n",
 		"access.conf":  "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n",
 	}
-	c := &privsep.Config{Options: config.Options{Config: "fwknopd.conf", Access: "access.conf"}, Files: make(map[string]privsep.FileResult)}
-	for name, text := range files {
-		c.Files[name] = privsep.FileResult{Data: []byte(text), Info: conf.FileInfo{Regular: true}}
-	}
-	encoded := filepath.Join(t.TempDir(), "config")
-	if text, err := json.Marshal(c); err != nil {
-		t.Fatal(err)
-	} else if err := os.WriteFile(encoded, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	encoded := encodedConfig(t, files)
 	m, err := monitor.New(t.Context(), monitor.Config{
 		Events: func(monitor.Event) {},
 		Policy: monitor.Policy{Files: map[string]func() (*os.File, error){
@@ -107,8 +96,11 @@ func TestWorkerEndsWithItsSocket(t *testing.T) {
 func emptyJournal() (*os.File, error) { return piped(make([]byte, 8)) }
 
 // noUses returns a pipe with the counts of a daemon that has granted nothing.
-func noUses() (*os.File, error) {
-	text, err := new(schedule.Counts).Format()
+func noUses() (*os.File, error) { return pipedUses(schedule.Counts{}) }
+
+// pipedUses returns a pipe with counts.
+func pipedUses(counts schedule.Counts) (*os.File, error) {
+	text, err := counts.Format()
 	if err != nil {
 		return nil, err
 	}
