@@ -89,7 +89,7 @@ func (s Syntax) cut(line string, name func(string) int, emit func(Word)) error {
 		case c == '\\' && s.escaped(quote, rest):
 			w.text = append(w.text, rest[0])
 			i++
-		case c == '\\' && quote == 0 && rest == "" && s.bare && !s.final:
+		case c == '\\' && quote == 0 && s.wantsMore(rest):
 			return ErrOpen
 		case c == '$' && quote != '\'' && name != nil:
 			n := name(rest)
@@ -106,6 +106,10 @@ func (s Syntax) cut(line string, name func(string) int, emit func(Word)) error {
 	w.end(emit)
 	return nil
 }
+
+// wantsMore reports whether something has to follow a backslash outside quotes in front of
+// rest.
+func (s *Syntax) wantsMore(rest string) bool { return rest == "" && s.bare && !s.final }
 
 // quotes reports whether c begins a quote, or ends the one that is open.
 func (s *Syntax) quotes(open, c byte) bool {
