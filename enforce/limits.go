@@ -300,14 +300,25 @@ func (a *Allowance) checkNAT(g Grant) error {
 	if n == nil {
 		return nil
 	}
+	allows := a.allowsTarget(n.Target, g.Src.Is4())
+	if g.forwardsOnly() {
+		allows = a.allowsForward(g)
+	}
 	switch {
-	case g.forwardsOnly() && !a.allowsForward(g), !g.forwardsOnly() && !a.allowsTarget(n.Target, g.Src.Is4()):
+	case !allows:
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
-	case n.Local && !a.Local, n.Local && !n.Target.IsValid(), !n.Local && a.LocalOnly:
+	case n.Local && !(a.Local && n.Target.IsValid()), !n.Local && a.LocalOnly:
 		return fmt.Errorf("%w: local", ErrNAT)
 	case n.Target.IsValid() && (n.Target.Port() == 0) != g.All:
 		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
-	case n.SNAT.IsValid() && (n.Masquerade || !slices.Contains(a.SNAT, n.SNAT) || n.SNAT.Is4() != g.Src.Is4()):
+	}
+	return a.checkSourceNAT(n, g.Src.Is4())
+}
+
+// checkSourceNAT checks the translation of the client's address.
+func (a *Allowance) checkSourceNAT(n *NAT, is4 bool) error {
+	switch {
+	case n.SNAT.IsValid() && (n.Masquerade || !slices.Contains(a.SNAT, n.SNAT) || n.SNAT.Is4() != is4):
 		return fmt.Errorf("%w: source %s", ErrNAT, n.SNAT)
 	case n.Masquerade && !a.Masquerade:
 		return fmt.Errorf("%w: masquerade", ErrNAT)

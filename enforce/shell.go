@@ -18,11 +18,9 @@ var shellWords = []string{
 // quotes. variable returns how many bytes of the text after a dollar sign are the name of
 // a known variable; nil: none is known.
 func ShellSyntax(line string, variable func(text string) int) string {
-	quote, begin := byte(0), true
+	quote, first := byte(0), true // first: of a word
 	for i := 0; i < len(line); i++ {
 		c := line[i]
-		first := begin
-		begin = quote == 0 && (c == ' ' || c == '\t')
 		switch {
 		case quote == '\'':
 			if c == '\'' {
@@ -33,14 +31,9 @@ func ShellSyntax(line string, variable func(text string) int) string {
 		case c == '"':
 			quote ^= '"'
 		case c == '$':
-			n := 0
-			if variable != nil {
-				n = variable(line[i+1:])
-			}
-			if n == 0 {
-				if name := expansion(line[i:]); name != "" {
-					return name
-				}
+			n, name := dollar(line[i:], variable)
+			if name != "" {
+				return name
 			}
 			i += n
 		case c == '`':
@@ -48,13 +41,38 @@ func ShellSyntax(line string, variable func(text string) int) string {
 		case quote != 0:
 		case c == '\'':
 			quote = c
-		case strings.IndexByte("<>|;&()*?[", c) >= 0:
-			return operator(line[i:])
-		case first && (c == '~' || c == '#'):
-			return line[i : i+1]
+		default:
+			if found := unquoted(line[i:], first); found != "" {
+				return found
+			}
 		}
+		first = quote == 0 && (c == ' ' || c == '\t')
 	}
 	return firstWord(line)
+}
+
+// unquoted returns what the text outside of quotes begins with, if it has a meaning. first: it
+// begins a word.
+func unquoted(text string, first bool) string {
+	switch c := text[0]; {
+	case strings.IndexByte("<>|;&()*?[", c) >= 0:
+		return operator(text)
+	case first && (c == '~' || c == '#'):
+		return text[:1]
+	}
+	return ""
+}
+
+// dollar returns how many bytes behind the dollar sign are the name of a known variable, or
+// else the expansion that the sign begins.
+func dollar(text string, variable func(string) int) (known int, name string) {
+	if variable != nil {
+		known = variable(text[1:])
+	}
+	if known > 0 {
+		return known, ""
+	}
+	return 0, expansion(text)
 }
 
 // expansion returns the expansion that a dollar sign begins, "" if it begins none.

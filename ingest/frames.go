@@ -72,7 +72,7 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 	if f.matched != nil {
 		*f.matched = ok
 	}
-	wrapped := !ok && f.inside != nil && isWrapped(f.etherAt, b)
+	wrapped := !ok && f.mayHide(b)
 	if !ok && !wrapped && f.matched == nil {
 		return errFiltered
 	}
@@ -85,6 +85,9 @@ func (f *frames) frame(b []byte, size int, t time.Time, ev *parse.Event) error {
 	}
 	return f.look(err, ev)
 }
+
+// mayHide reports whether a packet that the filter does not get to see is looked for in b.
+func (f *frames) mayHide(b []byte) bool { return f.inside != nil && isWrapped(f.etherAt, b) }
 
 // look looks into the tunnels of a frame that was decoded into ev with err, and returns err.
 func (f *frames) look(err error, ev *parse.Event) error {

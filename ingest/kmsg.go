@@ -90,22 +90,29 @@ func (k *KMSG) begin(resume State) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
-		at := kmsgPlaceOf(k.buf[:n])
-		switch {
-		case !at.ok || from.ok && at.sequence < from.sequence:
-			continue
-		case !from.ok:
-			k.last = at
-			continue
-		case at.stamp < from.stamp || at.sequence == from.sequence && at.stamp != from.stamp:
-			return k.dev.seek(io.SeekStart) // of another boot
-		case at.sequence > from.sequence:
-			k.held = n
+		if there, err := k.pass(from, n); there || err != nil {
+			return err
 		}
-		k.last = from
-		return nil
 	}
 	return k.dev.seek(io.SeekEnd)
+}
+
+// pass passes over a record of n bytes, and reports whether it is where to go on from.
+func (k *KMSG) pass(from kmsgPlace, n int) (there bool, err error) {
+	at := kmsgPlaceOf(k.buf[:n])
+	switch {
+	case !at.ok || from.ok && at.sequence < from.sequence:
+		return false, nil
+	case !from.ok:
+		k.last = at
+		return false, nil
+	case at.stamp < from.stamp || at.sequence == from.sequence && at.stamp != from.stamp:
+		return true, k.dev.seek(io.SeekStart) // of another boot
+	case at.sequence > from.sequence:
+		k.held = n
+	}
+	k.last = from
+	return true, nil
 }
 
 // Next implements [Source].

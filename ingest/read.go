@@ -178,9 +178,6 @@ func totalSize(names []string) int64 {
 func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 	for {
 		if r.in == nil {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
 			if err := r.nextInput(ctx); err != nil {
 				return err
 			}
@@ -231,6 +228,9 @@ func (r *Reader) passFiltered(ctx context.Context, ev *parse.Event) error {
 // nextInput opens the next input, or returns the error that Next ends with. One that
 // cannot be read is passed over.
 func (r *Reader) nextInput(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if r.closed {
 		return os.ErrClosed
 	}

@@ -94,22 +94,8 @@ func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 	if msg, ok := headAt(b, 0, ref, ev); ok {
 		return msg
 	}
-	for i := 1; i < len(b) && i < maxFileName; i++ {
-		if !isSeparator(b[i-1]) || i < len(b) && isSeparator(b[i]) || !mayBeFileName(b[:i]) {
-			continue
-		}
-		if msg, ok := headAt(b, i, ref, ev); ok {
-			if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(minClockTime) {
-				continue // the seconds of a clock
-			}
-			switch {
-			case !isWordOrPath(b[:i]):
-				ev.setOrigin(OriginUnknown, true)
-			case b[i-1] == '|': // docker compose logs
-				ev.Container = true
-			}
-			return msg
-		}
+	if msg, ok := headBehindName(b, ref, ev); ok {
+		return msg
 	}
 	ev.Time = time.Time{}
 	msg := head(b, ref, ev)
@@ -120,6 +106,29 @@ func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 		}
 	}
 	return msg
+}
+
+// headBehindName reads a head that stands behind the name of a file or of a container.
+func headBehindName(b []byte, ref time.Time, ev *Event) (msg int, ok bool) {
+	for i := 1; i < len(b) && i < maxFileName; i++ {
+		if !isSeparator(b[i-1]) || isSeparator(b[i]) || !mayBeFileName(b[:i]) {
+			continue
+		}
+		if msg, ok = headAt(b, i, ref, ev); !ok {
+			continue
+		}
+		if b[i]-'0' <= 9 && !ev.Time.IsZero() && ev.Time.Before(minClockTime) {
+			continue // the seconds of a clock
+		}
+		switch {
+		case !isWordOrPath(b[:i]):
+			ev.setOrigin(OriginUnknown, true)
+		case b[i-1] == '|': // docker compose logs
+			ev.Container = true
+		}
+		return msg, true
+	}
+	return 0, false
 }
 
 // maxIndent is how many blanks may stand before a line: some locales pad the

@@ -83,16 +83,8 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 			return skipUptime(b, j), OriginKernel
 		}
 	}
-	if i < len(b) && b[i] == '[' && !bracketedAddress(b, i) { // metalog: no host, and the program in brackets
-		var t stamp
-		if j := bracketedTime(b, i, &t); j != failed && t.sinceEpoch && s.year != 0 { // logread -t: the time once more
-			return afterStamp(b, j, s)
-		}
-		end := wordEnd(b, i)
-		if string(b[i:end]) == "[kernel]" {
-			return skipUptime(b, end), OriginKernel
-		}
-		return skipBlank(b, end), OriginUnknown
+	if i < len(b) && b[i] == '[' && !bracketedAddress(b, i) {
+		return bracketed(b, i, s)
 	}
 	if msg, o, ok := tag(b, i); ok {
 		return msg, o
@@ -119,6 +111,20 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 		return msg, o
 	}
 	return i, OriginUnknown
+}
+
+// bracketed reads what metalog writes after a wall clock stamp: no host, and the program in
+// brackets. In the brackets of logread -t is the time once more.
+func bracketed(b []byte, i int, s *stamp) (msg int, o Origin) {
+	var t stamp
+	if j := bracketedTime(b, i, &t); j != failed && t.sinceEpoch && s.year != 0 {
+		return afterStamp(b, j, s)
+	}
+	end := wordEnd(b, i)
+	if string(b[i:end]) == "[kernel]" {
+		return skipUptime(b, end), OriginKernel
+	}
+	return skipBlank(b, end), OriginUnknown
 }
 
 // containerStream passes over the stream and the tag of the container runtime

@@ -48,16 +48,22 @@ func jsonLine(line []byte, ref time.Time, ev *Event) error {
 func (o *object) line(text []byte, ref time.Time, ev *Event) error {
 	author := o.author()
 	s, ok := findRecord(text, 0)
-	if !ok || author != byKernel && !o.fromJournal() {
-		_, err := anyLine(text, ref, ev)
-		switch {
-		case author == byOther:
-			ev.setOrigin(originProgram, true)
-		case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && isBareKernelMessage(text[:s.start]):
-			ev.Origin = OriginKernel
-		}
-		return err
+	if ok && (author == byKernel || o.fromJournal()) {
+		return o.kernelMessage(text, s, author, ref, ev)
 	}
+	_, err := anyLine(text, ref, ev)
+	switch {
+	case author == byOther:
+		ev.setOrigin(originProgram, true)
+	case ok && author == byFacility && err == nil && ev.Origin == OriginUnknown && isBareKernelMessage(text[:s.start]):
+		ev.Origin = OriginKernel
+	}
+	return err
+}
+
+// kernelMessage reads a text with the record s that the author wrote: the bare message, or
+// in objects that are not of the journal a line with a head.
+func (o *object) kernelMessage(text []byte, s span, author author, ref time.Time, ev *Event) error {
 	ev.Reset()
 	msg := 0
 	if !o.fromJournal() {
@@ -152,6 +158,18 @@ func (o *object) author() author {
 		}
 		return byOther
 	}
+	tag, facility := o.tagAuthor(), o.facilityAuthor()
+	switch {
+	case tag == byOther || facility == byOther:
+		return byOther
+	case tag == byKernel || o.fromKmsg():
+		return byKernel
+	}
+	return facility
+}
+
+// tagAuthor returns who wrote the message by its tags.
+func (o *object) tagAuthor() author {
 	a := byUnknown
 	for n := slotTag; n < slotFacility; n++ {
 		switch tag := unquote(o.raw(n)); {
@@ -162,21 +180,20 @@ func (o *object) author() author {
 			return byOther
 		}
 	}
-	named := false
+	return a
+}
+
+// facilityAuthor returns who wrote the message by its facilities.
+func (o *object) facilityAuthor() author {
+	a := byUnknown
 	for n := slotFacility; n < slotTime; n++ {
 		switch f := unquote(o.raw(n)); string(f) {
 		case "kern", "kernel", "KERN":
-			named = true
+			a = byFacility
 		case "", "null", "0": // Logstash writes 0 as well where it could not read one
 		default:
 			return byOther
 		}
-	}
-	switch {
-	case a == byUnknown && o.fromKmsg():
-		return byKernel
-	case a == byUnknown && named:
-		return byFacility
 	}
 	return a
 }

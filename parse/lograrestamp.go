@@ -190,32 +190,35 @@ func (s *stamp) clf(b []byte, i int) int {
 // 21:00:05". With slashes and the year last it could be either order, and is read if
 // only one of them is a date: "11/27/2026 21:00:05", "27/11/2026 21:00:05".
 func (s *stamp) numeric(b []byte, i int) int {
-	if i+10 >= len(b) || b[i+10] != ' ' && b[i+10] != '_' && b[i+10] != '-' && b[i+10] != 'T' {
+	if i+10 >= len(b) || strings.IndexByte(" _-T", b[i+10]) < 0 {
 		return failed
 	}
-	date := b[i : i+10]
-	switch {
-	case date[4] == date[7] && (date[4] == '/' || date[4] == '-' || date[4] == '.'):
-		s.month, _ = twoDigits(date, 5, 12)
-		s.day, _ = twoDigits(date, 8, 31)
-		if s.yearAt(date, 0) == failed {
-			return failed
-		}
-	case date[2] == '.' && date[5] == '.':
-		s.day, _ = twoDigits(date, 0, 31)
-		s.month, _ = twoDigits(date, 3, 12)
-		if s.yearAt(date, 6) == failed {
-			return failed
-		}
-	case date[2] == date[5] && (date[2] == '/' || date[2] == '-'):
-		if s.dayAndMonth(date) == failed {
-			return failed
-		}
-	}
-	if s.month == 0 {
+	if s.numericDate(b[i:i+10]) == failed || s.month == 0 {
 		return failed
 	}
 	return s.optionalZone(b, s.clock(b, i+11))
+}
+
+// numericDate reads the date of ten bytes.
+func (s *stamp) numericDate(date []byte) int {
+	switch {
+	case isSeparated(date, 4, 7, "/-."):
+		s.month, _ = twoDigits(date, 5, 12)
+		s.day, _ = twoDigits(date, 8, 31)
+		return s.yearAt(date, 0)
+	case isSeparated(date, 2, 5, "."):
+		s.day, _ = twoDigits(date, 0, 31)
+		s.month, _ = twoDigits(date, 3, 12)
+		return s.yearAt(date, 6)
+	case isSeparated(date, 2, 5, "/-"):
+		return s.dayAndMonth(date)
+	}
+	return failed
+}
+
+// isSeparated reports whether the same of the separators stands at i and j.
+func isSeparated(date []byte, i, j int, separators string) bool {
+	return date[i] == date[j] && strings.IndexByte(separators, date[i]) >= 0
 }
 
 // dayAndMonth reads a date of numbers with its year last, and fails if two dates could

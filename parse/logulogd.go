@@ -111,65 +111,44 @@ func (p *ulogdPacket) set(name, value []byte) bool {
 	case "timestamp", "@timestamp":
 		p.stamp = value
 	}
-	if n := ulogdField(name); n < ulogdNumbers {
+	if n, ok := ulogdFields[string(name)]; ok {
 		return ulogdNumber(value, &p.number[n])
 	}
 	return true
 }
 
-// ulogdField returns which number has that name.
-func ulogdField(name []byte) int {
-	switch string(name) {
-	case "ip.protocol", "ip6.nexthdr":
-		return ulogdProto
-	case "ip.totlen":
-		return ulogdLen
-	case "ip6.payloadlen":
-		return ulogdLen6
-	case "ip.ttl", "ip6.hoplimit":
-		return ulogdTTL
-	case "ip.id":
-		return ulogdID
-	case "ip.fragoff", "ip6.fragoff":
-		return ulogdFragment
-	case "ip.ihl":
-		return ulogdIHL
-	case "tcp.seq":
-		return ulogdSeq
-	case "tcp.ackseq":
-		return ulogdAck
-	case "tcp.window":
-		return ulogdWindow
-	case "tcp.offset":
-		return ulogdOffset
-	case "tcp.urgp":
-		return ulogdUrgent
-	case "tcp.res1", "tcp.reserved":
-		return ulogdReserved
-	case "tcp.res2":
-		return ulogdCWRECE
-	case "icmp.type", "icmpv6.type":
-		return ulogdType
-	case "icmp.code", "icmpv6.code":
-		return ulogdCode
-	case "oob.time.sec":
-		return ulogdSec
-	case "oob.time.usec":
-		return ulogdUsec
-	case "tcp.fin":
-		return ulogdFIN
-	case "tcp.syn":
-		return ulogdSYN
-	case "tcp.rst":
-		return ulogdRST
-	case "tcp.psh":
-		return ulogdPSH
-	case "tcp.ack":
-		return ulogdACK
-	case "tcp.urg":
-		return ulogdURG
-	}
-	return ulogdNumbers
+// ulogdFields has which number a field is.
+var ulogdFields = map[string]int{
+	"ip.protocol":    ulogdProto,
+	"ip6.nexthdr":    ulogdProto,
+	"ip.totlen":      ulogdLen,
+	"ip6.payloadlen": ulogdLen6,
+	"ip.ttl":         ulogdTTL,
+	"ip6.hoplimit":   ulogdTTL,
+	"ip.id":          ulogdID,
+	"ip.fragoff":     ulogdFragment,
+	"ip6.fragoff":    ulogdFragment,
+	"ip.ihl":         ulogdIHL,
+	"tcp.seq":        ulogdSeq,
+	"tcp.ackseq":     ulogdAck,
+	"tcp.window":     ulogdWindow,
+	"tcp.offset":     ulogdOffset,
+	"tcp.urgp":       ulogdUrgent,
+	"tcp.res1":       ulogdReserved,
+	"tcp.reserved":   ulogdReserved,
+	"tcp.res2":       ulogdCWRECE,
+	"icmp.type":      ulogdType,
+	"icmpv6.type":    ulogdType,
+	"icmp.code":      ulogdCode,
+	"icmpv6.code":    ulogdCode,
+	"oob.time.sec":   ulogdSec,
+	"oob.time.usec":  ulogdUsec,
+	"tcp.fin":        ulogdFIN,
+	"tcp.syn":        ulogdSYN,
+	"tcp.rst":        ulogdRST,
+	"tcp.psh":        ulogdPSH,
+	"tcp.ack":        ulogdACK,
+	"tcp.urg":        ulogdURG,
 }
 
 func ulogdAddr(value []byte, a *netip.Addr) bool {

@@ -42,8 +42,8 @@ func zoneOffset(name []byte, local time.Time) (offset int, ok bool) {
 			return offset, true
 		}
 	}
-	minutes, _ := zoneMinutes(name)
-	return minutes * 60, minutes != ambiguousZone && minutes != unknownZone
+	minutes, known := zoneMinutes[string(name)]
+	return minutes * 60, known && minutes != ambiguousZone
 }
 
 // isZone reports whether a word is the abbreviation of a time zone and not likely a host.
@@ -52,90 +52,70 @@ func isZone(word []byte) bool {
 	case "UTC", "GMT":
 		return true
 	}
-	_, host := zoneMinutes(word)
-	return !host
+	_, known := zoneMinutes[string(word)]
+	return known && !zonesOrHosts[string(word)]
 }
 
-const (
-	ambiguousZone = 25 * 60
-	unknownZone   = 26 * 60
-)
+// ambiguousZone takes the place of the offset of an abbreviation that means several zones.
+const ambiguousZone = 25 * 60
 
-// zoneMinutes returns the offset of an abbreviation that the time zone database has
-// today, in minutes. likelyHost: the name may as well be that of a host.
-func zoneMinutes(name []byte) (minutes int, likelyHost bool) {
-	switch string(name) {
-	case "CST", "CDT", "IST", "PST": // America, China, Cuba; India, Ireland, Israel; America, the Philippines
-		return ambiguousZone, false
-	case "WET":
-		return 0, false
-	case "CET", "MET", "BST", "WEST":
-		return 1 * 60, false
-	case "EET", "CEST", "MEST", "SAST":
-		return 2 * 60, false
-	case "MSK", "EEST", "IDT":
-		return 3 * 60, false
-	case "AST", "EDT":
-		return -4 * 60, false
-	case "EST":
-		return -5 * 60, false
-	case "MDT":
-		return -6 * 60, false
-	case "MST", "PDT":
-		return -7 * 60, false
-	case "AKDT":
-		return -8 * 60, false
-	case "AKST", "HDT":
-		return -9 * 60, false
-	case "HST":
-		return -10 * 60, false
-	case "HKT", "AWST":
-		return 8 * 60, false
-	case "JST", "KST":
-		return 9 * 60, false
-	case "AEST", "ChST":
-		return 10 * 60, false
-	case "AEDT":
-		return 11 * 60, false
-	}
-	return rareZone(name)
+// zoneMinutes has the offset of each abbreviation that the time zone database has today, in
+// minutes.
+var zoneMinutes = map[string]int{
+	"CST":  ambiguousZone, // America, China, Cuba
+	"CDT":  ambiguousZone, // America, Cuba
+	"IST":  ambiguousZone, // India, Ireland, Israel
+	"PST":  ambiguousZone, // America, the Philippines
+	"WET":  0,
+	"CET":  1 * 60,
+	"MET":  1 * 60,
+	"BST":  1 * 60,
+	"WEST": 1 * 60,
+	"EET":  2 * 60,
+	"CEST": 2 * 60,
+	"MEST": 2 * 60,
+	"SAST": 2 * 60,
+	"MSK":  3 * 60,
+	"EEST": 3 * 60,
+	"IDT":  3 * 60,
+	"AST":  -4 * 60,
+	"EDT":  -4 * 60,
+	"EST":  -5 * 60,
+	"MDT":  -6 * 60,
+	"MST":  -7 * 60,
+	"PDT":  -7 * 60,
+	"AKDT": -8 * 60,
+	"AKST": -9 * 60,
+	"HDT":  -9 * 60,
+	"HST":  -10 * 60,
+	"HKT":  8 * 60,
+	"AWST": 8 * 60,
+	"JST":  9 * 60,
+	"KST":  9 * 60,
+	"AEST": 10 * 60,
+	"ChST": 10 * 60,
+	"AEDT": 11 * 60,
+
+	// With few inhabitants, or abbreviations that are also words.
+	"ADT":  -3 * 60,
+	"NST":  -3*60 - 30,
+	"NDT":  -2*60 - 30,
+	"ACST": 9*60 + 30,
+	"ACDT": 10*60 + 30,
+	"NZST": 12 * 60,
+	"NZDT": 13 * 60,
+	"SST":  -11 * 60,
+	"WAT":  1 * 60,
+	"CAT":  2 * 60,
+	"EAT":  3 * 60,
+	"PKT":  5 * 60,
+	"WIB":  7 * 60,
+	"WITA": 8 * 60,
+	"WIT":  9 * 60,
+	"SGT":  8 * 60, // of older databases, today +08
 }
 
-// rareZone has the zones with few inhabitants, and abbreviations that are also words.
-func rareZone(name []byte) (minutes int, likelyHost bool) {
-	switch string(name) {
-	case "ADT":
-		return -3 * 60, false
-	case "NST":
-		return -3*60 - 30, false
-	case "NDT":
-		return -2*60 - 30, false
-	case "ACST":
-		return 9*60 + 30, false
-	case "ACDT":
-		return 10*60 + 30, false
-	case "NZST":
-		return 12 * 60, false
-	case "NZDT":
-		return 13 * 60, false
-	case "SST":
-		return -11 * 60, false
-	case "WAT":
-		return 1 * 60, true
-	case "CAT":
-		return 2 * 60, true
-	case "EAT":
-		return 3 * 60, true
-	case "PKT":
-		return 5 * 60, true
-	case "WIB":
-		return 7 * 60, true
-	case "WITA":
-		return 8 * 60, true
-	case "WIT":
-		return 9 * 60, true
-	case "SGT": // of older databases, today +08
-		return 8 * 60, false
-	}
-	return unknownZone, true
+// zonesOrHosts are the abbreviations that may as well be the name of a host.
+var zonesOrHosts = map[string]bool{
+	"WAT": true, "CAT": true, "EAT": true, "PKT": true, "WIB": true, "WITA": true, "WIT": true,
 }

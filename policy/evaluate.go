@@ -158,36 +158,49 @@ func (e *Engine) explainAll(r *request, v *evaluation, out *Decision) {
 // so far, and reports whether that ends the evaluation.
 func (e *Engine) evaluateStanza(r *request, i int, v *evaluation, out *Decision) bool {
 	st, d := &e.spa[i], &e.scratch
-	if v.furthest == atNothing && !st.Shadow {
+	if st.Shadow {
+		return e.evaluateShadow(r, i, v, out)
+	}
+	if v.furthest == atNothing {
 		d = out // has no decision yet
 	}
-	before := r.opened
 	ref, at := e.decideStanza(r, i, d)
-	if r.opened && !before {
-		r.openedBy = i
-	}
 	granted := ref == nil && at != atNothing
-	if !granted && !st.Shadow && (len(e.refused) < maxRefused || at >= atStore) {
+	if !granted && (len(e.refused) < maxRefused || at >= atStore) {
 		e.refused = append(e.refused, refused{ref, int32(i)})
 	}
-	ends := r.ended || granted && !st.Shadow
-	decides := ends || st.Shadow && at != atNothing || at > v.furthest
-	if !decides {
+	ends := r.ended || granted
+	if !ends && at <= v.furthest {
 		return false
 	}
 	if ref != nil {
 		r.deny(d, st, ref)
 	}
-	switch {
-	case st.Shadow && !ends:
-		d.Shadow = true
-		v.shadows = append(v.shadows, *d)
-		return false
-	case d != out:
+	if d != out {
 		*out = *d
 	}
 	v.furthest = at
 	return ends
+}
+
+// evaluateShadow is evaluateStanza for a shadow stanza, whose decision is the packet's only
+// if nothing can follow it.
+func (e *Engine) evaluateShadow(r *request, i int, v *evaluation, out *Decision) bool {
+	st, d := &e.spa[i], &e.scratch
+	ref, at := e.decideStanza(r, i, d)
+	if at == atNothing && !r.ended {
+		return false
+	}
+	if ref != nil {
+		r.deny(d, st, ref)
+	}
+	if r.ended {
+		*out, v.furthest = *d, at
+		return true
+	}
+	d.Shadow = true
+	v.shadows = append(v.shadows, *d)
+	return false
 }
 
 // decideStanza opens the packet with the keys of one stanza and applies its rules. d is
@@ -198,7 +211,7 @@ func (e *Engine) decideStanza(r *request, i int, d *Decision) (*refusal, step) {
 	if at == atNothing || ref != nil {
 		return ref, at
 	}
-	if ref = e.recordMessage(r); ref != nil {
+	if ref = e.recordMessage(r, i); ref != nil {
 		return ref, at
 	}
 	return e.checkRules(r, &e.spa[i], d)

@@ -21,18 +21,7 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 	if g.Also.IsValid() && g.Also.Addr().Is4() != g.Src.Is4() {
 		return refuse(SPANAT, "address families of the two clients differ: "+g.SourceText())
 	}
-	var ref *refusal
-	switch {
-	case forced && st.ForwardAll:
-		ref = forwardAll(g, st.ForceNAT.Addr())
-	case forced:
-		ref = forwardTo(g, st.ForceNAT)
-	default:
-		if ref = e.forwardRequested(g, r, st); ref == nil && st.ForwardAll && !local {
-			ref = forwardAll(g, g.NAT.Target.Addr())
-		}
-	}
-	if ref != nil {
+	if ref := e.forward(g, r, st, local); ref != nil {
 		return ref
 	}
 	g.NAT.Local = local && !forced
@@ -40,6 +29,21 @@ func (e *Engine) translate(g *enforce.Grant, r *request, st *stanza) *refusal {
 		removeDNAT(g)
 	}
 	return e.sourceNAT(g, st)
+}
+
+// forward adds the target that the stanza forces, or else the requested one.
+func (e *Engine) forward(g *enforce.Grant, r *request, st *stanza, local bool) *refusal {
+	switch {
+	case st.ForcesNAT() && st.ForwardAll:
+		return forwardAll(g, st.ForceNAT.Addr())
+	case st.ForcesNAT():
+		return forwardTo(g, st.ForceNAT)
+	}
+	ref := e.forwardRequested(g, r, st)
+	if ref == nil && st.ForwardAll && !local {
+		ref = forwardAll(g, g.NAT.Target.Addr())
+	}
+	return ref
 }
 
 // checkNATEnabled checks that NAT is enabled, in the server and in a stanza of 1.9. A
@@ -156,18 +160,10 @@ func removeDNAT(g *enforce.Grant) {
 // sourceNAT adds the translation of the client's address, of the stanza or else of the
 // server.
 func (e *Engine) sourceNAT(g *enforce.Grant, st *stanza) *refusal {
-	switch {
-	case g.NAT.Local:
+	if g.NAT.Local {
 		return nil
-	case st.ForceSNAT.IsValid():
-		g.NAT.SNAT = st.ForceSNAT
-	case st.ForceMasquerade:
-		g.NAT.Masquerade = true
-	case e.server.SNAT && e.server.SNATAddr.IsValid():
-		g.NAT.SNAT = e.server.SNATAddr
-	case e.server.SNAT:
-		g.NAT.Masquerade = true
 	}
+	g.NAT.SNAT, g.NAT.Masquerade = st.SourceNAT(e.server)
 	if g.NAT.SNAT.IsValid() && !sameFamily(g.Src, g.NAT.SNAT) {
 		return refuse(SPANAT, "address families of client and SNAT address differ")
 	}

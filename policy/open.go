@@ -145,13 +145,13 @@ func ruleOf(err error) string {
 	return ""
 }
 
-// recordMessage adds the message to the store, once per packet: after the first stanza
-// has opened it and before any rule is checked. A replay ends the evaluation.
-func (e *Engine) recordMessage(r *request) *refusal {
+// recordMessage adds the message, which the stanza has opened, to the store, once per packet:
+// before any rule is checked. A replay ends the evaluation.
+func (e *Engine) recordMessage(r *request, stanza int) *refusal {
 	if r.opened {
 		return nil
 	}
-	r.opened = true
+	r.opened, r.openedBy = true, stanza
 	r.setSeen(&r.msg)
 	ref, err := e.record(&r.seen, r.dry)
 	switch {

@@ -77,18 +77,8 @@ func (c *client) run(ctx context.Context, args []string) int {
 
 // act does what the options ask for.
 func (c *client) act(ctx context.Context, args []string) error {
-	if c.Version {
-		return c.PrintVersion(c.stdout, revision, fmt.Sprintf("fwknop v%s (revision: %s)\n", cli.Release, revision))
-	}
-	if c.Set("completion") {
-		return cli.ClientCompletions(c.Client.Completion, c.stdout)
-	}
-	if c.Client.ShowLast {
-		last, err := c.lastArgs()
-		if err == nil {
-			fmt.Fprintln(c.stdout, joinArgs(append([]string{"fwknop"}, last...)))
-		}
-		return err
+	if c.asksOnly() {
+		return c.inform()
 	}
 	if c.Client.Last {
 		if err := c.parseLast(args); err != nil {
@@ -120,6 +110,24 @@ func (c *client) act(ctx context.Context, args []string) error {
 	var closed *closedError
 	if err == nil || errors.As(err, &closed) { // it was sent
 		err = errors.Join(err, c.saveArgs(args))
+	}
+	return err
+}
+
+// asksOnly reports whether the options ask for what needs neither the rc file nor a packet.
+func (c *client) asksOnly() bool { return c.Version || c.Set("completion") || c.Client.ShowLast }
+
+// inform writes what asksOnly is about.
+func (c *client) inform() error {
+	switch {
+	case c.Version:
+		return c.PrintVersion(c.stdout, revision, fmt.Sprintf("fwknop v%s (revision: %s)\n", cli.Release, revision))
+	case c.Set("completion"):
+		return cli.ClientCompletions(c.Client.Completion, c.stdout)
+	}
+	last, err := c.lastArgs()
+	if err == nil {
+		fmt.Fprintln(c.stdout, joinArgs(append([]string{"fwknop"}, last...)))
 	}
 	return err
 }

@@ -97,39 +97,42 @@ func parseGrant(body []string, comment string) (g enforce.Grant, ok bool) {
 		return g, false
 	}
 	g = enforce.Grant{Expires: c.Expires, Stanza: c.Stanza}
+	ok = parseClients(&g, body[3]) && parseTarget(&g, body[5]) && parseService(&g, body[1], body[6:])
+	return g, ok
+}
+
+// parseTarget reads our address.
+func parseTarget(g *enforce.Grant, text string) (ok bool) {
+	if text == "any" || text == "me" {
+		return true
+	}
 	var err error
-	if !parseClients(&g, body[3]) {
-		return g, false
-	}
-	if body[5] != "any" && body[5] != "me" {
-		if g.Dst, err = netip.ParseAddr(body[5]); err != nil {
-			return g, false
-		}
-	}
-	proto, known := protocols[body[1]]
-	if !known {
-		return g, false
-	}
-	if g.All = proto == 0; g.All {
-		return g, true
+	g.Dst, err = netip.ParseAddr(text)
+	return err == nil
+}
+
+// parseService reads the protocol, and in rest the port if the protocol has ports.
+func parseService(g *enforce.Grant, name string, rest []string) (ok bool) {
+	proto, known := protocols[name]
+	if g.All = known && proto == 0; g.All || !known {
+		return known
 	}
 	port := enforce.Port{Proto: proto}
-	rest := body[6:]
 	if len(rest) > 0 && rest[0] == "dst-port" {
 		rest = rest[1:]
 	}
 	if port.HasNumber() {
 		if len(rest) == 0 {
-			return g, false
+			return false
 		}
 		n, err := strconv.ParseUint(rest[0], 10, 16)
 		if err != nil {
-			return g, false
+			return false
 		}
 		port.Number = uint16(n)
 	}
 	g.Ports = []enforce.Port{port}
-	return g, true
+	return true
 }
 
 // parseClients reads the client of a rule, an address or a network.

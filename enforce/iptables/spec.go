@@ -148,7 +148,39 @@ func (s *spec) originOption(name, value string) bool {
 
 // option takes one pair in; false for what we never write.
 func (s *spec) option(name, value string) bool {
-	var err error
+	switch name {
+	case "-s", "-d", "-p", "--sport", "--dport":
+		return s.packetOption(name, value) == nil
+	case "-m":
+		return modules[value] || value == s.proto.String()
+	case "--dst-type":
+		s.local = value == "LOCAL"
+		return s.local
+	case "--datestop":
+		t, err := time.Parse(dateLayout, value)
+		s.stop = t.Unix()
+		return err == nil
+	case "--comment":
+		s.comment = value
+		return true
+	case "-j":
+		again := s.target != ""
+		s.target = value
+		return !again
+	case "--to-destination", "--to-source", "--to-ports": // behind the target that has it
+		s.to = value
+		return name == toOption[s.target]
+	case "--ctstate", "--ctdir", "--ctorigdst", "--ctorigdstport":
+		return s.originOption(name, value)
+	}
+	return false
+}
+
+// modules are the matches that we write, beside that of the protocol.
+var modules = map[string]bool{"time": true, "comment": true, "addrtype": true, "conntrack": true}
+
+// packetOption takes in what a rule says of the head of a packet.
+func (s *spec) packetOption(name, value string) (err error) {
 	switch name {
 	case "-s":
 		s.src, s.srcBits, err = parseClients(value)
@@ -160,30 +192,8 @@ func (s *spec) option(name, value string) bool {
 		s.sport, err = parsePort(value)
 	case "--dport":
 		s.dport, err = parsePort(value)
-	case "-m":
-		return value == "time" || value == "comment" || value == "addrtype" || value == "conntrack" || value == s.proto.String()
-	case "--dst-type":
-		s.local = value == "LOCAL"
-		return s.local
-	case "--datestop":
-		var t time.Time
-		t, err = time.Parse(dateLayout, value)
-		s.stop = t.Unix()
-	case "--comment":
-		s.comment = value
-	case "-j":
-		again := s.target != ""
-		s.target = value
-		return !again
-	case "--to-destination", "--to-source", "--to-ports": // behind the target that has it
-		s.to = value
-		return name == toOption[s.target]
-	case "--ctstate", "--ctdir", "--ctorigdst", "--ctorigdstport":
-		return s.originOption(name, value)
-	default:
-		return false
 	}
-	return err == nil
+	return err
 }
 
 // parseClients reads an address or a network; bits is 0 for an address.

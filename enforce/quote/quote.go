@@ -76,51 +76,75 @@ func (s Syntax) Words(line string, name func(text string) int) ([]Word, error) {
 
 // cut hands over one word after the other; each is valid until the next.
 func (s Syntax) cut(line string, name func(string) int, emit func(Word)) error {
-	var word Word
-	var text []byte
-	flush := func() {
-		if len(text) > 0 {
-			word, text = append(word, Part{Text: string(text)}), text[:0]
-		}
-	}
-	inWord, quote := false, byte(0)
+	var w wordBuilder
+	quote := byte(0)
 	for i := 0; i < len(line); i++ {
 		c, rest := line[i], line[i+1:]
 		switch {
 		case quote == 0 && (c == ' ' || c == '\t'):
-			if inWord {
-				flush()
-				emit(word)
-			}
-			word, inWord = word[:0], false
+			w.end(emit)
 			continue
-		case quote != 0 && c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\'' && s.single):
-			quote = c
+		case s.quotes(quote, c):
+			quote ^= c
 		case c == '\\' && s.escaped(quote, rest):
-			text = append(text, rest[0])
+			w.text = append(w.text, rest[0])
 			i++
-		case c == '\\' && quote == 0 && rest == "" && s.bare && !s.final:
+		case c == '\\' && quote == 0 && s.wantsMore(rest):
 			return ErrOpen
 		case c == '$' && quote != '\'' && name != nil:
-			flush()
 			n := name(rest)
-			word = append(word, Part{rest[:n], true})
+			w.addVariable(rest[:n])
 			i += n
 		default:
-			text = append(text, c)
+			w.text = append(w.text, c)
 		}
-		inWord = true
+		w.begun = true
 	}
 	if quote != 0 {
 		return ErrOpen
 	}
-	if inWord {
-		flush()
-		emit(word)
-	}
+	w.end(emit)
 	return nil
+}
+
+// wantsMore reports whether something has to follow a backslash outside quotes in front of
+// rest.
+func (s *Syntax) wantsMore(rest string) bool { return rest == "" && s.bare && !s.final }
+
+// quotes reports whether c begins a quote, or ends the one that is open.
+func (s *Syntax) quotes(open, c byte) bool {
+	if open != 0 {
+		return c == open
+	}
+	return c == '"' || c == '\'' && s.single
+}
+
+// A wordBuilder builds one word after the other in the same memory.
+type wordBuilder struct {
+	word  Word
+	text  []byte // of the part that is being read
+	begun bool   // a word has begun, if only with an empty quote
+}
+
+// flush ends a part that is text.
+func (w *wordBuilder) flush() {
+	if len(w.text) > 0 {
+		w.word, w.text = append(w.word, Part{Text: string(w.text)}), w.text[:0]
+	}
+}
+
+func (w *wordBuilder) addVariable(name string) {
+	w.flush()
+	w.word = append(w.word, Part{name, true})
+}
+
+// end hands over the word, if one has begun.
+func (w *wordBuilder) end(emit func(Word)) {
+	if w.begun {
+		w.flush()
+		emit(w.word)
+	}
+	w.word, w.begun = w.word[:0], false
 }
 
 // escaped reports that a backslash in front of rest makes text of its first byte.

@@ -271,19 +271,8 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if s.FirewallType == "ipfw" || v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") {
 		ld.checkIPFW(v, s)
 	}
-	if len(s.GuardForward) > 0 && (s.FirewallType == "ipfw" || s.FirewallType == "external_cmd") {
-		ld.at(v, "GUARD_FORWARD", "is for iptables and nftables, not for FIREWALL_TYPE "+s.FirewallType)
-	}
 	ld.checkGuard(v, s)
-	switch open, end := v.lookup("EXTERNAL_CMD_OPEN"), v.lookup("EXTERNAL_CMD_CLOSE"); {
-	case open.Text != "" && end.Text == "":
-		ld.errorf(open.Pos, "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
-	case end.Text != "" && open.Text == "":
-		ld.errorf(end.Pos, "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
-	}
-	if s.ExternalEnabled && s.ExternalOpen == "" {
-		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
-	}
+	ld.checkExternal(v, s)
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
@@ -295,8 +284,12 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	}
 }
 
-// checkGuard finds what no guard can be for: it matches on a port.
+// checkGuard finds which firewalls have no guard, and what no guard can be for: it matches on
+// a port.
 func (ld *loader) checkGuard(v *Values, s *Server) {
+	if len(s.GuardForward) > 0 && (s.FirewallType == "ipfw" || s.FirewallType == "external_cmd") {
+		ld.at(v, "GUARD_FORWARD", "is for iptables and nftables, not for FIREWALL_TYPE "+s.FirewallType)
+	}
 	for i, p := range s.GuardForward {
 		switch {
 		case !p.HasNumber():
@@ -304,6 +297,19 @@ func (ld *loader) checkGuard(v *Values, s *Server) {
 		case slices.Contains(s.GuardForward[:i], p):
 			ld.at(v, "GUARD_FORWARD", p.String()+" is there twice")
 		}
+	}
+}
+
+// checkExternal finds commands of which one is missing.
+func (ld *loader) checkExternal(v *Values, s *Server) {
+	switch open, end := v.lookup("EXTERNAL_CMD_OPEN"), v.lookup("EXTERNAL_CMD_CLOSE"); {
+	case open.Text != "" && end.Text == "":
+		ld.errorf(open.Pos, "EXTERNAL_CMD_CLOSE", "is missing, EXTERNAL_CMD_OPEN needs it")
+	case end.Text != "" && open.Text == "":
+		ld.errorf(end.Pos, "EXTERNAL_CMD_OPEN", "is missing, EXTERNAL_CMD_CLOSE needs it")
+	}
+	if s.ExternalEnabled && s.ExternalOpen == "" {
+		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
 	}
 }
 

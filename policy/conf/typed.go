@@ -231,6 +231,20 @@ func (s *Stanza) ForcesNAT() bool {
 	return s.ForceNAT.IsValid() || s.ForwardAll && (s.ForceSNAT.IsValid() || s.ForceMasquerade)
 }
 
+// SourceNAT returns how the address of a client is translated, by the stanza or else by the
+// server: to that address, if it is valid, or by masquerading.
+func (s *Stanza) SourceNAT(server *Server) (to netip.Addr, masquerade bool) {
+	switch {
+	case s.ForceSNAT.IsValid():
+		return s.ForceSNAT, false
+	case s.ForceMasquerade:
+		return netip.Addr{}, true
+	case server.SNAT && server.SNATAddr.IsValid():
+		return server.SNATAddr, false
+	}
+	return netip.Addr{}, server.SNAT
+}
+
 // Format writes all stanzas as one file, what was included in its place.
 func (a *Access) Format(redact bool) string {
 	var b strings.Builder

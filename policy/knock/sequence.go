@@ -144,15 +144,9 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	if r, ok := s.checkTimed(a); !ok {
 		return r
 	}
-	allow := m.addr
-	if allow.IsUnspecified() {
-		if t.opt.Server.RequireSourceAddress || !s.SourceAddress.Contains(k.addr) {
-			return Result{Reason: Source, Text: "the sequence leaves the address open"}
-		}
-		allow = k.addr
-	}
-	if t.opt.Server.Blacklist.Contains(allow) {
-		return Result{Reason: Source, Text: "the address inside is on the BLACKLIST"}
+	allow, r := t.client(s, k, m)
+	if r.Reason != "" {
+		return r
 	}
 	if slices.Contains(s.RestrictPorts, m.port) || m.port.Number == 0 && m.port.Proto != parse.ICMP {
 		return Result{Reason: Port, Text: "the port asked for may not be opened"}
@@ -169,11 +163,25 @@ func (t *Tracker) authorise(a *attempt, s *stanza, k *knock, m *message) Result 
 	if !t.countUse(a, s, k) {
 		return Result{Reason: Limit, MaxUses: s.KnockLimit}
 	}
-	r := s.grant(allow, append([]conf.Port{m.port}, s.OpenPorts...)...)
+	r = s.grant(allow, append([]conf.Port{m.port}, s.OpenPorts...)...)
 	if !s.PermitClientPorts && !slices.Contains(s.OpenPorts, m.port) {
 		r.Text = "opens a port that the client asked for, without PERMIT_CLIENT_PORTS"
 	}
 	return r
+}
+
+// client returns the address that a message is for, or the refusal of it.
+func (t *Tracker) client(s *stanza, k *knock, m *message) (allow netip.Addr, r Result) {
+	if allow = m.addr; allow.IsUnspecified() {
+		if t.opt.Server.RequireSourceAddress || !s.SourceAddress.Contains(k.addr) {
+			return allow, Result{Reason: Source, Text: "the sequence leaves the address open"}
+		}
+		allow = k.addr
+	}
+	if t.opt.Server.Blacklist.Contains(allow) {
+		return allow, Result{Reason: Source, Text: "the address inside is on the BLACKLIST"}
+	}
+	return allow, Result{}
 }
 
 // checkTimed refuses a complete sequence without times if a rule needs them.

@@ -137,10 +137,8 @@ func (o *GPGOpener) checkSignature(md *openpgp.MessageDetails, cand *openpgp.Sig
 	if md.Signature.SigLifetimeSecs != nil && *md.Signature.SigLifetimeSecs > 0 && md.Signature.SigExpired(now) {
 		return errSigTime
 	}
-	for _, pub := range []*packet.PublicKey{md.SignedBy.PublicKey, cand.SignedByEntity.PrimaryKey} {
-		if bits, err := pub.BitLength(); pub.PubKeyAlgo == packet.PubKeyAlgoDSA && (err != nil || bits < o.minDSABits) {
-			return errWeak
-		}
+	if o.isShortDSA(md.SignedBy.PublicKey) || o.isShortDSA(cand.SignedByEntity.PrimaryKey) {
+		return errWeak
 	}
 	if _, err := cand.SignedByEntity.VerifyPrimaryKey(now, &o.policy); err != nil {
 		return err
@@ -152,6 +150,15 @@ func (o *GPGOpener) checkSignature(md *openpgp.MessageDetails, cand *openpgp.Sig
 		return errUntrusted
 	}
 	return nil
+}
+
+// isShortDSA reports whether a key is of DSA and shorter than is accepted.
+func (o *GPGOpener) isShortDSA(key *packet.PublicKey) bool {
+	if key.PubKeyAlgo != packet.PubKeyAlgoDSA {
+		return false
+	}
+	bits, err := key.BitLength()
+	return err != nil || bits < o.minDSABits
 }
 
 // ruleOf returns a fixed text for an error of the library or of this package.

@@ -266,6 +266,7 @@ func (d *linter) clients() {
 	}
 }
 
+// openings warns of what a client may open at will.
 func (d *linter) openings() {
 	s := d.s
 	if s.OpenPortsAny && !s.DisableAccess && s.ExternalOpen == "" && s.CycleOpen == "" {
@@ -277,9 +278,20 @@ func (d *linter) openings() {
 	if s.PermitClientTimeout && s.MaxAccessTimeout > 24*time.Hour && s.Mode == conf.ModeSPA {
 		d.warn("MAX_FW_TIMEOUT", "the client may ask for up to %s", seconds(s.MaxAccessTimeout))
 	}
-	if d.server.Forwarding && !d.unsure && !d.values.IsSet("INTERNAL_NET_ACCESS") && !s.DisableAccess && s.Mode == conf.ModeSPA && s.InternalNets.IsZero() && !s.ForcesNAT() &&
-		s.ExternalOpen == "" && s.CycleOpen == "" && (s.ForwardAccess || s.Dialect != conf.Perl19) {
+	if d.forwardsAnywhere() {
 		d.found = append(d.found, conf.Problem{Pos: d.s.Pos, Keyword: "INTERNAL_NET_ACCESS",
 			Text: "is not set, and with ENABLE_IPT_FORWARDING a client may ask for any host: name the networks behind this one"})
 	}
+}
+
+// forwardsAnywhere reports whether a client may ask for a translation to any host.
+func (d *linter) forwardsAnywhere() bool {
+	s := d.s
+	if d.unsure || !d.server.Forwarding || d.values.IsSet("INTERNAL_NET_ACCESS") || !s.InternalNets.IsZero() {
+		return false
+	}
+	if s.DisableAccess || s.Mode != conf.ModeSPA || s.ForcesNAT() || s.ExternalOpen != "" || s.CycleOpen != "" {
+		return false
+	}
+	return s.ForwardAccess || s.Dialect != conf.Perl19
 }

@@ -109,16 +109,8 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer,
 	case err == nil:
 		return *a, nil
 	}
-	noDaemon := errors.Is(err, errNoDaemon)
-	if !noDaemon && !errors.Is(err, errNoAnswer) {
-		return answer{}, fmt.Errorf("daemon: %w", err)
-	}
-	if !noDaemon || req.Do != "list" { // listing changes nothing
-		if pid := o.runningPID(); pid != 0 && noDaemon {
-			return answer{}, fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
-		} else if pid != 0 {
-			return answer{}, fmt.Errorf("daemon: %w", err)
-		}
+	if err := o.withoutDaemon(req, err); err != nil {
+		return answer{}, err
 	}
 	if err := req.Select.resolve(o.line); err != nil {
 		return answer{}, err
@@ -132,6 +124,25 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer,
 	}
 	defer done()
 	return direct(localCutter{k, o.access}, req)
+}
+
+// withoutDaemon returns an error unless the request may be done here, although the daemon
+// was asked and returned err.
+func (o *grantClient) withoutDaemon(req request, err error) error {
+	noDaemon := errors.Is(err, errNoDaemon)
+	if !noDaemon && !errors.Is(err, errNoAnswer) {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	if noDaemon && req.Do == "list" { // listing changes nothing
+		return nil
+	}
+	switch pid := o.runningPID(); {
+	case pid != 0 && noDaemon:
+		return fmt.Errorf("the daemon (pid %d) does not listen at %s, and would open again what is closed behind its back", pid, o.socket)
+	case pid != 0:
+		return fmt.Errorf("daemon: %w", err)
+	}
+	return nil
 }
 
 // exitGrace is how long a daemon that no longer answers may take to exit.

@@ -85,16 +85,8 @@ func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, er
 		}
 	}
 	s.Name = o.Stanza
-	for _, text := range what {
-		src, err := parseSource(text)
-		switch {
-		case err == nil && !s.Src.IsValid():
-			s.Src = src
-		case err != nil && s.Name == "":
-			s.Name = text
-		default:
-			return s, fmt.Errorf("%q and an option say different things", text)
-		}
+	if err := s.take(what); err != nil {
+		return s, err
 	}
 	named := s != (Selection{})
 	switch {
@@ -104,6 +96,22 @@ func parseSelection(o *cli.Options, revoke bool, what []string) (s Selection, er
 		return s, errors.New("--all closes everything; leave out the rest")
 	}
 	return s, nil
+}
+
+// take takes in the addresses, networks or titles of stanzas that are named without an option.
+func (s *Selection) take(what []string) error {
+	for _, text := range what {
+		src, err := parseSource(text)
+		switch {
+		case err == nil && !s.Src.IsValid():
+			s.Src = src
+		case err != nil && s.Name == "":
+			s.Name = text
+		default:
+			return fmt.Errorf("%q and an option say different things", text)
+		}
+	}
+	return nil
 }
 
 // parsePort parses tcp/22, udp/53 or icmp.

@@ -147,12 +147,28 @@ func (s server) openFeed(ctx context.Context, conn *net.UnixConn, last int) (fol
 // answer returns the answer to a request.
 func (s server) answer(ctx context.Context, req request) (a answer) {
 	err := req.Select.resolve(s.Line)
+	if err == nil {
+		a, err = s.do(ctx, req)
+	}
+	if len(a.Grants) > 0 {
+		a.Titles = report.TitlesOf(s.State().Access, a.Grants)
+	}
 	switch {
+	case req.Do == "list" && errors.Is(err, enforce.ErrUnconfirmed):
+		a.Unconfirmed = true
 	case err != nil:
+		a.Error = err.Error()
+	}
+	return a
+}
+
+// do does what is requested. An error may come with an answer.
+func (s server) do(ctx context.Context, req request) (a answer, err error) {
+	switch {
 	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
 	case req.Do == "revoke":
-		a, err = revokeSelected(ctx, s.enforcer, req)
+		return revokeSelected(ctx, s.enforcer, req)
 	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
 	case req.Do == "state":
@@ -172,16 +188,7 @@ func (s server) answer(ctx context.Context, req request) (a answer) {
 	default:
 		err = fmt.Errorf("request %q is not known to this daemon", req.Do)
 	}
-	if len(a.Grants) > 0 {
-		a.Titles = report.TitlesOf(s.State().Access, a.Grants)
-	}
-	switch {
-	case req.Do == "list" && errors.Is(err, enforce.ErrUnconfirmed):
-		a.Unconfirmed = true
-	case err != nil:
-		a.Error = err.Error()
-	}
-	return a
+	return a, err
 }
 
 // listSelected returns the grants that s selects. An error that comes with grants is

@@ -144,15 +144,9 @@ func addNAT(a *enforce.Allowance, s *conf.Server, st *conf.Stanza) {
 		return
 	}
 	a.NoDNAT = st.DisableDNAT
-	switch {
-	case st.ForceSNAT.IsValid():
-		a.SNAT = []netip.Addr{st.ForceSNAT}
-	case st.ForceMasquerade:
-		a.Masquerade = true
-	case s.SNAT && s.SNATAddr.IsValid():
-		a.SNAT = []netip.Addr{s.SNATAddr}
-	case s.SNAT:
-		a.Masquerade = true
+	to, masquerade := st.SourceNAT(s)
+	if a.Masquerade = masquerade; to.IsValid() {
+		a.SNAT = []netip.Addr{to}
 	}
 }
 

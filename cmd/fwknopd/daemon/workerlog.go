@@ -86,9 +86,8 @@ func (d *daemon) handleRecord(kind byte, content []byte) error {
 
 // handleNotice logs a record with numbers or without content.
 func (d *daemon) handleNotice(kind byte, content []byte) error {
-	limit := d.conf().workerConfig.Limit
-	switch {
-	case kind == privsep.RecordState:
+	switch kind {
+	case privsep.RecordState:
 		var state report.State
 		if err := decodeRecord(content, &state); err != nil {
 			return err
@@ -96,20 +95,20 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 		if d.mayLog(len(content), 1) { // it is longer than one message
 			d.logLines(info, state.Lines())
 		}
-	case kind == privsep.RecordCounters:
+	case privsep.RecordCounters:
 		var counters report.State
 		if err := decodeRecord(content, &counters); err != nil {
 			return err
 		}
 		d.metrics.Said(&counters)
 		d.word.count(counters)
-	case kind == privsep.RecordTaken:
+	case privsep.RecordTaken:
 		var taken report.Taken
 		if err := decodeRecord(content, &taken); err != nil {
 			return err
 		}
 		return d.configurationTaken(taken)
-	case kind == privsep.RecordLost:
+	case privsep.RecordLost:
 		var lost uint64
 		if err := privsep.Decode(content, &lost); err != nil {
 			return err
@@ -117,6 +116,16 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 		if d.mayLog(len(content), 0) {
 			d.logf(warning, "%s lost, the log was too slow", conf.Count(int(lost), "message"))
 		}
+	default:
+		return d.handleSign(kind, content)
+	}
+	return nil
+}
+
+// handleSign logs a record without content.
+func (d *daemon) handleSign(kind byte, content []byte) error {
+	limit := d.conf().workerConfig.Limit
+	switch {
 	case kind == privsep.RecordListening && len(content) == 0:
 		d.metrics.SourcesOpened()
 		if d.mayLog(0, 0) {

@@ -57,8 +57,9 @@ func encode(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		text, err := m.MarshalBinary()
 		return appendString(b, string(text)), err
 	}
-	var err error
 	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Struct:
+		return encodeCompound(b, v, depth)
 	case reflect.Bool:
 		if v.Bool() {
 			return append(b, 1), nil
@@ -72,6 +73,13 @@ func encode(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		return binary.BigEndian.AppendUint64(b, math.Float64bits(v.Float())), nil
 	case reflect.String:
 		return appendString(b, v.String()), nil
+	}
+	return b, fmt.Errorf("no encoding of %s", v.Type())
+}
+
+// encodeCompound encodes what has parts.
+func encodeCompound(b []byte, v reflect.Value, depth int) (_ []byte, err error) {
+	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
 			return append(b, 0), nil
@@ -82,14 +90,12 @@ func encode(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		for i := 0; i < v.Len() && err == nil; i++ {
 			b, err = encode(b, v.Index(i), depth+1)
 		}
-		return b, err
 	case reflect.Struct:
 		for i := 0; i < v.NumField() && err == nil; i++ {
 			b, err = encode(b, v.Field(i), depth+1)
 		}
-		return b, err
 	}
-	return b, fmt.Errorf("no encoding of %s", v.Type())
+	return b, err
 }
 
 func appendString(b []byte, s string) []byte {

@@ -95,43 +95,23 @@ func AppendEvent(b []byte, ev *monitor.Event, stanza string) []byte {
 // name of this host, stanza the title of the stanza of [EventStanza].
 func EventText(ev *monitor.Event, host, stanza string) string {
 	what, who := GrantText(&ev.Grant), ownerText(&ev.Grant, stanza)+byHandText(ev.ByHand)+blockedText(ev.Blocked)
+	if form, ok := grantTexts[ev.Kind]; ok {
+		return form.text(&ev.Grant, what) + who
+	}
 	switch ev.Kind {
-	case monitor.Granted:
-		return "opened " + what + untilText(&ev.Grant) + who
-	case monitor.Extended:
-		return "extended " + what + untilText(&ev.Grant) + who
 	case monitor.Kept:
 		if len(ev.Blocked) > 0 {
 			return what + " is open already" + who
 		}
-	case monitor.Blocked:
-		return what + " is open" + untilText(&ev.Grant) + who
-	case monitor.Adopted:
-		return "took over " + what + untilText(&ev.Grant) + who
-	case monitor.Expired:
-		return "closed " + what + ": its time is over" + who
-	case monitor.Revoked:
-		return "closed " + what + " on request" + who
 	case monitor.Cut:
 		return connectionsText(ev.Connections) + " through " + what + ", which has ended" + who + errorText(ev.Err)
-	case monitor.Repaired:
-		return "opened " + what + " again" + untilText(&ev.Grant) + ": another program had closed it" + who
-	case monitor.Postponed:
-		return "keeps " + what + " open for a connection" + who
 	case monitor.Refused:
-		if ev.Command.Stanza != 0 {
-			what, who = "command "+strconv.Quote(ev.Command.Text), clientText(stanza, ev.Command.User)
-		}
-		by := "the worker"
-		if ev.ByHand {
-			by, who = "the administrator", ownerText(&ev.Grant, stanza)
-		}
-		return "refused what " + by + " asked for: " + what + ": " + ev.Err.Error() + who
+		return refusedText(ev, stanza)
 	case monitor.Failed:
-		if what += ": "; !ev.Grant.Src.IsValid() {
-			what = ""
+		if ev.Grant.Src.IsValid() {
+			return fmt.Sprintf("firewall: %s: %v%s", what, ev.Err, who)
 		}
-		return fmt.Sprintf("firewall: %s%v%s", what, ev.Err, who)
+		return fmt.Sprintf("firewall: %v%s", ev.Err, who)
 	case monitor.Contested:
 		return fmt.Sprintf("another program removes what we open, again and again: %v", ev.Err)
 	case monitor.ClockStep:
@@ -141,6 +121,53 @@ func EventText(ev *monitor.Event, host, stanza string) string {
 		return fmt.Sprintf("command %q %s%s%s", ev.Command.Text, how, clientText(stanza, ev.Command.User), outputText(ev.Result.Output))
 	case monitor.WrongPassword:
 		return passwordText(ev)
+	}
+	return workerText(ev, host)
+}
+
+// A grantForm is how the message for an event of one grant reads.
+type grantForm struct {
+	before, behind string // around what is open
+	until          bool   // then when it ends
+	cause          string // then why
+}
+
+// grantTexts has the messages that say no more than what became of a grant.
+var grantTexts = map[monitor.Kind]grantForm{
+	monitor.Granted:   {before: "opened ", until: true},
+	monitor.Extended:  {before: "extended ", until: true},
+	monitor.Blocked:   {behind: " is open", until: true},
+	monitor.Adopted:   {before: "took over ", until: true},
+	monitor.Expired:   {before: "closed ", cause: ": its time is over"},
+	monitor.Revoked:   {before: "closed ", cause: " on request"},
+	monitor.Repaired:  {before: "opened ", behind: " again", until: true, cause: ": another program had closed it"},
+	monitor.Postponed: {before: "keeps ", behind: " open for a connection"},
+}
+
+// text returns the message; what is the text of the grant.
+func (f *grantForm) text(g *enforce.Grant, what string) string {
+	end := ""
+	if f.until {
+		end = untilText(g)
+	}
+	return f.before + what + f.behind + end + f.cause
+}
+
+// refusedText returns the message for what the monitor refused.
+func refusedText(ev *monitor.Event, stanza string) string {
+	what, by, who := GrantText(&ev.Grant), "the worker", ownerText(&ev.Grant, stanza)+blockedText(ev.Blocked)
+	if ev.Command.Stanza != 0 {
+		what, who = "command "+strconv.Quote(ev.Command.Text), clientText(stanza, ev.Command.User)
+	}
+	if ev.ByHand {
+		by, who = "the administrator", ownerText(&ev.Grant, stanza)
+	}
+	return "refused what " + by + " asked for: " + what + ": " + ev.Err.Error() + who
+}
+
+// workerText returns the message for an event of the worker or of the log.
+func workerText(ev *monitor.Event, host string) string {
+	switch ev.Kind {
 	case monitor.WorkerStarted:
 		if ev.Count > 0 {
 			return fmt.Sprintf("restarted the worker on %s (%d)", host, ev.Count)

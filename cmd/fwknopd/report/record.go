@@ -136,22 +136,10 @@ func DumpOf(m *spa.Message) *spa.Message {
 // Check returns an error if no honest worker makes such a record: it is not a decision
 // to log, or contains more than one.
 func (r *Record) Check() error {
-	d := &r.Decision
+	if err := checkDecision(&r.Decision); err != nil {
+		return err
+	}
 	switch {
-	case d.Verdict != policy.Allow && d.Verdict != policy.Deny:
-		return fmt.Errorf("verdict %d", d.Verdict)
-	case !decisionReasons[d.Reason]:
-		return errors.New("unknown reason")
-	case d.Mode != "" && d.Mode != policy.ModeSPA && d.Mode != policy.ModeKnock:
-		return errors.New("unknown mode")
-	case len(d.Others) > 0:
-		return errors.New("decisions within a decision")
-	case d.Verdict == policy.Deny && (d.Command != nil || !reflect.ValueOf(d.Grant).IsZero()):
-		return errors.New("a refusal that grants")
-	case d.Command != nil && !reflect.ValueOf(d.Grant).IsZero():
-		return errors.New("a command with a grant")
-	case d.Stanza < 0 || d.Stanza > maxRecordStanza || d.Number < 0 || d.Number > maxRecordStanza:
-		return errors.New("line or number of a stanza out of range")
 	case len(r.Refusals) > MaxRefusals:
 		return errors.New("too many refusals")
 	case !r.Packet.Src.Addr().IsValid():
@@ -161,14 +149,38 @@ func (r *Record) Check() error {
 	}
 	for i := range r.Refusals {
 		if reason := r.Refusals[i].Reason; reason != "" && !decisionReasons[reason] {
-			return errors.New("unknown reason")
+			return errUnknownReason
 		}
-	}
-	if err := checkGrant(&d.Grant); err != nil {
-		return err
 	}
 	return checkTexts(reflect.ValueOf(*r))
 }
+
+var errUnknownReason = errors.New("unknown reason")
+
+// checkDecision checks that d is one decision to log.
+func checkDecision(d *policy.Decision) error {
+	switch {
+	case d.Verdict != policy.Allow && d.Verdict != policy.Deny:
+		return fmt.Errorf("verdict %d", d.Verdict)
+	case !decisionReasons[d.Reason]:
+		return errUnknownReason
+	case d.Mode != "" && d.Mode != policy.ModeSPA && d.Mode != policy.ModeKnock:
+		return errors.New("unknown mode")
+	case len(d.Others) > 0:
+		return errors.New("decisions within a decision")
+	case !isLine(d.Stanza) || !isLine(d.Number):
+		return errors.New("line or number of a stanza out of range")
+	}
+	if grants := !reflect.ValueOf(d.Grant).IsZero(); d.Verdict == policy.Deny && (d.Command != nil || grants) {
+		return errors.New("a refusal that grants")
+	} else if d.Command != nil && grants {
+		return errors.New("a command with a grant")
+	}
+	return checkGrant(&d.Grant)
+}
+
+// isLine reports whether n can be the line or the number of a stanza, or that of none.
+func isLine(n int) bool { return n >= 0 && n <= maxRecordStanza }
 
 // checkGrant checks what a decision grants.
 func checkGrant(g *enforce.Grant) error {

@@ -125,11 +125,7 @@ func Describe(reason policy.Reason, d *policy.Detail) string {
 	var parts []string
 	say := func(format string, a ...any) { parts = append(parts, fmt.Sprintf(format, a...)) }
 	if d.AgeS != nil && d.MaxAgeS != nil {
-		if reason == policy.SPAFuture {
-			say("%d s ahead of us, limit %d s", -*d.AgeS, *d.MaxAgeS)
-		} else {
-			say("%d s old, limit %d s", *d.AgeS, *d.MaxAgeS)
-		}
+		say("%s", ageText(reason, *d.AgeS, *d.MaxAgeS))
 	}
 	if d.FirstSeen != nil {
 		say("first seen %s", appendTime(nil, *d.FirstSeen))
@@ -140,13 +136,8 @@ func Describe(reason policy.Reason, d *policy.Detail) string {
 	if d.Step != nil && d.Steps != nil {
 		say("step %d of %d", *d.Step, *d.Steps)
 	}
-	switch {
-	case d.GapS != nil && d.LimitS != nil && reason == policy.KnockTimeout:
-		say("%s after the first one, limit %s", seconds(*d.GapS), seconds(*d.LimitS))
-	case d.GapS != nil && d.LimitS != nil:
-		say("%s after the one before, limit %s", seconds(*d.GapS), seconds(*d.LimitS))
-	case d.GapS != nil:
-		say("%s before the one before", seconds(-*d.GapS))
+	if d.GapS != nil {
+		say("%s", gapText(reason, *d.GapS, d.LimitS))
 	}
 	if d.Limit != nil {
 		say("limit of %d", *d.Limit)
@@ -162,6 +153,26 @@ func Describe(reason policy.Reason, d *policy.Detail) string {
 		say("%s", conf.Printable(d.Text))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// ageText says how old a packet is, in seconds.
+func ageText(reason policy.Reason, age, limit int64) string {
+	if reason == policy.SPAFuture {
+		return fmt.Sprintf("%d s ahead of us, limit %d s", -age, limit)
+	}
+	return fmt.Sprintf("%d s old, limit %d s", age, limit)
+}
+
+// gapText says how long after another one a packet of a sequence came, in seconds. Without a
+// limit it came before that.
+func gapText(reason policy.Reason, gap float64, limit *float64) string {
+	switch {
+	case limit == nil:
+		return fmt.Sprintf("%s before the one before", seconds(-gap))
+	case reason == policy.KnockTimeout:
+		return fmt.Sprintf("%s after the first one, limit %s", seconds(gap), seconds(*limit))
+	}
+	return fmt.Sprintf("%s after the one before, limit %s", seconds(gap), seconds(*limit))
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -48,19 +48,25 @@ func Of(o *cli.Options) (Output, error) {
 		return out, errors.New("--report - and another output on standard output exclude each other: name a file")
 	case o.Set("report") && out.Page == "":
 		return out, errors.New("--report: the name of a file is wanted")
-	case out.Page == "" || out.Page == stdoutName:
-		return out, nil
 	}
-	dir := filepath.Dir(out.Page)
+	return out, checkPage(out.Page)
+}
+
+// checkPage returns an error if no file can be written with the name of a page.
+func checkPage(name string) error {
+	if name == "" || name == stdoutName {
+		return nil
+	}
+	dir := filepath.Dir(name)
 	if info, err := os.Stat(dir); err != nil {
-		return out, fmt.Errorf("--report: %w", err)
+		return fmt.Errorf("--report: %w", err)
 	} else if !info.IsDir() {
-		return out, fmt.Errorf("--report: %s is not a folder", dir)
+		return fmt.Errorf("--report: %s is not a folder", dir)
 	}
-	if info, err := os.Stat(out.Page); err == nil && info.IsDir() {
-		return out, fmt.Errorf("--report: %s is a folder", out.Page)
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("--report: %s is a folder", name)
 	}
-	return out, nil
+	return nil
 }
 
 // Asked reports whether there is anything to write.

@@ -177,16 +177,7 @@ func (w *worker) run(ctx context.Context) error {
 	reading, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var noticed atomic.Bool
-	go func() {
-		select {
-		case text, ok := <-w.client.Notices():
-			if ok {
-				cancel(notice(text))
-				noticed.Store(true)
-			}
-		case <-reading.Done():
-		}
-	}()
+	go w.awaitNotice(reading, cancel, &noticed)
 	var ev parse.Event
 	for {
 		err := w.src.Next(reading, &ev)
@@ -200,22 +191,40 @@ func (w *worker) run(ctx context.Context) error {
 		}
 		w.flush(ctx)
 		switch {
-		case goesOn && noticed.Load(): // also in a flood, when Next does not wait
+		case !goesOn:
+			return w.ending(reading, err)
+		case noticed.Load(): // also in a flood, when Next does not wait
 			return context.Cause(reading)
-		case goesOn:
-		case w.remaining == 0:
-			w.out.putBytes(privsep.RecordLimit, nil)
-			return privsep.ErrFinished
-		case reading.Err() != nil:
-			return context.Cause(reading)
-		case errors.Is(err, io.EOF) && privsep.ReadsOnce(w.loaded):
-			return privsep.ErrFinished
-		case errors.Is(err, io.EOF):
-			return errNoInput
-		default:
-			return err
 		}
 	}
+}
+
+// awaitNotice cancels reading when a notice arrives, and then sets noticed.
+func (w *worker) awaitNotice(reading context.Context, cancel context.CancelCauseFunc, noticed *atomic.Bool) {
+	select {
+	case text, ok := <-w.client.Notices():
+		if ok {
+			cancel(notice(text))
+			noticed.Store(true)
+		}
+	case <-reading.Done():
+	}
+}
+
+// ending returns why run ends: the limit of -C, or err of Next.
+func (w *worker) ending(reading context.Context, err error) error {
+	switch {
+	case w.remaining == 0:
+		w.out.putBytes(privsep.RecordLimit, nil)
+		return privsep.ErrFinished
+	case reading.Err() != nil:
+		return context.Cause(reading)
+	case errors.Is(err, io.EOF) && privsep.ReadsOnce(w.loaded):
+		return privsep.ErrFinished
+	case errors.Is(err, io.EOF):
+		return errNoInput
+	}
+	return err
 }
 
 // state returns the counters.
