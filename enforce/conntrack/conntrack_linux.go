@@ -23,6 +23,10 @@ import (
 // A Table is the connection tracking table of one network namespace. The zero value
 // connects when it is first used, and counts connections to every port.
 type Table struct {
+	// Guard is GUARD_FORWARD: what is forwarded to its ports goes through grants for them,
+	// translated or not.
+	Guard enforce.Guard
+
 	ports []uint16
 
 	mu   sync.Mutex
@@ -79,7 +83,7 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	alive := make([]bool, len(gs))
-	by := newClients(gs, nil)
+	by := newClients(gs, host{})
 	for f := range by.families() {
 		if err := ctx.Err(); err != nil {
 			return nil, err

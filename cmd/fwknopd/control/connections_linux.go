@@ -9,8 +9,8 @@ import (
 
 // cut ends the connections through grants that were closed, but for those through one of the
 // open ones.
-func cut(ctx context.Context, closed []enforce.Grant, open func() []enforce.Grant) (sum enforce.Connections) {
-	table := new(conntrack.Table)
+func cut(ctx context.Context, closed []enforce.Grant, open func() []enforce.Grant, guard enforce.Guard) (sum enforce.Connections) {
+	table := &conntrack.Table{Guard: guard}
 	defer table.Close()
 	counts, _ := table.Cut(ctx, closed, open) // lookAt finds what is left
 	for _, n := range counts {
@@ -20,8 +20,8 @@ func cut(ctx context.Context, closed []enforce.Grant, open func() []enforce.Gran
 }
 
 // lookAt finds the connections through grants that were closed, and with cut ends them.
-func lookAt(ctx context.Context, closed []enforce.Grant, cut bool) *Connections {
-	table := new(conntrack.Table)
+func lookAt(ctx context.Context, closed []enforce.Grant, cut bool, guard enforce.Guard) *Connections {
+	table := &conntrack.Table{Guard: guard}
 	defer table.Close()
 	c := new(Connections)
 	found, err := table.Find(ctx, closed)

@@ -37,7 +37,7 @@ func openConntrack([]uint16) (_ established, done func(), err error) {
 type cutFunc = func(context.Context, []enforce.Grant, func() []enforce.Grant) ([]enforce.Connections, error)
 
 // openCut returns nothing: stanzas with CLOSE_CONNECTIONS are refused.
-func openCut(bool) (cut cutFunc, done func(), err error) { return nil, func() {}, nil }
+func openCut(bool, enforce.Guard) (cut cutFunc, done func(), err error) { return nil, func() {}, nil }
 
 // residentMemory returns 0: it takes a call of libprocstat to know.
 func residentMemory() uint64 { return 0 }

@@ -53,13 +53,14 @@ func openConntrack(ports []uint16) (_ established, done func(), err error) {
 
 // openCut returns what ends connections, see [monitor.Config]. need: an error if the tables of
 // connections cannot be read.
-func openCut(need bool) (cut cutFunc, done func(), err error) {
+func openCut(need bool, guard enforce.Guard) (cut cutFunc, done func(), err error) {
 	table := new(conntrack.Table)
 	if need {
 		if table, err = conntrack.Open(nil); err != nil {
 			return nil, nil, err
 		}
 	}
+	table.Guard = guard
 	return table.Cut, func() { table.Close() }, nil
 }
 
