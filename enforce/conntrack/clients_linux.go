@@ -14,11 +14,17 @@ type clients struct {
 	grants  []enforce.Grant
 	sources map[netip.Prefix][]int // indexes of grants
 	lengths map[bool][]int         // of the prefixes in sources; true: of IPv6
-	ours    map[netip.Addr]bool    // addresses of this host
+	host
 }
 
-func newClients(gs []enforce.Grant, ours map[netip.Addr]bool) *clients {
-	c := &clients{make([]enforce.Grant, len(gs)), make(map[netip.Prefix][]int, len(gs)), make(map[bool][]int), ours}
+// A host is what tells connections to it from those that it forwards.
+type host struct {
+	addrs map[netip.Addr]bool // of its interfaces
+	guard enforce.Guard
+}
+
+func newClients(gs []enforce.Grant, h host) *clients {
+	c := &clients{make([]enforce.Grant, len(gs)), make(map[netip.Prefix][]int, len(gs)), make(map[bool][]int), h}
 	for i, g := range gs {
 		g = g.Normal()
 		c.grants[i] = g
@@ -58,7 +64,7 @@ func (c *clients) of(client netip.Addr) iter.Seq[int] {
 // carry reports whether a connection goes through one of the grants, and notes which.
 func (c *clients) carry(conn *Connection) bool {
 	for i := range c.of(conn.orig.src.Addr()) {
-		if conn.through(&c.grants[i], c.ours) {
+		if conn.through(&c.grants[i], c.host) {
 			conn.grant = i
 			return true
 		}
@@ -67,31 +73,34 @@ func (c *clients) carry(conn *Connection) bool {
 }
 
 // through reports whether a connection, which a client of the grant began, goes through it; the
-// grant is in normal form.
-func (c *Connection) through(g *enforce.Grant, ours map[netip.Addr]bool) bool {
+// grant is in normal form. One without a translation is for this host, and for what other
+// programs translate or a guard drops: other connections that the client has through this host
+// are none of its.
+func (c *Connection) through(g *enforce.Grant, h host) bool {
 	to := c.orig.dst
+	forwarded := !c.Local && !h.addrs[to.Addr()]
 	switch {
 	case g.Dst.IsValid() && to.Addr() != g.Dst:
 		return false
 	case !g.All && !slices.Contains(g.Ports, enforce.Port{Proto: c.Proto, Number: to.Port()}):
 		return false
 	case g.NAT == nil:
-		return true
+		return !forwarded || c.reply.src != to || slices.Contains(h.guard, enforce.Port{Proto: c.Proto, Number: to.Port()})
 	case g.NAT.Target.IsValid():
 		target := g.NAT.Target
 		return c.reply.src == target || target.Port() == 0 && c.reply.src.Addr() == target.Addr()
 	}
-	return !ours[to.Addr()] // it is forwarded
+	return forwarded
 }
 
-// ownAddresses returns the addresses of this host.
-func ownAddresses() (map[netip.Addr]bool, error) {
+// host returns this host as it is now.
+func (t *Table) host() (host, error) {
 	list, err := net.InterfaceAddrs()
-	ours := make(map[netip.Addr]bool)
+	h := host{make(map[netip.Addr]bool), t.Guard}
 	for _, a := range list {
 		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			ours[p.Addr().Unmap()] = true
+			h.addrs[p.Addr().Unmap()] = true
 		}
 	}
-	return ours, err
+	return h, err
 }

@@ -26,6 +26,9 @@ type Table struct {
 	// Reject has the firewall reject, for a time, what connections send that [Table.End] ends,
 	// see [enforce.Rejecter]; it is called before their entries are deleted. nil: it does not.
 	Reject func(ctx context.Context, flows []enforce.Flow) error
+	// Guard is GUARD_FORWARD: what is forwarded to its ports goes through grants for them,
+	// translated or not.
+	Guard enforce.Guard
 
 	ports []uint16
 
@@ -83,7 +86,7 @@ func (t *Table) Established(ctx context.Context, gs []enforce.Grant) ([]bool, er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	alive := make([]bool, len(gs))
-	by := newClients(gs, nil)
+	by := newClients(gs, host{})
 	for f := range by.families() {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -16,11 +16,11 @@ func (t *Table) Cut(ctx context.Context, ended []enforce.Grant, open func() []en
 	if err != nil {
 		return nil, err
 	}
-	ours, err := ownAddresses()
+	here, err := t.host()
 	if err != nil {
 		return nil, err
 	}
-	still := newClients(open(), ours)
+	still := newClients(open(), here)
 	found = slices.DeleteFunc(found, func(c Connection) bool { return still.carry(&c) })
 	left, err := t.End(ctx, found)
 	counts := make([]enforce.Connections, len(ended))

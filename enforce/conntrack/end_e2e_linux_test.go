@@ -307,3 +307,32 @@ func dialAll(b *testing.B, lab *netlab.Lab, clients []netip.Addr, ports []uint16
 	})
 	return conns
 }
+
+// A grant without a translation has the connections to this host. Of what is forwarded those
+// are of it that another program translates, or whose port is guarded, and no others.
+func TestFindForwarded(t *testing.T) {
+	netlab.Need(t, "iptables")
+	lab := netlab.New(t)
+	lab.AddInside(t)
+	netlab.Serve(t, lab.Inside, "tcp", 22)
+	netlab.Serve(t, lab.Inside, "tcp", 80)
+	lab.Server.Run(t, "iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT")
+	lab.Server.Run(t, fmt.Sprintf("iptables -t nat -A PREROUTING -i %s -p tcp --dport 8080 -j DNAT --to-destination %s:80", netlab.ServerIf, lab.Inside.V4))
+	dial(t, lab, netip.AddrPortFrom(lab.Inside.V4, 22).String())
+	dial(t, lab, netip.AddrPortFrom(lab.Server.V4, 8080).String())
+	routed := grantTo(lab.Client.V4, enforce.TCP, 22)
+	published := grantTo(lab.Client.V4, enforce.TCP, 8080)
+	if cs := find(t, lab.Server, routed); len(cs) > 0 {
+		t.Errorf("a connection to the port of another host: %+v", cs)
+	}
+	if cs := find(t, lab.Server, published); len(cs) != 1 {
+		t.Errorf("a published port: %+v", cs)
+	}
+	lab.Server.Do(func() {
+		table := &Table{Guard: enforce.Guard{{Proto: enforce.TCP, Number: 22}}}
+		defer table.Close()
+		if cs, err := table.Find(ctx, []enforce.Grant{routed}); err != nil || len(cs) != 1 {
+			t.Errorf("a guarded port: %+v, %v", cs, err)
+		}
+	})
+}

@@ -31,11 +31,11 @@ type Connection struct {
 // Find returns the connections that go through one of the grants: TCP ones that are not
 // ended, and UDP ones that were answered. Tables are read once, however many grants there are.
 func (t *Table) Find(ctx context.Context, gs []enforce.Grant) (found []Connection, err error) {
-	ours, err := ownAddresses()
+	here, err := t.host()
 	if err != nil {
 		return nil, err
 	}
-	grants := newClients(gs, ours)
+	grants := newClients(gs, here)
 	err = t.read(ctx, grants.families(), func(e *entry, f uint8) {
 		c := Connection{Proto: e.proto, Client: e.orig.src, Server: e.reply.src, orig: e.orig, reply: e.reply, family: f}
 		if grants.carry(&c) {

@@ -22,8 +22,8 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 				c.replace[part.Key()] = false
 			}
 		}
-		revoked = c.each(ctx, revoke, c.revoke)
-		opened = c.each(ctx, open, c.open)
+		revoked = each(revoke, func(g enforce.Grant) error { return c.revokeWhole(ctx, g) })
+		opened = each(open, func(g enforce.Grant) error { return c.openWhole(ctx, g) })
 		return nil
 	})
 	switch {
@@ -80,35 +80,69 @@ type change struct {
 	replace map[string]bool // keys that are to be open in the end; true: revoked before
 }
 
-// each calls f for every part of every grant. Once firewalld has not answered, the others are
-// not tried.
-func (c *change) each(ctx context.Context, gs []enforce.Grant, f func(context.Context, enforce.Grant) error) []error {
+// each calls f for every grant. Once firewalld has not answered, the others are not tried.
+func each(gs []enforce.Grant, f func(enforce.Grant) error) []error {
 	var errs enforce.Errors
 	var stop error
 	for i, g := range gs {
-		var bad error
-		for _, part := range g.Split() {
-			if stop != nil {
-				bad = stop
-				break
-			}
-			err := f(ctx, part)
-			if bad = errors.Join(bad, err); err != nil && isLost(err) {
+		err := stop
+		if stop == nil {
+			if err = f(g); isLost(err) {
 				stop = err
 			}
 		}
-		errs.Set(i, len(gs), bad)
+		errs.Set(i, len(gs), err)
 	}
 	return errs
 }
 
-// revoke removes the rules of a grant, and then its end from the journal.
+// revokeWhole revokes every part of a grant that it can.
+func (c *change) revokeWhole(ctx context.Context, g enforce.Grant) (err error) {
+	for _, part := range g.Split() {
+		if err = errors.Join(err, c.revoke(ctx, part)); isLost(err) {
+			return err
+		}
+	}
+	return err
+}
+
+// openWhole opens every part of a grant, or with an error none that was not open before.
+func (c *change) openWhole(ctx context.Context, g enforce.Grant) error {
+	var fresh []enforce.Grant
+	for _, part := range g.Split() {
+		_, known := c.journal.Grants()[part.Key()]
+		if err := c.open(ctx, part); err != nil {
+			for _, opened := range fresh {
+				if !isLost(err) { // else it ends by its timer
+					err = errors.Join(err, c.close(ctx, opened))
+				}
+			}
+			return err
+		}
+		if !known {
+			fresh = append(fresh, part)
+		}
+	}
+	return nil
+}
+
+// revoke closes a grant of one port, unless it is to be opened anew.
 func (c *change) revoke(ctx context.Context, part enforce.Grant) error {
-	key := part.Key()
-	if _, replaced := c.replace[key]; replaced {
+	if key := part.Key(); c.isReplaced(key) {
 		c.replace[key] = true
 		return nil
 	}
+	return c.close(ctx, part)
+}
+
+func (c *change) isReplaced(key string) bool {
+	_, is := c.replace[key]
+	return is
+}
+
+// close removes the rules of a grant, and then its end from the journal.
+func (c *change) close(ctx context.Context, part enforce.Grant) error {
+	key := part.Key()
 	body, err := bodyOf(part)
 	if err != nil {
 		return nil // no rule of ours is for it

@@ -2,6 +2,7 @@ package firewalld
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -159,5 +160,26 @@ func TestForeignRules(t *testing.T) {
 	}
 	if now := f.Command("--list-all"); now != zone {
 		t.Errorf("the zone was\n%s\nand is\n%s", zone, now)
+	}
+}
+
+// TestWhole: a grant of which one port has no rich rule opens none of the others.
+func TestWhole(t *testing.T) {
+	_, open, g := labWithFirewalld(t)
+	b := open()
+	g.Ports = []enforce.Port{{Proto: enforce.TCP, Number: 80}, {Proto: enforce.TCP, Number: 81}}
+	g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.78.0.2:80")}
+	first := g
+	first.Ports = g.Ports[:1]
+	if err := enforce.Open(t.Context(), b, first); err != nil {
+		t.Fatal(err)
+	}
+	g.Ports = append(g.Ports, enforce.Port{Proto: enforce.UDP})
+	if err := enforce.Open(t.Context(), b, g); err == nil {
+		t.Fatal("a port without a number is translated")
+	}
+	gs, err := b.List(t.Context())
+	if err != nil || len(gs) != 1 || gs[0].Key() != first.Key() {
+		t.Errorf("List = %+v, %v, want what was open before", gs, err)
 	}
 }

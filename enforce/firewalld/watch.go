@@ -37,29 +37,37 @@ var telling = map[string]bool{
 // zones, and the bus of a firewalld that comes or goes.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	changed := make(chan struct{}, 1)
-	signals, err := b.subscribe(ctx)
+	s, err := b.subscribe(ctx)
 	if err != nil {
 		return nil, err
 	}
 	go func() {
 		defer close(changed)
-		for ctx.Err() == nil {
-			b.pass(ctx, signals, changed)
+		for s != nil {
+			b.pass(ctx, s.signals, changed)
+			s.close()
 			notify(changed) // the connection was lost
-			signals = b.resubscribe(ctx)
+			s = b.resubscribe(ctx)
 			notify(changed)
 		}
 	}()
 	return changed, nil
 }
 
-// subscribe asks for the signals of a connection of its own.
-func (b *Backend) subscribe(ctx context.Context) (<-chan *dbus.Signal, error) {
-	own := newBus(b.bus.address, b.bus.timeout)
+// A subscription is a connection of its own that signals come on.
+type subscription struct {
+	*bus
+	signals chan *dbus.Signal // closed with the connection
+}
+
+// subscribe asks for the signals.
+func (b *Backend) subscribe(ctx context.Context) (*subscription, error) {
+	own := subscription{newBus(b.bus.address, b.bus.timeout), make(chan *dbus.Signal, 64)}
 	conn, err := own.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
+	conn.Signal(own.signals) // first, so that none is lost
 	for _, match := range []string{
 		"type='signal',sender='" + busName + "'",
 		"type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" + busName + "'",
@@ -69,22 +77,19 @@ func (b *Backend) subscribe(ctx context.Context) (<-chan *dbus.Signal, error) {
 			return nil, err
 		}
 	}
-	signals := make(chan *dbus.Signal, 64)
-	conn.Signal(signals)
-	context.AfterFunc(ctx, func() { own.close() })
-	return signals, nil
+	return &own, nil
 }
 
-// resubscribe tries until it has a connection, or ctx ends.
-func (b *Backend) resubscribe(ctx context.Context) <-chan *dbus.Signal {
+// resubscribe tries until it has a connection; it returns nil when ctx ends.
+func (b *Backend) resubscribe(ctx context.Context) *subscription {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(reconnectPause):
 		}
-		if signals, err := b.subscribe(ctx); err == nil {
-			return signals
+		if s, err := b.subscribe(ctx); err == nil {
+			return s
 		}
 	}
 }

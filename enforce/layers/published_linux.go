@@ -99,8 +99,10 @@ func forwarded(g enforce.Grant, to ruleset.Published) (p ruleset.Packet, ok bool
 	if port.Proto != to.Proto || port.Number < to.First || port.Number > to.Last || to.To.Addr().IsValid() && to.To.Addr().Is6() != v6 {
 		return p, false
 	}
-	p = ruleset.Packet{Hook: ruleset.Forward, V6: v6, Src: g.Src, Proto: port.Proto, State: ruleset.New, DNAT: true}
-	p.Dst, p.Dport = to.To.Addr(), to.To.Port()
+	p = ruleset.Packet{Hook: ruleset.Forward, V6: v6, Src: g.Src, SrcBits: g.Bits, Proto: port.Proto, State: ruleset.New, DNAT: true}
+	if p.Dst, p.Dport = to.To.Addr(), to.To.Port(); p.Dport == 0 {
+		p.Dport = port.Number
+	}
 	return p, true
 }
 

@@ -41,6 +41,7 @@ func watchCuts(k Enforcer) (collect func(closed []enforce.Grant) enforce.Connect
 type localCutter struct {
 	Enforcer
 	access func() *conf.Access // read when it is needed
+	guard  enforce.Guard
 }
 
 // WatchCuts implements cutter.
@@ -72,7 +73,7 @@ func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
 			return closed
 		}
 		return open
-	})
+	}, k.guard)
 }
 
 // Flush implements [Enforcer].

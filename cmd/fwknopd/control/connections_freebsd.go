@@ -7,12 +7,12 @@ import (
 )
 
 // cut does nothing: stanzas with CLOSE_CONNECTIONS are refused.
-func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Grant) (none enforce.Connections) {
+func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Grant, enforce.Guard) (none enforce.Connections) {
 	return none
 }
 
 // lookAt says that connections are not looked at: keep-state rules of ipfw keep them.
-func lookAt(_ context.Context, _ []enforce.Grant, cut bool) *Connections {
+func lookAt(_ context.Context, _ []enforce.Grant, cut bool, _ enforce.Guard) *Connections {
 	if !cut {
 		return nil
 	}

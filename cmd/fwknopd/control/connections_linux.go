@@ -9,8 +9,8 @@ import (
 
 // cut ends the connections through grants that were closed, but for those through one of the
 // open ones. rejecter rejects what they send, unless it is nil.
-func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant) (sum enforce.Connections) {
-	table := new(conntrack.Table)
+func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant, guard enforce.Guard) (sum enforce.Connections) {
+	table := &conntrack.Table{Guard: guard}
 	defer table.Close()
 	if rejecter != nil {
 		table.Reject = rejecter.Reject
@@ -23,8 +23,8 @@ func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant,
 }
 
 // lookAt finds the connections through grants that were closed, and with cut ends them.
-func lookAt(ctx context.Context, closed []enforce.Grant, cut bool) *Connections {
-	table := new(conntrack.Table)
+func lookAt(ctx context.Context, closed []enforce.Grant, cut bool, guard enforce.Guard) *Connections {
+	table := &conntrack.Table{Guard: guard}
 	defer table.Close()
 	c := new(Connections)
 	found, err := table.Find(ctx, closed)

@@ -87,7 +87,7 @@ func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, e
 // of request.Connections.
 func (o *grantClient) revoke(ctx context.Context, s Selection, connections string) (answer, error) {
 	return o.do(ctx, request{Do: "revoke", Select: s, Connections: connections}, func(k Enforcer, req request) (answer, error) {
-		return revokeSelected(ctx, k, req)
+		return revokeSelected(ctx, k, req, o.Server.GuardForward)
 	})
 }
 
@@ -123,7 +123,7 @@ func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer,
 		return answer{}, err
 	}
 	defer done()
-	return direct(localCutter{k, o.access}, req)
+	return direct(localCutter{k, o.access, o.Server.GuardForward}, req)
 }
 
 // withoutDaemon returns an error unless the request may be done here, although the daemon

@@ -57,7 +57,7 @@ func (c *command) applyExitPolicy() error {
 	open, err := fw.List(ctx)
 	closed, failed := fw.ApplyExitPolicy(ctx, c.Server)
 	if closed {
-		localCutter{fw, newGrantClient(c).access}.cut(open)
+		localCutter{fw, newGrantClient(c).access, c.Server.GuardForward}.cut(open)
 	}
 	return errors.Join(err, failed)
 }

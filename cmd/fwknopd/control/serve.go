@@ -44,6 +44,8 @@ type Host struct {
 	// not "".
 	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
 	Feed *Feed // nil: events cannot be watched
+	// Guard is GUARD_FORWARD, which tells the connections of a grant.
+	Guard enforce.Guard
 }
 
 // A State is what a running daemon reports about itself.
@@ -168,7 +170,7 @@ func (s server) do(ctx context.Context, req request) (a answer, err error) {
 	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
 	case req.Do == "revoke":
-		return revokeSelected(ctx, s.enforcer, req)
+		return revokeSelected(ctx, s.enforcer, req, s.Guard)
 	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
 	case req.Do == "state":
@@ -205,14 +207,14 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 
 // revokeSelected revokes the grants that a request selects, and returns those it revoked with
 // the connections through them.
-func revokeSelected(ctx context.Context, k Enforcer, req request) (a answer, err error) {
+func revokeSelected(ctx context.Context, k Enforcer, req request, guard enforce.Guard) (a answer, err error) {
 	collect := watchCuts(k)
 	a.Grants, err = revoke(ctx, k, req.Select)
 	over := collect(a.Grants)
 	if req.Connections == "" || len(a.Grants) == 0 {
 		return a, err
 	}
-	a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections)
+	a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections, guard)
 	if a.Connections != nil {
 		over.Open = 0 // they are looked at again
 		a.Connections.Add(over)

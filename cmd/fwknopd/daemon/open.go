@@ -83,7 +83,7 @@ func (d *daemon) open(ctx context.Context) error {
 
 // openCut sets what ends connections; a reload may add stanzas with CLOSE_CONNECTIONS.
 func (d *daemon) openCut(cfg *monitor.Config) error {
-	cut, done, err := openCut(len(cfg.Policy.Limits.CloseConnections) > 0, d.fw)
+	cut, done, err := openCut(len(cfg.Policy.Limits.CloseConnections) > 0, d.conf().Server.GuardForward, d.fw)
 	if err != nil {
 		return fmt.Errorf("CLOSE_CONNECTIONS: %w", err)
 	}

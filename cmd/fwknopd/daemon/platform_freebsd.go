@@ -38,7 +38,7 @@ func openConntrack([]uint16) (_ established, done func(), err error) {
 type cutFunc = func(context.Context, []enforce.Grant, func() []enforce.Grant) ([]enforce.Connections, error)
 
 // openCut returns nothing: stanzas with CLOSE_CONNECTIONS are refused.
-func openCut(bool, *firewall.Firewall) (cut cutFunc, done func(), err error) {
+func openCut(bool, enforce.Guard, *firewall.Firewall) (cut cutFunc, done func(), err error) {
 	return nil, func() {}, nil
 }
 

@@ -55,13 +55,14 @@ func openConntrack(ports []uint16) (_ established, done func(), err error) {
 // openCut returns what ends connections, see [monitor.Config], and has what they send rejected
 // by the firewall, unless that is nil. need: an error if the tables of connections cannot be
 // read.
-func openCut(need bool, fw *firewall.Firewall) (cut cutFunc, done func(), err error) {
+func openCut(need bool, guard enforce.Guard, fw *firewall.Firewall) (cut cutFunc, done func(), err error) {
 	table := new(conntrack.Table)
 	if need {
 		if table, err = conntrack.Open(nil); err != nil {
 			return nil, nil, err
 		}
 	}
+	table.Guard = guard
 	if fw != nil {
 		table.Reject = fw.Reject
 	}
