@@ -49,12 +49,24 @@ func (f *frames) use(link uint32) error {
 	if link > 0xffff {
 		return fmt.Errorf("cannot decode link type %d", link)
 	}
-	decoder, err := parse.NewDecoder(parse.LinkType(link))
+	decoder, err := f.newDecoder(parse.LinkType(link))
 	if err != nil {
 		return err
 	}
 	f.set(decoder)
 	return nil
+}
+
+// newDecoder returns the decoder of a link type, which it must be possible to filter.
+func (f *frames) newDecoder(link parse.LinkType) (*parse.Decoder, error) {
+	decoder, err := parse.NewDecoder(link)
+	if err == nil {
+		err = f.filter.Check(link)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decoder, nil
 }
 
 // frame decodes what there is of a frame of size bytes.

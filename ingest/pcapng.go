@@ -220,12 +220,12 @@ func (p *pcapng) describe(b []byte) error {
 	return errNoRecord
 }
 
-// decoderOf returns the decoder of a link type, nil if it cannot be decoded.
+// decoderOf returns the decoder of a link type, nil if it cannot be decoded or filtered.
 func (p *pcapng) decoderOf(link parse.LinkType) *parse.Decoder {
 	if d := p.decoders[link]; d != nil {
 		return d
 	}
-	d, err := parse.NewDecoder(link)
+	d, err := p.newDecoder(link)
 	if err == nil {
 		p.decoders[link] = d
 		return d

@@ -464,6 +464,31 @@ func TestReadFilteredInside(t *testing.T) {
 	}
 }
 
+// TestReadFilteredPF: words about the header of pf select frames of a pflog capture; a capture of
+// another link type is not read with them.
+func TestReadFilteredPF(t *testing.T) {
+	header := append([]byte{61, 2, 1, 0}, make([]byte, 60)...)
+	copy(header[4:], "em0")
+	capture := func(link uint32) []byte {
+		data := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, link)
+		return appendPcapRecord(binary.LittleEndian, false, data, captureStart, append(bytes.Clone(header), udpPacket("one")...))
+	}
+	for expr, want := range map[string][]string{"on em0 and action block and udp port 62201": {"one"}, "on em1 or action pass": nil} {
+		var got reading
+		if err := readAll(t, readFiltered(t, capture(117), expr, got.options()), &got); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got.payloads, want) {
+			t.Errorf("%s: got %+v", expr, got)
+		}
+		var refused reading
+		err := readAll(t, readFiltered(t, capture(101), expr, refused.options()), &refused)
+		if err == nil || !strings.Contains(err.Error(), "is supported only on captures of a log of pf") || len(refused.payloads) > 0 {
+			t.Errorf("%s, raw IP: %v, %+v", expr, err, refused)
+		}
+	}
+}
+
 // readFiltered opens a capture for the frames that a filter selects.
 func readFiltered(t *testing.T, data []byte, expr string, opt ReadOptions) *Reader {
 	t.Helper()

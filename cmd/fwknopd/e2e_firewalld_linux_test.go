@@ -196,6 +196,9 @@ func TestE2EFirewalldHangs(t *testing.T) {
 	}
 	wait.At(end.Add(2 * time.Second))
 	s.waitFor(fmt.Sprintf("firewall: %s tcp/%d: the firewall does not answer", s.Client.V4, e2ePort)) // to close it
+	if netlab.CanConnect(s.Client, s.Server.V4, e2ePort, 100*time.Millisecond) {
+		t.Error("open after its end, while firewalld hangs")
+	}
 	f.Signal(syscall.SIGCONT)
 	begin := time.Now()
 	closed := func(port uint16) bool {
@@ -207,6 +210,12 @@ func TestE2EFirewalldHangs(t *testing.T) {
 	t.Logf("shut %v after firewalld goes on", time.Since(begin).Round(time.Millisecond))
 	if !wait.Until(wait.Timeout, func() bool { return rules(f, "public") == 0 }) {
 		t.Errorf("%d rules are left", rules(f, "public"))
+	}
+	gone := func() bool {
+		return !strings.Contains(s.Server.Run(t, "nft list tables"), "fwknop_ended")
+	}
+	if !wait.Until(wait.Timeout, gone) {
+		t.Error("the drop is left")
 	}
 	if s.knock(ask()...); !s.open() {
 		t.Error("not open again")

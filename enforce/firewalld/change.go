@@ -15,15 +15,26 @@ import (
 // Change implements [enforce.Backend]. firewalld has no transactions: each rule is one call.
 // A grant that is both to be revoked and to be opened gets a new rule before the old one goes.
 func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (opened, revoked []error) {
-	err := b.locked(ctx, func(s *state) error {
-		c := change{b, s, make(map[string]bool)}
-		for _, g := range open {
-			for _, part := range g.Split() {
-				c.replace[part.Key()] = false
-			}
+	replace := make(map[string]bool)
+	for _, g := range open {
+		for _, part := range g.Split() {
+			replace[part.Key()] = false
 		}
+	}
+	var gone []enforce.Grant // parts that are not opened again
+	for _, g := range revoke {
+		gone = append(gone, without(g.Split(), replace)...)
+	}
+	defer func() { revoked = b.shutFailed(ctx, revoke, replace, revoked) }()
+	err := b.locked(ctx, gone, func(s *state) error {
+		c := change{b, s, replace}
 		revoked = each(revoke, func(g enforce.Grant) error { return c.revokeWhole(ctx, g) })
 		opened = each(open, func(g enforce.Grant) error { return c.openWhole(ctx, g) })
+		for i, g := range open {
+			if opened == nil || opened[i] == nil {
+				b.ended.reopen(g)
+			}
+		}
 		return nil
 	})
 	switch {
@@ -33,6 +44,11 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 		return all(len(open), err), b.closeInKernel(ctx, revoke, err)
 	}
 	return all(len(open), err), all(len(revoke), err)
+}
+
+// without returns the parts that have none of the keys.
+func without(parts []enforce.Grant, keys map[string]bool) []enforce.Grant {
+	return slices.DeleteFunc(parts, func(part enforce.Grant) bool { _, has := keys[part.Key()]; return has })
 }
 
 // isDead reports whether the bus says that there is no firewalld: what it left in the kernel

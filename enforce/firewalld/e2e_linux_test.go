@@ -2,17 +2,20 @@ package firewalld
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"fwknopd/enforce"
 	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
 )
 
 // hosts are the firewalld and the journal of each network namespace.
@@ -141,6 +144,85 @@ func TestKept(t *testing.T) {
 	if gs, err := b.List(t.Context()); err != nil || len(gs) != 0 {
 		t.Errorf("List = %+v, %v", gs, err)
 	}
+}
+
+// TestHangs: what ends or is revoked while firewalld hangs is shut in a table of our own, and
+// nothing else is; the table goes with the rules. A table that is left is taken over.
+func TestHangs(t *testing.T) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { tryHang(t, backend) })
+	}
+}
+
+func tryHang(t *testing.T, backend string) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+	netlab.Serve(t, lab.Server, "tcp", 22)
+	netlab.Serve(t, lab.Server, "tcp", 23)
+	cfg := Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}, Timeout: 3 * time.Second}
+	ctx := t.Context()
+	var b *Backend
+	open := func() {
+		var err error
+		if b, err = New(ctx, cfg); err != nil {
+			t.Error(err)
+		}
+	}
+	can := func(port uint16) bool {
+		return netlab.CanConnect(lab.Client, lab.Server.V4, port, 100*time.Millisecond)
+	}
+	grant := func(port uint16, bits uint8, life time.Duration) enforce.Grant {
+		g := enforce.Grant{Src: lab.Client.V4, Bits: bits, Ports: []enforce.Port{{Proto: enforce.TCP, Number: port}}, Expires: time.Now().Add(life), Stanza: 3}
+		if bits != 0 {
+			g.SetSource(netip.PrefixFrom(lab.Client.V4, int(bits)).Masked())
+		}
+		return g
+	}
+	table := func() string {
+		out, _ := lab.Server.Command("nft", "list", "table", "inet", endedTable).Output()
+		return string(out)
+	}
+	lab.Server.Do(func() {
+		open()
+		ends, stays, prefix := grant(22, 0, 2*time.Second), grant(23, 0, time.Minute), grant(23, 24, time.Minute)
+		for _, g := range []enforce.Grant{ends, stays, prefix} {
+			if err := enforce.Open(ctx, b, g); err != nil {
+				t.Error(err)
+			}
+		}
+		if !can(22) || !can(23) {
+			t.Error("not open")
+		}
+		f.Signal(syscall.SIGSTOP)
+		wait.At(ends.Expires)
+		// What hangs need not be what is to end it.
+		if _, err := b.List(ctx); !errors.Is(err, ErrSilent) {
+			t.Errorf("List: %v", err)
+		}
+		if can(22) || !can(23) {
+			t.Errorf("port 22 open %v, 23 %v, with\n%s", can(22), can(23), table())
+		}
+		// The prefix is revoked; an address of it has a grant of its own.
+		if err := enforce.Revoke(ctx, b, prefix); err == nil || !strings.Contains(err.Error(), "table inet fwknop_ended drops new connections of it") {
+			t.Errorf("Revoke: %v", err)
+		}
+		if can(22) || !can(23) || !strings.Contains(table(), "/24") {
+			t.Errorf("port 22 open %v, 23 %v, with\n%s", can(22), can(23), table())
+		}
+		f.Signal(syscall.SIGCONT)
+		b.Close()
+		open()
+		if err := enforce.Revoke(ctx, b, ends); err != nil {
+			t.Errorf("Revoke, firewalld going on: %v", err)
+		}
+		if err := enforce.Revoke(ctx, b, prefix); err != nil {
+			t.Errorf("Revoke, firewalld going on: %v", err)
+		}
+		if out := table(); out != "" || can(22) || !can(23) {
+			t.Errorf("port 22 open %v, 23 %v; the table is left:\n%s", can(22), can(23), out)
+		}
+		b.Close()
+	})
 }
 
 // TestForeignRules: rules of an administrator stay, and are not listed.

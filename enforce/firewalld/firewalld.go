@@ -8,6 +8,9 @@
 // rule is of and when it ends to the millisecond stands in a journal. A rule with such a
 // priority that the journal does not know is one that has ended.
 //
+// While firewalld does not answer, what ends is shut all the same: a table of our own drops new
+// connections of it until its rule is gone.
+//
 // A grant that is extended gets a rule of another priority before the old one is removed, so
 // that its port is never shut.
 //
@@ -55,6 +58,8 @@ type Backend struct {
 	cfg Config
 	bus *bus
 
+	ended ended
+
 	mu      sync.Mutex
 	journal *journal.Shared
 	notes   enforce.Notes
@@ -79,6 +84,7 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 	if _, err := b.read(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
+	b.ended.table = endedBefore()
 	b.noteKept(ctx)
 	return b, nil
 }
@@ -105,7 +111,7 @@ func (b *Backend) Setup(ctx context.Context) error {
 
 // Flush implements [enforce.Backend].
 func (b *Backend) Flush(ctx context.Context) error {
-	return b.locked(ctx, func(s *state) error {
+	return b.locked(ctx, nil, func(s *state) error {
 		var records []journal.Record
 		for key := range b.journal.Grants() {
 			records = append(records, journal.Record{Closed: key})
@@ -137,8 +143,9 @@ func (b *Backend) Notes() []string {
 // Close implements [enforce.Backend]. Rules stay until firewalld's timers end them.
 func (b *Backend) Close() error { return b.bus.close() }
 
-// locked calls f with what firewalld has, while no other process changes it.
-func (b *Backend) locked(ctx context.Context, f func(*state) error) error {
+// locked calls f with what firewalld has, while no other process changes it. What ends while
+// firewalld does not answer is shut, with what f is to revoke.
+func (b *Backend) locked(ctx context.Context, revoke []enforce.Grant, f func(*state) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	wait, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
@@ -147,9 +154,12 @@ func (b *Backend) locked(ctx context.Context, f func(*state) error) error {
 		return err
 	}
 	defer b.journal.Unlock()
-	s, err := b.read(ctx)
-	if err != nil {
-		return err
-	}
-	return f(s)
+	var s *state
+	var err error
+	b.ended.during(func() {
+		if s, err = b.read(ctx); err == nil {
+			err = f(s)
+		}
+	}, b.journal.Grants(), revoke)
+	return b.settle(s, err)
 }

@@ -31,6 +31,9 @@ func TestPublished(t *testing.T) {
 	chain := func(rules string) func(testing.TB, *netlab.Lab) {
 		return nft("table ip n { chain pre { type nat hook prerouting priority -100;\n" + rules + "\n}\n}")
 	}
+	parts := func(objects, rules string) func(testing.TB, *netlab.Lab) {
+		return nft("table ip n {\n" + objects + "\nchain pre { type nat hook prerouting priority -100;\n" + rules + "\n}\n}")
+	}
 	for _, c := range []struct {
 		name    string
 		publish func(testing.TB, *netlab.Lab)
@@ -57,7 +60,20 @@ func TestPublished(t *testing.T) {
 		{"nft range", chain("tcp dport 8000-8090 dnat to 10.78.0.2"), nil, []string{"tcp/8080 is published to 10.78.0.2:8080" + unguarded}},
 		{"nft set", chain("tcp dport { 80, 8080 } dnat to 10.78.0.2:80"), nil, []string{"tcp/8080" + to4 + unguarded}},
 		{"nft both protocols", chain("meta l4proto { tcp, udp } th dport 8080 dnat to 10.78.0.2:80"), nil, []string{"tcp/8080" + to4 + unguarded}},
-		{"nft map", chain("dnat to tcp dport map { 80 : 10.78.0.3, 8080 : 10.78.0.2 }"), nil, []string{"tcp/8080 is published" + unguarded}},
+		{"nft map", chain("dnat to tcp dport map { 80 : 10.78.0.3, 8080 : 10.78.0.2 }"), nil, []string{"tcp/8080 is published to 10.78.0.2:8080" + unguarded}},
+		{"nft named map", parts("map m { type inet_service : ipv4_addr; elements = { 80 : 10.78.0.3, 8080 : 10.78.0.2 }\n}", "dnat to tcp dport map @m"), nil, []string{"tcp/8080 is published to 10.78.0.2:8080" + unguarded}},
+		{"nft named map to ports", parts("map m { type inet_service : ipv4_addr . inet_service; elements = { 8080 : 10.78.0.2 . 80 }\n}", "dnat ip to tcp dport map @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft named map of ranges", parts("map m { type inet_service : ipv4_addr; flags interval; elements = { 80 : 10.78.0.3, 8000-8090 : 10.78.0.2 }\n}", "dnat to tcp dport map @m"), nil, []string{"tcp/8080 is published to 10.78.0.2:8080" + unguarded}},
+		{"nft map of ports alone", parts("map m { type inet_service : inet_service; elements = { 8080 : 80 }\n}", "meta l4proto tcp dnat to 10.78.0.2 : tcp dport map @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft address and port", parts("map m { type ipv4_addr . inet_service : ipv4_addr . inet_service; elements = { 10.77.0.1 . 8080 : 10.78.0.2 . 80, 127.0.0.1 . 8080 : 10.78.0.3 . 80 }\n}", "dnat ip to ip daddr . tcp dport map @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft address and range of ports", parts("map m { type ipv4_addr . inet_service : ipv4_addr; flags interval; elements = { 10.77.0.0/24 . 8000-8090 : 10.78.0.2 }\n}", "dnat to ip daddr . tcp dport map @m"), nil, []string{"tcp/8080 is published to 10.78.0.2:8080" + unguarded}},
+		{"nft protocol and port", parts("map m { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { udp . 8080 : 10.78.0.3 . 80, tcp . 8080 : 10.78.0.2 . 80 }\n}", "dnat ip to meta l4proto . th dport map @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft named set", parts("set s { type inet_service; elements = { 80, 8080 }\n}", "tcp dport @s dnat to 10.78.0.2:80"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft named map without the port", parts("map m { type inet_service : ipv4_addr; elements = { 80 : 10.78.0.2 }\n}", "dnat to tcp dport map @m"), nil, nil},
+		{"nft verdict map", parts("chain web { meta l4proto tcp dnat to 10.78.0.2:80\n}\nchain other { meta l4proto tcp dnat to 10.78.0.3:80\n}\nmap m { type inet_service : verdict; elements = { 80 : jump other, 8080 : jump web }\n}", "tcp dport vmap @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft verdict map by address", parts("chain web { meta l4proto tcp dnat to 10.78.0.2:80\n}\nmap m { type ipv4_addr . inet_service : verdict; elements = { 10.77.0.1 . 8080 : goto web }\n}", "ip daddr . tcp dport vmap @m"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft jump by port", parts("chain web { counter jump host\n}\nchain host { meta l4proto tcp dnat to 10.78.0.2:80\n}", "tcp dport 8080 jump web"), nil, []string{"tcp/8080" + to4 + unguarded}},
+		{"nft jump from two rules", parts("chain web { ip saddr 10.77.0.2 meta l4proto tcp dnat to 10.78.0.2:80\n}", "tcp dport 8080 counter jump web\nudp dport 8080 jump web"), nil, []string{"tcp/8080" + to4 + unguarded}},
 		{"nft udp", chain("udp dport 8080 dnat to 10.78.0.2:80"), nil, nil},
 		{"nft loopback", chain("ip daddr 127.0.0.1 tcp dport 8080 dnat to 10.78.0.2:80"), nil, nil},
 		{"nft by connection", chain("meta l4proto tcp ct original proto-dst 22 accept\ntcp dport 8080 dnat to 10.78.0.2:80"), nil, []string{"tcp/8080" + to4 + unguarded}},

@@ -15,6 +15,7 @@ import (
 type rule struct {
 	exprs []expr.Any
 	sets  map[string]*setContents
+	named map[string]*setContents // what its translation takes ports from, see readPortSets
 }
 
 // Judge implements [ruleset.Rule]: it runs the rule as the kernel would, with what is
@@ -179,6 +180,7 @@ type interval struct {
 	exact    bool // one key
 	unknown  bool // an interval of several fields
 	verdict  *expr.Verdict
+	value    []byte // of a map of other values
 }
 
 func (in *interval) holds(regs *registers, register uint32) ruleset.Truth {
@@ -209,11 +211,11 @@ func collect(els []nft.SetElement) *setContents {
 		case len(el.Key) == 0:
 			m.catchAll = append(m.catchAll, el)
 		case el.KeyEnd != nil:
-			m.intervals = append(m.intervals, interval{from: el.Key, exact: bytes.Equal(el.Key, el.KeyEnd), unknown: !bytes.Equal(el.Key, el.KeyEnd), verdict: el.VerdictData})
+			m.intervals = append(m.intervals, interval{from: el.Key, to: el.KeyEnd, exact: bytes.Equal(el.Key, el.KeyEnd), unknown: !bytes.Equal(el.Key, el.KeyEnd), verdict: el.VerdictData, value: el.Val})
 		case len(ends) == 0:
-			m.intervals = append(m.intervals, interval{from: el.Key, exact: true, verdict: el.VerdictData})
+			m.intervals = append(m.intervals, interval{from: el.Key, exact: true, verdict: el.VerdictData, value: el.Val})
 		default:
-			m.intervals = append(m.intervals, interval{from: el.Key, to: before(firstAfter(ends, el.Key)), verdict: el.VerdictData})
+			m.intervals = append(m.intervals, interval{from: el.Key, to: before(firstAfter(ends, el.Key)), verdict: el.VerdictData, value: el.Val})
 		}
 	}
 	return m

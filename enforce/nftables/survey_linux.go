@@ -157,7 +157,7 @@ func surveyName(f nft.TableFamily) string {
 // without.
 func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule, error) {
 	chains := make(map[string][]ruleset.Rule)
-	sets := make(map[string]*setContents)
+	sets, named := make(map[string]*setContents), make(map[string]*setContents)
 	for _, c := range l.chains {
 		if !sameTable(c.Table, t) {
 			continue
@@ -174,7 +174,10 @@ func (b *Backend) readChains(l *layout, t *nft.Table) (map[string][]ruleset.Rule
 			if err := b.readSets(t, r, sets); err != nil {
 				return nil, err
 			}
-			chains[c.Name] = append(chains[c.Name], &rule{r.Exprs, sets})
+			if err := b.readPortSets(t, r, named); err != nil {
+				return nil, err
+			}
+			chains[c.Name] = append(chains[c.Name], &rule{r.Exprs, sets, named})
 		}
 	}
 	return chains, nil
@@ -188,9 +191,9 @@ func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*setConten
 		if !ok || sets[l.SetName] != nil || !isAnonymous(l.SetName) && (!l.IsDestRegSet || l.DestRegister != 0) {
 			continue
 		}
-		els, err := b.conn.GetSetElements(&nft.Set{Table: t, Name: l.SetName})
+		els, err := b.elements(t, l.SetName)
 		if err != nil {
-			return fmt.Errorf("list elements of set %s: %w", l.SetName, err)
+			return err
 		}
 		if l.IsDestRegSet && l.DestRegister == 0 {
 			for i := range els {
@@ -200,6 +203,30 @@ func (b *Backend) readSets(t *nft.Table, r *nft.Rule, sets map[string]*setConten
 		sets[l.SetName] = collect(els)
 	}
 	return nil
+}
+
+// readPortSets reads the sets and maps with a name from which a rule takes what it publishes. No
+// rule is judged by them.
+func (b *Backend) readPortSets(t *nft.Table, r *nft.Rule, named map[string]*setContents) error {
+	for _, name := range portSets(r.Exprs) {
+		if named[name] != nil || isAnonymous(name) {
+			continue
+		}
+		els, err := b.elements(t, name)
+		if err != nil {
+			return err
+		}
+		named[name] = collect(els)
+	}
+	return nil
+}
+
+func (b *Backend) elements(t *nft.Table, set string) ([]nft.SetElement, error) {
+	els, err := b.conn.GetSetElements(&nft.Set{Table: t, Name: set})
+	if err != nil {
+		return nil, fmt.Errorf("list elements of set %s: %w", set, err)
+	}
+	return els, nil
 }
 
 // parseVerdict reads the value of a verdict map, which the library leaves as it is; nil

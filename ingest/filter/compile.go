@@ -21,6 +21,7 @@ type branch struct {
 type program struct {
 	branches []branch
 	places   []int // of each label
+	afterPF  bool  // the header of pf is noted as a tunnel to what is behind it
 }
 
 // The labels of the two answers; their places are behind the last branch.
@@ -66,7 +67,8 @@ func compileLive(root node, l layout) program {
 }
 
 func compileBoth(root node, l layout, live bool) program {
-	c := compiler{position: position{packet: place{off: l.payload}, carries: l.carries, tags: l.tags}}
+	c := compiler{position: position{packet: l.payload, carries: l.carries, tags: l.tags}}
+	c.afterPF = l.payload.mark == payloadMark
 	yes, no := c.label(), c.label() // accept and reject
 	if live {
 		inFrame, beside := c.label(), c.label()

@@ -15,6 +15,9 @@
 //	vlan [NUMBER]
 //	pppoes [NUMBER]  pppoed
 //	geneve [NUMBER]
+//	on NAME  ifname NAME  rset NAME  ruleset NAME   in captures of a log of pf
+//	rnr NUMBER  rulenum NUMBER  srnr NUMBER  subrulenum NUMBER
+//	reason CODE  action CODE
 //	not  !  and  &&  or  ||  ( )
 //
 // "and" and "or" have the same precedence and group from the left, as in libpcap.
@@ -24,7 +27,8 @@
 // behind a first fragment, and a frame with a VLAN tag is neither IP nor IPv6 but to
 // the right of "vlan", which is about what the tag is in front of. In the same way what is in
 // a PPPoE session is seen to the right of "pppoes", what is in a GENEVE tunnel to the right
-// of "geneve", where nothing is true of other frames.
+// of "geneve", where nothing is true of other frames. The words about the header of pf are for
+// frames that have it ([Filter.Check]); a name there is the beginning of a name.
 package filter
 
 import (
@@ -44,9 +48,11 @@ const maxText = 4096
 // A Filter is a compiled expression. nil is a filter that matches everything. A
 // Filter is for any number of goroutines.
 type Filter struct {
-	text  string
-	root  node
-	match []*matcher // by link type, nil for those that cannot be filtered
+	text string
+	root node
+	// onlyPF is why frames without the header of pf cannot be filtered; nil if they can.
+	onlyPF *Error
+	match  []*matcher // by link type, nil for those that cannot be filtered
 }
 
 // An Error is an expression that is not accepted.
@@ -66,12 +72,15 @@ func Parse(expr string) (*Filter, error) {
 	if len(expr) > maxText {
 		return nil, fmt.Errorf("filter: longer than %d characters", maxText)
 	}
-	root, err := parseText(expr)
+	root, onlyPF, err := parseText(expr)
 	if err != nil {
 		return nil, err
 	}
-	f := &Filter{text: expr, root: root, match: make([]*matcher, 1+slices.Max(slices.Collect(maps.Keys(layouts))))}
+	f := &Filter{text: expr, root: root, onlyPF: onlyPF, match: make([]*matcher, 1+slices.Max(slices.Collect(maps.Keys(layouts))))}
 	for link, layout := range layouts {
+		if f.Check(link) != nil {
+			continue
+		}
 		program := compile(root, layout)
 		if _, err := program.assemble(); err != nil {
 			return nil, err // it shall not be good for captures only
@@ -97,12 +106,24 @@ func (f *Filter) Program(link parse.LinkType) ([]bpf.RawInstruction, error) {
 	if !ok {
 		return nil, fmt.Errorf("filter: not possible for %v", link)
 	}
+	if err := f.Check(link); err != nil {
+		return nil, err
+	}
 	root := node(all{})
 	if f != nil {
 		root = f.root
 	}
 	program := compileLive(root, layout)
 	return program.assemble()
+}
+
+// Check returns an error of type [*Error] if the expression has words that are about a header
+// which frames of a link type do not have.
+func (f *Filter) Check(link parse.LinkType) error {
+	if f == nil || f.onlyPF == nil || isPF(link) {
+		return nil
+	}
+	return f.onlyPF
 }
 
 // Reads reports whether frames of a link type can be filtered as they are. Of the others

@@ -29,6 +29,62 @@ const (
 	arp  = "0001 0800 06 04 0001 020000000001 c0000207 000000000000 c6336401"
 )
 
+// pf is the header of pf that begins with length and family: rule 5 of the ruleset "jail" of rule
+// 2 blocked what came in on em0, for a bad offset.
+func pf(start string) string {
+	return start + "01 01" + "656d30" + strings.Repeat("00", 13) + "6a61696c" + strings.Repeat("00", 12) + "00000005 00000002" + strings.Repeat("00", 16) + "01 000000"
+}
+
+// TestPFGeneve looks into a tunnel behind the header of pf, by matcher and program.
+func TestPFGeneve(t *testing.T) {
+	const four, six = "45000048 1c46 0000 40 11 0000 c0000207 c6336401", "60000000 0034 11 3f 20010db8000000000000000000000007 20010db8000000000000000000000001"
+	const to = "d558 17c1 0034 0000 0100 0800 00000300 01020300" + udp4
+	for _, frame := range []string{pf("3d 02") + four + to, pf("3d 1c") + six + to} {
+		for expr, want := range map[string]bool{
+			"geneve": true, "geneve 4": false, "on em0 and geneve 3 and udp port 62201": true, "geneve and udp port 6081": false, "geneve and not ip6": true,
+			"udp port 6081 and geneve and host 192.0.2.7": true,
+		} {
+			f, err := Parse(expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			program := runProgram(t, compile(f.root, layouts[parse.LinkPflog]), unhex(t, frame))
+			if got := f.Match(parse.LinkPflog, unhex(t, frame)); got != want || program != want {
+				t.Errorf("%s: matcher %v, program %v", expr, got, program)
+			}
+		}
+	}
+}
+
+// TestPF tries words about the header of pf, which frames of other link types do not have.
+func TestPF(t *testing.T) {
+	frame := unhex(t, pf("3d 02")+udp4)
+	for expr, want := range map[string]bool{
+		"on em0": true, "ifname em0": true, "on em": true, "on em1": false, "not on em1": true, "rset jail": true, "ruleset jails": false,
+		"rnr 5": true, "rulenum 2": false, "srnr 2": true, "subrulenum 0x2": true, "reason bad-offset": true, "reason 1": true, "reason match": false,
+		"action block": true, "action drop": true, "action pass": false, "action accept": false, "on em0 and action block and udp port 62201": true,
+		"on em0 and tcp": false,
+	} {
+		f, err := Parse(expr)
+		if err != nil {
+			t.Errorf("%s: %v", expr, err)
+			continue
+		}
+		if got := f.Match(parse.LinkPflog, frame); got != want {
+			t.Errorf("%s: got %v", expr, got)
+		}
+		if err := f.Check(parse.LinkPflog); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+		if f.Reads(parse.LinkEthernet) || f.Check(parse.LinkRaw) == nil {
+			t.Errorf("%s: good for other link types", expr)
+		}
+		if _, err := f.Program(parse.LinkEthernet); err == nil || !strings.Contains(err.Error(), "supported only on captures of a log of pf") {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}
+
 func TestMatch(t *testing.T) {
 	const eth = "020000000001 020000000002 "
 	frames := map[string]struct {
@@ -51,23 +107,25 @@ func TestMatch(t *testing.T) {
 		"ppp":      {parse.LinkPPP, "ff03 0021" + udp4},
 		"pppoe":    {parse.LinkPPPEther, "11 00 0001 0036 0057" + udp6},
 		"ipv6only": {parse.LinkIPv6, udp6},
+		"pf":       {parse.LinkPflog, pf("3d 02") + udp4},
+		"pf6":      {parse.LinkPflog, pf("3d 18") + udp6},
 	}
 	tests := []struct{ expr, want string }{
-		{"udp port 62201", "udp4 udp6 raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only"},
-		{"ip", "udp4 frag opts raw4 sll null ppp"},
-		{"ip6 and udp", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
+		{"udp port 62201", "udp4 udp6 raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only pf pf6"},
+		{"ip", "udp4 frag opts raw4 sll null ppp pf"},
+		{"ip6 and udp", "udp6 raw6 sll2 nullbig pppoe ipv6only pf6"},
 		{"tcp dst port 22", "opts"},
-		{"host 192.0.2.7", "udp4 frag opts arp raw4 sll null ppp"},
+		{"host 192.0.2.7", "udp4 frag opts arp raw4 sll null ppp pf"},
 		{"ip host 192.0.2.7 and not udp port 62201", "frag opts"},
-		{"dst net 198.51.100 and portrange 62000-62300", "udp4 raw4 sll null ppp"},
-		{"src net 2001:db8::/32", "udp6 raw6 sll2 nullbig pppoe ipv6only"},
+		{"dst net 198.51.100 and portrange 62000-62300", "udp4 raw4 sll null ppp pf"},
+		{"src net 2001:db8::/32", "udp6 raw6 sll2 nullbig pppoe ipv6only pf6"},
 		{"src host 2001:db8::1", ""},
-		{"not ip", "udp6 arp vlan raw6 sll2 nullbig pppoe ipv6only"},
+		{"not ip", "udp6 arp vlan raw6 sll2 nullbig pppoe ipv6only pf6"},
 		{"vlan", "vlan"},
 		{"vlan 7 and udp port 62201", "vlan"},
 		{"vlan 8", ""},
-		{"udp port 62201 or (vlan and udp port 62201)", "udp4 udp6 vlan raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only"},
-		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp"},
+		{"udp port 62201 or (vlan and udp port 62201)", "udp4 udp6 vlan raw4 raw6 sll sll2 null nullbig ppp pppoe ipv6only pf pf6"},
+		{"port 22 or 62201 and src 192.0.2.7", "udp4 opts raw4 sll null ppp pf"},
 	}
 	for _, tt := range tests {
 		f, err := Parse(tt.expr)
@@ -112,8 +170,19 @@ func TestParseErrors(t *testing.T) {
 		{"geneve and geneve", 12, `a second "geneve"`},
 		{"udp port 1 or vxlan", 15, `"vxlan" is not a word of this language; its packets are "udp port 4789"`},
 		{"gre", 1, `"gre" is not a word of this language; its packets are "proto 47"`},
-		{"udp and action pass", 9, `"action" is not a word of this language; of a log of pf the packet is looked at`},
-		{"on igb0", 1, `not the header before it`},
+		{"udp and action match", 16, `"match" is not an action of pf; known are accept drop pass block scrub`},
+		{"reason nothing", 8, `"nothing" is not a reason of pf; known are numbers and match bad-offset`},
+		{"reason 256", 8, `"256" is not a reason`},
+		{"on", 3, `ends too early`},
+		{"on (igb0)", 4, `"(" is not supported`},
+		{"on port", 4, `"port" is not the name of an interface`},
+		{"ifname 1.2", 8, `"1.2" is not the name of an interface`},
+		{"on em_", 4, `"em_" is not the name of an interface`},
+		{"ruleset abcdefghijklmnop", 9, `longer than the 15 characters of the name of a ruleset`},
+		{"rnr x", 5, `"x" is not the number of a rule`},
+		{"srnr 4294967296", 6, `not the number of a rule`},
+		{"on igb0 or 7", 12, `say what "7" is`},
+		{"pppoes and on igb0", 12, `"on" is about what is before all other headers`},
 		{"proto 256", 7, `"256" is not a protocol`},
 		{"proto esp", 7, `"esp" is not the number of a protocol`},
 		{"proto", 6, `ends too early`},
@@ -177,12 +246,16 @@ func FuzzParse(f *testing.F) {
 	f.Add("udp or (vlan 7 and pppoes 9 and udp)", unhex(f, eth+"8100 0007 8864 11 00 0009 0022 0021"+udp4))
 	f.Add("geneve 3 or not vlan", unhex(f, eth+"0800 45000048 1c46 0000 40 11 0000 c0000207 c6336401 d558 17c1 0034 0000 0100 0800 00000300 01020300"+udp4))
 	f.Add("proto gre and not pppoed", unhex(f, eth+"0800"+frag))
+	f.Add("on em and not action block or rnr 5 and geneve", unhex(f, pf("45 02")+udp4))
 	f.Fuzz(func(t *testing.T, expr string, frame []byte) {
 		filter, err := Parse(expr)
 		if err != nil || filter == nil {
 			return
 		}
 		for link := range layouts {
+			if filter.Check(link) != nil {
+				continue
+			}
 			raw, err := filter.Program(link)
 			if err != nil {
 				t.Fatal(err)

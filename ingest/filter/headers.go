@@ -53,7 +53,8 @@ type place struct {
 	off  uint32
 }
 
-// A mark is the start of the frame, or one of those that "geneve" sets.
+// A mark is the start of the frame, or one of those that "geneve" sets; the header of pf sets the
+// last.
 type mark uint8
 
 const (
@@ -95,7 +96,7 @@ func (n behind) emit(c *compiler, yes, no label) {
 			return
 		}
 	}
-	if c.frame.mark != startMark {
+	if slices.Contains(n.headers, geneveHeader) {
 		inside := c.label()
 		test{base: inTunnel, cond: bpf.JumpNotEqual}.emit(c, inside, no)
 		c.place(inside)

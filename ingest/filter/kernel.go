@@ -28,6 +28,9 @@ func (p *program) assemble() ([]bpf.RawInstruction, error) {
 	if p.notes() {
 		code = append(code, noTunnel...)
 	}
+	if p.afterPF {
+		code = append(code, notePF...)
+	}
 	for i := range p.branches {
 		b := &p.branches[i]
 		starts = append(starts, len(code))
@@ -78,16 +81,21 @@ func (b *branch) loadFrame() []bpf.Instruction {
 	load := bpf.LoadIndirect{Off: b.off, Size: b.size}
 	switch {
 	case b.mark != startMark && b.base == transport4: // the length of the IPv4 header is added to its place
-		return []bpf.Instruction{
-			bpf.LoadScratch{Dst: bpf.RegX, N: payloadSlot}, bpf.LoadIndirect{Off: b.header, Size: 1},
-			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}, bpf.ALUOpX{Op: bpf.ALUOpAdd}, bpf.TAX{}, load,
-		}
+		return append(b.behindIPv4(), load)
 	case b.base == transport4:
 		return []bpf.Instruction{bpf.LoadMemShift{Off: b.header}, load}
 	case b.mark != startMark:
 		return []bpf.Instruction{bpf.LoadScratch{Dst: bpf.RegX, N: int(b.mark - etherMark)}, load}
 	}
 	return []bpf.Instruction{bpf.LoadAbsolute{Off: b.off, Size: b.size}}
+}
+
+// behindIPv4 brings the place of the payload and the length of the IPv4 header there into X.
+func (b *branch) behindIPv4() []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadScratch{Dst: bpf.RegX, N: payloadSlot}, bpf.LoadIndirect{Off: b.header, Size: 1},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftLeft, Val: 2}, bpf.ALUOpX{Op: bpf.ALUOpAdd}, bpf.TAX{},
+	}
 }
 
 // notes reports whether the program notes a tunnel.
@@ -98,7 +106,12 @@ func (p *program) notes() bool {
 // note returns the instructions that note the tunnel.
 func (b *branch) note() []bpf.Instruction {
 	at := []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: b.off}}
-	if b.base == transport4 {
+	switch {
+	case b.base == transport4 && b.mark == payloadMark:
+		at = append(b.behindIPv4(), bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.off}, bpf.TAX{})
+	case b.mark == payloadMark:
+		at = []bpf.Instruction{bpf.LoadScratch{Dst: bpf.RegA, N: payloadSlot}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.off}, bpf.TAX{}}
+	case b.base == transport4:
 		at = []bpf.Instruction{bpf.LoadMemShift{Off: b.header}, bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: b.off}, bpf.TAX{}}
 	}
 	return append(at, noteTunnel...)

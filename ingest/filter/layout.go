@@ -17,7 +17,7 @@ const (
 
 // A layout describes where a link type keeps what tests look at.
 type layout struct {
-	payload uint32               // offset of the network header
+	payload place                // of the network header
 	carries func(ether int) node // true iff the frame carries this
 	tags    bool                 // frames may have VLAN tags
 }
@@ -25,20 +25,23 @@ type layout struct {
 // layouts are those of libpcap. Link types whose header differs from frame to frame
 // have none.
 var layouts = map[parse.LinkType]layout{
-	parse.LinkEthernet:  {14, ethertypeAt(12), true},
-	parse.LinkSLL:       {16, ethertypeAt(14), false},
-	parse.LinkSLL2:      {20, ethertypeAt(0), false},
-	parse.LinkRaw:       {0, versionNibble, false},
-	parse.LinkRawDLT:    {0, versionNibble, false},
-	parse.LinkRawOBSD:   {0, versionNibble, false},
-	parse.LinkIPv4:      {0, only(etherIPv4), false},
-	parse.LinkIPv6:      {0, only(etherIPv6), false},
-	parse.LinkNull:      {4, addressFamily, false},
-	parse.LinkLoop:      {4, addressFamily, false},
-	parse.LinkPPP:       {4, pppProtocol(2), false},
-	parse.LinkPPPSerial: {4, pppProtocol(2), false},
-	parse.LinkPPPEther:  {8, pppProtocol(6), false},
+	parse.LinkEthernet:  {at(14), ethertypeAt(12), true},
+	parse.LinkSLL:       {at(16), ethertypeAt(14), false},
+	parse.LinkSLL2:      {at(20), ethertypeAt(0), false},
+	parse.LinkRaw:       {at(0), versionNibble, false},
+	parse.LinkRawDLT:    {at(0), versionNibble, false},
+	parse.LinkRawOBSD:   {at(0), versionNibble, false},
+	parse.LinkIPv4:      {at(0), only(etherIPv4), false},
+	parse.LinkIPv6:      {at(0), only(etherIPv6), false},
+	parse.LinkNull:      {at(4), addressFamily, false},
+	parse.LinkLoop:      {at(4), addressFamily, false},
+	parse.LinkPPP:       {at(4), pppProtocol(2), false},
+	parse.LinkPPPSerial: {at(4), pppProtocol(2), false},
+	parse.LinkPPPEther:  {at(8), pppProtocol(6), false},
+	parse.LinkPflog:     {place{mark: payloadMark}, pfCarries, false},
 }
+
+func at(off uint32) place { return place{off: off} }
 
 func ethertypeAt(off uint32) func(int) node {
 	return func(ether int) node { return equal(link, off, 2, uint32(ether)) }
@@ -62,11 +65,14 @@ func only(one int) func(int) node {
 	}
 }
 
+// families are the numbers of AF_INET, and of AF_INET6 on Linux, OpenBSD and NetBSD, FreeBSD, Darwin.
+var families = map[int][]uint32{etherIPv4: {2}, etherIPv6: {10, 24, 28, 30}}
+
 // addressFamily tests the four bytes of a BSD loopback in either byte order.
 // AF_INET6 is another number on every system.
 func addressFamily(ether int) node {
 	n := none
-	for _, af := range map[int][]uint32{etherIPv4: {2}, etherIPv6: {10, 24, 28, 30}}[ether] {
+	for _, af := range families[ether] {
 		n = anyOf(n, equal(link, 0, 4, af), equal(link, 0, 4, af<<24))
 	}
 	return n

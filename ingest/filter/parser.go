@@ -48,12 +48,14 @@ const maxDepth = 100
 // A parser reads tokens by recursive descent along libpcap's grammar:
 //
 //	expr  = term { ("and" | "or") (term | value) }
-//	term  = "not" term | "(" expr ")" | ("vlan" | "pppoes" | "geneve") [NUMBER] | "pppoed" | proto | qualifiers value
+//	term  = "not" term | "(" expr ")" | ("vlan" | "pppoes" | "geneve") [NUMBER] | "pppoed" | pf | proto | qualifiers value
+//	pf    = ("ifname" | "on" | "rset" | "ruleset") NAME | ("rnr" | "rulenum" | "srnr" | "subrulenum") NUMBER | ("reason" | "action") CODE
 //	value = ADDRESS | NUMBER | "not" value | "(" value { ("and" | "or") value } ")"
 type parser struct {
 	tokens  []token
 	depth   int
 	headers []header // "vlan" and the like so far
+	pfFirst *Error   // the first word about the header of pf, as it is refused elsewhere; nil if there is none
 }
 
 // Panics with *Error keep the descent readable; parseText catches them.
@@ -61,10 +63,12 @@ func (p *parser) fail(t token, format string, args ...any) {
 	panic(&Error{t.column, fmt.Sprintf(format, args...)})
 }
 
-func parseText(expr string) (root node, err error) {
+// parseText reads an expression. onlyPF is why it cannot be applied to frames without the header
+// of pf; nil if it can.
+func parseText(expr string) (root node, onlyPF *Error, err error) {
 	list, err := tokens(expr)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() {
 		switch e := recover().(type) {
@@ -80,7 +84,7 @@ func parseText(expr string) (root node, err error) {
 	if t := p.peek(); t.text != "" {
 		p.unexpected(t)
 	}
-	return root, nil
+	return root, p.pfFirst, nil
 }
 
 func (p *parser) peek() token { return p.tokens[0] }
@@ -114,12 +118,7 @@ func (p *parser) enter() {
 var otherWords = map[string]string{
 	"vxlan": "its packets are \"udp port 4789\", and fwknopd --os --inner looks into them",
 	"gre":   "its packets are \"proto 47\"",
-
-	"ifname": pflogWord, "on": pflogWord, "rnr": pflogWord, "rulenum": pflogWord, "srnr": pflogWord, "subrulenum": pflogWord,
-	"rset": pflogWord, "ruleset": pflogWord, "reason": pflogWord, "action": pflogWord,
 }
-
-const pflogWord = "of a log of pf the packet is looked at, not the header before it"
 
 func (p *parser) unexpected(t token) {
 	switch {
@@ -173,6 +172,9 @@ func (p *parser) term() (node, *qualifiers) {
 		return n, nil
 	}
 	if n := p.header(); n != nil {
+		return n, nil
+	}
+	if n := p.pf(); n != nil {
 		return n, nil
 	}
 	q := p.qualifiers()

@@ -41,12 +41,13 @@ const (
 // A matcher is a program in the form in which we run it: captures that are read
 // back have many frames that are not for us, and this is all that happens to them.
 type matcher struct {
-	steps []step
-	start int32
+	steps   []step
+	start   int32
+	afterPF bool
 }
 
 func (p *program) matcher() *matcher {
-	m := &matcher{steps: make([]step, len(p.branches)), start: p.follow(0)}
+	m := &matcher{steps: make([]step, len(p.branches)), start: p.follow(0), afterPF: p.afterPF}
 	for i, b := range p.branches {
 		m.steps[i] = b.step(p.follow(p.places[b.yes]), p.follow(p.places[b.no]))
 	}
@@ -120,6 +121,12 @@ func (p *program) follow(at int) int32 {
 // nothing.
 func (m *matcher) match(frame []byte) bool {
 	var t tunnel
+	if m.afterPF {
+		var ok bool
+		if t.payload, ok = pfPacketAt(frame); !ok {
+			return false
+		}
+	}
 	at := m.start
 	for at >= 0 {
 		s := &m.steps[at]
@@ -132,7 +139,7 @@ func (m *matcher) match(frame []byte) bool {
 			}
 			off += uint(frame[s.header]&0x0f) * 4 // the length of the IPv4 header
 		case s.kind == whetherTunnel:
-			if at = s.no; t.payload > 0 {
+			if at = s.no; t.ether > 0 {
 				at = s.yes
 			}
 			continue
@@ -171,10 +178,9 @@ func (s *step) offset(frame []byte, t tunnel) (off uint, now tunnel, ok bool) {
 		return t.ether + off, t, true
 	case fromPayload:
 		return t.payload + off, t, true
-	case behindIPv4Inside:
-		header += t.payload
-		off += t.payload
 	}
+	header += t.payload
+	off += t.payload // that of the header of pf, where a tunnel is noted
 	if s.kind != notes {
 		if header >= uint(len(frame)) {
 			return 0, t, false
