@@ -18,12 +18,12 @@ const (
 	// destination, its TTL, the count of lost ones.
 	controlSize = 192
 
-	// It is a flood when floodCount packets took less than floodSpan. Waking up for
-	// each would then cost more than the packet: the source naps for napTime in
-	// front of each batch, until there are fewer again. A valid packet among them is
-	// that much later, and never lost.
+	// It is a flood when floodCount packets took less than floodSpan, 2000 a second.
+	// Waking up for each would then cost more than the packet: the source naps for
+	// napTime in front of each batch, until there are fewer again. A valid packet among
+	// them is that much later, and never lost.
 	floodCount = 64
-	floodSpan  = floodCount * 100 * time.Microsecond
+	floodSpan  = floodCount * 500 * time.Microsecond
 	napTime    = time.Millisecond
 )
 
@@ -48,6 +48,8 @@ type batch struct {
 	errno unix.Errno
 	call  func(fd uintptr) bool // recvmmsg, made once
 
+	before func(fd uintptr) // called before each recvmmsg; may be nil
+
 	readCanceler
 
 	since time.Time // of the count
@@ -66,6 +68,9 @@ func newBatch(conn syscall.RawConn, size int, deadline func(time.Time) error) *b
 		m.SetIovlen(1)
 	}
 	b.call = func(fd uintptr) bool {
+		if b.before != nil {
+			b.before(fd)
+		}
 		// Raw, since it does not wait: what takes more than some 20 µs would be taken
 		// for a call that waits, and its processor given to another thread.
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.messages[0])), batchSize, unix.MSG_DONTWAIT, 0, 0)

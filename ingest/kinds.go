@@ -19,6 +19,7 @@ type Spec struct {
 	Path    string // file, socket or interface
 	Port    int
 	Filter  string
+	Payload filter.Payload // of live captures and UDP
 	Match   []string
 	Kernel  bool
 	Promisc bool
@@ -150,9 +151,9 @@ var sourceKinds = map[string]sourceKind{
 		},
 	},
 	"UDP": {
-		open: func(s *Spec) (*os.File, error) { return openUDP(fmt.Sprintf(":%d", s.Port)) },
-		from: func(_ *Spec, socket *os.File, _ ReadOptions, h Handover) (Source, error) {
-			return newUDPServer(socket, h.Problem)
+		open: func(s *Spec) (*os.File, error) { return openUDP(fmt.Sprintf(":%d", s.Port), s.Payload) },
+		from: func(s *Spec, socket *os.File, _ ReadOptions, h Handover) (Source, error) {
+			return newUDPServer(socket, s.Payload, h.Problem)
 		},
 	},
 	"TCP": {
@@ -201,7 +202,7 @@ func captureFrom(s *Spec, read ReadOptions, h Handover) (Source, error) {
 
 // live returns the options of a capture that must be the same in both processes.
 func (s *Spec) live(expr *filter.Filter) LiveOptions {
-	return LiveOptions{Filter: expr, Promiscuous: s.Promisc, AnyDirection: s.Both, Snaplen: s.Snaplen}
+	return LiveOptions{Filter: expr, Payload: s.Payload, Promiscuous: s.Promisc, AnyDirection: s.Both, Snaplen: s.Snaplen}
 }
 
 // openFollowed opens a log or capture file that grows. A pipe is refused, since opening

@@ -21,6 +21,8 @@ const (
 type LiveOptions struct {
 	// Filter runs in the kernel, in place before the first packet. nil: all.
 	Filter *filter.Filter
+	// Payload is what else it drops; it has no part in whether a frame is filtered out.
+	Payload filter.Payload
 	// Promiscuous also sees packets that are for other hosts. Not for AnyInterface.
 	Promiscuous bool
 	// AnyDirection also sees packets that this host sends.

@@ -98,7 +98,7 @@ func attach(fd int, opt LiveOptions) error {
 	if err != nil || !opt.Filter.Reads(parse.LinkType(link)) {
 		return err
 	}
-	program, err := opt.Filter.Program(parse.LinkType(link))
+	program, err := opt.Filter.LiveProgram(parse.LinkType(link), opt.Payload)
 	if err != nil || len(program) > bpfProgram {
 		return nil // not for this link type, or too long
 	}

@@ -105,7 +105,7 @@ func (w wire) listen(opt LiveOptions) (*packet.Conn, error) {
 	if w.cooked {
 		kind = packet.Datagram
 	}
-	program, err := opt.Filter.Program(w.link())
+	program, err := opt.Filter.LiveProgram(w.link(), opt.Payload)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"fwknopd/fixtures/wait"
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -56,9 +57,15 @@ func TestUDPServer(t *testing.T) {
 // listenUDP opens and reads a UDP server in one process.
 func listenUDP(t testing.TB, addr string) *UDPServer {
 	t.Helper()
-	f, err := openUDP(addr)
+	return listenUDPFor(t, addr, filter.Payload{})
+}
+
+// listenUDPFor is listenUDP for some payloads only.
+func listenUDPFor(t testing.TB, addr string, p filter.Payload) *UDPServer {
+	t.Helper()
+	f, err := openUDP(addr, p)
 	ok(t, err)
-	s, err := newUDPServer(f, nil)
+	s, err := newUDPServer(f, p, nil)
 	ok(t, err)
 	return s
 }
@@ -99,7 +106,7 @@ func TestUDPServerLimits(t *testing.T) {
 	if n := s.Stats().Counts(); n.Records != 3 || n.Malformed != 2 {
 		t.Errorf("counts %+v", n)
 	}
-	if _, err := openUDP(s.LocalAddr().String()); err == nil {
+	if _, err := openUDP(s.LocalAddr().String(), filter.Payload{}); err == nil {
 		t.Error("the port was taken twice")
 	}
 	ok(t, s.Close())

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -28,18 +29,20 @@ var errLongMessage error = badRecord("message too long")
 // A UDPServer is a Source of the datagrams that reach a UDP port: no capture, no
 // special rights. It never answers. Events have the addresses and ports of the
 // packet and its TTL, as a capture would. Counts.Lost are the datagrams that
-// the kernel dropped because we were too slow, as reported with the next one.
+// the kernel dropped because we were too slow, as reported with the next one; among
+// Counts.NotOurs are those that its filter dropped.
 type UDPServer struct {
 	accounting
-	conn  *net.UDPConn
-	batch *batch
-	local netip.AddrPort
-	drops uint32 // as last reported by the kernel, which wraps around
+	conn    *net.UDPConn
+	batch   *batch
+	local   netip.AddrPort
+	dropped dropCount
 }
 
 // openUDP opens a socket at an address such as ":62201" or "192.0.2.1:62201"; without a
-// host on all addresses, IPv4 and IPv6. It has room for a burst.
-func openUDP(addr string) (*os.File, error) {
+// host on all addresses, IPv4 and IPv6. It has room for a burst, and takes only datagrams
+// that p is true of, where the system can tell.
+func openUDP(addr string, p filter.Payload) (*os.File, error) {
 	a, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		return nil, err
@@ -60,14 +63,17 @@ func openUDP(addr string) (*os.File, error) {
 			}
 		})
 	}
+	if err == nil {
+		err = narrow(raw, p)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return conn.File()
 }
 
-// newUDPServer makes a source of a socket that [openUDP] opened.
-func newUDPServer(f *os.File, problem func(Problem)) (*UDPServer, error) {
+// newUDPServer makes a source of a socket that [openUDP] opened, with the same p.
+func newUDPServer(f *os.File, p filter.Payload, problem func(Problem)) (*UDPServer, error) {
 	defer f.Close()
 	c, err := net.FilePacketConn(f)
 	if err != nil {
@@ -80,20 +86,23 @@ func newUDPServer(f *os.File, problem func(Problem)) (*UDPServer, error) {
 	}
 	s := &UDPServer{accounting: accounting{name: "udp " + conn.LocalAddr().String(), problem: problem}, conn: conn}
 	s.local = conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	if err := s.prepare(); err != nil {
+	if err := s.prepare(p); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return s, nil
 }
 
-func (s *UDPServer) prepare() error {
+func (s *UDPServer) prepare(p filter.Payload) error {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
 		return err
 	}
 	// One byte more, to detect a message that is too long.
 	s.batch = newBatch(raw, maxMessage+1, s.conn.SetReadDeadline)
+	if !p.IsZero() {
+		s.countFiltered(raw)
+	}
 	return nil
 }
 

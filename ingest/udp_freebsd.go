@@ -3,9 +3,11 @@ package ingest
 import (
 	"encoding/binary"
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 )
 
@@ -14,6 +16,14 @@ var udpOptions = [][2]int{
 	{unix.IPPROTO_IP, unix.IP_RECVDSTADDR}, {unix.IPPROTO_IP, unix.IP_RECVTTL},
 	{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO}, {unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT},
 }
+
+// A dropCount is for systems on which sockets have filters.
+type dropCount struct{}
+
+// narrow does nothing: UDP sockets have no filters here.
+func narrow(syscall.RawConn, filter.Payload) error { return nil }
+
+func (s *UDPServer) countFiltered(syscall.RawConn) {}
 
 // option reads the control message of a level and type.
 func (s *UDPServer) option(kind [2]int32, data []byte, ev *parse.Event) {

@@ -22,9 +22,12 @@ func (s *UDPServer) option(kind [2]int32, data []byte, ev *parse.Event) {
 	case stampControl:
 		ev.Time = stampOf(data)
 	case [2]int32{unix.SOL_SOCKET, unix.SO_RXQ_OVFL}:
+		if s.dropped.raw != nil {
+			break // counted with what the filter drops
+		}
 		now := binary.NativeEndian.Uint32(data)
-		s.lost.Add(uint64(now - s.drops))
-		s.drops = now
+		s.lost.Add(uint64(now - s.dropped.last))
+		s.dropped.last = now
 	case [2]int32{unix.SOL_IP, unix.IP_PKTINFO}: // in_pktinfo: index, local address, destination
 		if len(data) >= unix.SizeofInet4Pktinfo {
 			ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(data[8:12])), s.local.Port())

@@ -269,8 +269,11 @@ func (e *Engine) decideMessage(now time.Time, ev *parse.Event, d *Decision) {
 	if !e.admit(now, ev, nil, false) {
 		return
 	}
-	e.examined++
+	e.request.formless = false
 	e.decideSPA(d)
+	if !e.request.formless {
+		e.examined++
+	}
 	e.recordPacket()
 	if d.Reason == SPARateLimited {
 		e.rateLimited++

@@ -72,6 +72,7 @@ var tooManyTrials = refuse(SPARateLimited, "too many packets that no stanza open
 func (e *Engine) evaluate(r *request, out *Decision) {
 	r.keyed.Set(r.text)
 	if r.trace == nil && !r.keyed.Valid(e.keys.perl19) && !e.mayBeGPG(r) {
+		r.formless = true
 		return // no key opens it
 	}
 	var looked, work trial

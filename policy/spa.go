@@ -33,7 +33,8 @@ type request struct {
 	opened  bool        // some stanza opened it, so that the store knows it
 	ended   bool        // the store ended it: no stanza can help
 
-	openedBy int // index into Engine.spa, if opened
+	formless bool // no key can open a packet that begins like this
+	openedBy int  // index into Engine.spa, if opened
 
 	codes []codeCheck // one-time codes, by secret
 

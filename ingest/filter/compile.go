@@ -110,6 +110,8 @@ func (t test) emit(c *compiler, yes, no label) {
 	switch t.base {
 	case link:
 		b.mark, b.off = c.frame.mark, b.off+c.frame.off
+	case length:
+		b.off, b.val = 0, b.off+c.packet.off
 	case network:
 		b.mark, b.off = c.packet.mark, b.off+c.packet.off
 	case transport4:

@@ -65,6 +65,8 @@ func (b *branch) load() []bpf.Instruction {
 		code = b.loadFrame()
 	case inTunnel:
 		code = append(code, bpf.LoadScratch{Dst: bpf.RegA, N: etherSlot})
+	case length:
+		code = append(code, bpf.LoadExtension{Num: bpf.ExtLen})
 	case tagPresent:
 		code = append(code, bpf.LoadExtension{Num: bpf.ExtVLANTagPresent})
 	case tag:

@@ -21,6 +21,7 @@ const (
 	tagPresent             // not in the frame: whether the kernel took a VLAN tag out of it
 	tag                    // not in the frame: that tag
 	inTunnel               // not in the frame: whether "geneve" was true of it
+	length                 // not in the frame: its length; off is compared with what there is from the network header on
 )
 
 // A test loads a value from the frame and compares it. A frame too short to have

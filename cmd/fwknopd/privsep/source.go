@@ -5,6 +5,8 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/ingest"
+	"fwknopd/ingest/filter"
+	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
 
@@ -37,7 +39,13 @@ func SourceSpecs(l *config.Loaded) []SourceSpec {
 		}
 		list = append(list, newSourceSpec(mode, l.Server))
 	}
-	return append(list, listeners(list, l)...)
+	list = append(list, listeners(list, l)...)
+	for i := range list {
+		if f := &list[i]; !f.Once && (f.Mode == "PCAP" || f.Mode == "UDP") {
+			f.Payload = filter.Payload(policy.FormOf(l.Server, l.Access))
+		}
+	}
+	return list
 }
 
 // listeners returns the sources of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not

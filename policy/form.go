@@ -1,0 +1,32 @@
+package policy
+
+import "fwknopd/policy/conf"
+
+// A Form is what all UDP payloads have in common that an engine does not ignore: they
+// are base64, and not shorter than Least. Below Free they begin as a Rijndael packet does.
+// All other payloads have no effect on an engine, so that a filter may drop them. The zero
+// Form: any payload may have one.
+type Form struct {
+	Least, Free int // bytes
+}
+
+// FormOf returns the form of the packets that matter to an engine of a configuration: the
+// zero Form where requests over HTTP, or knocks, may be such packets.
+func FormOf(server *conf.Server, access *conf.Access) Form {
+	if server.OverHTTP {
+		return Form{}
+	}
+	carrier, _ := carrierOptions(server)
+	f := Form{Least: carrier.MinLen, Free: minUnmatchedGPGLen}
+	for i := range access.Stanzas {
+		st := &access.Stanzas[i]
+		switch {
+		case !server.Feeds(st.Mode):
+		case st.Mode != conf.ModeSPA:
+			return Form{}
+		case st.GPG != nil:
+			f.Free = min(f.Free, server.MinGPGLen)
+		}
+	}
+	return f
+}
