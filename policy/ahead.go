@@ -15,7 +15,6 @@ const maxAhead = 8
 // decided. It is filled in by [Opener.Open] and keeps its buffers.
 type Opened struct {
 	text  []byte
-	keyed spa.Packet
 	msg   spa.Message // of the last outcome, if that is no error
 	tried [maxAhead]outcome
 	n     int
@@ -36,6 +35,7 @@ type outcome struct {
 type Opener struct {
 	e       *Engine // only what does not change
 	cursor  index.Cursor
+	keyed   spa.Packet // not in each Opened: there are so many that their buffers fit into no cache
 	httpBuf []byte
 }
 
@@ -55,13 +55,13 @@ func (p *Opener) Open(ev *parse.Event, o *Opened) bool {
 		return false
 	}
 	o.text = append(o.text[:0], text...)
-	o.keyed.Set(o.text)
-	if !o.keyed.Valid(e.keys.perl19) {
+	p.keyed.Set(o.text)
+	if !p.keyed.Valid(e.keys.perl19) {
 		return false
 	}
 	found := e.finder.Find(ev.Src.Addr(), ev.Dst.Addr())
 	if found.Size() >= e.minTagged {
-		if e.findOpener(&p.cursor, &o.keyed, ev, found, o); o.opener != none {
+		if e.findOpener(&p.cursor, &p.keyed, ev, found, o); o.opener != none {
 			return true
 		}
 	}
@@ -71,7 +71,7 @@ func (p *Opener) Open(ev *parse.Event, o *Opened) bool {
 		if st.symmetric == nil || st.matches(ev) != "" {
 			continue
 		}
-		err := st.symmetric.Open(&o.keyed, &o.msg)
+		err := st.symmetric.Open(&p.keyed, &o.msg)
 		o.tried[o.n] = outcome{st, err}
 		if o.n++; err == nil {
 			break

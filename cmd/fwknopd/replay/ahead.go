@@ -18,6 +18,10 @@ const (
 	aheadSlots = 1024
 	// aheadLead is how far an opener that was overtaken jumps ahead.
 	aheadLead = 64
+	// aheadLeast is how far ahead of the engine a packet must be to be worth opening. Of one
+	// that is nearer the engine gets there first and opens it too: an opener that is slower
+	// than the rest of the work would stay in step with the engine like that.
+	aheadLeast = 4
 	// aheadAfter is the number of events after which it is known whether most of the input is SPA.
 	aheadAfter = 256
 )
@@ -60,6 +64,9 @@ func (r *ring) slot(at int64) *slot { return &r.slots[at/r.n%int64(len(r.slots))
 func (a *ahead) prepare(e *policy.Engine, read func() (*ingest.Reader, error)) {
 	a.engine, a.read, a.room.L = e, read, new(sync.Mutex)
 }
+
+// started reports whether there are openers.
+func (a *ahead) started() bool { return len(a.rings) > 0 }
 
 // next is called before each event.
 func (a *ahead) next() {
@@ -130,7 +137,7 @@ func (a *ahead) open(src *ingest.Reader, i int64, r *ring) {
 			return nil
 		}
 		now := a.position.Load()
-		if at <= now {
+		if at < now+aheadLeast {
 			from = now + aheadLead
 			return nil
 		}

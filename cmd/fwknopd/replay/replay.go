@@ -80,6 +80,8 @@ type run struct {
 	d     policy.Decision
 	entry report.Entry
 	count decisionCounts
+
+	behind *behind // nil: decisions are shown at once
 }
 
 func (o *options) replay(ctx context.Context) error {
@@ -106,6 +108,11 @@ func (o *options) replay(ctx context.Context) error {
 	stop := o.log.Progress(r.src)
 	err = pipe.Run(ctx, r.src, r.step)
 	r.ahead.stop()
+	if r.behind != nil {
+		if failed := r.behind.stop(); err == nil {
+			err = failed
+		}
+	}
 	stop()
 	if errors.Is(err, context.Canceled) {
 		err = inputs.ErrInterrupted
@@ -133,7 +140,10 @@ func (r *run) step(ev *parse.Event) error {
 	if !ev.Time.IsZero() {
 		r.now = ev.Time
 	}
-	if err := r.expire(); err != nil {
+	if r.behind != nil {
+		return r.stepBehind(ev)
+	}
+	if err := r.expire(r.now); err != nil {
 		return err
 	}
 	if r.stats != nil {
@@ -148,13 +158,43 @@ func (r *run) step(ev *parse.Event) error {
 	if r.other != nil {
 		return r.printDifference(ev)
 	}
-	r.count.countEvent(&r.d)
-	if err := r.print(ev, &r.d); err != nil {
+	if err := r.show(ev, &r.d, r.src.Stats().Position(), r.now); err != nil {
 		return err
 	}
-	for i := range r.d.Others {
-		r.count.countFurther(&r.d.Others[i])
-		if err := r.print(ev, &r.d.Others[i]); err != nil {
+	if r.stats == nil && r.ahead.started() {
+		r.behind = newBehind(r.showHandover)
+	}
+	return nil
+}
+
+// stepBehind decides one event and leaves the rest to r.behind.
+func (r *run) stepBehind(ev *parse.Event) error {
+	r.behind.passed(r.now)
+	d := r.Decide(ev.Time, ev)
+	if d.Verdict == policy.Ignore {
+		r.count.ignored++
+		return nil
+	}
+	return r.behind.take(r.now, ev, &d, r.src.Stats().Position())
+}
+
+// showHandover does for r.behind what step does after the decision.
+func (r *run) showHandover(x *handover) error {
+	if err := r.expire(x.until); err != nil || x.d.Verdict == policy.Ignore {
+		return err
+	}
+	return r.show(&parse.Event{Time: x.time, Src: x.src, Dst: x.dst, Proto: x.proto}, &x.d, x.at, x.clock)
+}
+
+// show counts and prints a decision with those in d.Others.
+func (r *run) show(ev *parse.Event, d *policy.Decision, at ingest.Position, now time.Time) error {
+	r.count.countEvent(d)
+	if err := r.print(ev, d, at, now); err != nil {
+		return err
+	}
+	for i := range d.Others {
+		r.count.countFurther(&d.Others[i])
+		if err := r.print(ev, &d.Others[i], at, now); err != nil {
 			return err
 		}
 	}
@@ -162,8 +202,8 @@ func (r *run) step(ev *parse.Event) error {
 }
 
 // expire prints the grants that have expired by now.
-func (r *run) expire() error {
-	for e := r.open.popExpired(r.now); e != nil; e = r.open.popExpired(r.now) {
+func (r *run) expire(now time.Time) error {
+	for e := r.open.popExpired(now); e != nil; e = r.open.popExpired(now) {
 		r.count.expired++
 		if err := r.write(e); err != nil {
 			return err
@@ -172,9 +212,9 @@ func (r *run) expire() error {
 	return nil
 }
 
-func (r *run) print(ev *parse.Event, d *policy.Decision) error {
-	r.entry.Set(r.access, ev.Time, ev, d, r.src.Stats().Position())
-	refusal := r.open.enter(&r.entry, r.now)
+func (r *run) print(ev *parse.Event, d *policy.Decision, at ingest.Position, now time.Time) error {
+	r.entry.Set(r.access, ev.Time, ev, d, at)
+	refusal := r.open.enter(&r.entry, now)
 	if err := r.write(&r.entry); err != nil || refusal == nil {
 		return err
 	}
