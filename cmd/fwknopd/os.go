@@ -14,7 +14,8 @@ import (
 )
 
 // --os produces little garbage but starts with a small heap, which would be collected
-// often as it grows. Collections are rarer until the heap reaches memoryGoal.
+// often as it grows. Collections are rarer until the heap reaches memoryGoal, or a half more than
+// what sources may take.
 const (
 	gcPercent  = 400
 	memoryGoal = 48 << 20
@@ -22,7 +23,7 @@ const (
 
 // osOptions returns the inputs that the command line names and how to read them.
 func osOptions(o *cli.Options, stdin io.Reader) osreport.Options {
-	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, Inner: o.Inner, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
+	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, Inner: o.Inner, Memory: o.Memory, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
 	if o.PcapFile != "" {
 		opt.Inputs = append(opt.Inputs, o.PcapFile)
 	}
@@ -37,7 +38,7 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	opt := osOptions(o, stdin)
 	err = configureOS(o, &opt)
-	return readInputs(stderr, err, func(ctx context.Context) error {
+	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		if out.Asked() {
 			return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	opt := osOptions(o, stdin)
 	err = configureOS(o, &opt)
-	return readInputs(stderr, err, func(ctx context.Context) error {
+	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 	})
 }
@@ -67,7 +68,7 @@ func showReport(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	opt := osOptions(o, stdin)
 	err = configureOS(o, &opt)
-	return readInputs(stderr, err, func(ctx context.Context) error {
+	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		return opt.Summarize(ctx, out, true, span, stdout, stderr)
 	})
 }
@@ -92,9 +93,10 @@ func spanOf(o *cli.Options) (span osreport.Span, err error) {
 
 // readInputs runs a command that reads logs and captures, unless err says why it cannot, and
 // returns the exit code.
-func readInputs(stderr io.Writer, err error, read func(context.Context) error) int {
+func readInputs(o *cli.Options, stderr io.Writer, err error, read func(context.Context) error) int {
 	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryGoal)
+	memory := int64(cmp.Or(o.Memory, inputs.DefaultMemory))
+	debug.SetMemoryLimit(max(memoryGoal, memory+memory/2))
 	if err == nil {
 		ctx, stop := inputs.UntilInterrupted()
 		defer stop()

@@ -46,6 +46,7 @@ type Options struct {
 	Summary      bool     // --summary: totals and the most frequent of everything
 	Unknown      bool     // --unknown: SYNs that no signature fits
 	Top          int      // --top
+	Memory       int      // --memory, bytes; 0: not given
 	Report       string   // --report: the HTML page, also of replay, stats and report
 	Since        string   // --since
 	Until        string   // --until

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"regexp"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/pflag"
 
 	"fwknopd/policy/conf"
@@ -125,6 +127,8 @@ func (c Command) newFlagSet(o *Options) *pflag.FlagSet {
 			fs.Lookup(d.name).NoOptDefVal = d.arg
 		case number:
 			fs.VarP((*nonNegative)(p.(*int)), d.name, d.short, d.help)
+		case size:
+			fs.VarP((*byteSize)(p.(*int)), d.name, d.short, d.help)
 		case list:
 			fs.VarP((*commaList)(p.(*[]string)), d.name, d.short, d.help)
 		case repeated:
@@ -149,6 +153,20 @@ func (n *nonNegative) Set(s string) error {
 		return fmt.Errorf("%q is not a whole number from 0 to %d", s, 1<<31-1)
 	}
 	*n = nonNegative(v)
+	return nil
+}
+
+// byteSize is a flag value for a number of bytes.
+type byteSize int
+
+func (n *byteSize) String() string { return strconv.Itoa(int(*n)) }
+func (n *byteSize) Type() string   { return "size" }
+func (n *byteSize) Set(s string) error {
+	v, err := humanize.ParseBytes(s)
+	if err != nil || v > math.MaxInt {
+		return fmt.Errorf("%q is not a size, as 64MiB", s)
+	}
+	*n = byteSize(v)
 	return nil
 }
 
@@ -239,7 +257,11 @@ func (o *Options) checkCompanions(c Command) error {
 			return usagef("--%s goes with --key-gen", name)
 		}
 	}
-	for _, name := range []string{"summary", "unknown", "inner", "top", "report"} {
+	const least = 1 << 20 // less leaves room for few sources at a time
+	if o.set["memory"] && o.Memory < least {
+		return usagef("--memory: at least 1MiB")
+	}
+	for _, name := range []string{"summary", "unknown", "inner", "memory", "top", "report"} {
 		if o.set[name] && c == Daemon && !o.OS {
 			return usagef("--%s goes with --os", name)
 		}

@@ -38,7 +38,7 @@ func (c Command) canonical(args []string) ([]string, error) {
 
 func (d *option) takesValue() bool {
 	switch d.kind {
-	case text, number, list, repeated, ignoredText, absentText:
+	case text, number, size, list, repeated, ignoredText, absentText:
 		return true
 	}
 	return false

@@ -37,7 +37,7 @@ const (
 )
 
 // withOS are the options that --os knows.
-var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "inner", "brief", "summary", "unknown", "top", "report", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
+var withOS = []string{"os", "fw-log", "pcap-file", "as-given", "inner", "memory", "brief", "summary", "unknown", "top", "report", "signatures", "format", "json", "verbose", "config", "Override-config", "lenient"}
 
 // An option's kind decides whether it takes a value.
 type kind uint8
@@ -48,6 +48,7 @@ const (
 	text                    // a value
 	optional                // a value behind =; without one it is that of arg
 	number                  // a value, 0 to 1<<31-1
+	size                    // a number of bytes, as 64MiB
 	list                    // a value, may be repeated or comma-separated
 	repeated                // a value, may be repeated
 	ignored                 // nothing; accepted for old scripts, no effect
@@ -128,6 +129,7 @@ var options = []option{
 	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{name: "inner", kind: switchOn, help: "with --os: look into tunnels (VXLAN, GENEVE, GRE, IP in IP)", into: func(o *Options) any { return &o.Inner }},
 	{in: Stats, name: "inner", kind: switchOn, help: "look into tunnels (VXLAN, GENEVE, GRE, IP in IP); not with -c or -a", into: func(o *Options) any { return &o.Inner }},
+	{in: Daemon | Stats | Report | Replay, name: "memory", kind: size, arg: "SIZE", help: "how much the sources of a report may take in memory (64MiB); more of them go to temporary files", into: func(o *Options) any { return &o.Memory }},
 	{in: deciding | Report, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | deciding, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
 	{in: configured&^Replay | Version | Doctor | Why | live, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},

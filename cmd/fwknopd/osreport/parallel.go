@@ -18,7 +18,7 @@ func inParallel[T any](ctx context.Context, parts []*ingest.Reader, read func(co
 	var total *T
 	var unread ingest.Unread
 	var first error
-	unmerged := make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+	unmerged := make(chan struct{}, maxUnmerged())
 	for _, c := range startAll(ctx, parts, read, unmerged) {
 		out := <-c
 		var some ingest.Unread
@@ -43,6 +43,9 @@ func inParallel[T any](ctx context.Context, parts []*ingest.Reader, read func(co
 	}
 	return total, first
 }
+
+// maxUnmerged is how many parts are read or wait to be merged at a time.
+func maxUnmerged() int { return 2 * runtime.GOMAXPROCS(0) }
 
 // An outcome is the result of one part.
 type outcome[T any] struct {

@@ -5,6 +5,7 @@
 package osreport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,12 @@ type Options struct {
 	AsGiven        bool      // keep the order of Inputs even if it goes back in time
 	Inner          bool      // look into tunnels
 	Now            time.Time // dates log stamps without a year
+	Memory         int       // bytes that sources may take; 0: [inputs.DefaultMemory]
 	Stdin          io.Reader
 }
+
+// storage returns that of one part: those that are read or wait, and the total, share the memory.
+func (o *Options) storage() sources.Storage { return inputs.Storage(o.Memory, maxUnmerged()+1) }
 
 // Run reads every input and writes the report to stdout; diagnostics and the summary
 // go to stderr. If an input cannot be read, Run reports the others and returns an
@@ -58,21 +63,29 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case o.JSON:
-		err = writeJSON(stdout, total)
-	case o.Brief && !o.Verbose:
-		err = writeBrief(stdout, total)
-	default:
-		writeInputs(stdout, opened)
-		err = writeText(stdout, total, o.Verbose)
-	}
-	if err != nil {
+	defer total.Close()
+	if err := total.Finish(); err != nil {
 		return err
 	}
-	printSummary(stderr, countsOf(readers), total)
+	named, err := o.write(stdout, total, opened)
+	if err = cmp.Or(err, total.Err()); err != nil {
+		return err
+	}
+	printSummary(stderr, countsOf(readers), total, named)
 	log.Outcomes(readers...)
 	return unread
+}
+
+// write writes the report, and returns how many sources have a signature.
+func (o *Options) write(w io.Writer, c *sources.Counter, opened []input) (named int, err error) {
+	switch {
+	case o.JSON:
+		return writeJSON(w, c)
+	case o.Brief && !o.Verbose:
+		return writeBrief(w, c)
+	}
+	writeInputs(w, opened)
+	return writeText(w, c, o.Verbose)
 }
 
 // incomplete tells apart the errors of reading: after those in reason the result is that of what
@@ -90,10 +103,10 @@ func incomplete(of error) (reason, err error) {
 
 // countPart reads one source to its end.
 func (o *Options) countPart(ctx context.Context, src *ingest.Reader) (*sources.Counter, error) {
-	c := sources.New(sources.Options{Matcher: o.Matcher(), Unmatched: o.JSON || o.Verbose})
+	c := sources.New(sources.Options{Matcher: o.Matcher(), Unmatched: o.JSON || o.Verbose, Storage: o.storage()})
 	err := pipe.Run(ctx, src, func(ev *parse.Event) error {
 		c.Count(ev)
-		return nil
+		return c.Err()
 	})
 	c.Flush()
 	return c, err

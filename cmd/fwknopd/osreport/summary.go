@@ -1,6 +1,7 @@
 package osreport
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -46,8 +47,12 @@ func (o *Options) Summarize(ctx context.Context, out summaries.Output, onlyEvent
 	if err != nil {
 		return err
 	}
+	defer total.Close()
+	if err := total.Finish(); err != nil {
+		return err
+	}
 	about := stats.About{Inputs: files, Counts: countsOf(parts), Notes: total.notes(reason)}
-	if err := out.Write(total.Stats, about, stdout); err != nil {
+	if err := cmp.Or(out.Write(total.Stats, about, stdout), total.Err()); err != nil {
 		return err
 	}
 	fmt.Fprintf(stderr, "fwknopd: %s\n", about.Counts)
@@ -114,7 +119,7 @@ func (p *partial) notes(reason error) (notes []string) {
 
 // part reads a part to its end.
 func (s *summarizer) part(ctx context.Context, src *ingest.Reader) (*partial, error) {
-	p := &partial{Stats: stats.New(s.Matcher())}
+	p := &partial{Stats: stats.New(s.Matcher(), s.storage())}
 	if s.onlyEvents {
 		src.Lines(p.onlyEvents(s.span))
 		return p, pipe.Run(ctx, src, func(*parse.Event) error { return nil })
@@ -122,10 +127,12 @@ func (s *summarizer) part(ctx context.Context, src *ingest.Reader) (*partial, er
 	if !src.Part() { // of a log
 		src.Lines(p.Line)
 	}
-	return p, pipe.Run(ctx, src, func(ev *parse.Event) error {
+	err := pipe.Run(ctx, src, func(ev *parse.Event) error {
 		p.Event(ev)
-		return nil
+		return p.Err()
 	})
+	p.Flush()
+	return p, err
 }
 
 // onlyEvents counts events in the span; no other line is ours.

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"errors"
 	"io"
 
@@ -33,7 +34,7 @@ func (o *options) collect(r *run) error {
 	if err != nil {
 		return err
 	}
-	r.stats = stats.New(systems.Matcher())
+	r.stats = stats.New(systems.Matcher(), inputs.Storage(o.Memory, 1))
 	return nil
 }
 
@@ -47,5 +48,9 @@ func (o *options) summarize(r *run, reason error) error {
 	if reason != nil {
 		about.Notes = append(about.Notes, reason.Error())
 	}
-	return o.summary.Write(r.stats, about, o.stdout)
+	defer r.stats.Close()
+	if err := r.stats.Finish(); err != nil {
+		return err
+	}
+	return cmp.Or(o.summary.Write(r.stats, about, o.stdout), r.stats.Err())
 }

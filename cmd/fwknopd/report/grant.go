@@ -111,7 +111,7 @@ func appendSources(b []byte, g *enforce.Grant) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(b, enforce.PrefixText(p))
+		b = AppendQuoted(b, enforce.PrefixText(p))
 	}
 	return append(b, ']')
 }
@@ -120,7 +120,7 @@ func appendSources(b []byte, g *enforce.Grant) []byte {
 // may be any text.
 func appendAddr(b []byte, a netip.Addr) []byte {
 	if a.Zone() != "" {
-		return appendQuoted(b, a.String())
+		return AppendQuoted(b, a.String())
 	}
 	return append(a.AppendTo(append(b, '"')), '"')
 }
@@ -161,7 +161,7 @@ func appendArgv(b []byte, argv []string) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendQuoted(b, a)
+		b = AppendQuoted(b, a)
 	}
 	return append(b, ']')
 }

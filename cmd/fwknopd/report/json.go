@@ -46,7 +46,7 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	}
 	b = appendText(b, "command", e.Command)
 	if e.Input.Name != "" {
-		b = appendQuoted(append(b, `,"input":{"name":`...), e.Input.Name)
+		b = AppendQuoted(append(b, `,"input":{"name":`...), e.Input.Name)
 		b = strconv.AppendInt(append(b, `,"record":`...), e.Input.Record, 10)
 		b = append(b, '}')
 	}
@@ -98,12 +98,12 @@ func appendText(b []byte, name, value string) []byte {
 		return b
 	}
 	b = append(append(append(b, `,"`...), name...), `":`...)
-	return appendQuoted(b, value)
+	return AppendQuoted(b, value)
 }
 
-// appendQuoted appends s as a JSON string. Printable ASCII, the common case, is
+// AppendQuoted appends s as a JSON string. Printable ASCII, the common case, is
 // copied.
-func appendQuoted(b []byte, s string) []byte {
+func AppendQuoted(b []byte, s string) []byte {
 	if plainText(s) {
 		return append(append(append(b, '"'), s...), '"')
 	}

@@ -37,7 +37,7 @@ func TestAttackCollidingAddresses(t *testing.T) {
 		for n := range uint64(many) {
 			a := address(n)
 			key := a.As16()
-			seen[sources.hash(&key, 0)] = true
+			seen[hash(&key, 0)] = true
 			sources.add(a, time.Time{}, 0, 22, 0)
 		}
 		sources.flush()
@@ -46,7 +46,7 @@ func TestAttackCollidingAddresses(t *testing.T) {
 		for at, s := range sources.index {
 			if s.place != 0 {
 				key := sources.at(int(s.place - 1)).key
-				steps += int((uint64(at) - sources.hash(&key, 0)) & mask)
+				steps += int((uint64(at) - hash(&key, 0)) & mask)
 			}
 		}
 		if sources.n != many || len(seen) < many-10 || steps > 4*many {

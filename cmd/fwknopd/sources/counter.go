@@ -5,7 +5,6 @@
 package sources
 
 import (
-	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,6 +18,14 @@ type Options struct {
 	Matcher   *fingerprint.Matcher
 	Unmatched bool // tell apart the kinds of SYN that no signature fits
 	Detail    bool // count by port and by kind of SYN too; with Unmatched
+	Storage
+}
+
+// Storage is where sources go that do not fit into memory. With the zero Storage those beyond
+// [MaxSources] are only counted.
+type Storage struct {
+	Create func() (File, error) // makes an empty file
+	Memory int                  // bytes of a Counter
 }
 
 // A Counter counts the SYNs of one goroutine.
@@ -46,6 +53,10 @@ func New(o Options) *Counter {
 	c := &Counter{opt: o, table: newTable(), ids: newResultIDs(o.Matcher)}
 	if o.Detail {
 		c.table.ports = &portTable{}
+	}
+	if o.Create != nil {
+		c.table.limit = max(o.Memory/sourceSize/chunk*chunk, chunk)
+		c.table.store = &store{create: o.Create}
 	}
 	return c
 }
@@ -106,8 +117,28 @@ func grown(list []uint64, i int) []uint64 {
 	return list
 }
 
-// Flush makes all that was counted visible.
-func (c *Counter) Flush() { c.table.flush() }
+// Flush makes all that was counted visible to [Counter.Merge].
+func (c *Counter) Flush() {
+	c.table.flush()
+	if c.table.store.holds() {
+		c.table.spill() // takes no memory while it waits
+	}
+}
+
+// Finish makes all that was counted visible. Nothing can be counted after it. The error is that of
+// the files.
+func (c *Counter) Finish() error { return c.table.finish() }
+
+// Err returns why sources could not be written to a file, or read from it; those that were counted
+// after that may be missing.
+func (c *Counter) Err() error { return c.table.failure() }
+
+// Close removes the files.
+func (c *Counter) Close() {
+	if s := c.table.store; s != nil {
+		s.runs, s.sorted = closeAll(s.runs), closeAll(s.sorted)
+	}
+}
 
 // Merge adds what o has counted, of the records after those of c; o must not be used again. The
 // matchers must be of the same signatures.
@@ -130,71 +161,10 @@ func (c *Counter) Merge(o *Counter) {
 	c.untold += o.untold
 }
 
-// Totals returns the totals.
+// Totals returns the totals, after [Counter.Finish].
 func (c *Counter) Totals() Totals {
 	t := c.table
-	return Totals{SYNs: t.syns, Sources: t.n, Optionless: t.optionless, Cut: t.cut, Dropped: t.dropped}
-}
-
-// All yields the sources in order of first appearance.
-func (c *Counter) All() iter.Seq[*Source] { return c.table.all() }
-
-// Numbered yields the sources in order of first appearance with their numbers, from 0.
-func (c *Counter) Numbered() iter.Seq2[int, *Source] {
-	return func(yield func(int, *Source) bool) {
-		for i := range c.table.n {
-			if !yield(i, c.table.at(i)) {
-				return
-			}
-		}
-	}
-}
-
-// Tunnel returns the tunnels that s is in; "" if it is in none.
-func (c *Counter) Tunnel(s *Source) string {
-	if s.tunnel == furtherPath {
-		return "further tunnels"
-	}
-	return c.table.paths[s.tunnel].String()
-}
-
-// Signatures returns every signature that SYNs of s match, in file order, once each. Those of a
-// source with one kind of SYN are to be read only.
-func (c *Counter) Signatures(s *Source) []*fingerprint.Signature {
-	if s.n == 1 && s.results[0] >= 0 { // most sources
-		return c.opt.Matcher.Result(fingerprint.ID(s.results[0]))
-	}
-	var out []*fingerprint.Signature
-	c.table.results(s, func(r int32) {
-		if r >= 0 {
-			out = append(out, c.opt.Matcher.Result(fingerprint.ID(r))...)
-		}
-	})
-	return inOrder(out)
-}
-
-// Unknowns returns the kinds of SYN of s that match no signature.
-func (c *Counter) Unknowns(s *Source) []Unknown {
-	var out []Unknown
-	c.table.results(s, func(r int32) {
-		if r < 0 {
-			out = append(out, c.ids.unknown[^r])
-		}
-	})
-	return out
-}
-
-// Omitted returns how many results of s were left out, see [MaxResults].
-func (c *Counter) Omitted(s *Source) uint32 { return c.table.omitted(s) }
-
-// Ports returns the destination ports of source number i, most records first, at most 7; more
-// reports that there are others. Of the sources beyond [MaxWithPorts] some have none.
-func (c *Counter) Ports(i int) (ports []parse.Port, more bool) { return c.table.ports.list(i) }
-
-// Decisions returns how often source number i was granted and refused something.
-func (c *Counter) Decisions(i int) (granted, refused uint64) {
-	d := c.table.decisionsOf(i)
-	return uint64(d.granted), uint64(d.refused)
+	return Totals{SYNs: t.syns, Sources: t.sums.sources, Optionless: t.optionless, Cut: t.cut, Dropped: t.dropped}
 }
 
 // Decided counts decisions about a source, on a packet to a port; at is zero if the packet has no
@@ -202,7 +172,8 @@ func (c *Counter) Decisions(i int) (granted, refused uint64) {
 func (c *Counter) Decided(src netip.Addr, at time.Time, port parse.Port, granted, refused int) bool {
 	c.table.flush()
 	key := src.As16()
-	place := c.table.findOrAdd(key, 0, c.table.hash(&key, 0))
+	c.table.room(1)
+	place := c.table.findOrAdd(key, 0, hash(&key, 0))
 	if place < 0 {
 		return false
 	}
@@ -214,8 +185,8 @@ func (c *Counter) Decided(src netip.Addr, at time.Time, port parse.Port, granted
 	return true
 }
 
-// inOrder sorts signatures into file order and removes what is there twice.
-func inOrder(list []*fingerprint.Signature) []*fingerprint.Signature {
+// inOrderOfFile sorts signatures into file order and removes what is there twice.
+func inOrderOfFile(list []*fingerprint.Signature) []*fingerprint.Signature {
 	slices.SortFunc(list, func(a, b *fingerprint.Signature) int { return a.Index - b.Index })
 	return slices.Compact(list)
 }

@@ -84,7 +84,7 @@ func TestAttackForgedSourcesLeaveTheBusyOne(t *testing.T) {
 	}
 	u.flush()
 	key := a1.As16()
-	if got := portsOf(u, u.findOrAdd(key, 0, u.hash(&key, 0))); got != "[tcp/22] false" {
+	if got := portsOf(u, u.findOrAdd(key, 0, hash(&key, 0))); got != "[tcp/22] false" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -96,12 +96,19 @@ func TestDecided(t *testing.T) {
 	o := New(Options{Detail: true})
 	o.Decided(a1, t0, tcp(22), 0, 1)
 	c.Merge(o)
-	granted, refused := c.Decisions(0)
-	ports, _ := c.Ports(0)
+	if err := c.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	var granted, refused uint64
+	var ports []parse.Port
+	for s := range c.All() {
+		granted, refused = s.Decisions()
+		ports, _ = s.Ports()
+	}
 	if granted != 1 || refused != 3 || !slices.Equal(ports, []parse.Port{tcp(22), {Proto: parse.UDP, Number: 62201}}) {
 		t.Errorf("granted %d, refused %d, %v", granted, refused, ports)
 	}
-	for _, s := range c.Numbered() {
+	for s := range c.All() {
 		if _, last, _ := s.Seen(); !last.Equal(t0.Add(time.Minute)) || s.SYNs() != 0 {
 			t.Errorf("last %v, %d SYNs", last, s.SYNs())
 		}

@@ -115,10 +115,9 @@ func (c *portCounts) add(p portKey, n uint32) {
 	c.port[used], c.count[used] = p, n
 }
 
-// merge adds the counts of the same source in another table, nil if it has none there, with its
-// votes. i is its number here.
+// merge adds the counts of the same source in another table with its votes. i is its number here.
 func (t *portTable) merge(i int, from *portCounts, votes uint32) {
-	if from == nil || !t.vote(i, votes) {
+	if !t.vote(i, votes) {
 		return
 	}
 	c := t.counts(i)

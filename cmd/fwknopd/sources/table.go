@@ -2,7 +2,6 @@ package sources
 
 import (
 	"encoding/binary"
-	"iter"
 	"math"
 	"math/bits"
 	"math/rand/v2"
@@ -23,18 +22,22 @@ const (
 )
 
 // A table counts SYNs by source and result. Sources are kept in order of first
-// appearance. It is accessed for every SYN and exceeds the CPU caches, so it has its
+// appearance; if it has a store, those for which there is no room are in files. It is accessed for every SYN and exceeds the CPU caches, so it has its
 // own hash index, and SYNs are recorded in batches: that way their cache misses
 // overlap.
 type table struct {
 	chunks          []*[chunk]Source
 	n               int
+	limit           int        // of n
+	marks           []mark     // the order of sources, ascending
+	store           *store     // nil: none
 	index           []slot     // a power of two, at most half full
-	seed            [2]uint64  // of hash
 	overflows       []overflow // see source.overflow
 	overflowResults int        // results in overflows
 	syns            uint64
 	dropped         uint64 // SYNs of sources beyond MaxSources
+	finished        bool
+	sums            sums // after finish
 
 	optionless uint64 // SYNs logged without their options
 	cut        uint64 // SYNs whose options the capture truncated
@@ -73,7 +76,7 @@ type slot struct {
 
 func newTable() *table {
 	return &table{
-		index: newIndex(minIndex), seed: [2]uint64{rand.Uint64(), rand.Uint64()},
+		index: newIndex(minIndex), limit: MaxSources, marks: make([]mark, 1),
 		paths: make([]parse.TunnelPath, 1), pathIDs: make(map[parse.TunnelPath]uint16),
 	}
 }
@@ -82,7 +85,7 @@ func newTable() *table {
 func (t *table) add(addr netip.Addr, at time.Time, result int32, port, tunnel uint16) {
 	e := &t.batch[t.pending]
 	e.key = addr.As16()
-	e.hash = t.hash(&e.key, tunnel)
+	e.hash = hash(&e.key, tunnel)
 	e.at, e.result, e.port, e.tunnel = nanoseconds(at), result, port, tunnel
 	t.pending++
 	if t.pending == batchSize {
@@ -124,6 +127,7 @@ func nanoseconds(at time.Time) int64 {
 // flush records the pending SYNs. The prefetched slots may be outdated when the last
 // loop uses them; it compares the key.
 func (t *table) flush() {
+	t.room(t.pending)
 	batch := t.batch[:t.pending]
 	mask := uint64(len(t.index) - 1)
 	for i := range batch {
@@ -164,22 +168,14 @@ func (t *table) flush() {
 // at returns source number i.
 func (t *table) at(i int) *Source { return &t.chunks[i/chunk][i%chunk] }
 
-// all yields the sources in order of first appearance.
-func (t *table) all() iter.Seq[*Source] {
-	return func(yield func(*Source) bool) {
-		for i := range t.n {
-			if !yield(t.at(i)) {
-				return
-			}
-		}
-	}
-}
+// seed is that of hash, the same for all tables, and not known to an attacker.
+var seed = [2]uint64{rand.Uint64(), rand.Uint64()}
 
 // hash mixes an address and a tunnel with the random seed, so that an attacker cannot choose
 // addresses that collide.
-func (t *table) hash(key *[16]byte, tunnel uint16) uint64 {
-	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^t.seed[0]^uint64(tunnel)<<48, binary.LittleEndian.Uint64(key[8:])^t.seed[1])
-	hi, lo = bits.Mul64(hi^lo^t.seed[0], 0xd6e8feb86659fd93)
+func hash(key *[16]byte, tunnel uint16) uint64 {
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(key[:])^seed[0]^uint64(tunnel)<<48, binary.LittleEndian.Uint64(key[8:])^seed[1])
+	hi, lo = bits.Mul64(hi^lo^seed[0], 0xd6e8feb86659fd93)
 	return hi ^ lo
 }
 
@@ -196,16 +192,16 @@ func (t *table) findOrAdd(key [16]byte, tunnel uint16, h uint64) int {
 		}
 		i = (i + 1) & uint64(len(t.index)-1)
 	}
-	if t.n == MaxSources {
+	if t.n == t.limit {
 		return -1
 	}
-	if t.n%chunk == 0 {
+	if t.n/chunk == len(t.chunks) {
 		c := new([chunk]Source)
 		c[0].first = noTime // a write, as in newIndex
 		t.chunks = append(t.chunks, c)
 	}
 	s := t.at(t.n)
-	s.key, s.tunnel, s.first, s.last = key, tunnel, math.MaxInt64, noTime
+	*s = Source{key: key, tunnel: tunnel, first: math.MaxInt64, last: noTime}
 	t.n++
 	t.index[i] = slot{tag, uint32(t.n)}
 	if 2*t.n >= len(t.index) {
@@ -227,7 +223,7 @@ func newIndex(slots int) []slot {
 func (t *table) rehash() {
 	t.index = newIndex(2 * len(t.index))
 	for n := range t.n {
-		h := t.hash(&t.at(n).key, t.at(n).tunnel)
+		h := hash(&t.at(n).key, t.at(n).tunnel)
 		i := h & uint64(len(t.index)-1)
 		for t.index[i].place != 0 {
 			i = (i + 1) & uint64(len(t.index)-1)
@@ -245,30 +241,28 @@ func (t *table) merge(u *table, rename func(int32) int32) {
 	t.dropped += u.dropped
 	t.optionless += u.optionless
 	t.cut += u.cut
+	if u.store.holds() {
+		t.adopt(u, rename)
+		return
+	}
+	translated := t.namesFrom(u, rename)
+	var r record
 	for i := range u.n {
-		from := u.at(i)
-		tunnel := uint16(furtherPath)
-		if from.tunnel != furtherPath {
-			tunnel = t.path(u.paths[from.tunnel])
-		}
-		place := t.findOrAdd(from.key, tunnel, t.hash(&from.key, tunnel))
-		if place < 0 {
-			t.dropped += uint64(from.syns)
-			continue
-		}
-		to := t.at(place)
-		to.syns += from.syns
-		to.first, to.last = min(to.first, from.first), max(to.last, from.last)
-		u.results(from, func(r int32) { t.addResult(to, rename(r)) })
-		if n := u.omitted(from); n > 0 {
-			t.overflowOf(to).omitted += n
-		}
-		if t.ports != nil {
-			counts, votes := u.ports.of(i)
-			t.ports.merge(place, counts, votes)
-		}
-		if d := u.decisionsOf(i); d != (decided{}) {
-			t.decide(place, d)
+		u.record(i, &r)
+		r.rename(translated)
+		t.room(1)
+		if !t.take(&r) {
+			t.dropped += uint64(r.syns)
 		}
 	}
+}
+
+// namesFrom returns what translates numbers of u to those of t.
+func (t *table) namesFrom(u *table, rename func(int32) int32) *names {
+	return &names{resultOf: rename, tunnelOf: func(i uint16) uint16 {
+		if i == furtherPath {
+			return i
+		}
+		return t.path(u.paths[i])
+	}}
 }

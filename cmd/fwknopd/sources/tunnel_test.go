@@ -28,7 +28,7 @@ func TestTunnelsAreApart(t *testing.T) {
 	a.Merge(b)
 	var got []string
 	for s := range a.All() {
-		got = append(got, fmt.Sprintf("%s %q %d", s.Addr(), a.Tunnel(s), s.SYNs()))
+		got = append(got, fmt.Sprintf("%s %q %d", s.Addr(), s.Tunnel(), s.SYNs()))
 	}
 	want := []string{`10.0.0.1 "" 2`, `10.0.0.1 "vxlan 1" 1`, `10.0.0.1 "vxlan 2" 3`, `10.0.0.1 "vxlan 3" 1`}
 	if !slices.Equal(got, want) {
@@ -44,10 +44,12 @@ func TestFurtherTunnels(t *testing.T) {
 		path := c.table.path(parse.TunnelPath{{Kind: parse.GRE, Numbered: true, Number: n}})
 		c.table.add(addr, time.Time{}, noResult, 22, path)
 	}
-	c.Flush()
+	if err := c.Finish(); err != nil {
+		t.Fatal(err)
+	}
 	last := ""
 	for s := range c.All() {
-		last = fmt.Sprintf("%s %d", c.Tunnel(s), s.SYNs())
+		last = fmt.Sprintf("%s %d", s.Tunnel(), s.SYNs())
 	}
 	if want := fmt.Sprintf("further tunnels %d", maxPaths+1); last != want || len(c.table.paths) != maxPaths {
 		t.Errorf("got %q, want %q; %d paths", last, want, len(c.table.paths))

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/enforce"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -27,7 +28,7 @@ func entry(verdict string, src netip.Addr, at time.Time, span time.Duration) *re
 
 // ends returns how the grants ended, the latest first, with their spans.
 func ends(s *Stats) (list []string) {
-	for _, g := range s.Summary(About{}, Full).Grants.Shown {
+	for _, g := range summaryOf(s, About{}).Grants.Shown {
 		text := g.Src + " " + strings.Join(g.Ports, ",") + " " + g.For.String() + " " + g.Ended
 		if !g.End.IsZero() {
 			text += " after " + g.End.Sub(g.Start).String()
@@ -39,7 +40,7 @@ func ends(s *Stats) (list []string) {
 
 func TestGrantsOfReplay(t *testing.T) {
 	a, b, c, d := source(1), source(2), source(3), source(4)
-	s := New(nil)
+	s := New(nil, sources.Storage{})
 	s.Decision(entry(report.Granted, a, t0, 30*time.Second))
 	s.Decision(entry(report.Granted, b, t0, 0))
 	s.Decision(entry(report.Granted, c, t0, time.Minute))
@@ -62,7 +63,7 @@ func TestGrantsOfReplay(t *testing.T) {
 // lines counts lines of an event log.
 func lines(t *testing.T, text string) *Stats {
 	t.Helper()
-	s := New(nil)
+	s := New(nil, sources.Storage{})
 	for line := range strings.Lines(text) {
 		var ev parse.Event
 		if taken, err := s.Line([]byte(strings.TrimSpace(line)), &ev); !taken || err != nil {
@@ -98,7 +99,7 @@ func TestGrantsOfEventLog(t *testing.T) {
 	if diff := cmp.Diff(want, ends(s)); diff != "" {
 		t.Error(diff)
 	}
-	sum := s.Summary(About{}, Full)
+	sum := summaryOf(s, About{})
 	var reasons []string
 	for _, d := range sum.Decisions {
 		reasons = append(reasons, d.Verdict+" "+d.Reason+" "+time.Duration(d.N).String())
@@ -121,7 +122,7 @@ func TestGrantsOfEventLog(t *testing.T) {
 // Events of the monitor that are about no grant, a refused command and an error of the firewall,
 // are none; what was decided and not opened is counted.
 func TestNotOpened(t *testing.T) {
-	s := New(nil)
+	s := New(nil, sources.Storage{})
 	for _, line := range []string{
 		`{"v":1,"timestamp":"2026-11-27T09:00:00Z","event_type":"decision","verdict":"granted","reason":"spa.granted","src_ip":"10.0.0.1","grant":{"src":"10.0.0.1","ports":["tcp/22"],"expires":"2026-11-27T09:00:30Z"}}`,
 		`{"v":1,"timestamp":"2026-11-27T09:00:00Z","event_type":"grant","verdict":"failed","src_ip":"10.0.0.1","error":"busy","grant":{"src":"10.0.0.1","ports":["tcp/22"],"expires":"2026-11-27T09:00:30Z"}}`,
@@ -138,7 +139,7 @@ func TestNotOpened(t *testing.T) {
 	if diff := cmp.Diff(want, ends(s)); diff != "" {
 		t.Error(diff)
 	}
-	if n := s.Summary(About{}, Full).NotOpened; n != 2 {
+	if n := summaryOf(s, About{}).NotOpened; n != 2 {
 		t.Errorf("%d not opened", n)
 	}
 }
@@ -165,11 +166,11 @@ func TestTakeEvent(t *testing.T) {
 
 // Grants last whole seconds, also if the log has left out what their end has beyond them.
 func TestGrantTimeIsWhole(t *testing.T) {
-	s := New(nil)
+	s := New(nil, sources.Storage{})
 	e := entry(report.Granted, source(1), t0.Add(830*time.Millisecond), 20*time.Second)
 	e.Grant.Expires = e.Grant.Expires.Truncate(time.Second)
 	s.Decision(e)
-	if got := s.Summary(About{}, Full).Grants.Shown[0].For; got != 20*time.Second {
+	if got := summaryOf(s, About{}).Grants.Shown[0].For; got != 20*time.Second {
 		t.Errorf("for %v", got)
 	}
 }

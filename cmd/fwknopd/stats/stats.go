@@ -12,7 +12,7 @@ import (
 	"fwknopd/policy"
 )
 
-// Stats aggregates what one goroutine reads. Its size does not depend on how much that is.
+// Stats aggregates what one goroutine reads. Its size in memory does not depend on how much that is.
 type Stats struct {
 	sources   *sources.Counter
 	matches   bool // there are signatures
@@ -26,10 +26,10 @@ type Stats struct {
 }
 
 // New returns Stats that hold nothing. The systems of SYNs are told by m; nil: there will be no
-// SYNs.
-func New(m *fingerprint.Matcher) *Stats {
+// SYNs. Sources that do not fit into memory go to storage.
+func New(m *fingerprint.Matcher, storage sources.Storage) *Stats {
 	return &Stats{
-		sources:  sources.New(sources.Options{Matcher: m, Unmatched: true, Detail: true}),
+		sources:  sources.New(sources.Options{Matcher: m, Unmatched: true, Detail: true, Storage: storage}),
 		matches:  m != nil,
 		timeline: newTimeline(),
 	}
@@ -45,6 +45,18 @@ func (s *Stats) Event(ev *parse.Event) {
 	s.ports.add(ev.Src.Addr(), portOf(ev))
 	s.timeline.event(ev.Time, syn)
 }
+
+// Err returns why sources could not be written to a file; see [sources.Counter.Err].
+func (s *Stats) Err() error { return s.sources.Err() }
+
+// Flush ends the counting of a part that waits to be merged.
+func (s *Stats) Flush() { s.sources.Flush() }
+
+// Finish ends all counting; [Stats.Summary] needs it. The error is that of the storage.
+func (s *Stats) Finish() error { return s.sources.Finish() }
+
+// Close removes what is in storage.
+func (s *Stats) Close() { s.sources.Close() }
 
 // Decision counts a decision of replay, or the end of a grant. The packet is to be counted by
 // [Stats.Event] too.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/fingerprint"
 	"fwknopd/ingest"
 	"fwknopd/parse"
@@ -20,7 +21,15 @@ import (
 var t0 = time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 
 func newStats() *Stats {
-	return New(fingerprint.NewMatcher(fingerprint.Default(), fingerprint.DefaultMaxHops))
+	return New(fingerprint.NewMatcher(fingerprint.Default(), fingerprint.DefaultMaxHops), sources.Storage{})
+}
+
+// summaryOf ends the counting and returns all that is known.
+func summaryOf(s *Stats, about About) *Summary {
+	if err := s.Finish(); err != nil {
+		panic(err)
+	}
+	return s.Summary(about, Full)
 }
 
 // linuxOptions are those of a SYN of Linux, MSS 1460, window scale 7.
@@ -69,7 +78,7 @@ func TestMergeEqualsOnePass(t *testing.T) {
 	}
 	parts[0].Merge(parts[1])
 	parts[0].Merge(parts[2])
-	want, got := whole.Summary(About{}, Full), parts[0].Summary(About{}, Full)
+	want, got := summaryOf(whole, About{}), summaryOf(parts[0], About{})
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
@@ -130,7 +139,7 @@ func TestAttackStampsBeyondRFC3339(t *testing.T) {
 		s.Event(syn(source(1), time.Unix(sec, 0), 22, 64240))
 		s.Decision(&report.Entry{Time: time.Unix(sec, 0), Verdict: report.Refused, Reason: policy.SPAStale, Mode: policy.ModeKnock, Src: netip.AddrPortFrom(source(1), 1)})
 	}
-	sum := s.Summary(About{}, Full)
+	sum := summaryOf(s, About{})
 	if _, err := json.Marshal(sum); err != nil {
 		t.Error(err)
 	}
@@ -158,7 +167,7 @@ func TestAttackSummaryIsBounded(t *testing.T) {
 		t.Errorf("%d buckets, %d pairs, %d knocks, %d grants (%d open), %d reasons", len(s.timeline.buckets), len(s.ports.pairs.keys),
 			len(s.knocks.kinds), len(s.grants.rows), len(s.grants.open), len(s.decisions.kinds))
 	}
-	sum := s.Summary(About{}, Full)
+	sum := summaryOf(s, About{})
 	if !sum.Sources.AtLeast || !sum.Knocks.AtLeast || sum.Grants.Total != 3*maxGrants || len(sum.Notes) < 5 {
 		t.Errorf("sources %v, knocks %v, %d grants, notes %q", sum.Sources.AtLeast, sum.Knocks.AtLeast, sum.Grants.Total, sum.Notes)
 	}
@@ -218,7 +227,7 @@ func BenchmarkEvent(b *testing.B) {
 func TestEventWithoutSource(t *testing.T) {
 	s := newStats()
 	s.Event(&parse.Event{Time: t0})
-	if sum := s.Summary(About{Counts: ingest.Counts{Records: 1, Events: 1}}, Full); len(sum.Timeline.Buckets)+len(sum.Ports.Shown) != 0 {
+	if sum := summaryOf(s, About{Counts: ingest.Counts{Records: 1, Events: 1}}); len(sum.Timeline.Buckets)+len(sum.Ports.Shown) != 0 {
 		t.Errorf("got %+v", sum)
 	}
 }

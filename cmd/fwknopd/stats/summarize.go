@@ -27,9 +27,8 @@ type About struct {
 	Notes  []string // what a reader must know of how they were read
 }
 
-// Summary returns what is known.
+// Summary returns what is known, after [Stats.Finish].
 func (s *Stats) Summary(about About, limits Limits) *Summary {
-	s.sources.Flush()
 	c := about.Counts
 	t := s.sources.Totals()
 	sum := &Summary{
@@ -78,33 +77,46 @@ func (s *Stats) notes() []string {
 // topSources returns the sources with most SYNs and decisions.
 func (s *Stats) topSources(n int) List[Source] {
 	type ranked struct {
-		number int
+		number int // in order of first appearance
 		score  uint64
-		source *sources.Source
 	}
 	best := newTop(n, func(a, b ranked) int { return cmp.Compare(b.score, a.score) })
-	for i, src := range s.sources.Numbered() {
-		granted, refused := s.sources.Decisions(i)
-		best.add(ranked{i, uint64(src.SYNs()) + granted + refused, src})
+	number := 0
+	for src := range s.sources.All() {
+		granted, refused := src.Decisions()
+		best.add(ranked{number, uint64(src.SYNs()) + granted + refused})
+		number++
 	}
 	list := best.list()
-	out := List[Source]{Total: list.Total, AtLeast: s.sources.Totals().Dropped+s.apart > 0, Shown: make([]Source, 0, len(list.Shown))}
-	for _, r := range list.Shown {
-		out.Shown = append(out.Shown, s.source(r.number, r.source))
+	place := make(map[int]int) // in list, by number
+	for i, r := range list.Shown {
+		place[r.number] = i
+	}
+	out := List[Source]{Total: list.Total, AtLeast: s.sources.Totals().Dropped+s.apart > 0, Shown: make([]Source, len(list.Shown))}
+	number = 0
+	for src := range s.sources.All() {
+		if i, shown := place[number]; shown {
+			out.Shown[i] = sourceOf(src)
+			delete(place, number)
+		}
+		if len(place) == 0 {
+			break
+		}
+		number++
 	}
 	return out
 }
 
-func (s *Stats) source(i int, src *sources.Source) Source {
-	out := Source{Addr: src.Addr().String(), Tunnel: s.sources.Tunnel(src), SYNs: uint64(src.SYNs()), Ports: []string{}}
-	out.Granted, out.Refused = s.sources.Decisions(i)
-	if sig := sources.Best(s.sources.Signatures(src)); sig != nil {
+func sourceOf(src sources.Row) Source {
+	out := Source{Addr: src.Addr().String(), Tunnel: src.Tunnel(), SYNs: uint64(src.SYNs()), Ports: []string{}}
+	out.Granted, out.Refused = src.Decisions()
+	if sig := sources.Best(src.Signatures()); sig != nil {
 		out.System = conf.Printable(strings.TrimSpace(sig.Label))
 	}
 	if first, last, ok := src.Seen(); ok {
 		out.First, out.Last = first, last
 	}
-	list, more := s.sources.Ports(i)
+	list, more := src.Ports()
 	for _, p := range list {
 		out.Ports = append(out.Ports, p.String())
 	}
@@ -118,7 +130,7 @@ func (s *Stats) source(i int, src *sources.Source) Source {
 func (s *Stats) unknown(n int) List[Unknown] {
 	by := make(map[sources.Kind]uint64)
 	for src := range s.sources.All() {
-		s.sources.KindsOf(src, func(k sources.Kind) {
+		src.Kinds(func(k sources.Kind) {
 			if k < 0 {
 				by[k]++
 			}

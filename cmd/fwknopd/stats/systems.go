@@ -67,7 +67,7 @@ func (s *Stats) systems() []System {
 	var seen []name
 	for src := range s.sources.All() {
 		seen = seen[:0]
-		s.sources.KindsOf(src, func(k sources.Kind) {
+		src.Kinds(func(k sources.Kind) {
 			if n := names(k); !slices.Contains(seen, n) {
 				seen = append(seen, n)
 			}
