@@ -206,10 +206,10 @@ func (b *Backend) eachChunk(els map[endedKey]endedFlow, now time.Time, queue fun
 
 // letIn returns the connections that a change of elements of grants lets in.
 func (b *Backend) letIn(changed map[elemKey]ref, now time.Time) map[endedKey]endedFlow {
-	in := make(map[endedKey]endedFlow)
 	if b.ended.count == 0 {
-		return in
+		return nil
 	}
+	in := make(map[endedKey]endedFlow)
 	for k := range changed {
 		if _, open := b.refs.current(k, now); !open || !k.set.begins() {
 			continue
