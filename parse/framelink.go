@@ -3,37 +3,27 @@ package parse
 import (
 	"bytes"
 	"encoding/binary"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 )
 
-// An etherType says what follows it in a frame (IEEE 802 Numbers of the IANA).
-type etherType uint16
-
+// EtherTypes of tags that gopacket has no name for.
 const (
-	etherIPv4     etherType = 0x0800
-	etherIPv6     etherType = 0x86dd
-	etherPPPoE    etherType = 0x8864 // session
-	etherBridged  etherType = 0x6558 // a whole Ethernet frame
-	etherDot1Q    etherType = 0x8100
-	etherQinQ     etherType = 0x88a8 // 802.1ad
-	etherQinQ9100 etherType = 0x9100 // stacked VLANs before 802.1ad
-	etherQinQ9200 etherType = 0x9200
+	etherTypeQinQ9100 layers.EthernetType = 0x9100 // stacked VLANs before 802.1ad
+	etherTypeQinQ9200 layers.EthernetType = 0x9200
 )
-
-// leastEtherType is the least value that is no length (IEEE 802.3 section 3.2.6).
-const leastEtherType = 0x0600
-
-// readEtherType reads the first two bytes of b.
-func readEtherType(b []byte) etherType { return etherType(binary.BigEndian.Uint16(b)) }
 
 func (d *Decoder) ethernet(b []byte, ev *Event) error {
 	if len(b) < 14 {
 		return errShortLink
 	}
-	t, b := readEtherType(b[12:]), b[14:]
-	if t < leastEtherType { // the length of an LLC frame, without its padding
-		return d.snap(b[:min(int(t), len(b))], ev)
+	// Its only error is a short frame, tested above.
+	_ = d.eth.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
+	if d.eth.EthernetType == layers.EthernetTypeLLC {
+		return d.snap(d.eth.Payload, ev)
 	}
-	return d.etherType(t, b, ev)
+	return d.etherType(d.eth.EthernetType, d.eth.Payload, ev)
 }
 
 // sll reads Linux cooked headers: packet type, ARPHRD type, address length and
@@ -42,7 +32,7 @@ func (d *Decoder) sll(b []byte, ev *Event) error {
 	if len(b) < 16 {
 		return errShortLink
 	}
-	return d.etherType(readEtherType(b[14:]), b[16:], ev)
+	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b[14:])), b[16:], ev)
 }
 
 // sll2 reads version 2 of them, which begins with the EtherType.
@@ -50,7 +40,7 @@ func (d *Decoder) sll2(b []byte, ev *Event) error {
 	if len(b) < 20 {
 		return errShortLink
 	}
-	return d.etherType(readEtherType(b), b[20:], ev)
+	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b)), b[20:], ev)
 }
 
 // loopback reads the address family before a packet on a BSD loopback.
@@ -74,7 +64,7 @@ func (d *Decoder) pointToPoint(link LinkType, b []byte, ev *Event) error {
 		if len(b) < 4 {
 			return errShortLink
 		}
-		return d.etherType(readEtherType(b[2:]), b[4:], ev)
+		return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b[2:])), b[4:], ev)
 	}
 	return errNotIP
 }
@@ -303,24 +293,25 @@ func (d *Decoder) snap(b []byte, ev *Event) error {
 	if len(b) < 8 || string(b[:6]) != header {
 		return errNotIP
 	}
-	return d.etherType(readEtherType(b[6:]), b[8:], ev)
+	return d.etherType(layers.EthernetType(binary.BigEndian.Uint16(b[6:])), b[8:], ev)
 }
 
 // etherType decodes what follows an EtherType: IP, or one more tag before it.
-func (d *Decoder) etherType(t etherType, b []byte, ev *Event) error {
+func (d *Decoder) etherType(t layers.EthernetType, b []byte, ev *Event) error {
 	for {
 		switch t {
-		case etherIPv4:
+		case layers.EthernetTypeIPv4:
 			return d.ipv4(b, ev)
-		case etherIPv6:
+		case layers.EthernetTypeIPv6:
 			return d.ipv6(b, ev)
-		case etherPPPoE:
+		case layers.EthernetTypePPPoESession:
 			return d.pppoe(b, ev)
-		case etherDot1Q, etherQinQ, etherQinQ9100, etherQinQ9200:
+		case layers.EthernetTypeDot1Q, layers.EthernetTypeQinQ, etherTypeQinQ9100, etherTypeQinQ9200:
 			if len(b) < 4 {
 				return errShortLink
 			}
-			t, b = readEtherType(b[2:]), b[4:]
+			_ = d.vlan.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
+			t, b = d.vlan.Type, d.vlan.Payload
 		default:
 			return errNotIP
 		}

@@ -4,15 +4,14 @@ import (
 	"encoding/binary"
 	"math"
 	"net/netip"
+
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 )
 
 const (
 	ipv4Header = 20
 	ipv6Header = 40
-	// The flags of an IPv4 header and the offset in the same 16 bits.
-	dontFragment   = 0x4000
-	moreFragments  = 0x2000
-	fragmentOffset = 0x1fff
 	// maxExtensions bounds the IPv6 extension headers of one packet. RFC 8200
 	// section 4.1 has seven kinds, one of which may come twice.
 	maxExtensions = 8
@@ -61,22 +60,25 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 		return errIPHeader
 	}
 	d.packetCap = cap(b)
-	flags := binary.BigEndian.Uint16(b[6:]) // and the offset of a fragment
-	ev.Len, ev.TTL, ev.ID = uint16(min(total, maxLen)), b[8], binary.BigEndian.Uint16(b[4:])
-	ev.DF = flags&dontFragment != 0
-	ev.Fragment = flags&moreFragments != 0
+	ip := &d.ip4
+	// The header is complete; the only errors left are in the contents of IP options,
+	// which are not used.
+	_ = ip.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
+	ev.Len, ev.TTL, ev.ID = uint16(min(total, maxLen)), ip.TTL, ip.Id
+	ev.DF = ip.Flags&layers.IPv4DontFragment != 0
+	ev.Fragment = ip.Flags&layers.IPv4MoreFragments != 0
 	ev.IPOptions = header > ipv4Header
-	ev.Proto = Proto(b[9])
+	ev.Proto = Proto(ip.Protocol)
 	ev.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[12:16])), 0)
 	ev.Dst = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[16:20])), 0)
-	if flags&fragmentOffset != 0 {
+	if ip.FragOffset != 0 {
 		return errFragment
 	}
 	if total > len(b) {
 		d.setTruncated(len(b), total, ev)
 		total = len(b)
 	}
-	return decodeTransport(b[header:total], ev)
+	return d.transport(b[header:total], ev)
 }
 
 // ipv6 decodes RFC 8200 and walks the extension headers to the transport.
@@ -103,7 +105,7 @@ func (d *Decoder) ipv6(b []byte, ev *Event) error {
 	if size > len(b) {
 		d.setTruncated(len(b), size, ev)
 	}
-	return decodeTransport(rest, ev)
+	return d.transport(rest, ev)
 }
 
 // impliedLength returns the payload length of a packet whose header has 0 there: that of
@@ -171,16 +173,16 @@ const (
 	icmpHeader = 8
 )
 
-// decodeTransport decodes what an IP packet carries. A packet of any other protocol is an
+// transport decodes what an IP packet carries. A packet of any other protocol is an
 // event too, with nothing but its payload.
-func decodeTransport(b []byte, ev *Event) error {
+func (d *Decoder) transport(b []byte, ev *Event) error {
 	switch ev.Proto {
 	case TCP:
 		return decodeTCP(b, ev)
 	case UDP:
-		return decodeUDP(b, ev)
+		return d.decodeUDP(b, ev)
 	case ICMP, ICMPv6:
-		return decodeICMP(b, ev)
+		return d.decodeICMP(b, ev)
 	}
 	ev.Payload = b
 	return nil
@@ -208,25 +210,27 @@ func decodeTCP(b []byte, ev *Event) error {
 }
 
 // decodeUDP decodes RFC 768. A length beyond the packet gives what is there.
-func decodeUDP(b []byte, ev *Event) error {
+func (d *Decoder) decodeUDP(b []byte, ev *Event) error {
 	if len(b) < udpHeader {
 		return errTransport
 	}
-	n := int(binary.BigEndian.Uint16(b[4:]))
-	if n < udpHeader {
+	if binary.BigEndian.Uint16(b[4:]) < udpHeader {
 		return errUDPLength
 	}
+	_ = d.udp.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 	setPorts(b, ev)
-	ev.Payload = b[udpHeader:min(n, len(b))]
+	ev.Payload = d.udp.Payload
 	return nil
 }
 
 // decodeICMP decodes the eight bytes that RFC 792 and RFC 4443 messages have in common.
-func decodeICMP(b []byte, ev *Event) error {
+func (d *Decoder) decodeICMP(b []byte, ev *Event) error {
 	if len(b) < icmpHeader {
 		return errTransport
 	}
-	ev.ICMPType, ev.ICMPCode, ev.Payload = b[0], b[1], b[icmpHeader:]
+	_ = d.icmp.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
+	ev.ICMPType, ev.ICMPCode = d.icmp.TypeCode.Type(), d.icmp.TypeCode.Code()
+	ev.Payload = d.icmp.Payload
 	return nil
 }
 

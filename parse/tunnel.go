@@ -3,6 +3,8 @@ package parse
 import (
 	"encoding/binary"
 	"strconv"
+
+	"github.com/google/gopacket/layers"
 )
 
 // A TunnelKind is a way to carry a packet in a packet.
@@ -100,11 +102,11 @@ func (d *Decoder) decodeInner(c tunnelContents, ev *Event) bool {
 
 func (d *Decoder) innerPacket(c tunnelContents, in *Event) error {
 	switch c.ether {
-	case etherIPv4:
+	case layers.EthernetTypeIPv4:
 		return d.ipv4(c.data, in)
-	case etherIPv6:
+	case layers.EthernetTypeIPv6:
 		return d.ipv6(c.data, in)
-	case etherBridged:
+	case layers.EthernetTypeTransparentEthernetBridging:
 		return d.ethernet(c.data, in)
 	}
 	return errNotIP
@@ -113,7 +115,7 @@ func (d *Decoder) innerPacket(c tunnelContents, in *Event) error {
 // tunnelContents is what a packet of a tunnel carries.
 type tunnelContents struct {
 	Tunnel
-	ether etherType // etherIPv4, etherIPv6, or etherBridged for a frame
+	ether layers.EthernetType // IPv4, IPv6, or TransparentEthernetBridging for a frame
 	data  []byte
 }
 
@@ -138,13 +140,13 @@ func tunnelOf(ev *Event) (c tunnelContents, ok bool) {
 		if ev.Src.Addr().Is6() {
 			kind = IPv4InIP6
 		}
-		return tunnelContents{Tunnel{Kind: kind}, etherIPv4, ev.Payload}, true
+		return tunnelContents{Tunnel{Kind: kind}, layers.EthernetTypeIPv4, ev.Payload}, true
 	case protoIPv6:
 		kind := IPv6InIP4
 		if ev.Src.Addr().Is6() {
 			kind = IPv6InIP6
 		}
-		return tunnelContents{Tunnel{Kind: kind}, etherIPv6, ev.Payload}, true
+		return tunnelContents{Tunnel{Kind: kind}, layers.EthernetTypeIPv6, ev.Payload}, true
 	}
 	return c, false
 }
@@ -164,7 +166,7 @@ func vxlanContents(b []byte) (c tunnelContents, ok bool) {
 		return c, false
 	}
 	t := Tunnel{Kind: VXLAN, Numbered: true, Number: binary.BigEndian.Uint32(b[4:]) >> 8}
-	return tunnelContents{t, etherBridged, b[header:]}, true
+	return tunnelContents{t, layers.EthernetTypeTransparentEthernetBridging, b[header:]}, true
 }
 
 // geneveContents reads RFC 8926 section 3.4: version and length of the options, flags,
@@ -179,7 +181,7 @@ func geneveContents(b []byte) (c tunnelContents, ok bool) {
 		return c, false
 	}
 	t := Tunnel{Kind: GENEVE, Numbered: true, Number: binary.BigEndian.Uint32(b[4:]) >> 8}
-	return tunnelContents{t, readEtherType(b[2:]), b[n:]}, true
+	return tunnelContents{t, layers.EthernetType(binary.BigEndian.Uint16(b[2:])), b[n:]}, true
 }
 
 // greContents reads RFC 2784 with the fields of RFC 2890: flags and version, EtherType,
@@ -194,7 +196,7 @@ func greContents(b []byte) (c tunnelContents, ok bool) {
 		return c, false
 	}
 	flags, n := binary.BigEndian.Uint16(b), header
-	c.ether = readEtherType(b[2:])
+	c.ether = layers.EthernetType(binary.BigEndian.Uint16(b[2:]))
 	c.Tunnel = Tunnel{Kind: GRE, Numbered: flags&key != 0}
 	if flags&(route|versions) != 0 {
 		return c, false
