@@ -159,6 +159,9 @@ func (k *KMSG) record(b []byte, waited bool, ev *parse.Event) error {
 	if err := k.line.decode(b, ev); err != nil {
 		return err
 	}
+	if ev.Origin == parse.OriginKernel && at.priority >= kmsgLevels {
+		return errKMSG // its head has no end: what follows was taken for a line of the kernel
+	}
 	ev.Time = now
 	return nil
 }
@@ -182,6 +185,7 @@ func (k *KMSG) Close() error {
 // show.
 type kmsgPlace struct {
 	ok       bool
+	priority uint64 // facility × kmsgLevels + level
 	sequence uint64
 	stamp    time.Duration // since boot, by the clock of printk
 }
@@ -205,8 +209,12 @@ func kmsgPlaceOf(b []byte) (p kmsgPlace) {
 	if field[2] > math.MaxInt64/uint64(time.Microsecond) || field[1] == math.MaxUint64 {
 		return kmsgPlace{}
 	}
-	return kmsgPlace{true, field[1], time.Duration(field[2]) * time.Microsecond}
+	return kmsgPlace{true, field[0], field[1], time.Duration(field[2]) * time.Microsecond}
 }
+
+// kmsgLevels is how many priorities a facility has. The first are the kernel's, which nothing else
+// can write there.
+const kmsgLevels = 8
 
 // A kmsgClock gives records wall clock times. Their stamps are of a clock that runs beside
 // CLOCK_MONOTONIC and drifts from it by minutes in a year. How far it is behind shows in
