@@ -13,7 +13,7 @@ import (
 // TestUDPServerFiltered: what the filter of the socket drops is counted, and not as lost.
 func TestUDPServerFiltered(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
-		s := listenUDPFor(t, addr, filter.Payload{Least: 140, Free: 400})
+		s := listenUDPFor(t, addr, filter.Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"})
 		defer s.Close()
 		ok(t, s.conn.SetReadBuffer(8<<20)) // not forced: without rights it is smaller
 		c, err := net.Dial("udp", s.LocalAddr().String())
@@ -42,7 +42,7 @@ func TestUDPServerFiltered(t *testing.T) {
 }
 
 func TestUDPServerFilteredAllocatesNothing(t *testing.T) {
-	s := listenUDPFor(t, "127.0.0.1:0", filter.Payload{Least: 140, Free: 400})
+	s := listenUDPFor(t, "127.0.0.1:0", filter.Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"})
 	defer s.Close()
 	c, err := net.Dial("udp", s.LocalAddr().String())
 	ok(t, err)

@@ -3,11 +3,12 @@ package policy
 import "fwknopd/policy/conf"
 
 // A Form is what all UDP payloads have in common that an engine does not ignore: they
-// are base64, and not shorter than Least. Below Free they begin as a Rijndael packet does.
-// All other payloads have no effect on an engine, so that a filter may drop them. The zero
+// are base64, and not shorter than Least. Below Free they begin as a Rijndael packet does,
+// with one of the characters in First or with Prefix. All other payloads have no effect on an engine, so that a filter may drop them. The zero
 // Form: any payload may have one.
 type Form struct {
-	Least, Free int // bytes
+	Least, Free   int // bytes
+	First, Prefix string
 }
 
 // FormOf returns the form of the packets that matter to an engine of a configuration: the
@@ -17,7 +18,7 @@ func FormOf(server *conf.Server, access *conf.Access) Form {
 		return Form{}
 	}
 	carrier, _ := carrierOptions(server)
-	f := Form{Least: carrier.MinLen, Free: minUnmatchedGPGLen}
+	f := Form{Least: carrier.MinLen, Free: minUnmatchedGPGLen, First: firstChars, Prefix: saltedPrefix}
 	for i := range access.Stanzas {
 		st := &access.Stanzas[i]
 		switch {

@@ -193,12 +193,15 @@ func looksLikeSPA(text []byte) bool { return looksLikeStartOfSPA(text, len(text)
 // looksLikeStartOfSPA is looksLikeSPA for the beginning of a text of n characters.
 func looksLikeStartOfSPA(text []byte, n int) bool {
 	return n >= minUnmatchedGPGLen || n >= minUnmatchedLen &&
-		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte("U2FsdGVkX1")))
+		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte(saltedPrefix)))
 }
 
 // firstChars are the first characters of Rijndael packets: they hold the last four bits
 // of "Salted__".
 const firstChars = "89+/"
+
+// saltedPrefix begins those that were sent with "Salted_" in front.
+const saltedPrefix = "U2FsdGVkX1"
 
 // Least lengths of a text that is reported although no stanza matches.
 const (

@@ -1,6 +1,8 @@
 package filter
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/net/bpf"
 
 	"fwknopd/parse"
@@ -18,13 +20,10 @@ type Payload struct {
 	// Free is from which length on, bytes, the text may begin with any characters of
 	// base64: it may be an OpenPGP message.
 	Free int
+	// First and Prefix are how a shorter text begins: with one of these characters, or with
+	// this text, of which the first four are looked at.
+	First, Prefix string
 }
-
-// Starts of a Rijndael packet: what follows "Salted_" in base64, and with that prefix.
-const (
-	saltedChars = "89+/"
-	saltedWord  = 0x55324673 // "U2Fs"
-)
 
 // looked is how many characters of the text are looked at. The least Least is not below it.
 const looked = 4
@@ -46,7 +45,7 @@ func (p Payload) Program() ([]bpf.RawInstruction, error) {
 }
 
 // IsZero reports whether everything is kept.
-func (p Payload) IsZero() bool { return p.Least < looked }
+func (p Payload) IsZero() bool { return p.Least < looked || len(p.Prefix) < looked }
 
 // node is true of the packets that are kept.
 func (p Payload) node() node {
@@ -61,7 +60,7 @@ func (p Payload) node() node {
 // text is about the text at an offset, with at least so many bytes of headers from the IP
 // header on in front of it.
 func (p Payload) text(headers int, b base, off uint32) node {
-	chars := []node{lengthFrom(headers + p.Least), or{lengthFrom(headers + p.Free), saltedStart(b, off)}}
+	chars := []node{lengthFrom(headers + p.Least), or{lengthFrom(headers + p.Free), p.start(b, off)}}
 	for i := range uint32(looked) {
 		chars = append(chars, base64Char(b, off+i))
 	}
@@ -73,9 +72,10 @@ func lengthFrom(n int) node {
 	return test{base: length, off: uint32(n), cond: bpf.JumpGreaterOrEqual}
 }
 
-func saltedStart(b base, off uint32) node {
-	n := equal(b, off, 4, saltedWord)
-	for _, c := range saltedChars {
+// start is true of a text that begins as First and Prefix say.
+func (p Payload) start(b base, off uint32) node {
+	n := equal(b, off, looked, binary.BigEndian.Uint32([]byte(p.Prefix)))
+	for _, c := range p.First {
 		n = or{equal(b, off, 1, uint32(c)), n}
 	}
 	return n

@@ -16,7 +16,7 @@ func udpFrame(payload string) string {
 }
 
 func TestPayload(t *testing.T) {
-	p := Payload{Least: 140, Free: 400}
+	p := Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"}
 	text := func(start string, n int) string { return start + strings.Repeat("A", n-len(start)) }
 	v6 := "020000000001 020000000002 86dd 60000000 0000 11 40 " + strings.Repeat("00", 32) + "9c40 f2fb 0000 0000"
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestPayloadBehindHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		raw, err := f.LiveProgram(parse.LinkEthernet, Payload{Least: 140, Free: 400})
+		raw, err := f.LiveProgram(parse.LinkEthernet, Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"})
 		if err != nil {
 			t.Fatal(err)
 		}

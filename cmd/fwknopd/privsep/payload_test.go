@@ -36,8 +36,8 @@ func TestPayloadOfSources(t *testing.T) {
 		server, access string
 		want           filter.Payload
 	}{
-		{"PCAP_INTF lo;\n", key, filter.Payload{Least: 140, Free: 400}},
-		{"PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\n", key, filter.Payload{Least: 140, Free: 400}},
+		{"PCAP_INTF lo;\n", key, filter.Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"}},
+		{"PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\n", key, filter.Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"}},
 		{"PCAP_INTF lo;\nENABLE_SPA_OVER_HTTP Y;\n", key, filter.Payload{}},
 		{"INGEST PCAP,KMSG;\nPCAP_INTF lo;\n", key + "SOURCE ANY\nSHARED_SEQUENCE tcp/7000, udp/8000\nOPEN_PORTS tcp/22\n", filter.Payload{}},
 		{"PCAP_FILE /tmp/x.pcap;\n", key, filter.Payload{}},

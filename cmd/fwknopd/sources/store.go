@@ -90,14 +90,15 @@ func (t *table) adopt(u *table, rename func(int32) int32) {
 	if t.store.err == nil {
 		t.store.err = u.store.err
 	}
-	base, translated := t.order(t.n), t.namesFrom(u, rename)
+	base, shared := t.order(t.n), t.namesFrom(u, rename)
 	for _, r := range u.store.runs {
 		r.base += base
-		inner := r.names
-		r.names = t.namesFrom(u, rename)
-		r.names.inner = inner
-		if inner == nil {
-			r.names = translated // which they share
+		if r.names == nil {
+			r.names = shared
+		} else {
+			inner := r.names
+			r.names = t.namesFrom(u, rename)
+			r.names.inner = inner
 		}
 		t.store.runs = append(t.store.runs, r)
 	}
