@@ -103,9 +103,6 @@ const settle = 300 * time.Millisecond
 // ErrGoesOn is why a connection is left without an error of the kernel.
 var ErrGoesOn = errors.New("the firewall lets its server send to the client, which makes a new entry for it")
 
-// ErrNotRejected is wrapped by what kept the firewall from rejecting what connections send.
-var ErrNotRejected = errors.New("what it sends is not rejected")
-
 // End ends connections: it destroys the sockets that are of this host, has what the others send
 // rejected ([Table.Reject]) and deletes the entries of the table, without which packets of the
 // client count as new. It returns those that are there a moment later, with the first error. One
