@@ -95,8 +95,8 @@ type Follower struct {
 	closed bool
 }
 
-// FollowLog follows a Netfilter log, a syslog file. path need not exist yet.
-func FollowLog(path string, opt FollowOptions) (*Follower, error) {
+// followLog follows a Netfilter log, a syslog file. path need not exist yet.
+func followLog(path string, opt FollowOptions) (*Follower, error) {
 	line := opt.liveLines()
 	return follow(path, opt, func(f *Follower, g *rotatedFile) records {
 		line := line
@@ -105,8 +105,8 @@ func FollowLog(path string, opt FollowOptions) (*Follower, error) {
 	})
 }
 
-// FollowPcap follows a capture file that tcpdump, ulogd or another program writes.
-func FollowPcap(path string, opt FollowOptions) (*Follower, error) {
+// followPcap follows a capture file that tcpdump, ulogd or another program writes.
+func followPcap(path string, opt FollowOptions) (*Follower, error) {
 	frames := opt.frames()
 	frames.rawIP = opt.RawIP
 	return follow(path, opt, func(f *Follower, g *rotatedFile) records {

@@ -12,9 +12,9 @@ import (
 	"fwknopd/parse"
 )
 
-func followPcap(t *testing.T, path string, opt FollowOptions) *tap {
+func tapPcap(t *testing.T, path string, opt FollowOptions) *tap {
 	t.Helper()
-	f, err := FollowPcap(path, opt)
+	f, err := followPcap(path, opt)
 	ok(t, err)
 	return newTap(t, f)
 }
@@ -24,7 +24,7 @@ func record(payload string) string { return string(buildPcap(payload)[24:]) }
 
 func TestFollowPcapGrowing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcap")
-	p := followPcap(t, path, FollowOptions{})
+	p := tapPcap(t, path, FollowOptions{})
 	appendTo(t, path, "")
 	p.quiet()
 	header := string(buildPcap())
@@ -42,17 +42,17 @@ func TestFollowPcapGrowing(t *testing.T) {
 func TestFollowPcapStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcap")
 	appendTo(t, path, string(buildPcap("one", "two"))+record("half")[:20])
-	p := followPcap(t, path, FollowOptions{})
+	p := tapPcap(t, path, FollowOptions{})
 	p.quiet()
 	appendTo(t, path, record("half")[20:]+record("three"))
 	p.want("half", "three")
-	followPcap(t, path, FollowOptions{FromStart: true}).want("one", "two", "half", "three")
+	tapPcap(t, path, FollowOptions{FromStart: true}).want("one", "two", "half", "three")
 }
 
 func TestFollowPcapRotation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcap")
 	appendTo(t, path, string(buildPcap("one")))
-	p := followPcap(t, path, FollowOptions{FromStart: true})
+	p := tapPcap(t, path, FollowOptions{FromStart: true})
 	p.want("one")
 	appendTo(t, path, record("two"))
 	ok(t, os.Rename(path, path+".1"))
@@ -82,7 +82,7 @@ func TestFollowPcapBriefGenerations(t *testing.T) {
 		for _, poll := range []bool{false, true} {
 			path := filepath.Join(t.TempDir(), "spa.pcap")
 			appendTo(t, path, header)
-			p := followPcap(t, path, FollowOptions{Poll: poll})
+			p := tapPcap(t, path, FollowOptions{Poll: poll})
 			p.quiet()
 			var want []string
 			for i := range 4 {
@@ -103,7 +103,7 @@ func TestFollowPcapng(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcapng")
 	le := binary.AppendByteOrder(binary.LittleEndian)
 	appendTo(t, path, string(ngSectionBlock(le))+string(ngInterfaceBlock(le, 1))+string(ngPacketBlock(le, 0, 1, udpFrame("old"))))
-	p := followPcap(t, path, FollowOptions{})
+	p := tapPcap(t, path, FollowOptions{})
 	block := string(ngPacketBlock(le, 0, 1, udpFrame("new")))
 	appendTo(t, path, block[:30])
 	p.quiet()
@@ -117,13 +117,13 @@ func TestFollowPcapRawIP(t *testing.T) {
 	le := binary.AppendByteOrder(binary.LittleEndian)
 	b := buildPcapHeader(le, 0xa1b2c3d4, 65535, 1)
 	appendTo(t, path, string(appendPcapRecord(le, false, b, captureStart, udpPacket("raw"))))
-	followPcap(t, path, FollowOptions{FromStart: true, RawIP: true}).want("raw")
+	tapPcap(t, path, FollowOptions{FromStart: true, RawIP: true}).want("raw")
 }
 
 func TestFollowPcapResume(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcap")
 	appendTo(t, path, string(buildPcap("one", "two", "three")))
-	f, err := FollowPcap(path, FollowOptions{FromStart: true})
+	f, err := followPcap(path, FollowOptions{FromStart: true})
 	ok(t, err)
 	var ev parse.Event
 	ok(t, f.Next(t.Context(), &ev))
@@ -132,13 +132,13 @@ func TestFollowPcapResume(t *testing.T) {
 	ok(t, os.Rename(path, path+".1"))
 	nextTick(t, path+".1")
 	ok(t, os.WriteFile(path, appendPcapRecord(binary.LittleEndian, false, buildPcap(), captureStart.Add(time.Hour), udpFrame("four")), 0o600))
-	followPcap(t, path, FollowOptions{Resume: state}).want("two", "three", "four")
+	tapPcap(t, path, FollowOptions{Resume: state}).want("two", "three", "four")
 }
 
 func TestFollowPcapGarbage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spa.pcap")
 	problems := make(chan string, 10)
-	p := followPcap(t, path, FollowOptions{ReadOptions: ReadOptions{Problem: func(p Problem) { problems <- p.Err.Error() }}})
+	p := tapPcap(t, path, FollowOptions{ReadOptions: ReadOptions{Problem: func(p Problem) { problems <- p.Err.Error() }}})
 	appendTo(t, path, strings.Repeat("this is no capture ", 100))
 	if got := <-problems; got != errNoMagic.Error() {
 		t.Errorf("problem %q", got)

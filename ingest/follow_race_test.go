@@ -27,7 +27,7 @@ type race struct {
 func newRace(t *testing.T) *race {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, "")
-	f, err := FollowLog(path, FollowOptions{FromStart: true, ReadOptions: ReadOptions{
+	f, err := followLog(path, FollowOptions{FromStart: true, ReadOptions: ReadOptions{
 		Ref: testRef, Problem: func(p Problem) { t.Errorf("reported: %v", p) }}})
 	ok(t, err)
 	t.Cleanup(func() { f.Close() })
@@ -158,7 +158,7 @@ func TestRotationAtAnyMoment(t *testing.T) {
 	t.Run("capture with its header", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "spa.pcap")
 		appendTo(t, path, string(buildPcap()))
-		f, err := FollowPcap(path, FollowOptions{FromStart: true})
+		f, err := followPcap(path, FollowOptions{FromStart: true})
 		ok(t, err)
 		p := newTap(t, f)
 		p.quiet()

@@ -168,7 +168,7 @@ func followModes(t *testing.T, test func(t *testing.T, path string, follow func(
 			test(t, path, func(opt FollowOptions) *tap {
 				t.Helper()
 				opt.Poll, opt.Ref = poll, testRef
-				f, err := FollowLog(path, opt)
+				f, err := followLog(path, opt)
 				ok(t, err)
 				return newTap(t, f)
 			})
@@ -210,7 +210,7 @@ func TestFollowMissing(t *testing.T) {
 
 func TestFollowMissingDirectory(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "later", "kern.log")
-	f, err := FollowLog(path, FollowOptions{})
+	f, err := followLog(path, FollowOptions{})
 	ok(t, err)
 	p := newTap(t, f)
 	p.quiet()
@@ -298,7 +298,7 @@ func TestFollowTruncateGap(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, line(1)+line(2))
 	problems := make(chan string, 10)
-	f, err := FollowLog(path, FollowOptions{FromStart: true, ReadOptions: ReadOptions{Ref: testRef, Problem: func(p Problem) { problems <- p.Err.Error() }}})
+	f, err := followLog(path, FollowOptions{FromStart: true, ReadOptions: ReadOptions{Ref: testRef, Problem: func(p Problem) { problems <- p.Err.Error() }}})
 	ok(t, err)
 	g := f.last()
 	g.size = 5000 // as if a look had seen more than was read
@@ -385,7 +385,7 @@ func TestFollowSymlink(t *testing.T) {
 func TestFollowResume(t *testing.T) {
 	stop := func(t *testing.T, path string) State {
 		t.Helper()
-		f, err := FollowLog(path, FollowOptions{FromStart: true})
+		f, err := followLog(path, FollowOptions{FromStart: true})
 		ok(t, err)
 		defer f.Close()
 		var ev parse.Event
@@ -428,7 +428,7 @@ func TestFollowResume(t *testing.T) {
 			state := stop(t, path)
 			nextTick(t, path)
 			tt.change(t, path)
-			f, err := FollowLog(path, FollowOptions{Resume: state})
+			f, err := followLog(path, FollowOptions{Resume: state})
 			ok(t, err)
 			newTap(t, f).want(tt.want...)
 		})
@@ -439,7 +439,7 @@ func TestFollowResume(t *testing.T) {
 func TestFollowInvalidState(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, line(1)+line(2))
-	before, err := FollowLog(path, FollowOptions{})
+	before, err := followLog(path, FollowOptions{})
 	ok(t, err)
 	good := before.Stats().State()
 	ok(t, before.Close())
@@ -453,7 +453,7 @@ func TestFollowInvalidState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			state := good
 			change(&state)
-			f, err := FollowLog(path, FollowOptions{Resume: state})
+			f, err := followLog(path, FollowOptions{Resume: state})
 			ok(t, err)
 			p := newTap(t, f)
 			p.quiet()
@@ -477,7 +477,7 @@ func TestFollowClose(t *testing.T) {
 }
 
 func TestFollowRefuses(t *testing.T) {
-	if _, err := FollowLog(t.TempDir(), FollowOptions{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := followLog(t.TempDir(), FollowOptions{}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("directory: %v", err)
 	}
 }
@@ -485,7 +485,7 @@ func TestFollowRefuses(t *testing.T) {
 func TestFollowLatency(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, "")
-	f, err := FollowLog(path, FollowOptions{})
+	f, err := followLog(path, FollowOptions{})
 	ok(t, err)
 	p := newTap(t, f)
 	p.quiet()
@@ -512,7 +512,7 @@ func TestFollowLatency(t *testing.T) {
 func TestFollowStampsOfToday(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	appendTo(t, path, "")
-	f, err := FollowLog(path, FollowOptions{})
+	f, err := followLog(path, FollowOptions{})
 	ok(t, err)
 	defer f.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -86,7 +86,7 @@ func FuzzResume(f *testing.F) {
 		if !same {
 			s.Inode++
 		}
-		fl, err := FollowLog(path, FollowOptions{Resume: s})
+		fl, err := followLog(path, FollowOptions{Resume: s})
 		if err != nil {
 			return
 		}

@@ -14,10 +14,10 @@ import (
 // TestIdle: sources that wait do not wake up.
 func TestIdle(t *testing.T) {
 	dir := t.TempDir()
-	log, err := FollowLog(filepath.Join(dir, "kern.log"), FollowOptions{})
+	log, err := followLog(filepath.Join(dir, "kern.log"), FollowOptions{})
 	ok(t, err)
 	appendTo(t, filepath.Join(dir, "spa.pcap"), string(buildPcap("one")))
-	pcap, err := FollowPcap(filepath.Join(dir, "spa.pcap"), FollowOptions{})
+	pcap, err := followPcap(filepath.Join(dir, "spa.pcap"), FollowOptions{})
 	ok(t, err)
 	fifo := followFIFO(t, filepath.Join(dir, "fifo"), ReadOptions{})
 	udp := listenUDP(t, "127.0.0.1:0")

@@ -44,8 +44,8 @@ type Journal struct {
 	ending *readCanceler
 }
 
-// FollowJournal has journalctl run.
-func FollowJournal(opt JournalOptions) (*Journal, error) {
+// followJournal has journalctl run.
+func followJournal(opt JournalOptions) (*Journal, error) {
 	if !opt.Resume.Valid() {
 		opt.Resume = State{}
 	}

@@ -126,7 +126,7 @@ var sourceKinds = map[string]sourceKind{
 	"ULOG_PCAP": {open: openFollowed, fromOpener: followFrom, follows: true},
 	"KNOCK":     {open: openFollowed, fromOpener: followFrom, follows: true},
 	"JOURNAL": {fromOpener: func(_ *Spec, read ReadOptions, h Handover) (Source, error) {
-		return FollowJournal(JournalOptions{ReadOptions: read, Open: h.Journal, Resume: h.Resume})
+		return followJournal(JournalOptions{ReadOptions: read, Open: h.Journal, Resume: h.Resume})
 	}},
 	"FIFO": {
 		open: func(s *Spec) (*os.File, error) { return openFIFO(s.Path) },
@@ -224,9 +224,9 @@ func followFrom(s *Spec, read ReadOptions, h Handover) (Source, error) {
 		Open: func() (*os.File, error) { return h.Open(s.Name()) }}
 	switch {
 	case s.Mode != "KNOCK":
-		return FollowPcap(s.Path, opt)
+		return followPcap(s.Path, opt)
 	case s.Tail:
-		return FollowTail(s.Path, opt)
+		return followTail(s.Path, opt)
 	}
-	return FollowLog(s.Path, opt)
+	return followLog(s.Path, opt)
 }

@@ -36,7 +36,7 @@ func TestFollowTcpdump(t *testing.T) {
 	netlab.Need(t, "tcpdump")
 	lab := netlab.New(t)
 	path := filepath.Join(t.TempDir(), "spa.pcap")
-	p := followPcap(t, path, FollowOptions{})
+	p := tapPcap(t, path, FollowOptions{})
 	tcpdump := func() *exec.Cmd {
 		return start(t, lab.Server.Command("tcpdump", "-Z", "root", "-q", "-n", "-U", "-w", path, "-i", netlab.ServerIf, "udp port 62201"))
 	}
@@ -83,7 +83,7 @@ func TestFollowUlogd(t *testing.T) {
 	conf, path := filepath.Join(dir, "ulogd.conf"), filepath.Join(dir, "ulogd.pcap")
 	ok(t, os.WriteFile(conf, fmt.Appendf(nil, ulogdConf, dir, filepath.Dir(plugins[0])), 0o600))
 	lab.Server.Run(t, "iptables -A INPUT -p udp --dport 62201 -j NFLOG --nflog-group 7")
-	p := followPcap(t, path, FollowOptions{RawIP: true})
+	p := tapPcap(t, path, FollowOptions{RawIP: true})
 	ulogd := start(t, lab.Server.Command("ulogd", "-c", conf, "-p", filepath.Join(dir, "pid")))
 	knock := func(name string) func() {
 		return func() { send(t, lab.Client, lab.Server.V4, 62201, name) }
@@ -185,7 +185,7 @@ func TestFollowRsyslog(t *testing.T) {
 	conf, path := filepath.Join(dir, "rsyslog.conf"), filepath.Join(dir, "kern.log")
 	ok(t, os.WriteFile(conf, fmt.Appendf(nil, rsyslogConf, dir), 0o600))
 	rsyslog := start(t, exec.Command("rsyslogd", "-n", "-f", conf, "-i", filepath.Join(dir, "pid")))
-	f, err := FollowLog(path, FollowOptions{})
+	f, err := followLog(path, FollowOptions{})
 	ok(t, err)
 	p := newTap(t, f)
 	logs := func(port int) func() {

@@ -22,8 +22,8 @@ type medium struct {
 }
 
 var media = []medium{
-	{"log", FollowLog, line, line},
-	{"capture", FollowPcap, func(n int) string { return string(buildPcap(fmt.Sprint(n))) }, func(n int) string { return record(fmt.Sprint(n)) }},
+	{"log", followLog, line, line},
+	{"capture", followPcap, func(n int) string { return string(buildPcap(fmt.Sprint(n))) }, func(n int) string { return record(fmt.Sprint(n)) }},
 }
 
 // shapes are the ways in which a path can lead to a file; each makes one below dir and

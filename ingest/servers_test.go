@@ -366,7 +366,7 @@ func TestMergePlaces(t *testing.T) {
 	follow := func(places ...State) Source {
 		var sources []Source
 		for i, path := range paths {
-			f, err := FollowLog(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}, FromStart: true, Resume: places[i]})
+			f, err := followLog(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}, FromStart: true, Resume: places[i]})
 			ok(t, err)
 			sources = append(sources, f)
 		}

@@ -6,7 +6,7 @@
 // Every record is accounted for: read = events + not ours + malformed ([Counts]).
 //
 // Once, from beginning to end: [Read], or [Split] for several readers side by side.
-// Without end: [FollowLog], [FollowPcap], [FollowJournal], [Capture] for an interface, and
+// Without end: [followLog], [followPcap], [followJournal], [Capture] for an interface, and
 // what a [Spec] describes, which takes two processes. Several at once: [Merge].
 package ingest
 

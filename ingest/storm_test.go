@@ -112,7 +112,7 @@ func TestRotationStorm(t *testing.T) {
 			}
 			path := filepath.Join(t.TempDir(), "kern.log")
 			named, all := 0, (*collection)(nil)
-			f, err := FollowLog(path, FollowOptions{FromStart: true, Poll: stormPolls, ReadOptions: ReadOptions{Ref: testRef, Problem: func(p Problem) {
+			f, err := followLog(path, FollowOptions{FromStart: true, Poll: stormPolls, ReadOptions: ReadOptions{Ref: testRef, Problem: func(p Problem) {
 				t.Log(p)
 				if n, ok := p.Err.(unreadFiles); ok {
 					named += int(n)

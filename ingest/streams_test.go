@@ -79,7 +79,7 @@ func TestJournal(t *testing.T) {
 	say(1)
 	ctl := &Journalctl{Command: program}
 	t.Cleanup(ctl.Close)
-	j, err := FollowJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
+	j, err := followJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	p := newTap(t, j)
 	p.quiet()
@@ -98,7 +98,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("Next after Close: %v", err)
 	}
 	say(5)
-	again, err := FollowJournal(JournalOptions{Open: ctl.Open, Resume: j.Stats().State(), ReadOptions: ReadOptions{Ref: testRef}})
+	again, err := followJournal(JournalOptions{Open: ctl.Open, Resume: j.Stats().State(), ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	newTap(t, again).want("5")
 	os.Remove(program + ".journal")
@@ -119,7 +119,7 @@ func TestJournalEmpty(t *testing.T) {
 	appendTo(t, program+".journal", "")
 	ctl := &Journalctl{Command: program}
 	t.Cleanup(ctl.Close)
-	j, err := FollowJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
+	j, err := followJournal(JournalOptions{Open: ctl.Open, ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	appendTo(t, program+".journal", `{"__CURSOR":"s=6b0;i=1","_TRANSPORT":"kernel","SYSLOG_IDENTIFIER":"kernel","MESSAGE":"`+logLine(7)[strings.Index(logLine(7), "DROP"):]+`"}`+"\n")
 	newTap(t, j).want("7")
@@ -130,7 +130,7 @@ func TestJournalEmpty(t *testing.T) {
 func TestJournalMissing(t *testing.T) {
 	for _, name := range []string{"/nonexistent/journalctl", "no-such-journalctl"} {
 		ctl := &Journalctl{Command: name}
-		if _, err := FollowJournal(JournalOptions{Open: ctl.Open}); !errors.Is(err, os.ErrNotExist) {
+		if _, err := followJournal(JournalOptions{Open: ctl.Open}); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"fwknopd/parse"
 )
 
-// A Tail is a [FollowLog] by the tail library. It is for those who know that
+// A Tail is a [followLog] by the tail library. It is for those who know that
 // library's ways and want them. It follows renames and truncations too, but lines
 // that are written to a renamed file before the logger reopens are lost, as are
 // those of a file that was truncated and grew past its old size between two looks,
@@ -23,9 +23,9 @@ type Tail struct {
 	long bool // in a line that the library handed over in pieces
 }
 
-// FollowTail follows a log with the tail library. It uses Poll, FromStart and the
+// followTail follows a log with the tail library. It uses Poll, FromStart and the
 // ReadOptions of opt.
-func FollowTail(path string, opt FollowOptions) (*Tail, error) {
+func followTail(path string, opt FollowOptions) (*Tail, error) {
 	where := &tail.SeekInfo{Whence: io.SeekEnd}
 	if opt.FromStart {
 		where.Whence = io.SeekStart

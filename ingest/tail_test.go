@@ -9,7 +9,7 @@ import (
 func TestTail(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "kern.log")
 	appendTo(t, path, line(1))
-	f, err := FollowTail(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}})
+	f, err := followTail(path, FollowOptions{ReadOptions: ReadOptions{Ref: testRef}})
 	ok(t, err)
 	p := newTap(t, f)
 	p.quiet()

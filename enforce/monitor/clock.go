@@ -10,8 +10,8 @@ type Clock struct {
 	Steps   <-chan struct{}      // signals that Now was set; may be nil
 }
 
-// SystemClock is CLOCK_REALTIME and the clock that runs since boot, without Steps.
-func SystemClock() *Clock {
+// systemClock is CLOCK_REALTIME and the clock that runs since boot, without Steps.
+func systemClock() *Clock {
 	return &Clock{Now: time.Now, Elapsed: elapsed}
 }
 

@@ -92,7 +92,7 @@ type Config struct {
 	// while no grant is open, too.
 	Guards bool
 
-	// Clock is [SystemClock] if nil.
+	// Clock is [systemClock] if nil.
 	Clock *Clock
 }
 
@@ -181,7 +181,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 	m.policy.Store(&cfg.Policy)
 	m.uses.counts, m.uses.save = cfg.Uses.Clone(), cfg.SaveUses
 	if m.clock == nil {
-		m.clock = SystemClock()
+		m.clock = systemClock()
 		steps, file, err := watchSteps()
 		if err != nil {
 			return nil, err

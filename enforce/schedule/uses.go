@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MaxUses is the highest number of [Uses].
-const MaxUses = 1_000_000_000
+// maxUses is the highest number of [Uses].
+const maxUses = 1_000_000_000
 
 // Uses is how often a stanza grants: Max times in all or, if Daily, on each calendar day of
 // a zone. The zero value is no limit.
@@ -32,8 +32,8 @@ func ParseUses(text string) (Uses, error) {
 	switch {
 	case err != nil || daily && !strings.EqualFold(per, "day"):
 		return Uses{}, fmt.Errorf("%q is not like 5 or 5/day", clip(fields[0]))
-	case n == 0 || n > MaxUses:
-		return Uses{}, fmt.Errorf("%d is out of range, 1 to %d are allowed", n, MaxUses)
+	case n == 0 || n > maxUses:
+		return Uses{}, fmt.Errorf("%d is out of range, 1 to %d are allowed", n, maxUses)
 	case len(fields) == 2 && !daily:
 		return Uses{}, errors.New("a time zone belongs to a number for each day, as in 5/day Europe/Berlin")
 	}

@@ -26,7 +26,7 @@ type DumpOptions struct {
 // is printed anyway.
 func Dump(o DumpOptions, stdout, stderr io.Writer) int {
 	if o.Defaults {
-		return Samples(stdout, stderr)
+		return samples(stdout, stderr)
 	}
 	l, problems := Load(o.Options)
 	Print(stderr, problems)

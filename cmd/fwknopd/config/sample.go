@@ -24,8 +24,8 @@ const (
 	sampleHMACLen = 64
 )
 
-// Samples implements `fwknopd -D --defaults`: it prints both files with their names.
-func Samples(stdout, stderr io.Writer) int {
+// samples implements `fwknopd -D --defaults`: it prints both files with their names.
+func samples(stdout, stderr io.Writer) int {
 	access := strings.NewReplacer("@KEY@", keygen.Base64(sampleKeyLen), "@HMAC_KEY@", keygen.Base64(sampleHMACLen)).Replace(sampleAccess)
 	_, err := fmt.Fprintf(stdout, "# ---- fwknop.conf ----\n%s\n# ---- access.conf ----\n%s", sampleServer, access)
 	if err != nil {

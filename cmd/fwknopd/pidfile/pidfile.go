@@ -111,11 +111,11 @@ func lockOwner(f *os.File) (int, error) {
 	case l.Pid > 0:
 		return int(l.Pid), nil
 	}
-	return ReadPID(f)
+	return readPID(f)
 }
 
-// ReadPID parses the number in a pid file, whether or not the file is locked.
-func ReadPID(r io.Reader) (int, error) {
+// readPID parses the number in a pid file, whether or not the file is locked.
+func readPID(r io.Reader) (int, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSize))
 	if err != nil {
 		return 0, err

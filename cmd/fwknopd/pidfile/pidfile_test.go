@@ -100,7 +100,7 @@ func TestLinksAndOthersAreRefused(t *testing.T) {
 
 func TestNumber(t *testing.T) {
 	for text, want := range map[string]int{"12\n": 12, " 7": 7, "": 0, "x": 0, "-3": 0, "0": 0, strings.Repeat("9", 40): 0} {
-		if got, err := ReadPID(strings.NewReader(text)); got != want || (err == nil) != (want > 0) {
+		if got, err := readPID(strings.NewReader(text)); got != want || (err == nil) != (want > 0) {
 			t.Errorf("%q: %d, %v", text, got, err)
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"fwknopd/ingest"
 )
 
-// ResumeWithin is how long a restart may take for reading to resume. Older log entries
+// resumeWithin is how long a restart may take for reading to resume. Older log entries
 // are not acted on.
-const ResumeWithin = 2 * time.Minute
+const resumeWithin = 2 * time.Minute
 
 // Limits of the positions that a worker may report.
 const (
@@ -37,7 +37,7 @@ var (
 
 // ParsePositions decodes positions. Both sides call it: the text comes from a process or
 // a file that may have been tampered with. Any value that no worker reports, and a time
-// that is not within [ResumeWithin] of now, is an error.
+// that is not within [resumeWithin] of now, is an error.
 func ParsePositions(text []byte, now time.Time) (Positions, error) {
 	if len(text) > maxPositions {
 		return Positions{}, fmt.Errorf("%w: %d bytes", errPositions, len(text))
@@ -59,7 +59,7 @@ func ParsePositions(text []byte, now time.Time) (Positions, error) {
 			return Positions{}, fmt.Errorf("%w: %.100q: %+v", errPositions, name, s)
 		}
 	}
-	if age := now.Sub(p.Time); age > ResumeWithin || age < -ResumeWithin {
+	if age := now.Sub(p.Time); age > resumeWithin || age < -resumeWithin {
 		return Positions{}, fmt.Errorf("%w: of %s", ErrOldPositions, p.Time.UTC().Format(time.RFC3339))
 	}
 	return p, nil
