@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit freebsd race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
 
 # The program at work on data that it brings; as root with a live round in a private namespace.
 run: build
@@ -16,7 +16,7 @@ build:
 	$(GO) build -trimpath -ldflags '-s -w -X main.revision=$(VERSION)' -o fwknop ./cmd/fwknop
 
 # What has to be green before a commit; needs neither root nor packages.
-check: fmt lint unit freebsd
+check: fmt lint unit freebsd 32bit
 
 unit:
 	$(GO) test ./...
@@ -28,6 +28,13 @@ freebsd:
 	GOOS=freebsd GOARCH=amd64 CGO_ENABLED=0 $(GO) test -c -vet=off -o /dev/null ./...
 	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 $(GO) vet ./cmd/fwknop/... || exit 1; done
 	$(GO) test -short -tags fsnotify -run 'Follow' ./ingest
+
+# All packages and tests compile for 32-bit processors; where this one runs their programs, what
+# parses and decides is tested so.
+32bit:
+	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	if [ "$$($(GO) env GOHOSTARCH)" = amd64 ]; then \
+		GOARCH=386 CGO_ENABLED=0 $(GO) test -short -vet=off ./parse ./policy ./policy/conf ./policy/spa ./fingerprint ./ingest/filter; fi
 
 # All that CI runs. Fuzzing has the time in which end-to-end tests wait.
 test: packages check race

@@ -22,7 +22,7 @@ func entryTexts() map[string]string {
 	list.WriteString("[\n")
 	compact.WriteString("[")
 	for n := 1; n <= 3; n++ {
-		micros := 1795813205000000 + n*1000000
+		micros := 1795813205000000 + int64(n)*1000000
 		fmt.Fprintf(&export, "__CURSOR=s=b6;i=%d\n__REALTIME_TIMESTAMP=%d\n_TRANSPORT=kernel\nMESSAGE=%s\n_HOSTNAME=gate\n\n", n, micros, message(n))
 		text := message(n) + "\nMESSAGE=second\n\nline"
 		fmt.Fprintf(&blob, "__CURSOR=s=b6;i=%d\n__REALTIME_TIMESTAMP=%d\nMESSAGE\n%s%s\n_TRANSPORT=kernel\n\n", n, micros, binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text)

@@ -125,7 +125,7 @@ func (d *Decoder) setTruncated(have, want int, ev *Event) {
 	if d.uncaptured() > 0 {
 		have, want = d.caplen, d.origLen
 	}
-	ev.Captured, ev.Whole = uint32(min(have, math.MaxUint32)), uint32(min(want, math.MaxUint32))
+	ev.Captured, ev.Whole = uint32(min(uint64(have), math.MaxUint32)), uint32(min(uint64(want), math.MaxUint32))
 }
 
 // uncaptured returns the number of bytes of the frame that the capture left out.

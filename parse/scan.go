@@ -3,6 +3,7 @@ package parse
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 )
@@ -13,7 +14,7 @@ import (
 
 // failed is beyond every line, and far enough from overflow that adding the width
 // of a field to it is harmless.
-const failed = 1 << 40
+const failed = math.MaxInt/2 + 1
 
 // A key is the text of up to eight bytes that a field begins with, made ready to be
 // compared in one step.

@@ -159,7 +159,7 @@ func (j *job) run(t *testing.T, dir string) cost {
 		t.Fatalf("%q says %q %d times, not %d", j.args, j.says, n, j.times)
 	}
 	ru := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), ru.Maxrss}
+	return cost{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), int64(ru.Maxrss)}
 }
 
 // linesWith counts the lines with a text. It must not read the file into memory: the

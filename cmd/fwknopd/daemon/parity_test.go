@@ -167,7 +167,7 @@ func drawMessage(t *rapid.T, perl bool) spa.Message {
 	}
 	switch m.Type {
 	case spa.AccessTimeout, spa.NATAccessTimeout, spa.LocalNATAccessTimeout:
-		m.HasTimeout, m.Timeout = true, uint32(rapid.SampledFrom([]int{0, 1, 30, 5000, 1 << 31}).Draw(t, "timeout"))
+		m.HasTimeout, m.Timeout = true, rapid.SampledFrom([]uint32{0, 1, 30, 5000, 1 << 31}).Draw(t, "timeout")
 	}
 	return m
 }

@@ -18,9 +18,9 @@ func examineDaemon(s *conf.Server) (list []finding) {
 	case s.Sandbox == conf.SandboxOff:
 		list = append(list, finding{"sandbox", warning, "SANDBOX off: a worker that is taken over has the rights of its user", "SANDBOX auto"})
 	case missing != "" && s.Sandbox == conf.SandboxOn:
-		list = append(list, finding{"sandbox", fix, missing, "SANDBOX auto, or a kernel that has it"})
+		list = append(list, finding{"sandbox", fix, missing, "SANDBOX auto, or a kernel and processor that have it"})
 	case missing != "":
-		list = append(list, finding{"sandbox", warning, missing, "a newer kernel"})
+		list = append(list, finding{"sandbox", warning, missing, "a newer kernel, on a 64-bit processor"})
 	default:
 		list = append(list, finding{"sandbox", ok, "seccomp and Landlock are there", ""})
 	}

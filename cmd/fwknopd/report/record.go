@@ -100,7 +100,7 @@ func (s *Suppressed) Check() error {
 // checkReasons returns an error unless the reasons are known, sorted and counted.
 func checkReasons(list []ReasonCount) error {
 	for i, r := range list {
-		if r.Count < 1 || r.Count > 1<<40 || !decisionReasons[r.Reason] || i > 0 && list[i-1].Reason >= r.Reason {
+		if r.Count < 1 || int64(r.Count) > 1<<40 || !decisionReasons[r.Reason] || i > 0 && list[i-1].Reason >= r.Reason {
 			return errors.New("reasons that cannot be")
 		}
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"testing"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
@@ -29,6 +30,12 @@ func TestCallNames(t *testing.T) {
 				t.Errorf("%s has no %s", a.Name, name)
 			}
 		}
+	}
+	if !hasLists {
+		if err := ConfineMonitor(); !errors.Is(err, errNoLists) || Missing() == "" {
+			t.Errorf("without lists: %v, missing %q", err, Missing())
+		}
+		return
 	}
 	m := monitorCalls()
 	if _, err := m.Assemble(); err != nil {

@@ -19,6 +19,9 @@ import (
 // since their calls have other numbers. It takes CAP_SYS_ADMIN or no_new_privs, which it
 // does not set: commands may need sudo.
 func ConfineMonitor() error {
+	if !hasLists {
+		return errNoLists
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := nativeOnly(); err != nil {

@@ -14,8 +14,17 @@ import (
 
 var errNotInForce = errors.New("the list of system calls is not in force")
 
-// Missing returns what of the sandbox this kernel lacks, "" for nothing.
+// hasLists: the lists of system calls are for these processors. 32-bit ones have calls of other names,
+// and 386 one call for all that concerns sockets, whose arguments cannot be examined.
+const hasLists = runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64"
+
+var errNoLists = errors.New("there is no list of system calls for " + runtime.GOARCH + " processors")
+
+// Missing returns what of the sandbox this kernel or processor lacks, "" for nothing.
 func Missing() string {
+	if !hasLists {
+		return errNoLists.Error() + ": a worker that is taken over can do what its user may, but with files"
+	}
 	if !seccomp.Supported() {
 		return "the kernel has no seccomp filters"
 	}
@@ -30,7 +39,7 @@ func Missing() string {
 // that it receives, and run threads. It can start no process, open no socket and write
 // no file. Descriptors that are passed to it later must be non-blocking already.
 //
-// If strict is set, it is an error that the kernel lacks some of this (see [Missing]).
+// If strict is set, it is an error that some of this is [Missing].
 // Otherwise the rest is in force then.
 func Apply(read []string, strict bool) error {
 	if text := Missing(); strict && text != "" {
@@ -38,6 +47,9 @@ func Apply(read []string, strict bool) error {
 	}
 	if err := confineFiles(read); err != nil {
 		return fmt.Errorf("landlock: %w", err)
+	}
+	if !hasLists {
+		return nil
 	}
 	if err := load(workerCalls()); err != nil {
 		return fmt.Errorf("seccomp: %w", err)
