@@ -120,8 +120,11 @@ type Options struct {
 	ShowKeys   bool   // --show-keys
 	QR         bool   // --qr
 	TOTP       bool   // --totp of init
+	Prefix     string // --prefix
 	DryRun     bool   // --dry-run
 	Remove     string // --remove
+
+	GuardForward []string // --guard-forward
 
 	// Grants; Src, Dst and For too.
 	Ports  []string // --port

@@ -203,6 +203,8 @@ var options = []option{
 	{in: Init, name: "show-keys", kind: switchOn, help: "print the client's stanza with its keys", into: func(o *Options) any { return &o.ShowKeys }},
 	{in: Init, name: "qr", kind: switchOn, help: "print the keys as a line for Fwknop2 and as a QR code", into: func(o *Options) any { return &o.QR }},
 	{in: Init, name: "totp", kind: switchOn, help: "want a one-time code of an authenticator too: write its secret, and print it as an otpauth URL, with --qr as a QR code", into: func(o *Options) any { return &o.TOTP }},
+	{in: Init, name: "prefix", kind: text, arg: "LENGTHS", help: "let in the prefix around the client's address, as 24/64 (GRANT_PREFIX); MAX_GRANT_PREFIX is set where there is none", into: func(o *Options) any { return &o.Prefix }},
+	{in: Init, name: "guard-forward", kind: list, arg: "PROTO/PORT", help: "drop what is forwarded to this port, as one that a container publishes, but for clients with a grant (GUARD_FORWARD); the stanza opens it", into: func(o *Options) any { return &o.GuardForward }},
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 
