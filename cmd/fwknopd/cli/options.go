@@ -34,6 +34,7 @@ type Options struct {
 	AccessFolder string   // --access-folder
 	Overrides    []string // --Override-config, in the order given
 	DigestFile   string   // --digest-file
+	State        string   // --state
 	PIDFile      string   // --pid-file
 	RunDir       string   // --run-dir
 	FWLog        []string // --fw-log, and the operands of --os
