@@ -35,7 +35,7 @@ func (s *site) httpProxy(at netip.Addr) {
 		s.Client.Do(func() { conn, err = from.Dial(network, to) })
 		return conn, err
 	}
-	forward := &httputil.ReverseProxy{Director: func(*http.Request) {}, ErrorLog: log.New(io.Discard, "", 0),
+	forward := &httputil.ReverseProxy{Rewrite: (*httputil.ProxyRequest).SetXForwarded, ErrorLog: log.New(io.Discard, "", 0),
 		Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, end := context.WithTimeout(context.WithoutCancel(r.Context()), wait.Timeout) // the client does not wait for the answer
