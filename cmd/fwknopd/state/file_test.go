@@ -7,7 +7,7 @@ import (
 )
 
 // What others put at the place of a file of state is neither read nor overwritten.
-func TestReplacedFiles(t *testing.T) {
+func TestOwnFiles(t *testing.T) {
 	dir := t.TempDir()
 	path, secret := filepath.Join(dir, "positions"), filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte("secret"), 0o600); err != nil {
