@@ -81,25 +81,32 @@ func (r *run) guard(was *config.Loaded) []setting {
 }
 
 // into returns the text of the server file with s, in the line that has the keyword, else at
-// the end. Nothing but the value is lost: a line with a remark is left.
+// the end. Nothing but the value is lost: a line with more than that is left.
 func (s setting) into(text string, values *conf.Values, file string) (string, error) {
-	line := keywordLine(s.keyword, s.value)
+	line, end := keywordLine(s.keyword, s.value), ""
 	if values.Dialect == conf.Perl19 {
-		line += ";"
+		end = ";"
 	}
 	at := values.Place(s.keyword)
 	if !at.Set {
 		if text != "" && !strings.HasSuffix(text, "\n") {
 			text += "\n"
 		}
-		return text + line + "\n", nil
+		return text + line + end + "\n", nil
 	}
 	lines := strings.Split(text, "\n")
-	if at.Pos.File != file || strings.ContainsAny(lines[at.Pos.Line-1], "#\r") {
-		return "", fmt.Errorf("%s: %s has another value, which is left: set it to %s there", at.Pos, s.keyword, s.value)
+	if at.Pos.File == file {
+		was := &lines[at.Pos.Line-1]
+		_, behind, semicolon := strings.Cut(*was, ";")
+		if semicolon {
+			end = ";"
+		}
+		if behind == "" && !strings.ContainsAny(*was, "#\r") {
+			*was = line + end
+			return strings.Join(lines, "\n"), nil
+		}
 	}
-	lines[at.Pos.Line-1] = line
-	return strings.Join(lines, "\n"), nil
+	return "", fmt.Errorf("%s: %s has another value, which is left: set it to %s there", at.Pos, s.keyword, s.value)
 }
 
 // errRefused: what stands there is refused without a change of init.
