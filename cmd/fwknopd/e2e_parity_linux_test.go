@@ -241,9 +241,9 @@ func (r *recording) replay(p *part, options ...string) []string {
 
 // compare replays a part and compares the decisions one by one, separately for packets
 // and knocks, because the order between the two sources is not determined.
-func (r *recording) compare(p *part) {
+func (r *recording) compare(p *part, options ...string) {
 	r.t.Helper()
-	replayed := r.replay(p)
+	replayed := r.replay(p, options...)
 	for _, mode := range []string{"spa", "knock"} {
 		live, again := ofMode(p.decisions, mode), ofMode(replayed, mode)
 		for i := range max(len(live), len(again)) {

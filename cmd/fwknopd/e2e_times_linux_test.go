@@ -12,6 +12,7 @@ import (
 	"fwknopd/fixtures/netlab"
 	"fwknopd/fixtures/wait"
 	"fwknopd/policy/spa"
+	"fwknopd/policy/totp"
 )
 
 // asks sends a message of a user and waits for the decision on it, which it returns as an
@@ -113,6 +114,65 @@ func TestE2EUses(t *testing.T) {
 			r.want(name+"reset", "spa.granted")
 		}
 	})
+}
+
+// TestE2EState: a replay that begins with the state of a daemon decides as that one did after a
+// restart, of uses counted, messages seen and codes used before; without it, it does not.
+func TestE2EState(t *testing.T) {
+	netlab.Need(t, "tcpdump")
+	r := &recording{site: newSite(t, "nftables")}
+	key := spa.Key{Passphrase: []byte("a_third_passphrase"), HMACKey: []byte("a_fourth_passphrase"), HMACType: "sha256"}
+	access := stanza("NAME visitor\nACCESS_USES 3\n") + fmt.Sprintf("SOURCE ANY\nNAME coder\nOPEN_PORTS tcp/%d\nKEY %s\nHMAC_KEY %s\n"+
+		"REQUIRE_AUTH_METHOD totp\nTOTP_SECRET %s\n", e2ePort, key.Passphrase, key.HMACKey, totp.Encode([]byte("a secret of 20 bytes")))
+	code := codeKey.Code(totp.Step(time.Now()) + 1) // good for a minute at least
+	withCode := func() []byte {
+		return r.message(key, func(m *spa.Message) { m.User, m.ServerAuth = "coder", "totp,"+code })
+	}
+	const server = "PCAP_FILTER udp port 62201;\n"
+	r.part(server, access)
+	first := r.message(packetKey(), func(m *spa.Message) { m.User = "first" })
+	r.send(r.Client.V4, first, withCode())
+	r.end(false) // a second use
+	r.compare(r.parts[0])
+	r.stop()
+
+	saved := filepath.Join(r.dir, "saved")
+	if err := os.CopyFS(saved, os.DirFS(filepath.Join(r.dir, "lib"))); err != nil {
+		t.Fatal(err)
+	}
+	digests, err := os.ReadFile(filepath.Join(r.dir, "digests"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.write("saved/digests", string(digests))
+	r.start()
+	r.part(server, access)
+	r.send(r.Client.V4, first, withCode())
+	r.want("third", "spa.granted")
+	r.want("fourth", "spa.uses")
+	r.end(false)
+	r.stop()
+
+	p := r.parts[1]
+	if err := os.Remove(p.file("digests")); err != nil { // which the replay would begin with
+		t.Fatal(err)
+	}
+	beside := filepath.Join(r.dir, "beside.conf")
+	r.write("beside.conf", "FWKNOP_LIB_DIR "+r.dir+";\n") // where DIGEST_FILE is
+	r.compare(p, "-O", beside, "--state", saved)
+	live := strings.Join(p.decisions, "\n")
+	for _, reason := range []string{"spa.replay", "spa.auth_method", "spa.granted", "spa.uses"} {
+		if !strings.Contains(live, reason) {
+			t.Errorf("no %s: %s", reason, live)
+		}
+	}
+	if n := strings.Count(strings.Join(r.replay(p), "\n"), "spa.granted"); n <= strings.Count(live, "spa.granted") {
+		t.Errorf("without the state no more than %d are granted: the comparison shows nothing", n)
+	}
+	after, err := os.ReadFile(filepath.Join(saved, "digests"))
+	if err != nil || string(after) != string(digests) {
+		t.Errorf("the replay has changed the digests (%v)", err)
+	}
 }
 
 func init() { plans["uses"] = (*hostile).takeUses }

@@ -106,8 +106,8 @@ func (n *Nets) Overlap(p netip.Prefix) (part netip.Prefix, ok bool) {
 	return netip.Prefix{}, false
 }
 
-// parsePrefixLengths reads "24/64", "24/" or "/64".
-func parsePrefixLengths(text string) (l PrefixLengths, err error) {
+// ParsePrefixLengths reads "24/64", "24/" or "/64".
+func ParsePrefixLengths(text string) (l PrefixLengths, err error) {
 	v4, v6, slash := strings.Cut(text, "/")
 	if v4, v6 = strings.TrimSpace(v4), strings.TrimSpace(v6); !slash {
 		err := fmt.Errorf("%q is not a length for IPv4, a slash and one for IPv6", clip(text))

@@ -11,7 +11,7 @@ func TestPrefixLengths(t *testing.T) {
 	for text, want := range map[string]PrefixLengths{
 		"24/64": {24, 64}, "24/": {V4: 24}, "/64": {V6: 64}, " 24 / 64 ": {24, 64}, "8/32": {8, 32}, "32/128": {}, "31/127": {31, 127}, "32/64": {V6: 64},
 	} {
-		if got, err := parsePrefixLengths(text); err != nil || got != want {
+		if got, err := ParsePrefixLengths(text); err != nil || got != want {
 			t.Errorf("%q is %+v, %v; want %+v", text, got, err, want)
 		}
 	}
@@ -19,7 +19,7 @@ func TestPrefixLengths(t *testing.T) {
 		"24": "24/", "64": "/64", "": "", "/": "no length", "7/64": "IPv4", "33/64": "IPv4", "24/31": "IPv6", "24/129": "IPv6", "0/0": "IPv4", "-8/": "IPv4",
 		"24/64/1": "IPv6", "a/64": "IPv4", "24/::": "IPv6", "1e1/": "IPv4", "192.0.2.0/24": "IPv4",
 	} {
-		got, err := parsePrefixLengths(text)
+		got, err := ParsePrefixLengths(text)
 		if err == nil || !strings.Contains(err.Error()+meant(err), want) {
 			t.Errorf("%q is %+v, %v; want an error with %q", text, got, err, want)
 		}
@@ -133,7 +133,7 @@ func FuzzPrefixLengths(f *testing.F) {
 		f.Add(text, []byte{192, 0, 2, 7})
 	}
 	f.Fuzz(func(t *testing.T, text string, addr []byte) {
-		l, err := parsePrefixLengths(text)
+		l, err := ParsePrefixLengths(text)
 		if err != nil {
 			if !l.IsZero() {
 				t.Errorf("%q is %+v in spite of %v", text, l, err)
@@ -143,7 +143,7 @@ func FuzzPrefixLengths(f *testing.F) {
 		if l.V4 != 0 && (l.V4 < MinPrefix4 || l.V4 >= 32) || l.V6 != 0 && (l.V6 < MinPrefix6 || l.V6 >= 128) {
 			t.Errorf("%q is %+v", text, l)
 		}
-		if again, err := parsePrefixLengths(l.String()); !l.IsZero() && (err != nil || again != l) {
+		if again, err := ParsePrefixLengths(l.String()); !l.IsZero() && (err != nil || again != l) {
 			t.Errorf("%q is %+v, and %s is %+v, %v", text, l, l, again, err)
 		}
 		if !l.Within(l) || l.Cap(l) != l || !l.Cap(PrefixLengths{}).IsZero() {

@@ -68,7 +68,7 @@ var kinds = [...]kind{
 	Listen:      {parse: only(parseEndpoint)},
 	TimeWindow:  {parse: only(redacted(schedule.ParseWindow)), short: true},
 	UseLimit:    {parse: only(redacted(schedule.ParseUses)), short: true},
-	Prefixes:    {parse: only(parsePrefixLengths), short: true},
+	Prefixes:    {parse: only(ParsePrefixLengths), short: true},
 }
 
 // only makes a parser of one that needs nothing but the text.

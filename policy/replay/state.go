@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -106,12 +107,59 @@ func (s *state) lost(f file, path string, size int64) string {
 		return "it was in use, and the system does not tell whether the machine stopped"
 	case s.crashed():
 		return "the machine stopped while it was in use"
+	}
+	return s.incomplete(f, size)
+}
+
+// incomplete returns why f does not begin with what is marked, "" if it does.
+func (s *state) incomplete(f io.ReaderAt, size int64) string {
+	switch {
 	case s.mark.of(f, size), s.Next != nil && s.Next.of(f, size):
 		return ""
 	case size < s.Size:
 		return fmt.Sprintf("it is cut from %d to %d bytes", s.Size, size)
 	}
 	return "it is another file than the one that was written"
+}
+
+// Incomplete returns why the copy of a journal cannot have all messages that the journal had when
+// the state of which there is a copy was saved, "" if it can. It changes nothing. Where the
+// journal was, and how the machine stopped, does not count.
+func Incomplete(statePath, path string) (why string, err error) {
+	known, err := readState(statePath)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	size, err := checkFile(f)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", path, err)
+	case known.Path == "" || filepath.Base(known.Path) != filepath.Base(path):
+		return known.lost(diskFile{f}, path, size), nil
+	}
+	return known.incomplete(f, size), nil
+}
+
+// readState reads a state file.
+func readState(path string) (*state, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := checkFile(f); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	known := new(state)
+	if err := json.NewDecoder(io.LimitReader(f, maxState)).Decode(known); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return known, nil
 }
 
 // crashed reports whether the machine stopped while the journal was in use, or may have:

@@ -488,3 +488,46 @@ func TestOthersState(t *testing.T) {
 		t.Error("opened with a link")
 	}
 }
+
+// TestIncomplete: a copy of a journal is compared with the copy of its state, wherever they were,
+// and neither is changed.
+func TestIncomplete(t *testing.T) {
+	v := newVault(t)
+	whole, _ := v.leave()
+	text, err := os.ReadFile(v.state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name           string
+		state, journal []byte
+		want           string
+	}{
+		{"whole", text, whole, ""},
+		{"longer", text, append(bytes.Clone(whole), "# more\n"...), ""},
+		{"cut", text, whole[:len(whole)-1], "it is cut from"},
+		{"empty", text, nil, "it is cut from"},
+		{"changed", text, bytes.Replace(whole, []byte("192."), []byte("193."), 1), "it is another file than the one that was written"},
+		{"of one in memory", []byte(`{"path":""}`), whole, "digests were kept in memory before"},
+		{"of another", []byte(`{"path":"/run/other"}`), whole, "digests were kept in /run/other before"},
+		{"damaged", text[:20], whole, "unexpected EOF"},
+	} {
+		dir := t.TempDir()
+		state, journal := filepath.Join(dir, "left"), filepath.Join(dir, "digest.cache")
+		for path, text := range map[string][]byte{state: c.state, journal: c.journal} {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		why, err := Incomplete(state, journal)
+		if err != nil {
+			why = err.Error()
+		}
+		if c.want == "" && why != "" || !strings.Contains(why, c.want) {
+			t.Errorf("%s: %q, want %q", c.name, why, c.want)
+		}
+		if now, err := os.ReadFile(state); err != nil || !bytes.Equal(now, c.state) {
+			t.Errorf("%s: the state is %s now (%v)", c.name, now, err)
+		}
+	}
+}

@@ -34,6 +34,7 @@ type Options struct {
 	AccessFolder string   // --access-folder
 	Overrides    []string // --Override-config, in the order given
 	DigestFile   string   // --digest-file
+	State        string   // --state
 	PIDFile      string   // --pid-file
 	RunDir       string   // --run-dir
 	FWLog        []string // --fw-log, and the operands of --os
@@ -120,8 +121,11 @@ type Options struct {
 	ShowKeys   bool   // --show-keys
 	QR         bool   // --qr
 	TOTP       bool   // --totp of init
+	Prefix     string // --prefix
 	DryRun     bool   // --dry-run
 	Remove     string // --remove
+
+	GuardForward []string // --guard-forward
 
 	// Grants; Src, Dst and For too.
 	Ports  []string // --port

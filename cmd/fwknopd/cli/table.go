@@ -105,6 +105,7 @@ var options = []option{
 	{name: "test", short: "t", kind: switchOn, help: "decide, but change no firewall and run no command", into: func(o *Options) any { return &o.Test }},
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: deciding, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
+	{in: offline, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
 	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
@@ -203,6 +204,8 @@ var options = []option{
 	{in: Init, name: "show-keys", kind: switchOn, help: "print the client's stanza with its keys", into: func(o *Options) any { return &o.ShowKeys }},
 	{in: Init, name: "qr", kind: switchOn, help: "print the keys as a line for Fwknop2 and as a QR code", into: func(o *Options) any { return &o.QR }},
 	{in: Init, name: "totp", kind: switchOn, help: "want a one-time code of an authenticator too: write its secret, and print it as an otpauth URL, with --qr as a QR code", into: func(o *Options) any { return &o.TOTP }},
+	{in: Init, name: "prefix", kind: text, arg: "LENGTHS", help: "let in the prefix around the client's address, as 24/64 (GRANT_PREFIX); MAX_GRANT_PREFIX is set where there is none", into: func(o *Options) any { return &o.Prefix }},
+	{in: Init, name: "guard-forward", kind: list, arg: "PROTO/PORT", help: "drop what is forwarded to this port, as one that a container publishes, but for clients with a grant (GUARD_FORWARD); the stanza opens it", into: func(o *Options) any { return &o.GuardForward }},
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 

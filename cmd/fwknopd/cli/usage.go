@@ -147,10 +147,12 @@ prints a line for each: ok, warning or fix, with what mends it. It changes nothi
 code is 1 if there is something to fix.
 `,
 	Init: `usage: fwknopd init --port PROTO/PORT [--name NAME] [--for SOURCE] [--client FILE | --show-keys | --qr] [--totp]
+                    [--prefix LENGTHS] [--guard-forward PROTO/PORT]
        fwknopd init --remove NAME
 
 Adds a stanza with fresh keys to access.conf, and makes fwknopd.conf if there is none; what
-would be refused by fwknopd check is not written, and nothing that stands there is changed.
+would be refused by fwknopd check is not written. Nothing that stands there is changed, but for
+ports that --guard-forward adds to GUARD_FORWARD.
 Keys are written or shown only where an option asks for them. Again with the same NAME it
 changes nothing and says what the client needs. With --totp the stanza wants a one-time code
 too, and the secret for the authenticator is printed.

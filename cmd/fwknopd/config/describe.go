@@ -64,8 +64,8 @@ func (s description) times() (w []string) {
 	return w
 }
 
-// describeGuard says what GUARD_FORWARD closes, "" if nothing.
-func describeGuard(s *conf.Server) string {
+// Guard says what GUARD_FORWARD closes, "" if nothing.
+func Guard(s *conf.Server) string {
 	if len(s.GuardForward) == 0 {
 		return ""
 	}
@@ -190,7 +190,7 @@ func (s description) openings() []string {
 		w += " or as long as the client says, at most " + seconds(s.MaxAccessTimeout)
 	}
 	out := []string{w}
-	if whom := s.grantedTo(); whom != "" {
+	if whom := GrantedTo(s.Stanza); whom != "" {
 		out = append(out, whom)
 	}
 	if nat := s.natTerms(); nat != "" {
@@ -205,8 +205,8 @@ func (s description) openings() []string {
 	return out
 }
 
-// grantedTo names the addresses that are let in, "" if it is the one in the message.
-func (s description) grantedTo() string {
+// GrantedTo says which addresses a stanza lets in, "" if it is the one in the message.
+func GrantedTo(s *conf.Stanza) string {
 	whom := map[string]string{conf.AddressPacket: "the source of the packet", conf.AddressBoth: "the address in the message and the source of the packet"}[s.GrantAddress]
 	if s.Mode == conf.ModeShared {
 		whom = ""

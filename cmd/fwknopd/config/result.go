@@ -87,7 +87,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 		Problems: append(conf.Problems{}, problems...), Stanzas: []stanza{}, ReadAs: readAs{l.Server.Dialect.String(), l.Access.Dialect.String()}}
 	if r.Valid {
 		r.Metrics = describeMetrics(l.Server)
-		r.Guard = describeGuard(l.Server)
+		r.Guard = Guard(l.Server)
 	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for s := range l.Access.All() {

@@ -10,6 +10,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/state"
 	"fwknopd/enforce/monitor"
 	"fwknopd/policy/replay"
 )
@@ -37,7 +38,7 @@ func (d *daemon) openDigests(ctx context.Context) {
 		o := engine.StoreOptions(s, time.Now(), warn)
 		o.Lost = d.digestsLost
 		if !d.o.Test {
-			o.State = filepath.Join(s.StateDir, digestState)
+			o.State = filepath.Join(s.StateDir, state.Digests)
 		}
 		return engine.DigestFile(s), o
 	}}
@@ -54,9 +55,6 @@ func (d *daemon) openDigests(ctx context.Context) {
 
 // digestsClose bounds the closing of the journal.
 const digestsClose = 3 * time.Second
-
-// digestState in the state directory records how the journal was left.
-const digestState = "digest.state"
 
 // digestsLost logs that records of digests may be lost.
 func (d *daemon) digestsLost(why string, horizon time.Time) {

@@ -2,17 +2,11 @@ package daemon
 
 import (
 	"errors"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"fwknopd/cmd/fwknopd/privsep"
-	"fwknopd/enforce/journal"
-	"fwknopd/ingest/safepath"
+	"fwknopd/cmd/fwknopd/state"
 )
 
 // positionsFile in the state directory has the positions at which reading resumes after
@@ -35,7 +29,7 @@ func (d *daemon) positionsPath() string { return d.statePath(positionsFile) }
 
 // loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
-	text, err := readOwn(d.positionsPath())
+	text, err := state.Read(d.positionsPath())
 	if err == nil {
 		err = d.storePositions(text)
 	}
@@ -50,47 +44,7 @@ func (d *daemon) savePositions() {
 	if len(d.positions) == 0 || d.o.Test {
 		return
 	}
-	if err := replaceOwn(d.positionsPath(), d.positions); err != nil {
+	if err := state.Replace(d.positionsPath(), d.positions); err != nil {
 		d.logf(warning, "positions: %v", err)
 	}
-}
-
-// maxOwn bounds a file of state that is read.
-const maxOwn = 16 << 20
-
-// readOwn reads a file that the daemon made. Others may be able to write to its folder: what
-// they put in its place is an error.
-func readOwn(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if err := safepath.CheckOwn(f); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(f, maxOwn))
-}
-
-// replaceOwn writes a file of the daemon's own anew, and returns when that is on disk. After
-// an error the file is as it was.
-func replaceOwn(path string, text []byte) error {
-	next := path + ".new"
-	// Not os.Remove, which removes folders too: what the daemon left is a file.
-	if err := unix.Unlink(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &fs.PathError{Op: "unlink", Path: next, Err: err}
-	}
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		os.Remove(next)
-		return err
-	}
-	return journal.SyncDir(filepath.Dir(path))
 }

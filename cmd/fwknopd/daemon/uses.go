@@ -2,49 +2,26 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/state"
 	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
 
-// The files of ACCESS_USES in the state directory. usesBegun is empty and made with the first
-// usesFile: without it a missing usesFile is that of a first start.
-const (
-	usesFile  = "uses.state"
-	usesBegun = "uses.begun"
-)
-
 func (d *daemon) statePath(name string) string { return filepath.Join(d.conf().Server.StateDir, name) }
 
-// loadUses reads how often stanzas have granted. If that is not known, the counts say why:
-// stanzas with ACCESS_USES then refuse until their counts are reset.
+// loadUses reads how often stanzas have granted, see [state.LoadUses].
 func (d *daemon) loadUses() schedule.Counts {
 	if d.o.Test {
 		return schedule.Counts{}
 	}
-	path := d.statePath(usesFile)
-	text, err := readOwn(path)
-	if err == nil {
-		var counts schedule.Counts
-		if counts, err = schedule.ParseCounts(text); err == nil {
-			return counts
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, begun := os.Lstat(d.statePath(usesBegun)); errors.Is(begun, fs.ErrNotExist) {
-			return schedule.Counts{}
-		}
-		err = errors.New("it is missing, and uses were counted before")
-	}
-	return schedule.Counts{Doubt: fmt.Sprintf("%s: %v", path, err)}
+	return state.LoadUses(d.conf().Server.StateDir)
 }
 
 // saveUses writes the counts, and returns when they are on disk.
@@ -52,17 +29,7 @@ func (d *daemon) saveUses(counts *schedule.Counts) error {
 	if d.o.Test {
 		return nil
 	}
-	text, err := counts.Format()
-	if err != nil {
-		return err
-	}
-	if err := replaceOwn(d.statePath(usesFile), text); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(d.statePath(usesBegun)); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return replaceOwn(d.statePath(usesBegun), nil)
+	return state.SaveUses(d.conf().Server.StateDir, counts)
 }
 
 // openUses returns the counts as the worker reads them.
@@ -83,7 +50,7 @@ func (d *daemon) warnUses() {
 	}
 	for _, u := range d.uses() {
 		if u.Unknown != "" {
-			d.alertf(warning, "stanza %s refuses, as its ACCESS_USES are not known: %s; fwknopd grants uses --reset %[1]s counts anew", u.Name, privsep.Sanitize(doubt))
+			d.alertf(warning, "%s; fwknopd grants uses --reset %s counts anew", report.UsesUnknownText(u.Name, privsep.Sanitize(doubt)), u.Name)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/cmd/fwknopd/state"
 	"fwknopd/enforce"
 	"fwknopd/enforce/monitor"
 	"fwknopd/enforce/schedule"
@@ -67,7 +68,7 @@ func TestUsesFile(t *testing.T) {
 	if u := only(t, begin()); u.Used != 1 || u.Left != 1 {
 		t.Errorf("after a restart: %+v", u)
 	}
-	path := d.statePath(usesFile)
+	path := d.statePath(state.Uses)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -57,10 +57,11 @@ func (o *options) load(access string, frames *frameFilter) (*decider, error) {
 func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (*decider, error) {
 	d := &decider{server: l.Server, access: l.Access, store: digests.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
 	d.open.limits = grantLimits(l.Access)
-	if err := o.readDigests(d.store); err != nil {
+	uses, err := o.readState(l, d.store)
+	if err != nil {
 		return nil, err
 	}
-	opts := engine.Options{Loaded: l, Store: d.store, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf, Ahead: d.ahead.current,
+	opts := engine.Options{Loaded: l, Store: d.store, Uses: uses, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf, Ahead: d.ahead.current,
 		Unlimited: o.SPADump != ""}
 	if o.Resolve {
 		opts.Resolve = engine.Resolve
@@ -74,7 +75,6 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 		}
 		opts.Filter = frames.predicate()
 	}
-	var err error
 	d.Engine, err = engine.New(opts)
 	return d, err
 }
@@ -120,19 +120,6 @@ func (o *options) keyring(g *conf.GPG) (*spa.Keyring, error) {
 		o.notice(err.Error())
 	}
 	return ring, err
-}
-
-// readDigests loads the digest cache of a daemon into the store.
-func (o *options) readDigests(store *digests.Memory) error {
-	if o.DigestFile == "" {
-		return nil
-	}
-	f, err := os.Open(o.DigestFile)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return store.Load(f, o.DigestFile)
 }
 
 // read opens the inputs with the daemon's settings.

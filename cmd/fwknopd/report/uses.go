@@ -23,6 +23,11 @@ func (u *Uses) text() string {
 	return fmt.Sprintf("%d of %s used, %d left", u.Used, u.Limit, u.Left)
 }
 
+// UsesUnknownText says that a stanza refuses, as its uses are not known.
+func UsesUnknownText(name, why string) string {
+	return fmt.Sprintf("stanza %s refuses, as its ACCESS_USES are not known: %s", name, why)
+}
+
 // UsesText returns uses as lines of a stanza each.
 func UsesText(list []Uses) string {
 	if len(list) == 0 {

@@ -2,6 +2,7 @@ package setup
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -31,12 +32,20 @@ func (r *run) remove() error {
 		fmt.Fprintf(r.stdout, "would remove the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
 		return nil
 	}
-	if err := r.write(r.serverText, rest); err != nil {
+	server := &serverFile{text: r.serverText}
+	if err := r.write(server, rest); err != nil {
 		return err
 	}
 	fmt.Fprintf(r.stdout, "removed the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
-	r.tellNext(l)
+	r.warnGuard(rest)
+	r.tellNext(l, server)
 	return nil
+}
+
+// warnGuard says which ports of GUARD_FORWARD, which stays, no stanza offers any more.
+func (r *run) warnGuard(access string) {
+	l, _ := r.load(r.serverText, access) // without a stanza it has an error, and is known all the same
+	config.Print(r.stderr, slices.DeleteFunc(config.Lint(l.Server, l.Values, l.Access), func(p conf.Problem) bool { return p.Keyword != "GUARD_FORWARD" }))
 }
 
 // removed returns the text of a file without the stanza whose SOURCE is in a line, from 1: to

@@ -68,24 +68,25 @@ type run struct {
 
 	server, access         string // paths
 	serverText, accessText string // what stands there; "" if there is no file
-	intf, why              string // of a new server file
 }
 
 func (r *run) checkOptions() error {
 	switch {
 	case len(r.Operands) > 0:
 		return fmt.Errorf("does not take %q", r.Operands[0])
-	case r.Remove != "" && r.TOTP:
-		return errors.New("--remove and --totp exclude each other")
-	case r.Remove != "" && r.Port != "":
-		return errors.New("--remove and --port exclude each other")
-	case r.Remove == "" && r.Port == "":
+	case r.Remove == "" && r.Port == "" && len(r.GuardForward) == 0:
 		return errors.New("--port tcp/22 or --remove NAME is wanted")
+	}
+	for _, option := range []string{"totp", "port", "prefix", "guard-forward"} {
+		if r.Remove != "" && r.Set(option) {
+			return fmt.Errorf("--remove and --%s exclude each other", option)
+		}
 	}
 	if err := conf.CheckName(cmp.Or(r.Remove, r.name)); err != nil {
 		return err
 	}
-	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo, "interface": r.Interface} {
+	r.Port = offered(r.Port, r.GuardForward)
+	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo, "interface": r.Interface, "prefix": r.Prefix} {
 		if strings.ContainsAny(value, "\r\n#;") {
 			return fmt.Errorf("--%s: %q is no value", option, value)
 		}
@@ -142,8 +143,12 @@ func readIfThere(path string) (string, error) {
 
 // load loads the configuration as it would be with these texts.
 func (r *run) load(server, access string) (*config.Loaded, conf.Problems) {
-	return config.Load(config.Options{Config: r.server, Access: r.access, StrictModes: true,
-		FS: overlay{config.Disk{}, map[string]string{r.server: server, r.access: access}}})
+	return config.Load(r.loadOptions(server, access))
+}
+
+func (r *run) loadOptions(server, access string) config.Options {
+	return config.Options{Config: r.server, Access: r.access, StrictModes: true,
+		FS: overlay{config.Disk{}, map[string]string{r.server: server, r.access: access}}}
 }
 
 // An overlay has files that are not written yet.
@@ -170,87 +175,118 @@ func (r *run) add() error {
 	if err := r.checkClient(); err != nil {
 		return err
 	}
-	server := r.serverText
-	switch {
-	case server == "":
-		if r.intf, r.why = r.Interface, "--interface says"; r.intf == "" {
-			r.intf, r.why = chooseInterface()
-		}
-		server = serverText(r.intf)
-	case r.Interface != "":
-		return fmt.Errorf("--interface: %s is there, and PCAP_INTF in it stays as it is", r.server)
+	server, err := r.serverWith()
+	if err != nil {
+		return err
 	}
 	keys := secrets{Keys: keygen.Keys{Key: keygen.Base64(keygen.DefaultLen), HMACKey: keygen.Base64(2 * keygen.DefaultLen)}}
 	if r.TOTP {
 		keys.totp = keygen.TOTPSecret()
 	}
-	stanza := stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys)
+	stanza := r.stanzaText(keys)
 	if hasStanza(r.accessText) {
-		l, had, err := r.existing(server, stanza)
-		if err != nil {
+		switch had, err := r.existing(&server, stanza); {
+		case err != nil:
 			return err
-		}
-		if had != nil {
-			off := ""
-			if !had.Enabled {
-				off = ", which is off (ENABLED N)"
-			}
-			fmt.Fprintf(r.stdout, "%s has the stanza %s already%s; nothing is changed\n", had.Pos, r.name, off)
-			return r.tellClient(l, had)
+		case had != nil:
+			return r.keep(&server, had)
 		}
 	}
 	access := added(r.accessText, stanza)
-	l, problems := r.load(server, access)
+	l, problems := r.load(server.text, access)
 	config.Print(r.stderr, problems)
 	if problems.Failed() {
 		return errors.New("nothing was written: the configuration with the new stanza would be refused")
 	}
-	if r.DryRun {
-		return r.preview(server)
-	}
-	if err := r.write(server, access); err != nil {
+	if err := r.change(&server, access, l); err != nil || r.DryRun {
 		return err
 	}
 	doctor.PrintFirewall(r.stdout, r.Firewall(l), l)
 	if err := r.tellClient(l, r.find(l, r.name)); err != nil {
 		return err
 	}
-	r.tellNext(l)
+	r.tellNext(l, &server)
 	return nil
 }
 
-// existing returns the stanza of the name that stands in access.conf, with the configuration
-// that it stands in; nil if there is none.
-// It is an error if that one allows something else than the new one would, or if the files
-// are not of the dialect that init writes.
-func (r *run) existing(server, stanza string) (*config.Loaded, *conf.Stanza, error) {
-	l, problems := r.load(server, r.accessText)
+// keep leaves a stanza that is there already, and writes what the server file lacks.
+func (r *run) keep(server *serverFile, had *conf.Stanza) error {
+	off, rest := "", "; nothing is changed"
+	if !had.Enabled {
+		off = ", which is off (ENABLED N)"
+	}
+	if len(server.set) > 0 {
+		rest = "; it is left as it is"
+	}
+	fmt.Fprintf(r.stdout, "%s has the stanza %s already%s%s\n", had.Pos, r.name, off, rest)
+	l, problems := r.load(server.text, r.accessText)
 	if problems.Failed() {
 		config.Print(r.stderr, problems)
-		return nil, nil, fmt.Errorf("the configuration in %s is refused as it is: mend it first", r.dir)
+		return errors.New("nothing was written")
+	}
+	if len(server.set) > 0 {
+		if err := r.change(server, r.accessText, l); err != nil {
+			return err
+		}
+	}
+	if err := r.tellClient(l, had); err != nil || len(server.set) == 0 || r.DryRun {
+		return err
+	}
+	r.tellNext(l, server)
+	return nil
+}
+
+// change writes the files, or with --dry-run says what would be written, and says what the
+// settings mean in l.
+func (r *run) change(server *serverFile, access string, l *config.Loaded) error {
+	act := r.write
+	if r.DryRun {
+		act = r.preview
+	}
+	if err := act(server, access); err != nil {
+		return err
+	}
+	if whom := config.GrantedTo(r.find(l, r.name)); whom != "" {
+		fmt.Fprintf(r.stdout, "the stanza %s %s\n", r.name, whom)
+	}
+	if guard := config.Guard(l.Server); guard != "" && len(r.GuardForward) > 0 {
+		fmt.Fprintln(r.stdout, guard)
+	}
+	return nil
+}
+
+// existing returns the stanza of the name that stands in access.conf; nil if there is none.
+// It is an error if that one allows something else than the new one would, or if the files
+// are not of the dialect that init writes.
+func (r *run) existing(server *serverFile, stanza string) (*conf.Stanza, error) {
+	l, problems := r.load(cmp.Or(r.serverText, server.text), r.accessText)
+	if problems.Failed() {
+		config.Print(r.stderr, problems)
+		return nil, r.errRefused()
 	}
 	if l.Access.Dialect != conf.C26 && len(l.Access.Stanzas) > 0 {
-		return nil, nil, fmt.Errorf("%s is of the dialect of %s, init writes that of 2.6: give another folder with --dir", r.access, l.Access.Dialect)
+		return nil, fmt.Errorf("%s is of the dialect of %s, init writes that of 2.6: give another folder with --dir", r.access, l.Access.Dialect)
 	}
 	had := r.find(l, r.name)
 	if had == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
-	alone, problems := r.load(server, stanza)
+	alone, problems := r.load(server.text, stanza)
 	if problems.Failed() {
 		config.Print(r.stderr, problems)
-		return nil, nil, errors.New("nothing was written")
+		return nil, errors.New("nothing was written")
 	}
 	wanted := &alone.Access.Stanzas[0]
 	for keyword, equal := range map[string]bool{
 		"SOURCE": reflect.DeepEqual(had.Source, wanted.Source), "OPEN_PORTS": slices.Equal(had.OpenPorts, wanted.OpenPorts),
 		"REQUIRE_AUTH_METHOD": !r.TOTP || had.AuthMethod == wanted.AuthMethod,
+		"GRANT_PREFIX":        r.Prefix == "" || had.GrantPrefix == wanted.GrantPrefix,
 	} {
 		if !equal {
-			return nil, nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
+			return nil, fmt.Errorf("%s has a stanza %s with another %s; choose another --name, or remove it with fwknopd init --remove %[2]s", had.Pos, r.name, keyword)
 		}
 	}
-	return l, had, nil
+	return had, nil
 }
 
 // find returns the stanza of a name in access.conf itself, also one that is off; nil if there is
@@ -265,32 +301,45 @@ func (r *run) find(l *config.Loaded, name string) *conf.Stanza {
 }
 
 // preview prints what would be written, without keys.
-func (r *run) preview(server string) error {
-	if r.serverText == "" {
-		fmt.Fprintf(r.stdout, "would write %s (interface %s, as %s):\n%s", r.server, r.intf, r.why, server)
+func (r *run) preview(server *serverFile, access string) error {
+	switch {
+	case r.serverText == "":
+		fmt.Fprintf(r.stdout, "would write %s (interface %s, as %s):\n%s", r.server, server.intf, server.why, server.text)
+	default:
+		for _, s := range server.set {
+			fmt.Fprintf(r.stdout, "would set %s to %s in %s\n", s.keyword, s.value, r.server)
+		}
+	}
+	if access == r.accessText {
+		return nil
 	}
 	keys := secrets{Keys: keygen.Keys{Key: "(a fresh key)", HMACKey: "(a fresh key)"}}
 	if r.TOTP {
 		keys.totp = "(a fresh secret)"
 	}
-	_, err := fmt.Fprintf(r.stdout, "would add to %s:\n%s", r.access, stanzaText(r.name, cmp.Or(r.For, "ANY"), r.Port, keys))
+	_, err := fmt.Fprintf(r.stdout, "would add to %s:\n%s", r.access, r.stanzaText(keys))
 	return err
 }
 
 // write writes what changed.
-func (r *run) write(server, access string) error {
-	for _, f := range []struct{ path, was, text string }{{r.server, r.serverText, server}, {r.access, r.accessText, access}} {
-		if f.text == f.was {
-			continue
-		}
-		if err := wholefile.Replace(f.path, []byte(f.text)); err != nil {
+func (r *run) write(server *serverFile, access string) error {
+	if server.text != r.serverText {
+		if err := wholefile.Replace(r.server, []byte(server.text)); err != nil {
 			return err
 		}
-		switch {
-		case f.path == r.server:
-			fmt.Fprintf(r.stdout, "wrote %s: interface %s, as %s\n", f.path, r.intf, r.why)
-		case r.Remove == "":
-			fmt.Fprintf(r.stdout, "wrote the stanza %s to %s: %s opens for 30 s\n", r.name, f.path, r.Port)
+		if server.intf != "" {
+			fmt.Fprintf(r.stdout, "wrote %s: interface %s, as %s\n", r.server, server.intf, server.why)
+		}
+		for _, s := range server.set {
+			fmt.Fprintf(r.stdout, "set %s to %s in %s\n", s.keyword, s.value, r.server)
+		}
+	}
+	if access != r.accessText {
+		if err := wholefile.Replace(r.access, []byte(access)); err != nil {
+			return err
+		}
+		if r.Remove == "" {
+			fmt.Fprintf(r.stdout, "wrote the stanza %s to %s: %s opens for 30 s\n", r.name, r.access, r.Port)
 		}
 	}
 	return nil
@@ -306,15 +355,21 @@ func runningDaemon(l *config.Loaded) int {
 }
 
 // tellNext says how the daemon takes the change over.
-func (r *run) tellNext(l *config.Loaded) {
-	if pid := runningDaemon(l); pid > 0 {
-		fmt.Fprintf(r.stdout, "next: the daemon (pid %d) loads a changed configuration by itself; kill -HUP %[1]d does so now\n", pid)
-		return
-	}
-	files := fmt.Sprintf("-c %s -a %s", r.server, r.access)
+func (r *run) tellNext(l *config.Loaded, server *serverFile) {
+	files := fmt.Sprintf(" -c %s -a %s", r.server, r.access)
 	if r.dir == defaultDir {
 		files = ""
 	}
-	fmt.Fprintf(r.stdout, "next: see what stands in the way: %s\n", strings.TrimSpace("fwknopd doctor "+files))
-	fmt.Fprintf(r.stdout, "then: start the daemon: %s\n", strings.TrimSpace("fwknopd "+files))
+	if pid := runningDaemon(l); pid > 0 {
+		fmt.Fprintf(r.stdout, "next: the daemon (pid %d) loads a changed configuration by itself; kill -HUP %[1]d does so now\n", pid)
+		if server.was == nil {
+			return
+		}
+		for _, keyword := range l.Values.Changed(server.was.Values) {
+			fmt.Fprintf(r.stdout, "then: %s counts from the next start on: fwknopd -R%s\n", keyword, files)
+		}
+		return
+	}
+	fmt.Fprintf(r.stdout, "next: see what stands in the way: fwknopd doctor%s\n", files)
+	fmt.Fprintf(r.stdout, "then: start the daemon: fwknopd%s\n", files)
 }

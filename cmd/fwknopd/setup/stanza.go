@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"fmt"
 	"os/user"
 	"regexp"
@@ -36,9 +37,9 @@ type secrets struct {
 	totp string // of one-time codes, in base32; "" for none
 }
 
-// stanzaText is a stanza of access.conf. A message must hold the address to open, so that an
-// attacker on the path cannot have it opened for another one.
-func stanzaText(name, source, ports string, s secrets) string {
+// stanzaText is the stanza of access.conf that is asked for. A message must hold the address to
+// open, so that an attacker on the path cannot have it opened for another one.
+func (r *run) stanzaText(s secrets) string {
 	text := fmt.Sprintf(`# %s%s
 SOURCE                     %s
 NAME                       %s
@@ -47,12 +48,18 @@ REQUIRE_SOURCE_ADDRESS     Y
 FW_ACCESS_TIMEOUT          30
 KEY_BASE64                 %s
 HMAC_KEY_BASE64            %s
-`, name, madeBy, source, name, ports, s.Key, s.HMACKey)
+`, r.name, madeBy, cmp.Or(r.For, "ANY"), r.name, r.Port, s.Key, s.HMACKey)
+	if r.Prefix != "" {
+		text += keywordLine("GRANT_PREFIX", r.Prefix) + "\n"
+	}
 	if s.totp != "" {
-		text += fmt.Sprintf("%-26s %s\n%-26s %s\n", "REQUIRE_AUTH_METHOD", conf.AuthTOTP, "TOTP_SECRET", s.totp)
+		text += keywordLine("REQUIRE_AUTH_METHOD", conf.AuthTOTP) + "\n" + keywordLine("TOTP_SECRET", s.totp) + "\n"
 	}
 	return text
 }
+
+// keywordLine is a line of a configuration file, without its end.
+func keywordLine(keyword, value string) string { return fmt.Sprintf("%-26s %s", keyword, value) }
 
 // added returns the text of a file with a stanza at its end. The newline between ends the last
 // line of the text if that has none, else it is a blank line: so [removed] restores the text.

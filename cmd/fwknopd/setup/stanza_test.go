@@ -5,11 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/keygen"
 )
 
+// newStanza returns the text of a stanza for a port.
+func newStanza(name, port string, s secrets) string {
+	r := &run{Options: &cli.Options{Port: port}, name: name}
+	return r.stanzaText(s)
+}
+
 func TestRemoved(t *testing.T) {
-	ours := stanzaText("bob", "ANY", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
+	ours := newStanza("bob", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
 	const others = "# The first.\nSOURCE ANY\nKEY x\n"
 	for _, c := range []struct{ name, text, want string }{
 		{"alone", ours, ""},
@@ -39,8 +46,8 @@ func FuzzAddRemove(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	bob := stanzaText("bob", "ANY", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
-	alice := stanzaText("alice", "ANY", "tcp/80", secrets{Keys: keygen.Keys{Key: "c", HMACKey: "d"}, totp: "E"})
+	bob := newStanza("bob", "tcp/22", secrets{Keys: keygen.Keys{Key: "a", HMACKey: "b"}})
+	alice := newStanza("alice", "tcp/80", secrets{Keys: keygen.Keys{Key: "c", HMACKey: "d"}, totp: "E"})
 	remove := func(t *testing.T, text, stanza, name string) string {
 		source := strings.Index(text, stanza) + strings.Index(stanza, "SOURCE")
 		rest, _, err := removed(text, 1+strings.Count(text[:source], "\n"), name)
