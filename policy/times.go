@@ -46,7 +46,8 @@ func windowText(ws schedule.Windows, now time.Time, life time.Duration) string {
 	return text
 }
 
-// usesCheck is the last check of a message: one that is refused otherwise is no use.
+// usesCheck is the last check of a message but for that of a one-time code: one that is refused
+// otherwise is no use.
 var usesCheck = check{name: "uses", check: (*Engine).checkUses, note: noteUses, asked: func(st *stanza) bool { return !st.Uses.IsZero() }}
 
 // checkUses refuses when ACCESS_USES are used up.
