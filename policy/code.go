@@ -198,7 +198,7 @@ func (e *Engine) recordCode(r *request, k *totp.Key, step int64, c codeSecret) *
 // accepted: where the records before a time may be lost, codes are refused that were accepted
 // then.
 func (e *Engine) recordUse(r *request, k *totp.Key, step int64, c codeSecret, dryRun bool) *refusal {
-	ref, err := e.record(&replay.Packet{Plaintext: k.Digest(c.purpose(), step), Time: r.now, Sent: totp.Earliest(step),
+	ref, err := e.record(&replay.Packet{Plaintext: k.Digest(c.purpose(), step), Time: r.now, Sent: totp.Earliest(step), ByOurTime: true,
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}, dryRun)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):

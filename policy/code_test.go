@@ -506,6 +506,42 @@ func TestCodesOutliveTheDaemon(t *testing.T) {
 	}
 }
 
+// TestCodesOfBeforeAStart: where digests are in memory alone and messages have no age, no code is
+// taken after a start that could be used before it.
+func TestCodesOfBeforeAStart(t *testing.T) {
+	s := withCode()
+	s.server.Aging = false
+	started := s.now
+	opts := replay.Options{State: filepath.Join(t.TempDir(), "digest.state"), Now: started}
+	journal, err := replay.Open(t.Context(), "", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.Close()
+	store := replay.NewReplica(replay.Options{}, func(list []replay.Record) func() error {
+		err := journal.Append(started, list)
+		return func() error { return err }
+	})
+	read(t, store, journal)
+	s.opts.Store = store
+	e := s.engine(t)
+	for away := int64(-totp.Skew); away <= totp.Skew; away++ {
+		s.code(away)
+		if got := s.answer(t, e); got != "spa.auth_method "+TextCodeForgotten {
+			t.Errorf("%d steps away: %s", away, got)
+		}
+	}
+	s.code(totp.Skew + 1)
+	s.now = totp.Earliest(totp.Step(started) + totp.Skew + 1)
+	ev := s.event(s.wire(t))
+	if trace := e.Explain(s.now, ev); trace.Decision.Reason != SPAGranted {
+		t.Errorf("the first code of after it is explained as %s", trace.Decision.Reason)
+	}
+	if d := e.Decide(s.now, ev); d.Reason != SPAGranted {
+		t.Errorf("the first code of after it: %s %s", d.Reason, d.Detail.Text)
+	}
+}
+
 // read reads the records of a journal, as a worker does when it starts.
 func read(t *testing.T, store *replay.Replica, journal *replay.Journal) {
 	t.Helper()

@@ -101,7 +101,7 @@ func (d *linter) lintServer() {
 		d.warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
 	}
 	if !s.DigestPersistence && !s.Aging {
-		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed")
+		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed, but to stanzas with REQUIRE_AUTH_METHOD totp")
 	}
 	if s.XForwardedFor {
 		d.warn("ENABLE_X_FORWARDED_FOR", "anyone who can reach the web server can write any address into that header")

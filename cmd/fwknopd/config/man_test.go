@@ -197,8 +197,8 @@ before anything opens, and refused from then on, after a reload and a restart to
 Stanzas with the same secret share what was used; shadow stanzas keep a record of their own.
 Where the journal was lost, and with
 .Ic ENABLE_DIGEST_PERSISTENCE N
-after each start, codes are refused that could be used before
-.Pq not without Ic ENABLE_SPA_PACKET_AGING .
+after each start, codes are refused that could be used before: the first that is taken is at most a
+minute away.
 .Pp
 Where several stanzas have the same keys, a code is tried on each of their secrets: one that another
 stanza accepts is no wrong one, any other is a wrong one of each secret.
