@@ -217,7 +217,11 @@ func (s description) grantedTo() string {
 		wide = append(wide, fmt.Sprintf("the /%d of an IPv4 client (%s addresses)", c.IPv4.Length, c.IPv4.addresses()))
 	}
 	if c.IPv6 != nil {
-		wide = append(wide, fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses()))
+		text := fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses())
+		if c.IPv6.Length < conf.SiteBits6 {
+			text += fmt.Sprintf(", of one with 6to4 or a unique local address the /%d", conf.SiteBits6)
+		}
+		wide = append(wide, text)
 	}
 	switch {
 	case len(wide) == 0 && whom == "":
