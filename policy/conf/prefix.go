@@ -171,7 +171,7 @@ func (m *builder) grantPrefix() {
 	switch {
 	case !m.has("GRANT_PREFIX") || s.GrantPrefix.Within(widest):
 	case widest.IsZero():
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which has none", s.GrantPrefix, s.GrantPrefix)
+		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which allows single addresses alone", s.GrantPrefix, s.GrantPrefix)
 	default:
 		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s is wider than MAX_GRANT_PREFIX %s of fwknop.conf", s.GrantPrefix, widest)
 	}

@@ -120,7 +120,9 @@ func TestGrantKeywords(t *testing.T) {
 		{"all is well", widest, c26("GRANT_PREFIX 24/64", "GRANT_ADDRESS both"), nil},
 		{"longer, 1.9", widest, perl19("GRANT_PREFIX: 28/;", "GRANT_ADDRESS: packet;"), nil},
 		{"no MAX_GRANT_PREFIX", "", c26("GRANT_PREFIX 24/"), []string{
-			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which has none"}},
+			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which allows single addresses alone"}},
+		{"single addresses alone", "MAX_GRANT_PREFIX 32/128;\n", c26("GRANT_PREFIX 24/"), []string{
+			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which allows single addresses alone"}},
 		{"wider", widest, c26("GRANT_PREFIX 23/64"), []string{"access.conf:3: GRANT_PREFIX: 23/64 is wider than MAX_GRANT_PREFIX 24/64 of fwknop.conf"}},
 		{"the other family", "MAX_GRANT_PREFIX /64;\n", c26("GRANT_PREFIX 24/64"), []string{
 			"access.conf:3: GRANT_PREFIX: 24/64 is wider than MAX_GRANT_PREFIX /64 of fwknop.conf"}},

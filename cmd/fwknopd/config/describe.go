@@ -47,7 +47,11 @@ func describeMetrics(s *conf.Server) string {
 
 // times names when and how often the stanza grants.
 func (s description) times() (w []string) {
-	if len(s.Windows) > 0 {
+	switch {
+	case len(s.Windows) == 0:
+	case s.Windows.Always(time.Now()):
+		w = append(w, "grants "+s.Windows.String()+", which is at any time")
+	default:
 		text := "grants " + s.Windows.String()
 		if slices.ContainsFunc(s.Windows, func(w schedule.Window) bool { return !w.HasZone() }) {
 			text += " (UTC where no time zone is named)"
