@@ -167,6 +167,11 @@ func TestUsesGoOn(t *testing.T) {
 		if opens(r, 7) {
 			t.Error("a fifth in all")
 		}
+		r.Reload(Policy{}) // the stanza is removed, and written anew with its NAME
+		r.Reload(counted(t, "4"))
+		if opens(r, 7) {
+			t.Error("a stanza that is written anew has fresh uses")
+		}
 		if err := r.ResetUses("s3"); err != nil || !opens(r, 8) || r.Uses().Uses["s3"].Total != 1 {
 			t.Errorf("after a reset: %v, %+v", err, r.Uses())
 		}

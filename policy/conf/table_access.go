@@ -130,7 +130,8 @@ var AccessKeywords = []Keyword{
 			"what it opens ends with the window at the latest, if ENABLE_CONNTRACK_PERSIST does not postpone that.",
 		intoStanza: func(s *Stanza) any { return &s.Windows }},
 	{Name: "ACCESS_USES", File: AccessFile, Kind: UseLimit, In: Ours,
-		Text: "How many messages or knock sequences the stanza grants, in all or on each calendar day; needs NAME, by which they are counted over restarts and reloads; " +
+		Text: "How many messages or knock sequences the stanza grants, in all or on each calendar day; needs NAME, by which they are counted over restarts and reloads, also if the stanza with that NAME was removed or changed its keys in between: " +
+			"a new client with an old NAME has what is left, until `fwknopd grants uses --reset NAME`; " +
 			"one that opens several ports is one use, one that extends a grant is another.",
 		intoStanza: func(s *Stanza) any { return &s.Uses }},
 
