@@ -478,19 +478,13 @@ func TestJournalInMemory(t *testing.T) {
 }
 
 // Without persistence and ageing: what is sent by our time is refused after a restart if it could
-// be accepted before it, for all workers, over a compaction and in a journal that it moves to. A
-// clock that was ahead at the start refuses it no longer than until now.
+// be accepted before it, for all workers, over a compaction and in a journal that it moves to.
 func TestSentByOurTime(t *testing.T) {
 	v := newVault(t)
 	file := v.path
 	v.path, v.opts.Aging = "", false
-	sent := func(at, now time.Time) *Packet {
-		p := packet(int(at.Unix()), at)
-		p.ByOurTime, p.Time = true, now
-		return p
-	}
 	b := v.open(t0)
-	if !add(t, b, sent(t0.Add(time.Second), t0.Add(time.Second))) {
+	if !add(t, b, sentByUs(t0.Add(time.Second), t0.Add(time.Second))) {
 		t.Fatal("not fresh")
 	}
 	v.kill(b)
@@ -503,7 +497,7 @@ func TestSentByOurTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		for at, want := range map[time.Time]error{t0.Add(time.Second): ErrForgotten, t0.Add(2 * time.Second): ErrForgotten, t0.Add(3 * time.Second): nil} {
-			if _, seen, err := r.Seen(sent(at, start)); seen || !errors.Is(err, want) {
+			if _, seen, err := r.Seen(sentByUs(at, start)); seen || !errors.Is(err, want) {
 				t.Errorf("%s: sent at +%v: %v", what, at.Sub(t0), err)
 			}
 		}
@@ -525,14 +519,25 @@ func TestSentByOurTime(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
 
-	v = newVault(t)
+// sentByUs is a packet that is sent by our time.
+func sentByUs(at, now time.Time) *Packet {
+	p := packet(int(at.Unix()), at)
+	p.ByOurTime, p.Time = true, now
+	return p
+}
+
+// TestBegunByAWrongClock: a clock that was ahead at the start refuses what is sent by our time no
+// longer than until now.
+func TestBegunByAWrongClock(t *testing.T) {
+	v := newVault(t)
 	v.path, v.opts.Aging = "", false
-	b = v.open(t0.Add(24 * time.Hour))
-	if _, fresh, err := b.Add(sent(t0, t0)); fresh || !errors.Is(err, ErrForgotten) {
+	b := v.open(t0.Add(24 * time.Hour))
+	if _, fresh, err := b.Add(sentByUs(t0, t0)); fresh || !errors.Is(err, ErrForgotten) {
 		t.Errorf("set back by a day: %v, %v", fresh, err)
 	}
-	if _, fresh, err := b.Add(sent(t0.Add(time.Second), t0)); !fresh {
+	if _, fresh, err := b.Add(sentByUs(t0.Add(time.Second), t0)); !fresh {
 		t.Errorf("set back by a day, sent later: %v", err)
 	}
 }
