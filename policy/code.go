@@ -42,8 +42,9 @@ func (c codeSecret) purpose() string {
 // A codeCheck is what was found of the code in a message. Several stanzas may have the secret.
 type codeCheck struct {
 	codeSecret
-	step int64 // whose code it is, iff ref is nil
-	ref  *refusal
+	step  int64 // whose code it is, iff ref is nil
+	ref   *refusal
+	wrong bool // it was compared and does not fit
 }
 
 // A codeGuesses limits wrong codes. Its times are those of packets, so that a replay decides the
@@ -92,7 +93,7 @@ func (g *codeGuesses) exhausted(c codeSecret, at time.Time) bool {
 	return l != nil && l.TokensAt(g.clock(at)) < 1
 }
 
-// wrong counts a wrong code.
+// wrong counts a wrong code at a secret.
 func (g *codeGuesses) wrong(c codeSecret, at time.Time) {
 	g.last = g.clock(at)
 	g.limiter(c).AllowN(g.last, 1)
@@ -150,17 +151,32 @@ func (e *Engine) useCode(r *request, k *totp.Key, code string, c *codeCheck) {
 	}
 	steps := k.Fits(code, totp.Step(r.now), totp.Skew)
 	if len(steps) == 0 {
-		c.ref = refuse(SPAAuthMethod, TextCode)
+		c.ref, c.wrong = refuse(SPAAuthMethod, TextCode), true
 		r.traceNearMiss(k, code)
-		if !r.dry {
-			e.codes.wrong(c.codeSecret, r.recorded())
-		}
 		return
 	}
 	c.step = steps[0]
 	for _, step := range steps {
 		if c.ref = e.recordCode(r, k, step, c.codeSecret); c.ref != nil {
 			return
+		}
+	}
+}
+
+// countGuess counts a wrong code, when all stanzas were asked: once at each secret that it was
+// compared with, so that more stanzas with a key give no more guesses at any of them. A code that
+// another stanza has accepted is none; it was used up by that, and cannot be tried again. What a
+// shadow stanza accepts changes nothing for the others.
+func (e *Engine) countGuess(r *request) {
+	var live, shadow bool
+	for i := range r.codes {
+		if c := &r.codes[i]; c.ref == nil {
+			live, shadow = live || !c.shadow, true
+		}
+	}
+	for i := range r.codes {
+		if c := &r.codes[i]; c.wrong && !r.dry && !live && !(c.shadow && shadow) {
+			e.codes.wrong(c.codeSecret, r.recorded())
 		}
 	}
 }
@@ -182,7 +198,7 @@ func (e *Engine) recordCode(r *request, k *totp.Key, step int64, c codeSecret) *
 // accepted: where the records before a time may be lost, codes are refused that were accepted
 // then.
 func (e *Engine) recordUse(r *request, k *totp.Key, step int64, c codeSecret, dryRun bool) *refusal {
-	ref, err := e.record(&replay.Packet{Plaintext: k.Digest(c.purpose(), step), Time: r.now, Sent: totp.Earliest(step),
+	ref, err := e.record(&replay.Packet{Plaintext: k.Digest(c.purpose(), step), Time: r.now, Sent: totp.Earliest(step), ByOurTime: true,
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}, dryRun)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):

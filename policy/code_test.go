@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/knock"
 	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 	"fwknopd/policy/totp"
 )
 
@@ -87,11 +91,13 @@ func TestCodes(t *testing.T) {
 		{"with a blank", func(s *situation) { s.msg.ServerAuth += " " }, wrongCode},
 		{"two", func(s *situation) { s.msg.ServerAuth += "," + s.msg.ServerAuth }, wrongCode},
 		{"not asked for", func(s *situation) { s.one().AuthMethod = ""; s.wrongCode() }, "spa.granted"},
-		{"without a time", func(s *situation) { s.server.Aging = false; s.now = time.Time{} }, "spa.auth_method " + knock.NoTime},
+		{"without a time", func(s *situation) { s.server.Aging = false; s.now = time.Time{} }, "spa.stale " + knock.NoTime + ", so that the grant would have no end"},
+		{"without a time, for ever", func(s *situation) { s.server.Aging = false; s.now = time.Time{}; s.one().AccessTimeout = 0 },
+			"spa.auth_method " + knock.NoTime},
 		{"user first", func(s *situation) { s.one().Usernames = []string{"bob"}; s.wrongCode() }, "spa.user"},
 		{"address first", func(s *situation) { s.server.Blacklist = nets("192.0.2.7/32"); s.src = server; s.wrongCode() },
 			"spa.source " + TextBlacklist},
-		{"ports last", func(s *situation) { s.one().OpenPorts = nil; s.wrongCode() }, wrongCode},
+		{"ports first", func(s *situation) { s.one().OpenPorts = nil; s.wrongCode() }, "spa.port not in OPEN_PORTS"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := withCode()
@@ -125,17 +131,188 @@ func TestCodeIsUsedUp(t *testing.T) {
 	}
 }
 
-// TestRefusedCodeIsUsedUp: also by a message that a later rule refuses.
-func TestRefusedCodeIsUsedUp(t *testing.T) {
-	s := withCode()
-	e := s.engine(t)
-	s.msg.Text = "192.0.2.7,tcp/23"
-	if got := s.answer(t, e); !strings.HasPrefix(got, "spa.port") {
-		t.Fatal(got)
+// TestRefusalKeepsCode: what is refused for something else uses no code up, tells nothing of it
+// and is no guess: the answer to a wrong code is the same.
+func TestRefusalKeepsCode(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		set  func(*situation)
+		want string
+	}{
+		{"a port", func(s *situation) { s.msg.Text = "192.0.2.7,tcp/23" }, "spa.port not in OPEN_PORTS"},
+		{"a timeout", func(s *situation) { s.one().PermitClientTimeout = false; s.timeout(60) }, "spa.timeout PERMIT_CLIENT_TIMEOUT is off"},
+		{"a command", func(s *situation) { s.command("192.0.2.7,id") }, "spa.cmd_disabled " + TextCmdOff},
+		{"a translation", func(s *situation) { s.msg.Type, s.msg.NAT = spa.NATAccess, "10.0.0.5,22" }, "spa.nat " + TextForwardingOff},
+		{"the age", func(s *situation) { s.msg.Time -= 1000 }, "spa.stale"},
+		{"the uses", func(s *situation) { s.opts.Uses.Doubt = "uses.state: damaged" }, "spa.uses the uses of the stanza are not known: uses.state: damaged"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			right := withCode()
+			right.opts.Store = replay.NewMemory(replay.Options{})
+			uses, err := schedule.ParseUses("5")
+			if err != nil {
+				t.Fatal(err)
+			}
+			right.one().Uses, right.one().Name = uses, "visitor"
+			wrong := *right
+			right.code(0)
+			c.set(right)
+			e := right.engine(t)
+			if got := right.answer(t, e); got != c.want {
+				t.Errorf("with the right code: %s, want %s", got, c.want)
+			}
+			wrong.stanzas, wrong.opts = right.stanzas, right.opts
+			wrong.wrongCode()
+			c.set(&wrong)
+			for range wrongCodes + 1 {
+				if got := wrong.answer(t, e); got != c.want {
+					t.Fatalf("with a wrong code: %s, want %s", got, c.want)
+				}
+			}
+			if trace := e.Explain(wrong.now, wrong.event(wrong.wire(t))); slices.ContainsFunc(trace.Stanzas[0].Checks, func(c Check) bool { return c.Name == "code" }) {
+				t.Error("explain says of a wrong code what the decision does not")
+			}
+			again := withCode()
+			again.opts = right.opts
+			again.opts.Uses = schedule.Counts{}
+			f := again.engine(t)
+			f.Inherit(e)
+			if got := again.answer(t, f); got != "spa.granted" {
+				t.Errorf("after it: %s", got)
+			}
+		})
 	}
-	s.msg.Text = "192.0.2.7,tcp/22"
-	if got := s.answer(t, e); got != usedCode {
-		t.Error(got)
+}
+
+// TestNoLookupWithoutCode: a name is looked up only for a message whose code is right.
+func TestNoLookupWithoutCode(t *testing.T) {
+	s := withCode()
+	s.server.Forwarding, s.server.NATDNS = true, true
+	s.msg.Type, s.msg.NAT = spa.NATAccess, "inside.example,22"
+	asked := 0
+	s.opts.Resolve = func(string) ([]netip.Addr, error) {
+		asked++
+		return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil
+	}
+	right := s.msg.ServerAuth
+	s.wrongCode()
+	e := s.engine(t)
+	if got := s.answer(t, e); got != wrongCode || asked != 0 {
+		t.Errorf("%s, %d names looked up", got, asked)
+	}
+	s.msg.ServerAuth = right
+	if got := s.answer(t, e); got != "spa.granted" || asked != 1 {
+		t.Errorf("%s, %d names looked up", got, asked)
+	}
+}
+
+// oneKeyTwoSecrets is a situation with two stanzas of one key and different secrets, after a
+// number of others with other keys.
+func oneKeyTwoSecrets(others int) *situation {
+	s := plain()
+	s.stanzas = nil
+	for i := range others {
+		st := stanzaAt(10 * (i + 1))
+		st.Key = conf.NewSecret(fmt.Appendf(nil, "the key of client %d", i))
+		s.stanzas = append(s.stanzas, st)
+	}
+	first, second := stanzaAt(10000), stanzaAt(20000)
+	wantCode(&first)
+	wantCode(&second)
+	second.TOTPSecret = conf.NewSecret([]byte("a secret of others.."))
+	s.stanzas = append(s.stanzas, first, second)
+	return s
+}
+
+// TestCodeOfTheSecondStanza: the code of a stanza is no wrong guess at another with the same key,
+// however many stanzas there are.
+func TestCodeOfTheSecondStanza(t *testing.T) {
+	for _, others := range []int{0, 200} {
+		s := oneKeyTwoSecrets(others)
+		e := s.engine(t)
+		for i := range 3 * wrongCodes { // in 30 seconds half a guess is earned
+			s.msg.ServerAuth = "totp," + otherCode.Code(totp.Step(s.now))
+			ev := s.event(s.tagged(t))
+			trace := e.Explain(s.now, ev)
+			d := e.Decide(s.now, ev)
+			if d.Reason != SPAGranted || d.Stanza != 20000 || show(trace.Decision) != show(d) {
+				t.Fatalf("%d others, %d: %s at %d, explained as %s", others, i, d.Reason, d.Stanza, show(trace.Decision))
+			}
+			if slices.ContainsFunc(e.Refusals(), func(r Refusal) bool { return r.Detail.Text == TextCodes }) {
+				t.Fatalf("%d others: after %d codes of the second the first looks at none", others, i)
+			}
+			s.now = s.now.Add(totp.Period * time.Second)
+			s.msg.Time = s.now.Unix()
+		}
+		s.code(0)
+		if got := s.answer(t, e); got != "spa.granted" {
+			t.Errorf("%d others, the first after all: %s", others, got)
+		}
+	}
+}
+
+// TestGuessAtSeveralSecrets: a wrong code is one guess at each secret that it was compared with,
+// so that a second stanza gives no guesses more; a code that was used before is one at the others.
+func TestGuessAtSeveralSecrets(t *testing.T) {
+	s := oneKeyTwoSecrets(0)
+	e := s.engine(t)
+	s.bothWrong()
+	for i := range wrongCodes {
+		if got := s.answer(t, e); got != wrongCode {
+			t.Fatalf("guess %d: %s", i, got)
+		}
+	}
+	for _, right := range []*totp.Key{codeKey, otherCode} {
+		s.msg.ServerAuth = "totp," + right.Code(totp.Step(s.now))
+		if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+			t.Errorf("after %d guesses: %s", wrongCodes, got)
+		}
+	}
+
+	e = s.engine(t)
+	s.msg.ServerAuth = "totp," + otherCode.Code(totp.Step(s.now))
+	for i := range wrongCodes + 1 {
+		if got := s.answer(t, e); (got == "spa.granted") != (i == 0) {
+			t.Fatalf("the code of the second, %d: %s", i, got)
+		}
+	}
+	s.code(0)
+	if d := e.Decide(s.now, s.event(s.wire(t))); d.Verdict == Allow {
+		t.Error("a code that was overheard is tried on the first stanza without limit")
+	}
+}
+
+// bothWrong has the message bring a code that neither secret has near now.
+func (s *situation) bothWrong() {
+	for s.wrongCode(); ; s.now = s.now.Add(time.Hour) {
+		if s.msg.Time = s.now.Unix(); otherCode.Fits(strings.TrimPrefix(s.msg.ServerAuth, "totp,"), totp.Step(s.now), 2*nearMiss) == nil {
+			return
+		}
+		s.wrongCode()
+	}
+}
+
+// TestGuessesAtShadows: what a shadow stanza accepts takes back no guess at another, and what
+// another accepts is no guess at a shadow stanza.
+func TestGuessesAtShadows(t *testing.T) {
+	for _, c := range []struct {
+		first, second bool
+		want          bool // whether the first goes on
+	}{{false, true, false}, {true, false, true}, {true, true, true}} {
+		s := oneKeyTwoSecrets(0)
+		s.stanzas[0].Shadow, s.stanzas[1].Shadow = c.first, c.second
+		e := s.engine(t)
+		exhausted := false
+		for range 3 * wrongCodes {
+			s.msg.ServerAuth = "totp," + otherCode.Code(totp.Step(s.now))
+			e.Decide(s.now, s.event(s.wire(t)))
+			exhausted = exhausted || e.codes.exhausted(e.spa[0].codeSecret(), s.now)
+			s.now = s.now.Add(totp.Period * time.Second)
+			s.msg.Time = s.now.Unix()
+		}
+		if exhausted == c.want {
+			t.Errorf("%+v: exhausted %v", c, exhausted)
+		}
 	}
 }
 
@@ -326,6 +503,42 @@ func TestCodesOutliveTheDaemon(t *testing.T) {
 	text, err := os.ReadFile(path)
 	if err != nil || bytes.Contains(text, []byte("secret of")) || strings.Count(string(text), "\n") != 3 {
 		t.Errorf("%v, want the header, a message and a code:\n%s", err, text)
+	}
+}
+
+// TestCodesOfBeforeAStart: where digests are in memory alone and messages have no age, no code is
+// taken after a start that could be used before it.
+func TestCodesOfBeforeAStart(t *testing.T) {
+	s := withCode()
+	s.server.Aging = false
+	started := s.now
+	opts := replay.Options{State: filepath.Join(t.TempDir(), "digest.state"), Now: started}
+	journal, err := replay.Open(t.Context(), "", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer journal.Close()
+	store := replay.NewReplica(replay.Options{}, func(list []replay.Record) func() error {
+		err := journal.Append(started, list)
+		return func() error { return err }
+	})
+	read(t, store, journal)
+	s.opts.Store = store
+	e := s.engine(t)
+	for away := int64(-totp.Skew); away <= totp.Skew; away++ {
+		s.code(away)
+		if got := s.answer(t, e); got != "spa.auth_method "+TextCodeForgotten {
+			t.Errorf("%d steps away: %s", away, got)
+		}
+	}
+	s.code(totp.Skew + 1)
+	s.now = totp.Earliest(totp.Step(started) + totp.Skew + 1)
+	ev := s.event(s.wire(t))
+	if trace := e.Explain(s.now, ev); trace.Decision.Reason != SPAGranted {
+		t.Errorf("the first code of after it is explained as %s", trace.Decision.Reason)
+	}
+	if d := e.Decide(s.now, ev); d.Reason != SPAGranted {
+		t.Errorf("the first code of after it: %s %s", d.Reason, d.Detail.Text)
 	}
 }
 

@@ -84,7 +84,7 @@ func (e *Engine) forwardRequested(g *enforce.Grant, r *request, st *stanza) *ref
 	host, err := netip.ParseAddr(r.msg.NATHost)
 	if err != nil {
 		var ref *refusal
-		if host, ref = e.resolve(r.msg.NATHost, g.Src); ref != nil {
+		if host, ref = e.resolve(r, st, g.Src); ref != nil {
 			return ref
 		}
 	}
@@ -120,8 +120,10 @@ func forwardTo(g *enforce.Grant, to netip.AddrPort) *refusal {
 	return nil
 }
 
-// resolve resolves a host name, to an address of the family of src if there is one.
-func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
+// resolve resolves the host name of the target, to an address of the family of src if there is
+// one. What asks a name server comes after the one-time code.
+func (e *Engine) resolve(r *request, st *stanza, src netip.Addr) (netip.Addr, *refusal) {
+	host := r.msg.NATHost
 	deny := func(text string) (netip.Addr, *refusal) {
 		return netip.Addr{}, &refusal{SPANAT, Detail{Got: host, Text: text}}
 	}
@@ -130,6 +132,11 @@ func (e *Engine) resolve(host string, src netip.Addr) (netip.Addr, *refusal) {
 		return deny(TextNATDNS)
 	case e.opts.Resolve == nil:
 		return deny("the target is a host name, and none are looked up here")
+	}
+	if st.totp != nil {
+		if ref := e.checkCode(r, st); ref != nil {
+			return netip.Addr{}, ref
+		}
 	}
 	found, err := e.opts.Resolve(host)
 	if err != nil || len(found) == 0 {

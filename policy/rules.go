@@ -38,8 +38,12 @@ var commonChecks = []check{
 	{name: "window", check: (*Engine).checkWindow, note: noteWindow, asked: hasWindows},
 	{name: "user", check: (*Engine).checkUser, note: noteUser},
 	{name: "address", check: (*Engine).checkAddress, note: noteAddress},
-	{name: "auth", check: (*Engine).checkAuth, note: noteAuth},
+	{name: "auth", check: (*Engine).checkPassword, asked: func(st *stanza) bool { return st.totp == nil }},
 }
+
+// oneTimeCheck comes after all others and what a grant needs: a code is used up by it, and what is
+// refused otherwise tells nothing of the code.
+var oneTimeCheck = check{name: "auth", check: (*Engine).checkCode, note: noteAuth}
 
 // commandChecks and accessChecks are the checks of message type 0 and of all others.
 var (
@@ -77,18 +81,31 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 			at++
 		}
 	}
-	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Number: st.Number, User: r.msg.User}
-	if r.msg.Type == spa.Command {
-		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
-		e.countUse(st.Stanza, r.now, r.dry)
-		return nil, at
+	ref := e.offer(r, st, d)
+	if ref == nil && st.totp != nil {
+		ref = oneTimeCheck.check(e, r, st)
+		r.trace.checkWithNote(e, r, st, oneTimeCheck, ref)
+		if ref != nil {
+			return ref, at + 1
+		}
 	}
-	ref := e.grant(r, st, r.lifetime(st), &d.Grant)
-	r.trace.granted(st, ref)
+	if r.msg.Type != spa.Command {
+		r.trace.granted(st, ref)
+	}
 	if ref == nil {
 		e.countUse(st.Stanza, r.now, r.dry)
 	}
 	return ref, at
+}
+
+// offer sets d to what the message is granted if all checks allow it.
+func (e *Engine) offer(r *request, st *stanza, d *Decision) *refusal {
+	*d = Decision{Verdict: Allow, Reason: SPAGranted, Mode: ModeSPA, Src: r.src(), Stanza: st.Pos.Line, Number: st.Number, User: r.msg.User}
+	if r.msg.Type == spa.Command {
+		d.Reason, d.Command = SPACommand, e.commandFor(r, st)
+		return nil
+	}
+	return e.grant(r, st, r.lifetime(st), &d.Grant)
 }
 
 // checkAge compares the client's time stamp with now, in both directions and in whole
@@ -131,19 +148,11 @@ func (e *Engine) checkUser(r *request, st *stanza) *refusal {
 	return &refusal{SPAUser, Detail{Want: strings.Join(st.Usernames, ","), Got: r.msg.User}}
 }
 
-// checkAuth checks what REQUIRE_AUTH_METHOD asks for.
-func (e *Engine) checkAuth(r *request, st *stanza) *refusal {
-	switch st.AuthMethod {
-	case "":
-		return nil
-	case conf.AuthCrypt:
-		return e.checkPassword(r, st)
-	}
-	return e.checkCode(r, st)
-}
-
-// checkPassword checks the password of the user in a message.
+// checkPassword checks the password of the user in a message, for REQUIRE_AUTH_METHOD crypt.
 func (e *Engine) checkPassword(r *request, st *stanza) *refusal {
+	if st.AuthMethod == "" {
+		return nil
+	}
 	method, password, ok := strings.Cut(r.msg.ServerAuth, ",")
 	if !ok || method != conf.AuthCrypt {
 		return refuse(SPAAuthMethod, TextNoPassword)

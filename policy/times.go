@@ -46,7 +46,8 @@ func windowText(ws schedule.Windows, now time.Time, life time.Duration) string {
 	return text
 }
 
-// usesCheck is the last check of a message: one that is refused otherwise is no use.
+// usesCheck is the last check of a message but for that of a one-time code: one that is refused
+// otherwise is no use.
 var usesCheck = check{name: "uses", check: (*Engine).checkUses, note: noteUses, asked: func(st *stanza) bool { return !st.Uses.IsZero() }}
 
 // checkUses refuses when ACCESS_USES are used up.
@@ -68,7 +69,11 @@ func (e *Engine) spent(st *conf.Stanza, now time.Time) (text string, spent bool)
 	if st.Uses.Daily && now.IsZero() {
 		return knock.NoTime, true
 	}
-	n, err := e.uses.Used(st.Name, st.Uses, now)
+	counts := &e.uses
+	if st.Shadow { // which the monitor has not counted
+		counts = &schedule.Counts{Uses: e.uses.Uses}
+	}
+	n, err := counts.Used(st.Name, st.Uses, now)
 	switch {
 	case errors.Is(err, schedule.ErrUnknown):
 		return err.Error(), true
@@ -94,13 +99,18 @@ func (e *Engine) CountsUses() bool { return len(e.uses.Uses) > 0 }
 // inheritUses takes over what old has counted since the monitor told it. What a shadow stanza
 // granted opened nothing: it is no use of a stanza that is none any more.
 func (e *Engine) inheritUses(old *Engine) {
-	uses, shadows := old.uses.Clone(), e.shadowUses()
-	for name := range old.shadowUses() {
+	uses, before, shadows := old.uses.Clone(), old.shadowUses(), e.shadowUses()
+	for name := range before {
 		if !shadows[name] {
 			delete(uses.Uses, name)
 		}
 	}
 	e.uses.Merge(&uses)
+	for name := range shadows {
+		if before[name] { // also if the monitor's are in doubt
+			e.uses.Take(&uses, name)
+		}
+	}
 }
 
 // shadowUses has the names of the shadow stanzas with ACCESS_USES.

@@ -213,6 +213,24 @@ func TestUsesInDoubt(t *testing.T) {
 	}
 }
 
+// TestUsesOfShadowAreNotInDoubt: the file of the monitor has none of a shadow stanza, whose own
+// count begins at zero whatever becomes of the file.
+func TestUsesOfShadowAreNotInDoubt(t *testing.T) {
+	s := plain()
+	s.one().Name, s.one().Uses, s.one().Shadow = "visitor", limit(t, "1"), true
+	s.opts.Uses = schedule.Counts{Doubt: "uses.state: damaged"}
+	e := s.engine(t)
+	for _, want := range []string{"spa.granted", "spa.uses granted 1 in all"} {
+		if got := s.again(t, e, s.now); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		e.TakeUses(s.opts.Uses)
+		next := s.engine(t)
+		next.Inherit(e)
+		e = next
+	}
+}
+
 // TestKnocksInTheirTimes: windows and numbers of uses hold for sequences. A sequence that they
 // refuse does not count for KNOCK_LIMIT.
 func TestKnocksInTheirTimes(t *testing.T) {

@@ -211,3 +211,29 @@ func TestE2ECodePrompt(t *testing.T) {
 	}
 	s.compare(s.parts[0])
 }
+
+// TestE2ECodeWithoutJournal: a code that was used is refused after a restart also where digests are
+// in memory alone and the age of messages is not checked.
+func TestE2ECodeWithoutJournal(t *testing.T) {
+	t.Parallel()
+	s := &codeSite{&recording{site: newSite(t, "nftables")}, ourClient(t)}
+	s.configure("ENABLE_DIGEST_PERSISTENCE N;\nENABLE_SPA_PACKET_AGING N;\nKNOPWATCHD_CHECK_INTERVAL 1;\n", codeStanza())
+	s.start()
+	code := nextCode()
+	if out, exit := s.ask("--totp", code, "--wait"); exit != 0 || !strings.Contains(out, ": open after ") {
+		t.Fatalf("%d %s", exit, out)
+	}
+	if !wait.Until(wait.Timeout, s.shut) {
+		t.Fatal("still open long after its time")
+	}
+	s.stop()
+	s.start()
+	s.refused(code, "the one-time code is from before the records that are kept")
+}
+
+// nextCode returns the first code that is not accepted yet, at the time from which on it is.
+func nextCode() string {
+	step := totp.Step(time.Now()) + totp.Skew + 1
+	wait.At(totp.Earliest(step))
+	return codeKey.Code(step)
+}

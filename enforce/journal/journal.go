@@ -170,14 +170,19 @@ func after(pending map[string]enforce.Grant, records []Record) map[string]enforc
 	if next == nil {
 		next = make(map[string]enforce.Grant)
 	}
+	enter(next, records)
+	return next
+}
+
+// enter makes of pending what is open after the records.
+func enter(pending map[string]enforce.Grant, records []Record) {
 	for _, r := range records {
 		if r.Open != nil {
-			next[r.Open.Key()] = *r.Open
+			pending[r.Open.Key()] = *r.Open
 		} else {
-			delete(next, r.Closed)
+			delete(pending, r.Closed)
 		}
 	}
-	return next
 }
 
 // compact writes what is pending to a new file that takes the place of the old.

@@ -136,3 +136,56 @@ func BenchmarkShared(b *testing.B) {
 		s.Unlock()
 	}
 }
+
+// TestAddBesideMany: to add a grant copies none of those that are open.
+func TestAddBesideMany(t *testing.T) {
+	s := Share(filepath.Join(t.TempDir(), "j"), all)
+	if _, err := s.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Unlock()
+	many := make([]Record, 2000)
+	for i := range many {
+		g := grant(1, time.Time{})
+		g.Src = netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+		many[i] = Record{Open: &g}
+	}
+	if err := s.Add(many...); err != nil {
+		t.Fatal(err)
+	}
+	allocs := testing.AllocsPerRun(10, func() {
+		if err := s.Add(many[0]); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if allocs > 100 || len(s.Grants()) != len(many) {
+		t.Errorf("%v allocations for one of %d grants", allocs, len(s.Grants()))
+	}
+}
+
+// BenchmarkSharedMany adds a grant beside so many, one by one while it is locked.
+func BenchmarkSharedMany(b *testing.B) {
+	for _, n := range []int{100, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := Share(filepath.Join(b.TempDir(), "j"), all)
+			if _, err := s.Lock(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			defer s.Unlock()
+			many := make([]Record, n)
+			for i := range many {
+				g := grant(1, time.Time{})
+				g.Src = netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
+				many[i] = Record{Open: &g}
+			}
+			if err := s.Add(many...); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if err := s.Add(many[0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

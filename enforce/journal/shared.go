@@ -84,17 +84,18 @@ func (s *Shared) untouched() bool {
 	return err == nil && s.last != nil && os.SameFile(now, s.last) && now.Size() == s.last.Size() && now.ModTime().Equal(s.last.ModTime())
 }
 
-// Add appends records and enters them into what Lock returned. The journal must be locked.
+// Add appends records and enters them into the map that Lock returned, so that one record costs the
+// same beside many grants as beside few. The journal must be locked.
 func (s *Shared) Add(records ...Record) error {
 	if err := s.j.Add(s.open, records...); err != nil {
 		s.last = nil
 		return err
 	}
-	s.open = after(s.open, records)
+	enter(s.open, records)
 	return nil
 }
 
-// Grants returns what is open by its keys, as Lock did, with what Add entered.
+// Grants returns what is open by its keys: the map that Lock returned, which Add changes.
 func (s *Shared) Grants() map[string]enforce.Grant { return s.open }
 
 // Unlock leaves the journal to other processes.

@@ -28,11 +28,10 @@ func (m *Monitor) command(c Command) error {
 }
 
 // startCommand runs a command on its own goroutine. It does not take m.mu: a firewall
-// that is slow does not delay commands, nor what the worker requests after them.
+// that is slow does not delay commands, nor what the worker requests after them. Nor does it hold
+// m.endMu while a use is written.
 func (m *Monitor) startCommand(c Command, program command.Command) error {
-	m.endMu.Lock()
-	defer m.endMu.Unlock()
-	if m.ending {
+	if m.isEnding() {
 		return ErrGone
 	}
 	select {
@@ -41,9 +40,31 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 		return ErrBusy
 	}
 	name, limit := m.currentPolicy().Limits.Uses(c.Stanza)
-	if err := m.uses.take(name, limit, m.clock.read().wall); err != nil {
+	err := m.uses.take(name, limit, m.clock.read().wall)
+	if err != nil {
+		err = Refusal(err)
+	} else {
+		err = m.runCommand(c, program)
+	}
+	if err != nil {
 		<-m.commandSlots
-		return Refusal(err)
+	}
+	return err
+}
+
+// isEnding reports whether no more commands are started.
+func (m *Monitor) isEnding() bool {
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
+	return m.ending
+}
+
+// runCommand runs a command that has a slot, which it leaves at its end.
+func (m *Monitor) runCommand(c Command, program command.Command) error {
+	m.endMu.Lock()
+	defer m.endMu.Unlock()
+	if m.ending {
+		return ErrGone
 	}
 	m.commands.Go(func() {
 		defer func() { <-m.commandSlots }()

@@ -38,11 +38,12 @@ type queued struct {
 	f    func()
 }
 
-// isFull reports whether no more opening commands are accepted.
-func (q *keyedQueue) isFull() bool {
+// isFull reports whether no more opening commands are accepted, behind those that are about to be
+// added.
+func (q *keyedQueue) isFull(added int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.waiting[opening] >= maxWaitingOpens
+	return q.waiting[opening]+added >= maxWaitingOpens
 }
 
 func (q *keyedQueue) add(key string, kind commandKind, f func()) {

@@ -36,53 +36,114 @@ func (m *Monitor) Apply(ctx context.Context, g enforce.Grant) error {
 }
 
 // open opens what the policy allows: the grants of the firewall in one transaction, the
-// external ones through the queue of their key.
+// external ones through the queue of their key. While uses are written m.mu is free, so that the
+// disk keeps nothing from being closed.
 func (m *Monitor) open(ctx context.Context, jobs []job) {
+	m.opening.Lock()
+	defer m.opening.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now(ctx)
+	admitted, taken := m.admitAll(jobs, now)
+	if len(taken) > 0 {
+		m.mu.Unlock()
+		err := m.uses.keep(taken)
+		m.mu.Lock()
+		now = m.now(ctx)
+		admitted = m.stillAdmitted(admitted, now, err)
+	}
 	var batch []job
-	admission := m.newAdmission(now)
-	for _, j := range jobs {
-		if m.closed {
-			j.done(ErrGone)
-			continue
-		}
-		err := m.admit(j, admission)
-		switch {
-		case err != nil:
-			err = Refusal(err)
-			m.reportRefused(Event{Grant: j.grant, ByHand: j.byHand, Err: err})
-			j.done(err)
-		case j.grant.External != nil:
-			m.openExternal(j, now)
-		default:
-			batch = append(batch, j)
+	for _, j := range admitted {
+		if j.grant.External != nil {
+			m.openExternal(j.job, now)
+		} else {
+			batch = append(batch, j.job)
 		}
 	}
 	m.openBatch(ctx, batch, now)
 }
 
-// admit returns why a job may not be carried out. Of the limits on numbers that of uses is
-// the last, since what it admits is counted. What the administrator asks for is no use.
-func (m *Monitor) admit(j job, a *admission) error {
+// An admittedJob is a job that may be carried out, when its use is kept; nil: it is none.
+type admittedJob struct {
+	job
+	use *use
+}
+
+// admitAll returns the jobs that may be carried out and the uses that have to be kept before, and
+// refuses the others. m.mu must be held.
+func (m *Monitor) admitAll(jobs []job, now clockReading) (admitted []admittedJob, taken []*use) {
+	a := m.newAdmission(now)
+	for _, j := range jobs {
+		one, err := m.admit(j, a)
+		if err != nil {
+			m.refuse(j, err)
+			continue
+		}
+		admitted = append(admitted, admittedJob{j, one})
+		if one != nil {
+			taken = append(taken, one)
+		}
+	}
+	return admitted, taken
+}
+
+// stillAdmitted returns the jobs that may be carried out after the uses were written, with unkept as
+// the error, and refuses the others: meanwhile the policy may be another one. m.mu must be held.
+func (m *Monitor) stillAdmitted(jobs []admittedJob, now clockReading, unkept error) (admitted []admittedJob) {
+	limits := &m.currentPolicy().Limits
+	for _, j := range jobs {
+		err := limits.Check(j.grant, now.wall)
+		switch {
+		case m.closed:
+			err = ErrGone
+		case j.use != nil && unkept != nil:
+			err = unkept
+		}
+		if err != nil {
+			m.refuse(j.job, err)
+		} else {
+			admitted = append(admitted, j)
+		}
+	}
+	return admitted
+}
+
+// refuse refuses a job.
+func (m *Monitor) refuse(j job, err error) {
+	if !errors.Is(err, ErrGone) {
+		err = Refusal(err)
+		m.reportRefused(Event{Grant: j.grant, ByHand: j.byHand, Err: err})
+	}
+	j.done(err)
+}
+
+// admit returns why a job may not be carried out, or its use. Of the limits on numbers that of uses
+// is the last, since what it admits is counted. What the administrator asks for is no use.
+func (m *Monitor) admit(j job, a *admission) (*use, error) {
 	g := j.grant
+	if m.closed {
+		return nil, ErrGone
+	}
 	if err := a.limits.Check(g, a.now.wall); err != nil {
-		return err
+		return nil, err
 	}
 	switch {
 	case g.External != nil && m.cfg.External == nil:
-		return errNoExternal
+		return nil, errNoExternal
 	case g.External == nil && m.cfg.Firewall == nil:
-		return errNoFirewall
-	case g.External != nil && m.externalCommands.isFull():
-		return errCommands
+		return nil, errNoFirewall
+	case g.External != nil && m.externalCommands.isFull(a.external):
+		return nil, errCommands
 	}
 	if err := a.take(g.Normal()); err != nil || j.byHand {
-		return err
+		return nil, err
 	}
 	name, limit := a.limits.Uses(g.Stanza)
-	return m.uses.take(name, limit, a.now.wall)
+	one, err := m.uses.reserve(name, limit, a.now.wall)
+	if err == nil && g.External != nil {
+		a.external++
+	}
+	return one, err
 }
 
 func (m *Monitor) openBatch(ctx context.Context, batch []job, now clockReading) {

@@ -145,6 +145,8 @@ type Monitor struct {
 	ending   bool       // no more commands and sessions are started
 	sessions map[*session]bool
 
+	opening sync.Mutex // held while grants are admitted and opened, the time in which uses are written included
+
 	mu          mutex // held while the firewall is changed
 	closed      bool
 	table       table

@@ -2,15 +2,15 @@ package monitor
 
 import "fwknopd/enforce"
 
-// An admission applies the quota to the grants of several jobs. Those of the firewall are
-// admitted before the first is entered into the table, so they are counted here. An
-// external one is entered as soon as it is admitted. Monitor.mu must be held.
+// An admission applies the quota to the grants of several jobs. All are admitted before the first
+// is entered into the table, so they are counted here. Monitor.opening and Monitor.mu must be held.
 type admission struct {
 	m        *Monitor
 	limits   *enforce.Limits
 	now      clockReading
 	admitted map[string]bool // parts that were not open, by key
 	stanzas  map[int]int     // how many of them, by stanza
+	external int             // opening commands
 }
 
 func (m *Monitor) newAdmission(now clockReading) *admission {
@@ -33,9 +33,6 @@ func (a *admission) take(g enforce.Grant) error {
 	o.OfStanza, o.All = a.m.table.stanzas[g.Stanza]+a.stanzas[g.Stanza], len(a.m.table.entries)+len(a.admitted)
 	if err := a.m.quota.Take(o, a.now.monotonic()); err != nil {
 		return err
-	}
-	if g.External != nil {
-		return nil // counted by the table
 	}
 	a.stanzas[g.Stanza] += len(keys)
 	for _, key := range keys {

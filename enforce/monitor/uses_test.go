@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,9 @@ func TestUsesOfOneBatch(t *testing.T) {
 		if len(errs) != len(jobs) || used != 5 || refusedUses != 2 || l.total("s3") != 5 {
 			t.Errorf("%d granted, %d refused, %d counted: %v", used, refusedUses, l.total("s3"), errs)
 		}
+		if l.saves != 1 {
+			t.Errorf("%d writes for one batch", l.saves)
+		}
 		r.mustApply(t, ssh(9, end)) // by hand, which is no use
 		external := extern(1, end)
 		for i := range 6 {
@@ -128,6 +132,70 @@ func TestUsesOfOneBatch(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUsesAreWrittenBesideTheLock: while a use is written, grants are closed and listed, the port is
+// not open yet, and what no longer holds when it is written is not opened.
+func TestUsesAreWrittenBesideTheLock(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		meanwhile func(*testing.T, *rig)
+		opens     bool
+	}{
+		{"nothing else", func(*testing.T, *rig) {}, true},
+		{"the stanza is removed", func(_ *testing.T, r *rig) { r.Reload(Policy{}) }, false},
+		{"the grant has ended", func(*testing.T, *rig) { sleep(2 * time.Minute) }, false},
+		{"all is closed", func(t *testing.T, r *rig) {
+			if err := r.Flush(ctx); err != nil {
+				t.Error(err)
+			}
+		}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &ledger{}
+				r := newRig(t, func(cfg *Config) { cfg.Policy, cfg.SaveUses = counted(t, "3"), l.save })
+				end := time.Now().Add(time.Minute)
+				r.mustApply(t, ssh(9, end)) // by hand
+				written := make(chan struct{})
+				l.before = func() { <-written }
+				result := make(chan error, 1)
+				go func() { result <- openAll(r, 0, 1, end)[0] }()
+				synctest.Wait()
+				if err := r.Revoke(ctx, ssh(9, end)); err != nil || r.Len() != 0 {
+					t.Errorf("revoked while the disk is busy: %v, %d open", err, r.Len())
+				}
+				c.meanwhile(t, r)
+				close(written)
+				if err := <-result; (err == nil) != c.opens || (r.Len() == 1) != c.opens {
+					t.Errorf("opened: %v, %d open", err, r.Len())
+				}
+				if l.total("s3") != 1 {
+					t.Errorf("%d uses", l.total("s3"))
+				}
+			})
+		})
+	}
+}
+
+// TestLastUseOfSeveral: of requests at the same time one has the last use, whichever way they come.
+func TestLastUseOfSeveral(t *testing.T) {
+	l := &ledger{}
+	u := uses{save: l.save}
+	limit := counted(t, "5").Limits.Stanzas[0].Uses
+	var had atomic.Int32
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if u.take("s3", limit, time.Now()) == nil {
+				had.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if had.Load() != 5 || l.total("s3") != 5 {
+		t.Errorf("%d had a use, %d are written", had.Load(), l.total("s3"))
+	}
 }
 
 // TestUsesGoOn: the counts go on after a restart, over a change of the number, from the next
@@ -166,6 +234,11 @@ func TestUsesGoOn(t *testing.T) {
 		r.Reload(counted(t, "4"))
 		if opens(r, 7) {
 			t.Error("a fifth in all")
+		}
+		r.Reload(Policy{}) // the stanza is removed, and written anew with its NAME
+		r.Reload(counted(t, "4"))
+		if opens(r, 7) {
+			t.Error("a stanza that is written anew has fresh uses")
 		}
 		if err := r.ResetUses("s3"); err != nil || !opens(r, 8) || r.Uses().Uses["s3"].Total != 1 {
 			t.Errorf("after a reset: %v, %+v", err, r.Uses())

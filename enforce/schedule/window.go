@@ -40,6 +40,12 @@ func bit(i int) uint8 { return 1 << ((i + 1) % 7) }
 // begin is on the next day; the zone may be left out, which is UTC.
 func ParseWindow(text string) (Window, error) {
 	fields := strings.Fields(text)
+	if len(fields) == 1 || len(fields) == 2 {
+		if _, _, err := parseTimes(fields[0]); err == nil {
+			rest := clip(strings.Join(fields, " "))
+			return Window{}, fmt.Errorf("has no days: write daily %[1]s, or days as in Mon-Fri %[1]s", rest)
+		}
+	}
 	if len(fields) < 2 || len(fields) > 3 {
 		return Window{}, fmt.Errorf("%q is not like Mon-Fri 08:00-18:00 Europe/Berlin", clip(text))
 	}
@@ -225,6 +231,11 @@ func (ws Windows) Until(t, end time.Time) time.Time {
 		t = ws[i].runsTo(t)
 	}
 	return end
+}
+
+// Always reports whether the windows are open for a year from now on, which counts as always.
+func (ws Windows) Always(now time.Time) bool {
+	return ws.Contain(now) && ws.Until(now, time.Time{}).IsZero()
 }
 
 // String returns the windows with " or " between them.

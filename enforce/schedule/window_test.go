@@ -47,7 +47,9 @@ func TestParseWindow(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"":                                  "is not like",
-		"08:00-18:00":                       "is not like",
+		"08:00-18:00":                       "has no days: write daily 08:00-18:00, or days as in Mon-Fri 08:00-18:00",
+		"08:00-18:00 Europe/Berlin":         "has no days: write daily 08:00-18:00 Europe/Berlin, or days as in Mon-Fri 08:00-18:00 Europe/Berlin",
+		"Mon":                               "is not like",
 		"Mon 08:00-18:00 UTC x":             "is not like",
 		"Mo-Fr 08:00-18:00":                 "neither a day",
 		"Mon- 08:00-18:00":                  "neither a day",
@@ -69,6 +71,33 @@ func TestParseWindow(t *testing.T) {
 	} {
 		if w, err := ParseWindow(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %s, %v, want %q", text, w, err, want)
+		}
+	}
+}
+
+// TestAlways: windows that leave out no time, in whatever parts.
+func TestAlways(t *testing.T) {
+	for _, c := range []struct {
+		windows []string
+		want    bool
+	}{
+		{nil, true}, {[]string{"daily 00:00-24:00"}, true}, {[]string{"Mon-Sun 00:00-24:00 Europe/Berlin"}, true},
+		{[]string{"daily 00:00-23:59"}, false}, {[]string{"Mon-Sat 00:00-24:00"}, false},
+		{[]string{"daily 08:00-18:00 UTC", "daily 18:00-08:00 UTC"}, true},
+		{[]string{"daily 08:00-18:00 UTC", "daily 18:00-08:00 Europe/Berlin"}, false},
+		{[]string{"Mon-Fri 00:00-24:00", "Sat 00:00-24:00", "Sun 00:00-24:00"}, true},
+		{[]string{"daily 08:00-18:00", "daily 00:00-24:00 Asia/Tokyo"}, true},
+	} {
+		var ws Windows
+		for _, text := range c.windows {
+			w, err := ParseWindow(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ws = append(ws, w)
+		}
+		if got := ws.Always(time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)); got != c.want {
+			t.Errorf("%q: %v", c.windows, got)
 		}
 	}
 }

@@ -55,33 +55,41 @@ func (l PrefixLengths) Cap(widest PrefixLengths) PrefixLengths {
 	return l
 }
 
-// alone are addresses whose prefix says nothing of where the client is: those of the host
-// or the link itself, and those in which IPv6 carries an IPv4 address behind a fixed prefix
-// (RFC 6052, RFC 8215, RFC 4380), so that a short prefix would be everybody's.
-var alone = []netip.Prefix{
-	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("169.254.0.0/16"),
-	netip.MustParsePrefix("::/64"), netip.MustParsePrefix("fe80::/10"),
-	netip.MustParsePrefix("64:ff9b::/32"), netip.MustParsePrefix("2001::/32"),
+// SiteBits6 is the length of the prefix that one site has of 6to4 and of unique local addresses.
+const SiteBits6 = 48
+
+// sites are addresses of which a short prefix is not that of one client: those of the host or the
+// link itself, those in which IPv6 carries an IPv4 address behind a fixed prefix (RFC 6052, RFC
+// 8215; Teredo, RFC 4380, where the bits of the client come last), and identifiers that are no
+// places (ORCHID, RFC 7343) stand for themselves. A site with 6to4 has 2002:V4ADDR::/48 (RFC 3056,
+// section 2), one with unique local addresses a /48 with a random number (RFC 4193).
+var sites = []struct {
+	in    netip.Prefix
+	least int
+}{
+	{netip.MustParsePrefix("127.0.0.0/8"), maxPrefix4}, {netip.MustParsePrefix("169.254.0.0/16"), maxPrefix4},
+	{netip.MustParsePrefix("::/64"), maxPrefix6}, {netip.MustParsePrefix("fe80::/10"), maxPrefix6},
+	{netip.MustParsePrefix("64:ff9b::/32"), maxPrefix6}, {netip.MustParsePrefix("2001::/32"), maxPrefix6},
+	{netip.MustParsePrefix("2001:10::/28"), maxPrefix6}, {netip.MustParsePrefix("2001:20::/28"), maxPrefix6},
+	{netip.MustParsePrefix("2002::/16"), SiteBits6}, {netip.MustParsePrefix("fc00::/7"), SiteBits6},
 }
 
 // Of returns the prefix of an address that has no zone, or the address alone where all bits
-// count or the prefix says nothing of where the client is.
+// count or the prefix says nothing of where the client is. It is never that of several sites.
 func (l PrefixLengths) Of(a netip.Addr) netip.Prefix {
-	bits := l.V6
+	bits := int(l.V6)
 	if a.Is4() {
-		bits = l.V4
-	}
-	if bits != 0 {
-		for _, p := range alone {
-			if p.Contains(a) {
-				bits = 0
-			}
-		}
+		bits = int(l.V4)
 	}
 	if bits == 0 {
 		return netip.PrefixFrom(a, a.BitLen())
 	}
-	return netip.PrefixFrom(a, int(bits)).Masked()
+	for _, s := range sites {
+		if s.in.Contains(a) {
+			bits = max(bits, s.least)
+		}
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }
 
 // Overlap returns an entry of the list that has an address of p, or the part of p that it
@@ -163,7 +171,7 @@ func (m *builder) grantPrefix() {
 	switch {
 	case !m.has("GRANT_PREFIX") || s.GrantPrefix.Within(widest):
 	case widest.IsZero():
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which has none", s.GrantPrefix, s.GrantPrefix)
+		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which allows single addresses alone", s.GrantPrefix, s.GrantPrefix)
 	default:
 		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s is wider than MAX_GRANT_PREFIX %s of fwknop.conf", s.GrantPrefix, widest)
 	}

@@ -67,6 +67,26 @@ func TestPrefixOf(t *testing.T) {
 	}
 }
 
+// TestPrefixOfOneSite: of addresses in whose prefix each site has a fixed length, no shorter one
+// counts, which would be that of other sites.
+func TestPrefixOfOneSite(t *testing.T) {
+	for _, c := range []struct {
+		bits       uint8
+		addr, want string
+	}{
+		{32, "2002:c000:207:1::7", "2002:c000:207::/48"}, {47, "2002:c000:207:1::7", "2002:c000:207::/48"},
+		{48, "2002:c000:207:1::7", "2002:c000:207::/48"}, {56, "2002:c000:207:1ff::7", "2002:c000:207:100::/56"},
+		{40, "fd12:3456:789a:1::7", "fd12:3456:789a::/48"}, {64, "fd12:3456:789a:1::7", "fd12:3456:789a:1::/64"},
+		{40, "2001:db8:789a:1::7", "2001:db8:7800::/40"}, {32, "2003:c000:207::7", "2003:c000::/32"},
+		{64, "2001:20::1", "2001:20::1/128"}, {64, "2001:2f:1::1", "2001:2f:1::1/128"}, {64, "2001:30::1", "2001:30::/64"},
+		{0, "2002:c000:207:1::7", "2002:c000:207:1::7/128"},
+	} {
+		if got := (PrefixLengths{V6: c.bits}).Of(netip.MustParseAddr(c.addr)); got.String() != c.want {
+			t.Errorf("/%d of %s: %s, want %s", c.bits, c.addr, got, c.want)
+		}
+	}
+}
+
 func TestNetsOverlap(t *testing.T) {
 	for _, c := range []struct{ nets, prefix, want string }{
 		{"192.0.2.7", "192.0.2.0/24", "192.0.2.7/32"},
@@ -100,7 +120,9 @@ func TestGrantKeywords(t *testing.T) {
 		{"all is well", widest, c26("GRANT_PREFIX 24/64", "GRANT_ADDRESS both"), nil},
 		{"longer, 1.9", widest, perl19("GRANT_PREFIX: 28/;", "GRANT_ADDRESS: packet;"), nil},
 		{"no MAX_GRANT_PREFIX", "", c26("GRANT_PREFIX 24/"), []string{
-			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which has none"}},
+			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which allows single addresses alone"}},
+		{"single addresses alone", "MAX_GRANT_PREFIX 32/128;\n", c26("GRANT_PREFIX 24/"), []string{
+			"access.conf:3: GRANT_PREFIX: 24/ needs MAX_GRANT_PREFIX 24/ in fwknop.conf, which allows single addresses alone"}},
 		{"wider", widest, c26("GRANT_PREFIX 23/64"), []string{"access.conf:3: GRANT_PREFIX: 23/64 is wider than MAX_GRANT_PREFIX 24/64 of fwknop.conf"}},
 		{"the other family", "MAX_GRANT_PREFIX /64;\n", c26("GRANT_PREFIX 24/64"), []string{
 			"access.conf:3: GRANT_PREFIX: 24/64 is wider than MAX_GRANT_PREFIX /64 of fwknop.conf"}},

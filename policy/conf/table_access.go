@@ -97,7 +97,7 @@ var AccessKeywords = []Keyword{
 	{Name: "GRANT_ADDRESS", File: AccessFile, Kind: Enum, Values: []string{AddressInside, AddressPacket, AddressBoth}, Default: AddressInside, In: Ours,
 		Text: "Which address is let in: the one in the message (inside; 0.0.0.0 stands for the source of the packet), the source of the packet or what X-Forwarded-For has (packet), or each of them (both).", intoStanza: func(s *Stanza) any { return &s.GrantAddress }},
 	{Name: "GRANT_PREFIX", File: AccessFile, Kind: Prefixes, In: Ours,
-		Text: "Let in the prefix of that length around the address: 24/64 is /24 of IPv4 and /64 of IPv6, 24/ and /64 are for one family and leave the other at the address alone; needs MAX_GRANT_PREFIX in fwknop.conf.", intoStanza: func(s *Stanza) any { return &s.GrantPrefix }},
+		Text: "Let in the prefix of that length around the address: 24/64 is /24 of IPv4 and /64 of IPv6, 24/ and /64 are for one family and leave the other at the address alone; needs MAX_GRANT_PREFIX in fwknop.conf. Of 6to4 and unique local addresses it is /48 at least, which is one site; loopback, link-local, NAT64, Teredo and ORCHID addresses stand for themselves.", intoStanza: func(s *Stanza) any { return &s.GrantPrefix }},
 	{Name: "CLOSE_CONNECTIONS", File: AccessFile, Kind: Flag, Default: "N", In: Ours,
 		Text: "At the end of a grant end the connections of its client to its ports too, but for those that another open grant lets in; with nftables what they still send is rejected.", intoStanza: func(s *Stanza) any { return &s.CloseConnections }},
 	{Name: "DISABLE_FW_ACCESS", File: AccessFile, Kind: Flag, Default: "N", In: InPerl19, Text: "Open nothing: the stanza is for commands.", intoStanza: func(s *Stanza) any { return &s.DisableAccess }},
@@ -130,7 +130,8 @@ var AccessKeywords = []Keyword{
 			"what it opens ends with the window at the latest, if ENABLE_CONNTRACK_PERSIST does not postpone that.",
 		intoStanza: func(s *Stanza) any { return &s.Windows }},
 	{Name: "ACCESS_USES", File: AccessFile, Kind: UseLimit, In: Ours,
-		Text: "How many messages or knock sequences the stanza grants, in all or on each calendar day; needs NAME, by which they are counted over restarts and reloads; " +
+		Text: "How many messages or knock sequences the stanza grants, in all or on each calendar day; needs NAME, by which they are counted over restarts and reloads, also if the stanza with that NAME was removed or changed its keys in between: " +
+			"a new client with an old NAME has what is left, until `fwknopd grants uses --reset NAME`; " +
 			"one that opens several ports is one use, one that extends a grant is another.",
 		intoStanza: func(s *Stanza) any { return &s.Uses }},
 

@@ -75,7 +75,7 @@ var ServerKeywords = []Keyword{
 	{Name: "DIGEST_DB_FILE", Kind: FilePath, Default: "$FWKNOP_RUN_DIR/digest_db.cache", In: InC26, Verdict: Obsolete, Text: "The same as a database file."},
 	{Name: "ENABLE_DIGEST_INCLUDE_SRC", Kind: Flag, Default: "Y", In: InPerl19, Verdict: Obsolete, Text: "Remember the source and the date with a message; they always are."},
 	{Name: "BLACKLIST", Kind: NetList, Default: "NONE", In: InPerl19, Text: "Networks that are never served, as packet source or inside a message.", into: func(s *Server) any { return &s.Blacklist }},
-	{Name: "MAX_GRANT_PREFIX", Kind: Prefixes, In: Ours, Text: "Widest prefix that a GRANT_PREFIX of access.conf may have, as 24/64; without it none may have any.", into: func(s *Server) any { return &s.MaxGrantPrefix }},
+	{Name: "MAX_GRANT_PREFIX", Kind: Prefixes, In: Ours, Text: "Widest prefix that a GRANT_PREFIX of access.conf may have, as 24/64; without it, as with 32/128, single addresses alone are let in.", into: func(s *Server) any { return &s.MaxGrantPrefix }},
 	{Name: "REQUIRE_SOURCE_ADDRESS", Kind: Flag, Default: "N", In: manual, Text: "Every message must hold the address to open.", into: func(s *Server) any { return &s.RequireSourceAddress }},
 	{Name: "ENABLE_SPA_OVER_HTTP", Kind: Flag, Default: "N", In: both, Text: "Take SPA packets from HTTP GET requests.", into: func(s *Server) any { return &s.OverHTTP }},
 	{Name: "ALLOW_ANY_USER_AGENT", Kind: Flag, Default: "N", In: InC26, Verdict: Should, Text: "HTTP requests of other programs than the fwknop client count too.", into: func(s *Server) any { return &s.AnyUserAgent }},

@@ -64,7 +64,7 @@ func (j *Journal) rewrite(ctx context.Context, cutoff time.Time, more func(*copi
 // replace fills next and makes it the file of the journal, after put has put it in
 // place. On an error next is closed and nothing has changed.
 func (j *Journal) replace(ctx context.Context, next file, cutoff time.Time, more func(*copier) error, put func() error) error {
-	c := copier{horizon: j.horizon, cutoff: cutoff, opts: j.opts, oldest: forever, newest: j.newest, out: bufio.NewWriterSize(next, 64<<10)}
+	c := copier{horizon: j.horizon, begun: j.begun, cutoff: cutoff, opts: j.opts, oldest: forever, newest: j.newest, out: bufio.NewWriterSize(next, 64<<10)}
 	if cutoff.After(c.horizon) {
 		c.horizon = cutoff
 	}
@@ -103,6 +103,7 @@ func (j *Journal) section() io.Reader { return io.NewSectionReader(j.file, 0, j.
 // A copier writes a journal of the records that are left.
 type copier struct {
 	horizon time.Time
+	begun   time.Time // see [set.begun]
 	cutoff  time.Time
 	opts    Options
 	out     *bufio.Writer
@@ -115,6 +116,9 @@ func (c *copier) writeHeader() error {
 	head := []byte(header)
 	if !c.horizon.IsZero() {
 		head = appendMark(head, horizonMark, c.horizon)
+	}
+	if !c.begun.IsZero() {
+		head = appendMark(head, begunMark, c.begun)
 	}
 	if c.newest != 0 {
 		head = appendMark(head, newestMark, time.Unix(c.newest, 0))

@@ -46,9 +46,10 @@ type Journal struct {
 	sum     sum   // of these
 	floor   int64 // size after the last compaction
 	horizon time.Time
-	newest  int64 // see [set.newest]
-	exact   bool  // newest is that of the last message, not an earlier one
-	oldest  int64 // least keep value in the file
+	begun   time.Time // see [set.begun]
+	newest  int64     // see [set.newest]
+	exact   bool      // newest is that of the last message, not an earlier one
+	oldest  int64     // least keep value in the file
 	line    []byte
 	broken  error      // the last flush failed
 	state   *stateFile // nil: none
@@ -61,7 +62,7 @@ type Journal struct {
 // well. An incomplete last line is cut off. ctx can end the reading of a long file.
 //
 // If the journal is not what [Options.State] describes, messages sent until now are refused. So
-// they are by one in memory, with ageing.
+// they are by one in memory, without ageing those alone that are sent by our time.
 func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
 	return openWith(ctx, path, opts, (*Journal).compareState)
 }
@@ -126,15 +127,17 @@ func (j *Journal) begin(ctx context.Context, compare func(*Journal) error) error
 
 // settle brings the horizon into range and drops old records.
 func (j *Journal) settle(ctx context.Context) error {
-	s := set{opts: j.opts, horizon: j.horizon, newest: j.newest}
+	s := set{opts: j.opts, horizon: j.horizon, begun: j.begun, newest: j.newest}
 	changed := s.clampHorizon(j.opts.Now)
-	j.horizon = s.horizon
+	j.horizon, j.begun = s.horizon, s.begun
 	switch now := cmp.Or(j.opts.Now, time.Now()); {
 	case j.lost != "":
 		j.raiseHorizon(now, j.lost)
 		changed = true
-	case j.path == "" && j.state != nil && j.opts.Aging:
-		j.horizon = horizonAt(now.Truncate(time.Second), j.newest)
+	case j.path == "" && j.state != nil:
+		if j.begun = beginning(now); j.opts.Aging {
+			j.horizon = horizonAt(now.Truncate(time.Second), j.newest)
+		}
 		changed = true
 	}
 	cutoff := j.opts.cutoff(j.opts.Now)
@@ -158,7 +161,7 @@ func (j *Journal) scan(ctx context.Context) (*loader, error) {
 		return nil, err
 	}
 	l.notice(j.path)
-	j.horizon, j.size, j.newest = l.set.horizon, l.offset, max(j.newest, l.set.newest)
+	j.horizon, j.begun, j.size, j.newest = l.set.horizon, l.set.begun, l.offset, max(j.newest, l.set.newest)
 	return l, nil
 }
 

@@ -18,6 +18,10 @@ const header = "# fwknopd digests: <digest> <seen> <sent> <proto> <src> <sport> 
 // horizonMark begins the line with the horizon.
 const horizonMark = "# dropped what was sent before "
 
+// begunMark begins the line with the time from which on there are records, of a journal that began
+// without those of before.
+const begunMark = "# begun without the records of before "
+
 // newestMark begins the line with the latest time stamp of an accepted message, if that
 // message may have been dropped.
 const newestMark = "# newest message was sent "

@@ -119,6 +119,9 @@ func (l *loader) comment(text string) {
 	if t := cutMark(text, horizonMark); t.After(l.set.horizon) {
 		l.set.horizon = t
 	}
+	if t := cutMark(text, begunMark); t.After(l.set.begun) {
+		l.set.begun = t
+	}
 	l.set.newest = max(l.set.newest, cutMark(text, newestMark).Unix())
 }
 

@@ -34,6 +34,9 @@ func (j *Journal) absorb(ctx context.Context, from *Journal) error {
 	if from.horizon.After(j.horizon) {
 		j.horizon = from.horizon
 	}
+	if from.begun.After(j.begun) {
+		j.begun = from.begun
+	}
 	j.newest = max(j.newest, from.newest)
 	known := make(map[id]bool)
 	l := newLoader(&set{opts: j.opts})

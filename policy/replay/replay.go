@@ -11,7 +11,8 @@
 // No record is dropped while its message could still be accepted. With ageing on, a
 // record is dropped once its message is past the age limit. The store keeps the time
 // of the newest message that may have been dropped (the horizon) and refuses older
-// messages ([ErrForgotten]), even if ageing is switched off later.
+// messages ([ErrForgotten]), even if ageing is switched off later. Without ageing clients may have
+// any clock: what begins without the records of before then refuses only what was sent by our time.
 package replay
 
 import (
@@ -27,6 +28,7 @@ type Packet struct {
 	Wire      []byte    // SPA text as received (after HTTP translation); the 2.6 daemon keyed on it
 	Time      time.Time // now, by the clock that freshness is checked against
 	Sent      time.Time // the client's time stamp; zero if there is none: the record never expires
+	ByOurTime bool      // Sent is by our clock, whatever that of the client says
 	Src, Dst  netip.AddrPort
 	Proto     uint8
 }
@@ -102,6 +104,9 @@ func horizonAt(now time.Time, newest int64) time.Time {
 	}
 	return h
 }
+
+// beginning returns the least time before which all lies that was sent by our time until now.
+func beginning(now time.Time) time.Time { return time.Unix(now.Unix()+1, 0) }
 
 // farthest returns the latest horizon that can be right at the time now.
 func (o *Options) farthest(now time.Time) time.Time { return now.Add(o.MaxAge + time.Second) }

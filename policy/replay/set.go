@@ -53,6 +53,7 @@ type set struct {
 	table    table
 	oldKinds digestKind
 	horizon  time.Time // records of messages sent before it may have been dropped
+	begun    time.Time // the same for those sent by our time
 	kept     int       // records left by the last drop; the next one is at twice as many
 	newest   int64     // latest of [record.accepted], also of dropped ones
 }
@@ -89,7 +90,7 @@ func (s *set) seen(key id, p *Packet) (First, bool, error) {
 	if known {
 		return r.first(), true, nil
 	}
-	if !p.Sent.IsZero() && p.Sent.Before(s.horizon) {
+	if !p.Sent.IsZero() && p.Sent.Before(s.horizon) || p.ByOurTime && p.Sent.Before(s.begun) {
 		return First{}, false, ErrForgotten
 	}
 	return First{}, false, nil
@@ -207,7 +208,19 @@ func (s *set) insert(r *record) {
 // clampHorizon lowers a horizon that lies beyond what any message of now can have, after
 // a time at which the clock was wrong, and reports whether it did.
 func (s *set) clampHorizon(now time.Time) bool {
-	if now.IsZero() || !s.horizon.After(s.opts.farthest(now)) {
+	if now.IsZero() {
+		return false
+	}
+	began := s.begun
+	if s.begun.Unix() > now.Unix()+1 {
+		s.begun = beginning(now)
+	}
+	return s.clampMessages(now) || s.begun != began
+}
+
+// clampMessages is clampHorizon for that of all messages.
+func (s *set) clampMessages(now time.Time) bool {
+	if !s.horizon.After(s.opts.farthest(now)) {
 		return false
 	}
 	to := horizonAt(now, s.newest)

@@ -477,6 +477,71 @@ func TestJournalInMemory(t *testing.T) {
 	}
 }
 
+// Without persistence and ageing: what is sent by our time is refused after a restart if it could
+// be accepted before it, for all workers, over a compaction and in a journal that it moves to.
+func TestSentByOurTime(t *testing.T) {
+	v := newVault(t)
+	file := v.path
+	v.path, v.opts.Aging = "", false
+	b := v.open(t0)
+	if !add(t, b, sentByUs(t0.Add(time.Second), t0.Add(time.Second))) {
+		t.Fatal("not fresh")
+	}
+	v.kill(b)
+	start := t0.Add(2*time.Second + time.Millisecond)
+	b = v.open(start)
+	check := func(what string) {
+		t.Helper()
+		r, err := b.replica(v.opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range map[time.Time]error{t0.Add(time.Second): ErrForgotten, t0.Add(2 * time.Second): ErrForgotten, t0.Add(3 * time.Second): nil} {
+			if _, seen, err := r.Seen(sentByUs(at, start)); seen || !errors.Is(err, want) {
+				t.Errorf("%s: sent at +%v: %v", what, at.Sub(t0), err)
+			}
+		}
+		if _, fresh, err := r.Add(packet(7, t0)); !fresh {
+			t.Errorf("%s: a message by the clock of a client: %v", what, err)
+		}
+	}
+	check("after the start")
+	if err := b.j.compact(t.Context(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	check("compacted")
+	j, err := b.j.Move(t.Context(), file, v.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = &both{j: j, now: start}
+	check("moved to a file")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sentByUs is a packet that is sent by our time.
+func sentByUs(at, now time.Time) *Packet {
+	p := packet(int(at.Unix()), at)
+	p.ByOurTime, p.Time = true, now
+	return p
+}
+
+// TestBegunByAWrongClock: a clock that was ahead at the start refuses what is sent by our time no
+// longer than until now.
+func TestBegunByAWrongClock(t *testing.T) {
+	v := newVault(t)
+	v.path, v.opts.Aging = "", false
+	b := v.open(t0.Add(24 * time.Hour))
+	if _, fresh, err := b.Add(sentByUs(t0, t0)); fresh || !errors.Is(err, ErrForgotten) {
+		t.Errorf("set back by a day: %v, %v", fresh, err)
+	}
+	if _, fresh, err := b.Add(sentByUs(t0.Add(time.Second), t0)); !fresh {
+		t.Errorf("set back by a day, sent later: %v", err)
+	}
+}
+
 // A state file that another user may have put there is not used.
 func TestOthersState(t *testing.T) {
 	v := newVault(t)

@@ -47,7 +47,11 @@ func describeMetrics(s *conf.Server) string {
 
 // times names when and how often the stanza grants.
 func (s description) times() (w []string) {
-	if len(s.Windows) > 0 {
+	switch {
+	case len(s.Windows) == 0:
+	case s.Windows.Always(time.Now()):
+		w = append(w, "grants "+s.Windows.String()+", which is at any time")
+	default:
 		text := "grants " + s.Windows.String()
 		if slices.ContainsFunc(s.Windows, func(w schedule.Window) bool { return !w.HasZone() }) {
 			text += " (UTC where no time zone is named)"
@@ -217,7 +221,11 @@ func GrantedTo(s *conf.Stanza) string {
 		wide = append(wide, fmt.Sprintf("the /%d of an IPv4 client (%s addresses)", c.IPv4.Length, c.IPv4.addresses()))
 	}
 	if c.IPv6 != nil {
-		wide = append(wide, fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses()))
+		text := fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses())
+		if c.IPv6.Length < conf.SiteBits6 {
+			text += fmt.Sprintf(", of one with 6to4 or a unique local address the /%d", conf.SiteBits6)
+		}
+		wide = append(wide, text)
 	}
 	switch {
 	case len(wide) == 0 && whom == "":

@@ -59,6 +59,14 @@ func TestWords(t *testing.T) {
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
 			"lets in the /20 of an IPv4 client (4096 addresses) and the /64 of an IPv6 client (2^64 addresses)"}},
+		{"always", "", c26("OPEN_PORTS tcp/22", "ACCESS_WINDOW daily 00:00-24:00"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"grants daily 00:00-24:00 UTC, which is at any time"}},
+		{"wider than a site", "MAX_GRANT_PREFIX /32\n", c26("OPEN_PORTS tcp/22", "GRANT_PREFIX /40"), []string{
+			"packets from anywhere", "an SPA message with the key (cbc)",
+			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",
+			"lets in the /40 of an IPv6 client (2^88 addresses), of one with 6to4 or a unique local address the /48"}},
 		{"both addresses", "", c26("OPEN_PORTS tcp/22", "GRANT_ADDRESS both"), []string{
 			"packets from anywhere", "an SPA message with the key (cbc)",
 			"opens what the client asks for of tcp/22 for 30 seconds or as long as the client says, at most 300 seconds",

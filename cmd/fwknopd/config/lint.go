@@ -101,7 +101,10 @@ func (d *linter) lintServer() {
 		d.warn("MAX_SPA_PACKET_AGE", "a packet held back on its way is good for %s", seconds(s.MaxAge))
 	}
 	if !s.DigestPersistence && !s.Aging {
-		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed")
+		d.warn("ENABLE_DIGEST_PERSISTENCE", "after a restart of the daemon every packet of before may be replayed, but to stanzas with REQUIRE_AUTH_METHOD totp")
+	}
+	if d.values.IsSet("MAX_GRANT_PREFIX") && s.MaxGrantPrefix.IsZero() {
+		d.warn("MAX_GRANT_PREFIX", "has no effect: it allows single addresses alone, as without it")
 	}
 	if s.XForwardedFor {
 		d.warn("ENABLE_X_FORWARDED_FOR", "anyone who can reach the web server can write any address into that header")
@@ -143,10 +146,14 @@ func (d *linter) expiry() {
 	}
 }
 
-// times warns of times without a zone, which are not those of the host's clock.
+// times warns of times that leave out none, and of those without a zone, which are not those of the
+// host's clock.
 func (d *linter) times() {
 	hasNoZone := func(w schedule.Window) bool { return !w.HasZone() }
-	if slices.ContainsFunc(d.s.Windows, hasNoZone) {
+	switch ws := d.s.Windows; {
+	case len(ws) > 0 && ws.Always(time.Now()):
+		d.warn("ACCESS_WINDOW", "has no effect: %s is at any time", ws)
+	case slices.ContainsFunc(ws, hasNoZone):
 		d.windowsWithoutZone()
 	}
 	if u := d.s.Uses; u.Daily && !u.HasZone() {

@@ -51,6 +51,11 @@ func TestLint(t *testing.T) {
 		{"forwarding off", "", c26(safe), nil},
 		{"forwarding, and a command opens", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "CMD_CYCLE_OPEN /bin/true", "CMD_CYCLE_CLOSE NONE"), nil},
 		{"forward all", "ENABLE_IPT_FORWARDING Y;\n", c26(safe, "FORWARD_ALL Y", "FORCE_NAT 10.0.0.1 22"), []string{"access.conf:7 FORWARD_ALL"}},
+		{"a window", "", c26(safe, "ACCESS_WINDOW Mon-Fri 08:00-18:00 UTC"), nil},
+		{"a window that is always open", "", c26(safe, "ACCESS_WINDOW daily 00:00-24:00"), []string{"access.conf:7 ACCESS_WINDOW"}},
+		{"windows that are always open", "", c26(safe, "ACCESS_WINDOW Mon-Fri 00:00-24:00 UTC", "ACCESS_WINDOW Sat,Sun 00:00-24:00"), []string{"access.conf:7 ACCESS_WINDOW"}},
+		{"single addresses", "MAX_GRANT_PREFIX 32/128;\n", c26(safe), []string{"main.conf:1 MAX_GRANT_PREFIX"}},
+		{"one family", "MAX_GRANT_PREFIX 32/64;\n", c26(safe), nil},
 		{"server", "ENABLE_SPA_PACKET_AGING N;\nENABLE_DIGEST_PERSISTENCE N;\nENABLE_X_FORWARDED_FOR Y;\nKERNEL_LOG Y;\n", c26(safe), []string{
 			"main.conf:1 ENABLE_SPA_PACKET_AGING", "main.conf:2 ENABLE_DIGEST_PERSISTENCE", "main.conf:3 ENABLE_X_FORWARDED_FOR", "main.conf:4 KERNEL_LOG"}},
 		{"sequence that nothing is read for", "", "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nSHARED_SEQUENCE: tcp/1;\n", []string{"access.conf:3 SHARED_SEQUENCE", "access.conf:3 SHARED_SEQUENCE"}},

@@ -187,18 +187,21 @@ With
 a message must hold, beside its keys, a code that an authenticator makes of
 .Ic TOTP_SECRET
 (RFC 6238: SHA-1, six digits, 30 seconds).
-It is checked after the user and the address.
+It is checked last, so that a message that is refused for something else, as a mistyped port, uses no
+code up and tells nothing of it.
 The code of now and those before and after it are accepted, by the clock of the server.
 .Pp
-A code that fits is used up, also if a later rule refuses the message: it is recorded with the
-messages seen
+A code that fits is used up: it is recorded with the messages seen
 .Pq Ic DIGEST_FILE
 before anything opens, and refused from then on, after a reload and a restart too.
 Stanzas with the same secret share what was used; shadow stanzas keep a record of their own.
 Where the journal was lost, and with
 .Ic ENABLE_DIGEST_PERSISTENCE N
-after each start, codes are refused that could be used before
-.Pq not without Ic ENABLE_SPA_PACKET_AGING .
+after each start, codes are refused that could be used before: the first that is taken is at most a
+minute away.
+.Pp
+Where several stanzas have the same keys, a code is tried on each of their secrets: one that another
+stanza accepts is no wrong one, any other is a wrong one of each secret.
 .Pp
 Only a client with the keys can try codes.
 After ten wrong ones with a secret one a minute is looked at; the others are refused, right or

@@ -92,14 +92,24 @@ func (s *setup) stanzasNamed(text string) (named []*conf.Stanza, err error) {
 		}
 	}
 	for i := range all {
-		if st := &all[i]; text == "" || text == st.Name || text == strconv.Itoa(st.Pos.Line) {
+		if st := &all[i]; text == "" || isNamed(st, text) {
 			named = append(named, st)
 		}
 	}
 	if text != "" && len(named) == 0 {
+		for i := range s.Access.Off {
+			if isNamed(&s.Access.Off[i], text) {
+				return nil, fmt.Errorf("stanza %s is off (ENABLED N)", text)
+			}
+		}
 		return nil, fmt.Errorf("no stanza begins in line %s", text)
 	}
 	return named, nil
+}
+
+// isNamed reports whether a text is the NAME or the line of a stanza.
+func isNamed(st *conf.Stanza, text string) bool {
+	return text == st.Name || text == strconv.Itoa(st.Pos.Line)
 }
 
 // nameOf returns what --stanza calls a stanza: its NAME, or its line.

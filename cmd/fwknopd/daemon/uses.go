@@ -98,16 +98,23 @@ func (d *daemon) usesOnRequest(ctx context.Context, reset string) ([]report.Uses
 	return d.uses(), nil
 }
 
-// countedStanza returns the stanza with a NAME, which must have ACCESS_USES.
+// countedStanza returns the stanza with a NAME, which must have ACCESS_USES. It may be off.
 func (s *setup) countedStanza(name string) (*conf.Stanza, error) {
-	named, err := s.stanzasNamed(name)
-	if err != nil {
-		return nil, err
-	}
-	for _, st := range named {
-		if !st.Uses.IsZero() && !st.Shadow {
+	var unfit error
+	for st := range s.Access.All() {
+		switch {
+		case !isNamed(st, name):
+		case st.Uses.IsZero():
+			unfit = fmt.Errorf("stanza %s has no ACCESS_USES", name)
+		case st.Shadow:
+			unfit = fmt.Errorf("stanza %s has SHADOW Y: it opens nothing, and its uses are not kept but counted from zero by each worker", name)
+		default:
 			return st, nil
 		}
 	}
-	return nil, fmt.Errorf("stanza %s has no ACCESS_USES", name)
+	if unfit != nil {
+		return nil, unfit
+	}
+	_, err := s.stanzasNamed(name)
+	return nil, err
 }

@@ -124,6 +124,24 @@ func TestResetOfUses(t *testing.T) {
 	if _, err := d.usesOnRequest(t.Context(), "visitors"); err == nil || !strings.Contains(err.Error(), "did you mean visitor?") {
 		t.Error(err)
 	}
+	d.setup.Access.Stanzas[0].Shadow = true
+	if _, err := d.usesOnRequest(t.Context(), "visitor"); err == nil ||
+		err.Error() != "stanza visitor has SHADOW Y: it opens nothing, and its uses are not kept but counted from zero by each worker" {
+		t.Error(err)
+	}
+	access := d.setup.Access
+	access.Stanzas[0].Shadow = false
+	access.Stanzas, access.Off = nil, access.Stanzas
+	if _, err := d.conf().countedStanza("visitor"); err != nil {
+		t.Errorf("a stanza that is off: %v", err)
+	}
+	if _, err := d.conf().stanzasNamed("visitor"); err == nil || err.Error() != "stanza visitor is off (ENABLED N)" {
+		t.Error(err)
+	}
+	if _, err := d.conf().countedStanza("7"); err == nil || err.Error() != "no stanza begins in line 7" {
+		t.Error(err)
+	}
+	access.Stanzas, access.Off = access.Off, nil
 	d.setup.Access.Stanzas[0].Uses = schedule.Uses{}
 	if _, err := d.usesOnRequest(t.Context(), "visitor"); err == nil || err.Error() != "stanza visitor has no ACCESS_USES" {
 		t.Error(err)

@@ -2,6 +2,8 @@ package privsep
 
 import (
 	"encoding/binary"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
+	"fwknopd/policy/spa"
 )
 
 func loaded(t testing.TB, server, access string) *config.Loaded {
@@ -55,14 +58,20 @@ func FuzzPayload(f *testing.F) {
 	for _, s := range []string{"8" + long, "U2FsdGVkX1" + long, long, long + long, "8" + strings.Repeat("=", 150), "GET /8" + long, "\x00" + long, "+", "hQEM" + long + long} {
 		f.Add([]byte(s))
 	}
-	const key, gpg = "SOURCE ANY\nKEY sometestkey1\n", "SOURCE 192.0.2.0/24\nKEY sometestkey2\nHMAC_KEY anotherkey\n"
+	const key, elsewhere = "SOURCE ANY\nKEY sometestkey1\n", "SOURCE 192.0.2.0/24\nKEY sometestkey2\nHMAC_KEY anotherkey\n"
+	const gpg = "SOURCE ANY\nGPG_DECRYPT_ID server\nGPG_ALLOW_NO_PW Y\nGPG_REMOTE_ID ANY\nGPG_HOME_DIR /etc/fwknop/gpg\n"
 	var checks []func(*testing.T, []byte)
 	for _, server := range []string{"PCAP_INTF lo;\n", "PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\n", "PCAP_INTF lo;\nENABLE_SPA_OVER_HTTP Y;\n", "PCAP_INTF lo;\nBLACKLIST 203.0.113.0/24;\n"} {
-		for _, access := range []string{key, gpg} {
-			if strings.Contains(server, "BLACKLIST") && access == gpg {
+		for _, access := range []string{key, elsewhere, gpg, elsewhere + gpg} {
+			if strings.Contains(server, "BLACKLIST") && access == elsewhere {
 				continue
 			}
 			checks = append(checks, payloadCheck(f, loaded(f, server, access)))
+			if strings.Contains(access, "GPG") {
+				for _, size := range []string{"0", "150", "1000"} {
+					checks = append(checks, payloadCheck(f, loaded(f, server+"MIN_GNUPG_MSG_SIZE "+size+";\n", access)))
+				}
+			}
 		}
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -77,7 +86,8 @@ func FuzzPayload(f *testing.F) {
 
 func payloadCheck(f *testing.F, l *config.Loaded) func(*testing.T, []byte) {
 	spec := SourceSpecs(l)[0]
-	engine, err := policy.NewEngine(policy.Options{Server: l.Server, Access: l.Access, Store: replay.NewMemory(replay.Options{})})
+	engine, err := policy.NewEngine(policy.Options{Server: l.Server, Access: l.Access, Store: replay.NewMemory(replay.Options{}),
+		Keyring: func(*conf.GPG) (*spa.Keyring, error) { return testKeyring(f), nil }})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -112,6 +122,24 @@ func payloadCheck(f *testing.F, l *config.Loaded) func(*testing.T, []byte) {
 			t.Errorf("the kernel drops %q, which is %v %s", payload, d.Verdict, d.Reason)
 		}
 	}
+}
+
+// testKeyring has the keys of a server and a client.
+func testKeyring(t testing.TB) *spa.Keyring {
+	t.Helper()
+	var exports [][]byte
+	for _, name := range []string{"server.sec.asc", "client.pub.asc"} {
+		data, err := os.ReadFile(filepath.Join("..", "..", "..", "fixtures", "spa", "keys", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		exports = append(exports, data)
+	}
+	ring, err := spa.NewKeyring(exports, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
 }
 
 // datagram is an IPv4 packet to the port of SPA.

@@ -37,6 +37,9 @@ func (r *run) remove() error {
 		return err
 	}
 	fmt.Fprintf(r.stdout, "removed the stanza %s at %s, %s\n", r.Remove, had.Pos, conf.Count(lines, "line"))
+	if !had.Uses.IsZero() {
+		fmt.Fprintf(r.stdout, "its uses stay counted: a new stanza %[1]s goes on with them, until fwknopd grants uses --reset %[1]s\n", r.Remove)
+	}
 	r.warnGuard(rest)
 	r.tellNext(l, server)
 	return nil
