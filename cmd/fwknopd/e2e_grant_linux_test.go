@@ -173,7 +173,7 @@ func TestE2EReplayIsRefused(t *testing.T) {
 }
 
 // send sends one datagram to the SPA port.
-func send(t *testing.T, s *site, payload string) {
+func send(t testing.TB, s *site, payload string) {
 	t.Helper()
 	post(t, s, []byte(payload))
 }
