@@ -148,7 +148,7 @@ func (b *Backend) Dump(ctx context.Context) (text []byte, err error) {
 				continue
 			}
 			done = append(done, c.Table)
-			out, err := t.dump(ctx, c.Table)
+			out, err := t.dump(ctx, c.Table)()
 			if err != nil && c.Table == "filter" { // a kernel may have no other
 				return nil, err
 			}

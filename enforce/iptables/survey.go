@@ -101,18 +101,18 @@ func Sibling(path string, of ruleset.Layer) string {
 // errNoProgram6: there are IPv6 tables and no program to read them.
 var errNoProgram6 = errors.New("there is no ip6tables of this variant")
 
-// Read returns what one table holds: the text of -S.
-func (s *Surveyor) Read(ctx context.Context, v6 bool, table string) (string, error) {
+// Read begins to read what one table holds, the text of -S, and returns what waits for that. It
+// has to be called; several tables are read side by side.
+func (s *Surveyor) Read(ctx context.Context, v6 bool, table string) (text func() (string, error)) {
 	path := s.Path
 	if v6 {
 		path = s.Path6
 	}
 	if path == "" {
-		return "", errNoProgram6
+		return func() (string, error) { return "", errNoProgram6 }
 	}
 	t := &tool{path: path, alarm: s.alarm}
-	out, err := t.dump(ctx, table)
-	return string(out), err
+	return t.dump(ctx, table)
 }
 
 // hooks are the builtin chains that can drop what is for a grant.

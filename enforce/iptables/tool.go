@@ -81,9 +81,9 @@ func (t *tool) list(ctx context.Context, table, chain string) (lines []string, e
 	return lines, err == nil, err
 }
 
-func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
-	text, err := command.Output(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
-	return []byte(text), err
+// dump begins to list a table, see [command.Begin].
+func (t *tool) dump(ctx context.Context, table string) (output func() (string, error)) {
+	return command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
 }
 
 // command returns a run of one of the programs, limited in time.
@@ -161,14 +161,20 @@ func (s *script) text() string {
 }
 
 // run feeds the script to iptables-restore.
-func (t *tool) run(ctx context.Context, s *script) error {
+func (t *tool) run(ctx context.Context, s *script) error { return t.begin(ctx, s)() }
+
+// begin is run that does not wait: what it returns does, see [command.Begin].
+func (t *tool) begin(ctx context.Context, s *script) (end func() error) {
 	if s.empty() {
-		return nil
+		return func() error { return nil }
 	}
 	c := t.command(t.restore, "--noflush", "-w", t.wait())
 	started := t.pids.start()
 	defer started(0)
 	c.Stdin, c.Started = s.text(), started
-	_, err := command.Output(ctx, c)
-	return err
+	output := command.Begin(ctx, c)
+	return func() error {
+		_, err := output()
+		return err
+	}
 }
