@@ -74,11 +74,22 @@ func (t *tool) name() string {
 
 // list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
 func (t *tool) list(ctx context.Context, table, chain string) (lines []string, exists bool, err error) {
-	lines, err = limited(ctx, t, func() ([]string, error) { return t.ipt.List(table, chain) })
-	if isNotThere(err) || isNoTable(err, table) {
-		return nil, false, nil
+	return t.beginList(ctx, table, chain)()
+}
+
+// beginList is list that does not wait: what it returns does, see [command.Begin].
+func (t *tool) beginList(ctx context.Context, table, chain string) (end func() (lines []string, exists bool, err error)) {
+	output := command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S", chain))
+	return func() ([]string, bool, error) {
+		text, err := output()
+		if isNotThere(err) || isNoTable(err, table) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), true, nil
 	}
-	return lines, err == nil, err
 }
 
 // dump begins to list a table, see [command.Begin].
