@@ -95,6 +95,7 @@ faults: packages
 # in build/bench.md then.
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+	FWKNOPD_E2E=1 $(GO) test -run '^$$' -bench '^BenchmarkStart$$' -benchtime 20x ./cmd/fwknopd
 	@mkdir -p build && rm -f build/bench.md
 	FWKNOPD_PEERS=$(CURDIR)/build/bench.md $(GO) test -count=1 -v -run '^TestBeside$$' ./cmd/fwknopd
 	@cat build/bench.md

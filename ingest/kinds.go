@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"fwknopd/ingest/filter"
 	"fwknopd/ingest/safepath"
@@ -57,6 +59,35 @@ func (s Spec) Files() map[string]func() (*os.File, error) {
 	return files
 }
 
+// FilesAhead returns what Files does, and opens on another goroutine what the kernel takes long to
+// open. That is returned by the first call of its function, if it is as good as new then.
+func (s Spec) FilesAhead() map[string]func() (*os.File, error) {
+	files := s.Files()
+	k := s.kind()
+	if k.stillGood == nil {
+		return files
+	}
+	open := files[s.Name()]
+	wait := sync.OnceValues(open)
+	go wait()
+	var taken atomic.Bool
+	files[s.Name()] = func() (*os.File, error) {
+		if taken.Swap(true) {
+			return open()
+		}
+		f, err := wait()
+		switch {
+		case err != nil: // of which the reason may be gone
+			return open()
+		case !k.stillGood(&s, f):
+			f.Close()
+			return open()
+		}
+		return f, nil
+	}
+	return files
+}
+
 // What the name of a second socket has more than that of the first.
 const (
 	datagrams = " datagrams"
@@ -99,6 +130,9 @@ func (s Spec) From(h Handover) (Source, error) {
 // opened.
 type sourceKind struct {
 	open func(*Spec) (*os.File, error) // nil: it takes no privileges
+	// stillGood reports whether what was opened a while ago is as good as new; nil: that is not
+	// known, or open takes no time.
+	stillGood func(*Spec, *os.File) bool
 	// from takes over the file.
 	from func(s *Spec, file *os.File, read ReadOptions, h Handover) (Source, error)
 	// fromOpener, in place of from, is for sources that open more than one file in their
@@ -119,7 +153,7 @@ func (s *Spec) kind() sourceKind {
 
 var sourceKinds = map[string]sourceKind{
 	"PCAP": {
-		open: openLive, fromOpener: captureFrom,
+		open: openLive, stillGood: isCapture, fromOpener: captureFrom,
 		openMore: map[string]func(*Spec) (*os.File, error){linkNews: func(*Spec) (*os.File, error) { return openLinks() }},
 	},
 	"FILE_PCAP": {open: openFollowed, fromOpener: followFrom, follows: true},

@@ -3,6 +3,7 @@ package ingest
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 )
@@ -96,6 +97,48 @@ func TestSocketMode(t *testing.T) {
 		st, err := os.Lstat(name)
 		if err != nil || st.Mode() != os.ModeSocket|0o600 {
 			t.Errorf("%s: %v, %v", name, st.Mode(), err)
+		}
+	}
+}
+
+// TestFilesAhead: what was opened ahead is returned once, and only if that worked and it is as
+// good as new.
+func TestFilesAhead(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		fails   int // so many times
+		good    bool
+		returns []int // which of the files the calls return
+	}{
+		{"good", 0, true, []int{1, 2}},
+		{"stale", 0, false, []int{2, 3}},
+		{"failed", 1, true, []int{2, 3}},
+	} {
+		opened := make(map[*os.File]int)
+		calls := 0
+		sourceKinds["TEST"] = sourceKind{
+			open: func(*Spec) (*os.File, error) {
+				if calls++; calls <= c.fails {
+					return nil, os.ErrNotExist
+				}
+				f, err := os.Open(os.DevNull)
+				opened[f] = calls
+				return f, err
+			},
+			stillGood: func(*Spec, *os.File) bool { return c.good },
+		}
+		t.Cleanup(func() { delete(sourceKinds, "TEST") })
+		s := Spec{Mode: "TEST", Path: "it"}
+		open := s.FilesAhead()[s.Name()]
+		var returned []int
+		for range c.returns {
+			f, err := open()
+			ok(t, err)
+			ok(t, f.Close()) // fails if it was closed
+			returned = append(returned, opened[f])
+		}
+		if !slices.Equal(returned, c.returns) {
+			t.Errorf("%s: %v, want %v", c.name, returned, c.returns)
 		}
 	}
 }

@@ -24,6 +24,9 @@ const (
 // The header that bpfFrame reads is that of 64-bit systems.
 var _ = [1]struct{}{}[unix.SizeofBpfHdr-32]
 
+// isCapture is nil: bpf(4) is opened in no time.
+var isCapture func(*Spec, *os.File) bool
+
 // openCapture opens the descriptor of a [Live] for a process that may not: see
 // LiveOptions.Socket. Its interface and filter are locked.
 func openCapture(name string, opt LiveOptions) (*os.File, error) {

@@ -43,6 +43,30 @@ func openCapture(name string, opt LiveOptions) (*os.File, error) {
 	})
 }
 
+// isCapture reports whether a socket of openCapture belongs to the interface that has the name
+// of the source now, and no error waits in it, as after the interface was down.
+func isCapture(s *Spec, file *os.File) bool {
+	w, err := wireOf(s.Path, file)
+	if err != nil {
+		return false
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return false
+	}
+	good := false
+	ctl := raw.Control(func(fd uintptr) {
+		failed, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
+		if err != nil || failed != 0 {
+			return
+		}
+		addr, _ := unix.Getsockname(int(fd)) // nil with an error
+		bound, ok := addr.(*unix.SockaddrLinklayer)
+		good = ok && bound.Ifindex == w.Index
+	})
+	return ctl == nil && good
+}
+
 // receiveOnly has a packet socket send nothing, which shutdown(2) cannot do: a socket
 // with a ring for transmission sends what is in the ring and ignores what is written to
 // it. This ring stays empty; a process that may not map memory of files cannot fill it.

@@ -276,6 +276,55 @@ func TestLiveInterfaceComesAndGoes(t *testing.T) {
 	ok(t, l.Close())
 }
 
+// TestIsCapture: a socket that was opened before its interface went down or was made anew is not
+// taken for a new one.
+func TestIsCapture(t *testing.T) {
+	netlab.Need(t)
+	lab := netlab.New(t)
+	s := &Spec{Mode: "PCAP", Path: netlab.ServerIf}
+	open := func() (f *os.File) {
+		t.Helper()
+		var err error
+		lab.Server.Do(func() { f, err = openLive(s) })
+		ok(t, err)
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	is := func(f *os.File) bool {
+		is := false
+		lab.Server.Do(func() { is = isCapture(s, f) })
+		return is
+	}
+	before := open()
+	if !is(before) {
+		t.Error("a new socket")
+	}
+	lab.Server.Run(t, "ip link set "+netlab.ServerIf+" down")
+	lab.Server.Run(t, "ip link set "+netlab.ServerIf+" up")
+	if is(before) {
+		t.Error("the interface was down")
+	}
+	before = open()
+	lab.Server.Run(t, "ip link del "+netlab.ServerIf)
+	if is(before) {
+		t.Error("the interface is away")
+	}
+	linkUp(t, lab)
+	if is(before) {
+		t.Error("another interface has the name")
+	}
+	if !is(open()) {
+		t.Error("a new socket of the new interface")
+	}
+	any := &Spec{Mode: "PCAP", Path: AnyInterface}
+	f, err := openLive(any)
+	ok(t, err)
+	defer f.Close()
+	if !isCapture(any, f) {
+		t.Error("a new socket of all interfaces")
+	}
+}
+
 func TestLiveRefuses(t *testing.T) {
 	netlab.Need(t)
 	if _, err := Capture("nosuchif0", LiveOptions{}); err == nil || !strings.Contains(err.Error(), "nosuchif0") {

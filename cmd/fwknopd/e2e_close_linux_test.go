@@ -22,7 +22,7 @@ import (
 func eachVariant(t *testing.T, test func(t *testing.T, s *site)) {
 	for _, c := range []struct {
 		name string
-		load func(*testing.T, *netlab.NS)
+		load func(testing.TB, *netlab.NS)
 	}{
 		{"nftables", firewalls["nftables"]},
 		{"iptables-nft", dropTables("iptables-nft")},

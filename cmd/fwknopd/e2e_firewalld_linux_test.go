@@ -17,7 +17,7 @@ import (
 // FIREWALL_TYPE.
 func newFirewalldSite(t *testing.T, kind string, cfg netlab.FirewalldConfig) (*site, *netlab.Firewalld) {
 	t.Helper()
-	s := newSiteWith(t, kind, func(*testing.T, *netlab.NS) {})
+	s := newSiteWith(t, kind, func(testing.TB, *netlab.NS) {})
 	return s, netlab.StartFirewalld(t, s.Server, cfg)
 }
 

@@ -163,3 +163,45 @@ func TestE2EStartWhileFirewallHangs(t *testing.T) {
 		}
 	}
 }
+
+// The worker starts while the firewall is looked at: confined as the monitor, without rights and
+// without a source. A start that fails ends it.
+func TestE2EWorkerStartsAhead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "iptables")
+	dir := hangingIPTables(t)
+	s.configure("iptablesCmd "+dir+"/iptables;\nIPT_CMD_ALARM 5;\n", stanza(""))
+	if err := os.WriteFile(filepath.Join(dir, "hang"), []byte("restore"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.launch()
+	wait.For(t, "a program that hangs", func() bool { return len(sleepers(dir)) > 0 })
+	wait.For(t, "a worker", func() bool { return s.worker() != 0 })
+	worker := s.worker()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", worker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Seccomp:\t2\n", "NoNewPrivs:\t1\n", "CapEff:\t0000000000000000\n", "CapPrm:\t0000000000000000\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the worker has not %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "Uid:\t0\t") {
+		t.Errorf("the worker is root:\n%s", text)
+	}
+	sockets := make(map[string]bool) // descriptors of one have the same target
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", worker))
+	for _, name := range files {
+		if target, _ := os.Readlink(name); strings.HasPrefix(target, "socket:") {
+			sockets[target] = true
+		}
+	}
+	if len(sockets) != 1 {
+		t.Errorf("the worker has %d sockets, want that of its requests: %v", len(sockets), sockets)
+	}
+	s.waitFor("had not ended in time")
+	if !wait.Until(wait.Timeout, func() bool { return !alive(worker) }) {
+		t.Error("the worker lives on")
+	}
+}

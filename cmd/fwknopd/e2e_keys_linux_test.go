@@ -17,7 +17,7 @@ import (
 )
 
 // spaKeys returns the directory of the exported keys.
-func spaKeys(t *testing.T) string {
+func spaKeys(t testing.TB) string {
 	t.Helper()
 	keys, err := filepath.Abs("../../fixtures/spa/keys")
 	if err != nil {
@@ -27,13 +27,13 @@ func spaKeys(t *testing.T) string {
 }
 
 // gpgHome creates a GnuPG home with exported keys.
-func gpgHome(t *testing.T, names ...string) string {
+func gpgHome(t testing.TB, names ...string) string {
 	t.Helper()
 	return gnupg.Home(t, spaKeys(t), names...)
 }
 
 // keyID returns the fingerprint of the first key in a home.
-func keyID(t *testing.T, dir string, secret bool) string {
+func keyID(t testing.TB, dir string, secret bool) string {
 	t.Helper()
 	list := "--list-keys"
 	if secret {
@@ -48,7 +48,7 @@ func keyID(t *testing.T, dir string, secret bool) string {
 
 // clientHome creates the home of a client that trusts the server's key, and also returns
 // the fingerprint of the client's key.
-func clientHome(t *testing.T) (dir, signer string) {
+func clientHome(t testing.TB) (dir, signer string) {
 	t.Helper()
 	dir = gpgHome(t, "client.sec.asc", "server.pub.asc")
 	gnupg.TrustAll(t, dir)

@@ -19,10 +19,10 @@ import (
 type shape struct {
 	name   string
 	layers string // where a grant is opened
-	load   func(t *testing.T, ns *netlab.NS)
+	load   func(t testing.TB, ns *netlab.NS)
 }
 
-func ruleFile(t *testing.T, name string) string {
+func ruleFile(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "fixtures", "netfilter", "hosts", name))
 	if err != nil {
@@ -32,8 +32,8 @@ func ruleFile(t *testing.T, name string) string {
 }
 
 // nftRules returns a function that loads a ruleset after the commands in before.
-func nftRules(before, name string) func(*testing.T, *netlab.NS) {
-	return func(t *testing.T, ns *netlab.NS) {
+func nftRules(before, name string) func(testing.TB, *netlab.NS) {
+	return func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
 		ns.RunInput(t, before+"\n"+ruleFile(t, name), "nft -f -")
 	}
@@ -41,8 +41,8 @@ func nftRules(before, name string) func(*testing.T, *netlab.NS) {
 
 // dropTables returns a function that loads iptables rules that drop; a reload flushes
 // the tables.
-func dropTables(program string) func(*testing.T, *netlab.NS) {
-	return func(t *testing.T, ns *netlab.NS) {
+func dropTables(program string) func(testing.TB, *netlab.NS) {
+	return func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
 		const rules = `*filter
 :INPUT DROP [0:0]
@@ -58,13 +58,13 @@ COMMIT
 	}
 }
 
-func docker(t *testing.T, ns *netlab.NS) {
+func docker(t testing.TB, ns *netlab.NS) {
 	t.Helper()
 	ns.RunInput(t, ruleFile(t, "docker.iptables"), "iptables-nft-restore")
 }
 
-func both(first, second func(*testing.T, *netlab.NS)) func(*testing.T, *netlab.NS) {
-	return func(t *testing.T, ns *netlab.NS) {
+func both(first, second func(testing.TB, *netlab.NS)) func(testing.TB, *netlab.NS) {
+	return func(t testing.TB, ns *netlab.NS) {
 		t.Helper()
 		first(t, ns)
 		second(t, ns)
@@ -87,7 +87,7 @@ var (
 )
 
 // newHost returns a network whose server has these firewalls, with FIREWALL_TYPE auto.
-func newHost(t *testing.T, load func(*testing.T, *netlab.NS)) *site {
+func newHost(t *testing.T, load func(testing.TB, *netlab.NS)) *site {
 	t.Helper()
 	netlab.Need(t, "iptables-nft", "iptables-legacy", "ip6tables-nft", "ip6tables-legacy")
 	return newSiteWith(t, "auto", load)
@@ -179,16 +179,16 @@ func TestE2EHosts(t *testing.T) {
 // TestE2ELaterFirewall checks that a grant is also opened in a firewall that is loaded
 // later.
 func TestE2ELaterFirewall(t *testing.T) {
-	none := func(*testing.T, *netlab.NS) {}
+	none := func(testing.TB, *netlab.NS) {}
 	for _, c := range []struct {
 		name         string
-		first, later func(*testing.T, *netlab.NS)
+		first, later func(testing.TB, *netlab.NS)
 	}{
 		{"nft after iptables", dropTables("iptables-nft"), nftRules("", "workstation.nft")},
 		{"iptables after nft", flushAll, dropTables("iptables-nft")},
 		{"the legacy variant after nft", flushAll, dropTables("iptables-legacy")},
 		{"firewalld after nothing", none, firewalld},
-		{"a rule after all", nftRules("", "workstation.nft"), func(t *testing.T, ns *netlab.NS) {
+		{"a rule after all", nftRules("", "workstation.nft"), func(t testing.TB, ns *netlab.NS) {
 			ns.RunInput(t, "table inet late { chain input { type filter hook input priority 20; }; }", "nft -f -")
 			ns.Run(t, "nft add rule inet late input tcp dport 2222 drop")
 		}},
@@ -216,29 +216,29 @@ func TestE2EBlocked(t *testing.T) {
 	accepting := nftRules("", "workstation.nft")
 	for _, c := range []struct {
 		name, server string
-		load         func(*testing.T, *netlab.NS)
+		load         func(testing.TB, *netlab.NS)
 		by           string
 	}{
-		{"ingress", "", func(t *testing.T, ns *netlab.NS) {
+		{"ingress", "", func(t testing.TB, ns *netlab.NS) {
 			accepting(t, ns)
 			ns.RunInput(t, "table netdev t {\nchain c { type filter hook ingress device srv0 priority 0;\ntcp dport 2222 drop\n}\n}", "nft -f -")
 		}, "table netdev t chain c"},
-		{"an earlier hook", "", func(t *testing.T, ns *netlab.NS) {
+		{"an earlier hook", "", func(t testing.TB, ns *netlab.NS) {
 			accepting(t, ns)
 			ns.Run(t, "iptables-nft -t raw -A PREROUTING -p tcp --dport 2222 -j DROP")
 		}, "iptables-nft raw PREROUTING"},
-		{"answers", "", func(t *testing.T, ns *netlab.NS) {
+		{"answers", "", func(t testing.TB, ns *netlab.NS) {
 			accepting(t, ns)
 			ns.Run(t, "iptables-nft -P OUTPUT DROP")
 		}, "iptables-nft filter OUTPUT"},
 		{"FIREWALL_TYPE iptables", "FIREWALL_TYPE iptables;\n", accepting, "table inet filter chain input"},
 		{"FIREWALL_TYPE nftables", "FIREWALL_TYPE nftables;\n", both(accepting, dropTables("iptables-nft")), "iptables-nft filter INPUT"},
 		{"FIREWALL_TYPE nftables beside the legacy variant", "FIREWALL_TYPE nftables;\n", both(accepting, dropTables("iptables-legacy")), "iptables-legacy filter INPUT"},
-		{"a chosen chain", "NFT_INPUT_ACCESS inet, filter, input;\n", func(t *testing.T, ns *netlab.NS) {
+		{"a chosen chain", "NFT_INPUT_ACCESS inet, filter, input;\n", func(t testing.TB, ns *netlab.NS) {
 			accepting(t, ns)
 			ns.RunInput(t, "table inet other {\nchain in { type filter hook input priority 5; policy drop;\nmeta l4proto { udp, ipv6-icmp } accept\nct state established accept\n}\n}", "nft -f -")
 		}, "table inet other chain in"},
-		{"a drop before our jump", "IPT_INPUT_ACCESS ACCEPT, src, filter, INPUT, 2, FWKNOP_INPUT, 1;\n", func(t *testing.T, ns *netlab.NS) {
+		{"a drop before our jump", "IPT_INPUT_ACCESS ACCEPT, src, filter, INPUT, 2, FWKNOP_INPUT, 1;\n", func(t testing.TB, ns *netlab.NS) {
 			ns.Run(t, "iptables-nft -A INPUT -p tcp --dport 2222 -j REJECT")
 		}, "iptables-nft filter INPUT"},
 	} {
@@ -276,7 +276,7 @@ func overridden(t *testing.T, s *site, lines string) string {
 
 // TestE2EOwnedTable checks a table with an owner, which other programs cannot change.
 func TestE2EOwnedTable(t *testing.T) {
-	s := newHost(t, func(*testing.T, *netlab.NS) {})
+	s := newHost(t, func(testing.TB, *netlab.NS) {})
 	owner := s.Server.Command("nft", "-i")
 	in, err := owner.StdinPipe()
 	if err != nil {
@@ -311,12 +311,12 @@ func TestE2EOwnedTable(t *testing.T) {
 func TestE2ECheckLooks(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		load func(*testing.T, *netlab.NS)
+		load func(testing.TB, *netlab.NS)
 		want []string
 	}{
-		{"nothing", func(*testing.T, *netlab.NS) {}, []string{"firewall: grants are opened in iptables, as nothing drops on this host"}},
+		{"nothing", func(testing.TB, *netlab.NS) {}, []string{"firewall: grants are opened in iptables, as nothing drops on this host"}},
 		{"two", both(flushAll, dropTables("iptables-legacy")), []string{"firewall: grants are opened in nftables and iptables-legacy"}},
-		{"one that is not opened", func(t *testing.T, ns *netlab.NS) {
+		{"one that is not opened", func(t testing.TB, ns *netlab.NS) {
 			flushAll(t, ns)
 			ns.RunInput(t, "table netdev t {\nchain c { type filter hook ingress device srv0 priority 0; policy drop;\n}\n}", "nft -f -")
 		}, []string{"firewall: grants are opened in nftables", "firewall: table netdev t chain c drops what a grant is for, and is not opened"}},

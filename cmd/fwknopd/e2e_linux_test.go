@@ -47,8 +47,8 @@ var program = sync.OnceValues(func() (string, error) {
 
 // firewalls load default-drop input rules that accept SPA packets and established
 // connections.
-var firewalls = map[string]func(t *testing.T, ns *netlab.NS){
-	"iptables": func(t *testing.T, ns *netlab.NS) {
+var firewalls = map[string]func(t testing.TB, ns *netlab.NS){
+	"iptables": func(t testing.TB, ns *netlab.NS) {
 		for _, tool := range []string{"iptables", "ip6tables"} {
 			ns.Run(t, tool+" -P INPUT DROP")
 			ns.Run(t, tool+" -P FORWARD DROP")
@@ -59,7 +59,7 @@ var firewalls = map[string]func(t *testing.T, ns *netlab.NS){
 		}
 		ns.Run(t, "ip6tables -A INPUT -p icmpv6 -j ACCEPT")
 	},
-	"nftables": func(t *testing.T, ns *netlab.NS) {
+	"nftables": func(t testing.TB, ns *netlab.NS) {
 		ns.RunInput(t, fmt.Sprintf(`table inet filter {
 	chain input {
 		type filter hook input priority filter; policy drop
@@ -80,7 +80,7 @@ var firewalls = map[string]func(t *testing.T, ns *netlab.NS){
 // A site is a network with a daemon in it.
 type site struct {
 	*netlab.Lab
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	firewall string
 	inside   []string // command prefix that runs the daemon in another namespace
@@ -90,13 +90,13 @@ type site struct {
 }
 
 // newSite creates a network with a firewall and a server on the test port.
-func newSite(t *testing.T, firewall string) *site {
+func newSite(t testing.TB, firewall string) *site {
 	t.Helper()
 	return newSiteWith(t, firewall, firewalls[firewall])
 }
 
 // newSiteWith is newSite for FIREWALL_TYPE firewall on a server whose firewalls load makes.
-func newSiteWith(t *testing.T, firewall string, load func(*testing.T, *netlab.NS)) *site {
+func newSiteWith(t testing.TB, firewall string, load func(testing.TB, *netlab.NS)) *site {
 	t.Helper()
 	netlab.Need(t, "fwknop", "iptables", "ip6tables", "nft", "go")
 	s := &site{Lab: netlab.New(t), t: t, firewall: firewall, dir: t.TempDir()}

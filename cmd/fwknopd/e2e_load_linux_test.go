@@ -23,13 +23,13 @@ func packetKey() spa.Key {
 }
 
 // packetFor returns a packet that opens the test port for an address.
-func packetFor(t *testing.T, src netip.Addr) []byte {
+func packetFor(t testing.TB, src netip.Addr) []byte {
 	t.Helper()
 	return packetAt(t, src, time.Now())
 }
 
 // packetAt is [packetFor] with another time.
-func packetAt(t *testing.T, src netip.Addr, at time.Time) []byte {
+func packetAt(t testing.TB, src netip.Addr, at time.Time) []byte {
 	t.Helper()
 	p, err := spa.Encode(&spa.Message{User: "load", Time: at.Unix(), Version: "3.0.0", Type: spa.Access, Text: fmt.Sprintf("%s,tcp/%d", src, e2ePort)},
 		packetKey(), spa.EncodeOptions{Rand: rand.Reader})
@@ -40,7 +40,7 @@ func packetAt(t *testing.T, src netip.Addr, at time.Time) []byte {
 }
 
 // post sends datagrams from the client.
-func post(t *testing.T, s *site, payloads ...[]byte) {
+func post(t testing.TB, s *site, payloads ...[]byte) {
 	t.Helper()
 	s.Client.Do(func() {
 		// Not connected: an ICMP error, if no process listens, would fail the next write.

@@ -183,7 +183,7 @@ func (r *recording) sequence(src string, gap time.Duration, options string, port
 
 // decisions returns the decisions in an event log or in the output of replay, one line
 // each, without the fields that depend on the time of the decision.
-func decisions(t *testing.T, text string) (lines []string) {
+func decisions(t testing.TB, text string) (lines []string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		if !strings.HasSuffix(line, "\n") {

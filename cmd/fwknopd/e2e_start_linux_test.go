@@ -319,7 +319,7 @@ func TestE2EWorkerDies(t *testing.T) {
 }
 
 // notifySocket acts as the service manager that the next start notifies.
-func notifySocket(t *testing.T, dir string) (read func(t *testing.T, want string) string) {
+func notifySocket(t testing.TB, dir string) (read func(t testing.TB, want string) string) {
 	t.Helper()
 	path := filepath.Join(dir, "notify")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -328,7 +328,7 @@ func notifySocket(t *testing.T, dir string) (read func(t *testing.T, want string
 	}
 	t.Cleanup(func() { c.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
-	return func(t *testing.T, want string) string {
+	return func(t testing.TB, want string) string {
 		t.Helper()
 		buf := make([]byte, 4096)
 		for {

@@ -21,7 +21,7 @@ import (
 
 // A topView is fwknopd top in a terminal.
 type topView struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	master *os.File
 	screen netlab.Output

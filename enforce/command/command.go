@@ -77,28 +77,42 @@ func Run(ctx context.Context, c Command) (Result, error) {
 // run runs c and returns the result without its output. When it returns, nothing is
 // written to stdout and stderr any more.
 func run(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (Result, error) {
-	cmd, err := prepare(c, stdout, stderr)
+	wait, err := start(ctx, c, stdout, stderr)
 	if err != nil {
 		return Result{}, err
 	}
+	return wait(), nil
+}
+
+// start starts c, whose time begins, and returns what waits for its end. That has to be called.
+func start(ctx context.Context, c Command, stdout, stderr *prefixBuffer) (wait func() Result, err error) {
+	cmd, err := prepare(c, stdout, stderr)
+	if err != nil {
+		return nil, err
+	}
 	if err := ctx.Err(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	defer running.add(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })()
+	ended := running.add(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 	if c.Started != nil {
 		c.Started(cmd.Process.Pid)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		defer ended()
 		cmd.Wait() // its error is in ProcessState, or about lingering output
 	}()
-	timedOut := waitOrKill(ctx, cmd.Process.Pid, c, done)
-	return Result{Status: cmd.ProcessState.ExitCode(), TimedOut: timedOut, Took: time.Since(begin)}, nil
+	limit := time.NewTimer(c.timeout())
+	return func() Result {
+		defer limit.Stop()
+		timedOut := waitOrKill(ctx, cmd.Process.Pid, c, limit, done)
+		return Result{Status: cmd.ProcessState.ExitCode(), TimedOut: timedOut, Took: time.Since(begin)}
+	}, nil
 }
 
 func prepare(c Command, stdout, stderr *prefixBuffer) (*exec.Cmd, error) {
@@ -147,12 +161,15 @@ func lookPath(name string, env []string) (string, error) {
 	return "", fmt.Errorf("%s: %w", name, exec.ErrNotFound)
 }
 
-// waitOrKill waits for the end of the process. After the timeout, or when ctx ends, it
-// kills the process group.
-func waitOrKill(ctx context.Context, group int, c Command, done <-chan struct{}) (timedOut bool) {
-	limit := time.NewTimer(c.timeout())
-	defer limit.Stop()
+// waitOrKill waits for the end of the process. At the limit, or when ctx ends, it kills the
+// process group.
+func waitOrKill(ctx context.Context, group int, c Command, limit *time.Timer, done <-chan struct{}) (timedOut bool) {
 	delay := killDelay
+	select { // the number of a process that has ended may be that of another
+	case <-done:
+		return false
+	default:
+	}
 	select {
 	case <-done:
 		return false

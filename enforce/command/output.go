@@ -36,10 +36,20 @@ func (e *FailedError) Error() string {
 // Output runs c and returns its standard output, as it is. That it could not be started,
 // failed, was killed after its timeout or when ctx ended, or printed more than
 // c.MaxOutput is an error that names the program; what it had printed is returned too.
-func Output(ctx context.Context, c Command) (string, error) {
+func Output(ctx context.Context, c Command) (string, error) { return Begin(ctx, c)() }
+
+// Begin starts c and returns what waits for its end, with the results of [Output]. That has to
+// be called. Several programs that one thread begins run side by side, in its network namespace.
+func Begin(ctx context.Context, c Command) (output func() (string, error)) {
 	stdout, stderr := newPrefixBuffer(c.MaxOutput), newPrefixBuffer(0)
-	result, err := run(ctx, c, stdout, stderr)
-	return stdout.String(), c.check(ctx, result, err, stdout, stderr)
+	wait, err := start(ctx, c, stdout, stderr)
+	return func() (string, error) {
+		var result Result
+		if err == nil {
+			result = wait()
+		}
+		return stdout.String(), c.check(ctx, result, err, stdout, stderr)
+	}
 }
 
 func (c *Command) check(ctx context.Context, result Result, err error, stdout, stderr *prefixBuffer) error {

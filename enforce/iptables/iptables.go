@@ -138,39 +138,47 @@ func (b *Backend) openTools(ctx context.Context) (err error) {
 // probeChain exists for a moment, without a jump to it.
 const probeChain = "FWKNOP_PROBE"
 
-// probe tries a rule as we need it, and again without the time match.
+// probe tries a rule as we need it in both families, and again without the time match.
 func (b *Backend) probe(ctx context.Context) error {
-	try := func(t *tool, s spec) error {
-		var sc script
-		sc.add("filter", ":"+probeChain+" - [0:0]")
-		sc.add("filter", "-A "+probeChain+" "+s.args())
-		sc.add("filter", "-F "+probeChain)
-		sc.add("filter", "-X "+probeChain)
-		return t.run(ctx, &sc)
-	}
 	s := spec{comment: "_exp_1 probe", target: "ACCEPT", stop: 1}
-	err := try(b.v4, s)
+	err, err6 := b.try(ctx, s)
 	if isHanging(err) {
 		return err
 	}
 	if b.datestop = err == nil; !b.datestop {
 		s.stop = 0
-		if plain := try(b.v4, s); plain != nil {
+		var plain error
+		if plain, err6 = b.try(ctx, s); plain != nil {
 			return fmt.Errorf("probe iptables: %w", plain)
 		}
 		b.notes.Add("iptables: no time match in this kernel (%v): rules end only when fwknopd deletes them", err)
 	}
-	if b.v6 != nil {
-		err := try(b.v6, s)
-		if isHanging(err) {
-			return err
-		}
-		if err != nil {
-			b.notes.Add("iptables: no access for IPv6 addresses: %v", err)
-			b.v6 = nil
-		}
+	if isHanging(err6) {
+		return err6
+	}
+	if err6 != nil {
+		b.notes.Add("iptables: no access for IPv6 addresses: %v", err6)
+		b.v6 = nil
 	}
 	return nil
+}
+
+// try makes a rule and removes it, with the programs of both families side by side. err6 is nil
+// if there is none for IPv6.
+func (b *Backend) try(ctx context.Context, s spec) (err, err6 error) {
+	begin := func(t *tool) (end func() error) {
+		var sc script
+		sc.add("filter", ":"+probeChain+" - [0:0]")
+		sc.add("filter", "-A "+probeChain+" "+s.args())
+		sc.add("filter", "-F "+probeChain)
+		sc.add("filter", "-X "+probeChain)
+		return t.begin(ctx, &sc)
+	}
+	end, end6 := begin(b.v4), func() error { return nil }
+	if b.v6 != nil {
+		end6 = begin(b.v6)
+	}
+	return end(), end6()
 }
 
 // Notes implements [enforce.Backend].

@@ -71,25 +71,32 @@ func (b *Backend) load(ctx context.Context) error {
 	return nil
 }
 
-// read lists our chains in both families.
+// read lists our chains in both families, side by side.
 func (b *Backend) read(ctx context.Context) (all []listed, err error) {
 	b.length = make(map[chainID]int)
+	var ends []func() error // all have to be called
 	for _, t := range b.tools() {
 		for _, c := range b.ours() {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			lines, exists, err := t.list(ctx, c.Table, c.To)
-			if err != nil {
-				return nil, fmt.Errorf("list chain %s: %w", c.To, err)
-			}
-			if exists {
-				b.length[chainID{t.v6, c.Table, c.To}] = countRules(lines)
-				all = append(all, b.parse(lines, c, t.v6)...)
-			}
+			list := t.beginList(ctx, c.Table, c.To)
+			ends = append(ends, func() error {
+				lines, exists, err := list()
+				if err != nil {
+					return fmt.Errorf("list chain %s: %w", c.To, err)
+				}
+				if exists {
+					b.length[chainID{t.v6, c.Table, c.To}] = countRules(lines)
+					all = append(all, b.parse(lines, c, t.v6)...)
+				}
+				return nil
+			})
 		}
 	}
-	return all, nil
+	for _, end := range ends {
+		if failed := end(); err == nil {
+			err = failed
+		}
+	}
+	return all, err
 }
 
 // parse returns the rules that open something for one address, or part of it, and those
@@ -148,7 +155,7 @@ func (b *Backend) Dump(ctx context.Context) (text []byte, err error) {
 				continue
 			}
 			done = append(done, c.Table)
-			out, err := t.dump(ctx, c.Table)
+			out, err := t.dump(ctx, c.Table)()
 			if err != nil && c.Table == "filter" { // a kernel may have no other
 				return nil, err
 			}

@@ -56,12 +56,13 @@ esac
 
 const fakeRestore = `#!/bin/sh
 cd "$(dirname "$0")" || exit 9
-cat >script
-echo "$(basename "$0") $*" >>calls
-cat script >>calls
-if [ -e no-time ] && grep -q -- "-m time" script; then echo "Couldn't load match time" >&2; exit 2; fi
-if [ -e hang ] && ! grep -q PROBE script; then sleep 60 & wait; fi
-if [ -s fail ] && ! grep -q PROBE script; then sed -i 1d fail; echo "line 2 failed" >&2; exit 1; fi
+name=$(basename "$0")
+script=script-$name # of each family one, which run side by side
+cat >$script
+printf '%s\n%s\n' "$name $*" "$(cat $script)" >>calls
+if [ -e no-time ] && grep -q -- "-m time" $script; then echo "Couldn't load match time" >&2; exit 2; fi
+if [ -e hang ] && ! grep -q PROBE $script; then sleep 60 & wait; fi
+if [ -s fail ] && ! grep -q PROBE $script; then sed -i 1d fail; echo "line 2 failed" >&2; exit 1; fi
 exit 0
 `
 
@@ -236,11 +237,11 @@ func TestCancelled(t *testing.T) {
 	s := newStandIn(t)
 	b := s.open(Config{})
 	s.put("hang", "")
-	os.Remove(filepath.Join(s.dir, "script")) // of the probe
+	os.Remove(filepath.Join(s.dir, "script-iptables-restore")) // of the probe
 	ending, cancel := context.WithCancel(ctx)
 	go func() {
 		defer cancel()
-		wait.Until(wait.Timeout, func() bool { _, err := os.Stat(filepath.Join(s.dir, "script")); return err == nil })
+		wait.Until(wait.Timeout, func() bool { _, err := os.Stat(filepath.Join(s.dir, "script-iptables-restore")); return err == nil })
 	}()
 	if err := enforce.Open(ending, b, someGrant); !errors.Is(err, context.Canceled) {
 		t.Errorf("Open = %v", err)

@@ -74,16 +74,27 @@ func (t *tool) name() string {
 
 // list returns the lines of iptables -S of a chain; exists is false if there is no such chain.
 func (t *tool) list(ctx context.Context, table, chain string) (lines []string, exists bool, err error) {
-	lines, err = limited(ctx, t, func() ([]string, error) { return t.ipt.List(table, chain) })
-	if isNotThere(err) || isNoTable(err, table) {
-		return nil, false, nil
-	}
-	return lines, err == nil, err
+	return t.beginList(ctx, table, chain)()
 }
 
-func (t *tool) dump(ctx context.Context, table string) ([]byte, error) {
-	text, err := command.Output(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
-	return []byte(text), err
+// beginList is list that does not wait: what it returns does, see [command.Begin].
+func (t *tool) beginList(ctx context.Context, table, chain string) (end func() (lines []string, exists bool, err error)) {
+	output := command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S", chain))
+	return func() ([]string, bool, error) {
+		text, err := output()
+		if isNotThere(err) || isNoTable(err, table) {
+			return nil, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), true, nil
+	}
+}
+
+// dump begins to list a table, see [command.Begin].
+func (t *tool) dump(ctx context.Context, table string) (output func() (string, error)) {
+	return command.Begin(ctx, t.command(t.path, "-t", table, "-w", t.wait(), "-S"))
 }
 
 // command returns a run of one of the programs, limited in time.
@@ -161,14 +172,20 @@ func (s *script) text() string {
 }
 
 // run feeds the script to iptables-restore.
-func (t *tool) run(ctx context.Context, s *script) error {
+func (t *tool) run(ctx context.Context, s *script) error { return t.begin(ctx, s)() }
+
+// begin is run that does not wait: what it returns does, see [command.Begin].
+func (t *tool) begin(ctx context.Context, s *script) (end func() error) {
 	if s.empty() {
-		return nil
+		return func() error { return nil }
 	}
 	c := t.command(t.restore, "--noflush", "-w", t.wait())
 	started := t.pids.start()
 	defer started(0)
 	c.Stdin, c.Started = s.text(), started
-	_, err := command.Output(ctx, c)
-	return err
+	output := command.Begin(ctx, c)
+	return func() error {
+		_, err := output()
+		return err
+	}
 }

@@ -41,7 +41,7 @@ func (b *Backend) readPublished(ctx context.Context, v *findings) {
 		if i < 0 {
 			continue
 		}
-		text, err := b.cfg.IPTables[i].Read(ctx, t.V6, t.Name)
+		text, err := b.cfg.IPTables[i].Read(ctx, t.V6, t.Name)()
 		if err != nil {
 			v.unread.Add("table %s of %s cannot be looked at: %v", t.Name, t.kind, err)
 			continue

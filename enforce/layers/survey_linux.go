@@ -171,18 +171,24 @@ func legacyTables() (tables []nftables.XTable) {
 // their texts, by which a change is known.
 func (b *Backend) readTables(ctx context.Context, v *findings, kind ruleset.Layer, tables []nftables.XTable) (texts map[nftables.XTable]string) {
 	texts = make(map[nftables.XTable]string)
+	i := slices.IndexFunc(b.cfg.IPTables, func(s *iptables.Surveyor) bool { return s.Layer == kind })
+	reads := make(map[nftables.XTable]func() (string, error))
 	for _, t := range tables {
-		if t.Name == "nat" {
+		if t.Name != "nat" && i >= 0 {
+			reads[t] = b.cfg.IPTables[i].Read(ctx, t.V6, t.Name)
+		}
+	}
+	for _, t := range tables {
+		switch {
+		case t.Name == "nat":
 			v.nat[kind] = true
 			v.natTables = append(v.natTables, natTable{t, kind})
 			continue
-		}
-		i := slices.IndexFunc(b.cfg.IPTables, func(s *iptables.Surveyor) bool { return s.Layer == kind })
-		if i < 0 {
+		case i < 0:
 			v.unread.Add("table %s of %s cannot be looked at, there is no such program: what it drops, a grant does not open", t.Name, kind)
 			continue
 		}
-		text, err := b.cfg.IPTables[i].Read(ctx, t.V6, t.Name)
+		text, err := reads[t]()
 		if err != nil {
 			v.unread.Add("table %s of %s cannot be looked at: %v", t.Name, kind, err)
 			continue

@@ -68,6 +68,7 @@ type daemon struct {
 	metrics     *metrics.Set
 	scrapes     metricsListener
 	counted     freshness
+	ahead       ahead
 	bareMonitor string // why this process is not confined, "" if it is or SANDBOX is off
 
 	mu         sync.Mutex
@@ -115,6 +116,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer signal.Stop(ends)
 	go d.endOnSignal(ends)
 	if err := d.open(ctx); err != nil {
+		d.dropAhead()
 		d.closeMetrics()
 		d.removePIDFile()
 		if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
@@ -222,6 +224,7 @@ func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFu
 // close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.
 func (d *daemon) close() {
 	notifyStopping()
+	d.dropAhead()
 	commands, cancel := d.closing(commandsUntil)
 	defer cancel()
 	d.closeMetrics()

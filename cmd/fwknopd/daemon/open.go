@@ -33,6 +33,7 @@ func (d *daemon) open(ctx context.Context) error {
 	if err := d.confine(); err != nil {
 		return err
 	}
+	d.startAhead()
 	if err := d.openMetrics(); err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func (d *daemon) open(ctx context.Context) error {
 	}
 	d.openDigests(ctx)
 	cfg := monitor.Config{
-		Policy: d.workerPolicy(), Events: d.handleEvent, Digests: d.digests.record,
+		Policy: d.firstPolicy(), Events: d.handleEvent, Digests: d.digests.record,
 		Uses: d.loadUses(), SaveUses: d.saveUses,
 		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
 		Idle: s.CheckInterval, Guards: len(s.GuardForward) > 0, Meter: d.metrics,

@@ -58,8 +58,38 @@ func (d *daemon) workerReady() {
 	notifyParent(readyPrefix + d.waiting())
 }
 
-// spawnWorker starts the unprivileged process.
+// spawnWorker starts the unprivileged process, or takes over the one that was started ahead.
 func (d *daemon) spawnWorker() (*monitor.Worker, error) {
+	p, err := d.takeWorker()
+	if err != nil {
+		return nil, err
+	}
+	wk := p.Worker
+	read := make(chan struct{})
+	d.workerLogs.Go(func() { d.readWorkerLog(p.records, wk.Kill); close(read) })
+	d.mu.Lock()
+	d.worker = wk
+	d.mu.Unlock()
+	wait := wk.Wait
+	wk.Wait = func() error {
+		err := wait()
+		// A process that the worker left may hold the pipe.
+		_ = p.records.SetReadDeadline(time.Now().Add(lastRecords)) // fails if the pipe has ended
+		<-read                                                     // the next worker begins at the positions of this one
+		return newWorkerExit(err, p.stderr.String())
+	}
+	return wk, nil
+}
+
+// A workerProcess is a worker that is not served yet, so that it has no configuration and
+// reads nothing.
+type workerProcess struct {
+	*monitor.Worker
+	records *os.File // what it logs
+	stderr  *headBuffer
+}
+
+func (d *daemon) startWorkerProcess() (*workerProcess, error) {
 	cred, err := credential(d.conf().Loaded)
 	if err != nil {
 		return nil, err
@@ -84,20 +114,7 @@ func (d *daemon) spawnWorker() (*monitor.Worker, error) {
 		r.Close()
 		return nil, err
 	}
-	read := make(chan struct{})
-	d.workerLogs.Go(func() { d.readWorkerLog(r, wk.Kill); close(read) })
-	d.mu.Lock()
-	d.worker = wk
-	d.mu.Unlock()
-	wait := wk.Wait
-	wk.Wait = func() error {
-		err := wait()
-		// A process that the worker left may hold the pipe.
-		_ = r.SetReadDeadline(time.Now().Add(lastRecords)) // fails if the pipe has ended
-		<-read                                             // the next worker begins at the positions of this one
-		return newWorkerExit(err, stderr.String())
-	}
-	return wk, nil
+	return &workerProcess{wk, r, stderr}, nil
 }
 
 // embedWorker runs the worker in this process, for --test.
