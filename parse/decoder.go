@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/gopacket/gopacket/layers"
+	"github.com/google/gopacket/layers"
 )
 
 // A Decoder turns frames of one link type into events.
@@ -24,12 +24,11 @@ type Decoder struct {
 	caplen, origLen int
 	packetCap       int // capacity of the slice that begins with the IP header; 0 if there is none
 
-	eth   layers.Ethernet
-	vlan  layers.Dot1Q
-	head4 [ipv4Header]byte // that of ip4
-	ip4   layers.IPv4
-	udp   layers.UDP
-	icmp  layers.ICMPv4
+	eth  layers.Ethernet
+	vlan layers.Dot1Q
+	ip4  layers.IPv4
+	udp  layers.UDP
+	icmp layers.ICMPv4
 
 	inner Event // scratch space of Inner
 }

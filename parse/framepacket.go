@@ -5,8 +5,8 @@ import (
 	"math"
 	"net/netip"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 )
 
 const (
@@ -61,11 +61,9 @@ func (d *Decoder) ipv4(b []byte, ev *Event) error {
 	}
 	d.packetCap = cap(b)
 	ip := &d.ip4
-	// Options are left out: they are not used, and where one is broken gopacket leaves fields
-	// empty. What is left is a complete header.
-	copy(d.head4[:], b)
-	d.head4[0] = 4<<4 | ipv4Header/4
-	_ = ip.DecodeFromBytes(d.head4[:], gopacket.NilDecodeFeedback)
+	// The header is complete; the only errors left are in the contents of IP options,
+	// which are not used.
+	_ = ip.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 	ev.Len, ev.TTL, ev.ID = uint16(min(total, maxLen)), ip.TTL, ip.Id
 	ev.DF = ip.Flags&layers.IPv4DontFragment != 0
 	ev.Fragment = ip.Flags&layers.IPv4MoreFragments != 0

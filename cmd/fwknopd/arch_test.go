@@ -89,7 +89,7 @@ func TestImportDirections(t *testing.T) {
 			switch {
 			case isOurs && !slices.Contains(allowed, ours):
 				t.Errorf("%s must not import %s", pkg, ours)
-			case strings.HasPrefix(imp, "github.com/gopacket/gopacket") && pkg != "parse" && pkg != "ingest":
+			case strings.HasPrefix(imp, "github.com/google/gopacket") && pkg != "parse" && pkg != "ingest":
 				t.Errorf("%s imports gopacket; only parse and ingest may", pkg)
 			case pkg == "parse" && imp == "regexp":
 				t.Errorf("parse imports regexp")

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"os"
 
-	"github.com/gopacket/gopacket"
-	"github.com/gopacket/gopacket/layers"
+	"github.com/google/gopacket"
+	"github.com/google/gopacket/layers"
 )
 
 // A header returns the layers between IP and the payload, and the protocol number.
