@@ -80,6 +80,7 @@ func (f *Firewall) KernelExpires() bool { return f.Name != typeIPFW }
 // layered is a Backend that consists of several, such as that of package layers.
 type layered interface {
 	Blocked(context.Context, enforce.Grant) ([]string, error)
+	Bypasses(context.Context) ([]string, error)
 	Parts() []enforce.Backend
 }
 
@@ -88,6 +89,15 @@ type layered interface {
 func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
 	if b, ok := f.Backend.(layered); ok {
 		return b.Blocked(ctx, g)
+	}
+	return nil, nil
+}
+
+// Bypasses returns a line on each rule that lets packets for ports of GUARD_FORWARD through in front
+// of the guard; none unless the backend is layered.
+func (f *Firewall) Bypasses(ctx context.Context) ([]string, error) {
+	if b, ok := f.Backend.(layered); ok {
+		return b.Bypasses(ctx)
 	}
 	return nil, nil
 }
