@@ -116,3 +116,45 @@ func TestE2EGuard(t *testing.T) {
 		s.stop()
 	})
 }
+
+// TestE2EGuardCloses: with CLOSE_CONNECTIONS what a connection to a guarded port still sends after its
+// grant is rejected, where it is published, and where it is forwarded as it is and the rules of
+// forwarding let the container send first. One of another client with a grant goes on, and the client
+// is let in again with the next grant.
+func TestE2EGuardCloses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "nftables")
+	netlab.Tick(t, s.AddInside(t), "tcp", 80)
+	s.Server.Run(t, "nft flush chain inet filter forward")
+	s.Server.Run(t, "nft add chain inet filter forward { policy accept ; }")
+	enforcetest.PublishRuleset(t, s.Lab)
+	other := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.9"), 1)[0]
+	stanzas := strings.Replace(stanza("NAME alice\nCLOSE_CONNECTIONS Y\n"), fmt.Sprint("tcp/", e2ePort), "tcp/8080, tcp/80", 1)
+	s.configure(s.logs()+"GUARD_FORWARD tcp/8080, tcp/80;\n", stanzas)
+	s.start()
+	for _, at := range []netip.AddrPort{netip.AddrPortFrom(s.Server.V4, 8080), netip.AddrPortFrom(s.Inside.V4, 80)} {
+		if netlab.CanReach(s.Client, "tcp", s.Client.V4, at, 300*time.Millisecond) {
+			t.Errorf("%v is open without a grant", at)
+		}
+		port := fmt.Sprint("tcp/", at.Port())
+		s.add(s.Client.V4, port, "60", "alice")
+		s.add(other, port, "60", "alice")
+		conn, stays := s.connect(at.Addr(), at.Port()), s.connectFrom(other, at.Addr(), at.Port())
+		if !receives(conn) || !receives(stays) {
+			t.Fatalf("%v: nothing comes", at)
+		}
+		s.grants(0, "^closed .*\ncut 1 connection, forwarded or by UDP", "revoke", s.Client.V4.String())
+		s.waitForEvent(`"verdict":"cut"`, port, `"connections":{"open":0,"ended":0,"cut":1}`)
+		if receives(conn) {
+			t.Errorf("%v: it goes on", at)
+		}
+		if !receives(stays) {
+			t.Errorf("%v: the connection of the other client has ended", at)
+		}
+		s.add(s.Client.V4, port, "60", "alice")
+		if conn := s.connect(at.Addr(), at.Port()); !receives(conn) {
+			t.Errorf("%v: the client is not let in again", at)
+		}
+		s.grants(0, "", "revoke", "alice")
+	}
+}

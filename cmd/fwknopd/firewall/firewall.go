@@ -111,6 +111,20 @@ func (f *Firewall) Reject(ctx context.Context, flows []enforce.Flow) error {
 	return nil
 }
 
+// Rejecter is f if one of the backends that it consists of can reject; else nil, also without a
+// firewall.
+func (f *Firewall) Rejecter() enforce.Rejecter {
+	if f == nil {
+		return nil
+	}
+	for _, part := range f.Parts() {
+		if _, can := part.(enforce.Rejecter); can {
+			return f
+		}
+	}
+	return nil
+}
+
 // Revoke closes g.
 func (f *Firewall) Revoke(ctx context.Context, g enforce.Grant) error {
 	return enforce.Revoke(ctx, f.Backend, g)
