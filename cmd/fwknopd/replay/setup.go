@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -28,6 +29,7 @@ type decider struct {
 	server *conf.Server
 	access *conf.Access
 	store  *digests.Memory
+	drops  func(payload []byte) bool // the kernel does, by the form of a UDP packet
 
 	open  openGrants
 	ahead ahead     // of the first of two engines
@@ -57,6 +59,10 @@ func (o *options) load(access string, frames *frameFilter) (*decider, error) {
 func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (*decider, error) {
 	d := &decider{server: l.Server, access: l.Access, store: digests.NewMemory(engine.StoreOptions(l.Server, time.Time{}, o.notice))}
 	d.open.limits = grantLimits(l.Access)
+	var err error
+	if d.drops, err = privsep.KernelForm(l).Drops(); err != nil {
+		return nil, err
+	}
 	if err := o.readDigests(d.store); err != nil {
 		return nil, err
 	}
@@ -74,7 +80,6 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 		}
 		opts.Filter = frames.predicate()
 	}
-	var err error
 	d.Engine, err = engine.New(opts)
 	return d, err
 }
