@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/ruleset"
 	"fwknopd/fixtures/enforcetest"
 	"fwknopd/fixtures/netlab"
@@ -60,7 +61,7 @@ func TestGuardBypass(t *testing.T) {
 				if got := strings.Join(look(t), "\n"); got != c.before {
 					t.Errorf("before: %q, want %q", got, c.before)
 				}
-				b = setUp(t)
+				b = setUp(t, enforcetest.Guarded...)
 			})
 			if b == nil {
 				t.FailNow()
@@ -89,6 +90,35 @@ func TestGuardBypass(t *testing.T) {
 	}
 }
 
+// TestGuardRouted: the guard is for what is forwarded without a translation too, such as to a container
+// that is reached by its own address.
+func TestGuardRouted(t *testing.T) {
+	netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+	for name, publish := range map[string]func(testing.TB, *netlab.Lab){
+		"iptables": func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-nft") },
+		"nftables": enforcetest.PublishRuleset,
+	} {
+		t.Run(name, func(t *testing.T) {
+			lab := netlab.New(t)
+			netlab.Serve(t, lab.AddInside(t), "tcp", 80)
+			publish(t, lab)
+			at := netip.AddrPortFrom(lab.Inside.V4, 80)
+			if !netlab.CanReach(lab.Client, "tcp", lab.Client.V4, at, 2*time.Second) {
+				t.Fatal("the container is not reached without the guard")
+			}
+			var b *Backend
+			lab.Server.Do(func() { b = setUp(t, enforce.Port{Proto: enforce.TCP, Number: 80}) })
+			if b == nil {
+				t.FailNow()
+			}
+			defer b.Close()
+			if netlab.CanReach(lab.Client, "tcp", lab.Client.V4, at, 300*time.Millisecond) {
+				t.Error("the container is reached without a grant")
+			}
+		})
+	}
+}
+
 // look returns what Look says of rules in front of the guard.
 func look(t testing.TB) (lines []string) {
 	t.Helper()
@@ -101,11 +131,11 @@ func look(t testing.TB) (lines []string) {
 	return slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, ruleset.Bypassed) })
 }
 
-// setUp returns a backend with the guard in place.
-func setUp(t testing.TB) *Backend {
+// setUp returns a backend with a guard in place, nil if there is none.
+func setUp(t testing.TB, ports ...enforce.Port) *Backend {
 	t.Helper()
-	cfg := guarded(t, enforcetest.Guarded)
-	cfg.Guard = enforcetest.Guarded
+	cfg := guarded(t, ports)
+	cfg.Guard = ports
 	b, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Error(err)
