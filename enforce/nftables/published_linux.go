@@ -190,22 +190,35 @@ func (p *publication) load(register uint32, f field) {
 }
 
 func (p *publication) compare(e *expr.Cmp) {
-	switch what := p.holds(e.Register); {
-	case what == holdsPort && e.Op == expr.CmpOpEq:
-		p.addRange(e.Data, e.Data)
-	case what == holdsPort && e.Op == expr.CmpOpGte:
-		p.addRange(e.Data, []byte{0xff, 0xff})
-	case what == holdsPort && e.Op == expr.CmpOpLte && len(p.ports) > 0 && len(e.Data) >= 2:
-		p.ports[len(p.ports)-1].last = binary.BigEndian.Uint16(e.Data)
-	case what == holdsProto && e.Op == expr.CmpOpEq && len(e.Data) > 0:
+	what := p.holds(e.Register)
+	if what == holdsPort {
+		p.comparePort(e)
+		return
+	}
+	if e.Op != expr.CmpOpEq || len(e.Data) == 0 {
+		return
+	}
+	switch what {
+	case holdsProto:
 		p.proto = enforce.Proto(e.Data[0])
-	case (what == holdsDst4 || what == holdsDst6) && e.Op == expr.CmpOpEq:
+	case holdsDst4, holdsDst6:
 		p.at = destination(what, e.Data, e.Data)
-	case what == holdsNet && e.Op == expr.CmpOpEq:
+	case holdsNet:
 		ones, bits := net.IPMask(p.mask).Size()
 		if a, ok := netip.AddrFromSlice(e.Data); ok && bits != 0 {
 			p.at = netip.PrefixFrom(a, ones)
 		}
+	}
+}
+
+func (p *publication) comparePort(e *expr.Cmp) {
+	switch {
+	case e.Op == expr.CmpOpEq:
+		p.addRange(e.Data, e.Data)
+	case e.Op == expr.CmpOpGte:
+		p.addRange(e.Data, []byte{0xff, 0xff})
+	case e.Op == expr.CmpOpLte && len(p.ports) > 0 && len(e.Data) >= 2:
+		p.ports[len(p.ports)-1].last = binary.BigEndian.Uint16(e.Data)
 	}
 }
 
