@@ -40,6 +40,8 @@ func TestGuardBypass(t *testing.T) {
 			"rule 1 of " + forward + " accepts in front of the guard: what it matches reaches " + both, false},
 		{"an accept in DOCKER-USER", docker, "iptables-nft -I DOCKER-USER 1 -j ACCEPT", "", "rule 1 of " + user + " accepts in front of the guard: all clients reach " + both, true},
 		{"a return in DOCKER-USER", docker, "iptables-nft -I DOCKER-USER 1 -j RETURN", "", "rule 1 of " + user + " returns in front of the guard: what it matches reaches " + both, true},
+		{"the jump is gone", docker, "iptables-nft -F DOCKER-USER", "", "rule 1 of DOCKER (" + forward + ") accepts in front of the guard: what it matches reaches " + tcp + "\n" +
+			"rule 4 of DOCKER-FORWARD (" + forward + ") accepts in front of the guard: what it matches reaches " + both, true},
 		{"an accept behind", docker, "iptables-nft -A FORWARD -j ACCEPT", "", "", false},
 		{"known connections", docker, "iptables-nft -I FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "", "", false},
 		{"another port", docker, "iptables-nft -I FORWARD 1 -p tcp --dport 9999 -j ACCEPT", "", "", false},

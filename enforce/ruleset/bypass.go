@@ -22,11 +22,12 @@ const (
 )
 
 // A Bypass is a rule that ends the way of a client without a grant through a base chain in
-// front of the guard of GUARD_FORWARD, which would drop its packet.
+// front of the guard of GUARD_FORWARD, which would drop its packet; or the policy, where no rule
+// leads to the guard.
 type Bypass struct {
 	Base   string // the name of the base chain
 	Chain  string // the chain of the rule, if that is another one
-	Number int    // of the rule in its chain, from 1
+	Number int    // of the rule in its chain, from 1; 0: the policy
 	Verb   Verb   // Accept, Queue, Return, Goto
 	Sure   bool   // it matches every client
 }
@@ -46,7 +47,11 @@ func (b Bypass) Text(ports []enforce.Port) string {
 	for _, p := range ports {
 		names = append(names, p.String())
 	}
-	return fmt.Sprintf("rule %d of %s %s%s%s%s without a grant", b.Number, where, what, Bypassed, who, strings.Join(names, ", "))
+	rule := "the policy"
+	if b.Number > 0 {
+		rule = fmt.Sprintf("rule %d", b.Number)
+	}
+	return fmt.Sprintf("%s of %s %s%s%s%s without a grant", rule, where, what, Bypassed, who, strings.Join(names, ", "))
 }
 
 // PlannedGuard returns the name of the chain that leads to the guard once it is set up, "" if
@@ -67,8 +72,12 @@ func (b *Base) PlannedGuard() string {
 // in the order in which it meets them.
 func (b *Base) Bypasses(p *Packet, guard string) []Bypass {
 	w := walk{base: b, packet: p, ours: OursAbsent, seen: map[string]bool{}, guard: guard}
-	if end := w.chain(b.Chain, 0); end == Continue && b.Policy == Accept && w.left != nil {
+	switch end := w.chain(b.Chain, 0); {
+	case end != Continue || b.Policy != Accept:
+	case w.left != nil:
 		w.noteBypass(*w.left, true)
+	default:
+		w.noteBypass(Bypass{Base: b.Name, Verb: Accept}, !w.leadsToGuard(b.Chains[b.Chain], make(map[string]bool)))
 	}
 	return w.bypasses
 }

@@ -37,6 +37,9 @@ func TestBypasses(t *testing.T) {
 		{"a goto to a chain without the guard", Accept, []Rule{on(Yes, Goto, "a"), guard}, map[string][]Rule{"a": nil}, []Bypass{rule(1, Goto, true)}},
 		{"a goto to a drop", Accept, []Rule{on(Maybe, Goto, "a"), guard}, map[string][]Rule{"a": {on(Yes, Drop)}}, nil},
 		{"a goto to the guard", Accept, []Rule{on(Yes, Goto, "a"), on(Yes, Accept)}, map[string][]Rule{"a": {guard}}, nil},
+		{"no way to the guard", Accept, nil, nil, []Bypass{rule(0, Accept, true)}},
+		{"no way to the guard, to a drop", Drop, nil, nil, nil},
+		{"a way for some packets", Accept, []Rule{on(Maybe, Jump, "guard")}, nil, []Bypass{rule(0, Accept, false)}},
 		{"grants of ours in front", Drop, []Rule{on(Yes, Jump, "ours"), guard}, nil, nil},
 	} {
 		b := Base{Name: "base", Hook: Forward, V4: true, Policy: c.policy, Chain: "base", Chains: map[string][]Rule{"base": c.rules}, Ours: map[string]bool{"ours": true, "guard": false}}
@@ -72,6 +75,7 @@ func TestPlannedGuard(t *testing.T) {
 func TestBypassText(t *testing.T) {
 	ports := []enforce.Port{{Proto: enforce.TCP, Number: 8080}, {Proto: enforce.UDP, Number: 5000}}
 	for want, b := range map[string]Bypass{
+		"the policy of iptables-nft filter FORWARD accepts in front of the guard: all clients reach tcp/8080, udp/5000 without a grant":                 {"iptables-nft filter FORWARD", "", 0, Accept, true},
 		"rule 1 of iptables-nft filter FORWARD accepts in front of the guard: all clients reach tcp/8080, udp/5000 without a grant":                     {"iptables-nft filter FORWARD", "", 1, Accept, true},
 		"rule 2 of DOCKER-USER (iptables-nft filter FORWARD) returns in front of the guard: what it matches reaches tcp/8080, udp/5000 without a grant": {"iptables-nft filter FORWARD", DockerUser, 2, Return, false},
 	} {
