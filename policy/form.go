@@ -11,6 +11,24 @@ type Form struct {
 	First, Prefix string
 }
 
+// CheckForm is the name of the failed [Check] of a packet that a filter by [Form] drops.
+const CheckForm = "form"
+
+// DropByForm makes t the trace of a packet that the kernel drops by its form, see [FormOf].
+func (t *Trace) DropByForm() {
+	if t.Decision.Verdict == Allow {
+		return // not reached: no such packet has another form
+	}
+	t.Packet = append(t.Packet, Check{Name: CheckForm, Detail: Detail{Text: "it never reaches the daemon: the kernel drops it by its form"}})
+	t.Decision = Decision{}
+}
+
+// Filtered reports whether the packet was kept out before its form was looked at.
+func (t *Trace) Filtered() bool {
+	last := len(t.Packet) - 1
+	return last >= 0 && !t.Packet[last].OK && (t.Packet[last].Name == checkFilter || t.Packet[last].Name == CheckCopy)
+}
+
 // FormOf returns the form of the packets that matter to an engine of a configuration: the
 // zero Form where requests over HTTP, or knocks, may be such packets.
 func FormOf(server *conf.Server, access *conf.Access) Form {

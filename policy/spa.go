@@ -148,13 +148,16 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 // minCaptured is how much of an SPA packet that the capture cut short is recognised.
 const minCaptured = 16
 
+// checkFilter is the name of the failed [Check] of a packet that PCAP_FILTER leaves out.
+const checkFilter = "filter"
+
 // candidate reports whether ev can carry SPA and PCAP_FILTER matches it.
 func (e *Engine) candidate(ev *parse.Event, trace *Trace) bool {
 	if !e.mayCarry(ev, trace) {
 		return false
 	}
 	if e.opts.Filter != nil && !e.opts.Filter(ev) {
-		return trace.stage("filter", false, "PCAP_FILTER does not match")
+		return trace.stage(checkFilter, false, "PCAP_FILTER does not match")
 	}
 	return true
 }

@@ -11,6 +11,7 @@ import (
 	"fwknopd/cmd/fwknopd/demo"
 	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/cmd/fwknopd/setup"
@@ -28,7 +29,7 @@ var commands = map[string]command{
 	"replay":  replay.Replay,
 	"explain": replay.Explain,
 	"check": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
-		return config.Checker{Expect: replay.Expect, Firewall: firewall.Survey}.Run(args, stdout, stderr)
+		return config.Checker{Expect: replay.Expect, Firewall: firewall.Survey, Kernel: privsep.DescribeForm}.Run(args, stdout, stderr)
 	},
 	"doctor": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return doctor.Doctor{Firewall: firewall.Survey}.Run(args, stdout, stderr)

@@ -233,6 +233,52 @@ func TestE2ECloseServerFirst(t *testing.T) {
 	})
 }
 
+// grants revoke --cut ends a forwarded connection as CLOSE_CONNECTIONS does, of a stanza without it too,
+// whether a daemon runs or not: one whose server sends first is over where the firewall rejects what
+// it sends, else it is said that it goes on.
+func TestE2ECutServerFirst(t *testing.T) {
+	t.Parallel()
+	eachRejecting(t, func(t *testing.T, s *site, rejects bool) {
+		netlab.Tick(t, s.Inside, "tcp", 22)
+		s.configure("ENABLE_IPT_FORWARDING Y;\n"+s.logs(), stanza(fmt.Sprintf("NAME inside\nFORCE_NAT %s 22\nDISABLE_DNAT Y\n", s.Inside.V4)))
+		port := fmt.Sprintf("tcp/%d", e2ePort)
+		connected := func() net.Conn {
+			t.Helper()
+			s.start()
+			s.add(s.Client.V4, port, "60", "inside")
+			conn := s.connect(s.Inside.V4, 22)
+			if !receives(conn) {
+				t.Fatal("nothing comes")
+			}
+			return conn
+		}
+		cut := func(conn net.Conn, when string) {
+			t.Helper()
+			if !rejects {
+				s.grants(1, "lets its server send to the client", "revoke", "inside", "--cut")
+				if !receives(conn) {
+					t.Errorf("%s: it has ended, other than was said", when)
+				}
+				return
+			}
+			s.grants(0, "^closed .*\ncut [12] connections?, forwarded or by UDP: what (it still sends|they still send) is rejected\n$", "revoke", "inside", "--cut")
+			if receives(conn) {
+				t.Errorf("%s: it goes on", when)
+			}
+		}
+		conn := connected()
+		cut(conn, "with a daemon")
+		s.add(s.Client.V4, port, "60", "inside")
+		if conn := s.connect(s.Inside.V4, 22); !receives(conn) {
+			t.Error("the client is not let in again")
+		}
+		s.stop()
+		conn = connected()
+		s.stop()
+		cut(conn, "without a daemon")
+	})
+}
+
 // What closes a grant ends its connections: revocation without --cut, --fw-flush, both also
 // where no daemon runs, a reload without the stanza at the end of the grant, and the end of a daemon
 // with FLUSH_IPT_AT_EXIT, which takes no longer than 5 s.

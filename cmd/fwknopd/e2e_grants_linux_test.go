@@ -87,11 +87,21 @@ func TestE2EGrantsAdd(t *testing.T) {
 }
 
 // connect opens a connection from the client that lasts until the test ends.
-func (s *site) connect(to netip.Addr, port uint16) (conn net.Conn) {
+func (s *site) connect(to netip.Addr, port uint16) net.Conn {
 	s.t.Helper()
+	return s.connectFrom(netip.Addr{}, to, port)
+}
+
+// connectFrom is connect from an address of the client, of its choice if that is zero.
+func (s *site) connectFrom(src, to netip.Addr, port uint16) (conn net.Conn) {
+	s.t.Helper()
+	d := net.Dialer{Timeout: wait.Timeout}
+	if src.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
+	}
 	s.Client.Do(func() {
 		var err error
-		if conn, err = net.DialTimeout("tcp", netip.AddrPortFrom(to, port).String(), wait.Timeout); err != nil {
+		if conn, err = d.Dial("tcp", netip.AddrPortFrom(to, port).String()); err != nil {
 			s.t.Fatal(err)
 		}
 	})

@@ -116,3 +116,87 @@ func TestE2EGuard(t *testing.T) {
 		s.stop()
 	})
 }
+
+// TestE2EGuardCloses: with CLOSE_CONNECTIONS what a connection to a guarded port still sends after its
+// grant is rejected, where it is published, and where it is forwarded as it is and the rules of
+// forwarding let the container send first. One of another client with a grant goes on, and the client
+// is let in again with the next grant.
+func TestE2EGuardCloses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "nftables")
+	netlab.Tick(t, s.AddInside(t), "tcp", 80)
+	s.Server.Run(t, "nft flush chain inet filter forward")
+	s.Server.Run(t, "nft add chain inet filter forward { policy accept ; }")
+	enforcetest.PublishRuleset(t, s.Lab)
+	other := s.Client.AddAddrs(t, netlab.ClientIf, netip.MustParseAddr("10.77.0.9"), 1)[0]
+	stanzas := strings.Replace(stanza("NAME alice\nCLOSE_CONNECTIONS Y\n"), fmt.Sprint("tcp/", e2ePort), "tcp/8080, tcp/80", 1)
+	s.configure(s.logs()+"GUARD_FORWARD tcp/8080, tcp/80;\n", stanzas)
+	s.start()
+	for _, at := range []netip.AddrPort{netip.AddrPortFrom(s.Server.V4, 8080), netip.AddrPortFrom(s.Inside.V4, 80)} {
+		if netlab.CanReach(s.Client, "tcp", s.Client.V4, at, 300*time.Millisecond) {
+			t.Errorf("%v is open without a grant", at)
+		}
+		port := fmt.Sprint("tcp/", at.Port())
+		s.add(s.Client.V4, port, "60", "alice")
+		s.add(other, port, "60", "alice")
+		conn, stays := s.connect(at.Addr(), at.Port()), s.connectFrom(other, at.Addr(), at.Port())
+		if !receives(conn) || !receives(stays) {
+			t.Fatalf("%v: nothing comes", at)
+		}
+		s.grants(0, "^closed .*\ncut 1 connection, forwarded or by UDP", "revoke", s.Client.V4.String())
+		s.waitForEvent(`"verdict":"cut"`, port, `"connections":{"open":0,"ended":0,"cut":1}`)
+		if receives(conn) {
+			t.Errorf("%v: it goes on", at)
+		}
+		if !receives(stays) {
+			t.Errorf("%v: the connection of the other client has ended", at)
+		}
+		s.add(s.Client.V4, port, "60", "alice")
+		if conn := s.connect(at.Addr(), at.Port()); !receives(conn) {
+			t.Errorf("%v: the client is not let in again", at)
+		}
+		s.grants(0, "", "revoke", "alice")
+	}
+}
+
+// TestE2EGuardBypass: a rule in front of the guard that lets clients without a grant through is said by
+// status and doctor while the daemon runs, and at its next start; without the rule nothing is.
+func TestE2EGuardBypass(t *testing.T) {
+	t.Parallel()
+	add := map[string]string{"iptables": "iptables -I FORWARD 1 -j ACCEPT", "nftables": "nft insert rule inet fwknopd guard accept"}
+	remove := map[string]string{"iptables": "iptables -D FORWARD 1", "nftables": "nft flush chain inet fwknopd guard"}
+	each(t, func(t *testing.T, s *site) {
+		const said = " accepts in front of the guard: all clients reach tcp/8080 without a grant"
+		netlab.Serve(t, s.AddInside(t), "tcp", 80)
+		publishers[s.firewall](t, s.Lab)
+		if s.firewall == "nftables" {
+			s.Server.Run(t, "nft flush chain inet filter forward")
+			s.Server.Run(t, "nft add chain inet filter forward { policy accept ; }")
+		}
+		s.configure(s.logs()+"GUARD_FORWARD tcp/8080;\n", strings.Replace(stanza(""), fmt.Sprint("tcp/", e2ePort), "tcp/8080", 1))
+		s.start()
+		tells := func(when string, want bool) {
+			t.Helper()
+			for _, name := range []string{"status", "doctor"} {
+				out, _ := s.command(append([]string{name}, s.args()...)...)
+				if got := strings.Contains(out, said); got != want {
+					t.Errorf("%s: %s tells of the rule: %v\n%s", when, name, got, out)
+				}
+				if name == "doctor" && strings.Contains(out, "to 10.78.0.2:80 by Docker: GUARD_FORWARD lets only granted clients through") == want {
+					t.Errorf("%s: doctor on the port:\n%s", when, out)
+				}
+			}
+		}
+		tells("guarded", false)
+		s.Server.Run(t, add[s.firewall])
+		if !netlab.CanReach(s.Client, "tcp", s.Client.V4, netip.AddrPortFrom(s.Server.V4, 8080), 2*time.Second) {
+			t.Error("the rule lets no client through")
+		}
+		tells("with the rule", true)
+		s.stop()
+		s.start()
+		s.waitFor(said)
+		s.Server.Run(t, remove[s.firewall])
+		tells("without the rule", false)
+	})
+}

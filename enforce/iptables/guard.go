@@ -7,14 +7,11 @@ import (
 	"strings"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
 )
 
-// dockerUser is the chain that Docker lets forwarded packets pass first; it keeps the rules
-// in it.
-const dockerUser = "DOCKER-USER"
-
 // ensureGuard makes the chain of GUARD_FORWARD, its drops behind all grants, and one jump to
-// it; all of what is missing in one transaction:
+// it; all of what is missing in one transaction. Docker keeps the rules in DOCKER-USER:
 //
 //	-A DOCKER-USER -j FWKNOP_GUARD
 //	-A FWKNOP_GUARD -s 192.0.2.7/32 -p tcp -m conntrack --ctstate NEW --ctorigdstport 8080
@@ -32,13 +29,13 @@ func (b *Backend) ensureGuard(ctx context.Context, t *tool) error {
 	if err != nil {
 		return fmt.Errorf("list chain %s: %w", c.From, err)
 	}
-	user, exists, err := t.list(ctx, c.Table, dockerUser)
+	user, exists, err := t.list(ctx, c.Table, ruleset.DockerUser)
 	if err != nil {
-		return fmt.Errorf("list chain %s: %w", dockerUser, err)
+		return fmt.Errorf("list chain %s: %w", ruleset.DockerUser, err)
 	}
-	viaUser := exists && leadsTo(forward, c.From, dockerUser)
+	viaUser := exists && leadsTo(forward, c.From, ruleset.DockerUser)
 	moveJump(c, forward, !viaUser, &sc)
-	c.From = dockerUser
+	c.From = ruleset.DockerUser
 	moveJump(c, user, viaUser, &sc)
 	if err := t.run(ctx, &sc); err != nil {
 		return fmt.Errorf("guard %s: %w", c.To, err)

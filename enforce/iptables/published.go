@@ -45,7 +45,7 @@ func publishedBy(chain string, words []string) (all []ruleset.Published) {
 		case "-p":
 			p.Proto, _ = parseProto(value)
 		case "-d":
-			if local, err := parseNet(value); err == nil && local.Addr().IsLoopback() {
+			if p.At, _ = parseNet(value); p.At.Addr().IsLoopback() {
 				return nil
 			}
 		case "--dport", "--dports":

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
 )
 
 // ErrNoChain is wrapped when the chain that should jump to ours does not exist.
@@ -161,7 +162,7 @@ func (b *Backend) remove(ctx context.Context, unused func(*tool, enforce.Chain) 
 func (b *Backend) removeJumps(ctx context.Context, t *tool, c enforce.Chain, sc *script) error {
 	from := []string{c.From}
 	if c.To == b.cfg.Chains[enforce.Guarded].To {
-		from = append(from, dockerUser)
+		from = append(from, ruleset.DockerUser)
 	}
 	for _, c.From = range from {
 		lines, _, err := t.list(ctx, c.Table, c.From)

@@ -215,8 +215,8 @@ func (b *Backend) equalize(ctx context.Context) {
 
 // noteFindings adds what the administrator should know from the start.
 func (b *Backend) noteFindings(ctx context.Context) {
-	unguarded, _ := b.publishedLines(ctx)
-	for _, text := range unguarded {
+	unguarded, _ := b.publishedLines(ctx, "")
+	for _, text := range append(unguarded, b.bypassLines("")...) {
 		b.notes.Add("%s", text)
 	}
 	for _, base := range b.findings.bases {

@@ -13,8 +13,8 @@ import (
 )
 
 // publishedLines returns a line on each port that is offered and published to another host,
-// and whether that is guarded.
-func (b *Backend) publishedLines(ctx context.Context) (unguarded, guarded []string) {
+// and whether that is guarded. planned is as in bypassLines.
+func (b *Backend) publishedLines(ctx context.Context, planned ruleset.Layer) (unguarded, guarded []string) {
 	if b.cfg.Offers == nil {
 		return nil, nil
 	}
@@ -24,10 +24,13 @@ func (b *Backend) publishedLines(ctx context.Context) (unguarded, guarded []stri
 			continue
 		}
 		for _, port := range p.Ports(b.cfg.Offers) {
-			if slices.Contains(b.cfg.Guard, port) {
-				guarded = append(guarded, p.Text(port, true))
-			} else {
-				unguarded = append(unguarded, p.Text(port, false))
+			switch {
+			case !slices.Contains(b.cfg.Guard, port):
+				unguarded = append(unguarded, p.Text(port, ruleset.Unguarded))
+			case b.circumvented(port, p, planned):
+				guarded = append(guarded, p.Text(port, ruleset.Circumvents))
+			default:
+				guarded = append(guarded, p.Text(port, ruleset.Guards))
 			}
 		}
 	}
@@ -95,11 +98,22 @@ func (b *Backend) guardBlockers(g enforce.Grant) (names []string) {
 // that is not for it.
 func forwarded(g enforce.Grant, to ruleset.Published) (p ruleset.Packet, ok bool) {
 	port := g.Ports[0]
-	v6 := g.Src.Is6()
-	if port.Proto != to.Proto || port.Number < to.First || port.Number > to.Last || to.To.Addr().IsValid() && to.To.Addr().Is6() != v6 {
+	return translated(ruleset.Packet{Hook: ruleset.Forward, V6: g.Src.Is6(), Src: g.Src, SrcBits: g.Bits, Dst: g.Dst, Proto: port.Proto, State: ruleset.New}, port, to)
+}
+
+// translated is p, to a port of this host, behind a translation; ok is false if that is not for it.
+func translated(p ruleset.Packet, port enforce.Port, to ruleset.Published) (_ ruleset.Packet, ok bool) {
+	family := to.To.Addr()
+	if to.At.IsValid() {
+		family = to.At.Addr()
+	}
+	if port.Proto != to.Proto || port.Number < to.First || port.Number > to.Last || family.IsValid() && family.Is6() != p.V6 {
 		return p, false
 	}
-	p = ruleset.Packet{Hook: ruleset.Forward, V6: v6, Src: g.Src, SrcBits: g.Bits, Proto: port.Proto, State: ruleset.New, DNAT: true}
+	if to.At.IsValid() && p.Dst.IsValid() && !to.At.Contains(p.Dst) {
+		return p, false
+	}
+	p.DNAT = true
 	if p.Dst, p.Dport = to.To.Addr(), to.To.Port(); p.Dport == 0 {
 		p.Dport = port.Number
 	}

@@ -49,9 +49,13 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 	if len(need) == 0 {
 		where = cfg.Layers[0].Name + ", " + ruleset.NothingDrops
 	}
-	unguarded, guarded := b.publishedLines(ctx)
+	planned := b.translator(need)
+	if planned == "" {
+		planned = cfg.Layers[0].Kind
+	}
+	unguarded, guarded := b.publishedLines(ctx, planned)
 	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
-	lines = append(append(lines, unguarded...), guarded...)
+	lines = slices.Concat(lines, unguarded, guarded, b.bypassLines(planned))
 	blocking := b.findings.blocking(cfg.Hooks)
 	for _, base := range b.findings.bases {
 		used := slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })

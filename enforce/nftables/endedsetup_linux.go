@@ -28,7 +28,7 @@ func (b *Backend) setupEnded(l *layout) error {
 		err = b.makeEnded(lost, true)
 	}
 	if b.ended.made = err == nil; !b.ended.made {
-		b.ended.note = fmt.Sprintf("nftables: what connections send that CLOSE_CONNECTIONS has ended is not rejected: %v", err)
+		b.ended.note = fmt.Sprintf("nftables: what ended connections send is not rejected: %v", err)
 		b.notes.Add("%s", b.ended.note)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	mathbits "math/bits"
+	"net"
 	"net/netip"
 	"slices"
 
@@ -44,7 +46,7 @@ func publishedBy(chains map[string][]ruleset.Rule, chain string, before publicat
 		}
 		p := before.in(r)
 		for _, e := range r.exprs {
-			if nat, ok := e.(*expr.NAT); ok && nat.Type == expr.NATTypeDestNAT && !p.local {
+			if nat, ok := e.(*expr.NAT); ok && nat.Type == expr.NATTypeDestNAT && !p.at.Addr().IsLoopback() {
 				all = append(all, p.result(nat)...)
 				break
 			}
@@ -68,19 +70,21 @@ type publication struct {
 	before []portRange // of the jump to this chain
 	mapped uint32      // the first register with the value of the element for the port; 0: none
 	proto  enforce.Proto
-	local  bool // for the loopback alone
+	at     netip.Prefix // the destination; zero: any
+	mask   []byte       // of the destination in the register of the last bitwise expression
 	sets   []string
 }
 
 // in is what a rule says behind a jump.
 func (p publication) in(r *rule) *publication {
-	return &publication{rule: r, values: make(map[uint32][]byte), loaded: make(map[uint32]field), before: p.ports, proto: p.proto, local: p.local}
+	return &publication{rule: r, values: make(map[uint32][]byte), loaded: make(map[uint32]field), before: p.ports, proto: p.proto, at: p.at}
 }
 
 // A portRange is ports, the last included. Of a map, it is those of one element.
 type portRange struct {
 	first, last uint16
 	proto       enforce.Proto // 0: that of the rule
+	at          netip.Prefix  // zero: that of the rule
 	value       []byte
 	chain       string // where a verdict map goes on
 }
@@ -95,7 +99,9 @@ type field struct {
 const (
 	holdsPort  = "port"
 	holdsProto = "proto"
-	holdsDst   = "dst"
+	holdsDst4  = "dst4" // or its first bytes
+	holdsDst6  = "dst6"
+	holdsNet   = "net" // one of them, masked
 )
 
 // word returns the first register of four bytes of a register: 1 to 4 are of 16 bytes each.
@@ -135,9 +141,11 @@ func (p *publication) step(e expr.Any) {
 		case e.Base == expr.PayloadBaseTransportHeader:
 			what = named(holdsPort, e.Offset == dstPort && e.Len == 2)
 		case e.Base == expr.PayloadBaseNetworkHeader:
-			what = named(holdsDst, e.Offset == dstOffset4 && e.Len == 4 || e.Offset == dstOffset6 && e.Len == 16)
+			what = cmp.Or(named(holdsDst4, e.Offset == dstOffset4 && e.Len <= net.IPv4len), named(holdsDst6, e.Offset == dstOffset6))
 		}
 		p.load(e.DestRegister, field{what, e.Len})
+	case *expr.Bitwise:
+		p.bitwise(e)
 	case *expr.Immediate:
 		p.load(e.Register, field{size: uint32(len(e.Data))})
 		p.values[word(e.Register)] = e.Data
@@ -182,23 +190,67 @@ func (p *publication) load(register uint32, f field) {
 }
 
 func (p *publication) compare(e *expr.Cmp) {
-	switch what := p.holds(e.Register); {
-	case what == holdsPort && e.Op == expr.CmpOpEq:
-		p.addRange(e.Data, e.Data)
-	case what == holdsPort && e.Op == expr.CmpOpGte:
-		p.addRange(e.Data, []byte{0xff, 0xff})
-	case what == holdsPort && e.Op == expr.CmpOpLte && len(p.ports) > 0 && len(e.Data) >= 2:
-		p.ports[len(p.ports)-1].last = binary.BigEndian.Uint16(e.Data)
-	case what == holdsProto && e.Op == expr.CmpOpEq && len(e.Data) > 0:
+	what := p.holds(e.Register)
+	if what == holdsPort {
+		p.comparePort(e)
+		return
+	}
+	if e.Op != expr.CmpOpEq || len(e.Data) == 0 {
+		return
+	}
+	switch what {
+	case holdsProto:
 		p.proto = enforce.Proto(e.Data[0])
-	case what == holdsDst && e.Op == expr.CmpOpEq:
-		p.local = p.local || forLoopback(e.Data)
+	case holdsDst4, holdsDst6:
+		p.at = destination(what, e.Data, e.Data)
+	case holdsNet:
+		ones, bits := net.IPMask(p.mask).Size()
+		if a, ok := netip.AddrFromSlice(e.Data); ok && bits != 0 {
+			p.at = netip.PrefixFrom(a, ones)
+		}
 	}
 }
 
-func forLoopback(b []byte) bool {
-	a, ok := netip.AddrFromSlice(b)
-	return ok && a.IsLoopback()
+func (p *publication) comparePort(e *expr.Cmp) {
+	switch {
+	case e.Op == expr.CmpOpEq:
+		p.addRange(e.Data, e.Data)
+	case e.Op == expr.CmpOpGte:
+		p.addRange(e.Data, []byte{0xff, 0xff})
+	case e.Op == expr.CmpOpLte && len(p.ports) > 0 && len(e.Data) >= 2:
+		p.ports[len(p.ports)-1].last = binary.BigEndian.Uint16(e.Data)
+	}
+}
+
+// bitwise follows the mask of a destination.
+func (p *publication) bitwise(e *expr.Bitwise) {
+	what := p.holds(e.SourceRegister)
+	p.load(e.DestRegister, field{named(holdsNet, what == holdsDst4 || what == holdsDst6), e.Len})
+	p.mask = e.Mask
+}
+
+// destination returns the smallest prefix with the addresses from one to another, of which the first
+// bytes are given; zero if it is not known. what is how the register holds them.
+func destination(what string, from, to []byte) netip.Prefix {
+	size := map[string]int{holdsDst4: net.IPv4len, holdsDst6: net.IPv6len}[what]
+	if len(from) > size {
+		return netip.Prefix{}
+	}
+	bits := 0
+	for i := 0; i < min(len(from), len(to)); i++ {
+		same := mathbits.LeadingZeros8(from[i] ^ to[i])
+		if bits += same; same < 8 {
+			break
+		}
+	}
+	if bits == 0 {
+		return netip.Prefix{}
+	}
+	whole := make([]byte, size)
+	copy(whole, from)
+	a, _ := netip.AddrFromSlice(whole)
+	at, _ := a.Prefix(bits)
+	return at
 }
 
 // A keyField is where a field is in the keys of a set.
@@ -273,11 +325,13 @@ func (p *publication) element(in *interval, key []keyField) {
 			}
 		case f.what == holdsProto:
 			r.proto = enforce.Proto(from[0])
-		case f.what == holdsDst && forLoopback(from):
-			return
+		case f.what == holdsDst4 || f.what == holdsDst6:
+			r.at = destination(f.what, from, f.of(to))
 		}
 	}
-	p.ports = append(p.ports, r)
+	if !r.at.Addr().IsLoopback() {
+		p.ports = append(p.ports, r)
+	}
 }
 
 func (p *publication) addRange(from, to []byte) {
@@ -297,12 +351,12 @@ func (p *publication) jumps(e expr.Any) (to []jump) {
 	switch e := e.(type) {
 	case *expr.Verdict:
 		if e.Chain != "" && len(p.narrowed()) > 0 {
-			to = append(to, jump{e.Chain, publication{ports: p.narrowed(), proto: p.proto, local: p.local}})
+			to = append(to, jump{e.Chain, publication{ports: p.narrowed(), proto: p.proto, at: p.at}})
 		}
 	case *expr.Lookup:
 		for _, r := range p.ports {
 			if e.IsDestRegSet && r.chain != "" {
-				to = append(to, jump{r.chain, publication{ports: []portRange{r}, proto: p.proto, local: p.local}})
+				to = append(to, jump{r.chain, publication{ports: []portRange{r}, proto: p.proto, at: p.at}})
 			}
 		}
 	}
@@ -329,7 +383,7 @@ func (p *publication) result(nat *expr.NAT) (all []ruleset.Published) {
 			port = binary.BigEndian.Uint16(b)
 		}
 		for _, proto := range protosOf(cmp.Or(r.proto, p.proto)) {
-			one := ruleset.Published{Proto: proto, First: r.first, Last: r.last}
+			one := ruleset.Published{Proto: proto, First: r.first, Last: r.last, At: cmp.Or(r.at, p.at)}
 			if addr.IsValid() {
 				one.To = netip.AddrPortFrom(addr, port)
 			}

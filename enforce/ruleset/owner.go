@@ -18,7 +18,7 @@ const (
 // backend), Docker 20 to 28 and 29 with nftables, ufw 0.36.
 var makers = []maker{
 	{FirewalldName, []string{FirewalldTable}, map[Hook][]string{Input: {"INPUT_direct"}, Forward: {"FORWARD_direct"}, Output: {"OUTPUT_direct"}}},
-	{"Docker", []string{"docker-bridges"}, map[Hook][]string{Forward: {"DOCKER-USER", "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1"}}},
+	{"Docker", []string{"docker-bridges"}, map[Hook][]string{Forward: {DockerUser, "DOCKER-FORWARD", "DOCKER-ISOLATION-STAGE-1"}}},
 	{"ufw", nil, map[Hook][]string{Input: {"ufw-before-input"}, Forward: {"ufw-before-forward"}, Output: {"ufw-before-output"}}},
 }
 

@@ -13,6 +13,7 @@ import (
 type Published struct {
 	Proto       enforce.Proto
 	First, Last uint16
+	At          netip.Prefix   // the addresses that packets are sent to; zero: any
 	To          netip.AddrPort // where to; zero: not known; port 0: the same
 	Owner       string         // the program, as [Base.Owner]
 }
@@ -25,13 +26,20 @@ const (
 	Unguarded = "a grant on the input hook neither opens nor protects it"
 	// Guards: GUARD_FORWARD has the port.
 	Guards = "GUARD_FORWARD lets only granted clients through"
+	// Circumvents: it has, and there is a [Bypass].
+	Circumvents = "GUARD_FORWARD has it, but not all packets meet the guard"
 )
 
-// Text says of one port whether it is guarded:
+// Text says of one port whether it is guarded, [Unguarded], [Guards] or [Circumvents]:
 //
 //	tcp/8080 is published to 172.17.0.2:80 by Docker: a grant on the input hook neither opens nor protects it; GUARD_FORWARD tcp/8080 does
-func (p Published) Text(port enforce.Port, guarded bool) string {
+func (p Published) Text(port enforce.Port, guarded string) string {
 	text := port.String() + IsPublished
+	if p.At.IsSingleIP() {
+		text += " on " + p.At.Addr().String()
+	} else if p.At.IsValid() {
+		text += " on " + p.At.String()
+	}
 	if p.To.Addr().IsValid() {
 		to := p.To
 		if to.Port() == 0 {
@@ -42,10 +50,10 @@ func (p Published) Text(port enforce.Port, guarded bool) string {
 	if p.Owner != "" {
 		text += " by " + p.Owner
 	}
-	if guarded {
-		return text + ": " + Guards
+	if guarded == Unguarded {
+		guarded += fmt.Sprintf("; GUARD_FORWARD %s does", port)
 	}
-	return fmt.Sprintf("%s: %s; GUARD_FORWARD %s does", text, Unguarded, port)
+	return text + ": " + guarded
 }
 
 // maxPublished bounds what is said of one range.

@@ -41,10 +41,18 @@ type walk struct {
 	mayAccept     bool
 	leadsToAccept bool
 	seen          map[string]bool // chains that a rule may lead to
+	exploring     bool            // behind a rule that may match
+
+	guard    string // a chain that drops; "": none
+	left     *Bypass
+	bypasses []Bypass
 }
 
 // chain returns where p ends in a chain: Accept, Drop, Queue, or Continue at its end.
 func (w *walk) chain(name string, depth int) Verb {
+	if w.guard != "" && name == w.guard {
+		return Drop
+	}
 	if w.base.Ours[name] {
 		if w.ours == OursAccept {
 			return Accept
@@ -54,13 +62,14 @@ func (w *walk) chain(name string, depth int) Verb {
 	if depth > maxDepth {
 		return Continue
 	}
-	for _, r := range w.base.Chains[name] {
+	for i, r := range w.base.Chains[name] {
 		verdicts, match := r.Judge(w.packet)
 		switch match {
 		case Maybe:
-			w.explore(verdicts, depth)
+			w.explore(name, i, verdicts, depth)
 		case Yes:
 			if end, done := w.follow(verdicts, depth); done {
+				w.noteEnd(name, i, verdicts[0].Verb, end, Yes)
 				return end
 			}
 		}
@@ -92,8 +101,10 @@ func (w *walk) follow(verdicts []Verdict, depth int) (end Verb, done bool) {
 	}
 }
 
-// explore notes where a rule leads that may match.
-func (w *walk) explore(verdicts []Verdict, depth int) {
+// explore notes where a rule of a chain leads that may match.
+func (w *walk) explore(chain string, at int, verdicts []Verdict, depth int) {
+	defer func(before bool) { w.exploring = before }(w.exploring)
+	w.exploring = true
 	for _, v := range verdicts {
 		end := v.Verb
 		if end == Jump || end == Goto {
@@ -104,6 +115,7 @@ func (w *walk) explore(verdicts []Verdict, depth int) {
 			end = w.chain(v.Chain, depth+1)
 			w.leadsToAccept = w.leadsToAccept || end == Accept
 		}
+		w.noteEnd(chain, at, v.Verb, end, Maybe)
 		switch end {
 		case Drop, Queue:
 			w.mayDrop = true

@@ -47,6 +47,20 @@ func (p Payload) Program() ([]bpf.RawInstruction, error) {
 // IsZero reports whether everything is kept.
 func (p Payload) IsZero() bool { return p.Least < looked || len(p.Prefix) < looked }
 
+// Drops returns whether an unfragmented UDP packet with a payload is dropped.
+func (p Payload) Drops() (drops func(payload []byte) bool, err error) {
+	raw, err := p.Program()
+	if raw == nil || err != nil {
+		return func([]byte) bool { return false }, err
+	}
+	program, _ := bpf.Disassemble(raw) // of instructions that were assembled
+	vm, err := bpf.NewVM(program)
+	return func(payload []byte) bool {
+		n, err := vm.Run(append(make([]byte, udpHeader), payload...))
+		return err == nil && n == 0
+	}, err
+}
+
 // node is true of the packets that are kept.
 func (p Payload) node() node {
 	udp4 := and{ip4Proto(protoUDP), test{base: network, off: ip4Fragment, size: 2, cond: bpf.JumpBitsNotSet, val: ip4Fragments}}
@@ -95,7 +109,7 @@ func base64Char(b base, off uint32) node {
 // LiveProgram is [Filter.Program] for frames of which also p is true. An expression that
 // looks behind other headers has p left out: it would look at what is around the packet.
 func (f *Filter) LiveProgram(link parse.LinkType, p Payload) ([]bpf.RawInstruction, error) {
-	if p.IsZero() || f != nil && looksBehind(f.root) {
+	if p.IsZero() || !f.Narrows() {
 		return f.Program(link)
 	}
 	narrowed := &Filter{root: p.node()}
@@ -104,6 +118,9 @@ func (f *Filter) LiveProgram(link parse.LinkType, p Payload) ([]bpf.RawInstructi
 	}
 	return narrowed.Program(link)
 }
+
+// Narrows reports whether [Filter.LiveProgram] takes a Payload into account.
+func (f *Filter) Narrows() bool { return f == nil || !looksBehind(f.root) }
 
 // looksBehind reports whether an expression names headers to look behind.
 func looksBehind(n node) bool {

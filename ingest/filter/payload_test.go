@@ -53,6 +53,28 @@ func TestPayload(t *testing.T) {
 	}
 }
 
+// TestPayloadDrops: of a payload alone the same is said as of its packet.
+func TestPayloadDrops(t *testing.T) {
+	drops, err := Payload{Least: 140, Free: 400, First: "89+/", Prefix: "U2FsdGVkX1"}.Drops()
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := Payload{}.Drops()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for payload, want := range map[string]bool{
+		"8" + strings.Repeat("A", 139): false, "8" + strings.Repeat("A", 138): true, strings.Repeat("A", 399): true, strings.Repeat("A", 400): false, "": true,
+	} {
+		if got := drops([]byte(payload)); got != want {
+			t.Errorf("%d bytes from %.1q: %v, want %v", len(payload), payload, got, want)
+		}
+		if none([]byte(payload)) {
+			t.Errorf("%d bytes: dropped without a form", len(payload))
+		}
+	}
+}
+
 // The headers that an expression looks behind are not taken for the payload.
 func TestPayloadBehindHeaders(t *testing.T) {
 	for expr, want := range map[string]bool{

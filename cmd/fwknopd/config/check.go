@@ -23,6 +23,8 @@ type Checker struct {
 	// Firewall returns lines on where grants would be opened on this host, and what would
 	// still drop the packets; nil: the firewall is not inspected.
 	Firewall func(*Loaded) []string
+	// Kernel says what the kernel keeps from the daemon, "" if nothing; nil: it is not said.
+	Kernel func(*Loaded) string
 }
 
 // Run checks the configuration that args name. It returns exit code 0 if that is valid
@@ -89,6 +91,9 @@ func (c Checker) check(o *cli.Options) *result {
 	r.refused = refused
 	if o.Explain {
 		r.Keywords = explain(l)
+	}
+	if c.Kernel != nil && r.Valid {
+		r.Kernel = c.Kernel(l)
 	}
 	if c.Firewall != nil && r.Valid && !o.Offline {
 		r.Firewall = c.Firewall(l)

@@ -23,6 +23,7 @@ type result struct {
 	Keywords     []keywordState `json:"keywords,omitempty"`
 	ReadAs       readAs         `json:"read_as"`
 	Firewall     []string       `json:"firewall,omitempty"`
+	Kernel       string         `json:"kernel,omitempty"`  // what the kernel keeps from the daemon
 	Metrics      string         `json:"metrics,omitempty"` // what METRICS_LISTEN opens and for whom
 	Guard        string         `json:"guard,omitempty"`   // what GUARD_FORWARD closes
 
@@ -111,6 +112,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 		for _, w := range s.Allows {
 			fmt.Fprintf(stdout, "    %s\n", conf.Printable(w))
 		}
+	}
+	if r.Kernel != "" {
+		fmt.Fprintf(stdout, "kernel: %s\n", r.Kernel)
 	}
 	for _, line := range r.Firewall {
 		fmt.Fprintf(stdout, "firewall: %s\n", conf.Printable(line))

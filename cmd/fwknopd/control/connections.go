@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 )
@@ -20,7 +21,9 @@ const (
 // Connections are those through grants that were closed.
 type Connections struct {
 	enforce.Connections
-	Error string `json:"error,omitempty"` // why they could not be counted or ended
+	// Rejected: what those that were cut still send is rejected.
+	Rejected bool   `json:"rejected,omitempty"`
+	Error    string `json:"error,omitempty"` // why they could not be counted or ended
 }
 
 // A cutter is an Enforcer that ends the connections of stanzas with CLOSE_CONNECTIONS, see
@@ -66,14 +69,19 @@ func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
-	rejecter, _ := k.Enforcer.(enforce.Rejecter)
-	return cut(ctx, rejecter, ended, func() []enforce.Grant {
+	return cut(ctx, k.rejecter(), ended, func() []enforce.Grant {
 		open, err := k.List(ctx)
 		if err != nil { // which connections they let in is not known
 			return closed
 		}
 		return open
 	}, k.guard)
+}
+
+// rejecter is that of a [Host].
+func (k localCutter) rejecter() enforce.Rejecter {
+	fw, _ := k.Enforcer.(*firewall.Firewall)
+	return fw.Rejecter()
 }
 
 // Flush implements [Enforcer].
@@ -92,7 +100,11 @@ func (c *Connections) text(cut bool) (b []byte) {
 		b = fmt.Appendf(b, "ended %s\n", conf.Count(c.Ended, "connection"))
 	}
 	if c.Cut > 0 {
-		b = fmt.Appendf(b, "cut %s, forwarded or by UDP: over unless the firewall lets the server send to the client first\n", conf.Count(c.Cut, "connection"))
+		what := "over unless the firewall lets the server send to the client first"
+		if c.Rejected {
+			what = "what " + choose(c.Cut, "it still sends", "they still send") + " is rejected"
+		}
+		b = fmt.Appendf(b, "cut %s, forwarded or by UDP: %s\n", conf.Count(c.Cut, "connection"), what)
 	}
 	if c.Open > 0 && !cut {
 		b = fmt.Appendf(b, "%s %s open; --cut ends %s\n", conf.Count(c.Open, "connection"), choose(c.Open, "stays", "stay"), choose(c.Open, "it", "them"))

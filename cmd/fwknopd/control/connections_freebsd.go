@@ -12,7 +12,7 @@ func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Gr
 }
 
 // lookAt says that connections are not looked at: keep-state rules of ipfw keep them.
-func lookAt(_ context.Context, _ []enforce.Grant, cut bool, _ enforce.Guard) *Connections {
+func lookAt(_ context.Context, _ enforce.Rejecter, _ []enforce.Grant, cut bool, _ enforce.Guard) *Connections {
 	if !cut {
 		return nil
 	}

@@ -10,11 +10,8 @@ import (
 // cut ends the connections through grants that were closed, but for those through one of the
 // open ones. rejecter rejects what they send, unless it is nil.
 func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant, guard enforce.Guard) (sum enforce.Connections) {
-	table := &conntrack.Table{Guard: guard}
+	table := tableOf(rejecter, guard)
 	defer table.Close()
-	if rejecter != nil {
-		table.Reject = rejecter.Reject
-	}
 	counts, _ := table.Cut(ctx, closed, open) // lookAt finds what is left
 	for _, n := range counts {
 		sum.Add(n)
@@ -22,9 +19,18 @@ func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant,
 	return sum
 }
 
-// lookAt finds the connections through grants that were closed, and with cut ends them.
-func lookAt(ctx context.Context, closed []enforce.Grant, cut bool, guard enforce.Guard) *Connections {
+func tableOf(rejecter enforce.Rejecter, guard enforce.Guard) *conntrack.Table {
 	table := &conntrack.Table{Guard: guard}
+	if rejecter != nil {
+		table.Reject = rejecter.Reject
+	}
+	return table
+}
+
+// lookAt finds the connections through grants that were closed, and with cut ends them. rejecter is
+// that of cut.
+func lookAt(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, cut bool, guard enforce.Guard) *Connections {
+	table := tableOf(rejecter, guard)
 	defer table.Close()
 	c := new(Connections)
 	found, err := table.Find(ctx, closed)
@@ -41,5 +47,6 @@ func lookAt(ctx context.Context, closed []enforce.Grant, cut bool, guard enforce
 		c.Error = err.Error()
 	}
 	c.Connections = conntrack.Count(found, left)
+	c.Rejected = c.Cut > 0 && rejecter != nil && err == nil
 	return c
 }

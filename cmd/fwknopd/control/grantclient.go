@@ -76,7 +76,7 @@ func (o *grantClient) close() {
 // the firewall does not answer, it returns those that the daemon has opened, with
 // [enforce.ErrUnconfirmed].
 func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, error) {
-	a, err := o.do(ctx, request{Do: "list", Select: s}, func(k Enforcer, req request) (a answer, err error) {
+	a, err := o.do(ctx, request{Do: "list", Select: s}, func(k localCutter, req request) (a answer, err error) {
 		a.Grants, err = listSelected(ctx, k, req.Select)
 		return a, err
 	})
@@ -86,19 +86,19 @@ func (o *grantClient) list(ctx context.Context, s Selection) ([]enforce.Grant, e
 // revoke revokes the grants that s selects and returns them. connections is one of the values
 // of request.Connections.
 func (o *grantClient) revoke(ctx context.Context, s Selection, connections string) (answer, error) {
-	return o.do(ctx, request{Do: "revoke", Select: s, Connections: connections}, func(k Enforcer, req request) (answer, error) {
-		return revokeSelected(ctx, k, req, o.Server.GuardForward)
+	return o.do(ctx, request{Do: "revoke", Select: s, Connections: connections}, func(k localCutter, req request) (answer, error) {
+		return revokeSelected(ctx, k, k.rejecter(), req, o.Server.GuardForward)
 	})
 }
 
 // flush revokes all grants.
 func (o *grantClient) flush(ctx context.Context) error {
-	_, err := o.do(ctx, request{Do: "flush"}, func(k Enforcer, _ request) (answer, error) { return answer{}, k.Flush(ctx) })
+	_, err := o.do(ctx, request{Do: "flush"}, func(k localCutter, _ request) (answer, error) { return answer{}, k.Flush(ctx) })
 	return err
 }
 
 // do sends req to the daemon, or calls direct if none runs.
-func (o *grantClient) do(ctx context.Context, req request, direct func(Enforcer, request) (answer, error)) (answer, error) {
+func (o *grantClient) do(ctx context.Context, req request, direct func(localCutter, request) (answer, error)) (answer, error) {
 	a, err := ask(o.socket, req)
 	if err == nil {
 		o.asked, o.titles = true, a.Titles

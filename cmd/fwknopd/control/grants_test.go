@@ -186,7 +186,11 @@ func TestConnectionsText(t *testing.T) {
 		{Connections{Connections: enforce.Connections{Open: 2}}, false, "2 connections stay open; --cut ends them\n", "", `{"open":2,"ended":0,"cut":0}`},
 		{Connections{Error: "x"}, false, "", "connections: x", `{"open":0,"ended":0,"cut":0,"error":"x"}`},
 		{Connections{Connections: enforce.Connections{Ended: 2}}, true, "ended 2 connections\n", "", `{"open":0,"ended":2,"cut":0}`},
-		{Connections{enforce.Connections{Ended: 1, Cut: 1, Open: 1}, "x"}, true,
+		{Connections{Connections: enforce.Connections{Cut: 1}, Rejected: true}, true,
+			"cut 1 connection, forwarded or by UDP: what it still sends is rejected\n", "", `{"open":0,"ended":0,"cut":1,"rejected":true}`},
+		{Connections{Connections: enforce.Connections{Cut: 2}, Rejected: true}, true,
+			"cut 2 connections, forwarded or by UDP: what they still send is rejected\n", "", `{"open":0,"ended":0,"cut":2,"rejected":true}`},
+		{Connections{Connections: enforce.Connections{Ended: 1, Cut: 1, Open: 1}, Error: "x"}, true,
 			"ended 1 connection\ncut 1 connection, forwarded or by UDP: over unless the firewall lets the server send to the client first\n",
 			"could not end 1 connection: x", `{"open":1,"ended":1,"cut":1,"error":"x"}`},
 	} {

@@ -46,6 +46,16 @@ type Host struct {
 	Feed *Feed // nil: events cannot be watched
 	// Guard is GUARD_FORWARD, which tells the connections of a grant.
 	Guard enforce.Guard
+	// Rejecter returns what rejects what connections that are cut still send, nil if nothing does;
+	// nil: nothing does.
+	Rejecter func() enforce.Rejecter
+}
+
+func (h Host) rejecter() enforce.Rejecter {
+	if h.Rejecter == nil {
+		return nil
+	}
+	return h.Rejecter()
 }
 
 // A State is what a running daemon reports about itself.
@@ -170,7 +180,7 @@ func (s server) do(ctx context.Context, req request) (a answer, err error) {
 	case req.Do == "list":
 		a.Grants, err = listSelected(ctx, s.enforcer, req.Select)
 	case req.Do == "revoke":
-		return revokeSelected(ctx, s.enforcer, req, s.Guard)
+		return revokeSelected(ctx, s.enforcer, s.rejecter(), req, s.Guard)
 	case req.Do == "flush":
 		err = s.enforcer.Flush(ctx)
 	case req.Do == "state":
@@ -206,18 +216,19 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 }
 
 // revokeSelected revokes the grants that a request selects, and returns those it revoked with
-// the connections through them.
-func revokeSelected(ctx context.Context, k Enforcer, req request, guard enforce.Guard) (a answer, err error) {
+// the connections through them. rejecter is that of a [Host], or nil.
+func revokeSelected(ctx context.Context, k Enforcer, rejecter enforce.Rejecter, req request, guard enforce.Guard) (a answer, err error) {
 	collect := watchCuts(k)
 	a.Grants, err = revoke(ctx, k, req.Select)
 	over := collect(a.Grants)
 	if req.Connections == "" || len(a.Grants) == 0 {
 		return a, err
 	}
-	a.Connections = lookAt(ctx, a.Grants, req.Connections == cutConnections, guard)
+	a.Connections = lookAt(ctx, rejecter, a.Grants, req.Connections == cutConnections, guard)
 	if a.Connections != nil {
 		over.Open = 0 // they are looked at again
 		a.Connections.Add(over)
+		a.Connections.Rejected = a.Connections.Rejected && over.Cut == 0 // of those it is not known here
 	}
 	return a, err
 }

@@ -41,7 +41,8 @@ func (d *daemon) status(ctx context.Context) report.Status {
 	return s
 }
 
-// firewallStatus lists the grants, by which it sees whether the firewall answers.
+// firewallStatus lists the grants, by which it sees whether the firewall answers, and what stands
+// in front of the guard.
 func (d *daemon) firewallStatus(ctx context.Context, s *report.Status) {
 	s.Firewall.Type = d.conf().Server.FirewallType
 	if d.fw != nil {
@@ -54,6 +55,10 @@ func (d *daemon) firewallStatus(ctx context.Context, s *report.Status) {
 		s.Firewall.Unconfirmed = err.Error()
 	case err != nil:
 		s.Grants, s.Firewall.Unconfirmed = d.mon.Len(), err.Error()
+	case d.fw != nil:
+		if s.Firewall.Bypasses, err = d.fw.Bypasses(ctx); err != nil {
+			s.Firewall.Unconfirmed = "what stands in front of the guard of GUARD_FORWARD is not known: " + err.Error()
+		}
 	}
 }
 

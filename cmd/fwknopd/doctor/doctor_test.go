@@ -57,8 +57,11 @@ func TestJudgeFirewall(t *testing.T) {
 		"rules of legacy ip6tables were not read: exit status 3",
 		"tcp/8080 is published to 172.17.0.2:80 by Docker: a grant on the input hook neither opens nor protects it; GUARD_FORWARD tcp/8080 does",
 		"tcp/8081 is published to 172.17.0.2:81 by Docker: GUARD_FORWARD lets only granted clients through",
+		"tcp/8082 is published to 172.17.0.2:82 by Docker: GUARD_FORWARD has it, but not all packets meet the guard",
+		"rule 1 of iptables-nft filter FORWARD accepts in front of the guard: all clients reach tcp/8082 without a grant",
+		"rule 1 of iptables-nft filter FORWARD accepts in front of the guard: what it matches reaches tcp/8082 without a grant",
 	}, "set it", "set GUARD_FORWARD")
-	if want := "ok warning fix warning ok fix fix warning fix ok"; states(got) != want {
+	if want := "ok warning fix warning ok fix fix warning fix ok warning fix warning"; states(got) != want {
 		t.Errorf("%s, want %s", states(got), want)
 	}
 	for _, f := range got {

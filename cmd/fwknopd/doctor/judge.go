@@ -61,6 +61,9 @@ func openByHand(line, auto string) string {
 	return "let that chain accept what a grant is for, and one on the hook input drop it"
 }
 
+// behindGuard is what to do about a rule in front of the guard.
+const behindGuard = "put the rule behind the guard (with iptables the jump to FWKNOP_GUARD), or delete it"
+
 // setGuard is the change that guards the published ports of a survey, beside those that are
 // guarded.
 func setGuard(survey []string, l *config.Loaded) string {
@@ -100,6 +103,11 @@ func judgeFirewall(lines []string, mend, guard string) (list []finding) {
 		case strings.Contains(line, ruleset.Unguarded):
 			f.State, f.Fix = fix, guard
 		case strings.Contains(line, ruleset.Guards):
+		case strings.Contains(line, ruleset.Bypassed):
+			f.State, f.Fix = warning, behindGuard
+			if strings.Contains(line, ruleset.AllPass) {
+				f.State = fix
+			}
 		case strings.Contains(line, ruleset.CutsConnections):
 			f.State, f.Fix = warning, "accept established connections before the drop"
 		case !strings.HasPrefix(line, "grants are opened in "):

@@ -80,6 +80,7 @@ func (f *Firewall) KernelExpires() bool { return f.Name != typeIPFW }
 // layered is a Backend that consists of several, such as that of package layers.
 type layered interface {
 	Blocked(context.Context, enforce.Grant) ([]string, error)
+	Bypasses(context.Context) ([]string, error)
 	Parts() []enforce.Backend
 }
 
@@ -92,11 +93,34 @@ func (f *Firewall) Blocked(ctx context.Context, g enforce.Grant) ([]string, erro
 	return nil, nil
 }
 
+// Bypasses returns a line on each rule that lets packets for ports of GUARD_FORWARD through in front
+// of the guard; none unless the backend is layered.
+func (f *Firewall) Bypasses(ctx context.Context) ([]string, error) {
+	if b, ok := f.Backend.(layered); ok {
+		return b.Bypasses(ctx)
+	}
+	return nil, nil
+}
+
 // Reject rejects packets of connections that have ended, if the backend can, see
 // [enforce.Rejecter].
 func (f *Firewall) Reject(ctx context.Context, flows []enforce.Flow) error {
 	if r, ok := f.Backend.(enforce.Rejecter); ok {
 		return r.Reject(ctx, flows)
+	}
+	return nil
+}
+
+// Rejecter is f if one of the backends that it consists of can reject; else nil, also without a
+// firewall.
+func (f *Firewall) Rejecter() enforce.Rejecter {
+	if f == nil {
+		return nil
+	}
+	for _, part := range f.Parts() {
+		if _, can := part.(enforce.Rejecter); can {
+			return f
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package privsep
 
 import (
+	"fmt"
 	"slices"
 
 	"fwknopd/cmd/fwknopd/config"
@@ -46,6 +47,38 @@ func SourceSpecs(l *config.Loaded) []SourceSpec {
 		}
 	}
 	return list
+}
+
+// KernelForm returns which UDP payloads the kernel keeps for every source of packets of a
+// configuration; the zero value if some source gets all of them, or none has packets.
+func KernelForm(l *config.Loaded) (form filter.Payload) {
+	for _, f := range SourceSpecs(l) {
+		switch f.Mode {
+		case "TCP", "KNOCK", "FIFO", "KMSG", "JOURNAL": // no UDP packets with a payload
+		case "PCAP", "UDP":
+			expr, err := filter.Parse(f.Filter)
+			switch {
+			case f.Discard:
+			case err != nil || !expr.Narrows() || f.Payload.IsZero():
+				return filter.Payload{}
+			default:
+				form = f.Payload
+			}
+		default:
+			return filter.Payload{}
+		}
+	}
+	return form
+}
+
+// DescribeForm says what the kernel drops by its form, "" if nothing.
+func DescribeForm(l *config.Loaded) string {
+	form := KernelForm(l)
+	if form.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("UDP packets that no key here can open by their form (shorter than %d bytes, not base64, or, below %d bytes, not begun as an SPA packet) never reach the daemon: the kernel drops them, and no decision is logged",
+		form.Least, form.Free)
 }
 
 // listeners returns the sources of ENABLE_TCP_SERVER and ENABLE_UDP_SERVER that are not

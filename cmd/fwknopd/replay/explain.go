@@ -183,6 +183,9 @@ func (o *options) explain(d *decider, now time.Time, ev *parse.Event, at ingest.
 // explanation returns the text of a trace and whether the packet is allowed, and enters the
 // decision.
 func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *parse.Event, at ingest.Position) (b []byte, ok bool, err error) {
+	if !t.Filtered() && d.dropsByForm(ev) {
+		t.DropByForm()
+	}
 	var entry report.Entry
 	entry.Set(d.access, now, ev, &t.Decision, at)
 	if o.JSON() {
@@ -195,4 +198,9 @@ func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *pa
 		b = formOf(o.Options).appendEvent(b, refusal, &entry)
 	}
 	return b, t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
+}
+
+// dropsByForm reports whether the kernel drops the packet before the daemon sees it.
+func (d *decider) dropsByForm(ev *parse.Event) bool {
+	return ev.Proto == parse.UDP && ev.Origin >= parse.OriginFrame && !ev.Fragment && ev.Whole == 0 && d.drops(ev.Payload)
 }

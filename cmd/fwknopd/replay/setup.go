@@ -12,6 +12,7 @@ import (
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/keyring"
+	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/ingest"
 	"fwknopd/policy"
 	"fwknopd/policy/conf"
@@ -28,6 +29,7 @@ type decider struct {
 	server *conf.Server
 	access *conf.Access
 	store  *digests.Memory
+	drops  func(payload []byte) bool // the kernel does, by the form of a UDP packet
 
 	open  openGrants
 	ahead ahead     // of the first of two engines
@@ -59,6 +61,9 @@ func (o *options) engine(l *config.Loaded, frames *frameFilter, filtered bool) (
 	d.open.limits = grantLimits(l.Access)
 	uses, err := o.readState(l, d.store)
 	if err != nil {
+		return nil, err
+	}
+	if d.drops, err = privsep.KernelForm(l).Drops(); err != nil {
 		return nil, err
 	}
 	opts := engine.Options{Loaded: l, Store: d.store, Uses: uses, Signatures: o.Signatures, All: o.useAllModes(l), Record: o.recordOf, Ahead: d.ahead.current,

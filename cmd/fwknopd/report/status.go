@@ -52,6 +52,8 @@ type FirewallStatus struct {
 	Unconfirmed string    `json:"unconfirmed,omitempty"`
 	Error       string    `json:"error,omitempty"` // the last one since the start
 	ErrorTime   time.Time `json:"error_time,omitzero"`
+	// Bypasses are the rules in front of the guard of GUARD_FORWARD that let packets through.
+	Bypasses []string `json:"guard_bypasses,omitempty"`
 }
 
 // Counters are those of a worker.
@@ -81,6 +83,9 @@ func (s *Status) Text() string {
 	t.addf("firewall", "%s", s.Firewall.Type)
 	if f := &s.Firewall; f.Error != "" {
 		t.addf("firewall error", "%s %s", stampText(f.ErrorTime), f.Error)
+	}
+	for _, text := range s.Firewall.Bypasses {
+		t.addf("guard", "%s", text)
 	}
 	t.addf("grants", "%d", s.Grants)
 	if text := s.Firewall.Unconfirmed; text != "" {

@@ -21,8 +21,9 @@ func wholeStatus() Status {
 	return Status{
 		V: 1, Running: true, PID: 70, WorkerPID: 71, PIDFile: "/run/fwknop/fwknopd.pid", Version: "0.1.0", UptimeS: 3723.4,
 		Config: "/etc/fwknop/fwknopd.conf", Stanzas: 2, Loaded: at.Add(-time.Hour), Reload: &refused, NotApplied: "UDP: address in use",
-		Firewall: FirewallStatus{Type: "nftables", Unconfirmed: "the firewall does not answer", Error: "192.0.2.7 tcp/22: no buffer space", ErrorTime: at},
-		Grants:   3, Restarts: 1, LastEnd: "signal: killed\x1b[2J", Waiting: "PCAP: eth1: no such interface",
+		Firewall: FirewallStatus{Type: "nftables", Unconfirmed: "the firewall does not answer", Error: "192.0.2.7 tcp/22: no buffer space", ErrorTime: at,
+			Bypasses: []string{"rule 1 of FORWARD accepts in front of the guard"}},
+		Grants: 3, Restarts: 1, LastEnd: "signal: killed\x1b[2J", Waiting: "PCAP: eth1: no such interface",
 		Counters: &Counters{RateLimited: 4, Sources: []SourceState{{"PCAP eth0", 10, 5, 4, 1, 2, 0}, {"UDP port 62201", 1, 1, 0, 0, 0, 0}}},
 		Sandbox:  "auto", Unconfined: "SANDBOX: Landlock is missing",
 	}

@@ -33,7 +33,7 @@ func AppendTrace(b []byte, t *policy.Trace, e *Entry) []byte {
 		b = appendChecks(append(b, '\n'), st.Checks)
 	}
 	b = append(b, "decision "...)
-	if last := len(t.Packet) - 1; last >= 0 && t.Packet[last].Name == policy.CheckCopy && e.Verdict == Ignored {
+	if last := len(t.Packet) - 1; last >= 0 && (t.Packet[last].Name == policy.CheckCopy || t.Packet[last].Name == policy.CheckForm) && e.Verdict == Ignored {
 		return append(append(append(b, "ignored: "...), t.Packet[last].Detail.Text...), '\n')
 	}
 	if e.Verdict == Ignored {
