@@ -222,6 +222,40 @@ func TestE2EFirewalldHangs(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldBusLost: a grant of which the bus is lost before firewalld's answer is
+// reported as failed, and its port is shut, although firewalld had opened it. With bus and
+// firewalld back, the next request opens.
+func TestE2EFirewalldBusLost(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	relay := f.RelayBus(t)
+	s.Server.Bus = relay.Address
+	s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
+	s.start()
+	var opened bool
+	relay.CutAt("addRichRule", func() {
+		opened = s.open()
+		f.KillBus()
+	})
+	s.knock(ask()...)
+	s.waitFor("as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it")
+	if !opened || !s.shut() {
+		t.Errorf("open without an answer: %v; shut: %v", opened, s.shut())
+	}
+	const granted, failed = `"event_type":"grant","verdict":"granted"`, `"event_type":"grant","verdict":"failed","error":"the firewall does not answer: no connection to the bus`
+	if events := s.events(); strings.Contains(events, granted) || !strings.Contains(events, failed) {
+		t.Errorf("the event log:\n%s", events)
+	}
+	f.Kill()
+	f.StartBus()
+	f.Start()
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open with both back")
+	}
+	if events := s.events(); !strings.Contains(events, granted) {
+		t.Errorf("the event log:\n%s", events)
+	}
+}
+
 // TestE2EFirewalldDies: a firewalld that is killed leaves its rules without a timer. When it
 // is back, what is open is repaired and what has ended is gone.
 func TestE2EFirewalldDies(t *testing.T) {

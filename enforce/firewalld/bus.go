@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"fwknopd/enforce"
 )
 
 // Names of firewalld on the bus.
@@ -105,6 +107,9 @@ func (b *bus) connect(ctx context.Context) (*dbus.Conn, error) {
 	conn, err := b.dial(ctx, life)
 	if err != nil {
 		end()
+		if !errors.Is(err, ErrSilent) && !errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("%w: %w", ErrLost, err)
+		}
 		return nil, fmt.Errorf("connect to the bus at %s: %w", b.address, err)
 	}
 	if b.end != nil {
@@ -176,11 +181,11 @@ func (b *bus) judge(ctx context.Context, err error) error {
 	}
 	b.suspect.Store(false)
 	var e dbus.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, dbus.ErrClosed) {
-			return fmt.Errorf("%w: %w", ErrGone, err)
-		}
+	switch {
+	case err == nil, ctx.Err() != nil:
 		return err
+	case !errors.As(err, &e): // of the connection
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
 	switch e.Name {
 	case busFailures + "ServiceUnknown", busFailures + "NameHasNoOwner", busFailures + "NoReply", busFailures + "Disconnected":
@@ -205,7 +210,7 @@ func isAnswer(err error) bool {
 
 // isLost reports whether further calls would fail as this one did.
 func isLost(err error) bool {
-	return errors.Is(err, ErrSilent) || errors.Is(err, ErrGone) || errors.Is(err, ErrDenied) || errors.Is(err, context.Canceled)
+	return errors.Is(err, enforce.ErrNoAnswer) || errors.Is(err, ErrDenied) || errors.Is(err, context.Canceled)
 }
 
 func (b *bus) close() error {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -264,4 +265,95 @@ func TestWhole(t *testing.T) {
 	if err != nil || len(gs) != 1 || gs[0].Key() != first.Key() {
 		t.Errorf("List = %+v, %v, want what was open before", gs, err)
 	}
+}
+
+// TestBusLost: a grant of which the bus is lost between the call and the answer is refused, and
+// is shut although firewalld has its rule: also where firewalld goes with the bus, with its
+// timers. With both back, the rule is found as one that has ended.
+func TestBusLost(t *testing.T) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { tryBusLost(t, backend) })
+	}
+}
+
+func tryBusLost(t *testing.T, backend string) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+	relay := f.RelayBus(t)
+	for _, port := range []uint16{22, 23, 24} {
+		netlab.Serve(t, lab.Server, "tcp", port)
+	}
+	can := func(port uint16) bool {
+		return netlab.CanConnect(lab.Client, lab.Server.V4, port, 100*time.Millisecond)
+	}
+	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	other, two := g, g
+	other.Ports = []enforce.Port{{Proto: enforce.TCP, Number: 24}}
+	two.Ports = append(slices.Clone(g.Ports), enforce.Port{Proto: enforce.TCP, Number: 23})
+	ctx := t.Context()
+	lab.Server.Do(func() {
+		b, err := New(ctx, Config{Address: relay.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}, Timeout: 3 * time.Second})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.Close()
+		if err := enforce.Open(ctx, b, other); err != nil || !can(24) {
+			t.Errorf("Open: %v", err)
+		}
+		var open [3]bool
+		relay.CutAt(`port="23"`, func() {
+			open = [3]bool{can(22), can(23), can(24)} // firewalld has done it, and nothing says so
+			f.KillBus()
+		})
+		err = enforce.Open(ctx, b, two)
+		if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it") {
+			t.Errorf("Open, the bus being lost: %v", err)
+		}
+		if !open[0] || !open[1] || !open[2] || can(22) || can(23) || !can(24) {
+			t.Errorf("open before %v; refused ports open: 22 %v, 23 %v; granted 24 open: %v", open, can(22), can(23), can(24))
+		}
+		f.Kill()
+		f.StartBus()
+		f.Start()
+		if err := enforce.Open(ctx, b, two); err != nil || !can(22) || !can(23) {
+			t.Errorf("Open, with both back: %v", err)
+		}
+		if out, err := lab.Server.Command("nft", "list", "table", "inet", endedTable).Output(); err == nil {
+			t.Errorf("the table is left:\n%s", out)
+		}
+	})
+}
+
+// TestSharedRule: a rule that two grants have stays until the last of them ends, also in what a
+// firewalld that has died left.
+func TestSharedRule(t *testing.T) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Zone: "drop"})
+	to := netip.MustParseAddrPort("10.78.0.2:80")
+	first := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 8080}}, NAT: &enforce.NAT{Target: to}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	last := first
+	last.NAT = &enforce.NAT{Target: to, Local: true}
+	inKernel := func() bool {
+		return strings.Contains(lab.Server.Run(t, "nft list table inet firewalld"), "dnat ip to "+to.String())
+	}
+	ctx := t.Context()
+	lab.Server.Do(func() {
+		b, err := New(ctx, Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.Close()
+		if err := enforce.Open(ctx, b, first, last); err != nil || first.Key() == last.Key() || !inKernel() {
+			t.Errorf("Open: %v", err)
+		}
+		f.Kill()
+		if err := enforce.Revoke(ctx, b, first); err != nil || !inKernel() {
+			t.Errorf("the rule went with the first of two grants, %v", err)
+		}
+		if err := enforce.Revoke(ctx, b, last); err != nil || inKernel() {
+			t.Errorf("the rule is left, %v", err)
+		}
+	})
 }
