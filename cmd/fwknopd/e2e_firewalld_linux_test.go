@@ -287,6 +287,55 @@ func TestE2EFirewalldDies(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldZones: a rule in the zone of the client that drops what is granted is said,
+// although a zone of another interface accepts everything. The rules of other zones do not
+// count, and neither do those of a zone by sources that the client is none of.
+func TestE2EFirewalldZones(t *testing.T) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) {
+			s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{Backend: backend})
+			s.Server.AddLink(t, "name other0 type veth peer name other1")
+			if backend == "nftables" {
+				f.Command("--permanent --new-ipset=friends --type=hash:ip")
+				f.Command("--permanent --ipset=friends --add-entry=192.0.2.1")
+				f.Command("--permanent --zone=dmz --add-source=ipset:friends")
+				f.Command("--permanent --zone=dmz --set-target=ACCEPT")
+				f.Command("--reload")
+			}
+			f.Command("--zone=external --change-interface=" + netlab.ServerIf)
+			f.Command("--zone=trusted --change-interface=other0")
+			f.Command("--zone=drop --add-source=00:11:22:33:44:55")
+			f.Command("--zone=work --add-source=" + s.Client.V4.Next().Next().String())
+			block := func(verb, zone string) {
+				rule := fmt.Sprintf(`rule priority="-32000" family="ipv4" source address="%s" port port="%d" protocol="tcp" drop`, s.Client.V4, e2ePort)
+				if out, err := s.Server.Command("firewall-cmd", "--zone="+zone, "--"+verb+"-rich-rule="+rule).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
+			s.start()
+			block("add", "home")
+			if s.knock(ask()...); !s.open() {
+				t.Error("not open")
+			}
+			if text := s.out.String(); strings.Contains(text, "still dropped by") || strings.Contains(s.events(), "blocked_by") {
+				t.Error("what is open is said to be dropped")
+			}
+			block("add", "external")
+			if !s.shut() {
+				t.Fatal("the rule does not drop")
+			}
+			s.waitFor("still dropped by " + map[string]string{"nftables": "table inet firewalld chain filter_INPUT", "iptables": "iptables-nft filter INPUT"}[backend])
+			s.knock(ask()...)
+			wait.For(t, "blocked_by", func() bool { return strings.Contains(s.events(), "blocked_by") })
+			block("remove", "external")
+			if !s.open() {
+				t.Error("not open without the rule")
+			}
+		})
+	}
+}
+
 // TestE2EFirewalldBeside: beside a firewall that drops as well, auto opens both, and firewalld
 // translates.
 func TestE2EFirewalldBeside(t *testing.T) {

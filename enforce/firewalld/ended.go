@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
 )
 
 const (
@@ -19,9 +20,12 @@ const (
 	hangPause = 500 * time.Millisecond
 )
 
-// endedTable is the table of nf_tables in which new connections of grants are dropped that have
-// ended while firewalld did not answer. It is there as long as firewalld has their rules.
-const endedTable = "fwknop_ended"
+// endedTable is there as long as firewalld has the rules of what it drops.
+const endedTable = ruleset.EndedTable
+
+// RemoveEnded removes the table of an earlier process, for a host that has no rules of firewalld
+// any more.
+func RemoveEnded() error { return writeEnded(nil, nil) }
 
 // An ended shuts grants whose rules firewalld cannot be asked to remove.
 type ended struct {

@@ -64,6 +64,7 @@ type Backend struct {
 	mu      sync.Mutex
 	journal *journal.Shared
 	notes   enforce.Notes
+	last    *state // as it was read last
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -82,7 +83,8 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	b := &Backend{cfg: cfg, bus: newBus(cfg.Address, cfg.Timeout), journal: journal.Share(cfg.Journal, ends)}
-	if _, err := b.read(ctx); err != nil {
+	var err error
+	if b.last, err = b.read(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.ended.table = endedBefore()
@@ -157,6 +159,7 @@ func (b *Backend) locked(ctx context.Context, revoke []enforce.Grant, f func(*st
 	var s *state
 	b.ended.during(func() {
 		if s, err = b.read(ctx); err == nil {
+			b.last = s
 			err = f(s)
 		}
 	}, b.journal.Grants(), revoke)

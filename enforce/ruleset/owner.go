@@ -14,6 +14,10 @@ const (
 	FirewalldTable = "firewalld"
 )
 
+// EndedTable is the table of nf_tables in which the backend for firewalld drops new connections
+// of grants that have ended while firewalld did not answer.
+const EndedTable = "fwknop_ended"
+
 // makers are by the tables and chains that they make: firewalld 1.3 and 0.9 (iptables as its
 // backend), Docker 20 to 28 and 29 with nftables, ufw 0.36.
 var makers = []maker{

@@ -5,8 +5,6 @@ type Fate struct {
 	Drops     bool // taking every rule that may match as not matching
 	MayDrop   bool // or if some of those match
 	MayAccept bool // it accepts, or would if some of those match
-	// LeadsToAccept: a chain that one of those may lead to accepts it.
-	LeadsToAccept bool
 }
 
 // Ours is what a walk takes our own chains for.
@@ -26,7 +24,7 @@ func (b *Base) Judge(p *Packet, ours Ours) Fate {
 		end = b.Policy
 	}
 	drops := end == Drop
-	return Fate{Drops: drops, MayDrop: drops || w.mayDrop, MayAccept: !drops || w.mayAccept, LeadsToAccept: w.leadsToAccept}
+	return Fate{Drops: drops, MayDrop: drops || w.mayDrop, MayAccept: !drops || w.mayAccept}
 }
 
 // maxDepth is above what the kernel allows (16 jumps in nf_tables); a loop ends there.
@@ -34,13 +32,12 @@ const maxDepth = 64
 
 // A walk is one way through the rules.
 type walk struct {
-	base          *Base
-	packet        *Packet
-	ours          Ours
-	mayDrop       bool
-	mayAccept     bool
-	leadsToAccept bool
-	seen          map[string]bool // chains that a rule may lead to
+	base      *Base
+	packet    *Packet
+	ours      Ours
+	mayDrop   bool
+	mayAccept bool
+	seen      map[string]bool // chains that a rule may lead to
 }
 
 // chain returns where p ends in a chain: Accept, Drop, Queue, or Continue at its end.
@@ -56,7 +53,7 @@ func (w *walk) chain(name string, depth int) Verb {
 	}
 	for _, r := range w.base.Chains[name] {
 		verdicts, match := r.Judge(w.packet)
-		switch match {
+		switch w.dispatched(verdicts, match) {
 		case Maybe:
 			w.explore(verdicts, depth)
 		case Yes:
@@ -102,7 +99,6 @@ func (w *walk) explore(verdicts []Verdict, depth int) {
 			}
 			w.seen[v.Chain] = true
 			end = w.chain(v.Chain, depth+1)
-			w.leadsToAccept = w.leadsToAccept || end == Accept
 		}
 		switch end {
 		case Drop, Queue:

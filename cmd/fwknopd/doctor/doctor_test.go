@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/enforce/ruleset"
 	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
 )
@@ -57,14 +58,18 @@ func TestJudgeFirewall(t *testing.T) {
 		"rules of legacy ip6tables were not read: exit status 3",
 		"tcp/8080 is published to 172.17.0.2:80 by Docker: a grant on the input hook neither opens nor protects it; GUARD_FORWARD tcp/8080 does",
 		"tcp/8081 is published to 172.17.0.2:81 by Docker: GUARD_FORWARD lets only granted clients through",
+		"table inet fwknop_ended " + ruleset.EndedLeft + "; the daemon removes it when it starts",
 	}, "set it", "set GUARD_FORWARD")
-	if want := "ok warning fix warning ok fix fix warning fix ok"; states(got) != want {
+	if want := "ok warning fix warning ok fix fix warning fix ok warning"; states(got) != want {
 		t.Errorf("%s, want %s", states(got), want)
 	}
 	for _, f := range got {
 		if f.State == fix && f.Fix == "" && !strings.HasPrefix(f.Text, "cannot") {
 			t.Errorf("%q says not how it is mended", f.Text)
 		}
+	}
+	if last := got[len(got)-1]; last.Fix != "nft delete table inet fwknop_ended" {
+		t.Errorf("%+v", last)
 	}
 }
 

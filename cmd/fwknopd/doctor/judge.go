@@ -100,6 +100,8 @@ func judgeFirewall(lines []string, mend, guard string) (list []finding) {
 		case strings.Contains(line, ruleset.Unguarded):
 			f.State, f.Fix = fix, guard
 		case strings.Contains(line, ruleset.Guards):
+		case strings.Contains(line, ruleset.EndedLeft):
+			f.State, f.Fix = warning, "nft delete table inet "+ruleset.EndedTable
 		case strings.Contains(line, ruleset.CutsConnections):
 			f.State, f.Fix = warning, "accept established connections before the drop"
 		case !strings.HasPrefix(line, "grants are opened in "):
