@@ -62,6 +62,46 @@ func TestE2EFirewalld(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldRightsOfUnit: with the rights of its service unit the daemon asks firewalld,
+// keeps the ends of grants, and shuts what ends while firewalld hangs or is dead.
+func TestE2EFirewalldRightsOfUnit(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	s.likeUnit()
+	s.configure("", stanza(""))
+	s.start()
+	s.hasRightsOfUnit()
+	endsInTime(t, s)
+	s.knock(ask()...)
+	s.grants(0, s.Client.V4.String(), "list")
+	f.Command("--reload")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	s.waitFor("configuration loaded again")
+	if !s.open() {
+		t.Error("shut after reloads of both")
+	}
+	s.stop()
+	s.start() // the journal tells when it ends
+	s.grants(0, s.Client.V4.String(), "list")
+	s.grants(0, "^closed ", "revoke", "--all")
+	if !s.shut() || rules(f, "public") != 0 {
+		t.Errorf("open after revoke, with %d rules", rules(f, "public"))
+	}
+	for name, fail := range map[string]func(){"hangs": func() { f.Signal(syscall.SIGSTOP) }, "is dead": f.Kill} {
+		if s.knock(append(ask(), "-f", "3")...); !s.open() {
+			t.Fatal("not open")
+		}
+		fail()
+		if !wait.Until(wait.Timeout, s.shut) {
+			t.Errorf("open after its end, while firewalld %s", name)
+		}
+		if name == "hangs" {
+			f.Signal(syscall.SIGCONT)
+		} else {
+			f.Start()
+		}
+	}
+}
+
 // endsInTime opens for three seconds.
 func endsInTime(t *testing.T, s *site) {
 	t.Helper()
