@@ -199,6 +199,40 @@ func TestE2EFirewalldDenied(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldLocked: the panic mode of firewalld is named as what drops a grant. Its
+// lockdown is none of rich rules: grants are opened and revoked, also where it would refuse root
+// what it refuses.
+func TestE2EFirewalldLocked(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	s.configure("", stanza(""))
+	s.start()
+	if s.knock(ask()...); !s.open() {
+		t.Fatal("not open")
+	}
+	f.Command("--panic-on")
+	if !s.shut() {
+		t.Fatal("open in panic mode")
+	}
+	s.waitFor("still dropped by table inet firewalld_policy_drop chain raw_prerouting")
+	f.Command("--panic-off")
+	if !s.open() {
+		t.Error("not open after panic mode")
+	}
+	s.grants(0, "^closed ", "revoke", "--all")
+	f.Command("--lockdown-on")
+	f.Command("--remove-lockdown-whitelist-uid=0")
+	if out, err := s.Server.Command("firewall-cmd", "--add-service=http").CombinedOutput(); err == nil || !strings.Contains(string(out), "ACCESS_DENIED: lockdown is enabled") {
+		t.Fatalf("there is no lockdown: %s", out)
+	}
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open under lockdown")
+	}
+	s.grants(0, "^closed ", "revoke", "--all")
+	if !s.shut() {
+		t.Error("not revoked under lockdown")
+	}
+}
+
 // TestE2EFirewalldOff: FIREWALL_TYPE firewalld without one is refused, and so are keywords for
 // which it has no rules.
 func TestE2EFirewalldOff(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -173,6 +175,13 @@ func (b *bus) do(ctx context.Context, o dbus.BusObject, out any, method string, 
 	return c.Store(out)
 }
 
+// goneNames are errors of the bus that say that there is no firewalld.
+var goneNames = []string{busFailures + "ServiceUnknown", busFailures + "NameHasNoOwner", busFailures + "NoReply", busFailures + "Disconnected"}
+
+// lockedDown begins the answer of a firewalld whose lockdown refuses us a call; those until 2.3
+// have none for rich rules.
+const lockedDown = "ACCESS_DENIED"
+
 // judge says what the error of a call means.
 func (b *bus) judge(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
@@ -187,10 +196,10 @@ func (b *bus) judge(ctx context.Context, err error) error {
 	case !errors.As(err, &e): // of the connection
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
-	switch e.Name {
-	case busFailures + "ServiceUnknown", busFailures + "NameHasNoOwner", busFailures + "NoReply", busFailures + "Disconnected":
+	switch {
+	case slices.Contains(goneNames, e.Name):
 		return ErrGone
-	case busFailures + "AccessDenied", notAllowed:
+	case e.Name == busFailures+"AccessDenied", e.Name == notAllowed, strings.HasPrefix(e.Error(), lockedDown):
 		return fmt.Errorf("%w: %s", ErrDenied, e.Error())
 	}
 	return answerError{e.Error()}

@@ -280,7 +280,7 @@ func (c *change) open(ctx context.Context, part enforce.Grant) error {
 	}
 	c.replace[key] = false
 	if err := c.put(ctx, zones, part, body); err != nil {
-		if isLost(err) && !(known && enforce.Outlives(old.Expires, time.Now())) {
+		if isLost(err) && !errors.Is(err, ErrDenied) && !(known && enforce.Outlives(old.Expires, time.Now())) {
 			c.doubt(key)
 		}
 		return errors.Join(err, c.restore(old, known, part))
