@@ -21,6 +21,18 @@ func newFirewalldSite(t *testing.T, kind string, cfg netlab.FirewalldConfig) (*s
 	return s, netlab.StartFirewalld(t, s.Server, cfg)
 }
 
+// firewalld2 stands for the firewalld of Debian 13, whose table no other program may change, in
+// the place of a backend of this host's.
+const firewalld2 = "firewalld 2"
+
+func firewalldOf(t *testing.T, with string) netlab.FirewalldConfig {
+	t.Helper()
+	if with == firewalld2 {
+		return netlab.FirewalldConfig{Root: netlab.DebianRoot(t, netlab.Firewalld2)}
+	}
+	return netlab.FirewalldConfig{Backend: with}
+}
+
 // rules returns how many rules of grants a zone has.
 func rules(f *netlab.Firewalld, zone string) int {
 	return strings.Count(f.Command("--zone="+zone+" --list-rich-rules"), `rule priority="-31`)
@@ -30,9 +42,9 @@ func rules(f *netlab.Firewalld, zone string) int {
 // listed and revoked, and is put back after a reload, a change of the zone and a restart.
 func TestE2EFirewalld(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ kind, backend string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}} {
-		t.Run(c.kind+" "+c.backend, func(t *testing.T) {
-			s, f := newFirewalldSite(t, c.kind, netlab.FirewalldConfig{Backend: c.backend})
+	for _, c := range []struct{ kind, with string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}, {"auto", firewalld2}} {
+		t.Run(c.kind+" "+c.with, func(t *testing.T) {
+			s, f := newFirewalldSite(t, c.kind, firewalldOf(t, c.with))
 			f.Command("--zone=external --change-interface=" + netlab.ServerIf)
 			s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
 			if out, code := s.command(append([]string{"check"}, s.args()...)...); code != 0 || !strings.Contains(out, "firewall: grants are opened in firewalld\n") {
@@ -233,6 +245,24 @@ func TestE2EFirewalldLocked(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldOwned: FIREWALL_TYPE nftables cannot put a grant into the table of firewalld 2.
+// That is said at start and with the grant.
+func TestE2EFirewalldOwned(t *testing.T) {
+	s, _ := newFirewalldSite(t, "nftables", firewalldOf(t, firewalld2))
+	s.configure("", stanza(""))
+	const named = "table inet firewalld chain filter_INPUT"
+	if out, _ := s.command(append([]string{"check"}, s.args()...)...); !strings.Contains(out, named+" of firewalld drops what a grant is for, and is not opened: the table belongs to a running program alone") {
+		t.Errorf("check says\n%s", out)
+	}
+	s.start()
+	s.waitFor(named + " drops what a grant is for, and is not opened by nftables: the table belongs to a running program alone")
+	s.knock(ask()...)
+	s.waitFor("still dropped by " + named)
+	if !s.shut() {
+		t.Error("open all the same")
+	}
+}
+
 // TestE2EFirewalldOff: FIREWALL_TYPE firewalld without one is refused, and so are keywords for
 // which it has no rules.
 func TestE2EFirewalldOff(t *testing.T) {
@@ -365,11 +395,14 @@ func TestE2EFirewalldDies(t *testing.T) {
 // although a zone of another interface accepts everything. The rules of other zones do not
 // count, and neither do those of a zone by sources that the client is none of.
 func TestE2EFirewalldZones(t *testing.T) {
-	for _, backend := range []string{"nftables", "iptables"} {
-		t.Run(backend, func(t *testing.T) {
-			s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{Backend: backend})
+	for _, with := range []string{"nftables", "iptables", firewalld2} {
+		t.Run(with, func(t *testing.T) {
+			s, f := newFirewalldSite(t, "firewalld", firewalldOf(t, with))
 			s.Server.AddLink(t, "name other0 type veth peer name other1")
-			if backend == "nftables" {
+			chain := "table inet firewalld chain filter_INPUT"
+			if with == "iptables" {
+				chain = "iptables-nft filter INPUT"
+			} else {
 				f.Command("--permanent --new-ipset=friends --type=hash:ip")
 				f.Command("--permanent --ipset=friends --add-entry=192.0.2.1")
 				f.Command("--permanent --zone=dmz --add-source=ipset:friends")
@@ -399,7 +432,7 @@ func TestE2EFirewalldZones(t *testing.T) {
 			if !s.shut() {
 				t.Fatal("the rule does not drop")
 			}
-			s.waitFor("still dropped by " + map[string]string{"nftables": "table inet firewalld chain filter_INPUT", "iptables": "iptables-nft filter INPUT"}[backend])
+			s.waitFor("still dropped by " + chain)
 			s.knock(ask()...)
 			wait.For(t, "blocked_by", func() bool { return strings.Contains(s.events(), "blocked_by") })
 			block("remove", "external")

@@ -150,14 +150,22 @@ func TestKept(t *testing.T) {
 // TestHangs: what ends or is revoked while firewalld hangs is shut in a table of our own, and
 // nothing else is; the table goes with the rules. A table that is left is taken over.
 func TestHangs(t *testing.T) {
-	for _, backend := range []string{"nftables", "iptables"} {
-		t.Run(backend, func(t *testing.T) { tryHang(t, backend) })
-	}
+	eachFirewalld(t, tryHang)
 }
 
-func tryHang(t *testing.T, backend string) {
+// eachFirewalld runs a test with each kind of firewalld, whose zone drops everything.
+func eachFirewalld(t *testing.T, test func(*testing.T, netlab.FirewalldConfig)) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { test(t, netlab.FirewalldConfig{Backend: backend, Zone: "drop"}) })
+	}
+	t.Run("firewalld 2", func(t *testing.T) {
+		test(t, netlab.FirewalldConfig{Zone: "drop", Root: netlab.DebianRoot(t, netlab.Firewalld2)})
+	})
+}
+
+func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 	lab := netlab.New(t)
-	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+	f := netlab.StartFirewalld(t, lab.Server, with)
 	netlab.Serve(t, lab.Server, "tcp", 22)
 	netlab.Serve(t, lab.Server, "tcp", 23)
 	cfg := Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}, Timeout: 3 * time.Second}
@@ -271,14 +279,12 @@ func TestWhole(t *testing.T) {
 // is shut although firewalld has its rule: also where firewalld goes with the bus, with its
 // timers. With both back, the rule is found as one that has ended.
 func TestBusLost(t *testing.T) {
-	for _, backend := range []string{"nftables", "iptables"} {
-		t.Run(backend, func(t *testing.T) { tryBusLost(t, backend) })
-	}
+	eachFirewalld(t, tryBusLost)
 }
 
-func tryBusLost(t *testing.T, backend string) {
+func tryBusLost(t *testing.T, with netlab.FirewalldConfig) {
 	lab := netlab.New(t)
-	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+	f := netlab.StartFirewalld(t, lab.Server, with)
 	relay := f.RelayBus(t)
 	for _, port := range []uint16{22, 23, 24} {
 		netlab.Serve(t, lab.Server, "tcp", port)
@@ -325,11 +331,37 @@ func tryBusLost(t *testing.T, backend string) {
 	})
 }
 
+// TestOwned: the table of firewalld 2 is its own, which another program cannot change; what it
+// leaves when it is killed can be.
+func TestOwned(t *testing.T) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Root: netlab.DebianRoot(t, netlab.Firewalld2)})
+	remove := func() (string, error) {
+		out, err := lab.Server.Command("nft", "delete", "table", "inet", "firewalld").CombinedOutput()
+		return string(out), err
+	}
+	if out, err := remove(); err == nil || !strings.Contains(out, "Operation not permitted") {
+		t.Fatalf("its table can be removed: %v %s", err, out)
+	}
+	f.Kill()
+	if out, err := remove(); err != nil {
+		t.Errorf("of a killed one it cannot: %v %s", err, out)
+	}
+}
+
 // TestSharedRule: a rule that two grants have stays until the last of them ends, also in what a
 // firewalld that has died left.
 func TestSharedRule(t *testing.T) {
+	eachFirewalld(t, func(t *testing.T, with netlab.FirewalldConfig) {
+		if with.Backend != "iptables" { // whose rules stay in the kernel until firewalld is back
+			trySharedRule(t, with)
+		}
+	})
+}
+
+func trySharedRule(t *testing.T, with netlab.FirewalldConfig) {
 	lab := netlab.New(t)
-	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Zone: "drop"})
+	f := netlab.StartFirewalld(t, lab.Server, with)
 	to := netip.MustParseAddrPort("10.78.0.2:80")
 	first := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 8080}}, NAT: &enforce.NAT{Target: to}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 	last := first
