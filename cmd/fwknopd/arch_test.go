@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"enforce/ruleset":   {"enforce"},
 	"enforce/iptables":  {"enforce", "enforce/command", "enforce/quote", "enforce/ruleset", "enforce/watch"},
 	"enforce/nftables":  {"enforce", "enforce/ruleset", "enforce/watch"},
-	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables"},
+	"enforce/layers":    {"enforce", "enforce/ruleset", "enforce/watch", "enforce/iptables", "enforce/nftables", "enforce/firewalld"},
 	"enforce/command":   nil,
 	"enforce/ipfw":      {"enforce", "enforce/command"},
 	"enforce/journal":   {"enforce"},

@@ -21,6 +21,18 @@ func newFirewalldSite(t *testing.T, kind string, cfg netlab.FirewalldConfig) (*s
 	return s, netlab.StartFirewalld(t, s.Server, cfg)
 }
 
+// firewalld2 stands for the firewalld of Debian 13, whose table no other program may change, in
+// the place of a backend of this host's.
+const firewalld2 = "firewalld 2"
+
+func firewalldOf(t *testing.T, with string) netlab.FirewalldConfig {
+	t.Helper()
+	if with == firewalld2 {
+		return netlab.FirewalldConfig{Root: netlab.DebianRoot(t, netlab.Firewalld2)}
+	}
+	return netlab.FirewalldConfig{Backend: with}
+}
+
 // rules returns how many rules of grants a zone has.
 func rules(f *netlab.Firewalld, zone string) int {
 	return strings.Count(f.Command("--zone="+zone+" --list-rich-rules"), `rule priority="-31`)
@@ -30,9 +42,9 @@ func rules(f *netlab.Firewalld, zone string) int {
 // listed and revoked, and is put back after a reload, a change of the zone and a restart.
 func TestE2EFirewalld(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ kind, backend string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}} {
-		t.Run(c.kind+" "+c.backend, func(t *testing.T) {
-			s, f := newFirewalldSite(t, c.kind, netlab.FirewalldConfig{Backend: c.backend})
+	for _, c := range []struct{ kind, with string }{{"firewalld", "nftables"}, {"auto", "nftables"}, {"firewalld", "iptables"}, {"auto", firewalld2}} {
+		t.Run(c.kind+" "+c.with, func(t *testing.T) {
+			s, f := newFirewalldSite(t, c.kind, firewalldOf(t, c.with))
 			f.Command("--zone=external --change-interface=" + netlab.ServerIf)
 			s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
 			if out, code := s.command(append([]string{"check"}, s.args()...)...); code != 0 || !strings.Contains(out, "firewall: grants are opened in firewalld\n") {
@@ -59,6 +71,46 @@ func TestE2EFirewalld(t *testing.T) {
 				t.Error("the daemon says that something drops what is open, or changes it all the time")
 			}
 		})
+	}
+}
+
+// TestE2EFirewalldRightsOfUnit: with the rights of its service unit the daemon asks firewalld,
+// keeps the ends of grants, and shuts what ends while firewalld hangs or is dead.
+func TestE2EFirewalldRightsOfUnit(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	s.likeUnit()
+	s.configure("", stanza(""))
+	s.start()
+	s.hasRightsOfUnit()
+	endsInTime(t, s)
+	s.knock(ask()...)
+	s.grants(0, s.Client.V4.String(), "list")
+	f.Command("--reload")
+	s.cmd.Process.Signal(syscall.SIGHUP)
+	s.waitFor("configuration loaded again")
+	if !s.open() {
+		t.Error("shut after reloads of both")
+	}
+	s.stop()
+	s.start() // the journal tells when it ends
+	s.grants(0, s.Client.V4.String(), "list")
+	s.grants(0, "^closed ", "revoke", "--all")
+	if !s.shut() || rules(f, "public") != 0 {
+		t.Errorf("open after revoke, with %d rules", rules(f, "public"))
+	}
+	for name, fail := range map[string]func(){"hangs": func() { f.Signal(syscall.SIGSTOP) }, "is dead": f.Kill} {
+		if s.knock(append(ask(), "-f", "3")...); !s.open() {
+			t.Fatal("not open")
+		}
+		fail()
+		if !wait.Until(wait.Timeout, s.shut) {
+			t.Errorf("open after its end, while firewalld %s", name)
+		}
+		if name == "hangs" {
+			f.Signal(syscall.SIGCONT)
+		} else {
+			f.Start()
+		}
 	}
 }
 
@@ -159,6 +211,58 @@ func TestE2EFirewalldDenied(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldLocked: the panic mode of firewalld is named as what drops a grant. Its
+// lockdown is none of rich rules: grants are opened and revoked, also where it would refuse root
+// what it refuses.
+func TestE2EFirewalldLocked(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	s.configure("", stanza(""))
+	s.start()
+	if s.knock(ask()...); !s.open() {
+		t.Fatal("not open")
+	}
+	f.Command("--panic-on")
+	if !s.shut() {
+		t.Fatal("open in panic mode")
+	}
+	s.waitFor("still dropped by table inet firewalld_policy_drop chain raw_prerouting")
+	f.Command("--panic-off")
+	if !s.open() {
+		t.Error("not open after panic mode")
+	}
+	s.grants(0, "^closed ", "revoke", "--all")
+	f.Command("--lockdown-on")
+	f.Command("--remove-lockdown-whitelist-uid=0")
+	if out, err := s.Server.Command("firewall-cmd", "--add-service=http").CombinedOutput(); err == nil || !strings.Contains(string(out), "ACCESS_DENIED: lockdown is enabled") {
+		t.Fatalf("there is no lockdown: %s", out)
+	}
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open under lockdown")
+	}
+	s.grants(0, "^closed ", "revoke", "--all")
+	if !s.shut() {
+		t.Error("not revoked under lockdown")
+	}
+}
+
+// TestE2EFirewalldOwned: FIREWALL_TYPE nftables cannot put a grant into the table of firewalld 2.
+// That is said at start and with the grant.
+func TestE2EFirewalldOwned(t *testing.T) {
+	s, _ := newFirewalldSite(t, "nftables", firewalldOf(t, firewalld2))
+	s.configure("", stanza(""))
+	const named = "table inet firewalld chain filter_INPUT"
+	if out, _ := s.command(append([]string{"check"}, s.args()...)...); !strings.Contains(out, named+" of firewalld drops what a grant is for, and is not opened: the table belongs to a running program alone") {
+		t.Errorf("check says\n%s", out)
+	}
+	s.start()
+	s.waitFor(named + " drops what a grant is for, and is not opened by nftables: the table belongs to a running program alone")
+	s.knock(ask()...)
+	s.waitFor("still dropped by " + named)
+	if !s.shut() {
+		t.Error("open all the same")
+	}
+}
+
 // TestE2EFirewalldOff: FIREWALL_TYPE firewalld without one is refused, and so are keywords for
 // which it has no rules.
 func TestE2EFirewalldOff(t *testing.T) {
@@ -222,6 +326,40 @@ func TestE2EFirewalldHangs(t *testing.T) {
 	}
 }
 
+// TestE2EFirewalldBusLost: a grant of which the bus is lost before firewalld's answer is
+// reported as failed, and its port is shut, although firewalld had opened it. With bus and
+// firewalld back, the next request opens.
+func TestE2EFirewalldBusLost(t *testing.T) {
+	s, f := newFirewalldSite(t, "firewalld", netlab.FirewalldConfig{})
+	relay := f.RelayBus(t)
+	s.Server.Bus = relay.Address
+	s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
+	s.start()
+	var opened bool
+	relay.CutAt("addRichRule", func() {
+		opened = s.open()
+		f.KillBus()
+	})
+	s.knock(ask()...)
+	s.waitFor("as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it")
+	if !opened || !s.shut() {
+		t.Errorf("open without an answer: %v; shut: %v", opened, s.shut())
+	}
+	const granted, failed = `"event_type":"grant","verdict":"granted"`, `"event_type":"grant","verdict":"failed","error":"the firewall does not answer: no connection to the bus`
+	if events := s.events(); strings.Contains(events, granted) || !strings.Contains(events, failed) {
+		t.Errorf("the event log:\n%s", events)
+	}
+	f.Kill()
+	f.StartBus()
+	f.Start()
+	if s.knock(ask()...); !s.open() {
+		t.Error("not open with both back")
+	}
+	if events := s.events(); !strings.Contains(events, granted) {
+		t.Errorf("the event log:\n%s", events)
+	}
+}
+
 // TestE2EFirewalldDies: a firewalld that is killed leaves its rules without a timer. When it
 // is back, what is open is repaired and what has ended is gone.
 func TestE2EFirewalldDies(t *testing.T) {
@@ -250,6 +388,58 @@ func TestE2EFirewalldDies(t *testing.T) {
 	s.grants(0, s.Client.V4.String()+`.*, (5\ds|1m0s) left`, "list")
 	if !s.open() {
 		t.Error("not adopted")
+	}
+}
+
+// TestE2EFirewalldZones: a rule in the zone of the client that drops what is granted is said,
+// although a zone of another interface accepts everything. The rules of other zones do not
+// count, and neither do those of a zone by sources that the client is none of.
+func TestE2EFirewalldZones(t *testing.T) {
+	for _, with := range []string{"nftables", "iptables", firewalld2} {
+		t.Run(with, func(t *testing.T) {
+			s, f := newFirewalldSite(t, "firewalld", firewalldOf(t, with))
+			s.Server.AddLink(t, "name other0 type veth peer name other1")
+			chain := "table inet firewalld chain filter_INPUT"
+			if with == "iptables" {
+				chain = "iptables-nft filter INPUT"
+			} else {
+				f.Command("--permanent --new-ipset=friends --type=hash:ip")
+				f.Command("--permanent --ipset=friends --add-entry=192.0.2.1")
+				f.Command("--permanent --zone=dmz --add-source=ipset:friends")
+				f.Command("--permanent --zone=dmz --set-target=ACCEPT")
+				f.Command("--reload")
+			}
+			f.Command("--zone=external --change-interface=" + netlab.ServerIf)
+			f.Command("--zone=trusted --change-interface=other0")
+			f.Command("--zone=drop --add-source=00:11:22:33:44:55")
+			f.Command("--zone=work --add-source=" + s.Client.V4.Next().Next().String())
+			block := func(verb, zone string) {
+				rule := fmt.Sprintf(`rule priority="-32000" family="ipv4" source address="%s" port port="%d" protocol="tcp" drop`, s.Client.V4, e2ePort)
+				if out, err := s.Server.Command("firewall-cmd", "--zone="+zone, "--"+verb+"-rich-rule="+rule).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			}
+			s.configure("EVENT_LOG "+filepath.Join(s.dir, "log", "events.jsonl")+";\n", stanza(""))
+			s.start()
+			block("add", "home")
+			if s.knock(ask()...); !s.open() {
+				t.Error("not open")
+			}
+			if text := s.out.String(); strings.Contains(text, "still dropped by") || strings.Contains(s.events(), "blocked_by") {
+				t.Error("what is open is said to be dropped")
+			}
+			block("add", "external")
+			if !s.shut() {
+				t.Fatal("the rule does not drop")
+			}
+			s.waitFor("still dropped by " + chain)
+			s.knock(ask()...)
+			wait.For(t, "blocked_by", func() bool { return strings.Contains(s.events(), "blocked_by") })
+			block("remove", "external")
+			if !s.open() {
+				t.Error("not open without the rule")
+			}
+		})
 	}
 }
 

@@ -304,7 +304,7 @@ func childrenOf(parent int, name string) (pids []int) {
 }
 
 // statusOf returns the lines of a process's status file by their names.
-func statusOf(t *testing.T, pid int) map[string]string {
+func statusOf(t testing.TB, pid int) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

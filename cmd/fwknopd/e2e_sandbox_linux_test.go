@@ -354,7 +354,7 @@ func TestE2EMonitorConfined(t *testing.T) {
 }
 
 // unitCapabilities returns the capabilities of the service unit as arguments of setpriv.
-func unitCapabilities(t *testing.T) string {
+func unitCapabilities(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("unit", "fwknopd.service"))
 	if err != nil {
@@ -374,12 +374,33 @@ func unitCapabilities(t *testing.T) string {
 	return set
 }
 
-// The daemon works with the rights of its service unit: the capabilities, no_new_privs,
+// likeUnit gives the daemon the rights of its service unit: the capabilities, no_new_privs,
 // the group adm, files that cannot be written to, and a /proc without other processes.
 // There is no systemd here to run it.
+func (s *site) likeUnit() {
+	s.t.Helper()
+	netlab.Need(s.t, "setpriv", "unshare", "mount")
+	s.inside = []string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", `
+		mount --bind /run /run
+		mount --bind /tmp /tmp
+		mount -t proc -o hidepid=invisible proc /proc
+		mount -o remount,bind,ro /
+		exec setpriv --bounding-set "$0" --no-new-privs --groups adm "$@"`, unitCapabilities(s.t)}
+}
+
+// hasRightsOfUnit fails the test at once if the monitor has others than those of the unit.
+func (s *site) hasRightsOfUnit() {
+	s.t.Helper()
+	status := statusOf(s.t, s.cmd.Process.Pid)
+	caps, err := strconv.ParseUint(status["CapEff"], 16, 64)
+	const more = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
+	if err != nil || caps&more != 0 || caps&(1<<unix.CAP_NET_ADMIN) == 0 || status["NoNewPrivs"] != "1" || status["Seccomp"] != "2" {
+		s.t.Fatalf("the monitor has not the rights of the unit: %v %v", status, err)
+	}
+}
+
+// The daemon works with the rights of its service unit.
 func TestE2ERightsOfUnit(t *testing.T) {
-	netlab.Need(t, "setpriv", "unshare", "mount")
-	set := unitCapabilities(t)
 	each(t, func(t *testing.T, s *site) {
 		file := filepath.Join(s.dir, "kern.log")
 		s.write("kern.log", "")
@@ -387,12 +408,7 @@ func TestE2ERightsOfUnit(t *testing.T) {
 		if err := errors.Join(os.Chown(file, nobody, adm), os.Chmod(file, 0o640)); err != nil {
 			t.Fatal(err)
 		}
-		s.inside = []string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", `
-			mount --bind /run /run
-			mount --bind /tmp /tmp
-			mount -t proc -o hidepid=invisible proc /proc
-			mount -o remount,bind,ro /
-			exec setpriv --bounding-set "$0" --no-new-privs --groups adm "$@"`, set}
+		s.likeUnit()
 		s.configure("INGEST KNOCK,PCAP,UDP,TCP,NFLOG,SOCKET;\nIPT_SYSLOG_FILE "+file+";\nTCPSERV_PORT 80;\nUDPSERV_PORT 81;\nEVENT_LOG_GROUP adm;\n"+
 			"METRICS_LISTEN $FWKNOP_RUN_DIR/metrics.sock;\n", stanza("")+"\n"+knockStanza())
 		s.start()
@@ -401,12 +417,7 @@ func TestE2ERightsOfUnit(t *testing.T) {
 		if st, err := os.Stat(metrics); err != nil || st.Mode().Perm() != 0o660 || st.Sys().(*syscall.Stat_t).Gid != adm {
 			t.Errorf("the socket of the metrics: %v, %v", st, err)
 		}
-		status := statusOf(t, s.cmd.Process.Pid)
-		caps, err := strconv.ParseUint(status["CapEff"], 16, 64)
-		const more = 1<<unix.CAP_SYS_ADMIN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH
-		if err != nil || caps&more != 0 || caps&(1<<unix.CAP_NET_ADMIN) == 0 || status["NoNewPrivs"] != "1" || status["Seccomp"] != "2" {
-			t.Fatalf("the monitor has not the rights of the unit: %v %v", status, err)
-		}
+		s.hasRightsOfUnit()
 		s.knock(ask()...)
 		if !s.open() {
 			t.Error("a packet does not open")

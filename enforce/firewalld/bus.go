@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"fwknopd/enforce"
 )
 
 // Names of firewalld on the bus.
@@ -105,6 +109,9 @@ func (b *bus) connect(ctx context.Context) (*dbus.Conn, error) {
 	conn, err := b.dial(ctx, life)
 	if err != nil {
 		end()
+		if !errors.Is(err, ErrSilent) && !errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("%w: %w", ErrLost, err)
+		}
 		return nil, fmt.Errorf("connect to the bus at %s: %w", b.address, err)
 	}
 	if b.end != nil {
@@ -168,6 +175,13 @@ func (b *bus) do(ctx context.Context, o dbus.BusObject, out any, method string, 
 	return c.Store(out)
 }
 
+// goneNames are errors of the bus that say that there is no firewalld.
+var goneNames = []string{busFailures + "ServiceUnknown", busFailures + "NameHasNoOwner", busFailures + "NoReply", busFailures + "Disconnected"}
+
+// lockedDown begins the answer of a firewalld whose lockdown refuses us a call; those until 2.3
+// have none for rich rules.
+const lockedDown = "ACCESS_DENIED"
+
 // judge says what the error of a call means.
 func (b *bus) judge(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
@@ -176,16 +190,16 @@ func (b *bus) judge(ctx context.Context, err error) error {
 	}
 	b.suspect.Store(false)
 	var e dbus.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, dbus.ErrClosed) {
-			return fmt.Errorf("%w: %w", ErrGone, err)
-		}
+	switch {
+	case err == nil, ctx.Err() != nil:
 		return err
+	case !errors.As(err, &e): // of the connection
+		return fmt.Errorf("%w: %w", ErrLost, err)
 	}
-	switch e.Name {
-	case busFailures + "ServiceUnknown", busFailures + "NameHasNoOwner", busFailures + "NoReply", busFailures + "Disconnected":
+	switch {
+	case slices.Contains(goneNames, e.Name):
 		return ErrGone
-	case busFailures + "AccessDenied", notAllowed:
+	case e.Name == busFailures+"AccessDenied", e.Name == notAllowed, strings.HasPrefix(e.Error(), lockedDown):
 		return fmt.Errorf("%w: %s", ErrDenied, e.Error())
 	}
 	return answerError{e.Error()}
@@ -205,7 +219,7 @@ func isAnswer(err error) bool {
 
 // isLost reports whether further calls would fail as this one did.
 func isLost(err error) bool {
-	return errors.Is(err, ErrSilent) || errors.Is(err, ErrGone) || errors.Is(err, ErrDenied) || errors.Is(err, context.Canceled)
+	return errors.Is(err, enforce.ErrNoAnswer) || errors.Is(err, ErrDenied) || errors.Is(err, context.Canceled)
 }
 
 func (b *bus) close() error {

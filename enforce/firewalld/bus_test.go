@@ -1,10 +1,13 @@
 package firewalld
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +33,29 @@ func TestRunning(t *testing.T) {
 	defer l.Close()
 	if _, err := Running(t.Context(), address, 50*time.Millisecond); !errors.Is(err, ErrSilent) {
 		t.Errorf("a bus that hangs: %v", err)
+	}
+}
+
+// TestJudge: an error says whether firewalld refused a call, refuses us all of them, or cannot
+// be asked.
+func TestJudge(t *testing.T) {
+	answer := func(name, text string) error { return dbus.Error{Name: name, Body: []any{text}} }
+	for name, c := range map[string]struct{ err, want error }{
+		"lockdown":               {answer(ourFailure, "ACCESS_DENIED: lockdown is enabled"), ErrDenied},
+		"the policy of the bus":  {answer(busFailures+"AccessDenied", "Rejected send message"), ErrDenied},
+		"polkit":                 {answer(notAllowed, "Not Authorized"), ErrDenied},
+		"no firewalld":           {answer(busFailures+"ServiceUnknown", "not provided"), ErrGone},
+		"one that ended":         {answer(busFailures+"NoReply", "disconnected from message bus"), ErrGone},
+		"the end of the bus":     {io.EOF, ErrLost},
+		"a bus that was closed":  {dbus.ErrClosed, ErrLost},
+		"a bus that was lost":    {syscall.EPIPE, ErrLost},
+		"an answer not in time":  {context.DeadlineExceeded, ErrSilent},
+		"a rule that is refused": {answer(ourFailure, "INVALID_RULE: no"), answerError{"INVALID_RULE: no"}},
+	} {
+		got := newBus("unix:path=/none", time.Second).judge(t.Context(), c.err)
+		if !errors.Is(got, c.want) || isAnswer(got) == isLost(got) {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -21,13 +21,18 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 			replace[part.Key()] = false
 		}
 	}
+	c := change{Backend: b, replace: replace}
+	isGone := func(part enforce.Grant) bool { return !c.isReplaced(part.Key()) }
 	var gone []enforce.Grant // parts that are not opened again
 	for _, g := range revoke {
-		gone = append(gone, without(g.Split(), replace)...)
+		gone = append(gone, partsThat(g, isGone)...)
 	}
-	defer func() { revoked = b.shutFailed(ctx, revoke, replace, revoked) }()
+	defer func() {
+		revoked = b.shutFailed(ctx, revoke, isGone, revoked, "until it is removed")
+		opened = b.shutFailed(ctx, open, func(part enforce.Grant) bool { return c.doubtful[part.Key()] }, opened, "as firewalld may have opened it all the same")
+	}()
 	err := b.locked(ctx, gone, func(s *state) error {
-		c := change{b, s, replace}
+		c.s = s
 		revoked = each(revoke, func(g enforce.Grant) error { return c.revokeWhole(ctx, g) })
 		opened = each(open, func(g enforce.Grant) error { return c.openWhole(ctx, g) })
 		for i, g := range open {
@@ -46,9 +51,9 @@ func (b *Backend) Change(ctx context.Context, open, revoke []enforce.Grant) (ope
 	return all(len(open), err), all(len(revoke), err)
 }
 
-// without returns the parts that have none of the keys.
-func without(parts []enforce.Grant, keys map[string]bool) []enforce.Grant {
-	return slices.DeleteFunc(parts, func(part enforce.Grant) bool { _, has := keys[part.Key()]; return has })
+// partsThat returns the parts of a grant for which is holds.
+func partsThat(g enforce.Grant, is func(enforce.Grant) bool) []enforce.Grant {
+	return slices.DeleteFunc(g.Split(), func(part enforce.Grant) bool { return !is(part) })
 }
 
 // isDead reports whether the bus says that there is no firewalld: what it left in the kernel
@@ -66,18 +71,43 @@ func (b *Backend) isDead(ctx context.Context, err error) bool {
 func (b *Backend) closeInKernel(ctx context.Context, gs []enforce.Grant, cause error) []error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	unlock, err := b.lockJournal(ctx)
+	if err != nil {
+		return all(len(gs), errors.Join(cause, err))
+	}
+	defer unlock()
 	var errs enforce.Errors
 	for i, g := range gs {
 		for _, part := range g.Split() {
-			if _, err := bodyOf(part); err != nil {
-				continue // no rule of ours is for it
-			}
-			if err := removeFromKernel(part); err != nil {
+			if err := b.closePartInKernel(part); err != nil {
 				errs.Set(i, len(gs), fmt.Errorf("%w; its rule in the kernel: %w", cause, err))
 			}
 		}
 	}
 	return errs
+}
+
+// closePartInKernel closes a grant of one port: its rule stays while another grant has it.
+func (b *Backend) closePartInKernel(part enforce.Grant) error {
+	key := part.Key()
+	body, err := bodyOf(part)
+	if err != nil {
+		return nil // no rule of ours is for it
+	}
+	if !b.isShared(key, body) {
+		if err := removeFromKernel(part); err != nil {
+			return err
+		}
+	}
+	return b.forget(key)
+}
+
+// forget removes a grant from the journal, which must be locked.
+func (b *Backend) forget(key string) error {
+	if _, known := b.journal.Grants()[key]; !known {
+		return nil
+	}
+	return b.journal.Add(journal.Record{Closed: key})
 }
 
 // all returns an error for each of n grants; nil for none.
@@ -92,8 +122,9 @@ func all(n int, err error) []error {
 // A change is one call of Change.
 type change struct {
 	*Backend
-	s       *state
-	replace map[string]bool // keys that are to be open in the end; true: revoked before
+	s        *state
+	replace  map[string]bool // keys that are to be open in the end; true: revoked before
+	doubtful map[string]bool // keys that were refused, of which firewalld may have or get a rule
 }
 
 // each calls f for every grant. Once firewalld has not answered, the others are not tried.
@@ -129,9 +160,7 @@ func (c *change) openWhole(ctx context.Context, g enforce.Grant) error {
 		_, known := c.journal.Grants()[part.Key()]
 		if err := c.open(ctx, part); err != nil {
 			for _, opened := range fresh {
-				if !isLost(err) { // else it ends by its timer
-					err = errors.Join(err, c.close(ctx, opened))
-				}
+				err = errors.Join(err, c.takeBack(ctx, opened, isLost(err)))
 			}
 			return err
 		}
@@ -140,6 +169,22 @@ func (c *change) openWhole(ctx context.Context, g enforce.Grant) error {
 		}
 	}
 	return nil
+}
+
+// takeBack closes a part of a grant that is refused. lost: firewalld cannot be asked.
+func (c *change) takeBack(ctx context.Context, part enforce.Grant, lost bool) error {
+	if !lost {
+		return c.close(ctx, part)
+	}
+	c.doubt(part.Key())
+	return c.forget(part.Key())
+}
+
+func (c *change) doubt(key string) {
+	if c.doubtful == nil {
+		c.doubtful = make(map[string]bool)
+	}
+	c.doubtful[key] = true
 }
 
 // revoke closes a grant of one port, unless it is to be opened anew.
@@ -170,10 +215,7 @@ func (c *change) close(ctx context.Context, part enforce.Grant) error {
 			}
 		}
 	}
-	if _, known := c.journal.Grants()[key]; !known {
-		return nil
-	}
-	return c.journal.Add(journal.Record{Closed: key})
+	return c.forget(key)
 }
 
 // isShared reports whether another grant has the same rule: one whose target is this host, and
@@ -238,6 +280,9 @@ func (c *change) open(ctx context.Context, part enforce.Grant) error {
 	}
 	c.replace[key] = false
 	if err := c.put(ctx, zones, part, body); err != nil {
+		if isLost(err) && !errors.Is(err, ErrDenied) && !(known && enforce.Outlives(old.Expires, time.Now())) {
+			c.doubt(key)
+		}
 		return errors.Join(err, c.restore(old, known, part))
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,14 +150,22 @@ func TestKept(t *testing.T) {
 // TestHangs: what ends or is revoked while firewalld hangs is shut in a table of our own, and
 // nothing else is; the table goes with the rules. A table that is left is taken over.
 func TestHangs(t *testing.T) {
-	for _, backend := range []string{"nftables", "iptables"} {
-		t.Run(backend, func(t *testing.T) { tryHang(t, backend) })
-	}
+	eachFirewalld(t, tryHang)
 }
 
-func tryHang(t *testing.T, backend string) {
+// eachFirewalld runs a test with each kind of firewalld, whose zone drops everything.
+func eachFirewalld(t *testing.T, test func(*testing.T, netlab.FirewalldConfig)) {
+	for _, backend := range []string{"nftables", "iptables"} {
+		t.Run(backend, func(t *testing.T) { test(t, netlab.FirewalldConfig{Backend: backend, Zone: "drop"}) })
+	}
+	t.Run("firewalld 2", func(t *testing.T) {
+		test(t, netlab.FirewalldConfig{Zone: "drop", Root: netlab.DebianRoot(t, netlab.Firewalld2)})
+	})
+}
+
+func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 	lab := netlab.New(t)
-	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Backend: backend, Zone: "drop"})
+	f := netlab.StartFirewalld(t, lab.Server, with)
 	netlab.Serve(t, lab.Server, "tcp", 22)
 	netlab.Serve(t, lab.Server, "tcp", 23)
 	cfg := Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}, Timeout: 3 * time.Second}
@@ -264,4 +273,119 @@ func TestWhole(t *testing.T) {
 	if err != nil || len(gs) != 1 || gs[0].Key() != first.Key() {
 		t.Errorf("List = %+v, %v, want what was open before", gs, err)
 	}
+}
+
+// TestBusLost: a grant of which the bus is lost between the call and the answer is refused, and
+// is shut although firewalld has its rule: also where firewalld goes with the bus, with its
+// timers. With both back, the rule is found as one that has ended.
+func TestBusLost(t *testing.T) {
+	eachFirewalld(t, tryBusLost)
+}
+
+func tryBusLost(t *testing.T, with netlab.FirewalldConfig) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, with)
+	relay := f.RelayBus(t)
+	for _, port := range []uint16{22, 23, 24} {
+		netlab.Serve(t, lab.Server, "tcp", port)
+	}
+	can := func(port uint16) bool {
+		return netlab.CanConnect(lab.Client, lab.Server.V4, port, 100*time.Millisecond)
+	}
+	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	other, two := g, g
+	other.Ports = []enforce.Port{{Proto: enforce.TCP, Number: 24}}
+	two.Ports = append(slices.Clone(g.Ports), enforce.Port{Proto: enforce.TCP, Number: 23})
+	ctx := t.Context()
+	lab.Server.Do(func() {
+		b, err := New(ctx, Config{Address: relay.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}, Timeout: 3 * time.Second})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.Close()
+		if err := enforce.Open(ctx, b, other); err != nil || !can(24) {
+			t.Errorf("Open: %v", err)
+		}
+		var open [3]bool
+		relay.CutAt(`port="23"`, func() {
+			open = [3]bool{can(22), can(23), can(24)} // firewalld has done it, and nothing says so
+			f.KillBus()
+		})
+		err = enforce.Open(ctx, b, two)
+		if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it") {
+			t.Errorf("Open, the bus being lost: %v", err)
+		}
+		if !open[0] || !open[1] || !open[2] || can(22) || can(23) || !can(24) {
+			t.Errorf("open before %v; refused ports open: 22 %v, 23 %v; granted 24 open: %v", open, can(22), can(23), can(24))
+		}
+		f.Kill()
+		f.StartBus()
+		f.Start()
+		if err := enforce.Open(ctx, b, two); err != nil || !can(22) || !can(23) {
+			t.Errorf("Open, with both back: %v", err)
+		}
+		if out, err := lab.Server.Command("nft", "list", "table", "inet", endedTable).Output(); err == nil {
+			t.Errorf("the table is left:\n%s", out)
+		}
+	})
+}
+
+// TestOwned: the table of firewalld 2 is its own, which another program cannot change; what it
+// leaves when it is killed can be.
+func TestOwned(t *testing.T) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, netlab.FirewalldConfig{Root: netlab.DebianRoot(t, netlab.Firewalld2)})
+	remove := func() (string, error) {
+		out, err := lab.Server.Command("nft", "delete", "table", "inet", "firewalld").CombinedOutput()
+		return string(out), err
+	}
+	if out, err := remove(); err == nil || !strings.Contains(out, "Operation not permitted") {
+		t.Fatalf("its table can be removed: %v %s", err, out)
+	}
+	f.Kill()
+	if out, err := remove(); err != nil {
+		t.Errorf("of a killed one it cannot: %v %s", err, out)
+	}
+}
+
+// TestSharedRule: a rule that two grants have stays until the last of them ends, also in what a
+// firewalld that has died left.
+func TestSharedRule(t *testing.T) {
+	eachFirewalld(t, func(t *testing.T, with netlab.FirewalldConfig) {
+		if with.Backend != "iptables" { // whose rules stay in the kernel until firewalld is back
+			trySharedRule(t, with)
+		}
+	})
+}
+
+func trySharedRule(t *testing.T, with netlab.FirewalldConfig) {
+	lab := netlab.New(t)
+	f := netlab.StartFirewalld(t, lab.Server, with)
+	to := netip.MustParseAddrPort("10.78.0.2:80")
+	first := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 8080}}, NAT: &enforce.NAT{Target: to}, Expires: time.Now().Add(time.Minute), Stanza: 3}
+	last := first
+	last.NAT = &enforce.NAT{Target: to, Local: true}
+	inKernel := func() bool {
+		return strings.Contains(lab.Server.Run(t, "nft list table inet firewalld"), "dnat ip to "+to.String())
+	}
+	ctx := t.Context()
+	lab.Server.Do(func() {
+		b, err := New(ctx, Config{Address: f.Address, Journal: filepath.Join(t.TempDir(), "journal"), Interfaces: []string{netlab.ServerIf}})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer b.Close()
+		if err := enforce.Open(ctx, b, first, last); err != nil || first.Key() == last.Key() || !inKernel() {
+			t.Errorf("Open: %v", err)
+		}
+		f.Kill()
+		if err := enforce.Revoke(ctx, b, first); err != nil || !inKernel() {
+			t.Errorf("the rule went with the first of two grants, %v", err)
+		}
+		if err := enforce.Revoke(ctx, b, last); err != nil || inKernel() {
+			t.Errorf("the rule is left, %v", err)
+		}
+	})
 }

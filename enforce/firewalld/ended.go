@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fwknopd/enforce"
+	"fwknopd/enforce/ruleset"
 )
 
 const (
@@ -19,9 +20,12 @@ const (
 	hangPause = 500 * time.Millisecond
 )
 
-// endedTable is the table of nf_tables in which new connections of grants are dropped that have
-// ended while firewalld did not answer. It is there as long as firewalld has their rules.
-const endedTable = "fwknop_ended"
+// endedTable is there as long as firewalld has the rules of what it drops.
+const endedTable = ruleset.EndedTable
+
+// RemoveEnded removes the table of an earlier process, for a host that has no rules of firewalld
+// any more.
+func RemoveEnded() error { return writeEnded(nil, nil) }
 
 // An ended shuts grants whose rules firewalld cannot be asked to remove.
 type ended struct {
@@ -146,23 +150,25 @@ func (e *ended) during(f func(), known map[string]enforce.Grant, revoke []enforc
 	}
 }
 
-// shutFailed shuts the grants that could not be revoked, and says so with their errors.
-func (b *Backend) shutFailed(ctx context.Context, revoke []enforce.Grant, reopened map[string]bool, revoked []error) []error {
-	if revoked == nil || ctx.Err() != nil {
-		return revoked
+// shutFailed shuts those parts of grants that could not be revoked, or opened with certainty, for
+// which is holds, and says so, and why, with their errors.
+func (b *Backend) shutFailed(ctx context.Context, gs []enforce.Grant, is func(enforce.Grant) bool, errs []error, why string) []error {
+	if errs == nil || ctx.Err() != nil {
+		return errs
 	}
-	for i, g := range revoke {
-		if revoked[i] == nil {
+	for i, g := range gs {
+		parts := partsThat(g, is)
+		if errs[i] == nil || len(parts) == 0 {
 			continue
 		}
-		err := b.ended.shut(without(g.Split(), reopened), b.known())
+		err := b.ended.shut(parts, b.known())
 		if err != nil {
-			revoked[i] = fmt.Errorf("%w; nor are its connections dropped: %w", revoked[i], err)
+			errs[i] = fmt.Errorf("%w; nor are its connections dropped: %w", errs[i], err)
 		} else {
-			revoked[i] = fmt.Errorf("%w; until it is removed, table inet %s drops new connections of it", revoked[i], endedTable)
+			errs[i] = fmt.Errorf("%w; %s, table inet %s drops new connections of it", errs[i], why, endedTable)
 		}
 	}
-	return revoked
+	return errs
 }
 
 // known returns the grants of the journal as they were read last.

@@ -44,6 +44,7 @@ type Config struct {
 // Errors of [New] and [Backend.Change].
 var (
 	ErrGone    = fmt.Errorf("%w: firewalld does not run, or has left the bus", enforce.ErrNoAnswer)
+	ErrLost    = fmt.Errorf("%w: no connection to the bus", enforce.ErrNoAnswer)
 	ErrDenied  = errors.New("the bus or firewalld refuses to be asked by this user")
 	ErrSilent  = fmt.Errorf("%w: no word from firewalld in time", enforce.ErrNoAnswer)
 	ErrForm    = errors.New("firewalld has no rich rule for it")
@@ -63,6 +64,7 @@ type Backend struct {
 	mu      sync.Mutex
 	journal *journal.Shared
 	notes   enforce.Notes
+	last    *state // as it was read last
 }
 
 var _ enforce.Backend = (*Backend)(nil)
@@ -81,7 +83,8 @@ func New(ctx context.Context, cfg Config) (*Backend, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	b := &Backend{cfg: cfg, bus: newBus(cfg.Address, cfg.Timeout), journal: journal.Share(cfg.Journal, ends)}
-	if _, err := b.read(ctx); err != nil {
+	var err error
+	if b.last, err = b.read(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
 	b.ended.table = endedBefore()
@@ -148,18 +151,25 @@ func (b *Backend) Close() error { return b.bus.close() }
 func (b *Backend) locked(ctx context.Context, revoke []enforce.Grant, f func(*state) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	wait, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
-	defer cancel()
-	if _, err := b.journal.Lock(wait); err != nil {
+	unlock, err := b.lockJournal(ctx)
+	if err != nil {
 		return err
 	}
-	defer b.journal.Unlock()
+	defer unlock()
 	var s *state
-	var err error
 	b.ended.during(func() {
 		if s, err = b.read(ctx); err == nil {
+			b.last = s
 			err = f(s)
 		}
 	}, b.journal.Grants(), revoke)
 	return b.settle(s, err)
+}
+
+// lockJournal locks the journal. b.mu must be held.
+func (b *Backend) lockJournal(ctx context.Context) (unlock func(), err error) {
+	wait, cancel := context.WithTimeout(ctx, b.cfg.Timeout)
+	defer cancel()
+	_, err = b.journal.Lock(wait)
+	return b.journal.Unlock, err
 }

@@ -74,6 +74,13 @@ func (b *Backend) route(s *state, client netip.Prefix) []string {
 	return route(client, s.active, s.ipsets, b.cfg.Interfaces, s.first)
 }
 
+// Zones returns the zones in which packets of a client land, by what firewalld said last.
+func (b *Backend) Zones(client netip.Prefix) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.route(b.last, client)
+}
+
 // has reports whether a zone has a rule.
 func (s *state) has(zone, body string) bool {
 	return slices.ContainsFunc(s.rules[zone], func(r rule) bool { return r.body == body })

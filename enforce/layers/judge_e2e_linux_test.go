@@ -122,7 +122,7 @@ func judge(t *testing.T, load func(*netlab.NS)) {
 	b := surveyed(t, lab)
 	for _, end := range []struct{ client, server netip.Addr }{{lab.Client.V4, lab.Server.V4}, {lab.Client.V6, lab.Server.V6}} {
 		within := 2 * time.Second
-		blockers := ruleset.Blockers(b.findings.bases, grantOf(end.client))
+		blockers := ruleset.Blockers(b.findings.bases, grantOf(end.client), nil)
 		if len(blockers) > 0 {
 			within = 300 * time.Millisecond
 		}

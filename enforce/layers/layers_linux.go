@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -186,6 +187,9 @@ func (b *Backend) Setup(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", m.Name, err)
 		}
 	}
+	if !b.ready {
+		b.dropEnded()
+	}
 	b.equalize(ctx)
 	err := b.survey(ctx)
 	if err == nil && !b.ready {
@@ -295,7 +299,21 @@ func (b *Backend) Blocked(ctx context.Context, g enforce.Grant) ([]string, error
 }
 
 func (b *Backend) blockers(g enforce.Grant) []string {
-	return append(ruleset.Blockers(b.findings.bases, g), b.guardBlockers(g)...)
+	return append(ruleset.Blockers(b.findings.bases, g, b.zones(g)), b.guardBlockers(g)...)
+}
+
+// A zoner knows the zones of firewalld in which packets of a client land.
+type zoner interface {
+	Zones(client netip.Prefix) []string
+}
+
+func (b *Backend) zones(g enforce.Grant) []string {
+	for _, m := range b.all() {
+		if z, ok := m.Backend.(zoner); ok {
+			return z.Zones(g.Source())
+		}
+	}
+	return nil
 }
 
 // Chains lists our chains in the layers in use.

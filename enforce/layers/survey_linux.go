@@ -56,6 +56,9 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 	unguarded, guarded := b.publishedLines(ctx, planned)
 	lines = append(append(lines, "grants are opened in "+where), b.findings.unread...)
 	lines = slices.Concat(lines, unguarded, guarded, b.bypassLines(planned))
+	if left, _ := b.endedLine(); left != "" {
+		lines = append(lines, left)
+	}
 	blocking := b.findings.blocking(cfg.Hooks)
 	for _, base := range b.findings.bases {
 		used := slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })

@@ -27,7 +27,8 @@ type Packet struct {
 	Proto        enforce.Proto
 	Sport, Dport uint16
 	State        State
-	DNAT         bool // its destination was rewritten
+	DNAT         bool   // its destination was rewritten
+	Zone         string // of firewalld, in whose chain it lands
 }
 
 // Flags of a TCP header.

@@ -10,7 +10,11 @@
 // Entry point: [Base.Judge]. The package is pure.
 package ruleset
 
-import "fwknopd/enforce"
+import (
+	"slices"
+
+	"fwknopd/enforce"
+)
 
 // A Hook is a place on the way of a packet where Netfilter calls base chains.
 type Hook uint8
@@ -104,6 +108,8 @@ const (
 	Opened = "drops what a grant is for, and is opened by one"
 	// AutoOpens, behind NotOpened: FIREWALL_TYPE alone stands in the way.
 	AutoOpens = "FIREWALL_TYPE leaves it out"
+	// EndedLeft: a table of ours is left of another FIREWALL_TYPE, see [EndedTable].
+	EndedLeft = "is left of FIREWALL_TYPE firewalld and drops new connections of grants that ended while firewalld did not answer"
 	// CutsConnections: a base chain drops packets of established connections.
 	CutsConnections = "no rule accepts packets of established connections"
 )
@@ -161,20 +167,26 @@ func (b *Base) Serves(p *Packet) bool {
 }
 
 // blocks reports whether b drops a packet of a grant that is open. In the chains of firewalld
-// the rule of a grant is in that of a zone, to which packets of one interface may go: it is
-// enough if a chain that they may go to accepts them.
-func (b *Base) blocks(p *Packet) bool {
-	fate := b.Judge(p, OursAccept)
-	return fate.Drops && (b.Layer != Firewalld || !fate.LeadsToAccept)
+// the rule of a grant is in those of zones: each of them has to accept it.
+func (b *Base) blocks(p *Packet, zones []string) bool {
+	if b.Layer != Firewalld || len(zones) == 0 {
+		return b.Judge(p, OursAccept).Drops
+	}
+	return slices.ContainsFunc(zones, func(zone string) bool {
+		sent := *p
+		sent.Zone = zone
+		return b.Judge(&sent, OursAccept).Drops
+	})
 }
 
 // Blockers names the base chains that drop one of the packets of a grant, each once
-// and in the order of the packets' way.
-func Blockers(bases []*Base, g enforce.Grant) (names []string) {
+// and in the order of the packets' way. Zones are those of firewalld in which packets of the
+// client land.
+func Blockers(bases []*Base, g enforce.Grant, zones []string) (names []string) {
 	seen := make(map[string]bool)
 	for _, p := range Packets(g) {
 		for _, b := range bases {
-			if !seen[b.Name] && b.Serves(&p) && b.blocks(&p) {
+			if !seen[b.Name] && b.Serves(&p) && b.blocks(&p, zones) {
 				seen[b.Name] = true
 				names = append(names, b.Name)
 			}

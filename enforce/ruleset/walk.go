@@ -5,8 +5,6 @@ type Fate struct {
 	Drops     bool // taking every rule that may match as not matching
 	MayDrop   bool // or if some of those match
 	MayAccept bool // it accepts, or would if some of those match
-	// LeadsToAccept: a chain that one of those may lead to accepts it.
-	LeadsToAccept bool
 }
 
 // Ours is what a walk takes our own chains for.
@@ -26,7 +24,7 @@ func (b *Base) Judge(p *Packet, ours Ours) Fate {
 		end = b.Policy
 	}
 	drops := end == Drop
-	return Fate{Drops: drops, MayDrop: drops || w.mayDrop, MayAccept: !drops || w.mayAccept, LeadsToAccept: w.leadsToAccept}
+	return Fate{Drops: drops, MayDrop: drops || w.mayDrop, MayAccept: !drops || w.mayAccept}
 }
 
 // maxDepth is above what the kernel allows (16 jumps in nf_tables); a loop ends there.
@@ -34,14 +32,13 @@ const maxDepth = 64
 
 // A walk is one way through the rules.
 type walk struct {
-	base          *Base
-	packet        *Packet
-	ours          Ours
-	mayDrop       bool
-	mayAccept     bool
-	leadsToAccept bool
-	seen          map[string]bool // chains that a rule may lead to
-	exploring     bool            // behind a rule that may match
+	base      *Base
+	packet    *Packet
+	ours      Ours
+	mayDrop   bool
+	mayAccept bool
+	seen      map[string]bool // chains that a rule may lead to
+	exploring bool            // behind a rule that may match
 
 	guard    string // a chain that drops; "": none
 	left     *Bypass
@@ -64,7 +61,7 @@ func (w *walk) chain(name string, depth int) Verb {
 	}
 	for i, r := range w.base.Chains[name] {
 		verdicts, match := r.Judge(w.packet)
-		switch match {
+		switch w.dispatched(verdicts, match) {
 		case Maybe:
 			w.explore(name, i, verdicts, depth)
 		case Yes:
@@ -113,7 +110,6 @@ func (w *walk) explore(chain string, at int, verdicts []Verdict, depth int) {
 			}
 			w.seen[v.Chain] = true
 			end = w.chain(v.Chain, depth+1)
-			w.leadsToAccept = w.leadsToAccept || end == Accept
 		}
 		w.noteEnd(chain, at, v.Verb, end, Maybe)
 		switch end {

@@ -49,7 +49,7 @@ func TestJudge(t *testing.T) {
 		{"return", Accept, []Rule{on(Yes, Jump, "a"), on(Yes, Drop)}, map[string][]Rule{"a": {on(Yes, Return), on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true}},
 		{"return from the base chain", Accept, []Rule{on(Yes, Return), on(Yes, Drop)}, nil, OursAccept, Fate{MayAccept: true}},
 		{"a jump that may lead to a drop", Accept, []Rule{on(Maybe, Jump, "a")}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},
-		{"a jump that may lead to an accept", Drop, []Rule{on(Maybe, Goto, "a")}, map[string][]Rule{"a": {on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true, LeadsToAccept: true}},
+		{"a jump that may lead to an accept", Drop, []Rule{on(Maybe, Goto, "a")}, map[string][]Rule{"a": {on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true}},
 		{"one of several", Accept, []Rule{fixed{Maybe, []Verdict{{Verb: Accept}, {Verb: Jump, Chain: "a"}}}}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},
 		{"ours first", Drop, []Rule{on(Yes, Jump, "ours")}, map[string][]Rule{"ours": nil}, OursAccept, Fate{MayAccept: true}},
 		{"ours behind a drop", Accept, []Rule{on(Yes, Drop), on(Yes, Jump, "ours")}, map[string][]Rule{"ours": nil}, OursAccept, Fate{Drops: true, MayDrop: true}},
@@ -127,11 +127,11 @@ func TestBlockers(t *testing.T) {
 		base("pre", Prerouting, Accept, on(Yes, Drop)), base("out", Output, Drop), v6only,
 	}
 	g := enforce.Grant{Src: netip.MustParseAddr("192.0.2.7"), Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}}
-	if got := Blockers(bases, g); !slices.Equal(got, []string{"pre", "in", "out"}) {
+	if got := Blockers(bases, g, nil); !slices.Equal(got, []string{"pre", "in", "out"}) {
 		t.Errorf("Blockers = %q", got)
 	}
 	g.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:80")}
-	if got := Blockers(bases, g); !slices.Equal(got, []string{"pre", "way through"}) {
+	if got := Blockers(bases, g, nil); !slices.Equal(got, []string{"pre", "way through"}) {
 		t.Errorf("Blockers of a translation = %q", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"fwknopd/enforce/ruleset"
 	"fwknopd/ingest/filter"
 	"fwknopd/policy/conf"
 )
@@ -60,14 +61,18 @@ func TestJudgeFirewall(t *testing.T) {
 		"tcp/8082 is published to 172.17.0.2:82 by Docker: GUARD_FORWARD has it, but not all packets meet the guard",
 		"rule 1 of iptables-nft filter FORWARD accepts in front of the guard: all clients reach tcp/8082 without a grant",
 		"rule 1 of iptables-nft filter FORWARD accepts in front of the guard: what it matches reaches tcp/8082 without a grant",
+		"table inet fwknop_ended " + ruleset.EndedLeft + "; the daemon removes it when it starts",
 	}, "set it", "set GUARD_FORWARD")
-	if want := "ok warning fix warning ok fix fix warning fix ok warning fix warning"; states(got) != want {
+	if want := "ok warning fix warning ok fix fix warning fix ok warning fix warning warning"; states(got) != want {
 		t.Errorf("%s, want %s", states(got), want)
 	}
 	for _, f := range got {
 		if f.State == fix && f.Fix == "" && !strings.HasPrefix(f.Text, "cannot") {
 			t.Errorf("%q says not how it is mended", f.Text)
 		}
+	}
+	if last := got[len(got)-1]; last.Fix != "nft delete table inet fwknop_ended" {
+		t.Errorf("%+v", last)
 	}
 }
 

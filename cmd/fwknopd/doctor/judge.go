@@ -108,6 +108,8 @@ func judgeFirewall(lines []string, mend, guard string) (list []finding) {
 			if strings.Contains(line, ruleset.AllPass) {
 				f.State = fix
 			}
+		case strings.Contains(line, ruleset.EndedLeft):
+			f.State, f.Fix = warning, "nft delete table inet "+ruleset.EndedTable
 		case strings.Contains(line, ruleset.CutsConnections):
 			f.State, f.Fix = warning, "accept established connections before the drop"
 		case !strings.HasPrefix(line, "grants are opened in "):

@@ -1,13 +1,11 @@
 package unit
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"fwknopd/fixtures/netlab"
@@ -27,47 +25,11 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"`
 // What the roots have beside the base system: nothing that our packages depend on.
 const included = "netcat-openbsd,nftables"
 
-// base makes an archive of a root that debootstrap makes, which takes a minute. It stays in
-// build for the next run: make clean removes it.
-var base = sync.OnceValues(func() (string, error) {
-	const keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-	if _, err := os.Stat(keys); err != nil {
-		return "", errors.New("needs debian-archive-keyring")
-	}
-	archive := filepath.Join("../../../build", "debian-trixie-"+included+".tar")
-	if _, err := os.Stat(archive); err == nil {
-		return archive, nil
-	}
-	root, made := filepath.Join(scratch, "base"), filepath.Join(scratch, "base.tar")
-	for _, argv := range [][]string{
-		{"debootstrap", "--variant=minbase", "--include=" + included, "--keyring=" + keys, "trixie", root, "http://deb.debian.org/debian"},
-		{"tar", "--numeric-owner", "--exclude=./var/cache/apt/archives/*.deb", "-C", root, "-cf", made, "."},
-		{"mkdir", "-p", filepath.Dir(archive)},
-		{"mv", made, archive + ".new"},
-		{"mv", archive + ".new", archive},
-	} {
-		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
-			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-			return "", fmt.Errorf("%s: %s", argv[0], lines[len(lines)-1])
-		}
-	}
-	return archive, os.RemoveAll(root)
-})
-
 // newDebian unpacks a root, whose processes are to have the network of ns.
 func newDebian(t *testing.T, ns *netlab.NS) *debian {
 	t.Helper()
-	netlab.Need(t, "debootstrap", "tar", "chroot", "unshare", "dpkg-deb", "git", "gzip")
-	archive, err := base()
-	if err != nil {
-		netlab.SkipOrFail(t, "cannot make a Debian root: "+err.Error())
-	}
-	d := &debian{root: filepath.Join(t.TempDir(), "root"), net: ns}
-	if err := os.Mkdir(d.root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "tar", "--numeric-owner", "-C", d.root, "-xpf", archive)
-	return d
+	netlab.Need(t, "dpkg-deb", "git", "gzip")
+	return &debian{root: netlab.DebianRoot(t, included), net: ns}
 }
 
 // in runs a command in the root; it fails the test if the command fails.

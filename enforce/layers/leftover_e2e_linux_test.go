@@ -1,0 +1,67 @@
+package layers
+
+import (
+	"strings"
+	"testing"
+
+	"fwknopd/enforce/ruleset"
+	"fwknopd/fixtures/netlab"
+)
+
+// TestEndedLeftBehind: the table of an earlier FIREWALL_TYPE firewalld goes at start where
+// firewalld has no rules any more; else it stays and is named.
+func TestEndedLeftBehind(t *testing.T) {
+	const theirs = "table inet firewalld { chain filter_INPUT { type filter hook input priority 10; }\n}\n"
+	for name, c := range map[string]struct {
+		rules  string
+		inUse  bool
+		stays  bool
+		listed string
+	}{
+		"firewalld is gone":   {"", false, false, "the daemon removes it when it starts"},
+		"its rules are there": {theirs, false, true, "rules of firewalld are left, too, and may open these without it"},
+		"firewalld is in use": {"", true, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+			lab := netlab.New(t)
+			lab.Server.RunInput(t, c.rules+"table inet fwknop_ended { chain ended { type filter hook prerouting priority -190; ip saddr 192.0.2.7 tcp dport 22 ct state new drop\n}\n}", "nft -f -")
+			var lines, notes []string
+			lab.Server.Do(func() {
+				cfg := config(t)
+				if c.inUse {
+					first := cfg.Layers[1]
+					first.Kind = ruleset.Firewalld
+					cfg.Layers = append([]Layer{first}, cfg.Layers...)
+				}
+				var err error
+				if lines, err = Look(t.Context(), cfg); err != nil {
+					t.Error(err)
+				}
+				if cfg.NFTables = config(t).NFTables; t.Failed() {
+					return
+				}
+				b, err := New(t.Context(), cfg)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer b.Close()
+				if err := b.Setup(t.Context()); err != nil {
+					t.Error(err)
+				}
+				notes = b.Notes()
+			})
+			said := strings.Join(lines, "\n")
+			if named := strings.Contains(said, ruleset.EndedLeft); named != (c.listed != "") || !strings.Contains(said, c.listed) {
+				t.Errorf("the survey says\n%s", said)
+			}
+			if stays := strings.Contains(lab.Server.Run(t, "nft list tables"), ruleset.EndedTable); stays != c.stays {
+				t.Errorf("the table stays: %v", stays)
+			}
+			if noted := strings.Contains(strings.Join(notes, "\n"), ruleset.EndedLeft); noted != (c.stays && c.listed != "") {
+				t.Errorf("notes: %q", notes)
+			}
+		})
+	}
+}
