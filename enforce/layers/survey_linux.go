@@ -145,8 +145,26 @@ func (b *Backend) survey(ctx context.Context) error {
 	if b.has(ruleset.Firewalld) {
 		v.assignFirewalld()
 	}
+	for _, base := range v.bases {
+		if !b.opens(base.Layer) {
+			base.Ours = withoutGrants(base.Ours)
+		}
+	}
 	b.findings, b.fresh = v, true
 	return nil
+}
+
+// opens reports whether grants may be opened in a layer.
+func (b *Backend) opens(kind ruleset.Layer) bool {
+	return b.has(kind) && !b.failed[kind] && (!b.cfg.Fixed || b.cfg.Layers[0].Kind == kind)
+}
+
+// withoutGrants returns the chains of ours that hold no grants. The others of a layer that is not
+// ours to open are left of an earlier FIREWALL_TYPE: they are rules as any.
+func withoutGrants(ours map[string]bool) map[string]bool {
+	left := maps.Clone(ours)
+	maps.DeleteFunc(left, func(_ string, accepts bool) bool { return accepts })
+	return left
 }
 
 // assignFirewalld makes what firewalld manages a layer of its own, which it opens itself even
