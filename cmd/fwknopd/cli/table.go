@@ -105,7 +105,7 @@ var options = []option{
 	{name: "test", short: "t", kind: switchOn, help: "decide, but change no firewall and run no command", into: func(o *Options) any { return &o.Test }},
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: deciding, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
-	{in: offline, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
+	{in: deciding, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
 	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
