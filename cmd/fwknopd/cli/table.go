@@ -140,7 +140,7 @@ var options = []option{
 	{in: configured | Version | Doctor | Why | live, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
-	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
+	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line; with a 2.6 file, or in the foreground, have it read its configuration again", into: func(o *Options) any { return &o.Restart }},
 	{name: "Status", short: "S", kind: switchOn, action: true, help: "say what runs", into: func(o *Options) any { return &o.Status }},
 	{name: "fw-list", kind: switchOn, action: true, help: "list what is open", into: func(o *Options) any { return &o.FWList }},
 	{name: "fw-list-all", kind: switchOn, action: true, help: "list the whole policy of the tables we touch", into: func(o *Options) any { return &o.FWListAll }},

@@ -18,6 +18,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/cmd/fwknopd/pidfile"
@@ -378,7 +379,7 @@ func (r *run) tellNext(l *config.Loaded, server *serverFile) {
 			return
 		}
 		for _, keyword := range l.Values.Changed(server.was.Values) {
-			fmt.Fprintf(r.stdout, "then: %s counts from the next start on: fwknopd -R%s\n", keyword, files)
+			fmt.Fprintf(r.stdout, "then: %s counts from the next start on: %s%s\n", keyword, control.HowToRestart, files)
 		}
 		return
 	}
