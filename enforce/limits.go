@@ -193,8 +193,8 @@ func (a *Allowance) checkSource(g *Grant) error {
 	return nil
 }
 
-// allowsPrefix checks a prefix: it is no shorter than allowed, has an address that grants
-// may admit, and none that they may not.
+// allowsPrefix checks a prefix: it is no shorter than allowed, not that of several sites, has an
+// address that grants may admit, and none that they may not.
 func (a *Allowance) allowsPrefix(g *Grant) bool {
 	shortest := a.Bits6
 	if g.Src.Is4() {
@@ -202,7 +202,7 @@ func (a *Allowance) allowsPrefix(g *Grant) bool {
 	}
 	p := g.Source()
 	overlaps := func(nets []netip.Prefix) bool { return slices.ContainsFunc(nets, p.Overlaps) }
-	return shortest != 0 && g.Bits >= shortest && g.hasValidBits() && overlaps(a.Source) && !overlaps(a.Exclude)
+	return shortest != 0 && g.Bits >= shortest && g.hasValidBits() && p.Bits() >= LeastBits(p) && overlaps(a.Source) && !overlaps(a.Exclude)
 }
 
 func covers(nets []netip.Prefix, addr netip.Addr) bool {

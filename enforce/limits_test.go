@@ -218,3 +218,31 @@ func FuzzLimits(f *testing.F) {
 		}
 	})
 }
+
+// TestPrefixOfOneSite: of addresses of which a prefix has a least length, no shorter one is allowed,
+// however wide GRANT_PREFIX is.
+func TestPrefixOfOneSite(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	wide := Limits{Stanzas: []Allowance{{Stanza: 3, Source: prefixes("0.0.0.0/0", "::/0"), Bits4: MinBits4, Bits6: MinBits6, Two: true, AnyPort: true, MaxLifetime: time.Hour}}}
+	for source, want := range map[string]bool{
+		"2002:c000::/32": false, "2002:c000:207::/47": false, "2002:c000:207::/48": true, "2002:c000:207:1::/64": true,
+		"fd12:3400::/32": false, "fd12:3456:789a::/48": true, "fe80::/64": false, "fe80::7/128": true,
+		"64:ff9b::/96": false, "64:ff9b::c000:207/128": true, "2001:0:1::/48": false, "2001:20::/64": false, "2001:30::/64": true,
+		"0:0:0:1::/32": false, "0:0:0:1::/64": true, "127.0.0.0/8": false, "169.254.1.0/24": false, "192.0.0.0/8": true, "2001:db8::/32": true,
+	} {
+		p := netip.MustParsePrefix(source)
+		g := Grant{Ports: []Port{{Proto: TCP, Number: 22}}, Expires: now.Add(time.Minute), Stanza: 3}
+		g.SetSource(p)
+		if err := wide.Check(g, now); (err == nil) != want {
+			t.Errorf("%s: %v", source, err)
+		}
+		if !p.Addr().Is6() || p.Masked().Addr().IsUnspecified() {
+			continue
+		}
+		g.SetSource(netip.MustParsePrefix("192.0.2.0/24"))
+		g.Also = p
+		if err := wide.Check(g, now); (err == nil) != want {
+			t.Errorf("%s as the second: %v", source, err)
+		}
+	}
+}

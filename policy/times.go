@@ -139,7 +139,7 @@ func (e *Engine) usesText(st *conf.Stanza, now time.Time) string {
 	n, _ := e.uses.Used(st.Name, st.Uses, now)
 	text := fmt.Sprintf("use %d of %s", n+1, st.Uses.Words())
 	if _, told := e.opts.Uses.Uses[st.Name]; !told {
-		text += ", counted from zero at the begin of what is read"
+		text += ", counted from zero at the beginning of what is read"
 	}
 	return text
 }

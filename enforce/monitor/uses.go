@@ -14,6 +14,9 @@ import (
 // known.
 var ErrUsed = errors.New("the uses of the stanza are used up")
 
+// errOtherUses: the use that was written is none of the stanza any more.
+var errOtherUses = errors.New("the stanza has other ACCESS_USES since the configuration was loaded again")
+
 // uses counts what stanzas with a number of uses open and run. A request is one use, whatever
 // it opens: a worker sends one for each decision, and a worker that sends others gets no more.
 //
@@ -35,14 +38,19 @@ type use struct {
 	at    time.Time
 }
 
-// take counts a use of a stanza, if it has one left. It returns when the count is kept; a
-// request that fails afterwards has had its use.
-func (u *uses) take(name string, limit schedule.Uses, now time.Time) error {
+// fits reports whether a use, nil for none, is what a stanza with a number of uses wants.
+func (u *use) fits(name string, limit schedule.Uses) bool {
+	return limit.IsZero() || u != nil && u.name == name && u.limit.String() == limit.String()
+}
+
+// take counts a use of a stanza, if it has one left; nil if the stanza has any number. It returns
+// when the count is kept; a request that fails afterwards has had its use.
+func (u *uses) take(name string, limit schedule.Uses, now time.Time) (*use, error) {
 	one, err := u.reserve(name, limit, now)
 	if err != nil || one == nil {
-		return err
+		return nil, err
 	}
-	return u.keep([]*use{one})
+	return one, u.keep([]*use{one})
 }
 
 // reserve takes a use of a stanza, if it has one left; nil if the stanza has any number. The use

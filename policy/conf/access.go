@@ -40,6 +40,9 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 			ld.out.Off = append(ld.out.Off, b.Stanza)
 		}
 	}
+	for _, p := range ld.out.LineProblems() {
+		ld.add(p)
+	}
 	if ld.blocks == 0 && !ld.unread {
 		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
 		if p := ld.swapped(); p != nil {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -146,8 +147,8 @@ func (d *linter) expiry() {
 	}
 }
 
-// times warns of times that leave out none, and of those without a zone, which are not those of the
-// host's clock.
+// times warns of times that leave out none, of those without a zone, which are not those of the
+// host's clock, and of uses that are forgotten.
 func (d *linter) times() {
 	hasNoZone := func(w schedule.Window) bool { return !w.HasZone() }
 	switch ws := d.s.Windows; {
@@ -158,6 +159,9 @@ func (d *linter) times() {
 	}
 	if u := d.s.Uses; u.Daily && !u.HasZone() {
 		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
+	}
+	if dir := path.Clean(d.server.StateDir); !d.s.Uses.IsZero() && !d.s.Shadow && (strings.HasPrefix(dir, "/run/") || strings.HasPrefix(dir, "/var/run/")) {
+		d.warn("ACCESS_USES", "is counted in %s, which is emptied when the machine starts: set FWKNOP_LIB_DIR in fwknop.conf to a directory that is not, as /var/lib/fwknop", dir)
 	}
 }
 

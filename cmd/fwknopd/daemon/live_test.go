@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -124,15 +125,19 @@ func TestReloadOnRequest(t *testing.T) {
 // A keyword that only a restart changes is named in the verdict as in the log.
 func TestReloadOfWhatNeedsARestart(t *testing.T) {
 	d, _ := newLiveDaemon(t)
-	text, err := os.ReadFile(d.conf().Files[0])
-	if err == nil {
-		err = os.WriteFile(d.conf().Files[0], append(text, "FIREWALL_TYPE nftables;\n"...), 0o600)
-	}
+	file := d.conf().Files[0]
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := d.reload(false); r.Verdict != report.ReloadLoaded || !strings.Contains(r.Problems.Error(), "warning: FIREWALL_TYPE has changed: that counts from the next start on") {
-		t.Errorf("%+v", r)
+	for i, change := range []string{"FIREWALL_TYPE nftables;\n", "FIREWALL_TYPE nftables;\n", "FIREWALL_TYPE nftables;\nMAX_HOPS 21;\n", ""} {
+		if err := os.WriteFile(file, append(slices.Clone(text), change...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := d.reload(false)
+		if said := strings.Contains(r.Problems.Error(), "warning: FIREWALL_TYPE has changed: that counts from the next start on"); r.Verdict != report.ReloadLoaded || said != (change != "") {
+			t.Errorf("reload %d: %+v", i, r)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,8 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	old := d.conf()
 	notifyReloading()
 	defer d.notifyReady()
-	for _, keyword := range s.Values.Changed(old.Values) {
+	s.atStart = cmp.Or(old.atStart, old.Values)
+	for _, keyword := range s.Values.Changed(s.atStart) {
 		p := conf.Problem{Text: keyword + " has changed: that counts from the next start on", Severity: conf.Warning}
 		d.logf(warning, "%s", p.Text)
 		problems = append(problems, p)

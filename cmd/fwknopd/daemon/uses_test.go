@@ -155,7 +155,7 @@ func TestUsesNeedTheirLine(t *testing.T) {
 	twin := s.Access.Stanzas[0]
 	twin.Pos.File, twin.Name, twin.Uses = "other.conf", "", schedule.Uses{}
 	s.Access.Stanzas = append(s.Access.Stanzas, twin)
-	if _, err := compileLimits(s.Server, s.Access); err == nil || !strings.Contains(err.Error(), "other.conf:1: begins in a line of the same number") {
+	if _, err := compileLimits(s.Server, s.Access); err == nil || !strings.Contains(err.Error(), "other.conf:1: SOURCE: is in a line of the same number") {
 		t.Error(err)
 	}
 	s.Access.Stanzas[0], s.Access.Stanzas[1] = s.Access.Stanzas[1], s.Access.Stanzas[0]
