@@ -344,6 +344,9 @@ func (e *Engine) Refusals() []Refusal {
 	return all
 }
 
+// Refused returns the number of [Engine.Refusals].
+func (e *Engine) Refused() int { return len(e.refused) }
+
 // Examined returns the number of packets that looked like SPA packets or took part in a
 // knock sequence.
 func (e *Engine) Examined() uint64 {
