@@ -125,7 +125,7 @@ func (e *Engine) checkAge(r *request, _ *stanza) *refusal {
 	if age < 0 {
 		ref.reason = SPAFuture
 	}
-	ref.detail.AgeS, ref.detail.MaxAgeS = &age, &limit
+	ref.detail.AgeS, ref.detail.MaxAgeS = new(age), new(limit) // the addresses of age and limit would cost each message an allocation
 	return ref
 }
 
