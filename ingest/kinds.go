@@ -60,12 +60,13 @@ func (s Spec) Files() map[string]func() (*os.File, error) {
 }
 
 // FilesAhead returns what Files does, and opens on another goroutine what the kernel takes long to
-// open. That is returned by the first call of its function, if it is as good as new then.
-func (s Spec) FilesAhead() map[string]func() (*os.File, error) {
-	files := s.Files()
+// open. That is returned by the first call of its function, if it is as good as new then. drop closes
+// it if there was no call yet.
+func (s Spec) FilesAhead() (files map[string]func() (*os.File, error), drop func()) {
+	files = s.Files()
 	k := s.kind()
 	if k.stillGood == nil {
-		return files
+		return files, func() {}
 	}
 	open := files[s.Name()]
 	wait := sync.OnceValues(open)
@@ -85,7 +86,14 @@ func (s Spec) FilesAhead() map[string]func() (*os.File, error) {
 		}
 		return f, nil
 	}
-	return files
+	return files, func() {
+		if taken.Swap(true) {
+			return
+		}
+		if f, err := wait(); err == nil {
+			f.Close()
+		}
+	}
 }
 
 // What the name of a second socket has more than that of the first.

@@ -101,39 +101,51 @@ func TestSocketMode(t *testing.T) {
 	}
 }
 
-// TestFilesAhead: what was opened ahead is returned once, and only if that worked and it is as
-// good as new.
+// TestFilesAhead: what was opened ahead is returned once, and only if that worked, it is as good as
+// new and it was not dropped.
 func TestFilesAhead(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		fails   int // so many times
 		good    bool
+		drop    bool
 		returns []int // which of the files the calls return
 	}{
-		{"good", 0, true, []int{1, 2}},
-		{"stale", 0, false, []int{2, 3}},
-		{"failed", 1, true, []int{2, 3}},
+		{"good", 0, true, false, []int{1, 2}},
+		{"stale", 0, false, false, []int{2, 3}},
+		{"failed", 1, true, false, []int{2, 3}},
+		{"dropped", 0, true, true, []int{2, 3}},
+		{"failed and dropped", 1, true, true, []int{2, 3}},
 	} {
 		opened := make(map[*os.File]int)
 		calls := 0
+		var last *os.File
 		sourceKinds["TEST"] = sourceKind{
 			open: func(*Spec) (*os.File, error) {
 				if calls++; calls <= c.fails {
 					return nil, os.ErrNotExist
 				}
 				f, err := os.Open(os.DevNull)
-				opened[f] = calls
+				opened[f], last = calls, f
 				return f, err
 			},
 			stillGood: func(*Spec, *os.File) bool { return c.good },
 		}
 		t.Cleanup(func() { delete(sourceKinds, "TEST") })
 		s := Spec{Mode: "TEST", Path: "it"}
-		open := s.FilesAhead()[s.Name()]
+		files, drop := s.FilesAhead()
+		open := files[s.Name()]
+		if c.drop {
+			drop()
+			if c.fails == 0 && last.Close() == nil {
+				t.Errorf("%s: it was left open", c.name)
+			}
+		}
 		var returned []int
 		for range c.returns {
 			f, err := open()
 			ok(t, err)
+			drop()
 			ok(t, f.Close()) // fails if it was closed
 			returned = append(returned, opened[f])
 		}

@@ -20,6 +20,9 @@ var udpOptions = [][2]int{
 // A dropCount is for systems on which sockets have filters.
 type dropCount struct{}
 
+// NarrowsUDP: the socket of a UDP server takes only datagrams that a [filter.Payload] is true of.
+const NarrowsUDP = false
+
 // narrow does nothing: UDP sockets have no filters here.
 func narrow(syscall.RawConn, filter.Payload) error { return nil }
 

@@ -11,6 +11,9 @@ import (
 	"fwknopd/ingest/filter"
 )
 
+// NarrowsUDP: the socket of a UDP server takes only datagrams that a [filter.Payload] is true of.
+const NarrowsUDP = true
+
 // narrow has the kernel drop what p is not true of, for good: the filter is locked.
 func narrow(raw syscall.RawConn, p filter.Payload) error {
 	program, err := p.Program()

@@ -88,14 +88,14 @@ func TestFrameLinkTypes(t *testing.T) {
 		{"ethernet", LinkEthernet, macs + "0800" + udp4, wantUDP4()},
 		{"ethernet, padding and checksum", LinkEthernet, macs + "0800" + udp4 + "0000000000000000000000000000 aabbccdd", wantUDP4()},
 		{"ethernet, IPv6", LinkEthernet, macs + "86dd" + udp6 + "ffff", wantUDP6()},
-		{"802.1Q", LinkEthernet, macs + "8100 0064 0800" + udp4, wantUDP4()},
-		{"802.1ad around 802.1Q", LinkEthernet, macs + "88a8 0064 8100 0065 86dd" + udp6, wantUDP6()},
-		{"three tags", LinkEthernet, macs + "9100 0001 9200 0002 8100 0003 0800" + udp4, wantUDP4()},
+		{"802.1Q", LinkEthernet, macs + "8100 0064 0800" + udp4, tagged(wantUDP4())},
+		{"802.1ad around 802.1Q", LinkEthernet, macs + "88a8 0064 8100 0065 86dd" + udp6, tagged(wantUDP6())},
+		{"three tags", LinkEthernet, macs + "9100 0001 9200 0002 8100 0003 0800" + udp4, tagged(wantUDP4())},
 		{"SNAP", LinkEthernet, macs + "0028 aaaa03 000000 0800" + udp4 + "0000", wantUDP4()},
-		{"PPPoE on ethernet", LinkEthernet, macs + "8864 11 00 0001 0022 0021" + udp4 + "0000", wantUDP4()},
-		{"PPPoE in a VLAN", LinkEthernet, macs + "8100 0007 8864 11 00 0001 0036 0057" + udp6 + "0000", wantUDP6()},
+		{"PPPoE on ethernet", LinkEthernet, macs + "8864 11 00 0001 0022 0021" + udp4 + "0000", tagged(wantUDP4())},
+		{"PPPoE in a VLAN", LinkEthernet, macs + "8100 0007 8864 11 00 0001 0036 0057" + udp6 + "0000", tagged(wantUDP6())},
 		{"SLL", LinkSLL, "0000 0001 0006 0200000000020000 0800" + udp4, wantUDP4()},
-		{"SLL with a tag", LinkSLL, "0000 0001 0006 0200000000020000 8100 0007 86dd" + udp6, wantUDP6()},
+		{"SLL with a tag", LinkSLL, "0000 0001 0006 0200000000020000 8100 0007 86dd" + udp6, tagged(wantUDP6())},
 		{"SLL, address length nonsense", LinkSLL, "0000 0001 fffe 0200000000020000 0800" + udp4, wantUDP4()},
 		{"SLL2", LinkSLL2, "0800 0000 00000002 0001 00 06 0200000000020000" + udp4, wantUDP4()},
 		{"raw 12", LinkRawDLT, udp4, wantUDP4()},
@@ -152,6 +152,11 @@ func TestFrameLinkTypes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func tagged(ev Event) Event {
+	ev.Tagged = true
+	return ev
 }
 
 func TestFrameNFLOG(t *testing.T) {

@@ -141,6 +141,10 @@ type Event struct {
 	// an event; its payload is incomplete.
 	Fragment bool
 
+	// Tagged: VLAN tags or a PPPoE header stand in front of the IP header; not said of a packet
+	// in a tunnel.
+	Tagged bool
+
 	// ICMPType and ICMPCode are valid iff Proto is ICMP or ICMPv6.
 	ICMPType, ICMPCode uint8
 
@@ -212,7 +216,7 @@ func (e *Event) SetOptions(b []byte) bool {
 // much.
 func (e *Event) Reset() {
 	e.Time, e.Src, e.Dst, e.Proto, e.Origin = time.Time{}, netip.AddrPort{}, netip.AddrPort{}, 0, 0
-	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment = 0, 0, false, 0, false, false
+	e.Len, e.TTL, e.DF, e.ID, e.IPOptions, e.Fragment, e.Tagged = 0, 0, false, 0, false, false, false
 	e.ICMPType, e.ICMPCode = 0, 0
 	e.Flags, e.Reserved, e.Window, e.Urgent, e.Seq, e.Ack, e.HasSeq, e.HasOptions = 0, 0, 0, 0, 0, 0, false, false
 	e.nopt, e.depth, e.recordStart, e.stampEnd, e.heading, e.Program, e.Container = 0, 0, 0, 0, 0, false, false

@@ -305,11 +305,13 @@ func (d *Decoder) etherType(t layers.EthernetType, b []byte, ev *Event) error {
 		case layers.EthernetTypeIPv6:
 			return d.ipv6(b, ev)
 		case layers.EthernetTypePPPoESession:
+			ev.Tagged = true
 			return d.pppoe(b, ev)
 		case layers.EthernetTypeDot1Q, layers.EthernetTypeQinQ, etherTypeQinQ9100, etherTypeQinQ9200:
 			if len(b) < 4 {
 				return errShortLink
 			}
+			ev.Tagged = true
 			_ = d.vlan.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 			t, b = d.vlan.Type, d.vlan.Payload
 		default:

@@ -95,7 +95,7 @@ func (d *Decoder) decodeInner(c tunnelContents, ev *Event) bool {
 		d.packetCap = packetCap
 		return false
 	}
-	in.text, in.tunnels, in.depth = ev.text, ev.tunnels, ev.depth
+	in.text, in.tunnels, in.depth, in.Tagged = ev.text, ev.tunnels, ev.depth, false
 	*ev = *in
 	return true
 }

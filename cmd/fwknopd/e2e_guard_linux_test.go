@@ -159,8 +159,8 @@ func TestE2EGuardCloses(t *testing.T) {
 	}
 }
 
-// TestE2EGuardBypass: a rule in front of the guard that lets clients without a grant through is said by
-// status and doctor while the daemon runs, and at its next start; without the rule nothing is.
+// TestE2EGuardBypass: a rule in front of the guard that lets clients without a grant through is said
+// once in the log and by status and doctor while the daemon runs, and at its next start; without the rule nothing is.
 func TestE2EGuardBypass(t *testing.T) {
 	t.Parallel()
 	add := map[string]string{"iptables": "iptables -I FORWARD 1 -j ACCEPT", "nftables": "nft insert rule inet fwknopd guard accept"}
@@ -192,11 +192,20 @@ func TestE2EGuardBypass(t *testing.T) {
 		if !netlab.CanReach(s.Client, "tcp", s.Client.V4, netip.AddrPortFrom(s.Server.V4, 8080), 2*time.Second) {
 			t.Error("the rule lets no client through")
 		}
+		s.waitFor(said)
 		tells("with the rule", true)
+		s.Server.Run(t, "nft add table inet unrelated")
 		s.stop()
+		if n := s.said(said); n != 1 {
+			t.Errorf("said %d times", n)
+		}
 		s.start()
 		s.waitFor(said)
 		s.Server.Run(t, remove[s.firewall])
+		wait.For(t, "the guard without the rule", func() bool { // whose drops the daemon puts back
+			out, _ := s.command(append([]string{"status"}, s.args()...)...)
+			return !strings.Contains(out, said)
+		})
 		tells("without the rule", false)
 	})
 }

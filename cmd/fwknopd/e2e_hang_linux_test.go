@@ -205,3 +205,86 @@ func TestE2EWorkerStartsAhead(t *testing.T) {
 		t.Error("the worker lives on")
 	}
 }
+
+// A worker that ends between its early start and its service is replaced: the next one gets the packet
+// socket, and the monitor keeps neither a socket nor a process of the first. A SIGHUP meanwhile has its
+// effect.
+func TestE2EWorkerEndsAhead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "iptables")
+	dir := slowIPTables(t)
+	s.configure("iptablesCmd "+dir+"/iptables;\nIPT_CMD_ALARM 60;\n", stanza(""))
+	s.launch()
+	wait.For(t, "a program that waits", func() bool { return len(sleepers(dir+"/iptables-restore")) > 0 })
+	wait.For(t, "a worker", func() bool { return s.worker() != 0 })
+	wait.For(t, "a packet socket", func() bool { return s.packetSockets(s.cmd.Process.Pid) == 1 })
+	first := s.worker()
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	wait.For(t, "the end of the worker", func() bool { return !alive(first) })
+	s.configure("iptablesCmd "+dir+"/iptables;\nIPT_CMD_ALARM 60;\n", stanza("NAME renamed"))
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "wait")); err != nil {
+		t.Fatal(err)
+	}
+	s.waitFor("Starting fwknopd main event loop.")
+	s.waitFor("configuration loaded again")
+	s.state()
+	if ours, its := s.packetSockets(s.cmd.Process.Pid), s.packetSockets(s.worker()); ours != 0 || its != 1 {
+		t.Errorf("the monitor has %d packet sockets, the worker %d, want 0 and 1", ours, its)
+	}
+	s.knock(ask()...)
+	if !s.open() {
+		t.Error("not open")
+	}
+	s.grants(0, "renamed", "list")
+	if n := s.said("the worker ended before its work began, another one is started: signal: killed"); n != 1 {
+		t.Errorf("the end of the first worker was said %d times", n)
+	}
+	s.stop()
+}
+
+// slowIPTables is [hangingIPTables] whose programs for changes wait until the file wait is removed.
+func slowIPTables(t *testing.T) string {
+	t.Helper()
+	dir := hangingIPTables(t)
+	for _, name := range []string{"iptables-restore", "ip6tables-restore"} {
+		real, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("#!/bin/sh\nwhile [ -e %s/wait ]; do sleep 0.05; done\nexec %s \"$@\"\n", dir, real)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "wait"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// packetSockets counts the AF_PACKET sockets of a process.
+func (s *site) packetSockets(pid int) (n int) {
+	s.t.Helper()
+	list, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/packet", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	known := make(map[string]bool)
+	for line := range strings.Lines(string(list)) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			known["socket:["+fields[len(fields)-1]+"]"] = true
+		}
+	}
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	for _, name := range files {
+		if target, _ := os.Readlink(name); known[target] {
+			n++
+		}
+	}
+	return n
+}

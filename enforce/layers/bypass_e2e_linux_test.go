@@ -19,8 +19,13 @@ import (
 func TestGuardBypass(t *testing.T) {
 	netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
 	const forward, user = "iptables-nft filter FORWARD", "DOCKER-USER (iptables-nft filter FORWARD)"
+	const forward6 = "ip6tables-nft filter FORWARD"
 	const both, tcp = "tcp/8080, udp/5000 without a grant", "tcp/8080 without a grant"
 	docker := func(t testing.TB, lab *netlab.Lab) { enforcetest.PublishTables(t, lab, "iptables-nft") }
+	shut := func(t testing.TB, lab *netlab.Lab) {
+		docker(t, lab)
+		lab.Server.Run(t, "nft add table inet mine ; add chain inet mine f { type filter hook forward priority 10 ; policy drop ; }")
+	}
 	for _, c := range []struct {
 		name    string
 		publish func(testing.TB, *netlab.Lab)
@@ -46,6 +51,14 @@ func TestGuardBypass(t *testing.T) {
 		{"known connections", docker, "iptables-nft -I FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "", "", false},
 		{"another port", docker, "iptables-nft -I FORWARD 1 -p tcp --dport 9999 -j ACCEPT", "", "", false},
 		{"the loopback", docker, "iptables-nft -I FORWARD 1 -i lo -j ACCEPT", "", "", false},
+		{"a return that may match, to a drop", docker, "iptables-nft -I FORWARD 1 -s 10.99.0.0/24 -j RETURN", "", "", false},
+		{"an accept, and a drop of nftables", shut, "iptables-nft -I FORWARD 1 -j ACCEPT", "", "", false},
+		{"an accept for IPv6", docker, "ip6tables-nft -I FORWARD 1 -j ACCEPT", "rule 1 of " + forward6 + " accepts in front of the guard: all clients reach " + both,
+			"rule 1 of " + forward6 + " accepts in front of the guard: all clients reach " + both, true},
+		{"an accept for another network, IPv6", docker, "ip6tables-nft -I FORWARD 1 -s 2001:db8:99::/64 -j ACCEPT", "rule 1 of " + forward6 + " accepts in front of the guard: what it matches reaches " + both,
+			"rule 1 of " + forward6 + " accepts in front of the guard: what it matches reaches " + both, false},
+		{"an accept in DOCKER-USER, IPv6", docker, "ip6tables-nft -I DOCKER-USER 1 -j ACCEPT", "", "rule 1 of DOCKER-USER (" + forward6 + ") accepts in front of the guard: all clients reach " + both, true},
+		{"known connections, IPv6", docker, "ip6tables-nft -I FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "", "", false},
 		{"nftables accepts first", enforcetest.PublishRuleset, "nft add table inet mine ; add chain inet mine f { type filter hook forward priority -10 ; } ; add rule inet mine f accept", "", "", false},
 		{"nftables, in our chain", enforcetest.PublishRuleset, "nft insert rule inet fwknopd guard accept", "",
 			"rule 1 of table inet fwknopd chain guard accepts in front of the guard: all clients reach " + both, true},
@@ -85,7 +98,11 @@ func TestGuardBypass(t *testing.T) {
 			if said != (c.before != "") {
 				t.Errorf("said at start: %v; %q", said, b.Notes())
 			}
-			if got := netlab.CanReach(lab.Client, "tcp", lab.Client.V4, netip.AddrPortFrom(lab.Server.V4, 8080), 300*time.Millisecond); got != c.reaches {
+			from, to := lab.Client.V4, lab.Server.V4
+			if strings.HasPrefix(c.rule, "ip6tables") {
+				from, to = lab.Client.V6, lab.Server.V6
+			}
+			if got := netlab.CanReach(lab.Client, "tcp", from, netip.AddrPortFrom(to, 8080), 300*time.Millisecond); got != c.reaches {
 				t.Errorf("a client without a grant gets through: %v, want %v", got, c.reaches)
 			}
 		})

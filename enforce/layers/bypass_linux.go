@@ -79,8 +79,8 @@ func (b *Backend) circumvented(port enforce.Port, to ruleset.Published, planned 
 	})
 }
 
-// bypasses returns the rules by which a packet passes the guard: none if a guard drops it before
-// any.
+// bypasses returns the rules by which a packet passes the guard: none if a guard, or a chain
+// without one, drops it in any case.
 func (b *Backend) bypasses(p *ruleset.Packet, planned ruleset.Layer) (rules []ruleset.Bypass) {
 	for _, base := range b.findings.bases {
 		if !base.Serves(p) {
@@ -91,6 +91,9 @@ func (b *Backend) bypasses(p *ruleset.Packet, planned ruleset.Layer) (rules []ru
 			guard = base.PlannedGuard()
 		}
 		if guard == "" {
+			if dropsSurely(base, p, ruleset.OursAbsent) {
+				return nil
+			}
 			continue
 		}
 		some := base.Bypasses(p, guard)

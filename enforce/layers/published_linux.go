@@ -85,7 +85,7 @@ func (b *Backend) guardBlockers(g enforce.Grant) (names []string) {
 				continue
 			}
 			for _, base := range b.findings.bases {
-				if base.Serves(&p) && !slices.Contains(names, base.Name) && dropsSurely(base, &p) {
+				if base.Serves(&p) && !slices.Contains(names, base.Name) && dropsSurely(base, &p, ruleset.OursAccept) {
 					names = append(names, base.Name)
 				}
 			}
@@ -120,7 +120,7 @@ func translated(p ruleset.Packet, port enforce.Port, to ruleset.Published) (_ ru
 	return p, true
 }
 
-func dropsSurely(b *ruleset.Base, p *ruleset.Packet) bool {
-	fate := b.Judge(p, ruleset.OursAccept)
+func dropsSurely(b *ruleset.Base, p *ruleset.Packet, ours ruleset.Ours) bool {
+	fate := b.Judge(p, ours)
 	return fate.Drops && !fate.MayAccept
 }

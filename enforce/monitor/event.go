@@ -28,6 +28,7 @@ const (
 
 	Blocked   Kind = "blocked"   // Grant, Blocked; it is open, but something has begun to drop it
 	Contested Kind = "contested" // Err; another program removes grants again and again
+	Bypassed  Kind = "bypassed"  // Err, which names a rule that has begun to let packets past a guard
 	ClockStep Kind = "clock"     // Step; the clock was set, ends were shifted
 
 	CommandRan Kind = "command" // Command, Result; Err if it could not be started

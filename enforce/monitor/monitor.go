@@ -64,6 +64,10 @@ type Config struct {
 	// grant although its rules are in place. nil: this is not checked.
 	Blocked func(ctx context.Context, g enforce.Grant) ([]string, error)
 
+	// Bypasses returns a line on each rule of other programs that lets packets past a guard,
+	// see Guards. nil: this is not checked.
+	Bypasses func(context.Context) ([]string, error)
+
 	// Digests appends to the journal of digests and returns when they are on disk. It may
 	// be called concurrently. nil: there is no journal, digests are refused.
 	Digests func([]Digest) error
@@ -152,6 +156,7 @@ type Monitor struct {
 	table       table
 	lastReading clockReading // to which the deadlines in table refer
 	reconciler  reconciler
+	bypasses    bypassWatch
 	quota       enforce.Quota
 	uses        uses
 	cuts        []enforce.Grant // have ended, their connections are to end
@@ -197,6 +202,7 @@ func New(ctx context.Context, cfg Config) (*Monitor, error) {
 		m.closeClock()
 		return nil, err
 	}
+	m.knowBypasses(ctx)
 	m.begin(ctx)
 	return m, nil
 }

@@ -90,6 +90,7 @@ func (m *Monitor) reconcile(ctx context.Context, now clockReading) {
 	m.dropForeign(diff.Found)
 	m.adopt(diff.Found, now)
 	m.reportBlocked(ctx, now)
+	m.reportBypasses(ctx, now)
 }
 
 // restore opens what is missing in the firewall and returns it without what has ended

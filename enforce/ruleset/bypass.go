@@ -71,7 +71,12 @@ func (b *Base) PlannedGuard() string {
 // Bypasses returns the rules by which p, of a client without a grant, gets past the chain guard,
 // in the order in which it meets them.
 func (b *Base) Bypasses(p *Packet, guard string) []Bypass {
-	w := walk{base: b, packet: p, ours: OursAbsent, seen: map[string]bool{}, guard: guard}
+	return b.bypassesTaking(p, guard, nil)
+}
+
+// bypassesTaking is Bypasses with a rule that is taken for one that matches, unless it is nil.
+func (b *Base) bypassesTaking(p *Packet, guard string, taken *Bypass) []Bypass {
+	w := walk{base: b, packet: p, ours: OursAbsent, ends: make(map[string]Verb), guard: guard, taken: taken}
 	switch end := w.chain(b.Chain, 0); {
 	case end != Continue || b.Policy != Accept:
 	case w.left != nil:
@@ -80,6 +85,15 @@ func (b *Base) Bypasses(p *Packet, guard string) []Bypass {
 		w.noteBypass(Bypass{Base: b.Name, Verb: Accept}, !w.leadsToGuard(b.Chains[b.Chain], make(map[string]bool)))
 	}
 	return w.bypasses
+}
+
+// takes reports whether a rule is taken for one that matches.
+func (w *walk) takes(chain string, at int) bool {
+	if w.taken == nil || w.taken.Number != at+1 {
+		return false
+	}
+	rule := w.bypass(chain, at, w.taken.Verb)
+	return rule == *w.taken
 }
 
 // noteEnd notes what a rule with such a verdict means for the guard, if it ends the way through its
@@ -104,16 +118,27 @@ func (w *walk) noteAccept(rule Bypass, match Truth) {
 }
 
 // noteLeft notes that a rule ends the way through a chain, if that leads to the guard further on.
-// What becomes of a packet that only may leave is not followed.
+// Of one that may match another walk tells whether its packets get through; behind others that may
+// match that is not followed.
 func (w *walk) noteLeft(rule Bypass, chain string, at int, match Truth) {
-	if w.left != nil || !w.leadsToGuard(w.base.Chains[chain][at+1:], make(map[string]bool)) {
-		return
-	}
-	if match == Yes && !w.exploring {
+	switch {
+	case w.left != nil || !w.leadsToGuard(w.base.Chains[chain][at+1:], make(map[string]bool)):
+	case w.exploring:
+		w.noteBypass(rule, false)
+	case match == Yes:
 		w.left = &rule
-		return
+		clear(w.ends) // what is accepted from here on is for another reason
+	case w.taken == nil && isNamed(rule, w.base.bypassesTaking(w.packet, w.guard, &rule)):
+		w.noteBypass(rule, false)
 	}
-	w.noteBypass(rule, false)
+}
+
+// isNamed reports whether a rule is one of some bypasses, sure or not.
+func isNamed(rule Bypass, bypasses []Bypass) bool {
+	return slices.ContainsFunc(bypasses, func(b Bypass) bool {
+		b.Sure = rule.Sure
+		return b == rule
+	})
 }
 
 func (w *walk) bypass(chain string, at int, verb Verb) Bypass {

@@ -18,7 +18,7 @@ const (
 
 // Judge returns the fate of p in the chain.
 func (b *Base) Judge(p *Packet, ours Ours) Fate {
-	w := walk{base: b, packet: p, ours: ours, seen: map[string]bool{}}
+	w := walk{base: b, packet: p, ours: ours, ends: make(map[string]Verb)}
 	end := w.chain(b.Chain, 0)
 	if end == Continue {
 		end = b.Policy
@@ -37,11 +37,12 @@ type walk struct {
 	ours      Ours
 	mayDrop   bool
 	mayAccept bool
-	seen      map[string]bool // chains that a rule may lead to
+	ends      map[string]Verb // of chains that a rule may lead to
 	exploring bool            // behind a rule that may match
 
-	guard    string // a chain that drops; "": none
-	left     *Bypass
+	guard    string  // a chain that drops; "": none
+	left     *Bypass // the rule by which the packet left the way to the guard; nil: none
+	taken    *Bypass // a rule that is taken for one that matches; nil: none
 	bypasses []Bypass
 }
 
@@ -61,7 +62,11 @@ func (w *walk) chain(name string, depth int) Verb {
 	}
 	for i, r := range w.base.Chains[name] {
 		verdicts, match := r.Judge(w.packet)
-		switch w.dispatched(verdicts, match) {
+		match = w.dispatched(verdicts, match)
+		if match == Maybe && w.takes(name, i) {
+			match = Yes
+		}
+		switch match {
 		case Maybe:
 			w.explore(name, i, verdicts, depth)
 		case Yes:
@@ -100,23 +105,31 @@ func (w *walk) follow(verdicts []Verdict, depth int) (end Verb, done bool) {
 
 // explore notes where a rule of a chain leads that may match.
 func (w *walk) explore(chain string, at int, verdicts []Verdict, depth int) {
-	defer func(before bool) { w.exploring = before }(w.exploring)
-	w.exploring = true
 	for _, v := range verdicts {
 		end := v.Verb
 		if end == Jump || end == Goto {
-			if w.seen[v.Chain] {
-				continue
-			}
-			w.seen[v.Chain] = true
-			end = w.chain(v.Chain, depth+1)
+			end = w.mayGo(v.Chain, depth+1)
 		}
 		w.noteEnd(chain, at, v.Verb, end, Maybe)
-		switch end {
-		case Drop, Queue:
+		switch {
+		case end == Drop || end == Queue:
 			w.mayDrop = true
-		case Accept:
+		case end == Accept || end == Return || v.Verb == Goto: // what lies behind a return is not followed
 			w.mayAccept = true
 		}
 	}
+}
+
+// mayGo returns where the packet ends in a chain that a rule may lead to.
+func (w *walk) mayGo(chain string, depth int) (end Verb) {
+	end, seen := w.ends[chain]
+	if !seen {
+		w.ends[chain] = Continue // for a loop
+		before := w.exploring
+		w.exploring = true
+		end = w.chain(chain, depth)
+		w.exploring = before
+		w.ends[chain] = end
+	}
+	return end
 }

@@ -48,6 +48,8 @@ func TestJudge(t *testing.T) {
 		{"goto does not come back", Accept, []Rule{on(Yes, Goto, "a"), on(Yes, Drop)}, map[string][]Rule{"a": nil}, OursAccept, Fate{MayAccept: true}},
 		{"return", Accept, []Rule{on(Yes, Jump, "a"), on(Yes, Drop)}, map[string][]Rule{"a": {on(Yes, Return), on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true}},
 		{"return from the base chain", Accept, []Rule{on(Yes, Return), on(Yes, Drop)}, nil, OursAccept, Fate{MayAccept: true}},
+		{"a return that may match", Accept, []Rule{on(Maybe, Return), on(Yes, Drop)}, nil, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true}},
+		{"a goto that may match", Accept, []Rule{on(Maybe, Goto, "a"), on(Yes, Drop)}, map[string][]Rule{"a": nil}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true}},
 		{"a jump that may lead to a drop", Accept, []Rule{on(Maybe, Jump, "a")}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},
 		{"a jump that may lead to an accept", Drop, []Rule{on(Maybe, Goto, "a")}, map[string][]Rule{"a": {on(Yes, Accept)}}, OursAccept, Fate{Drops: true, MayDrop: true, MayAccept: true}},
 		{"one of several", Accept, []Rule{fixed{Maybe, []Verdict{{Verb: Accept}, {Verb: Jump, Chain: "a"}}}}, map[string][]Rule{"a": {on(Yes, Drop)}}, OursAccept, Fate{MayDrop: true, MayAccept: true}},

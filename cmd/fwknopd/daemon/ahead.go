@@ -15,6 +15,7 @@ import (
 type ahead struct {
 	worker func() (*workerProcess, error) // waits until it has started; nil: taken
 	files  map[string]func() (*os.File, error)
+	drops  []func() // close what has no reader
 }
 
 // startAhead begins to start the first worker and to open its sources. This process has to be
@@ -27,7 +28,9 @@ func (d *daemon) startAhead() {
 	go d.ahead.worker()
 	d.ahead.files = make(map[string]func() (*os.File, error))
 	for _, f := range privsep.SourceSpecs(d.conf().Loaded) {
-		maps.Copy(d.ahead.files, f.FilesAhead())
+		files, drop := f.FilesAhead()
+		maps.Copy(d.ahead.files, files)
+		d.ahead.drops = append(d.ahead.drops, drop)
 	}
 }
 
@@ -39,26 +42,47 @@ func (d *daemon) firstPolicy() monitor.Policy {
 	return p
 }
 
-// takeWorker returns the worker that was started ahead, and starts one when there is none.
+// takeWorker returns the worker that was started ahead, and starts one when there is none, or that
+// one has ended already, as by a signal.
 func (d *daemon) takeWorker() (*workerProcess, error) {
 	start := d.ahead.worker
 	if d.ahead.worker = nil; start == nil {
-		start = d.startWorkerProcess
+		return d.startWorkerProcess()
 	}
-	return start()
+	p, err := start()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case status := <-p.ended:
+		p.close()
+		d.logf(warning, "the worker ended before its work began, another one is started: %v", newWorkerExit(status, p.stderr.String()))
+		return d.startWorkerProcess()
+	default:
+		return p, nil
+	}
+}
+
+// dropFiles closes the sources that were opened ahead and that no worker has got: another
+// configuration may have others.
+func (d *daemon) dropFiles() {
+	for _, drop := range d.ahead.drops {
+		drop()
+	}
 }
 
 // dropAhead ends the worker that was started ahead: the start has failed.
 func (d *daemon) dropAhead() {
-	if d.ahead.worker == nil {
+	d.dropFiles()
+	start := d.ahead.worker
+	if d.ahead.worker = nil; start == nil {
 		return
 	}
-	p, err := d.takeWorker()
+	p, err := start()
 	if err != nil {
 		return
 	}
 	_ = p.Kill() // it may have ended
 	_ = p.Wait()
-	p.Conn.Close()
-	p.records.Close()
+	p.close()
 }

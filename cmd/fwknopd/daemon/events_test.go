@@ -49,6 +49,7 @@ func TestEventsGolden(t *testing.T) {
 		{Kind: monitor.Failed, Grant: plain, Err: broken},
 		{Kind: monitor.Failed, Err: broken},
 		{Kind: monitor.Contested, Err: broken},
+		{Kind: monitor.Bypassed, Err: errors.New("rule 1 of FORWARD accepts in front of the guard")},
 		{Kind: monitor.ClockStep, Step: -time.Hour},
 		{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: 1, Output: "no\nluck", Took: 1500 * time.Millisecond}},
 		{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: -1, TimedOut: true, Took: time.Second}},

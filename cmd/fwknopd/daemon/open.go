@@ -52,6 +52,9 @@ func (d *daemon) open(ctx context.Context) error {
 	if backend != nil {
 		cfg.Firewall = timedBackend{backend, d.metrics}
 		cfg.Blocked = d.blocked
+		if d.fw != nil && cfg.Guards {
+			cfg.Bypasses = d.fw.Bypasses
+		}
 	}
 	if !d.o.Test {
 		ext, err := external.New(external.Config{

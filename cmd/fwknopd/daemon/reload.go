@@ -60,6 +60,7 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 		problems = append(problems, *p)
 	}
 	d.mon.Reload(d.workerPolicy())
+	d.dropFiles()
 	d.mon.Notify(privsep.NoticeReload)
 	d.warnUses()
 	if files := d.files; files != nil {

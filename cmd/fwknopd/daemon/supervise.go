@@ -87,6 +87,13 @@ type workerProcess struct {
 	*monitor.Worker
 	records *os.File // what it logs
 	stderr  *headBuffer
+	ended   chan error // its status, which Wait returns
+}
+
+// close closes what a worker that has ended leaves.
+func (p *workerProcess) close() {
+	p.Conn.Close()
+	p.records.Close()
 }
 
 func (d *daemon) startWorkerProcess() (*workerProcess, error) {
@@ -114,7 +121,11 @@ func (d *daemon) startWorkerProcess() (*workerProcess, error) {
 		r.Close()
 		return nil, err
 	}
-	return &workerProcess{wk, r, stderr}, nil
+	p := &workerProcess{wk, r, stderr, make(chan error, 1)}
+	wait := wk.Wait
+	go func() { p.ended <- wait() }()
+	wk.Wait = func() error { return <-p.ended }
+	return p, nil
 }
 
 // embedWorker runs the worker in this process, for --test.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/bpf"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/ingest"
 	"fwknopd/ingest/filter"
 	"fwknopd/parse"
 	"fwknopd/policy"
@@ -47,6 +48,26 @@ func TestPayloadOfSources(t *testing.T) {
 	} {
 		if got := SourceSpecs(loaded(t, c.server, c.access))[0].Payload; got != c.want {
 			t.Errorf("%q: %+v, want %+v", c.server, got, c.want)
+		}
+	}
+}
+
+// TestKernelForm: the form is said only where every source of packets narrows.
+func TestKernelForm(t *testing.T) {
+	const key = "SOURCE ANY\nKEY sometestkey1\n"
+	for _, c := range []struct {
+		server string
+		narrow bool
+	}{
+		{"PCAP_INTF lo;\n", true},
+		{"PCAP_INTF lo;\nENABLE_UDP_SERVER Y;\n", ingest.NarrowsUDP},
+		{"PCAP_INTF lo;\nENABLE_TCP_SERVER Y;\n", true},
+		{"PCAP_INTF lo;\nPCAP_FILTER vlan or udp;\n", false},
+		{"INGEST PCAP,NFLOG;\nPCAP_INTF lo;\n", false},
+		{"INGEST KMSG;\n", false},
+	} {
+		if got := !KernelForm(loaded(t, c.server, key)).IsZero(); got != c.narrow {
+			t.Errorf("%q: %v, want %v", c.server, got, c.narrow)
 		}
 	}
 }

@@ -59,6 +59,8 @@ func KernelForm(l *config.Loaded) (form filter.Payload) {
 			expr, err := filter.Parse(f.Filter)
 			switch {
 			case f.Discard:
+			case f.Mode == "UDP" && !ingest.NarrowsUDP:
+				return filter.Payload{}
 			case err != nil || !expr.Narrows() || f.Payload.IsZero():
 				return filter.Payload{}
 			default:

@@ -200,7 +200,16 @@ func (o *options) explanation(d *decider, t *policy.Trace, now time.Time, ev *pa
 	return b, t.Decision.Verdict == policy.Allow && !t.Decision.Shadow && refusal == nil, err
 }
 
-// dropsByForm reports whether the kernel drops the packet before the daemon sees it.
+// dropsByForm reports whether the kernel drops the packet before the daemon sees it, for what its
+// filter looks at: UDP right behind an IP header without options. Of a tagged frame that is not
+// known: Linux takes the outermost tag out of it first.
 func (d *decider) dropsByForm(ev *parse.Event) bool {
-	return ev.Proto == parse.UDP && ev.Origin >= parse.OriginFrame && !ev.Fragment && ev.Whole == 0 && d.drops(ev.Payload)
+	if ev.Proto != parse.UDP || ev.Origin < parse.OriginFrame || ev.Fragment || ev.Whole != 0 || ev.Tagged || ev.Tunnelled() {
+		return false
+	}
+	headers := 20 + 8
+	if ev.Src.Addr().Is6() {
+		headers = 40 + 8
+	}
+	return int(ev.Len) <= headers+len(ev.Payload) && d.drops(ev.Payload)
 }

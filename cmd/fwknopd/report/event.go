@@ -71,7 +71,7 @@ func EventJSON(ev *monitor.Event, name string) []byte {
 		l.Type = "worker"
 	case monitor.Cut:
 		l.Connections = &ev.Connections
-	case monitor.ClockStep, monitor.Contested, monitor.Lost:
+	case monitor.ClockStep, monitor.Contested, monitor.Bypassed, monitor.Lost:
 		l.Type = "monitor"
 	}
 	if c := ev.Command; c.Stanza != 0 {
@@ -114,6 +114,8 @@ func EventText(ev *monitor.Event, host, stanza string) string {
 		return fmt.Sprintf("firewall: %v%s", ev.Err, who)
 	case monitor.Contested:
 		return fmt.Sprintf("another program removes what we open, again and again: %v", ev.Err)
+	case monitor.Bypassed:
+		return fmt.Sprint(ev.Err)
 	case monitor.ClockStep:
 		return fmt.Sprintf("the clock was set by %v; what is open ends no later for it", ev.Step)
 	case monitor.CommandRan:

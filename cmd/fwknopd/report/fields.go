@@ -162,6 +162,7 @@ var EventKinds = []EventKind{
 	{"reload", ReloadNotApplied, "The worker keeps the one before, for the reason that it gives.", categories{"event", "configuration", "info", failure}},
 
 	{"monitor", string(monitor.Contested), "Another program removes again and again what the daemon opens.", categories{"event", "configuration", "change", failure}},
+	{"monitor", string(monitor.Bypassed), "A rule has begun to let packets past the guard of GUARD_FORWARD without a grant.", categories{"event", "configuration", "change", failure}},
 	{"monitor", string(monitor.ClockStep), "The clock was set.", categories{"event", "host", "change", ""}},
 	{"monitor", string(monitor.Lost), "Events were lost, as the log was too slow or its disk full.", categories{"event", "host", "info", failure}},
 	{"monitor", digestsLost, "The journal of seen messages may lack some; messages sent before are refused.", categories{"event", "file", "info", failure}},

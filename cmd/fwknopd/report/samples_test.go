@@ -92,6 +92,7 @@ func sampleEvents(at time.Time) (list []*monitor.Event) {
 		&monitor.Event{Kind: monitor.Refused, Grant: *fullGrant(at), Err: broken},
 		&monitor.Event{Kind: monitor.Failed, Err: broken},
 		&monitor.Event{Kind: monitor.Contested, Err: broken},
+		&monitor.Event{Kind: monitor.Bypassed, Err: errors.New("rule 1 of FORWARD accepts in front of the guard")},
 		&monitor.Event{Kind: monitor.ClockStep, Step: -time.Hour},
 		&monitor.Event{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Output: "up", Took: time.Second}},
 		&monitor.Event{Kind: monitor.CommandRan, Command: command, Result: monitor.Result{Status: -1, TimedOut: true, Took: time.Second}},

@@ -71,7 +71,7 @@ func (e *event) paint() cli.Paint {
 		return cli.Green
 	case report.Refused:
 		return cli.Red
-	case report.Shadow, string(monitor.Failed), string(monitor.WorkerDied), string(monitor.Lost), string(monitor.Contested):
+	case report.Shadow, string(monitor.Failed), string(monitor.WorkerDied), string(monitor.Lost), string(monitor.Contested), string(monitor.Bypassed):
 		return cli.Yellow
 	}
 	return ""
