@@ -196,7 +196,7 @@ func (w *linkWatch) wire() (wire, error) { return wireOf(w.name, w.conn) }
 // missing reports that there is no interface of the name.
 func (w *linkWatch) missing() bool {
 	_, err := w.wire()
-	return errors.Is(err, ErrNoInterface)
+	return errors.Is(err, errNoInterface)
 }
 
 // update takes a change of the interface that has the name.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNoInterface is that there is no interface of a name.
-var ErrNoInterface = errors.New("no such interface")
+// errNoInterface is that there is no interface of a name.
+var errNoInterface = errors.New("no such interface")
 
 // A Link is the state of an interface, see [WatchLinks].
 type Link struct {
@@ -22,7 +22,7 @@ type Link struct {
 
 // Reasons of LiveOptions.Away.
 var (
-	reasonMissing = ErrNoInterface.Error() + ", waiting for it"
+	reasonMissing = errNoInterface.Error() + ", waiting for it"
 	reasonDown    = "interface is down, waiting for it"
 )
 

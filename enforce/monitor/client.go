@@ -90,7 +90,7 @@ func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err er
 	select {
 	case c.out <- frame:
 	default:
-		return 0, ErrBusy
+		return 0, errBusy
 	}
 	c.lastID = req.ID
 	c.calls[req.ID] = done
@@ -137,7 +137,7 @@ func (c *Client) Command(ctx context.Context, cmd Command) error {
 func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 	_, f, err := c.roundTrip(ctx, "open", name)
 	if err == nil && f == nil {
-		err = fmt.Errorf("%w: file %q did not come", ErrProtocol, name)
+		err = fmt.Errorf("%w: file %q did not come", errProtocol, name)
 	}
 	return f, err
 }
@@ -146,7 +146,7 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 func (c *Client) Journal(ctx context.Context, q Journal) (*os.File, error) {
 	_, f, err := c.roundTrip(ctx, "journal", q)
 	if err == nil && f == nil {
-		err = fmt.Errorf("%w: no pipe came", ErrProtocol)
+		err = fmt.Errorf("%w: no pipe came", errProtocol)
 	}
 	return f, err
 }

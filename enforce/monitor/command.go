@@ -37,7 +37,7 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 	select {
 	case m.commandSlots <- struct{}{}:
 	default:
-		return ErrBusy
+		return errBusy
 	}
 	name, limit := m.currentPolicy().Limits.Uses(c.Stanza)
 	err := m.uses.take(name, limit, m.clock.read().wall)

@@ -115,7 +115,7 @@ func (m *migration) passphrase(v *Values, k *Keyword, val *Value) {
 
 func (m *migration) line(k *Keyword, text string) {
 	if text == "" {
-		text = NoValue
+		text = noValue
 	}
 	end := ""
 	if k.File == ServerFile {
