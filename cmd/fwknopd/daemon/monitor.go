@@ -91,6 +91,8 @@ type signalError struct{ os.Signal }
 
 func (s signalError) Error() string { return s.String() }
 
+func (s signalError) name() string { return unix.SignalName(s.Signal.(syscall.Signal)) }
+
 func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daemon {
 	var terminal io.Writer
 	if !inBackground() {
@@ -116,13 +118,7 @@ func (d *daemon) run(ctx context.Context) error {
 	defer signal.Stop(ends)
 	go d.endOnSignal(ends)
 	if err := d.open(ctx); err != nil {
-		d.dropAhead()
-		d.closeMetrics()
-		d.removePIDFile()
-		if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
-			return fmt.Errorf("got %s at the start: %w", unix.SignalName(sig.Signal.(syscall.Signal)), err)
-		}
-		return err
+		return d.abandonStart(ctx, err)
 	}
 	defer d.close()
 	defer d.serveControl()()
@@ -147,10 +143,26 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	cause := context.Cause(ctx)
 	d.end(nil)
+	return d.endError(err, cause)
+}
+
+// abandonStart undoes what open did before it failed with err, and returns the error of the daemon.
+func (d *daemon) abandonStart(ctx context.Context, err error) error {
+	d.dropAhead()
+	d.closeMetrics()
+	d.removePIDFile()
+	if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
+		return fmt.Errorf("got %s at the start: %w", sig.name(), err)
+	}
+	return err
+}
+
+// endError returns the error of a daemon whose workers ended with err, and whose context with cause.
+func (d *daemon) endError(err, cause error) error {
 	var sig signalError
 	switch {
 	case errors.As(cause, &sig):
-		d.compatf("Got %s. Exiting...", unix.SignalName(sig.Signal.(syscall.Signal)))
+		d.compatf("Got %s. Exiting...", sig.name())
 		return nil
 	case errors.Is(err, errDone):
 		return nil
