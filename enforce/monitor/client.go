@@ -62,13 +62,6 @@ func NewClient(conn *net.UnixConn) *Client {
 	return c
 }
 
-// send sends a request. What cannot be sent is answered at once.
-func (c *Client) send(op string, body any, done replyFunc) {
-	if _, err := c.enqueue(op, body, done); err != nil {
-		done(reply{}, nil, err)
-	}
-}
-
 // enqueue returns the ID of the request.
 func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err error) {
 	req := request{Op: op}
@@ -95,28 +88,6 @@ func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err er
 	c.lastID = req.ID
 	c.calls[req.ID] = done
 	return req.ID, nil
-}
-
-// roundTrip sends a request and waits for the reply.
-func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os.File, error) {
-	type result struct {
-		reply
-		file *os.File
-		err  error
-	}
-	ch := make(chan result, 1)
-	c.send(op, body, func(r reply, f *os.File, err error) { ch <- result{r, f, err} })
-	select {
-	case a := <-ch:
-		return a.reply, a.file, a.err
-	case <-ctx.Done():
-		go func() { // a file may still arrive
-			if a := <-ch; a.file != nil {
-				a.file.Close()
-			}
-		}()
-		return reply{}, nil, ctx.Err()
-	}
 }
 
 // Submit requests to open g and returns at once. done is called with the result, possibly
@@ -175,6 +146,35 @@ func (c *Client) Ready(ctx context.Context) error {
 func (c *Client) Waiting(ctx context.Context, list []string) error {
 	_, _, err := c.roundTrip(ctx, "waiting", list)
 	return err
+}
+
+// roundTrip sends a request and waits for the reply.
+func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os.File, error) {
+	type result struct {
+		reply
+		file *os.File
+		err  error
+	}
+	ch := make(chan result, 1)
+	c.send(op, body, func(r reply, f *os.File, err error) { ch <- result{r, f, err} })
+	select {
+	case a := <-ch:
+		return a.reply, a.file, a.err
+	case <-ctx.Done():
+		go func() { // a file may still arrive
+			if a := <-ch; a.file != nil {
+				a.file.Close()
+			}
+		}()
+		return reply{}, nil, ctx.Err()
+	}
+}
+
+// send sends a request. What cannot be sent is answered at once.
+func (c *Client) send(op string, body any, done replyFunc) {
+	if _, err := c.enqueue(op, body, done); err != nil {
+		done(reply{}, nil, err)
+	}
 }
 
 // Notices returns the texts of [Monitor.Notify], such as that there is a new

@@ -62,7 +62,7 @@ type daemon struct {
 	signalled   atomic.Pointer[time.Time] // when a signal to end came; nil: none
 	compat      report.Compat
 	records     *recordBudget
-	word        *workerWord
+	reported    *workerReports
 	reloads     chan chan<- report.Reload // requests to read the configuration again
 	health      health
 	metrics     *metrics.Set
@@ -99,7 +99,7 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), word: newWorkerWord(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), reported: newWorkerReports(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	d.nameSources()
@@ -111,7 +111,7 @@ func (d *daemon) run(ctx context.Context) error {
 	ctx, d.end = context.WithCancelCause(ctx)
 	defer d.end(nil)
 	signals, ends := make(chan os.Signal, 8), make(chan os.Signal, 2)
-	// SIGPIPE is caught and ignored: the reader of our messages may have ended.
+	// SIGPIPE is caught and ignored: the reader of standard error may have ended.
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
@@ -208,30 +208,21 @@ func (d *daemon) endOnSignal(ends <-chan os.Signal) {
 	case <-time.After(endUntil):
 		why = "something hangs"
 	}
-	said := make(chan struct{})
+	logged := make(chan struct{})
 	go func() { // the log may be what hangs
-		defer close(said)
+		defer close(logged)
 		d.logf(warning, "fwknopd ends at once, %s: what is open ends by the kernel's clock, closing commands run at the next start", why)
 	}()
 	select {
-	case <-said:
-	case <-time.After(lastWords):
+	case <-logged:
+	case <-time.After(lastMessage):
 	}
 	command.KillAll()
 	os.Exit(exitError)
 }
 
-// lastWords is how long the last message may take.
-const lastWords = 200 * time.Millisecond
-
-// closing returns a context that ends after a part of the time to the end: until after a
-// signal, else closeTimeout.
-func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFunc) {
-	if at := d.signalled.Load(); at != nil {
-		return context.WithDeadline(context.Background(), at.Add(until))
-	}
-	return context.WithTimeout(context.Background(), closeTimeout)
-}
+// lastMessage is how long the last message may take.
+const lastMessage = 200 * time.Millisecond
 
 // close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.
 func (d *daemon) close() {
@@ -267,6 +258,15 @@ func (d *daemon) close() {
 	d.logf(info, "fwknopd ends")
 	d.events.open("", nil)
 	d.logger.close()
+}
+
+// closing returns a context that ends after a part of the time to the end: until after a
+// signal, else closeTimeout.
+func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFunc) {
+	if at := d.signalled.Load(); at != nil {
+		return context.WithDeadline(context.Background(), at.Add(until))
+	}
+	return context.WithTimeout(context.Background(), closeTimeout)
 }
 
 // logState handles SIGUSR1.
