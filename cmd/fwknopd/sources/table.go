@@ -93,7 +93,7 @@ func (t *table) add(addr netip.Addr, at time.Time, result int32, port, tunnel ui
 	}
 }
 
-// maxPaths bounds how many tunnels are told apart. Sources in further ones are in furtherPath.
+// maxPaths bounds how many tunnels are distinguished. Sources in further ones are in furtherPath.
 const (
 	maxPaths    = 1 << 12
 	furtherPath = maxPaths
