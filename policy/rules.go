@@ -42,7 +42,7 @@ var commonChecks = []check{
 }
 
 // oneTimeCheck comes after all others and what a grant needs: a code is used up by it, and what is
-// refused otherwise tells nothing of the code.
+// refused otherwise reveals nothing about the code.
 var oneTimeCheck = check{name: "auth", check: (*Engine).checkCode, note: noteAuth}
 
 // commandChecks and accessChecks are the checks of message type 0 and of all others.

@@ -36,7 +36,7 @@ func (m *Monitor) startCommand(c Command) error {
 	select {
 	case m.commandSlots <- struct{}{}:
 	default:
-		return ErrBusy
+		return errBusy
 	}
 	program, err := m.countCommand(c)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"fwknopd/enforce/schedule"
 )
 
-// ErrUsed refuses a request as its stanza has had as many as it grants, or as that is not
+// errUsed refuses a request as its stanza has had as many as it grants, or as that is not
 // known.
-var ErrUsed = errors.New("the uses of the stanza are used up")
+var errUsed = errors.New("the uses of the stanza are used up")
 
 // errOtherUses: the use that was written is none of the stanza any more.
 var errOtherUses = errors.New("the stanza has other ACCESS_USES since the configuration was loaded again")
@@ -65,9 +65,9 @@ func (u *uses) reserve(name string, limit schedule.Uses, now time.Time) (*use, e
 	n, err := counts.Used(name, limit, now)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUsed, err)
+		return nil, fmt.Errorf("%w: %w", errUsed, err)
 	case n >= limit.Max:
-		return nil, fmt.Errorf("%w: %s (ACCESS_USES)", ErrUsed, limit.Words())
+		return nil, fmt.Errorf("%w: %s (ACCESS_USES)", errUsed, limit.Words())
 	}
 	one := &use{name, limit, now}
 	u.reserved = append(u.reserved, one)

@@ -110,7 +110,7 @@ func TestUsesOfOneBatch(t *testing.T) {
 			switch {
 			case err == nil:
 				used++
-			case errors.Is(err, ErrUsed) && errors.Is(err, ErrRefused):
+			case errors.Is(err, errUsed) && errors.Is(err, ErrRefused):
 				refusedUses++
 			}
 		}
@@ -302,7 +302,7 @@ func TestUsesInDoubt(t *testing.T) {
 			c.Policy, c.SaveUses, c.Uses = counted(t, "5"), l.save, schedule.Counts{Doubt: "uses.state: damaged"}
 		})
 		end := time.Now().Add(time.Minute)
-		if err := openAll(r, 0, 1, end)[0]; !errors.Is(err, ErrUsed) || !strings.Contains(err.Error(), "damaged") || l.saves != 0 {
+		if err := openAll(r, 0, 1, end)[0]; !errors.Is(err, errUsed) || !strings.Contains(err.Error(), "damaged") || l.saves != 0 {
 			t.Errorf("in doubt: %v, %d saves", err, l.saves)
 		}
 		if err := r.ResetUses("s3"); err != nil {
@@ -315,7 +315,7 @@ func TestUsesInDoubt(t *testing.T) {
 		other.Stanza = 9
 		var err error
 		r.open(ctx, []job{{grant: other, done: func(e error) { err = e }}})
-		if !errors.Is(err, ErrUsed) {
+		if !errors.Is(err, errUsed) {
 			t.Errorf("another stanza after the reset: %v", err)
 		}
 	})

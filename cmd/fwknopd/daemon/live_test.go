@@ -89,11 +89,11 @@ func TestReloadOnRequest(t *testing.T) {
 	v := ask(t, d)
 	loads(3)
 	says(t, d, privsep.RecordTaken, report.Taken{Generation: 3, Error: "UDP: busy\n"})
-	if r := get(t, v); r.Verdict != report.ReloadNotApplied || r.Error != "UDP: busy?" || d.word.notApplied() != r.Error {
+	if r := get(t, v); r.Verdict != report.ReloadNotApplied || r.Error != "UDP: busy?" || d.reported.notApplied() != r.Error {
 		t.Errorf("the worker keeps its own: %+v", r)
 	}
 	says(t, d, privsep.RecordTaken, report.Taken{Generation: 3}) // the next worker
-	if text := d.word.notApplied(); text != "" {
+	if text := d.reported.notApplied(); text != "" {
 		t.Errorf("still not applied: %s", text)
 	}
 
@@ -154,7 +154,7 @@ func TestReloadAtTheEnd(t *testing.T) {
 // A worker that says nothing is not waited for without end.
 func TestSilentWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorkerWord()
+		w := newWorkerReports()
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), takeTimeout)
 		defer cancel()

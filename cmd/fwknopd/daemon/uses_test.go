@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestUsesFile(t *testing.T) {
 	if u := only(t, begin()); u.Used != 1 || u.Left != 1 {
 		t.Errorf("after a restart: %+v", u)
 	}
-	path := d.statePath(state.Uses)
+	path := filepath.Join(d.conf().Server.StateDir, state.Uses)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
