@@ -11,7 +11,6 @@ import (
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
-	"fwknopd/policy/conf"
 )
 
 // reload reads the configuration again. If it has errors, nothing changes. Grants,
@@ -51,7 +50,7 @@ func (d *daemon) adopt(s *setup) (problems conf.Problems) {
 	old := d.conf()
 	s.atStart = cmp.Or(old.atStart, old.Values)
 	for _, keyword := range s.Values.Changed(s.atStart) {
-		p := conf.Problem{Text: keyword + " has changed: that counts from the next start on", Severity: conf.Warning}
+		p := report.NextStart(keyword)
 		d.logf(warning, "%s", p.Text)
 		problems = append(problems, p)
 	}

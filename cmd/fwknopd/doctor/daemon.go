@@ -53,6 +53,11 @@ func judgeStatus(s *report.Status) (list []finding) {
 	if r := s.Reload; r != nil && r.Verdict == report.ReloadRefused {
 		list = append(list, finding{"daemon", fix, fmt.Sprintf("%s, since %s", r.Text(), r.Time.UTC().Format(time.RFC3339)), "fwknopd check, then fwknopd reload"})
 	}
+	if s.Reload != nil {
+		for _, text := range s.Reload.Pending() {
+			list = append(list, finding{"daemon", warning, text, control.HowToRestart})
+		}
+	}
 	if s.Version != cli.Release {
 		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d is fwknopd %s, this is %s", s.PID, s.Version, cli.Release), control.HowToRestart})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/policy/conf"
 )
 
 func TestJudgeStatus(t *testing.T) {
@@ -21,6 +22,10 @@ func TestJudgeStatus(t *testing.T) {
 		{"another version", func(s *report.Status) { s.Version = "0.0.1" }, warning, "process 7 is fwknopd 0.0.1, this is " + cli.Release},
 		{"refused", func(s *report.Status) { s.Reload = &report.Reload{Verdict: report.ReloadRefused, Time: at} }, fix, "the new configuration is refused, the old one stays in force, since 2026-11-29T06:00:00Z"},
 		{"refused before", func(s *report.Status) { s.Reload = &report.Reload{Verdict: report.ReloadLoaded, Time: at} }, ok, "runs as process 7"},
+		{"guards later", func(s *report.Status) {
+			r := report.NewReload(at, 1, conf.Problems{{Text: "NAME: is short", Severity: conf.Warning}, report.NextStart("GUARD_FORWARD")})
+			s.Reload = &r
+		}, warning, "GUARD_FORWARD has changed: that counts from the next start on"},
 		{"waiting", func(s *report.Status) { s.Waiting = "waiting for eth0" }, warning, "waiting for eth0"},
 		{"not applied", func(s *report.Status) { s.NotApplied = "no keyring" }, warning, "no keyring"},
 	} {

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"fwknopd/policy/conf"
@@ -41,6 +42,24 @@ func NewReload(now time.Time, stanzas int, problems conf.Problems) Reload {
 // worker has not, for the reason that it gives.
 func NotApplied(now time.Time, why string) Reload {
 	return Reload{V: 1, Time: now.UTC(), Type: "reload", Verdict: ReloadNotApplied, Error: why}
+}
+
+// nextStart ends the text of what [NextStart] returns.
+const nextStart = " has changed: that counts from the next start on"
+
+// NextStart is the warning of a keyword whose new value only a start of the daemon takes over.
+func NextStart(keyword string) conf.Problem {
+	return conf.Problem{Text: keyword + nextStart, Severity: conf.Warning}
+}
+
+// Pending returns the warnings of [NextStart].
+func (r *Reload) Pending() (texts []string) {
+	for _, p := range r.Problems {
+		if strings.HasSuffix(p.Text, nextStart) {
+			texts = append(texts, p.Text)
+		}
+	}
+	return texts
 }
 
 // Text returns the verdict without the problems.

@@ -110,6 +110,9 @@ func (s *Status) addConfig(t *table) {
 				t.addf("reload error", "%s", p)
 			}
 		}
+		for _, text := range r.Pending() {
+			t.addf("not in force", "%s", text)
+		}
 	}
 	if s.NotApplied != "" {
 		t.addf("not applied", "the worker keeps its configuration: %s", s.NotApplied)
