@@ -11,6 +11,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
+	"fwknopd/policy/conf"
 )
 
 // reload reads the configuration again. If it has errors, nothing changes. Grants,
