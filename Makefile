@@ -5,7 +5,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 export CGO_ENABLED ?= 0
 
-.PHONY: run build check test packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench attacks faults lint fmt golden package clean
+.PHONY: run build check test packages unit freebsd 32bit race fuzz e2e reproducible vuln test-debian13 bench hops attacks faults lint fmt golden package clean
 
 # The program at work on data that it brings; as root with a live round in a private namespace.
 run: build
@@ -99,6 +99,11 @@ bench:
 	@mkdir -p build && rm -f build/bench.md
 	FWKNOPD_PEERS=$(CURDIR)/build/bench.md $(GO) test -count=1 -v -run '^TestBeside$$' ./cmd/fwknopd
 	@cat build/bench.md
+
+# The functions and files that run because of one packet, one line of a log, one access.conf: their
+# lists are in build/hops. As root.
+hops:
+	FWKNOPD_E2E=1 FWKNOPD_HOPS=$(CURDIR)/build/hops $(GO) test -count=1 -v -run '^TestHops$$' ./cmd/fwknopd
 
 lint:
 	$(GO) vet ./...

@@ -84,8 +84,8 @@ var (
 	ErrStanza   = errors.New("no such stanza")
 	ErrSource   = errors.New("source is not offered")
 	ErrPort     = errors.New("port is not offered")
-	ErrForm     = errors.New("form of access is not offered")
-	ErrNAT      = errors.New("translation is not offered")
+	errForm     = errors.New("form of access is not offered")
+	errNAT      = errors.New("translation is not offered")
 	ErrLifetime = errors.New("lifetime is not offered")
 	ErrWindow   = errors.New("outside of ACCESS_WINDOW")
 	ErrCommand  = errors.New("command is not offered")
@@ -139,7 +139,7 @@ func (a *Allowance) check(g Grant, now time.Time) error {
 		return a.checkOne(g, requested, now)
 	}
 	if !a.Two || g.External != nil {
-		return fmt.Errorf("%w: a second client, %s", ErrForm, g.Also)
+		return fmt.Errorf("%w: a second client, %s", errForm, g.Also)
 	}
 	for _, one := range g.BySource() {
 		if err := a.checkOne(one, requested, now); err != nil {
@@ -193,8 +193,8 @@ func (a *Allowance) checkSource(g *Grant) error {
 	return nil
 }
 
-// allowsPrefix checks a prefix: it is no shorter than allowed, has an address that grants
-// may admit, and none that they may not.
+// allowsPrefix checks a prefix: it is no shorter than allowed, not that of several sites, has an
+// address that grants may admit, and none that they may not.
 func (a *Allowance) allowsPrefix(g *Grant) bool {
 	shortest := a.Bits6
 	if g.Src.Is4() {
@@ -202,7 +202,7 @@ func (a *Allowance) allowsPrefix(g *Grant) bool {
 	}
 	p := g.Source()
 	overlaps := func(nets []netip.Prefix) bool { return slices.ContainsFunc(nets, p.Overlaps) }
-	return shortest != 0 && g.Bits >= shortest && g.hasValidBits() && overlaps(a.Source) && !overlaps(a.Exclude)
+	return shortest != 0 && g.Bits >= shortest && g.hasValidBits() && p.Bits() >= LeastBits(p) && overlaps(a.Source) && !overlaps(a.Exclude)
 }
 
 func covers(nets []netip.Prefix, addr netip.Addr) bool {
@@ -237,15 +237,15 @@ func (a *Allowance) checkWindow(end, now time.Time) error {
 func (a *Allowance) checkForm(g Grant) error {
 	switch {
 	case g.Foreign != "":
-		return fmt.Errorf("%w: a rule of another program", ErrForm)
+		return fmt.Errorf("%w: a rule of another program", errForm)
 	case g.All && (!a.All || len(g.Ports) > 0):
-		return fmt.Errorf("%w: every port", ErrForm)
+		return fmt.Errorf("%w: every port", errForm)
 	case !g.All && len(g.Ports) == 0, len(g.Ports) > MaxPorts:
 		return fmt.Errorf("%w: %d ports", ErrPort, len(g.Ports))
 	case g.Output && !a.Output:
-		return fmt.Errorf("%w: output", ErrForm)
+		return fmt.Errorf("%w: output", errForm)
 	case g.Dst.IsValid() && !a.allowsDst(g):
-		return fmt.Errorf("%w: destination %s", ErrForm, g.Dst)
+		return fmt.Errorf("%w: destination %s", errForm, g.Dst)
 	}
 	for _, p := range g.Ports {
 		if !isValidPort(p) || !a.allowsPort(p, g) {
@@ -306,11 +306,11 @@ func (a *Allowance) checkNAT(g Grant) error {
 	}
 	switch {
 	case !allows:
-		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
+		return fmt.Errorf("%w: target %s", errNAT, n.Target)
 	case n.Local && !(a.Local && n.Target.IsValid()), !n.Local && a.LocalOnly:
-		return fmt.Errorf("%w: local", ErrNAT)
+		return fmt.Errorf("%w: local", errNAT)
 	case n.Target.IsValid() && (n.Target.Port() == 0) != g.All:
-		return fmt.Errorf("%w: target %s", ErrNAT, n.Target)
+		return fmt.Errorf("%w: target %s", errNAT, n.Target)
 	}
 	return a.checkSourceNAT(n, g.Src.Is4())
 }
@@ -319,9 +319,9 @@ func (a *Allowance) checkNAT(g Grant) error {
 func (a *Allowance) checkSourceNAT(n *NAT, is4 bool) error {
 	switch {
 	case n.SNAT.IsValid() && (n.Masquerade || !slices.Contains(a.SNAT, n.SNAT) || n.SNAT.Is4() != is4):
-		return fmt.Errorf("%w: source %s", ErrNAT, n.SNAT)
+		return fmt.Errorf("%w: source %s", errNAT, n.SNAT)
 	case n.Masquerade && !a.Masquerade:
-		return fmt.Errorf("%w: masquerade", ErrNAT)
+		return fmt.Errorf("%w: masquerade", errNAT)
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (piece Piece) text(g Grant, p Port) (string, bool) {
 // one of them, the same in all arguments.
 func (a *Allowance) checkExternal(g Grant, requested []Port) error {
 	if g.External == nil || g.NAT != nil || g.Output || g.Dst.IsValid() {
-		return fmt.Errorf("%w: rules in place of commands", ErrForm)
+		return fmt.Errorf("%w: rules in place of commands", errForm)
 	}
 	for _, l := range a.External {
 		matches := func(p Port) bool {

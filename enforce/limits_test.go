@@ -71,12 +71,12 @@ func TestLimits(t *testing.T) {
 		{"more bits than there are", Grant{Src: client, Bits: 33, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
 		{"prefix outside the network", Grant{Src: addr("203.0.113.7"), Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
 		{"prefix around an excluded one", Grant{Src: addr("198.51.7.0"), Bits: 24, Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
-		{"two unoffered", Grant{Src: client, Also: prefix("192.0.2.8/32"), Ports: tcp22, Expires: end, Stanza: 3}, ErrForm},
+		{"two unoffered", Grant{Src: client, Also: prefix("192.0.2.8/32"), Ports: tcp22, Expires: end, Stanza: 3}, errForm},
 		{"second outside the network", Grant{Src: client, Also: prefix("203.0.113.7/32"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
 		{"second too wide", Grant{Src: client, Also: prefix("198.51.0.0/16"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
 		{"second is everywhere", Grant{Src: client, Also: prefix("0.0.0.0/0"), Ports: tcp22, Expires: end, Stanza: 12}, ErrSource},
 		{"second of other ports", Grant{Src: client, Also: prefix("2001:db8::1/128"), Ports: tcp80, Expires: end, Stanza: 12}, ErrPort},
-		{"two and commands", Grant{Src: client, Also: prefix("198.51.1.1/32"), Ports: tcp22, Expires: end, Stanza: 12, External: open("/bin/open")}, ErrForm},
+		{"two and commands", Grant{Src: client, Also: prefix("198.51.1.1/32"), Ports: tcp22, Expires: end, Stanza: 12, External: open("/bin/open")}, errForm},
 
 		{"no stanza", Grant{Src: client, Ports: tcp22, Expires: end}, ErrStanza},
 		{"another stanza", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 4}, ErrStanza},
@@ -92,15 +92,15 @@ func TestLimits(t *testing.T) {
 		{"no port", Grant{Src: client, Expires: end, Stanza: 3}, ErrPort},
 		{"port 0", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 0}}, Expires: end, Stanza: 15}, ErrPort},
 		{"strange protocol", Grant{Src: client, Ports: []Port{{Proto: 47, Number: 1}}, Expires: end, Stanza: 15}, ErrPort},
-		{"everything", Grant{Src: client, All: true, Expires: end, Stanza: 3}, ErrForm},
-		{"everything and a port", Grant{Src: client, All: true, Ports: tcp22, Expires: end, Stanza: 15}, ErrForm},
-		{"output unoffered", Grant{Src: client, Ports: tcp80, Output: true, Expires: end, Stanza: 7}, ErrForm},
-		{"destination unoffered", Grant{Src: client, Dst: client, Ports: tcp80, Expires: end, Stanza: 7}, ErrForm},
-		{"destination of another family", Grant{Src: client, Dst: addr("::1"), Ports: tcp22, Expires: end, Stanza: 3}, ErrForm},
+		{"everything", Grant{Src: client, All: true, Expires: end, Stanza: 3}, errForm},
+		{"everything and a port", Grant{Src: client, All: true, Ports: tcp22, Expires: end, Stanza: 15}, errForm},
+		{"output unoffered", Grant{Src: client, Ports: tcp80, Output: true, Expires: end, Stanza: 7}, errForm},
+		{"destination unoffered", Grant{Src: client, Dst: client, Ports: tcp80, Expires: end, Stanza: 7}, errForm},
+		{"destination of another family", Grant{Src: client, Dst: addr("::1"), Ports: tcp22, Expires: end, Stanza: 3}, errForm},
 		{"too long", Grant{Src: client, Ports: tcp22, Expires: end.Add(time.Hour), Stanza: 3}, ErrLifetime},
 		{"for ever", Grant{Src: client, Ports: tcp22, Stanza: 3}, ErrLifetime},
 		{"over", Grant{Src: client, Ports: tcp22, Expires: epoch, Stanza: 3}, ErrLifetime},
-		{"translated, unoffered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, NAT: &NAT{Target: inside}}, ErrNAT},
+		{"translated, unoffered", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, NAT: &NAT{Target: inside}}, errNAT},
 
 		{"any port for ever", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9}}, Stanza: 15}, nil},
 		{"any port but", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 25}}, Stanza: 15}, ErrPort},
@@ -111,24 +111,24 @@ func TestLimits(t *testing.T) {
 		{"inside, by the inner port", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: inside}}, nil},
 		{"inside, by neither", Grant{Src: client, Ports: []Port{{Proto: TCP, Number: 9000}}, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:22")}}, ErrPort},
 		{"forced", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:8022")}}, nil},
-		{"forced, another port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:22")}}, ErrNAT},
-		{"excluded target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.66:80")}}, ErrNAT},
-		{"loopback as target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("127.0.0.1:80")}}, ErrNAT},
-		{"loopback as target, v6", Grant{Src: netip.MustParseAddr("2001:db8::7"), Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("[::1]:80")}}, ErrNAT},
-		{"another net of loopback", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("127.8.9.1:80")}}, ErrNAT},
+		{"forced, another port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.9.0.1:22")}}, errNAT},
+		{"excluded target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.66:80")}}, errNAT},
+		{"loopback as target", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("127.0.0.1:80")}}, errNAT},
+		{"loopback as target, v6", Grant{Src: netip.MustParseAddr("2001:db8::7"), Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("[::1]:80")}}, errNAT},
+		{"another net of loopback", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("127.8.9.1:80")}}, errNAT},
 		{"any host", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("198.51.100.66:80")}}, nil},
 		{"loopback, forced", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 8, NAT: &NAT{Target: addrPort("127.0.0.1:8022")}}, nil},
-		{"target of another family", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("[fd00::2]:80")}}, ErrNAT},
-		{"target without port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:0")}}, ErrNAT},
+		{"target of another family", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("[fd00::2]:80")}}, errNAT},
+		{"target without port", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: addrPort("10.0.0.2:0")}}, errNAT},
 		{"local", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Local: true}}, nil},
 		{"snat", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, SNAT: addr("198.51.100.1")}}, nil},
-		{"another snat", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, SNAT: client}}, ErrNAT},
+		{"another snat", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, SNAT: client}}, errNAT},
 		{"masquerade", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true}}, nil},
-		{"both", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true, SNAT: addr("198.51.100.1")}}, ErrNAT},
+		{"both", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{Target: inside, Masquerade: true, SNAT: addr("198.51.100.1")}}, errNAT},
 		{"through only", Grant{Src: client, Dst: addr("10.0.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
 		{"through to the forced", Grant{Src: client, Dst: addr("10.9.0.1"), Ports: []Port{{Proto: TCP, Number: 8022}}, Expires: end, Stanza: 7, NAT: &NAT{}}, nil},
-		{"through to another", Grant{Src: client, Dst: addr("10.8.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrForm},
-		{"through to all", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, ErrNAT},
+		{"through to another", Grant{Src: client, Dst: addr("10.8.0.2"), Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, errForm},
+		{"through to all", Grant{Src: client, Ports: tcp80, Expires: end, Stanza: 7, NAT: &NAT{}}, errNAT},
 
 		{"command", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 11, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, nil},
 		{"unoffered command", Grant{Src: client, Ports: tcp22, Expires: end, Stanza: 3, External: open("/bin/open", "--from=192.0.2.7", "tcp/22", "--packet=198.51.100.9")}, ErrCommand},
@@ -217,4 +217,32 @@ func FuzzLimits(f *testing.F) {
 			t.Fatalf("accepted word %q", word)
 		}
 	})
+}
+
+// TestPrefixOfOneSite: of addresses of which a prefix has a least length, no shorter one is allowed,
+// however wide GRANT_PREFIX is.
+func TestPrefixOfOneSite(t *testing.T) {
+	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+	wide := Limits{Stanzas: []Allowance{{Stanza: 3, Source: prefixes("0.0.0.0/0", "::/0"), Bits4: MinBits4, Bits6: MinBits6, Two: true, AnyPort: true, MaxLifetime: time.Hour}}}
+	for source, want := range map[string]bool{
+		"2002:c000::/32": false, "2002:c000:207::/47": false, "2002:c000:207::/48": true, "2002:c000:207:1::/64": true,
+		"fd12:3400::/32": false, "fd12:3456:789a::/48": true, "fe80::/64": false, "fe80::7/128": true,
+		"64:ff9b::/96": false, "64:ff9b::c000:207/128": true, "2001:0:1::/48": false, "2001:20::/64": false, "2001:30::/64": true,
+		"0:0:0:1::/32": false, "0:0:0:1::/64": true, "127.0.0.0/8": false, "169.254.1.0/24": false, "192.0.0.0/8": true, "2001:db8::/32": true,
+	} {
+		p := netip.MustParsePrefix(source)
+		g := Grant{Ports: []Port{{Proto: TCP, Number: 22}}, Expires: now.Add(time.Minute), Stanza: 3}
+		g.SetSource(p)
+		if err := wide.Check(g, now); (err == nil) != want {
+			t.Errorf("%s: %v", source, err)
+		}
+		if !p.Addr().Is6() || p.Masked().Addr().IsUnspecified() {
+			continue
+		}
+		g.SetSource(netip.MustParsePrefix("192.0.2.0/24"))
+		g.Also = p
+		if err := wide.Check(g, now); (err == nil) != want {
+			t.Errorf("%s as the second: %v", source, err)
+		}
+	}
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// MaxOpen is how many grants may be open in all, each port counted.
-const MaxOpen = 1 << 16
+// maxOpen is how many grants may be open in all, each port counted.
+const maxOpen = 1 << 16
 
 // newGrantsTime is the time in which as many new grants of a stanza are allowed as may be
 // open at a time; as many at once are.
@@ -20,12 +20,12 @@ const newGrantsTime = 16 * time.Second
 var (
 	// ErrTooMany refuses a grant that the stanza allows, as too many are open or new.
 	ErrTooMany = errors.New("too many grants")
-	// ErrFull refuses a grant as [MaxOpen] are open.
-	ErrFull = fmt.Errorf("%d grants are open, which is the most in all", MaxOpen)
+	// errFull refuses a grant as maxOpen are open.
+	errFull = fmt.Errorf("%d grants are open, which is the most in all", maxOpen)
 )
 
 // A Quota decides whether more may be opened: of a stanza MAX_GRANTS at a time, at a
-// limited rate, and MaxOpen in all. The zero value is ready for use.
+// limited rate, and maxOpen in all. The zero value is ready for use.
 type Quota struct {
 	rates map[int]*rate.Limiter // by stanza, as many as there have been stanzas
 }
@@ -42,8 +42,8 @@ func (q *Quota) Take(o Opening, now time.Time) error {
 	switch {
 	case o.New == 0:
 		return nil
-	case o.All+o.New > MaxOpen:
-		return ErrFull
+	case o.All+o.New > maxOpen:
+		return errFull
 	case o.Limit == 0:
 		return nil
 	case o.OfStanza+o.New > o.Limit:

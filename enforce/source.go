@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// The shortest prefixes that a grant may be for: shorter ones are those of networks of
-// many operators, and no place that a client moves within.
+// The shortest prefixes that a grant may be for. A shorter one is no place that a client moves
+// within: a /8 is that of a large operator, a /32 of IPv6 all that a provider has.
 const (
-	MinBits4 = 8  // of IPv4
-	MinBits6 = 32 // of IPv6: what one provider has
+	MinBits4 = 8
+	MinBits6 = 32
 )
 
 // Source returns what Src and Bits let in: one address, or a prefix. It is not valid if

@@ -73,7 +73,7 @@ type accounting struct {
 // Stats implements [Source].
 func (b *accounting) Stats() Stats { return Stats{b} }
 
-// Buffered implements [Source] for sources that have no records waiting, or cannot tell.
+// Buffered implements [Source] for sources that have no records waiting, or do not know.
 func (b *accounting) Buffered() bool { return false }
 
 func (b *accounting) totals() Counts {

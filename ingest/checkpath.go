@@ -97,20 +97,6 @@ func (f *Follower) openPath() (*os.File, fileStat, error) {
 	return file, st, err
 }
 
-// statCurrent returns the stat of what is at the path. Where that takes rights that we do
-// not have, it is opened for us.
-func (f *Follower) statCurrent() (fileStat, error) {
-	st, err := statPath(f.path)
-	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
-		return st, err
-	}
-	file, st, err := f.openPath()
-	if err == nil {
-		err = file.Close()
-	}
-	return st, err
-}
-
 // errNotRegular means that what is at a path cannot be followed.
 var errNotRegular = errors.New("not a regular file")
 
@@ -172,6 +158,20 @@ func (f *Follower) compare() bool {
 	g.size = st.size
 	f.noteSiblings(g)
 	return st.size > g.off
+}
+
+// statCurrent returns the stat of what is at the path. Where that takes rights that we do
+// not have, it is opened for us.
+func (f *Follower) statCurrent() (fileStat, error) {
+	st, err := statPath(f.path)
+	if f.opt.Open == nil || !errors.Is(err, fs.ErrPermission) {
+		return st, err
+	}
+	file, st, err := f.openPath()
+	if err == nil {
+		err = file.Close()
+	}
+	return st, err
 }
 
 // replaced takes up what is at the path now, and what was there for a moment.

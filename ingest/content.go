@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// sniffSize is how many bytes are looked at to tell what an input is: one block of a
+// sniffSize is how many bytes are looked at to identify an input: one block of a
 // tar archive, whose mark lies at its end.
 const sniffSize = 512
 
@@ -64,10 +64,6 @@ var others = []format{
 	{"file encrypted by age", "age-encryption.org/", 0},
 }
 
-func (f *format) begins(b []byte) bool {
-	return len(b) >= f.at+len(f.magic) && string(b[f.at:f.at+len(f.magic)]) == f.magic
-}
-
 // refused returns why an input that begins with b is neither a log nor a capture: a
 // format that is known, or bytes that no text has. nil: it may well be a log.
 func refused(b []byte) error {
@@ -88,6 +84,10 @@ func refused(b []byte) error {
 		return fmt.Errorf("neither a log nor a capture that can be read: binary data")
 	}
 	return nil
+}
+
+func (f *format) begins(b []byte) bool {
+	return len(b) >= f.at+len(f.magic) && string(b[f.at:f.at+len(f.magic)]) == f.magic
 }
 
 // Data is binary if more than one byte in binaryShare is a control character that has no

@@ -14,7 +14,7 @@ import (
 // `xz -9` and `zstd --long` need, and no more.
 const maxDictionary = 128 << 20
 
-// magicSize is how many bytes tell what an input is.
+// magicSize is how many bytes identify an input.
 const magicSize = 24
 
 // The first bytes of packed files.
@@ -24,15 +24,6 @@ const (
 	zstdMagic  = "\x28\xb5\x2f\xfd"
 	xzMagic    = "\xfd7zXZ\x00"
 )
-
-func hasPrefix(b []byte, magic string) bool {
-	return len(b) >= len(magic) && string(b[:len(magic)]) == magic
-}
-
-// skippable reports a skippable frame, with which pzstd begins.
-func skippable(b []byte) bool {
-	return len(b) >= 4 && b[0]&0xf0 == 0x50 && string(b[1:4]) == "\x2a\x4d\x18"
-}
 
 var errDictionary = errors.New("xz dictionary too large")
 
@@ -60,6 +51,15 @@ func unpack(magic []byte, r io.Reader) (io.Reader, string, error) {
 		return z, "xz", err
 	}
 	return r, "", nil
+}
+
+func hasPrefix(b []byte, magic string) bool {
+	return len(b) >= len(magic) && string(b[:len(magic)]) == magic
+}
+
+// skippable reports a skippable frame, with which pzstd begins.
+func skippable(b []byte) bool {
+	return len(b) >= 4 && b[0]&0xf0 == 0x50 && string(b[1:4]) == "\x2a\x4d\x18"
 }
 
 // dictionary returns the size of the LZMA2 dictionary of an xz file's first block,

@@ -21,7 +21,7 @@ const (
 	// maxRotated bounds the files of one path that are open at once.
 	maxRotated = 64
 	// checkEvery is how many fills of the buffer pass between two looks at the path
-	// while a backlog is read and nothing is heard of its directory.
+	// while a backlog is read and its directory has no events.
 	checkEvery = 16
 )
 

@@ -93,7 +93,7 @@ func TestSocketMode(t *testing.T) {
 		ok(t, err)
 		defer f.Close()
 	}
-	for _, name := range []string{path, path + DatagramSuffix} {
+	for _, name := range []string{path, path + datagramSuffix} {
 		st, err := os.Lstat(name)
 		if err != nil || st.Mode() != os.ModeSocket|0o600 {
 			t.Errorf("%s: %v, %v", name, st.Mode(), err)

@@ -127,7 +127,7 @@ func (k *KMSG) Next(ctx context.Context, ev *parse.Event) error {
 			var err error
 			n, waited, err = k.dev.read(k.buf[:], true)
 			if errors.Is(err, unix.EPIPE) {
-				continue // the sequence numbers tell how many were lost
+				continue // the sequence numbers show how many were lost
 			}
 			if err != nil {
 				return k.cause(ctx, err)

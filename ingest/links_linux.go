@@ -190,14 +190,14 @@ func watchLinks(name string, open func() (*os.File, error)) (*linkWatch, error) 
 	return w, err
 }
 
-// wire returns the interface that has the name.
-func (w *linkWatch) wire() (wire, error) { return wireOf(w.name, w.conn) }
-
 // missing reports that there is no interface of the name.
 func (w *linkWatch) missing() bool {
 	_, err := w.wire()
-	return errors.Is(err, ErrNoInterface)
+	return errors.Is(err, errNoInterface)
 }
+
+// wire returns the interface that has the name.
+func (w *linkWatch) wire() (wire, error) { return wireOf(w.name, w.conn) }
 
 // update takes a change of the interface that has the name.
 func (w *linkWatch) update(l Link) {

@@ -30,7 +30,7 @@ type LiveOptions struct {
 	// Snaplen is how many bytes of a frame are kept. 0: all.
 	Snaplen int
 	// Wait makes [Capture] wait for an interface that is not there yet; without it
-	// Capture fails with [ErrNoInterface].
+	// Capture fails with errNoInterface.
 	Wait bool
 	// Away, if not nil, is called with the reason why nothing can be captured at
 	// present, and with "" when capture goes on, from the goroutine that calls Next

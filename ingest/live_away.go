@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrNoInterface is that there is no interface of a name.
-var ErrNoInterface = errors.New("no such interface")
+// errNoInterface is that there is no interface of a name.
+var errNoInterface = errors.New("no such interface")
 
 // A Link is the state of an interface, see [WatchLinks].
 type Link struct {
@@ -22,33 +22,9 @@ type Link struct {
 
 // Reasons of LiveOptions.Away.
 var (
-	reasonMissing = ErrNoInterface.Error() + ", waiting for it"
+	reasonMissing = errNoInterface.Error() + ", waiting for it"
 	reasonDown    = "interface is down, waiting for it"
 )
-
-// setReason reports why nothing is captured, or that capture goes on, if that changed.
-func (l *Live) setReason(reason string) {
-	if reason == l.reason {
-		return
-	}
-	l.reason = reason
-	switch {
-	case l.opt.Away != nil:
-		l.opt.Away(reason)
-	case reason == "":
-		l.reportProblem(errors.New("interface is back"))
-	default:
-		l.reportProblem(errors.New(reason))
-	}
-}
-
-// downReason returns why the socket of the interface does not work.
-func (l *Live) downReason() string {
-	if l.links.missing() {
-		return reasonMissing
-	}
-	return reasonDown
-}
 
 // handleError deals with an error of the socket: an interface that is down is waited
 // for, one that was removed as well, until there is another of its name.
@@ -94,6 +70,30 @@ func (l *Live) waitForInterface(ctx context.Context) error {
 		}
 		l.links.reset()
 	}
+}
+
+// setReason reports why nothing is captured, or that capture goes on, if that changed.
+func (l *Live) setReason(reason string) {
+	if reason == l.reason {
+		return
+	}
+	l.reason = reason
+	switch {
+	case l.opt.Away != nil:
+		l.opt.Away(reason)
+	case reason == "":
+		l.reportProblem(errors.New("interface is back"))
+	default:
+		l.reportProblem(errors.New(reason))
+	}
+}
+
+// downReason returns why the socket of the interface does not work.
+func (l *Live) downReason() string {
+	if l.links.missing() {
+		return reasonMissing
+	}
+	return reasonDown
 }
 
 func (l *Live) isClosed() bool {

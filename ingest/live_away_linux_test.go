@@ -108,7 +108,7 @@ func TestLiveNoName(t *testing.T) {
 		l.Close()
 		t.Error("a name of 25 bytes is waited for")
 	}
-	if _, err := Capture("nosuchif0", LiveOptions{}); !errors.Is(err, ErrNoInterface) {
+	if _, err := Capture("nosuchif0", LiveOptions{}); !errors.Is(err, errNoInterface) {
 		t.Errorf("missing interface: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func wireOf(name string) (wire, error) {
 	}
 	ifi, err := net.InterfaceByName(name)
 	if err != nil {
-		return wire{}, ErrNoInterface
+		return wire{}, errNoInterface
 	}
 	return wire{ifi}, nil
 }

@@ -90,7 +90,7 @@ func wireOf(name string, through socket) (wire, error) {
 	var req interfaceRequest
 	err := req.send(through, name, unix.SIOCGIFINDEX)
 	if errors.Is(err, unix.ENODEV) {
-		return wire{}, ErrNoInterface
+		return wire{}, errNoInterface
 	}
 	if err != nil {
 		return wire{}, err

@@ -23,8 +23,6 @@ const (
 	quietTimeout = 50 * time.Millisecond
 )
 
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) }
-
 // isSocketError reports whether err is one of the socket, not of our using it.
 func isSocketError(err error) bool {
 	var errno syscall.Errno
@@ -107,6 +105,8 @@ func (m *messageQueue) accept(l net.Listener, serve func(net.Conn)) {
 		})
 	}
 }
+
+func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrClosed) }
 
 // shut ends everything; it returns when all goroutines have.
 func (m *messageQueue) shut(stop func()) {

@@ -31,24 +31,6 @@ type pcapFormat struct {
 	record int // bytes of a record's header
 }
 
-// pcapMagic recognises the five kinds of classic capture.
-func pcapMagic(b []byte) (pcapFormat, bool) {
-	if len(b) < 4 {
-		return pcapFormat{}, false
-	}
-	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
-		switch order.Uint32(b) {
-		case 0xa1b2c3d4:
-			return pcapFormat{order, false, pcapRecord}, true
-		case 0xa1b23c4d:
-			return pcapFormat{order, true, pcapRecord}, true
-		case 0xa1b2cd34:
-			return pcapFormat{order, false, pcapPatched}, true
-		}
-	}
-	return pcapFormat{}, false
-}
-
 // pcap reads a classic capture. It decodes in place: what an event refers to is in
 // the buffer.
 type pcap struct {
@@ -85,6 +67,24 @@ func newPcap(ctx context.Context, w *readBuffer, opt frameOptions) (*pcap, error
 	}
 	w.take(pcapHeader)
 	return p, nil
+}
+
+// pcapMagic recognises the five kinds of classic capture.
+func pcapMagic(b []byte) (pcapFormat, bool) {
+	if len(b) < 4 {
+		return pcapFormat{}, false
+	}
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		switch order.Uint32(b) {
+		case 0xa1b2c3d4:
+			return pcapFormat{order, false, pcapRecord}, true
+		case 0xa1b23c4d:
+			return pcapFormat{order, true, pcapRecord}, true
+		case 0xa1b2cd34:
+			return pcapFormat{order, false, pcapPatched}, true
+		}
+	}
+	return pcapFormat{}, false
 }
 
 func (p *pcap) uint32(b []byte) uint32 {

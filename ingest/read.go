@@ -139,8 +139,6 @@ func Files(names []string) ([]string, error) {
 	return files, nil
 }
 
-func isPattern(name string) bool { return name != Stdin && strings.ContainsAny(name, `*?[`) }
-
 // expand returns the files a name stands for; a pattern that matches none stands for
 // itself, a file that does not exist.
 func expand(name string) ([]string, error) {
@@ -160,6 +158,8 @@ func expand(name string) ([]string, error) {
 	slices.Sort(found)
 	return found, nil
 }
+
+func isPattern(name string) bool { return name != Stdin && strings.ContainsAny(name, `*?[`) }
 
 // totalSize adds up the regular files, or returns 0 if an input's size is unknown.
 func totalSize(names []string) int64 {
@@ -212,7 +212,7 @@ func (r *Reader) Next(ctx context.Context, ev *parse.Event) error {
 }
 
 // passFiltered counts a frame that the filter dropped and those that follow it, which may be
-// nearly all of a capture: the caller does not hear of each. It returns the outcome of the
+// nearly all of a capture: they are not returned to the caller. It returns the outcome of the
 // record behind them.
 func (r *Reader) passFiltered(ctx context.Context, ev *parse.Event) error {
 	err, n := errFiltered, 0

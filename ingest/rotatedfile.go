@@ -28,8 +28,8 @@ type fileStat struct {
 	regular bool
 }
 
-// headSize is how many of a file's first bytes tell whether it still is the file
-// it was. A log line has a time stamp, so do the first records of a capture.
+// headSize is how many of a file's first bytes show whether it still is the same
+// file. A log line has a time stamp, so do the first records of a capture.
 const headSize = 512
 
 // A head is the first bytes of a file.
@@ -39,11 +39,6 @@ type head struct {
 
 	sum    uint64 // hash of the first summed bytes
 	summed int
-}
-
-func readHead(f *os.File) (h head) {
-	h.n, _ = f.ReadAt(h.b[:], 0)
-	return h
 }
 
 func (h *head) bytes() []byte { return h.b[:h.n] }
@@ -154,6 +149,11 @@ func (g *rotatedFile) begin() bool {
 func (g *rotatedFile) intact() bool {
 	now := readHead(g.f)
 	return now.continues(&g.head)
+}
+
+func readHead(f *os.File) (h head) {
+	h.n, _ = f.ReadAt(h.b[:], 0)
+	return h
 }
 
 // untouched reports whether no content of the file can have come and gone unseen: it

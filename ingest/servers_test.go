@@ -259,10 +259,10 @@ func TestUnixServer(t *testing.T) {
 	p.want("payload")
 	say("unix", path, "192.0.2.7:17:one\r\n2001:db8::7:6:two\n\n")
 	p.want("one", "two")
-	say("unixgram", path+DatagramSuffix, "[2001:db8::7]:17:datagram\n")
+	say("unixgram", path+datagramSuffix, "[2001:db8::7]:17:datagram\n")
 	p.want("datagram")
 	for _, bad := range []string{"nonsense", "192.0.2.7:payload", "192.0.2.7:999:x", "gate:17:x", "192.0.2.7:17:", "192.0.2.7:17:a b", "fe80::1%eth0:17:x", "192.0.2.7:17:" + strings.Repeat("x", maxMessage+1)} {
-		say("unixgram", path+DatagramSuffix, bad)
+		say("unixgram", path+datagramSuffix, bad)
 	}
 	say("unix", path, strings.Repeat("x", 2*maxFeed))
 	p.quiet()

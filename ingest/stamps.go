@@ -54,28 +54,6 @@ type stampKinds struct {
 	fresh *UnreadStamp // to be reported
 }
 
-// line notes a line that became an event without a time.
-func (k *stampKinds) line(line []byte) {
-	head := line
-	if n := bytes.Index(line, []byte("IN=")); n >= 0 {
-		head = line[:n]
-	}
-	e := UnreadStamp{Kind: shapeOf(head)}
-	shown := head[:min(len(head), stampShown)]
-	if bytes.ContainsAny(shown, "0123456789") {
-		for len(shown) > 0 && len(shown) < len(head) && !utf8.RuneStart(head[len(shown)]) {
-			shown = shown[:len(shown)-1]
-		}
-		e.shown = string(shown)
-	} else {
-		e.Kind = "none"
-	}
-	k.note(e)
-}
-
-// frame notes a packet without a time.
-func (k *stampKinds) frame() { k.note(UnreadStamp{Kind: untimedPacket}) }
-
 func (k *stampKinds) note(e UnreadStamp) {
 	if len(k.known) == maxStampKinds {
 		return
@@ -126,3 +104,25 @@ func (b *accounting) noteUntimed(line []byte, ev *parse.Event) {
 		b.stamps.line(line)
 	}
 }
+
+// line notes a line that became an event without a time.
+func (k *stampKinds) line(line []byte) {
+	head := line
+	if n := bytes.Index(line, []byte("IN=")); n >= 0 {
+		head = line[:n]
+	}
+	e := UnreadStamp{Kind: shapeOf(head)}
+	shown := head[:min(len(head), stampShown)]
+	if bytes.ContainsAny(shown, "0123456789") {
+		for len(shown) > 0 && len(shown) < len(head) && !utf8.RuneStart(head[len(shown)]) {
+			shown = shown[:len(shown)-1]
+		}
+		e.shown = string(shown)
+	} else {
+		e.Kind = "none"
+	}
+	k.note(e)
+}
+
+// frame notes a packet without a time.
+func (k *stampKinds) frame() { k.note(UnreadStamp{Kind: untimedPacket}) }

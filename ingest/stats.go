@@ -51,7 +51,7 @@ type Counts struct {
 	Lost      uint64 // records the kernel or a rotation dropped before we could read them
 }
 
-// String says what became of the records.
+// String lists the records by their outcome.
 func (c Counts) String() string {
 	return fmt.Sprintf("%d records = %d events + %d not ours + %d malformed", c.Records, c.Events, c.NotOurs, c.Malformed)
 }

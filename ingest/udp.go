@@ -41,7 +41,7 @@ type UDPServer struct {
 
 // openUDP opens a socket at an address such as ":62201" or "192.0.2.1:62201"; without a
 // host on all addresses, IPv4 and IPv6. It has room for a burst, and takes only datagrams
-// that p is true of, where the system can tell.
+// for which p is true, where the system can filter.
 func openUDP(addr string, p filter.Payload) (*os.File, error) {
 	a, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {

@@ -54,7 +54,7 @@ func (m *socketMemory) full() bool {
 	return uint64(m[memoryUsed])+ofBatch > uint64(m[memoryLimit])
 }
 
-// A dropCount tells what the filter of a socket dropped from what was lost for want of room:
+// A dropCount separates what the filter of a socket dropped from what was lost as the queue was full:
 // the kernel counts both in one. While the queue is full, all that is dropped counts as
 // lost.
 type dropCount struct {

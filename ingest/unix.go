@@ -19,9 +19,9 @@ import (
 // protocol in front.
 const maxFeed = maxMessage + 64
 
-// DatagramSuffix is what the name of the datagram socket has more than that of the
+// datagramSuffix is what the name of the datagram socket has more than that of the
 // stream socket; one path cannot be both.
-const DatagramSuffix = ".dgram"
+const datagramSuffix = ".dgram"
 
 var (
 	errFeed     error = badRecord("not of the form address:protocol:payload")
@@ -61,7 +61,7 @@ func openUnix(path string) (*os.File, error) {
 
 // openUnixDatagrams makes the datagram socket beside the one at path.
 func openUnixDatagrams(path string) (*os.File, error) {
-	path += DatagramSuffix
+	path += datagramSuffix
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ package ingest
 
 import "golang.org/x/sys/unix"
 
-// visitors are the files that came to a path, as the events of its directory tell: a
+// visitors are the files that came to a path, by the events of its directory: a
 // file that is there for a moment may be gone when it is to be opened. A file that
 // is renamed stays the same one, so that one that gets its name back comes once.
 type visitors struct {

@@ -25,8 +25,8 @@ var tunnelNames = [...]string{
 	VXLAN: "vxlan", GENEVE: "geneve", GRE: "gre", IPv4InIP4: "ipip", IPv6InIP4: "6in4", IPv4InIP6: "4in6", IPv6InIP6: "6in6",
 }
 
-// MaxTunnels is how many tunnels, one in the other, are looked into.
-const MaxTunnels = 4
+// maxTunnels is how many tunnels, one in the other, are looked into.
+const maxTunnels = 4
 
 // A Tunnel is what one packet was carried in. It is comparable.
 type Tunnel struct {
@@ -45,7 +45,7 @@ func (t Tunnel) String() string {
 
 // A TunnelPath is the tunnels around a packet, the outermost first. It is comparable; the
 // zero value is that of a packet outside of tunnels.
-type TunnelPath [MaxTunnels]Tunnel
+type TunnelPath [maxTunnels]Tunnel
 
 // String returns the tunnels, separated by commas; "" if there are none.
 func (p TunnelPath) String() string {
@@ -70,13 +70,13 @@ const (
 )
 
 // Inner replaces ev, which this decoder decoded last without an error, by the packet inside
-// it, if that is a packet of a tunnel, and by what is inside that, up to [MaxTunnels] deep.
+// it, if that is a packet of a tunnel, and by what is inside that, up to maxTunnels deep.
 // What an event of the inner packet alone would have is that of the inner packet; Time, In,
 // Prefix and where a truncated capture ends are those of the frame. Tunnels says what was
 // around it. A packet whose contents cannot be decoded stays what it is: fragments, ERSPAN,
 // a header that is broken or cut short, anything but IP inside.
 func (d *Decoder) Inner(ev *Event) {
-	for depth := range MaxTunnels {
+	for depth := range maxTunnels {
 		contents, ok := tunnelOf(ev)
 		if !ok || !d.decodeInner(contents, ev) {
 			return

@@ -19,7 +19,7 @@ type Opened struct {
 	tried [maxAhead]outcome
 	n     int
 
-	// What the tag of the packet told, if it was looked for.
+	// What the tag of the packet showed, if it was looked for.
 	found  index.Lists // among these stanzas
 	opener int         // see [Engine.findOpener]; none: there is none
 }

@@ -14,8 +14,8 @@ import (
 // Time is cut into slots. What a slot has is spread among the sources that ask for work
 // in it: a source gets an equal share, at most half, and the last quarter is kept for the
 // first packets of sources. So a few sources that send junk without end leave room for
-// one that was never seen before. Forged sources, each for one packet, cannot be told
-// from it; they share the slot in order of arrival.
+// one that was never seen before. Forged sources, each for one packet, cannot be
+// distinguished from it; they share the slot in order of arrival.
 //
 // The time is that of the packets, so that a replay decides as the daemon did.
 type budget struct {
@@ -208,7 +208,7 @@ type trial struct {
 }
 
 // permit reports whether the packet may be tried on as many stanzas as match, and takes
-// the work from a budget. A packet is always tried if its tag told a stanza that opens it, or
+// the work from a budget. A packet is always tried if its tag named a stanza that opens it, or
 // a stanza opens it that opened one of its source before. Repeating one is work.
 func (e *Engine) permit(r *request, stanzas int) (t trial, ok bool) {
 	if stanzas < freeTrials {

@@ -119,7 +119,7 @@ func (e *Engine) checkCode(r *request, st *stanza) *refusal {
 	method, code, ok := strings.Cut(r.msg.ServerAuth, ",")
 	switch {
 	case !ok || method != conf.AuthTOTP:
-		return refuse(SPAAuthMethod, TextNoCode)
+		return refuse(SPAAuthMethod, textNoCode)
 	case r.now.IsZero():
 		return refuse(SPAAuthMethod, knock.NoTime)
 	}
@@ -146,12 +146,12 @@ func (r *request) codeCheck(c codeSecret) *codeCheck {
 // is used up.
 func (e *Engine) useCode(r *request, k *totp.Key, code string, c *codeCheck) {
 	if e.codes.exhausted(c.codeSecret, r.recorded()) {
-		c.ref = refuse(SPAAuthMethod, TextCodes)
+		c.ref = refuse(SPAAuthMethod, textCodes)
 		return
 	}
 	steps := k.Fits(code, totp.Step(r.now), totp.Skew)
 	if len(steps) == 0 {
-		c.ref, c.wrong = refuse(SPAAuthMethod, TextCode), true
+		c.ref, c.wrong = refuse(SPAAuthMethod, textCode), true
 		r.traceNearMiss(k, code)
 		return
 	}
@@ -202,11 +202,11 @@ func (e *Engine) recordUse(r *request, k *totp.Key, step int64, c codeSecret, dr
 		Src: r.ev.Src, Dst: r.ev.Dst, Proto: uint8(r.ev.Proto)}, dryRun)
 	switch {
 	case errors.Is(err, replay.ErrForgotten):
-		return refuse(SPAAuthMethod, TextCodeForgotten)
+		return refuse(SPAAuthMethod, textCodeForgotten)
 	case err != nil:
 		return refuse(SPAStore, err.Error())
 	case ref != nil:
-		ref.reason, ref.detail.Text = SPAAuthMethod, TextCodeUsed
+		ref.reason, ref.detail.Text = SPAAuthMethod, textCodeUsed
 	}
 	return ref
 }

@@ -62,9 +62,9 @@ func (s *situation) answer(t *testing.T, e *Engine) string {
 }
 
 const (
-	noCode    = "spa.auth_method " + TextNoCode
-	wrongCode = "spa.auth_method " + TextCode
-	usedCode  = "spa.auth_method " + TextCodeUsed
+	noCode    = "spa.auth_method " + textNoCode
+	wrongCode = "spa.auth_method " + textCode
+	usedCode  = "spa.auth_method " + textCodeUsed
 )
 
 func TestCodes(t *testing.T) {
@@ -118,7 +118,7 @@ func TestCodeIsUsedUp(t *testing.T) {
 	}
 	s.src = server
 	d := e.Decide(s.now, s.event(s.wire(t)))
-	if d.Reason != SPAAuthMethod || d.Detail.Text != TextCodeUsed || d.Detail.FirstSrc != client.String() || !d.Detail.FirstSeen.Equal(s.now) {
+	if d.Reason != SPAAuthMethod || d.Detail.Text != textCodeUsed || d.Detail.FirstSrc != client.String() || !d.Detail.FirstSeen.Equal(s.now) {
 		t.Errorf("%s %+v", d.Reason, d.Detail)
 	}
 	s.code(1)
@@ -238,7 +238,7 @@ func TestCodeOfTheSecondStanza(t *testing.T) {
 			if d.Reason != SPAGranted || d.Stanza != 20000 || show(trace.Decision) != show(d) {
 				t.Fatalf("%d others, %d: %s at %d, explained as %s", others, i, d.Reason, d.Stanza, show(trace.Decision))
 			}
-			if slices.ContainsFunc(e.Refusals(), func(r Refusal) bool { return r.Detail.Text == TextCodes }) {
+			if slices.ContainsFunc(e.Refusals(), func(r Refusal) bool { return r.Detail.Text == textCodes }) {
 				t.Fatalf("%d others: after %d codes of the second the first looks at none", others, i)
 			}
 			s.now = s.now.Add(totp.Period * time.Second)
@@ -264,7 +264,7 @@ func TestGuessAtSeveralSecrets(t *testing.T) {
 	}
 	for _, right := range []*totp.Key{codeKey, otherCode} {
 		s.msg.ServerAuth = "totp," + right.Code(totp.Step(s.now))
-		if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+		if got := s.answer(t, e); got != "spa.auth_method "+textCodes {
 			t.Errorf("after %d guesses: %s", wrongCodes, got)
 		}
 	}
@@ -330,7 +330,7 @@ func TestCodeOfSeveralStanzas(t *testing.T) {
 		t.Fatalf("%s at %d", d.Reason, d.Stanza)
 	}
 	s.key.Passphrase = []byte("another key")
-	if d := e.Decide(s.now, s.event(s.wire(t))); d.Detail.Text != TextCodeUsed || d.Stanza != 3 {
+	if d := e.Decide(s.now, s.event(s.wire(t))); d.Detail.Text != textCodeUsed || d.Stanza != 3 {
 		t.Errorf("%s %s at %d", d.Reason, d.Detail.Text, d.Stanza)
 	}
 	s.stanzas[2].TOTPSecret = conf.NewSecret([]byte("a secret of others.."))
@@ -389,7 +389,7 @@ func TestCodeOverReload(t *testing.T) {
 	e := s.engine(t)
 	e.Inherit(old)
 	s.code(1)
-	if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+	if got := s.answer(t, e); got != "spa.auth_method "+textCodes {
 		t.Errorf("limit: %s", got)
 	}
 	s.now = s.now.Add(wrongCodeEvery)
@@ -415,7 +415,7 @@ func exhaust(t *testing.T, s *situation, e *Engine) {
 			t.Fatal(got)
 		}
 	}
-	if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+	if got := s.answer(t, e); got != "spa.auth_method "+textCodes {
 		t.Fatal(got)
 	}
 }
@@ -433,11 +433,11 @@ func TestWrongCodesAreLimited(t *testing.T) {
 	}
 	exhaust(t, s, e)
 	s.code(1)
-	if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+	if got := s.answer(t, e); got != "spa.auth_method "+textCodes {
 		t.Errorf("a right one: %s", got)
 	}
 	s.now = s.now.Add(-setBack) // times out of order earn nothing
-	if got := s.answer(t, e); got != "spa.auth_method "+TextCodes {
+	if got := s.answer(t, e); got != "spa.auth_method "+textCodes {
 		t.Errorf("set back: %s", got)
 	}
 	s.now = s.now.Add(setBack + wrongCodeEvery)
@@ -466,7 +466,7 @@ func TestCodesThatMayBeForgotten(t *testing.T) {
 	}
 	s.opts.Store = store
 	e := s.engine(t)
-	if got := s.answer(t, e); got != "spa.auth_method "+TextCodeForgotten {
+	if got := s.answer(t, e); got != "spa.auth_method "+textCodeForgotten {
 		t.Errorf("accepted before: %s", got)
 	}
 	s.code(1)
@@ -527,7 +527,7 @@ func TestCodesOfBeforeAStart(t *testing.T) {
 	e := s.engine(t)
 	for away := int64(-totp.Skew); away <= totp.Skew; away++ {
 		s.code(away)
-		if got := s.answer(t, e); got != "spa.auth_method "+TextCodeForgotten {
+		if got := s.answer(t, e); got != "spa.auth_method "+textCodeForgotten {
 			t.Errorf("%d steps away: %s", away, got)
 		}
 	}
@@ -593,13 +593,13 @@ func TestExplainCodes(t *testing.T) {
 		{"of now", func(s *situation) {}, "auth: the code of now", ""},
 		{"the one before", func(s *situation) { s.code(-1) }, "auth: the code of step 1 before now", ""},
 		{"four before", func(s *situation) { s.code(-4) },
-			"code: the code of step 4 before now: the clock of the authenticator is about 2m0s off, or the code is old; auth: " + TextCode, TextCode},
+			"code: the code of step 4 before now: the clock of the authenticator is about 2m0s off, or the code is old; auth: " + textCode, textCode},
 		{"twenty after", func(s *situation) { s.code(20) },
-			"code: the code of step 20 after now: the clock of the authenticator is about 10m0s off, or the code is old; auth: " + TextCode, TextCode},
+			"code: the code of step 20 after now: the clock of the authenticator is about 10m0s off, or the code is old; auth: " + textCode, textCode},
 		{"none near", func(s *situation) { s.wrongCode() },
-			"code: it is the code of no step up to 20 from now: another secret, or a mistyped code; auth: " + TextCode, TextCode},
-		{"no code at all", func(s *situation) { s.msg.ServerAuth = "totp,12345" }, "code: it is not of 6 digits; auth: " + TextCode, TextCode},
-		{"none", func(s *situation) { s.msg.ServerAuth = "" }, "auth: " + TextNoCode, TextNoCode},
+			"code: it is the code of no step up to 20 from now: another secret, or a mistyped code; auth: " + textCode, textCode},
+		{"no code at all", func(s *situation) { s.msg.ServerAuth = "totp,12345" }, "code: it is not of 6 digits; auth: " + textCode, textCode},
+		{"none", func(s *situation) { s.msg.ServerAuth = "" }, "auth: " + textNoCode, textNoCode},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := withCode()

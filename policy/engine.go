@@ -260,7 +260,8 @@ func (e *Engine) Decide(now time.Time, ev *parse.Event) (d Decision) {
 	if e.trackKnock(now, ev) {
 		d = combine(d, e.decideKnock(now, ev, false))
 	}
-	return e.synced(d)
+	e.syncFor(&d)
+	return d
 }
 
 // decideMessage decides a packet as a message and records it.
@@ -280,14 +281,14 @@ func (e *Engine) decideMessage(now time.Time, ev *parse.Event, d *Decision) {
 	}
 }
 
-// synced makes the record of an Allow durable, unless the caller does, and returns d.
-func (e *Engine) synced(d Decision) Decision {
+// syncFor makes the record of an Allow durable, unless the caller does, and refuses where it
+// cannot. Most decisions ignore a packet: by value each would be copied.
+func (e *Engine) syncFor(d *Decision) {
 	if d.Verdict == Allow && !e.opts.DeferSync {
 		if err := e.Sync(); err != nil {
-			return d.Unrecorded(err)
+			*d = d.Unrecorded(err)
 		}
 	}
-	return d
 }
 
 // combine combines the decisions on one packet as a message and as a knock.
@@ -343,6 +344,9 @@ func (e *Engine) Refusals() []Refusal {
 	}
 	return all
 }
+
+// Refused returns the number of [Engine.Refusals].
+func (e *Engine) Refused() int { return len(e.refused) }
 
 // Examined returns the number of packets that looked like SPA packets or took part in a
 // knock sequence.

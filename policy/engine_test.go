@@ -810,6 +810,27 @@ func TestIgnoredPacketsCostNoAllocation(t *testing.T) {
 	}
 }
 
+// TestGrantAllocations: a message that grants costs the key schedule, the text of the message, and
+// the list of ports.
+func TestGrantAllocations(t *testing.T) {
+	s := plain()
+	s.one().HMACKey, s.key.HMACKey = conf.NewSecret([]byte("an hmac key")), []byte("an hmac key")
+	const runs = 200 // among which growing the store does not count
+	e, fresh := s.engine(t), make([]*parse.Event, 0, runs+1)
+	for range runs + 1 {
+		fresh = append(fresh, s.event(s.wire(t)))
+	}
+	i := 0
+	if n := testing.AllocsPerRun(runs, func() {
+		if d := e.Decide(s.now, fresh[i]); d.Verdict != Allow {
+			t.Fatal(show(d))
+		}
+		i++
+	}); n > 3 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // TestRefusals: what the stanzas before the one that grants said.
 func TestRefusals(t *testing.T) {
 	s := plain()

@@ -68,7 +68,9 @@ func (e *Engine) DecideExplained(now time.Time, ev *parse.Event, wanted func(*De
 	}
 	message = Decision{}
 	e.decideMessage(now, ev, &message)
-	return e.synced(combine(message, knock)), t
+	d := combine(message, knock)
+	e.syncFor(&d)
+	return d, t
 }
 
 // trace returns the checks of a packet that was decided as a knock already, and not yet as

@@ -146,13 +146,13 @@ func (x *external) apply(g *enforce.Grant, r *request, windows schedule.Windows)
 func fill(words []enforce.Word, g *enforce.Grant, r *request) []string {
 	var args []string
 	for _, w := range words {
-		args = append(args, w.Fill(*g, r.msg.Ports[0], r.tells))
+		args = append(args, w.Fill(*g, r.msg.Ports[0], r.packetValue))
 	}
 	return args
 }
 
-// tells returns the values that only the packet has.
-func (r *request) tells(v enforce.Value) string {
+// packetValue returns a value that only the packet has.
+func (r *request) packetValue(v enforce.Value) string {
 	switch v {
 	case enforce.PacketSource:
 		return r.src().String()

@@ -20,11 +20,11 @@ const (
 	TextNoPassword = "the message brings no password"
 	TextPassword   = "wrong password"
 	// SPAAuthMethod, of one-time codes.
-	TextNoCode        = "the message brings no one-time code"
-	TextCode          = "wrong one-time code"
-	TextCodeUsed      = "the one-time code was used before"
-	TextCodeForgotten = "the one-time code is from before the records that are kept, so that it may have been used"
-	TextCodes         = "too many wrong one-time codes"
+	textNoCode        = "the message brings no one-time code"
+	textCode          = "wrong one-time code"
+	textCodeUsed      = "the one-time code was used before"
+	textCodeForgotten = "the one-time code is from before the records that are kept, so that it may have been used"
+	textCodes         = "too many wrong one-time codes"
 )
 
 // Reason codes. They are a contract with scripts and never renamed; new ones may

@@ -42,7 +42,7 @@ var commonChecks = []check{
 }
 
 // oneTimeCheck comes after all others and what a grant needs: a code is used up by it, and what is
-// refused otherwise tells nothing of the code.
+// refused otherwise reveals nothing about the code.
 var oneTimeCheck = check{name: "auth", check: (*Engine).checkCode, note: noteAuth}
 
 // commandChecks and accessChecks are the checks of message type 0 and of all others.
@@ -125,7 +125,7 @@ func (e *Engine) checkAge(r *request, _ *stanza) *refusal {
 	if age < 0 {
 		ref.reason = SPAFuture
 	}
-	ref.detail.AgeS, ref.detail.MaxAgeS = &age, &limit
+	ref.detail.AgeS, ref.detail.MaxAgeS = new(age), new(limit) // the addresses of age and limit would cost each message an allocation
 	return ref
 }
 

@@ -138,9 +138,9 @@ func (e *Engine) admit(now time.Time, ev *parse.Event, trace *Trace, dry bool) b
 		return false
 	case ev.Whole != 0: // no key can open it, but it may be worth a log line
 		n := len(r.text) + int(ev.Whole-ev.Captured)
-		ok = r.matched && n <= e.carrier.MaxLen && looksLikeStartOfSPA(r.text, n)
+		ok = r.matched && n <= e.carrier.MaxLen && looksLikeSPA(r.text, n)
 	default:
-		ok = r.matched && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksLikeSPA(r.text)
+		ok = r.matched && !e.server.Blacklist.Contains(ev.Src.Addr()) || looksLikeSPA(r.text, len(r.text))
 	}
 	return ok && !e.isCopy(r)
 }
@@ -189,12 +189,10 @@ func cutText(ev *parse.Event) string {
 	return fmt.Sprintf("the capture holds %d of %d bytes", ev.Captured, ev.Whole)
 }
 
-// looksLikeSPA reports whether text, which is base64, looks like an SPA packet. If not,
-// a packet that no stanza matches is ignored without a log line.
-func looksLikeSPA(text []byte) bool { return looksLikeStartOfSPA(text, len(text)) }
-
-// looksLikeStartOfSPA is looksLikeSPA for the beginning of a text of n characters.
-func looksLikeStartOfSPA(text []byte, n int) bool {
+// looksLikeSPA reports whether a text of n characters, which is base64 and of which this is the
+// beginning, looks like an SPA packet. If not, a packet that no stanza matches is ignored
+// without a log line.
+func looksLikeSPA(text []byte, n int) bool {
 	return n >= minUnmatchedGPGLen || n >= minUnmatchedLen &&
 		(bytes.IndexByte([]byte(firstChars), text[0]) >= 0 || bytes.HasPrefix(text, []byte(saltedPrefix)))
 }

@@ -96,7 +96,7 @@ func (e *Engine) TakeUses(counts schedule.Counts) {
 // CountsUses reports whether uses were counted.
 func (e *Engine) CountsUses() bool { return len(e.uses.Uses) > 0 }
 
-// inheritUses takes over what old has counted since the monitor told it. What a shadow stanza
+// inheritUses takes over what old has counted since the monitor sent its counts. What a shadow stanza
 // granted opened nothing: it is no use of a stanza that is none any more.
 func (e *Engine) inheritUses(old *Engine) {
 	uses, before, shadows := old.uses.Clone(), old.shadowUses(), e.shadowUses()
@@ -139,7 +139,7 @@ func (e *Engine) usesText(st *conf.Stanza, now time.Time) string {
 	n, _ := e.uses.Used(st.Name, st.Uses, now)
 	text := fmt.Sprintf("use %d of %s", n+1, st.Uses.Words())
 	if _, told := e.opts.Uses.Uses[st.Name]; !told {
-		text += ", counted from zero at the begin of what is read"
+		text += ", counted from zero at the beginning of what is read"
 	}
 	return text
 }

@@ -171,6 +171,12 @@ func (c *client) knock(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sending to %s: %w", p, err)
 	}
+	c.printSent(p, to)
+	return c.wait(ctx, to.Addr(), w)
+}
+
+// printSent prints where to connect, if the port is a random one, and with --verbose what was sent.
+func (c *client) printSent(p *send.Packet, to netip.AddrPort) {
 	if c.Client.NATRandPort {
 		fmt.Fprintf(c.stdout, "connect to port %d\n", c.Client.NATPort)
 	}
@@ -179,9 +185,8 @@ func (c *client) knock(ctx context.Context) error {
 		if p.Proxy != "" {
 			where = fmt.Sprintf("%s through the proxy %s", p, p.Proxy)
 		}
-		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(text), where, c.Client.Proto)
+		fmt.Fprintf(c.stderr, "fwknop: sent %d bytes to %s over %s\n", len(p.Text), where, c.Client.Proto)
 	}
-	return c.wait(ctx, to.Addr(), w)
 }
 
 // packet returns how the packet is sent; its text is still missing.

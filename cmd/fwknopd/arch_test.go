@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"policy/openssl":    nil,
 	"policy/replay":     nil,
 	"policy/index":      {"policy/conf"},
-	"policy/conf":       {"parse", "enforce/quote", "enforce/schedule"},
+	"policy/conf":       {"parse", "enforce", "enforce/quote", "enforce/schedule"},
 	"ingest":            {"parse", "ingest/filter", "ingest/safepath"},
 	"ingest/filter":     {"parse"},
 	"fingerprint":       {"parse"},

@@ -64,7 +64,7 @@ func TestE2EInitMoving(t *testing.T) {
 
 	says(s.initializes("--name", "shop", "--guard-forward", "tcp/8080", "--client", rc),
 		"set GUARD_FORWARD to tcp/8080 in ", "connections that are forwarded to tcp/8080 are dropped unless a grant is for the client",
-		"then: GUARD_FORWARD counts from the next start on: fwknopd -R -c "+s.dir)
+		"then: GUARD_FORWARD counts from the next start on: systemctl restart fwknopd, or fwknopd -K and then fwknopd -c "+s.dir)
 	if !published(outside, wait.Timeout) {
 		t.Error("the published port is closed before the next start")
 	}

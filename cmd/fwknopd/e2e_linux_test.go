@@ -152,8 +152,14 @@ func (s *site) start(more ...string) {
 	s.confined()
 }
 
-// launch runs the daemon in the foreground.
+// launch runs the daemon in the foreground, with all its messages.
 func (s *site) launch(more ...string) {
+	s.t.Helper()
+	s.launchWith(append([]string{"-f", "-v", "-v"}, more...)...)
+}
+
+// launchWith runs the daemon with the options.
+func (s *site) launchWith(options ...string) {
 	s.t.Helper()
 	bin, err := program()
 	if err != nil {
@@ -162,7 +168,7 @@ func (s *site) launch(more ...string) {
 	s.out = netlab.Output{}
 	bin = cmp.Or(s.program, bin)
 	argv := append(slices.Clone(s.inside), bin)
-	argv = append(argv, s.args(append([]string{"-f", "-v", "-v"}, more...)...)...)
+	argv = append(argv, s.args(options...)...)
 	s.cmd = s.Server.Command(argv[0], argv[1:]...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {

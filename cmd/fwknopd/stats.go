@@ -32,7 +32,7 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err == nil && len(o.Operands) == 0 {
 		err = errNoOperand
 	}
-	if err != nil {
+	if err = errors.Join(err, errUndecided(o)); err != nil {
 		return cli.Stats.Refuse(stderr, err)
 	}
 	opt := osOptions(o, stdin)
@@ -40,6 +40,16 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 	})
+}
+
+// errUndecided returns the error of an option that has no effect without a configuration.
+func errUndecided(o *cli.Options) error {
+	for _, name := range []string{"digest-file", "state", "resolve", "all-modes"} {
+		if o.Set(name) {
+			return fmt.Errorf("--%s needs -c or -a: without a configuration nothing is decided", name)
+		}
+	}
+	return nil
 }
 
 // errInnerDecided is that of --inner with a configuration.

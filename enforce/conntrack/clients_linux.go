@@ -17,7 +17,7 @@ type clients struct {
 	host
 }
 
-// A host is what tells connections to it from those that it forwards.
+// A host is what distinguishes connections to it from those that it forwards.
 type host struct {
 	addrs map[netip.Addr]bool // of its interfaces
 	guard enforce.Guard

@@ -191,7 +191,7 @@ func TestEndForwarded(t *testing.T) {
 				t.Fatalf("%+v", cs)
 			}
 			left, err := end(lab.Server, cs)
-			if len(left) > 0 != c.stays || errors.Is(err, ErrGoesOn) != c.stays {
+			if len(left) > 0 != c.stays || errors.Is(err, errGoesOn) != c.stays {
 				t.Errorf("%+v, %v, want that it stays: %v", left, err, c.stays)
 			}
 			buf := make([]byte, 1<<10)

@@ -100,8 +100,8 @@ func padded(attr []byte) []byte {
 // is sent again, has come by then.
 const settle = 300 * time.Millisecond
 
-// ErrGoesOn is why a connection is left without an error of the kernel.
-var ErrGoesOn = errors.New("the firewall lets its server send to the client, which makes a new entry for it")
+// errGoesOn is why a connection is left without an error of the kernel.
+var errGoesOn = errors.New("the firewall lets its server send to the client, which makes a new entry for it")
 
 // End ends connections: it destroys the sockets that are of this host, has what the others send
 // rejected ([Table.Reject]) and deletes the entries of the table, without which packets of the
@@ -129,7 +129,7 @@ func (t *Table) End(ctx context.Context, cs []Connection) (left []Connection, er
 	case len(left) == 0:
 		return nil, notRejected
 	case failed == nil && notRejected == nil:
-		failed = ErrGoesOn
+		failed = errGoesOn
 	}
 	return left, errors.Join(failed, notRejected)
 }

@@ -47,8 +47,8 @@ var _ enforce.Enforcer = (*Enforcer)(nil)
 // ended.
 var (
 	ErrFailed  = errors.New("command failed")
-	ErrTimeout = errors.New("command took too long and was killed")
-	ErrNone    = errors.New("grant has no command")
+	errTimeout = errors.New("command took too long and was killed")
+	errNone    = errors.New("grant has no command")
 )
 
 // commands are the grants of the journal: those with a command to close them.
@@ -85,7 +85,7 @@ func (e *Enforcer) Close() error {
 // not be started, the grant is forgotten.
 func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
 	if g.External == nil || len(g.External.Open) == 0 {
-		return ErrNone
+		return errNone
 	}
 	g = g.Normal()
 	known, err := e.recordOpen(g)
@@ -93,7 +93,7 @@ func (e *Enforcer) Apply(ctx context.Context, g enforce.Grant) error {
 		return err
 	}
 	err = e.runCommand(ctx, g, true)
-	if err == nil || errors.Is(err, ErrFailed) || errors.Is(err, ErrTimeout) {
+	if err == nil || errors.Is(err, ErrFailed) || errors.Is(err, errTimeout) {
 		return err
 	}
 	return errors.Join(err, e.recordClosed(g))
@@ -179,7 +179,7 @@ func (e *Enforcer) runCommand(ctx context.Context, g enforce.Grant, opening bool
 	case err != nil:
 		return err
 	case result.TimedOut:
-		return fmt.Errorf("%s: %w", argv[0], ErrTimeout)
+		return fmt.Errorf("%s: %w", argv[0], errTimeout)
 	case result.Status != 0:
 		return fmt.Errorf("%s: %w with status %d: %.200s", argv[0], ErrFailed, result.Status, strings.TrimSpace(result.Output))
 	}

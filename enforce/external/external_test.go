@@ -174,9 +174,9 @@ func TestFailures(t *testing.T) {
 		pending int
 	}{
 		{[]string{"/bin/false"}, ErrFailed, 1},
-		{[]string{"/bin/sleep", "10"}, ErrTimeout, 2},
+		{[]string{"/bin/sleep", "10"}, errTimeout, 2},
 		{[]string{"/no/such/program"}, os.ErrNotExist, 2},
-		{nil, ErrNone, 2},
+		{nil, errNone, 2},
 	} {
 		if err := try(byte(n), c.open); !errors.Is(err, c.want) {
 			t.Errorf("%q: %v, want %v", c.open, err, c.want)

@@ -109,8 +109,8 @@ func (b *bus) connect(ctx context.Context) (*dbus.Conn, error) {
 	conn, err := b.dial(ctx, life)
 	if err != nil {
 		end()
-		if !errors.Is(err, ErrSilent) && !errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("%w: %w", ErrLost, err)
+		if !errors.Is(err, errSilent) && !errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("%w: %w", errLost, err)
 		}
 		return nil, fmt.Errorf("connect to the bus at %s: %w", b.address, err)
 	}
@@ -141,7 +141,7 @@ func (b *bus) dial(ctx, life context.Context) (*dbus.Conn, error) {
 		return r.conn, r.err
 	case <-limited.Done():
 		b.suspect.Store(ctx.Err() == nil)
-		return nil, fmt.Errorf("%w: %w", ErrSilent, limited.Err())
+		return nil, fmt.Errorf("%w: %w", errSilent, limited.Err())
 	}
 }
 
@@ -186,7 +186,7 @@ const lockedDown = "ACCESS_DENIED"
 func (b *bus) judge(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		b.suspect.Store(true)
-		return fmt.Errorf("%w: %w", ErrSilent, err)
+		return fmt.Errorf("%w: %w", errSilent, err)
 	}
 	b.suspect.Store(false)
 	var e dbus.Error
@@ -194,13 +194,13 @@ func (b *bus) judge(ctx context.Context, err error) error {
 	case err == nil, ctx.Err() != nil:
 		return err
 	case !errors.As(err, &e): // of the connection
-		return fmt.Errorf("%w: %w", ErrLost, err)
+		return fmt.Errorf("%w: %w", errLost, err)
 	}
 	switch {
 	case slices.Contains(goneNames, e.Name):
-		return ErrGone
+		return errGone
 	case e.Name == busFailures+"AccessDenied", e.Name == notAllowed, strings.HasPrefix(e.Error(), lockedDown):
-		return fmt.Errorf("%w: %s", ErrDenied, e.Error())
+		return fmt.Errorf("%w: %s", errDenied, e.Error())
 	}
 	return answerError{e.Error()}
 }
@@ -219,7 +219,7 @@ func isAnswer(err error) bool {
 
 // isLost reports whether further calls would fail as this one did.
 func isLost(err error) bool {
-	return errors.Is(err, enforce.ErrNoAnswer) || errors.Is(err, ErrDenied) || errors.Is(err, context.Canceled)
+	return errors.Is(err, enforce.ErrNoAnswer) || errors.Is(err, errDenied) || errors.Is(err, context.Canceled)
 }
 
 func (b *bus) close() error {

@@ -31,7 +31,7 @@ func TestRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := Running(t.Context(), address, 50*time.Millisecond); !errors.Is(err, ErrSilent) {
+	if _, err := Running(t.Context(), address, 50*time.Millisecond); !errors.Is(err, errSilent) {
 		t.Errorf("a bus that hangs: %v", err)
 	}
 }
@@ -41,15 +41,15 @@ func TestRunning(t *testing.T) {
 func TestJudge(t *testing.T) {
 	answer := func(name, text string) error { return dbus.Error{Name: name, Body: []any{text}} }
 	for name, c := range map[string]struct{ err, want error }{
-		"lockdown":               {answer(ourFailure, "ACCESS_DENIED: lockdown is enabled"), ErrDenied},
-		"the policy of the bus":  {answer(busFailures+"AccessDenied", "Rejected send message"), ErrDenied},
-		"polkit":                 {answer(notAllowed, "Not Authorized"), ErrDenied},
-		"no firewalld":           {answer(busFailures+"ServiceUnknown", "not provided"), ErrGone},
-		"one that ended":         {answer(busFailures+"NoReply", "disconnected from message bus"), ErrGone},
-		"the end of the bus":     {io.EOF, ErrLost},
-		"a bus that was closed":  {dbus.ErrClosed, ErrLost},
-		"a bus that was lost":    {syscall.EPIPE, ErrLost},
-		"an answer not in time":  {context.DeadlineExceeded, ErrSilent},
+		"lockdown":               {answer(ourFailure, "ACCESS_DENIED: lockdown is enabled"), errDenied},
+		"the policy of the bus":  {answer(busFailures+"AccessDenied", "Rejected send message"), errDenied},
+		"polkit":                 {answer(notAllowed, "Not Authorized"), errDenied},
+		"no firewalld":           {answer(busFailures+"ServiceUnknown", "not provided"), errGone},
+		"one that ended":         {answer(busFailures+"NoReply", "disconnected from message bus"), errGone},
+		"the end of the bus":     {io.EOF, errLost},
+		"a bus that was closed":  {dbus.ErrClosed, errLost},
+		"a bus that was lost":    {syscall.EPIPE, errLost},
+		"an answer not in time":  {context.DeadlineExceeded, errSilent},
 		"a rule that is refused": {answer(ourFailure, "INVALID_RULE: no"), answerError{"INVALID_RULE: no"}},
 	} {
 		got := newBus("unix:path=/none", time.Second).judge(t.Context(), c.err)

@@ -59,7 +59,7 @@ func partsThat(g enforce.Grant, is func(enforce.Grant) bool) []enforce.Grant {
 // isDead reports whether the bus says that there is no firewalld: what it left in the kernel
 // stays until the next one starts.
 func (b *Backend) isDead(ctx context.Context, err error) bool {
-	if !errors.Is(err, ErrGone) {
+	if !errors.Is(err, errGone) {
 		return false
 	}
 	owned, err := b.bus.isOwned(ctx)
@@ -280,7 +280,7 @@ func (c *change) open(ctx context.Context, part enforce.Grant) error {
 	}
 	c.replace[key] = false
 	if err := c.put(ctx, zones, part, body); err != nil {
-		if isLost(err) && !errors.Is(err, ErrDenied) && !(known && enforce.Outlives(old.Expires, time.Now())) {
+		if isLost(err) && !errors.Is(err, errDenied) && !(known && enforce.Outlives(old.Expires, time.Now())) {
 			c.doubt(key)
 		}
 		return errors.Join(err, c.restore(old, known, part))
@@ -303,7 +303,7 @@ func (c *change) put(ctx context.Context, zones []string, part enforce.Grant, bo
 	added := make(map[string]rule)
 	for _, zone := range zones {
 		r := rule{freePriority(c.s.rules[zone], body), body}
-		err := ErrNoRoom
+		err := errNoRoom
 		if r.priority != 0 {
 			err = c.bus.addRule(ctx, zone, r.String(), c.seconds(part))
 		}

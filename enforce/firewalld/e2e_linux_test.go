@@ -205,7 +205,7 @@ func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 		f.Signal(syscall.SIGSTOP)
 		wait.At(ends.Expires)
 		// What hangs need not be what is to end it.
-		if _, err := b.List(ctx); !errors.Is(err, ErrSilent) {
+		if _, err := b.List(ctx); !errors.Is(err, errSilent) {
 			t.Errorf("List: %v", err)
 		}
 		if can(22) || !can(23) {
@@ -313,7 +313,7 @@ func tryBusLost(t *testing.T, with netlab.FirewalldConfig) {
 			f.KillBus()
 		})
 		err = enforce.Open(ctx, b, two)
-		if !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it") {
+		if !errors.Is(err, errLost) || !strings.Contains(err.Error(), "as firewalld may have opened it all the same, table inet fwknop_ended drops new connections of it") {
 			t.Errorf("Open, the bus being lost: %v", err)
 		}
 		if !open[0] || !open[1] || !open[2] || can(22) || can(23) || !can(24) {

@@ -43,12 +43,12 @@ type Config struct {
 
 // Errors of [New] and [Backend.Change].
 var (
-	ErrGone    = fmt.Errorf("%w: firewalld does not run, or has left the bus", enforce.ErrNoAnswer)
-	ErrLost    = fmt.Errorf("%w: no connection to the bus", enforce.ErrNoAnswer)
-	ErrDenied  = errors.New("the bus or firewalld refuses to be asked by this user")
-	ErrSilent  = fmt.Errorf("%w: no word from firewalld in time", enforce.ErrNoAnswer)
-	ErrForm    = errors.New("firewalld has no rich rule for it")
-	ErrNoRoom  = errors.New("firewalld: too many rules for this client and port")
+	errGone    = fmt.Errorf("%w: firewalld does not run, or has left the bus", enforce.ErrNoAnswer)
+	errLost    = fmt.Errorf("%w: no connection to the bus", enforce.ErrNoAnswer)
+	errDenied  = errors.New("the bus or firewalld refuses to be asked by this user")
+	errSilent  = fmt.Errorf("%w: no word from firewalld in time", enforce.ErrNoAnswer)
+	errForm    = errors.New("firewalld has no rich rule for it")
+	errNoRoom  = errors.New("firewalld: too many rules for this client and port")
 	errOffered = errors.New("rich rules open ports of this host and forward single ports; for the rest FIREWALL_TYPE nftables")
 )
 

@@ -59,7 +59,7 @@ func bodyOf(g enforce.Grant) (string, error) {
 	if err := g.Validate(); err != nil {
 		return "", err
 	}
-	if err := Offers(g); err != nil {
+	if err := offers(g); err != nil {
 		return "", err
 	}
 	family := "ipv4"
@@ -85,8 +85,8 @@ func bodyOf(g enforce.Grant) (string, error) {
 	return body + " accept", nil
 }
 
-// Offers returns an error if firewalld has no rich rule for a grant of one port.
-func Offers(g enforce.Grant) error {
+// offers returns an error if firewalld has no rich rule for a grant of one port.
+func offers(g enforce.Grant) error {
 	why := ""
 	switch n := g.NAT; {
 	case g.Output:
@@ -102,7 +102,7 @@ func Offers(g enforce.Grant) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: %s: %w", ErrForm, why, errOffered)
+	return fmt.Errorf("%w: %s: %w", errForm, why, errOffered)
 }
 
 // parseBody is the inverse of bodyOf, for a rule that the journal does not know. It is

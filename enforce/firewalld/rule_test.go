@@ -76,7 +76,7 @@ func TestRefused(t *testing.T) {
 		"FIREWALL_TYPE nftables":         {Src: client, Ports: port(enforce.TCP, 22), NAT: &enforce.NAT{Target: target, SNAT: client}},
 		"of every port, or of ICMP: ric": {Src: client, Ports: port(enforce.ICMP, 0), NAT: &enforce.NAT{Target: netip.AddrPortFrom(target.Addr(), 0)}},
 	} {
-		if _, err := bodyOf(g.Normal()); !errors.Is(err, ErrForm) || !strings.Contains(err.Error(), want) {
+		if _, err := bodyOf(g.Normal()); !errors.Is(err, errForm) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", g.Key(), err, want)
 		}
 	}

@@ -33,8 +33,8 @@ var telling = map[string]bool{
 	"org.freedesktop.DBus.NameOwnerChanged": true,
 }
 
-// Watch implements [enforce.Backend]: firewalld tells of a reload and of each change of its
-// zones, and the bus of a firewalld that comes or goes.
+// Watch implements [enforce.Backend]: firewalld signals a reload and each change of its
+// zones, and the bus a firewalld that comes or goes.
 func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 	changed := make(chan struct{}, 1)
 	s, err := b.subscribe(ctx)
@@ -94,7 +94,7 @@ func (b *Backend) resubscribe(ctx context.Context) *subscription {
 	}
 }
 
-// pass tells of signals until the connection is lost, or ctx ends.
+// pass passes signals on until the connection is lost, or ctx ends.
 func (b *Backend) pass(ctx context.Context, signals <-chan *dbus.Signal, changed chan<- struct{}) {
 	for {
 		select {

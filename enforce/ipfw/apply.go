@@ -44,9 +44,9 @@ func (b *Backend) each(ctx context.Context, gs []enforce.Grant, f func(context.C
 func (b *Backend) apply(ctx context.Context, p *policy, part enforce.Grant) error {
 	switch {
 	case part.NAT != nil || part.Output || part.External != nil:
-		return ErrForm
+		return errForm
 	case !enforce.Outlives(part.Expires, time.Now()):
-		return ErrEnded
+		return errEnded
 	}
 	var old []rule
 	for _, r := range b.rulesOf(p, part) {
@@ -101,7 +101,7 @@ func (b *Backend) freeNumber(p *policy) (int, error) {
 			return n, nil
 		}
 	}
-	return 0, ErrFull
+	return 0, errFull
 }
 
 // retire deletes or disables a rule as the policy requires, see the package comment.

@@ -40,10 +40,10 @@ type Config struct {
 // Errors of [New] and [Backend.Change].
 var (
 	ErrSystem = errors.New("ipfw is the firewall of FreeBSD and macOS")
-	ErrSet    = errors.New("set is not a number from 1 to 30")
-	ErrForm   = errors.New("ipfw grants open ports of this host: no translation, no output rule")
-	ErrFull   = errors.New("no free rule number")
-	ErrEnded  = enforce.ErrEnded
+	errSet    = errors.New("set is not a number from 1 to 30")
+	errForm   = errors.New("ipfw grants open ports of this host: no translation, no output rule")
+	errFull   = errors.New("no free rule number")
+	errEnded  = enforce.ErrEnded
 )
 
 const (
@@ -89,7 +89,7 @@ func open(ctx context.Context, cfg Config) (*Backend, error) {
 	}
 	cfg.RuleNum, cfg.SetNum = max(cfg.RuleNum, 1), max(cfg.SetNum, 1)
 	if cfg.SetNum > maxSet {
-		return nil, fmt.Errorf("%w: %d", ErrSet, cfg.SetNum)
+		return nil, fmt.Errorf("%w: %d", errSet, cfg.SetNum)
 	}
 	b := &Backend{cfg: cfg}
 	p, err := b.read(ctx)

@@ -208,7 +208,7 @@ func TestRefusals(t *testing.T) {
 	nat.NAT = &enforce.NAT{Target: netip.MustParseAddrPort("10.0.0.2:22")}
 	output.NAT, output.Output = nil, true
 	errs, _ := b.Change(ctx, []enforce.Grant{nat, output, past, tcp(client, 22, end)}, nil)
-	if len(errs) != 4 || !errors.Is(errs[0], ErrForm) || !errors.Is(errs[1], ErrForm) || !errors.Is(errs[2], ErrEnded) || errs[3] != nil {
+	if len(errs) != 4 || !errors.Is(errs[0], errForm) || !errors.Is(errs[1], errForm) || !errors.Is(errs[2], errEnded) || errs[3] != nil {
 		t.Errorf("errors %v", errs)
 	}
 	b.change(func(s *standIn) { s.Fail = "-q delete" })
@@ -220,7 +220,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("failing ipfw: %v", errs)
 	}
 	b.cfg.SetNum = 31
-	if _, err := open(ctx, b.cfg); !errors.Is(err, ErrSet) {
+	if _, err := open(ctx, b.cfg); !errors.Is(err, errSet) {
 		t.Errorf("set 31: %v", err)
 	}
 }

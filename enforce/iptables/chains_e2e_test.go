@@ -72,8 +72,8 @@ func TestNoSuchChain(t *testing.T) {
 	eachVariant(t, func(t *testing.T, lab *netlab.Lab, p pair) {
 		lab.Server.Do(func() {
 			b := p.open(t, Config{Chains: userChain("DOCKER-USER", 1, "KNOCK", 1)})
-			if err := b.Setup(ctx); !errors.Is(err, ErrNoChain) {
-				t.Errorf("Setup = %v, want %v", err, ErrNoChain)
+			if err := b.Setup(ctx); !errors.Is(err, errNoChain) {
+				t.Errorf("Setup = %v, want %v", err, errNoChain)
 			}
 		})
 	})

@@ -11,8 +11,8 @@ import (
 	"fwknopd/enforce/ruleset"
 )
 
-// ErrNoChain is wrapped when the chain that should jump to ours does not exist.
-var ErrNoChain = errors.New("no such chain")
+// errNoChain is wrapped when the chain that should jump to ours does not exist.
+var errNoChain = errors.New("no such chain")
 
 // Setup implements [enforce.Backend].
 func (b *Backend) Setup(ctx context.Context) error {
@@ -31,7 +31,7 @@ func (b *Backend) setup(ctx context.Context) error {
 				continue
 			}
 			err := b.ensureChain(ctx, t, role)
-			if role >= enforce.Forward && errors.Is(err, ErrNoChain) { // as the manual has it
+			if role >= enforce.Forward && errors.Is(err, errNoChain) { // as the manual has it
 				b.notes.Add("%s: %v: nothing is forwarded or translated there", t.name(), err)
 				continue
 			}
@@ -64,7 +64,7 @@ func (t *tool) ensureJump(ctx context.Context, c enforce.Chain) error {
 	case err != nil:
 		return fmt.Errorf("list chain %s: %w", c.From, err)
 	case !exists:
-		return fmt.Errorf("%w: %s in table %s", ErrNoChain, c.From, c.Table)
+		return fmt.Errorf("%w: %s in table %s", errNoChain, c.From, c.Table)
 	case slices.Contains(lines, jump(c)):
 		return nil
 	}

@@ -137,6 +137,41 @@ func BenchmarkShared(b *testing.B) {
 	}
 }
 
+// TestReadAgainAfterAnError: what is in the file is read anew where the map may lack it.
+func TestReadAgainAfterAnError(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "j")
+	s := Share(path, all)
+	if _, err := s.Lock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+".new", "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.j.lines = 1 << 20 // it is to be compacted, which fails
+	g := grant(1, time.Time{})
+	if err := s.Add(Record{Open: &g}); err == nil {
+		t.Fatal("no error")
+	}
+	s.Unlock()
+	open, err := s.Lock(t.Context())
+	if err != nil || len(open) != 1 {
+		t.Fatalf("%d grants, %v", len(open), err)
+	}
+	read := s.j.f // which cannot be read
+	if s.j.f, err = os.OpenFile(path, os.O_WRONLY, 0); err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	if err := s.load(); err == nil {
+		t.Fatal("no error")
+	}
+	s.Unlock()
+	if open, err = s.Lock(t.Context()); err != nil || len(open) != 1 {
+		t.Fatalf("after a file that could not be read: %d grants, %v", len(open), err)
+	}
+	s.Unlock()
+}
+
 // TestAddBesideMany: to add a grant copies none of those that are open.
 func TestAddBesideMany(t *testing.T) {
 	s := Share(filepath.Join(t.TempDir(), "j"), all)

@@ -22,6 +22,7 @@ type Shared struct {
 
 	last  os.FileInfo // as we left the file
 	lines int
+	stale bool // open may lack what is in the file
 }
 
 // lockPause is between two attempts to get the lock.
@@ -39,13 +40,20 @@ func (s *Shared) Lock(ctx context.Context) (map[string]enforce.Grant, error) {
 	}
 	s.j = &Journal{path: s.path, rules: s.rules, f: f, lines: s.lines}
 	if !s.untouched() {
-		s.open, _, err = s.j.read()
+		err = s.load()
 	}
 	if err != nil {
 		s.Unlock()
 		return nil, err
 	}
 	return s.open, nil
+}
+
+// load reads what is open.
+func (s *Shared) load() (err error) {
+	s.open, _, err = s.j.read()
+	s.stale = err != nil
+	return err
 }
 
 // lock opens and locks the file that is at the path when the lock is granted: a compaction
@@ -88,7 +96,7 @@ func (s *Shared) untouched() bool {
 // same beside many grants as beside few. The journal must be locked.
 func (s *Shared) Add(records ...Record) error {
 	if err := s.j.Add(s.open, records...); err != nil {
-		s.last = nil
+		s.stale = true
 		return err
 	}
 	enter(s.open, records)
@@ -100,7 +108,7 @@ func (s *Shared) Grants() map[string]enforce.Grant { return s.open }
 
 // Unlock leaves the journal to other processes.
 func (s *Shared) Unlock() {
-	if s.last, s.lines = nil, s.j.lines; !s.j.torn {
+	if s.last, s.lines = nil, s.j.lines; !s.j.torn && !s.stale {
 		s.last, _ = s.j.f.Stat()
 	}
 	s.j.Close()

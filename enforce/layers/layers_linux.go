@@ -123,7 +123,7 @@ func (b *Backend) openNeeded(ctx context.Context) error {
 	return b.addFirst(ctx)
 }
 
-// needed returns the layers that can drop something, and firewalld, which tells when that
+// needed returns the layers that can drop something, and firewalld, which signals when that
 // changes; with Fixed that one alone.
 func (b *Backend) needed() []Layer {
 	if b.cfg.Fixed {

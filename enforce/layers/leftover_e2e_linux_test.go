@@ -1,9 +1,12 @@
 package layers
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/ruleset"
 	"fwknopd/fixtures/netlab"
 )
@@ -64,4 +67,75 @@ func TestEndedLeftBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChainsLeftBehind: chains of ours that an earlier FIREWALL_TYPE left in a firewall open nothing
+// there, so what it drops is named.
+func TestChainsLeftBehind(t *testing.T) {
+	for left, c := range map[string]struct {
+		used int // of config
+		base string
+	}{
+		"nft":             {0, "table inet filter chain input"},
+		"iptables-nft":    {1, "iptables-nft filter INPUT"},
+		"iptables-legacy": {1, "iptables-legacy filter INPUT"},
+	} {
+		t.Run(left, func(t *testing.T) {
+			netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
+			lab := netlab.New(t)
+			walls[left].up(t, lab.Server)
+			var lines, blockers []string
+			var err error
+			lab.Server.Do(func() {
+				if err = leave(t, left); err != nil {
+					return
+				}
+				fixed := func() Config {
+					cfg := config(t)
+					cfg.Fixed, cfg.Layers = true, cfg.Layers[c.used:c.used+1]
+					return cfg
+				}
+				if lines, err = Look(t.Context(), fixed()); err != nil {
+					return
+				}
+				var b *Backend
+				if b, err = New(t.Context(), fixed()); err != nil {
+					return
+				}
+				defer b.Close()
+				if err = b.Setup(t.Context()); err != nil {
+					return
+				}
+				g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute)}
+				if err = enforce.Open(t.Context(), b, g); err == nil {
+					blockers, err = b.Blocked(t.Context(), g)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if said := strings.Join(lines, "\n"); !strings.Contains(said, c.base+" "+ruleset.NotOpened) {
+				t.Errorf("the survey says\n%s", said)
+			}
+			if !slices.Contains(blockers, c.base) {
+				t.Errorf("the grant is blocked by %q", blockers)
+			}
+		})
+	}
+}
+
+// leave sets up the chains of a layer as a daemon does, and leaves them.
+func leave(t *testing.T, name string) error {
+	cfg := config(t)
+	i := slices.IndexFunc(cfg.Layers, func(l Layer) bool { return l.Name == name })
+	if name == "nft" {
+		i = 1
+	}
+	cfg.Fixed, cfg.Layers = true, cfg.Layers[i:i+1]
+	b, err := New(t.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	return b.Setup(t.Context())
 }

@@ -59,10 +59,16 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 	if left, _ := b.endedLine(); left != "" {
 		lines = append(lines, left)
 	}
-	blocking := b.findings.blocking(cfg.Hooks)
+	return append(lines, b.baseLines(need)...), nil
+}
+
+// baseLines are the lines about base chains that drop packets, of which grants are opened in need, and
+// those about base chains that cut connections.
+func (b *Backend) baseLines(need []Layer) (lines []string) {
+	blocking := b.findings.blocking(b.cfg.Hooks)
 	for _, base := range b.findings.bases {
 		used := slices.ContainsFunc(need, func(l Layer) bool { return l.Kind == base.Layer })
-		can := base.Why == "" && slices.Contains(cfg.Hooks, base.Hook)
+		can := base.Why == "" && slices.Contains(b.cfg.Hooks, base.Hook)
 		switch {
 		case can && used && dropsNow(base):
 			lines = append(lines, owned(base)+" "+ruleset.Opened)
@@ -78,7 +84,7 @@ func Look(ctx context.Context, cfg Config) (lines []string, err error) {
 			lines = append(lines, cutsNote(base))
 		}
 	}
-	return lines, nil
+	return lines
 }
 
 // owned is the name of a base chain, with the program that manages it.
@@ -145,8 +151,26 @@ func (b *Backend) survey(ctx context.Context) error {
 	if b.has(ruleset.Firewalld) {
 		v.assignFirewalld()
 	}
+	for _, base := range v.bases {
+		if !b.opens(base.Layer) {
+			base.Ours = withoutGrants(base.Ours)
+		}
+	}
 	b.findings, b.fresh = v, true
 	return nil
+}
+
+// opens reports whether grants may be opened in a layer.
+func (b *Backend) opens(kind ruleset.Layer) bool {
+	return b.has(kind) && !b.failed[kind] && (!b.cfg.Fixed || b.cfg.Layers[0].Kind == kind)
+}
+
+// withoutGrants returns the chains of ours that hold no grants. The others of a layer that is not
+// ours to open are left of an earlier FIREWALL_TYPE: they are rules as any.
+func withoutGrants(ours map[string]bool) map[string]bool {
+	left := maps.Clone(ours)
+	maps.DeleteFunc(left, func(_ string, accepts bool) bool { return accepts })
+	return left
 }
 
 // assignFirewalld makes what firewalld manages a layer of its own, which it opens itself even

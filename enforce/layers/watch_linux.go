@@ -71,15 +71,15 @@ func (b *Backend) Watch(ctx context.Context) (<-chan struct{}, error) {
 			return nil, err
 		}
 	}
-	told, err := b.watchFirewalld(ctx)
+	signals, err := b.watchFirewalld(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if told != nil {
+	if signals != nil {
 		events = thin(ctx, events)
 	}
 	changed := make(chan struct{}, 1)
-	go b.watchLoop(ctx, events, told, changed)
+	go b.watchLoop(ctx, events, signals, changed)
 	return changed, nil
 }
 
@@ -97,8 +97,8 @@ func (b *Backend) watchFirewalld(ctx context.Context) (<-chan struct{}, error) {
 // again.
 const thinInterval = time.Second
 
-// thin passes events on once in thinInterval: what firewalld does for us is not told from what
-// it does for others, of which it tells by itself.
+// thin passes events on once in thinInterval: changes that firewalld makes for us cannot be
+// distinguished from those for others, which it signals itself.
 func thin(ctx context.Context, events <-chan struct{}) <-chan struct{} {
 	few := make(chan struct{}, 1)
 	go func() {
@@ -136,9 +136,9 @@ func (b *Backend) isOurs(chain string) bool {
 	})
 }
 
-// watchLoop passes notifications of nf_tables and of firewalld (told) on, and reads the legacy tables by the
+// watchLoop passes notifications of nf_tables and of firewalld (signals) on, and reads the legacy tables by the
 // clock while grants are open.
-func (b *Backend) watchLoop(ctx context.Context, events, told <-chan struct{}, changed chan<- struct{}) {
+func (b *Backend) watchLoop(ctx context.Context, events, signals <-chan struct{}, changed chan<- struct{}) {
 	defer close(changed)
 	ticker := time.NewTicker(legacyInterval)
 	defer ticker.Stop()
@@ -154,9 +154,9 @@ func (b *Backend) watchLoop(ctx context.Context, events, told <-chan struct{}, c
 				}
 				events = nil
 			}
-		case _, ok := <-told:
+		case _, ok := <-signals:
 			if !ok {
-				told = nil
+				signals = nil
 			}
 		case <-b.legacy.wake:
 			ticker.Reset(legacyInterval)

@@ -20,8 +20,8 @@ const (
 	stateLoading = "loading" // a load begins: the next answer comes at its end
 )
 
-// ErrSilent ends the connection of a worker that did not answer in time.
-var ErrSilent = errors.New("the worker did not answer")
+// errSilent ends the connection of a worker that did not answer in time.
+var errSilent = errors.New("the worker did not answer")
 
 // Limits of a check, see [Supervision].
 const (
@@ -98,7 +98,7 @@ func (a *aliveness) check(now time.Time) (ask bool, err error) {
 	switch {
 	case !a.loading.IsZero():
 		if now.Sub(a.loading) > a.loadLimit {
-			a.silent = fmt.Errorf("%w: it loads for more than %v", ErrSilent, a.loadLimit)
+			a.silent = fmt.Errorf("%w: it loads for more than %v", errSilent, a.loadLimit)
 		} else if a.alive != nil {
 			a.alive()
 		}
@@ -107,7 +107,7 @@ func (a *aliveness) check(now time.Time) (ask bool, err error) {
 	case late || busy:
 		a.asked = now
 	case now.Sub(a.asked) > a.deadline:
-		a.silent = fmt.Errorf("%w for %v", ErrSilent, a.deadline)
+		a.silent = fmt.Errorf("%w for %v", errSilent, a.deadline)
 	}
 	return ask, a.silent
 }
@@ -141,7 +141,7 @@ func (s *session) alive(id uint64, body []byte) error {
 		return err
 	}
 	if state == nil || *state != stateRunning && *state != stateLoading {
-		return fmt.Errorf("%w: state %.20q", ErrProtocol, body)
+		return fmt.Errorf("%w: state %.20q", errProtocol, body)
 	}
 	s.hooks.aliveness.answer(*state, time.Now())
 	s.send(reply{ID: id})

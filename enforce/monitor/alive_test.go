@@ -65,7 +65,7 @@ func TestAliveness(t *testing.T) {
 			default:
 				got += "_"
 			}
-			if err != nil && !errors.Is(err, ErrSilent) {
+			if err != nil && !errors.Is(err, errSilent) {
 				t.Errorf("%s: %v", c.name, err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestSilentWorkers(t *testing.T) {
 				})
 			}()
 			wait.For(t, "the death of the silent worker", func() bool { return r.count(WorkerDied) == 1 })
-			if err := r.of(WorkerDied)[0].Err; !errors.Is(err, ErrSilent) || !strings.Contains(err.Error(), c.reason) {
+			if err := r.of(WorkerDied)[0].Err; !errors.Is(err, errSilent) || !strings.Contains(err.Error(), c.reason) {
 				t.Errorf("died: %v", err)
 			}
 			for len(signs) > 0 {
@@ -127,7 +127,7 @@ func TestAliveViolations(t *testing.T) {
 		r := newRig(t, func(c *Config) { c.Firewall = new(enforce.Recorder) })
 		conn, served := wire(t, r)
 		conn.Write(frame(text))
-		if err := <-served; !errors.Is(err, ErrProtocol) {
+		if err := <-served; !errors.Is(err, errProtocol) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -13,19 +13,6 @@ import (
 // again.
 const recheckDelay = 300 * time.Millisecond
 
-// blockingChains returns the chains that drop a grant although its rules are in place.
-// m.mu must be held.
-func (m *Monitor) blockingChains(ctx context.Context, g enforce.Grant, now clockReading) []string {
-	if m.cfg.Blocked == nil || g.External != nil {
-		return nil
-	}
-	by, err := m.cfg.Blocked(ctx, g)
-	if err != nil {
-		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: g, Err: fmt.Errorf("its rules are in place; whether another chain drops it all the same is not known: %w", err)})
-	}
-	return by
-}
-
 // recordBlocked returns the chains that drop a grant that was just opened. They are stored
 // with the parts of the grant, so that they are not reported again. m.mu must be held.
 func (m *Monitor) recordBlocked(ctx context.Context, g enforce.Grant, now clockReading) []string {
@@ -59,4 +46,17 @@ func (m *Monitor) reportBlocked(ctx context.Context, now clockReading) {
 		}
 		e.unconfirmed = by
 	}
+}
+
+// blockingChains returns the chains that drop a grant although its rules are in place.
+// m.mu must be held.
+func (m *Monitor) blockingChains(ctx context.Context, g enforce.Grant, now clockReading) []string {
+	if m.cfg.Blocked == nil || g.External != nil {
+		return nil
+	}
+	by, err := m.cfg.Blocked(ctx, g)
+	if err != nil {
+		m.events.add(Event{Time: now.wall, Kind: Failed, Grant: g, Err: fmt.Errorf("its rules are in place; whether another chain drops it all the same is not known: %w", err)})
+	}
+	return by
 }

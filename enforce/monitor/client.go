@@ -62,13 +62,6 @@ func NewClient(conn *net.UnixConn) *Client {
 	return c
 }
 
-// send sends a request. What cannot be sent is answered at once.
-func (c *Client) send(op string, body any, done replyFunc) {
-	if _, err := c.enqueue(op, body, done); err != nil {
-		done(reply{}, nil, err)
-	}
-}
-
 // enqueue returns the ID of the request.
 func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err error) {
 	req := request{Op: op}
@@ -90,33 +83,11 @@ func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err er
 	select {
 	case c.out <- frame:
 	default:
-		return 0, ErrBusy
+		return 0, errBusy
 	}
 	c.lastID = req.ID
 	c.calls[req.ID] = done
 	return req.ID, nil
-}
-
-// roundTrip sends a request and waits for the reply.
-func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os.File, error) {
-	type result struct {
-		reply
-		file *os.File
-		err  error
-	}
-	ch := make(chan result, 1)
-	c.send(op, body, func(r reply, f *os.File, err error) { ch <- result{r, f, err} })
-	select {
-	case a := <-ch:
-		return a.reply, a.file, a.err
-	case <-ctx.Done():
-		go func() { // a file may still arrive
-			if a := <-ch; a.file != nil {
-				a.file.Close()
-			}
-		}()
-		return reply{}, nil, ctx.Err()
-	}
 }
 
 // Submit requests to open g and returns at once. done is called with the result, possibly
@@ -137,7 +108,7 @@ func (c *Client) Command(ctx context.Context, cmd Command) error {
 func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 	_, f, err := c.roundTrip(ctx, "open", name)
 	if err == nil && f == nil {
-		err = fmt.Errorf("%w: file %q did not come", ErrProtocol, name)
+		err = fmt.Errorf("%w: file %q did not come", errProtocol, name)
 	}
 	return f, err
 }
@@ -146,7 +117,7 @@ func (c *Client) Open(ctx context.Context, name string) (*os.File, error) {
 func (c *Client) Journal(ctx context.Context, q Journal) (*os.File, error) {
 	_, f, err := c.roundTrip(ctx, "journal", q)
 	if err == nil && f == nil {
-		err = fmt.Errorf("%w: no pipe came", ErrProtocol)
+		err = fmt.Errorf("%w: no pipe came", errProtocol)
 	}
 	return f, err
 }
@@ -175,6 +146,35 @@ func (c *Client) Ready(ctx context.Context) error {
 func (c *Client) Waiting(ctx context.Context, list []string) error {
 	_, _, err := c.roundTrip(ctx, "waiting", list)
 	return err
+}
+
+// roundTrip sends a request and waits for the reply.
+func (c *Client) roundTrip(ctx context.Context, op string, body any) (reply, *os.File, error) {
+	type result struct {
+		reply
+		file *os.File
+		err  error
+	}
+	ch := make(chan result, 1)
+	c.send(op, body, func(r reply, f *os.File, err error) { ch <- result{r, f, err} })
+	select {
+	case a := <-ch:
+		return a.reply, a.file, a.err
+	case <-ctx.Done():
+		go func() { // a file may still arrive
+			if a := <-ch; a.file != nil {
+				a.file.Close()
+			}
+		}()
+		return reply{}, nil, ctx.Err()
+	}
+}
+
+// send sends a request. What cannot be sent is answered at once.
+func (c *Client) send(op string, body any, done replyFunc) {
+	if _, err := c.enqueue(op, body, done); err != nil {
+		done(reply{}, nil, err)
+	}
 }
 
 // Notices returns the texts of [Monitor.Notify], such as that there is a new

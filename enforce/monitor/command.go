@@ -14,12 +14,11 @@ const maxCommands = 8
 // command checks a request for a command against the policy and starts it. Its result is
 // an event.
 func (m *Monitor) command(c Command) error {
-	program, err := m.resolveCommand(c)
+	_, err := m.resolveCommand(c)
 	if err != nil {
 		err = Refusal(err)
-	}
-	if err == nil {
-		err = m.startCommand(c, program)
+	} else {
+		err = m.startCommand(c)
 	}
 	if err != nil {
 		m.reportRefused(Event{Command: c, Err: err})
@@ -30,17 +29,16 @@ func (m *Monitor) command(c Command) error {
 // startCommand runs a command on its own goroutine. It does not take m.mu: a firewall
 // that is slow does not delay commands, nor what the worker requests after them. Nor does it hold
 // m.endMu while a use is written.
-func (m *Monitor) startCommand(c Command, program command.Command) error {
+func (m *Monitor) startCommand(c Command) error {
 	if m.isEnding() {
 		return ErrGone
 	}
 	select {
 	case m.commandSlots <- struct{}{}:
 	default:
-		return ErrBusy
+		return errBusy
 	}
-	name, limit := m.currentPolicy().Limits.Uses(c.Stanza)
-	err := m.uses.take(name, limit, m.clock.read().wall)
+	program, err := m.countCommand(c)
 	if err != nil {
 		err = Refusal(err)
 	} else {
@@ -50,6 +48,20 @@ func (m *Monitor) startCommand(c Command, program command.Command) error {
 		<-m.commandSlots
 	}
 	return err
+}
+
+// countCommand counts a use of the stanza, and returns the program to run by the policy that holds
+// when the use is written.
+func (m *Monitor) countCommand(c Command) (command.Command, error) {
+	name, limit := m.currentPolicy().Limits.Uses(c.Stanza)
+	one, err := m.uses.take(name, limit, m.clock.read().wall)
+	if err != nil {
+		return command.Command{}, err
+	}
+	if !one.fits(m.currentPolicy().Limits.Uses(c.Stanza)) {
+		return command.Command{}, errOtherUses
+	}
+	return m.resolveCommand(c)
 }
 
 // isEnding reports whether no more commands are started.

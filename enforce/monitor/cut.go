@@ -63,35 +63,6 @@ func (c *cutter) run() {
 	}
 }
 
-// wait returns when the connections of all grants that were added are looked up.
-func (c *cutter) wait() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.running {
-		c.idle.Wait()
-	}
-}
-
-// note has the watches collect what became of the connections of a grant.
-func (c *cutter) note(key string, n enforce.Connections) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for w := range c.watches {
-		sum := w.counts[key]
-		sum.Add(n)
-		w.counts[key] = sum
-	}
-}
-
-// fail has the watches note why some connections go on, or may.
-func (c *cutter) fail(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for w := range c.watches {
-		w.err = cmp.Or(w.err, err)
-	}
-}
-
 // WatchCuts begins to collect what becomes of the connections of grants that end. collect,
 // which must be called, ends that: it waits until the monitor is done with all that have ended
 // and returns the sum for those that closed has. The error is that of [Config.Cut], of any grant that
@@ -112,6 +83,15 @@ func (m *Monitor) WatchCuts() (collect func(closed []enforce.Grant) (enforce.Con
 			}
 		}
 		return sum, w.err
+	}
+}
+
+// wait returns when the connections of all grants that were added are looked up.
+func (c *cutter) wait() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.running {
+		c.idle.Wait()
 	}
 }
 
@@ -187,5 +167,25 @@ func (m *Monitor) cut(ctx context.Context, ended []enforce.Grant, open func() []
 		if ev.Connections != (enforce.Connections{}) {
 			m.events.add(ev)
 		}
+	}
+}
+
+// note has the watches collect what became of the connections of a grant.
+func (c *cutter) note(key string, n enforce.Connections) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.watches {
+		sum := w.counts[key]
+		sum.Add(n)
+		w.counts[key] = sum
+	}
+}
+
+// fail has the watches note why some connections go on, or may.
+func (c *cutter) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.watches {
+		w.err = cmp.Or(w.err, err)
 	}
 }

@@ -145,7 +145,7 @@ func (s *session) digests(id uint64, body []byte) error {
 		return err
 	}
 	if len(w.Records) == 0 || len(s.recorded)+len(w.Records) > maxDigests {
-		return fmt.Errorf("%w: %d digests, then %d", ErrProtocol, len(s.recorded), len(w.Records))
+		return fmt.Errorf("%w: %d digests, then %d", errProtocol, len(s.recorded), len(w.Records))
 	}
 	for i := range w.Records {
 		d, err := w.Records[i].decode()
@@ -189,7 +189,7 @@ func (s *session) applyAfter(id uint64, body []byte) error {
 		return err
 	}
 	if s.commit == nil || s.commit.id != a.Commit {
-		return fmt.Errorf("%w: %d is not the last commit", ErrProtocol, a.Commit)
+		return fmt.Errorf("%w: %d is not the last commit", errProtocol, a.Commit)
 	}
 	s.jobs <- job{grant: a.Grant, done: func(err error) { s.send(replyTo(id, err)) }, after: s.commit}
 	return nil
@@ -215,13 +215,13 @@ func (w *wireDigest) decode() (Digest, error) {
 	d := Digest{Sent: w.Sent, Src: w.Src, Dst: w.Dst, Proto: w.Proto}
 	switch {
 	case len(w.Key) != len(d.Key):
-		return d, fmt.Errorf("%w: digest of %d bytes", ErrProtocol, len(w.Key))
+		return d, fmt.Errorf("%w: digest of %d bytes", errProtocol, len(w.Key))
 	case w.Wire != nil && len(w.Wire) != len(d.Wire):
-		return d, fmt.Errorf("%w: wire digest of %d bytes", ErrProtocol, len(w.Wire))
+		return d, fmt.Errorf("%w: wire digest of %d bytes", errProtocol, len(w.Wire))
 	case w.Sent < 0 || w.Sent > MaxSent:
-		return d, fmt.Errorf("%w: time stamp %d", ErrProtocol, w.Sent)
+		return d, fmt.Errorf("%w: time stamp %d", errProtocol, w.Sent)
 	case w.Src.Addr().Zone() != "" || w.Dst.Addr().Zone() != "": // free text
-		return d, fmt.Errorf("%w: address with a zone", ErrProtocol)
+		return d, fmt.Errorf("%w: address with a zone", errProtocol)
 	}
 	copy(d.Key[:], w.Key)
 	copy(d.Wire[:], w.Wire)

@@ -138,7 +138,7 @@ func TestRecordViolations(t *testing.T) {
 				break // cut off
 			}
 		}
-		if err := <-served; !errors.Is(err, ErrProtocol) {
+		if err := <-served; !errors.Is(err, errProtocol) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(log.commits) != 0 {
@@ -159,7 +159,7 @@ func FuzzDigests(f *testing.F) {
 		err := s.digests(1, body)
 		s.asyncRunning.Wait()
 		if err != nil {
-			if !errors.Is(err, ErrProtocol) || len(log.commits) > 0 {
+			if !errors.Is(err, errProtocol) || len(log.commits) > 0 {
 				t.Fatalf("%v, %d commits", err, len(log.commits))
 			}
 			return

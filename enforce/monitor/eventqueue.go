@@ -79,26 +79,6 @@ func (s *eventQueue) drain() {
 	}
 }
 
-// joinPorts merges parts that differ only in their ports.
-func joinPorts(parts []enforce.Grant) (grants []enforce.Grant) {
-	place := make(map[string]int, len(parts))
-	for _, part := range parts {
-		rest := part
-		rest.Ports = nil
-		id := fmt.Sprint(rest.Key(), part.Expires.UnixMilli(), part.Stanza, part.User)
-		i, ok := place[id]
-		if !ok || len(part.Ports) == 0 {
-			place[id] = len(grants)
-			grants = append(grants, part)
-			continue
-		}
-		g := grants[i]
-		g.Ports = append(g.Ports[:len(g.Ports):len(g.Ports)], part.Ports...)
-		grants[i] = g.Normal()
-	}
-	return grants
-}
-
 // Refusals are reported refusalBurst times in a row, then refusalRate a second: a
 // compromised worker cannot fill the log.
 const (
@@ -139,4 +119,24 @@ func (m *Monitor) reportGrants(at time.Time, kind Kind, parts []enforce.Grant) {
 	for _, g := range joinPorts(parts) {
 		m.events.add(Event{Time: at, Kind: kind, Grant: g})
 	}
+}
+
+// joinPorts merges parts that differ only in their ports.
+func joinPorts(parts []enforce.Grant) (grants []enforce.Grant) {
+	place := make(map[string]int, len(parts))
+	for _, part := range parts {
+		rest := part
+		rest.Ports = nil
+		id := fmt.Sprint(rest.Key(), part.Expires.UnixMilli(), part.Stanza, part.User)
+		i, ok := place[id]
+		if !ok || len(part.Ports) == 0 {
+			place[id] = len(grants)
+			grants = append(grants, part)
+			continue
+		}
+		g := grants[i]
+		g.Ports = append(g.Ports[:len(g.Ports):len(g.Ports)], part.Ports...)
+		grants[i] = g.Normal()
+	}
+	return grants
 }

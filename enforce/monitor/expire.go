@@ -21,12 +21,6 @@ const (
 	maxPostpone = 24 * time.Hour
 )
 
-// mayPostpone reports whether connections can postpone the end of e. Such an entry is
-// due leadTime before its end.
-func (m *Monitor) mayPostpone(e *entry) bool {
-	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && !e.cut && e.postponed < maxPostpone
-}
-
 // expire closes what is due. What could not be closed stays in the queue and is tried
 // again. m.mu must be held.
 func (m *Monitor) expire(ctx context.Context, now clockReading) {
@@ -119,6 +113,12 @@ func (m *Monitor) postpone(ctx context.Context, due []*entry, now clockReading) 
 	}
 	m.extend(ctx, connected, now)
 	return rest
+}
+
+// mayPostpone reports whether connections can postpone the end of e. Such an entry is
+// due leadTime before its end.
+func (m *Monitor) mayPostpone(e *entry) bool {
+	return m.cfg.Established != nil && !e.permanent() && !e.ending && e.grant.External == nil && e.grant.Foreign == "" && !e.cut && e.postponed < maxPostpone
 }
 
 // established returns for each candidate whether it has a connection; false for all if

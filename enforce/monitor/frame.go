@@ -57,7 +57,7 @@ func readFrame(r io.Reader, buf *[maxFrame]byte) ([]byte, error) {
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n == 0 || n > maxFrame {
-		return nil, fmt.Errorf("%w: %w", ErrProtocol, errFrameSize)
+		return nil, fmt.Errorf("%w: %w", errProtocol, errFrameSize)
 	}
 	if _, err := io.ReadFull(r, buf[:n]); err != nil {
 		if errors.Is(err, io.EOF) {
@@ -73,10 +73,10 @@ func decode(text []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
+		return fmt.Errorf("%w: %w", errProtocol, err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("%w: more than one value", ErrProtocol)
+		return fmt.Errorf("%w: more than one value", errProtocol)
 	}
 	return nil
 }

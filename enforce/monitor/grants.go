@@ -98,6 +98,8 @@ func (m *Monitor) stillAdmitted(jobs []admittedJob, now clockReading, unkept err
 			err = ErrGone
 		case j.use != nil && unkept != nil:
 			err = unkept
+		case err == nil && !j.byHand && !j.use.fits(limits.Uses(j.grant.Stanza)):
+			err = errOtherUses
 		}
 		if err != nil {
 			m.refuse(j.job, err)

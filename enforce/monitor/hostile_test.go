@@ -96,8 +96,8 @@ func TestViolations(t *testing.T) {
 		}
 		io.Copy(io.Discard, conn) // until the monitor hangs up
 		conn.Close()
-		if err := <-served; !errors.Is(err, ErrProtocol) {
-			t.Errorf("%s: %v, want %v", c.name, err, ErrProtocol)
+		if err := <-served; !errors.Is(err, errProtocol) {
+			t.Errorf("%s: %v, want %v", c.name, err, errProtocol)
 		}
 		r.events.drain()
 		if len(r.fw.Log())+len(r.ext.Log()) != 0 || exists(file) || r.count(Violation) != 1 {
@@ -194,7 +194,7 @@ func TestOthersGrants(t *testing.T) {
 			conn.CloseWrite()
 			answer, _ := io.ReadAll(conn) // until the monitor hangs up
 			conn.Close()
-			if err := <-served; !errors.Is(err, ErrProtocol) || len(answer) > 0 {
+			if err := <-served; !errors.Is(err, errProtocol) || len(answer) > 0 {
 				t.Errorf("%s: %v, answer %q", text, err, answer)
 			}
 			violations++
@@ -430,7 +430,7 @@ func FuzzRequest(f *testing.F) {
 		conn.CloseWrite()
 		io.Copy(io.Discard, conn)
 		err := <-served
-		if len(text) > maxFrame && !errors.Is(err, ErrProtocol) {
+		if len(text) > maxFrame && !errors.Is(err, errProtocol) {
 			t.Fatalf("oversize: %v", err)
 		}
 		open, _ := r.List(ctx)

@@ -52,15 +52,6 @@ func (m *Monitor) firewallChanged(notified bool) {
 // mustHold reports whether the firewall has to be kept as it is: for open grants or a guard.
 func (m *Monitor) mustHold() bool { return len(m.table.entries) > 0 || m.cfg.Guards }
 
-// interval is how often the firewall is reconciled if it sends no notifications; for a guard
-// alone as often as it is searched while nothing is open.
-func (m *Monitor) interval() time.Duration {
-	if len(m.table.entries) == 0 {
-		return max(m.cfg.Idle, m.cfg.Interval)
-	}
-	return m.cfg.Interval
-}
-
 // runDue does what is due and returns the time until something is due again; ok is
 // false if nothing is scheduled.
 func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
@@ -84,4 +75,13 @@ func (m *Monitor) runDue(ctx context.Context) (wait time.Duration, ok bool) {
 		next, ok = due, true
 	}
 	return max(next-m.clock.Elapsed(), 0), ok
+}
+
+// interval is how often the firewall is reconciled if it sends no notifications; for a guard
+// alone as often as it is searched while nothing is open.
+func (m *Monitor) interval() time.Duration {
+	if len(m.table.entries) == 0 {
+		return max(m.cfg.Idle, m.cfg.Interval)
+	}
+	return m.cfg.Interval
 }

@@ -18,21 +18,21 @@ type Meter interface {
 	Cut(n enforce.Connections)
 }
 
-// ended tells the meter of an entry that expired or was revoked.
+// ended reports an entry that expired or was revoked to the meter.
 func (m *Monitor) ended(e *entry, now time.Duration) {
 	if m.cfg.Meter != nil && !e.adopted {
 		m.cfg.Meter.Ended(now - e.opened)
 	}
 }
 
-// repaired tells the meter of grants that were restored.
+// repaired reports grants that were restored to the meter.
 func (m *Monitor) repaired(n int) {
 	if m.cfg.Meter != nil && n > 0 {
 		m.cfg.Meter.Repaired(n)
 	}
 }
 
-// meterCut tells the meter of connections.
+// meterCut reports the connections of grants that ended to the meter.
 func (m *Monitor) meterCut(n enforce.Connections) {
 	if m.cfg.Meter != nil {
 		m.cfg.Meter.Cut(n)

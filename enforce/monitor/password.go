@@ -52,7 +52,7 @@ type guesses struct {
 // password was right.
 func (g *guesses) begin(file, user string, src netip.Addr, now time.Time) (giveBack func(), err error) {
 	if !src.IsValid() {
-		return nil, fmt.Errorf("%w: password without a source", ErrProtocol)
+		return nil, fmt.Errorf("%w: password without a source", errProtocol)
 	}
 	src = src.Unmap().WithZone("")
 	prefix := netip.PrefixFrom(src, min(guesserBits, src.BitLen())).Masked()
@@ -124,7 +124,7 @@ func (s *session) crypt(id uint64, body []byte) error {
 		return err
 	}
 	file, giveBack, err := s.m.beginPassword(&p)
-	if errors.Is(err, ErrProtocol) {
+	if errors.Is(err, errProtocol) {
 		return err
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func (m *Monitor) beginPassword(p *password) (file PasswordFile, giveBack func()
 	default:
 		giveBack, err = m.guesses.begin(p.File, p.User, p.Src, m.clock.read().monotonic())
 	}
-	if err != nil && !errors.Is(err, ErrProtocol) {
+	if err != nil && !errors.Is(err, errProtocol) {
 		m.reportLimited(Event{Kind: WrongPassword, Command: p.event(), Err: err})
 	}
 	return file, giveBack, err

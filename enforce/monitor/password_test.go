@@ -113,7 +113,7 @@ func TestGuessesAreForgotten(t *testing.T) {
 			t.Fatalf("%d remembered", len(g.by))
 		}
 	}
-	if _, err := g.begin("/f", "alice", netip.Addr{}, now); !errors.Is(err, ErrProtocol) {
+	if _, err := g.begin("/f", "alice", netip.Addr{}, now); !errors.Is(err, errProtocol) {
 		t.Errorf("no source: %v", err)
 	}
 }

@@ -131,7 +131,7 @@ func (r *receiver) Read(p []byte) (int, error) {
 		}
 	}
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
-		err = fmt.Errorf("%w: descriptors were cut off", ErrProtocol)
+		err = fmt.Errorf("%w: descriptors were cut off", errProtocol)
 	}
 	return max(n, 0), err
 }

@@ -36,7 +36,7 @@ func (s *session) dispatch(text []byte) error {
 	}
 	f, ok := requests[req.Op]
 	if !ok || req.ID == 0 {
-		return fmt.Errorf("%w: request %.20q", ErrProtocol, req.Op)
+		return fmt.Errorf("%w: request %.20q", errProtocol, req.Op)
 	}
 	return f(s, req.ID, req.Body)
 }
@@ -93,7 +93,7 @@ func (s *session) journal(id uint64, body []byte) error {
 		return err
 	}
 	if !isCursor(q.After) {
-		return fmt.Errorf("%w: cursor %.80q", ErrProtocol, q.After)
+		return fmt.Errorf("%w: cursor %.80q", errProtocol, q.After)
 	}
 	start := s.m.currentPolicy().Journal
 	if start == nil {
@@ -140,9 +140,9 @@ func (s *session) resolve(id uint64, body []byte) error {
 func (s *session) ready(id uint64, body []byte) error {
 	switch {
 	case len(body) > 0:
-		return fmt.Errorf("%w: body where none belongs", ErrProtocol)
+		return fmt.Errorf("%w: body where none belongs", errProtocol)
 	case s.isReady:
-		return fmt.Errorf("%w: ready twice", ErrProtocol)
+		return fmt.Errorf("%w: ready twice", errProtocol)
 	}
 	s.isReady = true
 	if s.hooks.ready != nil {
@@ -161,7 +161,7 @@ func (s *session) waiting(id uint64, body []byte) error {
 		return err
 	}
 	if len(list) > maxWaiting {
-		return fmt.Errorf("%w: waits for %d things", ErrProtocol, len(list))
+		return fmt.Errorf("%w: waits for %d things", errProtocol, len(list))
 	}
 	if s.hooks.waiting != nil {
 		s.hooks.waiting(list)

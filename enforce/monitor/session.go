@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrProtocol is returned for a request that violates the protocol.
-var ErrProtocol = errors.New("protocol violation")
+// errProtocol is returned for a request that violates the protocol.
+var errProtocol = errors.New("protocol violation")
 
-// ErrBusy is the reply when too many requests are in progress. A [Client] receives only
+// errBusy is the reply when too many requests are in progress. A [Client] receives only
 // its text.
-var ErrBusy = errors.New("too many requests at a time")
+var errBusy = errors.New("too many requests at a time")
 
 // Limits of one connection.
 const (
@@ -61,7 +61,7 @@ type hooks struct {
 }
 
 // Serve answers the requests of one worker until it closes the connection (nil), violates
-// the protocol ([ErrProtocol]) or ctx ends. It closes conn. Grants stay open.
+// the protocol (errProtocol) or ctx ends. It closes conn. Grants stay open.
 func (m *Monitor) Serve(ctx context.Context, conn *net.UnixConn) error {
 	return m.serve(ctx, conn, hooks{})
 }
@@ -95,7 +95,7 @@ func (m *Monitor) serve(ctx context.Context, conn *net.UnixConn, h hooks) error 
 	close(s.quit)
 	write.Wait()
 	go s.discardLate()
-	if errors.Is(err, ErrProtocol) {
+	if errors.Is(err, errProtocol) {
 		m.events.add(Event{Time: m.clock.read().wall, Kind: Violation, Err: err})
 		return err
 	}
@@ -183,7 +183,7 @@ func (s *session) async(id uint64, f func() (reply, *os.File)) error {
 	select {
 	case s.asyncSlots <- struct{}{}:
 	default:
-		s.send(replyTo(id, ErrBusy))
+		s.send(replyTo(id, errBusy))
 		return nil
 	}
 	s.asyncRunning.Go(func() {

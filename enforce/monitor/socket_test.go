@@ -343,7 +343,7 @@ func TestFrames(t *testing.T) {
 func submit(c *Client, g enforce.Grant, done func(error)) bool {
 	full := false
 	c.Submit(g, func(err error) {
-		if err == ErrBusy { // is known at once
+		if err == errBusy { // is known at once
 			full = true
 			return
 		}

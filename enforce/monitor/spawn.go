@@ -19,10 +19,10 @@ type Worker struct {
 	Pid  int
 }
 
-// WorkerFD is the descriptor of the socket in a process started by [Spawn].
-const WorkerFD = 3
+// workerFD is the descriptor of the socket in a process started by [Spawn].
+const workerFD = 3
 
-// Spawn starts cmd as a worker: with the socket as descriptor [WorkerFD], in front
+// Spawn starts cmd as a worker: with the socket as descriptor workerFD, in front
 // of cmd.ExtraFiles, without a way to gain privileges by running another program
 // (see noNewPrivs), and with SIGKILL when this process ends. The worker also ends by
 // itself when its socket closes. It leads a session and process group of its own, which
@@ -97,7 +97,7 @@ func unixConn(fd int) (*net.UnixConn, error) {
 }
 
 // Parent returns the worker's end of the socket, in a process started by [Spawn].
-func Parent() (*net.UnixConn, error) { return unixConn(WorkerFD) }
+func Parent() (*net.UnixConn, error) { return unixConn(workerFD) }
 
 // Pair returns both ends of a socket, for tests and for a daemon that is one process.
 func Pair() (server, client *net.UnixConn, err error) {

@@ -158,7 +158,7 @@ func (m *Monitor) reap(ctx context.Context, w *Worker, served, died <-chan error
 		<-served
 		return cmp.Or(err, errNoReason)
 	case err := <-served:
-		if errors.Is(err, ErrProtocol) || errors.Is(err, ErrSilent) {
+		if errors.Is(err, errProtocol) || errors.Is(err, errSilent) {
 			w.Kill()
 			<-died
 			return err

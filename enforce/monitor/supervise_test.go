@@ -149,7 +149,7 @@ func TestSupervise(t *testing.T) {
 		{"does not start", "[]", 2 * interval, "permission denied"},
 		{"lives,lives,dies", "[0 1 1 2 3]", 2*lifetime + 2*interval, "exit status 7"},
 		{"says ready,says ready,says ready,dies", "[0 1 1 1 2 3]", 2 * interval, "exit status 7"},
-		{"violates", "[0 1 2 3]", 2 * interval, ErrProtocol.Error()},
+		{"violates", "[0 1 2 3]", 2 * interval, errProtocol.Error()},
 	} {
 		t.Run(c.modes, func(t *testing.T) {
 			t.Parallel()
@@ -180,7 +180,7 @@ func TestEnded(t *testing.T) {
 		{"dies", "exit status 7"},
 		{"does not start", "permission denied"},
 		{"ends", "it ended without a reason"},
-		{"violates", ErrProtocol.Error()},
+		{"violates", errProtocol.Error()},
 		{"hangs up,dies", "it hung up and did not end"},
 	} {
 		r := newRig(t)

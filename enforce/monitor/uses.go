@@ -10,9 +10,12 @@ import (
 	"fwknopd/enforce/schedule"
 )
 
-// ErrUsed refuses a request as its stanza has had as many as it grants, or as that is not
+// errUsed refuses a request as its stanza has had as many as it grants, or as that is not
 // known.
-var ErrUsed = errors.New("the uses of the stanza are used up")
+var errUsed = errors.New("the uses of the stanza are used up")
+
+// errOtherUses: the use that was written is none of the stanza any more.
+var errOtherUses = errors.New("the stanza has other ACCESS_USES since the configuration was loaded again")
 
 // uses counts what stanzas with a number of uses open and run. A request is one use, whatever
 // it opens: a worker sends one for each decision, and a worker that sends others gets no more.
@@ -35,14 +38,19 @@ type use struct {
 	at    time.Time
 }
 
-// take counts a use of a stanza, if it has one left. It returns when the count is kept; a
-// request that fails afterwards has had its use.
-func (u *uses) take(name string, limit schedule.Uses, now time.Time) error {
+// fits reports whether a use, nil for none, is what a stanza with a number of uses wants.
+func (u *use) fits(name string, limit schedule.Uses) bool {
+	return limit.IsZero() || u != nil && u.name == name && u.limit.String() == limit.String()
+}
+
+// take counts a use of a stanza, if it has one left; nil if the stanza has any number. It returns
+// when the count is kept; a request that fails afterwards has had its use.
+func (u *uses) take(name string, limit schedule.Uses, now time.Time) (*use, error) {
 	one, err := u.reserve(name, limit, now)
 	if err != nil || one == nil {
-		return err
+		return nil, err
 	}
-	return u.keep([]*use{one})
+	return one, u.keep([]*use{one})
 }
 
 // reserve takes a use of a stanza, if it has one left; nil if the stanza has any number. The use
@@ -57,9 +65,9 @@ func (u *uses) reserve(name string, limit schedule.Uses, now time.Time) (*use, e
 	n, err := counts.Used(name, limit, now)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUsed, err)
+		return nil, fmt.Errorf("%w: %w", errUsed, err)
 	case n >= limit.Max:
-		return nil, fmt.Errorf("%w: %s (ACCESS_USES)", ErrUsed, limit.Words())
+		return nil, fmt.Errorf("%w: %s (ACCESS_USES)", errUsed, limit.Words())
 	}
 	one := &use{name, limit, now}
 	u.reserved = append(u.reserved, one)

@@ -110,7 +110,7 @@ func TestUsesOfOneBatch(t *testing.T) {
 			switch {
 			case err == nil:
 				used++
-			case errors.Is(err, ErrUsed) && errors.Is(err, ErrRefused):
+			case errors.Is(err, errUsed) && errors.Is(err, ErrRefused):
 				refusedUses++
 			}
 		}
@@ -144,6 +144,17 @@ func TestUsesAreWrittenBesideTheLock(t *testing.T) {
 	}{
 		{"nothing else", func(*testing.T, *rig) {}, true},
 		{"the stanza is removed", func(_ *testing.T, r *rig) { r.Reload(Policy{}) }, false},
+		{"all is loaded again", func(t *testing.T, r *rig) { r.Reload(counted(t, "3")) }, true},
+		{"the stanza has fewer uses", func(t *testing.T, r *rig) { r.Reload(counted(t, "2")) }, false},
+		{"the stanza has uses by day", func(t *testing.T, r *rig) { r.Reload(counted(t, "3/day")) }, false},
+		{"another stanza begins in the line", func(t *testing.T, r *rig) {
+			p := counted(t, "3")
+			for i := range p.Limits.Stanzas {
+				p.Limits.Stanzas[i].Name += "other"
+			}
+			r.Reload(p)
+		}, false},
+		{"the stanza has any number", func(_ *testing.T, r *rig) { r.Reload(testPolicy) }, true},
 		{"the grant has ended", func(*testing.T, *rig) { sleep(2 * time.Minute) }, false},
 		{"all is closed", func(t *testing.T, r *rig) {
 			if err := r.Flush(ctx); err != nil {
@@ -178,6 +189,44 @@ func TestUsesAreWrittenBesideTheLock(t *testing.T) {
 	}
 }
 
+// TestCommandsWaitForTheirUse: while the use of a command is written, it is not run, and it is not
+// run if its stanza does not allow it any more.
+func TestCommandsWaitForTheirUse(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		meanwhile func(*testing.T, *rig)
+		runs      bool
+	}{
+		{"nothing else", func(*testing.T, *rig) {}, true},
+		{"all is loaded again", func(t *testing.T, r *rig) { r.Reload(counted(t, "3")) }, true},
+		{"the stanza is removed", func(_ *testing.T, r *rig) { r.Reload(Policy{}) }, false},
+		{"the stanza has fewer uses", func(t *testing.T, r *rig) { r.Reload(counted(t, "2")) }, false},
+		{"the stanza takes other commands", func(t *testing.T, r *rig) {
+			p := counted(t, "3")
+			p.Limits.Stanzas[len(p.Limits.Stanzas)-1].Commands = &enforce.CommandLimit{Regexp: regexp.MustCompile(`^false$`)}
+			r.Reload(p)
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &ledger{}
+			r := newRig(t, func(cfg *Config) { cfg.Policy, cfg.SaveUses = counted(t, "3"), l.save })
+			begun, written := make(chan struct{}), make(chan struct{})
+			l.before = func() { close(begun); <-written }
+			result := make(chan error, 1)
+			go func() { result <- r.command(Command{Stanza: 20, Text: "true"}) }()
+			<-begun
+			c.meanwhile(t, r)
+			close(written)
+			if err := <-result; (err == nil) != c.runs || !c.runs && !errors.Is(err, ErrRefused) {
+				t.Errorf("run: %v", err)
+			}
+			if l.total("s20") != 1 || len(r.commandSlots) > 0 && !c.runs {
+				t.Errorf("%d uses, %d slots taken", l.total("s20"), len(r.commandSlots))
+			}
+		})
+	}
+}
+
 // TestLastUseOfSeveral: of requests at the same time one has the last use, whichever way they come.
 func TestLastUseOfSeveral(t *testing.T) {
 	l := &ledger{}
@@ -187,7 +236,7 @@ func TestLastUseOfSeveral(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if u.take("s3", limit, time.Now()) == nil {
+			if _, err := u.take("s3", limit, time.Now()); err == nil {
 				had.Add(1)
 			}
 		})
@@ -253,7 +302,7 @@ func TestUsesInDoubt(t *testing.T) {
 			c.Policy, c.SaveUses, c.Uses = counted(t, "5"), l.save, schedule.Counts{Doubt: "uses.state: damaged"}
 		})
 		end := time.Now().Add(time.Minute)
-		if err := openAll(r, 0, 1, end)[0]; !errors.Is(err, ErrUsed) || !strings.Contains(err.Error(), "damaged") || l.saves != 0 {
+		if err := openAll(r, 0, 1, end)[0]; !errors.Is(err, errUsed) || !strings.Contains(err.Error(), "damaged") || l.saves != 0 {
 			t.Errorf("in doubt: %v, %d saves", err, l.saves)
 		}
 		if err := r.ResetUses("s3"); err != nil {
@@ -266,7 +315,7 @@ func TestUsesInDoubt(t *testing.T) {
 		other.Stanza = 9
 		var err error
 		r.open(ctx, []job{{grant: other, done: func(e error) { err = e }}})
-		if !errors.Is(err, ErrUsed) {
+		if !errors.Is(err, errUsed) {
 			t.Errorf("another stanza after the reset: %v", err)
 		}
 	})

@@ -197,9 +197,9 @@ type Place struct {
 
 // Errors of [ParsePlace], wrapped with what was found.
 var (
-	ErrPlaceFields = errors.New("want family, table, chain")
-	ErrPlaceFamily = errors.New("family is not inet, ip or ip6")
-	ErrPlaceName   = errors.New("not a name of nftables")
+	errPlaceFields = errors.New("want family, table, chain")
+	errPlaceFamily = errors.New("family is not inet, ip or ip6")
+	errPlaceName   = errors.New("not a name of nftables")
 )
 
 var families = map[string]nft.TableFamily{
@@ -215,18 +215,18 @@ const maxName = 255
 func ParsePlace(value string) (Place, error) {
 	f := strings.Split(value, ",")
 	if len(f) != 3 {
-		return Place{}, fmt.Errorf("%w, got %d fields", ErrPlaceFields, len(f))
+		return Place{}, fmt.Errorf("%w, got %d fields", errPlaceFields, len(f))
 	}
 	for i := range f {
 		f[i] = strings.TrimSpace(f[i])
 	}
 	family, ok := families[f[0]]
 	if !ok {
-		return Place{}, fmt.Errorf("%w: %q", ErrPlaceFamily, f[0])
+		return Place{}, fmt.Errorf("%w: %q", errPlaceFamily, f[0])
 	}
 	for _, name := range f[1:] {
 		if !isName(name) {
-			return Place{}, fmt.Errorf("%w: %q", ErrPlaceName, name)
+			return Place{}, fmt.Errorf("%w: %q", errPlaceName, name)
 		}
 	}
 	return Place{family, f[1], f[2]}, nil

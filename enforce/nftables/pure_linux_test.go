@@ -32,14 +32,14 @@ func TestParsePlace(t *testing.T) {
 		{"inet, filter, input", Place{nft.TableFamilyINet, "filter", "input"}, nil},
 		{"ip,my-fw,in.1", Place{nft.TableFamilyIPv4, "my-fw", "in.1"}, nil},
 		{"ip6, t, INPUT", Place{nft.TableFamilyIPv6, "t", "INPUT"}, nil},
-		{"", Place{}, ErrPlaceFields},
-		{"inet, filter", Place{}, ErrPlaceFields},
-		{"inet, filter, input, 1", Place{}, ErrPlaceFields},
-		{"bridge, filter, input", Place{}, ErrPlaceFamily},
-		{"inet, fil ter, input", Place{}, ErrPlaceName},
-		{"inet, filter, 1st", Place{}, ErrPlaceName},
-		{"inet, filter, ", Place{}, ErrPlaceName},
-		{"inet, filter, " + strings.Repeat("x", 256), Place{}, ErrPlaceName},
+		{"", Place{}, errPlaceFields},
+		{"inet, filter", Place{}, errPlaceFields},
+		{"inet, filter, input, 1", Place{}, errPlaceFields},
+		{"bridge, filter, input", Place{}, errPlaceFamily},
+		{"inet, fil ter, input", Place{}, errPlaceName},
+		{"inet, filter, 1st", Place{}, errPlaceName},
+		{"inet, filter, ", Place{}, errPlaceName},
+		{"inet, filter, " + strings.Repeat("x", 256), Place{}, errPlaceName},
 	} {
 		if got, err := ParsePlace(c.value); got != c.want || !errors.Is(err, c.err) {
 			t.Errorf("ParsePlace(%q) = %v, %v, want %v, %v", c.value, got, err, c.want, c.err)

@@ -8,7 +8,7 @@ import (
 	"fwknopd/enforce"
 )
 
-// refcounts tells which grants refer to which elements. Several may refer to one:
+// refcounts records which grants refer to which elements. Several may refer to one:
 // two ports of ours that lead to the same port inside need the same element of
 // the forward hook, and it must stay until the last of them ends.
 type refcounts struct {

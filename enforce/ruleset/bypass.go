@@ -17,8 +17,8 @@ const (
 	Bypassed = " in front of the guard: "
 	// AllPass: the rule matches every client.
 	AllPass = "all clients reach "
-	// SomePass: what it matches is not known, or only some clients.
-	SomePass = "what it matches reaches "
+	// somePass: what it matches is not known, or only some clients.
+	somePass = "what it matches reaches "
 )
 
 // A Bypass is a rule that ends the way of a client without a grant through a base chain in
@@ -39,7 +39,7 @@ func (b Bypass) Text(ports []enforce.Port) string {
 		where = b.Chain + " (" + b.Base + ")"
 	}
 	what := map[Verb]string{Accept: "accepts", Queue: "queues", Return: "returns", Goto: "goes elsewhere"}[b.Verb]
-	who := SomePass
+	who := somePass
 	if b.Sure {
 		who = AllPass
 	}

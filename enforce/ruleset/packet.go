@@ -75,9 +75,9 @@ func In(a netip.Addr, bits uint8, net netip.Prefix) Truth {
 	return No
 }
 
-// Packets returns those that must pass for a connection that g is for: the first one of
+// packets returns those that must pass for a connection that g is for: the first one of
 // the client and the answer, on each hook of their way.
-func Packets(g enforce.Grant) (ps []Packet) {
+func packets(g enforce.Grant) (ps []Packet) {
 	for _, part := range g.Split() {
 		ps = append(ps, packetsOf(part)...)
 	}

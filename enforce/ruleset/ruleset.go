@@ -184,7 +184,7 @@ func (b *Base) blocks(p *Packet, zones []string) bool {
 // client land.
 func Blockers(bases []*Base, g enforce.Grant, zones []string) (names []string) {
 	seen := make(map[string]bool)
-	for _, p := range Packets(g) {
+	for _, p := range packets(g) {
 		for _, b := range bases {
 			if !seen[b.Name] && b.Serves(&p) && b.blocks(&p, zones) {
 				seen[b.Name] = true

@@ -96,7 +96,7 @@ func TestPackets(t *testing.T) {
 		{"translated to the host", local, []Hook{Ingress, Prerouting, Input, Output, Postrouting, Egress}},
 	} {
 		var hooks []Hook
-		for _, p := range Packets(c.g) {
+		for _, p := range packets(c.g) {
 			hooks = append(hooks, p.Hook)
 			answer := p.State == Established
 			wantPort := uint16(22)
@@ -113,7 +113,7 @@ func TestPackets(t *testing.T) {
 	}
 	two := ssh
 	two.Ports = []enforce.Port{{Proto: enforce.TCP, Number: 22}, {Proto: enforce.UDP, Number: 53}}
-	if n := len(Packets(two)); n != 12 {
+	if n := len(packets(two)); n != 12 {
 		t.Errorf("%d packets of two ports, want 12", n)
 	}
 }

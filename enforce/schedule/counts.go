@@ -145,28 +145,28 @@ func (c *Counts) Format() ([]byte, error) {
 	return fmt.Appendf(text, "\n%x\n", sum), nil
 }
 
-// ErrDamaged: a text is not as [Counts.Format] wrote it.
-var ErrDamaged = errors.New("damaged")
+// errDamaged: a text is not as [Counts.Format] wrote it.
+var errDamaged = errors.New("damaged")
 
 // ParseCounts reads what Format has written, whole and unchanged.
 func ParseCounts(text []byte) (Counts, error) {
 	line, rest, _ := bytes.Cut(text, []byte{'\n'})
 	sum := sha256.Sum256(line)
 	if string(rest) != hex.EncodeToString(sum[:])+"\n" {
-		return Counts{}, fmt.Errorf("%w: the sum does not fit", ErrDamaged)
+		return Counts{}, fmt.Errorf("%w: the sum does not fit", errDamaged)
 	}
 	var f countsFile
 	in := json.NewDecoder(bytes.NewReader(line))
 	in.DisallowUnknownFields()
 	if err := in.Decode(&f); err != nil {
-		return Counts{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return Counts{}, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if _, err := in.Token(); err != io.EOF || f.V != 1 {
-		return Counts{}, fmt.Errorf("%w: not version 1", ErrDamaged)
+		return Counts{}, fmt.Errorf("%w: not version 1", errDamaged)
 	}
 	for name, n := range f.Uses {
 		if !n.valid() {
-			return Counts{}, fmt.Errorf("%w: %.64q: %+v", ErrDamaged, name, n)
+			return Counts{}, fmt.Errorf("%w: %.64q: %+v", errDamaged, name, n)
 		}
 	}
 	return f.Counts, nil

@@ -124,10 +124,10 @@ func TestCountsAreReadAsWritten(t *testing.T) {
 	for i := range text {
 		changed := append([]byte(nil), text...)
 		changed[i] ^= 1
-		if _, err := ParseCounts(changed); !errors.Is(err, ErrDamaged) {
+		if _, err := ParseCounts(changed); !errors.Is(err, errDamaged) {
 			t.Errorf("byte %d changed: %v", i, err)
 		}
-		if _, err := ParseCounts(text[:i]); !errors.Is(err, ErrDamaged) {
+		if _, err := ParseCounts(text[:i]); !errors.Is(err, errDamaged) {
 			t.Errorf("cut to %d bytes: %v", i, err)
 		}
 	}

@@ -40,6 +40,9 @@ func Load(o Options) (*Server, *Values, *Access, Problems) {
 			ld.out.Off = append(ld.out.Off, b.Stanza)
 		}
 	}
+	for _, p := range ld.out.LineProblems() {
+		ld.add(p)
+	}
 	if ld.blocks == 0 && !ld.unread {
 		ld.errorf(Pos{File: ld.out.File}, "SOURCE", "no stanza: a SOURCE line must begin one")
 		if p := ld.swapped(); p != nil {
@@ -118,8 +121,8 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 	if up != nil {
 		f.depth = up.depth + 1
 	}
-	if f.depth > MaxDepth {
-		ld.refuseInclude(f, fmt.Sprintf("includes are deeper than %d files", MaxDepth))
+	if f.depth > maxDepth {
+		ld.refuseInclude(f, fmt.Sprintf("includes are deeper than %d files", maxDepth))
 		return
 	}
 	for u := up; u != nil; u = u.up {
@@ -128,9 +131,9 @@ func (ld *accessLoader) file(name string, at Pos, keyword string, up *frame) {
 			return
 		}
 	}
-	if ld.files++; ld.files > MaxFiles {
-		if ld.files == MaxFiles+1 {
-			ld.errorf(at, keyword, "more than %d files", MaxFiles)
+	if ld.files++; ld.files > maxFiles {
+		if ld.files == maxFiles+1 {
+			ld.errorf(at, keyword, "more than %d files", maxFiles)
 		}
 		return
 	}
@@ -230,8 +233,8 @@ func (ld *accessLoader) keys(name string, at *line, b *block) {
 		ld.errorf(at.pos, at.keyword, "stands before the first SOURCE")
 		return
 	}
-	if ld.files++; ld.files > MaxFiles {
-		ld.errorf(at.pos, at.keyword, "more than %d files", MaxFiles)
+	if ld.files++; ld.files > maxFiles {
+		ld.errorf(at.pos, at.keyword, "more than %d files", maxFiles)
 		return
 	}
 	text, ok := ld.open(name, at.pos, at.keyword, true)

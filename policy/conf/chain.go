@@ -19,9 +19,9 @@ type ChainSpec struct {
 	RulePos   int    // from 1; 0 appends
 }
 
-// MaxChainPos and maxChainName bound the fields of a chain.
+// maxChainPos and maxChainName bound the fields of a chain.
 const (
-	MaxChainPos  = 65536
+	maxChainPos  = 65536
 	maxChainName = 28 // the kernel's limit is 29 with the final NUL
 )
 
@@ -53,7 +53,7 @@ func ParseChain(text string) (ChainSpec, error) {
 	}
 	var positions [2]int64
 	for i, text := range []string{f[4], f[6]} {
-		if positions[i], err = parseInt(text, 0, MaxChainPos); err != nil {
+		if positions[i], err = parseInt(text, 0, maxChainPos); err != nil {
 			return ChainSpec{}, fmt.Errorf("position %w", err)
 		}
 	}

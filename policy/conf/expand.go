@@ -110,8 +110,8 @@ func (e *expander) replace(val *Value) (string, bool) {
 			return "", false
 		}
 		b.WriteString(text)
-		if b.Len() > MaxExpansion {
-			return fail("", "longer than %d bytes after expansion", MaxExpansion)
+		if b.Len() > maxExpansion {
+			return fail("", "longer than %d bytes after expansion", maxExpansion)
 		}
 	}
 	b.WriteString(rest)

@@ -200,7 +200,7 @@ func TestLinear(t *testing.T) {
 	}{
 		{"unknown keywords", func(n int) string { return perl19() + strings.Repeat("OPEN_PORTZ: x;\n", n) }},
 		{"one line", func(n int) string {
-			return perl19("REQUIRE_USERNAME: " + strings.Repeat("a,", min(n, MaxLine/2-20)) + "b;")
+			return perl19("REQUIRE_USERNAME: " + strings.Repeat("a,", min(n, maxLine/2-20)) + "b;")
 		}},
 		{"stanzas", func(n int) string { return strings.Repeat(perl19(), min(n/4, MaxStanzas)) }},
 		{"repetitions", func(n int) string { return perl19(strings.Repeat("OPEN_PORTS: tcp/1;\n", n)) }},

@@ -125,7 +125,7 @@ func TestTooMuch(t *testing.T) {
 	if !problems.Failed() || !strings.Contains(problems.Error(), "more than 50256 files") {
 		t.Errorf("problems: %v", problems)
 	}
-	if len(a.Stanzas) > MaxFiles {
+	if len(a.Stanzas) > maxFiles {
 		t.Errorf("%d stanzas", len(a.Stanzas))
 	}
 	_, _, _, problems = loadText("", strings.Repeat(c26(), MaxStanzas+5))

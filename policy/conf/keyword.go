@@ -116,8 +116,8 @@ func (f File) String() string {
 	return "fwknop.conf"
 }
 
-// NoValue means empty in a file, whose syntax has no empty values.
-const NoValue = "__NONE__"
+// noValue means empty in a file, whose syntax has no empty values.
+const noValue = "__NONE__"
 
 // Alias is another spelling of a keyword.
 type Alias struct {
@@ -133,7 +133,7 @@ type Keyword struct {
 	File    File
 	Kind    Kind
 	// Default is the text of the value when no file sets the keyword, "" for unset;
-	// Default2 replaces it in 2.6 files, NoValue there means unset.
+	// Default2 replaces it in 2.6 files, noValue there means unset.
 	Default, Default2 string
 	// Min and Max bound Int and Span; Max2 replaces Max in 2.6 files if not 0.
 	Min, Max, Max2 int64
@@ -165,7 +165,7 @@ func (k *Keyword) Secret() bool {
 // DefaultFor is the default text in a file of dialect d, "" for unset.
 func (k *Keyword) DefaultFor(d Dialect) string {
 	if d == C26 && k.Default2 != "" {
-		if k.Default2 == NoValue {
+		if k.Default2 == noValue {
 			return ""
 		}
 		return k.Default2

@@ -13,11 +13,11 @@ import (
 const (
 	MaxFileSize  = 16 << 20 // bytes of one file
 	MaxTotalSize = 32 << 20 // bytes of access.conf with all that it includes, or of fwknop.conf with its overrides
-	MaxLine      = 16 << 10
-	MaxFiles     = MaxStanzas + 256 // of one load: an access folder may have a file for each stanza
-	MaxDepth     = 3                // of %include, the main file is depth 0
+	maxLine      = 16 << 10
+	maxFiles     = MaxStanzas + 256 // of one load: an access folder may have a file for each stanza
+	maxDepth     = 3                // of %include, the main file is depth 0
 	MaxStanzas   = 50_000           // of one load
-	MaxExpansion = 4096             // bytes of a value after $VAR expansion
+	maxExpansion = 4096             // bytes of a value after $VAR expansion
 )
 
 // A line is one line of a file cut into keyword and the rest; what the rest means
@@ -39,8 +39,8 @@ func lex(name, text string, r *report) iter.Seq[line] {
 			text = strings.Trim(text, " \t\r\v\f")
 			switch {
 			case text == "", text[0] == '#':
-			case len(text) > MaxLine:
-				r.errorf(pos, "", "line of %d bytes, at most %d are read", len(text), MaxLine)
+			case len(text) > maxLine:
+				r.errorf(pos, "", "line of %d bytes, at most %d are read", len(text), maxLine)
 			case strings.IndexByte(text, 0) >= 0:
 				r.errorf(pos, "", "line with a NUL byte")
 			case !yield(cutLine(pos, text)):
@@ -123,7 +123,7 @@ func (l *line) value(d Dialect, k *Keyword) (string, error) {
 		v = strings.TrimRight(v, " \t\r\v\f")
 	}
 	switch {
-	case v == NoValue && k.Kind != Flag:
+	case v == noValue && k.Kind != Flag:
 		return "", nil
 	case v == "" && k.Kind == Flag && k.File == AccessFile: // the keyword alone means Y
 		return "Y", nil

@@ -117,7 +117,7 @@ func TestMissingSemicolon(t *testing.T) {
 }
 
 func TestBadBytes(t *testing.T) {
-	_, _, _, got := loadText("PCAP_INTF l\x00o;\nPCAP_FILTER "+strings.Repeat("x", MaxLine)+";\n", "\xef\xbb\xbf"+perl19())
+	_, _, _, got := loadText("PCAP_INTF l\x00o;\nPCAP_FILTER "+strings.Repeat("x", maxLine)+";\n", "\xef\xbb\xbf"+perl19())
 	wantProblems(t, got,
 		"main.conf:1: line with a NUL byte",
 		"main.conf:2: line of 16397 bytes, at most 16384 are read")

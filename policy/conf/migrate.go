@@ -42,10 +42,6 @@ type migration struct {
 	key   []byte // of the stanza
 }
 
-func (m *migration) note(val *Value, format string, args ...any) {
-	m.notes = append(m.notes, Note{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf(format, args...)})
-}
-
 // derived are keywords whose absence the 2.6 daemon reads as another value than the default
 // of 1.9.
 var derived = []string{"FWKNOP_LIB_DIR", "ENABLE_PROC_IP_FORWARD", "ENABLE_SPA_PACKET_AGING"}
@@ -113,9 +109,13 @@ func (m *migration) passphrase(v *Values, k *Keyword, val *Value) {
 	m.line(Find(v.File, k.Name+"_BASE64"), base64.StdEncoding.EncodeToString(key))
 }
 
+func (m *migration) note(val *Value, format string, args ...any) {
+	m.notes = append(m.notes, Note{Pos: val.Pos, Keyword: val.Name, Text: fmt.Sprintf(format, args...)})
+}
+
 func (m *migration) line(k *Keyword, text string) {
 	if text == "" {
-		text = NoValue
+		text = noValue
 	}
 	end := ""
 	if k.File == ServerFile {

@@ -172,8 +172,8 @@ func parseMask(text string, max int) (int, error) {
 	return ones, nil
 }
 
-// MaxPorts bounds one list of ports.
-const MaxPorts = 1024
+// maxPorts bounds one list of ports.
+const maxPorts = 1024
 
 // parsePortList reads a PortList. Only 1.9 files have icmp; 2.6 has no sequences.
 func (k *Keyword) parsePortList(d Dialect, text string) (any, error) {
@@ -190,8 +190,8 @@ func parsePorts(text string, icmp bool) ([]Port, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) > MaxPorts {
-		return nil, fmt.Errorf("%d ports, at most %d are allowed", len(entries), MaxPorts)
+	if len(entries) > maxPorts {
+		return nil, fmt.Errorf("%d ports, at most %d are allowed", len(entries), maxPorts)
 	}
 	ports := make([]Port, len(entries))
 	for i, e := range entries {

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"fwknopd/enforce"
 )
 
 // A PrefixLengths is how many leading bits of a client's address count, by address family
@@ -13,12 +15,8 @@ import (
 // single addresses.
 type PrefixLengths struct{ V4, V6 uint8 }
 
-// The bounds of prefix lengths. A shorter one than the least is no place that a client moves
-// within: a /8 is that of a large operator, a /32 of IPv6 all that a provider has.
-const (
-	MinPrefix4, maxPrefix4 = 8, 32
-	MinPrefix6, maxPrefix6 = 32, 128
-)
+// The lengths of an address.
+const maxPrefix4, maxPrefix6 = 32, 128
 
 // IsZero reports whether all bits count, in both families.
 func (l PrefixLengths) IsZero() bool { return l == PrefixLengths{} }
@@ -55,25 +53,6 @@ func (l PrefixLengths) Cap(widest PrefixLengths) PrefixLengths {
 	return l
 }
 
-// SiteBits6 is the length of the prefix that one site has of 6to4 and of unique local addresses.
-const SiteBits6 = 48
-
-// sites are addresses of which a short prefix is not that of one client: those of the host or the
-// link itself, those in which IPv6 carries an IPv4 address behind a fixed prefix (RFC 6052, RFC
-// 8215; Teredo, RFC 4380, where the bits of the client come last), and identifiers that are no
-// places (ORCHID, RFC 7343) stand for themselves. A site with 6to4 has 2002:V4ADDR::/48 (RFC 3056,
-// section 2), one with unique local addresses a /48 with a random number (RFC 4193).
-var sites = []struct {
-	in    netip.Prefix
-	least int
-}{
-	{netip.MustParsePrefix("127.0.0.0/8"), maxPrefix4}, {netip.MustParsePrefix("169.254.0.0/16"), maxPrefix4},
-	{netip.MustParsePrefix("::/64"), maxPrefix6}, {netip.MustParsePrefix("fe80::/10"), maxPrefix6},
-	{netip.MustParsePrefix("64:ff9b::/32"), maxPrefix6}, {netip.MustParsePrefix("2001::/32"), maxPrefix6},
-	{netip.MustParsePrefix("2001:10::/28"), maxPrefix6}, {netip.MustParsePrefix("2001:20::/28"), maxPrefix6},
-	{netip.MustParsePrefix("2002::/16"), SiteBits6}, {netip.MustParsePrefix("fc00::/7"), SiteBits6},
-}
-
 // Of returns the prefix of an address that has no zone, or the address alone where all bits
 // count or the prefix says nothing of where the client is. It is never that of several sites.
 func (l PrefixLengths) Of(a netip.Addr) netip.Prefix {
@@ -84,11 +63,7 @@ func (l PrefixLengths) Of(a netip.Addr) netip.Prefix {
 	if bits == 0 {
 		return netip.PrefixFrom(a, a.BitLen())
 	}
-	for _, s := range sites {
-		if s.in.Contains(a) {
-			bits = max(bits, s.least)
-		}
-	}
+	bits = max(bits, enforce.LeastBits(netip.PrefixFrom(a, a.BitLen())))
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
@@ -119,7 +94,7 @@ func ParsePrefixLengths(text string) (l PrefixLengths, err error) {
 	v4, v6, slash := strings.Cut(text, "/")
 	if v4, v6 = strings.TrimSpace(v4), strings.TrimSpace(v6); !slash {
 		err := fmt.Errorf("%q is not a length for IPv4, a slash and one for IPv6", clip(text))
-		if n, wrong := parseInt(v4, MinPrefix4, maxPrefix6); wrong == nil {
+		if n, wrong := parseInt(v4, enforce.MinBits4, maxPrefix6); wrong == nil {
 			return l, misspelled{err, lonelyLength(n)}
 		}
 		return l, err
@@ -127,10 +102,10 @@ func ParsePrefixLengths(text string) (l PrefixLengths, err error) {
 	if v4 == "" && v6 == "" {
 		return l, errors.New("has no length on either side of the slash")
 	}
-	if l.V4, err = parseLength(v4, MinPrefix4, maxPrefix4); err != nil {
+	if l.V4, err = parseLength(v4, enforce.MinBits4, maxPrefix4); err != nil {
 		return PrefixLengths{}, fmt.Errorf("the length for IPv4: %w", err)
 	}
-	if l.V6, err = parseLength(v6, MinPrefix6, maxPrefix6); err != nil {
+	if l.V6, err = parseLength(v6, enforce.MinBits6, maxPrefix6); err != nil {
 		return PrefixLengths{}, fmt.Errorf("the length for IPv6: %w", err)
 	}
 	return l, nil
@@ -154,40 +129,4 @@ func parseLength(text string, least, most int64) (uint8, error) {
 		return 0, err
 	}
 	return uint8(n), nil
-}
-
-// clients checks for which addresses of a client a grant is.
-func (m *builder) clients() {
-	m.grantPrefix()
-	m.grantAddress()
-	if m.has("DISABLE_FW_ACCESS") && m.s.DisableAccess {
-		m.withoutEffect("has no effect with DISABLE_FW_ACCESS", "GRANT_ADDRESS", "GRANT_PREFIX")
-	}
-}
-
-// grantPrefix checks GRANT_PREFIX against MAX_GRANT_PREFIX.
-func (m *builder) grantPrefix() {
-	s, widest := m.s, m.ld.server.MaxGrantPrefix
-	switch {
-	case !m.has("GRANT_PREFIX") || s.GrantPrefix.Within(widest):
-	case widest.IsZero():
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which allows single addresses alone", s.GrantPrefix, s.GrantPrefix)
-	default:
-		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s is wider than MAX_GRANT_PREFIX %s of fwknop.conf", s.GrantPrefix, widest)
-	}
-	if m.has("GRANT_PREFIX") && s.GrantPrefix.IsZero() && !m.b.broken {
-		m.warn("GRANT_PREFIX", "has no effect: it is the length of an address")
-	}
-}
-
-// grantAddress checks GRANT_ADDRESS against the kind of stanza.
-func (m *builder) grantAddress() {
-	s := m.s
-	switch {
-	case !s.GrantsPacket():
-	case s.Mode == ModeShared:
-		m.warn("GRANT_ADDRESS", "has no effect: a sequence in clear holds no address")
-	case s.GrantAddress == AddressBoth && (m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || s.ExternalEnabled || m.ld.server.FirewallType == commandsOnly):
-		m.invalid("GRANT_ADDRESS", "GRANT_ADDRESS", "both is for rules of the firewall, a command is run for one address: CMD_CYCLE_OPEN has the other one in $PKT_SRC")
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"fwknopd/enforce"
 )
 
 func TestPrefixLengths(t *testing.T) {
@@ -162,7 +164,7 @@ func FuzzPrefixLengths(f *testing.F) {
 			}
 			return
 		}
-		if l.V4 != 0 && (l.V4 < MinPrefix4 || l.V4 >= 32) || l.V6 != 0 && (l.V6 < MinPrefix6 || l.V6 >= 128) {
+		if l.V4 != 0 && (l.V4 < enforce.MinBits4 || l.V4 >= 32) || l.V6 != 0 && (l.V6 < enforce.MinBits6 || l.V6 >= 128) {
 			t.Errorf("%q is %+v", text, l)
 		}
 		if again, err := ParsePrefixLengths(l.String()); !l.IsZero() && (err != nil || again != l) {

@@ -24,16 +24,13 @@ func secrets() []string {
 	return list
 }
 
-// secretPrefix returns the length of the longest secret keyword that s begins with, in
-// capitals or not, 0 if there is none.
-func secretPrefix(s string) int {
-	longest := 0
-	for _, name := range secretNames {
-		if len(name) > longest && len(s) >= len(name) && strings.EqualFold(s[:len(name)], name) {
-			longest = len(name)
-		}
+// clip makes s short enough for a message, without what may be a key.
+func clip(s string) string {
+	const most = 60
+	if s = redact(s); len(s) > most {
+		s = s[:most] + "…"
 	}
-	return longest
+	return s
 }
 
 // redact cuts s behind the first word that begins with a secret keyword: a key may
@@ -46,15 +43,6 @@ func redact(s string) string {
 		if n := secretPrefix(s[i:]); n > 0 && i+n < len(s) {
 			return s[:i+n] + "…"
 		}
-	}
-	return s
-}
-
-// clip makes s short enough for a message, without what may be a key.
-func clip(s string) string {
-	const most = 60
-	if s = redact(s); len(s) > most {
-		s = s[:most] + "…"
 	}
 	return s
 }
@@ -84,6 +72,18 @@ func shownKeyword(f File, l *line) string {
 		return "…"
 	}
 	return head + rest
+}
+
+// secretPrefix returns the length of the longest secret keyword that s begins with, in
+// capitals or not, 0 if there is none.
+func secretPrefix(s string) int {
+	longest := 0
+	for _, name := range secretNames {
+		if len(name) > longest && len(s) >= len(name) && strings.EqualFold(s[:len(name)], name) {
+			longest = len(name)
+		}
+	}
+	return longest
 }
 
 // glued returns the keyword that a word begins with if a character that no keyword has

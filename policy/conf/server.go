@@ -161,7 +161,7 @@ type Server struct {
 	// Files and directories.
 	LogDir       string // FWKNOP_DIR
 	RunDir       string
-	StateDir     string // FWKNOP_LIB_DIR; RunDir in a 2.6 file without it
+	StateDir     string // FWKNOP_LIB_DIR; a RunDir of its own in a 2.6 file without it
 	ConfDir      string
 	ErrDir       string
 	AccessFile   string // ACCESS_CONF, in ConfDir if it is a bare name
@@ -350,6 +350,12 @@ func (ld *loader) at(v *Values, name, text string) {
 	ld.errorf(val.Pos, val.Name, "%s", text)
 }
 
+// isCommonRunDir reports whether a directory is the FWKNOP_RUN_DIR of a file that sets none.
+func isCommonRunDir(dir string) bool {
+	dir = path.Clean(dir)
+	return dir == "/var/run/fwknop" || dir == "/run/fwknop"
+}
+
 // derive completes the fields whose value depends on more than one keyword.
 func (s *Server) derive(v *Values) {
 	if s.Dialect == C26 {
@@ -360,9 +366,9 @@ func (s *Server) derive(v *Values) {
 		if !v.IsSet("ENABLE_PROC_IP_FORWARD") {
 			s.ProcForward = false
 		}
-		// It keeps its state in the run directory, so that two daemons with different ones
-		// do not meet.
-		if !v.IsSet("FWKNOP_LIB_DIR") {
+		// Two daemons with different run directories do not meet. That of all daemons is emptied
+		// when the machine starts, and holds no state.
+		if !v.IsSet("FWKNOP_LIB_DIR") && !isCommonRunDir(s.RunDir) {
 			s.StateDir = s.RunDir
 		}
 	}

@@ -156,6 +156,42 @@ func (m *builder) openings() {
 	}
 }
 
+// clients checks for which addresses of a client a grant is.
+func (m *builder) clients() {
+	m.grantPrefix()
+	m.grantAddress()
+	if m.has("DISABLE_FW_ACCESS") && m.s.DisableAccess {
+		m.withoutEffect("has no effect with DISABLE_FW_ACCESS", "GRANT_ADDRESS", "GRANT_PREFIX")
+	}
+}
+
+// grantPrefix checks GRANT_PREFIX against MAX_GRANT_PREFIX.
+func (m *builder) grantPrefix() {
+	s, widest := m.s, m.ld.server.MaxGrantPrefix
+	switch {
+	case !m.has("GRANT_PREFIX") || s.GrantPrefix.Within(widest):
+	case widest.IsZero():
+		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s needs MAX_GRANT_PREFIX %s in fwknop.conf, which allows single addresses alone", s.GrantPrefix, s.GrantPrefix)
+	default:
+		m.invalid("GRANT_PREFIX", "GRANT_PREFIX", "%s is wider than MAX_GRANT_PREFIX %s of fwknop.conf", s.GrantPrefix, widest)
+	}
+	if m.has("GRANT_PREFIX") && s.GrantPrefix.IsZero() && !m.b.broken {
+		m.warn("GRANT_PREFIX", "has no effect: it is the length of an address")
+	}
+}
+
+// grantAddress checks GRANT_ADDRESS against the kind of stanza.
+func (m *builder) grantAddress() {
+	s := m.s
+	switch {
+	case !s.GrantsPacket():
+	case s.Mode == ModeShared:
+		m.warn("GRANT_ADDRESS", "has no effect: a sequence in clear holds no address")
+	case s.GrantAddress == AddressBoth && (m.has("EXTERNAL_CMD_OPEN") || m.has("CMD_CYCLE_OPEN") || s.ExternalEnabled || m.ld.server.FirewallType == commandsOnly):
+		m.invalid("GRANT_ADDRESS", "GRANT_ADDRESS", "both is for rules of the firewall, a command is run for one address: CMD_CYCLE_OPEN has the other one in $PKT_SRC")
+	}
+}
+
 // timeouts checks how long a grant lasts.
 func (m *builder) timeouts() {
 	s := m.s

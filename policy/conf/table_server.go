@@ -201,7 +201,7 @@ var ServerKeywords = []Keyword{
 	// Places.
 	{Name: "FWKNOP_DIR", Kind: DirPath, Default: "/var/log/fwknop", In: InPerl19, Text: "Directory for logs and the digest cache.", into: func(s *Server) any { return &s.LogDir }},
 	{Name: "FWKNOP_RUN_DIR", Kind: DirPath, Default: "/var/run/fwknop", In: both, Text: "Directory for pid files and sockets.", into: func(s *Server) any { return &s.RunDir }},
-	{Name: "FWKNOP_LIB_DIR", Kind: DirPath, Default: "/var/lib/fwknop", In: InPerl19, Text: "Directory for state.", into: func(s *Server) any { return &s.StateDir }},
+	{Name: "FWKNOP_LIB_DIR", Kind: DirPath, Default: "/var/lib/fwknop", In: InPerl19, Text: "Directory for state that has to outlive a start of the machine; a 2.6 file that sets FWKNOP_RUN_DIR to another directory than /var/run/fwknop, and not this, has it there.", into: func(s *Server) any { return &s.StateDir }},
 	{Name: "FWKNOP_CONF_DIR", Kind: DirPath, Default: "/etc/fwknop", In: both, Text: "Directory of these files.", into: func(s *Server) any { return &s.ConfDir }},
 	{Name: "FWKNOP_ERR_DIR", Kind: DirPath, Default: "$FWKNOP_DIR/errs", In: InPerl19, Text: "Directory for last words.", into: func(s *Server) any { return &s.ErrDir }},
 	{Name: "FWKNOP_MOD_DIR", Kind: DirPath, Default: "/usr/lib/fwknop", In: InPerl19, Verdict: Obsolete, Text: "Directory of Perl modules."},

@@ -218,6 +218,14 @@ func (a *Access) WantsSystem() bool {
 // WantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
 func (s *Stanza) WantsSystem() bool { return s.RequireOS != "" || s.RequireOSRegex != nil }
 
+// Offers reports whether the stanza may open a port in the firewall.
+func (s *Stanza) Offers(p Port) bool {
+	if s.DisableAccess || s.ExternalOpen != "" || s.CycleOpen != "" || slices.Contains(s.RestrictPorts, p) {
+		return false
+	}
+	return s.ForwardAll || s.OpenPortsAny || slices.Contains(s.OpenPorts, p)
+}
+
 // GrantsPacket reports whether the source of the packet is let in, whatever address the
 // message has (GRANT_ADDRESS packet, both).
 func (s *Stanza) GrantsPacket() bool {

@@ -347,11 +347,6 @@ func parseDate(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no date, MM/DD/YYYY is wanted", clip(text))
 }
 
-// parseKeyIDs takes short, long and full ids, hexadecimal, and ANY.
-func parseKeyIDs(text string) ([]string, error) {
-	return parseHexes(text, func(n int) bool { return n == 8 || n == 16 || n == 32 || n == 40 || n == 64 }, true)
-}
-
 func parseKeyPrints(text string) ([]string, error) {
 	return parseHexes(text, func(n int) bool { return n == 32 || n == 40 || n == 64 }, false)
 }
@@ -372,6 +367,11 @@ func parseKeyNames(text string) ([]string, error) {
 		names = append(names, entry)
 	}
 	return names, nil
+}
+
+// parseKeyIDs takes short, long and full ids, hexadecimal, and ANY.
+func parseKeyIDs(text string) ([]string, error) {
+	return parseHexes(text, func(n int) bool { return n == 8 || n == 16 || n == 32 || n == 40 || n == 64 }, true)
 }
 
 func parseHexes(text string, length func(int) bool, any bool) ([]string, error) {

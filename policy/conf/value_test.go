@@ -79,7 +79,7 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%q = %v, %v; want %s", tt.text, got, err, tt.want)
 		}
 	}
-	if _, err := parsePorts(strings.Repeat("tcp/1,", MaxPorts)+"tcp/2", false); err == nil {
+	if _, err := parsePorts(strings.Repeat("tcp/1,", maxPorts)+"tcp/2", false); err == nil {
 		t.Error("no limit on the number of ports")
 	}
 }

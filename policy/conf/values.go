@@ -65,7 +65,7 @@ func (v *Values) formatLine(b *strings.Builder, val *Value, redact bool) {
 	b.WriteByte(' ')
 	switch {
 	case val.Text == "":
-		b.WriteString(NoValue)
+		b.WriteString(noValue)
 	case redact:
 		b.WriteString(val.String())
 	default:

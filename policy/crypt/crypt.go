@@ -24,9 +24,9 @@ import (
 
 // Errors of [Verify]. Their texts never contain the hash.
 var (
-	ErrUnsupported = errors.New("password hash cannot be checked")
-	ErrMalformed   = errors.New("malformed password hash")
-	ErrCostly      = errors.New("password hash takes more work to check than is allowed")
+	errUnsupported = errors.New("password hash cannot be checked")
+	errMalformed   = errors.New("malformed password hash")
+	errCostly      = errors.New("password hash takes more work to check than is allowed")
 )
 
 // Bounds on what one packet may cost.
@@ -80,15 +80,15 @@ func Verify(hash, password string) (bool, error) {
 		return false, nil
 	}
 	if hash[0] != '$' {
-		return false, fmt.Errorf("%w: DES", ErrUnsupported)
+		return false, fmt.Errorf("%w: DES", errUnsupported)
 	}
 	id, rest, _ := strings.Cut(hash[1:], "$")
 	k := kinds()[id]
 	switch {
 	case id == "gy":
-		return false, fmt.Errorf("%w: gost-yescrypt is not supported, yescrypt and SHA-512 are", ErrUnsupported)
+		return false, fmt.Errorf("%w: gost-yescrypt is not supported, yescrypt and SHA-512 are", errUnsupported)
 	case k == nil:
-		return false, fmt.Errorf("%w: unknown kind", ErrUnsupported)
+		return false, fmt.Errorf("%w: unknown kind", errUnsupported)
 	}
 	return k.verify(hash, rest, password)
 }
@@ -97,7 +97,7 @@ func Verify(hash, password string) (bool, error) {
 func (k *kind) verify(hash, rest, password string) (bool, error) {
 	m := k.form.FindStringSubmatch(rest)
 	if m == nil {
-		return false, ErrMalformed
+		return false, errMalformed
 	}
 	if i := k.form.SubexpIndex("cost"); i > 0 && m[i] != "" {
 		if err := k.cost(m[i]); err != nil {
@@ -106,7 +106,7 @@ func (k *kind) verify(hash, rest, password string) (bool, error) {
 	}
 	ok, err := k.match(hash, password)
 	if err != nil {
-		return false, ErrMalformed
+		return false, errMalformed
 	}
 	return ok, nil
 }
@@ -125,14 +125,14 @@ func decodedBy(decode algorithm.DecodeFunc) func(hash, password string) (bool, e
 func shaCost(rounds string) error {
 	n, err := strconv.Atoi(rounds)
 	if err != nil || n > maxSHARounds {
-		return fmt.Errorf("%w: more than %d rounds", ErrCostly, maxSHARounds)
+		return fmt.Errorf("%w: more than %d rounds", errCostly, maxSHARounds)
 	}
 	return nil
 }
 
 func bcryptCost(cost string) error {
 	if n, err := strconv.Atoi(cost); err != nil || n > maxBcryptCost {
-		return fmt.Errorf("%w: a cost above %d", ErrCostly, maxBcryptCost)
+		return fmt.Errorf("%w: a cost above %d", errCostly, maxBcryptCost)
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func bcryptCost(cost string) error {
 func yescryptCost(setting string) error {
 	_, log2N, r, err := yescrypt.DecodeSetting([]byte(setting))
 	if err != nil {
-		return fmt.Errorf("%w: yescrypt with parameters that crypt(5) does not make", ErrUnsupported)
+		return fmt.Errorf("%w: yescrypt with parameters that crypt(5) does not make", errUnsupported)
 	}
 	return scryptSize(log2N, uint64(r))
 }
@@ -148,7 +148,7 @@ func yescryptCost(setting string) error {
 // scryptSize bounds the memory of scrypt and yescrypt; blocks is r, times the passes.
 func scryptSize(log2N int, blocks uint64) error {
 	if log2N > 32 || blocks > maxScryptSize || 128*blocks<<log2N > maxScryptSize {
-		return fmt.Errorf("%w: more than %d MiB of memory", ErrCostly, maxScryptSize>>20)
+		return fmt.Errorf("%w: more than %d MiB of memory", errCostly, maxScryptSize>>20)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func scryptSize(log2N int, blocks uint64) error {
 func decodeYescrypt(hash string) (algorithm.Digest, error) {
 	digest, err := scrypt.Decode(hash)
 	if err == nil && digest.Encode() != hash {
-		err = ErrMalformed
+		err = errMalformed
 	}
 	return digest, err
 }

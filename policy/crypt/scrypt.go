@@ -36,7 +36,7 @@ func littleEndian(text string) (n uint64) {
 func scryptCost(parameters string) error {
 	s := readScrypt(parameters)
 	if s.log2N == 0 || s.r == 0 || s.p == 0 {
-		return ErrMalformed
+		return errMalformed
 	}
 	return scryptSize(s.log2N, s.r*s.p)
 }

@@ -121,14 +121,14 @@ func BenchmarkStep(b *testing.B) {
 		{"first knock of a flood", "tcp/40007", false},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			tr := crowd(DefaultMaxSources)
+			tr := crowd(defaultMaxSources)
 			var w wire
 			evs := make([]*parse.Event, 50000)
 			for i := range evs {
 				evs[i] = w.packet(c.packet)
 				src := address(1<<20 + i)
 				if c.known {
-					src = address(i % DefaultMaxSources)
+					src = address(i % defaultMaxSources)
 				}
 				evs[i].Src = netip.AddrPortFrom(src, 1)
 			}
@@ -150,13 +150,13 @@ func TestMemoryOfAFullTable(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	tr := New(Options{Stanzas: hundred()})
 	ev := new(wire).packet("tcp/40000")
-	for i := range 4 * DefaultMaxSources {
+	for i := range 4 * defaultMaxSources {
 		ev.Src = netip.AddrPortFrom(address(i), 1)
 		tr.Step(ev.Time, ev, nil)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	if got := (after.HeapAlloc - before.HeapAlloc) >> 20; got > 20 || tr.attempts != DefaultMaxSources {
+	if got := (after.HeapAlloc - before.HeapAlloc) >> 20; got > 20 || tr.attempts != defaultMaxSources {
 		t.Errorf("%d MiB for %d attempts", got, tr.attempts)
 	} else {
 		t.Logf("%d MiB", got)

@@ -15,15 +15,15 @@ import (
 	"fwknopd/policy/openssl"
 )
 
-// MaxUser is the longest user name of a [Request], bytes. The 1.9 client cuts names to 23
+// maxUser is the longest user name of a [Request], bytes. The 1.9 client cuts names to 23
 // bytes, and its daemon to 8.
-const MaxUser = maxText - len(openssl.Magic) - openssl.SaltSize - headerSize - 1
+const maxUser = maxText - len(openssl.Magic) - openssl.SaltSize - headerSize - 1
 
 // A Request is the message of an encrypted sequence.
 type Request struct {
 	Addr netip.Addr // to let in: IPv4, 0.0.0.0 for the source of the knocks
 	Port conf.Port  // to open; ICMP has no number
-	User string     // of the client, at most MaxUser bytes; may be empty
+	User string     // of the client, at most maxUser bytes; may be empty
 }
 
 // A Coding is how a Request becomes ports.
@@ -65,8 +65,8 @@ func (r *Request) clearText() ([]byte, error) {
 		return nil, fmt.Errorf("an encrypted sequence has room for an IPv4 address only, not for %s", r.Addr)
 	case !known:
 		return nil, fmt.Errorf("%s is no port to open", r.Port)
-	case len(r.User) > MaxUser:
-		return nil, fmt.Errorf("the user name has %d bytes, an encrypted sequence has room for %d", len(r.User), MaxUser)
+	case len(r.User) > maxUser:
+		return nil, fmt.Errorf("the user name has %d bytes, an encrypted sequence has room for %d", len(r.User), maxUser)
 	case strings.ContainsFunc(r.User, unicode.IsControl):
 		return nil, errors.New("the user name has control characters")
 	}

@@ -143,7 +143,7 @@ func textOf(s *stanza, ports []conf.Port) (text []byte) {
 func FuzzKnocks(f *testing.F) {
 	f.Add([]byte("\xc0\x00\x02\x63"), uint16(443), byte(0), "root", []byte("key"), []byte("12345678"), uint16(61000), false)
 	f.Add([]byte("\x00\x00\x00\x00"), uint16(53), byte(1), "eightchr", []byte("a key of many letters"), []byte("\x00\x01\x02"), uint16(1), true)
-	f.Add([]byte("\x0a\x00\x00\x01"), uint16(0), byte(2), strings.Repeat("u", MaxUser), []byte(""), []byte(""), uint16(65280), true)
+	f.Add([]byte("\x0a\x00\x00\x01"), uint16(0), byte(2), strings.Repeat("u", maxUser), []byte(""), []byte(""), uint16(65280), true)
 	f.Add([]byte("\x0a\x00\x00\x01"), uint16(22), byte(0), "1234567\x01", []byte("key"), []byte(""), uint16(61000), false)
 	f.Add([]byte("\x0a\x00\x00\x01"), uint16(22), byte(0), strings.Repeat("u", 23)+"\u00e9", []byte("key"), []byte(""), uint16(61000), false)
 	f.Fuzz(func(t *testing.T, addr []byte, number uint16, proto byte, user string, key, salt []byte, offset uint16, rotate bool) {
@@ -190,7 +190,7 @@ func TestKnocksRefused(t *testing.T) {
 		"IPv6":              {"2001:db8::1", "tcp/22", "root", 61000, "IPv4"},
 		"port 0":            {"192.0.2.7", "tcp/0", "root", 61000, "no port to open"},
 		"unknown protocol":  {"192.0.2.7", "sctp/1", "root", 61000, "no port to open"},
-		"user too long":     {"192.0.2.7", "tcp/22", strings.Repeat("u", MaxUser+1), 61000, "has room for 39"},
+		"user too long":     {"192.0.2.7", "tcp/22", strings.Repeat("u", maxUser+1), 61000, "has room for 39"},
 		"control character": {"192.0.2.7", "tcp/22", "ro\x00t", 61000, "control characters"},
 		"padding":           {"192.0.2.7", "tcp/22", "1234567\x01", 61000, "control characters"},
 		"offset 0":          {"192.0.2.7", "tcp/22", "root", 0, "port offset"},

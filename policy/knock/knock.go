@@ -79,7 +79,7 @@ type Options struct {
 	// Matcher recognises operating systems; nil: REQUIRE_OS refuses every client.
 	Matcher *fingerprint.Matcher
 	// MaxSources bounds the attempts in progress, of which a source has one for each
-	// stanza. 0: DefaultMaxSources.
+	// stanza. 0: defaultMaxSources.
 	MaxSources int
 	// Spent reports whether the ACCESS_USES of a stanza are used up, and why; nil: they are
 	// not. The caller counts them.
@@ -88,9 +88,9 @@ type Options struct {
 
 // Bounds of the state.
 const (
-	// DefaultMaxSources is the bound on attempts in progress if Options has none;
+	// defaultMaxSources is the bound on attempts in progress if Options has none;
 	// they take 16 MiB then.
-	DefaultMaxSources = 1 << 14
+	defaultMaxSources = 1 << 14
 	maxCounted        = 1 << 16 // pairs of source and stanza with a KNOCK_LIMIT
 	maxCipherTexts    = 1 << 16
 )
@@ -140,7 +140,7 @@ func New(opt Options) *Tracker {
 		opt.Server = &conf.Server{}
 	}
 	if opt.MaxSources <= 0 {
-		opt.MaxSources = DefaultMaxSources
+		opt.MaxSources = defaultMaxSources
 	}
 	t := &Tracker{
 		opt:     opt,

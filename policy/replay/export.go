@@ -43,7 +43,7 @@ func Export26(ctx context.Context, from io.Reader, to io.Writer) (written, left 
 	return written, left, out.Flush()
 }
 
-// isC26 tells a line of 2.6 from one of 1.9, which has as many fields and begins with an
+// isC26 distinguishes a line of 2.6 from one of 1.9, which has as many fields and begins with an
 // address.
 func isC26(f [][]byte) bool { return len(f[0]) == 43 }
 

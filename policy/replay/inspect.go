@@ -31,7 +31,7 @@ func Inspect(ctx context.Context, path string, opts Options) (c Content, err err
 	if c.Size, err = checkFile(f); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
-	if most := cmp.Or(opts.MaxSize, DefaultMaxSize); c.Size > most {
+	if most := cmp.Or(opts.MaxSize, defaultMaxSize); c.Size > most {
 		return c, fmt.Errorf("%s: %w: %d bytes, at most %d", path, ErrTooLarge, c.Size, most)
 	}
 	l := newLoader(&set{opts: opts})

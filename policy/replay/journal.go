@@ -21,9 +21,9 @@ var (
 	ErrTooLarge = errors.New("larger than a journal may be")
 )
 
-// DefaultMaxSize bounds a journal unless [Options.MaxSize] does: some five million
+// defaultMaxSize bounds a journal unless [Options.MaxSize] does: some five million
 // messages.
-const DefaultMaxSize = 1 << 30
+const defaultMaxSize = 1 << 30
 
 // compactMin is the least size from which on a journal is compacted while it is in use.
 const compactMin = 1 << 20
@@ -70,7 +70,7 @@ func Open(ctx context.Context, path string, opts Options) (*Journal, error) {
 // openWith is Open with a function that compares the file with what is known of it.
 func openWith(ctx context.Context, path string, opts Options, compare func(*Journal) error) (*Journal, error) {
 	j := &Journal{opts: opts, path: path}
-	j.opts.MaxSize = cmp.Or(opts.MaxSize, DefaultMaxSize)
+	j.opts.MaxSize = cmp.Or(opts.MaxSize, defaultMaxSize)
 	opened, err := j.openFile()
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ type Options struct {
 	// Now is the time of opening, by which old records of a journal are dropped at
 	// once. Zero: none are. Later the time of each Packet is used.
 	Now time.Time
-	// MaxSize bounds a journal in bytes; 0 is [DefaultMaxSize].
+	// MaxSize bounds a journal in bytes; 0 is defaultMaxSize.
 	MaxSize int64
 	// State is the path of a file with what is known of the journal apart from it, by
 	// which [Open] notices one that is not complete. "": none.

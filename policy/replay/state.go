@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A state is what is known of the journal apart from it. It tells a journal that is
+// A state is what is known of the journal apart from it. It distinguishes a journal that is
 // missing, shorter than it was, or an older copy, from one that is complete.
 type state struct {
 	Path   string `json:"path"` // "": in memory
@@ -163,7 +163,7 @@ func readState(path string) (*state, error) {
 }
 
 // crashed reports whether the machine stopped while the journal was in use, or may have:
-// where boots cannot be told apart, any end but an orderly one counts.
+// where boots cannot be distinguished, any end but an orderly one counts.
 func (s *state) crashed() bool { return s.Open && (s.Boot == "" || s.Boot != bootIDOnce()) }
 
 // of reports whether f, of the given size, begins with what is marked.

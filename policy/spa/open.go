@@ -155,7 +155,7 @@ func (o *Opener) gate(p *Packet) error {
 }
 
 // Misses returns the error of Open for a packet that an opener with another [SaltKey] opens,
-// where that is known without a trial. The form of the packet tells it, unless both have the
+// where that is known without a trial. The form of the packet shows it, unless both have the
 // same HMAC key, or o has none and the packet could do without.
 func (o *Opener) Misses(p *Packet, other *Opener) (err error, known bool) {
 	if err = o.gate(p); err != nil {

@@ -149,7 +149,7 @@ func decodeContainer(dst, text []byte) ([]byte, error) {
 }
 
 // isContainer reports whether n characters of base64 can be a salted container: a
-// header and whole blocks. This tells most packets without an HMAC from those with an
+// header and whole blocks. This distinguishes most packets without an HMAC from those with an
 // HMAC of another key.
 func isContainer(n int) bool {
 	size := base64.RawStdEncoding.DecodedLen(n) - len(openssl.Magic) - openssl.SaltSize

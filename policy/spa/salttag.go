@@ -23,7 +23,7 @@ import (
 // The passphrase is that of the key derivation, padded or cut if the mode asks for it.
 // The HMAC key is that of RFC 2104: hashed if it is longer than the block of its hash, and
 // without zero bytes at its end; empty if there is none. Servers that know no tags see a
-// salt like any other. Without the keys a tag cannot be told from random bytes, and two
+// salt like any other. Without the keys a tag cannot be distinguished from random bytes, and two
 // packets show to be of one key only if their salts are the same.
 //
 // Half of a salt repeats sooner. In CBC mode the first block, which is the random value of

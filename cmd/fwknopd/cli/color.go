@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/term"
 )
@@ -33,4 +35,11 @@ func (p Paint) Paint(text string) string {
 		return text
 	}
 	return string(p) + text + "\x1b[0m"
+}
+
+// UTF8 reports whether the locale of the user has UTF-8, by the variables that the C library
+// looks at.
+func UTF8() bool {
+	locale := strings.ToLower(cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG")))
+	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }

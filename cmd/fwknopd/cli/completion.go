@@ -131,22 +131,7 @@ _%[1]s() {
 `, strings.Join(p.commands, "|"))
 	}
 	fmt.Fprint(w, "\tcase $command:$prev in\n")
-	for _, c := range p.all() {
-		for _, d := range c.shown() {
-			if !d.takesValue() {
-				continue
-			}
-			var patterns []string
-			for _, s := range d.spellings() {
-				patterns = append(patterns, commandNames[c]+":"+s)
-			}
-			reply := "return"
-			if list := p.choices(d); list != nil {
-				reply = fmt.Sprintf(`COMPREPLY=($(compgen -W "%s" -- "$cur")); return`, strings.Join(list, " "))
-			}
-			fmt.Fprintf(w, "\t%s) %s ;;\n", strings.Join(patterns, "|"), reply)
-		}
-	}
+	p.bashValues(w)
 	fmt.Fprint(w, "\tesac\n\tcase $command in\n")
 	for _, c := range p.all() {
 		var options []string
@@ -165,6 +150,26 @@ _%[1]s() {
 }
 complete -o default -F _%[1]s %[1]s
 `, p.name)
+}
+
+// bashValues writes a case for each option with a value.
+func (p *completed) bashValues(w io.Writer) {
+	for _, c := range p.all() {
+		for _, d := range c.shown() {
+			if !d.takesValue() {
+				continue
+			}
+			var patterns []string
+			for _, s := range d.spellings() {
+				patterns = append(patterns, commandNames[c]+":"+s)
+			}
+			reply := "return"
+			if list := p.choices(d); list != nil {
+				reply = fmt.Sprintf(`COMPREPLY=($(compgen -W "%s" -- "$cur")); return`, strings.Join(list, " "))
+			}
+			fmt.Fprintf(w, "\t%s) %s ;;\n", strings.Join(patterns, "|"), reply)
+		}
+	}
 }
 
 // completeFish writes one complete command for each word.

@@ -105,7 +105,7 @@ var options = []option{
 	{name: "test", short: "t", kind: switchOn, help: "decide, but change no firewall and run no command", into: func(o *Options) any { return &o.Test }},
 	{name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: deciding, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
-	{in: offline, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
+	{in: deciding, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
 	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
 	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
@@ -140,7 +140,7 @@ var options = []option{
 	{in: configured | Version | Doctor | Why | live, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
-	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line", into: func(o *Options) any { return &o.Restart }},
+	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line; with a 2.6 file, or in the foreground, have it read its configuration again", into: func(o *Options) any { return &o.Restart }},
 	{name: "Status", short: "S", kind: switchOn, action: true, help: "say what runs", into: func(o *Options) any { return &o.Status }},
 	{name: "fw-list", kind: switchOn, action: true, help: "list what is open", into: func(o *Options) any { return &o.FWList }},
 	{name: "fw-list-all", kind: switchOn, action: true, help: "list the whole policy of the tables we touch", into: func(o *Options) any { return &o.FWListAll }},

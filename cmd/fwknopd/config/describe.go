@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/enforce"
 	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
@@ -222,8 +223,8 @@ func GrantedTo(s *conf.Stanza) string {
 	}
 	if c.IPv6 != nil {
 		text := fmt.Sprintf("the /%d of an IPv6 client (%s addresses)", c.IPv6.Length, c.IPv6.addresses())
-		if c.IPv6.Length < conf.SiteBits6 {
-			text += fmt.Sprintf(", of one with 6to4 or a unique local address the /%d", conf.SiteBits6)
+		if c.IPv6.Length < enforce.SiteBits6 {
+			text += fmt.Sprintf(", of one with 6to4 or a unique local address the /%d", enforce.SiteBits6)
 		}
 		wide = append(wide, text)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bufio"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/policy/conf"
 )
 
@@ -197,4 +199,30 @@ func (o *DumpOptions) writeJSON(w *bufio.Writer, l *Loaded) {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	_ = enc.Encode(out) // an error of w is that of its Flush
+}
+
+// The sample files are short and valid. access.conf has the placeholders @KEY@ and
+// @HMAC_KEY@, so that no published key can end up in use.
+var (
+	//go:embed sample/fwknop.conf
+	sampleServer string
+	//go:embed sample/access.conf
+	sampleAccess string
+)
+
+// Lengths of generated keys in bytes.
+const (
+	sampleKeyLen  = 32
+	sampleHMACLen = 64
+)
+
+// samples implements `fwknopd -D --defaults`: it prints both files with their names.
+func samples(stdout, stderr io.Writer) int {
+	access := strings.NewReplacer("@KEY@", keygen.Base64(sampleKeyLen), "@HMAC_KEY@", keygen.Base64(sampleHMACLen)).Replace(sampleAccess)
+	_, err := fmt.Fprintf(stdout, "# ---- fwknop.conf ----\n%s\n# ---- access.conf ----\n%s", sampleServer, access)
+	if err != nil {
+		fmt.Fprintf(stderr, "fwknopd: %v\n", err)
+		return exitError
+	}
+	return exitOK
 }

@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"fwknopd/enforce/schedule"
+	"fwknopd/policy"
 	"fwknopd/policy/conf"
 )
 
@@ -146,8 +148,8 @@ func (d *linter) expiry() {
 	}
 }
 
-// times warns of times that leave out none, and of those without a zone, which are not those of the
-// host's clock.
+// times warns of times that leave out none, of those without a zone, which are not those of the
+// host's clock, and of uses that are forgotten.
 func (d *linter) times() {
 	hasNoZone := func(w schedule.Window) bool { return !w.HasZone() }
 	switch ws := d.s.Windows; {
@@ -158,6 +160,9 @@ func (d *linter) times() {
 	}
 	if u := d.s.Uses; u.Daily && !u.HasZone() {
 		d.warn("ACCESS_USES", "names no time zone, so that days are those of UTC: write one, as in 5/day Europe/Berlin, or UTC")
+	}
+	if dir := path.Clean(d.server.StateDir); !d.s.Uses.IsZero() && !d.s.Shadow && (strings.HasPrefix(dir, "/run/") || strings.HasPrefix(dir, "/var/run/")) {
+		d.warn("ACCESS_USES", "is counted in %s, which is emptied when the machine starts: set FWKNOP_LIB_DIR in fwknop.conf to a directory that is not, as /var/lib/fwknop", dir)
 	}
 }
 
@@ -301,4 +306,25 @@ func (d *linter) forwardsAnywhere() bool {
 		return false
 	}
 	return s.ForwardAccess || s.Dialect != conf.Perl19
+}
+
+// checkShellSyntax refuses external commands with shell syntax if they are not run by
+// a shell: the operators would be passed as arguments to the first program, which might
+// do something else and succeed.
+func (l *Loaded) checkShellSyntax() conf.Problems {
+	var problems conf.Problems
+	for i := range l.Access.Stanzas {
+		s := &l.Access.Stanzas[i]
+		keyword, syntax := policy.ShellSyntax(s, l.Server)
+		if keyword == "" {
+			continue
+		}
+		val := s.Values.Place(keyword)
+		if !val.Set {
+			val = l.Values.Place(keyword) // the pair of fwknop.conf
+		}
+		problems = append(problems, conf.Problem{Pos: val.Pos, Keyword: val.Name,
+			Text: fmt.Sprintf("%s is for a shell, and none runs this command: EXTERNAL_CMD_SHELL Y has %s run it, quotes make it an argument", syntax, l.Server.Shell)})
+	}
+	return problems
 }

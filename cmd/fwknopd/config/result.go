@@ -140,3 +140,23 @@ func (r *result) print(stdout, stderr io.Writer) {
 	fmt.Fprintf(stdout, "%s, %s, %s: %s, %s\n", conf.Count(len(r.Files), "file"), conf.Count(len(r.Stanzas), "stanza"),
 		conf.Count(r.Expectations, "expectation"), verdict, conf.Count(r.Warnings, "warning"))
 }
+
+// Print writes problems, one per line.
+func Print(w io.Writer, problems conf.Problems) {
+	for _, p := range problems {
+		fmt.Fprintln(w, p)
+	}
+}
+
+// countProblems counts errors and warnings.
+func countProblems(problems conf.Problems) (errors, warnings int) {
+	for _, p := range problems {
+		switch p.Severity {
+		case conf.Error:
+			errors++
+		case conf.Warning:
+			warnings++
+		}
+	}
+	return errors, warnings
+}

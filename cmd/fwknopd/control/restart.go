@@ -12,6 +12,10 @@ import (
 	"fwknopd/policy/conf"
 )
 
+// HowToRestart is how an administrator starts the daemon anew. It is not -R, which has the daemon of
+// a 2.6 file, and one in the foreground, read its configuration again.
+const HowToRestart = "systemctl restart fwknopd, or fwknopd -K and then fwknopd"
+
 // restart implements -R: it stops the daemon and starts our own executable with the
 // daemon's arguments in its working directory.
 func (c *command) restart() int {

@@ -44,7 +44,7 @@ type Host struct {
 	// not "".
 	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
 	Feed *Feed // nil: events cannot be watched
-	// Guard is GUARD_FORWARD, which tells the connections of a grant.
+	// Guard is GUARD_FORWARD, by which the connections of a grant are found.
 	Guard enforce.Guard
 	// Rejecter returns what rejects what connections that are cut still send, nil if nothing does;
 	// nil: nothing does.

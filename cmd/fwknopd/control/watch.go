@@ -98,7 +98,7 @@ const (
 	changeClosed   = "closed"
 )
 
-// extensionMin is by how much an end has to be later to be told: firewalls differ in how
+// extensionMin is by how much an end has to be later to be reported: firewalls differ in how
 // exactly they give it back.
 const extensionMin = time.Second
 

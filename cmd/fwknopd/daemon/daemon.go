@@ -67,7 +67,7 @@ func Run(o *cli.Options, version string, work Worker, stderr io.Writer) int {
 		if !d.ready.Load() {
 			d.logf(info, "fwknopd doctor looks for what keeps the daemon from its work")
 		}
-		d.fatalf("%v", err) // the last words
+		d.fatalf("%v", err) // the last message
 		d.saveStderr(err)
 		notifyParent(err.Error())
 		return exitError

@@ -10,18 +10,6 @@ import (
 	"fwknopd/policy/conf"
 )
 
-// maxRecordAge is how far the time of a decision may be from the clock. The time of one
-// that is farther is not that of its packet.
-const maxRecordAge = time.Minute
-
-// recordTime returns the time to log for a decision that the worker has made at t.
-func recordTime(t, now time.Time) time.Time {
-	if age := now.Sub(t); age > maxRecordAge || age < -maxRecordAge {
-		return now
-	}
-	return t
-}
-
 // logDecision logs a decision of the worker: as a message, in the old daemon's format,
 // and as an object in the event log.
 func (d *daemon) logDecision(r *report.Record) {
@@ -59,7 +47,7 @@ func (d *daemon) logDecision(r *report.Record) {
 }
 
 // logRefusals logs, in the old daemon's format, the refusals by stanzas other than that
-// of the decision. Our own format has only the decision.
+// of the decision. The format of fwknopd has only the decision.
 func (d *daemon) logRefusals(compat *report.Compat, p *report.Packet, refusals []policy.Refusal) {
 	for _, r := range refusals {
 		d.logLines(info, compat.Matched(r.Stanza, p))
@@ -79,6 +67,18 @@ func (d *daemon) logSuppressed(s *report.Suppressed) {
 	s.Time = recordTime(s.Time, time.Now())
 	d.logf(warning, "%s", s.Text())
 	d.events.write(s.JSON(), s.Text())
+}
+
+// maxRecordAge is how far the time of a decision may be from the clock. The time of one
+// that is farther is not that of its packet.
+const maxRecordAge = time.Minute
+
+// recordTime returns the time to log for a decision that the worker has made at t.
+func recordTime(t, now time.Time) time.Time {
+	if age := now.Sub(t); age > maxRecordAge || age < -maxRecordAge {
+		return now
+	}
+	return t
 }
 
 // wantsAlert reports whether a decision goes out by mail as well: a refusal after

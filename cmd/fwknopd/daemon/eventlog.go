@@ -20,17 +20,27 @@ import (
 type eventLog struct {
 	mu   sync.Mutex
 	path string
-	ecs  *report.Observer // what ECS objects say of us; nil: in our own form
+	ecs  *report.Observer // the observer in ECS objects; nil: in the form of fwknopd
 	file io.WriteCloser   // nil: none
 	torn bool             // the file ends within a line
 	lost int              // objects since the last one that was written
 	readers
-	feed control.Feed // of all objects, in our own form, whether there is a log or not
+	feed control.Feed // of all objects, in the form of fwknopd, whether there is a log or not
 	logf func(sev severity, format string, args ...any)
 }
 
+// openEvents opens the event log as the configuration says.
+func (d *daemon) openEvents(s *conf.Server) {
+	var ecs *report.Observer
+	if s.EventFormat == conf.EventsECS {
+		ecs = &report.Observer{Hostname: hostname(), Version: d.version}
+	}
+	d.events.admits(readers{group: s.EventLogGroup, folder: s.LogDir})
+	d.events.open(s.EventLog, ecs)
+}
+
 // open opens path for appending, again if it is open: the file may have been renamed.
-// An empty path closes the log. ecs is what ECS objects say of us, nil for our own form.
+// An empty path closes the log. ecs is the observer in ECS objects, nil for the form of fwknopd.
 func (e *eventLog) open(path string, ecs *report.Observer) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -73,16 +83,6 @@ func (e *eventLog) admits(r readers) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.readers = r
-}
-
-// openEvents opens the event log as the configuration says.
-func (d *daemon) openEvents(s *conf.Server) {
-	var ecs *report.Observer
-	if s.EventFormat == conf.EventsECS {
-		ecs = &report.Observer{Hostname: hostname(), Version: d.version}
-	}
-	d.events.admits(readers{group: s.EventLogGroup, folder: s.LogDir})
-	d.events.open(s.EventLog, ecs)
 }
 
 // write appends one object, and passes it to those who watch. text is the message about the

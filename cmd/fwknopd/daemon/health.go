@@ -9,7 +9,7 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// A health is what the status tells of the firewall and of the workers so far.
+// A health is the part of the status about the firewall and the workers so far.
 type health struct {
 	mu       sync.Mutex
 	firewall report.FirewallStatus // the last error
@@ -19,7 +19,7 @@ type health struct {
 	lastEnd  string // why a worker ended last
 }
 
-// event keeps what an event says of the firewall. Errors of external commands are not of it.
+// event records what an event shows of the firewall. Errors of external commands are left out.
 func (h *health) event(ev *monitor.Event) {
 	if ev.Kind != monitor.Failed && ev.Kind != monitor.Contested || ev.Grant.External != nil {
 		return
@@ -30,15 +30,7 @@ func (h *health) event(ev *monitor.Event) {
 	h.firewall.ErrorTime = ev.Time.UTC()
 }
 
-// started counts a worker.
-func (h *health) started(pid int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.starts++
-	h.pid, h.alive = pid, true
-}
-
-// ended keeps why a worker ended, in words that may be those of the worker.
+// ended keeps why a worker ended, in a text that may be the worker's.
 func (h *health) ended(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,4 +68,12 @@ func (h *health) count(start func() (*monitor.Worker, error)) func() (*monitor.W
 		}
 		return w, err
 	}
+}
+
+// started counts a worker.
+func (h *health) started(pid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.starts++
+	h.pid, h.alive = pid, true
 }

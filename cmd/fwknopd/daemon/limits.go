@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,12 +21,12 @@ var anyAddress = []netip.Prefix{
 // compileLimits returns what the stanzas permit, as the monitor enforces it. It may
 // permit more than the engine grants, where that depends on the packet, but never less.
 //
-// A request identifies a stanza by its line, which must be unique among those that run
-// commands.
+// A request identifies a stanza by its line, see [conf.Access.LineProblems].
 func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) {
 	l := enforce.Limits{Stanzas: make([]enforce.Allowance, 0, len(access.Stanzas))}
-	runs := make(map[int]*conf.Stanza)  // stanzas that run commands by line
-	first := make(map[int]*conf.Stanza) // the first stanza by line
+	if shared := access.LineProblems(); len(shared) > 0 {
+		return l, errors.New(shared[0].String())
+	}
 	for i := range access.Stanzas {
 		st := &access.Stanzas[i]
 		if st.Shadow {
@@ -34,16 +35,6 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 		a, err := allowance(s, st)
 		if err != nil {
 			return l, fmt.Errorf("%s:%d: %w", st.Pos.File, st.Pos.Line, err)
-		}
-		if twin := runs[st.Pos.Line]; st.CmdExec && twin != nil {
-			return l, fmt.Errorf("%s:%d: runs commands, as the stanza at %s:%d does: begin one of them in a line of another number, by which a command is known",
-				st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
-		}
-		if st.CmdExec {
-			runs[st.Pos.Line] = st
-		}
-		if err := countable(st, first); err != nil {
-			return l, err
 		}
 		a.Windows, a.Uses, a.Name = st.Windows, st.Uses, st.Name
 		l.Stanzas = append(l.Stanzas, a)
@@ -55,21 +46,6 @@ func compileLimits(s *conf.Server, access *conf.Access) (enforce.Limits, error) 
 		}
 	}
 	return l, nil
-}
-
-// countable returns an error if st or the first stanza of its line has a number of uses and
-// the other one begins in a line of the same number. It adds st to first.
-func countable(st *conf.Stanza, first map[int]*conf.Stanza) error {
-	twin := first[st.Pos.Line]
-	if twin == nil {
-		first[st.Pos.Line] = st
-		return nil
-	}
-	if st.Uses.IsZero() && twin.Uses.IsZero() {
-		return nil
-	}
-	return fmt.Errorf("%s:%d: begins in a line of the same number as the stanza at %s:%d, and one of them has ACCESS_USES: begin one of them in another line, by which uses are counted",
-		st.Pos.File, st.Pos.Line, twin.Pos.File, twin.Pos.Line)
 }
 
 // allowance returns what one stanza permits.

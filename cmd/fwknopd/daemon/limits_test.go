@@ -180,10 +180,3 @@ func TestCommandLimits(t *testing.T) {
 		t.Error("another command was accepted")
 	}
 }
-
-// Both sides of the boundary have the same bounds of a prefix.
-func TestPrefixBounds(t *testing.T) {
-	if conf.MinPrefix4 != enforce.MinBits4 || conf.MinPrefix6 != enforce.MinBits6 {
-		t.Error("access.conf and the limits differ in how wide a prefix may be")
-	}
-}

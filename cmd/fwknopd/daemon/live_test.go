@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -88,11 +89,11 @@ func TestReloadOnRequest(t *testing.T) {
 	v := ask(t, d)
 	loads(3)
 	says(t, d, privsep.RecordTaken, report.Taken{Generation: 3, Error: "UDP: busy\n"})
-	if r := get(t, v); r.Verdict != report.ReloadNotApplied || r.Error != "UDP: busy?" || d.word.notApplied() != r.Error {
+	if r := get(t, v); r.Verdict != report.ReloadNotApplied || r.Error != "UDP: busy?" || d.reported.notApplied() != r.Error {
 		t.Errorf("the worker keeps its own: %+v", r)
 	}
 	says(t, d, privsep.RecordTaken, report.Taken{Generation: 3}) // the next worker
-	if text := d.word.notApplied(); text != "" {
+	if text := d.reported.notApplied(); text != "" {
 		t.Errorf("still not applied: %s", text)
 	}
 
@@ -124,15 +125,19 @@ func TestReloadOnRequest(t *testing.T) {
 // A keyword that only a restart changes is named in the verdict as in the log.
 func TestReloadOfWhatNeedsARestart(t *testing.T) {
 	d, _ := newLiveDaemon(t)
-	text, err := os.ReadFile(d.conf().Files[0])
-	if err == nil {
-		err = os.WriteFile(d.conf().Files[0], append(text, "FIREWALL_TYPE nftables;\n"...), 0o600)
-	}
+	file := d.conf().Files[0]
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := d.reload(false); r.Verdict != report.ReloadLoaded || !strings.Contains(r.Problems.Error(), "warning: FIREWALL_TYPE has changed: that counts from the next start on") {
-		t.Errorf("%+v", r)
+	for i, change := range []string{"FIREWALL_TYPE nftables;\n", "FIREWALL_TYPE nftables;\n", "FIREWALL_TYPE nftables;\nMAX_HOPS 21;\n", ""} {
+		if err := os.WriteFile(file, append(slices.Clone(text), change...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := d.reload(false)
+		if said := strings.Contains(r.Problems.Error(), "warning: FIREWALL_TYPE has changed: that counts from the next start on"); r.Verdict != report.ReloadLoaded || said != (change != "") {
+			t.Errorf("reload %d: %+v", i, r)
+		}
 	}
 }
 
@@ -149,7 +154,7 @@ func TestReloadAtTheEnd(t *testing.T) {
 // A worker that says nothing is not waited for without end.
 func TestSilentWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorkerWord()
+		w := newWorkerReports()
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), takeTimeout)
 		defer cancel()

@@ -17,13 +17,13 @@ import (
 // countTimeout is how long a status waits for the counters of the worker.
 const countTimeout = 2 * time.Second
 
-// status returns what the daemon says about itself. It waits for the firewall and the worker
+// status returns the state of the daemon. It waits for the firewall and the worker
 // for a bounded time.
 func (d *daemon) status(ctx context.Context) report.Status {
 	c := d.conf()
 	s := report.Status{
 		V: 1, Running: true, PID: os.Getpid(), PIDFile: c.Server.PIDFile, Version: d.version, UptimeS: time.Since(d.started).Round(time.Millisecond).Seconds(),
-		Config: c.workerConfig.Options.Config, Stanzas: len(c.Access.Stanzas), NotApplied: d.word.notApplied(),
+		Config: c.workerConfig.Options.Config, Stanzas: len(c.Access.Stanzas), NotApplied: d.reported.notApplied(),
 		Waiting: d.waiting(), Sandbox: c.Server.Sandbox, Unconfined: strings.Join(slices.DeleteFunc([]string{d.unconfined(), d.bareMonitor}, func(text string) bool { return text == "" }), "; "),
 	}
 	if s.Config != "" && !filepath.IsAbs(s.Config) {
@@ -69,7 +69,7 @@ func (d *daemon) counters(ctx context.Context, worker int) *report.Counters {
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	n, ok := d.word.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) })
+	n, ok := d.reported.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) })
 	if !ok {
 		return nil
 	}

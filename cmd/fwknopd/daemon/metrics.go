@@ -94,7 +94,7 @@ func resolved(folder string) string {
 	return filepath.Clean(folder)
 }
 
-// serveMetrics begins to answer, and says where.
+// serveMetrics begins to answer requests, and logs the address.
 func (d *daemon) serveMetrics() {
 	if l := d.scrapes.listener; l != nil {
 		l.Serve(d.metricsText)
@@ -103,7 +103,7 @@ func (d *daemon) serveMetrics() {
 }
 
 // moveMetrics follows METRICS_LISTEN after a reload. If the new place cannot be had, the old
-// one stays, which the problem says; nil: there is none.
+// one stays, as the problem states; nil: there is none.
 func (d *daemon) moveMetrics() *conf.Problem {
 	s, old := d.conf().Server, d.scrapes
 	var err error
@@ -164,34 +164,6 @@ func (d *daemon) closeMetrics() {
 	d.scrapes = metricsListener{}
 }
 
-// A freshness lets the counters of the worker be asked for once at a time.
-type freshness struct {
-	mu sync.Mutex
-	at time.Time // when they were asked for last
-}
-
-// What a scrape may cost: the counters of the worker are not asked for again before
-// counterAge, and scrapeWait is how long it may take to answer.
-const (
-	counterAge = time.Second
-	scrapeWait = time.Second
-)
-
-// refreshCounters has the worker tell its counters, which go to d.metrics. Without an answer
-// those that it told last stay.
-func (d *daemon) refreshCounters(ctx context.Context) {
-	f := &d.counted
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if time.Since(f.at) < counterAge || !d.health.running() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, scrapeWait)
-	defer cancel()
-	d.word.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) })
-	f.at = time.Now()
-}
-
 // metricsText returns the metrics as they are now. It waits for the worker for a bounded
 // time, and not for the firewall or a disk.
 func (d *daemon) metricsText(ctx context.Context) []byte {
@@ -208,9 +180,37 @@ func (d *daemon) metricsText(ctx context.Context) []byte {
 	r.Loaded = d.loaded
 	r.ReloadFailed = d.lastReload != nil && d.lastReload.Verdict != report.ReloadLoaded
 	d.mu.Unlock()
-	r.ReloadFailed = r.ReloadFailed || d.word.notApplied() != ""
+	r.ReloadFailed = r.ReloadFailed || d.reported.notApplied() != ""
 	r.CPU, r.Resident = processorTime(), residentMemory()
 	return d.metrics.AppendText(nil, &r)
+}
+
+// A freshness lets the counters of the worker be asked for once at a time.
+type freshness struct {
+	mu sync.Mutex
+	at time.Time // when they were asked for last
+}
+
+// What a scrape may cost: the counters of the worker are not asked for again before
+// counterAge, and scrapeWait is how long it may take to answer.
+const (
+	counterAge = time.Second
+	scrapeWait = time.Second
+)
+
+// refreshCounters requests the counters of the worker, which go to d.metrics. Without an answer
+// the last ones stay.
+func (d *daemon) refreshCounters(ctx context.Context) {
+	f := &d.counted
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.at) < counterAge || !d.health.running() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, scrapeWait)
+	defer cancel()
+	d.reported.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) })
+	f.at = time.Now()
 }
 
 // processorTime returns what this process has used, 0 if the system does not say.
@@ -222,7 +222,7 @@ func processorTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// nameSources tells the metrics which sources are configured.
+// nameSources registers the configured sources with the metrics.
 func (d *daemon) nameSources() {
 	var names []string
 	for _, f := range privsep.SourceSpecs(d.conf().Loaded) {

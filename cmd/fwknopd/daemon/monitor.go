@@ -62,7 +62,7 @@ type daemon struct {
 	signalled   atomic.Pointer[time.Time] // when a signal to end came; nil: none
 	compat      report.Compat
 	records     *recordBudget
-	word        *workerWord
+	reported    *workerReports
 	reloads     chan chan<- report.Reload // requests to read the configuration again
 	health      health
 	metrics     *metrics.Set
@@ -91,13 +91,15 @@ type signalError struct{ os.Signal }
 
 func (s signalError) Error() string { return s.String() }
 
+func (s signalError) name() string { return unix.SignalName(s.Signal.(syscall.Signal)) }
+
 func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daemon {
 	var terminal io.Writer
 	if !inBackground() {
 		terminal = stderr
 	}
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
-	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), word: newWorkerWord(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
+	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), reported: newWorkerReports(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
 	d.events.logf = d.logf
 	d.nameSources()
@@ -109,20 +111,14 @@ func (d *daemon) run(ctx context.Context) error {
 	ctx, d.end = context.WithCancelCause(ctx)
 	defer d.end(nil)
 	signals, ends := make(chan os.Signal, 8), make(chan os.Signal, 2)
-	// SIGPIPE is caught and ignored: the reader of our messages may have ended.
+	// SIGPIPE is caught and ignored: the reader of standard error may have ended.
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	defer signal.Stop(signals)
 	signal.Notify(ends, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(ends)
 	go d.endOnSignal(ends)
 	if err := d.open(ctx); err != nil {
-		d.dropAhead()
-		d.closeMetrics()
-		d.removePIDFile()
-		if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
-			return fmt.Errorf("got %s at the start: %w", unix.SignalName(sig.Signal.(syscall.Signal)), err)
-		}
-		return err
+		return d.abandonStart(ctx, err)
 	}
 	defer d.close()
 	defer d.serveControl()()
@@ -147,10 +143,26 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	cause := context.Cause(ctx)
 	d.end(nil)
+	return d.endError(err, cause)
+}
+
+// abandonStart undoes what open did before it failed with err, and returns the error of the daemon.
+func (d *daemon) abandonStart(ctx context.Context, err error) error {
+	d.dropAhead()
+	d.closeMetrics()
+	d.removePIDFile()
+	if sig, ok := errors.AsType[signalError](context.Cause(ctx)); ok {
+		return fmt.Errorf("got %s at the start: %w", sig.name(), err)
+	}
+	return err
+}
+
+// endError returns the error of a daemon whose workers ended with err, and whose context with cause.
+func (d *daemon) endError(err, cause error) error {
 	var sig signalError
 	switch {
 	case errors.As(cause, &sig):
-		d.compatf("Got %s. Exiting...", unix.SignalName(sig.Signal.(syscall.Signal)))
+		d.compatf("Got %s. Exiting...", sig.name())
 		return nil
 	case errors.Is(err, errDone):
 		return nil
@@ -196,30 +208,21 @@ func (d *daemon) endOnSignal(ends <-chan os.Signal) {
 	case <-time.After(endUntil):
 		why = "something hangs"
 	}
-	said := make(chan struct{})
+	logged := make(chan struct{})
 	go func() { // the log may be what hangs
-		defer close(said)
+		defer close(logged)
 		d.logf(warning, "fwknopd ends at once, %s: what is open ends by the kernel's clock, closing commands run at the next start", why)
 	}()
 	select {
-	case <-said:
-	case <-time.After(lastWords):
+	case <-logged:
+	case <-time.After(lastMessage):
 	}
 	command.KillAll()
 	os.Exit(exitError)
 }
 
-// lastWords is how long the last message may take.
-const lastWords = 200 * time.Millisecond
-
-// closing returns a context that ends after a part of the time to the end: until after a
-// signal, else closeTimeout.
-func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFunc) {
-	if at := d.signalled.Load(); at != nil {
-		return context.WithDeadline(context.Background(), at.Add(until))
-	}
-	return context.WithTimeout(context.Background(), closeTimeout)
-}
+// lastMessage is how long the last message may take.
+const lastMessage = 200 * time.Millisecond
 
 // close ends the monitor, and flushes the firewall as FLUSH_IPT_AT_EXIT requires.
 func (d *daemon) close() {
@@ -255,6 +258,15 @@ func (d *daemon) close() {
 	d.logf(info, "fwknopd ends")
 	d.events.open("", nil)
 	d.logger.close()
+}
+
+// closing returns a context that ends after a part of the time to the end: until after a
+// signal, else closeTimeout.
+func (d *daemon) closing(until time.Duration) (context.Context, context.CancelFunc) {
+	if at := d.signalled.Load(); at != nil {
+		return context.WithDeadline(context.Background(), at.Add(until))
+	}
+	return context.WithTimeout(context.Background(), closeTimeout)
 }
 
 // logState handles SIGUSR1.

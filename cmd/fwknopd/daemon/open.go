@@ -43,56 +43,14 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.openDigests(ctx)
-	cfg := monitor.Config{
-		Policy: d.firstPolicy(), Events: d.handleEvent, Digests: d.digests.record,
-		Uses: d.loadUses(), SaveUses: d.saveUses,
-		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
-		Idle: s.CheckInterval, Guards: len(s.GuardForward) > 0, Meter: d.metrics,
-	}
-	if backend != nil {
-		cfg.Firewall = timedBackend{backend, d.metrics}
-		cfg.Blocked = d.blocked
-		if d.fw != nil && cfg.Guards {
-			cfg.Bypasses = d.fw.Bypasses
-		}
-	}
-	if !d.o.Test {
-		ext, err := external.New(external.Config{
-			Journal: filepath.Join(s.StateDir, "external.pending"), Environment: d.environment(), Ran: d.externalRan,
-		})
-		if err != nil {
-			return fmt.Errorf("external commands: %w", err)
-		}
-		d.logNotes(ext.Notes())
-		cfg.External = ext
-		d.closers = append(d.closers, func() { ext.Close() })
-		if err := d.openCut(&cfg); err != nil {
-			return err
-		}
-		if s.ConntrackPersist {
-			established, done, err := openConntrack(s.ConntrackPorts)
-			if err != nil {
-				return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
-			}
-			cfg.Established = established
-			d.closers = append(d.closers, done)
-		}
+	cfg, err := d.monitorConfig(backend)
+	if err != nil {
+		return err
 	}
 	if d.mon, err = monitor.New(ctx, cfg); err != nil {
 		return err
 	}
 	d.warnUses()
-	return nil
-}
-
-// openCut sets what ends connections; a reload may add stanzas with CLOSE_CONNECTIONS.
-func (d *daemon) openCut(cfg *monitor.Config) error {
-	cut, done, err := openCut(len(cfg.Policy.Limits.CloseConnections) > 0, d.conf().Server.GuardForward, d.fw)
-	if err != nil {
-		return fmt.Errorf("CLOSE_CONNECTIONS: %w", err)
-	}
-	cfg.Cut = cut
-	d.closers = append(d.closers, done)
 	return nil
 }
 
@@ -120,12 +78,6 @@ func (d *daemon) confine() error {
 		d.logf(warning, "%s", d.bareMonitor)
 	}
 	return nil
-}
-
-func (d *daemon) logNotes(notes []string) {
-	for _, n := range notes {
-		d.alertf(warning, "%s", n)
-	}
 }
 
 // openFirewall sets up chains and jumps. Existing grants are adopted or, with
@@ -160,6 +112,33 @@ func (d *daemon) openFirewall(ctx context.Context) (enforce.Backend, error) {
 	return fw.Backend, nil
 }
 
+// monitorConfig returns what the monitor works with; backend is nil if there is no firewall.
+func (d *daemon) monitorConfig(backend enforce.Backend) (monitor.Config, error) {
+	s := d.conf().Server
+	cfg := monitor.Config{
+		Policy: d.firstPolicy(), Events: d.handleEvent, Digests: d.digests.record,
+		Uses: d.loadUses(), SaveUses: d.saveUses,
+		Shell: firewall.FindProgram(s.Shell), Sudo: s.SudoExe, Environment: d.environment(),
+		Idle: s.CheckInterval, Guards: len(s.GuardForward) > 0, Meter: d.metrics,
+	}
+	if backend != nil {
+		cfg.Firewall = timedBackend{backend, d.metrics}
+		cfg.Blocked = d.blocked
+		if d.fw != nil && cfg.Guards {
+			cfg.Bypasses = d.fw.Bypasses
+		}
+	}
+	if d.o.Test {
+		return cfg, nil
+	}
+	for _, open := range []func(*monitor.Config) error{d.openExternal, d.openCut, d.openConntrack} {
+		if err := open(&cfg); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, nil
+}
+
 // blocked returns the names of the rules that drop what a grant permits.
 func (d *daemon) blocked(ctx context.Context, g enforce.Grant) ([]string, error) {
 	if d.fw == nil { // --test
@@ -182,4 +161,50 @@ func (d *daemon) environment() []string {
 		env = append(env, "LC_ALL="+locale)
 	}
 	return env
+}
+
+// openExternal sets what runs external commands, and those that the last daemon left to run.
+func (d *daemon) openExternal(cfg *monitor.Config) error {
+	ext, err := external.New(external.Config{
+		Journal: filepath.Join(d.conf().Server.StateDir, "external.pending"), Environment: d.environment(), Ran: d.externalRan,
+	})
+	if err != nil {
+		return fmt.Errorf("external commands: %w", err)
+	}
+	d.logNotes(ext.Notes())
+	cfg.External = ext
+	d.closers = append(d.closers, func() { ext.Close() })
+	return nil
+}
+
+// openCut sets what ends connections; a reload may add stanzas with CLOSE_CONNECTIONS.
+func (d *daemon) openCut(cfg *monitor.Config) error {
+	cut, done, err := openCut(len(cfg.Policy.Limits.CloseConnections) > 0, d.conf().Server.GuardForward, d.fw)
+	if err != nil {
+		return fmt.Errorf("CLOSE_CONNECTIONS: %w", err)
+	}
+	cfg.Cut = cut
+	d.closers = append(d.closers, done)
+	return nil
+}
+
+// openConntrack sets what finds connections of clients (ENABLE_CONNTRACK_PERSIST).
+func (d *daemon) openConntrack(cfg *monitor.Config) error {
+	s := d.conf().Server
+	if !s.ConntrackPersist {
+		return nil
+	}
+	established, done, err := openConntrack(s.ConntrackPorts)
+	if err != nil {
+		return fmt.Errorf("ENABLE_CONNTRACK_PERSIST: %w", err)
+	}
+	cfg.Established = established
+	d.closers = append(d.closers, done)
+	return nil
+}
+
+func (d *daemon) logNotes(notes []string) {
+	for _, n := range notes {
+		d.alertf(warning, "%s", n)
+	}
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
@@ -25,8 +26,6 @@ func (d *daemon) storePositions(text []byte) error {
 	return nil
 }
 
-func (d *daemon) positionsPath() string { return d.statePath(positionsFile) }
-
 // loadPositions reads the positions of the last run.
 func (d *daemon) loadPositions() {
 	text, err := state.Read(d.positionsPath())
@@ -47,4 +46,8 @@ func (d *daemon) savePositions() {
 	if err := state.Replace(d.positionsPath(), d.positions); err != nil {
 		d.logf(warning, "positions: %v", err)
 	}
+}
+
+func (d *daemon) positionsPath() string {
+	return filepath.Join(d.conf().Server.StateDir, positionsFile)
 }

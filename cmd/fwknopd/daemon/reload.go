@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,20 +28,29 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	for _, p := range problems {
 		d.logf(warning, "%s", p)
 	}
-	if problems.Failed() {
+	switch {
+	case problems.Failed():
 		d.events.reopen() // it may have been rotated
 		verdict = report.NewReload(time.Now(), 0, problems)
 		d.alertf(warning, "%s", verdict.Text())
-		d.keepVerdict(verdict)
+	case quiet && s.workerConfig.Equal(d.conf().workerConfig):
 		return verdict
+	default:
+		notifyReloading()
+		defer d.notifyReady()
+		problems = append(problems, d.adopt(s)...)
+		verdict = report.NewReload(time.Now(), len(s.Access.Stanzas), problems)
+		d.logf(info, "%s", verdict.Text())
 	}
-	if quiet && s.workerConfig.Equal(d.conf().workerConfig) {
-		return verdict
-	}
+	d.keepVerdict(verdict)
+	return verdict
+}
+
+// adopt puts a configuration in force in place of the one before, and returns what of it is not.
+func (d *daemon) adopt(s *setup) (problems conf.Problems) {
 	old := d.conf()
-	notifyReloading()
-	defer d.notifyReady()
-	for _, keyword := range s.Values.Changed(old.Values) {
+	s.atStart = cmp.Or(old.atStart, old.Values)
+	for _, keyword := range s.Values.Changed(s.atStart) {
 		p := conf.Problem{Text: keyword + " has changed: that counts from the next start on", Severity: conf.Warning}
 		d.logf(warning, "%s", p.Text)
 		problems = append(problems, p)
@@ -64,10 +74,7 @@ func (d *daemon) reload(quiet bool) (verdict report.Reload) {
 	if files := d.files; files != nil {
 		files.replace(s.Files)
 	}
-	verdict = report.NewReload(time.Now(), len(s.Access.Stanzas), problems)
-	d.logf(info, "%s", verdict.Text())
-	d.keepVerdict(verdict)
-	return verdict
+	return problems
 }
 
 // settle is how long the configuration must be unchanged before it is reloaded: editors

@@ -31,6 +31,7 @@ type setup struct {
 	workerConfig *privsep.Config
 	policy       monitor.Policy
 	sources      *report.Sources // of the stanzas, for the lines of the old daemons
+	atStart      *conf.Values    // those that the daemon was started with; nil: Values
 }
 
 // conf returns the current configuration.

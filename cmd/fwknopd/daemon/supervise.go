@@ -32,7 +32,7 @@ func (d *daemon) supervise(ctx context.Context) error {
 }
 
 // checkInterval returns how often the worker is asked whether it is alive: at the interval
-// of KNOPWATCHD_CHECK_INTERVAL, or more often if the service manager wants to hear of it.
+// of KNOPWATCHD_CHECK_INTERVAL, or at half the interval of the service manager's watchdog, if that is shorter.
 func checkInterval(configured time.Duration) time.Duration {
 	watchdog, err := sd.SdWatchdogEnabled(false)
 	if err != nil || watchdog <= 0 || configured > 0 && configured < watchdog/2 {
@@ -41,7 +41,7 @@ func checkInterval(configured time.Duration) time.Duration {
 	return watchdog / 2
 }
 
-// feedWatchdog tells the service manager that both processes are alive. It has no effect
+// feedWatchdog notifies the service manager that both processes are alive. It has no effect
 // if no watchdog is set.
 func feedWatchdog() {
 	if watchdog, err := sd.SdWatchdogEnabled(false); err == nil && watchdog > 0 {

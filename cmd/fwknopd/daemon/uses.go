@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"fwknopd/cmd/fwknopd/privsep"
@@ -13,8 +12,6 @@ import (
 	"fwknopd/enforce/schedule"
 	"fwknopd/policy/conf"
 )
-
-func (d *daemon) statePath(name string) string { return filepath.Join(d.conf().Server.StateDir, name) }
 
 // loadUses reads how often stanzas have granted, see [state.LoadUses].
 func (d *daemon) loadUses() schedule.Counts {
@@ -94,7 +91,7 @@ func (d *daemon) usesOnRequest(ctx context.Context, reset string) ([]report.Uses
 	d.mon.Notify(privsep.NoticeUses)
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
-	d.word.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) }) // the worker reads one notice after the other
+	d.reported.awaitCount(ctx, func() { d.mon.Notify(privsep.NoticeCount) }) // the worker reads one notice after the other
 	return d.uses(), nil
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ func TestUsesFile(t *testing.T) {
 	if u := only(t, begin()); u.Used != 1 || u.Left != 1 {
 		t.Errorf("after a restart: %+v", u)
 	}
-	path := d.statePath(state.Uses)
+	path := filepath.Join(d.conf().Server.StateDir, state.Uses)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +156,7 @@ func TestUsesNeedTheirLine(t *testing.T) {
 	twin := s.Access.Stanzas[0]
 	twin.Pos.File, twin.Name, twin.Uses = "other.conf", "", schedule.Uses{}
 	s.Access.Stanzas = append(s.Access.Stanzas, twin)
-	if _, err := compileLimits(s.Server, s.Access); err == nil || !strings.Contains(err.Error(), "other.conf:1: begins in a line of the same number") {
+	if _, err := compileLimits(s.Server, s.Access); err == nil || !strings.Contains(err.Error(), "other.conf:1: SOURCE: is in a line of the same number") {
 		t.Error(err)
 	}
 	s.Access.Stanzas[0], s.Access.Stanzas[1] = s.Access.Stanzas[1], s.Access.Stanzas[0]

@@ -46,13 +46,13 @@ func (d *daemon) reloadOnRequest(ctx context.Context) (report.Reload, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
-	switch taken, ok := d.word.awaitTaken(ctx, d.conf().workerConfig.Generation); {
+	switch taken, ok := d.reported.awaitTaken(ctx, d.conf().workerConfig.Generation); {
 	case !ok:
 		verdict.Verdict = report.ReloadUnconfirmed
 	case taken.Error != "":
 		verdict.Verdict, verdict.Error = report.ReloadNotApplied, taken.Error
 	}
-	if s := d.conf(); d.word.hasMadeWay(s.workerConfig.Generation) {
+	if s := d.conf(); d.reported.wasReplaced(s.workerConfig.Generation) {
 		if p := forgotten(s.Access); p != nil {
 			verdict.Problems = append(slices.Clone(verdict.Problems), *p)
 		}
@@ -60,13 +60,13 @@ func (d *daemon) reloadOnRequest(ctx context.Context) (report.Reload, error) {
 	return verdict, nil
 }
 
-// configurationTaken handles what a worker says of the configuration that it has fetched.
+// configurationTaken handles a worker's report on the configuration that it has fetched.
 func (d *daemon) configurationTaken(taken report.Taken) error {
 	if taken.Generation > d.conf().workerConfig.Generation {
 		return errors.New("a configuration that there is not")
 	}
 	taken.Error = privsep.Sanitize(taken.Error)
-	d.word.take(taken)
+	d.reported.take(taken)
 	if taken.Error == "" {
 		return nil
 	}

@@ -96,7 +96,7 @@ func (d *daemon) workerEnded(err error) error {
 	d.setWaiting(nil)
 	d.health.ended(err)
 	if errors.Is(err, privsep.ErrRestart) {
-		d.workerMadeWay()
+		d.workerReplaced()
 	}
 	switch {
 	case errors.Is(err, privsep.ErrFinished) && d.canFinish() && d.ready.Load():
@@ -107,17 +107,18 @@ func (d *daemon) workerEnded(err error) error {
 	return nil
 }
 
-// workerMadeWay notes that the configuration in force takes another worker, and logs what that
-// one does not know.
-func (d *daemon) workerMadeWay() {
+// workerReplaced notes that the configuration in force takes another worker, and logs what state that
+// one lacks.
+func (d *daemon) workerReplaced() {
 	s := d.conf()
-	d.word.makeWay(s.workerConfig.Generation)
+	d.reported.noteReplaced(s.workerConfig.Generation)
 	if p := forgotten(s.Access); p != nil {
 		d.logf(warning, "%s", p.Text)
 	}
 }
 
-// forgotten says what another worker does not know of knock sequences; nil if there are none.
+// forgotten returns the warning that another worker has no state of knock sequences; nil if no
+// stanza has one.
 func forgotten(access *conf.Access) *conf.Problem {
 	if !slices.ContainsFunc(access.Stanzas, func(s conf.Stanza) bool { return s.Mode != conf.ModeSPA }) {
 		return nil

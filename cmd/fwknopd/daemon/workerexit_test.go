@@ -105,7 +105,7 @@ func TestWorkerEnded(t *testing.T) {
 	}
 }
 
-// A worker that makes way for another forgets sequences in progress, which is said if a stanza
+// A worker that is replaced loses the sequences in progress, which is logged if a stanza
 // has a sequence.
 func TestWorkerMakesWay(t *testing.T) {
 	for _, sequence := range []bool{false, true} {
@@ -115,11 +115,11 @@ func TestWorkerMakesWay(t *testing.T) {
 		if sequence {
 			d.setup.Access.Stanzas[0].Mode = conf.ModeShared
 		}
-		if err := d.workerEnded(newWorkerExit(exits(t, privsep.ExitError), "x")); d.word.hasMadeWay(2) {
+		if err := d.workerEnded(newWorkerExit(exits(t, privsep.ExitError), "x")); d.reported.wasReplaced(2) {
 			t.Errorf("after an error: %v", err)
 		}
 		d.workerEnded(newWorkerExit(exits(t, privsep.ExitRestart), ""))
-		if !d.word.hasMadeWay(2) || d.word.hasMadeWay(3) {
+		if !d.reported.wasReplaced(2) || d.reported.wasReplaced(3) {
 			t.Error("it is not known for which configuration")
 		}
 		if said := strings.Contains(terminal.String(), "every knock sequence in progress begins anew"); said != sequence {

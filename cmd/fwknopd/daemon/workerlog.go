@@ -101,7 +101,7 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 			return err
 		}
 		d.metrics.Said(&counters)
-		d.word.count(counters)
+		d.reported.count(counters)
 	case privsep.RecordTaken:
 		var taken report.Taken
 		if err := decodeRecord(content, &taken); err != nil {
@@ -151,7 +151,7 @@ func (d *daemon) logListening() {
 	}
 }
 
-// mayLog reports whether the worker may log a record. It tells first how much was left
+// mayLog reports whether the worker may log a record. It first logs how much was left
 // out before.
 func (d *daemon) mayLog(size, refusals int) bool {
 	ok, lost := d.records.other(time.Now(), size, refusals)

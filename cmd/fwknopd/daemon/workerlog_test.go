@@ -208,7 +208,7 @@ func FuzzReadWorkerLog(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind byte, content []byte) {
 		var out, events bytes.Buffer
-		d := &daemon{metrics: metrics.NewSet(), setup: s, records: newRecordBudget(), word: newWorkerWord(), logger: newLogger(s.Loaded, &out, false, "1")}
+		d := &daemon{metrics: metrics.NewSet(), setup: s, records: newRecordBudget(), reported: newWorkerReports(), logger: newLogger(s.Loaded, &out, false, "1")}
 		d.events = eventLog{file: nopCloser{&events}, logf: d.logf}
 		d.verbose = 2
 		if err := d.handleRecord(kind, content); err != nil && out.Len()+events.Len() > 0 {

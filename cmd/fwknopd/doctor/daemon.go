@@ -34,11 +34,11 @@ func examineProcess(s *conf.Server) (list []finding) {
 		return []finding{{"daemon", warning, "does not run", "fwknopd, or systemctl start fwknopd"}}
 	}
 	if isReplaced(pid) {
-		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d runs a program file that was replaced since", pid), "fwknopd -R, or systemctl restart fwknopd"})
+		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d runs a program file that was replaced since", pid), control.HowToRestart})
 	}
 	status, err := control.AskStatus(s.PIDFile)
 	if err != nil {
-		return append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), "fwknopd -R"})
+		return append(list, finding{"daemon", warning, fmt.Sprintf("process %d does not answer: %v", pid, err), control.HowToRestart})
 	}
 	return append(list, judgeStatus(status)...)
 }
@@ -54,7 +54,7 @@ func judgeStatus(s *report.Status) (list []finding) {
 		list = append(list, finding{"daemon", fix, fmt.Sprintf("%s, since %s", r.Text(), r.Time.UTC().Format(time.RFC3339)), "fwknopd check, then fwknopd reload"})
 	}
 	if s.Version != cli.Release {
-		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d is fwknopd %s, this is %s", s.PID, s.Version, cli.Release), "fwknopd -R, or systemctl restart fwknopd"})
+		list = append(list, finding{"daemon", warning, fmt.Sprintf("process %d is fwknopd %s, this is %s", s.PID, s.Version, cli.Release), control.HowToRestart})
 	}
 	if len(list) == 0 {
 		list = append(list, finding{"daemon", ok, fmt.Sprintf("fwknopd %s runs as process %d with the configuration of %s", s.Version, s.PID, s.Loaded.UTC().Format(time.RFC3339)), ""})

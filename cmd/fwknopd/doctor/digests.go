@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -28,7 +29,7 @@ func examineDigests(s *conf.Server) []finding {
 	now := time.Now()
 	c, err := replay.Inspect(context.Background(), path, engine.StoreOptions(s, now, nil))
 	if errors.Is(err, fs.ErrNotExist) && daemon > 0 {
-		return []finding{{"digests", warning, path + " is gone, the daemon writes to a file without a name", "fwknopd -R"}}
+		return []finding{{"digests", warning, path + " is gone, the daemon writes to a file without a name", control.HowToRestart}}
 	}
 	return judgeDigests(path, c, err, now)
 }
@@ -49,7 +50,7 @@ func judgeDigests(path string, c replay.Content, err error, now time.Time) (list
 	}
 	if c.Horizon.After(now) {
 		list = append(list, finding{"digests", fix, fmt.Sprintf("%s: messages sent before %s are refused, which is to come: a clock was ahead, or is behind now", path, stamp(c.Horizon)),
-			"set the clock (chronyc makestep), then fwknopd -R"})
+			"set the clock (chronyc makestep), then " + control.HowToRestart})
 	}
 	if len(list) > 0 {
 		return list

@@ -6,6 +6,8 @@
 package engine
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"os"
 	"time"
@@ -112,4 +114,18 @@ func LoadSystems(p0fFile string, names []string, maxHops int, read func(string) 
 // Matcher returns a matcher for one goroutine.
 func (s Systems) Matcher() *fingerprint.Matcher {
 	return fingerprint.NewMatcher(s.Signatures, s.MaxHops)
+}
+
+// resolveTimeout bounds the lookup of a host name.
+const resolveTimeout = 2 * time.Second
+
+// Resolve looks up the host name of a NAT request (ENABLE_NAT_DNS).
+func Resolve(host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	for i := range found {
+		found[i] = found[i].Unmap()
+	}
+	return found, err
 }

@@ -18,13 +18,13 @@ import (
 // Lengths of keys in bytes, as in the 2.6 programs.
 const (
 	DefaultLen = 32 // AES-256
-	MaxLen     = 128
+	maxLen     = 128
 )
 
 // hmacLens are the default lengths of HMAC keys: the block size of the digest, at most
-// MaxLen.
+// maxLen.
 var hmacLens = map[string]int{
-	"md5": 64, "sha1": 64, "sha256": 64, "sha384": 128, "sha512": 128, "sha3_256": MaxLen, "sha3_512": 72,
+	"md5": 64, "sha1": 64, "sha256": 64, "sha384": 128, "sha512": 128, "sha3_256": maxLen, "sha3_512": 72,
 }
 
 // Keys are the keys of one stanza in base64.
@@ -50,8 +50,8 @@ func FromOptions(o *cli.Options) (Keys, error) {
 		if !o.Set(l.option) {
 			continue
 		}
-		if l.given < 1 || l.given > MaxLen {
-			return Keys{}, fmt.Errorf("--%s: want 1 to %d bytes", l.option, MaxLen)
+		if l.given < 1 || l.given > maxLen {
+			return Keys{}, fmt.Errorf("--%s: want 1 to %d bytes", l.option, maxLen)
 		}
 		*l.use = l.given
 	}

@@ -88,7 +88,7 @@ func (o *Options) write(w io.Writer, c *sources.Counter, opened []input) (named 
 	return writeText(w, c, o.Verbose)
 }
 
-// incomplete tells apart the errors of reading: after those in reason the result is that of what
+// incomplete distinguishes the errors of reading: after those in reason the result is that of what
 // could be read, after err there is none. The end of a context is [inputs.ErrInterrupted].
 func incomplete(of error) (reason, err error) {
 	var unread ingest.Unread

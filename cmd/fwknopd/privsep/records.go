@@ -47,7 +47,7 @@ const (
 	SummaryLast  = time.Minute
 )
 
-// RecordsFD is the descriptor of the pipe in the worker, after monitor.WorkerFD.
+// RecordsFD is the descriptor of the pipe in the worker, after the socket of [monitor.Spawn].
 const RecordsFD = 4
 
 // MaxMessage is the maximum length of a message in bytes.

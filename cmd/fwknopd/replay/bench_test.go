@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"testing"
@@ -114,6 +115,24 @@ func BenchmarkReplay(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed()/time.Nanosecond)/float64(b.N)/float64(len(frames)), "ns/frame")
 		})
 	}
+}
+
+// BenchmarkEnter enters grants for as many clients in the table of those that are open.
+func BenchmarkEnter(b *testing.B) {
+	const clients = 20000
+	e := entryFor(1, 30, 22)
+	e.Grant.Stanza = 1
+	for b.Loop() {
+		open := openGrants{limits: map[int]int{1: 1 << 16}}
+		for i := range clients {
+			e.Grant.Src = netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)})
+			e.Src = netip.AddrPortFrom(e.Grant.Src, 40000)
+			if open.enter(e, time.Unix(benchTime, int64(i))) != nil {
+				b.Fatal("refused")
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed()/time.Nanosecond)/float64(b.N)/clients, "ns/grant")
 }
 
 // BenchmarkCryptography does to the packets of BenchmarkReplay/valid what their keys ask for, and

@@ -54,24 +54,14 @@ func (t *sharedFields) samePorts(list []enforce.Port) bool {
 	return true
 }
 
-// recordChunk is how many records are allocated at a time, so that growing copies
-// none.
-const recordChunk = 1 << 10
-
 // expiryRecords stores records by number.
 type expiryRecords struct {
-	chunks      []*[recordChunk]expiryRecord
-	n           uint32
-	unused      []uint32 // free numbers
+	pool[expiryRecord]
 	shared      []sharedFields
 	sharedIndex map[sharedFields]uint32   // index in shared
 	lastShared  uint32                    // index of those used last
 	grants      map[uint32]*enforce.Grant // by number: grants that are not portsOnly for the packet's source
 	scratch     []byte
-}
-
-func (l *expiryRecords) at(number uint32) *expiryRecord {
-	return &l.chunks[number/recordChunk][number%recordChunk]
 }
 
 // add stores a record of e and returns its number.
@@ -89,20 +79,6 @@ func (l *expiryRecords) add(e *report.Entry) uint32 {
 		l.grants[number] = &rest
 	}
 	return number
-}
-
-// allocate returns a free number.
-func (l *expiryRecords) allocate() uint32 {
-	if last := len(l.unused) - 1; last >= 0 {
-		number := l.unused[last]
-		l.unused = l.unused[:last]
-		return number
-	}
-	if l.n%recordChunk == 0 {
-		l.chunks = append(l.chunks, new([recordChunk]expiryRecord))
-	}
-	l.n++
-	return l.n - 1
 }
 
 // internShared returns the index of the shared fields of e, adding them if new.
@@ -143,7 +119,7 @@ func (l *expiryRecords) remove(number uint32, end time.Time, e *report.Entry) {
 		e.Grant = &enforce.Grant{Src: e.Src.Addr(), Ports: t.portList(), Expires: end}
 	}
 	delete(l.grants, number)
-	l.unused = append(l.unused, number)
+	l.free(number)
 }
 
 func (t *sharedFields) portList() []enforce.Port {

@@ -5,11 +5,12 @@ import (
 	"testing"
 )
 
-// TestExpiryTable compares an expiryTable with a map.
+// TestExpiryTable compares an expiryTable with a map. It takes no more room than there were
+// ports at once.
 func TestExpiryTable(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	var e expiryTable
-	model := make(map[portKey]int64)
+	model, most := make(map[portKey]int64), 0
 	for range 300_000 {
 		k := portKey{kind: onlyPort + rnd.Uint32N(2), number: uint16(rnd.IntN(4)), proto: 6}
 		k.src[15], k.src[14] = byte(rnd.Uint32()), byte(rnd.IntN(8))
@@ -19,6 +20,7 @@ func TestExpiryTable(t *testing.T) {
 			if end, ok := model[k]; !ok || end < at {
 				model[k] = at
 			}
+			most = max(most, len(model))
 			continue
 		}
 		end, ok := model[k]
@@ -32,6 +34,9 @@ func TestExpiryTable(t *testing.T) {
 		if e.n != len(model) {
 			t.Fatalf("%d, want %d", e.n, len(model))
 		}
+	}
+	if int(e.ports.n) != most {
+		t.Errorf("room for %d ports, want %d", e.ports.n, most)
 	}
 	if len(model) < 1000 {
 		t.Fatalf("only %d left", len(model))

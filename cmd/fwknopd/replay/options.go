@@ -39,7 +39,8 @@ type options struct {
 	stdout, diagnostic io.Writer
 	log                *inputs.Log // writes to diagnostic
 	summary            summaries.Output
-	quiet              bool // decisions are not printed
+	quiet              bool     // decisions are not printed
+	noticed            []string // texts that were said
 }
 
 func newOptions(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) *options {

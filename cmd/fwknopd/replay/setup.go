@@ -113,7 +113,12 @@ func (o *options) useAllModes(l *config.Loaded) bool {
 	return true
 }
 
+// notice says something once, also where both configurations of --what-if have it said.
 func (o *options) notice(text string) {
+	if slices.Contains(o.noticed, text) {
+		return
+	}
+	o.noticed = append(o.noticed, text)
 	fmt.Fprintf(o.diagnostic, "fwknopd: %s\n", conf.Printable(text))
 }
 

@@ -170,8 +170,8 @@ func Plain(line []byte) []byte {
 	if json.Unmarshal(line, &ecs) != nil || ecs.ECS == nil || ecs.Members == nil || json.Unmarshal(line, &nested) != nil {
 		return line
 	}
-	for i := range EventFields {
-		if f := &EventFields[i]; f.ECS != "" {
+	for i := range eventFields {
+		if f := &eventFields[i]; f.ECS != "" {
 			if value := memberOf(nested, f.ECS); value != nil {
 				ecs.Members[f.Name] = value
 			}

@@ -6,9 +6,9 @@ import (
 	"fwknopd/enforce/monitor"
 )
 
-// A Field is a member of the objects of the event log and of the JSON output of replay,
-// explain and why. [EventFields] has all of them; fwknopd-events(5) is made from it.
-type Field struct {
+// An eventField is a member of the objects of the event log and of the JSON output of replay,
+// explain and why. eventFields has all of them; fwknopd-events(5) is made from it.
+type eventField struct {
 	Name  string // with those of the objects around it, as "grant.src"
 	Type  string // of JSON, with what the text is
 	Unit  string // "" if it has none
@@ -41,8 +41,8 @@ const (
 	ofKnocks    = "refused knock sequences"
 )
 
-// EventFields has every member that an event can have.
-var EventFields = []Field{
+// eventFields has every member that an event can have.
+var eventFields = []eventField{
 	{"v", integer, "", always, "Version of the format, 1. Members may be added to it, never removed or changed.", first, ""},
 	{"timestamp", instant + ", or null", "", always, "When it was: for a decision the time of the packet; null if the record has none.", first, "@timestamp"},
 	{"event_type", text, "", always, "What kind of event; see EVENTS.", first, ""},
@@ -119,15 +119,15 @@ var EventFields = []Field{
 	{"trace", object, "", "explain", "The checks that led to the decision; see explain in fwknopd(8).", first, ""},
 }
 
-// An EventKind is what event_type and verdict say together.
-type EventKind struct {
+// An eventKind is what event_type and verdict say together.
+type eventKind struct {
 	Type, Verdict string
 	Text          string
 	ecs           categories
 }
 
-// EventKinds has every kind of event.
-var EventKinds = []EventKind{
+// eventKinds has every kind of event.
+var eventKinds = []eventKind{
 	{"decision", Granted, "A message or sequence was accepted. What came of it say events of type grant.", granted},
 	{"decision", Refused, "It was refused.", refused},
 	{"decision", Command, "A message asked for a command, which is allowed.", granted},
@@ -170,12 +170,12 @@ var EventKinds = []EventKind{
 
 // fieldOf returns the row of a member; ok is false if there is none. Members of
 // would_grant and was have the rows of those that they are like.
-func fieldOf(name string) (f Field, ok bool) {
+func fieldOf(name string) (f eventField, ok bool) {
 	name = strings.TrimPrefix(name, "was.")
 	if rest, inside := strings.CutPrefix(name, "would_grant."); inside {
 		name = "grant." + rest
 	}
-	for _, f := range EventFields {
+	for _, f := range eventFields {
 		if f.Name == name {
 			return f, true
 		}
@@ -184,8 +184,8 @@ func fieldOf(name string) (f Field, ok bool) {
 }
 
 // eventOf returns the row of a kind of event; ok is false if there is none.
-func eventOf(kind, verdict string) (e EventKind, ok bool) {
-	for _, e := range EventKinds {
+func eventOf(kind, verdict string) (e eventKind, ok bool) {
+	for _, e := range eventKinds {
 		if e.Type == kind && e.Verdict == verdict {
 			return e, true
 		}

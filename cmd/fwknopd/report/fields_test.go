@@ -23,7 +23,7 @@ func TestEveryFieldIsInTheTable(t *testing.T) {
 	check := func(name, where string) {
 		f, known := fieldOf(name)
 		if !known {
-			t.Errorf("%s: %s is not in EventFields", where, name)
+			t.Errorf("%s: %s is not in eventFields", where, name)
 		}
 		seen[f.Name] = true
 	}
@@ -49,7 +49,7 @@ func TestEveryFieldIsInTheTable(t *testing.T) {
 			check(prefix+f, reflect.TypeOf(v).String())
 		}
 	}
-	for _, f := range EventFields {
+	for _, f := range eventFields {
 		if !seen[f.Name] {
 			t.Errorf("%s is in no event", f.Name)
 		}
@@ -89,11 +89,11 @@ func TestEveryKindIsInTheTable(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, known := eventOf(e.Type, e.Verdict); !known {
-			t.Errorf("%s %s is not in EventKinds", e.Type, e.Verdict)
+			t.Errorf("%s %s is not in eventKinds", e.Type, e.Verdict)
 		}
 		seen[e.Type+" "+e.Verdict] = true
 	}
-	for _, k := range EventKinds {
+	for _, k := range eventKinds {
 		if !seen[k.Type+" "+k.Verdict] {
 			t.Errorf("no event is %s %s", k.Type, k.Verdict)
 		}

@@ -28,7 +28,7 @@ func eventsManual() string {
 	b.WriteString(eventsHead)
 	b.WriteString(".Sh EVENTS\nThe values of event_type, and of verdict with each:\n")
 	last := ""
-	for _, k := range EventKinds {
+	for _, k := range eventKinds {
 		if k.Type != last {
 			if last != "" {
 				b.WriteString(".El\n")
@@ -39,7 +39,7 @@ func eventsManual() string {
 		fmt.Fprintf(&b, ".It Cm %s\n%s\n", k.Verdict, mandoc.Escape(k.Text))
 	}
 	b.WriteString(".El\n.Sh FIELDS\n.Bl -tag -width Ds\n")
-	for _, f := range EventFields {
+	for _, f := range eventFields {
 		fmt.Fprintf(&b, ".It Va %s\n%s\n.br\nType: %s", f.Name, mandoc.Escape(f.Text), f.Type)
 		if f.Unit != "" {
 			fmt.Fprintf(&b, "; unit: %s", f.Unit)

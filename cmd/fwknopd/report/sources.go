@@ -8,7 +8,7 @@ import (
 	"fwknopd/policy/index"
 )
 
-// Sources tells whether an address is in the SOURCE of some stanza, without a look at each.
+// Sources reports whether an address is in the SOURCE of some stanza, without a look at each.
 // Its method may be called from several goroutines.
 type Sources struct {
 	access *conf.Access

@@ -11,8 +11,8 @@ import (
 	"fwknopd/cmd/fwknopd/metrics"
 )
 
-// Path is where the metrics are.
-const Path = "/metrics"
+// metricsPath is where the metrics are.
+const metricsPath = "/metrics"
 
 var errTooLong = errors.New("the head of the request is too long")
 
@@ -61,7 +61,7 @@ func judge(line string) (s status, head bool) {
 	}
 	head = f[0] == "HEAD"
 	switch path, _, _ := strings.Cut(f[1], "?"); {
-	case path != Path:
+	case path != metricsPath:
 		return statusNotFound, head
 	case f[0] != "GET" && !head:
 		return statusMethod, false
@@ -85,7 +85,7 @@ func (s *server) answer(ctx context.Context, line string, err error) []byte {
 	if st == statusOK {
 		body, kind = s.page(ctx), metrics.ContentType
 	} else {
-		body = fmt.Appendf(nil, "%d %s: the metrics are at GET %s\n", st.code, st.text, Path)
+		body = fmt.Appendf(nil, "%d %s: the metrics are at GET %s\n", st.code, st.text, metricsPath)
 	}
 	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\nX-Content-Type-Options: nosniff\r\n", st.code, st.text, kind, len(body))
 	if st == statusMethod {

@@ -70,7 +70,7 @@ func (r *run) guard(was *config.Loaded) []setting {
 	}
 	had := len(ports)
 	for _, p := range r.GuardForward {
-		if p = strings.TrimSpace(p); !slices.Contains(ports, p) {
+		if !slices.Contains(ports, p) {
 			ports = append(ports, p)
 		}
 	}
@@ -114,6 +114,16 @@ func (r *run) errRefused() error {
 	return fmt.Errorf("the configuration in %s is refused as it is: mend it first", r.dir)
 }
 
+// spelled returns ports as the configuration spells them, without empty ones.
+func spelled(ports []string) (out []string) {
+	for _, p := range ports {
+		if p = strings.ToLower(strings.TrimSpace(p)); p != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
 // offered returns the ports of --port with those of --guard-forward: a guarded port that no
 // stanza offers is closed to all.
 func offered(port string, guarded []string) string {
@@ -122,7 +132,7 @@ func offered(port string, guarded []string) string {
 		ports = nil
 	}
 	for _, g := range guarded {
-		if g = strings.TrimSpace(g); !slices.ContainsFunc(ports, func(p string) bool { return strings.TrimSpace(p) == g }) {
+		if !slices.ContainsFunc(ports, func(p string) bool { return strings.EqualFold(strings.TrimSpace(p), g) }) {
 			ports = append(ports, g)
 		}
 	}

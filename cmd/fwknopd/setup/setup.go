@@ -18,6 +18,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/control"
 	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/keygen"
 	"fwknopd/cmd/fwknopd/pidfile"
@@ -84,6 +85,18 @@ func (r *run) checkOptions() error {
 	}
 	if err := conf.CheckName(cmp.Or(r.Remove, r.name)); err != nil {
 		return err
+	}
+	return r.checkValues()
+}
+
+// checkValues checks what is written, and sets the ports of the stanza.
+func (r *run) checkValues() error {
+	r.GuardForward = spelled(r.GuardForward)
+	switch {
+	case r.Set("guard-forward") && len(r.GuardForward) == 0:
+		return errors.New("--guard-forward: no port")
+	case r.Set("prefix") && r.Prefix == "":
+		return errors.New("--prefix: no length")
 	}
 	r.Port = offered(r.Port, r.GuardForward)
 	for option, value := range map[string]string{"port": r.Port, "for": r.For, "server": r.SendTo, "interface": r.Interface, "prefix": r.Prefix} {
@@ -324,7 +337,7 @@ func (r *run) preview(server *serverFile, access string) error {
 // write writes what changed.
 func (r *run) write(server *serverFile, access string) error {
 	if server.text != r.serverText {
-		if err := wholefile.Replace(r.server, []byte(server.text)); err != nil {
+		if err := wholefile.Update(r.server, []byte(server.text), 0o666); err != nil {
 			return err
 		}
 		if server.intf != "" {
@@ -335,7 +348,7 @@ func (r *run) write(server *serverFile, access string) error {
 		}
 	}
 	if access != r.accessText {
-		if err := wholefile.Replace(r.access, []byte(access)); err != nil {
+		if err := wholefile.Update(r.access, []byte(access), 0o660); err != nil {
 			return err
 		}
 		if r.Remove == "" {
@@ -366,7 +379,7 @@ func (r *run) tellNext(l *config.Loaded, server *serverFile) {
 			return
 		}
 		for _, keyword := range l.Values.Changed(server.was.Values) {
-			fmt.Fprintf(r.stdout, "then: %s counts from the next start on: fwknopd -R%s\n", keyword, files)
+			fmt.Fprintf(r.stdout, "then: %s counts from the next start on: %s%s\n", keyword, control.HowToRestart, files)
 		}
 		return
 	}

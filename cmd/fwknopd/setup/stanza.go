@@ -24,6 +24,7 @@ PCAP_INTF                  %s
 PCAP_FILTER                udp port %d
 FLUSH_IPT_AT_INIT          N
 FLUSH_IPT_AT_EXIT          N
+DIGEST_FILE                $FWKNOP_LIB_DIR/digest.cache
 `, intf, spa.DefaultPort)
 	if _, err := user.LookupGroup(logGroup); err == nil {
 		text += "EVENT_LOG_GROUP            " + logGroup + "\n"

@@ -14,7 +14,7 @@ const (
 	// portSample is of how many SYNs one is counted by port once there are more sources: those
 	// with many SYNs, whose ports are asked for, have them all the same.
 	portSample = 4
-	// portsOfSource is how many ports of a source are told apart.
+	// portsOfSource is how many ports of a source are distinguished.
 	portsOfSource = 7
 )
 

@@ -93,7 +93,7 @@ func (t *table) add(addr netip.Addr, at time.Time, result int32, port, tunnel ui
 	}
 }
 
-// maxPaths bounds how many tunnels are told apart. Sources in further ones are in furtherPath.
+// maxPaths bounds how many tunnels are distinguished. Sources in further ones are in furtherPath.
 const (
 	maxPaths    = 1 << 12
 	furtherPath = maxPaths
@@ -265,4 +265,24 @@ func (t *table) namesFrom(u *table, rename func(int32) int32) *names {
 		}
 		return t.path(u.paths[i])
 	}}
+}
+
+// A decided counts what was decided about a source.
+type decided struct{ granted, refused uint32 }
+
+// decide adds d to source number i.
+func (t *table) decide(i int, d decided) {
+	for len(t.decided) <= i {
+		t.decided = append(t.decided, decided{})
+	}
+	t.decided[i].granted += d.granted
+	t.decided[i].refused += d.refused
+}
+
+// decisionsOf returns what was decided about source number i.
+func (t *table) decisionsOf(i int) decided {
+	if i >= len(t.decided) {
+		return decided{}
+	}
+	return t.decided[i]
 }

@@ -10,11 +10,11 @@ import (
 	"fwknopd/enforce/schedule"
 )
 
-// The files of ACCESS_USES. UsesBegun is empty and made with the first Uses: without it a
+// The files of ACCESS_USES. usesBegun is empty and made with the first Uses: without it a
 // missing Uses is that of a first start.
 const (
 	Uses      = "uses.state"
-	UsesBegun = "uses.begun"
+	usesBegun = "uses.begun"
 )
 
 // LoadUses reads how often stanzas have granted. If that is not known, the counts say why:
@@ -29,7 +29,7 @@ func LoadUses(dir string) schedule.Counts {
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, begun := os.Lstat(filepath.Join(dir, UsesBegun)); errors.Is(begun, fs.ErrNotExist) {
+		if _, begun := os.Lstat(filepath.Join(dir, usesBegun)); errors.Is(begun, fs.ErrNotExist) {
 			return schedule.Counts{}
 		}
 		err = errors.New("it is missing, and uses were counted before")
@@ -46,8 +46,8 @@ func SaveUses(dir string, counts *schedule.Counts) error {
 	if err := Replace(filepath.Join(dir, Uses), text); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(filepath.Join(dir, UsesBegun)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(filepath.Join(dir, usesBegun)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return Replace(filepath.Join(dir, UsesBegun), nil)
+	return Replace(filepath.Join(dir, usesBegun), nil)
 }

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// maxReasons bounds the reasons that are told apart; an event log may hold any.
+	// maxReasons bounds the reasons that are distinguished; an event log may hold any.
 	maxReasons = 256
 	// maxExamples is how many examples of a reason are kept, the first.
 	maxExamples = 3

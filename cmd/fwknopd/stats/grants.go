@@ -14,12 +14,12 @@ const maxGrants = 4096
 
 // How grants end, beside what the event log calls it.
 const (
-	// StillOpen is that of a grant which is open at the end of the input.
-	StillOpen = "open"
+	// stillOpen is that of a grant which is open at the end of the input.
+	stillOpen = "open"
 	// NotOpened is that of a grant which the firewall or a limit refused.
 	NotOpened = "not opened"
-	// Renewed is that of a grant which another for the same client and port succeeds.
-	Renewed = "extended"
+	// renewed is that of a grant which another for the same client and port succeeds.
+	renewed = "extended"
 )
 
 // sameEnd is how far apart the ends of one grant may lie: decisions have it exactly, firewalls to
@@ -89,7 +89,7 @@ func (t *grants) grant(o opening, confirmed bool) {
 	}
 	o.ports = fresh
 	for _, port := range fresh {
-		t.endPort(o.key(port), o.at, Renewed)
+		t.endPort(o.key(port), o.at, renewed)
 	}
 	r := &grantRow{opening: o, left: len(fresh), confirmed: confirmed}
 	t.add(r)
@@ -213,7 +213,7 @@ func (r *grantRow) summary() Grant {
 		g.For = (r.expires.Sub(r.at) + time.Second - 1).Truncate(time.Second)
 	}
 	if g.Ended == "" {
-		g.Ended = StillOpen
+		g.Ended = stillOpen
 	}
 	return g
 }

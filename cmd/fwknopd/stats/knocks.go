@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// maxKnocks bounds the knock sequences that are told apart.
+// maxKnocks bounds the knock sequences that are distinguished.
 const maxKnocks = 4096
 
 // A knockKey is what sequences have in common that are counted together.

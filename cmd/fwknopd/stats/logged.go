@@ -102,7 +102,7 @@ func (s *Stats) loggedDecision(e *report.Logged, at time.Time) {
 	}
 }
 
-// suppressed counts refusals that are not told one by one.
+// suppressed counts refusals that are not logged one by one.
 func (s *Stats) suppressed(e *report.Logged, at time.Time) {
 	var sum uint64
 	for _, reason := range slices.Sorted(maps.Keys(e.Reasons)) {

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// maxPairs is how many pairs of source and port are told apart. Of more a sample is kept.
+	// maxPairs is how many pairs of source and port are distinguished. Of more a sample is kept.
 	maxPairs = 1 << 15
 	// minPairSlots is the first size of their table.
 	minPairSlots = 1 << 12

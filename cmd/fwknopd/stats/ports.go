@@ -7,7 +7,7 @@ import (
 	"fwknopd/parse"
 )
 
-// portPlaces is how many destinations are told apart: the ports of TCP, those of UDP, and the
+// portPlaces is how many destinations are distinguished: the ports of TCP, those of UDP, and the
 // other protocols.
 const portPlaces = 2<<16 + 1<<8
 

@@ -25,7 +25,7 @@ type Stats struct {
 	apart     uint64 // decisions about sources that are not told apart
 }
 
-// New returns Stats that hold nothing. The systems of SYNs are told by m; nil: there will be no
+// New returns Stats that hold nothing. The systems of SYNs are identified by m; nil: there will be no
 // SYNs. Sources that do not fit into memory go to storage.
 func New(m *fingerprint.Matcher, storage sources.Storage) *Stats {
 	return &Stats{

@@ -28,7 +28,7 @@ type opening struct{ at, until time.Time }
 // endTolerance is how exactly the end of a grant in the firewall is that of its event.
 const endTolerance = 2 * time.Second
 
-// setGrants takes what is open now, sorted by its end. What is known of before tells how long
+// setGrants takes what is open now, sorted by its end. Those that were known before show how long
 // each lasts in all.
 func (m *model) setGrants(list []enforce.Grant, titles report.Titles, now time.Time) {
 	before := make(map[string]grant, len(m.grants))

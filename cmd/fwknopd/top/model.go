@@ -265,7 +265,7 @@ type decisionRate struct {
 	grantedRate, refusedRate float64
 }
 
-// add counts a decision, or refusals that are not told one by one.
+// add counts a decision, or refusals that are not logged one by one.
 func (r *decisionRate) add(e *event) {
 	switch {
 	case e.Type == "suppressed":

@@ -153,6 +153,9 @@ func TestUnit(t *testing.T) {
 	if !bytes.Contains(text, []byte("\nType=notify\n")) {
 		t.Error("not Type=notify")
 	}
+	if !bytes.Contains(text, []byte("\nRuntimeDirectoryPreserve=yes\n")) {
+		t.Error("systemctl restart removes /run/fwknop, with the seen messages of a 2.6 file in it")
+	}
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("no systemd-analyze")
 	}

@@ -2,6 +2,7 @@
 package wholefile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,7 +12,22 @@ import (
 
 // Replace writes a file for its owner only (mode 0600), as a whole or not at all: one that holds
 // keys. Where path is a symbolic link, its target is replaced.
-func Replace(path string, text []byte) error { return replace(path, text, 0o600) }
+func Replace(path string, text []byte) error { return replace(path, text, 0o600, nil) }
+
+// Update writes a file as [Replace] does, but leaves one that is there its owner, its group and of
+// its mode what most has.
+func Update(path string, text []byte, most os.FileMode) error {
+	was, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return Replace(path, text)
+	}
+	if err != nil {
+		return err
+	}
+	return replace(path, text, 0o600, func(f *os.File) error {
+		return cmp.Or(giveTo(f, was), f.Chmod(was.Mode().Perm()&most))
+	})
+}
 
 // Publish writes a file for all whom the umask lets read it, as [Replace] does. What is no regular
 // file, as /dev/null, is written to.
@@ -24,10 +40,11 @@ func Publish(path string, text []byte) error {
 		_, err = f.Write(text)
 		return errors.Join(err, f.Close())
 	}
-	return replace(path, text, 0o666)
+	return replace(path, text, 0o666, nil)
 }
 
-func replace(path string, text []byte, mode os.FileMode) error {
+// replace calls prepare, if it is not nil, before the file is put in place.
+func replace(path string, text []byte, mode os.FileMode, prepare func(*os.File) error) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -36,6 +53,9 @@ func replace(path string, text []byte, mode os.FileMode) error {
 		return err
 	}
 	_, err = f.Write(text)
+	if prepare != nil {
+		err = errors.Join(err, prepare(f))
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

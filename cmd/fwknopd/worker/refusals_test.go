@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,11 +124,27 @@ func TestSuppressedAllocations(t *testing.T) {
 
 // A flood of junk is limited as well where shadow stanzas refuse it too.
 func TestJunkForShadowStanzas(t *testing.T) {
+	w := deciding(t, "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n\nSOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey2\nSHADOW Y\n")
+	for range privsep.RefusalBurst {
+		w.step(forged(t, spa.Key{Passphrase: []byte("of a stranger")}))
+	}
+	if n := len(w.batch); n == 0 || n > privsep.RefusalBurst/2+1 || len(w.batch[0].decision.Others) != 1 {
+		t.Errorf("%d refusals by two stanzas each are logged, want %d", n, privsep.RefusalBurst/2)
+	}
+	counted := 0
+	for _, n := range w.unlogged {
+		counted += n
+	}
+	if want := 2 * (privsep.RefusalBurst - len(w.batch)); counted != want {
+		t.Errorf("%d decisions are counted that are not logged, want %d", counted, want)
+	}
+}
+
+// deciding returns a worker with these stanzas that reads and logs nothing.
+func deciding(t testing.TB, access string) *worker {
+	t.Helper()
 	c := &privsep.Config{Options: config.Options{Config: "fwknopd.conf", Access: "access.conf"}, Files: make(map[string]privsep.FileResult)}
-	for name, text := range map[string]string{
-		"fwknopd.conf": "AUTH_MODE PCAP;\n",
-		"access.conf":  "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey1\n\nSOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey2\nSHADOW Y\n",
-	} {
+	for name, text := range map[string]string{"fwknopd.conf": "AUTH_MODE PCAP;\n", "access.conf": access} {
 		c.Files[name] = privsep.FileResult{Data: []byte(text), Info: conf.FileInfo{Regular: true}}
 	}
 	l, problems := c.Load()
@@ -139,24 +156,58 @@ func TestJunkForShadowStanzas(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := &worker{engine: e, loaded: l, conf: c, remaining: -1, refusals: newRefusalLog(func(report.Suppressed) {})}
-	defer w.refusals.close()
-	for range privsep.RefusalBurst {
-		p, err := spa.Encode(&spa.Message{User: "u", Time: 1, Version: "3.0.0", Type: spa.Access, Text: "192.0.2.7,tcp/22"},
-			spa.Key{Passphrase: []byte("of a stranger")}, spa.EncodeOptions{Rand: rand.Reader})
-		if err != nil {
-			t.Fatal(err)
+	t.Cleanup(w.refusals.close)
+	return w
+}
+
+// forged returns a packet that is an SPA message of this key.
+func forged(t testing.TB, key spa.Key) *parse.Event {
+	t.Helper()
+	p, err := spa.Encode(&spa.Message{User: "u", Time: 1, Version: "3.0.0", Type: spa.Access, Text: "192.0.2.7,tcp/22"},
+		key, spa.EncodeOptions{Rand: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &parse.Event{Src: netip.MustParseAddrPort("192.0.2.7:5"), Dst: netip.MustParseAddrPort("192.0.2.1:62201"), Proto: parse.UDP, Origin: parse.OriginFrame,
+		Payload: p, Len: uint16(28 + len(p))}
+}
+
+// underFlood returns a worker with n stanzas that logs no more refusals one by one, and a packet
+// whose HMAC is of none of them.
+func underFlood(t testing.TB, n int) (*worker, *parse.Event) {
+	t.Helper()
+	var access strings.Builder
+	for i := range n {
+		fmt.Fprintf(&access, "SOURCE ANY\nOPEN_PORTS tcp/22\nKEY sometestkey%d\nHMAC_KEY sometestmac%d\n\n", i, i)
+	}
+	w := deciding(t, access.String())
+	ev := forged(t, spa.Key{Passphrase: []byte("of a stranger"), HMACKey: []byte("also of a stranger")})
+	for range privsep.RefusalBurst + 1 {
+		w.step(ev)
+	}
+	w.batch = w.batch[:0]
+	return w, ev
+}
+
+// A refusal that is only counted costs no allocation, however many stanzas refuse.
+func TestFloodAllocations(t *testing.T) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		w, ev := underFlood(t, n)
+		if allocs := testing.AllocsPerRun(100, func() { w.step(ev) }); allocs != 0 {
+			t.Errorf("%d stanzas: %v allocations", n, allocs)
 		}
-		w.step(&parse.Event{Src: netip.MustParseAddrPort("192.0.2.7:5"), Dst: netip.MustParseAddrPort("192.0.2.1:62201"), Proto: parse.UDP, Origin: parse.OriginFrame,
-			Payload: p, Len: uint16(28 + len(p))})
 	}
-	if n := len(w.batch); n == 0 || n > privsep.RefusalBurst/2+1 || len(w.batch[0].decision.Others) != 1 {
-		t.Errorf("%d refusals by two stanzas each are logged, want %d", n, privsep.RefusalBurst/2)
-	}
-	counted := 0
-	for _, n := range w.unlogged {
-		counted += n
-	}
-	if want := 2 * (privsep.RefusalBurst - len(w.batch)); counted != want {
-		t.Errorf("%d decisions are counted that are not logged, want %d", counted, want)
+}
+
+// BenchmarkFlood: what a packet of valid form costs that no stanza opens, by their number.
+func BenchmarkFlood(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprintf("stanzas=%d", n), func(b *testing.B) {
+			w, ev := underFlood(b, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				w.step(ev)
+			}
+		})
 	}
 }

@@ -258,7 +258,7 @@ func (w *worker) step(ev *parse.Event) {
 	if d.Verdict == policy.Ignore {
 		return
 	}
-	if refuses(&d) && !w.refusals.take(now, &d, len(w.engine.Refusals())+len(d.Others)) {
+	if refuses(&d) && !w.refusals.take(now, &d, w.engine.Refused()+len(d.Others)) {
 		w.countUnlogged(&d)
 		for i := range d.Others {
 			w.countUnlogged(&d.Others[i])
@@ -282,7 +282,7 @@ func refuses(d *policy.Decision) bool {
 func (w *worker) addMessage(p *pending) {
 	m := w.engine.Message() // nil if none was decrypted
 	p.packet.SetMessage(&p.decision, m)
-	p.packet.refusals = slices.DeleteFunc(slices.Clone(w.engine.Refusals()), func(r policy.Refusal) bool { return r.Stanza == p.decision.Stanza })
+	p.packet.refusals = slices.DeleteFunc(w.engine.Refusals(), func(r policy.Refusal) bool { return r.Stanza == p.decision.Stanza })
 	p.packet.refusals = p.packet.refusals[:min(len(p.packet.refusals), report.MaxRefusals)]
 	if m == nil {
 		return

@@ -1,8 +1,11 @@
 package replay
 
 import (
+	"encoding/hex"
 	"errors"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // memoryFile returns a file whose name is removed: golang.org/x/sys has no memfd_create
@@ -28,4 +31,16 @@ func (f appendFile) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return f.WriteAt(p, st.Size())
+}
+
+// fdatasync is fsync(2): golang.org/x/sys does not have the other one for FreeBSD.
+func fdatasync(fd int) error { return unix.Fsync(fd) }
+
+// bootID returns a text that differs after each boot of the machine, "" if it is unknown.
+func bootID() string {
+	id, err := unix.SysctlRaw("kern.boot_id")
+	if err != nil {
+		return ""
+	}
+	return hex.EncodeToString(id)
 }

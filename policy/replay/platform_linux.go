@@ -2,6 +2,7 @@ package replay
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,4 +18,15 @@ func memoryFile() (file, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	return diskFile{os.NewFile(uintptr(fd), "digests in memory")}, nil
+}
+
+func fdatasync(fd int) error { return unix.Fdatasync(fd) }
+
+// bootID returns a text that differs after each boot of the machine, "" if it is unknown.
+func bootID() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }

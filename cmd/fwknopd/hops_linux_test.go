@@ -1,0 +1,221 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"fwknopd/fixtures/netlab"
+	"fwknopd/fixtures/wait"
+)
+
+// hopsEnv enables the count of functions on the way of one packet, line or file, and names the
+// folder for the lists of them; make hops sets it.
+const hopsEnv = "FWKNOPD_HOPS"
+
+// TestHops counts the functions and files that run because of one input: those of a run with it
+// that a run without it does not need. The limits are a little above what was measured.
+func TestHops(t *testing.T) {
+	lists := os.Getenv(hopsEnv)
+	if lists == "" {
+		t.Skip("a measurement; run make hops")
+	}
+	if err := os.MkdirAll(lists, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := buildCovered(t)
+	for _, tt := range []struct {
+		name             string
+		functions, files int
+		run              func(*testing.T) hops
+	}{
+		{"packet", 555, 152, c.packet},
+		{"line", 103, 26, c.line},
+		{"access", 90, 14, c.access},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := tt.run(t)
+			t.Logf("%d functions in %d files", len(h), h.files())
+			if len(h) > tt.functions || h.files() > tt.files {
+				t.Errorf("more than %d functions in %d files", tt.functions, tt.files)
+			}
+			if err := os.WriteFile(filepath.Join(lists, tt.name), []byte(h.String()), 0o644); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A covered is a program that counts what runs.
+type covered struct{ program, dir string }
+
+// Signals to a covered program, which counts.go handles.
+const (
+	clearCounts = syscall.SIGWINCH
+	writeCounts = syscall.SIGPWR
+)
+
+// buildCovered builds the program with counters in all packages.
+func buildCovered(t *testing.T) covered {
+	t.Helper()
+	netlab.Need(t, "go")
+	c := covered{dir: t.TempDir()}
+	for dir := c.dir; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o777); err != nil { // for the worker, which is not root
+			t.Fatal(err)
+		}
+	}
+	c.program = filepath.Join(c.dir, "fwknopd")
+	out, err := exec.Command("go", "build", "-tags", "hops", "-ldflags", "-X main.countsDir="+c.dir, "-cover", "-covermode", "atomic",
+		"-coverpkg", "fwknopd/...", "-o", c.program, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return c
+}
+
+// packet is the way of a captured SPA packet to the rule in the kernel. What the daemon does in
+// the same time without one is not part of it.
+func (c covered) packet(t *testing.T) hops {
+	var ran [2]hops
+	for i := range ran {
+		s := newSite(t, "nftables")
+		s.program = c.program
+		s.configure("", stanza(""))
+		s.launchWith("-f")
+		s.waitFor("Starting fwknopd main event loop.")
+		s.state()
+		pids := []int{s.cmd.Process.Pid, s.worker()}
+		c.signal(t, clearCounts, 1, pids...)
+		begun := time.Now()
+		if i == 1 {
+			s.knock(ask()...)
+			wait.For(t, "the rule", func() bool { return strings.Contains(s.Server.Run(t, "nft list ruleset"), "expires") })
+		} else {
+			wait.For(t, "the time that a packet takes", func() bool { return time.Since(begun) > 2*time.Second })
+		}
+		c.signal(t, writeCounts, 2, pids...)
+		ran[i] = make(hops)
+		for _, pid := range pids {
+			ran[i].add(t, fmt.Sprintf("%s/%d", c.dir, pid))
+		}
+	}
+	return ran[1].without(ran[0])
+}
+
+// signal sends a signal, the nth, to the processes, and waits until they have handled it.
+func (c covered) signal(t *testing.T, sig syscall.Signal, n int64, pids ...int) {
+	t.Helper()
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil {
+			t.Fatal(err)
+		}
+		wait.For(t, "the counters", func() bool {
+			st, err := os.Stat(fmt.Sprintf("%s/%d/done", c.dir, pid))
+			return err == nil && st.Size() == n
+		})
+	}
+}
+
+// line is the way of a line of a log through --os.
+func (c covered) line(t *testing.T) hops {
+	const syn = "Jul 10 12:00:00 host kernel: IN=eth0 OUT= MAC=00:00:5e:00:53:01:00:00:5e:00:53:02:08:00 SRC=192.0.2.7 DST=192.0.2.1 " +
+		"LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=52303 DF PROTO=TCP SPT=50874 DPT=22 SEQ=1 ACK=0 WINDOW=64240 RES=0x00 SYN URGP=0 OPT (020405B40402080A3E5A1F4E0000000001030307)\n"
+	log := filepath.Join(t.TempDir(), "log")
+	run := func(text string) hops {
+		if err := os.WriteFile(log, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return c.command(t, "--os", log)
+	}
+	return run(syn).without(run(""))
+}
+
+// access is the way of an access.conf with one stanza inside policy/conf.
+func (c covered) access(t *testing.T) hops {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	ran := c.command(t, "--exit-parse-config", "-c", file("fwknopd.conf", "PCAP_INTF lo\n"), "-a", file("access.conf", stanza("")))
+	for f := range ran {
+		if !strings.HasPrefix(f.file, "fwknopd/policy/conf/") {
+			delete(ran, f)
+		}
+	}
+	return ran.without(c.command(t, "--version"))
+}
+
+// command runs the program to its end.
+func (c covered) command(t *testing.T, args ...string) hops {
+	t.Helper()
+	counts := t.TempDir()
+	cmd := exec.Command(c.program, args...)
+	cmd.Env = append(os.Environ(), "GOCOVERDIR="+counts)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	h := make(hops)
+	h.add(t, counts)
+	return h
+}
+
+// hops are functions that ran.
+type hops map[function]bool
+
+type function struct{ file, name string }
+
+// add adds what the counters in dir say.
+func (h hops) add(t *testing.T, dir string) {
+	t.Helper()
+	out, err := exec.Command("go", "tool", "covdata", "func", "-i", dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[2] == "0.0%" || f[0] == "total" {
+			continue
+		}
+		place := strings.Split(f[0], ":")
+		h[function{place[0], f[1] + ":" + place[1]}] = true
+	}
+}
+
+func (h hops) without(other hops) hops {
+	rest := make(hops)
+	for f := range h {
+		if !other[f] {
+			rest[f] = true
+		}
+	}
+	return rest
+}
+
+func (h hops) files() int {
+	files := make(map[string]bool)
+	for f := range h {
+		files[f.file] = true
+	}
+	return len(files)
+}
+
+// String returns one line for each function, in the order of files.
+func (h hops) String() string {
+	var lines []string
+	for f := range h {
+		lines = append(lines, f.file+" "+f.name+"\n")
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
