@@ -143,7 +143,7 @@ func TestE2EGuardCloses(t *testing.T) {
 		if !receives(conn) || !receives(stays) {
 			t.Fatalf("%v: nothing comes", at)
 		}
-		s.grants(0, "^closed .*\ncut 1 connection, forwarded or by UDP", "revoke", s.Client.V4.String())
+		s.grants(0, "^closed .*\ncut 1 connection, forwarded or by UDP: what it still sends is rejected\n", "revoke", s.Client.V4.String())
 		s.waitForEvent(`"verdict":"cut"`, port, `"connections":{"open":0,"ended":0,"cut":1}`)
 		if receives(conn) {
 			t.Errorf("%v: it goes on", at)

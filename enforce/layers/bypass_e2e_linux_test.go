@@ -50,6 +50,8 @@ func TestGuardBypass(t *testing.T) {
 		{"an accept behind", docker, "iptables-nft -A FORWARD -j ACCEPT", "", "", false},
 		{"known connections", docker, "iptables-nft -I FORWARD 1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "", "", false},
 		{"another port", docker, "iptables-nft -I FORWARD 1 -p tcp --dport 9999 -j ACCEPT", "", "", false},
+		{"an accept for the port of another host", docker, "iptables-nft -I FORWARD 1 -d 10.99.0.0/24 -p tcp --dport 8080 -j ACCEPT", "rule 1 of " + forward + " accepts in front of the guard: what it matches reaches " + tcp,
+			"rule 1 of " + forward + " accepts in front of the guard: what it matches reaches " + tcp, false},
 		{"the loopback", docker, "iptables-nft -I FORWARD 1 -i lo -j ACCEPT", "", "", false},
 		{"a return that may match, to a drop", docker, "iptables-nft -I FORWARD 1 -s 10.99.0.0/24 -j RETURN", "", "", false},
 		{"an accept, and a drop of nftables", shut, "iptables-nft -I FORWARD 1 -j ACCEPT", "", "", false},

@@ -47,8 +47,8 @@ func (b *Backend) bypassLines(planned ruleset.Layer) (lines []string) {
 	return lines
 }
 
-// strangers are first packets of clients without a grant to a guarded port on the forward hook: as
-// they are translated, or, where that is not known, any that may be.
+// strangers are first packets of clients without a grant to a guarded port on the forward hook: routed
+// as they are, and as they are translated, or, where that is not known, any that may be.
 func (b *Backend) strangers(port enforce.Port) (ps []ruleset.Packet) {
 	for _, v6 := range families {
 		known := false
@@ -59,10 +59,13 @@ func (b *Backend) strangers(port enforce.Port) (ps []ruleset.Packet) {
 			}
 		}
 		if !known {
-			behind, routed := p, p
-			behind.DNAT, routed.Dport = true, port.Number
-			ps = append(ps, behind, routed)
+			behind := p
+			behind.DNAT = true
+			ps = append(ps, behind)
 		}
+		routed := p
+		routed.Dport = port.Number
+		ps = append(ps, routed)
 	}
 	return ps
 }

@@ -54,7 +54,7 @@ type Config struct {
 	Offers func(enforce.Port) bool
 	Guard  enforce.Guard
 	// Idle is how often to read the rules of the legacy variant while nothing is open;
-	// 0 is never.
+	// 0 is never, but for a guard.
 	Idle time.Duration
 }
 

@@ -178,11 +178,26 @@ func (b *Backend) watchLoop(ctx context.Context, events, signals <-chan struct{}
 	}
 }
 
-// slowDown reads the tables less often, and only for rules of another daemon.
+// slowDown reads the tables less often.
 func (b *Backend) slowDown(ticker *time.Ticker) {
-	if b.cfg.Idle > 0 && b.uses(ruleset.IPTablesLegacy) {
-		ticker.Reset(b.cfg.Idle)
-		return
+	if every := b.idleInterval(); every > 0 {
+		ticker.Reset(every)
+	} else {
+		ticker.Stop()
 	}
-	ticker.Stop()
+}
+
+// guardInterval is how often the tables are read for a guard alone, if Idle does not say.
+const guardInterval = 5 * time.Second
+
+// idleInterval is how often the tables are read while no grant is open: for rules of another daemon,
+// and for a guard that a program may remove; 0: never.
+func (b *Backend) idleInterval() time.Duration {
+	switch {
+	case !b.uses(ruleset.IPTablesLegacy):
+		return 0
+	case b.cfg.Idle == 0 && len(b.cfg.Guard) > 0:
+		return guardInterval
+	}
+	return b.cfg.Idle
 }

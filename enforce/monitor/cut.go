@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -24,8 +25,11 @@ type cutter struct {
 	watches map[*cutWatch]bool
 }
 
-// A cutWatch collects what became of connections, by the key of their grant.
-type cutWatch map[string]enforce.Connections
+// A cutWatch collects what became of connections.
+type cutWatch struct {
+	counts map[string]enforce.Connections // by the key of their grant
+	err    error                          // as of Config.Cut
+}
 
 func newCutter(cut func([]enforce.Grant)) *cutter {
 	c := &cutter{cut: cut, watches: make(map[*cutWatch]bool)}
@@ -61,23 +65,24 @@ func (c *cutter) run() {
 
 // WatchCuts begins to collect what becomes of the connections of grants that end. collect,
 // which must be called, ends that: it waits until the monitor is done with all that have ended
-// and returns the sum for those that closed has.
-func (m *Monitor) WatchCuts() (collect func(closed []enforce.Grant) enforce.Connections) {
-	c, w := m.cutter, &cutWatch{}
+// and returns the sum for those that closed has. The error is that of [Config.Cut], of any grant that
+// ended meanwhile.
+func (m *Monitor) WatchCuts() (collect func(closed []enforce.Grant) (enforce.Connections, error)) {
+	c, w := m.cutter, &cutWatch{counts: make(map[string]enforce.Connections)}
 	c.mu.Lock()
 	c.watches[w] = true
 	c.mu.Unlock()
-	return func(closed []enforce.Grant) (sum enforce.Connections) {
+	return func(closed []enforce.Grant) (sum enforce.Connections, err error) {
 		c.wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.watches, w)
 		for _, g := range closed {
 			for _, part := range g.Split() {
-				sum.Add((*w)[part.Key()])
+				sum.Add(w.counts[part.Key()])
 			}
 		}
-		return sum
+		return sum, w.err
 	}
 }
 
@@ -131,6 +136,7 @@ func (m *Monitor) CutRest(ctx context.Context) {
 // and reports what became of them.
 func (m *Monitor) cut(ctx context.Context, ended []enforce.Grant, open func() []enforce.Grant) {
 	counts, err := m.cfg.Cut(ctx, ended, open)
+	m.cutter.fail(err)
 	now := m.clock.read().wall
 	if len(counts) != len(ended) {
 		m.events.add(Event{Time: now, Kind: Failed, Err: fmt.Errorf("the connections of %d grants that have ended were not ended: %w", len(ended), err)})
@@ -169,8 +175,17 @@ func (c *cutter) note(key string, n enforce.Connections) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for w := range c.watches {
-		sum := (*w)[key]
+		sum := w.counts[key]
 		sum.Add(n)
-		(*w)[key] = sum
+		w.counts[key] = sum
+	}
+}
+
+// fail has the watches note why some connections go on, or may.
+func (c *cutter) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for w := range c.watches {
+		w.err = cmp.Or(w.err, err)
 	}
 }

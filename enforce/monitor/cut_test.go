@@ -281,8 +281,8 @@ func TestWatchCuts(t *testing.T) {
 		if err := errors.Join(r.Revoke(ctx, a), r.Revoke(ctx, b)); err != nil {
 			t.Fatal(err)
 		}
-		if n := collect([]enforce.Grant{a}); n != (enforce.Connections{Ended: 1}) {
-			t.Errorf("%+v", n)
+		if n, err := collect([]enforce.Grant{a}); n != (enforce.Connections{Ended: 1}) || err != nil {
+			t.Errorf("%+v, %v", n, err)
 		}
 		if len(r.cutter.watches) > 0 {
 			t.Error("it still collects")

@@ -29,15 +29,15 @@ type Connections struct {
 // A cutter is an Enforcer that ends the connections of stanzas with CLOSE_CONNECTIONS, see
 // [monitor.Monitor.WatchCuts].
 type cutter interface {
-	WatchCuts() (collect func(closed []enforce.Grant) enforce.Connections)
+	WatchCuts() (collect func(closed []enforce.Grant) (enforce.Connections, error))
 }
 
 // watchCuts is WatchCuts of an Enforcer that has it.
-func watchCuts(k Enforcer) (collect func(closed []enforce.Grant) enforce.Connections) {
+func watchCuts(k Enforcer) (collect func(closed []enforce.Grant) (enforce.Connections, error)) {
 	if c, ok := k.(cutter); ok {
 		return c.WatchCuts()
 	}
-	return func([]enforce.Grant) (none enforce.Connections) { return none }
+	return func([]enforce.Grant) (none enforce.Connections, err error) { return none, nil }
 }
 
 // A localCutter ends connections where no daemon runs, by the stanzas of the configuration.
@@ -48,15 +48,15 @@ type localCutter struct {
 }
 
 // WatchCuts implements cutter.
-func (k localCutter) WatchCuts() (collect func(closed []enforce.Grant) enforce.Connections) {
+func (k localCutter) WatchCuts() (collect func(closed []enforce.Grant) (enforce.Connections, error)) {
 	return k.cut
 }
 
 // cut ends the connections through those of the closed grants whose stanza says so.
-func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
+func (k localCutter) cut(closed []enforce.Grant) (enforce.Connections, error) {
 	var ended []enforce.Grant
 	if len(closed) == 0 {
-		return enforce.Connections{}
+		return enforce.Connections{}, nil
 	}
 	access := k.access()
 	for _, g := range closed {
@@ -65,7 +65,7 @@ func (k localCutter) cut(closed []enforce.Grant) enforce.Connections {
 		}
 	}
 	if len(ended) == 0 {
-		return enforce.Connections{}
+		return enforce.Connections{}, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), exchangeTimeout)
 	defer cancel()
@@ -90,8 +90,17 @@ func (k localCutter) Flush(ctx context.Context) error {
 	if err := errors.Join(err, k.Enforcer.Flush(ctx)); err != nil {
 		return err
 	}
-	k.cut(open)
+	_, _ = k.cut(open) // the grants are gone whatever becomes of their connections
 	return nil
+}
+
+// addCut adds the connections that a cutter has ended before; err is that of its collect. rejecter is
+// that of a [Host].
+func (c *Connections) addCut(before enforce.Connections, rejecter enforce.Rejecter, err error) {
+	rejects := rejecter != nil && err == nil
+	c.Rejected = c.Cut+before.Cut > 0 && (c.Cut == 0 || c.Rejected) && (before.Cut == 0 || rejects)
+	before.Open = 0 // they are looked at again
+	c.Add(before)
 }
 
 // text returns what became of the connections, in lines. cut says that they were to end.

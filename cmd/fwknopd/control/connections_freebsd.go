@@ -7,8 +7,8 @@ import (
 )
 
 // cut does nothing: stanzas with CLOSE_CONNECTIONS are refused.
-func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Grant, enforce.Guard) (none enforce.Connections) {
-	return none
+func cut(context.Context, enforce.Rejecter, []enforce.Grant, func() []enforce.Grant, enforce.Guard) (none enforce.Connections, err error) {
+	return none, nil
 }
 
 // lookAt says that connections are not looked at: keep-state rules of ipfw keep them.

@@ -9,14 +9,14 @@ import (
 
 // cut ends the connections through grants that were closed, but for those through one of the
 // open ones. rejecter rejects what they send, unless it is nil.
-func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant, guard enforce.Guard) (sum enforce.Connections) {
+func cut(ctx context.Context, rejecter enforce.Rejecter, closed []enforce.Grant, open func() []enforce.Grant, guard enforce.Guard) (sum enforce.Connections, err error) {
 	table := tableOf(rejecter, guard)
 	defer table.Close()
-	counts, _ := table.Cut(ctx, closed, open) // lookAt finds what is left
+	counts, err := table.Cut(ctx, closed, open) // lookAt finds what is left
 	for _, n := range counts {
 		sum.Add(n)
 	}
-	return sum
+	return sum, err
 }
 
 func tableOf(rejecter enforce.Rejecter, guard enforce.Guard) *conntrack.Table {

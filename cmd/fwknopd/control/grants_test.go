@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/firewall"
 	"fwknopd/enforce"
 	"fwknopd/policy/conf"
 )
@@ -203,6 +204,38 @@ func TestConnectionsText(t *testing.T) {
 		}
 		if got, want := string(tt.c.addJSON([]byte(`{"v":1,"grants":[]}`+"\n"))), `{"v":1,"grants":[],"connections":`+tt.json+"}\n"; got != want {
 			t.Errorf("%s", got)
+		}
+	}
+}
+
+// TestAddCut: that what was cut is rejected is said if it is so of all that was cut.
+func TestAddCut(t *testing.T) {
+	none, cut := enforce.Connections{}, enforce.Connections{Cut: 1}
+	broken := errors.New("broken")
+	for _, c := range []struct {
+		name           string
+		later          enforce.Connections
+		rejected       bool // what was cut later
+		before         enforce.Connections
+		rejecter       enforce.Rejecter
+		err            error
+		want           int
+		wantedRejected bool
+	}{
+		{"nothing", none, false, none, new(firewall.Firewall), nil, 0, false},
+		{"later", cut, true, none, new(firewall.Firewall), nil, 1, true},
+		{"later, another failed before", cut, true, none, new(firewall.Firewall), broken, 1, true},
+		{"later, not rejected", cut, false, none, nil, nil, 1, false},
+		{"before", none, false, cut, new(firewall.Firewall), nil, 1, true},
+		{"before, not rejected", none, false, cut, new(firewall.Firewall), broken, 1, false},
+		{"before, without a rejecter", none, false, cut, nil, nil, 1, false},
+		{"both", cut, true, cut, new(firewall.Firewall), nil, 2, true},
+		{"both, not rejected before", cut, true, cut, new(firewall.Firewall), broken, 2, false},
+		{"both, not rejected later", cut, false, cut, new(firewall.Firewall), nil, 2, false},
+	} {
+		got := Connections{Connections: c.later, Rejected: c.rejected}
+		if got.addCut(c.before, c.rejecter, c.err); got.Cut != c.want || got.Rejected != c.wantedRejected {
+			t.Errorf("%s: %+v", c.name, got)
 		}
 	}
 }

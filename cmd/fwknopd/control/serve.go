@@ -220,15 +220,13 @@ func listSelected(ctx context.Context, k Enforcer, s Selection) (matching []enfo
 func revokeSelected(ctx context.Context, k Enforcer, rejecter enforce.Rejecter, req request, guard enforce.Guard) (a answer, err error) {
 	collect := watchCuts(k)
 	a.Grants, err = revoke(ctx, k, req.Select)
-	over := collect(a.Grants)
+	over, notRejected := collect(a.Grants)
 	if req.Connections == "" || len(a.Grants) == 0 {
 		return a, err
 	}
 	a.Connections = lookAt(ctx, rejecter, a.Grants, req.Connections == cutConnections, guard)
 	if a.Connections != nil {
-		over.Open = 0 // they are looked at again
-		a.Connections.Add(over)
-		a.Connections.Rejected = a.Connections.Rejected && over.Cut == 0 // of those it is not known here
+		a.Connections.addCut(over, rejecter, notRejected)
 	}
 	return a, err
 }
