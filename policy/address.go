@@ -32,15 +32,6 @@ func choose(st *conf.Stanza, inside, packet netip.Addr) (first, second netip.Add
 	return inside, netip.Addr{}
 }
 
-// bothText returns the two addresses of a request where they differ and the stanza looks at
-// that of the packet, to stand behind why one is refused; "" otherwise.
-func (r *request) bothText(st *conf.Stanza) string {
-	if !st.GrantsPacket() || r.msg.Type == spa.Command || r.msg.Allow == r.client() {
-		return ""
-	}
-	return ": the message has " + r.msg.Allow.String() + ", the packet came from " + r.client().String()
-}
-
 // checkAddress checks the addresses that are to get access.
 func (e *Engine) checkAddress(r *request, st *stanza) *refusal {
 	if ref := e.checkRealAddress(r, st); ref != nil {
@@ -78,6 +69,15 @@ func (e *Engine) checkRealAddress(r *request, st *stanza) *refusal {
 			Text: "REQUIRE_SOURCE_ADDRESS wants the address that is opened in the message" + r.bothText(st.Stanza)}}
 	}
 	return nil
+}
+
+// bothText returns the two addresses of a request where they differ and the stanza looks at
+// that of the packet, to stand behind why one is refused; "" otherwise.
+func (r *request) bothText(st *conf.Stanza) string {
+	if !st.GrantsPacket() || r.msg.Type == spa.Command || r.msg.Allow == r.client() {
+		return ""
+	}
+	return ": the message has " + r.msg.Allow.String() + ", the packet came from " + r.client().String()
 }
 
 // checkClient checks one address that is to get access; with prefix also that around it.

@@ -62,34 +62,6 @@ func NewClient(conn *net.UnixConn) *Client {
 	return c
 }
 
-// enqueue returns the ID of the request.
-func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err error) {
-	req := request{Op: op}
-	if body != nil {
-		if req.Body, err = json.Marshal(body); err != nil {
-			return 0, err
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.calls == nil {
-		return 0, ErrGone
-	}
-	req.ID = c.lastID + 1
-	frame, err := appendFrame(nil, req)
-	if err != nil {
-		return 0, err
-	}
-	select {
-	case c.out <- frame:
-	default:
-		return 0, errBusy
-	}
-	c.lastID = req.ID
-	c.calls[req.ID] = done
-	return req.ID, nil
-}
-
 // Submit requests to open g and returns at once. done is called with the result, possibly
 // on another goroutine, and must not block.
 func (c *Client) Submit(g enforce.Grant, done func(error)) {
@@ -175,6 +147,34 @@ func (c *Client) send(op string, body any, done replyFunc) {
 	if _, err := c.enqueue(op, body, done); err != nil {
 		done(reply{}, nil, err)
 	}
+}
+
+// enqueue returns the ID of the request.
+func (c *Client) enqueue(op string, body any, done replyFunc) (id uint64, err error) {
+	req := request{Op: op}
+	if body != nil {
+		if req.Body, err = json.Marshal(body); err != nil {
+			return 0, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls == nil {
+		return 0, ErrGone
+	}
+	req.ID = c.lastID + 1
+	frame, err := appendFrame(nil, req)
+	if err != nil {
+		return 0, err
+	}
+	select {
+	case c.out <- frame:
+	default:
+		return 0, errBusy
+	}
+	c.lastID = req.ID
+	c.calls[req.ID] = done
+	return req.ID, nil
 }
 
 // Notices returns the texts of [Monitor.Notify], such as that there is a new
