@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -102,14 +103,16 @@ func TestE2EPacketLimitInABurst(t *testing.T) {
 		}
 		post(t, s, packets...)
 		s.finishes(10 * time.Second)
-		open := 0
-		for _, src := range srcs {
-			if netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 100*time.Millisecond) {
-				open++
+		open := make(map[netip.Addr]bool)
+		wait.Until(wait.Timeout, func() bool { // a loaded machine may take longer to answer
+			for _, src := range srcs {
+				open[src] = open[src] || netlab.CanReach(s.Client, "tcp", src, netip.AddrPortFrom(s.Server.V4, e2ePort), 100*time.Millisecond)
 			}
-		}
-		if granted := strings.Count(s.out.String(), "granted spa.granted"); granted != 3 || open != 3 {
-			t.Errorf("%d granted, %d open, want 3", granted, open)
+			maps.DeleteFunc(open, func(_ netip.Addr, is bool) bool { return !is })
+			return len(open) >= 3
+		})
+		if granted := strings.Count(s.out.String(), "granted spa.granted"); granted != 3 || len(open) != 3 {
+			t.Errorf("%d granted, %d open, want 3", granted, len(open))
 		}
 	})
 }
