@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -283,11 +284,16 @@ func sameDecisions(t *rapid.T, gpg *openPGP, seen map[Reason]int) {
 
 func TestTagsChangeNoDecision(t *testing.T) {
 	seen, gpg := make(map[Reason]int), newOpenPGP(t)
-	rapid.Check(t, func(t *rapid.T) { sameDecisions(t, gpg, seen) })
-	for _, r := range []Reason{SPAGranted, SPAReplay, SPAPort, SPAStale, SPAHMACMismatch, SPADecryptFailed, "opened by its tag", "stanzas passed over", "signed"} {
-		if seen[r] == 0 {
-			t.Errorf("%s was not met: %v", r, seen)
+	wanted := []Reason{SPAGranted, SPAReplay, SPAPort, SPAStale, SPAHMACMismatch, SPADecryptFailed, "opened by its tag", "stanzas passed over", "signed"}
+	missing := func(r Reason) bool { return seen[r] == 0 }
+	for range 20 { // the rare ones may take more draws than one check has
+		rapid.Check(t, func(t *rapid.T) { sameDecisions(t, gpg, seen) })
+		if !slices.ContainsFunc(wanted, missing) {
+			break
 		}
+	}
+	if left := slices.DeleteFunc(wanted, func(r Reason) bool { return !missing(r) }); len(left) > 0 {
+		t.Errorf("%q were not met: %v", left, seen)
 	}
 	t.Log(seen)
 }
