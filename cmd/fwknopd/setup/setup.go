@@ -352,7 +352,11 @@ func (r *run) write(server *serverFile, access string) error {
 			return err
 		}
 		if r.Remove == "" {
-			fmt.Fprintf(r.stdout, "wrote the stanza %s to %s: %s opens for 30 s\n", r.name, r.access, r.Port)
+			opens := "opens"
+			if strings.Contains(r.Port, ",") {
+				opens = "open"
+			}
+			fmt.Fprintf(r.stdout, "wrote the stanza %s to %s: %s %s for 30 s\n", r.name, r.access, r.Port, opens)
 		}
 	}
 	return nil
