@@ -151,7 +151,9 @@ func (r *record) decode(b []byte) error {
 		r.decided = decided{rest.uint32(), rest.uint32()}
 	}
 	if flags&hasPorts != 0 {
-		r.votes = rest.uint32()
+		if r.votes = rest.uint32(); r.votes == 0 {
+			return errDamaged
+		}
 		r.ports.rest, r.ports.n = rest.uint32(), rest.uint32()
 		for i := range r.ports.port {
 			r.ports.port[i], r.ports.count[i] = portKey(rest.uint32()), rest.uint32()
