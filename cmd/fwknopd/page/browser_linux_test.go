@@ -44,7 +44,9 @@ func open(t *testing.T, text string, width, height int64) *browser {
 		t.Fatal(err)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Flag("headless", "new"), chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Flag("headless", "new"),
+		chromedp.Flag("force-prefers-reduced-motion", true), // a click would miss what still scrolls
+		chromedp.UserDataDir(t.TempDir()),
 		chromedp.WSURLReadTimeout(wait.Timeout))
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	ctx, cancel := chromedp.NewContext(alloc)
