@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"fwknopd/fixtures/draws"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -285,17 +286,19 @@ func sameDecisions(t *rapid.T, gpg *openPGP, seen map[Reason]int) {
 func TestTagsChangeNoDecision(t *testing.T) {
 	seen, gpg := make(map[Reason]int), newOpenPGP(t)
 	wanted := []Reason{SPAGranted, SPAReplay, SPAPort, SPAStale, SPAHMACMismatch, SPADecryptFailed, "opened by its tag", "stanzas passed over", "signed"}
-	missing := func(r Reason) bool { return seen[r] == 0 }
-	for range 20 { // the rare ones may take more draws than one check has
-		rapid.Check(t, func(t *rapid.T) { sameDecisions(t, gpg, seen) })
-		if !slices.ContainsFunc(wanted, missing) {
-			break
-		}
-	}
-	if left := slices.DeleteFunc(wanted, func(r Reason) bool { return !missing(r) }); len(left) > 0 {
-		t.Errorf("%q were not met: %v", left, seen)
-	}
+	draws.Until(t, missing(seen, wanted...), func(t *rapid.T) { sameDecisions(t, gpg, seen) })
 	t.Log(seen)
+}
+
+// missing returns what of the wanted reasons has no count yet.
+func missing(seen map[Reason]int, wanted ...Reason) func() string {
+	return func() string {
+		left := slices.DeleteFunc(slices.Clone(wanted), func(r Reason) bool { return seen[r] > 0 })
+		if len(left) == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%q of %v", left, seen)
+	}
 }
 
 // FuzzTags is TestTagsChangeNoDecision with draws from the input, and then from a random

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"fwknopd/fixtures/draws"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 	"fwknopd/policy/replay"
@@ -227,7 +228,7 @@ func BenchmarkLoad(b *testing.B) {
 func TestShortCutsDecideAlike(t *testing.T) {
 	kinds := []string{"md5", "sha1", "sha256", "sha384", "sha512", "sha3_256", "sha3_512"}
 	reasons := make(map[Reason]int)
-	rapid.Check(t, func(rt *rapid.T) {
+	draws.Until(t, missing(reasons, SPAHMACMismatch, SPADecryptFailed, SPAGranted), func(rt *rapid.T) {
 		s := users(freeTrials + 2)
 		uniform := rapid.IntRange(0, 3).Draw(rt, "uniform") > 0
 		kind := rapid.IntRange(0, len(kinds)).Draw(rt, "kind")
@@ -268,7 +269,4 @@ func TestShortCutsDecideAlike(t *testing.T) {
 			rt.Fatalf("decided %s, explained %s", show(got), show(want))
 		}
 	})
-	if reasons[SPAHMACMismatch] == 0 || reasons[SPADecryptFailed] == 0 || reasons[SPAGranted] == 0 {
-		t.Errorf("not every usual decision was met: %v", reasons)
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"fwknopd/fingerprint"
+	"fwknopd/fixtures/draws"
 	"fwknopd/parse"
 	"fwknopd/policy/conf"
 )
@@ -204,18 +205,15 @@ func TestLogAndCaptureAgree(t *testing.T) {
 			}
 		}
 	}
-	rapid.Check(t, agree)
-	if testing.Short() { // too few draws to meet everything
-		return
-	}
-	for range 4 {
-		rapid.Check(t, agree)
-	}
-	for _, reason := range []string{"granted", "wrong_port", "timeout", "too_fast", "too_slow", "limit", "os", "replay"} {
-		if seen[reason] == 0 {
-			t.Errorf("the traffic never led to %q: %v", reason, seen)
+	missing := func() string {
+		for _, reason := range []string{"granted", "wrong_port", "timeout", "too_fast", "too_slow", "limit", "os", "replay"} {
+			if seen[reason] == 0 {
+				return fmt.Sprintf("%q of %v", reason, seen)
+			}
 		}
+		return ""
 	}
+	draws.Until(t, missing, agree)
 }
 
 func decideBoth(t *rapid.T, stanzas []conf.Stanza, packets []datagram) (log, capture string) {
