@@ -92,7 +92,7 @@ func TestE2EFirewalldRightsOfUnit(t *testing.T) {
 		t.Error("shut after reloads of both")
 	}
 	s.stop()
-	s.start() // the journal tells when it ends
+	s.start() // the journal has when it ends
 	s.grants(0, s.Client.V4.String(), "list")
 	s.grants(0, "^closed ", "revoke", "--all")
 	if !s.shut() || rules(f, "public") != 0 {

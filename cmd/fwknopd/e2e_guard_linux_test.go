@@ -175,25 +175,25 @@ func TestE2EGuardBypass(t *testing.T) {
 		}
 		s.configure(s.logs()+"GUARD_FORWARD tcp/8080;\n", strings.Replace(stanza(""), fmt.Sprint("tcp/", e2ePort), "tcp/8080", 1))
 		s.start()
-		tells := func(when string, want bool) {
+		names := func(when string, want bool) {
 			t.Helper()
 			for _, name := range []string{"status", "doctor"} {
 				out, _ := s.command(append([]string{name}, s.args()...)...)
 				if got := strings.Contains(out, said); got != want {
-					t.Errorf("%s: %s tells of the rule: %v\n%s", when, name, got, out)
+					t.Errorf("%s: %s names the rule: %v\n%s", when, name, got, out)
 				}
 				if name == "doctor" && strings.Contains(out, "to 10.78.0.2:80 by Docker: GUARD_FORWARD lets only granted clients through") == want {
 					t.Errorf("%s: doctor on the port:\n%s", when, out)
 				}
 			}
 		}
-		tells("guarded", false)
+		names("guarded", false)
 		s.Server.Run(t, add[s.firewall])
 		if !netlab.CanReach(s.Client, "tcp", s.Client.V4, netip.AddrPortFrom(s.Server.V4, 8080), 2*time.Second) {
 			t.Error("the rule lets no client through")
 		}
 		s.waitFor(said)
-		tells("with the rule", true)
+		names("with the rule", true)
 		s.Server.Run(t, "nft add table inet unrelated")
 		s.stop()
 		if n := s.said(said); n != 1 {
@@ -206,6 +206,6 @@ func TestE2EGuardBypass(t *testing.T) {
 			out, _ := s.command(append([]string{"status"}, s.args()...)...)
 			return !strings.Contains(out, said)
 		})
-		tells("without the rule", false)
+		names("without the rule", false)
 	})
 }

@@ -100,7 +100,7 @@ func TestDynamic(t *testing.T) {
 			b.change(func(s *standIn) { s.States = []int{101, 101, 100} })
 			must(t, enforce.Revoke(ctx, b, g))
 			b.wantOpen()
-			time.Sleep(10 * time.Minute)
+			sleep(10 * time.Minute)
 			b.wantAsked("-q set move rule 101 to 7") // a connection keeps it
 
 			again := tcp(client, 22, soon().Add(time.Hour))
@@ -109,12 +109,17 @@ func TestDynamic(t *testing.T) {
 			b.wantOpen(again)
 
 			b.change(func(s *standIn) { s.States = []int{100} })
-			time.Sleep(time.Minute + time.Second)
-			synctest.Wait()
+			sleep(time.Minute + time.Second)
 			b.wantAsked("-q delete 101")
 			b.wantOpen(again)
 		})
 	}
+}
+
+// sleep lets the synctest clock run on, and waits until all that is due is done.
+func sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
 
 // TestPurgeResumes: a new process cleans up after a dead one, and none wakes up
@@ -127,8 +132,7 @@ func TestPurgeResumes(t *testing.T) {
 		b.open()
 		b.asked()
 		must(t, b.Setup(ctx))
-		time.Sleep(time.Hour)
-		synctest.Wait()
+		sleep(time.Hour)
 		b.wantAsked("-q set disable 1", "-q delete 1")
 		if b.purge != nil {
 			t.Error("a timer runs with nothing to clean")

@@ -89,8 +89,7 @@ func TestPrefixes(t *testing.T) {
 			b.change(func(s *standIn) {
 				s.Rules = slices.DeleteFunc(s.Rules, func(r standRule) bool { return r.Body == body(wide) })
 			})
-			time.Sleep(time.Second)
-			synctest.Wait()
+			sleep(time.Second)
 			if got := b.bodies(); len(got) != 3 || !slices.Contains(got, body(wide)) {
 				t.Errorf("a second after another program deleted one of the rules: %q", got)
 			}
@@ -105,8 +104,7 @@ func TestPrefixes(t *testing.T) {
 			if got := b.bodies(); len(got) != 2 || slices.Contains(got, body(wide)) {
 				t.Errorf("after the revocation of the shorter prefix: %q", got)
 			}
-			time.Sleep(time.Until(narrow.Expires) + time.Second)
-			synctest.Wait()
+			sleep(time.Until(narrow.Expires) + time.Second)
 			b.wantRules()
 
 			two := widened(client, 24, soon())

@@ -78,7 +78,7 @@ func TestGuardBypass(t *testing.T) {
 				if got := strings.Join(look(t), "\n"); got != c.before {
 					t.Errorf("before: %q, want %q", got, c.before)
 				}
-				b = setUp(t, enforcetest.Guarded...)
+				b = setUpGuard(t, enforcetest.Guarded...)
 			})
 			if b == nil {
 				t.FailNow()
@@ -128,7 +128,7 @@ func TestGuardRouted(t *testing.T) {
 				t.Fatal("the container is not reached without the guard")
 			}
 			var b *Backend
-			lab.Server.Do(func() { b = setUp(t, enforce.Port{Proto: enforce.TCP, Number: 80}) })
+			lab.Server.Do(func() { b = setUpGuard(t, enforce.Port{Proto: enforce.TCP, Number: 80}) })
 			if b == nil {
 				t.FailNow()
 			}
@@ -152,18 +152,10 @@ func look(t testing.TB) (lines []string) {
 	return slices.DeleteFunc(lines, func(l string) bool { return !strings.Contains(l, ruleset.Bypassed) })
 }
 
-// setUp returns a backend with a guard in place, nil if there is none.
-func setUp(t testing.TB, ports ...enforce.Port) *Backend {
+// setUpGuard returns a backend with a guard in place, nil after an error.
+func setUpGuard(t testing.TB, ports ...enforce.Port) *Backend {
 	t.Helper()
 	cfg := guarded(t, ports)
 	cfg.Guard = ports
-	b, err := New(t.Context(), cfg)
-	if err != nil {
-		t.Error(err)
-		return nil
-	}
-	if err := b.Setup(t.Context()); err != nil {
-		t.Error(err)
-	}
-	return b
+	return setUp(t, cfg)
 }

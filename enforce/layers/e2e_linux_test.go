@@ -47,6 +47,20 @@ func guarded(t testing.TB, guard enforce.Guard) Config {
 	return cfg
 }
 
+// setUp returns a backend that is set up as by a daemon, nil after an error.
+func setUp(t testing.TB, cfg Config) *Backend {
+	t.Helper()
+	b, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	if err := b.Setup(t.Context()); err != nil {
+		t.Error(err)
+	}
+	return b
+}
+
 // A wall is one firewall of a host: it drops all but neighbour discovery and known
 // connections. strict takes the rule for known connections from the output hook.
 type wall struct{ up, strict, wipe func(testing.TB, *netlab.NS) }
@@ -198,15 +212,11 @@ func TestGuardLeftBehind(t *testing.T) {
 			if cfg.Fixed = fixed; fixed {
 				cfg.Layers = cfg.Layers[1:2]
 			}
-			b, err := New(t.Context(), cfg)
-			if err != nil {
-				t.Error(err)
+			b := setUp(t, cfg)
+			if b == nil {
 				return
 			}
 			defer b.Close()
-			if err := b.Setup(t.Context()); err != nil {
-				t.Error(err)
-			}
 			notes = b.Notes()
 		})
 		rules := lab.Server.Run(t, "iptables-nft -S")

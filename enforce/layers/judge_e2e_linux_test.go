@@ -208,15 +208,11 @@ func TestHints(t *testing.T) {
 			}
 			var notes []string
 			lab.Server.Do(func() {
-				b, err := New(context.Background(), config(t))
-				if err != nil {
-					t.Error(err)
+				b := setUp(t, config(t))
+				if b == nil {
 					return
 				}
 				defer b.Close()
-				if err := b.Setup(context.Background()); err != nil {
-					t.Error(err)
-				}
 				notes = b.Notes()
 			})
 			if text := strings.Join(notes, "\n"); c.want == "" && text != "" || !strings.Contains(text, c.want) {

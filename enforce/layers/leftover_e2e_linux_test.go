@@ -44,15 +44,11 @@ func TestEndedLeftBehind(t *testing.T) {
 				if cfg.NFTables = config(t).NFTables; t.Failed() {
 					return
 				}
-				b, err := New(t.Context(), cfg)
-				if err != nil {
-					t.Error(err)
+				b := setUp(t, cfg)
+				if b == nil {
 					return
 				}
 				defer b.Close()
-				if err := b.Setup(t.Context()); err != nil {
-					t.Error(err)
-				}
 				notes = b.Notes()
 			})
 			said := strings.Join(lines, "\n")
@@ -73,47 +69,39 @@ func TestEndedLeftBehind(t *testing.T) {
 // there, so what it drops is named.
 func TestChainsLeftBehind(t *testing.T) {
 	for left, c := range map[string]struct {
-		used int // of config
-		base string
+		wall, used string
+		base       string
 	}{
-		"nft":             {0, "table inet filter chain input"},
-		"iptables-nft":    {1, "iptables-nft filter INPUT"},
-		"iptables-legacy": {1, "iptables-legacy filter INPUT"},
+		"nftables":        {"nft", "iptables-nft", "table inet filter chain input"},
+		"iptables-nft":    {"iptables-nft", "nftables", "iptables-nft filter INPUT"},
+		"iptables-legacy": {"iptables-legacy", "nftables", "iptables-legacy filter INPUT"},
 	} {
 		t.Run(left, func(t *testing.T) {
 			netlab.Need(t, "nft", "iptables-nft", "iptables-legacy")
 			lab := netlab.New(t)
-			walls[left].up(t, lab.Server)
+			walls[c.wall].up(t, lab.Server)
 			var lines, blockers []string
-			var err error
 			lab.Server.Do(func() {
-				if err = leave(t, left); err != nil {
-					return
+				if b := setUp(t, only(t, left)); b != nil {
+					b.Close()
 				}
-				fixed := func() Config {
-					cfg := config(t)
-					cfg.Fixed, cfg.Layers = true, cfg.Layers[c.used:c.used+1]
-					return cfg
+				var err error
+				if lines, err = Look(t.Context(), only(t, c.used)); err != nil {
+					t.Error(err)
 				}
-				if lines, err = Look(t.Context(), fixed()); err != nil {
-					return
-				}
-				var b *Backend
-				if b, err = New(t.Context(), fixed()); err != nil {
+				b := setUp(t, only(t, c.used))
+				if b == nil {
 					return
 				}
 				defer b.Close()
-				if err = b.Setup(t.Context()); err != nil {
-					return
-				}
 				g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute)}
 				if err = enforce.Open(t.Context(), b, g); err == nil {
 					blockers, err = b.Blocked(t.Context(), g)
 				}
+				if err != nil {
+					t.Error(err)
+				}
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
 			if said := strings.Join(lines, "\n"); !strings.Contains(said, c.base+" "+ruleset.NotOpened) {
 				t.Errorf("the survey says\n%s", said)
 			}
@@ -124,18 +112,11 @@ func TestChainsLeftBehind(t *testing.T) {
 	}
 }
 
-// leave sets up the chains of a layer as a daemon does, and leaves them.
-func leave(t *testing.T, name string) error {
+// only is config with one layer, as of a FIREWALL_TYPE other than auto.
+func only(t testing.TB, layer string) Config {
+	t.Helper()
 	cfg := config(t)
-	i := slices.IndexFunc(cfg.Layers, func(l Layer) bool { return l.Name == name })
-	if name == "nft" {
-		i = 1
-	}
-	cfg.Fixed, cfg.Layers = true, cfg.Layers[i:i+1]
-	b, err := New(t.Context(), cfg)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	return b.Setup(t.Context())
+	cfg.Fixed = true
+	cfg.Layers = slices.DeleteFunc(cfg.Layers, func(l Layer) bool { return l.Name != layer })
+	return cfg
 }

@@ -134,15 +134,11 @@ func TestGuardBlocked(t *testing.T) {
 			lab.Server.Do(func() {
 				cfg := guarded(t, enforcetest.Guarded)
 				cfg.Guard = enforcetest.Guarded
-				b, err := New(t.Context(), cfg)
-				if err != nil {
-					t.Error(err)
+				b := setUp(t, cfg)
+				if b == nil {
 					return
 				}
 				defer b.Close()
-				if err := b.Setup(t.Context()); err != nil {
-					t.Error(err)
-				}
 				if err := enforce.Open(t.Context(), b, g); err != nil {
 					t.Error(err)
 				}

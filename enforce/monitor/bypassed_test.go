@@ -45,7 +45,7 @@ func TestBypassed(t *testing.T) {
 				t.Errorf("%s: no look", step.name)
 			}
 			if got, failed := r.count(Bypassed), r.count(Failed); got != step.bypassed || failed != step.failed {
-				t.Errorf("%s: %d bypasses and %d failures told, want %d and %d", step.name, got, failed, step.bypassed, step.failed)
+				t.Errorf("%s: %d bypasses and %d failures reported, want %d and %d", step.name, got, failed, step.bypassed, step.failed)
 			}
 		}
 	})
@@ -68,7 +68,7 @@ func TestBypassedForAMoment(t *testing.T) {
 		fw.Disturb()
 		sleep(5 * time.Second)
 		if looks < 3 || r.count(Bypassed) != 0 {
-			t.Errorf("%d looks, told %d times", looks, r.count(Bypassed))
+			t.Errorf("%d looks, reported %d times", looks, r.count(Bypassed))
 		}
 	})
 }
