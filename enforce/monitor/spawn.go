@@ -39,12 +39,10 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	}
 	cmd.SysProcAttr.Pdeathsig, cmd.SysProcAttr.Setsid = syscall.SIGKILL, true
 	started, died := make(chan error, 1), make(chan error, 1)
-	go func() {
+	onOwnThread(func() {
 		// The kernel sends Pdeathsig when the thread that started the child ends, so
 		// this one must not end before. No_new_privs is the thread's too, and the
 		// child's from its first one on: it could set it for one of its threads only.
-		// Not unlocked, the thread is used for nothing else and ends with the worker.
-		runtime.LockOSThread()
 		err := noNewPrivs()
 		if err == nil {
 			err = cmd.Start()
@@ -54,7 +52,7 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 			killRest(cmd.Process.Pid)
 			died <- cmd.Wait()
 		}
-	}()
+	})
 	if err := <-started; err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start worker: %w", err)
@@ -65,6 +63,25 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 		Kill: cmd.Process.Kill,
 		Pid:  cmd.Process.Pid,
 	}, nil
+}
+
+// onOwnThread calls f in a goroutine whose thread is used for nothing else and ends with
+// it. It is not the first thread of the process, which cannot end and whose state is
+// what the kernel shows as the state of the process.
+func onOwnThread(f func()) {
+	locked := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		if onFirstThread() {
+			onOwnThread(f) // gets another one, as this goroutine keeps this one meanwhile
+			runtime.UnlockOSThread()
+			close(locked)
+			return
+		}
+		close(locked)
+		f()
+	}()
+	<-locked
 }
 
 func socketpair() (ours *net.UnixConn, theirs *os.File, err error) {

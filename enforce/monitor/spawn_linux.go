@@ -11,6 +11,9 @@ func noNewPrivs() error {
 	return os.NewSyscallError("no_new_privs", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
+// onFirstThread reports whether the calling thread is the one that the process began with.
+func onFirstThread() bool { return unix.Gettid() == os.Getpid() }
+
 // killRest waits until the leader of a process group has ended and kills the other
 // processes of the group. The leader is still to be waited for, so that no other group
 // can have the number.
