@@ -30,6 +30,7 @@ var (
 	errLongLine  error = badRecord("line too long")
 	errTorn      error = badRecord("record cut short by the end of the input")
 	errBadLength error = badRecord("absurd record length")
+	errZeros     error = badRecord("zeros where a record is expected")
 	errBadBlock  error = badRecord("broken pcapng block")
 	errNoIface   error = badRecord("packet of an interface that was not described")
 	errLinkType  error = &notOurs{"link type not supported"}

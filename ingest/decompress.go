@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bufio"
 	"compress/bzip2"
 	"errors"
 	"io"
@@ -32,7 +33,7 @@ var errDictionary = errors.New("xz dictionary too large")
 func unpack(magic []byte, r io.Reader) (io.Reader, string, error) {
 	switch {
 	case hasPrefix(magic, gzipMagic):
-		z, err := gzip.NewReader(r)
+		z, err := newGunzip(r)
 		return z, "gzip", err
 	case hasPrefix(magic, bzip2Magic) && len(magic) >= 4 && magic[3] >= '1' && magic[3] <= '9':
 		return bzip2.NewReader(r), "bzip2", nil
@@ -51,6 +52,51 @@ func unpack(magic []byte, r io.Reader) (io.Reader, string, error) {
 		return z, "xz", err
 	}
 	return r, "", nil
+}
+
+// A gunzip reads the members of a gzip file, and like gzip(1) passes over the zeros that
+// tapes and crashes leave behind them.
+type gunzip struct {
+	packed *bufio.Reader
+	*gzip.Reader
+}
+
+func newGunzip(r io.Reader) (*gunzip, error) {
+	packed := bufio.NewReader(r)
+	member, err := gzip.NewReader(packed)
+	if err != nil {
+		return nil, err
+	}
+	member.Multistream(false)
+	return &gunzip{packed, member}, nil
+}
+
+func (z *gunzip) Read(b []byte) (int, error) {
+	n, err := z.Reader.Read(b)
+	if n > 0 || err != io.EOF {
+		return n, err
+	}
+	if err := z.skipZeros(); err != nil {
+		return 0, err
+	}
+	if err := z.Reset(z.packed); err != nil {
+		return 0, err
+	}
+	z.Multistream(false)
+	return 0, nil
+}
+
+// skipZeros reads on to the next member, or to the end.
+func (z *gunzip) skipZeros() error {
+	for {
+		c, err := z.packed.ReadByte()
+		if err != nil {
+			return err
+		}
+		if c != 0 {
+			return z.packed.UnreadByte()
+		}
+	}
 }
 
 func hasPrefix(b []byte, magic string) bool {

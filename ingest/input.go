@@ -181,26 +181,34 @@ func (in *input) sniffLeast() int {
 }
 
 // peek reads the first bytes of r, at least least of them, and returns them and a reader of
-// the whole.
+// the whole. An error after the first byte is that reader's: what precedes it is read.
 func peek(r io.Reader, least int) ([]byte, io.Reader, error) {
 	magic := make([]byte, sniffSize)
 	n, err := io.ReadAtLeast(r, magic, least)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil // r says it again
+	}
+	if err != nil && n == 0 {
 		return nil, nil, err
 	}
 	magic = magic[:n]
-	return magic, &rejoined{bytes.NewReader(magic), r}, nil
+	return magic, &rejoined{bytes.NewReader(magic), r, err}, nil
 }
 
-// rejoined reads front, then r. Unlike io.MultiReader it never keeps an end of r.
+// rejoined reads front, then r, or ends with err if r did. Unlike io.MultiReader it never
+// keeps an end of r.
 type rejoined struct {
 	front *bytes.Reader
 	r     io.Reader
+	err   error
 }
 
 func (j *rejoined) Read(b []byte) (int, error) {
 	if j.front.Len() > 0 {
 		return j.front.Read(b)
+	}
+	if j.err != nil {
+		return 0, j.err
 	}
 	return j.r.Read(b)
 }

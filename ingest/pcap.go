@@ -49,24 +49,32 @@ func newPcap(ctx context.Context, w *readBuffer, opt frameOptions) (*pcap, error
 	if err != nil {
 		return nil, err
 	}
-	format, ok := pcapMagic(b)
-	if !ok {
-		return nil, errNoCapture
-	}
-	if major := format.order.Uint16(b[4:]); major != 2 {
-		return nil, fmt.Errorf("capture format version %d is not supported", major)
-	}
-	link := format.order.Uint32(b[20:]) & linkTypeMask
-	if opt.rawIP {
-		link = uint32(parse.LinkRaw)
-	}
-	p := &pcap{readBuffer: w, frames: frames{frameOptions: opt}, pcapFormat: format}
-	p.little = format.order == binary.LittleEndian
-	if err := p.use(link); err != nil {
+	p := &pcap{readBuffer: w, frames: frames{frameOptions: opt}}
+	if err := p.header(b); err != nil {
 		return nil, err
 	}
 	w.take(pcapHeader)
 	return p, nil
+}
+
+// header makes what a file header says that of the records to come.
+func (p *pcap) header(b []byte) error {
+	format, ok := pcapMagic(b)
+	if !ok {
+		return errNoCapture
+	}
+	if major := format.order.Uint16(b[4:]); major != 2 {
+		return fmt.Errorf("capture format version %d is not supported", major)
+	}
+	link := format.order.Uint32(b[20:]) & linkTypeMask
+	if p.rawIP {
+		link = uint32(parse.LinkRaw)
+	}
+	if err := p.use(link); err != nil {
+		return err
+	}
+	p.pcapFormat, p.little, p.last = format, format.order == binary.LittleEndian, 0
+	return nil
 }
 
 // pcapMagic recognises the five kinds of classic capture.
@@ -100,12 +108,17 @@ func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
 			return err
 		}
 	}
-	b, err := p.need(ctx, p.record)
+	b, err := p.recordHeader(ctx)
 	if err != nil {
 		return err
 	}
 	sec, frac, n, size := p.uint32(b), p.uint32(b[4:]), p.uint32(b[8:]), p.uint32(b[12:])
-	if n > maxFrame {
+	switch {
+	case n == 0 && sec|frac|size == 0:
+		p.take(p.record)
+		p.lost = true
+		return errZeros
+	case n > maxFrame:
 		p.take(1) // the search must not find this one again
 		p.lost = true
 		return errBadLength
@@ -121,6 +134,31 @@ func (p *pcap) next(ctx context.Context, ev *parse.Event) error {
 		frac *= 1000
 	}
 	return p.frame(b[p.record:p.record+int(n)], int(size), time.Unix(int64(sec), int64(frac)).UTC(), ev)
+}
+
+// recordHeader returns what begins with the header of the next record. Between the records may
+// be file headers, where captures were joined with cat(1).
+func (p *pcap) recordHeader(ctx context.Context) ([]byte, error) {
+	for {
+		b, err := p.need(ctx, p.record)
+		if err != nil || !beginsCapture(b) {
+			return b, err
+		}
+		if b, err = p.need(ctx, pcapHeader); err != nil {
+			return nil, err
+		}
+		if err := p.header(b); err != nil {
+			return nil, err
+		}
+		p.take(pcapHeader)
+	}
+}
+
+// beginsCapture reports whether b is the front of a file header: as that of a record it would be
+// of an empty one in 2055 or later.
+func beginsCapture(b []byte) bool {
+	format, ok := pcapMagic(b)
+	return ok && format.order.Uint16(b[4:]) == 2 && format.order.Uint32(b[8:]) == 0
 }
 
 // resync finds the next place that looks like a record header followed by another

@@ -157,6 +157,10 @@ func TestReadDamagedPcap(t *testing.T) {
 		{"absurd length", bad(24+record+8, 0xfffffff0), []string{"one", "three"}, []string{"a.pcap:2: absurd record length"}, 3},
 		{"absurd length in the first record", bad(24+8, 1<<30), []string{"two", "three"}, []string{"a.pcap:1: absurd record length"}, 3},
 		{"absurd length in the last record", bad(24+2*record+8, 1<<30), []string{"one", "two"}, []string{"a.pcap:3: absurd record length"}, 3},
+		{"zeros at the end", append(slices.Clone(whole), make([]byte, 1000)...), []string{"one", "two", "three"}, []string{"a.pcap:4: zeros where a record is expected"}, 4},
+		{"zeros between records", slices.Insert(slices.Clone(whole), 24+record, make([]byte, 64)...), []string{"one", "two", "three"}, []string{"a.pcap:2: zeros where a record is expected"}, 4},
+		{"another capture behind it", append(slices.Clone(whole), whole...), []string{"one", "two", "three", "one", "two", "three"}, nil, 6},
+		{"file headers alone", append(slices.Clone(whole), bytes.Repeat(whole[:24], 3)...), []string{"one", "two", "three"}, nil, 3},
 		{"length of 0", appendPcapRecord(binary.LittleEndian, false, slices.Clone(whole), captureStart, nil), []string{"one", "two", "three"}, []string{"a.pcap:4: link-layer header cut short"}, 4},
 	}
 	for _, tt := range tests {
@@ -324,6 +328,40 @@ func TestReadPacked(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestReadPackedDamaged has files whose content fits into the first read of it.
+func TestReadPackedDamaged(t *testing.T) {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	w.Write(buildPcap("one", "two"))
+	w.Close()
+	packed := buf.Bytes()
+	checksum := slices.Clone(packed)
+	checksum[len(packed)-5] ^= 1
+	for name, tt := range map[string]struct {
+		data []byte
+		want string // of the error
+	}{
+		"zeros behind":         {append(slices.Clone(packed), make([]byte, 5000)...), "<nil>"},
+		"garbage behind":       {append(slices.Clone(packed), "garbage garbage"...), ": record 3: read no further: gzip: invalid header"},
+		"checksum of another":  {checksum, ": record 3: read no further: gzip: invalid checksum"},
+		"the end of it is cut": {packed[:len(packed)-3], ": record 3: read no further: unexpected EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := Read([]string{writeFile(t, "a", tt.data)}, ReadOptions{Ref: testRef})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got reading
+			if err := fmt.Sprint(readAll(t, r, &got)); !strings.HasSuffix(err, tt.want) {
+				t.Errorf("err = %s, want %q", err, tt.want)
+			}
+			if !slices.Equal(got.payloads, []string{"one", "two"}) {
+				t.Errorf("got %q", got.payloads)
+			}
+		})
 	}
 }
 
