@@ -91,7 +91,7 @@ func jsonBegin(b []byte) int {
 // fallbackHead is head for formats that head does not know. It returns the start of the
 // message, and sets ev.Time and ev.Origin.
 func fallbackHead(b []byte, ref time.Time, ev *Event) int {
-	if msg, ok := headAt(b, 0, ref, ev); ok {
+	if msg, ok := headAt(b, octetCount(b), ref, ev); ok {
 		return msg
 	}
 	if msg, ok := headBehindName(b, ref, ev); ok {
@@ -106,6 +106,16 @@ func fallbackHead(b []byte, ref time.Time, ev *Event) int {
 		}
 	}
 	return msg
+}
+
+// octetCount passes over the length with which syslog over TCP begins a message (RFC 6587),
+// where a receiver wrote the stream as it came. It returns 0 if there is none.
+func octetCount(b []byte) int {
+	const most = 99999
+	if _, i := number(b, 0, most); after(b, i, " <") != failed {
+		return i + 1
+	}
+	return 0
 }
 
 // headBehindName reads a head that stands behind the name of a file or of a container.
@@ -168,8 +178,8 @@ func rareDialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 		return j, OriginKernel
 	}
 	*s = stamp{}
-	if j := s.rareBracket(b, i); j != failed {
-		return afterUptime(b, j)
+	if j, ring := s.rareBracket(b, i); j != failed {
+		return afterBracket(b, j, ring, s)
 	}
 	*s = stamp{}
 	if j := s.readRare(b, i); j != failed {

@@ -146,7 +146,7 @@ func FuzzStamp(f *testing.F) {
 		for name, read := range map[string]func(*stamp) int{
 			"read":    func(s *stamp) int { return s.read(b, 0) },
 			"rare":    func(s *stamp) int { return s.readRare(b, 0) },
-			"bracket": func(s *stamp) int { return s.rareBracket(b, 0) },
+			"bracket": func(s *stamp) int { j, _ := s.rareBracket(b, 0); return j },
 			"proxmox": func(s *stamp) int { return s.proxmox(b, 0) },
 		} {
 			var s stamp

@@ -54,8 +54,8 @@ func dialect(b []byte, i int, s *stamp) (msg int, o Origin) {
 		return afterStamp(b, j, s)
 	}
 	*s = stamp{}
-	if j := bracketedTime(b, i, s); j != failed {
-		return afterUptime(b, j)
+	if j, ring := bracketedTime(b, i, s); j != failed {
+		return afterBracket(b, j, ring, s)
 	}
 	*s = stamp{}
 	if msg, o := s.kmsg(b, i); msg != failed {
@@ -105,7 +105,11 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 			return afterStamp(b, j, s)
 		}
 	}
-	if j := containerStream(b, host); j != failed {
+	j := containerStream(b, host)
+	if j == failed {
+		j = innerLine(b, host)
+	}
+	if j != failed {
 		msg, o = s.containerLine(b, j)
 		s.end = 0
 		return msg, o
@@ -117,7 +121,7 @@ func afterStamp(b []byte, i int, s *stamp) (msg int, o Origin) {
 // brackets. In the brackets of logread -t is the time once more.
 func bracketed(b []byte, i int, s *stamp) (msg int, o Origin) {
 	var t stamp
-	if j := bracketedTime(b, i, &t); j != failed && t.sinceEpoch && s.year != 0 {
+	if j, _ := bracketedTime(b, i, &t); j != failed && t.sinceEpoch && s.year != 0 {
 		return afterStamp(b, j, s)
 	}
 	end := wordEnd(b, i)
@@ -139,6 +143,18 @@ func containerStream(b []byte, i int) int {
 		return j
 	}
 	return after(b, i, "P ")
+}
+
+// innerLine returns i if a line with a stamp of its own begins there, directly after the
+// stamp that docker logs -t, kubectl logs --timestamps or ts(1) put before it; a logger
+// would have written a host or a tag between the two.
+func innerLine(b []byte, i int) int {
+	pri, _ := priority(b[i:])
+	var s stamp
+	if s.read(b, i+pri) == failed || s.month == 0 {
+		return failed
+	}
+	return i
 }
 
 // containerLine reads a line that a container wrote, after the stamp of its runtime.
@@ -226,7 +242,7 @@ func skipUptime(b []byte, i int) int {
 	i = skipBlank(b, i)
 	if i < len(b) && b[i] == '[' {
 		var s stamp
-		if j := bracketedTime(b, i, &s); j != failed && s.sinceEpoch {
+		if j, _ := bracketedTime(b, i, &s); j != failed && s.sinceEpoch {
 			return skipBlank(b, skipCaller(b, j))
 		}
 	}
@@ -237,37 +253,64 @@ func skipUptime(b []byte, i int) int {
 // journalctl's "[ 1234.567890 <    0.000123 >]" with room for years of uptime.
 const maxBracket = 64
 
-// bracketedTime reads the time in brackets at i and returns the index after it:
+// bracketedTime reads the time in brackets at i and returns the index after it. ring: the
+// form is one of the kernel's ring buffer or of the journal, not one that programs write too.
 //
 //	[ 1234.567890]                 printk, dmesg, journalctl -o short-monotonic
 //	[ 1234.567890 <    0.000123>]  dmesg -d, journalctl -o short-delta
 //	[ 1234.567890                ] the first line of the latter
 //	[Fri Jul  3 04:05:06 2026]     dmesg -T
 //	[<    0.000123>] [  +0.000123] [Jul 3 04:05]   dmesg -td and -e, which give no time
-func bracketedTime(b []byte, i int, s *stamp) int {
+func bracketedTime(b []byte, i int, s *stamp) (next int, ring bool) {
 	i = after(b, i, "[")
 	if i == failed {
-		return failed
+		return failed, false
 	}
 	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ']')
 	if n < 1 {
-		return failed
+		return failed, false
 	}
 	next, in := i+n+1, b[i:i+n]
 	if j := s.unix(in, skipBlanks(in, 0)); j == n || after(in, j, " <") != failed && in[n-1] == '>' || j != failed && skipBlanks(in, j) == n {
-		return next
+		return next, s.seconds < minClockSeconds
 	}
 	if j := s.withWeekday(in, weekday(in, 0)); j == n {
-		return next
+		return next, isCtime(in)
 	}
 	*s = stamp{}
 	if first := skipBlanks(in, 0); first < n && (in[first] == '+' || in[first] == '<') {
-		return next
+		return next, true
 	}
-	if _, j := monthAt(in, 0); j != failed && in[n-1]-'0' <= 9 {
-		return next
+	if _, j := monthAt(in, 0); j != failed && isMinute(in) {
+		return next, true
 	}
-	return failed
+	return failed, false
+}
+
+// isCtime reports whether a date with a weekday ends as dmesg -T writes it, with the year after
+// a clock without a fraction, which most programs that log add.
+func isCtime(in []byte) bool {
+	n := len(in)
+	return n > 8 && in[n-5] == ' ' && in[n-8] == ':'
+}
+
+// isMinute reports whether a date that begins with a month ends as dmesg -e writes it, with
+// hour and minute.
+func isMinute(in []byte) bool {
+	n := len(in)
+	return in[n-1]-'0' <= 9 && n > 6 && in[n-3] == ':' && in[n-6] == ' '
+}
+
+// afterBracket reads on after a time in brackets: that of the ring buffer, or the stamp of any
+// logger.
+func afterBracket(b []byte, i int, ring bool, s *stamp) (msg int, o Origin) {
+	if ring {
+		return afterUptime(b, i)
+	}
+	if msg, o = afterStamp(b, i, s); o == OriginUnknown { // no tag, so there may be no host
+		msg = skipBlank(b, i)
+	}
+	return msg, o
 }
 
 // afterUptime reads on after the kernel's time at the start of a line. In

@@ -58,6 +58,7 @@ var textNames = [...][]string{
 	{"rawmsg-after-pri"},
 	{"MSG", "log.original"},
 	{"value"},
+	{"event"}, // Splunk's HTTP event collector
 }
 
 // tagNames are the names of the tag. The first may label other things as well.

@@ -11,25 +11,33 @@ import (
 )
 
 // rareBracket reads what bracketedTime does not: other languages, and a date in brackets
-// of another form.
-func (s *stamp) rareBracket(b []byte, i int) int {
+// of another form, which no ring buffer has.
+func (s *stamp) rareBracket(b []byte, i int) (next int, ring bool) {
 	i = after(b, i, "[")
 	if i == failed {
-		return failed
+		return failed, false
 	}
 	n := bytes.IndexByte(b[i:min(len(b), i+maxBracket)], ']')
 	if n < 1 {
-		return failed
+		return failed, false
 	}
-	in := b[i : i+n]
-	if s.readRare(in, skipBlanks(in, 0)) == n {
-		return i + n + 1
+	next, in := i+n+1, b[i:i+n]
+	first := skipBlanks(in, 0)
+	if s.local(in, first) == n && s.checkDay(n) != failed {
+		return next, isCtime(in)
+	}
+	if s.readRare(in, first) == n {
+		return next, false
 	}
 	*s = stamp{}
-	if _, j := localMonth(in, 0); j != failed && in[n-1]-'0' <= 9 { // dmesg -e
-		return i + n + 1
+	if j := s.read(in, first); j != failed && isWholeStamp(s, in, j) {
+		return next, false
 	}
-	return failed
+	*s = stamp{}
+	if _, j := localMonth(in, 0); j != failed && isMinute(in) { // dmesg -e
+		return next, true
+	}
+	return failed, false
 }
 
 // readRare reads a wall clock stamp of a format that read does not know: in another
