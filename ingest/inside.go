@@ -8,40 +8,49 @@ import (
 )
 
 // Inside counts packets that a filter asks for but does not look for where they are:
-// as in libpcap, an expression that names neither sees no IP packet behind a VLAN
-// tag or in a PPPoE session.
+// as in libpcap, an expression that names none of these sees no IP packet behind a VLAN
+// tag or MPLS labels or in a PPPoE session.
 type Inside struct {
-	Tagged, PPPoE uint64         // by what is around them
-	Proto         parse.Proto    // of the first one
-	Dst           netip.AddrPort // of the first one
+	Tagged, PPPoE, MPLS uint64         // by what is around them
+	Proto               parse.Proto    // of the first one
+	Dst                 netip.AddrPort // of the first one
 }
 
 func (i *Inside) note(at int, frame []byte, ev *parse.Event) {
-	if i.Tagged+i.PPPoE == 0 {
+	if i.none() {
 		i.Proto, i.Dst = ev.Proto, ev.Dst
 	}
-	if etherType(at, frame) == etherPPPoE {
+	switch etherType(at, frame) {
+	case etherPPPoE:
 		i.PPPoE++
-	} else {
+	case etherMPLS, etherMPLSMulticast:
+		i.MPLS++
+	default:
 		i.Tagged++
 	}
 }
 
 // Add sums i and j.
 func (i *Inside) Add(j Inside) {
-	if i.Tagged+i.PPPoE == 0 {
+	if i.none() {
 		i.Proto, i.Dst = j.Proto, j.Dst
 	}
-	i.Tagged, i.PPPoE = i.Tagged+j.Tagged, i.PPPoE+j.PPPoE
+	i.Tagged, i.PPPoE, i.MPLS = i.Tagged+j.Tagged, i.PPPoE+j.PPPoE, i.MPLS+j.MPLS
 }
 
-const etherPPPoE = 0x8864
+func (i *Inside) none() bool { return i.Tagged|i.PPPoE|i.MPLS == 0 }
+
+const (
+	etherMPLS          = 0x8847
+	etherMPLSMulticast = 0x8848
+	etherPPPoE         = 0x8864
+)
 
 // isWrapped reports whether the packet of a frame with its EtherType at a place lies
-// behind a VLAN tag or in PPPoE.
+// behind a VLAN tag or MPLS labels or in PPPoE.
 func isWrapped(at int, frame []byte) bool {
 	switch etherType(at, frame) {
-	case etherPPPoE, 0x8100, 0x88a8, 0x9100, 0x9200:
+	case etherPPPoE, etherMPLS, etherMPLSMulticast, 0x8100, 0x88a8, 0x9100, 0x9200:
 		return true
 	}
 	return false

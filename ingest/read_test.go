@@ -482,6 +482,7 @@ func TestReadFilteredInside(t *testing.T) {
 	for link, header := range map[uint32][]byte{
 		117: pflog, 105: wlan, 127: append(radiotap, wlan...), 109: {2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 104: {15, 0, 8, 0}, 204: {0, 0, 0x21},
 		239: {2, 0, 0, 5, 35, 0, 9, 0},
+		258: append([]byte{108, 0, 0, 0, 1, 0, 0, 0, 101}, make([]byte, 99)...), 285: append(make([]byte, 20), 8, 0),
 	} {
 		data := buildPcapHeader(binary.LittleEndian, 0xa1b2c3d4, 0, link)
 		for _, payload := range []string{"one", "two"} {

@@ -74,6 +74,7 @@ var (
 	errShortLink  = &skipError{ErrMalformed, "link-layer header cut short"}
 	errRadio      = &skipError{ErrMalformed, "broken 802.11 capture header"}
 	errPflog      = &skipError{ErrMalformed, "broken pflog header"}
+	errPktap      = &skipError{ErrMalformed, "broken PKTAP header"}
 	errNFLOG      = &skipError{ErrMalformed, "broken NFLOG attribute"}
 	errVersion    = &skipError{ErrMalformed, "wrong IP version"}
 	errIPHeader   = &skipError{ErrMalformed, "broken IP header"}
@@ -96,7 +97,11 @@ func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error 
 	ev.Reset()
 	ev.Time, ev.Origin = t, OriginFrame
 	d.caplen, d.origLen, d.packetCap = len(frame), size, 0
-	switch link := d.link; link {
+	return d.frame(d.link, frame, ev)
+}
+
+func (d *Decoder) frame(link LinkType, frame []byte, ev *Event) error {
+	switch link {
 	case LinkEthernet:
 		return d.ethernet(frame, ev)
 	case LinkRaw, LinkRawDLT, LinkRawOBSD, LinkIPv4, LinkIPv6:
@@ -115,8 +120,12 @@ func (d *Decoder) FrameOf(size int, frame []byte, t time.Time, ev *Event) error 
 		return d.enc(frame, ev)
 	case LinkWLAN, LinkRadiotap, LinkPrism, LinkAVS, LinkPPI:
 		return d.monitorMode(link, frame, ev)
-	default:
+	case LinkPPP, LinkPPPSerial, LinkPPPDirection, LinkPPPEther, LinkCiscoHDLC:
 		return d.pointToPoint(link, frame, ev)
+	case LinkPktap:
+		return d.pktap(frame, ev)
+	default:
+		return d.lan(link, frame, ev)
 	}
 }
 

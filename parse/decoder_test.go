@@ -139,6 +139,23 @@ func TestFrameLinkTypes(t *testing.T) {
 		{"Prism", LinkPrism, "44000000 90000000" + strings.Repeat("00", 136) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
 		{"AVS", LinkAVS, "80211001 00000040" + strings.Repeat("00", 56) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
 		{"AVS called Prism", LinkPrism, "80211002 00000040" + strings.Repeat("00", 56) + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
+		{"MPLS", LinkEthernet, macs + "8847 0001 0140" + udp4, tagged(wantUDP4())},
+		{"MPLS, two labels, in a VLAN", LinkEthernet, macs + "8100 0007 8848 0001 0040 0002 0140" + udp6, tagged(wantUDP6())},
+		{"FDDI", LinkFDDI, "50" + macs + llc + udp4, wantUDP4()},
+		{"token ring", LinkTokenRing, "1040" + macs + llc + udp4, wantUDP4()},
+		{"token ring, with a route", LinkTokenRing, "1040 020000000001 820000000002 0670 0011 0020" + llc + udp4, wantUDP4()},
+		{"ATM", LinkATM, "aaaa03 000000 86dd" + udp6, wantUDP6()},
+		{"IP over Fibre Channel", LinkFibreChannel, "1000 020000000001 1000 020000000002" + llc + udp4, wantUDP4()},
+		{"FireWire", LinkFirewire, "0200000000000001 0200000000000002 0800" + udp4, wantUDP4()},
+		{"IPoIB", LinkIPoIB, strings.Repeat("00", 40) + "86dd 0000" + udp6, wantUDP6()},
+		{"frame relay", LinkFrameRelay, "1841 03 cc" + udp4, wantUDP4()},
+		{"frame relay, four bytes of address, padded, SNAP", LinkFrameRelay, "18400001 03 00 80 000000 86dd" + udp6, wantUDP6()},
+		{"Broadcom's tag", LinkBroadcom, macs + "20000001 0800" + udp4, wantUDP4()},
+		{"Broadcom's tag in front", LinkBroadcomFront, "20000001" + macs + "0800" + udp4, wantUDP4()},
+		{"Marvell's tag", LinkDSA, macs + "c0010000 0800" + udp4, wantUDP4()},
+		{"Marvell's tag, with an EtherType", LinkEDSA, macs + "dada0000 c0010000 86dd" + udp6, wantUDP6()},
+		{"PKTAP of Ethernet", LinkPktap, pktap("01") + macs + "0800" + udp4, wantUDP4()},
+		{"PKTAP of a loopback", LinkPktap, pktap("00") + "1e000000" + udp6, wantUDP6()},
 		{"PPI", LinkPPI, "00 00 0c00 69000000 00000000" + "0801 0000" + wlanMACs + "1000" + llc + udp4, wantUDP4()},
 	}
 	for _, tt := range tests {
@@ -152,6 +169,11 @@ func TestFrameLinkTypes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pktap is the header before a frame of a link type.
+func pktap(link string) string {
+	return "6c000000 01000000" + link + "000000" + strings.Repeat("00", 96)
 }
 
 func tagged(ev Event) Event {
@@ -297,8 +319,16 @@ func TestFrameRefused(t *testing.T) {
 		{"802.11 later fragment", LinkWLAN, "0801 0000" + wlanMACs + "1100" + llc + udp4, ErrNotOurs},
 		{"802.11 spanning tree", LinkWLAN, "0801 0000" + wlanMACs + "1000 424203 0000000000", ErrNotOurs},
 		{"radiotap, bad checksum", LinkRadiotap, "00 00 0a00 02000000 50 00" + "0801 0000" + wlanMACs + "1000" + llc + udp4, ErrNotOurs},
+		{"MPLS of Ethernet", LinkEthernet, macs + "8847 0001 0140 00000000" + macs + "0800" + udp4, ErrNotOurs},
+		{"frame relay management", LinkFrameRelay, "0001 03 08 00 75 01 01", ErrNotOurs},
+		{"PKTAP of a link type that is not read", LinkPktap, pktap("bd") + udp4, ErrNotOurs},
 		{"PPI of another link type", LinkPPI, "00 00 0800 93000000" + udp4, ErrNotOurs},
 
+		{"MPLS without a last label", LinkEthernet, macs + "8847 0001 0040 0002 0040", ErrMalformed},
+		{"frame relay cut short", LinkFrameRelay, "1840 0001", ErrMalformed},
+		{"PKTAP cut short", LinkPktap, "6c000000 01000000 01000000", ErrMalformed},
+		{"PKTAP, length 8", LinkPktap, "08000000" + pktap("01")[8:] + macs + "0800" + udp4, ErrMalformed},
+		{"PKTAP, longer than the frame", LinkPktap, "ffffffff" + pktap("01")[8:] + udp4, ErrMalformed},
 		{"pflog cut short", LinkPflog, "3d 02 00 00" + pfName, ErrMalformed},
 		{"pflog, length 44", LinkPflog, "2c 02 00 00" + pfName + "01 000000" + udp4, ErrMalformed},
 		{"pflog, longer than the frame", LinkPflog, "ff 02 00 00" + pfName + "01 000000" + udp4, ErrMalformed},

@@ -27,6 +27,10 @@ func FuzzFrame(f *testing.F) {
 	f.Add(uint16(LinkPflog), unhex(f, "3d 18 00 00"+pfName+"01 000000"+udp6))
 	f.Add(uint16(LinkWLAN), unhex(f, "8883 0000"+wlanMACs+"1000 020000000004 8000 01020304 020000000001 020000000002 0028"+llc+udp4))
 	f.Add(uint16(LinkRadiotap), unhex(f, "00 00 1a00 030000a0 00000000 00000000 0000000000000000 20 00"+"8801 0000"+wlanMACs+"1000 0600 0000"+llc+udp4))
+	f.Add(uint16(LinkPktap), unhex(f, pktap("01")+macs+"0800"+udp4))
+	f.Add(uint16(LinkFrameRelay), unhex(f, "1841 03 80 000000 86dd"+udp6))
+	f.Add(uint16(LinkTokenRing), unhex(f, "1040 020000000001 820000000002 0670 0011 0020"+llc+udp4))
+	f.Add(uint16(LinkEthernet), unhex(f, macs+"8847 0001 0040 0002 0140"+udp4))
 	f.Add(uint16(LinkPPI), unhex(f, "00 00 0c00 69000000 00000000"+"0801 0000"+wlanMACs+"1000"+llc+udp4))
 	f.Add(uint16(LinkRaw), unhex(f, "60000000 0000 00 40 20010db8000000000000000000000007 20010db8000000000000000000000001 06 01 00 010100 c20400000028 00000000 d558 0050 00000001 00000002 50 18 faf0 0000 0000 64656164"))
 	f.Fuzz(func(t *testing.T, link uint16, frame []byte) {

@@ -314,10 +314,32 @@ func (d *Decoder) etherType(t layers.EthernetType, b []byte, ev *Event) error {
 			ev.Tagged = true
 			_ = d.vlan.DecodeFromBytes(b, gopacket.NilDecodeFeedback)
 			t, b = d.vlan.Type, d.vlan.Payload
+		case layers.EthernetTypeMPLSUnicast, layers.EthernetTypeMPLSMulticast:
+			ev.Tagged = true
+			return d.mpls(b, ev)
 		default:
 			return errNotIP
 		}
 	}
+}
+
+// mpls passes over a stack of labels, RFC 3032. Nothing but its version says that IP follows.
+func (d *Decoder) mpls(b []byte, ev *Event) error {
+	const bottom = 0x01
+	for len(b) > 4 {
+		last := b[2]&bottom != 0
+		if b = b[4:]; !last {
+			continue
+		}
+		switch b[0] >> 4 {
+		case 4:
+			return d.ipv4(b, ev)
+		case 6:
+			return d.ipv6(b, ev)
+		}
+		return errNotIP
+	}
+	return errShortLink
 }
 
 // pppoe reads the session header of RFC 2516, whose length keeps Ethernet padding

@@ -141,6 +141,7 @@ func (l *Log) printInside(i *ingest.Inside) {
 	}{
 		{i.PPPoE, "PPPoE frames", "-P NONE, or -P 'pppoes and …'"},
 		{i.Tagged, "frames with a VLAN tag", "-P NONE, or -P 'vlan and …'"},
+		{i.MPLS, "frames with MPLS labels", "-P NONE"},
 	} {
 		if around.n > 0 {
 			l.logf("%s inside %s that PCAP_FILTER does not look into; use %s",
