@@ -37,8 +37,10 @@ var revision = "unknown"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	c := client{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, terminal: readHidden}
-	os.Exit(c.run(ctx, os.Args[1:]))
+	stdout := cli.NewOutput(os.Stdout)
+	c := client{stdin: os.Stdin, stdout: stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now, terminal: readHidden}
+	code := c.run(ctx, os.Args[1:])
+	os.Exit(stdout.Code(cli.Client, code, os.Stderr))
 }
 
 // A client is one run of the program.

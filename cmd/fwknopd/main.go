@@ -36,7 +36,9 @@ func main() {
 	if privsep.IsWorker() {
 		os.Exit(worker.Main())
 	}
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	stdout := cli.NewOutput(os.Stdout)
+	code := run(os.Args[1:], os.Stdin, stdout, os.Stderr)
+	os.Exit(stdout.Code(cli.Daemon, code, os.Stderr))
 }
 
 // run is main with arguments and streams as parameters, for tests.

@@ -96,11 +96,29 @@ func Parse(c Command, args []string) (*Options, error) {
 		return nil, err
 	}
 	if err := fs.Parse(args); err != nil {
+		var unknown *pflag.NotExistError
+		if errors.As(err, &unknown) {
+			return nil, usagef("unknown option -%s (see %s --help)", unknown.GetSpecifiedName(), c)
+		}
 		return nil, usagef("%v", err)
 	}
 	fs.Visit(func(f *pflag.Flag) { o.set[f.Name] = true })
 	o.Operands = fs.Args()
+	if err := c.checkEmpty(fs); err != nil {
+		return nil, err
+	}
 	return o, o.validate(c)
+}
+
+// checkEmpty returns an error for an option that names a file, a folder or an interface with an
+// empty name, as from an unset variable of a script: the default is not what was meant.
+func (c Command) checkEmpty(fs *pflag.FlagSet) error {
+	for d := range c.rows() {
+		if f := fs.Lookup(d.name); d.kind == text && f.Changed && f.Value.String() == "" && slices.Contains([]string{"FILE", "DIR", "NAME"}, d.arg) {
+			return usagef("--%s: the %s is empty", d.name, strings.ToLower(d.arg))
+		}
+	}
+	return nil
 }
 
 func (c Command) newFlagSet(o *Options) *pflag.FlagSet {
@@ -244,6 +262,9 @@ func (o *Options) actions(c Command) (list []string, err error) {
 func (o *Options) checkOperands(c Command) error {
 	if len(o.Operands) == 0 || c&(Check|Version|live) == 0 && (c != Daemon || o.OS) {
 		return nil
+	}
+	if c == Daemon && slices.Contains(names(), o.Operands[0]) {
+		return usagef("a command stands before its options: %s %s …", c, o.Operands[0])
 	}
 	if meant := conf.NearestOf(o.Operands[0], names()); c == Daemon && meant != "" {
 		return usagef("no command %q (did you mean %s?)", o.Operands[0], meant)
