@@ -60,6 +60,9 @@ func (w *linkWatch) missing() bool {
 	return err != nil && w.name != AnyInterface
 }
 
+// down reports nothing: the first read of a descriptor tells.
+func (w *linkWatch) down() bool { return false }
+
 // setSocket has nothing to do: the descriptor is bound to an interface, not to its name.
 func (w *linkWatch) setSocket(int, socket) {}
 

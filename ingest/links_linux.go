@@ -184,10 +184,21 @@ func watchLinks(name string, open func() (*os.File, error)) (*linkWatch, error) 
 		open = openLinks
 	}
 	socket, err := open()
-	if err == nil {
-		w.linkFeed = newLinkFeed(socket, []string{name}, w.update)
+	if err != nil {
+		return w, err
 	}
-	return w, err
+	if now := linkNow(name, socket); now.Up {
+		w.index = now.Index
+	}
+	w.linkFeed = newLinkFeed(socket, []string{name}, w.update)
+	return w, nil
+}
+
+// down reports that no interface that is up has the name.
+func (w *linkWatch) down() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.index == 0 && w.name != AnyInterface
 }
 
 // missing reports that there is no interface of the name.
@@ -227,9 +238,6 @@ func (w *linkWatch) setSocket(index int, socket socket) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.boundIndex, w.socket = index, socket
-	if w.index == 0 {
-		w.index = index
-	}
 }
 
 // wait returns once an interface that is up has the name, and whether that is

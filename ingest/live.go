@@ -76,6 +76,9 @@ func Capture(name string, opt LiveOptions) (*Live, error) {
 	}
 	l.links = links
 	switch err := l.open(); {
+	case err == nil && links.down():
+		clearError(l.conn)
+		l.setReason(reasonDown)
 	case err == nil:
 	case opt.Wait && links.missing():
 		l.setReason(reasonMissing)
@@ -131,7 +134,7 @@ func (o *LiveOptions) snaplen() int {
 
 // Next implements [Source].
 func (l *Live) Next(ctx context.Context, ev *parse.Event) error {
-	if l.reader == nil {
+	if l.reader == nil || l.reason != "" { // or the last wait was cancelled
 		if err := l.waitForInterface(ctx); err != nil {
 			return err
 		}

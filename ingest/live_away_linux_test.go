@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,5 +111,48 @@ func TestLiveNoName(t *testing.T) {
 	}
 	if _, err := Capture("nosuchif0", LiveOptions{}); !errors.Is(err, errNoInterface) {
 		t.Errorf("missing interface: %v", err)
+	}
+}
+
+// TestLiveDown: a source whose interface goes down, or is down when it is opened, says so until
+// it is up, also if the wait for it is interrupted.
+func TestLiveDown(t *testing.T) {
+	netlab.Need(t)
+	const down = "interface is down, waiting for it"
+	for name, before := range map[string]bool{"before it is opened": true, "later": false} {
+		t.Run(name, func(t *testing.T) {
+			lab := netlab.New(t)
+			set := func(state string) { lab.Server.Run(t, "ip link set "+netlab.ServerIf+" "+state) }
+			if before {
+				set("down")
+			}
+			said := []string{""}
+			l := listen(t, lab.Server, netlab.ServerIf, LiveOptions{Away: func(why string) { said = append(said, why) }})
+			set("down")
+			interrupted := func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				var ev parse.Event
+				for err := error(nil); err == nil || isSkip(err); err = l.Next(ctx, &ev) {
+				}
+			}
+			until := func(want string) {
+				t.Helper()
+				for end := time.Now().Add(wait.Timeout); said[len(said)-1] != want; interrupted() {
+					if time.Now().After(end) {
+						t.Fatalf("said %q, want %q", said, want)
+					}
+				}
+			}
+			until(down)
+			interrupted()
+			set("up")
+			until("")
+			interrupted()
+			if want := []string{"", down, ""}; !slices.Equal(said, want) {
+				t.Errorf("said %q, want %q", said, want)
+			}
+			ok(t, l.Close())
+		})
 	}
 }

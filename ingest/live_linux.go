@@ -67,6 +67,16 @@ func isCapture(s *Spec, file *os.File) bool {
 	return ctl == nil && good
 }
 
+// clearError drops the error that waits in a socket that was opened while its interface was
+// down.
+func clearError(conn socket) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { _, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR) })
+}
+
 // receiveOnly has a packet socket send nothing, which shutdown(2) cannot do: a socket
 // with a ring for transmission sends what is in the ring and ignores what is written to
 // it. This ring stays empty; a process that may not map memory of files cannot fill it.

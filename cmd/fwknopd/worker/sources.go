@@ -89,6 +89,7 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {
+	w.waits.set(f.Label(), "") // of the source before this one; From says if this one waits
 	src, err := f.From(ingest.Handover{
 		Open: func(name string) (*os.File, error) { return w.open(ctx, name) },
 		Journal: func(q ingest.JournalQuery) (*os.File, error) {
