@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -71,6 +72,7 @@ var errTooLong = fmt.Errorf("longer than %d bytes", maxLine)
 // "name:line: what is wrong"; with any the set is nil.
 func Load(name string, text []byte) (*Set, error) {
 	l := loader{name: name}
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if isP0f3(text) {
 		l.loadP0f3(text)
 	} else {

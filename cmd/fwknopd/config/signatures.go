@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -28,6 +29,8 @@ func Signatures(p0fFile string, names []string, read func(name string) ([]byte, 
 			return nil, err
 		case add:
 			more = append(more, set)
+		case set.Len() == 0:
+			return nil, fmt.Errorf("%s: holds no signature", file)
 		default:
 			base = set
 		}

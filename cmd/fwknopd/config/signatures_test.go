@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,5 +54,20 @@ func TestShippedSignatures(t *testing.T) {
 				t.Errorf("a worker has %d signatures, want %d (%v)", set.Len(), tt.want, err)
 			}
 		})
+	}
+}
+
+// TestSignaturesOfNothing: without a signature every system would be unnamed.
+func TestSignaturesOfNothing(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"pf.os", "", "pf.os: holds no signature"},
+		{"pf.os", "# comment\n", "pf.os: holds no signature"},
+		{"+pf.os", "# comment\n", "<nil>"},
+		{"pf.os", "\ufeff" + shippedText, "<nil>"},
+	} {
+		_, err := Signatures("", []string{tt.name}, func(string) ([]byte, error) { return []byte(tt.text), nil })
+		if fmt.Sprint(err) != tt.want {
+			t.Errorf("%s of %q: %v, want %s", tt.name, tt.text, err, tt.want)
+		}
 	}
 }
