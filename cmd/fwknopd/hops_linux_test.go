@@ -38,10 +38,10 @@ func TestHops(t *testing.T) {
 		functions, files int
 		run              func(*testing.T) hops
 	}{
-		{"nftables", 375, 115, func(t *testing.T) hops { return c.packet(t, "nftables") }},
-		{"iptables", 375, 115, func(t *testing.T) hops { return c.packet(t, "iptables") }},
+		{"nftables", 370, 113, func(t *testing.T) hops { return c.packet(t, "nftables") }},
+		{"iptables", 363, 109, func(t *testing.T) hops { return c.packet(t, "iptables") }},
 		{"line", 106, 26, c.line},
-		{"access", 114, 19, c.access},
+		{"access", 114, 18, c.access},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := tt.run(t)
