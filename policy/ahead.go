@@ -103,6 +103,14 @@ func (o *Opened) lookedFor(text []byte, found index.Lists) bool {
 	return o.found == found && (o.opener == none || o.n > 0) && bytes.Equal(o.text, text)
 }
 
+// openedAhead returns what an [Opener] made of the current packet, nil if there is nothing.
+func (e *Engine) openedAhead() *Opened {
+	if e.opts.Ahead == nil {
+		return nil
+	}
+	return e.opts.Ahead()
+}
+
 // openSymmetric tries the symmetric key of a stanza, if that was not done before and the
 // result is not known without.
 func (e *Engine) openSymmetric(r *request, i int) error {

@@ -79,9 +79,7 @@ func (e *Engine) evaluate(r *request, out *Decision) {
 	hopeless := e.isHopeless(r, r.found.Size())
 	r.ahead, r.opener = nil, none
 	if !hopeless {
-		if e.opts.Ahead != nil {
-			r.ahead = e.opts.Ahead()
-		}
+		r.ahead = e.openedAhead()
 		looked = e.lookForTag(r)
 		var ok bool
 		if work, ok = e.permit(r, r.found.Size()); !ok {
