@@ -100,7 +100,8 @@ bench:
 	FWKNOPD_PEERS=$(CURDIR)/build/bench.md $(GO) test -count=1 -v -run '^TestBeside$$' ./cmd/fwknopd
 	@cat build/bench.md
 
-# The functions and files that run because of one packet, one line of a log, one access.conf: their
+# The functions and files on the way of one packet, with nf_tables and with iptables, of one line of a
+# log, of one access.conf: what a run with it covers and a run without it does not (TestHops). Their
 # lists are in build/hops. As root.
 hops:
 	FWKNOPD_E2E=1 FWKNOPD_HOPS=$(CURDIR)/build/hops $(GO) test -count=1 -v -run '^TestHops$$' ./cmd/fwknopd

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 	"time"
 
@@ -112,18 +113,39 @@ func TestBPFEvents(t *testing.T) {
 	}
 }
 
+// FuzzBPFFrame: the frames of a buffer are parts of it, one behind the other, and written as the
+// kernel writes them, in microseconds, they are read again.
 func FuzzBPFFrame(f *testing.F) {
 	f.Add(appendBPF(appendBPF(nil, time.Unix(1, 0), []byte("123"), 3), time.Unix(2, 0), etherFrame("x"), 99))
+	f.Add(appendBPF(appendBPF(nil, time.Unix(-1, 999999000), nil, 1<<31), time.Unix(1<<40, 0), []byte("12345678"), 8))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for {
-			frame, _, _, rest, ok := bpfFrame(b)
-			if !ok {
-				return
+		type read struct {
+			frame string
+			size  int
+			at    time.Time
+		}
+		all := func(b []byte) (list []read) {
+			for {
+				frame, size, at, rest, ok := bpfFrame(b)
+				if !ok {
+					return list
+				}
+				used := b[:len(b)-len(rest)]
+				if len(used) < bpfHeader+len(frame) || !bytes.Contains(used[bpfHeader:], frame) || len(rest) > 0 && len(used)%bpfWord != 0 {
+					t.Fatalf("frame of %d bytes in %d", len(frame), len(used))
+				}
+				list, b = append(list, read{string(frame), size, at}), rest
 			}
-			if len(rest)+len(frame)+bpfHeader > len(b) {
-				t.Fatalf("frame of %d bytes and rest of %d from %d", len(frame), len(rest), len(b))
-			}
-			b = rest
+		}
+		list := all(b)
+		var written []byte
+		for _, r := range list {
+			written = appendBPF(written, r.at, []byte(r.frame), r.size)
+		}
+		if again := all(written); !slices.EqualFunc(again, list, func(a, b read) bool {
+			return a.frame == b.frame && a.size == b.size && a.at.Sub(b.at).Abs() < time.Microsecond
+		}) {
+			t.Fatalf("%+v is written as %x, which reads %+v", list, written, again)
 		}
 	})
 }

@@ -1,7 +1,9 @@
 package parse
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -42,11 +44,15 @@ func TestJournalEntry(t *testing.T) {
 	}
 }
 
-// FuzzJournalEntry: an entry is an event or one of the two kinds of errors, always the
-// same.
+// FuzzJournalEntry: an entry is an event or one of the two kinds of errors, always the same. What a
+// message means does not depend on the form of the entry that has it, and whatever is in it, only
+// journald's own field says that the kernel wrote it.
 func FuzzJournalEntry(f *testing.F) {
+	const fields = "_TRANSPORT=kernel\nMESSAGE="
 	f.Add([]byte("Fri 2026-07-03 04:05:06.500000 UTC [s=b6]\n    _TRANSPORT=kernel\n    MESSAGE=" + synRecord))
 	f.Add([]byte("__CURSOR=x\nMESSAGE\n\x05\x00\x00\x00\x00\x00\x00\x00IN=\nx\n"))
+	f.Add([]byte(synRecord + "\n" + fields + synRecord))
+	f.Add([]byte("[ 1.5] DROP " + synRecord + "\r"))
 	f.Fuzz(func(t *testing.T, block []byte) {
 		var ev, again Event
 		err := JournalEntry(block, logRef, &ev)
@@ -56,5 +62,33 @@ func FuzzJournalEntry(f *testing.F) {
 		if err != nil && kindOf(err) == nil {
 			t.Fatalf("error of no kind: %v", err)
 		}
+		if err == nil {
+			checkEvent(t, &ev, len(block))
+		}
+		checkForms(t, block)
 	})
+}
+
+// checkForms compares the forms of an entry with the message.
+func checkForms(t *testing.T, message []byte) {
+	t.Helper()
+	for _, transport := range []string{"kernel", "syslog"} {
+		binary := binary.LittleEndian.AppendUint64([]byte("__REALTIME_TIMESTAMP=1783051506500000\n_TRANSPORT="+transport+"\nMESSAGE\n"), uint64(len(message)))
+		forms := [][]byte{append(append(binary, message...), '\n')}
+		if !bytes.Contains(message, []byte("\n")) {
+			forms = append(forms, fmt.Appendf(nil, "__REALTIME_TIMESTAMP=1783051506500000\nMESSAGE=%s\n_TRANSPORT=%s\n", message, transport),
+				fmt.Appendf(nil, "Fri 2026-07-03 04:05:06.500000 UTC [s=b6]\n    MESSAGE=%s\n    _TRANSPORT=%s\n", message, transport))
+		}
+		var want Event
+		wantErr := JournalEntry(forms[0], logRef, &want)
+		if wantErr == nil && want.Origin == OriginKernel && transport != "kernel" {
+			t.Fatalf("%q by %s is the kernel's", message, transport)
+		}
+		for _, form := range forms[1:] {
+			var ev Event
+			if err := JournalEntry(form, logRef, &ev); err != wantErr || err == nil && show(&ev) != show(&want) {
+				t.Fatalf("%q is %s, %v; want %s, %v", form, show(&ev), err, show(&want), wantErr)
+			}
+		}
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -289,12 +291,23 @@ junk
 	}
 }
 
+// FuzzParsePolicy: what is taken for a rule of ours is a grant, and the rule that is added for it
+// reads as the same grant.
 func FuzzParsePolicy(f *testing.F) {
 	f.Add("00001 set 0 allow tcp from 192.0.2.7 to any dst-port 22 keep-state :default // _exp_1795333596 fwknopd:3:1d7e9a40\n## Dynamic rules (1 128):\n00001 1\n")
+	f.Add("# DISABLED 00002 set 1 pass ipv6-icmp from 2001:db8::/64 to 2001:db8::1 // _exp_1 fwknopd:1:1\n00003 allow all from 192.0.2.7 to me // fwknopd:3:1d7e9a40\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, r := range parsePolicy(text).rules {
-			if !r.grant.Src.IsValid() || !r.grant.All && len(r.grant.Ports) != 1 {
-				t.Errorf("%+v", r)
+			g := r.grant
+			if !g.Src.IsValid() || g.All == (len(g.Ports) == 1) {
+				t.Fatalf("%+v", r)
+			}
+			for _, dynamic := range []bool{false, true} {
+				args := (&Backend{dynamic: dynamic}).addArgs(r.num, g)
+				line := fmt.Sprintf("%05d set %d %s\n", r.num, r.set, strings.Join(args[slices.Index(args, "allow"):], " "))
+				if again := parsePolicy(line).rules; len(again) != 1 || !reflect.DeepEqual(again[0], r) {
+					t.Fatalf("%+v is added as %q, which reads %+v", r, line, again)
+				}
 			}
 		}
 	})

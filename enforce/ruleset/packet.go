@@ -85,11 +85,11 @@ func packets(g enforce.Grant) (ps []Packet) {
 }
 
 func packetsOf(g enforce.Grant) []Packet {
-	p := Packet{V6: g.Src.Is6(), Src: g.Src, SrcBits: g.Bits, Dst: g.Dst}
+	p := Packet{Hook: Ingress, V6: g.Src.Is6(), Src: g.Src, SrcBits: g.Bits, Dst: g.Dst}
 	if len(g.Ports) == 1 {
 		p.Proto, p.Dport = g.Ports[0].Proto, g.Ports[0].Number
 	}
-	ps := []Packet{p.at(Ingress), p.on(Prerouting)}
+	ps := []Packet{p, p.on(Prerouting)}
 	if g.NAT == nil {
 		return append(ps, p.on(Input), p.reply(Output), p.reply(Postrouting), p.reply(Egress))
 	}
@@ -102,12 +102,6 @@ func packetsOf(g enforce.Grant) []Packet {
 		return append(ps, p.on(Input), p.reply(Output), p.reply(Postrouting), p.reply(Egress))
 	}
 	return append(ps, p.on(Forward), p.on(Postrouting), p.reply(Forward))
-}
-
-// at returns p on a hook before connection tracking.
-func (p Packet) at(hook Hook) Packet {
-	p.Hook = hook
-	return p
 }
 
 // Anyone returns the first packet of an unknown client to an unknown port.

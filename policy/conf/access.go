@@ -204,8 +204,6 @@ func (ld *accessLoader) lines(f *frame, d Dialect, lines iter.Seq[line]) {
 	}
 }
 
-var directives = []string{"%include", "%include_folder", "%include_keys"}
-
 // directive executes %include, %include_folder and %include_keys.
 func (ld *accessLoader) directive(f *frame, l *line, b *block) {
 	text := strings.TrimRight(l.rest, " \t;")

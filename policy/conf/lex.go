@@ -29,6 +29,9 @@ type line struct {
 	rest    string // trimmed; with semicolons
 }
 
+// directives are what the lines of access.conf that begin with % may be.
+var directives = []string{"%include", "%include_folder", "%include_keys"}
+
 // lex cuts text into lines. Comments and blank lines are left out.
 func lex(name, text string, r *report) iter.Seq[line] {
 	return func(yield func(line) bool) {

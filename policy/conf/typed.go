@@ -1,14 +1,11 @@
 package conf
 
 import (
-	"fmt"
-	"iter"
 	"net/netip"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"fwknopd/enforce/schedule"
@@ -142,77 +139,26 @@ type GPG struct {
 	AllowNoMDC bool // GPG_ALLOW_NO_MDC: accept messages without integrity protection (our keyword)
 }
 
-// Access is access.conf with everything it includes.
-type Access struct {
-	File    string
-	Dialect Dialect // of the main file; included files have their own
-	Stanzas []Stanza
-	// Off are those with ENABLED N, which take no part.
-	Off []Stanza
-	// Refused are those that have an error, as far as they could be read: for check alone.
-	Refused []Stanza
+// Title is the [StanzaTitle] of s.
+func (s *Stanza) Title() string { return StanzaTitle(s.Name, s.Number, s.Pos) }
 
-	index  sync.Once
-	byLine map[int]int  // index into Stanzas, as titles
-	shared map[int]bool // lines at which stanzas of several files begin
-	titles []string
-}
-
-// All yields the stanzas that take part and those that are off, in reading order.
-func (a *Access) All() iter.Seq[*Stanza] {
-	return func(yield func(*Stanza) bool) {
-		on, off := a.Stanzas, a.Off
-		for len(on)+len(off) > 0 {
-			from := &on
-			if len(on) == 0 || len(off) > 0 && off[0].Number < on[0].Number {
-				from = &off
-			}
-			if !yield(&(*from)[0]) {
-				return
-			}
-			*from = (*from)[1:]
-		}
+// StanzaTitle words what a stanza is called, for every text that names one: by its NAME, else
+// by its number, with the place of its SOURCE: "stanza alice (access.conf:8)", "stanza 2
+// (access.conf:8)". Where only the line is known it is "stanza at line 8"; "" is no stanza.
+func StanzaTitle(name string, number int, source Pos) string {
+	if name == "" && number != 0 {
+		name = strconv.Itoa(number)
 	}
-}
-
-// StanzaAt returns the stanza that begins at a line, nil if there is none. If several
-// files have one, it is the last. Stanzas must not change after the first call.
-func (a *Access) StanzaAt(line int) *Stanza {
-	a.index.Do(a.makeIndex)
-	if i, ok := a.byLine[line]; ok {
-		return &a.Stanzas[i]
+	line := strconv.Itoa(source.Line)
+	switch {
+	case source.Line == 0:
+		return ""
+	case name == "":
+		return "stanza at line " + line
+	case source.File == "":
+		return "stanza " + name + " (line " + line + ")"
 	}
-	return nil
-}
-
-// Line returns the line of the stanza that text names, by its NAME or by that line. A line
-// may be one where no stanza begins (any longer).
-func (a *Access) Line(text string) (int, error) {
-	if digits.MatchString(text) {
-		if n, err := strconv.ParseInt(text, 10, 32); err == nil && n > 0 {
-			return int(n), nil
-		}
-		return 0, fmt.Errorf("%s is not the line of a stanza", text)
-	}
-	var names []string
-	for st := range a.All() { // what a stanza opened before it was turned off may be open
-		switch st.Name {
-		case "":
-		case text:
-			return st.Pos.Line, nil
-		default:
-			names = append(names, st.Name)
-		}
-	}
-	if meant := NearestOf(text, names); meant != "" {
-		return 0, fmt.Errorf("no stanza has the NAME %q (did you mean %s?)", text, meant)
-	}
-	return 0, fmt.Errorf("no stanza has the NAME %q", text)
-}
-
-// WantsSystem reports whether a stanza requires an operating system.
-func (a *Access) WantsSystem() bool {
-	return slices.ContainsFunc(a.Stanzas, func(s Stanza) bool { return s.WantsSystem() })
+	return "stanza " + name + " (" + Printable(path.Base(source.File)) + ":" + line + ")"
 }
 
 // WantsSystem reports whether the stanza has REQUIRE_OS or REQUIRE_OS_REGEX.
@@ -251,16 +197,4 @@ func (s *Stanza) SourceNAT(server *Server) (to netip.Addr, masquerade bool) {
 		return server.SNATAddr, false
 	}
 	return netip.Addr{}, server.SNAT
-}
-
-// Format writes all stanzas as one file, what was included in its place.
-func (a *Access) Format(redact bool) string {
-	var b strings.Builder
-	for st := range a.All() {
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		b.WriteString(st.Values.Format(redact))
-	}
-	return b.String()
 }

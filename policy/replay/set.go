@@ -191,11 +191,11 @@ func newRecord(key id, p *Packet) record {
 	return r
 }
 
-// insertFresh inserts p and drops old records if that is due.
+// insertFresh inserts p, and drops old records when they have doubled since the last drop.
 func (s *set) insertFresh(key id, p *Packet) {
 	r := newRecord(key, p)
 	s.insert(&r)
-	if s.dropDue() {
+	if s.opts.Aging && s.table.len() >= max(dropMin, 2*s.kept) {
 		s.dropBefore(s.opts.cutoff(p.Time))
 	}
 }
@@ -231,11 +231,6 @@ func (s *set) clampMessages(now time.Time) bool {
 		s.horizon.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
 	s.horizon = to
 	return true
-}
-
-// dropDue reports whether the records have doubled since the last drop.
-func (s *set) dropDue() bool {
-	return s.opts.Aging && s.table.len() >= max(dropMin, 2*s.kept)
 }
 
 // dropBefore drops the records older than cutoff and moves the horizon to it.

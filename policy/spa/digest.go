@@ -77,7 +77,7 @@ func (s digestSet) verify(body, want []byte) (*algorithm, error) {
 		if a.b64 != len(want) {
 			continue
 		}
-		if !s.has(i) {
+		if s&(1<<i) == 0 {
 			if err == errDigestLen {
 				err = errDigestType
 			}
@@ -90,8 +90,6 @@ func (s digestSet) verify(body, want []byte) (*algorithm, error) {
 	}
 	return nil, err
 }
-
-func (s digestSet) has(i int) bool { return s&(1<<i) != 0 }
 
 func (a *algorithm) matches(body, want []byte) bool {
 	var text [maxDigestB64]byte
