@@ -157,8 +157,11 @@ func (p *pcap) recordHeader(ctx context.Context) ([]byte, error) {
 // beginsCapture reports whether b is the front of a file header: as that of a record it would be
 // of an empty one in 2055 or later.
 func beginsCapture(b []byte) bool {
+	if binary.NativeEndian.Uint32(b[8:]) != 0 { // nearly every record
+		return false
+	}
 	format, ok := pcapMagic(b)
-	return ok && format.order.Uint16(b[4:]) == 2 && format.order.Uint32(b[8:]) == 0
+	return ok && format.order.Uint16(b[4:]) == 2
 }
 
 // resync finds the next place that looks like a record header followed by another

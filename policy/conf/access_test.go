@@ -102,6 +102,19 @@ func TestStanzaProblems(t *testing.T) {
 			"access.conf:2: warning: KEY_BASE64: a key of 4 bytes can be guessed from one recorded packet: put the KEY_BASE64 line of `fwknopd --key-gen` here and at the client"}},
 		{"never used", "", perl19() + "SOURCE: !10.0.0.0/8;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n", []string{
 			"access.conf:5: warning: SOURCE: includes no address, the stanza is never used"}},
+		{"all excluded", "", strings.Replace(perl19(), "ANY", "10.0.0.0/8, ANY, !ANY", 1), []string{
+			"access.conf:1: warning: SOURCE: excludes every address that it includes, the stanza is never used"}},
+		{"some excluded", "", strings.Replace(perl19(), "ANY", "10.0.0.0/8, 11.0.0.0/8, !10.0.0.0/7, 172.16.0.0/12, !172.16.0.0/16", 1), nil},
+		{"two IP versions", "", strings.Replace(c26("DESTINATION 2001:db8::1"), "ANY", "10.0.0.0/8", 1), []string{
+			"access.conf:3: warning: DESTINATION: has no address of the IP version of SOURCE, the stanza is never used"}},
+		{"no port is left", "", c26("OPEN_PORTS tcp/22,udp/53", "RESTRICT_PORTS udp/53,tcp/22"), []string{
+			"access.conf:4: warning: RESTRICT_PORTS: has all of OPEN_PORTS: the stanza opens no port"}},
+		{"a port is left", "", c26("OPEN_PORTS tcp/22,udp/53", "RESTRICT_PORTS udp/53"), nil},
+		{"too slow for the interval", "", shared("MIN_TIME_DIFF: 10;", "KNOCK_INTERVAL: 20;"), []string{
+			"access.conf:4: warning: MIN_TIME_DIFF: kept 2 times it takes all of KNOCK_INTERVAL: no sequence is in time"}},
+		{"just in time", "", shared("MIN_TIME_DIFF: 9;", "KNOCK_INTERVAL: 20;"), nil},
+		{"no time between", "", shared("MIN_TIME_DIFF: 5;", "MAX_TIME_DIFF: 5;"), []string{
+			"access.conf:4: warning: MIN_TIME_DIFF: is MAX_TIME_DIFF: no time between two knocks is longer than the one and shorter than the other"}},
 		{"nobody's address", "", strings.Replace(perl19(), "ANY", "0.0.0.0", 1), []string{
 			"access.conf:1: warning: SOURCE: 0.0.0.0 is one address that no client has; write ANY for all"}},
 		{"twice", "", perl19("KEY: another long one;"), []string{"access.conf:4: KEY: given twice, first in line 3"}},

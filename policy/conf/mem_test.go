@@ -61,6 +61,11 @@ func perl19(lines ...string) string {
 	return "SOURCE: ANY;\nOPEN_PORTS: tcp/22;\nKEY: sixteen letters!;\n" + strings.Join(lines, "\n") + "\n"
 }
 
+// shared gives a 1.9 stanza of three knocks in clear.
+func shared(lines ...string) string {
+	return "SOURCE: ANY;\nSHARED_SEQUENCE: tcp/1, tcp/2, tcp/3;\nOPEN_PORTS: tcp/22;\n" + strings.Join(lines, "\n") + "\n"
+}
+
 // c26 gives a 2.6 stanza.
 func c26(lines ...string) string {
 	return "SOURCE ANY\nKEY sixteen letters!\n" + strings.Join(lines, "\n") + "\n"

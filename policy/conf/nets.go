@@ -138,11 +138,18 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	if !slash {
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
-	bits, err := parseMask(strings.TrimSpace(mask), a.BitLen())
+	before := 0 // bits of the mask that are those of ::ffff:0:0/96
+	if a.Is4() && strings.Contains(host, ":") {
+		before = 96
+	}
+	bits, err := parseMask(strings.TrimSpace(mask), before+a.BitLen())
+	if err == nil && bits < before {
+		err = fmt.Errorf("prefix length %d of an IPv4-mapped address is below %d", bits, before)
+	}
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("%q: %w", clip(text), err)
 	}
-	return netip.PrefixFrom(a, bits).Masked(), nil
+	return netip.PrefixFrom(a, bits-before).Masked(), nil
 }
 
 // parseMask reads a prefix length or a dotted, contiguous mask.

@@ -271,6 +271,7 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	if s.FirewallType == "ipfw" || v.IsSet("IPFW_ACTIVE_SET_NUM") || v.IsSet("IPFW_EXPIRE_SET_NUM") {
 		ld.checkIPFW(v, s)
 	}
+	ld.checkInterface(v, s)
 	ld.checkGuard(v, s)
 	ld.checkExternal(v, s)
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
@@ -310,6 +311,19 @@ func (ld *loader) checkExternal(v *Values, s *Server) {
 	}
 	if s.ExternalEnabled && s.ExternalOpen == "" {
 		ld.at(v, "ENABLE_EXTERNAL_CMDS", "is Y, but EXTERNAL_CMD_OPEN is not set")
+	}
+}
+
+// checkInterface finds what is taken for the name of an interface and hardly is one: the daemon
+// would wait for it.
+func (ld *loader) checkInterface(v *Values, s *Server) {
+	const longest = 15 // IFNAMSIZ less the NUL
+	switch val := v.lookup("PCAP_INTF"); {
+	case strings.Contains(s.Interface, "#"): // taken for a remark, and said
+	case strings.ContainsAny(s.Interface, " \t/") || len(s.Interface) > longest:
+		ld.warnf(val.Pos, val.Name, "%q can be no interface", clip(s.Interface))
+	case strings.Contains(s.Interface, ","):
+		ld.warnf(val.Pos, val.Name, "%q is read as the name of one interface; any stands for all", s.Interface)
 	}
 }
 

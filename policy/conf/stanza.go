@@ -256,9 +256,7 @@ func (m *builder) requirements() {
 			m.warn("REQUIRE_SOURCE_ADDRESS", "a message without the address to open opens for the source of the packet: an attacker on the path can send it from another one")
 		}
 	}
-	if m.has("SOURCE") && len(s.Source.Include) == 0 && !m.b.broken {
-		m.warn("SOURCE", "includes no address, the stanza is never used")
-	}
+	m.unusable()
 	for _, p := range s.Source.Include {
 		if p.Bits() == p.Addr().BitLen() && p.Addr().IsUnspecified() {
 			m.warn("SOURCE", "%s is one address that no client has; write ANY for all", p.Addr())
