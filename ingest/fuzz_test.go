@@ -5,29 +5,39 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
+	"testing/iotest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"fwknopd/parse"
 )
 
-// fuzzRead reads data and holds what every input promises: it ends, its counts add
-// up, and no input makes the reader keep more than a bounded amount.
+// fuzzRead reads data and checks what every input promises: it ends, its counts add up, and what
+// it holds does not depend on the parts in which it comes.
 func fuzzRead(t *testing.T, data []byte) {
-	r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: bytes.NewReader(data)})
-	if err != nil {
-		t.Fatal(err)
+	read := func(stdin io.Reader) (got reading, err error) {
+		r, err := Read([]string{Stdin}, ReadOptions{Ref: testRef, Stdin: stdin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = readAll(t, r, &got)
+		return got, err
 	}
-	var got reading
-	if err := readAll(t, r, &got); err != nil {
-		return // an input of no use; the error says why
+	whole, err := read(bytes.NewReader(data))
+	parts, errParts := read(iotest.OneByteReader(bytes.NewReader(data)))
+	if fmt.Sprint(err) != fmt.Sprint(errParts) || whole.counts != parts.counts || !slices.Equal(whole.payloads, parts.payloads) ||
+		!slices.EqualFunc(whole.times, parts.times, time.Time.Equal) {
+		t.Fatalf("at once: %+v, %v; byte by byte: %+v, %v", whole, err, parts, errParts)
 	}
-	if int(got.counts.Records) > len(data)+1 && got.counts.Bytes == uint64(len(data)) && !bytes.HasPrefix(data, []byte{0x1f}) {
-		t.Fatalf("%d records in %d bytes", got.counts.Records, len(data))
+	if int(whole.counts.Records) > len(data)+1 && err == nil && whole.counts.Bytes == uint64(len(data)) && !bytes.HasPrefix(data, []byte{0x1f}) {
+		t.Fatalf("%d records in %d bytes", whole.counts.Records, len(data))
 	}
 }
 
