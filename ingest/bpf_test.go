@@ -117,7 +117,7 @@ func TestBPFEvents(t *testing.T) {
 // kernel writes them, in microseconds, they are read again.
 func FuzzBPFFrame(f *testing.F) {
 	f.Add(appendBPF(appendBPF(nil, time.Unix(1, 0), []byte("123"), 3), time.Unix(2, 0), etherFrame("x"), 99))
-	f.Add(appendBPF(appendBPF(nil, time.Unix(-1, 999999000), nil, 1<<31), time.Unix(1<<40, 0), []byte("12345678"), 8))
+	f.Add(appendBPF(appendBPF(nil, time.Unix(-1, 999999000), nil, 1<<31-1), time.Unix(1<<40, 0), []byte("12345678"), 8))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		type read struct {
 			frame string
