@@ -180,6 +180,7 @@ func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 	can := func(port uint16) bool {
 		return netlab.CanConnect(lab.Client, lab.Server.V4, port, 100*time.Millisecond)
 	}
+	opens := func(port uint16) bool { return wait.Until(wait.Timeout, func() bool { return can(port) }) }
 	grant := func(port uint16, bits uint8, life time.Duration) enforce.Grant {
 		g := enforce.Grant{Src: lab.Client.V4, Bits: bits, Ports: []enforce.Port{{Proto: enforce.TCP, Number: port}}, Expires: time.Now().Add(life), Stanza: 3}
 		if bits != 0 {
@@ -199,7 +200,7 @@ func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 				t.Error(err)
 			}
 		}
-		if !can(22) || !can(23) {
+		if !opens(22) || !opens(23) {
 			t.Error("not open")
 		}
 		f.Signal(syscall.SIGSTOP)
@@ -208,14 +209,14 @@ func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 		if _, err := b.List(ctx); !errors.Is(err, errSilent) {
 			t.Errorf("List: %v", err)
 		}
-		if can(22) || !can(23) {
+		if can(22) || !opens(23) {
 			t.Errorf("port 22 open %v, 23 %v, with\n%s", can(22), can(23), table())
 		}
 		// The prefix is revoked; an address of it has a grant of its own.
 		if err := enforce.Revoke(ctx, b, prefix); err == nil || !strings.Contains(err.Error(), "table inet fwknop_ended drops new connections of it") {
 			t.Errorf("Revoke: %v", err)
 		}
-		if can(22) || !can(23) || !strings.Contains(table(), "/24") {
+		if can(22) || !opens(23) || !strings.Contains(table(), "/24") {
 			t.Errorf("port 22 open %v, 23 %v, with\n%s", can(22), can(23), table())
 		}
 		f.Signal(syscall.SIGCONT)
@@ -227,7 +228,7 @@ func tryHang(t *testing.T, with netlab.FirewalldConfig) {
 		if err := enforce.Revoke(ctx, b, prefix); err != nil {
 			t.Errorf("Revoke, firewalld going on: %v", err)
 		}
-		if out := table(); out != "" || can(22) || !can(23) {
+		if out := table(); out != "" || can(22) || !opens(23) {
 			t.Errorf("port 22 open %v, 23 %v; the table is left:\n%s", can(22), can(23), out)
 		}
 		b.Close()
@@ -292,6 +293,7 @@ func tryBusLost(t *testing.T, with netlab.FirewalldConfig) {
 	can := func(port uint16) bool {
 		return netlab.CanConnect(lab.Client, lab.Server.V4, port, 100*time.Millisecond)
 	}
+	opens := func(port uint16) bool { return wait.Until(wait.Timeout, func() bool { return can(port) }) }
 	g := enforce.Grant{Src: lab.Client.V4, Ports: []enforce.Port{{Proto: enforce.TCP, Number: 22}}, Expires: time.Now().Add(time.Minute), Stanza: 3}
 	other, two := g, g
 	other.Ports = []enforce.Port{{Proto: enforce.TCP, Number: 24}}
@@ -322,7 +324,7 @@ func tryBusLost(t *testing.T, with netlab.FirewalldConfig) {
 		f.Kill()
 		f.StartBus()
 		f.Start()
-		if err := enforce.Open(ctx, b, two); err != nil || !can(22) || !can(23) {
+		if err := enforce.Open(ctx, b, two); err != nil || !opens(22) || !opens(23) {
 			t.Errorf("Open, with both back: %v", err)
 		}
 		if out, err := lab.Server.Command("nft", "list", "table", "inet", endedTable).Output(); err == nil {

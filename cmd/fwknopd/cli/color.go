@@ -15,10 +15,7 @@ func Color(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && Terminal(w)
 
 // Terminal reports whether w is a terminal that knows control sequences (ECMA-48).
 func Terminal(w io.Writer) bool {
-	if out, ok := w.(*Output); ok {
-		w = out.file
-	}
-	f, ok := w.(*os.File)
+	f, ok := File(w).(*os.File)
 	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 

@@ -32,6 +32,15 @@ func (o *Output) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// File returns the file of an [Output], and another w as it is: for what needs a file, such as a
+// program that is started or a terminal whose size is asked for.
+func File(w io.Writer) io.Writer {
+	if out, ok := w.(*Output); ok {
+		return out.file
+	}
+	return w
+}
+
 // Code returns the exit code of a program that ends with code. If that is success although
 // output was lost, it says so and returns that of an error.
 func (o *Output) Code(program Command, code int, stderr io.Writer) int {

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy/conf"
 )
 
@@ -55,7 +56,7 @@ func (c *command) start(again *record) int {
 		return c.fail(err)
 	}
 	cmd := exec.Command(self, again.Args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = again.Dir, c.stdout, c.stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = again.Dir, cli.File(c.stdout), c.stderr
 	err = cmd.Run()
 	var status *exec.ExitError
 	switch {

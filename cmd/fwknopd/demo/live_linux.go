@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/policy/spa"
 )
 
@@ -62,7 +63,8 @@ func live(dir string, stdout io.Writer) error {
 		return err
 	}
 	cmd := exec.Command(self, "demo", "--inside")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, stdout, stdout
+	file := cli.File(stdout)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, file, file
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); errors.Is(err, unix.EPERM) {
 		fmt.Fprintln(stdout, "# No live round: this root may not make a network namespace.")

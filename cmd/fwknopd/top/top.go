@@ -86,7 +86,7 @@ func show(ctx context.Context, d daemon, status *report.Status, last int, stdout
 	m := newModel(d, time.Local)
 	m.takeStatus(statusMsg{status: status, at: time.Now()})
 	runtime.GOMAXPROCS(1) // one is enough, and wakes fewer threads
-	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithOutput(stdout), tea.WithColorProfile(profile),
+	p := tea.NewProgram(m, tea.WithContext(ctx), tea.WithOutput(cli.File(stdout)), tea.WithColorProfile(profile),
 		tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler())
 	go follow(ctx, d, last, func(objects [][]byte) { p.Send(eventsMsg(objects)) }, func(err error) { p.Send(linkMsg{err}) })
 	_, err := p.Run()
