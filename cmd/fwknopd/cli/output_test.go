@@ -32,3 +32,15 @@ func TestOutput(t *testing.T) {
 		}
 	}
 }
+
+// What is started or asks for the size of a terminal gets the file itself: through a pipe a
+// daemon that stays would keep its starter waiting.
+func TestFileOfOutput(t *testing.T) {
+	if got := File(NewOutput(os.Stderr)); got != os.Stderr {
+		t.Errorf("of an output: %v", got)
+	}
+	var other strings.Builder
+	if got := File(&other); got != &other {
+		t.Errorf("of another writer: %v", got)
+	}
+}
