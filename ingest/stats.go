@@ -44,7 +44,7 @@ type Counts struct {
 	Events    uint64
 	NotOurs   uint64 // sound, but no packet record: another program's line, an ARP frame
 	Malformed uint64 // claims to be a packet record and breaks its own format
-	Bytes     uint64 // as read, before decompression
+	Bytes     uint64 // as read, before decompression; of input that cannot be unpacked, also what was read ahead
 	Cut       uint64 // frames of which a capture holds only a part (tcpdump -s), among the records
 	Untimed   uint64 // events without a time that can be read
 	Forged    uint64 // events of log lines that show that a program wrote them, not the kernel
