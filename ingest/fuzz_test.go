@@ -32,7 +32,7 @@ func fuzzRead(t *testing.T, data []byte) {
 	}
 	whole, err := read(bytes.NewReader(data))
 	parts, errParts := read(iotest.OneByteReader(bytes.NewReader(data)))
-	if err != nil { // how far what unpacks it had read ahead
+	if err != nil { // the unpacker reads ahead, as much as there is at once
 		whole.counts.Bytes, parts.counts.Bytes = 0, 0
 	}
 	if fmt.Sprint(err) != fmt.Sprint(errParts) || whole.counts != parts.counts || !slices.Equal(whole.payloads, parts.payloads) ||

@@ -37,8 +37,17 @@ func (e *readCanceler) watch(ctx context.Context) error {
 		return err
 	}
 	e.ctx = ctx
-	e.stop = context.AfterFunc(ctx, func() { _ = e.deadline(time.Unix(1, 0)) })
+	e.stop = context.AfterFunc(ctx, func() { e.end(ctx) })
 	return nil
+}
+
+// end ends a read for ctx, which has ended. Another context may be watched by now.
+func (e *readCanceler) end(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx == ctx {
+		_ = e.deadline(time.Unix(1, 0))
+	}
 }
 
 // release stops watching, for good.
