@@ -20,6 +20,7 @@ type Config struct {
 
 	MaxAge  time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
 	Witness bool          `json:"witness,omitempty"` // a member that claims nothing
+	Sandbox string        `json:"sandbox,omitempty"` // the value of SANDBOX: how the process confines itself
 }
 
 // A Peer is a member of an embedded fleet.
