@@ -122,7 +122,8 @@ func (w *worker) read(ctx context.Context, name string) ([]byte, error) {
 func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store, uses schedule.Counts) (*policy.Engine, error) {
 	return engine.New(engine.Options{
 		Loaded: l, Store: store, DeferSync: true, Uses: uses,
-		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
+		Delivery: func() []byte { return w.src.delivery() },
+		Keyring:  keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
 		Password: func(src netip.Addr, file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
