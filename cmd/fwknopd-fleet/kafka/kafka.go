@@ -33,9 +33,9 @@ const (
 	maxPoll       = 1024     // records that are taken at a time
 	maxUndecided  = 16       // messages to the worker that it has not answered
 	commitEvery   = time.Second
-	sessionLength = 10 * time.Second // after which the group takes a member for dead
-	metadataAge   = time.Minute      // how long a new topic or partition may stay unnoticed
-	leaveTime     = 3 * time.Second  // to commit and to leave the group at the end
+	sessionLength = 10 * time.Second       // after which the group takes a member for dead
+	metadataAge   = time.Minute            // how long a new topic or partition may stay unnoticed
+	leaveTime     = 800 * time.Millisecond // to commit and to leave the group at the end, for which the monitor waits a second
 )
 
 // Follow reads the topics for the worker at the other end of conn, which it takes over, until ctx is

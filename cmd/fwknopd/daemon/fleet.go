@@ -160,7 +160,7 @@ func (f *fleet) run(ctx context.Context) {
 func (f *fleet) state() (wanted, quorum bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cfg != nil, f.quorum
+	return f.cfg != nil && f.cfg.Claims(), f.quorum
 }
 
 func (f *fleet) wanted() *fleetlink.Config {
