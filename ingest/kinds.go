@@ -38,6 +38,8 @@ type Handover struct {
 	Open func(name string) (*os.File, error)
 	// Journal has it start journalctl, see [Journalctl.Open].
 	Journal func(JournalQuery) (*os.File, error)
+	// Lines connects to the process that reads the topics of KAFKA.
+	Lines   func() (LineFeed, error)
 	Problem func(Problem)
 	Resume  State
 	// Wait and Away are as in LiveOptions.
@@ -169,6 +171,9 @@ var sourceKinds = map[string]sourceKind{
 	"KNOCK":     {open: openFollowed, fromOpener: followFrom, follows: true},
 	"JOURNAL": {fromOpener: func(_ *Spec, read ReadOptions, h Handover) (Source, error) {
 		return followJournal(JournalOptions{ReadOptions: read, Open: h.Journal, Resume: h.Resume})
+	}},
+	"KAFKA": {fromOpener: func(s *Spec, read ReadOptions, h Handover) (Source, error) {
+		return newFeed(s.Name(), h.Lines, read, h.Away), nil
 	}},
 	"FIFO": {
 		open: func(s *Spec) (*os.File, error) { return openFIFO(s.Path) },

@@ -18,6 +18,7 @@ func TestSpec(t *testing.T) {
 		{Mode: "PCAP", Path: writeFile(t, "c.pcap", buildPcap("one")), Once: true},
 		{Mode: "FIFO", Path: filepath.Join(t.TempDir(), "fifo")},
 		{Mode: "SOCKET", Path: filepath.Join(t.TempDir(), "sock")},
+		{Mode: "KAFKA", Path: "gate.logs"},
 		{Mode: "UDP"},
 		{Mode: "TCP"},
 	} {

@@ -55,6 +55,10 @@ type Options struct {
 	Uses schedule.Counts
 	// All uses every stanza, whatever AUTH_MODE is: for offline use.
 	All bool
+	// Delivery names the current record for good where its source may deliver it again, as
+	// after a crash, and is nil elsewhere: a shared sequence grants once for it, since it has nothing
+	// else that tells it from an earlier one. nil: no source does.
+	Delivery func() []byte
 	// Record returns the number of the current record, for Explain; nil: there are no
 	// numbers.
 	Record func() int64

@@ -2,7 +2,9 @@ package policy
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fwknopd/enforce"
@@ -68,8 +70,12 @@ func (e *Engine) decideKnock(now time.Time, ev *parse.Event, dryRun bool) Decisi
 // and returns the refusal for each result, nil if the store has none.
 func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*refusal {
 	replays := make([]*refusal, len(e.results))
+	delivery := e.recordDelivery(now, ev, dryRun)
 	for i := range e.results {
 		res := &e.results[i]
+		if res.Cipher == nil && res.Granted {
+			replays[i] = delivery
+		}
 		if res.Cipher == nil || Reason(res.Reason) == KnockReplay {
 			continue
 		}
@@ -82,16 +88,41 @@ func (e *Engine) recordKnocks(now time.Time, ev *parse.Event, dryRun bool) []*re
 			replays[i] = replays[first]
 			continue
 		}
-		ref, err := e.record(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
-		switch {
-		case err != nil:
-			replays[i] = refuse(KnockStore, err.Error())
-		case ref != nil:
-			ref.reason = KnockReplay
-			replays[i] = ref
-		}
+		replays[i] = e.recordKnock(&replay.Packet{Plaintext: res.Cipher, Time: now, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
 	}
 	return replays
+}
+
+// recordKnock adds p to the store, and returns the refusal if it was there.
+func (e *Engine) recordKnock(p *replay.Packet, dryRun bool) *refusal {
+	ref, err := e.record(p, dryRun)
+	switch {
+	case err != nil:
+		return refuse(KnockStore, err.Error())
+	case ref != nil:
+		ref.reason = KnockReplay
+	}
+	return ref
+}
+
+// recordDelivery adds the record that completed a shared sequence to the store, where it may come
+// again, and returns the refusal if it did. Its place may be that of another record of an earlier
+// time, which the time of the packet tells apart.
+func (e *Engine) recordDelivery(now time.Time, ev *parse.Event, dryRun bool) *refusal {
+	grants := func(r knock.Result) bool { return r.Granted && r.Cipher == nil }
+	if e.opts.Delivery == nil || !slices.ContainsFunc(e.results, grants) {
+		return nil
+	}
+	name := e.opts.Delivery()
+	if name == nil {
+		return nil
+	}
+	text := fmt.Appendf(nil, "delivery %d %s %s", ev.Time.UnixNano(), ev.Src, name)
+	ref := e.recordKnock(&replay.Packet{Plaintext: text, Time: now, Sent: now, ByOurTime: true, Src: ev.Src, Dst: ev.Dst, Proto: uint8(ev.Proto)}, dryRun)
+	if ref != nil && ref.reason == KnockReplay {
+		ref.detail.Text = "the log line came again, as after a crash"
+	}
+	return ref
 }
 
 // knockDecision converts a result to a decision.

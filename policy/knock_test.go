@@ -273,3 +273,37 @@ func TestReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestDelivery: a line that completes a shared sequence grants once, however often its source
+// delivers it, also to the engine of another worker. The same knocks in other lines grant again.
+func TestDelivery(t *testing.T) {
+	s := knocker(sequence(1, 1001, 1002), sequence(9, 1001, 1002))
+	var name []byte
+	s.opts.Delivery = func() []byte { return name }
+	s.opts.Store = replay.NewMemory(replay.Options{})
+	run := func(e *Engine, delivery string) string {
+		name = nil
+		if delivery != "" {
+			name = []byte(delivery)
+		}
+		ds := s.knock(t, e, 1001, 1002)
+		text := show(ds[1])
+		for _, o := range ds[1].Others {
+			text += " also " + show(o)
+		}
+		return text
+	}
+	const grants = "knock.granted 192.0.2.7 tcp/22 until +33 also knock.granted 192.0.2.7 tcp/22 until +33 @9"
+	for _, c := range []struct{ delivery, want string }{
+		{"logs/0@7:1", grants},
+		{"logs/0@7:1", "knock.replay"},
+		{"logs/0@8:1", grants},
+		{"", grants}, // of a source that delivers once
+		{"", grants},
+		{"logs/0@8:1", "knock.replay"},
+	} {
+		if got := run(s.engine(t), c.delivery); got != c.want {
+			t.Errorf("%q: %s, want %s", c.delivery, got, c.want)
+		}
+	}
+}

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"os/signal"
+	"sync"
 	"syscall"
+	"time"
 
+	"fwknopd/cmd/fwknopd-fleet/kafka"
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/fleetlink"
@@ -25,31 +28,58 @@ func serve(stderr io.Writer) int {
 	if err != nil {
 		return failed(stderr, err)
 	}
-	n, err := node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum})
-	if err != nil {
-		m.Failed(err.Error())
-		return failed(stderr, err)
+	p := &process{ctx: ctx, cfg: &cfg, monitor: m}
+	if cfg.Claims() {
+		if p.node, err = node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum}); err != nil {
+			m.Failed(err.Error())
+			return failed(stderr, err)
+		}
+		defer p.node.Close()
 	}
-	defer n.Close()
+	defer p.links.Wait()
 	m.Ready()
-	err = m.Run(ctx, fleetlink.Handler{
-		Status: n.Status,
-		Link: func(p fleetlink.Purpose, conn *net.UnixConn) {
-			if p != fleetlink.ForClaims {
-				conn.Close()
-				return
-			}
-			go func() {
-				if err := fleetlink.Serve(ctx, conn, n); err != nil {
-					m.Message(fmt.Sprintf("the worker broke the protocol: %v", err))
-				}
-			}()
-		},
-	})
+	err = m.Run(ctx, fleetlink.Handler{Status: p.status, Link: p.link})
+	stop()
 	if err != nil {
 		return failed(stderr, err)
 	}
 	return exitOK
+}
+
+// A process serves the links of workers.
+type process struct {
+	ctx     context.Context
+	cfg     *fleetlink.Config
+	monitor *fleetlink.Monitor
+	node    *node.Node     // nil: there is no fleet to claim from
+	links   sync.WaitGroup // those that commit something when they end
+}
+
+// link serves a link, which it takes over.
+func (p *process) link(purpose fleetlink.Purpose, conn *net.UnixConn) {
+	switch {
+	case purpose == fleetlink.ForClaims && p.node != nil:
+		go func() { p.ended(fleetlink.Serve(p.ctx, conn, p.node)) }()
+	case purpose == fleetlink.ForLines && p.cfg.Kafka != nil:
+		p.links.Go(func() { p.ended(kafka.Follow(p.ctx, p.cfg.Kafka, conn)) })
+	default:
+		conn.Close()
+	}
+}
+
+// ended has it logged why a link ended before its time.
+func (p *process) ended(err error) {
+	if err != nil {
+		p.monitor.Message(fmt.Sprintf("the link of the worker ended: %v", err))
+	}
+}
+
+// status returns the status of the fleet.
+func (p *process) status() fleetlink.Status {
+	if p.node == nil {
+		return fleetlink.Status{V: 1, Asked: time.Now(), Why: "FLEET is not set"}
+	}
+	return p.node.Status()
 }
 
 func failed(stderr io.Writer, err error) int {

@@ -135,7 +135,7 @@ func parseFleetAddress(text string) (at netip.AddrPort, err error) {
 // Keywords of a fleet by what they are for.
 var (
 	fleetEmbedded = []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_DIR"}
-	fleetAll      = append([]string{"FLEET_NAME", "FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION"}, fleetEmbedded...)
+	fleetAll      = append([]string{"FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION"}, fleetEmbedded...)
 )
 
 // checkFleet finds what is missing of a fleet, and what has no effect with it.
@@ -156,6 +156,9 @@ func (ld *loader) checkFleet(v *Values, s *Server) {
 	switch {
 	case !v.IsSet("FLEET"):
 		without("FLEET is not set", fleetAll...)
+		if !s.ReadsKafka() { // else it names the group
+			without("FLEET is not set", "FLEET_NAME")
+		}
 	case s.Fleet.Embedded:
 		without("it is for an outside cluster, and FLEET is embedded", "FLEET_CA")
 		for _, name := range []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_CREDENTIALS"} {

@@ -31,7 +31,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		"SOURCE: ANY, 300.1.1.1;\nOPEN_PORTS: tcp-22;\nKEY: short;\nFW_ACCESS_TIMEOUT: -1;\n")
 	wantProblems(t, got,
 		"main.conf:1: FIREWALL_TYP: unknown keyword (did you mean FIREWALL_TYPE?)",
-		`main.conf:2: AUTH_MODE: "SNIFF" is not one of PCAP, FILE_PCAP, ULOG_PCAP, KNOCK, SOCKET, NFLOG, JOURNAL, KMSG, UDP, TCP`,
+		`main.conf:2: AUTH_MODE: "SNIFF" is not one of PCAP, FILE_PCAP, ULOG_PCAP, KNOCK, SOCKET, NFLOG, JOURNAL, KMSG, UDP, TCP, KAFKA`,
 		`main.conf:3: KNOPWATCHD_CHECK_INTERVAL: "soon" is not a whole number`,
 		`access.conf:1: SOURCE: "300.1.1.1" is no address`,
 		`access.conf:2: OPEN_PORTS: "tcp-22" is not proto/port`,

@@ -48,12 +48,20 @@ type Server struct {
 	LogFIFO       string
 	KernelLogOnly bool     // KERNEL_LOG: the log file holds kernel lines only
 	FWMsgSearch   []string // empty: every record
-	FWSearchAll   bool
-	TCPServer     bool
-	TCPPort       int
-	UDPServer     bool
-	UDPPort       int
-	ServerSocket  string // FWKNOP_SERV_SOCK
+
+	KafkaBrokers     []string // host:port
+	KafkaTopics      []string
+	KafkaGroup       string // "": not known
+	KafkaTLS         string // Y, N or the absolute path of a file
+	KafkaCredentials string // "": none
+	KafkaStart       string
+
+	FWSearchAll  bool
+	TCPServer    bool
+	TCPPort      int
+	UDPServer    bool
+	UDPPort      int
+	ServerSocket string // FWKNOP_SERV_SOCK
 
 	// What is believed.
 	Aging                bool
@@ -285,6 +293,7 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	ld.checkGuard(v, s)
 	ld.checkExternal(v, s)
 	ld.checkFleet(v, s)
+	ld.checkKafka(v, s)
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}
@@ -439,8 +448,8 @@ func checkInterval(turns int, set bool) time.Duration {
 // feeds are the values of AUTH_MODE and INGEST whose packets an evaluation reads.
 var feeds = map[Mode][]string{
 	ModeSPA:       {"PCAP", "FILE_PCAP", "ULOG_PCAP", "SOCKET", "UDP", "TCP", "NFLOG"},
-	ModeShared:    {"KNOCK", "JOURNAL", "KMSG", "NFLOG"},
-	ModeEncrypted: {"KNOCK", "JOURNAL", "KMSG", "NFLOG"},
+	ModeShared:    {"KNOCK", "JOURNAL", "KMSG", "NFLOG", "KAFKA"},
+	ModeEncrypted: {"KNOCK", "JOURNAL", "KMSG", "NFLOG", "KAFKA"},
 }
 
 // Unfed is the reason why no stanza of that mode ever grants anything, "" if it can.

@@ -222,7 +222,7 @@ func TestChanged(t *testing.T) {
 
 func TestUnfed(t *testing.T) {
 	s := &Server{AuthModes: []string{"PCAP", "UDP"}}
-	if got, want := s.Unfed(ModeShared), "AUTH_MODE PCAP, UDP reads no knocks: the stanza never grants anything; KNOCK, JOURNAL, KMSG, NFLOG would"; got != want {
+	if got, want := s.Unfed(ModeShared), "AUTH_MODE PCAP, UDP reads no knocks: the stanza never grants anything; KNOCK, JOURNAL, KMSG, NFLOG, KAFKA would"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if !s.Feeds(ModeSPA) || s.Feeds(ModeEncrypted) || s.Unfed(ModeSPA) != "" {

@@ -3,7 +3,7 @@ package conf
 import "time"
 
 // ingestModes are the values of AUTH_MODE and INGEST; the manual has the first five.
-var ingestModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "KNOCK", "SOCKET", "NFLOG", "JOURNAL", "KMSG", "UDP", "TCP"}
+var ingestModes = []string{"PCAP", "FILE_PCAP", "ULOG_PCAP", "KNOCK", "SOCKET", "NFLOG", "JOURNAL", "KMSG", "UDP", "TCP", "KAFKA"}
 
 // alertWords are the spellings that the patterns of the 1.9 program match.
 var alertWords = []string{"ALL", "noemail", "nomail", "nosyslog", "no-syslog", "no_syslog", "no syslog", "verbose"}
@@ -46,6 +46,16 @@ var ServerKeywords = []Keyword{
 	{Name: "KERNEL_LOG", Kind: Flag, Default: "N", In: Ours, Text: "The followed log holds kernel lines only, so that every line may knock that does not show a program's tag or facility.", into: func(s *Server) any { return &s.KernelLogOnly }},
 	{Name: "LOG_FOLLOWER", Kind: Enum, Values: []string{"own", "tail"}, Default: "own", In: Ours,
 		Text: "What follows IPT_SYSLOG_FILE: own loses no line in a rotation and resumes after a restart; tail is the tail library, for a log that WORKER_USER may read itself.", into: func(s *Server) any { return &s.LogFollower }},
+	{Name: "KAFKA_BROKERS", Kind: List, In: Ours, Text: "With INGEST KAFKA, brokers of the cluster as host:port, of which one must answer at first; fwknopd-fleet, a package of its own, connects to them.", into: func(s *Server) any { return &s.KafkaBrokers }},
+	{Name: "KAFKA_TOPIC", Kind: List, In: Ours,
+		Text: "With INGEST KAFKA, topics whose records are log lines, one or several each. They are believed as those of IPT_SYSLOG_FILE are: who may produce to them can forge lines.", into: func(s *Server) any { return &s.KafkaTopics }},
+	{Name: "KAFKA_GROUP", Kind: Text, In: Ours,
+		Text: "Consumer group, which keeps the place in the topics; unset, fwknopd- and FLEET_NAME or the name of the host. Gateways that share a group divide the lines among them.", into: func(s *Server) any { return &s.KafkaGroup }},
+	{Name: "KAFKA_TLS", Kind: Text, Default: "Y", In: Ours, Text: "Connect to the brokers by TLS: Y with the certificates of the system, N, or a file of certificates that may sign those of the brokers (PEM).", into: func(s *Server) any { return &s.KafkaTLS }},
+	{Name: "KAFKA_CREDENTIALS", Kind: FilePath, In: Ours,
+		Text: "Secret file, which root alone may read, with three lines: MECHANISM (PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512), USER and PASSWORD, each with its value. Unset, no SASL.", into: func(s *Server) any { return &s.KafkaCredentials }},
+	{Name: "KAFKA_START", Kind: Enum, Values: []string{KafkaLatest, KafkaEarliest}, Default: KafkaLatest, In: Ours,
+		Text: "Where a group begins that has no place in a topic: latest at the end, earliest at the start. Lines that were written more than two minutes ago are passed over all the same.", into: func(s *Server) any { return &s.KafkaStart }},
 	{Name: "FW_DATA_FILE", Kind: FilePath, Default: "$FWKNOP_DIR/fwdata", In: InPerl19, Verdict: Obsolete, Text: "File that knopmd wrote Netfilter lines to; here the log or the FIFO itself is read."},
 	{Name: "KNOPMD_FIFO", Kind: FilePath, Default: "$FWKNOP_LIB_DIR/fwknopfifo", In: InPerl19, Text: "Named pipe that a syslog daemon writes kernel lines to.", into: func(s *Server) any { return &s.LogFIFO }},
 	{Name: "FW_MSG_SEARCH", Kind: Text, Default: "DROP", In: InPerl19, Repeat: true, Text: "Text a log line must hold; several lines mean one of them.", into: func(s *Server) any { return &s.FWMsgSearch }},

@@ -13,8 +13,8 @@ type Secrets struct {
 	CA          []byte // FLEET_CA; nil: none
 }
 
-// maxFleetFile bounds each of the files, in bytes: both go to the fleet process in one message.
-const maxFleetFile = 16 << 10
+// maxFleetFile bounds each of the files, in bytes: they go to the fleet process in one message.
+const maxFleetFile = 12 << 10
 
 // FleetSecrets reads the files of FLEET, and returns what is wrong with them. It is not for the
 // worker, which must not see them.

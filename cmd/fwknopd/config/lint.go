@@ -115,6 +115,7 @@ func (d *linter) lintServer() {
 	if a := s.Metrics.Addr; a.IsValid() && !a.Addr().IsLoopback() {
 		d.warn("METRICS_LISTEN", "other hosts may reach %s, without a password or encryption: filter the port", a)
 	}
+	d.kafka()
 	if s.KernelLogOnly {
 		d.warn("KERNEL_LOG", "every line may knock that does not show a program's tag or facility; where rsyslog or syslog-ng writes the log, "+
 			"any local user can write such lines (also to kern.log: logger -p kern.warn). Safe is a file that ulogd or a ruleset of imklog alone writes")
@@ -250,10 +251,30 @@ func (d *linter) authentication() {
 // forgeable returns the warning that a sequence is fed by a log that programs can have lines written to.
 func (d *linter) forgeable() string {
 	if d.server.KernelLogOnly || !slices.Contains(d.server.AuthModes, "KNOCK") {
-		return ""
+		return d.forgeableTopic()
 	}
 	return ". Where a syslog daemon writes the log, any local user can also forge it: logger -t kernel writes lines with the kernel's tag; " +
 		"AUTH_MODE JOURNAL, KMSG or NFLOG reads what only the kernel writes"
+}
+
+// forgeableTopic is the same for topics.
+func (d *linter) forgeableTopic() string {
+	if !d.server.ReadsKafka() {
+		return ""
+	}
+	return ". Every producer that may write to KAFKA_TOPIC can also forge it: have the cluster let the log shippers of the gateways alone write there"
+}
+
+// kafka warns of lines that others on the way can forge.
+func (d *linter) kafka() {
+	if !d.server.ReadsKafka() || d.server.KafkaTLS != "N" {
+		return
+	}
+	text := "others on the way to the brokers can forge lines"
+	if d.server.KafkaCredentials != "" {
+		text += ", and read the password of KAFKA_CREDENTIALS if its mechanism is PLAIN"
+	}
+	d.warn("KAFKA_TLS", "%s", text)
 }
 
 func (d *linter) gpg() {

@@ -80,8 +80,9 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	}
 	if o.StrictModes && !o.Offline {
 		problems = append(problems, l.checkModes()...)
-		_, faults := l.FleetSecrets()
-		problems = append(problems, faults...)
+		_, fleet := l.FleetSecrets()
+		_, kafka := l.KafkaSecrets()
+		problems = append(append(problems, fleet...), kafka...)
 	}
 	return l, unique(append(problems, l.checkValues()...))
 }

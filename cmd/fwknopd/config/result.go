@@ -27,6 +27,7 @@ type result struct {
 	Metrics      string         `json:"metrics,omitempty"` // what METRICS_LISTEN opens and for whom
 	Guard        string         `json:"guard,omitempty"`   // what GUARD_FORWARD closes
 	Fleet        string         `json:"fleet,omitempty"`   // with whom messages are honoured once
+	Kafka        string         `json:"kafka,omitempty"`   // what is read from Kafka
 
 	refused bool // by itself, not for an expectation
 }
@@ -91,6 +92,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 		r.Metrics = describeMetrics(l.Server)
 		r.Guard = Guard(l.Server)
 		r.Fleet = describeFleet(l.Server)
+		r.Kafka = describeKafka(l.Server)
 	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for s := range l.Access.All() {
@@ -120,6 +122,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 	}
 	for _, line := range r.Firewall {
 		fmt.Fprintf(stdout, "firewall: %s\n", conf.Printable(line))
+	}
+	if r.Kafka != "" {
+		fmt.Fprintf(stdout, "kafka: %s\n", conf.Printable(r.Kafka))
 	}
 	if r.Guard != "" {
 		fmt.Fprintf(stdout, "guard: %s\n", r.Guard)

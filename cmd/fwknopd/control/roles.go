@@ -25,7 +25,7 @@ const (
 )
 
 // logModes are the values of AUTH_MODE that read log lines, as knopmd did.
-var logModes = []string{"KNOCK", "FIFO", "JOURNAL", "KMSG"}
+var logModes = []string{"KNOCK", "FIFO", "JOURNAL", "KMSG", "KAFKA"}
 
 // roles returns the roles that exist with this configuration, in the order in which
 // they are stopped: the process that restarts others comes first.

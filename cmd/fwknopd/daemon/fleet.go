@@ -64,14 +64,16 @@ func newFleet(d *daemon) *fleet {
 // Why claims are not decided.
 const (
 	whyStarting = "the fleet process is starting"
+	whyNone     = "the fleet process does not run"
 )
 
 // openFleet prepares what the fleet process needs, and starts it. The daemon does not wait for it: it
 // serves without a quorum too.
 func (d *daemon) openFleet(ctx context.Context) error {
 	if d.o.Test {
-		if d.conf().fleet != nil {
-			d.logf(info, "--test: nothing is claimed from the fleet")
+		if c := d.conf().fleet; c != nil {
+			d.fleet.why = "--test: no fleet process is started, so that nothing is claimed from the fleet and no topic is read"
+			d.logf(info, "%s", d.fleet.why)
 		}
 		return nil
 	}
@@ -92,7 +94,11 @@ func (d *daemon) prepareFleet(s *setup) error {
 		return nil
 	}
 	if _, err := d.fleet.program(); err != nil {
-		return fmt.Errorf("FLEET: %w", err)
+		keyword := "FLEET"
+		if !s.fleet.Claims() {
+			keyword = "INGEST KAFKA"
+		}
+		return fmt.Errorf("%s: %w", keyword, err)
 	}
 	cred, err := credential(s.Loaded)
 	if err != nil {
@@ -154,7 +160,7 @@ func (f *fleet) run(ctx context.Context) {
 func (f *fleet) state() (wanted, quorum bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.cfg != nil, f.quorum
+	return f.cfg != nil && f.cfg.Claims(), f.quorum
 }
 
 func (f *fleet) wanted() *fleetlink.Config {
@@ -302,10 +308,10 @@ func (f *fleet) begun(c *fleetlink.Control, pid int) {
 func (f *fleet) gone() {
 	f.mu.Lock()
 	f.control.Close()
-	f.control, f.pid = nil, 0
+	f.control, f.pid, f.why = nil, 0, whyNone
 	f.mu.Unlock()
-	if f.wanted() != nil {
-		f.setQuorum(false, "the fleet process does not run")
+	if c := f.wanted(); c != nil && c.Claims() {
+		f.setQuorum(false, whyNone)
 	}
 }
 

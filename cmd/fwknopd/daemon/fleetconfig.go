@@ -7,19 +7,26 @@ import (
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/policy/conf"
 )
 
 // fleetConfig returns what the fleet process is told; nil if none is wanted.
 func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 	s := l.Server
-	if s.Fleet.IsZero() {
+	kafka, err := kafkaConfig(l)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Fleet.IsZero() && kafka == nil:
 		return nil, nil
+	case s.Fleet.IsZero():
+		return &fleetlink.Config{Sandbox: s.Sandbox, Kafka: kafka}, nil
 	}
 	secrets, problems := l.FleetSecrets()
 	if problems.Failed() {
 		return nil, problems
 	}
-	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox}
+	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox, Kafka: kafka}
 	if s.Aging {
 		c.MaxAge = s.MaxAge
 	}
@@ -30,6 +37,22 @@ func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// kafkaConfig returns what the fleet process is told of INGEST KAFKA; nil if no topics are read.
+func kafkaConfig(l *config.Loaded) (*fleetlink.Kafka, error) {
+	s := l.Server
+	if !s.ReadsKafka() {
+		return nil, nil
+	}
+	secrets, problems := l.KafkaSecrets()
+	if problems.Failed() {
+		return nil, problems
+	}
+	return &fleetlink.Kafka{
+		Brokers: s.KafkaBrokers, Topics: s.KafkaTopics, Group: s.KafkaGroup, Earliest: s.KafkaStart == conf.KafkaEarliest,
+		TLS: s.KafkaTLS != "N", CA: secrets.CA, Mechanism: secrets.Mechanism, User: secrets.User, Password: secrets.Password,
+	}, nil
 }
 
 // makeFleetDir makes the directory of a fleet process that runs as a user, or gives it an empty one

@@ -22,6 +22,11 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	if s.workerConfig.Fleet {
 		p.Files[privsep.FileFleet] = func() (*os.File, error) { return d.fleet.open(fleetlink.ForClaims) }
 	}
+	for _, f := range privsep.SourceSpecs(s.Loaded) {
+		if f.Mode == "KAFKA" {
+			p.Files[f.Name()] = func() (*os.File, error) { return d.fleet.open(fleetlink.ForLines) }
+		}
+	}
 	p.Journal = d.journalOpener()
 	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := *s.workerConfig

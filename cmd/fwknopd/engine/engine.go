@@ -50,6 +50,7 @@ type Options struct {
 	All       bool                    // see [policy.Options], as the following
 	Filter    func(*parse.Event) bool // nil if the source filters
 	Record    func() int64
+	Delivery  func() []byte
 	Ahead     func() *policy.Opened
 	DeferSync bool
 }
@@ -60,7 +61,7 @@ func New(o Options) (*policy.Engine, error) {
 		Server: o.Server, Access: o.Access, Store: o.Store,
 		Keyring: o.Keyring, GPGLimit: gpgLimiter(o.Server),
 		ShadowHash: config.ShadowHash, Password: o.Password,
-		Resolve: o.Resolve, Claim: o.Claim, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
+		Resolve: o.Resolve, Claim: o.Claim, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Delivery: o.Delivery, Ahead: o.Ahead, DeferSync: o.DeferSync,
 	}
 	if !o.Unlimited {
 		opts.TrialRate = o.Server.TrialRate

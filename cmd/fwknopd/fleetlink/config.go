@@ -18,10 +18,15 @@ type Config struct {
 	Credentials []byte `json:"credentials,omitempty"`
 	CA          []byte `json:"ca,omitempty"` // outside cluster: certificates that may sign its own (PEM)
 
-	MaxAge  time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
-	Witness bool          `json:"witness,omitempty"` // a member that claims nothing
-	Sandbox string        `json:"sandbox,omitempty"` // the value of SANDBOX: how the process confines itself
+	MaxAge time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
+	Kafka  *Kafka        `json:"kafka,omitempty"`   // nil: no topics are read
+
+	Witness bool   `json:"witness,omitempty"` // a member that claims nothing
+	Sandbox string `json:"sandbox,omitempty"` // the value of SANDBOX: how the process confines itself
 }
+
+// Claims reports whether there is a fleet to claim from; without one there is but Kafka.
+func (c *Config) Claims() bool { return len(c.Servers) > 0 || c.Listen.IsValid() }
 
 // A Peer is a member of an embedded fleet.
 type Peer struct {

@@ -3,6 +3,7 @@ package privsep
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/ingest"
@@ -54,7 +55,7 @@ func SourceSpecs(l *config.Loaded) []SourceSpec {
 func KernelForm(l *config.Loaded) (form filter.Payload) {
 	for _, f := range SourceSpecs(l) {
 		switch f.Mode {
-		case "TCP", "KNOCK", "FIFO", "KMSG", "JOURNAL": // no UDP packets with a payload
+		case "TCP", "KNOCK", "FIFO", "KMSG", "JOURNAL", "KAFKA": // no UDP packets with a payload
 		case "PCAP", "UDP":
 			expr, err := filter.Parse(f.Filter)
 			switch {
@@ -126,6 +127,8 @@ func newSourceSpec(mode string, s *conf.Server) SourceSpec {
 		f.Path, f.Match = "/dev/kmsg", s.FWMsgSearch
 	case "JOURNAL":
 		f.Match, f.Kernel = s.FWMsgSearch, s.KernelLogOnly
+	case "KAFKA":
+		f.Path, f.Match, f.Kernel = strings.Join(s.KafkaTopics, ","), s.FWMsgSearch, s.KernelLogOnly
 	case "NFLOG":
 		f.Group, f.Filter = s.NFLogGroup, s.PcapFilter
 	case "UDP":

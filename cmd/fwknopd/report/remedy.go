@@ -56,7 +56,7 @@ var meanings = map[policy.Reason]Meaning{
 	policy.KnockOS:            {"the client's system is not what REQUIRE_OS asks for", "log with --log-tcp-options; fwknopd --os shows what the client looks like"},
 	policy.KnockSource:        {"the address in the sequence is not the one it came from, or is not let in", "see REQUIRE_SOURCE_ADDRESS, GRANT_PREFIX and BLACKLIST"},
 	policy.KnockPort:          {"the encrypted sequence asks for a port that is not offered", "add it to OPEN_PORTS"},
-	policy.KnockReplay:        {"the encrypted sequence was seen before", "an encrypted sequence opens once: the client makes a new one"},
+	policy.KnockReplay:        {"the sequence was seen before", "an encrypted sequence opens once: the client makes a new one; a log line that Kafka delivers again, as after a crash, opens nothing"},
 	policy.KnockStore:         {"the sequence could not be recorded, so it could be replayed", "make room on the disk of DIGEST_FILE, and see the log for the error"},
 	policy.KnockWindow:        {"the sequence was complete outside of ACCESS_WINDOW", "knock within the window; fwknopd check says when that is, and by which time zone"},
 	policy.KnockUses:          {"the stanza granted as often as ACCESS_USES allows", "wait for the next day if it counts by day, raise ACCESS_USES, or count anew: fwknopd grants uses --reset NAME"},

@@ -127,7 +127,8 @@ func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loa
 	return engine.New(engine.Options{
 		Claim:  claim,
 		Loaded: l, Store: store, DeferSync: true, Uses: uses,
-		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
+		Delivery: func() []byte { return w.src.delivery() },
+		Keyring:  keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
 		Password: func(src netip.Addr, file, user, password string) (bool, error) {
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()

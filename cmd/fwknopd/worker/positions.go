@@ -22,7 +22,7 @@ func resume(text []byte, now time.Time) privsep.Positions {
 func (s *sources) positions(now time.Time) privsep.Positions {
 	p := privsep.Positions{Time: now, Places: make(map[string]ingest.State)}
 	for i, place := range s.Stats().States() {
-		if place != (ingest.State{}) {
+		if place != (ingest.State{}) && s.committers[i] == nil {
 			p.Places[s.specs[i].Name()] = place
 		}
 	}

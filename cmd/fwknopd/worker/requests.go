@@ -16,13 +16,15 @@ import (
 const askTimeout = 10 * time.Second
 
 // submit requests what a decision and those of other stanzas open, by a method of the
-// client. The monitor reports the result as an event.
-func (w *worker) submit(d *policy.Decision, submit func(enforce.Grant, func(error))) {
+// client, for which the commit of the batch waits. The monitor reports the result as an event.
+func (w *worker) submit(d *policy.Decision, commit *batchCommit, submit func(enforce.Grant, func(error))) {
 	if d.Verdict == policy.Allow && !d.Shadow && d.Command == nil {
 		g := d.Grant
 		w.submitted.Add(1)
+		commit.wait()
 		submit(g, func(err error) {
 			defer w.submitted.Done()
+			commit.done(errors.Is(err, monitor.ErrGone))
 			if err != nil {
 				w.unopened.Store(true)
 			}
@@ -32,7 +34,7 @@ func (w *worker) submit(d *policy.Decision, submit func(enforce.Grant, func(erro
 		})
 	}
 	for i := range d.Others {
-		w.submit(&d.Others[i], submit)
+		w.submit(&d.Others[i], commit, submit)
 	}
 }
 

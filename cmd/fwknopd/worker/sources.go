@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
@@ -24,6 +25,28 @@ type sources struct {
 	specs []privsep.SourceSpec
 	each  []ingest.Source // one for each of specs
 	lags  []time.Duration // of the last event with a time, one for each of specs
+
+	committers map[int]ingest.Committer // by index in each
+}
+
+// newSources merges sources.
+func newSources(specs []privsep.SourceSpec, each []ingest.Source) *sources {
+	s := &sources{Source: ingest.Merge(each...), specs: specs, each: each, lags: make([]time.Duration, len(each)), committers: make(map[int]ingest.Committer)}
+	for i, src := range each {
+		if c, ok := src.(ingest.Committer); ok {
+			s.committers[i] = c
+		}
+	}
+	return s
+}
+
+// delivery names the record that Next returned last, if its source may deliver it again.
+func (s *sources) delivery() []byte {
+	if len(s.committers) == 0 || s.committers[s.Stats().Turn()] == nil {
+		return nil
+	}
+	at := s.Stats().Position()
+	return fmt.Appendf(nil, "%s:%d", at.Name, at.Record)
 }
 
 // sawEvent notes by how much the event that Next returned last is behind the clock. Its time
@@ -85,7 +108,7 @@ func (w *worker) openSources(ctx context.Context, list []privsep.SourceSpec, at 
 		}
 		open = append(open, src)
 	}
-	return &sources{ingest.Merge(open...), list, open, make([]time.Duration, len(list))}, nil
+	return newSources(list, open), nil
 }
 
 func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privsep.Positions) (ingest.Source, error) {
@@ -96,6 +119,17 @@ func (w *worker) openSource(ctx context.Context, f privsep.SourceSpec, at privse
 			ctx, cancel := context.WithTimeout(ctx, askTimeout)
 			defer cancel()
 			return w.client.Journal(ctx, monitor.Journal(q))
+		},
+		Lines: func() (ingest.LineFeed, error) {
+			file, err := w.open(ctx, f.Name())
+			if err != nil {
+				return nil, err
+			}
+			conn, err := fleetlink.Conn(file)
+			if err != nil {
+				return nil, err
+			}
+			return fleetlink.NewLines(conn), nil
 		},
 		Problem: w.logProblem, Resume: at.Places[f.Name()], Wait: w.wait,
 		Away: func(reason string) { w.setAway(context.WithoutCancel(ctx), f, reason) },

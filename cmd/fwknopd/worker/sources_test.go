@@ -31,7 +31,7 @@ func TestLagOfSources(t *testing.T) {
 		return src
 	}
 	each := []ingest.Source{read("nothing\n"), read(line), read("nothing\n")}
-	s := &sources{Source: ingest.Merge(each...), specs: make([]privsep.SourceSpec, 3), each: each, lags: make([]time.Duration, 3)}
+	s := newSources(make([]privsep.SourceSpec, 3), each)
 	defer s.Close()
 	var ev parse.Event
 	if err := s.Next(context.Background(), &ev); err != nil {

@@ -50,11 +50,15 @@ func (w *waits) list() []string {
 	return list
 }
 
-// setAway records and logs that the interface of a source is missing, or with an empty
-// reason that it is back. It is called from the goroutine of the source.
+// setAway records and logs why nothing comes from a source, as that its interface is missing, or with
+// an empty reason that it is back. It is called from the goroutine of the source.
 func (w *worker) setAway(ctx context.Context, f privsep.SourceSpec, reason string) {
 	w.waits.set(f.Label(), reason)
-	w.logProblem(ingest.Problem{Position: ingest.Position{Name: f.Label()}, Err: errors.New(cmp.Or(reason, "interface is there, capturing"))})
+	back := "interface is there, capturing"
+	if f.Mode == "KAFKA" {
+		back = "the brokers are there, reading"
+	}
+	w.logProblem(ingest.Problem{Position: ingest.Position{Name: f.Label()}, Err: errors.New(cmp.Or(reason, back))})
 	w.sendWaits(ctx)
 }
 

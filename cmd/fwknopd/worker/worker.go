@@ -117,7 +117,8 @@ type worker struct {
 	wait  bool // for a missing interface
 	waits waits
 
-	remaining int            // packets of -C; -1: no limit
+	remaining int // packets of -C; -1: no limit
+	commits   commits
 	submitted sync.WaitGroup // grants without a reply from the monitor
 	unopened  atomic.Bool    // something was not opened or run that the engine has counted as a use
 	batch     []pending
@@ -303,8 +304,9 @@ func (w *worker) flush(ctx context.Context) {
 	if w.store.Send() {
 		submit = func(g enforce.Grant, done func(error)) { w.client.SubmitAfter(w.commit, g, done) }
 	}
+	commit := w.commits.begin(w.src)
 	for i := range w.batch {
-		w.submit(&w.batch[i].decision, submit)
+		w.submit(&w.batch[i].decision, commit, submit)
 	}
 	err := w.engine.Sync()
 	for i := range w.batch {
@@ -319,6 +321,7 @@ func (w *worker) flush(ctx context.Context) {
 	for i := range w.batch { // after the requests, which are more urgent
 		w.logDecision(&w.batch[i])
 	}
+	commit.done(err != nil)
 	if len(w.batch) == 0 {
 		return
 	}
