@@ -19,19 +19,28 @@ type Worker struct {
 	Pid  int
 }
 
-// workerFD is the descriptor of the socket in a process started by [Spawn].
+// workerFD is the descriptor of the socket in a process started by [SpawnWith].
 const workerFD = 3
 
-// Spawn starts cmd as a worker: with the socket as descriptor workerFD, in front
-// of cmd.ExtraFiles, without a way to gain privileges by running another program
-// (see noNewPrivs), and with SIGKILL when this process ends. The worker also ends by
-// itself when its socket closes. It leads a session and process group of its own, which
-// ends with it (see killRest).
+// Spawn starts cmd as a worker, see [SpawnWith], with the socket of its requests.
 func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return nil, err
 	}
+	w, err := SpawnWith(cmd, ours, theirs)
+	if err != nil {
+		return nil, fmt.Errorf("start worker: %w", err)
+	}
+	return w, nil
+}
+
+// SpawnWith starts cmd as a process that is not trusted: with its end of a socket, theirs, as
+// descriptor workerFD, in front of cmd.ExtraFiles, without a way to gain privileges by running
+// another program (see noNewPrivs), and with SIGKILL when this process ends. The process also ends
+// by itself when its socket closes. It leads a session and process group of its own, which ends
+// with it (see killRest). SpawnWith closes theirs, and after an error ours.
+func SpawnWith(cmd *exec.Cmd, ours *net.UnixConn, theirs *os.File) (*Worker, error) {
 	defer theirs.Close()
 	cmd.ExtraFiles = append([]*os.File{theirs}, cmd.ExtraFiles...)
 	if cmd.SysProcAttr == nil {
@@ -55,7 +64,7 @@ func Spawn(cmd *exec.Cmd) (*Worker, error) {
 	})
 	if err := <-started; err != nil {
 		ours.Close()
-		return nil, fmt.Errorf("start worker: %w", err)
+		return nil, err
 	}
 	return &Worker{
 		Conn: ours,

@@ -54,6 +54,8 @@ type Options struct {
 	FS   FS
 	Host Host // nil: facts of the host are not checked (configuration of another one)
 
+	Hostname string // of this host, for FLEET_NAME; "": not known
+
 	Server    string   // fwknop.conf; "" for none: everything at its default
 	Overrides []string // -O files, later ones win
 	// Dir is the working directory, absolute: relative names in the files are relative

@@ -146,6 +146,16 @@ type Server struct {
 	SyslogFacility string
 	SyslogPriority string
 
+	// The fleet.
+	Fleet            Fleet  // FLEET, zero: this gateway is alone
+	FleetName        string // "": the name of the host
+	FleetListen      netip.AddrPort
+	FleetPeers       []FleetPeer // with or without this member
+	FleetDir         string
+	FleetCredentials string // path; "": none
+	FleetCA          string // path; "": none
+	FleetOnPartition string // PartitionRefuse or PartitionLocal
+
 	// The processes.
 	WorkerUser       string
 	Sandbox          string // SandboxAuto, SandboxOn or SandboxOff
@@ -274,6 +284,7 @@ func (ld *loader) checkServer(v *Values, s *Server) {
 	ld.checkInterface(v, s)
 	ld.checkGuard(v, s)
 	ld.checkExternal(v, s)
+	ld.checkFleet(v, s)
 	if a := s.SNATAddr; a.IsValid() && (a == netip.IPv4Unspecified() || a.IsMulticast()) {
 		ld.at(v, "SNAT_TRANSLATE_IP", a.String()+" cannot be the source of a packet")
 	}

@@ -86,7 +86,7 @@ func TestFields(t *testing.T) {
 		case *time.Duration:
 			fits = k.Kind == Span
 		case *string:
-			fits = slices.Contains([]Kind{Text, Enum, FilePath, DirPath, Command, Account, Group}, k.Kind) && !k.Repeat
+			fits = slices.Contains([]Kind{Text, Enum, FilePath, DirPath, Command, Account, Group, FleetName}, k.Kind) && !k.Repeat
 		case *[]string:
 			fits = slices.Contains([]Kind{EnumList, List, MailList, KeyIDs, KeyPrints, KeyNames}, k.Kind) || k.Kind == Text && k.Repeat
 		case *[]uint16:
@@ -98,7 +98,7 @@ func TestFields(t *testing.T) {
 		case *netip.Addr:
 			fits = k.Kind == Address
 		case *netip.AddrPort:
-			fits = k.Kind == Target
+			fits = k.Kind == Target || k.Kind == FleetAddress
 		case *ChainSpec:
 			fits = k.Kind == Chain
 		case *NFTChain:
@@ -115,6 +115,10 @@ func TestFields(t *testing.T) {
 			fits = k.Kind == UseLimit
 		case *PrefixLengths:
 			fits = k.Kind == Prefixes
+		case *Fleet:
+			fits = k.Kind == FleetPlace
+		case *[]FleetPeer:
+			fits = k.Kind == FleetPeers
 		case *[]Expectation:
 			fits = k.Kind == Expect
 		}

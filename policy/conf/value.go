@@ -69,6 +69,11 @@ var kinds = [...]kind{
 	TimeWindow:  {parse: only(redacted(schedule.ParseWindow)), short: true},
 	UseLimit:    {parse: only(redacted(schedule.ParseUses)), short: true},
 	Prefixes:    {parse: only(ParsePrefixLengths), short: true},
+
+	FleetPlace:   {parse: only(parseFleet), list: true},
+	FleetName:    {parse: only(parseFleetName), short: true},
+	FleetAddress: {parse: only(parseFleetAddress), short: true},
+	FleetPeers:   {parse: only(parseFleetPeers)},
 }
 
 // only makes a parser of one that needs nothing but the text.

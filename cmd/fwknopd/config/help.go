@@ -114,7 +114,9 @@ var kindText = map[conf.Kind]string{
 	conf.Listen:     "absolute path of a socket, or address:port",
 	conf.TimeWindow: "days times [zone], as in Mon-Fri 08:00-18:00 Europe/Berlin; days are names, ranges and commas, or daily; an end at or before the begin is on the next day; without a zone of the IANA database it is UTC",
 	conf.UseLimit:   "number, number/day, or number/day zone; without a zone of the IANA database days are those of UTC",
-	conf.Prefixes:   "prefix length of IPv4, slash, prefix length of IPv6; one may be left out",
+	conf.FleetPlace: "embedded, or comma list of nats://host:port or tls://host:port", conf.FleetName: "1 to 63 of a-z, 0-9 and -",
+	conf.FleetAddress: "address:port", conf.FleetPeers: "name@address:port/pin, blanks between several",
+	conf.Prefixes: "prefix length of IPv4, slash, prefix length of IPv6; one may be left out",
 }
 
 func oneOf(values, values2 []string) string {

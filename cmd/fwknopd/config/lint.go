@@ -19,6 +19,7 @@ func Lint(s *conf.Server, v *conf.Values, a *conf.Access) conf.Problems {
 	d := &linter{server: s, values: v}
 	d.lintServer()
 	d.guard(a)
+	d.fleet(a)
 	for i := range a.Stanzas {
 		d.lintStanza(&a.Stanzas[i])
 	}
@@ -126,6 +127,26 @@ func (d *linter) guard(a *conf.Access) {
 		if !slices.ContainsFunc(a.Stanzas, func(s conf.Stanza) bool { return s.Offers(p) }) {
 			d.warn("GUARD_FORWARD", "no stanza offers %s: what is forwarded to it is closed to all", p)
 		}
+	}
+}
+
+// fleet warns of what a fleet cannot keep from being honoured twice, so that it is refused, and of a
+// cluster that others may answer for.
+func (d *linter) fleet(a *conf.Access) {
+	s := d.server
+	if s.Fleet.IsZero() {
+		return
+	}
+	if !s.Aging {
+		d.warn("FLEET", "refuses every message without ENABLE_SPA_PACKET_AGING: a claim on it would have no end")
+	}
+	for i := range a.Stanzas {
+		if st := &a.Stanzas[i]; st.Mode == conf.ModeEncrypted && !st.Shadow && s.Feeds(st.Mode) {
+			d.warn("FLEET", "refuses every sequence of the stanza at %s:%d: it has no time, so that a claim on it would have no end", st.Pos.File, st.Pos.Line)
+		}
+	}
+	if slices.ContainsFunc(s.Fleet.Servers, func(server string) bool { return strings.HasPrefix(server, "nats://") }) && !d.values.IsSet("FLEET_CA") {
+		d.warn("FLEET", "nats:// takes a connection without encryption too: tls:// never does")
 	}
 }
 

@@ -64,6 +64,7 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	}
 	if !o.Offline {
 		co.Host = localHost{}
+		co.Hostname, _ = os.Hostname() // "" for an error
 	}
 	l := &Loaded{}
 	var problems conf.Problems
@@ -79,6 +80,8 @@ func Load(o Options) (*Loaded, conf.Problems) {
 	}
 	if o.StrictModes && !o.Offline {
 		problems = append(problems, l.checkModes()...)
+		_, faults := l.FleetSecrets()
+		problems = append(problems, faults...)
 	}
 	return l, unique(append(problems, l.checkValues()...))
 }

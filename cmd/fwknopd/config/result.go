@@ -26,6 +26,7 @@ type result struct {
 	Kernel       string         `json:"kernel,omitempty"`  // what the kernel keeps from the daemon
 	Metrics      string         `json:"metrics,omitempty"` // what METRICS_LISTEN opens and for whom
 	Guard        string         `json:"guard,omitempty"`   // what GUARD_FORWARD closes
+	Fleet        string         `json:"fleet,omitempty"`   // with whom messages are honoured once
 
 	refused bool // by itself, not for an expectation
 }
@@ -89,6 +90,7 @@ func newResult(l *Loaded, problems conf.Problems, expectations int) *result {
 	if r.Valid {
 		r.Metrics = describeMetrics(l.Server)
 		r.Guard = Guard(l.Server)
+		r.Fleet = describeFleet(l.Server)
 	}
 	r.Errors, r.Warnings = countProblems(problems)
 	for s := range l.Access.All() {
@@ -121,6 +123,9 @@ func (r *result) print(stdout, stderr io.Writer) {
 	}
 	if r.Guard != "" {
 		fmt.Fprintf(stdout, "guard: %s\n", r.Guard)
+	}
+	if r.Fleet != "" {
+		fmt.Fprintf(stdout, "fleet: %s\n", conf.Printable(r.Fleet))
 	}
 	if r.Metrics != "" {
 		fmt.Fprintf(stdout, "metrics: %s\n", conf.Printable(r.Metrics))

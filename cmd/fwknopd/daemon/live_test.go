@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -50,7 +51,7 @@ func ask(t *testing.T, d *daemon) <-chan report.Reload {
 // says has the worker say something.
 func says(t *testing.T, d *daemon, kind byte, v any) {
 	t.Helper()
-	content, err := privsep.Encode(nil, v)
+	content, err := codec.Encode(nil, v)
 	if err == nil {
 		err = d.handleRecord(kind, content)
 	}

@@ -52,6 +52,7 @@ type daemon struct {
 	mon         *monitor.Monitor
 	events      eventLog
 	digests     *digests
+	fleet       *fleet
 	pid         *pidfile.File // nil: none
 	cmdlineFile string        // FWKNOP_CMDLINE_FILE, "" if there is none
 	closers     []func()      // called at the end in reverse order
@@ -101,7 +102,7 @@ func newDaemon(o *cli.Options, s *setup, version string, stderr io.Writer) *daem
 	useSyslog := !o.Debug && (!o.Foreground && !o.Test || o.SyslogEnable || managed())
 	d := &daemon{o: o, setup: s, version: version, started: time.Now(), loaded: time.Now(), records: newRecordBudget(), metrics: metrics.NewSet(), reported: newWorkerReports(), reloads: make(chan chan<- report.Reload), logger: newLogger(s.Loaded, terminal, useSyslog, version)}
 	d.logger.verbose, d.logger.journal = s.workerConfig.Verbose, isJournal(os.Stderr)
-	d.events.logf = d.logf
+	d.events.logf, d.fleet = d.logf, newFleet(d)
 	d.nameSources()
 	return d
 }

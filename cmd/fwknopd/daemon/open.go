@@ -34,6 +34,9 @@ func (d *daemon) open(ctx context.Context) error {
 		return err
 	}
 	d.startAhead()
+	if err := d.openFleet(ctx); err != nil {
+		return err
+	}
 	if err := d.openMetrics(); err != nil {
 		return err
 	}

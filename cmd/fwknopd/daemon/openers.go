@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/enforce/monitor"
 	"fwknopd/ingest"
@@ -18,6 +19,9 @@ func (d *daemon) workerPolicy() monitor.Policy {
 	p.Files = s.openers()
 	p.Files[privsep.FileJournal] = d.digests.open
 	p.Files[privsep.FileUses] = d.openUses
+	if s.workerConfig.Fleet {
+		p.Files[privsep.FileFleet] = func() (*os.File, error) { return d.fleet.open(fleetlink.ForClaims) }
+	}
 	p.Journal = d.journalOpener()
 	p.Files[privsep.FileConfig] = func() (*os.File, error) {
 		c := *s.workerConfig

@@ -64,8 +64,10 @@ func (d *daemon) adopt(s *setup) (problems conf.Problems) {
 		d.openEvents(s.Server)
 	}
 	d.nameSources()
-	if p := d.moveMetrics(); p != nil {
-		problems = append(problems, *p)
+	for _, move := range []func() *conf.Problem{d.moveMetrics, func() *conf.Problem { return d.moveFleet(s) }} {
+		if p := move(); p != nil {
+			problems = append(problems, *p)
+		}
 	}
 	d.mon.Reload(d.workerPolicy())
 	d.dropFiles()

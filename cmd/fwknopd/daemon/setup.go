@@ -15,6 +15,7 @@ import (
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/keyring"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
@@ -30,8 +31,9 @@ type setup struct {
 	*config.Loaded
 	workerConfig *privsep.Config
 	policy       monitor.Policy
-	sources      *report.Sources // of the stanzas, for the lines of the old daemons
-	atStart      *conf.Values    // those that the daemon was started with; nil: Values
+	fleet        *fleetlink.Config // nil: no fleet process is wanted
+	sources      *report.Sources   // of the stanzas, for the lines of the old daemons
+	atStart      *conf.Values      // those that the daemon was started with; nil: Values
 }
 
 // conf returns the current configuration.
@@ -54,6 +56,7 @@ func prepare(o *cli.Options) (*setup, conf.Problems) {
 	}
 	problems = append(problems, config.Lint(l.Server, l.Values, l.Access)...)
 	s := &setup{Loaded: l, workerConfig: c, sources: report.NewSources(l.Access)}
+	c.Fleet = !l.Server.Fleet.IsZero() && !o.Test
 	c.Verbose = max(c.Verbose, l.Server.Verbose)
 	if err := s.complete(); err != nil {
 		problems = append(problems, conf.Problem{Text: err.Error()})
@@ -69,6 +72,10 @@ func (s *setup) complete() error {
 		if s.workerConfig.Signatures, err = config.SignatureText(s.Server.P0fFile); err != nil {
 			return err
 		}
+	}
+	var err error
+	if s.fleet, err = fleetConfig(s.Loaded); err != nil {
+		return err
 	}
 	limits, err := compileLimits(s.Server, s.Access)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce/monitor"
@@ -110,7 +111,7 @@ func (d *daemon) handleNotice(kind byte, content []byte) error {
 		return d.configurationTaken(taken)
 	case privsep.RecordLost:
 		var lost uint64
-		if err := privsep.Decode(content, &lost); err != nil {
+		if err := codec.Decode(content, &lost); err != nil {
 			return err
 		}
 		if d.mayLog(len(content), 0) {
@@ -163,7 +164,7 @@ func (d *daemon) mayLog(size, refusals int) bool {
 
 // decodeRecord decodes and checks the content of a record.
 func decodeRecord[T interface{ Check() error }](content []byte, v T) error {
-	if err := privsep.Decode(content, v); err != nil {
+	if err := codec.Decode(content, v); err != nil {
 		return err
 	}
 	return v.Check()

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/metrics"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
@@ -49,7 +50,7 @@ func TestHostileStderr(t *testing.T) {
 // record returns a record of a worker.
 func record(t *testing.T, kind byte, v any) string {
 	t.Helper()
-	content, err := privsep.Encode(nil, v)
+	content, err := codec.Encode(nil, v)
 	if text, ok := v.(string); ok {
 		content, err = []byte(text), nil
 	}
@@ -127,7 +128,7 @@ func TestReadWorkerLogHostile(t *testing.T) {
 		f(&r)
 		return record(t, privsep.RecordDecision, r)
 	}
-	content, err := privsep.Encode(nil, refusal())
+	content, err := codec.Encode(nil, refusal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,13 +186,13 @@ func FuzzReadWorkerLog(f *testing.F) {
 	r := refusal()
 	r.Refusals = []policy.Refusal{{Stanza: 3, Reason: policy.SPAStale, Detail: policy.Detail{AgeS: new(int64), FirstSeen: &r.Packet.Time}}}
 	r.Message = &spa.Message{User: "joe", Text: "192.0.2.7,tcp/22"}
-	refused, err := privsep.Encode(nil, r)
+	refused, err := codec.Encode(nil, r)
 	if err != nil {
 		f.Fatal(err)
 	}
 	r = refusal()
 	r.Decision.Verdict, r.Decision.Reason, r.Decision.Grant = policy.Allow, policy.SPAGranted, grant(nil)
-	granted, err := privsep.Encode(nil, r)
+	granted, err := codec.Encode(nil, r)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -233,8 +234,8 @@ func FuzzReadWorkerLog(f *testing.F) {
 			}
 		}
 		var r report.Record
-		if privsep.Decode(content, &r) == nil {
-			if again, err := privsep.Encode(nil, r); err != nil || !bytes.Equal(again, content) {
+		if codec.Decode(content, &r) == nil {
+			if again, err := codec.Encode(nil, r); err != nil || !bytes.Equal(again, content) {
 				t.Errorf("%x is decoded and encoded as %x, %v", content, again, err)
 			}
 		}

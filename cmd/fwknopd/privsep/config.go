@@ -34,6 +34,7 @@ type Config struct {
 	Positions  []byte          // of the last worker, as it logged them
 	Limit      int             // -C; 0: none
 	Wait       bool            // for a missing interface
+	Fleet      bool            // what is granted is claimed, see [FileFleet]
 	Generation int             // counts the reloads
 	Verbose    int
 	Debug      bool

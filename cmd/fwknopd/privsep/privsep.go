@@ -41,6 +41,7 @@ const (
 	FileConfig  = "config"
 	FileJournal = "journal" // a pipe: the digests of the messages seen
 	FileUses    = "uses"    // [schedule.Counts], as they are formatted
+	FileFleet   = "fleet"   // one end of a new link to the fleet process, see package fleetlink
 )
 
 // Notices of the monitor to the worker.

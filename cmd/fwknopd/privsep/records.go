@@ -12,7 +12,7 @@ import (
 )
 
 // The worker logs through a pipe to the monitor. A record is a byte for its kind, the
-// length of its content in two bytes, and the content: a value in the form of [Encode], or
+// length of its content in two bytes, and the content: a value in the form of package codec, or
 // as the kind demands. The monitor writes all that is logged; only a RecordText has words of
 // the worker, and is marked as such.
 const (

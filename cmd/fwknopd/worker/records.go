@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync/atomic"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/privsep"
 )
 
@@ -38,7 +39,7 @@ func (l *recordWriter) run(w io.WriteCloser) {
 			continue
 		}
 		if n := l.lost.Swap(0); n > 0 {
-			out.Write(frame(privsep.RecordLost, func(b []byte) ([]byte, error) { return privsep.Encode(b, n) }))
+			out.Write(frame(privsep.RecordLost, func(b []byte) ([]byte, error) { return codec.Encode(b, n) }))
 		}
 		if out.Flush() != nil {
 			break
@@ -68,7 +69,7 @@ func frame(kind byte, content func([]byte) ([]byte, error)) []byte {
 
 // put queues a record with the encoding of v. It reports whether there was room.
 func (l *recordWriter) put(kind byte, v any) bool {
-	return l.queue(frame(kind, func(b []byte) ([]byte, error) { return privsep.Encode(b, v) }))
+	return l.queue(frame(kind, func(b []byte) ([]byte, error) { return codec.Encode(b, v) }))
 }
 
 // putBytes queues a record with the content as it is.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
@@ -268,7 +269,7 @@ func TestRecordsNeverBlock(t *testing.T) {
 		case privsep.RecordText:
 			texts++
 		case privsep.RecordLost:
-			if err := privsep.Decode(content, &lost); err != nil {
+			if err := codec.Decode(content, &lost); err != nil {
 				t.Error(err)
 			}
 		}

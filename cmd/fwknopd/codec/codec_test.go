@@ -1,4 +1,4 @@
-package privsep_test
+package codec_test
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"fwknopd/cmd/fwknopd/privsep"
+	"fwknopd/cmd/fwknopd/codec"
 	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 	"fwknopd/parse"
@@ -65,16 +65,16 @@ func fill(t *testing.T, v reflect.Value) {
 func TestCodec(t *testing.T) {
 	var sent report.Record
 	fill(t, reflect.ValueOf(&sent).Elem())
-	content, err := privsep.Encode(nil, sent)
+	content, err := codec.Encode(nil, sent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got report.Record
-	if err := privsep.Decode(content, &got); err != nil || !reflect.DeepEqual(got, sent) {
+	if err := codec.Decode(content, &got); err != nil || !reflect.DeepEqual(got, sent) {
 		t.Fatalf("%v\n%+v\n%+v", err, got, sent)
 	}
 	for n := range content {
-		if privsep.Decode(content[:n], new(report.Record)) == nil {
+		if codec.Decode(content[:n], new(report.Record)) == nil {
 			t.Errorf("the first %d bytes are a record", n)
 		}
 	}
@@ -83,7 +83,7 @@ func TestCodec(t *testing.T) {
 			other := bytes.Clone(content)
 			other[i] ^= change
 			var r report.Record
-			if privsep.Decode(other, &r) == nil && reflect.DeepEqual(r, sent) {
+			if codec.Decode(other, &r) == nil && reflect.DeepEqual(r, sent) {
 				t.Errorf("a second encoding: byte %d is %x", i, other[i])
 			}
 		}
@@ -113,13 +113,17 @@ func TestCodecCanonical(t *testing.T) {
 		"an address":         {"04c0000207", new(netip.Addr), true},
 		"no address":         {"03c00002", new(netip.Addr), false},
 		"no time":            {"0101", new(time.Time), false},
+		"an array":           {"80ff", new([2]byte), true},
+		"a short array":      {"80", new([2]byte), false},
+		"a long array":       {"80ff00", new([2]byte), false},
+		"an array of others": {"00", new([1]bool), false},
 		"what has no coding": {"00", new(map[string]int), false},
 	} {
 		content, err := hex.DecodeString(c.encoding)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := privsep.Decode(content, c.v); (err == nil) != c.ok {
+		if err := codec.Decode(content, c.v); (err == nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -127,7 +131,7 @@ func TestCodecCanonical(t *testing.T) {
 	for range 100 {
 		nested = policy.Decision{Others: []policy.Decision{nested}}
 	}
-	if _, err := privsep.Encode(nil, nested); err == nil {
+	if _, err := codec.Encode(nil, nested); err == nil {
 		t.Error("decisions are nested without limit")
 	}
 }
@@ -140,7 +144,7 @@ func FuzzCodec(f *testing.F) {
 		Decision: policy.Decision{Verdict: policy.Allow, Grant: enforce.Grant{Ports: []enforce.Port{{Proto: parse.TCP, Number: 22}}, NAT: &enforce.NAT{}, Expires: expires}},
 		Refusals: []policy.Refusal{{Stanza: 1}}, Message: &spa.Message{User: "joe"},
 	}} {
-		content, err := privsep.Encode(nil, r)
+		content, err := codec.Encode(nil, r)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -148,10 +152,10 @@ func FuzzCodec(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		var r report.Record
-		if privsep.Decode(content, &r) != nil {
+		if codec.Decode(content, &r) != nil {
 			return
 		}
-		again, err := privsep.Encode(nil, r)
+		again, err := codec.Encode(nil, r)
 		if err != nil || !bytes.Equal(again, content) {
 			t.Errorf("%x becomes %x, %v", content, again, err)
 		}

@@ -1,4 +1,9 @@
-package privsep
+// Package codec is the encoding of values that the processes of one gateway pass to each other: the
+// fields of a struct in order, without names or types, since both ends know them. Numbers are
+// varints, floats 8 bytes, strings and lists start with their length, arrays of bytes are as they
+// are, a pointer begins with whether it is set; times and addresses have their own binary form. Each
+// value has exactly one encoding.
+package codec
 
 import (
 	"bytes"
@@ -9,12 +14,6 @@ import (
 	"math"
 	"reflect"
 )
-
-// The encoding of values between the two processes is that of the fields of a struct in
-// order, without names or types: both processes are the same program. Numbers are
-// varints, floats 8 bytes, strings and lists start with their length, a pointer with
-// whether it is set; times and addresses have their own binary form. Each value has
-// exactly one encoding.
 
 // maxNesting bounds the depth of a value. A decision has 5 levels.
 const maxNesting = 8
@@ -58,7 +57,7 @@ func encode(b []byte, v reflect.Value, depth int) ([]byte, error) {
 		return appendString(b, string(text)), err
 	}
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Struct:
+	case reflect.Pointer, reflect.Slice, reflect.Struct, reflect.Array:
 		return encodeCompound(b, v, depth)
 	case reflect.Bool:
 		if v.Bool() {
@@ -94,6 +93,13 @@ func encodeCompound(b []byte, v reflect.Value, depth int) (_ []byte, err error) 
 		for i := 0; i < v.NumField() && err == nil; i++ {
 			b, err = encode(b, v.Field(i), depth+1)
 		}
+	case reflect.Array:
+		if v.Type().Elem().Kind() != reflect.Uint8 {
+			return b, fmt.Errorf("no encoding of %s", v.Type())
+		}
+		for i := range v.Len() {
+			b = append(b, byte(v.Index(i).Uint()))
+		}
 	}
 	return b, err
 }
@@ -119,6 +125,8 @@ func (d *decoder) decode(v reflect.Value, depth int) error {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Struct:
 		return d.compound(v, depth)
+	case reflect.Array:
+		return d.array(v)
 	case reflect.Int, reflect.Int64:
 		n, size := binary.Varint(d.rest)
 		if size <= 0 {
@@ -181,6 +189,16 @@ func (d *decoder) compound(v reflect.Value, depth int) error {
 		}
 		v.Set(reflect.Append(v, e))
 	}
+	return nil
+}
+
+// array decodes as many bytes as the array has.
+func (d *decoder) array(v reflect.Value) error {
+	if v.Type().Elem().Kind() != reflect.Uint8 || len(d.rest) < v.Len() {
+		return errCut
+	}
+	reflect.Copy(v, reflect.ValueOf(d.rest[:v.Len()]))
+	d.rest = d.rest[v.Len():]
 	return nil
 }
 

@@ -1,0 +1,201 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"fwknopd/cmd/fwknopd/fleetlink"
+)
+
+// startTime is how long a server may take to be there for its own process.
+const startTime = 10 * time.Second
+
+// embedded is a NATS server of this process. No client can connect to it but this process;
+// members connect to each other on FLEET_LISTEN. It takes part in what the fleet stores from
+// [embedded.join] on.
+type embedded struct {
+	cfg     fleetlink.Config
+	options *server.Options
+	log     *serverLog
+
+	mu     sync.Mutex
+	server *server.Server
+	why    string // why it takes no part; empty: it does
+}
+
+// members returns all members of an embedded fleet, with this one, in the order of FLEET_PEERS.
+func members(cfg fleetlink.Config) []fleetlink.Peer {
+	if slices.ContainsFunc(cfg.Peers, func(p fleetlink.Peer) bool { return p.Name == cfg.Name }) {
+		return cfg.Peers
+	}
+	return append(slices.Clone(cfg.Peers), fleetlink.Peer{Name: cfg.Name, Address: cfg.Listen})
+}
+
+func startServer(cfg fleetlink.Config, log func(string)) (*embedded, error) {
+	if !validName(cfg.Name) {
+		return nil, errName(cfg.Name)
+	}
+	e := &embedded{cfg: cfg, log: newServerLog(log), why: "waits for the other members"}
+	var err error
+	if e.options, err = serverOptions(cfg); err != nil {
+		return nil, err
+	}
+	return e, e.start()
+}
+
+// serverOptions returns the settings of the server, whose JetStream is enabled later.
+func serverOptions(cfg fleetlink.Config) (*server.Options, error) {
+	o := &server.Options{
+		ServerName: cfg.Name, DontListen: true, NoSigs: true, SyncAlways: true, StoreDir: cfg.Dir,
+		DisableJetStreamBanner: true, JetStreamMaxMemory: 32 << 20, JetStreamMaxStore: maxStore,
+		MaxPayload: 1 << 20, WriteDeadline: 2 * time.Second,
+	}
+	all := members(cfg)
+	if len(all) == 1 {
+		return o, nil
+	}
+	config, err := memberTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	// With DontListen a server of this version never listens for other members. With a port that is
+	// none it does, after it has failed to listen for clients.
+	o.DontListen, o.Host, o.Port = false, "127.0.0.1", noPort
+	// The pins keep fleets apart, the name of the cluster does not change with its members.
+	o.Cluster = server.ClusterOpts{
+		Name: "fwknop", Host: cfg.Listen.Addr().String(), Port: int(cfg.Listen.Port()),
+		TLSConfig: config, TLSTimeout: 2, NoAdvertise: true, PoolSize: -1,
+		Compression: server.CompressionOpts{Mode: server.CompressionOff}, PingInterval: time.Second, MaxPingsOut: 2,
+	}
+	for _, m := range all {
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: m.Address.String()})
+	}
+	return o, nil
+}
+
+// noPort is no port of TCP.
+const noPort = 1 << 16
+
+// maxStore bounds what a member stores: claims, and what jobs and events take.
+const maxStore = 8 << 30
+
+// start starts a server without JetStream.
+func (e *embedded) start() error {
+	if err := freeAddress(e.options.Cluster); err != nil {
+		return err
+	}
+	o := e.options.Clone()
+	o.JetStream = true // it is to know itself as a member that stores
+	s, err := server.NewServer(o)
+	if err != nil {
+		return fmt.Errorf("NATS server: %w", err)
+	}
+	o.JetStream = false // but not yet
+	s.SetLoggerV2(e.log, false, false, false)
+	s.Start()
+	e.server = s
+	for end := time.Now().Add(startTime); o.Cluster.Port != 0 && s.ClusterAddr() == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			e.close()
+			return fmt.Errorf("NATS server: it does not listen on %s", e.cfg.Listen)
+		}
+	}
+	return nil
+}
+
+// freeAddress returns an error if the address cannot be listened on, of which the server would
+// only write a line.
+func freeAddress(c server.ClusterOpts) error {
+	if c.Port == 0 {
+		return nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+	if err != nil {
+		return fmt.Errorf("FLEET_LISTEN: %w", err)
+	}
+	return l.Close()
+}
+
+// InProcessConn is a connection to the server that runs.
+func (e *embedded) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server.InProcessConn()
+}
+
+// join has the server take part in what the fleet stores. Once it does, nothing is done, unless
+// the server has given up since, for want of disk space; it then starts anew.
+func (e *embedded) join() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why == "" {
+		if e.server.JetStreamEnabled() {
+			return nil
+		}
+		e.why = "the server has given up storing, for want of room or of rights in " + e.cfg.Dir
+		return e.restart()
+	}
+	err := e.server.EnableJetStream(&server.JetStreamConfig{
+		MaxMemory: e.options.JetStreamMaxMemory, MaxStore: e.options.JetStreamMaxStore, StoreDir: e.cfg.Dir, SyncAlways: true, Strict: true,
+	})
+	if err != nil {
+		e.why = fmt.Sprintf("cannot store claims in %s: %v", e.cfg.Dir, err)
+		return errors.New(e.why)
+	}
+	e.why = ""
+	return nil
+}
+
+// leave ends the server's part: another member leads, and counts the time.
+func (e *embedded) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why != "" {
+		return
+	}
+	e.why = "the clock of this member differs from that of the others"
+	if err := e.restart(); err != nil {
+		e.why = err.Error()
+	}
+}
+
+// restart starts a server that takes no part.
+func (e *embedded) restart() error {
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+	return e.start()
+}
+
+// apart returns why the server takes no part in the fleet.
+func (e *embedded) apart() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why
+}
+
+// connected returns the names of the members that there is a connection with.
+func (e *embedded) connected() map[string]bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	names := make(map[string]bool)
+	routes, err := e.server.Routez(nil)
+	if err != nil {
+		return names
+	}
+	for _, r := range routes.Routes {
+		names[r.RemoteName] = true
+	}
+	return names
+}
+
+func (e *embedded) close() {
+	e.server.Shutdown()
+	e.server.WaitForShutdown()
+}

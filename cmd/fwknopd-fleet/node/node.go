@@ -1,0 +1,137 @@
+// Package node is a gateway's part in a fleet: NATS JetStream, as a server of its own
+// (embedded) or an outside cluster, the bucket of claims and what is known of the other
+// members. [Open] starts a Node, [Node.Claim] makes a message the gateway's alone.
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/time/rate"
+
+	"fwknopd/cmd/fwknopd/fleetlink"
+)
+
+// Options are what the caller of [Open] provides. The zero value is usable.
+type Options struct {
+	Log    func(text string)             // takes one line at a time; what the NATS server says is a few lines a minute
+	Quorum func(quorum bool, why string) // is told whenever claims begin to be decided, or cease to be, and why
+	Now    func() time.Time              // the clock of this gateway; nil: time.Now
+}
+
+// A Node is a member of a fleet, until [Node.Close]. Its methods may be called by several
+// goroutines.
+type Node struct {
+	cfg    fleetlink.Config
+	now    func() time.Time
+	log    func(string)
+	server *embedded // nil: an outside cluster
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	alive  *alive
+	claims *claims
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Open starts a member, which looks for its fleet until Close. It does not wait for it:
+// until there is a quorum claims are unavailable. An error is one of the configuration or
+// of the host: credentials, pins, the directory, the address.
+func Open(cfg fleetlink.Config, o Options) (*Node, error) {
+	n := &Node{cfg: cfg, now: o.Now, log: o.Log}
+	if n.now == nil {
+		n.now = time.Now
+	}
+	if n.log == nil {
+		n.log = func(string) {}
+	}
+	n.alive = newAlive(cfg, n.now)
+	n.claims = newClaims(o.Quorum)
+	if err := n.connect(); err != nil {
+		n.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop = cancel
+	n.running.Go(func() { n.beats(ctx) })
+	n.running.Go(func() { n.watch(ctx) })
+	return n, nil
+}
+
+// replicas returns how many members hold each claim: all of up to three, five of five and
+// more. An outside cluster has at least three servers, or one where that is all there is.
+func replicas(cfg fleetlink.Config) int {
+	switch n := len(members(cfg)); {
+	case len(cfg.Servers) > 0:
+		return min(len(cfg.Servers), 3)
+	case n >= 5:
+		return 5
+	default:
+		return min(n, 3)
+	}
+}
+
+// connect makes the connection to the server, which comes back by itself for ever.
+func (n *Node) connect() (err error) {
+	options := []nats.Option{
+		nats.Name("fwknopd " + n.cfg.Name), nats.MaxReconnects(-1), nats.ReconnectWait(200 * time.Millisecond),
+		nats.RetryOnFailedConnect(true), nats.ReconnectBufSize(-1), nats.CustomInboxPrefix(inboxPrefix + n.cfg.Name),
+		nats.PingInterval(2 * time.Second), nats.MaxPingsOutstanding(2), nats.Timeout(2 * time.Second),
+		nats.ErrorHandler(n.reportError()),
+	}
+	url := strings.Join(n.cfg.Servers, ",")
+	if len(n.cfg.Servers) == 0 {
+		if n.server, err = startServer(n.cfg, n.log); err != nil {
+			return err
+		}
+		options = append(options, nats.InProcessServer(n.server))
+	} else {
+		outside, err := outsideOptions(n.cfg)
+		if err != nil {
+			return err
+		}
+		options = append(options, outside...)
+	}
+	if n.nc, err = nats.Connect(url, options...); err != nil {
+		return err
+	}
+	if n.js, err = jetstream.New(n.nc); err != nil {
+		return err
+	}
+	return n.alive.listen(n.nc)
+}
+
+// reportError returns what is called with errors that answer no call, such as a denied
+// subject. They are logged, a few a minute.
+func (n *Node) reportError() nats.ErrHandler {
+	limit := rate.NewLimiter(rate.Every(30*time.Second), 5)
+	return func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if limit.Allow() {
+			n.log(fmt.Sprintf("NATS: %v", err))
+		}
+	}
+}
+
+// JetStream returns the connection for what else the fleet stores.
+func (n *Node) JetStream() jetstream.JetStream { return n.js }
+
+// Close ends the member. Claims are unavailable afterwards.
+func (n *Node) Close() {
+	n.claims.fail("the fleet process ends")
+	if n.stop != nil {
+		n.stop()
+		n.running.Wait()
+	}
+	if n.nc != nil {
+		n.nc.Close()
+	}
+	if n.server != nil {
+		n.server.close()
+	}
+}

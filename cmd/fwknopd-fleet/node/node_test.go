@@ -1,0 +1,190 @@
+package node
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/fixtures/wait"
+)
+
+const testAge = 2 * time.Minute
+
+// configs returns the configurations of n members on free ports of the loopback interface.
+func configs(t testing.TB, n int) []fleetlink.Config {
+	t.Helper()
+	list, peers := make([]fleetlink.Config, n), make([]fleetlink.Peer, n)
+	for i := range list {
+		name := fmt.Sprintf("gw%d", i+1)
+		file, pin, err := NewCredentials(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers[i] = fleetlink.Peer{Name: name, Address: freePort(t), Pin: pin}
+		list[i] = fleetlink.Config{Name: name, Listen: peers[i].Address, Peers: peers, Dir: t.TempDir(), Credentials: file, MaxAge: testAge}
+	}
+	return list
+}
+
+func freePort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// open starts a member, which ends with the test.
+func open(t testing.TB, cfg fleetlink.Config, o Options) *Node {
+	t.Helper()
+	o.Log = func(text string) { t.Logf("%s: %s", cfg.Name, text) }
+	n, err := Open(cfg, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// openAll starts members and waits until each can claim.
+func openAll(t testing.TB, list []fleetlink.Config) []*Node {
+	t.Helper()
+	nodes := make([]*Node, len(list))
+	for i, cfg := range list {
+		nodes[i] = open(t, cfg, Options{})
+	}
+	for _, n := range nodes {
+		ready(t, n)
+	}
+	return nodes
+}
+
+func ready(t testing.TB, n *Node) {
+	t.Helper()
+	if !wait.Until(wait.Timeout, func() bool { return unavailable(n) == "" }) {
+		t.Fatalf("%s: %s", n.cfg.Name, unavailable(n))
+	}
+}
+
+func unavailable(n *Node) string {
+	_, why := n.claims.current()
+	return why
+}
+
+// claimOf returns a claim of a message that was just sent. A new bucket takes only messages that
+// are newer than it is, which is why they are dated a little ahead.
+func claimOf(text string) fleetlink.Claim {
+	sent := time.Now().Add(skew - time.Second)
+	return fleetlink.Claim{Digest: sha256.Sum256([]byte(text)), Sent: sent, Until: sent.Add(testAge), Stanza: "ssh"}
+}
+
+// patient waits until a new bucket takes messages of claimOf.
+func patient(t testing.TB, n *Node) {
+	t.Helper()
+	wait.For(t, "the bucket to be a second old", func() bool {
+		use, _ := n.claims.current()
+		return use.terms != nil && time.Since(use.terms.beginning) > 1100*time.Millisecond
+	})
+}
+
+func TestOneMember(t *testing.T) {
+	n := openAll(t, configs(t, 1))[0]
+	patient(t, n)
+	if a := n.Claim(t.Context(), claimOf("a")); a.Verdict != fleetlink.First {
+		t.Fatalf("first: %+v", a)
+	}
+	a := n.Claim(t.Context(), claimOf("a"))
+	if a.Verdict != fleetlink.Taken || a.By != "gw1" || time.Since(a.At) > time.Minute {
+		t.Errorf("again: %+v", a)
+	}
+	s := n.Status()
+	if !s.Quorum || s.Claims.First != 1 || s.Claims.Taken != 1 || len(s.Members) != 1 || s.Bound != testAge.Seconds() {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestRace(t *testing.T) {
+	start := time.Now()
+	nodes := openAll(t, configs(t, 3))
+	t.Logf("ready after %v", time.Since(start))
+	patient(t, nodes[0])
+	const keys = 500
+	var mu sync.Mutex
+	first := make(map[string]int)
+	var all sync.WaitGroup
+	for _, n := range nodes[:2] {
+		for w := range 8 {
+			all.Go(func() {
+				for i := w; i < keys; i += 8 {
+					key := fmt.Sprint(i)
+					a := n.Claim(t.Context(), claimOf(key))
+					if a.Verdict == fleetlink.Unavailable {
+						t.Errorf("%s at %s: %s", key, n.cfg.Name, a.Why)
+					}
+					if a.Verdict == fleetlink.First {
+						mu.Lock()
+						first[key]++
+						mu.Unlock()
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	for i := range keys {
+		if first[fmt.Sprint(i)] != 1 {
+			t.Errorf("%d: %d times", i, first[fmt.Sprint(i)])
+		}
+	}
+}
+
+func leader(n *Node) string {
+	for _, m := range n.Status().Members {
+		if m.Leader {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+func TestLeaderStops(t *testing.T) {
+	nodes := openAll(t, configs(t, 3))
+	patient(t, nodes[0])
+	if a := nodes[0].Claim(t.Context(), claimOf("old")); a.Verdict != fleetlink.First {
+		t.Fatal(a)
+	}
+	name := leader(nodes[0])
+	var rest []*Node
+	for _, n := range nodes {
+		if n.cfg.Name == name {
+			n.Close()
+		} else {
+			rest = append(rest, n)
+		}
+	}
+	if len(rest) != 2 {
+		t.Fatalf("leader %q", name)
+	}
+	stopped := time.Now()
+	for i := 0; ; i++ {
+		if a := rest[0].Claim(t.Context(), claimOf(fmt.Sprint("new", i))); a.Verdict == fleetlink.First {
+			break
+		} else if time.Since(stopped) > wait.Timeout {
+			t.Fatal(a)
+		}
+	}
+	t.Logf("back after %v", time.Since(stopped))
+	ready(t, rest[1])
+	for _, n := range rest {
+		if a := n.Claim(t.Context(), claimOf("old")); a.Verdict != fleetlink.Taken {
+			t.Errorf("%s: the old one: %+v", n.cfg.Name, a)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	beatEvery   = time.Second            // this member says that it lives, and looks at the fleet
+	retryEvery  = 200 * time.Millisecond // while claims are unavailable
+	examineTime = 2 * time.Second
+)
+
+// beats says that this member lives, until ctx ends.
+func (n *Node) beats(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		n.alive.beat(n.nc)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// watch finds out whether the fleet has a quorum: each second, and soon after a claim has failed.
+func (n *Node) watch(ctx context.Context) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			n.minded()
+			if _, why := n.claims.current(); why == "" {
+				n.examine(ctx, false)
+			}
+		case <-n.claims.failed:
+			retry.Reset(retryEvery)
+		case <-retry.C:
+			n.minded()
+			if _, why := n.claims.current(); why != "" {
+				n.examine(ctx, true)
+			}
+		}
+	}
+}
+
+// minded has the server take part in the fleet only while the clocks of a majority agree with
+// this one: claims end by the clock of the member that leads.
+func (n *Node) minded() {
+	if n.server == nil {
+		return
+	}
+	switch n.alive.verdict() {
+	case clockAgrees:
+		if err := n.server.join(); err != nil {
+			n.claims.fail(err.Error())
+		}
+	case clockDiffers:
+		n.server.leave()
+	}
+}
+
+// examine opens claims if the fleet can decide them, or says why it cannot. A probe is written:
+// a member that still leads without knowing that it is cut off answers reads.
+func (n *Node) examine(ctx context.Context, probe bool) {
+	ctx, cancel := context.WithTimeout(ctx, examineTime)
+	defer cancel()
+	use, err := n.look(ctx)
+	if err == nil && probe {
+		err = n.probe(ctx, use)
+	}
+	switch {
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	case err != nil:
+		n.claims.fail(reason(err))
+	default:
+		n.claims.open(use)
+	}
+}
+
+// look returns the bucket, if this gateway may claim in it.
+func (n *Node) look(ctx context.Context) (usable, error) {
+	if n.server != nil {
+		if why := n.server.apart(); why != "" {
+			return usable{}, errors.New(why)
+		}
+	}
+	s, t, err := n.findTerms(ctx)
+	if err == nil {
+		err = t.accepts(n.cfg)
+	}
+	return usable{s, t}, err
+}
+
+// probe writes to the bucket, which takes a quorum, and compares the clocks.
+func (n *Node) probe(ctx context.Context, use usable) error {
+	asked := n.now()
+	ack, err := n.js.Publish(ctx, probeKeys+n.cfg.Name, nil, jetstream.WithRetryAttempts(0), jetstream.WithMsgTTL(time.Minute))
+	if err != nil {
+		return err
+	}
+	return n.confirm(ctx, use, ack.Sequence, asked)
+}
+
+// noQuorum is the reason of claims that are not answered.
+const noQuorum = "the fleet has no quorum, or cannot be reached"
+
+// reason is what an error means for claims.
+func reason(err error) string {
+	var api *jetstream.APIError
+	for _, silent := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse,
+		jetstream.ErrJetStreamNotEnabled, nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrConnectionClosed, nats.ErrDisconnected} {
+		if errors.Is(err, silent) {
+			return noQuorum
+		}
+	}
+	if errors.As(err, &api) && api.Code == 503 {
+		return noQuorum
+	}
+	return err.Error()
+}

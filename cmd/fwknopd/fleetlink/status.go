@@ -1,0 +1,47 @@
+package fleetlink
+
+import "time"
+
+// A Status is what a member knows of its fleet. Members of its JSON may be added, never
+// removed or changed.
+type Status struct {
+	V      int       `json:"v"` // 1
+	Name   string    `json:"name"`
+	Fleet  string    `json:"fleet"` // "embedded", or the URLs of the outside cluster
+	Asked  time.Time `json:"asked"` // by the clock of this member
+	Quorum bool      `json:"quorum"`
+	Why    string    `json:"why,omitempty"` // why claims are unavailable; empty: they are not
+
+	Bound     float64   `json:"bound_seconds"` // the oldest message that a member may accept; 0: not known, or any
+	Beginning time.Time `json:"beginning,omitzero"`
+	Claims    Tally     `json:"claims"`
+	Bucket    Bucket    `json:"bucket"`
+	Members   []Member  `json:"members"`
+}
+
+// A Tally counts the answers to claims since the process started.
+type Tally struct {
+	First       uint64 `json:"first"`
+	Taken       uint64 `json:"taken"`
+	Unavailable uint64 `json:"unavailable"`
+}
+
+// A Bucket is how much the fleet stores. Zero where it is not known.
+type Bucket struct {
+	Claims   uint64 `json:"claims"`
+	Bytes    uint64 `json:"bytes"`
+	Replicas int    `json:"replicas"`
+}
+
+// A Member is one of the members of an embedded fleet, or a gateway that was heard of
+// through an outside cluster.
+type Member struct {
+	Name      string    `json:"name"`
+	Address   string    `json:"address,omitempty"`
+	Self      bool      `json:"self,omitempty"`
+	Witness   bool      `json:"witness,omitempty"`
+	Connected bool      `json:"connected"`
+	Leader    bool      `json:"leader,omitempty"` // of the claims
+	Heard     time.Time `json:"heard,omitzero"`   // last, by the clock of the member that is asked; zero: never
+	Clock     float64   `json:"clock_seconds"`    // how far its clock is ahead of the asked one's, at least
+}
