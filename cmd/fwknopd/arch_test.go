@@ -114,6 +114,26 @@ func TestProcessesAreSeparate(t *testing.T) {
 	}
 }
 
+// TestFleetIsAProgramOfItsOwn: NATS and Kafka are linked by fwknopd-fleet alone, which the daemon
+// does not import.
+func TestFleetIsAProgramOfItsOwn(t *testing.T) {
+	const program = "cmd/fwknopd-fleet"
+	used := false
+	for pkg, imports := range packages(t) {
+		inside := pkg == program || strings.HasPrefix(pkg, program+"/")
+		for _, imp := range imports {
+			large := strings.HasPrefix(imp, "github.com/nats-io/") || strings.HasPrefix(imp, "github.com/twmb/franz-go")
+			used = used || large
+			if !inside && (large || strings.HasPrefix(imp, "fwknopd/"+program)) {
+				t.Errorf("%s must not import %s", pkg, imp)
+			}
+		}
+	}
+	if !used {
+		t.Error("no package uses NATS")
+	}
+}
+
 func TestPurePackagesStayPure(t *testing.T) {
 	all := packages(t)
 	fset := token.NewFileSet()

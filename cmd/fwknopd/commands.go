@@ -3,7 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"runtime"
+	"slices"
+	"syscall"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/config"
@@ -11,6 +14,7 @@ import (
 	"fwknopd/cmd/fwknopd/demo"
 	"fwknopd/cmd/fwknopd/doctor"
 	"fwknopd/cmd/fwknopd/firewall"
+	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/cmd/fwknopd/privsep"
 	"fwknopd/cmd/fwknopd/replay"
 	"fwknopd/cmd/fwknopd/report"
@@ -56,6 +60,7 @@ var commands = map[string]command{
 	"why": func(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 		return why.Run(args, stdout, stderr)
 	},
+	"fleet":  runFleet,
 	"stats":  showStats,
 	"report": showReport,
 	"help":   showHelp,
@@ -112,6 +117,21 @@ func init() {
 		}
 		return demo.Show(run, stdout, stderr)
 	}
+}
+
+// runFleet implements `fwknopd fleet`: a program of its own takes this one's place, so that the
+// daemon has nothing of it.
+func runFleet(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 0 || slices.Contains([]string{"-h", "--help"}, args[0]) {
+		_, code := cli.Begin(cli.Fleet, []string{"--help"}, stdout, stderr)
+		return code
+	}
+	program, err := fleetlink.FindProgram()
+	if err == nil {
+		err = syscall.Exec(program, append([]string{fleetlink.Program}, args...), os.Environ())
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", cli.Fleet, err)
+	return exitError
 }
 
 // showVersion implements `fwknopd version`.

@@ -83,8 +83,8 @@ func IsFleetName(text string) bool {
 	return text != "" && len(text) <= 63 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// parseFleetPeers reads members, blanks between them.
-func parseFleetPeers(text string) (peers []FleetPeer, err error) {
+// ParseFleetPeers reads the members in a FLEET_PEERS line, NAME@ADDRESS:PORT/PIN with blanks between them.
+func ParseFleetPeers(text string) (peers []FleetPeer, err error) {
 	for _, entry := range strings.Fields(text) {
 		p, err := parseFleetPeer(entry)
 		if err != nil {

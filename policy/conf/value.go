@@ -73,7 +73,7 @@ var kinds = [...]kind{
 	FleetPlace:   {parse: only(parseFleet), list: true},
 	FleetName:    {parse: only(parseFleetName), short: true},
 	FleetAddress: {parse: only(parseFleetAddress), short: true},
-	FleetPeers:   {parse: only(parseFleetPeers)},
+	FleetPeers:   {parse: only(ParseFleetPeers)},
 }
 
 // only makes a parser of one that needs nothing but the text.

@@ -57,6 +57,8 @@ func (p *completed) words(c Command) []string {
 		return []string{"list", "revoke", "add", "uses"}
 	case Digests:
 		return []string{"export"}
+	case Fleet:
+		return []string{"init", "status", "witness"}
 	case Completion:
 		return []string{"bash", "zsh", "fish"}
 	case Help:

@@ -127,6 +127,11 @@ type Options struct {
 
 	GuardForward []string // --guard-forward
 
+	// Fleet init.
+	Out   string // --out
+	Add   bool   // --add
+	Peers string // --peers
+
 	// Grants; Src, Dst and For too.
 	Ports  []string // --port
 	Stanza string   // --stanza, NAME or line

@@ -79,7 +79,7 @@ var rights = regexp.MustCompile(`(?i)permission denied|operation not permitted|m
 // Refuse prints an error in the command line and returns the exit code.
 func (c Command) Refuse(stderr io.Writer, err error) int {
 	fmt.Fprintf(stderr, "%s: %v\n", c, err)
-	if c == Grants || c == Digests {
+	if c == Grants || c == Digests || c == Fleet {
 		io.WriteString(stderr, synopses[c])
 	}
 	return exitUsage

@@ -29,6 +29,7 @@ const (
 	Stats
 	Report
 	Top
+	Fleet
 
 	live       = Reload | Status | Top
 	offline    = Replay | Explain
@@ -89,10 +90,10 @@ func (c Command) rows() iter.Seq[*option] {
 
 // options are the options of all commands, in the order of the usage texts.
 var options = []option{
-	{in: configured | Digests | Doctor | Why | live, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
+	{in: configured | Digests | Doctor | Why | live | Fleet, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
 	{in: configured | Doctor | live, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
 	{in: configured | Doctor | live, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
-	{in: configured | Digests | Doctor | Why | live, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
+	{in: configured | Digests | Doctor | Why | live | Fleet, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
 	{in: Daemon | deciding, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
 	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
@@ -107,8 +108,8 @@ var options = []option{
 	{in: deciding, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to start with; it is only read", into: func(o *Options) any { return &o.DigestFile }},
 	{in: deciding, name: "state", kind: text, arg: "DIR", help: "state directory (FWKNOP_LIB_DIR) of a daemon to start with: uses of stanzas, and the replay cache if it is there; it is only read", into: func(o *Options) any { return &o.State }},
 	{in: Digests, name: "digest-file", short: "d", kind: text, arg: "FILE", help: "replay cache to export (overrides DIGEST_FILE)", into: func(o *Options) any { return &o.DigestFile }},
-	{in: Daemon | Grants | live, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
-	{in: Daemon | Grants | Digests | live, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
+	{in: Daemon | Grants | live | Fleet, name: "pid-file", short: "p", kind: text, arg: "FILE", help: "pid file (overrides FWKNOP_PID_FILE)", into: func(o *Options) any { return &o.PIDFile }},
+	{in: Daemon | Grants | Digests | live | Fleet, name: "run-dir", short: "r", kind: text, arg: "DIR", help: "run directory (overrides FWKNOP_RUN_DIR)", into: func(o *Options) any { return &o.RunDir }},
 	{name: "syslog-enable", kind: switchOn, help: "log to syslog in the foreground too", into: func(o *Options) any { return &o.SyslogEnable }},
 	{name: "locale", short: "l", aliases: []string{"LC_ALL"}, kind: text, arg: "LOCALE", help: "LC_ALL for the programs we start (default C)", into: func(o *Options) any { return &o.Locale }},
 	{name: "no-locale", aliases: []string{"no-LC_ALL"}, kind: switchOn, help: "leave the locale alone", into: func(o *Options) any { return &o.NoLocale }},
@@ -133,11 +134,11 @@ var options = []option{
 	{in: Daemon | Stats | Report | Replay, name: "memory", kind: size, arg: "SIZE", help: "how much the sources of a report may take in memory (64MiB); more of them go to temporary files", into: func(o *Options) any { return &o.Memory }},
 	{in: deciding | Report, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
 	{in: Daemon | deciding, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured&^Replay | Version | Doctor | Why | live, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: configured&^Replay | Version | Doctor | Why | live | Fleet, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "json", kind: switchOn, help: "say on standard output as JSON what was written to FILE", into: func(o *Options) any { return &o.json }},
-	{in: configured | Version | Doctor | Why | live, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
+	{in: configured | Version | Doctor | Why | live | Fleet, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line; with a 2.6 file, or in the foreground, have it read its configuration again", into: func(o *Options) any { return &o.Restart }},
@@ -206,6 +207,9 @@ var options = []option{
 	{in: Init, name: "totp", kind: switchOn, help: "want a one-time code of an authenticator too: write its secret, and print it as an otpauth URL, with --qr as a QR code", into: func(o *Options) any { return &o.TOTP }},
 	{in: Init, name: "prefix", kind: text, arg: "LENGTHS", help: "let in the prefix around the client's address, as 24/64 (GRANT_PREFIX); MAX_GRANT_PREFIX is set where there is none", into: func(o *Options) any { return &o.Prefix }},
 	{in: Init, name: "guard-forward", kind: list, arg: "PROTO/PORT", help: "drop what is forwarded to this port, as one that a container publishes, but for clients with a grant (GUARD_FORWARD); the stanza opens it", into: func(o *Options) any { return &o.GuardForward }},
+	{in: Fleet, name: "out", kind: text, arg: "DIR", help: "folder of the new files (.)", into: func(o *Options) any { return &o.Out }},
+	{in: Fleet, name: "add", kind: switchOn, help: "the members are new ones of the fleet of --peers", into: func(o *Options) any { return &o.Add }},
+	{in: Fleet, name: "peers", kind: text, arg: "LINE", help: "with --add: FLEET_PEERS as it is", into: func(o *Options) any { return &o.Peers }},
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 
@@ -219,7 +223,7 @@ var options = []option{
 	{in: Grants, name: "reset", kind: text, arg: "NAME", help: "of uses: count those of this stanza from zero", into: func(o *Options) any { return &o.Reset }},
 	{in: Grants, name: "cut", kind: switchOn, help: "of revoke: end the connections too", into: func(o *Options) any { return &o.Cut }},
 
-	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live | Fleet, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report", Top: "top"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report", Top: "top", Fleet: "fleet"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -47,6 +47,9 @@ Control what is open:
        fwknopd why IP                            what became of a client lately, and what to do
        fwknopd digests export --format 2.6       seen messages for the 2.6 daemon
 
+Several gateways that honour a message once:
+       fwknopd fleet init|status|witness         keys of the members, who is there, a third vote
+
 Learn:
        fwknopd demo                              all of this on data that it brings
        fwknopd help [TOPIC]                      about a command or a configuration keyword
@@ -75,6 +78,17 @@ what each stanza allows, and what is dangerous in it.
        fwknopd grants revoke (IP|NET | NAME | --port PROTO/PORT | --all) [--cut] [--json] [-c FILE] [-O FILE]
        fwknopd grants add    --src IP --port PROTO/PORT [--for TIME] [--stanza NAME|LINE] [--json] [-c FILE] [-O FILE]
        fwknopd grants uses   [--reset NAME] [--json] [-c FILE] [-O FILE]
+`,
+	Fleet: `usage: fwknopd fleet init    [--out DIR] NAME=ADDRESS:PORT...
+       fwknopd fleet init    --add --peers LINE [--out DIR] NAME=ADDRESS:PORT...
+       fwknopd fleet status  [--json] [-c FILE] [-O FILE]
+       fwknopd fleet witness [-c FILE] [-O FILE]
+
+init makes a credentials file NAME.pem for each member of a fleet and prints the lines of
+fwknopd.conf for each; it overwrites nothing. status shows the members as this one knows them
+and whether there is a quorum; it ends with 0 if so, else with 1. witness runs a member that votes
+and stores claims and makes none, the third one of two gateways; it reads the FLEET keywords of
+the file and stays in the foreground.
 `,
 	Digests: `usage: fwknopd digests export --format 2.6 [FILE] [--json] [-d FILE] [-c FILE] [-O FILE]
 
@@ -203,6 +217,12 @@ var examples = map[Command][]string{
 		"fwknopd grants revoke alice-laptop --cut",
 		"fwknopd grants add --src 192.0.2.7 --port tcp/22 --for 10m --stanza alice-laptop",
 		"fwknopd grants uses --reset visitor",
+	},
+	Fleet: {
+		"fwknopd fleet init gw1=10.0.0.1:4223 gw2=10.0.0.2:4223 witness=10.0.0.3:4223",
+		"fwknopd fleet init --add --peers 'gw1@10.0.0.1:4223/…' gw4=10.0.0.4:4223",
+		"fwknopd fleet status --json",
+		"fwknopd fleet witness -c /etc/fwknop/witness.conf",
 	},
 	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
 	Status:  {"fwknopd status", "fwknopd status --json"},

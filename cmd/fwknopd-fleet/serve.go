@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os/signal"
+	"syscall"
+
+	"fwknopd/cmd/fwknopd-fleet/node"
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/cmd/fwknopd/sandbox"
+)
+
+// serve is the fleet process of a daemon, whose monitor started it. It ends with the monitor.
+func serve(stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := sandbox.NoDumps(); err != nil {
+		return failed(stderr, err)
+	}
+	m, cfg, err := fleetlink.Inherited()
+	if err != nil {
+		return failed(stderr, err)
+	}
+	n, err := node.Open(cfg, node.Options{Log: m.Message, Quorum: m.Quorum})
+	if err != nil {
+		m.Failed(err.Error())
+		return failed(stderr, err)
+	}
+	defer n.Close()
+	m.Ready()
+	err = m.Run(ctx, fleetlink.Handler{
+		Status: n.Status,
+		Link: func(p fleetlink.Purpose, conn *net.UnixConn) {
+			if p != fleetlink.ForClaims {
+				conn.Close()
+				return
+			}
+			go func() {
+				if err := fleetlink.Serve(ctx, conn, n); err != nil {
+					m.Message(fmt.Sprintf("the worker broke the protocol: %v", err))
+				}
+			}()
+		},
+	})
+	if err != nil {
+		return failed(stderr, err)
+	}
+	return exitOK
+}
+
+func failed(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "%s: %v\n", cli.Fleet, err)
+	return exitError
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/policy/conf"
+)
+
+// showStatus implements `fwknopd fleet status`: 0 if the fleet has a quorum.
+func showStatus(o *cli.Options, stdout, stderr io.Writer) int {
+	options := config.FromFlags(o)
+	options.Offline = true
+	l, problems := config.Load(options)
+	if l == nil || l.Server == nil {
+		config.Print(stderr, problems)
+		return exitConfig
+	}
+	s, err := ask(l)
+	if err != nil {
+		return failed(stderr, err)
+	}
+	if o.JSON() {
+		err = json.NewEncoder(stdout).Encode(s)
+	} else {
+		err = printStatus(stdout, s)
+	}
+	if err != nil || !s.Quorum {
+		return exitError
+	}
+	return exitOK
+}
+
+// ask returns the status of the member that runs here: a daemon, or a witness.
+func ask(l *config.Loaded) (s fleetlink.Status, err error) {
+	if l.Server.Fleet.IsZero() {
+		return s, errors.New("FLEET is not set: this gateway is alone")
+	}
+	conn, err := net.Dial("unix", socketPath(l.Server.FleetDir))
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return s, cli.Rights(err)
+	case err != nil:
+		return s, errors.New("no witness runs here")
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if err := json.NewDecoder(io.LimitReader(conn, 1<<16)).Decode(&s); err != nil {
+		return s, fmt.Errorf("the witness does not answer: %w", err)
+	}
+	return s, s.Check()
+}
+
+// printStatus writes a status as text.
+func printStatus(w io.Writer, s fleetlink.Status) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "fleet:    %s, this member is %s\n", conf.Printable(s.Fleet), conf.Printable(s.Name))
+	if s.Quorum {
+		b.WriteString("quorum:   yes\n")
+	} else {
+		fmt.Fprintf(&b, "quorum:   no: %s\n", conf.Printable(s.Why))
+	}
+	if !s.Beginning.IsZero() {
+		fmt.Fprintf(&b, "messages: sent after %s, at most %v old\n", s.Beginning.UTC().Format(time.RFC3339), seconds(s.Bound))
+		fmt.Fprintf(&b, "stored:   %s in %s, on %s\n", conf.Count(int(s.Bucket.Claims), "record"), humanize.IBytes(s.Bucket.Bytes),
+			conf.Count(s.Bucket.Replicas, "member"))
+	}
+	fmt.Fprintf(&b, "claims:   %d made, %d were taken, %d unavailable\n", s.Claims.First, s.Claims.Taken, s.Claims.Unavailable)
+	table := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	fmt.Fprint(table, "\nMEMBER\tADDRESS\tSTATE\tHEARD\tCLOCK\n")
+	for _, m := range s.Members {
+		heard, clock := heardOf(m, s.Asked)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", conf.Printable(m.Name), conf.Printable(m.Address), memberState(m), heard, clock)
+	}
+	table.Flush()
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// seconds is a number of seconds as text; 0 is no limit.
+func seconds(s float64) string {
+	if s == 0 {
+		return "any time"
+	}
+	return (time.Duration(s) * time.Second).String()
+}
+
+// memberState says in words what a member is and whether it is there.
+func memberState(m fleetlink.Member) string {
+	var words []string
+	switch {
+	case m.Self:
+		words = append(words, "this one")
+	case m.Connected:
+		words = append(words, "connected")
+	default:
+		words = append(words, "cut off")
+	}
+	if m.Leader {
+		words = append(words, "leads")
+	}
+	if m.Witness {
+		words = append(words, "witness")
+	}
+	return strings.Join(words, ", ")
+}
+
+// staleTime is when a member is one that was not heard of: they speak each second.
+const staleTime = 3 * time.Second
+
+// heardOf says when a member was heard of last and how its clock differs. The time is that of the
+// member that was asked, on whose clock it was heard.
+func heardOf(m fleetlink.Member, asked time.Time) (heard, clock string) {
+	switch since := asked.Sub(m.Heard).Round(time.Second); {
+	case m.Self:
+		return "-", "-"
+	case m.Heard.IsZero():
+		return "never", "-"
+	case since >= staleTime:
+		return fmt.Sprintf("not heard of for %v", since), "-"
+	default:
+		heard = "now"
+	}
+	ahead := time.Duration(m.Clock * float64(time.Second)).Round(time.Second)
+	switch {
+	case ahead > time.Second:
+		return heard, fmt.Sprintf("%v ahead", ahead)
+	case ahead < -time.Second:
+		return heard, fmt.Sprintf("%v behind", -ahead)
+	}
+	return heard, "agrees"
+}
