@@ -9,6 +9,7 @@ import (
 
 	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/ingest"
+	"fwknopd/parse"
 )
 
 // CountSegment reads a segment, whose bytes r yields, and writes its partial result to w: its sources,
@@ -140,4 +141,16 @@ func (p *problem) err() error {
 		return &ingest.UnreadStamp{Kind: p.Stamp, Shown: string(p.Text), Live: p.Live}
 	}
 	return errors.New(string(p.Text))
+}
+
+// Unreadable returns why an input cannot be read, in the words of [Run]; nil if it can.
+func (o *Options) Unreadable(name string) error {
+	src, err := ingest.Read([]string{name}, ingest.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var ev parse.Event
+	_ = src.Next(context.Background(), &ev) // its error is that of the outcome
+	return src.Outcomes()[0].Err
 }

@@ -2,11 +2,10 @@ package sources
 
 import (
 	"bufio"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	stdhash "hash"
+	"hash/crc32"
 	"io"
 
 	"fwknopd/fingerprint"
@@ -14,7 +13,7 @@ import (
 )
 
 // A partial is what a [Counter] has counted, for the Counter of another process: partialMagic, items,
-// and the SHA-256 of both. An item is its kind, its length as a varint, and so many bytes. Records
+// and the CRC-32C of both, 4 bytes, which shows damage; who can write one can say anything. An item is its kind, its length as a varint, and so many bytes. Records
 // stand in order of first appearance and refer to the names in front of them by number.
 const partialMagic = "fwknopd partial 1\n"
 
@@ -38,7 +37,10 @@ const (
 	// maxDiffers bounds the fields in which a signature differs.
 	maxDiffers = 16
 	endSize    = 5 * 8
+	sumSize    = 4
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // ErrPartial is the error of a partial that WritePartial did not write, or that was changed.
 var ErrPartial = errors.New("not a partial result, or a damaged one")
@@ -59,9 +61,7 @@ func (c *Counter) WritePartial(w io.Writer, about []byte) error {
 	case len(about) > MaxAbout:
 		return fmt.Errorf("a partial result with %d bytes about it", len(about))
 	}
-	sum := sha256.New()
-	buf := bufio.NewWriterSize(w, writeBuffer)
-	p := partialWriter{w: io.MultiWriter(buf, sum), c: c}
+	p := partialWriter{w: bufio.NewWriterSize(w, writeBuffer), c: c}
 	p.raw([]byte(partialMagic))
 	p.item(itemAbout, about)
 	if err := c.records(p.record); err != nil {
@@ -73,11 +73,11 @@ func (c *Counter) WritePartial(w io.Writer, about []byte) error {
 		end = binary.LittleEndian.AppendUint64(end, n)
 	}
 	p.item(itemEnd, end)
-	p.raw(sum.Sum(nil))
+	p.raw(binary.LittleEndian.AppendUint32(nil, p.sum))
 	if p.err != nil {
 		return p.err
 	}
-	return buf.Flush()
+	return p.w.Flush()
 }
 
 // records calls f with a record of each source, in order of first appearance, after Finish.
@@ -97,7 +97,8 @@ func (c *Counter) records(f func(*record) error) error {
 
 // A partialWriter writes items. Names get their numbers as records need them.
 type partialWriter struct {
-	w                           io.Writer
+	w                           *bufio.Writer
+	sum                         uint32 // of what was written
 	c                           *Counter
 	err                         error // the first
 	matched, unmatched, tunnels []int32
@@ -107,6 +108,7 @@ type partialWriter struct {
 
 func (p *partialWriter) raw(b []byte) {
 	if p.err == nil {
+		p.sum = crc32.Update(p.sum, castagnoli, b)
 		_, p.err = p.w.Write(b)
 	}
 }
@@ -243,7 +245,7 @@ type partialReader struct {
 	add func(*record, *names)
 
 	in    *bufio.Reader
-	sum   stdhash.Hash
+	sum   uint32
 	about []byte
 	end   Totals
 
@@ -256,7 +258,7 @@ type partialReader struct {
 }
 
 func (p *partialReader) read(r io.Reader) error {
-	p.in, p.sum = bufio.NewReaderSize(r, readBuffer), sha256.New()
+	p.in = bufio.NewReaderSize(r, writeBuffer)
 	p.names = names{resultOf: p.result, tunnelOf: p.tunnel}
 	magic, err := p.bytes(len(partialMagic))
 	if err != nil || string(magic) != partialMagic {
@@ -325,7 +327,7 @@ func (p *partialReader) bytes(n int) ([]byte, error) {
 		}
 		return nil, err
 	}
-	p.sum.Write(b)
+	p.sum = crc32.Update(p.sum, castagnoli, b)
 	return b, nil
 }
 
@@ -340,12 +342,12 @@ func (p *partialReader) decodeEnd(b []byte, sources int) error {
 
 // checkSum compares the sum with what follows, which must be the end.
 func (p *partialReader) checkSum() error {
-	want := [sha256.Size]byte(p.sum.Sum(nil))
-	got, err := p.bytes(sha256.Size)
+	want := p.sum
+	got, err := p.bytes(sumSize)
 	if err != nil {
 		return err
 	}
-	if [sha256.Size]byte(got) != want {
+	if binary.LittleEndian.Uint32(got) != want {
 		return badPartial("its checksum is wrong")
 	}
 	if _, err := p.in.ReadByte(); !errors.Is(err, io.EOF) {

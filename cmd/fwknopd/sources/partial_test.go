@@ -2,9 +2,10 @@ package sources
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"testing"
 
@@ -133,9 +134,9 @@ func FuzzPartial(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, items []byte) {
 		c := New(Options{Matcher: matcher, Unmatched: true})
-		b := append([]byte(partialMagic), items[:max(0, len(items)-sha256.Size)]...)
-		sum := sha256.Sum256(b)
-		if err := c.MergePartial(bytes.NewReader(append(b, sum[:]...)), anything); err != nil && !errors.Is(err, ErrPartial) {
+		b := append([]byte(partialMagic), items[:max(0, len(items)-sumSize)]...)
+		b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+		if err := c.MergePartial(bytes.NewReader(b), anything); err != nil && !errors.Is(err, ErrPartial) {
 			t.Fatal(err)
 		}
 		rows := finished(t, c)
