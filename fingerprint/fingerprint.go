@@ -127,6 +127,9 @@ func NewMatcher(set *Set, maxHops int) *Matcher {
 	}
 }
 
+// Set returns the signatures.
+func (m *Matcher) Set() *Set { return m.set }
+
 // MatchID returns the combination of signatures that fit ev. It allocates only when it
 // meets one for the first time, and once to grow its cache of shapes.
 func (m *Matcher) MatchID(ev *parse.Event) ID {

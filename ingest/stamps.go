@@ -21,8 +21,8 @@ const (
 // counts from boot, and packets that a capture gives no time.
 type UnreadStamp struct {
 	Kind  string // the same for stamps of the same form
-	shown string // the beginning of the line, "" if it has no stamp
-	live  bool   // the moment of reading stands for the time
+	Shown string // the beginning of the line, "" if it has no stamp
+	Live  bool   // the moment of reading stands for the time
 }
 
 func (e *UnreadStamp) Error() string {
@@ -32,10 +32,10 @@ func (e *UnreadStamp) Error() string {
 		return "time stamps count from boot; 1970-01-01 00:00:00 UTC stands for it, and times of day are not known"
 	case e.Kind == untimedPacket:
 		what = "packet without a time (a simple packet block)"
-	case e.shown != "":
-		what = fmt.Sprintf("time stamp not understood: %q", e.shown)
+	case e.Shown != "":
+		what = fmt.Sprintf("time stamp not understood: %q", e.Shown)
 	}
-	if e.live {
+	if e.Live {
 		so = "records like it have the time at which they are read"
 	}
 	return what + "; " + so
@@ -64,7 +64,7 @@ func (k *stampKinds) note(e UnreadStamp) {
 		}
 	}
 	k.known = append(k.known, e.Kind)
-	e.live = k.live
+	e.Live = k.live
 	k.fresh = &e
 }
 
@@ -117,7 +117,7 @@ func (k *stampKinds) line(line []byte) {
 		for len(shown) > 0 && len(shown) < len(head) && !utf8.RuneStart(head[len(shown)]) {
 			shown = shown[:len(shown)-1]
 		}
-		e.shown = string(shown)
+		e.Shown = string(shown)
 	} else {
 		e.Kind = "none"
 	}

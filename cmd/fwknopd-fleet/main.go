@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"fwknopd/cmd/fwknopd-fleet/jobs"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
@@ -31,7 +32,9 @@ type command func(args []string, stdout, stderr io.Writer) int
 var commands = map[string]command{
 	"init":    parsed(initialise),
 	"status":  parsed(showStatus),
+	"submit":  own(jobs.Submit),
 	"witness": parsed(witness),
+	"work":    own(jobs.Work),
 }
 
 func main() {
@@ -78,4 +81,9 @@ func parsed(run func(o *cli.Options, stdout, stderr io.Writer) int) command {
 		o.Operands = o.Operands[1:]
 		return run(o, stdout, stderr)
 	}
+}
+
+// own is a command with options of its own; it gets what follows its name.
+func own(run func(args []string, stdout, stderr io.Writer) int) command {
+	return func(args []string, stdout, stderr io.Writer) int { return run(args[1:], stdout, stderr) }
 }

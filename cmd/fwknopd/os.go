@@ -3,32 +3,11 @@ package main
 import (
 	"context"
 	"io"
-	"time"
 
 	"fwknopd/cmd/fwknopd/cli"
-	"fwknopd/cmd/fwknopd/config"
-	"fwknopd/cmd/fwknopd/engine"
 	"fwknopd/cmd/fwknopd/osreport"
 	"fwknopd/cmd/fwknopd/summaries"
-	"fwknopd/fingerprint"
 )
-
-// --os produces little garbage but starts with a small heap, which would be collected
-// often as it grows. Collections are rarer until the heap reaches memoryGoal, or a half more than
-// what sources may take.
-const (
-	gcPercent  = 400
-	memoryGoal = 48 << 20
-)
-
-// osOptions returns the inputs that the command line names and how to read them.
-func osOptions(o *cli.Options, stdin io.Reader) osreport.Options {
-	opt := osreport.Options{Inputs: o.FWLog, Verbose: o.Verbose > 0, Brief: o.Brief, AsGiven: o.AsGiven, Inner: o.Inner, Memory: o.Memory, JSON: o.JSON(), Now: wallClock(), Stdin: stdin}
-	if o.PcapFile != "" {
-		opt.Inputs = append(opt.Inputs, o.PcapFile)
-	}
-	return opt
-}
 
 // runOS runs `fwknopd --os`.
 func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -36,45 +15,12 @@ func runOS(o *cli.Options, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		return cli.Daemon.Refuse(stderr, err)
 	}
-	opt := osOptions(o, stdin)
-	err = configureOS(o, &opt)
+	opt := osreport.FromFlags(o, stdin)
+	err = opt.Configure(o)
 	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		if out.Asked() {
 			return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 		}
 		return osreport.Run(ctx, opt, stdout, stderr)
 	})
-}
-
-// configureOS sets what the configuration may specify. That is read only if an option
-// names it or no input is given, so that --os works for any user.
-func configureOS(o *cli.Options, opt *osreport.Options) error {
-	var p0fFile string
-	maxHops := fingerprint.DefaultMaxHops
-	if o.Config != "" || len(o.Overrides) > 0 || len(opt.Inputs) == 0 {
-		l, problems := config.Load(config.Options{Config: o.Config, Overrides: o.Overrides, Lenient: o.Lenient, Offline: true, ServerOnly: true})
-		if problems.Failed() {
-			return problems
-		}
-		if l.Values.IsSet("MAX_HOPS") {
-			maxHops = l.Server.MaxHops
-		}
-		p0fFile = l.Server.P0fFile
-		if len(opt.Inputs) == 0 {
-			opt.Inputs = []string{l.Server.LogFile}
-		}
-	}
-	var err error
-	opt.Systems, err = engine.LoadSystems(p0fFile, o.Signatures, maxHops, nil)
-	return err
-}
-
-// wallClock returns the time that dates stamps without a year. If the local zone is UTC
-// its location is time.UTC, with which stamps are parsed fastest.
-func wallClock() time.Time {
-	now := time.Now()
-	if zone, offset := now.Zone(); offset == 0 && zone == "UTC" {
-		return now.UTC()
-	}
-	return now
 }

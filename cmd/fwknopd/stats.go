@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/inputs"
@@ -35,8 +33,8 @@ func showStats(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err = errors.Join(err, errUndecided(o)); err != nil {
 		return cli.Stats.Refuse(stderr, err)
 	}
-	opt := osOptions(o, stdin)
-	err = configureOS(o, &opt)
+	opt := osreport.FromFlags(o, stdin)
+	err = opt.Configure(o)
 	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		return opt.Summarize(ctx, out, false, osreport.Span{}, stdout, stderr)
 	})
@@ -76,8 +74,8 @@ func showReport(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if err = errors.Join(err, badSpan); err != nil {
 		return cli.Report.Refuse(stderr, err)
 	}
-	opt := osOptions(o, stdin)
-	err = configureOS(o, &opt)
+	opt := osreport.FromFlags(o, stdin)
+	err = opt.Configure(o)
 	return readInputs(o, stderr, err, func(ctx context.Context) error {
 		return opt.Summarize(ctx, out, true, span, stdout, stderr)
 	})
@@ -104,9 +102,7 @@ func spanOf(o *cli.Options) (span osreport.Span, err error) {
 // readInputs runs a command that reads logs and captures, unless err says why it cannot, and
 // returns the exit code.
 func readInputs(o *cli.Options, stderr io.Writer, err error, read func(context.Context) error) int {
-	debug.SetGCPercent(gcPercent)
-	memory := int64(cmp.Or(o.Memory, inputs.DefaultMemory))
-	debug.SetMemoryLimit(max(memoryGoal, memory+memory/2))
+	inputs.SetCollection(o.Memory)
 	if err == nil {
 		ctx, stop := inputs.UntilInterrupted()
 		defer stop()

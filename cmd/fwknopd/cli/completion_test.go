@@ -138,10 +138,11 @@ func TestExamples(t *testing.T) {
 		for _, line := range lines {
 			words := strings.Fields(line)[1:]
 			if c != Daemon {
-				if words[0] != commandNames[c] {
-					t.Errorf("%s stands at %s", line, c)
+				name := strings.Fields(commandNames[c])
+				if len(words) < len(name) || !slices.Equal(words[:len(name)], name) {
+					t.Fatalf("%s stands at %s", line, c)
 				}
-				words = words[1:]
+				words = words[len(name):]
 			}
 			if o, err := Parse(c, words); err != nil || len(o.Obsolete) > 0 {
 				t.Errorf("%s: %v", line, err)

@@ -38,7 +38,7 @@ func manual() string {
 		}
 	}
 	fmt.Fprintf(&b, ".El\n.Pp\nAccepted for old scripts, without effect:\n%s .\n", strings.Join(without, " ,\n"))
-	for _, c := range server.all()[1:] {
+	for _, c := range append(server.all()[1:], FleetSubmit, FleetWork) {
 		writeSubcommand(&b, c)
 	}
 	writeReasons(&b)

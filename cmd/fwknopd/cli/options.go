@@ -140,6 +140,16 @@ type Options struct {
 	Watch  bool     // --watch
 	Reset  string   // --reset, NAME
 
+	// Archives over many machines: fleet submit and fleet work; Dir too.
+	Replay      bool   // --replay of fleet submit
+	Listen      string // --listen
+	Join        string // --join, a secret
+	Jobs        int    // --jobs; 0: not given
+	NATS        string // --nats
+	Credentials string // --credentials
+	CA          string // --ca
+	Root        string // --root
+
 	Client ClientOptions
 
 	// Obsolete lists the options given that are accepted without effect.

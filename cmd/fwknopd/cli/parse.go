@@ -260,7 +260,7 @@ func (o *Options) actions(c Command) (list []string, err error) {
 
 // checkOperands returns an error for operands of a command that has none.
 func (o *Options) checkOperands(c Command) error {
-	if len(o.Operands) == 0 || c&(Check|Version|live) == 0 && (c != Daemon || o.OS) {
+	if len(o.Operands) == 0 || c&(Check|Version|live|FleetWork) == 0 && (c != Daemon || o.OS) {
 		return nil
 	}
 	if c == Daemon && slices.Contains(names(), o.Operands[0]) {

@@ -30,8 +30,11 @@ const (
 	Report
 	Top
 	Fleet
+	FleetSubmit
+	FleetWork
 
 	live       = Reload | Status | Top
+	fleetJobs  = FleetSubmit | FleetWork
 	offline    = Replay | Explain
 	deciding   = offline | Stats // if it is given a configuration
 	configured = Daemon | offline | Check | Grants | Migrate | Stats
@@ -90,13 +93,13 @@ func (c Command) rows() iter.Seq[*option] {
 
 // options are the options of all commands, in the order of the usage texts.
 var options = []option{
-	{in: configured | Digests | Doctor | Why | live | Fleet, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
+	{in: configured | Digests | Doctor | Why | live | Fleet | FleetSubmit | FleetWork, name: "config", short: "c", aliases: []string{"config-file"}, kind: text, arg: "FILE", help: "main configuration file (/etc/fwknop/fwknop.conf, else fwknopd.conf)", into: func(o *Options) any { return &o.Config }},
 	{in: configured | Doctor | live, name: "access-file", short: "a", aliases: []string{"access-conf"}, kind: text, arg: "FILE", help: "access stanzas (overrides ACCESS_CONF)", into: func(o *Options) any { return &o.Access }},
 	{in: configured | Doctor | live, name: "access-folder", kind: text, arg: "DIR", help: "read every *.conf in DIR as access stanzas", into: func(o *Options) any { return &o.AccessFolder }},
-	{in: configured | Digests | Doctor | Why | live | Fleet, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
+	{in: configured | Digests | Doctor | Why | live | Fleet | FleetSubmit | FleetWork, name: "Override-config", short: "O", kind: list, arg: "FILE,…", help: "override values of the main file; later files win", into: func(o *Options) any { return &o.Overrides }},
 	{name: "intf", short: "i", aliases: []string{"interface"}, kind: text, arg: "NAME", help: "interface to sniff (overrides PCAP_INTF); it must be there", into: func(o *Options) any { return &o.Interface }},
 	{in: Daemon | deciding, name: "pcap-filter", short: "P", aliases: []string{"filter"}, kind: text, arg: "EXPR", help: "capture filter (overrides PCAP_FILTER)", into: func(o *Options) any { return &o.PcapFilter }},
-	{name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
+	{in: Daemon | FleetSubmit, name: "pcap-file", kind: text, arg: "FILE", help: "read this capture once and end", into: func(o *Options) any { return &o.PcapFile }},
 	{name: "pcap-any-direction", kind: switchOn, help: "also take frames this host sends", into: func(o *Options) any { return &o.AnyDirection }},
 	{name: "Linux-cooked-intf", kind: switchOn, help: "accepted; link types are recognised", into: func(o *Options) any { return &o.CookedIntf }},
 	{name: "udp-server", short: "U", kind: switchOn, help: "listen on a UDP socket instead of sniffing", into: func(o *Options) any { return &o.UDPServer }},
@@ -113,32 +116,32 @@ var options = []option{
 	{name: "syslog-enable", kind: switchOn, help: "log to syslog in the foreground too", into: func(o *Options) any { return &o.SyslogEnable }},
 	{name: "locale", short: "l", aliases: []string{"LC_ALL"}, kind: text, arg: "LOCALE", help: "LC_ALL for the programs we start (default C)", into: func(o *Options) any { return &o.Locale }},
 	{name: "no-locale", aliases: []string{"no-LC_ALL"}, kind: switchOn, help: "leave the locale alone", into: func(o *Options) any { return &o.NoLocale }},
-	{name: "verbose", short: "v", kind: count, help: "say more; twice: still more", into: func(o *Options) any { return &o.Verbose }},
+	{in: Daemon | FleetSubmit, name: "verbose", short: "v", kind: count, help: "say more; twice: still more", into: func(o *Options) any { return &o.Verbose }},
 
-	{name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
-	{name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
-	{name: "brief", kind: switchOn, help: "with --os: a line for each source, with what fits best", into: func(o *Options) any { return &o.Brief }},
-	{name: "summary", kind: switchOn, help: "with --os: totals, a timeline and the most frequent of everything in place of the sources", into: func(o *Options) any { return &o.Summary }},
-	{name: "unknown", kind: switchOn, help: "with --os: only SYNs that no signature fits, for a signature file", into: func(o *Options) any { return &o.Unknown }},
+	{in: Daemon | FleetSubmit, name: "os", short: "o", kind: switchOn, action: true, help: "report the operating systems seen in logs and captures", into: func(o *Options) any { return &o.OS }},
+	{in: Daemon | FleetSubmit, name: "fw-log", kind: list, arg: "FILE", help: "log or capture that --os reads", into: func(o *Options) any { return &o.FWLog }},
+	{in: Daemon | FleetSubmit, name: "brief", kind: switchOn, help: "with --os: a line for each source, with what fits best", into: func(o *Options) any { return &o.Brief }},
+	{in: Daemon | FleetSubmit, name: "summary", kind: switchOn, help: "with --os: totals, a timeline and the most frequent of everything in place of the sources", into: func(o *Options) any { return &o.Summary }},
+	{in: Daemon | FleetSubmit, name: "unknown", kind: switchOn, help: "with --os: only SYNs that no signature fits, for a signature file", into: func(o *Options) any { return &o.Unknown }},
 	{in: Stats, name: "unknown", kind: switchOn, help: "only SYNs that no signature fits, for a signature file", into: func(o *Options) any { return &o.Unknown }},
-	{in: Daemon | Stats, name: "top", kind: number, arg: "N", help: "how many of each kind a summary lists (10), or --unknown (all)", into: func(o *Options) any { return &o.Top }},
-	{name: "report", kind: text, arg: "FILE", help: "with --os: write an HTML page in place of the sources; - is standard output", into: func(o *Options) any { return &o.Report }},
+	{in: Daemon | Stats | FleetSubmit, name: "top", kind: number, arg: "N", help: "how many of each kind a summary lists (10), or --unknown (all)", into: func(o *Options) any { return &o.Top }},
+	{in: Daemon | FleetSubmit, name: "report", kind: text, arg: "FILE", help: "with --os: write an HTML page in place of the sources; - is standard output", into: func(o *Options) any { return &o.Report }},
 	{in: Stats | Report, name: "report", kind: text, arg: "FILE", help: "write an HTML page; - is standard output", into: func(o *Options) any { return &o.Report }},
 	{in: Replay, name: "report", kind: text, arg: "FILE", help: "write an HTML page too", into: func(o *Options) any { return &o.Report }},
 	{in: Report, name: "since", kind: text, arg: "TIME", help: "leave out events before TIME: RFC 3339, a date (2026-11-27), or seconds since 1970", into: func(o *Options) any { return &o.Since }},
 	{in: Report, name: "until", kind: text, arg: "TIME", help: "leave out events at TIME and later", into: func(o *Options) any { return &o.Until }},
 	{in: Demo, name: "inside", kind: switchOn, into: func(o *Options) any { return &o.Inside }},
-	{name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
-	{name: "inner", kind: switchOn, help: "with --os: look into tunnels (VXLAN, GENEVE, GRE, IP in IP)", into: func(o *Options) any { return &o.Inner }},
+	{in: Daemon | FleetSubmit, name: "as-given", kind: switchOn, help: "with --os: read files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
+	{in: Daemon | FleetSubmit, name: "inner", kind: switchOn, help: "with --os: look into tunnels (VXLAN, GENEVE, GRE, IP in IP)", into: func(o *Options) any { return &o.Inner }},
 	{in: Stats, name: "inner", kind: switchOn, help: "look into tunnels (VXLAN, GENEVE, GRE, IP in IP); not with -c or -a", into: func(o *Options) any { return &o.Inner }},
-	{in: Daemon | Stats | Report | Replay, name: "memory", kind: size, arg: "SIZE", help: "how much the sources of a report may take in memory (64MiB); more of them go to temporary files", into: func(o *Options) any { return &o.Memory }},
+	{in: Daemon | Stats | Report | Replay | FleetSubmit, name: "memory", kind: size, arg: "SIZE", help: "how much the sources of a report may take in memory (64MiB); more of them go to temporary files", into: func(o *Options) any { return &o.Memory }},
 	{in: deciding | Report, name: "as-given", kind: switchOn, help: "read the files in the given order, also if it runs back in time", into: func(o *Options) any { return &o.AsGiven }},
-	{in: Daemon | deciding, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
-	{in: configured&^Replay | Version | Doctor | Why | live | Fleet, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
+	{in: Daemon | deciding | FleetSubmit, name: "signatures", kind: list, arg: "[+]FILE", help: "fingerprints instead of (+: besides) our own", into: func(o *Options) any { return &o.Signatures }},
+	{in: configured&^Replay | Version | Doctor | Why | live | Fleet | FleetSubmit, name: "format", kind: text, arg: "text|json|jsonl", help: "output format", into: func(o *Options) any { return &o.Format }},
 	{in: Replay, name: "format", kind: text, arg: "text|json|jsonl|ecs", help: "output format; ecs: objects of the Elastic Common Schema", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "format", kind: text, arg: "2.6", help: "format of the daemon that is to read it", into: func(o *Options) any { return &o.Format }},
 	{in: Digests, name: "json", kind: switchOn, help: "say on standard output as JSON what was written to FILE", into: func(o *Options) any { return &o.json }},
-	{in: configured | Version | Doctor | Why | live | Fleet, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
+	{in: configured | Version | Doctor | Why | live | Fleet | FleetSubmit, name: "json", kind: switchOn, help: "the same as --format json", into: func(o *Options) any { return &o.json }},
 
 	{name: "Kill", short: "K", kind: switchOn, action: true, noJSON: true, help: "end the running daemon", into: func(o *Options) any { return &o.Kill }},
 	{name: "Restart", short: "R", kind: switchOn, action: true, noJSON: true, help: "restart it with its own command line; with a 2.6 file, or in the foreground, have it read its configuration again", into: func(o *Options) any { return &o.Restart }},
@@ -155,7 +158,7 @@ var options = []option{
 	{name: "exit-parse-config", kind: switchOn, action: true, help: "validate the configuration and leave", into: func(o *Options) any { return &o.ParseConfig }},
 	{name: "exit-parse-digest-cache", kind: switchOn, action: true, help: "validate the replay cache and leave", into: func(o *Options) any { return &o.ParseDigests }},
 	{name: "rotate-digest-cache", kind: switchOn, help: "rename the replay cache to NAME-old and begin a new one", into: func(o *Options) any { return &o.RotateCache }},
-	{in: configured | Doctor | Why, name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
+	{in: configured | Doctor | Why | FleetSubmit, name: "lenient", kind: switchOn, help: "unknown keywords are warnings", into: func(o *Options) any { return &o.Lenient }},
 	{in: configured, name: "strict-perms", kind: switchOn, help: "refuse files with secrets that others can read", into: func(o *Options) any { return &o.StrictPerms }},
 	{name: "spa-dump-packets", kind: text, action: true, arg: "FILE", help: "explain each SPA packet in FILE, one a line", into: func(o *Options) any { return &o.SPADump }},
 
@@ -213,6 +216,16 @@ var options = []option{
 	{in: Init, name: "dry-run", kind: switchOn, help: "say what would be written, and write nothing", into: func(o *Options) any { return &o.DryRun }},
 	{in: Init, name: "remove", kind: text, arg: "NAME", help: "remove the stanza of that NAME", into: func(o *Options) any { return &o.Remove }},
 
+	{in: FleetSubmit, name: "replay", kind: switchOn, help: "refused: decisions of one packet depend on those before it, and workers read apart", into: func(o *Options) any { return &o.Replay }},
+	{in: FleetSubmit, name: "listen", kind: text, arg: "ADDRESS:PORT", help: "be the job server: workers join here with the token that is printed", into: func(o *Options) any { return &o.Listen }},
+	{in: FleetSubmit, name: "dir", kind: text, arg: "DIR", help: "where the job server stores results until the job is done (fwknopd/jobs in the cache folder of the user)", into: func(o *Options) any { return &o.Dir }},
+	{in: FleetWork, name: "join", kind: text, arg: "TOKEN@ADDRESS:PORT", help: "the job server, as fleet submit prints it; @FILE: what stands in FILE", into: func(o *Options) any { return &o.Join }},
+	{in: FleetWork, name: "jobs", kind: number, arg: "N", help: "segments at a time (as many as there are processors)", into: func(o *Options) any { return &o.Jobs }},
+	{in: fleetJobs, name: "nats", kind: text, arg: "URL,…", help: "the NATS cluster, as nats://host:4222 or tls://host:4222", into: func(o *Options) any { return &o.NATS }},
+	{in: fleetJobs, name: "credentials", kind: text, arg: "FILE", help: "with --nats: NATS credentials of this user", into: func(o *Options) any { return &o.Credentials }},
+	{in: fleetJobs, name: "ca", kind: text, arg: "FILE", help: "with --nats: certificates that sign those of the cluster", into: func(o *Options) any { return &o.CA }},
+	{in: fleetJobs, name: "root", kind: text, arg: "DIR", help: "the files lie below DIR, which may be called otherwise at the other side; workers read nothing else", into: func(o *Options) any { return &o.Root }},
+
 	{in: Grants, name: "src", kind: text, arg: "IP|NET", help: "grants of these clients; of add: the client", into: func(o *Options) any { return &o.Src }},
 	{in: Grants, name: "port", kind: list, arg: "PROTO/PORT", help: "grants that open this port; of add: what to open, may be repeated", into: func(o *Options) any { return &o.Ports }},
 	{in: Grants, name: "stanza", kind: text, arg: "NAME|LINE", help: "grants of the stanza with this NAME, or with SOURCE in this line; of add: the stanza that offers it", into: func(o *Options) any { return &o.Stanza }},
@@ -223,7 +236,7 @@ var options = []option{
 	{in: Grants, name: "reset", kind: text, arg: "NAME", help: "of uses: count those of this stanza from zero", into: func(o *Options) any { return &o.Reset }},
 	{in: Grants, name: "cut", kind: switchOn, help: "of revoke: end the connections too", into: func(o *Options) any { return &o.Cut }},
 
-	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live | Fleet, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
+	{in: configured | Digests | Help | Demo | Init | Version | Completion | Doctor | Why | Report | live | Fleet | FleetSubmit | FleetWork, name: "help", short: "h", kind: switchOn, action: true, help: "this text", into: func(o *Options) any { return &o.Help }},
 	{name: "Version", short: "V", kind: switchOn, action: true, help: "the version", into: func(o *Options) any { return &o.Version }},
 
 	{name: "Test-mode", short: "T", kind: ignored},

@@ -10,7 +10,7 @@ import (
 	"fwknopd/policy/conf"
 )
 
-var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report", Top: "top", Fleet: "fleet"}
+var commandNames = map[Command]string{Replay: "replay", Explain: "explain", Check: "check", Grants: "grants", Digests: "digests", Help: "help", Demo: "demo", Init: "init", Doctor: "doctor", Why: "why", Version: "version", Completion: "completion", Migrate: "migrate", Reload: "reload", Status: "status", Stats: "stats", Report: "report", Top: "top", Fleet: "fleet", FleetSubmit: "fleet submit", FleetWork: "fleet work"}
 
 // String returns how the command is called.
 func (c Command) String() string {
@@ -49,6 +49,10 @@ Control what is open:
 
 Several gateways that honour a message once:
        fwknopd fleet init|status|witness         keys of the members, who is there, a third vote
+
+One archive that many machines read:
+       fwknopd fleet submit --os FILE…           the report of --os, of files that many machines read
+       fwknopd fleet work --join TOKEN@HOST:PORT be one of these machines
 
 Learn:
        fwknopd demo                              all of this on data that it brings
@@ -147,6 +151,21 @@ each source. Keys: tab changes the list, up and down select, enter explains, r r
 filters, p pauses, ? helps, q quits. Where standard output is no terminal, each event is a line;
 with --json it is the object of the event log.
 `,
+	FleetSubmit: `usage: fwknopd fleet submit --os --listen ADDRESS:PORT [options] FILE...
+       fwknopd fleet submit --os --nats URL [options] FILE...
+
+Has the files read by fwknopd fleet work on many machines, which have them at the same place or
+below their --root, and prints what fwknopd --os would. With --listen it is the server of the job,
+and prints the token that workers join with. After an interrupt the same command goes on with the
+results that are there.
+`,
+	FleetWork: `usage: fwknopd fleet work --join TOKEN@ADDRESS:PORT [--jobs N] [--root DIR]
+       fwknopd fleet work --nats URL [--jobs N] [--root DIR]
+
+Reads what fwknopd fleet submit hands out, until SIGTERM, which gives back what is being read; one
+that joined the server of a job ends with it. It needs no root: run it as a user who may read the
+files and nothing else.
+`,
 	Version: `usage: fwknopd version [--json]
 `,
 	Why: `usage: fwknopd why IP [--last N] [--json] [-c FILE] [-O FILE]
@@ -224,12 +243,17 @@ var examples = map[Command][]string{
 		"fwknopd fleet status --json",
 		"fwknopd fleet witness -c /etc/fwknop/witness.conf",
 	},
-	Reload:  {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
-	Status:  {"fwknopd status", "fwknopd status --json"},
-	Top:     {"fwknopd top", "fwknopd top --json --last 0"},
-	Digests: {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
-	Migrate: {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
-	Help:    {"fwknopd help check", "fwknopd help OPEN_PORTS"},
+	FleetSubmit: {
+		"fwknopd fleet submit --os --listen 192.0.2.5:4222 /archive/2025/*.log.gz",
+		"fwknopd fleet submit --os --brief --nats tls://nats.example:4222 --credentials jobs.creds --root /archive /archive/*.log",
+	},
+	FleetWork: {"fwknopd fleet work --join @/run/job.token --root /archive"},
+	Reload:    {"fwknopd reload", "fwknopd reload -c /etc/fwknop/fwknopd.conf --json"},
+	Status:    {"fwknopd status", "fwknopd status --json"},
+	Top:       {"fwknopd top", "fwknopd top --json --last 0"},
+	Digests:   {"fwknopd digests export --format 2.6 /var/lib/fwknop/digest.cache"},
+	Migrate:   {"fwknopd migrate -c /etc/fwknop/fwknop.conf -a /etc/fwknop/access.conf /root/fwknop-2.6"},
+	Help:      {"fwknopd help check", "fwknopd help OPEN_PORTS"},
 }
 
 // headings are the titles before an option in the help text of the daemon.
@@ -299,8 +323,11 @@ func Topics(w io.Writer) {
 	}
 }
 
-// names are those of all sub-commands, sorted.
-func names() []string { return slices.Sorted(maps.Values(commandNames)) }
+// names are those of all sub-commands, sorted; those of fleet are its own.
+func names() []string {
+	list := slices.Sorted(maps.Values(commandNames))
+	return slices.DeleteFunc(list, func(name string) bool { return strings.Contains(name, " ") })
+}
 
 // summaryColumn is where the summaries stand in the help text of the daemon, behind the
 // indent.

@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// maxProblems bounds how many malformed records are reported, so that a hostile log
+	// MaxProblems bounds how many malformed records are reported, so that a hostile log
 	// cannot fill a disk.
-	maxProblems = 20
+	MaxProblems = 20
 	// maxNames bounds how many inputs the line about their order lists.
 	maxNames = 10
 )
@@ -76,9 +76,9 @@ func (l *Log) Problem(p ingest.Problem) {
 		return
 	}
 	switch l.problems++; {
-	case l.problems < maxProblems:
+	case l.problems < MaxProblems:
 		l.logf("%v", p)
-	case l.problems == maxProblems:
+	case l.problems == MaxProblems:
 		l.logf("%v (more are counted, not named)", p)
 	}
 }
@@ -101,35 +101,28 @@ func (l *Log) addStamp(p ingest.Problem, kind string) {
 // Outcomes prints warnings about inputs that were read. Several readers may have read
 // parts of the same one.
 func (l *Log) Outcomes(readers ...*ingest.Reader) {
-	var cut, untimed uint64
-	var inside ingest.Inside
-	var all []ingest.Outcome
+	var t Tally
 	for _, r := range readers {
-		c := r.Stats().Counts()
-		cut, untimed = cut+c.Cut, untimed+c.Untimed
-		inside.Add(r.Inside())
-		for _, o := range r.Outcomes() {
-			if last := len(all) - 1; last >= 0 && all[last].Name == o.Name && r.Part() {
-				all[last].Records += o.Records
-				all[last].Found = all[last].Found || o.Found
-				continue
-			}
-			all = append(all, o)
-		}
+		t.Add(ReadingOf(r))
 	}
-	for i := range all {
-		l.printOutcome(&all[i])
+	l.Warn(&t)
+}
+
+// Warn prints warnings about what was read.
+func (l *Log) Warn(t *Tally) {
+	for i := range t.Outcomes {
+		l.printOutcome(&t.Outcomes[i])
 	}
-	if cut > 0 {
+	if cut := t.Counts.Cut; cut > 0 {
 		l.logf("%s only a part of a packet: the capture cut it short (tcpdump -s)", count(cut, "record holds", "records hold"))
 	}
 	for _, p := range l.stamps {
 		l.logf("%v", p)
 	}
-	if untimed > 0 {
+	if untimed := t.Counts.Untimed; untimed > 0 {
 		l.logf("%s no time that can be read", count(untimed, "event has", "events have"))
 	}
-	l.printInside(&inside)
+	l.printInside(&t.Inside)
 }
 
 // printInside reports packets that the filter does not match because it does not look

@@ -21,6 +21,15 @@ const (
 // input is large; for a pipe, whose size is not known, how much was read.
 func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 	_, total := progress(readers)
+	return l.ProgressOf(total, func() int64 {
+		done, _ := progress(readers)
+		return done
+	})
+}
+
+// ProgressOf shows the progress through total bytes, of which done have been read; any goroutine may
+// call done.
+func (l *Log) ProgressOf(total int64, done func() int64) (stop func()) {
 	f, ok := l.w.(*os.File)
 	if !ok || 0 < total && total < largeInput || !term.IsTerminal(int(f.Fd())) {
 		return func() {}
@@ -41,9 +50,9 @@ func (l *Log) Progress(readers ...*ingest.Reader) (stop func()) {
 			case <-quit:
 				return
 			case <-time.After(progressInterval):
-				done, _ := progress(readers)
-				bar.Set64(done)
-				bar.Describe(timeLeft(done, total, time.Since(begin)))
+				n := done()
+				bar.Set64(n)
+				bar.Describe(timeLeft(n, total, time.Since(begin)))
 				if total < 0 {
 					bar.RenderBlank() // draws what was set: without a size Set64 does not
 				}

@@ -1,9 +1,11 @@
 package inputs
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"fwknopd/cmd/fwknopd/sources"
 )
@@ -11,6 +13,22 @@ import (
 // DefaultMemory is how many bytes the sources of all files together may take before some go to
 // temporary files.
 const DefaultMemory = 64 << 20
+
+// Reading produces little garbage but starts with a small heap, which would be collected often as it
+// grows. Collections are rarer until the heap reaches memoryGoal, or a half more than what sources may
+// take.
+const (
+	gcPercent  = 400
+	memoryGoal = 48 << 20
+)
+
+// SetCollection sets the collector of garbage for a process whose sources take so many bytes; 0 is
+// DefaultMemory.
+func SetCollection(memory int) {
+	debug.SetGCPercent(gcPercent)
+	limit := int64(cmp.Or(memory, DefaultMemory))
+	debug.SetMemoryLimit(max(memoryGoal, limit+limit/2))
+}
 
 // Storage returns the storage of one of several counters that share so many bytes; 0 is
 // DefaultMemory.

@@ -52,25 +52,34 @@ func partsOf(inputs []input) []*ingest.Reader {
 	return all
 }
 
-// kind returns the format of the input, with the 1.9 daemon's name for a log; "" if
-// nothing was read.
-func (in *input) kind() string {
-	switch in.parts[0].Outcomes()[0].Kind {
-	case "":
-		return ""
-	case ingest.KindLog:
-		return "iptables log"
-	default:
-		return "capture"
-	}
+// kind returns the format of the input, "" if nothing was read.
+func (in *input) kind() ingest.Kind { return in.parts[0].Outcomes()[0].Kind }
+
+// A parsed is what the report says of an input.
+type parsed struct {
+	name string
+	kind ingest.Kind
 }
 
-// writeInputs writes the lines of the report that name the inputs. It must be called
-// after reading, when their formats are known.
-func writeInputs(w io.Writer, opened []input) {
+// parsedOf returns those of inputs, after reading, when their formats are known.
+func parsedOf(opened []input) (list []parsed) {
 	for i := range opened {
-		if kind := opened[i].kind(); kind != "" {
-			fmt.Fprintf(w, "[+] Parsing %s: %s\n", kind, conf.Printable(opened[i].name))
+		list = append(list, parsed{opened[i].name, opened[i].kind()})
+	}
+	return list
+}
+
+// writeInputs writes the lines of the report that name the inputs, with the 1.9 daemon's name for a
+// log.
+func writeInputs(w io.Writer, list []parsed) {
+	for _, in := range list {
+		format := "capture"
+		switch in.kind {
+		case "":
+			continue
+		case ingest.KindLog:
+			format = "iptables log"
 		}
+		fmt.Fprintf(w, "[+] Parsing %s: %s\n", format, conf.Printable(in.name))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"fwknopd/cmd/fwknopd/inputs"
 	"fwknopd/cmd/fwknopd/sources"
 	"fwknopd/ingest"
 	"fwknopd/policy/conf"
@@ -102,10 +103,11 @@ func printSummary(w io.Writer, read ingest.Counts, c *sources.Counter, named int
 	}
 }
 
-// countsOf adds up the counts of readers.
-func countsOf(readers []*ingest.Reader) (c ingest.Counts) {
+// tallyOf returns what readers found.
+func tallyOf(readers []*ingest.Reader) *inputs.Tally {
+	var t inputs.Tally
 	for _, r := range readers {
-		c.Add(r.Stats().Counts())
+		t.Add(inputs.ReadingOf(r))
 	}
-	return c
+	return &t
 }

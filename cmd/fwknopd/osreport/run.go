@@ -47,9 +47,7 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if len(o.Inputs) == 0 {
 		return errNoInput
 	}
-	if !o.JSON {
-		fmt.Fprintln(stdout, "[+] Entering OS fingerprinting mode.")
-	}
+	o.begin(stdout)
 	log := inputs.NewLog(stderr)
 	opened, err := o.open(log)
 	if err != nil {
@@ -64,27 +62,42 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer total.Close()
-	if err := total.Finish(); err != nil {
+	if err := o.report(total, parsedOf(opened), tallyOf(readers), log, stdout, stderr); err != nil {
 		return err
 	}
-	named, err := o.write(stdout, total, opened)
-	if err = cmp.Or(err, total.Err()); err != nil {
-		return err
-	}
-	printSummary(stderr, countsOf(readers), total, named)
-	log.Outcomes(readers...)
 	return unread
 }
 
-// write writes the report, and returns how many sources have a signature.
-func (o *Options) write(w io.Writer, c *sources.Counter, opened []input) (named int, err error) {
+// begin writes the beginning of the report.
+func (o *Options) begin(w io.Writer) {
+	if !o.JSON {
+		fmt.Fprintln(w, "[+] Entering OS fingerprinting mode.")
+	}
+}
+
+// report writes the rest, when all was counted.
+func (o *Options) report(c *sources.Counter, list []parsed, t *inputs.Tally, log *inputs.Log, stdout, stderr io.Writer) error {
+	if err := c.Finish(); err != nil {
+		return err
+	}
+	named, err := o.write(stdout, c, list)
+	if err = cmp.Or(err, c.Err()); err != nil {
+		return err
+	}
+	printSummary(stderr, t.Counts, c, named)
+	log.Warn(t)
+	return nil
+}
+
+// write writes what was found in the inputs, and returns how many sources have a signature.
+func (o *Options) write(w io.Writer, c *sources.Counter, list []parsed) (named int, err error) {
 	switch {
 	case o.JSON:
 		return writeJSON(w, c)
 	case o.Brief && !o.Verbose:
 		return writeBrief(w, c)
 	}
-	writeInputs(w, opened)
+	writeInputs(w, list)
 	return writeText(w, c, o.Verbose)
 }
 
@@ -101,15 +114,24 @@ func incomplete(of error) (reason, err error) {
 	return nil, of
 }
 
+// counter returns one that has counted nothing.
+func (o *Options) counter(storage sources.Storage) *sources.Counter {
+	return sources.New(sources.Options{Matcher: o.Matcher(), Unmatched: o.JSON || o.Verbose, Storage: storage})
+}
+
 // countPart reads one source to its end.
 func (o *Options) countPart(ctx context.Context, src *ingest.Reader) (*sources.Counter, error) {
-	c := sources.New(sources.Options{Matcher: o.Matcher(), Unmatched: o.JSON || o.Verbose, Storage: o.storage()})
+	c := o.counter(o.storage())
+	return c, count(ctx, src, c)
+}
+
+func count(ctx context.Context, src *ingest.Reader, c *sources.Counter) error {
 	err := pipe.Run(ctx, src, func(ev *parse.Event) error {
 		c.Count(ev)
 		return c.Err()
 	})
 	c.Flush()
-	return c, err
+	return err
 }
 
 // errNoInput is returned if no input is given.

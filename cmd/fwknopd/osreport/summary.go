@@ -51,7 +51,7 @@ func (o *Options) Summarize(ctx context.Context, out summaries.Output, onlyEvent
 	if err := total.Finish(); err != nil {
 		return err
 	}
-	about := stats.About{Inputs: files, Counts: countsOf(parts), Notes: total.notes(reason)}
+	about := stats.About{Inputs: files, Counts: tallyOf(parts).Counts, Notes: total.notes(reason)}
 	if err := cmp.Or(out.Write(total.Stats, about, stdout), total.Err()); err != nil {
 		return err
 	}

@@ -75,7 +75,11 @@ func (n *resultIDs) renumber(from *resultIDs, r int32) int32 {
 	if r >= 0 {
 		return int32(n.matcher.IDOf(from.matcher.Result(fingerprint.ID(r))))
 	}
-	u := from.unknown[^r]
+	return n.internBounded(from.unknown[^r])
+}
+
+// internBounded returns the number of u, [omittedResult] if it is new and there is no room.
+func (n *resultIDs) internBounded(u Unknown) int32 {
 	if _, known := n.unknownIDs[u.Text]; !known && len(n.unknown) >= MaxUnknown {
 		return omittedResult
 	}

@@ -1,0 +1,252 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/config"
+	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/policy/conf"
+)
+
+// Exit codes of the command line contract.
+const (
+	exitOK    = 0
+	exitError = 1
+)
+
+// serverMemory is about what a job server takes, and results on their way, in bytes.
+const serverMemory = 32 << 20
+
+// flushTime bounds how long the last words to NATS take.
+const flushTime = 5 * time.Second
+
+// Work implements `fwknopd fleet work`; args follow these words.
+func Work(args []string, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(cli.FleetWork, args, stdout, stderr)
+	if o == nil {
+		return code
+	}
+	if err := oneOf(o, "join"); err != nil {
+		return cli.FleetWork.Refuse(stderr, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return exitCode(work(ctx, o, stderr), stderr)
+}
+
+func work(ctx context.Context, o *cli.Options, stderr io.Writer) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	say := sayTo(stderr)
+	inputs.SetCollection(0)
+	nc, err := dialWorker(ctx, o, say)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	w := Worker{Name: host, Jobs: cmp.Or(o.Jobs, runtime.GOMAXPROCS(0)), Root: o.Root, Say: say}
+	err = w.Run(ctx, nc)
+	_ = nc.FlushTimeout(flushTime) // else what is given back is given to others after ackWait
+	return err
+}
+
+func dialWorker(ctx context.Context, o *cli.Options, say func(string)) (*nats.Conn, error) {
+	if o.Join == "" {
+		return dial(ctx, o, say)
+	}
+	token, address, err := ParseJoin(o.Join)
+	if err != nil {
+		return nil, err
+	}
+	return Join(ctx, token, address, say)
+}
+
+// Join connects a worker to a [Server].
+func Join(ctx context.Context, t Token, address string, say func(string)) (*nats.Conn, error) {
+	return connect(ctx, "tls://"+address, say, nats.UserInfo(worker, t.password()), nats.Secure(t.tls()), nats.TLSHandshakeFirst())
+}
+
+// dial connects to the cluster of --nats, else to that of FLEET.
+func dial(ctx context.Context, o *cli.Options, say func(string)) (*nats.Conn, error) {
+	servers, credentials, ca := o.NATS, o.Credentials, o.CA
+	if servers == "" {
+		l, problems := config.Load(config.Options{Config: o.Config, Overrides: o.Overrides, Lenient: o.Lenient, Offline: true, ServerOnly: true})
+		if problems.Failed() {
+			return nil, problems
+		}
+		if len(l.Server.Fleet.Servers) == 0 {
+			return nil, fmt.Errorf("FLEET in %s names no NATS servers; members that are embedded let no others in: use --listen and --join", o.Config)
+		}
+		servers, credentials, ca = strings.Join(l.Server.Fleet.Servers, ","), l.Server.FleetCredentials, l.Server.FleetCA
+	}
+	var options []nats.Option
+	if credentials != "" {
+		options = append(options, nats.UserCredentials(credentials))
+	}
+	if ca != "" {
+		options = append(options, nats.RootCAs(ca))
+	}
+	return connect(ctx, servers, say, options...)
+}
+
+// Submit implements `fwknopd fleet submit`; args follow these words.
+func Submit(args []string, stdout, stderr io.Writer) int {
+	o, code := cli.Begin(cli.FleetSubmit, args, stdout, stderr)
+	if o == nil {
+		return code
+	}
+	if err := errors.Join(refused(o), oneOf(o, "listen")); err != nil {
+		return cli.FleetSubmit.Refuse(stderr, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return exitCode(submit(ctx, o, stdout, stderr), stderr)
+}
+
+// refused returns the error of options that a job cannot have.
+func refused(o *cli.Options) error {
+	switch {
+	case o.Replay:
+		return errors.New("--replay is not for workers: what becomes of a packet depends on those before it, of all files")
+	case !o.OS:
+		return errors.New("what is to be done? --os reports the operating systems")
+	case o.Dir != "" && o.Listen == "":
+		return errors.New("--dir goes with --listen")
+	}
+	for _, name := range []string{"summary", "unknown", "report", "top"} {
+		if o.Set(name) {
+			return fmt.Errorf("--%s: workers count by source, and have no summary", name)
+		}
+	}
+	return nil
+}
+
+// oneOf returns an error unless own, --nats or a configuration says where NATS is.
+func oneOf(o *cli.Options, own string) error {
+	outside := o.Set("nats") || !o.Set(own) && o.Set("config")
+	switch {
+	case o.Set(own) == outside:
+		return fmt.Errorf("where is the work handed out? One of --%s, --nats, and -c FILE with FLEET is wanted", own)
+	case !o.Set("nats") && (o.Set("credentials") || o.Set("ca")):
+		return errors.New("--credentials and --ca go with --nats")
+	}
+	return nil
+}
+
+func submit(ctx context.Context, o *cli.Options, stdout, stderr io.Writer) error {
+	s := Submitter{Options: osreport.FromFlags(o, nil), Root: o.Root, Stdout: stdout, Stderr: stderr, Say: sayTo(stderr)}
+	if err := s.Options.Configure(o); err != nil {
+		return err
+	}
+	id, err := s.Prepare()
+	if err != nil {
+		return err
+	}
+	debug.SetMemoryLimit(serverMemory + int64(cmp.Or(o.Memory, inputs.DefaultMemory)))
+	if o.Listen == "" {
+		nc, err := dial(ctx, o, s.Say)
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		return s.on(ctx, nc)
+	}
+	dir, err := jobDir(o.Dir, id)
+	if err != nil {
+		return err
+	}
+	server, err := StartServer(o.Listen, dir, id, s.Say)
+	if err != nil {
+		return err
+	}
+	s.Say(fmt.Sprintf("job %s: workers join with\n  fwknopd fleet work --join %s@%s", id, server.Token, server.Address))
+	err = s.serve(ctx, server)
+	if errors.Is(err, ErrInterrupted) {
+		server.Stop()
+		return err
+	}
+	return errors.Join(err, server.Remove())
+}
+
+// jobDir returns the folder of a job.
+func jobDir(dir, id string) (string, error) {
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no folder for results: %w; name one with --dir", err)
+		}
+		dir = filepath.Join(cache, "fwknopd", "jobs")
+	}
+	return filepath.Join(dir, id), nil
+}
+
+// serve has the job done by the workers of a server, and ends them.
+func (s *Submitter) serve(ctx context.Context, server *Server) error {
+	nc, err := server.Connect(ctx, s.Say)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	err = s.on(ctx, nc)
+	if !errors.Is(err, ErrInterrupted) {
+		_ = nc.Publish(endSubject, nil)
+		_ = nc.FlushTimeout(flushTime) // workers that do not hear of it try to connect until they are stopped
+	}
+	return err
+}
+
+func (s *Submitter) on(ctx context.Context, nc *nats.Conn) error {
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, js, replicas(nc))
+}
+
+// replicas returns how often JetStream is to store a job: three times in a cluster.
+func replicas(nc *nats.Conn) int {
+	if nc.ConnectedClusterName() != "" && len(nc.DiscoveredServers()) >= 2 {
+		return 3
+	}
+	return 1
+}
+
+// sayTo writes lines to a log, without what a terminal would act on.
+func sayTo(w io.Writer) func(string) {
+	return func(text string) {
+		for line := range strings.Lines(text) {
+			fmt.Fprintf(w, "fwknopd: %s\n", conf.Printable(strings.TrimSuffix(line, "\n")))
+		}
+	}
+}
+
+// exitCode prints an error and returns the exit code, as fwknopd --os does.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return exitOK
+	}
+	inputs.PrintError(stderr, "fwknopd", err)
+	if errors.Is(err, ErrInterrupted) {
+		return inputs.ExitInterrupted
+	}
+	return exitError
+}

@@ -1,0 +1,144 @@
+// Package jobs has archives of logs and captures read by many processes: a [Submitter] cuts them into
+// segments, which lie in a work queue of JetStream until a [Worker] takes them; the workers put what
+// they find into an object store, and the Submitter merges it, in the order of the segments, into the
+// report that `fwknopd --os` gives. A [Server] is a NATS server of a job of its own.
+//
+// A segment may be read more than once; only one result of it counts.
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/ingest"
+)
+
+// Names of NATS.
+const (
+	segmentStream  = "fwknopd-segments"    // the work queue of all jobs
+	segmentSubject = "fwknopd.segments."   // and the job
+	endSubject     = "fwknopd.jobs.ended"  // said by a [Server] whose job is done
+	workers        = "workers"             // the consumer that all workers share
+	bucketPrefix   = "fwknopd-job-"        // and the job: its spec and the results
+	specObject     = "spec"                // in the bucket
+	inboxPrefix    = "_INBOX_fwknopd_jobs" // of workers and submitters
+)
+
+const (
+	// ackWait is after how long without a sign of life a segment is given to another worker.
+	ackWait = 10 * time.Second
+	// maxDeliveries is how often a segment is given to workers that end without a word.
+	maxDeliveries = 5
+	// maxResult bounds the result of a segment, in bytes.
+	maxResult = 1 << 30
+	// maxSpec bounds the spec, most of which are signatures.
+	maxSpec = 64 << 20
+	// maxReason bounds why a segment was not read.
+	maxReason = 1 << 10
+)
+
+// A segment is what a worker is given.
+type segment struct {
+	Job    string
+	Number int // in the job, from 0
+	File   source
+	ingest.Segment
+}
+
+// A source is a file as the submitter has seen it.
+type source struct {
+	Path  string // as workers call it: absolute, or below the folder of --root
+	Size  int64
+	Mtime int64  // Unix ns
+	Head  []byte // SHA-256 of the first headSize bytes
+}
+
+// result returns the name of the object with the result of a segment.
+func resultName(number int) string { return fmt.Sprintf("result-%d", number) }
+
+// resultNumber is the reverse of resultName; false for another object.
+func resultNumber(name string) (n int, ok bool) {
+	digits, ok := strings.CutPrefix(name, "result-")
+	if _, err := fmt.Sscanf(digits, "%d", &n); err != nil || !ok || n < 0 || resultName(n) != name {
+		return 0, false
+	}
+	return n, true
+}
+
+// jobID names a job: the same spec, but for its time, and the same files in the same order.
+func jobID(s *spec, files []source) (string, error) {
+	timeless := *s
+	timeless.Now = time.Time{}
+	text, err := json.Marshal(struct {
+		Spec  *spec
+		Files []source
+	}{&timeless, files})
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// makeQueue makes the work queue and its consumer where they are missing.
+func makeQueue(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.Stream, error) {
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name: segmentStream, Subjects: []string{segmentSubject + "*"}, Description: "segments of archives for fwknopd fleet work",
+		Retention: jetstream.WorkQueuePolicy, Replicas: replicas,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("work queue: %w", err)
+	}
+	_, err = stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: workers, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxDeliver: -1, MaxAckPending: -1,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("work queue: %w", err)
+	}
+	return stream, nil
+}
+
+// makeBucket makes the object store of a job where it is missing.
+func makeBucket(ctx context.Context, js jetstream.JetStream, job string, replicas int) (jetstream.ObjectStore, error) {
+	bucket, err := js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
+		Bucket: bucketPrefix + job, Description: "results of a job of fwknopd fleet submit", Replicas: replicas,
+	})
+	if errors.Is(err, jetstream.ErrBucketExists) {
+		bucket, err = js.ObjectStore(ctx, bucketPrefix+job)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("results: %w", err)
+	}
+	return bucket, nil
+}
+
+// connect connects for as long as the context lives; say gets what goes wrong on the way.
+func connect(ctx context.Context, servers string, say func(string), options ...nats.Option) (*nats.Conn, error) {
+	options = append([]nats.Option{
+		nats.Name("fwknopd fleet"), nats.CustomInboxPrefix(inboxPrefix), nats.MaxReconnects(-1), nats.ReconnectWait(time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil && ctx.Err() == nil {
+				say(fmt.Sprintf("NATS: %v; connects again", err))
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if ctx.Err() == nil {
+				say(fmt.Sprintf("NATS: %v", err))
+			}
+		}),
+	}, options...)
+	nc, err := nats.Connect(servers, options...)
+	if err != nil {
+		return nil, fmt.Errorf("NATS: %w", err)
+	}
+	return nc, nil
+}

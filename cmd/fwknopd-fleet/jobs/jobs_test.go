@@ -1,0 +1,453 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/fingerprint"
+	"fwknopd/fixtures/wait"
+)
+
+// archive writes a log of so many lines, and returns it with fixtures of other kinds.
+func archive(t *testing.T, lines int) []string {
+	t.Helper()
+	var text bytes.Buffer
+	for i := range lines {
+		fmt.Fprintf(&text, "Oct %2d %02d:%02d:%02d gate kernel: DROP IN=eth0 OUT= SRC=10.0.%d.%d DST=198.51.100.1 LEN=60 TOS=0x00 PREC=0x00 TTL=50 ID=1 DF "+
+			"PROTO=TCP SPT=40000 DPT=22 WINDOW=%d RES=0x00 SYN URGP=0 OPT (020405B40402080A001046A0000000000103030A) \n",
+			1+i*28/lines, i/3600%24, i/60%60, i%60, i%700>>8, i%700&255, 64240-i%5)
+		if i%97 == 0 {
+			text.WriteString("Oct  5 12:13:11 gate kernel: DROP IN=eth0 OUT= SRC=192.0.2. DST=198.51.100.1 LEN=44\n")
+		}
+	}
+	name := filepath.Join(t.TempDir(), "kern.log")
+	if err := os.WriteFile(name, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := []string{name}
+	for _, pattern := range []string{"capture/*.pcap*", "netfilter/os/*", "cases/log/rotated-files-glob-order/*"} {
+		found, err := filepath.Glob("../../../fixtures/" + pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatal(pattern, err)
+		}
+		files = append(files, found[:min(len(found), 8)]...)
+	}
+	return append(files, filepath.Join(t.TempDir(), "missing.log"), t.TempDir())
+}
+
+func optionsFor(files []string) osreport.Options {
+	return osreport.Options{
+		Inputs: files, JSON: true, AsGiven: true, Now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC),
+		Systems: engine.Systems{Signatures: fingerprint.Default(), MaxHops: fingerprint.DefaultMaxHops},
+	}
+}
+
+// A report is what a run writes.
+type report struct{ stdout, stderr, failure string }
+
+func reportOf(stdout, stderr *bytes.Buffer, err error) report {
+	r := report{stdout.String(), stderr.String(), ""}
+	if err != nil {
+		r.failure = err.Error()
+	}
+	return r
+}
+
+// plain returns the report of one process, with one reader.
+func plain(t *testing.T, o osreport.Options) report {
+	t.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // problems are named in order
+	var stdout, stderr bytes.Buffer
+	err := osreport.Run(t.Context(), o, &stdout, &stderr)
+	return reportOf(&stdout, &stderr, err)
+}
+
+// A site is a job server with a submitter.
+type site struct {
+	*Server
+	*Submitter
+	stdout, stderr bytes.Buffer
+	said           chan string
+}
+
+// newSite starts the server of a job that cuts logs small. dir is that of the job.
+func newSite(t *testing.T, o osreport.Options, dir string) *site {
+	t.Helper()
+	s := &site{said: make(chan string, 1000)}
+	s.Submitter = &Submitter{Options: o, Segment: 64 << 10, Stdout: &s.stdout, Stderr: &s.stderr, Say: func(text string) { s.said <- text }}
+	id, err := s.Prepare()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Server, err = StartServer("127.0.0.1:0", filepath.Join(dir, id), id, s.Say); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Remove() })
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	if _, err := makeQueue(t.Context(), js, 1); err != nil { // else a worker that comes first waits
+		t.Fatal(err)
+	}
+	return s
+}
+
+// submit runs the job.
+func (s *site) submit(ctx context.Context) report {
+	err := s.serve(ctx, s.Server)
+	return reportOf(&s.stdout, &s.stderr, err)
+}
+
+// worker runs a worker until the context or the job ends.
+func (s *site) worker(ctx context.Context, t *testing.T, jobs int) (ended <-chan error) {
+	t.Helper()
+	nc, err := Join(ctx, s.Token, s.Address, s.Say)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Worker{Name: "host", Jobs: jobs, Say: s.Say}
+	done := make(chan error, 1)
+	go func() {
+		defer nc.Close()
+		err := w.Run(ctx, nc)
+		nc.Flush()
+		done <- err
+	}()
+	return done
+}
+
+func (r report) compare(t *testing.T, got report) {
+	t.Helper()
+	for _, c := range []struct{ what, want, got string }{
+		{"standard output", r.stdout, got.stdout}, {"standard error", r.stderr, got.stderr}, {"error", r.failure, got.failure},
+	} {
+		if c.want != c.got {
+			t.Errorf("%s:\nwant %.2000s\ngot  %.2000s", c.what, c.want, c.got)
+		}
+	}
+}
+
+// One, two and five workers give what one process reports, whatever the number of segments that each
+// reads at a time; they end with the job, and nothing is left of it.
+func TestSameReport(t *testing.T) {
+	o := optionsFor(archive(t, 8000))
+	want := plain(t, o)
+	if !strings.Contains(want.failure, "missing.log: no such file") || !strings.Contains(want.stderr, "malformed") || len(want.stdout) < 10000 {
+		t.Fatalf("report %+v", want)
+	}
+	for _, workers := range []int{1, 2, 5} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			dir := t.TempDir()
+			s := newSite(t, o, dir)
+			var ended []<-chan error
+			for range workers {
+				ended = append(ended, s.worker(t.Context(), t, 2))
+			}
+			want.compare(t, s.submit(t.Context()))
+			for _, e := range ended {
+				if err := <-e; err != nil {
+					t.Error(err)
+				}
+			}
+			if err := s.Remove(); err != nil {
+				t.Error(err)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// A job that was stopped goes on with the results that are there.
+func TestResume(t *testing.T) {
+	o := optionsFor(archive(t, 8000))
+	want, dir := plain(t, o), t.TempDir()
+	first := newSite(t, o, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := first.worker(ctx, t, 1)
+	stopped := make(chan report, 1)
+	go func() { stopped <- first.submit(ctx) }()
+	wait.For(t, "first results", func() bool { return first.read.Load() > 0 })
+	cancel()
+	if r := <-stopped; r.failure != ErrInterrupted.Error() {
+		t.Fatalf("error %q", r.failure)
+	}
+	<-ended
+	first.Stop()
+	second := newSite(t, o, dir)
+	if second.Token != first.Token {
+		t.Error("another token")
+	}
+	read := 0
+	nc, js := connected(t, second.Server)
+	defer nc.Close()
+	_, err := js.ObjectStore(t.Context(), bucketPrefix+second.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(*nats.Msg) { read++ }
+	sub, err := nc.Subscribe(segmentSubject+">", count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.worker(t.Context(), t, 1)
+	want.compare(t, second.submit(t.Context()))
+	nc.Flush()
+	sub.Unsubscribe()
+	all := 0
+	for range second.segments {
+		all++
+	}
+	if read == 0 || read >= all-2 {
+		t.Errorf("%d of %d segments were read again", read, all)
+	}
+}
+
+func connected(t *testing.T, s *Server) (*nats.Conn, jetstream.JetStream) {
+	t.Helper()
+	nc, err := s.Connect(t.Context(), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return nc, js
+}
+
+// Segments that are in the queue twice, or more often, count once.
+func TestDeliveredTwice(t *testing.T) {
+	o := optionsFor(archive(t, 3000))
+	want := plain(t, o)
+	s := newSite(t, o, t.TempDir())
+	nc, _ := connected(t, s.Server)
+	defer nc.Close()
+	twice := 0
+	sub, err := nc.Subscribe(segmentSubject+">", func(m *nats.Msg) {
+		if m.Header.Get("again") == "" {
+			again := nats.NewMsg(m.Subject)
+			again.Data = m.Data
+			again.Header.Set("again", "yes")
+			nc.PublishMsg(again)
+			twice++
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	s.worker(t.Context(), t, 2)
+	s.worker(t.Context(), t, 2)
+	want.compare(t, s.submit(t.Context()))
+	if sub.Unsubscribe(); twice < 10 {
+		t.Errorf("%d segments were there twice", twice)
+	}
+}
+
+// A file that changes while it is read is named, the others are reported.
+func TestChangedFile(t *testing.T) {
+	files := archive(t, 3000)
+	o := optionsFor(files)
+	s := newSite(t, o, t.TempDir())
+	later := time.Now().Add(time.Hour)
+	if err := os.Chtimes(files[0], later, later); err != nil {
+		t.Fatal(err)
+	}
+	s.worker(t.Context(), t, 2)
+	got := s.submit(t.Context())
+	if want := files[0] + ": bytes 0 to "; !strings.HasPrefix(got.failure, want) || !strings.Contains(got.failure, "time of modification differs") {
+		t.Errorf("error %q", got.failure)
+	}
+	if got.stdout == "" || strings.Contains(got.stdout, `"10.0.`) {
+		t.Errorf("report:\n%.500s", got.stdout)
+	}
+}
+
+// A file that workers do not have is named with why, and the job ends.
+func TestUnreadableFile(t *testing.T) {
+	files := archive(t, 3000)
+	s := newSite(t, optionsFor(files), t.TempDir())
+	if err := os.Remove(files[0]); err != nil {
+		t.Fatal(err)
+	}
+	s.worker(t.Context(), t, 2)
+	if got := s.submit(t.Context()); !strings.Contains(got.failure, files[0]+": open "+files[0]+": no such file") || got.stdout == "" {
+		t.Errorf("error %q", got.failure)
+	}
+}
+
+// A result that is not what a worker put is read again.
+func TestTamperedResult(t *testing.T) {
+	o := optionsFor(archive(t, 3000))
+	want := plain(t, o)
+	s := newSite(t, o, t.TempDir())
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	bucket, err := makeBucket(t.Context(), js, s.id, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{0, 2} {
+		if _, err := bucket.PutBytes(t.Context(), resultName(n), []byte("not a result")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.worker(t.Context(), t, 2)
+	want.compare(t, s.submit(t.Context()))
+}
+
+// A segment whose result is damaged twice is named.
+func TestDamagedTwice(t *testing.T) {
+	s := newSite(t, optionsFor(archive(t, 1000)), t.TempDir())
+	nc, js := connected(t, s.Server)
+	defer nc.Close()
+	s.js, s.done, s.again = js, make(map[int]string), make(map[int]bool)
+	if err := s.begin(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	r := osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
+	defer r.Close()
+	next, stop := iter.Pull(s.segments)
+	defer stop()
+	p, _ := next()
+	for i, merged := range []bool{false, true} {
+		if _, err := s.results.PutBytes(t.Context(), resultName(0), []byte("not a result")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.merge(t.Context(), r, p); got != merged || err != nil {
+			t.Fatalf("result %d: merged %v, %v", i+1, got, err)
+		}
+	}
+	if err := r.Report(); err == nil || !strings.Contains(err.Error(), "kern.log: bytes 0 to ") || !strings.Contains(err.Error(), "not a partial result") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A worker may do what the work takes, and nothing else; without the token, or with another server's,
+// it gets nowhere.
+func TestPermissions(t *testing.T) {
+	s := newSite(t, optionsFor(archive(t, 100)), t.TempDir())
+	denied := make(chan string, 100)
+	member, err := Join(t.Context(), s.Token, s.Address, func(text string) { denied <- text })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer member.Close()
+	for _, subject := range []string{segmentSubject + s.id, endSubject, "$JS.API.STREAM.DELETE." + segmentStream, "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.PURGE." + segmentStream, "$O.fwknopd-job-other.M.x"} {
+		if err := member.Publish(subject, nil); err != nil {
+			t.Fatal(err)
+		}
+		if text := <-denied; !strings.Contains(text, "Permissions Violation") {
+			t.Errorf("%s: %s", subject, text)
+		}
+	}
+	wrongSecret, wrongPin := s.Token, s.Token
+	wrongSecret.Secret[0]++
+	wrongPin.Pin[0]++
+	if _, err := Join(t.Context(), wrongSecret, s.Address, s.Say); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("wrong secret: %v", err)
+	}
+	if _, err := Join(t.Context(), wrongPin, s.Address, s.Say); !errors.Is(err, errPin) {
+		t.Errorf("wrong key: %v", err)
+	}
+	if _, err := nats.Connect("nats://"+s.Address, nats.Timeout(2*time.Second)); err == nil {
+		t.Error("connected without TLS")
+	}
+}
+
+func TestParseJoin(t *testing.T) {
+	var token Token
+	token.Secret[3], token.Pin[4] = 7, 9
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token.String()+"@[2001:db8::1]:4222\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{token.String() + "@[2001:db8::1]:4222", "@" + file} {
+		got, address, err := ParseJoin(text)
+		if got != token || address != "[2001:db8::1]:4222" || err != nil {
+			t.Errorf("%s: %v %s %v", text, got, address, err)
+		}
+	}
+	for _, text := range []string{"", "@", token.String(), token.String() + "@host", token.String()[1:] + "@host:1", "x@host:1"} {
+		if _, _, err := ParseJoin(text); err == nil {
+			t.Errorf("%q is taken", text)
+		} else if strings.Contains(err.Error(), token.String()[:20]) {
+			t.Errorf("the error shows the secret: %v", err)
+		}
+	}
+}
+
+// Signatures and time zones reach workers as they are.
+func TestSpec(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := optionsFor(nil)
+	o.Now = o.Now.In(berlin)
+	s, err := newSpec(&o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sameSignatures(got.Signatures, fingerprint.Default()) || !got.Now.Equal(o.Now) || got.Now.Location().String() != "Europe/Berlin" {
+		t.Errorf("%d signatures, %v", got.Signatures.Len(), got.Now)
+	}
+	s.Release = "0"
+	if _, err := s.options(); err == nil {
+		t.Error("the job of another release is taken")
+	}
+}
+
+// Paths below a root leave it neither by their text nor by a link.
+func TestRoot(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	for _, name := range []string{root + "/a.log", outside + "/b.log"} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside+"/b.log", root+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	if path, err := pathFor(root, root+"/a.log"); path != "a.log" || err != nil {
+		t.Errorf("%s, %v", path, err)
+	}
+	if _, err := pathFor(root, outside+"/b.log"); err == nil {
+		t.Error("a file outside is taken")
+	}
+	if f, err := open(root, "a.log"); err != nil {
+		t.Error(err)
+	} else {
+		io.Copy(io.Discard, f)
+		f.Close()
+	}
+	for _, path := range []string{"../" + filepath.Base(outside) + "/b.log", "link", outside + "/b.log"} {
+		if f, err := open(root, path); err == nil {
+			t.Errorf("%s is opened", path)
+			f.Close()
+		}
+	}
+	if _, err := open("", "a.log"); err == nil {
+		t.Error("a path below a root is opened without one")
+	}
+}

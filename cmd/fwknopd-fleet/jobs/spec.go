@@ -1,0 +1,118 @@
+package jobs
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fwknopd/cmd/fwknopd/cli"
+	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/fingerprint"
+)
+
+// A spec is what all segments of a job are read with.
+type spec struct {
+	Release    string // of the submitter, and of the workers that take its segments
+	Unmatched  bool   // the report has SYNs that no signature fits
+	Inner      bool
+	MaxHops    int
+	Memory     int       // of a worker
+	Now        time.Time // dates stamps without a year
+	Zone       []byte    // the time zone of such stamps, as in a TZif file; none: ZoneName
+	ZoneName   string    // in the time zone database; "": UTC
+	Signatures string    // a signature file
+}
+
+// newSpec returns the spec of a report.
+func newSpec(o *osreport.Options) (*spec, error) {
+	s := &spec{
+		Release: cli.Release, Unmatched: o.JSON || o.Verbose, Inner: o.Inner, MaxHops: o.MaxHops, Memory: o.Memory, Now: o.Now,
+	}
+	var file strings.Builder
+	for i := range o.Signatures.Len() {
+		sig := o.Signatures.At(i)
+		file.WriteString(sig.Text + ":" + sig.Label + "\n")
+	}
+	s.Signatures = file.String()
+	set, err := s.signatures()
+	if err == nil && !sameSignatures(set, o.Signatures) {
+		err = errors.New("they cannot be passed on to workers")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("signatures: %w", err)
+	}
+	s.Zone, s.ZoneName, err = zone(o.Now)
+	return s, err
+}
+
+func (s *spec) signatures() (*fingerprint.Set, error) {
+	return fingerprint.Load("the job's signatures", []byte(s.Signatures))
+}
+
+// sameSignatures reports whether two sets report the same.
+func sameSignatures(a, b *fingerprint.Set) bool {
+	if a.Len() != b.Len() {
+		return false
+	}
+	for i := range a.Len() {
+		x, y := a.At(i), b.At(i)
+		if x.Text != y.Text || x.Label != y.Label || x.Generic != y.Generic {
+			return false
+		}
+	}
+	return true
+}
+
+// options returns the options that a worker reads segments with.
+func (s *spec) options() (o osreport.Options, err error) {
+	if s.Release != cli.Release {
+		return o, fmt.Errorf("the job is one of release %s, this is %s: workers must be of the same", s.Release, cli.Release)
+	}
+	set, err := s.signatures()
+	if err != nil {
+		return o, err
+	}
+	where := time.UTC
+	if s.Zone != nil {
+		where, err = time.LoadLocationFromTZData("Local", s.Zone)
+	} else if s.ZoneName != "" {
+		where, err = time.LoadLocation(s.ZoneName)
+	}
+	if err != nil {
+		return o, fmt.Errorf("the job's time zone: %w", err)
+	}
+	return osreport.Options{
+		Systems: engine.Systems{Signatures: set, MaxHops: s.MaxHops}, JSON: s.Unmatched, Inner: s.Inner, Memory: s.Memory, Now: s.Now.In(where),
+	}, nil
+}
+
+// maxZone bounds a TZif file; those of the database have some KiB.
+const maxZone = 1 << 20
+
+// zone returns the time zone of now: if that is the local one, what time.Local was made of.
+func zone(now time.Time) (data []byte, name string, err error) {
+	if now.Location() != time.Local {
+		return nil, now.Location().String(), nil
+	}
+	tz, set := os.LookupEnv("TZ")
+	file := "/etc/localtime"
+	if set {
+		file = strings.TrimPrefix(tz, ":")
+	}
+	switch {
+	case file == "":
+		return nil, "", nil
+	case !filepath.IsAbs(file):
+		_, err = time.LoadLocation(file)
+		return nil, file, err
+	}
+	if data, err = os.ReadFile(file); err != nil || len(data) > maxZone {
+		return nil, "", fmt.Errorf("the time zone, for workers elsewhere: %w", cmp.Or(err, errors.New(file+" is too large")))
+	}
+	return data, "", nil
+}

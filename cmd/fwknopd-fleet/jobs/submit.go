@@ -1,0 +1,388 @@
+package jobs
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/osreport"
+	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/ingest"
+)
+
+// A Submitter has the inputs of a report read by workers.
+type Submitter struct {
+	Options        osreport.Options
+	Root           string // files are below it, for workers too; "": anywhere
+	Segment        int64  // bytes of a segment of a log; 0: what suits the archive
+	Stdout, Stderr io.Writer
+	Say            func(string) // gets what goes wrong on the way
+
+	log   *inputs.Log
+	files []file
+	spec  *spec
+	id    string
+
+	js      jetstream.JetStream
+	queue   jetstream.Stream
+	results jetstream.ObjectStore
+	done    map[int]string // results that are there and not merged yet: why there is none, or ""
+	merged  int            // segments, in order
+	again   map[int]bool   // those whose result was damaged once
+	small   bytes.Buffer   // a result that is being merged
+	read    atomic.Int64   // bytes of the segments that were merged
+}
+
+// A file is one input in order.
+type file struct {
+	name string // as the report has it
+	source
+	err error // why workers are not asked for it
+}
+
+const (
+	// leastSegment and mostSegment bound how much of a log a worker reads at a time: some tenths of a
+	// second. A small archive has about shares segments, for all workers to have some.
+	leastSegment, mostSegment = 4 << 20, 64 << 20
+	shares                    = 16
+	// maxAhead is how many segments are in the work queue, or have results that wait for earlier ones.
+	maxAhead = 256
+	// smallResult is the size up to which a result is held in memory, not in a temporary file.
+	smallResult = 8 << 20
+	// quiet is after how long without a result it is said that there are no workers.
+	quiet = 10 * time.Second
+)
+
+// Prepare looks at the inputs, and names the job.
+func (s *Submitter) Prepare() (id string, err error) {
+	s.log = inputs.NewLog(s.Stderr)
+	names, err := s.log.Files(s.Options.Inputs, s.Options.Now, s.Options.AsGiven)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if name == ingest.Stdin {
+			return "", errors.New("standard input cannot be read by other processes: name files")
+		}
+		f, err := s.look(name)
+		if err != nil {
+			return "", err
+		}
+		s.files = append(s.files, f)
+	}
+	if s.spec, err = newSpec(&s.Options); err != nil {
+		return "", err
+	}
+	var list []source
+	for i := range s.files {
+		list = append(list, s.files[i].source)
+	}
+	s.id, err = jobID(s.spec, list)
+	return s.id, err
+}
+
+// look returns what a name stands for. The error is that of a path that workers cannot have.
+func (s *Submitter) look(name string) (file, error) {
+	path, err := pathFor(s.Root, name)
+	if err != nil {
+		return file{}, err
+	}
+	in := file{name: name, source: source{Path: path}}
+	f, err := os.Open(name)
+	if err != nil {
+		in.err = s.Options.Unreadable(name)
+		return in, nil
+	}
+	defer f.Close()
+	in.source, in.err = sourceOf(f, path)
+	if in.err != nil {
+		in.Path = path
+	}
+	return in, nil
+}
+
+// Run has the job done and writes the report; its errors are those of [osreport.Run]. If ctx ends it
+// writes none, and the same job submitted again goes on with the results that are there. replicas is
+// how often JetStream stores them.
+func (s *Submitter) Run(ctx context.Context, js jetstream.JetStream, replicas int) error {
+	s.js, s.done, s.again = js, make(map[int]string), make(map[int]bool)
+	if err := s.begin(ctx, replicas); err != nil {
+		return err
+	}
+	r := osreport.NewReduction(&s.Options, s.names(), s.log, s.Stdout, s.Stderr)
+	defer r.Close()
+	stop := s.log.ProgressOf(s.size(), s.read.Load)
+	err := s.reduce(ctx, r)
+	stop()
+	if err != nil {
+		return err
+	}
+	err = r.Report()
+	s.clean(ctx)
+	return err
+}
+
+func (s *Submitter) names() (names []string) {
+	for i := range s.files {
+		names = append(names, s.files[i].name)
+	}
+	return names
+}
+
+func (s *Submitter) size() (n int64) {
+	for i := range s.files {
+		n += s.files[i].Size
+	}
+	return n
+}
+
+// begin makes the queue and the object store of the job, or goes on with those that are there.
+func (s *Submitter) begin(ctx context.Context, replicas int) (err error) {
+	if s.queue, err = makeQueue(ctx, s.js, replicas); err != nil {
+		return err
+	}
+	if s.results, err = makeBucket(ctx, s.js, s.id, replicas); err != nil {
+		return err
+	}
+	known, err := readSpec(ctx, s.results)
+	switch {
+	case err == nil:
+		s.spec = known
+	case errors.Is(err, jetstream.ErrObjectNotFound):
+		text, err := json.Marshal(s.spec)
+		if err != nil {
+			return err
+		}
+		if _, err := s.results.PutBytes(ctx, specObject, text); err != nil {
+			return fmt.Errorf("job: %w", err)
+		}
+	default:
+		return fmt.Errorf("job: %w", err)
+	}
+	if err := s.queue.Purge(ctx, jetstream.WithPurgeSubject(segmentSubject+s.id)); err != nil {
+		return fmt.Errorf("work queue: %w", err)
+	}
+	return nil
+}
+
+// clean removes what the job stored. An error leaves it there, and is said.
+func (s *Submitter) clean(ctx context.Context) {
+	err := errors.Join(s.queue.Purge(ctx, jetstream.WithPurgeSubject(segmentSubject+s.id)), s.js.DeleteObjectStore(ctx, bucketPrefix+s.id))
+	if err != nil {
+		s.Say(fmt.Sprintf("the job's results were not removed: %v", err))
+	}
+}
+
+// segments yields the segments of all files, in order.
+func (s *Submitter) segments(yield func(*planned) bool) {
+	number := 0
+	for i := range s.files {
+		in := &s.files[i]
+		for part, err := range s.segmentsOf(in) {
+			p := &planned{file: i, err: err, segment: segment{Job: s.id, Number: number, File: in.source, Segment: part}}
+			if number++; !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// A planned segment is one that is in the queue or will be.
+type planned struct {
+	segment
+	file int
+	err  error // why it is not put into the queue
+}
+
+func (s *Submitter) segmentsOf(in *file) iter.Seq2[ingest.Segment, error] {
+	return func(yield func(ingest.Segment, error) bool) {
+		whole := ingest.Segment{End: in.Size}
+		if in.err != nil {
+			yield(whole, in.err)
+			return
+		}
+		f, err := os.Open(in.name)
+		if err != nil {
+			yield(whole, err)
+			return
+		}
+		defer f.Close()
+		size := cmp.Or(s.Segment, min(max(s.size()/shares, leastSegment), mostSegment))
+		ingest.Segments(f, in.Size, (in.Size+size-1)/size)(yield)
+	}
+}
+
+// reduce puts segments into the queue and merges their results, in order.
+func (s *Submitter) reduce(ctx context.Context, r *osreport.Reduction) error {
+	watch, err := s.results.Watch(ctx)
+	if err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	defer watch.Stop()
+	for info := range watch.Updates() {
+		if info == nil { // these were there
+			break
+		}
+		s.note(info)
+	}
+	next, stop := iter.Pull(s.segments)
+	defer stop()
+	var ahead []*planned
+	for {
+		for len(ahead) < maxAhead {
+			p, more := next()
+			if !more {
+				break
+			}
+			if err := s.publish(ctx, p); err != nil {
+				return err
+			}
+			ahead = append(ahead, p)
+		}
+		if len(ahead) == 0 {
+			return nil
+		}
+		if err := s.wait(ctx, ahead[0], watch); err != nil {
+			return err
+		}
+		switch merged, err := s.merge(ctx, r, ahead[0]); {
+		case err != nil:
+			return err
+		case merged:
+			s.read.Add(ahead[0].End - ahead[0].Start)
+			s.merged++
+			ahead = ahead[1:]
+		}
+	}
+}
+
+// note notes a change in the object store.
+func (s *Submitter) note(info *jetstream.ObjectInfo) {
+	n, ok := resultNumber(info.Name)
+	switch {
+	case !ok || n < s.merged:
+	case info.Deleted:
+		delete(s.done, n)
+	default:
+		s.done[n] = info.Description
+	}
+}
+
+// publish puts a segment into the queue, unless its result is there.
+func (s *Submitter) publish(ctx context.Context, p *planned) error {
+	if _, there := s.done[p.Number]; there || p.err != nil {
+		return nil
+	}
+	text, err := json.Marshal(&p.segment)
+	if err != nil {
+		return err
+	}
+	if _, err := s.js.Publish(ctx, segmentSubject+s.id, text); err != nil {
+		return fmt.Errorf("work queue: %w", err)
+	}
+	return nil
+}
+
+// wait waits for the result of a segment.
+func (s *Submitter) wait(ctx context.Context, p *planned, watch jetstream.ObjectWatcher) error {
+	idle := time.NewTimer(quiet)
+	defer idle.Stop()
+	for {
+		if _, there := s.done[p.Number]; there || p.err != nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ErrInterrupted
+		case info, open := <-watch.Updates():
+			if !open {
+				return errors.New("results: NATS ended the connection")
+			}
+			if info != nil {
+				s.note(info)
+			}
+		case <-idle.C:
+			if s.merged == 0 && len(s.done) == 0 {
+				s.Say("no result yet: are there workers (fwknopd fleet work)?")
+			}
+		}
+	}
+}
+
+// ErrInterrupted is the error of a submitter whose context ended.
+var ErrInterrupted = errors.New("interrupted; the same command again goes on with the results that are there")
+
+// merge merges the result of a segment; false if that was damaged, and is asked for again.
+func (s *Submitter) merge(ctx context.Context, r *osreport.Reduction, p *planned) (bool, error) {
+	reason := s.done[p.Number]
+	delete(s.done, p.Number)
+	switch {
+	case p.err != nil:
+		r.Lost(p.file, ingest.Segment{}, p.err)
+		return true, nil
+	case reason != "":
+		r.Lost(p.file, p.Segment, errors.New(reason))
+		return true, nil
+	}
+	err := s.get(ctx, resultName(p.Number), func(result io.ReadSeeker) error { return r.Add(p.file, p.Segment, result) })
+	switch {
+	case ctx.Err() != nil:
+		return false, ErrInterrupted
+	case err == nil:
+		return true, nil
+	case !damaged(err):
+		return false, err
+	case s.again[p.Number]:
+		r.Lost(p.file, p.Segment, fmt.Errorf("result: %w", err))
+		return true, nil
+	}
+	s.again[p.Number] = true
+	s.Say(fmt.Sprintf("%s, bytes %d to %d: result: %v; it is read again", p.File.Path, p.Start, p.End, err))
+	if err := s.results.Delete(ctx, resultName(p.Number)); err != nil && !errors.Is(err, jetstream.ErrObjectNotFound) {
+		return false, fmt.Errorf("results: %w", err)
+	}
+	return false, s.publish(ctx, p)
+}
+
+// damaged reports an error of a result, after which nothing of it was merged.
+func damaged(err error) bool {
+	return errors.Is(err, sources.ErrPartial) || errors.Is(err, jetstream.ErrDigestMismatch) || errors.Is(err, jetstream.ErrObjectNotFound)
+}
+
+// get calls f with an object, which it holds in memory if it is small.
+func (s *Submitter) get(ctx context.Context, name string, f func(io.ReadSeeker) error) error {
+	object, err := s.results.Get(ctx, name)
+	if err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	defer object.Close()
+	s.small.Reset()
+	limited := io.LimitReader(object, maxResult)
+	if _, err = io.CopyN(&s.small, limited, smallResult); errors.Is(err, io.EOF) {
+		return f(bytes.NewReader(s.small.Bytes()))
+	}
+	if err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	temp, err := inputs.Storage(0, 1).Create()
+	if err != nil {
+		return err
+	}
+	defer temp.Close()
+	n, err := io.Copy(temp, io.MultiReader(&s.small, limited))
+	if err != nil {
+		return fmt.Errorf("results: %w", err)
+	}
+	return f(io.NewSectionReader(temp, 0, n))
+}

@@ -1,0 +1,249 @@
+package osreport
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"fwknopd/cmd/fwknopd/engine"
+	"fwknopd/cmd/fwknopd/inputs"
+	"fwknopd/cmd/fwknopd/sources"
+	"fwknopd/fingerprint"
+	"fwknopd/ingest"
+)
+
+// archive returns the logs and captures of the fixtures, not larger than most bytes.
+func archive(t *testing.T, most int64) (files []string) {
+	t.Helper()
+	for _, dir := range []string{"netfilter", "cases/log", "cases/capture", "capture", "tunnels"} {
+		err := filepath.WalkDir("../../../fixtures/"+dir, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.Size() <= most && !strings.Contains(name, ".golden") {
+				files = append(files, name)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(files) < 100 {
+		t.Fatalf("%d files", len(files))
+	}
+	return files
+}
+
+// forms are the options of the forms of the report.
+var forms = map[string]func(*Options){
+	"text":  func(*Options) {},
+	"all":   func(o *Options) { o.Verbose = true },
+	"brief": func(o *Options) { o.Brief = true },
+	"json":  func(o *Options) { o.JSON = true },
+}
+
+func optionsFor(files []string) Options {
+	return Options{
+		Inputs: files, AsGiven: true, Inner: true, Now: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC),
+		Systems: engine.Systems{Signatures: fingerprint.Default(), MaxHops: fingerprint.DefaultMaxHops},
+	}
+}
+
+// A segmenter returns the segments of a file.
+type segmenter func(t *testing.T, f *os.File, size int64) []ingest.Segment
+
+// pieces cuts a log into n segments, or as many as it has lines.
+func pieces(n int64) segmenter {
+	return func(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
+		for s, err := range ingest.Segments(f, size, min(n, max(size, 2))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, s)
+		}
+		return list
+	}
+}
+
+// lines cuts a log behind every line.
+func lines(t *testing.T, f *os.File, size int64) (list []ingest.Segment) {
+	if list = pieces(2)(t, f, size); !list[0].Cut {
+		return list
+	}
+	text, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = list[:0]
+	start := int64(0)
+	for line := range bytes.Lines(text) {
+		end := start + int64(len(line))
+		list = append(list, ingest.Segment{Start: start, End: end, Cut: true})
+		start = end
+	}
+	return list
+}
+
+// reduced returns what a reduction of the segments reports.
+func reduced(t *testing.T, o *Options, cut segmenter) (stdout, stderr, failure string) {
+	t.Helper()
+	var out, diag bytes.Buffer
+	r := NewReduction(o, o.Inputs, inputs.NewLog(&diag), &out, &diag)
+	defer r.Close()
+	for i, name := range o.Inputs {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range cut(t, f, info.Size()) {
+			if err := r.Add(i, s, bytes.NewReader(partialOf(t, o, s, f))); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+	return result(&out, &diag, r.Report())
+}
+
+func partialOf(t *testing.T, o *Options, s ingest.Segment, f *os.File) []byte {
+	t.Helper()
+	var partial bytes.Buffer
+	if err := o.CountSegment(t.Context(), s, io.NewSectionReader(f, s.Start, s.End-s.Start), 1, &partial); err != nil {
+		t.Fatal(err)
+	}
+	return partial.Bytes()
+}
+
+func result(out, diag *bytes.Buffer, err error) (stdout, stderr, failure string) {
+	if err != nil {
+		failure = err.Error()
+	}
+	return out.String(), diag.String(), failure
+}
+
+// The segments of an archive give what one process reports of it, in every form.
+func TestSegmentsChangeNothing(t *testing.T) {
+	files := archive(t, 4<<20)
+	for form, set := range forms {
+		o := optionsFor(files)
+		set(&o)
+		compareReports(t, form, &o, pieces(7))
+	}
+}
+
+// Nothing that a line gives depends on those in front of it: stamps without a year, headings that
+// repeat, records of the same rule.
+func TestCutAtEveryLine(t *testing.T) {
+	o := optionsFor(archive(t, 24<<10))
+	o.JSON = true
+	compareReports(t, "json", &o, lines)
+}
+
+func compareReports(t *testing.T, what string, o *Options, cut segmenter) {
+	t.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one reader after the other names problems in order
+	segments := 0
+	counted := func(t *testing.T, f *os.File, size int64) []ingest.Segment {
+		list := cut(t, f, size)
+		segments += len(list)
+		return list
+	}
+	var out, diag bytes.Buffer
+	wantOut, wantDiag, wantErr := result(&out, &diag, Run(t.Context(), *o, &out, &diag))
+	gotOut, gotDiag, gotErr := reduced(t, o, counted)
+	if segments < 2*len(o.Inputs) || !strings.Contains(wantDiag, "malformed") || wantErr == "" {
+		t.Errorf("%s: %d segments of %d files, error %q", what, segments, len(o.Inputs), wantErr)
+	}
+	for _, c := range []struct{ stream, want, got string }{{"stdout", wantOut, gotOut}, {"stderr", wantDiag, gotDiag}, {"error", wantErr, gotErr}} {
+		if c.got == c.want {
+			continue
+		}
+		want, got := strings.Split(c.want, "\n"), strings.Split(c.got, "\n")
+		i := 0
+		for i < min(len(want), len(got)) && want[i] == got[i] {
+			i++
+		}
+		t.Errorf("%s: %s differs from line %d:\nwant %q\ngot  %q", what, c.stream, i+1, want[i:min(i+3, len(want))], got[i:min(i+3, len(got))])
+	}
+}
+
+// The report names a segment that could not be read with its bytes, and has the rest.
+func TestLostSegment(t *testing.T) {
+	const line = "Oct  5 12:13:11 gate kernel: DROP IN=eth0 OUT= SRC=192.0.2.%d DST=198.51.100.1 LEN=44 TOS=0x00 PREC=0x00 TTL=50 ID=1 " +
+		"PROTO=TCP SPT=40000 DPT=22 WINDOW=1024 RES=0x00 SYN URGP=0 OPT (020405B4) \n"
+	var text strings.Builder
+	for i := range 3 {
+		fmt.Fprintf(&text, line, i)
+	}
+	text.WriteString("Oct  5 12:13:11 gate kernel: DROP IN=eth0 OUT= SRC=192.0.2. DST=198.51.100.1 LEN=44\n")
+	name := filepath.Join(t.TempDir(), "kern.log")
+	if err := os.WriteFile(name, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	o := optionsFor([]string{name})
+	o.Brief = true
+	var out, diag bytes.Buffer
+	r := NewReduction(&o, o.Inputs, inputs.NewLog(&diag), &out, &diag)
+	defer r.Close()
+	all := lines(t, f, int64(text.Len()))
+	for i, s := range all {
+		if i == 1 {
+			r.Lost(0, s, errors.New("the worker ended"))
+		} else if err := r.Add(0, s, bytes.NewReader(partialOf(t, &o, s, f))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stdout, stderr, failure := result(&out, &diag, r.Report())
+	if want := fmt.Sprintf("%s: bytes %d to %d: the worker ended", name, all[1].Start, all[1].End); failure != want {
+		t.Errorf("error %q, want %q", failure, want)
+	}
+	if !strings.Contains(stdout, "192.0.2.0 ") || strings.Contains(stdout, "192.0.2.1 ") || !strings.Contains(stdout, "192.0.2.2 ") {
+		t.Errorf("report:\n%s", stdout)
+	}
+	if want := fmt.Sprintf("fwknopd: %s from byte %d:2: ", name, all[1].End); !strings.Contains(stderr, want) {
+		t.Errorf("want %q in %s", want, stderr)
+	}
+}
+
+// A result with facts that no worker gives is refused, and nothing of it is added.
+func TestHostileFacts(t *testing.T) {
+	o := optionsFor([]string{"a.log"})
+	for _, about := range []string{"", "[]", `{"Kind":"\u001b[2J"}`, `{"Problems":[` + strings.Repeat("{},", 2*maxFacts) + `{}]}`} {
+		c := o.counter(inputs.Storage(0, 1))
+		if err := c.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		var partial, out bytes.Buffer
+		if err := c.WritePartial(&partial, []byte(about)); err != nil {
+			t.Fatal(err)
+		}
+		r := NewReduction(&o, o.Inputs, inputs.NewLog(&out), &out, &out)
+		if err := r.Add(0, ingest.Segment{}, bytes.NewReader(partial.Bytes())); !errors.Is(err, sources.ErrPartial) {
+			t.Errorf("%.20s: error %v", about, err)
+		}
+		if !slices.Equal(r.list, []parsed{{name: "a.log"}}) {
+			t.Errorf("%.20s: %v", about, r.list)
+		}
+		r.Close()
+	}
+}
