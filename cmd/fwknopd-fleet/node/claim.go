@@ -37,7 +37,7 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 		return refuse(err.Error())
 	}
 	value := encode(claimValue{1, now.UTC(), n.cfg.Name, c.Stanza[:min(len(c.Stanza), fleetlink.MaxStanza)]})
-	key := keys + base64.RawURLEncoding.EncodeToString(c.Digest[:])
+	key := claimKey(c)
 	revision, err := n.create(ctx, key, value, ttl)
 	if isTaken(err) {
 		return use.holder(ctx, key)
@@ -51,6 +51,11 @@ func (n *Node) claim(ctx context.Context, c fleetlink.Claim) fleetlink.Answer {
 		return refuse(why)
 	}
 	return fleetlink.Answer{Verdict: fleetlink.First}
+}
+
+// claimKey is the subject of the record of a claim.
+func claimKey(c fleetlink.Claim) string {
+	return keys + base64.RawURLEncoding.EncodeToString(c.Digest[:])
 }
 
 func refuse(why string) fleetlink.Answer {
