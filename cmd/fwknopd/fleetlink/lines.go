@@ -3,6 +3,7 @@ package fleetlink
 import (
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"fwknopd/cmd/fwknopd/codec"
@@ -50,7 +51,8 @@ type Lines struct {
 	link *Link
 	done chan uint64 // has the last number that was not sent yet
 	gone chan struct{}
-	sent chan struct{} // closed when no more is sent
+	sent chan struct{}         // closed when no more is sent
+	err  atomic.Pointer[error] // why nothing can be sent
 }
 
 // NewLines returns the worker's end over a link, which it takes over.
@@ -64,8 +66,14 @@ var errLines = errors.New("lines that cannot be")
 
 // Receive implements [ingest.LineFeed].
 func (l *Lines) Receive() (fed ingest.Fed, err error) {
+	if failed := l.err.Load(); failed != nil {
+		return fed, *failed
+	}
 	kind, content, err := l.link.Receive()
-	if err != nil {
+	switch failed := l.err.Load(); {
+	case failed != nil:
+		return fed, *failed
+	case err != nil:
 		return fed, err
 	}
 	switch kind {
@@ -123,7 +131,9 @@ func (l *Lines) sendDone() {
 	for {
 		select {
 		case n := <-l.done:
-			if l.link.Send(kindDone, doneMessage{n}) != nil {
+			if err := l.link.Send(kindDone, doneMessage{n}); err != nil {
+				l.err.Store(&err)
+				_ = l.SetReadDeadline(time.Unix(1, 0)) // ends Receive
 				return
 			}
 		case <-l.gone:

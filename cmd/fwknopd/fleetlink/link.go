@@ -88,6 +88,10 @@ func (l *Link) send(b, oob []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(ClaimTime)); err != nil {
 		return err
 	}
+	if oob == nil { // the sandbox of the worker has no sendmsg
+		_, err := l.conn.Write(b)
+		return err
+	}
 	_, _, err := l.conn.WriteMsgUnix(b, oob, nil)
 	return err
 }
