@@ -88,7 +88,7 @@ func (l *Link) send(b, oob []byte) error {
 	if err := l.conn.SetWriteDeadline(time.Now().Add(ClaimTime)); err != nil {
 		return err
 	}
-	if oob == nil { // the sandbox of the worker has no sendmsg
+	if oob == nil { // by write(2): a worker may not use sendmsg(2)
 		_, err := l.conn.Write(b)
 		return err
 	}
