@@ -349,7 +349,10 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer member.Close()
-	for _, subject := range []string{segmentSubject + s.id, endSubject, "$JS.API.STREAM.DELETE." + segmentStream, "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.PURGE." + segmentStream, "$O.fwknopd-job-other.M.x"} {
+	for _, subject := range []string{
+		segmentSubject + s.id, endSubject, "$O.fwknopd-job-other.M.x",
+		"$JS.API.STREAM.DELETE." + segmentStream, "$JS.API.STREAM.CREATE.mine", "$JS.API.STREAM.PURGE." + segmentStream,
+	} {
 		if err := member.Publish(subject, nil); err != nil {
 			t.Fatal(err)
 		}

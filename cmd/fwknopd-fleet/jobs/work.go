@@ -51,7 +51,10 @@ func (w *Worker) Run(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	w.end = cancel
-	end, err := nc.Subscribe(endSubject, func(*nats.Msg) { cancel(nil) })
+	end, err := nc.Subscribe(endSubject, func(*nats.Msg) {
+		nc.SetDisconnectErrHandler(nil) // the server ends too
+		cancel(nil)
+	})
 	if err != nil {
 		return err
 	}
