@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -332,5 +333,33 @@ func TestFleetCredentials(t *testing.T) {
 		if !problems.Failed() || !strings.Contains(problems.Error(), c.want) {
 			t.Errorf("%s: %v", name, problems)
 		}
+	}
+}
+
+// A directory that others could have put in its place is not given to the fleet process, nor is
+// one with files of root.
+func TestFleetDirIsTrusted(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	cred := &syscall.Credential{Uid: 12345, Gid: 12345}
+	open, full := t.TempDir(), t.TempDir()
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(full, "shadow"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{filepath.Join(open, "fleet"): "writ", full: "holds files", filepath.Join(full, "shadow"): "director"} {
+		err := makeFleetDir(dir, cred)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", dir, err, want)
+		}
+		if st, err := os.Stat(dir); err == nil && st.Sys().(*syscall.Stat_t).Uid == cred.Uid {
+			t.Errorf("%s was given away", dir)
+		}
+	}
+	if dir := filepath.Join(t.TempDir(), "fleet"); makeFleetDir(dir, cred) != nil || makeFleetDir(dir, cred) != nil {
+		t.Error("one that it made")
 	}
 }

@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 
 	"fwknopd/cmd/fwknopd/config"
 	"fwknopd/cmd/fwknopd/fleetlink"
+	"fwknopd/ingest/safepath"
 	"fwknopd/policy/conf"
 )
 
@@ -56,7 +59,7 @@ func kafkaConfig(l *config.Loaded) (*fleetlink.Kafka, error) {
 }
 
 // makeFleetDir makes the directory of a fleet process that runs as a user, or gives it an empty one
-// that is there.
+// that is there. Who could replace the directory on the way to it could have another one given away.
 func makeFleetDir(dir string, cred *syscall.Credential) error {
 	if dir == "" {
 		return nil
@@ -64,24 +67,40 @@ func makeFleetDir(dir string, cred *syscall.Credential) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("FLEET_DIR: %w", err)
 	}
-	st, err := os.Lstat(dir)
+	f, way, _, err := safepath.Open(dir)
 	if err != nil {
 		return fmt.Errorf("FLEET_DIR: %w", err)
+	}
+	defer f.Close()
+	if len(way) > 0 {
+		return fmt.Errorf("FLEET_DIR: %s: %s", dir, way[0])
+	}
+	if err := giveFleetDir(f, cred); err != nil {
+		return fmt.Errorf("FLEET_DIR: %s %w", dir, err)
+	}
+	return nil
+}
+
+// giveFleetDir gives an open directory to a user, if it is root's and empty.
+func giveFleetDir(f *os.File, cred *syscall.Credential) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
 	}
 	owner, ok := st.Sys().(*syscall.Stat_t)
 	switch {
 	case !st.IsDir() || !ok:
-		return fmt.Errorf("FLEET_DIR: %s is no directory", dir)
+		return errors.New("is no directory")
 	case owner.Uid == cred.Uid:
 		return nil
 	case owner.Uid != 0:
-		return fmt.Errorf("FLEET_DIR: %s belongs to user %d and not to WORKER_USER: chown -R %d %[1]s", dir, owner.Uid, cred.Uid)
+		return fmt.Errorf("belongs to user %d and not to WORKER_USER: chown -R %d it", owner.Uid, cred.Uid)
 	}
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
-		return fmt.Errorf("FLEET_DIR: %s belongs to root, holds files, and is for WORKER_USER: chown -R %d %[1]s", dir, cred.Uid)
+	if entries, err := f.ReadDir(1); len(entries) > 0 || !errors.Is(err, io.EOF) {
+		return fmt.Errorf("belongs to root, holds files, and is for WORKER_USER: chown -R %d it", cred.Uid)
 	}
-	if err := os.Chown(dir, int(cred.Uid), int(cred.Gid)); err != nil {
-		return fmt.Errorf("FLEET_DIR: %w: chown %d %s", err, cred.Uid, dir)
+	if err := f.Chown(int(cred.Uid), int(cred.Gid)); err != nil {
+		return fmt.Errorf("is for WORKER_USER: %w: chown %d it", err, cred.Uid)
 	}
 	return nil
 }
