@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"fwknopd/cmd/fwknopd-fleet/show"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
@@ -29,6 +30,8 @@ type command func(args []string, stdout, stderr io.Writer) int
 
 // commands are what `fwknopd fleet` is followed by.
 var commands = map[string]command{
+	"events":  show.Events,
+	"grants":  show.Grants,
 	"init":    parsed(initialise),
 	"status":  parsed(showStatus),
 	"witness": parsed(witness),

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"fwknopd/cmd/fwknopd-fleet/events"
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/fleetlink"
@@ -31,25 +32,36 @@ func serve(stderr io.Writer) int {
 		return failed(stderr, err)
 	}
 	defer n.Close()
+	store := events.NewStore(n)
+	publisher := events.NewPublisher(store, m.Message)
+	go publisher.Run(ctx)
 	m.Ready()
 	err = m.Run(ctx, fleetlink.Handler{
 		Status: n.Status,
 		Link: func(p fleetlink.Purpose, conn *net.UnixConn) {
-			if p != fleetlink.ForClaims {
+			switch p {
+			case fleetlink.ForClaims:
+				go served(m, "the worker", func() error { return fleetlink.Serve(ctx, conn, n) })
+			case fleetlink.ForEvents:
+				go served(m, "the monitor", func() error { return fleetlink.TakeEvents(ctx, conn, publisher) })
+			case fleetlink.ForReading:
+				go served(m, "a command", func() error { return fleetlink.ServeReader(ctx, conn, store) })
+			default:
 				conn.Close()
-				return
 			}
-			go func() {
-				if err := fleetlink.Serve(ctx, conn, n); err != nil {
-					m.Message(fmt.Sprintf("the worker broke the protocol: %v", err))
-				}
-			}()
 		},
 	})
 	if err != nil {
 		return failed(stderr, err)
 	}
 	return exitOK
+}
+
+// served serves a link, and has logged how the other end broke the protocol.
+func served(m *fleetlink.Monitor, other string, serve func() error) {
+	if err := serve(); err != nil {
+		m.Message(fmt.Sprintf("%s broke the protocol: %v", other, err))
+	}
 }
 
 func failed(stderr io.Writer, err error) int {

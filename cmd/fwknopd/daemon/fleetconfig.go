@@ -19,7 +19,7 @@ func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 	if problems.Failed() {
 		return nil, problems
 	}
-	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox}
+	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox, Events: s.FleetEvents}
 	if s.Aging {
 		c.MaxAge = s.MaxAge
 	}
