@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"fwknopd/cmd/fwknopd-fleet/jobs"
+	"fwknopd/cmd/fwknopd-fleet/show"
 	"fwknopd/cmd/fwknopd/cli"
 	"fwknopd/cmd/fwknopd/fleetlink"
 	"fwknopd/policy/conf"
@@ -30,6 +31,8 @@ type command func(args []string, stdout, stderr io.Writer) int
 
 // commands are what `fwknopd fleet` is followed by.
 var commands = map[string]command{
+	"events":  show.Events,
+	"grants":  show.Grants,
 	"init":    parsed(initialise),
 	"status":  parsed(showStatus),
 	"submit":  own(jobs.Submit),

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"fwknopd/cmd/fwknopd-fleet/events"
 	"fwknopd/cmd/fwknopd-fleet/kafka"
 	"fwknopd/cmd/fwknopd-fleet/node"
 	"fwknopd/cmd/fwknopd/cli"
@@ -40,6 +41,9 @@ func serve(stderr io.Writer) int {
 			return failed(stderr, err)
 		}
 		defer p.node.Close()
+		p.events = events.NewStore(p.node)
+		p.publisher = events.NewPublisher(p.events, m.Message)
+		go p.publisher.Run(ctx)
 	}
 	defer p.links.Wait()
 	m.Ready()
@@ -51,31 +55,39 @@ func serve(stderr io.Writer) int {
 	return exitOK
 }
 
-// A process serves the links of workers.
+// A process serves the links of the worker, the monitor and commands.
 type process struct {
-	ctx     context.Context
-	cfg     *fleetlink.Config
-	monitor *fleetlink.Monitor
-	node    *node.Node     // nil: there is no fleet to claim from
-	links   sync.WaitGroup // those that commit something when they end
+	ctx       context.Context
+	cfg       *fleetlink.Config
+	monitor   *fleetlink.Monitor
+	node      *node.Node // nil: there is no fleet to claim from
+	events    *events.Store
+	publisher *events.Publisher
+	links     sync.WaitGroup // those that commit something when they end
 }
 
 // link serves a link, which it takes over.
 func (p *process) link(purpose fleetlink.Purpose, conn *net.UnixConn) {
 	switch {
-	case purpose == fleetlink.ForClaims && p.node != nil:
-		go func() { p.ended(fleetlink.Serve(p.ctx, conn, p.node)) }()
 	case purpose == fleetlink.ForLines && p.cfg.Kafka != nil:
-		p.links.Go(func() { p.ended(kafka.Follow(p.ctx, p.cfg.Kafka, conn)) })
+		p.links.Go(func() { p.ended("the worker", kafka.Follow(p.ctx, p.cfg.Kafka, conn)) })
+	case p.node == nil:
+		conn.Close()
+	case purpose == fleetlink.ForClaims:
+		go func() { p.ended("the worker", fleetlink.Serve(p.ctx, conn, p.node)) }()
+	case purpose == fleetlink.ForEvents:
+		go func() { p.ended("the monitor", fleetlink.TakeEvents(p.ctx, conn, p.publisher)) }()
+	case purpose == fleetlink.ForReading:
+		go func() { p.ended("a command", fleetlink.ServeReader(p.ctx, conn, p.events)) }()
 	default:
 		conn.Close()
 	}
 }
 
-// ended has it logged why a link ended before its time.
-func (p *process) ended(err error) {
+// ended has it logged why the link of another process ended before its time.
+func (p *process) ended(other string, err error) {
 	if err != nil {
-		p.monitor.Message(fmt.Sprintf("the link of the worker ended: %v", err))
+		p.monitor.Message(fmt.Sprintf("the link of %s ended: %v", other, err))
 	}
 }
 

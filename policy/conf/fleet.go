@@ -135,7 +135,7 @@ func parseFleetAddress(text string) (at netip.AddrPort, err error) {
 // Keywords of a fleet by what they are for.
 var (
 	fleetEmbedded = []string{"FLEET_LISTEN", "FLEET_PEERS", "FLEET_DIR"}
-	fleetAll      = append([]string{"FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION"}, fleetEmbedded...)
+	fleetAll      = append([]string{"FLEET_CREDENTIALS", "FLEET_CA", "FLEET_ON_PARTITION", "FLEET_EVENTS"}, fleetEmbedded...)
 )
 
 // checkFleet finds what is missing of a fleet, and what has no effect with it.

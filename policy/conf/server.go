@@ -163,6 +163,7 @@ type Server struct {
 	FleetCredentials string // path; "": none
 	FleetCA          string // path; "": none
 	FleetOnPartition string // PartitionRefuse or PartitionLocal
+	FleetEvents      bool
 
 	// The processes.
 	WorkerUser       string

@@ -195,6 +195,8 @@ var ServerKeywords = []Keyword{
 	{Name: "FLEET_CA", Kind: FilePath, In: Ours, Text: "Certificates that may sign that of the outside cluster (PEM); unset, those of the system.", into: func(s *Server) any { return &s.FleetCA }},
 	{Name: "FLEET_ON_PARTITION", Kind: Enum, Values: []string{PartitionRefuse, PartitionLocal}, Default: PartitionRefuse, In: Ours,
 		Text: "What becomes of a message that cannot be claimed, as the fleet has no quorum or does not answer: refuse, or local, decided by what this gateway alone has seen, so that each part of a divided fleet may honour it once.", into: func(s *Server) any { return &s.FleetOnPartition }},
+	{Name: "FLEET_EVENTS", Kind: Flag, Default: "Y", In: Ours,
+		Text: "Publish the events of this gateway (what EVENT_LOG gets) and what is open here to the fleet, for fwknopd fleet events and fwknopd fleet grants at any of its gateways.", into: func(s *Server) any { return &s.FleetEvents }},
 	{Name: "HOSTNAME", Kind: Text, In: manual, Text: "Name of this host in mails; unset means ask the system.", into: func(s *Server) any { return &s.Hostname }},
 	{Name: "EMAIL_ADDRESSES", Kind: MailList, Default: "root@localhost", In: manual, Text: "Who gets mail.", into: func(s *Server) any { return &s.MailTo }},
 	{Name: "ALERTING_METHODS", Kind: EnumList, Values: alertWords, Default: "ALL", In: InPerl19, Text: "ALL, or of noemail, nosyslog and verbose.", into: func(s *Server) any { return &s.AlertMethods }},

@@ -132,6 +132,10 @@ type Options struct {
 	Add   bool   // --add
 	Peers string // --peers
 
+	// Fleet events and grants; Since too.
+	Follow  bool   // --follow
+	Gateway string // --gateway
+
 	// Grants; Src, Dst and For too.
 	Ports  []string // --port
 	Stanza string   // --stanza, NAME or line

@@ -49,6 +49,7 @@ Control what is open:
 
 Several gateways that honour a message once:
        fwknopd fleet init|status|witness         keys of the members, who is there, a third vote
+       fwknopd fleet events|grants               what happens and what is open at all of them
 
 One archive that many machines read:
        fwknopd fleet submit --os FILE…           the report of --os, of files that many machines read
@@ -86,11 +87,14 @@ what each stanza allows, and what is dangerous in it.
 	Fleet: `usage: fwknopd fleet init    [--out DIR] NAME=ADDRESS:PORT...
        fwknopd fleet init    --add --peers LINE [--out DIR] NAME=ADDRESS:PORT...
        fwknopd fleet status  [--json] [-c FILE] [-O FILE]
+       fwknopd fleet events  [--follow] [--since TIME] [--gateway NAME] [--json] [-c FILE] [-O FILE]
+       fwknopd fleet grants  [--gateway NAME] [--json] [-c FILE] [-O FILE]
        fwknopd fleet witness [-c FILE] [-O FILE]
 
 init makes a credentials file NAME.pem for each member of a fleet and prints the lines of
 fwknopd.conf for each; it overwrites nothing. status shows the members as this one knows them
-and whether there is a quorum; it ends with 0 if so, else with 1. witness runs a member that votes
+and whether there is a quorum; it ends with 0 if so, else with 1. events shows the
+event logs of all gateways, in the order in which the fleet has stored them, grants what is open at each. witness runs a member that votes
 and stores claims and makes none, the third one of two gateways; it reads the FLEET keywords of
 the file and stays in the foreground.
 `,
@@ -241,6 +245,9 @@ var examples = map[Command][]string{
 		"fwknopd fleet init gw1=10.0.0.1:4223 gw2=10.0.0.2:4223 witness=10.0.0.3:4223",
 		"fwknopd fleet init --add --peers 'gw1@10.0.0.1:4223/…' gw4=10.0.0.4:4223",
 		"fwknopd fleet status --json",
+		"fwknopd fleet events --follow --gateway gw2",
+		"fwknopd fleet events --since 7d --json",
+		"fwknopd fleet grants",
 		"fwknopd fleet witness -c /etc/fwknop/witness.conf",
 	},
 	FleetSubmit: {

@@ -31,6 +31,7 @@ const (
 type Feed struct {
 	mu      sync.Mutex
 	kept    queue
+	added   uint64 // objects so far
 	readers map[*feedReader]struct{}
 	pause   time.Duration // 0: sendPause
 }
@@ -38,7 +39,8 @@ type Feed struct {
 // A feedReader is one process that watches.
 type feedReader struct {
 	queue
-	lost int // objects since the last one in the queue
+	own  bool // of the daemon itself, and not one of maxReaders
+	lost int  // objects since the last one in the queue
 	// Both have room for one signal: there is something in the queue, it is half full.
 	wake, full chan struct{}
 }
@@ -73,6 +75,7 @@ func (q *queue) pop() {
 func (f *Feed) Add(object []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.added++
 	for r := range f.readers {
 		if r.lost > 0 || r.bytes+len(object) > queueBytes {
 			r.lost++
@@ -91,14 +94,20 @@ func (f *Feed) Add(object []byte) {
 var errReaders = errors.New("too many processes watch already")
 
 // subscribe returns a reader that begins with the last kept objects, of which there are
-// history.
-func (f *Feed) subscribe(last int) (r *feedReader, history int, err error) {
+// history. Only one of the daemon's own is always admitted.
+func (f *Feed) subscribe(last int, own bool) (r *feedReader, history int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.readers) >= maxReaders {
+	others := 0
+	for r := range f.readers {
+		if !r.own {
+			others++
+		}
+	}
+	if others >= maxReaders && !own {
 		return nil, 0, errReaders
 	}
-	r = &feedReader{wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+	r = &feedReader{own: own, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 	history = max(min(last, len(f.kept.objects)), 0)
 	for _, object := range f.kept.objects[len(f.kept.objects)-history:] {
 		r.push(object)
@@ -117,15 +126,56 @@ func (f *Feed) unsubscribe(r *feedReader) {
 	delete(f.readers, r)
 }
 
-// take empties the queue of a reader and returns it as lines. The last one may say how many
-// objects are missing after the others.
-func (f *Feed) take(r *feedReader) (lines []byte) {
+// take empties the queue of a reader. lost objects are missing after those that it returns, the last
+// of which is the one with the number last.
+func (f *Feed) take(r *feedReader) (objects [][]byte, last uint64, lost int) {
 	f.mu.Lock()
-	q, lost := r.queue, r.lost
+	defer f.mu.Unlock()
+	objects, lost = r.objects, r.lost
 	r.queue, r.lost = queue{}, 0
-	f.mu.Unlock()
-	lines = make([]byte, 0, q.bytes+len(q.objects))
-	for _, object := range q.objects {
+	return objects, f.added - uint64(lost), lost
+}
+
+// Follow passes on the kept objects and then those that come, until ctx is done or pass fails,
+// which is the error. They are numbered from 1 on, the number of the first of a list is first; what
+// came while pass was too slow is left out, and missing in the numbers.
+func (f *Feed) Follow(ctx context.Context, pass func(first uint64, objects [][]byte) error) error {
+	r, _, err := f.subscribe(keptBytes, true)
+	if err != nil {
+		return err
+	}
+	defer f.unsubscribe(r)
+	return f.follow(ctx, r, func() error {
+		objects, last, _ := f.take(r)
+		if len(objects) == 0 {
+			return nil
+		}
+		return pass(last-uint64(len(objects))+1, objects)
+	})
+}
+
+// send writes what comes to a reader, until ctx is done or the reader has gone or stands still.
+func (f *Feed) send(ctx context.Context, r *feedReader, conn *net.UnixConn) {
+	defer f.unsubscribe(r)
+	conn.SetReadDeadline(time.Time{})
+	ctx, gone := context.WithCancel(ctx)
+	defer gone()
+	go func() {
+		defer gone()
+		io.Copy(io.Discard, conn) // ends when the reader goes, or conn is closed
+	}()
+	_ = f.follow(ctx, r, func() error {
+		conn.SetWriteDeadline(time.Now().Add(sendTimeout))
+		_, err := conn.Write(f.lines(r))
+		return err
+	})
+}
+
+// lines takes what there is for a reader as lines. The last one may say how many objects are missing
+// after the others.
+func (f *Feed) lines(r *feedReader) (lines []byte) {
+	objects, _, lost := f.take(r)
+	for _, object := range objects {
 		lines = append(append(lines, object...), '\n')
 	}
 	if lost > 0 {
@@ -135,36 +185,24 @@ func (f *Feed) take(r *feedReader) (lines []byte) {
 	return lines
 }
 
-// send writes what comes to a reader, until ctx is done or the reader has gone or stands still.
-func (f *Feed) send(ctx context.Context, r *feedReader, conn *net.UnixConn) {
-	defer f.unsubscribe(r)
-	conn.SetReadDeadline(time.Time{})
-	gone := make(chan struct{})
-	go func() {
-		defer close(gone)
-		io.Copy(io.Discard, conn) // ends when the reader goes, or conn is closed
-	}()
+// follow calls pass when there is something for a reader, until ctx is done or pass fails.
+func (f *Feed) follow(ctx context.Context, r *feedReader, pass func() error) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for ; ; pause.Reset(cmp.Or(f.pause, sendPause)) {
 		select {
 		case <-r.wake:
-		case <-gone:
-			return
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
 		select {
 		case <-pause.C:
 		case <-r.full:
-		case <-gone:
-			return
 		case <-ctx.Done():
-			return
+			return ctx.Err()
 		}
-		conn.SetWriteDeadline(time.Now().Add(sendTimeout))
-		if _, err := conn.Write(f.take(r)); err != nil {
-			return
+		if err := pass(); err != nil {
+			return err
 		}
 	}
 }

@@ -246,11 +246,11 @@ func TestFeedHistory(t *testing.T) {
 	for i := range 1000 {
 		f.Add(fmt.Appendf(nil, `{"n":%d,"x":"%s"}`, i, strings.Repeat("x", 1000)))
 	}
-	r, history, err := f.subscribe(1 << 20)
-	if err != nil || history < keptBytes/1100 || r.bytes > keptBytes || !strings.Contains(string(f.take(r)), `{"n":999,`) {
+	r, history, err := f.subscribe(1<<20, false)
+	if err != nil || history < keptBytes/1100 || r.bytes > keptBytes || !strings.Contains(string(f.lines(r)), `{"n":999,`) {
 		t.Errorf("%d of %d bytes, %v", history, r.bytes, err)
 	}
-	if _, history, _ := f.subscribe(-1); history != 0 {
+	if _, history, _ := f.subscribe(-1, false); history != 0 {
 		t.Error(history)
 	}
 }

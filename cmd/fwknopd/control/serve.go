@@ -46,6 +46,9 @@ type Host struct {
 	// not "".
 	Uses func(ctx context.Context, reset string) ([]report.Uses, error)
 	Feed *Feed // nil: events cannot be watched
+	// FleetLink returns one end of a link to the fleet process, on which commands read what the fleet has
+	// stored; nil: there is none.
+	FleetLink func() (*os.File, error)
 	// Guard is GUARD_FORWARD, by which the connections of a grant are found.
 	Guard enforce.Guard
 	// Rejecter returns what rejects what connections that are cut still send, nil if nothing does;
@@ -143,13 +146,17 @@ func (s server) serve(ctx context.Context, conn *net.UnixConn) (follow func()) {
 	if req.Do == "events" && s.Feed != nil {
 		return s.openFeed(ctx, conn, req.Last)
 	}
+	if req.Do == "fleet-link" && s.FleetLink != nil {
+		s.serveFleet(conn)
+		return nil
+	}
 	json.NewEncoder(conn).Encode(s.answer(ctx, req)) // an error means that the client has gone
 	return nil
 }
 
 // openFeed answers a request for events, and returns what sends them.
 func (s server) openFeed(ctx context.Context, conn *net.UnixConn, last int) (follow func()) {
-	r, history, err := s.Feed.subscribe(last)
+	r, history, err := s.Feed.subscribe(last, false)
 	if err != nil {
 		json.NewEncoder(conn).Encode(answer{Error: err.Error()})
 		return nil

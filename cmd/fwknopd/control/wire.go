@@ -18,9 +18,10 @@ import (
 )
 
 // A request is one JSON object. The answer is another one, after which the connection
-// is closed; to "events" it is followed by the objects of the event log, one a line.
+// is closed; to "events" it is followed by the objects of the event log, one a line; with that to
+// "fleet-link" comes a descriptor.
 type request struct {
-	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, fleet, uses, events
+	Do     string    `json:"do"` // list, revoke, flush, state, add, reload, status, fleet, uses, events, fleet-link
 	Select Selection `json:"select"`
 	Add    *Addition `json:"add,omitempty"`
 	// Connections: of what is revoked, are counted or cut; "": are not looked at.

@@ -25,6 +25,9 @@ func (d *daemon) handleEvent(ev monitor.Event) {
 		d.records.carriedOut()
 	}
 	d.health.event(&ev)
+	if ev.Grant.Src.IsValid() {
+		d.fleet.openChanged()
+	}
 	stanza, name := d.conf().Access.TitleOf(0, report.EventStanza(&ev))
 	text := report.EventText(&ev, hostname(), stanza)
 	d.events.write(report.EventJSON(&ev, name), text)

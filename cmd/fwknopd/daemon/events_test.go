@@ -67,6 +67,7 @@ func TestEventsGolden(t *testing.T) {
 	}
 	var out bytes.Buffer
 	d := &daemon{metrics: metrics.NewSet(), setup: s, records: newRecordBudget(), logger: newLogger(s.Loaded, &out, false, "1")}
+	d.fleet = newFleet(d)
 	d.events.logf = d.logf
 	log := filepath.Join(t.TempDir(), "events.jsonl")
 	d.events.open(log, nil)

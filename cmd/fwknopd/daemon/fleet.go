@@ -56,10 +56,15 @@ type fleet struct {
 	why      string    // why there is no quorum
 	since    time.Time // when that changed
 	degraded bool      // it was logged that there is none
+
+	begin     chan struct{}        // is closed when there is something to publish
+	changes   chan struct{}        // has room for one signal: what is open has changed
+	published fleetlink.EventTally // of processes that have ended
+	tally     fleetlink.EventTally // of this one
 }
 
 func newFleet(d *daemon) *fleet {
-	return &fleet{d: d, program: fleetlink.FindProgram, budget: privsep.NewBudget(rate.Every(fleetEvery), fleetBurst), changed: make(chan struct{}, 1), why: whyStarting}
+	return &fleet{d: d, program: fleetlink.FindProgram, budget: privsep.NewBudget(rate.Every(fleetEvery), fleetBurst), changed: make(chan struct{}, 1), why: whyStarting, begin: make(chan struct{}), changes: make(chan struct{}, 1)}
 }
 
 // Why claims are not decided.
@@ -209,6 +214,9 @@ func (f *fleet) once(ctx context.Context, cfg *fleetlink.Config) error {
 	defer f.gone()
 	if err = c.Configure(cfg); err != nil {
 		_ = p.Kill() // it may have ended
+	}
+	if cfg.Events {
+		defer f.publish(ctx, c)()
 	}
 	select {
 	case status := <-died:

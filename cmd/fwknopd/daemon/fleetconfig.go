@@ -29,7 +29,10 @@ func fleetConfig(l *config.Loaded) (*fleetlink.Config, error) {
 	if problems.Failed() {
 		return nil, problems
 	}
-	c := &fleetlink.Config{Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA, Sandbox: s.Sandbox, Kafka: kafka}
+	c := &fleetlink.Config{
+		Servers: s.Fleet.Servers, Name: s.FleetName, Credentials: secrets.Credentials, CA: secrets.CA,
+		Events: s.FleetEvents, Kafka: kafka, Sandbox: s.Sandbox,
+	}
 	if s.Aging {
 		c.MaxAge = s.MaxAge
 	}

@@ -123,6 +123,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	defer d.close()
 	defer d.serveControl()()
+	close(d.fleet.begin)
 	d.serveMetrics()
 	d.startChecks(ctx)
 	watch, err := d.watchFiles()

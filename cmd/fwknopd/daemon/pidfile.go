@@ -46,7 +46,7 @@ func (d *daemon) serveControl() (stop func()) {
 		Line:   func(stanza string) (int, error) { return d.conf().Access.Line(stanza) },
 		Add:    d.openByHand,
 		Reload: d.reloadOnRequest, Status: d.status, Fleet: d.fleetStatus, Uses: d.usesOnRequest,
-		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter,
+		Feed: &d.events.feed, Guard: d.conf().Server.GuardForward, Rejecter: d.fw.Rejecter, FleetLink: d.fleetLink,
 	})
 	if err != nil {
 		d.alertf(warning, "%v: grants can be closed by their end alone", err)

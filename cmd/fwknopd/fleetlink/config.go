@@ -19,6 +19,7 @@ type Config struct {
 	CA          []byte `json:"ca,omitempty"` // outside cluster: certificates that may sign its own (PEM)
 
 	MaxAge time.Duration `json:"max_age,omitempty"` // how old a message may be that this gateway accepts; 0: any age
+	Events bool          `json:"events,omitempty"`  // this gateway publishes its events
 	Kafka  *Kafka        `json:"kafka,omitempty"`   // nil: no topics are read
 
 	Witness bool   `json:"witness,omitempty"` // a member that claims nothing

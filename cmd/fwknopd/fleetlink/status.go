@@ -12,11 +12,12 @@ type Status struct {
 	Quorum bool      `json:"quorum"`
 	Why    string    `json:"why,omitempty"` // why claims are unavailable; empty: they are not
 
-	Bound     float64   `json:"bound_seconds"` // the oldest message that a member may accept; 0: not known, or any
-	Beginning time.Time `json:"beginning,omitzero"`
-	Claims    Tally     `json:"claims"`
-	Bucket    Bucket    `json:"bucket"`
-	Members   []Member  `json:"members"`
+	Bound     float64    `json:"bound_seconds"` // the oldest message that a member may accept; 0: not known, or any
+	Beginning time.Time  `json:"beginning,omitzero"`
+	Claims    Tally      `json:"claims"`
+	Events    EventTally `json:"events"`
+	Bucket    Bucket     `json:"bucket"`
+	Members   []Member   `json:"members"`
 }
 
 // A Tally counts the answers to claims since the process started.
@@ -44,4 +45,11 @@ type Member struct {
 	Leader    bool      `json:"leader,omitempty"` // of the claims
 	Heard     time.Time `json:"heard,omitzero"`   // last, by the clock of the member that is asked; zero: never
 	Clock     float64   `json:"clock_seconds"`    // how far its clock is ahead of the asked one's, at least
+}
+
+// An EventTally counts the events of this gateway since the process started.
+type EventTally struct {
+	Published uint64 `json:"published"`
+	Dropped   uint64 `json:"dropped"` // for want of room
+	Queue     uint64 `json:"queue"`   // wait to be published
 }

@@ -1,0 +1,166 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"fwknopd/cmd/fwknopd-fleet/node"
+	"fwknopd/cmd/fwknopd/fleetlink"
+)
+
+// answerTime is how long the fleet may take to answer.
+const answerTime = 5 * time.Second
+
+// pulled bounds what is on its way to a reader, in bytes.
+const pulled = 1 << 20
+
+// Read implements [fleetlink.Reader].
+func (s *Store) Read(ctx context.Context, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
+	var err error
+	if q.Open {
+		err = s.readOpen(ctx, q, tell)
+	} else {
+		err = s.readEvents(ctx, q, tell)
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return errors.New(node.Reason(err))
+}
+
+// readEvents tells the events, and with Follow those to come.
+func (s *Store) readEvents(ctx context.Context, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
+	c, err := s.consumer(ctx, q)
+	if err != nil {
+		return err
+	}
+	messages, err := c.Messages(jetstream.PullMaxBytes(pulled))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	for pending := c.CachedInfo().NumPending; q.Follow || pending > 0; {
+		m, err := next(ctx, messages, q.Follow)
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		pending = meta.NumPending
+		e := eventsOf(m.Headers().Get(header), m.Data())
+		if err := tell(fleetlink.Stored{Place: s.place(m.Subject(), meta.Timestamp), Events: e}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// consumer returns what delivers the events that a query asks for.
+func (s *Store) consumer(ctx context.Context, q fleetlink.Query) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	stream, err := s.stream(ctx, &s.events, eventStream)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.gateways(ctx, stream, eventSubjects, q.Gateway); err != nil {
+		return nil, err
+	}
+	cfg := jetstream.OrderedConsumerConfig{FilterSubjects: []string{eventSubjects + "*"}, DeliverPolicy: jetstream.DeliverNewPolicy}
+	if q.Gateway != "" {
+		cfg.FilterSubjects[0] = eventSubjects + q.Gateway
+	}
+	if q.Since > 0 {
+		start := time.Now().Add(-time.Duration(min(q.Since, int64(maxAge/time.Second))) * time.Second)
+		cfg.DeliverPolicy, cfg.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
+	}
+	return stream.OrderedConsumer(ctx, cfg)
+}
+
+// next waits for a message, for ever only if one need not be there.
+func next(ctx context.Context, messages jetstream.MessagesContext, follow bool) (jetstream.Msg, error) {
+	if !follow {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerTime)
+		defer cancel()
+	}
+	return messages.Next(jetstream.NextContext(ctx))
+}
+
+// readOpen tells what is open at each gateway.
+func (s *Store) readOpen(ctx context.Context, q fleetlink.Query, tell func(fleetlink.Stored) error) error {
+	asking, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	stream, err := s.stream(asking, &s.open, openStream)
+	if err != nil {
+		return err
+	}
+	names, err := s.gateways(asking, stream, openSubjects, q.Gateway)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		told := fleetlink.Stored{Place: s.place(openSubjects+name, time.Time{}), Open: "{}"}
+		switch m, err := stream.GetLastMsgForSubject(asking, openSubjects+name); {
+		case err == nil:
+			told.Place, told.Open = s.place(m.Subject, m.Time), string(m.Data)
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return err
+		}
+		if err := tell(told); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gateways returns those that have published in a stream or are heard of, or the one that is wanted,
+// which is an error if there is none of that name. Where the fleet does not answer, they are those that
+// are heard of, or were.
+func (s *Store) gateways(ctx context.Context, stream jetstream.Stream, subjects, wanted string) ([]string, error) {
+	known := make(map[string]bool)
+	for _, m := range s.node.Members() {
+		if !m.Witness {
+			known[m.Name] = true
+		}
+	}
+	asking, cancel := context.WithTimeout(ctx, answerTime/2)
+	defer cancel()
+	info, err := stream.Info(asking, jetstream.WithSubjectFilter(subjects+"*"))
+	if err == nil {
+		for subject := range info.State.Subjects {
+			known[strings.TrimPrefix(subject, subjects)] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(known))
+	switch {
+	case wanted == "":
+		return names, nil
+	case known[wanted]:
+		return []string{wanted}, nil
+	}
+	return nil, fmt.Errorf("no gateway %s is known, but %s", wanted, strings.Join(names, ", "))
+}
+
+// place returns where something was stored, and whether its gateway is heard of.
+func (s *Store) place(subject string, stored time.Time) fleetlink.Place {
+	p := fleetlink.Place{Gateway: subject[strings.LastIndexByte(subject, '.')+1:], Stored: stored.UTC()}
+	if !stored.IsZero() {
+		p.Ago = max(time.Since(stored), 0)
+	}
+	for _, m := range s.node.Members() {
+		if m.Name == p.Gateway {
+			p.Heard, p.Self = m.Connected, m.Self
+		}
+	}
+	return p
+}
