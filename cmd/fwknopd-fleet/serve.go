@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,11 +22,15 @@ import (
 func serve(stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := sandbox.NoDumps(); err != nil {
+	if err := errors.Join(sandbox.NoDumps(), sandbox.NoNewPrivileges()); err != nil {
 		return failed(stderr, err)
 	}
 	m, cfg, err := fleetlink.Inherited()
 	if err != nil {
+		return failed(stderr, err)
+	}
+	if err := confine(cfg, false, m.Message); err != nil {
+		m.Failed(err.Error())
 		return failed(stderr, err)
 	}
 	p := &process{ctx: ctx, cfg: &cfg, monitor: m}
