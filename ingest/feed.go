@@ -159,7 +159,8 @@ func (f *feed) passOver(age time.Duration) error {
 		if age < 0 {
 			where = "after"
 		}
-		f.reportProblem(fmt.Errorf("lines are passed over that were written more than %s %s now, this one %s", feedAge, where, age.Abs().Round(time.Second)))
+		f.reportProblem(fmt.Errorf("lines are passed over that were written more than %s %s now, this one %s",
+			feedAge, where, age.Abs().Round(time.Second)))
 	}
 	return err
 }

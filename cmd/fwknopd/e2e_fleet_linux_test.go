@@ -29,8 +29,8 @@ func newFleet(t *testing.T) *fleetOf {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("go", "build", "-o", filepath.Dir(bin)+"/", "../fwknopd-fleet").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := besideProgram(); err != nil {
+		t.Fatal(err)
 	}
 	f := &fleetOf{t: t}
 	keys := t.TempDir()

@@ -166,7 +166,7 @@ func (f *fleet) run(ctx context.Context) {
 func (f *fleet) status(s *conf.Server) *report.FleetStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.cfg == nil {
+	if f.cfg == nil || !f.cfg.Claims() {
 		return nil
 	}
 	return &report.FleetStatus{Name: f.cfg.Name, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
@@ -360,7 +360,7 @@ func (f *fleet) open(p fleetlink.Purpose) (*os.File, error) {
 // fleetStatus asks the fleet process for its status, within [countTimeout].
 func (d *daemon) fleetStatus(ctx context.Context) (fleetlink.Status, error) {
 	f := d.fleet
-	if f.wanted() == nil {
+	if c := f.wanted(); c == nil || !c.Claims() {
 		return fleetlink.Status{}, errors.New("FLEET is not set: this gateway is alone")
 	}
 	f.mu.Lock()

@@ -165,8 +165,13 @@ func (l *Lines) Close() error {
 // call the other methods.
 type LineSender struct{ link *Link }
 
-// NewLineSender returns the fleet process's end over a link, which it takes over.
-func NewLineSender(conn *net.UnixConn) *LineSender { return &LineSender{NewLink(conn)} }
+// NewLineSender returns the fleet process's end over a link, which it takes over. A worker that is
+// busy for a while is waited for.
+func NewLineSender(conn *net.UnixConn) *LineSender {
+	link := NewLink(conn)
+	link.wait = 0
+	return &LineSender{link}
+}
 
 // Send passes on records of the partition name, at least one, of which [LinesFit] says that they fit
 // into a message.

@@ -71,6 +71,38 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestBusyWorker: a worker that takes no lines for a while gets them all then.
+func TestBusyWorker(t *testing.T) {
+	worker, sender, _ := linesPair(t)
+	defer sender.Close()
+	const messages = 16 // more than the socket holds
+	sent := make(chan error, 1)
+	go func() {
+		full := ingest.FedRecord{Text: []byte(strings.Repeat("x", MaxLines))}
+		for range messages {
+			if err := sender.Send("t/0", []ingest.FedRecord{full}); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	select {
+	case err := <-sent:
+		t.Fatalf("all was sent without a reader: %v", err)
+	case <-time.After(ClaimTime + ClaimTime/2):
+	}
+	for range messages {
+		if _, err := worker.Receive(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	worker.Close()
+}
+
 // TestHostileLines: what no honest fleet process sends ends the link; a worker that is not answered
 // does not wait.
 func TestHostileLines(t *testing.T) {

@@ -44,13 +44,16 @@ var (
 type Link struct {
 	conn *net.UnixConn
 	in   []byte
-	oob  []byte // nil: descriptors are not taken
+	oob  []byte        // nil: descriptors are not taken
+	wait time.Duration // how long a message may wait for its reader; 0: as long as that lives
 	mu   sync.Mutex
 	out  []byte
 }
 
 // NewLink returns the link over a SOCK_SEQPACKET socket, which it takes over.
-func NewLink(conn *net.UnixConn) *Link { return &Link{conn: conn, in: make([]byte, MaxMessage+1)} }
+func NewLink(conn *net.UnixConn) *Link {
+	return &Link{conn: conn, in: make([]byte, MaxMessage+1), wait: ClaimTime}
+}
 
 // Send sends a message whose content is a value in the form of package codec; nil: none.
 func (l *Link) Send(kind byte, v any) error {
@@ -84,9 +87,10 @@ func (l *Link) send(b, oob []byte) error {
 	if len(b) > MaxMessage {
 		return errTooLong
 	}
-	// A process that reads nothing more keeps none of the others.
-	if err := l.conn.SetWriteDeadline(time.Now().Add(ClaimTime)); err != nil {
-		return err
+	if l.wait > 0 { // a process that reads nothing more keeps none of the others
+		if err := l.conn.SetWriteDeadline(time.Now().Add(l.wait)); err != nil {
+			return err
+		}
 	}
 	if oob == nil { // by write(2): a worker may not use sendmsg(2)
 		_, err := l.conn.Write(b)
