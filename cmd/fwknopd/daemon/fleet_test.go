@@ -359,7 +359,10 @@ func TestFleetDirIsTrusted(t *testing.T) {
 			t.Errorf("%s was given away", dir)
 		}
 	}
-	if dir := filepath.Join(t.TempDir(), "fleet"); makeFleetDir(dir, cred) != nil || makeFleetDir(dir, cred) != nil {
-		t.Error("one that it made")
+	dir := filepath.Join(t.TempDir(), "fleet")
+	for range 2 { // makes it, and finds what it made
+		if err := makeFleetDir(dir, cred); err != nil {
+			t.Error(err)
+		}
 	}
 }
