@@ -42,7 +42,11 @@ func serve(stderr io.Writer) int {
 	go publisher.Run(ctx)
 	m.Ready()
 	err = m.Run(ctx, fleetlink.Handler{
-		Status: n.Status,
+		Status: func() fleetlink.Status {
+			s := n.Status()
+			s.Events = publisher.Tally()
+			return s
+		},
 		Link: func(p fleetlink.Purpose, conn *net.UnixConn) {
 			switch p {
 			case fleetlink.ForClaims:
