@@ -161,6 +161,7 @@ func (g *gateway) published(t *testing.T, n uint64) {
 var hour = fleetlink.Query{Since: 3600}
 
 func TestEventsOfTwoGateways(t *testing.T) {
+	t.Parallel()
 	list := configs(t, 3)
 	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
 	for i, g := range all[:2] {
@@ -190,6 +191,7 @@ func TestEventsOfTwoGateways(t *testing.T) {
 
 // What is published while there is no quorum is stored when there is one again, each once and in order.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	list := configs(t, 3)
 	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
 	p := all[0].monitor(t)
@@ -227,6 +229,7 @@ func TestPartition(t *testing.T) {
 // A message belongs to the gateway in its subject, whatever it says, and one that no gateway publishes
 // harms no reader.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	g := open(t, configs(t, 1)[0])
 	send(t, g.monitor(t), 1, 1)
 	g.published(t, 1)
@@ -259,6 +262,7 @@ func TestHostile(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	g := open(t, configs(t, 1)[0])
 	send(t, g.monitor(t), 1, 1)
 	g.published(t, 1)
@@ -338,6 +342,7 @@ func mayPublish(name string) *server.Permissions {
 
 // In an outside cluster the permissions of FLEET.md are enough, and keep a gateway from the names of others.
 func TestOutside(t *testing.T) {
+	t.Parallel()
 	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
 	for _, name := range []string{"gw1", "gw2"} {
 		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: mayPublish(name)})

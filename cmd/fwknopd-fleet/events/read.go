@@ -19,7 +19,7 @@ import (
 const answerTime = 5 * time.Second
 
 // heardTime is how long after its last word a gateway counts as heard of: each speaks every second.
-const heardTime = 10 * time.Second
+const heardTime = 5 * time.Second
 
 // pulled bounds what is on its way to a reader, in bytes.
 const pulled = 1 << 20
