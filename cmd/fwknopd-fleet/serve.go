@@ -96,7 +96,9 @@ func (p *process) status() fleetlink.Status {
 	if p.node == nil {
 		return fleetlink.Status{V: 1, Asked: time.Now(), Why: "FLEET is not set"}
 	}
-	return p.node.Status()
+	s := p.node.Status()
+	s.Events = p.publisher.Tally()
+	return s
 }
 
 func failed(stderr io.Writer, err error) int {

@@ -64,6 +64,7 @@ func (f *fleetOf) connect() {
 	first.Run(f.t, "ip link add mgmt type bridge")
 	first.Run(f.t, "ip addr add 10.99.0.1/24 dev mgmt")
 	first.Run(f.t, "ip link set mgmt up")
+	first.Run(f.t, "nft insert rule inet filter forward iifname mgmt accept") // where the kernel shows it what is bridged
 	for i, s := range f.sites {
 		s.Server.Run(f.t, "nft insert rule inet filter input iifname mgmt tcp dport 4223 accept")
 		if i == 0 {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"fwknopd/cmd/fwknopd-fleet/node"
@@ -160,6 +161,7 @@ func (g *gateway) published(t *testing.T, n uint64) {
 var hour = fleetlink.Query{Since: 3600}
 
 func TestEventsOfTwoGateways(t *testing.T) {
+	t.Parallel()
 	list := configs(t, 3)
 	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
 	for i, g := range all[:2] {
@@ -189,6 +191,7 @@ func TestEventsOfTwoGateways(t *testing.T) {
 
 // What is published while there is no quorum is stored when there is one again, each once and in order.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	list := configs(t, 3)
 	all := []*gateway{open(t, list[0]), open(t, list[1]), open(t, list[2])}
 	p := all[0].monitor(t)
@@ -226,6 +229,7 @@ func TestPartition(t *testing.T) {
 // A message belongs to the gateway in its subject, whatever it says, and one that no gateway publishes
 // harms no reader.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	g := open(t, configs(t, 1)[0])
 	send(t, g.monitor(t), 1, 1)
 	g.published(t, 1)
@@ -258,6 +262,7 @@ func TestHostile(t *testing.T) {
 }
 
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	g := open(t, configs(t, 1)[0])
 	send(t, g.monitor(t), 1, 1)
 	g.published(t, 1)
@@ -318,5 +323,62 @@ func TestQueue(t *testing.T) {
 	}
 	if got := p.Tally(); got.Queue != 0 || got.Dropped != tally.Dropped || got.Published != tally.Queue || p.bytes != 0 {
 		t.Errorf("at the end %+v, %d bytes", got, p.bytes)
+	}
+}
+
+// mayPublish are the permissions of a gateway, as FLEET.md has them.
+func mayPublish(name string) *server.Permissions {
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: []string{
+			"$JS.API.STREAM.INFO.KV_fwknop_claims", "$JS.API.STREAM.CREATE.KV_fwknop_claims", "$JS.API.STREAM.MSG.GET.KV_fwknop_claims",
+			"$KV.fwknop_claims.*", "$KV.fwknop_claims.probe." + name, "fwknop.alive." + name,
+			"fwknop.events." + name, "fwknop.open." + name, "$JS.API.STREAM.INFO.fwknop_events", "$JS.API.STREAM.INFO.fwknop_open",
+			"$JS.API.STREAM.CREATE.fwknop_events", "$JS.API.STREAM.CREATE.fwknop_open",
+			"$JS.API.CONSUMER.*.fwknop_events.>", "$JS.API.CONSUMER.MSG.NEXT.fwknop_events.>", "$JS.API.DIRECT.GET.fwknop_open.>",
+		}},
+		Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX_fwknop_" + name + ".>", "fwknop.alive.*"}},
+	}
+}
+
+// In an outside cluster the permissions of FLEET.md are enough, and keep a gateway from the names of others.
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	o := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir()}
+	for _, name := range []string{"gw1", "gw2"} {
+		o.Users = append(o.Users, &server.User{Username: name, Password: name, Permissions: mayPublish(name)})
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(wait.Timeout) {
+		t.Fatal("the server does not start")
+	}
+	var all []*gateway
+	for _, name := range []string{"gw1", "gw2"} {
+		g := open(t, fleetlink.Config{Name: name, Servers: []string{"nats://" + name + ":" + name + "@" + s.Addr().String()}, MaxAge: time.Minute})
+		p := g.monitor(t)
+		send(t, p, 1, 2)
+		g.published(t, 2)
+		if err := p.Open([]byte(`{"v":1}`)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, g)
+	}
+	if got := all[1].events(t, hour); len(got) != 4 {
+		t.Errorf("%q", got)
+	}
+	wait.For(t, "what is open", func() bool {
+		got, err := all[1].all(t, fleetlink.Query{Open: true, Gateway: "gw1"})
+		return err == nil && got[0].Open == `{"v":1}`
+	})
+	for _, subject := range []string{eventSubjects + "gw2", openSubjects + "gw2"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond) // what is denied is not answered
+		if _, err := all[0].JetStream().Publish(ctx, subject, []byte("{}")); err == nil {
+			t.Errorf("gw1 publishes %s", subject)
+		}
+		cancel()
 	}
 }

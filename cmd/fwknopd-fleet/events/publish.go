@@ -1,7 +1,6 @@
 package events
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,7 @@ const (
 	maxQueue    = 4 << 20 // bytes of events that wait for a quorum
 	publishTime = 5 * time.Second
 	retryEvery  = time.Second
+	patience    = 10 // failures in succession, until they are logged
 )
 
 // A Publisher publishes what the monitor of this gateway says, one message at a time so that they
@@ -39,8 +39,9 @@ type Publisher struct {
 	run     uint64
 	next    uint64 // the number after the last object that came
 	tally   fleetlink.EventTally
-	logged  string // why nothing can be published, as it was logged
 	dropped uint64 // since something was published
+
+	failures int // in succession; of Run alone
 }
 
 // NewPublisher returns a publisher, of which [Publisher.Run] has to be called.
@@ -231,25 +232,22 @@ func (p *Publisher) opened(text string) {
 	}
 }
 
-// report logs why nothing can be published, once, and what was lost when it can again. That there is no
-// quorum is told elsewhere.
+// report logs why nothing can be published, once it is clear that this lasts, and what was lost when it can
+// again. That there is no quorum is told elsewhere.
 func (p *Publisher) report(err error) {
-	p.mu.Lock()
-	why, lost := "", uint64(0)
-	switch {
-	case err != nil:
-		if why = node.Reason(err); why == p.logged || why == node.NoQuorum {
-			why = ""
+	if err != nil {
+		p.failures++
+		if why := node.Reason(err); p.failures == patience && why != node.NoQuorum {
+			p.log("events are not published: " + why)
 		}
-		p.logged = cmp.Or(why, p.logged)
-	default:
-		lost, p.dropped, p.logged = p.dropped, 0, ""
+		return
 	}
+	p.failures = 0
+	p.mu.Lock()
+	lost := p.dropped
+	p.dropped = 0
 	p.mu.Unlock()
-	switch {
-	case why != "":
-		p.log("events are not published: " + why)
-	case lost > 0:
+	if lost > 0 {
 		p.log(fmt.Sprintf("events are published again, %s lost", conf.Count(int(lost), "event")))
 	}
 }

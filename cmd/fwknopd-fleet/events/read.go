@@ -18,6 +18,9 @@ import (
 // answerTime is how long the fleet may take to answer.
 const answerTime = 5 * time.Second
 
+// heardTime is how long after its last word a gateway counts as heard of: each speaks every second.
+const heardTime = 5 * time.Second
+
 // pulled bounds what is on its way to a reader, in bytes.
 const pulled = 1 << 20
 
@@ -159,7 +162,7 @@ func (s *Store) place(subject string, stored time.Time) fleetlink.Place {
 	}
 	for _, m := range s.node.Members() {
 		if m.Name == p.Gateway {
-			p.Heard, p.Self = m.Connected, m.Self
+			p.Heard, p.Self = m.Self || time.Since(m.Heard) < heardTime, m.Self
 		}
 	}
 	return p

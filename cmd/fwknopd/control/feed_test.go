@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -293,5 +294,57 @@ func TestLineReader(t *testing.T) {
 		if _, err := in.history(); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// A reader of the daemon's own gets the kept objects and those that come with their numbers, whatever others
+// watch, and what it is too slow for is missing in the numbers alone.
+func TestFeedFollow(t *testing.T) {
+	f := Feed{pause: time.Millisecond}
+	for range maxReaders {
+		if _, _, err := f.subscribe(0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.Add([]byte("1"))
+	f.Add([]byte("2"))
+	type list struct {
+		first   uint64
+		objects [][]byte
+	}
+	passed, slow := make(chan list), make(chan struct{})
+	failed := errors.New("it cannot be sent")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- f.Follow(t.Context(), func(first uint64, objects [][]byte) error {
+			passed <- list{first, objects}
+			if <-slow; first > 3 {
+				return failed
+			}
+			return nil
+		})
+	}()
+	if got := receive(t, passed); got.first != 1 || len(got.objects) != 2 {
+		t.Fatalf("%d from %d", len(got.objects), got.first)
+	}
+	big := make([]byte, queueBytes/2)
+	for range 5 { // while it is busy: the first two of them fit
+		f.Add(big)
+	}
+	slow <- struct{}{}
+	if got := receive(t, passed); got.first != 3 || len(got.objects) != 2 {
+		t.Fatalf("%d from %d", len(got.objects), got.first)
+	}
+	slow <- struct{}{}
+	f.Add([]byte("8"))
+	if got := receive(t, passed); got.first != 8 || len(got.objects) != 1 {
+		t.Fatalf("%d from %d", len(got.objects), got.first)
+	}
+	slow <- struct{}{}
+	if err := receive(t, ended); err != failed || f.count() != maxReaders {
+		t.Errorf("%v, %d readers", err, f.count())
+	}
+	if _, _, err := f.subscribe(0, false); err == nil {
+		t.Error("one more watches")
 	}
 }

@@ -169,8 +169,12 @@ func (f *fleet) status(s *conf.Server) *report.FleetStatus {
 	if f.cfg == nil || !f.cfg.Claims() {
 		return nil
 	}
-	return &report.FleetStatus{Name: f.cfg.Name, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
+	status := &report.FleetStatus{Name: f.cfg.Name, PID: f.pid, Restarts: max(f.starts-1, 0), LastEnd: f.lastEnd, Quorum: f.quorum, Why: f.why,
 		Since: f.since.UTC().Truncate(time.Millisecond), Local: s.FleetOnPartition == conf.PartitionLocal}
+	if f.cfg.Events {
+		status.Events = new(report.FleetEvents(f.counts()))
+	}
+	return status
 }
 
 // state reports whether a fleet is wanted, and whether it has a quorum.

@@ -150,6 +150,11 @@ func (f *fleet) countPublished(t fleetlink.EventTally, ended bool) {
 func (f *fleet) events() fleetlink.EventTally {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.counts()
+}
+
+// counts is events; f.mu must be held.
+func (f *fleet) counts() fleetlink.EventTally {
 	return fleetlink.EventTally{
 		Published: f.published.Published + f.tally.Published, Dropped: f.published.Dropped + f.tally.Dropped, Queue: f.tally.Queue,
 	}

@@ -177,6 +177,7 @@ func (d *daemon) metricsText(ctx context.Context) []byte {
 		r.Backend = "test"
 	}
 	r.Fleet, r.Quorum = d.fleet.state()
+	r.FleetEvents = report.FleetEvents(d.fleet.events())
 	d.mu.Lock()
 	r.Loaded = d.loaded
 	r.ReloadFailed = d.lastReload != nil && d.lastReload.Verdict != report.ReloadLoaded

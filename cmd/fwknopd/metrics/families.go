@@ -1,6 +1,10 @@
 package metrics
 
-import "time"
+import (
+	"time"
+
+	"fwknopd/cmd/fwknopd/report"
+)
 
 // A Kind is the type of a metric.
 type Kind string
@@ -28,7 +32,8 @@ type Readings struct {
 	Firewall, External int    // open grants of the firewall and of external commands, by port
 	Restarts           int    // of the worker
 	Fleet, Quorum      bool   // there is a fleet, and it has a quorum
-	ReloadFailed       bool   // the last configuration that was read is not in force
+	FleetEvents        report.FleetEvents
+	ReloadFailed       bool // the last configuration that was read is not in force
 	Loaded             time.Time
 	Started            time.Time
 	CPU                time.Duration // of this process, user and system
@@ -81,6 +86,15 @@ var families = []Family{
 	{Name: "fwknop_fleet_degraded_total", Kind: Counter,
 		Help:   "Messages that were granted without a quorum of the fleet (FLEET_ON_PARTITION local)",
 		series: func(w *writer) { w.count(w.set.degraded.Load()) }},
+	{Name: "fwknop_fleet_events_total", Kind: Counter, Labels: []string{"outcome"},
+		Help: "Events of this gateway for its fleet: published, or dropped for want of room or of a fleet process",
+		series: func(w *writer) {
+			w.count(w.read.FleetEvents.Published, "published")
+			w.count(w.read.FleetEvents.Dropped, "dropped")
+		}},
+	{Name: "fwknop_fleet_events_queue", Kind: Gauge,
+		Help:   "Events of this gateway that wait for a quorum of its fleet",
+		series: func(w *writer) { w.count(w.read.FleetEvents.Queue) }},
 	{Name: "fwknop_replay_cache_entries", Kind: Gauge,
 		Help:   "Messages that are remembered so that they are not taken twice",
 		series: func(w *writer) { w.count(w.set.worker.seen) }},

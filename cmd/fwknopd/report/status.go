@@ -68,6 +68,16 @@ type FleetStatus struct {
 	Why      string    `json:"why,omitempty"`  // why there is no quorum
 	Since    time.Time `json:"since,omitzero"` // when that was said first; zero: nothing was said yet
 	Local    bool      `json:"local"`          // FLEET_ON_PARTITION local
+	// Events counts those that this gateway publishes, since the daemon started; nil: none are
+	// (FLEET_EVENTS N).
+	Events *FleetEvents `json:"events,omitempty"`
+}
+
+// FleetEvents counts the events that a gateway publishes to its fleet.
+type FleetEvents struct {
+	Published uint64 `json:"published"`
+	Dropped   uint64 `json:"dropped"` // for want of room, or with a fleet process that died
+	Queue     uint64 `json:"queue"`   // wait for a quorum
 }
 
 // Text returns whether claims are decided, and what becomes of messages if not.
@@ -162,6 +172,9 @@ func (s *Status) addFleet(t *table) {
 	}
 	if f.LastEnd != "" {
 		t.addf("fleet last end", "%s", f.LastEnd)
+	}
+	if e := f.Events; e != nil {
+		t.addf("fleet events", "%d published, %d waiting, %d dropped", e.Published, e.Queue, e.Dropped)
 	}
 }
 
