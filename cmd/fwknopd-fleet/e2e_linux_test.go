@@ -53,32 +53,35 @@ func smallDisk(t *testing.T) string {
 	return dir
 }
 
-// startFleet starts three members, each in its namespace.
-func startFleet(t *testing.T) []*member {
+// threeMembers returns three members, each in its namespace, of which none is started.
+func threeMembers(t *testing.T) []*member {
 	lab := netlab.New(t)
 	spaces := []*netlab.NS{lab.Client, lab.AddInside(t), lab.Server}
 	var peers []fleetlink.Peer
-	var keys [][]byte
+	var list []*member
 	for i, ns := range spaces {
-		file, pin, err := node.NewCredentials(fmt.Sprintf("gw%d", i+1))
+		name := fmt.Sprintf("gw%d", i+1)
+		file, pin, err := node.NewCredentials(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, file)
-		peers = append(peers, fleetlink.Peer{Name: fmt.Sprintf("gw%d", i+1), Address: netip.AddrPortFrom(ns.V4, 4223), Pin: pin})
+		peers = append(peers, fleetlink.Peer{Name: name, Address: netip.AddrPortFrom(ns.V4, 4223), Pin: pin})
+		list = append(list, &member{t: t, ns: ns, cfg: fleetlink.Config{Name: name, Listen: peers[i].Address, Credentials: file, MaxAge: 2 * time.Minute}})
 	}
-	var list []*member
-	for i, ns := range spaces {
-		m := &member{t: t, ns: ns, cfg: fleetlink.Config{Name: peers[i].Name, Listen: peers[i].Address, Peers: peers, Dir: smallDisk(t),
-			Credentials: keys[i], MaxAge: 2 * time.Minute}}
+	for _, m := range list {
+		m.cfg.Peers = peers
+	}
+	return list
+}
+
+// startFleet starts three members.
+func startFleet(t *testing.T) []*member {
+	list := threeMembers(t)
+	for _, m := range list {
+		m.cfg.Dir = smallDisk(t)
 		m.start()
-		list = append(list, m)
+		t.Cleanup(func() { m.signal(syscall.SIGKILL) })
 	}
-	t.Cleanup(func() {
-		for _, m := range list {
-			m.signal(syscall.SIGKILL)
-		}
-	})
 	return list
 }
 
