@@ -23,7 +23,14 @@ import (
 // showStatus implements `fwknopd fleet status`: 0 if the fleet has a quorum.
 func showStatus(o *cli.Options, stdout, stderr io.Writer) int {
 	options := config.FromFlags(o)
-	options.Offline = true
+	options.Offline, options.ServerOnly = true, true
+	if main := options.Main(); main != "" {
+		f, err := os.Open(main)
+		if err != nil {
+			return failed(stderr, cli.Rights(err))
+		}
+		f.Close()
+	}
 	l, problems := config.Load(options)
 	if l == nil || l.Server == nil {
 		config.Print(stderr, problems)
@@ -50,7 +57,7 @@ func ask(l *config.Loaded) (s fleetlink.Status, err error) {
 		return s, errors.New("FLEET is not set: this gateway is alone")
 	}
 	if s, runs, err := control.AskFleet(l.Server.PIDFile); runs {
-		return s, err
+		return s, cli.Rights(err)
 	}
 	conn, err := net.Dial("unix", socketPath(l.Server.FleetDir))
 	switch {

@@ -42,7 +42,9 @@ func witness(o *cli.Options, _, stderr io.Writer) int {
 
 // witnessConfig reads the FLEET keywords, and becomes WORKER_USER if it is root.
 func witnessConfig(o *cli.Options, stderr io.Writer) (cfg fleetlink.Config, err error) {
-	l, problems := config.Load(config.FromFlags(o))
+	options := config.FromFlags(o)
+	options.ServerOnly = true // there are no stanzas on the host of a witness
+	l, problems := config.Load(options)
 	config.Print(stderr, problems)
 	if problems.Failed() {
 		return cfg, errors.New("the configuration has errors")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -194,6 +195,25 @@ func TestE2EFleet(t *testing.T) {
 	f.restart(c)
 }
 
+// statusForRoot has another user ask for the status, who may not read the file, and one who may.
+func (f *fleetOf) statusForRoot(s *site) {
+	dir := f.t.TempDir()
+	text, err := os.ReadFile(filepath.Join(s.dir, "fwknopd.conf"))
+	if err == nil {
+		err = errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.WriteFile(filepath.Join(dir, "fwknopd.conf"), text, 0o644))
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	bin, _ := program()
+	for _, dir := range []string{s.dir, dir} {
+		cmd := exec.Command("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", bin, "fleet", "status", "-c", filepath.Join(dir, "fwknopd.conf"))
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "run as root\n") {
+			f.t.Errorf("fleet status of another user: %v\n%s", cmd.ProcessState, out)
+		}
+	}
+}
+
 // restart kills the fleet process of a gateway, which gets another one, and stops the gateway.
 func (f *fleetOf) restart(s *site) {
 	t := f.t
@@ -211,7 +231,11 @@ func (f *fleetOf) restart(s *site) {
 	s.waitFor("the fleet process ended, it is started again in 1s: signal: killed")
 	s.granted()
 	last := s.children("fwknopd-fleet")
+	f.statusForRoot(s)
 	s.stop()
+	if out, err := s.fleetStatus(); err == nil || !strings.Contains(out, "neither a daemon nor a witness runs here") {
+		t.Errorf("fleet status without a daemon: %v, %s", err, out)
+	}
 	if len(last) != 1 || syscall.Kill(last[0], 0) != syscall.ESRCH {
 		t.Errorf("fleet processes %v outlive the daemon", last)
 	}

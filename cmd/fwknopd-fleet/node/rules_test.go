@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,6 +181,41 @@ func TestVerdictOfClocks(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestLeaves: a member whose clock goes wrong takes no part any more, the others go on without it, and it
+// comes back when its clock is right.
+func TestLeaves(t *testing.T) {
+	t.Parallel()
+	list := configs(t, 3)
+	var off atomic.Int64
+	nodes := []*Node{open(t, list[0], Options{}), open(t, list[1], Options{}),
+		open(t, list[2], Options{Now: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }})}
+	for _, n := range nodes {
+		ready(t, n)
+	}
+	patient(t, nodes[0])
+	off.Store(int64(time.Hour))
+	wait.For(t, "the member to leave", func() bool { return strings.Contains(nodes[2].server.apart(), "clock of this member differs") })
+	c := claimOf("a")
+	if a := nodes[2].Claim(t.Context(), c); a.Verdict != fleetlink.Unavailable {
+		t.Errorf("at the wrong clock: %+v", a)
+	}
+	var a fleetlink.Answer
+	wait.For(t, "a claim of the others", func() bool {
+		c = claimOf(fmt.Sprint("b", time.Now()))
+		a = nodes[0].Claim(t.Context(), c)
+		return a.Verdict == fleetlink.First
+	})
+	off.Store(0)
+	ready(t, nodes[2])
+	wait.For(t, "the claim to be known", func() bool {
+		a = nodes[2].Claim(t.Context(), c)
+		return a.Verdict != fleetlink.Unavailable
+	})
+	if a.Verdict != fleetlink.Taken || a.By != "gw1" {
+		t.Errorf("back again: %+v", a)
 	}
 }
 

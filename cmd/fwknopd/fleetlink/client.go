@@ -100,13 +100,13 @@ func (c *Client) Claim(ctx context.Context, claim Claim) Answer {
 	c.sending.Unlock()
 	if err != nil {
 		c.link.Close() // what was sent of it is not known
-		return c.giveUp(id)
+		return c.giveUp(id, answered)
 	}
 	select {
 	case a := <-answered:
 		return a
 	case <-ctx.Done():
-		return c.giveUp(id)
+		return c.giveUp(id, answered)
 	}
 }
 
@@ -137,12 +137,13 @@ func (c *Client) begin(answered chan<- Answer) (id uint64, why string) {
 	return c.last, ""
 }
 
-// giveUp ends the wait for an answer.
-func (c *Client) giveUp(id uint64) Answer {
+// giveUp ends the wait for an answer, and returns one that came at the last moment: after it the
+// process has nothing more to say by which it would cease to be silent.
+func (c *Client) giveUp(id uint64, answered <-chan Answer) Answer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended != "" {
-		return Answer{Why: c.ended}
+	if _, waits := c.open[id]; !waits {
+		return <-answered
 	}
 	delete(c.open, id)
 	if c.late[id], c.silent = true, true; len(c.late) > maxLate {

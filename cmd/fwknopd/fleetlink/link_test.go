@@ -131,6 +131,25 @@ func TestSilence(t *testing.T) {
 	})
 }
 
+// An answer that comes while its claim is given up counts: no further one is to come, so that the process
+// would be taken for silent for ever.
+func TestLastMoment(t *testing.T) {
+	a, b := pair(t)
+	c := NewClient(a)
+	go serveFirst(NewLink(b))
+	answered := make(chan Answer, 1)
+	id, why := c.begin(answered)
+	if why != "" || !c.deliver(&answerMessage{id, Answer{Verdict: First}}) {
+		t.Fatal(why)
+	}
+	if got := c.giveUp(id, answered); got != (Answer{Verdict: First}) {
+		t.Errorf("given up: %+v", got)
+	}
+	if got := c.Claim(context.Background(), Claim{}); got != (Answer{Verdict: First}) {
+		t.Errorf("then: %+v", got)
+	}
+}
+
 // serveFirst answers each claim with First.
 func serveFirst(l *Link) {
 	for {
