@@ -35,14 +35,17 @@ type Decision struct {
 	Verdict Verdict
 	Reason  Reason
 	Detail  Detail
-	Mode    string        // ModeSPA, ModeKnock or ""
-	Src     netip.Addr    // the packet's source
-	Stanza  int           // line of the SOURCE keyword, 0 = none
-	Number  int           // of the stanza, from 1, see [conf.Stanza]
-	User    string        // as sent by the client; "" if none
-	Shadow  bool          // of a shadow stanza: an Allow must not be executed
-	Grant   enforce.Grant // valid iff Allow and Command is nil
-	Command *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
+	Mode    string     // ModeSPA, ModeKnock or ""
+	Src     netip.Addr // the packet's source
+	Stanza  int        // line of the SOURCE keyword, 0 = none
+	Number  int        // of the stanza, from 1, see [conf.Stanza]
+	User    string     // as sent by the client; "" if none
+	Shadow  bool       // of a shadow stanza: an Allow must not be executed
+	// Degraded: the fleet could not be asked whether another gateway has honoured the message
+	// (FLEET_ON_PARTITION local).
+	Degraded bool
+	Grant    enforce.Grant // valid iff Allow and Command is nil
+	Command  *Command      // valid iff Allow; only with ENABLE_CMD_EXEC
 	// Others are further decisions on the same packet, in file order: of other stanzas
 	// that grant on the same knock, and of shadow stanzas.
 	Others []Decision

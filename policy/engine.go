@@ -45,6 +45,9 @@ type Options struct {
 	// Resolve returns the addresses of a host name in a NAT request, where
 	// ENABLE_NAT_DNS allows one. nil: names are refused.
 	Resolve func(host string) ([]netip.Addr, error)
+	// Claim claims a message from the fleet of gateways, and returns in a bounded time; nil: this
+	// gateway is alone. It is not asked by what does not grant, as [Engine.Explain].
+	Claim func(Claim) ClaimAnswer
 	// Filter reports whether a captured packet may be SPA (PCAP_FILTER); nil: any may.
 	// Log lines never are.
 	Filter func(*parse.Event) bool

@@ -107,6 +107,10 @@ func (e *Engine) knockDecision(now time.Time, ev *parse.Event, res *knock.Result
 			d.Reason, d.Detail = KnockSource, ref.detail
 			break
 		}
+		if e.opts.Claim != nil && st.Mode == conf.ModeEncrypted && !st.Shadow {
+			d.Reason, d.Detail.Text = KnockFleet, textSequence
+			break
+		}
 		d.Verdict, d.Grant = Allow, e.knockGrant(now, ev, res, st)
 	}
 	return d

@@ -54,6 +54,7 @@ const (
 	SPAStore          Reason = "spa.store"   // the digest could not be recorded
 	SPAWindow         Reason = "spa.window"  // outside ACCESS_WINDOW
 	SPAUses           Reason = "spa.uses"    // ACCESS_USES are used up
+	SPAFleet          Reason = "spa.fleet"   // it could not be claimed from the fleet
 
 	KnockGranted       Reason = "knock.granted"
 	KnockWrongPort     Reason = "knock.wrong_port"
@@ -72,6 +73,7 @@ const (
 	KnockForgedLine    Reason = "knock.forged_line"
 	KnockWindow        Reason = "knock.window" // outside ACCESS_WINDOW
 	KnockUses          Reason = "knock.uses"   // ACCESS_USES are used up
+	KnockFleet         Reason = "knock.fleet"  // it cannot be claimed from the fleet
 
 	NoStanza Reason = "no_stanza"
 )

@@ -89,6 +89,11 @@ func (e *Engine) checkRules(r *request, st *stanza, d *Decision) (*refusal, step
 			return ref, at + 1
 		}
 	}
+	if ref == nil && e.opts.Claim != nil {
+		if ref = e.claim(r, st, d); ref != nil {
+			return ref, at + 2
+		}
+	}
 	if r.msg.Type != spa.Command {
 		r.trace.granted(st, ref)
 	}

@@ -150,6 +150,13 @@ func (f *fleet) run(ctx context.Context) {
 	}
 }
 
+// state reports whether a fleet is wanted, and whether it has a quorum.
+func (f *fleet) state() (wanted, quorum bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.cfg != nil, f.quorum
+}
+
 func (f *fleet) wanted() *fleetlink.Config {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -176,6 +176,7 @@ func (d *daemon) metricsText(ctx context.Context) []byte {
 	case d.o.Test:
 		r.Backend = "test"
 	}
+	r.Fleet, r.Quorum = d.fleet.state()
 	d.mu.Lock()
 	r.Loaded = d.loaded
 	r.ReloadFailed = d.lastReload != nil && d.lastReload.Verdict != report.ReloadLoaded

@@ -38,6 +38,8 @@ type Options struct {
 	// Resolve looks up the host names of NAT requests, if the configuration allows any;
 	// nil: they are refused.
 	Resolve func(host string) ([]netip.Addr, error)
+	// Claim claims messages from a fleet, see [policy.Options]; nil: nothing is claimed.
+	Claim func(policy.Claim) policy.ClaimAnswer
 
 	// Unlimited: TRIAL_RATE does not count, for packets without a time of their own.
 	Unlimited bool
@@ -58,7 +60,7 @@ func New(o Options) (*policy.Engine, error) {
 		Server: o.Server, Access: o.Access, Store: o.Store,
 		Keyring: o.Keyring, GPGLimit: gpgLimiter(o.Server),
 		ShadowHash: config.ShadowHash, Password: o.Password,
-		Resolve: o.Resolve, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
+		Resolve: o.Resolve, Claim: o.Claim, Uses: o.Uses, All: o.All, Filter: o.Filter, Record: o.Record, Ahead: o.Ahead, DeferSync: o.DeferSync,
 	}
 	if !o.Unlimited {
 		opts.TrialRate = o.Server.TrialRate

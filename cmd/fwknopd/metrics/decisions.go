@@ -43,6 +43,9 @@ func makePairs() (list []pair, at map[policy.Reason]place) {
 // taken over makes of it. An unknown reason is not counted.
 func (s *Set) Decided(d *policy.Decision) {
 	p, known := places[d.Reason]
+	if d.Degraded {
+		s.degraded.Add(1)
+	}
 	switch {
 	case !known:
 	case d.Shadow:

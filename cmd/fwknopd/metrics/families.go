@@ -27,6 +27,7 @@ type Readings struct {
 	Backend            string // the firewall, "" if there is none
 	Firewall, External int    // open grants of the firewall and of external commands, by port
 	Restarts           int    // of the worker
+	Fleet, Quorum      bool   // there is a fleet, and it has a quorum
 	ReloadFailed       bool   // the last configuration that was read is not in force
 	Loaded             time.Time
 	Started            time.Time
@@ -65,6 +66,21 @@ var families = []Family{
 	{Name: "fwknop_closed_connections_total", Kind: Counter, Labels: []string{"outcome"},
 		Help:   "Connections through grants of stanzas with CLOSE_CONNECTIONS at their end: ended, cut (forwarded or by UDP) or left",
 		series: (*writer).connections},
+	{Name: "fwknop_fleet_claims_total", Kind: Counter, Labels: []string{"result"},
+		Help:   "Claims of messages from the fleet: first, taken or unavailable",
+		series: (*writer).claims},
+	{Name: "fwknop_fleet_claim_duration_seconds", Kind: Histogram,
+		Help:   "How long a message waited for its claim",
+		series: (*writer).claimDurations},
+	{Name: "fwknop_fleet_quorum", Kind: Gauge,
+		Help:   "1 if the fleet has a quorum, else 0, also without FLEET",
+		series: func(w *writer) { w.flag(w.read.Fleet && w.read.Quorum) }},
+	{Name: "fwknop_fleet_configured", Kind: Gauge,
+		Help:   "1 if FLEET is set, else 0",
+		series: func(w *writer) { w.flag(w.read.Fleet) }},
+	{Name: "fwknop_fleet_degraded_total", Kind: Counter,
+		Help:   "Messages that were granted without a quorum of the fleet (FLEET_ON_PARTITION local)",
+		series: func(w *writer) { w.count(w.set.degraded.Load()) }},
 	{Name: "fwknop_replay_cache_entries", Kind: Gauge,
 		Help:   "Messages that are remembered so that they are not taken twice",
 		series: func(w *writer) { w.count(w.set.worker.seen) }},

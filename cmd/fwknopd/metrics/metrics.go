@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fwknopd/cmd/fwknopd/report"
 	"fwknopd/enforce"
 )
 
@@ -23,6 +24,7 @@ const ContentType = "text/plain; version=0.0.4; charset=utf-8"
 type Set struct {
 	records          []atomic.Uint64 // decisions of which there was a record, one for each of pairs
 	repairs          atomic.Uint64
+	degraded         atomic.Uint64 // grants without a quorum of the fleet
 	ended, cut, left atomic.Uint64 // connections
 	grants           *histogram
 	changes          *histogram
@@ -35,7 +37,7 @@ type Set struct {
 func NewSet() *Set {
 	return &Set{
 		records: make([]atomic.Uint64, len(pairs)), grants: newHistogram(grantBounds), changes: newHistogram(changeBounds),
-		worker: workerCounts{unlogged: make([]tally, len(pairs)), summaries: make([]uint64, len(pairs))},
+		worker: workerCounts{unlogged: make([]tally, len(pairs)), summaries: make([]uint64, len(pairs)), claims: claimTallies{took: make([]tally, len(report.ClaimBounds)+1)}},
 	}
 }
 

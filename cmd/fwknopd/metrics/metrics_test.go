@@ -18,7 +18,7 @@ import (
 )
 
 var readings = Readings{
-	Version: `2.0"\` + "\n", GoVersion: "go1.26", Backend: "nftables", Firewall: 3, External: 1, Restarts: 2,
+	Version: `2.0"\` + "\n", GoVersion: "go1.26", Backend: "nftables", Fleet: true, Quorum: true, Firewall: 3, External: 1, Restarts: 2,
 	Loaded: time.UnixMilli(1_795_000_000_250), Started: time.UnixMilli(1_795_000_000_000), CPU: 1500 * time.Millisecond, Resident: 30 << 20,
 }
 
@@ -34,7 +34,12 @@ func busy() *Set {
 	s.Changed(1700 * time.Microsecond)
 	s.Repaired(2)
 	s.Cut(enforce.Connections{Open: 1, Ended: 4, Cut: 2})
-	s.Said(&report.State{Seen: 17, Unlogged: []report.ReasonCount{{Reason: policy.SPAHMACMismatch, Count: 5}},
+	s.Decided(&policy.Decision{Verdict: policy.Allow, Reason: policy.SPAGranted, Degraded: true})
+	claims := report.Claims{}
+	claims.Count(700*time.Microsecond, true, false)
+	claims.Count(time.Millisecond, false, true)
+	claims.Count(1200*time.Millisecond, false, false)
+	s.Said(&report.State{Seen: 17, Claims: claims, Unlogged: []report.ReasonCount{{Reason: policy.SPAHMACMismatch, Count: 5}},
 		Sources: []report.SourceState{{Name: "PCAP eth0", Records: 10, Events: 7, NotOurs: 2, Malformed: 1, Lost: 4, Lag: 1250 * time.Millisecond}}})
 	return s
 }
@@ -126,6 +131,10 @@ func TestHostileWorker(t *testing.T) {
 			s.Said(&report.State{Sources: []report.SourceState{{Name: "PCAP eth0", Events: math.MaxUint64, Lag: -time.Hour}}})
 		},
 		func() {
+			s.Said(&report.State{Claims: report.Claims{First: math.MaxUint64, Sum: math.MaxUint64, Took: slices.Repeat([]uint64{math.MaxUint64}, 100)}})
+		},
+		func() { s.Said(&report.State{Claims: report.Claims{Took: []uint64{1}}}) },
+		func() {
 			s.Said(&report.State{Sources: []report.SourceState{{Name: "PCAP eth0", Events: 1}, {Name: "PCAP eth0", Events: math.MaxUint64}}})
 		},
 		s.SourcesOpened,
@@ -147,7 +156,7 @@ func TestHostileWorker(t *testing.T) {
 		`fwknop_ingest_records_total{source="PCAP eth0",outcome="event"}`: "18446744073709551615",
 		`fwknop_ingest_lag_seconds{source="PCAP eth0"}`:                   "0",
 		`fwknop_decisions_total{verdict="refused",reason="spa.replay"}`:   "2",
-		`fwknop_decisions_total{verdict="granted",reason="spa.granted"}`:  "2",
+		`fwknop_decisions_total{verdict="granted",reason="spa.granted"}`:  "3",
 	})
 }
 

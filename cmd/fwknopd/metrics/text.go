@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"fwknopd/cmd/fwknopd/report"
 )
 
 // AppendText appends all metrics to b, in the text format.
@@ -80,12 +82,19 @@ func (w *writer) time(t time.Time) { w.float(float64(t.UnixMilli()) / 1000) }
 
 // histogram appends the series of a histogram.
 func (w *writer) histogram(h *histogram) {
-	sum, total := h.sum.Load(), uint64(0) // the sum first: what is counted meanwhile is missing in it, not in the counts
-	for i := range h.counts {
-		total += h.counts[i].Load()
+	// The sum first: what is counted meanwhile is missing in it, not in the counts.
+	w.buckets(h.sum.Load(), h.bounds, func(i int) uint64 { return h.counts[i].Load() })
+}
+
+// buckets appends the series of durations, whose sum is in microseconds, by the counts of each of the
+// bounds and of what is longer.
+func (w *writer) buckets(sum uint64, bounds []time.Duration, count func(i int) uint64) {
+	total := uint64(0)
+	for i := range len(bounds) + 1 {
+		total = saturated(total, count(i))
 		bound := "+Inf"
-		if i < len(h.bounds) {
-			bound = strconv.FormatFloat(h.bounds[i].Seconds(), 'f', -1, 64)
+		if i < len(bounds) {
+			bound = strconv.FormatFloat(bounds[i].Seconds(), 'f', -1, 64)
 		}
 		w.add(w.family.Name, `_bucket{le="`, bound, `"} `, strconv.FormatUint(total, 10), "\n")
 	}
@@ -119,6 +128,18 @@ func (w *writer) lag() {
 	for _, src := range w.set.worker.sources[:w.set.worker.known] {
 		w.float(max(src.lag, 0), src.name)
 	}
+}
+
+func (w *writer) claims() {
+	c := &w.set.worker.claims
+	w.count(c.first.total(), "first")
+	w.count(c.taken.total(), "taken")
+	w.count(c.unavailable.total(), "unavailable")
+}
+
+func (w *writer) claimDurations() {
+	c := &w.set.worker.claims
+	w.buckets(c.sum.total(), report.ClaimBounds, func(i int) uint64 { return c.took[i].total() })
 }
 
 func (w *writer) connections() {

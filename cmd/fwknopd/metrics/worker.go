@@ -33,6 +33,7 @@ type workerCounts struct {
 	unlogged  []tally
 	summaries []uint64
 
+	claims  claimTallies
 	seen    uint64
 	sources []source // those of the configuration first
 	known   int      // how many are of the configuration
@@ -43,6 +44,30 @@ type source struct {
 	name                             string
 	events, notOurs, malformed, lost tally
 	lag                              float64 // seconds
+}
+
+// claimTallies are those of the claims from a fleet.
+type claimTallies struct {
+	first, taken, unavailable, sum tally
+	took                           []tally // as in [report.Claims]
+}
+
+func (c *claimTallies) all() []*tally {
+	list := []*tally{&c.first, &c.taken, &c.unavailable, &c.sum}
+	for i := range c.took {
+		list = append(list, &c.took[i])
+	}
+	return list
+}
+
+func (c *claimTallies) raise(said *report.Claims) {
+	c.first.raise(said.First)
+	c.taken.raise(said.Taken)
+	c.unavailable.raise(said.Unavailable)
+	c.sum.raise(said.Sum)
+	for i, n := range said.Took[:min(len(said.Took), len(c.took))] {
+		c.took[i].raise(n)
+	}
 }
 
 // Configured sets the names of the ingest sources. Those of earlier configurations keep
@@ -90,6 +115,9 @@ func (s *Set) WorkerStarted() {
 		w.unlogged[i].next()
 	}
 	clear(w.summaries)
+	for _, t := range w.claims.all() {
+		t.next()
+	}
 	w.nextSources()
 }
 
@@ -130,6 +158,7 @@ func (s *Set) Said(state *report.State) {
 	defer s.mu.Unlock()
 	w := &s.worker
 	w.seen = state.Seen
+	w.claims.raise(&state.Claims)
 	for _, r := range state.Unlogged {
 		if p, known := places[r.Reason]; known {
 			w.unlogged[p.plain].raise(uint64(max(r.Count, 0)))

@@ -40,6 +40,7 @@ type Entry struct {
 	User     string
 	Mode     string
 	Shadow   bool
+	Degraded bool           // granted without the fleet, see [policy.Decision]
 	Grant    *enforce.Grant // granted, expired, and what a shadow would grant
 	Command  string
 	Input    ingest.Position
@@ -50,7 +51,7 @@ func (e *Entry) Set(access *conf.Access, now time.Time, ev *parse.Event, d *poli
 	*e = Entry{
 		Time: now, Verdict: VerdictOf(d), Reason: d.Reason, Detail: &d.Detail,
 		Src: ev.Src, Dst: ev.Dst, Proto: ev.Proto,
-		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Input: at,
+		Stanza: d.Stanza, User: d.User, Mode: d.Mode, Shadow: d.Shadow, Degraded: d.Degraded, Input: at,
 	}
 	e.Title, e.Name = access.TitleOf(d.Number, d.Stanza)
 	switch {

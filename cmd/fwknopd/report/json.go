@@ -37,6 +37,9 @@ func AppendJSON(b []byte, e *Entry) []byte {
 	if e.Shadow {
 		b = append(b, `,"shadow":true`...)
 	}
+	if e.Degraded {
+		b = append(b, `,"degraded":true`...)
+	}
 	if e.Grant != nil {
 		name := `,"grant":`
 		if e.Verdict == Shadow {

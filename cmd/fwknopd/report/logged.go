@@ -31,7 +31,8 @@ type Logged struct {
 	Stanza      int                   `json:"stanza"`
 	Name        string                `json:"stanza_name"`
 	User        string                `json:"user"`
-	By          string                `json:"by"` // who asked for a grant in place of a packet
+	Degraded    bool                  `json:"degraded"` // granted without the fleet
+	By          string                `json:"by"`       // who asked for a grant in place of a packet
 	Error       string                `json:"error"`
 	BlockedBy   []string              `json:"blocked_by"`
 	Connections enforce.Connections   `json:"connections"` // of verdict cut
@@ -174,6 +175,9 @@ func (e *Logged) writeRest(b *strings.Builder) {
 	}
 	if e.User != "" {
 		fmt.Fprintf(b, " user %s", e.User)
+	}
+	if e.Degraded {
+		b.WriteString(" degraded")
 	}
 	if e.By != "" {
 		fmt.Fprintf(b, " by the %s", e.By)

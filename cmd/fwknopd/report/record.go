@@ -166,6 +166,8 @@ func checkDecision(d *policy.Decision) error {
 		return errUnknownReason
 	case d.Mode != "" && d.Mode != policy.ModeSPA && d.Mode != policy.ModeKnock:
 		return errors.New("unknown mode")
+	case d.Degraded && (d.Verdict != policy.Allow || d.Mode != policy.ModeSPA || d.Shadow):
+		return errors.New("degraded, but no grant to a message")
 	case len(d.Others) > 0:
 		return errors.New("decisions within a decision")
 	case !isLine(d.Stanza) || !isLine(d.Number):
@@ -252,11 +254,11 @@ var decisionReasons = reasonSet(
 	policy.SPAGranted, policy.SPACommand, policy.SPAHMACMismatch, policy.SPADecryptFailed, policy.SPADigestMismatch,
 	policy.SPAMalformed, policy.SPAStale, policy.SPAFuture, policy.SPAReplay, policy.SPAUser, policy.SPASource,
 	policy.SPAPort, policy.SPACmdDisabled, policy.SPACmdRegex, policy.SPAGPGSigner, policy.SPAAuthMethod, policy.SPANAT,
-	policy.SPAExpiredStanza, policy.SPARateLimited, policy.SPATimeout, policy.SPACut, policy.SPAStore, policy.SPAWindow, policy.SPAUses,
+	policy.SPAExpiredStanza, policy.SPARateLimited, policy.SPATimeout, policy.SPACut, policy.SPAStore, policy.SPAWindow, policy.SPAUses, policy.SPAFleet,
 	policy.KnockGranted, policy.KnockWrongPort, policy.KnockTimeout, policy.KnockTooFast, policy.KnockTooSlow,
 	policy.KnockLimit, policy.KnockDecryptFailed, policy.KnockChecksum, policy.KnockUser, policy.KnockOS,
 	policy.KnockSource, policy.KnockPort, policy.KnockReplay, policy.KnockStore, policy.KnockForgedLine,
-	policy.KnockWindow, policy.KnockUses,
+	policy.KnockWindow, policy.KnockUses, policy.KnockFleet,
 	policy.NoStanza,
 )
 

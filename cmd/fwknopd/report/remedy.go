@@ -42,6 +42,8 @@ var meanings = map[policy.Reason]Meaning{
 	policy.SPAStore:         {"the message could not be recorded, so it could be replayed", "make room on the disk of DIGEST_FILE, and see the log for the error"},
 	policy.SPAWindow:        {"the message came outside of ACCESS_WINDOW", "ask within the window; fwknopd check says when that is, and by which time zone"},
 	policy.SPAUses:          {"the stanza granted as often as ACCESS_USES allows", "wait for the next day if it counts by day, raise ACCESS_USES, or count anew: fwknopd grants uses --reset NAME"},
+	policy.SPAFleet: {"the message is right, but the fleet could not be asked whether another gateway has honoured it",
+		"fwknopd fleet status says what keeps the fleet from a quorum; the client sends again, also to another gateway; see FLEET_ON_PARTITION"},
 
 	policy.KnockWrongPort:     {"the sequence went on at another port", "knock the ports of SHARED_SEQUENCE in their order; a retransmitted SYN does no harm"},
 	policy.KnockTimeout:       {"the sequence took too long, or its records have no time", "knock faster, or raise KNOCK_INTERVAL"},
@@ -58,6 +60,7 @@ var meanings = map[policy.Reason]Meaning{
 	policy.KnockStore:         {"the sequence could not be recorded, so it could be replayed", "make room on the disk of DIGEST_FILE, and see the log for the error"},
 	policy.KnockWindow:        {"the sequence was complete outside of ACCESS_WINDOW", "knock within the window; fwknopd check says when that is, and by which time zone"},
 	policy.KnockUses:          {"the stanza granted as often as ACCESS_USES allows", "wait for the next day if it counts by day, raise ACCESS_USES, or count anew: fwknopd grants uses --reset NAME"},
+	policy.KnockFleet:         {"the sequence is right, but has no time, so that a fleet cannot see to it that it opens once", "use SPA, which has one"},
 	policy.KnockForgedLine:    {"the line only reads as if the kernel had written it", "a program wrote it: read the journal (AUTH_MODE JOURNAL) or KMSG, which programs cannot forge"},
 
 	policy.NoStanza: {"no stanza is for the packet", "see SOURCE and DESTINATION, and that client and server have the same keys: fwknopd explain shows the packet in each stanza"},

@@ -19,6 +19,7 @@ type State struct {
 	// Unlogged are the decisions for which there was no record of their own: those in
 	// summaries, and those for which the log was too slow.
 	Unlogged []ReasonCount // sorted by reason
+	Claims   Claims        // of a fleet
 }
 
 // A SourceState has the counters of one source since it was opened.
@@ -43,6 +44,9 @@ func (s *State) Check() error {
 		return errors.New("too many sources")
 	}
 	if err := checkReasons(s.Unlogged); err != nil {
+		return err
+	}
+	if err := s.Claims.check(); err != nil {
 		return err
 	}
 	return checkTexts(reflect.ValueOf(s.Sources))

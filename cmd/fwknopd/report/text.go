@@ -52,6 +52,9 @@ func appendRest(b []byte, e *Entry) []byte {
 	if e.Shadow && e.Verdict != Shadow {
 		b = append(b, " shadow"...)
 	}
+	if e.Degraded {
+		b = append(b, " degraded"...)
+	}
 	return appendOutcome(b, e)
 }
 

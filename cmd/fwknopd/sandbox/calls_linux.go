@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"runtime"
+	"slices"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
@@ -24,6 +25,44 @@ func workerCallsOn(arch string) seccomp.Policy {
 		{Action: noSuchCall, Names: []string{"clone3"}},
 	}}
 }
+
+// fleetCalls is the list of the system calls of a fleet process. Others fail with EPERM.
+func fleetCalls(local bool) seccomp.Policy { return fleetCallsOn(runtime.GOARCH, local) }
+
+func fleetCallsOn(arch string, local bool) seccomp.Policy {
+	p := workerCallsOn(arch)
+	allowed := &p.Syscalls[0]
+	allowed.Names = append(allowed.Names, fleetAlways...)
+	if arch == "amd64" {
+		allowed.Names = append(allowed.Names, fleetAlwaysAMD64...)
+	}
+	// What is examined of a worker's calls, but for processes and memory, is its own: it writes files,
+	// and has sockets of networks.
+	allowed.NamesWithCondtions = slices.DeleteFunc(allowed.NamesWithCondtions, func(c seccomp.NameWithConditions) bool {
+		return slices.Contains(fleetAlways, c.Name)
+	})
+	families := []uint64{unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK} // netlink names interfaces
+	if local {
+		families = append(families, unix.AF_UNIX)
+	}
+	for _, family := range families {
+		allowed.NamesWithCondtions = append(allowed.NamesWithCondtions, seccomp.NameWithConditions{Name: "socket",
+			Conditions: []seccomp.Condition{{Argument: 0, Operation: seccomp.Equal, Value: family}}})
+	}
+	return p
+}
+
+// fleetAlways are allowed to a fleet process, beside what a worker may with any arguments. Landlock limits
+// which files it can reach.
+var fleetAlways = []string{
+	"bind", "connect", "listen", "sendmsg", "sendmmsg", "sendto", "setsockopt", "shutdown", "socketpair", "writev", "readv",
+	"openat", "fcntl", "ftruncate", "fsync", "fdatasync", "fallocate", "flock", "pwrite64", "mkdirat", "unlinkat", "renameat", "fchmod", "fchmodat",
+	"faccessat", "faccessat2", "uname", "sysinfo", "prlimit64", "getuid", "geteuid", "getgid", "getegid", "getppid", "getrusage", "sched_getparam",
+	"timer_create", "timer_settime", "timer_delete", "eventfd2", "sendfile", "copy_file_range", "splice",
+}
+
+// fleetAlwaysAMD64 are older spellings, which other processors do not have.
+var fleetAlwaysAMD64 = []string{"rename", "unlink", "mkdir", "rmdir", "access", "open", "stat", "lstat"}
 
 // workerAlways are allowed with any arguments.
 var workerAlways = []string{

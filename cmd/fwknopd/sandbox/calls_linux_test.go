@@ -12,7 +12,7 @@ import (
 // assembled.
 func TestCallNames(t *testing.T) {
 	for goarch, a := range map[string]*arch.Info{"amd64": arch.X86_64, "arm64": arch.AARCH64} {
-		for _, g := range workerCallsOn(goarch).Syscalls {
+		for _, g := range append(workerCallsOn(goarch).Syscalls, fleetCallsOn(goarch, true).Syscalls...) {
 			names := g.Names
 			for _, c := range g.NamesWithCondtions {
 				names = append(names, c.Name)
@@ -45,7 +45,11 @@ func TestCallNames(t *testing.T) {
 	if _, err := p.Assemble(); err != nil {
 		t.Error(err)
 	}
-	if p.DefaultAction != seccomp.ActionErrno {
+	f := fleetCalls(false)
+	if _, err := f.Assemble(); err != nil {
+		t.Error(err)
+	}
+	if p.DefaultAction != seccomp.ActionErrno || f.DefaultAction != seccomp.ActionErrno {
 		t.Errorf("other calls: %v", p.DefaultAction)
 	}
 }

@@ -7,6 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// FleetRights are what a fleet process may do beside talking to a network.
+type FleetRights struct {
+	Write []string // directories: it may read and write files below
+	Read  []string // files, and directories below which it may read files; those that are missing are left out
+	Local bool     // it may have unix sockets
+}
+
 const (
 	firstDescriptor = 3 // after standard input, output and error
 	closeOnExecFlag = 4 // CLOSE_RANGE_CLOEXEC, the same on Linux and FreeBSD

@@ -20,6 +20,9 @@ func Apply(_ []string, strict bool) error {
 	return nil
 }
 
+// ApplyFleet does nothing on FreeBSD. If strict is set, that is an error.
+func ApplyFleet(_ FleetRights, strict bool) error { return Apply(nil, strict) }
+
 // ConfineMonitor does nothing on FreeBSD.
 func ConfineMonitor() error { return nil }
 

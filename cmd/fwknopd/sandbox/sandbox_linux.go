@@ -61,6 +61,39 @@ func Apply(read []string, strict bool) error {
 	return nil
 }
 
+// ApplyFleet confines this process, for the rest of its life, to what a fleet process needs: it can read
+// and write files, have sockets of networks, and start no process. strict is as for [Apply].
+func ApplyFleet(r FleetRights, strict bool) error {
+	if text := Missing(); strict && text != "" {
+		return errors.New(text)
+	}
+	var paths []landlock.Rule
+	if len(r.Write) > 0 {
+		paths = append(paths, landlock.RWDirs(r.Write...))
+	}
+	for _, name := range r.Read { // what is not there is not needed
+		if st, err := os.Stat(name); err == nil && st.IsDir() {
+			paths = append(paths, landlock.RODirs(name))
+		} else if err == nil {
+			paths = append(paths, landlock.ROFiles(name))
+		}
+	}
+	if err := landlock.V11.BestEffort().RestrictPaths(paths...); err != nil {
+		return fmt.Errorf("landlock: %w", err)
+	}
+	if !hasLists {
+		return nil
+	}
+	if err := load(fleetCalls(r.Local)); err != nil {
+		return fmt.Errorf("seccomp: %w", err)
+	}
+	// The library does not notice that a thread could not be synchronized.
+	if _, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0); !errors.Is(err, unix.EPERM) {
+		return errNotInForce
+	}
+	return nil
+}
+
 // confineFiles allows files to be read below the directories, and nothing else that
 // Landlock knows of.
 func confineFiles(read []string) error {

@@ -120,7 +120,12 @@ func (w *worker) read(ctx context.Context, name string) ([]byte, error) {
 }
 
 func (w *worker) newEngine(ctx context.Context, c *privsep.Config, l *config.Loaded, store replay.Store, uses schedule.Counts) (*policy.Engine, error) {
+	var claim func(policy.Claim) policy.ClaimAnswer
+	if c.Fleet {
+		claim = w.claims.claim
+	}
 	return engine.New(engine.Options{
+		Claim:  claim,
 		Loaded: l, Store: store, DeferSync: true, Uses: uses,
 		Keyring: keyrings(c, l, func(err error) { w.out.warnf("OpenPGP: %v", err) }),
 		Password: func(src netip.Addr, file, user, password string) (bool, error) {

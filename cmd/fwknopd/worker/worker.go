@@ -86,7 +86,7 @@ func run(ctx context.Context, conn *net.UnixConn, records io.WriteCloser, confin
 	}()
 	out := newRecordWriter(records)
 	defer out.close()
-	w := &worker{client: client, out: out, confine: confine, remaining: -1, problems: privsep.NewBudget(rate.Every(privsep.RefusalEvery), privsep.ProblemBurst)}
+	w := &worker{client: client, out: out, claims: newClaims(client), confine: confine, remaining: -1, problems: privsep.NewBudget(rate.Every(privsep.RefusalEvery), privsep.ProblemBurst)}
 	w.refusals = newRefusalLog(func(s report.Suppressed) { out.put(privsep.RecordSuppressed, s) })
 	defer w.close()
 	return w.serve(ctx)
@@ -105,6 +105,7 @@ type worker struct {
 	storePath string          // the digest file of store
 	commit    *monitor.Commit // the last one
 	src       *sources
+	claims    *claims // of a fleet
 	refusals  *refusalLog
 	problems  *privsep.Budget
 	unlogged  map[policy.Reason]int // decisions without a record, since the start; nil: none
@@ -234,7 +235,7 @@ func (w *worker) state() report.State {
 		Records: n.Records, Events: n.Events, NotOurs: n.NotOurs, Malformed: n.Malformed, Lost: n.Lost,
 		Forged: n.Forged, Copies: w.engine.Copies(), RateLimited: w.engine.RateLimited(),
 		Granted: k.Granted, Refused: k.Refused, Repeats: k.Repeats, Seen: uint64(w.store.Len()),
-		Sources: w.src.states(), Unlogged: report.SortReasons(w.unlogged),
+		Sources: w.src.states(), Unlogged: report.SortReasons(w.unlogged), Claims: w.claims.state(),
 	}
 }
 
@@ -328,6 +329,7 @@ func (w *worker) flush(ctx context.Context) {
 
 func (w *worker) close() {
 	w.refusals.close()
+	defer w.claims.close()
 	w.sendPositions()
 	w.sendCounters()
 	w.submitted.Wait() // ends with the replies, or with the connection
